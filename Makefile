@@ -1,0 +1,162 @@
+# The only makefile.  `make help` lists the targets.
+#
+# Layout: every .c below lib/ goes into libdatil.a; every program is one folder
+# whose .c files are linked with it.  Adding a file needs no change here.
+# Variants (sanitizers, clang) are the same rules with another build directory.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+B ?= build
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$1' '$2')
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell cat VERSION)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wformat=2 -Wvla -Wimplicit-fallthrough -Wconversion -Wno-sign-conversion
+ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),clang)
+WARN += -Wno-format-truncation
+else
+WARN += -Wno-unknown-warning-option -Wno-gnu-statement-expression
+endif
+
+ifeq ($(SAN),1)
+MODE_C := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DARENA_DEBUG=1
+MODE_L := -fsanitize=address,undefined
+else ifeq ($(SAN),thread)
+MODE_C := -O1 -fsanitize=thread
+MODE_L := -fsanitize=thread
+else ifeq ($(SAN),fuzz)
+MODE_C := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DARENA_DEBUG=1
+MODE_L := -fsanitize=fuzzer-no-link,address,undefined
+else ifeq ($(SAN),coverage)
+MODE_C := -O0 --coverage
+MODE_L := --coverage
+else
+MODE_C := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+MODE_L :=
+endif
+
+PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash libzstd libzip libargon2 \
+        ctpl gio-2.0 libdw libelf
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm -lpthread
+
+ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -I$(B)/gen $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu17 -g $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
+ALL_LDFLAGS := $(MODE_L) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+
+compile = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+link = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(filter %.o %.a,$^) -o $@ $1 $(PKG_LIBS)
+
+# ---- programs: name=folders ----------------------------------------------------------
+PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbols=fcgi/symbols \
+            datil-processor=processor datil-cron=cron datil=tools/datil \
+            datil-stackwalk=tools/stackwalk crashsig=tools/crashsig datil-dump-syms=tools/dump-syms \
+            datil-client-handler=client/handler crashme=client/examples
+
+sources = $(sort $(wildcard $1/*.c) $(wildcard $1/*/*.c))
+objects = $(patsubst %.c,$(B)/obj/%.o,$1)
+
+# ---- generated sources ---------------------------------------------------------------
+# tools/gen/NAME.awk or .py; each output is one rule below.
+GEN_C :=
+GEN_H :=
+-include tools/gen/rules.mk
+
+LIB_SRC := $(call sources,lib)
+LIB_OBJ := $(call objects,$(LIB_SRC)) $(patsubst $(B)/gen/%.c,$(B)/obj/gen/%.o,$(GEN_C))
+LIB := $(B)/libdatil.a
+CLIENT_SRC := $(wildcard client/*.c)
+CLIENT_LIB := $(if $(CLIENT_SRC),$(B)/libdatil-client.a)
+
+.PHONY: all
+all:
+
+BINS :=
+define program_rules
+ifneq ($$(strip $$(call sources,$2)),)
+OBJ_$1 := $$(call objects,$$(call sources,$2))
+BINS += $(B)/bin/$1
+# Everything but main.o, for the unit tests of the program's own files.
+$(B)/prog/$(notdir $2).a: $$(filter-out %/main.o,$$(OBJ_$1))
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$^
+$(B)/bin/$1: $$(OBJ_$1) $(if $(filter client/%,$2),$(CLIENT_LIB)) $(LIB)
+	$$(call say,LINK,$$@)
+	$$(call link,$$(LINK_$1))
+endif
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(word 1,$(subst =, ,$p)),$(word 2,$(subst =, ,$p)))))
+# The example must be debuggable by frame and line, as an application's release build is.
+LINK_crashme := -rdynamic
+
+all: $(BINS) $(CLIENT_LIB)
+
+$(LIB): $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libdatil-client.a: $(call objects,$(CLIENT_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/obj/%.o: %.c | $(GEN_H)
+	$(call say,CC,$<)
+	$(compile)
+
+$(B)/obj/gen/%.o: $(B)/gen/%.c | $(GEN_H)
+	$(call say,CC,$<)
+	$(compile)
+
+# ---- unit tests ----------------------------------------------------------------------
+# tests/unit/test_x.c links with the library; tests/unit/PROGRAM/test_x.c also with the
+# files of that program (folder name: collector, webapp, processor, …).
+UNIT_SRC := $(wildcard tests/unit/test_*.c) $(wildcard tests/unit/*/test_*.c)
+UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
+
+.SECONDEXPANSION:
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $$(patsubst %,$(B)/prog/%.a,$$(filter-out .,$$(patsubst %/,%,$$(dir $$*)))) $(LIB)
+	$(call say,LINK,$@)
+	$(call link,-lcmocka)
+
+$(B)/tests/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
+	$(call say,LINK,$@)
+	$(call link,)
+
+.PHONY: tests-build unit
+tests-build: all $(UNIT_BIN) $(FUZZ_REPLAY)
+
+unit: tests-build
+	$(Q)B=$(B) tests/run unit
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# ---- other targets -------------------------------------------------------------------
+.PHONY: clean asan tsan fuzz format format-check
+asan:
+	$(Q)$(MAKE) --no-print-directory B=build-asan SAN=1 unit
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory B=build-fuzz SAN=fuzz CC=clang build-fuzz/fuzz_$(T)
+	$(Q)mkdir -p build-fuzz/corpus-$(T) && build-fuzz/fuzz_$(T) -max_total_time=$(or $(SECONDS),60) \
+	    -timeout=10 -rss_limit_mb=4096 -artifact_prefix=build-fuzz/ build-fuzz/corpus-$(T) tests/fuzz/corpus/$(T)
+
+$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
+	$(call say,LINK,$@)
+	$(call link,-fsanitize=fuzzer)
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+format:
+	$(Q)clang-format -i $(C_FILES)
+format-check:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+clean:
+	rm -rf build build-*
+.SECONDARY:

@@ -1,0 +1,65 @@
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
+{
+    if (!e)
+        return false;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e->msg, sizeof e->msg, fmt, ap);
+    va_end(ap);
+    e->code = code;
+    return false;
+}
+
+bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
+{
+    if (!e)
+        return false;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(e->msg, sizeof e->msg, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof e->msg)
+        snprintf(e->msg + n, sizeof e->msg - (size_t)n, ": %s", strerror(errno_value));
+    e->code = ERR_IO;
+    return false;
+}
+
+bool err_wrap(struct err *e, const char *fmt, ...)
+{
+    if (!e)
+        return false;
+    char old[sizeof e->msg];
+    memcpy(old, e->msg, sizeof old);
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(e->msg, sizeof e->msg, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof e->msg)
+        snprintf(e->msg + n, sizeof e->msg - (size_t)n, ": %s", old);
+    if (e->code == ERR_NONE)
+        e->code = ERR_INTERNAL;
+    return false;
+}
+
+const char *err_code_name(enum err_code code)
+{
+    static const char *const names[] = {
+        [ERR_NONE] = "none",           [ERR_INVALID] = "invalid",
+        [ERR_NOT_FOUND] = "not found", [ERR_FORBIDDEN] = "forbidden",
+        [ERR_TOO_LARGE] = "too large", [ERR_CONFLICT] = "conflict",
+        [ERR_IO] = "i/o",              [ERR_UNAVAILABLE] = "unavailable",
+        [ERR_INTERNAL] = "internal",
+    };
+    return (unsigned)code <= ERR_INTERNAL ? names[code] : "unknown";
+}
+
+bool err_is_retryable(enum err_code code)
+{
+    return code == ERR_UNAVAILABLE || code == ERR_IO;
+}

@@ -1,0 +1,49 @@
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include <stdbool.h>
+
+/*
+ * err - what went wrong, for code (a class) and for people (a message).
+ *
+ * Ownership  A plain value on the caller's stack; nothing to release.
+ * Errors     Every function that can fail returns bool and takes `struct err *`
+ *            last.  err may be NULL where the caller does not care.
+ * Messages   State the fact with its values, lower case, no full stop.
+ * Threads    As safe as the memory it lies in.
+ */
+enum err_code {
+    ERR_NONE = 0,
+    ERR_INVALID,     /* the input is wrong; trying again will not help */
+    ERR_NOT_FOUND,
+    ERR_FORBIDDEN,
+    ERR_TOO_LARGE,   /* a named limit was exceeded */
+    ERR_CONFLICT,    /* it exists already, or somebody else changed it */
+    ERR_UNAVAILABLE, /* a service is away; retry later */
+    ERR_IO,          /* the system refused to read or write; retry later */
+    ERR_INTERNAL,    /* our mistake */
+};
+
+struct err {
+    enum err_code code;
+    char msg[256];
+};
+
+/* Fills *e and returns false, so that a failing function ends in `return err_set(…)`. */
+bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* As err_set with ": " and the text of errno_value appended.  Code ERR_IO. */
+bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "context: " in front of the message, keeps the code, returns false. */
+bool err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The class as a word ("invalid", "not found", …), for logs and notes. */
+const char *err_code_name(enum err_code code);
+
+/* True for the codes that a later attempt may not meet again. */
+bool err_is_retryable(enum err_code code);
+
+#endif

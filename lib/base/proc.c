@@ -1,0 +1,194 @@
+#include "base/proc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+
+/* Set by signal handlers: one of the two allowed global states. */
+static volatile sig_atomic_t stop_flag, hangup_flag;
+
+static void on_signal(int sig)
+{
+    if (sig == SIGHUP)
+        hangup_flag = 1;
+    else if (sig != SIGCHLD)
+        stop_flag = 1;
+}
+
+static void signal_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+}
+
+void proc_block_signals(void)
+{
+    sigset_t set;
+    signal_set(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGHUP, &act, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool proc_stopping(void)
+{
+    return stop_flag;
+}
+
+bool proc_take_hangup(void)
+{
+    bool was = hangup_flag;
+    hangup_flag = 0;
+    return was;
+}
+
+unsigned proc_wait(const int *fds, size_t n, int timeout_ms)
+{
+    struct pollfd p[8];
+    assert(n <= ARRAY_LEN(p));
+    for (size_t i = 0; i < n; i++)
+        p[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    struct timespec wait = {timeout_ms / 1000, (long)(timeout_ms % 1000) * 1000000};
+    sigset_t open;
+    sigprocmask(SIG_SETMASK, NULL, &open);
+    sigdelset(&open, SIGTERM);
+    sigdelset(&open, SIGINT);
+    sigdelset(&open, SIGHUP);
+    int ready = ppoll(p, n, timeout_ms < 0 ? NULL : &wait, &open);
+    unsigned mask = 0;
+    for (size_t i = 0; ready > 0 && i < n; i++)
+        if (p[i].revents)
+            mask |= 1u << i;
+    return mask;
+}
+
+struct child {
+    const struct proc_group *group;
+    int index;
+    pid_t pid; /* 0: to be started at start_ms */
+    int64_t born_ms, start_ms;
+    int pause_ms;
+};
+
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, YOUNG_MS = 1000 };
+
+static void start(struct child *c, pid_t parent)
+{
+    c->born_ms = mono_ms();
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent) /* died between fork and prctl */
+            _exit(1);
+        signal(SIGCHLD, SIG_DFL);
+        exit(c->group->run(c->group->arg, c->index));
+    }
+    c->pid = pid > 0 ? pid : 0;
+    if (pid < 0) {
+        c->start_ms = c->born_ms + PAUSE_MAX_MS;
+        log_event(LOG_ERROR, "fork_failed", strerror(errno), LOG_S("group", c->group->name));
+    }
+}
+
+static void reaped(struct child *c, int status)
+{
+    int64_t now = mono_ms();
+    bool young = now - c->born_ms < YOUNG_MS;
+    c->pause_ms = !young ? 0 : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS) : PAUSE_FIRST_MS;
+    c->start_ms = now + c->pause_ms;
+    if (!proc_stopping())
+        log_event(LOG_WARN, "worker_exit", "a worker ended and will be started again",
+                  LOG_S("group", c->group->name), LOG_I("worker_pid", c->pid),
+                  LOG_I("exit_status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+                  LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+    c->pid = 0;
+}
+
+static size_t reap(struct child *children, size_t n)
+{
+    size_t gone = 0;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (size_t i = 0; i < n; i++)
+            if (children[i].pid == pid) {
+                reaped(&children[i], status);
+                gone++;
+            }
+    return gone;
+}
+
+static void signal_all(const struct child *children, size_t n, int sig)
+{
+    for (size_t i = 0; i < n; i++)
+        if (children[i].pid > 0)
+            kill(children[i].pid, sig);
+}
+
+/* Milliseconds until the next child is due, at most a second. */
+static int next_due_ms(const struct child *children, size_t n)
+{
+    int64_t now = mono_ms(), due = now + 1000;
+    for (size_t i = 0; i < n; i++)
+        if (!children[i].pid)
+            due = MIN(due, children[i].start_ms);
+    return (int)MAX(due - now, (int64_t)1);
+}
+
+static bool any_alive(const struct child *children, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (children[i].pid > 0)
+            return true;
+    return false;
+}
+
+bool proc_supervise(const struct proc_group *groups, size_t group_count, struct err *err)
+{
+    size_t n = 0;
+    for (size_t g = 0; g < group_count; g++)
+        n += (size_t)groups[g].count;
+    if (n == 0 || n > 1024)
+        return err_set(err, ERR_INVALID, "%zu worker processes", n);
+    FREE_LATER struct child *children = xcalloc(n, sizeof *children);
+    for (size_t g = 0, at = 0; g < group_count; g++)
+        for (int i = 0; i < groups[g].count; i++)
+            children[at++] = (struct child){.group = &groups[g], .index = i};
+
+    proc_block_signals();
+    struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP};
+    sigaction(SIGCHLD, &act, NULL); /* wakes proc_wait */
+    sigset_t chld;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+
+    pid_t self = getpid();
+    while (!proc_stopping()) {
+        reap(children, n);
+        for (size_t i = 0; i < n; i++)
+            if (!children[i].pid && children[i].start_ms <= mono_ms())
+                start(&children[i], self);
+        proc_wait(NULL, 0, next_due_ms(children, n));
+        if (proc_take_hangup())
+            signal_all(children, n, SIGHUP);
+    }
+    signal_all(children, n, SIGTERM);
+    while (any_alive(children, n)) {
+        reap(children, n);
+        proc_wait(NULL, 0, 50);
+    }
+    return true;
+}

@@ -1,0 +1,44 @@
+#ifndef BASE_PROC_H
+#define BASE_PROC_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/*
+ * proc - a parent process that keeps N identical children alive.
+ *
+ * Signals    TERM and INT ask everything to stop: children finish the request or
+ *            crash in hand and exit 0, then the parent exits.  HUP is passed on.
+ *            In a child the stop signals are blocked except inside proc_wait(),
+ *            so that a stop request is never lost and never interrupts work.
+ * Restart    A child that dies is started again at once; if it lived less than a
+ *            second, after a pause that doubles up to 5 seconds.
+ * Orphans    A child whose parent dies gets TERM from the kernel.
+ */
+struct proc_group {
+    const char *name;    /* for logs */
+    int count;           /* children of this kind */
+    int (*run)(void *arg, int index); /* the child's life; its result is the exit status */
+    void *arg;
+};
+
+/* Runs the groups until told to stop; returns when every child is gone.  Forks. */
+bool proc_supervise(const struct proc_group *groups, size_t group_count, struct err *err);
+
+/* Blocks TERM, INT and HUP and installs the flag handlers; proc_supervise does it for children. */
+void proc_block_signals(void);
+
+bool proc_stopping(void);       /* TERM or INT has been seen */
+bool proc_take_hangup(void);    /* HUP since the last call */
+
+/*
+ * ppoll on up to 8 descriptors for reading with the signals open only there.
+ * timeout_ms < 0 waits for ever.  Returns a bit mask of ready descriptors, 0 on
+ * time-out or signal.
+ */
+unsigned proc_wait(const int *fds, size_t n, int timeout_ms);
+
+#endif

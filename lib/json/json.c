@@ -1,0 +1,159 @@
+#include "json/json.h"
+
+#include <stdio.h>
+
+#include "base/util.h"
+
+/* jansson itself refuses deeper nesting than 2048; strangers get JSON_DEPTH_MAX. */
+static bool depth_ok(struct str text)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > JSON_DEPTH_MAX)
+                return false;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return true;
+}
+
+json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
+{
+    if (text.n > max_bytes) {
+        err_set(err, ERR_TOO_LARGE, "JSON of %zu bytes, the limit is %zu", text.n, max_bytes);
+        return NULL;
+    }
+    if (!depth_ok(text)) {
+        err_set(err, ERR_INVALID, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+        return NULL;
+    }
+    json_error_t why;
+    json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    if (!v) /* the text of why may quote the document, which may be protected */
+        err_set(err, ERR_INVALID, "not valid JSON (line %d, column %d)", why.line, why.column);
+    return v;
+}
+
+const char *jget_str(const json_t *obj, const char *key)
+{
+    return json_string_value(json_object_get(obj, key));
+}
+
+struct str jget_strn(const json_t *obj, const char *key)
+{
+    const json_t *v = json_object_get(obj, key);
+    return json_is_string(v) ? str_n(json_string_value(v), json_string_length(v)) : STR_NONE;
+}
+
+bool jget_int(const json_t *obj, const char *key, int64_t *ret)
+{
+    const json_t *v = json_object_get(obj, key);
+    if (!json_is_integer(v))
+        return false;
+    *ret = json_integer_value(v);
+    return true;
+}
+
+int64_t jget_int_or(const json_t *obj, const char *key, int64_t fallback)
+{
+    int64_t v;
+    return jget_int(obj, key, &v) ? v : fallback;
+}
+
+bool jget_bool_or(const json_t *obj, const char *key, bool fallback)
+{
+    const json_t *v = json_object_get(obj, key);
+    return json_is_boolean(v) ? json_is_true(v) : fallback;
+}
+
+json_t *jget_obj(const json_t *obj, const char *key)
+{
+    json_t *v = json_object_get(obj, key);
+    return json_is_object(v) ? v : NULL;
+}
+
+json_t *jget_arr(const json_t *obj, const char *key)
+{
+    json_t *v = json_object_get(obj, key);
+    return json_is_array(v) ? v : NULL;
+}
+
+json_t *jpath(const json_t *root, const char *dotted)
+{
+    struct str rest = str_of(dotted), part;
+    json_t *at = (json_t *)root;
+    while (at && str_split(&rest, '.', &part))
+        at = json_object_getn(at, part.p, part.n);
+    return json_is_null(at) ? NULL : at;
+}
+
+const char *jpath_str(const json_t *root, const char *dotted)
+{
+    return json_string_value(jpath(root, dotted));
+}
+
+json_t *json_text(struct str s)
+{
+    json_t *v = json_stringn(s.p ? s.p : "", s.n);
+    if (v)
+        return v;
+    struct arena a;
+    arena_init(&a, s.n * 3 + 64);
+    struct str clean = utf8_clean(&a, s);
+    v = json_stringn(clean.p, clean.n);
+    arena_release(&a);
+    return v;
+}
+
+bool json_set_text(json_t *obj, const char *key, struct str s)
+{
+    return json_object_set_new(obj, key, json_text(s)) == 0;
+}
+
+bool json_set_cstr(json_t *obj, const char *key, const char *s)
+{
+    return s ? json_set_text(obj, key, str_of(s)) : json_set_null(obj, key);
+}
+
+bool json_set_int(json_t *obj, const char *key, int64_t v)
+{
+    return json_object_set_new(obj, key, json_integer(v)) == 0;
+}
+
+bool json_set_bool(json_t *obj, const char *key, bool v)
+{
+    return json_object_set_new(obj, key, json_boolean(v)) == 0;
+}
+
+bool json_set_null(json_t *obj, const char *key)
+{
+    return json_object_set_new(obj, key, json_null()) == 0;
+}
+
+json_t *json_hex(uint64_t v, int digits)
+{
+    char text[24];
+    snprintf(text, sizeof text, "0x%0*llx", digits, (unsigned long long)v);
+    return json_string(text);
+}
+
+char *json_to_text(const json_t *v, size_t *ret_n)
+{
+    char *text = json_dumps(v, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        abort();
+    if (ret_n)
+        *ret_n = strlen(text); /* jansson writes NUL as \u0000 */
+    return text;
+}

@@ -1,0 +1,208 @@
+/* base: bounds, strings, numbers, time, arenas, files, configuration. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/fs.h"
+#include "base/rd.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "base/util.h"
+
+static void test_rd_sticky(void **state)
+{
+    (void)state;
+    const uint8_t bytes[] = {1, 2, 3, 4, 5};
+    struct rd r = rd_init(bytes, sizeof bytes);
+    assert_int_equal(rd_u32(&r), 0x04030201);
+    assert_int_equal(rd_u16(&r), 0); /* one byte left */
+    assert_false(rd_ok(&r));
+    assert_int_equal(rd_u8(&r), 0); /* stays bad though a byte would fit */
+    assert_int_equal(rd_left(&r), 0);
+}
+
+static const struct {
+    const char *label;
+    uint64_t off, len;
+    bool ok;
+} windows[] = {
+    {"all", 0, 5, true},           {"empty at end", 5, 0, true}, {"past end", 6, 0, false},
+    {"one too long", 0, 6, false}, {"wraps", 4, UINT64_MAX, false}, {"huge offset", UINT64_MAX, 1, false},
+};
+
+static void test_rd_window(void **state)
+{
+    (void)state;
+    const uint8_t bytes[5] = {0};
+    for (size_t i = 0; i < ARRAY_LEN(windows); i++) {
+        struct rd r = rd_init(bytes, sizeof bytes);
+        struct rd w = rd_window(&r, windows[i].off, windows[i].len);
+        if (rd_ok(&w) != windows[i].ok || rd_ok(&r) != windows[i].ok)
+            fail_msg("%s", windows[i].label);
+    }
+}
+
+static const struct {
+    const char *text;
+    int64_t us;
+    bool ok;
+} times[] = {
+    {"1970-01-01", 0, true},
+    {"2024-1-5", 1704412800000000, true},
+    {"2024-01-10T12:13:14", 1704888794000000, true},
+    {"2024-01-10 12:13:14.98765", 1704888794987650, true},
+    {"2024-01-10T12:13:14+03:00", 1704877994000000, true},
+    {"2024-01-10T12:13:14 0300", 1704877994000000, true},
+    {"2024-01-10T12:13Z", 1704888780000000, true},
+    {"2024-02-30", 0, false},
+    {"2024-01-10T25:00", 0, false},
+    {"yesterday", 0, false},
+    {"2024-01-10T12:13:14+03:00x", 0, false},
+    {"", 0, false},
+};
+
+static void test_time_parse(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        int64_t us = 0;
+        bool ok = time_parse(str_of(times[i].text), &us, NULL);
+        if (ok != times[i].ok || us != times[i].us)
+            fail_msg("%s: %d %lld", times[i].text, ok, (long long)us);
+    }
+}
+
+static void test_time_round_trip(void **state)
+{
+    (void)state;
+    for (int64_t s = -70000000000; s < 70000000000; s += 86399 * 37) {
+        char text[TIME_TEXT_MAX];
+        time_iso_s(s, text);
+        int64_t us;
+        if (strlen(text) == 25 && text[0] != '-') {
+            assert_true(time_parse(str_of(text), &us, NULL));
+            assert_int_equal(us, s * 1000000);
+        }
+    }
+}
+
+static void test_utf8_clean(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    struct str dirty = str_n("a\0b\xff\xe2\x82 \xed\xa0\x80z", 11);
+    struct str clean = utf8_clean(&a, dirty);
+    assert_true(utf8_valid(clean));
+    assert_true(str_eq(clean, STR("ab\xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz")));
+    arena_release(&a);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    int64_t i;
+    uint64_t u;
+    assert_true(str_to_i64(STR("-9223372036854775808"), INT64_MIN, INT64_MAX, "x", &i, NULL));
+    assert_int_equal(i, INT64_MIN);
+    assert_false(str_to_i64(STR("9223372036854775808"), INT64_MIN, INT64_MAX, "x", &i, NULL));
+    assert_false(str_to_u64(STR("18446744073709551616"), 10, UINT64_MAX, "x", &u, NULL));
+    assert_true(str_to_u64(STR("ffffffffffffffff"), 16, UINT64_MAX, "x", &u, NULL));
+    assert_false(str_to_u64(STR("12 "), 10, UINT64_MAX, "x", &u, NULL));
+    assert_false(str_to_u64(STR(""), 10, UINT64_MAX, "x", &u, NULL));
+}
+
+static void test_arena_reset_gives_zeroes(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    for (int round = 0; round < 3; round++) {
+        char *p = arena_alloc(&a, 1000);
+        for (size_t i = 0; i < 1000; i++)
+            assert_int_equal(p[i], 0);
+        memset(p, 'x', 1000);
+        arena_reset(&a);
+    }
+    struct err err = {0};
+    assert_false(arena_fits(&a, 2 << 20, "a test", &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    arena_release(&a);
+}
+
+static void test_strbuf_limit(void **state)
+{
+    (void)state;
+    STRBUF_AUTO b;
+    sb_init(&b, 5);
+    sb_text(&b, "abc");
+    sb_printf(&b, "%d", 12345);
+    assert_true(b.overflow);
+    assert_string_equal(sb_cstr(&b), "abc12");
+}
+
+static void test_conf_refuses_unknown(void **state)
+{
+    (void)state;
+    struct conf c;
+    struct err err = {0};
+    setenv("DATIL_NO_SUCH_KEY", "1", 1);
+    assert_false(conf_load(&c, &err));
+    assert_non_null(strstr(err.msg, "DATIL_NO_SUCH_KEY"));
+    unsetenv("DATIL_NO_SUCH_KEY");
+
+    setenv("DATIL_PORT", "80x", 1);
+    assert_false(conf_load(&c, &err));
+    assert_non_null(strstr(err.msg, "DATIL_PORT"));
+    setenv("DATIL_PORT", "9999", 1);
+    setenv("DATIL_VAR", "/tmp/x", 1);
+    assert_true(conf_load(&c, &err));
+    assert_int_equal(conf_int(&c, "DATIL_PORT"), 9999);
+    assert_string_equal(conf_text(&c, "SPOOL_DIR"), "/tmp/x/spool");
+    assert_string_equal(conf_text(&c, "DATABASE_URL"), "host=/tmp/x/run dbname=datil");
+    conf_release(&c);
+    unsetenv("DATIL_PORT");
+    unsetenv("DATIL_VAR");
+}
+
+static void test_write_atomic(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/datil-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char path[200];
+    snprintf(path, sizeof path, "%s/a/b/file", dir);
+    struct err err = {0};
+    assert_true(fs_write_atomic(path, "one", 3, 0644, &err));
+    assert_true(fs_write_atomic(path, "three", 5, 0644, &err));
+    FREE_LATER char *text = NULL;
+    size_t n;
+    assert_true(fs_read(path, 100, &text, &n, &err));
+    assert_string_equal(text, "three");
+    FREE_LATER char *none = NULL;
+    assert_false(fs_read(path, 4, &none, &n, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_true(fs_remove_tree(dir, &err));
+    assert_false(fs_exists(dir));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rd_sticky),
+        cmocka_unit_test(test_rd_window),
+        cmocka_unit_test(test_time_parse),
+        cmocka_unit_test(test_time_round_trip),
+        cmocka_unit_test(test_utf8_clean),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_arena_reset_gives_zeroes),
+        cmocka_unit_test(test_strbuf_limit),
+        cmocka_unit_test(test_conf_refuses_unknown),
+        cmocka_unit_test(test_write_atomic),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
