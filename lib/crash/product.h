@@ -1,0 +1,40 @@
+#ifndef CRASH_PRODUCT_H
+#define CRASH_PRODUCT_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * product - the product files of $DATIL_VAR/config/products/, one JSON object each.
+ *
+ * Ownership  products_load fills a set that owns its texts; products_release frees it.
+ * Errors     ERR_INVALID names the file and the key.  A missing directory is made and
+ *            filled with the shipped products (product_files in product.c).
+ */
+struct product {
+    char *name, *description;
+    int64_t home_page_sort;
+    char **featured_versions; /* NULL-ended */
+    char **package_names;     /* NULL-ended; empty: unrestricted */
+    char **bug_links;         /* text, URL template, text, … NULL-ended */
+    char **home_links;        /* text, URL, … NULL-ended */
+    bool in_buildhub;
+};
+
+struct products {
+    struct product *v; /* ordered by home_page_sort, then name */
+    size_t n;
+    int64_t stamp; /* changes when the directory changes; see products_refresh */
+    char *dir;
+};
+
+bool products_load(const char *var_dir, struct products *ret, struct err *err);
+/* Reloads if a file changed since; keeps the old set and reports the error if a file is bad. */
+bool products_refresh(struct products *p, struct err *err);
+void products_release(struct products *p);
+const struct product *products_find(const struct products *p, struct str name);
+
+bool product_add(const char *var_dir, const char *name, const char *description, struct err *err);
+bool product_remove(const char *var_dir, const char *name, struct err *err);
+
+#endif

@@ -1,0 +1,24 @@
+#ifndef CRASH_REDUCE_H
+#define CRASH_REDUCE_H
+
+#include "crash/field.h"
+#include "json/json.h"
+
+/*
+ * reduce - the only way out for stored crashes: what of a document may a reader see.
+ *
+ * Allow-list: a key is kept only if the schema knows it, the reader may see it and
+ * its basic type is right.  Unknown keys are dropped.  Pages, API, search columns,
+ * export and downloads all come through here.
+ *
+ * Ownership  New reference; the input is not changed and may share subtrees.
+ * Errors     A known key with a wrong basic type is dropped and counted in
+ *            *ret_rejected (may be NULL).
+ */
+json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_rejected);
+json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_rejected);
+
+/* Whether a reader may see the value at this dotted path of a processed crash ("json_dump.pid"). */
+bool reduce_may_see(struct str path, enum perm reader);
+
+#endif

@@ -1,0 +1,56 @@
+#ifndef SEARCH_SEARCH_H
+#define SEARCH_SEARCH_H
+
+#include "crash/field.h"
+#include "search/index.h"
+
+/*
+ * search - Super Search from URL parameters to the JSON answer (supersearch page).
+ *
+ *   search_clean   removes what the caller may not use (section 9)
+ *   search_parse   parameters -> checked, typed query tree (no engine detail)
+ *   search_run     query tree -> {"hits","total","facets","errors"}
+ *
+ * Ownership  A query lives in the arena given to search_parse.
+ * Errors     ERR_INVALID carries the TEXT of section 8 in msg; parse errors of meta
+ *            parameters at form level set form_param to the parameter's name.
+ * Trust      Parameters come from strangers.
+ */
+struct search_param {
+    struct str name, value; /* decoded */
+};
+struct search_params {
+    struct search_param *v;
+    size_t n;
+};
+
+struct search_context {
+    int64_t now_us;
+    enum perm reader;                /* what the caller may see */
+    bool is_unredacted;              /* SuperSearchUnredacted: no clean-up */
+    bool is_html;                    /* pages: _columns are cleaned too */
+    int64_t deadline_ms;             /* mono_ms() after which the search is given up */
+    const char *const *products;     /* configured names, NULL-ended; NULL: do not check */
+};
+
+struct search_query; /* see query.h */
+
+void search_clean(struct arena *a, const struct search_context *ctx, struct search_params *params);
+/* *ret_form_param is set (borrowed) when the error belongs to one parameter at form level. */
+bool search_parse(struct arena *a, const struct search_context *ctx, struct search_params params,
+                  struct search_query **ret, const char **ret_form_param, struct err *err);
+bool search_run(struct index_reader *r, const struct search_context *ctx,
+                const struct search_query *q, json_t **ret, struct err *err);
+/* `_return_query`: the compiled query. */
+bool search_wants_query(const struct search_query *q);
+json_t *search_query_json(const struct search_query *q);
+
+/* clean + parse + run (+ removal of forbidden columns from the hits): what endpoints call. */
+bool search_answer(struct arena *a, struct index_reader *r, const struct search_context *ctx,
+                   struct search_params params, json_t **ret, const char **ret_form_param,
+                   struct err *err);
+
+/* GET /api/SuperSearchFields/.  New reference. */
+json_t *search_fields_json(void);
+
+#endif

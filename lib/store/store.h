@@ -1,0 +1,54 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * store - the object store of crashes: raw crash, dump names, dumps, processed crash,
+ * export record, behind one table of functions.  Back end `fs`: directories by day
+ * (collector.md 6.2), one layout for every program.
+ *
+ * Ownership  Bytes handed out are new (free).
+ * Errors     ERR_NOT_FOUND, ERR_INVALID (crash id, kind name), ERR_IO, ERR_UNAVAILABLE.
+ * Durability A put returns after fsync; objects appear by rename: whole or not at all.
+ *            All puts may be repeated.
+ * Kinds      "raw_crash", "dump_names", "processed_crash", "crash_report", or the name
+ *            of a file part (letters, digits, underscore, at most 30).
+ */
+struct store;
+
+struct store_config {
+    const char *backend; /* "fs" */
+    const char *fs_root;
+    bool no_fsync;       /* tests only */
+};
+bool store_open(const struct store_config *cfg, struct store **ret, struct err *err);
+void store_close(struct store *s);
+
+bool store_put(struct store *s, const char *crash_id, const char *kind, struct str bytes,
+               struct err *err);
+/* Moves a local file in (rename when on the same file system, else copy). The file is gone then. */
+bool store_put_file(struct store *s, const char *crash_id, const char *kind, const char *path,
+                    struct err *err);
+bool store_get(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
+               char **ret_bytes, size_t *ret_n, struct err *err);
+/* Read-only descriptor of an object (fs: the file; other back ends: an unlinked local copy). */
+bool store_open_fd(struct store *s, const char *crash_id, const char *kind, int *ret_fd,
+                   struct err *err);
+bool store_exists(struct store *s, const char *crash_id, const char *kind);
+/* Names of file parts as dump_names lists them, sorted; empty if there is no such list. */
+bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, struct strs *ret,
+                      struct err *err);
+/* Every object of one crash; missing ones are fine.  *ret_removed counts what was there. */
+bool store_delete(struct store *s, const char *crash_id, size_t *ret_removed, struct err *err);
+
+/* Days that hold anything, ascending, as YYYYMMDD texts in the arena. */
+bool store_days(struct store *s, struct arena *a, struct strs *ret, struct err *err);
+/* Crash ids of a day that have an object of this kind, in no order.  each() returns false to stop. */
+bool store_catalog(struct store *s, const char *day, const char *kind,
+                   bool (*each)(void *arg, const char *crash_id), void *arg, struct err *err);
+bool store_delete_day(struct store *s, const char *day, struct err *err);
+
+#endif

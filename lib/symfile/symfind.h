@@ -1,0 +1,53 @@
+#ifndef SYMFILE_SYMFIND_H
+#define SYMFILE_SYMFIND_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * symfind - from a module's identity to an open .csym file: local cache, then the
+ * symbol store, then plain directories of .sym files; compiles on first use.
+ *
+ * Ownership  A struct symfind is made once per program.
+ * Errors     A source that fails never fails a crash: the answer is "missing", the
+ *            failure goes to the log.
+ * Trust      debug_file and the ids come from minidumps: names that are not plain
+ *            file names and ids that are not hexadecimal are refused (unwind.md 6).
+ * Processes  Many processes share one cache directory: files appear by rename; a lock
+ *            file per key keeps two from compiling the same file.
+ */
+struct symfind;
+
+struct symfind_options {
+    const char *cache_dir;       /* .csym files; required */
+    int64_t cache_max_bytes;
+    const char *store_dir;       /* SYMBOLS_DIR, layout of symbols.md 4; or NULL */
+    const char *const *sym_dirs; /* plain <debug_file>/<debug_id>/<name>.sym trees; NULL-ended or NULL */
+};
+
+struct symfind_key {
+    struct str debug_file, debug_id; /* base name; 33 or more hex digits */
+    struct str code_file, code_id;   /* may be empty */
+};
+
+enum symfind_state { SYMFIND_LOADED, SYMFIND_MISSING, SYMFIND_CORRUPT };
+
+struct symfind_result {
+    enum symfind_state state;
+    int fd;         /* of the .csym when LOADED, else -1; the caller closes it */
+    char url[1024]; /* where the symbols came from; empty for local */
+};
+
+bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct err *err);
+void symfind_free(struct symfind *s);
+
+/* Always answers; MISSING for anything that cannot be had. */
+void symfind_get(struct symfind *s, const struct symfind_key *key, struct symfind_result *ret);
+
+/*
+ * Name of the symbols file for a debug file: xul.pdb -> xul.sym, libxul.so ->
+ * libxul.so.sym.  ERR_INVALID for names that may not become a path.
+ */
+bool symfind_sym_name(struct str debug_file, char *out, size_t out_size, struct err *err);
+
+#endif

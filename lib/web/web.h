@@ -1,0 +1,129 @@
+#ifndef WEB_WEB_H
+#define WEB_WEB_H
+
+#include "base/conf.h"
+#include "db/db.h"
+#include "json/json.h"
+#include "tpl/tpl.h"
+
+/*
+ * web - the FastCGI runner: a parent and N single-threaded workers on one unix socket, a
+ * route table, sessions, permissions and CSRF checked before the handler, one response
+ * written after it.
+ *
+ * Handler    bool handler(struct req *, struct err *): builds the response in the request's
+ *            arena and returns true; or returns false with *err, which the runner turns into
+ *            an error page or JSON (INVALID 400, FORBIDDEN 403, NOT_FOUND 404, CONFLICT 409,
+ *            TOO_LARGE 413, UNAVAILABLE 503, others 500; the text of 500 and 503 goes to the log).
+ * Ownership  Everything reached from a struct req lives until the handler returns.
+ * Threads    One request at a time in a process.
+ */
+struct req;
+struct web_app;
+
+enum method { METHOD_GET = 1, METHOD_POST = 2, METHOD_HEAD = 4, METHOD_OPTIONS = 8, METHOD_PUT = 16 };
+
+typedef bool web_handler(struct req *req, struct err *err);
+
+enum route_flag {
+    ROUTE_RAW_BODY = 1,  /* the handler reads the body itself: req_read_body */
+    ROUTE_NO_SESSION = 2, /* never look at cookies or tokens (collector, health) */
+    ROUTE_API = 4,        /* JSON errors, CORS, Auth-Token, rate limit group API */
+    ROUTE_LOGIN = 8,      /* log-in needed; pages redirect to /login/?next= */
+    ROUTE_PREFIX = 16,    /* path ends in a parameter: "/report/index/" matches the rest */
+    ROUTE_SEARCH = 32,    /* rate limit group Super Search */
+    ROUTE_NO_CSRF = 64,
+};
+
+struct route {
+    unsigned methods;     /* enum method, or-ed; HEAD follows GET */
+    const char *path;     /* exact, or a prefix with ROUTE_PREFIX */
+    unsigned flags;
+    const char *permission; /* code name such as "view_pii", or NULL */
+    web_handler *handler;
+    const char *doc;      /* one line for the generated API reference */
+};
+
+struct web_program {
+    const char *name;          /* "datil-webapp": log name, socket $DATIL_RUN/<name>.sock */
+    const char *workers_key;   /* configuration key with the number of workers */
+    const struct route *routes;
+    size_t route_count;
+    /* Once in each worker, before the first request; the result is req_app(). */
+    bool (*start)(struct web_app *web, void **ret_app, struct err *err);
+    void (*stop)(void *app);
+    const char *template_dir;  /* below the share directory, or NULL for programs without pages */
+    bool uses_db;
+    /* Further supervised processes (collector: the mover), or NULL. */
+    const struct proc_group *extra_groups;
+    size_t extra_group_count;
+    /* Formats an error for this program's clients; NULL: the default (page or JSON). */
+    bool (*error_body)(struct req *req, int status, const struct err *err);
+};
+
+/* The whole life of a program: options (--help, --help-config, --version), configuration, log,
+ * socket, workers.  Returns the exit status for main. */
+int web_main(const struct web_program *program, int argc, char **argv);
+
+/* Of a worker. */
+const struct conf *web_conf(const struct web_app *web);
+struct db *web_db(const struct web_app *web);
+const struct tpl_set *web_templates(const struct web_app *web);
+
+/* ---- request --------------------------------------------------------------------------------- */
+struct arena *req_arena(struct req *r);
+struct db *req_db(struct req *r);
+void *req_app(struct req *r);
+const struct conf *req_conf(struct req *r);
+enum method req_method(const struct req *r);
+struct str req_path(const struct req *r);        /* decoded, without query */
+struct str req_path_rest(const struct req *r);   /* behind a ROUTE_PREFIX */
+struct str req_query(const struct req *r);       /* raw query string */
+struct str req_header(const struct req *r, const char *name); /* "Auth-Token"; p NULL if absent */
+struct str req_cookie(const struct req *r, const char *name);
+struct str req_remote_addr(const struct req *r); /* X-Real-IP from nginx */
+const char *req_id(const struct req *r);         /* for logs */
+int64_t req_now_us(const struct req *r);
+
+/* Query and, for form posts, body parameters, decoded, in order. */
+struct req_param {
+    struct str name, value;
+};
+size_t req_param_count(const struct req *r);
+const struct req_param *req_param_at(const struct req *r, size_t i);
+struct str req_param(const struct req *r, const char *name); /* first; p NULL if absent */
+struct strs req_params(struct req *r, const char *name);     /* all, in the arena */
+
+/* Body: bytes read (0 at the end), or false on a broken request. */
+bool req_read_body(struct req *r, void *buf, size_t n, size_t *ret_got, struct err *err);
+/* Whole body into the arena. */
+bool req_body(struct req *r, size_t max_bytes, struct str *ret, struct err *err);
+int64_t req_content_length(const struct req *r); /* -1 unknown */
+
+/* ---- who asks -------------------------------------------------------------------------------- */
+struct web_user {
+    bool is_logged_in;  /* session or valid token */
+    bool by_token;
+    int64_t id;
+    const char *email;
+    bool is_superuser;  /* never by token */
+};
+const struct web_user *req_user(struct req *r);
+bool req_may(struct req *r, const char *permission); /* "view_pii"; token: only its own set */
+const char *req_csrf_token(struct req *r);           /* for the hidden field "csrf_token" */
+
+/* Opens a session for a user (sets the cookie), closes it. */
+bool session_open(struct req *r, int64_t user_id, struct err *err);
+bool session_close(struct req *r, struct err *err);
+
+/* ---- response -------------------------------------------------------------------------------- */
+bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */
+bool resp_bytes(struct req *r, int status, const char *content_type, struct str body);
+bool resp_json(struct req *r, int status, const json_t *body, struct err *err);
+bool resp_page(struct req *r, int status, const char *template_name, struct tpl_values *v,
+               struct err *err);
+bool resp_redirect(struct req *r, int status, struct str location);
+/* Streams a file as the body (downloads); takes fd. */
+bool resp_file(struct req *r, int status, const char *content_type, int fd, struct err *err);
+
+#endif
