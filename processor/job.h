@@ -1,0 +1,55 @@
+#ifndef PROCESSOR_JOB_H
+#define PROCESSOR_JOB_H
+
+#include "base/arena.h"
+#include "json/json.h"
+#include "signature/signature.h"
+#include "unwind/walker.h"
+
+/*
+ * job - one crash in work: what the rules read and write.
+ *
+ * Ownership  The worker makes it, runs the rules, stores the result and releases it.
+ *            Texts live in the arena; raw and processed are owned JSON trees.
+ * Rules      May run without database and network: everything they need is in here.
+ */
+struct job_dump {
+    const char *name; /* upload_file_minidump, … */
+    const char *path; /* readable copy or the object itself */
+    size_t size_bytes;
+};
+
+struct job {
+    struct arena *arena;
+    const char *crash_id;
+    const char *ruleset;          /* "default", "regenerate_signature" */
+    json_t *raw;                  /* owned; rules may change it */
+    json_t *processed;            /* owned */
+    struct job_dump *dumps;
+    size_t dump_count;
+    json_t *notes;                /* owned array of strings */
+    const char *tmp_dir;          /* this crash's own directory */
+    const struct siglists *siglists;
+    const struct walker_options *walker; /* NULL: walking is switched off for this crash */
+    int64_t now_us;
+    const char *hostname;
+};
+
+/* A public note: fixed texts and error class names only, never annotation values. */
+void job_note(struct job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Runs the rule set of the job (processor.md 3, steps 4 to 7): success, started_datetime,
+ * first note, every rule in order, processor_notes, processor_history (from old_processed,
+ * may be NULL), completed_datetime.  Rules that fail are noted and skipped.
+ * ERR_INVALID: unknown rule set; nothing may be stored.
+ */
+bool rules_run(struct job *job, const json_t *old_processed, struct err *err);
+
+/* Names of the rules of a rule set, for tests and docs; NULL-ended. */
+const char *const *rules_names(const char *ruleset);
+
+/* One rule by name (with or without the suffix "Rule"), for --apply-rule.  ERR_NOT_FOUND. */
+bool rules_apply_one(struct job *job, const char *name, struct err *err);
+
+#endif
