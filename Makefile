@@ -138,10 +138,28 @@ unit: tests-build
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # ---- other targets -------------------------------------------------------------------
-.PHONY: clean asan tsan fuzz format format-check
+PACKAGES = tools/run/install-packages
+
+.PHONY: run up down deps test asan tsan fuzz lint bench coverage help
+# `make run` and `make test` start on a bare Debian: packages first, then make again, so that
+# pkg-config and the compiler are asked when they are there.
+run: ; @$(PACKAGES) build run && $(MAKE) --no-print-directory -j2 all && exec tools/run/datilctl run $(RUN_OPTIONS)
+up:  ; @$(PACKAGES) build run && $(MAKE) --no-print-directory -j2 all && tools/run/datilctl up $(RUN_OPTIONS)
+down: ; @tools/run/datilctl down
+deps: ; @$(PACKAGES) build run test lint
+
+test:
+	@$(PACKAGES) build run test
+	@tools/run/node-modules
+	@$(MAKE) --no-print-directory -j2 tests-build
+	@B=$(B) tests/run all
+
 asan:
 	$(Q)$(MAKE) --no-print-directory B=build-asan SAN=1 unit
+tsan:
+	$(Q)$(MAKE) --no-print-directory B=build-tsan SAN=thread unit
 
+# make fuzz T=mdmp SECONDS=60
 fuzz:
 	$(Q)$(MAKE) --no-print-directory B=build-fuzz SAN=fuzz CC=clang build-fuzz/fuzz_$(T)
 	$(Q)mkdir -p build-fuzz/corpus-$(T) && build-fuzz/fuzz_$(T) -max_total_time=$(or $(SECONDS),60) \
@@ -151,6 +169,48 @@ $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
 	$(call say,LINK,$@)
 	$(call link,-fsanitize=fuzzer)
 
+lint:
+	@$(PACKAGES) build lint
+	@B=$(B) tools/lint/run
+
+# Benchmarks print numbers and ratios; nothing passes or fails by them.
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
+	$(call say,LINK,$@)
+	$(call link,)
+bench: all $(BENCH_BIN)
+	$(Q)B=$(B) tests/bench/run $(BENCH)
+
+coverage:
+	$(Q)$(MAKE) --no-print-directory B=build-coverage SAN=coverage unit
+	$(Q)tools/lint/coverage build-coverage
+
+compile_commands.json:
+	bear -- $(MAKE) B=build-bear tests-build
+
+.PHONY: install dist
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(CLIENT_LIB) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 client/datil_client.h $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/share/datil
+	cp -r templates static migrations nginx tools/run $(DESTDIR)$(PREFIX)/share/datil
+
+dist:
+	mkdir -p dist && git archive --prefix=datil-$(VERSION)/ -o dist/datil-$(VERSION).tar.gz HEAD
+
+help:
+	@echo 'make            build everything into build/bin'
+	@echo 'make run        install what is missing, build, start a complete Datil on http://127.0.0.1:8080'
+	@echo '                (DATIL_VAR, DATIL_PORT, DATIL_BIND say where); Ctrl-C stops it'
+	@echo 'make up, down   the same in the background'
+	@echo 'make test       every test; make unit: the quick part without services'
+	@echo 'make asan       unit tests with Address and UB sanitizers; make tsan: with threads'
+	@echo 'make fuzz T=x SECONDS=60; make lint; make format; make format-check; make bench; make coverage'
+	@echo 'make install DESTDIR= PREFIX=/usr/local; make dist; make clean'
+
+.PHONY: clean format format-check
 C_FILES = $(shell git ls-files '*.c' '*.h')
 format:
 	$(Q)clang-format -i $(C_FILES)

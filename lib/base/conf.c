@@ -21,7 +21,7 @@ const struct conf_key conf_keys[] = {
     {"DATIL_BIND", CONF_TEXT, "127.0.0.1", 0, 0, false, "address nginx listens on"},
     {"DATIL_PORT", CONF_INT, "8080", 1, 65535, false, "port nginx listens on"},
     {"DATIL_BASE_URL", CONF_TEXT, "", 0, 0, false, "public address of the web pages; empty: http://DATIL_BIND:DATIL_PORT"},
-    {"DATABASE_URL", CONF_TEXT, "host=$DATIL_RUN dbname=datil", 0, 0, true, "libpq connection string"},
+    {"DATABASE_URL", CONF_TEXT, "host=$DATIL_RUN user=datil dbname=datil", 0, 0, true, "libpq connection string"},
     {"LOGGING_LEVEL", CONF_TEXT, "info", 0, 0, false, "error, warn, info or debug"},
     {"STATSD_HOST", CONF_TEXT, "", 0, 0, false, "host that gets statsd lines; empty: none"},
     {"STATSD_PORT", CONF_INT, "8125", 1, 65535, false, "its port"},
