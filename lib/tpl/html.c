@@ -1,0 +1,144 @@
+#include "tpl/tpl.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+#include "tpl/tpl_internal.h"
+
+/*
+ * Escaping in one place.  Text keeps tab and line feed; other control characters and broken
+ * UTF-8 become U+FFFD, because no HTML document may hold them.
+ */
+void tpl_escape(struct strbuf *b, struct str s)
+{
+    size_t off = 0;
+    while (off < s.n) {
+        size_t start = off;
+        uint32_t cp = utf8_next(s, &off);
+        switch (cp) {
+        case '&':
+            sb_text(b, "&amp;");
+            break;
+        case '<':
+            sb_text(b, "&lt;");
+            break;
+        case '>':
+            sb_text(b, "&gt;");
+            break;
+        case '"':
+            sb_text(b, "&quot;");
+            break;
+        case '\'':
+            sb_text(b, "&#39;");
+            break;
+        case 0xFFFD:
+            sb_text(b, "\xEF\xBF\xBD");
+            break;
+        default:
+            if ((cp < 0x20 && cp != '\t' && cp != '\n' && cp != '\r') || (cp >= 0x7F && cp < 0xA0))
+                sb_text(b, "\xEF\xBF\xBD");
+            else
+                sb_put(b, s.p + start, off - start);
+        }
+    }
+}
+
+bool url_is_safe(struct str url)
+{
+    for (size_t i = 0; i < url.n; i++)
+        if ((unsigned char)url.p[i] <= 0x20 || url.p[i] == 0x7F || url.p[i] == '\\')
+            return false;
+    if (str_starts_nocase(url, STR("http://")) || str_starts_nocase(url, STR("https://")))
+        return true;
+    if (url.n == 0 || url.p[0] == '?' || url.p[0] == '#')
+        return true;
+    return url.p[0] == '/' && (url.n == 1 || url.p[1] != '/');
+}
+
+void tpl_escape_url(struct strbuf *b, struct str url)
+{
+    tpl_escape(b, url_is_safe(url) ? url : STR("#"));
+}
+
+void html_init(struct html_writer *w, size_t max)
+{
+    sb_init(&w->b, max);
+}
+
+void html_release(struct html_writer *w)
+{
+    sb_release(&w->b);
+}
+
+void html_markup(struct html_writer *w, struct str literal)
+{
+    sb_str(&w->b, literal);
+}
+
+void html_text(struct html_writer *w, struct str s)
+{
+    tpl_escape(&w->b, s);
+}
+
+void html_url(struct html_writer *w, struct str url)
+{
+    tpl_escape_url(&w->b, url);
+}
+
+void html_add(struct html_writer *w, struct html h)
+{
+    sb_str(&w->b, h.escaped);
+}
+
+/* %s and %c would let a value in unescaped. */
+static bool only_numbers(const char *fmt)
+{
+    for (const char *p = fmt; *p; p++) {
+        if (*p != '%')
+            continue;
+        p += 1 + strspn(p + 1, "0123456789.-+ #'lzjh");
+        if (!*p || !strchr("dufxX%", *p))
+            return false;
+    }
+    return true;
+}
+
+void html_printf(struct html_writer *w, const char *fmt, ...)
+{
+    assert(only_numbers(fmt));
+    va_list ap;
+    va_start(ap, fmt);
+    sb_vprintf(&w->b, fmt, ap);
+    va_end(ap);
+}
+
+struct html html_done(struct html_writer *w, struct arena *a)
+{
+    struct html h = {str_copy(a, sb_view(&w->b))};
+    html_release(w);
+    return h;
+}
+
+void url_encode_to(struct strbuf *b, struct str s)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     c == '-' || c == '_' || c == '.' || c == '~';
+        if (plain) {
+            sb_char(b, (char)c);
+        } else {
+            const char hex[3] = {'%', digits[c >> 4], digits[c & 15]};
+            sb_put(b, hex, 3);
+        }
+    }
+}
+
+struct str url_encode(struct arena *a, struct str s)
+{
+    STRBUF_AUTO b;
+    sb_init(&b, s.n * 3);
+    url_encode_to(&b, s);
+    return str_copy(a, sb_view(&b));
+}

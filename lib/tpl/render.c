@@ -1,0 +1,291 @@
+#include <assert.h>
+
+#include <ctpl/ctpl.h>
+
+#include "tpl/tpl.h"
+#include "tpl/tpl_internal.h"
+
+/*
+ * Values are collected in the arena, already escaped, and become a ctpl environment only for
+ * the time of one rendering.
+ */
+struct tpl_row {
+    struct arena *a;
+    struct value *first, *last;
+    struct tpl_row *next;
+};
+
+struct tpl_rows {
+    struct arena *a;
+    struct tpl_row *first, *last;
+    size_t count;
+};
+
+struct value {
+    const char *name; /* NULL in a column */
+    enum { V_INT, V_MARKUP, V_ROWS } kind;
+    int64_t i;
+    const char *markup; /* escaped, terminated */
+    struct tpl_rows *rows;
+    struct value *next;
+};
+
+struct tpl_values {
+    struct arena *a;
+    struct value *first, *last;
+};
+
+/* ---- collecting ---------------------------------------------------------------------------- */
+
+static struct value markup_value(struct arena *a, struct str escaped)
+{
+    return (struct value){.kind = V_MARKUP, .markup = str_adup(a, escaped)};
+}
+
+static struct value text_value(struct arena *a, struct str s)
+{
+    STRBUF_AUTO b;
+    sb_init(&b, s.n * 6 + 8); /* &quot; is the longest */
+    tpl_escape(&b, s);
+    return markup_value(a, sb_view(&b));
+}
+
+static struct value url_value(struct arena *a, struct str url)
+{
+    return text_value(a, url_is_safe(url) ? url : STR("#"));
+}
+
+static struct value rows_value(struct arena *a)
+{
+    struct value v = {.kind = V_ROWS, .rows = arena_alloc(a, sizeof(struct tpl_rows))};
+    v.rows->a = a;
+    return v;
+}
+
+static struct value *append(struct arena *a, struct value **first, struct value **last,
+                            struct value v)
+{
+    struct value *copy = arena_alloc(a, sizeof *copy);
+    *copy = v;
+    if (*last)
+        (*last)->next = copy;
+    else
+        *first = copy;
+    return *last = copy;
+}
+
+static struct value *put(struct tpl_values *v, const char *name, struct value value)
+{
+    value.name = name;
+    for (struct value *old = v->first; old; old = old->next)
+        if (strcmp(old->name, name) == 0) {
+            value.next = old->next;
+            *old = value;
+            return old;
+        }
+    value.name = arena_strdup(v->a, name);
+    return append(v->a, &v->first, &v->last, value);
+}
+
+struct tpl_values *tpl_values_new(struct arena *a)
+{
+    struct tpl_values *v = arena_alloc(a, sizeof *v);
+    v->a = a;
+    return v;
+}
+
+void tpl_text(struct tpl_values *v, const char *name, struct str s)
+{
+    put(v, name, text_value(v->a, s));
+}
+
+void tpl_cstr(struct tpl_values *v, const char *name, const char *s)
+{
+    tpl_text(v, name, s ? str_of(s) : STR(""));
+}
+
+void tpl_int(struct tpl_values *v, const char *name, int64_t i)
+{
+    put(v, name, (struct value){.kind = V_INT, .i = i});
+}
+
+void tpl_bool(struct tpl_values *v, const char *name, bool b)
+{
+    tpl_int(v, name, b);
+}
+
+void tpl_url(struct tpl_values *v, const char *name, struct str url)
+{
+    put(v, name, url_value(v->a, url));
+}
+
+void tpl_html(struct tpl_values *v, const char *name, struct html h)
+{
+    put(v, name, markup_value(v->a, h.escaped));
+}
+
+struct tpl_rows *tpl_rows(struct tpl_values *v, const char *name)
+{
+    return put(v, name, rows_value(v->a))->rows;
+}
+
+size_t tpl_rows_count(const struct tpl_rows *rows)
+{
+    return rows->count;
+}
+
+struct tpl_row *tpl_row_add(struct tpl_rows *rows)
+{
+    struct tpl_row *r = arena_alloc(rows->a, sizeof *r);
+    r->a = rows->a;
+    if (rows->last)
+        rows->last->next = r;
+    else
+        rows->first = r;
+    rows->last = r;
+    rows->count++;
+    return r;
+}
+
+void tpl_row_text(struct tpl_row *r, struct str s)
+{
+    append(r->a, &r->first, &r->last, text_value(r->a, s));
+}
+
+void tpl_row_cstr(struct tpl_row *r, const char *s)
+{
+    tpl_row_text(r, s ? str_of(s) : STR(""));
+}
+
+void tpl_row_int(struct tpl_row *r, int64_t i)
+{
+    append(r->a, &r->first, &r->last, (struct value){.kind = V_INT, .i = i});
+}
+
+void tpl_row_url(struct tpl_row *r, struct str url)
+{
+    append(r->a, &r->first, &r->last, url_value(r->a, url));
+}
+
+void tpl_row_html(struct tpl_row *r, struct html h)
+{
+    append(r->a, &r->first, &r->last, markup_value(r->a, h.escaped));
+}
+
+struct tpl_rows *tpl_row_rows(struct tpl_row *r)
+{
+    return append(r->a, &r->first, &r->last, rows_value(r->a))->rows;
+}
+
+/* ---- rendering ----------------------------------------------------------------------------- */
+
+static void fill(CtplValue *out, const struct value *v);
+
+/*
+ * ctpl's lists grow cheaply at the front only; so rows and columns are walked backwards.  The
+ * recursion is as deep as lists are nested in our own code (two or three).
+ */
+static void fill_columns(CtplValue *out, const struct value *column)
+{
+    size_t n = 0;
+    for (const struct value *c = column; c; c = c->next)
+        n++;
+    const struct value **all = g_new(const struct value *, n + 1);
+    for (size_t i = 0; i < n; i++, column = column->next)
+        all[i] = column;
+    for (size_t i = n; i > 0; i--) {
+        CtplValue one;
+        fill(&one, all[i - 1]);
+        ctpl_value_array_prepend(out, &one);
+        ctpl_value_free_value(&one);
+    }
+    g_free(all);
+}
+
+static void empty_array(CtplValue *out)
+{
+    ctpl_value_init(out);
+    ctpl_value_set_array(out, CTPL_VTYPE_INT, 0, NULL);
+}
+
+static void fill_rows(CtplValue *out, const struct tpl_rows *rows)
+{
+    empty_array(out);
+    const struct tpl_row **all = g_new(const struct tpl_row *, rows->count + 1);
+    size_t n = 0;
+    for (const struct tpl_row *r = rows->first; r; r = r->next)
+        all[n++] = r;
+    for (; n > 0; n--) {
+        CtplValue one;
+        empty_array(&one);
+        fill_columns(&one, all[n - 1]->first);
+        ctpl_value_array_prepend(out, &one);
+        ctpl_value_free_value(&one);
+    }
+    g_free(all);
+}
+
+static void fill(CtplValue *out, const struct value *v)
+{
+    ctpl_value_init(out);
+    switch (v->kind) {
+    case V_INT:
+        ctpl_value_set_int(out, (glong)v->i);
+        break;
+    case V_MARKUP:
+        ctpl_value_set_string(out, v->markup);
+        break;
+    case V_ROWS:
+        fill_rows(out, v->rows);
+        break;
+    }
+}
+
+static CtplEnviron *environ_of(const struct tpl_values *v)
+{
+    CtplEnviron *env = ctpl_environ_new();
+    for (const struct value *x = v->first; x; x = x->next) {
+        CtplValue one;
+        fill(&one, x);
+        ctpl_environ_push(env, x->name, &one);
+        ctpl_value_free_value(&one);
+    }
+    return env;
+}
+
+/* The finished text without the trailer, or an error if that did not come out. */
+static bool take_page(GOutputStream *stream, struct arena *a, struct str *ret, struct err *err)
+{
+    GMemoryOutputStream *memory = G_MEMORY_OUTPUT_STREAM(stream);
+    struct str all = str_n(g_memory_output_stream_get_data(memory),
+                           g_memory_output_stream_get_data_size(memory));
+    if (!str_ends(all, STR(TPL_TRAILER)))
+        return err_set(err, ERR_INTERNAL, "the page broke off after %zu bytes", all.n);
+    all.n -= sizeof TPL_TRAILER - 1;
+    if (!arena_fits(a, all.n + 1, "page", err))
+        return false;
+    *ret = str_copy(a, all);
+    return true;
+}
+
+bool tpl_render(const struct tpl_set *t, const char *template_name, const struct tpl_values *v,
+                struct arena *a, struct str *ret_page, struct err *err)
+{
+    const CtplToken *tree = tpl_tree(t, template_name);
+    if (!tree)
+        return err_set(err, ERR_INTERNAL, "no template %s", template_name);
+    CtplEnviron *env = environ_of(v);
+    GOutputStream *memory = g_memory_output_stream_new_resizable();
+    CtplOutputStream *out = ctpl_output_stream_new(memory);
+    GError *why = NULL;
+
+    bool ok = ctpl_parser_parse(tree, env, out, &why) && !why;
+    if (!ok)
+        err_set(err, ERR_INTERNAL, "%s", why ? why->message : "rendering failed");
+    ok = ok && take_page(memory, a, ret_page, err);
+    g_clear_error(&why);
+    ctpl_output_stream_unref(out);
+    g_object_unref(memory);
+    ctpl_environ_unref(env);
+    return ok || err_wrap(err, "template %s", template_name);
+}
