@@ -74,6 +74,7 @@ LIB := $(B)/libdatil.a
 CLIENT_SRC := $(wildcard client/*.c)
 CLIENT_LIB := $(if $(CLIENT_SRC),$(B)/libdatil-client.a)
 
+.DEFAULT_GOAL := all
 .PHONY: all
 all:
 

@@ -15,6 +15,43 @@ enum perm {
     PERM_PROTECTED = 1, /* needs view_pii */
 };
 
+/* ---- shape of the processed crash ------------------------------------------------------- */
+enum schema_type {
+    SCHEMA_STR = 1,
+    SCHEMA_INT = 2,
+    SCHEMA_NUM = 4, /* an integer is one too */
+    SCHEMA_BOOL = 8,
+    SCHEMA_OBJ = 16,
+    SCHEMA_LIST = 32,
+    SCHEMA_NULL = 64,
+    SCHEMA_ANY = 128, /* whatever it is, with all that is below it */
+};
+
+struct schema_shape;
+
+/* One key of an object.  A name that ends in '*' stands for every key that begins like it. */
+struct schema_key {
+    const char *name;
+    unsigned types;                   /* bits of enum schema_type */
+    unsigned item_types;              /* of list elements, or of the values of a map */
+    bool is_map;                      /* an object whose keys are free */
+    const struct schema_shape *shape; /* of the object, elements or values; or NULL */
+    enum perm perm;
+    const char *writer;      /* rule that sets it, "pipeline", or NULL inside an object */
+    const char *from;        /* annotations it comes from, comma-separated, or NULL */
+    const char *description; /* never NULL, may be empty */
+};
+
+struct schema_shape {
+    const char *name;
+    const struct schema_key *keys; /* sorted by name */
+    size_t n;
+};
+extern const struct schema_shape schema_processed;
+
+/* The key `name` of an object of this shape; exact names win over patterns.  NULL if unknown. */
+const struct schema_key *schema_find(const struct schema_shape *shape, struct str name);
+
 /* ---- search fields ---------------------------------------------------------------------- */
 enum query_type { QUERY_ENUM, QUERY_STRING, QUERY_INTEGER, QUERY_FLOAT, QUERY_BOOL, QUERY_DATE };
 enum value_type { VALUE_STR, VALUE_ENUM, VALUE_INT, VALUE_FLOAT, VALUE_BOOL, VALUE_DATETIME };
@@ -39,7 +76,8 @@ struct search_field {
     bool has_full;          /* text kept whole besides its tokens */
     const char *source_key; /* dotted path in the processed crash */
     enum perm perm;
-    const char *choices;    /* comma-separated form choices, or NULL */
+    const char *choices; /* comma-separated form choices, or NULL; "@products", "@versions" and
+                          * "@platforms" stand for what the installation knows */
     const char *description;
 };
 extern const struct search_field search_fields[]; /* sorted by name */
@@ -51,6 +89,7 @@ enum copy_type { COPY_NONE, COPY_BOOL, COPY_INT, COPY_NUM, COPY_STR, COPY_OBJ };
 
 struct annotation {
     const char *name;
+    unsigned types; /* JSON types it should have: bits of enum schema_type */
     enum perm perm;
     enum copy_type copy;       /* what CopyFromRawCrash does with it */
     const char *processed_key; /* NULL when COPY_NONE */

@@ -18,7 +18,9 @@ struct product {
     char **package_names;     /* NULL-ended; empty: unrestricted */
     char **bug_links;         /* text, URL template, text, … NULL-ended */
     char **home_links;        /* text, URL, … NULL-ended */
+    char **version_urls; /* key, URL of a JSON document with current versions, … NULL-ended */
     bool in_buildhub;
+    char *path; /* of its file */
 };
 
 struct products {
@@ -29,12 +31,15 @@ struct products {
 };
 
 bool products_load(const char *var_dir, struct products *ret, struct err *err);
+
 /* Reloads if a file changed since; keeps the old set and reports the error if a file is bad. */
 bool products_refresh(struct products *p, struct err *err);
 void products_release(struct products *p);
 const struct product *products_find(const struct products *p, struct str name);
 
+/* ERR_INVALID: not a name.  ERR_CONFLICT: there is one of that name. */
 bool product_add(const char *var_dir, const char *name, const char *description, struct err *err);
+/* ERR_NOT_FOUND: there is none of that name. */
 bool product_remove(const char *var_dir, const char *name, struct err *err);
 
 #endif

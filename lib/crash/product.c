@@ -1,0 +1,438 @@
+#include "crash/product.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/util.h"
+#include "base/vec.h"
+#include "crash/product_files.h"
+#include "json/json.h"
+
+enum { FILE_BYTES_MAX = 256 << 10, PRODUCTS_MAX = 10000, NAME_BYTES_MAX = 100 };
+
+/* ---- one file ------------------------------------------------------------------------- */
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        free(list[i]);
+    free(list);
+}
+
+static void product_release(struct product *p)
+{
+    free(p->name);
+    free(p->description);
+    free(p->path);
+    free_list(p->featured_versions);
+    free_list(p->package_names);
+    free_list(p->bug_links);
+    free_list(p->home_links);
+    free_list(p->version_urls);
+    *p = (struct product){0};
+}
+
+/* Appends the texts of v to *list (room is there); false if one is not a text. */
+static bool add_texts(const json_t *v, char **list, size_t *n)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(v, i, item)
+    {
+        if (!json_is_string(item))
+            return false;
+        list[(*n)++] = xstrdup(json_string_value(item));
+    }
+    return true;
+}
+
+static bool read_texts(const json_t *v, void *ret)
+{
+    char **list = xcalloc(json_array_size(v) + 1, sizeof *list);
+    size_t n = 0;
+    *(char ***)ret = list;
+    return json_is_array(v) && add_texts(v, list, &n);
+}
+
+/* A list of pairs [text, text]. */
+static bool read_pairs(const json_t *v, void *ret)
+{
+    char **list = xcalloc(2 * json_array_size(v) + 1, sizeof *list);
+    size_t n = 0, i;
+    json_t *pair;
+    *(char ***)ret = list;
+    json_array_foreach(v, i, pair) if (json_array_size(pair) != 2 ||
+                                       !add_texts(pair, list, &n)) return false;
+    return json_is_array(v);
+}
+
+/* An object of texts, as key, text, key, text. */
+static bool read_map(const json_t *v, void *ret)
+{
+    char **list = xcalloc(2 * json_object_size(v) + 1, sizeof *list);
+    size_t n = 0;
+    const char *key;
+    json_t *text;
+    *(char ***)ret = list;
+    json_object_foreach((json_t *)v, key, text)
+    {
+        if (!json_is_string(text))
+            return false;
+        list[n++] = xstrdup(key);
+        list[n++] = xstrdup(json_string_value(text));
+    }
+    return json_is_object(v);
+}
+
+static bool read_text(const json_t *v, void *ret)
+{
+    if (!json_is_string(v) || json_string_length(v) == 0)
+        return false;
+    *(char **)ret = xstrdup(json_string_value(v));
+    return true;
+}
+
+static bool read_int(const json_t *v, void *ret)
+{
+    *(int64_t *)ret = json_integer_value(v);
+    return json_is_integer(v);
+}
+
+static bool read_bool(const json_t *v, void *ret)
+{
+    *(bool *)ret = json_is_true(v);
+    return json_is_boolean(v);
+}
+
+static const char empty_list[] = "[]";
+
+static const struct {
+    const char *key;
+    bool (*read)(const json_t *v, void *ret);
+    size_t offset;
+    const char *fallback; /* JSON text; NULL: the key is required */
+} product_keys[] = {
+    {"name", read_text, offsetof(struct product, name), NULL},
+    {"description", read_text, offsetof(struct product, description), NULL},
+    {"home_page_sort", read_int, offsetof(struct product, home_page_sort), NULL},
+    {"featured_versions", read_texts, offsetof(struct product, featured_versions), empty_list},
+    {"package_names", read_texts, offsetof(struct product, package_names), empty_list},
+    {"bug_links", read_pairs, offsetof(struct product, bug_links), empty_list},
+    {"product_home_links", read_pairs, offsetof(struct product, home_links), empty_list},
+    {"version_json_urls", read_map, offsetof(struct product, version_urls), "{}"},
+    {"in_buildhub", read_bool, offsetof(struct product, in_buildhub), "false"},
+};
+
+static bool read_key(const json_t *doc, size_t row, struct product *p, struct err *err)
+{
+    const char *key = product_keys[row].key;
+    json_auto_t *fallback = NULL;
+    const json_t *v = json_object_get(doc, key);
+    if (!v && product_keys[row].fallback)
+        v = fallback = json_loads(product_keys[row].fallback, JSON_DECODE_ANY, NULL);
+    if (!v)
+        return err_set(err, ERR_INVALID, "%s: this key is required", key);
+    if (!product_keys[row].read(v, (char *)p + product_keys[row].offset))
+        return err_set(err, ERR_INVALID, "%s: wrong type or empty", key);
+    return true;
+}
+
+static bool is_known(const char *key)
+{
+    if (key[0] == '_')
+        return true; /* a comment */
+    for (size_t i = 0; i < ARRAY_LEN(product_keys); i++)
+        if (strcmp(key, product_keys[i].key) == 0)
+            return true;
+    return false;
+}
+
+static bool read_product(const json_t *doc, struct product *p, struct err *err)
+{
+    const char *key;
+    json_t *v;
+    if (!json_is_object(doc))
+        return err_set(err, ERR_INVALID, "not a JSON object");
+    json_object_foreach((json_t *)doc, key, v) if (!is_known(key)) return err_set(
+        err, ERR_INVALID, "unknown key '%.60s'", key);
+    for (size_t row = 0; row < ARRAY_LEN(product_keys); row++)
+        if (!read_key(doc, row, p, err))
+            return false;
+    return true;
+}
+
+static bool load_file(const char *path, struct product *ret, struct err *err)
+{
+    FREE_LATER char *text = NULL;
+    size_t n;
+    if (!fs_read(path, FILE_BYTES_MAX, &text, &n, err))
+        return false;
+    json_auto_t *doc = json_parse(str_n(text, n), FILE_BYTES_MAX, err);
+    if (!doc)
+        return err_wrap(err, "%s", path);
+    struct product p = {.path = xstrdup(path)};
+    if (!read_product(doc, &p, err)) {
+        product_release(&p);
+        return err_wrap(err, "%s", path);
+    }
+    *ret = p;
+    return true;
+}
+
+/* ---- the directory ------------------------------------------------------------------------ */
+
+static char *products_dir(const char *var_dir)
+{
+    STRBUF_AUTO b = {0};
+    sb_init(&b, 4096);
+    sb_printf(&b, "%s/config/products", var_dir);
+    return sb_take(&b, NULL);
+}
+
+/* A file name for a product: what is not a plain character becomes '_'. */
+static char *file_path(const char *dir, const char *name)
+{
+    STRBUF_AUTO b = {0};
+    sb_init(&b, 4096);
+    sb_printf(&b, "%s/", dir);
+    for (const char *p = name; *p; p++)
+        sb_char(&b, strchr("-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", *p)
+                        ? *p
+                        : '_');
+    sb_text(&b, ".json");
+    return sb_take(&b, NULL);
+}
+
+static bool write_shipped(const char *dir, const struct product_file *f, struct err *err)
+{
+    STRBUF_AUTO b = {0};
+    sb_init(&b, FILE_BYTES_MAX);
+    sb_printf(&b, "{\n  \"name\": \"%s\",\n  \"description\": \"%s\",\n  \"home_page_sort\": %d,\n",
+              f->name, f->description, f->home_page_sort);
+    sb_printf(&b, "  \"featured_versions\": [%s],\n", f->featured_versions);
+    if (*f->version_url)
+        sb_printf(&b, "  \"version_json_urls\": {\"product_details\": \"%s\"},\n", f->version_url);
+    sb_printf(&b, "  \"package_names\": [%s],\n  \"in_buildhub\": %s,\n  %s\n}\n", f->package_names,
+              f->in_buildhub ? "true" : "false", f->bug_links);
+    FREE_LATER char *path = file_path(dir, f->name);
+    return fs_write_atomic(path, b.p, b.n, 0644, err);
+}
+
+/*
+ * Several programs may find the directory missing at the same time.  Each fills one of
+ * its own beside it; the first rename wins and nobody ever sees half of the files.
+ */
+static bool make_dir(const char *dir, struct err *err)
+{
+    STRBUF_AUTO tmp = {0};
+    sb_init(&tmp, 4096);
+    sb_printf(&tmp, "%s.%016llx", dir, (unsigned long long)random_u64());
+    bool ok = fs_mkdirs(tmp.p, 0755, err);
+    for (size_t i = 0; ok && i < product_file_count; i++)
+        ok = write_shipped(tmp.p, &product_files[i], err);
+    if (ok && rename(tmp.p, dir) == 0)
+        return true;
+    if (ok && errno != EEXIST && errno != ENOTEMPTY)
+        ok = err_errno(err, errno, "cannot make %s", dir);
+    struct err ignored = {0};
+    fs_remove_tree(tmp.p, &ignored);
+    return ok;
+}
+
+static bool is_product_file(const char *name)
+{
+    return name[0] != '.' && str_ends(str_of(name), STR(".json"));
+}
+
+/* Independent of the order of entries: a sum of hashes of name, size and time. */
+static bool dir_stamp(const char *dir, int64_t *ret_stamp, struct err *err)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return err_errno(err, errno, "cannot read %s", dir);
+    uint64_t sum = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        struct stat st;
+        if (!is_product_file(e->d_name) || fstatat(dirfd(d), e->d_name, &st, 0) != 0)
+            continue;
+        int64_t facts[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (int64_t)st.st_ino};
+        sum += hash64_seed(facts, sizeof facts, hash64(e->d_name, strlen(e->d_name)));
+    }
+    closedir(d);
+    *ret_stamp = (int64_t)(sum >> 1);
+    return true;
+}
+
+static int by_sort_then_name(const void *a, const void *b)
+{
+    const struct product *x = a, *y = b;
+    if (x->home_page_sort != y->home_page_sort)
+        return x->home_page_sort < y->home_page_sort ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static bool check_set(struct products *set, struct err *err)
+{
+    for (size_t i = 0; i < set->n; i++)
+        for (size_t k = i + 1; k < set->n; k++)
+            if (strcmp(set->v[i].name, set->v[k].name) == 0)
+                return err_set(err, ERR_INVALID, "%s: name: %s has it already", set->v[k].path,
+                               set->v[i].path);
+    return true;
+}
+
+static bool load_entries(DIR *d, struct products *set, struct err *err)
+{
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (!is_product_file(e->d_name))
+            continue;
+        if (set->n == PRODUCTS_MAX)
+            return err_set(err, ERR_TOO_LARGE, "%s: more than %d files", set->dir, PRODUCTS_MAX);
+        STRBUF_AUTO path = {0};
+        sb_init(&path, 8192);
+        sb_printf(&path, "%s/%s", set->dir, e->d_name);
+        struct product p = {0};
+        if (!load_file(path.p, &p, err))
+            return false;
+        set->v = xrealloc(set->v, (set->n + 1) * sizeof *set->v);
+        set->v[set->n++] = p;
+    }
+    return true;
+}
+
+static bool load_dir(const char *dir, struct products *ret, struct err *err)
+{
+    /* The stamp first: a change while we read is then seen by the next refresh. */
+    struct products set = {.dir = xstrdup(dir)};
+    DIR *d = NULL;
+    if (!dir_stamp(dir, &set.stamp, err))
+        goto fail;
+    d = opendir(dir);
+    if (!d) {
+        err_errno(err, errno, "cannot read %s", dir);
+        goto fail;
+    }
+    if (!load_entries(d, &set, err))
+        goto fail;
+    closedir(d);
+    d = NULL;
+    if (set.n > 1)
+        qsort(set.v, set.n, sizeof *set.v, by_sort_then_name);
+    if (!check_set(&set, err))
+        goto fail;
+    *ret = set;
+    return true;
+
+fail:
+    if (d)
+        closedir(d);
+    products_release(&set);
+    return false;
+}
+
+bool products_load(const char *var_dir, struct products *ret, struct err *err)
+{
+    FREE_LATER char *dir = products_dir(var_dir);
+    if (!fs_exists(dir) && !make_dir(dir, err))
+        return false;
+    return load_dir(dir, ret, err);
+}
+
+bool products_refresh(struct products *p, struct err *err)
+{
+    int64_t stamp;
+    if (!dir_stamp(p->dir, &stamp, err))
+        return false;
+    if (stamp == p->stamp)
+        return true;
+    struct products fresh = {0};
+    if (!load_dir(p->dir, &fresh, err))
+        return false;
+    products_release(p);
+    *p = fresh;
+    return true;
+}
+
+void products_release(struct products *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        product_release(&p->v[i]);
+    free(p->v);
+    free(p->dir);
+    *p = (struct products){0};
+}
+
+const struct product *products_find(const struct products *p, struct str name)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (str_eq(name, str_of(p->v[i].name)))
+            return &p->v[i];
+    return NULL;
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+static bool check_name(const char *name, struct err *err)
+{
+    struct str s = str_of(name);
+    if (s.n == 0 || s.n > NAME_BYTES_MAX || !utf8_valid(s) || str_trim(s).n != s.n)
+        return err_set(err, ERR_INVALID, "a product name has 1 to %d bytes and no blanks around it",
+                       NAME_BYTES_MAX);
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
+            return err_set(err, ERR_INVALID, "a product name has no control characters");
+    return true;
+}
+
+/* New products go behind those that somebody has put in order. */
+static int64_t next_sort(const struct products *all)
+{
+    return all->n ? MAX(all->v[all->n - 1].home_page_sort, 99) + 1 : 100;
+}
+
+static bool write_new(const struct products *all, const char *name, const char *description,
+                      struct err *err)
+{
+    json_auto_t *doc = json_pack("{s:s, s:s, s:I, s:[s]}", "name", name, "description",
+                                 description && *description ? description : name, "home_page_sort",
+                                 (json_int_t)next_sort(all), "featured_versions", "auto");
+    if (!doc)
+        return err_set(err, ERR_INVALID, "the description is not UTF-8");
+    FREE_LATER char *path = file_path(all->dir, name);
+    if (fs_exists(path))
+        return err_set(err, ERR_CONFLICT, "%s is there already, with another name in it", path);
+    FREE_LATER char *text = json_dumps(doc, JSON_INDENT(2));
+    return fs_write_atomic(path, text, strlen(text), 0644, err);
+}
+
+bool product_add(const char *var_dir, const char *name, const char *description, struct err *err)
+{
+    struct products all = {0};
+    if (!check_name(name, err) || !products_load(var_dir, &all, err))
+        return false;
+    bool ok = products_find(&all, str_of(name))
+                  ? err_set(err, ERR_CONFLICT, "product '%s' exists already", name)
+                  : write_new(&all, name, description, err);
+    products_release(&all);
+    return ok;
+}
+
+bool product_remove(const char *var_dir, const char *name, struct err *err)
+{
+    struct products all = {0};
+    if (!products_load(var_dir, &all, err))
+        return false;
+    const struct product *p = products_find(&all, str_of(name));
+    bool ok;
+    if (!p)
+        ok = err_set(err, ERR_NOT_FOUND, "no product '%s'", name);
+    else if (unlink(p->path) != 0)
+        ok = err_errno(err, errno, "cannot remove %s", p->path);
+    else
+        ok = fs_sync_dir(all.dir, err);
+    products_release(&all);
+    return ok;
+}
