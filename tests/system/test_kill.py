@@ -1,0 +1,115 @@
+"""kill -9 of everything while 200 reports come in: each one that got an id is processed exactly once."""
+import random
+import signal
+import threading
+import time
+
+from harness import multipart, ANNOTATIONS, wait_until
+
+REPORTS = 200
+
+
+def poster(datil, minidump, count, accepted, failures):
+    for i in range(count):
+        kind, body = multipart({**ANNOTATIONS, "Notes": f"report {i}", "CrashTime": str(int(time.time()))},
+                               {"upload_file_minidump": minidump})
+        # A client whose post fails (its worker was killed) keeps the report and sends it again.
+        for _ in range(50):
+            try:
+                answer = datil.request("POST", "/submit", body, {"Content-Type": kind}, timeout_s=30)
+            except OSError:
+                continue
+            if answer.status == 200 and answer.body.startswith(b"CrashID=bp-"):
+                accepted.append(answer.body[11:47].decode())
+                break
+            time.sleep(0.05)
+        else:
+            failures.append(i)
+
+
+def victims(datil):
+    """name -> pids that may be killed; the supervisor and nginx stay."""
+    table = datil.processes()
+    collector_parents, collector_children = datil.program_pids("datil-collector")
+    _, processor_children = datil.program_pids("datil-processor")
+    postmaster = [pid for pid, (_, comm, command) in table.items()
+                  if comm == "postgres" and " -D " in command]
+    return {
+        "collector": collector_children,  # workers and the mover
+        "collector parent": collector_parents,
+        "processor": processor_children,
+        "processor parent": datil.program_pids("datil-processor")[0],
+        "walker": {pid for pid, (_, comm, _) in table.items() if comm.startswith("datil-stackwalk")},
+        "postgres": postmaster,
+        "webapp": datil.program_pids("datil-webapp")[1],
+    }
+
+
+def test_kill_minus_nine_of_everything(fresh, minidump):
+    datil = fresh
+    accepted, failures = [], []
+    threads = [threading.Thread(target=poster, args=(datil, minidump, REPORTS // 4, accepted, failures))
+               for _ in range(4)]
+    for t in threads:
+        t.start()
+    rng = random.Random(20260101)
+    killed = {}
+    order = ["collector", "processor", "walker", "postgres", "collector", "walker", "processor",
+             "collector parent", "processor parent", "webapp", "walker"]
+    turn = 0
+    deadline = time.monotonic() + 60
+    # Go round all victims at least twice, and on while reports still come in.
+    while (turn < 2 * len(order) or any(t.is_alive() for t in threads)) and time.monotonic() < deadline:
+        name = order[turn % len(order)]
+        turn += 1
+        pids = sorted(victims(datil)[name])
+        if name == "walker":  # short-lived: look for one a little while
+            end = time.monotonic() + 0.5
+            while not pids and time.monotonic() < end:
+                pids = sorted(victims(datil)[name])
+        if pids and datil.kill(rng.choice(pids), signal.SIGKILL):
+            killed[name] = killed.get(name, 0) + 1
+        time.sleep(0.15)
+    for t in threads:
+        t.join(120)
+    assert not failures and len(accepted) == REPORTS and len(set(accepted)) == REPORTS
+    for name in ("collector", "processor", "postgres"):
+        assert killed.get(name), killed
+
+    def all_processed():
+        try:
+            return datil.sql("SELECT count(*) FROM crash_ledger WHERE state = 'processed'")[0][0] >= REPORTS
+        except Exception:  # the database is just coming back
+            return False
+    try:
+        wait_until(all_processed, 120, "every report processed", 0.2)
+    except AssertionError as late:
+        raise AssertionError(f"{late}\n{datil.datil('doctor', check=False).output}\n{datil.logs()}") from None
+
+    # Exactly once, in every place that counts.
+    ledger = [row[0] for row in datil.sql("SELECT crash_id FROM crash_ledger")]
+    missing = set(accepted) - set(ledger)
+    assert not missing
+    wait_until(lambda: datil.sql("SELECT count(*) FROM crash_queue")[0][0] == 0, 60, "an empty queue")
+    assert datil.get("/api/SuperSearch/", {"product": "Crashme", "_results_number": 0}).json["total"] == len(ledger)
+    for crash_id in accepted:
+        assert datil.search(uuid=crash_id, _results_number=1)["total"] == 1
+    done = datil.datil("doctor", check=False)
+    assert done.returncode == 0, done.output
+
+
+def test_reports_are_taken_while_the_database_is_down(fresh, minidump):
+    datil = fresh
+    supervisor = int((datil.var / "run/datilctl.pid").read_text())
+    datil.kill(supervisor, signal.SIGSTOP)  # nobody starts PostgreSQL again
+    try:
+        for pid in victims(datil)["postgres"]:
+            datil.kill(pid, signal.SIGKILL)
+        ids = [datil.post(dump=minidump) for _ in range(5)]
+        assert datil.get("/__heartbeat__").status >= 500
+    finally:
+        datil.kill(supervisor, signal.SIGCONT)
+    for crash_id in ids:
+        datil.wait_processed(crash_id, 60)
+    done = datil.datil("doctor", check=False)
+    assert done.returncode == 0, done.output
