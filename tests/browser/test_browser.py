@@ -1,0 +1,71 @@
+"""The pages in a real browser: console, accessibility, keyboard, dark mode, log-in."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def seen(datil, minidump):
+    crash_id = datil.post({"Comments": "typed by a person", "URL": "http://private.example/page"}, minidump)
+    doc = datil.wait_processed(crash_id)
+    datil.post({"Version": "2.0"})
+    datil.add_user("reader@example.org", PASSWORD, "--group", "Hackers")
+    facts = {"crash_id": crash_id, "signature": doc["signature"], "email": "reader@example.org", "password": PASSWORD}
+    shots = os.environ.get("SCREENSHOTS", "")
+    if shots:
+        Path(shots).mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["node", str(HERE / "visit.js"), datil.base, json.dumps(facts), shots],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr + datil.logs()
+    result = json.loads(done.stdout)
+    result["facts"], result["host"] = facts, f"127.0.0.1:{datil.port}"
+    return result
+
+
+def test_pages_answer_without_console_errors(seen):
+    bad = {k: v for k, v in seen["pages"].items() if v["status"] != 200 or v["problems"]}
+    assert not bad
+
+
+def test_no_accessibility_violations(seen):
+    bad = {k: v["violations"] for k, v in seen["pages"].items() if v["violations"]}
+    assert not bad, json.dumps(bad, indent=1)
+
+
+def test_nothing_sticks_out_of_a_narrow_window(seen):
+    bad = {k: v["overflow"] for k, v in seen["pages"].items() if v["overflow"] > 0}
+    assert not bad
+
+
+def test_no_other_hosts(seen):
+    assert seen["hosts"] == [seen["host"]]
+
+
+def test_keyboard(seen):
+    assert "skip" in seen["keyboard"]["first"].lower()
+    assert seen["keyboard"]["url"].endswith("/report/index/" + seen["facts"]["crash_id"])
+
+
+def test_without_scripts(seen):
+    assert seen["facts"]["crash_id"] in seen["noscript"]["search"]
+    assert seen["facts"]["signature"] in seen["noscript"]["report"]
+
+
+def test_log_in_and_out(seen):
+    login, facts = seen["login"], seen["facts"]
+    assert "password" in login["wrong"].lower()
+    assert facts["email"] in login["right"] + login["profile"]
+    assert "/login/" in login["out"]
+    assert not [p for p in login["problems"] if "400" not in p and "403" not in p]
+
+
+def test_protected_rows_only_after_log_in(seen):
+    assert "typed by a person" not in seen["noscript"]["report"]
+    assert "http://private.example/page" not in seen["noscript"]["report"]
+    assert "typed by a person" in seen["login"]["report"]

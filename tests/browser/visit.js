@@ -1,0 +1,124 @@
+// Drives Chromium over a running Datil and prints one JSON object: what each check found.
+//
+//     node visit.js BASE_URL FACTS_JSON [SCREENSHOT_DIR]
+//
+// FACTS: {"crash_id", "signature", "email", "password"}
+"use strict";
+const { chromium } = require("playwright-core");
+const fs = require("fs");
+const path = require("path");
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const [base, factsText, shots] = process.argv.slice(2);
+const facts = JSON.parse(factsText);
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+const PAGES = {
+  home: "/",
+  search: "/search/?product=Crashme&_facets=signature&_facets=platform",
+  report: "/report/index/" + facts.crash_id,
+  topcrashers: "/topcrashers/?product=Crashme&version=1.0&process_type=any",
+  signature: "/signature/?signature=" + encodeURIComponent(facts.signature),
+  login: "/login/",
+  api: "/api/",
+};
+
+async function main() {
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
+  const result = { pages: {}, keyboard: {}, login: {}, hosts: [], noscript: {} };
+  const hosts = new Set();
+
+  async function open(scheme, width, javaScriptEnabled = true) {
+    const context = await browser.newContext({
+      colorScheme: scheme, viewport: { width, height: 900 }, javaScriptEnabled, bypassCSP: false,
+    });
+    const page = await context.newPage();
+    page.problems = [];
+    page.on("console", (m) => { if (m.type() === "error" || m.type() === "warning") page.problems.push(m.text()); });
+    page.on("pageerror", (e) => page.problems.push(String(e)));
+    page.on("request", (r) => { if (!r.url().startsWith("data:")) hosts.add(new URL(r.url()).host); });
+    page.on("response", (r) => { if (r.status() >= 500) page.problems.push(r.status() + " " + r.url()); });
+    return page;
+  }
+
+  // Every page, light and dark, wide and narrow: no console errors, no accessibility violations,
+  // nothing that sticks out of a narrow window.
+  for (const [scheme, width] of [["light", 1300], ["dark", 1300], ["light", 400]]) {
+    const page = await open(scheme, width);
+    for (const [name, url] of Object.entries(PAGES)) {
+      page.problems.length = 0;
+      const answer = await page.goto(base + url, { waitUntil: "networkidle" });
+      if (shots) await page.screenshot({ path: path.join(shots, `${name}-${scheme}-${width}.png`), fullPage: width === 1300 });
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      // The page's own policy forbids injected scripts; evaluate() runs outside of it.
+      await page.evaluate(axe);
+      const report = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      result.pages[`${name} ${scheme} ${width}`] = {
+        status: answer.status(), problems: [...page.problems], overflow,
+        violations: report.violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].target.join(" ")} ${v.nodes[0].failureSummary || ""}`.slice(0, 300)),
+      };
+    }
+    await page.context().close();
+  }
+
+  // By keyboard alone: the first Tab reaches the skip link; the quick search takes an id.
+  {
+    const page = await open("light", 1300);
+    await page.goto(base + "/");
+    await page.keyboard.press("Tab");
+    result.keyboard.first = await page.evaluate(() => document.activeElement.textContent.trim());
+    for (let i = 0; i < 40; i++) {
+      if (await page.evaluate(() => document.activeElement.name === "query")) break;
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.type(facts.crash_id);
+    await Promise.all([page.waitForURL(/report\/index/), page.keyboard.press("Enter")]);
+    result.keyboard.url = page.url();
+    await page.context().close();
+  }
+
+  // Without scripts: the search form and the report can be read and used.
+  {
+    const page = await open("light", 1300, false);
+    await page.goto(base + "/search/?product=Crashme");
+    result.noscript.search = await page.locator("body").innerText();
+    await page.goto(base + "/report/index/" + facts.crash_id);
+    result.noscript.report = await page.locator("body").innerText();
+    await page.context().close();
+  }
+
+  // Log in, see who one is, log out.
+  {
+    const page = await open("light", 1300);
+    await page.goto(base + "/login/");
+    await page.fill('input[name="email"]', facts.email);
+    await page.fill('input[type="password"]', "wrong");
+    await page.locator('main button[type="submit"]').click();
+    result.login.wrong = await page.locator("main").innerText();
+    await page.fill('input[name="email"]', facts.email);
+    await page.fill('input[type="password"]', facts.password);
+    await page.locator('main button[type="submit"]').click();
+    await page.waitForLoadState("networkidle");
+    result.login.right = await page.locator("header").innerText();
+    await page.goto(base + "/profile/");
+    result.login.profile = await page.locator("main").innerText();
+    if (shots) await page.screenshot({ path: path.join(shots, "profile.png") });
+    await page.goto(base + "/report/index/" + facts.crash_id);
+    result.login.report = await page.locator("main").innerText();
+    if (shots) await page.screenshot({ path: path.join(shots, "report-protected.png"), fullPage: true });
+    const out = page.locator('form[action*="logout"] button');
+    if (!(await out.isVisible())) await page.locator("header details summary").last().click();
+    await out.click();
+    await page.waitForLoadState("networkidle");
+    await page.goto(base + "/profile/");
+    result.login.out = page.url();
+    result.login.problems = page.problems;
+    await page.context().close();
+  }
+  result.hosts = [...hosts];
+  await browser.close();
+  console.log(JSON.stringify(result));
+}
+
+main().catch((e) => { console.error(e); process.exit(1); });
