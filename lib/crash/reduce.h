@@ -9,13 +9,23 @@
  *
  * Allow-list: a key is kept only if the schema knows it, the reader may see it and
  * its basic type is right.  Unknown keys are dropped.  Pages, API, search columns,
- * export and downloads all come through here.
+ * export and downloads all come through here.  (Someone with view_pii may be given
+ * the stored processed crash itself, where a page offers that; see reduce_raw for
+ * annotations nobody has described.)
  *
- * Ownership  New reference; the input is not changed and may share subtrees.
+ * Ownership  New reference; the input is not changed and the result shares subtrees
+ *            with it: neither may be changed afterwards below the top level.
  * Errors     A known key with a wrong basic type is dropped and counted in
- *            *ret_rejected (may be NULL).
+ *            *ret_rejected (may be NULL); a list with one wrong element is dropped
+ *            as a whole.  Anything but an object gives an empty object.
+ * Trust      Documents are hostile.  The walk is as deep as the schema.
  */
 json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_rejected);
+
+/*
+ * Public readers get the public annotations that are plain values; protected readers
+ * get everything, for an annotation that nobody described is protected.
+ */
 json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_rejected);
 
 /* Whether a reader may see the value at this dotted path of a processed crash ("json_dump.pid"). */

@@ -1,0 +1,172 @@
+#include "crash/reduce.h"
+
+#include "base/util.h"
+#include "crash/schema.h"
+
+/*
+ * Table and document are walked together, the table leading: what it does not name is
+ * not copied.  The walk is as deep as the table, whatever the document looks like; below
+ * a value of type "any" nothing is looked at.
+ */
+struct walk {
+    enum perm reader;
+    size_t rejected;
+};
+
+static json_t *reduce_object(struct walk *w, const struct schema_shape *shape, const json_t *obj);
+
+static bool may_see(const struct walk *w, const struct schema_key *key)
+{
+    return key->perm <= w->reader;
+}
+
+static bool shows_anything(const struct walk *w, const struct schema_shape *shape)
+{
+    for (size_t i = 0; i < shape->n; i++)
+        if (may_see(w, &shape->keys[i]))
+            return true;
+    return false;
+}
+
+/* One element of a list or one value of a map. */
+static json_t *reduce_item(struct walk *w, const struct schema_key *key, json_t *v)
+{
+    if (!schema_fits(key->item_types, v)) {
+        w->rejected++;
+        return NULL;
+    }
+    bool is_whole = !json_is_object(v) || !key->shape;
+    return is_whole ? json_incref(v) : reduce_object(w, key->shape, v);
+}
+
+/* A list with an element of a wrong type vanishes: its indices mean something elsewhere. */
+static json_t *reduce_list(struct walk *w, const struct schema_key *key, const json_t *list)
+{
+    json_auto_t *out = json_array();
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        json_t *kept = reduce_item(w, key, item);
+        if (!kept)
+            return NULL;
+        json_array_append_new(out, kept);
+    }
+    return TAKE(out);
+}
+
+static json_t *reduce_map(struct walk *w, const struct schema_key *key, const json_t *map)
+{
+    json_t *out = json_object();
+    const char *name;
+    json_t *item;
+    json_object_foreach((json_t *)map, name, item)
+    {
+        json_t *kept = reduce_item(w, key, item);
+        if (kept)
+            json_object_set_new_nocheck(out, name, kept);
+    }
+    return out;
+}
+
+static json_t *reduce_value(struct walk *w, const struct schema_key *key, json_t *v)
+{
+    if (key->types & SCHEMA_ANY)
+        return json_incref(v);
+    if (!schema_fits(key->types, v)) {
+        w->rejected++;
+        return NULL;
+    }
+    if (json_is_array(v))
+        return reduce_list(w, key, v);
+    if (!json_is_object(v))
+        return json_incref(v);
+    if (key->is_map)
+        return reduce_map(w, key, v);
+    return key->shape && shows_anything(w, key->shape) ? reduce_object(w, key->shape, v) : NULL;
+}
+
+static json_t *reduce_object(struct walk *w, const struct schema_shape *shape, const json_t *obj)
+{
+    json_t *out = json_object();
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)obj, name, v)
+    {
+        const struct schema_key *key = schema_find(shape, str_of(name));
+        json_t *kept = key && may_see(w, key) ? reduce_value(w, key, v) : NULL;
+        if (kept)
+            json_object_set_new_nocheck(out, name, kept);
+    }
+    return out;
+}
+
+static json_t *report(struct walk *w, json_t *out, size_t *ret_rejected)
+{
+    if (ret_rejected)
+        *ret_rejected = w->rejected;
+    return out;
+}
+
+json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_rejected)
+{
+    struct walk w = {.reader = reader};
+    return report(&w, reduce_object(&w, &schema_processed, processed), ret_rejected);
+}
+
+/*
+ * Annotations are meant to be texts, but JSON reports bring numbers and booleans too:
+ * every plain value will do where a text should be.  Objects and lists have no schema
+ * here, so nobody can say what is in them.
+ */
+static bool is_publishable(const struct annotation *a, const json_t *v)
+{
+    return a->types & SCHEMA_OBJ ? json_is_object(v) : !json_is_object(v) && !json_is_array(v);
+}
+
+json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_rejected)
+{
+    struct walk w = {.reader = reader};
+    json_t *out = json_object();
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)raw_crash, name, v)
+    {
+        const struct annotation *a = annotation_find(str_of(name));
+        if (reader != PERM_PROTECTED && (!a || a->perm != PERM_PUBLIC))
+            continue;
+        if (reader != PERM_PROTECTED && !is_publishable(a, v))
+            w.rejected++;
+        else
+            json_object_set_nocheck(out, name, v);
+    }
+    return report(&w, out, ret_rejected);
+}
+
+bool reduce_may_see(struct str path, enum perm reader)
+{
+    struct walk w = {.reader = reader};
+    const struct schema_shape *shape = &schema_processed;
+    const struct schema_key *map = NULL; /* the path stands at this map: any name will do */
+    bool is_below_any = false;
+    struct str name;
+    if (path.n == 0)
+        return false;
+    while (str_split(&path, '.', &name)) {
+        if (map) {
+            shape = map->shape;
+            is_below_any = map->item_types & SCHEMA_ANY;
+            map = NULL;
+            continue;
+        }
+        if (is_below_any)
+            continue;
+        const struct schema_key *key = shape ? schema_find(shape, name) : NULL;
+        if (!key || !may_see(&w, key))
+            return false;
+        is_below_any = key->types & SCHEMA_ANY;
+        map = key->is_map ? key : NULL;
+        shape = key->shape;
+    }
+    return true;
+}
