@@ -1,0 +1,138 @@
+// The search form: lines of field, operator and value; suggestions for fields and values.
+const version = new URL(import.meta.url).search;
+
+// Label and code of each operator, by kind of field; the first is the default.
+const NULLS = [["does not exist", "__null__"], ["exists", "!__null__"]];
+const OPERATORS = {
+  enum: [["matches", ""], ["does not match", "!"], ...NULLS],
+  string: [
+    ["matches", ""], ["does not match", "!"], ["contains", "~"], ["does not contain", "!~"], ["is", "="], ["is not", "!="],
+    ["starts with", "^"], ["does not start with", "!^"], ["ends with", "$"], ["does not end with", "!$"],
+    ["matches regex", "@"], ["does not match regex", "!@"], ...NULLS,
+  ],
+  number: [["matches", ""], ["does not match", "!"], [">", ">"], [">=", ">="], ["<", "<"], ["<=", "<="], ...NULLS],
+  date: [[">=", ">="], [">", ">"], ["<=", "<="], ["<", "<"]],
+  bool: [["is true", "__true__"], ["is not true", "!__true__"], ...NULLS],
+};
+OPERATORS.integer = OPERATORS.number;
+OPERATORS.float = OPERATORS.number;
+
+let fieldsPromise = null;
+function fields() {
+  fieldsPromise ??= fetch("/search/fields/", { headers: { "X-Requested-With": "XMLHttpRequest" } })
+    .then((answer) => (answer.ok ? answer.json() : []))
+    .catch(() => []);
+  return fieldsPromise;
+}
+
+// The commonest values of a field in the last week, asked for once.
+const valuesOf = new Map();
+function values(field) {
+  if (!valuesOf.has(field)) {
+    const query = new URLSearchParams({ _results_number: "0", _facets_size: "200", _facets: field });
+    valuesOf.set(
+      field,
+      fetch(`/api/SuperSearch/?${query}`)
+        .then((answer) => (answer.ok ? answer.json() : { facets: {} }))
+        .then((found) => (found.facets[field] ?? []).map((b) => ({ value: String(b.term), note: String(b.count) })))
+        .catch(() => []),
+    );
+  }
+  return valuesOf.get(field);
+}
+
+function fitOperators(select, kind) {
+  const current = select.value;
+  const offered = OPERATORS[kind] ?? OPERATORS.string;
+  select.replaceChildren(...offered.map(([label, code]) => new Option(label, code, false, code === current)));
+  if (!offered.some(([, code]) => code === current)) select.selectedIndex = 0;
+}
+
+let lineCount = 0;
+function setUpLine(line, complete) {
+  const [field, value] = line.querySelectorAll("input");
+  const operator = line.querySelector("select");
+  const remove = line.querySelector("[data-remove-line]");
+
+  lineCount += 1;
+  [field, operator, value].forEach((control, i) => {
+    const label = line.querySelector(`label[for="${control.id}"]`);
+    control.id = `line-${lineCount}-${i}`;
+    if (label) label.htmlFor = control.id;
+  });
+  remove.hidden = false;
+  remove.addEventListener("click", () => {
+    const all = line.parentElement.children;
+    if (all.length > 1) line.remove();
+    else [field, value].forEach((control) => (control.value = ""));
+  });
+
+  const fit = async () => {
+    const known = (await fields()).find((f) => f.name === field.value);
+    if (known) fitOperators(operator, known.type);
+  };
+  const needless = () => (value.disabled = /__(null|true)__$/.test(operator.value));
+  field.addEventListener("change", () => fit().then(needless));
+  operator.addEventListener("change", needless);
+  fit().then(needless);
+
+  complete(
+    value,
+    async (text) => {
+      const known = (await fields()).find((f) => f.name === field.value);
+      if (!known || known.type === "date" || operator.value.endsWith("@")) return [];
+      const wanted = text.toLowerCase();
+      return (await values(known.name)).filter((entry) => entry.value.toLowerCase().includes(wanted) && entry.value !== text);
+    },
+    (chosen) => (value.value = chosen),
+  );
+}
+
+// Inputs that hold field names separated by commas.
+function setUpList(input, complete) {
+  const split = (text) => {
+    const comma = text.lastIndexOf(",") + 1;
+    return [text.slice(0, comma), text.slice(comma).trim()];
+  };
+  complete(
+    input,
+    async (text) => {
+      const wanted = split(text)[1].replace(/^-/, "").toLowerCase();
+      const have = new Set(text.split(",").map((part) => part.trim()));
+      return (await fields())
+        .filter((f) => f.name.includes(wanted) && !have.has(f.name))
+        .map((f) => ({ value: f.name, note: f.description }));
+    },
+    (chosen) => {
+      const [before, part] = split(input.value);
+      input.value = `${before}${before ? " " : ""}${part.startsWith("-") ? "-" : ""}${chosen}, `;
+      input.dispatchEvent(new Event("input"));
+    },
+  );
+}
+
+export default async function searchForm() {
+  const { complete } = await import(`./completion.js${version}`);
+
+  document.querySelectorAll("[data-field-list]").forEach((input) => setUpList(input, complete));
+  document.querySelectorAll("[data-search-lines]").forEach((lines) => {
+    const blank = lines.lastElementChild.cloneNode(true);
+    const button = lines.closest("form").querySelector("[data-new-line]");
+    [...lines.children].forEach((line) => setUpLine(line, complete));
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const line = blank.cloneNode(true);
+      lines.append(line);
+      setUpLine(line, complete);
+      line.querySelector("input").focus();
+    });
+  });
+
+  // Leave empty controls out of the address.
+  document.querySelectorAll("[data-search-form]").forEach((form) =>
+    form.addEventListener("formdata", ({ formData }) => {
+      if (!["_from", "_to"].some((name) => formData.get(name))) return;
+      for (const name of ["_c", "_facet_list", "_sort_list"]) if (!formData.get(name)) formData.delete(name);
+    }),
+  );
+}
