@@ -15,49 +15,64 @@
  *            arena and returns true; or returns false with *err, which the runner turns into
  *            an error page or JSON (INVALID 400, FORBIDDEN 403, NOT_FOUND 404, CONFLICT 409,
  *            TOO_LARGE 413, UNAVAILABLE 503, others 500; the text of 500 and 503 goes to the log).
- * Ownership  Everything reached from a struct req lives until the handler returns.
+ * Checks     In this order: Auth-Token (403 before anything else), path (404), OPTIONS, method
+ *            (405), rate limit (429), log-in and permission (pages: 302 to /login/?next=…; API:
+ *            403), form, CSRF token (403).  See docs/web-runner.md.
+ * Ownership  Everything reached from a struct req lives until the handler returns; texts given to
+ *            resp_… must live as long (arena).
  * Threads    One request at a time in a process.
  */
 struct req;
 struct web_app;
 
-enum method { METHOD_GET = 1, METHOD_POST = 2, METHOD_HEAD = 4, METHOD_OPTIONS = 8, METHOD_PUT = 16 };
+enum method {
+    METHOD_GET = 1,
+    METHOD_POST = 2,
+    METHOD_HEAD = 4,
+    METHOD_OPTIONS = 8,
+    METHOD_PUT = 16
+};
 
 typedef bool web_handler(struct req *req, struct err *err);
 
 enum route_flag {
-    ROUTE_RAW_BODY = 1,  /* the handler reads the body itself: req_read_body */
+    ROUTE_RAW_BODY = 1,   /* the handler reads the body itself: req_read_body.  The CSRF token then
+                             comes in the header X-CSRF-Token or the query */
     ROUTE_NO_SESSION = 2, /* never look at cookies or tokens (collector, health) */
     ROUTE_API = 4,        /* JSON errors, CORS, Auth-Token, rate limit group API */
     ROUTE_LOGIN = 8,      /* log-in needed; pages redirect to /login/?next= */
     ROUTE_PREFIX = 16,    /* path ends in a parameter: "/report/index/" matches the rest */
     ROUTE_SEARCH = 32,    /* rate limit group Super Search */
-    ROUTE_NO_CSRF = 64,
+    ROUTE_NO_CSRF = 64,   /* forms need no CSRF token */
 };
 
 struct route {
-    unsigned methods;     /* enum method, or-ed; HEAD follows GET */
-    const char *path;     /* exact, or a prefix with ROUTE_PREFIX */
+    unsigned methods; /* enum method, or-ed; HEAD follows GET */
+    const char *path; /* exact, or a prefix with ROUTE_PREFIX */
     unsigned flags;
     const char *permission; /* code name such as "view_pii", or NULL */
     web_handler *handler;
-    const char *doc;      /* one line for the generated API reference */
+    const char *doc; /* one line for the generated API reference */
 };
 
 struct web_program {
-    const char *name;          /* "datil-webapp": log name, socket $DATIL_RUN/<name>.sock */
-    const char *workers_key;   /* configuration key with the number of workers */
+    const char *name;        /* "datil-webapp": log name, socket $DATIL_RUN/<name>.sock */
+    const char *workers_key; /* configuration key with the number of workers */
     const struct route *routes;
     size_t route_count;
     /* Once in each worker, before the first request; the result is req_app(). */
     bool (*start)(struct web_app *web, void **ret_app, struct err *err);
     void (*stop)(void *app);
-    const char *template_dir;  /* below the share directory, or NULL for programs without pages */
+    /* HUP in a worker: look again at what may have changed.  May be NULL. */
+    void (*reload)(void *app);
+    const char *template_dir; /* below the share directory, or NULL for programs without pages */
     bool uses_db;
+    const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */
     const struct proc_group *extra_groups;
     size_t extra_group_count;
-    /* Formats an error for this program's clients; NULL: the default (page or JSON). */
+    /* Formats an error for this program's clients; NULL or false: the default (page or JSON).
+     * err->msg is what the client may read: for 500 and above only the name of the status. */
     bool (*error_body)(struct req *req, int status, const struct err *err);
 };
 
@@ -76,16 +91,20 @@ struct db *req_db(struct req *r);
 void *req_app(struct req *r);
 const struct conf *req_conf(struct req *r);
 enum method req_method(const struct req *r);
-struct str req_path(const struct req *r);        /* decoded, without query */
-struct str req_path_rest(const struct req *r);   /* behind a ROUTE_PREFIX */
-struct str req_query(const struct req *r);       /* raw query string */
+struct str req_path(const struct req *r);      /* decoded, without query and prefix */
+struct str req_mount(const struct req *r);     /* prefix of the program ("/symbols") or "" */
+struct str req_path_rest(const struct req *r); /* behind a ROUTE_PREFIX */
+struct str req_query(const struct req *r);     /* raw query string */
 struct str req_header(const struct req *r, const char *name); /* "Auth-Token"; p NULL if absent */
 struct str req_cookie(const struct req *r, const char *name);
 struct str req_remote_addr(const struct req *r); /* X-Real-IP from nginx */
 const char *req_id(const struct req *r);         /* for logs */
 int64_t req_now_us(const struct req *r);
 
-/* Query and, for form posts, body parameters, decoded, in order. */
+/*
+ * Form fields of the body (urlencoded or multipart, at most 8 MiB, not with ROUTE_RAW_BODY), then
+ * those of the query; decoded, in order, valid UTF-8 without NUL.
+ */
 struct req_param {
     struct str name, value;
 };
@@ -102,17 +121,26 @@ int64_t req_content_length(const struct req *r); /* -1 unknown */
 
 /* ---- who asks -------------------------------------------------------------------------------- */
 struct web_user {
-    bool is_logged_in;  /* session or valid token */
+    bool is_logged_in; /* session or valid token */
     bool by_token;
     int64_t id;
+    int64_t token_id; /* with by_token */
     const char *email;
-    bool is_superuser;  /* never by token */
+    bool is_superuser; /* never by token */
 };
 const struct web_user *req_user(struct req *r);
 bool req_may(struct req *r, const char *permission); /* "view_pii"; token: only its own set */
-const char *req_csrf_token(struct req *r);           /* for the hidden field "csrf_token" */
+/* For the hidden field "csrf_token".  May set a cookie: call before resp_…. */
+const char *req_csrf_token(struct req *r);
 
-/* Opens a session for a user (sets the cookie), closes it. */
+/*
+ * Events of `key` in `group` in the present window of window_s seconds, over all workers, after
+ * adding `add` of them (0 only asks): failed log-ins, submissions of one address.
+ */
+uint32_t req_rate_count(struct req *r, const char *group, struct str key, int window_s,
+                        uint32_t add);
+
+/* Opens a session for a user (sets the cookie), closes it.  Accounts' last_login is set. */
 bool session_open(struct req *r, int64_t user_id, struct err *err);
 bool session_close(struct req *r, struct err *err);
 
@@ -123,7 +151,7 @@ bool resp_json(struct req *r, int status, const json_t *body, struct err *err);
 bool resp_page(struct req *r, int status, const char *template_name, struct tpl_values *v,
                struct err *err);
 bool resp_redirect(struct req *r, int status, struct str location);
-/* Streams a file as the body (downloads); takes fd. */
+/* Streams a file as the body (downloads); takes fd, also when it fails. */
 bool resp_file(struct req *r, int status, const char *content_type, int fd, struct err *err);
 
 #endif

@@ -1,0 +1,108 @@
+#ifndef WEB_INTERNAL_H
+#define WEB_INTERNAL_H
+
+#include <fcgiapp.h>
+
+#include "web/params.h"
+#include "web/rate.h"
+#include "web/web.h"
+
+/*
+ * internal - what the files of the runner share; programs use web.h only.
+ */
+enum {
+    REQ_ARENA_MAX = 512 << 20,
+    REQ_FORM_MAX = 8 << 20, /* body of a form that the runner decodes */
+    REQ_ID_SIZE = 65,
+    CSRF_SIZE = 65,
+    SESSION_SECRET_HEX = 64,
+};
+
+struct web_app {
+    const struct web_program *program;
+    struct conf conf;
+    struct tpl_set *templates; /* NULL without pages */
+    struct rate_table *rates;
+    int listen_fd;
+    /* Of one worker: */
+    struct db *db;
+    void *app;
+};
+
+struct resp {
+    bool is_set;
+    int status;
+    const char *content_type;
+    struct strbuf headers; /* further lines, each with CR LF */
+    struct str body;
+    int fd; /* body of resp_file, or -1 */
+};
+
+struct req {
+    struct web_app *web;
+    FCGX_Request fcgi;
+    struct arena arena;
+    const struct route *route; /* NULL: none matches */
+    enum method method;
+    const char *method_name;
+    struct str mount; /* SCRIPT_NAME: prefix under which the program is served, without the slash */
+    struct str path, path_rest, query;
+    struct param_list params;
+    int64_t now_us, start_us;
+    char id[REQ_ID_SIZE];
+
+    int body_file;          /* descriptor of a body that nginx wrote to a file, or -1 */
+    int64_t content_length; /* -1 unknown */
+    int64_t body_read;
+    bool body_ended;
+
+    /* who asks */
+    bool user_known;  /* user is filled in (perhaps with nobody) */
+    bool user_failed; /* the database could not say */
+    struct web_user user;
+    struct strs permissions;                     /* code names */
+    char session_secret[SESSION_SECRET_HEX + 1]; /* of the valid session, else empty */
+    char csrf[CSRF_SIZE];
+
+    struct resp resp;
+};
+
+/* request.c */
+bool req_begin(struct req *r, struct err *err); /* parameters of the server, path, query */
+bool req_parse_form(struct req *r, struct err *err);
+void req_drain(struct req *r); /* reads what is left of the body */
+struct str req_env(const struct req *r, const char *name);
+bool req_is_form(const struct req *r);
+
+/* route.c */
+struct route_match {
+    const struct route *route; /* for this method, or NULL */
+    const struct route *any;   /* any route of the path, or NULL */
+    unsigned methods;          /* of all routes of the path */
+    struct str rest;
+};
+struct route_match route_find(const struct route *routes, size_t n, struct str path,
+                              enum method method);
+/* "GET, POST, OPTIONS" */
+const char *route_allow(struct arena *a, unsigned methods);
+
+/* session.c */
+/* A token in the header is looked at before anything else: ERR_FORBIDDEN with the text for the
+ * client.  Without a token nothing is asked. */
+bool session_check_token(struct req *r, struct err *err);
+bool session_load(struct req *r, struct err *err); /* fills in r->user from the cookie */
+bool session_check_csrf(struct req *r, struct err *err);
+
+/* response.c */
+void resp_init(struct req *r);
+void resp_reset(struct req *r); /* drops what a failed handler has built, cookies included */
+void resp_send(struct req *r);
+bool resp_error(struct req *r, int status, const struct err *err);
+int status_of(enum err_code code);
+const char *status_text(int status);
+struct str req_raw_target(struct req *r); /* path and query, for redirects back */
+
+/* worker.c */
+int web_worker(void *arg, int index);
+
+#endif

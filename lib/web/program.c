@@ -1,0 +1,174 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/util.h"
+#include "web/internal.h"
+
+/* The life of a FastCGI program: options, configuration, socket, workers. */
+enum { BACKLOG = 511, SOCKET_MODE = 0666, GROUPS_MAX = 8 };
+
+const struct conf *web_conf(const struct web_app *web)
+{
+    return &web->conf;
+}
+
+struct db *web_db(const struct web_app *web)
+{
+    return web->db;
+}
+
+const struct tpl_set *web_templates(const struct web_app *web)
+{
+    return web->templates;
+}
+
+static void print_help(const struct web_program *p)
+{
+    printf("usage: %s [--help | --help-config | --version]\n\n"
+           "FastCGI program; serves the unix socket $DATIL_RUN/%s.sock until TERM.\n"
+           "Configuration comes from the environment and the file named by DATIL_CONFIG:\n"
+           "--help-config lists the keys with their present values.\n",
+           p->name, p->name);
+}
+
+/* True if there was an option; *ret_status is then the program's. */
+static bool handle_options(const struct web_program *p, int argc, char **argv, int *ret_status)
+{
+    if (argc < 2)
+        return false;
+    *ret_status = 0;
+    struct str option = str_of(argv[1]);
+    if (str_eq(option, STR("--help")) || str_eq(option, STR("-h"))) {
+        print_help(p);
+    } else if (str_eq(option, STR("--version"))) {
+        printf("%s %s\n", p->name, DATIL_VERSION);
+    } else if (str_eq(option, STR("--help-config"))) {
+        struct conf conf = {0};
+        struct err err = {0};
+        bool ok = conf_load(&conf, &err);
+        conf_print_help(ok ? &conf : NULL, stdout);
+        if (!ok)
+            fprintf(stderr, "%s: %s\n", p->name, err.msg);
+        *ret_status = ok ? 0 : 1;
+        conf_release(&conf);
+    } else {
+        fprintf(stderr, "%s: unknown option '%s'; try --help\n", p->name, argv[1]);
+        *ret_status = 2;
+    }
+    return true;
+}
+
+/* A socket file that nobody answers is left over from a program that was killed. */
+static bool clear_socket(const struct sockaddr_un *addr, struct err *err)
+{
+    FD_AUTO fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0)
+        return err_set(err, ERR_CONFLICT, "another program serves %s", addr->sun_path);
+    if (unlink(addr->sun_path) != 0 && errno != ENOENT)
+        return err_errno(err, errno, "removing the old socket %s", addr->sun_path);
+    return true;
+}
+
+static bool open_socket(struct web_app *web, struct sockaddr_un *addr, struct err *err)
+{
+    const char *dir = conf_text(&web->conf, "DATIL_RUN");
+    addr->sun_family = AF_UNIX;
+    int n = snprintf(addr->sun_path, sizeof addr->sun_path, "%s/%s.sock", dir, web->program->name);
+    if (n < 0 || (size_t)n >= sizeof addr->sun_path)
+        return err_set(err, ERR_INVALID, "DATIL_RUN: the path of a socket has at most %zu bytes",
+                       sizeof addr->sun_path - 1);
+    if (!fs_mkdirs(dir, 0755, err) || !clear_socket(addr, err))
+        return false;
+    FD_AUTO fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)addr, sizeof *addr) != 0 ||
+        chmod(addr->sun_path, SOCKET_MODE) != 0 || listen(fd, BACKLOG) != 0)
+        return err_errno(err, errno, "listening on %s", addr->sun_path);
+    web->listen_fd = TAKE_FD(fd);
+    return true;
+}
+
+static bool load_templates(struct web_app *web, struct err *err)
+{
+    if (!web->program->template_dir)
+        return true;
+    const char *share = conf_text(&web->conf, "DATIL_SHARE");
+    STRBUF_AUTO dir;
+    sb_init(&dir, 4096);
+    sb_printf(&dir, "%s/%s", *share ? share : fs_share_dir(), web->program->template_dir);
+    return tpl_load(sb_cstr(&dir), &web->templates, err);
+}
+
+/* Secrets are shown as *****. */
+static void log_configuration(const struct web_app *web)
+{
+    for (size_t i = 0; i < conf_key_count; i++) {
+        const char *value = web->conf.values[i];
+        if (strcmp(value, conf_keys[i].fallback) != 0)
+            log_event(LOG_DEBUG, "configuration", conf_keys[i].name,
+                      LOG_S("value", conf_keys[i].is_secret && *value ? "*****" : value));
+    }
+}
+
+static bool supervise(struct web_app *web, struct err *err)
+{
+    const struct web_program *p = web->program;
+    struct proc_group groups[GROUPS_MAX] = {
+        {.name = p->name,
+         .count = (int)conf_int(&web->conf, p->workers_key),
+         .run = web_worker,
+         .arg = web},
+    };
+    if (p->extra_group_count >= GROUPS_MAX)
+        return err_set(err, ERR_INTERNAL, "%zu extra groups", p->extra_group_count);
+    if (p->extra_group_count)
+        memcpy(groups + 1, p->extra_groups, p->extra_group_count * sizeof *groups);
+    log_event(LOG_INFO, "started", p->name, LOG_I("workers", groups[0].count),
+              LOG_S("version", DATIL_VERSION));
+    bool ok = proc_supervise(groups, 1 + p->extra_group_count, err);
+    log_event(LOG_INFO, "stopped", p->name);
+    return ok;
+}
+
+static bool run(struct web_app *web, struct err *err)
+{
+    struct sockaddr_un addr = {0};
+    proc_block_signals();
+    if (!load_templates(web, err) || !rate_new(&web->rates, err) || !open_socket(web, &addr, err))
+        return false;
+    log_configuration(web);
+    bool ok = supervise(web, err);
+    unlink(addr.sun_path);
+    return ok;
+}
+
+int web_main(const struct web_program *program, int argc, char **argv)
+{
+    int status = 0;
+    if (handle_options(program, argc, argv, &status))
+        return status;
+    log_init(program->name, "info");
+    struct web_app web = {.program = program, .listen_fd = -1};
+    struct err err = {0};
+    bool ok = conf_load(&web.conf, &err);
+    if (ok) {
+        log_init(program->name, conf_text(&web.conf, "LOGGING_LEVEL"));
+        ok = run(&web, &err);
+    }
+    if (!ok)
+        log_event(LOG_ERROR, "start_failed", "the program cannot start", LOG_E(&err));
+    if (web.listen_fd >= 0)
+        close(web.listen_fd);
+    rate_free(web.rates);
+    if (web.templates)
+        tpl_free(web.templates);
+    conf_release(&web.conf);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,278 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "web/internal.h"
+
+/* clang-format off */
+static const struct {
+    int status;
+    const char *text;
+} status_texts[] = {
+    {200, "OK"}, {201, "Created"}, {204, "No Content"}, {206, "Partial Content"},
+    {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+    {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
+    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+    {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
+    {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {413, "Payload Too Large"},
+    {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {422, "Unprocessable Content"},
+    {429, "Too Many Requests"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
+    {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+};
+
+static const struct {
+    enum err_code code;
+    int status;
+} code_status[] = {
+    {ERR_INVALID, 400}, {ERR_FORBIDDEN, 403}, {ERR_NOT_FOUND, 404}, {ERR_CONFLICT, 409},
+    {ERR_TOO_LARGE, 413}, {ERR_UNAVAILABLE, 503},
+};
+
+/* Of every answer of a program with pages. */
+static const char page_headers[] =
+    "Content-Security-Policy: default-src 'self'; object-src 'none'; script-src 'self'; "
+    "style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; report-uri /__cspreport__\r\n"
+    "X-Frame-Options: DENY\r\n"
+    "Referrer-Policy: same-origin\r\n";
+/* clang-format on */
+
+const char *status_text(int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(status_texts); i++)
+        if (status_texts[i].status == status)
+            return status_texts[i].text;
+    return "Unknown";
+}
+
+int status_of(enum err_code code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(code_status); i++)
+        if (code_status[i].code == code)
+            return code_status[i].status;
+    return 500;
+}
+
+enum { HEADERS_MAX = 32 << 10, LARGEST_PIECE = 1 << 16 };
+
+void resp_init(struct req *r)
+{
+    if (!r->resp.headers.max)
+        sb_init(&r->resp.headers, HEADERS_MAX);
+    r->resp.fd = -1;
+    resp_reset(r);
+}
+
+void resp_reset(struct req *r)
+{
+    sb_reset(&r->resp.headers);
+    if (r->resp.fd >= 0)
+        close(r->resp.fd);
+    struct strbuf headers = r->resp.headers;
+    r->resp = (struct resp){.status = 500, .headers = headers, .fd = -1};
+}
+
+bool resp_header(struct req *r, const char *name, struct str value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] == '\r' || value.p[i] == '\n' || value.p[i] == '\0')
+            return false;
+    sb_printf(&r->resp.headers, "%s: " STR_FMT "\r\n", name, STR_ARG(value));
+    return !r->resp.headers.overflow;
+}
+
+bool resp_bytes(struct req *r, int status, const char *content_type, struct str body)
+{
+    r->resp.is_set = true;
+    r->resp.status = status;
+    r->resp.content_type = content_type;
+    r->resp.body = body;
+    return true;
+}
+
+bool resp_json(struct req *r, int status, const json_t *body, struct err *err)
+{
+    size_t n;
+    FREE_LATER char *text = json_to_text(body, &n);
+    if (!arena_fits(&r->arena, n + 1, "answer", err))
+        return false;
+    return resp_bytes(r, status, "application/json", str_copy(&r->arena, str_n(text, n)));
+}
+
+bool resp_page(struct req *r, int status, const char *template_name, struct tpl_values *v,
+               struct err *err)
+{
+    struct str page;
+    if (!r->web->templates)
+        return err_set(err, ERR_INTERNAL, "%s: this program has no templates", template_name);
+    if (!tpl_render(r->web->templates, template_name, v, &r->arena, &page, err))
+        return false;
+    return resp_bytes(r, status, "text/html; charset=utf-8", page);
+}
+
+bool resp_redirect(struct req *r, int status, struct str location)
+{
+    return resp_header(r, "Location", location) &&
+           resp_bytes(r, status, "text/plain; charset=utf-8", STR(""));
+}
+
+bool resp_file(struct req *r, int status, const char *content_type, int fd, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return err_set(err, ERR_INTERNAL, "what should be sent is not a regular file");
+    }
+    resp_bytes(r, status, content_type, str_n("", (size_t)st.st_size)); /* the length counts */
+    r->resp.fd = fd;
+    return true;
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+static bool is_xhr(const struct req *r)
+{
+    return str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest"));
+}
+
+static bool error_json(struct req *r, int status, const char *message, struct err *err)
+{
+    json_auto_t *body = json_object();
+    json_set_cstr(body, "error", message);
+    if (status == 404 && !r->route) {
+        json_set_cstr(body, "error", "Page not found");
+        json_set_text(body, "path", r->path);
+        json_set_text(body, "query_string", r->query);
+    }
+    return resp_json(r, status, body, err);
+}
+
+static bool error_plain(struct req *r, int status, const char *message)
+{
+    return resp_bytes(r, status, "text/plain; charset=utf-8",
+                      str_of(arena_strdup(&r->arena, message)));
+}
+
+/* Without template: for programs without pages, and when the template itself is broken. */
+static bool error_html(struct req *r, int status, const char *message)
+{
+    HTML_WRITER_AUTO w;
+    html_init(&w, 8192);
+    html_raw(&w, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
+    html_text(&w, str_of(status_text(status)));
+    html_raw(&w, "</title></head>\n<body><h1>");
+    html_text(&w, str_of(status_text(status)));
+    html_raw(&w, "</h1>\n<p>");
+    html_text(&w, str_of(message));
+    html_raw(&w, "</p></body></html>\n");
+    return resp_bytes(r, status, "text/html; charset=utf-8", html_done(&w, &r->arena).escaped);
+}
+
+static bool error_page(struct req *r, int status, const char *message)
+{
+    struct err why = {0};
+    if (r->web->templates && tpl_has(r->web->templates, "error.html")) {
+        struct tpl_values *v = tpl_values_new(&r->arena);
+        tpl_int(v, "status", status);
+        tpl_cstr(v, "title", status_text(status));
+        tpl_cstr(v, "message", message);
+        tpl_cstr(v, "request_id", r->id);
+        if (resp_page(r, status, "error.html", v, &why))
+            return true;
+        log_event(LOG_WARN, "error_page_failed", "the error page could not be rendered",
+                  LOG_E(&why), LOG_S("request_id", r->id));
+    }
+    return error_html(r, status, message);
+}
+
+/* What clients may read: messages of our own failures stay in the log. */
+static const char *public_message(int status, const struct err *err)
+{
+    if (status >= 500 || !err || !err->msg[0])
+        return status_text(status);
+    return err->msg;
+}
+
+bool resp_error(struct req *r, int status, const struct err *err)
+{
+    if (status >= 500)
+        log_event(LOG_ERROR, "request_failed", status_text(status), LOG_I("status", status),
+                  LOG_S("request_id", r->id), LOG_S("route", r->route ? r->route->path : ""),
+                  LOG_S("error", err ? err->msg : ""));
+    struct err passed = {.code = err ? err->code : ERR_NONE};
+    const char *message = public_message(status, err);
+    snprintf(passed.msg, sizeof passed.msg, "%s", message);
+    if (r->web->program->error_body && r->web->program->error_body(r, status, &passed))
+        return true;
+    if (r->route && r->route->flags & ROUTE_API)
+        return error_json(r, status, message, NULL);
+    if (is_xhr(r) || !r->web->program->template_dir ||
+        (status == 429 && !accepts(req_header(r, "Accept"), "text/html")))
+        return error_plain(r, status, message);
+    return error_page(r, status, message);
+}
+
+/* ---- the wire -------------------------------------------------------------------------------- */
+static void send_file(struct req *r)
+{
+    FREE_LATER char *piece = xmalloc(LARGEST_PIECE);
+    size_t left = r->resp.body.n;
+    while (left) {
+        ssize_t got = read(r->resp.fd, piece, MIN(left, (size_t)LARGEST_PIECE));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0 || FCGX_PutStr(piece, (int)got, r->fcgi.out) != (int)got)
+            return; /* the client is gone, or sees by the length that something is missing */
+        left -= (size_t)got;
+    }
+}
+
+static void send_body(struct req *r)
+{
+    struct str rest = r->resp.body;
+    while (rest.n) {
+        size_t n = MIN(rest.n, (size_t)1 << 20);
+        if (FCGX_PutStr(rest.p, (int)n, r->fcgi.out) != (int)n)
+            return;
+        rest = str_sub(rest, n, SIZE_MAX);
+    }
+}
+
+static void head(struct req *r, struct strbuf *h)
+{
+    const struct resp *p = &r->resp;
+    sb_printf(h, "Status: %d %s\r\n", p->status, status_text(p->status));
+    if (p->content_type)
+        sb_printf(h, "Content-Type: %s\r\n", p->content_type);
+    if (p->status != 304 && p->status != 204)
+        sb_printf(h, "Content-Length: %zu\r\n", p->body.n);
+    sb_text(h, "X-Content-Type-Options: nosniff\r\n");
+    if (r->web->program->template_dir)
+        sb_text(h, page_headers);
+    if (r->route && r->route->flags & ROUTE_API)
+        sb_text(h, "Access-Control-Allow-Origin: *\r\n");
+    if (r->user.by_token)
+        sb_text(h, "Vary: Auth-Token\r\n");
+    sb_printf(h, "X-Request-ID: %s\r\n", r->id);
+    sb_str(h, sb_view(&p->headers));
+    sb_text(h, "\r\n");
+}
+
+/* The whole body of the request is read first: a server that is still sending it might otherwise
+ * see a closed connection and not the answer. */
+void resp_send(struct req *r)
+{
+    req_drain(r);
+    STRBUF_AUTO h;
+    sb_init(&h, HEADERS_MAX + 4096);
+    head(r, &h);
+    FCGX_PutStr(sb_cstr(&h), (int)h.n, r->fcgi.out);
+    if (r->method == METHOD_HEAD || r->resp.status == 304 || r->resp.status == 204)
+        return;
+    if (r->resp.fd >= 0)
+        send_file(r);
+    else
+        send_body(r);
+}

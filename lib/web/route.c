@@ -1,0 +1,54 @@
+#include "base/util.h"
+#include "web/internal.h"
+
+/* clang-format off */
+static const struct {
+    enum method bit;
+    const char *name;
+} methods[] = {
+    {METHOD_GET, "GET"}, {METHOD_POST, "POST"}, {METHOD_PUT, "PUT"}, {METHOD_OPTIONS, "OPTIONS"},
+};
+/* clang-format on */
+
+static bool is_path(const struct route *route, struct str path)
+{
+    struct str want = str_of(route->path);
+    return route->flags & ROUTE_PREFIX ? str_starts(path, want) : str_eq(path, want);
+}
+
+/* An exact path beats a prefix, a longer prefix a shorter one. */
+static size_t weight(const struct route *route)
+{
+    return 2 * strlen(route->path) + (route->flags & ROUTE_PREFIX ? 0 : 1);
+}
+
+struct route_match route_find(const struct route *routes, size_t n, struct str path,
+                              enum method method)
+{
+    struct route_match m = {.rest = STR("")};
+    for (size_t i = 0; i < n; i++)
+        if (is_path(&routes[i], path) && (!m.any || weight(&routes[i]) > weight(m.any)))
+            m.any = &routes[i];
+    if (!m.any)
+        return m;
+    unsigned want = method == METHOD_HEAD ? METHOD_GET : method;
+    for (size_t i = 0; i < n; i++) {
+        if (weight(&routes[i]) != weight(m.any) || !is_path(&routes[i], path))
+            continue;
+        m.methods |= routes[i].methods;
+        if (routes[i].methods & want && !m.route)
+            m.route = &routes[i];
+    }
+    if (m.any->flags & ROUTE_PREFIX)
+        m.rest = str_sub(path, strlen(m.any->path), SIZE_MAX);
+    return m;
+}
+
+const char *route_allow(struct arena *a, unsigned allowed)
+{
+    char *text = arena_strdup(a, "");
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if ((allowed | METHOD_OPTIONS) & methods[i].bit)
+            text = arena_printf(a, "%s%s%s", text, *text ? ", " : "", methods[i].name);
+    return text;
+}

@@ -1,0 +1,296 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "web/internal.h"
+
+/*
+ * One worker: waits on the shared socket, takes one request at a time through the checks, the
+ * handler and the answer.
+ */
+enum { RECEIVE_TIMEOUT_S = 120, SEND_TIMEOUT_S = 300, WINDOW_S = 60 };
+
+/* ---- checks before the handler --------------------------------------------------------------- */
+static bool redirect_to(struct req *r, int status, const char *where)
+{
+    return resp_redirect(r, status, str_of(where));
+}
+
+/* "/about" is meant to be "/about/" when that exists; true: answered. */
+static bool add_slash(struct req *r)
+{
+    const struct web_program *p = r->web->program;
+    struct str with = str_of(arena_printf(&r->arena, STR_FMT "/", STR_ARG(r->path)));
+    if (str_ends(r->path, STR("/")))
+        return false;
+    if (!route_find(p->routes, p->route_count, with, METHOD_GET).any)
+        return false;
+    struct str path = url_path_encode(&r->arena, with);
+    return redirect_to(r, r->method == METHOD_GET || r->method == METHOD_HEAD ? 301 : 308,
+                       arena_printf(&r->arena, STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(r->mount),
+                                    STR_ARG(path), r->query.n ? "?" : "", STR_ARG(r->query)));
+}
+
+static bool answer_options(struct req *r, const struct route_match *m)
+{
+    const char *allow = route_allow(&r->arena, m->methods);
+    resp_header(r, "Allow", str_of(allow));
+    if (!(m->any->flags & ROUTE_API))
+        return resp_bytes(r, 200, NULL, STR(""));
+    resp_header(r, "Access-Control-Allow-Methods", str_of(allow));
+    resp_header(r, "Access-Control-Allow-Headers", STR("Auth-Token, Content-Type"));
+    resp_header(r, "Access-Control-Max-Age", STR("86400"));
+    return resp_bytes(r, 200, "application/json", STR("{}"));
+}
+
+/* clang-format off */
+static const struct {
+    unsigned flag;
+    const char *group, *anonymous_key, *user_key;
+} limits[] = {
+    {ROUTE_SEARCH, "search", "RATE_LIMIT_SEARCH_ANONYMOUS", "RATE_LIMIT_SEARCH_USER"},
+    {ROUTE_API, "api", "RATE_LIMIT_API_ANONYMOUS", "RATE_LIMIT_API_USER"},
+};
+/* clang-format on */
+
+/* False: answered with 429. */
+static bool check_rate(struct req *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        if (!(r->route->flags & limits[i].flag))
+            continue;
+        bool is_user = req_user(r)->is_logged_in;
+        int64_t most =
+            conf_int(&r->web->conf, is_user ? limits[i].user_key : limits[i].anonymous_key);
+        if (most == 0)
+            continue;
+        const char *group = arena_printf(&r->arena, "%s%s", limits[i].group, is_user ? "+" : "-");
+        if (req_rate_count(r, group, req_remote_addr(r), WINDOW_S, 1) <= most)
+            continue;
+        const struct err err = {.code = ERR_UNAVAILABLE, .msg = "Too Many Requests"};
+        int64_t wait = WINDOW_S - r->now_us / 1000000 % WINDOW_S;
+        resp_error(r, 429, &err);
+        resp_header(r, "Retry-After", str_of(arena_printf(&r->arena, "%lld", (long long)wait)));
+        return false;
+    }
+    return true;
+}
+
+/* clang-format off */
+static const struct {
+    const char *name, *label;
+} permission_labels[] = {
+    {"view_pii", "View Personal Identifiable Information"},
+    {"view_rawdump", "View Raw Dumps"},
+    {"run_custom_queries", "Run Custom Queries in Super Search"},
+    {"run_long_queries", "Run Long Queries"},
+    {"reprocess_crashes", "Reprocess Crashes"},
+    {"upload_symbols", "Upload Symbols Files"},
+    {"upload_try_symbols", "Upload Try Symbols Files"},
+    {"view_all_uploads", "View All Symbols Uploads"},
+    {"manage_tokens", "Manage Your API Tokens"},
+};
+/* clang-format on */
+
+static const char *label_of(const char *permission)
+{
+    for (size_t i = 0; i < ARRAY_LEN(permission_labels); i++)
+        if (strcmp(permission_labels[i].name, permission) == 0)
+            return permission_labels[i].label;
+    return permission;
+}
+
+/* False: answered. */
+static bool check_permission(struct req *r)
+{
+    const struct route *route = r->route;
+    bool needs_login = route->flags & ROUTE_LOGIN || route->permission;
+    if (!needs_login)
+        return true;
+    bool may = req_user(r)->is_logged_in && (!route->permission || req_may(r, route->permission));
+    if (may)
+        return true;
+    struct err err = {0};
+    if (r->user_failed) {
+        err_set(&err, ERR_UNAVAILABLE, "the database cannot say who asks");
+        resp_error(r, 503, &err);
+    } else if (route->flags & ROUTE_API) {
+        if (route->permission)
+            err_set(&err, ERR_FORBIDDEN, "Use of this endpoint requires the '%s' permission",
+                    label_of(route->permission));
+        else
+            err_set(&err, ERR_FORBIDDEN, "This requires an Auth-Token to authenticate the request");
+        resp_error(r, 403, &err);
+    } else {
+        struct str next = url_encode(&r->arena, req_raw_target(r));
+        redirect_to(r, 302, arena_printf(&r->arena, "/login/?next=" STR_FMT, STR_ARG(next)));
+    }
+    return false;
+}
+
+static void failed(struct req *r, const struct err *err)
+{
+    resp_reset(r);
+    resp_error(r, status_of(err->code), err);
+}
+
+static bool has_body(const struct req *r)
+{
+    return r->method == METHOD_POST || r->method == METHOD_PUT;
+}
+
+/* All checks in their order; true if the handler's turn has come. */
+static bool check(struct req *r, struct route_match *m, struct err *err)
+{
+    const struct web_program *p = r->web->program;
+    r->route = m->route ? m->route : m->any;
+    bool knows_users = p->uses_db && !(m->any && m->any->flags & ROUTE_NO_SESSION);
+    if (knows_users && !session_check_token(r, err)) {
+        failed(r, err);
+        return false;
+    }
+    if (!m->any) {
+        if (!add_slash(r))
+            resp_error(r, 404, &(struct err){.code = ERR_NOT_FOUND, .msg = "Page not found"});
+        return false;
+    }
+    if (r->method == METHOD_OPTIONS && !m->route) {
+        answer_options(r, m);
+        return false;
+    }
+    if (!m->route) {
+        resp_error(r, 405, &(struct err){.code = ERR_INVALID, .msg = "Method not allowed"});
+        resp_header(r, "Allow", str_of(route_allow(&r->arena, m->methods)));
+        return false;
+    }
+    if (!check_rate(r) || !check_permission(r))
+        return false;
+    bool is_raw = m->route->flags & ROUTE_RAW_BODY;
+    if (has_body(r) && ((!is_raw && req_is_form(r) && !req_parse_form(r, err)) ||
+                        (knows_users && !session_check_csrf(r, err)))) {
+        failed(r, err);
+        return false;
+    }
+    return true;
+}
+
+/* ---- one request ----------------------------------------------------------------------------- */
+static void answer(struct req *r)
+{
+    struct err err = {0};
+    if (!req_begin(r, &err)) {
+        failed(r, &err);
+        return;
+    }
+    const struct web_program *p = r->web->program;
+    struct route_match m = route_find(p->routes, p->route_count, r->path, r->method);
+    r->path_rest = m.rest;
+    if (!check(r, &m, &err))
+        return;
+    if (!r->route->handler(r, &err))
+        failed(r, &err);
+    else if (!r->resp.is_set) {
+        err_set(&err, ERR_INTERNAL, "the handler of %s gave no answer", r->route->path);
+        failed(r, &err);
+    }
+}
+
+/* The pattern of the route, not the path: paths and queries carry crash ids and search terms. */
+static void log_request(const struct req *r)
+{
+    char route[120];
+    snprintf(route, sizeof route, "%s %s", r->method_name, r->route ? r->route->path : "-");
+    log_event(LOG_INFO, "request", route, LOG_S("request_id", r->id),
+              LOG_I("status", r->resp.status),
+              LOG_I("duration_ms", (mono_us() - r->start_us) / 1000),
+              LOG_I("bytes", (int64_t)r->resp.body.n), LOG_I("user_id", r->user.id));
+}
+
+static void forget(struct req *r)
+{
+    resp_reset(r);
+    if (r->body_file >= 0)
+        close(r->body_file);
+    arena_reset(&r->arena);
+    struct req empty = {.web = r->web,
+                        .fcgi = r->fcgi,
+                        .arena = r->arena,
+                        .resp = r->resp,
+                        .body_file = -1,
+                        .content_length = -1};
+    *r = empty;
+}
+
+static void set_timeouts(int fd)
+{
+    const struct timeval receive = {RECEIVE_TIMEOUT_S, 0}, send = {SEND_TIMEOUT_S, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof receive);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send);
+}
+
+static void serve(struct req *r)
+{
+    r->start_us = mono_us();
+    set_timeouts(r->fcgi.ipcFd);
+    answer(r);
+    resp_send(r);
+    FCGX_Finish_r(&r->fcgi);
+    log_request(r);
+    forget(r);
+}
+
+/* ---- the worker's life ----------------------------------------------------------------------- */
+static void loop(struct web_app *web, struct req *r)
+{
+    while (!proc_stopping()) {
+        proc_wait(&web->listen_fd, 1, -1);
+        if (proc_take_hangup() && web->program->reload)
+            web->program->reload(web->app);
+        /* The socket does not block: another worker may have been faster. */
+        if (!proc_stopping() && FCGX_Accept_r(&r->fcgi) == 0)
+            serve(r);
+    }
+}
+
+static bool open_worker(struct web_app *web, struct req *r, struct err *err)
+{
+    const struct web_program *p = web->program;
+    if (FCGX_Init() != 0 ||
+        FCGX_InitRequest(&r->fcgi, web->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
+        return err_set(err, ERR_INTERNAL, "libfcgi does not start");
+    enum { STATEMENT_TIMEOUT_MS = 10000 };
+    if (p->uses_db) /* connects when a request needs it */
+        web->db = db_new(conf_text(&web->conf, "DATABASE_URL"), p->name, STATEMENT_TIMEOUT_MS);
+    arena_init(&r->arena, REQ_ARENA_MAX);
+    r->web = web;
+    r->body_file = -1;
+    resp_init(r);
+    return !p->start || p->start(web, &web->app, err);
+}
+
+int web_worker(void *arg, int index)
+{
+    (void)index;
+    struct web_app *web = arg;
+    struct err err = {0};
+    struct req *r = xcalloc(1, sizeof *r);
+    bool ok = open_worker(web, r, &err);
+    if (ok) {
+        loop(web, r);
+        if (web->program->stop)
+            web->program->stop(web->app);
+    } else {
+        log_event(LOG_ERROR, "start_failed", "a worker cannot start", LOG_E(&err));
+    }
+    if (web->db)
+        db_free(web->db);
+    arena_release(&r->arena);
+    sb_release(&r->resp.headers);
+    free(r);
+    return ok ? 0 : 1;
+}
