@@ -15,15 +15,16 @@
  *            parameter count compared with the server's; db_check prepares all.
  * Parameters Texts (NULL is SQL NULL), always bound, never concatenated.
  * Rows       struct db_rows is freed at scope end when declared DB_ROWS.
- * Errors     ERR_UNAVAILABLE: no connection after one reconnect, or the server is
- *            shutting down.  ERR_CONFLICT: unique or serialization failure.  ERR_INVALID:
- *            data the server refuses (class 22, 23).  ERR_INTERNAL: the statement is wrong.
- * Threads    One connection belongs to one process.
+ * Errors     ERR_UNAVAILABLE: no connection after one reconnect, the server is shutting
+ *            down, or a statement ran into its time limit.  ERR_CONFLICT: unique or serialization
+ * failure.  ERR_INVALID: data the server refuses (class 22, 23).  ERR_INTERNAL: the statement is
+ * wrong. Threads    One connection belongs to one process.
  */
 struct db_query {
     const char *name;
     const char *text;
     int param_count;
+    int index; /* position in db_queries[] of queries.h */
 };
 
 struct db; /* one connection */
@@ -52,9 +53,11 @@ bool db_run(struct db *db, const struct db_query *q, struct db_rows *ret, struct
 
 /* DB_RUN(db, &q_x, &rows, err, text, …): parameters are const char *. */
 #define DB_RUN(db, q, rows, err, ...)                                                              \
-    db_run((db), (q), (rows), (err),                                                               \
-           (int)(sizeof((const char *const[]){NULL __VA_OPT__(, ) __VA_ARGS__}) / sizeof(char *)) - 1, \
-           (const char *const[]){NULL __VA_OPT__(, ) __VA_ARGS__} + 1)
+    db_run(                                                                                        \
+        (db), (q), (rows), (err),                                                                  \
+        (int)(sizeof((const char *const[]){NULL __VA_OPT__(, ) __VA_ARGS__}) / sizeof(char *)) -   \
+            1,                                                                                     \
+        (const char *const[]){NULL __VA_OPT__(, ) __VA_ARGS__} + 1)
 /* For statements whose rows nobody needs. */
 #define DB_EXEC(db, q, err, ...)                                                                   \
     ({                                                                                             \
@@ -64,11 +67,15 @@ bool db_run(struct db *db, const struct db_query *q, struct db_rows *ret, struct
 
 /* Parameter texts made in an arena. */
 const char *db_int(struct arena *a, int64_t v);
+const char *db_bool(bool v);                                    /* needs no arena */
 const char *db_text_array(struct arena *a, struct strs values); /* '{"a","b"}' */
 
 /* body runs inside BEGIN … COMMIT; false from body, or a failing COMMIT, rolls back. */
 bool db_tx(struct db *db, bool (*body)(struct db *db, void *arg, struct err *err), void *arg,
            struct err *err);
+
+/* Runs the text of a migration, any number of statements without parameters. */
+bool db_script(struct db *db, const char *text, struct err *err);
 
 /* LISTEN on this connection (use one of its own), again after each reconnect. */
 bool db_listen(struct db *db, const char *channel, struct err *err);
@@ -76,10 +83,18 @@ int db_fd(const struct db *db); /* for proc_wait; -1 when not connected */
 /* Reads what has arrived and drops it; true if there was at least one notification. */
 bool db_drain_notifications(struct db *db);
 
-/* Prepares every statement of sql/ (generated list); the error names the first that does not fit. */
+/* Prepares every statement of sql/ (generated list); the error names the first that does not fit.
+ */
 bool db_check_all(struct db *db, struct err *err);
 
-/* Applies migrations/NNNN_*.sql that schema_migration lacks, each in its own transaction. */
-bool db_migrate(struct db *db, const char *dir, void (*progress)(const char *file), struct err *err);
+/*
+ * Applies migrations/NNNN_*.sql that schema_migration lacks, each in its own transaction, one
+ * process at a time.  0000_*.sql makes the table schema_migration and runs every time.
+ */
+bool db_migrate(struct db *db, const char *dir, void (*progress)(const char *file),
+                struct err *err);
+/* Files that db_migrate would apply, and applied ones whose text has changed since. */
+bool db_migrations_pending(struct db *db, const char *dir, struct arena *a,
+                           struct strs *ret_pending, struct strs *ret_changed, struct err *err);
 
 #endif

@@ -5,3 +5,14 @@ GEN_C += $(B)/gen/crash/fields_data.c
 $(B)/gen/crash/fields_data.c: tools/gen/fields.awk lib/crash/fields.tsv
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/fields.awk lib/crash/fields.tsv > $@.tmp && mv $@.tmp $@
+
+# ---- SQL ------------------------------------------------------------------------------
+# sql/*.sql -> queries.h, queries.c
+SQL_SRC := $(sort $(wildcard sql/*.sql))
+GEN_C += $(B)/gen/queries.c
+GEN_H += $(B)/gen/queries.h
+$(B)/gen/queries.c $(B)/gen/queries.h &: $(SQL_SRC) tools/gen/sql.awk
+	$(call say,GEN,$(B)/gen/queries.c)
+	$(Q)mkdir -p $(B)/gen && awk -v header=$(B)/gen/queries.h.new -v source=$(B)/gen/queries.c.new \
+	    -f tools/gen/sql.awk $(SQL_SRC)
+	$(Q)mv $(B)/gen/queries.h.new $(B)/gen/queries.h && mv $(B)/gen/queries.c.new $(B)/gen/queries.c

@@ -1,0 +1,332 @@
+#include "db/db.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "queries.h"
+
+/*
+ * One connection.  is_prepared is indexed like db_queries[] and belongs to the present server
+ * session: a reconnect clears it.
+ */
+struct db {
+    char *conninfo, *application_name;
+    int statement_timeout_ms;
+    PGconn *conn; /* NULL before the first connect */
+    bool *is_prepared;
+    bool in_tx;
+};
+
+enum { CONNECT_TIMEOUT_S = 5, CHANNEL_MAX = 63 };
+
+struct db *db_new(const char *conninfo, const char *application_name, int statement_timeout_ms)
+{
+    struct db *db = xcalloc(1, sizeof *db);
+    db->conninfo = xstrdup(conninfo);
+    db->application_name = xstrdup(application_name);
+    db->statement_timeout_ms = statement_timeout_ms;
+    db->is_prepared = xcalloc(db_query_total + 1, sizeof *db->is_prepared);
+    return db;
+}
+
+void db_free(struct db *db)
+{
+    if (!db)
+        return;
+    if (db->conn)
+        PQfinish(db->conn);
+    free(db->conninfo);
+    free(db->application_name);
+    free(db->is_prepared);
+    free(db);
+}
+
+bool db_is_connected(const struct db *db)
+{
+    return db->conn && PQstatus(db->conn) == CONNECTION_OK;
+}
+
+int db_fd(const struct db *db)
+{
+    return db_is_connected(db) ? PQsocket(db->conn) : -1;
+}
+
+/* libpq's messages end in a newline and may have several lines; ours have one. */
+static struct str first_line(const char *text)
+{
+    struct str s = str_of(text);
+    return str_trim(str_sub(s, 0, MIN(str_find_char(s, '\n', 0), s.n)));
+}
+
+static void on_notice(void *arg, const char *message)
+{
+    (void)arg;
+    log_event(LOG_DEBUG, "db_notice", "notice from the database",
+              LOG_V("notice", first_line(message)));
+}
+
+bool db_connect(struct db *db, struct err *err)
+{
+    if (db_is_connected(db))
+        return true;
+    if (db->in_tx)
+        return err_set(err, ERR_UNAVAILABLE, "database: connection lost inside a transaction");
+    if (db->conn)
+        PQfinish(db->conn);
+    memset(db->is_prepared, 0, db_query_total * sizeof *db->is_prepared);
+
+    char timeout[16], options[96];
+    snprintf(timeout, sizeof timeout, "%d", CONNECT_TIMEOUT_S);
+    snprintf(options, sizeof options, "-c timezone=UTC -c statement_timeout=%d",
+             db->statement_timeout_ms);
+    const char *const keys[] = {"dbname",          "application_name", "connect_timeout",
+                                "client_encoding", "options",          NULL};
+    const char *const values[] = {db->conninfo, db->application_name, timeout, "UTF8", options,
+                                  NULL};
+    db->conn = PQconnectdbParams(keys, values, 1); /* 1: dbname may be a whole connection string */
+    if (PQstatus(db->conn) != CONNECTION_OK)
+        return err_set(err, ERR_UNAVAILABLE, "database: " STR_FMT,
+                       STR_ARG(first_line(PQerrorMessage(db->conn))));
+    PQsetNoticeProcessor(db->conn, on_notice, NULL);
+    return true;
+}
+
+/* ---- results ------------------------------------------------------------------------------- */
+void db_rows_release(struct db_rows *r)
+{
+    PQclear(r->res);
+    *r = (struct db_rows){0};
+}
+
+const char *db_col(const struct db_rows *rows, int row, const char *column)
+{
+    int at = PQfnumber(rows->res, column);
+    assert(at >= 0 && row < rows->count);
+    return PQgetisnull(rows->res, row, at) ? NULL : PQgetvalue(rows->res, row, at);
+}
+
+int64_t db_col_int(const struct db_rows *rows, int row, const char *column, int64_t if_null)
+{
+    const char *text = db_col(rows, row, column);
+    if (!text)
+        return if_null;
+    int64_t v = 0;
+    bool ok = str_to_i64(str_of(text), INT64_MIN, INT64_MAX, column, &v, NULL);
+    assert(ok); /* the statement is ours: the column is an integer */
+    (void)ok;
+    return v;
+}
+
+bool db_col_bool(const struct db_rows *rows, int row, const char *column)
+{
+    const char *text = db_col(rows, row, column);
+    return text && text[0] == 't';
+}
+
+/* SQLSTATE prefixes in order; the first that fits decides. */
+static const struct {
+    const char *prefix;
+    enum err_code code;
+} sqlstates[] = {
+    {"08", ERR_UNAVAILABLE},    /* connection */
+    {"57P0", ERR_UNAVAILABLE},  /* shutdown, starting up, connection killed */
+    {"57014", ERR_UNAVAILABLE}, /* statement_timeout */
+    {"53", ERR_UNAVAILABLE},    /* out of memory, disk, connections */
+    {"55P03", ERR_UNAVAILABLE}, /* lock not available */
+    {"58", ERR_UNAVAILABLE},    /* system error on the server */
+    {"23505", ERR_CONFLICT},    /* unique_violation */
+    {"40", ERR_CONFLICT},       /* serialization, deadlock */
+    {"22", ERR_INVALID},        /* data */
+    {"23", ERR_INVALID},        /* constraints */
+};
+
+static enum err_code code_of(const PGresult *res)
+{
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    for (size_t i = 0; state && i < ARRAY_LEN(sqlstates); i++)
+        if (str_starts(str_of(state), str_of(sqlstates[i].prefix)))
+            return sqlstates[i].code;
+    return ERR_INTERNAL;
+}
+
+/* True for a good result; otherwise the class and the server's first line. */
+static bool check(struct db *db, const PGresult *res, const char *what, struct err *err)
+{
+    ExecStatusType status = PQresultStatus(res);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return true;
+    enum err_code code = PQstatus(db->conn) != CONNECTION_OK ? ERR_UNAVAILABLE : code_of(res);
+    const char *primary = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    return err_set(err, code, "%s: " STR_FMT, what,
+                   STR_ARG(first_line(primary ? primary : PQerrorMessage(db->conn))));
+}
+
+/* ---- statements ---------------------------------------------------------------------------- */
+static bool prepare(struct db *db, const struct db_query *q, struct err *err)
+{
+    if (db->is_prepared[q->index])
+        return true;
+    PGresult *res = PQprepare(db->conn, q->name, q->text, 0, NULL);
+    bool ok = check(db, res, q->name, err);
+    PQclear(res);
+    if (!ok)
+        return false;
+    res = PQdescribePrepared(db->conn, q->name);
+    ok = check(db, res, q->name, err);
+    int server_count = ok ? PQnparams(res) : 0;
+    PQclear(res);
+    if (ok && server_count != q->param_count)
+        return err_set(err, ERR_INTERNAL, "%s declares %d parameters, the server counts %d",
+                       q->name, q->param_count, server_count);
+    db->is_prepared[q->index] = ok;
+    return ok;
+}
+
+static bool run_once(struct db *db, const struct db_query *q, struct db_rows *ret, struct err *err,
+                     const char *const *params)
+{
+    if (!prepare(db, q, err))
+        return false;
+    PGresult *res = PQexecPrepared(db->conn, q->name, q->param_count, params, NULL, NULL, 0);
+    if (!check(db, res, q->name, err)) {
+        PQclear(res);
+        return false;
+    }
+    struct str changed = str_of(PQcmdTuples(res));
+    uint64_t affected = 0;
+    if (changed.n)
+        str_to_u64(changed, 10, INT32_MAX, "affected rows", &affected, NULL);
+    db_rows_release(ret);
+    *ret = (struct db_rows){.res = res, .count = PQntuples(res), .affected = (int)affected};
+    return true;
+}
+
+bool db_run(struct db *db, const struct db_query *q, struct db_rows *ret, struct err *err,
+            int param_count, const char *const *params)
+{
+    assert(param_count == q->param_count);
+    (void)param_count;
+    if (!db_connect(db, err))
+        return false;
+    if (run_once(db, q, ret, err, params))
+        return true;
+    /* Lost on the way: once more on a new connection, but never inside a transaction, whose
+     * earlier part is gone. */
+    if (db_is_connected(db) || db->in_tx)
+        return false;
+    return db_connect(db, err) && run_once(db, q, ret, err, params);
+}
+
+/* BEGIN, COMMIT, ROLLBACK, LISTEN: words of the protocol, not statements of ours. */
+static bool command(struct db *db, const char *text, struct err *err)
+{
+    PGresult *res = PQexec(db->conn, text);
+    bool ok = check(db, res, text, err);
+    PQclear(res);
+    return ok;
+}
+
+static bool begin(struct db *db, struct err *err)
+{
+    if (!db_connect(db, err))
+        return false;
+    if (command(db, "BEGIN", err))
+        return true;
+    return !db_is_connected(db) && db_connect(db, err) && command(db, "BEGIN", err);
+}
+
+bool db_tx(struct db *db, bool (*body)(struct db *db, void *arg, struct err *err), void *arg,
+           struct err *err)
+{
+    assert(!db->in_tx);
+    if (!begin(db, err))
+        return false;
+    db->in_tx = true;
+    bool ok = body(db, arg, err) && command(db, "COMMIT", err);
+    db->in_tx = false;
+    /* A COMMIT of a transaction that had failed answers ROLLBACK, so ask the state as well. */
+    if (db_is_connected(db) && PQtransactionStatus(db->conn) != PQTRANS_IDLE)
+        command(db, "ROLLBACK", NULL);
+    return ok;
+}
+
+bool db_script(struct db *db, const char *text, struct err *err)
+{
+    if (!db_connect(db, err))
+        return false;
+    PGresult *res = PQexec(db->conn, text);
+    bool ok = check(db, res, "script", err);
+    PQclear(res);
+    return ok;
+}
+
+bool db_listen(struct db *db, const char *channel, struct err *err)
+{
+    if (!db_connect(db, err))
+        return false;
+    char text[CHANNEL_MAX + 16];
+    assert(strlen(channel) <= CHANNEL_MAX && !strchr(channel, '"')); /* ours, never from input */
+    snprintf(text, sizeof text, "LISTEN \"%s\"", channel);
+    return command(db, text, err);
+}
+
+bool db_drain_notifications(struct db *db)
+{
+    if (!db_is_connected(db))
+        return false;
+    PQconsumeInput(db->conn); /* notices a lost connection: db_is_connected is false afterwards */
+    bool any = false;
+    PGnotify *n;
+    while ((n = PQnotifies(db->conn))) {
+        any = true;
+        PQfreemem(n);
+    }
+    return any;
+}
+
+bool db_check_all(struct db *db, struct err *err)
+{
+    if (!db_connect(db, err))
+        return false;
+    for (size_t i = 0; i < db_query_total; i++)
+        if (!prepare(db, db_queries[i], err))
+            return false;
+    return true;
+}
+
+/* ---- parameters ---------------------------------------------------------------------------- */
+const char *db_int(struct arena *a, int64_t v)
+{
+    return arena_printf(a, "%lld", (long long)v);
+}
+
+const char *db_bool(bool v)
+{
+    return v ? "t" : "f";
+}
+
+const char *db_text_array(struct arena *a, struct strs values)
+{
+    size_t need = 3;
+    for (size_t i = 0; i < values.n; i++)
+        need += 2 * values.v[i].n + 3;
+    char *out = arena_alloc(a, need), *at = out;
+    *at++ = '{';
+    for (size_t i = 0; i < values.n; i++) {
+        if (i)
+            *at++ = ',';
+        *at++ = '"';
+        for (size_t k = 0; k < values.v[i].n; k++) {
+            char c = values.v[i].p[k];
+            if (c == '"' || c == '\\')
+                *at++ = '\\';
+            *at++ = c;
+        }
+        *at++ = '"';
+    }
+    *at++ = '}';
+    *at = '\0';
+    return out;
+}
