@@ -1,0 +1,238 @@
+#include "queries.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "web/internal.h"
+
+/*
+ * Who asks.  The cookie holds 32 random bytes; the table web_session knows only their SHA-256, as
+ * api_token knows only that of a key: a stolen database opens no session.
+ *
+ * The CSRF token is derived from the secret of the session (or, before log-in, of a cookie that
+ * means nothing else), so that it lives and dies with it and needs no storage.
+ */
+#define SESSION_COOKIE   "datil_session"
+#define ANONYMOUS_COOKIE "datil_visitor"
+
+enum { SECRET_BYTES = SESSION_SECRET_HEX / 2 };
+
+static bool is_secret(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (hex_digit(s.p[i]) < 0)
+            return false;
+    return s.n == SESSION_SECRET_HEX;
+}
+
+static void hash_of(struct str secret, char out[SHA256_HEX + 1])
+{
+    sha256_hex(secret.p, secret.n, out);
+}
+
+static void set_permissions(struct req *r, const char *list)
+{
+    struct str rest = str_of(arena_strdup(&r->arena, list)), name;
+    size_t n = 0, most = rest.n + 1;
+    struct str *v = arena_array(&r->arena, most, sizeof *v);
+    while (str_split(&rest, ',', &name))
+        if (name.n)
+            v[n++] = name;
+    r->permissions = (struct strs){.v = v, .n = n};
+}
+
+static void set_user(struct req *r, const struct db_rows *rows)
+{
+    r->user.is_logged_in = true;
+    r->user.id = db_col_int(rows, 0, "id", 0);
+    r->user.email = arena_strdup(&r->arena, db_col(rows, 0, "email"));
+    set_permissions(r, db_col(rows, 0, "permissions"));
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+static bool judge_token(struct req *r, const struct db_rows *rows, struct err *err)
+{
+    const char *inactive = r->web->program->inactive_text;
+    if (rows->count == 0)
+        return err_set(err, ERR_FORBIDDEN, "API Token not matched");
+    if (db_col_bool(rows, 0, "is_expired"))
+        return err_set(err, ERR_FORBIDDEN, "API Token found but expired");
+    if (!db_col_bool(rows, 0, "is_active"))
+        return err_set(err, ERR_FORBIDDEN, "%s",
+                       inactive ? inactive : "User of API token not active");
+    set_user(r, rows);
+    r->user.token_id = db_col_int(rows, 0, "token_id", 0);
+    return true;
+}
+
+bool session_check_token(struct req *r, struct err *err)
+{
+    struct str header = str_trim(req_header(r, "Auth-Token"));
+    if (header.n == 0)
+        return true;
+    r->user_known = true;
+    r->user.by_token = true; /* also for the Vary of a refusal */
+    struct str key = str_sub(header, 0, str_find_char(header, '-', 0)); /* the rest is a label */
+    char hash[SHA256_HEX + 1];
+    hash_of(key, hash);
+    DB_ROWS rows = {0};
+    if (!DB_RUN(r->web->db, &q_token_find, &rows, err, hash))
+        return err_wrap(err, "looking up a token");
+    if (!judge_token(r, &rows, err))
+        return false;
+    return DB_EXEC(r->web->db, &q_token_owner_seen, err, db_int(&r->arena, r->user.id));
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+static bool touch(struct req *r, const char *hash, struct err *err)
+{
+    const char *days = db_int(&r->arena, conf_int(&r->web->conf, "SESSION_DAYS"));
+    return DB_EXEC(r->web->db, &q_session_touch, err, hash, days);
+}
+
+bool session_load(struct req *r, struct err *err)
+{
+    if (r->user_known)
+        return true;
+    r->user_known = true;
+    bool has_session = r->web->db && !(r->route && r->route->flags & ROUTE_NO_SESSION);
+    struct str secret = req_cookie(r, SESSION_COOKIE);
+    if (!has_session || !is_secret(secret))
+        return true;
+    char hash[SHA256_HEX + 1];
+    hash_of(secret, hash);
+    DB_ROWS rows = {0};
+    if (!DB_RUN(r->web->db, &q_session_find, &rows, err, hash))
+        return err_wrap(err, "looking up a session");
+    if (rows.count == 0)
+        return true;
+    set_user(r, &rows);
+    r->user.is_superuser = db_col_bool(&rows, 0, "is_superuser");
+    memcpy(r->session_secret, secret.p, SESSION_SECRET_HEX);
+    return !db_col_bool(&rows, 0, "is_stale") || touch(r, hash, err);
+}
+
+/* Pages work without the database as far as they can: nobody is logged in then. */
+const struct web_user *req_user(struct req *r)
+{
+    struct err err = {0};
+    if (!session_load(r, &err)) {
+        r->user_failed = true;
+        log_event(LOG_WARN, "session_unknown", "the user of a session cannot be looked up",
+                  LOG_E(&err), LOG_S("request_id", r->id));
+    }
+    return &r->user;
+}
+
+bool req_may(struct req *r, const char *permission)
+{
+    const struct web_user *user = req_user(r);
+    if (user->is_superuser)
+        return true;
+    const char *dot = strchr(permission, '.'); /* "crashstats.view_pii" is view_pii */
+    struct str want = str_of(dot ? dot + 1 : permission);
+    for (size_t i = 0; i < r->permissions.n; i++)
+        if (str_eq(r->permissions.v[i], want))
+            return true;
+    return false;
+}
+
+static bool set_cookie(struct req *r, const char *name, const char *value, int64_t max_age_s)
+{
+    const char *age =
+        max_age_s >= 0 ? arena_printf(&r->arena, "; Max-Age=%lld", (long long)max_age_s) : "";
+    bool is_secure = conf_bool(&r->web->conf, "SESSION_COOKIE_SECURE");
+    return resp_header(r, "Set-Cookie",
+                       str_of(arena_printf(&r->arena, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s%s",
+                                           name, value, age, is_secure ? "; Secure" : "")));
+}
+
+static void new_secret(char out[SESSION_SECRET_HEX + 1])
+{
+    uint8_t bytes[SECRET_BYTES];
+    random_bytes(bytes, sizeof bytes);
+    hex_encode(bytes, sizeof bytes, out);
+}
+
+bool session_open(struct req *r, int64_t user_id, struct err *err)
+{
+    char secret[SESSION_SECRET_HEX + 1], hash[SHA256_HEX + 1];
+    int64_t days = conf_int(&r->web->conf, "SESSION_DAYS");
+    new_secret(secret);
+    hash_of(str_of(secret), hash);
+    if (!DB_EXEC(r->web->db, &q_session_add, err, hash, db_int(&r->arena, user_id),
+                 db_int(&r->arena, days)))
+        return err_wrap(err, "opening a session");
+    if (!set_cookie(r, SESSION_COOKIE, secret, days * 86400))
+        return err_set(err, ERR_INTERNAL, "no room for a cookie");
+    return true;
+}
+
+bool session_close(struct req *r, struct err *err)
+{
+    struct str secret = req_cookie(r, SESSION_COOKIE);
+    char hash[SHA256_HEX + 1];
+    if (is_secret(secret)) {
+        hash_of(secret, hash);
+        if (!DB_EXEC(r->web->db, &q_session_remove, err, hash))
+            return err_wrap(err, "closing a session");
+    }
+    set_cookie(r, SESSION_COOKIE, "", 0);
+    return true;
+}
+
+/* ---- CSRF ------------------------------------------------------------------------------------ */
+static const char *csrf_of(struct req *r, struct str secret)
+{
+    char text[16 + SESSION_SECRET_HEX];
+    int n = snprintf(text, sizeof text, "csrf:" STR_FMT, STR_ARG(secret));
+    sha256_hex(text, (size_t)n, r->csrf);
+    return r->csrf;
+}
+
+/* The secret this browser has shown, if any. */
+static struct str shown_secret(struct req *r)
+{
+    req_user(r);
+    if (r->session_secret[0])
+        return str_of(r->session_secret);
+    struct str visitor = req_cookie(r, ANONYMOUS_COOKIE);
+    return is_secret(visitor) ? visitor : STR_NONE;
+}
+
+const char *req_csrf_token(struct req *r)
+{
+    if (r->csrf[0])
+        return r->csrf;
+    struct str secret = shown_secret(r);
+    if (secret.p)
+        return csrf_of(r, secret);
+    char fresh[SESSION_SECRET_HEX + 1];
+    new_secret(fresh);
+    set_cookie(r, ANONYMOUS_COOKIE, fresh, -1);
+    return csrf_of(r, str_of(fresh));
+}
+
+/*
+ * Needed where a browser adds authority by itself: any form, and an API call that comes with a
+ * session.  A token in a header is never added by a browser.
+ */
+bool session_check_csrf(struct req *r, struct err *err)
+{
+    if (r->route->flags & (ROUTE_NO_CSRF | ROUTE_NO_SESSION) || r->user.by_token)
+        return true;
+    if (r->route->flags & ROUTE_API && !req_user(r)->is_logged_in && !r->user_failed)
+        return true;
+    struct str secret = shown_secret(r);
+    if (r->user_failed)
+        return err_set(err, ERR_UNAVAILABLE, "the database cannot say who asks");
+    struct str sent = req_header(r, "X-CSRF-Token");
+    if (sent.n == 0)
+        sent = req_param(r, "csrf_token");
+    bool fits =
+        secret.p && sent.n == SHA256_HEX && secret_eq(sent.p, csrf_of(r, secret), SHA256_HEX);
+    if (!fits)
+        return err_set(err, ERR_FORBIDDEN,
+                       "The form is too old or cookies are off: load the page again");
+    return true;
+}
