@@ -7,8 +7,14 @@
 
 /*
  * store - the object store of crashes: raw crash, dump names, dumps, processed crash,
- * export record, behind one table of functions.  Back end `fs`: directories by day
- * (collector.md 6.2), one layout for every program.
+ * export record, behind one table of functions.  Back end `fs`: directories by day,
+ * so that a day goes by removing one directory; one layout for every program:
+ *
+ *     ROOT/YYYYMMDD/raw_crash/ID.json        ROOT/YYYYMMDD/processed_crash/ID.json
+ *     ROOT/YYYYMMDD/dump_names/ID.json       ROOT/YYYYMMDD/crash_report/ID.json
+ *     ROOT/YYYYMMDD/upload_file_minidump/ID  and so on: every file part under its name
+ *
+ * The day is that of the crash id.
  *
  * Ownership  Bytes handed out are new (free).
  * Errors     ERR_NOT_FOUND, ERR_INVALID (crash id, kind name), ERR_IO, ERR_UNAVAILABLE.
@@ -22,14 +28,24 @@ struct store;
 struct store_config {
     const char *backend; /* "fs" */
     const char *fs_root;
-    bool no_fsync;       /* tests only */
+    bool no_fsync; /* tests only */
 };
 bool store_open(const struct store_config *cfg, struct store **ret, struct err *err);
 void store_close(struct store *s);
 
+/*
+ * For bulk work: between store_defer_sync() and store_sync() puts are atomic but not yet
+ * durable; store_sync makes all of them so and ends the mode.
+ */
+void store_defer_sync(struct store *s);
+bool store_sync(struct store *s, struct err *err);
+
 bool store_put(struct store *s, const char *crash_id, const char *kind, struct str bytes,
                struct err *err);
-/* Moves a local file in (rename when on the same file system, else copy). The file is gone then. */
+/*
+ * Moves a local file in (rename when on the same file system, else copy).  The file is gone then.
+ * A repeat that finds the object there and the file gone succeeds.
+ */
 bool store_put_file(struct store *s, const char *crash_id, const char *kind, const char *path,
                     struct err *err);
 bool store_get(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
@@ -46,9 +62,11 @@ bool store_delete(struct store *s, const char *crash_id, size_t *ret_removed, st
 
 /* Days that hold anything, ascending, as YYYYMMDD texts in the arena. */
 bool store_days(struct store *s, struct arena *a, struct strs *ret, struct err *err);
-/* Crash ids of a day that have an object of this kind, in no order.  each() returns false to stop. */
+/* Crash ids of a day that have an object of this kind, in no order.  each() returns false to stop.
+ */
 bool store_catalog(struct store *s, const char *day, const char *kind,
                    bool (*each)(void *arg, const char *crash_id), void *arg, struct err *err);
+/* Everything of that day; a day without anything is fine. */
 bool store_delete_day(struct store *s, const char *day, struct err *err);
 
 #endif

@@ -1,0 +1,206 @@
+#include "store/store.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "json/json.h"
+#include "store/back.h"
+
+struct store {
+    const struct store_back *back;
+    void *self;
+};
+
+static const struct store_back *const backs[] = {&store_back_fs};
+
+enum { KIND_MAX = 30, DUMP_NAMES_BYTES_MAX = 1 << 20, DUMP_NAMES_MAX = 1000, DAY_DIGITS = 6 };
+
+bool store_open(const struct store_config *cfg, struct store **ret, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(backs); i++) {
+        if (strcmp(backs[i]->name, cfg->backend) != 0)
+            continue;
+        void *self;
+        if (!backs[i]->open(cfg, &self, err))
+            return err_wrap(err, "object store");
+        *ret = xmalloc(sizeof **ret);
+        **ret = (struct store){.back = backs[i], .self = self};
+        return true;
+    }
+    return err_set(err, ERR_INVALID, "no object store of the kind '%.40s' (there is: fs)",
+                   cfg->backend);
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    s->back->close(s->self);
+    free(s);
+}
+
+/* ---- what may become part of a path ---------------------------------------------------------- */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool store_id_ok(const char *id)
+{
+    for (size_t i = 0; i < STORE_ID_LEN; i++) {
+        bool fits = i >= STORE_ID_LEN - DAY_DIGITS ? is_digit(id[i])
+                    : i == 8 || i == 13 || i == 18 || i == 23
+                        ? id[i] == '-'
+                        : is_digit(id[i]) || (id[i] >= 'a' && id[i] <= 'f');
+        if (!fits) /* stops at an early end of the text, too */
+            return false;
+    }
+    return id[STORE_ID_LEN] == '\0';
+}
+
+bool store_day_ok(const char *day)
+{
+    for (size_t i = 0; i < STORE_DAY_LEN; i++)
+        if (!is_digit(day[i]))
+            return false;
+    return day[STORE_DAY_LEN] == '\0';
+}
+
+void store_day_of(const char *id, char out[STORE_DAY_LEN + 1])
+{
+    snprintf(out, STORE_DAY_LEN + 1, "20%.6s", id + STORE_ID_LEN - DAY_DIGITS);
+}
+
+static bool kind_ok(struct str kind)
+{
+    if (kind.n == 0 || kind.n > KIND_MAX)
+        return false;
+    for (size_t i = 0; i < kind.n; i++) {
+        char c = kind.p[i];
+        if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_')
+            return false;
+    }
+    return true;
+}
+
+static bool check_id(const char *id, struct err *err)
+{
+    return store_id_ok(id) || err_set(err, ERR_INVALID, "not a crash id: %.40s", id);
+}
+
+static bool check_day(const char *day, struct err *err)
+{
+    return store_day_ok(day) || err_set(err, ERR_INVALID, "not a day: %.40s", day);
+}
+
+static bool check_kind(const char *kind, struct err *err)
+{
+    return kind_ok(str_of(kind)) || err_set(err, ERR_INVALID, "bad object kind '%.40s'", kind);
+}
+
+/* ---- objects -----------------------------------------------------------------------------------
+ */
+void store_defer_sync(struct store *s)
+{
+    s->back->defer_sync(s->self);
+}
+
+bool store_sync(struct store *s, struct err *err)
+{
+    return s->back->sync(s->self, err);
+}
+
+bool store_put(struct store *s, const char *crash_id, const char *kind, struct str bytes,
+               struct err *err)
+{
+    return check_id(crash_id, err) && check_kind(kind, err) &&
+           s->back->put(s->self, crash_id, kind, bytes, err);
+}
+
+bool store_put_file(struct store *s, const char *crash_id, const char *kind, const char *path,
+                    struct err *err)
+{
+    return check_id(crash_id, err) && check_kind(kind, err) &&
+           s->back->put_file(s->self, crash_id, kind, path, err);
+}
+
+bool store_open_fd(struct store *s, const char *crash_id, const char *kind, int *ret_fd,
+                   struct err *err)
+{
+    return check_id(crash_id, err) && check_kind(kind, err) &&
+           s->back->open_fd(s->self, crash_id, kind, ret_fd, err);
+}
+
+bool store_get(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
+               char **ret_bytes, size_t *ret_n, struct err *err)
+{
+    FD_AUTO fd = -1;
+    if (!store_open_fd(s, crash_id, kind, &fd, err))
+        return false;
+    return fs_read_fd(fd, kind, max_bytes, ret_bytes, ret_n, err) ||
+           err_wrap(err, "crash %s", crash_id);
+}
+
+bool store_exists(struct store *s, const char *crash_id, const char *kind)
+{
+    return store_id_ok(crash_id) && kind_ok(str_of(kind)) &&
+           s->back->exists(s->self, crash_id, kind);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, struct strs *ret,
+                      struct err *err)
+{
+    FREE_LATER char *text = NULL;
+    size_t n;
+    struct err why = {0};
+    if (!store_get(s, crash_id, "dump_names", DUMP_NAMES_BYTES_MAX, &text, &n, &why)) {
+        if (why.code == ERR_NOT_FOUND)
+            *ret = (struct strs){0};
+        else if (err)
+            *err = why;
+        return why.code == ERR_NOT_FOUND;
+    }
+    json_auto_t *list = json_parse(str_n(text, n), DUMP_NAMES_BYTES_MAX, err);
+    if (!list)
+        return err_wrap(err, "dump_names of %s", crash_id);
+    size_t count = MIN(json_array_size(list), (size_t)DUMP_NAMES_MAX);
+    struct strs names = {.v = arena_array(a, count + 1, sizeof(struct str))};
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(list, i);
+        struct str name = str_n(json_string_value(item), json_string_length(item));
+        if (kind_ok(name))
+            names.v[names.n++] = str_copy(a, name);
+    }
+    qsort(names.v, names.n, sizeof *names.v, by_bytes);
+    *ret = names;
+    return true;
+}
+
+bool store_delete(struct store *s, const char *crash_id, size_t *ret_removed, struct err *err)
+{
+    return check_id(crash_id, err) && s->back->remove(s->self, crash_id, ret_removed, err);
+}
+
+bool store_days(struct store *s, struct arena *a, struct strs *ret, struct err *err)
+{
+    return s->back->days(s->self, a, ret, err);
+}
+
+bool store_catalog(struct store *s, const char *day, const char *kind,
+                   bool (*each)(void *arg, const char *crash_id), void *arg, struct err *err)
+{
+    return check_day(day, err) && check_kind(kind, err) &&
+           s->back->catalog(s->self, day, kind, each, arg, err);
+}
+
+bool store_delete_day(struct store *s, const char *day, struct err *err)
+{
+    return check_day(day, err) && s->back->remove_day(s->self, day, err);
+}

@@ -1,0 +1,233 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <limits.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "store/store.h"
+
+/* The object store: one suite, run against each back end that needs no server. */
+#define ID    "11111111-2222-4333-8444-555550260728"
+#define OTHER "11111111-2222-4333-8444-666660260729"
+#define DAY   "20260728"
+
+struct fixture {
+    char dir[64];
+    struct store *store;
+    struct arena arena;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof *f);
+    snprintf(f->dir, sizeof f->dir, "/tmp/datil-store.XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    char root[80];
+    snprintf(root, sizeof root, "%s/store", f->dir);
+    struct store_config cfg = {.backend = "fs", .fs_root = root};
+    struct err err = {0};
+    assert_true(store_open(&cfg, &f->store, &err));
+    arena_init(&f->arena, 1 << 20);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    store_close(f->store);
+    arena_release(&f->arena);
+    fs_remove_tree(f->dir, NULL);
+    free(f);
+    return 0;
+}
+
+static void put(struct fixture *f, const char *id, const char *kind, const char *text)
+{
+    struct err err = {0};
+    if (!store_put(f->store, id, kind, str_of(text), &err))
+        fail_msg("%s/%s: %s", id, kind, err.msg);
+}
+
+static void assert_object(struct fixture *f, const char *id, const char *kind, const char *want)
+{
+    struct err err = {0};
+    FREE_LATER char *text = NULL;
+    size_t n;
+    if (!store_get(f->store, id, kind, 1000, &text, &n, &err))
+        fail_msg("%s/%s: %s", id, kind, err.msg);
+    assert_string_equal(text, want);
+}
+
+static void test_put_get(void **state)
+{
+    struct fixture *f = *state;
+    put(f, ID, "raw_crash", "{}");
+    put(f, ID, "raw_crash", "{\"a\":1}"); /* may be repeated; the last one counts */
+    put(f, ID, "upload_file_minidump", "MDMP");
+    assert_object(f, ID, "raw_crash", "{\"a\":1}");
+    assert_object(f, ID, "upload_file_minidump", "MDMP");
+
+    char path[128];
+    snprintf(path, sizeof path, "%s/store/" DAY "/raw_crash/" ID ".json", f->dir);
+    assert_true(fs_exists(path));
+    snprintf(path, sizeof path, "%s/store/" DAY "/upload_file_minidump/" ID, f->dir);
+    assert_true(fs_exists(path));
+
+    struct err err = {0};
+    FREE_LATER char *text = NULL;
+    size_t n;
+    assert_false(store_get(f->store, ID, "raw_crash", 3, &text, &n, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_false(store_get(f->store, OTHER, "raw_crash", 3, &text, &n, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_true(store_exists(f->store, ID, "raw_crash"));
+    assert_false(store_exists(f->store, ID, "processed_crash"));
+}
+
+static const struct {
+    const char *label, *id, *kind;
+} refused[] = {
+    {"path in the id", "../../../../../../../../etc/passwd00", "raw_crash"},
+    {"short id", "11111111", "raw_crash"},
+    {"upper case id", "AAAAAAAA-2222-4333-8444-555550260728", "raw_crash"},
+    {"id with a tail", ID "0", "raw_crash"},
+    {"no date", "11111111-2222-4333-8444-55555026072f", "raw_crash"},
+    {"empty kind", ID, ""},
+    {"path in the kind", ID, "../x"},
+    {"hidden kind", ID, ".x"},
+    {"long kind", ID, "a123456789012345678901234567890"},
+};
+
+static void test_refused(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        struct err err = {0};
+        if (store_put(f->store, refused[i].id, refused[i].kind, STR("x"), &err) ||
+            err.code != ERR_INVALID)
+            fail_msg("%s: %d %s", refused[i].label, err.code, err.msg);
+        assert_false(store_exists(f->store, refused[i].id, refused[i].kind));
+    }
+    struct err err = {0};
+    assert_false(store_delete_day(f->store, "../..", &err));
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
+static void test_put_file_moves_and_repeats(void **state)
+{
+    struct fixture *f = *state;
+    char path[80];
+    struct err err = {0};
+    snprintf(path, sizeof path, "%s/upload", f->dir);
+    assert_true(fs_write_atomic(path, "dump", 4, 0644, &err));
+    assert_true(store_put_file(f->store, ID, "upload_file_minidump", path, &err));
+    assert_false(fs_exists(path));
+    assert_object(f, ID, "upload_file_minidump", "dump");
+    assert_true(store_put_file(f->store, ID, "upload_file_minidump", path, &err));
+    assert_false(store_put_file(f->store, OTHER, "upload_file_minidump", path, &err));
+}
+
+static const struct {
+    const char *label, *text;
+    size_t n;
+    const char *first;
+} name_cases[] = {
+    {"none", "[]", 0, NULL},
+    {"sorted", "[\"upload_file_minidump\",\"memory_report\"]", 2, "memory_report"},
+    {"bad names are left out", "[\"../x\",7,\"\",\"ok\"]", 1, "ok"},
+    {"not a list", "{}", 0, NULL},
+};
+
+static void test_dump_names(void **state)
+{
+    struct fixture *f = *state;
+    struct strs names = {0};
+    struct err err = {0};
+    assert_true(store_dump_names(f->store, &f->arena, ID, &names, &err)); /* no list: none */
+    assert_int_equal(names.n, 0);
+    for (size_t i = 0; i < ARRAY_LEN(name_cases); i++) {
+        put(f, ID, "dump_names", name_cases[i].text);
+        assert_true(store_dump_names(f->store, &f->arena, ID, &names, &err));
+        if (names.n != name_cases[i].n ||
+            (names.n && !str_eq(names.v[0], str_of(name_cases[i].first))))
+            fail_msg("%s: %zu names", name_cases[i].label, names.n);
+    }
+}
+
+static bool count_each(void *arg, const char *crash_id)
+{
+    assert_int_equal(strlen(crash_id), 36);
+    ++*(size_t *)arg;
+    return true;
+}
+
+static void test_days_catalog_delete(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    put(f, OTHER, "raw_crash", "{}");
+    put(f, ID, "raw_crash", "{}");
+    put(f, ID, "processed_crash", "{}");
+    put(f, ID, "memory_report", "gz");
+
+    struct strs days = {0};
+    assert_true(store_days(f->store, &f->arena, &days, &err));
+    assert_int_equal(days.n, 2);
+    assert_true(str_eq(days.v[0], STR(DAY)));
+
+    size_t seen = 0;
+    assert_true(store_catalog(f->store, DAY, "raw_crash", count_each, &seen, &err));
+    assert_true(store_catalog(f->store, DAY, "memory_report", count_each, &seen, &err));
+    assert_true(store_catalog(f->store, "20200101", "raw_crash", count_each, &seen, &err));
+    assert_int_equal(seen, 2);
+
+    size_t removed = 0;
+    assert_true(store_delete(f->store, ID, &removed, &err));
+    assert_int_equal(removed, 3);
+    assert_true(store_delete(f->store, ID, &removed, &err));
+    assert_int_equal(removed, 0);
+
+    assert_true(store_delete_day(f->store, "20260729", &err));
+    assert_true(store_delete_day(f->store, "20260729", &err));
+    assert_false(store_exists(f->store, OTHER, "raw_crash"));
+}
+
+static void test_deferred_sync(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    store_defer_sync(f->store);
+    put(f, ID, "processed_crash", "{}");
+    assert_true(store_sync(f->store, &err));
+    assert_object(f, ID, "processed_crash", "{}");
+}
+
+static void test_unknown_backend(void **state)
+{
+    (void)state;
+    struct store_config cfg = {.backend = "tape", .fs_root = "/tmp"};
+    struct store *s;
+    struct err err = {0};
+    assert_false(store_open(&cfg, &s, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_put_get, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_put_file_moves_and_repeats, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dump_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_days_catalog_delete, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deferred_sync, setup, teardown),
+        cmocka_unit_test(test_unknown_backend),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
