@@ -46,7 +46,7 @@ PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash lib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm -lpthread
 
-ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -I$(B)/gen $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -Iclient -I$(B)/gen $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 -g $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
 ALL_LDFLAGS := $(MODE_L) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
@@ -86,7 +86,7 @@ BINS += $(B)/bin/$1
 # Everything but main.o, for the unit tests of the program's own files.
 $(B)/prog/$(notdir $2).a: $$(filter-out %/main.o,$$(OBJ_$1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$^
-$(B)/bin/$1: $$(OBJ_$1) $(if $(filter client/%,$2),$(CLIENT_LIB)) $(LIB)
+$(B)/bin/$1: $$(OBJ_$1) $(if $(filter client/%,$2),$(CLIENT_LIB)) $(if $(filter client/examples,$2),,$(LIB))
 	$$(call say,LINK,$$@)
 	$$(call link,$$(LINK_$1))
 endif
@@ -122,7 +122,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
 
 .SECONDEXPANSION:
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $$(patsubst %,$(B)/prog/%.a,$$(filter-out .,$$(patsubst %/,%,$$(dir $$*)))) $(LIB)
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $$(patsubst %,$(B)/prog/%.a,$$(filter-out .,$$(patsubst %/,%,$$(dir $$*)))) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
 	$(call link,-lcmocka)
 

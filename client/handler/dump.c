@@ -1,0 +1,425 @@
+#include "dump.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "modules.h"
+#include "writer.h"
+
+enum stream_type {
+    THREAD_LIST = 3,
+    MODULE_LIST = 4,
+    MEMORY_LIST = 5,
+    EXCEPTION = 6,
+    SYSTEM_INFO = 7,
+    MISC_INFO = 15,
+    THREAD_NAMES = 24,
+    BREAKPAD_INFO = 0x47670001,
+    LINUX_CPU_INFO = 0x47670003,
+    LINUX_PROC_STATUS = 0x47670004,
+    LINUX_LSB_RELEASE = 0x47670005,
+    LINUX_CMD_LINE = 0x47670006,
+    LINUX_AUXV = 0x47670008,
+    LINUX_MAPS = 0x47670009,
+    MOZ_LINUX_LIMITS = 0x4d7a0003,
+};
+
+enum {
+    PLATFORM_LINUX = 0x8201,
+    EXCEPTION_DUMP_REQUESTED = 0xffffffff,
+    CODEVIEW_ELF = 0x4270454c,
+    STACK_GAP_MAX = 1 << 20, /* an overflowed stack pointer lies at most this far below its stack */
+    MAPS_BYTES_MAX = 4 << 20,
+    RED_ZONE = 128, /* below the stack pointer, in use by leaf functions */
+};
+
+struct region {
+    uint64_t addr;
+    struct location at;
+};
+
+struct thread_record {
+    pid_t tid;
+    uint64_t sp;
+    struct location context;
+    struct region stack;
+};
+
+/* What the streams refer to; filled by the parts that are written first. */
+struct dump {
+    const struct dump_request *q;
+    struct writer w;
+    VEC(struct thread_record) threads;
+    VEC(struct region) regions;
+    struct context crash; /* registers at the signal; n 0: none */
+    struct location crash_context;
+    size_t stack_bytes; /* of all threads so far */
+};
+
+/* ---- memory ---- */
+
+/* Copies target memory into the dump; a part that cannot be read ends it. */
+static struct region copy_memory(struct dump *d, uint64_t addr, uint64_t n)
+{
+    struct region r = {.addr = addr};
+    FREE_LATER uint8_t *buf = xmalloc((size_t)n);
+    size_t got = target_read(d->q->target, addr, buf, (size_t)n);
+    if (got == 0)
+        return r;
+    r.at = w_blob(&d->w, buf, got);
+    VEC_PUSH(&d->regions, r);
+    return r;
+}
+
+/*
+ * From the stack pointer to the end of its mapping, at most `max` bytes: the
+ * youngest frames.  After an overflow the pointer lies in the guard page or in the
+ * gap below the stack; then the part begins where the stack does.
+ */
+static struct region copy_stack(struct dump *d, uint64_t sp, size_t max)
+{
+    uint64_t from = sp > RED_ZONE ? (sp - RED_ZONE) & ~(uint64_t)15 : sp;
+    const struct mapping *m = target_mapping_from(d->q->target, from);
+    while (m && m < d->q->target->maps.v + d->q->target->maps.n && !m->readable)
+        m++;
+    if (!m || m == d->q->target->maps.v + d->q->target->maps.n ||
+        (m->start > from && m->start - from > STACK_GAP_MAX))
+        return (struct region){.addr = sp};
+    if (from < m->start)
+        from = m->start;
+    uint64_t n = MIN(m->end - from, (uint64_t)max);
+    if (d->stack_bytes + n > DUMP_STACKS_MAX)
+        n = MIN(n, (uint64_t)DUMP_SHORT_STACK);
+    d->stack_bytes += (size_t)n;
+    return copy_memory(d, from, n);
+}
+
+static bool covered(const struct dump *d, uint64_t addr)
+{
+    for (size_t i = 0; i < d->regions.n; i++)
+        if (addr >= d->regions.v[i].addr && addr - d->regions.v[i].addr < d->regions.v[i].at.size)
+            return true;
+    return false;
+}
+
+/* The instructions around the crash, inside one mapping. */
+static void copy_code(struct dump *d, uint64_t pc)
+{
+    const struct mapping *m = target_mapping(d->q->target, pc);
+    if (!m || covered(d, pc))
+        return;
+    uint64_t half = DUMP_CODE_BYTES / 2;
+    uint64_t from = pc - m->start > half ? pc - half : m->start;
+    uint64_t to = m->end - pc > half ? pc + half : m->end;
+    copy_memory(d, from, to - from);
+}
+
+static void write_memory_list(struct dump *d)
+{
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, (uint32_t)d->regions.n);
+    for (size_t i = 0; i < d->regions.n; i++) {
+        w_u64(&d->w, d->regions.v[i].addr);
+        w_location(&d->w, d->regions.v[i].at);
+    }
+    w_stream(&d->w, MEMORY_LIST, begin);
+}
+
+/* ---- threads ---- */
+
+static void copy_thread(struct dump *d, pid_t tid)
+{
+    bool requesting = tid == d->q->requesting_tid;
+    struct context c;
+    if (requesting && d->crash.n)
+        c = d->crash;
+    else if (!context_of_thread(tid, &c, NULL))
+        return;
+    struct thread_record r = {.tid = tid, .sp = c.sp};
+    r.context = w_blob(&d->w, c.bytes, c.n);
+    r.stack = copy_stack(d, c.sp, requesting ? DUMP_STACK_MAX : DUMP_OTHER_STACK_MAX);
+    if (requesting) {
+        d->crash_context = r.context;
+        d->crash.pc = c.pc;
+    }
+    VEC_PUSH(&d->threads, r);
+}
+
+/* The thread in question first, so that it gets its share of the limits. */
+static void copy_threads(struct dump *d)
+{
+    const struct target *t = d->q->target;
+    copy_thread(d, d->q->requesting_tid);
+    for (size_t i = 0; i < t->threads.n; i++)
+        if (t->threads.v[i].tid != d->q->requesting_tid)
+            copy_thread(d, t->threads.v[i].tid);
+}
+
+static const struct thread_record *record_of(const struct dump *d, pid_t tid)
+{
+    for (size_t i = 0; i < d->threads.n; i++)
+        if (d->threads.v[i].tid == tid)
+            return &d->threads.v[i];
+    return NULL;
+}
+
+/* In the order of the kernel, which is that of their creation. */
+static void write_thread_list(struct dump *d)
+{
+    const struct target *t = d->q->target;
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, (uint32_t)d->threads.n);
+    for (size_t i = 0; i < t->threads.n; i++) {
+        const struct thread_record *r = record_of(d, t->threads.v[i].tid);
+        if (!r)
+            continue;
+        w_u32(&d->w, (uint32_t)r->tid);
+        w_zeros(&d->w, 4 + 4 + 4); /* suspend count, priority class, priority */
+        w_u64(&d->w, 0);           /* TEB */
+        w_u64(&d->w, r->stack.addr);
+        w_location(&d->w, r->stack.at);
+        w_location(&d->w, r->context);
+    }
+    w_stream(&d->w, THREAD_LIST, begin);
+}
+
+static void write_thread_names(struct dump *d)
+{
+    const struct target *t = d->q->target;
+    VEC(uint32_t) names = {0};
+    for (size_t i = 0; i < t->threads.n; i++)
+        VEC_PUSH(&names, w_string(&d->w, str_of(t->threads.v[i].name)));
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, (uint32_t)t->threads.n);
+    for (size_t i = 0; i < t->threads.n; i++) {
+        w_u32(&d->w, (uint32_t)t->threads.v[i].tid);
+        w_u64(&d->w, names.v[i]);
+    }
+    w_stream(&d->w, THREAD_NAMES, begin);
+    VEC_RELEASE(&names);
+}
+
+static void write_breakpad_info(struct dump *d)
+{
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, 2); /* only the requesting thread is valid: the writer is another process */
+    w_u32(&d->w, 0);
+    w_u32(&d->w, (uint32_t)d->q->requesting_tid);
+    w_stream(&d->w, BREAKPAD_INFO, begin);
+}
+
+/* ---- exception ---- */
+
+static void write_exception(struct dump *d)
+{
+    siginfo_t info = {0};
+    uint32_t code = EXCEPTION_DUMP_REQUESTED, flags = 0;
+    uint64_t address = d->crash.pc;
+    if (d->q->siginfo_addr) {
+        if (target_read(d->q->target, d->q->siginfo_addr, &info, sizeof info) != sizeof info)
+            return;
+        code = (uint32_t)info.si_signo;
+        flags = (uint32_t)info.si_code;
+        address = (uint64_t)(uintptr_t)info.si_addr;
+    } else if (!d->q->is_report) {
+        return;
+    }
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, (uint32_t)d->q->requesting_tid);
+    w_u32(&d->w, 0);
+    w_u32(&d->w, code);
+    w_u32(&d->w, flags);
+    w_u64(&d->w, 0); /* nested record */
+    w_u64(&d->w, address);
+    w_u32(&d->w, 0); /* parameters */
+    w_u32(&d->w, 0);
+    w_zeros(&d->w, 15 * 8);
+    w_location(&d->w, d->crash_context);
+    w_stream(&d->w, EXCEPTION, begin);
+}
+
+/* ---- modules ---- */
+
+static void write_module(struct writer *w, const struct module *m, uint32_t name,
+                         struct location codeview)
+{
+    w_u64(w, m->base);
+    w_u32(w, (uint32_t)m->size);
+    w_u32(w, 0); /* checksum */
+    w_u32(w, 0); /* time stamp */
+    w_u32(w, name);
+    w_zeros(w, 52); /* VS_FIXEDFILEINFO: ELF has no file version */
+    w_location(w, codeview);
+    w_location(w, (struct location){0});
+    w_zeros(w, 16);
+}
+
+static void write_modules(struct dump *d)
+{
+    struct modules m;
+    modules_read(d->q->target, &m);
+    VEC(uint32_t) names = {0};
+    VEC(struct location) codeviews = {0};
+    for (size_t i = 0; i < m.list.n; i++) {
+        const struct module *one = &m.list.v[i];
+        VEC_PUSH(&names, w_string(&d->w, str_n(one->name, one->name_length)));
+        uint32_t begin = w_begin(&d->w);
+        w_u32(&d->w, CODEVIEW_ELF);
+        sb_put(d->w.out, one->id, one->id_length);
+        VEC_PUSH(&codeviews, w_since(&d->w, begin));
+    }
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, (uint32_t)m.list.n);
+    for (size_t i = 0; i < m.list.n; i++)
+        write_module(&d->w, &m.list.v[i], names.v[i],
+                     m.list.v[i].id_length ? codeviews.v[i] : (struct location){0});
+    w_stream(&d->w, MODULE_LIST, begin);
+    VEC_RELEASE(&names);
+    VEC_RELEASE(&codeviews);
+    modules_release(&m);
+}
+
+/* ---- system and process ---- */
+
+static void write_system_info(struct dump *d)
+{
+    struct utsname u;
+    char text[sizeof u + 8] = "";
+    if (uname(&u) == 0)
+        snprintf(text, sizeof text, "%s %s %s %s", u.sysname, u.release, u.version, u.machine);
+    uint32_t csd = w_string(&d->w, str_of(text));
+
+    STRBUF_AUTO cpuinfo;
+    sb_init(&cpuinfo, 1 << 16);
+    target_slurp(0, "/proc/cpuinfo", &cpuinfo);
+    struct cpu_identity cpu = context_cpu_identity(sb_view(&cpuinfo));
+    long processors = sysconf(_SC_NPROCESSORS_CONF);
+
+    uint32_t begin = w_begin(&d->w);
+    w_u16(&d->w, context_processor_architecture);
+    w_u16(&d->w, cpu.level);
+    w_u16(&d->w, cpu.revision);
+    w_u8(&d->w, (uint8_t)(processors > 255 ? 255 : MAX(processors, 1)));
+    w_u8(&d->w, 0);        /* product type */
+    w_zeros(&d->w, 3 * 4); /* version 0.0.0: readers take it from the text */
+    w_u32(&d->w, PLATFORM_LINUX);
+    w_u32(&d->w, csd);
+    w_u32(&d->w, 0); /* suite mask */
+    sb_put(d->w.out, cpu.vendor, sizeof cpu.vendor);
+    w_zeros(&d->w, 12);
+    w_stream(&d->w, SYSTEM_INFO, begin);
+}
+
+/* Fields 14 (user time), 15 (system time) and 22 (start) of /proc/PID/stat, in ticks. */
+static bool process_times(pid_t pid, uint64_t ret_ticks[3])
+{
+    static const int wanted[3] = {14, 15, 22};
+    STRBUF_AUTO stat;
+    sb_init(&stat, 4096);
+    target_slurp(pid, "stat", &stat);
+    /* The name in parentheses may contain blanks and parentheses: start behind the last. */
+    size_t close = str_rfind_char(sb_view(&stat), ')');
+    if (close == SIZE_MAX)
+        return false;
+    struct str rest = str_sub(sb_view(&stat), close + 2, SIZE_MAX), word;
+    size_t found = 0;
+    for (int field = 3; found < 3 && str_split(&rest, ' ', &word); field++)
+        if (field == wanted[found] &&
+            !str_to_u64(word, 10, UINT64_MAX, "ticks", &ret_ticks[found++], NULL))
+            return false;
+    return found == 3;
+}
+
+static uint64_t boot_time(void)
+{
+    STRBUF_AUTO stat;
+    sb_init(&stat, 1 << 20);
+    target_slurp(0, "/proc/stat", &stat);
+    struct str rest = sb_view(&stat), line;
+    uint64_t boot = 0;
+    while (str_split(&rest, '\n', &line))
+        if (str_starts(line, STR("btime ")))
+            str_to_u64(str_trim(str_sub(line, 6, SIZE_MAX)), 10, UINT32_MAX, "btime", &boot, NULL);
+    return boot;
+}
+
+static void write_misc_info(struct dump *d)
+{
+    enum { SIZE = 24, HAS_PID = 1, HAS_TIMES = 2 };
+    uint64_t ticks[3] = {0}, boot = boot_time();
+    uint64_t per_second = (uint64_t)sysconf(_SC_CLK_TCK);
+    bool times = process_times(d->q->target->pid, ticks) && boot && per_second;
+    if (!times)
+        per_second = 1;
+    uint32_t begin = w_begin(&d->w);
+    w_u32(&d->w, SIZE);
+    w_u32(&d->w, HAS_PID | (times ? HAS_TIMES : 0));
+    w_u32(&d->w, (uint32_t)d->q->target->pid);
+    w_u32(&d->w, (uint32_t)(boot + ticks[2] / per_second));
+    w_u32(&d->w, (uint32_t)(ticks[0] / per_second));
+    w_u32(&d->w, (uint32_t)(ticks[1] / per_second));
+    w_stream(&d->w, MISC_INFO, begin);
+}
+
+/*
+ * Files of the system, as they are.  The environment (stream 0x47670007) is left
+ * out on purpose: people keep passwords and tokens in it.
+ */
+static const struct text_stream {
+    uint32_t type;
+    const char *path, *otherwise; /* below /proc/PID unless absolute */
+    size_t max_bytes;
+} text_streams[] = {
+    {LINUX_CPU_INFO, "/proc/cpuinfo", NULL, 64 << 10},
+    {LINUX_PROC_STATUS, "status", NULL, 16 << 10},
+    {LINUX_LSB_RELEASE, "/etc/lsb-release", "/etc/os-release", 16 << 10},
+    {LINUX_CMD_LINE, "cmdline", NULL, 32 << 10},
+    {LINUX_AUXV, "auxv", NULL, 4 << 10},
+    {MOZ_LINUX_LIMITS, "limits", NULL, 16 << 10},
+};
+
+static void write_texts(struct dump *d)
+{
+    for (size_t i = 0; i < ARRAY_LEN(text_streams); i++) {
+        const struct text_stream *s = &text_streams[i];
+        STRBUF_AUTO text;
+        sb_init(&text, s->max_bytes);
+        target_slurp(d->q->target->pid, s->path, &text);
+        if (text.n == 0 && s->otherwise)
+            target_slurp(d->q->target->pid, s->otherwise, &text);
+        if (text.n == 0)
+            continue;
+        w_stream(&d->w, s->type, w_blob(&d->w, text.p, text.n).rva);
+    }
+    struct str maps = str_sub(sb_view(&d->q->target->maps_text), 0, MAPS_BYTES_MAX);
+    w_stream(&d->w, LINUX_MAPS, w_blob(&d->w, maps.p, maps.n).rva);
+}
+
+bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *err)
+{
+    struct dump d = {.q = q};
+    if (q->ucontext_addr)
+        context_of_signal(q->target, q->ucontext_addr, &d.crash, NULL);
+
+    writer_begin(&d.w, out, q->now_s);
+    copy_threads(&d);
+    if (d.crash_context.size)
+        copy_code(&d, d.crash.pc);
+    write_thread_list(&d);
+    write_memory_list(&d);
+    write_exception(&d);
+    write_modules(&d);
+    write_system_info(&d);
+    write_misc_info(&d);
+    write_breakpad_info(&d);
+    write_thread_names(&d);
+    write_texts(&d);
+    bool ok = writer_end(&d.w, err);
+    VEC_RELEASE(&d.threads);
+    VEC_RELEASE(&d.regions);
+    return ok;
+}

@@ -1,0 +1,35 @@
+#ifndef HANDLER_DUMP_H
+#define HANDLER_DUMP_H
+
+#include "context.h"
+#include "target.h"
+
+/*
+ * dump - writes the minidump of a stopped process.
+ *
+ * Ownership  The caller owns the target and the buffer.
+ * Errors     Missing pieces (a thread that runs away, unreadable memory, a file of
+ *            /proc) are left out; only a dump that has become too large fails.
+ */
+struct dump_request {
+    const struct target *target;
+    pid_t requesting_tid;   /* the crashed thread, or the one that asked */
+    uint64_t siginfo_addr;  /* in the target; 0: it did not crash */
+    uint64_t ucontext_addr; /* in the target; 0: it did not crash */
+    bool is_report;         /* asked for by the living program: exception DUMP_REQUESTED */
+    int64_t now_s;
+};
+
+enum {
+    DUMP_BYTES_MAX = 24 << 20, /* what a collector takes by default, less the annotations */
+    DUMP_STACK_MAX = 1 << 20,  /* of the thread in question */
+    DUMP_OTHER_STACK_MAX = 256 << 10,
+    DUMP_STACKS_MAX = 14 << 20, /* of all threads; later ones get DUMP_SHORT_STACK */
+    DUMP_SHORT_STACK = 8 << 10,
+    DUMP_CODE_BYTES = 256, /* around the instruction that crashed */
+};
+
+/* Appends the dump to the empty buffer. */
+bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *err);
+
+#endif

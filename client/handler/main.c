@@ -1,0 +1,133 @@
+/*
+ * datil-client-handler - writes and sends the crash reports of one program.
+ *
+ * libdatil-client starts it with --serve; people start it with --dump-pid.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/time.h"
+#include "base/util.h"
+#include "serve.h"
+
+static const char usage[] =
+    "usage: datil-client-handler --dump-pid PID -o FILE\n"
+    "           write a minidump of a running process (it runs on)\n"
+    "       datil-client-handler --send-pending --database DIR --url URL\n"
+    "           try the reports that could not be sent\n"
+    "       datil-client-handler --serve --database DIR [--url URL]\n"
+    "           started by libdatil-client, with its socket as descriptor 3\n"
+    "       datil-client-handler --help | --version\n";
+
+struct options {
+    enum { MODE_NONE, MODE_SERVE, MODE_DUMP, MODE_SEND, MODE_HELP, MODE_VERSION } mode;
+    const char *database, *url, *output;
+    int64_t pid;
+};
+
+static bool parse(int argc, char **argv, struct options *o, struct err *err)
+{
+    static const struct {
+        const char *name;
+        int mode;
+        size_t field; /* offset of the text field it sets, 0: none */
+    } table[] = {
+        {"--serve", MODE_SERVE, 0},
+        {"--send-pending", MODE_SEND, 0},
+        {"--help", MODE_HELP, 0},
+        {"--version", MODE_VERSION, 0},
+        {"--database", MODE_NONE, offsetof(struct options, database)},
+        {"--url", MODE_NONE, offsetof(struct options, url)},
+        {"-o", MODE_NONE, offsetof(struct options, output)},
+    };
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--dump-pid") == 0 && i + 1 < argc) {
+            o->mode = MODE_DUMP;
+            if (!str_to_i64(str_of(argv[++i]), 1, INT32_MAX, "--dump-pid", &o->pid, err))
+                return false;
+            continue;
+        }
+        size_t k = 0;
+        while (k < ARRAY_LEN(table) && strcmp(argv[i], table[k].name) != 0)
+            k++;
+        if (k == ARRAY_LEN(table) || (table[k].field && i + 1 >= argc))
+            return err_set(err, ERR_INVALID, "cannot use %s", argv[i]);
+        if (table[k].field)
+            *(const char **)((char *)o + table[k].field) = argv[++i];
+        else
+            o->mode = table[k].mode;
+    }
+    bool database = o->mode == MODE_SERVE || o->mode == MODE_SEND;
+    if (o->mode == MODE_NONE || (database && !o->database) ||
+        (o->mode == MODE_DUMP && !o->output) || (o->mode == MODE_SEND && !o->url))
+        return err_set(err, ERR_INVALID, "an option is missing");
+    return true;
+}
+
+static const struct annotations *map_annotations(void)
+{
+    struct stat st;
+    if (fstat(WIRE_ANNOTATIONS_FD, &st) != 0 || (size_t)st.st_size < sizeof(struct annotations))
+        return NULL;
+    void *p = mmap(NULL, sizeof(struct annotations), PROT_READ, MAP_SHARED, WIRE_ANNOTATIONS_FD, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool serve(const struct options *o, struct err *err)
+{
+    struct reports reports;
+    if (!reports_open(&reports, o->database, o->url, err))
+        return false;
+    struct serve s = {
+        .socket = WIRE_SOCKET_FD,
+        .annotations = map_annotations(),
+        .reports = &reports,
+    };
+    serve_run(&s);
+    return true;
+}
+
+static bool send_pending(const struct options *o, struct err *err)
+{
+    struct reports reports;
+    if (!reports_open(&reports, o->database, o->url, err))
+        return false;
+    reports_retry(&reports, now_us());
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    struct err err = {0};
+    if (!parse(argc, argv, &o, &err)) {
+        fprintf(stderr, "datil-client-handler: %s\n%s", err.msg, usage);
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    bool ok = true;
+    switch (o.mode) {
+    case MODE_HELP:
+        fputs(usage, stdout);
+        break;
+    case MODE_VERSION:
+        puts("datil-client-handler " DATIL_VERSION);
+        break;
+    case MODE_SERVE:
+        ok = serve(&o, &err);
+        break;
+    case MODE_DUMP:
+        ok = serve_dump_pid(o.pid, o.output, &err);
+        break;
+    case MODE_SEND:
+        ok = send_pending(&o, &err);
+        break;
+    case MODE_NONE:
+        break;
+    }
+    if (!ok)
+        fprintf(stderr, "datil-client-handler: %s\n", err.msg);
+    return ok ? 0 : 1;
+}

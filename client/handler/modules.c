@@ -1,0 +1,138 @@
+#include "modules.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+
+enum { NOTES_MAX = 64 * 1024 };
+
+/* The notes as they lie in memory: at the distance from the base that the headers tell. */
+static bool id_from_memory(const struct target *t, const struct elf_image *e, struct module *m)
+{
+    for (size_t i = 0; i < e->segment_count; i++) {
+        const struct elf_segment *s = &e->segments[i];
+        if (s->type != PT_NOTE || s->vaddr < e->low || s->vaddr >= e->high)
+            continue;
+        size_t want = (size_t)MIN(s->memsz, (uint64_t)NOTES_MAX);
+        FREE_LATER uint8_t *notes = xmalloc(want);
+        size_t n = target_read(t, m->base + (s->vaddr - e->low), notes, want);
+        if (elf_notes_build_id(rd_init(notes, n), m->id, &m->id_length, NULL))
+            return true;
+    }
+    return false;
+}
+
+/* Only when the file is still the one that was mapped. */
+static void id_from_file(const struct target *t, const struct mapping *map,
+                         const struct elf_image *e, struct module *m)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "/proc/%d/root%s", (int)t->pid, map->path);
+    struct stat st;
+    const void *p;
+    size_t n;
+    if (stat(path, &st) != 0 || st.st_ino != map->inode || !fs_map(path, &p, &n, NULL))
+        return;
+    if (elf_text_hash(rd_init(p, n), e, m->id, NULL))
+        m->id_length = 16;
+    if (p)
+        munmap((void *)p, n);
+}
+
+static bool executable_between(const struct target *t, const struct mapping *first, uint64_t end)
+{
+    const struct mapping *stop = t->maps.v + t->maps.n;
+    for (const struct mapping *m = first; m < stop && m->start < end; m++)
+        if (m->executable && strcmp(m->path, first->path) == 0)
+            return true;
+    return false;
+}
+
+static void set_name(struct module *m, const char *path)
+{
+    struct str name = str_of(path);
+    if (str_ends(name, STR(" (deleted)")))
+        name.n -= STR(" (deleted)").n;
+    /* The name that Breakpad's tools give to the kernel's page. */
+    if (str_eq(name, STR("[vdso]")))
+        name = STR("linux-gate.so");
+    m->name = name.p;
+    m->name_length = name.n;
+}
+
+/* A module that starts with this mapping, if one does. */
+static bool read_module(const struct target *t, const struct mapping *map, struct module *ret)
+{
+    bool vdso = strcmp(map->path, "[vdso]") == 0;
+    if (!map->readable || map->offset != 0 || (map->inode == 0 && !vdso))
+        return false;
+    uint8_t headers[ELF_HEADERS_BYTES];
+    size_t n = target_read(t, map->start, headers, MIN(sizeof headers, map->end - map->start));
+    struct elf_image e;
+    if (!elf_image_read(rd_init(headers, n), &e, NULL))
+        return false;
+    uint64_t size = e.high - e.low;
+    if (size > UINT32_MAX || size > UINT64_MAX - map->start ||
+        !executable_between(t, map, map->start + size))
+        return false;
+    struct module m = {.base = map->start, .size = size};
+    set_name(&m, map->path);
+    if (!id_from_memory(t, &e, &m) && !vdso)
+        id_from_file(t, map, &e, &m);
+    *ret = m;
+    return true;
+}
+
+/* AT_PHDR points into the program; with it the program is known whatever it is called. */
+static uint64_t program_address(pid_t pid)
+{
+    STRBUF_AUTO auxv;
+    sb_init(&auxv, 4096);
+    target_slurp(pid, "auxv", &auxv);
+    struct rd r = rd_init(sb_cstr(&auxv), auxv.n);
+    while (rd_left(&r) >= 16) {
+        uint64_t key = rd_u64(&r), value = rd_u64(&r);
+        if (key == AT_PHDR)
+            return value;
+    }
+    return 0;
+}
+
+static void program_first(struct modules *m, uint64_t addr)
+{
+    for (size_t i = 1; i < m->list.n; i++) {
+        struct module one = m->list.v[i];
+        if (addr < one.base || addr - one.base >= one.size)
+            continue;
+        memmove(&m->list.v[1], &m->list.v[0], i * sizeof one);
+        m->list.v[0] = one;
+        return;
+    }
+}
+
+void modules_read(const struct target *t, struct modules *ret_modules)
+{
+    struct modules m = {0};
+    uint64_t end = 0;
+    for (size_t i = 0; i < t->maps.n && m.list.n < MODULES_MAX; i++) {
+        struct module one;
+        /* Some linkers map the first page twice; what lies inside a module is no other one. */
+        if (t->maps.v[i].start < end || !read_module(t, &t->maps.v[i], &one))
+            continue;
+        end = one.base + one.size;
+        VEC_PUSH(&m.list, one);
+    }
+    program_first(&m, program_address(t->pid));
+    *ret_modules = m;
+}
+
+void modules_release(struct modules *m)
+{
+    VEC_RELEASE(&m->list);
+}

@@ -1,0 +1,32 @@
+#ifndef HANDLER_MODULES_H
+#define HANDLER_MODULES_H
+
+#include "elf_id.h"
+#include "target.h"
+
+/*
+ * modules - the ELF images of a process, found by their headers in its memory.
+ *
+ * A mapping at offset 0 that starts with an ELF header and whose image has an
+ * executable part is a module; its program headers say how far it reaches.  The
+ * files on disk are not asked (they may have been replaced by an update), except
+ * for the id of an image that has no build id.
+ */
+struct module {
+    uint64_t base, size;
+    const char *name; /* borrowed from the target, without " (deleted)" */
+    size_t name_length;
+    uint8_t id[ELF_BUILD_ID_MAX];
+    size_t id_length; /* 0: none */
+};
+
+enum { MODULES_MAX = 4096 };
+
+struct modules {
+    VEC(struct module) list; /* the program itself first, then by address */
+};
+
+void modules_read(const struct target *t, struct modules *ret_modules);
+void modules_release(struct modules *m);
+
+#endif

@@ -1,0 +1,128 @@
+#include "notes.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "context.h"
+
+struct object {
+    struct strbuf *out;
+    VEC(char *) keys; /* owned */
+    struct str startup;
+};
+
+static bool has(const struct object *o, const char *key)
+{
+    for (size_t i = 0; i < o->keys.n; i++)
+        if (strcmp(o->keys.v[i], key) == 0)
+            return true;
+    return false;
+}
+
+static void member(struct object *o, const char *key, struct str value)
+{
+    if (has(o, key))
+        return;
+    if (o->keys.n)
+        sb_char(o->out, ',');
+    VEC_PUSH(&o->keys, xstrdup(key));
+    log_json_string(o->out, str_of(key));
+    sb_char(o->out, ':');
+    log_json_string(o->out, value);
+}
+
+static void member_i64(struct object *o, const char *key, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    member(o, key, str_of(text));
+}
+
+static void program_member(void *arg, const char *key, const char *value, size_t n)
+{
+    struct object *o = arg;
+    member(o, key, str_n(value, n));
+    if (strcmp(key, "StartupTime") == 0)
+        o->startup = str_n(value, n);
+}
+
+/* ---- memory of the machine ---- */
+
+/* "Key:   123 kB" in bytes, -1 when absent. */
+static int64_t meminfo_bytes(struct str text, struct str key)
+{
+    struct str line;
+    while (str_split(&text, '\n', &line)) {
+        struct str name;
+        int64_t kb;
+        if (!str_split(&line, ':', &name) || !str_eq(name, key))
+            continue;
+        struct str number = str_trim(line);
+        if (str_ends(number, STR(" kB")))
+            number.n -= 3;
+        if (str_to_i64(number, 0, INT64_MAX / 1024, "kB", &kb, NULL))
+            return kb * 1024;
+    }
+    return -1;
+}
+
+static const struct {
+    const char *key;
+    struct str of;   /* in /proc/meminfo */
+    struct str less; /* subtracted, not below 0 */
+} memory_members[] = {
+    {"TotalPhysicalMemory", {"MemTotal", 8}, {NULL, 0}},
+    {"AvailablePhysicalMemory", {"MemFree", 7}, {NULL, 0}},
+    {"AvailableVirtualMemory", {"MemAvailable", 12}, {NULL, 0}},
+    {"TotalPageFile", {"CommitLimit", 11}, {NULL, 0}},
+    {"AvailablePageFile", {"CommitLimit", 11}, {"Committed_AS", 12}},
+};
+
+static void memory(struct object *o)
+{
+    STRBUF_AUTO text;
+    sb_init(&text, 1 << 16);
+    target_slurp(0, "/proc/meminfo", &text);
+    for (size_t i = 0; i < ARRAY_LEN(memory_members); i++) {
+        int64_t bytes = meminfo_bytes(sb_view(&text), memory_members[i].of);
+        if (bytes < 0)
+            continue;
+        if (memory_members[i].less.p) {
+            int64_t used = meminfo_bytes(sb_view(&text), memory_members[i].less);
+            bytes = used > bytes ? 0 : bytes - MAX(used, 0);
+        }
+        member_i64(o, memory_members[i].key, bytes);
+    }
+}
+
+/* ---- times ---- */
+
+static void times(struct object *o, const struct notes_facts *f)
+{
+    int64_t now_s = f->now_us / 1000000, started_s;
+    member_i64(o, "CrashTime", now_s);
+    if (str_to_i64(o->startup, 1, now_s, "start", &started_s, NULL)) {
+        char text[32];
+        snprintf(text, sizeof text, "%.3f", (double)(f->now_us - started_s * 1000000) / 1e6);
+        member(o, "UptimeTS", str_of(text));
+    }
+    if (f->last_crash_s > 0 && f->last_crash_s <= now_s)
+        member_i64(o, "SecondsSinceLastCrash", now_s - f->last_crash_s);
+}
+
+void notes_json(const struct annotations *table, const struct notes_facts *facts,
+                struct strbuf *out)
+{
+    struct object o = {.out = out};
+    sb_char(out, '{');
+    if (table && !datil_annotations_each(table, program_member, &o))
+        member(&o, "DumperError", STR("the annotation table is damaged"));
+    if (facts->dumper_error)
+        member(&o, "DumperError", str_of(facts->dumper_error));
+    times(&o, facts);
+    memory(&o);
+    member(&o, "CPUArchitecture", str_of(context_machine));
+    sb_char(out, '}');
+    for (size_t i = 0; i < o.keys.n; i++)
+        free(o.keys.v[i]);
+    VEC_RELEASE(&o.keys);
+}

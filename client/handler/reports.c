@@ -1,0 +1,241 @@
+#include "reports.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "base/vec.h"
+#include "notes.h"
+#include "send.h"
+
+/* Directory of one report. */
+static void report_path(const struct reports *r, const char *where, const char *name,
+                        char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%s%s%s", r->root, where, name[0] ? "/" : "", name);
+}
+
+bool reports_open(struct reports *r, const char *root, const char *url, struct err *err)
+{
+    char full[PATH_MAX];
+    if (!fs_mkdirs(root, 0700, err))
+        return false;
+    if (!realpath(root, full) || strlen(full) >= sizeof r->root)
+        return err_set(err, ERR_INVALID, "the path of the database is too long");
+    snprintf(r->root, sizeof r->root, "%s", full);
+    r->url = url;
+    static const char *const folders[] = {"pending", "submitted", "tmp"};
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        report_path(r, folders[i], "", full);
+        if (!fs_mkdirs(full, 0700, err))
+            return false;
+    }
+    return true;
+}
+
+void reports_tell(const struct reports *r, const char *fmt, ...)
+{
+    char line[512], when[TIME_TEXT_MAX], path[PATH_MAX], old[PATH_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "datil: %s\n", line);
+
+    snprintf(path, sizeof path, "%s/log", r->root);
+    snprintf(old, sizeof old, "%s/log.old", r->root);
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size > REPORTS_LOG_MAX)
+        rename(path, old);
+    FD_AUTO fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    time_iso_s(now_s(), when);
+    if (fd >= 0)
+        dprintf(fd, "%s %s\n", when, line);
+}
+
+/* ---- adding ---- */
+
+static bool write_file(const char *folder, const char *name, struct str bytes, struct err *err)
+{
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return fs_write_atomic(path, bytes.p, bytes.n, 0600, err);
+}
+
+static void remember_crash(const struct reports *r, int64_t now_s)
+{
+    char text[32];
+    int n = snprintf(text, sizeof text, "%lld\n", (long long)now_s);
+    write_file(r->root, "last_crash", str_n(text, (size_t)n), NULL);
+}
+
+int64_t reports_last_crash_s(const struct reports *r)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/last_crash", r->root);
+    FREE_LATER char *text = NULL;
+    size_t n;
+    int64_t s = 0;
+    if (fs_read(path, 64, &text, &n, NULL))
+        str_to_i64(str_trim(str_n(text, n)), 0, INT64_MAX, "time", &s, NULL);
+    return s;
+}
+
+bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
+                 char ret_name[REPORTS_NAME_MAX], struct err *err)
+{
+    /* Names sort by age. */
+    char name[REPORTS_NAME_MAX];
+    snprintf(name, sizeof name, "%016llx-%016llx", (unsigned long long)now_us,
+             (unsigned long long)random_u64());
+    char temp[PATH_MAX], final[PATH_MAX];
+    report_path(r, "tmp", name, temp);
+    report_path(r, "pending", name, final);
+    if (!fs_mkdirs(temp, 0700, err) || !write_file(temp, "extra.json", json, err) ||
+        (dump.n && !write_file(temp, "minidump.dmp", dump, err)))
+        return false;
+    if (rename(temp, final) != 0)
+        return err_errno(err, errno, "renaming %s", temp);
+    char pending[PATH_MAX];
+    report_path(r, "pending", "", pending);
+    remember_crash(r, now_us / 1000000);
+    snprintf(ret_name, REPORTS_NAME_MAX, "%s", name);
+    return fs_sync_dir(pending, err);
+}
+
+/* ---- sending ---- */
+
+static void remember_id(const struct reports *r, const char *id, int64_t now_s)
+{
+    char folder[PATH_MAX], text[TIME_TEXT_MAX + 32];
+    report_path(r, "submitted", "", folder);
+    char when[TIME_TEXT_MAX];
+    time_iso_s(now_s, when);
+    int n = snprintf(text, sizeof text, "submitted %s\n", when);
+    write_file(folder, id, str_n(text, (size_t)n), NULL);
+}
+
+static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MAX], struct err *err)
+{
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/extra.json", folder);
+    FREE_LATER char *json = NULL;
+    size_t n;
+    if (!fs_read(path, NOTES_JSON_MAX, &json, &n, err))
+        return false;
+    snprintf(path, sizeof path, "%s/minidump.dmp", folder);
+    return send_report(r->url, str_n(json, n), fs_exists(path) ? path : NULL, id, err);
+}
+
+bool reports_send(const struct reports *r, const char *name, struct err *err)
+{
+    struct err local = {0};
+    err = err ? err : &local;
+    if (!r->url)
+        return err_set(err, ERR_UNAVAILABLE, "no address to send to");
+    char folder[PATH_MAX];
+    report_path(r, "pending", name, folder);
+    FD_AUTO lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0)
+        return err_errno(err, errno, "%s", folder);
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, ERR_CONFLICT, "another handler is sending it");
+
+    char id[SEND_ID_MAX];
+    bool sent = post(r, folder, id, err);
+    if (!sent && err->code != ERR_INVALID && err->code != ERR_NOT_FOUND) {
+        reports_tell(r, "crash report kept for later: %s", err->msg);
+        return false;
+    }
+    if (sent) {
+        remember_id(r, id, now_s());
+        reports_tell(r, "crash report sent: %s", id);
+    } else {
+        reports_tell(r, "crash report not wanted: %s", err->msg);
+    }
+    return fs_remove_tree(folder, err);
+}
+
+/* ---- housekeeping ---- */
+
+struct names {
+    VEC(char *) v;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Entries of a folder that look like ours, sorted: oldest first in pending/. */
+static void list(const char *folder, struct names *ret_names)
+{
+    enum { LISTED_MAX = 4096 };
+    DIR *dir = opendir(folder);
+    struct dirent *e;
+    while (dir && (e = readdir(dir)) && ret_names->v.n < LISTED_MAX)
+        if (e->d_name[0] != '.' && strlen(e->d_name) < REPORTS_NAME_MAX)
+            VEC_PUSH(&ret_names->v, xstrdup(e->d_name));
+    if (dir)
+        closedir(dir);
+    if (ret_names->v.n)
+        qsort(ret_names->v.v, ret_names->v.n, sizeof(char *), by_name);
+}
+
+static void names_release(struct names *names)
+{
+    for (size_t i = 0; i < names->v.n; i++)
+        free(names->v.v[i]);
+    VEC_RELEASE(&names->v);
+}
+
+static bool older_than(const char *folder, const char *name, int64_t limit_s)
+{
+    char path[PATH_MAX + REPORTS_NAME_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return lstat(path, &st) == 0 && (int64_t)st.st_mtime < limit_s;
+}
+
+/* Keeps the newest `keep` entries that are younger than max_age_s. */
+static void prune(const struct reports *r, const char *where, size_t keep, int64_t oldest_s)
+{
+    char folder[PATH_MAX];
+    report_path(r, where, "", folder);
+    struct names names = {0};
+    list(folder, &names);
+    for (size_t i = 0; i < names.v.n; i++) {
+        char path[PATH_MAX];
+        report_path(r, where, names.v.v[i], path);
+        if (i + keep < names.v.n || older_than(folder, names.v.v[i], oldest_s))
+            fs_remove_tree(path, NULL);
+    }
+    names_release(&names);
+}
+
+void reports_retry(const struct reports *r, int64_t now_us)
+{
+    int64_t day = 86400, now_s = now_us / 1000000;
+    prune(r, "pending", REPORTS_PENDING_MAX, now_s - REPORTS_AGE_MAX_DAYS * day);
+    prune(r, "submitted", REPORTS_SUBMITTED_MAX, now_s - 365 * day);
+    prune(r, "tmp", SIZE_MAX / 2, now_s - day); /* of handlers that were killed */
+    char folder[PATH_MAX];
+    report_path(r, "pending", "", folder);
+    struct names names = {0};
+    list(folder, &names);
+    for (size_t i = 0; i < names.v.n && i < REPORTS_RETRY_MAX; i++) {
+        struct err err = {0};
+        /* A collector that is away stays away: do not wait for it ten times. */
+        if (!reports_send(r, names.v.v[i], &err) && err.code == ERR_UNAVAILABLE)
+            break;
+    }
+    names_release(&names);
+}

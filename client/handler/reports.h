@@ -1,0 +1,56 @@
+#ifndef HANDLER_REPORTS_H
+#define HANDLER_REPORTS_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * reports - the directory of reports on the user's machine.
+ *
+ *     pending/<name>/extra.json, minidump.dmp   on disk (fsync), not yet sent
+ *     submitted/<crash id>                      one small text file per sent report
+ *     last_crash                                time of the last crash
+ *     log, log.old                              what happened, bounded
+ *
+ * A report appears under pending/ by rename, complete or not at all.  Who sends one
+ * holds a lock on its directory, so several handlers may share the database.
+ */
+struct reports {
+    char root[PATH_MAX - 128];
+    const char *url; /* NULL: keep everything pending */
+};
+
+enum {
+    REPORTS_PENDING_MAX = 20, /* beyond that the oldest go */
+    REPORTS_RETRY_MAX = 10,   /* per start of a handler */
+    REPORTS_AGE_MAX_DAYS = 30,
+    REPORTS_SUBMITTED_MAX = 200, /* remembered crash ids */
+    REPORTS_NAME_MAX = 64,
+    REPORTS_LOG_MAX = 256 << 10, /* bytes before log becomes log.old */
+};
+
+bool reports_open(struct reports *r, const char *root, const char *url, struct err *err);
+
+/* Makes a report durable.  ret_name names it in pending/. */
+bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
+                 char ret_name[REPORTS_NAME_MAX], struct err *err);
+
+/*
+ * Sends one pending report and tells the outcome on standard error.  False: it is
+ * still pending (err says why).  A report the collector refuses is dropped.
+ */
+bool reports_send(const struct reports *r, const char *name, struct err *err);
+
+/* Removes reports that are too old or too many, then tries the rest, oldest first. */
+void reports_retry(const struct reports *r, int64_t now_us);
+
+/* One line "datil: …" to standard error and to the log of the database. */
+void reports_tell(const struct reports *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+int64_t reports_last_crash_s(const struct reports *r); /* 0: none */
+
+#endif

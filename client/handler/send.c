@@ -1,0 +1,119 @@
+#include "send.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+#include "base/util.h"
+
+enum { CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 120, ANSWER_MAX = 64 << 10 };
+
+bool send_url(const char *url, char *out, size_t size, struct err *err)
+{
+    struct str u = str_of(url);
+    size_t host = str_starts(u, STR("http://")) ? 7 : str_starts(u, STR("https://")) ? 8 : 0;
+    if (!host || u.n == host)
+        return err_set(err, ERR_INVALID, "not an http or https address: %.100s", url);
+    size_t slash = str_find_char(u, '/', host);
+    const char *path = slash == SIZE_MAX ? "/submit" : slash == u.n - 1 ? "submit" : "";
+    int n = snprintf(out, size, "%s%s", url, path);
+    if (n < 0 || (size_t)n >= size)
+        return err_set(err, ERR_INVALID, "address of %zu bytes is too long", u.n);
+    return true;
+}
+
+/* CrashID=bp-<uuid>, with nothing in it that would hurt in a terminal or a file name. */
+static bool take_id(struct str body, char ret_id[SEND_ID_MAX])
+{
+    struct str line;
+    while (str_split(&body, '\n', &line)) {
+        line = str_trim(line);
+        if (!str_starts(line, STR("CrashID=")))
+            continue;
+        struct str id = str_sub(line, 8, SIZE_MAX);
+        if (id.n == 0 || id.n >= SEND_ID_MAX)
+            return false;
+        for (size_t i = 0; i < id.n; i++)
+            if (hex_digit(id.p[i]) < 0 && id.p[i] != '-' && id.p[i] != 'p')
+                return false;
+        snprintf(ret_id, SEND_ID_MAX, STR_FMT, STR_ARG(id));
+        return true;
+    }
+    return false;
+}
+
+bool send_judge(long status, struct str body, char ret_id[SEND_ID_MAX], struct err *err)
+{
+    if (status == 200 && take_id(body, ret_id))
+        return true;
+    struct str text = str_trim(str_sub(body, 0, 100));
+    char shown[101];
+    size_t n = 0;
+    for (; n < text.n; n++)
+        shown[n] = text.p[n] >= ' ' && text.p[n] < 127 ? text.p[n] : '?';
+    shown[n] = '\0';
+    bool decided = str_starts(text, STR("Discarded="));
+    if (decided || status == 413)
+        return err_set(err, ERR_INVALID, "status %ld: %s", status, shown);
+    return err_set(err, ERR_UNAVAILABLE, "status %ld", status);
+}
+
+static size_t collect(char *p, size_t size, size_t n, void *arg)
+{
+    sb_put(arg, p, size * n);
+    return size * n; /* a longer answer is cut, not an error */
+}
+
+static void add_parts(curl_mime *form, struct str json, const char *dump_path)
+{
+    curl_mimepart *extra = curl_mime_addpart(form);
+    curl_mime_name(extra, "extra");
+    curl_mime_filename(extra, "extra.json");
+    curl_mime_type(extra, "application/json");
+    curl_mime_data(extra, json.p, json.n);
+    if (!dump_path)
+        return;
+    curl_mimepart *dump = curl_mime_addpart(form);
+    curl_mime_name(dump, "upload_file_minidump");
+    curl_mime_filedata(dump, dump_path);
+    curl_mime_filename(dump, "upload_file_minidump.dmp");
+    curl_mime_type(dump, "application/octet-stream");
+}
+
+bool send_report(const char *url, struct str json, const char *dump_path, char ret_id[SEND_ID_MAX],
+                 struct err *err)
+{
+    char full[2048];
+    if (!send_url(url, full, sizeof full, err))
+        return false;
+    CURL *curl = curl_easy_init();
+    if (!curl)
+        return err_set(err, ERR_UNAVAILABLE, "libcurl does not start");
+    curl_mime *form = curl_mime_init(curl);
+    add_parts(form, json, dump_path);
+
+    STRBUF_AUTO body;
+    sb_init(&body, ANSWER_MAX);
+    char why[CURL_ERROR_SIZE] = "";
+    curl_easy_setopt(curl, CURLOPT_URL, full);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "datil-client/" DATIL_VERSION);
+    curl_easy_setopt(curl, CURLOPT_MIMEPOST, form);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    /* Without this libcurl asks first and waits a second for servers that do not answer that. */
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    CURLcode code = curl_easy_perform(curl);
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    curl_mime_free(form);
+    curl_easy_cleanup(curl);
+    if (code != CURLE_OK)
+        return err_set(err, ERR_UNAVAILABLE, "%s", why[0] ? why : curl_easy_strerror(code));
+    return send_judge(status, sb_view(&body), ret_id, err);
+}

@@ -1,0 +1,24 @@
+#ifndef HANDLER_SERVE_H
+#define HANDLER_SERVE_H
+
+#include "annotations.h"
+#include "reports.h"
+#include "wire.h"
+
+/*
+ * serve - the handler's life beside one program: says hello, sends what earlier
+ * crashes left behind, waits for requests, ends when the program has gone.
+ */
+struct serve {
+    int socket;
+    const struct annotations *annotations; /* NULL: none */
+    const struct reports *reports;
+};
+
+/* Until the other side of the socket has been closed. */
+void serve_run(const struct serve *s);
+
+/* One dump without a report, into a file. */
+bool serve_dump_pid(int64_t pid, const char *path, struct err *err);
+
+#endif

@@ -1,0 +1,249 @@
+#include "target.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "base/util.h"
+
+enum { STOP_TIMEOUT_MS = 2000, PAGE = 4096, MAPS_TEXT_MAX = 32 << 20 };
+
+void target_slurp(pid_t pid, const char *path, struct strbuf *b)
+{
+    char full[300];
+    if (path[0] == '/')
+        snprintf(full, sizeof full, "%s", path);
+    else
+        snprintf(full, sizeof full, "/proc/%d/%s", (int)pid, path);
+    FD_AUTO fd = open(full, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    char chunk[16384];
+    ssize_t n;
+    while (!b->overflow && ((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR)))
+        if (n > 0)
+            sb_put(b, chunk, (size_t)n);
+}
+
+/* ---- stopping the threads ---- */
+
+/* Waits until the thread reports its stop.  False: it is gone, or will not stop. */
+static bool wait_for_stop(pid_t tid)
+{
+    int64_t deadline = mono_ms() + STOP_TIMEOUT_MS;
+    for (;;) {
+        int status;
+        pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+        if (got == tid)
+            return WIFSTOPPED(status);
+        if (got < 0 && errno != EINTR)
+            return false;
+        if (mono_ms() > deadline)
+            return false;
+        usleep(500);
+    }
+}
+
+static bool stop_thread(pid_t tid)
+{
+    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0)
+        return false;
+    if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && wait_for_stop(tid))
+        return true;
+    int kept = errno;
+    ptrace(PTRACE_DETACH, tid, NULL, NULL);
+    errno = kept;
+    return false;
+}
+
+static bool known(const struct target *t, pid_t tid)
+{
+    for (size_t i = 0; i < t->threads.n; i++)
+        if (t->threads.v[i].tid == tid)
+            return true;
+    return false;
+}
+
+static void read_name(pid_t pid, struct target_thread *thread)
+{
+    char path[64];
+    snprintf(path, sizeof path, "task/%d/comm", (int)thread->tid);
+    STRBUF_AUTO name;
+    sb_init(&name, sizeof thread->name - 1);
+    target_slurp(pid, path, &name);
+    struct str s = str_rtrim(sb_view(&name));
+    snprintf(thread->name, sizeof thread->name, STR_FMT, STR_ARG(s));
+}
+
+/* One pass over /proc/PID/task; returns how many new threads were stopped. */
+static size_t stop_listed(struct target *t, DIR *tasks)
+{
+    size_t stopped = 0;
+    struct dirent *e;
+    rewinddir(tasks);
+    while ((e = readdir(tasks)) && t->threads.n < TARGET_THREADS_MAX) {
+        uint64_t tid;
+        if (!str_to_u64(str_of(e->d_name), 10, INT32_MAX, "thread id", &tid, NULL) ||
+            known(t, (pid_t)tid) || !stop_thread((pid_t)tid))
+            continue;
+        struct target_thread thread = {.tid = (pid_t)tid};
+        read_name(t->pid, &thread);
+        VEC_PUSH(&t->threads, thread);
+        stopped++;
+    }
+    return stopped;
+}
+
+/* Running threads may start others, so look again until a pass finds nothing new. */
+static bool stop_all(struct target *t, struct err *err)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)t->pid);
+    DIR *tasks = opendir(path);
+    if (!tasks)
+        return err_set(err, ERR_NOT_FOUND, "no process %d", (int)t->pid);
+    errno = 0;
+    while (stop_listed(t, tasks) > 0)
+        ;
+    int why = errno;
+    closedir(tasks);
+    if (t->threads.n == 0) {
+        err_errno(err, why, "cannot stop any thread of process %d", (int)t->pid);
+        if (err && (why == EPERM || why == EACCES))
+            err->code = ERR_FORBIDDEN;
+        return false;
+    }
+    return true;
+}
+
+/* ---- the memory map ---- */
+
+/* "start-end perms offset dev inode   path" */
+static bool parse_mapping(struct str line, struct mapping *m, struct str *path)
+{
+    struct str word[5], range = line, start;
+    for (size_t i = 0; i < ARRAY_LEN(word); i++)
+        if (!str_split(&range, ' ', &word[i]))
+            return false;
+    *path = str_trim(range);
+    struct str end = word[0];
+    if (!str_split(&end, '-', &start) || word[1].n < 4)
+        return false;
+    m->readable = word[1].p[0] == 'r';
+    m->writable = word[1].p[1] == 'w';
+    m->executable = word[1].p[2] == 'x';
+    return str_to_u64(start, 16, UINT64_MAX, "start", &m->start, NULL) &&
+           str_to_u64(end, 16, UINT64_MAX, "end", &m->end, NULL) && m->start < m->end &&
+           str_to_u64(word[2], 16, UINT64_MAX, "offset", &m->offset, NULL) &&
+           str_to_u64(word[4], 10, UINT64_MAX, "inode", &m->inode, NULL);
+}
+
+void target_parse_maps(struct target *t)
+{
+    struct str rest = sb_view(&t->maps_text), line;
+    /* Every path is a part of the text, so its size with a terminator each is enough. */
+    t->paths = xmalloc(rest.n + 1);
+    char *at = t->paths;
+    while (str_split(&rest, '\n', &line) && t->maps.n < TARGET_MAPS_MAX) {
+        struct mapping m = {0};
+        struct str path;
+        if (!parse_mapping(line, &m, &path))
+            continue;
+        memcpy(at, path.p, path.n);
+        at[path.n] = '\0';
+        m.path = at;
+        at += path.n + 1; /* the line had blanks and numbers before it: there is room */
+        VEC_PUSH(&t->maps, m);
+    }
+}
+
+const struct mapping *target_mapping_from(const struct target *t, uint64_t addr)
+{
+    size_t low = 0, high = t->maps.n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (t->maps.v[mid].end <= addr)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < t->maps.n ? &t->maps.v[low] : NULL;
+}
+
+const struct mapping *target_mapping(const struct target *t, uint64_t addr)
+{
+    const struct mapping *m = target_mapping_from(t, addr);
+    return m && m->start <= addr ? m : NULL;
+}
+
+/* ---- reading ---- */
+
+/* One piece that does not cross a page unless everything is there. */
+static ssize_t read_piece(const struct target *t, uint64_t addr, void *out, size_t n)
+{
+    struct iovec here = {out, n}, there = {(void *)(uintptr_t)addr, n};
+    ssize_t got = process_vm_readv(t->pid, &here, 1, &there, 1, 0);
+    if (got >= 0 || t->mem_fd < 0)
+        return got;
+    /* Some sandboxes forbid the system call; the tracer may always read this file. */
+    return pread(t->mem_fd, out, n, (off_t)addr);
+}
+
+size_t target_read(const struct target *t, uint64_t addr, void *out, size_t n)
+{
+    size_t done = 0;
+    if (n > UINT64_MAX - addr)
+        n = (size_t)(UINT64_MAX - addr);
+    while (done < n) {
+        size_t left = n - done;
+        ssize_t got = read_piece(t, addr + done, (char *)out + done, left);
+        if (got <= 0) { /* all or nothing: try up to the end of this page */
+            size_t page_left = PAGE - (size_t)((addr + done) % PAGE);
+            if (page_left >= left)
+                break;
+            got = read_piece(t, addr + done, (char *)out + done, page_left);
+            if (got <= 0)
+                break;
+        }
+        done += (size_t)got;
+    }
+    return done;
+}
+
+/* ---- life ---- */
+
+bool target_open(pid_t pid, struct target *ret_target, struct err *err)
+{
+    struct target t = {.pid = pid, .mem_fd = -1};
+    sb_init(&t.maps_text, MAPS_TEXT_MAX);
+    if (!stop_all(&t, err)) {
+        target_close(&t);
+        return false;
+    }
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    t.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+    target_slurp(pid, "maps", &t.maps_text);
+    target_parse_maps(&t);
+    *ret_target = t;
+    return true;
+}
+
+void target_close(struct target *t)
+{
+    for (size_t i = 0; i < t->threads.n; i++)
+        ptrace(PTRACE_DETACH, t->threads.v[i].tid, NULL, NULL);
+    if (t->mem_fd >= 0)
+        close(t->mem_fd);
+    VEC_RELEASE(&t->threads);
+    VEC_RELEASE(&t->maps);
+    sb_release(&t->maps_text);
+    free(t->paths);
+    t->paths = NULL;
+}

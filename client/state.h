@@ -1,0 +1,40 @@
+#ifndef CLIENT_STATE_H
+#define CLIENT_STATE_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "annotations.h"
+
+/*
+ * state - everything the signal handler needs, made ready before the crash.
+ *
+ * A signal handler gets no argument of ours, so this is a global variable, the
+ * only one of the library.
+ */
+struct datil_client_state {
+    struct annotations *annotations; /* shared with the handler; NULL before first use */
+    int annotations_fd;
+    int socket;   /* to the handler, -1 when there is none */
+    int spare[2]; /* given back when a crashing program has no descriptors left */
+    pid_t handler_pid;
+    unsigned timeout_ms;
+    bool wait_for_upload;
+    _Atomic int crashing_tid; /* 0, or the thread that asks for help */
+};
+
+extern struct datil_client_state datil_client_state __attribute__((visibility("hidden")));
+
+/* spawn.c: starts the handler.  Fills socket and handler_pid. */
+bool datil_client_spawn(const struct datil_client_options *options, char *why, size_t why_size);
+
+/* signals.c */
+bool datil_client_take_signals(void);
+void datil_client_release_signals(void);
+/* Asks the handler for a dump of this process and waits.  Async-signal-safe. */
+bool datil_client_ask(unsigned kind, siginfo_t *info, void *ucontext);
+
+#endif
