@@ -16,16 +16,48 @@
  * Trust      The bytes may be damaged or hostile: every index is checked when it
  *            is used; the answer to any input is a value or "not found".
  * Threads    Immutable once opened; may be shared.
- * Addresses  Relative to the module's base.
+ * Addresses  Relative to the module's base, up to 64 bits.
+ * Strings    Have no terminator and are bytes as they stood in the text: mostly UTF-8, but
+ *            nobody checked (utf8_clean before they go into JSON).
  */
+enum csym_section_id {
+    SEC_STRINGS,
+    SEC_INFO,
+    SEC_FUNC_START,
+    SEC_FUNC,
+    SEC_BODY,
+    SEC_FILE,
+    SEC_ORIGIN,
+    SEC_PUBLIC_START,
+    SEC_PUBLIC,
+    SEC_CFI_START,
+    SEC_CFI,
+    SEC_CFI_ROW,
+    SEC_CFI_SET,
+    SEC_CFI_RULE,
+    SEC_CFI_PROGRAM,
+    SEC_REG,
+    SEC_WIN_FRAME_START,
+    SEC_WIN_FRAME,
+    SEC_WIN_FPO_START,
+    SEC_WIN_FPO,
+    CSYM_SECTION_COUNT,
+};
+
 struct csym {
     const uint8_t *p; /* whole file */
     size_t n;
     bool is_mapped;
+    bool is_corrupt; /* more than 100 lines of the source were no records */
+    bool is_wide;    /* private: start addresses are 64 bits wide */
     struct str os, arch, debug_id, debug_file, code_id, url; /* from MODULE and INFO lines */
-    bool is_corrupt;       /* more than 100 bad lines in the source (unwind.md 5.1) */
-    uint32_t reg_count;    /* register names used by CFI rules, see csym_reg_name */
-    const void *header;    /* private */
+    uint64_t source_bytes;                                   /* size of the symbol text */
+    uint64_t source_stamp;                                   /* what csym_compile was given */
+    uint32_t reg_count; /* register names used by CFI rules, see csym_reg_name */
+    struct csym_section {
+        const uint8_t *p;
+        size_t n;
+    } sec[CSYM_SECTION_COUNT]; /* private; known to lie inside the file */
 };
 
 /* Statistics of one compilation, for logs. */
@@ -36,19 +68,24 @@ struct csym_stats {
 
 /*
  * Compiles symbol text (mapped by the caller) into the file `path`: temporary file,
- * fsync, rename.  ERR_INVALID: no valid MODULE line.  ERR_TOO_LARGE: a limit.
+ * fsync, rename.  `stamp` is kept for the caller, who may put there what identifies the
+ * source (0: nothing).  ERR_INVALID: no valid MODULE line.  ERR_TOO_LARGE: a limit.
+ * ret_stats may be NULL.
  */
-bool csym_compile(struct str text, const char *path, struct csym_stats *ret_stats, struct err *err);
+bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym_stats *ret_stats,
+                  struct err *err);
 /* The same into a new memory block (free). */
-bool csym_compile_mem(struct str text, void **ret_p, size_t *ret_n, struct csym_stats *ret_stats,
-                      struct err *err);
+bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret_n,
+                      struct csym_stats *ret_stats, struct err *err);
 
 bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err);
 bool csym_open_file(const char *path, struct csym *ret, struct err *err);
 bool csym_open_fd(int fd, struct csym *ret, struct err *err); /* fd stays the caller's */
 void csym_close(struct csym *c);
+/* Reads the whole file and compares its checksum: for housekeeping, never on the way of a crash. */
+bool csym_verify(const struct csym *c, struct err *err);
 
-/* ---- functions, lines, inlines (unwind.md 5.4, 5.5) -------------------------------- */
+/* ---- functions, lines, inlines -------------------------------- */
 enum { CSYM_INLINE_MAX = 128 };
 
 struct csym_inline {
@@ -61,7 +98,7 @@ struct csym_hit {
     struct str function;
     uint64_t function_addr;
     uint32_t param_size;
-    bool is_public; /* from a PUBLIC record: no size, no lines */
+    bool is_public;  /* from a PUBLIC record: no size, no lines */
     struct str file; /* of the real frame: call site of inline level 0, else the line record */
     uint32_t line;   /* 0 unknown */
     size_t inline_count;
@@ -70,10 +107,10 @@ struct csym_hit {
 
 bool csym_lookup(const struct csym *c, uint64_t addr, struct csym_hit *ret);
 
-/* Whether addr lies in a FUNC or is covered by a PUBLIC (unwind.md 2.1), without the details. */
+/* Whether addr lies in a FUNC or is covered by a PUBLIC, without the details. */
 bool csym_is_code(const struct csym *c, uint64_t addr);
 
-/* ---- call frame information (unwind.md 4) ------------------------------------------- */
+/* ---- call frame information ------------------------------------------- */
 
 /* Name of CFI register `index` without "$"; index < reg_count.  Callers map names once per file. */
 struct str csym_reg_name(const struct csym *c, uint32_t index);
@@ -81,11 +118,11 @@ struct str csym_reg_name(const struct csym *c, uint32_t index);
 enum { CSYM_CFI_RULES_MAX = 64, CSYM_REG_CFA = 0xfffe, CSYM_REG_RA = 0xffff };
 
 struct csym_cfi {
-    uint64_t init_addr;      /* start of the INIT record */
+    uint64_t init_addr; /* start of the INIT record */
     uint32_t rule_count;
     struct {
-        uint16_t reg;        /* index, or CSYM_REG_CFA, CSYM_REG_RA */
-        uint32_t program;    /* handle for csym_cfi_eval */
+        uint16_t reg;            /* index, or CSYM_REG_CFA, CSYM_REG_RA */
+        uint32_t program;        /* handle for csym_cfi_eval */
     } rules[CSYM_CFI_RULES_MAX]; /* one per register, later rows already applied */
 };
 
@@ -102,11 +139,13 @@ struct csym_env {
 };
 bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env *env,
                    uint64_t *ret);
+/* Whether the expression says ".undef": the file states that there is no value. */
+bool csym_cfi_is_undef(const struct csym *c, uint32_t program);
 
-/* ---- STACK WIN (unwind.md 5.6), x86 only --------------------------------------------- */
+/* ---- STACK WIN, x86 only --------------------------------------------- */
 struct csym_win {
     uint32_t addr, size, prologue, epilogue, param_size, saved_regs, locals, max_stack;
-    bool is_frame_data;       /* type 4, with program; else FPO */
+    bool is_frame_data; /* type 4, with program; else FPO */
     bool allocates_base_pointer;
     struct str program;
 };

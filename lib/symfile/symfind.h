@@ -12,17 +12,18 @@
  * Errors     A source that fails never fails a crash: the answer is "missing", the
  *            failure goes to the log.
  * Trust      debug_file and the ids come from minidumps: names that are not plain
- *            file names and ids that are not hexadecimal are refused (unwind.md 6).
+ *            file names and ids that are not hexadecimal are refused.
  * Processes  Many processes share one cache directory: files appear by rename; a lock
  *            file per key keeps two from compiling the same file.
  */
 struct symfind;
 
 struct symfind_options {
-    const char *cache_dir;       /* .csym files; required */
+    const char *cache_dir; /* .csym files; required */
     int64_t cache_max_bytes;
-    const char *store_dir;       /* SYMBOLS_DIR, layout of symbols.md 4; or NULL */
-    const char *const *sym_dirs; /* plain <debug_file>/<debug_id>/<name>.sym trees; NULL-ended or NULL */
+    const char *store_dir; /* SYMBOLS_DIR, see symstore.h; or NULL */
+    const char *const
+        *sym_dirs; /* plain <debug_file>/<debug_id>/<name>.sym trees; NULL-ended or NULL */
 };
 
 struct symfind_key {

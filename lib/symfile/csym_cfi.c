@@ -1,0 +1,166 @@
+/* STACK CFI: which rules hold at an address, and what they give. */
+#include "base/util.h"
+#include "symfile/csym_read.h"
+
+enum { STACK_MAX = 64 };
+
+/* The rule set of the last row at or below key. */
+static bool find_row(struct vr run, uint32_t key, uint32_t *ret_set)
+{
+    struct run_in in;
+    if (!run_seek(run, key, &in))
+        return false;
+    uint64_t at = in.base;
+    bool found = false;
+    for (; in.left > 0; in.left--) {
+        at += vr_u64(&in.at);
+        uint32_t set = vr_u32(&in.at);
+        if (in.at.bad)
+            return false;
+        if (at > key)
+            break;
+        *ret_set = set;
+        found = true;
+    }
+    return found;
+}
+
+static bool read_set(const struct csym *c, uint32_t set, struct csym_cfi *ret)
+{
+    uint32_t off;
+    if (!csym_u32_at(c, SEC_CFI_SET, set, &off))
+        return false;
+    struct vr r = vr_at(c->sec[SEC_CFI_RULE].p, c->sec[SEC_CFI_RULE].n, off);
+    uint64_t count = vr_u64(&r);
+    if (count == 0 || count > CSYM_CFI_RULES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t reg = vr_u64(&r);
+        ret->rules[i].program = vr_u32(&r);
+        if (reg >= CSYM_RULE_REG && reg - CSYM_RULE_REG >= c->reg_count)
+            return false;
+        ret->rules[i].reg = reg == CSYM_RULE_CFA  ? CSYM_REG_CFA
+                            : reg == CSYM_RULE_RA ? CSYM_REG_RA
+                                                  : (uint16_t)(reg - CSYM_RULE_REG);
+    }
+    ret->rule_count = (uint32_t)count;
+    return !r.bad;
+}
+
+bool csym_cfi_find(const struct csym *c, uint64_t addr, struct csym_cfi *ret)
+{
+    size_t i;
+    uint64_t start;
+    if (!csym_floor(c, SEC_CFI_START, c->is_wide, addr, &i, &start))
+        return false;
+    const uint8_t *p = csym_record(c, SEC_CFI, i, CSYM_CFI_SIZE);
+    if (!p || addr - start >= csym_u32(p))
+        return false;
+    struct vr run = vr_at(c->sec[SEC_CFI_ROW].p, c->sec[SEC_CFI_ROW].n, csym_u32(p + 4));
+    uint32_t set = 0; /* the malformed one */
+    ret->init_addr = start;
+    return !run.bad && find_row(run, (uint32_t)(addr - start), &set) && read_set(c, set, ret);
+}
+
+struct str csym_reg_name(const struct csym *c, uint32_t index)
+{
+    return index < c->reg_count ? csym_string_at(c, SEC_REG, index) : STR("");
+}
+
+/* ---- evaluation ------------------------------------------------------------------------------ */
+/* Unsigned and wrapping; false for what has no value. */
+static bool binary(enum csym_op op, uint64_t left, uint64_t right, uint64_t *ret)
+{
+    switch (op) {
+    case OP_ADD:
+        *ret = left + right;
+        return true;
+    case OP_SUB:
+        *ret = left - right;
+        return true;
+    case OP_MUL:
+        *ret = left * right;
+        return true;
+    case OP_DIV:
+        *ret = right ? left / right : 0;
+        return right != 0;
+    case OP_MOD:
+        *ret = right ? left % right : 0;
+        return right != 0;
+    case OP_ALIGN:
+        *ret = left & ~(right - 1);
+        return right != 0 && (right & (right - 1)) == 0;
+    default:
+        return false;
+    }
+}
+
+static uint64_t constant(struct vr *code)
+{
+    return (uint64_t)unzigzag(vr_u64(code));
+}
+
+/* One instruction that makes a value out of its operands in the code. */
+static bool produce(enum csym_op op, struct vr *code, const struct csym_env *env, uint64_t *ret)
+{
+    switch (op) {
+    case OP_PUSH:
+        *ret = constant(code);
+        return true;
+    case OP_REG:
+        return env->reg(env->ctx, vr_u32(code), ret);
+    case OP_CFA:
+        *ret = env->cfa;
+        return env->has_cfa;
+    case OP_REG_ADD: {
+        bool known = env->reg(env->ctx, vr_u32(code), ret);
+        *ret += constant(code);
+        return known;
+    }
+    case OP_CFA_ADD:
+        *ret = env->cfa + constant(code);
+        return env->has_cfa;
+    case OP_CFA_DEREF:
+        return env->has_cfa && env->word(env->ctx, env->cfa + constant(code), ret);
+    default:
+        return false;
+    }
+}
+
+bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env *env,
+                   uint64_t *ret)
+{
+    uint64_t stack[STACK_MAX];
+    size_t n = 0;
+    struct vr code = vr_at(c->sec[SEC_CFI_PROGRAM].p, c->sec[SEC_CFI_PROGRAM].n, program);
+    for (size_t step = 0; !code.bad && step <= CSYM_PROGRAM_OPS_MAX; step++) {
+        enum csym_op op = vr_byte(&code);
+        if (code.bad)
+            return false;
+        if (op == OP_END) {
+            if (n == 1)
+                *ret = stack[0];
+            return n == 1;
+        }
+        if (op >= OP_ADD && op <= OP_ALIGN) {
+            if (n < 2 || !binary(op, stack[n - 2], stack[n - 1], &stack[n - 2]))
+                return false;
+            n--;
+        } else if (op == OP_DEREF) {
+            if (n < 1 || !env->word(env->ctx, stack[n - 1], &stack[n - 1]))
+                return false;
+        } else {
+            uint64_t value = 0;
+            if (n == STACK_MAX || !produce(op, &code, env, &value))
+                return false;
+            stack[n++] = value;
+        }
+    }
+    return false;
+}
+
+bool csym_cfi_is_undef(const struct csym *c, uint32_t program)
+{
+    struct vr code = vr_at(c->sec[SEC_CFI_PROGRAM].p, c->sec[SEC_CFI_PROGRAM].n, program);
+    return vr_byte(&code) == OP_UNDEF && vr_byte(&code) == OP_END;
+}

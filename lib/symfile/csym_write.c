@@ -1,0 +1,292 @@
+/* The last step of a compilation: sort, drop overlaps, lay out the sections. */
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/sort.h"
+#include "symfile/sym_parse.h"
+
+static const size_t TEXT_MAX_BYTES = (size_t)8 << 30;
+
+struct image {
+    bytes_vec sec[CSYM_SECTION_COUNT];
+    uint32_t *name_offset; /* in SEC_STRINGS, by name */
+    bool is_wide;
+};
+
+static void image_release(struct image *m)
+{
+    for (size_t i = 0; i < CSYM_SECTION_COUNT; i++)
+        VEC_RELEASE(&m->sec[i]);
+    free(m->name_offset);
+}
+
+static void put_start(struct image *m, enum csym_section_id id, uint64_t start)
+{
+    if (m->is_wide)
+        put_u64(&m->sec[id], start);
+    else
+        put_u32(&m->sec[id], (uint32_t)start);
+}
+
+static void put_name(struct image *m, enum csym_section_id id, uint32_t name)
+{
+    put_u32(&m->sec[id], name == NAME_NONE ? 0 : m->name_offset[name]);
+}
+
+/* ---- orders ----------------------------------------------------------------------------- */
+static int cmp_u64(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_func(const void *a, const void *b)
+{
+    const struct func_record *x = a, *y = b;
+    return x->start != y->start ? cmp_u64(x->start, y->start) : cmp_u64(x->size, y->size);
+}
+
+static int by_cfi(const void *a, const void *b)
+{
+    const struct cfi_range *x = a, *y = b;
+    return x->start != y->start ? cmp_u64(x->start, y->start) : cmp_u64(x->size, y->size);
+}
+
+static int by_win(const void *a, const void *b)
+{
+    const struct win_record *x = a, *y = b;
+    return x->start != y->start ? cmp_u64(x->start, y->start) : cmp_u64(x->size, y->size);
+}
+
+static int by_public_start(const void *a, const void *b)
+{
+    return cmp_u64(((const struct public_record *)a)->start,
+                   ((const struct public_record *)b)->start);
+}
+
+/* Whether y goes behind x among PUBLICs of one address: by name, then parameter size. */
+static bool public_follows(const struct builder *b, const struct public_record *x,
+                           const struct public_record *y)
+{
+    int c = str_cmp(b->names.items.v[x->name], b->names.items.v[y->name]);
+    return c < 0 || (c == 0 && x->param_size <= y->param_size);
+}
+
+/* ---- sections --------------------------------------------------------------------------- */
+static bool put_strings(struct image *m, const struct builder *b, struct err *err)
+{
+    bytes_vec *out = &m->sec[SEC_STRINGS];
+    size_t n = b->names.items.n;
+    m->name_offset = xmalloc(n * sizeof *m->name_offset);
+    for (size_t i = 0; i < n; i++) {
+        struct str s = b->names.items.v[i];
+        if (out->n > UINT32_MAX)
+            return err_set(err, ERR_TOO_LARGE, "more than 4 GiB of names");
+        m->name_offset[i] = (uint32_t)out->n;
+        put_varint(out, s.n);
+        put_bytes(out, s.p, s.n);
+    }
+    return true;
+}
+
+static void put_names(struct image *m, enum csym_section_id id, const uint32_t *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put_name(m, id, names[i]);
+}
+
+/* A range that starts inside the one kept before it is dropped: it begins elsewhere or ends
+ * elsewhere, so it is never the same one. */
+static void put_funcs(struct image *m, struct builder *b)
+{
+    sort_stable(b->funcs.v, b->funcs.n, sizeof *b->funcs.v, by_func);
+    uint64_t end = 0;
+    for (size_t i = 0; i < b->funcs.n; i++) {
+        const struct func_record *f = &b->funcs.v[i];
+        if (b->stats.funcs && f->start < end)
+            continue;
+        end = f->start + f->size;
+        put_start(m, SEC_FUNC_START, f->start);
+        put_u32(&m->sec[SEC_FUNC], f->size);
+        put_name(m, SEC_FUNC, f->name);
+        put_u32(&m->sec[SEC_FUNC], f->body);
+        b->stats.funcs++;
+    }
+}
+
+static void put_publics(struct image *m, struct builder *b)
+{
+    sort_stable(b->publics.v, b->publics.n, sizeof *b->publics.v, by_public_start);
+    for (size_t i = 0, next; i < b->publics.n; i = next) {
+        const struct public_record *best = &b->publics.v[i];
+        for (next = i + 1; next < b->publics.n && b->publics.v[next].start == best->start; next++)
+            if (public_follows(b, best, &b->publics.v[next]))
+                best = &b->publics.v[next];
+        put_start(m, SEC_PUBLIC_START, best->start);
+        put_name(m, SEC_PUBLIC, best->name);
+        put_u32(&m->sec[SEC_PUBLIC], best->param_size);
+        b->stats.publics++;
+    }
+}
+
+static void put_cfi(struct image *m, struct builder *b)
+{
+    struct cfi_builder *c = &b->cfi;
+    sort_stable(c->ranges.v, c->ranges.n, sizeof *c->ranges.v, by_cfi);
+    uint64_t end = 0;
+    for (size_t i = 0; i < c->ranges.n; i++) {
+        const struct cfi_range *r = &c->ranges.v[i];
+        if (b->stats.cfi_ranges && r->start < end)
+            continue;
+        end = r->start + r->size;
+        put_start(m, SEC_CFI_START, r->start);
+        put_u32(&m->sec[SEC_CFI], r->size);
+        put_u32(&m->sec[SEC_CFI], r->row);
+        b->stats.cfi_ranges++;
+    }
+    put_bytes(&m->sec[SEC_CFI_ROW], c->row_bytes.v, c->row_bytes.n);
+    put_bytes(&m->sec[SEC_CFI_RULE], c->set_bytes.v, c->set_bytes.n);
+    put_bytes(&m->sec[SEC_CFI_PROGRAM], c->program_bytes.v, c->program_bytes.n);
+    put_bytes(&m->sec[SEC_CFI_SET], c->set_offset.v, c->set_offset.n * sizeof *c->set_offset.v);
+    for (size_t i = 0; i < c->regs.items.n; i++)
+        put_name(m, SEC_REG, intern_id(&b->names, c->regs.items.v[i]));
+    b->stats.cfi_rule_sets = c->set_offset.n - 1;
+}
+
+static void put_win(struct image *m, win_vec *all, enum csym_section_id start,
+                    enum csym_section_id body)
+{
+    sort_stable(all->v, all->n, sizeof *all->v, by_win);
+    uint64_t end = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        const struct win_record *w = &all->v[i];
+        if (i && w->start < end)
+            continue;
+        end = (uint64_t)w->start + w->size;
+        put_u32(&m->sec[start], w->start);
+        const uint32_t numbers[] = {w->size,       w->prologue, w->epilogue, w->param_size,
+                                    w->saved_regs, w->locals,   w->max_stack};
+        put_bytes(&m->sec[body], numbers, sizeof numbers);
+        put_name(m, body, w->program);
+        put_u32(&m->sec[body], w->allocates_base_pointer);
+    }
+}
+
+static bool is_wide(const struct builder *b)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < b->funcs.n; i++)
+        all |= b->funcs.v[i].start;
+    for (size_t i = 0; i < b->publics.n; i++)
+        all |= b->publics.v[i].start;
+    for (size_t i = 0; i < b->cfi.ranges.n; i++)
+        all |= b->cfi.ranges.v[i].start;
+    return all > UINT32_MAX;
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+static size_t aligned(size_t n)
+{
+    return (n + 7) & ~(size_t)7;
+}
+
+static void join(const struct image *m, const struct builder *b, uint64_t stamp, bytes_vec *out)
+{
+    bytes_vec table = {0};
+    size_t at = CSYM_HEADER_SIZE;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < CSYM_SECTION_COUNT; i++) {
+        put_u64(&table, at);
+        put_u64(&table, m->sec[i].n);
+        at += aligned(m->sec[i].n);
+        hash = hash64_seed(m->sec[i].v, m->sec[i].n, hash);
+    }
+    bool corrupt = b->stats.bad_lines > CSYM_BAD_LINES_MAX;
+    put_u32(out, CSYM_MAGIC);
+    put_u32(out, CSYM_VERSION);
+    put_u32(out, (m->is_wide ? CSYM_WIDE : 0) | (corrupt ? CSYM_CORRUPT : 0));
+    put_u32(out, CSYM_HEADER_SIZE);
+    put_u64(out, at);
+    put_u64(out, b->text.n);
+    put_u64(out, stamp);
+    put_u64(out, hash);
+    put_u64(out, 0);
+    put_u64(out, 0);
+    put_bytes(out, table.v, table.n);
+    VEC_RELEASE(&table);
+
+    VEC_RESERVE(out, at);
+    memset(out->v + out->n, 0, at - out->n);
+    out->n = CSYM_HEADER_SIZE;
+    for (size_t i = 0; i < CSYM_SECTION_COUNT; i++) {
+        put_bytes(out, m->sec[i].v, m->sec[i].n);
+        out->n = aligned(out->n);
+    }
+}
+
+/* Sections without names first: those of the CFI registers are among the strings. */
+static bool fill(struct image *m, struct builder *b, struct err *err)
+{
+    for (size_t i = 0; i < b->cfi.regs.items.n; i++)
+        intern_id(&b->names, b->cfi.regs.items.v[i]);
+    if (!put_strings(m, b, err))
+        return false;
+    m->is_wide = is_wide(b);
+    put_names(m, SEC_INFO, b->info, CSYM_INFO_COUNT);
+    put_names(m, SEC_FILE, b->files.v, b->files.n);
+    put_names(m, SEC_ORIGIN, b->origins.v, b->origins.n);
+    put_funcs(m, b);
+    put_publics(m, b);
+    put_cfi(m, b);
+    put_win(m, &b->win_frame, SEC_WIN_FRAME_START, SEC_WIN_FRAME);
+    put_win(m, &b->win_fpo, SEC_WIN_FPO_START, SEC_WIN_FPO);
+    m->sec[SEC_BODY] = b->body; /* moved: it is the bulk */
+    memset(&b->body, 0, sizeof b->body);
+    return true;
+}
+
+bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_n, struct err *err)
+{
+    builder_no_func(b, OWNER_NONE);
+    builder_cfi_finish(b);
+    if (b->too_large)
+        return err_set(err, ERR_TOO_LARGE, "the symbol file has too many %s", b->too_large);
+    struct image m = {0};
+    bool ok = fill(&m, b, err);
+    bytes_vec out = {0};
+    if (ok)
+        join(&m, b, stamp, &out);
+    image_release(&m);
+    if (!ok)
+        return false;
+    b->stats.csym_bytes = out.n;
+    *ret_p = out.v;
+    *ret_n = out.n;
+    return true;
+}
+
+bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret_n,
+                      struct csym_stats *ret_stats, struct err *err)
+{
+    if (text.n > TEXT_MAX_BYTES)
+        return err_set(err, ERR_TOO_LARGE, "a symbol file of %zu bytes", text.n);
+    struct builder b;
+    builder_init(&b, text);
+    bool ok = sym_parse(&b, err) && builder_image(&b, stamp, ret_p, ret_n, err);
+    if (ok && ret_stats)
+        *ret_stats = b.stats;
+    builder_release(&b);
+    return ok;
+}
+
+bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym_stats *ret_stats,
+                  struct err *err)
+{
+    FREE_LATER void *image = NULL;
+    size_t n;
+    struct csym_stats stats;
+    if (!csym_compile_mem(text, stamp, &image, &n, &stats, err) ||
+        !fs_write_atomic(path, image, n, 0644, err))
+        return false;
+    if (ret_stats)
+        *ret_stats = stats;
+    return true;
+}

@@ -1,0 +1,48 @@
+#ifndef SYMFILE_INTERN_H
+#define SYMFILE_INTERN_H
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+/*
+ * intern - numbers for things seen before, in order of first appearance: texts (intern)
+ * and 64-bit keys (idmap).
+ *
+ * Ownership  intern borrows the bytes; idmap stores its keys.
+ * Trust      Both hash with a random seed, so that nobody can prepare collisions.
+ *            The caller bounds the number of entries.
+ */
+struct intern {
+    VEC(struct str) items;
+    struct intern_slot {
+        uint32_t hash, id1; /* id + 1; 0 is a free slot */
+    } * slots;
+    size_t slot_count; /* power of two, at least twice the items */
+    uint64_t seed;
+};
+
+void intern_init(struct intern *t);
+void intern_release(struct intern *t);
+uint32_t intern_id(struct intern *t, struct str s); /* s must stay where it is */
+/* For bytes in a scratch buffer: copied into the arena when they are new. */
+uint32_t intern_copy(struct intern *t, struct arena *a, struct str s);
+
+struct idmap {
+    struct idmap_slot {
+        uint64_t key;
+        uint32_t id1;
+    } * slots;
+    size_t slot_count;
+    uint32_t n;
+    uint64_t seed;
+    uint64_t last_key; /* of the last answer: the same file is asked for many times in a row */
+    uint32_t last_id1;
+};
+
+void idmap_init(struct idmap *m);
+void idmap_release(struct idmap *m);
+/* Number of the key, m->n (and one more afterwards) for a new one. */
+uint32_t idmap_id(struct idmap *m, uint64_t key);
+
+#endif

@@ -1,0 +1,160 @@
+#ifndef SYMFILE_SYM_BUILD_H
+#define SYMFILE_SYM_BUILD_H
+
+#include "symfile/csym.h"
+#include "symfile/csym_format.h"
+#include "symfile/intern.h"
+
+/*
+ * sym_build - collects the records of one symbol file and makes a .csym of them.  Between
+ * the parser (sym_parse.c) and the image in memory.
+ *
+ * Names are not copied: they are numbers of `names`, whose items point into the mapped
+ * text, until the image is written.  Lines and inlines are packed into `body` as soon as
+ * their function is complete, so that memory grows with the result, not with the text.
+ *
+ * Ownership  The builder owns everything but the text.
+ * Limits     4 GiB for each section; beyond it builder_image answers ERR_TOO_LARGE.
+ */
+enum { NAME_NONE = UINT32_MAX };
+
+typedef VEC(uint8_t) bytes_vec;
+
+struct range_record { /* a line record, or one range of an INLINE */
+    uint64_t start, end;
+    uint32_t line, file, origin, level;
+};
+
+typedef VEC(struct range_record) range_vec;
+
+/* What a following line, INLINE or STACK CFI record belongs to. */
+enum owner { OWNER_NONE, OWNER_KEPT, OWNER_DROPPED };
+
+struct func_record {
+    uint64_t start;
+    uint32_t size, name, body, param_size;
+};
+
+struct public_record {
+    uint64_t start;
+    uint32_t name, param_size;
+};
+
+struct win_record {
+    uint32_t start, size, prologue, epilogue, param_size, saved_regs, locals, max_stack;
+    uint32_t program; /* name */
+    bool allocates_base_pointer;
+};
+
+typedef VEC(struct win_record) win_vec;
+
+struct cfi_range {
+    uint64_t start;
+    uint32_t size, row;
+};
+
+struct cfi_row {
+    uint64_t addr;
+    uint32_t delta;
+};
+
+struct cfi_rule {
+    uint32_t reg; /* CSYM_RULE_… */
+    uint32_t program;
+};
+
+struct cfi_span { /* of cfi_builder.rules; count 0: malformed */
+    uint32_t first, count;
+};
+
+/* How the rules of rows become few: see sym_build_cfi.c. */
+struct cfi_builder {
+    struct intern texts; /* of rules, as they stand in the file */
+    struct intern regs;
+    struct intern programs; /* byte code */
+    struct intern sets;     /* encoded rule sets */
+    struct idmap sums;      /* (set, delta) -> set_of_sum */
+    VEC(uint32_t) set_of_sum;
+    VEC(struct cfi_span) deltas;    /* by text */
+    VEC(struct cfi_span) set_rules; /* by set */
+    VEC(struct cfi_rule) rules;
+    VEC(uint32_t) program_offset;
+    bytes_vec program_bytes, set_bytes, row_bytes;
+    VEC(uint32_t) set_offset;
+    VEC(struct cfi_range) ranges;
+    enum owner owner;
+    struct cfi_range open; /* the INIT record whose rows are being read */
+    VEC(struct cfi_row) rows;
+    bool is_sorted;
+};
+
+struct builder {
+    struct str text;
+    struct arena arena;
+    struct intern names;
+    uint32_t info[CSYM_INFO_COUNT];
+    struct idmap file_ids, origin_ids; /* number in the text -> dense index */
+    VEC(uint32_t) files, origins;      /* name by dense index, or NAME_NONE */
+
+    VEC(struct func_record) funcs;
+    enum owner owner;
+    struct func_record open; /* the FUNC whose lines are being read */
+    range_vec lines, inlines;
+    bool lines_sorted;
+    bytes_vec body, scratch;
+
+    VEC(struct public_record) publics;
+    win_vec win_frame, win_fpo;
+    struct cfi_builder cfi;
+    struct csym_stats stats;
+    const char *too_large; /* what broke a limit */
+};
+
+void builder_init(struct builder *b, struct str text);
+void builder_release(struct builder *b);
+
+/* Records as the parser finds them. */
+void builder_bad_line(struct builder *b);
+void builder_info(struct builder *b, enum csym_info what, struct str value);
+void builder_file(struct builder *b, uint32_t number, struct str name);
+void builder_origin(struct builder *b, uint32_t number, struct str name);
+void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t param_size,
+                  struct str name);
+/* A FUNC line that could not be read: what follows does not belong to the one before. */
+void builder_no_func(struct builder *b, enum owner owner);
+bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line, uint32_t file);
+bool builder_inline(struct builder *b, const struct range_record *r);
+void builder_public(struct builder *b, uint64_t addr, uint32_t param_size, struct str name);
+void builder_win(struct builder *b, bool is_frame_data, const struct win_record *w);
+uint32_t builder_file_index(struct builder *b, uint32_t number);
+uint32_t builder_origin_index(struct builder *b, uint32_t number);
+
+void builder_cfi_init(struct builder *b, uint64_t addr, uint32_t size, struct str rules);
+bool builder_cfi_row(struct builder *b, uint64_t addr, struct str rules);
+void builder_cfi_bad(struct builder *b);
+void builder_cfi_finish(struct builder *b);
+void cfi_builder_init(struct cfi_builder *c);
+void cfi_builder_release(struct cfi_builder *c);
+/* Byte code of one expression; appended to out. */
+void cfi_compile(struct cfi_builder *c, struct str expression, bytes_vec *out);
+
+/* The finished file in one block (caller frees). */
+bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_n, struct err *err);
+
+/* ---- packing ---------------------------------------------------------------------------- */
+void put_varint(bytes_vec *out, uint64_t v);
+void put_u32(bytes_vec *out, uint32_t v);
+void put_u64(bytes_vec *out, uint64_t v);
+void put_bytes(bytes_vec *out, const void *p, size_t n);
+
+/* One run: call run_record before each record; true at the start of a block, where the state
+ * of the deltas starts afresh. */
+struct run_out {
+    bytes_vec *out;
+    size_t table, data; /* offsets in out */
+    size_t i;
+};
+void run_begin(struct run_out *r, bytes_vec *out, size_t count);
+bool run_record(struct run_out *r, uint32_t key);
+
+#endif

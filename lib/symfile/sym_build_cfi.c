@@ -1,0 +1,291 @@
+/*
+ * STACK CFI records become numbers of rule sets.
+ *
+ * A program has a million rows but few different ones, so each step is done once per
+ * distinct input: the text of a record becomes a delta (its rules, compiled), and a rule
+ * set plus a delta becomes the next rule set.  What is stored per row is the complete rule
+ * set in force from there on, so a lookup applies nothing.
+ */
+#include "symfile/sym_build.h"
+
+#include "base/sort.h"
+
+enum {
+    SET_MALFORMED = 0,
+    SETS_BYTES_MIN = 1 << 20, /* rule sets may take this, or as much as the text */
+};
+
+void cfi_builder_init(struct cfi_builder *c)
+{
+    *c = (struct cfi_builder){0};
+    intern_init(&c->texts);
+    intern_init(&c->regs);
+    intern_init(&c->programs);
+    intern_init(&c->sets);
+    idmap_init(&c->sums);
+    put_varint(&c->set_bytes, 0);
+    VEC_PUSH(&c->set_offset, 0);
+    VEC_PUSH(&c->set_rules, ((struct cfi_span){0}));
+    intern_id(&c->sets, STR("\0"));
+}
+
+void cfi_builder_release(struct cfi_builder *c)
+{
+    intern_release(&c->texts);
+    intern_release(&c->regs);
+    intern_release(&c->programs);
+    intern_release(&c->sets);
+    idmap_release(&c->sums);
+    VEC_RELEASE(&c->set_of_sum);
+    VEC_RELEASE(&c->deltas);
+    VEC_RELEASE(&c->set_rules);
+    VEC_RELEASE(&c->rules);
+    VEC_RELEASE(&c->program_offset);
+    VEC_RELEASE(&c->program_bytes);
+    VEC_RELEASE(&c->set_bytes);
+    VEC_RELEASE(&c->row_bytes);
+    VEC_RELEASE(&c->set_offset);
+    VEC_RELEASE(&c->ranges);
+    VEC_RELEASE(&c->rows);
+}
+
+/* ---- text -> delta ------------------------------------------------------------------------ */
+static struct str next_token(struct str *rest)
+{
+    size_t i = 0, n;
+    while (i < rest->n && (rest->p[i] == ' ' || rest->p[i] == '\t'))
+        i++;
+    for (n = i; n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t'; n++)
+        ;
+    struct str token = str_n(rest->p + i, n - i);
+    *rest = str_n(rest->p + n, rest->n - n);
+    return token;
+}
+
+static bool is_register(struct str token)
+{
+    return token.n > 0 && token.p[token.n - 1] == ':';
+}
+
+/* "$rax:" -> number of rax.  False: no name, or more registers than the format has room for. */
+static bool register_code(struct cfi_builder *c, struct str token, uint32_t *ret)
+{
+    struct str name = str_n(token.p, token.n - 1);
+    if (str_starts(name, STR("$")))
+        name = str_sub(name, 1, SIZE_MAX);
+    if (str_eq(name, STR(".cfa")))
+        *ret = CSYM_RULE_CFA;
+    else if (str_eq(name, STR(".ra")))
+        *ret = CSYM_RULE_RA;
+    else
+        *ret = CSYM_RULE_REG + intern_id(&c->regs, name);
+    return name.n > 0 && c->regs.items.n <= CSYM_REG_MAX;
+}
+
+static uint32_t program_of(struct builder *b, struct str expression)
+{
+    struct cfi_builder *c = &b->cfi;
+    bytes_vec code = {0};
+    cfi_compile(c, expression, &code);
+    uint32_t id = intern_copy(&c->programs, &b->arena, str_n((char *)code.v, code.n));
+    if (id == c->program_offset.n) {
+        VEC_PUSH(&c->program_offset, (uint32_t)c->program_bytes.n);
+        put_bytes(&c->program_bytes, code.v, code.n);
+    }
+    VEC_RELEASE(&code);
+    return c->program_offset.v[id];
+}
+
+/* Sets the rule of one register among those from `first` on; a later one replaces an earlier. */
+static void set_rule(struct cfi_builder *c, uint32_t first, struct cfi_rule rule)
+{
+    for (size_t i = first; i < c->rules.n; i++)
+        if (c->rules.v[i].reg == rule.reg) {
+            c->rules.v[i] = rule;
+            return;
+        }
+    VEC_PUSH(&c->rules, rule);
+}
+
+/* REG: EXPR REG: EXPR ...; the count stays 0 where that is not what the text says. */
+static struct cfi_span parse_rules(struct builder *b, struct str text)
+{
+    struct cfi_builder *c = &b->cfi;
+    struct cfi_span span = {.first = (uint32_t)c->rules.n};
+    struct str token = next_token(&text);
+    bool ok = is_register(token);
+    while (ok && token.n) {
+        struct cfi_rule rule;
+        ok = register_code(c, token, &rule.reg);
+        struct str expression = {.p = text.p};
+        token = next_token(&text);
+        while (token.n && !is_register(token)) {
+            expression.n = (size_t)(token.p + token.n - expression.p);
+            token = next_token(&text);
+        }
+        ok = ok && expression.n > 0;
+        if (!ok)
+            break;
+        rule.program = program_of(b, expression);
+        set_rule(c, span.first, rule);
+        ok = c->rules.n - span.first <= CSYM_CFI_RULES_MAX;
+    }
+    if (ok)
+        span.count = (uint32_t)c->rules.n - span.first;
+    else
+        c->rules.n = span.first;
+    return span;
+}
+
+static uint32_t delta_of(struct builder *b, struct str text)
+{
+    struct cfi_builder *c = &b->cfi;
+    uint32_t id = intern_id(&c->texts, text);
+    if (id == c->deltas.n)
+        VEC_PUSH(&c->deltas, parse_rules(b, text));
+    return id;
+}
+
+/* ---- set + delta -> set ---------------------------------------------------------------------- */
+/* The number of the rule set that lies in rules from `first` on; takes those away if it is known.
+ */
+static uint32_t set_of_rules(struct builder *b, uint32_t first)
+{
+    struct cfi_builder *c = &b->cfi;
+    bytes_vec code = {0};
+    uint32_t count = (uint32_t)c->rules.n - first;
+    put_varint(&code, count);
+    for (size_t i = first; i < c->rules.n; i++) {
+        put_varint(&code, c->rules.v[i].reg);
+        put_varint(&code, c->rules.v[i].program);
+    }
+    uint32_t id = intern_copy(&c->sets, &b->arena, str_n((char *)code.v, code.n));
+    if (id == c->set_offset.n) {
+        VEC_PUSH(&c->set_offset, (uint32_t)c->set_bytes.n);
+        VEC_PUSH(&c->set_rules, ((struct cfi_span){first, count}));
+        put_bytes(&c->set_bytes, code.v, code.n);
+        if (c->set_bytes.n > MAX(b->text.n, (size_t)SETS_BYTES_MIN))
+            b->too_large = "different STACK CFI rules";
+    } else {
+        c->rules.n = first;
+    }
+    VEC_RELEASE(&code);
+    return id;
+}
+
+static uint32_t add_delta(struct builder *b, struct cfi_span base, struct cfi_span delta)
+{
+    struct cfi_builder *c = &b->cfi;
+    uint32_t first = (uint32_t)c->rules.n;
+    VEC_RESERVE(&c->rules, c->rules.n + base.count + delta.count);
+    for (uint32_t i = 0; i < base.count; i++)
+        VEC_PUSH(&c->rules, c->rules.v[base.first + i]);
+    for (uint32_t i = 0; i < delta.count; i++)
+        set_rule(c, first, c->rules.v[delta.first + i]);
+    if (c->rules.n - first <= CSYM_CFI_RULES_MAX)
+        return set_of_rules(b, first);
+    c->rules.n = first;
+    return SET_MALFORMED;
+}
+
+/* `set` is SET_MALFORMED for an INIT record as well; is_init tells the two apart. */
+static uint32_t next_set(struct builder *b, uint32_t set, bool is_init, uint32_t delta)
+{
+    struct cfi_builder *c = &b->cfi;
+    if (set == SET_MALFORMED && !is_init)
+        return SET_MALFORMED;
+    uint32_t sum = idmap_id(&c->sums, (uint64_t)set << 32 | delta);
+    if (sum == c->set_of_sum.n) {
+        struct cfi_span change = c->deltas.v[delta];
+        VEC_PUSH(&c->set_of_sum, change.count ? add_delta(b, c->set_rules.v[set], change)
+                                              : (uint32_t)SET_MALFORMED);
+    }
+    return c->set_of_sum.v[sum];
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------
+ */
+static int by_addr(const void *a, const void *b)
+{
+    const struct cfi_row *x = a, *y = b;
+    return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+/* Turns deltas into sets and keeps the rows where the set changes; of one address the last. */
+static void settle_rows(struct builder *b)
+{
+    struct cfi_builder *c = &b->cfi;
+    if (!c->is_sorted) /* the INIT record stays in front */
+        sort_stable(c->rows.v + 1, c->rows.n - 1, sizeof *c->rows.v, by_addr);
+    size_t kept = 0;
+    uint32_t set = SET_MALFORMED;
+    for (size_t i = 0; i < c->rows.n; i++) {
+        uint64_t addr = MAX(c->rows.v[i].addr, c->open.start) - c->open.start;
+        uint32_t next = next_set(b, set, i == 0, c->rows.v[i].delta);
+        if (addr >= c->open.size)
+            break;
+        if (kept && c->rows.v[kept - 1].addr == addr)
+            c->rows.v[kept - 1].delta = next;
+        else if (!kept || next != set)
+            c->rows.v[kept++] = (struct cfi_row){addr, next};
+        set = next;
+    }
+    c->rows.n = kept;
+}
+
+static void put_rows(bytes_vec *out, const struct cfi_row *rows, size_t n)
+{
+    struct run_out run;
+    run_begin(&run, out, n);
+    uint64_t last = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (run_record(&run, (uint32_t)rows[i].addr))
+            last = i ? rows[i].addr : 0;
+        put_varint(out, rows[i].addr - last);
+        put_varint(out, rows[i].delta);
+        last = rows[i].addr;
+    }
+}
+
+void builder_cfi_finish(struct builder *b)
+{
+    struct cfi_builder *c = &b->cfi;
+    if (c->owner == OWNER_KEPT) {
+        settle_rows(b);
+        if (c->row_bytes.n > UINT32_MAX || c->rules.n > UINT32_MAX)
+            b->too_large = "STACK CFI rows";
+        c->open.row = (uint32_t)c->row_bytes.n;
+        put_rows(&c->row_bytes, c->rows.v, c->rows.n);
+        VEC_PUSH(&c->ranges, c->open);
+    }
+    c->owner = OWNER_NONE;
+    c->rows.n = 0;
+    c->is_sorted = true;
+}
+
+void builder_cfi_bad(struct builder *b)
+{
+    builder_cfi_finish(b);
+    b->cfi.owner = OWNER_DROPPED;
+}
+
+void builder_cfi_init(struct builder *b, uint64_t addr, uint32_t size, struct str rules)
+{
+    builder_cfi_bad(b);
+    if (size == 0 || addr + size < addr)
+        return;
+    b->cfi.owner = OWNER_KEPT;
+    b->cfi.open = (struct cfi_range){.start = addr, .size = size};
+    VEC_PUSH(&b->cfi.rows, ((struct cfi_row){addr, delta_of(b, rules)}));
+}
+
+bool builder_cfi_row(struct builder *b, uint64_t addr, struct str rules)
+{
+    struct cfi_builder *c = &b->cfi;
+    if (c->owner != OWNER_KEPT)
+        return c->owner == OWNER_DROPPED;
+    if (c->rows.n > 1 && c->rows.v[c->rows.n - 1].addr > addr)
+        c->is_sorted = false;
+    VEC_PUSH(&c->rows, ((struct cfi_row){addr, delta_of(b, rules)}));
+    return true;
+}

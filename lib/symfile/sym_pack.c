@@ -1,0 +1,54 @@
+/* Varints and runs, see csym_format.h. */
+#include "symfile/sym_build.h"
+
+void put_bytes(bytes_vec *out, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    VEC_RESERVE(out, out->n + n);
+    memcpy(out->v + out->n, p, n);
+    out->n += n;
+}
+
+void put_varint(bytes_vec *out, uint64_t v)
+{
+    VEC_RESERVE(out, out->n + 10);
+    uint8_t *p = out->v + out->n;
+    while (v >= 0x80) {
+        *p++ = (uint8_t)(v | 0x80);
+        v >>= 7;
+    }
+    *p++ = (uint8_t)v;
+    out->n = (size_t)(p - out->v);
+}
+
+void put_u32(bytes_vec *out, uint32_t v)
+{
+    put_bytes(out, &v, sizeof v);
+}
+
+void put_u64(bytes_vec *out, uint64_t v)
+{
+    put_bytes(out, &v, sizeof v);
+}
+
+void run_begin(struct run_out *r, bytes_vec *out, size_t count)
+{
+    put_varint(out, count);
+    *r = (struct run_out){.out = out, .table = out->n};
+    for (size_t block = 1; block * CSYM_BLOCK < count; block++)
+        put_u64(out, 0);
+    r->data = out->n;
+}
+
+bool run_record(struct run_out *r, uint32_t key)
+{
+    size_t i = r->i++;
+    if (i % CSYM_BLOCK != 0)
+        return false;
+    if (i > 0) {
+        uint32_t entry[2] = {key, (uint32_t)(r->out->n - r->data)};
+        memcpy(r->out->v + r->table + (i / CSYM_BLOCK - 1) * sizeof entry, entry, sizeof entry);
+    }
+    return true;
+}
