@@ -110,7 +110,8 @@ static bool check(const struct conf_key *key, const char *value, struct err *err
 {
     bool flag;
     int64_t number;
-    if (key->type == CONF_INT && !str_to_i64(str_of(value), key->min, key->max, key->name, &number, err))
+    if (key->type == CONF_INT &&
+        !str_to_i64(str_of(value), key->min, key->max, key->name, &number, err))
         return false;
     if (key->type == CONF_BOOL && !parse_bool(value, &flag))
         return err_set(err, ERR_INVALID, "%s: say on or off, not '%.40s'", key->name, value);
@@ -129,7 +130,8 @@ static bool set(struct conf *c, const struct conf_key *key, const char *value, s
     return true;
 }
 
-static bool load_line(struct conf *c, const char *path, int number, struct str line, struct err *err)
+static bool load_line(struct conf *c, const char *path, int number, struct str line,
+                      struct err *err)
 {
     line = str_trim(line);
     if (line.n == 0 || line.p[0] == '#')
@@ -140,7 +142,8 @@ static bool load_line(struct conf *c, const char *path, int number, struct str l
     struct str name = str_rtrim(str_sub(line, 0, eq));
     const struct conf_key *key = find_key(name);
     if (!key)
-        return err_set(err, ERR_INVALID, "%s:%d: unknown key '" STR_FMT "'", path, number, STR_ARG(name));
+        return err_set(err, ERR_INVALID, "%s:%d: unknown key '" STR_FMT "'", path, number,
+                       STR_ARG(name));
     FREE_LATER char *value = str_dup(str_trim(str_sub(line, eq + 1, SIZE_MAX)));
     return set(c, key, value, err) || err_wrap(err, "%s:%d", path, number);
 }
@@ -168,7 +171,8 @@ static bool load_environment(struct conf *c, struct err *err)
         struct str name = str_sub(pair, 0, eq);
         const struct conf_key *key = find_key(name);
         if (!key && str_starts(name, STR("DATIL_")))
-            return err_set(err, ERR_INVALID, "unknown configuration variable '" STR_FMT "'", STR_ARG(name));
+            return err_set(err, ERR_INVALID, "unknown configuration variable '" STR_FMT "'",
+                           STR_ARG(name));
         if (key && !set(c, key, *e + eq + 1, err))
             return false;
     }

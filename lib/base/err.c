@@ -1,3 +1,4 @@
+#define ERR_IMPLEMENTATION
 #include "base/err.h"
 
 #include <stdarg.h>
@@ -50,10 +51,14 @@ bool err_wrap(struct err *e, const char *fmt, ...)
 const char *err_code_name(enum err_code code)
 {
     static const char *const names[] = {
-        [ERR_NONE] = "none",           [ERR_INVALID] = "invalid",
-        [ERR_NOT_FOUND] = "not found", [ERR_FORBIDDEN] = "forbidden",
-        [ERR_TOO_LARGE] = "too large", [ERR_CONFLICT] = "conflict",
-        [ERR_IO] = "i/o",              [ERR_UNAVAILABLE] = "unavailable",
+        [ERR_NONE] = "none",
+        [ERR_INVALID] = "invalid",
+        [ERR_NOT_FOUND] = "not found",
+        [ERR_FORBIDDEN] = "forbidden",
+        [ERR_TOO_LARGE] = "too large",
+        [ERR_CONFLICT] = "conflict",
+        [ERR_IO] = "i/o",
+        [ERR_UNAVAILABLE] = "unavailable",
         [ERR_INTERNAL] = "internal",
     };
     return (unsigned)code <= ERR_INTERNAL ? names[code] : "unknown";

@@ -55,8 +55,10 @@ void log_write(enum log_level level, const char *event, const char *msg,
     sb_init(&b, LINE_MAX_BYTES);
     char when[TIME_TEXT_MAX];
     time_rfc3339_ms(now_us(), when);
-    sb_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"event\":\"%s\",\"msg\":",
-              when, level_names[level], sink.program, (int)getpid(), event);
+    sb_printf(
+        &b,
+        "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"event\":\"%s\",\"msg\":",
+        when, level_names[level], sink.program, (int)getpid(), event);
     log_json_string(&b, str_of(msg));
     for (const struct log_field *f = fields; f->key; f++) {
         sb_printf(&b, ",\"%s\":", f->key);
@@ -67,7 +69,9 @@ void log_write(enum log_level level, const char *event, const char *msg,
     }
     if (b.overflow) { /* a line that was cut is not JSON: say only that */
         sb_reset(&b);
-        sb_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\",\"msg\":\"log line too long\"",
+        sb_printf(&b,
+                  "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\",\"msg\":"
+                  "\"log line too long\"",
                   when, level_names[level], sink.program, event);
     }
     sb_text(&b, "}\n");

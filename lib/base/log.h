@@ -40,9 +40,10 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *event, const char *msg,
                const struct log_field *fields);
 
+/* The first element only gives the comma something to stand behind. */
 #define log_event(level, event, msg, ...)                                                          \
     log_write((level), (event), (msg),                                                             \
-              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
+              &((const struct log_field[]){{.key = ""}, ##__VA_ARGS__, {.key = NULL}})[1])
 
 /* Appends s as a JSON string with quotes; invalid UTF-8 becomes U+FFFD. */
 void log_json_string(struct strbuf *b, struct str s);

@@ -107,7 +107,9 @@ static void reaped(struct child *c, int status)
 {
     int64_t now = mono_ms();
     bool young = now - c->born_ms < YOUNG_MS;
-    c->pause_ms = !young ? 0 : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS) : PAUSE_FIRST_MS;
+    c->pause_ms = !young        ? 0
+                  : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS)
+                                : PAUSE_FIRST_MS;
     c->start_ms = now + c->pause_ms;
     if (!proc_stopping())
         log_event(LOG_WARN, "worker_exit", "a worker ended and will be started again",

@@ -19,8 +19,8 @@
  * Orphans    A child whose parent dies gets TERM from the kernel.
  */
 struct proc_group {
-    const char *name;    /* for logs */
-    int count;           /* children of this kind */
+    const char *name;                 /* for logs */
+    int count;                        /* children of this kind */
     int (*run)(void *arg, int index); /* the child's life; its result is the exit status */
     void *arg;
 };
@@ -31,8 +31,8 @@ bool proc_supervise(const struct proc_group *groups, size_t group_count, struct 
 /* Blocks TERM, INT and HUP and installs the flag handlers; proc_supervise does it for children. */
 void proc_block_signals(void);
 
-bool proc_stopping(void);       /* TERM or INT has been seen */
-bool proc_take_hangup(void);    /* HUP since the last call */
+bool proc_stopping(void);    /* TERM or INT has been seen */
+bool proc_take_hangup(void); /* HUP since the last call */
 
 /*
  * ppoll on up to 8 descriptors for reading with the signals open only there.

@@ -244,7 +244,10 @@ static bool decode(struct str s, size_t off, uint32_t *ret_cp, size_t *ret_len)
         *ret_cp = c;
         return true;
     }
-    size_t want = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
+    size_t want = c >= 0xf0 && c <= 0xf4  ? 4
+                  : c >= 0xe0 && c < 0xf0 ? 3
+                  : c >= 0xc2 && c < 0xe0 ? 2
+                                          : 0;
     if (want == 0)
         return false;
     uint8_t lo = 0x80, hi = 0xbf;

@@ -29,10 +29,10 @@ struct strs {
     size_t n;
 };
 
-#define STR(literal)  ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_FMT       "%.*s"
-#define STR_ARG(s)    (int)(s).n, (s).p
-#define STR_NONE      ((struct str){NULL, 0})
+#define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
+#define STR_FMT      "%.*s"
+#define STR_ARG(s)   (int)(s).n, (s).p
+#define STR_NONE     ((struct str){NULL, 0})
 
 static inline struct str str_of(const char *s)
 {
@@ -67,8 +67,8 @@ struct str str_rtrim(struct str s); /* right end only */
  */
 bool str_split(struct str *rest, char sep, struct str *ret_part);
 
-char *str_dup(struct str s);                       /* new, terminated */
-char *str_adup(struct arena *a, struct str s);     /* terminated copy in the arena */
+char *str_dup(struct str s);                   /* new, terminated */
+char *str_adup(struct arena *a, struct str s); /* terminated copy in the arena */
 struct str str_copy(struct arena *a, struct str s);
 
 /*
@@ -95,8 +95,8 @@ size_t utf8_prefix_chars(struct str s, size_t max_chars);
 size_t utf8_put(char out[4], uint32_t cp);
 
 struct strbuf {
-    char *p;       /* owned, terminated; NULL while empty */
-    size_t n;      /* bytes without the terminator */
+    char *p;  /* owned, terminated; NULL while empty */
+    size_t n; /* bytes without the terminator */
     size_t cap;
     size_t max;    /* limit on n */
     bool overflow; /* something was dropped */
@@ -110,9 +110,10 @@ void sb_str(struct strbuf *b, struct str s);
 void sb_text(struct strbuf *b, const char *s);
 void sb_char(struct strbuf *b, char c);
 void sb_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void sb_vprintf(struct strbuf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-struct str sb_view(const struct strbuf *b); /* borrowed until the next append */
-const char *sb_cstr(const struct strbuf *b); /* never NULL */
+void sb_vprintf(struct strbuf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+struct str sb_view(const struct strbuf *b);     /* borrowed until the next append */
+const char *sb_cstr(const struct strbuf *b);    /* never NULL */
 char *sb_take(struct strbuf *b, size_t *ret_n); /* new, terminated; b is empty afterwards */
 
 #define STRBUF_AUTO __attribute__((cleanup(sb_release))) struct strbuf

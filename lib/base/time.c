@@ -71,8 +71,8 @@ struct civil civil_of_us(int64_t us)
 
 int64_t civil_to_us(struct civil c)
 {
-    int64_t s = days_of_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 +
-                c.second;
+    int64_t s =
+        days_of_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
     return s * 1000000 + c.micro;
 }
 
@@ -181,7 +181,8 @@ static bool parse(struct str s, struct civil *c, int *ret_zone_min)
         return true;
     if (!eat(s, &off, 'T') && !eat(s, &off, ' '))
         return false;
-    if (!digits(s, &off, 2, 2, &c->hour) || !eat(s, &off, ':') || !digits(s, &off, 2, 2, &c->minute))
+    if (!digits(s, &off, 2, 2, &c->hour) || !eat(s, &off, ':') ||
+        !digits(s, &off, 2, 2, &c->minute))
         return false;
     if (eat(s, &off, ':') && !digits(s, &off, 2, 2, &c->second))
         return false;

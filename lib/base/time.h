@@ -23,9 +23,9 @@ struct civil {
 };
 
 struct civil civil_of_us(int64_t us);
-int64_t civil_to_us(struct civil c);           /* fields in range; no check */
+int64_t civil_to_us(struct civil c);                 /* fields in range; no check */
 int64_t days_of_civil(int year, int month, int day); /* days since 1970-01-01 */
-int weekday_of_us(int64_t us);                 /* 0 Monday … 6 Sunday */
+int weekday_of_us(int64_t us);                       /* 0 Monday … 6 Sunday */
 bool civil_date_exists(int year, int month, int day);
 
 /* 2026-01-05T09:37:36.766914+00:00; the fraction is left out when zero unless with_micro. */

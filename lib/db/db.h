@@ -53,16 +53,14 @@ bool db_run(struct db *db, const struct db_query *q, struct db_rows *ret, struct
 
 /* DB_RUN(db, &q_x, &rows, err, text, …): parameters are const char *. */
 #define DB_RUN(db, q, rows, err, ...)                                                              \
-    db_run(                                                                                        \
-        (db), (q), (rows), (err),                                                                  \
-        (int)(sizeof((const char *const[]){NULL __VA_OPT__(, ) __VA_ARGS__}) / sizeof(char *)) -   \
-            1,                                                                                     \
-        (const char *const[]){NULL __VA_OPT__(, ) __VA_ARGS__} + 1)
+    db_run((db), (q), (rows), (err),                                                               \
+           (int)(sizeof((const char *const[]){NULL, ##__VA_ARGS__}) / sizeof(char *)) - 1,         \
+           (const char *const[]){NULL, ##__VA_ARGS__} + 1)
 /* For statements whose rows nobody needs. */
 #define DB_EXEC(db, q, err, ...)                                                                   \
     ({                                                                                             \
         DB_ROWS rows_ = {0};                                                                       \
-        DB_RUN(db, q, &rows_, err __VA_OPT__(, ) __VA_ARGS__);                                     \
+        DB_RUN(db, q, &rows_, err, ##__VA_ARGS__);                                                 \
     })
 
 /* Parameter texts made in an arena. */

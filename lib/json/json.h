@@ -20,20 +20,20 @@ enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 64 << 20 };
 /* Parses a whole document of at most max_bytes; NUL allowed inside strings.  New reference. */
 json_t *json_parse(struct str text, size_t max_bytes, struct err *err);
 
-const char *jget_str(const json_t *obj, const char *key);            /* NULL if absent */
-struct str jget_strn(const json_t *obj, const char *key);            /* p NULL if absent */
+const char *jget_str(const json_t *obj, const char *key); /* NULL if absent */
+struct str jget_strn(const json_t *obj, const char *key); /* p NULL if absent */
 bool jget_int(const json_t *obj, const char *key, int64_t *ret);
 int64_t jget_int_or(const json_t *obj, const char *key, int64_t fallback);
 bool jget_bool_or(const json_t *obj, const char *key, bool fallback);
-json_t *jget_obj(const json_t *obj, const char *key);                /* borrowed */
-json_t *jget_arr(const json_t *obj, const char *key);                /* borrowed */
-json_t *jpath(const json_t *root, const char *dotted);               /* borrowed; null counts as absent */
+json_t *jget_obj(const json_t *obj, const char *key);  /* borrowed */
+json_t *jget_arr(const json_t *obj, const char *key);  /* borrowed */
+json_t *jpath(const json_t *root, const char *dotted); /* borrowed; null counts as absent */
 const char *jpath_str(const json_t *root, const char *dotted);
 
 /* A string value from bytes of any kind: invalid UTF-8 becomes U+FFFD.  New reference. */
 json_t *json_text(struct str s);
-bool json_set_text(json_t *obj, const char *key, struct str s);      /* sets; false only out of memory */
-bool json_set_cstr(json_t *obj, const char *key, const char *s);     /* NULL sets null */
+bool json_set_text(json_t *obj, const char *key, struct str s); /* sets; false only out of memory */
+bool json_set_cstr(json_t *obj, const char *key, const char *s); /* NULL sets null */
 bool json_set_int(json_t *obj, const char *key, int64_t v);
 bool json_set_bool(json_t *obj, const char *key, bool v);
 bool json_set_null(json_t *obj, const char *key);
