@@ -48,14 +48,10 @@ bool err_is_retryable(enum err_code code);
 
 /* The static analyser reads one file at a time: tell it the one thing it must know. */
 #if defined __clang_analyzer__ && !defined ERR_IMPLEMENTATION
-static inline bool err_is_false(const struct err *e, ...)
-{
-    (void)e;
-    return false;
-}
-#define err_set   err_is_false
-#define err_errno err_is_false
-#define err_wrap  err_is_false
+bool err_seen(const struct err *e, ...);
+#define err_set(...)   (err_seen(__VA_ARGS__) && false)
+#define err_errno(...) (err_seen(__VA_ARGS__) && false)
+#define err_wrap(...)  (err_seen(__VA_ARGS__) && false)
 #endif
 
 #endif
