@@ -163,7 +163,7 @@ CREATE TABLE crash_ledger (
     processed_at timestamptz,
     index_seq    bigint
 );
-CREATE INDEX crash_ledger_received ON crash_ledger (received);
+CREATE INDEX crash_ledger_day ON crash_ledger (right(crash_id, 6)); -- date of the id, for retention
 CREATE INDEX crash_ledger_unfinished ON crash_ledger (received) WHERE state <> 1;
 CREATE INDEX crash_ledger_index_seq ON crash_ledger (index_seq) WHERE index_seq IS NOT NULL;
 

@@ -15,25 +15,50 @@
  *               ledger_finish     processed crash stored, index appended, then ledger row
  *                                 `processed` and queue row deleted in one transaction
  *               ledger_give_back  waiting again later, or failed for good
+ *               ledger_sync       the index flushed; ledger_replay after a start
  *   anybody     ledger_delete     gone everywhere
  *
- * Durability  Each step may be repeated: keys come from the crash id.
+ * Durability  Each step may be repeated: keys come from the crash id.  docs/queue.md.
  * Errors      As the module that failed; nothing is half done that a repeat does not mend.
  */
 enum queue_kind { QUEUE_PRIORITY = 0, QUEUE_STANDARD = 1, QUEUE_REPROCESSING = 2 };
+enum ledger_state { LEDGER_RECEIVED, LEDGER_PROCESSED, LEDGER_REJECTED, LEDGER_FAILED };
 
+const char *queue_kind_name(enum queue_kind kind);      /* "priority", … */
+const char *ledger_state_name(enum ledger_state state); /* "received", … */
+
+/* ---- publishing ------------------------------------------------------------------------------ */
+struct ledger_entry {
+    const char *crash_id, *ruleset; /* ruleset NULL: "default" */
+    enum queue_kind queue;
+    const char *product;             /* NULL: unknown */
+    const char *submitted_timestamp; /* NULL or not a date: now */
+};
+
+/* Many at once: one transaction, one notification.  n at most LEDGER_BATCH_MAX. */
+enum { LEDGER_BATCH_MAX = 1000 };
+bool ledger_publish_all(struct db *db, const struct ledger_entry *entries, size_t n,
+                        struct err *err);
 bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, enum queue_kind queue,
                     const char *product, const char *submitted_timestamp, struct err *err);
+
+/* ---- working -----------------------------------------------------------------------------------
+ */
+enum { LEDGER_ATTEMPTS_MAX = 5, LEDGER_DEATHS_MAX = 2, LEDGER_LEASE_S = 300 };
 
 struct ledger_job {
     char id[24]; /* queue row */
     char crash_id[37];
     char ruleset[64];
+    char worker[96]; /* who claimed it */
     enum queue_kind queue;
-    int attempts;   /* earlier ones */
+    int attempts;      /* earlier ones */
     int worker_deaths; /* attempts that ended with the death of the worker */
 };
-/* ERR_NOT_FOUND: nothing to do. */
+/*
+ * Priority first, then standard and reprocessing 10:1, oldest first in each.  worker is
+ * "host:pid".  ERR_NOT_FOUND: nothing to do.
+ */
 bool ledger_claim(struct db *db, const char *worker, int lease_s, struct ledger_job *ret,
                   struct err *err);
 bool ledger_extend(struct db *db, const struct ledger_job *job, int lease_s, struct err *err);
@@ -44,10 +69,36 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
                    struct err *err);
 /* The raw crash does not exist: the row goes, the ledger says so. */
 bool ledger_reject(struct db *db, const struct ledger_job *job, struct err *err);
+/* A message whose crash id is not one. */
+bool ledger_drop(struct db *db, const struct ledger_job *job, struct err *err);
 /* Back-off 10 s * 4^attempts, at most an hour; after five attempts failed for good. */
 bool ledger_give_back(struct db *db, const struct ledger_job *job, const struct err *why,
                       struct err *err);
+int ledger_backoff_s(int attempts);
 
+/*
+ * Gives back what dead workers held: those of this host whose process is gone, at once; those of
+ * other hosts when their lease has ended.
+ */
+bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err);
+
+/* ---- index
+ * ---------------------------------------------------------------------------------------- */
+/* Makes finished appends survive a crash of the machine and remembers up to where. */
+bool ledger_sync(struct db *db, struct index_writer *index, struct err *err);
+/* Appends again what was finished after the last ledger_sync, then syncs. */
+bool ledger_replay(struct db *db, struct store *store, struct index_writer *index,
+                   size_t *ret_replayed, struct err *err);
+
+/*
+ * Processed crashes straight into store, index and ledger, n at most LEDGER_BATCH_MAX.  Durable
+ * but for the index, which needs ledger_sync.  Each document has a valid uuid (the caller checks).
+ */
+bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
+                 json_t *const *docs, size_t n, struct err *err);
+
+/* ---- deleting ----------------------------------------------------------------------------------
+ */
 struct ledger_removed {
     size_t store_objects;
     bool was_in_ledger, was_in_queue, was_in_index;

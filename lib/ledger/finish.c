@@ -1,0 +1,199 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "ledger/ledger.h"
+#include "queries.h"
+
+/* The storing half of the ledger: finish, load, delete; each in the order of docs/queue.md. */
+
+enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };
+
+/* What the ledger and the signature table keep of a processed crash; NULL where it has nothing. */
+struct facts {
+    char *product, *signature; /* in the arena */
+    const char *build, *date;
+};
+
+static char *short_text(struct arena *a, const json_t *doc, const char *key, size_t max)
+{
+    struct str s = jget_strn(doc, key);
+    if (s.n == 0 || s.n > max)
+        return NULL;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '\0')
+            return NULL;
+    return str_adup(a, s);
+}
+
+static struct facts facts_of(struct arena *a, const json_t *doc)
+{
+    struct facts f = {
+        .product = short_text(a, doc, "product", PRODUCT_BYTES_MAX),
+        .signature = short_text(a, doc, "signature", SIGNATURE_BYTES_MAX),
+    };
+    int64_t number;
+    int64_t us;
+    struct str build = jget_strn(doc, "build");
+    if (jget_int(doc, "build", &number) ||
+        (build.n && str_to_i64(build, 0, INT64_MAX, "build", &number, NULL)))
+        f.build = db_int(a, number);
+    const char *date = jget_str(doc, "date_processed");
+    if (date && strlen(date) < TIME_TEXT_MAX && time_parse(str_of(date), &us, NULL))
+        f.date = arena_strdup(a, date);
+    return f;
+}
+
+static bool put_processed(struct store *store, const char *crash_id, const json_t *doc,
+                          struct err *err)
+{
+    size_t n;
+    FREE_LATER char *text = json_to_text(doc, &n);
+    return store_put(store, crash_id, "processed_crash", str_n(text, n), err);
+}
+
+/* A document that the index refuses stays stored; it just cannot be searched. */
+static bool put_index(struct index_writer *index, const char *crash_id, const json_t *doc,
+                      struct err *err)
+{
+    struct err why = {0};
+    if (index_put(index, doc, &why))
+        return true;
+    if (why.code == ERR_INVALID) {
+        log_event(LOG_WARN, "index_refused", "stored, but not searchable",
+                  LOG_S("crash_id", crash_id), LOG_E(&why));
+        return true;
+    }
+    if (err)
+        *err = why;
+    return err_wrap(err, "index");
+}
+
+/* The crash was deleted while it was in work: what was just written goes as well. */
+static bool undo(struct store *store, struct index_writer *index, const char *crash_id,
+                 struct err *err)
+{
+    size_t removed;
+    bool was_there;
+    log_event(LOG_INFO, "crash_gone", "deleted while it was processed",
+              LOG_S("crash_id", crash_id));
+    return store_delete(store, crash_id, &removed, err) &&
+           index_delete(index, crash_id, &was_there, err) && index_sync(index, err);
+}
+
+bool ledger_finish(struct db *db, struct store *store, struct index_writer *index,
+                   const struct ledger_job *job, const char *crash_id, const json_t *processed,
+                   struct err *err)
+{
+    if (!job) {
+        json_t *doc = (json_t *)processed; /* ledger_load only reads it */
+        return ledger_load(db, store, index, &doc, 1, err);
+    }
+    if (!put_processed(store, crash_id, processed, err) ||
+        !put_index(index, crash_id, processed, err))
+        return err_wrap(err, "storing crash %s", crash_id);
+
+    struct arena a;
+    arena_init(&a, 1 << 16);
+    struct facts f = facts_of(&a, processed);
+    DB_ROWS rows = {0};
+    bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
+                     f.signature, f.build, f.date);
+    arena_release(&a);
+    if (!ok)
+        return err_wrap(err, "finishing crash %s", crash_id);
+    return rows.count > 0 || undo(store, index, crash_id, err);
+}
+
+/* ---- loading
+ * -------------------------------------------------------------------------------------- */
+static struct strs column(struct arena *a, size_t n)
+{
+    return (struct strs){arena_array(a, n, sizeof(struct str)), 0};
+}
+
+static void push(struct strs *s, const char *text)
+{
+    s->v[s->n++] = str_of(text ? text : "");
+}
+
+static bool record(struct db *db, json_t *const *docs, size_t n, struct arena *a, struct err *err)
+{
+    struct strs id = column(a, n), product = column(a, n), received = column(a, n);
+    struct strs signature = column(a, n), build = column(a, n), date = column(a, n);
+    for (size_t i = 0; i < n; i++) {
+        struct facts f = facts_of(a, docs[i]);
+        push(&id, jget_str(docs[i], "uuid"));
+        push(&product, f.product);
+        push(&received, f.date);
+        if (!f.signature || !f.date)
+            continue;
+        push(&signature, f.signature);
+        push(&build, f.build);
+        push(&date, f.date);
+    }
+    return DB_EXEC(db, &q_ledger_load, err, db_text_array(a, id), db_text_array(a, product),
+                   db_text_array(a, received)) &&
+           (signature.n == 0 ||
+            DB_EXEC(db, &q_ledger_load_signatures, err, db_text_array(a, signature),
+                    db_text_array(a, build), db_text_array(a, date)));
+}
+
+static bool put_all(struct store *store, struct index_writer *index, json_t *const *docs, size_t n,
+                    struct err *err)
+{
+    bool is_bulk = n > 1;
+    if (is_bulk)
+        store_defer_sync(store);
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = put_processed(store, jget_str(docs[i], "uuid"), docs[i], err);
+    if (is_bulk && !store_sync(store, ok ? err : NULL))
+        ok = false;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = put_index(index, jget_str(docs[i], "uuid"), docs[i], err);
+    return ok;
+}
+
+bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
+                 json_t *const *docs, size_t n, struct err *err)
+{
+    assert(n <= LEDGER_BATCH_MAX);
+    if (n == 0)
+        return true;
+    if (!put_all(store, index, docs, n, err))
+        return err_wrap(err, "storing %zu crashes", n);
+    struct arena a;
+    arena_init(&a, (size_t)LEDGER_BATCH_MAX * 8192);
+    bool ok = record(db, docs, n, &a, err);
+    arena_release(&a);
+    return ok || err_wrap(err, "recording %zu crashes", n);
+}
+
+/* ---- deleting ----------------------------------------------------------------------------------
+ */
+/*
+ * The objects go first, so that an interrupted deletion leaves a ledger row and can be repeated;
+ * and once more at the end, for a worker that stored its result in between.  A worker that comes
+ * later still finds no ledger row and takes its result back (undo above).
+ */
+bool ledger_delete(struct db *db, struct store *store, struct index_writer *index,
+                   const char *crash_id, struct ledger_removed *ret, struct err *err)
+{
+    struct ledger_removed r = {0};
+    size_t late = 0;
+    DB_ROWS queue = {0}, ledger = {0};
+    if (!store_delete(store, crash_id, &r.store_objects, err) ||
+        !DB_RUN(db, &q_queue_forget, &queue, err, crash_id) ||
+        !DB_RUN(db, &q_ledger_forget, &ledger, err, crash_id) ||
+        !store_delete(store, crash_id, &late, err) ||
+        !index_delete(index, crash_id, &r.was_in_index, err) || !index_sync(index, err))
+        return err_wrap(err, "deleting crash %s", crash_id);
+    r.store_objects += late;
+    r.was_in_queue = queue.affected > 0;
+    r.was_in_ledger = ledger.affected > 0;
+    *ret = r;
+    return true;
+}

@@ -1,0 +1,100 @@
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "ledger/ledger.h"
+#include "queries.h"
+
+/*
+ * Keeping the index and the ledger in step over a crash of the machine.
+ *
+ * A crash's ledger row takes the next number of crash_index_seq after its append to the index was
+ * published.  So whatever has a number up to N was appended before N was given out: read the last
+ * number, flush the index, and every row up to that number is safe, including those whose
+ * transaction was still open.  One row, crash_index_state, remembers it.  After a start the rows
+ * behind it (a few seconds' worth) are appended again from the store; an append replaces.
+ */
+enum { REPLAY_PAGE = 500, PROCESSED_BYTES_MAX = JSON_BYTES_MAX };
+
+static bool seq_state(struct db *db, int64_t *ret_last, int64_t *ret_synced, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(db, &q_index_seq_state, &rows, err))
+        return false;
+    if (rows.count != 1)
+        return err_set(err, ERR_INTERNAL, "crash_index_state has %d rows", rows.count);
+    *ret_last = db_col_int(&rows, 0, "last", 0);
+    *ret_synced = db_col_int(&rows, 0, "synced_seq", 0);
+    return true;
+}
+
+bool ledger_sync(struct db *db, struct index_writer *index, struct err *err)
+{
+    int64_t last, synced;
+    if (!seq_state(db, &last, &synced, err))
+        return err_wrap(err, "index position");
+    if (last <= synced)
+        return true;
+    char seq[24];
+    snprintf(seq, sizeof seq, "%lld", (long long)last);
+    return index_sync(index, err) && DB_EXEC(db, &q_index_seq_synced, err, seq);
+}
+
+static bool put_again(struct store *store, struct index_writer *index, const char *crash_id,
+                      struct err *err)
+{
+    FREE_LATER char *text = NULL;
+    size_t n;
+    struct err why = {0};
+    json_auto_t *doc = NULL;
+    if (store_get(store, crash_id, "processed_crash", PROCESSED_BYTES_MAX, &text, &n, &why))
+        doc = json_parse(str_n(text, n), PROCESSED_BYTES_MAX, &why);
+    if (doc && index_put(index, doc, &why))
+        return true;
+    if (why.code == ERR_NOT_FOUND ||
+        why.code == ERR_INVALID) { /* doctor reports what is left out */
+        log_event(LOG_WARN, "replay_skipped", "not appended to the index again",
+                  LOG_S("crash_id", crash_id), LOG_E(&why));
+        return true;
+    }
+    if (err)
+        *err = why;
+    return err_wrap(err, "appending %s again", crash_id);
+}
+
+/* One page of rows behind *seq, which moves on. */
+static bool replay_page(struct db *db, struct store *store, struct index_writer *index,
+                        int64_t *seq, size_t *ret_count, struct err *err)
+{
+    char after[24], limit[16];
+    snprintf(after, sizeof after, "%lld", (long long)*seq);
+    snprintf(limit, sizeof limit, "%d", REPLAY_PAGE);
+    DB_ROWS rows = {0};
+    if (!DB_RUN(db, &q_index_seq_after, &rows, err, after, limit))
+        return false;
+    for (int i = 0; i < rows.count; i++) {
+        if (!put_again(store, index, db_col(&rows, i, "crash_id"), err))
+            return false;
+        *seq = db_col_int(&rows, i, "index_seq", *seq);
+    }
+    *ret_count = (size_t)rows.count;
+    return true;
+}
+
+bool ledger_replay(struct db *db, struct store *store, struct index_writer *index,
+                   size_t *ret_replayed, struct err *err)
+{
+    int64_t last, seq;
+    size_t total = 0, got;
+    if (!seq_state(db, &last, &seq, err))
+        return err_wrap(err, "index position");
+    do {
+        if (!replay_page(db, store, index, &seq, &got, err))
+            return false;
+        total += got;
+    } while (got == REPLAY_PAGE);
+    if (!ledger_sync(db, index, err))
+        return false;
+    *ret_replayed = total;
+    return true;
+}

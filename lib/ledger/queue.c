@@ -1,0 +1,189 @@
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "ledger/ledger.h"
+#include "queries.h"
+
+/* The queue half of the ledger: publish, claim, give back. */
+
+enum { BACKOFF_FIRST_S = 10, BACKOFF_FACTOR = 4, BACKOFF_MAX_S = 3600, STANDARD_SHARE = 10 };
+enum { ENTRY_BYTES = 1024, BATCH_BYTES_MAX = LEDGER_BATCH_MAX * ENTRY_BYTES };
+
+const char *queue_kind_name(enum queue_kind kind)
+{
+    static const char *const names[] = {"priority", "standard", "reprocessing"};
+    return (size_t)kind < ARRAY_LEN(names) ? names[kind] : "unknown";
+}
+
+const char *ledger_state_name(enum ledger_state state)
+{
+    static const char *const names[] = {"received", "processed", "rejected", "failed"};
+    return (size_t)state < ARRAY_LEN(names) ? names[state] : "unknown";
+}
+
+/* ---- publishing ------------------------------------------------------------------------------ */
+struct columns {
+    struct strs id, ruleset, queue, product, submitted;
+};
+
+static void fill(struct columns *c, size_t i, const struct ledger_entry *e)
+{
+    static const char *const digits[] = {"0", "1", "2"};
+    int64_t us;
+    struct str when = str_of(e->submitted_timestamp);
+    struct str product = str_of(e->product ? e->product : "");
+    assert((size_t)e->queue < ARRAY_LEN(digits));
+    c->id.v[i] = str_of(e->crash_id);
+    c->ruleset.v[i] = str_of(e->ruleset ? e->ruleset : "default");
+    c->queue.v[i] = str_of(digits[e->queue]);
+    c->product.v[i] = str_sub(product, 0, utf8_prefix_bytes(product, 100));
+    c->submitted.v[i] =
+        when.n && when.n < TIME_TEXT_MAX && time_parse(when, &us, NULL) ? when : STR("");
+}
+
+static struct strs column(struct arena *a, size_t n)
+{
+    return (struct strs){arena_array(a, n, sizeof(struct str)), n};
+}
+
+bool ledger_publish_all(struct db *db, const struct ledger_entry *entries, size_t n,
+                        struct err *err)
+{
+    assert(n <= LEDGER_BATCH_MAX);
+    if (n == 0)
+        return true;
+    struct arena a;
+    arena_init(&a, 2 * BATCH_BYTES_MAX);
+    struct columns c = {column(&a, n), column(&a, n), column(&a, n), column(&a, n), column(&a, n)};
+    for (size_t i = 0; i < n; i++)
+        fill(&c, i, &entries[i]);
+    bool ok = DB_EXEC(db, &q_queue_publish, err, db_text_array(&a, c.id),
+                      db_text_array(&a, c.ruleset), db_text_array(&a, c.queue),
+                      db_text_array(&a, c.product), db_text_array(&a, c.submitted));
+    arena_release(&a);
+    return ok || err_wrap(err, "publishing %zu crashes", n);
+}
+
+bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, enum queue_kind queue,
+                    const char *product, const char *submitted_timestamp, struct err *err)
+{
+    struct ledger_entry e = {crash_id, ruleset, queue, product, submitted_timestamp};
+    return ledger_publish_all(db, &e, 1, err);
+}
+
+/* ---- claiming -----------------------------------------------------------------------------------
+ */
+static void copy_job(const struct db_rows *rows, const char *worker, struct ledger_job *ret)
+{
+    *ret = (struct ledger_job){
+        .queue = (enum queue_kind)db_col_int(rows, 0, "queue", QUEUE_STANDARD),
+        .attempts = (int)db_col_int(rows, 0, "attempts", 0),
+        .worker_deaths = (int)db_col_int(rows, 0, "worker_deaths", 0),
+    };
+    snprintf(ret->id, sizeof ret->id, "%s", db_col(rows, 0, "id"));
+    snprintf(ret->crash_id, sizeof ret->crash_id, "%s", db_col(rows, 0, "crash_id"));
+    snprintf(ret->ruleset, sizeof ret->ruleset, "%s", db_col(rows, 0, "ruleset"));
+    snprintf(ret->worker, sizeof ret->worker, "%s", worker);
+}
+
+bool ledger_claim(struct db *db, const char *worker, int lease_s, struct ledger_job *ret,
+                  struct err *err)
+{
+    static const char *const orders[2][3] = {{"0", "1", "2"}, {"0", "2", "1"}};
+    const char *const *order = orders[random_u64() % (STANDARD_SHARE + 1) == 0];
+    char lease[16];
+    snprintf(lease, sizeof lease, "%d", lease_s);
+    for (size_t i = 0; i < ARRAY_LEN(orders[0]); i++) {
+        DB_ROWS rows = {0};
+        if (!DB_RUN(db, &q_queue_claim, &rows, err, order[i], worker, lease))
+            return err_wrap(err, "taking a crash from the queue");
+        if (rows.count > 0) {
+            copy_job(&rows, worker, ret);
+            return true;
+        }
+    }
+    return err_set(err, ERR_NOT_FOUND, "the queue is empty");
+}
+
+bool ledger_extend(struct db *db, const struct ledger_job *job, int lease_s, struct err *err)
+{
+    char lease[16];
+    snprintf(lease, sizeof lease, "%d", lease_s);
+    return DB_EXEC(db, &q_queue_extend, err, job->id, job->worker, lease);
+}
+
+/* ---- giving back --------------------------------------------------------------------------------
+ */
+int ledger_backoff_s(int attempts)
+{
+    int pause = BACKOFF_FIRST_S;
+    for (int i = 0; i < attempts && pause < BACKOFF_MAX_S; i++)
+        pause *= BACKOFF_FACTOR;
+    return MIN(pause, (int)BACKOFF_MAX_S);
+}
+
+static bool give_back(struct db *db, const char *id, const char *worker, int pause_s,
+                      const char *why, bool is_death, struct err *err)
+{
+    char pause[16], max[16];
+    snprintf(pause, sizeof pause, "%d", pause_s);
+    snprintf(max, sizeof max, "%d", LEDGER_ATTEMPTS_MAX);
+    return DB_EXEC(db, &q_queue_give_back, err, id, worker, pause, max, why, is_death ? "1" : "0");
+}
+
+bool ledger_give_back(struct db *db, const struct ledger_job *job, const struct err *why,
+                      struct err *err)
+{
+    return give_back(db, job->id, job->worker, ledger_backoff_s(job->attempts),
+                     err_code_name(why->code), false, err) ||
+           err_wrap(err, "giving back crash %s", job->crash_id);
+}
+
+bool ledger_reject(struct db *db, const struct ledger_job *job, struct err *err)
+{
+    return DB_EXEC(db, &q_queue_reject, err, job->id, job->worker, job->crash_id);
+}
+
+bool ledger_drop(struct db *db, const struct ledger_job *job, struct err *err)
+{
+    return DB_EXEC(db, &q_queue_drop, err, job->id, job->worker);
+}
+
+/* "host:pid" of this host with a process that is gone. */
+static bool is_dead(const char *worker, const char *host)
+{
+    struct str w = str_of(worker);
+    size_t colon = str_rfind_char(w, ':');
+    int64_t pid;
+    if (colon == SIZE_MAX || !str_eq(str_sub(w, 0, colon), str_of(host)) ||
+        !str_to_i64(str_sub(w, colon + 1, SIZE_MAX), 1, INT32_MAX, "pid", &pid, NULL))
+        return false;
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(db, &q_queue_running, &rows, err))
+        return false;
+    size_t buried = 0;
+    for (int i = 0; i < rows.count; i++) {
+        const char *worker = db_col(&rows, i, "locked_by");
+        if (!worker || (!db_col_bool(&rows, i, "is_expired") && !is_dead(worker, host)))
+            continue;
+        if (!give_back(db, db_col(&rows, i, "id"), worker, 0, "worker died", true, err))
+            return false;
+        log_event(LOG_WARN, "crash_given_back", "its worker died",
+                  LOG_S("crash_id", db_col(&rows, i, "crash_id")), LOG_S("worker", worker));
+        buried++;
+    }
+    *ret_buried = buried;
+    return true;
+}

@@ -1,0 +1,104 @@
+-- The ledger: one row per accepted report.
+-- state: 0 received, 1 processed, 2 rejected (no raw crash), 3 failed for good.
+
+-- name: ledger_row
+-- $1 crash_id text
+SELECT state, product, received, processed_at, index_seq FROM crash_ledger WHERE crash_id = $1;
+
+-- name: ledger_forget
+-- $1 crash_id text
+WITH missing AS (
+    DELETE FROM missing_processed_crash WHERE crash_id = $1
+)
+DELETE FROM crash_ledger WHERE crash_id = $1;
+
+-- name: ledger_load
+-- Rows of crashes that come as processed documents; the arrays run in parallel.
+-- $1 crash_ids text[]
+-- $2 products text[]
+-- $3 received text[]
+WITH doc AS (
+    SELECT DISTINCT ON (crash_id) * FROM unnest($1::text[], $2::text[], $3::text[])
+           AS d (crash_id, product, received)
+)
+INSERT INTO crash_ledger (crash_id, product, state, received, processed_at, index_seq)
+SELECT crash_id, product, 1, coalesce(nullif(received, '')::timestamptz, now()), now(),
+       nextval('crash_index_seq')
+  FROM doc
+ON CONFLICT (crash_id) DO UPDATE
+   SET product = excluded.product, state = 1, processed_at = excluded.processed_at,
+       index_seq = excluded.index_seq;
+
+-- name: ledger_load_signatures
+-- The arrays run in parallel; an empty build is none.
+-- $1 signatures text[]
+-- $2 builds text[]
+-- $3 dates text[]
+INSERT INTO signature AS s (signature, first_build, first_date)
+SELECT signature, min(nullif(build, '')::bigint), min(seen::timestamptz)
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS d (signature, build, seen)
+ GROUP BY signature
+ON CONFLICT (signature) DO UPDATE
+   SET first_build = least(s.first_build, excluded.first_build),
+       first_date = least(s.first_date, excluded.first_date)
+ WHERE s.first_build IS DISTINCT FROM least(s.first_build, excluded.first_build)
+    OR s.first_date IS DISTINCT FROM least(s.first_date, excluded.first_date);
+
+-- name: ledger_count_by_state
+SELECT state, count(*) AS count FROM crash_ledger GROUP BY state ORDER BY state;
+
+-- name: ledger_page
+-- Rows in the order of their ids, after one, for comparing with store and index.
+-- $1 after text
+-- $2 limit integer
+SELECT crash_id, state FROM crash_ledger WHERE crash_id > $1 ORDER BY crash_id LIMIT $2::integer;
+
+-- name: ledger_known
+-- Which of these ids have a row.
+-- $1 crash_ids text[]
+SELECT crash_id, state FROM crash_ledger WHERE crash_id = ANY($1::text[]);
+
+-- name: ledger_stranded
+-- Received long ago, not processed, and no message in the queue: somebody forgot them.
+-- $1 older_than_s bigint
+-- $2 limit integer
+SELECT l.crash_id, l.product,
+       to_char(l.received, 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS received
+  FROM crash_ledger l
+ WHERE l.state = 0 AND l.received < now() - $1::bigint * interval '1 second'
+   AND NOT EXISTS (SELECT 1 FROM crash_queue q WHERE q.crash_id = l.crash_id)
+ ORDER BY l.received
+ LIMIT $2::integer;
+
+-- name: ledger_expire
+-- Rows whose crash id carries a date before $1 (YYMMDD; the century is 20), a batch at a time.
+-- $1 before_yymmdd text
+-- $2 limit integer
+WITH old AS (
+    SELECT crash_id FROM crash_ledger
+     WHERE right(crash_id, 6) < $1::text
+     LIMIT $2::integer
+), messages AS (
+    DELETE FROM crash_queue WHERE crash_id IN (SELECT crash_id FROM old)
+), missing AS (
+    DELETE FROM missing_processed_crash WHERE crash_id IN (SELECT crash_id FROM old)
+)
+DELETE FROM crash_ledger WHERE crash_id IN (SELECT crash_id FROM old);
+
+-- ---- index durability -------------------------------------------------------------------------
+
+-- name: index_seq_state
+-- Last place given out, and up to where the index is known to be on disk.
+SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END AS last, s.synced_seq
+  FROM crash_index_seq q, crash_index_state s;
+
+-- name: index_seq_synced
+-- $1 seq bigint
+UPDATE crash_index_state SET synced_seq = $1::bigint WHERE synced_seq < $1::bigint;
+
+-- name: index_seq_after
+-- Crashes appended after a place, in that order.
+-- $1 seq bigint
+-- $2 limit integer
+SELECT crash_id, index_seq FROM crash_ledger
+ WHERE index_seq > $1::bigint ORDER BY index_seq LIMIT $2::integer;

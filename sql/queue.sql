@@ -1,0 +1,178 @@
+-- The work queue: how a crash gets from "accepted" to "processed".
+-- queue: 0 priority, 1 standard, 2 reprocessing.  state: 0 waiting, 1 running, 2 failed for good.
+
+-- name: queue_publish
+-- Ledger rows for reports that have none, queue rows, one notification; all or nothing.  A message
+-- that waits already stays one message, in the higher of both queues.  The arrays run in parallel.
+-- $1 crash_ids text[]
+-- $2 rulesets text[]
+-- $3 queues smallint[]
+-- $4 products text[]
+-- $5 submitted text[]
+WITH entry AS (
+    SELECT DISTINCT ON (crash_id, ruleset) *
+      FROM unnest($1::text[], $2::text[], $3::smallint[], $4::text[], $5::text[])
+           AS e (crash_id, ruleset, queue, product, submitted)
+     ORDER BY crash_id, ruleset, queue
+), noted AS (
+    INSERT INTO crash_ledger (crash_id, product, received)
+    SELECT DISTINCT ON (crash_id) crash_id, product,
+           coalesce(nullif(submitted, '')::timestamptz, now())
+      FROM entry
+     ORDER BY crash_id
+    ON CONFLICT (crash_id) DO UPDATE SET state = 0 WHERE crash_ledger.state IN (2, 3)
+), queued AS (
+    INSERT INTO crash_queue (crash_id, ruleset, queue)
+    SELECT crash_id, ruleset, queue FROM entry
+    ON CONFLICT (crash_id, ruleset) WHERE state = 0
+    DO UPDATE SET queue = least(crash_queue.queue, excluded.queue),
+                  not_before = least(crash_queue.not_before, now())
+    RETURNING id
+)
+SELECT count(*) AS queued, pg_notify('crash_queue', '') FROM queued;
+
+-- name: queue_claim
+-- The oldest message of one queue that is due and whose crash nobody else has in work.  Losing
+-- this commit in a failure of the server only gives the message back: no need to wait for the disk.
+-- $1 queue smallint
+-- $2 locked_by text
+-- $3 lease_s integer
+UPDATE crash_queue
+   SET state = 1, locked_by = $2, locked_until = now() + $3::integer * interval '1 second'
+ WHERE id = (SELECT w.id
+               FROM crash_queue w
+              WHERE w.state = 0 AND w.queue = $1::smallint AND w.not_before <= now()
+                AND NOT EXISTS (SELECT 1 FROM crash_queue r
+                                 WHERE r.crash_id = w.crash_id AND r.state = 1)
+              ORDER BY w.id
+              LIMIT 1
+                FOR UPDATE SKIP LOCKED)
+RETURNING id, crash_id, ruleset, queue, attempts, worker_deaths,
+          set_config('synchronous_commit', 'off', true);
+
+-- name: queue_extend
+-- $1 id bigint
+-- $2 locked_by text
+-- $3 lease_s integer
+UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
+ WHERE id = $1::bigint AND locked_by = $2 AND state = 1;
+
+-- name: queue_finish
+-- The crash is stored and indexed: its message goes and the ledger says so.  No row comes back when
+-- the crash was deleted meanwhile.  A commit lost in a failure of the server means the crash is
+-- processed once more.  A signature's earliest build and date stay.
+-- $1 id bigint
+-- $2 locked_by text
+-- $3 crash_id text
+-- $4 product text
+-- $5 signature text
+-- $6 build bigint
+-- $7 crash_date timestamptz
+WITH done AS (
+    DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
+), seen AS (
+    INSERT INTO signature (signature, first_build, first_date)
+    SELECT $5, $6::bigint, $7::timestamptz
+     WHERE $5::text IS NOT NULL AND $7::timestamptz IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM signature s
+                        WHERE s.signature = $5 AND s.first_date <= $7::timestamptz
+                          AND ($6::bigint IS NULL OR s.first_build <= $6::bigint))
+    ON CONFLICT (signature) DO UPDATE
+       SET first_build = least(signature.first_build, excluded.first_build),
+           first_date = least(signature.first_date, excluded.first_date)
+)
+UPDATE crash_ledger
+   SET state = 1, processed_at = now(), product = coalesce($4, product),
+       index_seq = nextval('crash_index_seq')
+ WHERE crash_id = $3
+RETURNING set_config('synchronous_commit', 'off', true);
+
+-- name: queue_reject
+-- There is no raw crash for this message.
+-- $1 id bigint
+-- $2 locked_by text
+-- $3 crash_id text
+WITH done AS (
+    DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
+)
+UPDATE crash_ledger SET state = 2 WHERE crash_id = $3 AND state <> 1;
+
+-- name: queue_drop
+-- A message that is none of ours (its crash id is not one).
+-- $1 id bigint
+-- $2 locked_by text
+DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1;
+
+-- name: queue_give_back
+-- Waiting again after a pause, or failed for good after the last attempt.  When the same message
+-- was published again meanwhile, that one takes over.
+-- $1 id bigint
+-- $2 locked_by text
+-- $3 pause_s bigint
+-- $4 max_attempts integer
+-- $5 error_class text
+-- $6 deaths integer
+WITH mine AS (
+    SELECT id, crash_id, ruleset, attempts + 1 >= $4::integer AS is_last
+      FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
+       FOR UPDATE
+), twin AS (
+    SELECT m.id FROM mine m
+      JOIN crash_queue w ON w.crash_id = m.crash_id AND w.ruleset = m.ruleset AND w.state = 0
+), gone AS (
+    DELETE FROM crash_queue WHERE id IN (SELECT id FROM twin)
+), failed AS (
+    UPDATE crash_ledger SET state = 3
+     WHERE crash_id IN (SELECT crash_id FROM mine WHERE is_last AND id NOT IN (SELECT id FROM twin))
+       AND state = 0
+)
+UPDATE crash_queue q
+   SET state = CASE WHEN m.is_last THEN 2 ELSE 0 END,
+       attempts = q.attempts + 1, worker_deaths = q.worker_deaths + $6::integer,
+       not_before = now() + $3::bigint * interval '1 second',
+       locked_by = NULL, locked_until = NULL, last_error = $5
+  FROM mine m
+ WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
+RETURNING q.state;
+
+-- name: queue_running
+-- Messages in work, for the search after dead workers.
+SELECT id, crash_id, locked_by, attempts, locked_until < now() AS is_expired
+  FROM crash_queue WHERE state = 1;
+
+-- name: queue_summary
+-- One row per queue and state: how many, how old the oldest is.
+SELECT queue, state, count(*) AS count,
+       extract(epoch FROM now() - min(created))::bigint AS oldest_s
+  FROM crash_queue GROUP BY queue, state ORDER BY queue, state;
+
+-- name: queue_due
+-- Messages a worker could take now.
+SELECT count(*) AS due, coalesce(extract(epoch FROM now() - min(created))::bigint, 0) AS oldest_s
+  FROM crash_queue WHERE state = 0 AND not_before <= now();
+
+-- name: queue_failed
+-- Failed for good, newest first.
+-- $1 limit integer
+SELECT crash_id, ruleset, attempts, worker_deaths, last_error,
+       to_char(created, 'YYYY-MM-DD HH24:MI:SS') AS created
+  FROM crash_queue WHERE state = 2 ORDER BY created DESC LIMIT $1::integer;
+
+-- name: queue_retry_failed
+-- Puts failed messages back: all, or those of one crash.
+-- $1 crash_id text
+WITH back AS (
+    UPDATE crash_queue q SET state = 0, attempts = 0, worker_deaths = 0, not_before = now()
+     WHERE state = 2 AND ($1::text IS NULL OR crash_id = $1)
+       AND NOT EXISTS (SELECT 1 FROM crash_queue w
+                        WHERE w.crash_id = q.crash_id AND w.ruleset = q.ruleset AND w.state = 0)
+       AND id = (SELECT max(id) FROM crash_queue t
+                  WHERE t.crash_id = q.crash_id AND t.ruleset = q.ruleset AND t.state = 2)
+    RETURNING id
+)
+SELECT count(*) AS count, pg_notify('crash_queue', '') FROM back;
+
+-- name: queue_forget
+-- Messages of a crash that is being deleted.
+-- $1 crash_id text
+DELETE FROM crash_queue WHERE crash_id = $1;
