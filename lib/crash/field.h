@@ -15,7 +15,7 @@ enum perm {
     PERM_PROTECTED = 1, /* needs view_pii */
 };
 
-/* ---- shape of the processed crash ------------------------------------------------------- */
+/* ---- shape of the processed crash ---- */
 enum schema_type {
     SCHEMA_STR = 1,
     SCHEMA_INT = 2,
@@ -52,7 +52,7 @@ extern const struct schema_shape schema_processed;
 /* The key `name` of an object of this shape; exact names win over patterns.  NULL if unknown. */
 const struct schema_key *schema_find(const struct schema_shape *shape, struct str name);
 
-/* ---- search fields ---------------------------------------------------------------------- */
+/* ---- search fields ---- */
 enum query_type { QUERY_ENUM, QUERY_STRING, QUERY_INTEGER, QUERY_FLOAT, QUERY_BOOL, QUERY_DATE };
 enum value_type { VALUE_STR, VALUE_ENUM, VALUE_INT, VALUE_FLOAT, VALUE_BOOL, VALUE_DATETIME };
 enum index_kind {
@@ -84,7 +84,7 @@ extern const struct search_field search_fields[]; /* sorted by name */
 extern const size_t search_field_count;
 const struct search_field *search_field_find(struct str name);
 
-/* ---- annotations (raw crash) and the copy rule --------------------------------------------- */
+/* ---- annotations (raw crash) and the copy rule ---- */
 enum copy_type { COPY_NONE, COPY_BOOL, COPY_INT, COPY_NUM, COPY_STR, COPY_OBJ };
 
 struct annotation {

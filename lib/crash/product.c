@@ -13,7 +13,7 @@
 
 enum { FILE_BYTES_MAX = 256 << 10, PRODUCTS_MAX = 10000, NAME_BYTES_MAX = 100 };
 
-/* ---- one file ------------------------------------------------------------------------- */
+/* ---- one file ---- */
 
 static void free_list(char **list)
 {
@@ -182,7 +182,7 @@ static bool load_file(const char *path, struct product *ret, struct err *err)
     return true;
 }
 
-/* ---- the directory ------------------------------------------------------------------------ */
+/* ---- the directory ---- */
 
 static char *products_dir(const char *var_dir)
 {
@@ -373,7 +373,7 @@ const struct product *products_find(const struct products *p, struct str name)
     return NULL;
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static bool check_name(const char *name, struct err *err)
 {

@@ -5,7 +5,7 @@
 #include "json/json.h"
 
 /*
- * signature - crash data in, signature out (the rules of the signature page).
+ * signature - crash data in, signature out (docs/signatures.md).
  *
  * Ownership  A struct siglists holds the compiled lists: made once per process,
  *            replaced as a whole on reload.  Results own their JSON.
@@ -21,18 +21,26 @@ void siglists_free(struct siglists *l);
 
 struct signature_result {
     json_t *signature;       /* string, never NULL */
-    json_t *proto_signature; /* string, or NULL if there is none */
+    json_t *proto_signature; /* string, or NULL if there was no native stack */
+    json_t *frames;          /* array of normalised frame texts, or NULL likewise */
     json_t *notes;           /* array of strings */
     json_t *debug;           /* array of strings */
     json_t *extra;           /* object: further keys a rule sets */
 };
 void signature_result_release(struct signature_result *r);
 
-/* crash_data: the object of the signature page, section 2 (as crashsig reads it). */
+/* crash_data: the object that docs/signatures.md describes (as crashsig reads it). */
 void signature_generate(const struct siglists *l, const json_t *crash_data,
                         struct signature_result *ret);
 
-/* Crash data out of a processed crash (section 2, "From a processed crash").  New reference. */
+/* The part for native stacks alone: no rules, notes without a rule's name. */
+void signature_walk(const struct siglists *l, const json_t *crash_data,
+                    struct signature_result *ret);
+
+/* The normalised text of one frame object.  New reference, a string. */
+json_t *signature_frame_text(const struct siglists *l, const json_t *frame);
+
+/* Crash data out of a processed crash.  New reference. */
 json_t *signature_crash_data(const json_t *processed_crash);
 
 #endif

@@ -16,7 +16,7 @@ function fail(text) {
 }
 
 function quote(text) {
-    gsub(/\\/, "\\\\", text)
+    gsub(/\\/, "&&", text)
     gsub(/"/, "\\\"", text)
     return "\"" text "\""
 }

@@ -16,3 +16,11 @@ $(B)/gen/queries.c $(B)/gen/queries.h &: $(SQL_SRC) tools/gen/sql.awk
 	$(Q)mkdir -p $(B)/gen && awk -v header=$(B)/gen/queries.h.new -v source=$(B)/gen/queries.c.new \
 	    -f tools/gen/sql.awk $(SQL_SRC)
 	$(Q)mv $(B)/gen/queries.h.new $(B)/gen/queries.h && mv $(B)/gen/queries.c.new $(B)/gen/queries.c
+
+# ---- signature lists -----------------------------------------------------------------
+SIGLISTS := $(patsubst %,lib/signature/lists/%.txt,irrelevant_signature_re prefix_signature_re \
+            signature_sentinels signatures_with_line_numbers_re)
+GEN_C += $(B)/gen/signature/lists_data.c
+$(B)/gen/signature/lists_data.c: tools/gen/siglists.awk $(SIGLISTS)
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/siglists.awk $(SIGLISTS) > $@.tmp && mv $@.tmp $@
