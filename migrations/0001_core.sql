@@ -153,18 +153,21 @@ CREATE INDEX crash_queue_next ON crash_queue (queue, id) WHERE state = 0;
 CREATE INDEX crash_queue_running ON crash_queue (crash_id) WHERE state = 1;
 CREATE INDEX crash_queue_failed ON crash_queue (created) WHERE state = 2;
 
--- One narrow row per accepted report.  state: 0 received, 1 processed, 2 rejected (no raw crash),
--- 3 failed for good.  index_seq: place in the order of index appends (see crash_index_state).
+-- rejected: there is no raw crash.  failed: for good, after the last attempt.
+CREATE TYPE crash_state AS ENUM ('received', 'processed', 'rejected', 'failed');
+
+-- One narrow row per accepted report.  index_seq: place in the order of index appends (see
+-- crash_index_state).
 CREATE TABLE crash_ledger (
     crash_id     text PRIMARY KEY CHECK (length(crash_id) = 36),
     product      text NOT NULL DEFAULT '',
-    state        smallint NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 3),
+    state        crash_state NOT NULL DEFAULT 'received',
     received     timestamptz NOT NULL DEFAULT now(),
     processed_at timestamptz,
     index_seq    bigint
 );
 CREATE INDEX crash_ledger_day ON crash_ledger (right(crash_id, 6)); -- date of the id, for retention
-CREATE INDEX crash_ledger_unfinished ON crash_ledger (received) WHERE state <> 1;
+CREATE INDEX crash_ledger_unfinished ON crash_ledger (received) WHERE state <> 'processed';
 CREATE INDEX crash_ledger_index_seq ON crash_ledger (index_seq) WHERE index_seq IS NOT NULL;
 
 -- Appends up to synced_seq survive a crash of the machine; later ones are repeated at start.

@@ -1,5 +1,5 @@
 -- The ledger: one row per accepted report.
--- state: 0 received, 1 processed, 2 rejected (no raw crash), 3 failed for good.
+-- state: received, processed, rejected (no raw crash), failed (for good).
 
 -- name: ledger_row
 -- $1 crash_id text
@@ -22,11 +22,11 @@ WITH doc AS (
            AS d (crash_id, product, received)
 )
 INSERT INTO crash_ledger (crash_id, product, state, received, processed_at, index_seq)
-SELECT crash_id, product, 1, coalesce(nullif(received, '')::timestamptz, now()), now(),
+SELECT crash_id, product, 'processed', coalesce(nullif(received, '')::timestamptz, now()), now(),
        nextval('crash_index_seq')
   FROM doc
 ON CONFLICT (crash_id) DO UPDATE
-   SET product = excluded.product, state = 1, processed_at = excluded.processed_at,
+   SET product = excluded.product, state = 'processed', processed_at = excluded.processed_at,
        index_seq = excluded.index_seq;
 
 -- name: ledger_load_signatures
@@ -65,7 +65,7 @@ SELECT crash_id, state FROM crash_ledger WHERE crash_id = ANY($1::text[]);
 SELECT l.crash_id, l.product,
        to_char(l.received, 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS received
   FROM crash_ledger l
- WHERE l.state = 0 AND l.received < now() - $1::bigint * interval '1 second'
+ WHERE l.state = 'received' AND l.received < now() - $1::bigint * interval '1 second'
    AND NOT EXISTS (SELECT 1 FROM crash_queue q WHERE q.crash_id = l.crash_id)
  ORDER BY l.received
  LIMIT $2::integer;

@@ -20,7 +20,8 @@ WITH entry AS (
            coalesce(nullif(submitted, '')::timestamptz, now())
       FROM entry
      ORDER BY crash_id
-    ON CONFLICT (crash_id) DO UPDATE SET state = 0 WHERE crash_ledger.state IN (2, 3)
+    ON CONFLICT (crash_id) DO UPDATE SET state = 'received'
+        WHERE crash_ledger.state IN ('rejected', 'failed')
 ), queued AS (
     INSERT INTO crash_queue (crash_id, ruleset, queue)
     SELECT crash_id, ruleset, queue FROM entry
@@ -82,7 +83,7 @@ WITH done AS (
            first_date = least(signature.first_date, excluded.first_date)
 )
 UPDATE crash_ledger
-   SET state = 1, processed_at = now(), product = coalesce($4, product),
+   SET state = 'processed', processed_at = now(), product = coalesce($4, product),
        index_seq = nextval('crash_index_seq')
  WHERE crash_id = $3
 RETURNING set_config('synchronous_commit', 'off', true);
@@ -95,7 +96,7 @@ RETURNING set_config('synchronous_commit', 'off', true);
 WITH done AS (
     DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
 )
-UPDATE crash_ledger SET state = 2 WHERE crash_id = $3 AND state <> 1;
+UPDATE crash_ledger SET state = 'rejected' WHERE crash_id = $3 AND state <> 'processed';
 
 -- name: queue_drop
 -- A message that is none of ours (its crash id is not one).
@@ -122,9 +123,9 @@ WITH mine AS (
 ), gone AS (
     DELETE FROM crash_queue WHERE id IN (SELECT id FROM twin)
 ), failed AS (
-    UPDATE crash_ledger SET state = 3
+    UPDATE crash_ledger SET state = 'failed'
      WHERE crash_id IN (SELECT crash_id FROM mine WHERE is_last AND id NOT IN (SELECT id FROM twin))
-       AND state = 0
+       AND state = 'received'
 )
 UPDATE crash_queue q
    SET state = CASE WHEN m.is_last THEN 2 ELSE 0 END,

@@ -22,10 +22,8 @@
  * Errors      As the module that failed; nothing is half done that a repeat does not mend.
  */
 enum queue_kind { QUEUE_PRIORITY = 0, QUEUE_STANDARD = 1, QUEUE_REPROCESSING = 2 };
-enum ledger_state { LEDGER_RECEIVED, LEDGER_PROCESSED, LEDGER_REJECTED, LEDGER_FAILED };
 
-const char *queue_kind_name(enum queue_kind kind);      /* "priority", … */
-const char *ledger_state_name(enum ledger_state state); /* "received", … */
+const char *queue_kind_name(enum queue_kind kind); /* "priority", … */
 
 /* ---- publishing ------------------------------------------------------------------------------ */
 struct ledger_entry {

@@ -22,12 +22,6 @@ const char *queue_kind_name(enum queue_kind kind)
     return (size_t)kind < ARRAY_LEN(names) ? names[kind] : "unknown";
 }
 
-const char *ledger_state_name(enum ledger_state state)
-{
-    static const char *const names[] = {"received", "processed", "rejected", "failed"};
-    return (size_t)state < ARRAY_LEN(names) ? names[state] : "unknown";
-}
-
 /* ---- publishing ------------------------------------------------------------------------------ */
 struct columns {
     struct strs id, ruleset, queue, product, submitted;
