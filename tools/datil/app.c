@@ -1,0 +1,141 @@
+#include "app.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+/* ---- options ------------------------------------------------------------------------------------
+ */
+static const struct opt *find_opt(const struct opt *opts, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(name, str_of(opts[i].name)))
+            return &opts[i];
+    return NULL;
+}
+
+static bool store_opt(const struct opt *o, const char *value, struct err *err)
+{
+    struct opt_list *list = o->into;
+    switch (o->kind) {
+    case OPT_FLAG:
+        *(bool *)o->into = true;
+        return true;
+    case OPT_TEXT:
+        *(const char **)o->into = value;
+        return true;
+    case OPT_INT:
+        return str_to_i64(str_of(value), INT64_MIN, INT64_MAX, o->name, o->into, err);
+    case OPT_LIST:
+        if (list->n == OPT_LIST_MAX)
+            return err_set(err, ERR_INVALID, "%s: at most %d times", o->name, OPT_LIST_MAX);
+        list->v[list->n++] = value;
+        return true;
+    }
+    return false;
+}
+
+/* The option at args->v[*at]; moves *at over its value. */
+static bool take_opt(const struct opt *opts, size_t n, struct args *args, int *at, struct err *err)
+{
+    struct str text = str_of(args->v[*at]);
+    size_t eq = str_find_char(text, '=', 0);
+    struct str name = str_sub(text, 0, MIN(eq, text.n));
+    const struct opt *o = find_opt(opts, n, name);
+    if (!o)
+        return err_set(err, ERR_INVALID, "unknown option " STR_FMT, STR_ARG(name));
+    const char *value = eq == SIZE_MAX ? NULL : text.p + eq + 1;
+    if (o->kind == OPT_FLAG && value)
+        return err_set(err, ERR_INVALID, "%s takes no value", o->name);
+    if (o->kind != OPT_FLAG && !value) {
+        if (*at + 1 >= args->n)
+            return err_set(err, ERR_INVALID, "%s needs a value", o->name);
+        value = args->v[++*at];
+    }
+    return store_opt(o, value, err);
+}
+
+bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, int max,
+                struct err *err)
+{
+    int kept = 0;
+    bool ended = false;
+    for (int i = 0; i < args->n; i++) {
+        const char *text = args->v[i];
+        if (!ended && strcmp(text, "--") == 0)
+            ended = true;
+        else if (ended || strncmp(text, "--", 2) != 0)
+            args->v[kept++] = args->v[i];
+        else if (!take_opt(opts, n, args, &i, err))
+            return false;
+    }
+    args->n = kept;
+    if (kept < min)
+        return err_set(err, ERR_INVALID, "something is missing on the command line");
+    if (max >= 0 && kept > max)
+        return err_set(err, ERR_INVALID, "too much on the command line: %.60s", args->v[max]);
+    return true;
+}
+
+/* ---- services -----------------------------------------------------------------------------------
+ */
+bool app_db(struct app *app, struct err *err)
+{
+    if (!app->db)
+        app->db = db_new(conf_text(&app->conf, "DATABASE_URL"), "datil", 0);
+    return db_connect(app->db, err) ||
+           err_wrap(err, "is PostgreSQL running, and is DATABASE_URL right?");
+}
+
+bool app_store(struct app *app, struct err *err)
+{
+    if (app->store)
+        return true;
+    struct store_config cfg = {
+        .backend = conf_text(&app->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(&app->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+    };
+    return store_open(&cfg, &app->store, err);
+}
+
+bool app_read_line(size_t max, const char *what, char **ret, struct err *err)
+{
+    FREE_LATER char *line = NULL;
+    size_t cap = 0;
+    ssize_t got = getline(&line, &cap, stdin);
+    struct str s = got > 0 ? str_n(line, (size_t)got) : STR("");
+    while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
+        s.n--;
+    if (s.n == 0)
+        return err_set(err, ERR_INVALID, "no %s came on standard input", what);
+    if (s.n > max)
+        return err_set(err, ERR_TOO_LARGE, "the %s is longer than %zu bytes", what, max);
+    *ret = str_dup(s);
+    return true;
+}
+
+const char *permission_name(const char *text)
+{
+    static const char *const prefixes[] = {"crashstats.", "upload.", "tokens."};
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (str_starts(str_of(text), str_of(prefixes[i])))
+            return text + strlen(prefixes[i]);
+    return text;
+}
+
+bool app_exec(const char *program, char *const *argv, struct err *err)
+{
+    char self[PATH_MAX], path[PATH_MAX + 64];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return err_errno(err, errno, "finding the programs");
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0';
+    snprintf(path, sizeof path, "%s/%s", self, program);
+    fflush(NULL);
+    execv(path, argv);
+    return err_errno(err, errno, "starting %s", path);
+}

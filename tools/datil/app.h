@@ -1,0 +1,97 @@
+#ifndef DATIL_APP_H
+#define DATIL_APP_H
+
+#include "base/conf.h"
+#include "db/db.h"
+#include "search/index.h"
+#include "store/store.h"
+
+/*
+ * app - what the commands of `datil` share: configuration, and database, store and index opened
+ * by the first command that needs them.
+ *
+ * Ownership  main owns the struct app; everything in it is released at the end.
+ * Commands   return true, or false with *err; main prints the error and exits 1.  A command that
+ *            found differences prints them, sets exit_status and returns true.
+ */
+struct app {
+    struct conf conf;
+    struct arena arena; /* lives as long as the command */
+    struct db *db;
+    struct store *store;
+    struct index_writer *writer;
+    struct index_reader *reader;
+    int exit_status;
+};
+
+struct args {
+    int n;
+    char **v; /* without the command's own words; opts_parse leaves the positional ones */
+};
+
+typedef bool command_run(struct app *app, struct args args, struct err *err);
+
+struct command {
+    const char *name; /* "user add" */
+    const char *args; /* "EMAIL [--group NAME]…" */
+    const char *help; /* first line: what it does; further lines: details */
+    command_run *run;
+};
+
+/* Ended by a row without name; one file per family. */
+extern const struct command schema_commands[];
+extern const struct command account_commands[];
+extern const struct command token_commands[];
+extern const struct command product_commands[];
+extern const struct command crash_commands[];
+extern const struct command send_commands[];
+extern const struct command work_commands[];
+extern const struct command purge_commands[];
+extern const struct command index_commands[];
+extern const struct command symbols_commands[];
+extern const struct command cron_commands[];
+extern const struct command doctor_commands[];
+
+/* ---- options ------------------------------------------------------------------------------------
+ */
+enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };
+enum { OPT_LIST_MAX = 64 };
+
+struct opt_list {
+    const char *v[OPT_LIST_MAX];
+    size_t n;
+};
+
+struct opt {
+    const char *name; /* "--group" */
+    enum opt_kind kind;
+    void *into; /* bool, const char *, int64_t or struct opt_list */
+};
+
+/*
+ * Takes the options out of args ("--x value" or "--x=value", "--" ends them) and leaves
+ * between min and max positional arguments; max < 0: any number.
+ */
+bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, int max,
+                struct err *err);
+#define OPTS_PARSE(opts, args, min, max, err)                                                      \
+    opts_parse((opts), ARRAY_LEN(opts), (args), (min), (max), (err))
+#define NO_OPTS(args, min, max, err) opts_parse(NULL, 0, (args), (min), (max), (err))
+
+/* ---- services: opened on first use ------------------------------------------------------------
+ */
+bool app_db(struct app *app, struct err *err);
+bool app_store(struct app *app, struct err *err);
+bool app_writer(struct app *app, struct err *err);
+bool app_reader(struct app *app, struct err *err);
+
+/* One line from standard input without its newline, at most max bytes; new. */
+bool app_read_line(size_t max, const char *what, char **ret, struct err *err);
+
+/* "crashstats.view_pii", "upload.…", "tokens.…" -> the bare name (borrowed). */
+const char *permission_name(const char *text);
+
+/* Replaces this process by another program of Datil that lies beside it. */
+bool app_exec(const char *program, char *const *argv, struct err *err);
+
+#endif

@@ -1,0 +1,156 @@
+#include <locale.h>
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "base/util.h"
+
+/*
+ * datil - the administrator's command.  Each command is a row of a table; the longest name that
+ * fits the first words of the command line runs.
+ */
+static const struct command *const families[] = {
+    schema_commands,
+    account_commands,
+    token_commands,
+    product_commands,
+};
+
+enum { EXIT_USAGE = 2, ARENA_BYTES_MAX = 1 << 30 };
+
+/* Number of leading arguments that spell the command's name, or 0. */
+static int words_matched(const struct command *c, int argc, char **argv)
+{
+    struct str rest = str_of(c->name), word;
+    int n = 0;
+    while (str_split(&rest, ' ', &word)) {
+        if (n >= argc || !str_eq(word, str_of(argv[n])))
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+static const struct command *find(int argc, char **argv, int *ret_words)
+{
+    const struct command *best = NULL;
+    *ret_words = 0;
+    for (size_t f = 0; f < ARRAY_LEN(families); f++)
+        for (const struct command *c = families[f]; c->name; c++) {
+            int n = words_matched(c, argc, argv);
+            if (n > *ret_words) {
+                best = c;
+                *ret_words = n;
+            }
+        }
+    return best;
+}
+
+static void print_command(const struct command *c, FILE *out)
+{
+    fprintf(out, "usage: datil %s%s%s\n\n%s\n", c->name, *c->args ? " " : "", c->args, c->help);
+}
+
+/* All commands, or those whose name begins with a word; false if there is none. */
+static bool print_list(const char *first_word, FILE *out)
+{
+    bool any = false;
+    for (size_t f = 0; f < ARRAY_LEN(families); f++)
+        for (const struct command *c = families[f]; c->name; c++) {
+            struct str name = str_of(c->name);
+            struct str word = str_sub(name, 0, MIN(str_find_char(name, ' ', 0), name.n));
+            if (first_word && !str_eq(word, str_of(first_word)))
+                continue;
+            any = true;
+            struct str help = str_of(c->help);
+            struct str line = str_sub(help, 0, MIN(str_find_char(help, '\n', 0), help.n));
+            fprintf(out, "  %-18s " STR_FMT "\n", c->name, STR_ARG(line));
+        }
+    return any;
+}
+
+static int help(int argc, char **argv)
+{
+    int words;
+    const struct command *c = find(argc, argv, &words);
+    if (c) {
+        print_command(c, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (argc > 0 && print_list(argv[0], stdout))
+        return EXIT_SUCCESS;
+    if (argc > 0) {
+        fprintf(stderr, "datil: there is no command '%s'; `datil help` lists all\n", argv[0]);
+        return EXIT_USAGE;
+    }
+    puts("usage: datil COMMAND [ARGUMENT]…\n\nThe administrator's command of Datil.  It finds its "
+         "installation by DATIL_VAR or DATIL_CONFIG.\n");
+    print_list(NULL, stdout);
+    puts("\n`datil help COMMAND` says more, `datil --help-config` lists the configuration.");
+    return EXIT_SUCCESS;
+}
+
+static void release(struct app *app)
+{
+    store_close(app->store);
+    db_free(app->db);
+    arena_release(&app->arena);
+    conf_release(&app->conf);
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+    struct app app = {0};
+    struct err err = {0};
+    arena_init(&app.arena, ARENA_BYTES_MAX);
+    bool ok = conf_load(&app.conf, &err);
+    if (ok) {
+        log_init("datil", conf_text(&app.conf, "LOGGING_LEVEL"));
+        ok = c->run(&app, (struct args){argc, argv}, &err);
+    }
+    int status = ok ? app.exit_status : EXIT_FAILURE;
+    if (!ok) {
+        fflush(stdout);
+        fprintf(stderr, "datil: %s\n", err.msg);
+        if (err.code == ERR_INVALID)
+            fprintf(stderr, "`datil help %s` shows how it is used\n", c->name);
+    }
+    release(&app);
+    return status;
+}
+
+static bool is(const char *text, const char *a, const char *b)
+{
+    return strcmp(text, a) == 0 || strcmp(text, b) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "C.UTF-8");
+    if (argc < 2) {
+        help(0, NULL);
+        return EXIT_USAGE;
+    }
+    if (is(argv[1], "help", "--help"))
+        return help(argc - 2, argv + 2);
+    if (is(argv[1], "--version", "version"))
+        return puts("datil " DATIL_VERSION) < 0;
+
+    char *config_help[] = {argv[0], (char[]){"config"}, (char[]){"help"}, NULL};
+    if (strcmp(argv[1], "--help-config") == 0) {
+        argv = config_help;
+        argc = 3;
+    }
+    int words;
+    const struct command *c = find(argc - 1, argv + 1, &words);
+    if (!c) {
+        fprintf(stderr, "datil: there is no command '%s'\n", argv[1]);
+        if (!print_list(argv[1], stderr))
+            fputs("`datil help` lists all commands\n", stderr);
+        return EXIT_USAGE;
+    }
+    for (int i = 1 + words; i < argc; i++)
+        if (is(argv[i], "--help", "-h"))
+            return print_command(c, stdout), EXIT_SUCCESS;
+    return run(c, argc - 1 - words, argv + 1 + words);
+}

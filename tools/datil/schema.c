@@ -1,0 +1,57 @@
+#include <limits.h>
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/fs.h"
+#include "base/util.h"
+
+/* migrate, config check, config help */
+
+static void applied(const char *file)
+{
+    printf("applied %s\n", file);
+}
+
+static bool run_migrate(struct app *app, struct args args, struct err *err)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s/migrations", fs_share_dir());
+    if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err))
+        return false;
+    if (!db_migrate(app->db, dir, applied, err) || !db_check_all(app->db, err))
+        return false;
+    puts("the database is up to date");
+    return true;
+}
+
+static bool run_config_check(struct app *app, struct args args, struct err *err)
+{
+    (void)app; /* main has loaded it: an error would have stopped us there */
+    if (!NO_OPTS(&args, 0, 0, err))
+        return false;
+    puts("the configuration is good");
+    return true;
+}
+
+static bool run_config_help(struct app *app, struct args args, struct err *err)
+{
+    bool is_markdown = false;
+    const struct opt opts[] = {{"--markdown", OPT_FLAG, &is_markdown}};
+    if (!OPTS_PARSE(opts, &args, 0, 0, err))
+        return false;
+    if (is_markdown)
+        conf_print_markdown(stdout);
+    else
+        conf_print_help(&app->conf, stdout);
+    return true;
+}
+
+const struct command schema_commands[] = {
+    {"migrate", "", "Brings the database schema up to date and checks every statement against it.",
+     run_migrate},
+    {"config check", "", "Checks environment and DATIL_CONFIG for unknown keys and bad values.",
+     run_config_check},
+    {"config help", "[--markdown]", "Lists every configuration key with its present value.",
+     run_config_help},
+    {0},
+};
