@@ -99,7 +99,6 @@ void resp_reset(struct req *r); /* drops what a failed handler has built, cookie
 void resp_send(struct req *r);
 bool resp_error(struct req *r, int status, const struct err *err);
 int status_of(enum err_code code);
-const char *status_text(int status);
 struct str req_raw_target(struct req *r); /* path and query, for redirects back */
 
 /* worker.c */

@@ -25,6 +25,11 @@ struct db *web_db(const struct web_app *web)
     return web->db;
 }
 
+void *web_arg(const struct web_app *web)
+{
+    return web->program->arg;
+}
+
 const struct tpl_set *web_templates(const struct web_app *web)
 {
     return web->templates;

@@ -40,7 +40,7 @@ static const char page_headers[] =
     "Referrer-Policy: same-origin\r\n";
 /* clang-format on */
 
-const char *status_text(int status)
+const char *web_status_text(int status)
 {
     for (size_t i = 0; i < ARRAY_LEN(status_texts); i++)
         if (status_texts[i].status == status)
@@ -161,9 +161,9 @@ static bool error_html(struct req *r, int status, const char *message)
     HTML_WRITER_AUTO w;
     html_init(&w, 8192);
     html_raw(&w, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
-    html_text(&w, str_of(status_text(status)));
+    html_text(&w, str_of(web_status_text(status)));
     html_raw(&w, "</title></head>\n<body><h1>");
-    html_text(&w, str_of(status_text(status)));
+    html_text(&w, str_of(web_status_text(status)));
     html_raw(&w, "</h1>\n<p>");
     html_text(&w, str_of(message));
     html_raw(&w, "</p></body></html>\n");
@@ -176,7 +176,7 @@ static bool error_page(struct req *r, int status, const char *message)
     if (r->web->templates && tpl_has(r->web->templates, "error.html")) {
         struct tpl_values *v = tpl_values_new(&r->arena);
         tpl_int(v, "status", status);
-        tpl_cstr(v, "title", status_text(status));
+        tpl_cstr(v, "title", web_status_text(status));
         tpl_cstr(v, "message", message);
         tpl_cstr(v, "request_id", r->id);
         if (resp_page(r, status, "error.html", v, &why))
@@ -191,14 +191,14 @@ static bool error_page(struct req *r, int status, const char *message)
 static const char *public_message(int status, const struct err *err)
 {
     if (status >= 500 || !err || !err->msg[0])
-        return status_text(status);
+        return web_status_text(status);
     return err->msg;
 }
 
 bool resp_error(struct req *r, int status, const struct err *err)
 {
     if (status >= 500)
-        log_event(LOG_ERROR, "request_failed", status_text(status), LOG_I("status", status),
+        log_event(LOG_ERROR, "request_failed", web_status_text(status), LOG_I("status", status),
                   LOG_S("request_id", r->id), LOG_S("route", r->route ? r->route->path : ""),
                   LOG_S("error", err ? err->msg : ""));
     struct err passed = {.code = err ? err->code : ERR_NONE};
@@ -243,7 +243,7 @@ static void send_body(struct req *r)
 static void head(struct req *r, struct strbuf *h)
 {
     const struct resp *p = &r->resp;
-    sb_printf(h, "Status: %d %s\r\n", p->status, status_text(p->status));
+    sb_printf(h, "Status: %d %s\r\n", p->status, web_status_text(p->status));
     if (p->content_type)
         sb_printf(h, "Content-Type: %s\r\n", p->content_type);
     if (p->status != 304 && p->status != 204)

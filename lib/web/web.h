@@ -71,6 +71,7 @@ struct web_program {
     /* Further supervised processes (collector: the mover), or NULL. */
     const struct proc_group *extra_groups;
     size_t extra_group_count;
+    void *arg; /* web_arg() in every worker: what was made before they were forked */
     /* Formats an error for this program's clients; NULL or false: the default (page or JSON).
      * err->msg is what the client may read: for 500 and above only the name of the status. */
     bool (*error_body)(struct req *req, int status, const struct err *err);
@@ -83,6 +84,7 @@ int web_main(const struct web_program *program, int argc, char **argv);
 /* Of a worker. */
 const struct conf *web_conf(const struct web_app *web);
 struct db *web_db(const struct web_app *web);
+void *web_arg(const struct web_app *web);
 const struct tpl_set *web_templates(const struct web_app *web);
 
 /* ---- request --------------------------------------------------------------------------------- */
@@ -143,6 +145,8 @@ uint32_t req_rate_count(struct req *r, const char *group, struct str key, int wi
 /* Opens a session for a user (sets the cookie), closes it.  Accounts' last_login is set. */
 bool session_open(struct req *r, int64_t user_id, struct err *err);
 bool session_close(struct req *r, struct err *err);
+
+const char *web_status_text(int status); /* "Not Found" */
 
 /* ---- response -------------------------------------------------------------------------------- */
 bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */
