@@ -1,0 +1,173 @@
+#include "collector.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+
+enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
+
+struct spool spool_of_conf(const struct conf *conf)
+{
+    return (struct spool){
+        .dir = conf_text(conf, "SPOOL_DIR"),
+        .min_free_bytes = conf_int(conf, "SPOOL_MIN_FREE_BYTES"),
+        .no_fsync = !conf_bool(conf, "SPOOL_FSYNC"),
+    };
+}
+
+/* Without spool or with bad rules the program does not start; everything else may come later. */
+bool collector_start(struct web_app *web, void **ret_app, struct err *err)
+{
+    FREE_LATER struct collector *c = xcalloc(1, sizeof *c);
+    c->conf = web_conf(web);
+    c->spool = spool_of_conf(c->conf);
+    c->metrics = web_arg(web);
+    metrics_open_statsd(c->metrics, c->conf);
+    if (!spool_open(&c->spool, err) ||
+        !throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &c->rules, err))
+        return false;
+    if (!products_load(conf_text(c->conf, "DATIL_VAR"), &c->products, err)) {
+        throttle_release(&c->rules);
+        return false;
+    }
+    c->looked_ms = mono_ms();
+    *ret_app = TAKE(c);
+    return true;
+}
+
+void collector_stop(void *app)
+{
+    struct collector *c = app;
+    throttle_release(&c->rules);
+    products_release(&c->products);
+    free(c);
+}
+
+static void keep_old(struct collector *c, const struct err *why)
+{
+    c->settings = *why;
+    log_event(LOG_ERROR, "settings_bad", "the old rules and products stay in use", LOG_E(why));
+}
+
+void collector_reload(void *app)
+{
+    struct collector *c = app;
+    struct throttle_rules fresh;
+    struct err err = {0};
+    if (!throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &fresh, &err)) {
+        keep_old(c, &err);
+        return;
+    }
+    throttle_release(&c->rules);
+    c->rules = fresh;
+    c->settings = (struct err){0};
+    c->looked_ms = 0;
+    log_event(LOG_INFO, "rules_loaded", "throttle rules read again",
+              LOG_I("rules", (int64_t)fresh.n));
+}
+
+void collector_refresh(struct collector *c)
+{
+    struct err err = {0};
+    int64_t now = mono_ms();
+    if (c->looked_ms && now - c->looked_ms < LOOK_INTERVAL_MS)
+        return;
+    c->looked_ms = now;
+    if (!products_refresh(&c->products, &err) && c->settings.code == ERR_NONE)
+        keep_old(c, &err);
+}
+
+/* ---- health ---------------------------------------------------------------------------------- */
+static struct collector *app_of(struct req *req)
+{
+    return req_app(req);
+}
+
+static void add_problem(json_t *errors, const char *name, const struct err *err)
+{
+    json_array_append_new(errors, json_pack("{s:s, s:s}", "name", name, "msg", err->msg));
+}
+
+static bool check_store(const struct collector *c, struct err *err)
+{
+    const char *root = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT");
+    if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"), "fs") != 0)
+        return true;
+    return (fs_mkdirs(root, 0755, err) && access(root, W_OK) == 0) ||
+           err_set(err, ERR_IO, "the store cannot be written");
+}
+
+bool heartbeat_get(struct req *req, struct err *err)
+{
+    struct collector *c = app_of(req);
+    json_auto_t *body = json_pack("{s:[]}", "errors");
+    json_t *errors = json_object_get(body, "errors"); /* borrowed */
+    struct err why = {0};
+    metric_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
+    if (!spool_open(&c->spool, &why) || !spool_has_room(&c->spool, &why))
+        add_problem(errors, "spool", &why);
+    if (!check_store(c, &why))
+        add_problem(errors, "store", &why);
+    if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "pg") == 0 &&
+        !db_connect(req_db(req), &why))
+        add_problem(errors, "database", &why);
+    if (c->settings.code != ERR_NONE)
+        add_problem(errors, "settings", &c->settings);
+    return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
+}
+
+bool lbheartbeat_get(struct req *req, struct err *err)
+{
+    (void)err;
+    metric_add(app_of(req)->metrics, METRIC_LBHEARTBEAT, 1, NULL);
+    return resp_bytes(req, 200, "application/json; charset=utf-8", STR(""));
+}
+
+bool version_get(struct req *req, struct err *err)
+{
+    (void)err;
+    const char *dir = conf_text(req_conf(req), "BASEDIR");
+    const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
+    FREE_LATER char *text = NULL;
+    size_t n = 0;
+    metric_add(app_of(req)->metrics, METRIC_VERSION, 1, NULL);
+    json_auto_t *parsed = NULL;
+    if (fs_read(path, VERSION_MAX, &text, &n, NULL))
+        parsed = json_parse(str_n(text, n), VERSION_MAX, NULL);
+    struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
+    return resp_bytes(req, 200, "application/json; charset=utf-8", body);
+}
+
+bool broken_get(struct req *req, struct err *err)
+{
+    metric_add(app_of(req)->metrics, METRIC_BROKEN, 1, NULL);
+    return err_set(err, ERR_INTERNAL, "intentional error, to test error reporting");
+}
+
+bool metrics_get(struct req *req, struct err *err)
+{
+    struct str from = req_remote_addr(req);
+    if (!str_eq(from, STR("127.0.0.1")) && !str_eq(from, STR("::1")))
+        return err_set(err, ERR_FORBIDDEN, "for loopback addresses only");
+    STRBUF_AUTO text;
+    sb_init(&text, 64 << 10);
+    metrics_print(app_of(req)->metrics, &text);
+    return resp_bytes(req, 200, "text/plain; version=0.0.4",
+                      str_copy(req_arena(req), sb_view(&text)));
+}
+
+/* Clients never read these, but they want a length and valid JSON.  /submit gets no word at all:
+ * "Discarded=" would tell a client not to try again. */
+bool collector_error(struct req *req, int status, const struct err *err)
+{
+    (void)err;
+    if (str_eq(req_path(req), STR("/submit")) && status >= 500)
+        return resp_bytes(req, status, "text/plain", STR(""));
+    json_auto_t *body = json_pack(
+        "{s:s}", "title", arena_printf(req_arena(req), "%d %s", status, web_status_text(status)));
+    return resp_json(req, status, body, NULL);
+}

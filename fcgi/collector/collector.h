@@ -1,0 +1,45 @@
+#ifndef COLLECTOR_COLLECTOR_H
+#define COLLECTOR_COLLECTOR_H
+
+#include "metrics.h"
+#include "spool.h"
+#include "throttle.h"
+#include "web/web.h"
+
+/*
+ * collector - what one worker keeps between requests: configuration, rules and products (read
+ * again when they change), counters.  No report survives its request outside the spool.
+ */
+struct collector {
+    const struct conf *conf;
+    struct spool spool;
+    struct throttle_rules rules;
+    struct products products;
+    int64_t looked_ms;   /* when products were looked at last, monotonic */
+    struct err settings; /* rules or products that could not be read; the old ones stay */
+    struct metrics *metrics;
+};
+
+bool collector_start(struct web_app *web, void **ret_app, struct err *err);
+void collector_stop(void *app);
+void collector_reload(void *app);            /* rules */
+void collector_refresh(struct collector *c); /* products, at most once a second */
+
+struct spool spool_of_conf(const struct conf *conf);
+
+/* Handlers. */
+bool submit_post(struct req *req, struct err *err);
+bool heartbeat_get(struct req *req, struct err *err);
+bool lbheartbeat_get(struct req *req, struct err *err);
+bool version_get(struct req *req, struct err *err);
+bool broken_get(struct req *req, struct err *err);
+bool metrics_get(struct req *req, struct err *err);
+bool collector_error(struct req *req, int status, const struct err *err);
+
+/* The mover: arg is struct metrics *. */
+int mover_run(void *arg, int index);
+
+extern const struct route collector_routes[];
+extern const size_t collector_route_count;
+
+#endif

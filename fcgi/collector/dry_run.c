@@ -1,0 +1,100 @@
+#include <stdio.h>
+
+#include "base/conf.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "throttle.h"
+
+/*
+ * datil-collector --throttle [--rules F]
+ *
+ * Each line of standard input is {"annotations": {…}, "profile": "default" | "all_products" |
+ * "all_packages" | "accept_all", "now": ISO time or absent, "random": 0 to 1 or absent}; each line
+ * of output is {"result", "rule", "percentage"}.
+ */
+enum { LINE_BYTES_MAX = 64 << 20 };
+
+struct dry_run {
+    struct throttle_rules rules, accept_all;
+    struct products products;
+};
+
+static bool decide(struct dry_run *d, const json_t *in, struct throttle_result *ret,
+                   struct err *err)
+{
+    const char *profile = jget_str(in, "profile");
+    struct str which = str_of(profile ? profile : "default");
+    struct throttle_facts facts = {
+        .annotations = jget_obj(in, "annotations"),
+        .products = str_eq(which, STR("all_products")) ? NULL : &d->products,
+        .all_packages = str_eq(which, STR("all_packages")),
+        .now_us = now_us(),
+        .draw = -1,
+    };
+    if (!facts.annotations)
+        return err_set(err, ERR_INVALID, "annotations: an object is needed");
+    if (jget_str(in, "now") && !time_parse(str_of(jget_str(in, "now")), &facts.now_us, err))
+        return err_wrap(err, "now");
+    const json_t *draw = json_object_get(in, "random");
+    if (json_is_number(draw))
+        facts.draw = json_number_value(draw) * 100;
+    bool takes_all = str_eq(which, STR("accept_all"));
+    throttle_decide(takes_all ? &d->accept_all : &d->rules, &facts, ret);
+    return true;
+}
+
+static bool answer(struct dry_run *d, struct str line, struct err *err)
+{
+    struct throttle_result result;
+    json_auto_t *in = json_parse(line, LINE_BYTES_MAX, err);
+    if (!in || !decide(d, in, &result, err))
+        return false;
+    json_auto_t *out = json_pack("{s:s, s:s, s:o}", "result", throttle_code_name(result.code),
+                                 "rule", result.rule, "percentage",
+                                 result.percentage == (double)(int)result.percentage
+                                     ? json_integer((int)result.percentage)
+                                     : json_real(result.percentage));
+    FREE_LATER char *text = json_dumps(out, 0);
+    printf("%s\n", text);
+    fflush(stdout); /* the asker may wait for it */
+    return true;
+}
+
+static bool run(struct dry_run *d, struct err *err)
+{
+    FREE_LATER char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    for (int number = 1; (n = getline(&line, &cap, stdin)) > 0; number++) {
+        struct str text = str_trim(str_n(line, (size_t)n));
+        if (text.n && !answer(d, text, err))
+            return err_wrap(err, "line %d", number);
+    }
+    return true;
+}
+
+int throttle_dry_run(int argc, char **argv)
+{
+    struct dry_run d = {0};
+    struct conf conf = {0};
+    struct err err = {0};
+    bool has_rules = argc == 2 && strcmp(argv[0], "--rules") == 0;
+    if (argc != 0 && !has_rules) {
+        fprintf(stderr, "usage: datil-collector --throttle [--rules FILE]\n");
+        return 2;
+    }
+    bool ok = conf_load(&conf, &err);
+    const char *which = !ok         ? ""
+                        : has_rules ? argv[1]
+                                    : conf_text(&conf, "BREAKPAD_THROTTLER_RULES");
+    ok = ok && throttle_load(which, &d.rules, &err) &&
+         throttle_load("accept_all", &d.accept_all, &err) &&
+         products_load(conf_text(&conf, "DATIL_VAR"), &d.products, &err) && run(&d, &err);
+    if (!ok)
+        fprintf(stderr, "datil-collector --throttle: %s\n", err.msg);
+    throttle_release(&d.rules);
+    throttle_release(&d.accept_all);
+    products_release(&d.products);
+    conf_release(&conf);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,35 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/proc.h"
+#include "collector.h"
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--throttle") == 0)
+        return throttle_dry_run(argc - 2, argv + 2);
+    struct metrics *metrics = NULL;
+    struct err err = {0};
+    if (!metrics_new(&metrics, &err)) {
+        fprintf(stderr, "datil-collector: %s\n", err.msg);
+        return 1;
+    }
+    const struct proc_group groups[] = {
+        {.name = "mover", .count = 1, .run = mover_run, .arg = metrics},
+    };
+    const struct web_program program = {
+        .name = "datil-collector",
+        .workers_key = "COLLECTOR_WORKERS",
+        .routes = collector_routes,
+        .route_count = collector_route_count,
+        .start = collector_start,
+        .stop = collector_stop,
+        .reload = collector_reload,
+        .uses_db = true, /* only to say in the heartbeat whether it is there */
+        .extra_groups = groups,
+        .extra_group_count = 1,
+        .arg = metrics,
+        .error_body = collector_error,
+    };
+    return web_main(&program, argc, argv);
+}

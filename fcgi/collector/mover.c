@@ -1,0 +1,456 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "collector.h"
+#include "crash/crash_id.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+
+/*
+ * The mover carries accepted reports from the spool to the store and tells the database, many at
+ * once: the more wait, the larger the transaction.  It wakes up when a report arrives and owns
+ * each entry by renaming it to moving/.
+ *
+ * Every step may be repeated, so a kill at any moment costs nothing: dumps, then dump_names, then
+ * raw_crash (whose presence means that the rest is there), then the queue, then the entry goes.
+ * What the database did not take waits in unpublished/, where only the name of the directory
+ * matters; its report is in the store.
+ */
+enum {
+    BATCH = 100,
+    RETRY_FIRST_MS = 100, /* when CRASHMOVER_RETRY_SLEEP_SECONDS is 0 */
+    RETRY_MAX_MS = 300000,
+    SWEEP_MS = 600000,
+    RAW_CRASH_MAX = 256 << 20,
+    STATEMENT_TIMEOUT_MS = 30000,
+    PRODUCT_SIZE = 201,
+};
+
+struct item {
+    char id[CRASH_ID_SIZE];
+    char product[PRODUCT_SIZE];
+    char submitted[TIME_TEXT_MAX];
+    bool is_deferred; /* stored, but nobody asked to process it */
+};
+
+struct mover {
+    const struct conf *conf;
+    struct spool spool;
+    struct metrics *metrics;
+    struct store *store; /* NULL: not open yet, or no store is wanted */
+    struct db *db;       /* NULL: no queue is wanted */
+    bool wants_store;
+    int inotify;
+    int64_t pause_ms, retry_at_ms, sweep_at_ms;
+    bool failed;     /* something in this round has to be tried again */
+    bool db_refused; /* the database is away in this round */
+    struct item items[BATCH];
+    size_t n;
+};
+
+/* ---- one entry into the store ---------------------------------------------------------------- */
+static void entry_path(const struct mover *m, const char *state, const char *id, const char *file,
+                       char out[SPOOL_PATH_SIZE])
+{
+    char name[100];
+    snprintf(name, sizeof name, "%s%s%s", id, file ? "/" : "", file ? file : "");
+    spool_path(&m->spool, state, name, out);
+}
+
+/* The raw crash from the entry, or from the store when an earlier attempt came that far. */
+static json_t *load_raw(struct mover *m, const char *state, const char *id, struct err *err)
+{
+    char path[SPOOL_PATH_SIZE];
+    FREE_LATER char *text = NULL;
+    size_t n = 0;
+    entry_path(m, state, id, "raw_crash", path);
+    bool ok = fs_read(path, RAW_CRASH_MAX, &text, &n, err);
+    if (!ok && m->store)
+        ok = store_get(m->store, id, "raw_crash", RAW_CRASH_MAX, &text, &n, err);
+    return ok ? json_parse(str_n(text, n), RAW_CRASH_MAX, err) : NULL;
+}
+
+static void read_item(const json_t *raw, struct item *item)
+{
+    const char *product = jget_str(raw, "ProductName");
+    const char *submitted = jget_str(raw, "submitted_timestamp");
+    struct str cut = str_of(product ? product : "");
+    cut = str_sub(cut, 0, utf8_prefix_bytes(cut, PRODUCT_SIZE - 1));
+    snprintf(item->product, sizeof item->product, STR_FMT, STR_ARG(cut));
+    snprintf(item->submitted, sizeof item->submitted, "%s", submitted ? submitted : "");
+    item->is_deferred = jget_bool_or(jget_obj(raw, "metadata"), "deferred", false);
+}
+
+static bool put_dumps(struct mover *m, const char *id, struct err *err)
+{
+    static const char prefix[] = "dump.";
+    char path[SPOOL_PATH_SIZE];
+    entry_path(m, "moving", id, NULL, path);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return err_errno(err, errno, "spool entry %s", id);
+    bool ok = true;
+    struct dirent *e;
+    while (ok && (e = readdir(dir))) {
+        if (strncmp(e->d_name, prefix, sizeof prefix - 1) != 0)
+            continue;
+        entry_path(m, "moving", id, e->d_name, path);
+        ok = store_put_file(m->store, id, e->d_name + sizeof prefix - 1, path, err);
+    }
+    closedir(dir);
+    return ok;
+}
+
+/* ["a", "b"], sorted; written also when there is none. */
+static bool put_dump_names(struct mover *m, const char *id, const json_t *raw, struct err *err)
+{
+    json_auto_t *names = json_array();
+    json_t *checksums = jget_obj(jget_obj(raw, "metadata"), "dump_checksums"), *unused;
+    const char *key;
+    json_auto_t *sorted = json_object();
+    json_object_foreach(checksums, key, unused) json_set_null(sorted, key);
+    FREE_LATER char *text = json_dumps(sorted, JSON_SORT_KEYS);
+    json_auto_t *in_order = json_loads(text, 0, NULL);
+    json_object_foreach(in_order, key, unused) json_array_append_new(names, json_string(key));
+    FREE_LATER char *list = json_dumps(names, JSON_ENSURE_ASCII);
+    return store_put(m->store, id, "dump_names", str_of(list), err);
+}
+
+static bool put_raw(struct mover *m, const char *id, struct err *err)
+{
+    char path[SPOOL_PATH_SIZE];
+    entry_path(m, "moving", id, "raw_crash", path);
+    return !fs_exists(path) || store_put_file(m->store, id, "raw_crash", path, err);
+}
+
+static bool save(struct mover *m, struct item *item, struct err *err)
+{
+    json_auto_t *raw = load_raw(m, "moving", item->id, err);
+    if (!raw)
+        return false;
+    read_item(raw, item);
+    if (!m->store)
+        return true;
+    return put_dumps(m, item->id, err) && put_dump_names(m, item->id, raw, err) &&
+           put_raw(m, item->id, err);
+}
+
+static void remove_entry(struct mover *m, const char *state, const char *id)
+{
+    char path[SPOOL_PATH_SIZE];
+    struct err err = {0};
+    entry_path(m, state, id, NULL, path);
+    if (!fs_remove_tree(path, &err))
+        log_event(LOG_WARN, "spool_leftover", "a spool entry stays behind", LOG_E(&err),
+                  LOG_S("crash_id", id));
+}
+
+/* ---- the queue ------------------------------------------------------------------------------- */
+static bool publish_some(struct mover *m, const struct item *items, size_t n, struct err *err)
+{
+    struct ledger_entry entries[BATCH];
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!items[i].is_deferred)
+            entries[count++] = (struct ledger_entry){
+                .crash_id = items[i].id,
+                .ruleset = "default",
+                .queue = QUEUE_STANDARD,
+                .product = items[i].product[0] ? items[i].product : NULL,
+                .submitted_timestamp = items[i].submitted[0] ? items[i].submitted : NULL,
+            };
+    return !m->db || count == 0 || ledger_publish_all(m->db, entries, count, err);
+}
+
+/* Where an entry waits for the database; only its name is needed there. */
+static void set_aside(struct mover *m, const char *state, const char *id)
+{
+    char from[SPOOL_PATH_SIZE], to[SPOOL_PATH_SIZE];
+    if (strcmp(state, "unpublished") == 0)
+        return;
+    entry_path(m, state, id, NULL, from);
+    entry_path(m, "unpublished", id, NULL, to);
+    if (rename(from, to) != 0 && (errno == ENOTEMPTY || errno == EEXIST))
+        fs_remove_tree(from, NULL);
+}
+
+static void refused(struct mover *m, const char *state, const struct item *items, size_t n,
+                    const struct err *why)
+{
+    m->failed = true;
+    m->db_refused = m->db_refused || err_is_retryable(why->code);
+    metric_add(m->metrics, METRIC_PUBLISH_RETRY, 1, NULL);
+    log_event(LOG_WARN, "publish_failed", "reports wait for the database", LOG_E(why),
+              LOG_I("reports", (int64_t)n), LOG_S("crash_id", items[0].id));
+    for (size_t i = 0; i < n; i++)
+        set_aside(m, state, items[i].id);
+}
+
+/* All in one transaction; if that fails for one of them, each by itself. */
+static void publish(struct mover *m, const char *state, const struct item *items, size_t n)
+{
+    struct err err = {0};
+    if (n == 0)
+        return;
+    if (publish_some(m, items, n, &err)) {
+        metric_add(m->metrics, METRIC_SAVED, n, NULL);
+        for (size_t i = 0; i < n; i++)
+            remove_entry(m, state, items[i].id);
+    } else if (n == 1 || err_is_retryable(err.code)) {
+        refused(m, state, items, n, &err);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            publish(m, state, &items[i], 1);
+    }
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
+/* Ids below a state's directory into m->items, at most BATCH. */
+static size_t list(struct mover *m, const char *state)
+{
+    char path[SPOOL_PATH_SIZE];
+    m->n = 0;
+    spool_path(&m->spool, state, NULL, path);
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    while (dir && m->n < BATCH && (e = readdir(dir)))
+        if (crash_id_valid(str_of(e->d_name), false)) {
+            m->items[m->n] = (struct item){0};
+            memcpy(m->items[m->n++].id, e->d_name, CRASH_ID_SIZE);
+        }
+    if (dir)
+        closedir(dir);
+    return m->n;
+}
+
+/* Takes listed entries of new/ over; those that cannot be (an older self is still there) drop out
+ * and come in a later round. */
+static void claim(struct mover *m)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        char from[SPOOL_PATH_SIZE], to[SPOOL_PATH_SIZE];
+        entry_path(m, "new", m->items[i].id, NULL, from);
+        entry_path(m, "moving", m->items[i].id, NULL, to);
+        if (rename(from, to) == 0)
+            m->items[kept++] = m->items[i];
+        else
+            m->failed = true;
+    }
+    m->n = kept;
+}
+
+/* The report is nowhere: deleted, with its entry left behind.  True: forgotten. */
+static bool forget_lost(struct mover *m, const char *state, const char *id, const struct err *why)
+{
+    if (why->code != ERR_NOT_FOUND)
+        return false;
+    log_event(LOG_ERROR, "spool_entry_lost", "a spool entry without a report is dropped",
+              LOG_S("crash_id", id));
+    remove_entry(m, state, id);
+    return true;
+}
+
+/* Saves and publishes the entries of moving/ that are in m->items. */
+static void carry(struct mover *m)
+{
+    size_t saved = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct err err = {0};
+        struct item item = m->items[i];
+        if (save(m, &item, &err)) {
+            m->items[saved++] = item;
+        } else if (!forget_lost(m, "moving", item.id, &err)) {
+            m->failed = true;
+            metric_add(m->metrics, METRIC_SAVE_RETRY, 1, NULL);
+            log_event(LOG_WARN, "save_failed", "a report cannot be stored yet", LOG_E(&err),
+                      LOG_S("crash_id", item.id));
+            if (err_is_retryable(err.code))
+                break; /* the store is away: the others would fail as well */
+        }
+    }
+    publish(m, "moving", m->items, saved);
+}
+
+static void publish_waiting(struct mover *m)
+{
+    size_t ready = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct err err = {0};
+        struct item item = m->items[i];
+        json_auto_t *raw = load_raw(m, "unpublished", item.id, &err);
+        if (raw) {
+            read_item(raw, &item);
+            m->items[ready++] = item;
+        } else if (!forget_lost(m, "unpublished", item.id, &err)) {
+            m->failed = true;
+        }
+    }
+    publish(m, "unpublished", m->items, ready);
+}
+
+static bool open_store(struct mover *m)
+{
+    struct err err = {0};
+    if (!m->wants_store || m->store)
+        return true;
+    const struct store_config config = {
+        .backend = conf_text(m->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(m->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+        .no_fsync = m->spool.no_fsync,
+    };
+    if (store_open(&config, &m->store, &err))
+        return true;
+    log_event(LOG_ERROR, "store_away", "the store cannot be opened", LOG_E(&err));
+    m->failed = true;
+    return false;
+}
+
+/* All that lies in a state, batch by batch, as long as it goes well. */
+static void drain(struct mover *m, const char *state, bool is_new, void (*work)(struct mover *m))
+{
+    bool went_well = true;
+    while (went_well && !proc_stopping() && list(m, state)) {
+        bool failed_before = m->failed;
+        m->failed = false;
+        if (is_new)
+            claim(m);
+        work(m);
+        went_well = !m->failed;
+        m->failed = m->failed || failed_before;
+    }
+}
+
+static void one_round(struct mover *m, bool is_retry)
+{
+    m->failed = m->db_refused = false;
+    if (!open_store(m))
+        return;
+    if (is_retry)
+        drain(m, "moving", false, carry);
+    drain(m, "new", true, carry);
+    if (is_retry && !m->db_refused)
+        drain(m, "unpublished", false, publish_waiting);
+}
+
+/* ---- the mover's life ------------------------------------------------------------------------ */
+static void plan(struct mover *m, bool was_retry)
+{
+    int64_t first = conf_int(m->conf, "CRASHMOVER_RETRY_SLEEP_SECONDS") * 1000;
+    int64_t now = mono_ms();
+    if (!m->failed) {
+        m->pause_ms = 0;
+        if (was_retry)
+            m->retry_at_ms = 0; /* nothing waits any more */
+        else if (m->retry_at_ms)
+            m->retry_at_ms = now; /* it works again: no reason to go on waiting */
+        return;
+    }
+    if (m->retry_at_ms > now)
+        return; /* planned already */
+    m->pause_ms = m->pause_ms ? MIN(m->pause_ms * 2, (int64_t)RETRY_MAX_MS)
+                              : MAX(first, (int64_t)RETRY_FIRST_MS);
+    m->retry_at_ms = now + m->pause_ms + (int64_t)(random_u64() % (uint64_t)(m->pause_ms / 4 + 1));
+}
+
+static void wait_for_work(struct mover *m)
+{
+    int64_t now = mono_ms(), until = m->sweep_at_ms;
+    if (m->retry_at_ms)
+        until = MIN(until, m->retry_at_ms);
+    char events[4096] __attribute__((aligned(8)));
+    proc_wait(&m->inotify, 1, (int)MAX(until - now, (int64_t)0));
+    while (read(m->inotify, events, sizeof events) > 0)
+        continue; /* what they say is found by listing the directory */
+    (void)proc_take_hangup();
+}
+
+static void live(struct mover *m)
+{
+    bool is_retry = true; /* what an earlier life has left */
+    while (!proc_stopping()) {
+        one_round(m, is_retry);
+        plan(m, is_retry);
+        if (mono_ms() >= m->sweep_at_ms) {
+            spool_sweep(&m->spool, now_s());
+            m->sweep_at_ms = mono_ms() + SWEEP_MS;
+        }
+        wait_for_work(m);
+        is_retry = m->retry_at_ms && mono_ms() >= m->retry_at_ms;
+    }
+}
+
+/* One mover to a spool: after a kill of the parent the old one may still be finishing. */
+static bool take_lock(const struct mover *m, int *ret_fd, struct err *err)
+{
+    enum { POLL_MS = 50 };
+    char path[SPOOL_PATH_SIZE];
+    spool_path(&m->spool, "mover.lock", NULL, path);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, errno, "opening %s", path);
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0 && !proc_stopping())
+        proc_wait(NULL, 0, POLL_MS);
+    *ret_fd = TAKE_FD(fd);
+    return true;
+}
+
+static bool watch(struct mover *m, struct err *err)
+{
+    char path[SPOOL_PATH_SIZE];
+    spool_path(&m->spool, "new", NULL, path);
+    m->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (m->inotify < 0 || inotify_add_watch(m->inotify, path, IN_MOVED_TO) < 0)
+        return err_errno(err, errno, "watching %s", path);
+    return true;
+}
+
+static bool run(struct mover *m, struct err *err)
+{
+    FD_AUTO lock = -1;
+    m->spool = spool_of_conf(m->conf);
+    m->wants_store = strcmp(conf_text(m->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"), "noop") != 0;
+    if (!spool_open(&m->spool, err) || !take_lock(m, &lock, err) || !watch(m, err))
+        return false;
+    if (strcmp(conf_text(m->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "noop") != 0)
+        m->db = db_new(conf_text(m->conf, "DATABASE_URL"), "datil-collector-mover",
+                       STATEMENT_TIMEOUT_MS);
+    live(m);
+    return true;
+}
+
+int mover_run(void *arg, int index)
+{
+    (void)index;
+    struct conf conf = {0};
+    struct err err = {0};
+    FREE_LATER struct mover *m = xcalloc(1, sizeof *m);
+    m->metrics = arg;
+    m->inotify = -1;
+    m->conf = &conf;
+    bool ok = conf_load(&conf, &err);
+    if (ok) {
+        metrics_open_statsd(m->metrics, &conf);
+        ok = run(m, &err);
+    }
+    if (!ok)
+        log_event(LOG_ERROR, "start_failed", "the mover cannot start", LOG_E(&err));
+    if (m->inotify >= 0)
+        close(m->inotify);
+    if (m->store)
+        store_close(m->store);
+    if (m->db)
+        db_free(m->db);
+    conf_release(&conf);
+    return ok ? 0 : 1;
+}

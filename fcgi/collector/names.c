@@ -1,0 +1,78 @@
+#include "base/util.h"
+#include "report.h"
+
+/* Names that mean other things in the store of crashes. */
+static const char *const reserved[] = {
+    "dump_names",
+    "processed_crash",
+    "raw_crash",
+    "crash_report",
+};
+
+bool dump_name_is_reserved(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
+        if (strcmp(reserved[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_kept(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+enum dump_name_change dump_name_of(struct str name, char out[DUMP_NAME_SIZE])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < name.n && n < DUMP_NAME_MAX; i++)
+        if (is_kept(name.p[i]))
+            out[n++] = name.p[i];
+    out[n] = '\0';
+    if (n == 0) {
+        memcpy(out, "unnamed", sizeof "unnamed");
+        return DUMP_NAME_WAS_EMPTY;
+    }
+    if (strcmp(out, "dump") == 0) { /* the storage name of upload_file_minidump */
+        memcpy(out, "dump_file", sizeof "dump_file");
+        return DUMP_NAME_WAS_DUMP;
+    }
+    return DUMP_NAME_PLAIN;
+}
+
+/* clang-format off */
+static const struct {
+    const char *from, *to;
+} breakpad_names[] = {
+    {"prod", "ProductName"}, {"ver", "Version"}, {"comments", "Comments"},
+    {"comments_", "Comments"}, {"channel", "ReleaseChannel"},
+};
+/* clang-format on */
+
+static bool set_if_absent(json_t *annotations, const char *name, json_t *value)
+{
+    if (!value || json_object_get(annotations, name))
+        return false;
+    return json_object_set(annotations, name, value) == 0;
+}
+
+static bool set_text_if_absent(json_t *annotations, const char *name, struct str text)
+{
+    if (!text.p || text.n == 0)
+        return false;
+    json_auto_t *value = json_text(text);
+    return set_if_absent(annotations, name, value);
+}
+
+bool names_map_breakpad(json_t *annotations, struct str product, struct str version)
+{
+    if (json_object_get(annotations, "ProductName"))
+        return false;
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LEN(breakpad_names); i++)
+        any |= set_if_absent(annotations, breakpad_names[i].to,
+                             json_object_get(annotations, breakpad_names[i].from));
+    any |= set_text_if_absent(annotations, "ProductName", product);
+    any |= set_text_if_absent(annotations, "Version", version);
+    return any;
+}

@@ -1,0 +1,21 @@
+#include "base/util.h"
+#include "collector.h"
+
+/* clang-format off */
+const struct route collector_routes[] = {
+    {METHOD_POST, "/submit", ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, submit_post,
+     "takes one crash report"},
+    {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get,
+     "checks everything the collector needs: 200, or 503 with the list of errors"},
+    {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get,
+     "200 as long as the program answers"},
+    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get,
+     "version.json of the deployment"},
+    {METHOD_GET, "/__broken__", ROUTE_NO_SESSION, NULL, broken_get,
+     "fails, to test error reporting"},
+    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION, NULL, metrics_get,
+     "counters as Prometheus text, for loopback addresses only"},
+};
+/* clang-format on */
+
+const size_t collector_route_count = ARRAY_LEN(collector_routes);

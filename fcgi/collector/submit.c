@@ -1,0 +1,354 @@
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "collector.h"
+#include "crash/crash_id.h"
+#include "report.h"
+#include "web/params.h"
+#include "web/unpack.h"
+
+/*
+ * POST /submit: receives, decides, makes durable, answers.  The replies are a contract with crash
+ * reporters in the field; docs/collector.md has the table.  The checks run in one fixed order, and
+ * the first that fails answers.
+ */
+enum { PIECE_BYTES = 64 << 10, RETRY_MIN_S = 60, RETRY_SPREAD_S = 240, WINDOW_S = 60 };
+
+struct submission {
+    struct req *req;
+    struct collector *app;
+    struct report report;
+    struct multipart form;
+    struct unpack unpack;
+    enum unpack_coding coding;
+    uint64_t wire_bytes;
+    bool walk_failed; /* the form is malformed, or the disk refused: */
+    struct err walk_err;
+    struct throttle_result throttle;
+    char crash_id[CRASH_ID_SIZE];
+};
+
+static struct submission *of(void *arg)
+{
+    return arg;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+static bool reply(struct req *req, int status, const char *text)
+{
+    return resp_bytes(req, status, "text/plain", str_of(text));
+}
+
+static bool discarded(struct submission *s, int status, const char *what, const char *reason)
+{
+    const char *text = arena_printf(req_arena(s->req), "Discarded=%s_%s", what, reason);
+    return reply(s->req, status, text);
+}
+
+static bool malformed(struct submission *s, int status, const char *reason)
+{
+    log_event(LOG_INFO, "crash_malformed", reason, LOG_S("request_id", req_id(s->req)));
+    metric_add(s->app->metrics, METRIC_MALFORMED, 1,
+               arena_printf(req_arena(s->req), "reason:%s", reason));
+    return discarded(s, status, "malformed", reason);
+}
+
+/* Not the report's fault: come again later.  The client must not read a decision out of it. */
+static bool overloaded(struct submission *s, const struct err *why)
+{
+    uint64_t wait = RETRY_MIN_S + random_u64() % (RETRY_SPREAD_S + 1);
+    log_event(LOG_ERROR, "crash_not_taken", "a report could not be made durable", LOG_E(why),
+              LOG_S("request_id", req_id(s->req)));
+    metric_add(s->app->metrics, METRIC_OVERLOAD, 1, NULL);
+    resp_header(s->req, "Retry-After",
+                str_of(arena_printf(req_arena(s->req), "%llu", (unsigned long long)wait)));
+    return reply(s->req, 503, "");
+}
+
+static bool accepted(struct submission *s)
+{
+    return reply(s->req, 200, arena_printf(req_arena(s->req), "CrashID=bp-%s\n", s->crash_id));
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+/* Unpacked bytes into the form.  After a mistake in the form the rest is only unpacked, because
+ * data that are not of their coding come first in the order of checks. */
+static bool take_bytes(void *arg, const void *p, size_t n, struct err *err)
+{
+    struct submission *s = of(arg);
+    (void)err;
+    if (!s->walk_failed && !multipart_feed(&s->form, p, n, &s->walk_err))
+        s->walk_failed = true;
+    return true;
+}
+
+static bool unpack_body(struct submission *s, struct err *err)
+{
+    FREE_LATER char *piece = xmalloc(PIECE_BYTES);
+    size_t got = 0;
+    do {
+        if (!req_read_body(s->req, piece, PIECE_BYTES, &got, err) ||
+            !unpack_feed(&s->unpack, piece, got, err))
+            return false;
+        s->wire_bytes += got;
+    } while (got);
+    return s->wire_bytes == 0 || unpack_finish(&s->unpack, err);
+}
+
+/* What went wrong with the bytes of the body; always answers. */
+static bool answer_unpack(struct submission *s, const struct err *err)
+{
+    if (s->unpack.is_too_large) {
+        metric_add(s->app->metrics, METRIC_DECOMPRESS_LIMIT, 1, NULL);
+        return malformed(s, 413, "payload_too_large");
+    }
+    if (s->unpack.is_bad_data)
+        return malformed(s, 400,
+                         arena_printf(req_arena(s->req), "bad_%s", unpack_coding_name(s->coding)));
+    log_event(LOG_INFO, "crash_broken_off", "the sender went away", LOG_E(err),
+              LOG_S("request_id", req_id(s->req)));
+    return reply(s->req, 400, "");
+}
+
+static bool answer_walk(struct submission *s)
+{
+    struct report *r = &s->report;
+    if (r->reason)
+        return malformed(s, s->walk_err.code == ERR_TOO_LARGE ? 413 : 400, r->reason);
+    if (s->form.is_structure)
+        return malformed(s, 400, "invalid_payload_structure");
+    return overloaded(s, &s->walk_err); /* the disk */
+}
+
+/* Reads the whole body into the report.  False: answered. */
+static bool receive(struct submission *s)
+{
+    struct err err = {0};
+    int64_t most = conf_int(s->app->conf, "COLLECTOR_MAX_DECOMPRESSED_BYTES");
+    unpack_init(&s->unpack, s->coding, (uint64_t)most, take_bytes, s);
+    bool is_whole = unpack_body(s, &err);
+    uint64_t bytes = s->unpack.out_bytes;
+    if (!is_whole)
+        answer_unpack(s, &err);
+    else if (s->wire_bytes == 0)
+        malformed(s, 400, "no_content_length");
+    unpack_release(&s->unpack);
+    if (!is_whole || s->wire_bytes == 0)
+        return false;
+    if (!s->walk_failed)
+        s->walk_failed =
+            !multipart_finish(&s->form, &s->walk_err) || !report_finish(&s->report, &s->walk_err);
+    if (s->walk_failed) {
+        answer_walk(s);
+        return false;
+    }
+    metric_add(s->app->metrics, METRIC_CRASH_BYTES, bytes,
+               s->coding == UNPACK_IDENTITY ? "payload:uncompressed" : "payload:compressed");
+    return true;
+}
+
+/* Headers that make a body not worth reading.  False: answered. */
+static bool check_headers(struct submission *s, struct strbuf *ret_boundary)
+{
+    struct str header = req_header(s->req, "Content-Type");
+    struct str type = header_value(header);
+    if (str_trim(header).n == 0)
+        return malformed(s, 400, "no_content_type"), false;
+    if (!str_eq_nocase(type, STR("multipart/form-data")) &&
+        !str_eq_nocase(type, STR("multipart/mixed")))
+        return malformed(s, 400, "wrong_content_type"), false;
+    header_param(header, "boundary", ret_boundary);
+    struct str boundary = str_rtrim(sb_view(ret_boundary));
+    if (!multipart_init(&s->form, boundary, &report_events, &s->report, NULL))
+        return malformed(s, 400, "no_boundary"), false;
+    if (req_content_length(s->req) == 0)
+        return malformed(s, 400, "no_content_length"), false;
+    if (!unpack_coding_of(req_header(s->req, "Content-Encoding"), &s->coding)) {
+        resp_header(s->req, "Accept-Encoding", STR("gzip, deflate, zstd"));
+        return malformed(s, 400, "unsupported_content_encoding"), false;
+    }
+    return true;
+}
+
+/* ---- the raw crash --------------------------------------------------------------------------- */
+static void map_names(struct submission *s)
+{
+    json_t *a = s->report.annotations;
+    if (!conf_bool(s->app->conf, "BREAKPAD_FIELD_NAMES"))
+        return;
+    if (names_map_breakpad(a, req_param(s->req, "product"), req_param(s->req, "version")))
+        report_note(&s->report, "mapped breakpad field names");
+}
+
+static void remove_annotation(struct report *r, const char *name)
+{
+    if (json_object_del(r->annotations, name) == 0)
+        report_note(r, "Removed %s from raw crash.", name);
+}
+
+static void remove_forbidden(struct submission *s)
+{
+    struct str rest = str_of(conf_text(s->app->conf, "COLLECTOR_REMOVE_ANNOTATIONS")), name;
+    while (str_split(&rest, ',', &name))
+        if (str_trim(name).n)
+            remove_annotation(&s->report, str_adup(req_arena(s->req), str_trim(name)));
+    if (conf_bool(s->app->conf, "BREAKPAD_FIELD_NAMES"))
+        remove_annotation(&s->report, "email");
+}
+
+static json_t *metadata(struct submission *s)
+{
+    struct report *r = &s->report;
+    struct str agent = req_header(s->req, "User-Agent");
+    json_t *m = json_object();
+    json_set_cstr(m, "payload", r->has_json ? "json" : "multipart");
+    json_set_cstr(m, "payload_compressed", s->coding == UNPACK_IDENTITY ? "0" : "1");
+    json_set_int(m, "payload_size", (int64_t)s->wire_bytes);
+    json_object_set(m, "collector_notes", r->notes);
+    json_object_set(m, "dump_checksums", r->checksums);
+    json_set_text(m, "user_agent", agent.p ? agent : STR("None"));
+    json_set_cstr(m, "throttle_rule", s->throttle.rule);
+    if (s->throttle.code == THROTTLE_DEFER)
+        json_set_bool(m, "deferred", true); /* the mover stores it and queues nothing */
+    return m;
+}
+
+static void complete(struct submission *s)
+{
+    char when[TIME_TEXT_MAX];
+    json_t *a = s->report.annotations;
+    time_iso(req_now_us(s->req), true, when);
+    remove_forbidden(s);
+    json_set_cstr(a, "uuid", s->crash_id);
+    json_set_cstr(a, "submitted_timestamp", when);
+    json_set_int(a, "version", 2);
+    json_object_set_new(a, "metadata", metadata(s));
+}
+
+/* ---- deciding -------------------------------------------------------------------------------- */
+static void throttle(struct submission *s)
+{
+    collector_refresh(s->app);
+    const struct throttle_facts facts = {
+        .annotations = s->report.annotations,
+        .products = &s->app->products,
+        .now_us = req_now_us(s->req),
+        .draw = -1,
+    };
+    throttle_decide(&s->app->rules, &facts, &s->throttle);
+}
+
+/* Compares with every token in constant time for tokens of the same length. */
+static bool is_token(struct str configured, struct str token)
+{
+    struct str one;
+    bool found = false;
+    while (str_split(&configured, ',', &one)) {
+        one = str_trim(one);
+        if (one.n && one.n == token.n)
+            found |= secret_eq(one.p, token.p, one.n);
+    }
+    return found;
+}
+
+/* A report that brings its own crash id needs a token.  False: answered. */
+static bool choose_id(struct submission *s)
+{
+    const json_t *uuid = json_object_get(s->report.annotations, "uuid");
+    if (!uuid) {
+        crash_id_new(req_now_us(s->req), (int)s->throttle.code, s->crash_id);
+        return true;
+    }
+    struct str header = str_trim(req_header(s->req, "Authorization"));
+    struct str token = str_trim(str_sub(header, sizeof "Bearer" - 1, SIZE_MAX));
+    const char *configured = conf_text(s->app->conf, "BREAKPAD_STAGE_SUBMITTER_BEARER_TOKEN");
+    if (!str_starts_nocase(header, STR("Bearer ")) || !is_token(str_of(configured), token)) {
+        metric_add(s->app->metrics, METRIC_UNAUTHORIZED, 1, NULL);
+        reply(s->req, 401, "Discarded=unauthorized_uuid");
+        return false;
+    }
+    struct str id =
+        json_is_string(uuid) ? str_n(json_string_value(uuid), json_string_length(uuid)) : STR("");
+    if (!crash_id_valid(id, true))
+        return malformed(s, 400, "invalid_uuid"), false;
+    memcpy(s->crash_id, id.p, CRASH_ID_LEN);
+    return true;
+}
+
+static void log_decision(const struct submission *s)
+{
+    static const enum metric of_code[] = {METRIC_ACCEPT, METRIC_DEFER, METRIC_REJECT,
+                                          METRIC_FAKEACCEPT};
+    const struct throttle_result *t = &s->throttle;
+    char msg[200];
+    snprintf(msg, sizeof msg, "%s: matched by %s; returned %s", s->crash_id, t->rule,
+             throttle_code_name(t->code));
+    struct str product = jget_strn(s->report.annotations, "ProductName");
+    metric_add(s->app->metrics, of_code[t->code], 1, NULL);
+    log_event(LOG_INFO, t->code == THROTTLE_REJECT ? "crash_rejected" : "crash_accepted", msg,
+              LOG_S("crash_id", s->crash_id), LOG_S("rule", t->rule), LOG_V("product", product),
+              LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
+}
+
+static bool decide(struct submission *s)
+{
+    struct err err = {0};
+    metric_add(s->app->metrics, METRIC_INCOMING, 1, NULL);
+    if (s->coding != UNPACK_IDENTITY)
+        metric_add(s->app->metrics, METRIC_COMPRESSED, 1, NULL);
+    map_names(s);
+    throttle(s);
+    if (!choose_id(s))
+        return true;
+    if (s->throttle.code == THROTTLE_REJECT) {
+        log_decision(s);
+        return discarded(s, 200, "rule", s->throttle.rule);
+    }
+    if (s->throttle.code == THROTTLE_FAKEACCEPT) {
+        log_decision(s);
+        return accepted(s);
+    }
+    complete(s);
+    if (!spool_commit(&s->report.entry, s->crash_id, s->report.annotations, &err))
+        return overloaded(s, &err);
+    log_decision(s);
+    return accepted(s);
+}
+
+/* ---- the handler ----------------------------------------------------------------------------- */
+static bool may_submit(struct submission *s)
+{
+    int64_t most = conf_int(s->app->conf, "RATE_LIMIT_SUBMIT");
+    return most == 0 ||
+           req_rate_count(s->req, "submit", req_remote_addr(s->req), WINDOW_S, 1) <= most;
+}
+
+/*
+ * POST /submit
+ *
+ * The body is a form of annotations and files; see docs/collector.md.  Always answers.
+ */
+bool submit_post(struct req *req, struct err *err)
+{
+    struct submission s = {.req = req, .app = req_app(req)};
+    STRBUF_AUTO boundary;
+    struct err why = {0};
+    int64_t begun = mono_ms();
+    (void)err;
+    sb_init(&boundary, 1000);
+    if (!spool_has_room(&s.app->spool, &why))
+        return overloaded(&s, &why);
+    if (!may_submit(&s))
+        return reply(req, 429, "");
+    report_init(&s.report, &s.app->spool, conf_text(s.app->conf, "BREAKPAD_DUMP_FIELD"));
+    if (check_headers(&s, &boundary) && receive(&s))
+        decide(&s);
+    if (s.form.events)
+        multipart_release(&s.form);
+    report_release(&s.report);
+    metric_add(s.app->metrics, METRIC_POST_TIME_MS, (uint64_t)(mono_ms() - begun), NULL);
+    return true;
+}

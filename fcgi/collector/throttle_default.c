@@ -1,0 +1,73 @@
+#include "throttle.h"
+
+/*
+ * The rules that ship: Mozilla's, in their order.  An old build is one whose build id is a date
+ * more than two years ago; ESR on Windows up to 8.1 (build 9600) is sampled because those systems
+ * get no other updates any more.
+ */
+/* clang-format off */
+const char throttle_default_text[] =
+"{\"rules\": [\n"
+" {\"name\": \"has_old_buildid\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"older_than_days\", \"of\": \"BuildID\", \"value\": 730}, \"then\": \"REJECT\"},\n"
+" {\"name\": \"has_hangid_and_browser\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"all\", \"conditions\": [\n"
+"    {\"op\": \"exists\", \"of\": \"HangID\"},\n"
+"    {\"op\": \"equals\", \"of\": \"ProcessType\", \"default\": \"browser\", \"value\": \"browser\"}]},\n"
+"  \"then\": \"REJECT\"},\n"
+" {\"name\": \"infobar_is_true\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"all\", \"conditions\": [\n"
+"    {\"op\": \"equals\", \"of\": \"ProductName\", \"value\": \"Firefox\"},\n"
+"    {\"op\": \"equals\", \"of\": \"SubmittedFromInfobar\", \"value\": \"true\"},\n"
+"    {\"op\": \"prefix_in\", \"of\": \"Version\",\n"
+"     \"value\": [\"52.\", \"53.\", \"54.\", \"55.\", \"56.\", \"57.\", \"58.\", \"59.\"]},\n"
+"    {\"op\": \"not\", \"conditions\": [{\"op\": \"equals\", \"of\": \"BuildID\", \"value\": \"\"}]},\n"
+"    {\"op\": \"lt\", \"of\": \"BuildID\", \"value\": \"20171226\"}]},\n"
+"  \"then\": \"REJECT\"},\n"
+" {\"name\": \"b2g\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"all\", \"conditions\": [\n"
+"    {\"op\": \"product_unlisted\", \"value\": \"B2G\"},\n"
+"    {\"op\": \"equals_nocase\", \"of\": \"ProductName\", \"value\": \"b2g\"}]},\n"
+"  \"then\": \"FAKEACCEPT\"},\n"
+" {\"name\": \"unsupported_product\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"product_unsupported\", \"of\": \"ProductName\"}, \"then\": \"REJECT\"},\n"
+" {\"name\": \"unsupported_packagename\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"package_unsupported\", \"of\": \"Android_PackageName\"}, \"then\": \"REJECT\"},\n"
+" {\"name\": \"throttleable_0\", \"key\": \"Throttleable\",\n"
+"  \"if\": {\"op\": \"equals\", \"value\": \"0\"}, \"then\": \"ACCEPT\"},\n"
+" {\"name\": \"has_comments\", \"key\": \"Comments\", \"if\": {\"op\": \"always\"}, \"then\": \"ACCEPT\"},\n"
+" {\"name\": \"has_phc\", \"key\": \"PHCKind\", \"if\": {\"op\": \"always\"}, \"then\": \"ACCEPT\"},\n"
+" {\"name\": \"is_background\", \"key\": \"ProcessType\",\n"
+"  \"if\": {\"op\": \"in\", \"value\": [\"gpu\", \"plugin\", \"rdd\", \"socket\", \"utility\"]},\n"
+"  \"then\": \"ACCEPT\"},\n"
+" {\"name\": \"is_shutdownkill\", \"key\": \"ipc_channel_error\",\n"
+"  \"if\": {\"op\": \"equals\", \"value\": \"ShutDownKill\"}, \"then\": [10, \"CONTINUE\", \"REJECT\"]},\n"
+" {\"name\": \"is_firefox_esr_unsupported_windows\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"all\", \"conditions\": [\n"
+"    {\"op\": \"equals\", \"of\": \"ProductName\", \"value\": \"Firefox\"},\n"
+"    {\"op\": \"equals\", \"of\": \"ReleaseChannel\", \"value\": \"esr\"},\n"
+"    {\"op\": \"json_equals\", \"of\": \"TelemetryEnvironment\", \"path\": \"system.os.name\",\n"
+"     \"value\": \"Windows_NT\"},\n"
+"    {\"op\": \"json_at_most\", \"of\": \"TelemetryEnvironment\",\n"
+"     \"path\": \"system.os.windowsBuildNumber\", \"value\": 9600},\n"
+"    {\"op\": \"not\", \"conditions\": [\n"
+"      {\"op\": \"json_equals\", \"of\": \"TelemetryEnvironment\",\n"
+"       \"path\": \"system.os.windowsBuildNumber\", \"value\": 0}]}]},\n"
+"  \"then\": [25, \"CONTINUE\", \"REJECT\"]},\n"
+" {\"name\": \"is_alpha_beta_esr\", \"key\": \"ReleaseChannel\",\n"
+"  \"if\": {\"op\": \"in\", \"value\": [\"aurora\", \"beta\", \"esr\"]}, \"then\": \"ACCEPT\"},\n"
+" {\"name\": \"is_nightly\", \"key\": \"ReleaseChannel\",\n"
+"  \"if\": {\"op\": \"prefix\", \"value\": \"nightly\"}, \"then\": \"ACCEPT\"},\n"
+" {\"name\": \"is_firefox_desktop\", \"key\": \"*\",\n"
+"  \"if\": {\"op\": \"all\", \"conditions\": [\n"
+"    {\"op\": \"equals\", \"of\": \"ProductName\", \"value\": \"Firefox\"},\n"
+"    {\"op\": \"equals\", \"of\": \"ReleaseChannel\", \"value\": \"release\"}]},\n"
+"  \"then\": [10, \"ACCEPT\", \"REJECT\"]},\n"
+" {\"name\": \"accept_everything\", \"key\": \"*\", \"if\": {\"op\": \"always\"}, \"then\": \"ACCEPT\"}\n"
+"]}\n";
+
+const char throttle_accept_all_text[] =
+"{\"rules\": [\n"
+" {\"name\": \"accept_everything\", \"key\": \"*\", \"if\": {\"op\": \"always\"}, \"then\": \"ACCEPT\"}\n"
+"]}\n";
+/* clang-format on */
