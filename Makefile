@@ -94,6 +94,8 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(word 1,$(subst =, ,$p)),$(word 2,$(subst =, ,$p)))))
 # The example must be debuggable by frame and line, as an application's release build is.
 LINK_crashme := -rdynamic
+# For __cxa_demangle.
+LINK_datil-dump-syms := -lstdc++
 
 all: $(BINS) $(CLIENT_LIB)
 

@@ -1,0 +1,249 @@
+#include "functions.h"
+
+#include <dwarf.h>
+
+#include "base/util.h"
+#include "lines.h"
+#include "names.h"
+
+enum { TREE_DEPTH_MAX = 512, INLINE_DEPTH_MAX = 200, RANGES_MAX = 1 << 16 };
+
+struct walk {
+    const struct image *image;
+    struct sym *sym;
+    struct names names;
+    struct unit_lines lines;
+    struct idmap origin_ids; /* entry of an inlined function -> INLINE_ORIGIN */
+};
+
+/* Where INLINE records of a function go: one FUNC per piece of code. */
+struct pieces {
+    VEC(struct sym_range) v;
+};
+
+struct inline_call {
+    uint32_t depth, call_line, call_file, origin;
+    struct pieces ranges;
+};
+
+/* ---- ranges ---- */
+
+/* Code of an entry, relative to the module; pieces that are no code are left out. */
+static void read_ranges(const struct walk *w, Dwarf_Die *die, struct pieces *ret)
+{
+    Dwarf_Addr base, from, to;
+    ptrdiff_t offset = 0;
+    while (ret->v.n < RANGES_MAX && (offset = dwarf_ranges(die, offset, &base, &from, &to)) > 0) {
+        from += w->image->dwarf_bias;
+        to += w->image->dwarf_bias;
+        if (to <= from || to - from > UINT32_MAX || from < w->image->base ||
+            !image_is_code(w->image, from, to - from))
+            continue;
+        struct sym_range r = {from - w->image->base, (uint32_t)(to - from)};
+        VEC_PUSH(&ret->v, r);
+    }
+}
+
+static bool overlap(struct sym_range a, struct sym_range b, struct sym_range *ret)
+{
+    uint64_t from = MAX(a.addr, b.addr), to = MIN(a.addr + a.size, b.addr + b.size);
+    if (from >= to)
+        return false;
+    *ret = (struct sym_range){from, (uint32_t)(to - from)};
+    return true;
+}
+
+/* ---- inlined calls ---- */
+
+static uint64_t number_attr(Dwarf_Die *die, unsigned name)
+{
+    Dwarf_Attribute mem;
+    Dwarf_Word value = 0;
+    return dwarf_formudata(dwarf_attr(die, name, &mem), &value) == 0 ? value : 0;
+}
+
+static uint32_t origin_of(struct walk *w, Dwarf_Die *die)
+{
+    Dwarf_Attribute mem;
+    Dwarf_Die origin = *die;
+    if (dwarf_attr(die, DW_AT_abstract_origin, &mem))
+        dwarf_formref_die(&mem, &origin);
+    uint64_t key = (uint64_t)(uintptr_t)origin.addr;
+    uint32_t id;
+    if (!idmap_get(&w->origin_ids, key, &id)) {
+        id = pool_add(&w->sym->origins, names_of_function(&w->names, &origin));
+        idmap_set(&w->origin_ids, key, id);
+    }
+    return id;
+}
+
+struct calls {
+    VEC(struct inline_call) v;
+};
+
+static void add_call(struct walk *w, Dwarf_Die *die, uint32_t depth, struct calls *calls)
+{
+    struct inline_call c = {.depth = depth};
+    read_ranges(w, die, &c.ranges);
+    if (c.ranges.v.n == 0)
+        return;
+    c.call_line = (uint32_t)MIN(number_attr(die, DW_AT_call_line), (uint64_t)INT32_MAX);
+    lines_file(&w->lines, w->sym, number_attr(die, DW_AT_call_file), &c.call_file);
+    c.origin = origin_of(w, die);
+    VEC_PUSH(&calls->v, c);
+}
+
+/* Inlined calls inside a function, outermost first. */
+static void find_calls(struct walk *w, Dwarf_Die *parent, uint32_t depth, int tree_depth,
+                       struct calls *calls)
+{
+    Dwarf_Die die;
+    if (tree_depth > TREE_DEPTH_MAX || depth > INLINE_DEPTH_MAX || dwarf_child(parent, &die) != 0)
+        return;
+    do {
+        switch (dwarf_tag(&die)) {
+        case DW_TAG_inlined_subroutine:
+            add_call(w, &die, depth, calls);
+            find_calls(w, &die, depth + 1, tree_depth + 1, calls);
+            break;
+        case DW_TAG_lexical_block:
+        case DW_TAG_try_block:
+        case DW_TAG_catch_block:
+            find_calls(w, &die, depth, tree_depth + 1, calls);
+            break;
+        default:
+            break;
+        }
+    } while (dwarf_siblingof(&die, &die) == 0);
+}
+
+static void calls_release(struct calls *calls)
+{
+    for (size_t i = 0; i < calls->v.n; i++)
+        VEC_RELEASE(&calls->v.v[i].ranges.v);
+    VEC_RELEASE(&calls->v);
+}
+
+/* ---- functions ---- */
+
+/* The part of an inlined call that lies in this piece of the function. */
+static void write_call(struct sym *s, const struct inline_call *c, struct sym_range piece)
+{
+    struct sym_inline in = {.depth = c->depth,
+                            .call_line = c->call_line,
+                            .call_file = c->call_file,
+                            .origin = c->origin,
+                            .first_range = (uint32_t)s->ranges.n};
+    for (size_t i = 0; i < c->ranges.v.n; i++) {
+        struct sym_range part;
+        if (overlap(c->ranges.v.v[i], piece, &part)) {
+            VEC_PUSH(&s->ranges, part);
+            in.range_count++;
+        }
+    }
+    if (in.range_count)
+        VEC_PUSH(&s->inlines, in);
+}
+
+/* One FUNC per piece: the cold part of a split function is a FUNC of the same name. */
+static void write_function(struct walk *w, Dwarf_Die *die, const struct pieces *pieces)
+{
+    struct sym *s = w->sym;
+    struct calls calls = {0};
+    find_calls(w, die, 0, 0, &calls);
+    uint32_t name = pool_add(&s->names, names_of_function(&w->names, die));
+    for (size_t i = 0; i < pieces->v.n; i++) {
+        struct sym_range piece = pieces->v.v[i];
+        struct sym_func f = {.addr = piece.addr,
+                             .size = piece.size,
+                             .name = name,
+                             .first_line = s->lines.n,
+                             .first_inline = s->inlines.n};
+        lines_copy(&w->lines, s, piece.addr, piece.size);
+        for (size_t k = 0; k < calls.v.n; k++)
+            write_call(s, &calls.v.v[k], piece);
+        f.line_count = s->lines.n - f.first_line;
+        f.inline_count = s->inlines.n - f.first_inline;
+        VEC_PUSH(&s->funcs, f);
+    }
+    calls_release(&calls);
+}
+
+static bool may_hold_functions(int tag)
+{
+    switch (tag) {
+    case DW_TAG_subprogram: /* functions in functions */
+    case DW_TAG_lexical_block:
+    case DW_TAG_namespace:
+    case DW_TAG_module:
+    case DW_TAG_class_type:
+    case DW_TAG_structure_type:
+    case DW_TAG_union_type:
+    case DW_TAG_enumeration_type:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void walk_children(struct walk *w, Dwarf_Die *parent, int depth)
+{
+    Dwarf_Die die;
+    if (depth > TREE_DEPTH_MAX || dwarf_child(parent, &die) != 0)
+        return;
+    do {
+        int tag = dwarf_tag(&die);
+        if (tag == DW_TAG_subprogram) {
+            struct pieces pieces = {0};
+            read_ranges(w, &die, &pieces);
+            if (pieces.v.n)
+                write_function(w, &die, &pieces);
+            VEC_RELEASE(&pieces.v);
+        }
+        if (may_hold_functions(tag))
+            walk_children(w, &die, depth + 1);
+    } while (dwarf_siblingof(&die, &die) == 0);
+}
+
+/*
+ * Calls `visit` for every unit with code or declarations.  With split debug
+ * information the skeleton has the lines and the other part (`body`) the entries.
+ */
+static void each_unit(struct walk *w,
+                      void (*visit)(struct walk *, Dwarf_Die *unit, Dwarf_Die *body))
+{
+    Dwarf_CU *cu = NULL;
+    Dwarf_Die unit, split;
+    uint8_t type;
+    while (dwarf_get_units(w->image->dwarf, cu, &cu, NULL, &type, &unit, &split) == 0) {
+        if (type == DW_UT_type || type == DW_UT_split_type)
+            continue;
+        bool is_split = type == DW_UT_skeleton && split.addr;
+        visit(w, &unit, is_split ? &split : &unit);
+    }
+}
+
+static void note_names(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
+{
+    (void)unit;
+    names_add_unit(&w->names, body);
+}
+
+static void walk_unit(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
+{
+    lines_read(w->image, w->sym, unit, &w->lines);
+    walk_children(w, body, 0);
+    lines_release(&w->lines);
+}
+
+void functions_add(const struct image *image, struct sym *s)
+{
+    if (!image->dwarf)
+        return;
+    struct walk w = {.image = image, .sym = s};
+    names_init(&w.names, s);
+    each_unit(&w, note_names);
+    each_unit(&w, walk_unit);
+    names_release(&w.names);
+    idmap_release(&w.origin_ids);
+}

@@ -1,0 +1,53 @@
+#ifndef DUMP_SYMS_IMAGE_H
+#define DUMP_SYMS_IMAGE_H
+
+#include <elfutils/libdwfl.h>
+#include <stdint.h>
+
+#include "sym.h"
+
+/*
+ * image - one ELF file and its debug information, wherever that is: in the file,
+ * in a file named by --debug-file, or in one found by build id or .gnu_debuglink
+ * (elfutils looks beside the file, in .debug/ and in the debug directory).
+ *
+ * Ownership  image_close releases what elfutils has opened.
+ * Trust      The file is hostile and elfutils is a big library: main.c runs all of
+ *            this in a child process with limits.
+ */
+struct image_options {
+    const char *path;
+    const char *debug_file; /* NULL: search */
+    const char *debug_dir;  /* NULL: /usr/lib/debug */
+    const char *name;       /* NULL: base name of the real path */
+};
+
+struct code_range {
+    uint64_t from, to; /* as linked */
+};
+
+struct image {
+    Dwfl *dwfl;
+    Dwfl_Module *module;
+    Elf *elf;
+    Dwarf *dwarf;          /* NULL: none found */
+    Dwarf_Addr dwarf_bias; /* add to an address of the debug information to get one of the file */
+    uint16_t machine;
+    bool is_64, is_big;
+    uint64_t base; /* linked address of the module's start */
+    VEC(struct code_range) code;
+    char *debug_path; /* owned by us: for the callback of elfutils */
+};
+
+bool image_open(const struct image_options *o, struct image *ret_image, struct err *err);
+void image_close(struct image *i);
+
+/* Arch, ids and name of the MODULE line. */
+bool image_identify(const struct image *i, const struct image_options *o, struct sym *s,
+                    struct err *err);
+
+/* Whether instructions of the module lie there (linkers leave debug information of
+ * functions they have dropped, with addresses 0, 1 or -1). */
+bool image_is_code(const struct image *i, uint64_t addr, uint64_t size);
+
+#endif

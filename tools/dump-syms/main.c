@@ -1,0 +1,280 @@
+/*
+ * datil-dump-syms - the symbols of an ELF file as Breakpad text.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/util.h"
+#include "cfi.h"
+#include "functions.h"
+#include "image.h"
+
+static const char usage[] =
+    "usage: datil-dump-syms [options] FILE...\n"
+    "  -o FILE            write to FILE instead of standard output\n"
+    "  --store DIR        write DIR/<name>/<debug id>/<name>.sym and print that path\n"
+    "  --debug-file FILE  debug information of the (one) file\n"
+    "  --debug-dir DIR    where separate debug information lies (/usr/lib/debug)\n"
+    "  --name NAME        name of the module (default: that of the file, links resolved)\n"
+    "  --no-cfi           leave out STACK CFI records\n"
+    "  --memory-gib N     limit of memory (16)    --seconds N  of processor time (1800)\n"
+    "  --help | --version\n";
+
+struct options {
+    struct image_options image;
+    const char *output, *store;
+    const char *memory_gib, *seconds;
+    bool no_cfi;
+    const char **files; /* owned; borrowed texts */
+    size_t file_count;
+};
+
+static bool take_option(struct options *o, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        const char **field;
+    } table[] = {
+        {"-o", &o->output},
+        {"--store", &o->store},
+        {"--debug-file", &o->image.debug_file},
+        {"--debug-dir", &o->image.debug_dir},
+        {"--name", &o->image.name},
+        {"--memory-gib", &o->memory_gib},
+        {"--seconds", &o->seconds},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (value && strcmp(name, table[i].name) == 0) {
+            *table[i].field = value;
+            return true;
+        }
+    return false;
+}
+
+static bool parse(int argc, char **argv, struct options *o, struct err *err)
+{
+    o->files = xcalloc((size_t)argc, sizeof *o->files);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--no-cfi") == 0)
+            o->no_cfi = true;
+        else if (argv[i][0] != '-')
+            o->files[o->file_count++] = argv[i];
+        else if (take_option(o, argv[i], argv[i + 1]))
+            i++;
+        else
+            return err_set(err, ERR_INVALID, "cannot use %s", argv[i]);
+    }
+    if (o->file_count == 0)
+        return err_set(err, ERR_INVALID, "no file given");
+    if (o->file_count > 1 && (o->output || o->image.debug_file || o->image.name || !o->store))
+        return err_set(err, ERR_INVALID,
+                       "several files need --store and no option of a single one");
+    return true;
+}
+
+/* ---- one file, in the child ---- */
+
+static bool is_code(const void *image, uint64_t addr, uint64_t size)
+{
+    return image_is_code(image, addr, size);
+}
+
+static void add_cfi_of(const struct image *i, Elf *elf, uint64_t bias, const char *wanted,
+                       struct sym *s)
+{
+    size_t names;
+    Elf_Scn *scn = NULL;
+    if (!elf || elf_getshdrstrndx(elf, &names) != 0)
+        return;
+    while ((scn = elf_nextscn(elf, scn))) {
+        GElf_Shdr mem, *h = gelf_getshdr(scn, &mem);
+        const char *name = h ? elf_strptr(elf, names, h->sh_name) : NULL;
+        if (!name || strcmp(name, wanted) != 0 || h->sh_type == SHT_NOBITS)
+            continue;
+        if (h->sh_flags & SHF_COMPRESSED)
+            elf_compress(scn, 0, 0);
+        Elf_Data *d = elf_rawdata(scn, NULL);
+        if (!d || !d->d_buf)
+            continue;
+        struct cfi_section section = {
+            .bytes = rd_init(d->d_buf, d->d_size),
+            .addr = h->sh_addr + bias,
+            .base = i->base,
+            .is_eh = strcmp(wanted, ".eh_frame") == 0,
+            .addr_size = i->is_64 ? 8 : 4,
+            .machine = i->machine,
+            .is_code = is_code,
+            .arg = i,
+        };
+        section.bytes.big = i->is_big;
+        cfi_add_section(&section, s);
+    }
+}
+
+static void add_cfi(const struct image *i, struct sym *s)
+{
+    Elf *debug = i->dwarf ? dwarf_getelf(i->dwarf) : NULL;
+    add_cfi_of(i, i->elf, 0, ".eh_frame", s);
+    add_cfi_of(i, i->elf, 0, ".debug_frame", s);
+    if (debug && debug != i->elf)
+        add_cfi_of(i, debug, i->dwarf_bias, ".debug_frame", s);
+}
+
+static void say_what_is_missing(const struct image *i, const char *path, const struct sym *s)
+{
+    if (!i->dwarf)
+        fprintf(stderr, "datil-dump-syms: %s: no debug information, only exported names\n", path);
+    if (s->skipped_expressions || s->skipped_frames)
+        fprintf(stderr,
+                "datil-dump-syms: %s: left out %zu unwind expressions and %zu unwind entries\n",
+                path, s->skipped_expressions, s->skipped_frames);
+}
+
+/* Path below the store; the file appears there complete or not at all. */
+static bool store_file(const struct options *o, const struct sym *s, struct err *err)
+{
+    char folder[PATH_MAX], temp[PATH_MAX + 64], final[PATH_MAX + 300];
+    if (snprintf(folder, sizeof folder, "%s/%s/%s", o->store, s->name, s->debug_id) >=
+        (int)sizeof folder)
+        return err_set(err, ERR_INVALID, "the path of the store is too long");
+    if (!fs_mkdirs(folder, 0755, err))
+        return false;
+    snprintf(temp, sizeof temp, "%s/.%016llx.tmp", folder, (unsigned long long)random_u64());
+    snprintf(final, sizeof final, "%s/%s.sym", folder, s->name);
+    FILE *out = fopen(temp, "we");
+    if (!out)
+        return err_errno(err, errno, "creating %s", temp);
+    bool ok = sym_write(s, out, err);
+    if (fclose(out) != 0 && ok)
+        ok = err_errno(err, errno, "writing %s", temp);
+    if (ok && rename(temp, final) != 0)
+        ok = err_errno(err, errno, "renaming %s", temp);
+    if (ok)
+        puts(final);
+    else
+        unlink(temp);
+    return ok;
+}
+
+static bool write_output(const struct options *o, const struct sym *s, struct err *err)
+{
+    if (o->store)
+        return store_file(o, s, err);
+    if (!o->output)
+        return sym_write(s, stdout, err);
+    FILE *out = fopen(o->output, "we");
+    if (!out)
+        return err_errno(err, errno, "creating %s", o->output);
+    bool ok = sym_write(s, out, err);
+    if (fclose(out) != 0 && ok)
+        ok = err_errno(err, errno, "writing %s", o->output);
+    return ok;
+}
+
+static bool dump(const struct options *o, struct err *err)
+{
+    struct image image;
+    struct sym s;
+    if (!image_open(&o->image, &image, err))
+        return false;
+    sym_init(&s);
+    bool ok = image_identify(&image, &o->image, &s, err);
+    if (ok) {
+        functions_add(&image, &s);
+        publics_add(&image, &s);
+        if (!o->no_cfi)
+            add_cfi(&image, &s);
+        sym_finish(&s);
+        say_what_is_missing(&image, o->image.path, &s);
+        ok = write_output(o, &s, err);
+    }
+    sym_release(&s);
+    image_close(&image);
+    return ok;
+}
+
+/* ---- the parent ---- */
+
+static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, const char *name,
+                  struct err *err)
+{
+    uint64_t n = fallback;
+    if (text && !str_to_u64(str_of(text), 10, 1 << 20, name, &n, err))
+        return false;
+    struct rlimit r = {n * unit, n * unit};
+    return setrlimit(what, &r) == 0 || err_errno(err, errno, "setting limit %s", name);
+}
+
+static int child(const struct options *o)
+{
+    struct err err = {0};
+#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes */
+    if (!limit(RLIMIT_AS, o->memory_gib, 16, (uint64_t)1 << 30, "--memory-gib", &err))
+        goto fail;
+#endif
+    if (limit(RLIMIT_CPU, o->seconds, 1800, 1, "--seconds", &err) && dump(o, &err))
+        return 0;
+#ifndef __SANITIZE_ADDRESS__
+fail:
+#endif
+    fprintf(stderr, "datil-dump-syms: %s\n", err.msg);
+    return 1;
+}
+
+/*
+ * elfutils is a big library and the file may be hostile: it is read in a child, so
+ * that the worst of files ends in a message and status 1.
+ */
+static bool dump_in_child(const struct options *o)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int status = child(o);
+        fflush(NULL);
+        _exit(status);
+    }
+    int status = 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid > 0 && WIFSIGNALED(status))
+        fprintf(stderr, "datil-dump-syms: %s: %s\n", o->image.path,
+                WTERMSIG(status) == SIGXCPU ? "takes too long to read"
+                                            : "cannot be read: damaged, or beyond the limits");
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("datil-dump-syms " DATIL_VERSION);
+        return 0;
+    }
+    struct options o = {0};
+    struct err err = {0};
+    if (!parse(argc, argv, &o, &err)) {
+        fprintf(stderr, "datil-dump-syms: %s\n%s", err.msg, usage);
+        free(o.files);
+        return 2;
+    }
+    bool ok = true;
+    for (size_t i = 0; i < o.file_count; i++) {
+        o.image.path = o.files[i];
+        ok &= dump_in_child(&o);
+    }
+    free(o.files);
+    return ok ? 0 : 1;
+}

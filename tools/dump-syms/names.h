@@ -1,0 +1,41 @@
+#ifndef DUMP_SYMS_NAMES_H
+#define DUMP_SYMS_NAMES_H
+
+#include <elfutils/libdw.h>
+
+#include "idmap.h"
+#include "sym.h"
+
+/*
+ * names - what a function is called in a report.
+ *
+ * C++ functions by their demangled linkage name, with parameters; Rust and
+ * functions without linkage name by the names of the scopes around them joined
+ * with "::"; C functions by their name.
+ *
+ * DWARF has no way from an entry to the one around it, and a function's code, its
+ * declaration in a class and its inlined copies are entries in different places,
+ * even different units.  So the scopes of all functions are noted in a first pass.
+ */
+struct names {
+    struct sym *sym;       /* borrowed */
+    struct pool scopes;    /* "a::b::" */
+    struct idmap scope_of; /* entry of a function -> scopes */
+};
+
+void names_init(struct names *n, struct sym *sym);
+void names_release(struct names *n);
+
+/* First pass: notes the scopes of the functions of one unit. */
+void names_add_unit(struct names *n, Dwarf_Die *unit);
+
+/* Result lives in the arena of the symbols or in the debug information. */
+struct str names_of_function(struct names *n, Dwarf_Die *die);
+
+/* The entry where the function was first described: the end of the chain of origins. */
+Dwarf_Die names_origin(Dwarf_Die die);
+
+/* A symbol of the symbol table: version suffix cut, demangled where it is a C++ name. */
+struct str names_of_symbol(struct sym *s, const char *symbol);
+
+#endif

@@ -1,0 +1,63 @@
+#include <gelf.h>
+
+#include "base/util.h"
+#include "functions.h"
+#include "names.h"
+
+/*
+ * Several symbols often name one address (write, __write, __libc_write).  The one a
+ * reader knows is global and has the fewest underscores in front.
+ */
+static int rank_of(const GElf_Sym *sym, const char *name)
+{
+    int rank = 0;
+    switch (GELF_ST_BIND(sym->st_info)) {
+    case STB_GLOBAL:
+        rank = 300;
+        break;
+    case STB_WEAK:
+        rank = 200;
+        break;
+    default:
+        break;
+    }
+    for (int i = 0; i < 9 && name[i] == '_'; i++)
+        rank -= 10;
+    return rank;
+}
+
+/* Functions; and what assembler files have marked global without a type. */
+static bool is_function(const GElf_Sym *sym)
+{
+    switch (GELF_ST_TYPE(sym->st_info)) {
+    case STT_FUNC:
+    case STT_GNU_IFUNC:
+        return true;
+    case STT_NOTYPE:
+        return GELF_ST_BIND(sym->st_info) != STB_LOCAL;
+    default:
+        return false;
+    }
+}
+
+void publics_add(const struct image *image, struct sym *s)
+{
+    int count = dwfl_module_getsymtab(image->module);
+    for (int i = 1; i < count; i++) {
+        GElf_Sym sym;
+        GElf_Addr addr;
+        GElf_Word section;
+        const char *name =
+            dwfl_module_getsym_info(image->module, i, &sym, &addr, &section, NULL, NULL);
+        if (!name || !name[0] || section == SHN_UNDEF || !is_function(&sym))
+            continue;
+        if (image->machine == EM_ARM)
+            addr &= ~(GElf_Addr)1; /* Thumb */
+        if (addr < image->base || !image_is_code(image, addr, 1))
+            continue;
+        struct sym_public p = {.addr = addr - image->base,
+                               .name = pool_add(&s->names, names_of_symbol(s, name)),
+                               .rank = rank_of(&sym, name)};
+        VEC_PUSH(&s->publics, p);
+    }
+}

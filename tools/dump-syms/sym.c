@@ -1,0 +1,242 @@
+#include "sym.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/hash.h"
+#include "base/util.h"
+
+enum { NAME_MAX_BYTES = 1 << 19 }; /* readers drop lines above a megabyte */
+
+void sym_init(struct sym *s)
+{
+    *s = (struct sym){0};
+    arena_init(&s->arena, (size_t)16 << 30);
+    sb_init(&s->cfi, (size_t)4 << 30);
+    s->files.arena = s->origins.arena = s->names.arena = &s->arena;
+}
+
+static void pool_release(struct pool *p)
+{
+    free(p->slots);
+    VEC_RELEASE(&p->texts);
+}
+
+void sym_release(struct sym *s)
+{
+    pool_release(&s->files);
+    pool_release(&s->origins);
+    pool_release(&s->names);
+    VEC_RELEASE(&s->lines);
+    VEC_RELEASE(&s->ranges);
+    VEC_RELEASE(&s->inlines);
+    VEC_RELEASE(&s->funcs);
+    VEC_RELEASE(&s->publics);
+    VEC_RELEASE(&s->frames);
+    sb_release(&s->cfi);
+    arena_release(&s->arena);
+}
+
+/* ---- pool ---- */
+
+static uint32_t *pool_slot(const struct pool *p, struct str text)
+{
+    size_t at = hash64(text.p, text.n) & (p->slot_count - 1);
+    while (p->slots[at] && !str_eq(p->texts.v[p->slots[at] - 1], text))
+        at = (at + 1) & (p->slot_count - 1);
+    return &p->slots[at];
+}
+
+static void pool_grow(struct pool *p)
+{
+    free(p->slots);
+    p->slot_count = p->slot_count ? p->slot_count * 2 : 1024;
+    p->slots = xcalloc(p->slot_count, sizeof *p->slots);
+    for (size_t i = 0; i < p->texts.n; i++)
+        *pool_slot(p, p->texts.v[i]) = (uint32_t)i + 1;
+}
+
+uint32_t pool_add(struct pool *p, struct str text)
+{
+    if (p->texts.n * 2 >= p->slot_count)
+        pool_grow(p);
+    uint32_t *slot = pool_slot(p, text);
+    if (*slot == 0) {
+        VEC_PUSH(&p->texts, str_copy(p->arena, text));
+        *slot = (uint32_t)p->texts.n;
+    }
+    return *slot - 1;
+}
+
+struct str sym_clean(struct sym *s, struct str text)
+{
+    text = str_trim(str_sub(text, 0, NAME_MAX_BYTES));
+    if (text.n == 0)
+        return STR("<name omitted>");
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] < ' ') {
+            char *copy = str_adup(&s->arena, text);
+            for (size_t k = i; k < text.n; k++)
+                copy[k] = (unsigned char)copy[k] < ' ' ? '?' : copy[k];
+            return str_n(copy, text.n);
+        }
+    return text;
+}
+
+/* ---- order ---- */
+
+/* By address; of several at one address the longest comes first, then the first found. */
+static int by_func(const void *a, const void *b)
+{
+    const struct sym_func *x = a, *y = b;
+    if (x->addr != y->addr)
+        return x->addr < y->addr ? -1 : 1;
+    if (x->size != y->size)
+        return x->size > y->size ? -1 : 1;
+    return x->name < y->name ? -1 : x->name > y->name;
+}
+
+/* Identical code folding: one FUNC stays and is marked. */
+static void finish_funcs(struct sym *s)
+{
+    if (s->funcs.n == 0)
+        return;
+    qsort(s->funcs.v, s->funcs.n, sizeof *s->funcs.v, by_func);
+    size_t kept = 0;
+    for (size_t i = 1; i < s->funcs.n; i++) {
+        struct sym_func *last = &s->funcs.v[kept], *f = &s->funcs.v[i];
+        if (f->addr == last->addr)
+            last->is_shared |= f->name != last->name;
+        else if (f->addr - last->addr >= last->size)
+            s->funcs.v[++kept] = *f;
+    }
+    s->funcs.n = kept + 1;
+}
+
+static bool in_func(const struct sym *s, uint64_t addr)
+{
+    size_t low = 0, high = s->funcs.n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (s->funcs.v[mid].addr <= addr)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low > 0 && addr - s->funcs.v[low - 1].addr < s->funcs.v[low - 1].size;
+}
+
+static int by_public(const void *a, const void *b)
+{
+    const struct sym_public *x = a, *y = b;
+    if (x->addr != y->addr)
+        return x->addr < y->addr ? -1 : 1;
+    if (x->rank != y->rank)
+        return x->rank > y->rank ? -1 : 1;
+    return x->name < y->name ? -1 : x->name > y->name;
+}
+
+static void finish_publics(struct sym *s)
+{
+    if (s->publics.n == 0)
+        return;
+    qsort(s->publics.v, s->publics.n, sizeof *s->publics.v, by_public);
+    size_t kept = 0;
+    for (size_t i = 0; i < s->publics.n; i++) {
+        struct sym_public p = s->publics.v[i];
+        if (in_func(s, p.addr))
+            continue;
+        if (kept && s->publics.v[kept - 1].addr == p.addr)
+            s->publics.v[kept - 1].is_shared |= s->publics.v[kept - 1].name != p.name;
+        else
+            s->publics.v[kept++] = p;
+    }
+    s->publics.n = kept;
+}
+
+/* .eh_frame was read first, so its entries have the lower text offset and win. */
+static int by_frame(const void *a, const void *b)
+{
+    const struct sym_frame *x = a, *y = b;
+    if (x->addr != y->addr)
+        return x->addr < y->addr ? -1 : 1;
+    return x->text < y->text ? -1 : x->text > y->text;
+}
+
+static void finish_frames(struct sym *s)
+{
+    if (s->frames.n == 0)
+        return;
+    qsort(s->frames.v, s->frames.n, sizeof *s->frames.v, by_frame);
+    size_t kept = 0;
+    for (size_t i = 1; i < s->frames.n; i++) {
+        const struct sym_frame *last = &s->frames.v[kept];
+        if (s->frames.v[i].addr - last->addr >= last->size)
+            s->frames.v[++kept] = s->frames.v[i];
+    }
+    s->frames.n = kept + 1;
+}
+
+void sym_finish(struct sym *s)
+{
+    finish_funcs(s);
+    finish_publics(s);
+    finish_frames(s);
+}
+
+/* ---- writing ---- */
+
+static void write_pool(const struct pool *p, const char *record, FILE *out)
+{
+    for (size_t i = 0; i < p->texts.n; i++)
+        fprintf(out, "%s %zu " STR_FMT "\n", record, i, STR_ARG(p->texts.v[i]));
+}
+
+static void write_inline(const struct sym *s, const struct sym_inline *in, FILE *out)
+{
+    fprintf(out, "INLINE %u %u %u %u", in->depth, in->call_line, in->call_file, in->origin);
+    for (uint32_t i = 0; i < in->range_count; i++) {
+        const struct sym_range *r = &s->ranges.v[in->first_range + i];
+        fprintf(out, " %" PRIx64 " %x", r->addr, r->size);
+    }
+    fputc('\n', out);
+}
+
+static void write_func(const struct sym *s, const struct sym_func *f, FILE *out)
+{
+    struct str name = s->names.texts.v[f->name];
+    fprintf(out, "FUNC %s%" PRIx64 " %x 0 " STR_FMT "\n", f->is_shared ? "m " : "", f->addr,
+            f->size, STR_ARG(name));
+    for (size_t i = 0; i < f->inline_count; i++)
+        write_inline(s, &s->inlines.v[f->first_inline + i], out);
+    for (size_t i = 0; i < f->line_count; i++) {
+        const struct sym_line *l = &s->lines.v[f->first_line + i];
+        fprintf(out, "%" PRIx64 " %x %u %u\n", l->addr, l->size, l->line, l->file);
+    }
+}
+
+bool sym_write(const struct sym *s, FILE *out, struct err *err)
+{
+    fprintf(out, "MODULE Linux %s %s %s\n", s->arch, s->debug_id, s->name);
+    if (s->code_id[0])
+        fprintf(out, "INFO CODE_ID %s %s\n", s->code_id, s->name);
+    fputs("INFO GENERATOR datil-dump-syms " DATIL_VERSION "\n", out);
+    write_pool(&s->files, "FILE", out);
+    write_pool(&s->origins, "INLINE_ORIGIN", out);
+    for (size_t i = 0; i < s->funcs.n; i++)
+        write_func(s, &s->funcs.v[i], out);
+    for (size_t i = 0; i < s->publics.n; i++) {
+        const struct sym_public *p = &s->publics.v[i];
+        struct str name = s->names.texts.v[p->name];
+        fprintf(out, "PUBLIC %s%" PRIx64 " 0 " STR_FMT "\n", p->is_shared ? "m " : "", p->addr,
+                STR_ARG(name));
+    }
+    for (size_t i = 0; i < s->frames.n; i++) {
+        const struct sym_frame *f = &s->frames.v[i];
+        fprintf(out, "STACK CFI INIT %" PRIx64 " %" PRIx64 " ", f->addr, f->size);
+        fwrite(s->cfi.p + f->text, 1, f->text_length, out);
+    }
+    if (fflush(out) != 0 || ferror(out))
+        return err_errno(err, errno, "writing the symbols");
+    return true;
+}

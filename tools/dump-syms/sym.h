@@ -1,0 +1,93 @@
+#ifndef DUMP_SYMS_SYM_H
+#define DUMP_SYMS_SYM_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+/*
+ * sym - what a Breakpad symbol file says about one module, while it is collected.
+ *
+ * Addresses are relative to the start of the module.
+ * Ownership  struct sym owns everything; texts live in its arena.
+ */
+
+/* Each text once, numbered from 0 in the order of first use. */
+struct pool {
+    VEC(struct str) texts;
+    uint32_t *slots; /* owned; index + 1, 0: empty */
+    size_t slot_count;
+    struct arena *arena; /* borrowed */
+};
+
+uint32_t pool_add(struct pool *p, struct str text);
+
+struct sym_line {
+    uint64_t addr;
+    uint32_t size, line, file;
+};
+
+struct sym_range {
+    uint64_t addr;
+    uint32_t size;
+};
+
+struct sym_inline {
+    uint32_t depth, call_line, call_file, origin;
+    uint32_t first_range, range_count; /* in sym.ranges */
+};
+
+struct sym_func {
+    uint64_t addr;
+    uint32_t size;
+    uint32_t name;  /* in sym.names */
+    bool is_shared; /* other functions have the same code */
+    size_t first_line, line_count;
+    size_t first_inline, inline_count;
+};
+
+struct sym_public {
+    uint64_t addr;
+    uint32_t name;
+    int rank; /* of several names for one address the highest is written */
+    bool is_shared;
+};
+
+struct sym_frame {
+    uint64_t addr, size;
+    size_t text, text_length; /* in sym.cfi: rules of INIT and the lines behind it */
+};
+
+struct sym {
+    struct arena arena;
+    const char *arch;
+    char debug_id[48], code_id[160];
+    const char *name;
+    struct pool files, origins, names;
+    VEC(struct sym_line) lines;
+    VEC(struct sym_range) ranges;
+    VEC(struct sym_inline) inlines;
+    VEC(struct sym_func) funcs;
+    VEC(struct sym_public) publics;
+    VEC(struct sym_frame) frames;
+    struct strbuf cfi;
+    size_t skipped_expressions; /* CFI that the text cannot say */
+    size_t skipped_frames;      /* unreadable or odd CFI entries */
+};
+
+void sym_init(struct sym *s);
+void sym_release(struct sym *s);
+
+/* Text that fits on a line of the file: control characters become '?', empty a placeholder. */
+struct str sym_clean(struct sym *s, struct str text);
+
+/* Sorts, drops overlapping and covered records.  Call once when everything is collected. */
+void sym_finish(struct sym *s);
+
+/* False when a write failed. */
+bool sym_write(const struct sym *s, FILE *out, struct err *err);
+
+#endif
