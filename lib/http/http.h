@@ -8,7 +8,12 @@
  * http - client requests over libcurl: limits on time, size and redirects always on.
  *
  * Ownership  The response owns its body until http_response_release.
- * Errors     ERR_UNAVAILABLE: no answer.  ERR_TOO_LARGE.  A status of 4xx or 5xx is an answer.
+ * Errors     ERR_UNAVAILABLE: no answer in time.  ERR_TOO_LARGE: the body.  ERR_INVALID: no http
+ *            or https address, or a header with a line break.  ERR_IO: a file that cannot be sent.
+ *            A status of 4xx or 5xx is an answer.
+ * Redirects  Followed at most 5 times, to http and https only, and only for requests without
+ *            a body.
+ * Trust      Any answer is limited in bytes and time; compressed ones after inflating.
  */
 struct http_part {
     const char *name;
@@ -19,8 +24,8 @@ struct http_part {
 };
 
 struct http_request {
-    const char *method; /* NULL: GET, or POST when there is a body or are parts */
-    const char *url;    /* http or https */
+    const char *method;         /* NULL: GET, or POST when there is a body or are parts */
+    const char *url;            /* http or https */
     const char *const *headers; /* "Name: value", NULL-ended, or NULL */
     const struct http_part *parts;
     size_t part_count;
