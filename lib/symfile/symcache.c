@@ -1,0 +1,182 @@
+#include "symfile/symcache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "base/vec.h"
+
+enum {
+    LOCKS = 1024, /* lock files; two keys may share one */
+    TOUCH_AFTER_S = 3600,
+    EVICT_TO_PERCENT = 90, /* so that not every new file means a clean-up */
+};
+
+/* Letters, digits, dot, dash and underscore stay; with anything else a hash tells names apart. */
+static void safe_name(const char *name, char out[SYMKEY_PART_MAX + 20])
+{
+    bool changed = false;
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n; i++) {
+        char c = name[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     c == '.' || c == '-' || c == '_';
+        out[i] = plain ? c : '_';
+        changed |= !plain;
+    }
+    out[n] = '\0';
+    if (changed)
+        snprintf(out + n, 20, "-%08x", (unsigned)(hash64(name, n) & UINT32_MAX));
+}
+
+static bool cache_path(const char *cache_dir, const struct symkey *k, const char *suffix,
+                       char out[PATH_MAX])
+{
+    char name[SYMKEY_PART_MAX + 20];
+    safe_name(k->debug_file, name);
+    int n = snprintf(out, PATH_MAX, "%s/%s/%s%s", cache_dir, name, k->debug_id, suffix);
+    return n > 0 && n < PATH_MAX;
+}
+
+static void touch(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_mtim.tv_sec + TOUCH_AFTER_S < now_s())
+        futimens(fd, NULL);
+}
+
+/* A .bad file holds the stamp of the text that was no symbols file. */
+static bool is_bad(const char *path, uint64_t stamp)
+{
+    uint64_t noted = 0;
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && read(fd, &noted, sizeof noted) == sizeof noted && noted == stamp;
+}
+
+enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, uint64_t stamp,
+                                 int *ret_fd)
+{
+    char path[PATH_MAX], bad[PATH_MAX];
+    if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
+        return SYMCACHE_MISS;
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct csym c;
+    if (fd >= 0 && csym_open_fd(fd, &c, NULL)) {
+        bool fresh = c.source_stamp == stamp;
+        csym_close(&c);
+        if (fresh) {
+            touch(fd);
+            *ret_fd = TAKE_FD(fd);
+            return SYMCACHE_HIT;
+        }
+    }
+    return is_bad(bad, stamp) ? SYMCACHE_BAD : SYMCACHE_MISS;
+}
+
+bool symcache_put(const char *cache_dir, const struct symkey *k, uint64_t stamp, struct str text,
+                  struct csym_stats *ret_stats, struct err *err)
+{
+    char path[PATH_MAX], bad[PATH_MAX];
+    if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
+        return err_set(err, ERR_INVALID, "cache path too long");
+    struct err why = {0};
+    if (csym_compile(text, stamp, path, ret_stats, &why)) {
+        unlink(bad);
+        return true;
+    }
+    unlink(path); /* what is there was made of another text */
+    if (why.code == ERR_INVALID || why.code == ERR_TOO_LARGE)
+        fs_write_atomic(bad, &stamp, sizeof stamp, 0644, NULL);
+    return err_set(err, why.code, "%s", why.msg);
+}
+
+bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err)
+{
+    char dir[PATH_MAX], path[PATH_MAX + 32], text[SYMKEY_MAX + 1];
+    symkey_text(k, text);
+    unsigned slot = (unsigned)(hash64(text, strlen(text)) % LOCKS);
+    snprintf(dir, sizeof dir, "%s/.lock", cache_dir);
+    snprintf(path, sizeof path, "%s/%u", dir, slot);
+    if (!fs_mkdirs(dir, 0755, err))
+        return false;
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, errno, "opening %s", path);
+    while (flock(fd, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return err_errno(err, errno, "locking %s", path);
+    *ret_fd = TAKE_FD(fd);
+    return true;
+}
+
+/* ---- eviction ------------------------------------------------------------------------------- */
+struct used_file {
+    char *path;
+    int64_t used_s, bytes;
+};
+typedef VEC(struct used_file) used_files;
+
+static int by_use(const void *a, const void *b)
+{
+    const struct used_file *x = a, *y = b;
+    return (x->used_s > y->used_s) - (x->used_s < y->used_s);
+}
+
+/* Left behind by a process that was killed while it wrote. */
+static bool is_stale_temp(const FTSENT *e)
+{
+    return strstr(e->fts_name, ".tmp.") && e->fts_statp->st_mtim.tv_sec + TOUCH_AFTER_S < now_s();
+}
+
+static bool list_files(const char *cache_dir, used_files *files, int64_t *total, struct err *err)
+{
+    char *const roots[] = {(char *)cache_dir, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (!fts)
+        return err_errno(err, errno, "reading %s", cache_dir);
+    for (FTSENT *e; (e = fts_read(fts));) {
+        if (e->fts_info == FTS_D && strcmp(e->fts_name, ".lock") == 0)
+            fts_set(fts, e, FTS_SKIP);
+        if (e->fts_info != FTS_F)
+            continue;
+        if (is_stale_temp(e)) {
+            unlink(e->fts_path);
+            continue;
+        }
+        int64_t bytes = (int64_t)e->fts_statp->st_blocks * 512;
+        *total += bytes;
+        VEC_PUSH(files,
+                 ((struct used_file){xstrdup(e->fts_path), e->fts_statp->st_mtim.tv_sec, bytes}));
+    }
+    fts_close(fts);
+    return true;
+}
+
+bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err)
+{
+    used_files files = {0};
+    int64_t total = 0;
+    if (!list_files(cache_dir, &files, &total, err))
+        return false;
+    if (total > max_bytes) {
+        qsort(files.v, files.n, sizeof *files.v, by_use);
+        int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT;
+        for (size_t i = 0; i < files.n && total > goal; i++)
+            if (unlink(files.v[i].path) == 0)
+                total -= files.v[i].bytes;
+    }
+    for (size_t i = 0; i < files.n; i++)
+        free(files.v[i].path);
+    VEC_RELEASE(&files);
+    *ret_left = total;
+    return true;
+}

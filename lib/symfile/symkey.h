@@ -1,0 +1,42 @@
+#ifndef SYMFILE_SYMKEY_H
+#define SYMFILE_SYMKEY_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * symkey - the name of one stored symbols file: <debug file>/<DEBUG ID>/<file>, and what
+ * may be in it.  Keys become paths, so this is where hostile names end.
+ */
+enum { SYMKEY_PART_MAX = 200, SYMKEY_ID_MAX = 40, SYMKEY_MAX = 300 };
+
+struct symkey {
+    char debug_file[SYMKEY_PART_MAX + 1];
+    char debug_id[SYMKEY_ID_MAX + 1]; /* upper case */
+    char file[SYMKEY_PART_MAX + 1];
+};
+
+/*
+ * From "xul.pdb/44E4EC8C2F41492B9369D6B9A059577C2/xul.sym".  ERR_INVALID: not three parts;
+ * a part with control characters, U+0080 to U+00FF or one of \ ^ ` < > { } [ ] # % " ' |,
+ * or not UTF-8, or starting with a dot; an id that is not hexadecimal; anything too long.
+ */
+bool symkey_parse(struct str text, struct symkey *ret, struct err *err);
+bool symkey_make(struct str debug_file, struct str debug_id, struct str file, struct symkey *ret,
+                 struct err *err);
+/* For the .sym file of a module: the file name follows from the debug file. */
+bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey *ret,
+                      struct err *err);
+void symkey_text(const struct symkey *k, char out[SYMKEY_MAX + 1]);
+
+/* What the first lines of a symbols file say about it; borrows the text. */
+struct symheader {
+    struct str os, arch, debug_id, debug_file; /* MODULE */
+    struct str code_id, code_file;             /* INFO CODE_ID */
+    struct str generator;                      /* INFO GENERATOR */
+};
+
+/* Reads MODULE and INFO lines up to the first other one.  ERR_INVALID: no MODULE line. */
+bool symheader_read(struct str text, struct symheader *ret, struct err *err);
+
+#endif

@@ -1,0 +1,205 @@
+#include "symfile/symtext.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/util.h"
+
+enum { BUFFER = 1 << 18, GZIP_WINDOW = 15 + 16, GZIP_LEVEL = 5, GZIP_MEMORY = 8 };
+
+static uint64_t stamp_of(const char *path, const struct stat *st)
+{
+    const uint64_t facts[] = {hash64(path, strlen(path)), (uint64_t)st->st_size,
+                              (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
+                              (uint64_t)st->st_ino};
+    uint64_t h = hash64(facts, sizeof facts);
+    return h ? h : 1;
+}
+
+bool symtext_stamp(const char *path, uint64_t *ret_stamp, struct err *err)
+{
+    struct stat st;
+    bool ok = stat(path, &st) == 0;
+    if (!ok && errno != ENOENT && errno != ENOTDIR)
+        return err_errno(err, errno, "%s", path);
+    if (!ok || !S_ISREG(st.st_mode))
+        return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
+    *ret_stamp = stamp_of(path, &st);
+    return true;
+}
+
+bool symtext_temp(const char *dir, int *ret_fd, struct err *err)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, errno, "temporary file in %s", dir);
+    *ret_fd = fd;
+    return true;
+}
+
+bool symtext_map(int fd, struct symtext *ret, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, errno, "symbol text");
+    struct symtext t = {.text = STR("")};
+    if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED)
+            return err_errno(err, errno, "mapping %jd bytes of symbol text", (intmax_t)st.st_size);
+        madvise(p, (size_t)st.st_size, MADV_SEQUENTIAL);
+        t.text = str_n(p, (size_t)st.st_size);
+    }
+    *ret = t;
+    return true;
+}
+
+void symtext_close(struct symtext *t)
+{
+    if (t->text.n)
+        munmap((void *)t->text.p, t->text.n);
+    *t = (struct symtext){0};
+}
+
+/* ---- gzip ---------------------------------------------------------------------------------- */
+typedef bool inflate_sink(void *arg, const uint8_t *p, size_t n, struct err *err);
+
+/* Hands out the inflated bytes in pieces.  Several members behind each other are one text. */
+static bool inflate_all(struct str packed, inflate_sink *sink, void *arg, struct err *err)
+{
+    z_stream z = {.next_in = (Bytef *)packed.p};
+    size_t left = packed.n;
+    FREE_LATER uint8_t *out = xmalloc(BUFFER);
+    if (inflateInit2(&z, GZIP_WINDOW) != Z_OK)
+        return err_set(err, ERR_INTERNAL, "cannot start inflating");
+    int status = Z_OK;
+    bool ok = true;
+    while (ok && (status != Z_STREAM_END || left > 0 || z.avail_in > 0)) {
+        if (z.avail_in == 0 && left > 0) {
+            z.avail_in = (uInt)MIN(left, (size_t)1 << 30);
+            left -= z.avail_in;
+        }
+        if (status == Z_STREAM_END)
+            inflateReset(&z);
+        z.next_out = out;
+        z.avail_out = BUFFER;
+        status = inflate(&z, Z_NO_FLUSH);
+        if (status != Z_OK && status != Z_STREAM_END)
+            ok = err_set(err, ERR_INVALID, "damaged or incomplete gzip data");
+        else
+            ok = sink(arg, out, BUFFER - z.avail_out, err);
+    }
+    inflateEnd(&z);
+    return ok;
+}
+
+struct to_file {
+    int fd;
+    uint64_t written, max;
+};
+
+static bool write_piece(void *arg, const uint8_t *p, size_t n, struct err *err)
+{
+    struct to_file *to = arg;
+    to->written += n;
+    if (to->written > to->max)
+        return err_set(err, ERR_TOO_LARGE, "symbol text of more than %llu bytes",
+                       (unsigned long long)to->max);
+    return fs_write_all(to->fd, p, n, "symbol text", err);
+}
+
+static bool compare_piece(void *arg, const uint8_t *p, size_t n, struct err *err)
+{
+    struct str *rest = arg;
+    if (n > rest->n || memcmp(rest->p, p, n) != 0)
+        return err_set(err, ERR_CONFLICT, "different");
+    *rest = str_sub(*rest, n, SIZE_MAX);
+    return true;
+}
+
+static bool is_gzip(struct str s)
+{
+    return s.n >= 2 && (uint8_t)s.p[0] == 0x1f && (uint8_t)s.p[1] == 0x8b;
+}
+
+bool symtext_open(const char *path, const char *temp_dir, uint64_t max_bytes, struct symtext *ret,
+                  struct err *err)
+{
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
+    if (fd < 0)
+        return err_errno(err, errno, "opening %s", path);
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(err, ERR_NOT_FOUND, "%s: not a regular file", path);
+    struct symtext t;
+    if (!symtext_map(fd, &t, err))
+        return false;
+    bool ok =
+        t.text.n <= max_bytes || err_set(err, ERR_TOO_LARGE, "%s: %zu bytes, the limit is %llu",
+                                         path, t.text.n, (unsigned long long)max_bytes);
+    if (ok && is_gzip(t.text)) {
+        FD_AUTO temp = -1;
+        struct symtext packed = t;
+        t = (struct symtext){0};
+        ok = symtext_temp(temp_dir, &temp, err) &&
+             inflate_all(packed.text, write_piece, &(struct to_file){.fd = temp, .max = max_bytes},
+                         err) &&
+             symtext_map(temp, &t, err);
+        symtext_close(&packed);
+    }
+    if (!ok) {
+        symtext_close(&t);
+        return err_wrap(err, "reading %s", path);
+    }
+    t.stamp = stamp_of(path, &st);
+    *ret = t;
+    return true;
+}
+
+bool symtext_gzip_equals(const char *path, struct str bytes)
+{
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct symtext packed;
+    if (fd < 0 || !symtext_map(fd, &packed, NULL))
+        return false;
+    /* The last four bytes of a member are its length: different lengths cost nothing. */
+    uint32_t length = 0;
+    if (packed.text.n >= sizeof length)
+        memcpy(&length, packed.text.p + packed.text.n - sizeof length, sizeof length);
+    struct str rest = bytes;
+    bool same = length == (uint32_t)bytes.n &&
+                inflate_all(packed.text, compare_piece, &rest, NULL) && rest.n == 0;
+    symtext_close(&packed);
+    return same;
+}
+
+bool symtext_gzip(struct str bytes, int fd, const char *name, struct err *err)
+{
+    z_stream z = {.next_in = (Bytef *)bytes.p};
+    if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        return err_set(err, ERR_INTERNAL, "cannot start deflating");
+    FREE_LATER uint8_t *out = xmalloc(BUFFER);
+    size_t left = bytes.n;
+    bool ok = true;
+    for (int status = Z_OK; ok && status != Z_STREAM_END;) {
+        if (z.avail_in == 0) {
+            z.avail_in = (uInt)MIN(left, (size_t)1 << 30);
+            left -= z.avail_in;
+        }
+        z.next_out = out;
+        z.avail_out = BUFFER;
+        status = deflate(&z, left ? Z_NO_FLUSH : Z_FINISH);
+        ok = fs_write_all(fd, out, BUFFER - z.avail_out, name, err);
+    }
+    deflateEnd(&z);
+    return ok;
+}

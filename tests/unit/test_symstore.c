@@ -1,0 +1,544 @@
+/* symkey, symstore, symfind, symzip: names, the store, the cache, archives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zip.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "symfile/csym.h"
+#include "symfile/symcache.h"
+#include "symfile/symfind.h"
+#include "symfile/symstore.h"
+#include "symfile/symzip.h"
+
+#define ID   "0123456789ABCDEF0123456789ABCDEF0"
+#define TEXT "MODULE Linux x86_64 " ID " prog\nINFO CODE_ID ABCD prog.bin\nFUNC 1000 10 0 "
+
+struct place {
+    char dir[64], store[96], cache[96], sym[96], zip[96];
+};
+
+static int set_up(void **state)
+{
+    struct place *p = xcalloc(1, sizeof *p);
+    snprintf(p->dir, sizeof p->dir, "/tmp/datil-symstore-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    snprintf(p->store, sizeof p->store, "%s/store", p->dir);
+    snprintf(p->cache, sizeof p->cache, "%s/cache", p->dir);
+    snprintf(p->sym, sizeof p->sym, "%s/some.sym", p->dir);
+    snprintf(p->zip, sizeof p->zip, "%s/some.zip", p->dir);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    fs_remove_tree(p->dir, NULL);
+    free(p);
+    return 0;
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+static const struct {
+    const char *text, *want; /* want NULL: refused */
+} keys[] = {
+    {"xul.pdb/44E4EC8C2F41492B9369D6B9A059577C2/xul.sym",
+     "xul.pdb/44E4EC8C2F41492B9369D6B9A059577C2/xul.sym"},
+    {"xul.pdb/44e4ec8c2f41492b9369d6b9a059577ca/xul.sym",
+     "xul.pdb/44E4EC8C2F41492B9369D6B9A059577CA/xul.sym"},
+    {"libgallium-24.2.8-1~bpo12+rpt1.so/1a2b3c/libgallium-24.2.8-1~bpo12+rpt1.sym",
+     "libgallium-24.2.8-1~bpo12+rpt1.so/1A2B3C/libgallium-24.2.8-1~bpo12+rpt1.sym"},
+    {"Fire Fox@2:1/0/x", "Fire Fox@2:1/0/x"},
+    {"\xc4\x80.so/0/\xe2\x82\xac", "\xc4\x80.so/0/\xe2\x82\xac"}, /* U+0100, U+20AC */
+    {"x\xc3\xbcl.pdb/0/xul.sym", NULL},                           /* U+00FC */
+    {"x\xfcl.pdb/0/xul.sym", NULL},                               /* no UTF-8 */
+    {"a/0/b/c", NULL},
+    {"a/0", NULL},
+    {"a", NULL},
+    {"", NULL},
+    {"/0/b", NULL},
+    {"a//b", NULL},
+    {"a/0/", NULL},
+    {"../0/b", NULL},
+    {"a/0/..", NULL},
+    {".a/0/b", NULL},
+    {"a/0/.b", NULL},
+    {"a/0g/b", NULL},
+    {"a/ 0/b", NULL},
+    {"a\x7f/0/b", NULL},
+    {"a\n/0/b", NULL},
+    {"a\\b/0/b", NULL},
+    {"a/0/b<", NULL},
+    {"a/0/b#", NULL},
+    {"a/0/b%", NULL},
+    {"a/0/b'", NULL},
+    {"a/0/b\"", NULL},
+    {"a/0/b|", NULL},
+    {"a^/0/b", NULL},
+    {"a`/0/b", NULL},
+    {"a/01234567890123456789012345678901234567890/b", NULL}, /* 41 digits */
+};
+
+static void test_keys(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct symkey k;
+        struct err err = {0};
+        char text[SYMKEY_MAX + 1];
+        bool ok = symkey_parse(str_of(keys[i].text), &k, &err);
+        if (ok)
+            symkey_text(&k, text);
+        if (ok != (keys[i].want != NULL) || (ok && strcmp(text, keys[i].want) != 0))
+            fail_msg("%s: %d %s", keys[i].text, ok, err.msg);
+    }
+}
+
+static const struct {
+    const char *debug_file, *want;
+} names[] = {
+    {"xul.pdb", "xul.sym"},
+    {"XUL.PDB", "XUL.sym"},
+    {"libxul.so", "libxul.so.sym"},
+    {"XUL", "XUL.sym"},
+    {"a.dylib", "a.dylib.sym"},
+    {"", NULL},
+    {".", NULL},
+    {"..", NULL},
+    {"a/b", NULL},
+    {"c:\\b.pdb", NULL},
+    {"a\nb", NULL},
+    {"a.pdb.so", "a.pdb.so.sym"},
+};
+
+static void test_sym_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char out[64] = "";
+        bool ok = symfind_sym_name(str_of(names[i].debug_file), out, sizeof out, NULL);
+        if (ok != (names[i].want != NULL) || (ok && strcmp(out, names[i].want) != 0))
+            fail_msg("%s: %s", names[i].debug_file, out);
+    }
+    char tiny[8];
+    assert_false(symfind_sym_name(STR("abcd"), tiny, sizeof tiny, NULL));
+    assert_true(symfind_sym_name(STR("abc"), tiny, sizeof tiny, NULL));
+}
+
+static void test_header(void **state)
+{
+    (void)state;
+    struct symheader h;
+    struct err err = {0};
+    assert_true(
+        symheader_read(STR("MODULE windows x86 ABC1 my prog.pdb\r\nINFO CODE_ID 12ab a b.exe\r\n"
+                           "INFO GENERATOR mozilla/dump_syms 2.3.3\r\nINFO VERSION 1\nFILE 0 x\n"
+                           "INFO CODE_ID no\n"),
+                       &h, &err));
+    assert_true(str_eq(h.debug_file, STR("my prog.pdb")));
+    assert_true(str_eq(h.code_id, STR("12ab")));
+    assert_true(str_eq(h.code_file, STR("a b.exe")));
+    assert_true(str_eq(h.generator, STR("mozilla/dump_syms 2.3.3")));
+    assert_false(symheader_read(STR("INFO CODE_ID 12\n"), &h, &err));
+    assert_false(symheader_read(STR(""), &h, &err));
+}
+
+/* ---- store and look-up -------------------------------------------------------------------------
+ */
+static struct symkey key_of(const char *text)
+{
+    struct symkey k;
+    assert_true(symkey_parse(str_of(text), &k, NULL));
+    return k;
+}
+
+/* The function at 0x1000 of prog, "" when there are no symbols, "!" when they are corrupt. */
+static void function_of(struct symfind *f, char out[64])
+{
+    struct symfind_key key = {.debug_file = STR("prog"), .debug_id = STR(ID)};
+    struct symfind_result r;
+    symfind_get(f, &key, &r);
+    snprintf(out, 64, "%s", r.state == SYMFIND_CORRUPT ? "!" : "");
+    if (r.state != SYMFIND_LOADED) {
+        assert_int_equal(r.fd, -1);
+        return;
+    }
+    struct csym c;
+    struct csym_hit hit;
+    assert_true(csym_open_fd(r.fd, &c, NULL));
+    assert_true(csym_lookup(&c, 0x1000, &hit));
+    snprintf(out, 64, STR_FMT, STR_ARG(hit.function));
+    csym_close(&c);
+    close(r.fd);
+}
+
+static void put(const struct symstore *s, const char *text, enum symstore_change want)
+{
+    struct symkey k = key_of("prog/" ID "/prog.sym");
+    struct symstore_put done;
+    struct err err = {0};
+    if (!symstore_put(s, SYMSTORE_REGULAR, &k, str_of(text), &done, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(done.change, want);
+    assert_true(done.is_compressed);
+}
+
+/* Missing, then uploaded, then replaced: every look-up gives what is there now. */
+static void test_upload_is_seen_at_once(void **state)
+{
+    struct place *p = *state;
+    struct symfind *f;
+    char got[64];
+    struct err err = {0};
+    struct symfind_options opt = {
+        .cache_dir = p->cache, .cache_max_bytes = 1 << 20, .store_dir = p->store};
+    assert_true(symfind_new(&opt, &f, &err));
+    function_of(f, got);
+    assert_string_equal(got, "");
+
+    const struct symstore with_cache = {.dir = p->store, .cache_dir = p->cache};
+    const struct symstore without = {.dir = p->store};
+    put(&with_cache, TEXT "one\n", SYMSTORE_ADDED);
+    function_of(f, got);
+    assert_string_equal(got, "one");
+    put(&with_cache, TEXT "one\n", SYMSTORE_SAME);
+    put(&with_cache, TEXT "two\n", SYMSTORE_UPDATED);
+    function_of(f, got);
+    assert_string_equal(got, "two");
+    put(&without, TEXT "three\n", SYMSTORE_UPDATED);
+    function_of(f, got);
+    assert_string_equal(got, "three");
+    put(&without, "no symbols\n", SYMSTORE_UPDATED);
+    function_of(f, got);
+    assert_string_equal(got, "!");
+    function_of(f, got); /* remembered */
+    assert_string_equal(got, "!");
+    put(&with_cache, TEXT "four\n", SYMSTORE_UPDATED);
+    function_of(f, got);
+    assert_string_equal(got, "four");
+    symfind_free(f);
+}
+
+static void test_found_file_is_gzip(void **state)
+{
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store};
+    struct symstore_found found;
+    struct symkey k = key_of("prog/" ID "/prog.sym"), other = key_of("a.dll/ABC/a.dl_");
+    assert_false(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, NULL));
+    put(&s, TEXT "one\n", SYMSTORE_ADDED);
+    assert_true(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, NULL));
+    assert_true(found.is_compressed);
+    assert_false(symstore_find(&s, SYMSTORE_TRY, &k, &found, NULL));
+    char *bytes;
+    size_t n;
+    assert_true(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, NULL));
+    assert_true(fs_read(found.path, 1 << 20, &bytes, &n, NULL));
+    assert_memory_equal(bytes, "\x1f\x8b", 2);
+    free(bytes);
+
+    struct symstore_put done;
+    assert_true(symstore_put(&s, SYMSTORE_TRY, &other, STR("MSCF"), &done, NULL));
+    assert_false(done.is_compressed);
+    assert_int_equal(done.stored_size, 4);
+    assert_true(symstore_find(&s, SYMSTORE_TRY, &other, &found, NULL));
+}
+
+/* A plain directory, ids with a lower-case age, text as it is. */
+static void test_plain_directory(void **state)
+{
+    struct place *p = *state;
+    char path[PATH_MAX];
+    const char *text =
+        "MODULE Linux x86_64 0123456789ABCDEF0123456789ABCDEFa prog\nFUNC 1000 10 0 plain\n";
+    snprintf(path, sizeof path, "%s/plain/prog/0123456789ABCDEF0123456789ABCDEFa/prog.sym", p->dir);
+    assert_true(fs_write_atomic(path, text, strlen(text), 0644, NULL));
+    snprintf(path, sizeof path, "%s/plain", p->dir);
+    const char *dirs[] = {path, NULL};
+    struct symfind_options opt = {.cache_dir = p->cache, .sym_dirs = dirs};
+    struct symfind *f;
+    assert_true(symfind_new(&opt, &f, NULL));
+    struct symfind_key key = {.debug_file = STR("C:\\x\\prog"),
+                              .debug_id = STR("0123456789ABCDEF0123456789ABCDEFa")};
+    struct symfind_result r;
+    symfind_get(f, &key, &r);
+    assert_int_equal(r.state, SYMFIND_LOADED);
+    close(r.fd);
+    static const char *const hostile[] = {"../prog", "..", "", "pr\nog", "/etc/passwd"};
+    for (size_t i = 0; i < ARRAY_LEN(hostile); i++) {
+        key.debug_file = i == 0 ? str_n("\0", 1) : str_of(hostile[i]);
+        symfind_get(f, &key, &r);
+        assert_int_equal(r.state, SYMFIND_MISSING);
+    }
+    key = (struct symfind_key){.debug_file = STR("prog"), .debug_id = STR("../../x")};
+    symfind_get(f, &key, &r);
+    assert_int_equal(r.state, SYMFIND_MISSING);
+    symfind_free(f);
+}
+
+static void test_damaged_cache_is_made_again(void **state)
+{
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    struct symfind_options opt = {.cache_dir = p->cache, .store_dir = p->store};
+    struct symfind *f;
+    char path[PATH_MAX], got[64];
+    assert_true(symfind_new(&opt, &f, NULL));
+    put(&s, TEXT "one\n", SYMSTORE_ADDED);
+    snprintf(path, sizeof path, "%s/prog/" ID ".csym", p->cache);
+    assert_int_equal(truncate(path, 700), 0);
+    function_of(f, got);
+    assert_string_equal(got, "one");
+    symfind_free(f);
+}
+
+static void test_eviction(void **state)
+{
+    struct place *p = *state;
+    char path[PATH_MAX];
+    static const char zeros[8192];
+    for (int i = 0; i < 10; i++) { /* file 0 is the oldest */
+        snprintf(path, sizeof path, "%s/f%d/AB.csym", p->cache, i);
+        assert_true(fs_write_atomic(path, zeros, sizeof zeros, 0644, NULL));
+        const struct timespec t[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 1000 + i}};
+        assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+    }
+    int64_t left = 0;
+    assert_true(symcache_evict(p->cache, 10 * 8192, &left, NULL));
+    assert_int_equal(left, 10 * 8192);
+    assert_true(symcache_evict(p->cache, 5 * 8192, &left, NULL));
+    assert_true(left <= 5 * 8192);
+    snprintf(path, sizeof path, "%s/f0/AB.csym", p->cache);
+    assert_false(fs_exists(path));
+    snprintf(path, sizeof path, "%s/f9/AB.csym", p->cache);
+    assert_true(fs_exists(path));
+}
+
+/* ---- adding and listing
+ * -------------------------------------------------------------------------- */
+static void count_report(void *arg, const char *name, enum symstore_change change,
+                         const char *problem)
+{
+    int *counts = arg;
+    (void)name;
+    counts[problem ? 3 : (int)change]++;
+}
+
+static bool count_visit(void *arg, const struct symkey *key, const struct symstore_found *file)
+{
+    int *n = arg;
+    (*n)++;
+    assert_true(fs_exists(file->path));
+    assert_true(key->debug_id[0]);
+    return true;
+}
+
+static void test_add_tree(void **state)
+{
+    struct place *p = *state;
+    char path[PATH_MAX], tree[PATH_MAX];
+    snprintf(tree, sizeof tree, "%s/in", p->dir);
+    snprintf(path, sizeof path, "%s/deep/er/x.sym", tree);
+    assert_true(fs_write_atomic(path, TEXT "one\n", strlen(TEXT "one\n"), 0644, NULL));
+    snprintf(path, sizeof path, "%s/bad.sym", tree);
+    assert_true(fs_write_atomic(path, "bad", 3, 0644, NULL));
+    snprintf(path, sizeof path, "%s/readme.txt", tree);
+    assert_true(fs_write_atomic(path, "x", 1, 0644, NULL));
+
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    int counts[4] = {0}, listed = 0;
+    struct err err = {0};
+    assert_true(symstore_add_path(&s, tree, count_report, counts, &err));
+    assert_int_equal(counts[SYMSTORE_ADDED], 1);
+    assert_int_equal(counts[3], 1);
+    assert_true(symstore_add_path(&s, tree, count_report, counts, &err));
+    assert_int_equal(counts[SYMSTORE_SAME], 1);
+    assert_true(symstore_list(&s, SYMSTORE_REGULAR, count_visit, &listed, &err));
+    assert_int_equal(listed, 1);
+    assert_false(symstore_add_path(&s, "/nonexistent", count_report, counts, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+/* ---- archives
+ * ------------------------------------------------------------------------------------ */
+struct entry {
+    const char *name, *text;
+};
+
+static void make_zip(const char *path, const struct entry *entries, size_t n)
+{
+    unlink(path);
+    zip_t *z = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, NULL);
+    assert_non_null(z);
+    for (size_t i = 0; i < n; i++) {
+        zip_source_t *src = zip_source_buffer(z, entries[i].text, strlen(entries[i].text), 0);
+        assert_true(zip_file_add(z, entries[i].name, src, ZIP_FL_ENC_UTF_8) >= 0);
+    }
+    assert_int_equal(zip_close(z), 0);
+}
+
+static const struct {
+    const char *label;
+    struct entry entries[3];
+    const char *want; /* words of the refusal, or NULL */
+} zips[] = {
+    {"one", {{"prog/" ID "/prog.sym", TEXT "one\n"}}, NULL},
+    {"ignored names",
+     {{"prog/" ID "/prog.sym", TEXT "one\n"}, {"firefox-symbols.txt", "x"}, {"a/.DS_Store", "x"}},
+     NULL},
+    {"snippet",
+     {{"a/qcom/proprietary/x", "x"}},
+     "Content of archive file contains the snippet 'qcom/proprietary' which is not allowed"},
+    {"unknown pattern",
+     {{"prog/" ID "/prog.sym", "x"}, {"readme.md", "x"}},
+     "Unrecognized file pattern. Should only be <module>/<hex>/<file> or <name>-symbols.txt and "
+     "nothing else. "
+     "(First unrecognized pattern was 'readme.md')"},
+    {"dots", {{"../../etc/passwd", "x"}}, "Unrecognized file pattern."},
+    {"id no hex", {{"a/xyz/b", "x"}}, "Unrecognized file pattern."},
+};
+
+static void test_zip_names(void **state)
+{
+    struct place *p = *state;
+    for (size_t i = 0; i < ARRAY_LEN(zips); i++) {
+        size_t n = 0;
+        while (n < 3 && zips[i].entries[n].name)
+            n++;
+        make_zip(p->zip, zips[i].entries, n);
+        struct symzip z;
+        struct err err = {0};
+        const struct symzip_limits limits = {.snippets = STR("qcom/proprietary")};
+        bool ok = symzip_open(p->zip, &limits, &z, &err);
+        if (ok != (zips[i].want == NULL) ||
+            (!ok && strncmp(err.msg, zips[i].want, strlen(zips[i].want)) != 0))
+            fail_msg("%s: %d '%s'", zips[i].label, ok, err.msg);
+        if (ok) {
+            struct symtext t;
+            assert_int_equal(z.members.n, n);
+            assert_true(symzip_read(&z, &z.members.v[0], p->dir, &t, &err));
+            assert_true(str_eq(t.text, str_of(zips[i].entries[0].text)));
+            symtext_close(&t);
+            symzip_close(&z);
+        }
+    }
+}
+
+static void expect_refusal(const char *label, const char *path, const struct symzip_limits *limits,
+                           const char *want)
+{
+    struct symzip z;
+    struct err err = {0};
+    if (symzip_open(path, limits, &z, &err))
+        fail_msg("%s: was accepted", label);
+    if (!strstr(err.msg, want) || err.code != ERR_INVALID)
+        fail_msg("%s: %d '%s'", label, (int)err.code, err.msg);
+}
+
+static void test_zip_damage(void **state)
+{
+    struct place *p = *state;
+    const struct symzip_limits none = {0};
+    assert_true(fs_write_atomic(p->zip, "", 0, 0644, NULL));
+    expect_refusal("empty", p->zip, &none, "File is not a zip file");
+    assert_true(fs_write_atomic(p->zip, "Rar!", 4, 0644, NULL));
+    expect_refusal("rar", p->zip, &none, "File is not a zip file");
+
+    static const struct entry two[] = {{"a/1/b.sym", "hello hello hello hello"},
+                                       {"a/2/b.sym", "x"}};
+    make_zip(p->zip, two, 2);
+    expect_refusal("members", p->zip, &(struct symzip_limits){.max_members = 1}, "has 2 members");
+    expect_refusal("bytes", p->zip, &(struct symzip_limits){.max_uncompressed = 23},
+                   "more than 23 bytes");
+}
+
+/* A stored member whose bytes were changed after its checksum was made. */
+static void test_zip_bad_crc(void **state)
+{
+    struct place *p = *state;
+    zip_t *z = zip_open(p->zip, ZIP_CREATE, NULL);
+    zip_source_t *src = zip_source_buffer(z, "hello", 5, 0);
+    zip_int64_t at = zip_file_add(z, "a/1/b.sym", src, 0);
+    assert_int_equal(zip_set_file_compression(z, (zip_uint64_t)at, ZIP_CM_STORE, 0), 0);
+    assert_int_equal(zip_close(z), 0);
+    char *bytes;
+    size_t n;
+    assert_true(fs_read(p->zip, 1 << 20, &bytes, &n, NULL));
+    char *hello = memmem(bytes, n, "hello", 5);
+    assert_non_null(hello);
+    hello[0] = 'j';
+    assert_true(fs_write_atomic(p->zip, bytes, n, 0644, NULL));
+    free(bytes);
+    expect_refusal("crc", p->zip, &(struct symzip_limits){0}, "Bad CRC-32 for file 'a/1/b.sym'");
+}
+
+/* libzip does not write two members of one name: take two names and change one. */
+static void test_zip_duplicates(void **state)
+{
+    struct place *p = *state;
+    static const struct {
+        const char *label, *second;
+        bool ok;
+    } cases[] = {{"same size", "world", true}, {"another size", "worlds", false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct entry two[] = {{"a/1/b.sym", "hello"}, {"a/1/c.sym", cases[i].second}};
+        make_zip(p->zip, two, 2);
+        char *bytes;
+        size_t n;
+        assert_true(fs_read(p->zip, 1 << 20, &bytes, &n, NULL));
+        for (char *at; (at = memmem(bytes, n, "c.sym", 5));)
+            *at = 'b';
+        assert_true(fs_write_atomic(p->zip, bytes, n, 0644, NULL));
+        free(bytes);
+        if (!cases[i].ok) {
+            expect_refusal(cases[i].label, p->zip, &(struct symzip_limits){0},
+                           "The zipfile buffer contains two files both called a/1/b.sym and they "
+                           "have difference sizes (6 != 5)");
+            continue;
+        }
+        struct symzip z;
+        struct symtext t;
+        struct err err = {0};
+        if (!symzip_open(p->zip, &(struct symzip_limits){0}, &z, &err))
+            fail_msg("%s: %s", cases[i].label, err.msg);
+        assert_int_equal(z.members.n, 1);
+        assert_true(symzip_read(&z, &z.members.v[0], p->dir, &t, &err));
+        assert_true(str_eq(t.text, STR("world")));
+        symtext_close(&t);
+        symzip_close(&z);
+    }
+}
+
+#define WITH_PLACE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    log_init("test", "error");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_sym_name),
+        cmocka_unit_test(test_header),
+        WITH_PLACE(test_upload_is_seen_at_once),
+        WITH_PLACE(test_found_file_is_gzip),
+        WITH_PLACE(test_plain_directory),
+        WITH_PLACE(test_damaged_cache_is_made_again),
+        WITH_PLACE(test_eviction),
+        WITH_PLACE(test_add_tree),
+        WITH_PLACE(test_zip_names),
+        WITH_PLACE(test_zip_damage),
+        WITH_PLACE(test_zip_bad_crc),
+        WITH_PLACE(test_zip_duplicates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
