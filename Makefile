@@ -46,7 +46,7 @@ PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash lib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm -lpthread
 
-ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -Iclient -I$(B)/gen $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -Iclient -I$(B)/gen -I. $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 -g $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
 ALL_LDFLAGS := $(MODE_L) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
@@ -82,7 +82,7 @@ BINS :=
 define program_rules
 ifneq ($$(strip $$(call sources,$2)),)
 OBJ_$1 := $$(call objects,$$(call sources,$2))
-BINS += $(B)/bin/$1
+BINS += $(if $(wildcard $2/main.c),$(B)/bin/$1)
 # Everything but main.o, for the unit tests of the program's own files.
 $(B)/prog/$(notdir $2).a: $$(filter-out %/main.o,$$(OBJ_$1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$^
@@ -124,7 +124,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
 
 .SECONDEXPANSION:
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $$(patsubst %,$(B)/prog/%.a,$$(filter-out .,$$(patsubst %/,%,$$(dir $$*)))) $(CLIENT_LIB) $(LIB)
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $$(addsuffix .a,$$(addprefix $(B)/prog/,$$(filter-out .,$$(subst /,,$$(dir $$*))))) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
 	$(call link,-lcmocka)
 

@@ -19,18 +19,29 @@ struct job_dump {
     size_t size_bytes;
 };
 
+/*
+ * Where the real version of a beta is looked up.  find answers a new list of version
+ * texts of that product, channel (lower case) and build id in a stable order, or NULL.
+ */
+struct version_source {
+    json_t *(*find)(void *ctx, struct str product, struct str channel, struct str build_id);
+    void *ctx;
+};
+
 struct job {
     struct arena *arena;
     const char *crash_id;
-    const char *ruleset;          /* "default", "regenerate_signature" */
-    json_t *raw;                  /* owned; rules may change it */
-    json_t *processed;            /* owned */
+    const char *ruleset; /* "default", "regenerate_signature" */
+    json_t *raw;         /* owned; rules may change it */
+    json_t *processed;   /* owned */
     struct job_dump *dumps;
     size_t dump_count;
-    json_t *notes;                /* owned array of strings */
-    const char *tmp_dir;          /* this crash's own directory */
+    json_t *notes;       /* owned array of strings */
+    const char *tmp_dir; /* this crash's own directory */
     const struct siglists *siglists;
-    const struct walker_options *walker; /* NULL: walking is switched off for this crash */
+    const struct walker_options *walker;   /* NULL: walking is switched off for this crash */
+    const struct version_source *versions; /* NULL: nothing is known */
+    const char *symbol_hosts; /* our own symbol servers, separated by blanks, or NULL */
     int64_t now_us;
     const char *hostname;
 };
@@ -39,10 +50,11 @@ struct job {
 void job_note(struct job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Runs the rule set of the job (processor.md 3, steps 4 to 7): success, started_datetime,
- * first note, every rule in order, processor_notes, processor_history (from old_processed,
- * may be NULL), completed_datetime.  Rules that fail are noted and skipped.
- * ERR_INVALID: unknown rule set; nothing may be stored.
+ * Runs the rule set of the job: success, started_datetime, first note, every rule in
+ * order, processor_notes, processor_history (from old_processed, may be NULL),
+ * completed_datetime.  "default" starts from an empty job->processed, others from a copy
+ * of old_processed, made here if job->processed is empty.  Rules that fail are noted and
+ * skipped.  ERR_INVALID: unknown rule set; nothing may be stored.
  */
 bool rules_run(struct job *job, const json_t *old_processed, struct err *err);
 

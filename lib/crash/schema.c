@@ -41,11 +41,11 @@ static const char *members_misfit(const struct schema_shape *shape, const json_t
     return NULL;
 }
 
-/* An element of a list or a value of a map; `name` is what to blame. */
-static const char *item_misfit(const struct schema_key *key, const char *name, const json_t *v)
+/* An element of a list or a value of a map. */
+static const char *item_misfit(const struct schema_key *key, const json_t *v)
 {
     if (!schema_fits(key->item_types, v))
-        return name;
+        return key->name;
     return key->shape && json_is_object(v) ? members_misfit(key->shape, v) : NULL;
 }
 
@@ -56,12 +56,12 @@ const char *schema_misfit(const struct schema_key *key, const json_t *v)
     const char *misfit = NULL;
     if (json_is_array(v) && key->item_types) {
         for (size_t i = 0; !misfit && i < json_array_size(v); i++)
-            misfit = item_misfit(key, key->name, json_array_get(v, i));
+            misfit = item_misfit(key, json_array_get(v, i));
     } else if (json_is_object(v) && key->is_map) {
         const char *name;
         json_t *item;
         json_object_foreach((json_t *)v, name,
-                            item) if ((misfit = item_misfit(key, name, item)) != NULL) break;
+                            item) if ((misfit = item_misfit(key, item)) != NULL) break;
     } else if (json_is_object(v) && key->shape) {
         misfit = members_misfit(key->shape, v);
     }

@@ -14,7 +14,7 @@ bool schema_fits(unsigned types, const json_t *v);
 /*
  * The name of the first key, anywhere below, that the table knows and whose value has a
  * wrong type; NULL if there is none.  Keys that the table does not know do not count.
- * Borrowed from the table, or from v for a key of a map.
+ * Borrowed from the table: never a text of the document, so that it may be shown.
  */
 const char *schema_misfit(const struct schema_key *key, const json_t *v);
 

@@ -221,7 +221,7 @@ static void test_misfit(void **state)
     json_auto_t *pref = doc("{'settings':{'userPrefs':{'x.y':[]}}}");
     assert_null(schema_misfit(k, good));
     assert_string_equal(schema_misfit(k, bad), "RAM");
-    assert_string_equal(schema_misfit(k, pref), "x.y");
+    assert_string_equal(schema_misfit(k, pref), "userPrefs");
 }
 
 int main(void)

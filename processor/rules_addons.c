@@ -1,0 +1,85 @@
+#include "base/util.h"
+#include "processor/rules.h"
+
+/* ---- Addons ---- */
+
+/* URL decoding as for forms: '+' is a blank, "%41" an A; a lone '%' stays. */
+static void put_decoded(struct strbuf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
+        int low = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+        if (s.p[i] == '%' && high >= 0 && low >= 0) {
+            sb_char(out, (char)(high * 16 + low));
+            i += 2;
+        } else {
+            sb_char(out, s.p[i] == '+' ? ' ' : s.p[i]);
+        }
+    }
+}
+
+static json_t *addon(struct str entry)
+{
+    STRBUF_AUTO text = {0};
+    sb_init(&text, entry.n + 16);
+    put_decoded(&text, entry);
+    if (str_find_char(entry, ':', 0) == SIZE_MAX)
+        sb_text(&text, ":NO_VERSION");
+    return json_text(sb_view(&text));
+}
+
+bool addons_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str checked = annotation_text(job, "EMCheckCompatibility");
+    struct str rest = annotation_text(job, "Add-ons"), entry;
+    json_t *list = json_array();
+    while (rest.n > 0 && str_split(&rest, ',', &entry))
+        json_array_append_new(list, addon(entry));
+    set_value(job, "addons", list);
+    set_value(job, "addons_checked",
+              checked.p ? json_boolean(str_eq_nocase(checked, STR("true"))) : json_null());
+    return true;
+}
+
+/* ---- ThemePrettyName ---- */
+
+/* Nobody knows this id by heart. */
+static const char default_theme[] = "{972ce4c6-7e08-4474-a285-3208198ce6fd}";
+
+static bool is_default_theme(const json_t *entry)
+{
+    struct str s = str_of(json_string_value(entry)), id = str_of(default_theme);
+    return s.p && str_starts(s, id) && (s.n == id.n || s.p[id.n] == ':');
+}
+
+bool theme_pretty_name_applies(const struct job *job)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(jget_arr(job->processed, "addons"), i,
+                       entry) if (is_default_theme(entry)) return true;
+    return false;
+}
+
+bool theme_pretty_name_act(struct job *job, struct err *err)
+{
+    (void)err;
+    size_t i;
+    const json_t *entry;
+    json_t *list = json_array();
+    json_array_foreach(jget_arr(job->processed, "addons"), i, entry)
+    {
+        if (!is_default_theme(entry)) {
+            json_array_append(list, (json_t *)entry);
+            continue;
+        }
+        STRBUF_AUTO text = {0};
+        sb_init(&text, json_string_length(entry) + 32);
+        sb_printf(&text, "%s (default theme)%s", default_theme,
+                  json_string_value(entry) + strlen(default_theme));
+        json_array_append_new(list, json_text(sb_view(&text)));
+    }
+    set_value(job, "addons", list);
+    return true;
+}

@@ -1,0 +1,245 @@
+#include "base/util.h"
+#include "processor/rules.h"
+
+/*
+ * Rules that look at annotations alone.
+ */
+
+/* ---- repairs ---- */
+
+static json_t *without_nul(const json_t *v)
+{
+    const char *p = json_string_value(v);
+    size_t n = json_string_length(v);
+    STRBUF_AUTO text = {0};
+    sb_init(&text, n);
+    for (size_t i = 0; i < n; i++)
+        if (p[i])
+            sb_char(&text, p[i]);
+    return json_text(sb_view(&text));
+}
+
+/* Names cannot hold a NUL: no JSON object of ours can. */
+bool de_null_act(struct job *job, struct err *err)
+{
+    (void)err;
+    void *tmp;
+    const char *name;
+    json_t *v;
+    json_object_foreach_safe(job->raw, tmp, name,
+                             v) if (json_is_string(v) &&
+                                    memchr(json_string_value(v), 0, json_string_length(v)))
+        json_object_set_new(job->raw, name, without_nul(v));
+    return true;
+}
+
+bool de_none_act(struct job *job, struct err *err)
+{
+    (void)err;
+    void *tmp;
+    const char *name;
+    json_t *v;
+    json_object_foreach_safe(job->raw, tmp, name, v) if (json_is_null(v))
+        json_object_del(job->raw, name);
+    return true;
+}
+
+bool convert_module_signature_info_applies(const struct job *job)
+{
+    const json_t *v = json_object_get(job->raw, "ModuleSignatureInfo");
+    return v && !json_is_null(v) && !json_is_string(v);
+}
+
+bool convert_module_signature_info_act(struct job *job, struct err *err)
+{
+    FREE_LATER char *text = json_dumps(json_object_get(job->raw, "ModuleSignatureInfo"),
+                                       JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    if (!text)
+        return err_set(err, ERR_INTERNAL, "cannot write JSON");
+    return json_set_text(job->raw, "ModuleSignatureInfo", str_of(text));
+}
+
+/* ---- what the report consisted of ---- */
+
+enum { KEY_CHARS_MAX = 100 };
+
+/* False if the name had to be left out or cut. */
+static bool add_key(struct text_set *keys, struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!name.p[i] || !strchr(RULE_WORD_CHARS "-", name.p[i]))
+            return false;
+    if (name.n == 0)
+        return false;
+    set_add(keys, str_sub(name, 0, KEY_CHARS_MAX));
+    return name.n <= KEY_CHARS_MAX;
+}
+
+bool crash_report_keys_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct text_set keys = {0};
+    bool all_good = true;
+    const char *name;
+    json_t *v;
+    json_object_foreach(job->raw, name, v) all_good &= add_key(&keys, str_of(name));
+    for (size_t i = 0; i < job->dump_count; i++)
+        all_good &= add_key(&keys, str_of(job->dumps[i].name));
+    set_value(job, "crash_report_keys", set_to_list(&keys));
+    set_release(&keys);
+    if (!all_good)
+        job_note(job, "invalidkeys: Crash report contains invalid keys");
+    return true;
+}
+
+bool collector_metadata_act(struct job *job, struct err *err)
+{
+    (void)err;
+    json_t *metadata = jget_obj(job->raw, "metadata");
+    set_value(job, "collector_metadata", metadata ? json_incref(metadata) : json_object());
+    return true;
+}
+
+bool identifier_applies(const struct job *job)
+{
+    return has_annotation(job, "uuid");
+}
+
+bool identifier_act(struct job *job, struct err *err)
+{
+    (void)err;
+    set_text(job, "crash_id", annotation_text(job, "uuid"));
+    set_text(job, "uuid", annotation_text(job, "uuid"));
+    return true;
+}
+
+bool minidump_sha256_hash_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str hash = jget_strn(jget_obj(jget_obj(job->raw, "metadata"), "dump_checksums"),
+                                "upload_file_minidump");
+    set_text(job, "minidump_sha256_hash", hash.p ? hash : STR(""));
+    return true;
+}
+
+/* The deprecated annotation only says yes or no; the newer one names the place. */
+bool submitted_from_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str infobar = annotation_text(job, "SubmittedFromInfobar");
+    struct str from = annotation_text(job, "SubmittedFrom");
+    bool is_infobar;
+    if (infobar.p) {
+        is_infobar = str_eq(infobar, STR("1")) || str_eq(infobar, STR("true"));
+        from = is_infobar ? STR("Infobar") : STR("Unknown");
+    } else {
+        from = from.n ? from : STR("Unknown");
+        is_infobar = str_eq(from, STR("Infobar"));
+    }
+    set_text(job, "submitted_from", from);
+    json_set_bool(job->processed, "submitted_from_infobar", is_infobar);
+    return true;
+}
+
+/* ---- the process ---- */
+
+bool process_type_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str type = annotation_text(job, "ProcessType");
+    bool is_parent = type.n == 0 || str_eq(type, STR("main"));
+    set_text(job, "process_type", is_parent ? STR("parent") : type);
+    return true;
+}
+
+bool plugin_applies(const struct job *job)
+{
+    return str_eq(annotation_text(job, "ProcessType"), STR("plugin"));
+}
+
+bool plugin_act(struct job *job, struct err *err)
+{
+    (void)err;
+    static const char *const keys[][2] = {{"plugin_filename", "PluginFilename"},
+                                          {"plugin_name", "PluginName"},
+                                          {"plugin_version", "PluginVersion"}};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct str v = annotation_text(job, keys[i][1]);
+        set_text(job, keys[i][0], v.p ? v : STR(""));
+    }
+    return true;
+}
+
+bool accessibility_act(struct job *job, struct err *err)
+{
+    (void)err;
+    bool is_active = str_eq(annotation_text(job, "Accessibility"), STR("Active"));
+    return json_set_bool(job->processed, "accessibility", is_active);
+}
+
+bool utility_actors_name_applies(const struct job *job)
+{
+    return annotation_text(job, "UtilityActorsName").p != NULL;
+}
+
+bool utility_actors_name_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str rest = annotation_text(job, "UtilityActorsName"), part;
+    json_t *list = json_array();
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (part.n > 0)
+            json_array_append_new(list, json_text(part));
+    }
+    set_value(job, "utility_actors_name", list);
+    return true;
+}
+
+/* ---- texts that may hold personal data ---- */
+
+/* Assertion texts that quote what the user did. */
+static const char *const unsafe_reasons[] = {"Failed to load module", "byte index",
+                                             "do not use eval with system privileges"};
+
+bool moz_crash_reason_applies(const struct job *job)
+{
+    return has_annotation(job, "MozCrashReason");
+}
+
+bool moz_crash_reason_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str reason = annotation_text(job, "MozCrashReason");
+    set_text(job, "moz_crash_reason_raw", reason);
+    for (size_t i = 0; i < ARRAY_LEN(unsafe_reasons); i++)
+        if (str_starts(reason, str_of(unsafe_reasons[i])))
+            reason = STR("sanitized--see moz_crash_reason_raw");
+    set_text(job, "moz_crash_reason", reason);
+    return true;
+}
+
+/* ---- who distributed it ---- */
+
+/* New reference; NULL if the annotation is no JSON object. */
+static json_t *telemetry_environment(const struct job *job)
+{
+    json_t *parsed = jget_obj(job->processed, "telemetry_environment");
+    if (parsed)
+        return json_incref(parsed);
+    return json_parse(annotation_text(job, "TelemetryEnvironment"), JSON_BYTES_MAX, NULL);
+}
+
+bool distribution_id_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str id = annotation_text(job, "DistributionID");
+    json_auto_t *environment = NULL;
+    if (id.n == 0) {
+        environment = telemetry_environment(job);
+        const json_t *v = json_object_get(jget_obj(environment, "partner"), "distributionId");
+        id = v ? jget_strn(jget_obj(environment, "partner"), "distributionId") : STR("unknown");
+    }
+    set_text(job, "distribution_id", id.n ? id : STR("mozilla"));
+    return true;
+}

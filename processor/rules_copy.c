@@ -1,0 +1,110 @@
+#include <math.h>
+
+#include "base/util.h"
+#include "crash/schema.h"
+#include "processor/rules.h"
+
+/*
+ * CopyFromRawCrash: the field table says which annotation becomes which key, and of
+ * what type.
+ */
+
+/* What notes may show of a value: a few printable characters in lower case. */
+enum { SHOWN_CHARS_MAX = 20 };
+
+static const char *shown(struct str s, char out[SHOWN_CHARS_MAX + 1])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n && n < SHOWN_CHARS_MAX; i++) {
+        char c = s.p[i];
+        if (c >= ' ' && c <= '~')
+            out[n++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    out[n] = 0;
+    return out;
+}
+
+static json_t *copy_bool(struct job *job, const struct annotation *a, struct str text)
+{
+    char value[SHOWN_CHARS_MAX + 1];
+    if (str_eq(text, STR("1")) || str_eq_nocase(text, STR("true")))
+        return json_true();
+    if (str_eq(text, STR("0")) || str_eq_nocase(text, STR("false")))
+        return json_false();
+    job_note(job, "%s has non-boolean value %s", a->name, shown(text, value));
+    return NULL;
+}
+
+static json_t *copy_int(struct job *job, const struct annotation *a, struct str text)
+{
+    int64_t v;
+    if (str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, a->name, &v, NULL))
+        return json_integer(v);
+    job_note(job, "%s has a non-int value", a->name);
+    return NULL;
+}
+
+static json_t *copy_num(struct job *job, const struct annotation *a, struct str text)
+{
+    double v;
+    if (str_to_double(str_trim(text), a->name, &v, NULL) && isfinite(v))
+        return json_real(v);
+    job_note(job, "%s has a non-float value", a->name);
+    return NULL;
+}
+
+static json_t *copy_obj(struct job *job, const struct annotation *a, struct str text)
+{
+    const json_t *given = json_object_get(job->raw, a->name);
+    json_auto_t *v =
+        json_is_object(given) ? json_deep_copy(given) : json_parse(text, JSON_BYTES_MAX, NULL);
+    if (!v) {
+        job_note(job, "%s value is malformed json", a->name);
+        return NULL;
+    }
+    const struct schema_key *key = schema_find(&schema_processed, str_of(a->processed_key));
+    const char *misfit = schema_misfit(key, v);
+    if (misfit) {
+        job_note(job, "%s value is malformed %s", a->name, misfit);
+        return NULL;
+    }
+    return TAKE(v);
+}
+
+static json_t *convert(struct job *job, const struct annotation *a, struct str text)
+{
+    switch (a->copy) {
+    case COPY_BOOL:
+        return copy_bool(job, a, text);
+    case COPY_INT:
+        return copy_int(job, a, text);
+    case COPY_NUM:
+        return copy_num(job, a, text);
+    case COPY_OBJ:
+        return copy_obj(job, a, text);
+    case COPY_STR:
+        return json_text(str_rtrim(text));
+    case COPY_NONE:
+        break;
+    }
+    return NULL;
+}
+
+bool copy_from_raw_crash_act(struct job *job, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < annotation_count; i++) {
+        const struct annotation *a = &annotations[i];
+        if (a->copy == COPY_NONE)
+            continue;
+        struct str text = annotation_text(job, a->name);
+        json_t *v = NULL;
+        if (text.p)
+            v = convert(job, a, text);
+        else if (a->fallback)
+            v = json_loads(a->fallback, JSON_DECODE_ANY, NULL);
+        if (v)
+            set_value(job, a->processed_key, v);
+    }
+    return true;
+}

@@ -1,0 +1,321 @@
+#include <math.h>
+
+#include "base/util.h"
+#include "processor/rules.h"
+
+/*
+ * Rules that copy, correct or cut parts of json_dump.
+ */
+
+/* ---- ModuleURLRewrite ---- */
+
+static struct str url_host(struct str url)
+{
+    size_t at = str_find(url, STR("://"), 0);
+    struct str host = at == SIZE_MAX ? url : str_sub(url, at + 3, SIZE_MAX);
+    size_t end = 0;
+    while (end < host.n && !strchr("/?#", host.p[end]))
+        end++;
+    host.n = end;
+    size_t user = str_rfind_char(host, '@');
+    if (user != SIZE_MAX)
+        host = str_sub(host, user + 1, SIZE_MAX);
+    return str_sub(host, 0, str_find_char(host, ':', 0));
+}
+
+static bool is_symbol_server(const struct job *job, struct str host)
+{
+    struct str rest = str_of(job->symbol_hosts), name;
+    if (str_eq_nocase(host, STR("symbols.mozilla.org")))
+        return true;
+    while (str_split(&rest, ' ', &name))
+        if (name.n > 0 && str_eq_nocase(host, name))
+            return true;
+    return false;
+}
+
+static struct str module_name(const json_t *module)
+{
+    struct str name = jget_strn(module, "filename");
+    if (name.n == 0)
+        name = jget_strn(module, "debug_file");
+    return name.n ? name : STR("unknown");
+}
+
+static void rewrite_url(struct job *job, json_t *module)
+{
+    struct str url = jget_strn(module, "symbol_url");
+    if (url.n == 0)
+        return;
+    struct str host = url_host(url);
+    size_t query = str_find_char(url, '?', 0);
+    if (str_find(host, STR("localhost"), 0) != SIZE_MAX) {
+        json_set_null(module, "symbol_url");
+        job_note(job, "Redacting symbol url for module " STR_FMT, STR_ARG(module_name(module)));
+    } else if (query != SIZE_MAX && is_symbol_server(job, host)) {
+        json_object_set_new(module, "symbol_url", json_text(str_sub(url, 0, query)));
+    }
+}
+
+bool module_url_rewrite_act(struct job *job, struct err *err)
+{
+    (void)err;
+    size_t i;
+    json_t *module;
+    json_array_foreach(jget_arr(json_dump(job), "modules"), i, module) if (json_is_object(module))
+        rewrite_url(job, module);
+    return true;
+}
+
+/* ---- CrashingThreadInfo ---- */
+
+/* The address as the walker corrected it, or as the dump has it. */
+static struct str crash_address(const json_t *info)
+{
+    struct str address = jget_strn(info, "address");
+    const json_t *adjusted = jget_obj(info, "adjusted_address");
+    struct str kind = jget_strn(adjusted, "kind");
+    if (str_eq(kind, STR("null-pointer")))
+        return address.n == 18 ? STR("0x0000000000000000") : STR("0x00000000");
+    if (str_eq(kind, STR("non-canonical")) && jget_str(adjusted, "address"))
+        return jget_strn(adjusted, "address");
+    return address;
+}
+
+static json_t *text_or_null(struct str s)
+{
+    return s.p ? json_text(s) : json_null();
+}
+
+bool crashing_thread_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    const json_t *dump = json_dump(job), *info = jget_obj(dump, "crash_info");
+    const json_t *thread = jget_obj(dump, "crashing_thread");
+    int64_t index;
+    bool is_known = jget_int(info, "crashing_thread", &index);
+    if (!is_known)
+        job_note(job, "mdsw did not identify the crashing thread");
+    set_value(job, "crashing_thread", is_known ? json_integer(index) : json_null());
+    set_value(job, "crashing_thread_name", text_or_null(jget_strn(thread, "thread_name")));
+    struct str type = jget_strn(info, "type");
+    set_text(job, "reason", type.p ? type : STR(""));
+    set_value(job, "address", text_or_null(crash_address(info)));
+    struct str last_error = jget_strn(thread, "last_error_value");
+    if (last_error.p)
+        set_text(job, "last_error_value", last_error);
+    return true;
+}
+
+/* ---- TruncateStacks ---- */
+
+enum { FRAMES_MAX = 500, FRAMES_TOP = 250, FRAMES_BOTTOM = 249 };
+
+/* 1234567 as 1,234,567. */
+static void put_grouped(struct strbuf *out, size_t n)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%zu", n);
+    for (int i = 0; i < len; i++) {
+        sb_char(out, digits[i]);
+        if (i + 1 < len && (len - i - 1) % 3 == 0)
+            sb_char(out, ',');
+    }
+}
+
+static json_t *gap_frame(size_t dropped)
+{
+    STRBUF_AUTO text = {0};
+    sb_init(&text, 64);
+    put_grouped(&text, dropped);
+    sb_text(&text, " frames truncated");
+    return json_pack("{s:{s:s}}", "truncated", "msg", sb_cstr(&text));
+}
+
+/* Number of frames before, or 0 if there was nothing to cut. */
+static size_t truncate_thread(json_t *thread)
+{
+    json_t *frames = jget_arr(thread, "frames");
+    size_t n = json_array_size(frames);
+    if (n <= FRAMES_MAX)
+        return 0;
+    json_t *kept = json_array();
+    for (size_t i = 0; i < FRAMES_TOP; i++)
+        json_array_append(kept, json_array_get(frames, i));
+    json_array_append_new(kept, gap_frame(n - FRAMES_MAX));
+    for (size_t i = n - FRAMES_BOTTOM; i < n; i++)
+        json_array_append(kept, json_array_get(frames, i));
+    json_object_set_new(thread, "frames", kept);
+    json_set_bool(thread, "truncated", true);
+    return n;
+}
+
+static void truncate_dump(struct job *job, const json_t *dump, const char *prefix)
+{
+    size_t was = truncate_thread(jget_obj(dump, "crashing_thread")), i;
+    if (was)
+        job_note(job, "TruncateStacksRule: truncated %sjson_dump.crashing_thread.frames: %zu -> %d",
+                 prefix, was, FRAMES_MAX);
+    json_t *thread;
+    json_array_foreach(jget_arr(dump, "threads"), i,
+                       thread) if ((was = truncate_thread(thread)) > 0)
+        job_note(job, "TruncateStacksRule: truncated %sjson_dump.threads[%zu].frames: %zu > %d",
+                 prefix, i, was, FRAMES_MAX);
+}
+
+bool truncate_stacks_act(struct job *job, struct err *err)
+{
+    (void)err;
+    truncate_dump(job, json_dump(job), "");
+    size_t i;
+    const json_t *name;
+    json_array_foreach(jget_arr(job->processed, "additional_minidumps"), i, name)
+    {
+        if (!json_is_string(name))
+            continue;
+        STRBUF_AUTO prefix = {0};
+        sb_init(&prefix, 1024);
+        sb_printf(&prefix, "%s.", json_string_value(name));
+        truncate_dump(job, jget_obj(jget_obj(job->processed, json_string_value(name)), "json_dump"),
+                      sb_cstr(&prefix));
+    }
+    return true;
+}
+
+/* ---- PossibleBitFlips, CrashInconsistencies, HasGuardPageAccess ---- */
+
+static const json_t *crash_info(const struct job *job)
+{
+    return jget_obj(json_dump(job), "crash_info");
+}
+
+bool possible_bit_flips_applies(const struct job *job)
+{
+    return json_array_size(jget_arr(crash_info(job), "possible_bit_flips")) > 0;
+}
+
+bool possible_bit_flips_act(struct job *job, struct err *err)
+{
+    (void)err;
+    double best = 0;
+    size_t i;
+    const json_t *flip;
+    json_array_foreach(jget_arr(crash_info(job), "possible_bit_flips"), i, flip) best =
+        fmax(best, json_number_value(json_object_get(flip, "confidence")));
+    return json_set_int(job->processed, "possible_bit_flips_max_confidence",
+                        (int64_t)floor(100 * fmin(best, 1)));
+}
+
+bool crash_inconsistencies_act(struct job *job, struct err *err)
+{
+    (void)err;
+    json_t *list = jget_arr(crash_info(job), "crash_inconsistencies");
+    set_value(job, "crash_inconsistencies", list ? json_incref(list) : json_null());
+    return true;
+}
+
+bool has_guard_page_access_applies(const struct job *job)
+{
+    return jget_arr(crash_info(job), "memory_accesses") != NULL;
+}
+
+bool has_guard_page_access_act(struct job *job, struct err *err)
+{
+    (void)err;
+    size_t i;
+    const json_t *access;
+    json_array_foreach(jget_arr(crash_info(job), "memory_accesses"), i,
+                       access) if (jget_bool_or(access, "is_likely_guard_page", false))
+        json_set_bool(job->processed, "has_guard_page_access", true);
+    return true;
+}
+
+/* ---- macOS ---- */
+
+static bool says_something(const json_t *v)
+{
+    return json_string_length(v) > 0 || json_object_size(v) > 0 || json_array_size(v) > 0 ||
+           json_number_value(v) != 0 || json_is_true(v);
+}
+
+static const char *type_name(const json_t *v)
+{
+    switch (json_typeof(v)) {
+    case JSON_OBJECT:
+        return "dict";
+    case JSON_ARRAY:
+        return "list";
+    case JSON_STRING:
+        return "str";
+    case JSON_INTEGER:
+        return "int";
+    case JSON_REAL:
+        return "float";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "bool";
+    case JSON_NULL:
+        break;
+    }
+    return "NoneType";
+}
+
+bool mac_boot_args_applies(const struct job *job)
+{
+    return says_something(json_object_get(json_dump(job), "mac_boot_args"));
+}
+
+bool mac_boot_args_act(struct job *job, struct err *err)
+{
+    (void)err;
+    const json_t *v = json_object_get(json_dump(job), "mac_boot_args");
+    if (!json_is_string(v)) {
+        job_note(job, "MacBootArgsRule: mac_boot_args is %s and not str", type_name(v));
+        return true;
+    }
+    struct str args = str_trim(str_n(json_string_value(v), json_string_length(v)));
+    if (args.n == 0)
+        return true;
+    set_text(job, "mac_boot_args", args);
+    return json_set_bool(job->processed, "has_mac_boot_args", true);
+}
+
+bool mac_crash_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    const json_t *info = jget_obj(json_dump(job), "mac_crash_info");
+    json_object_del(job->processed, "mac_crash_info");
+    if (jget_int_or(info, "num_records", 0) <= 0)
+        return true;
+    size_t n;
+    FREE_LATER char *text = json_to_text(info, &n);
+    set_text(job, "mac_crash_info", str_n(text, n));
+    return true;
+}
+
+/* ---- SoftErrors, ThreadCount ---- */
+
+bool soft_errors_applies(const struct job *job)
+{
+    return json_object_get(json_dump(job), "soft_errors") != NULL; /* null counts */
+}
+
+bool soft_errors_act(struct job *job, struct err *err)
+{
+    (void)err;
+    enum { SHOWN_CHARS_MAX = 4096 };
+    size_t n;
+    FREE_LATER char *text = json_to_text(json_object_get(json_dump(job), "soft_errors"), &n);
+    struct str all = str_n(text, n);
+    set_text(job, "soft_errors", str_sub(all, 0, utf8_prefix_chars(all, SHOWN_CHARS_MAX)));
+    return true;
+}
+
+bool thread_count_act(struct job *job, struct err *err)
+{
+    (void)err;
+    int64_t n;
+    bool is_known = jget_int(json_dump(job), "thread_count", &n);
+    set_value(job, "thread_count", is_known ? json_integer(n) : json_null());
+    return true;
+}

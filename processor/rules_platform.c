@@ -1,0 +1,211 @@
+#include "base/util.h"
+#include "processor/rules.h"
+
+/*
+ * What machine was it?  The dump knows best; annotations stand in where there is none.
+ */
+static const json_t *system_info(const struct job *job)
+{
+    return jget_obj(json_dump(job), "system_info");
+}
+
+static struct str info_text(const struct job *job, const char *key, struct str fallback)
+{
+    struct str v = str_trim(jget_strn(system_info(job), key));
+    return v.n ? v : fallback;
+}
+
+/* ---- CPU ---- */
+
+static void copy_microcode(struct job *job)
+{
+    const json_t *v = json_object_get(system_info(job), "cpu_microcode_version");
+    if (json_is_string(v))
+        set_text(job, "cpu_microcode_version", str_of(json_string_value(v)));
+    else if (json_is_integer(v))
+        set_value(job, "cpu_microcode_version", json_hex((uint64_t)json_integer_value(v), 1));
+}
+
+bool cpu_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    set_text(job, "cpu_info", info_text(job, "cpu_info", STR("unknown")));
+    set_text(job, "cpu_arch", info_text(job, "cpu_arch", STR("unknown")));
+    json_set_int(job->processed, "cpu_count", jget_int_or(system_info(job), "cpu_count", 0));
+    copy_microcode(job);
+    return true;
+}
+
+bool android_cpu_info_applies(const struct job *job)
+{
+    return str_eq(processed_text(job, "cpu_arch"), STR("unknown")) &&
+           has_annotation(job, "Android_CPU_ABI");
+}
+
+bool android_cpu_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    static const char *const names[][2] = {
+        {"armeabi-v7a", "arm"}, {"arm64-v8a", "arm64"}, {"x86_64", "amd64"}};
+    struct str abi = str_trim(annotation_text(job, "Android_CPU_ABI"));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq(abi, str_of(names[i][0])))
+            abi = str_of(names[i][1]);
+    set_text(job, "cpu_arch", abi);
+    return true;
+}
+
+/* ---- operating system ---- */
+
+bool os_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    set_text(job, "os_name", info_text(job, "os", STR("Unknown")));
+    set_text(job, "os_version", info_text(job, "os_ver", STR("")));
+    return true;
+}
+
+bool android_os_info_applies(const struct job *job)
+{
+    struct str os = processed_text(job, "os_name");
+    return (str_eq_nocase(os, STR("unknown")) || str_eq_nocase(os, STR("android"))) &&
+           has_annotation(job, "Android_Version");
+}
+
+bool android_os_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str version = str_trim(annotation_text(job, "Android_Version"));
+    int64_t level;
+    version = str_sub(version, 0, str_find_char(version, ' ', 0));
+    set_text(job, "os_name", STR("Android"));
+    if (str_to_i64(version, 0, INT64_MAX, "Android_Version", &level, NULL))
+        set_text(job, "os_version", version);
+    return true;
+}
+
+static const struct {
+    const char *key, *annotation, *unset;
+} stand_ins[] = {
+    {"cpu_arch", "CPUArchitecture", "unknown"},
+    {"cpu_info", "CPUInfo", "unknown"},
+    {"os_name", "OS", "Unknown"},
+    {"os_version", "OSVersion", ""},
+};
+
+bool platform_info_act(struct job *job, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < ARRAY_LEN(stand_ins); i++) {
+        struct str have = processed_text(job, stand_ins[i].key);
+        struct str given = str_trim(annotation_text(job, stand_ins[i].annotation));
+        if (given.n > 0 && (have.n == 0 || str_eq(have, str_of(stand_ins[i].unset))))
+            set_text(job, stand_ins[i].key, given);
+    }
+    return true;
+}
+
+/* ---- OSPrettyVersion ---- */
+
+struct os_version {
+    int64_t major, minor, build;
+};
+
+/* A number off the front; false if there is none. */
+static bool take_number(struct str *s, int64_t *ret)
+{
+    size_t n = 0;
+    while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
+        n++;
+    bool ok = str_to_i64(str_sub(*s, 0, n), 0, INT32_MAX, "version", ret, NULL);
+    *s = str_sub(*s, n, SIZE_MAX);
+    return ok;
+}
+
+static bool take_dot(struct str *s)
+{
+    if (s->n == 0 || s->p[0] != '.')
+        return false;
+    *s = str_sub(*s, 1, SIZE_MAX);
+    return true;
+}
+
+/* "10.0.19045 …"; the build number is 0 if it is missing. */
+static bool parse_version(struct str s, struct os_version *ret)
+{
+    struct os_version v = {0};
+    if (!take_number(&s, &v.major) || !take_dot(&s) || !take_number(&s, &v.minor))
+        return false;
+    if (take_dot(&s))
+        take_number(&s, &v.build);
+    *ret = v;
+    return true;
+}
+
+static const struct {
+    int major, minor;
+    const char *name;
+} windows_names[] = {
+    {3, 5, "Windows NT"},          {4, 0, "Windows NT"},    {4, 1, "Windows 98"},
+    {4, 9, "Windows Me"},          {5, 0, "Windows 2000"},  {5, 1, "Windows XP"},
+    {5, 2, "Windows Server 2003"}, {6, 0, "Windows Vista"}, {6, 1, "Windows 7"},
+    {6, 2, "Windows 8"},           {6, 3, "Windows 8.1"},   {10, 0, "Windows 10"},
+};
+
+static void put_windows(struct strbuf *out, const struct os_version *v)
+{
+    enum { WINDOWS_11_BUILD = 21996 };
+    if (v->major == 10 && v->minor == 0 && v->build >= WINDOWS_11_BUILD) {
+        sb_text(out, "Windows 11");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(windows_names); i++) {
+        if (v->major == windows_names[i].major && v->minor == windows_names[i].minor) {
+            sb_text(out, windows_names[i].name);
+            return;
+        }
+    }
+    sb_text(out, "Windows Unknown");
+}
+
+static void put_mac(struct strbuf *out, const struct os_version *v)
+{
+    if (v->major >= 11)
+        sb_printf(out, "macOS %lld", (long long)v->major);
+    else if (v->major == 10)
+        sb_printf(out, "OS X 10.%lld", (long long)v->minor);
+    else
+        sb_text(out, "OS X Unknown");
+}
+
+static void put_linux(const struct job *job, struct strbuf *out)
+{
+    struct str text = str_trim(jget_strn(jget_obj(json_dump(job), "lsb_release"), "description"));
+    if (text.n == 0)
+        text = str_trim(annotation_text(job, "LinuxLSBDescription"));
+    sb_str(out, text.n ? text : STR("Linux"));
+}
+
+bool os_pretty_version_act(struct job *job, struct err *err)
+{
+    (void)err;
+    struct str os = processed_text(job, "os_name"), version = processed_text(job, "os_version");
+    struct os_version v = {0};
+    bool has_version = parse_version(version, &v);
+    STRBUF_AUTO text = {0};
+    sb_init(&text, 1 << 16);
+    if (str_eq(os, STR("Linux"))) {
+        put_linux(job, &text);
+    } else if (str_eq(os, STR("Android"))) {
+        sb_text(&text, version.n ? "Android " : "Android");
+        sb_str(&text, version);
+    } else if (has_version && str_starts(os, STR("Windows"))) {
+        put_windows(&text, &v);
+    } else if (has_version && str_eq(os, STR("Mac OS X"))) {
+        put_mac(&text, &v);
+    } else {
+        sb_str(&text, os);
+    }
+    set_text(job, "os_pretty_version", sb_view(&text));
+    return true;
+}

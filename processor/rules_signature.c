@@ -1,0 +1,75 @@
+#include "base/util.h"
+#include "processor/rules.h"
+
+/* ---- ReportType ---- */
+
+/* The watchdog crashes a process that hangs. */
+static bool is_watchdog(const struct job *job)
+{
+    size_t i;
+    const json_t *frame;
+    json_array_foreach(crashing_frames(job, 0), i, frame)
+    {
+        const char *function = jget_str(frame, "function");
+        if (function && strstr(function, "RunWatchdog"))
+            return true;
+    }
+    return false;
+}
+
+bool report_type_act(struct job *job, struct err *err)
+{
+    (void)err;
+    bool is_hang = json_object_get(job->processed, "ipc_channel_error") ||
+                   json_object_get(job->processed, "async_shutdown_timeout") || is_watchdog(job);
+    set_text(job, "report_type", is_hang ? STR("hang") : STR("crash"));
+    return true;
+}
+
+/* ---- SignatureGenerator ---- */
+
+static json_t *joined(const json_t *lines)
+{
+    enum { DEBUG_BYTES_MAX = 1 << 20 };
+    STRBUF_AUTO text = {0};
+    sb_init(&text, DEBUG_BYTES_MAX);
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        sb_text(&text, i ? "\n" : "");
+        sb_text(&text, json_string_value(json_array_get(lines, i)));
+    }
+    return json_text(sb_view(&text));
+}
+
+bool signature_generator_act(struct job *job, struct err *err)
+{
+    if (!job->siglists)
+        return err_set(err, ERR_INTERNAL, "no signature lists are loaded");
+    json_auto_t *data = signature_crash_data(job->processed);
+    struct signature_result r;
+    signature_generate(job->siglists, data, &r);
+    set_value(job, "signature", json_incref(r.signature));
+    json_object_del(job->processed, "proto_signature");
+    if (r.proto_signature)
+        set_value(job, "proto_signature", json_incref(r.proto_signature));
+    set_value(job, "signature_debug", joined(r.debug));
+    json_array_extend(job->notes, r.notes);
+    signature_result_release(&r);
+    return true;
+}
+
+/* ---- ShutDownHangCrashingThread ---- */
+
+bool shut_down_hang_crashing_thread_applies(const struct job *job)
+{
+    return str_starts(processed_text(job, "signature"), STR("shutdownhang"));
+}
+
+/* The signature is that of the main thread, so the report shows that one. */
+bool shut_down_hang_crashing_thread_act(struct job *job, struct err *err)
+{
+    (void)err;
+    const json_t *main_thread = json_array_get(jget_arr(json_dump(job), "threads"), 0);
+    struct str name = jget_strn(main_thread, "thread_name");
+    set_value(job, "crashing_thread_name", name.p ? json_text(name) : json_null());
+    return json_set_int(job->processed, "crashing_thread", 0);
+}

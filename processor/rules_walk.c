@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/util.h"
+#include "processor/rules.h"
+
+/*
+ * MinidumpStackwalk: every minidump of the report goes through the sandboxed walker.
+ * What the walker says is checked here only as far as this rule reads it; the other
+ * rules treat json_dump as hostile as well.
+ */
+
+static const char main_dump[] = "upload_file_minidump";
+
+static bool is_minidump(const struct job_dump *d)
+{
+    return str_starts(str_of(d->name), str_of(main_dump));
+}
+
+bool minidump_stackwalk_applies(const struct job *job)
+{
+    for (size_t i = 0; i < job->dump_count; i++)
+        if (is_minidump(&job->dumps[i]))
+            return true;
+    return false;
+}
+
+/* ---- what one walk leaves behind ---- */
+
+/* The last ten lines of the log. */
+static json_t *log_tail(const char *log)
+{
+    enum { LINES_MAX = 10 };
+    struct str s = str_rtrim(str_of(log));
+    size_t lines = 0, at = s.n;
+    while (at > 0) {
+        if (s.p[at - 1] == '\n' && ++lines == LINES_MAX)
+            break;
+        at--;
+    }
+    STRBUF_AUTO text = {0};
+    sb_init(&text, s.n + 8);
+    if (at > 0)
+        sb_text(&text, "...\n");
+    sb_str(&text, str_sub(s, at, SIZE_MAX));
+    return json_text(sb_view(&text));
+}
+
+/* The word behind "ERROR" if the log begins with it: the name of what went wrong. */
+static struct str error_name(const char *log)
+{
+    struct str s = str_of(log);
+    if (!str_starts(s, STR("ERROR ")))
+        return STR("");
+    s = str_sub(s, 6, 100);
+    size_t n = 0;
+    while (n < s.n && strchr(RULE_WORD_CHARS, s.p[n]) && s.p[n])
+        n++;
+    return str_sub(s, 0, n);
+}
+
+static const char *kind_of(const json_t *v)
+{
+    return json_is_array(v) ? "list" : json_is_string(v) ? "str" : "scalar";
+}
+
+static void note_failure(struct job *job, const struct walker_result *r, const char *status)
+{
+    static const char rule[] = "MinidumpStackwalkRule";
+    if (r->exit_code == 0 && !r->is_output_json)
+        job_note(job, "minidump-stackwalk: non-json output: not valid JSON");
+    else if (r->exit_code == 0 && !json_is_object(r->json_dump))
+        job_note(job, "%s: minidump-stackwalk produced unexpected output: %s", rule,
+                 kind_of(r->json_dump));
+    else if (r->exit_code == -6)
+        job_note(job, "%s: minidump-stackwalk: timeout (SIGABRT)", rule);
+    else if (r->exit_code == -9)
+        job_note(job, "%s: minidump-stackwalk: timeout (SIGKILL)", rule);
+    else if (r->exit_code != 0)
+        job_note(job, "%s: minidump-stackwalk: failed: %d: %s", rule, r->exit_code, status);
+}
+
+static void keep_result(struct job *job, json_t *into, const struct job_dump *d,
+                        const struct walker_result *r)
+{
+    json_t *dump = json_is_object(r->json_dump) ? json_incref(r->json_dump) : json_object();
+    struct str status = jget_strn(dump, "status");
+    bool is_good = str_eq(status, STR("OK"));
+    if (!status.p)
+        status = STR("unknown error");
+    char *text = str_adup(job->arena, str_sub(status, 0, 200));
+    note_failure(job, r, text);
+
+    struct str name = error_name(r->log);
+    if (name.n > 0 && (is_good || strcmp(text, "unknown error") == 0)) {
+        job_note(job,
+                 "MinidumpStackwalkRule: processing %s had error; stomped on "
+                 "mdsw_status_string",
+                 d->name);
+        text = str_adup(job->arena, name);
+    }
+    json_object_set_new(into, "json_dump", dump);
+    json_set_int(into, "mdsw_return_code", r->exit_code);
+    json_set_cstr(into, "mdsw_status_string", text);
+    json_set_bool(into, "success", is_good);
+    json_set_cstr(into, "stackwalk_version", r->version);
+    json_object_set_new(into, "mdsw_stderr", log_tail(r->log));
+}
+
+static void keep_empty(struct job *job, json_t *into, const struct job_dump *d)
+{
+    json_set_cstr(into, "mdsw_status_string", "EmptyMinidump");
+    json_set_cstr(into, "mdsw_stderr", "Shortcut for 0-bytes minidump.");
+    job_note(job, "MinidumpStackwalkRule: %s is empty--skipping minidump processing", d->name);
+}
+
+static bool walk_one(struct job *job, json_t *into, const struct job_dump *d, struct err *err)
+{
+    if (d->size_bytes == 0) {
+        keep_empty(job, into, d);
+        return true;
+    }
+    FD_AUTO fd = open(d->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot open dump %s", d->name);
+    struct walker_result r = {0};
+    if (!walker_run(job->walker, fd, job->raw, &r, err))
+        return err_wrap(err, "walking %s", d->name);
+    keep_result(job, into, d, &r);
+    walker_result_release(&r);
+    return true;
+}
+
+/* The main dump fills the top level, each other one an object of its own. */
+static bool walk_dump(struct job *job, json_t *additional, const struct job_dump *d,
+                      struct err *err)
+{
+    if (strcmp(d->name, main_dump) == 0)
+        return walk_one(job, job->processed, d, err);
+    json_array_append_new(additional, json_text(str_of(d->name)));
+    json_t *into = json_object();
+    set_value(job, d->name, into);
+    return walk_one(job, into, d, err);
+}
+
+bool minidump_stackwalk_act(struct job *job, struct err *err)
+{
+    json_t *additional = json_array();
+    set_value(job, "additional_minidumps", additional);
+    if (!job->walker) /* switched off for this crash; whoever did that has noted why */
+        return true;
+    /* One dump that cannot be walked does not cost us the others; the first reason counts. */
+    bool all_good = true;
+    for (size_t i = 0; i < job->dump_count; i++) {
+        struct err why = {0};
+        if (!is_minidump(&job->dumps[i]) || walk_dump(job, additional, &job->dumps[i], &why))
+            continue;
+        if (all_good && err)
+            *err = why;
+        all_good = false;
+    }
+    return all_good;
+}
