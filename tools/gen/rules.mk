@@ -24,3 +24,9 @@ GEN_C += $(B)/gen/signature/lists_data.c
 $(B)/gen/signature/lists_data.c: tools/gen/siglists.awk $(SIGLISTS)
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/siglists.awk $(SIGLISTS) > $@.tmp && mv $@.tmp $@
+
+# ---- names of Windows codes -----------------------------------------------------------
+GEN_C += $(B)/gen/windows_codes.c
+$(B)/gen/windows_codes.c: lib/minidump/windows-codes.tsv tools/gen/windows_codes.awk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/windows_codes.awk $< > $@.tmp && mv $@.tmp $@

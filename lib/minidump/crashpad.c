@@ -1,0 +1,172 @@
+#include "minidump/crashpad.h"
+
+#include "base/util.h"
+
+enum { ANNOTATION_STRING = 1, ADDRESS_MASK_OFF = 56, MODULE_LINKS_MAX = 65536 };
+
+/* How much is still taken; lists may point into themselves and share long values. */
+struct budget {
+    size_t annotations, bytes;
+};
+
+static bool spend(struct budget *b, size_t bytes)
+{
+    if (b->annotations == 0 || bytes > b->bytes)
+        return false;
+    b->annotations--;
+    b->bytes -= bytes;
+    return true;
+}
+
+static struct rd location(const struct mdmp *d, struct rd *r)
+{
+    uint32_t size = rd_u32(r);
+    uint32_t rva = rd_u32(r);
+    return mdmp_at(d, rva, size);
+}
+
+/* 8-4-4-4-12, lower case. */
+static json_t *uuid(struct rd *r)
+{
+    char hex[33], text[37];
+    mdmp_guid(r, hex);
+    size_t n = 0;
+    for (size_t i = 0; i < 32; i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            text[n++] = '-';
+        text[n++] = (char)(hex[i] >= 'A' ? hex[i] - 'A' + 'a' : hex[i]);
+    }
+    return json_stringn(text, n);
+}
+
+static void set_annotation(json_t *dict, struct str key, struct str value)
+{
+    json_t *name = json_text(key);
+    json_object_setn_new(dict, json_string_value(name), json_string_length(name), json_text(value));
+    json_decref(name);
+}
+
+static json_t *dictionary(const struct mdmp *d, struct rd r, struct budget *budget)
+{
+    json_t *dict = json_object();
+    uint32_t count = rd_left(&r) ? rd_u32(&r) : 0;
+    for (uint32_t i = 0; i < count && rd_left(&r) >= 8; i++) {
+        uint32_t key_rva = rd_u32(&r);
+        uint32_t value_rva = rd_u32(&r);
+        struct str key, value;
+        if (!mdmp_utf8_string(d, key_rva, CRASHPAD_VALUE_MAX, &key, NULL) ||
+            !mdmp_utf8_string(d, value_rva, CRASHPAD_VALUE_MAX, &value, NULL))
+            continue;
+        if (!spend(budget, key.n + value.n))
+            break;
+        set_annotation(dict, key, value);
+    }
+    return dict;
+}
+
+static json_t *list(const struct mdmp *d, struct rd r, struct budget *budget)
+{
+    json_t *all = json_array();
+    uint32_t count = rd_left(&r) ? rd_u32(&r) : 0;
+    for (uint32_t i = 0; i < count && rd_left(&r) >= 4; i++) {
+        struct str value;
+        if (!mdmp_utf8_string(d, rd_u32(&r), CRASHPAD_VALUE_MAX, &value, NULL))
+            continue;
+        if (!spend(budget, value.n))
+            break;
+        json_array_append_new(all, json_text(value));
+    }
+    return all;
+}
+
+static json_t *hex_text(struct rd bytes)
+{
+    FREE_LATER char *hex = xmalloc(2 * bytes.n + 1);
+    hex_encode(bytes.p, bytes.n, hex);
+    return json_string(hex);
+}
+
+static json_t *objects(const struct mdmp *d, struct rd r, struct budget *budget)
+{
+    json_t *all = json_array();
+    uint32_t count = rd_left(&r) ? rd_u32(&r) : 0;
+    for (uint32_t i = 0; i < count && rd_left(&r) >= 12; i++) {
+        uint32_t name_rva = rd_u32(&r);
+        uint16_t type = rd_u16(&r);
+        rd_skip(&r, 2);
+        uint32_t value_rva = rd_u32(&r);
+        struct str name;
+        struct rd head = mdmp_at(d, value_rva, 4);
+        uint32_t len = rd_u32(&head);
+        struct rd value = mdmp_at(d, (uint64_t)value_rva + 4, len);
+        if (type == 0 || !rd_ok(&head) || !rd_ok(&value) || len > CRASHPAD_VALUE_MAX ||
+            !mdmp_utf8_string(d, name_rva, CRASHPAD_VALUE_MAX, &name, NULL))
+            continue;
+        if (!spend(budget, name.n + len))
+            break;
+        json_t *o = json_object();
+        json_set_text(o, "name", name);
+        json_set_int(o, "type", type);
+        if (type == ANNOTATION_STRING)
+            json_set_text(o, "value", str_n((const char *)value.p, len));
+        else /* bytes whose meaning only the application knows */
+            json_object_set_new(o, "value", hex_text(value));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+static json_t *modules(const struct mdmp *d, struct rd r, struct budget *budget)
+{
+    json_t *all = json_array();
+    uint32_t count = rd_left(&r) ? rd_u32(&r) : 0;
+    count = MIN(count, (uint32_t)MODULE_LINKS_MAX);
+    for (uint32_t i = 0; i < count && rd_left(&r) >= 12; i++) {
+        uint32_t index = rd_u32(&r);
+        struct rd info = location(d, &r);
+        uint32_t version = rd_u32(&info);
+        struct rd list_body = location(d, &info);
+        struct rd dict_body = location(d, &info);
+        struct rd objects_body = location(d, &info);
+        if (!rd_ok(&info) || version == 0 || !spend(budget, 0))
+            continue;
+        json_t *m = json_object();
+        json_set_int(m, "module_index", index);
+        json_object_set_new(m, "list_annotations", list(d, list_body, budget));
+        json_object_set_new(m, "simple_annotations", dictionary(d, dict_body, budget));
+        json_object_set_new(m, "annotation_objects", objects(d, objects_body, budget));
+        json_array_append_new(all, m);
+    }
+    return all;
+}
+
+json_t *crashpad_json(const struct mdmp *d)
+{
+    struct rd r;
+    if (!mdmp_stream(d, MDMP_CRASHPAD_INFO, &r, NULL))
+        return NULL;
+    uint32_t version = rd_u32(&r);
+    struct rd ids = r;
+    rd_skip(&r, 32);
+    struct rd simple = location(d, &r);
+    struct rd links = location(d, &r);
+    if (!rd_ok(&r) || version == 0)
+        return NULL;
+
+    struct budget budget = {CRASHPAD_ANNOTATIONS_MAX, 8 << 20};
+    json_t *info = json_object();
+    json_object_set_new(info, "report_id", uuid(&ids));
+    json_object_set_new(info, "client_id", uuid(&ids));
+    json_object_set_new(info, "simple_annotations", dictionary(d, simple, &budget));
+    json_object_set_new(info, "modules", modules(d, links, &budget));
+    return info;
+}
+
+uint64_t crashpad_address_mask(const struct mdmp *d)
+{
+    struct rd r;
+    if (!mdmp_stream(d, MDMP_CRASHPAD_INFO, &r, NULL))
+        return 0;
+    rd_skip(&r, ADDRESS_MASK_OFF);
+    return rd_u64(&r);
+}

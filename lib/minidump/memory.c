@@ -1,0 +1,194 @@
+#include "minidump/memory.h"
+
+#include "base/util.h"
+
+enum { DESCRIPTOR_SIZE = 16, MEMORY_INFO_SIZE = 48, MAPS_LINE_MIN = 20 };
+
+static void memory_init(struct mdmp_memory *m, struct arena *a, size_t cap)
+{
+    m->regions = arena_array(a, cap, sizeof *m->regions);
+    ranges_init(&m->index, a, cap);
+}
+
+static void add_region(struct mdmp_memory *m, uint64_t base, struct rd bytes)
+{
+    size_t i = m->index.n;
+    if (!rd_ok(&bytes) || bytes.n == 0 || i == m->index.cap)
+        return;
+    ranges_add(&m->index, base, bytes.n, (uint32_t)i);
+    if (m->index.n > i) /* not dropped for wrapping */
+        m->regions[i] = (struct mdmp_region){base, bytes};
+}
+
+static bool read_list64(const struct mdmp *d, struct arena *a, struct mdmp_memory *m)
+{
+    struct rd body;
+    if (!mdmp_stream(d, MDMP_MEMORY64_LIST, &body, NULL))
+        return false;
+    uint64_t count = rd_u64(&body);
+    uint64_t rva = rd_u64(&body);
+    size_t n = MIN(rd_left(&body) / DESCRIPTOR_SIZE, (size_t)MDMP_REGIONS_MAX);
+    n = count < n ? (size_t)count : n;
+    memory_init(m, a, n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t base = rd_u64(&body);
+        uint64_t size = rd_u64(&body);
+        struct rd bytes = mdmp_at(d, rva, size);
+        if (!rd_ok(&bytes))
+            break; /* contents lie back to back: nothing behind this one can be found */
+        add_region(m, base, bytes);
+        rva += size;
+    }
+    return true;
+}
+
+static bool read_list(const struct mdmp *d, struct arena *a, struct mdmp_memory *m)
+{
+    struct rd body;
+    struct mdmp_list list;
+    if (!mdmp_stream(d, MDMP_MEMORY_LIST, &body, NULL) ||
+        !mdmp_list(body, DESCRIPTOR_SIZE, &list, NULL))
+        return false;
+    size_t n = MIN(list.count, (size_t)MDMP_REGIONS_MAX);
+    memory_init(m, a, n);
+    for (size_t i = 0; i < n; i++) {
+        struct rd e = mdmp_list_entry(&list, i);
+        uint64_t base = rd_u64(&e);
+        uint32_t size = rd_u32(&e);
+        uint32_t rva = rd_u32(&e);
+        if (rva)
+            add_region(m, base, mdmp_at(d, rva, size));
+    }
+    return true;
+}
+
+void mdmp_memory_read(const struct mdmp *d, struct arena *a, struct mdmp_memory *ret)
+{
+    struct mdmp_memory m = {0};
+    if (read_list64(d, a, &m) || read_list(d, a, &m))
+        ranges_sort(&m.index);
+    *ret = m;
+}
+
+const struct mdmp_region *mdmp_memory_at(const struct mdmp_memory *m, uint64_t addr)
+{
+    const struct range *r = ranges_find(&m->index, addr);
+    return r ? &m->regions[r->index] : NULL;
+}
+
+bool mdmp_region_uint(const struct mdmp_region *region, uint64_t addr, size_t bytes, uint64_t *ret)
+{
+    if (!region || addr < region->base)
+        return false;
+    struct rd w = rd_try_window(&region->bytes, addr - region->base, bytes);
+    uint64_t v = bytes == 8   ? rd_u64(&w)
+                 : bytes == 4 ? rd_u32(&w)
+                 : bytes == 2 ? rd_u16(&w)
+                              : rd_u8(&w);
+    if (!rd_ok(&w))
+        return false;
+    *ret = v;
+    return true;
+}
+
+bool mdmp_memory_uint(const struct mdmp_memory *m, uint64_t addr, size_t bytes, uint64_t *ret)
+{
+    return mdmp_region_uint(mdmp_memory_at(m, addr), addr, bytes, ret);
+}
+
+static void maps_init(struct mdmp_maps *m, struct arena *a, size_t cap)
+{
+    m->v = arena_array(a, cap, sizeof *m->v);
+    ranges_init(&m->index, a, cap);
+}
+
+static void add_mapping(struct mdmp_maps *m, struct mdmp_mapping map)
+{
+    if (m->n == m->index.cap)
+        return;
+    ranges_add(&m->index, map.base, map.size, (uint32_t)m->n);
+    m->v[m->n++] = map;
+}
+
+/* Access of Windows' page protections; guard and cache bits do not matter here. */
+enum {
+    PROT_READABLE = 0x02 | 0x04 | 0x20 | 0x40,
+    PROT_WRITABLE = 0x04 | 0x08 | 0x40 | 0x80,
+    PROT_EXECUTABLE = 0x10 | 0x20 | 0x40 | 0x80,
+};
+
+static bool read_memory_info(const struct mdmp *d, struct arena *a, struct mdmp_maps *m)
+{
+    struct rd body;
+    struct mdmp_list list;
+    if (!mdmp_stream(d, MDMP_MEMORY_INFO_LIST, &body, NULL) ||
+        !mdmp_list_ex(body, MEMORY_INFO_SIZE, true, &list, NULL))
+        return false;
+    size_t n = MIN(list.count, (size_t)MDMP_REGIONS_MAX);
+    maps_init(m, a, n);
+    for (size_t i = 0; i < n; i++) {
+        struct rd e = mdmp_list_entry(&list, i);
+        struct mdmp_mapping map = {.base = rd_u64(&e)};
+        rd_skip(&e, 16); /* allocation base and protection */
+        map.size = rd_u64(&e);
+        rd_skip(&e, 4); /* state */
+        uint32_t protection = rd_u32(&e);
+        map.can_read = protection & PROT_READABLE;
+        map.can_write = protection & PROT_WRITABLE;
+        map.can_execute = protection & PROT_EXECUTABLE;
+        add_mapping(m, map);
+    }
+    return true;
+}
+
+/* start-end perms offset device inode [path] */
+static bool parse_maps_line(struct str line, struct mdmp_mapping *ret)
+{
+    struct str range, perms, start;
+    uint64_t first, end;
+    if (!str_split(&line, ' ', &range) || !str_split(&line, ' ', &perms) || !line.p ||
+        perms.n != 4 || !str_split(&range, '-', &start) || !range.p ||
+        !str_to_u64(start, 16, UINT64_MAX, "start", &first, NULL) ||
+        !str_to_u64(range, 16, UINT64_MAX, "end", &end, NULL) || first >= end)
+        return false;
+    *ret = (struct mdmp_mapping){
+        .base = first,
+        .size = end - first,
+        .can_read = perms.p[0] == 'r',
+        .can_write = perms.p[1] == 'w',
+        .can_execute = perms.p[2] == 'x',
+    };
+    return true;
+}
+
+static bool read_linux_maps(const struct mdmp *d, struct arena *a, struct mdmp_maps *m)
+{
+    struct rd body;
+    if (!mdmp_stream(d, MDMP_LINUX_MAPS, &body, NULL))
+        return false;
+    struct mdmp_maps own = {0}, *into = m->v ? &own : m; /* counted even when not used */
+    maps_init(into, a, MIN(body.n / MAPS_LINE_MIN, (size_t)MDMP_REGIONS_MAX));
+    struct str rest = str_n((const char *)body.p, body.n), line;
+    struct mdmp_mapping map;
+    while (str_split(&rest, '\n', &line))
+        if (parse_maps_line(line, &map))
+            add_mapping(into, map);
+    m->has_linux_maps = true;
+    m->linux_map_count = into->n;
+    return true;
+}
+
+void mdmp_maps_read(const struct mdmp *d, struct arena *a, struct mdmp_maps *ret)
+{
+    struct mdmp_maps m = {0};
+    read_memory_info(d, a, &m);
+    read_linux_maps(d, a, &m);
+    ranges_sort(&m.index);
+    *ret = m;
+}
+
+const struct mdmp_mapping *mdmp_maps_at(const struct mdmp_maps *m, uint64_t addr)
+{
+    const struct range *r = ranges_find(&m->index, addr);
+    return r ? &m->v[r->index] : NULL;
+}

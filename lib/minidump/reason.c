@@ -1,0 +1,120 @@
+#include "minidump/reason.h"
+
+#include "base/util.h"
+
+/* Linux signals from 1; exception_code is the signal, exception_flags the si_code. */
+static const char *const signals[] = {
+    "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",  "SIGFPE",
+    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT",
+    "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",  "SIGXCPU",
+    "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
+};
+
+enum { DUMP_REQUESTED = 0xffffffff, SI_CODES_MAX = 9 };
+
+/* si_code names from 1, by signal. */
+static const struct {
+    uint32_t signal;
+    const char *names[SI_CODES_MAX];
+} si_codes[] = {
+    {4,
+     {"ILL_ILLOPC", "ILL_ILLOPN", "ILL_ILLADR", "ILL_ILLTRP", "ILL_PRVOPC", "ILL_PRVREG",
+      "ILL_COPROC", "ILL_BADSTK", "ILL_BADIADDR"}},
+    {5, {"TRAP_BRKPT", "TRAP_TRACE", "TRAP_BRANCH", "TRAP_HWBKPT", "TRAP_UNK", "TRAP_PERF"}},
+    {8,
+     {"FPE_INTDIV", "FPE_INTOVF", "FPE_FLTDIV", "FPE_FLTOVF", "FPE_FLTUND", "FPE_FLTRES",
+      "FPE_FLTINV", "FPE_FLTSUB"}},
+    {11, {"SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"}},
+    {7, {"BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"}},
+    {31, {"SYS_SECCOMP", "SYS_USER_DISPATCH"}},
+};
+
+/* Codes that any signal may carry. */
+static const struct {
+    int32_t code;
+    const char *name;
+} generic_si_codes[] = {
+    {0x80, "SI_KERNEL"}, {-1, "SI_QUEUE"},    {-2, "SI_TIMER"},
+    {-3, "SI_MESGQ"},    {-4, "SI_ASYNCIO"},  {-5, "SI_SIGIO"},
+    {-6, "SI_TKILL"},    {-7, "SI_DETHREAD"}, {-60, "SI_ASYNCNL"},
+};
+
+static const char *si_code_name(uint32_t signal, uint32_t flags)
+{
+    for (size_t i = 0; i < ARRAY_LEN(si_codes); i++)
+        if (si_codes[i].signal == signal && flags >= 1 && flags <= SI_CODES_MAX &&
+            si_codes[i].names[flags - 1])
+            return si_codes[i].names[flags - 1];
+    for (size_t i = 0; i < ARRAY_LEN(generic_si_codes); i++)
+        if (generic_si_codes[i].code == (int32_t)flags)
+            return generic_si_codes[i].name;
+    return NULL;
+}
+
+static struct str unknown(uint32_t code, uint32_t flags, struct arena *a)
+{
+    return str_of(arena_printf(a, "unknown 0x%08x / 0x%08x", code, flags));
+}
+
+static struct str reason_linux(const struct mdmp_exception *x, struct arena *a)
+{
+    if (x->code == DUMP_REQUESTED)
+        return STR("DUMP_REQUESTED");
+    if (x->code < 1 || x->code > ARRAY_LEN(signals))
+        return unknown(x->code, x->flags, a);
+    const char *name = signals[x->code - 1];
+    if (x->flags == 0) /* SI_USER */
+        return str_of(name);
+    const char *detail = si_code_name(x->code, x->flags);
+    if (detail)
+        return str_of(arena_printf(a, "%s / %s", name, detail));
+    return str_of(arena_printf(a, "%s / 0x%08x", name, x->flags));
+}
+
+static const struct {
+    uint32_t code;
+    const char *name;
+} fuchsia[] = {
+    {0x8, "GENERAL"},
+    {0x108, "FATAL_PAGE_FAULT"},
+    {0x208, "UNDEFINED_INSTRUCTION"},
+    {0x308, "SW_BREAKPOINT"},
+    {0x408, "HW_BREAKPOINT"},
+    {0x508, "UNALIGNED_ACCESS"},
+    {0x8008, "THREAD_STARTING"},
+    {0x8108, "THREAD_EXITING"},
+    {0x8208, "POLICY_ERROR"},
+    {0x8308, "PROCESS_STARTING"},
+};
+
+struct str mdmp_reason(const struct mdmp_system *sys, const struct mdmp_exception *x,
+                       struct arena *a)
+{
+    switch (sys->os) {
+    case MDMP_OS_WINDOWS:
+        return reason_windows(x, a);
+    case MDMP_OS_MAC:
+    case MDMP_OS_IOS:
+        return reason_mac(sys->cpu, x, a);
+    case MDMP_OS_LINUX:
+    case MDMP_OS_ANDROID:
+        return reason_linux(x, a);
+    case MDMP_OS_FUCHSIA:
+        for (size_t i = 0; i < ARRAY_LEN(fuchsia); i++)
+            if (fuchsia[i].code == x->code)
+                return str_of(fuchsia[i].name);
+        return unknown(x->code, x->flags, a);
+    default:
+        return unknown(x->code, x->flags, a);
+    }
+}
+
+uint64_t mdmp_crash_address(const struct mdmp_system *sys, const struct mdmp_exception *x)
+{
+    enum { ACCESS_VIOLATION = 0xc0000005, IN_PAGE_ERROR = 0xc0000006 };
+    uint64_t address = x->address;
+    if (sys->os == MDMP_OS_WINDOWS && x->parameter_count >= 2 &&
+        (x->code == ACCESS_VIOLATION || x->code == IN_PAGE_ERROR))
+        address = x->parameters[1];
+    return sys->word_bytes == 4 ? (uint32_t)address : address; /* some writers sign-extend */
+}
