@@ -1,0 +1,154 @@
+/* arm, arm64 and mips: return addresses in link registers. */
+#include "unwind/cpu.h"
+
+#include "base/util.h"
+
+#define BIT(reg)       (UINT64_C(1) << (reg))
+#define BITS(from, to) (BIT((to) + 1) - BIT(from))
+
+/* Indices of the registers in their layouts (report order). */
+enum { ARM_R4 = 4, ARM_R7 = 7, ARM_R10 = 10, ARM_FP = 12, ARM_SP = 13, ARM_PC = 15 };
+enum { A64_X19 = 19, A64_X28 = 28, A64_FP = 29, A64_LR = 30, A64_SP = 31, A64_PC = 32 };
+enum { MIPS_GP = 0, MIPS_SP = 1, MIPS_FP = 2, MIPS_S0 = 5, MIPS_S7 = 12 };
+
+static const uint64_t A64_TOP = UINT64_C(0x000fffffffffffff);
+
+static bool leaf_may_keep_sp(const struct step *s, const struct mdmp_context *caller,
+                             enum walk_trust trust)
+{
+    (void)caller;
+    (void)trust;
+    return s->frame->trust == TRUST_CONTEXT;
+}
+
+/* ---- arm ------------------------------------------------------------------------------- */
+
+static bool arm_frame_at(const struct step *s, uint8_t fp_reg, struct mdmp_context *ret)
+{
+    uint64_t fp, caller_fp, caller_pc;
+    if (!mdmp_reg_get(s->callee, fp_reg, &fp) || fp == 0 || fp > UINT32_MAX - 8 ||
+        !step_word(s, fp, &caller_fp) || !step_word(s, fp + 4, &caller_pc))
+        return false;
+    struct mdmp_context caller = step_caller(s);
+    mdmp_reg_set(&caller, ARM_PC, caller_pc);
+    mdmp_reg_set(&caller, ARM_SP, fp + 8);
+    mdmp_reg_set(&caller, fp_reg, caller_fp);
+    *ret = caller;
+    return true;
+}
+
+/* Only iOS keeps frame pointers, in r7. */
+static bool arm_frame_pointer(const struct step *s, struct mdmp_context *ret)
+{
+    if (s->walk->facts->system.os != MDMP_OS_IOS)
+        return false;
+    return arm_frame_at(s, ARM_R7, ret) || arm_frame_at(s, ARM_FP, ret);
+}
+
+/* ---- arm64 ----------------------------------------------------------------------------- */
+
+static uint64_t strip(const struct step *s, uint64_t pointer)
+{
+    return pointer & s->walk->pointer_mask;
+}
+
+/* An equal stack pointer is fine for leaf functions and where CFI says so. */
+static bool a64_may_keep_sp(const struct step *s, const struct mdmp_context *caller,
+                            enum walk_trust trust)
+{
+    return caller->r[A64_PC] != s->callee->r[A64_PC] &&
+           (s->frame->trust == TRUST_CONTEXT || trust == TRUST_CFI);
+}
+
+/* After a frame pointer step lr is a guess; only at a function's entry may it be used. */
+static bool a64_may_read(const struct step *s, uint8_t reg, uint64_t init_addr)
+{
+    return reg != A64_LR || s->frame->trust != TRUST_FRAME_POINTER ||
+           s->frame->instruction == init_addr;
+}
+
+static void a64_after_cfi(const struct step *s, struct mdmp_context *caller)
+{
+    static const uint8_t pointers[] = {A64_PC, A64_LR, A64_FP};
+    for (size_t i = 0; i < ARRAY_LEN(pointers); i++)
+        if (caller->valid & BIT(pointers[i]))
+            caller->r[pointers[i]] = strip(s, caller->r[pointers[i]]);
+}
+
+static bool a64_is_candidate(uint64_t p)
+{
+    return p >= 0x1000 && p <= A64_TOP;
+}
+
+static bool a64_frame_pointer(const struct step *s, struct mdmp_context *ret)
+{
+    uint64_t fp, caller_fp, caller_pc, lr;
+    if (!mdmp_reg_get(s->callee, A64_FP, &fp) || !(s->callee->valid & BIT(A64_SP)) || fp == 0 ||
+        fp > UINT64_MAX - 16 || !step_word(s, fp, &caller_fp) || !step_word(s, fp + 8, &caller_pc))
+        return false;
+    caller_fp = strip(s, caller_fp);
+    caller_pc = strip(s, caller_pc);
+    if (!a64_is_candidate(caller_pc))
+        return false;
+    struct mdmp_context caller = step_caller(s);
+    mdmp_reg_set(&caller, A64_PC, caller_pc);
+    mdmp_reg_set(&caller, A64_SP, fp + 16);
+    mdmp_reg_set(&caller, A64_FP, caller_fp);
+    if (caller_fp && caller_fp <= UINT64_MAX - 16 && step_word(s, caller_fp + 8, &lr))
+        mdmp_reg_set(&caller, A64_LR, strip(s, lr));
+    *ret = caller;
+    return true;
+}
+
+/* ---- mips ------------------------------------------------------------------------------ */
+
+static bool mips_is_candidate(uint64_t p)
+{
+    return p >= 0x1000;
+}
+
+/* Callers have four words of argument space above their stack pointer. */
+static size_t mips_scan_skip(const struct step *s)
+{
+    return s->frame->trust == TRUST_CONTEXT ? 0 : 4;
+}
+
+const struct cpu_ops cpu_arm = {
+    .cpu = MDMP_CPU_ARM,
+    .word_bytes = 4,
+    .call_bytes = 2,
+    .callee_saved = BITS(ARM_R4, ARM_R10) | BIT(ARM_FP),
+    .may_keep_sp = leaf_may_keep_sp,
+    .frame_pointer = arm_frame_pointer,
+};
+
+const struct cpu_ops cpu_arm64 = {
+    .cpu = MDMP_CPU_ARM64,
+    .word_bytes = 8,
+    .call_bytes = 4,
+    .callee_saved = BITS(A64_X19, A64_X28) | BIT(A64_FP),
+    .may_keep_sp = a64_may_keep_sp,
+    .may_read = a64_may_read,
+    .after_cfi = a64_after_cfi,
+    .frame_pointer = a64_frame_pointer,
+    .is_candidate = a64_is_candidate,
+};
+
+const struct cpu_ops cpu_mips = {
+    .cpu = MDMP_CPU_MIPS,
+    .word_bytes = 4,
+    .call_bytes = 8,
+    .callee_saved = BIT(MIPS_GP) | BIT(MIPS_FP) | BITS(MIPS_S0, MIPS_S7),
+    .may_keep_sp = leaf_may_keep_sp,
+    .is_candidate = mips_is_candidate,
+    .scan_skip = mips_scan_skip,
+};
+
+const struct cpu_ops cpu_mips64 = {
+    .cpu = MDMP_CPU_MIPS64,
+    .word_bytes = 8,
+    .call_bytes = 8,
+    .callee_saved = BIT(MIPS_GP) | BIT(MIPS_FP) | BITS(MIPS_S0, MIPS_S7),
+    .may_keep_sp = leaf_may_keep_sp,
+    .is_candidate = mips_is_candidate,
+};

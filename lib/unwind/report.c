@@ -1,0 +1,122 @@
+#include "unwind/report.h"
+
+#include <stdlib.h>
+
+#include "base/util.h"
+#include "minidump/reason.h"
+
+enum { CERTS_MAX = 65536, UNLOADED_LOOKED_AT = 4096 };
+
+static int by_file(const void *pa, const void *pb)
+{
+    const struct cert *a = pa, *b = pb;
+    return str_cmp(a->file, b->file);
+}
+
+static struct str text_of(const json_t *v)
+{
+    return str_n(json_string_value(v), json_string_length(v));
+}
+
+/* signer -> [file, …], turned around. */
+static void collect_certs(const json_t *info, struct arena *a, struct certs *certs)
+{
+    const char *signer;
+    json_t *files, *file;
+    size_t i, total = 0;
+    json_object_foreach((json_t *)info, signer, files) total += json_array_size(files);
+    total = MIN(total, (size_t)CERTS_MAX);
+    certs->v = arena_array(a, total, sizeof *certs->v);
+    json_object_foreach((json_t *)info, signer, files)
+    {
+        struct str name = str_copy(a, str_of(signer));
+        json_array_foreach(files, i, file)
+        {
+            if (json_is_string(file) && certs->n < total)
+                certs->v[certs->n++] = (struct cert){str_copy(a, text_of(file)), name};
+        }
+    }
+    if (certs->n)
+        qsort(certs->v, certs->n, sizeof *certs->v, by_file);
+}
+
+struct certs report_certs(const struct report *r)
+{
+    struct certs certs = {0};
+    const json_t *info = json_object_get(r->annotations, "ModuleSignatureInfo");
+    json_auto_t *parsed = NULL;
+    if (json_is_string(info))
+        info = parsed = json_parse(text_of(info), JSON_BYTES_MAX, NULL);
+    if (json_is_object(info))
+        collect_certs(info, r->arena, &certs);
+    return certs;
+}
+
+struct str report_signer(const struct certs *certs, struct str file)
+{
+    struct cert key = {.file = file};
+    if (certs->n == 0)
+        return STR_NONE;
+    const struct cert *hit = bsearch(&key, certs->v, certs->n, sizeof key, by_file);
+    return hit ? hit->signer : STR_NONE;
+}
+
+bool report_microcode(const struct report *r, uint64_t *ret)
+{
+    if (r->facts->process.has_microcode) {
+        *ret = r->facts->process.microcode;
+        return true;
+    }
+    const json_t *v = json_object_get(r->annotations, "CPUMicrocodeVersion");
+    return json_is_string(v) && mdmp_parse_microcode(text_of(v), ret);
+}
+
+struct str report_last_error(const struct report *r, size_t thread)
+{
+    /* LastErrorValue is the fourteenth pointer-sized slot of the thread's block. */
+    enum { LAST_ERROR_SLOT = 13 };
+    const struct facts *f = r->facts;
+    uint64_t teb = f->threads.v[thread].teb, code;
+    uint64_t at = teb + LAST_ERROR_SLOT * f->system.word_bytes;
+    if (f->system.os != MDMP_OS_WINDOWS || f->system.word_bytes == 0 || teb == 0 || at < teb ||
+        !mdmp_memory_uint(&f->memory, at, 4, &code))
+        return STR_NONE;
+    return mdmp_windows_error((uint32_t)code, r->arena);
+}
+
+void report_put_text(struct strbuf *out, struct str s)
+{
+    size_t off = 0;
+    while (off < s.n) {
+        char bytes[4];
+        uint32_t cp = utf8_next(s, &off);
+        bool is_control = cp < 0x20 || (cp >= 0x7f && cp < 0xa0);
+        sb_put(out, bytes, utf8_put(bytes, is_control ? 0xfffd : cp));
+    }
+}
+
+static int by_name_and_offset(const void *pa, const void *pb)
+{
+    const struct unloaded_hit *a = pa, *b = pb;
+    int d = str_cmp(a->module, b->module);
+    return d ? d : (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+size_t report_unloaded_at(const struct facts *f, uint64_t addr, struct unloaded_hit *out,
+                          size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MIN(f->unloaded.n, (size_t)UNLOADED_LOOKED_AT) && n < max; i++) {
+        const struct mdmp_unloaded *m = &f->unloaded.v[i];
+        if (addr >= m->base && addr - m->base < m->size)
+            out[n++] = (struct unloaded_hit){mdmp_base_name(m->path), addr - m->base};
+    }
+    if (n == 0)
+        return 0;
+    qsort(out, n, sizeof *out, by_name_and_offset);
+    size_t kept = 1;
+    for (size_t i = 1; i < n; i++)
+        if (by_name_and_offset(&out[i], &out[kept - 1]) != 0)
+            out[kept++] = out[i];
+    return kept;
+}

@@ -1,0 +1,179 @@
+#include "unwind/report.h"
+
+#include "base/util.h"
+
+enum { REGISTERS_PER_LINE = 6, REGISTER_NAME_MAX = 6 };
+
+static void put_address(const struct report *r, struct strbuf *out, uint64_t v)
+{
+    sb_printf(out, "0x%0*llx", facts_address_digits(r->facts), (unsigned long long)v);
+}
+
+static void put_header(const struct report *r, struct strbuf *out)
+{
+    const struct facts *f = r->facts;
+    sb_printf(out, "Operating system: %s\n                  ", f->system.os_name);
+    report_put_text(out, f->system.os_ver);
+    sb_printf(out, "\nCPU: %s\n", f->system.cpu_arch);
+    if (f->system.cpu_info.p) {
+        sb_text(out, "     ");
+        report_put_text(out, f->system.cpu_info);
+        sb_char(out, '\n');
+    }
+    sb_printf(out, "     %u CPU%s\n", f->system.cpu_count, f->system.cpu_count == 1 ? "" : "s");
+    struct mdmp_lsb lsb;
+    if (mdmp_lsb_read(&f->dump, &lsb)) {
+        sb_text(out, "Linux ");
+        report_put_text(out, lsb.id);
+        sb_char(out, ' ');
+        report_put_text(out, lsb.release);
+        sb_text(out, " - ");
+        report_put_text(out, lsb.codename);
+        sb_text(out, " (");
+        report_put_text(out, lsb.description);
+        sb_text(out, ")\n");
+    }
+    sb_char(out, '\n');
+    if (f->has_exception) {
+        sb_text(out, "Crash reason:  ");
+        report_put_text(out, f->reason);
+        sb_text(out, "\nCrash address: ");
+        put_address(r, out, f->crash_address);
+        sb_char(out, '\n');
+    } else {
+        sb_text(out, "No crash\n");
+    }
+    if (f->process.has_create_time)
+        sb_printf(out, "Process uptime: %lld seconds\n",
+                  (long long)MAX((int64_t)f->dump.time_s - (int64_t)f->process.create_time_s,
+                                 INT64_C(0)));
+    else
+        sb_text(out, "Process uptime: not available\n");
+}
+
+static void put_registers(const struct mdmp_context *c, struct strbuf *out)
+{
+    int on_line = 0;
+    for (uint8_t i = 0; i < c->layout->reg_count; i++) {
+        uint64_t value;
+        if (!mdmp_reg_get(c, i, &value))
+            continue;
+        if (on_line == REGISTERS_PER_LINE) {
+            sb_char(out, '\n');
+            on_line = 0;
+        }
+        sb_printf(out, "%s%*s = 0x%0*llx", on_line ? " " : "    ", REGISTER_NAME_MAX,
+                  c->layout->regs[i].name, c->layout->regs[i].bytes * 2, (unsigned long long)value);
+        on_line++;
+    }
+    sb_char(out, '\n');
+}
+
+static void put_place(const struct report *r, struct strbuf *out, const struct walk_frame *frame)
+{
+    if (frame->module == SIZE_MAX) {
+        put_address(r, out, frame->instruction);
+        return;
+    }
+    const struct mdmp_module *m = &r->facts->modules.v[frame->module];
+    report_put_text(out, m->file);
+    if (!frame->function.p) {
+        sb_printf(out, " + 0x%llx", (unsigned long long)(frame->instruction - m->base));
+        return;
+    }
+    sb_char(out, '!');
+    report_put_text(out, frame->function);
+    if (frame->file.n && frame->line) {
+        sb_text(out, " [");
+        report_put_text(out, frame->file);
+        sb_printf(out, " : %u + 0x%llx]", frame->line,
+                  (unsigned long long)(frame->instruction - frame->function_addr));
+    } else {
+        sb_printf(out, " + 0x%llx",
+                  (unsigned long long)(frame->instruction - frame->function_addr));
+    }
+}
+
+static void put_frame(const struct report *r, struct strbuf *out, const struct walk_frame *frame,
+                      size_t *number)
+{
+    for (size_t i = 0; i < frame->inline_count; i++) {
+        const struct walk_inline *in = &frame->inlines[i];
+        sb_printf(out, "%2zu  ", (*number)++);
+        report_put_text(out, r->facts->modules.v[frame->module].file);
+        sb_char(out, '!');
+        report_put_text(out, in->function);
+        if (in->file.n && in->line) {
+            sb_text(out, " [");
+            report_put_text(out, in->file);
+            sb_printf(out, " : %u]", in->line);
+        }
+        sb_text(out, "\n    Found by: inlining\n");
+    }
+    sb_printf(out, "%2zu  ", (*number)++);
+    put_place(r, out, frame);
+    sb_char(out, '\n');
+}
+
+static void put_thread(const struct report *r, struct strbuf *out, size_t index)
+{
+    const struct mdmp_thread *t = &r->facts->threads.v[index];
+    const struct walk_stack *stack = &r->walk->stacks[index];
+    bool is_crashing = index == r->facts->crashing_thread;
+    sb_printf(out, "\nThread %zu ", index);
+    report_put_text(out, t->name);
+    sb_printf(out, "%s%s - tid: %u\n", t->name.n ? " " : "", is_crashing ? "(crashed)" : "", t->id);
+    size_t number = 0;
+    for (size_t i = 0; i < stack->n && !out->overflow; i++) {
+        put_frame(r, out, &stack->frames[i], &number);
+        if (i == 0)
+            put_registers(&stack->context, out);
+        sb_printf(out, "    Found by: %s\n", walk_trust_text(stack->frames[i].trust));
+    }
+    if (stack->n == 0)
+        sb_text(out, "<no frames>\n");
+    if (stack->is_cut)
+        sb_text(out, "(cut at the limit of frames)\n");
+}
+
+static void put_modules(const struct report *r, struct strbuf *out)
+{
+    sb_text(out, "\nLoaded modules:\n");
+    for (size_t i = 0; i < r->facts->modules.n && !out->overflow; i++) {
+        const struct mdmp_module *m = &r->facts->modules.v[i];
+        const struct module_symbols *s = symbols_state(r->symbols, i);
+        put_address(r, out, m->base);
+        sb_text(out, " - ");
+        put_address(r, out, m->base + m->size - 1);
+        sb_text(out, "  ");
+        report_put_text(out, m->file);
+        sb_printf(out, "  %s%s%s\n", m->version ? m->version : "???", i == 0 ? "  (main)" : "",
+                  s->is_corrupt   ? "  (CORRUPT SYMBOLS)"
+                  : s->is_missing ? "  (WARNING: No symbols)"
+                                  : "");
+    }
+    sb_text(out, "\nUnloaded modules:\n");
+    for (size_t i = 0; i < r->facts->unloaded.n && !out->overflow; i++) {
+        const struct mdmp_unloaded *m = &r->facts->unloaded.v[i];
+        put_address(r, out, m->base);
+        sb_text(out, " - ");
+        put_address(r, out, m->base + m->size - 1);
+        sb_text(out, "  ");
+        report_put_text(out, mdmp_base_name(m->path));
+        sb_char(out, '\n');
+    }
+}
+
+void report_text(const struct report *r, struct strbuf *out)
+{
+    put_header(r, out);
+    size_t crashing = r->facts->crashing_thread;
+    if (crashing != SIZE_MAX)
+        put_thread(r, out, crashing);
+    if (r->is_brief)
+        return;
+    for (size_t i = 0; i < r->facts->threads.n; i++)
+        if (i != crashing)
+            put_thread(r, out, i);
+    put_modules(r, out);
+}

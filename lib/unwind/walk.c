@@ -1,0 +1,342 @@
+#include "unwind/walk.h"
+
+#include "base/util.h"
+#include "unwind/cpu.h"
+
+enum {
+    SCAN_WORDS_SURE = 160, /* behind a frame whose stack pointer is known for sure */
+    SCAN_WORDS = 40,
+    LOWEST_PC = 4096,
+};
+
+static const struct {
+    const char *name, *text;
+} trusts[] = {
+    [TRUST_CONTEXT] = {"context", "given as instruction pointer in context"},
+    [TRUST_CFI] = {"cfi", "call frame info"},
+    [TRUST_FRAME_POINTER] = {"frame_pointer", "previous frame's frame pointer"},
+    [TRUST_SCAN] = {"scan", "stack scanning"},
+};
+
+const char *walk_trust_name(enum walk_trust trust)
+{
+    return trusts[trust].name;
+}
+
+const char *walk_trust_text(enum walk_trust trust)
+{
+    return trusts[trust].text;
+}
+
+const struct cpu_ops *cpu_ops_of(enum mdmp_cpu cpu)
+{
+    static const struct cpu_ops *const rows[] = {&cpu_amd64, &cpu_x86,  &cpu_arm,
+                                                 &cpu_arm64, &cpu_mips, &cpu_mips64};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i]->cpu == cpu)
+            return rows[i];
+    return NULL;
+}
+
+/* ---- symbols of one frame -------------------------------------------------------------- */
+
+static void copy_inlines(struct walk *w, const struct csym_hit *hit, struct walk_frame *frame)
+{
+    if (hit->inline_count > w->inlines_left) {
+        w->was_cut = true;
+        return;
+    }
+    w->inlines_left -= hit->inline_count;
+    struct walk_inline *out = arena_array(w->arena, hit->inline_count, sizeof *out);
+    for (size_t i = 0; i < hit->inline_count; i++)
+        out[i] = (struct walk_inline){hit->inlines[i].function, hit->inlines[i].file,
+                                      hit->inlines[i].line};
+    frame->inlines = out;
+    frame->inline_count = hit->inline_count;
+}
+
+static void symbolicate(struct walk *w, struct walk_frame *frame)
+{
+    frame->module = mdmp_module_at(&w->facts->modules, frame->instruction);
+    if (frame->module == SIZE_MAX)
+        return;
+    const struct module_symbols *m = symbols_of(w->symbols, frame->module);
+    if (!m->is_open)
+        return;
+    uint64_t base = w->facts->modules.v[frame->module].base;
+    uint64_t offset = frame->instruction - base;
+    struct csym_hit hit;
+    if (!csym_lookup(&m->csym, offset, &hit))
+        return;
+    frame->function = hit.function.p ? hit.function : STR("");
+    frame->function_addr = base + hit.function_addr;
+    frame->param_size = hit.param_size;
+    frame->file = hit.file;
+    frame->line = hit.line;
+    if (hit.inline_count)
+        copy_inlines(w, &hit, frame);
+    struct csym_win win;
+    if (w->facts->system.cpu == MDMP_CPU_X86 && csym_win_find(&m->csym, offset, &win))
+        frame->param_size = win.param_size;
+}
+
+/* ---- call frame information -------------------------------------------------------------- */
+
+struct cfi_env {
+    const struct step *step;
+    const struct module_symbols *symbols;
+    uint64_t init_addr; /* absolute */
+};
+
+static bool cfi_reg(void *ctx, uint32_t index, uint64_t *ret)
+{
+    const struct cfi_env *env = ctx;
+    if (index >= MIN(env->symbols->csym.reg_count, (uint32_t)SYMBOLS_REGS_MAX))
+        return false;
+    uint8_t reg = env->symbols->regs[index];
+    const struct cpu_ops *cpu = env->step->cpu;
+    if (cpu->may_read && !cpu->may_read(env->step, reg, env->init_addr))
+        return false;
+    return mdmp_reg_get(env->step->callee, reg, ret);
+}
+
+static bool cfi_word(void *ctx, uint64_t addr, uint64_t *ret)
+{
+    const struct cfi_env *env = ctx;
+    return step_word(env->step, addr, ret);
+}
+
+/* Evaluates the rule for `reg`; false without one or when it fails. */
+static bool eval_special(const struct csym *c, const struct csym_cfi *cfi, uint16_t reg,
+                         const struct csym_env *env, uint64_t *ret)
+{
+    for (uint32_t i = 0; i < cfi->rule_count; i++)
+        if (cfi->rules[i].reg == reg)
+            return csym_cfi_eval(c, cfi->rules[i].program, env, ret);
+    return false;
+}
+
+static void forward_callee_saved(const struct step *s, struct mdmp_context *caller)
+{
+    uint64_t kept = s->callee->valid & s->cpu->callee_saved;
+    for (uint8_t i = 0; i < caller->layout->reg_count; i++)
+        if (kept >> i & 1)
+            mdmp_reg_set(caller, i, s->callee->r[i]);
+}
+
+static bool by_cfi(const struct step *s, struct mdmp_context *ret)
+{
+    if (s->frame->module == SIZE_MAX)
+        return false;
+    const struct module_symbols *m = symbols_state(s->walk->symbols, s->frame->module);
+    uint64_t base = s->walk->facts->modules.v[s->frame->module].base;
+    struct csym_cfi cfi;
+    if (!m->is_open || !csym_cfi_find(&m->csym, s->frame->instruction - base, &cfi))
+        return false;
+
+    struct cfi_env ctx = {s, m, base + cfi.init_addr};
+    struct csym_env env = {.ctx = &ctx, .reg = cfi_reg, .word = cfi_word};
+    uint64_t cfa, ra, value;
+    if (!eval_special(&m->csym, &cfi, CSYM_REG_CFA, &env, &cfa))
+        return false;
+    env.has_cfa = true;
+    env.cfa = cfa;
+    if (!eval_special(&m->csym, &cfi, CSYM_REG_RA, &env, &ra))
+        return false;
+
+    struct mdmp_context caller = step_caller(s);
+    forward_callee_saved(s, &caller);
+    mdmp_reg_set(&caller, caller.layout->sp, cfa);
+    mdmp_reg_set(&caller, caller.layout->pc, ra);
+    for (uint32_t i = 0; i < cfi.rule_count; i++) {
+        uint16_t index = cfi.rules[i].reg;
+        if (index >= MIN(m->csym.reg_count, (uint32_t)SYMBOLS_REGS_MAX) ||
+            m->regs[index] == MDMP_REG_NONE)
+            continue;
+        uint8_t reg = m->regs[index];
+        if (csym_cfi_eval(&m->csym, cfi.rules[i].program, &env, &value))
+            mdmp_reg_set(&caller, reg, value);
+        else
+            caller.valid &= ~(UINT64_C(1) << reg);
+    }
+    if (s->cpu->after_cfi)
+        s->cpu->after_cfi(s, &caller);
+    *ret = caller;
+    return true;
+}
+
+/* ---- stack scan ---------------------------------------------------------------------------- */
+
+/*
+ * Whether a word looks like a return address: it points behind something in a module,
+ * and where the module has symbols, into or behind a function.
+ */
+static bool is_return_address(const struct step *s, uint64_t address)
+{
+    uint64_t a = address - 1;
+    if (address <= 1 || (s->cpu->is_candidate && !s->cpu->is_candidate(address)))
+        return false;
+    size_t module = mdmp_module_at(&s->walk->facts->modules, a);
+    if (module == SIZE_MAX)
+        return false;
+    const struct module_symbols *m = symbols_of(s->walk->symbols, module);
+    return !m->is_open || csym_is_code(&m->csym, a - s->walk->facts->modules.v[module].base);
+}
+
+static bool by_scan(const struct step *s, struct mdmp_context *ret)
+{
+    const struct mdmp_layout *layout = s->callee->layout;
+    uint64_t sp, word;
+    if (!mdmp_reg_get(s->callee, layout->sp, &sp))
+        return false;
+    bool is_sure = s->frame->trust == TRUST_CONTEXT || s->frame->trust == TRUST_CFI;
+    size_t words = is_sure ? SCAN_WORDS_SURE : SCAN_WORDS;
+    for (size_t i = s->cpu->scan_skip ? s->cpu->scan_skip(s) : 0; i < words; i++) {
+        uint64_t at = sp + i * s->cpu->word_bytes;
+        if (!step_word(s, at, &word))
+            return false;
+        if (!is_return_address(s, word))
+            continue;
+        struct mdmp_context caller = step_caller(s);
+        mdmp_reg_set(&caller, layout->pc, word);
+        mdmp_reg_set(&caller, layout->sp, at + s->cpu->word_bytes);
+        if (s->cpu->scan_frame_pointer)
+            s->cpu->scan_frame_pointer(s, at, i, &caller);
+        *ret = caller;
+        return true;
+    }
+    return false;
+}
+
+/* ---- the walk ------------------------------------------------------------------------------ */
+
+static bool find_caller(const struct step *s, struct mdmp_context *ret, enum walk_trust *ret_trust)
+{
+    if ((s->cpu->windows_cfi && s->cpu->windows_cfi(s, ret)) || by_cfi(s, ret))
+        *ret_trust = TRUST_CFI;
+    else if (s->cpu->frame_pointer && s->cpu->frame_pointer(s, ret))
+        *ret_trust = TRUST_FRAME_POINTER;
+    else if (by_scan(s, ret))
+        *ret_trust = TRUST_SCAN;
+    else
+        return false;
+    return true;
+}
+
+/* The outermost frame was passed: what was found is not a frame. */
+static bool is_end(const struct step *s, const struct mdmp_context *caller, enum walk_trust trust)
+{
+    const struct mdmp_layout *l = caller->layout;
+    uint64_t pc, sp, callee_sp;
+    if (!mdmp_reg_get(caller, l->pc, &pc) || pc < LOWEST_PC || !mdmp_reg_get(caller, l->sp, &sp) ||
+        !mdmp_reg_get(s->callee, l->sp, &callee_sp))
+        return true;
+    if (sp == callee_sp && s->cpu->may_keep_sp && s->cpu->may_keep_sp(s, caller, trust))
+        return false;
+    return sp <= callee_sp;
+}
+
+/* The memory the stack pointer points into: the thread's own stack, else any region. */
+static const struct mdmp_region *stack_of(const struct facts *f, const struct mdmp_thread *t,
+                                          const struct mdmp_context *context)
+{
+    uint64_t sp;
+    if (!mdmp_reg_get(context, context->layout->sp, &sp))
+        return NULL;
+    if (t->stack.bytes.n && sp >= t->stack.base && sp - t->stack.base < t->stack.bytes.n)
+        return &t->stack;
+    const struct mdmp_region *region = mdmp_memory_at(&f->memory, sp);
+    return region ? region : t->stack.bytes.n ? &t->stack : NULL;
+}
+
+/* Grows by doubling in the arena; what is left behind is at most as much again. */
+static struct walk_frame *push_frame(struct walk *w, struct walk_stack *stack, size_t *cap)
+{
+    if (stack->n == *cap) {
+        *cap = *cap ? *cap * 2 : 32;
+        struct walk_frame *bigger = arena_array(w->arena, *cap, sizeof *bigger);
+        if (stack->n)
+            memcpy(bigger, stack->frames, stack->n * sizeof *bigger);
+        stack->frames = bigger;
+    }
+    w->frames_left--;
+    return &stack->frames[stack->n++];
+}
+
+static void add_frame(struct walk *w, struct walk_stack *stack, size_t *cap,
+                      const struct mdmp_context *context, enum walk_trust trust, unsigned back)
+{
+    struct walk_frame *frame = push_frame(w, stack, cap);
+    uint64_t pc = context->r[context->layout->pc];
+    *frame = (struct walk_frame){.trust = trust, .resume = pc, .instruction = pc - back};
+    symbolicate(w, frame);
+}
+
+static void walk_thread(struct walk *w, size_t index, struct walk_stack *stack)
+{
+    struct mdmp_context context, caller;
+    if (w->frames_left == 0 || !facts_context(w->facts, index, &context))
+        return;
+    size_t cap = 0;
+    stack->context = context;
+    add_frame(w, stack, &cap, &context, TRUST_CONTEXT, 0);
+
+    struct step s = {
+        .walk = w,
+        .cpu = cpu_ops_of(w->facts->system.cpu),
+        .stack = stack_of(w->facts, &w->facts->threads.v[index], &context),
+        .callee = &context,
+    };
+    if (!s.cpu || !s.stack)
+        return;
+    for (;;) {
+        s.frame = &stack->frames[stack->n - 1];
+        s.grand = stack->n > 1 ? s.frame - 1 : NULL;
+        enum walk_trust trust;
+        if (!find_caller(&s, &caller, &trust) || is_end(&s, &caller, trust))
+            return;
+        if (stack->n >= w->frames_max || w->frames_left == 0) {
+            stack->is_cut = w->was_cut = true;
+            return;
+        }
+        add_frame(w, stack, &cap, &caller, trust, s.cpu->call_bytes);
+        context = caller;
+    }
+}
+
+/*
+ * Bits of a 64-bit pointer that are an address: pointer authentication puts a signature
+ * into the others.  All of them up to 2^47, or up to the highest module.
+ */
+static uint64_t pointer_mask(const struct facts *f)
+{
+    uint64_t top = (UINT64_C(1) << 47) - 1;
+    for (size_t i = 0; i < f->modules.n; i++)
+        top = MAX(top, f->modules.v[i].base + f->modules.v[i].size);
+    for (unsigned bit = 47; bit < 64; bit++)
+        if (UINT64_C(1) << bit >= top)
+            return (UINT64_C(1) << bit) - 1;
+    return UINT64_MAX;
+}
+
+void walk_run(const struct facts *facts, struct symbols *symbols, struct arena *arena,
+              size_t frames_max, struct walk *ret)
+{
+    frames_max = frames_max ? MIN(frames_max, (size_t)WALK_FRAMES_MAX) : WALK_FRAMES_DEFAULT;
+    *ret = (struct walk){
+        .facts = facts,
+        .symbols = symbols,
+        .arena = arena,
+        .frames_max = frames_max,
+        .frames_left = MAX((size_t)WALK_FRAMES_TOTAL, frames_max),
+        .inlines_left = WALK_INLINES_TOTAL,
+        .pointer_mask = facts->pointer_mask ? facts->pointer_mask : pointer_mask(facts),
+        .stacks = arena_array(arena, facts->threads.n, sizeof *ret->stacks),
+    };
+    /* The crashing thread first: if the frames of a dump run out, it has its own. */
+    if (facts->crashing_thread != SIZE_MAX)
+        walk_thread(ret, facts->crashing_thread, &ret->stacks[facts->crashing_thread]);
+    for (size_t i = 0; i < facts->threads.n; i++)
+        if (i != facts->crashing_thread)
+            walk_thread(ret, i, &ret->stacks[i]);
+}

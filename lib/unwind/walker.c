@@ -1,0 +1,360 @@
+#include "unwind/walker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "unwind/wire.h"
+
+enum {
+    OUTPUT_MAX = 64 << 20,
+    OUTPUT_VALUES_MAX = 6 << 20, /* a tree takes some hundred bytes per value */
+    LOG_MAX = 64 << 10,
+    REQUESTS_MAX = 8192,
+    TIMEOUT_DEFAULT_MS = 120 * 1000,
+    FIRST_FREE_FD = 16, /* above every descriptor that the walker is given */
+};
+static const int64_t MEMORY_DEFAULT = INT64_C(1) << 30;
+
+/* What the walker reads of the annotations: it gets these and no others. */
+static const char *const annotation_keys[] = {"ModuleSignatureInfo", "CPUMicrocodeVersion"};
+
+/* One run. */
+struct run {
+    const struct walker_options *opt;
+    int64_t start_ms, timeout_ms;
+    int64_t symbols_ms; /* spent by us on the walker's requests */
+    pid_t pid;
+    int sock, out, log; /* our ends; -1 when closed */
+    int request_count;
+    struct strbuf output, log_text;
+    const char *end; /* why it was killed, or NULL */
+};
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+/* Our ends and the walker's of everything between us. */
+struct ends {
+    int dump, out[2], log[2], sock[2], annotations;
+};
+
+static void close_ends(struct ends *e)
+{
+    int *const all[] = {&e->dump,   &e->out[0],  &e->out[1],  &e->log[0],
+                        &e->log[1], &e->sock[0], &e->sock[1], &e->annotations};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        util_close_fd(all[i]);
+        *all[i] = -1;
+    }
+}
+
+/* Moves a descriptor above those that the walker is given, so that dup2 cannot clobber it. */
+static bool lift(int *fd)
+{
+    if (*fd < 0 || *fd >= FIRST_FREE_FD)
+        return true;
+    int high = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    if (high < 0)
+        return false;
+    close(*fd);
+    *fd = high;
+    return true;
+}
+
+/* A file in memory with the annotations the walker may see; -1 if there are none of them. */
+static bool annotations_file(const json_t *annotations, int *ret_fd, struct err *err)
+{
+    json_auto_t *part = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(annotation_keys); i++) {
+        json_t *v = json_object_get(annotations, annotation_keys[i]);
+        if (v)
+            json_object_set(part, annotation_keys[i], v);
+    }
+    if (json_object_size(part) == 0)
+        return true;
+    size_t n;
+    FREE_LATER char *text = json_to_text(part, &n);
+    int fd = memfd_create("annotations", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "memfd_create");
+    if (!fs_write_all(fd, text, n, "annotations", err)) {
+        close(fd);
+        return false;
+    }
+    *ret_fd = fd;
+    return true;
+}
+
+static bool make_ends(int dump_fd, const json_t *annotations, struct ends *e, struct err *err)
+{
+    e->dump = fcntl(dump_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    if (e->dump < 0 || pipe2(e->out, O_CLOEXEC) != 0 || pipe2(e->log, O_CLOEXEC) != 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->sock) != 0)
+        return err_errno(err, errno, "descriptors of the walker");
+    if (!annotations_file(annotations, &e->annotations, err))
+        return false;
+    if (!lift(&e->out[1]) || !lift(&e->log[1]) || !lift(&e->sock[1]) || !lift(&e->annotations))
+        return err_errno(err, errno, "descriptors of the walker");
+    return true;
+}
+
+/* datil-stackwalk in the folder of this program. */
+static bool beside_us(char *out, size_t size, struct err *err)
+{
+    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    if (n < 0)
+        return err_errno(err, errno, "/proc/self/exe");
+    out[n] = '\0';
+    char *slash = strrchr(out, '/');
+    size_t dir = slash ? (size_t)(slash - out) + 1 : 0;
+    int len = snprintf(out + dir, size - dir, "datil-stackwalk");
+    if ((size_t)len >= size - dir)
+        return err_set(err, ERR_IO, "the path of this program is too long");
+    return true;
+}
+
+static int spawn_with(const char *program, const struct ends *e, char *const argv[], pid_t *ret_pid)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attr);
+    const struct {
+        int from, to;
+    } map[] = {{e->dump, WIRE_FD_DUMP},
+               {e->out[1], STDOUT_FILENO},
+               {e->log[1], STDERR_FILENO},
+               {e->sock[1], WIRE_FD_SOCKET},
+               {e->annotations, WIRE_FD_ANNOTATIONS}};
+    int last = WIRE_FD_DUMP;
+    for (size_t i = 0; i < ARRAY_LEN(map); i++) {
+        if (map[i].from < 0)
+            continue;
+        posix_spawn_file_actions_adddup2(&files, map[i].from, map[i].to);
+        last = map[i].to;
+    }
+    posix_spawn_file_actions_addclosefrom_np(&files, last + 1);
+
+    /* A session of its own: Ctrl-C in a terminal must not cost a crash in work. */
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    char *const no_environment[] = {NULL};
+    int status = posix_spawn(ret_pid, program, &files, &attr, argv, no_environment);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    return status;
+}
+
+static bool start(struct run *run, struct ends *e, struct err *err)
+{
+    char beside[4096], memory[32], cpu[32];
+    const char *program = run->opt->program;
+    if (!program) {
+        if (!beside_us(beside, sizeof beside, err))
+            return false;
+        program = beside;
+    }
+    int64_t memory_bytes = run->opt->memory_bytes > 0 ? run->opt->memory_bytes : MEMORY_DEFAULT;
+    snprintf(memory, sizeof memory, "%lld", (long long)memory_bytes);
+    snprintf(cpu, sizeof cpu, "%lld", (long long)run->timeout_ms / 1000 + 1);
+    const char *const argv[] = {
+        "datil-stackwalk", "--sandbox", "--memory-bytes", memory, "--cpu-s", cpu, NULL};
+    int status = spawn_with(program, e, (char *const *)argv, &run->pid);
+    if (status != 0)
+        return err_errno(err, status, "cannot start %s", program);
+    run->out = TAKE_FD(e->out[0]);
+    run->log = TAKE_FD(e->log[0]);
+    run->sock = TAKE_FD(e->sock[0]);
+    return true;
+}
+
+/* ---- while it runs ------------------------------------------------------------------------- */
+
+static void hang_up(int *fd)
+{
+    util_close_fd(fd);
+    *fd = -1;
+}
+
+/* Reads what is there; closes at the end. */
+static void drain(int *fd, struct strbuf *into)
+{
+    char buf[65536];
+    ssize_t n = read(*fd, buf, sizeof buf);
+    if (n > 0)
+        sb_put(into, buf, (size_t)n);
+    else if (n == 0 || errno != EINTR)
+        hang_up(fd);
+}
+
+static void serve_request(struct run *run)
+{
+    char buf[WIRE_PACKET_MAX];
+    struct symfind_key key;
+    struct err why = {0};
+    if (!wire_receive(run->sock, buf, &key, &why)) {
+        if (why.code != ERR_NOT_FOUND)
+            log_event(LOG_WARN, "walker_request", "bad request of a walker", LOG_E(&why));
+        hang_up(&run->sock);
+        return;
+    }
+    int64_t start_ms = mono_ms();
+    struct symfind_result found = {.state = SYMFIND_MISSING, .fd = -1};
+    if (run->opt->symbols && run->request_count++ < REQUESTS_MAX)
+        symfind_get(run->opt->symbols, &key, &found);
+    run->symbols_ms += mono_ms() - start_ms;
+    if (!wire_answer(run->sock, &found, &why))
+        hang_up(&run->sock);
+    util_close_fd(&found.fd);
+}
+
+/*
+ * The time that we take for its symbols is not the walker's, up to as much again as it
+ * may take itself.
+ */
+static int left_ms(const struct run *run)
+{
+    int64_t allowed = run->timeout_ms + MIN(run->symbols_ms, run->timeout_ms);
+    int64_t left = run->start_ms + allowed - mono_ms();
+    return (int)MAX(MIN(left, (int64_t)INT32_MAX), (int64_t)0);
+}
+
+static void pump(struct run *run)
+{
+    while (!run->end && (run->out >= 0 || run->log >= 0)) {
+        struct pollfd fds[] = {{.fd = run->out, .events = POLLIN},
+                               {.fd = run->log, .events = POLLIN},
+                               {.fd = run->sock, .events = POLLIN}};
+        int ms = left_ms(run);
+        if (ms == 0) {
+            run->end = "killed at the time limit";
+            return;
+        }
+        if (poll(fds, ARRAY_LEN(fds), ms) <= 0)
+            continue; /* time is up or a signal came: look again */
+        if (fds[0].revents)
+            drain(&run->out, &run->output);
+        if (fds[1].revents)
+            drain(&run->log, &run->log_text);
+        if (fds[2].revents)
+            serve_request(run);
+        if (run->output.overflow)
+            run->end = "killed for too much output";
+    }
+}
+
+/* Its pipes are closed; it has nothing left to do but to exit. */
+static int wait_for_exit(struct run *run)
+{
+    int status;
+    const struct timespec pause = {.tv_nsec = 100 * 1000};
+    if (run->end)
+        kill(run->pid, SIGKILL);
+    for (;;) {
+        pid_t done = waitpid(run->pid, &status, run->end ? 0 : WNOHANG);
+        if (done == run->pid)
+            return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+        if (done < 0 && errno != EINTR)
+            return -SIGKILL; /* somebody else reaped it */
+        if (!run->end && left_ms(run) == 0) {
+            run->end = "killed at the time limit";
+            kill(run->pid, SIGKILL);
+        } else if (!run->end) {
+            nanosleep(&pause, NULL);
+        }
+    }
+}
+
+/* ---- what came out ------------------------------------------------------------------------- */
+
+static bool has_few_values(struct str text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++)
+        n += text.p[i] == ',' || text.p[i] == '[' || text.p[i] == '{';
+    return n <= OUTPUT_VALUES_MAX;
+}
+
+static void finish(struct run *run, struct walker_result *ret)
+{
+    if (run->end)
+        sb_printf(&run->log_text, "%sERROR %s\n",
+                  run->log_text.n && run->log_text.p[run->log_text.n - 1] != '\n' ? "\n" : "",
+                  run->end);
+    /* The end of the log says why; it becomes part of a report, so it must be clean text. */
+    struct str log = sb_view(&run->log_text);
+    if (log.n > LOG_MAX)
+        log = str_sub(log, log.n - LOG_MAX, LOG_MAX);
+    struct arena a;
+    arena_init(&a, (size_t)LOG_MAX * 3 + 4096);
+    ret->log = str_dup(utf8_clean(&a, log));
+    arena_release(&a);
+
+    struct str output = sb_view(&run->output);
+    if (ret->exit_code == 0 && has_few_values(output)) {
+        json_t *dump = json_parse(output, OUTPUT_MAX, NULL);
+        if (json_is_object(dump))
+            ret->json_dump = dump;
+        else
+            json_decref(dump);
+    }
+    ret->is_output_json = ret->json_dump != NULL;
+    const char *version = jpath_str(ret->json_dump, "walker.version");
+    snprintf(ret->version, sizeof ret->version, "%s",
+             version ? version : "datil-stackwalk " DATIL_VERSION);
+    ret->elapsed_ms = mono_ms() - run->start_ms;
+}
+
+bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *annotations,
+                struct walker_result *ret, struct err *err)
+{
+    struct run run = {
+        .opt = opt,
+        .start_ms = mono_ms(),
+        .timeout_ms = opt->timeout_ms > 0 ? opt->timeout_ms : TIMEOUT_DEFAULT_MS,
+        .sock = -1,
+        .out = -1,
+        .log = -1,
+    };
+    struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1};
+    bool started = make_ends(dump_fd, annotations, &ends, err) && start(&run, &ends, err);
+    close_ends(&ends); /* the walker's ends, so that we see it hang up */
+    if (!started)
+        return err_wrap(err, "walker");
+
+    struct walker_result result = {0};
+    sb_init(&run.output, OUTPUT_MAX);
+    sb_init(&run.log_text, 16 * LOG_MAX);
+    pump(&run);
+    result.exit_code = wait_for_exit(&run);
+    finish(&run, &result);
+    hang_up(&run.out);
+    hang_up(&run.log);
+    hang_up(&run.sock);
+    sb_release(&run.output);
+    sb_release(&run.log_text);
+    *ret = result;
+    return true;
+}
+
+void walker_result_release(struct walker_result *r)
+{
+    json_decref(r->json_dump);
+    free(r->log);
+    *r = (struct walker_result){0};
+}

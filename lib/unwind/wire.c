@@ -1,0 +1,133 @@
+#include "unwind/wire.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/rd.h"
+#include "base/util.h"
+
+enum { KEY_TEXTS = 4 };
+
+static ssize_t receive(int sock, struct msghdr *msg, int flags)
+{
+    ssize_t n;
+    do
+        n = recvmsg(sock, msg, flags | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+static bool transmit(int sock, const struct msghdr *msg, int flags)
+{
+    ssize_t n;
+    do
+        n = sendmsg(sock, msg, flags | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n >= 0;
+}
+
+static bool send_key(int sock, const struct symfind_key *key)
+{
+    const struct str texts[KEY_TEXTS] = {key->debug_file, key->debug_id, key->code_file,
+                                         key->code_id};
+    uint16_t lengths[KEY_TEXTS];
+    struct iovec iov[2 * KEY_TEXTS];
+    for (size_t i = 0; i < KEY_TEXTS; i++) {
+        if (texts[i].n > WIRE_TEXT_MAX)
+            return false;
+        lengths[i] = (uint16_t)texts[i].n;
+        iov[2 * i] = (struct iovec){&lengths[i], sizeof lengths[i]};
+        iov[2 * i + 1] = (struct iovec){(void *)texts[i].p, texts[i].n};
+    }
+    return transmit(sock, &(struct msghdr){.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)}, 0);
+}
+
+/* Room for one descriptor, aligned as the kernel wants it. */
+union fd_message {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* The descriptor in msg, or -1. */
+static int received_fd(struct msghdr *msg)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    int fd = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
+void wire_ask(int sock, const struct symfind_key *key, struct symfind_result *ret)
+{
+    *ret = (struct symfind_result){.state = SYMFIND_MISSING, .fd = -1};
+    uint8_t state;
+    union fd_message control;
+    struct iovec iov[] = {{&state, 1}, {ret->url, sizeof ret->url - 1}};
+    struct msghdr msg = {
+        .msg_iov = iov,
+        .msg_iovlen = ARRAY_LEN(iov),
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    if (!send_key(sock, key))
+        return;
+    ssize_t n = receive(sock, &msg, 0);
+    if (n < 1)
+        return;
+    ret->fd = received_fd(&msg);
+    ret->url[n - 1] = '\0';
+    if (state == SYMFIND_LOADED && ret->fd >= 0)
+        ret->state = SYMFIND_LOADED;
+    else if (state == SYMFIND_CORRUPT)
+        ret->state = SYMFIND_CORRUPT;
+}
+
+static bool take_text(struct rd *r, struct str *ret)
+{
+    size_t n = rd_u16(r);
+    const uint8_t *p = rd_bytes(r, n);
+    *ret = str_n((const char *)p, n);
+    return rd_ok(r) && n <= WIRE_TEXT_MAX;
+}
+
+bool wire_receive(int sock, char buf[WIRE_PACKET_MAX], struct symfind_key *ret, struct err *err)
+{
+    /* No room for descriptors: the kernel drops any that the walker sends. */
+    struct iovec iov = {buf, WIRE_PACKET_MAX};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n = receive(sock, &msg, MSG_DONTWAIT);
+    if (n < 0)
+        return err_errno(err, errno, "request of the walker");
+    if (n == 0)
+        return err_set(err, ERR_NOT_FOUND, "the walker hung up");
+    struct rd r = rd_init(buf, (size_t)n);
+    struct symfind_key key;
+    if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !take_text(&r, &key.debug_file) ||
+        !take_text(&r, &key.debug_id) || !take_text(&r, &key.code_file) ||
+        !take_text(&r, &key.code_id) || rd_left(&r))
+        return err_set(err, ERR_INVALID, "the walker sent a malformed request of %zd bytes", n);
+    *ret = key;
+    return true;
+}
+
+bool wire_answer(int sock, const struct symfind_result *found, struct err *err)
+{
+    uint8_t state = (uint8_t)found->state;
+    struct iovec iov[] = {{&state, 1},
+                          {(void *)found->url, strnlen(found->url, sizeof found->url - 1)}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)};
+    union fd_message control;
+    if (found->state == SYMFIND_LOADED && found->fd >= 0) {
+        memset(&control, 0, sizeof control);
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof found->fd);
+        memcpy(CMSG_DATA(c), &found->fd, sizeof found->fd);
+    }
+    return transmit(sock, &msg, MSG_DONTWAIT) || err_errno(err, errno, "answer to the walker");
+}

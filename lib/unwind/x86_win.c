@@ -1,0 +1,233 @@
+/*
+ * STACK WIN records: how MSVC describes x86 frames.  Type 0 (FPO) gives sizes only, type 4
+ * a postfix program over 32-bit values with variables.
+ */
+#include "unwind/cpu.h"
+
+#include "base/util.h"
+
+enum { EIP, ESP, EBP, EBX, ESI, EDI, REGISTERS };
+enum { VARIABLES_MAX = 32, STACK_MAX = 64, TOKENS_MAX = 1024 };
+
+struct variable {
+    struct str name;
+    uint32_t value;
+    bool is_set;
+};
+
+/* A stack element: a number or, until it is used, a variable. */
+struct element {
+    uint32_t number;
+    struct variable *variable; /* NULL: number */
+};
+
+struct machine {
+    const struct step *step;
+    struct variable variables[VARIABLES_MAX];
+    size_t variable_count;
+    struct element stack[STACK_MAX];
+    size_t depth;
+};
+
+static const char *const register_names[REGISTERS] = {"$eip", "$esp", "$ebp",
+                                                      "$ebx", "$esi", "$edi"};
+
+static struct variable *variable(struct machine *m, struct str name)
+{
+    for (size_t i = 0; i < m->variable_count; i++)
+        if (str_eq(m->variables[i].name, name))
+            return &m->variables[i];
+    if (m->variable_count == VARIABLES_MAX)
+        return NULL;
+    m->variables[m->variable_count] = (struct variable){.name = name};
+    return &m->variables[m->variable_count++];
+}
+
+static bool set(struct machine *m, const char *name, uint64_t value)
+{
+    struct variable *v = variable(m, str_of(name));
+    if (!v)
+        return false;
+    v->value = (uint32_t)value;
+    v->is_set = true;
+    return true;
+}
+
+static bool push(struct machine *m, struct element e)
+{
+    if (m->depth == STACK_MAX)
+        return false;
+    m->stack[m->depth++] = e;
+    return true;
+}
+
+static bool pop(struct machine *m, struct element *ret)
+{
+    if (m->depth == 0)
+        return false;
+    *ret = m->stack[--m->depth];
+    return true;
+}
+
+static bool pop_number(struct machine *m, uint32_t *ret)
+{
+    struct element e;
+    if (!pop(m, &e) || (e.variable && !e.variable->is_set))
+        return false;
+    *ret = e.variable ? e.variable->value : e.number;
+    return true;
+}
+
+static bool binary(struct machine *m, char op)
+{
+    uint32_t r, l, v;
+    if (!pop_number(m, &r) || !pop_number(m, &l))
+        return false;
+    switch (op) {
+    case '+':
+        v = l + r;
+        break;
+    case '-':
+        v = l - r;
+        break;
+    case '*':
+        v = l * r;
+        break;
+    case '/':
+    case '%':
+        if (r == 0)
+            return false;
+        v = op == '/' ? l / r : l % r;
+        break;
+    default: /* '@', align */
+        if (r == 0 || r & (r - 1))
+            return false;
+        v = l & ~(r - 1);
+    }
+    return push(m, (struct element){.number = v});
+}
+
+static bool dereference(struct machine *m)
+{
+    uint32_t addr;
+    uint64_t word;
+    return pop_number(m, &addr) && step_word(m->step, addr, &word) &&
+           push(m, (struct element){.number = (uint32_t)word});
+}
+
+static bool assign(struct machine *m)
+{
+    struct element value, target;
+    if (!pop(m, &value) || !pop(m, &target) || !target.variable)
+        return false;
+    if (value.variable && str_eq(value.variable->name, STR(".undef"))) {
+        target.variable->is_set = false;
+        return true;
+    }
+    if (value.variable && !value.variable->is_set)
+        return false;
+    target.variable->value = value.variable ? value.variable->value : value.number;
+    target.variable->is_set = true;
+    return true;
+}
+
+static bool run_token(struct machine *m, struct str t)
+{
+    if (t.n == 1 && memchr("+-*/%@", t.p[0], 6))
+        return binary(m, t.p[0]);
+    if (str_eq(t, STR("^")))
+        return dereference(m);
+    if (t.p[0] == '=') /* "=TOKEN" is a slip of a known tool */
+        return assign(m) && (t.n == 1 || run_token(m, str_sub(t, 1, SIZE_MAX)));
+    if (t.p[0] == '$' || t.p[0] == '.') {
+        struct variable *v = variable(m, t);
+        return v && push(m, (struct element){.variable = v});
+    }
+    int64_t number;
+    return str_to_i64(t, INT32_MIN, INT32_MAX, "number", &number, NULL) &&
+           push(m, (struct element){.number = (uint32_t)number});
+}
+
+/* Parameter bytes of the frame younger than the callee: they lie on the callee's stack. */
+static uint32_t grand_param_size(const struct step *s)
+{
+    return s->grand ? s->grand->param_size : 0;
+}
+
+static bool by_program(const struct step *s, const struct csym_win *win, struct mdmp_context *ret)
+{
+    struct machine m = {.step = s};
+    uint64_t esp, ebp, ebx;
+    if (!mdmp_reg_get(s->callee, ESP, &esp) || !mdmp_reg_get(s->callee, EBP, &ebp))
+        return false;
+    uint32_t gp = grand_param_size(s);
+    uint64_t search = esp + win->locals + win->saved_regs + gp;
+    if (str_find_char(win->program, '@', 0) != SIZE_MAX)
+        search = ebp + 4;
+    if (!set(&m, "$esp", esp) || !set(&m, "$ebp", ebp) || !set(&m, ".cbParams", win->param_size) ||
+        !set(&m, ".cbCalleeParams", gp) || !set(&m, ".cbSavedRegs", win->saved_regs) ||
+        !set(&m, ".cbLocals", win->locals) || !set(&m, ".raSearch", search) ||
+        !set(&m, ".raSearchStart", search))
+        return false;
+    if (mdmp_reg_get(s->callee, EBX, &ebx))
+        set(&m, "$ebx", ebx);
+
+    struct str rest = win->program, token;
+    for (size_t i = 0; str_split(&rest, ' ', &token);) {
+        if (token.n == 0)
+            continue;
+        if (i++ == TOKENS_MAX || !run_token(&m, token))
+            return false;
+    }
+    struct mdmp_context caller = step_caller(s);
+    for (uint8_t reg = 0; reg < REGISTERS; reg++) {
+        const struct variable *v = variable(&m, str_of(register_names[reg]));
+        if (v && v->is_set)
+            mdmp_reg_set(&caller, reg, v->value);
+    }
+    const uint64_t needed = UINT64_C(1) << EIP | UINT64_C(1) << ESP;
+    if ((caller.valid & needed) != needed)
+        return false;
+    *ret = caller;
+    return true;
+}
+
+static bool by_fpo(const struct step *s, const struct csym_win *win, struct mdmp_context *ret)
+{
+    uint64_t esp, ebp, eip, ebx, caller_eip;
+    if (!mdmp_reg_get(s->callee, ESP, &esp) || !mdmp_reg_get(s->callee, EBP, &ebp))
+        return false;
+    uint32_t gp = grand_param_size(s);
+    uint64_t at = (uint32_t)(esp + win->locals + win->saved_regs + gp);
+    if (!step_word(s, at, &caller_eip))
+        return false;
+    if (!s->grand && mdmp_reg_get(s->callee, EIP, &eip) && eip == caller_eip) {
+        at = (uint32_t)(at + 4); /* an old return address was left over */
+        if (!step_word(s, at, &caller_eip))
+            return false;
+    }
+    struct mdmp_context caller = step_caller(s);
+    mdmp_reg_set(&caller, EIP, caller_eip);
+    mdmp_reg_set(&caller, ESP, at + 4);
+    if (win->allocates_base_pointer) {
+        if (!step_word(s, (uint32_t)(esp + gp + win->saved_regs - 8), &ebp))
+            return false;
+    } else if (mdmp_reg_get(s->callee, EBX, &ebx)) {
+        mdmp_reg_set(&caller, EBX, ebx);
+    }
+    mdmp_reg_set(&caller, EBP, ebp);
+    *ret = caller;
+    return true;
+}
+
+bool x86_windows_cfi(const struct step *s, struct mdmp_context *ret)
+{
+    if (s->frame->module == SIZE_MAX)
+        return false;
+    const struct module_symbols *m = symbols_state(s->walk->symbols, s->frame->module);
+    uint64_t base = s->walk->facts->modules.v[s->frame->module].base;
+    struct csym_win win;
+    if (!m->is_open || !csym_win_find(&m->csym, s->frame->instruction - base, &win))
+        return false;
+    return win.is_frame_data ? by_program(s, &win, ret) : by_fpo(s, &win, ret);
+}

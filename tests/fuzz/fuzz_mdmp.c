@@ -1,0 +1,28 @@
+/* The minidump reader and the walk without symbols: any bytes give a report or a named error. */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "unwind/stackwalk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const enum stackwalk_format formats[] = {STACKWALK_JSON, STACKWALK_TEXT,
+                                                    STACKWALK_DIRECTORY};
+    for (size_t i = 0; i < 3; i++) {
+        struct stackwalk in = {
+            .bytes = data, .len = size, .source = no_symbols(), .format = formats[i]};
+        STRBUF_AUTO out;
+        sb_init(&out, REPORT_BYTES_MAX);
+        struct err err = {0};
+        if (!stackwalk(&in, &out, &err)) {
+            assert(strstr(err.msg, " - "));
+        } else if (formats[i] == STACKWALK_JSON) {
+            json_auto_t *v = json_parse(sb_view(&out), REPORT_BYTES_MAX, NULL);
+            assert(v); /* what we write can be read, by our own limits */
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,55 @@
+/*
+ * The whole walk: u32 length of the dump, the dump, and symbol text that every module is
+ * answered with.
+ */
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/rd.h"
+#include "base/util.h"
+#include "unwind/stackwalk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct compiled {
+    void *p;
+    size_t n;
+};
+
+static void get(void *ctx, const struct symfind_key *key, struct symfind_result *ret)
+{
+    (void)key;
+    const struct compiled *c = ctx;
+    *ret = (struct symfind_result){.state = SYMFIND_CORRUPT, .fd = -1};
+    int fd = c->p ? memfd_create("csym", MFD_CLOEXEC) : -1;
+    if (fd < 0 || !fs_write_all(fd, c->p, c->n, "csym", NULL))
+        return;
+    ret->state = SYMFIND_LOADED;
+    ret->fd = fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct rd r = rd_init(data, size);
+    uint32_t dump_n = rd_u32(&r);
+    const uint8_t *dump = rd_bytes(&r, dump_n);
+    if (!dump)
+        return 0;
+    struct compiled c = {0};
+    csym_compile_mem(str_n((const char *)data + r.off, rd_left(&r)), 0, &c.p, &c.n, NULL, NULL);
+    struct stackwalk in = {
+        .bytes = dump,
+        .len = dump_n,
+        .source = {&c, get},
+        .symbols_max_bytes = 1 << 30,
+        .frames_max = 64,
+        .format = STACKWALK_JSON,
+    };
+    STRBUF_AUTO out;
+    sb_init(&out, REPORT_BYTES_MAX);
+    stackwalk(&in, &out, NULL);
+    free(c.p);
+    return 0;
+}

@@ -1,0 +1,24 @@
+#ifndef STACKWALK_OPTIONS_H
+#define STACKWALK_OPTIONS_H
+
+#include "base/log.h"
+#include "unwind/stackwalk.h"
+
+/* options - the command line of datil-stackwalk. */
+enum { OPTIONS_DIRS_MAX = 64 };
+
+struct options {
+    bool is_sandbox, show_help, show_version;
+    enum stackwalk_format format;
+    bool is_pretty, is_brief;
+    int64_t frames_max, memory_bytes, cpu_s;
+    const char *dump, *annotations, *output_file, *log_file, *cache_dir, *verbose;
+    const char *dirs[OPTIONS_DIRS_MAX + 1]; /* symbol folders, NULL-ended */
+    size_t dir_count;
+};
+
+/* Values point into argv. */
+bool options_parse(int argc, char **argv, struct options *ret, struct err *err);
+void options_help(FILE *out);
+
+#endif

@@ -1,0 +1,93 @@
+#include "sandboxed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "unwind/sandbox.h"
+#include "unwind/wire.h"
+
+enum { FILES = 16 };
+/* Address space for mapped symbol files, besides the memory limit. */
+static const int64_t SYMBOLS_MAX = INT64_C(16) << 30;
+
+static void ask_parent(void *ctx, const struct symfind_key *key, struct symfind_result *ret)
+{
+    (void)ctx;
+    wire_ask(WIRE_FD_SOCKET, key, ret);
+}
+
+static bool size_of(int fd, int64_t *ret, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, errno, "descriptor %d", fd);
+    *ret = st.st_size;
+    return true;
+}
+
+/* Never unmapped: the process ends with its one dump. */
+static bool map_all(int fd, int64_t size, const void **ret, struct err *err)
+{
+    const void *p = "";
+    if (size > 0)
+        p = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        return err_errno(err, errno, "mapping %lld bytes", (long long)size);
+    *ret = p;
+    return true;
+}
+
+/* NULL without annotations, or when they are not JSON. */
+static json_t *read_annotations(void)
+{
+    int64_t size = 0;
+    const void *p = NULL;
+    if (!size_of(WIRE_FD_ANNOTATIONS, &size, NULL) || !map_all(WIRE_FD_ANNOTATIONS, size, &p, NULL))
+        return NULL;
+    return json_parse(str_n(p, (size_t)size), JSON_BYTES_MAX, NULL);
+}
+
+int sandboxed(const struct options *o)
+{
+    struct err err = {0};
+    int64_t size = 0;
+    const void *bytes = NULL;
+    /* A walker whose parent was killed has nobody to report to. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!size_of(WIRE_FD_DUMP, &size, &err))
+        return fail("IoError", &err);
+    const struct sandbox_limits limits = {
+        .memory_bytes = o->memory_bytes,
+        .mapped_bytes = SYMBOLS_MAX + size,
+        .cpu_s = o->cpu_s,
+        .files = FILES,
+    };
+    if (!sandbox_enter(&limits, &err))
+        return fail("SandboxError", &err);
+    if (!map_all(WIRE_FD_DUMP, size, &bytes, &err))
+        return fail("IoError", &err);
+
+    json_auto_t *annotations = read_annotations();
+    const struct stackwalk in = {
+        .bytes = bytes,
+        .len = (size_t)size,
+        .source = {.get = ask_parent},
+        .symbols_max_bytes = (uint64_t)SYMBOLS_MAX,
+        .annotations = annotations,
+        .frames_max = (size_t)o->frames_max,
+        .format = STACKWALK_JSON,
+    };
+    STRBUF_AUTO out;
+    sb_init(&out, REPORT_BYTES_MAX);
+    if (!stackwalk(&in, &out, &err))
+        return fail(NULL, &err);
+    if (!fs_write_all(STDOUT_FILENO, out.p, out.n, "the report", &err))
+        return fail("IoError", &err);
+    return 0;
+}
