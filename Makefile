@@ -59,7 +59,7 @@ PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbol
             datil-stackwalk=tools/stackwalk crashsig=tools/crashsig datil-dump-syms=tools/dump-syms \
             datil-client-handler=client/handler crashme=client/examples
 
-sources = $(sort $(wildcard $1/*.c) $(wildcard $1/*/*.c))
+sources = $(sort $(wildcard $1/*.c $1/*/*.c $1/*/*/*.c))
 objects = $(patsubst %.c,$(B)/obj/%.o,$1)
 
 # ---- generated sources ---------------------------------------------------------------

@@ -26,11 +26,11 @@ struct search_params {
 
 struct search_context {
     int64_t now_us;
-    enum perm reader;                /* what the caller may see */
-    bool is_unredacted;              /* SuperSearchUnredacted: no clean-up */
-    bool is_html;                    /* pages: _columns are cleaned too */
-    int64_t deadline_ms;             /* mono_ms() after which the search is given up */
-    const char *const *products;     /* configured names, NULL-ended; NULL: do not check */
+    enum perm reader;            /* what the caller may see */
+    bool is_unredacted;          /* SuperSearchUnredacted: no clean-up */
+    bool is_html;                /* pages: _columns are cleaned too */
+    int64_t deadline_ms;         /* mono_ms() after which the search is given up */
+    const char *const *products; /* configured names, NULL-ended; NULL: do not check */
 };
 
 struct search_query; /* see query.h */

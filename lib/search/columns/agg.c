@@ -1,0 +1,521 @@
+#include "search/columns/agg.h"
+
+#include <assert.h>
+
+#include "base/time.h"
+#include "base/util.h"
+
+static bool too_complex(struct err *err)
+{
+    return err_set(err, ERR_INVALID,
+                   "Search query is too complex to execute. Simplify the search pattern and try "
+                   "again.");
+}
+
+/* ---- counting --------------------------------------------------------------------------- */
+static size_t pair_place(const struct pair_table *t, uint64_t key)
+{
+    return (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (t->cap - 1);
+}
+
+static uint32_t *pair_slot(struct pair_table *t, uint64_t key)
+{
+    size_t at = pair_place(t, key);
+    while (t->keys[at] && t->keys[at] != key)
+        at = (at + 1) & (t->cap - 1);
+    if (!t->keys[at]) {
+        t->keys[at] = key;
+        t->n++;
+    }
+    return &t->counts[at];
+}
+
+static void pair_grow(struct pair_table *t)
+{
+    struct pair_table old = *t;
+    t->cap = MAX(old.cap * 2, (size_t)1024);
+    t->n = 0;
+    t->keys = xcalloc(t->cap, sizeof *t->keys);
+    t->counts = xcalloc(t->cap, sizeof *t->counts);
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.keys[i])
+            *pair_slot(t, old.keys[i]) = old.counts[i];
+    free(old.keys);
+    free(old.counts);
+}
+
+static void count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
+{
+    if (node->dense) {
+        node->dense[slot * node->id_count + id] += by;
+        return;
+    }
+    struct pair_table *t = &node->sparse;
+    if (t->n * 2 >= t->cap) {
+        if (t->n >= PAIRS_MAX) {
+            node->is_too_large = true;
+            return;
+        }
+        pair_grow(t);
+    }
+    *pair_slot(t, (uint64_t)slot << 32 | id) += by;
+}
+
+/* Bucket number + 1 of a pair on a finished level, 0 for none. */
+static uint32_t bucket_of(const struct agg_node *node, uint32_t slot, uint32_t id)
+{
+    if (node->dense)
+        return node->dense[slot * node->id_count + id];
+    const struct pair_table *t = &node->sparse;
+    uint64_t key = (uint64_t)slot << 32 | id;
+    if (t->cap == 0)
+        return 0;
+    size_t at = pair_place(t, key);
+    while (t->keys[at] && t->keys[at] != key)
+        at = (at + 1) & (t->cap - 1);
+    return t->keys[at] ? t->counts[at] : 0;
+}
+
+/* ---- the tree --------------------------------------------------------------------------- */
+static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size_t level)
+{
+    struct agg_node *head = NULL, **at = &head;
+    for (; spec; spec = spec->next) {
+        struct agg_node *n = arena_alloc(&run->arena, sizeof *n);
+        n->spec = spec;
+        n->level = level;
+        n->children = make_nodes(run, spec->children, level + 1);
+        *at = n;
+        at = &n->next;
+    }
+    return head;
+}
+
+static bool number_values(struct run *run, struct agg_node *n, struct err *err)
+{
+    for (; n; n = n->next) {
+        enum column_kind kind = column_kind_of(n->spec->field);
+        if (kind == COLUMN_DICT || kind == COLUMN_LIST) {
+            n->unify = run_unify(run, n->spec->field, err);
+            if (!n->unify)
+                return false;
+        }
+        if (!number_values(run, n->children, err))
+            return false;
+    }
+    return true;
+}
+
+/* Room for the counters of one aggregation, once the number of its slots is known. */
+static void begin_node(struct agg_node *n, size_t slot_count)
+{
+    n->slot_count = slot_count;
+    if (n->unify)
+        n->id_count = n->unify->values.n + 1;
+    else if (n->spec->field->index == INDEX_BOOLEAN)
+        n->id_count = 3;
+    else
+        return;
+    if (slot_count <= 1 || n->id_count <= DENSE_MAX / slot_count)
+        n->dense = xcalloc(MAX(slot_count, (size_t)1) * n->id_count, sizeof *n->dense);
+}
+
+bool agg_prepare(struct run *run, struct err *err)
+{
+    run->aggs = make_nodes(run, run->query->aggs, 0);
+    if (!number_values(run, run->aggs, err))
+        return false;
+    for (struct agg_node *n = run->aggs; n; n = n->next)
+        begin_node(n, 1);
+    return true;
+}
+
+static size_t depth_of(const struct agg_node *n)
+{
+    size_t depth = 0;
+    for (; n; n = n->next)
+        depth = MAX(depth, 1 + depth_of(n->children));
+    return depth;
+}
+
+size_t agg_depth(const struct run *run)
+{
+    return depth_of(run->aggs);
+}
+
+/* ---- a block ---------------------------------------------------------------------------- */
+
+/* First level of a string field: count codes, translate once per partition. */
+static void count_codes(struct agg_node *n, const struct column *c, const uint32_t *rows,
+                        size_t row_count)
+{
+    size_t want = (size_t)c->dict.checked + 1;
+    if (n->local_n == 0) {
+        if (n->local_cap < want) {
+            n->local_cap = want;
+            n->local = xrealloc(n->local, want * sizeof *n->local);
+        }
+        memset(n->local, 0, want * sizeof *n->local);
+        n->local_n = want;
+    }
+    uint32_t *local = n->local;
+    if (c->width == 1) {
+        const uint8_t *codes = mfile_data(&c->rows);
+        for (size_t i = 0; i < row_count; i++)
+            local[codes[rows[i]]]++;
+    } else if (c->width == 2) {
+        const uint16_t *codes = mfile_data(&c->rows);
+        for (size_t i = 0; i < row_count; i++)
+            local[codes[rows[i]]]++;
+    } else {
+        const uint32_t *codes = mfile_data(&c->rows);
+        for (size_t i = 0; i < row_count; i++)
+            local[codes[rows[i]]]++;
+    }
+}
+
+static void count_node(struct agg_node *n, const struct part *p, const struct block *b,
+                       const uint32_t *slots)
+{
+    const struct column *c = p->by_field[n->spec->field - search_fields];
+    if (!c)
+        return;
+    if (n->level == 0 && n->unify) {
+        count_codes(n, c, b->rows, b->n);
+        return;
+    }
+    agg_pairs(n, p, b->part, b->rows, slots, b->n);
+    for (size_t i = 0; i < n->pairs.n; i++)
+        count_pair(n, n->pairs.slots[i], n->pairs.ids[i], 1);
+}
+
+/* Keeps the pairs that fall into buckets; their slots become bucket numbers. */
+static void to_buckets(struct agg_node *n)
+{
+    struct pairs *p = &n->pairs;
+    size_t kept = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        uint32_t bucket = bucket_of(n, p->slots[i], p->ids[i]);
+        p->rows[kept] = p->rows[i];
+        p->slots[kept] = bucket - 1;
+        kept += bucket != 0;
+    }
+    p->n = kept;
+}
+
+static bool block_node(struct agg_node *n, size_t level, const struct part *p,
+                       const struct block *b, const uint32_t *slots)
+{
+    for (; n; n = n->next) {
+        if (n->level == level) {
+            count_node(n, p, b, slots);
+            if (n->is_too_large)
+                return false;
+            continue;
+        }
+        if (!n->children)
+            continue;
+        agg_pairs(n, p, b->part, b->rows, slots, b->n);
+        to_buckets(n);
+        struct block inner = {b->part, n->pairs.rows, n->pairs.n};
+        if (inner.n > 0 && !block_node(n->children, level, p, &inner, n->pairs.slots))
+            return false;
+    }
+    return true;
+}
+
+bool agg_block(struct run *run, size_t level, const struct block *b, struct err *err)
+{
+    return block_node(run->aggs, level, run->root->parts[b->part], b, NULL) || too_complex(err);
+}
+
+void agg_end_part(struct run *run, size_t level, size_t part)
+{
+    if (level > 0)
+        return;
+    for (struct agg_node *n = run->aggs; n; n = n->next) {
+        for (uint32_t code = 1; code < n->local_n; code++) {
+            size_t count;
+            if (n->local[code] == 0)
+                continue;
+            const uint32_t *ids = unify_ids(n->unify, part, code, &count);
+            for (size_t i = 0; i < count; i++)
+                n->dense[ids[i]] += n->local[code];
+        }
+        n->local_n = 0;
+    }
+}
+
+/* ---- choosing buckets ------------------------------------------------------------------- */
+static int compare_ids(const struct agg_node *n, uint32_t a, uint32_t b)
+{
+    if (n->unify)
+        return str_cmp(unify_text(n->unify, a), unify_text(n->unify, b));
+    if (n->spec->field->index == INDEX_BOOLEAN)
+        return a < b ? -1 : a > b;
+    uint64_t x = interner_value(&n->values, a), y = interner_value(&n->values, b);
+    if (n->spec->field->index == INDEX_DOUBLE) {
+        double dx, dy;
+        memcpy(&dx, &x, sizeof dx);
+        memcpy(&dy, &y, sizeof dy);
+        return dx < dy ? -1 : dx > dy;
+    }
+    return (int64_t)x < (int64_t)y ? -1 : (int64_t)x > (int64_t)y;
+}
+
+/* Negative: a is listed before b. */
+static int compare_buckets(const void *pa, const void *pb, void *arg)
+{
+    const struct bucket *a = pa, *b = pb;
+    const struct agg_node *n = arg;
+    if (n->spec->kind == AGG_TERMS && a->count != b->count)
+        return a->count > b->count ? -1 : 1;
+    return compare_ids(n, a->id, b->id);
+}
+
+/* Heap with the last listed on top, so that the best `limit` remain. */
+static void offer_bucket(struct agg_node *n, struct bucket *heap, size_t *size, size_t limit,
+                         struct bucket b)
+{
+    size_t at;
+    if (*size < limit) {
+        at = (*size)++;
+        for (; at > 0; at = (at - 1) / 2) {
+            if (compare_buckets(&b, &heap[(at - 1) / 2], n) <= 0)
+                break;
+            heap[at] = heap[(at - 1) / 2];
+        }
+        heap[at] = b;
+        return;
+    }
+    if (limit == 0 || compare_buckets(&b, &heap[0], n) >= 0)
+        return;
+    for (at = 0;;) {
+        size_t child = 2 * at + 1;
+        if (child >= *size)
+            break;
+        if (child + 1 < *size && compare_buckets(&heap[child + 1], &heap[child], n) > 0)
+            child++;
+        if (compare_buckets(&b, &heap[child], n) >= 0)
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = b;
+}
+
+static void add_bucket(struct agg_node *n, struct bucket b)
+{
+    if (n->bucket_count == n->bucket_cap) {
+        n->bucket_cap = MAX(n->bucket_cap * 2, (size_t)64);
+        n->buckets = xrealloc(n->buckets, n->bucket_cap * sizeof *n->buckets);
+    }
+    n->buckets[n->bucket_count++] = b;
+}
+
+struct keyed_bucket {
+    uint32_t slot;
+    struct bucket bucket;
+};
+
+static int by_slot(const void *a, const void *b)
+{
+    uint32_t x = ((const struct keyed_bucket *)a)->slot, y = ((const struct keyed_bucket *)b)->slot;
+    return x < y ? -1 : x > y;
+}
+
+/* All pairs of a sparse table, by slot. */
+static struct keyed_bucket *list_sparse(const struct pair_table *t)
+{
+    struct keyed_bucket *list = xmalloc((t->n + 1) * sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < t->cap; i++)
+        if (t->keys[i])
+            list[n++] = (struct keyed_bucket){(uint32_t)(t->keys[i] >> 32),
+                                              {(uint32_t)t->keys[i], t->counts[i]}};
+    if (n > 1)
+        qsort(list, n, sizeof *list, by_slot);
+    return list;
+}
+
+/* What one slot has counted goes through the heap and, sorted, to the buckets. */
+struct chooser {
+    struct agg_node *node;
+    struct bucket *heap;
+    size_t n, cap, limit;
+    uint32_t distinct;
+};
+
+static void choose(struct chooser *c, struct bucket b)
+{
+    c->distinct++;
+    if (c->node->spec->kind == AGG_CARDINALITY)
+        return;
+    if (c->n == c->cap && c->cap < c->limit) {
+        c->cap = MIN(MAX(c->cap * 2, (size_t)64), c->limit);
+        c->heap = xrealloc(c->heap, c->cap * sizeof *c->heap);
+    }
+    offer_bucket(c->node, c->heap, &c->n, c->limit, b);
+}
+
+static void end_slot(struct chooser *c)
+{
+    struct agg_node *n = c->node;
+    if (n->spec->kind == AGG_CARDINALITY)
+        add_bucket(n, (struct bucket){0, c->distinct});
+    if (c->n > 1)
+        qsort_r(c->heap, c->n, sizeof *c->heap, compare_buckets, n);
+    for (size_t i = 0; i < c->n; i++)
+        add_bucket(n, c->heap[i]);
+    c->n = 0;
+    c->distinct = 0;
+}
+
+static void choose_buckets(struct run *run, struct agg_node *n)
+{
+    /* histograms show every bucket; one more than allowed is enough to see that it is too many */
+    size_t limit = n->spec->kind == AGG_HISTOGRAM ? BUCKETS_MAX + 1 : run->query->facets_size;
+    struct chooser c = {.node = n, .limit = limit};
+    FREE_LATER struct keyed_bucket *list = n->dense ? NULL : list_sparse(&n->sparse);
+    size_t at = 0;
+    n->first = xcalloc(n->slot_count + 1, sizeof *n->first);
+    for (size_t slot = 0; slot < n->slot_count && n->bucket_count <= BUCKETS_MAX; slot++) {
+        n->first[slot] = n->bucket_count;
+        if (n->dense) {
+            const uint32_t *counts = n->dense + slot * n->id_count;
+            for (size_t id = 1; id < n->id_count; id++)
+                if (counts[id])
+                    choose(&c, (struct bucket){(uint32_t)id, counts[id]});
+        } else {
+            for (; at < n->sparse.n && list[at].slot == slot; at++)
+                choose(&c, list[at].bucket);
+        }
+        end_slot(&c);
+        n->first[slot + 1] = n->bucket_count;
+    }
+    free(c.heap);
+}
+
+/* From now on the table tells the bucket of a pair. */
+static void index_buckets(struct agg_node *n)
+{
+    if (n->dense)
+        memset(n->dense, 0, n->slot_count * n->id_count * sizeof *n->dense);
+    else
+        memset(n->sparse.counts, 0, n->sparse.cap * sizeof *n->sparse.counts);
+    for (size_t slot = 0; slot < n->slot_count; slot++)
+        for (size_t i = n->first[slot]; i < n->first[slot + 1]; i++) {
+            uint32_t id = n->buckets[i].id;
+            if (n->dense)
+                n->dense[slot * n->id_count + id] = (uint32_t)i + 1;
+            else
+                *pair_slot(&n->sparse, (uint64_t)slot << 32 | id) = (uint32_t)i + 1;
+        }
+}
+
+static bool end_nodes(struct run *run, struct agg_node *n, size_t level, size_t *total)
+{
+    for (; n; n = n->next) {
+        if (n->level < level) {
+            if (!end_nodes(run, n->children, level, total))
+                return false;
+            continue;
+        }
+        choose_buckets(run, n);
+        *total += n->bucket_count;
+        if (*total > BUCKETS_MAX)
+            return false;
+        if (!n->children)
+            continue;
+        if (n->bucket_count > 0)
+            index_buckets(n);
+        for (struct agg_node *child = n->children; child; child = child->next)
+            begin_node(child, n->bucket_count);
+    }
+    return true;
+}
+
+bool agg_end_level(struct run *run, size_t level, struct err *err)
+{
+    size_t total = 0;
+    return end_nodes(run, run->aggs, level, &total) || too_complex(err);
+}
+
+/* ---- the answer ------------------------------------------------------------------------- */
+static json_t *date_term(int64_t us)
+{
+    char text[TIME_TEXT_MAX];
+    struct civil c = civil_of_us(us);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day, c.hour,
+             c.minute, c.second);
+    return json_string(text);
+}
+
+static json_t *term_json(const struct agg_node *n, uint32_t id)
+{
+    if (n->unify)
+        return json_text(unify_text(n->unify, id));
+    if (n->spec->field->index == INDEX_BOOLEAN)
+        return json_string(id == 2 ? "T" : "F");
+    uint64_t v = interner_value(&n->values, id);
+    if (n->spec->field->index == INDEX_DATE)
+        return date_term((int64_t)v);
+    if (n->spec->field->index != INDEX_DOUBLE)
+        return json_integer((int64_t)v);
+    double d;
+    memcpy(&d, &v, sizeof d);
+    json_t *real = json_real(d);
+    return real ? real : json_null();
+}
+
+static json_t *nodes_json(const struct agg_node *n, size_t slot)
+{
+    json_t *out = json_object();
+    for (; n; n = n->next) {
+        /* a level that was never reached has no slots */
+        size_t from = slot < n->slot_count && n->first ? n->first[slot] : 0;
+        size_t to = slot < n->slot_count && n->first ? n->first[slot + 1] : 0;
+        if (n->spec->kind == AGG_CARDINALITY) {
+            json_int_t value = to > from ? n->buckets[from].count : 0;
+            json_object_set_new(out, n->spec->key, json_pack("{s:I}", "value", value));
+            continue;
+        }
+        json_t *list = json_array();
+        for (size_t i = from; i < to; i++) {
+            json_t *bucket = json_pack("{s:o, s:I}", "term", term_json(n, n->buckets[i].id),
+                                       "count", (json_int_t)n->buckets[i].count);
+            if (n->children)
+                json_object_set_new(bucket, "facets", nodes_json(n->children, i));
+            json_array_append_new(list, bucket);
+        }
+        json_object_set_new(out, n->spec->key, list);
+    }
+    return out;
+}
+
+json_t *agg_json(struct run *run)
+{
+    return nodes_json(run->aggs, 0);
+}
+
+static void release_nodes(struct agg_node *n)
+{
+    for (; n; n = n->next) {
+        release_nodes(n->children);
+        interner_release(&n->values);
+        free(n->dense);
+        free(n->sparse.keys);
+        free(n->sparse.counts);
+        free(n->local);
+        free(n->pairs.rows);
+        free(n->pairs.slots);
+        free(n->pairs.ids);
+        free(n->buckets);
+        free(n->first);
+    }
+}
+
+void agg_release(struct run *run)
+{
+    release_nodes(run->aggs);
+}

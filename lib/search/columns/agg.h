@@ -1,0 +1,78 @@
+#ifndef SEARCH_COLUMNS_AGG_H
+#define SEARCH_COLUMNS_AGG_H
+
+#include "search/columns/run.h"
+
+/*
+ * agg - aggregations while a query runs; private to agg*.c.
+ *
+ * Every aggregation turns a row into ids: of the unified numbering for strings, 1 and 2 for
+ * false and true, numbers given in order of appearance for numeric values and bucket starts.
+ * It counts pairs (slot, id), where the slot is the bucket of the parent that the row is in
+ * (0 on the first level).  At the end of its level each slot's best ids become buckets; their
+ * numbers are the slots of the level below.
+ */
+enum {
+    DENSE_MAX = 4 << 20,  /* counters in an array rather than a hash table */
+    PAIRS_MAX = 32 << 20, /* distinct pairs of one aggregation */
+    BUCKETS_MAX = 300000, /* of a whole answer */
+};
+
+/* Numeric values -> ids from 1. */
+struct interner {
+    uint64_t *values; /* by id - 1 */
+    size_t n, cap;
+    uint32_t *slots;
+    size_t slot_count;
+    uint64_t last; /* neighbours are often equal */
+    uint32_t last_id;
+};
+
+/* (slot << 32 | id) -> count, later bucket + 1. */
+struct pair_table {
+    uint64_t *keys; /* 0 empty: no id is 0 */
+    uint32_t *counts;
+    size_t n, cap;
+};
+
+struct pairs {
+    uint32_t *rows, *slots, *ids;
+    size_t n, cap;
+};
+
+struct bucket {
+    uint32_t id;
+    uint32_t count;
+};
+
+struct agg_node {
+    const struct agg *spec;
+    struct agg_node *next, *children;
+    size_t level;
+    size_t slot_count;
+    struct unify *unify;    /* string fields */
+    struct interner values; /* numeric fields */
+    size_t id_count;        /* of a dense table, 0 included */
+    uint32_t *dense;        /* slot * id_count + id */
+    struct pair_table sparse;
+    uint32_t *local; /* first level, strings: by code of the partition at hand */
+    size_t local_n, local_cap;
+    struct pairs pairs;
+    struct bucket *buckets; /* of slot s: first[s] .. first[s + 1] */
+    size_t bucket_count, bucket_cap;
+    size_t *first;
+    bool is_too_large;
+};
+
+/* ---- agg_ids.c -------------------------------------------------------------------------- */
+/* Fills node->pairs for rows with the given slots (NULL: all 0). */
+void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
+               const uint32_t *slots, size_t n);
+void interner_release(struct interner *in);
+/* The value of an id: bits of an int64_t or a double. */
+static inline uint64_t interner_value(const struct interner *in, uint32_t id)
+{
+    return in->values[id - 1];
+}
+
+#endif

@@ -1,0 +1,126 @@
+#include "search/columns/agg.h"
+
+#include "base/hash.h"
+#include "base/util.h"
+
+/* ---- numbers ---------------------------------------------------------------------------- */
+static size_t place_of(uint64_t value, size_t slot_count)
+{
+    return (size_t)((value * 0x9e3779b97f4a7c15u) >> 20) & (slot_count - 1);
+}
+
+static void grow_interner(struct interner *in)
+{
+    size_t n = MAX(in->slot_count * 2, (size_t)1024);
+    free(in->slots);
+    in->slots = xcalloc(n, sizeof *in->slots);
+    in->slot_count = n;
+    for (size_t id = 1; id <= in->n; id++) {
+        size_t at = place_of(in->values[id - 1], n);
+        while (in->slots[at])
+            at = (at + 1) & (n - 1);
+        in->slots[at] = (uint32_t)id;
+    }
+}
+
+static uint32_t intern(struct interner *in, uint64_t value)
+{
+    if (in->last_id && in->last == value)
+        return in->last_id;
+    if (in->n * 2 >= in->slot_count)
+        grow_interner(in);
+    size_t at = place_of(value, in->slot_count);
+    while (in->slots[at] && in->values[in->slots[at] - 1] != value)
+        at = (at + 1) & (in->slot_count - 1);
+    if (!in->slots[at]) {
+        if (in->n == in->cap) {
+            in->cap = MAX(in->cap * 2, (size_t)256);
+            in->values = xrealloc(in->values, in->cap * sizeof *in->values);
+        }
+        in->values[in->n++] = value;
+        in->slots[at] = (uint32_t)in->n;
+    }
+    in->last = value;
+    in->last_id = in->slots[at];
+    return in->last_id;
+}
+
+void interner_release(struct interner *in)
+{
+    free(in->values);
+    free(in->slots);
+}
+
+/* What is counted for a row's number: the value itself or the start of its bucket. */
+static uint64_t number_of(const struct agg *spec, const struct column *c, uint64_t row)
+{
+    if (c->h->index == INDEX_DOUBLE) {
+        double d = column_double(c, row);
+        if (spec->kind == AGG_HISTOGRAM)
+            d = interval_floor_double(&spec->interval, d);
+        uint64_t bits;
+        d = d == 0 ? 0 : d; /* no negative zero */
+        memcpy(&bits, &d, sizeof bits);
+        return bits;
+    }
+    int64_t v = column_int(c, row);
+    if (spec->kind == AGG_HISTOGRAM)
+        return (uint64_t)interval_floor(spec->field, &spec->interval, v);
+    if (spec->kind == AGG_TERMS && c->h->index == INDEX_DATE)
+        return (uint64_t)(v - (v % 1000000 + 1000000) % 1000000); /* shown in whole seconds */
+    return (uint64_t)v;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------ */
+static void make_room(struct pairs *p, size_t n)
+{
+    if (p->n + n <= p->cap)
+        return;
+    p->cap = MAX(p->n + n, p->cap * 2);
+    p->rows = xrealloc(p->rows, p->cap * sizeof *p->rows);
+    p->slots = xrealloc(p->slots, p->cap * sizeof *p->slots);
+    p->ids = xrealloc(p->ids, p->cap * sizeof *p->ids);
+}
+
+static void push(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
+{
+    p->rows[p->n] = row;
+    p->slots[p->n] = slot;
+    p->ids[p->n] = id;
+    p->n += id != 0;
+}
+
+static void push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_t *ids, size_t n)
+{
+    make_room(p, n + 1);
+    for (size_t i = 0; i < n; i++)
+        push(p, row, slot, ids[i]);
+}
+
+void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
+               const uint32_t *slots, size_t n)
+{
+    const struct column *c = p->by_field[node->spec->field - search_fields];
+    struct pairs *out = &node->pairs;
+    out->n = 0;
+    if (!c)
+        return;
+    make_room(out, n + 1);
+    const uint32_t *plain =
+        node->unify && !node->unify->is_several ? node->unify->parts[part].starts : NULL;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t slot = slots ? slots[i] : 0, row = rows[i];
+        if (plain) {
+            push(out, row, slot, plain[column_code(c, row)]);
+        } else if (node->unify) {
+            size_t id_count;
+            const uint32_t *ids = unify_ids(node->unify, part, column_code(c, row), &id_count);
+            push_all(out, row, slot, ids, id_count);
+            make_room(out, n - i);
+        } else if (c->kind == COLUMN_BOOL) {
+            push(out, row, slot, column_code(c, row));
+        } else if (column_has(c, row)) {
+            push(out, row, slot, intern(&node->values, number_of(node->spec, c, row)));
+        }
+    }
+}

@@ -1,0 +1,253 @@
+#include "search/columns/dict.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/util.h"
+
+enum { COUNT_FIRST = 64, BYTES_FIRST = 4096, HASH_BITS_FIRST = 7, HASH_BITS_MAX = 31 };
+
+/* A slot: upper half of the hash, then the code; 0 is empty. */
+static uint64_t slot_of(uint64_t hash, uint32_t code)
+{
+    return (hash & 0xffffffff00000000u) | code;
+}
+
+static void file_path(const struct dict *d, const char *what, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%s%s", d->folder, d->name, what);
+}
+
+static void hash_path(const struct dict *d, uint32_t version, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%shash-%u", d->folder, d->name, version);
+}
+
+static struct mfile_kind kind_of(const struct dict *d, enum file_kind kind, uint32_t bytes)
+{
+    return (struct mfile_kind){kind, bytes, d->generation};
+}
+
+void dict_init(struct dict *d, struct dict_head *h, const char *folder, const char *column,
+               const char *suffix, uint64_t generation)
+{
+    size_t n = strlen(column) + strlen(suffix) + 1;
+    char *name = xmalloc(n);
+    snprintf(name, n, "%s%s", column, suffix);
+    *d = (struct dict){.h = h, .folder = folder, .name = name, .generation = generation};
+}
+
+void dict_release(struct dict *d)
+{
+    mfile_close(&d->offsets);
+    mfile_close(&d->bytes);
+    mfile_close(&d->hash);
+    free((char *)d->name);
+    *d = (struct dict){0};
+}
+
+bool dict_create(struct dict *d, struct err *err)
+{
+    char path[PATH_MAX];
+    file_path(d, "offsets", path);
+    if (!mfile_create(&d->offsets, path, kind_of(d, FILE_OFFSETS, 8), COUNT_FIRST, err))
+        return false;
+    file_path(d, "bytes", path);
+    if (!mfile_create(&d->bytes, path, kind_of(d, FILE_BYTES, 1), BYTES_FIRST, err))
+        return false;
+    hash_path(d, 1, path);
+    if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), 1u << HASH_BITS_FIRST, err))
+        return false;
+    d->hash_desc = (uint64_t)HASH_BITS_FIRST << 32 | 1;
+    atomic_store(&d->h->hash, d->hash_desc);
+    atomic_store(&d->h->count, 0);
+    return true;
+}
+
+bool dict_check(struct dict *d, struct err *err)
+{
+    const uint64_t *ends = mfile_data(&d->offsets);
+    uint64_t before = d->checked > 0 ? ends[d->checked - 1] : 0;
+    for (uint64_t i = d->checked; i < d->count; i++) {
+        if (ends[i] < before)
+            return err_set(err, ERR_INVALID, "%s/%s: entry %llu ends before it starts", d->folder,
+                           d->name, (unsigned long long)i);
+        before = ends[i];
+    }
+    if (before > mfile_elements(&d->bytes, 1))
+        return err_set(err, ERR_INVALID, "%s/%s: entries exceed the file", d->folder, d->name);
+    d->checked = d->count;
+    return true;
+}
+
+bool dict_entry_checked(const struct dict *d, uint32_t code, struct str *ret)
+{
+    if (code == 0 || code > d->count)
+        return false;
+    const uint64_t *ends = mfile_data(&d->offsets);
+    uint64_t start = code > 1 ? ends[code - 2] : 0, end = ends[code - 1];
+    if (start > end || end > mfile_elements(&d->bytes, 1))
+        return false;
+    *ret = str_n((const char *)mfile_data(&d->bytes) + start, end - start);
+    return true;
+}
+
+bool dict_refresh(struct dict *d, bool is_writable, struct err *err)
+{
+    char path[PATH_MAX];
+    uint64_t count = atomic_load_explicit(&d->h->count, memory_order_acquire);
+    if (count > ROWS_MAX || count < d->count)
+        return err_set(err, ERR_INVALID, "%s/%s: %llu entries", d->folder, d->name,
+                       (unsigned long long)count);
+    bool is_open = d->offsets.base && d->bytes.base;
+    if (is_open && count == d->count && !is_writable)
+        return true;
+    if (mfile_elements(&d->offsets, 8) < MAX(count, (uint64_t)1)) {
+        file_path(d, "offsets", path);
+        if (!mfile_open(&d->offsets, path, kind_of(d, FILE_OFFSETS, 8), count, is_writable, err))
+            return false;
+    }
+    uint64_t used = count > 0 ? ((const uint64_t *)mfile_data(&d->offsets))[count - 1] : 0;
+    if (!d->bytes.base || mfile_elements(&d->bytes, 1) < used) {
+        file_path(d, "bytes", path);
+        if (!mfile_open(&d->bytes, path, kind_of(d, FILE_BYTES, 1), used, is_writable, err))
+            return false;
+    }
+    d->count = count;
+    return true;
+}
+
+/* Maps the current hash file; a writer may replace it in between, so look twice. */
+static bool open_hash(struct dict *d, bool is_writable, struct err *err)
+{
+    for (int tries = 0;; tries++) {
+        uint64_t desc = atomic_load_explicit(&d->h->hash, memory_order_acquire);
+        if (d->hash.base && desc == d->hash_desc)
+            return true;
+        uint32_t bits = (uint32_t)(desc >> 32);
+        if (bits < 1 || bits > HASH_BITS_MAX)
+            return err_set(err, ERR_INVALID, "%s/%s: hash of %u bits", d->folder, d->name, bits);
+        char path[PATH_MAX];
+        struct err why = {0};
+        hash_path(d, (uint32_t)desc, path);
+        if (mfile_open(&d->hash, path, kind_of(d, FILE_HASH, 8), (uint64_t)1 << bits, is_writable,
+                       &why)) {
+            d->hash_desc = desc;
+            return true;
+        }
+        if (why.code != ERR_NOT_FOUND || tries > 100 || atomic_load(&d->h->hash) == desc)
+            return err_set(err, why.code == ERR_NOT_FOUND ? ERR_INVALID : why.code, "%s", why.msg);
+    }
+}
+
+/* The slot that holds s, or the one where it belongs. */
+static _Atomic uint64_t *probe(const struct dict *d, struct str s, uint64_t hash,
+                               uint32_t *ret_code)
+{
+    _Atomic uint64_t *slots = mfile_data(&d->hash);
+    uint64_t mask = ((uint64_t)1 << (d->hash_desc >> 32)) - 1;
+    uint64_t at = hash & mask;
+    *ret_code = 0;
+    for (uint64_t i = 0; i <= mask; i++, at = (at + 1) & mask) {
+        uint64_t slot = atomic_load_explicit(&slots[at], memory_order_relaxed);
+        uint32_t code = (uint32_t)slot;
+        if (code == 0 || code > d->count)
+            return &slots[at];
+        struct str entry;
+        if (slot == slot_of(hash, code) && dict_entry_checked(d, code, &entry) &&
+            str_eq(entry, s)) {
+            *ret_code = code;
+            return &slots[at];
+        }
+    }
+    return NULL; /* full: cannot happen in a file of ours */
+}
+
+bool dict_find(struct dict *d, struct str s, bool is_writable, uint32_t *ret_code, struct err *err)
+{
+    if (!open_hash(d, is_writable, err))
+        return false;
+    probe(d, s, hash64(s.p, s.n), ret_code);
+    return true;
+}
+
+/* Twice the size: a new file, so that readers keep the old one. */
+static bool grow_hash(struct dict *d, struct err *err)
+{
+    uint32_t bits = (uint32_t)(d->hash_desc >> 32) + 1, version = (uint32_t)d->hash_desc + 1;
+    if (bits > HASH_BITS_MAX)
+        return err_set(err, ERR_TOO_LARGE, "%s/%s: dictionary full", d->folder, d->name);
+    char path[PATH_MAX];
+    hash_path(d, version, path);
+    if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), (uint64_t)1 << bits, err))
+        return false;
+    d->hash_desc = (uint64_t)bits << 32 | version;
+    for (uint32_t code = 1; code <= d->count; code++) {
+        struct str s;
+        if (!dict_entry_checked(d, code, &s))
+            return err_set(err, ERR_INVALID, "%s/%s: entry %u is damaged", d->folder, d->name,
+                           code);
+        uint64_t hash = hash64(s.p, s.n);
+        _Atomic uint64_t *slots = mfile_data(&d->hash);
+        uint64_t mask = ((uint64_t)1 << bits) - 1, at = hash & mask;
+        while (slots[at] != 0)
+            at = (at + 1) & mask;
+        slots[at] = slot_of(hash, code);
+    }
+    atomic_store_explicit(&d->h->hash, d->hash_desc, memory_order_release);
+    return true; /* the old file goes with the next sync: a snapshot on disk may name it */
+}
+
+static bool make_room(struct dict *d, size_t bytes, struct err *err)
+{
+    char path[PATH_MAX];
+    if (d->count >= mfile_elements(&d->offsets, 8)) {
+        uint64_t cap = MAX(d->count * 2, (uint64_t)COUNT_FIRST);
+        file_path(d, "offsets", path);
+        if (!mfile_grow(&d->offsets, path, 8, cap, err))
+            return false;
+    }
+    const uint64_t *ends = mfile_data(&d->offsets);
+    uint64_t used = d->count > 0 ? ends[d->count - 1] : 0;
+    if (used > mfile_elements(&d->bytes, 1))
+        return err_set(err, ERR_INVALID, "%s/%s: entries exceed the file", d->folder, d->name);
+    if (used + bytes > mfile_elements(&d->bytes, 1)) {
+        uint64_t cap = (used + bytes) * 3 / 2;
+        file_path(d, "bytes", path);
+        if (!mfile_grow(&d->bytes, path, 1, cap, err))
+            return false;
+    }
+    if ((d->count + 1) * 3 / 2 > (uint64_t)1 << (d->hash_desc >> 32))
+        return grow_hash(d, err);
+    return true;
+}
+
+bool dict_add(struct dict *d, struct str s, uint32_t *ret_code, struct err *err)
+{
+    uint32_t code;
+    uint64_t hash = hash64(s.p, s.n);
+    if (!open_hash(d, true, err))
+        return false;
+    probe(d, s, hash, &code);
+    if (code == 0) {
+        if (d->count >= ROWS_MAX)
+            return err_set(err, ERR_TOO_LARGE, "%s/%s: dictionary full", d->folder, d->name);
+        if (!make_room(d, s.n, err))
+            return false;
+        uint64_t *ends = mfile_data(&d->offsets);
+        uint64_t used = d->count > 0 ? ends[d->count - 1] : 0;
+        if (s.n > 0)
+            memcpy((char *)mfile_data(&d->bytes) + used, s.p, s.n);
+        ends[d->count] = used + s.n;
+        _Atomic uint64_t *slot = probe(d, s, hash, &code);
+        if (!slot)
+            return err_set(err, ERR_INVALID, "%s/%s: hash table full", d->folder, d->name);
+        code = (uint32_t)d->count + 1;
+        atomic_store_explicit(slot, slot_of(hash, code), memory_order_relaxed);
+        d->count++;
+        atomic_store_explicit(&d->h->count, d->count, memory_order_release);
+    }
+    *ret_code = code;
+    return true;
+}

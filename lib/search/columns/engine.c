@@ -1,0 +1,123 @@
+#include "search/engine.h"
+
+#include "base/util.h"
+#include "search/columns/keep.h"
+#include "search/columns/run.h"
+#include "search/columns/write.h"
+
+static bool writer_open(const char *dir, void **ret, struct err *err)
+{
+    struct root *r;
+    if (!root_open(dir, true, &r, err))
+        return false;
+    *ret = r;
+    return true;
+}
+
+static void writer_close(void *writer)
+{
+    root_free(writer);
+}
+
+static bool put(void *writer, const struct doc *doc, struct err *err)
+{
+    struct root *r = writer;
+    if (!root_lock(r, err))
+        return false;
+    bool ok = write_put(r, doc, err);
+    root_unlock(r);
+    return ok;
+}
+
+static bool delete_crash(void *writer, struct str crash_id, bool *ret_was_there, struct err *err)
+{
+    struct root *r = writer;
+    if (!root_lock(r, err))
+        return false;
+    bool ok = write_delete(r, crash_id, ret_was_there, err);
+    root_unlock(r);
+    return ok;
+}
+
+static bool sync_index(void *writer, struct err *err)
+{
+    return keep_sync(writer, err);
+}
+
+static bool reader_open(const char *dir, void **ret, struct err *err)
+{
+    struct root *root;
+    if (!root_open(dir, false, &root, err))
+        return false;
+    struct reader *r = xcalloc(1, sizeof *r);
+    r->root = root;
+    r->unify = xcalloc(search_field_count + 1, sizeof(struct unify *));
+    *ret = r;
+    return true;
+}
+
+static void reader_close(void *reader)
+{
+    struct reader *r = reader;
+    for (size_t i = 0; i < search_field_count; i++)
+        unify_free(r->unify[i]);
+    free(r->unify);
+    root_free(r->root);
+    free(r);
+}
+
+static bool has_in(struct part *p, struct str crash_id, bool *ret, struct err *err)
+{
+    struct column *c = p->by_field[search_field_find(STR("uuid")) - search_fields];
+    uint32_t code;
+    *ret = false;
+    if (!c || p->rows == 0)
+        return true;
+    if (!column_map(c, err) || !dict_find(&c->dict, crash_id, false, &code, err))
+        return false;
+    if (code == 0 || code > mfile_elements(&p->row_of, 4))
+        return true;
+    uint32_t row = ((const uint32_t *)mfile_data(&p->row_of))[code - 1];
+    /* a row behind the snapshot was put a moment ago */
+    *ret = row > p->rows || (row > 0 && !part_is_dead(p, row - 1));
+    return true;
+}
+
+static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
+{
+    struct reader *r = reader;
+    bool found = false;
+    if (!root_snapshot(r->root, err))
+        return false;
+    for (size_t i = 0; i < r->root->part_count && !found; i++) {
+        struct err why = {0};
+        if (r->root->parts[i] && !has_in(r->root->parts[i], crash_id, &found, &why) &&
+            why.code != ERR_INVALID) /* what a damaged partition held is not there */
+            return err_set(err, why.code, "%s", why.msg);
+    }
+    *ret = found;
+    return true;
+}
+
+static bool run(void *reader, const struct search_query *q, int64_t deadline_ms, json_t **ret,
+                struct err *err)
+{
+    return run_query(reader, q, deadline_ms, ret, err);
+}
+
+const struct search_engine columns_engine = {
+    .name = "columns",
+    .writer_open = writer_open,
+    .writer_close = writer_close,
+    .put = put,
+    .delete = delete_crash,
+    .sync = sync_index,
+    .reader_open = reader_open,
+    .reader_close = reader_close,
+    .has = has,
+    .run = run,
+    .verify = keep_verify,
+    .compact = keep_compact,
+    .expire = keep_expire,
+    .reset = keep_reset,
+};

@@ -1,0 +1,57 @@
+#include "search/columns/run.h"
+
+#include "base/time.h"
+#include "base/util.h"
+
+static json_t *list_json(const struct column *c, uint32_t code)
+{
+    size_t n;
+    const uint32_t *codes = column_list(c, code, &n);
+    if (n == 0)
+        return json_null();
+    if (n == 1)
+        return json_text(dict_entry(&c->elements, codes[0]));
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_text(dict_entry(&c->elements, codes[i])));
+    return list;
+}
+
+static json_t *number_json(const struct column *c, uint64_t row)
+{
+    if (!column_has(c, row))
+        return json_null();
+    if (c->h->index == INDEX_DOUBLE)
+        return json_real(column_double(c, row));
+    if (c->h->index != INDEX_DATE)
+        return json_integer(column_int(c, row));
+    char text[TIME_TEXT_MAX];
+    time_iso(column_int(c, row), false, text);
+    return json_string(text);
+}
+
+static json_t *value_json(const struct column *c, uint64_t row)
+{
+    if (!c)
+        return json_null();
+    if (c->kind == COLUMN_NUMBER)
+        return number_json(c, row);
+    uint32_t code = column_code(c, row);
+    if (code == 0)
+        return json_null();
+    if (c->kind == COLUMN_BOOL)
+        return json_boolean(code == 2);
+    return c->kind == COLUMN_LIST ? list_json(c, code) : json_text(dict_entry(&c->dict, code));
+}
+
+json_t *hit_json(struct run *run, struct place at)
+{
+    json_t *hit = json_object();
+    const struct part *p = run->root->parts[at.part];
+    for (size_t i = 0; i < run->query->column_count; i++) {
+        const struct search_field *f = run->query->columns[i];
+        json_t *v = value_json(p->by_field[f - search_fields], at.row);
+        json_object_set_new(hit, f->name, v ? v : json_null()); /* a NaN has no JSON form */
+    }
+    return hit;
+}

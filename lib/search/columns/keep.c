@@ -1,0 +1,237 @@
+#include "search/columns/keep.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "search/columns/recover.h"
+#include "search/columns/write.h"
+
+/* ---- one row as a document again -------------------------------------------------------- */
+static struct strs list_texts(struct arena *a, const struct column *c, uint32_t code)
+{
+    size_t n;
+    const uint32_t *codes = column_list(c, code, &n);
+    struct strs out = {.v = arena_array(a, n + 1, sizeof(struct str)), .n = n};
+    for (size_t i = 0; i < n; i++)
+        out.v[i] = dict_entry(&c->elements, codes[i]);
+    return out;
+}
+
+static bool read_value(struct arena *a, const struct column *c, uint64_t row, struct doc_value *out)
+{
+    uint32_t code;
+    switch (c->kind) {
+    case COLUMN_NUMBER:
+        if (c->h->index == INDEX_DOUBLE)
+            out->d = column_double(c, row);
+        else
+            out->i = column_int(c, row);
+        return column_has(c, row);
+    case COLUMN_BOOL:
+        code = column_code(c, row);
+        out->i = code == 2;
+        return code != 0;
+    case COLUMN_LIST:
+        out->texts = list_texts(a, c, column_code(c, row));
+        return out->texts.n > 0;
+    case COLUMN_DICT:
+        code = column_code(c, row);
+        out->texts = (struct strs){.v = arena_alloc(a, sizeof(struct str)), .n = code != 0};
+        if (code)
+            out->texts.v[0] = dict_entry(&c->dict, code);
+        return code != 0;
+    }
+    return false;
+}
+
+static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct doc *ret)
+{
+    *ret = (struct doc){.values = arena_array(a, search_field_count, sizeof *ret->values)};
+    for (size_t i = 0; i < search_field_count; i++) {
+        struct doc_value *v = &ret->values[ret->n];
+        v->field = &search_fields[i];
+        if (!p->by_field[i] || !read_value(a, p->by_field[i], row, v))
+            continue;
+        if (strcmp(search_fields[i].name, "date") == 0)
+            ret->date_us = v->i;
+        if (strcmp(search_fields[i].name, "uuid") == 0)
+            ret->uuid = v->texts.v[0];
+        ret->n++;
+    }
+    if (p->removed_fields)
+        ret->removed = list_texts(a, p->removed_fields, column_code(p->removed_fields, row));
+}
+
+/* ---- compaction ------------------------------------------------------------------------- */
+
+/*
+ * Live rows are copied to a partition of the next revision: first, without the lock, those of
+ * a snapshot; then, below the lock, what has been added since, and the tombstones set since.
+ */
+struct compaction {
+    struct root *root;
+    size_t index;
+    struct part *old, *new;
+    uint32_t *row_in_new; /* by old row, + 1; 0: not copied */
+    uint64_t rows;        /* of the new partition */
+    struct arena arena;
+};
+
+static bool use_all(struct part *p, uint64_t sequence, struct err *err)
+{
+    uint64_t rows;
+    if (!part_rows_at(p, sequence, &rows))
+        return err_set(err, ERR_UNAVAILABLE, "%s: changes too fast", p->folder);
+    if (!part_use(p, sequence, rows, err))
+        return false;
+    for (size_t i = 0; i < p->column_count; i++)
+        if (p->columns[i] && !column_use(p->columns[i], err))
+            return false;
+    return true;
+}
+
+static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
+{
+    struct doc doc;
+    uint32_t code = 0;
+    uint64_t to;
+    arena_reset(&c->arena);
+    read_doc(&c->arena, c->old, row, &doc);
+    if (doc.uuid.n == 0)
+        return err_set(err, ERR_INVALID, "%s: row without uuid", c->old->folder);
+    if (!write_append(c->new, c->rows, &doc, &code, &to, err))
+        return false;
+    ((uint32_t *)mfile_data(&c->new->row_of))[code - 1] = (uint32_t)to + 1;
+    c->row_in_new[row] = (uint32_t)to + 1;
+    c->rows++;
+    return true;
+}
+
+static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
+{
+    c->row_in_new = xrealloc(c->row_in_new, (c->old->rows + 1) * sizeof *c->row_in_new);
+    for (uint64_t row = from; row < c->old->rows; row++) {
+        c->row_in_new[row] = 0;
+        if (!part_is_dead(c->old, row) && !copy_row(c, row, err))
+            return false;
+    }
+    return true;
+}
+
+/* Below the lock: the rest, then the switch. */
+static bool finish(struct compaction *c, uint64_t copied, struct err *err)
+{
+    struct root *r = c->root;
+    uint64_t sequence = atomic_load(&r->h->sequence);
+    if (!use_all(c->old, sequence, err) || !copy_rows(c, copied, err))
+        return false;
+    for (uint64_t row = 0; row < copied; row++)
+        if (c->row_in_new[row] && part_is_dead(c->old, row))
+            write_bury(c->new, c->row_in_new[row] - 1, sequence);
+    part_publish(c->new, sequence, c->rows);
+    atomic_store(&c->new->h->changed, sequence);
+    atomic_store_explicit(&r->h->parts[c->index].revision, c->new->revision, memory_order_release);
+    atomic_fetch_add(&r->h->parts_stamp, 1);
+    return true;
+}
+
+static bool compact_part(struct root *r, size_t index, struct err *err)
+{
+    struct compaction c = {.root = r, .index = index};
+    int32_t week = r->h->parts[index].week;
+    uint32_t revision = atomic_load(&r->h->parts[index].revision);
+    if (!part_open(r->dir, week, revision, false, &c.old, err))
+        return false;
+    arena_init(&c.arena, 64 << 20);
+    bool ok = part_create(r->dir, week, revision + 1, &c.new, err) &&
+              use_all(c.old, atomic_load(&r->h->sequence), err) && copy_rows(&c, 0, err);
+    uint64_t copied = c.old->rows;
+    if (ok && root_lock(r, err)) {
+        /* expired, reset or set aside meanwhile? */
+        ok = atomic_load(&r->h->parts[index].revision) == revision && finish(&c, copied, err);
+        root_unlock(r);
+    }
+    char gone[PATH_MAX], name[32];
+    part_folder_name(week, ok ? revision : revision + 1, name);
+    snprintf(gone, sizeof gone, "%s/%s", r->dir, name);
+    fs_remove_tree(gone, NULL);
+    arena_release(&c.arena);
+    free(c.row_in_new);
+    part_free(c.new);
+    part_free(c.old);
+    return ok;
+}
+
+bool keep_compact(const char *dir, struct err *err)
+{
+    struct root *r;
+    bool ok = true;
+    if (!root_open(dir, true, &r, err))
+        return false;
+    if (!root_lock(r, err)) {
+        root_free(r);
+        return false;
+    }
+    root_unlock(r);
+    for (size_t i = 0; ok && i < r->part_count; i++)
+        if (r->parts[i] && atomic_load(&r->parts[i]->h->dead_rows) > 0)
+            ok = compact_part(r, i, err);
+    ok = ok && keep_sync(r, err);
+    root_free(r);
+    return ok;
+}
+
+/* ---- dropping --------------------------------------------------------------------------- */
+static bool drop_part(struct root *r, size_t i, struct err *err)
+{
+    struct root_part *e = &r->h->parts[i];
+    char name[32], path[PATH_MAX];
+    part_folder_name(e->week, atomic_load(&e->revision), name);
+    bool has_folder = atomic_load(&e->revision) != 0;
+    atomic_store_explicit(&e->revision, 0, memory_order_release);
+    atomic_store(&e->flags, 0);
+    atomic_fetch_add(&r->h->parts_stamp, 1);
+    snprintf(path, sizeof path, "%s/%s", r->dir, name);
+    return !has_folder || fs_remove_tree(path, err);
+}
+
+static bool drop_until(const char *dir, int64_t cutoff_us, bool all, size_t *ret_dropped,
+                       struct err *err)
+{
+    struct root *r;
+    size_t dropped = 0;
+    const int64_t day_us = (int64_t)86400 * 1000000;
+    if (!root_open(dir, true, &r, err))
+        return false;
+    bool ok = root_lock(r, err);
+    uint32_t n = ok ? atomic_load(&r->h->part_count) : 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct root_part *e = &r->h->parts[i];
+        bool is_old = ((int64_t)e->week + 7) * day_us <= cutoff_us;
+        if ((!is_old && !all) || (e->revision == 0 && e->flags == 0))
+            continue;
+        dropped++;
+        ok = drop_part(r, i, err);
+    }
+    char aside[PATH_MAX];
+    snprintf(aside, sizeof aside, "%s/aside", dir);
+    if (ok && all)
+        ok = fs_remove_tree(aside, err);
+    root_unlock(r);
+    root_free(r);
+    if (ok && ret_dropped)
+        *ret_dropped = dropped;
+    return ok;
+}
+
+bool keep_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err)
+{
+    return drop_until(dir, cutoff_us, false, ret_dropped, err);
+}
+
+bool keep_reset(const char *dir, struct err *err)
+{
+    return drop_until(dir, 0, true, NULL, err);
+}

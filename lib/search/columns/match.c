@@ -1,0 +1,405 @@
+#include "search/columns/match.h"
+
+#include "base/time.h"
+#include "base/util.h"
+
+enum { CHECK_EVERY = 1024, UNIQUE_ENTRIES_MIN = 20000 };
+
+bool match_timed_out(struct err *err)
+{
+    return err_set(err, ERR_INVALID,
+                   "Search query timed out. Simplify the search pattern and try again.");
+}
+
+static bool is_string(const struct search_field *f)
+{
+    return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
+}
+
+void ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
+                       struct unify *u)
+{
+    *r = (struct ready_filter){.filter = f, .unify = u};
+    r->conds = arena_array(a, f->n, sizeof *r->conds);
+    for (size_t i = 0; i < f->n; i++) {
+        const struct cond *c = &f->conds[i];
+        struct ready_cond *rc = &r->conds[i];
+        rc->cond = c;
+        if (!is_string(f->field))
+            continue;
+        rc->wildcards = arena_array(a, c->n, sizeof *rc->wildcards);
+        rc->matchers = arena_array(a, c->n, sizeof(struct regex_matcher *));
+        for (size_t k = 0; k < c->n; k++) {
+            if (c->op == COND_CONTAINS || c->op == COND_PREFIX || c->op == COND_SUFFIX)
+                wildcard_init(a, &rc->wildcards[k], c->values[k].text);
+            if (c->op == COND_REGEX)
+                rc->matchers[k] = regex_matcher_new(c->values[k].regex);
+        }
+    }
+}
+
+void ready_filter_release(struct ready_filter *r)
+{
+    for (size_t i = 0; i < r->filter->n; i++) {
+        for (size_t k = 0; r->conds[i].matchers && k < r->conds[i].cond->n; k++)
+            regex_matcher_free(r->conds[i].matchers[k]);
+        free(r->conds[i].memo);
+    }
+    free(r->table);
+}
+
+/* ---- one value against one condition ---------------------------------------------------- */
+static bool has_token(const struct strs *wanted, struct str token)
+{
+    for (size_t i = 0; i < wanted->n; i++)
+        if (str_eq(wanted->v[i], token))
+            return true;
+    return false;
+}
+
+static bool has_word(const struct strs *wanted, struct str text)
+{
+    struct text_tokens t;
+    struct str token;
+    if (wanted->n == 0)
+        return false;
+    text_tokens_init(&t, text);
+    while (text_tokens_next(&t, &token))
+        if (has_token(wanted, token))
+            return true;
+    return false;
+}
+
+/* COND_MATCHES; for semi fields text is one token already. */
+static bool matches_plain(const struct search_field *f, const struct cond_value *v, struct str text)
+{
+    switch (f->index) {
+    case INDEX_TEXT:
+        return has_word(&v->tokens, text);
+    case INDEX_SEMI:
+        return has_token(&v->tokens, text);
+    default:
+        return str_eq(v->text, text);
+    }
+}
+
+static bool text_matches(const struct search_field *f, const struct ready_cond *rc, struct str text)
+{
+    const struct cond *c = rc->cond;
+    for (size_t i = 0; i < c->n; i++) {
+        bool yes = false;
+        switch (c->op) {
+        case COND_MATCHES:
+            yes = matches_plain(f, &c->values[i], text);
+            break;
+        case COND_EXACT:
+            yes = str_eq(c->values[i].text, text);
+            break;
+        case COND_CONTAINS:
+            yes = wildcard_contains(&rc->wildcards[i], text);
+            break;
+        case COND_PREFIX:
+            yes = wildcard_prefix(&rc->wildcards[i], text);
+            break;
+        case COND_SUFFIX:
+            yes = wildcard_suffix(&rc->wildcards[i], text);
+            break;
+        case COND_REGEX:
+            yes = regex_matches(rc->matchers[i], text);
+            break;
+        default:
+            break;
+        }
+        if (yes)
+            return true;
+    }
+    return false;
+}
+
+/* results: of each condition before negation. */
+static bool fold(const struct filter *f, const bool *results)
+{
+    bool acc = false;
+    for (size_t i = 0; i < f->n; i++) {
+        bool yes = results[i] != f->conds[i].is_negated;
+        if (i == 0)
+            acc = yes;
+        else
+            acc = f->conds[i].joins_with_and ? acc && yes : acc || yes;
+    }
+    return acc;
+}
+
+/* ---- tables of codes -------------------------------------------------------------------- */
+static void make_room(struct ready_filter *r, size_t n)
+{
+    if (r->table_cap >= n)
+        return;
+    r->table_cap = MAX(n, r->table_cap * 2);
+    free(r->table);
+    r->table = xmalloc(r->table_cap);
+}
+
+static bool absent_result(const struct filter *f, bool *results)
+{
+    for (size_t i = 0; i < f->n; i++)
+        results[i] = f->conds[i].op == COND_MISSING;
+    return fold(f, results);
+}
+
+/* A condition that only asks whether the whole value is one of some texts. */
+static bool is_equality(const struct search_field *f, const struct cond *c)
+{
+    return c->op == COND_EXACT || c->op == COND_MISSING ||
+           (c->op == COND_MATCHES && f->index == INDEX_KEYWORD);
+}
+
+static bool is_all_equality(const struct filter *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (!is_equality(f->field, &f->conds[i]))
+            return false;
+    return true;
+}
+
+/* The codes of all texts that the conditions name, with the result for each. */
+struct named_code {
+    uint32_t code;
+    bool yes;
+};
+
+static bool find_named(struct ready_filter *r, bool *results, struct named_code *named, size_t *n,
+                       struct err *err)
+{
+    const struct filter *f = r->filter;
+    for (size_t i = 0; i < f->n; i++)
+        for (size_t k = 0; k < f->conds[i].n && f->conds[i].op != COND_MISSING; k++) {
+            uint32_t code;
+            struct str text = f->conds[i].values[k].text;
+            if (!dict_find(&r->column->dict, text, false, &code, err))
+                return false;
+            if (code == 0 || code > r->column->dict.checked)
+                continue;
+            for (size_t j = 0; j < f->n; j++)
+                results[j] = text_matches(f->field, &r->conds[j], text);
+            named[(*n)++] = (struct named_code){code, fold(f, results)};
+        }
+    return true;
+}
+
+/* Texts are looked up in the hash; all other codes have one common result. */
+static bool equality_table(struct ready_filter *r, bool absent, bool *results, struct err *err)
+{
+    const struct filter *f = r->filter;
+    size_t count = 0, max = 0, yes = 0;
+    for (size_t i = 0; i < f->n; i++)
+        max += f->conds[i].n;
+    memset(results, 0, f->n * sizeof *results);
+    bool others = fold(f, results);
+    FREE_LATER struct named_code *named = xcalloc(max + 1, sizeof *named);
+    if (!find_named(r, results, named, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (named[i].yes) {
+            yes++;
+            r->only_code = named[i].code;
+        }
+    if (!others && !absent && yes <= 1) {
+        r->matches_nothing = yes == 0;
+        return true;
+    }
+    r->only_code = 0;
+    make_room(r, (size_t)r->column->dict.checked + 1);
+    memset(r->table, others, r->column->dict.checked + 1);
+    for (size_t i = 0; i < count; i++)
+        r->table[named[i].code] = named[i].yes;
+    return true;
+}
+
+static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t id)
+{
+    uint8_t *memo = &rc->memo[id];
+    if (*memo == 0)
+        *memo = text_matches(r->filter->field, rc, unify_text(r->unify, id)) ? 2 : 1;
+    return *memo == 2;
+}
+
+static bool in_time(size_t i, int64_t deadline_ms)
+{
+    return i % CHECK_EVERY != 0 || mono_ms() < deadline_ms;
+}
+
+static bool unified_table(struct ready_filter *r, size_t part, bool *results, int64_t deadline_ms,
+                          struct err *err)
+{
+    const struct filter *f = r->filter;
+    if (!unify_add_part(r->unify, part, deadline_ms))
+        return match_timed_out(err);
+    for (size_t i = 0; i < f->n; i++) {
+        struct ready_cond *rc = &r->conds[i];
+        size_t want = r->unify->values.n + 1;
+        if (rc->memo_count < want) {
+            rc->memo = xrealloc(rc->memo, want);
+            memset(rc->memo + rc->memo_count, 0, want - rc->memo_count);
+            rc->memo_count = want;
+        }
+    }
+    for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
+        size_t n;
+        const uint32_t *ids = unify_ids(r->unify, part, code, &n);
+        for (size_t i = 0; i < f->n; i++) {
+            results[i] = false;
+            for (size_t k = 0; k < n && !results[i]; k++)
+                results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, &r->conds[i], ids[k]);
+        }
+        r->table[code] = fold(f, results);
+        if (!in_time(code, deadline_ms))
+            return match_timed_out(err);
+    }
+    return true;
+}
+
+static bool local_table(struct ready_filter *r, bool *results, int64_t deadline_ms, struct err *err)
+{
+    const struct filter *f = r->filter;
+    for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
+        struct str text = dict_entry(&r->column->dict, code);
+        for (size_t i = 0; i < f->n; i++)
+            results[i] = text_matches(f->field, &r->conds[i], text);
+        r->table[code] = fold(f, results);
+        if (!in_time(code, deadline_ms))
+            return match_timed_out(err);
+    }
+    return true;
+}
+
+static bool string_part(struct ready_filter *r, size_t part, int64_t deadline_ms, struct err *err)
+{
+    const struct filter *f = r->filter;
+    const struct column *c = r->column;
+    bool is_plain = c->kind == COLUMN_DICT && f->field->index != INDEX_SEMI;
+    FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
+    bool absent = absent_result(f, results);
+    make_room(r, (size_t)c->dict.checked + 1);
+    if (is_plain && is_all_equality(f)) {
+        bool is_done = equality_table(r, absent, results, err);
+        r->table[0] = absent;
+        return is_done;
+    }
+    bool is_unique =
+        is_plain && c->dict.checked > UNIQUE_ENTRIES_MIN && c->dict.checked > c->part->rows / 2;
+    bool ok = is_unique ? local_table(r, results, deadline_ms, err)
+                        : unified_table(r, part, results, deadline_ms, err);
+    r->table[0] = absent;
+    return ok;
+}
+
+static void bool_part(struct ready_filter *r)
+{
+    const struct filter *f = r->filter;
+    FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
+    make_room(r, 3);
+    for (uint8_t code = 0; code < 3; code++) {
+        for (size_t i = 0; i < f->n; i++) {
+            const struct cond *c = &f->conds[i];
+            results[i] = (c->op == COND_MISSING && code == 0) || (c->op == COND_TRUE && code == 2);
+            for (size_t k = 0; c->op == COND_MATCHES && k < c->n; k++)
+                results[i] = results[i] || code == (c->values[k].i ? 2 : 1);
+        }
+        r->table[code] = fold(f, results);
+    }
+}
+
+bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, int64_t deadline_ms,
+                       struct err *err)
+{
+    const struct filter *f = r->filter;
+    r->column = root->parts[part]->by_field[f->field - search_fields];
+    r->only_code = 0;
+    r->matches_nothing = r->matches_all = false;
+    if (!r->column) { /* absent in every row */
+        FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
+        r->matches_all = absent_result(f, results);
+        r->matches_nothing = !r->matches_all;
+        return true;
+    }
+    if (r->column->kind == COLUMN_BOOL)
+        bool_part(r);
+    else if (r->column->kind != COLUMN_NUMBER)
+        return string_part(r, part, deadline_ms, err);
+    return true;
+}
+
+/* ---- rows ------------------------------------------------------------------------------- */
+static bool number_matches(const struct column *c, const struct cond *cond, uint64_t row)
+{
+    bool has = column_has(c, row);
+    if (cond->op == COND_MISSING)
+        return !has;
+    if (!has)
+        return false;
+    for (size_t k = 0; k < cond->n; k++) {
+        int compared;
+        if (c->h->index == INDEX_DOUBLE) {
+            double x = column_double(c, row), y = cond->values[k].d;
+            compared = x < y ? -1 : x > y;
+        } else {
+            int64_t x = column_int(c, row), y = cond->values[k].i;
+            compared = x < y ? -1 : x > y;
+        }
+        if (cond_range_holds(cond->op, compared))
+            return true;
+    }
+    return false;
+}
+
+static bool number_row(const struct ready_filter *r, uint64_t row)
+{
+    const struct filter *f = r->filter;
+    bool acc = false;
+    for (size_t i = 0; i < f->n; i++) {
+        bool yes = number_matches(r->column, &f->conds[i], row) != f->conds[i].is_negated;
+        if (i == 0)
+            acc = yes;
+        else
+            acc = f->conds[i].joins_with_and ? acc && yes : acc || yes;
+    }
+    return acc;
+}
+
+/* One loop per width, without branches: the row is always stored, the count moves on or not. */
+#define KEEP(type, condition)                                                                      \
+    do {                                                                                           \
+        const type *codes = mfile_data(&r->column->rows);                                          \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            uint32_t row = rows[i];                                                                \
+            uint32_t code = codes[row];                                                            \
+            rows[kept] = row;                                                                      \
+            kept += (condition);                                                                   \
+        }                                                                                          \
+    } while (0)
+
+size_t ready_filter_rows(const struct ready_filter *r, uint32_t *rows, size_t n)
+{
+    size_t kept = 0;
+    if (r->matches_all)
+        return n;
+    if (r->matches_nothing)
+        return 0;
+    if (r->column->kind == COLUMN_NUMBER) {
+        for (size_t i = 0; i < n; i++)
+            if (number_row(r, rows[i]))
+                rows[kept++] = rows[i];
+        return kept;
+    }
+    uint32_t only = r->only_code;
+    if (r->column->width == 1)
+        KEEP(uint8_t, only ? code == only : r->table[code]);
+    else if (r->column->width == 2)
+        KEEP(uint16_t, only ? code == only : r->table[code]);
+    else if (only)
+        KEEP(uint32_t, code == only);
+    else
+        KEEP(uint32_t, r->table[code]);
+    return kept;
+}

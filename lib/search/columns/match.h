@@ -1,0 +1,49 @@
+#ifndef SEARCH_COLUMNS_MATCH_H
+#define SEARCH_COLUMNS_MATCH_H
+
+#include "search/columns/unify.h"
+#include "search/query.h"
+#include "search/text.h"
+
+/*
+ * match - filters of a query made ready: for a string field a table from the codes of a
+ * partition to the result of the whole fold of conditions, so that a row costs one look-up.
+ *
+ * A condition is evaluated once per distinct value of the field: per id of the unified
+ * numbering, or per dictionary entry where nearly every row has a value of its own.
+ */
+struct ready_cond {
+    const struct cond *cond;
+    struct wildcard *wildcards;      /* parallel to cond->values where the operator needs it */
+    struct regex_matcher **matchers; /* likewise */
+    uint8_t *memo;                   /* by id: 0 not known, 1 no, 2 yes */
+    size_t memo_count;
+};
+
+struct ready_filter {
+    const struct filter *filter;
+    struct unify *unify; /* string fields */
+    struct ready_cond *conds;
+    /* of the partition at hand */
+    struct column *column;
+    uint8_t *table; /* by code, string and truth fields */
+    size_t table_cap;
+    bool matches_nothing; /* in this partition */
+    bool matches_all;
+    uint32_t only_code; /* not 0: just rows with this code */
+};
+
+void ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
+                       struct unify *u);
+void ready_filter_release(struct ready_filter *r);
+
+/* Prepares for a partition.  False: the deadline passed (err says so) or the files are damaged. */
+bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, int64_t deadline_ms,
+                       struct err *err);
+
+/* Keeps of rows[0..n) those that match; returns how many. */
+size_t ready_filter_rows(const struct ready_filter *r, uint32_t *rows, size_t n);
+
+bool match_timed_out(struct err *err);
+
+#endif

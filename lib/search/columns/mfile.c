@@ -1,0 +1,124 @@
+#include "search/columns/mfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool is_writable,
+                   struct err *err)
+{
+    int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *p = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return err_errno(err, errno, "mapping %s", path);
+    mfile_close(f);
+    f->base = p;
+    f->bytes = bytes;
+    return true;
+}
+
+static bool allocate(int fd, const char *path, size_t bytes, struct err *err)
+{
+    int failed = posix_fallocate(fd, 0, (off_t)bytes);
+    return failed == 0 || err_errno(err, failed, "making room for %zu bytes in %s", bytes, path);
+}
+
+static bool open_failed(const char *path, struct err *err)
+{
+    if (errno == ENOENT || errno == ENOTDIR)
+        return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
+    return err_errno(err, errno, "opening %s", path);
+}
+
+bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
+                  struct err *err)
+{
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return open_failed(path, err);
+    size_t bytes = FILE_HEAD_BYTES + (size_t)elements * kind.element_bytes;
+    if (!allocate(fd, path, bytes, err) || !map_fd(f, fd, path, bytes, true, err))
+        return false;
+    struct file_head head = {
+        .generation = kind.generation, .kind = kind.kind, .element_bytes = kind.element_bytes};
+    memcpy(head.magic, FILE_MAGIC, sizeof head.magic);
+    memcpy(f->base, &head, sizeof head);
+    return true;
+}
+
+static bool file_size(int fd, const char *path, size_t *ret, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, errno, "looking at %s", path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_INVALID, "%s is not a file", path);
+    *ret = (size_t)st.st_size;
+    return true;
+}
+
+bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t min_elements,
+                bool is_writable, struct err *err)
+{
+    FD_AUTO fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0)
+        return open_failed(path, err);
+    size_t bytes;
+    struct mfile new = {0};
+    if (!file_size(fd, path, &bytes, err))
+        return false;
+    if (bytes < FILE_HEAD_BYTES || (bytes - FILE_HEAD_BYTES) / kind.element_bytes < min_elements)
+        return err_set(err, ERR_INVALID, "%s is too short: %zu bytes for %llu elements", path,
+                       bytes, (unsigned long long)min_elements);
+    if (!map_fd(&new, fd, path, bytes, is_writable, err))
+        return false;
+    struct file_head head;
+    memcpy(&head, new.base, sizeof head);
+    if (memcmp(head.magic, FILE_MAGIC, sizeof head.magic) != 0 || head.kind != kind.kind ||
+        head.element_bytes != kind.element_bytes || head.generation != kind.generation) {
+        mfile_close(&new);
+        return err_set(err, ERR_INVALID, "%s is not the file that belongs here", path);
+    }
+    mfile_close(f);
+    *f = new;
+    return true;
+}
+
+bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
+                struct err *err)
+{
+    size_t bytes = FILE_HEAD_BYTES + (size_t)elements * element_bytes, now;
+    FD_AUTO fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return open_failed(path, err);
+    if (!file_size(fd, path, &now, err))
+        return false;
+    if (now < bytes && !allocate(fd, path, bytes, err))
+        return false;
+    return map_fd(f, fd, path, MAX(now, bytes), true, err);
+}
+
+void mfile_close(struct mfile *f)
+{
+    if (f->base)
+        munmap(f->base, f->bytes);
+    *f = (struct mfile){0};
+}
+
+bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,
+                    struct err *err)
+{
+    FD_AUTO fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0)
+        return open_failed(path, err);
+    size_t now;
+    if (!file_size(fd, path, &now, err))
+        return false;
+    if (now != bytes)
+        return err_set(err, ERR_INVALID, "%s has %zu bytes instead of %zu", path, now, bytes);
+    return map_fd(f, fd, path, bytes, is_writable, err);
+}

@@ -1,0 +1,50 @@
+#ifndef SEARCH_COLUMNS_MFILE_H
+#define SEARCH_COLUMNS_MFILE_H
+
+#include "base/err.h"
+#include "search/columns/format.h"
+
+/*
+ * mfile - a mapped column file: a head of 64 bytes, then elements of one size.
+ *
+ * Ownership  Owns the mapping; mfile_close gives it back.  A zeroed struct is closed.
+ * Errors     ERR_NOT_FOUND; ERR_INVALID: not this file (size, kind, generation); ERR_IO.
+ * Trust      Sizes are checked against the file before use; elements are the caller's.
+ * Growth     Space is allocated when a file grows, so that a full disk is an error of
+ *            mfile_grow and not a signal in the middle of a store.
+ */
+struct mfile {
+    uint8_t *base;
+    size_t bytes;
+};
+
+struct mfile_kind {
+    uint32_t kind;
+    uint32_t element_bytes;
+    uint64_t generation;
+};
+
+bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
+                  struct err *err);
+bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t min_elements,
+                bool is_writable, struct err *err);
+/* Makes room and maps again. */
+bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
+                struct err *err);
+void mfile_close(struct mfile *f);
+
+/* A whole file of fixed size, shared. */
+bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,
+                    struct err *err);
+
+static inline void *mfile_data(const struct mfile *f)
+{
+    return f->base + FILE_HEAD_BYTES;
+}
+
+static inline uint64_t mfile_elements(const struct mfile *f, uint32_t element_bytes)
+{
+    return f->base ? (f->bytes - FILE_HEAD_BYTES) / element_bytes : 0;
+}
+
+#endif

@@ -1,0 +1,455 @@
+#include "search/columns/part.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "base/util.h"
+
+static const char REMOVED_FIELDS[] = "removed_fields";
+
+/* What the bookkeeping column looks like; it is not a field of the table. */
+static const struct search_field removed_fields_field = {
+    .name = REMOVED_FIELDS,
+    .index = INDEX_KEYWORD,
+    .is_list = true,
+    .source_key = "",
+    .perm = PERM_PROTECTED,
+};
+
+void part_name(int32_t week, char out[16])
+{
+    struct civil c = civil_of_us((int64_t)week * 86400 * 1000000);
+    snprintf(out, 16, "%04d%02d%02d", c.year, c.month, c.day);
+}
+
+void part_folder_name(int32_t week, uint32_t revision, char out[32])
+{
+    char name[16];
+    part_name(week, name);
+    snprintf(out, 32, "%s-%u", name, revision);
+}
+
+uint32_t column_width(enum index_kind index)
+{
+    switch (index) {
+    case INDEX_SHORT:
+        return 2;
+    case INDEX_INTEGER:
+        return 4;
+    case INDEX_LONG:
+    case INDEX_DOUBLE:
+    case INDEX_DATE:
+        return 8;
+    default:
+        return 1;
+    }
+}
+
+enum column_kind column_kind_of(const struct search_field *f)
+{
+    switch (f->index) {
+    case INDEX_TEXT:
+    case INDEX_SEMI:
+    case INDEX_KEYWORD:
+        return f->is_list ? COLUMN_LIST : COLUMN_DICT;
+    case INDEX_BOOLEAN:
+        return COLUMN_BOOL;
+    default:
+        return COLUMN_NUMBER;
+    }
+}
+
+void column_path(const struct column *c, const char *what, uint32_t version, char *out)
+{
+    if (version)
+        snprintf(out, PATH_MAX, "%s/%s.%s-%u", c->part->folder, c->h->name, what, version);
+    else
+        snprintf(out, PATH_MAX, "%s/%s.%s", c->part->folder, c->h->name, what);
+}
+
+static void part_path(const struct part *p, const char *what, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%s", p->folder, what);
+}
+
+static struct mfile_kind kind_in(const struct part *p, enum file_kind kind, uint32_t bytes)
+{
+    return (struct mfile_kind){kind, bytes, p->h->generation};
+}
+
+/* ---- bookkeeping of rows ---------------------------------------------------------------- */
+
+static const struct row_file {
+    const char *name;
+    enum file_kind kind;
+    uint32_t element_bytes;
+    size_t offset; /* of the struct mfile in struct part */
+    uint64_t rows_per_element;
+} row_files[] = {
+    {"_zones", FILE_ZONES, sizeof(struct zone), offsetof(struct part, zones), BLOCK_ROWS},
+    {"_dead", FILE_DEAD, 8, offsetof(struct part, dead), 64},
+    {"_dead-at", FILE_DEAD_AT, 8, offsetof(struct part, dead_at), 1},
+    {"_row-of", FILE_ROW_OF, 4, offsetof(struct part, row_of), 1},
+};
+
+static struct mfile *row_file_in(struct part *p, const struct row_file *f)
+{
+    return (struct mfile *)((char *)p + f->offset);
+}
+
+/* All of the capacity, not only the rows: _row-of is indexed by code. */
+static bool use_row_files(struct part *p, struct err *err)
+{
+    char path[PATH_MAX];
+    uint64_t cap = atomic_load(&p->h->row_cap);
+    for (size_t i = 0; i < ARRAY_LEN(row_files); i++) {
+        const struct row_file *f = &row_files[i];
+        struct mfile *m = row_file_in(p, f);
+        uint64_t need = (cap + f->rows_per_element - 1) / f->rows_per_element;
+        if (m->base && mfile_elements(m, f->element_bytes) >= need)
+            continue;
+        part_path(p, f->name, path);
+        if (!mfile_open(m, path, kind_in(p, f->kind, f->element_bytes), need, p->is_writable, err))
+            return false;
+    }
+    return true;
+}
+
+bool part_is_dead(const struct part *p, uint64_t row)
+{
+    const _Atomic uint64_t *bits = mfile_data(&p->dead);
+    if (!(atomic_load_explicit(&bits[row / 64], memory_order_relaxed) >> (row % 64) & 1))
+        return false;
+    const _Atomic uint64_t *at = mfile_data(&p->dead_at);
+    uint64_t died = atomic_load_explicit(&at[row], memory_order_relaxed);
+    return died != 0 && died <= p->sequence;
+}
+
+/* ---- columns ---------------------------------------------------------------------------- */
+static struct column *column_new(struct part *p, struct column_head *h)
+{
+    struct column *c = xcalloc(1, sizeof *c);
+    c->part = p;
+    c->h = h;
+    c->kind = h->kind;
+    c->epoch = UINT64_MAX;
+    uint64_t g = p->h->generation;
+    if (c->kind == COLUMN_DICT || c->kind == COLUMN_LIST)
+        dict_init(&c->dict, &h->dict, p->folder, h->name, ".", g);
+    if (c->kind == COLUMN_LIST)
+        dict_init(&c->elements, &h->elements, p->folder, h->name, ".element-", g);
+    return c;
+}
+
+static void column_free(struct column *c)
+{
+    mfile_close(&c->rows);
+    mfile_close(&c->present);
+    dict_release(&c->dict);
+    dict_release(&c->elements);
+    free(c);
+}
+
+/* Ties a column of the file to the field table; one that does not fit stays unused. */
+static void adopt(struct part *p, struct column_head *h)
+{
+    struct column *c = NULL;
+    const struct search_field *f = NULL;
+    if (memchr(h->name, '\0', sizeof h->name)) {
+        f = search_field_find(str_of(h->name));
+        bool is_ours =
+            f && column_kind_of(f) == h->kind && (h->kind != COLUMN_NUMBER || f->index == h->index);
+        bool is_removed = strcmp(h->name, REMOVED_FIELDS) == 0 && h->kind == COLUMN_LIST;
+        if (is_ours || is_removed)
+            c = column_new(p, h);
+    }
+    p->columns[p->column_count++] = c;
+    if (!c)
+        return;
+    c->field = f;
+    if (f)
+        p->by_field[f - search_fields] = c;
+    else
+        p->removed_fields = c;
+}
+
+bool part_adopt_columns(struct part *p, struct err *err)
+{
+    uint32_t n = atomic_load_explicit(&p->h->column_count, memory_order_acquire);
+    if (n > COLUMNS_MAX || n < p->column_count)
+        return err_set(err, ERR_INVALID, "%s: %u columns", p->folder, n);
+    while (p->column_count < n)
+        adopt(p, &p->h->columns[p->column_count]);
+    return true;
+}
+
+static bool is_width_right(const struct column *c, uint32_t width)
+{
+    if (c->kind == COLUMN_NUMBER)
+        return width == column_width(c->h->index);
+    if (c->kind == COLUMN_BOOL)
+        return width == 1;
+    return width == 1 || width == 2 || width == 4;
+}
+
+/* Maps the current file of the rows; a writer may be widening it, so look twice. */
+static bool use_rows(struct column *c, uint64_t rows, struct err *err)
+{
+    char path[PATH_MAX];
+    for (int tries = 0;; tries++) {
+        uint64_t desc = atomic_load_explicit(&c->h->rows, memory_order_acquire);
+        uint32_t width = (uint32_t)(desc >> 32);
+        if (!is_width_right(c, width))
+            return err_set(err, ERR_INVALID, "%s/%s: %u bytes per row", c->part->folder, c->h->name,
+                           width);
+        if (c->rows.base && desc == c->rows_desc && mfile_elements(&c->rows, width) >= rows)
+            return true;
+        struct err why = {0};
+        column_path(c, "rows", (uint32_t)desc, path);
+        if (mfile_open(&c->rows, path, kind_in(c->part, FILE_ROWS, width), rows,
+                       c->part->is_writable, &why)) {
+            c->rows_desc = desc;
+            c->width = width;
+            return true;
+        }
+        if (why.code != ERR_NOT_FOUND || tries > 100 || atomic_load(&c->h->rows) == desc)
+            return err_set(err, why.code == ERR_NOT_FOUND ? ERR_INVALID : why.code, "%s", why.msg);
+    }
+}
+
+static bool use_present(struct column *c, uint64_t rows, struct err *err)
+{
+    char path[PATH_MAX];
+    uint64_t need = (rows + 7) / 8;
+    if (c->kind != COLUMN_NUMBER || (c->present.base && mfile_elements(&c->present, 1) >= need))
+        return true;
+    column_path(c, "present", 0, path);
+    return mfile_open(&c->present, path, kind_in(c->part, FILE_PRESENT, 1), need,
+                      c->part->is_writable, err);
+}
+
+static bool check_codes(struct column *c, uint64_t rows, struct err *err)
+{
+    uint64_t max = c->kind == COLUMN_BOOL ? 2 : c->dict.count;
+    if (c->kind == COLUMN_NUMBER)
+        return true;
+    uint32_t highest = 0;
+    for (uint64_t row = c->checked_rows; row < rows; row++) {
+        uint32_t code = column_code(c, row);
+        highest = MAX(highest, code);
+    }
+    if (highest > max)
+        return err_set(err, ERR_INVALID, "%s/%s: code %u of %llu", c->part->folder, c->h->name,
+                       highest, (unsigned long long)max);
+    c->checked_rows = MAX(c->checked_rows, rows);
+    return true;
+}
+
+bool column_map(struct column *c, struct err *err)
+{
+    struct part *p = c->part;
+    if (!use_rows(c, p->rows, err) || !use_present(c, p->rows, err))
+        return false;
+    bool has_dict = c->kind == COLUMN_DICT || c->kind == COLUMN_LIST;
+    if (has_dict && !dict_refresh(&c->dict, p->is_writable, err))
+        return false;
+    return c->kind != COLUMN_LIST || dict_refresh(&c->elements, p->is_writable, err);
+}
+
+bool column_use(struct column *c, struct err *err)
+{
+    if (c->epoch == c->part->epoch)
+        return true;
+    if (!column_map(c, err))
+        return false;
+    if (c->dict.h && !dict_check(&c->dict, err))
+        return false;
+    if (c->elements.h && !dict_check(&c->elements, err))
+        return false;
+    if (!check_codes(c, c->part->rows, err))
+        return false;
+    c->epoch = c->part->epoch;
+    return true;
+}
+
+const uint32_t *column_list(const struct column *c, uint32_t code, size_t *ret_n)
+{
+    *ret_n = 0;
+    if (code == 0)
+        return NULL;
+    struct str entry = dict_entry(&c->dict, code);
+    const uint32_t *codes = (const uint32_t *)(const void *)entry.p;
+    /* entries are multiples of four bytes, so each starts aligned; a bad file's may not */
+    if (entry.n % 4 != 0 || (uintptr_t)entry.p % 4 != 0)
+        return NULL;
+    for (size_t i = 0; i < entry.n / 4; i++)
+        if (codes[i] == 0 || codes[i] > c->elements.count)
+            return NULL;
+    *ret_n = entry.n / 4;
+    return codes;
+}
+
+bool column_create(struct part *p, const struct search_field *f, struct column **ret,
+                   struct err *err)
+{
+    f = f ? f : &removed_fields_field;
+    uint32_t at = atomic_load(&p->h->column_count);
+    if (at >= COLUMNS_MAX || strlen(f->name) >= COLUMN_NAME_MAX)
+        return err_set(err, ERR_TOO_LARGE, "%s: no room for column %s", p->folder, f->name);
+    struct column_head *h = &p->h->columns[at];
+    memset(h, 0, sizeof *h);
+    memcpy(h->name, f->name, strlen(f->name) + 1);
+    h->kind = (uint8_t)column_kind_of(f);
+    h->index = (uint8_t)f->index;
+
+    char path[PATH_MAX];
+    uint32_t width = column_width(f->index);
+    uint64_t cap = atomic_load(&p->h->row_cap);
+    struct column *c = column_new(p, h);
+    column_path(c, "rows", 1, path);
+    bool ok = mfile_create(&c->rows, path, kind_in(p, FILE_ROWS, width), cap, err);
+    column_path(c, "present", 0, path);
+    if (ok && c->kind == COLUMN_NUMBER)
+        ok = mfile_create(&c->present, path, kind_in(p, FILE_PRESENT, 1), (cap + 7) / 8, err);
+    if (ok && (c->kind == COLUMN_DICT || c->kind == COLUMN_LIST))
+        ok = dict_create(&c->dict, err);
+    if (ok && c->kind == COLUMN_LIST)
+        ok = dict_create(&c->elements, err);
+    column_free(c);
+    if (!ok)
+        return false;
+    atomic_store(&h->rows, (uint64_t)width << 32 | 1);
+    atomic_store_explicit(&p->h->column_count, at + 1, memory_order_release);
+    if (!part_adopt_columns(p, err))
+        return false;
+    *ret = p->columns[at];
+    return true;
+}
+
+/* ---- open and create -------------------------------------------------------------------- */
+static struct part *part_new(const char *dir, int32_t week, uint32_t revision, bool is_writable)
+{
+    char name[32];
+    part_folder_name(week, revision, name);
+    struct part *p = xcalloc(1, sizeof *p);
+    size_t n = strlen(dir) + strlen(name) + 2;
+    p->folder = xmalloc(n);
+    snprintf(p->folder, n, "%s/%s", dir, name);
+    p->week = week;
+    p->revision = revision;
+    p->is_writable = is_writable;
+    p->by_field = xcalloc(search_field_count, sizeof *p->by_field);
+    return p;
+}
+
+void part_free(struct part *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->column_count; i++)
+        if (p->columns[i])
+            column_free(p->columns[i]);
+    for (size_t i = 0; i < ARRAY_LEN(row_files); i++)
+        mfile_close(row_file_in(p, &row_files[i]));
+    mfile_close(&p->head);
+    free(p->by_field);
+    free(p->folder);
+    free(p);
+}
+
+static bool check_head(const struct part *p, struct err *err)
+{
+    if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 ||
+        p->h->format != FORMAT_VERSION || p->h->week != p->week)
+        return err_set(err, ERR_INVALID, "%s: not the head of this partition", p->folder);
+    return true;
+}
+
+bool part_open(const char *dir, int32_t week, uint32_t revision, bool is_writable,
+               struct part **ret, struct err *err)
+{
+    char path[PATH_MAX];
+    struct part *p = part_new(dir, week, revision, is_writable);
+    part_path(p, "head", path);
+    if (!mfile_map_head(&p->head, path, sizeof(struct part_head), is_writable, err)) {
+        part_free(p);
+        return false;
+    }
+    p->h = (struct part_head *)(void *)p->head.base;
+    if (!check_head(p, err) || !part_adopt_columns(p, err)) {
+        part_free(p);
+        return false;
+    }
+    *ret = p;
+    return true;
+}
+
+static bool write_empty_head(const struct part *p, const char *path, struct err *err)
+{
+    struct part_head *h = xcalloc(1, sizeof *h);
+    memcpy(h->magic, PART_MAGIC, sizeof h->magic);
+    h->format = FORMAT_VERSION;
+    h->week = p->week;
+    h->generation = random_u64();
+    h->row_cap = ROWS_FIRST;
+    h->slots[1].sequence = SLOT_VOID;
+    bool ok = fs_write_atomic(path, h, sizeof *h, 0644, err);
+    free(h);
+    return ok;
+}
+
+bool part_create(const char *dir, int32_t week, uint32_t revision, struct part **ret,
+                 struct err *err)
+{
+    char path[PATH_MAX];
+    struct part *p = part_new(dir, week, revision, true);
+    part_path(p, "head", path);
+    bool ok = fs_remove_tree(p->folder, err) && fs_mkdirs(p->folder, 0755, err) &&
+              write_empty_head(p, path, err);
+    part_free(p);
+    if (!ok || !part_open(dir, week, revision, true, &p, err))
+        return false;
+    for (size_t i = 0; ok && i < ARRAY_LEN(row_files); i++) {
+        const struct row_file *f = &row_files[i];
+        part_path(p, f->name, path);
+        ok = mfile_create(row_file_in(p, f), path, kind_in(p, f->kind, f->element_bytes),
+                          (ROWS_FIRST + f->rows_per_element - 1) / f->rows_per_element, err);
+    }
+    if (!ok) {
+        part_free(p);
+        return false;
+    }
+    *ret = p;
+    return true;
+}
+
+bool part_rows_at(const struct part *p, uint64_t sequence, uint64_t *ret_rows)
+{
+    uint64_t best = SLOT_VOID;
+    for (int i = 0; i < 2; i++) {
+        const struct row_slot *s = &p->h->slots[i];
+        uint64_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
+        uint64_t rows = atomic_load_explicit(&s->rows, memory_order_acquire);
+        uint64_t after = atomic_load_explicit(&s->sequence, memory_order_acquire);
+        if (before != after || before > sequence || (best != SLOT_VOID && before < best))
+            continue;
+        best = before;
+        *ret_rows = rows;
+    }
+    return best != SLOT_VOID;
+}
+
+bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err)
+{
+    if (rows > atomic_load(&p->h->row_cap) || rows > ROWS_MAX)
+        return err_set(err, ERR_INVALID, "%s: %llu rows", p->folder, (unsigned long long)rows);
+    p->sequence = sequence;
+    if (rows != p->rows || p->epoch == 0) {
+        p->rows = rows;
+        p->epoch++;
+    }
+    return part_adopt_columns(p, err) && use_row_files(p, err);
+}

@@ -1,0 +1,117 @@
+#ifndef SEARCH_COLUMNS_PART_H
+#define SEARCH_COLUMNS_PART_H
+
+#include "crash/field.h"
+#include "search/columns/dict.h"
+
+/*
+ * part - one weekly partition, opened for reading or writing: its head and the columns,
+ * which are mapped when they are first used.
+ *
+ * Ownership  part_free gives back all mappings.
+ * Errors     ERR_INVALID: the files do not fit together; the partition is damaged.
+ *            ERR_NOT_FOUND: it has been replaced; look at the root again.
+ * Trust      Files are hostile until checked: column_use checks every code below the row
+ *            count once per mapping, so the loops over rows need no checks.
+ * Threads    One.
+ */
+struct column {
+    struct part *part;
+    struct column_head *h;
+    const struct search_field *field; /* NULL: a bookkeeping column */
+    enum column_kind kind;
+    uint32_t width; /* bytes per row */
+    uint64_t rows_desc;
+    struct mfile rows, present;
+    struct dict dict, elements;
+    uint64_t checked_rows; /* codes below are inside the dictionary */
+    uint64_t epoch;        /* of the part when it was last refreshed */
+};
+
+struct part {
+    char *folder;
+    int32_t week;
+    uint32_t revision;
+    bool is_writable;
+    struct mfile head;
+    struct part_head *h;
+    struct column *columns[COLUMNS_MAX];
+    size_t column_count;
+    struct column **by_field; /* search_field_count entries, NULL: no such column */
+    struct column *removed_fields;
+    struct mfile zones, dead, dead_at, row_of;
+    uint64_t rows;     /* in use: of the snapshot, or of the writer */
+    uint64_t sequence; /* of the snapshot */
+    uint64_t epoch;    /* changes when rows does */
+};
+
+/* Name of the folder below the index: YYYYMMDD-REVISION. */
+void part_folder_name(int32_t week, uint32_t revision, char out[32]);
+/* YYYYMMDD, as answers and reports name it. */
+void part_name(int32_t week, char out[16]);
+
+bool part_open(const char *dir, int32_t week, uint32_t revision, bool is_writable,
+               struct part **ret, struct err *err);
+/* Makes the folder and an empty partition in it. */
+bool part_create(const char *dir, int32_t week, uint32_t revision, struct part **ret,
+                 struct err *err);
+void part_free(struct part *p);
+
+/*
+ * Rows as of commit `sequence`; false if both counts are younger: take a new snapshot.
+ */
+bool part_rows_at(const struct part *p, uint64_t sequence, uint64_t *ret_rows);
+/* Fixes the view to a snapshot: rows, new columns, row bookkeeping. */
+bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err);
+/* Maps what this column needs for the rows of the snapshot, without looking at it. */
+bool column_map(struct column *c, struct err *err);
+/* Maps and checks. */
+bool column_use(struct column *c, struct err *err);
+
+/* Whether the row has been deleted as of the snapshot. */
+bool part_is_dead(const struct part *p, uint64_t row);
+
+void column_path(const struct column *c, const char *what, uint32_t version, char *out);
+uint32_t column_width(enum index_kind index);
+enum column_kind column_kind_of(const struct search_field *f);
+/* For the writer: a column that is not there yet. */
+bool column_create(struct part *p, const struct search_field *f, struct column **ret,
+                   struct err *err);
+bool part_adopt_columns(struct part *p, struct err *err);
+
+static inline uint32_t column_code(const struct column *c, uint64_t row)
+{
+    const void *data = mfile_data(&c->rows);
+    if (c->width == 1)
+        return ((const uint8_t *)data)[row];
+    if (c->width == 2)
+        return ((const uint16_t *)data)[row];
+    return ((const uint32_t *)data)[row];
+}
+
+static inline bool column_has(const struct column *c, uint64_t row)
+{
+    const uint8_t *bits = mfile_data(&c->present);
+    return bits[row / 8] >> (row % 8) & 1;
+}
+
+/* COLUMN_NUMBER of a whole kind. */
+static inline int64_t column_int(const struct column *c, uint64_t row)
+{
+    const void *data = mfile_data(&c->rows);
+    if (c->width == 2)
+        return ((const int16_t *)data)[row];
+    if (c->width == 4)
+        return ((const int32_t *)data)[row];
+    return ((const int64_t *)data)[row];
+}
+
+static inline double column_double(const struct column *c, uint64_t row)
+{
+    return ((const double *)mfile_data(&c->rows))[row];
+}
+
+/* The elements of list `code`, checked: *ret_n codes that lie inside the element dictionary. */
+const uint32_t *column_list(const struct column *c, uint32_t code, size_t *ret_n);
+
+#endif

@@ -1,0 +1,245 @@
+#include "search/columns/recover.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "search/columns/write.h"
+
+void recover_boot_id(char out[40])
+{
+    char *text;
+    size_t n;
+    memset(out, 0, 40);
+    if (!fs_read("/proc/sys/kernel/random/boot_id", 4096, &text, &n, NULL))
+        return;
+    memcpy(out, text, MIN(n, (size_t)36));
+    free(text);
+}
+
+static struct column *uuid_column(const struct part *p)
+{
+    return p->by_field[search_field_find(STR("uuid")) - search_fields];
+}
+
+/* ---- a writer was killed ---------------------------------------------------------------- */
+
+/* Row counts of a commit that did not happen. */
+static void void_slots(struct part *p, uint64_t sequence)
+{
+    for (int i = 0; i < 2; i++)
+        if (atomic_load(&p->h->slots[i].sequence) > sequence)
+            atomic_store(&p->h->slots[i].sequence, SLOT_VOID);
+}
+
+static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t value,
+                       struct err *err)
+{
+    struct column *c = uuid_column(p);
+    uint64_t rows = 0;
+    if (!part_rows_at(p, sequence, &rows) || row >= rows || !c)
+        return err_set(err, ERR_INVALID, "%s: no row %llu", p->folder, (unsigned long long)row);
+    if (!part_use(p, sequence, rows, err) || !column_map(c, err))
+        return false;
+    uint32_t code = column_code(c, row);
+    if (code == 0 || code > mfile_elements(&p->row_of, 4))
+        return err_set(err, ERR_INVALID, "%s: row %llu has no uuid", p->folder,
+                       (unsigned long long)row);
+    ((uint32_t *)mfile_data(&p->row_of))[code - 1] = value;
+    return true;
+}
+
+static bool finish_commit(struct root *r, const struct intent *in, struct err *err)
+{
+    uint64_t sequence = atomic_load(&r->h->sequence);
+    struct part *old = in->old_row ? root_part(r, in->old_week) : NULL;
+    struct part *new = in->new_row ? root_part(r, in->new_week) : NULL;
+    if (old && !fix_row_of(old, sequence, in->old_row - 1, 0, err))
+        return false;
+    return !new || fix_row_of(new, sequence, in->new_row - 1, (uint32_t)in->new_row, err);
+}
+
+static bool undo_commit(struct root *r, const struct intent *in, struct err *err)
+{
+    uint64_t sequence = atomic_load(&r->h->sequence), rows = 0;
+    struct part *old = in->old_row ? root_part(r, in->old_week) : NULL;
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i])
+            void_slots(r->parts[i], sequence);
+    if (!old)
+        return true;
+    if (!part_rows_at(old, sequence, &rows) || in->old_row > rows)
+        return err_set(err, ERR_INVALID, "%s: no row %llu", old->folder,
+                       (unsigned long long)in->old_row);
+    if (!part_use(old, sequence, rows, err))
+        return false;
+    _Atomic uint64_t *at = mfile_data(&old->dead_at);
+    atomic_store(&at[in->old_row - 1], 0);
+    return true;
+}
+
+bool recover_intent(struct root *r, struct err *err)
+{
+    struct intent *in = &r->h->intent;
+    uint64_t sequence = atomic_load_explicit(&in->sequence, memory_order_acquire);
+    struct err why = {0};
+    if (sequence == 0)
+        return true;
+    bool was_committed = atomic_load(&r->h->sequence) >= sequence;
+    if (!(was_committed ? finish_commit(r, in, &why) : undo_commit(r, in, &why)) &&
+        why.code != ERR_INVALID) /* a damaged partition is found and set aside when it is used */
+        return err_set(err, why.code, "%s", why.msg);
+    log_event(LOG_WARN, "index_writer_died", "finished the work of a killed writer",
+              LOG_I("was_committed", was_committed));
+    atomic_store_explicit(&in->sequence, 0, memory_order_release);
+    return true;
+}
+
+/* ---- the machine was restarted ---------------------------------------------------------- */
+static bool restore_head(struct mfile *head, const char *folder, const char *magic, bool *ret_has,
+                         struct err *err)
+{
+    char path[PATH_MAX], *copy;
+    size_t n;
+    struct err why = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, SYNC_HEAD);
+    *ret_has = fs_read(path, head->bytes, &copy, &n, &why);
+    if (!*ret_has)
+        return why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s", why.msg);
+    bool ok = n == head->bytes && memcmp(copy, magic, 8) == 0;
+    if (ok)
+        memcpy(head->base, copy, n);
+    free(copy);
+    return ok || err_set(err, ERR_INVALID, "%s is not a copy of a head", path);
+}
+
+/* Marks younger than the restored state never happened. */
+static void revive(struct part *p, uint64_t sequence)
+{
+    _Atomic uint64_t *at = mfile_data(&p->dead_at), *bits = mfile_data(&p->dead);
+    uint64_t dead = 0;
+    for (uint64_t row = 0; row < p->rows; row++) {
+        if (at[row] > sequence)
+            at[row] = 0;
+        if (at[row] != 0)
+            atomic_fetch_or(&bits[row / 64], (uint64_t)1 << (row % 64));
+        dead += at[row] != 0;
+    }
+    p->h->dead_rows = dead;
+}
+
+static bool rebuild_row_of(struct part *p, struct err *err)
+{
+    struct column *c = uuid_column(p);
+    uint32_t *row_of = mfile_data(&p->row_of);
+    uint64_t n = mfile_elements(&p->row_of, 4);
+    memset(row_of, 0, n * sizeof *row_of);
+    if (p->rows == 0)
+        return true;
+    if (!c)
+        return err_set(err, ERR_INVALID, "%s: no uuids", p->folder);
+    if (!column_use(c, err))
+        return false;
+    for (uint64_t row = 0; row < p->rows; row++) {
+        uint32_t code = column_code(c, row);
+        if (code == 0 || code > n)
+            return err_set(err, ERR_INVALID, "%s: row without uuid", p->folder);
+        if (!part_is_dead(p, row))
+            row_of[code - 1] = (uint32_t)row + 1;
+    }
+    return true;
+}
+
+static bool use_every_column(struct part *p, struct err *err)
+{
+    for (size_t i = 0; i < p->column_count; i++)
+        if (p->columns[i] && !column_use(p->columns[i], err))
+            return false;
+    return true;
+}
+
+/* *ret_has false: never written to disk as a whole. */
+static bool restore_part(struct root *r, int32_t week, uint32_t revision, bool *ret_has,
+                         uint64_t *sequence, struct err *err)
+{
+    struct part *p;
+    char name[32], folder[PATH_MAX], path[PATH_MAX];
+    part_folder_name(week, revision, name);
+    snprintf(folder, sizeof folder, "%s/%s", r->dir, name);
+    snprintf(path, sizeof path, "%s/head", folder);
+    struct mfile head = {0};
+    *ret_has = false;
+    if (!mfile_map_head(&head, path, sizeof(struct part_head), true, err))
+        return err->code == ERR_NOT_FOUND;
+    bool ok = restore_head(&head, folder, PART_MAGIC, ret_has, err);
+    mfile_close(&head);
+    if (!ok || !*ret_has)
+        return ok;
+    if (!part_open(r->dir, week, revision, true, &p, err))
+        return false;
+    uint64_t as_of = p->h->changed, rows = 0;
+    ok = part_rows_at(p, as_of, &rows) || err_set(err, ERR_INVALID, "%s: no row count", folder);
+    ok = ok && part_use(p, as_of, rows, err) && use_every_column(p, err);
+    if (ok)
+        revive(p, as_of);
+    ok = ok && rebuild_row_of(p, err);
+    *sequence = MAX(*sequence, as_of);
+    part_free(p);
+    return ok;
+}
+
+static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct err *err)
+{
+    struct root_part *e = &r->h->parts[i];
+    bool has;
+    struct err why = {0};
+    if (e->revision == 0)
+        return true;
+    if (!restore_part(r, e->week, e->revision, &has, sequence, &why)) {
+        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+            return err_set(err, why.code, "%s", why.msg);
+        return root_set_aside(r, i, why.msg, err);
+    }
+    if (!has)
+        e->revision = 0;
+    return true;
+}
+
+/*
+ * Pages of mapped files reach the disk in any order, so after a restart only the state of
+ * the last index_sync counts.  What came later is put again from the crash ledger.
+ */
+static bool roll_back(struct root *r, struct err *err)
+{
+    bool has;
+    if (!restore_head(&r->head, r->dir, ROOT_MAGIC, &has, err))
+        return false;
+    if (!has)
+        r->h->part_count = 0;
+    uint64_t sequence = r->h->sequence;
+    if (r->h->part_count > PARTS_MAX)
+        return err_set(err, ERR_INVALID, "%s: head is damaged", r->dir);
+    for (size_t i = 0; i < r->h->part_count; i++)
+        if (!restore_entry(r, i, &sequence, err))
+            return false;
+    r->h->sequence = sequence;
+    r->h->intent.sequence = 0;
+    atomic_fetch_add(&r->h->parts_stamp, 1);
+    log_event(LOG_WARN, "index_rolled_back",
+              "the machine was restarted: the index is at its last sync");
+    return true;
+}
+
+bool recover_after_boot(struct root *r, struct err *err)
+{
+    char boot_id[40];
+    recover_boot_id(boot_id);
+    if (memcmp(boot_id, r->h->boot_id, sizeof boot_id) == 0)
+        return true;
+    if (!roll_back(r, err))
+        return err_wrap(err, "going back to the last sync");
+    memcpy(r->h->boot_id, boot_id, sizeof boot_id);
+    return true;
+}

@@ -1,0 +1,64 @@
+#ifndef SEARCH_COLUMNS_UNIFY_H
+#define SEARCH_COLUMNS_UNIFY_H
+
+#include "base/vec.h"
+#include "search/columns/root.h"
+
+/*
+ * unify - one numbering of a string field's values over all partitions, made by a reader
+ * on demand and kept between queries.
+ *
+ * Every partition has its own dictionary.  To count a facet over many, or to evaluate a
+ * condition once per distinct value, a reader needs common numbers: for each partition an
+ * array from its codes to common ids.  Codes never change their meaning, so only new ones
+ * are added at the next query.  For lists and semi fields a code stands for several ids, each
+ * once.
+ *
+ * Ownership  Texts borrow from the mapped dictionaries, except the pieces of semi fields,
+ *            which are lower-cased copies.
+ * Ids        From 1; 0 is "absent".
+ */
+struct unify_part {
+    uint32_t *starts; /* plain: id of code; several: first index into ids, one entry more */
+    size_t n, cap;    /* codes covered, 0 included */
+    VEC(uint32_t) ids;
+};
+
+struct unify {
+    const struct search_field *field;
+    struct root *root;
+    bool is_several;       /* list or semi */
+    VEC(uint64_t) values;  /* by id - 1: where the text is */
+    VEC(struct str) owned; /* pieces of semi fields */
+    uint64_t *slots;       /* hash table: upper half of the hash, id */
+    size_t slot_count;
+    struct unify_part parts[PARTS_MAX];
+    uint32_t *ranks; /* by id; valid for rank_count ids */
+    size_t rank_count;
+};
+
+struct unify *unify_new(struct root *root, const struct search_field *f);
+void unify_free(struct unify *u);
+size_t unify_bytes(const struct unify *u);
+
+/* Covers the codes of this partition, whose column is in use.  False: the deadline passed. */
+bool unify_add_part(struct unify *u, size_t part, int64_t deadline_ms);
+
+struct str unify_text(const struct unify *u, uint32_t id);
+
+/* Numbers that order ids as bytes order their texts. */
+void unify_rank(struct unify *u);
+
+static inline const uint32_t *unify_ids(const struct unify *u, size_t part, uint32_t code,
+                                        size_t *ret_n)
+{
+    const struct unify_part *p = &u->parts[part];
+    if (!u->is_several) {
+        *ret_n = p->starts[code] != 0;
+        return &p->starts[code];
+    }
+    *ret_n = p->starts[code + 1] - p->starts[code];
+    return p->ids.v + p->starts[code];
+}
+
+#endif

@@ -1,0 +1,391 @@
+#include "search/columns/write.h"
+
+#include <limits.h>
+
+#include "base/time.h"
+#include "base/util.h"
+
+int32_t week_of(int64_t date_us)
+{
+    const int64_t day_us = (int64_t)86400 * 1000000;
+    int64_t day = date_us / day_us - (date_us % day_us < 0);
+    return (int32_t)(day - weekday_of_us(date_us));
+}
+
+/* ---- room for rows ---------------------------------------------------------------------- */
+static bool grow_column(struct column *c, uint64_t cap, struct err *err)
+{
+    char path[PATH_MAX];
+    uint64_t desc = atomic_load(&c->h->rows);
+    column_path(c, "rows", (uint32_t)desc, path);
+    if (!mfile_grow(&c->rows, path, (uint32_t)(desc >> 32), cap, err))
+        return false;
+    c->rows_desc = desc;
+    c->width = (uint32_t)(desc >> 32);
+    column_path(c, "present", 0, path);
+    return c->kind != COLUMN_NUMBER || mfile_grow(&c->present, path, 1, (cap + 7) / 8, err);
+}
+
+static bool grow_part(struct part *p, uint64_t cap, struct err *err)
+{
+    static const struct {
+        const char *name;
+        uint32_t bytes;
+        uint64_t rows;
+        size_t offset;
+    } files[] = {
+        {"_zones", sizeof(struct zone), BLOCK_ROWS, offsetof(struct part, zones)},
+        {"_dead", 8, 64, offsetof(struct part, dead)},
+        {"_dead-at", 8, 1, offsetof(struct part, dead_at)},
+        {"_row-of", 4, 1, offsetof(struct part, row_of)},
+    };
+    char path[PATH_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        struct mfile *m = (struct mfile *)((char *)p + files[i].offset);
+        snprintf(path, sizeof path, "%s/%s", p->folder, files[i].name);
+        if (!mfile_grow(m, path, files[i].bytes, (cap + files[i].rows - 1) / files[i].rows, err))
+            return false;
+    }
+    for (size_t i = 0; i < p->column_count; i++)
+        if (p->columns[i] && !grow_column(p->columns[i], cap, err))
+            return false;
+    atomic_store(&p->h->row_cap, cap);
+    return true;
+}
+
+uint64_t part_current_rows(const struct root *r, const struct part *p)
+{
+    uint64_t rows = 0;
+    part_rows_at(p, atomic_load(&r->h->sequence), &rows);
+    return rows;
+}
+
+static bool make_room(struct part *p, uint64_t row, struct err *err)
+{
+    uint64_t cap = atomic_load(&p->h->row_cap);
+    if (row >= ROWS_MAX)
+        return err_set(err, ERR_TOO_LARGE, "%s: more than %d rows", p->folder, ROWS_MAX);
+    if (!part_adopt_columns(p, err))
+        return false;
+    return row < cap || grow_part(p, MAX(MIN(row * 2, row + (1 << 20)), (uint64_t)ROWS_FIRST), err);
+}
+
+/* ---- values ----------------------------------------------------------------------------- */
+static void store_code(struct column *c, uint64_t row, uint32_t code)
+{
+    void *data = mfile_data(&c->rows);
+    if (c->width == 1)
+        ((uint8_t *)data)[row] = (uint8_t)code;
+    else if (c->width == 2)
+        ((uint16_t *)data)[row] = (uint16_t)code;
+    else
+        ((uint32_t *)data)[row] = code;
+}
+
+/* Twice the bytes per row: a new file, so that readers keep the old one. */
+static bool widen(struct column *c, uint64_t rows, struct err *err)
+{
+    char path[PATH_MAX];
+    struct mfile wide = {0};
+    uint32_t width = c->width * 2, version = (uint32_t)c->rows_desc + 1;
+    struct mfile_kind kind = {FILE_ROWS, width, c->part->h->generation};
+    column_path(c, "rows", version, path);
+    if (!mfile_create(&wide, path, kind, atomic_load(&c->part->h->row_cap), err))
+        return false;
+    struct column new = *c;
+    new.rows = wide;
+    new.width = width;
+    for (uint64_t row = 0; row < rows; row++)
+        store_code(&new, row, column_code(c, row));
+    mfile_close(&c->rows);
+    c->rows = wide;
+    c->width = width;
+    c->rows_desc = (uint64_t)width << 32 | version;
+    atomic_store_explicit(&c->h->rows, c->rows_desc, memory_order_release);
+    return true;
+}
+
+static bool put_code(struct column *c, uint64_t row, uint32_t code, struct err *err)
+{
+    while (c->width < 4 && code >> (8 * c->width))
+        if (!widen(c, row, err))
+            return false;
+    store_code(c, row, code);
+    return true;
+}
+
+static void put_number(struct column *c, uint64_t row, const struct doc_value *v)
+{
+    void *data = mfile_data(&c->rows);
+    uint8_t *bits = mfile_data(&c->present);
+    uint8_t bit = (uint8_t)(1u << (row % 8));
+    bits[row / 8] = (uint8_t)(v ? bits[row / 8] | bit : bits[row / 8] & ~bit);
+    if (c->h->index == INDEX_DOUBLE)
+        ((double *)data)[row] = v ? v->d : 0;
+    else if (c->width == 2)
+        ((int16_t *)data)[row] = (int16_t)(v ? v->i : 0);
+    else if (c->width == 4)
+        ((int32_t *)data)[row] = (int32_t)(v ? v->i : 0);
+    else
+        ((int64_t *)data)[row] = v ? v->i : 0;
+}
+
+static bool put_list(struct column *c, uint64_t row, struct strs texts, struct err *err)
+{
+    FREE_LATER uint32_t *codes = xmalloc((texts.n + 1) * sizeof *codes);
+    uint32_t list;
+    for (size_t i = 0; i < texts.n; i++)
+        if (!dict_add(&c->elements, texts.v[i], &codes[i], err))
+            return false;
+    return dict_add(&c->dict, str_n((const char *)codes, texts.n * sizeof *codes), &list, err) &&
+           put_code(c, row, list, err);
+}
+
+/* The value of one column in the new row; v NULL: absent. */
+static bool put_value(struct column *c, uint64_t row, const struct doc_value *v, uint32_t *ret_code,
+                      struct err *err)
+{
+    *ret_code = 0;
+    if (!column_map(c, err))
+        return false;
+    switch (c->kind) {
+    case COLUMN_NUMBER:
+        put_number(c, row, v);
+        return true;
+    case COLUMN_BOOL:
+        return put_code(c, row, !v ? 0 : v->i ? 2 : 1, err);
+    case COLUMN_LIST:
+        return v ? put_list(c, row, v->texts, err) : put_code(c, row, 0, err);
+    case COLUMN_DICT:
+        if (v && !dict_add(&c->dict, v->texts.v[0], ret_code, err))
+            return false;
+        return put_code(c, row, *ret_code, err);
+    }
+    return true;
+}
+
+static bool put_removed(struct part *p, uint64_t row, const struct doc *doc, struct err *err)
+{
+    struct doc_value v = {.texts = doc->removed};
+    uint32_t code;
+    if (v.texts.n > 0 && !p->removed_fields && !column_create(p, NULL, &p->removed_fields, err))
+        return false;
+    return !p->removed_fields ||
+           put_value(p->removed_fields, row, v.texts.n > 0 ? &v : NULL, &code, err);
+}
+
+static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint32_t *ret_uuid_code,
+                      struct err *err)
+{
+    size_t next = 0; /* both lists are in the order of the field table */
+    for (size_t i = 0; i < search_field_count; i++) {
+        const struct doc_value *v = NULL;
+        if (next < doc->n && doc->values[next].field == &search_fields[i])
+            v = &doc->values[next++];
+        struct column *c = p->by_field[i];
+        uint32_t code;
+        if (!c && v && !column_create(p, &search_fields[i], &c, err))
+            return false;
+        if (!c)
+            continue;
+        if (!put_value(c, row, v, &code, err))
+            return false;
+        if (strcmp(search_fields[i].name, "uuid") == 0)
+            *ret_uuid_code = code;
+    }
+    return put_removed(p, row, doc, err);
+}
+
+/* ---- rows of crashes, tombstones, commit ------------------------------------------------ */
+static struct column *uuid_column(const struct part *p)
+{
+    return p->by_field[search_field_find(STR("uuid")) - search_fields];
+}
+
+static uint32_t *row_of(struct part *p)
+{
+    return mfile_data(&p->row_of);
+}
+
+static bool find_in(struct root *r, struct part *p, struct str uuid, uint64_t *ret_row,
+                    uint32_t *ret_code, struct err *err)
+{
+    *ret_row = 0;
+    *ret_code = 0;
+    uint64_t rows = part_current_rows(r, p);
+    if (rows == 0)
+        return true;
+    if (!part_use(p, atomic_load(&r->h->sequence), rows, err))
+        return false;
+    struct column *c = uuid_column(p);
+    if (!c)
+        return true;
+    if (!column_map(c, err) || !dict_find(&c->dict, uuid, true, ret_code, err))
+        return false;
+    if (*ret_code > 0 && *ret_code <= mfile_elements(&p->row_of, 4))
+        *ret_row = row_of(p)[*ret_code - 1];
+    if (*ret_row > rows)
+        return err_set(err, ERR_INVALID, "%s: row %llu of a crash lies behind the end", p->folder,
+                       (unsigned long long)*ret_row);
+    return true;
+}
+
+bool write_find(struct root *r, struct str uuid, struct part **ret_part, uint64_t *ret_row,
+                uint32_t *ret_code, struct err *err)
+{
+    *ret_part = NULL;
+    for (size_t i = 0; i < r->part_count; i++) {
+        uint64_t row;
+        struct err why = {0};
+        if (!r->parts[i])
+            continue;
+        if (!find_in(r, r->parts[i], uuid, &row, ret_code, &why)) {
+            if (why.code != ERR_INVALID)
+                return err_set(err, why.code, "%s", why.msg);
+            if (!root_set_aside(r, i, why.msg, err))
+                return false;
+            continue;
+        }
+        if (row > 0) {
+            *ret_part = r->parts[i];
+            *ret_row = row - 1;
+            return true;
+        }
+    }
+    return true;
+}
+
+void write_bury(struct part *p, uint64_t row, uint64_t sequence)
+{
+    _Atomic uint64_t *at = mfile_data(&p->dead_at), *bits = mfile_data(&p->dead);
+    atomic_store_explicit(&at[row], sequence, memory_order_relaxed);
+    atomic_fetch_or_explicit(&bits[row / 64], (uint64_t)1 << (row % 64), memory_order_release);
+    atomic_fetch_add(&p->h->dead_rows, 1);
+    atomic_store(&p->h->changed, sequence);
+}
+
+void part_publish(struct part *p, uint64_t sequence, uint64_t rows)
+{
+    struct row_slot *slots = p->h->slots;
+    uint64_t one = atomic_load(&slots[0].sequence), other = atomic_load(&slots[1].sequence);
+    /* the one that is not current: void or older */
+    struct row_slot *s =
+        other == SLOT_VOID || (one != SLOT_VOID && other < one) ? &slots[1] : &slots[0];
+    atomic_store(&s->sequence, SLOT_VOID);
+    atomic_store(&s->rows, rows);
+    atomic_store_explicit(&s->sequence, sequence, memory_order_release);
+}
+
+static void widen_zone(struct part *p, uint64_t row, int64_t date_us)
+{
+    struct zone *z = (struct zone *)mfile_data(&p->zones) + row / BLOCK_ROWS;
+    bool is_first = row % BLOCK_ROWS == 0;
+    if (is_first || date_us < atomic_load(&z->min_us))
+        atomic_store(&z->min_us, date_us);
+    if (is_first || date_us > atomic_load(&z->max_us))
+        atomic_store(&z->max_us, date_us);
+}
+
+static void clear_tombstone(struct part *p, uint64_t row)
+{
+    _Atomic uint64_t *at = mfile_data(&p->dead_at), *bits = mfile_data(&p->dead);
+    atomic_store(&at[row], 0);
+    atomic_fetch_and(&bits[row / 64], ~((uint64_t)1 << (row % 64)));
+}
+
+/* Everything is written: from here on only stores that recover_intent can finish or undo. */
+static void commit(struct root *r, struct part *new, uint64_t new_row, uint32_t new_code,
+                   struct part *old, uint64_t old_row, uint32_t old_code)
+{
+    struct intent *in = &r->h->intent;
+    uint64_t sequence = atomic_load(&r->h->sequence) + 1;
+    in->new_week = new ? new->week : 0;
+    in->new_row = new ? new_row + 1 : 0;
+    in->old_week = old ? old->week : 0;
+    in->old_row = old ? old_row + 1 : 0;
+    atomic_store_explicit(&in->sequence, sequence, memory_order_release);
+    if (old)
+        write_bury(old, old_row, sequence);
+    if (new) {
+        atomic_store(&new->h->changed, sequence);
+        part_publish(new, sequence, new_row + 1);
+    }
+    atomic_store_explicit(&r->h->sequence, sequence, memory_order_release);
+    if (old && old != new)
+        row_of(old)[old_code - 1] = 0;
+    if (new)
+        row_of(new)[new_code - 1] = (uint32_t)new_row + 1;
+    atomic_store_explicit(&in->sequence, 0, memory_order_release);
+}
+
+bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t *ret_uuid_code,
+                  uint64_t *ret_row, struct err *err)
+{
+    /* the writer's view includes the row to come */
+    if (!make_room(p, rows, err) || !part_use(p, p->sequence, rows + 1, err) ||
+        !write_row(p, rows, doc, ret_uuid_code, err))
+        return err_wrap(err, "partition %s", p->folder);
+    /* entries of killed writers count, too: there may be more codes than rows */
+    if (*ret_uuid_code > mfile_elements(&p->row_of, 4) &&
+        !grow_part(p, atomic_load(&p->h->row_cap) * 2, err))
+        return false;
+    widen_zone(p, rows, doc->date_us);
+    clear_tombstone(p, rows);
+    *ret_row = rows;
+    return true;
+}
+
+/* Into the partition of its week; *ret_bad: that one is damaged. */
+static bool append(struct root *r, const struct doc *doc, struct part *old, uint64_t old_row,
+                   uint32_t old_code, struct part **ret_bad, struct err *err)
+{
+    uint64_t row;
+    uint32_t code = 0;
+    struct part *p = root_part(r, week_of(doc->date_us));
+    if (!p && !root_make_part(r, week_of(doc->date_us), &p, err))
+        return false;
+    *ret_bad = p;
+    if (!write_append(p, part_current_rows(r, p), doc, &code, &row, err))
+        return false;
+    commit(r, p, row, code, old, old_row, old_code);
+    return true;
+}
+
+static bool set_aside(struct root *r, const struct part *bad, const char *why, struct err *err)
+{
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i] == bad)
+            return root_set_aside(r, i, why, err);
+    return true;
+}
+
+bool write_put(struct root *r, const struct doc *doc, struct err *err)
+{
+    for (int tries = 0;; tries++) {
+        struct part *old, *bad = NULL;
+        uint64_t old_row = 0;
+        uint32_t old_code = 0;
+        struct err why = {0};
+        if (write_find(r, doc->uuid, &old, &old_row, &old_code, &why) &&
+            append(r, doc, old, old_row, old_code, &bad, &why))
+            return true;
+        /* a damaged partition makes place for a new one, once */
+        if (why.code != ERR_INVALID || !bad || tries > 0)
+            return err_set(err, why.code, "%s", why.msg);
+        if (!set_aside(r, bad, why.msg, err))
+            return false;
+    }
+}
+
+bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct err *err)
+{
+    struct part *old;
+    uint64_t row;
+    uint32_t code;
+    if (!write_find(r, uuid, &old, &row, &code, err))
+        return false;
+    if (old)
+        commit(r, NULL, 0, 0, old, row, code);
+    *ret_was_there = old != NULL;
+    return true;
+}

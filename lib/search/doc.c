@@ -1,0 +1,153 @@
+#include "search/doc.h"
+
+#include <math.h>
+
+#include "base/time.h"
+#include "base/util.h"
+
+/* As jpath, but an explicit null is given, too. */
+static const json_t *source(const json_t *root, const char *dotted)
+{
+    struct str rest = str_of(dotted), part;
+    const json_t *at = root;
+    while (at && str_split(&rest, '.', &part))
+        at = json_object_getn(at, part.p, part.n);
+    return at;
+}
+
+static const json_t *source_of(const json_t *root, const struct search_field *f)
+{
+    const json_t *v = source(root, f->source_key);
+    /* the processor copies some numbers of the walker's output to the top, too */
+    if ((!v || json_is_null(v)) && str_starts(str_of(f->source_key), STR("json_dump.")))
+        v = json_object_get(root, f->name);
+    if (v && json_is_null(v) && strcmp(f->name, "startup_crash") == 0)
+        return json_false(); /* a singleton: reports say null for "not while starting" */
+    return v && !json_is_null(v) ? v : NULL;
+}
+
+static struct str clean_text(const struct search_field *f, const json_t *v)
+{
+    if (!json_is_string(v))
+        return STR("BAD DATA");
+    struct str s = str_n(json_string_value(v), json_string_length(v));
+    s.n = f->index == INDEX_KEYWORD ? utf8_prefix_chars(s, DOC_KEYWORD_CHARS_MAX)
+                                    : utf8_prefix_bytes(s, DOC_TEXT_BYTES_MAX);
+    return s;
+}
+
+static struct strs clean_texts(struct arena *a, const struct search_field *f, const json_t *v)
+{
+    size_t n = f->is_list && json_is_array(v) ? MIN(json_array_size(v), (size_t)DOC_LIST_MAX) : 1;
+    struct strs out = {.v = arena_array(a, n + 1, sizeof(struct str)), .n = n};
+    if (!f->is_list || !json_is_array(v)) {
+        out.v[0] = clean_text(f, v);
+        return out;
+    }
+    if (n > 0 && f->index == INDEX_KEYWORD && !json_is_string(json_array_get(v, 0)))
+        n = out.n = 1; /* one bad first element spoils a list of keywords */
+    for (size_t i = 0; i < n; i++)
+        out.v[i] = clean_text(f, json_array_get(v, i));
+    return out;
+}
+
+static bool to_double(const json_t *v, double *ret)
+{
+    if (json_is_number(v))
+        *ret = json_number_value(v);
+    else if (!json_is_string(v) ||
+             !str_to_double(str_trim(str_n(json_string_value(v), json_string_length(v))), "number",
+                            ret, NULL))
+        return false;
+    return isfinite(*ret);
+}
+
+/* Whole numbers: text is parsed, a fraction is cut off. */
+static bool to_int(const json_t *v, int64_t min, int64_t max, int64_t *ret)
+{
+    int64_t i;
+    double d;
+    if (json_is_integer(v)) {
+        i = json_integer_value(v);
+    } else if (json_is_string(v) &&
+               str_to_i64(str_trim(str_n(json_string_value(v), json_string_length(v))), INT64_MIN,
+                          INT64_MAX, "number", &i, NULL)) {
+    } else if (to_double(v, &d) && fabs(d) < 9.2e18) {
+        i = (int64_t)d;
+    } else {
+        return false;
+    }
+    *ret = i;
+    return i >= min && i <= max;
+}
+
+static bool to_bool(const json_t *v)
+{
+    if (json_is_string(v))
+        return strcmp(json_string_value(v), "1") == 0 || strcmp(json_string_value(v), "true") == 0;
+    return json_is_true(v) || (json_is_integer(v) && json_integer_value(v) == 1);
+}
+
+static bool to_date(const json_t *v, int64_t *ret)
+{
+    return json_is_string(v) &&
+           time_parse(str_n(json_string_value(v), json_string_length(v)), ret, NULL);
+}
+
+static bool convert(struct arena *a, const json_t *v, struct doc_value *out)
+{
+    const struct search_field *f = out->field;
+    switch (f->index) {
+    case INDEX_TEXT:
+    case INDEX_SEMI:
+    case INDEX_KEYWORD:
+        out->texts = clean_texts(a, f, v);
+        return true;
+    case INDEX_SHORT:
+        return to_int(v, INT16_MIN, INT16_MAX, &out->i);
+    case INDEX_INTEGER:
+        return to_int(v, INT32_MIN, INT32_MAX, &out->i);
+    case INDEX_LONG:
+        return to_int(v, INT64_MIN, INT64_MAX, &out->i);
+    case INDEX_DOUBLE:
+        return to_double(v, &out->d);
+    case INDEX_BOOLEAN:
+        out->i = to_bool(v);
+        return true;
+    case INDEX_DATE:
+        return to_date(v, &out->i);
+    }
+    return false;
+}
+
+static bool is_text(const struct search_field *f)
+{
+    return f->index == INDEX_TEXT || f->index == INDEX_SEMI || f->index == INDEX_KEYWORD;
+}
+
+bool doc_from_json(struct arena *a, const json_t *processed_crash, struct doc *ret, struct err *err)
+{
+    struct doc d = {.values = arena_array(a, search_field_count, sizeof *d.values),
+                    .removed.v = arena_array(a, search_field_count, sizeof(struct str))};
+    d.uuid = jget_strn(processed_crash, "uuid");
+    if (!d.uuid.p || d.uuid.n == 0 || d.uuid.n > 200)
+        return err_set(err, ERR_INVALID, "the document has no uuid");
+    struct str date = jget_strn(processed_crash, "date_processed");
+    if (!date.p || !time_parse(date, &d.date_us, NULL))
+        return err_set(err, ERR_INVALID, "the document has no date_processed");
+
+    for (size_t i = 0; i < search_field_count; i++) {
+        const struct search_field *f = &search_fields[i];
+        const json_t *v = source_of(processed_crash, f);
+        struct doc_value *out = &d.values[d.n];
+        out->field = f;
+        if (!v)
+            continue;
+        if (!convert(a, v, out))
+            d.removed.v[d.removed.n++] = str_of(f->name);
+        else if (!is_text(f) || out->texts.n > 0) /* an empty list counts as absent */
+            d.n++;
+    }
+    *ret = d;
+    return true;
+}

@@ -1,0 +1,35 @@
+#ifndef SEARCH_DOC_H
+#define SEARCH_DOC_H
+
+#include "crash/field.h"
+#include "json/json.h"
+
+/*
+ * doc - what of a processed crash goes into the index, cleaned: every field of the field
+ * table taken from its source, brought to its type.  The same for every engine.
+ *
+ * Ownership  Texts borrow from the JSON document or lie in the arena.
+ * Errors     ERR_INVALID: no uuid or no date_processed.  A field whose value cannot be
+ *            brought to its type is left out and named in `removed`.
+ */
+enum { DOC_KEYWORD_CHARS_MAX = 10000, DOC_TEXT_BYTES_MAX = 32766, DOC_LIST_MAX = 10000 };
+
+struct doc_value {
+    const struct search_field *field;
+    int64_t i;         /* integer, short, long, boolean, date */
+    double d;          /* double */
+    struct strs texts; /* text, semi, keyword: at least one, more for lists */
+};
+
+struct doc {
+    struct str uuid;
+    int64_t date_us;
+    struct doc_value *values; /* present ones, in the order of the field table */
+    size_t n;
+    struct strs removed;
+};
+
+bool doc_from_json(struct arena *a, const json_t *processed_crash, struct doc *ret,
+                   struct err *err);
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef SEARCH_ENGINE_H
+#define SEARCH_ENGINE_H
+
+#include "search/doc.h"
+#include "search/query.h"
+
+/*
+ * engine - what keeps and searches documents, as a table of functions.  index.h and
+ * search.h are the front; every engine must give the same answers to the same documents.
+ *
+ * `dir` names the index in the engine's own terms (a folder for columns/).
+ *
+ * run        {"hits", "total", "facets", "errors"}; ERR_INVALID with the text for users when the
+ *            deadline passed or the answer grew too large.
+ * Others     as the functions of index.h with the same name.
+ */
+struct search_engine {
+    const char *name;
+
+    bool (*writer_open)(const char *dir, void **ret, struct err *err);
+    void (*writer_close)(void *writer);
+    bool (*put)(void *writer, const struct doc *doc, struct err *err);
+    bool (*delete)(void *writer, struct str crash_id, bool *ret_was_there, struct err *err);
+    bool (*sync)(void *writer, struct err *err);
+
+    bool (*reader_open)(const char *dir, void **ret, struct err *err);
+    void (*reader_close)(void *reader);
+    bool (*has)(void *reader, struct str crash_id, bool *ret, struct err *err);
+    bool (*run)(void *reader, const struct search_query *q, int64_t deadline_ms, json_t **ret,
+                struct err *err);
+
+    bool (*verify)(const char *dir, void (*report)(void *arg, const char *line), void *arg,
+                   struct err *err);
+    bool (*compact)(const char *dir, struct err *err);
+    bool (*expire)(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err);
+    bool (*reset)(const char *dir, struct err *err);
+};
+
+extern const struct search_engine columns_engine;
+
+/* The engine of an open reader, for search_run. */
+struct index_reader {
+    const struct search_engine *engine;
+    void *impl;
+};
+
+#endif

@@ -1,0 +1,133 @@
+#ifndef SEARCH_QUERY_H
+#define SEARCH_QUERY_H
+
+#include "crash/field.h"
+#include "search/regex.h"
+#include "search/search.h"
+
+/*
+ * query - the checked, typed form of a search.  Parameters are turned into it by
+ * search_parse; engines run it.  Nothing in it depends on an engine.
+ *
+ * Ownership  Everything lies in the arena given to search_parse, regular expressions
+ *            included.
+ * Trust      After search_parse every field exists and the reader may see it, every number
+ *            is inside its limit and every expression compiles.
+ */
+enum {
+    QUERY_FACETS_MAX = 10000,
+    QUERY_FACETS_DEFAULT = 50,
+    QUERY_HITS_MAX = 1000,
+    QUERY_HITS_DEFAULT = 100,
+    QUERY_WINDOW_MAX = 10000, /* offset + number */
+    QUERY_CHAIN_MAX = 4,      /* fields in one _aggs chain */
+    QUERY_DATE_DAYS_MAX = 365,
+    QUERY_DATE_DAYS_DEFAULT = 7,
+    QUERY_RETENTION_DAYS = 26 * 7,
+    QUERY_REGEX_CHARS_MAX = 1000,
+};
+
+enum cond_op {
+    COND_MATCHES, /* plain value: tokens for text and semi, else equality */
+    COND_EXACT,
+    COND_CONTAINS,
+    COND_PREFIX,
+    COND_SUFFIX,
+    COND_REGEX,
+    COND_GE,
+    COND_LE,
+    COND_LT,
+    COND_GT,
+    COND_TRUE,
+    COND_MISSING,
+};
+
+struct cond_value {
+    struct str text;           /* as given, without operator */
+    int64_t i;                 /* int, bool */
+    double d;                  /* float */
+    const struct regex *regex; /* COND_REGEX */
+    struct strs tokens;        /* COND_MATCHES on text and semi: lower-case */
+};
+
+/* One condition: any of the values; then turned round if is_negated. */
+struct cond {
+    enum cond_op op;
+    bool is_negated;
+    bool joins_with_and; /* how it joins what stands left of it; else OR */
+    struct cond_value *values;
+    size_t n;
+};
+
+/* All conditions on one field, folded from the left.  Filters of different fields are ANDed. */
+struct filter {
+    const struct search_field *field;
+    struct cond *conds;
+    size_t n;
+};
+
+/* Whether a range condition holds for x given as the result of comparing with the bound. */
+static inline bool cond_range_holds(enum cond_op op, int compared)
+{
+    switch (op) {
+    case COND_GE:
+        return compared >= 0;
+    case COND_LE:
+        return compared <= 0;
+    case COND_LT:
+        return compared < 0;
+    case COND_GT:
+        return compared > 0;
+    default:
+        return compared == 0;
+    }
+}
+
+enum agg_kind { AGG_TERMS, AGG_HISTOGRAM, AGG_CARDINALITY };
+
+enum calendar { CALENDAR_NONE, CALENDAR_WEEK, CALENDAR_MONTH, CALENDAR_QUARTER, CALENDAR_YEAR };
+
+struct interval {
+    enum calendar calendar; /* date: unit of varying length or with a start of its own */
+    int64_t width_us;       /* date: fixed width from 1970 when calendar is NONE */
+    int64_t i;              /* integer fields, > 0 */
+    double d;               /* float fields, > 0 */
+};
+
+struct agg {
+    enum agg_kind kind;
+    const struct search_field *field;
+    const char *key; /* in the answer: F, histogram_F, cardinality_F */
+    struct interval interval;
+    struct agg *next;     /* sibling, in order of request */
+    struct agg *children; /* inside each bucket */
+};
+
+struct sort_key {
+    const struct search_field *field;
+    bool is_descending;
+};
+
+struct search_query {
+    int64_t from_us, to_us; /* half open; from >= to: nothing matches */
+    int64_t shown_from_us;  /* lower bound before the retention time cut it, for _return_query */
+    struct filter *filters;
+    size_t filter_count;
+    const struct search_field **columns;
+    size_t column_count;
+    struct sort_key *sort;
+    size_t sort_count;
+    size_t offset, number;
+    size_t facets_size;
+    struct agg *aggs; /* empty when facets_size is 0 */
+    bool wants_query;
+};
+
+/* Start of the bucket that holds v, for date and integer histograms. */
+int64_t interval_floor(const struct search_field *f, const struct interval *w, int64_t v);
+double interval_floor_double(const struct interval *w, double v);
+
+/* The weeks (Mondays, days since 1970) that the query's dates touch: [*ret_from, *ret_to]. */
+bool query_weeks(const struct search_query *q, int64_t *ret_from, int64_t *ret_to);
+
+#endif

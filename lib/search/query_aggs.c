@@ -1,0 +1,218 @@
+#include "search/query_build.h"
+
+#include "base/util.h"
+
+/*
+ * _facets, _aggs.…, _histogram.… -> one tree of aggregations.  What is asked for twice
+ * becomes one node with the children of both.
+ */
+static const struct {
+    const char *word, *short_word;
+    enum calendar calendar;
+    int64_t seconds;
+} date_units[] = {
+    {"minute", "1m", CALENDAR_NONE, 60}, {"hour", "1h", CALENDAR_NONE, 3600},
+    {"day", "1d", CALENDAR_NONE, 86400}, {"week", "1w", CALENDAR_WEEK, 0},
+    {"month", "1M", CALENDAR_MONTH, 0},  {"quarter", "1q", CALENDAR_QUARTER, 0},
+    {"year", "1y", CALENDAR_YEAR, 0},
+};
+
+static bool parse_multiple(struct str s, int64_t *ret_seconds)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    uint64_t n;
+    if (s.n < 2 || !str_to_u64(str_sub(s, 0, s.n - 1), 10, 1000000, "multiple", &n, NULL) || n == 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (units[i].unit == s.p[s.n - 1]) {
+            *ret_seconds = (int64_t)n * units[i].seconds;
+            return true;
+        }
+    return false;
+}
+
+static bool parse_date_interval(struct str s, struct interval *w)
+{
+    int64_t seconds = 0;
+    w->calendar = CALENDAR_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(date_units); i++)
+        if (str_eq(s, str_of(date_units[i].word)) || str_eq(s, str_of(date_units[i].short_word))) {
+            w->calendar = date_units[i].calendar;
+            w->width_us = date_units[i].seconds * 1000000;
+            return true;
+        }
+    if (!parse_multiple(s, &seconds))
+        return false;
+    w->width_us = seconds * 1000000;
+    return true;
+}
+
+static bool set_interval(struct query_build *b, const struct search_field *f,
+                         const struct search_param *p, struct interval *w)
+{
+    if (f->query_type == QUERY_DATE) {
+        if (parse_date_interval(p->value, w))
+            return true;
+    } else if (f->query_type == QUERY_INTEGER) {
+        if (!str_to_i64(str_trim(p->value), INT64_MIN, INT64_MAX, "interval", &w->i, NULL))
+            return query_form_error(b, p->name, "Enter a whole number.");
+        if (w->i > 0)
+            return true;
+    } else if (f->query_type == QUERY_FLOAT) {
+        if (!str_to_double(str_trim(p->value), "interval", &w->d, NULL))
+            return query_form_error(b, p->name, "Enter a number.");
+        if (w->d > 0 && w->d < 1e300)
+            return true;
+    } else {
+        return true; /* ignored, as the histogram itself */
+    }
+    return err_set(b->err, ERR_INVALID, "Bad value for parameter(s) '_histogram_interval.%s'",
+                   f->name);
+}
+
+static bool find_interval(struct query_build *b, const struct search_field *f, struct interval *w)
+{
+    *w = (struct interval){.width_us = 86400 * (int64_t)1000000, .i = 1, .d = 1.0};
+    for (size_t i = 0; i < b->params.n; i++) {
+        const struct search_param *p = &b->params.v[i];
+        struct str name = p->name;
+        if (p->value.n == 0 || !str_starts(name, STR("_histogram_interval.")))
+            continue;
+        if (str_eq(str_sub(name, strlen("_histogram_interval."), SIZE_MAX), str_of(f->name)) &&
+            !set_interval(b, f, p, w))
+            return false;
+    }
+    return true;
+}
+
+/* The node of this key among the siblings; added at the end if it is new. */
+static struct agg *find_or_add(struct query_build *b, struct agg **list, enum agg_kind kind,
+                               const struct search_field *f)
+{
+    static const char *const prefix[] = {"", "histogram_", "cardinality_"};
+    struct agg **at = list;
+    for (; *at; at = &(*at)->next)
+        if ((*at)->kind == kind && (*at)->field == f)
+            return *at;
+    struct agg *new = arena_alloc(b->arena, sizeof *new);
+    new->kind = kind;
+    new->field = f;
+    new->key = kind == AGG_TERMS ? f->name : arena_printf(b->arena, "%s%s", prefix[kind], f->name);
+    return *at = new;
+}
+
+static bool has_histogram(const struct search_field *f)
+{
+    return f->query_type == QUERY_DATE || f->query_type == QUERY_INTEGER ||
+           f->query_type == QUERY_FLOAT;
+}
+
+/* Adds the histogram, or leaves *ret NULL for a field that has none. */
+static bool add_histogram(struct query_build *b, struct agg **list, const struct search_field *f,
+                          struct agg **ret)
+{
+    *ret = NULL;
+    if (!has_histogram(f))
+        return true;
+    struct interval w;
+    if (!find_interval(b, f, &w))
+        return false;
+    *ret = find_or_add(b, list, AGG_HISTOGRAM, f);
+    (*ret)->interval = w;
+    return true;
+}
+
+/* F, _histogram.F or _cardinality.F */
+static bool add_value(struct query_build *b, struct agg **list, struct str value)
+{
+    enum agg_kind kind = AGG_TERMS;
+    if (str_starts(value, STR("_histogram."))) {
+        kind = AGG_HISTOGRAM;
+        value = str_sub(value, strlen("_histogram."), SIZE_MAX);
+    } else if (str_starts(value, STR("_cardinality."))) {
+        kind = AGG_CARDINALITY;
+        value = str_sub(value, strlen("_cardinality."), SIZE_MAX);
+    }
+    const struct search_field *f = query_field(b, value);
+    if (!f)
+        return false;
+    struct agg *unused;
+    if (kind == AGG_HISTOGRAM)
+        return add_histogram(b, list, f, &unused);
+    find_or_add(b, list, kind, f);
+    return true;
+}
+
+/* _aggs.F1.F2=x */
+static bool add_chain(struct query_build *b, struct str path, struct str value)
+{
+    struct agg **list = &b->query->aggs;
+    struct str part, rest = path;
+    for (int depth = 0; str_split(&rest, '.', &part); depth++) {
+        if (depth >= QUERY_CHAIN_MAX)
+            return err_set(b->err, ERR_INVALID, "Bad value for parameter(s) '_aggs." STR_FMT "'",
+                           STR_ARG(str_sub(path, 0, 100)));
+        const struct search_field *f = query_field(b, part);
+        if (!f)
+            return false;
+        list = &find_or_add(b, list, AGG_TERMS, f)->children;
+    }
+    return add_value(b, list, value);
+}
+
+static bool add_param(struct query_build *b, const struct search_param *p)
+{
+    if (p->value.n == 0)
+        return true;
+    if (str_starts(p->name, STR("_aggs.")))
+        return add_chain(b, str_sub(p->name, strlen("_aggs."), SIZE_MAX), p->value);
+    if (!str_starts(p->name, STR("_histogram.")))
+        return true;
+    const struct search_field *f =
+        query_field(b, str_sub(p->name, strlen("_histogram."), SIZE_MAX));
+    struct agg *histogram;
+    if (!f || !add_histogram(b, &b->query->aggs, f, &histogram))
+        return false;
+    return !histogram || add_value(b, &histogram->children, p->value);
+}
+
+/* Widths are checked even when nothing uses them, so that a typing error is seen. */
+static bool check_intervals(struct query_build *b)
+{
+    struct str prefix = STR("_histogram_interval.");
+    for (size_t i = 0; i < b->params.n; i++) {
+        struct str name = b->params.v[i].name;
+        struct interval unused;
+        if (b->params.v[i].value.n == 0 || !str_starts(name, prefix))
+            continue;
+        const struct search_field *f = query_field(b, str_sub(name, prefix.n, SIZE_MAX));
+        if (!f || !set_interval(b, f, &b->params.v[i], &unused))
+            return false;
+    }
+    return true;
+}
+
+bool query_build_aggs(struct query_build *b)
+{
+    bool any = false;
+    for (size_t i = 0; i < b->params.n; i++) {
+        if (b->params.v[i].value.n == 0 || !str_eq(b->params.v[i].name, STR("_facets")))
+            continue;
+        any = true;
+        if (!add_value(b, &b->query->aggs, b->params.v[i].value))
+            return false;
+    }
+    if (!any && !add_value(b, &b->query->aggs, STR("signature")))
+        return false;
+    for (size_t i = 0; i < b->params.n; i++)
+        if (!add_param(b, &b->params.v[i]))
+            return false;
+    if (!check_intervals(b))
+        return false;
+    if (b->query->facets_size == 0)
+        b->query->aggs = NULL;
+    return true;
+}

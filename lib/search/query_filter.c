@@ -1,0 +1,260 @@
+#include "search/query_build.h"
+
+#include "base/util.h"
+#include "search/text.h"
+
+enum { TYPE_STR = 1, TYPE_NUM = 2, TYPE_DATE = 4, TYPE_BOOL = 8, TYPE_ENUM = 16, TYPE_ANY = 31 };
+
+/* In the order in which they are tried. */
+static const struct operator
+{
+    struct str text;
+    enum cond_op op;
+    unsigned types;
+}
+operators[] = {
+    {{"=", 1}, COND_EXACT, TYPE_STR},           {{"~", 1}, COND_CONTAINS, TYPE_STR},
+    {{"$", 1}, COND_SUFFIX, TYPE_STR},          {{"^", 1}, COND_PREFIX, TYPE_STR},
+    {{"@", 1}, COND_REGEX, TYPE_STR},           {{">=", 2}, COND_GE, TYPE_NUM | TYPE_DATE},
+    {{"<=", 2}, COND_LE, TYPE_NUM | TYPE_DATE}, {{"<", 1}, COND_LT, TYPE_NUM | TYPE_DATE},
+    {{">", 1}, COND_GT, TYPE_NUM | TYPE_DATE},  {{"__true__", 8}, COND_TRUE, TYPE_BOOL},
+    {{"__null__", 8}, COND_MISSING, TYPE_ANY},  {{"=", 1}, COND_EXACT, TYPE_NUM | TYPE_ENUM},
+};
+
+static unsigned type_bit(enum value_type type)
+{
+    switch (type) {
+    case VALUE_STR:
+        return TYPE_STR;
+    case VALUE_ENUM:
+        return TYPE_ENUM;
+    case VALUE_INT:
+    case VALUE_FLOAT:
+        return TYPE_NUM;
+    case VALUE_BOOL:
+        return TYPE_BOOL;
+    case VALUE_DATETIME:
+        return TYPE_DATE;
+    }
+    return 0;
+}
+
+enum cond_op query_take_operator(enum value_type type, struct str *value, bool *ret_is_negated)
+{
+    *ret_is_negated = str_starts(*value, STR("!"));
+    if (*ret_is_negated)
+        *value = str_sub(*value, 1, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(operators); i++)
+        if ((operators[i].types & type_bit(type)) && str_starts(*value, operators[i].text)) {
+            *value = str_sub(*value, operators[i].text.n, SIZE_MAX);
+            return operators[i].op;
+        }
+    return COND_MATCHES;
+}
+
+static bool is_true_text(struct str s)
+{
+    static const struct str words[] = {{"true", 4}, {"t", 1}, {"1", 1}, {"y", 1}, {"yes", 3}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_eq_nocase(s, words[i]))
+            return true;
+    return false;
+}
+
+static bool set_regex(struct query_build *b, struct cond_value *v)
+{
+    struct err why = {0};
+    if (utf8_prefix_chars(v->text, QUERY_REGEX_CHARS_MAX) < v->text.n)
+        return err_set(b->err, ERR_INVALID,
+                       "Malformed supersearch query: regular expression longer than %d characters",
+                       QUERY_REGEX_CHARS_MAX);
+    if (regex_compile(b->arena, v->text, &v->regex, &why))
+        return true;
+    if (why.code == ERR_TOO_LARGE)
+        return err_set(b->err, ERR_INVALID,
+                       "Search query is too complex to execute. Simplify the search pattern and "
+                       "try again.");
+    return err_set(b->err, ERR_INVALID, "Malformed supersearch query: %s", why.msg);
+}
+
+/* What stands behind the operator, by the field's type. */
+static bool set_value(struct query_build *b, const struct search_field *f, enum cond_op op,
+                      struct str text, struct cond_value *v)
+{
+    v->text = text;
+    if (op == COND_TRUE || op == COND_MISSING)
+        return true;
+    switch (f->value_type) {
+    case VALUE_INT:
+        if (!str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, "value", &v->i, NULL))
+            return err_set(b->err, ERR_INVALID, "Bad value for parameter %s: not a valid int",
+                           f->name);
+        v->d = (double)v->i;
+        return true;
+    case VALUE_FLOAT:
+        if (!str_to_double(str_trim(text), "value", &v->d, NULL) || v->d != v->d)
+            return err_set(b->err, ERR_INVALID, "Bad value for parameter %s: not a valid float",
+                           f->name);
+        return true;
+    case VALUE_BOOL:
+        v->i = is_true_text(text);
+        return true;
+    default:
+        break;
+    }
+    if (op == COND_REGEX)
+        return set_regex(b, v);
+    if (op == COND_MATCHES && f->index == INDEX_TEXT)
+        v->tokens = text_words(b->arena, text);
+    else if (op == COND_MATCHES && f->index == INDEX_SEMI)
+        v->tokens = text_semi(b->arena, text);
+    return true;
+}
+
+static bool is_range(enum cond_op op)
+{
+    return op == COND_GE || op == COND_LE || op == COND_LT || op == COND_GT;
+}
+
+/*
+ * The conditions of one field while its values are read: operators in order, plain values
+ * collected in two conditions, families of beta versions at the end.
+ */
+struct fold {
+    struct cond *operators, *families;
+    size_t operator_count, family_count;
+    struct cond plain, negated; /* op COND_MATCHES */
+};
+
+static struct cond *single(struct query_build *b, struct cond *list, size_t *n, enum cond_op op,
+                           bool is_negated)
+{
+    struct cond *c = &list[(*n)++];
+    *c = (struct cond){.op = op,
+                       .is_negated = is_negated,
+                       .joins_with_and = is_range(op),
+                       .values = arena_alloc(b->arena, sizeof(struct cond_value)),
+                       .n = 1};
+    return c;
+}
+
+static bool add_value(struct query_build *b, const struct search_field *f, struct fold *fold,
+                      struct str value)
+{
+    bool is_negated;
+    enum cond_op op = query_take_operator(f->value_type, &value, &is_negated);
+    struct cond_value v = {0};
+    if (!set_value(b, f, op, value, &v))
+        return false;
+    if (op == COND_MATCHES && strcmp(f->name, "version") == 0 && str_ends(value, STR("b"))) {
+        single(b, fold->families, &fold->family_count, COND_PREFIX, is_negated)->values[0] = v;
+        return true;
+    }
+    if (op == COND_MATCHES) {
+        struct cond *c = is_negated ? &fold->negated : &fold->plain;
+        c->values[c->n++] = v;
+        return true;
+    }
+    single(b, fold->operators, &fold->operator_count, op, is_negated)->values[0] = v;
+    return true;
+}
+
+static void finish_fold(struct query_build *b, struct fold *fold, struct filter *ret)
+{
+    size_t max = fold->operator_count + fold->family_count + 2;
+    ret->conds = arena_array(b->arena, max, sizeof *ret->conds);
+    for (size_t i = 0; i < fold->operator_count; i++)
+        ret->conds[ret->n++] = fold->operators[i];
+    if (fold->negated.n > 0)
+        ret->conds[ret->n++] = fold->negated;
+    if (fold->plain.n > 0)
+        ret->conds[ret->n++] = fold->plain;
+    for (size_t i = 0; i < fold->family_count; i++)
+        ret->conds[ret->n++] = fold->families[i];
+}
+
+static bool is_filter(const struct search_param *p, const struct search_field **ret)
+{
+    if (p->value.n == 0 || str_starts(p->name, STR("_")))
+        return false;
+    *ret = search_field_find(p->name);
+    return *ret && (*ret)->index != INDEX_DATE;
+}
+
+static bool build_filter(struct query_build *b, const struct search_field *f, size_t first)
+{
+    size_t n = b->params.n;
+    struct fold fold = {
+        .operators = arena_array(b->arena, n, sizeof(struct cond)),
+        .families = arena_array(b->arena, n, sizeof(struct cond)),
+        .plain.values = arena_array(b->arena, n, sizeof(struct cond_value)),
+        .negated = {.is_negated = true,
+                    .values = arena_array(b->arena, n, sizeof(struct cond_value))},
+    };
+    for (size_t i = first; i < n; i++)
+        if (b->params.v[i].value.n > 0 && str_eq(b->params.v[i].name, str_of(f->name)) &&
+            !add_value(b, f, &fold, b->params.v[i].value))
+            return false;
+    struct filter *ret = &b->query->filters[b->query->filter_count++];
+    ret->field = f;
+    finish_fold(b, &fold, ret);
+    return true;
+}
+
+static bool has_filter(const struct search_query *q, const struct search_field *f)
+{
+    for (size_t i = 0; i < q->filter_count; i++)
+        if (q->filters[i].field == f)
+            return true;
+    return false;
+}
+
+static bool is_configured(const char *const *products, struct str name)
+{
+    for (; *products; products++)
+        if (str_eq(str_of(*products), name))
+            return true;
+    return false;
+}
+
+/* Names every value of `product` that is not configured. */
+static bool check_products(struct query_build *b)
+{
+    char bad[160] = "";
+    if (!b->ctx->products)
+        return true;
+    for (size_t i = 0; i < b->params.n; i++) {
+        const struct search_param *p = &b->params.v[i];
+        if (p->value.n == 0 || !str_eq(p->name, STR("product")))
+            continue;
+        struct str value = p->value;
+        bool is_negated;
+        enum cond_op op = query_take_operator(VALUE_ENUM, &value, &is_negated);
+        if (op == COND_MISSING || is_configured(b->ctx->products, value))
+            continue;
+        size_t used = strlen(bad);
+        snprintf(bad + used, sizeof bad - used, "%s" STR_FMT, used ? ", " : "", STR_ARG(value));
+    }
+    /* the buffer may have cut a character in two */
+    struct str text = str_of(bad);
+    text.n = utf8_prefix_bytes(text, sizeof bad - 4);
+    return text.n == 0 ||
+           err_set(b->err, ERR_INVALID,
+                   "Bad value for parameter(s) 'Not valid products: " STR_FMT "'", STR_ARG(text));
+}
+
+bool query_build_filters(struct query_build *b)
+{
+    const struct search_field *f;
+    b->query->filters =
+        arena_array(b->arena, MIN(b->params.n, search_field_count) + 1, sizeof(struct filter));
+    for (size_t i = 0; i < b->params.n; i++) {
+        if (!is_filter(&b->params.v[i], &f) || has_filter(b->query, f))
+            continue;
+        if (!query_may_see(b->ctx, f))
+            return err_set(b->err, ERR_FORBIDDEN, "field '%s' needs a permission", f->name);
+        if (!build_filter(b, f, i))
+            return false;
+    }
+    return check_products(b);
+}

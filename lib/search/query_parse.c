@@ -1,0 +1,180 @@
+#include "search/query_build.h"
+
+#include "base/util.h"
+
+bool query_form_error(struct query_build *b, struct str param, const char *text)
+{
+    *b->ret_form_param = str_adup(b->arena, param);
+    return err_set(b->err, ERR_INVALID, "%s", text);
+}
+
+const struct search_field *query_field(struct query_build *b, struct str name)
+{
+    const struct search_field *f = search_field_find(name);
+    if (!f) {
+        struct str shown = str_n(name.p, utf8_prefix_bytes(name, 200));
+        err_set(b->err, ERR_INVALID, "Unknown field '" STR_FMT "'", STR_ARG(shown));
+        return NULL;
+    }
+    if (!query_may_see(b->ctx, f)) {
+        err_set(b->err, ERR_FORBIDDEN, "field '%s' needs a permission", f->name);
+        return NULL;
+    }
+    return f;
+}
+
+/* The last non-empty value, as HTML forms have it; STR_NONE if there is none. */
+static struct str last_value(const struct query_build *b, struct str name)
+{
+    for (size_t i = b->params.n; i-- > 0;)
+        if (b->params.v[i].value.n > 0 && str_eq(b->params.v[i].name, name))
+            return b->params.v[i].value;
+    return STR_NONE;
+}
+
+static bool whole_number(struct query_build *b, struct str name, int64_t *value)
+{
+    struct str text = str_trim(last_value(b, name));
+    if (text.n == 0 || str_to_i64(text, INT64_MIN, INT64_MAX, "number", value, NULL))
+        return true;
+    return query_form_error(b, name, "Enter a whole number.");
+}
+
+static bool build_numbers(struct query_build *b)
+{
+    int64_t number = QUERY_HITS_DEFAULT, offset = 0, facets = QUERY_FACETS_DEFAULT;
+    if (!whole_number(b, STR("_results_number"), &number) ||
+        !whole_number(b, STR("_results_offset"), &offset) ||
+        !whole_number(b, STR("_facets_size"), &facets))
+        return false;
+    if (number > QUERY_HITS_MAX)
+        return err_set(b->err, ERR_INVALID, "_results_number cannot be greater than 1,000");
+    if (number < 0)
+        return err_set(b->err, ERR_INVALID, "_results_number cannot be negative");
+    if (offset < 0 || offset > QUERY_WINDOW_MAX - number)
+        return err_set(b->err, ERR_INVALID,
+                       "_results_offset + _results_number cannot be greater than 10,000");
+    if (facets > QUERY_FACETS_MAX)
+        return err_set(b->err, ERR_INVALID,
+                       "Bad value for parameter(s) '_facets_size greater than 10,000'");
+    if (facets < 0)
+        return err_set(b->err, ERR_INVALID, "Bad value for parameter(s) '_facets_size'");
+    b->query->number = (size_t)number;
+    b->query->offset = (size_t)offset;
+    b->query->facets_size = (size_t)facets;
+    return true;
+}
+
+static bool has_column(const struct search_query *q, const struct search_field *f)
+{
+    for (size_t i = 0; i < q->column_count; i++)
+        if (q->columns[i] == f)
+            return true;
+    return false;
+}
+
+/* Columns that the reader may not see are known but left out: their keys are absent. */
+static bool add_column(struct query_build *b, struct str name)
+{
+    const struct search_field *f = search_field_find(name);
+    if (!f)
+        return query_field(b, name) != NULL;
+    if (query_may_see(b->ctx, f) && !has_column(b->query, f))
+        b->query->columns[b->query->column_count++] = f;
+    return true;
+}
+
+static bool build_columns(struct query_build *b)
+{
+    static const struct str defaults[] = {
+        {"uuid", 4}, {"date", 4}, {"signature", 9}, {"product", 7}, {"version", 7}};
+    b->query->columns = arena_array(b->arena, search_field_count + 1, sizeof *b->query->columns);
+    bool any = false;
+    for (size_t i = 0; i < b->params.n; i++) {
+        if (b->params.v[i].value.n == 0 || !str_eq(b->params.v[i].name, STR("_columns")))
+            continue;
+        any = true;
+        if (!add_column(b, b->params.v[i].value))
+            return false;
+    }
+    for (size_t i = 0; !any && i < ARRAY_LEN(defaults); i++)
+        if (!add_column(b, defaults[i]))
+            return false;
+    return true;
+}
+
+static bool has_sort(const struct search_query *q, const struct search_field *f)
+{
+    for (size_t i = 0; i < q->sort_count; i++)
+        if (q->sort[i].field == f)
+            return true; /* a later key on the same field decides nothing */
+    return false;
+}
+
+static void add_sort(struct search_query *q, const struct search_field *f, bool is_descending)
+{
+    if (!has_sort(q, f))
+        q->sort[q->sort_count++] = (struct sort_key){f, is_descending};
+}
+
+static bool build_sort(struct query_build *b)
+{
+    struct search_query *q = b->query;
+    q->sort = arena_array(b->arena, search_field_count + 1, sizeof *q->sort);
+    for (size_t i = 0; i < b->params.n; i++) {
+        struct str value = b->params.v[i].value;
+        if (value.n == 0 || !str_eq(b->params.v[i].name, STR("_sort")))
+            continue;
+        bool is_descending = str_starts(value, STR("-"));
+        const struct search_field *f = query_field(b, str_sub(value, is_descending, SIZE_MAX));
+        if (!f)
+            return false;
+        add_sort(q, f, is_descending);
+    }
+    if (q->sort_count == 0)
+        add_sort(q, search_field_find(STR("date")), true);
+    add_sort(q, search_field_find(STR("uuid")), false);
+    return true;
+}
+
+static bool is_yes(struct str s)
+{
+    return str_eq_nocase(s, STR("true")) || str_eq_nocase(s, STR("t")) || str_eq(s, STR("1")) ||
+           str_eq_nocase(s, STR("y")) || str_eq_nocase(s, STR("yes"));
+}
+
+static bool check_form(struct query_build *b)
+{
+    for (size_t i = 0; i < b->params.n; i++)
+        if (b->params.v[i].value.n > 0 &&
+            memchr(b->params.v[i].value.p, '\0', b->params.v[i].value.n))
+            return query_form_error(b, b->params.v[i].name, "Null characters are not allowed.");
+    return true;
+}
+
+bool search_parse(struct arena *a, const struct search_context *ctx, struct search_params params,
+                  struct search_query **ret, const char **ret_form_param, struct err *err)
+{
+    struct search_query *q = arena_alloc(a, sizeof *q);
+    const char *form_param = NULL;
+    struct query_build b = {.arena = a,
+                            .ctx = ctx,
+                            .params = params,
+                            .query = q,
+                            .ret_form_param = &form_param,
+                            .err = err};
+    if (!check_form(&b) || !build_numbers(&b) || !build_columns(&b) || !build_sort(&b) ||
+        !query_build_filters(&b) || !query_build_dates(&b) || !query_build_aggs(&b)) {
+        if (ret_form_param)
+            *ret_form_param = form_param;
+        return false;
+    }
+    q->wants_query = is_yes(str_trim(last_value(&b, STR("_return_query"))));
+    *ret = q;
+    return true;
+}
+
+bool search_wants_query(const struct search_query *q)
+{
+    return q->wants_query;
+}

@@ -1,0 +1,198 @@
+#include "search/regex_nfa.h"
+
+#include "base/vec.h"
+
+/*
+ * Tree -> Thompson automaton over bytes.  Built from the back: compile(node, next)
+ * returns the state that starts `node` and goes on to `next`, so nothing is patched
+ * except the loop of a repetition.
+ */
+enum { WORK_MAX = 500000, STATE_FAIL = UINT32_MAX };
+
+struct builder {
+    struct arena *arena;
+    VEC(struct regex_state) states;
+    size_t work; /* bounds expansions that add no state */
+    bool is_too_large;
+};
+
+static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t next);
+
+static uint32_t add(struct builder *b, struct regex_state s)
+{
+    if (b->states.n >= REGEX_STATES_MAX) {
+        b->is_too_large = true;
+        return 0;
+    }
+    VEC_PUSH(&b->states, s);
+    return (uint32_t)b->states.n - 1;
+}
+
+static uint32_t add_split(struct builder *b, uint32_t one, uint32_t other)
+{
+    if (one == STATE_FAIL || one == other)
+        return other;
+    if (other == STATE_FAIL)
+        return one;
+    return add(b, (struct regex_state){.kind = NFA_SPLIT, .out = one, .other = other});
+}
+
+static uint32_t add_bytes(struct builder *b, uint8_t low, uint8_t high, uint32_t next)
+{
+    return add(b, (struct regex_state){.kind = NFA_BYTES, .low = low, .high = high, .out = next});
+}
+
+/* ---- code points as UTF-8 byte ranges ------------------------------------------------ */
+
+/* low and high have the same number of bytes and every lower byte runs through its whole range
+ * unless it is shared: one chain of byte ranges. */
+static uint32_t add_sequence(struct builder *b, uint32_t low, uint32_t high, uint32_t next)
+{
+    char from[4], to[4];
+    size_t n = utf8_put(from, low);
+    utf8_put(to, high);
+    for (size_t i = n; i-- > 0;)
+        next = add_bytes(b, (uint8_t)from[i], (uint8_t)to[i], next);
+    return next;
+}
+
+/* Cuts [low, high] so that add_sequence's condition holds for each part. */
+static uint32_t add_range(struct builder *b, uint32_t low, uint32_t high, uint32_t next,
+                          uint32_t others)
+{
+    static const uint32_t last_of_length[] = {0x7f, 0x7ff, 0xffff};
+    for (size_t i = 0; i < ARRAY_LEN(last_of_length); i++)
+        if (low <= last_of_length[i] && high > last_of_length[i]) {
+            others = add_range(b, low, last_of_length[i], next, others);
+            return add_range(b, last_of_length[i] + 1, high, next, others);
+        }
+    if (high > 0x7f)
+        for (unsigned bits = 6; bits <= 18; bits += 6) {
+            uint32_t mask = (1u << bits) - 1;
+            if ((low & ~mask) == (high & ~mask))
+                continue;
+            if (low & mask) {
+                others = add_range(b, low, low | mask, next, others);
+                return add_range(b, (low | mask) + 1, high, next, others);
+            }
+            if ((high & mask) != mask) {
+                others = add_range(b, low, (high & ~mask) - 1, next, others);
+                return add_range(b, high & ~mask, high, next, others);
+            }
+        }
+    return add_split(b, add_sequence(b, low, high, next), others);
+}
+
+static uint32_t compile_set(struct builder *b, const struct regex_node *n, uint32_t next)
+{
+    uint32_t out = STATE_FAIL;
+    for (size_t i = 0; i < n->range_count && !b->is_too_large; i++) {
+        uint32_t low = n->ranges[i].low, high = n->ranges[i].high;
+        /* surrogates have no UTF-8 form */
+        if (low >= 0xd800 && high <= 0xdfff)
+            continue;
+        if (low < 0xd800 && high >= 0xd800) {
+            out = add_range(b, low, 0xd7ff, next, out);
+            if (high > 0xdfff)
+                out = add_range(b, 0xe000, high, next, out);
+            continue;
+        }
+        out = add_range(b, low >= 0xd800 && low <= 0xdfff ? 0xe000 : low, high, next, out);
+    }
+    return out == STATE_FAIL ? add(b, (struct regex_state){.kind = NFA_FAIL}) : out;
+}
+
+static uint32_t compile_loop(struct builder *b, const struct regex_node *what, uint32_t next)
+{
+    uint32_t split = add(b, (struct regex_state){.kind = NFA_SPLIT, .out = next, .other = next});
+    uint32_t body = compile(b, what, split);
+    if (!b->is_too_large)
+        b->states.v[split].out = body;
+    return split;
+}
+
+static uint32_t compile_repeat(struct builder *b, const struct regex_node *n, uint32_t next)
+{
+    uint32_t out = next;
+    if (n->max == REGEX_UNBOUNDED)
+        out = compile_loop(b, n->left, next);
+    else
+        for (int32_t i = n->min; i < n->max && !b->is_too_large; i++) /* (x(x)?)? */
+            out = add_split(b, compile(b, n->left, out), next);
+    for (int32_t i = 0; i < n->min && !b->is_too_large; i++)
+        out = compile(b, n->left, out);
+    return out;
+}
+
+static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t next)
+{
+    if (b->is_too_large || ++b->work > WORK_MAX) {
+        b->is_too_large = true;
+        return 0;
+    }
+    switch (n->kind) {
+    case REGEX_EMPTY:
+        return next;
+    case REGEX_NOTHING:
+        return add(b, (struct regex_state){.kind = NFA_FAIL});
+    case REGEX_SET:
+        return compile_set(b, n, next);
+    case REGEX_CONCAT: /* lists lean to the left: walk them, do not recurse */
+        for (; n->kind == REGEX_CONCAT && !b->is_too_large; n = n->left)
+            next = compile(b, n->right, next);
+        return compile(b, n, next);
+    case REGEX_EITHER: {
+        uint32_t out = STATE_FAIL;
+        for (; n->kind == REGEX_EITHER && !b->is_too_large; n = n->left)
+            out = add_split(b, compile(b, n->right, next), out);
+        return add_split(b, compile(b, n, next), out);
+    }
+    case REGEX_REPEAT:
+        return compile_repeat(b, n, next);
+    }
+    return next;
+}
+
+/* Bytes that no state tells apart share a column of the DFA's table. */
+static void find_byte_classes(struct regex *re)
+{
+    bool starts[257] = {[0] = true};
+    for (size_t i = 0; i < re->state_count; i++)
+        if (re->states[i].kind == NFA_BYTES) {
+            starts[re->states[i].low] = true;
+            starts[re->states[i].high + 1] = true;
+        }
+    size_t class_count = 0;
+    for (size_t i = 0; i < 256; i++) {
+        class_count += starts[i];
+        re->class_of[i] = (uint8_t)(class_count - 1);
+        if (starts[i])
+            re->sample[class_count - 1] = (uint8_t)i;
+    }
+    re->class_count = class_count;
+}
+
+bool regex_compile(struct arena *a, struct str expression, const struct regex **ret,
+                   struct err *err)
+{
+    struct regex_node *tree;
+    if (!regex_parse(a, expression, &tree, err))
+        return false;
+
+    struct builder b = {.arena = a};
+    uint32_t match = add(&b, (struct regex_state){.kind = NFA_MATCH});
+    uint32_t start = compile(&b, tree, match);
+    if (b.is_too_large) {
+        VEC_RELEASE(&b.states);
+        return err_set(err, ERR_TOO_LARGE, "more than %d states", REGEX_STATES_MAX);
+    }
+    struct regex *re = arena_alloc(a, sizeof *re);
+    re->state_count = b.states.n;
+    re->states = arena_array(a, b.states.n, sizeof *re->states);
+    memcpy(re->states, b.states.v, b.states.n * sizeof *re->states);
+    re->start = start;
+    find_byte_classes(re);
+    VEC_RELEASE(&b.states);
+    *ret = re;
+    return true;
+}

@@ -1,0 +1,201 @@
+#include "search/regex_nfa.h"
+
+#include <assert.h>
+
+#include "base/hash.h"
+#include "base/util.h"
+
+/*
+ * A DFA built as it is used: each of its states is a sorted set of NFA states.  The table of
+ * transitions is filled on demand; when the cache is full it is emptied and building starts
+ * again from the state at hand, so memory is bounded and a byte costs at most one pass
+ * over the NFA.
+ */
+enum {
+    DFA_STATES_MAX = 4096,
+    DFA_MEMBERS_MAX = 1 << 20, /* NFA states in all sets */
+    DFA_HASH_SIZE = 2 * DFA_STATES_MAX,
+    DFA_UNKNOWN = 0,
+    DFA_DEAD = 1, /* the empty set */
+};
+
+struct dfa_state {
+    size_t members; /* offset */
+    uint32_t count;
+    bool is_match;
+};
+
+struct regex_matcher {
+    const struct regex *re;
+    struct dfa_state *states;
+    size_t state_count;
+    uint32_t *table; /* state * class_count */
+    size_t table_cap;
+    uint32_t *members; /* of all states */
+    size_t member_count;
+    uint32_t *buckets; /* open addressing, 0 empty */
+    uint32_t start;
+    /* scratch for building a set */
+    uint32_t *set;
+    size_t set_count;
+    uint32_t *stack;
+    uint32_t *seen; /* generation per NFA state */
+    uint32_t generation;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Adds s and what is reached from it without a byte.  A state is pushed at most once per
+ * generation and incoming way, so two entries per state are enough. */
+static void add_closure(struct regex_matcher *m, uint32_t s)
+{
+    size_t depth = 0;
+    m->stack[depth++] = s;
+    while (depth > 0) {
+        s = m->stack[--depth];
+        if (m->seen[s] == m->generation)
+            continue;
+        m->seen[s] = m->generation;
+        const struct regex_state *n = &m->re->states[s];
+        if (n->kind == NFA_SPLIT) {
+            m->stack[depth++] = n->other;
+            m->stack[depth++] = n->out;
+        } else if (n->kind != NFA_FAIL) {
+            m->set[m->set_count++] = s;
+        }
+    }
+}
+
+static void begin_set(struct regex_matcher *m)
+{
+    m->set_count = 0;
+    if (++m->generation == 0) {
+        memset(m->seen, 0, m->re->state_count * sizeof *m->seen);
+        m->generation = 1;
+    }
+}
+
+static void clear_cache(struct regex_matcher *m)
+{
+    memset(m->buckets, 0, DFA_HASH_SIZE * sizeof *m->buckets);
+    m->member_count = 0;
+    m->state_count = DFA_DEAD + 1; /* unknown and dead are taken */
+    m->states[DFA_DEAD] = (struct dfa_state){0};
+    m->start = DFA_UNKNOWN;
+}
+
+static bool set_is(const struct regex_matcher *m, const struct dfa_state *s)
+{
+    return s->count == m->set_count &&
+           memcmp(m->members + s->members, m->set, m->set_count * sizeof *m->set) == 0;
+}
+
+static uint32_t new_state(struct regex_matcher *m)
+{
+    size_t need = (m->state_count + 1) * m->re->class_count;
+    if (need > m->table_cap) {
+        m->table_cap = MAX(need, m->table_cap * 2);
+        m->table = xrealloc(m->table, m->table_cap * sizeof *m->table);
+    }
+    uint32_t id = (uint32_t)m->state_count++;
+    memset(m->table + id * m->re->class_count, 0, m->re->class_count * sizeof *m->table);
+    struct dfa_state *s = &m->states[id];
+    s->members = m->member_count;
+    s->count = (uint32_t)m->set_count;
+    s->is_match = false;
+    memcpy(m->members + m->member_count, m->set, m->set_count * sizeof *m->set);
+    m->member_count += m->set_count;
+    for (size_t i = 0; i < m->set_count; i++)
+        if (m->re->states[m->set[i]].kind == NFA_MATCH)
+            s->is_match = true;
+    return id;
+}
+
+/* The DFA state of the set in scratch.  *ret_cleared: every older number is void. */
+static uint32_t intern(struct regex_matcher *m, bool *ret_cleared)
+{
+    *ret_cleared = false;
+    if (m->set_count == 0)
+        return DFA_DEAD;
+    qsort(m->set, m->set_count, sizeof *m->set, by_number);
+    if (m->state_count >= DFA_STATES_MAX || m->member_count + m->set_count > DFA_MEMBERS_MAX) {
+        clear_cache(m);
+        *ret_cleared = true;
+    }
+    size_t at = hash64(m->set, m->set_count * sizeof *m->set) % DFA_HASH_SIZE;
+    for (; m->buckets[at]; at = (at + 1) % DFA_HASH_SIZE)
+        if (set_is(m, &m->states[m->buckets[at]]))
+            return m->buckets[at];
+    return m->buckets[at] = new_state(m);
+}
+
+static uint32_t start_state(struct regex_matcher *m)
+{
+    bool cleared;
+    if (m->start == DFA_UNKNOWN) {
+        begin_set(m);
+        add_closure(m, m->re->start);
+        m->start = intern(m, &cleared);
+    }
+    return m->start;
+}
+
+static uint32_t step(struct regex_matcher *m, uint32_t from, uint8_t class)
+{
+    uint8_t byte = m->re->sample[class];
+    const struct dfa_state *s = &m->states[from];
+    begin_set(m);
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct regex_state *n = &m->re->states[m->members[s->members + i]];
+        if (n->kind == NFA_BYTES && byte >= n->low && byte <= n->high)
+            add_closure(m, n->out);
+    }
+    bool cleared;
+    uint32_t to = intern(m, &cleared);
+    if (!cleared)
+        m->table[from * m->re->class_count + class] = to;
+    return to;
+}
+
+struct regex_matcher *regex_matcher_new(const struct regex *re)
+{
+    struct regex_matcher *m = xcalloc(1, sizeof *m);
+    m->re = re;
+    m->states = xcalloc(DFA_STATES_MAX + 1, sizeof *m->states);
+    m->members = xmalloc((DFA_MEMBERS_MAX + REGEX_STATES_MAX) * sizeof *m->members);
+    m->buckets = xcalloc(DFA_HASH_SIZE, sizeof *m->buckets);
+    m->set = xmalloc((re->state_count + 1) * sizeof *m->set);
+    m->stack = xmalloc((2 * re->state_count + 2) * sizeof *m->stack);
+    m->seen = xcalloc(re->state_count + 1, sizeof *m->seen);
+    clear_cache(m);
+    return m;
+}
+
+void regex_matcher_free(struct regex_matcher *m)
+{
+    if (!m)
+        return;
+    free(m->states);
+    free(m->members);
+    free(m->buckets);
+    free(m->table);
+    free(m->set);
+    free(m->stack);
+    free(m->seen);
+    free(m);
+}
+
+bool regex_matches(struct regex_matcher *m, struct str text)
+{
+    uint32_t at = start_state(m);
+    for (size_t i = 0; i < text.n && at != DFA_DEAD; i++) {
+        uint8_t class = m->re->class_of[(uint8_t)text.p[i]];
+        uint32_t to = m->table[at * m->re->class_count + class];
+        at = to != DFA_UNKNOWN ? to : step(m, at, class);
+    }
+    return m->states[at].is_match;
+}

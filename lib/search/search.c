@@ -1,0 +1,27 @@
+#include "search/search.h"
+
+#include "base/util.h"
+#include "search/engine.h"
+
+bool search_run(struct index_reader *r, const struct search_context *ctx,
+                const struct search_query *q, json_t **ret, struct err *err)
+{
+    return r->engine->run(r->impl, q, ctx->deadline_ms, ret, err);
+}
+
+bool search_answer(struct arena *a, struct index_reader *r, const struct search_context *ctx,
+                   struct search_params params, json_t **ret, const char **ret_form_param,
+                   struct err *err)
+{
+    struct search_query *q;
+    if (ret_form_param)
+        *ret_form_param = NULL;
+    if (!ctx->is_unredacted)
+        search_clean(a, ctx, &params);
+    if (!search_parse(a, ctx, params, &q, ret_form_param, err))
+        return false;
+    if (!search_wants_query(q))
+        return search_run(r, ctx, q, ret, err);
+    *ret = search_query_json(q);
+    return *ret || err_set(err, ERR_INTERNAL, "cannot show the query");
+}

@@ -1,0 +1,203 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "search/search.h"
+
+/*
+ * The engine with a handful of documents: what a newcomer would try first.  The thorough
+ * comparison with a naive evaluation is in test_search_oracle.c.
+ */
+struct fixture {
+    char dir[64];
+    struct index_writer *w;
+    struct index_reader *r;
+    struct arena arena;
+    int64_t now_us;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof *f);
+    snprintf(f->dir, sizeof f->dir, "/tmp/datil-search-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    struct err err = {0};
+    arena_init(&f->arena, 64 << 20);
+    f->now_us = 1790000000 * (int64_t)1000000;
+    if (!index_writer_open(f->dir, &f->w, &err) || !index_reader_open(f->dir, &f->r, &err))
+        fail_msg("%s", err.msg);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    index_reader_close(f->r);
+    index_writer_close(f->w);
+    fs_remove_tree(f->dir, NULL);
+    arena_release(&f->arena);
+    free(f);
+    return 0;
+}
+
+static void uuid_of(int n, char out[40])
+{
+    snprintf(out, 40, "%08x-0000-4000-8000-00000%07d", (unsigned)n * 2654435761u, n);
+}
+
+static void put(struct fixture *f, int n, int days_ago, const char *more)
+{
+    char uuid[40], date[TIME_TEXT_MAX], text[1024];
+    struct err err = {0};
+    uuid_of(n, uuid);
+    time_iso(f->now_us - days_ago * (int64_t)86400000000 - n * (int64_t)1000000, false, date);
+    snprintf(text, sizeof text, "{\"uuid\":\"%s\",\"date_processed\":\"%s\"%s%s}", uuid, date,
+             *more ? "," : "", more);
+    json_auto_t *doc = json_parse(str_of(text), 4096, &err);
+    if (!doc || !index_put(f->w, doc, &err))
+        fail_msg("%s: %s", text, err.msg);
+}
+
+/* Query string -> answer; NULL with the error in f. */
+static json_t *ask_as(struct fixture *f, const char *query, enum perm reader, struct err *err)
+{
+    arena_reset(&f->arena);
+    struct search_param v[64];
+    struct search_params params = {.v = v};
+    struct str rest = str_of(query), part;
+    while (str_split(&rest, '&', &part)) {
+        size_t eq = str_find_char(part, '=', 0);
+        v[params.n++] =
+            (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
+    }
+    struct search_context ctx = {
+        .now_us = f->now_us, .reader = reader, .deadline_ms = mono_ms() + 20000};
+    json_t *answer = NULL;
+    const char *form;
+    search_answer(&f->arena, f->r, &ctx, params, &answer, &form, err);
+    return answer;
+}
+
+static json_t *ask(struct fixture *f, const char *query)
+{
+    struct err err = {0};
+    json_t *answer = ask_as(f, query, PERM_PUBLIC, &err);
+    if (!answer)
+        fail_msg("%s: %s", query, err.msg);
+    return answer;
+}
+
+static void expect(struct fixture *f, const char *query, const char *path, const char *want)
+{
+    json_auto_t *answer = ask(f, query);
+    const json_t *v = jpath(answer, path);
+    char *got = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    if (!got || strcmp(got, want) != 0)
+        fail_msg("%s: %s is %s, not %s", query, path, got ? got : "absent", want);
+    free(got);
+}
+
+static void load(struct fixture *f)
+{
+    put(f, 1, 0,
+        "\"product\":\"Firefox\",\"version\":\"128.0\",\"signature\":\"OOM | small\","
+        "\"os_name\":\"Windows\",\"uptime\":5,\"install_time\":100");
+    put(f, 2, 1,
+        "\"product\":\"Firefox\",\"version\":\"128.0\",\"signature\":\"OOM | large\","
+        "\"os_name\":\"Windows\",\"uptime\":55,\"install_time\":100");
+    put(f, 3, 8,
+        "\"product\":\"Firefox\",\"version\":\"129.0a1\",\"signature\":\"js::f\","
+        "\"os_name\":\"Linux\",\"uptime\":125,\"install_time\":101");
+    put(f, 4, 2,
+        "\"product\":\"Fenix\",\"version\":\"128.0b3\",\"signature\":\"js::f\","
+        "\"os_name\":\"Android\",\"url\":\"http://secret/\"");
+}
+
+static void test_first_steps(void **state)
+{
+    struct fixture *f = *state;
+    expect(f, "", "total", "0");
+    load(f);
+    expect(f, "", "total", "3");
+    expect(f, "date=>=-30d", "total", "4");
+    expect(f, "date=>=-30d&product=Firefox", "total", "3");
+    expect(f, "date=>=-30d&product=!Firefox", "total", "1");
+    expect(f, "date=>=-30d&uptime=>10&uptime=<100", "total", "1");
+    expect(f, "date=>=-30d&uptime=__null__", "total", "1");
+    expect(f, "date=>=-30d&version=128.0b", "total", "1");
+    expect(f, "date=>=-30d&signature=@OOM.*", "total", "2");
+    expect(f, "date=>=-30d&signature=oom", "total", "2");
+    expect(f, "date=>=-30d&signature=~::", "total", "2");
+    expect(f, "date=>=-30d&platform=Linux&_results_number=0", "hits", "[]");
+    expect(f,
+           "date=>=-30d&_columns=version&_columns=platform&_columns=url&_columns=uptime"
+           "&_sort=-uptime&_results_offset=2&_results_number=5",
+           "hits",
+           "[{\"platform\":\"Windows\",\"uptime\":5,\"version\":\"128.0\"},"
+           "{\"platform\":\"Android\",\"uptime\":null,\"version\":\"128.0b3\"}]");
+}
+
+static void test_shapes(void **state)
+{
+    struct fixture *f = *state;
+    load(f);
+    expect(f, "date=>=-30d", "facets.signature",
+           "[{\"count\":2,\"term\":\"js::f\"},{\"count\":1,\"term\":\"OOM | large\"},"
+           "{\"count\":1,\"term\":\"OOM | small\"}]");
+    expect(f,
+           "date=>=-30d&product=Firefox&_aggs.product.version=_cardinality.install_time"
+           "&_histogram.uptime=platform&_histogram_interval.uptime=60&_facets=platform",
+           "facets",
+           "{\"histogram_uptime\":[{\"count\":2,\"facets\":{\"platform\":[{\"count\":2,\"term\":"
+           "\"Windows\"}]},\"term\":0},{\"count\":1,\"facets\":{\"platform\":[{\"count\":1,"
+           "\"term\":\"Linux\"}]},\"term\":120}],\"platform\":[{\"count\":2,\"term\":\"Windows\"},"
+           "{\"count\":1,\"term\":\"Linux\"}],\"product\":[{\"count\":3,\"facets\":{\"version\":[{"
+           "\"count\":2,\"facets\":{\"cardinality_install_time\":{\"value\":1}},\"term\":\"128.0\"}"
+           ",{\"count\":1,\"facets\":{\"cardinality_install_time\":{\"value\":1}},\"term\":"
+           "\"129.0a1\"}]},\"term\":\"Firefox\"}]}");
+}
+
+static void test_replace_and_delete(void **state)
+{
+    struct fixture *f = *state;
+    bool there;
+    char uuid[40];
+    struct err err = {0};
+    load(f);
+    put(f, 3, 0, "\"product\":\"Firefox\"");
+    expect(f, "date=>=-30d&product=Firefox", "total", "3");
+    expect(f, "date=>=-30d&signature==js::f", "total", "1");
+    uuid_of(3, uuid);
+    assert_true(index_has(f->r, uuid, &there, &err) && there);
+    assert_true(index_delete(f->w, uuid, &there, &err) && there);
+    assert_true(index_delete(f->w, uuid, &there, &err) && !there);
+    assert_true(index_has(f->r, uuid, &there, &err) && !there);
+    expect(f, "date=>=-30d", "total", "3");
+    if (!index_sync(f->w, &err) || !index_compact(f->dir, &err))
+        fail_msg("%s", err.msg);
+    expect(f, "date=>=-30d", "total", "3");
+    size_t dropped;
+    assert_true(index_expire(f->dir, f->now_us + 30 * (int64_t)86400000000, &dropped, &err));
+    expect(f, "date=>=-30d", "total", "0");
+    put(f, 9, 0, "\"product\":\"Firefox\"");
+    expect(f, "date=>=-30d", "total", "1");
+    assert_true(index_reset(f->dir, &err));
+    expect(f, "date=>=-30d", "total", "0");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_first_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_shapes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replace_and_delete, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
