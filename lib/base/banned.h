@@ -14,6 +14,8 @@
 #include <time.h>
 
 #undef alloca
+#undef sprintf /* clang with fortified headers has macros for these */
+#undef vsprintf
 #define strcpy    strcpy_is_banned_use_strbuf
 #define strcat    strcat_is_banned_use_strbuf
 #define sprintf   sprintf_is_banned_use_snprintf

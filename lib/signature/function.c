@@ -36,13 +36,23 @@ static void replace_slices(struct str text, char open, char close, slice_fn *rep
     sb_str(out, str_sub(text, done, SIZE_MAX));
 }
 
+/* Without its last character, which need not be the delimiter if that is missing. */
+static struct str without_last(struct str s)
+{
+    if (s.n > 0)
+        s.n--;
+    while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
+        s.n--;
+    return s;
+}
+
 static void collapse_type(struct str before, struct str inside, int nesting, struct strbuf *out)
 {
     if (str_eq(inside, STR("<name omitted>")) || text_contains(inside, " as ") ||
         text_contains(inside, " in ") || str_ends(before, STR("operator"))) {
         sb_str(out, inside);
     } else if (str_ends(before, STR("IPC::ParamTraits")) && nesting < NESTING_MAX) {
-        struct str inner = str_sub(inside, 1, inside.n < 2 ? 0 : inside.n - 2);
+        struct str inner = without_last(str_sub(inside, 1, SIZE_MAX));
         sb_char(out, '<');
         replace_slices(inner, '<', '>', collapse_type, nesting + 1, out);
         sb_char(out, '>');
@@ -163,15 +173,20 @@ static void drop_lambda_numbers(struct str text, struct strbuf *out)
     sb_str(out, str_sub(text, done, SIZE_MAX));
 }
 
-/* No space before '*', '&' and ',', one behind ','. */
+static bool is_dropped_space(struct str text, size_t i)
+{
+    return i + 1 < text.n && text.p[i] == ' ' && strchr("*&,", text.p[i + 1]) && text.p[i + 1];
+}
+
+/* No space before '*', '&' and ',', then one behind each ','. */
 static void fix_spaces(struct str text, struct strbuf *out)
 {
     for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i], next = i + 1 < text.n ? text.p[i + 1] : 0;
-        if (c == ' ' && (next == '*' || next == '&' || next == ','))
+        if (is_dropped_space(text, i))
             continue;
-        sb_char(out, c);
-        if (c == ',' && next != ' ')
+        sb_char(out, text.p[i]);
+        bool has_space = i + 1 < text.n && text.p[i + 1] == ' ' && !is_dropped_space(text, i + 1);
+        if (text.p[i] == ',' && !has_space)
             sb_char(out, ' ');
     }
 }

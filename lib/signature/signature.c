@@ -2,7 +2,8 @@
 
 #include "signature/gen.h"
 
-static void add_line(const char *rule, json_t *list, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void add_line(const char *rule, json_t *list,
+                                                           const char *fmt, va_list ap)
 {
     STRBUF_AUTO text = {0};
     sb_init(&text, SIG_TEXT_MAX);
