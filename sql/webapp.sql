@@ -76,7 +76,7 @@ SELECT crash_id, is_processed,
 SELECT count(*) AS n FROM missing_processed_crash;
 
 -- name: web_ledger
--- Where a crash is: 0 received, 1 processed, 2 rejected, 3 failed for good.
+-- Where a crash is: received, processed, rejected or failed.
 -- $1 crash_id text
 SELECT state, product FROM crash_ledger WHERE crash_id = $1;
 

@@ -202,6 +202,12 @@ const json_t *app_facet(const json_t *answer, const char *name)
     return jget_arr(jget_obj(answer, "facets"), name);
 }
 
+struct str app_bug_url(struct req *r, const char *bug_id)
+{
+    return str_of(
+        arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), "BUG_TRACKER_URL"), bug_id));
+}
+
 void app_audit(struct req *r, const char *object_id, const char *action, const char *message)
 {
     const struct web_user *user = req_user(r);

@@ -46,8 +46,9 @@ static void load_notices(struct req *r)
 }
 
 /* "bug #123" becomes a link, the rest is text. */
-static struct html notice_html(struct arena *a, struct str text)
+static struct html notice_html(struct req *r, struct str text)
 {
+    struct arena *a = req_arena(r);
     HTML_WRITER_AUTO w;
     html_init(&w, 1 << 16);
     for (size_t at = 0; at < text.n;) {
@@ -62,8 +63,8 @@ static struct html notice_html(struct arena *a, struct str text)
             continue;
         }
         html_text(&w, str_sub(text, at, bug - at));
-        html_raw(&w, "<a href=\"https://bugzilla.mozilla.org/show_bug.cgi?id=");
-        html_text(&w, str_sub(text, bug + 5, end - bug - 5));
+        html_raw(&w, "<a href=\"");
+        html_url(&w, app_bug_url(r, str_adup(a, str_sub(text, bug + 5, end - bug - 5))));
         html_raw(&w, "\">");
         html_text(&w, str_sub(text, bug, end - bug));
         html_raw(&w, "</a>");
@@ -81,7 +82,7 @@ static void set_notices(struct req *r, struct tpl_values *v)
     for (size_t i = 0; i < app->notice_count; i++) {
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_cstr(row, app->notices[i].severity);
-        tpl_row_html(row, notice_html(req_arena(r), str_of(app->notices[i].message)));
+        tpl_row_html(row, notice_html(r, str_of(app->notices[i].message)));
     }
 }
 

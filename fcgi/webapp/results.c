@@ -361,7 +361,7 @@ void results_add_terms(struct req *r, struct tpl_rows *rows, const struct result
     }
 }
 
-static struct html bug_links(struct arena *a, const struct db_rows *bugs, struct str signature)
+static struct html bug_links(struct req *r, const struct db_rows *bugs, struct str signature)
 {
     HTML_WRITER_AUTO w;
     html_init(&w, 1 << 14);
@@ -371,10 +371,9 @@ static struct html bug_links(struct arena *a, const struct db_rows *bugs, struct
         if (n++ > 0)
             html_raw(&w, ", ");
         const char *id = db_col(bugs, i, "bug_id");
-        link_to(&w, str_of(arena_printf(a, "https://bugzilla.mozilla.org/show_bug.cgi?id=%s", id)),
-                str_of(id));
+        link_to(&w, app_bug_url(r, id), str_of(id));
     }
-    return html_done(&w, a);
+    return html_done(&w, req_arena(r));
 }
 
 /* The last column of signature terms: the bugs of each. */
@@ -399,7 +398,7 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
         tpl_row_cstr(row, fmt_count(a, count));
         tpl_row_cstr(row, fmt_percent(a, count, total, 2));
         tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
-        tpl_row_html(row, bug_links(a, &bugs, names.v[i]));
+        tpl_row_html(row, bug_links(r, &bugs, names.v[i]));
     }
     return true;
 }
