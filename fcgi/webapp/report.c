@@ -25,25 +25,6 @@ struct str report_search_url(struct arena *a, const char *field, struct str valu
     return query_url(&q, "/search/");
 }
 
-/* CPUs with a fault of their own that looks like crashes of programs. */
-bool report_has_dangerous_cpu(const json_t *doc)
-{
-    static const struct {
-        const char *arch, *start;
-    } bad[] = {
-        {NULL, "AuthenticAMD family 20 model 1"},
-        {NULL, "AuthenticAMD family 20 model 2"},
-        {"amd64", "family 20 model 1"},
-        {"amd64", "family 20 model 2"},
-    };
-    const char *info = jget_str(doc, "cpu_info"), *arch = jget_str(doc, "cpu_arch");
-    for (size_t i = 0; info && i < ARRAY_LEN(bad); i++)
-        if (str_starts(str_of(info), str_of(bad[i].start)) &&
-            (!bad[i].arch || (arch && strcmp(arch, bad[i].arch) == 0)))
-            return true;
-    return false;
-}
-
 /* ---- finding it --------------------------------------------------------------------------------
  */
 

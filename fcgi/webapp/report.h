@@ -41,6 +41,5 @@ bool report_set_bugs(const struct report *c, struct tpl_values *v, struct err *e
 /* Whether a part of the processed crash is protected: marked on the page. */
 bool report_is_protected(const char *path);
 struct str report_search_url(struct arena *a, const char *field, struct str value);
-bool report_has_dangerous_cpu(const json_t *doc);
 
 #endif

@@ -2,6 +2,7 @@
 #include "fmt.h"
 #include "queries.h"
 #include "report.h"
+#include "results.h"
 
 /*
  * The rows of the Details table, in order.  A row is shown when the reduced document has its
@@ -223,7 +224,7 @@ static bool write_cpu_info(const struct report *c, const struct detail *d, struc
     if (!info || !*info)
         return false;
     html_text(w, str_of(info));
-    if (report_has_dangerous_cpu(c->doc))
+    if (results_has_dangerous_cpu(c->doc))
         html_raw(w, " <span class=\"tag warn\" title=\"This processor has a fault that crashes "
                     "programs at random\">processor with a known fault</span>");
     return true;

@@ -193,11 +193,41 @@ static void add_column(struct tpl_rows *rows, const char *name, bool is_number)
     tpl_row_int(row, is_number);
 }
 
+bool results_has_dangerous_cpu(const json_t *doc)
+{
+    static const struct {
+        const char *arch, *start;
+    } bad[] = {
+        {NULL, "AuthenticAMD family 20 model 1"},
+        {NULL, "AuthenticAMD family 20 model 2"},
+        {"amd64", "family 20 model 1"},
+        {"amd64", "family 20 model 2"},
+    };
+    const char *info = jget_str(doc, "cpu_info"), *arch = jget_str(doc, "cpu_arch");
+    for (size_t i = 0; info && i < ARRAY_LEN(bad); i++)
+        if (str_starts(str_of(info), str_of(bad[i].start)) &&
+            (!bad[i].arch || (arch && strcmp(arch, bad[i].arch) == 0)))
+            return true;
+    return false;
+}
+
+static struct html id_cell(struct arena *a, const struct results_page *p, const json_t *hit)
+{
+    HTML_WRITER_AUTO w;
+    html_init(&w, CELL_MAX);
+    cell_value(a, &w, p, "uuid", json_object_get(hit, "uuid"));
+    if (p->marks_cpu && results_has_dangerous_cpu(hit))
+        html_raw(&w,
+                 " <span class=\"tag warn\" title=\"A processor with a known fault\">AMD</span>");
+    return html_done(&w, a);
+}
+
 static void add_cell(struct arena *a, struct tpl_rows *cells, const struct results_page *p,
                      const char *field, const json_t *hit)
 {
     struct tpl_row *row = tpl_row_add(cells);
-    tpl_row_html(row, cell(a, p, field, json_object_get(hit, field)));
+    bool is_id = strcmp(field, "uuid") == 0;
+    tpl_row_html(row, is_id ? id_cell(a, p, hit) : cell(a, p, field, json_object_get(hit, field)));
     tpl_row_cstr(row, cell_class(field));
 }
 
@@ -207,7 +237,7 @@ static void set_pager(struct arena *a, struct tpl_values *v, const struct result
     size_t reachable = (size_t)MIN(total, (int64_t)RESULTS_REACHABLE);
     size_t pages = (reachable + RESULTS_PER_PAGE - 1) / RESULTS_PER_PAGE;
     size_t first = (p->page - 1) * RESULTS_PER_PAGE;
-    struct query q = query_copy(p->query);
+    struct query q = query_copy(p->pager_query ? p->pager_query : p->query);
     query_drop(&q, "page");
     struct query before = query_copy(&q), after = query_copy(&q);
     query_addf(&before, "page", "%zu", p->page - 1);

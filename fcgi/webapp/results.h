@@ -8,11 +8,13 @@
  * Shared by the search page and the signature report.
  */
 struct results_page {
-    const struct query *query; /* what was asked, as in the address */
-    const char *path;          /* of this page, for the pager */
-    const char *refine_path;   /* where links of cells lead: "/search/" */
-    struct strs columns;       /* without uuid, which comes first */
-    size_t page;               /* from 1 */
+    const struct query *query;       /* what was asked, as in the address */
+    const char *path;                /* of this page, for the pager */
+    const char *refine_path;         /* where links of cells lead: "/search/" */
+    struct strs columns;             /* without uuid, which comes first */
+    size_t page;                     /* from 1 */
+    const struct query *pager_query; /* of the pager's links; NULL: query */
+    bool marks_cpu;                  /* hits carry cpu_info and cpu_arch: mark faulty processors */
 };
 enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
 
@@ -35,6 +37,9 @@ struct str results_refine_url(const struct results_page *p, const char *field, s
 /* To the signature report, same filters. */
 struct str results_signature_url(const struct query *q, struct str signature);
 struct str results_report_url(struct arena *a, const char *crash_id);
+
+/* CPUs with a fault of their own that looks like crashes of programs. */
+bool results_has_dangerous_cpu(const json_t *doc);
 
 /* The text of a JSON scalar as a cell shows it; p NULL for null. */
 struct str results_text(struct arena *a, const char *field, const json_t *value);

@@ -318,8 +318,8 @@ static void line_row(struct tpl_rows *rows, const struct search_field *f, struct
     tpl_row_int(o, 1);
 }
 
-void search_form_set_lines(struct req *r, struct tpl_values *v, const struct query *q,
-                           size_t blank_lines)
+static void set_lines(struct req *r, struct tpl_values *v, const struct query *q,
+                      size_t blank_lines, bool with_simple)
 {
     enum perm reader = app_reader(r);
     struct tpl_rows *names = tpl_rows(v, "fields"), *rows = tpl_rows(v, "lines");
@@ -333,12 +333,24 @@ void search_form_set_lines(struct req *r, struct tpl_values *v, const struct que
     for (size_t i = 0; i < q->n; i++) {
         const struct search_field *f = search_field_find(q->v[i].name);
         if (!f || f->perm > reader || strcmp(f->name, "date") == 0 ||
-            is_simple_value(f, q->v[i].value))
+            (!with_simple && is_simple_value(f, q->v[i].value)))
             continue;
         line_row(rows, f, filter_split(f, q->v[i].value));
     }
     for (size_t i = 0; i < blank_lines; i++)
         line_row(rows, NULL, (struct filter_value){STR(""), STR("")});
+}
+
+void search_form_set_lines(struct req *r, struct tpl_values *v, const struct query *q,
+                           size_t blank_lines)
+{
+    set_lines(r, v, q, blank_lines, false);
+}
+
+void search_form_set_all_lines(struct req *r, struct tpl_values *v, const struct query *q,
+                               size_t blank_lines)
+{
+    set_lines(r, v, q, blank_lines, true);
 }
 
 /* ---- simple fields

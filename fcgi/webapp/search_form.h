@@ -19,6 +19,9 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
                            const char *path);
 void search_form_set_lines(struct req *r, struct tpl_values *v, const struct query *q,
                            size_t blank_lines);
+/* The same with every filter as a line. */
+void search_form_set_all_lines(struct req *r, struct tpl_values *v, const struct query *q,
+                               size_t blank_lines);
 bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct query *q,
                             struct err *err);
 
