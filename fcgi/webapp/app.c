@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "base/util.h"
 #include "queries.h"
+#include "signature/signature.h"
 #include "versions.h"
 
 /*
@@ -95,6 +96,7 @@ void app_stop(void *arg)
     if (app->index)
         index_reader_close(app->index);
     products_release(&app->products);
+    siglists_free(app->siglists);
     versions_free(app->versions);
     drop_notices(app);
     free(app->base_url);
@@ -124,6 +126,14 @@ bool app_index(struct app *app, struct index_reader **ret, struct err *err)
     if (!app->index && !index_reader_open(app->index_dir, &app->index, err))
         return err_wrap(err, "opening the crash index");
     *ret = app->index;
+    return true;
+}
+
+bool app_siglists(struct app *app, const struct siglists **ret, struct err *err)
+{
+    if (!app->siglists && !siglists_load(NULL, &app->siglists, err))
+        return err_wrap(err, "loading the signature lists");
+    *ret = app->siglists;
     return true;
 }
 

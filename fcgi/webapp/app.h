@@ -15,6 +15,7 @@
  * Threads    One worker, one request at a time.
  */
 struct version_list; /* versions.h */
+struct siglists;
 
 struct notice {
     char *severity; /* info, warning, critical */
@@ -23,6 +24,7 @@ struct notice {
 
 struct app {
     struct store *store;
+    struct siglists *siglists;  /* NULL until somebody needs them */
     struct index_reader *index; /* NULL until it could be opened; see app_index */
     struct products products;
     struct version_list *versions;
@@ -41,6 +43,7 @@ void app_reload(void *app);
 
 struct app *app_of(struct req *r);
 bool app_index(struct app *app, struct index_reader **ret, struct err *err);
+bool app_siglists(struct app *app, const struct siglists **ret, struct err *err);
 /* Fresh from the directory if it changed. */
 const struct products *app_products(struct req *r);
 
