@@ -95,13 +95,17 @@ def report(label, why=""):
 def case(label, check, *args):
     """A fresh collector and folder for each case."""
     server = Collector()
-    with tempfile.TemporaryDirectory(prefix="client-") as name:
+    with tempfile.TemporaryDirectory(prefix="client-", ignore_cleanup_errors=True) as name:
         try:
             check(server, Path(name), *args)
             report(label)
         except (AssertionError, OSError, KeyError, IndexError, TypeError, ValueError,
                 subprocess.TimeoutExpired) as why:
             report(label, f"{type(why).__name__} {why}".replace("\n", " ")[:600])
+        try:
+            wait_until(lambda: not handler_of(os.path.join(name, "db").encode()), "the handler to end")
+        except AssertionError as why:
+            report(f"{label}: afterwards", str(why))
     server.shutdown()
     server.server_close()
 
@@ -227,7 +231,7 @@ def check_stack(folder, way, dump):
                                                       stdout=subprocess.PIPE, check=True).stdout)
     subprocess.run([str(BIN / "datil-dump-syms"), "--store", str(folder / "symbols"), str(CRASHME), *libs],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    done = subprocess.run([str(BIN / "datil-stackwalk"), "--symbols", str(folder / "symbols"), str(folder / "dump")],
+    done = subprocess.run([str(BIN / "datil-stackwalk"), "--json", "--symbols", str(folder / "symbols"), str(folder / "dump")],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     doc = json.loads(done.stdout)
@@ -329,15 +333,15 @@ def handler_silent(server, folder):
     assert 0.25 < time.monotonic() - start < 8  # standard error stays open as long as the script
 
 
-def handler_of(pid):
-    """Pids of handlers whose socket belongs to this program: by its database in their arguments."""
+def handler_of(database):
+    """Pids of the handlers with this database."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
             args = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
         except OSError:
             continue
-        if args and args[0].endswith(b"datil-client-handler") and pid in args:
+        if args and args[0].endswith(b"datil-client-handler") and database in args:
             found.append(int(entry.name))
     return found
 
