@@ -48,6 +48,13 @@ static bool add(scmp_filter_ctx ctx, uint32_t action, int call, unsigned n,
     return seccomp_rule_add_array(ctx, action, call, n, args) == 0;
 }
 
+/* An argument of a call; for MASKED_EQ a is the mask and b the wanted bits. */
+static struct scmp_arg_cmp compare(unsigned arg, enum scmp_compare op, scmp_datum_t a,
+                                   scmp_datum_t b)
+{
+    return (struct scmp_arg_cmp){.arg = arg, .op = op, .datum_a = a, .datum_b = b};
+}
+
 static bool add_rules(scmp_filter_ctx ctx)
 {
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
@@ -59,16 +66,16 @@ static bool add_rules(scmp_filter_ctx ctx)
 
     /* Memory is never executable; files are mapped to be read. */
     const struct scmp_arg_cmp anonymous[] = {
-        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS),
+        compare(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+        compare(3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS),
     };
-    const struct scmp_arg_cmp read_only = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, 0);
-    const struct scmp_arg_cmp not_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    const struct scmp_arg_cmp read_only = compare(2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, 0);
+    const struct scmp_arg_cmp not_exec = compare(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     /* abort() signals this process and no other. */
-    const struct scmp_arg_cmp myself = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+    const struct scmp_arg_cmp myself = compare(0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
     /* fstat() of newer libcs; other calls of it name a file. */
-    const struct scmp_arg_cmp by_fd = SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH);
-    const struct scmp_arg_cmp by_name = SCMP_A3(SCMP_CMP_NE, AT_EMPTY_PATH);
+    const struct scmp_arg_cmp by_fd = compare(3, SCMP_CMP_EQ, AT_EMPTY_PATH, 0);
+    const struct scmp_arg_cmp by_name = compare(3, SCMP_CMP_NE, AT_EMPTY_PATH, 0);
     return add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, anonymous) &&
            add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &read_only) &&
            add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &not_exec) &&
