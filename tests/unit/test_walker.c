@@ -200,7 +200,7 @@ static void test_impostors(void **state)
 {
     struct place *p = *state;
     setenv("DATIL_TEST_SECRET", "1", 1);
-    FD_AUTO leak = open("Makefile", O_RDONLY); /* without close-on-exec */
+    int leak = open("Makefile", O_RDONLY); /* without close-on-exec */
     for (size_t i = 0; i < ARRAY_LEN(impostors); i++) {
         char path[128], script[256];
         snprintf(path, sizeof path, "%s/walker-%zu", p->dir, i);
@@ -217,6 +217,7 @@ static void test_impostors(void **state)
             fail_msg("%s: took too long", impostors[i].label);
         walker_result_release(&r);
     }
+    close(leak);
 }
 
 static void test_no_program(void **state)
