@@ -70,20 +70,20 @@ SELECT l.crash_id, l.product,
  ORDER BY l.received
  LIMIT $2::integer;
 
--- name: ledger_expire
--- Rows whose crash id carries a date before $1 (YYMMDD; the century is 20), a batch at a time.
+-- name: ledger_expired
+-- Crashes whose id carries a date before $1 (YYMMDD; the century is 20), a page at a time.
 -- $1 before_yymmdd text
 -- $2 limit integer
-WITH old AS (
-    SELECT crash_id FROM crash_ledger
-     WHERE right(crash_id, 6) < $1::text
-     LIMIT $2::integer
-), messages AS (
-    DELETE FROM crash_queue WHERE crash_id IN (SELECT crash_id FROM old)
+SELECT crash_id FROM crash_ledger WHERE right(crash_id, 6) < $1::text LIMIT $2::integer;
+
+-- name: ledger_forget_all
+-- $1 crash_ids text[]
+WITH messages AS (
+    DELETE FROM crash_queue WHERE crash_id = ANY($1::text[])
 ), missing AS (
-    DELETE FROM missing_processed_crash WHERE crash_id IN (SELECT crash_id FROM old)
+    DELETE FROM missing_processed_crash WHERE crash_id = ANY($1::text[])
 )
-DELETE FROM crash_ledger WHERE crash_id IN (SELECT crash_id FROM old);
+DELETE FROM crash_ledger WHERE crash_id = ANY($1::text[]);
 
 -- ---- index durability -------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ const struct conf_key conf_keys[] = {
     {"PROCESSOR_WALK_TIMEOUT_S", CONF_INT, "120", 1, 3600, false, "wall time of one minidump walk"},
     {"PROCESSOR_WALK_MEMORY_BYTES", CONF_INT, "2147483648", 67108864, INT64_MAX, false, "address space of one minidump walk"},
     {"PROCESSOR_TMP_DIR", CONF_PATH, "$DATIL_VAR/tmp", 0, 0, false, "temporary directories, one per crash in work"},
+    {"SIGNATURE_LISTS_DIR", CONF_TEXT, "", 0, 0, false, "directory of signature lists to use instead of the built-in ones"},
     {"RETENTION_DAYS", CONF_INT, "182", 1, 36500, false, "crashes older than this disappear from store, ledger and index"},
 
     /* search index */
@@ -72,7 +73,6 @@ const struct conf_key conf_keys[] = {
     {"RATE_LIMIT_API_USER", CONF_INT, "1000", 0, 1000000, false, "the same with log-in or token"},
     {"RATE_LIMIT_SEARCH_ANONYMOUS", CONF_INT, "10", 0, 1000000, false, "Super Search pages per address and minute without log-in; 0: no limit"},
     {"RATE_LIMIT_SEARCH_USER", CONF_INT, "100", 0, 1000000, false, "the same with log-in"},
-    {"BUG_TRACKER_URL", CONF_TEXT, "https://bugzilla.mozilla.org/show_bug.cgi?id=", 0, 0, false, "address of a bug report; its number is put behind"},
     {"SEARCH_TIMEOUT_S", CONF_INT, "30", 1, 3600, false, "time limit of one search"},
 
     /* scheduled jobs */

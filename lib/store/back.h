@@ -19,6 +19,7 @@ struct store_back {
                      struct err *err);
     bool (*open_fd)(void *self, const char *id, const char *kind, int *ret_fd, struct err *err);
     bool (*exists)(void *self, const char *id, const char *kind);
+    bool (*remove_one)(void *self, const char *id, const char *kind, struct err *err);
     bool (*remove)(void *self, const char *id, size_t *ret_removed, struct err *err);
     bool (*days)(void *self, struct arena *a, struct strs *ret, struct err *err);
     bool (*catalog)(void *self, const char *day, const char *kind,

@@ -183,6 +183,12 @@ bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, st
     return true;
 }
 
+bool store_remove(struct store *s, const char *crash_id, const char *kind, struct err *err)
+{
+    return check_id(crash_id, err) && check_kind(kind, err) &&
+           s->back->remove_one(s->self, crash_id, kind, err);
+}
+
 bool store_delete(struct store *s, const char *crash_id, size_t *ret_removed, struct err *err)
 {
     return check_id(crash_id, err) && s->back->remove(s->self, crash_id, ret_removed, err);

@@ -57,6 +57,8 @@ bool store_exists(struct store *s, const char *crash_id, const char *kind);
 /* Names of file parts as dump_names lists them, sorted; empty if there is no such list. */
 bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, struct strs *ret,
                       struct err *err);
+/* One object; a missing one is fine. */
+bool store_remove(struct store *s, const char *crash_id, const char *kind, struct err *err);
 /* Every object of one crash; missing ones are fine.  *ret_removed counts what was there. */
 bool store_delete(struct store *s, const char *crash_id, size_t *ret_removed, struct err *err);
 

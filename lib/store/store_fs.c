@@ -231,6 +231,14 @@ static bool remove_kind(void *arg, const char *kind)
     return true;
 }
 
+static bool fs_remove_one(void *self, const char *id, const char *kind, struct err *err)
+{
+    struct fs_path at;
+    path_of(self, id, kind, &at);
+    return unlink(at.file) == 0 || errno == ENOENT || errno == ENOTDIR ||
+           err_errno(err, errno, "removing %s", at.file);
+}
+
 static bool fs_remove(void *self, const char *id, size_t *ret_removed, struct err *err)
 {
     struct removal r = {.s = self, .id = id};
@@ -347,6 +355,7 @@ const struct store_back store_back_fs = {
     .put_file = fs_put_file,
     .open_fd = fs_open_object,
     .exists = fs_has,
+    .remove_one = fs_remove_one,
     .remove = fs_remove,
     .days = fs_days,
     .catalog = fs_catalog,

@@ -1,0 +1,157 @@
+#include <getopt.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/util.h"
+#include "processor/crash.h"
+#include "processor/offline.h"
+#include "processor/worker.h"
+
+/* datil-processor: a parent with N workers and the index keeper, and the entry points for tests. */
+
+enum { EXIT_USAGE = 2, SYMBOL_DIRS_MAX = 16, WORKERS_MAX = 256 };
+
+static const char usage[] =
+    "usage: datil-processor                      takes crashes from the queue until told to stop\n"
+    "       datil-processor --offline DIR…       raw_crash.json and dumps of DIR -> processed "
+    "crash\n"
+    "       datil-processor --apply-rule NAME    one rule on the document on standard input\n"
+    "       datil-processor --public             public form of the processed crash on standard "
+    "input\n"
+    "\n"
+    "  --ruleset NAME           rule set for --offline (default: default)\n"
+    "  --symbols DIR            directory of symbols files; may be repeated\n"
+    "  --product-versions FILE  table for the rule BetaVersion\n"
+    "  --jsonl                  one document a line, in and out\n"
+    "  --help, --help-config, --version\n";
+
+enum mode { MODE_RUN, MODE_OFFLINE, MODE_RULE, MODE_PUBLIC, MODE_HELP, MODE_CONFIG, MODE_VERSION };
+
+struct options {
+    enum mode mode;
+    const char *rule;
+    const char *symbol_dirs[SYMBOL_DIRS_MAX + 1];
+    struct offline_options offline;
+};
+
+enum { OPT_RULESET = 256, OPT_SYMBOLS, OPT_VERSIONS, OPT_JSONL, OPT_MODE };
+static const struct option long_options[] = {
+    {"offline", no_argument, NULL, OPT_MODE + MODE_OFFLINE},
+    {"apply-rule", required_argument, NULL, OPT_MODE + MODE_RULE},
+    {"public", no_argument, NULL, OPT_MODE + MODE_PUBLIC},
+    {"ruleset", required_argument, NULL, OPT_RULESET},
+    {"symbols", required_argument, NULL, OPT_SYMBOLS},
+    {"product-versions", required_argument, NULL, OPT_VERSIONS},
+    {"jsonl", no_argument, NULL, OPT_JSONL},
+    {"help", no_argument, NULL, OPT_MODE + MODE_HELP},
+    {"help-config", no_argument, NULL, OPT_MODE + MODE_CONFIG},
+    {"version", no_argument, NULL, OPT_MODE + MODE_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static bool take(struct options *o, int opt)
+{
+    size_t dirs = 0;
+    switch (opt) {
+    case OPT_RULESET:
+        o->offline.ruleset = optarg;
+        return true;
+    case OPT_SYMBOLS:
+        while (o->symbol_dirs[dirs])
+            dirs++;
+        if (dirs == SYMBOL_DIRS_MAX)
+            return false;
+        o->symbol_dirs[dirs] = optarg;
+        return true;
+    case OPT_VERSIONS:
+        o->offline.product_versions = optarg;
+        return true;
+    case OPT_JSONL:
+        o->offline.is_jsonl = true;
+        return true;
+    default:
+        if (opt < OPT_MODE)
+            return false;
+        o->mode = (enum mode)(opt - OPT_MODE);
+        if (o->mode == MODE_RULE)
+            o->rule = optarg;
+        return true;
+    }
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    *o = (struct options){.offline.ruleset = "default"};
+    o->offline.symbol_dirs = o->symbol_dirs;
+    int opt;
+    while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        if (!take(o, opt))
+            return false;
+    return o->mode == MODE_OFFLINE ? optind < argc : optind == argc;
+}
+
+static bool serve(struct conf *conf, struct err *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t wanted = conf_int(conf, "PROCESSOR_WORKERS");
+    int workers = (int)(wanted ? wanted : MAX(MIN(cores, (long)WORKERS_MAX), 1L));
+    const struct proc_group groups[] = {
+        {"worker", workers, worker_run, conf},
+        {"index-keeper", 1, index_keeper_run, conf},
+    };
+    proc_block_signals();
+    crash_sweep_tmp(conf_text(conf, "PROCESSOR_TMP_DIR"));
+    if (!worker_replay_index(conf, err))
+        return false;
+    log_event(LOG_INFO, "start", "processor started", LOG_I("workers", workers));
+    bool ok = proc_supervise(groups, ARRAY_LEN(groups), err);
+    log_event(LOG_INFO, "stop", "processor stopped");
+    return ok;
+}
+
+static bool run(struct options *o, struct conf *conf, int argc, char **argv, struct err *err)
+{
+    switch (o->mode) {
+    case MODE_OFFLINE:
+        return offline_process(conf, &o->offline, (const char *const *)argv + optind,
+                               (size_t)(argc - optind), err);
+    case MODE_RULE:
+        return offline_apply_rule(conf, &o->offline, o->rule, err);
+    case MODE_PUBLIC:
+        return offline_public(&o->offline, err);
+    case MODE_CONFIG:
+        conf_print_help(conf, stdout);
+        return true;
+    default:
+        return serve(conf, err);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct conf conf;
+    struct err err = {0};
+    setlocale(LC_CTYPE, "C.UTF-8");
+    if (!parse(argc, argv, &o)) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (o.mode == MODE_HELP)
+        return fputs(usage, stdout) < 0;
+    if (o.mode == MODE_VERSION)
+        return puts("datil-processor " DATIL_VERSION) < 0;
+    log_init("datil-processor", "info");
+    bool ok = conf_load(&conf, &err);
+    if (ok) {
+        log_init("datil-processor", conf_text(&conf, "LOGGING_LEVEL"));
+        ok = run(&o, &conf, argc, argv, &err);
+        conf_release(&conf);
+    }
+    if (!ok)
+        log_event(LOG_ERROR, "failed", "datil-processor stops", LOG_E(&err));
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,83 @@
+#include "processor/setup.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+static const char *lists_dir(const struct conf *conf)
+{
+    const char *dir = conf_text(conf, "SIGNATURE_LISTS_DIR");
+    return *dir ? dir : NULL;
+}
+
+static bool open_with(const struct conf *conf, const struct symfind_options *symbols,
+                      struct setup *s, struct err *err)
+{
+    *s = (struct setup){.conf = conf, .tmp_dir = conf_text(conf, "PROCESSOR_TMP_DIR")};
+    const char *host = conf_text(conf, "HOSTNAME");
+    if (*host)
+        snprintf(s->host, sizeof s->host, "%s", host);
+    else if (gethostname(s->host, sizeof s->host - 1) != 0 || !s->host[0])
+        snprintf(s->host, sizeof s->host, "localhost");
+    if (!siglists_load(lists_dir(conf), &s->siglists, err))
+        return err_wrap(err, "signature lists");
+    if (!symfind_new(symbols, &s->symbols, err))
+        return err_wrap(err, "symbols");
+    s->walker = (struct walker_options){
+        .symbols = s->symbols,
+        .timeout_ms = (int)conf_int(conf, "PROCESSOR_WALK_TIMEOUT_S") * 1000,
+        .memory_bytes = conf_int(conf, "PROCESSOR_WALK_MEMORY_BYTES"),
+    };
+    return true;
+}
+
+bool setup_open(const struct conf *conf, struct setup *s, struct err *err)
+{
+    struct symfind_options symbols = {
+        .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
+        .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES"),
+        .store_dir = conf_text(conf, "SYMBOLS_DIR"),
+    };
+    return open_with(conf, &symbols, s, err);
+}
+
+bool setup_open_offline(const struct conf *conf, const char *const *sym_dirs, struct setup *s,
+                        struct err *err)
+{
+    struct symfind_options symbols = {
+        .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
+        .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES"),
+        .sym_dirs = sym_dirs,
+    };
+    return open_with(conf, &symbols, s, err);
+}
+
+void setup_release(struct setup *s)
+{
+    siglists_free(s->siglists);
+    symfind_free(s->symbols);
+    *s = (struct setup){0};
+}
+
+bool setup_reload(struct setup *s, struct err *err)
+{
+    struct siglists *fresh;
+    if (!siglists_load(lists_dir(s->conf), &fresh, err))
+        return false;
+    siglists_free(s->siglists);
+    s->siglists = fresh;
+    return true;
+}
+
+struct crash_setup setup_for_crash(const struct setup *s, const struct version_source *versions)
+{
+    return (struct crash_setup){
+        .tmp_base = s->tmp_dir,
+        .siglists = s->siglists,
+        .walker = &s->walker,
+        .versions = versions,
+        .symbol_hosts = s->symbol_hosts,
+        .hostname = s->host,
+    };
+}

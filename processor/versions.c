@@ -1,0 +1,105 @@
+#include "processor/versions.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "queries.h"
+
+enum {
+    SLOTS = 4096, /* direct-mapped: a newer key takes the slot of an older one */
+    KEY_MAX = 300,
+    FOUND_MS = 24 * 3600 * 1000,
+    EMPTY_MS = 30 * 60 * 1000,
+    ARENA_BYTES_MAX = 1 << 16,
+};
+
+struct slot {
+    char *key;    /* owned; NULL: free */
+    json_t *list; /* owned */
+    int64_t good_until_ms;
+};
+
+struct versions {
+    struct db *db;
+    struct slot slots[SLOTS];
+};
+
+struct versions *versions_new(struct db *db)
+{
+    struct versions *v = xcalloc(1, sizeof *v);
+    v->db = db;
+    return v;
+}
+
+static void clear(struct slot *s)
+{
+    free(s->key);
+    json_decref(s->list);
+    *s = (struct slot){0};
+}
+
+void versions_free(struct versions *v)
+{
+    if (!v)
+        return;
+    for (size_t i = 0; i < SLOTS; i++)
+        clear(&v->slots[i]);
+    free(v);
+}
+
+static json_t *look_up(struct versions *v, struct str product, struct str channel, struct str build)
+{
+    struct arena a;
+    struct err err = {0};
+    DB_ROWS rows = {0};
+    arena_init(&a, ARENA_BYTES_MAX);
+    bool ok = DB_RUN(v->db, &q_version_strings, &rows, &err, str_adup(&a, product),
+                     str_adup(&a, channel), str_adup(&a, build));
+    arena_release(&a);
+    if (!ok) {
+        log_event(LOG_WARN, "version_lookup_failed", "versions are unknown", LOG_E(&err));
+        return NULL;
+    }
+    json_t *list = json_array();
+    for (int i = 0; i < rows.count; i++)
+        json_array_append_new(list, json_text(str_of(db_col(&rows, i, "version_string"))));
+    return list;
+}
+
+static json_t *find(void *ctx, struct str product, struct str channel, struct str build)
+{
+    struct versions *v = ctx;
+    STRBUF_AUTO key;
+    sb_init(&key, KEY_MAX);
+    struct str parts[] = {product, channel, build};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (str_find_char(parts[i], '\0', 0) != SIZE_MAX)
+            return NULL;
+        sb_str(&key, parts[i]);
+        sb_char(&key, '\n');
+    }
+    if (key.overflow)
+        return NULL;
+
+    struct slot *s = &v->slots[hash64(key.p, key.n) % SLOTS];
+    if (s->key && strcmp(s->key, key.p) == 0 && mono_ms() < s->good_until_ms)
+        return json_incref(s->list);
+    json_t *list = look_up(v, product, channel, build);
+    if (!list)
+        return NULL;
+    clear(s);
+    *s = (struct slot){
+        .key = str_dup(sb_view(&key)),
+        .list = json_incref(list),
+        .good_until_ms = mono_ms() + (json_array_size(list) ? FOUND_MS : EMPTY_MS),
+    };
+    return list;
+}
+
+struct version_source versions_source(struct versions *v)
+{
+    return (struct version_source){.find = find, .ctx = v};
+}

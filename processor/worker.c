@@ -1,0 +1,256 @@
+#include "processor/worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "crash/crash_id.h"
+#include "ledger/ledger.h"
+#include "processor/crash.h"
+#include "processor/setup.h"
+#include "processor/versions.h"
+
+enum {
+    IDLE_MS = 7000,       /* a look at the queue even if no notification came */
+    BURY_EVERY_MS = 7000, /* a look for dead workers even if there is always work */
+    RETRY_FIRST_MS = 250, /* pause while the database is away; doubles */
+    RETRY_MAX_MS = 5000,
+    LEASE_PER_DUMP_S = 60, /* on top of the walk's own time limit */
+};
+
+struct worker {
+    const struct conf *conf;
+    struct setup setup;
+    struct db *db, *listen;
+    struct store *store;
+    struct index_writer *index;
+    struct versions *versions;
+    struct version_source version_source;
+    char name[96]; /* host:pid */
+    int64_t buried_ms;
+    int retry_ms; /* 0: the database is there */
+};
+
+/* ---- database outages
+ * ---------------------------------------------------------------------------- */
+static void db_away(struct worker *w, const struct err *why)
+{
+    if (!w->retry_ms)
+        log_event(LOG_WARN, "db_away", "waiting for the database", LOG_E(why));
+    w->retry_ms = w->retry_ms ? MIN(w->retry_ms * 2, (int)RETRY_MAX_MS) : RETRY_FIRST_MS;
+    proc_wait(NULL, 0, w->retry_ms);
+}
+
+static void db_there(struct worker *w)
+{
+    if (w->retry_ms)
+        log_event(LOG_INFO, "db_back", "the database answers again");
+    w->retry_ms = 0;
+}
+
+/* One step on the queue row of a job, repeated as long as only the database is away. */
+typedef bool job_step(struct worker *w, const struct ledger_job *job, void *arg, struct err *err);
+
+static bool persist(struct worker *w, const struct ledger_job *job, job_step *step, void *arg,
+                    struct err *err)
+{
+    while (!step(w, job, arg, err)) {
+        if (err->code != ERR_UNAVAILABLE || proc_stopping())
+            return false;
+        db_away(w, err);
+    }
+    db_there(w);
+    return true;
+}
+
+static bool step_finish(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
+{
+    const struct crash *c = arg;
+    return ledger_finish(w->db, w->store, w->index, job, job->crash_id, c->job.processed, err);
+}
+
+static bool step_reject(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
+{
+    (void)arg;
+    return ledger_reject(w->db, job, err);
+}
+
+static bool step_drop(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
+{
+    (void)arg;
+    return ledger_drop(w->db, job, err);
+}
+
+static bool step_give_back(struct worker *w, const struct ledger_job *job, void *arg,
+                           struct err *err)
+{
+    return ledger_give_back(w->db, job, arg, err);
+}
+
+/* ---- one crash
+ * ------------------------------------------------------------------------------------ */
+static void log_done(const struct ledger_job *job, const struct crash *c, int64_t start_ms)
+{
+    int64_t submitted_us, ingestion_ms = -1;
+    const char *submitted = jget_str(c->job.raw, "submitted_timestamp");
+    if (!c->old_processed && submitted && time_parse(str_of(submitted), &submitted_us, NULL))
+        ingestion_ms = (now_us() - submitted_us) / 1000;
+    log_event(LOG_INFO, "crash_processed", "processed", LOG_S("crash_id", job->crash_id),
+              LOG_S("ruleset", c->job.ruleset), LOG_S("queue", queue_kind_name(job->queue)),
+              LOG_I("attempt", job->attempts + 1), LOG_I("duration_ms", mono_ms() - start_ms),
+              LOG_I("ingestion_ms", ingestion_ms));
+}
+
+/* Time for every dump to be walked, so that nobody takes the crash for lost meanwhile. */
+static int lease_for(const struct worker *w, size_t dumps)
+{
+    int walk_s = (int)conf_int(w->conf, "PROCESSOR_WALK_TIMEOUT_S");
+    return (int)(dumps + 1) * (walk_s + LEASE_PER_DUMP_S);
+}
+
+static bool work(struct worker *w, const struct ledger_job *job, int64_t start_ms, struct err *err)
+{
+    struct crash_setup setup = setup_for_crash(&w->setup, &w->version_source);
+    setup.is_walk_skipped = job->worker_deaths >= LEDGER_DEATHS_MAX;
+    struct crash c;
+    if (!crash_load(&c, &setup, w->store, job->crash_id, job->ruleset, err))
+        return false;
+    int lease_s = lease_for(w, c.job.dump_count);
+    if (lease_s > LEDGER_LEASE_S)
+        ledger_extend(w->db, job, lease_s, NULL); /* at worst it is processed twice */
+    bool ok = crash_process(&c, err);
+    if (!ok && err->code == ERR_INVALID) {
+        log_event(LOG_WARN, "crash_dropped", "unknown rule set", LOG_S("crash_id", job->crash_id));
+        ok = persist(w, job, step_drop, NULL, err);
+    } else if (ok) {
+        ok = persist(w, job, step_finish, &c, err);
+        if (ok)
+            log_done(job, &c, start_ms);
+    }
+    crash_release(&c);
+    return ok;
+}
+
+static void process(struct worker *w, const struct ledger_job *job)
+{
+    int64_t start_ms = mono_ms();
+    struct err err = {0}, second = {0};
+    log_event(LOG_DEBUG, "crash_taken", "taken", LOG_S("crash_id", job->crash_id));
+    if (!crash_id_valid(str_of(job->crash_id), false)) {
+        persist(w, job, step_drop, NULL, &err);
+        return;
+    }
+    if (work(w, job, start_ms, &err))
+        return;
+    if (err.code == ERR_NOT_FOUND) {
+        log_event(LOG_WARN, "crash_rejected", "crash cannot be found in raw crash storage",
+                  LOG_S("crash_id", job->crash_id));
+        persist(w, job, step_reject, NULL, &second);
+        return;
+    }
+    log_event(LOG_ERROR, "crash_failed", "given back to the queue",
+              LOG_S("crash_id", job->crash_id), LOG_I("attempt", job->attempts + 1), LOG_E(&err));
+    if (!persist(w, job, step_give_back, &err, &second))
+        log_event(LOG_ERROR, "give_back_failed", "its lease will end", LOG_E(&second));
+}
+
+/* ---- the loop
+ * -------------------------------------------------------------------------------------- */
+static void bury_the_dead(struct worker *w)
+{
+    size_t buried;
+    if (w->buried_ms && mono_ms() - w->buried_ms < BURY_EVERY_MS)
+        return;
+    w->buried_ms = mono_ms();
+    crash_sweep_tmp(w->setup.tmp_dir);
+    ledger_bury(w->db, w->setup.host, &buried, NULL);
+}
+
+/* Waits for a notification; true if the connection is new and the queue must be looked at first. */
+static void idle(struct worker *w)
+{
+    struct err err = {0};
+    if (!db_is_connected(w->listen)) {
+        /* What was published before LISTEN makes no notification: look again at once. */
+        if (!db_listen(w->listen, "crash_queue", &err))
+            db_away(w, &err);
+        return;
+    }
+    int fd = db_fd(w->listen);
+    proc_wait(&fd, 1, IDLE_MS);
+    db_drain_notifications(w->listen);
+}
+
+static void reload(struct worker *w)
+{
+    struct err err = {0};
+    if (setup_reload(&w->setup, &err))
+        log_event(LOG_INFO, "reloaded", "signature lists loaded again");
+    else
+        log_event(LOG_ERROR, "reload_failed", "the old lists stay in use", LOG_E(&err));
+}
+
+static void loop(struct worker *w)
+{
+    while (!proc_stopping()) {
+        struct ledger_job job;
+        struct err err = {0};
+        if (proc_take_hangup())
+            reload(w);
+        bury_the_dead(w);
+        if (ledger_claim(w->db, w->name, LEDGER_LEASE_S, &job, &err)) {
+            db_there(w);
+            process(w, &job);
+            db_drain_notifications(w->listen);
+        } else if (err.code == ERR_NOT_FOUND) {
+            db_there(w);
+            idle(w);
+        } else {
+            db_away(w, &err);
+        }
+    }
+}
+
+static bool open_all(struct worker *w, struct err *err)
+{
+    struct store_config cfg = {
+        .backend = conf_text(w->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(w->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+    };
+    const char *url = conf_text(w->conf, "DATABASE_URL");
+    w->db = db_new(url, "datil-processor", 0);
+    w->listen = db_new(url, "datil-processor listen", 0);
+    w->versions = versions_new(w->db);
+    w->version_source = versions_source(w->versions);
+    return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err) &&
+           index_writer_open(conf_text(w->conf, "INDEX_DIR"), &w->index, err);
+}
+
+static void close_all(struct worker *w)
+{
+    index_writer_close(w->index);
+    store_close(w->store);
+    setup_release(&w->setup);
+    versions_free(w->versions);
+    db_free(w->listen);
+    db_free(w->db);
+}
+
+int worker_run(void *conf, int index)
+{
+    struct worker w = {.conf = conf};
+    struct err err = {0};
+    (void)index;
+    bool ok = open_all(&w, &err);
+    if (ok) {
+        snprintf(w.name, sizeof w.name, "%s:%d", w.setup.host, (int)getpid());
+        loop(&w);
+    } else {
+        log_event(LOG_ERROR, "worker_start", "this worker cannot start", LOG_E(&err));
+    }
+    close_all(&w);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
