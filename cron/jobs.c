@@ -1,0 +1,41 @@
+#include "base/util.h"
+#include "cron/jobs/jobs.h"
+
+/* clang-format off */
+const struct cron_job cron_jobs[] = {
+    {"crontest", "1d", NULL, 0, 60, job_crontest, NULL,
+     "nothing; proves that the scheduler works"},
+    {"retention", "1d", "05:00", JOB_STORE, 4 * 3600, job_retention, NULL,
+     "deletes crashes older than RETENTION_DAYS from store, ledger and index"},
+    {"compactindex", "7d", "06:00", 0, 4 * 3600, job_compactindex, NULL,
+     "rewrites index partitions with many replaced or deleted crashes"},
+    {"verifyprocessed", "1d", "04:00", JOB_BACKFILL | JOB_STORE, 4 * 3600, job_verifyprocessed, NULL,
+     "finds reports of the day before that were never processed and queues them"},
+    {"updatemissing", "1d", "03:00", JOB_STORE, 1800, job_updatemissing, NULL,
+     "notes which of the missing crashes have been processed since"},
+    {"republish", "1h", NULL, 0, 1800, job_republish, NULL,
+     "queues received reports that have no message in the queue"},
+    {"clearsessions", "7d", "05:00", 0, 1800, job_clearsessions, NULL,
+     "deletes expired web sessions"},
+    {"cleanse_cronlog", "7d", "05:00", 0, 1800, job_cleanse_cronlog, NULL,
+     "deletes log rows of scheduled jobs older than 180 days"},
+};
+/* clang-format on */
+const size_t cron_job_count = ARRAY_LEN(cron_jobs);
+
+const struct cron_job *cron_job_find(const char *name)
+{
+    for (size_t i = 0; i < cron_job_count; i++)
+        if (strcmp(name, cron_jobs[i].name) == 0)
+            return &cron_jobs[i];
+    return NULL;
+}
+
+const char *job_arg(const struct job_context *x, const char *key)
+{
+    size_t n = strlen(key);
+    for (const char *const *a = x->args; a && *a; a++)
+        if (strncmp(*a, key, n) == 0 && ((*a)[n] == '=' || !(*a)[n]))
+            return (*a)[n] ? *a + n + 1 : "";
+    return NULL;
+}

@@ -1,0 +1,43 @@
+#include "base/util.h"
+#include "cron/jobs/jobs.h"
+#include "queries.h"
+
+/* The small ones: crontest, clearsessions, cleanse_cronlog, compactindex. */
+
+bool job_crontest(struct job_context *x, struct err *err)
+{
+    const char *text = job_arg(x, "print");
+    if (text)
+        printf("To print: '%s'\n", text);
+    if (job_arg(x, "crash"))
+        return err_set(err, ERR_INTERNAL, "**Sputter**");
+    puts("This is a test.");
+    return true;
+}
+
+bool job_clearsessions(struct job_context *x, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(x->db, &q_cron_clear_sessions, &rows, err))
+        return false;
+    printf("%d expired sessions deleted\n", rows.affected);
+    return true;
+}
+
+bool job_cleanse_cronlog(struct job_context *x, struct err *err)
+{
+    DB_ROWS rows = {0};
+    bool dry = job_arg(x, "dry-run");
+    if (!DB_RUN(x->db, dry ? &q_cron_log_old : &q_cron_log_cleanse, &rows, err))
+        return false;
+    if (dry)
+        printf("%s log rows would be deleted\n", db_col(&rows, 0, "count"));
+    else
+        printf("%d log rows deleted\n", rows.affected);
+    return true;
+}
+
+bool job_compactindex(struct job_context *x, struct err *err)
+{
+    return index_compact(conf_text(x->conf, "INDEX_DIR"), err);
+}

@@ -1,0 +1,16 @@
+#ifndef CRON_JOBS_JOBS_H
+#define CRON_JOBS_JOBS_H
+
+#include "cron/job.h"
+
+/* The functions behind the table in ../jobs.c; each says what it does in its file. */
+bool job_crontest(struct job_context *x, struct err *err);
+bool job_retention(struct job_context *x, struct err *err);
+bool job_compactindex(struct job_context *x, struct err *err);
+bool job_verifyprocessed(struct job_context *x, struct err *err);
+bool job_updatemissing(struct job_context *x, struct err *err);
+bool job_republish(struct job_context *x, struct err *err);
+bool job_clearsessions(struct job_context *x, struct err *err);
+bool job_cleanse_cronlog(struct job_context *x, struct err *err);
+
+#endif

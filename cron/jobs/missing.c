@@ -1,0 +1,125 @@
+#include "base/time.h"
+#include "base/util.h"
+#include "cron/jobs/jobs.h"
+#include "ledger/ledger.h"
+#include "queries.h"
+
+/* verifyprocessed, updatemissing, republish: nothing that was accepted stays behind. */
+enum { PAGE = LEDGER_BATCH_MAX, STRANDED_AFTER_S = 600 };
+#define DAY_US ((int64_t)86400 * 1000000)
+
+/* ---- verifyprocessed
+ * ------------------------------------------------------------------------------ */
+struct search {
+    struct job_context *x;
+    struct index_reader *index;
+    struct ledger_entry batch[PAGE];
+    size_t n, total;
+    struct arena ids; /* texts of the batch */
+    struct err *err;
+    bool ok;
+};
+
+static bool flush(struct search *s)
+{
+    struct strs ids = {.v = arena_array(&s->ids, s->n + 1, sizeof(struct str)), .n = s->n};
+    for (size_t i = 0; i < s->n; i++)
+        ids.v[i] = str_of(s->batch[i].crash_id);
+    s->ok = s->n == 0 || (DB_EXEC(s->x->db, &q_missing_add, s->err, db_text_array(&s->ids, ids)) &&
+                          ledger_publish_all(s->x->db, s->batch, s->n, s->err));
+    s->n = 0;
+    arena_reset(&s->ids);
+    return s->ok;
+}
+
+static bool is_processed(struct job_context *x, struct index_reader *index, const char *id,
+                         bool *ret, struct err *err)
+{
+    *ret = false;
+    return !store_exists(x->store, id, "processed_crash") || index_has(index, id, ret, err);
+}
+
+static bool check_one(void *arg, const char *crash_id)
+{
+    struct search *s = arg;
+    bool done;
+    s->ok = is_processed(s->x, s->index, crash_id, &done, s->err);
+    if (!s->ok || done)
+        return s->ok;
+    printf("Missing: %s\n", crash_id);
+    s->total++;
+    s->batch[s->n++] = (struct ledger_entry){
+        .crash_id = arena_strdup(&s->ids, crash_id),
+        .queue = QUEUE_REPROCESSING,
+    };
+    return s->n < PAGE || flush(s);
+}
+
+/* The day before the run time: each of its raw crashes is processed and found by searches. */
+bool job_verifyprocessed(struct job_context *x, struct err *err)
+{
+    struct civil c = civil_of_us(x->run_time_us - DAY_US);
+    char day[16];
+    snprintf(day, sizeof day, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
+    struct search *s = arena_alloc(x->arena, sizeof *s);
+    *s = (struct search){.x = x, .err = err, .ok = true};
+    arena_init(&s->ids, 1 << 20);
+    bool ok = index_reader_open(conf_text(x->conf, "INDEX_DIR"), &s->index, err) &&
+              store_catalog(x->store, day, "raw_crash", check_one, s, err) && s->ok && flush(s);
+    index_reader_close(s->index);
+    arena_release(&s->ids);
+    if (ok && s->total == 0)
+        printf("All crashes for %s were processed.\n", day);
+    return ok;
+}
+
+/* ---- updatemissing
+ * -------------------------------------------------------------------------------- */
+bool job_updatemissing(struct job_context *x, struct err *err)
+{
+    struct index_reader *index = NULL;
+    DB_ROWS rows = {0};
+    if (!DB_RUN(x->db, &q_missing_open, &rows, err))
+        return false;
+    bool ok = index_reader_open(conf_text(x->conf, "INDEX_DIR"), &index, err);
+    int updated = 0;
+    for (int i = 0; ok && i < rows.count; i++) {
+        bool done;
+        const char *id = db_col(&rows, i, "crash_id");
+        ok = is_processed(x, index, id, &done, err);
+        if (ok && done) {
+            ok = DB_EXEC(x->db, &q_missing_done, err, id);
+            updated++;
+        }
+    }
+    index_reader_close(index);
+    printf("%d of %d missing crashes have been processed\n", updated, rows.count);
+    return ok;
+}
+
+/* ---- republish
+ * ------------------------------------------------------------------------------------- */
+/* A row without message cannot come from our own transactions; from a restored database it can. */
+bool job_republish(struct job_context *x, struct err *err)
+{
+    size_t total = 0;
+    for (;;) {
+        DB_ROWS rows = {0};
+        if (!DB_RUN(x->db, &q_ledger_stranded, &rows, err, db_int(x->arena, STRANDED_AFTER_S),
+                    db_int(x->arena, PAGE)))
+            return false;
+        if (rows.count == 0)
+            break;
+        struct ledger_entry *batch = arena_array(x->arena, (size_t)rows.count, sizeof *batch);
+        for (int i = 0; i < rows.count; i++)
+            batch[i] = (struct ledger_entry){
+                .crash_id = db_col(&rows, i, "crash_id"),
+                .queue = QUEUE_STANDARD,
+            };
+        if (!ledger_publish_all(x->db, batch, (size_t)rows.count, err))
+            return false;
+        total += (size_t)rows.count;
+    }
+    printf("%zu crashes queued again\n", total);
+    return true;
+}

@@ -1,0 +1,195 @@
+#include <getopt.h>
+#include <locale.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/util.h"
+#include "cron/scheduler.h"
+
+/* datil-cron: looks at the table of jobs every few minutes, or does one thing and exits. */
+
+enum { EXIT_USAGE = 2, ARGS_MAX = 32, RETRY_MS = 5000 };
+
+static const char usage[] =
+    "usage: datil-cron                     runs due jobs every CRON_INTERVAL_S seconds\n"
+    "       datil-cron --once              runs the jobs that are due and exits\n"
+    "       datil-cron --job NAME          runs this job if it is due\n"
+    "       datil-cron --job NAME --force [--job-arg KEY=VALUE]…\n"
+    "                                      runs it now and leaves its state alone\n"
+    "       datil-cron --list              shows jobs and their state\n"
+    "       datil-cron --reset NAME|all    forgets the state\n"
+    "       datil-cron --mark-success NAME|all\n"
+    "       datil-cron --help | --help-config | --version\n";
+
+enum mode {
+    MODE_LOOP,
+    MODE_ONCE,
+    MODE_LIST,
+    MODE_RESET,
+    MODE_MARK,
+    MODE_HELP,
+    MODE_CONFIG,
+    MODE_VERSION
+};
+
+struct options {
+    enum mode mode;
+    const char *name; /* of a job, or "all" */
+    bool force;
+    const char *args[ARGS_MAX + 1];
+    size_t arg_count;
+};
+
+enum { OPT_JOB = 256, OPT_FORCE, OPT_ARG, OPT_MODE };
+static const struct option long_options[] = {
+    {"once", no_argument, NULL, OPT_MODE + MODE_ONCE},
+    {"job", required_argument, NULL, OPT_JOB},
+    {"force", no_argument, NULL, OPT_FORCE},
+    {"job-arg", required_argument, NULL, OPT_ARG},
+    {"list", no_argument, NULL, OPT_MODE + MODE_LIST},
+    {"reset", required_argument, NULL, OPT_MODE + MODE_RESET},
+    {"mark-success", required_argument, NULL, OPT_MODE + MODE_MARK},
+    {"help", no_argument, NULL, OPT_MODE + MODE_HELP},
+    {"help-config", no_argument, NULL, OPT_MODE + MODE_CONFIG},
+    {"version", no_argument, NULL, OPT_MODE + MODE_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static bool take(struct options *o, int opt)
+{
+    switch (opt) {
+    case OPT_JOB:
+        o->mode = MODE_ONCE;
+        o->name = optarg;
+        return true;
+    case OPT_FORCE:
+        o->force = true;
+        return true;
+    case OPT_ARG:
+        if (o->arg_count == ARGS_MAX)
+            return false;
+        o->args[o->arg_count++] = optarg;
+        return true;
+    default:
+        if (opt < OPT_MODE)
+            return false;
+        o->mode = (enum mode)(opt - OPT_MODE);
+        if (optarg)
+            o->name = optarg;
+        return true;
+    }
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    int opt;
+    *o = (struct options){0};
+    while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (!take(o, opt))
+            return false;
+    }
+    return optind == argc && (!o->force || o->name);
+}
+
+static bool find_job(const char *name, const struct cron_job **ret, struct err *err)
+{
+    *ret = cron_job_find(name);
+    return *ret || err_set(err, ERR_NOT_FOUND, "there is no job '%.60s'; --list shows all", name);
+}
+
+/* A job's failure is a matter of the job's state; only trouble of our own ends up here. */
+static void loop(struct scheduler *s)
+{
+    int interval_ms = (int)conf_int(s->conf, "CRON_INTERVAL_S") * 1000;
+    while (!proc_stopping()) {
+        struct err err = {0};
+        size_t failed = 0;
+        bool ok = scheduler_run_due(s, &failed, &err);
+        if (!ok)
+            log_event(LOG_WARN, "cron_retry", "the table of jobs cannot be used", LOG_E(&err));
+        if (!proc_stopping())
+            proc_wait(NULL, 0, ok ? interval_ms : RETRY_MS);
+        proc_take_hangup();
+    }
+}
+
+static bool once(struct scheduler *s, const struct options *o, struct err *err)
+{
+    const struct cron_job *job;
+    size_t failed = 0;
+    if (!o->name)
+        return scheduler_run_due(s, &failed, err) &&
+               (failed == 0 || err_set(err, ERR_INTERNAL, "%zu jobs failed", failed));
+    if (!find_job(o->name, &job, err))
+        return false;
+    if (o->force)
+        return scheduler_force(s, job, o->args, err);
+    return scheduler_run_one(s, job, &failed, err) &&
+           (failed == 0 || err_set(err, ERR_INTERNAL, "%s failed", job->name));
+}
+
+static bool mark(struct scheduler *s, const char *name, struct err *err)
+{
+    const struct cron_job *job;
+    if (strcmp(name, "all") != 0)
+        return find_job(name, &job, err) && scheduler_mark_success(s, job, err);
+    for (size_t i = 0; i < cron_job_count; i++)
+        if (!scheduler_mark_success(s, &cron_jobs[i], err))
+            return false;
+    return true;
+}
+
+static bool run(struct scheduler *s, const struct options *o, struct err *err)
+{
+    switch (o->mode) {
+    case MODE_LIST:
+        return scheduler_list(s, err);
+    case MODE_RESET:
+        return scheduler_reset(s, strcmp(o->name, "all") == 0 ? NULL : o->name, err);
+    case MODE_MARK:
+        return mark(s, o->name, err);
+    case MODE_CONFIG:
+        conf_print_help(s->conf, stdout);
+        return true;
+    case MODE_ONCE:
+        return once(s, o, err);
+    default:
+        log_event(LOG_INFO, "start", "scheduler started");
+        loop(s);
+        log_event(LOG_INFO, "stop", "scheduler stopped");
+        return true;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct conf conf;
+    struct err err = {0};
+    setlocale(LC_CTYPE, "C.UTF-8");
+    if (!parse(argc, argv, &o)) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (o.mode == MODE_HELP)
+        return fputs(usage, stdout) < 0;
+    if (o.mode == MODE_VERSION)
+        return puts("datil-cron " DATIL_VERSION) < 0;
+    log_init("datil-cron", "info");
+    bool ok = conf_load(&conf, &err);
+    if (ok) {
+        log_init("datil-cron", conf_text(&conf, "LOGGING_LEVEL"));
+        proc_block_signals();
+        struct scheduler s = {
+            .conf = &conf,
+            .db = db_new(conf_text(&conf, "DATABASE_URL"), "datil-cron", 60000),
+        };
+        ok = run(&s, &o, &err);
+        db_free(s.db);
+        conf_release(&conf);
+    }
+    if (!ok)
+        log_event(LOG_ERROR, "failed", "datil-cron stops", LOG_E(&err));
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

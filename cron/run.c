@@ -1,0 +1,206 @@
+#include "cron/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/time.h"
+#include "base/util.h"
+
+enum { LINE_MAX_BYTES = 2000, POLL_MS = 1000, KEEP_ALIVE_MS = 60000, KILL_AFTER_MS = 5000 };
+
+/* ---- the child
+ * -------------------------------------------------------------------------------------- */
+static bool open_and_run(const struct run_request *q, struct err *err)
+{
+    struct arena arena;
+    struct job_context x = {
+        .conf = q->conf,
+        .arena = &arena,
+        .run_time_us = q->run_time_us,
+        .last_success_us = q->last_success_us,
+        .args = q->args,
+    };
+    struct store_config cfg = {
+        .backend = conf_text(q->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(q->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+    };
+    if ((q->job->flags & JOB_STORE) && !store_open(&cfg, &x.store, err))
+        return false;
+    arena_init(&arena, (size_t)1 << 30);
+    x.db = db_new(conf_text(q->conf, "DATABASE_URL"), "datil-cron job", 0);
+    bool ok = q->job->run(&x, err);
+    db_free(x.db);
+    store_close(x.store);
+    arena_release(&arena);
+    return ok;
+}
+
+/* The error goes to the parent as "class\nmessage" over a pipe of its own. */
+static void child(const struct run_request *q, int out, int status, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    dup2(out, STDOUT_FILENO);
+    signal(SIGTERM, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
+    struct err err = {0};
+    bool ok = open_and_run(q, &err);
+    fflush(stdout);
+    if (!ok)
+        dprintf(status, "%s\n%s", err_code_name(err.code), err.msg);
+    _exit(ok ? 0 : 1);
+}
+
+/* ---- the parent
+ * ------------------------------------------------------------------------------------- */
+struct running {
+    const struct run_request *q;
+    struct run_result *r;
+    pid_t pid;
+    int out, status; /* reading ends */
+    struct strbuf line;
+};
+
+static void emit(struct running *run)
+{
+    struct str s = sb_view(&run->line);
+    size_t have = strlen(run->r->tail), room = sizeof run->r->tail - 1;
+    if (run->q->is_interactive)
+        printf(STR_FMT "\n", STR_ARG(s));
+    else
+        log_event(LOG_INFO, "job_output", "output of a job", LOG_S("job", run->q->job->name),
+                  LOG_V("line", s));
+    if (have + s.n + 1 > room) { /* keep the end */
+        size_t drop = MIN(have, have + s.n + 1 - room);
+        memmove(run->r->tail, run->r->tail + drop, have - drop + 1);
+        have -= drop;
+    }
+    if (have + s.n + 1 <= room)
+        snprintf(run->r->tail + have, sizeof run->r->tail - have, STR_FMT "\n", STR_ARG(s));
+    sb_reset(&run->line);
+}
+
+/* False at the end of the output. */
+static bool read_output(struct running *run)
+{
+    char buf[4096];
+    ssize_t got = read(run->out, buf, sizeof buf);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return true;
+    for (ssize_t i = 0; i < got; i++) {
+        if (buf[i] != '\n')
+            sb_char(&run->line, buf[i]);
+        if (buf[i] == '\n' || run->line.n == LINE_MAX_BYTES)
+            emit(run);
+    }
+    if (got <= 0 && run->line.n)
+        emit(run);
+    return got > 0;
+}
+
+static void fail(struct run_result *r, const char *type, const char *value)
+{
+    r->ok = false;
+    snprintf(r->type, sizeof r->type, "%s", type);
+    snprintf(r->value, sizeof r->value, "%s", value);
+}
+
+static void read_error(struct running *run)
+{
+    char text[400];
+    ssize_t got = read(run->status, text, sizeof text - 1);
+    text[got > 0 ? got : 0] = '\0';
+    char *newline = strchr(text, '\n');
+    if (!newline) {
+        fail(run->r, "failed", "the job ended without a word");
+        return;
+    }
+    *newline = '\0';
+    fail(run->r, text, newline + 1);
+}
+
+static void collect(struct running *run, const char *killed_for)
+{
+    int status = 0;
+    while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        run->r->ok = true;
+    } else if (killed_for) {
+        fail(run->r, killed_for, "the job was killed");
+    } else if (WIFSIGNALED(status)) {
+        char type[32];
+        snprintf(type, sizeof type, "killed by signal %d", WTERMSIG(status));
+        fail(run->r, type, "the job died");
+    } else {
+        read_error(run);
+    }
+}
+
+/* Reads until the output ends; returns why the child was killed, or NULL. */
+static const char *watch(struct running *run)
+{
+    int64_t start_ms = mono_ms(), kept_ms = start_ms;
+    int64_t limit_ms = (int64_t)run->q->job->timeout_s * 1000, stopped_ms = 0;
+    const char *why = NULL;
+    for (;;) {
+        if (proc_wait(&run->out, 1, POLL_MS) && !read_output(run))
+            return why;
+        int64_t now = mono_ms();
+        if (!why && (proc_stopping() || now - start_ms > limit_ms)) {
+            why = proc_stopping() ? "stopped" : "timeout";
+            stopped_ms = now;
+            kill(run->pid, SIGTERM);
+        }
+        if (why && now - stopped_ms > KILL_AFTER_MS)
+            kill(run->pid, SIGKILL);
+        if (run->q->keep_alive && now - kept_ms > KEEP_ALIVE_MS) {
+            kept_ms = now;
+            run->q->keep_alive(run->q->arg);
+        }
+    }
+}
+
+bool run_job(const struct run_request *q, struct run_result *ret, struct err *err)
+{
+    int out[2], status[2];
+    *ret = (struct run_result){0};
+    if (pipe2(out, O_CLOEXEC) != 0)
+        return err_errno(err, errno, "pipe");
+    if (pipe2(status, O_CLOEXEC) != 0) {
+        close(out[0]);
+        close(out[1]);
+        return err_errno(err, errno, "pipe");
+    }
+    int64_t start_ms = mono_ms();
+    fflush(stdout);
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0)
+        child(q, out[1], status[1], parent);
+    close(out[1]);
+    close(status[1]);
+    if (pid > 0) {
+        struct running run = {.q = q, .r = ret, .pid = pid, .out = out[0], .status = status[0]};
+        sb_init(&run.line, LINE_MAX_BYTES);
+        collect(&run, watch(&run));
+        sb_release(&run.line);
+        ret->duration_ms = mono_ms() - start_ms;
+    }
+    int why = errno;
+    close(out[0]);
+    close(status[0]);
+    return pid > 0 || err_errno(err, why, "starting a job");
+}

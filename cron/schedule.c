@@ -1,0 +1,100 @@
+#include "cron/schedule.h"
+
+#include "base/time.h"
+#include "base/util.h"
+
+#define MINUTE_US ((int64_t)60 * 1000000)
+#define HOUR_US   (60 * MINUTE_US)
+#define DAY_US    (24 * HOUR_US)
+
+enum { FREQUENCY_MAX = 100000, RETRY_S = 60 };
+
+static bool parse_frequency(const char *text, int64_t *ret_us, struct err *err)
+{
+    struct str s = str_of(text);
+    uint64_t n;
+    int64_t unit = 0;
+    if (s.n >= 2) {
+        char c = s.p[s.n - 1];
+        unit = c == 'm' ? MINUTE_US : c == 'h' ? HOUR_US : c == 'd' ? DAY_US : 0;
+    }
+    if (!unit || !str_to_u64(str_sub(s, 0, s.n - 1), 10, FREQUENCY_MAX, "frequency", &n, NULL) ||
+        n == 0)
+        return err_set(err, ERR_INVALID, "frequency '%.20s': say a number and m, h or d", text);
+    *ret_us = (int64_t)n * unit;
+    return true;
+}
+
+static bool two_digits(const char *p, int max, int *ret)
+{
+    if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
+        return false;
+    *ret = (p[0] - '0') * 10 + (p[1] - '0');
+    return *ret <= max;
+}
+
+bool plan_parse(const char *frequency, const char *time, bool has_backfill, struct plan *ret,
+                struct err *err)
+{
+    struct plan p = {.hour = -1, .minute = -1, .has_backfill = has_backfill};
+    if (!parse_frequency(frequency, &p.every_us, err))
+        return false;
+    if (time && (strlen(time) != 5 || time[2] != ':' || !two_digits(time, 23, &p.hour) ||
+                 !two_digits(time + 3, 59, &p.minute)))
+        return err_set(err, ERR_INVALID, "time '%.20s': say HH:MM", time);
+    *ret = p;
+    return true;
+}
+
+/* The same day at the plan's time of day, seconds 0; unchanged without one. */
+static int64_t at_time_of_day(const struct plan *p, int64_t us)
+{
+    if (p->hour < 0)
+        return us;
+    struct civil c = civil_of_us(us);
+    c.hour = p->hour;
+    c.minute = p->minute;
+    c.second = c.micro = 0;
+    return civil_to_us(c);
+}
+
+bool plan_is_due(const struct plan *p, const struct job_state *s, int64_t now_us)
+{
+    if (s->next_run_us != TIME_NEVER)
+        return s->next_run_us < now_us;
+    if (p->hour < 0)
+        return true;
+    struct civil c = civil_of_us(now_us);
+    return c.hour > p->hour || (c.hour == p->hour && c.minute >= p->minute);
+}
+
+size_t plan_slots(const struct plan *p, const struct job_state *s, int64_t now_us, int64_t *slots,
+                  size_t max)
+{
+    if (!p->has_backfill || s->last_success_us == TIME_NEVER) {
+        slots[0] = now_us;
+        return 1;
+    }
+    size_t n = 0;
+    for (int64_t at = at_time_of_day(p, s->last_success_us) + p->every_us; at <= now_us && n < max;
+         at += p->every_us)
+        slots[n++] = at;
+    return n;
+}
+
+void plan_success(const struct plan *p, struct job_state *s, int64_t slot_us, int64_t now_us)
+{
+    s->last_success_us = slot_us;
+    s->last_run_us = now_us;
+    if (s->first_run_us == TIME_NEVER)
+        s->first_run_us = now_us;
+    s->error_count = 0;
+    s->next_run_us = at_time_of_day(p, now_us + p->every_us);
+}
+
+void plan_failure(struct job_state *s, int64_t now_us)
+{
+    s->last_run_us = now_us;
+    s->error_count++;
+    s->next_run_us = now_us + (int64_t)RETRY_S * 1000000;
+}

@@ -1,0 +1,272 @@
+#include "cron/scheduler.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "cron/run.h"
+#include "json/json.h"
+#include "queries.h"
+
+enum { SLOTS_MAX = 1000, ALERT_AFTER_ERRORS = 3 };
+
+/* ---- state in the database
+ * -------------------------------------------------------------------------- */
+static bool load_state(struct scheduler *s, const struct cron_job *job, struct job_state *ret,
+                       struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_EXEC(s->db, &q_cron_add, err, job->name, job->depends_on ? job->depends_on : "") ||
+        !DB_RUN(s->db, &q_cron_state, &rows, err, job->name))
+        return false;
+    if (rows.count == 0)
+        return err_set(err, ERR_CONFLICT, "the state of %s was reset meanwhile", job->name);
+    *ret = (struct job_state){
+        .next_run_us = db_col_int(&rows, 0, "next_run", TIME_NEVER),
+        .first_run_us = db_col_int(&rows, 0, "first_run", TIME_NEVER),
+        .last_run_us = db_col_int(&rows, 0, "last_run", TIME_NEVER),
+        .last_success_us = db_col_int(&rows, 0, "last_success", TIME_NEVER),
+        .error_count = (int)db_col_int(&rows, 0, "error_count", 0),
+    };
+    return true;
+}
+
+static const char *time_param(struct arena *a, int64_t us)
+{
+    char text[TIME_TEXT_MAX];
+    if (us == TIME_NEVER)
+        return "";
+    time_iso(us, true, text);
+    return arena_strdup(a, text);
+}
+
+static const char *error_param(struct arena *a, const struct run_result *r)
+{
+    if (!r || r->ok)
+        return "{}";
+    json_auto_t *doc = json_object();
+    json_set_text(doc, "type", str_of(r->type));
+    json_set_text(doc, "value", str_of(r->value));
+    json_set_text(doc, "traceback", str_of(r->tail));
+    size_t n;
+    FREE_LATER char *text = json_to_text(doc, &n);
+    return arena_strdup(a, text);
+}
+
+static bool save_state(struct scheduler *s, const struct cron_job *job, const struct job_state *st,
+                       const struct run_result *r, struct err *err)
+{
+    struct arena a;
+    arena_init(&a, 1 << 16);
+    bool ok = DB_EXEC(s->db, &q_cron_save, err, job->name, time_param(&a, st->next_run_us),
+                      time_param(&a, st->first_run_us), time_param(&a, st->last_run_us),
+                      time_param(&a, st->last_success_us), db_int(&a, st->error_count),
+                      error_param(&a, r));
+    arena_release(&a);
+    return ok;
+}
+
+static bool save_log(struct scheduler *s, const struct cron_job *job, int64_t slot_us,
+                     const struct run_result *r, struct err *err)
+{
+    struct arena a;
+    arena_init(&a, 1 << 16);
+    const char *seconds = arena_printf(&a, "%.3f", (double)r->duration_ms / 1000);
+    /* The tail may hold any bytes; the database wants UTF-8. */
+    const char *tail = str_adup(&a, utf8_clean(&a, str_of(r->tail)));
+    bool ok = DB_EXEC(s->db, &q_cron_log_add, err, job->name, seconds,
+                      time_param(&a, r->ok ? slot_us : TIME_NEVER), r->ok ? NULL : r->type,
+                      r->ok ? NULL : r->value, r->ok ? NULL : tail);
+    arena_release(&a);
+    return ok;
+}
+
+/* ---- running
+ * ------------------------------------------------------------------------------------------ */
+struct lock {
+    struct scheduler *s;
+    const char *name;
+};
+
+static void keep_lock(void *arg)
+{
+    const struct lock *l = arg;
+    DB_EXEC(l->s->db, &q_cron_keep_lock, NULL, l->name);
+}
+
+static void log_result(const struct cron_job *job, const struct job_state *st,
+                       const struct run_result *r)
+{
+    log_event(r->ok ? LOG_INFO : LOG_WARN, "job_run", r->ok ? "done" : "failed",
+              LOG_S("job", job->name), LOG_S("result", r->ok ? "success" : "failure"),
+              LOG_I("duration_ms", r->duration_ms), LOG_S("error", r->ok ? "" : r->value));
+    if (!r->ok && st->error_count >= ALERT_AFTER_ERRORS)
+        log_event(LOG_ERROR, "job_alert", "a scheduled job fails again and again",
+                  LOG_S("job", job->name), LOG_I("error_count", st->error_count));
+}
+
+static bool run_slot(struct scheduler *s, const struct cron_job *job, const struct plan *plan,
+                     struct job_state *st, int64_t slot_us, bool *ret_ok, struct err *err)
+{
+    struct lock lock = {s, job->name};
+    struct run_result r;
+    struct run_request q = {
+        .conf = s->conf,
+        .job = job,
+        .run_time_us = slot_us,
+        .last_success_us = st->last_success_us,
+        .keep_alive = keep_lock,
+        .arg = &lock,
+    };
+    if (!run_job(&q, &r, err))
+        return false;
+    if (r.ok)
+        plan_success(plan, st, slot_us, now_us());
+    else
+        plan_failure(st, now_us());
+    log_result(job, st, &r);
+    *ret_ok = r.ok;
+    return save_log(s, job, slot_us, &r, err) && save_state(s, job, st, &r, err);
+}
+
+static bool run_slots(struct scheduler *s, const struct cron_job *job, const struct plan *plan,
+                      struct job_state *st, size_t *ret_failed, struct err *err)
+{
+    FREE_LATER int64_t *slots = xcalloc(SLOTS_MAX, sizeof *slots);
+    size_t n = plan_slots(plan, st, now_us(), slots, SLOTS_MAX);
+    for (size_t i = 0; i < n && !proc_stopping(); i++) {
+        bool ok;
+        if (!run_slot(s, job, plan, st, slots[i], &ok, err))
+            return false;
+        if (!ok) {
+            ++*ret_failed;
+            break;
+        }
+    }
+    return true;
+}
+
+static bool dependencies_met(struct scheduler *s, const struct cron_job *job, bool *ret,
+                             struct err *err)
+{
+    *ret = true;
+    if (!job->depends_on)
+        return true;
+    struct arena a;
+    struct str v[16], rest = str_of(job->depends_on);
+    size_t n = 0;
+    while (n < ARRAY_LEN(v) && str_split(&rest, ',', &v[n]))
+        n++;
+    DB_ROWS rows = {0};
+    arena_init(&a, 1 << 14);
+    bool ok = DB_RUN(s->db, &q_cron_dependencies_met, &rows, err, job->name,
+                     db_text_array(&a, (struct strs){v, n}));
+    arena_release(&a);
+    if (ok)
+        *ret = db_col_bool(&rows, 0, "is_met");
+    return ok;
+}
+
+bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *ret_failed,
+                       struct err *err)
+{
+    struct plan plan;
+    struct job_state st;
+    bool is_met;
+    DB_ROWS locked = {0};
+    if (!plan_parse(job->frequency, job->time, job->flags & JOB_BACKFILL, &plan, err))
+        return err_wrap(err, "job %s", job->name);
+    if (!load_state(s, job, &st, err))
+        return false;
+    if (!plan_is_due(&plan, &st, now_us()))
+        return true;
+    if (!dependencies_met(s, job, &is_met, err) || !is_met)
+        return is_met;
+    if (!DB_RUN(s->db, &q_cron_lock, &locked, err, job->name))
+        return false;
+    if (locked.count == 0) {
+        log_event(LOG_INFO, "job_ongoing", "another process runs it", LOG_S("job", job->name));
+        return true;
+    }
+    /* Once more under the lock: somebody may have just finished it. */
+    bool ok = load_state(s, job, &st, err);
+    if (ok && plan_is_due(&plan, &st, now_us()))
+        ok = run_slots(s, job, &plan, &st, ret_failed, err);
+    return DB_EXEC(s->db, &q_cron_unlock, ok ? err : NULL, job->name) && ok;
+}
+
+bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
+{
+    for (size_t i = 0; i < cron_job_count && !proc_stopping(); i++)
+        if (!scheduler_run_one(s, &cron_jobs[i], ret_failed, err))
+            return err_wrap(err, "job %s", cron_jobs[i].name);
+    return true;
+}
+
+bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char *const *args,
+                     struct err *err)
+{
+    struct run_result r;
+    struct run_request q = {
+        .conf = s->conf,
+        .job = job,
+        .run_time_us = now_us(),
+        .last_success_us = TIME_NEVER,
+        .args = args,
+        .is_interactive = true,
+    };
+    if (!run_job(&q, &r, err))
+        return false;
+    return r.ok || err_set(err, ERR_INTERNAL, "%s: %s: %s", job->name, r.type, r.value);
+}
+
+/* ---- looking and mending
+ * ----------------------------------------------------------------------------- */
+static void print_time(const char *label, int64_t us)
+{
+    char text[TIME_TEXT_MAX] = "never";
+    if (us != TIME_NEVER)
+        time_iso_s(us / 1000000, text);
+    printf("    %-13s %s\n", label, text);
+}
+
+bool scheduler_list(struct scheduler *s, struct err *err)
+{
+    for (size_t i = 0; i < cron_job_count; i++) {
+        const struct cron_job *job = &cron_jobs[i];
+        DB_ROWS rows = {0};
+        if (!DB_RUN(s->db, &q_cron_state, &rows, err, job->name))
+            return false;
+        printf("%s\n    %s\n    schedule:     every %s%s%s%s\n", job->name, job->help,
+               job->frequency, job->time ? " @ " : "", job->time ? job->time : "",
+               job->time ? " UTC" : "");
+        if (rows.count == 0) {
+            puts("    Never run.");
+            continue;
+        }
+        print_time("last run:", db_col_int(&rows, 0, "last_run", TIME_NEVER));
+        print_time("last success:", db_col_int(&rows, 0, "last_success", TIME_NEVER));
+        print_time("next run:", db_col_int(&rows, 0, "next_run", TIME_NEVER));
+        if (*db_col(&rows, 0, "last_error"))
+            printf("    %-13s %s\n", "last error:", db_col(&rows, 0, "last_error"));
+    }
+    return true;
+}
+
+bool scheduler_reset(struct scheduler *s, const char *name, struct err *err)
+{
+    return DB_EXEC(s->db, &q_cron_reset, err, name);
+}
+
+bool scheduler_mark_success(struct scheduler *s, const struct cron_job *job, struct err *err)
+{
+    struct plan plan;
+    struct job_state st;
+    if (!plan_parse(job->frequency, job->time, job->flags & JOB_BACKFILL, &plan, err) ||
+        !load_state(s, job, &st, err))
+        return false;
+    plan_success(&plan, &st, now_us(), now_us());
+    return save_state(s, job, &st, NULL, err);
+}

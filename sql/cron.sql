@@ -1,0 +1,95 @@
+-- State of scheduled jobs and what the jobs themselves do to tables.
+
+-- name: cron_state
+-- Times as microseconds since 1970.
+-- $1 app_name text
+SELECT (extract(epoch FROM next_run) * 1000000)::bigint AS next_run,
+       (extract(epoch FROM first_run) * 1000000)::bigint AS first_run,
+       (extract(epoch FROM last_run) * 1000000)::bigint AS last_run,
+       (extract(epoch FROM last_success) * 1000000)::bigint AS last_success,
+       error_count, coalesce(last_error ->> 'value', '') AS last_error
+  FROM cron_job WHERE app_name = $1;
+
+-- name: cron_add
+-- $1 app_name text
+-- $2 depends_on text
+INSERT INTO cron_job (app_name, depends_on) VALUES ($1, $2) ON CONFLICT (app_name) DO NOTHING;
+
+-- name: cron_lock
+-- Also takes over a lock that is older than two hours.  One row: locked.
+-- $1 app_name text
+UPDATE cron_job SET ongoing = now()
+ WHERE app_name = $1 AND (ongoing IS NULL OR ongoing < now() - interval '2 hours')
+RETURNING app_name;
+
+-- name: cron_unlock
+-- $1 app_name text
+UPDATE cron_job SET ongoing = NULL WHERE app_name = $1;
+
+-- name: cron_keep_lock
+-- While a job runs, so that a long one is not taken over.
+-- $1 app_name text
+UPDATE cron_job SET ongoing = now() WHERE app_name = $1 AND ongoing IS NOT NULL;
+
+-- name: cron_save
+-- Empty texts are NULL.
+-- $1 app_name text
+-- $2 next_run text
+-- $3 first_run text
+-- $4 last_run text
+-- $5 last_success text
+-- $6 error_count integer
+-- $7 last_error jsonb
+UPDATE cron_job
+   SET next_run = nullif($2, '')::timestamptz, first_run = nullif($3, '')::timestamptz,
+       last_run = nullif($4, '')::timestamptz, last_success = nullif($5, '')::timestamptz,
+       error_count = $6::integer, last_error = $7::jsonb
+ WHERE app_name = $1;
+
+-- name: cron_log_add
+-- success: the slot, empty after a failure; the last three are NULL after a success.
+-- $1 app_name text
+-- $2 duration double precision
+-- $3 success text
+-- $4 exc_type text
+-- $5 exc_value text
+-- $6 exc_traceback text
+INSERT INTO cron_log (app_name, duration, success, exc_type, exc_value, exc_traceback)
+VALUES ($1, $2::double precision, nullif($3, '')::timestamptz, $4, $5, $6);
+
+-- name: cron_dependencies_met
+-- Whether each named job succeeded after this job's last success.
+-- $1 app_name text
+-- $2 names text[]
+SELECT NOT EXISTS (
+    SELECT 1 FROM unnest($2::text[]) AS d (name)
+      LEFT JOIN cron_job j ON j.app_name = d.name
+      LEFT JOIN cron_job me ON me.app_name = $1
+     WHERE j.last_success IS NULL
+        OR (me.last_success IS NOT NULL AND j.last_success <= me.last_success)) AS is_met;
+
+-- name: cron_reset
+-- Forgets the state of one job, or of all.
+-- $1 app_name text
+DELETE FROM cron_job WHERE $1::text IS NULL OR app_name = $1;
+
+-- name: cron_clear_sessions
+DELETE FROM web_session WHERE expires_at < now();
+
+-- name: cron_log_old
+SELECT count(*) AS count FROM cron_log WHERE log_time < now() - interval '180 days';
+
+-- name: cron_log_cleanse
+DELETE FROM cron_log WHERE log_time < now() - interval '180 days';
+
+-- name: missing_add
+-- $1 crash_ids text[]
+INSERT INTO missing_processed_crash (crash_id) SELECT DISTINCT unnest($1::text[])
+ON CONFLICT (crash_id) DO UPDATE SET is_processed = false;
+
+-- name: missing_open
+SELECT crash_id FROM missing_processed_crash WHERE NOT is_processed ORDER BY created;
+
+-- name: missing_done
+-- $1 crash_id text
+UPDATE missing_processed_crash SET is_processed = true WHERE crash_id = $1;
