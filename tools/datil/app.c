@@ -101,6 +101,16 @@ bool app_store(struct app *app, struct err *err)
     return store_open(&cfg, &app->store, err);
 }
 
+bool app_writer(struct app *app, struct err *err)
+{
+    return app->writer || index_writer_open(conf_text(&app->conf, "INDEX_DIR"), &app->writer, err);
+}
+
+bool app_reader(struct app *app, struct err *err)
+{
+    return app->reader || index_reader_open(conf_text(&app->conf, "INDEX_DIR"), &app->reader, err);
+}
+
 bool app_read_line(size_t max, const char *what, char **ret, struct err *err)
 {
     FREE_LATER char *line = NULL;

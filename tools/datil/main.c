@@ -10,10 +10,9 @@
  * fits the first words of the command line runs.
  */
 static const struct command *const families[] = {
-    schema_commands,
-    account_commands,
-    token_commands,
-    product_commands,
+    schema_commands, account_commands, token_commands, product_commands,
+    crash_commands,  send_commands,    work_commands,  purge_commands,
+    index_commands,  symbols_commands, cron_commands,
 };
 
 enum { EXIT_USAGE = 2, ARENA_BYTES_MAX = 1 << 30 };
@@ -92,6 +91,8 @@ static int help(int argc, char **argv)
 
 static void release(struct app *app)
 {
+    index_writer_close(app->writer);
+    index_reader_close(app->reader);
     store_close(app->store);
     db_free(app->db);
     arena_release(&app->arena);

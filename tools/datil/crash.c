@@ -1,0 +1,173 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "crash/crash_id.h"
+#include "ledger/ledger.h"
+
+/* crash load, crash show, crash delete */
+
+enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
+
+/* ---- load ---------------------------------------------------------------------------------------
+ */
+struct loading {
+    struct app *app;
+    json_t *docs[LOAD_BATCH];
+    size_t n, bytes;
+    size_t loaded, refused, line;
+};
+
+static void forget_batch(struct loading *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        json_decref(l->docs[i]);
+    l->n = l->bytes = 0;
+}
+
+static bool flush_batch(struct loading *l, struct err *err)
+{
+    size_t n = l->n;
+    bool ok = ledger_load(l->app->db, l->app->store, l->app->writer, l->docs, n, err);
+    forget_batch(l);
+    l->loaded += ok ? n : 0;
+    return ok;
+}
+
+static void refuse(struct loading *l, const char *why)
+{
+    if (++l->refused <= COMPLAINTS_MAX)
+        fprintf(stderr, "line %zu: %s\n", l->line, why);
+    else if (l->refused == COMPLAINTS_MAX + 1)
+        fputs("further lines are refused without a word\n", stderr);
+}
+
+/* The index needs a date; the id has at least the day. */
+static void complete(json_t *doc, const char *id)
+{
+    if (jget_str(doc, "date_processed"))
+        return;
+    char day[CRASH_DATE_SIZE], date[TIME_TEXT_MAX];
+    crash_id_date(id, day);
+    snprintf(date, sizeof date, "%.4s-%.2s-%.2sT00:00:00+00:00", day, day + 4, day + 6);
+    json_set_cstr(doc, "date_processed", date);
+}
+
+static bool take_line(struct loading *l, struct str line, struct err *err)
+{
+    struct err why = {0};
+    json_t *doc = json_parse(line, JSON_BYTES_MAX, &why);
+    const char *id = jget_str(doc, "uuid");
+    if (doc && !id && (id = jget_str(doc, "crash_id")))
+        json_set_cstr(doc, "uuid", id);
+    if (!doc || !id || !crash_id_valid(str_of(id), false)) {
+        refuse(l, !doc ? why.msg : !id ? "no uuid" : "uuid is not a crash id");
+        json_decref(doc);
+        return true;
+    }
+    complete(doc, id);
+    l->docs[l->n++] = doc;
+    l->bytes += line.n;
+    return (l->n < LOAD_BATCH && l->bytes < LOAD_BATCH_BYTES) || flush_batch(l, err);
+}
+
+static bool load_stream(struct loading *l, FILE *in, struct err *err)
+{
+    FREE_LATER char *line = NULL;
+    size_t cap = 0;
+    ssize_t got;
+    while ((got = getline(&line, &cap, in)) > 0) {
+        l->line++;
+        struct str text = str_trim(str_n(line, (size_t)got));
+        if (text.n && !take_line(l, text, err))
+            return err_wrap(err, "line %zu", l->line);
+    }
+    if (ferror(in))
+        return err_errno(err, errno, "reading");
+    return flush_batch(l, err);
+}
+
+static bool run_load(struct app *app, struct args args, struct err *err)
+{
+    if (!NO_OPTS(&args, 0, 1, err) || !app_db(app, err) || !app_store(app, err) ||
+        !app_writer(app, err))
+        return false;
+    bool is_stdin = args.n == 0 || strcmp(args.v[0], "-") == 0;
+    FILE *in = is_stdin ? stdin : fopen(args.v[0], "re");
+    if (!in)
+        return err_errno(err, errno, "opening %s", args.v[0]);
+    struct loading *l = xcalloc(1, sizeof *l);
+    l->app = app;
+    bool ok = load_stream(l, in, err) && ledger_sync(app->db, app->writer, err);
+    forget_batch(l);
+    printf("loaded %zu crashes\n", l->loaded);
+    if (l->refused) {
+        printf("refused %zu lines\n", l->refused);
+        app->exit_status = EXIT_FAILURE;
+    }
+    free(l);
+    if (!is_stdin)
+        fclose(in);
+    return ok;
+}
+
+/* ---- show, delete
+ * --------------------------------------------------------------------------------- */
+static bool parse_id(const char *text, char out[CRASH_ID_SIZE], struct err *err)
+{
+    return crash_id_parse(str_of(text), out) ||
+           err_set(err, ERR_INVALID, "'%.60s' is not a crash id", text);
+}
+
+static bool run_show(struct app *app, struct args args, struct err *err)
+{
+    bool is_raw = false;
+    const struct opt opts[] = {{"--raw", OPT_FLAG, &is_raw}};
+    char id[CRASH_ID_SIZE];
+    FREE_LATER char *text = NULL;
+    size_t n;
+    if (!OPTS_PARSE(opts, &args, 1, 1, err) || !parse_id(args.v[0], id, err) ||
+        !app_store(app, err))
+        return false;
+    if (!store_get(app->store, id, is_raw ? "raw_crash" : "processed_crash", JSON_BYTES_MAX, &text,
+                   &n, err))
+        return false;
+    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    if (!doc)
+        return err_wrap(err, "crash %s", id);
+    if (json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0 || putchar('\n') == EOF)
+        return err_set(err, ERR_IO, "cannot write the document");
+    return true;
+}
+
+static bool run_delete(struct app *app, struct args args, struct err *err)
+{
+    if (!NO_OPTS(&args, 1, -1, err) || !app_db(app, err) || !app_store(app, err) ||
+        !app_writer(app, err))
+        return false;
+    for (int i = 0; i < args.n; i++) {
+        char id[CRASH_ID_SIZE];
+        struct ledger_removed r;
+        if (!parse_id(args.v[i], id, err) ||
+            !ledger_delete(app->db, app->store, app->writer, id, &r, err))
+            return false;
+        bool was_anywhere = r.store_objects || r.was_in_ledger || r.was_in_queue || r.was_in_index;
+        printf("%s: %zu objects%s%s%s%s\n", id, r.store_objects, r.was_in_ledger ? ", ledger" : "",
+               r.was_in_queue ? ", queue" : "", r.was_in_index ? ", index" : "",
+               was_anywhere ? " deleted" : "; there was nothing to delete");
+    }
+    return true;
+}
+
+const struct command crash_commands[] = {
+    {"crash load", "[FILE|-]",
+     "Takes processed crashes, one JSON object a line, into store, ledger and index.\n"
+     "Each needs a uuid that is a crash id.  Lines that cannot be used are named and left out.",
+     run_load},
+    {"crash show", "ID [--raw]", "Prints a processed crash, or the raw one.", run_show},
+    {"crash delete", "ID…", "Deletes crashes everywhere: store, queue, ledger, index.", run_delete},
+    {0},
+};

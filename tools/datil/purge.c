@@ -1,0 +1,221 @@
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "crash/field.h"
+#include "json/json.h"
+#include "ledger/ledger.h"
+
+/*
+ * purge retention, purge annotation
+ *
+ * An annotation that was collected by mistake goes from the raw crash and, with the key it is
+ * copied to, from processed crash and index at once; then the crash is queued for processing, which
+ * starts from an empty document, so that whatever other rules derived from it goes, too.
+ */
+enum { COUNT_NAMES_MAX = OPT_LIST_MAX };
+
+struct purge {
+    struct app *app;
+    char *const *names;
+    int name_count;
+    const char *product;
+    bool dry_run, drop_dumps;
+    struct ledger_entry batch[LEDGER_BATCH_MAX];
+    size_t batch_n;
+    size_t seen, hit, dumps;
+    struct arena ids;
+    struct err *err;
+    bool ok;
+};
+
+static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
+{
+    FREE_LATER char *text = NULL;
+    size_t n;
+    struct err why = {0};
+    json_t *doc = NULL;
+    if (store_get(p->app->store, id, kind, JSON_BYTES_MAX, &text, &n, &why))
+        doc = json_parse(str_n(text, n), JSON_BYTES_MAX, &why);
+    *ret = doc;
+    if (doc || why.code == ERR_NOT_FOUND)
+        return true;
+    *p->err = why;
+    return err_wrap(p->err, "%s of %s", kind, id);
+}
+
+static bool put(struct purge *p, const char *id, const char *kind, const json_t *doc)
+{
+    size_t n;
+    FREE_LATER char *text = json_to_text(doc, &n);
+    return store_put(p->app->store, id, kind, str_n(text, n), p->err);
+}
+
+static bool strip_raw(const struct purge *p, json_t *raw)
+{
+    bool any = false;
+    for (int i = 0; i < p->name_count; i++)
+        any |= json_object_del(raw, p->names[i]) == 0;
+    return any;
+}
+
+static void strip_key_list(const struct purge *p, json_t *list)
+{
+    for (size_t k = json_array_size(list); k-- > 0;)
+        for (int i = 0; i < p->name_count; i++) {
+            const char *name = json_string_value(json_array_get(list, k));
+            if (name && strcmp(name, p->names[i]) == 0) {
+                json_array_remove(list, k);
+                break;
+            }
+        }
+}
+
+static void strip_processed(const struct purge *p, json_t *doc)
+{
+    for (int i = 0; i < p->name_count; i++) {
+        const struct annotation *a = annotation_find(str_of(p->names[i]));
+        if (a && a->processed_key)
+            json_object_del(doc, a->processed_key);
+    }
+    strip_key_list(p, jget_arr(doc, "crash_report_keys"));
+}
+
+static bool drop_dumps(struct purge *p, const char *id)
+{
+    struct strs names = {0};
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    bool ok = store_dump_names(p->app->store, &a, id, &names, p->err);
+    for (size_t i = 0; ok && i < names.n; i++) {
+        p->dumps++;
+        ok = store_remove(p->app->store, id, names.v[i].p, p->err);
+    }
+    ok = ok && store_put(p->app->store, id, "dump_names", STR("[]"), p->err);
+    arena_release(&a);
+    return ok;
+}
+
+static bool flush(struct purge *p)
+{
+    bool ok = ledger_publish_all(p->app->db, p->batch, p->batch_n, p->err);
+    p->batch_n = 0;
+    arena_reset(&p->ids);
+    return ok;
+}
+
+static bool purge_crash(struct purge *p, const char *id, json_t *raw)
+{
+    json_auto_t *processed = NULL;
+    if (!get(p, id, "processed_crash", &processed))
+        return false;
+    if (processed) {
+        strip_processed(p, processed);
+        if (!put(p, id, "processed_crash", processed) ||
+            !index_put(p->app->writer, processed, p->err))
+            return false;
+    }
+    /* The raw crash last: until then a repeat finds the annotation again. */
+    if ((p->drop_dumps && !drop_dumps(p, id)) || !put(p, id, "raw_crash", raw))
+        return false;
+    p->batch[p->batch_n++] = (struct ledger_entry){
+        .crash_id = arena_strdup(&p->ids, id),
+        .queue = QUEUE_REPROCESSING,
+    };
+    return p->batch_n < LEDGER_BATCH_MAX || flush(p);
+}
+
+static bool look_at(void *arg, const char *id)
+{
+    struct purge *p = arg;
+    json_auto_t *raw = NULL;
+    p->ok = get(p, id, "raw_crash", &raw);
+    if (!p->ok || !raw)
+        return p->ok;
+    p->seen++;
+    const char *product = jget_str(raw, "ProductName");
+    if (p->product && (!product || strcmp(product, p->product) != 0))
+        return true;
+    if (!strip_raw(p, raw))
+        return true;
+    p->hit++;
+    printf("%s\n", id);
+    p->ok = p->dry_run || purge_crash(p, id, raw);
+    return p->ok;
+}
+
+/* A day given as YYYY-MM-DD, as the store writes it. */
+static bool day_of(const char *text, const char *fallback, char out[16], struct err *err)
+{
+    int64_t us;
+    if (!text) {
+        snprintf(out, 16, "%s", fallback);
+        return true;
+    }
+    if (!time_parse(str_of(text), &us, err))
+        return false;
+    struct civil c = civil_of_us(us);
+    snprintf(out, 16, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
+    return true;
+}
+
+static bool all_days(struct purge *p, const char *from, const char *to)
+{
+    struct strs days = {0};
+    if (!store_days(p->app->store, &p->app->arena, &days, p->err))
+        return false;
+    for (size_t i = 0; i < days.n; i++)
+        if (strcmp(days.v[i].p, from) >= 0 && strcmp(days.v[i].p, to) <= 0 &&
+            (!store_catalog(p->app->store, days.v[i].p, "raw_crash", look_at, p, p->err) || !p->ok))
+            return false;
+    return true;
+}
+
+static bool run_annotation(struct app *app, struct args args, struct err *err)
+{
+    const char *from = NULL, *to = NULL;
+    char first[16], last[16];
+    struct purge *p = arena_alloc(&app->arena, sizeof *p);
+    *p = (struct purge){.app = app, .err = err, .ok = true};
+    const struct opt opts[] = {
+        {"--from", OPT_TEXT, &from},
+        {"--to", OPT_TEXT, &to},
+        {"--product", OPT_TEXT, &p->product},
+        {"--dry-run", OPT_FLAG, &p->dry_run},
+        {"--drop-dumps", OPT_FLAG, &p->drop_dumps},
+    };
+    if (!OPTS_PARSE(opts, &args, 1, COUNT_NAMES_MAX, err) ||
+        !day_of(from, "00000000", first, err) || !day_of(to, "99999999", last, err) ||
+        !app_db(app, err) || !app_store(app, err) || !app_writer(app, err))
+        return false;
+    p->names = args.v;
+    p->name_count = args.n;
+    arena_init(&p->ids, 1 << 20);
+    bool ok = all_days(p, first, last) && flush(p);
+    arena_release(&p->ids);
+    if (ok && p->hit && !p->dry_run) /* now the bytes themselves */
+        ok = index_sync(app->writer, err) && index_compact(conf_text(&app->conf, "INDEX_DIR"), err);
+    printf("%zu crashes looked at, %zu had it%s, %zu dumps deleted\n", p->seen, p->hit,
+           p->dry_run ? " (nothing was changed)" : " and are queued for processing", p->dumps);
+    return ok;
+}
+
+static bool run_retention(struct app *app, struct args args, struct err *err)
+{
+    static char *const argv[] = {"datil-cron", "--job", "retention", "--force", NULL};
+    (void)app;
+    return NO_OPTS(&args, 0, 0, err) && app_exec("datil-cron", argv, err);
+}
+
+const struct command purge_commands[] = {
+    {"purge retention", "", "Deletes crashes older than RETENTION_DAYS now (also a daily job).",
+     run_retention},
+    {"purge annotation",
+     "NAME… [--from DATE] [--to DATE] [--product NAME] [--drop-dumps] [--dry-run]",
+     "Removes annotations that were collected by mistake.\n"
+     "Raw crashes, processed crashes and index lose them; the crashes are then processed again.\n"
+     "Prints ids and counts only.  COLLECTOR_REMOVE_ANNOTATIONS keeps them from coming back.",
+     run_annotation},
+    {0},
+};

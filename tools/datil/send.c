@@ -1,0 +1,173 @@
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "app.h"
+#include "base/fs.h"
+#include "base/util.h"
+#include "http/http.h"
+#include "json/json.h"
+
+/* crash send: a report over HTTP, as a crashing program would send it. */
+
+enum { PARTS_MAX = 1000, ANSWER_BYTES_MAX = 1 << 16 };
+
+struct report {
+    struct http_part parts[PARTS_MAX];
+    size_t n;
+    struct arena *arena;
+};
+
+static bool add(struct report *r, struct http_part part, struct err *err)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (!part.path && !r->parts[i].path && strcmp(r->parts[i].name, part.name) == 0) {
+            r->parts[i] = part; /* the command line wins over the file */
+            return true;
+        }
+    if (r->n == PARTS_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d parts", PARTS_MAX);
+    r->parts[r->n++] = part;
+    return true;
+}
+
+static bool add_dump(struct report *r, const char *name, const char *path, struct err *err)
+{
+    return add(r,
+               (struct http_part){.name = name,
+                                  .filename = "dump.dmp",
+                                  .content_type = "application/octet-stream",
+                                  .path = path},
+               err);
+}
+
+/* Annotations of raw_crash.json; what the collector adds itself stays out. */
+static bool add_annotations(struct report *r, const char *path, struct err *err)
+{
+    static const char *const collectors_own[] = {"uuid", "submitted_timestamp", "metadata",
+                                                 "version"};
+    FREE_LATER char *text = NULL;
+    size_t n;
+    if (!fs_read(path, JSON_BYTES_MAX, &text, &n, err))
+        return false;
+    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    if (!doc)
+        return err_wrap(err, "%s", path);
+    const char *key;
+    json_t *value;
+    json_object_foreach(doc, key, value)
+    {
+        bool is_own = !json_is_string(value);
+        for (size_t i = 0; i < ARRAY_LEN(collectors_own); i++)
+            is_own = is_own || strcmp(key, collectors_own[i]) == 0;
+        struct str text_value = str_n(json_string_value(value), json_string_length(value));
+        if (!is_own && !add(r,
+                            (struct http_part){.name = arena_strdup(r->arena, key),
+                                               .value = str_copy(r->arena, text_value)},
+                            err))
+            return false;
+    }
+    return true;
+}
+
+/* "upload_file_minidump_browser.dmp" -> "upload_file_minidump_browser" */
+static const char *part_name(struct arena *a, const char *file)
+{
+    struct str name = str_of(file);
+    if (str_ends(name, STR(".dmp")))
+        name.n -= 4;
+    return str_eq(name, STR("dump")) ? "upload_file_minidump" : str_adup(a, name);
+}
+
+static bool add_dir(struct report *r, const char *dir, struct err *err)
+{
+    struct dirent **found = NULL;
+    int n = scandir(dir, &found, NULL, alphasort);
+    if (n < 0)
+        return err_errno(err, errno, "%s", dir);
+    bool ok = true;
+    for (int i = 0; i < n; i++) {
+        const char *name = found[i]->d_name;
+        const char *path = arena_printf(r->arena, "%s/%s", dir, name);
+        if (ok && strcmp(name, "raw_crash.json") == 0)
+            ok = add_annotations(r, path, err);
+        else if (ok && name[0] != '.' && !str_ends(str_of(name), STR(".json")))
+            ok = add_dump(r, part_name(r->arena, name), path, err);
+        free(found[i]);
+    }
+    free(found);
+    return ok;
+}
+
+static bool add_option(struct report *r, const char *text, struct err *err)
+{
+    struct str s = str_of(text);
+    size_t eq = str_find_char(s, '=', 0);
+    if (eq == SIZE_MAX || eq == 0)
+        return err_set(err, ERR_INVALID, "--annotation: say NAME=VALUE, not '%.60s'", text);
+    return add(r,
+               (struct http_part){.name = str_adup(r->arena, str_sub(s, 0, eq)),
+                                  .value = str_sub(s, eq + 1, SIZE_MAX)},
+               err);
+}
+
+static const char *submit_url(struct app *app)
+{
+    const char *base = conf_text(&app->conf, "DATIL_BASE_URL");
+    if (*base)
+        return arena_printf(&app->arena, "%s/submit", base);
+    return arena_printf(&app->arena, "http://%s:%s/submit", conf_text(&app->conf, "DATIL_BIND"),
+                        conf_text(&app->conf, "DATIL_PORT"));
+}
+
+static bool send(struct app *app, const struct report *r, const char *url, struct err *err)
+{
+    struct http_request q = {
+        .url = url ? url : submit_url(app),
+        .parts = r->parts,
+        .part_count = r->n,
+        .max_bytes = ANSWER_BYTES_MAX,
+    };
+    struct http_response answer = {0};
+    if (!http_do(&q, &answer, err))
+        return err_wrap(err, "%s does not answer; is Datil running?", q.url);
+    struct str body = str_trim(str_n(answer.body, answer.n));
+    bool ok = answer.status == 200 && str_starts(body, STR("CrashID="));
+    if (ok)
+        printf(STR_FMT "\n", STR_ARG(body));
+    else
+        err_set(err, ERR_FORBIDDEN, "the collector answers %d: " STR_FMT, answer.status,
+                (int)MIN(body.n, (size_t)150), body.p);
+    http_response_release(&answer);
+    return ok;
+}
+
+static bool run_send(struct app *app, struct args args, struct err *err)
+{
+    struct opt_list annotations = {0};
+    const char *url = NULL;
+    const struct opt opts[] = {{"--annotation", OPT_LIST, &annotations}, {"--url", OPT_TEXT, &url}};
+    struct stat st;
+    if (!OPTS_PARSE(opts, &args, 1, 1, err))
+        return false;
+    if (stat(args.v[0], &st) != 0)
+        return err_errno(err, errno, "%s", args.v[0]);
+    struct report *r = arena_alloc(&app->arena, sizeof *r);
+    r->arena = &app->arena;
+    bool ok = S_ISDIR(st.st_mode) ? add_dir(r, args.v[0], err)
+                                  : add_dump(r, "upload_file_minidump", args.v[0], err);
+    for (size_t i = 0; ok && i < annotations.n; i++)
+        ok = add_option(r, annotations.v[i], err);
+    return ok && send(app, r, url, err);
+}
+
+const struct command send_commands[] = {
+    {"crash send", "DIR|DUMP [--annotation NAME=VALUE]… [--url URL]",
+     "Sends a report to the collector and prints its crash id.\n"
+     "DIR holds raw_crash.json and dump files; a DUMP alone needs at least the annotations\n"
+     "ProductName and Version.",
+     run_send},
+    {0},
+};

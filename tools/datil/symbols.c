@@ -1,0 +1,82 @@
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/util.h"
+#include "queries.h"
+#include "symfile/symstore.h"
+
+/* symbols …: the symbol store without HTTP. */
+
+enum { MISSING_SHOWN = 100 };
+
+static struct symstore store_of(struct app *app)
+{
+    return (struct symstore){
+        .dir = conf_text(&app->conf, "SYMBOLS_DIR"),
+        .cache_dir = conf_text(&app->conf, "SYMBOLS_CACHE_DIR"),
+        .cache_max_bytes = conf_int(&app->conf, "SYMBOLS_CACHE_MAX_BYTES"),
+    };
+}
+
+struct counts {
+    size_t added, same, refused;
+};
+
+static void report(void *arg, const char *name, enum symstore_change change, const char *problem)
+{
+    static const char *const words[] = {
+        [SYMSTORE_ADDED] = "added",
+        [SYMSTORE_UPDATED] = "updated",
+        [SYMSTORE_SAME] = "already there:",
+    };
+    struct counts *c = arg;
+    if (problem) {
+        c->refused++;
+        fprintf(stderr, "%s: %s\n", name, problem);
+        return;
+    }
+    c->added += change != SYMSTORE_SAME;
+    c->same += change == SYMSTORE_SAME;
+    printf("%s %s\n", words[change], name);
+}
+
+static bool run_add(struct app *app, struct args args, struct err *err)
+{
+    struct symstore store = store_of(app);
+    struct counts c = {0};
+    if (!NO_OPTS(&args, 1, -1, err))
+        return false;
+    for (int i = 0; i < args.n; i++)
+        if (!symstore_add_path(&store, args.v[i], report, &c, err))
+            return err_wrap(err, "%s", args.v[i]);
+    printf("%zu files added, %zu already there, %zu left out\n", c.added, c.same, c.refused);
+    app->exit_status = c.refused ? EXIT_FAILURE : EXIT_SUCCESS;
+    return true;
+}
+
+static bool print_file(void *arg, const struct symkey *key, const struct symstore_found *file)
+{
+    char text[SYMKEY_MAX + 1];
+    symkey_text(key, text);
+    printf("%s  %llu bytes%s\n", text, (unsigned long long)file->stored_size,
+           file->is_compressed ? " (compressed)" : "");
+    ++*(size_t *)arg;
+    return true;
+}
+
+static bool run_list(struct app *app, struct args args, struct err *err)
+{
+    struct symstore store = store_of(app);
+    size_t n = 0;
+    if (!NO_OPTS(&args, 0, 0, err) || !symstore_list(&store, SYMSTORE_REGULAR, print_file, &n, err))
+        return false;
+    printf("%zu files\n", n);
+    return true;
+}
+
+const struct command symbols_commands[] = {
+    {"symbols add", "FILE…|DIR",
+     "Adds .sym files, .zip archives of them, or everything below a directory.", run_add},
+    {"symbols list", "", "Lists the symbols files of the store.", run_list},
+    {0},
+};

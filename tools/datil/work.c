@@ -1,0 +1,201 @@
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "crash/crash_id.h"
+#include "ledger/ledger.h"
+#include "queries.h"
+#include "search/search.h"
+#include "web/params.h"
+
+/* reprocess, queue … */
+
+enum { SEARCH_PAGE = 1000, SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
+
+struct batch {
+    struct app *app;
+    const char *ruleset;
+    struct ledger_entry entries[LEDGER_BATCH_MAX];
+    size_t n, total;
+};
+
+static bool flush(struct batch *b, struct err *err)
+{
+    bool ok = ledger_publish_all(b->app->db, b->entries, b->n, err);
+    b->total += ok ? b->n : 0;
+    b->n = 0;
+    return ok;
+}
+
+static bool push(struct batch *b, const char *id, struct err *err)
+{
+    b->entries[b->n++] = (struct ledger_entry){
+        .crash_id = arena_strdup(&b->app->arena, id),
+        .ruleset = b->ruleset,
+        .queue = QUEUE_REPROCESSING,
+    };
+    return b->n < LEDGER_BATCH_MAX || flush(b, err);
+}
+
+static bool add_ids(struct batch *b, struct args ids, struct err *err)
+{
+    for (int i = 0; i < ids.n; i++) {
+        char id[CRASH_ID_SIZE];
+        if (!crash_id_parse(str_of(ids.v[i]), id))
+            return err_set(err, ERR_INVALID, "'%.60s' is not a crash id", ids.v[i]);
+        if (!store_exists(b->app->store, id, "raw_crash"))
+            return err_set(err, ERR_NOT_FOUND, "there is no raw crash of %s", id);
+        if (!push(b, id, err))
+            return false;
+    }
+    return true;
+}
+
+/* "product=Firefox&signature=~foo" and what makes a page of ids of it. */
+static bool parse_query(struct app *app, const char *text, struct search_params *ret,
+                        struct err *err)
+{
+    struct param_list list = {0};
+    if (!params_parse(&app->arena, str_of(text[0] == '?' ? text + 1 : text), &list, err))
+        return false;
+    struct search_params p = {
+        .v = arena_array(&app->arena, list.n + 8, sizeof(struct search_param)),
+    };
+    for (size_t i = 0; i < list.n; i++)
+        if (!str_starts(list.v[i].name, STR("_")))
+            p.v[p.n++] = (struct search_param){list.v[i].name, list.v[i].value};
+    p.v[p.n++] = (struct search_param){STR("_columns"), STR("uuid")};
+    p.v[p.n++] = (struct search_param){STR("_facets_size"), STR("0")};
+    p.v[p.n++] = (struct search_param){STR("_sort"), STR("date")};
+    *ret = p;
+    return true;
+}
+
+static bool search_page(struct app *app, struct search_params base, size_t offset, json_t **ret,
+                        struct err *err)
+{
+    struct search_context ctx = {
+        .now_us = now_us(),
+        .reader = PERM_PROTECTED,
+        .deadline_ms = mono_ms() + SEARCH_TIME_MS,
+    };
+    struct search_params p = {arena_array(&app->arena, base.n + 2, sizeof *base.v), base.n};
+    memcpy(p.v, base.v, base.n * sizeof *base.v);
+    p.v[p.n++] =
+        (struct search_param){STR("_results_number"), str_of(db_int(&app->arena, SEARCH_PAGE))};
+    p.v[p.n++] =
+        (struct search_param){STR("_results_offset"), str_of(db_int(&app->arena, (int64_t)offset))};
+    const char *form_param = NULL;
+    if (search_answer(&app->arena, app->reader, &ctx, p, ret, &form_param, err))
+        return true;
+    return form_param ? err_wrap(err, "%s", form_param) : false;
+}
+
+static bool add_search(struct batch *b, const char *text, struct err *err)
+{
+    struct search_params base;
+    size_t got, offset = 0;
+    if (!app_reader(b->app, err) || !parse_query(b->app, text, &base, err))
+        return false;
+    do {
+        json_auto_t *answer = NULL;
+        if (!search_page(b->app, base, offset, &answer, err))
+            return err_wrap(err, "search");
+        const json_t *hits = jget_arr(answer, "hits");
+        got = json_array_size(hits);
+        for (size_t i = 0; i < got; i++) {
+            const char *id = jget_str(json_array_get(hits, i), "uuid");
+            if (id && store_exists(b->app->store, id, "raw_crash") && !push(b, id, err))
+                return false;
+        }
+        offset += got;
+    } while (got == SEARCH_PAGE);
+    return true;
+}
+
+static bool run_reprocess(struct app *app, struct args args, struct err *err)
+{
+    const char *search = NULL, *ruleset = "default";
+    const struct opt opts[] = {{"--search", OPT_TEXT, &search}, {"--ruleset", OPT_TEXT, &ruleset}};
+    if (!OPTS_PARSE(opts, &args, 0, -1, err))
+        return false;
+    if (!search && args.n == 0)
+        return err_set(err, ERR_INVALID, "name crash ids, or --search QUERY");
+    if (!app_db(app, err) || !app_store(app, err))
+        return false;
+    struct batch *b = arena_alloc(&app->arena, sizeof *b);
+    b->app = app;
+    b->ruleset = ruleset;
+    bool ok = add_ids(b, args, err) && (!search || add_search(b, search, err)) && flush(b, err);
+    printf("%zu crashes queued for processing\n", b->total);
+    return ok;
+}
+
+/* ---- queue
+ * ----------------------------------------------------------------------------------------- */
+static bool run_queue(struct app *app, struct args args, struct err *err)
+{
+    static const char *const states[] = {"waiting", "in work", "failed"};
+    DB_ROWS queue = {0}, ledger = {0};
+    if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err) ||
+        !DB_RUN(app->db, &q_queue_summary, &queue, err) ||
+        !DB_RUN(app->db, &q_ledger_count_by_state, &ledger, err))
+        return false;
+    for (int i = 0; i < queue.count; i++) {
+        int64_t state = db_col_int(&queue, i, "state", 0);
+        printf("%-13s %-8s %8s, the oldest for %s s\n",
+               queue_kind_name((enum queue_kind)db_col_int(&queue, i, "queue", 0)),
+               states[state >= 0 && state < 3 ? state : 0], db_col(&queue, i, "count"),
+               db_col(&queue, i, "oldest_s"));
+    }
+    if (queue.count == 0)
+        puts("the queue is empty");
+    for (int i = 0; i < ledger.count; i++)
+        printf("crashes %-14s %8s\n", db_col(&ledger, i, "state"), db_col(&ledger, i, "count"));
+    return true;
+}
+
+static bool run_queue_failed(struct app *app, struct args args, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err) ||
+        !DB_RUN(app->db, &q_queue_failed, &rows, err, db_int(&app->arena, FAILED_SHOWN)))
+        return false;
+    for (int i = 0; i < rows.count; i++)
+        printf("%s %s since %s: %s attempts, %s of them killed the worker; %s\n",
+               db_col(&rows, i, "crash_id"), db_col(&rows, i, "ruleset"),
+               db_col(&rows, i, "created"), db_col(&rows, i, "attempts"),
+               db_col(&rows, i, "worker_deaths"),
+               db_col(&rows, i, "last_error") ? db_col(&rows, i, "last_error") : "no error noted");
+    if (rows.count == 0)
+        puts("no crash has failed for good");
+    return true;
+}
+
+static bool run_queue_retry(struct app *app, struct args args, struct err *err)
+{
+    char id[CRASH_ID_SIZE];
+    DB_ROWS rows = {0};
+    if (!NO_OPTS(&args, 0, 1, err) || !app_db(app, err))
+        return false;
+    if (args.n && !crash_id_parse(str_of(args.v[0]), id))
+        return err_set(err, ERR_INVALID, "'%.60s' is not a crash id", args.v[0]);
+    if (!DB_RUN(app->db, &q_queue_retry_failed, &rows, err, args.n ? id : NULL))
+        return false;
+    printf("%s crashes put back\n", rows.count ? db_col(&rows, 0, "count") : "0");
+    return true;
+}
+
+const struct command work_commands[] = {
+    {"reprocess", "ID…|--search QUERY [--ruleset NAME]",
+     "Queues crashes for processing again.\n"
+     "QUERY is what stands behind the question mark of a Super Search page, such as\n"
+     "'product=Firefox&signature=~oom&date=>=2026-01-01'.",
+     run_reprocess},
+    {"queue", "", "Shows what waits, what is in work and what has failed.", run_queue},
+    {"queue failed", "", "Lists crashes that failed for good, with the class of the error.",
+     run_queue_failed},
+    {"queue retry", "[ID]", "Puts failed crashes back, all or one.", run_queue_retry},
+    {0},
+};
