@@ -62,6 +62,11 @@ const struct conf_key conf_keys[] = {
     {"SYMBOLS_CACHE_DIR", CONF_PATH, "$DATIL_VAR/symcache", 0, 0, false, "compiled .csym files"},
     {"SYMBOLS_CACHE_MAX_BYTES", CONF_INT, "42949672960", 1048576, INT64_MAX, false, "size limit of the .csym cache; least recently used files go first"},
     {"SYMBOLS_WORKERS", CONF_INT, "2", 1, 256, false, "symbol server worker processes"},
+    {"SYMBOLS_PUBLIC_URL", CONF_TEXT, "", 0, 0, false, "address of the stored files for the redirects of downloads; empty: /symbols-files of the symbol server itself"},
+    {"UPLOAD_TEMPDIR", CONF_PATH, "$DATIL_VAR/tmp/uploads", 0, 0, false, "where uploaded archives of symbols are unpacked"},
+    {"UPLOAD_MAX_MEMBERS", CONF_INT, "10000", 1, 1000000, false, "files in one uploaded archive"},
+    {"UPLOAD_MAX_UNCOMPRESSED", CONF_INT, "21474836480", 1048576, INT64_MAX, false, "bytes in one uploaded archive, uncompressed"},
+    {"DISALLOWED_SYMBOLS_SNIPPETS", CONF_TEXT, "qcom/proprietary", 0, 0, false, "comma-separated texts that no file name in an archive may contain"},
     {"SYMBOLS_UPLOAD_MAX_BYTES", CONF_INT, "2147483648", 1048576, INT64_MAX, false, "limit of an uploaded archive"},
 
     /* web */

@@ -99,14 +99,27 @@ static void compile_now(const struct symstore *s, const struct symkey *key, cons
 {
     struct err err = {0};
     uint64_t stamp;
-    int64_t left;
     if (!symtext_stamp(path, &stamp, &err) ||
         !symcache_put(s->cache_dir, key, stamp, bytes, NULL, &err))
         log_event(LOG_WARN, "symbols_unusable", "stored a symbols file that does not compile",
                   LOG_S("debug_file", key->debug_file), LOG_S("debug_id", key->debug_id),
                   LOG_E(&err));
-    else if (s->cache_max_bytes > 0)
-        symcache_evict(s->cache_dir, s->cache_max_bytes, &left, NULL);
+}
+
+void symstore_tidy(const struct symstore *s)
+{
+    struct err err = {0};
+    int64_t left;
+    if (s->cache_dir && s->cache_max_bytes > 0 &&
+        !symcache_evict(s->cache_dir, s->cache_max_bytes, &left, &err))
+        log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
+}
+
+bool symstore_has(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                  struct str bytes)
+{
+    struct symstore_found f;
+    return symstore_find(s, area, key, &f, NULL) && is_same(&f, bytes);
 }
 
 bool symstore_put(const struct symstore *s, enum symstore_area area, const struct symkey *key,

@@ -34,6 +34,12 @@ struct symstore_put {
 bool symstore_put(const struct symstore *s, enum symstore_area area, const struct symkey *key,
                   struct str bytes, struct symstore_put *ret, struct err *err);
 
+/* Whether the area has the file with exactly these bytes. */
+bool symstore_has(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                  struct str bytes);
+/* After puts: brings the cache back under its limit. */
+void symstore_tidy(const struct symstore *s);
+
 /* Where a stored file lies.  ERR_NOT_FOUND. */
 struct symstore_found {
     char path[4096];

@@ -106,7 +106,9 @@ bool symstore_add_path(const struct symstore *s, const char *path, symstore_repo
         return err_set(err, ERR_NOT_FOUND, "%s: no such file or directory", path);
     if (!fs_mkdirs(s->dir, 0755, err))
         return false;
-    if (!(S_ISDIR(st.st_mode) ? add_tree(&a, path, err) : add_file(&a, path, true, err)))
+    bool ok = S_ISDIR(st.st_mode) ? add_tree(&a, path, err) : add_file(&a, path, true, err);
+    symstore_tidy(s);
+    if (!ok)
         return false;
     return a.usable > 0 || err_set(err, ERR_INVALID, "%s: nothing to add", path);
 }

@@ -164,6 +164,25 @@ bool symtext_open(const char *path, const char *temp_dir, uint64_t max_bytes, st
     return true;
 }
 
+bool symtext_inflate(const char *path, const char *temp_dir, uint64_t max_bytes, int *ret_fd,
+                     struct err *err)
+{
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    FD_AUTO temp = -1;
+    struct symtext packed;
+    if (fd < 0)
+        return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
+    if (!symtext_temp(temp_dir, &temp, err) || !symtext_map(fd, &packed, err))
+        return false;
+    bool ok =
+        inflate_all(packed.text, write_piece, &(struct to_file){.fd = temp, .max = max_bytes}, err);
+    symtext_close(&packed);
+    if (!ok || lseek(temp, 0, SEEK_SET) != 0)
+        return err_wrap(err, "reading %s", path);
+    *ret_fd = TAKE_FD(temp);
+    return true;
+}
+
 bool symtext_gzip_equals(const char *path, struct str bytes)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -22,6 +22,10 @@ bool symtext_open(const char *path, const char *temp_dir, uint64_t max_bytes, st
                   struct err *err);
 void symtext_close(struct symtext *t);
 
+/* The inflated bytes of a gzip file in a nameless file, at its start; the caller closes it. */
+bool symtext_inflate(const char *path, const char *temp_dir, uint64_t max_bytes, int *ret_fd,
+                     struct err *err);
+
 /* The stamp alone, without opening.  ERR_NOT_FOUND. */
 bool symtext_stamp(const char *path, uint64_t *ret_stamp, struct err *err);
 

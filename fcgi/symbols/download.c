@@ -1,0 +1,218 @@
+/* Files for stack walkers and debuggers. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "base/util.h"
+#include "queries.h"
+#include "symbols.h"
+#include "symfile/symtext.h"
+#include "web/params.h"
+
+enum { DEBUG_ID_DIGITS = 33 }; /* a shorter one may be a code id */
+
+/* clang-format off */
+static const char *const extensions[] = {".sym", ".dl_", ".ex_", ".pd_", ".dbg.gz", ".tar.bz2"};
+static const struct {
+    const char *name, *value;
+} cors[] = {
+    {"Access-Control-Allow-Origin", "*"},
+    {"Access-Control-Allow-Methods", "GET"},
+    {"Access-Control-Allow-Headers", "accept,accept-encoding,authorization,content-type,dnt,"
+                                     "origin,user-agent,x-csrftoken,x-requested-with"},
+};
+static const char *const area_paths[] = {[SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1"};
+/* clang-format on */
+
+static void add_cors(struct req *req)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cors); i++)
+        resp_header(req, cors[i].name, str_of(cors[i].value));
+}
+
+/* Names that no symbol server has: answered without a look. */
+static bool is_ignored(const struct symkey *k)
+{
+    if (strcmp(k->file, "file.ptr") == 0)
+        return true;
+    if (strlen(k->debug_id) == DEBUG_ID_DIGITS && !k->debug_id[strspn(k->debug_id, "0")])
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
+        if (str_ends(str_of(k->file), str_of(extensions[i])))
+            return false;
+    return true;
+}
+
+/* For those who ask how long the store took. */
+static void add_debug_time(struct req *req, int64_t us)
+{
+    struct str wish = req_header(req, "Debug");
+    if (!str_eq_nocase(wish, STR("true")) && !str_eq(wish, STR("1")) &&
+        !str_eq_nocase(wish, STR("yes")))
+        return;
+    const char *text = us ? arena_printf(req_arena(req), "%.6f", (double)us / 1e6) : "0";
+    resp_header(req, "Debug-Time", str_of(text));
+}
+
+static bool not_found(struct req *req, const char *text)
+{
+    return resp_bytes(req, 404, "text/plain; charset=utf-8", str_of(text));
+}
+
+/* A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere. */
+static bool redirect_to_file(struct req *req, enum symstore_area area, const struct symkey *k)
+{
+    const struct symbols *s = req_app(req);
+    struct arena *a = req_arena(req);
+    char key[SYMKEY_MAX + 1];
+    symkey_text(k, key);
+    struct str path = url_path_encode(a, str_of(key));
+    const char *where =
+        *s->public_url
+            ? arena_printf(a, "%s/%s/" STR_FMT, s->public_url, area_paths[area], STR_ARG(path))
+            : arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT, STR_ARG(req_mount(req)),
+                           area_paths[area], STR_ARG(path));
+    if (req_method(req) != METHOD_HEAD)
+        return resp_redirect(req, 302, str_of(where));
+    return resp_header(req, "Location", str_of(where)) && resp_bytes(req, 200, NULL, STR(""));
+}
+
+/*
+ * Windows stack walkers that know only the code file and id ask for those; the file row
+ * knows the debug file and id.
+ */
+static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool with_try,
+                                bool *ret_found, struct err *err)
+{
+    struct arena *a = req_arena(req);
+    *ret_found = false;
+    if (!str_ends(str_of(k->file), STR(".sym")) || strlen(k->debug_id) >= DEBUG_ID_DIGITS)
+        return true;
+    DB_ROWS rows = {0};
+    if (!DB_RUN(req_db(req), &q_symbol_file_by_ids, &rows, err, k->debug_file, k->debug_id,
+                db_bool(with_try)))
+        return err_wrap(err, "looking up a code id");
+    struct symkey to;
+    if (rows.count == 0 ||
+        !symkey_make(str_of(db_col(&rows, 0, "debug_filename")),
+                     str_of(db_col(&rows, 0, "debug_id")), str_of(k->file), &to, NULL) ||
+        (strcmp(to.debug_file, k->debug_file) == 0 && strcmp(to.debug_id, k->debug_id) == 0))
+        return true; /* to itself would be an endless loop */
+    char key[SYMKEY_MAX + 1];
+    symkey_text(&to, key);
+    *ret_found = true;
+    return resp_redirect(
+        req, 302,
+        str_of(arena_printf(a, STR_FMT "%s/" STR_FMT "%s" STR_FMT, STR_ARG(req_mount(req)),
+                            str_starts(req_path(req), STR("/try/")) ? "/try" : "",
+                            STR_ARG(url_path_encode(a, str_of(key))), req_query(req).n ? "?" : "",
+                            STR_ARG(req_query(req)))));
+}
+
+static bool download(struct req *req, bool with_try, struct err *err)
+{
+    struct symbols *s = req_app(req);
+    struct symkey k;
+    if (!symkey_parse(req_path_rest(req), &k, NULL))
+        return err_set(err, ERR_NOT_FOUND, "Not Found");
+    add_cors(req);
+    if (is_ignored(&k)) {
+        add_debug_time(req, 0);
+        return not_found(req, "Symbol Not Found (and ignored)");
+    }
+
+    struct symstore_found found;
+    int64_t start_us = mono_us();
+    enum symstore_area area = SYMSTORE_REGULAR;
+    bool ok = symstore_find(&s->store, area, &k, &found, err);
+    if (!ok && err->code == ERR_NOT_FOUND && with_try) {
+        area = SYMSTORE_TRY;
+        ok = symstore_find(&s->store, area, &k, &found, err);
+    }
+    add_debug_time(req, MAX(mono_us() - start_us, (int64_t)1));
+    if (ok)
+        return redirect_to_file(req, area, &k);
+    if (err->code != ERR_NOT_FOUND)
+        return false;
+
+    bool is_redirected;
+    if (!redirect_by_code_id(req, &k, with_try, &is_redirected, err))
+        return false;
+    if (is_redirected)
+        return true;
+    if (req_method(req) == METHOD_GET)
+        missing_record(s->missing, &k, req_param(req, "code_file"), req_param(req, "code_id"));
+    missing_flush(s->missing, req_db(req), false);
+    return not_found(req, "Symbol Not Found");
+}
+
+bool download_get(struct req *req, struct err *err)
+{
+    return download(req, req_param(req, "try").p != NULL, err);
+}
+
+bool download_try_get(struct req *req, struct err *err)
+{
+    return download(req, true, err);
+}
+
+/* ---- the stored file ----------------------------------------------------------------------------
+ */
+static bool takes_gzip(struct req *req)
+{
+    return str_find(req_header(req, "Accept-Encoding"), STR("gzip"), 0) != SIZE_MAX;
+}
+
+/* HTTP dates are the one place where days have names. */
+static void add_validators(struct req *req, const struct symstore_found *f)
+{
+    static const char days[] = "MonTueWedThuFriSatSun";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct arena *a = req_arena(req);
+    int64_t us = f->modified_s * 1000000;
+    struct civil c = civil_of_us(us);
+    const char *date =
+        arena_printf(a, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * weekday_of_us(us),
+                     c.day, months + 3 * (c.month - 1), c.year, c.hour, c.minute, c.second);
+    resp_header(req, "Last-Modified", str_of(date));
+    resp_header(req, "ETag",
+                str_of(arena_printf(a, "\"%llx-%llx\"", (unsigned long long)f->modified_s,
+                                    (unsigned long long)f->stored_size)));
+    resp_header(req, "Cache-Control", STR("no-transform"));
+    resp_header(req, "Vary", STR("Accept-Encoding"));
+}
+
+bool stored_file_get(struct req *req, struct err *err)
+{
+    const struct symbols *s = req_app(req);
+    struct str rest = req_path_rest(req);
+    enum symstore_area area = SYMSTORE_REGULAR;
+    if (str_starts(rest, STR("try/"))) {
+        area = SYMSTORE_TRY;
+        rest = str_sub(rest, strlen("try/"), SIZE_MAX);
+    }
+    struct symkey k;
+    struct symstore_found f;
+    if (!str_starts(rest, STR("v1/")) ||
+        !symkey_parse(str_sub(rest, strlen("v1/"), SIZE_MAX), &k, NULL))
+        return err_set(err, ERR_NOT_FOUND, "Not Found");
+    if (!symstore_find(&s->store, area, &k, &f, err))
+        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "Not Found") : false;
+
+    add_cors(req);
+    add_validators(req, &f);
+    const char *type = f.is_compressed ? "text/plain; charset=utf-8" : "application/octet-stream";
+    FD_AUTO fd = -1;
+    if (f.is_compressed && !takes_gzip(req)) {
+        if (!symtext_inflate(f.path, s->temp_dir, SYMTEXT_MAX_BYTES, &fd, err))
+            return false;
+    } else {
+        fd = open(f.path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return err_set(err, ERR_NOT_FOUND, "Not Found");
+        if (f.is_compressed)
+            resp_header(req, "Content-Encoding", STR("gzip"));
+    }
+    return resp_file(req, 200, type, TAKE_FD(fd), err);
+}

@@ -1,0 +1,17 @@
+#include "symbols.h"
+
+int main(int argc, char **argv)
+{
+    const struct web_program program = {
+        .name = "datil-symbols",
+        .workers_key = "SYMBOLS_WORKERS",
+        .routes = symbols_routes,
+        .route_count = symbols_route_count,
+        .start = symbols_start,
+        .stop = symbols_stop,
+        .uses_db = true,
+        .inactive_text = "API Token matched but user not active",
+        .error_body = symbols_error,
+    };
+    return web_main(&program, argc, argv);
+}

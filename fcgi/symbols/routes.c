@@ -1,0 +1,26 @@
+#include "base/util.h"
+#include "symbols.h"
+
+/* clang-format off */
+const struct route symbols_routes[] = {
+    {METHOD_POST, "/upload/", ROUTE_RAW_BODY, NULL, upload_post,
+     "takes a ZIP archive of symbols; needs a token with upload_symbols or upload_try_symbols"},
+    {METHOD_POST, "/upload", ROUTE_RAW_BODY, NULL, upload_post, "the same"},
+    {METHOD_GET, "/missingsymbols.csv", 0, NULL, missing_csv_get,
+     "what was asked for in vain in the last 24 hours, or ?today"},
+    {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get,
+     "checks everything the symbol server needs: 200, or 500 and what does not work"},
+    {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get,
+     "200 as long as the program answers"},
+    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get,
+     "version.json of the deployment"},
+    {METHOD_GET, "/symbols-files/", ROUTE_PREFIX, NULL, stored_file_get,
+     "the stored file itself, where downloads are redirected to"},
+    {METHOD_GET, "/try/", ROUTE_PREFIX, NULL, download_try_get,
+     "as below, with symbols of experimental builds behind the regular ones"},
+    {METHOD_GET, "/", ROUTE_PREFIX, NULL, download_get,
+     "<debug file>/<debug id>/<file>: 302 to the stored file, or 404"},
+};
+/* clang-format on */
+
+const size_t symbols_route_count = ARRAY_LEN(symbols_routes);

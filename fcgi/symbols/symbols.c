@@ -1,0 +1,119 @@
+/* The worker: start, stop, errors, health. */
+#include "symbols.h"
+
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "queries.h"
+
+enum { VERSION_MAX = 64 << 10 };
+
+bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
+{
+    const struct conf *conf = web_conf(web);
+    struct symbols *s = xcalloc(1, sizeof *s);
+    s->web = web;
+    s->store = (struct symstore){.dir = conf_text(conf, "SYMBOLS_DIR"),
+                                 .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
+                                 .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES")};
+    s->temp_dir = conf_text(conf, "UPLOAD_TEMPDIR");
+    s->public_url = conf_text(conf, "SYMBOLS_PUBLIC_URL");
+    const char *const dirs[] = {s->store.dir, s->store.cache_dir, s->temp_dir};
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+        if (!fs_mkdirs(dirs[i], 0755, err)) {
+            free(s);
+            return false;
+        }
+    s->missing = missing_new();
+    *ret_app = s;
+    return true;
+}
+
+void symbols_stop(void *app)
+{
+    struct symbols *s = app;
+    missing_flush(s->missing, web_db(s->web), true);
+    missing_free(s->missing);
+    free(s);
+}
+
+static const char *method_name(enum method m)
+{
+    switch (m) {
+    case METHOD_GET:
+        return "GET";
+    case METHOD_POST:
+        return "POST";
+    case METHOD_HEAD:
+        return "HEAD";
+    case METHOD_OPTIONS:
+        return "OPTIONS";
+    case METHOD_PUT:
+        return "PUT";
+    }
+    return "?";
+}
+
+bool symbols_error(struct req *req, int status, const struct err *err)
+{
+    struct arena *a = req_arena(req);
+    struct str path = utf8_clean(a, req_path(req));
+    struct str message = utf8_clean(a, str_of(err->msg));
+    if (status == 404 && message.n == 0)
+        message = STR("Not Found");
+    if (status == 405)
+        message = str_of(arena_printf(a, "Method Not Allowed (%s): " STR_FMT,
+                                      method_name(req_method(req)), STR_ARG(path)));
+    json_auto_t *body = json_pack("{s:s%}", "error", message.p, message.n);
+    if (status == 404)
+        json_object_set_new(body, "path", json_stringn(path.p, path.n));
+    return body && resp_json(req, status, body, &(struct err){0});
+}
+
+/* ---- health --------------------------------------------------------------------------------- */
+bool lbheartbeat_get(struct req *req, struct err *err)
+{
+    (void)err;
+    return resp_bytes(req, 200, "text/plain; charset=utf-8", STR("ok"));
+}
+
+bool version_get(struct req *req, struct err *err)
+{
+    (void)err;
+    const char *dir = conf_text(req_conf(req), "BASEDIR");
+    const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
+    FREE_LATER char *text = NULL;
+    size_t n = 0;
+    json_auto_t *parsed = NULL;
+    if (fs_read(path, VERSION_MAX, &text, &n, NULL))
+        parsed = json_parse(str_n(text, n), VERSION_MAX, NULL);
+    struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
+    return resp_bytes(req, 200, "application/json; charset=utf-8", body);
+}
+
+/* Notes one check; the reason of a failure goes to the log only. */
+static void note(json_t *checks, const char *name, bool ok, const char *why, bool *all)
+{
+    json_object_set_new(checks, name, json_string(ok ? "ok" : "error"));
+    if (!ok)
+        log_event(LOG_ERROR, "heartbeat_failed", name, LOG_S("error", why));
+    *all &= ok;
+}
+
+bool heartbeat_get(struct req *req, struct err *err)
+{
+    const struct symbols *s = req_app(req);
+    struct err why = {0};
+    bool ok = true;
+    json_auto_t *body = json_pack("{s:s, s:{}, s:{}}", "status", "ok", "checks", "details");
+    json_t *checks = json_object_get(body, "checks"); /* borrowed */
+    DB_ROWS rows = {0};
+    note(checks, "database", DB_RUN(req_db(req), &q_db_ping, &rows, &why), why.msg, &ok);
+    note(checks, "storage", access(s->store.dir, W_OK) == 0, s->store.dir, &ok);
+    note(checks, "symcache", access(s->store.cache_dir, W_OK) == 0, s->store.cache_dir, &ok);
+    if (!ok)
+        json_object_set_new(body, "status", json_string("error"));
+    return resp_json(req, ok ? 200 : 500, body, err);
+}

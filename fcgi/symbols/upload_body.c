@@ -1,0 +1,167 @@
+#include "upload_body.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/util.h"
+#include "web/multipart.h"
+#include "web/params.h"
+
+enum { FIELD_MAX = 4096, FORM_MAX = 64 << 10, PIECE = 1 << 16, NAME_MAX_BYTES = 255 };
+
+struct reading {
+    struct arena *arena;
+    const char *temp_dir;
+    struct upload_body *body;
+    int fd; /* of the file while it arrives */
+    enum { SKIPPED, IN_FILE, IN_FIELD } part;
+    struct str *field; /* where the value of the present field goes */
+    struct strbuf value;
+};
+
+static bool open_temp(struct reading *r, struct err *err)
+{
+    int n = snprintf(r->body->path, sizeof r->body->path, "%s/upload-%016llx.zip", r->temp_dir,
+                     (unsigned long long)random_u64());
+    if (n < 0 || (size_t)n >= sizeof r->body->path)
+        return err_set(err, ERR_INTERNAL, "UPLOAD_TEMPDIR is too long");
+    r->fd = open(r->body->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (r->fd < 0)
+        return err_errno(err, errno, "creating %s", r->body->path);
+    r->body->has_file = true;
+    return true;
+}
+
+/* A field name without a dot ("file") says nothing about the archive. */
+static void name_archive(struct reading *r, const struct multipart_part *p)
+{
+    struct str name = str_find_char(p->name, '.', 0) == SIZE_MAX ? p->filename : p->name;
+    name = utf8_clean(r->arena, str_copy(r->arena, name));
+    r->body->archive_name = str_sub(name, 0, utf8_prefix_bytes(name, NAME_MAX_BYTES));
+}
+
+static bool on_begin(void *arg, const struct multipart_part *p, struct err *err)
+{
+    struct reading *r = arg;
+    r->part = SKIPPED;
+    if (p->filename.n && !r->body->has_file) {
+        r->part = IN_FILE;
+        name_archive(r, p);
+        return open_temp(r, err);
+    }
+    r->field = str_eq(p->name, STR("try"))   ? &r->body->try_field
+               : str_eq(p->name, STR("url")) ? &r->body->url
+                                             : NULL;
+    if (p->filename.n == 0 && r->field) {
+        r->part = IN_FIELD;
+        sb_reset(&r->value);
+    }
+    return true;
+}
+
+static bool on_data(void *arg, const void *p, size_t n, struct err *err)
+{
+    struct reading *r = arg;
+    if (r->part == IN_FIELD)
+        sb_put(&r->value, p, n);
+    if (r->part != IN_FILE)
+        return true;
+    r->body->size += n;
+    return fs_write_all(r->fd, p, n, r->body->path, err);
+}
+
+static bool on_end(void *arg, struct err *err)
+{
+    struct reading *r = arg;
+    if (r->part == IN_FIELD && r->value.overflow)
+        return err_set(err, ERR_INVALID, "a form field of more than %d bytes", FIELD_MAX);
+    if (r->part == IN_FIELD)
+        *r->field = str_copy(r->arena, utf8_clean(r->arena, sb_view(&r->value)));
+    if (r->part == IN_FILE) {
+        close(r->fd);
+        r->fd = -1;
+    }
+    r->part = SKIPPED;
+    return true;
+}
+
+/* Every byte of the body is read, whatever becomes of it. */
+static bool feed(struct req *req, struct multipart *m, uint64_t max_bytes, struct err *err)
+{
+    char *piece = arena_alloc(req_arena(req), PIECE);
+    uint64_t total = 0;
+    for (;;) {
+        size_t got;
+        if (!req_read_body(req, piece, PIECE, &got, err))
+            return false;
+        if (got == 0)
+            return multipart_finish(m, err);
+        total += got;
+        if (total > max_bytes)
+            return err_set(err, ERR_TOO_LARGE, "an upload may have %llu bytes",
+                           (unsigned long long)max_bytes);
+        if (!multipart_feed(m, piece, got, err))
+            return false;
+    }
+}
+
+static bool read_multipart(struct req *req, struct reading *r, struct str type, uint64_t max_bytes,
+                           struct err *err)
+{
+    static const struct multipart_events events = {on_begin, on_data, on_end};
+    STRBUF_AUTO boundary;
+    struct multipart m;
+    sb_init(&boundary, MULTIPART_BOUNDARY_MAX + 1);
+    header_param(type, "boundary", &boundary);
+    if (!multipart_init(&m, sb_view(&boundary), &events, r, err))
+        return false;
+    bool ok = feed(req, &m, max_bytes, err);
+    multipart_release(&m);
+    return ok;
+}
+
+static bool read_urlencoded(struct req *req, struct upload_body *b, struct err *err)
+{
+    struct str text;
+    struct param_list list = {0};
+    if (!req_body(req, FORM_MAX, &text, err) || !params_parse(req_arena(req), text, &list, err))
+        return false;
+    b->url = params_find(&list, "url");
+    b->try_field = params_find(&list, "try");
+    return true;
+}
+
+bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
+                      struct upload_body *ret, struct err *err)
+{
+    struct upload_body b = {.try_field = STR_NONE};
+    struct reading r = {.arena = req_arena(req), .temp_dir = temp_dir, .body = &b, .fd = -1};
+    struct str type = req_header(req, "Content-Type");
+    struct str kind = header_value(type);
+    bool ok = true;
+    sb_init(&r.value, FIELD_MAX);
+    if (str_eq_nocase(kind, STR("multipart/form-data")))
+        ok = read_multipart(req, &r, type, max_bytes, err);
+    else if (str_eq_nocase(kind, STR("application/x-www-form-urlencoded")))
+        ok = read_urlencoded(req, &b, err);
+    if (r.fd >= 0)
+        close(r.fd);
+    sb_release(&r.value);
+    if (!ok) {
+        upload_body_release(&b);
+        return false;
+    }
+    *ret = b;
+    return true;
+}
+
+void upload_body_release(struct upload_body *b)
+{
+    if (b->has_file)
+        unlink(b->path);
+    b->has_file = false;
+}

@@ -1,0 +1,26 @@
+#ifndef SYMBOLS_UPLOAD_BODY_H
+#define SYMBOLS_UPLOAD_BODY_H
+
+#include "web/web.h"
+
+/*
+ * upload_body - what a client sent to /upload/: the first file of a form goes to a temporary
+ * file as it arrives; the fields `try` and `url` are kept.
+ *
+ * Ownership  upload_body_release removes the file; texts live in the request's arena.
+ * Errors     ERR_TOO_LARGE: more bytes than allowed.  ERR_INVALID: a broken body.
+ */
+struct upload_body {
+    bool has_file;
+    struct str archive_name; /* field name of the file, or its filename if that has no dot */
+    char path[4096];
+    uint64_t size;
+    struct str try_field; /* p NULL: absent */
+    struct str url;       /* empty: none */
+};
+
+bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
+                      struct upload_body *ret, struct err *err);
+void upload_body_release(struct upload_body *b);
+
+#endif

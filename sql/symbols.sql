@@ -1,0 +1,108 @@
+-- Uploads of symbols, stored files, missing symbols.
+
+-- name: symbol_upload_add
+-- Before anything is stored; completed_at stays empty until all of it is.
+-- $1 user_id bigint
+-- $2 filename text
+-- $3 size bigint
+-- $4 content_hash text
+-- $5 try_symbols boolean
+INSERT INTO symbol_upload (user_id, filename, size, content_hash, try_symbols)
+VALUES ($1::bigint, left($2, 100), $3::bigint, $4, $5::boolean)
+RETURNING id, (extract(epoch FROM created_at) * 1000000)::bigint AS created_us;
+
+-- name: symbol_upload_complete
+-- $1 id bigint
+-- $2 skipped_keys text[]
+-- $3 ignored_keys text[]
+-- $4 warnings json
+UPDATE symbol_upload
+   SET completed_at = clock_timestamp(), skipped_keys = $2::text[], ignored_keys = $3::text[],
+       warnings = $4::jsonb
+ WHERE id = $1::bigint
+RETURNING (extract(epoch FROM completed_at) * 1000000)::bigint AS completed_us;
+
+-- name: symbol_file_add
+-- A file that was stored just now; nobody misses it any more.
+-- $1 upload_id bigint
+-- $2 area text
+-- $3 key text
+-- $4 debug_filename text
+-- $5 debug_id text
+-- $6 code_file text
+-- $7 code_id text
+-- $8 generator text
+-- $9 update boolean
+-- $10 compressed boolean
+-- $11 size bigint
+-- $12 started_us bigint
+-- $13 symbol text
+-- $14 symbol_id text
+WITH found AS (DELETE FROM missing_symbol WHERE symbol = $13 AND debugid = $14)
+INSERT INTO symbol_file (upload_id, area, key, debug_filename, debug_id, code_file, code_id,
+                         generator, "update", compressed, size, created_at, completed_at)
+VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, left($8, 100), $9::boolean, $10::boolean, $11::bigint,
+        to_timestamp($12::bigint / 1000000.0), clock_timestamp());
+
+-- name: symbol_object_put
+-- $1 area text
+-- $2 key text
+-- $3 stored_size bigint
+-- $4 original_size bigint
+-- $5 original_md5 text
+-- $6 content_type text
+-- $7 content_encoding text
+INSERT INTO symbol_object (area, key, stored_size, original_size, original_md5, content_type,
+                           content_encoding)
+VALUES ($1, $2, $3::bigint, $4::bigint, $5, $6, $7)
+ON CONFLICT (area, key) DO UPDATE
+   SET stored_size = excluded.stored_size, original_size = excluded.original_size,
+       original_md5 = excluded.original_md5, content_type = excluded.content_type,
+       content_encoding = excluded.content_encoding, last_modified = now();
+
+-- name: symbol_file_by_ids
+-- The latest file with this debug file and id, or this code file and id.
+-- $1 file text
+-- $2 id text
+-- $3 with_try boolean
+SELECT debug_filename, debug_id
+  FROM symbol_file
+ WHERE ((debug_filename = $1 AND debug_id = $2) OR (code_file = $1 AND code_id = $2))
+   AND debug_filename IS NOT NULL AND debug_id IS NOT NULL
+   AND (area = 'regular' OR $3::boolean)
+ ORDER BY id DESC
+ LIMIT 1;
+
+-- name: missing_symbol_add
+-- Many sightings at once; arrays of equal length, one element per different symbol.
+-- $1 symbol text[]
+-- $2 debugid text[]
+-- $3 filename text[]
+-- $4 code_file text[]
+-- $5 code_id text[]
+-- $6 count bigint[]
+INSERT INTO missing_symbol (hash, symbol, debugid, filename, code_file, code_id, count)
+SELECT md5(m.symbol || E'\n' || m.debugid || E'\n' || m.filename || E'\n' || m.code_file || E'\n' ||
+           m.code_id),
+       m.symbol, m.debugid, m.filename, m.code_file, m.code_id, m.count
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+       AS m (symbol, debugid, filename, code_file, code_id, count)
+ON CONFLICT (hash) DO UPDATE
+   SET count = missing_symbol.count + excluded.count, modified_at = now();
+
+-- name: missing_symbol_recent
+-- For the CSV of symbols somebody should look for: seen since `since_us`.
+-- $1 since_us bigint
+SELECT symbol, debugid, code_file, code_id
+  FROM missing_symbol
+ WHERE modified_at >= to_timestamp($1::bigint / 1000000.0) AND lower(filename) LIKE '%.sym'
+ ORDER BY symbol, debugid;
+
+-- name: missing_symbol_top
+-- What is missed most, for the administrator.
+-- $1 limit bigint
+SELECT symbol, debugid, filename, code_file, code_id, count,
+       to_char(modified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS modified_at
+  FROM missing_symbol
+ ORDER BY count DESC, modified_at DESC
+ LIMIT $1::bigint;
