@@ -3,9 +3,9 @@
 
 /* clang-format off */
 const struct route symbols_routes[] = {
-    {METHOD_POST, "/upload/", ROUTE_RAW_BODY, NULL, upload_post,
+    {METHOD_POST, "/upload/", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post,
      "takes a ZIP archive of symbols; needs a token with upload_symbols or upload_try_symbols"},
-    {METHOD_POST, "/upload", ROUTE_RAW_BODY, NULL, upload_post, "the same"},
+    {METHOD_POST, "/upload", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post, "the same"},
     {METHOD_GET, "/missingsymbols.csv", 0, NULL, missing_csv_get,
      "what was asked for in vain in the last 24 hours, or ?today"},
     {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get,

@@ -34,9 +34,10 @@ static void md5_hex(struct str s, char out[MD5_HEX + 1])
 }
 
 /* ---- before anything is stored --------------------------------------------------------------- */
+/* A log-in of a browser does not count: the route has no CSRF check, which scripts cannot pass. */
 static bool check_user(struct req *req, struct err *err)
 {
-    if (!req_user(req)->is_logged_in)
+    if (!req_user(req)->is_logged_in || !req_user(req)->by_token)
         return err_set(err, ERR_FORBIDDEN,
                        "This requires an Auth-Token to authenticate the request");
     if (!req_may(req, "upload_symbols") && !req_may(req, "upload_try_symbols"))

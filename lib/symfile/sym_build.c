@@ -5,7 +5,7 @@
 
 void builder_init(struct builder *b, struct str text)
 {
-    *b = (struct builder){.text = text};
+    *b = (struct builder){.text = text.n ? text : STR("")}; /* never a null pointer */
     arena_init(&b->arena, SIZE_MAX); /* grows with the text, whose size the caller bounds */
     intern_init(&b->names);
     intern_id(&b->names, STR("")); /* name 0 is the empty one */

@@ -300,6 +300,17 @@ static void test_module(void **state)
     }
 }
 
+/* What an empty mapped file gives. */
+static void test_null_text(void **state)
+{
+    (void)state;
+    void *block;
+    size_t n;
+    struct err err = {0};
+    assert_false(csym_compile_mem(STR_NONE, 0, &block, &n, NULL, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
 static void test_identity(void **state)
 {
     (void)state;
@@ -413,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_corrupt_above_100),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_module),
+        cmocka_unit_test(test_null_text),
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_many_lines),
         cmocka_unit_test(test_win),
