@@ -1,0 +1,38 @@
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+#include "json/json.h"
+#include "json/repair.h"
+
+/*
+ * What the pass makes of any bytes never holds a NUL once parsed, what the strict parser took
+ * before it still takes, and a second pass changes nothing.
+ */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MAX_BYTES = 1 << 20, DEPTH = 64 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct str in = str_n((const char *)data, size);
+    struct json_repairs repairs;
+    STRBUF_AUTO once;
+    STRBUF_AUTO twice;
+    sb_init(&once, MAX_BYTES);
+    sb_init(&twice, MAX_BYTES);
+    json_auto_t *before = json_parse(in, MAX_BYTES, NULL);
+    if (!json_repair(in, DEPTH, &once, &repairs, NULL))
+        return 0;
+    json_auto_t *after = json_parse(sb_view(&once), MAX_BYTES, NULL);
+    assert(!before || after);
+    if (!after)
+        return 0;
+    FREE_LATER char *text = json_dumps(after, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    assert(text && !strstr(text, "\\u0000"));
+    bool ok = json_repair(sb_view(&once), DEPTH, &twice, &repairs, NULL);
+    assert(ok && repairs.nul_members == 0 && repairs.lone_surrogates == 0);
+    assert(str_eq(sb_view(&once), sb_view(&twice)));
+    return 0;
+}
