@@ -798,6 +798,7 @@ static void test_memory_report(void **state)
     (void)state;
     char path[] = "/tmp/datil-test-XXXXXX";
     FD_AUTO fd = mkstemp(path);
+    assert_true(fd >= 0);
     static const struct {
         const char *label, *text;
         size_t zeros;
