@@ -1,14 +1,19 @@
 #ifndef CRASH_FIELD_H
 #define CRASH_FIELD_H
 
+#include "base/err.h"
 #include "base/str.h"
 
 /*
  * field - the one table of processed-crash keys, annotations and search fields.
  *
- * The rows come from lib/crash/fields.tsv at build time.  They drive the copy rule,
- * the reducer, the index, query checks, the fields API, the search form and the
- * data dictionary.  There is no second list.
+ * The rows come from lib/crash/fields.tsv at build time; an installation may add its
+ * own (fields_load).  They drive the copy rule, the reducer, the index, query checks,
+ * the fields API, the search form and the data dictionary.  There is no second list.
+ *
+ * Ownership  The tables live as long as the process; so do pointers into them once
+ *            fields_load has run.
+ * Threads    Read-only after fields_load, which a program calls at start or not at all.
  */
 enum perm {
     PERM_PUBLIC = 0,
@@ -47,7 +52,7 @@ struct schema_shape {
     const struct schema_key *keys; /* sorted by name */
     size_t n;
 };
-extern const struct schema_shape schema_processed;
+extern struct schema_shape schema_processed; /* nobody but fields_load writes it */
 
 /* The key `name` of an object of this shape; exact names win over patterns.  NULL if unknown. */
 const struct schema_key *schema_find(const struct schema_shape *shape, struct str name);
@@ -80,8 +85,8 @@ struct search_field {
                           * "@platforms" stand for what the installation knows */
     const char *description;
 };
-extern const struct search_field search_fields[]; /* sorted by name */
-extern const size_t search_field_count;
+extern const struct search_field *search_fields; /* sorted by name */
+extern size_t search_field_count;
 const struct search_field *search_field_find(struct str name);
 
 /* ---- annotations (raw crash) and the copy rule ---- */
@@ -96,8 +101,16 @@ struct annotation {
     const char *fallback;      /* default as JSON text when the annotation is absent, or NULL */
     const char *description;
 };
-extern const struct annotation annotations[]; /* sorted by name */
-extern const size_t annotation_count;
+extern const struct annotation *annotations; /* sorted by name */
+extern size_t annotation_count;
 const struct annotation *annotation_find(struct str name);
+
+/*
+ * Adds the rows of $DATIL_VAR/config/fields.tsv, if there is one, to the tables above:
+ * annotations, top-level keys copied from them, search fields.  Call at start, before
+ * anything keeps a pointer into a table.  ERR_INVALID names the line; then nothing was
+ * added and the program should not start.
+ */
+bool fields_load(const char *var_dir, struct err *err);
 
 #endif

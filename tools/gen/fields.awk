@@ -177,7 +177,7 @@ function copy_type(types) {
 
 function print_annotations(    i, name, id) {
     sort_names(ann, anns)
-    print "\nconst struct annotation annotations[] = {"
+    print "\nstatic const struct annotation annotation_rows[] = {"
     for (i = 1; i <= anns; i++) {
         name = ann[i]
         id = "processed" SUBSEP copied_to[name]
@@ -186,7 +186,8 @@ function print_annotations(    i, name, id) {
             or_null(ann_default[name]), quote(ann_desc[name])
     }
     print "};"
-    print "const size_t annotation_count = sizeof annotations / sizeof annotations[0];"
+    print "const struct annotation *annotations = annotation_rows;"
+    print "size_t annotation_count = " anns ";"
 }
 
 function key_description(shape, name, id) {
@@ -218,7 +219,7 @@ function print_shape(shape,    i, names, name, id, sub_shape) {
 
 function print_search(    i, name, flags) {
     sort_names(search, searches)
-    print "\nconst struct search_field search_fields[] = {"
+    print "\nstatic const struct search_field search_rows[] = {"
     for (i = 1; i <= searches; i++) {
         name = search[i]
         flags = search_flags[name]
@@ -229,7 +230,8 @@ function print_search(    i, name, flags) {
             or_null(search_choices[name]), quote(search_desc[name])
     }
     print "};"
-    print "const size_t search_field_count = sizeof search_fields / sizeof search_fields[0];"
+    print "const struct search_field *search_fields = search_rows;"
+    print "size_t search_field_count = " searches ";"
 }
 
 END {
@@ -249,8 +251,8 @@ END {
         print_shape(shapes[i])
     print ""
     for (i = 1; i <= shape_count; i++)
-        printf "%sconst struct schema_shape %s_%s = {\"%s\", keys_%s, %d};\n", \
-            shapes[i] == "processed" ? "" : "static ", shapes[i] == "processed" ? "schema" : "shape", \
+        printf "%s%s = {\"%s\", keys_%s, %d};\n", \
+            shapes[i] == "processed" ? "struct schema_shape schema_" : "static const struct schema_shape shape_", \
             shapes[i], shapes[i], shapes[i], shape_n[shapes[i]]
     print_search()
 }

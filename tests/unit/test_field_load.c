@@ -1,0 +1,118 @@
+/* Rows of an installation: a test of its own, because they stay for the life of the process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "crash/field.h"
+#include "crash/reduce.h"
+
+static char dir[] = "/tmp/datil-test-XXXXXX";
+
+static bool load(const char *text, struct err *err)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/config/fields.tsv", dir);
+    assert_true(fs_write_atomic(path, text, strlen(text), 0600, err));
+    return fields_load(dir, err);
+}
+
+#define ANNOTATION "annotation\tMyState\tstr\tpub\t-\twhat it was doing\n"
+#define SECRET     "annotation\tMySecret\tstr\tprot\t-\tsecret\n"
+
+static const struct {
+    const char *label, *text, *want; /* part of the message */
+} bad[] = {
+    {"unknown kind", "field\tx\n", "fields.tsv:1: unknown kind"},
+    {"columns", "# c\n\nannotation\tX\n", "fields.tsv:3: annotation has 6 columns"},
+    {"too many columns", "a\t\t\t\t\t\t\t\t\t\t\n", "more than 9"},
+    {"known annotation", "annotation\tURL\tstr\tpub\t-\tx\n", "known already"},
+    {"twice", ANNOTATION ANNOTATION, "fields.tsv:2: annotation MyState is known"},
+    {"name with a blank", "annotation\tA B\tstr\tpub\t-\tx\n", "not an annotation name"},
+    {"permission", "annotation\tX\tstr\tpublic\t-\tx\n", "say pub or prot"},
+    {"type", "annotation\tX\ttext\tpub\t-\tx\n", "type 'text'"},
+    {"default", "annotation\tX\tstr\tpub\tno\tx\n", "not JSON"},
+    {"known key", ANNOTATION "key\tprocessed\turl\tstr\tpub\tCopyFromRawCrash\tMyState\t-\n",
+     "key url is known"},
+    {"key of a pattern",
+     ANNOTATION "key\tprocessed\tupload_file_minidump_x\tstr\tpub\tCopyFromRawCrash\tMyState\t-\n",
+     "known already"},
+    {"nested", "key\tjson_dump\tx\tstr\tpub\tCopyFromRawCrash\tMyState\t-\n", "only 'processed'"},
+    {"built-in annotation", "key\tprocessed\tx\tstr\tpub\tCopyFromRawCrash\tURL\t-\n",
+     "URL is no annotation of this file"},
+    {"protected made public",
+     SECRET "key\tprocessed\tmy_secret\tstr\tpub\tCopyFromRawCrash\tMySecret\t-\n",
+     "its key must be too"},
+    {"copied twice",
+     ANNOTATION "key\tprocessed\tx\tstr\tpub\tCopyFromRawCrash\tMyState\t-\n"
+                "key\tprocessed\ty\tstr\tpub\tCopyFromRawCrash\tMyState\t-\n",
+     "copied twice"},
+    {"structured", ANNOTATION "key\tprocessed\tx\tobj\tpub\tCopyFromRawCrash\tMyState\t-\n",
+     "say str, int, num or bool"},
+    {"no source", "search\tmy_state\tstring\tstr\tkeyword\t-\t=\t-\tx\n", "no key my_state"},
+    {"known field", "search\turl\tstring\tstr\tkeyword\t-\t=\t-\tx\n", "url is known"},
+    {"name of a field", "search\t../x\tstring\tstr\tkeyword\t-\turl\t-\tx\n", "lower-case"},
+    {"index kind", "search\tx\tstring\tstr\twhole\t-\turl\t-\tx\n", "index kind 'whole'"},
+};
+
+static void test_bad(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct err err = {0};
+        if (load(bad[i].text, &err) || err.code != ERR_INVALID || !strstr(err.msg, bad[i].want))
+            fail_msg("%s: %s", bad[i].label, err.msg);
+    }
+    assert_int_equal(annotation_count, 123);
+    assert_null(annotation_find(STR("MyState")));
+}
+
+static void test_good(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    if (!load("# ours\n\n" ANNOTATION SECRET
+              "key\tprocessed\tmy_state\tint\tpub\tCopyFromRawCrash\tMyState\t-\n"
+              "key\tprocessed\tmy_secret\tstr\tprot\tCopyFromRawCrash\tMySecret\t-\n"
+              "search\tmy_state\tinteger\tint\tlong\t-\t=\t-\tState\n"
+              "search\tsecret\tstring\tstr\ttext\tfull\tmy_secret\ta,b\tSecret\n"
+              "search\tmy_pid\tinteger\tint\tlong\t-\tjson_dump.pid\t-\tProcess\n",
+              &err))
+        fail_msg("%s", err.msg);
+    const struct annotation *a = annotation_find(STR("MyState"));
+    assert_int_equal(a->copy, COPY_INT);
+    assert_string_equal(a->processed_key, "my_state");
+    assert_int_equal(search_field_find(STR("secret"))->perm, PERM_PROTECTED);
+    assert_int_equal(search_field_find(STR("my_pid"))->perm, PERM_PUBLIC);
+    assert_true(reduce_may_see(STR("my_state"), PERM_PUBLIC));
+    assert_false(reduce_may_see(STR("my_secret"), PERM_PUBLIC));
+    assert_non_null(annotation_find(STR("URL")));
+    assert_int_equal(search_field_count, 159);
+    for (size_t i = 1; i < search_field_count; i++)
+        assert_true(strcmp(search_fields[i - 1].name, search_fields[i].name) < 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    fs_remove_tree(dir, &err);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_good),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
