@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/util.h"
+#include "crash/field.h"
 #include "cron/scheduler.h"
 
 /* datil-cron: looks at the table of jobs every few minutes, or does one thing and exits. */
@@ -185,7 +186,7 @@ int main(int argc, char **argv)
             .conf = &conf,
             .db = db_new(conf_text(&conf, "DATABASE_URL"), "datil-cron", 60000),
         };
-        ok = run(&s, &o, &err);
+        ok = fields_load(conf_text(&conf, "DATIL_VAR"), &err) && run(&s, &o, &err);
         db_free(s.db);
         conf_release(&conf);
     }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/util.h"
+#include "crash/field.h"
 #include "processor/crash.h"
 #include "processor/offline.h"
 #include "processor/worker.h"
@@ -148,7 +149,7 @@ int main(int argc, char **argv)
     bool ok = conf_load(&conf, &err);
     if (ok) {
         log_init("datil-processor", conf_text(&conf, "LOGGING_LEVEL"));
-        ok = run(&o, &conf, argc, argv, &err);
+        ok = fields_load(conf_text(&conf, "DATIL_VAR"), &err) && run(&o, &conf, argc, argv, &err);
         conf_release(&conf);
     }
     if (!ok)

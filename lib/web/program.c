@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/util.h"
+#include "crash/field.h"
 #include "web/internal.h"
 
 /* The life of a FastCGI program: options, configuration, socket, workers. */
@@ -165,7 +166,7 @@ int web_main(const struct web_program *program, int argc, char **argv)
     bool ok = conf_load(&web.conf, &err);
     if (ok) {
         log_init(program->name, conf_text(&web.conf, "LOGGING_LEVEL"));
-        ok = run(&web, &err);
+        ok = fields_load(conf_text(&web.conf, "DATIL_VAR"), &err) && run(&web, &err);
     }
     if (!ok)
         log_event(LOG_ERROR, "start_failed", "the program cannot start", LOG_E(&err));

@@ -4,6 +4,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "crash/field.h"
 
 /*
  * datil - the administrator's command.  Each command is a row of a table; the longest name that
@@ -107,7 +108,8 @@ static int run(const struct command *c, int argc, char **argv)
     bool ok = conf_load(&app.conf, &err);
     if (ok) {
         log_init("datil", conf_text(&app.conf, "LOGGING_LEVEL"));
-        ok = c->run(&app, (struct args){argc, argv}, &err);
+        ok = fields_load(conf_text(&app.conf, "DATIL_VAR"), &err) &&
+             c->run(&app, (struct args){argc, argv}, &err);
     }
     int status = ok ? app.exit_status : EXIT_FAILURE;
     if (!ok) {
