@@ -54,9 +54,10 @@ SELECT state, count(*) AS count FROM crash_ledger GROUP BY state ORDER BY state;
 SELECT crash_id, state FROM crash_ledger WHERE crash_id > $1 ORDER BY crash_id LIMIT $2::integer;
 
 -- name: ledger_known
--- Which of these ids have a row.
+-- Which of these ids have a row, in the order of their bytes.
 -- $1 crash_ids text[]
-SELECT crash_id, state FROM crash_ledger WHERE crash_id = ANY($1::text[]);
+SELECT crash_id, state FROM crash_ledger WHERE crash_id = ANY($1::text[])
+ ORDER BY crash_id COLLATE "C";
 
 -- name: ledger_stranded
 -- Received long ago, not processed, and no message in the queue: somebody forgot them.

@@ -1,0 +1,337 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "base/util.h"
+#include "base/vec.h"
+#include "doctor.h"
+#include "queries.h"
+#include "search/search.h"
+
+/*
+ * The agreement of ledger, store and index, both ways:
+ *
+ *   a processed ledger row has a processed crash and an index document;
+ *   a processed crash in the store has a processed ledger row, or one with a message in the queue;
+ *   a raw crash in the store has a ledger row;
+ *   the index holds no more documents than the ledger has processed crashes.
+ *
+ * Work goes on meanwhile, so whoever looks suspicious is looked at again after a pause.
+ */
+enum { PAGE = 1000, SHOWN_MAX = 50, SUSPECTS_MAX = 10000, PAUSE_MS = 3000, TRIES = 10 };
+enum { FIRST_YEAR = 2000, SEARCH_TIME_MS = 600 * 1000 };
+#define SPAN_US ((int64_t)364 * 86400 * 1000000)
+
+struct suspects {
+    VEC(char *) ids; /* owned */
+    bool overflow;
+};
+
+struct agreement {
+    struct doctor *d;
+    struct suspects from_ledger, from_store;
+    struct arena page; /* reset for each page */
+    struct strs batch; /* of the store's side, in the page arena */
+    bool must_be_processed;
+    size_t processed, stored, shown;
+    struct err err;
+    bool ok;
+};
+
+static void suspect(struct suspects *s, const char *id)
+{
+    if (s->ids.n >= SUSPECTS_MAX)
+        s->overflow = true;
+    else
+        VEC_PUSH(&s->ids, xstrdup(id));
+}
+
+static void suspects_release(struct suspects *s)
+{
+    for (size_t i = 0; i < s->ids.n; i++)
+        free(s->ids.v[i]);
+    VEC_RELEASE(&s->ids);
+}
+
+static void report(struct agreement *a, const char *id, const char *what)
+{
+    if (a->shown++ < SHOWN_MAX)
+        doctor_problem(a->d, "crash %s: %s", id, what);
+    else
+        a->d->problems++;
+}
+
+/* ---- one crash, looked at closely
+ * ---------------------------------------------------------------- */
+struct findings {
+    bool has_row, is_processed, is_queued, has_raw, has_processed, is_indexed;
+};
+
+static bool examine(struct agreement *a, const char *id, struct findings *ret)
+{
+    struct app *app = a->d->app;
+    struct str one = str_of(id);
+    DB_ROWS row = {0}, queued = {0};
+    arena_reset(&a->page);
+    if (!DB_RUN(app->db, &q_ledger_row, &row, &a->err, id) ||
+        !DB_RUN(app->db, &q_doctor_queued, &queued, &a->err,
+                db_text_array(&a->page, (struct strs){&one, 1})) ||
+        !index_has(app->reader, id, &ret->is_indexed, &a->err))
+        return false;
+    ret->has_row = row.count > 0;
+    ret->is_processed = row.count > 0 && strcmp(db_col(&row, 0, "state"), "processed") == 0;
+    ret->is_queued = queued.count > 0;
+    ret->has_raw = store_exists(app->store, id, "raw_crash");
+    ret->has_processed = store_exists(app->store, id, "processed_crash");
+    return true;
+}
+
+/* What is wrong with it now, or NULL. */
+static const char *verdict(const struct findings *f)
+{
+    if (f->is_processed && !f->has_processed)
+        return f->has_raw ? "processed according to the ledger, but the store has no processed "
+                            "crash; `datil reprocess` it"
+                          : "in the ledger, but nothing is stored; `datil crash delete` it";
+    if (f->is_processed && !f->is_indexed)
+        return "processed, but searches do not find it; `datil reprocess` it or `datil index "
+               "rebuild`";
+    if (f->has_processed && !f->is_processed && !f->is_queued)
+        return f->has_row
+                   ? "stored, but not processed according to the ledger; `datil reprocess` it"
+                   : "stored, but unknown to the ledger; `datil reprocess` or `datil crash "
+                     "delete` it";
+    if (f->has_raw && !f->has_row)
+        return "stored, but never published; `datil reprocess` it";
+    return NULL;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool judge(struct agreement *a, struct suspects *s)
+{
+    if (s->ids.n)
+        qsort(s->ids.v, s->ids.n, sizeof *s->ids.v, by_id);
+    for (size_t i = 0; i < s->ids.n; i++) {
+        if (i && strcmp(s->ids.v[i], s->ids.v[i - 1]) == 0)
+            continue; /* met as raw and as processed crash */
+        struct findings f = {0};
+        if (!examine(a, s->ids.v[i], &f))
+            return false;
+        const char *what = verdict(&f);
+        if (what)
+            report(a, s->ids.v[i], what);
+    }
+    if (s->overflow)
+        doctor_problem(a->d, "agreement: so many differ that only some were looked at");
+    return true;
+}
+
+/* ---- from the ledger
+ * ------------------------------------------------------------------------------ */
+static bool ledger_page(struct agreement *a, char last[64], int *ret_count)
+{
+    struct app *app = a->d->app;
+    DB_ROWS rows = {0};
+    arena_reset(&a->page);
+    if (!DB_RUN(app->db, &q_ledger_page, &rows, &a->err, last, db_int(&a->page, PAGE)))
+        return false;
+    for (int i = 0; i < rows.count; i++) {
+        const char *id = db_col(&rows, i, "crash_id");
+        bool is_indexed;
+        if (i == rows.count - 1)
+            snprintf(last, 64, "%s", id);
+        if (strcmp(db_col(&rows, i, "state"), "processed") != 0)
+            continue;
+        a->processed++;
+        if (!index_has(app->reader, id, &is_indexed, &a->err))
+            return false;
+        if (!is_indexed || !store_exists(app->store, id, "processed_crash"))
+            suspect(&a->from_ledger, id);
+    }
+    *ret_count = rows.count;
+    return true;
+}
+
+static bool look_from_ledger(struct agreement *a)
+{
+    char last[64] = "";
+    int got;
+    do {
+        if (!ledger_page(a, last, &got))
+            return false;
+    } while (got == PAGE);
+    return true;
+}
+
+/* ---- from the store
+ * ------------------------------------------------------------------------------- */
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Both sides are sorted by bytes and walked once. */
+static void compare(struct agreement *a, const struct db_rows *rows)
+{
+    int at = 0;
+    for (size_t i = 0; i < a->batch.n; i++) {
+        struct str id = a->batch.v[i], known = STR_NONE;
+        while (at < rows->count) {
+            known = str_of(db_col(rows, at, "crash_id"));
+            if (str_cmp(known, id) >= 0)
+                break;
+            at++;
+        }
+        bool is_known = at < rows->count && str_eq(known, id);
+        if (!is_known ||
+            (a->must_be_processed && strcmp(db_col(rows, at, "state"), "processed") != 0))
+            suspect(&a->from_store, id.p);
+    }
+}
+
+static bool check_batch(struct agreement *a)
+{
+    DB_ROWS rows = {0};
+    if (a->batch.n == 0)
+        return true;
+    qsort(a->batch.v, a->batch.n, sizeof *a->batch.v, by_text);
+    bool ok =
+        DB_RUN(a->d->app->db, &q_ledger_known, &rows, &a->err, db_text_array(&a->page, a->batch));
+    if (ok)
+        compare(a, &rows);
+    a->batch.n = 0;
+    return ok;
+}
+
+static bool on_stored(void *arg, const char *id)
+{
+    struct agreement *a = arg;
+    if (a->batch.n == 0) {
+        arena_reset(&a->page);
+        a->batch.v = arena_array(&a->page, PAGE, sizeof(struct str));
+    }
+    a->stored++;
+    a->batch.v[a->batch.n++] = str_copy(&a->page, str_of(id));
+    return a->batch.n < PAGE || (a->ok = check_batch(a));
+}
+
+static bool look_at_kind(struct agreement *a, struct strs days, const char *kind,
+                         bool must_be_processed)
+{
+    a->must_be_processed = must_be_processed;
+    a->stored = 0;
+    for (size_t i = 0; i < days.n; i++)
+        if (!store_catalog(a->d->app->store, days.v[i].p, kind, on_stored, a, &a->err) || !a->ok)
+            return false;
+    return check_batch(a);
+}
+
+static bool look_from_store(struct agreement *a)
+{
+    struct strs days = {0};
+    return store_days(a->d->app->store, &a->d->app->arena, &days, &a->err) &&
+           look_at_kind(a, days, "raw_crash", false) &&
+           look_at_kind(a, days, "processed_crash", true);
+}
+
+/* ---- from the index
+ * ------------------------------------------------------------------------------- */
+/* Documents of a span of time; searches refuse spans of more than a year. */
+static bool count_span(struct agreement *a, int64_t from_us, int64_t to_us, int64_t *total)
+{
+    struct app *app = a->d->app;
+    char from[TIME_TEXT_MAX + 2] = ">=", to[TIME_TEXT_MAX + 2] = "<";
+    time_iso_s(from_us / 1000000, from + 2);
+    time_iso_s(to_us / 1000000, to + 1);
+    struct search_param v[] = {
+        {STR("date"), str_of(from)},
+        {STR("date"), str_of(to)},
+        {STR("_results_number"), STR("0")},
+        {STR("_facets_size"), STR("0")},
+    };
+    struct search_context ctx = {
+        .now_us = now_us(),
+        .reader = PERM_PROTECTED,
+        .deadline_ms = mono_ms() + SEARCH_TIME_MS,
+    };
+    json_auto_t *answer = NULL;
+    const char *form_param;
+    if (!search_answer(&app->arena, app->reader, &ctx, (struct search_params){v, ARRAY_LEN(v)},
+                       &answer, &form_param, &a->err))
+        return false;
+    *total += jget_int_or(answer, "total", 0);
+    return true;
+}
+
+static bool index_total(struct agreement *a, int64_t *ret)
+{
+    int64_t from = civil_to_us((struct civil){FIRST_YEAR, 1, 1, 0, 0, 0, 0}), total = 0;
+    for (; from < now_us() + SPAN_US; from += SPAN_US)
+        if (!count_span(a, from, from + SPAN_US, &total))
+            return false;
+    *ret = total;
+    return true;
+}
+
+static bool processed_count(struct agreement *a, int64_t *ret)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(a->d->app->db, &q_ledger_count_by_state, &rows, &a->err))
+        return false;
+    *ret = 0;
+    for (int i = 0; i < rows.count; i++)
+        if (strcmp(db_col(&rows, i, "state"), "processed") == 0)
+            *ret = db_col_int(&rows, i, "count", 0);
+    return true;
+}
+
+/* The numbers move while crashes are processed: the index may be ahead by what is in work. */
+static bool look_from_index(struct agreement *a)
+{
+    int64_t total = 0, processed = 0;
+    for (int i = 0; i < TRIES; i++) {
+        if (!index_total(a, &total) || !processed_count(a, &processed))
+            return false;
+        if (total <= processed)
+            return true;
+        usleep(PAUSE_MS * 1000 / TRIES);
+    }
+    doctor_problem(a->d,
+                   "index: holds %lld crashes, the ledger %lld processed ones; `datil index "
+                   "rebuild` drops the others",
+                   (long long)total, (long long)processed);
+    return true;
+}
+
+static bool look(struct agreement *a)
+{
+    if (!look_from_ledger(a) || !look_from_store(a) || !look_from_index(a))
+        return false;
+    if (a->from_ledger.ids.n || a->from_store.ids.n)
+        usleep(PAUSE_MS * 1000);
+    return judge(a, &a->from_ledger) && judge(a, &a->from_store);
+}
+
+void doctor_agreement(struct doctor *d)
+{
+    struct agreement a = {.d = d, .ok = true};
+    struct app *app = d->app;
+    if (!d->has_db)
+        return;
+    arena_init(&a.page, 4 << 20);
+    size_t before = d->problems;
+    if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !look(&a))
+        doctor_problem(d, "agreement: %s", a.err.msg);
+    if (d->problems == before)
+        doctor_good(d, "agreement: ledger, store and index agree on %zu processed crashes",
+                    a.processed);
+    else if (a.shown > SHOWN_MAX)
+        printf("         … and %zu more crashes\n", a.shown - SHOWN_MAX);
+    suspects_release(&a.from_ledger);
+    suspects_release(&a.from_store);
+    arena_release(&a.page);
+}

@@ -1,0 +1,341 @@
+#include "doctor.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "queries.h"
+
+enum {
+    CLOCK_SKEW_MAX_S = 60,
+    DISK_FREE_PERCENT_MIN = 5,
+    SPOOL_AGE_MAX_S = 600,
+    QUEUE_AGE_MAX_S = 3600,
+    CRON_ERRORS_MAX = 3,
+    SOCKET_TRIES = 30, /* a tenth of a second each: a program may just be restarting */
+};
+static const int64_t disk_free_min = (int64_t)1 << 30;
+
+void doctor_good(struct doctor *d, const char *fmt, ...)
+{
+    va_list ap;
+    (void)d;
+    fputs("ok       ", stdout);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    putchar('\n');
+}
+
+void doctor_problem(struct doctor *d, const char *fmt, ...)
+{
+    va_list ap;
+    d->problems++;
+    fputs("problem  ", stdout);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    putchar('\n');
+}
+
+static const char *conf(struct doctor *d, const char *key)
+{
+    return conf_text(&d->app->conf, key);
+}
+
+/* ---- database ----------------------------------------------------------------------------------
+ */
+static void check_database(struct doctor *d)
+{
+    struct err err = {0};
+    DB_ROWS rows = {0};
+    if (!app_db(d->app, &err) || !DB_RUN(d->app->db, &q_db_ping, &rows, &err)) {
+        doctor_problem(d, "database: %s", err.msg);
+        return;
+    }
+    d->has_db = true;
+    doctor_good(d, "database: PostgreSQL %s answers", db_col(&rows, 0, "version"));
+    int64_t skew_s = now_s() - db_col_int(&rows, 0, "now_s", 0);
+    if (llabs(skew_s) > CLOCK_SKEW_MAX_S)
+        doctor_problem(d, "clock: this machine is %lld s off the database; set both by NTP",
+                       (long long)skew_s);
+    else
+        doctor_good(d, "clock: agrees with the database");
+}
+
+static void check_schema(struct doctor *d)
+{
+    char dir[PATH_MAX];
+    struct err err = {0};
+    struct strs pending = {0}, changed = {0};
+    if (!d->has_db)
+        return;
+    snprintf(dir, sizeof dir, "%s/migrations", fs_share_dir());
+    if (!db_migrations_pending(d->app->db, dir, &d->app->arena, &pending, &changed, &err)) {
+        doctor_problem(d, "schema: %s", err.msg);
+        return;
+    }
+    for (size_t i = 0; i < changed.n; i++)
+        doctor_problem(d, "schema: " STR_FMT " was changed after it had been applied",
+                       STR_ARG(changed.v[i]));
+    if (pending.n) {
+        doctor_problem(d, "schema: %zu migrations are missing, run `datil migrate`", pending.n);
+        d->has_db = false; /* the rest would only fail in a less clear way */
+    } else if (!db_check_all(d->app->db, &err)) {
+        doctor_problem(d, "schema: %s", err.msg);
+    } else {
+        doctor_good(d, "schema: up to date");
+    }
+}
+
+/* ---- disk
+ * ---------------------------------------------------------------------------------------- */
+static const char *const dir_keys[] = {
+    "DATIL_VAR",         "DATIL_RUN",         "CRASHMOVER_CRASHSTORAGE_FS_ROOT",
+    "INDEX_DIR",         "SPOOL_DIR",         "SYMBOLS_DIR",
+    "SYMBOLS_CACHE_DIR", "PROCESSOR_TMP_DIR",
+};
+
+static void check_dir(struct doctor *d, const char *key, size_t *good)
+{
+    const char *path = conf(d, key);
+    struct stat st;
+    if (stat(path, &st) != 0 && errno == ENOENT) {
+        if (strcmp(key, "DATIL_VAR") == 0)
+            doctor_problem(d, "directories: %s (%s) does not exist", path, key);
+        else
+            ++*good; /* whoever needs it first makes it */
+    } else if (access(path, W_OK | X_OK) != 0) {
+        doctor_problem(d, "directories: %s (%s): %s", path, key, strerror(errno));
+    } else {
+        ++*good;
+    }
+}
+
+static void check_dirs(struct doctor *d)
+{
+    size_t good = 0;
+    for (size_t i = 0; i < ARRAY_LEN(dir_keys); i++)
+        check_dir(d, dir_keys[i], &good);
+    if (good == ARRAY_LEN(dir_keys))
+        doctor_good(d, "directories: all can be written");
+}
+
+static void check_disk(struct doctor *d)
+{
+    size_t problems = d->problems;
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(dir_keys); i++) {
+        struct statvfs fs;
+        if (statvfs(conf(d, dir_keys[i]), &fs) != 0 || fs.f_blocks == 0)
+            continue;
+        int64_t bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        int percent = (int)(100 * fs.f_bavail / fs.f_blocks);
+        least = MIN(least, bytes);
+        if (bytes < disk_free_min || percent < DISK_FREE_PERCENT_MIN)
+            doctor_problem(d, "disk space: %lld MiB (%d %%) are free for %s",
+                           (long long)(bytes >> 20), percent, conf(d, dir_keys[i]));
+    }
+    if (d->problems == problems)
+        doctor_good(d, "disk space: at least %lld MiB are free", (long long)(least >> 20));
+}
+
+/* ---- programs
+ * ------------------------------------------------------------------------------------ */
+static bool answers(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof at.sun_path)
+        return false;
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    for (int i = 0; i < SOCKET_TRIES; i++) {
+        FD_AUTO fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
+            return true;
+        usleep(100000);
+    }
+    return false;
+}
+
+static void check_programs(struct doctor *d)
+{
+    static const char *const names[] = {"datil-collector", "datil-webapp", "datil-symbols"};
+    size_t good = 0;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s.sock", conf(d, "DATIL_RUN"), names[i]);
+        if (answers(path))
+            good++;
+        else
+            doctor_problem(d, "programs: %s does not answer at %s; is it running?", names[i], path);
+    }
+    if (good == ARRAY_LEN(names))
+        doctor_good(d, "programs: collector, webapp and symbol server answer");
+}
+
+static void check_processor(struct doctor *d)
+{
+    struct err err = {0};
+    if (!d->has_db)
+        return;
+    for (int i = 0; i < SOCKET_TRIES; i++) {
+        DB_ROWS rows = {0};
+        if (!DB_RUN(d->app->db, &q_doctor_processors, &rows, &err)) {
+            doctor_problem(d, "processor: %s", err.msg);
+            return;
+        }
+        if (db_col_int(&rows, 0, "count", 0) > 0) {
+            doctor_good(d, "processor: %s workers are connected", db_col(&rows, 0, "count"));
+            return;
+        }
+        usleep(100000);
+    }
+    doctor_problem(d, "processor: no worker is connected to the database; is it running?");
+}
+
+/* ---- work
+ * ---------------------------------------------------------------------------------------- */
+struct spool {
+    size_t count;
+    int64_t oldest_s;
+};
+
+static void look_at_spool(const char *path, struct spool *s)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return;
+    struct dirent *e;
+    while ((e = readdir(dir))) {
+        struct stat st;
+        if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        s->count++;
+        s->oldest_s = MAX(s->oldest_s, now_s() - (int64_t)st.st_mtime);
+    }
+    closedir(dir);
+}
+
+static void check_spool(struct doctor *d)
+{
+    static const char *const parts[] = {"new", "unpublished"};
+    struct spool s = {0};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", conf(d, "SPOOL_DIR"), parts[i]);
+        look_at_spool(path, &s);
+    }
+    if (s.oldest_s > SPOOL_AGE_MAX_S)
+        doctor_problem(d,
+                       "spool: %zu reports, the oldest for %lld s; the collector cannot move them "
+                       "into the store or publish them, its log says why",
+                       s.count, (long long)s.oldest_s);
+    else
+        doctor_good(d, "spool: %zu reports on their way", s.count);
+}
+
+static void check_queue(struct doctor *d)
+{
+    struct err err = {0};
+    DB_ROWS due = {0}, failed = {0};
+    if (!d->has_db)
+        return;
+    if (!DB_RUN(d->app->db, &q_queue_due, &due, &err) ||
+        !DB_RUN(d->app->db, &q_doctor_failed, &failed, &err)) {
+        doctor_problem(d, "queue: %s", err.msg);
+        return;
+    }
+    int64_t oldest_s = db_col_int(&due, 0, "oldest_s", 0);
+    int64_t failures = db_col_int(&failed, 0, "count", 0);
+    if (failures)
+        doctor_problem(d,
+                       "queue: %lld crashes failed for good; `datil queue failed` lists them, "
+                       "`datil queue retry` puts them back",
+                       (long long)failures);
+    if (oldest_s > QUEUE_AGE_MAX_S)
+        doctor_problem(d, "queue: %s crashes wait, the oldest for %lld s; more workers are needed",
+                       db_col(&due, 0, "due"), (long long)oldest_s);
+    else if (!failures)
+        doctor_good(d, "queue: %s crashes wait", db_col(&due, 0, "due"));
+}
+
+static void check_cron(struct doctor *d)
+{
+    struct err err = {0};
+    DB_ROWS rows = {0};
+    if (!d->has_db)
+        return;
+    char limit[16];
+    snprintf(limit, sizeof limit, "%d", CRON_ERRORS_MAX);
+    if (!DB_RUN(d->app->db, &q_doctor_cron, &rows, &err, limit)) {
+        doctor_problem(d, "scheduled jobs: %s", err.msg);
+        return;
+    }
+    for (int i = 0; i < rows.count; i++)
+        doctor_problem(d, "scheduled jobs: %s has failed %s times: %s",
+                       db_col(&rows, i, "app_name"), db_col(&rows, i, "error_count"),
+                       db_col(&rows, i, "last_error"));
+    if (rows.count == 0)
+        doctor_good(d, "scheduled jobs: none fails");
+}
+
+/* ---- index
+ * ---------------------------------------------------------------------------------------- */
+static void drop_line(void *arg, const char *line)
+{
+    (void)arg;
+    (void)line; /* `datil index verify` prints them */
+}
+
+static void check_index(struct doctor *d)
+{
+    struct err err = {0};
+    if (!index_verify(conf(d, "INDEX_DIR"), drop_line, NULL, &err))
+        doctor_problem(d,
+                       "index: %s; `datil index verify` says where, `datil index rebuild` mends it",
+                       err.msg);
+    else
+        doctor_good(d, "index: every file is sound");
+}
+
+static bool run_doctor(struct app *app, struct args args, struct err *err)
+{
+    static doctor_check *const checks[] = {
+        check_database, check_schema, check_dirs, check_disk,  check_programs,   check_processor,
+        check_spool,    check_queue,  check_cron, check_index, doctor_agreement,
+    };
+    bool is_quick = false;
+    const struct opt opts[] = {{"--quick", OPT_FLAG, &is_quick}};
+    struct doctor d = {.app = app};
+    if (!OPTS_PARSE(opts, &args, 0, 0, err))
+        return false;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+        if (!is_quick || (checks[i] != doctor_agreement && checks[i] != check_index))
+            checks[i](&d);
+    if (d.problems == 0)
+        puts("no problems found");
+    else
+        printf("%zu problem%s found\n", d.problems, d.problems == 1 ? "" : "s");
+    app->exit_status = d.problems ? EXIT_FAILURE : EXIT_SUCCESS;
+    return true;
+}
+
+const struct command doctor_commands[] = {
+    {"doctor", "[--quick]",
+     "Says in words what is wrong with this installation; exits 1 if anything is.\n"
+     "Compares every crash of the ledger with store and index unless --quick is given.",
+     run_doctor},
+    {0},
+};

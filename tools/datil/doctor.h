@@ -1,0 +1,25 @@
+#ifndef DATIL_DOCTOR_H
+#define DATIL_DOCTOR_H
+
+#include "app.h"
+
+/*
+ * doctor - looks at an installation and says in words what is wrong with it.
+ *
+ * Each check prints one good line, or one line per problem with what to do about it, and never
+ * stops the others.  It only looks; nothing is changed.
+ */
+struct doctor {
+    struct app *app;
+    size_t problems;
+    bool has_db; /* the checks that need it are left out when it is away */
+};
+
+typedef void doctor_check(struct doctor *d);
+
+void doctor_good(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void doctor_problem(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+doctor_check doctor_agreement; /* ledger, store and index tell the same story */
+
+#endif
