@@ -7,6 +7,10 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+// Ticks fall on midnights only: 1, 2, 7, 14, 28 and 91 days apart.
+const DAYS = [1, 2, 7, 14, 28, 91].map((n) => n * 86400);
+const dayName = (ts) => new Date(ts * 1000).toISOString().slice(5, 10);
+
 // Days without a crash are not in the answer: fill them with zeroes.
 function toColumns(data) {
   const terms = data.term_counts.slice(0, 4).map((bucket) => String(bucket.term));
@@ -28,9 +32,9 @@ function draw(box, data) {
   const size = () => ({ width: box.clientWidth - 32, height: 260 });
   const options = {
     ...size(),
-    tzDate: (ts) => new Date(ts * 1000 + new Date(ts * 1000).getTimezoneOffset() * 60000),
+    tzDate: (ts) => window.uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
     cursor: { points: { size: 7 } },
-    axes: [{ ...axis }, { ...axis, size: 64, values: (_, ticks) => ticks.map((n) => (n % 1 ? "" : n.toLocaleString("en"))) }],
+    axes: [{ ...axis, incrs: DAYS, values: (_, ticks) => ticks.map(dayName) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((n) => (n % 1 ? "" : n.toLocaleString("en"))) }],
     series: [
       { value: (_, ts) => (ts === null ? "" : new Date(ts * 1000).toISOString().slice(0, 10)), label: "Day" },
       ...terms.map((term, i) => ({ label: term, stroke: colour(COLOURS[i]), width: 2, points: { show: columns[0].length < 40 } })),

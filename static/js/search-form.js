@@ -1,29 +1,16 @@
 // The search form: lines of field, operator and value; suggestions for fields and values.
 const version = new URL(import.meta.url).search;
 
-// Label and code of each operator, by kind of field; the first is the default.
-const NULLS = [["does not exist", "__null__"], ["exists", "!__null__"]];
-const OPERATORS = {
-  enum: [["matches", ""], ["does not match", "!"], ...NULLS],
-  string: [
-    ["matches", ""], ["does not match", "!"], ["contains", "~"], ["does not contain", "!~"], ["is", "="], ["is not", "!="],
-    ["starts with", "^"], ["does not start with", "!^"], ["ends with", "$"], ["does not end with", "!$"],
-    ["matches regex", "@"], ["does not match regex", "!@"], ...NULLS,
-  ],
-  number: [["matches", ""], ["does not match", "!"], [">", ">"], [">=", ">="], ["<", "<"], ["<=", "<="], ...NULLS],
-  date: [[">=", ">="], [">", ">"], ["<=", "<="], ["<", "<"]],
-  bool: [["is true", "__true__"], ["is not true", "!__true__"], ...NULLS],
-};
-OPERATORS.integer = OPERATORS.number;
-OPERATORS.float = OPERATORS.number;
-
-let fieldsPromise = null;
-function fields() {
-  fieldsPromise ??= fetch("/search/fields/", { headers: { "X-Requested-With": "XMLHttpRequest" } })
-    .then((answer) => (answer.ok ? answer.json() : []))
-    .catch(() => []);
-  return fieldsPromise;
+// Fields and the operators offered for each kind of field come from the server, once.
+let knownPromise = null;
+function known() {
+  knownPromise ??= fetch("/search/fields/", { headers: { "X-Requested-With": "XMLHttpRequest" } })
+    .then((answer) => (answer.ok ? answer.json() : null))
+    .catch(() => null)
+    .then((found) => found ?? { fields: [], operators: {} });
+  return knownPromise;
 }
+const fields = async () => (await known()).fields;
 
 // The commonest values of a field in the last week, asked for once.
 const valuesOf = new Map();
@@ -41,9 +28,10 @@ function values(field) {
   return valuesOf.get(field);
 }
 
-function fitOperators(select, kind) {
+async function fitOperators(select, kind) {
   const current = select.value;
-  const offered = OPERATORS[kind] ?? OPERATORS.string;
+  const offered = (await known()).operators[kind] ?? [];
+  if (!offered.length) return;
   select.replaceChildren(...offered.map(([label, code]) => new Option(label, code, false, code === current)));
   if (!offered.some(([, code]) => code === current)) select.selectedIndex = 0;
 }
@@ -68,10 +56,14 @@ function setUpLine(line, complete) {
   });
 
   const fit = async () => {
-    const known = (await fields()).find((f) => f.name === field.value);
-    if (known) fitOperators(operator, known.type);
+    const found = (await fields()).find((f) => f.name === field.value);
+    if (found) await fitOperators(operator, found.type);
   };
-  const needless = () => (value.disabled = /__(null|true)__$/.test(operator.value));
+  // Not disabled: every line sends its three values, or they would slip into other lines.
+  const needless = () => {
+    value.readOnly = /__(null|true)__$/.test(operator.value);
+    if (value.readOnly) value.value = "";
+  };
   field.addEventListener("change", () => fit().then(needless));
   operator.addEventListener("change", needless);
   fit().then(needless);
@@ -79,10 +71,10 @@ function setUpLine(line, complete) {
   complete(
     value,
     async (text) => {
-      const known = (await fields()).find((f) => f.name === field.value);
-      if (!known || known.type === "date" || operator.value.endsWith("@")) return [];
+      const found = (await fields()).find((f) => f.name === field.value);
+      if (!found || found.type === "date" || value.readOnly || operator.value.endsWith("@")) return [];
       const wanted = text.toLowerCase();
-      return (await values(known.name)).filter((entry) => entry.value.toLowerCase().includes(wanted) && entry.value !== text);
+      return (await values(found.name)).filter((entry) => entry.value.toLowerCase().includes(wanted) && entry.value !== text);
     },
     (chosen) => (value.value = chosen),
   );
@@ -127,12 +119,4 @@ export default async function searchForm() {
       line.querySelector("input").focus();
     });
   });
-
-  // Leave empty controls out of the address.
-  document.querySelectorAll("[data-search-form]").forEach((form) =>
-    form.addEventListener("formdata", ({ formData }) => {
-      if (!["_from", "_to"].some((name) => formData.get(name))) return;
-      for (const name of ["_c", "_facet_list", "_sort_list"]) if (!formData.get(name)) formData.delete(name);
-    }),
-  );
 }

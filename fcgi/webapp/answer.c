@@ -1,0 +1,69 @@
+#include "answer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/util.h"
+
+/* Copies JSON text with "</" as "<\/"; both mean the same to every reader of JSON. */
+static struct str escape_slashes(struct arena *a, const char *text, size_t n)
+{
+    size_t extra = 0;
+    for (size_t i = 0; i + 1 < n; i++)
+        extra += text[i] == '<' && text[i + 1] == '/';
+    char *out = arena_alloc(a, n + extra + 1);
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        out[at++] = text[i];
+        if (text[i] == '<' && i + 1 < n && text[i + 1] == '/')
+            out[at++] = '\\';
+    }
+    return str_n(out, at);
+}
+
+bool answer_json(struct req *r, int status, const json_t *body, struct err *err)
+{
+    bool pretty = str_eq(req_param(r, "pretty"), STR("print"));
+    FREE_LATER char *text = json_dumps(body, (pretty ? JSON_INDENT(2) : JSON_COMPACT) |
+                                                 JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    if (!text)
+        return err_set(err, ERR_INTERNAL, "the answer is no JSON");
+    size_t n = strlen(text);
+    if (!arena_fits(req_arena(r), 2 * n + 1, "answer", err))
+        return false;
+    return resp_bytes(r, status, "application/json; charset=UTF-8",
+                      escape_slashes(req_arena(r), text, n));
+}
+
+bool answer_json_cached(struct req *r, const json_t *body, struct err *err)
+{
+    resp_header(r, "Cache-Control", STR("private, max-age=300"));
+    return answer_json(r, 200, body, err);
+}
+
+bool answer_error(struct req *r, int status, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    json_auto_t *body = json_object();
+    json_object_set_new(body, "error", json_text(str_of(text)));
+    return answer_json(r, status, body, NULL);
+}
+
+bool answer_param_error(struct req *r, const char *name, const char *text)
+{
+    json_auto_t *body = json_pack("{s:{s:[s]}}", "errors", name, text);
+    return answer_json(r, 400, body, NULL);
+}
+
+bool answer_required(struct req *r, const char *name, struct str *ret)
+{
+    *ret = req_param(r, name);
+    if (ret->n > 0)
+        return true;
+    answer_param_error(r, name, "This field is required.");
+    return false;
+}

@@ -1,0 +1,278 @@
+#include "answer.h"
+#include "app.h"
+#include "base/util.h"
+#include "crash/crash_id.h"
+#include "ledger/ledger.h"
+#include "pages.h"
+#include "queries.h"
+#include "signature/signature.h"
+
+/* The smaller endpoints: bugs, first dates, versions, queueing. */
+enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000, RULESET_MAX = 63 };
+
+/* False: answered. */
+static bool required_list(struct req *r, const char *name, struct strs *ret)
+{
+    struct strs all = req_params(r, name);
+    size_t kept = 0;
+    for (size_t i = 0; i < all.n; i++)
+        if (all.v[i].n > 0)
+            all.v[kept++] = all.v[i];
+    all.n = kept;
+    *ret = all;
+    if (kept > 0)
+        return true;
+    answer_param_error(r, name, "This field is required.");
+    return false;
+}
+
+static bool answer_hits(struct req *r, json_t *hits, struct err *err)
+{
+    json_auto_t *body = json_object();
+    json_set_int(body, "total", (int64_t)json_array_size(hits));
+    json_object_set_new(body, "hits", hits);
+    return answer_json_cached(r, body, err);
+}
+
+static json_t *bug_hits(const struct db_rows *rows)
+{
+    json_t *hits = json_array();
+    for (int i = 0; i < rows->count; i++) {
+        json_t *hit = json_object();
+        json_set_int(hit, "id", db_col_int(rows, i, "bug_id", 0));
+        json_set_cstr(hit, "signature", db_col(rows, i, "signature"));
+        json_array_append_new(hits, hit);
+    }
+    return hits;
+}
+
+/* GET, POST /api/Bugs/?signatures= */
+bool api_bugs_get(struct req *r, struct err *err)
+{
+    struct strs signatures;
+    DB_ROWS rows = {0};
+    if (!required_list(r, "signatures", &signatures))
+        return true;
+    if (!DB_RUN(req_db(r), &q_web_bugs_related, &rows, err,
+                db_text_array(req_arena(r), signatures)))
+        return err_wrap(err, "looking up bugs");
+    return answer_hits(r, bug_hits(&rows), err);
+}
+
+/* GET /api/SignaturesByBugs/?bug_ids= */
+bool api_signatures_by_bugs_get(struct req *r, struct err *err)
+{
+    struct strs ids;
+    DB_ROWS rows = {0};
+    if (!required_list(r, "bug_ids", &ids))
+        return true;
+    for (size_t i = 0; i < ids.n; i++) {
+        int64_t n;
+        if (!str_to_i64(ids.v[i], 0, INT64_MAX, "bug id", &n, NULL))
+            return answer_error(
+                r, 400, "Bad request: BadArgumentError: Bad value for parameter(s) 'bug_ids'");
+    }
+    if (!DB_RUN(req_db(r), &q_web_signatures_by_bugs, &rows, err, db_text_array(req_arena(r), ids)))
+        return err_wrap(err, "looking up signatures");
+    return answer_hits(r, bug_hits(&rows), err);
+}
+
+/* GET /api/SignatureFirstDate/?signatures=: unknown ones are left out. */
+bool api_signature_first_date_get(struct req *r, struct err *err)
+{
+    struct strs signatures;
+    DB_ROWS rows = {0};
+    if (!required_list(r, "signatures", &signatures))
+        return true;
+    if (!DB_RUN(req_db(r), &q_web_first_dates, &rows, err, db_text_array(req_arena(r), signatures)))
+        return err_wrap(err, "looking up %zu signatures", signatures.n);
+    json_t *hits = json_array();
+    static const char *const keys[] = {"signature", "first_date", "first_build"};
+    for (int i = 0; i < rows.count; i++) {
+        json_t *hit = json_object();
+        for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+            json_set_cstr(hit, keys[k], db_col(&rows, i, keys[k]));
+        json_array_append_new(hits, hit);
+    }
+    return answer_hits(r, hits, err);
+}
+
+/* ---- versions
+ * -------------------------------------------------------------------------------------- */
+
+/* Betas of aurora and beta come with release candidates; only one kind of them is wanted. */
+static bool keep_version(const struct db_rows *rows, int i, bool is_beta_channel)
+{
+    bool first_is_beta = strchr(db_col(rows, 0, "version_string"), 'b') != NULL;
+    bool is_rc = strstr(db_col(rows, i, "version_string"), "rc") != NULL;
+    return !is_beta_channel || is_rc != first_is_beta;
+}
+
+/* GET /api/VersionString/?product=&channel=&build_id= */
+bool api_version_string_get(struct req *r, struct err *err)
+{
+    struct str product, channel, build;
+    struct arena *a = req_arena(r);
+    DB_ROWS rows = {0};
+    if (!answer_required(r, "product", &product) || !answer_required(r, "channel", &channel) ||
+        !answer_required(r, "build_id", &build))
+        return true;
+    if (!DB_RUN(req_db(r), &q_web_version_string, &rows, err, str_adup(a, product),
+                str_adup(a, channel), str_adup(a, build)))
+        return err_wrap(err, "looking up a version");
+    bool is_beta = str_eq_nocase(channel, STR("beta")) || str_eq_nocase(channel, STR("aurora"));
+    json_t *hits = json_array();
+    for (int i = 0; i < rows.count; i++)
+        if (keep_version(&rows, i, is_beta))
+            json_array_append_new(
+                hits, json_pack("{s:s}", "version_string", db_col(&rows, i, "version_string")));
+    return answer_hits(r, hits, err);
+}
+
+/* ---- queueing
+ * ---------------------------------------------------------------------------------------- */
+
+static bool is_ruleset(struct str name)
+{
+    return str_eq(name, STR("default")) || str_eq(name, STR("regenerate_signature"));
+}
+
+/* ID or ID:RULESET.  False: answered. */
+static bool read_entry(struct req *r, struct str text, struct ledger_entry *ret)
+{
+    char id[CRASH_ID_SIZE];
+    size_t colon = str_find_char(text, ':', 0);
+    struct str ruleset = colon == SIZE_MAX ? STR("default") : str_sub(text, colon + 1, SIZE_MAX);
+    struct str shown = str_sub(str_sub(text, 0, colon), 0, 80);
+    if (!crash_id_parse(str_sub(text, 0, colon), id)) {
+        answer_error(r, 400, "Bad request: BadArgumentError: Crash id '" STR_FMT "' is not valid.",
+                     STR_ARG(shown));
+        return false;
+    }
+    if (!is_ruleset(ruleset)) {
+        answer_error(r, 400, "Bad request: BadArgumentError: Ruleset '" STR_FMT "' is not valid.",
+                     STR_ARG(str_sub(ruleset, 0, 80)));
+        return false;
+    }
+    *ret = (struct ledger_entry){.crash_id = arena_strdup(req_arena(r), id),
+                                 .ruleset = str_adup(req_arena(r), ruleset),
+                                 .queue = QUEUE_REPROCESSING};
+    return true;
+}
+
+/* POST /api/Reprocessing/ crash_ids=: all are checked before any is queued. */
+bool api_reprocessing_post(struct req *r, struct err *err)
+{
+    struct strs ids;
+    if (!required_list(r, "crash_ids", &ids))
+        return true;
+    struct ledger_entry *entries = arena_array(req_arena(r), ids.n, sizeof *entries);
+    for (size_t i = 0; i < ids.n; i++)
+        if (!read_entry(r, str_trim(ids.v[i]), &entries[i]))
+            return true;
+    for (size_t i = 0; i < ids.n; i += LEDGER_BATCH_MAX)
+        if (!ledger_publish_all(req_db(r), entries + i, MIN(ids.n - i, (size_t)LEDGER_BATCH_MAX),
+                                err))
+            return err_wrap(err, "queueing %zu reports", ids.n);
+    for (size_t i = 0; i < ids.n; i++)
+        app_audit(r, entries[i].crash_id, "reprocess", entries[i].ruleset);
+    json_auto_t *body = json_true();
+    return answer_json(r, 200, body, err);
+}
+
+/* ---- signatures
+ * ---------------------------------------------------------------------------------------- */
+
+static json_t *signature_json(const struct siglists *lists, const json_t *job)
+{
+    struct signature_result s = {0};
+    json_t *out = json_object();
+    signature_generate(lists, job, &s);
+    json_object_set(out, "signature", s.signature);
+    json_object_set(out, "notes", s.notes);
+    json_object_set(out, "extra", s.extra);
+    signature_result_release(&s);
+    return out;
+}
+
+/* POST /api/CrashSignature/ {"jobs": [crash data, …]} */
+bool api_crash_signature_post(struct req *r, struct err *err)
+{
+    struct str body;
+    const struct siglists *lists;
+    struct str type = req_header(r, "Content-Type");
+    if (!str_starts_nocase(type, STR("application/json")))
+        return answer_error(r, 415, "Unsupported Media Type");
+    if (!req_body(r, BODY_MAX, &body, err))
+        return false;
+    json_auto_t *sent = json_parse(body, BODY_MAX, err);
+    const json_t *jobs = jget_arr(sent, "jobs");
+    if (!sent || json_array_size(jobs) == 0)
+        return answer_error(r, 400, "no jobs specified");
+    if (json_array_size(jobs) > JOBS_MAX)
+        return answer_error(r, 400, "more than %d jobs", JOBS_MAX);
+    if (!app_siglists(app_of(r), &lists, err))
+        return false;
+    json_auto_t *answer = json_object();
+    json_t *results = json_array();
+    json_object_set_new(answer, "results", results);
+    size_t i;
+    const json_t *job;
+    json_array_foreach(jobs, i, job) json_array_append_new(results, signature_json(lists, job));
+    return answer_json(r, 200, answer, err);
+}
+
+/* ---- missing processed crashes
+ * ---------------------------------------------------------------------------- */
+
+static void set_page_link(struct req *r, json_t *body, const char *key, int64_t page, bool exists)
+{
+    if (exists)
+        json_set_cstr(body, key,
+                      arena_printf(req_arena(r), "%s/api/MissingProcessedCrash/?page=%lld",
+                                   app_of(r)->base_url, (long long)page));
+    else
+        json_set_null(body, key);
+}
+
+/* GET /api/MissingProcessedCrash/?page= */
+bool api_missing_processed_crash_get(struct req *r, struct err *err)
+{
+    struct str text = req_param(r, "page");
+    int64_t page = 1;
+    DB_ROWS rows = {0};
+    DB_ROWS count = {0};
+    if (text.n > 0 && !str_to_i64(text, 1, 1000000, "page", &page, NULL))
+        return answer_error(r, 400, "invalid page number");
+    if (!DB_RUN(req_db(r), &q_web_missing_processed_count, &count, err) ||
+        !DB_RUN(req_db(r), &q_web_missing_processed, &rows, err, db_int(req_arena(r), PER_PAGE),
+                db_int(req_arena(r), (page - 1) * PER_PAGE)))
+        return err_wrap(err, "listing missing crashes");
+    int64_t total = db_col_int(&count, 0, "n", 0);
+    json_auto_t *body = json_object();
+    json_t *results = json_array();
+    for (int i = 0; i < rows.count; i++) {
+        json_t *row = json_object();
+        json_set_cstr(row, "crash_id", db_col(&rows, i, "crash_id"));
+        json_set_bool(row, "is_processed", db_col_bool(&rows, i, "is_processed"));
+        json_set_cstr(row, "created", db_col(&rows, i, "created"));
+        json_array_append_new(results, row);
+    }
+    json_object_set_new(body, "results", results);
+    json_set_int(body, "count", total);
+    set_page_link(r, body, "next", page + 1, page * PER_PAGE < total);
+    set_page_link(r, body, "previous", page - 1, page > 1);
+    return answer_json_cached(r, body, err);
+}
+
+/* GET /api/NoOp/?product= */
+bool api_no_op_get(struct req *r, struct err *err)
+{
+    struct str product;
+    if (!answer_required(r, "product", &product))
+        return true;
+    if (str_eq(product, STR("bad")))
+        return answer_error(
+            r, 400, "Bad request: BadArgumentError: Bad value for parameter(s) 'Bad product'");
+    return answer_hits(r, json_array(), err);
+}

@@ -1,0 +1,230 @@
+#include "app.h"
+
+#include <stdio.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "queries.h"
+#include "signature/signature.h"
+#include "versions.h"
+
+/*
+ * Browsers keep style sheets and scripts for an hour; the address changes with their content,
+ * so that a new release never runs against an old script.
+ */
+static void set_asset(struct app *app)
+{
+    static const char *const files[] = {"css/datil.css", "js/datil.js", "js/search-form.js",
+                                        "js/graph.js",   "js/tabs.js",  "js/tables.js"};
+    uint64_t h = 0;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/static/%s", fs_share_dir(), files[i]);
+        FREE_LATER char *text = NULL;
+        size_t n = 0;
+        if (fs_read(path, 4 << 20, &text, &n, NULL))
+            h = hash64_seed(text, n, h);
+    }
+    snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
+}
+
+static void set_version_json(struct app *app, const struct conf *conf)
+{
+    const char *dir = conf_text(conf, "BASEDIR");
+    char path[512];
+    snprintf(path, sizeof path, "%s/version.json", *dir ? dir : fs_share_dir());
+    size_t n;
+    if (!fs_read(path, 1 << 16, &app->version_json, &n, NULL))
+        app->version_json = xstrdup("{}");
+}
+
+static void set_base_url(struct app *app, const struct conf *conf)
+{
+    const char *set = conf_text(conf, "DATIL_BASE_URL");
+    char url[512];
+    if (*set)
+        snprintf(url, sizeof url, "%s", set);
+    else
+        snprintf(url, sizeof url, "http://%s:%lld", conf_text(conf, "DATIL_BIND"),
+                 (long long)conf_int(conf, "DATIL_PORT"));
+    size_t n = strlen(url);
+    if (n > 0 && url[n - 1] == '/')
+        url[n - 1] = '\0';
+    app->base_url = xstrdup(url);
+}
+
+bool app_start(struct web_app *web, void **ret_app, struct err *err)
+{
+    const struct conf *conf = web_conf(web);
+    struct app *app = xcalloc(1, sizeof *app);
+    const struct store_config store = {
+        .backend = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+    };
+    app->index_dir = xstrdup(conf_text(conf, "INDEX_DIR"));
+    set_asset(app);
+    set_version_json(app, conf);
+    set_base_url(app, conf);
+    if (!store_open(&store, &app->store, err) ||
+        !products_load(conf_text(conf, "DATIL_VAR"), &app->products, err)) {
+        app_stop(app);
+        return false;
+    }
+    *ret_app = app;
+    return true;
+}
+
+static void drop_notices(struct app *app)
+{
+    for (size_t i = 0; i < app->notice_count; i++) {
+        free(app->notices[i].severity);
+        free(app->notices[i].message);
+    }
+    free(app->notices);
+    app->notices = NULL;
+    app->notice_count = 0;
+}
+
+void app_stop(void *arg)
+{
+    struct app *app = arg;
+    if (app->store)
+        store_close(app->store);
+    if (app->index)
+        index_reader_close(app->index);
+    products_release(&app->products);
+    siglists_free(app->siglists);
+    versions_free(app->versions);
+    drop_notices(app);
+    free(app->base_url);
+    free(app->version_json);
+    free(app->index_dir);
+    free(app);
+}
+
+void app_reload(void *arg)
+{
+    struct app *app = arg;
+    struct err err = {0};
+    versions_free(app->versions);
+    app->versions = NULL;
+    app->notices_until_ms = 0;
+    if (!products_refresh(&app->products, &err))
+        log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));
+}
+
+struct app *app_of(struct req *r)
+{
+    return req_app(r);
+}
+
+bool app_index(struct app *app, struct index_reader **ret, struct err *err)
+{
+    if (!app->index && !index_reader_open(app->index_dir, &app->index, err))
+        return err_wrap(err, "opening the crash index");
+    *ret = app->index;
+    return true;
+}
+
+bool app_siglists(struct app *app, const struct siglists **ret, struct err *err)
+{
+    if (!app->siglists && !siglists_load(NULL, &app->siglists, err))
+        return err_wrap(err, "loading the signature lists");
+    *ret = app->siglists;
+    return true;
+}
+
+const struct products *app_products(struct req *r)
+{
+    struct app *app = app_of(r);
+    struct err err = {0};
+    if (!products_refresh(&app->products, &err))
+        log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));
+    return &app->products;
+}
+
+bool app_product(struct req *r, const struct product **ret, struct err *err)
+{
+    const struct products *all = app_products(r);
+    struct str name = req_param(r, "product");
+    if (name.n == 0 && all->n > 0) {
+        *ret = &all->v[0];
+        return true;
+    }
+    const struct product *found = products_find(all, name);
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "There is no product of that name");
+    *ret = found;
+    return true;
+}
+
+enum perm app_reader(struct req *r)
+{
+    return req_may(r, "view_pii") ? PERM_PROTECTED : PERM_PUBLIC;
+}
+
+enum { LONG_SEARCH_S = 120 };
+
+static int64_t deadline(struct req *r)
+{
+    int64_t seconds = conf_int(req_conf(r), "SEARCH_TIMEOUT_S");
+    if (req_may(r, "run_long_queries"))
+        seconds = MAX(seconds, (int64_t)LONG_SEARCH_S);
+    return mono_ms() + seconds * 1000;
+}
+
+static const char *const *product_names(struct req *r)
+{
+    const struct products *all = app_products(r);
+    const char **names = arena_array(req_arena(r), all->n + 1, sizeof *names);
+    for (size_t i = 0; i < all->n; i++)
+        names[i] = arena_strdup(req_arena(r), all->v[i].name);
+    return names;
+}
+
+bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
+                const char **ret_form_param, struct err *err)
+{
+    struct index_reader *index = NULL;
+    const char *form_param = NULL;
+    const struct search_context ctx = {
+        .now_us = req_now_us(r),
+        .reader = how.as_public ? PERM_PUBLIC : app_reader(r),
+        .is_unredacted = how.is_unredacted,
+        .is_html = how.is_html,
+        .deadline_ms = deadline(r),
+        .products = product_names(r),
+    };
+    if (!app_index(app_of(r), &index, err))
+        return false;
+    if (search_answer(req_arena(r), index, &ctx, query_params(q), ret, &form_param, err))
+        return true;
+    if (ret_form_param)
+        *ret_form_param = form_param;
+    return false;
+}
+
+const json_t *app_facet(const json_t *answer, const char *name)
+{
+    return jget_arr(jget_obj(answer, "facets"), name);
+}
+
+struct str app_bug_url(struct req *r, const char *bug_id)
+{
+    return str_of(
+        arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), "BUG_TRACKER_URL"), bug_id));
+}
+
+void app_audit(struct req *r, const char *object_id, const char *action, const char *message)
+{
+    const struct web_user *user = req_user(r);
+    struct err err = {0};
+    log_event(LOG_INFO, "audit", action, LOG_S("crash_id", object_id), LOG_I("user_id", user->id),
+              LOG_S("what", message));
+    if (!DB_EXEC(req_db(r), &q_web_audit, &err, user->id ? db_int(req_arena(r), user->id) : NULL,
+                 user->email ? user->email : "", "crash", object_id, action, message))
+        log_event(LOG_WARN, "audit_failed", "the audit log cannot be written", LOG_E(&err));
+}

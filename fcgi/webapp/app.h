@@ -1,0 +1,78 @@
+#ifndef WEBAPP_APP_H
+#define WEBAPP_APP_H
+
+#include "crash/product.h"
+#include "query.h"
+#include "search/index.h"
+#include "store/store.h"
+#include "web/web.h"
+
+/*
+ * app - what a worker keeps between requests: open store and index, products, small caches.
+ *
+ * Ownership  Made by app_start, released by app_stop.  What functions hand out of it is borrowed
+ *            until the request ends.
+ * Threads    One worker, one request at a time.
+ */
+struct version_list; /* versions.h */
+struct siglists;
+
+struct notice {
+    char *severity; /* info, warning, critical */
+    char *message;
+};
+
+struct app {
+    struct store *store;
+    struct siglists *siglists;  /* NULL until somebody needs them */
+    struct index_reader *index; /* NULL until it could be opened; see app_index */
+    struct products products;
+    struct version_list *versions;
+    struct notice *notices;
+    size_t notice_count;
+    int64_t notices_until_ms;
+    char *base_url;     /* public address, without a slash at the end */
+    char asset[40];     /* in the addresses of style sheets and scripts */
+    char *version_json; /* what /__version__ answers */
+    char *index_dir;
+};
+
+bool app_start(struct web_app *web, void **ret_app, struct err *err);
+void app_stop(void *app);
+void app_reload(void *app);
+
+struct app *app_of(struct req *r);
+bool app_index(struct app *app, struct index_reader **ret, struct err *err);
+bool app_siglists(struct app *app, const struct siglists **ret, struct err *err);
+/* Fresh from the directory if it changed. */
+const struct products *app_products(struct req *r);
+
+/* The product of the parameter `product`; without one the first.  ERR_NOT_FOUND: unknown. */
+bool app_product(struct req *r, const struct product **ret, struct err *err);
+
+/* What the caller may see. */
+enum perm app_reader(struct req *r);
+
+/*
+ * Super Search for a page or the API.  Goes through the clean-up of parameters by permission,
+ * whatever the caller put in.  ERR_INVALID has the text for the client; *ret_form_param (may be
+ * NULL) is set when it belongs to one parameter.
+ */
+struct app_search {
+    bool is_unredacted;
+    bool is_html;
+    bool as_public; /* public data only, whoever asks: for what is cached between callers */
+};
+bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
+                const char **ret_form_param, struct err *err);
+
+/* Buckets of one facet of an answer ([] if there is none); borrowed. */
+const json_t *app_facet(const json_t *answer, const char *name);
+
+/* Where a bug can be read: BUG_TRACKER_URL with the number. */
+struct str app_bug_url(struct req *r, const char *bug_id);
+
+/* Who did what to which crash: downloads, reprocessing. */
+void app_audit(struct req *r, const char *object_id, const char *action, const char *message);
+
+#endif

@@ -1,0 +1,280 @@
+#include "fmt.h"
+
+#include <stdio.h>
+
+#include "base/time.h"
+#include "base/util.h"
+
+const char *fmt_count(struct arena *a, int64_t n)
+{
+    char digits[24], out[40];
+    uint64_t magnitude = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)magnitude);
+    int used = 0;
+    if (n < 0)
+        out[used++] = '-';
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            out[used++] = ',';
+        out[used++] = digits[i];
+    }
+    return arena_memdup0(a, out, (size_t)used);
+}
+
+const char *fmt_duration(struct arena *a, int64_t s)
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+    STRBUF_AUTO b;
+    sb_init(&b, 200);
+    for (size_t i = 0; s > 0 && i < ARRAY_LEN(units); i++) {
+        int64_t n = s / units[i].seconds;
+        s %= units[i].seconds;
+        if (n > 0)
+            sb_printf(&b, "%s%s %s%s", b.n ? ", " : "", fmt_count(a, n), units[i].name,
+                      n == 1 ? "" : "s");
+    }
+    return b.n ? str_adup(a, sb_view(&b)) : "0 seconds";
+}
+
+const char *fmt_seconds(struct arena *a, int64_t s)
+{
+    const char *total = arena_printf(a, "%s second%s", fmt_count(a, s), s == 1 ? "" : "s");
+    return s < 60 ? total : arena_printf(a, "%s (%s)", total, fmt_duration(a, s));
+}
+
+const char *fmt_bytes(struct arena *a, int64_t n)
+{
+    static const char *const units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
+    const char *total = arena_printf(a, "%s byte%s", fmt_count(a, n), n == 1 ? "" : "s");
+    if (n <= 1024)
+        return total;
+    double v = (double)n / 1000;
+    size_t i = 0;
+    while (v >= 999.995 && i + 1 < ARRAY_LEN(units)) { /* would be printed as 1000.00 */
+        v /= 1000;
+        i++;
+    }
+    return arena_printf(a, "%s (%.2f %s)", total, v, units[i]);
+}
+
+const char *fmt_percent(struct arena *a, int64_t part, int64_t whole, int decimals)
+{
+    return arena_printf(a, "%.*f", decimals, whole > 0 ? 100.0 * (double)part / (double)whole : 0);
+}
+
+const char *fmt_time(struct arena *a, int64_t us)
+{
+    struct civil c = civil_of_us(us);
+    return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02d", c.year, c.month, c.day, c.hour,
+                        c.minute, c.second);
+}
+
+const char *fmt_minute(struct arena *a, int64_t us)
+{
+    struct civil c = civil_of_us(us);
+    return arena_printf(a, "%04d-%02d-%02dT%02d:%02d", c.year, c.month, c.day, c.hour, c.minute);
+}
+
+const char *fmt_day(struct arena *a, int64_t us)
+{
+    return arena_memdup0(a, fmt_time(a, us), 10);
+}
+
+const char *fmt_iso_time(struct arena *a, const char *iso)
+{
+    int64_t us;
+    if (!iso)
+        return "";
+    return time_parse(str_of(iso), &us, NULL) ? fmt_time(a, us) : arena_strdup(a, iso);
+}
+
+const char *fmt_build_date(struct arena *a, struct str build_id)
+{
+    uint64_t n;
+    if (build_id.n < 8 || !str_to_u64(str_sub(build_id, 0, 8), 10, 99991231, "date", &n, NULL))
+        return "";
+    int year = (int)(n / 10000), month = (int)(n / 100 % 100), day = (int)(n % 100);
+    if (year < 1990 || !civil_date_exists(year, month, day))
+        return "";
+    return arena_printf(a, "%04d-%02d-%02d", year, month, day);
+}
+
+static const struct {
+    int64_t below_s;
+    const char *name;
+} uptime_ranges[UPTIME_RANGES] = {
+    {60, "< 1 min"},     {300, "1-5 min"},        {900, "5-15 min"},
+    {3600, "15-60 min"}, {INT64_MAX, "> 1 hour"},
+};
+
+size_t fmt_uptime_index(int64_t uptime_s)
+{
+    size_t i = 0;
+    while (i + 1 < UPTIME_RANGES && uptime_s >= uptime_ranges[i].below_s)
+        i++;
+    return i;
+}
+
+const char *fmt_uptime_range(size_t i)
+{
+    return uptime_ranges[i].name;
+}
+
+const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_before)
+{
+    int64_t up = rank_before - rank_now;
+    if (up > -5 && up < 5)
+        return "";
+    return arena_printf(a, "%+lld", (long long)up);
+}
+
+/* ---- stack frames -------------------------------------------------------------------------- */
+
+struct str fmt_function(struct arena *a, struct str function)
+{
+    STRBUF_AUTO b;
+    sb_init(&b, function.n * 2 + 1);
+    for (size_t i = 0; i < function.n; i++) {
+        size_t next = i;
+        while (next < function.n && function.p[next] == ' ')
+            next++;
+        if (next > i && next < function.n && strchr("*&,", function.p[next])) {
+            i = next;
+        }
+        sb_char(&b, function.p[i]);
+        if (function.p[i] == ',') {
+            sb_char(&b, ' ');
+            while (i + 1 < function.n && function.p[i + 1] == ' ')
+                i++;
+        }
+    }
+    return str_copy(a, str_rtrim(sb_view(&b)));
+}
+
+struct str fmt_strip_zeros(struct arena *a, struct str hex)
+{
+    if (!str_starts_nocase(hex, STR("0x")))
+        return hex;
+    size_t i = 2;
+    while (i + 1 < hex.n && hex.p[i] == '0')
+        i++;
+    return str_of(arena_printf(a, "0x" STR_FMT, STR_ARG(str_sub(hex, i, SIZE_MAX))));
+}
+
+static struct str unloaded_text(struct arena *a, const json_t *frame)
+{
+    const json_t *first = json_array_get(jget_arr(frame, "unloaded_modules"), 0);
+    const char *module = jget_str(first, "module");
+    const char *offset = json_string_value(json_array_get(jget_arr(first, "offsets"), 0));
+    if (!module)
+        return STR_NONE;
+    struct str at = fmt_strip_zeros(a, str_of(offset ? offset : "0x0"));
+    return str_of(arena_printf(a, "(unloaded %s@" STR_FMT ")", module, STR_ARG(at)));
+}
+
+struct str fmt_frame(struct arena *a, const json_t *frame)
+{
+    const char *function = jget_str(frame, "function"), *file = jget_str(frame, "file");
+    const char *module = jget_str(frame, "module"), *offset = jget_str(frame, "module_offset");
+    const char *address = jget_str(frame, "offset");
+    int64_t line;
+    if (function && *function)
+        return fmt_function(a, str_of(function));
+    if (file && *file && jget_int(frame, "line", &line))
+        return str_of(arena_printf(a, "%s#%lld", file, (long long)line));
+    if (module && *module) {
+        struct str at = fmt_strip_zeros(a, str_of(offset ? offset : "0x0"));
+        return str_of(arena_printf(a, "%s@" STR_FMT, module, STR_ARG(at)));
+    }
+    struct str unloaded = unloaded_text(a, frame);
+    if (unloaded.p)
+        return unloaded;
+    struct str at = fmt_strip_zeros(a, str_of(address ? address : "0x0"));
+    return str_of(arena_printf(a, "@" STR_FMT, STR_ARG(at)));
+}
+
+/*
+ * Files of version-control builds are named kind:server/repository:path:revision.
+ * Placeholders: %S server, %R repository, %P path, %V revision, %L line.
+ */
+static const struct {
+    const char *kind, *server, *url;
+} source_kinds[] = {
+    {"hg", "hg.mozilla.org", "https://hg.mozilla.org/%R/file/%V/%P#l%L"},
+    {"git", "github.com", "https://github.com/%R/blob/%V/%P#L%L"},
+    {"git", "gitlab.com", "https://gitlab.com/%R/-/blob/%V/%P#L%L"},
+    {"s3", "gecko-generated-sources",
+     "/sources/highlight/?url=https://gecko-generated-sources.s3.amazonaws.com/%P&line=%L#L-%L"},
+};
+
+struct vcs_file {
+    struct str kind, server, repo, path, revision;
+};
+
+static bool vcs_split(struct str file, struct vcs_file *f)
+{
+    struct str rest = file, place;
+    if (!str_split(&rest, ':', &f->kind) || !str_split(&rest, ':', &place) ||
+        !str_split(&rest, ':', &f->path))
+        return false;
+    f->revision = rest;
+    size_t slash = str_find_char(place, '/', 0);
+    f->server = str_sub(place, 0, slash);
+    f->repo = slash == SIZE_MAX ? STR("") : str_sub(place, slash + 1, SIZE_MAX);
+    return f->path.n > 0 && f->kind.n > 1; /* one letter is a drive: C:\x.c */
+}
+
+static struct str fill_url(struct arena *a, const char *pattern, const struct vcs_file *f,
+                           int64_t line)
+{
+    STRBUF_AUTO b;
+    sb_init(&b, 4096);
+    for (const char *p = pattern; *p; p++) {
+        if (*p != '%') {
+            sb_char(&b, *p);
+            continue;
+        }
+        switch (*++p) {
+        case 'R':
+            sb_str(&b, f->repo);
+            break;
+        case 'P':
+            sb_str(&b, f->path);
+            break;
+        case 'V':
+            sb_str(&b, f->revision);
+            break;
+        default:
+            sb_printf(&b, "%lld", (long long)line);
+        }
+    }
+    return str_copy(a, sb_view(&b));
+}
+
+/* Generated files lie below their own hash, which says nothing to a reader. */
+static struct str without_hash(struct str path)
+{
+    size_t slash = str_find_char(path, '/', 0);
+    return slash == 128 ? str_sub(path, 129, SIZE_MAX) : path;
+}
+
+struct source_link fmt_source(struct arena *a, struct str file, int64_t line)
+{
+    struct vcs_file f;
+    struct str name = file, url = STR("");
+    if (vcs_split(file, &f)) {
+        name = without_hash(f.path);
+        for (size_t i = 0; i < ARRAY_LEN(source_kinds); i++)
+            if (str_eq(f.kind, str_of(source_kinds[i].kind)) &&
+                str_eq(f.server, str_of(source_kinds[i].server)))
+                url = fill_url(a, source_kinds[i].url, &f, line);
+    }
+    if (name.n == 0)
+        return (struct source_link){STR(""), STR("")};
+    struct str text =
+        line > 0 ? str_of(arena_printf(a, STR_FMT ":%lld", STR_ARG(name), (long long)line)) : name;
+    return (struct source_link){text, url};
+}

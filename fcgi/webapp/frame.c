@@ -1,0 +1,250 @@
+#include "frame.h"
+
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "queries.h"
+#include "versions.h"
+
+enum { NOTICES_KEEP_MS = 10000, VERSIONS_SHOWN = 30 };
+
+struct str frame_url(struct arena *a, const char *path, const char *product, const char *version)
+{
+    struct query q = query_new(a);
+    query_addc(&q, "product", product);
+    if (version)
+        query_addc(&q, "version", version);
+    return query_url(&q, path);
+}
+
+static struct str product_home(struct arena *a, const char *product)
+{
+    struct str name = url_encode(a, str_of(product));
+    return str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name)));
+}
+
+/* ---- notices --------------------------------------------------------------------------------- */
+
+static void load_notices(struct req *r)
+{
+    struct app *app = app_of(r);
+    DB_ROWS rows = {0};
+    struct err err = {0};
+    app->notices_until_ms = mono_ms() + NOTICES_KEEP_MS;
+    if (!DB_RUN(req_db(r), &q_web_notices, &rows, &err))
+        return; /* the page works without; the log has it from the database module */
+    for (size_t i = 0; i < app->notice_count; i++) {
+        free(app->notices[i].severity);
+        free(app->notices[i].message);
+    }
+    free(app->notices);
+    app->notices = xcalloc((size_t)rows.count + 1, sizeof *app->notices);
+    app->notice_count = 0;
+    for (int i = 0; i < rows.count; i++)
+        app->notices[app->notice_count++] = (struct notice){xstrdup(db_col(&rows, i, "severity")),
+                                                            xstrdup(db_col(&rows, i, "message"))};
+}
+
+/* "bug #123" becomes a link, the rest is text. */
+static struct html notice_html(struct req *r, struct str text)
+{
+    struct arena *a = req_arena(r);
+    HTML_WRITER_AUTO w;
+    html_init(&w, 1 << 16);
+    for (size_t at = 0; at < text.n;) {
+        size_t bug = str_find(text, STR("bug #"), at), end = bug;
+        if (bug != SIZE_MAX)
+            for (end = bug + 5; end < text.n && text.p[end] >= '0' && text.p[end] <= '9';)
+                end++;
+        if (bug == SIZE_MAX || end == bug + 5) {
+            size_t stop = bug == SIZE_MAX ? text.n : end;
+            html_text(&w, str_sub(text, at, stop - at));
+            at = stop;
+            continue;
+        }
+        html_text(&w, str_sub(text, at, bug - at));
+        html_raw(&w, "<a href=\"");
+        html_url(&w, app_bug_url(r, str_adup(a, str_sub(text, bug + 5, end - bug - 5))));
+        html_raw(&w, "\">");
+        html_text(&w, str_sub(text, bug, end - bug));
+        html_raw(&w, "</a>");
+        at = end;
+    }
+    return html_done(&w, a);
+}
+
+static void set_notices(struct req *r, struct tpl_values *v)
+{
+    struct app *app = app_of(r);
+    if (app->notices_until_ms <= mono_ms())
+        load_notices(r);
+    struct tpl_rows *rows = tpl_rows(v, "notices");
+    for (size_t i = 0; i < app->notice_count; i++) {
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, app->notices[i].severity);
+        tpl_row_html(row, notice_html(r, str_of(app->notices[i].message)));
+    }
+}
+
+/* ---- header ------------------------------------------------------------------------------------
+ */
+
+static void add_link(struct tpl_rows *rows, const char *text, struct str url, bool is_current)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_row_cstr(row, text);
+    tpl_row_url(row, url);
+    tpl_row_int(row, is_current);
+}
+
+/* Where the version menu leads: top crashers from top crashers, else the search. */
+static const char *version_path(const struct frame *f)
+{
+    return f->nav && strcmp(f->nav, "topcrashers") == 0 ? "/topcrashers/" : "/search/";
+}
+
+static void set_product(struct req *r, struct tpl_values *v, const struct frame *f,
+                        const struct product *product)
+{
+    struct arena *a = req_arena(r);
+    struct tpl_rows *rows = tpl_rows(v, "nav_versions");
+    const struct version_list *versions = versions_of(r, product);
+    /* An empty version asks for all of them; without one top crashers take the newest. */
+    add_link(rows, "All versions", frame_url(a, version_path(f), product->name, ""), !f->version);
+    for (size_t i = 0; i < versions->n && i < VERSIONS_SHOWN; i++) {
+        const char *text = versions->v[i].text;
+        add_link(rows, text, frame_url(a, version_path(f), product->name, text),
+                 f->version && strcmp(f->version, text) == 0);
+    }
+    tpl_cstr(v, "product", product->name);
+    tpl_cstr(v, "version_label", f->version ? f->version : "All versions");
+    tpl_url(v, "overview_url", product_home(a, product->name));
+    tpl_url(v, "topcrashers_url", frame_url(a, "/topcrashers/", product->name, f->version));
+
+    struct query q = query_new(a);
+    query_addc(&q, "product", product->name);
+    if (f->version)
+        query_addc(&q, "version", f->version);
+    query_addc(&q, "_dont_run", "1");
+    tpl_url(v, "search_url", query_url(&q, "/search/"));
+}
+
+static void set_header(struct req *r, struct tpl_values *v, const struct frame *f)
+{
+    const struct products *products = app_products(r);
+    const struct product *product = f->product ? f->product : products->n ? &products->v[0] : NULL;
+    struct tpl_rows *rows = tpl_rows(v, "nav_products");
+    for (size_t i = 0; i < products->n; i++)
+        add_link(rows, products->v[i].name, product_home(req_arena(r), products->v[i].name),
+                 &products->v[i] == product);
+    tpl_bool(v, "has_product", product != NULL);
+    if (product) {
+        set_product(r, v, f, product);
+        return;
+    }
+    static const char *const names[] = {"product", "version_label", "overview_url",
+                                        "topcrashers_url"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        tpl_cstr(v, names[i], "");
+    tpl_rows(v, "nav_versions");
+    tpl_cstr(v, "search_url", "/search/?_dont_run=1");
+}
+
+static struct str login_url(struct req *r)
+{
+    struct arena *a = req_arena(r);
+    struct str path = req_path(r), query = req_query(r);
+    if (str_starts(path, STR("/login")))
+        return STR("/login/");
+    struct str here =
+        query.n ? str_of(arena_printf(a, STR_FMT "?" STR_FMT, STR_ARG(path), STR_ARG(query)))
+                : path;
+    struct str next = url_encode(a, here);
+    return str_of(arena_printf(a, "/login/?next=" STR_FMT, STR_ARG(next)));
+}
+
+static void set_user(struct req *r, struct tpl_values *v)
+{
+    const struct web_user *user = req_user(r);
+    tpl_bool(v, "is_logged_in", user->is_logged_in);
+    tpl_bool(v, "is_superuser", user->is_superuser);
+    tpl_cstr(v, "user_email", user->email);
+    tpl_cstr(v, "csrf_token", user->is_logged_in ? req_csrf_token(r) : "");
+    tpl_url(v, "login_url", login_url(r));
+    tpl_bool(v, "sees_protected", req_may(r, "view_pii"));
+}
+
+struct tpl_values *frame_new(struct req *r, const struct frame *f)
+{
+    struct tpl_values *v = tpl_values_new(req_arena(r));
+    tpl_cstr(v, "title", f->title);
+    tpl_cstr(v, "nav", f->nav);
+    tpl_cstr(v, "asset", app_of(r)->asset);
+    tpl_cstr(v, "server_version", DATIL_VERSION);
+    tpl_cstr(v, "quick_query", "");
+    tpl_cstr(v, "og_title", "");
+    tpl_bool(v, "needs_chart", false);
+    tpl_int(v, "reload_seconds", 0);
+    set_header(r, v, f);
+    set_user(r, v);
+    set_notices(r, v);
+    return v;
+}
+
+bool frame_send(struct req *r, int status, const char *template_name, struct tpl_values *v,
+                struct err *err)
+{
+    return resp_page(r, status, template_name, v, err);
+}
+
+/* ---- errors ------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    int status;
+    const char *heading, *message; /* message NULL: that of the error */
+} error_texts[] = {
+    {400, "Bad request", NULL},
+    {403, "Not allowed", NULL},
+    {404, "Page not found",
+     "Nothing is at this address. It may have moved, or there is a slip in the link."},
+    {405, "Method not allowed", NULL},
+    {413, "Too large", NULL},
+    {429, "Too Many Requests",
+     "You are asking faster than this installation answers to one address. Wait a minute."},
+    {500, "Internal Server Error", "Something went wrong here. It has been noted."},
+    {503, "Not available just now",
+     "A part of this installation does not answer. Try again in a moment."},
+};
+
+static bool wants_page(struct req *r)
+{
+    struct str accept = req_header(r, "Accept");
+    return !str_starts(req_path(r), STR("/api/")) &&
+           !str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest")) &&
+           (str_find(accept, STR("text/html"), 0) != SIZE_MAX || accept.n == 0 ||
+            str_find(accept, STR("*/*"), 0) != SIZE_MAX);
+}
+
+bool frame_error(struct req *r, int status, const struct err *err)
+{
+    if (!wants_page(r))
+        return false;
+    const char *heading = "Something went wrong", *message = err->msg;
+    for (size_t i = 0; i < ARRAY_LEN(error_texts); i++)
+        if (error_texts[i].status == status) {
+            heading = error_texts[i].heading;
+            bool own = error_texts[i].message && (status != 404 || !err->code);
+            message = own ? error_texts[i].message : err->msg;
+        }
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = heading});
+    struct err why = {0};
+    tpl_int(v, "status", status);
+    tpl_cstr(v, "heading", heading);
+    tpl_cstr(v, "message", message);
+    tpl_cstr(v, "request_id", status >= 500 ? req_id(r) : "");
+    if (frame_send(r, status, "error.html", v, &why))
+        return true;
+    log_event(LOG_ERROR, "error_page_failed", "the error page cannot be rendered", LOG_E(&why));
+    return false;
+}

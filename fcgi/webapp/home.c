@@ -1,0 +1,252 @@
+#include "base/time.h"
+#include "base/util.h"
+#include "chart.h"
+#include "fmt.h"
+#include "frame.h"
+#include "pages.h"
+#include "results.h"
+#include "versions.h"
+
+static const int64_t DAY_US = 86400000000;
+enum { HOME_DAYS = 7, PRODUCT_DAYS = 14, TOP_SIGNATURES = 10, VERSIONS_WITHOUT_FEATURED = 4 };
+
+/* ---- counts per day
+ * -------------------------------------------------------------------------------- */
+
+struct days {
+    int64_t first_us; /* midnight */
+    size_t n;         /* today included */
+    int64_t counts[PRODUCT_DAYS];
+    int64_t total;
+};
+
+static struct days days_new(int64_t now_us, size_t n)
+{
+    return (struct days){.first_us = (now_us / DAY_US - (int64_t)n + 1) * DAY_US, .n = n};
+}
+
+static void add_day(struct days *d, const char *day, int64_t count)
+{
+    int64_t us;
+    if (!day || !time_parse(str_of(day), &us, NULL) || us < d->first_us)
+        return;
+    size_t i = (size_t)((us - d->first_us) / DAY_US);
+    if (i < d->n) {
+        d->counts[i] += count;
+        d->total += count;
+    }
+}
+
+/* ---- home
+ * -------------------------------------------------------------------------------------------- */
+
+/* One search for all products: a day's reports by product. */
+static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct err *err)
+{
+    struct query q = query_new(req_arena(r));
+    query_addf(&q, "date", ">=%s", fmt_day(q.a, d->first_us));
+    query_addc(&q, "_histogram.date", "product");
+    query_addc(&q, "_histogram_interval.date", "day");
+    query_addc(&q, "_facets", "product");
+    query_addc(&q, "_facets_size", "1000");
+    query_addc(&q, "_results_number", "0");
+    return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
+}
+
+static void add_product_days(struct days *d, const json_t *answer, const char *product)
+{
+    size_t i, k;
+    const json_t *day, *b;
+    json_array_foreach(app_facet(answer, "histogram_date"), i, day)
+        json_array_foreach(jget_arr(jget_obj(day, "facets"), "product"), k, b)
+    {
+        const char *name = jget_str(b, "term");
+        if (name && strcmp(name, product) == 0)
+            add_day(d, jget_str(day, "term"), jget_int_or(b, "count", 0));
+    }
+}
+
+static void add_card(struct req *r, struct tpl_rows *cards, const struct product *p,
+                     const struct days *d)
+{
+    struct arena *a = req_arena(r);
+    struct str name = url_encode(a, str_of(p->name));
+    struct tpl_row *row = tpl_row_add(cards);
+    tpl_row_cstr(row, p->name);
+    tpl_row_url(row, str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name))));
+    tpl_row_cstr(row, p->description);
+    tpl_row_cstr(row, fmt_count(a, d->total));
+    tpl_row_cstr(row, arena_printf(a, "report%s in 7 days", d->total == 1 ? "" : "s"));
+    tpl_row_html(row, chart_spark(a, d->counts, d->n,
+                                  arena_printf(a, "Reports of %s per day, last 7 days", p->name)));
+    tpl_row_url(row, frame_url(a, "/topcrashers/", p->name, NULL));
+    tpl_row_url(row, frame_url(a, "/search/", p->name, NULL));
+}
+
+/* GET / */
+bool home_get(struct req *r, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    const struct products *products = app_products(r);
+    struct days empty = days_new(req_now_us(r), HOME_DAYS);
+    json_auto_t *answer = NULL;
+    int64_t total = 0;
+    if (!ask_home(r, &empty, &answer, err))
+        return err_wrap(err, "counting reports");
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Crashes by product"});
+    struct tpl_rows *cards = tpl_rows(v, "cards"), *idle = tpl_rows(v, "idle");
+    for (size_t i = 0; i < products->n; i++) {
+        struct days d = empty;
+        add_product_days(&d, answer, products->v[i].name);
+        add_card(r, d.total > 0 ? cards : idle, &products->v[i], &d);
+        total += d.total;
+    }
+    tpl_bool(v, "has_idle", tpl_rows_count(idle) > 0);
+    /* With nothing in these days there may still be something older to see. */
+    bool has_crashes = total > 0;
+    for (size_t i = 0; i < products->n && !has_crashes; i++)
+        has_crashes = versions_of(r, &products->v[i])->n > 0;
+    tpl_bool(v, "has_crashes", has_crashes);
+    tpl_bool(v, "no_products", products->n == 0);
+    tpl_cstr(v, "lead",
+             has_crashes ? arena_printf(a, "%s report%s in the last 7 days", fmt_count(a, total),
+                                        total == 1 ? "" : "s")
+                         : "");
+    tpl_cstr(v, "base_url", app_of(r)->base_url);
+    tpl_cstr(v, "example_product", products->n ? products->v[0].name : "NAME");
+    return frame_send(r, 200, "home.html", v, err);
+}
+
+/* ---- product
+ * ------------------------------------------------------------------------------------------- */
+
+static bool ask_product(struct req *r, const struct product *p, const struct days *d, json_t **ret,
+                        struct err *err)
+{
+    struct query q = query_new(req_arena(r));
+    query_addf(&q, "product", "%s", p->name);
+    query_addf(&q, "date", ">=%s", fmt_day(q.a, d->first_us));
+    query_addc(&q, "_histogram.date", "product");
+    query_addc(&q, "_histogram_interval.date", "day");
+    query_addc(&q, "_facets", "product");
+    query_addc(&q, "_results_number", "0");
+    return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
+}
+
+static bool ask_signatures(struct req *r, const struct product *p, json_t **ret, struct err *err)
+{
+    struct query q = query_new(req_arena(r));
+    query_addf(&q, "product", "%s", p->name);
+    query_addc(&q, "_facets", "signature");
+    query_addf(&q, "_facets_size", "%d", TOP_SIGNATURES);
+    query_addc(&q, "_results_number", "0");
+    return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
+}
+
+static void set_signatures(struct req *r, struct tpl_values *v, const struct product *p,
+                           const json_t *answer)
+{
+    struct arena *a = req_arena(r);
+    struct tpl_rows *rows = tpl_rows(v, "signatures");
+    int64_t total = jget_int_or(answer, "total", 0);
+    struct query q = query_new(a);
+    size_t i;
+    const json_t *b;
+    query_addc(&q, "product", p->name);
+    json_array_foreach(app_facet(answer, "signature"), i, b)
+    {
+        const char *signature = jget_str(b, "term");
+        int64_t count = jget_int_or(b, "count", 0);
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_int(row, (int64_t)i + 1);
+        tpl_row_url(row, results_signature_url(&q, str_of(signature ? signature : "")));
+        tpl_row_cstr(row, signature);
+        tpl_row_cstr(row, fmt_count(a, count));
+        tpl_row_cstr(row, arena_printf(a, "%s%%", fmt_percent(a, count, total, 1)));
+        tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
+    }
+    tpl_bool(v, "has_signatures", i > 0);
+}
+
+static void link_row(struct tpl_rows *rows, const char *text, struct str url)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_row_cstr(row, text);
+    tpl_row_url(row, url);
+}
+
+static void version_card(struct arena *a, struct tpl_rows *rows, const struct product *p,
+                         const struct live_version *version)
+{
+    static const char *const kinds[][2] = {
+        {"Plugin", "plugin"},
+        {"Content", "content"},
+        {"GPU", "gpu"},
+    };
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_row_cstr(row, version->text);
+    tpl_row_int(row, version->is_featured);
+    tpl_row_cstr(
+        row, version->count ? arena_printf(a, "%s in 60 days", fmt_count(a, version->count)) : "");
+    struct tpl_rows *links = tpl_row_rows(row);
+    link_row(links, "Top Crashers", frame_url(a, "/topcrashers/", p->name, version->text));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct query q = query_new(a);
+        query_addc(&q, "product", p->name);
+        query_addc(&q, "version", version->text);
+        query_addc(&q, "process_type", kinds[i][1]);
+        link_row(links, arena_printf(a, "Top %s Crashers", kinds[i][0]),
+                 query_url(&q, "/topcrashers/"));
+    }
+}
+
+static void set_versions(struct req *r, struct tpl_values *v, const struct product *p)
+{
+    const struct version_list *l = versions_of(r, p);
+    struct tpl_rows *rows = tpl_rows(v, "versions");
+    bool any_featured = l->n > 0 && l->v[0].is_featured;
+    for (size_t i = 0; i < l->n; i++)
+        if (any_featured ? l->v[i].is_featured : i < VERSIONS_WITHOUT_FEATURED)
+            version_card(req_arena(r), rows, p, &l->v[i]);
+    tpl_bool(v, "has_versions", l->n > 0);
+}
+
+static bool set_chart(struct req *r, struct tpl_values *v, const struct product *p, struct err *err)
+{
+    struct days d = days_new(req_now_us(r), PRODUCT_DAYS);
+    json_auto_t *answer = NULL;
+    if (!ask_product(r, p, &d, &answer, err))
+        return false;
+    add_product_days(&d, answer, p->name);
+    struct chart_line line = {d.counts};
+    tpl_bool(v, "has_chart", d.total > 0);
+    tpl_html(v, "chart",
+             chart_days(req_arena(r), d.first_us, d.n, &line, 1,
+                        arena_printf(req_arena(r), "Reports of %s per day", p->name)));
+    tpl_cstr(v, "total_text", fmt_count(req_arena(r), d.total));
+    return true;
+}
+
+/* GET /home/product/NAME */
+bool product_get(struct req *r, struct err *err)
+{
+    struct str name = req_path_rest(r);
+    if (str_ends(name, STR("/")))
+        name.n--;
+    const struct product *p = products_find(app_products(r), name);
+    json_auto_t *answer = NULL;
+    if (!p)
+        return err_set(err, ERR_NOT_FOUND, "There is no product of that name");
+    struct tpl_values *v =
+        frame_new(r, &(struct frame){.title = p->name, .nav = "overview", .product = p});
+    tpl_cstr(v, "description", p->description);
+    set_versions(r, v, p);
+    if (!set_chart(r, v, p, err) || !ask_signatures(r, p, &answer, err))
+        return err_wrap(err, "counting reports of a product");
+    set_signatures(r, v, p, answer);
+    struct tpl_rows *links = tpl_rows(v, "links");
+    for (char **l = p->home_links; l && l[0] && l[1]; l += 2)
+        link_row(links, l[0], str_of(l[1]));
+    tpl_bool(v, "has_links", tpl_rows_count(links) > 0);
+    return frame_send(r, 200, "product.html", v, err);
+}

@@ -1,0 +1,124 @@
+#include "base/log.h"
+#include "base/util.h"
+#include "frame.h"
+#include "pages.h"
+#include "queries.h"
+#include "web/password.h"
+
+/*
+ * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
+ * an unknown address is answered after a comparison with a hash that fits nothing.  Failures are
+ * counted by client address and by account; over the limit nothing is compared any more.
+ */
+enum { WINDOW_S = 15 * 60, EMAIL_MAX = 254, NEXT_MAX = 2048 };
+
+static const char wrong[] = "That e-mail address and password do not fit together.";
+static const char too_many[] = "Too many attempts that failed. Wait a quarter of an hour, then try "
+                               "again with the right password.";
+
+/* Paths of our own only: a link to /login/ must not send anybody elsewhere afterwards. */
+static struct str local_path(struct str next)
+{
+    bool is_local = next.n > 0 && next.n <= NEXT_MAX && next.p[0] == '/' && url_is_safe(next) &&
+                    !str_starts(next, STR("/login/"));
+    return is_local ? next : STR("/");
+}
+
+static bool send_form(struct req *r, int status, const char *problem, struct str email,
+                      struct str next, struct err *err)
+{
+    const struct web_user *user = req_user(r);
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Log in"});
+    tpl_cstr(v, "heading", "Log in");
+    tpl_cstr(v, "error", problem);
+    tpl_text(v, "email", email);
+    tpl_text(v, "next", local_path(next));
+    tpl_bool(v, "insufficient", user->is_logged_in && next.n > 0);
+    tpl_cstr(v, "csrf_token", req_csrf_token(r));
+    resp_header(r, "Cache-Control", STR("no-store"));
+    return frame_send(r, status, "login.html", v, err);
+}
+
+/* GET /login/?next= */
+bool login_get(struct req *r, struct err *err)
+{
+    return send_form(r, 200, "", STR(""), req_param(r, "next"), err);
+}
+
+static uint32_t failures(struct req *r, struct str email, uint32_t add)
+{
+    struct arena *a = req_arena(r);
+    char *lower = str_adup(a, email);
+    for (char *p = lower; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    uint32_t by_address = req_rate_count(r, "login-address", req_remote_addr(r), WINDOW_S, add);
+    uint32_t by_account = req_rate_count(r, "login-account", str_of(lower), WINDOW_S, add);
+    return MAX(by_address, by_account);
+}
+
+static bool check_password(struct req *r, struct str email, struct str password, int64_t *ret_id,
+                           struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(req_db(r), &q_web_account, &rows, err, str_adup(req_arena(r), email)))
+        return err_wrap(err, "looking up an account");
+    const char *hash = rows.count == 1 ? db_col(&rows, 0, "password_hash") : NULL;
+    bool fits = password_verify(hash, str_adup(req_arena(r), password));
+    *ret_id = fits && rows.count == 1 ? db_col_int(&rows, 0, "id", 0) : 0;
+    return true;
+}
+
+/* POST /login/: email, password, next */
+bool login_post(struct req *r, struct err *err)
+{
+    struct str email = str_trim(req_param(r, "email")), password = req_param(r, "password");
+    struct str next = req_param(r, "next");
+    int64_t user_id = 0, limit = conf_int(req_conf(r), "LOGIN_MAX_ATTEMPTS");
+    if (email.n == 0 || email.n > EMAIL_MAX || password.n == 0 || password.n > PASSWORD_MAX)
+        return send_form(r, 400, wrong, email, next, err);
+    if (failures(r, email, 0) >= limit) {
+        log_event(LOG_WARN, "login_throttled", "log-in refused after too many failures");
+        return send_form(r, 429, too_many, email, next, err);
+    }
+    if (!check_password(r, email, password, &user_id, err))
+        return false;
+    if (user_id == 0) {
+        failures(r, email, 1);
+        log_event(LOG_INFO, "login_failed", "log-in with a wrong password or address");
+        return send_form(r, 400, wrong, email, next, err);
+    }
+    if (!session_close(r, err) || !session_open(r, user_id, err))
+        return false;
+    log_event(LOG_INFO, "login", "a user has logged in", LOG_I("user_id", user_id));
+    return resp_redirect(r, 303, local_path(next));
+}
+
+/* POST /logout/ */
+bool logout_post(struct req *r, struct err *err)
+{
+    return session_close(r, err) && resp_redirect(r, 303, STR("/"));
+}
+
+/* GET /profile/ */
+bool profile_get(struct req *r, struct err *err)
+{
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Profile"});
+    const char *id = db_int(req_arena(r), req_user(r)->id);
+    DB_ROWS permissions = {0};
+    DB_ROWS groups = {0};
+    if (!DB_RUN(req_db(r), &q_web_permissions, &permissions, err, id) ||
+        !DB_RUN(req_db(r), &q_web_groups, &groups, err, id))
+        return err_wrap(err, "looking up permissions");
+    struct tpl_rows *rows = tpl_rows(v, "permissions"), *names = tpl_rows(v, "groups");
+    for (int i = 0; i < permissions.count; i++) {
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, db_col(&permissions, i, "label"));
+        tpl_row_cstr(row, db_col(&permissions, i, "name"));
+        tpl_row_int(row, db_col_bool(&permissions, i, "has_it"));
+    }
+    for (int i = 0; i < groups.count; i++)
+        tpl_row_cstr(tpl_row_add(names), db_col(&groups, i, "name"));
+    tpl_bool(v, "has_groups", groups.count > 0);
+    return frame_send(r, 200, "profile.html", v, err);
+}

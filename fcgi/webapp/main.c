@@ -1,0 +1,21 @@
+#include "app.h"
+#include "frame.h"
+#include "routes.h"
+
+/* datil-webapp: pages, JSON API and access control. */
+int main(int argc, char **argv)
+{
+    const struct web_program program = {
+        .name = "datil-webapp",
+        .workers_key = "WEBAPP_WORKERS",
+        .routes = routes,
+        .route_count = route_count,
+        .start = app_start,
+        .stop = app_stop,
+        .reload = app_reload,
+        .template_dir = "templates",
+        .uses_db = true,
+        .error_body = frame_error,
+    };
+    return web_main(&program, argc, argv);
+}

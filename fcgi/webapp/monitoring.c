@@ -1,0 +1,170 @@
+#include "answer.h"
+#include "app.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "frame.h"
+#include "pages.h"
+#include "queries.h"
+
+/* GET /__lbheartbeat__: this process answers; nothing else is looked at. */
+bool lbheartbeat_get(struct req *r, struct err *err)
+{
+    json_auto_t *body = json_pack("{s:b}", "ok", 1);
+    return answer_json(r, 200, body, err);
+}
+
+static bool check_database(struct req *r, struct err *err)
+{
+    DB_ROWS rows = {0};
+    return DB_RUN(req_db(r), &q_db_ping, &rows, err) || err_wrap(err, "database");
+}
+
+static bool check_store(struct req *r, struct err *err)
+{
+    struct strs days = {0};
+    return store_days(app_of(r)->store, req_arena(r), &days, err) || err_wrap(err, "store");
+}
+
+/* One search as anybody may do it: default product, one hit, no part of the index missing. */
+static bool check_search(struct req *r, struct err *err)
+{
+    const struct products *products = app_products(r);
+    struct query q = query_new(req_arena(r));
+    json_auto_t *answer = NULL;
+    if (products->n > 0)
+        query_addf(&q, "product", "%s", products->v[0].name);
+    query_addc(&q, "_results_number", "1");
+    query_addc(&q, "_facets_size", "0");
+    if (!app_search(r, &q, (struct app_search){.as_public = true}, &answer, NULL, err))
+        return err_wrap(err, "search");
+    if (json_array_size(jget_arr(answer, "errors")) > 0)
+        return err_set(err, ERR_INTERNAL, "search: a part of the index cannot be read");
+    return true;
+}
+
+/* GET /__heartbeat__ */
+bool heartbeat_get(struct req *r, struct err *err)
+{
+    struct err why = {0};
+    bool ok = check_database(r, &why) && check_store(r, &why) && check_search(r, &why);
+    if (!ok)
+        log_event(LOG_ERROR, "heartbeat_failed", "a part this program needs does not answer",
+                  LOG_E(&why));
+    json_auto_t *body = json_pack("{s:b}", "ok", (int)ok);
+    return answer_json(r, ok ? 200 : 500, body, err);
+}
+
+/* GET /__version__ */
+bool version_get(struct req *r, struct err *err)
+{
+    (void)err;
+    return resp_bytes(r, 200, "application/json; charset=UTF-8", str_of(app_of(r)->version_json));
+}
+
+/* GET /__broken__: to see that errors are noticed. */
+bool broken_get(struct req *r, struct err *err)
+{
+    (void)r;
+    return err_set(err, ERR_INTERNAL, "this page is broken on purpose");
+}
+
+/* GET /monitoring/ */
+bool monitoring_get(struct req *r, struct err *err)
+{
+    static const char *const links[][2] = {
+        {"/__heartbeat__", "database, store and search answer"},
+        {"/__lbheartbeat__", "this program answers"},
+        {"/__version__", "what is installed"},
+        {"/monitoring/cron/", "state of the scheduled jobs"},
+        {"/__broken__", "an error on purpose, to see that errors are noticed"},
+    };
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Monitoring"});
+    struct tpl_rows *rows = tpl_rows(v, "links");
+    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_url(row, str_of(links[i][0]));
+        tpl_row_cstr(row, links[i][1]);
+    }
+    return frame_send(r, 200, "monitoring.html", v, err);
+}
+
+/* GET /monitoring/cron/: always 200; the word says it. */
+bool monitoring_cron_get(struct req *r, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(req_db(r), &q_web_cron_health, &rows, err))
+        return err_wrap(err, "looking up the jobs");
+    const char *broken = db_col(&rows, 0, "broken");
+    json_auto_t *body = json_object();
+    if (broken && *broken) {
+        json_t *list = json_array();
+        struct str rest = str_of(broken), name;
+        while (str_split(&rest, ',', &name))
+            json_array_append_new(list, json_text(name));
+        json_set_cstr(body, "status", "Broken");
+        json_object_set_new(body, "broken", list);
+    } else if (db_col_bool(&rows, 0, "is_stale")) {
+        json_set_cstr(body, "status", "Stale");
+        json_set_cstr(body, "last_run", db_col(&rows, 0, "last_run"));
+    } else {
+        json_set_cstr(body, "status", "ALLGOOD");
+    }
+    return answer_json(r, 200, body, err);
+}
+
+/* ---- small files and old addresses --------------------------------------------------------------
+ */
+
+/* GET /robots.txt: crash reports are no business of search engines. */
+bool robots_get(struct req *r, struct err *err)
+{
+    (void)err;
+    return resp_bytes(r, 200, "text/plain; charset=utf-8", STR("User-agent: *\nDisallow: /\n"));
+}
+
+bool favicon_get(struct req *r, struct err *err)
+{
+    (void)err;
+    return resp_redirect(r, 301, STR("/static/img/favicon.svg"));
+}
+
+/* GET /contribute.json */
+bool contribute_get(struct req *r, struct err *err)
+{
+    json_auto_t *body = json_pack("{s:s, s:s, s:{s:s}}", "name", "Datil", "description",
+                                  "Crash-ingestion: collects, processes and ranks crash reports",
+                                  "repository", "license", "GPL-3.0-or-later");
+    return answer_json(r, 200, body, err);
+}
+
+/* POST /__cspreport__: browsers tell what the policy stopped; only that it happened is noted. */
+bool csp_report_post(struct req *r, struct err *err)
+{
+    (void)err;
+    log_event(LOG_WARN, "csp_report", "a browser stopped something on a page",
+              LOG_S("request_id", req_id(r)));
+    return resp_bytes(r, 204, NULL, STR(""));
+}
+
+/* /query/… of old links */
+bool old_query_get(struct req *r, struct err *err)
+{
+    (void)err;
+    struct str q = req_query(r);
+    return resp_redirect(
+        r, 301,
+        str_of(arena_printf(req_arena(r), "/search/%s" STR_FMT, q.n ? "?" : "", STR_ARG(q))));
+}
+
+bool old_profile_get(struct req *r, struct err *err)
+{
+    (void)err;
+    return resp_redirect(r, 301, STR("/profile/"));
+}
+
+/* GET /about/throttling/ */
+bool throttling_get(struct req *r, struct err *err)
+{
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Why a report may be missing"});
+    return frame_send(r, 200, "throttling.html", v, err);
+}

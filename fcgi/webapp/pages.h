@@ -1,0 +1,29 @@
+#ifndef WEBAPP_PAGES_H
+#define WEBAPP_PAGES_H
+
+#include "web/web.h"
+
+/*
+ * pages - the handlers of routes.c, one file per page or API family.
+ */
+web_handler home_get, product_get;
+web_handler search_get, search_results_get, search_fields_get, search_quick_get;
+web_handler report_get, report_reprocess_post;
+web_handler topcrashers_get;
+web_handler signature_get, signature_graph_get, signature_aggregation_get;
+web_handler signature_summary_get, signature_reports_get, signature_bugs_get,
+    signature_comments_get;
+web_handler login_get, login_post, logout_post, profile_get;
+web_handler api_docs_get;
+web_handler api_super_search_get, api_super_search_unredacted_get, api_super_search_fields_get;
+web_handler api_processed_crash_get, api_raw_crash_get, api_crash_verify_get;
+web_handler api_bugs_get, api_signatures_by_bugs_get, api_signature_first_date_get;
+web_handler api_version_string_get, api_reprocessing_post, api_missing_processed_crash_get;
+web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
+web_handler heartbeat_get, lbheartbeat_get, version_get, monitoring_get, monitoring_cron_get,
+    broken_get;
+web_handler robots_get, favicon_get, contribute_get, csp_report_post;
+web_handler old_query_get, old_profile_get;
+web_handler throttling_get;
+
+#endif

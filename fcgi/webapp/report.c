@@ -1,0 +1,239 @@
+#include "report.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "crash/crash_id.h"
+#include "crash/reduce.h"
+#include "fmt.h"
+#include "frame.h"
+#include "ledger/ledger.h"
+#include "pages.h"
+#include "queries.h"
+#include "results.h"
+
+enum { DOCUMENT_MAX = 64 << 20, PUBLISH_EVERY_S = 60, RELOAD_S = 5 };
+
+bool report_is_protected(const char *path)
+{
+    return !reduce_may_see(str_of(path), PERM_PUBLIC);
+}
+
+struct str report_search_url(struct arena *a, const char *field, struct str value)
+{
+    struct query q = query_new(a);
+    query_add(&q, field, value);
+    return query_url(&q, "/search/");
+}
+
+/* ---- finding it --------------------------------------------------------------------------------
+ */
+
+/* A document of the store; absent is not an error. */
+static bool load(struct req *r, const char *id, const char *kind, json_t **ret, struct err *err)
+{
+    FREE_LATER char *bytes = NULL;
+    size_t n;
+    struct err why = {0};
+    if (!store_get(app_of(r)->store, id, kind, DOCUMENT_MAX, &bytes, &n, &why)) {
+        if (why.code == ERR_NOT_FOUND)
+            return true;
+        *err = why;
+        return err_wrap(err, "reading the %s of a report", kind);
+    }
+    json_t *doc = json_parse(str_n(bytes, n), DOCUMENT_MAX, &why);
+    *ret = doc ? doc : json_null(); /* what cannot be read is no object: malformed */
+    return true;
+}
+
+/* 8-4-4-4-12 hexadecimal digits, whatever the last six say. */
+static bool looks_like_id(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? s.p[i] != '-' : hex_digit(s.p[i]) < 0)
+            return false;
+    }
+    return s.n == CRASH_ID_LEN;
+}
+
+static bool bad_id(struct str text, struct err *err)
+{
+    if (looks_like_id(text))
+        return err_set(err, ERR_INVALID, "Invalid crash ID");
+    return err_set(err, ERR_NOT_FOUND, "There is no crash report of that name");
+}
+
+static bool send_simple(struct req *r, int status, const char *page, const char *title,
+                        const char *id, struct err *err)
+{
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = title});
+    tpl_cstr(v, "crash_id", id);
+    return frame_send(r, status, page, v, err);
+}
+
+/* Somebody looks at it, so it goes first: at most once a minute for each report. */
+static void process_now(struct req *r, const char *id, const json_t *raw)
+{
+    struct err err = {0};
+    if (req_rate_count(r, "process-now", str_of(id), PUBLISH_EVERY_S, 1) > 1)
+        return;
+    if (!ledger_publish(req_db(r), id, "default", QUEUE_PRIORITY, jget_str(raw, "ProductName"),
+                        jget_str(raw, "submitted_timestamp"), &err))
+        log_event(LOG_WARN, "publish_failed", "a report that is looked at cannot be queued",
+                  LOG_S("crash_id", id), LOG_E(&err));
+}
+
+static bool send_pending(struct req *r, const char *id, const json_t *raw, struct err *err)
+{
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Please wait"});
+    process_now(r, id, raw);
+    tpl_cstr(v, "crash_id", id);
+    tpl_int(v, "reload_seconds", RELOAD_S);
+    resp_header(r, "Cache-Control", STR("no-store"));
+    return frame_send(r, 200, "report_pending.html", v, err);
+}
+
+/* ---- the page
+ * ------------------------------------------------------------------------------------ */
+
+static void add_tab(struct tpl_rows *tabs, const char *id, const char *label, const char *count)
+{
+    struct tpl_row *row = tpl_row_add(tabs);
+    tpl_row_cstr(row, id);
+    tpl_row_cstr(row, label);
+    tpl_row_cstr(row, count);
+}
+
+static void set_tabs(const struct report *c, struct tpl_values *v)
+{
+    struct tpl_rows *tabs = tpl_rows(v, "tabs");
+    const json_t *environment = jget_obj(c->doc, "telemetry_environment");
+    bool may_debug = c->reader == PERM_PROTECTED && req_may(c->req, "view_rawdump");
+    bool may_reprocess = req_may(c->req, "reprocess_crashes");
+    size_t modules = json_array_size(jpath(c->doc, "json_dump.modules"));
+    size_t extensions = json_object_size(jpath(environment, "addons.activeAddons"));
+    size_t addons = json_array_size(jget_arr(c->doc, "addons"));
+    add_tab(tabs, "details", "Details", "");
+    add_tab(tabs, "annotations", "Crash Annotations", "");
+    add_tab(tabs, "bugzilla", "Bugs", "");
+    add_tab(tabs, "modules", "Modules", modules ? fmt_count(c->a, (int64_t)modules) : "");
+    add_tab(tabs, "rawdump", "Raw Data and Minidumps", "");
+    if (extensions + addons > 0)
+        add_tab(tabs, "extensions", "Extensions",
+                fmt_count(c->a, (int64_t)(extensions ? extensions : addons)));
+    if (environment)
+        add_tab(tabs, "telemetryenvironment", "Telemetry Environment", "");
+    if (may_debug)
+        add_tab(tabs, "debug", "Debug", "");
+    if (may_reprocess)
+        add_tab(tabs, "reprocess", "Reprocess", "");
+    tpl_bool(v, "has_debug", may_debug);
+    tpl_bool(v, "may_reprocess", may_reprocess);
+}
+
+static void set_head(const struct report *c, struct tpl_values *v)
+{
+    const char *signature = jget_str(c->doc, "signature"), *product = jget_str(c->doc, "product");
+    const char *version = jget_str(c->doc, "version");
+    struct query q = query_new(c->a);
+    query_addc(&q, "signature", signature ? signature : "");
+    if (product)
+        query_addc(&q, "product", product);
+    tpl_cstr(v, "heading",
+             arena_printf(c->a, "%s %s Crash Report", product ? product : "Unknown product",
+                          version ? version : ""));
+    tpl_cstr(v, "signature", signature);
+    tpl_url(v, "signature_url", query_url(&q, "/signature/"));
+    tpl_cstr(v, "crash_product", product ? product : "Unknown product");
+    tpl_cstr(v, "crash_version", version);
+    tpl_url(v, "version_url", frame_url(c->a, "/topcrashers/", product ? product : "", version));
+    tpl_cstr(v, "og_title", arena_printf(c->a, "%s [@ %s]", c->id, signature ? signature : ""));
+}
+
+static bool fill(const struct report *c, struct tpl_values *v, struct err *err)
+{
+    set_head(c, v);
+    set_tabs(c, v);
+    report_set_stacks(c, v);
+    report_set_modules(c, v);
+    report_set_annotations(c, v);
+    report_set_trees(c, v);
+    report_set_extensions(c, v);
+    report_set_debug(c, v);
+    return report_set_details(c, v, err) && report_set_bugs(c, v, err) &&
+           report_set_downloads(c, v, err);
+}
+
+static bool send_report(struct report *c, struct err *err)
+{
+    const char *product = jget_str(c->doc, "product"), *version = jget_str(c->doc, "version");
+    const char *signature = jget_str(c->doc, "signature");
+    c->product = product ? products_find(app_products(c->req), str_of(product)) : NULL;
+    const struct frame frame = {
+        .title = arena_printf(c->a, "%s - %s", signature ? signature : "Crash report", c->id),
+        .product = c->product,
+        .version = c->product ? version : NULL,
+    };
+    struct tpl_values *v = frame_new(c->req, &frame);
+    tpl_cstr(v, "crash_id", c->id);
+    if (c->reader == PERM_PROTECTED)
+        resp_header(c->req, "Cache-Control", STR("private, no-store"));
+    return fill(c, v, err) && frame_send(c->req, 200, "report.html", v, err);
+}
+
+static bool reduce_and_send(struct report *c, struct err *err)
+{
+    if (!json_is_object(c->stored) || (c->raw && !json_is_object(c->raw)))
+        return send_simple(c->req, 500, "report_malformed.html", "Crash Report Malformed", c->id,
+                           err);
+    json_auto_t *doc = reduce_processed(c->stored, c->reader, NULL);
+    json_auto_t *annotated = c->raw ? reduce_raw(c->raw, c->reader, NULL) : json_object();
+    c->doc = doc;
+    c->annotations = annotated;
+    return send_report(c, err);
+}
+
+/*
+ * GET /report/index/CRASHID
+ *
+ * The report; while it is not processed a page that waits for it and puts it first in the queue.
+ */
+bool report_get(struct req *r, struct err *err)
+{
+    char id[CRASH_ID_SIZE];
+    struct str text = req_path_rest(r);
+    if (str_ends(text, STR("/")))
+        text.n--;
+    struct str bare = str_starts(text, STR("bp-")) ? str_sub(text, 3, SIZE_MAX) : text;
+    if (!crash_id_parse(bare, id))
+        return bad_id(bare, err);
+    if (bare.n != text.n)
+        return resp_redirect(r, 302, results_report_url(req_arena(r), id));
+
+    json_auto_t *raw = NULL, *stored = NULL;
+    if (!load(r, id, "raw_crash", &raw, err) || !load(r, id, "processed_crash", &stored, err))
+        return false;
+    if (!raw && !stored)
+        return send_simple(r, 404, "report_missing.html", "Crash Report Not Found", id, err);
+    if (!stored)
+        return send_pending(r, id, raw, err);
+    struct report c = {.req = r,
+                       .a = req_arena(r),
+                       .id = arena_strdup(req_arena(r), id),
+                       .raw = raw,
+                       .stored = stored,
+                       .reader = app_reader(r)};
+    return reduce_and_send(&c, err);
+}
+
+/* POST /report/reprocess/: the button of the page, for readers without scripts too. */
+bool report_reprocess_post(struct req *r, struct err *err)
+{
+    char id[CRASH_ID_SIZE];
+    if (!crash_id_parse(req_param(r, "crash_id"), id))
+        return err_set(err, ERR_INVALID, "Invalid crash ID");
+    if (!ledger_publish(req_db(r), id, "default", QUEUE_REPROCESSING, NULL, NULL, err))
+        return err_wrap(err, "queueing a report");
+    app_audit(r, id, "reprocess", "default");
+    return resp_redirect(r, 303, results_report_url(req_arena(r), id));
+}

@@ -1,0 +1,49 @@
+#ifndef WEBAPP_RESULTS_H
+#define WEBAPP_RESULTS_H
+
+#include "app.h"
+
+/*
+ * results - an answer of Super Search as template values: table of reports, pager, facets.
+ * Shared by the search page and the signature report.
+ */
+struct results_page {
+    const struct query *query;       /* what was asked, as in the address */
+    const char *path;                /* of this page, for the pager */
+    const char *refine_path;         /* where links of cells lead: "/search/" */
+    struct strs columns;             /* without uuid, which comes first */
+    size_t page;                     /* from 1 */
+    const struct query *pager_query; /* of the pager's links; NULL: query */
+    bool marks_cpu;                  /* hits carry cpu_info and cpu_arch: mark faulty processors */
+};
+enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
+
+/* columns, hits, total_text, range_text, page, pages, prev_url, next_url, is_capped, errors */
+void results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
+                      const json_t *answer);
+/* facets: id, name, heading, is_empty, is_signature, terms */
+bool results_set_facets(struct req *r, struct tpl_values *v, const struct results_page *p,
+                        struct strs facets, const json_t *answer, struct err *err);
+
+/* Rank, term (linked), count, share and bar of each bucket, for the row's next column. */
+void results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
+                       const char *field, const json_t *buckets, int64_t total);
+
+/* `page` of the request: no number is ERR_INVALID "Invalid page", below 1 is 1. */
+bool results_page_number(struct req *r, size_t *ret, struct err *err);
+
+/* A link that narrows the query to this value of a field; empty where that makes no sense. */
+struct str results_refine_url(const struct results_page *p, const char *field, struct str value);
+/* To the signature report, same filters. */
+struct str results_signature_url(const struct query *q, struct str signature);
+struct str results_report_url(struct arena *a, const char *crash_id);
+
+/* CPUs with a fault of their own that looks like crashes of programs. */
+bool results_has_dangerous_cpu(const json_t *doc);
+
+/* The text of a JSON scalar as a cell shows it; p NULL for null. */
+struct str results_text(struct arena *a, const char *field, const json_t *value);
+/* "<ul><li>message</li></ul>", escaped: the body of a 400 of a fragment. */
+struct str results_error_list(struct arena *a, const char *message);
+
+#endif

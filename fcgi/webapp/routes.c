@@ -1,0 +1,79 @@
+#include "routes.h"
+
+#include "base/util.h"
+#include "pages.h"
+
+/*
+ * Everything that exists.  Log-in, permissions, rate limits and CSRF tokens are checked by the
+ * runner before a handler runs, by what stands here.
+ */
+enum {
+    GET = METHOD_GET,
+    POST = METHOD_POST,
+    API = ROUTE_API,
+    BELOW = ROUTE_PREFIX,
+    QUIET = ROUTE_NO_SESSION,
+};
+
+/* clang-format off */
+const struct route routes[] = {
+    {GET, "/", 0, NULL, home_get, "products with their reports of the last 7 days"},
+    {GET, "/home/product/", BELOW, NULL, product_get, "one product: reports per day, versions, top signatures"},
+
+    {GET, "/search/", ROUTE_SEARCH, NULL, search_get, "Super Search: form and results"},
+    {GET, "/search/results/", ROUTE_SEARCH, NULL, search_results_get, "results alone"},
+    {GET, "/search/fields/", 0, NULL, search_fields_get, "fields and operators of the form (JSON)"},
+    {GET, "/search/quick/", 0, NULL, search_quick_get, "crash id or part of a signature"},
+
+    {GET, "/report/index/", BELOW, NULL, report_get, "one crash report"},
+    {POST, "/report/reprocess/", 0, "reprocess_crashes", report_reprocess_post, "button of the report page"},
+    {GET, "/topcrashers/", 0, NULL, topcrashers_get, "signatures of a product by count"},
+
+    {GET, "/signature/", 0, NULL, signature_get, "one signature"},
+    {GET, "/signature/summary/", 0, NULL, signature_summary_get, "its panels alone"},
+    {GET, "/signature/reports/", 0, NULL, signature_reports_get, "its table of reports alone"},
+    {GET, "/signature/bugzilla/", 0, NULL, signature_bugs_get, "its bugs alone"},
+    {GET, "/signature/comments/", 0, NULL, signature_comments_get, "what users wrote (view_pii)"},
+    {GET, "/signature/graphs/", BELOW, NULL, signature_graph_get, "crashes per day by a field (JSON)"},
+    {GET, "/signature/aggregation/", BELOW, NULL, signature_aggregation_get, "counts of a field"},
+
+    {GET, "/login/", 0, NULL, login_get, "log-in form"},
+    {POST, "/login/", 0, NULL, login_post, "log-in"},
+    {POST, "/logout/", 0, NULL, logout_post, "log-out"},
+    {GET, "/profile/", ROUTE_LOGIN, NULL, profile_get, "what the user may do"},
+
+    {GET, "/api/", 0, NULL, api_docs_get, "endpoints with forms to try them"},
+    {GET | POST, "/api/", API | BELOW, NULL, api_unknown_get, "anything else: 404"},
+    {GET, "/api/SuperSearch/", API, NULL, api_super_search_get, "search"},
+    {GET, "/api/SuperSearchUnredacted/", API, "view_pii", api_super_search_unredacted_get, "search with protected fields"},
+    {GET, "/api/SuperSearchFields/", API, NULL, api_super_search_fields_get, "search fields"},
+    {GET, "/api/ProcessedCrash/", API, NULL, api_processed_crash_get, "a processed crash"},
+    {GET, "/api/RawCrash/", API, NULL, api_raw_crash_get, "annotations or a file of a crash"},
+    {GET, "/api/CrashVerify/", API, NULL, api_crash_verify_get, "which parts of a crash are stored"},
+    {GET | POST, "/api/Bugs/", API | ROUTE_NO_CSRF, NULL, api_bugs_get, "bugs and signatures by signature"},
+    {GET, "/api/SignaturesByBugs/", API, NULL, api_signatures_by_bugs_get, "signatures by bug"},
+    {GET, "/api/SignatureFirstDate/", API, NULL, api_signature_first_date_get, "when signatures were first seen"},
+    {GET, "/api/VersionString/", API, NULL, api_version_string_get, "version of a build"},
+    {POST, "/api/Reprocessing/", API, "reprocess_crashes", api_reprocessing_post, "queue crashes again"},
+    {POST, "/api/CrashSignature/", API | ROUTE_NO_CSRF, NULL, api_crash_signature_post, "signatures of crash data"},
+    {GET, "/api/MissingProcessedCrash/", API, NULL, api_missing_processed_crash_get, "accepted and not processed"},
+    {GET, "/api/NoOp/", API, NULL, api_no_op_get, "nothing"},
+
+    {GET, "/about/throttling/", 0, NULL, throttling_get, "why a report may be missing"},
+    {GET, "/monitoring/", 0, NULL, monitoring_get, "links of this section"},
+    {GET, "/monitoring/cron/", QUIET, NULL, monitoring_cron_get, "state of the scheduled jobs"},
+    {GET, "/__heartbeat__", QUIET, NULL, heartbeat_get, "database, store and search answer"},
+    {GET, "/__lbheartbeat__", QUIET, NULL, lbheartbeat_get, "this program answers"},
+    {GET, "/__version__", QUIET, NULL, version_get, "what is installed"},
+    {GET, "/__broken__", 0, NULL, broken_get, "an error on purpose"},
+    {POST, "/__cspreport__", QUIET | ROUTE_NO_CSRF | ROUTE_RAW_BODY, NULL, csp_report_post, "reports of browsers"},
+    {GET, "/robots.txt", QUIET, NULL, robots_get, ""},
+    {GET, "/favicon.ico", QUIET, NULL, favicon_get, ""},
+    {GET, "/contribute.json", QUIET, NULL, contribute_get, ""},
+    {GET, "/query/", BELOW, NULL, old_query_get, "old address of the search"},
+    {GET, "/your-crashes/", 0, NULL, old_profile_get, "old address of the profile"},
+    {GET, "/permissions/", 0, NULL, old_profile_get, "old address of the profile"},
+};
+/* clang-format on */
+
+const size_t route_count = ARRAY_LEN(routes);

@@ -1,0 +1,52 @@
+#ifndef WEBAPP_SEARCH_FORM_H
+#define WEBAPP_SEARCH_FORM_H
+
+#include "app.h"
+
+/*
+ * search_form - between what a form sends and Super Search parameters.
+ *
+ * A form without scripts cannot put an operator in front of a value.  So it sends helper
+ * parameters (_form=1, _from, _to, lines of _f _o _v, lists of names in _c, _facet_list,
+ * _sort_list), and the page answers with a redirect to the address that means the same in plain
+ * Super Search parameters.  Only those addresses are ever shown or shared.
+ */
+bool search_form_is_submitted(struct req *r);
+struct str search_form_url(struct req *r, const struct query *sent, const char *path);
+
+/* The choices of the form, filled in from a query: dates, lines, simple fields, lists. */
+void search_form_set_dates(struct req *r, struct tpl_values *v, const struct query *q,
+                           const char *path);
+void search_form_set_lines(struct req *r, struct tpl_values *v, const struct query *q,
+                           size_t blank_lines);
+/* The same with every filter as a line. */
+void search_form_set_all_lines(struct req *r, struct tpl_values *v, const struct query *q,
+                               size_t blank_lines);
+bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct query *q,
+                            struct err *err);
+
+/*
+ * What a person surely did not mean: ranges that cannot overlap, "does not exist" beside another
+ * value.  ERR_INVALID with the text.
+ */
+bool search_form_check(struct arena *a, const struct query *q, struct err *err);
+/* What they perhaps did not mean, as sentences. */
+void search_form_warnings(struct arena *a, const struct query *q, struct tpl_rows *rows);
+
+/* Splits a filter value as the search does: "!", operator, value. */
+struct filter_value {
+    struct str op; /* with its "!", "" for plain */
+    struct str value;
+};
+struct filter_value filter_split(const struct search_field *field, struct str text);
+
+/* Bounds of the search in microseconds, as the search itself decides them. */
+struct date_bounds {
+    int64_t from_us, to_us;
+};
+struct date_bounds search_form_bounds(const struct query *q, int64_t now_us);
+
+/* For the form's script: fields with type and choices, operators by type.  New reference. */
+json_t *search_form_fields(enum perm reader);
+
+#endif

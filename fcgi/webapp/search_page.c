@@ -1,0 +1,236 @@
+#include "answer.h"
+#include "crash/crash_id.h"
+#include "fmt.h"
+#include "frame.h"
+#include "pages.h"
+#include "results.h"
+#include "search_form.h"
+
+/*
+ * Super Search for people.  The page works without scripts: the form is sent to itself, see
+ * search_form.h.
+ */
+static const char *const default_columns[] = {"date",     "signature", "product", "version",
+                                              "build_id", "platform",  NULL};
+static const char *const default_facets[] = {"signature", NULL};
+static const char *const default_sort[] = {"-date", NULL};
+
+static struct strs list_or(const struct query *q, const char *name, const char *const *fallback)
+{
+    struct strs l = query_all(q, name);
+    if (l.n > 0)
+        return l;
+    size_t n = 0;
+    while (fallback[n])
+        n++;
+    l.v = arena_array(q->a, n + 1, sizeof *l.v);
+    for (size_t i = 0; i < n; i++)
+        l.v[l.n++] = str_of(fallback[i]);
+    return l;
+}
+
+/* Only what this reader may use: the rest is as if it had not been asked for. */
+static struct strs visible(struct req *r, struct strs names)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < names.n; i++) {
+        struct str name = names.v[i];
+        if (str_starts(name, STR("_histogram.")) || str_starts(name, STR("_cardinality.")))
+            name = str_sub(name, str_find_char(name, '.', 0) + 1, SIZE_MAX);
+        if (str_starts(name, STR("-")))
+            name = str_sub(name, 1, SIZE_MAX);
+        const struct search_field *f = search_field_find(name);
+        if (f && f->perm <= app_reader(r) && !str_eq(names.v[i], STR("uuid")))
+            names.v[kept++] = names.v[i];
+    }
+    names.n = kept;
+    return names;
+}
+
+static const char *join(struct arena *a, struct strs l)
+{
+    const char *text = "";
+    for (size_t i = 0; i < l.n; i++)
+        text = arena_printf(a, "%s%s" STR_FMT, text, i ? ", " : "", STR_ARG(l.v[i]));
+    return text;
+}
+
+struct asked {
+    struct query query; /* as in the address */
+    struct strs columns, facets, sort;
+    size_t page;
+};
+
+static bool read_request(struct req *r, struct asked *q, struct err *err)
+{
+    q->query = query_of_request(r);
+    q->columns = visible(r, list_or(&q->query, "_columns", default_columns));
+    q->facets = visible(r, list_or(&q->query, "_facets", default_facets));
+    q->sort = visible(r, list_or(&q->query, "_sort", default_sort));
+    return results_page_number(r, &q->page, err);
+}
+
+static void replace(struct query *q, const char *name, struct strs values)
+{
+    query_drop(q, name);
+    for (size_t i = 0; i < values.n; i++)
+        query_add(q, name, values.v[i]);
+}
+
+/* The search behind the page. */
+static struct query full_query(const struct asked *q)
+{
+    struct query full = query_copy(&q->query);
+    replace(&full, "_columns", q->columns);
+    replace(&full, "_facets", q->facets);
+    replace(&full, "_sort", q->sort);
+    query_add(&full, "_columns", STR("uuid"));
+    query_drop(&full, "_results_number");
+    query_drop(&full, "_results_offset");
+    query_drop(&full, "_return_query");
+    query_addf(&full, "_results_number", "%d", RESULTS_PER_PAGE);
+    query_addf(&full, "_results_offset", "%zu", (q->page - 1) * RESULTS_PER_PAGE);
+    return full;
+}
+
+static bool set_results(struct req *r, struct tpl_values *v, const struct asked *q, struct err *err)
+{
+    struct query full = full_query(q);
+    json_auto_t *answer = NULL;
+    if (!search_form_check(req_arena(r), &q->query, err) ||
+        !app_search(r, &full, (struct app_search){.is_html = true}, &answer, NULL, err))
+        return false;
+    const struct results_page page = {.query = &q->query,
+                                      .path = "/search/",
+                                      .refine_path = "/search/",
+                                      .columns = q->columns,
+                                      .page = q->page};
+    results_set_hits(r, v, &page, answer);
+    return results_set_facets(r, v, &page, q->facets, answer, err);
+}
+
+static void no_results(struct tpl_values *v)
+{
+    static const char *const lists[] = {"columns", "hits", "errors", "facets"};
+    static const char *const texts[] = {"total_text", "range_text", "prev_url", "next_url"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        tpl_rows(v, lists[i]);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        tpl_cstr(v, texts[i], "");
+    tpl_bool(v, "has_results", false);
+    tpl_bool(v, "is_capped", false);
+    tpl_int(v, "page", 1);
+    tpl_int(v, "pages", 1);
+}
+
+/* Address of the same search in the API. */
+static const char *api_url(struct req *r, const struct asked *q)
+{
+    struct query api = query_copy(&q->query);
+    query_drop(&api, "page");
+    query_drop(&api, "_dont_run");
+    struct str url = query_url(&api, "/api/SuperSearch/");
+    return arena_printf(req_arena(r), "%s" STR_FMT, app_of(r)->base_url, STR_ARG(url));
+}
+
+static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    struct str size = query_get(&q->query, "_facets_size");
+    search_form_set_dates(r, v, &q->query, "/search/");
+    search_form_set_lines(r, v, &q->query, 2);
+    search_form_warnings(a, &q->query, tpl_rows(v, "warnings"));
+    tpl_cstr(v, "columns_text", join(a, q->columns));
+    tpl_cstr(v, "facets_text", join(a, q->facets));
+    tpl_cstr(v, "sort_text", join(a, q->sort));
+    tpl_text(v, "facets_size", size.p ? size : STR("50"));
+    tpl_bool(v, "more_open",
+             query_get(&q->query, "_columns").p || query_get(&q->query, "_facets").p);
+    tpl_cstr(v, "more_summary",
+             arena_printf(a, "%zu columns, %zu facet%s", q->columns.n, q->facets.n,
+                          q->facets.n == 1 ? "" : "s"));
+    tpl_cstr(v, "api_url", api_url(r, q));
+    return search_form_set_simple(r, v, &q->query, err);
+}
+
+static struct frame frame_of(struct req *r, const struct asked *q)
+{
+    struct str product = query_get(&q->query, "product"), version = query_get(&q->query, "version");
+    return (struct frame){
+        .title = "Super Search",
+        .nav = "search",
+        .product = product.p ? products_find(app_products(r), product) : NULL,
+        .version = version.p ? str_adup(req_arena(r), version) : NULL,
+    };
+}
+
+/*
+ * GET /search/
+ *
+ * The form; with any parameter besides _dont_run also its results.  A search that cannot be
+ * understood is a 400 that still shows the form, so that it can be mended.
+ */
+bool search_get(struct req *r, struct err *err)
+{
+    struct asked q = {0};
+    struct err problem = {0};
+    if (search_form_is_submitted(r)) {
+        struct query sent = query_of_request(r);
+        return resp_redirect(r, 302, search_form_url(r, &sent, "/search/"));
+    }
+    if (!read_request(r, &q, err))
+        return false;
+    const struct frame frame = frame_of(r, &q);
+    struct tpl_values *v = frame_new(r, &frame);
+    bool run = q.query.n > 0 && !query_get(&q.query, "_dont_run").p;
+    if (!set_form(r, v, &q, err))
+        return false;
+    if (!run || !set_results(r, v, &q, &problem))
+        no_results(v);
+    if (problem.code && problem.code != ERR_INVALID) {
+        *err = problem;
+        return false;
+    }
+    tpl_cstr(v, "problem", problem.msg);
+    tpl_bool(v, "was_run", run);
+    tpl_cstr(v, "lead", run ? "" : "Filter, list and count every report of the last six months.");
+    return frame_send(r, problem.code ? 400 : 200, "search.html", v, err);
+}
+
+/* GET /search/results/: the results alone, for pages that load them later. */
+bool search_results_get(struct req *r, struct err *err)
+{
+    struct asked q = {0};
+    struct err problem = {0};
+    struct tpl_values *v = tpl_values_new(req_arena(r));
+    if (read_request(r, &q, &problem) && set_results(r, v, &q, &problem))
+        return frame_send(r, 200, "search_results.html", v, err);
+    if (problem.code == ERR_INVALID &&
+        str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest")))
+        return resp_bytes(r, 400, "text/html; charset=utf-8",
+                          results_error_list(req_arena(r), problem.msg));
+    *err = problem;
+    return false;
+}
+
+/* GET /search/fields/: fields and operators for the form's script. */
+bool search_fields_get(struct req *r, struct err *err)
+{
+    json_auto_t *body = search_form_fields(app_reader(r));
+    return answer_json_cached(r, body, err);
+}
+
+/* GET /search/quick/?query=: a crash id, a part of a signature, or nothing. */
+bool search_quick_get(struct req *r, struct err *err)
+{
+    (void)err;
+    struct str text = str_trim(req_param(r, "query"));
+    char id[CRASH_ID_SIZE];
+    struct arena *a = req_arena(r);
+    if (crash_id_parse(text, id))
+        return resp_redirect(r, 302, results_report_url(a, id));
+    struct query q = query_new(a);
+    if (text.n > 0)
+        query_add(&q, "signature", str_of(arena_printf(a, "~" STR_FMT, STR_ARG(text))));
+    return resp_redirect(r, 302, query_url(&q, "/search/"));
+}

@@ -1,0 +1,363 @@
+#include "signature.h"
+
+#include "base/util.h"
+#include "fmt.h"
+#include "frame.h"
+#include "pages.h"
+#include "queries.h"
+#include "search_form.h"
+
+static const char *const default_columns[] = {
+    "date",   "product", "version",      "build_id",      "platform",
+    "reason", "address", "install_time", "startup_crash",
+};
+static const char *const default_aggregations[] = {"release_channel", "reason", "cpu_info"};
+
+/* ---- parameters
+ * ------------------------------------------------------------------------------------ */
+
+/* Field names of a parameter (repeated or separated by commas) that this reader may use. */
+static struct strs field_list(struct req *r, const struct query *q, const char *name,
+                              const char *const *fallback, size_t fallback_count)
+{
+    struct strs given = query_all(q, name), out = {0};
+    size_t most = fallback_count;
+    for (size_t i = 0; i < given.n; i++)
+        most += given.v[i].n / 2 + 1;
+    out.v = arena_array(q->a, most + 1, sizeof *out.v);
+    for (size_t i = 0; i < given.n; i++) {
+        struct str rest = given.v[i], part;
+        while (str_split(&rest, ',', &part)) {
+            const struct search_field *f = search_field_find(str_trim(part));
+            if (f && f->perm <= app_reader(r) && strcmp(f->name, "uuid") != 0)
+                out.v[out.n++] = str_of(f->name);
+        }
+    }
+    for (size_t i = 0; out.n == 0 && i < fallback_count; i++)
+        out.v[i] = str_of(fallback[i]);
+    if (out.n == 0)
+        out.n = fallback_count;
+    return out;
+}
+
+static const char *graph_field(struct req *r)
+{
+    const struct search_field *f = search_field_find(req_param(r, "_graph"));
+    return f && f->perm <= app_reader(r) ? f->name : "platform";
+}
+
+bool signature_read(struct req *r, struct signature_page *ret, struct err *err)
+{
+    struct query q = query_of_request(r);
+    struct strs given = query_all(&q, "signature");
+    if (given.n == 0)
+        return err_set(err, ERR_INVALID, "\"signature\" parameter is mandatory");
+    if (given.n > 1)
+        return err_set(err, ERR_INVALID,
+                       "Invalid value for \"signature\" parameter, only one value is accepted");
+    if (str_find_char(given.v[0], '\0', 0) != SIZE_MAX)
+        return err_set(err, ERR_INVALID, "\"signature\" cannot contain nulls");
+    *ret = (struct signature_page){
+        .req = r,
+        .a = req_arena(r),
+        .signature = given.v[0],
+        .query = q,
+        .columns = field_list(r, &q, "_columns", default_columns, ARRAY_LEN(default_columns)),
+        .aggregations = field_list(r, &q, "_aggregations", default_aggregations,
+                                   ARRAY_LEN(default_aggregations)),
+        .graph_field = graph_field(r),
+    };
+    return results_page_number(r, &ret->page, err);
+}
+
+struct query signature_filters(const struct signature_page *p)
+{
+    struct query q = query_copy(&p->query);
+    query_drop_meta(&q);
+    query_drop(&q, "signature");
+    query_add(&q, "signature", str_of(arena_printf(p->a, "=" STR_FMT, STR_ARG(p->signature))));
+    return q;
+}
+
+struct str signature_url(const struct query *q)
+{
+    return query_url(q, "/signature/");
+}
+
+/* ---- reports
+ * ------------------------------------------------------------------------------------------- */
+
+static void ask_reports(const struct signature_page *p, struct query *q)
+{
+    struct strs sort = query_all(&p->query, "_sort");
+    query_addc(q, "_columns", "uuid");
+    for (size_t i = 0; i < p->columns.n; i++)
+        query_add(q, "_columns", p->columns.v[i]);
+    query_addc(q, "_columns", "cpu_info"); /* for the mark on faulty processors */
+    query_addc(q, "_columns", "cpu_arch");
+    for (size_t i = 0; i < sort.n; i++)
+        query_add(q, "_sort", sort.v[i]);
+    if (sort.n == 0)
+        query_addc(q, "_sort", "-date");
+    query_addf(q, "_results_number", "%d", RESULTS_PER_PAGE);
+    query_addf(q, "_results_offset", "%zu", (p->page - 1) * RESULTS_PER_PAGE);
+}
+
+static struct results_page results_of(const struct signature_page *p, const struct query *filters)
+{
+    return (struct results_page){.query = filters,
+                                 .path = "/signature/",
+                                 .refine_path = "/search/",
+                                 .columns = p->columns,
+                                 .page = p->page,
+                                 .marks_cpu = true};
+}
+
+/* Links of cells narrow the search; the pager stays on this page. */
+static void set_reports(const struct signature_page *p, struct tpl_values *v, const json_t *answer)
+{
+    struct query filters = signature_filters(p), pager = query_copy(&p->query);
+    struct results_page links = results_of(p, &filters);
+    links.pager_query = &pager;
+    results_set_hits(p->req, v, &links, answer);
+}
+
+/* ---- aggregations
+ * ----------------------------------------------------------------------------------------- */
+
+static const char *join(struct arena *a, struct strs l)
+{
+    const char *text = "";
+    for (size_t i = 0; i < l.n; i++)
+        text = arena_printf(a, "%s%s" STR_FMT, text, i ? ", " : "", STR_ARG(l.v[i]));
+    return text;
+}
+
+static void set_aggregations(const struct signature_page *p, struct tpl_values *v,
+                             const json_t *answer)
+{
+    struct query filters = signature_filters(p);
+    struct results_page links = results_of(p, &filters);
+    struct tpl_rows *rows = tpl_rows(v, "aggregations"), *kept = tpl_rows(v, "kept");
+    for (size_t i = 0; i < p->aggregations.n; i++) {
+        const char *field = str_adup(p->a, p->aggregations.v[i]);
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, field);
+        results_add_terms(p->req, tpl_row_rows(row), &links, field, app_facet(answer, field),
+                          jget_int_or(answer, "total", 0));
+    }
+    for (size_t i = 0; i < p->query.n; i++) {
+        if (str_eq(p->query.v[i].name, STR("_aggregations")))
+            continue;
+        struct tpl_row *row = tpl_row_add(kept);
+        tpl_row_text(row, p->query.v[i].name);
+        tpl_row_text(row, p->query.v[i].value);
+    }
+    tpl_cstr(v, "aggregations_text", join(p->a, p->aggregations));
+}
+
+/* ---- bugs, comments
+ * ------------------------------------------------------------------------------------------ */
+
+static void related_row(struct tpl_rows *rows, struct arena *a, const char *signature)
+{
+    struct query q = query_new(a);
+    query_addc(&q, "signature", signature);
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_row_cstr(row, signature);
+    tpl_row_url(row, signature_url(&q));
+}
+
+static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struct err *err)
+{
+    struct tpl_rows *bugs = tpl_rows(v, "bugs"), *related = tpl_rows(v, "related");
+    DB_ROWS rows = {0};
+    struct str s = p->signature;
+    struct query seen = query_new(p->a); /* as a set */
+    if (!DB_RUN(req_db(p->req), &q_web_bugs_related, &rows, err,
+                db_text_array(p->a, (struct strs){&s, 1})))
+        return err_wrap(err, "looking up bugs");
+    for (int i = rows.count - 1; i >= 0; i--) { /* newest first */
+        const char *id = db_col(&rows, i, "bug_id"), *name = db_col(&rows, i, "signature");
+        if (str_eq(str_of(name), p->signature)) {
+            struct tpl_row *row = tpl_row_add(bugs);
+            tpl_row_cstr(row, arena_printf(p->a, "Bug %s", id));
+            tpl_row_url(row, app_bug_url(p->req, id));
+        } else if (!query_has(&seen, "s", str_of(name))) {
+            query_addc(&seen, "s", arena_strdup(p->a, name));
+            related_row(related, p->a, name);
+        }
+    }
+    tpl_bool(v, "has_bugs", tpl_rows_count(bugs) > 0);
+    tpl_bool(v, "has_related", tpl_rows_count(related) > 0);
+    return true;
+}
+
+/* Protected: filled in only for readers with view_pii, by a search of its own. */
+static bool set_comments(const struct signature_page *p, struct tpl_values *v, struct err *err)
+{
+    struct tpl_rows *rows = tpl_rows(v, "comments");
+    tpl_bool(v, "no_comments", true);
+    if (app_reader(p->req) != PERM_PROTECTED)
+        return true;
+    static const char *const columns[] = {"uuid", "user_comments", "date", "useragent_locale"};
+    struct query q = signature_filters(p);
+    json_auto_t *answer = NULL;
+    query_addc(&q, "user_comments", "!__null__");
+    for (size_t i = 0; i < ARRAY_LEN(columns); i++)
+        query_addc(&q, "_columns", columns[i]);
+    query_addc(&q, "_sort", "-date");
+    query_addc(&q, "_facets_size", "0");
+    query_addf(&q, "_results_number", "%d", RESULTS_PER_PAGE);
+    if (!app_search(p->req, &q, (struct app_search){.is_html = true}, &answer, NULL, err))
+        return false;
+    size_t i;
+    const json_t *hit;
+    json_array_foreach(jget_arr(answer, "hits"), i, hit)
+    {
+        const char *id = jget_str(hit, "uuid");
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, id);
+        tpl_row_url(row, results_report_url(p->a, id ? id : ""));
+        tpl_row_text(row,
+                     results_text(p->a, "user_comments", json_object_get(hit, "user_comments")));
+        tpl_row_cstr(row, fmt_iso_time(p->a, jget_str(hit, "date")));
+        tpl_row_text(row, results_text(p->a, "", json_object_get(hit, "useragent_locale")));
+    }
+    tpl_bool(v, "no_comments", i == 0);
+    return true;
+}
+
+/* ---- the page
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64_t total)
+{
+    static const struct {
+        const char *id, *label;
+    } all[] = {
+        {"summary", "Summary"}, {"graphs", "Graphs"}, {"aggregations", "Aggregations"},
+        {"reports", "Reports"}, {"bugzilla", "Bugs"}, {"comments", "Comments"},
+    };
+    bool may = app_reader(p->req) == PERM_PROTECTED;
+    struct tpl_rows *tabs = tpl_rows(v, "tabs");
+    for (size_t i = 0; i < ARRAY_LEN(all) - (may ? 0 : 1); i++) {
+        struct tpl_row *row = tpl_row_add(tabs);
+        tpl_row_cstr(row, all[i].id);
+        tpl_row_cstr(row, all[i].label);
+        tpl_row_cstr(row, strcmp(all[i].id, "reports") == 0 ? fmt_count(p->a, total) : "");
+    }
+}
+
+static void set_head(const struct signature_page *p, struct tpl_values *v)
+{
+    struct date_bounds b = search_form_bounds(&p->query, req_now_us(p->req));
+    struct query without = query_copy(&p->query);
+    query_drop(&without, "signature");
+    query_drop_meta(&without);
+    size_t filters = 0;
+    for (size_t i = 0; i < without.n; i++)
+        filters += !str_eq(without.v[i].name, STR("date"));
+    search_form_set_dates(p->req, v, &p->query, "/signature/");
+    struct query lines = query_new(p->a);
+    for (size_t i = 0; i < without.n; i++) { /* here also the simple fields are lines */
+        const struct search_field *f = search_field_find(without.v[i].name);
+        if (f)
+            query_add(&lines, f->name, without.v[i].value);
+    }
+    search_form_set_all_lines(p->req, v, &lines, 2);
+    tpl_text(v, "signature", p->signature);
+    tpl_cstr(
+        v, "period",
+        arena_printf(p->a, "%s through %s", fmt_time(p->a, b.from_us), fmt_time(p->a, b.to_us)));
+    tpl_bool(v, "filters_open", false);
+    tpl_cstr(v, "filters_summary",
+             filters ? arena_printf(p->a, "%zu besides the dates", filters) : "dates and fields");
+}
+
+/* One search for summary, graph, aggregations and reports. */
+static bool ask(const struct signature_page *p, json_t **ret, struct err *err)
+{
+    struct query q = signature_filters(p);
+    if (!search_form_check(p->a, &q, err))
+        return false;
+    signature_ask_summary(&q);
+    signature_ask_graph(&q, p->graph_field);
+    for (size_t i = 0; i < p->aggregations.n; i++)
+        query_add(&q, "_facets", p->aggregations.v[i]);
+    ask_reports(p, &q);
+    return app_search(p->req, &q, (struct app_search){.is_html = true}, ret, NULL, err);
+}
+
+static bool fill(const struct signature_page *p, struct tpl_values *v, struct err *err)
+{
+    json_auto_t *answer = NULL;
+    if (!ask(p, &answer, err))
+        return false;
+    set_tabs(p, v, jget_int_or(answer, "total", 0));
+    signature_set_graph(p, v, answer);
+    set_aggregations(p, v, answer);
+    set_reports(p, v, answer);
+    return signature_set_summary(p, v, answer, err) && set_bugs(p, v, err) &&
+           set_comments(p, v, err);
+}
+
+/* GET /signature/?signature=S */
+bool signature_get(struct req *r, struct err *err)
+{
+    struct signature_page p;
+    if (search_form_is_submitted(r)) {
+        struct query sent = query_of_request(r);
+        return resp_redirect(r, 302, search_form_url(r, &sent, "/signature/"));
+    }
+    if (!signature_read(r, &p, err))
+        return false;
+    struct str product = query_get(&p.query, "product");
+    const struct frame frame = {
+        .title = arena_printf(p.a, STR_FMT " - signature report", STR_ARG(p.signature)),
+        .product = product.p ? products_find(app_products(r), product) : NULL,
+    };
+    struct tpl_values *v = frame_new(r, &frame);
+    set_head(&p, v);
+    tpl_bool(v, "needs_chart", true);
+    if (!fill(&p, v, err))
+        return false;
+    if (app_reader(r) == PERM_PROTECTED)
+        resp_header(r, "Cache-Control", STR("private, no-store"));
+    return frame_send(r, 200, "signature.html", v, err);
+}
+
+/* ---- fragments
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static bool fragment(struct req *r, const char *template_name, struct err *err)
+{
+    struct signature_page p;
+    struct tpl_values *v = tpl_values_new(req_arena(r));
+    return signature_read(r, &p, err) && fill(&p, v, err) &&
+           frame_send(r, 200, template_name, v, err);
+}
+
+bool signature_summary_get(struct req *r, struct err *err)
+{
+    return fragment(r, "signature_summary.html", err);
+}
+
+bool signature_reports_get(struct req *r, struct err *err)
+{
+    return fragment(r, "signature_reports.html", err);
+}
+
+bool signature_bugs_get(struct req *r, struct err *err)
+{
+    return fragment(r, "signature_bugs.html", err);
+}
+
+bool signature_comments_get(struct req *r, struct err *err)
+{
+    if (app_reader(r) != PERM_PROTECTED)
+        return err_set(err, ERR_FORBIDDEN, "Comments are protected data");
+    return fragment(r, "signature_comments.html", err);
+}

@@ -1,0 +1,182 @@
+#include "answer.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "chart.h"
+#include "fmt.h"
+#include "frame.h"
+#include "pages.h"
+#include "search_form.h"
+#include "signature.h"
+
+/*
+ * Crashes per day, one line for each of the commonest values of a field; and counts of one field.
+ */
+enum { LINES = 4, DAYS_MAX = 400 };
+static const int64_t DAY_US = 86400000000;
+
+static const char *const offered[] = {
+    "platform",     "product",  "version",  "release_channel",
+    "process_type", "build_id", "cpu_arch", "platform_pretty_version",
+    "reason",
+};
+
+void signature_ask_graph(struct query *q, const char *field)
+{
+    query_addc(q, "_histogram.date", field);
+    query_addc(q, "_histogram_interval.date", "day");
+    query_addc(q, "_facets", field);
+}
+
+/* ---- the still picture
+ * ------------------------------------------------------------------------------- */
+
+static int64_t count_on(struct arena *a, const json_t *day, const char *field, struct str term)
+{
+    size_t i;
+    const json_t *b;
+    json_array_foreach(jget_arr(jget_obj(day, "facets"), field), i,
+                       b) if (str_eq(results_text(a, "", json_object_get(b, "term")),
+                                     term)) return jget_int_or(b, "count", 0);
+    return 0;
+}
+
+static struct html picture(const struct signature_page *p, const json_t *days,
+                           const struct str *terms, size_t term_count)
+{
+    struct date_bounds b = search_form_bounds(&p->query, req_now_us(p->req));
+    int64_t first = b.from_us / DAY_US * DAY_US;
+    size_t n = (size_t)((b.to_us - first) / DAY_US) + 1, i;
+    if (b.to_us < first || n > DAYS_MAX)
+        return (struct html){STR("")};
+    struct chart_line lines[LINES];
+    const json_t *day;
+    for (size_t l = 0; l < term_count; l++) {
+        int64_t *counts = arena_array(p->a, n, sizeof *counts);
+        json_array_foreach(days, i, day)
+        {
+            int64_t us;
+            const char *text = jget_str(day, "term");
+            if (text && time_parse(str_of(text), &us, NULL) && us >= first &&
+                (size_t)((us - first) / DAY_US) < n)
+                counts[(us - first) / DAY_US] = count_on(p->a, day, p->graph_field, terms[l]);
+        }
+        lines[l].counts = counts;
+    }
+    return chart_days(p->a, first, n, lines, term_count, "Crashes per day");
+}
+
+static struct str graph_url(const struct signature_page *p, const char *field)
+{
+    struct query q = query_copy(&p->query);
+    query_drop_meta(&q);
+    return query_url(&q, arena_printf(p->a, "/signature/graphs/%s/", field));
+}
+
+static void set_fields(const struct signature_page *p, struct tpl_values *v)
+{
+    struct tpl_rows *rows = tpl_rows(v, "graph_fields");
+    for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+        struct query q = query_copy(&p->query);
+        query_set(&q, "_graph", str_of(offered[i]));
+        struct str url = query_url(&q, "/signature/");
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, offered[i]);
+        tpl_row_url(row, str_of(arena_printf(p->a, STR_FMT "#tab-graphs", STR_ARG(url))));
+        tpl_row_int(row, strcmp(offered[i], p->graph_field) == 0);
+    }
+}
+
+void signature_set_graph(const struct signature_page *p, struct tpl_values *v, const json_t *answer)
+{
+    static const char *const classes[LINES] = {"s1", "s2", "s3", "s4"};
+    const json_t *counts = app_facet(answer, p->graph_field), *b;
+    struct tpl_rows *legend = tpl_rows(v, "graph_terms");
+    struct str terms[LINES];
+    size_t i, n = 0;
+    json_array_foreach(counts, i, b)
+    {
+        struct str text = results_text(p->a, "", json_object_get(b, "term"));
+        if (n < LINES)
+            terms[n++] = text;
+        if (i >= 20)
+            break;
+        struct tpl_row *row = tpl_row_add(legend);
+        tpl_row_text(row, text);
+        tpl_row_cstr(row, fmt_count(p->a, jget_int_or(b, "count", 0)));
+        tpl_row_cstr(row, i < LINES ? classes[i] : "");
+    }
+    tpl_cstr(v, "graph_field", p->graph_field);
+    tpl_url(v, "graph_url", graph_url(p, p->graph_field));
+    tpl_html(v, "graph", picture(p, app_facet(answer, "histogram_date"), terms, n));
+    set_fields(p, v);
+}
+
+/* ---- data for scripts
+ * ------------------------------------------------------------------------------------ */
+
+/* FIELD of /signature/…/FIELD/; the field must exist and this reader must be allowed to use it. */
+static const struct search_field *path_field(struct req *r, const char *what)
+{
+    struct str name = req_path_rest(r);
+    if (str_ends(name, STR("/")))
+        name.n--;
+    const struct search_field *f = search_field_find(name);
+    if (f && f->perm <= app_reader(r))
+        return f;
+    const char *text = arena_printf(
+        req_arena(r), "You are not allowed to %s the \"" STR_FMT "\" field", what, STR_ARG(name));
+    resp_bytes(r, 400, "text/html; charset=utf-8", results_error_list(req_arena(r), text));
+    return NULL;
+}
+
+static bool ask_field(const struct signature_page *p, struct query *q, json_t **ret,
+                      struct err *err)
+{
+    query_addc(q, "_results_number", "0");
+    return app_search(p->req, q, (struct app_search){.is_html = true}, ret, NULL, err);
+}
+
+/* GET /signature/graphs/FIELD/ */
+bool signature_graph_get(struct req *r, struct err *err)
+{
+    struct signature_page p;
+    json_auto_t *answer = NULL;
+    const struct search_field *f = path_field(r, "group by");
+    if (!f)
+        return true;
+    if (!signature_read(r, &p, err))
+        return false;
+    struct query q = signature_filters(&p);
+    signature_ask_graph(&q, f->name);
+    if (!ask_field(&p, &q, &answer, err))
+        return false;
+    json_auto_t *body = json_object();
+    const json_t *days = app_facet(answer, "histogram_date"), *terms = app_facet(answer, f->name);
+    json_set_cstr(body, "aggregation", f->name);
+    json_object_set_new(body, "aggregates", days ? json_deep_copy(days) : json_array());
+    json_object_set_new(body, "term_counts", terms ? json_deep_copy(terms) : json_array());
+    return answer_json(r, 200, body, err);
+}
+
+/* GET /signature/aggregation/FIELD/ */
+bool signature_aggregation_get(struct req *r, struct err *err)
+{
+    struct signature_page p;
+    json_auto_t *answer = NULL;
+    const struct search_field *f = path_field(r, "aggregate on");
+    if (!f)
+        return true;
+    if (!signature_read(r, &p, err))
+        return false;
+    struct query q = signature_filters(&p), filters = query_copy(&q);
+    query_addc(&q, "_facets", f->name);
+    if (!ask_field(&p, &q, &answer, err))
+        return false;
+    struct tpl_values *v = tpl_values_new(p.a);
+    struct results_page links = {
+        .query = &filters, .path = "/signature/", .refine_path = "/search/", .page = 1};
+    tpl_cstr(v, "field", f->name);
+    results_add_terms(r, tpl_rows(v, "terms"), &links, f->name, app_facet(answer, f->name),
+                      jget_int_or(answer, "total", 0));
+    return frame_send(r, 200, "signature_aggregation.html", v, err);
+}

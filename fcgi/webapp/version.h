@@ -1,0 +1,28 @@
+#ifndef WEBAPP_VERSION_H
+#define WEBAPP_VERSION_H
+
+#include "base/str.h"
+
+/*
+ * version - the order of version texts: 1.0a1 < 1.0b2 < 1.0b < 1.0rc1 < 1.0 < 1.0esr < 1.1.
+ *
+ * A version becomes (major, minor, patch) and a list of pre-release parts, compared as
+ * semantic versions are: numbers as numbers and before texts, texts by bytes, shorter first.
+ */
+enum { VERSION_PARTS_MAX = 8 };
+
+struct version {
+    int64_t number[3];
+    struct version_part {
+        bool is_number;
+        int64_t n;
+        struct str text;
+    } pre[VERSION_PARTS_MAX];
+    size_t pre_count;
+};
+
+/* False if the text is no version.  Parts borrow from text. */
+bool version_parse(struct str text, struct version *ret);
+int version_cmp(const struct version *a, const struct version *b);
+
+#endif

@@ -1,0 +1,30 @@
+#ifndef WEBAPP_VERSIONS_H
+#define WEBAPP_VERSIONS_H
+
+#include "app.h"
+
+/*
+ * versions - which versions of a product are alive: those in the reports of the last 60 days,
+ * newest first, featured ones in front.
+ *
+ * Cache      By product, in the worker; ten minutes, ten seconds while a product has none.
+ * Errors     None: an index that cannot be searched means no versions (logged).
+ */
+struct live_version {
+    char *text;
+    int64_t count; /* reports in 60 days; 0 for a family such as 128.0b */
+    bool is_featured;
+};
+
+struct version_list {
+    char *product;
+    struct live_version *v;
+    size_t n;
+    int64_t until_ms; /* mono_ms */
+    struct version_list *next;
+};
+
+const struct version_list *versions_of(struct req *r, const struct product *product);
+void versions_free(struct version_list *all);
+
+#endif

@@ -1,0 +1,99 @@
+-- What the pages and the JSON API read.
+
+-- name: web_notices
+-- Status notices for every page, newest first.
+SELECT message, severity FROM status_message WHERE is_enabled ORDER BY created DESC LIMIT 20;
+
+-- name: web_account
+-- For log-in.  Inactive accounts are not found.
+-- $1 email text
+SELECT id, password_hash FROM app_user WHERE lower(email) = lower($1) AND is_active;
+
+-- name: web_permissions
+-- Every permission there is, and whether this user has it.
+-- $1 user_id bigint
+SELECT p.name, p.label,
+       EXISTS (SELECT 1 FROM app_user_effective e
+                WHERE e.user_id = $1::bigint AND e.permission = p.name) AS has_it
+  FROM app_permission p ORDER BY p.label;
+
+-- name: web_groups
+-- $1 user_id bigint
+SELECT g.name FROM app_group g JOIN app_user_group ug ON ug.group_id = g.id
+ WHERE ug.user_id = $1::bigint ORDER BY g.name;
+
+-- name: web_bugs
+-- Bugs that name one of these signatures, newest first.
+-- $1 signatures text[]
+SELECT bug_id, signature FROM bug_association
+ WHERE signature = ANY($1::text[]) ORDER BY bug_id DESC, signature;
+
+-- name: web_bugs_related
+-- All signatures of all bugs of these signatures.
+-- $1 signatures text[]
+SELECT bug_id, signature FROM bug_association
+ WHERE bug_id IN (SELECT bug_id FROM bug_association WHERE signature = ANY($1::text[]))
+ ORDER BY bug_id, signature;
+
+-- name: web_signatures_by_bugs
+-- $1 bug_ids bigint[]
+SELECT bug_id, signature FROM bug_association
+ WHERE bug_id = ANY($1::bigint[]) ORDER BY bug_id, signature;
+
+-- name: web_first_dates
+-- When each of these signatures was first seen; unknown ones have no row.
+-- $1 signatures text[]
+SELECT signature, first_build,
+       to_char(first_date AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS first_date
+  FROM signature WHERE signature = ANY($1::text[]) ORDER BY signature;
+
+-- name: web_graphics
+-- Names of graphics devices of these vendors.
+-- $1 vendors text[]
+SELECT vendor_hex, adapter_hex, vendor_name, adapter_name FROM graphics_device
+ WHERE vendor_hex = ANY($1::text[]);
+
+-- name: web_platforms
+SELECT name, short_name FROM platform ORDER BY id;
+
+-- name: web_version_string
+-- $1 product text
+-- $2 channel text
+-- $3 build_id text
+SELECT version_string FROM product_version
+ WHERE product_name = $1 AND lower(release_channel) = lower($2) AND build_id = $3
+ ORDER BY id;
+
+-- name: web_missing_processed
+-- One page of crashes whose processed crash was found missing.
+-- $1 limit int
+-- $2 offset int
+SELECT crash_id, is_processed,
+       to_char(created AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS created
+  FROM missing_processed_crash ORDER BY created, crash_id LIMIT $1::int OFFSET $2::int;
+
+-- name: web_missing_processed_count
+SELECT count(*) AS n FROM missing_processed_crash;
+
+-- name: web_ledger
+-- Where a crash is: received, processed, rejected or failed.
+-- $1 crash_id text
+SELECT state, product FROM crash_ledger WHERE crash_id = $1;
+
+-- name: web_cron_health
+-- Latest run of any job, and the jobs in error.
+SELECT to_char(max(last_run) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS last_run,
+       coalesce(max(last_run) < now() - interval '2 hours', true) AS is_stale,
+       array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE error_count > 0), ',')
+         AS broken
+  FROM cron_job;
+
+-- name: web_audit
+-- $1 user_id bigint
+-- $2 user_name text
+-- $3 object text
+-- $4 object_id text
+-- $5 action text
+-- $6 message text
+INSERT INTO audit_log (user_id, user_name, object, object_id, action, message)
+VALUES ($1::bigint, $2, $3, $4, $5, $6);
