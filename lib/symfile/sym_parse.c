@@ -338,7 +338,7 @@ bool sym_parse_module(struct str line, struct sym_module *ret, struct err *err)
 bool sym_parse(struct builder *b, struct err *err)
 {
     const char *p = b->text.p, *end = p + b->text.n;
-    struct str first = {0};
+    struct str first = STR("");
     while (p < end && first.n == 0)
         first = next_line(&p, end);
     struct sym_module m;
