@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 
-enum { FIRST_SLOTS = 256 };
+enum { FIRST_SLOTS = 256, DIRECT_MAX = 1 << 22 };
 
 void intern_init(struct intern *t)
 {
@@ -78,6 +78,7 @@ void idmap_release(struct idmap *m)
 {
     free(m->slots);
     m->slots = NULL;
+    VEC_RELEASE(&m->direct);
 }
 
 /* The finalizer of MurmurHash3, keyed. */
@@ -109,19 +110,27 @@ static void idmap_grow(struct idmap *m)
     free(old);
 }
 
+static uint32_t direct_id(struct idmap *m, size_t key)
+{
+    if (key >= m->direct.n) {
+        VEC_RESERVE(&m->direct, key + 1);
+        memset(m->direct.v + m->direct.n, 0, (m->direct.cap - m->direct.n) * sizeof *m->direct.v);
+        m->direct.n = m->direct.cap;
+    }
+    if (!m->direct.v[key])
+        m->direct.v[key] = ++m->n;
+    return m->direct.v[key] - 1;
+}
+
 uint32_t idmap_id(struct idmap *m, uint64_t key)
 {
-    if (m->last_id1 && m->last_key == key)
-        return m->last_id1 - 1;
+    if (key < DIRECT_MAX)
+        return direct_id(m, key);
     size_t at = idmap_place(m, key);
-    if (!m->slots[at].id1) {
-        m->slots[at] = (struct idmap_slot){key, ++m->n};
-        m->last_id1 = m->n;
-        if ((size_t)m->n * 2 > m->slot_count)
-            idmap_grow(m);
-    } else {
-        m->last_id1 = m->slots[at].id1;
-    }
-    m->last_key = key;
-    return m->last_id1 - 1;
+    if (m->slots[at].id1)
+        return m->slots[at].id1 - 1;
+    m->slots[at] = (struct idmap_slot){key, ++m->n};
+    if (++m->slots_used * 2 > m->slot_count)
+        idmap_grow(m);
+    return m->n - 1;
 }

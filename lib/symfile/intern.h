@@ -29,15 +29,14 @@ uint32_t intern_id(struct intern *t, struct str s); /* s must stay where it is *
 uint32_t intern_copy(struct intern *t, struct arena *a, struct str s);
 
 struct idmap {
+    VEC(uint32_t) direct; /* id + 1 of small keys, by key: nearly all are small and dense */
     struct idmap_slot {
         uint64_t key;
         uint32_t id1;
-    } * slots;
-    size_t slot_count;
+    } * slots; /* the others */
+    size_t slot_count, slots_used;
     uint32_t n;
     uint64_t seed;
-    uint64_t last_key; /* of the last answer: the same file is asked for many times in a row */
-    uint32_t last_id1;
 };
 
 void idmap_init(struct idmap *m);

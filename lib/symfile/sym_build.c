@@ -24,7 +24,8 @@ void builder_release(struct builder *b)
     VEC_RELEASE(&b->origins);
     VEC_RELEASE(&b->funcs);
     VEC_RELEASE(&b->lines);
-    VEC_RELEASE(&b->inlines);
+    for (size_t i = 0; i < CSYM_INLINE_MAX; i++)
+        VEC_RELEASE(&b->inlines[i]);
     VEC_RELEASE(&b->body);
     VEC_RELEASE(&b->scratch);
     VEC_RELEASE(&b->publics);
@@ -82,14 +83,29 @@ static int cmp_u64(uint64_t a, uint64_t b)
 
 static int by_range(const void *a, const void *b)
 {
-    const struct range_record *x = a, *y = b;
+    const struct line_record *x = a, *y = b;
     return x->start != y->start ? cmp_u64(x->start, y->start) : cmp_u64(x->end, y->end);
 }
 
-static int by_level(const void *a, const void *b)
+static int by_start(const void *a, const void *b)
 {
-    const struct range_record *x = a, *y = b;
-    return x->level != y->level ? cmp_u64(x->level, y->level) : cmp_u64(x->start, y->start);
+    const struct inline_record *x = a, *y = b;
+    return cmp_u64(x->start, y->start);
+}
+
+/* Lines that touch and say the same become one. */
+static void join_lines(line_vec *lines)
+{
+    size_t kept = 0;
+    for (size_t i = 1; i < lines->n; i++) {
+        const struct line_record *r = &lines->v[i];
+        struct line_record *last = &lines->v[kept];
+        if (last->end == r->start && last->line == r->line && last->file == r->file)
+            last->end = r->end;
+        else
+            lines->v[++kept] = *r;
+    }
+    lines->n = MIN(lines->n, kept + 1);
 }
 
 /*
@@ -97,14 +113,13 @@ static int by_level(const void *a, const void *b)
  * that touch or overlap become one.  Then cuts all to the function: an address outside of
  * it never gets here.
  */
-static void settle_lines(range_vec *lines, bool is_sorted, const struct func_record *f)
+static void settle_lines(line_vec *lines, const struct func_record *f)
 {
-    if (!is_sorted)
-        sort_stable(lines->v, lines->n, sizeof *lines->v, by_range);
+    sort_stable(lines->v, lines->n, sizeof *lines->v, by_range);
     size_t kept = 0;
     for (size_t i = 0; i < lines->n; i++) {
-        const struct range_record *r = &lines->v[i];
-        struct range_record *last = kept ? &lines->v[kept - 1] : NULL;
+        const struct line_record *r = &lines->v[i];
+        struct line_record *last = kept ? &lines->v[kept - 1] : NULL;
         bool same = last && r->line == last->line && r->file == last->file;
         if (same && r->start <= last->end)
             last->end = MAX(last->end, r->end);
@@ -115,39 +130,54 @@ static void settle_lines(range_vec *lines, bool is_sorted, const struct func_rec
 
     kept = 0;
     for (size_t i = 0; i < lines->n; i++) {
-        struct range_record r = lines->v[i];
-        r.start = MAX(r.start, f->start) - f->start;
+        struct line_record r = lines->v[i];
+        r.start = MAX(r.start, f->start);
         r.end = MIN(r.end, f->start + f->size);
-        r.end -= MIN(r.end, f->start);
         if (r.start < r.end)
             lines->v[kept++] = r;
     }
     lines->n = kept;
 }
 
-/* ---- packing a function -------------------------------------------------------------------- */
-static void put_range(bytes_vec *out, const struct range_record *r, uint64_t *last_end)
+/* What lies behind the function goes, what begins before it begins with it. */
+static void settle_inlines(inline_vec *inlines, const struct func_record *f)
 {
-    uint64_t gap = r->start - *last_end; /* wraps where ranges overlap: inlines may */
-    put_varint(out, (r->end - r->start) << 1 | (gap != 0));
-    if (gap)
-        put_varint(out, zigzag((int64_t)gap));
-    *last_end = r->end;
+    sort_stable(inlines->v, inlines->n, sizeof *inlines->v, by_start);
+    uint64_t end = f->start + f->size;
+    size_t kept = 0;
+    for (size_t i = 0; i < inlines->n; i++) {
+        struct inline_record r = inlines->v[i];
+        r.start = MAX(r.start, f->start);
+        r.end = MAX(MIN(r.end, end), r.start);
+        if (r.start < end)
+            inlines->v[kept++] = r;
+    }
+    inlines->n = kept;
 }
 
-static void put_lines(bytes_vec *out, const range_vec *lines)
+/* ---- packing a function -------------------------------------------------------------------- */
+static inline void put_range(bytes_vec *out, uint64_t start, uint64_t end, uint64_t *last_end)
+{
+    uint64_t gap = start - *last_end; /* wraps where ranges overlap: inlines may */
+    put_varint(out, (end - start) << 1 | (gap != 0));
+    if (gap)
+        put_varint(out, zigzag((int64_t)gap));
+    *last_end = end;
+}
+
+static void put_lines(bytes_vec *out, const line_vec *lines, uint64_t base)
 {
     struct run_out run;
     run_begin(&run, out, lines->n);
-    uint64_t end = 0;
+    uint64_t end = base;
     uint32_t line = 0, file = 0;
     for (size_t i = 0; i < lines->n; i++) {
-        const struct range_record *r = &lines->v[i];
-        if (run_record(&run, (uint32_t)r->start)) {
-            end = i ? r->start : 0;
+        const struct line_record *r = &lines->v[i];
+        if (run_record(&run, (uint32_t)(r->start - base))) {
+            end = i ? r->start : base;
             line = file = 0;
         }
-        put_range(out, r, &end);
+        put_range(out, r->start, r->end, &end);
         put_varint(out, zigzag((int64_t)r->line - line) << 1 | (r->file != file));
         if (r->file != file)
             put_varint(out, r->file);
@@ -156,54 +186,48 @@ static void put_lines(bytes_vec *out, const range_vec *lines)
     }
 }
 
-static void put_inline_level(bytes_vec *out, const struct range_record *v, size_t n)
+static void put_inline_level(bytes_vec *out, const inline_vec *inlines, uint64_t base)
 {
     struct run_out run;
-    run_begin(&run, out, n);
-    uint64_t end = 0;
+    run_begin(&run, out, inlines->n);
+    uint64_t end = base;
     uint32_t file = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (run_record(&run, (uint32_t)v[i].start)) {
-            end = i ? v[i].start : 0;
+    for (size_t i = 0; i < inlines->n; i++) {
+        const struct inline_record *r = &inlines->v[i];
+        if (run_record(&run, (uint32_t)(r->start - base))) {
+            end = i ? r->start : base;
             file = 0;
         }
-        put_range(out, &v[i], &end);
-        put_varint(out, v[i].origin);
-        put_varint(out, (uint64_t)v[i].line << 1 | (v[i].file != file));
-        if (v[i].file != file)
-            put_varint(out, v[i].file);
-        file = v[i].file;
+        put_range(out, r->start, r->end, &end);
+        put_varint(out, r->origin);
+        put_varint(out, (uint64_t)r->line << 1 | (r->file != file));
+        if (r->file != file)
+            put_varint(out, r->file);
+        file = r->file;
     }
 }
 
-/* Sorted by level and address; what lies behind the function or below a missing level goes. */
-static void settle_inlines(range_vec *inlines, const struct func_record *f)
+static void put_sized(bytes_vec *out, const bytes_vec *part)
 {
-    sort_stable(inlines->v, inlines->n, sizeof *inlines->v, by_level);
-    size_t kept = 0;
-    for (size_t i = 0; i < inlines->n; i++) {
-        struct range_record r = inlines->v[i];
-        r.start = MAX(r.start, f->start) - f->start;
-        r.end -= MIN(r.end, f->start);
-        r.end = MAX(MIN(r.end, f->size), r.start);
-        uint32_t deepest = kept ? inlines->v[kept - 1].level + 1 : 0;
-        if (r.start < f->size && r.level <= deepest)
-            inlines->v[kept++] = r;
-    }
-    inlines->n = kept;
+    put_varint(out, part->n);
+    put_bytes(out, part->v, part->n);
 }
 
+/* A level is of use only below the ones above it. */
 static void put_inlines(struct builder *b)
 {
-    const range_vec *in = &b->inlines;
-    put_varint(&b->body, in->n ? in->v[in->n - 1].level + 1 : 0);
-    for (size_t from = 0, to; from < in->n; from = to) {
-        for (to = from; to < in->n && in->v[to].level == in->v[from].level; to++)
-            ;
+    uint32_t levels = 0;
+    for (; levels < b->inline_levels; levels++) {
+        settle_inlines(&b->inlines[levels], &b->open);
+        if (b->inlines[levels].n == 0)
+            break;
+    }
+    put_varint(&b->body, levels);
+    for (uint32_t i = 0; i < levels; i++) {
         b->scratch.n = 0;
-        put_inline_level(&b->scratch, in->v + from, to - from);
-        put_varint(&b->body, b->scratch.n);
-        put_bytes(&b->body, b->scratch.v, b->scratch.n);
+        put_inline_level(&b->scratch, &b->inlines[i], b->open.start);
+        put_sized(&b->body, &b->scratch);
+        b->stats.inlines += b->inlines[i].n;
     }
 }
 
@@ -211,18 +235,18 @@ static void finish_func(struct builder *b)
 {
     if (b->owner != OWNER_KEPT)
         return;
-    settle_lines(&b->lines, b->lines_sorted, &b->open);
-    settle_inlines(&b->inlines, &b->open);
+    if (!b->lines_settled)
+        settle_lines(&b->lines, &b->open);
+    else
+        join_lines(&b->lines);
     b->stats.lines += b->lines.n;
-    b->stats.inlines += b->inlines.n;
     if (b->body.n > UINT32_MAX)
         b->too_large = "lines and inlines";
     b->open.body = (uint32_t)b->body.n;
     put_varint(&b->body, b->open.param_size);
     b->scratch.n = 0;
-    put_lines(&b->scratch, &b->lines);
-    put_varint(&b->body, b->scratch.n);
-    put_bytes(&b->body, b->scratch.v, b->scratch.n);
+    put_lines(&b->scratch, &b->lines, b->open.start);
+    put_sized(&b->body, &b->scratch);
     put_inlines(b);
     VEC_PUSH(&b->funcs, b->open);
 }
@@ -232,8 +256,10 @@ void builder_no_func(struct builder *b, enum owner owner)
 {
     finish_func(b);
     b->owner = owner;
-    b->lines.n = b->inlines.n = 0;
-    b->lines_sorted = true;
+    b->lines.n = 0;
+    b->lines_settled = true;
+    while (b->inline_levels > 0)
+        b->inlines[--b->inline_levels].n = 0;
 }
 
 void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t param_size,
@@ -244,26 +270,30 @@ void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t para
         b->open = (struct func_record){addr, size, intern_id(&b->names, name), 0, param_size};
 }
 
+/* Compilers give lines in order and apart; what comes otherwise is settled at the end. */
 bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line, uint32_t file)
 {
     if (b->owner != OWNER_KEPT)
         return b->owner == OWNER_DROPPED;
-    struct range_record r = {.start = addr, .end = addr + size, .line = line};
+    struct line_record r = {.start = addr, .end = addr + size, .line = line};
     if (r.end <= r.start)
         return true;
     r.file = builder_file_index(b, file);
-    if (b->lines.n && by_range(&b->lines.v[b->lines.n - 1], &r) > 0)
-        b->lines_sorted = false;
+    const struct line_record *last = b->lines.n ? &b->lines.v[b->lines.n - 1] : NULL;
+    if (r.start < (last ? last->end : b->open.start) || r.end > b->open.start + b->open.size)
+        b->lines_settled = false;
     VEC_PUSH(&b->lines, r);
     return true;
 }
 
-bool builder_inline(struct builder *b, const struct range_record *r)
+bool builder_inline(struct builder *b, const struct inline_record *r)
 {
     if (b->owner != OWNER_KEPT)
         return b->owner == OWNER_DROPPED;
-    if (r->end > r->start && r->level < CSYM_INLINE_MAX)
-        VEC_PUSH(&b->inlines, *r);
+    if (r->end <= r->start || r->level >= CSYM_INLINE_MAX)
+        return true;
+    VEC_PUSH(&b->inlines[r->level], *r);
+    b->inline_levels = MAX(b->inline_levels, r->level + 1);
     return true;
 }
 

@@ -20,12 +20,19 @@ enum { NAME_NONE = UINT32_MAX };
 
 typedef VEC(uint8_t) bytes_vec;
 
-struct range_record { /* a line record, or one range of an INLINE */
+struct line_record {
     uint64_t start, end;
-    uint32_t line, file, origin, level;
+    uint32_t line, file;
 };
 
-typedef VEC(struct range_record) range_vec;
+struct inline_record { /* one range of an INLINE */
+    uint64_t start, end;
+    uint32_t line, file; /* of the call */
+    uint32_t origin, level;
+};
+
+typedef VEC(struct line_record) line_vec;
+typedef VEC(struct inline_record) inline_vec;
 
 /* What a following line, INLINE or STACK CFI record belongs to. */
 enum owner { OWNER_NONE, OWNER_KEPT, OWNER_DROPPED };
@@ -99,8 +106,10 @@ struct builder {
     VEC(struct func_record) funcs;
     enum owner owner;
     struct func_record open; /* the FUNC whose lines are being read */
-    range_vec lines, inlines;
-    bool lines_sorted;
+    line_vec lines;
+    bool lines_settled; /* in order, apart, inside the function: nothing to do at its end */
+    inline_vec inlines[CSYM_INLINE_MAX]; /* by level */
+    uint32_t inline_levels;              /* levels with records */
     bytes_vec body, scratch;
 
     VEC(struct public_record) publics;
@@ -123,7 +132,7 @@ void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t para
 /* A FUNC line that could not be read: what follows does not belong to the one before. */
 void builder_no_func(struct builder *b, enum owner owner);
 bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line, uint32_t file);
-bool builder_inline(struct builder *b, const struct range_record *r);
+bool builder_inline(struct builder *b, const struct inline_record *r);
 void builder_public(struct builder *b, uint64_t addr, uint32_t param_size, struct str name);
 void builder_win(struct builder *b, bool is_frame_data, const struct win_record *w);
 uint32_t builder_file_index(struct builder *b, uint32_t number);
@@ -142,7 +151,18 @@ void cfi_compile(struct cfi_builder *c, struct str expression, bytes_vec *out);
 bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_n, struct err *err);
 
 /* ---- packing ---------------------------------------------------------------------------- */
-void put_varint(bytes_vec *out, uint64_t v);
+enum { VARINT_MAX = 10 }; /* bytes */
+
+static inline void put_varint(bytes_vec *out, uint64_t v)
+{
+    VEC_RESERVE(out, out->n + VARINT_MAX);
+    uint8_t *p = out->v + out->n;
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (uint8_t)(v | 0x80);
+    *p++ = (uint8_t)v;
+    out->n = (size_t)(p - out->v);
+}
+
 void put_u32(bytes_vec *out, uint32_t v);
 void put_u64(bytes_vec *out, uint64_t v);
 void put_bytes(bytes_vec *out, const void *p, size_t n);

@@ -10,18 +10,6 @@ void put_bytes(bytes_vec *out, const void *p, size_t n)
     out->n += n;
 }
 
-void put_varint(bytes_vec *out, uint64_t v)
-{
-    VEC_RESERVE(out, out->n + 10);
-    uint8_t *p = out->v + out->n;
-    while (v >= 0x80) {
-        *p++ = (uint8_t)(v | 0x80);
-        v >>= 7;
-    }
-    *p++ = (uint8_t)v;
-    out->n = (size_t)(p - out->v);
-}
-
 void put_u32(bytes_vec *out, uint32_t v)
 {
     put_bytes(out, &v, sizeof v);

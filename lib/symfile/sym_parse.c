@@ -170,7 +170,7 @@ static bool read_public(struct builder *b, struct tok *t)
 /* INLINE level call_line call_file origin (addr size)+ : read to the end before any is kept. */
 static bool read_inline(struct builder *b, struct tok *t)
 {
-    struct range_record r = {.level = tok_dec(t)};
+    struct inline_record r = {.level = tok_dec(t)};
     r.line = tok_dec(t);
     uint32_t file = tok_dec(t);
     uint32_t origin = tok_dec(t);

@@ -1,0 +1,337 @@
+/*
+ * Symbol files: parsing, size, opening, looking up; beside it a straightforward reader
+ * (getline, strtoull, strdup, qsort, bsearch) of the same text in the same run.
+ *
+ *     csym [MIB | FILE.sym]       256 MiB are generated without an argument
+ *
+ * The generated text has the proportions of a C library compiled with -O2: per function 40
+ * lines, 6 inlines, 11 rows of call frame information.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "base/vec.h"
+#include "symfile/csym.h"
+
+enum {
+    LOOKUPS = 1000000,
+    OPENS = 2000,
+    LINES_PER_FUNC = 40,
+    INLINES_PER_FUNC = 6,
+    ROWS_PER_FUNC = 11
+};
+
+static uint64_t seed = 1;
+
+static unsigned pick(unsigned below)
+{
+    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(seed >> 33) % below;
+}
+
+/* ---- the text ------------------------------------------------------------------------------ */
+static void put_func(struct strbuf *b, uint64_t addr, unsigned size, unsigned number)
+{
+    sb_printf(b,
+              "FUNC %llx %x 0 mozilla::dom::Something%u::MethodNumber%u(nsTArray<int>&, const "
+              "nsAString&)\n",
+              (unsigned long long)addr, size, number % 5000, number);
+    for (unsigned i = 0; i < INLINES_PER_FUNC; i++)
+        sb_printf(b, "INLINE %u %u %u %u %llx %x\n", i % 3, 10 + pick(3000), pick(20000),
+                  pick(60000), (unsigned long long)(addr + (i / 3) * 64 + (i % 3) * 8),
+                  32 - 8 * (i % 3));
+    unsigned line = 100 + pick(4000), file = pick(20000);
+    for (unsigned i = 0; i < LINES_PER_FUNC; i++) {
+        if (pick(4) == 0)
+            file = pick(20000);
+        line = pick(3) ? line + pick(8) : 10 + pick(5000);
+        sb_printf(b, "%llx %x %u %u\n", (unsigned long long)(addr + i * (size / LINES_PER_FUNC)),
+                  size / LINES_PER_FUNC, line, file);
+    }
+}
+
+static void put_cfi(struct strbuf *b, uint64_t addr, unsigned size)
+{
+    static const char *const saved[] = {"$r15", "$r14", "$r13", "$r12", "$rbx"};
+    sb_printf(b, "STACK CFI INIT %llx %x .cfa: $rsp 8 + .ra: .cfa -8 + ^\n",
+              (unsigned long long)addr, size);
+    for (unsigned i = 0; i < ROWS_PER_FUNC; i++)
+        if (i < ARRAY_LEN(saved))
+            sb_printf(b, "STACK CFI %llx %s: .cfa -%u + ^ .cfa: $rsp %u +\n",
+                      (unsigned long long)(addr + 2 * i + 1), saved[i], 16 + 8 * i, 16 + 8 * i);
+        else
+            sb_printf(b, "STACK CFI %llx .cfa: $rsp %u +\n",
+                      (unsigned long long)(addr + size - 20 + i), 64 - 8 * (i - 5) + 16 * pick(2));
+}
+
+static struct str generate(size_t bytes)
+{
+    struct strbuf b;
+    sb_init(&b, bytes + (1 << 20));
+    sb_text(&b, "MODULE Linux x86_64 0123456789ABCDEF0123456789ABCDEF0 libbig.so\n");
+    for (unsigned i = 0; i < 20000; i++)
+        sb_printf(
+            &b, "FILE %u hg:hg.example.org/central:dom/path%u/SomeSourceFile%u.cpp:0123456789ab\n",
+            i, i % 500, i);
+    for (unsigned i = 0; i < 60000; i++)
+        sb_printf(&b,
+                  "INLINE_ORIGIN %u mozilla::detail::InlinedHelper%u<nsTArray<unsigned "
+                  "char>>::operator->() const\n",
+                  i, i);
+    uint64_t addr = 0x10000;
+    size_t funcs_end = bytes / 10 * 7;
+    VEC(uint64_t) starts = {0};
+    for (unsigned n = 0; b.n < funcs_end; n++) {
+        VEC_PUSH(&starts, addr);
+        put_func(&b, addr, 480, n);
+        addr += 496;
+    }
+    for (size_t i = 0; i < starts.n && b.n < bytes; i++)
+        put_cfi(&b, starts.v[i], 480);
+    VEC_RELEASE(&starts);
+    size_t n;
+    char *p = sb_take(&b, &n);
+    return str_n(p, n);
+}
+
+/* ---- the straightforward reader ---------------------------------------------------------------
+ */
+struct naive_func {
+    uint64_t start, size;
+    char *name;
+    size_t first_line, line_count;
+};
+
+struct naive_line {
+    uint64_t start, size;
+    unsigned line, file;
+};
+
+struct naive {
+    VEC(struct naive_func) funcs;
+    VEC(struct naive_line) lines;
+    VEC(char *) files;
+    VEC(char *) rest;
+};
+
+static int by_start(const void *a, const void *b)
+{
+    const struct naive_func *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+static void naive_record(struct naive *v, char *line)
+{
+    char *end;
+    if (strncmp(line, "FUNC ", 5) == 0) {
+        struct naive_func f = {.start = strtoull(line + 5, &end, 16), .first_line = v->lines.n};
+        f.size = strtoull(end, &end, 16);
+        strtoull(end, &end, 16);
+        f.name = xstrdup(end + 1);
+        VEC_PUSH(&v->funcs, f);
+    } else if (strncmp(line, "FILE ", 5) == 0) {
+        strtoull(line + 5, &end, 10);
+        VEC_PUSH(&v->files, xstrdup(end + 1));
+    } else if (strncmp(line, "STACK ", 6) == 0 || strncmp(line, "INLINE", 6) == 0) {
+        VEC_PUSH(&v->rest, xstrdup(line)); /* kept as text, to be looked at when needed */
+    } else if (v->funcs.n) {
+        struct naive_line l = {.start = strtoull(line, &end, 16)};
+        l.size = strtoull(end, &end, 16);
+        l.line = (unsigned)strtoull(end, &end, 10);
+        l.file = (unsigned)strtoull(end, &end, 10);
+        VEC_PUSH(&v->lines, l);
+        v->funcs.v[v->funcs.n - 1].line_count++;
+    }
+}
+
+static void naive_parse(struct naive *v, FILE *in)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    for (ssize_t n; (n = getline(&line, &cap, in)) > 0;) {
+        line[n - 1] = '\0';
+        naive_record(v, line);
+    }
+    free(line);
+    qsort(v->funcs.v, v->funcs.n, sizeof *v->funcs.v, by_start);
+}
+
+static int covers(const void *key, const void *element)
+{
+    uint64_t addr = *(const uint64_t *)key;
+    const struct naive_func *f = element;
+    return addr < f->start ? -1 : addr >= f->start + f->size;
+}
+
+static const char *naive_lookup(const struct naive *v, uint64_t addr, unsigned *ret_line)
+{
+    const struct naive_func *f = bsearch(&addr, v->funcs.v, v->funcs.n, sizeof *f, covers);
+    for (size_t i = 0; f && i < f->line_count; i++) {
+        const struct naive_line *l = &v->lines.v[f->first_line + i];
+        if (addr - l->start < l->size)
+            *ret_line = l->line;
+    }
+    return f ? f->name : NULL;
+}
+
+/* ---- measuring
+ * ------------------------------------------------------------------------------------ */
+static double seconds_since(int64_t start_us)
+{
+    return (double)(mono_us() - start_us) / 1e6;
+}
+
+static volatile uint64_t sink;
+
+static void bench_lookups(const struct csym *c, const uint64_t *addrs)
+{
+    struct csym_hit hit;
+    struct csym_cfi cfi;
+    uint64_t found = 0, depth = 0, rules = 0;
+    int64_t start = mono_us();
+    for (size_t i = 0; i < LOOKUPS; i++)
+        if (csym_lookup(c, addrs[i], &hit)) {
+            found++;
+            depth += hit.inline_count;
+        }
+    double lookup = seconds_since(start);
+    start = mono_us();
+    for (size_t i = 0; i < LOOKUPS; i++)
+        if (csym_cfi_find(c, addrs[i], &cfi))
+            rules += cfi.rule_count;
+    double unwind = seconds_since(start);
+    start = mono_us();
+    for (size_t i = 0; i < LOOKUPS; i++)
+        sink += csym_is_code(c, addrs[i]);
+    double is_code = seconds_since(start);
+    printf("lookup, random address   %8.3f us   (%.0f %% found, %.1f inlines each)\n",
+           lookup / LOOKUPS * 1e6, 100.0 * (double)found / LOOKUPS,
+           (double)depth / (double)MAX(found, (uint64_t)1));
+    printf("CFI rules                %8.3f us   (%.1f rules each)\n", unwind / LOOKUPS * 1e6,
+           (double)rules / LOOKUPS);
+    printf("is it code?              %8.3f us\n", is_code / LOOKUPS * 1e6);
+}
+
+static void bench_naive(const char *path, const uint64_t *addrs, size_t bytes, double compile_s)
+{
+    struct naive v = {0};
+    FILE *in = fopen(path, "r");
+    int64_t start = mono_us();
+    naive_parse(&v, in);
+    double parse = seconds_since(start);
+    fclose(in);
+    start = mono_us();
+    for (size_t i = 0; i < LOOKUPS; i++) {
+        unsigned line = 0;
+        sink += naive_lookup(&v, addrs[i], &line) != NULL;
+        sink += line;
+    }
+    printf("straightforward reader: parse at each start %.2f s (%.0f MB/s), lookup without inlines "
+           "%.3f us\n",
+           parse, (double)bytes / 1e6 / parse, seconds_since(start) / LOOKUPS * 1e6);
+    printf("compile / straightforward parse: %.2f of its time\n", compile_s / parse);
+}
+
+/* How fast the memory itself gives the lines. */
+static double bench_newlines(struct str text)
+{
+    int64_t start = mono_us();
+    const char *p = text.p, *end = text.p + text.n;
+    while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
+        sink++;
+        p++;
+    }
+    return seconds_since(start);
+}
+
+static double bench_open(const char *path)
+{
+    int64_t start = mono_us();
+    for (int i = 0; i < OPENS; i++) {
+        struct csym c;
+        if (csym_open_file(path, &c, NULL)) {
+            sink += c.reg_count;
+            csym_close(&c);
+        }
+    }
+    return seconds_since(start) / OPENS;
+}
+
+static bool bench(struct str text, const char *sym, const char *path, struct err *err)
+{
+    struct csym_stats st;
+    double memory = 0;
+    for (int i = 0; i < 2; i++) { /* the second time with warm allocator and page cache */
+        void *image;
+        size_t n;
+        int64_t start = mono_us();
+        if (!csym_compile_mem(text, 0, &image, &n, &st, err))
+            return false;
+        memory = seconds_since(start);
+        free(image);
+    }
+    int64_t start = mono_us();
+    if (!csym_compile(text, 0, path, &st, err))
+        return false;
+    double file = seconds_since(start), lines = bench_newlines(text);
+    printf("text %.1f MB: %llu functions, %llu lines, %llu inlines, %llu CFI ranges, %llu rule "
+           "sets, %llu bad lines\n",
+           (double)text.n / 1e6, (unsigned long long)st.funcs, (unsigned long long)st.lines,
+           (unsigned long long)st.inlines, (unsigned long long)st.cfi_ranges,
+           (unsigned long long)st.cfi_rule_sets, (unsigned long long)st.bad_lines);
+    printf(
+        "compile in memory        %8.3f s    %.0f MB/s (finding the newlines alone: %.0f MB/s)\n",
+        memory, (double)text.n / 1e6 / memory, (double)text.n / 1e6 / lines);
+    printf("compile to a file, fsync %8.3f s    %.0f MB/s\n", file, (double)text.n / 1e6 / file);
+    printf("size                     %8.1f MB   %.1f %% of the text\n", (double)st.csym_bytes / 1e6,
+           100.0 * (double)st.csym_bytes / (double)text.n);
+    printf("open and close           %8.3f us\n", bench_open(path) * 1e6);
+
+    struct csym c;
+    struct csym_hit hit;
+    if (!csym_open_file(path, &c, err))
+        return false;
+    uint64_t last = 0;
+    for (unsigned bit = 40; bit-- > 0;) /* the highest address with a function, roughly */
+        if (csym_lookup(&c, last | (uint64_t)1 << bit, &hit) && !hit.is_public)
+            last |= (uint64_t)1 << bit;
+    FREE_LATER uint64_t *addrs = xcalloc(LOOKUPS, sizeof *addrs);
+    for (size_t i = 0; i < LOOKUPS; i++)
+        addrs[i] = ((uint64_t)pick(1 << 30) << 20 | pick(1 << 20)) % MAX(last, (uint64_t)1);
+    bench_lookups(&c, addrs);
+    bench_naive(sym, addrs, text.n, memory);
+    csym_close(&c);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "256";
+    char dir[] = "/tmp/datil-bench-XXXXXX", made[64], path[64];
+    struct err err = {0};
+    uint64_t mib = 0;
+    struct str text = {0};
+    if (!mkdtemp(dir))
+        return 1;
+    snprintf(made, sizeof made, "%s/big.sym", dir);
+    snprintf(path, sizeof path, "%s/big.csym", dir);
+    bool is_number = str_to_u64(str_of(what), 10, 4096, "MIB", &mib, NULL), ok = true;
+    if (is_number) {
+        struct str b = generate((size_t)mib << 20);
+        ok = fs_write_atomic(made, b.p, b.n, 0600, &err);
+        free((void *)b.p);
+    }
+    const void *p;
+    ok = ok && fs_map(is_number ? made : what, &p, &text.n, &err);
+    text.p = ok ? p : NULL;
+    ok = ok && bench(text, is_number ? made : what, path, &err);
+    if (!ok)
+        fprintf(stderr, "%s\n", err.msg);
+    fs_remove_tree(dir, NULL);
+    return ok ? 0 : 1;
+}
