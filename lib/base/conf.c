@@ -78,6 +78,7 @@ const struct conf_key conf_keys[] = {
     {"RATE_LIMIT_API_USER", CONF_INT, "1000", 0, 1000000, false, "the same with log-in or token"},
     {"RATE_LIMIT_SEARCH_ANONYMOUS", CONF_INT, "10", 0, 1000000, false, "Super Search pages per address and minute without log-in; 0: no limit"},
     {"RATE_LIMIT_SEARCH_USER", CONF_INT, "100", 0, 1000000, false, "the same with log-in"},
+    {"BUG_TRACKER_URL", CONF_TEXT, "https://bugzilla.mozilla.org/show_bug.cgi?id=", 0, 0, false, "address of a bug report; its number is put behind"},
     {"SEARCH_TIMEOUT_S", CONF_INT, "30", 1, 3600, false, "time limit of one search"},
 
     /* scheduled jobs */
