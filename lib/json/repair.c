@@ -236,6 +236,8 @@ static bool mark(struct pass *p, char c, struct err *err)
         return err_set(err, ERR_INVALID, "JSON nested deeper than %d", p->max_depth);
     if ((c == '}' || c == ']') && p->depth > 0)
         p->depth--;
+    if (c == '\0') /* the parser may take one behind a number for the end */
+        return err_set(err, ERR_INVALID, "JSON with a zero byte");
     if (c == ',' && p->depth == 1)
         p->member_counted = false;
     sb_char(p->out, c);

@@ -14,6 +14,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MAX_BYTES = 1 << 20, DEPTH = 64 };
 
+/* Nested at most DEPTH deep. */
+static bool has_nul(const json_t *v)
+{
+    const char *key;
+    json_t *inner;
+    size_t i;
+    if (json_is_string(v))
+        return strlen(json_string_value(v)) != json_string_length(v);
+    json_array_foreach(v, i, inner) if (has_nul(inner)) return true;
+    json_object_foreach((json_t *)v, key, inner) if (has_nul(inner)) return true;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str in = str_n((const char *)data, size);
@@ -29,8 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(!before || after);
     if (!after)
         return 0;
-    FREE_LATER char *text = json_dumps(after, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    assert(text && !strstr(text, "\\u0000"));
+    assert(!has_nul(after));
     bool ok = json_repair(sb_view(&once), DEPTH, &twice, &repairs, NULL);
     assert(ok && repairs.nul_members == 0 && repairs.lone_surrogates == 0);
     assert(str_eq(sb_view(&once), sb_view(&twice)));

@@ -62,6 +62,7 @@ static const struct {
     {"trailing text", TEXT("{} x"), NULL, 0, 0},
     {"empty", TEXT(""), NULL, 0, 0},
     {"blanks", TEXT("  "), NULL, 0, 0},
+    {"zero byte behind a number", TEXT("\xff\xfe" "4\0\0\0"), NULL, 0, 0},
     {"scalar", TEXT("5"), "5", 0, 0},
     {"open", TEXT("{\"a\": \"b"), NULL, 0, 0},
     {"brackets in strings have no depth", TEXT("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\""), "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"", 0, 0},
