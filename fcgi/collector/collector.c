@@ -25,7 +25,9 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     FREE_LATER struct collector *c = xcalloc(1, sizeof *c);
     c->conf = web_conf(web);
     c->spool = spool_of_conf(c->conf);
-    c->metrics = web_arg(web);
+    const struct shared *shared = web_arg(web);
+    c->metrics = shared->metrics;
+    c->recent = shared->recent;
     metrics_open_statsd(c->metrics, c->conf);
     if (!spool_open(&c->spool, err) ||
         !throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &c->rules, err))
@@ -87,9 +89,11 @@ static struct collector *app_of(struct req *req)
     return req_app(req);
 }
 
-static void add_problem(json_t *errors, const char *name, const struct err *err)
+/* Whoever asks may be a stranger: the details go to the log. */
+static void add_problem(json_t *errors, const char *name, const char *msg, const struct err *err)
 {
-    json_array_append_new(errors, json_pack("{s:s, s:s}", "name", name, "msg", err->msg));
+    log_event(LOG_WARN, "unhealthy", msg, LOG_S("component", name), LOG_E(err));
+    json_array_append_new(errors, json_pack("{s:s, s:s}", "name", name, "msg", msg));
 }
 
 static bool check_store(const struct collector *c, struct err *err)
@@ -109,14 +113,15 @@ bool heartbeat_get(struct req *req, struct err *err)
     struct err why = {0};
     metric_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
     if (!spool_open(&c->spool, &why) || !spool_has_room(&c->spool, &why))
-        add_problem(errors, "spool", &why);
+        add_problem(errors, "spool", "not writable, or nearly full", &why);
     if (!check_store(c, &why))
-        add_problem(errors, "store", &why);
+        add_problem(errors, "store", "cannot be written", &why);
     if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "pg") == 0 &&
         !db_connect(req_db(req), &why))
-        add_problem(errors, "database", &why);
+        add_problem(errors, "database", "no connection", &why);
     if (c->settings.code != ERR_NONE)
-        add_problem(errors, "settings", &c->settings);
+        add_problem(errors, "settings", "rules or products cannot be read; the old ones are in use",
+                    &c->settings);
     return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
 }
 

@@ -2,6 +2,7 @@
 #define COLLECTOR_COLLECTOR_H
 
 #include "metrics.h"
+#include "recent.h"
 #include "spool.h"
 #include "throttle.h"
 #include "web/web.h"
@@ -18,6 +19,13 @@ struct collector {
     int64_t looked_ms;   /* when products were looked at last, monotonic */
     struct err settings; /* rules or products that could not be read; the old ones stay */
     struct metrics *metrics;
+    struct recent_table *recent;
+};
+
+/* Made before the workers are forked: web_arg(). */
+struct shared {
+    struct metrics *metrics;
+    struct recent_table *recent;
 };
 
 bool collector_start(struct web_app *web, void **ret_app, struct err *err);

@@ -8,14 +8,14 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--throttle") == 0)
         return throttle_dry_run(argc - 2, argv + 2);
-    struct metrics *metrics = NULL;
+    struct shared shared = {0};
     struct err err = {0};
-    if (!metrics_new(&metrics, &err)) {
+    if (!metrics_new(&shared.metrics, &err) || !recent_new(&shared.recent, &err)) {
         fprintf(stderr, "datil-collector: %s\n", err.msg);
         return 1;
     }
     const struct proc_group groups[] = {
-        {.name = "mover", .count = 1, .run = mover_run, .arg = metrics},
+        {.name = "mover", .count = 1, .run = mover_run, .arg = shared.metrics},
     };
     const struct web_program program = {
         .name = "datil-collector",
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
         .uses_db = true, /* only to say in the heartbeat whether it is there */
         .extra_groups = groups,
         .extra_group_count = 1,
-        .arg = metrics,
+        .arg = &shared,
         .error_body = collector_error,
     };
     return web_main(&program, argc, argv);

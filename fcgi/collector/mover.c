@@ -28,6 +28,7 @@
  */
 enum {
     BATCH = 100,
+    SYNC_TOGETHER = 8,    /* entries from which one sync of the whole store is cheaper */
     RETRY_FIRST_MS = 100, /* when CRASHMOVER_RETRY_SLEEP_SECONDS is 0 */
     RETRY_MAX_MS = 300000,
     SWEEP_MS = 600000,
@@ -261,10 +262,27 @@ static bool forget_lost(struct mover *m, const char *state, const char *id, cons
     return true;
 }
 
-/* Saves and publishes the entries of moving/ that are in m->items. */
+static bool sync_store(struct mover *m)
+{
+    struct err err = {0};
+    if (store_sync(m->store, &err))
+        return true;
+    m->failed = true;
+    log_event(LOG_ERROR, "save_failed", "the store cannot be synced", LOG_E(&err));
+    return false;
+}
+
+/*
+ * Saves and publishes the entries of moving/ that are in m->items.  One sync for many is cheaper
+ * than one for each object; until it is done the entries keep their names, and what a crash of the
+ * machine undoes is where it was before: in the spool.
+ */
 static void carry(struct mover *m)
 {
     size_t saved = 0;
+    bool at_once = m->store && m->n >= SYNC_TOGETHER;
+    if (at_once)
+        store_defer_sync(m->store);
     for (size_t i = 0; i < m->n; i++) {
         struct err err = {0};
         struct item item = m->items[i];
@@ -279,7 +297,8 @@ static void carry(struct mover *m)
                 break; /* the store is away: the others would fail as well */
         }
     }
-    publish(m, "moving", m->items, saved);
+    if (!at_once || sync_store(m))
+        publish(m, "moving", m->items, saved);
 }
 
 static void publish_waiting(struct mover *m)

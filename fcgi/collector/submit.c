@@ -29,6 +29,8 @@ struct submission {
     struct err walk_err;
     struct throttle_result throttle;
     char crash_id[CRASH_ID_SIZE];
+    bool has_key; /* a report that may be sent twice; see recent.h */
+    uint8_t key[RECENT_KEY_BYTES];
 };
 
 static struct submission *of(void *arg)
@@ -293,6 +295,37 @@ static void log_decision(const struct submission *s)
               LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
 }
 
+/* A report that was answered before, and is here again because the reply was lost: the same
+ * answer.  False: it is new. */
+static bool answer_again(struct submission *s)
+{
+    struct recent_answer before;
+    const json_t *a = s->report.annotations;
+    s->has_key = conf_bool(s->app->conf, "COLLECTOR_DEDUPLICATE") && !json_object_get(a, "uuid") &&
+                 recent_key(a, s->report.checksums, s->key);
+    if (!s->has_key || !recent_find(s->app->recent, s->key, now_s(), &before))
+        return false;
+    metric_add(s->app->metrics, METRIC_DUPLICATE, 1, NULL);
+    log_event(LOG_INFO, "crash_duplicate", "answered as before", LOG_S("crash_id", before.crash_id),
+              LOG_S("request_id", req_id(s->req)));
+    memcpy(s->crash_id, before.crash_id, sizeof s->crash_id);
+    if (before.is_rejected)
+        discarded(s, 200, "rule", arena_strdup(req_arena(s->req), before.rule));
+    else
+        accepted(s);
+    return true;
+}
+
+static void remember(struct submission *s)
+{
+    struct recent_answer answer = {.is_rejected = s->throttle.code == THROTTLE_REJECT};
+    if (!s->has_key)
+        return;
+    memcpy(answer.crash_id, s->crash_id, sizeof answer.crash_id);
+    snprintf(answer.rule, sizeof answer.rule, "%s", s->throttle.rule);
+    recent_add(s->app->recent, s->key, now_s(), &answer);
+}
+
 static bool decide(struct submission *s)
 {
     struct err err = {0};
@@ -300,11 +333,14 @@ static bool decide(struct submission *s)
     if (s->coding != UNPACK_IDENTITY)
         metric_add(s->app->metrics, METRIC_COMPRESSED, 1, NULL);
     map_names(s);
+    if (answer_again(s))
+        return true;
     throttle(s);
     if (!choose_id(s))
         return true;
     if (s->throttle.code == THROTTLE_REJECT) {
         log_decision(s);
+        remember(s);
         return discarded(s, 200, "rule", s->throttle.rule);
     }
     if (s->throttle.code == THROTTLE_FAKEACCEPT) {
@@ -315,6 +351,7 @@ static bool decide(struct submission *s)
     if (!spool_commit(&s->report.entry, s->crash_id, s->report.annotations, &err))
         return overloaded(s, &err);
     log_decision(s);
+    remember(s);
     return accepted(s);
 }
 
