@@ -44,25 +44,31 @@ static void crash_null(void)
 
 /* ---- stack-overflow: two functions that call each other for ever ---- */
 
-static NOINLINE int odd(unsigned n, char *note);
+static NOINLINE int odd(unsigned n, volatile char *note);
 
-static NOINLINE int even(unsigned n, char *note)
+static inline int take_note(volatile char *out, size_t size, unsigned n, volatile char *before)
 {
-    char mine[128];
-    snprintf(mine, sizeof mine, "even %u after %c", n, note[0]);
-    return n == 0 ? 1 : odd(n - 1, mine) + mine[0];
+    out[n % size] = (char)(before[0] + 1);
+    return out[n % size];
 }
 
-static NOINLINE int odd(unsigned n, char *note)
+static NOINLINE int even(unsigned n, volatile char *note)
 {
-    char mine[64];
-    snprintf(mine, sizeof mine, "odd %u after %c", n, note[0]);
-    return n == 0 ? 0 : even(n - 1, mine) + mine[1];
+    volatile char mine[128];
+    int sum = take_note(mine, sizeof mine, n, note);
+    return n == 0 ? 1 : odd(n - 1, mine) + sum + mine[0];
+}
+
+static NOINLINE int odd(unsigned n, volatile char *note)
+{
+    volatile char mine[64];
+    int sum = take_note(mine, sizeof mine, n, note);
+    return n == 0 ? 0 : even(n - 1, mine) + sum + mine[1];
 }
 
 static void crash_stack_overflow(void)
 {
-    char start[] = "start";
+    volatile char start[8] = "start";
     printf("%d\n", even(UINT32_MAX, start));
 }
 
@@ -79,6 +85,7 @@ static NOINLINE void check_sum(long expected, long found)
 static NOINLINE void close_books(long total)
 {
     check_sum(total, total + 1 + zero);
+    printf("the books are closed at %ld\n", total);
 }
 
 static void crash_abort(void)

@@ -89,26 +89,42 @@ int64_t reports_last_crash_s(const struct reports *r)
     return s;
 }
 
-bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
-                 char ret_name[REPORTS_NAME_MAX], struct err *err)
+/* Without waiting: who finds a report locked leaves it to the other. */
+static bool lock_report(const char *folder, struct report *report, struct err *err)
 {
+    FD_AUTO fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "%s", folder);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, ERR_CONFLICT, "another handler is sending it");
+    report->lock = TAKE_FD(fd);
+    return true;
+}
+
+bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
+                 struct report *ret_report, struct err *err)
+{
+    struct report report = {.lock = -1};
     /* Names sort by age. */
-    char name[REPORTS_NAME_MAX];
-    snprintf(name, sizeof name, "%016llx-%016llx", (unsigned long long)now_us,
+    snprintf(report.name, sizeof report.name, "%016llx-%016llx", (unsigned long long)now_us,
              (unsigned long long)random_u64());
     char temp[PATH_MAX], final[PATH_MAX];
-    report_path(r, "tmp", name, temp);
-    report_path(r, "pending", name, final);
+    report_path(r, "tmp", report.name, temp);
+    report_path(r, "pending", report.name, final);
     if (!fs_mkdirs(temp, 0700, err) || !write_file(temp, "extra.json", json, err) ||
-        (dump.n && !write_file(temp, "minidump.dmp", dump, err)))
+        (dump.n && !write_file(temp, "minidump.dmp", dump, err)) ||
+        !lock_report(temp, &report, err))
         return false;
-    if (rename(temp, final) != 0)
-        return err_errno(err, errno, "renaming %s", temp);
     char pending[PATH_MAX];
     report_path(r, "pending", "", pending);
+    if (rename(temp, final) != 0 || !fs_sync_dir(pending, NULL)) {
+        err_errno(err, errno, "renaming %s", temp);
+        close(report.lock);
+        return false;
+    }
     remember_crash(r, now_us / 1000000);
-    snprintf(ret_name, REPORTS_NAME_MAX, "%s", name);
-    return fs_sync_dir(pending, err);
+    *ret_report = report;
+    return true;
 }
 
 /* ---- sending ---- */
@@ -135,19 +151,17 @@ static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MA
     return send_report(r->url, str_n(json, n), fs_exists(path) ? path : NULL, id, err);
 }
 
-bool reports_send(const struct reports *r, const char *name, struct err *err)
+bool reports_send(const struct reports *r, struct report *report, struct err *err)
 {
     struct err local = {0};
     err = err ? err : &local;
+    char folder[PATH_MAX];
+    report_path(r, "pending", report->name, folder);
+    if (report->lock < 0 && !lock_report(folder, report, err))
+        return false;
+    FD_AUTO lock = TAKE_FD(report->lock);
     if (!r->url)
         return err_set(err, ERR_UNAVAILABLE, "no address to send to");
-    char folder[PATH_MAX];
-    report_path(r, "pending", name, folder);
-    FD_AUTO lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0)
-        return err_errno(err, errno, "%s", folder);
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
-        return err_set(err, ERR_CONFLICT, "another handler is sending it");
 
     char id[SEND_ID_MAX];
     bool sent = post(r, folder, id, err);
@@ -233,8 +247,10 @@ void reports_retry(const struct reports *r, int64_t now_us)
     list(folder, &names);
     for (size_t i = 0; i < names.v.n && i < REPORTS_RETRY_MAX; i++) {
         struct err err = {0};
+        struct report report = {.lock = -1};
+        snprintf(report.name, sizeof report.name, "%s", names.v.v[i]);
         /* A collector that is away stays away: do not wait for it ten times. */
-        if (!reports_send(r, names.v.v[i], &err) && err.code == ERR_UNAVAILABLE)
+        if (!reports_send(r, &report, &err) && err.code == ERR_UNAVAILABLE)
             break;
     }
     names_release(&names);

@@ -32,17 +32,24 @@ enum {
     REPORTS_LOG_MAX = 256 << 10, /* bytes before log becomes log.old */
 };
 
+/* One report in pending/.  Who holds its lock sends it. */
+struct report {
+    char name[REPORTS_NAME_MAX];
+    int lock; /* owned, -1: not held */
+};
+
 bool reports_open(struct reports *r, const char *root, const char *url, struct err *err);
 
-/* Makes a report durable.  ret_name names it in pending/. */
+/* Makes a report durable.  It is locked from the first moment it can be seen. */
 bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
-                 char ret_name[REPORTS_NAME_MAX], struct err *err);
+                 struct report *ret_report, struct err *err);
 
 /*
- * Sends one pending report and tells the outcome on standard error.  False: it is
- * still pending (err says why).  A report the collector refuses is dropped.
+ * Sends one pending report, locked or not, tells the outcome and lets go of the
+ * lock.  False: it is still pending (err says why).  A report the collector refuses
+ * is dropped.
  */
-bool reports_send(const struct reports *r, const char *name, struct err *err);
+bool reports_send(const struct reports *r, struct report *report, struct err *err);
 
 /* Removes reports that are too old or too many, then tries the rest, oldest first. */
 void reports_retry(const struct reports *r, int64_t now_us);

@@ -49,7 +49,7 @@ static bool write_dump(const struct request *q, struct strbuf *dump, struct err 
 }
 
 /* A crash whose dump cannot be made is still a report: with annotations and the reason. */
-static bool add_report(const struct serve *s, const struct request *q, char name[REPORTS_NAME_MAX],
+static bool add_report(const struct serve *s, const struct request *q, struct report *ret_report,
                        struct err *err)
 {
     struct notes_facts facts = {.now_us = now_us(),
@@ -64,21 +64,21 @@ static bool add_report(const struct serve *s, const struct request *q, char name
         reports_tell(s->reports, "no minidump: %s", why.msg);
     }
     notes_json(s->annotations, &facts, &json);
-    return reports_add(s->reports, sb_view(&json), sb_view(&dump), facts.now_us, name, err);
+    return reports_add(s->reports, sb_view(&json), sb_view(&dump), facts.now_us, ret_report, err);
 }
 
 static void handle(const struct serve *s, const struct request *q)
 {
     struct err err = {0};
-    char name[REPORTS_NAME_MAX];
-    bool ok = add_report(s, q, name, &err);
+    struct report report = {.lock = -1};
+    bool ok = add_report(s, q, &report, &err);
     if (!ok)
         reports_tell(s->reports, "crash report lost: %s", err.msg);
     bool wait = q->body.flags & WIRE_WAIT_FOR_UPLOAD;
     if (!wait)
         answer(q->answer_fd, ok ? 0 : EIO);
-    if (ok && s->reports->url)
-        reports_send(s->reports, name, NULL);
+    if (ok)
+        reports_send(s->reports, &report, NULL);
     if (wait)
         answer(q->answer_fd, ok ? 0 : EIO);
 }
