@@ -82,7 +82,7 @@ BINS :=
 define program_rules
 ifneq ($$(strip $$(call sources,$2)),)
 OBJ_$1 := $$(call objects,$$(call sources,$2))
-BINS += $(if $(wildcard $2/main.c),$(B)/bin/$1)
+BINS += $(if $(wildcard $2/main.c $2/$1.c),$(B)/bin/$1)
 # Everything but main.o, for the unit tests of the program's own files.
 $(B)/prog/$(notdir $2).a: $$(filter-out %/main.o,$$(OBJ_$1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$^
