@@ -183,8 +183,9 @@ static json_t *history(const json_t *old)
         json_array_append(list, notes);
     size_t i;
     json_t *entry;
-    json_array_foreach(jget_arr(old, "processor_history"), i, entry) if (json_is_string(entry))
-        json_array_append(list, entry);
+    json_array_foreach (jget_arr(old, "processor_history"), i, entry)
+        if (json_is_string(entry))
+            json_array_append(list, entry);
     return list;
 }
 

@@ -57,8 +57,9 @@ bool theme_pretty_name_applies(const struct job *job)
 {
     size_t i;
     const json_t *entry;
-    json_array_foreach(jget_arr(job->processed, "addons"), i,
-                       entry) if (is_default_theme(entry)) return true;
+    json_array_foreach (jget_arr(job->processed, "addons"), i, entry)
+        if (is_default_theme(entry))
+            return true;
     return false;
 }
 
@@ -68,8 +69,7 @@ bool theme_pretty_name_act(struct job *job, struct err *err)
     size_t i;
     const json_t *entry;
     json_t *list = json_array();
-    json_array_foreach(jget_arr(job->processed, "addons"), i, entry)
-    {
+    json_array_foreach (jget_arr(job->processed, "addons"), i, entry) {
         if (!is_default_theme(entry)) {
             json_array_append(list, (json_t *)entry);
             continue;

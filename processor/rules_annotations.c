@@ -26,10 +26,9 @@ bool de_null_act(struct job *job, struct err *err)
     void *tmp;
     const char *name;
     json_t *v;
-    json_object_foreach_safe(job->raw, tmp, name,
-                             v) if (json_is_string(v) &&
-                                    memchr(json_string_value(v), 0, json_string_length(v)))
-        json_object_set_new(job->raw, name, without_nul(v));
+    json_object_foreach_safe (job->raw, tmp, name, v)
+        if (json_is_string(v) && memchr(json_string_value(v), 0, json_string_length(v)))
+            json_object_set_new(job->raw, name, without_nul(v));
     return true;
 }
 
@@ -39,8 +38,9 @@ bool de_none_act(struct job *job, struct err *err)
     void *tmp;
     const char *name;
     json_t *v;
-    json_object_foreach_safe(job->raw, tmp, name, v) if (json_is_null(v))
-        json_object_del(job->raw, name);
+    json_object_foreach_safe (job->raw, tmp, name, v)
+        if (json_is_null(v))
+            json_object_del(job->raw, name);
     return true;
 }
 
@@ -82,7 +82,8 @@ bool crash_report_keys_act(struct job *job, struct err *err)
     bool all_good = true;
     const char *name;
     json_t *v;
-    json_object_foreach(job->raw, name, v) all_good &= add_key(&keys, str_of(name));
+    json_object_foreach (job->raw, name, v)
+        all_good &= add_key(&keys, str_of(name));
     for (size_t i = 0; i < job->dump_count; i++)
         all_good &= add_key(&keys, str_of(job->dumps[i].name));
     set_value(job, "crash_report_keys", set_to_list(&keys));

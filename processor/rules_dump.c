@@ -62,8 +62,9 @@ bool module_url_rewrite_act(struct job *job, struct err *err)
     (void)err;
     size_t i;
     json_t *module;
-    json_array_foreach(jget_arr(json_dump(job), "modules"), i, module) if (json_is_object(module))
-        rewrite_url(job, module);
+    json_array_foreach (jget_arr(json_dump(job), "modules"), i, module)
+        if (json_is_object(module))
+            rewrite_url(job, module);
     return true;
 }
 
@@ -157,10 +158,10 @@ static void truncate_dump(struct job *job, const json_t *dump, const char *prefi
         job_note(job, "TruncateStacksRule: truncated %sjson_dump.crashing_thread.frames: %zu -> %d",
                  prefix, was, FRAMES_MAX);
     json_t *thread;
-    json_array_foreach(jget_arr(dump, "threads"), i,
-                       thread) if ((was = truncate_thread(thread)) > 0)
-        job_note(job, "TruncateStacksRule: truncated %sjson_dump.threads[%zu].frames: %zu > %d",
-                 prefix, i, was, FRAMES_MAX);
+    json_array_foreach (jget_arr(dump, "threads"), i, thread)
+        if ((was = truncate_thread(thread)) > 0)
+            job_note(job, "TruncateStacksRule: truncated %sjson_dump.threads[%zu].frames: %zu > %d",
+                     prefix, i, was, FRAMES_MAX);
 }
 
 bool truncate_stacks_act(struct job *job, struct err *err)
@@ -169,8 +170,7 @@ bool truncate_stacks_act(struct job *job, struct err *err)
     truncate_dump(job, json_dump(job), "");
     size_t i;
     const json_t *name;
-    json_array_foreach(jget_arr(job->processed, "additional_minidumps"), i, name)
-    {
+    json_array_foreach (jget_arr(job->processed, "additional_minidumps"), i, name) {
         if (!json_is_string(name))
             continue;
         STRBUF_AUTO prefix = {0};
@@ -200,8 +200,8 @@ bool possible_bit_flips_act(struct job *job, struct err *err)
     double best = 0;
     size_t i;
     const json_t *flip;
-    json_array_foreach(jget_arr(crash_info(job), "possible_bit_flips"), i, flip) best =
-        fmax(best, json_number_value(json_object_get(flip, "confidence")));
+    json_array_foreach (jget_arr(crash_info(job), "possible_bit_flips"), i, flip)
+        best = fmax(best, json_number_value(json_object_get(flip, "confidence")));
     return json_set_int(job->processed, "possible_bit_flips_max_confidence",
                         (int64_t)floor(100 * fmin(best, 1)));
 }
@@ -224,9 +224,9 @@ bool has_guard_page_access_act(struct job *job, struct err *err)
     (void)err;
     size_t i;
     const json_t *access;
-    json_array_foreach(jget_arr(crash_info(job), "memory_accesses"), i,
-                       access) if (jget_bool_or(access, "is_likely_guard_page", false))
-        json_set_bool(job->processed, "has_guard_page_access", true);
+    json_array_foreach (jget_arr(crash_info(job), "memory_accesses"), i, access)
+        if (jget_bool_or(access, "is_likely_guard_page", false))
+            json_set_bool(job->processed, "has_guard_page_access", true);
     return true;
 }
 

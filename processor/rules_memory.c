@@ -187,8 +187,7 @@ static bool add_process(struct totals *t, const json_t *reports, int64_t pid)
     snprintf(mark, sizeof mark, "(pid %lld)", (long long)pid);
     size_t i;
     const json_t *report;
-    json_array_foreach(reports, i, report)
-    {
+    json_array_foreach (reports, i, report) {
         struct str process = jget_strn(report, "process");
         if (!process.p)
             return false;

@@ -17,9 +17,9 @@ static struct str first_file(const json_t *frame)
 {
     size_t i;
     const json_t *inlined;
-    json_array_foreach(jget_arr(frame, "inlines"), i,
-                       inlined) if (jget_strn(inlined, "file").n > 0) return jget_strn(inlined,
-                                                                                       "file");
+    json_array_foreach (jget_arr(frame, "inlines"), i, inlined)
+        if (jget_strn(inlined, "file").n > 0)
+            return jget_strn(inlined, "file");
     return jget_strn(frame, "file");
 }
 
@@ -28,8 +28,7 @@ bool top_most_files_act(struct job *job, struct err *err)
     (void)err;
     size_t i;
     const json_t *frame;
-    json_array_foreach(crashing_frames(job, -1), i, frame)
-    {
+    json_array_foreach (crashing_frames(job, -1), i, frame) {
         struct str file = first_file(frame);
         if (file.n > 0) {
             set_text(job, "topmost_filenames", file);
@@ -49,8 +48,7 @@ static json_t *names_in_stack(const struct job *job)
     json_t *names = json_object();
     size_t i;
     const json_t *frame;
-    json_array_foreach(crashing_frames(job, -1), i, frame)
-    {
+    json_array_foreach (crashing_frames(job, -1), i, frame) {
         const char *name = jget_str(frame, "module");
         if (name && *name)
             json_object_set_new(names, name, json_true());
@@ -70,8 +68,7 @@ bool modules_in_stack_act(struct job *job, struct err *err)
     struct text_set set = {0};
     size_t i;
     const json_t *module;
-    json_array_foreach(jget_arr(json_dump(job), "modules"), i, module)
-    {
+    json_array_foreach (jget_arr(json_dump(job), "modules"), i, module) {
         const char *name = jget_str(module, "filename");
         if (!name || !json_object_get(names, name))
             continue;
@@ -118,8 +115,7 @@ bool missing_symbols_act(struct job *job, struct err *err)
     struct text_set set = {0};
     size_t i;
     const json_t *module;
-    json_array_foreach(jget_arr(json_dump(job), "modules"), i, module)
-    {
+    json_array_foreach (jget_arr(json_dump(job), "modules"), i, module) {
         if (jget_strn(module, "filename").n == 0 || !jget_bool_or(module, "missing_symbols", false))
             continue;
         STRBUF_AUTO text = {0};

@@ -8,8 +8,7 @@ static bool is_watchdog(const struct job *job)
 {
     size_t i;
     const json_t *frame;
-    json_array_foreach(crashing_frames(job, 0), i, frame)
-    {
+    json_array_foreach (crashing_frames(job, 0), i, frame) {
         const char *function = jget_str(frame, "function");
         if (function && strstr(function, "RunWatchdog"))
             return true;

@@ -105,7 +105,8 @@ json_t *set_to_list(const struct text_set *set)
     FREE_LATER const char **names = xcalloc(n + 1, sizeof *names);
     const char *name;
     json_t *ignored, *list = json_array();
-    json_object_foreach(set->texts, name, ignored) names[i++] = name;
+    json_object_foreach (set->texts, name, ignored)
+        names[i++] = name;
     qsort(names, n, sizeof *names, by_text);
     for (i = 0; i < n; i++)
         json_array_append_new(list, json_text(str_of(names[i])));

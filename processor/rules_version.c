@@ -93,9 +93,9 @@ static const char *choose(const json_t *versions)
     bool wants_beta = has_text(json_array_get(versions, 0), "b");
     size_t i;
     const json_t *v;
-    json_array_foreach(versions, i,
-                       v) if (json_is_string(v) &&
-                              has_text(v, "rc") != wants_beta) return json_string_value(v);
+    json_array_foreach (versions, i, v)
+        if (json_is_string(v) && has_text(v, "rc") != wants_beta)
+            return json_string_value(v);
     return NULL;
 }
 

@@ -245,15 +245,13 @@ static const struct {
 /* `line` is cut up in place and kept. */
 static bool add_row(struct added *a, char *line, struct err *err)
 {
-    char *columns[COLUMNS_MAX];
-    size_t n = 0;
-    for (char *p = line; p; n++) {
+    char *columns[COLUMNS_MAX] = {line};
+    size_t n = 1;
+    for (char *tab = line; (tab = strchr(tab, '\t')) != NULL;) {
         if (n == COLUMNS_MAX)
             return err_set(err, ERR_INVALID, "more than %d columns", COLUMNS_MAX);
-        columns[n] = p;
-        p = strchr(p, '\t');
-        if (p)
-            *p++ = 0;
+        *tab++ = 0;
+        columns[n++] = tab;
     }
     for (size_t i = 0; i < ARRAY_LEN(row_kinds); i++) {
         if (strcmp(columns[0], row_kinds[i].kind) != 0)

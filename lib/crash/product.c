@@ -40,8 +40,7 @@ static bool add_texts(const json_t *v, char **list, size_t *n)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(v, i, item)
-    {
+    json_array_foreach (v, i, item) {
         if (!json_is_string(item))
             return false;
         list[(*n)++] = xstrdup(json_string_value(item));
@@ -64,8 +63,9 @@ static bool read_pairs(const json_t *v, void *ret)
     size_t n = 0, i;
     json_t *pair;
     *(char ***)ret = list;
-    json_array_foreach(v, i, pair) if (json_array_size(pair) != 2 ||
-                                       !add_texts(pair, list, &n)) return false;
+    json_array_foreach (v, i, pair)
+        if (json_array_size(pair) != 2 || !add_texts(pair, list, &n))
+            return false;
     return json_is_array(v);
 }
 
@@ -77,8 +77,7 @@ static bool read_map(const json_t *v, void *ret)
     const char *key;
     json_t *text;
     *(char ***)ret = list;
-    json_object_foreach((json_t *)v, key, text)
-    {
+    json_object_foreach ((json_t *)v, key, text) {
         if (!json_is_string(text))
             return false;
         list[n++] = xstrdup(key);
@@ -129,10 +128,9 @@ static const struct {
 static bool read_key(const json_t *doc, size_t row, struct product *p, struct err *err)
 {
     const char *key = product_keys[row].key;
-    json_auto_t *fallback = NULL;
-    const json_t *v = json_object_get(doc, key);
+    json_auto_t *v = json_incref(json_object_get(doc, key));
     if (!v && product_keys[row].fallback)
-        v = fallback = json_loads(product_keys[row].fallback, JSON_DECODE_ANY, NULL);
+        v = json_loads(product_keys[row].fallback, JSON_DECODE_ANY, NULL);
     if (!v)
         return err_set(err, ERR_INVALID, "%s: this key is required", key);
     if (!product_keys[row].read(v, (char *)p + product_keys[row].offset))
@@ -156,8 +154,9 @@ static bool read_product(const json_t *doc, struct product *p, struct err *err)
     json_t *v;
     if (!json_is_object(doc))
         return err_set(err, ERR_INVALID, "not a JSON object");
-    json_object_foreach((json_t *)doc, key, v) if (!is_known(key)) return err_set(
-        err, ERR_INVALID, "unknown key '%.60s'", key);
+    json_object_foreach ((json_t *)doc, key, v)
+        if (!is_known(key))
+            return err_set(err, ERR_INVALID, "unknown key '%.60s'", key);
     for (size_t row = 0; row < ARRAY_LEN(product_keys); row++)
         if (!read_key(doc, row, p, err))
             return false;

@@ -45,8 +45,7 @@ static json_t *reduce_list(struct walk *w, const struct schema_key *key, const j
     json_auto_t *out = json_array();
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         json_t *kept = reduce_item(w, key, item);
         if (!kept)
             return NULL;
@@ -60,8 +59,7 @@ static json_t *reduce_map(struct walk *w, const struct schema_key *key, const js
     json_t *out = json_object();
     const char *name;
     json_t *item;
-    json_object_foreach((json_t *)map, name, item)
-    {
+    json_object_foreach ((json_t *)map, name, item) {
         json_t *kept = reduce_item(w, key, item);
         if (kept)
             json_object_set_new_nocheck(out, name, kept);
@@ -91,8 +89,7 @@ static json_t *reduce_object(struct walk *w, const struct schema_shape *shape, c
     json_t *out = json_object();
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)obj, name, v)
-    {
+    json_object_foreach ((json_t *)obj, name, v) {
         const struct schema_key *key = schema_find(shape, str_of(name));
         json_t *kept = key && may_see(w, key) ? reduce_value(w, key, v) : NULL;
         if (kept)
@@ -130,8 +127,7 @@ json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_reject
     json_t *out = json_object();
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)raw_crash, name, v)
-    {
+    json_object_foreach ((json_t *)raw_crash, name, v) {
         const struct annotation *a = annotation_find(str_of(name));
         if (reader != PERM_PROTECTED && (!a || a->perm != PERM_PUBLIC))
             continue;

@@ -31,8 +31,7 @@ static const char *members_misfit(const struct schema_shape *shape, const json_t
 {
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)obj, name, v)
-    {
+    json_object_foreach ((json_t *)obj, name, v) {
         const struct schema_key *key = schema_find(shape, str_of(name));
         const char *misfit = key ? schema_misfit(key, v) : NULL;
         if (misfit)
@@ -60,8 +59,9 @@ const char *schema_misfit(const struct schema_key *key, const json_t *v)
     } else if (json_is_object(v) && key->is_map) {
         const char *name;
         json_t *item;
-        json_object_foreach((json_t *)v, name,
-                            item) if ((misfit = item_misfit(key, item)) != NULL) break;
+        json_object_foreach ((json_t *)v, name, item)
+            if ((misfit = item_misfit(key, item)) != NULL)
+                break;
     } else if (json_is_object(v) && key->shape) {
         misfit = members_misfit(key->shape, v);
     }

@@ -231,11 +231,12 @@ static struct strbuf *next_buf(struct work *w)
     return &w->buf[w->at];
 }
 
-#define STEP(w, call_with, ...)                                                                    \
-    do {                                                                                           \
-        struct str text_ = view(w);                                                                \
-        call_with(text_, __VA_ARGS__ __VA_OPT__(, ) next_buf(w));                                  \
-    } while (0)
+/* Where the next step reads, and (returned) where it writes. */
+static struct strbuf *step(struct work *w, struct str *ret_text)
+{
+    *ret_text = view(w);
+    return next_buf(w);
+}
 
 static void work_init(struct work *w)
 {
@@ -254,17 +255,25 @@ void sig_normalize_cpp(const struct patterns *line_numbers, struct str function,
                        struct strbuf *out)
 {
     struct work w;
+    struct str text;
+    struct strbuf *next;
     work_init(&w);
     function = cut_qualifiers(function);
     if (!text_contains(function, "::operator"))
         function = last_word(function);
     sb_str(next_buf(&w), function);
-    STEP(&w, replace_all, STR("`anonymous namespace'"), STR("(anonymous namespace)"));
-    STEP(&w, drop_lambda_numbers);
-    STEP(&w, replace_slices, '<', '>', collapse_type, 0);
-    STEP(&w, replace_slices, '(', ')', collapse_arguments, 0);
-    if (text_contains(view(&w), "clone .cold"))
-        STEP(&w, replace_slices, '[', ']', drop, 0);
+    next = step(&w, &text);
+    replace_all(text, STR("`anonymous namespace'"), STR("(anonymous namespace)"), next);
+    next = step(&w, &text);
+    drop_lambda_numbers(text, next);
+    next = step(&w, &text);
+    replace_slices(text, '<', '>', collapse_type, 0, next);
+    next = step(&w, &text);
+    replace_slices(text, '(', ')', collapse_arguments, 0, next);
+    if (text_contains(view(&w), "clone .cold")) {
+        next = step(&w, &text);
+        replace_slices(text, '[', ']', drop, 0, next);
+    }
     put_line_number(line_numbers, &w.buf[w.at], line);
     fix_spaces(view(&w), out);
     work_release(&w);
@@ -274,12 +283,17 @@ void sig_normalize_rust(const struct patterns *line_numbers, struct str function
                         struct strbuf *out)
 {
     struct work w;
+    struct str text;
+    struct strbuf *next;
     work_init(&w);
     sb_str(next_buf(&w), last_word(function));
-    STEP(&w, replace_slices, '<', '>', collapse_rust_type, 0);
-    STEP(&w, replace_slices, '(', ')', drop, 0);
+    next = step(&w, &text);
+    replace_slices(text, '<', '>', collapse_rust_type, 0, next);
+    next = step(&w, &text);
+    replace_slices(text, '(', ')', drop, 0, next);
     put_line_number(line_numbers, &w.buf[w.at], line);
-    STEP(&w, fix_spaces);
+    next = step(&w, &text);
+    fix_spaces(text, next);
     sb_str(out, cut_rust_hash(view(&w)));
     work_release(&w);
 }

@@ -191,10 +191,10 @@ static bool has_browser_dump(const json_t *data)
 {
     size_t i;
     const json_t *name;
-    json_array_foreach(jget_arr(data, "additional_minidumps"), i,
-                       name) if (json_is_string(name) &&
-                                 strcmp(json_string_value(name), "upload_file_minidump_browser") ==
-                                     0) return true;
+    json_array_foreach (jget_arr(data, "additional_minidumps"), i, name)
+        if (json_is_string(name) &&
+            strcmp(json_string_value(name), "upload_file_minidump_browser") == 0)
+            return true;
     return false;
 }
 

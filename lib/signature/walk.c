@@ -24,12 +24,10 @@ static json_t *list_frames(struct sig_gen *g, const json_t *frames)
     json_t *list = json_array();
     size_t i, k;
     const json_t *frame, *inlined;
-    json_array_foreach(frames, i, frame)
-    {
+    json_array_foreach (frames, i, frame) {
         if (!json_is_object(frame))
             continue;
-        json_array_foreach(jget_arr(frame, "inlines"), k, inlined)
-        {
+        json_array_foreach (jget_arr(frame, "inlines"), k, inlined) {
             if (json_array_size(list) == SIG_FRAMES_MAX)
                 return list;
             if (json_is_object(inlined))

@@ -15,7 +15,8 @@ static void check_public(const json_t *obj)
     json_t *v;
     for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
         assert(!json_object_get(obj, secrets[i]));
-    json_object_foreach((json_t *)obj, key, v) check_public(v);
+    json_object_foreach ((json_t *)obj, key, v)
+        check_public(v);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -125,8 +125,8 @@ static void print_moves(json_t *moves, int changed, int total)
     const char *text;
     json_t *count;
     FREE_LATER struct move *sorted = xcalloc(json_object_size(moves) + 1, sizeof *sorted);
-    json_object_foreach(moves, text, count) sorted[n++] =
-        (struct move){text, json_integer_value(count)};
+    json_object_foreach (moves, text, count)
+        sorted[n++] = (struct move){text, json_integer_value(count)};
     qsort(sorted, n, sizeof *sorted, by_count);
     printf("%d of %d crashes change\n", changed, total);
     for (size_t i = 0; i < n; i++)

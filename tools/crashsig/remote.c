@@ -18,21 +18,19 @@ struct outcome {
 
 static void print_text(const struct outcome *r)
 {
-    size_t i;
-    const json_t *note;
     printf("Crash id: %s\nOriginal: %s\nNew:      %s\nSame?:    %s\n", r->id, r->before, r->after,
            r->is_same ? "True" : "False");
-    json_array_foreach(r->notes, i, note) printf("Note:     %s\n", json_string_value(note));
+    for (size_t i = 0; i < json_array_size(r->notes); i++)
+        printf("Note:     %s\n", json_string_value(json_array_get(r->notes, i)));
     putchar('\n');
 }
 
 static void print_markdown(const struct outcome *r)
 {
-    size_t i;
-    const json_t *note;
     printf("### %s\n\n* original: `%s`\n* new: `%s`\n* same?: %s\n", r->id, r->before, r->after,
            r->is_same ? "True" : "False");
-    json_array_foreach(r->notes, i, note) printf("* note: %s\n", json_string_value(note));
+    for (size_t i = 0; i < json_array_size(r->notes); i++)
+        printf("* note: %s\n", json_string_value(json_array_get(r->notes, i)));
     putchar('\n');
 }
 

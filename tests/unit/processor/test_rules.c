@@ -139,8 +139,7 @@ static void check_writes(const char *label, const struct rule *rule, const char 
     for (size_t i = 0; i < 2; i++) {
         const char *key;
         json_t *v;
-        json_object_foreach((json_t *)sides[i], key, v)
-        {
+        json_object_foreach ((json_t *)sides[i], key, v) {
             char name[256];
             snprintf(name, sizeof name, "%s%s", prefix, key);
             json_t *other = json_object_get(sides[!i], key);
@@ -165,9 +164,11 @@ static void expect_changes(json_t *into, const json_t *want)
     size_t i;
     const char *key;
     json_t *v, *gone;
-    json_object_foreach((json_t *)want, key, v) if (strcmp(key, "-") != 0)
-        json_object_set(into, key, v);
-    json_array_foreach(jget_arr(want, "-"), i, gone) json_object_del(into, json_string_value(gone));
+    json_object_foreach ((json_t *)want, key, v)
+        if (strcmp(key, "-") != 0)
+            json_object_set(into, key, v);
+    json_array_foreach (jget_arr(want, "-"), i, gone)
+        json_object_del(into, json_string_value(gone));
 }
 
 static void check_rule(const char *label, struct job *job, const char *rule, const char *want,
@@ -885,8 +886,9 @@ static void test_whole_run(void **state)
     assert_null(strstr(notes, "failed"));
     const char *key;
     json_t *v;
-    json_object_foreach(job.processed, key, v) if (!schema_find(&schema_processed, str_of(key)))
-        fail_msg("%s is not in the field table", key);
+    json_object_foreach (job.processed, key, v)
+        if (!schema_find(&schema_processed, str_of(key)))
+            fail_msg("%s is not in the field table", key);
     job_end(&job);
 }
 
