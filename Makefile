@@ -122,13 +122,18 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c) $(wildcard tests/unit/*/test_*.c)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
+# Targets whose parser belongs to a program.
+FUZZ_PROG_cfi := $(B)/prog/dump-syms.a
+FUZZ_PROG_elfid := $(B)/prog/handler.a
+FUZZ_PROG_maps := $(B)/prog/handler.a
+FUZZ_PROG_annotations := $(B)/prog/handler.a
 
 .SECONDEXPANSION:
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $$(addsuffix .a,$$(addprefix $(B)/prog/,$$(filter-out .,$$(subst /,,$$(dir $$*))))) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
 	$(call link,-lcmocka)
 
-$(B)/tests/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
+$(B)/tests/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $$(FUZZ_PROG_$$*) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
 	$(call link,)
 
@@ -168,7 +173,7 @@ fuzz:
 	$(Q)mkdir -p build-fuzz/corpus-$(T) && build-fuzz/fuzz_$(T) -max_total_time=$(or $(SECONDS),60) \
 	    -timeout=10 -rss_limit_mb=4096 -artifact_prefix=build-fuzz/ build-fuzz/corpus-$(T) tests/fuzz/corpus/$(T)
 
-$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
+$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROG_$$*) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
 	$(call link,-fsanitize=fuzzer)
 

@@ -73,13 +73,14 @@ bool datil_annotations_each(const struct annotations *t, annotation_fn *see, voi
         if (state != ANNOTATION_FIRST && state != ANNOTATION_SECOND)
             continue;
         /* Copies: the program may be alive and writing. */
-        char key[DATIL_CLIENT_KEY_MAX + 1];
+        char key[DATIL_CLIENT_KEY_MAX + 1], value[DATIL_CLIENT_VALUE_MAX];
         memcpy(key, s->key, sizeof key);
         key[DATIL_CLIENT_KEY_MAX] = '\0';
         size_t n = s->length[state - 1];
         if (key[0] == '\0' || n > DATIL_CLIENT_VALUE_MAX)
             continue;
-        see(arg, key, s->value[state - 1], n);
+        memcpy(value, s->value[state - 1], n);
+        see(arg, key, value, n);
     }
     return true;
 }

@@ -49,8 +49,9 @@ bool datil_annotations_set(struct annotations *t, const char *key, const char *v
 void datil_annotations_forget(struct annotations *t, const char *key);
 
 /*
- * Calls `see` for every annotation; key is terminated, value has n bytes.  False
- * when the memory is no table of this version.
+ * Calls `see` for every annotation; key is terminated, value has n bytes, both are
+ * copies that last until it returns.  False when the memory is no table of this
+ * version.
  */
 typedef void annotation_fn(void *arg, const char *key, const char *value, size_t n);
 bool datil_annotations_each(const struct annotations *t, annotation_fn *see, void *arg);

@@ -6,8 +6,8 @@
 
 struct object {
     struct strbuf *out;
-    VEC(char *) keys; /* owned */
-    struct str startup;
+    VEC(char *) keys;  /* owned */
+    int64_t started_s; /* 0: the program did not say */
 };
 
 static bool has(const struct object *o, const char *key)
@@ -42,7 +42,7 @@ static void program_member(void *arg, const char *key, const char *value, size_t
     struct object *o = arg;
     member(o, key, str_n(value, n));
     if (strcmp(key, "StartupTime") == 0)
-        o->startup = str_n(value, n);
+        str_to_i64(str_n(value, n), 1, UINT32_MAX, "start", &o->started_s, NULL);
 }
 
 /* ---- memory of the machine ---- */
@@ -98,11 +98,11 @@ static void memory(struct object *o)
 
 static void times(struct object *o, const struct notes_facts *f)
 {
-    int64_t now_s = f->now_us / 1000000, started_s;
+    int64_t now_s = f->now_us / 1000000;
     member_i64(o, "CrashTime", now_s);
-    if (str_to_i64(o->startup, 1, now_s, "start", &started_s, NULL)) {
+    if (o->started_s > 0 && o->started_s <= now_s) {
         char text[32];
-        snprintf(text, sizeof text, "%.3f", (double)(f->now_us - started_s * 1000000) / 1e6);
+        snprintf(text, sizeof text, "%.3f", (double)(f->now_us - o->started_s * 1000000) / 1e6);
         member(o, "UptimeTS", str_of(text));
     }
     if (f->last_crash_s > 0 && f->last_crash_s <= now_s)

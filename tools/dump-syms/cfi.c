@@ -313,11 +313,8 @@ static bool advance(struct machine *m, uint64_t delta, bool *first)
     write_row(m, *first);
     *first = false;
     uint64_t bytes = delta * m->cie->code_align;
-    if (m->cie->code_align && bytes / m->cie->code_align != delta)
-        return false;
-    if (bytes >= m->end - m->at)
-        return false;
-    m->at += bytes;
+    bool wraps = m->cie->code_align && bytes / m->cie->code_align != delta;
+    m->at = wraps || bytes >= m->end - m->at ? m->end : m->at + bytes;
     return true;
 }
 
@@ -464,10 +461,11 @@ static bool run(struct machine *m, struct rd code)
     if (!initial_row(m))
         return false;
     bool first = true;
-    while (rd_left(&code) > 0)
+    /* Rows behind the end of the function concern nobody. */
+    while (m->at < m->end && rd_left(&code) > 0)
         if (!step(m, &code, &first) || !rd_ok(&code))
-            break; /* rows that were complete so far stay */
-    if (first || m->at < m->end)
+            return false;
+    if (m->at < m->end)
         write_row(m, first);
     return m->has_cfa;
 }

@@ -6,7 +6,8 @@ enum { FILES_MAX = 1 << 22 };
 
 struct str lines_clean_path(struct arena *a, struct str path)
 {
-    if (str_find(path, STR("/."), 0) == SIZE_MAX && str_find(path, STR("//"), 0) == SIZE_MAX)
+    if (!str_starts(path, STR("./")) && str_find(path, STR("/."), 0) == SIZE_MAX &&
+        str_find(path, STR("//"), 0) == SIZE_MAX)
         return path;
     bool absolute = path.n && path.p[0] == '/';
     char *out = str_adup(a, path);

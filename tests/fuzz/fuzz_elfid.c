@@ -1,0 +1,21 @@
+/* ELF headers, notes and the text hash of a module in a crashed process. */
+#include <assert.h>
+#include <stdint.h>
+
+#include "handler/elf_id.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct elf_image e;
+    uint8_t id[ELF_BUILD_ID_MAX];
+    size_t n;
+    if (elf_notes_build_id(rd_init(data, size), id, &n, NULL))
+        assert(n > 0 && n <= sizeof id);
+    if (!elf_image_read(rd_init(data, size), &e, NULL))
+        return 0;
+    assert(e.low < e.high && e.segment_count <= ELF_SEGMENTS_MAX);
+    elf_text_hash(rd_init(data, size), &e, id, NULL);
+    return 0;
+}

@@ -1,0 +1,258 @@
+/* DWARF expressions and call frame programs as STACK CFI rules; paths; order of records. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dwarf.h>
+#include <elf.h>
+
+#include "../../../tools/dump-syms/cfi.h"
+#include "../../../tools/dump-syms/cfi_text.h"
+#include "../../../tools/dump-syms/lines.h"
+#include "base/util.h"
+
+#define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
+
+static const struct {
+    const char *label;
+    const uint8_t *bytes;
+    size_t n;
+    bool cfa_first;
+    const char *want; /* NULL: cannot be said */
+} expressions[] = {
+    {"register and offset", BYTES(DW_OP_breg7, 8), false, "$rsp 8 +"},
+    {"register alone", BYTES(DW_OP_breg6, 0), false, "$rbp"},
+    {"negative offset", BYTES(DW_OP_breg6, 0x58), false, "$rbp -40 +"},
+    {"signal frame", BYTES(DW_OP_breg7, 0xa0, 0x01, DW_OP_deref), false, "$rsp 160 + ^"},
+    {"realigned stack", BYTES(DW_OP_breg6, 0x78, DW_OP_deref), false, "$rbp -8 + ^"},
+    {"PLT entry",
+     BYTES(DW_OP_breg7, 8, DW_OP_breg16, 0, DW_OP_lit15, DW_OP_and, DW_OP_lit11, DW_OP_ge,
+           DW_OP_lit3, DW_OP_shl, DW_OP_plus),
+     false, "$rsp 8 + $rip 16 % 11 / 8 * +"},
+    {"comparison that division cannot say",
+     BYTES(DW_OP_breg16, 0, DW_OP_lit15, DW_OP_and, DW_OP_lit5, DW_OP_ge), false, NULL},
+    {"from the CFA", BYTES(DW_OP_plus_uconst, 16), true, ".cfa 16 +"},
+    {"constants", BYTES(DW_OP_const1s, 0xff, DW_OP_const2u, 1, 2, DW_OP_plus), false, "-1 513 +"},
+    {"swap and minus", BYTES(DW_OP_lit1, DW_OP_breg7, 0, DW_OP_swap, DW_OP_minus), false,
+     "$rsp 1 -"},
+    {"empty", BYTES(DW_OP_nop), false, NULL},
+    {"too few values", BYTES(DW_OP_lit1, DW_OP_plus), false, NULL},
+    {"drop of nothing", BYTES(DW_OP_drop), false, NULL},
+    {"branch", BYTES(DW_OP_lit1, DW_OP_bra, 0, 0), false, NULL},
+    {"vector register", BYTES(DW_OP_breg0 + 20, 0), false, NULL},
+    {"cut off", BYTES(DW_OP_breg7, 0x80), false, NULL},
+    {"constant cut off", BYTES(DW_OP_const8u, 1, 2), false, NULL},
+};
+
+static void test_expressions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(expressions); i++) {
+        FREE_LATER uint8_t *copy = xmalloc(expressions[i].n);
+        memcpy(copy, expressions[i].bytes, expressions[i].n);
+        STRBUF_AUTO out;
+        sb_init(&out, 4096);
+        bool ok = cfi_expression(rd_init(copy, expressions[i].n), EM_X86_64, 8,
+                                 expressions[i].cfa_first, &out);
+        if (ok != (expressions[i].want != NULL) ||
+            strcmp(sb_cstr(&out), ok ? expressions[i].want : "") != 0)
+            fail_msg("%s: %d '%s'", expressions[i].label, ok, sb_cstr(&out));
+    }
+}
+
+/* Many duplicates and pushes: an error, not an overrun. */
+static void test_expression_limits(void **state)
+{
+    (void)state;
+    uint8_t code[300];
+    STRBUF_AUTO out;
+    sb_init(&out, 1 << 20);
+    memset(code, DW_OP_dup, sizeof code);
+    code[0] = DW_OP_breg7;
+    code[1] = 0;
+    assert_false(cfi_expression(rd_init(code, sizeof code), EM_X86_64, 8, false, &out));
+    memset(code, DW_OP_deref, sizeof code);
+    code[0] = DW_OP_lit1;
+    assert_false(cfi_expression(rd_init(code, sizeof code), EM_X86_64, 8, false, &out));
+    assert_int_equal(out.n, 0);
+}
+
+/*
+ * A section of one CIE and one FDE (code alignment 1, data alignment -8, return address in
+ * column 16, CFA rsp + 8), as .debug_frame: addresses are absolute.
+ */
+static size_t section(uint8_t out[256], uint64_t start, uint64_t size, const uint8_t *code,
+                      size_t n)
+{
+    static const uint8_t cie[] = {20,
+                                  0,
+                                  0,
+                                  0,
+                                  0xff,
+                                  0xff,
+                                  0xff,
+                                  0xff,
+                                  1,
+                                  0,
+                                  1,
+                                  0x78,
+                                  16,
+                                  DW_CFA_def_cfa,
+                                  7,
+                                  8,
+                                  DW_CFA_offset | 16,
+                                  1,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0};
+    memcpy(out, cie, sizeof cie);
+    uint8_t *f = out + sizeof cie;
+    memset(f, 0, 24);
+    f[0] = (uint8_t)(20 + n);
+    memcpy(f + 8, &start, 8);
+    memcpy(f + 16, &size, 8);
+    memcpy(f + 24, code, n);
+    return sizeof cie + 24 + n;
+}
+
+static const struct {
+    const char *label;
+    const uint8_t *code;
+    size_t n;
+    const char *want; /* text behind STACK CFI INIT */
+} programs[] = {
+    {"nothing happens", BYTES(DW_CFA_nop), "1000 40 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"},
+    {"push and pop",
+     BYTES(DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 16, DW_CFA_offset | 6, 2,
+           DW_CFA_advance_loc | 3, DW_CFA_def_cfa_register, 6, DW_CFA_advance_loc | 0x20,
+           DW_CFA_restore | 6, DW_CFA_def_cfa, 7, 8),
+     "1000 40 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"
+     "STACK CFI 1001 .cfa: $rsp 16 + $rbp: .cfa -16 + ^\n"
+     "STACK CFI 1004 .cfa: $rbp 16 +\n"
+     "STACK CFI 1024 .cfa: $rsp 8 + $rbp: $rbp\n"},
+    {"remember and restore",
+     BYTES(DW_CFA_remember_state, DW_CFA_def_cfa_offset, 32, DW_CFA_advance_loc | 2,
+           DW_CFA_restore_state),
+     "1000 40 .cfa: $rsp 32 + .ra: .cfa -8 + ^\nSTACK CFI 1002 .cfa: $rsp 8 +\n"},
+    {"outermost frame", BYTES(DW_CFA_undefined, 16), "1000 40 .cfa: $rsp 8 + .ra: .undef\n"},
+    {"in another register", BYTES(DW_CFA_register, 16, 3), "1000 40 .cfa: $rsp 8 + .ra: $rbx\n"},
+    {"expression that cannot be said",
+     BYTES(DW_CFA_advance_loc | 4, DW_CFA_def_cfa_expression, 2, DW_OP_lit1, DW_OP_neg),
+     "1000 40 .cfa: $rsp 8 + .ra: .cfa -8 + ^\nSTACK CFI 1004 .cfa: .undef\n"},
+    {"vector registers are nobody's business",
+     BYTES(DW_CFA_offset | 40, 1, DW_CFA_offset_extended, 99, 1),
+     "1000 40 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"},
+    {"runs past its end", BYTES(DW_CFA_advance_loc | 0x3f, DW_CFA_advance_loc4, 0, 0, 0, 1),
+     "1000 40 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"},
+    {"restore without remember", BYTES(DW_CFA_restore_state), NULL},
+    {"unknown operation", BYTES(0x3f), NULL},
+    {"expression longer than the entry", BYTES(DW_CFA_def_cfa_expression, 0xff, 0xff, 3), NULL},
+};
+
+static void test_programs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+        uint8_t bytes[256];
+        size_t n = section(bytes, 0x401000, 0x40, programs[i].code, programs[i].n);
+        FREE_LATER uint8_t *copy = xmalloc(n);
+        memcpy(copy, bytes, n);
+        struct cfi_section sec = {
+            .bytes = rd_init(copy, n), .base = 0x400000, .addr_size = 8, .machine = EM_X86_64};
+        struct sym s;
+        sym_init(&s);
+        cfi_add_section(&sec, &s);
+        STRBUF_AUTO text;
+        sb_init(&text, 1 << 16);
+        if (s.frames.n == 1) {
+            sb_printf(&text, "%llx %llx ", (unsigned long long)s.frames.v[0].addr,
+                      (unsigned long long)s.frames.v[0].size);
+            sb_put(&text, s.cfi.p + s.frames.v[0].text, s.frames.v[0].text_length);
+        }
+        if (strcmp(sb_cstr(&text), programs[i].want ? programs[i].want : "") != 0)
+            fail_msg("%s: '%s'", programs[i].label, sb_cstr(&text));
+        sym_release(&s);
+    }
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"/a/b.c", "/a/b.c"},
+        {"/a/./b.c", "/a/b.c"},
+        {"/a/x/../b.c", "/a/b.c"},
+        {"/a//b.c", "/a/b.c"},
+        {"x/../../b.c", "../b.c"},
+        {"../../b.c", "../../b.c"},
+        {"./b.c", "b.c"},
+        {"/a/..b/c.c", "/a/..b/c.c"},
+        {"", ""},
+        {"/a/b/../../../c.c", "/../c.c"},
+    };
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str got = lines_clean_path(&a, str_of(cases[i][0]));
+        if (!str_eq(got, str_of(cases[i][1])))
+            fail_msg("%s: " STR_FMT, cases[i][0], STR_ARG(got));
+    }
+    arena_release(&a);
+}
+
+static void add_func(struct sym *s, uint64_t addr, uint32_t size, const char *name)
+{
+    struct sym_func f = {.addr = addr, .size = size, .name = pool_add(&s->names, str_of(name))};
+    VEC_PUSH(&s->funcs, f);
+}
+
+static void add_public(struct sym *s, uint64_t addr, int rank, const char *name)
+{
+    struct sym_public p = {.addr = addr, .rank = rank, .name = pool_add(&s->names, str_of(name))};
+    VEC_PUSH(&s->publics, p);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    struct sym s;
+    sym_init(&s);
+    s.arch = "x86_64";
+    s.name = "m";
+    snprintf(s.debug_id, sizeof s.debug_id, "0");
+    add_func(&s, 0x300, 0x10, "late");
+    add_func(&s, 0x100, 0x20, "one");
+    add_func(&s, 0x100, 0x20, "same code");
+    add_func(&s, 0x110, 0x20, "overlaps one");
+    add_public(&s, 0x118, 300, "inside one");
+    add_public(&s, 0x200, 280, "__write");
+    add_public(&s, 0x200, 300, "write");
+    add_public(&s, 0x200, 0, "local");
+    sym_finish(&s);
+
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    assert_true(sym_write(&s, out, NULL));
+    fclose(out);
+    assert_string_equal(strstr(text, "FUNC"), "FUNC m 100 20 0 one\n"
+                                              "FUNC 300 10 0 late\n"
+                                              "PUBLIC m 200 0 write\n");
+    free(text);
+    sym_release(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expressions), cmocka_unit_test(test_expression_limits),
+        cmocka_unit_test(test_programs),    cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

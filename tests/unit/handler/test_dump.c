@@ -1,0 +1,181 @@
+/* Minidumps of a child process, read back with the minidump reader. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "base/util.h"
+#include "handler/dump.h"
+#include "minidump/mdmp.h"
+
+static const char secret[] = "a text in the memory of the child";
+
+struct child {
+    pid_t pid;
+    int ready; /* read end */
+};
+
+static void *second_thread(void *fd)
+{
+    prctl(PR_SET_NAME, "second \xc3\xa4");
+    ssize_t n = write(*(int *)fd, "x", 1);
+    (void)n;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* Two threads that wait; killed by stop_child. */
+static struct child start_child(void)
+{
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    struct child c = {.pid = fork(), .ready = pipe_fds[0]};
+    if (c.pid == 0) {
+        pthread_t t;
+        pthread_create(&t, NULL, second_thread, &pipe_fds[1]);
+        for (;;)
+            pause();
+    }
+    close(pipe_fds[1]);
+    char byte;
+    assert_int_equal(read(c.ready, &byte, 1), 1);
+    return c;
+}
+
+static void stop_child(struct child *c)
+{
+    kill(c->pid, SIGKILL);
+    waitpid(c->pid, NULL, 0);
+    close(c->ready);
+}
+
+static void test_memory_of_child(void **state)
+{
+    (void)state;
+    struct child c = start_child();
+    struct target t;
+    struct err err = {0};
+    if (!target_open(c.pid, &t, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(t.threads.n, 2);
+    assert_int_equal(t.threads.v[0].tid, c.pid);
+    assert_string_equal(t.threads.v[1].name, "second \xc3\xa4");
+    char copy[sizeof secret];
+    assert_int_equal(target_read(&t, (uint64_t)(uintptr_t)secret, copy, sizeof copy), sizeof copy);
+    assert_string_equal(copy, secret);
+    assert_int_equal(target_read(&t, 16, copy, sizeof copy), 0);
+    assert_int_equal(target_read(&t, UINT64_MAX - 4, copy, sizeof copy), 0);
+    target_close(&t);
+    stop_child(&c);
+}
+
+/* Reading stops at the first page that is not there. */
+static void test_read_up_to_a_hole(void **state)
+{
+    (void)state;
+    long page = sysconf(_SC_PAGESIZE);
+    char *p =
+        mmap(NULL, (size_t)page * 3, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(p, 'x', (size_t)page * 3);
+    munmap(p + 2 * page, (size_t)page);
+    struct child c = start_child();
+    struct target t;
+    assert_true(target_open(c.pid, &t, NULL));
+    FREE_LATER char *copy = xmalloc((size_t)page * 3);
+    assert_int_equal(target_read(&t, (uint64_t)(uintptr_t)p + 10, copy, (size_t)page * 3 - 10),
+                     page * 2 - 10);
+    target_close(&t);
+    stop_child(&c);
+    munmap(p, (size_t)page * 2);
+}
+
+static void test_dump_is_readable(void **state)
+{
+    (void)state;
+    struct child c = start_child();
+    struct target t;
+    struct err err = {0};
+    STRBUF_AUTO out;
+    sb_init(&out, DUMP_BYTES_MAX);
+    assert_true(target_open(c.pid, &t, &err));
+    struct dump_request q = {
+        .target = &t, .requesting_tid = t.threads.v[1].tid, .is_report = true, .now_s = 1800000000};
+    if (!dump_write(&q, &out, &err))
+        fail_msg("%s", err.msg);
+    target_close(&t);
+
+    struct mdmp d;
+    if (!mdmp_open(out.p, out.n, &d, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(d.time_s, 1800000000);
+    struct rd body;
+    struct mdmp_list threads, modules;
+    assert_true(mdmp_stream(&d, MDMP_THREAD_LIST, &body, &err));
+    assert_true(mdmp_list(body, 48, &threads, &err));
+    assert_int_equal(threads.count, 2);
+    assert_true(mdmp_stream(&d, MDMP_MODULE_LIST, &body, &err));
+    assert_true(mdmp_list(body, 108, &modules, &err));
+    assert_true(modules.count >= 3);
+    assert_true(mdmp_stream(&d, MDMP_EXCEPTION, &body, &err));
+    assert_int_equal(rd_u32(&body), (uint32_t)q.requesting_tid);
+    rd_u32(&body);
+    assert_int_equal(rd_u32(&body), 0xffffffff);
+    assert_int_equal(kill(c.pid, 0), 0); /* it lives on */
+    stop_child(&c);
+}
+
+/* Addresses of signal information that are nonsense cost the exception, not the dump. */
+static void test_bad_signal_addresses(void **state)
+{
+    (void)state;
+    struct child c = start_child();
+    struct target t;
+    struct err err = {0};
+    STRBUF_AUTO out;
+    sb_init(&out, DUMP_BYTES_MAX);
+    assert_true(target_open(c.pid, &t, &err));
+    struct dump_request q = {.target = &t,
+                             .requesting_tid = 1, /* not a thread of it */
+                             .siginfo_addr = UINT64_MAX - 8,
+                             .ucontext_addr = 24,
+                             .now_s = 1};
+    assert_true(dump_write(&q, &out, &err));
+    target_close(&t);
+    struct mdmp d;
+    struct rd body;
+    assert_true(mdmp_open(out.p, out.n, &d, &err));
+    assert_false(mdmp_stream(&d, MDMP_EXCEPTION, &body, &err));
+    assert_true(mdmp_stream(&d, MDMP_THREAD_LIST, &body, &err));
+    stop_child(&c);
+}
+
+static void test_no_such_process(void **state)
+{
+    (void)state;
+    struct child c = start_child();
+    stop_child(&c);
+    struct target t;
+    struct err err = {0};
+    assert_false(target_open(c.pid, &t, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_of_child),  cmocka_unit_test(test_read_up_to_a_hole),
+        cmocka_unit_test(test_dump_is_readable), cmocka_unit_test(test_bad_signal_addresses),
+        cmocka_unit_test(test_no_such_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
