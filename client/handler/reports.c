@@ -160,6 +160,7 @@ bool reports_send(const struct reports *r, struct report *report, struct err *er
     if (report->lock < 0 && !lock_report(folder, report, err))
         return false;
     FD_AUTO lock = TAKE_FD(report->lock);
+    (void)lock; /* held until this function is left */
     if (!r->url)
         return err_set(err, ERR_UNAVAILABLE, "no address to send to");
 

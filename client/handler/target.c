@@ -155,7 +155,8 @@ void target_parse_maps(struct target *t)
         struct str path;
         if (!parse_mapping(line, &m, &path))
             continue;
-        memcpy(at, path.p, path.n);
+        if (path.n)
+            memcpy(at, path.p, path.n);
         at[path.n] = '\0';
         m.path = at;
         at += path.n + 1; /* the line had blanks and numbers before it: there is room */
