@@ -417,8 +417,10 @@ def plain_c_program(server, folder):
 def dump_pid(server, folder):
     """A dump of a running process; it runs on."""
     process = subprocess.Popen(["sleep", "60"])
-    out = folder / "out.dmp"
+    out, status = folder / "out.dmp", Path(f"/proc/{process.pid}/status")
     try:
+        wait_until(lambda: "Name:\tsleep" in status.read_text() and "State:\tS" in status.read_text(),
+                   "sleep to sleep")
         done = subprocess.run([str(HANDLER), "--dump-pid", str(process.pid), "-o", str(out)],
                               stderr=subprocess.PIPE, text=True, timeout=30)
         assert done.returncode == 0, done.stderr
@@ -426,8 +428,8 @@ def dump_pid(server, folder):
         assert "exception" not in dump.streams and dump.misc()["pid"] == process.pid
         assert dump.threads[0]["name"] == "sleep" and dump.threads[0]["stack"][1]
         assert process.poll() is None
-        state = Path(f"/proc/{process.pid}/status").read_text()
-        assert "TracerPid:\t0" in state and "State:\tS" in state
+        wait_until(lambda: "TracerPid:\t0" in status.read_text() and "State:\tS" in status.read_text(),
+                   "sleep to sleep on")
     finally:
         process.kill()
         process.wait()
