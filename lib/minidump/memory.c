@@ -2,7 +2,7 @@
 
 #include "base/util.h"
 
-enum { DESCRIPTOR_SIZE = 16, MEMORY_INFO_SIZE = 48, MAPS_LINE_MIN = 20 };
+enum { DESCRIPTOR_SIZE = 16, MEMORY_INFO_SIZE = 48, MAPS_LINE_MIN = 20, STATE_FREE = 0x10000 };
 
 static void memory_init(struct mdmp_memory *m, struct arena *a, size_t cap)
 {
@@ -131,12 +131,13 @@ static bool read_memory_info(const struct mdmp *d, struct arena *a, struct mdmp_
         struct mdmp_mapping map = {.base = rd_u64(&e)};
         rd_skip(&e, 16); /* allocation base and protection */
         map.size = rd_u64(&e);
-        rd_skip(&e, 4); /* state */
+        uint32_t state = rd_u32(&e);
         uint32_t protection = rd_u32(&e);
         map.can_read = protection & PROT_READABLE;
         map.can_write = protection & PROT_WRITABLE;
         map.can_execute = protection & PROT_EXECUTABLE;
-        add_mapping(m, map);
+        if (state != STATE_FREE)
+            add_mapping(m, map);
     }
     return true;
 }

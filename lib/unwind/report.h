@@ -2,6 +2,7 @@
 #define UNWIND_REPORT_H
 
 #include "json/jw.h"
+#include "unwind/analysis.h"
 #include "unwind/walk.h"
 
 /*
@@ -17,6 +18,7 @@ struct report {
     const struct facts *facts;
     const struct walk *walk;
     const struct symbols *symbols;
+    const struct analysis *analysis;
     const json_t *annotations; /* ModuleSignatureInfo, CPUMicrocodeVersion; or NULL */
     struct arena *arena;       /* for lookups while writing */
     int64_t elapsed_ms;
@@ -49,6 +51,9 @@ bool report_microcode(const struct report *r, uint64_t *ret);
 
 /* Windows' GetLastError of a thread; p NULL: unknown. */
 struct str report_last_error(const struct report *r, size_t thread);
+
+/* "crash_info" of the JSON report. */
+void report_crash_info(const struct report *r, struct jw *w);
 
 /* "threads": the list, and "crashing_thread": the copy with registers. */
 void report_threads(const struct report *r, struct jw *w);

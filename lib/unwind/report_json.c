@@ -43,32 +43,6 @@ static void key_null(struct jw *w, const char *key)
     jw_null(w);
 }
 
-static void write_crash_info(const struct report *r, struct jw *w)
-{
-    const struct facts *f = r->facts;
-    struct mdmp_pool pool = f->pool;
-    struct str assertion = STR_NONE;
-    mdmp_assertion_read(&f->dump, &pool, &assertion);
-    jw_object(w);
-    if (f->has_exception)
-        key_hex(w, "address", f->crash_address, facts_address_digits(f));
-    else
-        key_null(w, "address");
-    key_null(w, "adjusted_address");
-    key_text(w, "assertion", assertion);
-    key_null(w, "crash_inconsistencies");
-    if (f->crashing_thread != SIZE_MAX)
-        key_int(w, "crashing_thread", (int64_t)f->crashing_thread);
-    else
-        key_null(w, "crashing_thread");
-    key_null(w, "instruction");
-    key_null(w, "instruction_pointer_update");
-    key_null(w, "memory_accesses");
-    key_null(w, "possible_bit_flips");
-    key_text(w, "type", f->reason);
-    jw_end(w);
-}
-
 static void write_handles(const struct report *r, struct jw *w)
 {
     struct mdmp_pool pool = r->facts->pool;
@@ -352,7 +326,7 @@ bool report_json(const struct report *r, struct strbuf *out, struct err *err)
     jw_init(w, out, r->is_pretty);
     jw_object(w);
     jw_key(w, "crash_info");
-    write_crash_info(r, w);
+    report_crash_info(r, w);
     if (f->crashing_thread != SIZE_MAX && r->walk->stacks[f->crashing_thread].n) {
         jw_key(w, "crashing_thread");
         report_crashing_thread(r, w);

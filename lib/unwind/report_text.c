@@ -9,6 +9,32 @@ static void put_address(const struct report *r, struct strbuf *out, uint64_t v)
     sb_printf(out, "0x%0*llx", facts_address_digits(r->facts), (unsigned long long)v);
 }
 
+static void put_analysis(const struct report *r, struct strbuf *out)
+{
+    const struct analysis *a = r->analysis;
+    if (a->adjustment == ADJUST_NULL_POINTER)
+        sb_printf(out, "    adjusted: null pointer, offset 0x%llx\n",
+                  (unsigned long long)a->adjusted);
+    else if (a->adjustment == ADJUST_NON_CANONICAL)
+        sb_printf(out, "    adjusted: non-canonical address 0x%llx\n",
+                  (unsigned long long)a->adjusted);
+    if (a->has_instruction)
+        sb_printf(out, "Crashing instruction: `%s`\n", a->instruction);
+    for (size_t i = 0; i < a->access_count; i++) {
+        const char *kind = access_kind_name(a->accesses[i].kind);
+        sb_printf(out, "    %s of %u bytes at ", kind ? kind : "access", a->accesses[i].bytes);
+        put_address(r, out, a->accesses[i].address);
+        sb_text(out, a->accesses[i].is_guard_page ? ", a guard page\n" : "\n");
+    }
+    for (size_t i = 0; i < a->flip_count; i++) {
+        sb_text(out, "Possible bit flip: ");
+        put_address(r, out, a->flips[i].address);
+        sb_printf(out, ", confidence %.3f\n", (double)a->flips[i].confidence);
+    }
+    for (size_t i = 0; i < a->inconsistency_count; i++)
+        sb_printf(out, "Inconsistency: %s\n", a->inconsistencies[i]);
+}
+
 static void put_header(const struct report *r, struct strbuf *out)
 {
     const struct facts *f = r->facts;
@@ -40,6 +66,7 @@ static void put_header(const struct report *r, struct strbuf *out)
         sb_text(out, "\nCrash address: ");
         put_address(r, out, f->crash_address);
         sb_char(out, '\n');
+        put_analysis(r, out);
     } else {
         sb_text(out, "No crash\n");
     }

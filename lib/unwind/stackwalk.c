@@ -62,10 +62,15 @@ static bool walk_and_report(const struct stackwalk *in, struct arena *arena, str
     struct walk walk;
     symbols_init(&symbols, &facts, in->source, arena, in->symbols_max_bytes);
     walk_run(&facts, &symbols, arena, in->frames_max, &walk);
+    size_t crashing = facts.crashing_thread;
+    bool has_context = crashing != SIZE_MAX && walk.stacks[crashing].n;
+    struct analysis *analysis = arena_alloc(arena, sizeof *analysis);
+    analysis_run(&facts, has_context ? &walk.stacks[crashing].context : NULL, analysis);
     const struct report report = {
         .facts = &facts,
         .walk = &walk,
         .symbols = &symbols,
+        .analysis = analysis,
         .annotations = in->annotations,
         .arena = arena,
         .elapsed_ms = mono_ms() - start_ms,

@@ -35,8 +35,8 @@ struct walker_result {
     int64_t elapsed_ms;
 };
 
-/* dump_fd stays the caller's.  annotations may be NULL; the walker sees only ModuleSignatureInfo and
- * CPUMicrocodeVersion of them. */
+/* dump_fd stays the caller's.  annotations may be NULL; the walker sees only ModuleSignatureInfo
+ * and CPUMicrocodeVersion of them. */
 bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *annotations,
                 struct walker_result *ret, struct err *err);
 void walker_result_release(struct walker_result *r);

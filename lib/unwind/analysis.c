@@ -1,0 +1,378 @@
+#include "unwind/analysis.h"
+
+#include "base/util.h"
+#include "unwind/insn.h"
+
+enum {
+    GUARD_PAGES_MAX = 32 << 10, /* guard areas are small */
+    RIP = 16,
+    RSP = 7,
+    WINDOWS_ACCESS_VIOLATION = 0xc0000005,
+    WINDOWS_IN_PAGE_ERROR = 0xc0000006,
+    WINDOWS_DIVIDE_BY_ZERO = 0xc0000094,
+    WINDOWS_PRIVILEGED = 0xc0000096,
+    WINDOWS_STACK_OVERFLOW = 0xc00000fd,
+    SIGNAL_BUS = 7,
+    SIGNAL_FPE = 8,
+    SIGNAL_SEGV = 11,
+    SI_CODE_KERNEL = 0x80,
+    MACH_BAD_ACCESS = 1,
+    MACH_ARITHMETIC = 3,
+    MACH_GENERAL_PROTECTION = 13,
+};
+
+/* How instructions use their first two operands; others are not typed. */
+static const struct {
+    const char *mnemonic;
+    enum access_kind first, second;
+} access_table[] = {
+    {"add", ACCESS_READWRITE, ACCESS_READ},
+    {"sub", ACCESS_READWRITE, ACCESS_READ},
+    {"inc", ACCESS_READWRITE, 0},
+    {"dec", ACCESS_READWRITE, 0},
+    {"cmp", ACCESS_READ, ACCESS_READ},
+    {"ucomiss", ACCESS_READ, ACCESS_READ},
+    {"mov", ACCESS_WRITE, ACCESS_READ},
+    {"movaps", ACCESS_WRITE, ACCESS_READ},
+    {"movups", ACCESS_WRITE, ACCESS_READ},
+    {"pop", ACCESS_WRITE, 0},
+    {"push", ACCESS_READ, 0},
+    {"call", ACCESS_READ, 0},
+    {"jmp", ACCESS_READ, 0},
+    {"jmpf", ACCESS_READ, 0},
+    {"ret", 0, 0},
+    {"retf", 0, 0},
+    {"lea", 0, 0},
+};
+
+/* A '*' at the end stands for any rest. */
+static const char *const privileged[] = {
+    "cli",    "clts",    "hlt",     "in",     "ins",   "int",    "into",  "invd",   "invept",
+    "invlpg", "invvpid", "iret*",   "lgdt",   "lidt",  "lldt",   "lmsw",  "ltr",    "monitor",
+    "mov",    "mwait",   "out",     "outs",   "rdmsr", "rdpmc",  "rdtsc", "rdtscp", "retf",
+    "sti",    "swapgs",  "sysexit", "sysret", "vm*",   "wbinvd", "wrmsr", "xsetbv",
+};
+
+const char *access_kind_name(enum access_kind kind)
+{
+    static const char *const names[] = {NULL, "read", "write", "readwrite"};
+    return names[kind];
+}
+
+bool analysis_is_non_canonical(uint64_t address)
+{
+    return address >= UINT64_C(0x0000800000000000) && address <= UINT64_C(0xffff7fffffffffff);
+}
+
+static bool is_windows(const struct facts *f, uint32_t code)
+{
+    return f->system.os == MDMP_OS_WINDOWS && f->exception.code == code;
+}
+
+enum operation analysis_operation(const struct facts *f)
+{
+    if (!(is_windows(f, WINDOWS_ACCESS_VIOLATION) || is_windows(f, WINDOWS_IN_PAGE_ERROR)) ||
+        f->exception.parameter_count == 0)
+        return OP_UNKNOWN;
+    switch (f->exception.parameters[0]) {
+    case 0:
+        return OP_READ;
+    case 1:
+        return OP_WRITE;
+    case 8:
+        return OP_EXECUTE;
+    default:
+        return OP_UNKNOWN;
+    }
+}
+
+/* A general protection fault: the processor does not tell the address. */
+bool analysis_is_hidden_address(const struct facts *f)
+{
+    const struct mdmp_exception *x = &f->exception;
+    switch (f->system.os) {
+    case MDMP_OS_WINDOWS:
+        return x->code == WINDOWS_ACCESS_VIOLATION && analysis_operation(f) == OP_READ &&
+               f->crash_address == UINT64_MAX;
+    case MDMP_OS_MAC:
+    case MDMP_OS_IOS:
+        return x->code == MACH_BAD_ACCESS && x->flags == MACH_GENERAL_PROTECTION &&
+               f->crash_address == 0;
+    case MDMP_OS_LINUX:
+    case MDMP_OS_ANDROID:
+        return (x->code == SIGNAL_SEGV || x->code == SIGNAL_BUS) && x->flags == SI_CODE_KERNEL &&
+               f->crash_address == 0;
+    default:
+        return false;
+    }
+}
+
+static bool is_accessible(const struct mdmp_mapping *m)
+{
+    return m && (m->can_read || m->can_write || m->can_execute);
+}
+
+/* A small area without any access that touches one with some. */
+static bool is_guard_page(const struct facts *f, uint64_t address)
+{
+    const struct mdmp_mapping *m = mdmp_maps_at(&f->maps, address);
+    if (!m || is_accessible(m) || m->size >= GUARD_PAGES_MAX)
+        return false;
+    return (m->base > 0 && is_accessible(mdmp_maps_at(&f->maps, m->base - 1))) ||
+           is_accessible(mdmp_maps_at(&f->maps, m->base + m->size));
+}
+
+static uint64_t operand_address(const struct mdmp_context *c, const struct insn_operand *o)
+{
+    uint64_t address = (uint64_t)o->value;
+    if (o->base != MDMP_REG_NONE)
+        address += c->r[o->base];
+    if (o->index != MDMP_REG_NONE)
+        address += c->r[o->index] * o->scale;
+    return address;
+}
+
+static bool is_conditional_jump(const struct insn *i)
+{
+    return i->mnemonic[0] == 'j' && strncmp(i->mnemonic, "jmp", 3) != 0;
+}
+
+/* Row of access_table; SIZE_MAX if there is none. */
+static size_t table_row(const struct insn *i)
+{
+    for (size_t k = 0; k < ARRAY_LEN(access_table); k++)
+        if (strcmp(access_table[k].mnemonic, i->mnemonic) == 0)
+            return k;
+    return SIZE_MAX;
+}
+
+static bool is_tabled(const struct insn *i)
+{
+    return table_row(i) != SIZE_MAX || is_conditional_jump(i);
+}
+
+static void add_access(const struct facts *f, struct analysis *a, struct memory_access access)
+{
+    if (a->access_count == ANALYSIS_ACCESSES_MAX)
+        return;
+    access.is_guard_page = is_guard_page(f, access.address);
+    a->accesses[a->access_count++] = access;
+}
+
+static void find_accesses(const struct facts *f, const struct mdmp_context *c, const struct insn *i,
+                          struct analysis *a)
+{
+    size_t row = table_row(i);
+    for (size_t k = 0; k < i->operand_count; k++)
+        if (i->operands[k].kind == INSN_MEM && i->operands[k].segment)
+            return;
+    a->has_accesses = true;
+    if (strcmp(i->mnemonic, "lea") == 0 || strcmp(i->mnemonic, "nop") == 0)
+        return;
+    for (size_t k = 0; k < i->operand_count; k++) {
+        const struct insn_operand *o = &i->operands[k];
+        if (o->kind != INSN_MEM)
+            continue;
+        enum access_kind kind = ACCESS_UNKNOWN;
+        if (row != SIZE_MAX)
+            kind = k == 0   ? access_table[row].first
+                   : k == 1 ? access_table[row].second
+                            : ACCESS_UNKNOWN;
+        add_access(f, a,
+                   (struct memory_access){
+                       .address = operand_address(c, o),
+                       .bytes = o->bytes,
+                       .kind = kind,
+                       .has_null_base = o->base != MDMP_REG_NONE && c->r[o->base] == 0,
+                   });
+    }
+    const char *m = i->mnemonic;
+    if (strcmp(m, "call") == 0 || strcmp(m, "push") == 0)
+        add_access(f, a, (struct memory_access){c->r[RSP] - 8, 8, ACCESS_WRITE, false, false});
+    else if (strcmp(m, "pop") == 0 || strcmp(m, "ret") == 0 || strcmp(m, "retf") == 0)
+        add_access(f, a, (struct memory_access){c->r[RSP], 8, ACCESS_READ, false, false});
+}
+
+/* Where the instruction sends the program counter, when the registers and the dump tell. */
+static void find_update(const struct facts *f, const struct mdmp_context *c, const struct insn *i,
+                        struct analysis *a)
+{
+    const struct insn_operand *o = &i->operands[0];
+    bool is_ret = strcmp(i->mnemonic, "ret") == 0 || strcmp(i->mnemonic, "retf") == 0;
+    bool is_jump = strcmp(i->mnemonic, "call") == 0 || strcmp(i->mnemonic, "jmp") == 0;
+    if (is_ret) {
+        a->has_update = mdmp_memory_uint(&f->memory, c->r[RSP], 8, &a->update);
+    } else if (is_jump && o->kind == INSN_REG && o->reg != MDMP_REG_NONE) {
+        a->has_update = true;
+        a->update = c->r[o->reg];
+    } else if (is_jump && o->kind == INSN_MEM && !o->segment) {
+        a->has_update = mdmp_memory_uint(&f->memory, operand_address(c, o), 8, &a->update);
+    }
+    a->update_is_guard_page = a->has_update && is_guard_page(f, a->update);
+}
+
+static void adjust(const struct facts *f, struct analysis *a)
+{
+    for (size_t k = 0; k < a->access_count; k++) {
+        if (a->accesses[k].has_null_base) {
+            a->adjustment = ADJUST_NULL_POINTER;
+            a->adjusted = a->accesses[k].address;
+            return;
+        }
+    }
+    if (a->has_update && a->update == 0) {
+        a->adjustment = ADJUST_NULL_POINTER;
+        return;
+    }
+    if (!analysis_is_hidden_address(f))
+        return;
+    for (size_t k = 0; k <= a->access_count; k++) {
+        bool is_update = k == a->access_count;
+        uint64_t address = is_update ? a->update : a->accesses[k].address;
+        if ((is_update && !a->has_update) || !analysis_is_non_canonical(address))
+            continue;
+        a->adjustment = ADJUST_NON_CANONICAL;
+        a->adjusted = address;
+        return;
+    }
+}
+
+/* ---- contradictions ------------------------------------------------------------------------ */
+
+static bool is_divide_by_zero(const struct facts *f)
+{
+    const struct mdmp_exception *x = &f->exception;
+    if (f->system.os == MDMP_OS_WINDOWS)
+        return x->code == WINDOWS_DIVIDE_BY_ZERO;
+    if (mdmp_os_is_apple(f->system.os))
+        return x->code == MACH_ARITHMETIC && x->flags == 1;
+    return (f->system.os == MDMP_OS_LINUX || f->system.os == MDMP_OS_ANDROID) &&
+           x->code == SIGNAL_FPE && x->flags == 1;
+}
+
+static bool is_privileged(const struct insn *i)
+{
+    for (size_t k = 0; k < ARRAY_LEN(privileged); k++) {
+        size_t n = strlen(privileged[k]);
+        if (privileged[k][n - 1] == '*' ? strncmp(i->mnemonic, privileged[k], n - 1) == 0
+                                        : strcmp(i->mnemonic, privileged[k]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_covered(const struct analysis *a, uint64_t address, enum access_kind kind)
+{
+    for (size_t k = 0; k < a->access_count; k++) {
+        const struct memory_access *m = &a->accesses[k];
+        bool fits = kind == ACCESS_UNKNOWN || m->kind == kind || m->kind == ACCESS_READWRITE;
+        if (fits && address >= m->address && address - m->address < MAX(m->bytes, 1))
+            return true;
+    }
+    return false;
+}
+
+static bool any_non_canonical(const struct analysis *a)
+{
+    for (size_t k = 0; k < a->access_count; k++)
+        if (analysis_is_non_canonical(a->accesses[k].address))
+            return true;
+    return a->has_update && analysis_is_non_canonical(a->update);
+}
+
+static bool is_allowed(const struct facts *f, enum operation op)
+{
+    const struct mdmp_mapping *m = mdmp_maps_at(&f->maps, f->crash_address);
+    return m && ((op == OP_READ && m->can_read) || (op == OP_WRITE && m->can_write) ||
+                 (op == OP_EXECUTE && m->can_execute));
+}
+
+static bool is_crashing_access_lost(const struct facts *f, const struct mdmp_context *c,
+                                    const struct insn *i, const struct analysis *a,
+                                    enum operation op)
+{
+    if (op == OP_EXECUTE)
+        return c->r[RIP] != f->crash_address;
+    if (!i || !a->has_accesses || !is_tabled(i))
+        return false;
+    if (op == OP_READ || op == OP_WRITE)
+        return !is_covered(a, f->crash_address, op == OP_READ ? ACCESS_READ : ACCESS_WRITE);
+    return is_windows(f, WINDOWS_STACK_OVERFLOW) && a->access_count == 0;
+}
+
+static void contradict(struct analysis *a, bool is_true, const char *what)
+{
+    if (is_true)
+        a->inconsistencies[a->inconsistency_count++] = what;
+}
+
+/* i NULL: the instruction is not known. */
+static void find_inconsistencies(const struct facts *f, const struct mdmp_context *c,
+                                 const struct insn *i, struct analysis *a)
+{
+    contradict(a,
+               i && is_divide_by_zero(f) && strcmp(i->mnemonic, "div") != 0 &&
+                   strcmp(i->mnemonic, "idiv") != 0,
+               "int_div_by_zero_not_possible");
+    contradict(a, i && is_windows(f, WINDOWS_PRIVILEGED) && !is_privileged(i),
+               "priv_instruction_crash_without_priv_instruction");
+    if (f->system.os != MDMP_OS_WINDOWS)
+        return;
+    enum operation op =
+        is_windows(f, WINDOWS_ACCESS_VIOLATION) ? analysis_operation(f) : OP_UNKNOWN;
+    if (analysis_is_hidden_address(f)) {
+        contradict(a,
+                   i && a->has_accesses && !is_covered(a, f->crash_address, ACCESS_UNKNOWN) &&
+                       is_tabled(i) && strcmp(i->mnemonic, "movaps") != 0 && !any_non_canonical(a),
+                   "non_canonical_address_falsely_reported");
+        return;
+    }
+    contradict(a, op != OP_UNKNOWN && is_allowed(f, op), "access_violation_when_access_allowed");
+    contradict(a, is_crashing_access_lost(f, c, i, a, op),
+               "crashing_access_not_found_in_memory_accesses");
+}
+
+/* Base and index registers of the operands, each once. */
+static size_t address_registers(const struct insn *i, uint8_t *out)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < i->operand_count; k++) {
+        const uint8_t pair[] = {i->operands[k].base, i->operands[k].index};
+        for (size_t p = 0; p < 2 && i->operands[k].kind == INSN_MEM; p++)
+            if (pair[p] != MDMP_REG_NONE && pair[p] != RIP && !memchr(out, pair[p], n))
+                out[n++] = pair[p];
+    }
+    return n;
+}
+
+static bool decode_at_pc(const struct facts *f, const struct mdmp_context *c, struct insn *ret)
+{
+    uint64_t pc = c->r[RIP];
+    const struct mdmp_region *region = mdmp_memory_at(&f->memory, pc);
+    if (!region)
+        return false;
+    size_t off = (size_t)(pc - region->base);
+    struct rd bytes = rd_try_window(&region->bytes, off, region->bytes.n - off);
+    bytes.big = false;
+    return insn_decode(bytes, ret);
+}
+
+void analysis_run(const struct facts *f, const struct mdmp_context *c, struct analysis *ret)
+{
+    *ret = (struct analysis){0};
+    if (!f->has_exception || !c || f->system.cpu != MDMP_CPU_AMD64)
+        return;
+    struct insn i;
+    uint8_t registers[2 * INSN_OPERANDS_MAX];
+    size_t register_count = 0;
+    ret->has_instruction = decode_at_pc(f, c, &i);
+    if (ret->has_instruction) {
+        insn_text(&i, ret->instruction, sizeof ret->instruction);
+        find_accesses(f, c, &i, ret);
+        find_update(f, c, &i, ret);
+        adjust(f, ret);
+        register_count = address_registers(&i, registers);
+    }
+    analysis_find_flips(f, c, registers, register_count, ret);
+    find_inconsistencies(f, c, ret->has_instruction ? &i : NULL, ret);
+}
