@@ -3,11 +3,14 @@ bodies of the clients that are in the field."""
 import gzip
 import hashlib
 import json
+import os
 import re
+import socket
 import subprocess
 import time
 import zlib
 
+import fastcgi
 import pytest
 from harness import ANNOTATIONS, BIN, Installation, multipart, wait_until
 
@@ -39,6 +42,22 @@ def stored(datil, answer):
     return json.loads(path.read_text()), names, {n: (day / n / crash_id).read_bytes() for n in names}
 
 
+class Answer:
+    def __init__(self, data):
+        self.head, _, self.body = data.partition(b"\r\n\r\n")
+        self.status = int(self.head.split(b" ")[1])
+
+
+def send_raw(datil, data):
+    """Bytes as they are; the answer up to the end of its body, or of the connection."""
+    with socket.create_connection(("127.0.0.1", datil.port), timeout=20) as s:
+        s.sendall(data)
+        out = b""
+        while chunk := s.recv(65536):
+            out += chunk
+    return Answer(out)
+
+
 def field(name, value):
     return f'--b\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n'.encode()
 
@@ -59,13 +78,12 @@ FIELDS = b"".join(field(k, v) for k, v in ANNOTATIONS.items())
 
 
 def test_the_document(collector):
-    before = time.time()
     answer = post(collector, json_part({**ANNOTATIONS, "Notes": "é", "Number": 5, "Email": "a@b.c"})
-                  + file_part("upload_file_minidump", b"MDMP\r\n--b") + file_part("memory_report", b"x", "application/gzip")
+                  + file_part("upload_file_minidump", b"MDMP\r\n--bx") + file_part("memory_report", b"x", "application/gzip")
                   + END, User_Agent="crashreporter/1.0")
     raw, names, files = stored(collector, answer)
     assert names == ["memory_report", "upload_file_minidump"]
-    assert files["upload_file_minidump"] == b"MDMP\r\n--b"
+    assert files["upload_file_minidump"] == b"MDMP\r\n--bx"
     assert raw["uuid"] == answer.body[11:47].decode() and raw["version"] == 2
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", raw["submitted_timestamp"])
     assert raw["Notes"] == "é" and raw["Number"] == 5 and "Email" not in raw
@@ -76,7 +94,6 @@ def test_the_document(collector):
         "dump_checksums": {k: hashlib.sha256(v).hexdigest() for k, v in files.items()},
         "user_agent": "crashreporter/1.0", "throttle_rule": "accept_everything",
     }
-    assert before - 1 < time.time() < before + 60
 
 
 def test_text_of_the_document(collector):
@@ -189,18 +206,12 @@ def test_crashpad_chunked(collector):
                         {"upload_file_minidump": b"MDMP"}, boundary)
     wire = gzip.compress(body)
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(wire[i:i + 7]), wire[i:i + 7]) for i in range(0, len(wire), 7))
-    answer = collector.raw(
+    answer = send_raw(collector, 
         f"POST /submit?product=Other&version=9 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         f"Content-Type: multipart/form-data; boundary={boundary}\r\nContent-Encoding: gzip\r\n"
         "Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n")
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 ") and b"\r\nContent-Length: 48" in head, answer
-    assert b"chunked" not in head
-
-    class Answer:
-        status = 200
-    Answer.body = body
-    raw, names, _ = stored(collector, Answer)
+    assert b"\r\nContent-Length: 48" in answer.head and b"chunked" not in answer.head
+    raw, names, _ = stored(collector, answer)
     assert raw["ProductName"] == "Crashme" and raw["Version"] == "1.0" and raw["prod"] == "Crashme"
     assert raw["a%22b"] == "%41" and names == ["upload_file_minidump"]
     assert "mapped breakpad field names" in raw["metadata"]["collector_notes"]
@@ -213,21 +224,17 @@ def test_product_in_the_query(collector):
 
 def test_http_1_0(collector):
     body = FIELDS + END
-    answer = collector.raw(f"POST /submit HTTP/1.0\r\nContent-type: {B}\r\n"
+    answer = send_raw(collector, f"POST /submit HTTP/1.0\r\nContent-type: {B}\r\n"
                            f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    assert b"\r\nContent-Length: 48\r\n" in answer and ACCEPTED.fullmatch(answer.split(b"\r\n\r\n", 1)[1])
-    assert b"Transfer-Encoding" not in answer
+    assert b"\r\nContent-Length: 48" in answer.head and ACCEPTED.fullmatch(answer.body)
+    assert b"Transfer-Encoding" not in answer.head
 
 
 def test_missing_user_agent(collector):
     body = FIELDS + field("Notes", "no agent") + END
-    answer = collector.raw(f"POST /submit HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-type: {B}\r\n"
+    answer = send_raw(collector, f"POST /submit HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-type: {B}\r\n"
                            f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-
-    class Answer:
-        status = 200
-    Answer.body = answer.split(b"\r\n\r\n", 1)[1]
-    raw, _, _ = stored(collector, Answer)
+    raw, _, _ = stored(collector, answer)
     assert raw["metadata"]["user_agent"] == "None"
 
 
@@ -371,13 +378,21 @@ def test_health(collector):
     assert "socorro_collector_breakpad_resource_incoming_crash " in collector.get("/collector/__metrics__").text
 
 
-def test_full_disk_is_503_and_no_decision():
-    with Installation(SPOOL_MIN_FREE_BYTES=str(1 << 60)) as full:
-        answer = full.submit()
-        assert (answer.status, answer.body) == (503, b"")
-        assert 60 <= int(answer.headers["Retry-After"]) <= 300
-        answer = full.get("/collector/__heartbeat__")
-        assert answer.status == 503 and answer.json["errors"][0]["name"] == "spool"
+def test_full_disk_is_503_and_no_decision(tmp_path):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("DATIL_")}
+    env.update(DATIL_VAR=str(tmp_path), SPOOL_MIN_FREE_BYTES=str(1 << 60), CRASHMOVER_CRASHPUBLISH_CLASS="noop")
+    with subprocess.Popen([str(BIN / "datil-collector")], env=env, stderr=subprocess.DEVNULL) as program:
+        try:
+            sock = tmp_path / "run/datil-collector.sock"
+            wait_until(sock.exists, what="the collector")
+            status, headers, body = fastcgi.request(sock, "POST", "/submit", FIELDS + END, {"Content-Type": B})
+            assert (status, body, headers["Content-Length"]) == (503, b"", "0")
+            assert 60 <= int(headers["Retry-After"]) <= 300
+            status, _, body = fastcgi.request(sock, "GET", "/__heartbeat__")
+            assert status == 503 and [e["name"] for e in json.loads(body)["errors"]] == ["spool"]
+        finally:
+            program.terminate()
+    assert program.returncode == 0
 
 
 def test_log_tells_no_secrets(collector):
