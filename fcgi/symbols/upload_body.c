@@ -1,13 +1,11 @@
 #include "upload_body.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "base/hash.h"
 #include "base/util.h"
+#include "symfile/symtext.h"
 #include "web/multipart.h"
 #include "web/params.h"
 
@@ -17,22 +15,19 @@ struct reading {
     struct arena *arena;
     const char *temp_dir;
     struct upload_body *body;
-    int fd; /* of the file while it arrives */
     enum { SKIPPED, IN_FILE, IN_FIELD } part;
     struct str *field; /* where the value of the present field goes */
     struct strbuf value;
 };
 
+/* Without a name: a worker that is killed leaves nothing behind. */
 static bool open_temp(struct reading *r, struct err *err)
 {
-    int n = snprintf(r->body->path, sizeof r->body->path, "%s/upload-%016llx.zip", r->temp_dir,
-                     (unsigned long long)random_u64());
-    if (n < 0 || (size_t)n >= sizeof r->body->path)
-        return err_set(err, ERR_INTERNAL, "UPLOAD_TEMPDIR is too long");
-    r->fd = open(r->body->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (r->fd < 0)
-        return err_errno(err, errno, "creating %s", r->body->path);
-    r->body->has_file = true;
+    struct upload_body *b = r->body;
+    if (!symtext_temp(r->temp_dir, &b->fd, err))
+        return false;
+    snprintf(b->path, sizeof b->path, "/proc/self/fd/%d", b->fd);
+    b->has_file = true;
     return true;
 }
 
@@ -71,7 +66,7 @@ static bool on_data(void *arg, const void *p, size_t n, struct err *err)
     if (r->part != IN_FILE)
         return true;
     r->body->size += n;
-    return fs_write_all(r->fd, p, n, r->body->path, err);
+    return fs_write_all(r->body->fd, p, n, "uploaded archive", err);
 }
 
 static bool on_end(void *arg, struct err *err)
@@ -81,10 +76,6 @@ static bool on_end(void *arg, struct err *err)
         return err_set(err, ERR_INVALID, "a form field of more than %d bytes", FIELD_MAX);
     if (r->part == IN_FIELD)
         *r->field = str_copy(r->arena, utf8_clean(r->arena, sb_view(&r->value)));
-    if (r->part == IN_FILE) {
-        close(r->fd);
-        r->fd = -1;
-    }
     r->part = SKIPPED;
     return true;
 }
@@ -138,8 +129,8 @@ static bool read_urlencoded(struct req *req, struct upload_body *b, struct err *
 bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
                       struct upload_body *ret, struct err *err)
 {
-    struct upload_body b = {.try_field = STR_NONE};
-    struct reading r = {.arena = req_arena(req), .temp_dir = temp_dir, .body = &b, .fd = -1};
+    struct upload_body b = {.try_field = STR_NONE, .fd = -1};
+    struct reading r = {.arena = req_arena(req), .temp_dir = temp_dir, .body = &b};
     struct str type = req_header(req, "Content-Type");
     struct str kind = header_value(type);
     bool ok = true;
@@ -148,8 +139,6 @@ bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
         ok = read_multipart(req, &r, type, max_bytes, err);
     else if (str_eq_nocase(kind, STR("application/x-www-form-urlencoded")))
         ok = read_urlencoded(req, &b, err);
-    if (r.fd >= 0)
-        close(r.fd);
     sb_release(&r.value);
     if (!ok) {
         upload_body_release(&b);
@@ -161,7 +150,8 @@ bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
 
 void upload_body_release(struct upload_body *b)
 {
-    if (b->has_file)
-        unlink(b->path);
+    if (b->fd >= 0)
+        close(b->fd);
+    b->fd = -1;
     b->has_file = false;
 }

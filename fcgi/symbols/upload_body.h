@@ -7,13 +7,14 @@
  * upload_body - what a client sent to /upload/: the first file of a form goes to a temporary
  * file as it arrives; the fields `try` and `url` are kept.
  *
- * Ownership  upload_body_release removes the file; texts live in the request's arena.
+ * Ownership  upload_body_release closes the file, which ends it; texts live in the arena.
  * Errors     ERR_TOO_LARGE: more bytes than allowed.  ERR_INVALID: a broken body.
  */
 struct upload_body {
     bool has_file;
     struct str archive_name; /* field name of the file, or its filename if that has no dot */
-    char path[4096];
+    int fd;                  /* of the file, nameless in temp_dir; -1: none */
+    char path[32];           /* to open it again, as long as fd is open */
     uint64_t size;
     struct str try_field; /* p NULL: absent */
     struct str url;       /* empty: none */

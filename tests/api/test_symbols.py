@@ -275,3 +275,14 @@ def test_health(datil):
     assert answer.status == 200 and answer.json["checks"] == \
         {"database": "ok", "storage": "ok", "symcache": "ok"}
     assert isinstance(json.loads(datil.get("/symbols/__version__").body), dict)
+
+
+def test_an_upload_leaves_nothing_behind(datil):
+    upload(datil, b"Rar!" * 100, datil.uploader)
+    upload(datil, archive([(KEY, TEXT)]), datil.uploader)
+    kind, data = multipart({}, {"a.zip": archive([(KEY, TEXT)])})
+    head = f"POST /upload/ HTTP/1.1\r\nHost: x\r\nAuth-Token: {datil.uploader}\r\nContent-Type: {kind}\r\n" \
+           f"Content-Length: {len(data)}\r\n\r\n"
+    datil.raw(head.encode() + data[:len(data) // 2])
+    assert list((datil.var / "tmp/uploads").iterdir()) == []
+    assert not [p for p in (datil.var / "symbols").rglob("*.tmp.*")]
