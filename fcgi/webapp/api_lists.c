@@ -218,7 +218,8 @@ bool api_crash_signature_post(struct req *r, struct err *err)
     json_object_set_new(answer, "results", results);
     size_t i;
     const json_t *job;
-    json_array_foreach(jobs, i, job) json_array_append_new(results, signature_json(lists, job));
+    json_array_foreach (jobs, i, job)
+        json_array_append_new(results, signature_json(lists, job));
     return answer_json(r, 200, answer, err);
 }
 

@@ -57,13 +57,12 @@ static void add_product_days(struct days *d, const json_t *answer, const char *p
 {
     size_t i, k;
     const json_t *day, *b;
-    json_array_foreach(app_facet(answer, "histogram_date"), i, day)
-        json_array_foreach(jget_arr(jget_obj(day, "facets"), "product"), k, b)
-    {
-        const char *name = jget_str(b, "term");
-        if (name && strcmp(name, product) == 0)
-            add_day(d, jget_str(day, "term"), jget_int_or(b, "count", 0));
-    }
+    json_array_foreach (app_facet(answer, "histogram_date"), i, day)
+        json_array_foreach (jget_arr(jget_obj(day, "facets"), "product"), k, b) {
+            const char *name = jget_str(b, "term");
+            if (name && strcmp(name, product) == 0)
+                add_day(d, jget_str(day, "term"), jget_int_or(b, "count", 0));
+        }
 }
 
 static void add_card(struct req *r, struct tpl_rows *cards, const struct product *p,
@@ -153,8 +152,7 @@ static void set_signatures(struct req *r, struct tpl_values *v, const struct pro
     size_t i;
     const json_t *b;
     query_addc(&q, "product", p->name);
-    json_array_foreach(app_facet(answer, "signature"), i, b)
-    {
+    json_array_foreach (app_facet(answer, "signature"), i, b) {
         const char *signature = jget_str(b, "term");
         int64_t count = jget_int_or(b, "count", 0);
         struct tpl_row *row = tpl_row_add(rows);

@@ -50,13 +50,11 @@ static void frames_text(struct arena *a, struct strbuf *b, const json_t *thread)
 {
     size_t i, number = 0;
     const json_t *frame;
-    json_array_foreach(jget_arr(thread, "frames"), i, frame)
-    {
+    json_array_foreach (jget_arr(thread, "frames"), i, frame) {
         size_t k;
         const json_t *in;
         const char *module = jget_str(frame, "module");
-        json_array_foreach(jget_arr(frame, "inlines"), k, in)
-        {
+        json_array_foreach (jget_arr(frame, "inlines"), k, in) {
             const char *function = jget_str(in, "function");
             if (number < FRAMES_MAX)
                 frame_line(a, b, number++, module,
@@ -75,8 +73,7 @@ static bool java_text(struct strbuf *b, const json_t *doc)
     const json_t *frame;
     const json_t *values = jpath(doc, "java_exception.exception.values");
     const json_t *frames = jpath(json_array_get(values, 0), "stacktrace.frames");
-    json_array_foreach(frames, i, frame)
-    {
+    json_array_foreach (frames, i, frame) {
         const char *module = jget_str(frame, "module"), *function = jget_str(frame, "function");
         const char *file = jget_str(frame, "filename");
         if (i == FRAMES_MAX)

@@ -56,8 +56,7 @@ static void list(struct html_writer *w, const json_t *items)
     size_t i;
     const json_t *item;
     html_raw(w, "<ul>");
-    json_array_foreach(items, i, item)
-    {
+    json_array_foreach (items, i, item) {
         html_raw(w, "<li>");
         html_text(w, json_is_string(item) ? str_of(json_string_value(item)) : STR("?"));
         html_raw(w, "</li>");

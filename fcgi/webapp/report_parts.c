@@ -43,8 +43,7 @@ static void module_rows(struct html_writer *w, const json_t *modules, bool has_s
 {
     size_t i;
     const json_t *m;
-    json_array_foreach(modules, i, m)
-    {
+    json_array_foreach (modules, i, m) {
         if (i == MODULES_SHOWN)
             break;
         html_raw(w, "<tr>");
@@ -62,14 +61,15 @@ static void unloaded_table(struct html_writer *w, const json_t *modules, bool ha
 {
     size_t i;
     const json_t *m;
-    html_raw(w, "<section class=\"card\"><h2>Unloaded modules</h2><div class=\"table-wrap\">"
-                "<table class=\"data\" data-sortable><thead><tr><th scope=\"col\">Filename</th>"
-                "<th scope=\"col\">Code id</th>");
+    html_raw(
+        w,
+        "<section class=\"card\"><h2>Unloaded modules</h2><div class=\"table-wrap\" tabindex=\"0\">"
+        "<table class=\"data\" data-sortable><thead><tr><th scope=\"col\">Filename</th>"
+        "<th scope=\"col\">Code id</th>");
     if (has_signers)
         html_raw(w, "<th scope=\"col\">Signed by</th>");
     html_raw(w, "</tr></thead><tbody>");
-    json_array_foreach(modules, i, m)
-    {
+    json_array_foreach (modules, i, m) {
         if (i == MODULES_SHOWN)
             break;
         html_raw(w, "<tr>");
@@ -94,7 +94,8 @@ void report_set_modules(const struct report *c, struct tpl_values *v)
         html_raw(&w,
                  "<section class=\"card\"><p class=\"empty\">No modules are known.</p></section>");
     } else {
-        html_raw(&w, "<section class=\"card\"><div class=\"table-wrap\"><table class=\"data\" "
+        html_raw(&w, "<section class=\"card\"><div class=\"table-wrap\" tabindex=\"0\"><table "
+                     "class=\"data\" "
                      "data-sortable><thead><tr><th scope=\"col\">Filename</th>"
                      "<th scope=\"col\">Version</th><th scope=\"col\">Debug Identifier</th>"
                      "<th scope=\"col\">Debug Filename</th>");
@@ -157,8 +158,9 @@ void report_set_annotations(const struct report *c, struct tpl_values *v)
     VEC(struct shown) all = {0};
     const char *name;
     json_t *value;
-    json_object_foreach(c->annotations, name, value) if (!is_of_collector(name))
-        VEC_PUSH(&all, ((struct shown){name, value, !json_object_get(open, name)}));
+    json_object_foreach (c->annotations, name, value)
+        if (!is_of_collector(name))
+            VEC_PUSH(&all, ((struct shown){name, value, !json_object_get(open, name)}));
     if (all.n > 0)
         qsort(all.v, all.n, sizeof *all.v, public_first_by_name);
     struct tpl_rows *rows = tpl_rows(v, "annotations");
@@ -274,11 +276,12 @@ void report_set_extensions(const struct report *c, struct tpl_values *v)
     const char *id;
     json_t *addon;
     size_t i;
-    json_object_foreach(jpath(c->doc, "telemetry_environment.addons.activeAddons"), id, addon)
+    json_object_foreach (jpath(c->doc, "telemetry_environment.addons.activeAddons"), id, addon)
         addon_from_environment(c->a, rows, id, addon);
     if (tpl_rows_count(rows) == 0)
-        json_array_foreach(jget_arr(c->doc, "addons"), i, addon) if (json_is_string(addon))
-            addon_from_list(rows, str_of(json_string_value(addon)));
+        json_array_foreach (jget_arr(c->doc, "addons"), i, addon)
+            if (json_is_string(addon))
+                addon_from_list(rows, str_of(json_string_value(addon)));
     tpl_bool(v, "has_extensions", tpl_rows_count(rows) > 0);
 }
 
@@ -320,8 +323,7 @@ static void checksum_rows(struct tpl_rows *rows, struct arena *a, const json_t *
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     const char *name;
     json_t *sum;
-    json_object_foreach((json_t *)checksums, name, sum)
-    {
+    json_object_foreach ((json_t *)checksums, name, sum) {
         HTML_WRITER_AUTO w;
         html_init(&w, 4096);
         html_raw(&w, "<span class=\"mono\">");
@@ -365,6 +367,7 @@ void report_set_debug(const struct report *c, struct tpl_values *v)
     const char *name;
     json_t *value;
     checksum_rows(rows, c->a, jget_obj(metadata, "dump_checksums"));
-    json_object_foreach((json_t *)metadata, name, value) if (strcmp(name, "dump_checksums") != 0)
-        debug_row(c->a, rows, arena_printf(c->a, "Collector: %s", name), value);
+    json_object_foreach ((json_t *)metadata, name, value)
+        if (strcmp(name, "dump_checksums") != 0)
+            debug_row(c->a, rows, arena_printf(c->a, "Collector: %s", name), value);
 }

@@ -80,7 +80,8 @@ static void frame_row(struct arena *a, struct html_writer *w, const json_t *fram
     }
     size_t k;
     const json_t *in;
-    json_array_foreach(jget_arr(frame, "inlines"), k, in) inline_row(a, w, frame, in, i);
+    json_array_foreach (jget_arr(frame, "inlines"), k, in)
+        inline_row(a, w, frame, in, i);
     if (is_crash)
         html_raw(w, "<tr class=\"top-frame\">");
     else
@@ -107,12 +108,11 @@ static void frames_table(struct arena *a, struct html_writer *w, const json_t *t
         html_raw(w, "<p class=\"empty\">This thread has no frames.</p>");
         return;
     }
-    html_raw(w, "<div class=\"table-wrap\"><table class=\"data frames\"><thead><tr>"
+    html_raw(w, "<div class=\"table-wrap\" tabindex=\"0\"><table class=\"data frames\"><thead><tr>"
                 "<th scope=\"col\" class=\"num\">Frame</th><th scope=\"col\">Module</th>"
                 "<th scope=\"col\">Signature</th><th scope=\"col\">Source</th>"
                 "<th scope=\"col\">Trust</th></tr></thead><tbody>\n");
-    json_array_foreach(frames, i, frame)
-    {
+    json_array_foreach (frames, i, frame) {
         if (i == FRAMES_SHOWN) {
             html_raw(w,
                      "<tr class=\"cut\"><td colspan=\"5\">more frames in the raw data</td></tr>");
@@ -199,14 +199,15 @@ static void java_exception(struct html_writer *w, const json_t *value)
         html_text(w, str_of(message));
         html_raw(w, "</p>");
     }
-    html_raw(w, "<div class=\"table-wrap\"><table class=\"data frames\"><thead><tr>"
+    html_raw(w, "<div class=\"table-wrap\" tabindex=\"0\"><table class=\"data frames\"><thead><tr>"
                 "<th scope=\"col\" class=\"num\">Frame</th><th scope=\"col\">Module</th>"
                 "<th scope=\"col\">Function</th><th scope=\"col\">Source</th>"
                 "<th scope=\"col\">In app?</th></tr></thead><tbody>");
     size_t i;
     const json_t *frame;
-    json_array_foreach(jget_arr(trace, "frames"), i, frame) if (i < FRAMES_SHOWN)
-        java_row(w, frame, i);
+    json_array_foreach (jget_arr(trace, "frames"), i, frame)
+        if (i < FRAMES_SHOWN)
+            java_row(w, frame, i);
     html_raw(w, "</tbody></table></div></section>\n");
 }
 
@@ -215,7 +216,8 @@ static bool java(struct html_writer *w, const json_t *doc)
     const json_t *values = jpath(doc, "java_exception.exception.values");
     size_t i;
     const json_t *value;
-    json_array_foreach(values, i, value) java_exception(w, value);
+    json_array_foreach (values, i, value)
+        java_exception(w, value);
     return json_array_size(values) > 0;
 }
 
@@ -257,8 +259,7 @@ static struct html other_threads(const struct report *c, const json_t *crashing)
                      "<span class=\"muted\">");
     html_printf(&w, "%zu", n - (crashing ? 1 : 0));
     html_raw(&w, "</span></summary><div class=\"inside stack\">\n");
-    json_array_foreach(threads, i, thread)
-    {
+    json_array_foreach (threads, i, thread) {
         if (thread == crashing || i >= THREADS_SHOWN)
             continue;
         html_raw(&w, "<section class=\"card\"><h3 class=\"card-title\">Thread");

@@ -160,8 +160,7 @@ static struct html cell(struct arena *a, const struct results_page *p, const cha
     }
     size_t i;
     const json_t *item;
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach (value, i, item) {
         if (i == CELL_ITEMS_MAX) {
             html_raw(&w, ", …");
             break;
@@ -279,8 +278,7 @@ void results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     }
     size_t i;
     const json_t *hit;
-    json_array_foreach(found, i, hit)
-    {
+    json_array_foreach (found, i, hit) {
         struct tpl_rows *cells = tpl_row_rows(tpl_row_add(hits));
         add_cell(a, cells, p, "uuid", hit);
         for (size_t c = 0; c < p->columns.n; c++)
@@ -291,7 +289,7 @@ void results_set_hits(struct req *r, struct tpl_values *v, const struct results_
 
     struct tpl_rows *errors = tpl_rows(v, "errors");
     const json_t *e;
-    json_array_foreach(jget_arr(answer, "errors"), i, e)
+    json_array_foreach (jget_arr(answer, "errors"), i, e)
         tpl_row_cstr(tpl_row_add(errors), error_text(a, e));
 }
 
@@ -312,8 +310,7 @@ static void inner_facets(struct arena *a, struct html_writer *w, const json_t *b
 {
     const char *name;
     const json_t *inner;
-    json_object_foreach(jget_obj(bucket, "facets"), name, inner)
-    {
+    json_object_foreach (jget_obj(bucket, "facets"), name, inner) {
         html_raw(w, "<div class=\"muted small\">");
         html_text(w, str_of(name));
         html_raw(w, ": ");
@@ -322,8 +319,7 @@ static void inner_facets(struct arena *a, struct html_writer *w, const json_t *b
             html_text(w, str_of(fmt_count(a, value)));
         size_t i;
         const json_t *b;
-        json_array_foreach(inner, i, b)
-        {
+        json_array_foreach (inner, i, b) {
             if (i > 0)
                 html_raw(w, ", ");
             if (i == 10) {
@@ -378,8 +374,7 @@ void results_add_terms(struct req *r, struct tpl_rows *rows, const struct result
     struct arena *a = req_arena(r);
     size_t i;
     const json_t *bucket;
-    json_array_foreach(buckets, i, bucket)
-    {
+    json_array_foreach (buckets, i, bucket) {
         int64_t count = jget_int_or(bucket, "count", 0);
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_int(row, (int64_t)i + 1);
@@ -414,13 +409,12 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
     struct strs names = {.v = arena_array(a, json_array_size(buckets) + 1, sizeof *names.v)};
     size_t i;
     const json_t *bucket;
-    json_array_foreach(buckets, i, bucket) names.v[names.n++] =
-        results_text(a, "signature", json_object_get(bucket, "term"));
+    json_array_foreach (buckets, i, bucket)
+        names.v[names.n++] = results_text(a, "signature", json_object_get(bucket, "term"));
     DB_ROWS bugs = {0};
     if (names.n > 0 && !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, names)))
         return err_wrap(err, "looking up bugs");
-    json_array_foreach(buckets, i, bucket)
-    {
+    json_array_foreach (buckets, i, bucket) {
         int64_t count = jget_int_or(bucket, "count", 0);
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_int(row, (int64_t)i + 1);

@@ -213,8 +213,7 @@ static bool set_comments(const struct signature_page *p, struct tpl_values *v, s
         return false;
     size_t i;
     const json_t *hit;
-    json_array_foreach(jget_arr(answer, "hits"), i, hit)
-    {
+    json_array_foreach (jget_arr(answer, "hits"), i, hit) {
         const char *id = jget_str(hit, "uuid");
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_cstr(row, id);

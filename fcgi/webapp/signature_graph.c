@@ -34,9 +34,9 @@ static int64_t count_on(struct arena *a, const json_t *day, const char *field, s
 {
     size_t i;
     const json_t *b;
-    json_array_foreach(jget_arr(jget_obj(day, "facets"), field), i,
-                       b) if (str_eq(results_text(a, "", json_object_get(b, "term")),
-                                     term)) return jget_int_or(b, "count", 0);
+    json_array_foreach (jget_arr(jget_obj(day, "facets"), field), i, b)
+        if (str_eq(results_text(a, "", json_object_get(b, "term")), term))
+            return jget_int_or(b, "count", 0);
     return 0;
 }
 
@@ -52,8 +52,7 @@ static struct html picture(const struct signature_page *p, const json_t *days,
     const json_t *day;
     for (size_t l = 0; l < term_count; l++) {
         int64_t *counts = arena_array(p->a, n, sizeof *counts);
-        json_array_foreach(days, i, day)
-        {
+        json_array_foreach (days, i, day) {
             int64_t us;
             const char *text = jget_str(day, "term");
             if (text && time_parse(str_of(text), &us, NULL) && us >= first &&
@@ -93,8 +92,7 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
     struct tpl_rows *legend = tpl_rows(v, "graph_terms");
     struct str terms[LINES];
     size_t i, n = 0;
-    json_array_foreach(counts, i, b)
-    {
+    json_array_foreach (counts, i, b) {
         struct str text = results_text(p->a, "", json_object_get(b, "term"));
         if (n < LINES)
             terms[n++] = text;

@@ -99,7 +99,8 @@ static void simple_panel(struct arena *a, struct tpl_rows *panels, const char *t
     struct panel p = panel_new(a, panels, title, &label, 1, NULL, total);
     size_t i;
     const json_t *b;
-    json_array_foreach(buckets, i, b) panel_row(&p, (struct str[]){term(a, b)}, count(b));
+    json_array_foreach (buckets, i, b)
+        panel_row(&p, (struct str[]){term(a, b)}, count(b));
 }
 
 /* ---- panels of their own
@@ -112,15 +113,15 @@ static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t
     struct panel p = panel_new(a, panels, "Product", labels, 2, "Installations", total);
     size_t i, k;
     const json_t *product, *version;
-    json_array_foreach(app_facet(answer, "product"), i, product)
-        json_array_foreach(inner(product, "version"), k, version)
-    {
-        const json_t *installs = jget_obj(jget_obj(version, "facets"), "cardinality_install_time");
-        int64_t n = MIN(jget_int_or(installs, "value", 0), count(version));
-        struct tpl_rows *cells =
-            panel_row(&p, (struct str[]){term(a, product), term(a, version)}, count(version));
-        cell(cells, str_of(fmt_count(a, n)), "num");
-    }
+    json_array_foreach (app_facet(answer, "product"), i, product)
+        json_array_foreach (inner(product, "version"), k, version) {
+            const json_t *installs =
+                jget_obj(jget_obj(version, "facets"), "cardinality_install_time");
+            int64_t n = MIN(jget_int_or(installs, "value", 0), count(version));
+            struct tpl_rows *cells =
+                panel_row(&p, (struct str[]){term(a, product), term(a, version)}, count(version));
+            cell(cells, str_of(fmt_count(a, n)), "num");
+        }
 }
 
 struct range {
@@ -145,9 +146,9 @@ static void uptime_panel(struct arena *a, struct tpl_rows *panels, const json_t 
     const json_t *b;
     for (i = 0; i < UPTIME_RANGES; i++)
         ranges[i].index = i;
-    json_array_foreach(app_facet(answer, "histogram_uptime"), i, b)
-        ranges[fmt_uptime_index((int64_t)json_number_value(json_object_get(b, "term")))]
-            .count += count(b);
+    json_array_foreach (app_facet(answer, "histogram_uptime"), i, b)
+        ranges[fmt_uptime_index((int64_t)json_number_value(json_object_get(b, "term")))].count +=
+            count(b);
     qsort(ranges, UPTIME_RANGES, sizeof *ranges, most_first);
     struct panel p = panel_new(a, panels, "Uptime Range", &label, 1, NULL, total);
     for (i = 0; i < UPTIME_RANGES; i++)
@@ -165,12 +166,14 @@ static void mobile_panel(struct arena *a, struct tpl_rows *panels, const json_t 
     if (json_array_size(abis) == 0)
         return;
     struct panel p = panel_new(a, panels, "Mobile Devices", labels, 4, NULL, total);
-    json_array_foreach(abis, i, abi) json_array_foreach(inner(abi, "android_manufacturer"), k,
-                                                        maker)
-        json_array_foreach(inner(maker, "android_model"), m, model)
-            json_array_foreach(inner(model, "android_version"), n, version) panel_row(
-                &p, (struct str[]){term(a, maker), term(a, model), term(a, version), term(a, abi)},
-                count(version));
+    json_array_foreach (abis, i, abi)
+        json_array_foreach (inner(abi, "android_manufacturer"), k, maker)
+            json_array_foreach (inner(maker, "android_model"), m, model)
+                json_array_foreach (inner(model, "android_version"), n, version)
+                    panel_row(&p,
+                              (struct str[]){term(a, maker), term(a, model), term(a, version),
+                                             term(a, abi)},
+                              count(version));
 }
 
 /* ---- graphics
@@ -213,8 +216,7 @@ static bool graphics_panel(const struct signature_page *s, struct tpl_rows *pane
     const json_t *vendors = app_facet(answer, "adapter_vendor_id"), *vendor, *adapter;
     size_t i, k, n = 0, most = 0;
     struct strs hexes = {.v = arena_array(s->a, json_array_size(vendors) + 1, sizeof *hexes.v)};
-    json_array_foreach(vendors, i, vendor)
-    {
+    json_array_foreach (vendors, i, vendor) {
         most += json_array_size(inner(vendor, "adapter_device_id"));
         hexes.v[hexes.n++] = term(s->a, vendor);
     }
@@ -224,9 +226,9 @@ static bool graphics_panel(const struct signature_page *s, struct tpl_rows *pane
     if (!DB_RUN(req_db(s->req), &q_web_graphics, &names, err, db_text_array(s->a, hexes)))
         return err_wrap(err, "looking up graphics devices");
     struct device *devices = arena_array(s->a, most, sizeof *devices);
-    json_array_foreach(vendors, i, vendor)
-        json_array_foreach(inner(vendor, "adapter_device_id"), k, adapter) devices[n++] =
-            (struct device){term(s->a, vendor), term(s->a, adapter), count(adapter)};
+    json_array_foreach (vendors, i, vendor)
+        json_array_foreach (inner(vendor, "adapter_device_id"), k, adapter)
+            devices[n++] = (struct device){term(s->a, vendor), term(s->a, adapter), count(adapter)};
     qsort(devices, n, sizeof *devices, device_order);
     struct panel p = panel_new(s->a, panels, "Graphics Adapter", labels, 2, NULL, total);
     for (i = 0; i < n && i < PANEL_ROWS_MAX; i++)
@@ -245,8 +247,7 @@ static int64_t count_of(const json_t *buckets, const char *wanted)
 {
     size_t i;
     const json_t *b;
-    json_array_foreach(buckets, i, b)
-    {
+    json_array_foreach (buckets, i, b) {
         const char *text = jget_str(b, "term");
         if (text && strcmp(text, wanted) == 0)
             return count(b);

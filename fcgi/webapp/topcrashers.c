@@ -223,8 +223,7 @@ static int64_t count_of_term(const json_t *bucket, const char *facet, const char
 {
     size_t i;
     const json_t *b;
-    json_array_foreach(jget_arr(jget_obj(bucket, "facets"), facet), i, b)
-    {
+    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), facet), i, b) {
         const char *text = jget_str(b, "term");
         if (text && strcmp(text, term) == 0)
             return jget_int_or(b, "count", 0);
@@ -237,8 +236,7 @@ static int64_t count_of_platform(const json_t *bucket, const struct platform *p)
     int64_t count = 0;
     size_t i;
     const json_t *b;
-    json_array_foreach(jget_arr(jget_obj(bucket, "facets"), "platform"), i, b)
-    {
+    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), "platform"), i, b) {
         struct str term = jget_strn(b, "term");
         if (term.p && str_starts_nocase(term, str_of(p->short_name)))
             count += jget_int_or(b, "count", 0);
@@ -251,9 +249,9 @@ static int64_t count_early(const json_t *bucket)
 {
     size_t i;
     const json_t *b;
-    json_array_foreach(jget_arr(jget_obj(bucket, "facets"), "histogram_uptime"), i,
-                       b) if (json_number_value(json_object_get(b, "term")) ==
-                              0) return jget_int_or(b, "count", 0);
+    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), "histogram_uptime"), i, b)
+        if (json_number_value(json_object_get(b, "term")) == 0)
+            return jget_int_or(b, "count", 0);
     return 0;
 }
 
@@ -292,8 +290,7 @@ static void read_before(struct tcb *t, const json_t *before)
     size_t i;
     const json_t *b;
     t->total_before = jget_int_or(before, "total", 0);
-    json_array_foreach(buckets, i, b)
-    {
+    json_array_foreach (buckets, i, b) {
         const char *signature = jget_str(b, "term");
         for (size_t k = 0; signature && k < t->n; k++)
             if (strcmp(t->rows[k].signature, signature) == 0) {
@@ -337,8 +334,7 @@ static bool read_tcb(struct req *r, const struct wanted *w, struct tcb *t, struc
     t->platforms = platforms_of(w);
     t->rows = arena_array(req_arena(r), json_array_size(buckets) + 1, sizeof *t->rows);
     t->total = jget_int_or(now, "total", 0);
-    json_array_foreach(buckets, i, b)
-    {
+    json_array_foreach (buckets, i, b) {
         const char *signature = jget_str(b, "term");
         if (!signature)
             continue;

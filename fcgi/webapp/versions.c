@@ -75,8 +75,7 @@ static struct candidates candidates_of(struct arena *a, const json_t *buckets)
         least = 1; /* a young installation */
     size_t i;
     const json_t *bucket;
-    json_array_foreach(buckets, i, bucket)
-    {
+    json_array_foreach (buckets, i, bucket) {
         struct str text = jget_strn(bucket, "term");
         int64_t count = jget_int_or(bucket, "count", 0);
         if (!text.p || count < least || i >= VERSIONS_MAX)
