@@ -1,5 +1,6 @@
 #include "frame.h"
 
+#include "answer.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
@@ -226,15 +227,30 @@ static bool wants_page(struct req *r)
             str_find(accept, STR("*/*"), 0) != SIZE_MAX);
 }
 
+/* For programs that ask for JSON where a page would be. */
+static bool send_json_error(struct req *r, int status, const struct err *err)
+{
+    json_auto_t *body = json_object();
+    json_set_cstr(body, "error", err->msg);
+    json_set_text(body, "path", req_path(r));
+    json_set_text(body, "query_string", req_query(r));
+    return answer_json(r, status, body, NULL);
+}
+
 bool frame_error(struct req *r, int status, const struct err *err)
 {
+    bool is_api = str_starts(req_path(r), STR("/api/"));
+    if (!wants_page(r) && !is_api &&
+        str_find(req_header(r, "Accept"), STR("application/json"), 0) != SIZE_MAX)
+        return send_json_error(r, status, err);
     if (!wants_page(r))
         return false;
     const char *heading = "Something went wrong", *message = err->msg;
     for (size_t i = 0; i < ARRAY_LEN(error_texts); i++)
         if (error_texts[i].status == status) {
             heading = error_texts[i].heading;
-            bool own = error_texts[i].message && (status != 404 || !err->code);
+            bool is_page = strcmp(err->msg, "Page not found") == 0; /* no route at all */
+            bool own = error_texts[i].message && (status != 404 || is_page);
             message = own ? error_texts[i].message : err->msg;
         }
     struct tpl_values *v = frame_new(r, &(struct frame){.title = heading});
