@@ -24,14 +24,13 @@ static void collect_certs(const json_t *info, struct arena *a, struct certs *cer
     const char *signer;
     json_t *files, *file;
     size_t i, total = 0;
-    json_object_foreach((json_t *)info, signer, files) total += json_array_size(files);
+    json_object_foreach ((json_t *)info, signer, files)
+        total += json_array_size(files);
     total = MIN(total, (size_t)CERTS_MAX);
     certs->v = arena_array(a, total, sizeof *certs->v);
-    json_object_foreach((json_t *)info, signer, files)
-    {
+    json_object_foreach ((json_t *)info, signer, files) {
         struct str name = str_copy(a, str_of(signer));
-        json_array_foreach(files, i, file)
-        {
+        json_array_foreach (files, i, file) {
             if (json_is_string(file) && certs->n < total)
                 certs->v[certs->n++] = (struct cert){str_copy(a, text_of(file)), name};
         }
