@@ -3,6 +3,7 @@
 #include <dwarf.h>
 
 #include "base/util.h"
+#include "rust_name.h"
 
 enum { SCOPES_MAX = 64, SCOPE_BYTES_MAX = 1 << 16, MANGLED_MAX = 1 << 16, ORIGIN_HOPS = 8 };
 
@@ -27,6 +28,10 @@ static struct str demangle(struct sym *s, const char *mangled)
 {
     if (mangled[0] != '_' || mangled[1] != 'Z' || strnlen(mangled, MANGLED_MAX) == MANGLED_MAX)
         return str_of(mangled);
+    STRBUF_AUTO rust;
+    sb_init(&rust, MANGLED_MAX);
+    if (rust_name(mangled, &rust))
+        return str_copy(&s->arena, sb_view(&rust));
     int status;
     FREE_LATER char *text = __cxa_demangle(mangled, NULL, NULL, &status);
     return text ? str_copy(&s->arena, str_of(text)) : str_of(mangled);
@@ -157,14 +162,13 @@ static bool is_c(int language)
 
 struct str names_of_function(struct names *n, Dwarf_Die *die)
 {
-    int language = language_of(die);
     const char *name = text_attr(die, DW_AT_name);
-    if (is_c(language) && name)
+    if (is_c(language_of(die)) && name)
         return sym_clean(n->sym, str_of(name));
     const char *linkage = text_attr(die, DW_AT_linkage_name);
     if (!linkage)
         linkage = text_attr(die, DW_AT_MIPS_linkage_name);
-    if (linkage && !(language == DW_LANG_Rust && name)) {
+    if (linkage) { /* Rust's newer names (_R…) are left to the scopes */
         struct str text = demangle(n->sym, linkage);
         if (text.p != linkage || !name)
             return sym_clean(n->sym, text);

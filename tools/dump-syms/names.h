@@ -9,9 +9,9 @@
 /*
  * names - what a function is called in a report.
  *
- * C++ functions by their demangled linkage name, with parameters; Rust and
- * functions without linkage name by the names of the scopes around them joined
- * with "::"; C functions by their name.
+ * C++ and Rust functions by their demangled linkage name (C++ with parameters, Rust
+ * without hash); functions without one, or with one of a kind that is not known, by
+ * the names of the scopes around them joined with "::"; C functions by their name.
  *
  * DWARF has no way from an entry to the one around it, and a function's code, its
  * declaration in a class and its inlined copies are entries in different places,

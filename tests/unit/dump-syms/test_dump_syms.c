@@ -1,4 +1,4 @@
-/* DWARF expressions and call frame programs as STACK CFI rules; paths; order of records. */
+/* DWARF expressions and call frame programs as STACK CFI rules; paths; names; order of records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include "../../../tools/dump-syms/cfi.h"
 #include "../../../tools/dump-syms/cfi_text.h"
 #include "../../../tools/dump-syms/lines.h"
+#include "../../../tools/dump-syms/rust_name.h"
 #include "base/util.h"
 
 #define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
@@ -205,6 +206,35 @@ static void test_paths(void **state)
     arena_release(&a);
 }
 
+static void test_rust_names(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"_ZN4core3fmt9Formatter3pad17h0123456789abcdefE", "core::fmt::Formatter::pad"},
+        {"_ZN50_$LT$a..B$LT$T$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE",
+         "<a::B<T> as core::fmt::Debug>::fmt"},
+        {"_ZN3std2rt10lang_start28_$u7b$$u7b$closure$u7d$$u7d$17hfedcba9876543210E.llvm.77",
+         "std::rt::lang_start::{{closure}}"},
+        {"_ZN3foo3barEv", NULL},               /* C++ */
+        {"_ZN3foo17h0123456789abcdegE", NULL}, /* no hash */
+        {"_ZN3foo17h0123456789abcdef", NULL},  /* cut off */
+        {"_ZN9foo17h0123456789abcdefE", NULL}, /* length beyond the end */
+        {"_ZN99999999999999999999fooE", NULL},
+        {"_ZN4$XX$17h0123456789abcdefE", NULL},
+        {"_ZN2$a17h0123456789abcdefE", NULL},
+        {"_ZN17h0123456789abcdefE", NULL},
+        {"_ZN", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        STRBUF_AUTO out;
+        sb_init(&out, 1000);
+        bool ok = rust_name(cases[i][0], &out);
+        if (ok != (cases[i][1] != NULL) || strcmp(sb_cstr(&out), ok ? cases[i][1] : "") != 0)
+            fail_msg("%s: %d %s", cases[i][0], ok, sb_cstr(&out));
+    }
+}
+
 static void add_func(struct sym *s, uint64_t addr, uint32_t size, const char *name)
 {
     struct sym_func f = {.addr = addr, .size = size, .name = pool_add(&s->names, str_of(name))};
@@ -252,7 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expressions), cmocka_unit_test(test_expression_limits),
         cmocka_unit_test(test_programs),    cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_rust_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

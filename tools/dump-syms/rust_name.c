@@ -1,0 +1,100 @@
+#include "rust_name.h"
+
+#include "base/util.h"
+
+enum { HASH_DIGITS = 16, PARTS_MAX = 256, DIGITS_MAX = 5 };
+
+static const struct {
+    struct str code;
+    char means;
+} escapes[] = {
+    {{"SP", 2}, '@'}, {{"BP", 2}, '*'}, {{"RF", 2}, '&'}, {{"LT", 2}, '<'},
+    {{"GT", 2}, '>'}, {{"LP", 2}, '('}, {{"RP", 2}, ')'}, {{"C", 1}, ','},
+};
+
+/* The text between two '$'. */
+static bool put_escape(struct str code, struct strbuf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(escapes); i++)
+        if (str_eq(code, escapes[i].code)) {
+            sb_char(out, escapes[i].means);
+            return true;
+        }
+    uint64_t point;
+    if (code.n < 2 || code.p[0] != 'u' ||
+        !str_to_u64(str_sub(code, 1, SIZE_MAX), 16, 0x10ffff, "code point", &point, NULL))
+        return false;
+    char utf8[4];
+    sb_put(out, utf8, utf8_put(utf8, (uint32_t)point));
+    return true;
+}
+
+static bool put_part(struct str part, struct strbuf *out)
+{
+    if (str_starts(part, STR("_$"))) /* keeps the name from starting with '$' */
+        part = str_sub(part, 1, SIZE_MAX);
+    for (size_t i = 0; i < part.n;) {
+        if (part.p[i] == '$') {
+            size_t end = str_find_char(part, '$', i + 1);
+            if (end == SIZE_MAX || !put_escape(str_sub(part, i + 1, end - i - 1), out))
+                return false;
+            i = end + 1;
+        } else if (part.p[i] == '.' && i + 1 < part.n && part.p[i + 1] == '.') {
+            sb_text(out, "::");
+            i += 2;
+        } else {
+            sb_char(out, part.p[i++]);
+        }
+    }
+    return true;
+}
+
+/* "3foo" cut off the front of *rest. */
+static bool take_part(struct str *rest, struct str *ret_part)
+{
+    size_t digits = 0;
+    while (digits < rest->n && digits < DIGITS_MAX && rest->p[digits] >= '0' &&
+           rest->p[digits] <= '9')
+        digits++;
+    uint64_t n;
+    if (!str_to_u64(str_sub(*rest, 0, digits), 10, rest->n, "length", &n, NULL) ||
+        n > rest->n - digits)
+        return false;
+    *ret_part = str_sub(*rest, digits, (size_t)n);
+    *rest = str_sub(*rest, digits + (size_t)n, SIZE_MAX);
+    return true;
+}
+
+static bool is_hash(struct str part)
+{
+    if (part.n != HASH_DIGITS + 1 || part.p[0] != 'h')
+        return false;
+    for (size_t i = 1; i < part.n; i++)
+        if (hex_digit(part.p[i]) < 0)
+            return false;
+    return true;
+}
+
+bool rust_name(const char *mangled, struct strbuf *out)
+{
+    struct str rest = str_of(mangled), parts[PARTS_MAX];
+    size_t n = 0, before = out->n;
+    if (!str_starts(rest, STR("_ZN")))
+        return false;
+    rest = str_sub(rest, 3, SIZE_MAX);
+    while (rest.n && rest.p[0] != 'E')
+        if (n == PARTS_MAX || !take_part(&rest, &parts[n++]))
+            return false;
+    /* Behind the E the compiler may have put ".llvm.123" or ".cold". */
+    if (rest.n == 0 || n < 2 || !is_hash(parts[n - 1]))
+        return false;
+    for (size_t i = 0; i < n - 1; i++) {
+        if (i)
+            sb_text(out, "::");
+        if (!put_part(parts[i], out)) {
+            out->n = before;
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,18 @@
+#ifndef DUMP_SYMS_RUST_NAME_H
+#define DUMP_SYMS_RUST_NAME_H
+
+#include "base/str.h"
+
+/*
+ * rust_name - Rust's "legacy" mangled names in readable form, without the hash:
+ *
+ *     _ZN4core3fmt9Formatter3pad17h0123456789abcdefE   core::fmt::Formatter::pad
+ *     _ZN54_$LT$a..B$u20$as$u20$c..D$GT$1f17h…E         <a::B as c::D>::f
+ *
+ * They look like C++ names; only the hash at the end tells.
+ */
+
+/* Appends the readable name.  False (nothing appended) when it is no such name. */
+bool rust_name(const char *mangled, struct strbuf *out);
+
+#endif
