@@ -155,7 +155,7 @@ static bool error_plain(struct req *r, int status, const char *message)
                       str_of(arena_strdup(&r->arena, message)));
 }
 
-/* Without template: for programs without pages, and when the template itself is broken. */
+/* Without template: when the program has none for errors, or it is itself broken. */
 static bool error_html(struct req *r, int status, const char *message)
 {
     HTML_WRITER_AUTO w;
@@ -168,23 +168,6 @@ static bool error_html(struct req *r, int status, const char *message)
     html_text(&w, str_of(message));
     html_raw(&w, "</p></body></html>\n");
     return resp_bytes(r, status, "text/html; charset=utf-8", html_done(&w, &r->arena).escaped);
-}
-
-static bool error_page(struct req *r, int status, const char *message)
-{
-    struct err why = {0};
-    if (r->web->templates && tpl_has(r->web->templates, "error.html")) {
-        struct tpl_values *v = tpl_values_new(&r->arena);
-        tpl_int(v, "status", status);
-        tpl_cstr(v, "title", web_status_text(status));
-        tpl_cstr(v, "message", message);
-        tpl_cstr(v, "request_id", r->id);
-        if (resp_page(r, status, "error.html", v, &why))
-            return true;
-        log_event(LOG_WARN, "error_page_failed", "the error page could not be rendered",
-                  LOG_E(&why), LOG_S("request_id", r->id));
-    }
-    return error_html(r, status, message);
 }
 
 /* What clients may read: messages of our own failures stay in the log. */
@@ -211,7 +194,7 @@ bool resp_error(struct req *r, int status, const struct err *err)
     if (is_xhr(r) || !r->web->program->template_dir ||
         (status == 429 && !accepts(req_header(r, "Accept"), "text/html")))
         return error_plain(r, status, message);
-    return error_page(r, status, message);
+    return error_html(r, status, message);
 }
 
 /* ---- the wire -------------------------------------------------------------------------------- */
