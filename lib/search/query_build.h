@@ -22,6 +22,9 @@ bool query_may_see(const struct search_context *ctx, const struct search_field *
 /* An error of one parameter at form level. */
 bool query_form_error(struct query_build *b, struct str param, const char *text);
 
+/* The text for searches that would take too much memory. */
+bool query_too_complex(struct query_build *b);
+
 bool query_build_filters(struct query_build *b);
 bool query_build_dates(struct query_build *b);
 bool query_build_aggs(struct query_build *b);

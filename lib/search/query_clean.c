@@ -6,7 +6,7 @@
  */
 bool query_may_see(const struct search_context *ctx, const struct search_field *f)
 {
-    return ctx->is_unredacted || f->perm <= ctx->reader;
+    return f->perm <= ctx->reader;
 }
 
 static bool is_allowed_name(const struct search_context *ctx, struct str name)

@@ -68,12 +68,12 @@ static bool set_regex(struct query_build *b, struct cond_value *v)
         return err_set(b->err, ERR_INVALID,
                        "Malformed supersearch query: regular expression longer than %d characters",
                        QUERY_REGEX_CHARS_MAX);
+    if (!arena_fits(b->arena, REGEX_ARENA_BYTES, "expressions", NULL))
+        return query_too_complex(b);
     if (regex_compile(b->arena, v->text, &v->regex, &why))
         return true;
     if (why.code == ERR_TOO_LARGE)
-        return err_set(b->err, ERR_INVALID,
-                       "Search query is too complex to execute. Simplify the search pattern and "
-                       "try again.");
+        return query_too_complex(b);
     return err_set(b->err, ERR_INVALID, "Malformed supersearch query: %s", why.msg);
 }
 
@@ -181,9 +181,16 @@ static bool is_filter(const struct search_param *p, const struct search_field **
     return *ret && (*ret)->index != INDEX_DATE;
 }
 
+static bool is_value_of(const struct search_param *p, const struct search_field *f)
+{
+    return p->value.n > 0 && str_eq(p->name, str_of(f->name));
+}
+
 static bool build_filter(struct query_build *b, const struct search_field *f, size_t first)
 {
-    size_t n = b->params.n;
+    size_t n = 0;
+    for (size_t i = first; i < b->params.n; i++)
+        n += is_value_of(&b->params.v[i], f);
     struct fold fold = {
         .operators = arena_array(b->arena, n, sizeof(struct cond)),
         .families = arena_array(b->arena, n, sizeof(struct cond)),
@@ -191,9 +198,8 @@ static bool build_filter(struct query_build *b, const struct search_field *f, si
         .negated = {.is_negated = true,
                     .values = arena_array(b->arena, n, sizeof(struct cond_value))},
     };
-    for (size_t i = first; i < n; i++)
-        if (b->params.v[i].value.n > 0 && str_eq(b->params.v[i].name, str_of(f->name)) &&
-            !add_value(b, f, &fold, b->params.v[i].value))
+    for (size_t i = first; i < b->params.n; i++)
+        if (is_value_of(&b->params.v[i], f) && !add_value(b, f, &fold, b->params.v[i].value))
             return false;
     struct filter *ret = &b->query->filters[b->query->filter_count++];
     ret->field = f;

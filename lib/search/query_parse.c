@@ -8,6 +8,13 @@ bool query_form_error(struct query_build *b, struct str param, const char *text)
     return err_set(b->err, ERR_INVALID, "%s", text);
 }
 
+bool query_too_complex(struct query_build *b)
+{
+    return err_set(b->err, ERR_INVALID,
+                   "Search query is too complex to execute. Simplify the search pattern and try "
+                   "again.");
+}
+
 const struct search_field *query_field(struct query_build *b, struct str name)
 {
     const struct search_field *f = search_field_find(name);
@@ -143,6 +150,15 @@ static bool is_yes(struct str s)
            str_eq_nocase(s, STR("y")) || str_eq_nocase(s, STR("yes"));
 }
 
+/* Room for everything but regular expressions, which ask for themselves. */
+static bool check_size(struct query_build *b)
+{
+    size_t need = (search_field_count + 1) * 128;
+    for (size_t i = 0; i < b->params.n; i++)
+        need += 1024 + b->params.v[i].name.n + b->params.v[i].value.n * 24;
+    return arena_fits(b->arena, need, "query", NULL) || query_too_complex(b);
+}
+
 static bool check_form(struct query_build *b)
 {
     for (size_t i = 0; i < b->params.n; i++)
@@ -163,8 +179,9 @@ bool search_parse(struct arena *a, const struct search_context *ctx, struct sear
                             .query = q,
                             .ret_form_param = &form_param,
                             .err = err};
-    if (!check_form(&b) || !build_numbers(&b) || !build_columns(&b) || !build_sort(&b) ||
-        !query_build_filters(&b) || !query_build_dates(&b) || !query_build_aggs(&b)) {
+    if (!check_form(&b) || !check_size(&b) || !build_numbers(&b) || !build_columns(&b) ||
+        !build_sort(&b) || !query_build_filters(&b) || !query_build_dates(&b) ||
+        !query_build_aggs(&b)) {
         if (ret_form_param)
             *ret_form_param = form_param;
         return false;

@@ -20,7 +20,11 @@
  * Trust      Expressions come from strangers; a match costs O(text * states) at worst.
  * Threads    struct regex is immutable; a matcher belongs to one thread.
  */
-enum { REGEX_STATES_MAX = 10000 };
+enum {
+    REGEX_STATES_MAX = 10000,
+    REGEX_NODES_MAX = 8000,
+    REGEX_ARENA_BYTES = 1 << 20, /* one compilation takes less */
+};
 
 struct regex;
 struct regex_matcher;
@@ -28,7 +32,11 @@ struct regex_matcher;
 bool regex_compile(struct arena *a, struct str expression, const struct regex **ret,
                    struct err *err);
 
-struct regex_matcher *regex_matcher_new(const struct regex *re);
+/*
+ * deadline_ms on the monotonic clock: after it regex_matches gives up and answers false;
+ * whoever sets one looks at the clock, too.  INT64_MAX for none.
+ */
+struct regex_matcher *regex_matcher_new(const struct regex *re, int64_t deadline_ms);
 void regex_matcher_free(struct regex_matcher *m);
 /* Whether the whole text matches. */
 bool regex_matches(struct regex_matcher *m, struct str text);

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/hash.h"
+#include "base/time.h"
 #include "base/util.h"
 
 /*
@@ -16,7 +17,8 @@ enum {
     DFA_MEMBERS_MAX = 1 << 20, /* NFA states in all sets */
     DFA_HASH_SIZE = 2 * DFA_STATES_MAX,
     DFA_UNKNOWN = 0,
-    DFA_DEAD = 1, /* the empty set */
+    DFA_DEAD = 1,          /* the empty set */
+    CHECK_EVERY = 1 << 20, /* NFA states stepped through between looks at the clock */
 };
 
 struct dfa_state {
@@ -27,6 +29,8 @@ struct dfa_state {
 
 struct regex_matcher {
     const struct regex *re;
+    int64_t deadline_ms;
+    size_t work; /* since the last look at the clock */
     struct dfa_state *states;
     size_t state_count;
     uint32_t *table; /* state * class_count */
@@ -144,10 +148,21 @@ static uint32_t start_state(struct regex_matcher *m)
     return m->start;
 }
 
+static bool is_late(struct regex_matcher *m, size_t work)
+{
+    m->work += work;
+    if (m->work < CHECK_EVERY)
+        return false;
+    m->work = 0;
+    return mono_ms() >= m->deadline_ms;
+}
+
 static uint32_t step(struct regex_matcher *m, uint32_t from, uint8_t class)
 {
     uint8_t byte = m->re->sample[class];
     const struct dfa_state *s = &m->states[from];
+    if (is_late(m, (size_t)s->count * 8 + 64)) /* sorting the new set costs, too */
+        return DFA_DEAD;
     begin_set(m);
     for (uint32_t i = 0; i < s->count; i++) {
         const struct regex_state *n = &m->re->states[m->members[s->members + i]];
@@ -161,10 +176,11 @@ static uint32_t step(struct regex_matcher *m, uint32_t from, uint8_t class)
     return to;
 }
 
-struct regex_matcher *regex_matcher_new(const struct regex *re)
+struct regex_matcher *regex_matcher_new(const struct regex *re, int64_t deadline_ms)
 {
     struct regex_matcher *m = xcalloc(1, sizeof *m);
     m->re = re;
+    m->deadline_ms = deadline_ms;
     m->states = xcalloc(DFA_STATES_MAX + 1, sizeof *m->states);
     m->members = xmalloc((DFA_MEMBERS_MAX + REGEX_STATES_MAX) * sizeof *m->members);
     m->buckets = xcalloc(DFA_HASH_SIZE, sizeof *m->buckets);

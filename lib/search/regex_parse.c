@@ -21,6 +21,7 @@ struct parser {
     struct str text;
     size_t off;
     int depth;
+    size_t nodes;
     struct err *err;
 };
 
@@ -34,6 +35,7 @@ static struct regex_node *fail(struct parser *p, const char *what)
 
 static struct regex_node *node(struct parser *p, enum regex_kind kind)
 {
+    p->nodes++; /* looked at by parse_atom: each adds a bounded number */
     struct regex_node *n = arena_alloc(p->arena, sizeof *n);
     n->kind = kind;
     return n;
@@ -330,6 +332,10 @@ static struct regex_node *parse_atom(struct parser *p)
 {
     if (at_end(p))
         return fail(p, "unexpected end");
+    if (p->nodes > REGEX_NODES_MAX) {
+        err_set(p->err, ERR_TOO_LARGE, "more than %d parts", REGEX_NODES_MAX);
+        return NULL;
+    }
     uint32_t c = next_char(p);
     switch (c) {
     case '.':

@@ -126,7 +126,9 @@ struct root_head {
     _Atomic uint32_t part_count;
     _Atomic uint64_t sequence;    /* of the newest commit; storing it is the commit */
     _Atomic uint64_t parts_stamp; /* changes with the table of partitions */
-    char boot_id[40];             /* of the machine when this was last opened for writing */
+    _Atomic uint32_t next_revision;
+    uint32_t reserved;
+    char boot_id[40]; /* of the machine when this was last opened for writing */
     struct intent intent;
     struct root_part parts[PARTS_MAX]; /* sorted by nothing; never shrinks but by reset */
 };

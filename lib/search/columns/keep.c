@@ -1,12 +1,27 @@
 #include "search/columns/keep.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/util.h"
 #include "search/columns/recover.h"
 #include "search/columns/write.h"
+
+/* A sync may be writing its copy of the head into a folder that has just gone out of use. */
+static bool remove_folder(const char *path, struct err *err)
+{
+    for (int tries = 0; tries < 5; tries++) {
+        if (fs_remove_tree(path, NULL))
+            return true;
+        usleep(20000);
+    }
+    return fs_remove_tree(path, err);
+}
 
 /* ---- one row as a document again -------------------------------------------------------- */
 static struct strs list_texts(struct arena *a, const struct column *c, uint32_t code)
@@ -120,6 +135,16 @@ static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
     return true;
 }
 
+/* A row that died while it was copied. */
+static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
+{
+    const struct column *ids = c->new->by_field[search_field_find(STR("uuid")) - search_fields];
+    uint32_t *row_of = mfile_data(&c->new->row_of), code = column_code(ids, row);
+    write_bury(c->new, row, sequence);
+    if (row_of[code - 1] == row + 1) /* else a newer row of the crash has been copied */
+        row_of[code - 1] = 0;
+}
+
 /* Below the lock: the rest, then the switch. */
 static bool finish(struct compaction *c, uint64_t copied, struct err *err)
 {
@@ -129,7 +154,7 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
         return false;
     for (uint64_t row = 0; row < copied; row++)
         if (c->row_in_new[row] && part_is_dead(c->old, row))
-            write_bury(c->new, c->row_in_new[row] - 1, sequence);
+            bury_copy(c, c->row_in_new[row] - 1, sequence);
     part_publish(c->new, sequence, c->rows);
     atomic_store(&c->new->h->changed, sequence);
     atomic_store_explicit(&r->h->parts[c->index].revision, c->new->revision, memory_order_release);
@@ -142,10 +167,11 @@ static bool compact_part(struct root *r, size_t index, struct err *err)
     struct compaction c = {.root = r, .index = index};
     int32_t week = r->h->parts[index].week;
     uint32_t revision = atomic_load(&r->h->parts[index].revision);
+    uint32_t next = atomic_fetch_add(&r->h->next_revision, 1);
     if (!part_open(r->dir, week, revision, false, &c.old, err))
         return false;
     arena_init(&c.arena, 64 << 20);
-    bool ok = part_create(r->dir, week, revision + 1, &c.new, err) &&
+    bool ok = part_create(r->dir, week, next, &c.new, err) &&
               use_all(c.old, atomic_load(&r->h->sequence), err) && copy_rows(&c, 0, err);
     uint64_t copied = c.old->rows;
     if (ok && root_lock(r, err)) {
@@ -154,9 +180,9 @@ static bool compact_part(struct root *r, size_t index, struct err *err)
         root_unlock(r);
     }
     char gone[PATH_MAX], name[32];
-    part_folder_name(week, ok ? revision : revision + 1, name);
+    part_folder_name(week, ok ? revision : next, name);
     snprintf(gone, sizeof gone, "%s/%s", r->dir, name);
-    fs_remove_tree(gone, NULL);
+    remove_folder(gone, NULL);
     arena_release(&c.arena);
     free(c.row_in_new);
     part_free(c.new);
@@ -164,21 +190,53 @@ static bool compact_part(struct root *r, size_t index, struct err *err)
     return ok;
 }
 
-bool keep_compact(const char *dir, struct err *err)
+/* Folders that killed compactions and lost partitions left.  Below both locks. */
+static bool remove_leftovers(struct root *r, struct err *err)
 {
-    struct root *r;
-    bool ok = true;
-    if (!root_open(dir, true, &r, err))
-        return false;
-    if (!root_lock(r, err)) {
-        root_free(r);
-        return false;
+    DIR *d = opendir(r->dir);
+    bool ok = d != NULL || err_errno(err, errno, "listing %s", r->dir);
+    for (struct dirent *e; ok && (e = readdir(d));) {
+        bool is_named = e->d_name[0] < '0' || e->d_name[0] > '9';
+        for (size_t i = 0; i < r->part_count && !is_named; i++) {
+            char name[32];
+            const struct root_part *p = &r->h->parts[i];
+            part_folder_name(p->week, p->revision, name);
+            is_named = strcmp(name, e->d_name) == 0;
+        }
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", r->dir, e->d_name);
+        if (!is_named)
+            ok = remove_folder(path, err);
     }
+    if (d)
+        closedir(d);
+    return ok;
+}
+
+static bool compact_all(struct root *r, struct err *err)
+{
+    if (!root_lock(r, err))
+        return false;
+    bool ok = remove_leftovers(r, err);
     root_unlock(r);
     for (size_t i = 0; ok && i < r->part_count; i++)
         if (r->parts[i] && atomic_load(&r->parts[i]->h->dead_rows) > 0)
             ok = compact_part(r, i, err);
-    ok = ok && keep_sync(r, err);
+    return ok && keep_sync(r, err);
+}
+
+bool keep_compact(const char *dir, struct err *err)
+{
+    struct root *r;
+    char path[PATH_MAX];
+    if (!root_open(dir, true, &r, err))
+        return false;
+    snprintf(path, sizeof path, "%s/compact-lock", dir);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    bool ok = fd >= 0 || err_errno(err, errno, "opening %s", path);
+    if (ok && flock(fd, LOCK_EX | LOCK_NB) < 0)
+        ok = err_set(err, ERR_UNAVAILABLE, "%s: another compaction is running", dir);
+    ok = ok && compact_all(r, err);
     root_free(r);
     return ok;
 }
@@ -194,7 +252,7 @@ static bool drop_part(struct root *r, size_t i, struct err *err)
     atomic_store(&e->flags, 0);
     atomic_fetch_add(&r->h->parts_stamp, 1);
     snprintf(path, sizeof path, "%s/%s", r->dir, name);
-    return !has_folder || fs_remove_tree(path, err);
+    return !has_folder || remove_folder(path, err);
 }
 
 static bool drop_until(const char *dir, int64_t cutoff_us, bool all, size_t *ret_dropped,

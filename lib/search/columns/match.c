@@ -3,7 +3,7 @@
 #include "base/time.h"
 #include "base/util.h"
 
-enum { CHECK_EVERY = 1024, UNIQUE_ENTRIES_MIN = 20000 };
+enum { CHECK_EVERY = 1 << 18, UNIQUE_ENTRIES_MIN = 20000 };
 
 bool match_timed_out(struct err *err)
 {
@@ -17,9 +17,9 @@ static bool is_string(const struct search_field *f)
 }
 
 void ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
-                       struct unify *u)
+                       struct unify *u, int64_t deadline_ms)
 {
-    *r = (struct ready_filter){.filter = f, .unify = u};
+    *r = (struct ready_filter){.filter = f, .unify = u, .deadline_ms = deadline_ms};
     r->conds = arena_array(a, f->n, sizeof *r->conds);
     for (size_t i = 0; i < f->n; i++) {
         const struct cond *c = &f->conds[i];
@@ -33,7 +33,7 @@ void ready_filter_init(struct arena *a, struct ready_filter *r, const struct fil
             if (c->op == COND_CONTAINS || c->op == COND_PREFIX || c->op == COND_SUFFIX)
                 wildcard_init(a, &rc->wildcards[k], c->values[k].text);
             if (c->op == COND_REGEX)
-                rc->matchers[k] = regex_matcher_new(c->values[k].regex);
+                rc->matchers[k] = regex_matcher_new(c->values[k].regex, deadline_ms);
         }
     }
 }
@@ -81,6 +81,22 @@ static bool matches_plain(const struct search_field *f, const struct cond_value 
     default:
         return str_eq(v->text, text);
     }
+}
+
+/*
+ * Whether there is time for evaluating one more text.  Wildcards cost pattern times text, so
+ * the clock is looked at by work, not by texts.
+ */
+static bool in_time(struct ready_filter *r, const struct cond *c, struct str text)
+{
+    for (size_t i = 0; i < c->n; i++)
+        r->work += (text.n + 16) *
+                   (1 + (c->op == COND_MATCHES ? c->values[i].tokens.n : c->values[i].text.n / 4));
+    if (r->work >= CHECK_EVERY) {
+        r->work = 0;
+        r->is_late = r->is_late || mono_ms() >= r->deadline_ms;
+    }
+    return !r->is_late;
 }
 
 static bool text_matches(const struct search_field *f, const struct ready_cond *rc, struct str text)
@@ -219,31 +235,32 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
 static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t id)
 {
     uint8_t *memo = &rc->memo[id];
-    if (*memo == 0)
-        *memo = text_matches(r->filter->field, rc, unify_text(r->unify, id)) ? 2 : 1;
+    if (*memo == 0) {
+        struct str text = unify_text(r->unify, id);
+        *memo = in_time(r, rc->cond, text) && text_matches(r->filter->field, rc, text) ? 2 : 1;
+    }
     return *memo == 2;
 }
 
-static bool in_time(size_t i, int64_t deadline_ms)
+static void make_memos(struct ready_filter *r)
 {
-    return i % CHECK_EVERY != 0 || mono_ms() < deadline_ms;
-}
-
-static bool unified_table(struct ready_filter *r, size_t part, bool *results, int64_t deadline_ms,
-                          struct err *err)
-{
-    const struct filter *f = r->filter;
-    if (!unify_add_part(r->unify, part, deadline_ms))
-        return match_timed_out(err);
-    for (size_t i = 0; i < f->n; i++) {
+    for (size_t i = 0; i < r->filter->n; i++) {
         struct ready_cond *rc = &r->conds[i];
         size_t want = r->unify->values.n + 1;
-        if (rc->memo_count < want) {
-            rc->memo = xrealloc(rc->memo, want);
-            memset(rc->memo + rc->memo_count, 0, want - rc->memo_count);
-            rc->memo_count = want;
-        }
+        if (rc->memo_count >= want)
+            continue;
+        rc->memo = xrealloc(rc->memo, want);
+        memset(rc->memo + rc->memo_count, 0, want - rc->memo_count);
+        rc->memo_count = want;
     }
+}
+
+static bool unified_table(struct ready_filter *r, size_t part, bool *results, struct err *err)
+{
+    const struct filter *f = r->filter;
+    if (!unify_add_part(r->unify, part, r->deadline_ms))
+        return match_timed_out(err);
+    make_memos(r);
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
         size_t n;
         const uint32_t *ids = unify_ids(r->unify, part, code, &n);
@@ -253,27 +270,28 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, in
                 results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, &r->conds[i], ids[k]);
         }
         r->table[code] = fold(f, results);
-        if (!in_time(code, deadline_ms))
+        if (r->is_late)
             return match_timed_out(err);
     }
-    return true;
+    return mono_ms() < r->deadline_ms || match_timed_out(err);
 }
 
-static bool local_table(struct ready_filter *r, bool *results, int64_t deadline_ms, struct err *err)
+static bool local_table(struct ready_filter *r, bool *results, struct err *err)
 {
     const struct filter *f = r->filter;
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
         struct str text = dict_entry(&r->column->dict, code);
-        for (size_t i = 0; i < f->n; i++)
+        for (size_t i = 0; i < f->n; i++) {
+            if (!in_time(r, &f->conds[i], text))
+                return match_timed_out(err);
             results[i] = text_matches(f->field, &r->conds[i], text);
+        }
         r->table[code] = fold(f, results);
-        if (!in_time(code, deadline_ms))
-            return match_timed_out(err);
     }
-    return true;
+    return mono_ms() < r->deadline_ms || match_timed_out(err);
 }
 
-static bool string_part(struct ready_filter *r, size_t part, int64_t deadline_ms, struct err *err)
+static bool string_part(struct ready_filter *r, size_t part, struct err *err)
 {
     const struct filter *f = r->filter;
     const struct column *c = r->column;
@@ -288,8 +306,7 @@ static bool string_part(struct ready_filter *r, size_t part, int64_t deadline_ms
     }
     bool is_unique =
         is_plain && c->dict.checked > UNIQUE_ENTRIES_MIN && c->dict.checked > c->part->rows / 2;
-    bool ok = is_unique ? local_table(r, results, deadline_ms, err)
-                        : unified_table(r, part, results, deadline_ms, err);
+    bool ok = is_unique ? local_table(r, results, err) : unified_table(r, part, results, err);
     r->table[0] = absent;
     return ok;
 }
@@ -310,8 +327,7 @@ static void bool_part(struct ready_filter *r)
     }
 }
 
-bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, int64_t deadline_ms,
-                       struct err *err)
+bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err)
 {
     const struct filter *f = r->filter;
     r->column = root->parts[part]->by_field[f->field - search_fields];
@@ -326,7 +342,7 @@ bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, i
     if (r->column->kind == COLUMN_BOOL)
         bool_part(r);
     else if (r->column->kind != COLUMN_NUMBER)
-        return string_part(r, part, deadline_ms, err);
+        return string_part(r, part, err);
     return true;
 }
 

@@ -214,8 +214,10 @@ static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct e
 static bool roll_back(struct root *r, struct err *err)
 {
     bool has;
+    uint32_t next_revision = r->h->next_revision; /* folders of lost partitions may remain */
     if (!restore_head(&r->head, r->dir, ROOT_MAGIC, &has, err))
         return false;
+    r->h->next_revision = MAX(r->h->next_revision, next_revision);
     if (!has)
         r->h->part_count = 0;
     uint64_t sequence = r->h->sequence;

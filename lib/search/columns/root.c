@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/log.h"
-#include "base/time.h"
 #include "base/util.h"
 #include "search/columns/recover.h"
 
@@ -58,6 +58,7 @@ static bool make_head(struct root *r, struct err *err)
     h->format = FORMAT_VERSION;
     h->sequence = 1;
     h->parts_stamp = 1;
+    h->next_revision = 1;
     recover_boot_id(h->boot_id);
     bool ok = fs_write_atomic(path, h, sizeof *h, 0644, err);
     free(h);
@@ -259,8 +260,7 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     if (entry->week != week || i == n)
         atomic_store(&entry->flags, 0);
     atomic_store(&entry->week, week);
-    /* the time makes revisions unique even after the table has been emptied */
-    uint32_t revision = MAX((uint32_t)now_s(), atomic_load(&entry->revision) + 1);
+    uint32_t revision = atomic_fetch_add(&r->h->next_revision, 1);
     if (!part_create(r->dir, week, revision, &r->parts[i], err))
         return false;
     atomic_store_explicit(&entry->revision, revision, memory_order_release);
@@ -286,7 +286,7 @@ bool root_set_aside(struct root *r, size_t index, const char *why, struct err *e
     if (!fs_mkdirs(to, 0755, err))
         return false;
     snprintf(from, sizeof from, "%s/%s", r->dir, name);
-    snprintf(to, sizeof to, "%s/aside/%s", r->dir, name);
+    snprintf(to, sizeof to, "%s/aside/%s.%llx", r->dir, name, (unsigned long long)random_u64());
     if (rename(from, to) < 0 && errno != ENOENT)
         return err_errno(err, errno, "setting aside %s", from);
     atomic_fetch_or(&entry->flags, (uint32_t)PART_DAMAGED);

@@ -159,7 +159,7 @@ static bool select_part(struct run *run, size_t part, size_t level, block_functi
     const struct search_query *q = run->query;
     uint32_t rows[BLOCK_ROWS];
     for (size_t i = 0; i < q->filter_count; i++) {
-        if (!ready_filter_part(&run->filters[i], run->root, part, run->deadline_ms, err))
+        if (!ready_filter_part(&run->filters[i], run->root, part, err))
             return false;
         if (run->filters[i].matches_nothing)
             return true;
@@ -210,7 +210,7 @@ static void prepare_filters(struct run *run)
         const struct search_field *f = q->filters[i].field;
         enum column_kind kind = column_kind_of(f);
         struct unify *u = kind == COLUMN_DICT || kind == COLUMN_LIST ? unify_of(run, f) : NULL;
-        ready_filter_init(&run->arena, &run->filters[i], &q->filters[i], u);
+        ready_filter_init(&run->arena, &run->filters[i], &q->filters[i], u, run->deadline_ms);
     }
 }
 

@@ -224,6 +224,8 @@ static bool find_in(struct root *r, struct part *p, struct str uuid, uint64_t *r
         return false;
     if (*ret_code > 0 && *ret_code <= mfile_elements(&p->row_of, 4))
         *ret_row = row_of(p)[*ret_code - 1];
+    if (*ret_row > 0 && *ret_row <= rows && part_is_dead(p, *ret_row - 1))
+        *ret_row = 0;
     if (*ret_row > rows)
         return err_set(err, ERR_INVALID, "%s: row %llu of a crash lies behind the end", p->folder,
                        (unsigned long long)*ret_row);
