@@ -97,8 +97,7 @@ bool api_signature_first_date_get(struct req *r, struct err *err)
     return answer_hits(r, hits, err);
 }
 
-/* ---- versions
- * -------------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 /* Betas of aurora and beta come with release candidates; only one kind of them is wanted. */
 static bool keep_version(const struct db_rows *rows, int i, bool is_beta_channel)
@@ -129,8 +128,7 @@ bool api_version_string_get(struct req *r, struct err *err)
     return answer_hits(r, hits, err);
 }
 
-/* ---- queueing
- * ---------------------------------------------------------------------------------------- */
+/* ---- queueing -------------------------------------------------------------------------------- */
 
 static bool is_ruleset(struct str name)
 {
@@ -180,8 +178,7 @@ bool api_reprocessing_post(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
-/* ---- signatures
- * ---------------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static json_t *signature_json(const struct siglists *lists, const json_t *job)
 {
@@ -223,8 +220,7 @@ bool api_crash_signature_post(struct req *r, struct err *err)
     return answer_json(r, 200, answer, err);
 }
 
-/* ---- missing processed crashes
- * ---------------------------------------------------------------------------- */
+/* ---- missing processed crashes --------------------------------------------------------------- */
 
 static void set_page_link(struct req *r, json_t *body, const char *key, int64_t page, bool exists)
 {

@@ -131,7 +131,7 @@ const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_befo
     return arena_printf(a, "%+lld", (long long)up);
 }
 
-/* ---- stack frames -------------------------------------------------------------------------- */
+/* ---- stack frames ---------------------------------------------------------------------------- */
 
 struct str fmt_function(struct arena *a, struct str function)
 {

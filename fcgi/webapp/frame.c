@@ -87,8 +87,7 @@ static void set_notices(struct req *r, struct tpl_values *v)
     }
 }
 
-/* ---- header ------------------------------------------------------------------------------------
- */
+/* ---- header ---------------------------------------------------------------------------------- */
 
 static void add_link(struct tpl_rows *rows, const char *text, struct str url, bool is_current)
 {
@@ -198,8 +197,7 @@ bool frame_send(struct req *r, int status, const char *template_name, struct tpl
     return resp_page(r, status, template_name, v, err);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------
- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static const struct {
     int status;

@@ -10,8 +10,7 @@
 static const int64_t DAY_US = 86400000000;
 enum { HOME_DAYS = 7, PRODUCT_DAYS = 14, TOP_SIGNATURES = 10, VERSIONS_WITHOUT_FEATURED = 4 };
 
-/* ---- counts per day
- * -------------------------------------------------------------------------------- */
+/* ---- counts per day -------------------------------------------------------------------------- */
 
 struct days {
     int64_t first_us; /* midnight */
@@ -37,8 +36,7 @@ static void add_day(struct days *d, const char *day, int64_t count)
     }
 }
 
-/* ---- home
- * -------------------------------------------------------------------------------------------- */
+/* ---- home ------------------------------------------------------------------------------------ */
 
 /* One search for all products: a day's reports by product. */
 static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct err *err)
@@ -116,8 +114,7 @@ bool home_get(struct req *r, struct err *err)
     return frame_send(r, 200, "home.html", v, err);
 }
 
-/* ---- product
- * ------------------------------------------------------------------------------------------- */
+/* ---- product --------------------------------------------------------------------------------- */
 
 static bool ask_product(struct req *r, const struct product *p, const struct days *d, json_t **ret,
                         struct err *err)

@@ -25,8 +25,7 @@ struct str report_search_url(struct arena *a, const char *field, struct str valu
     return query_url(&q, "/search/");
 }
 
-/* ---- finding it --------------------------------------------------------------------------------
- */
+/* ---- finding it ------------------------------------------------------------------------------ */
 
 /* A document of the store; absent is not an error. */
 static bool load(struct req *r, const char *id, const char *kind, json_t **ret, struct err *err)
@@ -93,8 +92,7 @@ static bool send_pending(struct req *r, const char *id, const json_t *raw, struc
     return frame_send(r, 200, "report_pending.html", v, err);
 }
 
-/* ---- the page
- * ------------------------------------------------------------------------------------ */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void add_tab(struct tpl_rows *tabs, const char *id, const char *label, const char *count)
 {

@@ -30,8 +30,7 @@ static const char *op_sys(const json_t *doc)
     return text ? text : "";
 }
 
-/* ---- description
- * --------------------------------------------------------------------------------- */
+/* ---- description ----------------------------------------------------------------------------- */
 
 static void frame_line(struct arena *a, struct strbuf *b, size_t number, const char *module,
                        struct str signature, const json_t *source)
@@ -123,8 +122,7 @@ static const char *description(const struct report *c, const json_t *doc)
     return str_adup(c->a, sb_view(&b));
 }
 
-/* ---- templates
- * ------------------------------------------------------------------------------------- */
+/* ---- templates ------------------------------------------------------------------------------- */
 
 static const char *title(struct arena *a, const char *signature)
 {

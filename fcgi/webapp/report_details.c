@@ -162,8 +162,7 @@ static bool write_value(const struct report *c, const struct detail *d, const js
     return text.p != NULL;
 }
 
-/* ---- rows with a mind of their own
- * --------------------------------------------------------------- */
+/* ---- rows with a mind of their own ----------------------------------------------------------- */
 
 static bool write_signature(const struct report *c, const struct detail *d, struct html_writer *w)
 {
@@ -275,8 +274,7 @@ static bool write_url(const struct report *c, const struct detail *d, struct htm
     return true;
 }
 
-/* ---- graphics
- * --------------------------------------------------------------------------------------- */
+/* ---- graphics -------------------------------------------------------------------------------- */
 
 static bool device_name(const struct db_rows *rows, const char *vendor, const char *adapter,
                         const char *column, const char **ret)
@@ -339,8 +337,7 @@ static bool add_graphics(const struct report *c, struct tpl_rows *rows, struct e
     return true;
 }
 
-/* ---- the table
- * ----------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct detail details[] = {
@@ -433,8 +430,7 @@ static void add_detail(const struct report *c, struct tpl_rows *rows, const stru
         add_row(rows, d->label, (struct html){STR("")}, false);
 }
 
-/* ---- the strip of key facts above the tabs
- * --------------------------------------------------------- */
+/* ---- the strip of key facts above the tabs --------------------------------------------------- */
 
 static void add_key(struct arena *a, struct tpl_rows *rows, const char *label, struct str text)
 {

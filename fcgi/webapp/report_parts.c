@@ -6,8 +6,7 @@
 
 enum { PART_MAX = 8 << 20, TREE_MAX = 256 << 10, MODULES_SHOWN = 4000 };
 
-/* ---- modules
- * --------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------- */
 
 static void cell(struct html_writer *w, const char *text)
 {
@@ -110,8 +109,7 @@ void report_set_modules(const struct report *c, struct tpl_values *v)
     tpl_html(v, "modules", html_done(&w, c->a));
 }
 
-/* ---- annotations
- * ------------------------------------------------------------------------------------ */
+/* ---- annotations ----------------------------------------------------------------------------- */
 
 struct shown {
     const char *name;
@@ -170,8 +168,7 @@ void report_set_annotations(const struct report *c, struct tpl_values *v)
     VEC_RELEASE(&all);
 }
 
-/* ---- downloads
- * ---------------------------------------------------------------------------------------- */
+/* ---- downloads ------------------------------------------------------------------------------- */
 
 static void add_download(const struct report *c, struct tpl_rows *rows, const char *label,
                          const char *endpoint, const char *name, const char *note)
@@ -210,8 +207,7 @@ bool report_set_downloads(const struct report *c, struct tpl_values *v, struct e
     return true;
 }
 
-/* ---- JSON trees
- * ----------------------------------------------------------------------------------------- */
+/* ---- JSON trees ------------------------------------------------------------------------------ */
 
 static const char *tree(struct arena *a, const json_t *value)
 {
@@ -235,8 +231,7 @@ void report_set_trees(const struct report *c, struct tpl_values *v)
     tpl_cstr(v, "telemetry", tree(c->a, environment));
 }
 
-/* ---- extensions
- * ------------------------------------------------------------------------------------------- */
+/* ---- extensions ------------------------------------------------------------------------------ */
 
 static const char *yes_no(const json_t *o, const char *key)
 {
@@ -285,9 +280,7 @@ void report_set_extensions(const struct report *c, struct tpl_values *v)
     tpl_bool(v, "has_extensions", tpl_rows_count(rows) > 0);
 }
 
-/* ---- debug
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- debug ----------------------------------------------------------------------------------- */
 
 static void debug_row(struct arena *a, struct tpl_rows *rows, const char *label,
                       const json_t *value)

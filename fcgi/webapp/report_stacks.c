@@ -8,8 +8,7 @@
  */
 enum { STACKS_MAX = 24 << 20, FRAMES_SHOWN = 1000, THREADS_SHOWN = 2000 };
 
-/* ---- frames
- * -------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static void source_cell(struct arena *a, struct html_writer *w, const json_t *holder)
 {
@@ -123,8 +122,7 @@ static void frames_table(struct arena *a, struct html_writer *w, const json_t *t
     html_raw(w, "</tbody></table></div>\n");
 }
 
-/* ---- threads
- * --------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 const json_t *report_crashing_thread(const json_t *doc, int64_t *ret_index)
 {
@@ -160,8 +158,7 @@ static void crashing_card(struct arena *a, struct html_writer *w, const json_t *
     html_raw(w, "</section>\n");
 }
 
-/* ---- Java
- * -------------------------------------------------------------------------------------------- */
+/* ---- Java ------------------------------------------------------------------------------------ */
 
 static void java_row(struct html_writer *w, const json_t *frame, size_t i)
 {
@@ -221,8 +218,7 @@ static bool java(struct html_writer *w, const json_t *doc)
     return json_array_size(values) > 0;
 }
 
-/* ---- the page's parts
- * ---------------------------------------------------------------------------------- */
+/* ---- the page's parts ------------------------------------------------------------------------ */
 
 static struct html main_stack(const struct report *c, const json_t *thread, int64_t index)
 {

@@ -8,8 +8,7 @@
 
 static const int64_t DAY_US = 86400000000;
 
-/* ---- operators ---------------------------------------------------------------------------------
- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 struct operator_label {
     const char *code, *label;
@@ -104,8 +103,7 @@ static bool is_null(struct str op)
     return str_ends(op, STR("__null__"));
 }
 
-/* ---- what a form sends
- * --------------------------------------------------------------------------- */
+/* ---- what a form sends ----------------------------------------------------------------------- */
 
 static const char *const helpers[] = {"_form", "_from", "_to",         "_f",        "_o",
                                       "_v",    "_c",    "_facet_list", "_sort_list"};
@@ -188,8 +186,7 @@ struct str search_form_url(struct req *r, const struct query *sent, const char *
     return query_url(&out, path);
 }
 
-/* ---- dates
- * --------------------------------------------------------------------------------------- */
+/* ---- dates ----------------------------------------------------------------------------------- */
 
 /* ISO, or -7d and the like relative to now. */
 static bool date_value(struct str text, int64_t now_us, int64_t *ret_us)
@@ -279,8 +276,7 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
     add_shortcut(rows, q, path, "day ends", midnight, false);
 }
 
-/* ---- lines
- * --------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static const char *const simple_fields[] = {"product", "version", "platform", "process_type"};
 
@@ -353,8 +349,7 @@ void search_form_set_all_lines(struct req *r, struct tpl_values *v, const struct
     set_lines(r, v, q, blank_lines, true);
 }
 
-/* ---- simple fields
- * --------------------------------------------------------------------------------- */
+/* ---- simple fields --------------------------------------------------------------------------- */
 
 static void option(struct tpl_rows *options, const struct query *q, const char *field,
                    struct str value, struct query *seen)
@@ -438,8 +433,7 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
     return true;
 }
 
-/* ---- checks
- * ---------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 struct bounds {
     bool has_low, has_high, low_open, high_open;
@@ -544,8 +538,7 @@ void search_form_warnings(struct arena *a, const struct query *q, struct tpl_row
     }
 }
 
-/* ---- for the script
- * -------------------------------------------------------------------------------- */
+/* ---- for the script -------------------------------------------------------------------------- */
 
 static json_t *field_json(const struct search_field *f)
 {

@@ -13,8 +13,7 @@ static const char *const default_columns[] = {
 };
 static const char *const default_aggregations[] = {"release_channel", "reason", "cpu_info"};
 
-/* ---- parameters
- * ------------------------------------------------------------------------------------ */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* Field names of a parameter (repeated or separated by commas) that this reader may use. */
 static struct strs field_list(struct req *r, const struct query *q, const char *name,
@@ -84,8 +83,7 @@ struct str signature_url(const struct query *q)
     return query_url(q, "/signature/");
 }
 
-/* ---- reports
- * ------------------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 static void ask_reports(const struct signature_page *p, struct query *q)
 {
@@ -122,8 +120,7 @@ static void set_reports(const struct signature_page *p, struct tpl_values *v, co
     results_set_hits(p->req, v, &links, answer);
 }
 
-/* ---- aggregations
- * ----------------------------------------------------------------------------------------- */
+/* ---- aggregations ---------------------------------------------------------------------------- */
 
 static const char *join(struct arena *a, struct strs l)
 {
@@ -156,8 +153,7 @@ static void set_aggregations(const struct signature_page *p, struct tpl_values *
     tpl_cstr(v, "aggregations_text", join(p->a, p->aggregations));
 }
 
-/* ---- bugs, comments
- * ------------------------------------------------------------------------------------------ */
+/* ---- bugs, comments -------------------------------------------------------------------------- */
 
 static void related_row(struct tpl_rows *rows, struct arena *a, const char *signature)
 {
@@ -227,9 +223,7 @@ static bool set_comments(const struct signature_page *p, struct tpl_values *v, s
     return true;
 }
 
-/* ---- the page
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64_t total)
 {
@@ -327,9 +321,7 @@ bool signature_get(struct req *r, struct err *err)
     return frame_send(r, 200, "signature.html", v, err);
 }
 
-/* ---- fragments
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- fragments ------------------------------------------------------------------------------- */
 
 static bool fragment(struct req *r, const char *template_name, struct err *err)
 {

@@ -27,8 +27,7 @@ void signature_ask_graph(struct query *q, const char *field)
     query_addc(q, "_facets", field);
 }
 
-/* ---- the still picture
- * ------------------------------------------------------------------------------- */
+/* ---- the still picture ----------------------------------------------------------------------- */
 
 static int64_t count_on(struct arena *a, const json_t *day, const char *field, struct str term)
 {
@@ -109,8 +108,7 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
     set_fields(p, v);
 }
 
-/* ---- data for scripts
- * ------------------------------------------------------------------------------------ */
+/* ---- data for scripts ------------------------------------------------------------------------ */
 
 /* FIELD of /signature/…/FIELD/; the field must exist and this reader must be allowed to use it. */
 static const struct search_field *path_field(struct req *r, const char *what)

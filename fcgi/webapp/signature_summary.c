@@ -27,8 +27,7 @@ void signature_ask_summary(struct query *q)
         query_addc(q, pairs[i][0], pairs[i][1]);
 }
 
-/* ---- tables
- * ------------------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 struct panel {
     struct arena *a;
@@ -103,8 +102,7 @@ static void simple_panel(struct arena *a, struct tpl_rows *panels, const char *t
         panel_row(&p, (struct str[]){term(a, b)}, count(b));
 }
 
-/* ---- panels of their own
- * --------------------------------------------------------------------------------- */
+/* ---- panels of their own --------------------------------------------------------------------- */
 
 static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t *answer,
                           int64_t total)
@@ -176,9 +174,7 @@ static void mobile_panel(struct arena *a, struct tpl_rows *panels, const json_t 
                               count(version));
 }
 
-/* ---- graphics
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- graphics -------------------------------------------------------------------------------- */
 
 struct device {
     struct str vendor, adapter;
@@ -239,9 +235,7 @@ static bool graphics_panel(const struct signature_page *s, struct tpl_rows *pane
     return true;
 }
 
-/* ---- indicators
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- indicators ------------------------------------------------------------------------------ */
 
 static int64_t count_of(const json_t *buckets, const char *wanted)
 {

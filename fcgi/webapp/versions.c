@@ -12,7 +12,7 @@ enum {
     VERSIONS_MAX = 1000,
     FEATURED_AUTO = 3,
     KEEP_MS = 600000,
-    KEEP_EMPTY_MS = 10000,
+    KEEP_EMPTY_MS = 1000,
 };
 
 struct candidate {
@@ -88,7 +88,7 @@ static struct candidates candidates_of(struct arena *a, const json_t *buckets)
     return c;
 }
 
-/* ---- featured ------------------------------------------------------------------------------ */
+/* ---- featured -------------------------------------------------------------------------------- */
 
 /* The newest version of each of the three newest (major, minor). */
 static size_t feature_auto(const struct candidates *c, struct str *out)
@@ -159,7 +159,7 @@ static void fill(struct version_list *l, const struct product *product, const st
             l->v[l->n++] = (struct live_version){str_dup(c->v[i].text), c->v[i].count, false};
 }
 
-/* ---- cache --------------------------------------------------------------------------------- */
+/* ---- cache ----------------------------------------------------------------------------------- */
 
 static void empty(struct version_list *l)
 {

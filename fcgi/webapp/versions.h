@@ -7,7 +7,7 @@
  * versions - which versions of a product are alive: those in the reports of the last 60 days,
  * newest first, featured ones in front.
  *
- * Cache      By product, in the worker; ten minutes, ten seconds while a product has none.
+ * Cache      By product, in the worker; ten minutes, one second while a product has none.
  * Errors     None: an index that cannot be searched means no versions (logged).
  */
 struct live_version {

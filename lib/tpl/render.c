@@ -35,7 +35,7 @@ struct tpl_values {
     struct value *first, *last;
 };
 
-/* ---- collecting ---------------------------------------------------------------------------- */
+/* ---- collecting ------------------------------------------------------------------------------ */
 
 static struct value markup_value(struct arena *a, struct str escaped)
 {
@@ -177,7 +177,7 @@ struct tpl_rows *tpl_row_rows(struct tpl_row *r)
     return append(r->a, &r->first, &r->last, rows_value(r->a))->rows;
 }
 
-/* ---- rendering ----------------------------------------------------------------------------- */
+/* ---- rendering ------------------------------------------------------------------------------- */
 
 static void fill(CtplValue *out, const struct value *v);
 

@@ -26,7 +26,7 @@ struct tpl_set {
     VEC(struct template) templates; /* sorted by name */
 };
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool include_file(const char *dir, struct str name, int depth, struct strbuf *out,
                          struct err *err);

@@ -5,6 +5,8 @@ import urllib.parse
 
 import pytest
 
+from harness import wait_until
+
 PASSWORD = "correct horse battery staple"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -129,8 +131,11 @@ def test_quick_search_knows_ids(datil, crash):
 
 
 def test_top_crashers(datil, crash):
-    first = datil.get("/topcrashers/", {"product": "Crashme"})
-    assert first.status == 302 and "version=" in location(first)
+    def first():
+        return datil.get("/topcrashers/", {"product": "Crashme"})
+
+    wait_until(lambda: first().status == 302, what="versions of the product")
+    assert "version=" in location(first())
     page = datil.get("/topcrashers/", {"product": "Crashme", "version": "5.0", "process_type": "any"})
     assert html.escape(crash["signature"]) in page.text and "Top 1 Crashing Signatures" in page.text
     numbers = datil.get("/topcrashers/", {"product": "Crashme", "version": "5.0", "process_type": "any", "_format": "json"}).json

@@ -216,7 +216,7 @@ static void test_many_rows(void **state)
     assert_string_equal(page + strlen(page) - 13, "199919991999;");
 }
 
-/* ---- every template of the project --------------------------------------------------------- */
+/* ---- every template of the project ----------------------------------------------------------- */
 
 /*
  * What a template asks for, read from its own text: names, and which of them are lists of what.

@@ -1,0 +1,310 @@
+#include "topcrashers.h"
+
+#include "base/time.h"
+#include "base/util.h"
+#include "queries.h"
+
+static const int64_t SECOND_US = 1000000, DAY_US = 86400000000;
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static const struct choice days_choices[] = {
+    {"7", "7 days"}, {"1", "1 day"}, {"3", "3 days"}, {"14", "14 days"}, {"28", "28 days"},
+};
+static const struct choice mode_choices[] = {{"realtime", "Up to now"}, {"byday", "Whole days"}};
+static const struct choice range_choices[] = {{"report", "Report date"}, {"build", "Build date"}};
+static const struct choice type_choices[] = {
+    {"crash", "Crashes"}, {"hang", "Hangs"}, {"any", "Both"}};
+static const struct choice process_choices[] = {
+    {"parent", "parent"}, {"any", "any"},         {"content", "content"},
+    {"gpu", "gpu"},       {"plugin", "plugin"},   {"rdd", "rdd"},
+    {"socket", "socket"}, {"utility", "utility"}, {"other", "other"},
+};
+static const struct choice size_choices[] = {
+    {"50", "50"}, {"100", "100"}, {"200", "200"}, {"300", "300"}};
+
+#define CHOICES(name, label, list)                                                                 \
+    {                                                                                              \
+        name, label, list, ARRAY_LEN(list)                                                         \
+    }
+const struct choices tcb_choices[CHOICES_COUNT] = {
+    [CHOICES_DAYS] = CHOICES("days", "Period", days_choices),
+    [CHOICES_MODE] = CHOICES("_tcbs_mode", "Ending", mode_choices),
+    [CHOICES_RANGE] = CHOICES("_range_type", "By", range_choices),
+    [CHOICES_TYPE] = CHOICES("_report_type", "Reports", type_choices),
+    [CHOICES_PROCESS] = CHOICES("process_type", "Process", process_choices),
+    [CHOICES_SIZE] = CHOICES("_facets_size", "Show", size_choices),
+};
+
+/* The value asked for if it is one of the choices, else the first; *ret_known says which. */
+static const char *choose(struct req *r, enum choices_id id, bool *ret_known)
+{
+    const struct choices *c = &tcb_choices[id];
+    struct str asked = req_param(r, c->name);
+    *ret_known = asked.n == 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (str_eq(asked, str_of(c->v[i].value))) {
+            *ret_known = true;
+            return c->v[i].value;
+        }
+    return c->v[0].value;
+}
+
+/* Numbers: a text that is none is the caller's mistake, another number may be. */
+static bool choose_number(struct req *r, enum choices_id id, bool only_known, int *ret,
+                          struct err *err)
+{
+    bool known;
+    int64_t number;
+    const char *name = tcb_choices[id].name;
+    struct str asked = req_param(r, name);
+    if (asked.n > 0 && !str_to_i64(asked, INT64_MIN, INT64_MAX, name, &number, NULL))
+        return err_set(err, ERR_INVALID, "'%s' not a number", name);
+    const char *text = choose(r, id, &known);
+    if (only_known && !known)
+        return err_set(err, ERR_INVALID, "'%s' not a recognized number", name);
+    *ret = (int)strtol(text, NULL, 10);
+    return true;
+}
+
+static bool read_platform(struct req *r, struct tcb_wanted *w, struct err *err)
+{
+    struct str asked = req_param(r, "platform");
+    DB_ROWS rows = {0};
+    if (asked.n == 0)
+        return true;
+    if (!DB_RUN(req_db(r), &q_web_platforms, &rows, err))
+        return err_wrap(err, "listing platforms");
+    for (int i = 0; i < rows.count; i++)
+        if (str_eq(asked, str_of(db_col(&rows, i, "name"))))
+            w->platform = arena_strdup(req_arena(r), db_col(&rows, i, "name"));
+    return true;
+}
+
+bool tcb_read_wanted(struct req *r, struct tcb_wanted *w, struct err *err)
+{
+    bool known;
+    w->query = query_of_request(r);
+    query_drop(&w->query, "_format");
+    if (!app_product(r, &w->product, err))
+        return false;
+    w->versions = query_all(&w->query, "version");
+    if (!choose_number(r, CHOICES_DAYS, true, &w->days, err) ||
+        !choose_number(r, CHOICES_SIZE, false, &w->size, err))
+        return false;
+    const char *mode = choose(r, CHOICES_MODE, &known);
+    const char *range = choose(r, CHOICES_RANGE, &known);
+    w->by_day = strcmp(mode, "byday") == 0;
+    w->by_build = strcmp(range, "build") == 0;
+    w->process_type = choose(r, CHOICES_PROCESS, &known);
+    w->report_type = choose(r, CHOICES_TYPE, &known);
+    if (!known)
+        return err_set(err, ERR_INVALID, "'_report_type' not recognized");
+    int64_t now = req_now_us(r);
+    w->to_us = w->by_day ? now / DAY_US * DAY_US : (now / SECOND_US + 1) * SECOND_US;
+    w->from_us = w->to_us - w->days * DAY_US;
+    return read_platform(r, w, err);
+}
+
+/* ---- searches -------------------------------------------------------------------------------- */
+
+static const char *date_text(struct arena *a, const char *op, int64_t us)
+{
+    char iso[TIME_TEXT_MAX];
+    time_iso(us, false, iso);
+    return arena_printf(a, "%s%.19sZ", op, iso);
+}
+
+static const char *build_text(struct arena *a, const char *op, int64_t us)
+{
+    struct civil c = civil_of_us(us);
+    return arena_printf(a, "%s%04d%02d%02d%02d%02d%02d", op, c.year, c.month, c.day, c.hour,
+                        c.minute, c.second);
+}
+
+void tcb_add_dates(struct query *q, int64_t from, int64_t to)
+{
+    query_addc(q, "date", date_text(q->a, ">=", from));
+    query_addc(q, "date", date_text(q->a, "<", to));
+}
+
+static void add_filters(const struct tcb_wanted *w, struct query *q)
+{
+    query_addf(q, "product", "%s", w->product->name);
+    for (size_t i = 0; i < w->versions.n; i++)
+        query_add(q, "version", w->versions.v[i]);
+    if (w->platform)
+        query_addf(q, "platform", "=%s", w->platform);
+    if (strcmp(w->report_type, "any") != 0)
+        query_addf(q, "report_type", "=%s", w->report_type);
+    if (strcmp(w->process_type, "any") == 0)
+        return;
+    if (strcmp(w->process_type, "other") != 0) {
+        query_addf(q, "process_type", "=%s", w->process_type);
+        return;
+    }
+    /* Plain negated values are one condition: none of them. */
+    for (size_t i = 0; i < ARRAY_LEN(process_choices); i++)
+        if (strcmp(process_choices[i].value, "any") != 0 &&
+            strcmp(process_choices[i].value, "other") != 0)
+            query_addf(q, "process_type", "!%s", process_choices[i].value);
+}
+
+static bool search(struct req *r, const struct tcb_wanted *w, bool before, json_t **ret,
+                   struct err *err)
+{
+    static const char *const inner[] = {
+        "platform",    "is_garbage_collecting", "dom_fission_enabled", "process_type",
+        "report_type", "startup_crash",         "_histogram.uptime",   "_cardinality.install_time",
+    };
+    struct query q = query_new(req_arena(r));
+    int64_t length = w->to_us - w->from_us;
+    int64_t from = before ? w->from_us - length : w->from_us, to = before ? w->from_us : w->to_us;
+    add_filters(w, &q);
+    tcb_add_dates(&q, from, before && w->by_build ? w->to_us : to);
+    if (w->by_build) {
+        query_addc(&q, "build_id", build_text(q.a, ">=", from));
+        query_addc(&q, "build_id", build_text(q.a, "<", to));
+    }
+    query_addc(&q, "_facets", "signature");
+    for (size_t i = 0; !before && i < ARRAY_LEN(inner); i++)
+        query_addc(&q, "_aggs.signature", inner[i]);
+    query_addc(&q, "_histogram_interval.uptime", "60");
+    query_addf(&q, "_facets_size", "%d", before ? w->size * 2 : w->size);
+    query_addc(&q, "_results_number", "0");
+    return app_search(r, &q, (struct app_search){0}, ret, NULL, err);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static struct tcb_platforms platforms_of(const struct tcb_wanted *w)
+{
+    static const struct tcb_platform all[] = {
+        {"Windows", "win", "Win"},
+        {"Mac OS X", "mac", "Mac"},
+        {"Linux", "lin", "Lin"},
+        {"Android", "and", "And"},
+    };
+    struct tcb_platforms p = {0};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (w->platform ? strcmp(w->platform, all[i].name) == 0 : true)
+            p.v[p.n++] = all[i];
+    return p;
+}
+
+static int64_t count_of_term(const json_t *bucket, const char *facet, const char *term)
+{
+    size_t i;
+    const json_t *b;
+    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), facet), i, b) {
+        const char *text = jget_str(b, "term");
+        if (text && strcmp(text, term) == 0)
+            return jget_int_or(b, "count", 0);
+    }
+    return 0;
+}
+
+static int64_t count_of_platform(const json_t *bucket, const struct tcb_platform *p)
+{
+    int64_t count = 0;
+    size_t i;
+    const json_t *b;
+    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), "platform"), i, b) {
+        struct str term = jget_strn(b, "term");
+        if (term.p && str_starts_nocase(term, str_of(p->short_name)))
+            count += jget_int_or(b, "count", 0);
+    }
+    return count;
+}
+
+/* Crashes within a minute of starting. */
+static int64_t count_early(const json_t *bucket)
+{
+    size_t i;
+    const json_t *b;
+    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), "histogram_uptime"), i, b)
+        if (json_number_value(json_object_get(b, "term")) == 0)
+            return jget_int_or(b, "count", 0);
+    return 0;
+}
+
+static void read_bucket(const struct tcb *t, const json_t *bucket, struct tcb_row *row)
+{
+    const json_t *facets = jget_obj(bucket, "facets");
+    row->count = jget_int_or(bucket, "count", 0);
+    row->installs = jget_int_or(jget_obj(facets, "cardinality_install_time"), "value", 0);
+    row->gc = count_of_term(bucket, "is_garbage_collecting", "T");
+    row->startup = count_of_term(bucket, "startup_crash", "T");
+    row->plugin = count_of_term(bucket, "process_type", "plugin");
+    row->early = count_early(bucket);
+    for (size_t i = 0; i < t->platforms.n; i++)
+        row->platforms[i] = count_of_platform(bucket, &t->platforms.v[i]);
+}
+
+static void read_before(struct tcb *t, const json_t *before)
+{
+    const json_t *buckets = app_facet(before, "signature");
+    size_t i;
+    const json_t *b;
+    t->total_before = jget_int_or(before, "total", 0);
+    json_array_foreach (buckets, i, b) {
+        const char *signature = jget_str(b, "term");
+        for (size_t k = 0; signature && k < t->n; k++)
+            if (strcmp(t->rows[k].signature, signature) == 0) {
+                t->rows[k].rank_before = (int64_t)i + 1;
+                t->rows[k].count_before = jget_int_or(b, "count", 0);
+            }
+    }
+}
+
+struct strs tcb_signatures(struct arena *a, const struct tcb *t)
+{
+    struct strs s = {.v = arena_array(a, t->n + 1, sizeof *s.v)};
+    for (size_t i = 0; i < t->n; i++)
+        s.v[s.n++] = str_of(t->rows[i].signature);
+    return s;
+}
+
+static bool read_first_dates(struct req *r, struct tcb *t, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (t->n == 0)
+        return true;
+    if (!DB_RUN(req_db(r), &q_web_first_dates, &rows, err,
+                db_text_array(req_arena(r), tcb_signatures(req_arena(r), t))))
+        return err_wrap(err, "looking up first appearances");
+    for (int i = 0; i < rows.count; i++)
+        for (size_t k = 0; k < t->n; k++)
+            if (strcmp(t->rows[k].signature, db_col(&rows, i, "signature")) == 0)
+                t->rows[k].first_date = arena_strdup(req_arena(r), db_col(&rows, i, "first_date"));
+    return true;
+}
+
+bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct err *err)
+{
+    json_auto_t *now = NULL, *before = NULL;
+    if (!search(r, w, false, &now, err))
+        return false;
+    const json_t *buckets = app_facet(now, "signature");
+    size_t i;
+    const json_t *b;
+    t->platforms = platforms_of(w);
+    t->rows = arena_array(req_arena(r), json_array_size(buckets) + 1, sizeof *t->rows);
+    t->total = jget_int_or(now, "total", 0);
+    json_array_foreach (buckets, i, b) {
+        const char *signature = jget_str(b, "term");
+        if (!signature)
+            continue;
+        struct tcb_row *row = &t->rows[t->n++];
+        row->signature = arena_strdup(req_arena(r), signature);
+        row->rank = (int64_t)t->n;
+        read_bucket(t, b, row);
+        t->covered += row->count;
+    }
+    if (t->n > 0) {
+        if (!search(r, w, true, &before, err))
+            return false;
+        read_before(t, before);
+    }
+    return read_first_dates(r, t, err);
+}
