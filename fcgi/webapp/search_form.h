@@ -2,6 +2,7 @@
 #define WEBAPP_SEARCH_FORM_H
 
 #include "app.h"
+#include "operators.h"
 
 /*
  * search_form - between what a form sends and Super Search parameters.
@@ -33,20 +34,10 @@ bool search_form_check(struct arena *a, const struct query *q, struct err *err);
 /* What they perhaps did not mean, as sentences. */
 void search_form_warnings(struct arena *a, const struct query *q, struct tpl_rows *rows);
 
-/* Splits a filter value as the search does: "!", operator, value. */
-struct filter_value {
-    struct str op; /* with its "!", "" for plain */
-    struct str value;
-};
-struct filter_value filter_split(const struct search_field *field, struct str text);
-
 /* Bounds of the search in microseconds, as the search itself decides them. */
 struct date_bounds {
     int64_t from_us, to_us;
 };
 struct date_bounds search_form_bounds(const struct query *q, int64_t now_us);
-
-/* For the form's script: fields with type and choices, operators by type.  New reference. */
-json_t *search_form_fields(enum perm reader);
 
 #endif

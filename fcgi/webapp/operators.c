@@ -1,0 +1,118 @@
+#include "operators.h"
+
+#include "base/util.h"
+
+/* Offered by kind of field; the first is the default.  An empty row ends a list. */
+static const struct operator_label string_operators[] = {
+    {"", "matches"},
+    {"!", "does not match"},
+    {"~", "contains"},
+    {"!~", "does not contain"},
+    {"=", "is"},
+    {"!=", "is not"},
+    {"^", "starts with"},
+    {"!^", "does not start with"},
+    {"$", "ends with"},
+    {"!$", "does not end with"},
+    {"@", "matches regex"},
+    {"!@", "does not match regex"},
+    {"__null__", "does not exist"},
+    {"!__null__", "exists"},
+    {0},
+};
+static const struct operator_label enum_operators[] = {
+    {"", "matches"},
+    {"!", "does not match"},
+    {"__null__", "does not exist"},
+    {"!__null__", "exists"},
+    {0},
+};
+static const struct operator_label number_operators[] = {
+    {"", "matches"},
+    {"!", "does not match"},
+    {">", ">"},
+    {">=", ">="},
+    {"<", "<"},
+    {"<=", "<="},
+    {"__null__", "does not exist"},
+    {"!__null__", "exists"},
+    {0},
+};
+static const struct operator_label date_operators[] = {
+    {">=", ">="}, {">", ">"}, {"<=", "<="}, {"<", "<"}, {0},
+};
+static const struct operator_label bool_operators[] = {
+    {"__true__", "is true"},
+    {"!__true__", "is not true"},
+    {"__null__", "does not exist"},
+    {"!__null__", "exists"},
+    {0},
+};
+
+static const struct {
+    const char *name;
+    const struct operator_label *operators;
+} kinds[] = {
+    [QUERY_ENUM] = {"enum", enum_operators},         [QUERY_STRING] = {"string", string_operators},
+    [QUERY_INTEGER] = {"integer", number_operators}, [QUERY_FLOAT] = {"float", number_operators},
+    [QUERY_BOOL] = {"bool", bool_operators},         [QUERY_DATE] = {"date", date_operators},
+};
+
+/* In the order in which the search tries them. */
+static const char *const str_ops[] = {"=", "~", "$", "^", "@", "__null__", NULL};
+static const char *const number_ops[] = {">=", "<=", "<", ">", "__null__", "=", NULL};
+static const char *const date_ops[] = {">=", "<=", "<", ">", "__null__", NULL};
+static const char *const bool_ops[] = {"__true__", "__null__", NULL};
+static const char *const enum_ops[] = {"__null__", "=", NULL};
+static const char *const *const value_ops[] = {
+    [VALUE_STR] = str_ops,      [VALUE_ENUM] = enum_ops, [VALUE_INT] = number_ops,
+    [VALUE_FLOAT] = number_ops, [VALUE_BOOL] = bool_ops, [VALUE_DATETIME] = date_ops,
+};
+
+const struct operator_label *operators_of(enum query_type type)
+{
+    return kinds[type].operators;
+}
+
+struct filter_value filter_split(const struct search_field *field, struct str text)
+{
+    size_t not = text.n > 0 && text.p[0] == '!' ? 1 : 0;
+    struct str rest = str_sub(text, not, SIZE_MAX);
+    for (const char *const *op = value_ops[field->value_type]; *op; op++)
+        if (str_starts(rest, str_of(*op))) {
+            size_t n = not +strlen(*op);
+            return (struct filter_value){str_sub(text, 0, n), str_sub(text, n, SIZE_MAX)};
+        }
+    return (struct filter_value){str_sub(text, 0, not ), rest};
+}
+
+static json_t *field_json(const struct search_field *f)
+{
+    json_t *o = json_object();
+    json_set_cstr(o, "name", f->name);
+    json_set_cstr(o, "type", kinds[f->query_type].name);
+    json_set_cstr(o, "description", f->description);
+    json_t *choices = json_array();
+    struct str rest = str_of(f->choices ? f->choices : ""), part;
+    while (str_split(&rest, ',', &part))
+        json_array_append_new(choices, json_text(str_trim(part)));
+    json_object_set_new(o, "choices", choices);
+    return o;
+}
+
+json_t *search_form_fields(enum perm reader)
+{
+    json_t *all = json_object(), *fields = json_array(), *operators = json_object();
+    for (size_t i = 0; i < search_field_count; i++)
+        if (search_fields[i].perm <= reader)
+            json_array_append_new(fields, field_json(&search_fields[i]));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        json_t *list = json_array();
+        for (const struct operator_label *op = kinds[i].operators; op->label; op++)
+            json_array_append_new(list, json_pack("[s, s]", op->label, op->code));
+        json_object_set_new(operators, kinds[i].name, list);
+    }
+    json_object_set_new(all, "fields", fields);
+    json_object_set_new(all, "operators", operators);
+    return all;
+}

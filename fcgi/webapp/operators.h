@@ -1,0 +1,28 @@
+#ifndef WEBAPP_OPERATORS_H
+#define WEBAPP_OPERATORS_H
+
+#include "crash/field.h"
+#include "json/json.h"
+
+/*
+ * operators - what may stand in front of a filter value, as the form offers it and as the search
+ * reads it.
+ */
+struct operator_label {
+    const char *code, *label;
+};
+
+/* Offered for this kind of field, the default first; ended by a row without label. */
+const struct operator_label *operators_of(enum query_type type);
+
+/* Splits a filter value as the search does: "!", operator, value. */
+struct filter_value {
+    struct str op; /* with its "!", "" for plain */
+    struct str value;
+};
+struct filter_value filter_split(const struct search_field *field, struct str text);
+
+/* For the form's script: fields with type and choices, operators by type.  New reference. */
+json_t *search_form_fields(enum perm reader);
+
+#endif
