@@ -91,8 +91,9 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
         json_t *doc = (json_t *)processed; /* ledger_load only reads it */
         return ledger_load(db, store, index, &doc, 1, err);
     }
-    if (!put_processed(store, crash_id, processed, err) ||
-        !put_index(index, crash_id, processed, err))
+    /* The index first: whoever sees the processed crash finds it by a search, too. */
+    if (!put_index(index, crash_id, processed, err) ||
+        !put_processed(store, crash_id, processed, err))
         return err_wrap(err, "storing crash %s", crash_id);
 
     struct arena a;

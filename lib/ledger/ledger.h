@@ -12,7 +12,7 @@
  *
  *   collector   ledger_publish    ledger row `received`, queue row, NOTIFY: one transaction
  *   processor   ledger_claim      a queue row, locked for a while
- *               ledger_finish     processed crash stored, index appended, then ledger row
+ *               ledger_finish     index appended, processed crash stored, then ledger row
  *                                 `processed` and queue row deleted in one transaction
  *               ledger_give_back  waiting again later, or failed for good
  *               ledger_sync       the index flushed; ledger_replay after a start
