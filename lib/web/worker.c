@@ -139,6 +139,14 @@ static void failed(struct req *r, const struct err *err)
     resp_error(r, status_of(err->code), err);
 }
 
+/* Who sends a token is a program: JSON, whatever the path. */
+static void refuse_token(struct req *r, const struct err *err)
+{
+    json_auto_t *body = json_pack("{s:s}", "error", err->msg);
+    if (err->code != ERR_FORBIDDEN || !resp_json(r, 403, body, NULL))
+        failed(r, err);
+}
+
 static bool has_body(const struct req *r)
 {
     return r->method == METHOD_POST || r->method == METHOD_PUT;
@@ -151,7 +159,7 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
     r->route = m->route ? m->route : m->any;
     bool knows_users = p->uses_db && !(m->any && m->any->flags & ROUTE_NO_SESSION);
     if (knows_users && !session_check_token(r, err)) {
-        failed(r, err);
+        refuse_token(r, err);
         return false;
     }
     if (!m->any) {
