@@ -160,7 +160,13 @@ bool metrics_get(struct req *req, struct err *err)
         return err_set(err, ERR_FORBIDDEN, "for loopback addresses only");
     STRBUF_AUTO text;
     sb_init(&text, 64 << 10);
-    metrics_print(app_of(req)->metrics, &text);
+    struct collector *c = app_of(req);
+    int64_t depth, oldest_s;
+    spool_measure(&c->spool, now_s(), &depth, &oldest_s);
+    metrics_print(c->metrics, &text);
+    sb_printf(&text,
+              "socorro_collector_spool_depth %lld\nsocorro_collector_spool_oldest_age_s %lld\n",
+              (long long)depth, (long long)oldest_s);
     return resp_bytes(req, 200, "text/plain; version=0.0.4",
                       str_copy(req_arena(req), sb_view(&text)));
 }

@@ -119,10 +119,12 @@ static bool put_dump_names(struct mover *m, const char *id, const json_t *raw, s
     json_t *checksums = jget_obj(jget_obj(raw, "metadata"), "dump_checksums"), *unused;
     const char *key;
     json_auto_t *sorted = json_object();
-    json_object_foreach(checksums, key, unused) json_set_null(sorted, key);
+    json_object_foreach (checksums, key, unused)
+        json_set_null(sorted, key);
     FREE_LATER char *text = json_dumps(sorted, JSON_SORT_KEYS);
     json_auto_t *in_order = json_loads(text, 0, NULL);
-    json_object_foreach(in_order, key, unused) json_array_append_new(names, json_string(key));
+    json_object_foreach (in_order, key, unused)
+        json_array_append_new(names, json_string(key));
     FREE_LATER char *list = json_dumps(names, JSON_ENSURE_ASCII);
     return store_put(m->store, id, "dump_names", str_of(list), err);
 }

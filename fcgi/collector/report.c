@@ -108,11 +108,11 @@ static void drop_long_names(struct report *r, json_t *object)
     void *tmp;
     const char *key;
     json_t *value;
-    json_object_foreach_safe(object, tmp, key, value) if (strlen(key) > REPORT_NAME_MAX)
-    {
-        report_note(r, "dropped annotation: name longer than %d bytes", REPORT_NAME_MAX);
-        json_object_del(object, key);
-    }
+    json_object_foreach_safe (object, tmp, key, value)
+        if (strlen(key) > REPORT_NAME_MAX) {
+            report_note(r, "dropped annotation: name longer than %d bytes", REPORT_NAME_MAX);
+            json_object_del(object, key);
+        }
 }
 
 static bool take_json(struct report *r, struct str text, struct err *err)

@@ -59,6 +59,34 @@ bool spool_has_room(const struct spool *s, struct err *err)
     return true;
 }
 
+static void measure_state(const struct spool *s, const char *state, int64_t *depth,
+                          int64_t *first_s)
+{
+    char path[SPOOL_PATH_SIZE];
+    spool_path(s, state, NULL, path);
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    while (dir && (e = readdir(dir))) {
+        struct stat st;
+        if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        ++*depth;
+        *first_s = MIN(*first_s, (int64_t)st.st_mtime);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+void spool_measure(const struct spool *s, int64_t now_s, int64_t *ret_depth, int64_t *ret_oldest_s)
+{
+    int64_t depth = 0, first_s = now_s;
+    measure_state(s, "new", &depth, &first_s);
+    measure_state(s, "moving", &depth, &first_s);
+    measure_state(s, "unpublished", &depth, &first_s);
+    *ret_depth = depth;
+    *ret_oldest_s = now_s - first_s;
+}
+
 void spool_sweep(const struct spool *s, int64_t now_s)
 {
     char path[SPOOL_PATH_SIZE];

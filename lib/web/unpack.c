@@ -5,6 +5,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "base/rd.h"
 #include "base/util.h"
 
 enum { WINDOW_BYTES = 64 << 10, RAW_BITS = -15, ZLIB_BITS = 15, GZIP_BITS = 15 + 16 };
@@ -126,14 +127,20 @@ static bool feed_held(struct unpack *u, struct err *err)
     return run_inflate(u, &p, &n, err);
 }
 
-/* Two bytes say whether a deflate body has a zlib header (RFC 1950: 31 divides them). */
-static bool start_deflate(struct unpack *u, const uint8_t **p, size_t *n, struct err *err)
+/* Moves bytes to `held` until there are `want` of them; false: more input is needed. */
+static bool hold(struct unpack *u, size_t want, const uint8_t **p, size_t *n)
 {
-    while (*n && u->held_n < 2) {
+    while (*n && u->held_n < want) {
         u->held[u->held_n++] = *(*p)++;
         --*n;
     }
-    if (u->held_n < 2)
+    return u->held_n == want;
+}
+
+/* Two bytes say whether a deflate body has a zlib header (RFC 1950: 31 divides them). */
+static bool start_deflate(struct unpack *u, const uint8_t **p, size_t *n, struct err *err)
+{
+    if (!hold(u, 2, p, n))
         return true;
     bool has_header = (u->held[0] & 15) == 8 && (u->held[0] << 8 | u->held[1]) % 31 == 0;
     start_inflate(u, has_header ? ZLIB_BITS : RAW_BITS);
@@ -143,11 +150,7 @@ static bool start_deflate(struct unpack *u, const uint8_t **p, size_t *n, struct
 /* Behind a gzip member: another one, or bytes that nobody wants. */
 static bool next_member(struct unpack *u, const uint8_t **p, size_t *n, struct err *err)
 {
-    while (*n && u->held_n < 2) {
-        u->held[u->held_n++] = *(*p)++;
-        --*n;
-    }
-    if (u->held_n < 2)
+    if (!hold(u, 2, p, n))
         return true;
     if (u->held[0] != 0x1f || u->held[1] != 0x8b) {
         u->state = UNPACK_IGNORING;
@@ -186,28 +189,62 @@ static bool zstd_error(struct unpack *u, size_t rc, struct err *err)
                    1 << (UNPACK_ZSTD_WINDOW_LOG - 20));
 }
 
-static bool feed_zstd(struct unpack *u, const uint8_t *p, size_t n, struct err *err)
+static void start_zstd(struct unpack *u)
 {
-    if (!u->decoder) {
-        u->decoder = ZSTD_createDStream();
-        if (!u->decoder)
-            abort(); /* out of memory */
-        ZSTD_DCtx_setParameter(u->decoder, ZSTD_d_windowLogMax, UNPACK_ZSTD_WINDOW_LOG);
-    }
-    ZSTD_inBuffer in = {p, n, 0};
-    size_t filled = 0;
+    u->decoder = ZSTD_createDStream();
+    if (!u->decoder)
+        abort(); /* out of memory */
+    ZSTD_DCtx_setParameter(u->decoder, ZSTD_d_windowLogMax, UNPACK_ZSTD_WINDOW_LOG);
+}
+
+/* Decompresses up to the end of a frame; the rest stays in *p, *n. */
+static bool run_zstd(struct unpack *u, const uint8_t **p, size_t *n, struct err *err)
+{
+    ZSTD_inBuffer in = {*p, *n, 0};
+    size_t rc = 1, filled = 0;
     /* A full window means that there may be more output without more input. */
-    while (in.pos < in.size || filled == WINDOW_BYTES) {
+    while (rc != 0 && (in.pos < in.size || filled == WINDOW_BYTES)) {
         ZSTD_outBuffer out = {u->window, WINDOW_BYTES, 0};
-        size_t before = in.pos, rc = ZSTD_decompressStream(u->decoder, &out, &in);
+        rc = ZSTD_decompressStream(u->decoder, &out, &in);
         if (ZSTD_isError(rc))
             return zstd_error(u, rc, err);
         if (!deliver(u, u->window, out.pos, err))
             return false;
-        if (in.pos != before || out.pos)
-            u->state = rc == 0 ? UNPACK_BETWEEN : UNPACK_RUNNING;
         filled = out.pos;
     }
+    if (rc == 0)
+        u->state = UNPACK_BETWEEN;
+    *p += in.pos;
+    *n -= in.pos;
+    return true;
+}
+
+/*
+ * Each frame must start with the number of the format (RFC 8878, section 3.1.1) or of a skippable
+ * frame.  The library would take formats from before 1.0 too, whose decoders nobody looks at.
+ */
+static bool start_frame(struct unpack *u, const uint8_t **p, size_t *n, struct err *err)
+{
+    if (!hold(u, 4, p, n))
+        return true;
+    uint32_t magic = rd_le32(u->held);
+    if (magic != ZSTD_MAGICNUMBER &&
+        (magic & ZSTD_MAGIC_SKIPPABLE_MASK) != ZSTD_MAGIC_SKIPPABLE_START)
+        return bad(u, "not a zstd frame", err);
+    const uint8_t *held = u->held;
+    size_t held_n = u->held_n;
+    u->held_n = 0;
+    u->state = UNPACK_RUNNING;
+    return run_zstd(u, &held, &held_n, err);
+}
+
+static bool feed_zstd(struct unpack *u, const uint8_t *p, size_t n, struct err *err)
+{
+    if (!u->decoder)
+        start_zstd(u);
+    while (n)
+        if (!(u->state == UNPACK_RUNNING ? run_zstd(u, &p, &n, err) : start_frame(u, &p, &n, err)))
+            return false;
     return true;
 }
 
@@ -224,7 +261,8 @@ bool unpack_feed(struct unpack *u, const void *bytes, size_t n, struct err *err)
 
 bool unpack_finish(struct unpack *u, struct err *err)
 {
-    bool is_whole = u->state == UNPACK_BETWEEN || u->state == UNPACK_IGNORING;
+    bool is_whole = u->state == UNPACK_IGNORING ||
+                    (u->state == UNPACK_BETWEEN && (u->coding != UNPACK_ZSTD || u->held_n == 0));
     if (u->coding == UNPACK_IDENTITY || is_whole)
         return true;
     return bad(u, "the data end too early", err);

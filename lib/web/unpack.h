@@ -9,8 +9,8 @@
  * against bodies that grow without end.
  *
  * Codings    gzip (also x-gzip; several members; what is behind the last is ignored), deflate
- *            (zlib or raw), zstd (window of at most 8 MiB), identity.
- * Ownership  unpack_release frees the decoder; the window of output is inside.
+ *            (zlib or raw), zstd (several frames, no formats from before 1.0, window of at most 8
+ * MiB), identity. Ownership  unpack_release frees the decoder; the window of output is inside.
  * Errors     ERR_INVALID with is_bad_data: not that coding, cut off, or its checksum disagrees.
  *            ERR_TOO_LARGE with is_too_large: more than max_bytes, or more than UNPACK_RATIO_MAX
  *            times the input once over 32 MiB.  Errors of the callback are passed on.
@@ -26,7 +26,8 @@ struct unpack {
     uint64_t max_bytes, in_bytes, out_bytes;
     void *decoder; /* z_stream or ZSTD_DStream, owned */
     uint8_t *window;
-    uint8_t held[2]; /* first bytes of a deflate body, or of what follows a gzip member */
+    uint8_t
+        held[4]; /* first bytes of a deflate body, a zstd frame, or what follows a gzip member */
     size_t held_n;
     enum { UNPACK_START, UNPACK_RUNNING, UNPACK_BETWEEN, UNPACK_IGNORING } state;
     bool is_bad_data, is_too_large;
