@@ -133,7 +133,7 @@ class Installation:
 
     def log_lines(self, program):
         """Parsed log lines of a program (those that are JSON)."""
-        text = (self.var / "log" / f"{program}.log").read_text(errors="replace")
+        text = (self.var / "log" / f"{program.removeprefix('datil-')}.log").read_text(errors="replace")
         lines = []
         for line in text.splitlines():
             try:
@@ -245,8 +245,11 @@ class Installation:
         return answer.json if answer.status == 200 else None
 
     def wait_processed(self, crash_id, timeout_s=30):
+        """The processed crash, once it is stored and in the index (which comes a moment later)."""
+        def ready():
+            return self.search(uuid=crash_id, _facets_size=0)["total"] and self.processed(crash_id)
         try:
-            return wait_until(lambda: self.processed(crash_id), timeout_s, f"crash {crash_id}")
+            return wait_until(ready, timeout_s, f"crash {crash_id}")
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.logs()}") from None
 

@@ -60,10 +60,10 @@ def test_every_way_of_dying(datil, symbols, tmp_path, way):
     assert doc["mdsw_status_string"] == "OK" and doc["success"]
     assert re.search(reason, doc["reason"]), doc["reason"]
     thread = doc["json_dump"]["crashing_thread"]
-    functions = [f["function"] for f in thread["frames"]]
+    functions = [f.get("function") for f in thread["frames"]]
     if function:
         assert function in " ".join(filter(None, functions)), functions
-    ours = [f for f in thread["frames"] if f["module"] == "crashme" and f["function"]]
+    ours = [f for f in thread["frames"] if f.get("module") == "crashme" and f["function"]]
     assert ours and all("client/examples/" in f["file"] and f["line"] > 0 for f in ours
                         if f["file"]), ours
     assert any(f["file"] for f in ours)
