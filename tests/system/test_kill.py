@@ -9,9 +9,10 @@ from harness import multipart, ANNOTATIONS, wait_until
 REPORTS = 200
 
 
-def poster(datil, minidump, count, accepted, failures):
-    for i in range(count):
-        kind, body = multipart({**ANNOTATIONS, "Notes": f"report {i}", "CrashTime": str(int(time.time()))},
+def poster(datil, minidump, numbers, gate, accepted, failures):
+    for i in numbers:  # each report its own crash time: the same one twice would be a resend
+        gate.acquire()
+        kind, body = multipart({**ANNOTATIONS, "Notes": f"report {i}", "CrashTime": str(1700000000 + i)},
                                {"upload_file_minidump": minidump})
         # A client whose post fails (its worker was killed) keeps the report and sends it again.
         for _ in range(50):
@@ -39,17 +40,32 @@ def victims(datil):
         "collector parent": collector_parents,
         "processor": processor_children,
         "processor parent": datil.program_pids("datil-processor")[0],
-        "walker": {pid for pid, (_, comm, _) in table.items() if comm.startswith("datil-stackwalk")},
         "postgres": postmaster,
         "webapp": datil.program_pids("datil-webapp")[1],
     }
 
 
+def catch_walker(workers):
+    """A walk takes milliseconds: look for the child of a processor worker again and again."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        for worker in workers:
+            try:
+                with open(f"/proc/{worker}/task/{worker}/children") as children:
+                    found = children.read().split()
+            except OSError:
+                continue
+            if found:
+                return [int(found[0])]
+    return []
+
+
 def test_kill_minus_nine_of_everything(fresh, minidump):
     datil = fresh
     accepted, failures = [], []
-    threads = [threading.Thread(target=poster, args=(datil, minidump, REPORTS // 4, accepted, failures))
-               for _ in range(4)]
+    gate = threading.Semaphore(0)  # reports are let through between the kills, not before them
+    threads = [threading.Thread(target=poster, args=(datil, minidump, range(n, REPORTS, 4), gate, accepted, failures))
+               for n in range(4)]
     for t in threads:
         t.start()
     rng = random.Random(20260101)
@@ -62,18 +78,20 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
     while (turn < 2 * len(order) or any(t.is_alive() for t in threads)) and time.monotonic() < deadline:
         name = order[turn % len(order)]
         turn += 1
-        pids = sorted(victims(datil)[name])
-        if name == "walker":  # short-lived: look for one a little while
-            end = time.monotonic() + 0.5
-            while not pids and time.monotonic() < end:
-                pids = sorted(victims(datil)[name])
+        gate.release(REPORTS // (2 * len(order)) + 1)
+        if name == "walker":
+            pids = catch_walker(sorted(victims(datil)["processor"]))
+        else:
+            pids = sorted(victims(datil)[name])
         if pids and datil.kill(rng.choice(pids), signal.SIGKILL):
             killed[name] = killed.get(name, 0) + 1
         time.sleep(0.15)
+    gate.release(REPORTS)
     for t in threads:
         t.join(120)
+    print(f"killed: {killed}")
     assert not failures and len(accepted) == REPORTS and len(set(accepted)) == REPORTS
-    for name in ("collector", "processor", "postgres"):
+    for name in ("collector", "processor", "postgres", "walker"):
         assert killed.get(name), killed
 
     def all_processed():
@@ -105,7 +123,7 @@ def test_reports_are_taken_while_the_database_is_down(fresh, minidump):
     try:
         for pid in victims(datil)["postgres"]:
             datil.kill(pid, signal.SIGKILL)
-        ids = [datil.post(dump=minidump) for _ in range(5)]
+        ids = [datil.post({"CrashTime": str(1700000000 + i)}, minidump) for i in range(5)]
         assert datil.get("/__heartbeat__").status >= 500
     finally:
         datil.kill(supervisor, signal.SIGCONT)
