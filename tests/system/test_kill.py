@@ -100,7 +100,7 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
         except Exception:  # the database is just coming back
             return False
     try:
-        wait_until(all_processed, 120, "every report processed", 0.2)
+        wait_until(all_processed, 40, "every report processed", 0.2)
     except AssertionError as late:
         raise AssertionError(f"{late}\n{datil.datil('doctor', check=False).output}\n{datil.logs()}") from None
 
