@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/time.h"
 #include "base/util.h"
@@ -80,6 +81,9 @@ static bool serve(const struct options *o, struct err *err)
     struct reports reports;
     if (!reports_open(&reports, o->database, o->url, err))
         return false;
+    /* The program's working directory must not stay in use because of its handler. */
+    if (chdir("/") != 0)
+        return err_set(err, ERR_IO, "cannot leave the working directory");
     struct serve s = {
         .socket = WIRE_SOCKET_FD,
         .annotations = map_annotations(),

@@ -33,7 +33,7 @@ static void id_from_file(const struct target *t, const struct mapping *map,
                          const struct elf_image *e, struct module *m)
 {
     char path[4200];
-    snprintf(path, sizeof path, "/proc/%d/root%s", (int)t->pid, map->path);
+    snprintf(path, sizeof path, "/proc/%d/root%s", (int)t->alive, map->path);
     struct stat st;
     const void *p;
     size_t n;
@@ -128,7 +128,7 @@ void modules_read(const struct target *t, struct modules *ret_modules)
         end = one.base + one.size;
         VEC_PUSH(&m.list, one);
     }
-    program_first(&m, program_address(t->pid));
+    program_first(&m, program_address(t->alive));
     *ret_modules = m;
 }
 

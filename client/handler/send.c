@@ -5,7 +5,7 @@
 
 #include "base/util.h"
 
-enum { CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 120, ANSWER_MAX = 64 << 10 };
+enum { CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 120, REDIRECTS_MAX = 3, ANSWER_MAX = 64 << 10 };
 
 bool send_url(const char *url, char *out, size_t size, struct err *err)
 {
@@ -79,34 +79,45 @@ static void add_parts(curl_mime *form, struct str json, const char *dump_path)
     curl_mime_type(dump, "application/octet-stream");
 }
 
+/* Limits on time, size and redirects. */
+static void set_options(CURL *curl, const char *url, struct strbuf *body, char why[CURL_ERROR_SIZE])
+{
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* A collector that has moved; never from https to something less. */
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    curl_easy_setopt(curl, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
+                     str_starts(str_of(url), STR("https:")) ? "https" : "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "datil-client/" DATIL_VERSION);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+}
+
 bool send_report(const char *url, struct str json, const char *dump_path, char ret_id[SEND_ID_MAX],
                  struct err *err)
 {
-    char full[2048];
+    char full[2048], why[CURL_ERROR_SIZE] = "";
     if (!send_url(url, full, sizeof full, err))
         return false;
     CURL *curl = curl_easy_init();
     if (!curl)
         return err_set(err, ERR_UNAVAILABLE, "libcurl does not start");
-    curl_mime *form = curl_mime_init(curl);
-    add_parts(form, json, dump_path);
-
     STRBUF_AUTO body;
     sb_init(&body, ANSWER_MAX);
-    char why[CURL_ERROR_SIZE] = "";
-    curl_easy_setopt(curl, CURLOPT_URL, full);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "datil-client/" DATIL_VERSION);
+    set_options(curl, full, &body, why);
+    curl_mime *form = curl_mime_init(curl);
+    add_parts(form, json, dump_path);
     curl_easy_setopt(curl, CURLOPT_MIMEPOST, form);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     /* Without this libcurl asks first and waits a second for servers that do not answer that. */
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+
     CURLcode code = curl_easy_perform(curl);
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

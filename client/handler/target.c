@@ -33,15 +33,21 @@ void target_slurp(pid_t pid, const char *path, struct strbuf *b)
 
 /* ---- stopping the threads ---- */
 
-/* Waits until the thread reports its stop.  False: it is gone, or will not stop. */
-static bool wait_for_stop(pid_t tid)
+/*
+ * Waits until the thread reports its stop.  False: it is gone, or will not stop.
+ * Instead of the stop that was asked for, the thread may report that a signal has
+ * come; that signal is ours now, and must be passed on in the end.
+ */
+static bool wait_for_stop(pid_t tid, int *ret_signal)
 {
     int64_t deadline = mono_ms() + STOP_TIMEOUT_MS;
     for (;;) {
         int status;
         pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
-        if (got == tid)
+        if (got == tid) {
+            *ret_signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
             return WIFSTOPPED(status);
+        }
         if (got < 0 && errno != EINTR)
             return false;
         if (mono_ms() > deadline)
@@ -50,11 +56,11 @@ static bool wait_for_stop(pid_t tid)
     }
 }
 
-static bool stop_thread(pid_t tid)
+static bool stop_thread(pid_t tid, int *ret_signal)
 {
     if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0)
         return false;
-    if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && wait_for_stop(tid))
+    if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && wait_for_stop(tid, ret_signal))
         return true;
     int kept = errno;
     ptrace(PTRACE_DETACH, tid, NULL, NULL);
@@ -89,10 +95,11 @@ static size_t stop_listed(struct target *t, DIR *tasks)
     rewinddir(tasks);
     while ((e = readdir(tasks)) && t->threads.n < TARGET_THREADS_MAX) {
         uint64_t tid;
+        int signal;
         if (!str_to_u64(str_of(e->d_name), 10, INT32_MAX, "thread id", &tid, NULL) ||
-            known(t, (pid_t)tid) || !stop_thread((pid_t)tid))
+            known(t, (pid_t)tid) || !stop_thread((pid_t)tid, &signal))
             continue;
-        struct target_thread thread = {.tid = (pid_t)tid};
+        struct target_thread thread = {.tid = (pid_t)tid, .signal = signal};
         read_name(t->pid, &thread);
         VEC_PUSH(&t->threads, thread);
         stopped++;
@@ -189,7 +196,7 @@ const struct mapping *target_mapping(const struct target *t, uint64_t addr)
 static ssize_t read_piece(const struct target *t, uint64_t addr, void *out, size_t n)
 {
     struct iovec here = {out, n}, there = {(void *)(uintptr_t)addr, n};
-    ssize_t got = process_vm_readv(t->pid, &here, 1, &there, 1, 0);
+    ssize_t got = process_vm_readv(t->alive, &here, 1, &there, 1, 0);
     if (got >= 0 || t->mem_fd < 0)
         return got;
     /* Some sandboxes forbid the system call; the tracer may always read this file. */
@@ -227,10 +234,11 @@ bool target_open(pid_t pid, struct target *ret_target, struct err *err)
         target_close(&t);
         return false;
     }
+    t.alive = t.threads.v[0].tid;
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)t.alive);
     t.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
-    target_slurp(pid, "maps", &t.maps_text);
+    target_slurp(t.alive, "maps", &t.maps_text);
     target_parse_maps(&t);
     *ret_target = t;
     return true;
@@ -239,7 +247,7 @@ bool target_open(pid_t pid, struct target *ret_target, struct err *err)
 void target_close(struct target *t)
 {
     for (size_t i = 0; i < t->threads.n; i++)
-        ptrace(PTRACE_DETACH, t->threads.v[i].tid, NULL, NULL);
+        ptrace(PTRACE_DETACH, t->threads.v[i].tid, NULL, (void *)(intptr_t)t->threads.v[i].signal);
     if (t->mem_fd >= 0)
         close(t->mem_fd);
     VEC_RELEASE(&t->threads);

@@ -24,11 +24,13 @@ struct mapping {
 
 struct target_thread {
     pid_t tid;
+    int signal;    /* it was about to get this one when it stopped: given back on close; or 0 */
     char name[32]; /* terminated, may be empty */
 };
 
 struct target {
     pid_t pid;
+    pid_t alive; /* a thread that lives: the first one may have ended before the others */
     VEC(struct target_thread) threads; /* stopped ones, the first thread first */
     VEC(struct mapping) maps;          /* by address */
     struct strbuf maps_text;           /* of /proc/PID/maps, as is */

@@ -159,6 +159,100 @@ static void test_bad_signal_addresses(void **state)
     stop_child(&c);
 }
 
+static volatile int *signals_seen; /* shared with the child */
+
+static void count_signal(int sig)
+{
+    (void)sig;
+    __atomic_add_fetch(signals_seen, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A signal that arrives while its thread is being stopped must not get lost. */
+static void test_no_signal_is_lost(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300 };
+    signals_seen = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGRTMIN, count_signal); /* these queue up, one is not merged with the next */
+        __atomic_store_n(signals_seen, 1, __ATOMIC_SEQ_CST);
+        for (;;)
+            pause();
+    }
+    while (__atomic_load_n(signals_seen, __ATOMIC_SEQ_CST) == 0)
+        usleep(100);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct target t;
+        kill(pid, SIGRTMIN);
+        assert_true(target_open(pid, &t, NULL));
+        kill(pid, SIGRTMIN);
+        target_close(&t);
+    }
+    int64_t deadline = mono_ms() + 5000;
+    while (__atomic_load_n(signals_seen, __ATOMIC_SEQ_CST) < 1 + 2 * ROUNDS && mono_ms() < deadline)
+        usleep(1000);
+    assert_int_equal(*signals_seen, 1 + 2 * ROUNDS);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    munmap((void *)signals_seen, 4096);
+}
+
+static void *survivor(void *fd)
+{
+    ssize_t n = write(*(int *)fd, "x", 1);
+    (void)n;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* The first thread may end while others go on; then it has neither memory nor registers. */
+static void test_first_thread_has_ended(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t t;
+        pthread_create(&t, NULL, survivor, &fds[1]);
+        pthread_exit(NULL);
+    }
+    char byte;
+    assert_int_equal(read(fds[0], &byte, 1), 1);
+    struct target t;
+    struct err err = {0};
+    int64_t deadline = mono_ms() + 5000;
+    for (;;) { /* until it is a zombie */
+        STRBUF_AUTO status;
+        sb_init(&status, 4096);
+        target_slurp(pid, "status", &status);
+        if (strstr(sb_cstr(&status), "State:\tZ") || mono_ms() > deadline)
+            break;
+        usleep(1000);
+    }
+    if (!target_open(pid, &t, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(t.threads.n, 1);
+    assert_true(t.alive != pid && t.maps.n > 3);
+    struct dump_request q = {.target = &t, .requesting_tid = t.alive, .now_s = 1};
+    STRBUF_AUTO out;
+    sb_init(&out, DUMP_BYTES_MAX);
+    assert_true(dump_write(&q, &out, &err));
+    struct mdmp d;
+    struct rd body;
+    struct mdmp_list modules;
+    assert_true(mdmp_open(out.p, out.n, &d, &err));
+    assert_true(mdmp_stream(&d, MDMP_MODULE_LIST, &body, &err));
+    assert_true(mdmp_list(body, 108, &modules, &err) && modules.count >= 2);
+    target_close(&t);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void test_no_such_process(void **state)
 {
     (void)state;
@@ -173,8 +267,9 @@ static void test_no_such_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory_of_child),  cmocka_unit_test(test_read_up_to_a_hole),
-        cmocka_unit_test(test_dump_is_readable), cmocka_unit_test(test_bad_signal_addresses),
+        cmocka_unit_test(test_memory_of_child),   cmocka_unit_test(test_read_up_to_a_hole),
+        cmocka_unit_test(test_dump_is_readable),  cmocka_unit_test(test_bad_signal_addresses),
+        cmocka_unit_test(test_no_signal_is_lost), cmocka_unit_test(test_first_thread_has_ended),
         cmocka_unit_test(test_no_such_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
