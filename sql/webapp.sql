@@ -88,12 +88,66 @@ SELECT to_char(max(last_run) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00
          AS broken
   FROM cron_job;
 
--- name: web_audit
+-- name: web_tokens
+-- Tokens of a user, newest first.
 -- $1 user_id bigint
--- $2 user_name text
--- $3 object text
--- $4 object_id text
--- $5 action text
--- $6 message text
-INSERT INTO audit_log (user_id, user_name, object, object_id, action, message)
-VALUES ($1::bigint, $2, $3, $4, $5, $6);
+SELECT t.id, t.key_start, t.notes, t.expires_at < now() AS is_expired,
+       to_char(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS created,
+       to_char(t.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS expires,
+       coalesce((SELECT string_agg(p.label, ', ' ORDER BY p.label)
+                   FROM api_token_permission tp JOIN app_permission p ON p.name = tp.permission
+                  WHERE tp.token_id = t.id), '') AS permissions
+  FROM api_token t WHERE t.user_id = $1::bigint ORDER BY t.created_at DESC, t.id DESC;
+
+-- name: web_token_remove
+-- Only one's own.
+-- $1 user_id bigint
+-- $2 id bigint
+DELETE FROM api_token WHERE user_id = $1::bigint AND id = $2::bigint;
+
+-- name: web_admin_queue
+-- Reports in the queue by kind (0 priority, 1 standard, 2 reprocessing) and state.
+SELECT CASE queue WHEN 0 THEN 'priority' WHEN 1 THEN 'standard' ELSE 'reprocessing' END AS queue,
+       count(*) FILTER (WHERE state = 0) AS waiting,
+       count(*) FILTER (WHERE state = 1) AS running,
+       count(*) FILTER (WHERE state = 2) AS failed,
+       coalesce(to_char(min(created) FILTER (WHERE state = 0) AT TIME ZONE 'UTC',
+                        'YYYY-MM-DD HH24:MI:SS'), '') AS oldest
+  FROM crash_queue GROUP BY queue ORDER BY crash_queue.queue;
+
+-- name: web_admin_ledger
+-- Reports of the last 7 days by product and state.
+SELECT product, count(*) AS received,
+       count(*) FILTER (WHERE state = 'processed') AS processed,
+       count(*) FILTER (WHERE state = 'rejected') AS rejected,
+       count(*) FILTER (WHERE state = 'failed') AS failed
+  FROM crash_ledger WHERE received > now() - interval '7 days'
+ GROUP BY product ORDER BY count(*) DESC, product LIMIT 100;
+
+-- name: web_admin_jobs
+SELECT app_name, error_count,
+       coalesce(to_char(last_run AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS last_run,
+       coalesce(to_char(last_success AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never')
+         AS last_success,
+       coalesce(to_char(next_run AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '') AS next_run
+  FROM cron_job ORDER BY app_name;
+
+-- name: web_admin_audit
+SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, user_name, object, object_id,
+       action, message
+  FROM audit_log ORDER BY audit_log.at DESC, id DESC LIMIT 100;
+
+-- name: web_admin_notices
+SELECT id, message, severity, is_enabled,
+       to_char(created AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS created
+  FROM status_message ORDER BY status_message.created DESC LIMIT 50;
+
+-- name: web_admin_notice_add
+-- $1 message text
+-- $2 severity text
+INSERT INTO status_message (message, severity) VALUES ($1, $2) RETURNING id;
+
+-- name: web_admin_notice_set
+-- $1 id bigint
+-- $2 is_enabled boolean
+UPDATE status_message SET is_enabled = $2::boolean WHERE id = $1::bigint;

@@ -173,7 +173,7 @@ bool api_reprocessing_post(struct req *r, struct err *err)
                                 err))
             return err_wrap(err, "queueing %zu reports", ids.n);
     for (size_t i = 0; i < ids.n; i++)
-        app_audit(r, entries[i].crash_id, "reprocess", entries[i].ruleset);
+        app_audit(r, "crash", entries[i].crash_id, "reprocess", entries[i].ruleset);
     json_auto_t *body = json_true();
     return answer_json(r, 200, body, err);
 }

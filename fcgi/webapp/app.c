@@ -204,6 +204,9 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
         return true;
     if (ret_form_param)
         *ret_form_param = form_param;
+    /* A file of the index that does not fit is our trouble, and its path nobody's business. */
+    if (err->code == ERR_INVALID && strstr(err->msg, app_of(r)->index_dir))
+        err->code = ERR_UNAVAILABLE;
     return false;
 }
 
@@ -218,13 +221,14 @@ struct str app_bug_url(struct req *r, const char *bug_id)
         arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), "BUG_TRACKER_URL"), bug_id));
 }
 
-void app_audit(struct req *r, const char *object_id, const char *action, const char *message)
+void app_audit(struct req *r, const char *object, const char *object_id, const char *action,
+               const char *message)
 {
     const struct web_user *user = req_user(r);
     struct err err = {0};
-    log_event(LOG_INFO, "audit", action, LOG_S("crash_id", object_id), LOG_I("user_id", user->id),
-              LOG_S("what", message));
-    if (!DB_EXEC(req_db(r), &q_web_audit, &err, user->id ? db_int(req_arena(r), user->id) : NULL,
-                 user->email ? user->email : "", "crash", object_id, action, message))
+    log_event(LOG_INFO, "audit", action, LOG_S("object", object), LOG_S("object_id", object_id),
+              LOG_I("user_id", user->id));
+    if (!DB_EXEC(req_db(r), &q_audit_add, &err, user->id ? db_int(req_arena(r), user->id) : NULL,
+                 user->email ? user->email : "", object, object_id, action, message))
         log_event(LOG_WARN, "audit_failed", "the audit log cannot be written", LOG_E(&err));
 }

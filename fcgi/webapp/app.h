@@ -72,7 +72,8 @@ const json_t *app_facet(const json_t *answer, const char *name);
 /* Where a bug can be read: BUG_TRACKER_URL with the number. */
 struct str app_bug_url(struct req *r, const char *bug_id);
 
-/* Who did what to which crash: downloads, reprocessing. */
-void app_audit(struct req *r, const char *object_id, const char *action, const char *message);
+/* Who did what to which "crash", "token", "notice": downloads, reprocessing, administration. */
+void app_audit(struct req *r, const char *object, const char *object_id, const char *action,
+               const char *message);
 
 #endif

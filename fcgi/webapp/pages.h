@@ -25,5 +25,9 @@ web_handler heartbeat_get, lbheartbeat_get, version_get, monitoring_get, monitor
 web_handler robots_get, favicon_get, contribute_get, csp_report_post;
 web_handler old_query_get, old_profile_get;
 web_handler throttling_get;
+web_handler tokens_get, tokens_post, tokens_delete_post;
+web_handler help_get, help_search_get, help_protected_get, help_memory_get, help_products_get;
+web_handler dictionary_get, dictionary_field_get;
+web_handler admin_get, admin_notice_post, admin_notice_set_post;
 
 #endif

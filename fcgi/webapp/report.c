@@ -232,6 +232,6 @@ bool report_reprocess_post(struct req *r, struct err *err)
         return err_set(err, ERR_INVALID, "Invalid crash ID");
     if (!ledger_publish(req_db(r), id, "default", QUEUE_REPROCESSING, NULL, NULL, err))
         return err_wrap(err, "queueing a report");
-    app_audit(r, id, "reprocess", "default");
+    app_audit(r, "crash", id, "reprocess", "default");
     return resp_redirect(r, 303, results_report_url(req_arena(r), id));
 }

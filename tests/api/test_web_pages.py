@@ -61,6 +61,15 @@ def test_redirects(datil, path, status, where):
     ("/robots.txt", 200, "Disallow: /"),
     ("/monitoring/", 200, "__heartbeat__"),
     ("/api/", 200, "SuperSearchUnredacted"),
+    ("/documentation/", 200, "Super Search guide"),
+    ("/documentation/supersearch/", 200, "proto_signature"),
+    ("/documentation/protected_data_access/", 200, "View Raw Dumps"),
+    ("/documentation/datadictionary/", 200, "ProductName"),
+    ("/documentation/datadictionary/dataset/annotation/field/URL", 200, "people with access to protected data"),
+    ("/documentation/datadictionary/dataset/processed/field/signature", 200, "everybody"),
+    ("/documentation/datadictionary/dataset/processed/field/nope", 404, "Field not found"),
+    ("/documentation/datadictionary/dataset/nope/field/x", 404, "Dataset not found"),
+    ("/about/throttling/", 200, "may be missing"),
 ])
 def test_answers(datil, path, status, text):
     answer = datil.get(path, headers={"Accept": "text/html"})
@@ -221,3 +230,57 @@ def test_attempts_are_limited(fresh):
     statuses = [Browser(fresh).login("target@example.org", "wrong").status for _ in range(12)]
     assert statuses[:10] == [400] * 10 and statuses[-1] == 429
     assert Browser(fresh).login("target@example.org", PASSWORD).status == 429
+
+
+# ---- tokens and administration ---------------------------------------------------------------------
+
+def csrf(page):
+    return re.search(r'name="csrf_token" value="([0-9a-f]+)"', page.text)[1]
+
+
+def test_token_is_shown_once_and_works(datil):
+    datil.add_user("maker@example.org", PASSWORD, "--group", "Hackers")
+    browser = Browser(datil)
+    browser.login("maker@example.org", PASSWORD)
+    page = browser.send("GET", "/api/tokens/")
+
+    def make(**fields):
+        return browser.send("POST", "/api/tokens/", urllib.parse.urlencode({"csrf_token": csrf(page), **fields}))
+
+    made = make(permissions="view_pii", notes="<b>for a test</b>")
+    key = re.search(r'id="new-key">([0-9a-f]{32})<', made.text)[1]
+    again = browser.send("GET", "/api/tokens/")
+    assert key not in again.text and key[:12] in again.text and "&lt;b&gt;for a test" in again.text
+    assert datil.get("/api/SuperSearchUnredacted/", {"product": "Crashme"}, {"Auth-Token": key}).status == 200
+    assert make(permissions="run_custom_queries").status == 400, "a permission the user does not hold"
+    assert make(notes="x" * 2001).status == 400
+    assert datil.sql("SELECT count(*) FROM api_token WHERE key_hash = %s OR key_start = %s", key, key)[0][0] == 0
+
+    stranger = Browser(datil)
+    datil.add_user("stranger@example.org", PASSWORD)
+    stranger.login("stranger@example.org", PASSWORD)
+    number = re.search(r"/api/tokens/delete/(\d+)/", again.text)[1]
+    body = "csrf_token=" + csrf(stranger.send("GET", "/api/tokens/"))
+    assert stranger.send("POST", f"/api/tokens/delete/{number}/", body).status == 404
+    assert browser.send("POST", f"/api/tokens/delete/{number}/", "csrf_token=" + csrf(again)).status == 303
+    assert datil.get("/api/SuperSearch/", headers={"Auth-Token": key}).status == 403
+
+
+def test_administration(datil):
+    datil.add_user("root@example.org", PASSWORD, "--superuser")
+    datil.add_user("user@example.org", PASSWORD, "--group", "Hackers Plus")
+    user, root = Browser(datil), Browser(datil)
+    user.login("user@example.org", PASSWORD)
+    root.login("root@example.org", PASSWORD)
+    assert user.send("GET", "/siteadmin/").status == 403
+    page = root.send("GET", "/siteadmin/")
+    assert page.status == 200 and "user@example.org" in page.text
+    refused = {"csrf_token": csrf(user.send("GET", "/profile/")), "message": "x", "severity": "info"}
+    assert user.send("POST", "/siteadmin/notice/", urllib.parse.urlencode(refused)).status == 403
+    notice = {"csrf_token": csrf(page), "message": "<i>See bug #77", "severity": "warning"}
+    assert root.send("POST", "/siteadmin/notice/", urllib.parse.urlencode(notice)).status == 303
+    wait_until(lambda: "&lt;i&gt;See <a href=" in datil.get("/").text, what="the notice on every page")
+    number = datil.sql("SELECT max(id) FROM status_message")[0][0]
+    hide = urllib.parse.urlencode({"csrf_token": csrf(page), "id": number, "show": "0"})
+    assert root.send("POST", "/siteadmin/notice/set/", hide).status == 303
+    wait_until(lambda: "See <a href=" not in datil.get("/").text, what="the notice to go")

@@ -1,0 +1,115 @@
+#include "base/util.h"
+#include "frame.h"
+#include "pages.h"
+#include "queries.h"
+
+/*
+ * State of the installation for superusers: queue, reports by product, jobs, accounts, audit log,
+ * status notices.  Accounts themselves are changed with the command `datil`.
+ */
+enum { MESSAGE_MAX = 2000 };
+
+static bool check_admin(struct req *r, struct err *err)
+{
+    return req_user(r)->is_superuser ||
+           err_set(err, ERR_FORBIDDEN, "This page is for administrators");
+}
+
+/* A table as the query gives it: its columns are those of the page. */
+struct admin_table {
+    const char *name; /* of the list in the template */
+    const struct db_query *query;
+    const char *columns[8];
+};
+
+static const struct admin_table tables[] = {
+    {"queue", &q_web_admin_queue, {"queue", "waiting", "running", "failed", "oldest"}},
+    {"ledger", &q_web_admin_ledger, {"product", "received", "processed", "rejected", "failed"}},
+    {"jobs",
+     &q_web_admin_jobs,
+     {"app_name", "last_run", "last_success", "next_run", "error_count"}},
+    {"accounts", &q_account_list, {"email", "groups", "last_login", "is_active", "is_superuser"}},
+    {"audit", &q_web_admin_audit, {"at", "user_name", "object", "object_id", "action", "message"}},
+    {"messages", &q_web_admin_notices, {"id", "created", "severity", "message", "is_enabled"}},
+};
+
+static const char *cell(const struct db_rows *rows, int i, const char *column)
+{
+    const char *text = db_col(rows, i, column);
+    if (strncmp(column, "is_", 3) == 0)
+        return text && *text == 't' ? "yes" : "";
+    return text;
+}
+
+static bool set_table(struct req *r, struct tpl_values *v, const struct admin_table *t,
+                      struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(req_db(r), t->query, &rows, err))
+        return err_wrap(err, "table %s", t->name);
+    struct tpl_rows *out = tpl_rows(v, t->name);
+    for (int i = 0; i < rows.count; i++) {
+        struct tpl_row *row = tpl_row_add(out);
+        for (size_t k = 0; k < ARRAY_LEN(t->columns) && t->columns[k]; k++)
+            tpl_row_cstr(row, cell(&rows, i, t->columns[k]));
+    }
+    return true;
+}
+
+/* GET /siteadmin/ */
+bool admin_get(struct req *r, struct err *err)
+{
+    if (!check_admin(r, err))
+        return false;
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Administration"});
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        if (!set_table(r, v, &tables[i], err))
+            return false;
+    struct tpl_rows *products = tpl_rows(v, "products");
+    const struct products *all = app_products(r);
+    for (size_t i = 0; i < all->n; i++) {
+        struct tpl_row *row = tpl_row_add(products);
+        tpl_row_cstr(row, all->v[i].name);
+        tpl_row_cstr(row, all->v[i].description);
+    }
+    resp_header(r, "Cache-Control", STR("no-store"));
+    return frame_send(r, 200, "admin.html", v, err);
+}
+
+static bool is_severity(struct str s)
+{
+    return str_eq(s, STR("info")) || str_eq(s, STR("warning")) || str_eq(s, STR("critical"));
+}
+
+/* POST /siteadmin/notice/: message, severity */
+bool admin_notice_post(struct req *r, struct err *err)
+{
+    struct str message = str_trim(req_param(r, "message")), severity = req_param(r, "severity");
+    if (!check_admin(r, err))
+        return false;
+    if (message.n == 0 || message.n > MESSAGE_MAX || !is_severity(severity))
+        return err_set(err, ERR_INVALID,
+                       "A notice needs a text of at most 2,000 bytes and a severity");
+    DB_ROWS rows = {0};
+    if (!DB_RUN(req_db(r), &q_web_admin_notice_add, &rows, err, str_adup(req_arena(r), message),
+                str_adup(req_arena(r), severity)))
+        return err_wrap(err, "adding a notice");
+    app_audit(r, "notice", db_col(&rows, 0, "id"), "add", "");
+    app_of(r)->notices_until_ms = 0;
+    return resp_redirect(r, 303, STR("/siteadmin/"));
+}
+
+/* POST /siteadmin/notice/set/: id, show (1 or 0) */
+bool admin_notice_set_post(struct req *r, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    int64_t id;
+    bool show = str_eq(req_param(r, "show"), STR("1"));
+    if (!check_admin(r, err) || !str_to_i64(req_param(r, "id"), 1, INT64_MAX, "id", &id, err))
+        return false;
+    if (!DB_EXEC(req_db(r), &q_web_admin_notice_set, err, db_int(a, id), show ? "true" : "false"))
+        return err_wrap(err, "changing a notice");
+    app_audit(r, "notice", db_int(a, id), show ? "show" : "hide", "");
+    app_of(r)->notices_until_ms = 0;
+    return resp_redirect(r, 303, STR("/siteadmin/"));
+}

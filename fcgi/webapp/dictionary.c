@@ -1,0 +1,154 @@
+#include "base/util.h"
+#include "crash/reduce.h"
+#include "fmt.h"
+#include "frame.h"
+#include "pages.h"
+
+/*
+ * Data dictionary: annotations as they are sent, fields as they are stored and searched; a page for
+ * each.  Everything comes from the field table.
+ */
+static struct str field_url(struct arena *a, const char *dataset, const char *name)
+{
+    struct str n = url_encode(a, str_of(name));
+    return str_of(arena_printf(a, "/documentation/datadictionary/dataset/%s/field/" STR_FMT,
+                               dataset, STR_ARG(n)));
+}
+
+static void index_row(struct arena *a, struct tpl_rows *rows, const char *dataset, const char *name,
+                      bool is_protected, const char *text)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_row_cstr(row, name);
+    tpl_row_url(row, field_url(a, dataset, name));
+    tpl_row_int(row, is_protected);
+    tpl_row_cstr(row, text);
+}
+
+/* GET /documentation/datadictionary/ */
+bool dictionary_get(struct req *r, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Data dictionary"});
+    struct tpl_rows *sent = tpl_rows(v, "annotations"), *stored = tpl_rows(v, "fields");
+    for (size_t i = 0; i < annotation_count; i++)
+        index_row(a, sent, "annotation", annotations[i].name, annotations[i].perm != PERM_PUBLIC,
+                  annotations[i].description);
+    for (size_t i = 0; i < search_field_count; i++)
+        index_row(a, stored, "processed", search_fields[i].source_key,
+                  search_fields[i].perm != PERM_PUBLIC, search_fields[i].description);
+    return frame_send(r, 200, "dictionary.html", v, err);
+}
+
+static void fact(struct tpl_rows *rows, const char *label, struct str text, struct str url)
+{
+    if (text.n == 0)
+        return;
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_row_cstr(row, label);
+    tpl_row_text(row, text);
+    tpl_row_url(row, url);
+}
+
+static void permission(struct tpl_rows *rows, bool is_protected)
+{
+    fact(rows, "Who may see it",
+         is_protected ? STR("people with access to protected data") : STR("everybody"),
+         is_protected ? STR("/documentation/protected_data_access/") : STR(""));
+}
+
+/* The five commonest values of the last week; only of public fields, with public eyes. */
+static bool set_values(struct req *r, struct tpl_values *v, const struct search_field *f,
+                       struct err *err)
+{
+    struct tpl_rows *rows = tpl_rows(v, "values");
+    struct query q = query_new(req_arena(r));
+    json_auto_t *answer = NULL;
+    tpl_bool(v, "has_values", false);
+    if (!f || f->perm != PERM_PUBLIC)
+        return true;
+    query_addc(&q, "_facets", f->name);
+    query_addc(&q, "_facets_size", "5");
+    query_addc(&q, "_results_number", "0");
+    if (!app_search(r, &q, (struct app_search){.as_public = true}, &answer, NULL, err))
+        return false;
+    size_t i;
+    const json_t *bucket;
+    json_array_foreach (app_facet(answer, f->name), i, bucket) {
+        const json_t *term = json_object_get(bucket, "term");
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_text(row, json_is_string(term)
+                              ? str_of(json_string_value(term))
+                              : str_of(arena_printf(q.a, "%.15g", json_number_value(term))));
+        tpl_row_cstr(row, fmt_count(q.a, jget_int_or(bucket, "count", 0)));
+    }
+    tpl_bool(v, "has_values", i > 0);
+    return true;
+}
+
+static const struct search_field *by_source(struct str key)
+{
+    for (size_t i = 0; i < search_field_count; i++)
+        if (str_eq(key, str_of(search_fields[i].source_key)))
+            return &search_fields[i];
+    return NULL;
+}
+
+static bool send_field(struct req *r, struct str name, const char *text, struct tpl_values *v,
+                       const struct search_field *f, struct err *err)
+{
+    tpl_text(v, "name", name);
+    tpl_cstr(v, "text", text);
+    return set_values(r, v, f, err) && frame_send(r, 200, "dictionary_field.html", v, err);
+}
+
+static bool send_annotation(struct req *r, struct str name, struct err *err)
+{
+    const struct annotation *x = annotation_find(name);
+    if (!x)
+        return err_set(err, ERR_NOT_FOUND, "Field not found");
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = x->name});
+    struct tpl_rows *facts = tpl_rows(v, "facts");
+    const char *key = x->processed_key;
+    fact(facts, "Dataset", STR("annotation"), STR(""));
+    permission(facts, x->perm != PERM_PUBLIC);
+    fact(facts, "Processed field", str_of(key ? key : ""),
+         key ? field_url(req_arena(r), "processed", key) : STR(""));
+    fact(facts, "When absent", str_of(x->fallback ? x->fallback : ""), STR(""));
+    return send_field(r, name, x->description, v, key ? by_source(str_of(key)) : NULL, err);
+}
+
+static bool send_processed(struct req *r, struct str name, struct err *err)
+{
+    const struct search_field *f = by_source(name);
+    bool is_protected = !reduce_may_see(name, PERM_PUBLIC);
+    if (!f && is_protected && !reduce_may_see(name, PERM_PROTECTED))
+        return err_set(err, ERR_NOT_FOUND, "Field not found");
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = str_adup(req_arena(r), name)});
+    struct tpl_rows *facts = tpl_rows(v, "facts");
+    fact(facts, "Dataset", STR("processed"), STR(""));
+    permission(facts, is_protected);
+    for (size_t i = 0; i < annotation_count; i++)
+        if (annotations[i].processed_key && str_eq(name, str_of(annotations[i].processed_key)))
+            fact(facts, "Annotation", str_of(annotations[i].name),
+                 field_url(req_arena(r), "annotation", annotations[i].name));
+    if (f)
+        fact(facts, "Search field", str_of(f->name), STR("/documentation/supersearch/"));
+    return send_field(r, name, f ? f->description : "", v, f, err);
+}
+
+/* GET /documentation/datadictionary/dataset/DATASET/field/PATH */
+bool dictionary_field_get(struct req *r, struct err *err)
+{
+    struct str rest = req_path_rest(r), dataset, word;
+    if (!str_split(&rest, '/', &dataset) || !str_split(&rest, '/', &word) ||
+        !str_eq(word, STR("field")))
+        return err_set(err, ERR_NOT_FOUND, "Field not found");
+    if (str_ends(rest, STR("/")))
+        rest.n--;
+    if (str_eq(dataset, STR("annotation")))
+        return send_annotation(r, rest, err);
+    if (str_eq(dataset, STR("processed")))
+        return send_processed(r, rest, err);
+    return err_set(err, ERR_NOT_FOUND, "Dataset not found");
+}

@@ -1,0 +1,56 @@
+#include "base/util.h"
+#include "frame.h"
+#include "pages.h"
+
+/* Help: pages of text, and lists made from the field table so that they cannot go stale. */
+static const char *const query_types[] = {
+    [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
+    [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
+};
+
+static bool simple(struct req *r, const char *template_name, const char *title, struct err *err)
+{
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = title});
+    return frame_send(r, 200, template_name, v, err);
+}
+
+/* GET /documentation/ */
+bool help_get(struct req *r, struct err *err)
+{
+    return simple(r, "help.html", "Help", err);
+}
+
+/* GET /documentation/protected_data_access/ */
+bool help_protected_get(struct req *r, struct err *err)
+{
+    return simple(r, "help_protected.html", "Protected data", err);
+}
+
+bool help_memory_get(struct req *r, struct err *err)
+{
+    (void)err;
+    return resp_redirect(r, 302, STR("/documentation/protected_data_access/"));
+}
+
+bool help_products_get(struct req *r, struct err *err)
+{
+    (void)err;
+    return resp_redirect(r, 302, STR("/documentation/"));
+}
+
+/* GET /documentation/supersearch/ */
+bool help_search_get(struct req *r, struct err *err)
+{
+    struct tpl_values *v =
+        frame_new(r, &(struct frame){.title = "Super Search guide", .nav = "search"});
+    struct tpl_rows *rows = tpl_rows(v, "fields");
+    for (size_t i = 0; i < search_field_count; i++) {
+        const struct search_field *f = &search_fields[i];
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, f->name);
+        tpl_row_cstr(row, query_types[f->query_type]);
+        tpl_row_int(row, f->perm == PERM_PROTECTED);
+        tpl_row_cstr(row, f->description);
+    }
+    return frame_send(r, 200, "help_search.html", v, err);
+}

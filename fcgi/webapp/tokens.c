@@ -1,0 +1,116 @@
+#include "base/hash.h"
+#include "base/util.h"
+#include "frame.h"
+#include "pages.h"
+#include "queries.h"
+
+/*
+ * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it; the
+ * database has its SHA-256 and the first characters, so that people can tell their tokens apart.
+ */
+enum {
+    KEY_BYTES = 16,
+    KEY_SIZE = 2 * KEY_BYTES + 1,
+    START_LEN = 12,
+    NOTES_MAX = 2000,
+    TOKEN_DAYS = 90
+};
+
+static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
+{
+    static const char *const columns[] = {"created",     "key_start", "expires",
+                                          "permissions", "notes",     "id"};
+    for (int i = 0; i < found->count; i++) {
+        struct tpl_row *row = tpl_row_add(rows);
+        for (size_t k = 0; k < ARRAY_LEN(columns); k++)
+            tpl_row_cstr(row, db_col(found, i, columns[k]));
+        tpl_row_int(row, db_col_bool(found, i, "is_expired"));
+    }
+}
+
+static bool send_page(struct req *r, int status, const char *key, const char *problem,
+                      struct err *err)
+{
+    const char *user = db_int(req_arena(r), req_user(r)->id);
+    DB_ROWS tokens = {0};
+    DB_ROWS permissions = {0};
+    if (!DB_RUN(req_db(r), &q_web_tokens, &tokens, err, user) ||
+        !DB_RUN(req_db(r), &q_web_permissions, &permissions, err, user))
+        return err_wrap(err, "listing tokens");
+    struct tpl_values *v = frame_new(r, &(struct frame){.title = "API tokens"});
+    list_tokens(&tokens, tpl_rows(v, "tokens"));
+    struct tpl_rows *choices = tpl_rows(v, "permissions");
+    for (int i = 0; i < permissions.count; i++) {
+        if (!db_col_bool(&permissions, i, "has_it"))
+            continue;
+        struct tpl_row *row = tpl_row_add(choices);
+        tpl_row_cstr(row, db_col(&permissions, i, "name"));
+        tpl_row_cstr(row, db_col(&permissions, i, "label"));
+    }
+    tpl_bool(v, "has_tokens", tokens.count > 0);
+    tpl_bool(v, "has_permissions", tpl_rows_count(choices) > 0);
+    tpl_cstr(v, "key", key);
+    tpl_cstr(v, "problem", problem);
+    resp_header(r, "Cache-Control", STR("no-store"));
+    return frame_send(r, status, "tokens.html", v, err);
+}
+
+/* GET /api/tokens/ */
+bool tokens_get(struct req *r, struct err *err)
+{
+    return send_page(r, 200, "", "", err);
+}
+
+/* Everything asked for must be held by the user; so nobody lends more than they have. */
+static bool may_all(struct req *r, struct strs names)
+{
+    for (size_t i = 0; i < names.n; i++)
+        if (!req_may(r, str_adup(req_arena(r), names.v[i])))
+            return false;
+    return true;
+}
+
+/* POST /api/tokens/: permissions (repeated), notes */
+bool tokens_post(struct req *r, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    struct strs permissions = req_params(r, "permissions");
+    struct str notes = str_trim(req_param(r, "notes"));
+    uint8_t bytes[KEY_BYTES];
+    char key[KEY_SIZE], hash[SHA256_HEX + 1];
+    if (!notes.p)
+        notes = STR("");
+    if (utf8_prefix_chars(notes, NOTES_MAX) < notes.n)
+        return send_page(r, 400, "", "Notes may have 2,000 characters.", err);
+    if (!may_all(r, permissions))
+        return send_page(r, 400, "", "A token can only have permissions that you hold.", err);
+    random_bytes(bytes, sizeof bytes);
+    hex_encode(bytes, sizeof bytes, key);
+    sha256_hex(key, strlen(key), hash);
+    const char *start = arena_memdup0(a, key, START_LEN);
+    if (!DB_EXEC(req_db(r), &q_account_token_add, err, db_int(a, req_user(r)->id), hash, start,
+                 str_adup(a, notes), db_int(a, TOKEN_DAYS), db_text_array(a, permissions)))
+        return err_wrap(err, "adding a token");
+    app_audit(r, "token", start, "add", "");
+    return send_page(r, 200, key, "", err);
+}
+
+/* POST /api/tokens/delete/ID/ */
+bool tokens_delete_post(struct req *r, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    struct str text = req_path_rest(r);
+    int64_t id;
+    if (str_ends(text, STR("/")))
+        text.n--;
+    if (!str_to_i64(text, 1, INT64_MAX, "token", &id, NULL))
+        return err_set(err, ERR_NOT_FOUND, "There is no such token");
+    DB_ROWS gone = {0};
+    if (!DB_RUN(req_db(r), &q_web_token_remove, &gone, err, db_int(a, req_user(r)->id),
+                db_int(a, id)))
+        return err_wrap(err, "removing a token");
+    if (gone.affected == 0)
+        return err_set(err, ERR_NOT_FOUND, "There is no such token");
+    app_audit(r, "token", db_int(a, id), "delete", "");
+    return resp_redirect(r, 303, STR("/api/tokens/"));
+}
