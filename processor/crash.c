@@ -22,7 +22,7 @@ enum {
     ARENA_BYTES_MAX = 1 << 30,
 };
 
-/* ---- temporary directory: BASE/PID.CRASHID --------------------------------------------------- */
+/* ---- temporary directory: BASE/PID.CRASHID ---------------------------------------------- */
 bool crash_make_tmp(struct crash *c, const char *base, struct err *err)
 {
     char path[sizeof c->tmp_dir];
@@ -59,8 +59,7 @@ void crash_sweep_tmp(const char *tmp_base)
     closedir(dir);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------
- */
+/* ---- loading ---------------------------------------------------------------------------- */
 static bool get_json(struct store *store, const char *id, const char *kind, size_t max,
                      json_t **ret, struct err *err)
 {

@@ -12,6 +12,7 @@
 #include "processor/crash.h"
 #include "processor/setup.h"
 #include "processor/versions.h"
+#include "symfile/missing.h"
 
 enum {
     IDLE_MS = 7000,       /* a look at the queue even if no notification came */
@@ -29,6 +30,7 @@ struct worker {
     struct index_writer *index;
     struct versions *versions;
     struct version_source version_source;
+    struct missing *missing;
     char name[96]; /* host:pid */
     int64_t buried_ms;
     int retry_ms; /* 0: the database is there */
@@ -104,6 +106,23 @@ static void log_done(const struct ledger_job *job, const struct crash *c, int64_
               LOG_I("ingestion_ms", ingestion_ms));
 }
 
+/* Modules of the main dump that have no symbols. */
+static void note_missing(struct worker *w, const json_t *processed)
+{
+    size_t i;
+    const json_t *module;
+    json_array_foreach (jget_arr(jget_obj(processed, "json_dump"), "modules"), i, module) {
+        struct symkey key;
+        struct str code_file = jget_strn(module, "filename");
+        struct str code_id = jget_strn(module, "code_id");
+        if (jget_bool_or(module, "missing_symbols", false) &&
+            symkey_of_module(jget_strn(module, "debug_file"), jget_strn(module, "debug_id"), &key,
+                             NULL))
+            missing_record(w->missing, &key, code_file, code_id);
+    }
+    missing_flush(w->missing, w->db, false);
+}
+
 /* Time for every dump to be walked, so that nobody takes the crash for lost meanwhile. */
 static int lease_for(const struct worker *w, size_t dumps)
 {
@@ -127,8 +146,10 @@ static bool work(struct worker *w, const struct ledger_job *job, int64_t start_m
         ok = persist(w, job, step_drop, NULL, err);
     } else if (ok) {
         ok = persist(w, job, step_finish, &c, err);
-        if (ok)
+        if (ok) {
             log_done(job, &c, start_ms);
+            note_missing(w, c.job.processed);
+        }
     }
     crash_release(&c);
     return ok;
@@ -179,6 +200,7 @@ static void idle(struct worker *w)
             db_away(w, &err);
         return;
     }
+    missing_flush(w->missing, w->db, false);
     int fd = db_fd(w->listen);
     proc_wait(&fd, 1, IDLE_MS);
     db_drain_notifications(w->listen);
@@ -224,6 +246,7 @@ static bool open_all(struct worker *w, struct err *err)
     w->db = db_new(url, "datil-processor", 0);
     w->listen = db_new(url, "datil-processor listen", 0);
     w->versions = versions_new(w->db);
+    w->missing = missing_new();
     w->version_source = versions_source(w->versions);
     return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err) &&
            index_writer_open(conf_text(w->conf, "INDEX_DIR"), &w->index, err);
@@ -235,6 +258,7 @@ static void close_all(struct worker *w)
     store_close(w->store);
     setup_release(&w->setup);
     versions_free(w->versions);
+    missing_free(w->missing);
     db_free(w->listen);
     db_free(w->db);
 }
@@ -248,6 +272,7 @@ int worker_run(void *conf, int index)
     if (ok) {
         snprintf(w.name, sizeof w.name, "%s:%d", w.setup.host, (int)getpid());
         loop(&w);
+        missing_flush(w.missing, w.db, true);
     } else {
         log_event(LOG_ERROR, "worker_start", "this worker cannot start", LOG_E(&err));
     }

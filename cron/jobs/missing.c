@@ -97,29 +97,103 @@ bool job_updatemissing(struct job_context *x, struct err *err)
     return ok;
 }
 
-/* ---- republish
- * ------------------------------------------------------------------------------------- */
-/* A row without message cannot come from our own transactions; from a restored database it can. */
-bool job_republish(struct job_context *x, struct err *err)
+/* ---- republish -------------------------------------------------------------------------- */
+struct republish {
+    struct job_context *x;
+    struct ledger_entry batch[PAGE];
+    size_t n, total;
+    struct arena ids;
+    struct err *err;
+    bool ok;
+};
+
+static bool publish_batch(struct republish *r)
 {
-    size_t total = 0;
-    for (;;) {
+    r->ok = ledger_publish_all(r->x->db, r->batch, r->n, r->err);
+    r->total += r->ok ? r->n : 0;
+    r->n = 0;
+    return r->ok;
+}
+
+/* A row without message cannot come from our own transactions; from a restored database it can. */
+static bool republish_rows(struct republish *r)
+{
+    int count;
+    do {
         DB_ROWS rows = {0};
-        if (!DB_RUN(x->db, &q_ledger_stranded, &rows, err, db_int(x->arena, STRANDED_AFTER_S),
-                    db_int(x->arena, PAGE)))
+        if (!DB_RUN(r->x->db, &q_ledger_stranded, &rows, r->err,
+                    db_int(r->x->arena, STRANDED_AFTER_S), db_int(r->x->arena, PAGE)))
             return false;
-        if (rows.count == 0)
-            break;
-        struct ledger_entry *batch = arena_array(x->arena, (size_t)rows.count, sizeof *batch);
-        for (int i = 0; i < rows.count; i++)
-            batch[i] = (struct ledger_entry){
+        count = rows.count;
+        for (int i = 0; i < count; i++)
+            r->batch[r->n++] = (struct ledger_entry){
                 .crash_id = db_col(&rows, i, "crash_id"),
                 .queue = QUEUE_STANDARD,
             };
-        if (!ledger_publish_all(x->db, batch, (size_t)rows.count, err))
+        if (!publish_batch(r))
             return false;
-        total += (size_t)rows.count;
-    }
-    printf("%zu crashes queued again\n", total);
+    } while (count == PAGE);
     return true;
+}
+
+static bool is_known(const struct db_rows *known, const char *crash_id)
+{
+    for (int i = 0; i < known->count; i++)
+        if (strcmp(db_col(known, i, "crash_id"), crash_id) == 0)
+            return true;
+    return false;
+}
+
+/* Publishes those of the batch that the ledger does not know; nearly always there are none. */
+static bool publish_unknown(struct republish *r)
+{
+    DB_ROWS known = {0};
+    struct strs ids = {.v = arena_array(&r->ids, r->n + 1, sizeof(struct str)), .n = r->n};
+    for (size_t i = 0; i < r->n; i++)
+        ids.v[i] = str_of(r->batch[i].crash_id);
+    r->ok =
+        r->n == 0 || DB_RUN(r->x->db, &q_ledger_known, &known, r->err, db_text_array(&r->ids, ids));
+    size_t kept = 0;
+    for (size_t i = 0; r->ok && (size_t)known.count < r->n && i < r->n; i++)
+        if (!is_known(&known, r->batch[i].crash_id))
+            r->batch[kept++] = r->batch[i];
+    r->n = kept;
+    r->ok = r->ok && publish_batch(r);
+    arena_reset(&r->ids);
+    return r->ok;
+}
+
+static bool on_stored(void *arg, const char *crash_id)
+{
+    struct republish *r = arg;
+    r->batch[r->n++] = (struct ledger_entry){
+        .crash_id = arena_strdup(&r->ids, crash_id),
+        .queue = QUEUE_STANDARD,
+    };
+    return r->n < PAGE || publish_unknown(r);
+}
+
+/* Reports of yesterday and today that were stored and never published. */
+static bool republish_objects(struct republish *r)
+{
+    for (int back = 1; back >= 0; back--) {
+        struct civil c = civil_of_us(r->x->run_time_us - back * DAY_US);
+        char day[16];
+        snprintf(day, sizeof day, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
+        if (!store_catalog(r->x->store, day, "raw_crash", on_stored, r, r->err) || !r->ok)
+            return false;
+    }
+    return publish_unknown(r);
+}
+
+/* One that is just on its way is published twice, which is one message. */
+bool job_republish(struct job_context *x, struct err *err)
+{
+    struct republish *r = arena_alloc(x->arena, sizeof *r);
+    *r = (struct republish){.x = x, .err = err, .ok = true};
+    arena_init(&r->ids, 1 << 20);
+    bool ok = republish_rows(r) && republish_objects(r);
+    arena_release(&r->ids);
+    printf("%zu crashes queued again\n", r->total);
+    return ok;
 }

@@ -1,6 +1,7 @@
 #ifndef SYMBOLS_SYMBOLS_H
 #define SYMBOLS_SYMBOLS_H
 
+#include "symfile/missing.h"
 #include "symfile/symstore.h"
 #include "web/web.h"
 
@@ -11,8 +12,6 @@
  * Ownership  struct symbols is made once in each worker and lives as long as it.
  * Trust      Archives and paths are hostile; see symkey and symzip.
  */
-struct missing;
-
 struct symbols {
     struct web_app *web;
     struct symstore store;
@@ -36,16 +35,5 @@ web_handler missing_csv_get;
 web_handler heartbeat_get;
 web_handler lbheartbeat_get;
 web_handler version_get;
-
-/*
- * Symbols that were asked for in vain, counted in memory and written in one statement every
- * few seconds of requests: most requests are for symbols that nobody has.
- */
-struct missing *missing_new(void);
-void missing_free(struct missing *m);
-void missing_record(struct missing *m, const struct symkey *key, struct str code_file,
-                    struct str code_id);
-/* Writes what is there when it is old or much, or always with `now`. */
-void missing_flush(struct missing *m, struct db *db, bool now);
 
 #endif

@@ -173,8 +173,7 @@ bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
     return ok || err_wrap(err, "recording %zu crashes", n);
 }
 
-/* ---- deleting ----------------------------------------------------------------------------------
- */
+/* ---- deleting --------------------------------------------------------------------------- */
 /*
  * The objects go first, so that an interrupted deletion leaves a ledger row and can be repeated;
  * and once more at the end, for a worker that stored its result in between.  A worker that comes

@@ -7,8 +7,7 @@
 
 #include "base/util.h"
 
-/* ---- options ------------------------------------------------------------------------------------
- */
+/* ---- options ---------------------------------------------------------------------------- */
 static const struct opt *find_opt(const struct opt *opts, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++)
@@ -80,8 +79,7 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
     return true;
 }
 
-/* ---- services -----------------------------------------------------------------------------------
- */
+/* ---- services --------------------------------------------------------------------------- */
 bool app_db(struct app *app, struct err *err)
 {
     if (!app->db)

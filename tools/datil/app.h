@@ -52,8 +52,7 @@ extern const struct command symbols_commands[];
 extern const struct command cron_commands[];
 extern const struct command doctor_commands[];
 
-/* ---- options ------------------------------------------------------------------------------------
- */
+/* ---- options ---------------------------------------------------------------------------- */
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };
 enum { OPT_LIST_MAX = 64 };
 
@@ -78,8 +77,7 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
     opts_parse((opts), ARRAY_LEN(opts), (args), (min), (max), (err))
 #define NO_OPTS(args, min, max, err) opts_parse(NULL, 0, (args), (min), (max), (err))
 
-/* ---- services: opened on first use ------------------------------------------------------------
- */
+/* ---- services: opened on first use ------------------------------------------------------ */
 bool app_db(struct app *app, struct err *err);
 bool app_store(struct app *app, struct err *err);
 bool app_writer(struct app *app, struct err *err);

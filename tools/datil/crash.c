@@ -12,8 +12,7 @@
 
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
 
-/* ---- load ---------------------------------------------------------------------------------------
- */
+/* ---- load ------------------------------------------------------------------------------- */
 struct loading {
     struct app *app;
     json_t *docs[LOAD_BATCH];

@@ -54,8 +54,7 @@ static const char *conf(struct doctor *d, const char *key)
     return conf_text(&d->app->conf, key);
 }
 
-/* ---- database ----------------------------------------------------------------------------------
- */
+/* ---- database --------------------------------------------------------------------------- */
 static void check_database(struct doctor *d)
 {
     struct err err = {0};

@@ -57,8 +57,7 @@ static bool add_annotations(struct report *r, const char *path, struct err *err)
         return err_wrap(err, "%s", path);
     const char *key;
     json_t *value;
-    json_object_foreach(doc, key, value)
-    {
+    json_object_foreach (doc, key, value) {
         bool is_own = !json_is_string(value);
         for (size_t i = 0; i < ARRAY_LEN(collectors_own); i++)
             is_own = is_own || strcmp(key, collectors_own[i]) == 0;

@@ -74,9 +74,28 @@ static bool run_list(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+static bool run_missing(struct app *app, struct args args, struct err *err)
+{
+    int64_t limit = MISSING_SHOWN;
+    const struct opt opts[] = {{"--limit", OPT_INT, &limit}};
+    DB_ROWS rows = {0};
+    if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_db(app, err) ||
+        !DB_RUN(app->db, &q_missing_symbol_top, &rows, err, db_int(&app->arena, limit)))
+        return false;
+    for (int i = 0; i < rows.count; i++)
+        printf("%8s  %s/%s/%s  last %s\n", db_col(&rows, i, "count"), db_col(&rows, i, "symbol"),
+               db_col(&rows, i, "debugid"), db_col(&rows, i, "filename"),
+               db_col(&rows, i, "modified_at"));
+    if (rows.count == 0)
+        puts("no symbols were looked for in vain");
+    return true;
+}
+
 const struct command symbols_commands[] = {
     {"symbols add", "FILE…|DIR",
      "Adds .sym files, .zip archives of them, or everything below a directory.", run_add},
     {"symbols list", "", "Lists the symbols files of the store.", run_list},
+    {"symbols missing", "[--limit N]",
+     "Lists symbols that were looked for in vain, most wanted first.", run_missing},
     {0},
 };

@@ -1,0 +1,145 @@
+#include "symfile/missing.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "base/vec.h"
+#include "queries.h"
+
+enum {
+    ENTRIES_MAX =
+        1000, /* different symbols between two writes; beyond it the rest is not counted */
+    FLUSH_AFTER_MS = 10000,
+    PART_MAX = 150,
+    ID_MIN = 9, /* digits of an id worth remembering */
+};
+
+enum { FIELDS = 5 };
+
+struct entry {
+    char *fields[FIELDS]; /* symbol, debug id, file name, code file, code id; owned */
+    uint64_t hash;        /* of the fields: most comparisons end here */
+    int64_t count;
+};
+
+struct missing {
+    VEC(struct entry) entries;
+    int64_t oldest_ms;
+};
+
+struct missing *missing_new(void)
+{
+    return xcalloc(1, sizeof(struct missing));
+}
+
+static void clear(struct missing *m)
+{
+    for (size_t i = 0; i < m->entries.n; i++)
+        for (size_t f = 0; f < ARRAY_LEN(m->entries.v[i].fields); f++)
+            free(m->entries.v[i].fields[f]);
+    m->entries.n = 0;
+}
+
+void missing_free(struct missing *m)
+{
+    clear(m);
+    VEC_RELEASE(&m->entries);
+    free(m);
+}
+
+/* Is it the name of something that a walker would want?  Debuggers ask for .pdb, .pd_ too. */
+static bool is_worth(const struct symkey *key, struct str code_file, struct str code_id)
+{
+    struct str file = str_of(key->file);
+    bool kind =
+        str_ends(file, STR(".sym")) || str_ends(file, STR(".pdb")) || str_ends(file, STR(".pd_"));
+    const char *id = key->debug_id;
+    return kind && strlen(id) >= ID_MIN && id[strspn(id, "0")] && file.n <= PART_MAX &&
+           strlen(key->debug_file) <= PART_MAX && code_file.n <= PART_MAX && code_id.n <= PART_MAX;
+}
+
+static uint64_t hash_of(const struct str fields[FIELDS])
+{
+    uint64_t h = 0;
+    for (size_t f = 0; f < FIELDS; f++)
+        h = hash64_seed(fields[f].p, fields[f].n, h + 1);
+    return h;
+}
+
+static struct entry *find(struct missing *m, const struct str fields[FIELDS], uint64_t hash)
+{
+    for (size_t i = 0; i < m->entries.n; i++) {
+        bool same = m->entries.v[i].hash == hash;
+        for (size_t f = 0; f < FIELDS && same; f++)
+            same = str_eq(str_of(m->entries.v[i].fields[f]), fields[f]);
+        if (same)
+            return &m->entries.v[i];
+    }
+    return NULL;
+}
+
+void missing_record(struct missing *m, const struct symkey *key, struct str code_file,
+                    struct str code_id)
+{
+    if (!is_worth(key, code_file, code_id))
+        return;
+    const struct str fields[FIELDS] = {str_of(key->debug_file), str_of(key->debug_id),
+                                       str_of(key->file), code_file, code_id};
+    uint64_t hash = hash_of(fields);
+    struct entry *known = find(m, fields, hash);
+    if (known) {
+        known->count++;
+        return;
+    }
+    if (m->entries.n == ENTRIES_MAX)
+        return;
+    if (m->entries.n == 0)
+        m->oldest_ms = mono_ms();
+    struct entry e = {.count = 1, .hash = hash};
+    for (size_t f = 0; f < FIELDS; f++)
+        e.fields[f] = str_dup(fields[f]);
+    VEC_PUSH(&m->entries, e);
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t x = ((const struct entry *)a)->hash, y = ((const struct entry *)b)->hash;
+    return (x > y) - (x < y);
+}
+
+static bool write_all(const struct missing *m, struct db *db, struct arena *a, struct err *err)
+{
+    size_t n = m->entries.n;
+    struct strs columns[6];
+    for (size_t c = 0; c < 6; c++) {
+        columns[c] = (struct strs){.v = arena_array(a, n, sizeof(struct str)), .n = n};
+        for (size_t i = 0; i < n; i++) {
+            const struct entry *e = &m->entries.v[i];
+            columns[c].v[i] = str_of(c < 5 ? e->fields[c] : db_int(a, e->count));
+        }
+    }
+    return DB_EXEC(db, &q_missing_symbol_add, err, db_text_array(a, columns[0]),
+                   db_text_array(a, columns[1]), db_text_array(a, columns[2]),
+                   db_text_array(a, columns[3]), db_text_array(a, columns[4]),
+                   db_text_array(a, columns[5]));
+}
+
+/* What cannot be written is lost: it is a wish list, not a ledger. */
+void missing_flush(struct missing *m, struct db *db, bool now)
+{
+    bool due = m->entries.n == ENTRIES_MAX || mono_ms() - m->oldest_ms >= FLUSH_AFTER_MS;
+    if (m->entries.n == 0 || !(now || due))
+        return;
+    struct arena a;
+    struct err err = {0};
+    arena_init(&a, 64 << 20);
+    /* Everybody locks rows in the same order, so no two writers wait for each other. */
+    qsort(m->entries.v, m->entries.n, sizeof *m->entries.v, by_hash);
+    if (!write_all(m, db, &a, &err))
+        log_event(LOG_WARN, "missing_symbols_lost", "cannot record missing symbols", LOG_E(&err));
+    arena_release(&a);
+    clear(m);
+}

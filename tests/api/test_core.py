@@ -1,0 +1,389 @@
+"""The administrator's command, ledger, queue, index and scheduled jobs against a real database."""
+import json
+import os
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import wait_until  # noqa: E402
+
+NOW = datetime.now(timezone.utc)
+
+
+def crash_id(n, day=NOW):
+    return f"{n:08x}-c04e-4000-8000-000000{day:%y%m%d}"
+
+
+def document(n, **more):
+    return {"uuid": crash_id(n), "crash_id": crash_id(n), "date_processed": NOW.isoformat(timespec="seconds"),
+            "product": "Crashme", "version": "1.0", "signature": f"core::test_{n}",
+            "build": str(20260101000000 + n), **more}
+
+
+def load(datil, *docs, check=True):
+    text = "".join(json.dumps(d) + "\n" for d in docs)
+    return datil.datil("crash", "load", "-", stdin=text, check=check)
+
+
+def state(datil, crash):
+    rows = datil.sql("SELECT state::text FROM crash_ledger WHERE crash_id = %s", crash)
+    return rows[0][0] if rows else None
+
+
+def put_raw(datil, crash, **annotations):
+    """A raw crash in the store, as the mover leaves it, without telling anybody."""
+    day = datil.var / "store" / ("20" + crash[-6:])
+    for kind, value in (("dump_names", []), ("raw_crash", {
+            "uuid": crash, "ProductName": "Crashme", "Version": "1.0", "metadata": {},
+            "submitted_timestamp": NOW.isoformat(timespec="seconds"), **annotations})):
+        (day / kind).mkdir(parents=True, exist_ok=True)
+        (day / kind / f"{crash}.json").write_text(json.dumps(value))
+
+
+def doctor(datil):
+    return datil.datil("doctor", check=False)
+
+
+# ---- crash load, show, delete ------------------------------------------------------------------
+def test_load_show_delete(datil):
+    said = load(datil, document(1), document(2))
+    assert "loaded 2 crashes" in said.stdout
+    assert state(datil, crash_id(1)) == "processed"
+    assert datil.search(uuid=crash_id(2))["total"] == 1
+    shown = json.loads(datil.datil("crash", "show", "bp-" + crash_id(1)).stdout)
+    assert shown["signature"] == "core::test_1"
+    assert datil.sql("SELECT first_build FROM signature WHERE signature = 'core::test_1'") == [(20260101000001,)]
+
+    gone = datil.datil("crash", "delete", crash_id(1)).stdout
+    assert "1 objects, ledger, index deleted" in gone
+    assert state(datil, crash_id(1)) is None
+    assert datil.search(uuid=crash_id(1))["total"] == 0
+    assert "nothing to delete" in datil.datil("crash", "delete", crash_id(1)).stdout
+    assert datil.datil("crash", "show", crash_id(1), check=False).returncode == 1
+
+
+def test_load_names_bad_lines_and_takes_the_others(datil):
+    text = json.dumps(document(3)) + "\nnot json\n{}\n" + json.dumps({"uuid": "../../etc"}) + "\n\n"
+    done = datil.datil("crash", "load", "-", stdin=text, check=False)
+    assert done.returncode == 1
+    assert "loaded 1 crashes" in done.stdout and "refused 3 lines" in done.stdout
+    for line in ("line 2:", "line 3: no uuid", "line 4: uuid is not a crash id"):
+        assert line in done.stderr
+
+
+def test_loading_again_replaces(datil):
+    load(datil, document(4))
+    load(datil, document(4, signature="core::replaced"))
+    assert datil.search(uuid=crash_id(4), _columns=["signature"])["hits"] == [{"signature": "core::replaced"}]
+    assert datil.search(uuid=crash_id(4))["total"] == 1
+
+
+def test_signature_keeps_its_earliest_build(datil):
+    for build in ("20260105000000", "20260102000000", "20260109000000", "none"):
+        load(datil, document(5, signature="core::earliest", build=build))
+    assert datil.sql("SELECT first_build FROM signature WHERE signature = 'core::earliest'") == [(20260102000000,)]
+
+
+# ---- the queue ---------------------------------------------------------------------------------
+def test_message_without_raw_crash_is_rejected(datil):
+    lost = crash_id(10)
+    datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", lost)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue) VALUES (%s, 1)", lost)
+    datil.sql("NOTIFY crash_queue")
+    wait_until(lambda: state(datil, lost) == "rejected", 20, "the rejection")
+    assert not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", lost)
+    datil.datil("crash", "delete", lost)
+
+
+def test_double_publishing_is_one_message(datil):
+    crash = crash_id(11)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue, not_before) VALUES (%s, 2, now() + interval '1 hour')",
+              crash)
+    with pytest.raises(Exception, match="crash_queue_waiting"):
+        datil.sql("INSERT INTO crash_queue (crash_id, queue) VALUES (%s, 1)", crash)
+    put_raw(datil, crash)
+    datil.datil("reprocess", crash)  # due now: it lifts the one that waits
+    wait_until(lambda: state(datil, crash) == "processed", 20, "the crash to be processed")
+    assert not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", crash)
+
+
+def test_unreadable_crash_waits_and_fails_for_good(datil):
+    crash = crash_id(12)
+    put_raw(datil, crash)
+    raw = datil.var / "store" / ("20" + crash[-6:]) / "raw_crash" / f"{crash}.json"
+    good = raw.read_text()
+    raw.write_text("{broken")
+    datil.datil("reprocess", crash)
+    row = "SELECT state, attempts, not_before > now() FROM crash_queue WHERE crash_id = %s"
+    wait_until(lambda: datil.sql(row, crash) == [(0, 1, True)], 20, "the first pause")
+    datil.sql("UPDATE crash_queue SET attempts = 4, not_before = now() WHERE crash_id = %s", crash)
+    datil.sql("NOTIFY crash_queue")
+    wait_until(lambda: datil.sql(row, crash) == [(2, 5, True)], 20, "the end of attempts")
+    assert state(datil, crash) == "failed"
+    assert crash in datil.datil("queue", "failed").stdout
+    done = doctor(datil)
+    assert done.returncode == 1 and "1 crashes failed for good" in done.stdout
+
+    raw.write_text(good)
+    assert "1 crashes put back" in datil.datil("queue", "retry", crash).stdout
+    wait_until(lambda: state(datil, crash) == "processed", 20, "the retry")
+
+
+def test_crash_that_killed_its_workers_is_processed_without_walk(datil, minidump):
+    crash = crash_id(13)
+    put_raw(datil, crash)
+    day = datil.var / "store" / ("20" + crash[-6:])
+    (day / "upload_file_minidump").mkdir(exist_ok=True)
+    (day / "upload_file_minidump" / crash).write_bytes(minidump)
+    (day / "dump_names" / f"{crash}.json").write_text('["upload_file_minidump"]')
+    datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", crash)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue, attempts, worker_deaths) VALUES (%s, 1, 2, 2)", crash)
+    datil.sql("NOTIFY crash_queue")
+    notes = datil.wait_processed(crash)["processor_notes"]
+    assert "processor: stackwalking skipped after repeated failures" in notes
+
+
+def test_message_of_a_dead_worker_comes_back(datil):
+    crash = crash_id(14)
+    put_raw(datil, crash)
+    host = datil.sql("SELECT 1") and os.uname().nodename
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", crash)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue, state, locked_by, locked_until) "
+              "VALUES (%s, 1, 1, %s, now() + interval '5 minutes')", crash, f"{host}:{child}")
+    wait_until(lambda: state(datil, crash) == "processed", 30, "another worker")
+
+
+def test_deleted_while_in_work_stays_deleted(datil):
+    """A message whose ledger row has gone: the worker takes back what it wrote."""
+    crash = crash_id(15)
+    put_raw(datil, crash)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue) VALUES (%s, 1)", crash)
+    datil.sql("NOTIFY crash_queue")
+    day = datil.var / "store" / ("20" + crash[-6:])
+    wait_until(lambda: not list(day.glob(f"*/{crash}*")), 20, "everything to be gone")
+    assert datil.search(uuid=crash)["total"] == 0
+
+
+def test_reprocess_by_search(datil):
+    crash = crash_id(16)
+    put_raw(datil, crash, Notes="x", ReleaseChannel="corechannel")
+    datil.datil("reprocess", crash)
+    wait_until(lambda: datil.search(uuid=crash)["total"] == 1, 20, "the first pass")
+    said = datil.datil("reprocess", "--search", "release_channel=corechannel").stdout
+    assert said.startswith("1 crashes")
+    wait_until(lambda: datil.processed(crash) and datil.sql(
+        "SELECT count(*) FROM crash_queue WHERE crash_id = %s", crash)[0][0] == 0, 20, "the second pass")
+    shown = json.loads(datil.datil("crash", "show", crash).stdout)
+    assert len(shown["processor_history"]) == 1
+
+
+# ---- index -------------------------------------------------------------------------------------
+def test_rebuild_gives_the_same_answers(datil):
+    load(datil, *[document(100 + i, signature="core::rebuild") for i in range(30)])
+    before = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])
+    assert before["total"] == 30
+    said = datil.datil("index", "rebuild").stdout
+    assert "the index holds" in said
+    after = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])
+    assert after["hits"] == before["hits"]
+    assert "the index is sound" in datil.datil("index", "verify").stdout
+
+
+def test_appends_are_repeated_after_the_machine_failed(fresh):
+    """What was appended after the last flush and is gone is there again once the processor has started."""
+    datil = fresh
+    load(datil, *[document(200 + i, signature="core::replay") for i in range(5)])
+    synced = datil.sql("SELECT synced_seq FROM crash_index_state")[0][0]
+    assert synced >= 5
+    # As after a power failure: appended behind the position that is on disk, and gone.
+    datil.sql("UPDATE crash_ledger SET index_seq = index_seq + %s", synced)
+    datil.stop()
+    for path in (datil.var / "index").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    datil.start()
+    wait_until(lambda: datil.search(signature="=core::replay")["total"] == 5, 30, "the replay")
+    assert [line["count"] for line in datil.log_lines("processor") if line["event"] == "index_replayed"] == [5]
+
+
+# ---- purge -------------------------------------------------------------------------------------
+def test_purge_annotation_goes_everywhere(datil):
+    crash = crash_id(20)
+    put_raw(datil, crash, Notes="keep", URL="https://secret.example/purge-me", ProductName="Crashme")
+    datil.datil("reprocess", crash)
+    wait_until(lambda: state(datil, crash) == "processed", 20, "the crash")
+    assert "purge-me" in datil.datil("crash", "show", crash).stdout
+    dry = datil.datil("purge", "annotation", "URL", "--dry-run").stdout
+    assert crash in dry and "nothing was changed" in dry
+    datil.datil("purge", "annotation", "URL")
+    wait_until(lambda: not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", crash), 20, "the second pass")
+    for raw in ([], ["--raw"]):
+        assert "purge-me" not in datil.datil("crash", "show", crash, *raw).stdout
+    for path in (datil.var / "index").rglob("*"):
+        assert not path.is_file() or b"purge-me" not in path.read_bytes(), path
+
+
+# ---- scheduled jobs -------------------------------------------------------------------------------
+def test_verifyprocessed_finds_what_was_forgotten(datil):
+    yesterday = NOW - timedelta(days=1)
+    lost = crash_id(30, yesterday)
+    put_raw(datil, lost)
+    said = datil.datil("cron", "run", "verifyprocessed").stdout
+    assert f"Missing: {lost}" in said
+    wait_until(lambda: state(datil, lost) == "processed", 20, "the forgotten crash")
+    assert datil.sql("SELECT is_processed FROM missing_processed_crash WHERE crash_id = %s", lost) == [(False,)]
+    datil.datil("cron", "run", "updatemissing")
+    assert datil.sql("SELECT is_processed FROM missing_processed_crash WHERE crash_id = %s", lost) == [(True,)]
+    assert "All crashes for" in datil.datil("cron", "run", "verifyprocessed").stdout
+
+
+def test_republish_finds_rows_and_objects_without_message(datil):
+    stranded, unknown = crash_id(31), crash_id(32)
+    for crash in (stranded, unknown):
+        put_raw(datil, crash)
+    datil.sql("INSERT INTO crash_ledger (crash_id, received) VALUES (%s, now() - interval '1 hour')", stranded)
+    said = datil.datil("cron", "run", "republish").stdout
+    assert "2 crashes queued again" in said
+    for crash in (stranded, unknown):
+        wait_until(lambda: state(datil, crash) == "processed", 20, "the crash")
+
+
+def test_failed_job_is_retried_and_noted(datil):
+    done = datil.datil("cron", "run", "crontest", "--job-arg", "crash", check=False)
+    assert done.returncode == 1 and "**Sputter**" in done.output
+    assert "To print: 'hello'" in datil.datil("cron", "run", "crontest", "--job-arg", "print=hello").stdout
+    assert datil.datil("cron", "run", "no-such-job", check=False).returncode == 1
+
+
+def test_due_jobs_leave_state_and_log(datil):
+    datil.datil("cron", "reset", "crontest")
+    datil.datil("cron", "run", "crontest", "--if-due")
+    rows = datil.sql("SELECT error_count, next_run - last_run, ongoing FROM cron_job WHERE app_name = 'crontest'")
+    assert rows[0][0] == 0 and rows[0][1] > timedelta(hours=23) and rows[0][2] is None
+    count = datil.sql("SELECT count(*) FROM cron_log WHERE app_name = 'crontest' AND success IS NOT NULL")[0][0]
+    datil.datil("cron", "run", "crontest", "--if-due")  # not due any more
+    assert datil.sql("SELECT count(*) FROM cron_log WHERE app_name = 'crontest'")[0][0] == count
+    listing = datil.datil("cron", "list").stdout
+    assert "retention" in listing and "every 1d @ 05:00 UTC" in listing
+
+
+def test_a_job_runs_once_at_a_time(datil):
+    datil.datil("cron", "reset", "crontest")
+    datil.sql("INSERT INTO cron_job (app_name, ongoing) VALUES ('crontest', now() - interval '119 minutes')")
+    datil.datil("cron", "run", "crontest", "--if-due")
+    assert datil.sql("SELECT last_run FROM cron_job WHERE app_name = 'crontest'") == [(None,)]
+    datil.sql("UPDATE cron_job SET ongoing = now() - interval '121 minutes' WHERE app_name = 'crontest'")
+    datil.datil("cron", "run", "crontest", "--if-due")
+    assert datil.sql("SELECT last_run IS NOT NULL, ongoing FROM cron_job WHERE app_name = 'crontest'") == [(True, None)]
+
+
+def test_retention_takes_single_crashes_out_of_a_partition_that_stays(datil):
+    """The limit cuts through a week: what is older goes from the index as well."""
+    limit = NOW - timedelta(days=182)
+    old, young = limit - timedelta(days=1), limit + timedelta(days=1)
+    ids = [crash_id(40, old), crash_id(41, young)]
+    load(datil, *[document(0, uuid=i, crash_id=i, date_processed=d.isoformat(timespec="seconds"),
+                           signature="core::retention") for i, d in zip(ids, (old, young))])
+    datil.datil("cron", "run", "retention")
+    assert [state(datil, i) for i in ids] == [None, "processed"]
+    found = datil.search(signature="=core::retention", date=f">={(limit - timedelta(days=30)):%Y-%m-%d}",
+                         _columns=["uuid"])
+    assert [hit["uuid"] for hit in found["hits"]] == [ids[1]]
+
+
+# ---- accounts ------------------------------------------------------------------------------------
+def test_accounts_and_tokens(datil):
+    datil.add_user("core@example.org", "a long password", "--group", "Uploaders")
+    again = datil.datil("user", "add", "Core@Example.org", "--password-stdin", stdin="x\n", check=False)
+    assert again.returncode == 1 and "already" in again.stderr
+    assert "core@example.org" in datil.datil("user", "list").stdout
+    key = datil.token("core@example.org", "upload.upload_symbols")
+    assert len(key) == 32 and int(key, 16) >= 0
+    assert not datil.sql("SELECT 1 FROM api_token WHERE key_hash = %s OR key_start = %s", key, key)
+    refused = datil.datil("token", "create", "core@example.org", "--permission", "view_pii", check=False)
+    assert refused.returncode == 1 and "does not hold view_pii" in refused.stderr
+    both = datil.datil("token", "create", "core@example.org", "--permission", "upload_symbols", "--permission",
+                       "upload_try_symbols", check=False)
+    assert both.returncode == 1 and "not both" in both.stderr
+    expired = datil.datil("token", "create", "core@example.org", "--days", "0").stdout.strip()
+    assert "expired" in datil.get("/api/SuperSearchFields/", headers={"Auth-Token": expired}).text
+    datil.datil("user", "disable", "core@example.org")
+    assert datil.get("/api/SuperSearchFields/", headers={"Auth-Token": key}).status == 403
+    log = datil.sql("SELECT action FROM audit_log WHERE object_id = 'core@example.org' ORDER BY id")
+    assert [row[0] for row in log] == ["add", "change"]
+
+
+def test_groups(datil):
+    datil.add_user("grouped@example.org")
+    datil.datil("group", "add", "grouped@example.org", "Hackers Plus")
+    may = "SELECT permission FROM app_user_effective e JOIN app_user u ON u.id = e.user_id WHERE email = %s"
+    assert ("run_custom_queries",) in datil.sql(may, "grouped@example.org")
+    datil.datil("group", "remove", "grouped@example.org", "Hackers Plus")
+    assert not datil.sql(may, "grouped@example.org")
+    assert "no group" in datil.datil("group", "add", "grouped@example.org", "Nobody", check=False).stderr
+
+
+# ---- the command itself ----------------------------------------------------------------------------
+def test_help_and_mistakes(datil):
+    listing = datil.datil("help").stdout
+    for command in ("migrate", "crash load", "index rebuild", "cron run", "doctor"):
+        assert command in listing
+    assert "usage: datil crash send" in datil.datil("help", "crash", "send").stdout
+    assert datil.datil("nonsense", check=False).returncode == 2
+    wrong = datil.datil("crash", "show", "not-an-id", check=False)
+    assert wrong.returncode == 1 and "is not a crash id" in wrong.stderr
+    assert "unknown option --foo" in datil.datil("user", "list", "--foo", check=False).stderr
+    assert "| `RETENTION_DAYS` |" in datil.datil("config", "help", "--markdown").stdout
+
+
+def test_crash_send(datil, minidump, tmp_path):
+    dump = tmp_path / "x.dmp"
+    dump.write_bytes(minidump)
+    said = datil.datil("crash", "send", dump, "--annotation", "ProductName=Crashme", "--annotation", "Version=1.0")
+    assert said.stdout.startswith("CrashID=bp-")
+    doc = datil.wait_processed(said.stdout.strip()[len("CrashID=bp-"):])
+    assert doc["product"] == "Crashme" and doc["json_dump"]
+    refused = datil.datil("crash", "send", dump, "--annotation", "ProductName=NoSuchProduct", check=False)
+    assert refused.returncode == 1
+
+
+def test_everything_agrees_in_the_end(datil):
+    wait_until(lambda: datil.sql("SELECT count(*) FROM crash_queue")[0][0] == 0, 60, "an empty queue")
+    done = doctor(datil)
+    assert done.returncode == 0, done.output
+    assert done.stdout.endswith("no problems found\n")
+
+
+def test_doctor_names_differences(datil):
+    load(datil, document(50))
+    path = next((datil.var / "store").glob(f"*/processed_crash/{crash_id(50)}.json"))
+    text = path.read_text()
+    path.unlink()
+    done = doctor(datil)
+    assert done.returncode == 1 and crash_id(50) in done.stdout, done.output
+    path.write_text(text)
+    datil.sql("DELETE FROM crash_ledger WHERE crash_id = %s", crash_id(50))
+    done = doctor(datil)
+    assert done.returncode == 1 and "unknown to the ledger" in done.stdout, done.output
+    datil.datil("crash", "delete", crash_id(50))
+    assert doctor(datil).returncode == 0
+
+
+def test_loading_is_fast(datil, tmp_path):
+    """Ten thousand small documents: far below what a crash at a time would take."""
+    path = tmp_path / "many.jsonl"
+    with path.open("w") as out:
+        for i in range(10000):
+            out.write(json.dumps(document(0x10000 + i, signature=f"bulk::{i % 50}")) + "\n")
+    began = time.monotonic()
+    assert "loaded 10000 crashes" in datil.datil("crash", "load", path).stdout
+    assert time.monotonic() - began < 60
+    assert datil.search(signature="^bulk::", _results_number=0)["total"] == 10000
