@@ -44,8 +44,18 @@ static void pair_grow(struct pair_table *t)
     free(old.counts);
 }
 
+static void grow_dense(struct agg_node *node)
+{
+    size_t n = MAX(node->id_count * 2, (size_t)1024);
+    node->dense = xrealloc(node->dense, n * sizeof *node->dense);
+    memset(node->dense + node->id_count, 0, (n - node->id_count) * sizeof *node->dense);
+    node->id_count = n;
+}
+
 static void count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
 {
+    if (node->grows && id >= node->id_count)
+        grow_dense(node);
     if (node->dense) {
         node->dense[slot * node->id_count + id] += by;
         return;
@@ -115,6 +125,10 @@ static void begin_node(struct agg_node *n, size_t slot_count)
     else if (n->spec->field->index == INDEX_BOOLEAN)
         n->id_count = 3;
     else
+        n->grows = n->level == 0;
+    if (n->grows)
+        grow_dense(n);
+    if (n->id_count == 0 || n->dense)
         return;
     if (slot_count <= 1 || n->id_count <= DENSE_MAX / slot_count)
         n->dense = xcalloc(MAX(slot_count, (size_t)1) * n->id_count, sizeof *n->dense);

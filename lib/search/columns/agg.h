@@ -19,10 +19,15 @@ enum {
 };
 
 /* Numeric values -> ids from 1. */
+struct interner_slot {
+    uint64_t value;
+    uint32_t id; /* 0 empty */
+};
+
 struct interner {
     uint64_t *values; /* by id - 1 */
     size_t n, cap;
-    uint32_t *slots;
+    struct interner_slot *slots;
     size_t slot_count;
     uint64_t last; /* neighbours are often equal */
     uint32_t last_id;
@@ -54,6 +59,7 @@ struct agg_node {
     struct interner values; /* numeric fields */
     size_t id_count;        /* of a dense table, 0 included */
     uint32_t *dense;        /* slot * id_count + id */
+    bool grows;             /* dense, one slot, ids still being given: numbers on the first level */
     struct pair_table sparse;
     uint32_t *local; /* first level, strings: by code of the partition at hand */
     size_t local_n, local_cap;

@@ -17,9 +17,9 @@ static void grow_interner(struct interner *in)
     in->slot_count = n;
     for (size_t id = 1; id <= in->n; id++) {
         size_t at = place_of(in->values[id - 1], n);
-        while (in->slots[at])
+        while (in->slots[at].id)
             at = (at + 1) & (n - 1);
-        in->slots[at] = (uint32_t)id;
+        in->slots[at] = (struct interner_slot){in->values[id - 1], (uint32_t)id};
     }
 }
 
@@ -30,18 +30,18 @@ static uint32_t intern(struct interner *in, uint64_t value)
     if (in->n * 2 >= in->slot_count)
         grow_interner(in);
     size_t at = place_of(value, in->slot_count);
-    while (in->slots[at] && in->values[in->slots[at] - 1] != value)
+    while (in->slots[at].id && in->slots[at].value != value)
         at = (at + 1) & (in->slot_count - 1);
-    if (!in->slots[at]) {
+    if (!in->slots[at].id) {
         if (in->n == in->cap) {
             in->cap = MAX(in->cap * 2, (size_t)256);
             in->values = xrealloc(in->values, in->cap * sizeof *in->values);
         }
         in->values[in->n++] = value;
-        in->slots[at] = (uint32_t)in->n;
+        in->slots[at] = (struct interner_slot){value, (uint32_t)in->n};
     }
     in->last = value;
-    in->last_id = in->slots[at];
+    in->last_id = in->slots[at].id;
     return in->last_id;
 }
 

@@ -1,0 +1,238 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "search/search.h"
+
+/*
+ * Super Search with N synthetic crashes (argument or 500000) spread over 180 days: puts per
+ * second, then the yardstick queries, beside a plain scan over the same rows in memory.
+ */
+enum { DAYS = 180, REPEAT = 7 };
+
+struct row {
+    int64_t date_us;
+    uint32_t signature, version, platform, product, channel;
+};
+
+struct bench {
+    char dir[64];
+    struct row *rows;
+    size_t n;
+    int64_t now_us;
+    uint64_t seed;
+    struct index_reader *r;
+};
+
+static const char *const products[] = {"Firefox", "Fenix", "Thunderbird", "Focus"};
+static const char *const channels[] = {"release", "beta", "nightly", "esr", "aurora"};
+static const char *const platforms[] = {"Windows", "Android", "Mac OS X", "Linux"};
+
+static uint32_t next(struct bench *b, uint32_t n)
+{
+    b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((b->seed >> 33) % n);
+}
+
+/* Few values are frequent, many are rare: what signatures and versions look like. */
+static uint32_t skewed(struct bench *b, uint32_t n)
+{
+    uint32_t span = 1u << next(b, 32 - (uint32_t)__builtin_clz(n));
+    return next(b, MIN(span + 1, n));
+}
+
+static void signature_text(uint32_t s, char out[128])
+{
+    static const char *const modules[] = {"mozilla::dom::", "js::jit::",      "xul.dll@0x",
+                                          "core::",         "OOM | small | ", "shutdownhang | ",
+                                          "IPCError | "};
+    snprintf(out, 128, "%sFunction%uThing::method%u", modules[s % ARRAY_LEN(modules)], s * 7919,
+             s % 97);
+}
+
+static json_t *document(struct bench *b, size_t i, const struct row *r)
+{
+    char uuid[48], date[TIME_TEXT_MAX], signature[128], version[32], address[24];
+    snprintf(uuid, sizeof uuid, "%08x-%04x-4000-8000-%012zx", (unsigned)i * 2654435761u,
+             (unsigned)(i % 65536), i);
+    time_iso(r->date_us, false, date);
+    signature_text(r->signature, signature);
+    snprintf(version, sizeof version, "%u.0%s", 100 + r->version / 4, r->version % 4 ? "b1" : "");
+    snprintf(address, sizeof address, "0x%08x", next(b, 200000) * 16);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:b, s:s}", "uuid", uuid,
+                     "date_processed", date, "signature", signature, "product",
+                     products[r->product], "version", version, "os_name", platforms[r->platform],
+                     "release_channel", channels[r->channel], "uptime", (int)next(b, 100000),
+                     "install_time", (int)(1600000000 + next(b, 5000000)), "address", address,
+                     "startup_crash", next(b, 10) == 0, "cpu_arch", next(b, 3) ? "amd64" : "x86");
+}
+
+static void fill(struct bench *b)
+{
+    struct index_writer *w;
+    struct err err = {0};
+    int64_t put_us = 0;
+    if (!index_writer_open(b->dir, &w, &err))
+        abort();
+    for (size_t i = 0; i < b->n; i++) {
+        struct row *r = &b->rows[i];
+        r->date_us = b->now_us - (int64_t)DAYS * 86400000000 +
+                     (int64_t)((double)i / (double)b->n * DAYS * 86400e6);
+        r->signature = skewed(b, 100000);
+        r->version = skewed(b, 200);
+        r->platform = skewed(b, 4);
+        r->product = skewed(b, 4);
+        r->channel = skewed(b, 5);
+        json_t *doc = document(b, i, r);
+        int64_t start = mono_us();
+        if (!index_put(w, doc, &err)) {
+            fprintf(stderr, "%s\n", err.msg);
+            abort();
+        }
+        put_us += mono_us() - start;
+        json_decref(doc);
+    }
+    printf("%-46s %10.0f per second\n", "puts, one process", (double)b->n / ((double)put_us / 1e6));
+    int64_t start = mono_us();
+    index_sync(w, &err);
+    printf("%-46s %10.1f ms\n", "sync", (double)(mono_us() - start) / 1000);
+    index_writer_close(w);
+}
+
+/* ---- the plain scan --------------------------------------------------------------------- */
+struct scan {
+    int days;
+    bool has_filter;
+    bool has_all_facets;
+};
+
+static uint64_t scan(const struct bench *b, const struct scan *s)
+{
+    static uint32_t by_signature[100000], by_version[200], by_platform[4];
+    int64_t from = b->now_us - s->days * (int64_t)86400000000;
+    uint64_t total = 0;
+    memset(by_signature, 0, sizeof by_signature);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct row *r = &b->rows[i];
+        if (r->date_us < from || (s->has_filter && (r->product != 0 || r->channel != 0)))
+            continue;
+        total++;
+        by_signature[r->signature]++;
+        if (s->has_all_facets) {
+            by_version[r->version]++;
+            by_platform[r->platform]++;
+        }
+    }
+    return total + by_signature[5] % 2 + by_version[3] % 2 + by_platform[1] % 2;
+}
+
+static double scan_ms(const struct bench *b, const struct scan *s)
+{
+    int64_t best = INT64_MAX;
+    volatile uint64_t sink = 0;
+    for (int i = 0; i < REPEAT; i++) {
+        int64_t start = mono_us();
+        sink += scan(b, s);
+        best = MIN(best, mono_us() - start);
+    }
+    return (double)best / 1000;
+}
+
+/* ---- the engine ------------------------------------------------------------------------- */
+static int64_t ask(struct bench *b, const char *query, int64_t *ret_total)
+{
+    static struct search_param v[32];
+    struct search_params params = {.v = v};
+    struct str rest = str_of(query), part;
+    while (str_split(&rest, '&', &part)) {
+        size_t eq = str_find_char(part, '=', 0);
+        v[params.n++] =
+            (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
+    }
+    struct search_context ctx = {.now_us = b->now_us, .deadline_ms = mono_ms() + 60000};
+    struct arena a;
+    const char *form;
+    struct err err = {0};
+    json_t *answer = NULL;
+    arena_init(&a, 16 << 20);
+    int64_t start = mono_us();
+    if (!search_answer(&a, b->r, &ctx, params, &answer, &form, &err)) {
+        fprintf(stderr, "%s: %s\n", query, err.msg);
+        abort();
+    }
+    int64_t took = mono_us() - start;
+    *ret_total = jget_int_or(answer, "total", -1);
+    json_decref(answer);
+    arena_release(&a);
+    return took;
+}
+
+static const struct {
+    const char *label, *query;
+    struct scan scan; /* days 0: no counterpart */
+} yardsticks[] = {
+    {"180 days, product and channel, three facets",
+     "date=>=-180d&product=Firefox&release_channel=release&_facets=signature&_facets=version"
+     "&_facets=platform&_results_number=0",
+     {DAYS, true, true}},
+    {"7 days, one facet", "date=>=-7d&_facets=signature&_results_number=0", {7, false, false}},
+    {"regular expression over all",
+     "date=>=-180d&signature=@.*Function1.*Thing.*&_facets_size=0&_results_number=0",
+     {0}},
+    {"words over all", "date=>=-180d&signature=method13&_facets_size=0&_results_number=0", {0}},
+    {"one signature, 100 hits", "date=>=-180d&signature=^OOM&_facets_size=0&_sort=-uptime", {0}},
+    {"top crashers, 7 days",
+     "date=>=-7d&product=Firefox&_facets_size=50&_aggs.signature=platform"
+     "&_aggs.signature=startup_crash&_aggs.signature=_histogram.uptime"
+     "&_histogram_interval.uptime=60&_aggs.signature=_cardinality.install_time&_results_number=0",
+     {0}},
+    {"installations over all",
+     "date=>=-180d&_facets=_cardinality.install_time&_results_number=0",
+     {0}},
+};
+
+static void run_yardsticks(struct bench *b)
+{
+    printf("\n%-46s %10s %10s %10s %10s %8s\n", "query", "rows", "first ms", "ms", "scan ms",
+           "ratio");
+    for (size_t i = 0; i < ARRAY_LEN(yardsticks); i++) {
+        int64_t total, first = ask(b, yardsticks[i].query, &total), best = INT64_MAX;
+        for (int k = 0; k < REPEAT; k++)
+            best = MIN(best, ask(b, yardsticks[i].query, &total));
+        printf("%-46s %10lld %10.1f %10.1f", yardsticks[i].label, (long long)total,
+               (double)first / 1000, (double)best / 1000);
+        if (yardsticks[i].scan.days) {
+            double base = scan_ms(b, &yardsticks[i].scan);
+            printf(" %10.1f %8.2f", base, (double)best / 1000 / base);
+        }
+        printf("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t n = 500000;
+    struct err err = {0};
+    struct bench b = {.now_us = 1790000000 * (int64_t)1000000, .seed = 1};
+    if (argc > 1 && !str_to_u64(str_of(argv[1]), 10, 100000000, "rows", &n, &err)) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 2;
+    }
+    b.n = n;
+    b.rows = xcalloc(n, sizeof *b.rows);
+    const char *tmp = getenv("TMPDIR");
+    snprintf(b.dir, sizeof b.dir, "%s/datil-bench-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+    if (!mkdtemp(b.dir))
+        return 1;
+    printf("search: %zu crashes\n", b.n);
+    fill(&b);
+    if (!index_reader_open(b.dir, &b.r, &err))
+        abort();
+    run_yardsticks(&b);
+    index_reader_close(b.r);
+    fs_remove_tree(b.dir, NULL);
+    free(b.rows);
+    return 0;
+}
