@@ -10,7 +10,9 @@
  *
  * Writers    Any number of processes may hold a writer; each put takes the index's lock for
  *            the time of the append.  A put is visible to every reader when it returns.
- * Readers    Lock-free; keep mappings between queries.
+ *            Open it after fork: processes that share one writer share its lock.
+ * Readers    Lock-free; keep mappings between queries.  A search sees the state of one commit,
+ *            over all partitions, however many writers are at work.
  * Errors     ERR_IO; ERR_INVALID for a document without uuid or date_processed.  A bad
  *            field is left out and named in `removed_fields`, it never fails the document.
  */

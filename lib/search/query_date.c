@@ -1,5 +1,7 @@
 #include "search/query_build.h"
 
+#include <math.h>
+
 #include "base/time.h"
 #include "base/util.h"
 
@@ -116,7 +118,8 @@ int64_t interval_floor(const struct search_field *f, const struct interval *w, i
 
 double interval_floor_double(const struct interval *w, double v)
 {
-    return __builtin_floor(v / w->d) * w->d;
+    double start = floor(v / w->d) * w->d;
+    return isfinite(start) ? start : v; /* a width too small for v */
 }
 
 bool query_weeks(const struct search_query *q, int64_t *ret_from, int64_t *ret_to)

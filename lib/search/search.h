@@ -5,14 +5,15 @@
 #include "search/index.h"
 
 /*
- * search - Super Search from URL parameters to the JSON answer (supersearch page).
+ * search - Super Search from URL parameters to the JSON answer; docs/search.md tells what
+ * users can ask.
  *
- *   search_clean   removes what the caller may not use (section 9)
+ *   search_clean   removes what the caller may not use
  *   search_parse   parameters -> checked, typed query tree (no engine detail)
  *   search_run     query tree -> {"hits","total","facets","errors"}
  *
  * Ownership  A query lives in the arena given to search_parse.
- * Errors     ERR_INVALID carries the TEXT of section 8 in msg; parse errors of meta
+ * Errors     ERR_INVALID carries the text for the user in msg; parse errors of meta
  *            parameters at form level set form_param to the parameter's name.
  * Trust      Parameters come from strangers.
  */

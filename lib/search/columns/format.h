@@ -124,8 +124,9 @@ struct root_head {
     char magic[8];
     uint32_t format;
     _Atomic uint32_t part_count;
-    _Atomic uint64_t sequence;    /* of the newest commit; storing it is the commit */
-    _Atomic uint64_t parts_stamp; /* changes with the table of partitions */
+    _Atomic uint64_t sequence;             /* of the newest commit; storing it is the commit */
+    _Atomic uint64_t parts_stamp;          /* changes with the table of partitions */
+    _Atomic uint64_t synced, synced_stamp; /* sequence and parts_stamp of the last sync */
     _Atomic uint32_t next_revision;
     uint32_t reserved;
     char boot_id[40]; /* of the machine when this was last opened for writing */

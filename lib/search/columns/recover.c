@@ -228,6 +228,7 @@ static bool roll_back(struct root *r, struct err *err)
             return false;
     r->h->sequence = sequence;
     r->h->intent.sequence = 0;
+    r->h->synced = 0; /* the next sync writes everything */
     atomic_fetch_add(&r->h->parts_stamp, 1);
     log_event(LOG_WARN, "index_rolled_back",
               "the machine was restarted: the index is at its last sync");

@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "base/util.h"
 
-enum { RUN_ARENA_BYTES = 256 << 20, UNIFY_BYTES_MAX = 512 << 20 };
+enum { RUN_ARENA_BYTES = 256 << 20, UNIFY_BYTES_MAX = 256 << 20 };
 
 /* ---- unified numberings ----------------------------------------------------------------- */
 

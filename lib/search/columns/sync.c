@@ -104,23 +104,40 @@ static bool flush(const struct root *r, struct err *err)
     return syncfs(fd) == 0 || err_errno(err, errno, "flushing %s", r->dir);
 }
 
+static bool is_clean(const struct root *r)
+{
+    return atomic_load(&r->h->synced) == atomic_load(&r->h->sequence) &&
+           atomic_load(&r->h->synced_stamp) == atomic_load(&r->h->parts_stamp);
+}
+
+static void note_synced(struct root *r, const struct copies *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        struct part *p = r->parts[c->v[i].part];
+        if (p && strcmp(p->folder, c->v[i].folder) == 0) {
+            atomic_store(&p->h->synced, c->v[i].changed);
+            remove_old_files(&c->v[i]);
+        }
+    }
+    atomic_store(&r->h->synced, c->root->sequence);
+    atomic_store(&r->h->synced_stamp, c->root->parts_stamp);
+}
+
 /* Only one sync at a time: an older copy must not overwrite a newer one. */
 static bool sync_alone(struct root *r, struct err *err)
 {
     struct copies c = {0};
     if (!root_lock(r, err))
         return false;
-    copy_heads(r, &c);
+    bool is_needed = !is_clean(r);
+    if (is_needed)
+        copy_heads(r, &c);
     root_unlock(r);
+    if (!is_needed)
+        return true;
     bool ok = flush(r, err) && write_copies(r, &c, err);
     if (ok && root_lock(r, err)) {
-        for (size_t i = 0; i < c.n; i++) {
-            struct part *p = r->parts[c.v[i].part];
-            if (p && strcmp(p->folder, c.v[i].folder) == 0) {
-                atomic_store(&p->h->synced, c.v[i].changed);
-                remove_old_files(&c.v[i]);
-            }
-        }
+        note_synced(r, &c);
         root_unlock(r);
     }
     copies_release(&c);
