@@ -17,7 +17,6 @@ const struct conf_key conf_keys[] = {
     {"DATIL_VAR", CONF_PATH, "./var", 0, 0, false, "directory of everything Datil writes: cluster, store, spool, index, symbols, logs"},
     {"DATIL_RUN", CONF_PATH, "$DATIL_VAR/run", 0, 0, false, "directory of the unix sockets and pid files (paths of sockets are limited to 107 bytes)"},
     {"DATIL_SHARE", CONF_TEXT, "", 0, 0, false, "directory holding templates/, static/ and migrations/; empty: found from the program's own place"},
-    {"DATIL_BIN", CONF_TEXT, "", 0, 0, false, "directory of the programs, for the start script; empty: build/bin beside it"},
     {"DATIL_CONFIG", CONF_TEXT, "", 0, 0, false, "file of KEY=value lines read before the environment"},
     {"DATIL_BIND", CONF_TEXT, "127.0.0.1", 0, 0, false, "address nginx listens on"},
     {"DATIL_PORT", CONF_INT, "8080", 1, 65535, false, "port nginx listens on"},
