@@ -206,8 +206,6 @@ static const struct {
     {"hg", "hg.mozilla.org", "https://hg.mozilla.org/%R/file/%V/%P#l%L"},
     {"git", "github.com", "https://github.com/%R/blob/%V/%P#L%L"},
     {"git", "gitlab.com", "https://gitlab.com/%R/-/blob/%V/%P#L%L"},
-    {"s3", "gecko-generated-sources",
-     "/sources/highlight/?url=https://gecko-generated-sources.s3.amazonaws.com/%P&line=%L#L-%L"},
 };
 
 struct vcs_file {

@@ -10,6 +10,7 @@
 #include "pages.h"
 #include "queries.h"
 #include "results.h"
+#include "signature/signature.h"
 
 enum { DOCUMENT_MAX = 64 << 20, PUBLISH_EVERY_S = 60, RELOAD_S = 5 };
 
@@ -148,9 +149,27 @@ static void set_head(const struct report *c, struct tpl_values *v)
     tpl_cstr(v, "og_title", arena_printf(c->a, "%s [@ %s]", c->id, signature ? signature : ""));
 }
 
+/* Lists change: what today's would say, for those who may act on it. */
+static void set_new_signature(const struct report *c, struct tpl_values *v)
+{
+    const struct siglists *lists = NULL;
+    struct err err = {0};
+    tpl_cstr(v, "new_signature", "");
+    if (c->reader != PERM_PROTECTED || !app_siglists(app_of(c->req), &lists, &err))
+        return;
+    json_auto_t *data = signature_crash_data(c->stored);
+    struct signature_result result = {0};
+    signature_generate(lists, data, &result);
+    const char *now = json_string_value(result.signature), *was = jget_str(c->doc, "signature");
+    if (now && (!was || strcmp(now, was) != 0))
+        tpl_cstr(v, "new_signature", now);
+    signature_result_release(&result);
+}
+
 static bool fill(const struct report *c, struct tpl_values *v, struct err *err)
 {
     set_head(c, v);
+    set_new_signature(c, v);
     set_tabs(c, v);
     report_set_stacks(c, v);
     report_set_modules(c, v);

@@ -175,8 +175,7 @@ static void test_sources(void **state)
     snprintf(file, sizeof file, "s3:gecko-generated-sources:%s/ipc/x.cpp:", text);
     struct source_link l = fmt_source(*state, str_of(file), 9);
     check("generated", str_adup(*state, l.text), "ipc/x.cpp:9");
-    assert_true(
-        str_starts(l.url, STR("/sources/highlight/?url=https://gecko-generated-sources.s3")));
+    assert_int_equal(l.url.n, 0); /* named without the hash; nothing to link to */
 }
 
 /* Each sorts after the one before. */
