@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -127,10 +127,12 @@ static bool receive(int socket, struct request *q)
     return true;
 }
 
+/* ---- processes ---- */
+
 /*
- * In a process of its own: a slow collector must not keep a crashing program
- * waiting.  It may outlive the program, so it lets go of standard error, which may
- * be a pipe that somebody reads to its end.
+ * Old reports go out from a process of their own: a slow collector must not keep a
+ * crashing program waiting.  It may outlive the program, so it lets go of standard
+ * error, which may be a pipe that somebody reads to its end.
  */
 static void retry_pending(const struct serve *s)
 {
@@ -144,10 +146,30 @@ static void retry_pending(const struct serve *s)
     _exit(0);
 }
 
+/*
+ * Each request has a process of its own, too.  When that ends, the kernel lets go of
+ * whatever it had stopped, even of a thread that hung in the kernel and stops late;
+ * and should the program's memory make it fall, the handler stands.
+ */
+static void handle_apart(const struct serve *s, const struct request *q)
+{
+    pid_t worker = fork();
+    if (worker > 0)
+        return;
+    if (worker == 0) {
+        close(s->socket);
+        signal(SIGCHLD, SIG_DFL); /* stopped threads are waited for */
+    }
+    handle(s, q);
+    if (worker == 0)
+        _exit(0);
+}
+
 void serve_run(const struct serve *s)
 {
     int on = 1;
     setsockopt(s->socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for the processes below */
     answer(s->socket, 0);
     retry_pending(s);
     for (;;) {
@@ -155,11 +177,9 @@ void serve_run(const struct serve *s)
         if (!receive(s->socket, &q))
             return;
         if (q.pid > 0 && q.answer_fd >= 0)
-            handle(s, &q);
+            handle_apart(s, &q);
         if (q.answer_fd >= 0)
             close(q.answer_fd);
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ; /* the retrying child */
     }
 }
 

@@ -38,34 +38,25 @@ void target_slurp(pid_t pid, const char *path, struct strbuf *b)
  * Instead of the stop that was asked for, the thread may report that a signal has
  * come; that signal is ours now, and must be passed on in the end.
  */
-static bool wait_for_stop(pid_t tid, int *ret_signal)
+static bool wait_for_stop(pid_t tid, int64_t deadline_ms, int *ret_signal)
 {
-    int64_t deadline = mono_ms() + STOP_TIMEOUT_MS;
-    for (;;) {
+    for (useconds_t pause_us = 10;; pause_us = MIN(pause_us * 2, (useconds_t)2000)) {
         int status;
         pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
         if (got == tid) {
             *ret_signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status);
             return WIFSTOPPED(status);
         }
-        if (got < 0 && errno != EINTR)
+        if ((got < 0 && errno != EINTR) || mono_ms() > deadline_ms)
             return false;
-        if (mono_ms() > deadline)
-            return false;
-        usleep(500);
+        usleep(pause_us);
     }
 }
 
-static bool stop_thread(pid_t tid, int *ret_signal)
+static bool ask_to_stop(pid_t tid)
 {
-    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0)
-        return false;
-    if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && wait_for_stop(tid, ret_signal))
-        return true;
-    int kept = errno;
-    ptrace(PTRACE_DETACH, tid, NULL, NULL);
-    errno = kept;
-    return false;
+    return ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0 &&
+           ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0;
 }
 
 static bool known(const struct target *t, pid_t tid)
@@ -87,24 +78,38 @@ static void read_name(pid_t pid, struct target_thread *thread)
     snprintf(thread->name, sizeof thread->name, STR_FMT, STR_ARG(s));
 }
 
-/* One pass over /proc/PID/task; returns how many new threads were stopped. */
-static size_t stop_listed(struct target *t, DIR *tasks)
+/* Asks every thread of /proc/PID/task that is not known yet; returns how many there were. */
+static size_t ask_listed(struct target *t, DIR *tasks)
 {
-    size_t stopped = 0;
+    size_t before = t->threads.n;
     struct dirent *e;
     rewinddir(tasks);
     while ((e = readdir(tasks)) && t->threads.n < TARGET_THREADS_MAX) {
         uint64_t tid;
-        int signal;
         if (!str_to_u64(str_of(e->d_name), 10, INT32_MAX, "thread id", &tid, NULL) ||
-            known(t, (pid_t)tid) || !stop_thread((pid_t)tid, &signal))
+            known(t, (pid_t)tid) || !ask_to_stop((pid_t)tid))
             continue;
-        struct target_thread thread = {.tid = (pid_t)tid, .signal = signal};
-        read_name(t->pid, &thread);
-        VEC_PUSH(&t->threads, thread);
-        stopped++;
+        VEC_PUSH(&t->threads, ((struct target_thread){.tid = (pid_t)tid}));
     }
-    return stopped;
+    return t->threads.n - before;
+}
+
+/*
+ * All were asked before the first is waited for: they stop together, and nearly at once.
+ * One that does not stop in time is left out; it stays traced until this process ends.
+ */
+static void collect_stopped(struct target *t, size_t first)
+{
+    int64_t deadline_ms = mono_ms() + STOP_TIMEOUT_MS;
+    size_t kept = first;
+    for (size_t i = first; i < t->threads.n; i++) {
+        struct target_thread *thread = &t->threads.v[i];
+        if (!wait_for_stop(thread->tid, deadline_ms, &thread->signal))
+            continue;
+        read_name(t->pid, thread);
+        t->threads.v[kept++] = *thread;
+    }
+    t->threads.n = kept;
 }
 
 /* Running threads may start others, so look again until a pass finds nothing new. */
@@ -116,8 +121,9 @@ static bool stop_all(struct target *t, struct err *err)
     if (!tasks)
         return err_set(err, ERR_NOT_FOUND, "no process %d", (int)t->pid);
     errno = 0;
-    while (stop_listed(t, tasks) > 0)
-        ;
+    size_t asked;
+    while ((asked = ask_listed(t, tasks)) > 0)
+        collect_stopped(t, t->threads.n - asked);
     int why = errno;
     closedir(tasks);
     if (t->threads.n == 0) {
