@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +22,7 @@ struct datil_client_state datil_client_state = {
 
 static pthread_mutex_t annotations_lock = PTHREAD_MUTEX_INITIALIZER;
 
-enum { DEFAULT_TIMEOUT_MS = 30000, SIGNAL_STACK_EXTRA = 64 * 1024 };
+enum { DEFAULT_TIMEOUT_MS = 30000 };
 
 static bool fail(char *why, size_t why_size, const char *what)
 {
@@ -79,55 +78,6 @@ void datil_client_forget(const char *key)
     if (key && datil_client_state.annotations)
         datil_annotations_forget(datil_client_state.annotations, key);
     pthread_mutex_unlock(&annotations_lock);
-}
-
-/* ---- signal stacks ---- */
-
-static pthread_key_t stack_key;
-static pthread_once_t stack_once = PTHREAD_ONCE_INIT;
-
-/* AVX-512 and AMX state make the frame of a signal bigger than MINSIGSTKSZ. */
-static size_t signal_stack_size(void)
-{
-    long minimum = sysconf(_SC_MINSIGSTKSZ);
-    size_t size = SIGNAL_STACK_EXTRA + (minimum > 0 ? (size_t)minimum : 0);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (size + page - 1) / page * page;
-}
-
-static void release_stack(void *base)
-{
-    stack_t off = {.ss_flags = SS_DISABLE};
-    sigaltstack(&off, NULL);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    munmap((char *)base - page, signal_stack_size() + page);
-}
-
-static void make_stack_key(void)
-{
-    pthread_key_create(&stack_key, release_stack);
-}
-
-bool datil_client_protect_thread(void)
-{
-    stack_t now;
-    if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE))
-        return true; /* the program has made one */
-    pthread_once(&stack_once, make_stack_key);
-
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = signal_stack_size();
-    char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (p == MAP_FAILED)
-        return false;
-    mprotect(p, page, PROT_NONE); /* an overflow of the signal stack must not corrupt a heap */
-    stack_t mine = {.ss_sp = p + page, .ss_size = size};
-    if (sigaltstack(&mine, NULL) != 0) {
-        munmap(p, size + page);
-        return false;
-    }
-    pthread_setspecific(stack_key, p + page);
-    return true;
 }
 
 /* ---- start and stop ---- */

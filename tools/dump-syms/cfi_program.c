@@ -1,0 +1,374 @@
+#include "cfi_program.h"
+
+#include <dwarf.h>
+#include <inttypes.h>
+
+#include "base/util.h"
+#include "cfi_text.h"
+
+enum {
+    REMEMBERED_MAX = 64,
+    SCRATCH_MAX = 1 << 16,
+    AARCH64_NEGATE_RA_STATE = 0x2d, /* also DW_CFA_GNU_window_save of SPARC */
+};
+
+/* How to find one value of the caller.  Rules with equal members are equal. */
+struct rule {
+    enum { UNSPECIFIED, UNDEFINED, SAME, OFFSET, VAL_OFFSET, REGISTER, EXPR, VAL_EXPR } kind;
+    uint64_t reg; /* REGISTER, and the base of a CFA given as register and offset */
+    int64_t offset;
+    const uint8_t *expr; /* EXPR and VAL_EXPR */
+    size_t expr_size;
+};
+
+struct row {
+    struct rule cfa; /* OFFSET: reg + offset; VAL_EXPR */
+    struct rule regs[CFI_REGISTERS_MAX];
+};
+
+struct machine {
+    const struct cfi_section *section;
+    const struct cie *cie;
+    struct sym *s;
+    struct row row, initial, written;
+    struct row *remembered; /* owned, REMEMBERED_MAX of them */
+    size_t remembered_count;
+    uint64_t at, end;
+    bool has_cfa;        /* the first row has one: without it the entry is useless */
+    struct strbuf *text; /* rules of the current row */
+};
+
+/* ---- rules as text ---- */
+
+static bool same_rule(const struct rule *a, const struct rule *b)
+{
+    return a->kind == b->kind && a->reg == b->reg && a->offset == b->offset && a->expr == b->expr &&
+           a->expr_size == b->expr_size;
+}
+
+static const char *register_name(const struct machine *m, uint64_t number)
+{
+    return number == m->cie->ra ? ".ra" : cfi_register_name(m->section->machine, number);
+}
+
+/* Appends the value of a rule; false when the text cannot say it. */
+static bool rule_text(const struct machine *m, uint64_t number, const struct rule *r,
+                      struct strbuf *out)
+{
+    struct rd expr = rd_init(r->expr, r->expr_size);
+    expr.big = m->section->bytes.big;
+    const char *name;
+    switch (r->kind) {
+    case OFFSET:
+        sb_printf(out, ".cfa %" PRId64 " + ^", r->offset);
+        return true;
+    case VAL_OFFSET:
+        sb_printf(out, ".cfa %" PRId64 " +", r->offset);
+        return true;
+    case UNDEFINED:
+        sb_text(out, ".undef");
+        return true;
+    case UNSPECIFIED:
+    case SAME:
+    case REGISTER:
+        name = cfi_register_name(m->section->machine, r->kind == REGISTER ? r->reg : number);
+        sb_text(out, name ? name : "");
+        return name != NULL;
+    case EXPR:
+        if (!cfi_expression(expr, m->section->machine, m->section->addr_size, true, out))
+            return false;
+        sb_text(out, " ^");
+        return true;
+    case VAL_EXPR:
+        return cfi_expression(expr, m->section->machine, m->section->addr_size, true, out);
+    default:
+        return false;
+    }
+}
+
+static bool cfa_text(const struct machine *m, struct strbuf *out)
+{
+    const struct rule *r = &m->row.cfa;
+    if (r->kind == OFFSET) {
+        const char *name = cfi_register_name(m->section->machine, r->reg);
+        if (name)
+            sb_printf(out, "%s %" PRId64 " +", name, r->offset);
+        return name != NULL;
+    }
+    struct rd expr = rd_init(r->expr, r->expr_size);
+    expr.big = m->section->bytes.big;
+    return r->kind == VAL_EXPR &&
+           cfi_expression(expr, m->section->machine, m->section->addr_size, false, out);
+}
+
+static void check_said(struct machine *m, bool said, size_t before)
+{
+    if (said)
+        return;
+    /* The reader must not go on with the rule of the row before. */
+    m->text->n = before;
+    sb_text(m->text, ".undef");
+    m->s->skipped_expressions++;
+}
+
+static void separate(struct strbuf *text)
+{
+    if (text->n)
+        sb_char(text, ' ');
+}
+
+/* What has changed since the last row, or (first) everything that is known. */
+static void row_text(struct machine *m, bool first)
+{
+    struct strbuf *t = m->text;
+    sb_reset(t);
+    if (first)
+        m->has_cfa = m->row.cfa.kind != UNSPECIFIED;
+    if (first || !same_rule(&m->row.cfa, &m->written.cfa)) {
+        sb_text(t, ".cfa: ");
+        size_t before = t->n;
+        check_said(m, cfa_text(m, t), before);
+    }
+    for (uint64_t i = 0; i < CFI_REGISTERS_MAX; i++) {
+        const struct rule *now = &m->row.regs[i];
+        const char *name = register_name(m, i);
+        bool is_ra = i == m->cie->ra;
+        bool changed = first ? is_ra || (now->kind != UNSPECIFIED && now->kind != SAME)
+                             : !same_rule(now, &m->written.regs[i]);
+        if (!name || !changed)
+            continue;
+        separate(t);
+        sb_printf(t, "%s: ", name);
+        size_t before = t->n;
+        check_said(m, rule_text(m, i, now, t), before);
+    }
+}
+
+static void write_row(struct machine *m, bool first)
+{
+    row_text(m, first);
+    if (m->text->n && !first)
+        sb_printf(&m->s->cfi, "STACK CFI %" PRIx64 " ", m->at - m->section->base);
+    if (m->text->n) {
+        sb_str(&m->s->cfi, sb_view(m->text));
+        sb_char(&m->s->cfi, '\n');
+    }
+    m->written = m->row;
+}
+
+/* ---- the program ---- */
+
+static struct rule *rule_of(struct machine *m, uint64_t number)
+{
+    static _Thread_local struct rule ignored; /* registers without a name */
+    return number < CFI_REGISTERS_MAX ? &m->row.regs[number] : &ignored;
+}
+
+static void set_rule(struct machine *m, uint64_t number, struct rule r)
+{
+    *rule_of(m, number) = r;
+}
+
+static void restore(struct machine *m, uint64_t number)
+{
+    if (number < CFI_REGISTERS_MAX)
+        m->row.regs[number] = m->initial.regs[number];
+}
+
+static struct rule expression(struct rd *r, int kind)
+{
+    uint64_t size = cfi_uleb(r);
+    const uint8_t *p = size <= rd_left(r) ? rd_bytes(r, (size_t)size) : (r->bad = true, NULL);
+    return (struct rule){.kind = kind, .expr = p, .expr_size = p ? (size_t)size : 0};
+}
+
+static int64_t scaled(const struct machine *m, int64_t n)
+{
+    return (int64_t)((uint64_t)n * (uint64_t)m->cie->data_align);
+}
+
+/* The rows up to here are done: write what has changed at their address. */
+static bool advance(struct machine *m, uint64_t delta, bool *first)
+{
+    write_row(m, *first);
+    *first = false;
+    uint64_t bytes = delta * m->cie->code_align;
+    bool wraps = m->cie->code_align && bytes / m->cie->code_align != delta;
+    m->at = wraps || bytes >= m->end - m->at ? m->end : m->at + bytes;
+    return true;
+}
+
+static bool remember(struct machine *m)
+{
+    if (m->remembered_count == REMEMBERED_MAX)
+        return false;
+    m->remembered[m->remembered_count++] = m->row;
+    return true;
+}
+
+static bool recall(struct machine *m)
+{
+    if (m->remembered_count == 0)
+        return false;
+    m->row = m->remembered[--m->remembered_count];
+    return true;
+}
+
+static bool def_cfa(struct machine *m, uint64_t reg, int64_t offset)
+{
+    m->row.cfa = (struct rule){.kind = OFFSET, .reg = reg, .offset = offset};
+    return true;
+}
+
+/* Register rules: the operation, then the register. */
+static bool register_step(struct machine *m, struct rd *r, uint8_t op)
+{
+    uint64_t reg = cfi_uleb(r);
+    switch (op) {
+    case DW_CFA_offset_extended:
+        set_rule(m, reg, (struct rule){.kind = OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
+        return true;
+    case DW_CFA_offset_extended_sf:
+        set_rule(m, reg, (struct rule){.kind = OFFSET, .offset = scaled(m, cfi_sleb(r))});
+        return true;
+    case DW_CFA_GNU_negative_offset_extended:
+        set_rule(m, reg, (struct rule){.kind = OFFSET, .offset = -scaled(m, (int64_t)cfi_uleb(r))});
+        return true;
+    case DW_CFA_val_offset:
+        set_rule(m, reg,
+                 (struct rule){.kind = VAL_OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
+        return true;
+    case DW_CFA_val_offset_sf:
+        set_rule(m, reg, (struct rule){.kind = VAL_OFFSET, .offset = scaled(m, cfi_sleb(r))});
+        return true;
+    case DW_CFA_restore_extended:
+        restore(m, reg);
+        return true;
+    case DW_CFA_undefined:
+        set_rule(m, reg, (struct rule){.kind = UNDEFINED});
+        return true;
+    case DW_CFA_same_value:
+        set_rule(m, reg, (struct rule){.kind = SAME});
+        return true;
+    case DW_CFA_register:
+        set_rule(m, reg, (struct rule){.kind = REGISTER, .reg = cfi_uleb(r)});
+        return true;
+    case DW_CFA_expression:
+        set_rule(m, reg, expression(r, EXPR));
+        return true;
+    case DW_CFA_val_expression:
+        set_rule(m, reg, expression(r, VAL_EXPR));
+        return true;
+    case DW_CFA_def_cfa: {
+        uint64_t offset = cfi_uleb(r);
+        return def_cfa(m, reg, (int64_t)offset);
+    }
+    case DW_CFA_def_cfa_sf:
+        return def_cfa(m, reg, scaled(m, cfi_sleb(r)));
+    case DW_CFA_def_cfa_register:
+        m->row.cfa.reg = reg;
+        return m->row.cfa.kind == OFFSET;
+    default:
+        return false;
+    }
+}
+
+static bool step(struct machine *m, struct rd *r, bool *first)
+{
+    uint8_t op = rd_u8(r), low = op & 0x3f;
+    switch (op & 0xc0) {
+    case DW_CFA_advance_loc:
+        return advance(m, low, first);
+    case DW_CFA_offset:
+        set_rule(m, low, (struct rule){.kind = OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
+        return true;
+    case DW_CFA_restore:
+        restore(m, low);
+        return true;
+    default:
+        break;
+    }
+    switch (op) {
+    case DW_CFA_nop:
+    case AARCH64_NEGATE_RA_STATE: /* readers strip the signature from return addresses */
+        return true;
+    case DW_CFA_advance_loc1:
+        return advance(m, rd_u8(r), first);
+    case DW_CFA_advance_loc2:
+        return advance(m, rd_u16(r), first);
+    case DW_CFA_advance_loc4:
+        return advance(m, rd_u32(r), first);
+    case DW_CFA_remember_state:
+        return remember(m);
+    case DW_CFA_restore_state:
+        return recall(m);
+    case DW_CFA_def_cfa_offset:
+        m->row.cfa.offset = (int64_t)cfi_uleb(r);
+        return m->row.cfa.kind == OFFSET;
+    case DW_CFA_def_cfa_offset_sf:
+        m->row.cfa.offset = scaled(m, cfi_sleb(r));
+        return m->row.cfa.kind == OFFSET;
+    case DW_CFA_def_cfa_expression:
+        m->row.cfa = expression(r, VAL_EXPR);
+        return true;
+    case DW_CFA_GNU_args_size:
+        cfi_uleb(r);
+        return true;
+    default:
+        return register_step(m, r, op);
+    }
+}
+
+/* ---- one entry ---- */
+
+static bool initial_row(struct machine *m)
+{
+    bool first = false;
+    struct rd code = m->cie->instructions;
+    while (rd_left(&code) > 0) {
+        uint8_t op = code.p[code.off];
+        bool moves = (op & 0xc0) == DW_CFA_advance_loc ||
+                     (op >= DW_CFA_set_loc && op <= DW_CFA_advance_loc4);
+        if (moves || !step(m, &code, &first) || !rd_ok(&code))
+            return false;
+    }
+    m->initial = m->row;
+    return true;
+}
+
+static bool run(struct machine *m, struct rd code)
+{
+    if (!initial_row(m))
+        return false;
+    bool first = true;
+    /* Rows behind the end of the function concern nobody. */
+    while (m->at < m->end && rd_left(&code) > 0)
+        if (!step(m, &code, &first) || !rd_ok(&code))
+            return false;
+    if (m->at < m->end)
+        write_row(m, first);
+    return m->has_cfa;
+}
+
+bool cfi_run(const struct cfi_section *section, const struct cie *cie, uint64_t start,
+             uint64_t size, struct rd code, struct sym *s)
+{
+    struct row remembered[REMEMBERED_MAX];
+    STRBUF_AUTO text;
+    sb_init(&text, SCRATCH_MAX);
+    struct machine m = {.section = section,
+                        .cie = cie,
+                        .s = s,
+                        .remembered = remembered,
+                        .at = start,
+                        .end = start + size,
+                        .text = &text};
+    struct sym_frame f = {.addr = start - section->base, .size = size, .text = s->cfi.n};
+    if (!run(&m, code)) {
+        s->cfi.n = f.text;
+        return false;
+    }
+    f.text_length = s->cfi.n - f.text;
+    VEC_PUSH(&s->frames, f);
+    return true;
+}

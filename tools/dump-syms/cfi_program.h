@@ -1,0 +1,28 @@
+#ifndef DUMP_SYMS_CFI_PROGRAM_H
+#define DUMP_SYMS_CFI_PROGRAM_H
+
+#include "cfi.h"
+
+/*
+ * cfi_program - runs the little program of one unwind entry and writes down its rows.
+ *
+ * The program moves through the addresses of a function and says how the rules
+ * change; each time it moves, what has changed becomes a line of STACK CFI.
+ */
+struct cie {
+    uint64_t code_align;
+    int64_t data_align;
+    uint64_t ra;      /* column of the return address */
+    uint8_t encoding; /* of addresses in the entry */
+    bool has_data;    /* augmentation data in the entry */
+    struct rd instructions;
+};
+
+/*
+ * Appends a frame to s.  False, and nothing appended, when the program is damaged or
+ * says nothing about the CFA.
+ */
+bool cfi_run(const struct cfi_section *section, const struct cie *cie, uint64_t start,
+             uint64_t size, struct rd code, struct sym *s);
+
+#endif
