@@ -213,6 +213,15 @@ def test_appends_are_repeated_after_the_machine_failed(fresh):
     wait_until(lambda: datil.search(signature="=core::replay")["total"] == 5, 30, "the replay")
     assert [line["count"] for line in datil.log_lines("processor") if line["event"] == "index_replayed"] == [5]
 
+    # An index that cannot even be opened is rebuilt, too.
+    (datil.var / "index" / "head").write_bytes(b"damaged")
+    assert "is made anew" in datil.datil("index", "rebuild").stderr
+    for program in ("datil-processor", "datil-webapp"):
+        for pid in datil.program_pids(program)[0]:
+            datil.kill(pid)
+    wait_until(lambda: datil.get("/__heartbeat__").status == 200, 30, "the web application")
+    wait_until(lambda: datil.search(signature="=core::replay")["total"] == 5, 30, "the rebuilt index")
+
 
 # ---- purge -------------------------------------------------------------------------------------
 def test_purge_annotation_goes_everywhere(datil):

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "base/fs.h"
 #include "base/util.h"
 #include "json/json.h"
 #include "ledger/ledger.h"
@@ -42,13 +43,29 @@ static bool put_one(void *arg, const char *crash_id)
     return true;
 }
 
+/* Also when it is so damaged that it cannot even be opened. */
+static bool empty_index(const char *dir, struct err *err)
+{
+    struct err why = {0};
+    if (index_reset(dir, &why))
+        return true;
+    if (why.code != ERR_INVALID) {
+        *err = why;
+        return false;
+    }
+    fprintf(stderr,
+            "%s\nIt is made anew: restart the processor and the web application afterwards.\n",
+            why.msg);
+    return fs_remove_tree(dir, err) && index_reset(dir, err);
+}
+
 static bool run_rebuild(struct app *app, struct args args, struct err *err)
 {
     struct rebuild r = {.app = app, .err = err, .ok = true};
     struct strs days = {0};
     if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err) || !app_store(app, err) ||
         !store_days(app->store, &app->arena, &days, err) ||
-        !index_reset(conf_text(&app->conf, "INDEX_DIR"), err) || !app_writer(app, err))
+        !empty_index(conf_text(&app->conf, "INDEX_DIR"), err) || !app_writer(app, err))
         return false;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < days.n; i++)
