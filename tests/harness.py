@@ -87,7 +87,7 @@ class Installation:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("DATIL_")}
-        self.env.update(DATIL_VAR=str(self.var), DATIL_PORT=str(self.port), DATILCTL_BIND="127.0.0.1",
+        self.env.update(DATIL_VAR=str(self.var), DATIL_PORT=str(self.port), DATIL_BIND="127.0.0.1",
                         DATILCTL_BIN=str(BIN), RATE_LIMIT_API_ANONYMOUS="0", RATE_LIMIT_API_USER="0",
                         RATE_LIMIT_SEARCH_ANONYMOUS="0", RATE_LIMIT_SEARCH_USER="0",
                         CRASHMOVER_RETRY_SLEEP_SECONDS="0")
