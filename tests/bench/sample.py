@@ -17,7 +17,7 @@ def add_symbols(datil):
                                                           stdout=subprocess.PIPE, check=True).stdout)
         for binary in [str(BIN / "crashme"), *libs]:
             subprocess.run([str(BIN / "datil-dump-syms"), "--store", folder, binary], check=True,
-                           stderr=subprocess.DEVNULL)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         datil.datil("symbols", "add", folder)
 
 
