@@ -157,8 +157,9 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
             bury_copy(c, c->row_in_new[row] - 1, sequence);
     part_publish(c->new, sequence, c->rows);
     atomic_store(&c->new->h->changed, sequence);
+    root_begin_change(r);
     atomic_store_explicit(&r->h->parts[c->index].revision, c->new->revision, memory_order_release);
-    atomic_fetch_add(&r->h->parts_stamp, 1);
+    root_end_change(r);
     return true;
 }
 
@@ -248,9 +249,10 @@ static bool drop_part(struct root *r, size_t i, struct err *err)
     char name[32], path[PATH_MAX];
     part_folder_name(e->week, atomic_load(&e->revision), name);
     bool has_folder = atomic_load(&e->revision) != 0;
+    root_begin_change(r);
     atomic_store_explicit(&e->revision, 0, memory_order_release);
     atomic_store(&e->flags, 0);
-    atomic_fetch_add(&r->h->parts_stamp, 1);
+    root_end_change(r);
     snprintf(path, sizeof path, "%s/%s", r->dir, name);
     return !has_folder || remove_folder(path, err);
 }

@@ -229,7 +229,8 @@ static bool roll_back(struct root *r, struct err *err)
     r->h->sequence = sequence;
     r->h->intent.sequence = 0;
     r->h->synced = 0; /* the next sync writes everything */
-    atomic_fetch_add(&r->h->parts_stamp, 1);
+    root_begin_change(r);
+    root_end_change(r);
     log_event(LOG_WARN, "index_rolled_back",
               "the machine was restarted: the index is at its last sync");
     return true;

@@ -11,8 +11,11 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "base/util.h"
 #include "search/columns/recover.h"
+
+enum { RETRY_MS = 5000 };
 
 static void root_path(const struct root *r, const char *what, char out[PATH_MAX])
 {
@@ -57,7 +60,7 @@ static bool make_head(struct root *r, struct err *err)
     memcpy(h->magic, ROOT_MAGIC, sizeof h->magic);
     h->format = FORMAT_VERSION;
     h->sequence = 1;
-    h->parts_stamp = 1;
+    h->parts_stamp = 2;
     h->next_revision = 1;
     recover_boot_id(h->boot_id);
     bool ok = fs_write_atomic(path, h, sizeof *h, 0644, err);
@@ -121,6 +124,7 @@ bool root_lock(struct root *r, struct err *err)
 {
     if (!take_lock(r, err))
         return false;
+    root_end_change(r);
     if (root_refresh(r, err) && recover_intent(r, err))
         return true;
     root_unlock(r);
@@ -170,6 +174,18 @@ static bool refresh_all(struct root *r, struct err *err)
     return true;
 }
 
+/* What could not be read for want of memory or descriptors may be readable now. */
+static bool is_time_to_retry(struct root *r)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->part_count && !any; i++)
+        any = r->is_damaged[i];
+    if (!any || mono_ms() < r->retry_ms)
+        return false;
+    r->retry_ms = mono_ms() + RETRY_MS;
+    return true;
+}
+
 bool root_refresh(struct root *r, struct err *err)
 {
     if (!r->h) {
@@ -179,7 +195,7 @@ bool root_refresh(struct root *r, struct err *err)
     }
     for (int tries = 0; tries < 100; tries++) {
         uint64_t stamp = atomic_load_explicit(&r->h->parts_stamp, memory_order_acquire);
-        if (stamp == r->stamp)
+        if (stamp == r->stamp && stamp % 2 == 0 && !is_time_to_retry(r))
             return true;
         struct err why = {0};
         if (refresh_all(r, &why)) {
@@ -232,9 +248,21 @@ struct part *root_part(struct root *r, int32_t week)
     return NULL;
 }
 
-static void touch(struct root *r)
+/*
+ * Changes of the table stand between these two.  While the stamp is odd nobody relies on
+ * partitions opened before; if the writer dies there, the next one makes it even (root_lock),
+ * so every commit into a new partition comes after a new stamp.
+ */
+void root_begin_change(struct root *r)
 {
-    atomic_fetch_add(&r->h->parts_stamp, 1);
+    if (atomic_load(&r->h->parts_stamp) % 2 == 0)
+        atomic_fetch_add(&r->h->parts_stamp, 1);
+}
+
+void root_end_change(struct root *r)
+{
+    if (atomic_load(&r->h->parts_stamp) % 2 == 1)
+        atomic_fetch_add(&r->h->parts_stamp, 1);
 }
 
 /* The entry of this week, else one that is free. */
@@ -263,10 +291,11 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     uint32_t revision = atomic_fetch_add(&r->h->next_revision, 1);
     if (!part_create(r->dir, week, revision, &r->parts[i], err))
         return false;
+    root_begin_change(r);
     atomic_store_explicit(&entry->revision, revision, memory_order_release);
     if (i == n)
         atomic_store_explicit(&r->h->part_count, n + 1, memory_order_release);
-    touch(r);
+    root_end_change(r);
     r->part_count = MAX(r->part_count, (size_t)i + 1);
     r->parts_epoch++;
     r->stamp = atomic_load(&r->h->parts_stamp);
@@ -289,8 +318,9 @@ bool root_set_aside(struct root *r, size_t index, const char *why, struct err *e
     snprintf(to, sizeof to, "%s/aside/%s.%llx", r->dir, name, (unsigned long long)random_u64());
     if (rename(from, to) < 0 && errno != ENOENT)
         return err_errno(err, errno, "setting aside %s", from);
+    root_begin_change(r);
     atomic_fetch_or(&entry->flags, (uint32_t)PART_DAMAGED);
     atomic_store_explicit(&entry->revision, 0, memory_order_release);
-    touch(r);
+    root_end_change(r);
     return true;
 }

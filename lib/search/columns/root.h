@@ -23,6 +23,7 @@ struct root {
     struct part *parts[PARTS_MAX]; /* parallel to the table; NULL: none, not opened or damaged */
     bool is_damaged[PARTS_MAX];    /* could not be read */
     size_t part_count;
+    int64_t retry_ms;     /* when to look at damaged ones again */
     uint64_t parts_epoch; /* changes when a struct part is closed or opened */
 };
 
@@ -40,6 +41,8 @@ bool root_refresh(struct root *r, struct err *err);
 bool root_snapshot(struct root *r, struct err *err);
 
 /* For writers, below the lock. */
+void root_begin_change(struct root *r); /* of the table of partitions */
+void root_end_change(struct root *r);
 struct part *root_part(struct root *r, int32_t week); /* NULL: none */
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
 /* Takes a damaged partition out of use: its folder moves to DIR/aside/. */

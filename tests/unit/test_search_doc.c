@@ -1,0 +1,155 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "search/doc.h"
+
+/* What becomes of odd values on their way into the index. */
+static const struct {
+    const char *json, *field, *want; /* NULL: absent; "!": left out and named */
+} cases[] = {
+    {"{\"signature\":\"x\"}", "signature", "x"},
+    {"{\"signature\":\"\"}", "signature", ""},
+    {"{\"signature\":null}", "signature", NULL},
+    {"{\"signature\":5}", "signature", "BAD DATA"},
+    {"{\"signature\":[\"a\"]}", "signature", "BAD DATA"},
+    {"{\"os_name\":\"Linux\"}", "platform", "Linux"},
+    {"{\"addons\":[\"a\",\"b\"]}", "addons", "a,b"},
+    {"{\"addons\":[\"a\",7]}", "addons", "a,BAD DATA"},
+    {"{\"addons\":[7,\"a\"]}", "addons", "BAD DATA"},
+    {"{\"addons\":[]}", "addons", NULL},
+    {"{\"addons\":\"one\"}", "addons", "one"},
+    {"{\"addons\":{}}", "addons", "BAD DATA"},
+    {"{\"build\":\"20240501093000\"}", "build_id", "20240501093000"},
+    {"{\"build\":\" 12 \"}", "build_id", "12"},
+    {"{\"build\":\"12.9\"}", "build_id", "12"},
+    {"{\"build\":-3.7}", "build_id", "-3"},
+    {"{\"build\":\"12x\"}", "build_id", "!"},
+    {"{\"build\":1e300}", "build_id", "!"},
+    {"{\"build\":true}", "build_id", "!"},
+    {"{\"build\":[1]}", "build_id", "!"},
+    {"{\"crashing_thread\":3000000000}", "crashing_thread", "!"},
+    {"{\"content_sandbox_level\":40000}", "content_sandbox_level", "!"},
+    {"{\"content_sandbox_level\":-32768}", "content_sandbox_level", "-32768"},
+    {"{\"json_dump\":{\"system_info\":{\"cpu_count\":4}},\"cpu_count\":8}", "cpu_count", "4"},
+    {"{\"cpu_count\":8}", "cpu_count", "8"},
+    {"{\"json_dump\":{\"system_info\":null},\"cpu_count\":8}", "cpu_count", "8"},
+    {"{\"memory_measures\":{\"explicit\":9}}", "memory_explicit", "9"},
+    {"{\"memory_explicit\":9}", "memory_explicit", NULL},
+    {"{\"accessibility\":true}", "accessibility", "1"},
+    {"{\"accessibility\":\"1\"}", "accessibility", "1"},
+    {"{\"accessibility\":1}", "accessibility", "1"},
+    {"{\"accessibility\":\"true\"}", "accessibility", "1"},
+    {"{\"accessibility\":\"yes\"}", "accessibility", "0"},
+    {"{\"accessibility\":2}", "accessibility", "0"},
+    {"{\"accessibility\":[]}", "accessibility", "0"},
+    {"{\"startup_crash\":null}", "startup_crash", "0"},
+    {"{\"marionette\":null}", "marionette", NULL},
+    {"{}", "startup_crash", NULL},
+};
+
+static bool parse(struct arena *a, const char *json, struct doc *d, json_t **ret_tree)
+{
+    struct err err = {0};
+    *ret_tree = json_parse(str_of(json), 1 << 20, &err);
+    assert_non_null(*ret_tree);
+    json_object_set_new(*ret_tree, "uuid", json_string("u"));
+    json_object_set_new(*ret_tree, "date_processed", json_string("2024-05-01T09:30:00Z"));
+    return doc_from_json(a, *ret_tree, d, &err);
+}
+
+static void show(const struct doc_value *v, struct strbuf *out)
+{
+    if (v->texts.n == 0)
+        sb_printf(out, "%lld", (long long)v->i);
+    for (size_t i = 0; i < v->texts.n; i++)
+        sb_printf(out, "%s" STR_FMT, i ? "," : "", STR_ARG(v->texts.v[i]));
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 8 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct doc d;
+        json_t *tree;
+        STRBUF_AUTO got;
+        bool has = false, is_removed = false;
+        sb_init(&got, 4096);
+        arena_reset(&a);
+        assert_true(parse(&a, cases[i].json, &d, &tree));
+        for (size_t k = 0; k < d.n; k++)
+            if (strcmp(d.values[k].field->name, cases[i].field) == 0) {
+                has = true;
+                show(&d.values[k], &got);
+            }
+        for (size_t k = 0; k < d.removed.n; k++)
+            is_removed = is_removed || str_eq(d.removed.v[k], str_of(cases[i].field));
+        bool wants_removed = cases[i].want && strcmp(cases[i].want, "!") == 0;
+        bool wants_value = cases[i].want && !wants_removed;
+        if (has != wants_value || is_removed != wants_removed ||
+            (has && strcmp(sb_cstr(&got), cases[i].want) != 0))
+            fail_msg("%s: %s is %s", cases[i].json, cases[i].field, has ? sb_cstr(&got) : "absent");
+        json_decref(tree);
+    }
+    arena_release(&a);
+}
+
+static void test_long_values_are_cut(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct doc d;
+    struct err err = {0};
+    arena_init(&a, 8 << 20);
+    char *text = xcalloc(1, 80001);
+    for (size_t i = 0; i < 80000; i += 2)
+        memcpy(text + i, "\u00e9", 2);
+    json_auto_t *tree = json_pack("{s:s, s:s, s:s, s:s}", "uuid", "u", "date_processed",
+                                  "2024-05-01", "address", text, "signature", text);
+    assert_true(doc_from_json(&a, tree, &d, &err));
+    for (size_t i = 0; i < d.n; i++) {
+        if (strcmp(d.values[i].field->name, "address") == 0)
+            assert_int_equal(d.values[i].texts.v[0].n, 20000); /* 10000 characters */
+        if (strcmp(d.values[i].field->name, "signature") == 0)
+            assert_int_equal(d.values[i].texts.v[0].n, 32766);
+    }
+    free(text);
+    arena_release(&a);
+}
+
+static void test_documents_without_a_name_or_date(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"{}",
+                                      "{\"uuid\":\"u\"}",
+                                      "{\"uuid\":5}",
+                                      "{\"date_processed\":\"2024-05-01\"}",
+                                      "{\"uuid\":\"\",\"date_processed\":\"2024-05-01\"}",
+                                      "{\"uuid\":\"u\",\"date_processed\":\"yesterday\"}",
+                                      "[]"};
+    struct arena a;
+    arena_init(&a, 8 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct doc d;
+        struct err err = {0};
+        json_auto_t *tree = json_parse(str_of(bad[i]), 1000, &err);
+        if (doc_from_json(&a, tree, &d, &err) || err.code != ERR_INVALID)
+            fail_msg("%s was accepted", bad[i]);
+    }
+    arena_release(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_long_values_are_cut),
+        cmocka_unit_test(test_documents_without_a_name_or_date),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
