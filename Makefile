@@ -124,6 +124,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
 # Targets whose parser belongs to a program.
 FUZZ_PROG_cfi := $(B)/prog/dump-syms.a
+FUZZ_PROG_rustname := $(B)/prog/dump-syms.a
 FUZZ_PROG_elfid := $(B)/prog/handler.a
 FUZZ_PROG_maps := $(B)/prog/handler.a
 FUZZ_PROG_annotations := $(B)/prog/handler.a

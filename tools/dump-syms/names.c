@@ -26,11 +26,12 @@ void names_release(struct names *n)
 
 static struct str demangle(struct sym *s, const char *mangled)
 {
-    if (mangled[0] != '_' || mangled[1] != 'Z' || strnlen(mangled, MANGLED_MAX) == MANGLED_MAX)
+    bool is_mangled = mangled[0] == '_' && (mangled[1] == 'Z' || mangled[1] == 'R');
+    if (!is_mangled || strnlen(mangled, MANGLED_MAX) == MANGLED_MAX)
         return str_of(mangled);
     STRBUF_AUTO rust;
     sb_init(&rust, MANGLED_MAX);
-    if (rust_name(mangled, &rust))
+    if (rust_name(mangled, &rust) || rust_v0_name(mangled, &rust))
         return str_copy(&s->arena, sb_view(&rust));
     int status;
     FREE_LATER char *text = __cxa_demangle(mangled, NULL, NULL, &status);
@@ -168,7 +169,7 @@ struct str names_of_function(struct names *n, Dwarf_Die *die)
     const char *linkage = text_attr(die, DW_AT_linkage_name);
     if (!linkage)
         linkage = text_attr(die, DW_AT_MIPS_linkage_name);
-    if (linkage) { /* Rust's newer names (_R…) are left to the scopes */
+    if (linkage) {
         struct str text = demangle(n->sym, linkage);
         if (text.p != linkage || !name)
             return sym_clean(n->sym, text);

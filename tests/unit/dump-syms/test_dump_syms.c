@@ -12,6 +12,7 @@
 #include "../../../tools/dump-syms/cfi_text.h"
 #include "../../../tools/dump-syms/lines.h"
 #include "../../../tools/dump-syms/rust_name.h"
+#include "base/time.h"
 #include "base/util.h"
 
 #define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
@@ -235,6 +236,66 @@ static void test_rust_names(void **state)
     }
 }
 
+static void test_rust_v0_names(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"_RNvMCs2wvwJDwge2F_6adler2NtB2_7Adler3211write_slice", "<adler2::Adler32>::write_slice"},
+        {"_RNvXs1g_NtCsgEmfK2I1SDS_4core3fmtRDNtB6_5DebugEL_Bx_3fmtB8_",
+         "<&dyn core::fmt::Debug as core::fmt::Debug>::fmt"},
+        {"_RNvXse_NtCsfoXig8kEbyV_12simd_adler324hashAhje_NtB7_11Adler32Hash4hash",
+         "<[u8; 14] as simd_adler32::Adler32Hash>::hash"},
+        {"_RINvNtCsbLd7R6uW4Ys_6ruzstd5frame17read_frame_headerQRShEB4_",
+         "ruzstd::frame::read_frame_header::<&mut &[u8]>"},
+        {"_RNCNvNtCsjrHSEGnQ3l9_3std5alloc8rust_oom0B5_", "std::alloc::rust_oom::{closure#0}"},
+        {"_RINvC1a1fDG_INtB2_1TTRL0_eEEp6OutputbEL_E",
+         "a::f::<dyn for<'a> a::T<(&'a str,), Output = bool>>"},
+        {"_RINvC1a1fFUKCPaOtEuE", "a::f::<unsafe extern \"C\" fn(*const i8, *mut u16)>"},
+        {"_RINvC1a1fKl_Kln1f_Kb1_Kc41_E", "a::f::<0, -31, true, '\\u{41}'>"},
+        {"_RNvC1a1f.llvm.123", "a::f"},
+        {"_RIC0B_E", NULL},   /* a reference to itself */
+        {"_RNvC1a9f", NULL},  /* length beyond the end */
+        {"_RNvC1a1fX", NULL}, /* something behind the end */
+        {"_RNvC1a", NULL},
+        {"_R", NULL},
+        {"_RINvC1a1fRL5_eE", NULL}, /* a lifetime that nobody has bound */
+        {"_Resume", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        STRBUF_AUTO out;
+        sb_init(&out, 1000);
+        bool ok = rust_v0_name(cases[i][0], &out);
+        if (ok != (cases[i][1] != NULL) || strcmp(sb_cstr(&out), ok ? cases[i][1] : "") != 0)
+            fail_msg("%s: %d %s", cases[i][0], ok, sb_cstr(&out));
+    }
+}
+
+/* Each tuple refers twice to the one before: the text would double fifty times. */
+static void test_rust_references_do_not_explode(void **state)
+{
+    (void)state;
+    STRBUF_AUTO name, out;
+    sb_init(&name, 10000);
+    sb_init(&out, 1 << 20);
+    sb_text(&name, "_RINvC1a1f");
+    size_t before = name.n - 2; /* where the first tuple starts, behind _R */
+    sb_text(&name, "TuuE");
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (int i = 0; i < 50; i++) {
+        size_t here = name.n - 2, n = before - 1;
+        char ref[8];
+        snprintf(ref, sizeof ref, "B%s%c_", n >= 62 ? (char[]){digits[n / 62], '\0'} : "",
+                 digits[n % 62]);
+        sb_printf(&name, "T%s%sE", ref, ref);
+        before = here;
+    }
+    sb_text(&name, "E");
+    int64_t start = mono_ms();
+    assert_false(rust_v0_name(sb_cstr(&name), &out));
+    assert_true(mono_ms() - start < 1000);
+}
+
 static void add_func(struct sym *s, uint64_t addr, uint32_t size, const char *name)
 {
     struct sym_func f = {.addr = addr, .size = size, .name = pool_add(&s->names, str_of(name))};
@@ -280,9 +341,10 @@ static void test_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expressions), cmocka_unit_test(test_expression_limits),
-        cmocka_unit_test(test_programs),    cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_rust_names),
+        cmocka_unit_test(test_expressions),   cmocka_unit_test(test_expression_limits),
+        cmocka_unit_test(test_programs),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_order),         cmocka_unit_test(test_rust_names),
+        cmocka_unit_test(test_rust_v0_names), cmocka_unit_test(test_rust_references_do_not_explode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,547 @@
+/*
+ * Rust's second mangling scheme ("v0", names that start with _R): a prefix notation of
+ * paths and types in which whatever occurred before may be referred to by its place.
+ * References make small names big, so steps, depth and output are limited.
+ */
+#include <ctype.h>
+
+#include "base/util.h"
+#include "rust_name.h"
+
+enum { DEPTH_MAX = 128, STEPS_MAX = 20000, OUTPUT_MAX = 1 << 16, LIFETIMES_MAX = 26 };
+
+struct parser {
+    struct str s; /* behind _R */
+    size_t at;
+    struct strbuf *out; /* NULL: read on without writing */
+    unsigned depth, steps;
+    uint64_t binders; /* lifetimes of the for<> around */
+    bool bad;
+};
+
+static void path(struct parser *p, bool in_value);
+static void type(struct parser *p);
+static void constant(struct parser *p);
+
+/* ---- letters and numbers ---- */
+
+static char peek(const struct parser *p)
+{
+    return !p->bad && p->at < p->s.n ? p->s.p[p->at] : '\0';
+}
+
+static bool eat(struct parser *p, char c)
+{
+    bool found = peek(p) == c && c != '\0';
+    p->at += found;
+    return found;
+}
+
+static char next(struct parser *p)
+{
+    char c = peek(p);
+    p->bad |= c == '\0';
+    p->at += !p->bad;
+    return c;
+}
+
+static void put(struct parser *p, const char *text)
+{
+    if (p->out && !p->bad)
+        sb_text(p->out, text);
+}
+
+/* Up to the '_': "_" is 0, "0_" is 1. */
+static uint64_t base62(struct parser *p)
+{
+    uint64_t n = 0;
+    if (eat(p, '_'))
+        return 0;
+    while (!eat(p, '_')) {
+        char c = next(p);
+        uint64_t digit = c >= '0' && c <= '9'   ? (uint64_t)(c - '0')
+                         : c >= 'a' && c <= 'z' ? (uint64_t)(c - 'a') + 10
+                         : c >= 'A' && c <= 'Z' ? (uint64_t)(c - 'A') + 36
+                                                : UINT64_MAX;
+        p->bad |= digit == UINT64_MAX || n > (UINT64_MAX - 62) / 62;
+        if (p->bad)
+            return 0;
+        n = n * 62 + digit;
+    }
+    return n + 1;
+}
+
+/* A number behind a letter; 0 when the letter is not there. */
+static uint64_t optional(struct parser *p, char letter)
+{
+    return eat(p, letter) ? base62(p) + 1 : 0;
+}
+
+static uint64_t decimal(struct parser *p)
+{
+    uint64_t n = 0;
+    if (eat(p, '0'))
+        return 0;
+    p->bad |= !isdigit((unsigned char)peek(p));
+    while (isdigit((unsigned char)peek(p)) && n < UINT32_MAX)
+        n = n * 10 + (uint64_t)(next(p) - '0');
+    return n;
+}
+
+/* One level deeper, unless that is too deep or has gone on for too long. */
+static bool enter(struct parser *p)
+{
+    p->bad |= ++p->steps > STEPS_MAX || ++p->depth > DEPTH_MAX || (p->out && p->out->overflow);
+    return !p->bad;
+}
+
+/*
+ * Goes back to the place that a reference names and reads that; the place must lie
+ * before the reference.
+ */
+static void reference(struct parser *p, void (*read)(struct parser *))
+{
+    size_t start = p->at - 1;
+    uint64_t to = base62(p);
+    p->bad |= to >= start;
+    size_t back = p->at;
+    if (p->out && enter(p)) {
+        p->at = (size_t)to;
+        read(p);
+        p->at = back;
+        p->depth--;
+    }
+}
+
+/* ---- identifiers ---- */
+
+struct identifier {
+    struct str text;
+    bool is_punycode;
+    uint64_t disambiguator;
+};
+
+static struct identifier identifier(struct parser *p)
+{
+    struct identifier i = {.disambiguator = optional(p, 's'), .is_punycode = eat(p, 'u')};
+    uint64_t n = decimal(p);
+    eat(p, '_'); /* separates a length from a name that starts with a digit */
+    p->bad |= n > p->s.n - MIN(p->at, p->s.n);
+    if (!p->bad) {
+        i.text = str_sub(p->s, p->at, (size_t)n);
+        p->at += (size_t)n;
+    }
+    return i;
+}
+
+/* Names outside ASCII are rare enough to be shown as they are written. */
+static void put_identifier(struct parser *p, const struct identifier *i)
+{
+    if (!p->out || p->bad)
+        return;
+    if (i->is_punycode)
+        sb_text(p->out, "punycode{");
+    sb_str(p->out, i->text);
+    if (i->is_punycode)
+        sb_char(p->out, '}');
+}
+
+/* ---- lifetimes ---- */
+
+/* 0 is '_; others count outwards from the innermost binder. */
+static void lifetime(struct parser *p, uint64_t index)
+{
+    char name[3] = "'_";
+    p->bad |= index > p->binders;
+    if (index > 0) {
+        uint64_t depth = p->binders - index;
+        name[1] = depth < LIFETIMES_MAX ? (char)('a' + depth) : '?';
+    }
+    put(p, name);
+}
+
+/* for<'a, 'b>; returns how many lifetimes end with what follows. */
+static uint64_t binder(struct parser *p)
+{
+    uint64_t n = optional(p, 'G');
+    p->bad |= n > LIFETIMES_MAX;
+    if (n == 0 || p->bad)
+        return 0;
+    put(p, "for<");
+    for (uint64_t i = 0; i < n; i++) {
+        p->binders++;
+        put(p, i ? ", " : "");
+        lifetime(p, 1);
+    }
+    put(p, "> ");
+    return n;
+}
+
+/* ---- paths ---- */
+
+static void generic_argument(struct parser *p)
+{
+    if (eat(p, 'L'))
+        lifetime(p, base62(p));
+    else if (eat(p, 'K'))
+        constant(p);
+    else
+        type(p);
+}
+
+static void generic_arguments(struct parser *p)
+{
+    for (bool first = true; !p->bad && !eat(p, 'E'); first = false) {
+        put(p, first ? "" : ", ");
+        generic_argument(p);
+    }
+}
+
+/* Where an impl stands; nobody wants to read that. */
+static void skip_impl_path(struct parser *p)
+{
+    struct strbuf *out = TAKE(p->out);
+    optional(p, 's');
+    path(p, false);
+    p->out = out;
+}
+
+/* namespace path identifier: small letters are ordinary names, capitals are special. */
+static void nested(struct parser *p, bool in_value)
+{
+    char space = next(p);
+    path(p, in_value);
+    struct identifier i = identifier(p);
+    if (islower((unsigned char)space)) {
+        if (i.text.n) {
+            put(p, "::");
+            put_identifier(p, &i);
+        }
+        return;
+    }
+    p->bad |= !isupper((unsigned char)space);
+    char other[2] = {space, '\0'}, number[32];
+    put(p, "::{");
+    put(p, space == 'C' ? "closure" : space == 'S' ? "shim" : other);
+    if (i.text.n) {
+        put(p, ":");
+        put_identifier(p, &i);
+    }
+    snprintf(number, sizeof number, "#%llu}", (unsigned long long)i.disambiguator);
+    put(p, number);
+}
+
+static void value_path(struct parser *p)
+{
+    path(p, true);
+}
+
+static void type_path(struct parser *p)
+{
+    path(p, false);
+}
+
+static void as_trait(struct parser *p)
+{
+    put(p, "<");
+    type(p);
+    put(p, " as ");
+    path(p, false);
+    put(p, ">");
+}
+
+static void path(struct parser *p, bool in_value)
+{
+    if (!enter(p))
+        return;
+    switch (next(p)) {
+    case 'C': {
+        struct identifier crate = identifier(p);
+        put_identifier(p, &crate);
+        break;
+    }
+    case 'M':
+        skip_impl_path(p);
+        put(p, "<");
+        type(p);
+        put(p, ">");
+        break;
+    case 'X':
+        skip_impl_path(p);
+        as_trait(p);
+        break;
+    case 'Y':
+        as_trait(p);
+        break;
+    case 'N':
+        nested(p, in_value);
+        break;
+    case 'I':
+        path(p, in_value);
+        put(p, in_value ? "::<" : "<");
+        generic_arguments(p);
+        put(p, ">");
+        break;
+    case 'B':
+        reference(p, in_value ? value_path : type_path);
+        break;
+    default:
+        p->bad = true;
+    }
+    p->depth--;
+}
+
+/* ---- types ---- */
+
+static const char *basic_type(char letter)
+{
+    static const char *const names[26] = {
+        "i8",    "bool", "char", "f64", "str",  "f32",  NULL,  "u8", "isize",
+        "usize", NULL,   "i32",  "u32", "i128", "u128", "_",   NULL, NULL,
+        "i16",   "u16",  "()",   "...", NULL,   "i64",  "u64", "!",
+    };
+    return letter >= 'a' && letter <= 'z' ? names[letter - 'a'] : NULL;
+}
+
+static void pointer_to(struct parser *p, const char *prefix)
+{
+    put(p, prefix);
+    type(p);
+}
+
+static void reference_type(struct parser *p, const char *mut)
+{
+    put(p, "&");
+    if (eat(p, 'L')) {
+        uint64_t index = base62(p);
+        if (index > 0) {
+            lifetime(p, index);
+            put(p, " ");
+        }
+    }
+    pointer_to(p, mut);
+}
+
+static void tuple(struct parser *p)
+{
+    size_t n = 0;
+    put(p, "(");
+    for (; !p->bad && !eat(p, 'E'); n++) {
+        put(p, n ? ", " : "");
+        type(p);
+    }
+    put(p, n == 1 ? ",)" : ")");
+}
+
+static void abi(struct parser *p)
+{
+    if (!eat(p, 'K'))
+        return;
+    put(p, "extern \"");
+    if (eat(p, 'C')) {
+        put(p, "C");
+    } else {
+        struct identifier name = identifier(p);
+        for (size_t i = 0; i < name.text.n; i++) {
+            char letter[2] = {name.text.p[i] == '_' ? '-' : name.text.p[i], '\0'};
+            put(p, letter);
+        }
+    }
+    put(p, "\" ");
+}
+
+static void function_type(struct parser *p)
+{
+    uint64_t bound = binder(p);
+    if (eat(p, 'U'))
+        put(p, "unsafe ");
+    abi(p);
+    put(p, "fn(");
+    for (bool first = true; !p->bad && !eat(p, 'E'); first = false) {
+        put(p, first ? "" : ", ");
+        type(p);
+    }
+    put(p, ")");
+    if (!eat(p, 'u')) {
+        put(p, " -> ");
+        type(p);
+    }
+    p->binders -= bound;
+}
+
+/* A trait with the types it is bound to: Iterator<Item = u8>. */
+static void dyn_trait(struct parser *p)
+{
+    bool open = false;
+    if (eat(p, 'I')) {
+        path(p, false);
+        put(p, "<");
+        generic_arguments(p);
+        open = true;
+    } else {
+        path(p, false);
+    }
+    while (!p->bad && eat(p, 'p')) {
+        put(p, open ? ", " : "<");
+        open = true;
+        struct identifier name = identifier(p);
+        put_identifier(p, &name);
+        put(p, " = ");
+        type(p);
+    }
+    put(p, open ? ">" : "");
+}
+
+static void dyn(struct parser *p)
+{
+    put(p, "dyn ");
+    uint64_t bound = binder(p);
+    for (bool first = true; !p->bad && !eat(p, 'E'); first = false) {
+        put(p, first ? "" : " + ");
+        dyn_trait(p);
+    }
+    p->binders -= bound;
+    p->bad |= !eat(p, 'L');
+    uint64_t index = base62(p);
+    if (index > 0) {
+        put(p, " + ");
+        lifetime(p, index);
+    }
+}
+
+static void array(struct parser *p)
+{
+    put(p, "[");
+    type(p);
+    put(p, "; ");
+    constant(p);
+    put(p, "]");
+}
+
+static void slice(struct parser *p)
+{
+    put(p, "[");
+    type(p);
+    put(p, "]");
+}
+
+static void type(struct parser *p)
+{
+    if (!enter(p))
+        return;
+    char letter = next(p);
+    const char *basic = basic_type(letter);
+    switch (letter) {
+    case 'A':
+        array(p);
+        break;
+    case 'S':
+        slice(p);
+        break;
+    case 'T':
+        tuple(p);
+        break;
+    case 'R':
+        reference_type(p, "");
+        break;
+    case 'Q':
+        reference_type(p, "mut ");
+        break;
+    case 'P':
+        pointer_to(p, "*const ");
+        break;
+    case 'O':
+        pointer_to(p, "*mut ");
+        break;
+    case 'F':
+        function_type(p);
+        break;
+    case 'D':
+        dyn(p);
+        break;
+    case 'B':
+        reference(p, type);
+        break;
+    default:
+        if (basic) {
+            put(p, basic);
+        } else {
+            p->at -= !p->bad;
+            path(p, false);
+        }
+    }
+    p->depth--;
+}
+
+/* ---- constants ---- */
+
+static void put_wide(struct parser *p, const char *sign, struct str digits)
+{
+    put(p, sign);
+    put(p, "0x");
+    if (p->out && !p->bad)
+        sb_str(p->out, digits);
+}
+
+/* Hexadecimal digits up to '_'. */
+static void constant_number(struct parser *p, char of)
+{
+    uint64_t n = 0;
+    size_t digits = 0;
+    char text[40];
+    const char *sign = eat(p, 'n') ? "-" : "";
+    size_t start = p->at;
+    while (!p->bad && !eat(p, '_')) {
+        int digit = hex_digit(next(p));
+        p->bad |= digit < 0 || ++digits > 32;
+        n = n << 4 | (uint64_t)(digit & 15);
+    }
+    if (of == 'b')
+        put(p, n ? "true" : "false");
+    else if (digits > 16) /* 128 bits: as they are written */
+        put_wide(p, sign, str_sub(p->s, start, digits));
+    else if (of == 'c') {
+        snprintf(text, sizeof text, "'\\u{%llx}'", (unsigned long long)n);
+        put(p, text);
+    } else {
+        snprintf(text, sizeof text, "%s%llu", sign, (unsigned long long)n);
+        put(p, text);
+    }
+}
+
+static void constant(struct parser *p)
+{
+    if (!enter(p))
+        return;
+    char letter = next(p);
+    if (letter == 'B')
+        reference(p, constant);
+    else if (letter == 'p')
+        put(p, "_");
+    else if (letter != '\0' && strchr("hatmyoxnslbcij", letter))
+        constant_number(p, letter);
+    else
+        p->bad = true; /* structures as constants: left to the fallback */
+    p->depth--;
+}
+
+bool rust_v0_name(const char *mangled, struct strbuf *out)
+{
+    struct str all = str_of(mangled);
+    if (!str_starts(all, STR("_R")))
+        return false;
+    size_t before = out->n;
+    STRBUF_AUTO text;
+    sb_init(&text, OUTPUT_MAX);
+    struct parser p = {.s = str_sub(all, 2, SIZE_MAX), .out = &text};
+    path(&p, true);
+    if (isupper((unsigned char)peek(&p))) { /* the crate that made this instance */
+        p.out = NULL;
+        path(&p, false);
+    }
+    bool end = p.at == p.s.n || peek(&p) == '.' || peek(&p) == '$'; /* ".llvm.123" */
+    if (p.bad || !end || text.overflow || text.n == 0)
+        return false;
+    sb_str(out, sb_view(&text));
+    return out->n > before;
+}
