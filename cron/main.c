@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -143,6 +144,7 @@ static bool mark(struct scheduler *s, const char *name, struct err *err)
 
 static bool run(struct scheduler *s, const struct options *o, struct err *err)
 {
+    assert(o->name || (o->mode != MODE_RESET && o->mode != MODE_MARK)); /* getopt has seen to it */
     switch (o->mode) {
     case MODE_LIST:
         return scheduler_list(s, err);

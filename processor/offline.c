@@ -176,8 +176,7 @@ static bool add_named_dumps(struct crash *c, const json_t *names, struct err *er
 {
     size_t i;
     json_t *name;
-    json_array_foreach(names, i, name)
-    {
+    json_array_foreach (names, i, name) {
         int fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the rules see that it exists */
         if (!json_is_string(name) || !crash_add_dump(c, json_string_value(name), fd, err))
             return err_set(err, ERR_INVALID, "dump_names: not a list of at most %d texts",

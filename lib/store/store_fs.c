@@ -74,12 +74,14 @@ static bool fs_sync(void *self, struct err *err)
     return true;
 }
 
-static void path_of(const struct fs_store *s, const char *id, const char *kind, struct fs_path *out)
+static struct fs_path path_of(const struct fs_store *s, const char *id, const char *kind)
 {
+    struct fs_path at;
     char day[STORE_DAY_LEN + 1];
     store_day_of(id, day);
-    snprintf(out->dir, sizeof out->dir, "%s/%s/%s", s->root, day, kind);
-    snprintf(out->file, sizeof out->file, "%s/%s/%s/%s%s", s->root, day, kind, id, suffix_of(kind));
+    snprintf(at.dir, sizeof at.dir, "%s/%s/%s", s->root, day, kind);
+    snprintf(at.file, sizeof at.file, "%s/%s/%s/%s%s", s->root, day, kind, id, suffix_of(kind));
+    return at;
 }
 
 static bool wants_sync(const struct fs_store *s)
@@ -135,9 +137,8 @@ static bool publish(const struct fs_store *s, int fd, const char *temp, const st
 static bool fs_put(void *self, const char *id, const char *kind, struct str bytes, struct err *err)
 {
     const struct fs_store *s = self;
-    struct fs_path at;
+    struct fs_path at = path_of(s, id, kind);
     char temp[PATH_MAX];
-    path_of(s, id, kind, &at);
     if (!temp_path(&at, temp, err))
         return false;
     FD_AUTO fd = create_temp(s, id, kind, temp, err);
@@ -153,8 +154,7 @@ static bool fs_put_file(void *self, const char *id, const char *kind, const char
                         struct err *err)
 {
     const struct fs_store *s = self;
-    struct fs_path at;
-    path_of(s, id, kind, &at);
+    struct fs_path at = path_of(s, id, kind);
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && fs_exists(at.file))
         return true; /* an earlier try got this far */
@@ -177,8 +177,7 @@ static bool fs_put_file(void *self, const char *id, const char *kind, const char
 static bool fs_open_object(void *self, const char *id, const char *kind, int *ret_fd,
                            struct err *err)
 {
-    struct fs_path at;
-    path_of(self, id, kind, &at);
+    struct fs_path at = path_of(self, id, kind);
     int fd = open(at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return err_set(err, ERR_NOT_FOUND, "crash %s has no %s", id, kind);
@@ -190,8 +189,7 @@ static bool fs_open_object(void *self, const char *id, const char *kind, int *re
 
 static bool fs_has(void *self, const char *id, const char *kind)
 {
-    struct fs_path at;
-    path_of(self, id, kind, &at);
+    struct fs_path at = path_of(self, id, kind);
     return fs_exists(at.file);
 }
 
@@ -222,8 +220,7 @@ struct removal {
 static bool remove_kind(void *arg, const char *kind)
 {
     struct removal *r = arg;
-    struct fs_path at;
-    path_of(r->s, r->id, kind, &at);
+    struct fs_path at = path_of(r->s, r->id, kind);
     if (unlink(at.file) == 0)
         r->removed++;
     else if (errno != ENOENT && errno != ENOTDIR)
@@ -233,8 +230,7 @@ static bool remove_kind(void *arg, const char *kind)
 
 static bool fs_remove_one(void *self, const char *id, const char *kind, struct err *err)
 {
-    struct fs_path at;
-    path_of(self, id, kind, &at);
+    struct fs_path at = path_of(self, id, kind);
     return unlink(at.file) == 0 || errno == ENOENT || errno == ENOTDIR ||
            err_errno(err, errno, "removing %s", at.file);
 }

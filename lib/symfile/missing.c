@@ -53,19 +53,20 @@ void missing_free(struct missing *m)
 /* Is it the name of something that a walker would want?  Debuggers ask for .pdb, .pd_ too. */
 static bool is_worth(const struct symkey *key, struct str code_file, struct str code_id)
 {
+    const char *id = key->debug_id;
+    bool has_id = strlen(id) >= ID_MIN && id[strspn(id, "0")];
     struct str file = str_of(key->file);
     bool kind =
         str_ends(file, STR(".sym")) || str_ends(file, STR(".pdb")) || str_ends(file, STR(".pd_"));
-    const char *id = key->debug_id;
-    return kind && strlen(id) >= ID_MIN && id[strspn(id, "0")] && file.n <= PART_MAX &&
-           strlen(key->debug_file) <= PART_MAX && code_file.n <= PART_MAX && code_id.n <= PART_MAX;
+    return kind && has_id && file.n <= PART_MAX && strlen(key->debug_file) <= PART_MAX &&
+           code_file.n <= PART_MAX && code_id.n <= PART_MAX;
 }
 
 static uint64_t hash_of(const struct str fields[FIELDS])
 {
     uint64_t h = 0;
     for (size_t f = 0; f < FIELDS; f++)
-        h = hash64_seed(fields[f].p, fields[f].n, h + 1);
+        h = fields[f].n ? hash64_seed(fields[f].p, fields[f].n, h + 1) : h + 1;
     return h;
 }
 

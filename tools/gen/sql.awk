@@ -27,11 +27,15 @@ function highest_param(text,    rest, n, high)
     return high
 }
 
-function c_escape(line)
+# Not gsub: awks differ in how they read a backslash in its replacement.
+function c_escape(line,    out, i, c)
 {
-    gsub(/\\/, "\\\\", line)
-    gsub(/"/, "\\\"", line)
-    return line
+    out = ""
+    for (i = 1; i <= length(line); i++) {
+        c = substr(line, i, 1)
+        out = out (c == "\\" || c == "\"" ? "\\" c : c)
+    }
+    return out
 }
 
 function finish()

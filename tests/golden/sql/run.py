@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""The generator of queries.h: each case is a .sql file and what comes of it: `expected` in the C
+source, or the error that stops the build."""
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent.parent
+
+CASES = [
+    # label, text, C source that comes out or None, error
+    ("a statement", "-- name: one\nSELECT 1;\n", '.text =\n    "SELECT 1",\n    .param_count = 0,\n    .index = 0,', None),
+    ("parameters", "-- name: two\n-- $1 a text\n-- $2 b int\nSELECT $1,\n  $2;\n",
+     '    "SELECT $1,\\n"\n    "  $2",\n    .param_count = 2,', None),
+    ("quotes and backslashes", "-- name: q\nSELECT E'a\\n', \"b\";\n", r'''"SELECT E'a\\n', \"b\""''', None),
+    ("a comment between lines", "-- name: c\nSELECT 1 -- one\n     , 2;\n", '"SELECT 1 -- one\\n"', None),
+    ("semicolon inside a line", "-- name: s\nSELECT ';' AS a\n     , 2;\n", '"SELECT \';\' AS a\\n"', None),
+    ("two in one file", "-- name: a\nSELECT 1;\n\n-- name: b\nSELECT 2;\n", ".index = 1,", None),
+    ("undeclared parameter", "-- name: x\nSELECT $1;\n", None, "declares 0 parameters and uses $1"),
+    ("unused parameter", "-- name: x\n-- $1 a text\nSELECT 1;\n", None, "declares 1 parameters and uses $0"),
+    ("parameters out of order", "-- name: x\n-- $2 a text\nSELECT $2;\n", None, "parameter $2 is out of order"),
+    ("no end", "-- name: x\nSELECT 1\n", None, "has no semicolon"),
+    ("no end before the next", "-- name: x\nSELECT 1\n-- name: y\nSELECT 2;\n", None, "has no semicolon"),
+    ("text without a name", "SELECT 1;\n", None, "text outside of a statement"),
+    ("twice", "-- name: x\nSELECT 1;\n-- name: x\nSELECT 1;\n", None, "defined twice"),
+    ("bad name", "-- name: X-y\nSELECT 1;\n", None, "bad statement name"),
+    ("long name", "-- name: " + "x" * 61 + "\nSELECT 1;\n", None, "bad statement name"),
+]
+
+
+def run(text, folder):
+    source = folder / "in.sql"
+    source.write_text(text)
+    done = subprocess.run(["awk", "-v", f"header={folder}/q.h", "-v", f"source={folder}/q.c", "-f",
+                           ROOT / "tools/gen/sql.awk", source], capture_output=True, text=True)
+    return done.returncode, done.stderr, (folder / "q.c").read_text()
+
+
+def main():
+    failed = 0
+    for label, text, expected, error in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            status, said, source = run(text, Path(folder))
+        if error:
+            good = status != 0 and error in said and "in.sql:" in said
+        else:
+            good = status == 0 and expected in source
+        print(f"ok {label}" if good else f"FAIL {label}: status {status} {said!r} {source!r}")
+        failed += not good
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    os.environ["LC_ALL"] = "C"
+    sys.exit(main())
