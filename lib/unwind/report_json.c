@@ -212,8 +212,12 @@ static bool is_shallow(const json_t *v, int levels)
     size_t i;
     if (levels == 0)
         return !json_is_array(v) && !json_is_object(v);
-    json_array_foreach(v, i, item) if (!is_shallow(item, levels - 1)) return false;
-    json_object_foreach((json_t *)v, key, item) if (!is_shallow(item, levels - 1)) return false;
+    json_array_foreach (v, i, item)
+        if (!is_shallow(item, levels - 1))
+            return false;
+    json_object_foreach ((json_t *)v, key, item)
+        if (!is_shallow(item, levels - 1))
+            return false;
     return true;
 }
 

@@ -22,8 +22,12 @@ static bool has_nul(const json_t *v)
     size_t i;
     if (json_is_string(v))
         return strlen(json_string_value(v)) != json_string_length(v);
-    json_array_foreach(v, i, inner) if (has_nul(inner)) return true;
-    json_object_foreach((json_t *)v, key, inner) if (has_nul(inner)) return true;
+    json_array_foreach (v, i, inner)
+        if (has_nul(inner))
+            return true;
+    json_object_foreach ((json_t *)v, key, inner)
+        if (has_nul(inner))
+            return true;
     return false;
 }
 

@@ -30,8 +30,12 @@ static const struct {
     uint64_t off, len;
     bool ok;
 } windows[] = {
-    {"all", 0, 5, true},           {"empty at end", 5, 0, true}, {"past end", 6, 0, false},
-    {"one too long", 0, 6, false}, {"wraps", 4, UINT64_MAX, false}, {"huge offset", UINT64_MAX, 1, false},
+    {"all", 0, 5, true},
+    {"empty at end", 5, 0, true},
+    {"past end", 6, 0, false},
+    {"one too long", 0, 6, false},
+    {"wraps", 4, UINT64_MAX, false},
+    {"huge offset", UINT64_MAX, 1, false},
 };
 
 static void test_rd_window(void **state)
@@ -98,7 +102,8 @@ static void test_utf8_clean(void **state)
     struct str dirty = str_n("a\0b\xff\xe2\x82 \xed\xa0\x80z", 11);
     struct str clean = utf8_clean(&a, dirty);
     assert_true(utf8_valid(clean));
-    assert_true(str_eq(clean, STR("ab\xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz")));
+    assert_true(
+        str_eq(clean, STR("ab\xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz")));
     arena_release(&a);
 }
 

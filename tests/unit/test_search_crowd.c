@@ -144,7 +144,8 @@ static void check_state(struct index_reader *r, const uint32_t *acked_before)
     assert_int_equal(json_integer_value(jpath(answer, "facets.cardinality_uuid.value")), CRASHES);
     size_t i;
     json_t *hit;
-    json_array_foreach(jget_arr(answer, "hits"), i, hit) check_hit(hit, versions);
+    json_array_foreach (jget_arr(answer, "hits"), i, hit)
+        check_hit(hit, versions);
     for (int c = 0; c < CRASHES; c++)
         if (versions[c] < acked_before[c])
             fail_msg("crash %d is at version %u, %u was acknowledged", c, versions[c],
