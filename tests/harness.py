@@ -86,7 +86,8 @@ class Installation:
         self.var = self.dir / "var"
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("DATIL_")}
+        # Nothing of the caller's own configuration reaches the installation.
+        self.env = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "TERM", "USER", "TMPDIR") if k in os.environ}
         self.env.update(DATIL_VAR=str(self.var), DATIL_PORT=str(self.port), DATIL_BIND="127.0.0.1",
                         DATILCTL_BIN=str(BIN), RATE_LIMIT_API_ANONYMOUS="0", RATE_LIMIT_API_USER="0",
                         RATE_LIMIT_SEARCH_ANONYMOUS="0", RATE_LIMIT_SEARCH_USER="0",
