@@ -28,6 +28,7 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     const struct shared *shared = web_arg(web);
     c->metrics = shared->metrics;
     c->recent = shared->recent;
+    c->refused = shared->refused;
     metrics_open_statsd(c->metrics, c->conf);
     if (!spool_open(&c->spool, err) ||
         !throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &c->rules, err))

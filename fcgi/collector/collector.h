@@ -3,6 +3,7 @@
 
 #include "metrics.h"
 #include "recent.h"
+#include "refused.h"
 #include "spool.h"
 #include "throttle.h"
 #include "web/web.h"
@@ -20,12 +21,14 @@ struct collector {
     struct err settings; /* rules or products that could not be read; the old ones stay */
     struct metrics *metrics;
     struct recent_table *recent;
+    struct refused_table *refused;
 };
 
 /* Made before the workers are forked: web_arg(). */
 struct shared {
     struct metrics *metrics;
     struct recent_table *recent;
+    struct refused_table *refused;
 };
 
 bool collector_start(struct web_app *web, void **ret_app, struct err *err);
@@ -44,7 +47,7 @@ bool broken_get(struct req *req, struct err *err);
 bool metrics_get(struct req *req, struct err *err);
 bool collector_error(struct req *req, int status, const struct err *err);
 
-/* The mover: arg is struct metrics *. */
+/* The mover: arg is struct shared *. */
 int mover_run(void *arg, int index);
 
 extern const struct route collector_routes[];

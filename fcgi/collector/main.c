@@ -10,12 +10,13 @@ int main(int argc, char **argv)
         return throttle_dry_run(argc - 2, argv + 2);
     struct shared shared = {0};
     struct err err = {0};
-    if (!metrics_new(&shared.metrics, &err) || !recent_new(&shared.recent, &err)) {
+    if (!metrics_new(&shared.metrics, &err) || !recent_new(&shared.recent, &err) ||
+        !refused_new(&shared.refused, &err)) {
         fprintf(stderr, "datil-collector: %s\n", err.msg);
         return 1;
     }
     const struct proc_group groups[] = {
-        {.name = "mover", .count = 1, .run = mover_run, .arg = shared.metrics},
+        {.name = "mover", .count = 1, .run = mover_run, .arg = &shared},
     };
     const struct web_program program = {
         .name = "datil-collector",

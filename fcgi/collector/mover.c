@@ -32,6 +32,8 @@ enum {
     RETRY_FIRST_MS = 100, /* when CRASHMOVER_RETRY_SLEEP_SECONDS is 0 */
     RETRY_MAX_MS = 300000,
     SWEEP_MS = 600000,
+    FLUSH_MS = 5000,        /* counts of refused products */
+    FLUSH_AGAIN_MS = 60000, /* after the database was away */
     RAW_CRASH_MAX = 256 << 20,
     STATEMENT_TIMEOUT_MS = 30000,
     PRODUCT_SIZE = 201,
@@ -48,11 +50,12 @@ struct mover {
     const struct conf *conf;
     struct spool spool;
     struct metrics *metrics;
+    struct refused_table *refused;
     struct store *store; /* NULL: not open yet, or no store is wanted */
     struct db *db;       /* NULL: no queue is wanted */
     bool wants_store;
     int inotify;
-    int64_t pause_ms, retry_at_ms, sweep_at_ms;
+    int64_t pause_ms, retry_at_ms, sweep_at_ms, flush_at_ms;
     bool failed;     /* something in this round has to be tried again */
     bool db_refused; /* the database is away in this round */
     struct item items[BATCH];
@@ -386,7 +389,7 @@ static void plan(struct mover *m, bool was_retry)
 
 static void wait_for_work(struct mover *m)
 {
-    int64_t now = mono_ms(), until = m->sweep_at_ms;
+    int64_t now = mono_ms(), until = MIN(m->sweep_at_ms, m->flush_at_ms);
     if (m->retry_at_ms)
         until = MIN(until, m->retry_at_ms);
     char events[4096] __attribute__((aligned(8)));
@@ -394,6 +397,19 @@ static void wait_for_work(struct mover *m)
     while (read(m->inotify, events, sizeof events) > 0)
         continue; /* what they say is found by listing the directory */
     (void)proc_take_hangup();
+}
+
+/* Reports come first: when they wait for the database, so do the counts. */
+static void flush_refused(struct mover *m)
+{
+    struct err err = {0};
+    if (m->db && !m->db_refused && !refused_flush(m->refused, m->db, &err)) {
+        m->flush_at_ms = mono_ms() + FLUSH_AGAIN_MS;
+        log_event(LOG_WARN, "refused_not_counted", "refused products cannot be written yet",
+                  LOG_E(&err));
+    } else {
+        m->flush_at_ms = mono_ms() + FLUSH_MS;
+    }
 }
 
 static void live(struct mover *m)
@@ -406,9 +422,12 @@ static void live(struct mover *m)
             spool_sweep(&m->spool, now_s());
             m->sweep_at_ms = mono_ms() + SWEEP_MS;
         }
+        if (mono_ms() >= m->flush_at_ms)
+            flush_refused(m);
         wait_for_work(m);
         is_retry = m->retry_at_ms && mono_ms() >= m->retry_at_ms;
     }
+    flush_refused(m);
 }
 
 /* One mover to a spool: after a kill of the parent the old one may still be finishing. */
@@ -456,7 +475,9 @@ int mover_run(void *arg, int index)
     struct conf conf = {0};
     struct err err = {0};
     FREE_LATER struct mover *m = xcalloc(1, sizeof *m);
-    m->metrics = arg;
+    const struct shared *shared = arg;
+    m->metrics = shared->metrics;
+    m->refused = shared->refused;
     m->inotify = -1;
     m->conf = &conf;
     bool ok = conf_load(&conf, &err);

@@ -326,6 +326,14 @@ static void remember(struct submission *s)
     recent_add(s->app->recent, s->key, now_s(), &answer);
 }
 
+/* For the administrator, whichever rule it was: see `datil product list`. */
+static void count_unknown_product(const struct submission *s)
+{
+    struct str product = jget_strn(s->report.annotations, "ProductName");
+    if (!products_find(&s->app->products, product))
+        refused_add(s->app->refused, product, 1);
+}
+
 static bool decide(struct submission *s)
 {
     struct err err = {0};
@@ -339,6 +347,7 @@ static bool decide(struct submission *s)
     if (!choose_id(s))
         return true;
     if (s->throttle.code == THROTTLE_REJECT) {
+        count_unknown_product(s);
         log_decision(s);
         remember(s);
         return discarded(s, 200, "rule", s->throttle.rule);

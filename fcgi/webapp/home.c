@@ -4,11 +4,18 @@
 #include "fmt.h"
 #include "frame.h"
 #include "pages.h"
+#include "queries.h"
 #include "results.h"
 #include "versions.h"
 
 static const int64_t DAY_US = 86400000000;
-enum { HOME_DAYS = 7, PRODUCT_DAYS = 14, TOP_SIGNATURES = 10, VERSIONS_WITHOUT_FEATURED = 4 };
+enum {
+    HOME_DAYS = 7,
+    REFUSED_SHOWN = 5,
+    PRODUCT_DAYS = 14,
+    TOP_SIGNATURES = 10,
+    VERSIONS_WITHOUT_FEATURED = 4
+};
 
 /* ---- counts per day -------------------------------------------------------------------------- */
 
@@ -80,6 +87,35 @@ static void add_card(struct req *r, struct tpl_rows *cards, const struct product
     tpl_row_url(row, frame_url(a, "/search/", p->name, NULL));
 }
 
+/* Superusers learn which products' reports are refused, and what would accept them. */
+static bool set_refused(struct req *r, struct tpl_values *v, struct err *err)
+{
+    struct tpl_rows *refused = tpl_rows(v, "refused");
+    size_t more = 0;
+    DB_ROWS rows = {0};
+    if (req_user(r)->is_superuser &&
+        !DB_RUN(req_db(r), &q_rejected_product_list, &rows, err, db_int(req_arena(r), HOME_DAYS)))
+        return err_wrap(err, "listing refused products");
+    for (int i = 0; i < rows.count; i++) {
+        const char *name = db_col(&rows, i, "product");
+        if (products_find(app_products(r), str_of(name)))
+            continue;
+        if (tpl_rows_count(refused) == REFUSED_SHOWN) {
+            more++;
+            continue;
+        }
+        FREE_LATER char *command = product_add_command(name);
+        struct tpl_row *row = tpl_row_add(refused);
+        tpl_row_cstr(row, *name ? name : "(no ProductName)");
+        tpl_row_cstr(row, fmt_count(req_arena(r), db_col_int(&rows, i, "count", 0)));
+        tpl_row_cstr(row, command ? command : "");
+        tpl_row_int(row, command != NULL);
+    }
+    tpl_bool(v, "has_refused", tpl_rows_count(refused) > 0);
+    tpl_int(v, "more_refused", (int64_t)more);
+    return true;
+}
+
 /* GET / */
 bool home_get(struct req *r, struct err *err)
 {
@@ -98,6 +134,8 @@ bool home_get(struct req *r, struct err *err)
         add_card(r, d.total > 0 ? cards : idle, &products->v[i], &d);
         total += d.total;
     }
+    if (!set_refused(r, v, err))
+        return false;
     tpl_bool(v, "has_idle", tpl_rows_count(idle) > 0);
     /* With nothing in these days there may still be something older to see. */
     bool has_crashes = total > 0;

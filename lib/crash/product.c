@@ -419,6 +419,39 @@ bool product_add(const char *var_dir, const char *name, const char *description,
     return ok;
 }
 
+/* Plain words stay as they are. */
+static void put_quoted(struct strbuf *out, struct str s)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    bool is_plain = true;
+    for (size_t i = 0; i < s.n; i++)
+        is_plain = is_plain && strchr(plain, s.p[i]);
+    if (is_plain) {
+        sb_str(out, s);
+        return;
+    }
+    sb_char(out, '\'');
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '\'')
+            sb_text(out, "'\\''");
+        else
+            sb_char(out, s.p[i]);
+    sb_char(out, '\'');
+}
+
+char *product_add_command(const char *name)
+{
+    STRBUF_AUTO out;
+    sb_init(&out, 1000);
+    if (!check_name(name, NULL) || strstr(name, "\uFFFD"))
+        return NULL;
+    sb_text(&out, "datil product add ");
+    if (name[0] == '-')
+        sb_text(&out, "-- ");
+    put_quoted(&out, str_of(name));
+    return sb_take(&out, NULL);
+}
+
 bool product_remove(const char *var_dir, const char *name, struct err *err)
 {
     struct products all = {0};

@@ -39,6 +39,9 @@ const struct product *products_find(const struct products *p, struct str name);
 
 /* ERR_INVALID: not a name.  ERR_CONFLICT: there is one of that name. */
 bool product_add(const char *var_dir, const char *name, const char *description, struct err *err);
+/* The command line that would add it, safe to paste into a shell whatever a stranger has called
+ * his product; new.  NULL: no product can have that name. */
+char *product_add_command(const char *name);
 /* ERR_NOT_FOUND: there is none of that name. */
 bool product_remove(const char *var_dir, const char *name, struct err *err);
 

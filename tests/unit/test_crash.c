@@ -235,6 +235,32 @@ static const struct {
      "has it already"},
 };
 
+/* Strangers choose the name, an administrator pastes the line. */
+static void test_add_command(void **state)
+{
+    static const struct {
+        const char *name, *want;
+    } cases[] = {
+        {"Firefox", "datil product add Firefox"},
+        {"My App", "datil product add 'My App'"},
+        {"x; rm -rf ~", "datil product add 'x; rm -rf ~'"},
+        {"$(id)`id`\\", "datil product add '$(id)`id`\\'"},
+        {"it's", "datil product add 'it'\\''s'"},
+        {"--help", "datil product add -- --help"},
+        {"Größe", "datil product add 'Größe'"},
+        {"", NULL},
+        {" x", NULL},
+        {"a\nb", NULL},
+        {"cut\xEF\xBF\xBD", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        FREE_LATER char *got = product_add_command(cases[i].name);
+        if ((got == NULL) != (cases[i].want == NULL) || (got && strcmp(got, cases[i].want) != 0))
+            fail_msg("'%s': got %s", cases[i].name, got ? got : "nothing");
+    }
+}
+
 static void test_bad_files(void **state)
 {
     struct dir *d = *state;
@@ -272,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_schema),
         cmocka_unit_test_setup_teardown(test_shipped_products, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(test_add_remove, make_dir, drop_dir),
+        cmocka_unit_test(test_add_command),
         cmocka_unit_test_setup_teardown(test_bad_files, make_dir, drop_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

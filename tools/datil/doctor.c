@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "crash/product.h"
 #include "queries.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
     CRON_ERRORS_MAX = 3,
     SOCKET_TRIES = 30, /* a tenth of a second each: a program may just be restarting */
 };
+#define REFUSED_DAYS "7"
 static const int64_t disk_free_min = (int64_t)1 << 30;
 
 void doctor_good(struct doctor *d, const char *fmt, ...)
@@ -32,6 +34,18 @@ void doctor_good(struct doctor *d, const char *fmt, ...)
     va_list ap;
     (void)d;
     fputs("ok       ", stdout);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    putchar('\n');
+}
+
+/* Worth knowing, and nothing is wrong. */
+void doctor_note(struct doctor *d, const char *fmt, ...)
+{
+    va_list ap;
+    (void)d;
+    fputs("note     ", stdout);
     va_start(ap, fmt);
     vprintf(fmt, ap);
     va_end(ap);
@@ -289,6 +303,34 @@ static void check_cron(struct doctor *d)
         doctor_good(d, "scheduled jobs: none fails");
 }
 
+/* ---- products
+ * ---------------------------------------------------------------------------------------- */
+static void check_products(struct doctor *d)
+{
+    struct err err = {0};
+    struct products products = {0};
+    DB_ROWS rows = {0};
+    int unknown = 0;
+    if (!d->has_db)
+        return;
+    if (!products_load(conf(d, "DATIL_VAR"), &products, &err) ||
+        !DB_RUN(d->app->db, &q_rejected_product_list, &rows, &err, REFUSED_DAYS)) {
+        doctor_problem(d, "products: %s", err.msg);
+        products_release(&products);
+        return;
+    }
+    for (int i = 0; i < rows.count; i++)
+        unknown += !products_find(&products, str_of(db_col(&rows, i, "product")));
+    if (unknown)
+        doctor_note(d,
+                    "products: reports of %d that are not configured were refused in the last "
+                    "%s days; `datil product list` names them",
+                    unknown, REFUSED_DAYS);
+    else
+        doctor_good(d, "products: %zu, and no reports of others", products.n);
+    products_release(&products);
+}
+
 /* ---- index
  * ---------------------------------------------------------------------------------------- */
 static void drop_line(void *arg, const char *line)
@@ -311,8 +353,8 @@ static void check_index(struct doctor *d)
 static bool run_doctor(struct app *app, struct args args, struct err *err)
 {
     static doctor_check *const checks[] = {
-        check_database, check_schema, check_dirs, check_disk,  check_programs,   check_processor,
-        check_spool,    check_queue,  check_cron, check_index, doctor_agreement,
+        check_database, check_schema, check_dirs, check_disk,     check_programs, check_processor,
+        check_spool,    check_queue,  check_cron, check_products, check_index,    doctor_agreement,
     };
     bool is_quick = false;
     const struct opt opts[] = {{"--quick", OPT_FLAG, &is_quick}};

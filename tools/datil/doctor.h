@@ -6,8 +6,8 @@
 /*
  * doctor - looks at an installation and says in words what is wrong with it.
  *
- * Each check prints one good line, or one line per problem with what to do about it, and never
- * stops the others.  It only looks; nothing is changed.
+ * Each check prints one good line or a note, or one line per problem with what to do about it, and
+ * never stops the others.  It only looks; nothing is changed.
  */
 struct doctor {
     struct app *app;
@@ -18,6 +18,7 @@ struct doctor {
 typedef void doctor_check(struct doctor *d);
 
 void doctor_good(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void doctor_note(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doctor_problem(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 doctor_check doctor_agreement; /* ledger, store and index tell the same story */

@@ -1,8 +1,12 @@
 #include "app.h"
 #include "base/util.h"
 #include "crash/product.h"
+#include "queries.h"
 
 /* product … */
+
+/* What nobody has sent for so long is no longer worth a line. */
+#define REFUSED_DAYS "90"
 
 static bool run_product_add(struct app *app, struct args args, struct err *err)
 {
@@ -15,6 +19,37 @@ static bool run_product_add(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+static void print_refused(const char *name, const char *count, const char *last_seen)
+{
+    FREE_LATER char *command = product_add_command(name);
+    printf("%10s  last %s  %s\n", count, last_seen,
+           command ? command
+           : *name ? name
+                   : "(reports without ProductName)");
+}
+
+/* The products are listed without a database as well. */
+static void list_refused(struct app *app, const struct products *products)
+{
+    struct err err = {0};
+    DB_ROWS rows = {0};
+    if (!app_db(app, &err) ||
+        !DB_RUN(app->db, &q_rejected_product_list, &rows, &err, REFUSED_DAYS)) {
+        fprintf(stderr, "datil: refused products: %s\n", err.msg);
+        return;
+    }
+    bool is_first = true;
+    for (int i = 0; i < rows.count; i++) {
+        const char *name = db_col(&rows, i, "product");
+        if (products_find(products, str_of(name)))
+            continue;
+        if (is_first)
+            puts("\nRefused (not configured): reports, and the command that accepts them");
+        is_first = false;
+        print_refused(name, db_col(&rows, i, "count"), db_col(&rows, i, "last_seen"));
+    }
+}
+
 static bool run_product_list(struct app *app, struct args args, struct err *err)
 {
     struct products products = {0};
@@ -23,6 +58,7 @@ static bool run_product_list(struct app *app, struct args args, struct err *err)
         return false;
     for (size_t i = 0; i < products.n; i++)
         printf("%-20s %s\n", products.v[i].name, products.v[i].description);
+    list_refused(app, &products);
     products_release(&products);
     return true;
 }
@@ -38,7 +74,9 @@ static bool run_product_remove(struct app *app, struct args args, struct err *er
 
 const struct command product_commands[] = {
     {"product add", "NAME [--description TEXT]", "Accepts reports of a product.", run_product_add},
-    {"product list", "", "Lists the products whose reports are accepted.", run_product_list},
+    {"product list", "",
+     "Lists the products whose reports are accepted, and those that were refused.",
+     run_product_list},
     {"product remove", "NAME", "Refuses reports of a product.", run_product_remove},
     {0},
 };

@@ -1,0 +1,131 @@
+#include "refused.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/util.h"
+#include "queries.h"
+
+enum { ARENA_MAX = 1 << 20 };
+
+struct refused_table {
+    pthread_mutex_t mutex;
+    size_t n;
+    struct refused_count v[REFUSED_NAMES];
+};
+
+bool refused_new(struct refused_table **ret, struct err *err)
+{
+    struct refused_table *t =
+        mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (t == MAP_FAILED)
+        return err_errno(err, errno, "mapping the table of refused products");
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&t->mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+    *ret = t;
+    return true;
+}
+
+/* n grows only behind a complete entry, so the state a killed holder leaves is a good one. */
+static void lock(struct refused_table *t)
+{
+    if (pthread_mutex_lock(&t->mutex) == EOWNERDEAD)
+        pthread_mutex_consistent(&t->mutex);
+}
+
+/* What a terminal obeys, or what makes a name look like another one. */
+static bool is_hidden(uint32_t cp)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {
+        {0, 0x1F},        {0x7F, 0x9F},     {0xAD, 0xAD},     {0x200B, 0x200F},   {0x2028, 0x202E},
+        {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFD}, {0xE0000, 0xE0FFF},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
+        if (cp >= hidden[i].first && cp <= hidden[i].last)
+            return true;
+    return false;
+}
+
+void refused_name(struct str product, char out[REFUSED_NAME_SIZE])
+{
+    static const uint32_t replacement = 0xFFFD;
+    char one[4];
+    size_t n = 0, off = 0;
+    while (off < product.n) {
+        uint32_t cp = utf8_next(product, &off);
+        size_t len = utf8_put(one, is_hidden(cp) ? replacement : cp);
+        if (n + len > REFUSED_NAME_MAX) {
+            n += utf8_put(out + n, replacement); /* room for that is kept */
+            break;
+        }
+        memcpy(out + n, one, len);
+        n += len;
+    }
+    out[n] = '\0';
+}
+
+void refused_add(struct refused_table *t, struct str product, uint64_t count)
+{
+    char name[REFUSED_NAME_SIZE];
+    size_t i = 0;
+    refused_name(product, name);
+    lock(t);
+    while (i < t->n && strcmp(t->v[i].name, name) != 0)
+        i++;
+    if (i < t->n) {
+        t->v[i].count += count;
+    } else if (i < REFUSED_NAMES) {
+        memcpy(t->v[i].name, name, sizeof name);
+        t->v[i].count = count;
+        __atomic_store_n(&t->n, i + 1, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+size_t refused_take(struct refused_table *t, struct refused_count *out)
+{
+    lock(t);
+    size_t n = t->n;
+    memcpy(out, t->v, n * sizeof *out);
+    t->n = 0;
+    pthread_mutex_unlock(&t->mutex);
+    return n;
+}
+
+static bool write_counts(struct db *db, const struct refused_count *v, size_t n, struct arena *a,
+                         struct err *err)
+{
+    struct strs names = {.v = arena_array(a, n, sizeof(struct str)), .n = n};
+    struct strs counts = {.v = arena_array(a, n, sizeof(struct str)), .n = n};
+    for (size_t i = 0; i < n; i++) {
+        names.v[i] = str_of(v[i].name);
+        counts.v[i] = str_of(db_int(a, (int64_t)v[i].count));
+    }
+    return DB_EXEC(db, &q_rejected_product_add, err, db_text_array(a, names),
+                   db_text_array(a, counts));
+}
+
+bool refused_flush(struct refused_table *t, struct db *db, struct err *err)
+{
+    FREE_LATER struct refused_count *v = xcalloc(REFUSED_NAMES, sizeof *v);
+    size_t n = refused_take(t, v);
+    if (n == 0)
+        return true;
+    struct arena a;
+    arena_init(&a, ARENA_MAX);
+    bool written = write_counts(db, v, n, &a, err);
+    if (!written)
+        for (size_t i = 0; i < n; i++)
+            refused_add(t, str_of(v[i].name), v[i].count);
+    bool ok = written && DB_EXEC(db, &q_rejected_product_trim, err, db_int(&a, REFUSED_KEPT));
+    arena_release(&a);
+    return ok;
+}
