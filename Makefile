@@ -47,8 +47,15 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isyst
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm -lpthread
 
 ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -Iclient -I$(B)/gen -I. $(PKG_CFLAGS) $(CPPFLAGS)
-ALL_CFLAGS := -std=gnu17 -g $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
+ALL_CFLAGS := -std=gnu17 -g -ffile-prefix-map=$(CURDIR)=. $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
 ALL_LDFLAGS := $(MODE_L) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+
+# What was built with other flags is built again.
+FLAGS_NOW := $(strip $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS))
+ifneq ($(strip $(file <$(B)/.flags)),$(FLAGS_NOW))
+$(shell mkdir -p $(B))
+$(file >$(B)/.flags,$(FLAGS_NOW))
+endif
 
 compile = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 link = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(filter %.o %.a,$^) -o $@ $1 $(PKG_LIBS)
@@ -107,11 +114,11 @@ $(B)/libdatil-client.a: $(call objects,$(CLIENT_SRC))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/obj/%.o: %.c | $(GEN_H)
+$(B)/obj/%.o: %.c $(B)/.flags | $(GEN_H)
 	$(call say,CC,$<)
 	$(compile)
 
-$(B)/obj/gen/%.o: $(B)/gen/%.c | $(GEN_H)
+$(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/.flags | $(GEN_H)
 	$(call say,CC,$<)
 	$(compile)
 
@@ -204,7 +211,10 @@ install: all
 	install -m 644 $(CLIENT_LIB) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 client/datil_client.h $(DESTDIR)$(PREFIX)/include
 	install -d $(DESTDIR)$(PREFIX)/share/datil
-	cp -r templates static migrations nginx tools/run $(DESTDIR)$(PREFIX)/share/datil
+	cp -r templates static migrations nginx $(DESTDIR)$(PREFIX)/share/datil
+	install -m 644 docs/operations.md $(DESTDIR)$(PREFIX)/share/datil
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|g' 'tools/units/datil@.service' >'$(DESTDIR)$(PREFIX)/lib/systemd/system/datil@.service'
 
 dist:
 	mkdir -p dist && git archive --prefix=datil-$(VERSION)/ -o dist/datil-$(VERSION).tar.gz HEAD
