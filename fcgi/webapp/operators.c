@@ -86,6 +86,11 @@ struct filter_value filter_split(const struct search_field *field, struct str te
     return (struct filter_value){str_sub(text, 0, not ), rest};
 }
 
+struct str choices_of(const struct search_field *field)
+{
+    return !field->choices || field->choices[0] == '@' ? (struct str){0} : str_of(field->choices);
+}
+
 static json_t *field_json(const struct search_field *f)
 {
     json_t *o = json_object();
@@ -93,7 +98,7 @@ static json_t *field_json(const struct search_field *f)
     json_set_cstr(o, "type", kinds[f->query_type].name);
     json_set_cstr(o, "description", f->description);
     json_t *choices = json_array();
-    struct str rest = str_of(f->choices ? f->choices : ""), part;
+    struct str rest = choices_of(f), part;
     while (str_split(&rest, ',', &part))
         json_array_append_new(choices, json_text(str_trim(part)));
     json_object_set_new(o, "choices", choices);

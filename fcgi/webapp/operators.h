@@ -22,6 +22,10 @@ struct filter_value {
 };
 struct filter_value filter_split(const struct search_field *field, struct str text);
 
+/* The comma-separated choices that the field table itself names.  Empty for "@versions" and the
+ * like, which stand for what the installation knows. */
+struct str choices_of(const struct search_field *field);
+
 /* For the form's script: fields with type and choices, operators by type.  New reference. */
 json_t *search_form_fields(enum perm reader);
 

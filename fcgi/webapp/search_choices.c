@@ -127,7 +127,7 @@ static bool platform_options(struct req *r, struct tpl_rows *options, const stru
 static void choice_options(struct tpl_rows *options, const struct query *q,
                            const struct search_field *f, struct query *seen)
 {
-    struct str rest = str_of(f->choices ? f->choices : ""), part;
+    struct str rest = choices_of(f), part;
     while (str_split(&rest, ',', &part))
         if (str_trim(part).n > 0)
             option(options, q, f->name, str_trim(part), seen);

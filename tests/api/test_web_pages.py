@@ -99,6 +99,19 @@ def test_health(datil):
     assert datil.get("/monitoring/cron/").json["status"] in ("ALLGOOD", "Stale", "Broken")
 
 
+def test_form_offers_no_placeholders(datil, crash):
+    """The field table says "@versions"; people see the versions there are, or nothing."""
+    def versions():
+        return re.findall('<option value="([^"]+)"', re.search(
+            '<select id="s-version".*?</select>', datil.get("/search/?product=Crashme").text)[0])
+    assert all(v[0].isdigit() for v in wait_until(versions, what="a version"))
+    page = datil.get("/search/?product=Crashme").text
+    assert '<option value="Crashme" selected' in page and '<option value="Linux"' in page
+    assert '<option value="content"' in page and 'value="@' not in page.partition("More conditions")[0]
+    fields = {f["name"]: f["choices"] for f in datil.get("/search/fields/").json["fields"]}
+    assert fields["version"] == fields["product"] == fields["platform"] == [] and "gpu" in fields["process_type"]
+
+
 def test_form_without_scripts(datil):
     """Lines of field, operator and value become Super Search parameters by a redirect."""
     sent = [("_form", "1"), ("product", "Crashme"), ("_from", "2026-01-01T10:00"), ("_to", "2026-01-02T00:00"),
