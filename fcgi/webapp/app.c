@@ -204,9 +204,6 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
         return true;
     if (ret_form_param)
         *ret_form_param = form_param;
-    /* A file of the index that does not fit is our trouble, and its path nobody's business. */
-    if (err->code == ERR_INVALID && strstr(err->msg, app_of(r)->index_dir))
-        err->code = ERR_UNAVAILABLE;
     return false;
 }
 

@@ -15,6 +15,10 @@
  *            over all partitions, however many writers are at work.
  * Errors     ERR_IO; ERR_INVALID for a document without uuid or date_processed.  A bad
  *            field is left out and named in `removed_fields`, it never fails the document.
+ *            ERR_UNAVAILABLE when the index itself is damaged or of another version: nothing is
+ *            wrong with what was asked, and it works again after index_reset and a rebuild.  A
+ *            damaged partition alone fails nothing: a writer sets it aside, the answers of
+ *            searches name it in `errors`.  Housekeeping says ERR_INVALID for damage.
  */
 struct index_writer;
 struct index_reader;

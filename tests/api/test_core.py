@@ -215,6 +215,10 @@ def test_appends_are_repeated_after_the_machine_failed(fresh):
 
     # An index that cannot even be opened is rebuilt, too.
     (datil.var / "index" / "head").write_bytes(b"damaged")
+    for pid in datil.program_pids("datil-webapp")[1]:
+        datil.kill(pid)
+    wait_until(lambda: datil.get("/api/SuperSearch/").status == 503, 30, "the damaged index to be noticed")
+    assert "index" not in datil.get("/api/SuperSearch/").text, "paths are nobody's business"
     assert "is made anew" in datil.datil("index", "rebuild").stderr
     for program in ("datil-processor", "datil-webapp"):
         for pid in datil.program_pids(program)[0]:

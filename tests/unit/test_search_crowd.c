@@ -319,6 +319,59 @@ static void test_damage_is_reported(void **state)
     }
 }
 
+static const struct {
+    const char *label;
+    off_t truncate_to, at;
+    const char *bytes;
+    size_t n;
+} head_damages[] = {
+    {"empty", 0, 0, NULL, 0},
+    {"cut", 100, 0, NULL, 0},
+    {"not ours", -1, 0, "XX", 2},
+    {"another version", -1, offsetof(struct root_head, format), "\x63", 1},
+    {"too many partitions", -1, offsetof(struct root_head, part_count), "\xff\xff", 2},
+};
+
+/* Without the head there is no index; that is not the fault of who asks. */
+static void test_damaged_head_is_unavailable(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(head_damages); i++) {
+        char dir[] = "/tmp/datil-head-XXXXXX", path[64];
+        struct index_reader *r;
+        struct index_writer *w;
+        struct err search = {0}, has = {0}, write = {0}, err = {0};
+        struct arena a;
+        bool there, ok;
+        assert_non_null(mkdtemp(dir));
+        fill(dir, 9);
+        snprintf(path, sizeof path, "%s/head", dir);
+        if (head_damages[i].truncate_to >= 0)
+            assert_int_equal(truncate(path, head_damages[i].truncate_to), 0);
+        if (head_damages[i].bytes)
+            overwrite(path, head_damages[i].at, head_damages[i].bytes, head_damages[i].n);
+
+        json_t *answer = NULL;
+        const struct search_context ctx = {.now_us = NOW_US};
+        arena_init(&a, 1 << 20);
+        assert_true(index_reader_open(dir, &r, &err));
+        ok = search_answer(&a, r, &ctx, (struct search_params){0}, &answer, NULL, &search);
+        ok = ok || index_has(r, "x", &there, &has);
+        index_reader_close(r);
+        arena_release(&a);
+        if (index_writer_open(dir, &w, &write)) { /* looks at the partitions below the lock */
+            json_auto_t *doc = make_doc(1, 100);
+            ok = ok || index_put(w, doc, &write);
+            index_writer_close(w);
+        }
+        if (ok || search.code != ERR_UNAVAILABLE || has.code != ERR_UNAVAILABLE ||
+            write.code != ERR_UNAVAILABLE)
+            fail_msg("%s: search %d, has %d, write %d", head_damages[i].label, search.code,
+                     has.code, write.code);
+        fs_remove_tree(dir, NULL);
+    }
+}
+
 /* After a restart of the machine only what was synced counts. */
 static void test_reboot(void **state)
 {
@@ -405,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_writers),
         cmocka_unit_test(test_damage_is_reported),
+        cmocka_unit_test(test_damaged_head_is_unavailable),
         cmocka_unit_test(test_reboot),
         cmocka_unit_test(test_compaction_removes_bytes),
     };

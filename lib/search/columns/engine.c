@@ -5,10 +5,21 @@
 #include "search/columns/run.h"
 #include "search/columns/write.h"
 
+/*
+ * Inside of this engine ERR_INVALID says that a file is not what it should be; partitions are set
+ * aside by it.  Those who ask from outside would take it for a mistake of their own.
+ */
+static bool damage_is_ours(bool ok, struct err *err)
+{
+    if (!ok && err && err->code == ERR_INVALID)
+        err->code = ERR_UNAVAILABLE;
+    return ok;
+}
+
 static bool writer_open(const char *dir, void **ret, struct err *err)
 {
     struct root *r;
-    if (!root_open(dir, true, &r, err))
+    if (!damage_is_ours(root_open(dir, true, &r, err), err))
         return false;
     *ret = r;
     return true;
@@ -22,26 +33,26 @@ static void writer_close(void *writer)
 static bool put(void *writer, const struct doc *doc, struct err *err)
 {
     struct root *r = writer;
-    if (!root_lock(r, err))
+    if (!damage_is_ours(root_lock(r, err), err))
         return false;
     bool ok = write_put(r, doc, err);
     root_unlock(r);
-    return ok;
+    return damage_is_ours(ok, err);
 }
 
 static bool delete_crash(void *writer, struct str crash_id, bool *ret_was_there, struct err *err)
 {
     struct root *r = writer;
-    if (!root_lock(r, err))
+    if (!damage_is_ours(root_lock(r, err), err))
         return false;
     bool ok = write_delete(r, crash_id, ret_was_there, err);
     root_unlock(r);
-    return ok;
+    return damage_is_ours(ok, err);
 }
 
 static bool sync_index(void *writer, struct err *err)
 {
-    return keep_sync(writer, err);
+    return damage_is_ours(keep_sync(writer, err), err);
 }
 
 static bool reader_open(const char *dir, void **ret, struct err *err)
@@ -87,7 +98,7 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
 {
     struct reader *r = reader;
     bool found = false;
-    if (!root_snapshot(r->root, err))
+    if (!damage_is_ours(root_snapshot(r->root, err), err))
         return false;
     for (size_t i = 0; i < r->root->part_count && !found; i++) {
         struct err why = {0};
@@ -102,7 +113,9 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
 static bool run(void *reader, const struct search_query *q, int64_t deadline_ms, json_t **ret,
                 struct err *err)
 {
-    return run_query(reader, q, deadline_ms, ret, err);
+    struct reader *r = reader;
+    return damage_is_ours(root_snapshot(r->root, err), err) &&
+           run_query(r, q, deadline_ms, ret, err);
 }
 
 const struct search_engine columns_engine = {

@@ -256,8 +256,6 @@ static bool execute(struct run *run, json_t **ret, struct err *err)
 bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_ms, json_t **ret,
                struct err *err)
 {
-    if (!root_snapshot(r->root, err))
-        return false;
     tidy_unify(r);
     struct run *run = xcalloc(1, sizeof *run);
     run->reader = r;
