@@ -9,7 +9,8 @@ void datil_annotations_init(struct annotations *t)
 }
 
 /* The slot with that key; else, when `add`, a free one that carries the key already. */
-static struct annotation_slot *find(struct annotations *t, const char *key, bool add)
+static __attribute__((nonnull)) struct annotation_slot *find(struct annotations *t, const char *key,
+                                                             bool add)
 {
     struct annotation_slot *spare = NULL;
     for (size_t i = 0; i < DATIL_CLIENT_ANNOTATIONS_MAX; i++) {

@@ -54,14 +54,14 @@ static inline int take_note(volatile char *out, size_t size, unsigned n, volatil
 
 static NOINLINE int even(unsigned n, volatile char *note)
 {
-    volatile char mine[128];
+    volatile char mine[128] = {0};
     int sum = take_note(mine, sizeof mine, n, note);
     return n == 0 ? 1 : odd(n - 1, mine) + sum + mine[0];
 }
 
 static NOINLINE int odd(unsigned n, volatile char *note)
 {
-    volatile char mine[64];
+    volatile char mine[64] = {0};
     int sum = take_note(mine, sizeof mine, n, note);
     return n == 0 ? 0 : even(n - 1, mine) + sum + mine[1];
 }

@@ -148,7 +148,8 @@ static void annotate(const struct options *o)
 
 static bool start_reports(struct options *o)
 {
-    char database[PATH_MAX], why[256];
+    static char database[PATH_MAX]; /* o keeps it */
+    char why[256];
     if (!o->client.database) {
         const char *tmp = getenv("TMPDIR");
         snprintf(database, sizeof database, "%s/crashme-reports-%u", tmp ? tmp : "/tmp",

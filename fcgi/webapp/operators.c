@@ -76,14 +76,14 @@ const struct operator_label *operators_of(enum query_type type)
 
 struct filter_value filter_split(const struct search_field *field, struct str text)
 {
-    size_t not = text.n > 0 && text.p[0] == '!' ? 1 : 0;
-    struct str rest = str_sub(text, not, SIZE_MAX);
+    size_t bang = text.n > 0 && text.p[0] == '!' ? 1 : 0;
+    struct str rest = str_sub(text, bang, SIZE_MAX);
     for (const char *const *op = value_ops[field->value_type]; *op; op++)
         if (str_starts(rest, str_of(*op))) {
-            size_t n = not +strlen(*op);
+            size_t n = bang + strlen(*op);
             return (struct filter_value){str_sub(text, 0, n), str_sub(text, n, SIZE_MAX)};
         }
-    return (struct filter_value){str_sub(text, 0, not ), rest};
+    return (struct filter_value){str_sub(text, 0, bang), rest};
 }
 
 struct str choices_of(const struct search_field *field)

@@ -162,7 +162,7 @@ static bool uname_version(struct str csd, struct arena *a, struct str *ret)
     char *text = arena_alloc(a, release.n + build.n + 2);
     memcpy(text, release.p, release.n);
     size_t n = release.n;
-    if (build.n) {
+    if (build.p && build.n) {
         text[n++] = ' ';
         memcpy(text + n, build.p, build.n);
         n += build.n;

@@ -279,8 +279,8 @@ bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line
     if (r.end <= r.start)
         return true;
     r.file = builder_file_index(b, file);
-    const struct line_record *last = b->lines.n ? &b->lines.v[b->lines.n - 1] : NULL;
-    if (r.start < (last ? last->end : b->open.start) || r.end > b->open.start + b->open.size)
+    uint64_t from = b->lines.n ? b->lines.v[b->lines.n - 1].end : b->open.start;
+    if (r.start < from || r.end > b->open.start + b->open.size)
         b->lines_settled = false;
     VEC_PUSH(&b->lines, r);
     return true;
@@ -303,21 +303,28 @@ void builder_public(struct builder *b, uint64_t addr, uint32_t param_size, struc
 }
 
 /*
- * Checked against the record before it: tools write overlapping ranges on purpose, where
- * the later start ends the earlier range.
+ * Tools write overlapping ranges on purpose, where the later start ends the earlier range.
+ * False: what overlaps is no such pair, the new record does not count.
  */
+static bool settle_overlap(struct win_record *last, const struct win_record *w)
+{
+    if (w->start >= last->start + last->size || last->start >= (uint64_t)w->start + w->size)
+        return true;
+    if (w->start > last->start)
+        last->size = w->start - last->start;
+    else if (w->start != last->start || w->size != last->size)
+        return false;
+    return true;
+}
+
+/* Checked against the record before it. */
 void builder_win(struct builder *b, bool is_frame_data, const struct win_record *w)
 {
     win_vec *all = is_frame_data ? &b->win_frame : &b->win_fpo;
     uint64_t end = (uint64_t)w->start + w->size;
     if (w->size == 0 || end > UINT32_MAX)
         return;
-    struct win_record *last = all->n ? &all->v[all->n - 1] : NULL;
-    if (last && w->start < last->start + last->size && last->start < end) {
-        if (w->start > last->start)
-            last->size = w->start - last->start;
-        else if (w->start != last->start || w->size != last->size)
-            return;
-    }
+    if (all->n && !settle_overlap(&all->v[all->n - 1], w))
+        return;
     VEC_PUSH(all, *w);
 }

@@ -167,7 +167,7 @@ bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left,
     int64_t total = 0;
     if (!list_files(cache_dir, &files, &total, err))
         return false;
-    if (total > max_bytes) {
+    if (files.n > 0 && total > max_bytes) {
         qsort(files.v, files.n, sizeof *files.v, by_use);
         int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT;
         for (size_t i = 0; i < files.n && total > goal; i++)

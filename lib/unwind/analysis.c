@@ -362,7 +362,7 @@ void analysis_run(const struct facts *f, const struct mdmp_context *c, struct an
     *ret = (struct analysis){0};
     if (!f->has_exception || !c || f->system.cpu != MDMP_CPU_AMD64)
         return;
-    struct insn i;
+    struct insn i = {0};
     uint8_t registers[2 * INSN_OPERANDS_MAX];
     size_t register_count = 0;
     ret->has_instruction = decode_at_pc(f, c, &i);

@@ -113,9 +113,9 @@ static void amd64_after_cfi(const struct step *s, struct mdmp_context *caller)
     /* Windows functions give these two back as well. */
     if (s->walk->facts->system.os != MDMP_OS_WINDOWS)
         return;
-    for (uint8_t reg = RSI; reg <= RDI; reg++)
+    for (int reg = RSI; reg <= RDI; reg++)
         if (!(caller->valid & BIT(reg)) && s->callee->valid & BIT(reg))
-            mdmp_reg_set(caller, reg, s->callee->r[reg]);
+            mdmp_reg_set(caller, (uint8_t)reg, s->callee->r[reg]);
 }
 
 const struct cpu_ops cpu_x86 = {

@@ -43,9 +43,10 @@ struct certs report_certs(const struct report *r)
 {
     struct certs certs = {0};
     const json_t *info = json_object_get(r->annotations, "ModuleSignatureInfo");
-    json_auto_t *parsed = NULL;
-    if (json_is_string(info))
-        info = parsed = json_parse(text_of(info), JSON_BYTES_MAX, NULL);
+    json_auto_t *parsed =
+        json_is_string(info) ? json_parse(text_of(info), JSON_BYTES_MAX, NULL) : NULL;
+    if (parsed)
+        info = parsed;
     if (json_is_object(info))
         collect_certs(info, r->arena, &certs);
     return certs;

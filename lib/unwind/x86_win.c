@@ -180,10 +180,10 @@ static bool by_program(const struct step *s, const struct csym_win *win, struct 
             return false;
     }
     struct mdmp_context caller = step_caller(s);
-    for (uint8_t reg = 0; reg < REGISTERS; reg++) {
+    for (int reg = 0; reg < REGISTERS; reg++) {
         const struct variable *v = variable(&m, str_of(register_names[reg]));
         if (v && v->is_set)
-            mdmp_reg_set(&caller, reg, v->value);
+            mdmp_reg_set(&caller, (uint8_t)reg, v->value);
     }
     const uint64_t needed = UINT64_C(1) << EIP | UINT64_C(1) << ESP;
     if ((caller.valid & needed) != needed)

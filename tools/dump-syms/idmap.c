@@ -21,8 +21,11 @@ static void grow(struct idmap *m)
             bigger.keys[at] = m->keys[i];
             bigger.values[at] = m->values[i];
         }
-    idmap_release(m);
-    *m = bigger;
+    free(m->keys);
+    m->keys = bigger.keys;
+    free(m->values);
+    m->values = bigger.values;
+    m->slots = bigger.slots;
 }
 
 void idmap_set(struct idmap *m, uint64_t key, uint32_t value)

@@ -390,13 +390,14 @@ static void choose_buckets(struct run *run, struct agg_node *n)
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
     size_t limit = n->spec->kind == AGG_HISTOGRAM ? BUCKETS_MAX + 1 : run->query->facets_size;
     struct chooser c = {.node = n, .limit = limit};
-    FREE_LATER struct keyed_bucket *list = n->dense ? NULL : list_sparse(&n->sparse);
+    const uint32_t *dense = n->dense;
+    FREE_LATER struct keyed_bucket *list = dense ? NULL : list_sparse(&n->sparse);
     size_t at = 0;
     n->first = xcalloc(n->slot_count + 1, sizeof *n->first);
     for (size_t slot = 0; slot < n->slot_count && n->bucket_count <= BUCKETS_MAX; slot++) {
         n->first[slot] = n->bucket_count;
-        if (n->dense) {
-            const uint32_t *counts = n->dense + slot * n->id_count;
+        if (dense) {
+            const uint32_t *counts = dense + slot * n->id_count;
             for (size_t id = 1; id < n->id_count; id++)
                 if (counts[id])
                     choose(&c, (struct bucket){(uint32_t)id, counts[id]});

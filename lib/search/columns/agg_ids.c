@@ -106,11 +106,11 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
     if (!c)
         return;
     make_room(out, n + 1);
-    const uint32_t *plain =
-        node->unify && !node->unify->is_several ? node->unify->parts[part].starts : NULL;
+    bool is_plain = node->unify && !node->unify->is_several;
+    const uint32_t *plain = is_plain ? node->unify->parts[part].starts : NULL;
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = slots ? slots[i] : 0, row = rows[i];
-        if (plain) {
+        if (is_plain) {
             push(out, row, slot, plain[column_code(c, row)]);
         } else if (node->unify) {
             size_t id_count;

@@ -171,7 +171,7 @@ bool unify_add_part(struct unify *u, size_t part, int64_t deadline_ms)
     struct arena a;
     arena_init(&a, PIECES_BYTES_MAX);
     bool in_time = true;
-    while (p->n < want && in_time) {
+    while (c && p->n < want && in_time) {
         add_code(u, part, c, (uint32_t)p->n, &a);
         p->n++;
         in_time = p->n % CHECK_EVERY != 0 || mono_ms() < deadline_ms;

