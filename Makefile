@@ -156,7 +156,7 @@ unit: tests-build
 # ---- other targets -------------------------------------------------------------------
 PACKAGES = tools/run/install-packages
 
-.PHONY: run up down deps test asan tsan fuzz lint bench coverage help
+.PHONY: run up down deps test asan tsan fuzz lint docs bench coverage help
 # `make run` and `make test` start on a bare Debian: packages first, then make again, so that
 # pkg-config and the compiler are asked when they are there.
 run: ; @$(PACKAGES) build run && $(MAKE) --no-print-directory -j2 all && exec tools/run/datilctl run $(RUN_OPTIONS)
@@ -187,6 +187,7 @@ $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROG_$$*) $(CLIENT_LIB) $(LIB)
 
 lint:
 	@$(PACKAGES) build lint
+	@$(MAKE) --no-print-directory -j2 $(B)/bin/datil
 	@B=$(B) tools/lint/run
 
 # Benchmarks print numbers and ratios; nothing passes or fails by them.
@@ -196,6 +197,10 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
 	$(call link,)
 bench: all $(BENCH_BIN)
 	$(Q)B=$(B) tests/bench/run $(BENCH)
+
+# Pages that repeat what a program knows.
+docs: $(B)/bin/datil
+	$(Q)B=$(B) tools/gen/configuration-page > $(B)/configuration.md && mv $(B)/configuration.md docs/
 
 coverage:
 	$(Q)$(MAKE) --no-print-directory B=build-coverage SAN=coverage unit
@@ -226,7 +231,7 @@ help:
 	@echo 'make up, down   the same in the background'
 	@echo 'make test       every test; make unit: the quick part without services'
 	@echo 'make asan       unit tests with Address and UB sanitizers; make tsan: with threads'
-	@echo 'make fuzz T=x SECONDS=60; make lint; make format; make format-check; make bench; make coverage'
+	@echo 'make fuzz T=x SECONDS=60; make lint (DEEP=1: slower, looks further); make format; make format-check; make bench; make coverage; make docs'
 	@echo 'make install DESTDIR= PREFIX=/usr/local; make dist; make clean'
 
 .PHONY: clean format format-check
