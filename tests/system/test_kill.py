@@ -1,4 +1,5 @@
 """kill -9 of everything while 200 reports come in: each one that got an id is processed exactly once."""
+import os
 import random
 import signal
 import threading
@@ -28,6 +29,14 @@ def poster(datil, minidump, numbers, gate, accepted, failures):
             failures.append(i)
 
 
+def watches_files(pid):
+    """The mover is the child of the collector that waits for files to appear in the spool."""
+    try:
+        return any("inotify" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
 def victims(datil):
     """name -> pids that may be killed; the supervisor and nginx stay."""
     table = datil.processes()
@@ -35,8 +44,10 @@ def victims(datil):
     _, processor_children = datil.program_pids("datil-processor")
     postmaster = [pid for pid, (_, comm, command) in table.items()
                   if comm == "postgres" and " -D " in command]
+    mover = {pid for pid in collector_children if watches_files(pid)}
     return {
-        "collector": collector_children,  # workers and the mover
+        "collector": collector_children - mover,
+        "mover": mover,
         "collector parent": collector_parents,
         "processor": processor_children,
         "processor parent": datil.program_pids("datil-processor")[0],
@@ -70,7 +81,7 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
         t.start()
     rng = random.Random(20260101)
     killed = {}
-    order = ["collector", "processor", "walker", "postgres", "collector", "walker", "processor",
+    order = ["collector", "mover", "processor", "walker", "postgres", "mover", "collector", "walker", "processor",
              "collector parent", "processor parent", "webapp", "walker"]
     turn = 0
     deadline = time.monotonic() + 60
@@ -91,7 +102,7 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
         t.join(120)
     print(f"killed: {killed}")
     assert not failures and len(accepted) == REPORTS and len(set(accepted)) == REPORTS
-    for name in ("collector", "processor", "postgres", "walker"):
+    for name in ("collector", "mover", "processor", "postgres", "walker"):
         assert killed.get(name), killed
 
     def all_processed():
