@@ -44,6 +44,8 @@ struct datil_client_options {
     const char *handler_path; /* NULL: datil-client-handler beside the program, then in PATH */
     unsigned timeout_ms;      /* how long a dying program waits for the handler; 0: 30000 */
     bool wait_for_upload;     /* wait until the report has been sent as well */
+    bool send_command_line;   /* arguments go with the report: may name files, people, passwords */
+    bool send_environment;    /* environment, too: people keep tokens there */
 };
 
 enum {

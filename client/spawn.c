@@ -132,6 +132,10 @@ bool datil_client_spawn(const struct datil_client_options *options, char *why, s
         argv[n++] = "--url";
         argv[n++] = (char *)options->url;
     }
+    if (options->send_command_line)
+        argv[n++] = "--send-command-line";
+    if (options->send_environment)
+        argv[n++] = "--send-environment";
     argv[n] = NULL;
 
     int pair[2];

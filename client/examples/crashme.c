@@ -29,6 +29,23 @@ struct options {
     bool no_wait;
 };
 
+/* Options without a value. */
+static bool parse_flag(struct options *o, const char *name)
+{
+    const struct {
+        const char *name;
+        bool *field;
+    } table[] = {
+        {"--no-wait", &o->no_wait},
+        {"--send-command-line", &o->client.send_command_line},
+        {"--send-environment", &o->client.send_environment},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(name, table[i].name) == 0)
+            return *table[i].field = true;
+    return false;
+}
+
 static void print_usage(FILE *out)
 {
     fputs(
@@ -40,6 +57,8 @@ static void print_usage(FILE *out)
         "  --handler PATH       datil-client-handler (default: the one beside this program)\n"
         "  --timeout-ms N       how long to wait for the handler\n"
         "  --no-wait            die as soon as the report is on disk; the handler sends it alone\n"
+        "  --send-command-line  --send-environment\n"
+        "                       what else goes into the minidump; left out of it otherwise\n"
         "ways:\n  list               prints the names of the others\n  report             sends a "
         "report and lives on\n",
         out);
@@ -79,9 +98,9 @@ static bool parse_option(struct options *o, const char *name, const char *value)
 static bool parse(int argc, char **argv, struct options *o)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--no-wait") == 0)
-            o->no_wait = true;
-        else if (argv[i][0] != '-' && !o->way)
+        if (parse_flag(o, argv[i]))
+            continue;
+        if (argv[i][0] != '-' && !o->way)
             o->way = argv[i];
         else if (i + 1 >= argc || !parse_option(o, argv[i], argv[i + 1]))
             return false;

@@ -48,6 +48,14 @@ struct dump {
 
 /* ---- memory ---- */
 
+/* Zeros what lies inside the span. */
+static void hide(uint8_t *buf, uint64_t addr, size_t n, struct span secret)
+{
+    uint64_t from = MAX(addr, secret.start), to = MIN(addr + n, secret.end);
+    if (from < to)
+        memset(buf + (from - addr), 0, to - from);
+}
+
 /* Copies target memory into the dump; a part that cannot be read ends it. */
 static struct region copy_memory(struct dump *d, uint64_t addr, uint64_t n)
 {
@@ -56,6 +64,10 @@ static struct region copy_memory(struct dump *d, uint64_t addr, uint64_t n)
     size_t got = target_read(d->q->target, addr, buf, (size_t)n);
     if (got == 0)
         return r;
+    if (!d->q->send_command_line)
+        hide(buf, addr, got, d->q->target->arguments);
+    if (!d->q->send_environment)
+        hide(buf, addr, got, d->q->target->environment);
     r.at = w_blob(&d->w, buf, got);
     VEC_PUSH(&d->regions, r);
     return r;
@@ -285,7 +297,7 @@ bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *er
     write_modules(&d);
     write_breakpad_info(&d);
     write_thread_names(&d);
-    dump_write_system(&d.w, q->target);
+    dump_write_system(&d.w, q);
     bool ok = writer_end(&d.w, err);
     VEC_RELEASE(&d.threads);
     VEC_RELEASE(&d.regions);

@@ -18,6 +18,7 @@ struct dump_request {
     uint64_t ucontext_addr; /* in the target; 0: it did not crash */
     bool is_report;         /* asked for by the living program: exception DUMP_REQUESTED */
     int64_t now_s;
+    bool send_command_line, send_environment; /* false: not in stacks either */
 };
 
 enum {

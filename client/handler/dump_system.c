@@ -14,6 +14,7 @@ enum stream_type {
     LINUX_PROC_STATUS = 0x47670004,
     LINUX_LSB_RELEASE = 0x47670005,
     LINUX_CMD_LINE = 0x47670006,
+    LINUX_ENVIRON = 0x47670007,
     LINUX_AUXV = 0x47670008,
     LINUX_MAPS = 0x47670009,
     MOZ_LINUX_LIMITS = 0x4d7a0003,
@@ -50,24 +51,11 @@ static void write_system_info(struct writer *w)
     w_stream(w, SYSTEM_INFO, begin);
 }
 
-/* Fields 14 (user time), 15 (system time) and 22 (start) of /proc/PID/stat, in ticks. */
+/* User time, system time and start, in ticks. */
 static bool process_times(pid_t pid, uint64_t ret_ticks[3])
 {
-    static const int wanted[3] = {14, 15, 22};
-    STRBUF_AUTO stat;
-    sb_init(&stat, 4096);
-    target_slurp(pid, "stat", &stat);
-    /* The name in parentheses may contain blanks and parentheses: start behind the last. */
-    size_t close = str_rfind_char(sb_view(&stat), ')');
-    if (close == SIZE_MAX)
-        return false;
-    struct str rest = str_sub(sb_view(&stat), close + 2, SIZE_MAX), word;
-    size_t found = 0;
-    for (int field = 3; found < 3 && str_split(&rest, ' ', &word); field++)
-        if (field == wanted[found] &&
-            !str_to_u64(word, 10, UINT64_MAX, "ticks", &ret_ticks[found++], NULL))
-            return false;
-    return found == 3;
+    static const int fields[] = {14, 15, 22};
+    return target_stat(pid, fields, ARRAY_LEN(fields), ret_ticks);
 }
 
 static uint64_t boot_time(void)
@@ -102,8 +90,8 @@ static void write_misc_info(struct writer *w, const struct target *t)
 }
 
 /*
- * Files of the system, as they are.  The environment (stream 0x47670007) is left
- * out on purpose: people keep passwords and tokens in it.
+ * Files of the system, as they are.  Command line and environment only for those who
+ * asked: people keep passwords and tokens there.
  */
 static const struct text_stream {
     uint32_t type;
@@ -114,14 +102,24 @@ static const struct text_stream {
     {LINUX_PROC_STATUS, "status", NULL, 16 << 10},
     {LINUX_LSB_RELEASE, "/etc/lsb-release", "/etc/os-release", 16 << 10},
     {LINUX_CMD_LINE, "cmdline", NULL, 32 << 10},
+    {LINUX_ENVIRON, "environ", NULL, 32 << 10},
     {LINUX_AUXV, "auxv", NULL, 4 << 10},
     {MOZ_LINUX_LIMITS, "limits", NULL, 16 << 10},
 };
 
-static void write_texts(struct writer *w, const struct target *t)
+static bool is_wanted(uint32_t type, const struct dump_request *q)
 {
+    return (type != LINUX_CMD_LINE || q->send_command_line) &&
+           (type != LINUX_ENVIRON || q->send_environment);
+}
+
+static void write_texts(struct writer *w, const struct dump_request *q)
+{
+    const struct target *t = q->target;
     for (size_t i = 0; i < ARRAY_LEN(text_streams); i++) {
         const struct text_stream *s = &text_streams[i];
+        if (!is_wanted(s->type, q))
+            continue;
         STRBUF_AUTO text;
         sb_init(&text, s->max_bytes);
         target_slurp(t->pid, s->path, &text);
@@ -135,9 +133,9 @@ static void write_texts(struct writer *w, const struct target *t)
     w_stream(w, LINUX_MAPS, w_blob(w, maps.p, maps.n).rva);
 }
 
-void dump_write_system(struct writer *w, const struct target *t)
+void dump_write_system(struct writer *w, const struct dump_request *q)
 {
     write_system_info(w);
-    write_misc_info(w, t);
-    write_texts(w, t);
+    write_misc_info(w, q->target);
+    write_texts(w, q);
 }

@@ -20,12 +20,16 @@ static const char usage[] =
     "           try the reports that could not be sent\n"
     "       datil-client-handler --serve --database DIR [--url URL]\n"
     "           started by libdatil-client, with its socket as descriptor 3\n"
-    "       datil-client-handler --help | --version\n";
+    "       datil-client-handler --help | --version\n"
+    "with --dump-pid and --serve:\n"
+    "       --send-command-line, --send-environment\n"
+    "           what else goes into dumps; left out of them otherwise\n";
 
 struct options {
     enum { MODE_NONE, MODE_SERVE, MODE_DUMP, MODE_SEND, MODE_HELP, MODE_VERSION } mode;
     const char *database, *url, *output;
     int64_t pid;
+    bool send_command_line, send_environment;
 };
 
 static bool parse(int argc, char **argv, struct options *o, struct err *err)
@@ -44,6 +48,14 @@ static bool parse(int argc, char **argv, struct options *o, struct err *err)
         {"-o", MODE_NONE, offsetof(struct options, output)},
     };
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--send-command-line") == 0) {
+            o->send_command_line = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--send-environment") == 0) {
+            o->send_environment = true;
+            continue;
+        }
         if (strcmp(argv[i], "--dump-pid") == 0 && i + 1 < argc) {
             o->mode = MODE_DUMP;
             if (!str_to_i64(str_of(argv[++i]), 1, INT32_MAX, "--dump-pid", &o->pid, err))
@@ -88,6 +100,8 @@ static bool serve(const struct options *o, struct err *err)
         .socket = WIRE_SOCKET_FD,
         .annotations = map_annotations(),
         .reports = &reports,
+        .send_command_line = o->send_command_line,
+        .send_environment = o->send_environment,
     };
     serve_run(&s);
     return true;
@@ -123,7 +137,9 @@ int main(int argc, char **argv)
         ok = serve(&o, &err);
         break;
     case MODE_DUMP:
-        ok = serve_dump_pid(o.pid, o.output, &err);
+        ok = serve_dump_pid(&(struct serve){.send_command_line = o.send_command_line,
+                                            .send_environment = o.send_environment},
+                            o.pid, o.output, &err);
         break;
     case MODE_SEND:
         ok = send_pending(&o, &err);

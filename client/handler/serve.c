@@ -30,7 +30,8 @@ static void answer(int fd, int error)
 
 /* ---- making one report ---- */
 
-static bool write_dump(const struct request *q, struct strbuf *dump, struct err *err)
+static bool write_dump(const struct serve *s, const struct request *q, struct strbuf *dump,
+                       struct err *err)
 {
     struct target t;
     if (!target_open(q->pid, &t, err))
@@ -42,6 +43,8 @@ static bool write_dump(const struct request *q, struct strbuf *dump, struct err 
         .ucontext_addr = q->body.ucontext_addr,
         .is_report = q->body.kind == WIRE_REPORT,
         .now_s = now_s(),
+        .send_command_line = s->send_command_line,
+        .send_environment = s->send_environment,
     };
     bool ok = dump_write(&dq, dump, err);
     target_close(&t);
@@ -58,7 +61,7 @@ static bool add_report(const struct serve *s, const struct request *q, struct re
     sb_init(&dump, DUMP_BYTES_MAX);
     sb_init(&json, NOTES_JSON_MAX);
     struct err why = {0};
-    if (!write_dump(q, &dump, &why)) {
+    if (!write_dump(s, q, &dump, &why)) {
         sb_reset(&dump);
         facts.dumper_error = why.msg;
         reports_tell(s->reports, "no minidump: %s", why.msg);
@@ -183,10 +186,10 @@ void serve_run(const struct serve *s)
     }
 }
 
-bool serve_dump_pid(int64_t pid, const char *path, struct err *err)
+bool serve_dump_pid(const struct serve *s, int64_t pid, const char *path, struct err *err)
 {
     struct request q = {.pid = (pid_t)pid, .answer_fd = -1, .body = {.tid = (int32_t)pid}};
     STRBUF_AUTO dump;
     sb_init(&dump, DUMP_BYTES_MAX);
-    return write_dump(&q, &dump, err) && fs_write_atomic(path, dump.p, dump.n, 0600, err);
+    return write_dump(s, &q, &dump, err) && fs_write_atomic(path, dump.p, dump.n, 0600, err);
 }

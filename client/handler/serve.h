@@ -13,12 +13,13 @@ struct serve {
     int socket;
     const struct annotations *annotations; /* NULL: none */
     const struct reports *reports;
+    bool send_command_line, send_environment;
 };
 
 /* Until the other side of the socket has been closed. */
 void serve_run(const struct serve *s);
 
-/* One dump without a report, into a file. */
-bool serve_dump_pid(int64_t pid, const char *path, struct err *err);
+/* One dump without a report, into a file; of s only what may be sent counts. */
+bool serve_dump_pid(const struct serve *s, int64_t pid, const char *path, struct err *err);
 
 #endif

@@ -31,6 +31,24 @@ void target_slurp(pid_t pid, const char *path, struct strbuf *b)
             sb_put(b, chunk, (size_t)n);
 }
 
+bool target_stat(pid_t pid, const int *fields, size_t n, uint64_t *ret)
+{
+    STRBUF_AUTO stat;
+    sb_init(&stat, 4096);
+    target_slurp(pid, "stat", &stat);
+    /* The name in parentheses may contain blanks and parentheses: start behind the last. */
+    size_t close = str_rfind_char(sb_view(&stat), ')');
+    if (close == SIZE_MAX)
+        return false;
+    struct str rest = str_sub(sb_view(&stat), close + 2, SIZE_MAX), word;
+    size_t found = 0;
+    for (int field = 3; found < n && str_split(&rest, ' ', &word); field++)
+        if (field == fields[found] &&
+            !str_to_u64(str_trim(word), 10, UINT64_MAX, "stat", &ret[found++], NULL))
+            return false;
+    return found == n;
+}
+
 /* ---- stopping the threads ---- */
 
 /*
@@ -232,6 +250,17 @@ size_t target_read(const struct target *t, uint64_t addr, void *out, size_t n)
 
 /* ---- life ---- */
 
+/* arg_start, arg_end, env_start and env_end; zeros for whom the kernel does not tell. */
+static void find_texts(struct target *t)
+{
+    static const int fields[] = {48, 49, 50, 51};
+    uint64_t at[ARRAY_LEN(fields)];
+    if (!target_stat(t->alive, fields, ARRAY_LEN(fields), at))
+        return;
+    t->arguments = (struct span){at[0], at[1]};
+    t->environment = (struct span){at[2], at[3]};
+}
+
 bool target_open(pid_t pid, struct target *ret_target, struct err *err)
 {
     struct target t = {.pid = pid, .mem_fd = -1};
@@ -246,6 +275,7 @@ bool target_open(pid_t pid, struct target *ret_target, struct err *err)
     t.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
     target_slurp(t.alive, "maps", &t.maps_text);
     target_parse_maps(&t);
+    find_texts(&t);
     *ret_target = t;
     return true;
 }

@@ -22,6 +22,10 @@ struct mapping {
     const char *path; /* "" for anonymous memory; borrowed from the target */
 };
 
+struct span {
+    uint64_t start, end; /* behind the last byte; both 0: unknown */
+};
+
 struct target_thread {
     pid_t tid;
     int signal;    /* it was about to get this one when it stopped: given back on close; or 0 */
@@ -31,11 +35,12 @@ struct target_thread {
 struct target {
     pid_t pid;
     pid_t alive; /* a thread that lives: the first one may have ended before the others */
-    VEC(struct target_thread) threads; /* stopped ones, the first thread first */
-    VEC(struct mapping) maps;          /* by address */
-    struct strbuf maps_text;           /* of /proc/PID/maps, as is */
-    char *paths;                       /* owned: where mapping.path points */
-    int mem_fd;                        /* of /proc/PID/mem, or -1 */
+    VEC(struct target_thread) threads;  /* stopped ones, the first thread first */
+    VEC(struct mapping) maps;           /* by address */
+    struct strbuf maps_text;            /* of /proc/PID/maps, as is */
+    char *paths;                        /* owned: where mapping.path points */
+    int mem_fd;                         /* of /proc/PID/mem, or -1 */
+    struct span arguments, environment; /* their texts, at the top of the first stack */
 };
 
 enum { TARGET_THREADS_MAX = 4096, TARGET_MAPS_MAX = 1 << 18 };
@@ -58,6 +63,9 @@ const struct mapping *target_mapping_from(const struct target *t, uint64_t addr)
 /* Appends /proc/PID/NAME (or `path` when it is absolute) up to b's limit; a missing file is empty.
  */
 void target_slurp(pid_t pid, const char *path, struct strbuf *b);
+
+/* Numbers of /proc/PID/stat by the field numbers of proc(5), rising, from 4 on. */
+bool target_stat(pid_t pid, const int *fields, size_t n, uint64_t *ret);
 
 /* Splits the text of a maps file.  Fills maps; *ret_paths is new. */
 void target_parse_maps(struct target *t);

@@ -196,9 +196,8 @@ def check_modules(dump, exception, way):
 def check_texts(dump, misc):
     assert f"Pid:\t{misc['pid']}".encode() in dump.body("status")
     assert b"/crashme" in dump.body("maps") and b"processor" in dump.body("cpuinfo")
-    assert dump.body("cmdline").startswith(str(CRASHME).encode() + b"\0")
     assert b"Max stack size" in dump.body("limits") and b"ID=" in dump.body("lsb")
-    assert "environ" not in dump.streams, "the environment is private"
+    assert "environ" not in dump.streams and "cmdline" not in dump.streams, "they are private"
     system = dump.body("system")
     assert len(system) == 56 and system[:2] == b"\x09\0" and system[20:24] == b"\x01\x82\0\0"
     words = dump.string(int.from_bytes(system[24:28], "little")).split(" ")
@@ -417,6 +416,22 @@ def plain_c_program(server, folder):
         subprocess.run(["g++", "-I", str(ROOT / "client"), "-fsyntax-only", str(header)], check=True)
 
 
+def private_texts(server, folder):
+    """Arguments and environment go with a report only when asked for, not even in a stack."""
+    argument, variable = "xyzzy-in-the-arguments", "plugh-in-the-environment"
+    streams = {"--send-command-line": ("cmdline", argument), "--send-environment": ("environ", variable)}
+    for flags in ([], ["--send-command-line"], ["--send-environment"], list(streams)):
+        before = set(pending(folder)) if (folder / "db").exists() else set()
+        crash(None, folder, "null", "--annotation", f"Empty{argument}", *flags, env={**os.environ, "SECRET": variable})
+        name = (set(pending(folder)) - before).pop()
+        data = (folder / "db/pending" / name / "minidump.dmp").read_bytes()
+        dump = Minidump(data)
+        assert dump.threads[0]["stack"][1], "no stack"
+        for flag, (stream, text) in streams.items():
+            assert (stream in dump.streams) == (flag in flags), (flags, stream)
+            assert (text.encode() in data) == (flag in flags), (flags, text)
+
+
 def dump_pid(server, folder):
     """A dump of a running process; it runs on."""
     process = subprocess.Popen(["sleep", "60"])
@@ -568,6 +583,7 @@ def main():
             ("other programs: chained handlers, fork, full tables", own_signal_handler),
             ("links with libc alone", plain_c_program),
             ("dump of a running process", dump_pid),
+            ("arguments and environment are private", private_texts),
             ("options", bad_options)):
         case(label, check)
 
