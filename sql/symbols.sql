@@ -90,6 +90,14 @@ SELECT md5(m.symbol || E'\n' || m.debugid || E'\n' || m.filename || E'\n' || m.c
 ON CONFLICT (hash) DO UPDATE
    SET count = missing_symbol.count + excluded.count, modified_at = now();
 
+-- name: missing_symbol_found
+-- Arrays of equal length: files that are here now.
+-- $1 symbol text[]
+-- $2 debugid text[]
+DELETE FROM missing_symbol
+ WHERE (symbol, debugid) IN (SELECT f.symbol, f.debugid
+                               FROM unnest($1::text[], $2::text[]) AS f (symbol, debugid));
+
 -- name: missing_symbol_recent
 -- For the CSV of symbols somebody should look for: seen since `since_us`.
 -- $1 since_us bigint

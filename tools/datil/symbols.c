@@ -74,6 +74,16 @@ static bool run_list(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/* `symbols add` works without a database, so what it brought is found out here. */
+static bool is_here_now(const struct symstore *store, const struct db_rows *rows, int i)
+{
+    struct symkey key;
+    struct symstore_found found;
+    return symkey_make(str_of(db_col(rows, i, "symbol")), str_of(db_col(rows, i, "debugid")),
+                       str_of(db_col(rows, i, "filename")), &key, NULL) &&
+           symstore_find(store, SYMSTORE_REGULAR, &key, &found, NULL);
+}
+
 static bool run_missing(struct app *app, struct args args, struct err *err)
 {
     int64_t limit = MISSING_SHOWN;
@@ -82,13 +92,24 @@ static bool run_missing(struct app *app, struct args args, struct err *err)
     if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_db(app, err) ||
         !DB_RUN(app->db, &q_missing_symbol_top, &rows, err, db_int(&app->arena, limit)))
         return false;
+    struct symstore store = store_of(app);
+    size_t n = (size_t)rows.count;
+    struct strs names = {.v = arena_array(&app->arena, n + 1, sizeof(struct str))};
+    struct strs ids = {.v = arena_array(&app->arena, n + 1, sizeof(struct str))};
     for (int i = 0; i < rows.count; i++)
-        printf("%8s  %s/%s/%s  last %s\n", db_col(&rows, i, "count"), db_col(&rows, i, "symbol"),
-               db_col(&rows, i, "debugid"), db_col(&rows, i, "filename"),
-               db_col(&rows, i, "modified_at"));
-    if (rows.count == 0)
+        if (is_here_now(&store, &rows, i)) {
+            names.v[names.n++] = str_of(db_col(&rows, i, "symbol"));
+            ids.v[ids.n++] = str_of(db_col(&rows, i, "debugid"));
+        } else {
+            printf("%8s  %s/%s/%s  last %s\n", db_col(&rows, i, "count"),
+                   db_col(&rows, i, "symbol"), db_col(&rows, i, "debugid"),
+                   db_col(&rows, i, "filename"), db_col(&rows, i, "modified_at"));
+        }
+    if (names.n == n)
         puts("no symbols were looked for in vain");
-    return true;
+    return names.n == 0 ||
+           DB_EXEC(app->db, &q_missing_symbol_found, err, db_text_array(&app->arena, names),
+                   db_text_array(&app->arena, ids));
 }
 
 const struct command symbols_commands[] = {
