@@ -88,7 +88,8 @@ struct filter_value filter_split(const struct search_field *field, struct str te
 
 struct str choices_of(const struct search_field *field)
 {
-    return !field->choices || field->choices[0] == '@' ? (struct str){0} : str_of(field->choices);
+    bool has_list = field->choices && field->choices[0] != '@';
+    return has_list ? str_of(field->choices) : STR_NONE;
 }
 
 static json_t *field_json(const struct search_field *f)
