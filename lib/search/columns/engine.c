@@ -9,6 +9,8 @@
  * Inside of this engine ERR_INVALID says that a file is not what it should be; partitions are set
  * aside by it.  Those who ask from outside would take it for a mistake of their own.
  */
+enum { SNAPSHOT_TRIES = 100 };
+
 static bool damage_is_ours(bool ok, struct err *err)
 {
     if (!ok && err && err->code == ERR_INVALID)
@@ -94,28 +96,52 @@ static bool has_in(struct part *p, struct str crash_id, bool *ret, struct err *e
     return true;
 }
 
+/* One look over a snapshot.  *ret_outdated: a partition was replaced meanwhile, look again. */
+static bool has_now(struct root *root, struct str crash_id, bool *ret_outdated, bool *ret,
+                    struct err *err)
+{
+    for (size_t i = 0; i < root->part_count && !*ret; i++) {
+        struct part *p = root->parts[i];
+        struct err why = {0};
+        if (!p || has_in(p, crash_id, ret, &why))
+            continue;
+        if (atomic_load(&root->h->parts[i].revision) != p->revision)
+            *ret_outdated = true;
+        else if (why.code != ERR_INVALID) /* what a damaged partition held is not there */
+            return err_set(err, why.code, "%s", why.msg);
+    }
+    return true;
+}
+
 static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
 {
     struct reader *r = reader;
-    bool found = false;
-    if (!damage_is_ours(root_snapshot(r->root, err), err))
-        return false;
-    for (size_t i = 0; i < r->root->part_count && !found; i++) {
-        struct err why = {0};
-        if (r->root->parts[i] && !has_in(r->root->parts[i], crash_id, &found, &why) &&
-            why.code != ERR_INVALID) /* what a damaged partition held is not there */
-            return err_set(err, why.code, "%s", why.msg);
+    for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+        bool is_outdated = false, found = false;
+        if (!damage_is_ours(root_snapshot(r->root, err), err) ||
+            !has_now(r->root, crash_id, &is_outdated, &found, err))
+            return false;
+        if (found || !is_outdated) {
+            *ret = found;
+            return true;
+        }
     }
-    *ret = found;
-    return true;
+    return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
 static bool run(void *reader, const struct search_query *q, int64_t deadline_ms, json_t **ret,
                 struct err *err)
 {
     struct reader *r = reader;
-    return damage_is_ours(root_snapshot(r->root, err), err) &&
-           run_query(r, q, deadline_ms, ret, err);
+    for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+        bool is_outdated = false;
+        if (!damage_is_ours(root_snapshot(r->root, err), err))
+            return false;
+        bool ok = run_query(r, q, deadline_ms, &is_outdated, ret, err);
+        if (!is_outdated)
+            return ok;
+    }
+    return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
 const struct search_engine columns_engine = {

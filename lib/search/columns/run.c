@@ -87,13 +87,17 @@ static void note_missing(struct run *run, int32_t week)
     run->missing.v[run->missing.n++] = str_of(arena_strdup(&run->arena, name));
 }
 
-static void choose_parts(struct run *run)
+/*
+ * False: a partition of the snapshot was replaced before all its columns were mapped, and its files
+ * are gone.  Nothing is missing then; the question is asked again over a new snapshot.
+ */
+static bool choose_parts(struct run *run)
 {
     int64_t from, to;
     struct root *root = run->root;
     run->missing.v = arena_array(&run->arena, PARTS_MAX + 1, sizeof(struct str));
     if (!root->h || !query_weeks(run->query, &from, &to))
-        return;
+        return true;
     for (size_t i = 0; i < root->part_count; i++) {
         struct root_part *e = &root->h->parts[i];
         struct part *p = root->parts[i];
@@ -106,9 +110,13 @@ static void choose_parts(struct run *run)
             continue;
         struct err why = {0};
         run->part_used[i] = use_part(run, p, &why);
-        if (!run->part_used[i])
-            note_missing(run, week);
+        if (run->part_used[i])
+            continue;
+        if (atomic_load(&e->revision) != p->revision)
+            return false;
+        note_missing(run, week);
     }
+    return true;
 }
 
 /* ---- selection -------------------------------------------------------------------------- */
@@ -234,9 +242,12 @@ static json_t *errors_json(const struct run *run)
     return errors;
 }
 
-static bool execute(struct run *run, json_t **ret, struct err *err)
+static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct err *err)
 {
-    choose_parts(run);
+    if (!choose_parts(run)) {
+        *ret_outdated = true;
+        return false;
+    }
     prepare_filters(run);
     if (!sort_prepare(run, err) || !agg_prepare(run, err))
         return false;
@@ -253,8 +264,8 @@ static bool execute(struct run *run, json_t **ret, struct err *err)
     return true;
 }
 
-bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_ms, json_t **ret,
-               struct err *err)
+bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_ms,
+               bool *ret_outdated, json_t **ret, struct err *err)
 {
     tidy_unify(r);
     struct run *run = xcalloc(1, sizeof *run);
@@ -263,7 +274,7 @@ bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_
     run->query = q;
     run->deadline_ms = deadline_ms > 0 ? deadline_ms : INT64_MAX;
     arena_init(&run->arena, RUN_ARENA_BYTES);
-    bool ok = execute(run, ret, err);
+    bool ok = execute(run, ret_outdated, ret, err);
     for (size_t i = 0; run->filters && i < q->filter_count; i++)
         ready_filter_release(&run->filters[i]);
     agg_release(run);

@@ -66,8 +66,12 @@ struct place *sort_page(struct run *run, size_t *ret_n);
 /* ---- hits.c ----------------------------------------------------------------------------- */
 json_t *hit_json(struct run *run, struct place at);
 
-/* Over the snapshot taken before.  Its errors are the asker's: ERR_INVALID. */
-bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_ms, json_t **ret,
-               struct err *err);
+/*
+ * Over the snapshot taken before.  Its errors are the asker's: ERR_INVALID.  False with
+ * *ret_outdated set, and no error: the partitions changed meanwhile; take a new snapshot and ask
+ * again.
+ */
+bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_ms,
+               bool *ret_outdated, json_t **ret, struct err *err);
 
 #endif
