@@ -73,11 +73,12 @@ void collector_reload(void *app)
               LOG_I("rules", (int64_t)fresh.n));
 }
 
-void collector_refresh(struct collector *c)
+void collector_refresh(struct collector *c, struct str product)
 {
     struct err err = {0};
     int64_t now = mono_ms();
-    if (c->looked_ms && now - c->looked_ms < LOOK_INTERVAL_MS)
+    bool is_recent = c->looked_ms && now - c->looked_ms < LOOK_INTERVAL_MS;
+    if (is_recent && products_find(&c->products, product))
         return;
     c->looked_ms = now;
     if (!products_refresh(&c->products, &err) && c->settings.code == ERR_NONE)

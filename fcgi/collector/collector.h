@@ -33,8 +33,10 @@ struct shared {
 
 bool collector_start(struct web_app *web, void **ret_app, struct err *err);
 void collector_stop(void *app);
-void collector_reload(void *app);            /* rules */
-void collector_refresh(struct collector *c); /* products, at most once a second */
+void collector_reload(void *app); /* rules */
+/* The product files: looked at once a second, and before a report of an unknown product is refused.
+ */
+void collector_refresh(struct collector *c, struct str product);
 
 struct spool spool_of_conf(const struct conf *conf);
 

@@ -233,7 +233,7 @@ static void complete(struct submission *s)
 /* ---- deciding -------------------------------------------------------------------------------- */
 static void throttle(struct submission *s)
 {
-    collector_refresh(s->app);
+    collector_refresh(s->app, jget_strn(s->report.annotations, "ProductName"));
     const struct throttle_facts facts = {
         .annotations = s->report.annotations,
         .products = &s->app->products,
