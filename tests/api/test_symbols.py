@@ -116,6 +116,9 @@ def test_lower_case_id_is_stored_in_upper_case(datil):
     key = f"lower.so/{ID.lower()}/lower.so.sym"
     made = upload(datil, archive([(key, TEXT)]), datil.uploader).json["upload"]
     assert datil.get(f"/symbols/lower.so/{ID}/lower.so.sym").status == 302
+    # the same at the root, where stack walkers look
+    there = datil.get(f"/lower.so/{ID}/lower.so.sym")
+    assert there.status == 302 and datil.get(there.headers["location"]).body.decode() == TEXT
     assert upload(datil, archive([(key, TEXT)]), datil.uploader).json["upload"]["skipped_keys"] == [key]
     assert "differs" in str(datil.sql(f"SELECT warnings FROM symbol_upload WHERE id = {made['id']}"))
 
