@@ -1,13 +1,12 @@
 #include "metrics.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/shared.h"
 #include "base/util.h"
 
 /* clang-format off */
@@ -42,10 +41,9 @@ static const struct {
 
 bool metrics_new(struct metrics **ret, struct err *err)
 {
-    struct metrics *m =
-        mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (m == MAP_FAILED)
-        return err_errno(err, errno, "mapping the table of counters");
+    struct metrics *m = shared_map(sizeof *m, "the table of counters", err);
+    if (!m)
+        return false;
     m->statsd = -1;
     *ret = m;
     return true;

@@ -1,10 +1,7 @@
 #include "recent.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sys/mman.h>
-
 #include "base/hash.h"
+#include "base/shared.h"
 #include "base/util.h"
 
 enum { SETS = 1 << 13, WAYS = 8 };
@@ -15,6 +12,10 @@ struct slot {
     struct recent_answer answer;
 };
 
+/*
+ * The holder may have been killed in the middle of filling a slot.  A slot's time is set last, so a
+ * half-filled one counts as free and nothing needs mending.
+ */
 struct recent_table {
     pthread_mutex_t mutex;
     struct slot slots[SETS][WAYS];
@@ -22,16 +23,10 @@ struct recent_table {
 
 bool recent_new(struct recent_table **ret, struct err *err)
 {
-    struct recent_table *t =
-        mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (t == MAP_FAILED)
-        return err_errno(err, errno, "mapping the table of recent answers");
-    pthread_mutexattr_t attr;
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&t->mutex, &attr);
-    pthread_mutexattr_destroy(&attr);
+    struct recent_table *t = shared_map(sizeof *t, "the table of recent answers", err);
+    if (!t)
+        return false;
+    shared_lock_init(&t->mutex);
     *ret = t;
     return true;
 }
@@ -55,16 +50,6 @@ bool recent_key(const json_t *annotations, const json_t *checksums,
     return true;
 }
 
-/*
- * The holder may have been killed in the middle of filling a slot.  A slot's time is set last, so a
- * half-filled one counts as free and nothing needs mending.
- */
-static void lock(struct recent_table *t)
-{
-    if (pthread_mutex_lock(&t->mutex) == EOWNERDEAD)
-        pthread_mutex_consistent(&t->mutex);
-}
-
 static struct slot *set_of(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES])
 {
     return t->slots[(key[0] << 8 | key[1]) % SETS];
@@ -74,7 +59,7 @@ bool recent_find(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES], in
                  struct recent_answer *ret)
 {
     bool found = false;
-    lock(t);
+    shared_lock(&t->mutex);
     struct slot *set = set_of(t, key);
     for (size_t i = 0; !found && i < WAYS; i++)
         if (set[i].at_s && set[i].at_s > now_s - RECENT_SECONDS &&
@@ -82,14 +67,14 @@ bool recent_find(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES], in
             *ret = set[i].answer;
             found = true;
         }
-    pthread_mutex_unlock(&t->mutex);
+    shared_unlock(&t->mutex);
     return found;
 }
 
 void recent_add(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
                 const struct recent_answer *answer)
 {
-    lock(t);
+    shared_lock(&t->mutex);
     struct slot *set = set_of(t, key), *oldest = set;
     for (size_t i = 1; i < WAYS; i++)
         if (set[i].at_s < oldest->at_s)
@@ -98,5 +83,5 @@ void recent_add(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES], int
     memcpy(oldest->key, key, RECENT_KEY_BYTES);
     oldest->answer = *answer;
     __atomic_store_n(&oldest->at_s, now_s, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&t->mutex);
+    shared_unlock(&t->mutex);
 }

@@ -1,15 +1,14 @@
 #include "refused.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/shared.h"
 #include "base/util.h"
 #include "queries.h"
 
 enum { ARENA_MAX = 1 << 20 };
 
+/* n grows only behind a complete entry, so the state a killed holder leaves is a good one. */
 struct refused_table {
     pthread_mutex_t mutex;
     size_t n;
@@ -18,25 +17,12 @@ struct refused_table {
 
 bool refused_new(struct refused_table **ret, struct err *err)
 {
-    struct refused_table *t =
-        mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (t == MAP_FAILED)
-        return err_errno(err, errno, "mapping the table of refused products");
-    pthread_mutexattr_t attr;
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&t->mutex, &attr);
-    pthread_mutexattr_destroy(&attr);
+    struct refused_table *t = shared_map(sizeof *t, "the table of refused products", err);
+    if (!t)
+        return false;
+    shared_lock_init(&t->mutex);
     *ret = t;
     return true;
-}
-
-/* n grows only behind a complete entry, so the state a killed holder leaves is a good one. */
-static void lock(struct refused_table *t)
-{
-    if (pthread_mutex_lock(&t->mutex) == EOWNERDEAD)
-        pthread_mutex_consistent(&t->mutex);
 }
 
 /* What a terminal obeys, or what makes a name look like another one. */
@@ -77,7 +63,7 @@ void refused_add(struct refused_table *t, struct str product, uint64_t count)
     char name[REFUSED_NAME_SIZE];
     size_t i = 0;
     refused_name(product, name);
-    lock(t);
+    shared_lock(&t->mutex);
     while (i < t->n && strcmp(t->v[i].name, name) != 0)
         i++;
     if (i < t->n) {
@@ -87,16 +73,16 @@ void refused_add(struct refused_table *t, struct str product, uint64_t count)
         t->v[i].count = count;
         __atomic_store_n(&t->n, i + 1, __ATOMIC_RELEASE);
     }
-    pthread_mutex_unlock(&t->mutex);
+    shared_unlock(&t->mutex);
 }
 
 size_t refused_take(struct refused_table *t, struct refused_count *out)
 {
-    lock(t);
+    shared_lock(&t->mutex);
     size_t n = t->n;
     memcpy(out, t->v, n * sizeof *out);
     t->n = 0;
-    pthread_mutex_unlock(&t->mutex);
+    shared_unlock(&t->mutex);
     return n;
 }
 

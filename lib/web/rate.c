@@ -1,10 +1,10 @@
 #include "web/rate.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "base/hash.h"
+#include "base/shared.h"
 #include "base/util.h"
 
 /*
@@ -21,10 +21,9 @@ struct rate_table {
 
 bool rate_new(struct rate_table **ret, struct err *err)
 {
-    struct rate_table *t =
-        mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (t == MAP_FAILED)
-        return err_errno(err, errno, "mapping the table of request counts");
+    struct rate_table *t = shared_map(sizeof *t, "the table of request counts", err);
+    if (!t)
+        return false;
     t->seed = random_u64();
     *ret = t;
     return true;
