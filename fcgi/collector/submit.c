@@ -368,8 +368,7 @@ static bool decide(struct submission *s)
 static bool may_submit(struct submission *s)
 {
     int64_t most = conf_int(s->app->conf, "RATE_LIMIT_SUBMIT");
-    return most == 0 ||
-           req_rate_count(s->req, "submit", req_remote_addr(s->req), WINDOW_S, 1) <= most;
+    return most == 0 || req_rate_count(s->req, "submit", req_client(s->req), WINDOW_S, 1) <= most;
 }
 
 /*

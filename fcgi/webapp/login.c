@@ -52,7 +52,7 @@ static uint32_t failures(struct req *r, struct str email, uint32_t add)
     for (char *p = lower; *p; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p + 32);
-    uint32_t by_address = req_rate_count(r, "login-address", req_remote_addr(r), WINDOW_S, add);
+    uint32_t by_address = req_rate_count(r, "login-address", req_client(r), WINDOW_S, add);
     uint32_t by_account = req_rate_count(r, "login-account", str_of(lower), WINDOW_S, add);
     return MAX(by_address, by_account);
 }

@@ -1,6 +1,10 @@
 #include "web/rate.h"
 
+#include <arpa/inet.h>
+#include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/hash.h"
@@ -8,11 +12,24 @@
 #include "base/util.h"
 
 /*
- * One slot is one 64-bit word: 28 bits of the key's hash, 16 bits of the window's number, 20 bits
- * of count.  A word changes by compare-and-swap only, so there is no lock that a killed worker
- * could leave behind.  A key looks at PROBES neighbouring slots; a slot of a past window is free.
+ * A hash table of fixed size without locks.  One slot is one 64-bit word: the hash of group and
+ * key (TAG_BITS), the second at which the window ends (END_BITS), the count (COUNT_BITS).  A word
+ * changes by compare-and-swap only, so there is no lock that a killed worker could leave behind.
+ *
+ * A key looks at PROBES neighbouring slots.  What a slot holds is judged by its end alone, so that
+ * windows of different lengths live side by side: a slot is free when its window is over, whatever
+ * its length was.  (Keeping the window's number instead made each one-minute count overwrite the
+ * quarter of an hour in which failed log-ins are remembered.)  When all probed windows are still
+ * open, the one that ends first gives way: a stranger who fills the table with request counts
+ * cannot push out the failed log-ins.
+ *
+ * Ends are seconds modulo 2^22 (48 days).  A word that nobody touched for so long may look open
+ * again; it then is in the way for one window at most, or, for the same key and the same end,
+ * goes on with an old count.
  */
-enum { SLOTS = 1 << 16, PROBES = 8, TAG_BITS = 28, WINDOW_BITS = 16, COUNT_BITS = 20 };
+enum { SLOTS = 1 << 16, PROBES = 8, TAG_BITS = 22, END_BITS = 22, COUNT_BITS = 20 };
+
+static_assert(TAG_BITS + END_BITS + COUNT_BITS == 64, "a slot is one word");
 
 struct rate_table {
     uint64_t seed; /* strangers choose the keys */
@@ -40,9 +57,13 @@ static uint64_t low(uint64_t v, int bits)
     return v & ((1ull << bits) - 1);
 }
 
-static uint64_t window_of(uint64_t word)
+/* Seconds until the window of a slot is over; 0 when it is, or the slot was never used. */
+static uint64_t open_s(uint64_t word, int64_t now_s)
 {
-    return low(word >> COUNT_BITS, WINDOW_BITS);
+    if (word == 0)
+        return 0;
+    uint64_t left = low((word >> COUNT_BITS) - (uint64_t)now_s, END_BITS);
+    return left <= RATE_WINDOW_MAX_S ? left : 0;
 }
 
 static uint64_t add_to(uint64_t word, uint32_t add)
@@ -51,10 +72,12 @@ static uint64_t add_to(uint64_t word, uint32_t add)
     return (word & ~low(UINT64_MAX, COUNT_BITS)) | count;
 }
 
-/* The slot that holds `head`, else the first free one, else NULL. */
-static _Atomic uint64_t *find(struct rate_table *t, uint64_t hash, uint64_t head, uint64_t *ret_old)
+/* The slot that holds `head`, else the one to take for it: free, or the first to become so. */
+static _Atomic uint64_t *choose_slot(struct rate_table *t, uint64_t hash, uint64_t head,
+                                     int64_t now_s, uint64_t *ret_old)
 {
-    _Atomic uint64_t *free_slot = NULL;
+    _Atomic uint64_t *best = NULL;
+    uint64_t best_open_s = UINT64_MAX;
     for (size_t i = 0; i < PROBES; i++) {
         _Atomic uint64_t *slot = &t->slots[(hash + i) % SLOTS];
         uint64_t old = atomic_load(slot);
@@ -62,28 +85,47 @@ static _Atomic uint64_t *find(struct rate_table *t, uint64_t hash, uint64_t head
             *ret_old = old;
             return slot;
         }
-        if (!free_slot && (old == 0 || window_of(old) != window_of(head))) {
-            free_slot = slot;
+        uint64_t left = open_s(old, now_s);
+        if (left < best_open_s) {
+            best = slot;
+            best_open_s = left;
             *ret_old = old;
         }
     }
-    return free_slot;
+    return best;
 }
 
 uint32_t rate_count(struct rate_table *t, const char *group, struct str key, int window_s,
                     int64_t now_s, uint32_t add)
 {
+    assert(window_s > 0 && window_s <= RATE_WINDOW_MAX_S);
     uint64_t hash = hash64_seed(key.p, key.n, t->seed ^ hash64(group, strlen(group)));
-    uint64_t window = low((uint64_t)(now_s / window_s), WINDOW_BITS);
-    uint64_t head = (hash >> (64 - TAG_BITS)) << (WINDOW_BITS + COUNT_BITS) | window << COUNT_BITS;
+    uint64_t end = low((uint64_t)((now_s / window_s + 1) * window_s), END_BITS);
+    uint64_t head = (hash >> (64 - TAG_BITS)) << (END_BITS + COUNT_BITS) | end << COUNT_BITS;
     for (;;) {
         uint64_t old = 0;
-        _Atomic uint64_t *slot = find(t, hash, head, &old);
-        if (!slot)
-            return 0;
+        _Atomic uint64_t *slot = choose_slot(t, hash, head, now_s, &old);
         bool is_ours = old >> COUNT_BITS == head >> COUNT_BITS;
         uint64_t next = add_to(is_ours ? old : head, add);
         if (add == 0 || atomic_compare_exchange_strong(slot, &old, next))
             return (uint32_t)low(next, COUNT_BITS);
     }
+}
+
+/* The first 64 bits of an IPv6 address are the subscriber's network (RFC 6177); the rest is chosen
+ * by the machine, anew for each request if it likes. */
+struct str rate_client(struct str address, char ret_key[RATE_CLIENT_SIZE])
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr v6;
+    snprintf(text, sizeof text, STR_FMT, STR_ARG(address));
+    if (inet_pton(AF_INET6, text, &v6) != 1) /* IPv4, or what only a test sends */
+        snprintf(ret_key, RATE_CLIENT_SIZE, "%s", text);
+    else if (IN6_IS_ADDR_V4MAPPED(&v6))
+        inet_ntop(AF_INET, v6.s6_addr + 12, ret_key, RATE_CLIENT_SIZE);
+    else {
+        memset(v6.s6_addr + 8, 0, 8);
+        inet_ntop(AF_INET6, &v6, ret_key, RATE_CLIENT_SIZE);
+    }
+    return str_of(ret_key);
 }

@@ -173,6 +173,12 @@ struct str req_remote_addr(const struct req *r)
     return addr.n ? addr : req_env(r, "REMOTE_ADDR");
 }
 
+struct str req_client(struct req *r)
+{
+    char key[RATE_CLIENT_SIZE];
+    return str_copy(&r->arena, rate_client(req_remote_addr(r), key));
+}
+
 size_t req_param_count(const struct req *r)
 {
     return r->params.n;

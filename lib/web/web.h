@@ -100,7 +100,9 @@ struct str req_query(const struct req *r);     /* raw query string */
 struct str req_header(const struct req *r, const char *name); /* "Auth-Token"; p NULL if absent */
 struct str req_cookie(const struct req *r, const char *name);
 struct str req_remote_addr(const struct req *r); /* X-Real-IP from nginx */
-const char *req_id(const struct req *r);         /* for logs */
+/* Who the address is for limits: IPv6 by network (rate_client); in the arena. */
+struct str req_client(struct req *r);
+const char *req_id(const struct req *r); /* for logs */
 int64_t req_now_us(const struct req *r);
 
 /*

@@ -70,7 +70,7 @@ static bool check_rate(struct req *r)
         if (most == 0)
             continue;
         const char *group = arena_printf(&r->arena, "%s%s", limits[i].group, is_user ? "+" : "-");
-        if (req_rate_count(r, group, req_remote_addr(r), WINDOW_S, 1) <= most)
+        if (req_rate_count(r, group, req_client(r), WINDOW_S, 1) <= most)
             continue;
         const struct err err = {.code = ERR_UNAVAILABLE, .msg = "Too Many Requests"};
         int64_t wait = WINDOW_S - r->now_us / 1000000 % WINDOW_S;

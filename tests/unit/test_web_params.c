@@ -215,6 +215,60 @@ static void test_rate(void **state)
     rate_free(t);
 }
 
+/* Failed log-ins (15 minutes) lost their slots to request counts (1 minute). */
+static void test_rate_keeps_long_windows(void **state)
+{
+    (void)state;
+    struct rate_table *t;
+    const int64_t start_s = 1800000000 / 900 * 900;
+    assert_true(rate_new(&t, NULL));
+    rate_count(t, "login", STR("someone"), 900, start_s, 7);
+    for (int i = 0; i < 300000; i++) {
+        char key[20];
+        snprintf(key, sizeof key, "%d", i);
+        rate_count(t, "api", str_of(key), 60, start_s + i / 25000 * 60, 1);
+    }
+    assert_int_equal(rate_count(t, "login", STR("someone"), 900, start_s + 840, 0), 7);
+    assert_int_equal(rate_count(t, "login", STR("someone"), 900, start_s + 900, 0), 0);
+    rate_free(t);
+}
+
+static void test_rate_full_table_still_counts(void **state)
+{
+    (void)state;
+    struct rate_table *t;
+    assert_true(rate_new(&t, NULL));
+    for (int i = 0; i < 2000000; i++) {
+        char key[20];
+        snprintf(key, sizeof key, "%d", i);
+        rate_count(t, "login", str_of(key), 900, 900000, 1);
+    }
+    for (uint32_t i = 1; i <= 10; i++)
+        assert_int_equal(rate_count(t, "login", STR("somebody"), 900, 900000, 1), i);
+    rate_free(t);
+}
+
+static void test_rate_client(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address, *client;
+    } cases[] = {
+        {"192.0.2.7", "192.0.2.7"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+        {"2001:db8:1:2:ffff::1", "2001:db8:1:2::"},
+        {"2001:db8:1:3::1", "2001:db8:1:3::"},
+        {"::1", "::"},
+        {"::ffff:192.0.2.7", "192.0.2.7"},
+        {"unix:", "unix:"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char key[RATE_CLIENT_SIZE];
+        assert_true(str_eq(rate_client(str_of(cases[i].address), key), str_of(cases[i].client)));
+    }
+}
+
 static void test_password(void **state)
 {
     (void)state;
@@ -237,10 +291,17 @@ static void test_password(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_query),   cmocka_unit_test(test_query_limit),
-        cmocka_unit_test(test_cookies), cmocka_unit_test(test_header_params),
-        cmocka_unit_test(test_accept),  cmocka_unit_test(test_routes),
-        cmocka_unit_test(test_rate),    cmocka_unit_test(test_password),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_query_limit),
+        cmocka_unit_test(test_cookies),
+        cmocka_unit_test(test_header_params),
+        cmocka_unit_test(test_accept),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_rate_keeps_long_windows),
+        cmocka_unit_test(test_rate_full_table_still_counts),
+        cmocka_unit_test(test_rate_client),
+        cmocka_unit_test(test_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
