@@ -92,33 +92,19 @@ struct str choices_of(const struct search_field *field)
     return has_list ? str_of(field->choices) : STR_NONE;
 }
 
-static json_t *field_json(const struct search_field *f)
+json_t *operators_json(void)
 {
-    json_t *o = json_object();
-    json_set_cstr(o, "name", f->name);
-    json_set_cstr(o, "type", kinds[f->query_type].name);
-    json_set_cstr(o, "description", f->description);
-    json_t *choices = json_array();
-    struct str rest = choices_of(f), part;
-    while (str_split(&rest, ',', &part))
-        json_array_append_new(choices, json_text(str_trim(part)));
-    json_object_set_new(o, "choices", choices);
-    return o;
-}
-
-json_t *search_form_fields(enum perm reader)
-{
-    json_t *all = json_object(), *fields = json_array(), *operators = json_object();
-    for (size_t i = 0; i < search_field_count; i++)
-        if (search_fields[i].perm <= reader)
-            json_array_append_new(fields, field_json(&search_fields[i]));
+    json_t *all = json_object();
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         json_t *list = json_array();
         for (const struct operator_label *op = kinds[i].operators; op->label; op++)
             json_array_append_new(list, json_pack("[s, s]", op->label, op->code));
-        json_object_set_new(operators, kinds[i].name, list);
+        json_object_set_new(all, kinds[i].name, list);
     }
-    json_object_set_new(all, "fields", fields);
-    json_object_set_new(all, "operators", operators);
     return all;
+}
+
+const char *query_type_name(enum query_type type)
+{
+    return kinds[type].name;
 }

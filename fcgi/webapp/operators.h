@@ -26,7 +26,9 @@ struct filter_value filter_split(const struct search_field *field, struct str te
  * like, which stand for what the installation knows. */
 struct str choices_of(const struct search_field *field);
 
-/* For the form's script: fields with type and choices, operators by type.  New reference. */
-json_t *search_form_fields(enum perm reader);
+const char *query_type_name(enum query_type type); /* "enum", "string", "date", … */
+
+/* For the form's script: kind of field to its pairs of label and operator.  New reference. */
+json_t *operators_json(void);
 
 #endif

@@ -193,8 +193,6 @@ static bool send_report(struct report *c, struct err *err)
     };
     struct tpl_values *v = frame_new(c->req, &frame);
     tpl_cstr(v, "crash_id", c->id);
-    if (c->reader == PERM_PROTECTED)
-        resp_header(c->req, "Cache-Control", STR("private, no-store"));
     return fill(c, v, err) && frame_send(c->req, 200, "report.html", v, err);
 }
 

@@ -4,7 +4,9 @@
 #include "versions.h"
 
 /*
- * What the form shows: lines of field, operator and value, and the choices of the simple fields.
+ * What the form offers: lines of field, operator and value, and the choices of fields.  The field
+ * table names the choices that are the same everywhere; products, versions and platforms are what
+ * this installation knows.  Page and script (/search/fields/) get them from one place.
  */
 static const char *const simple_fields[] = {"product", "version", "platform", "process_type"};
 
@@ -46,6 +48,9 @@ static void set_lines(struct req *r, struct tpl_values *v, const struct query *q
                       size_t blank_lines, bool with_simple)
 {
     enum perm reader = app_reader(r);
+    json_auto_t *operators = operators_json();
+    FREE_LATER char *text = json_to_text(operators, NULL);
+    tpl_cstr(v, "operators", arena_strdup(q->a, text));
     struct tpl_rows *names = tpl_rows(v, "fields"), *rows = tpl_rows(v, "lines");
     for (size_t i = 0; i < search_field_count; i++) {
         if (search_fields[i].perm > reader)
@@ -77,30 +82,8 @@ void search_form_set_all_lines(struct req *r, struct tpl_values *v, const struct
     set_lines(r, v, q, blank_lines, true);
 }
 
-/* ---- simple fields --------------------------------------------------------------------------- */
-
-static void option(struct tpl_rows *options, const struct query *q, const char *field,
-                   struct str value, struct query *seen)
-{
-    if (query_has(seen, field, value))
-        return;
-    query_add(seen, field, value);
-    struct tpl_row *row = tpl_row_add(options);
-    tpl_row_text(row, value);
-    tpl_row_int(row, query_has(q, field, value));
-}
-
-static void product_options(struct req *r, struct tpl_rows *options, const struct query *q,
-                            struct query *seen)
-{
-    const struct products *all = app_products(r);
-    for (size_t i = 0; i < all->n; i++)
-        option(options, q, "product", str_of(all->v[i].name), seen);
-}
-
 /* Versions of the products asked for, else of the first. */
-static void version_options(struct req *r, struct tpl_rows *options, const struct query *q,
-                            struct query *seen)
+static void add_versions(struct req *r, const struct query *q, struct query *choices)
 {
     const struct products *all = app_products(r);
     bool any = query_get(q, "product").n > 0;
@@ -109,28 +92,56 @@ static void version_options(struct req *r, struct tpl_rows *options, const struc
             continue;
         const struct version_list *l = versions_of(r, &all->v[i]);
         for (size_t k = 0; k < l->n; k++)
-            option(options, q, "version", str_of(arena_strdup(q->a, l->v[k].text)), seen);
+            query_add(choices, "version", str_of(arena_strdup(q->a, l->v[k].text)));
     }
 }
 
-static bool platform_options(struct req *r, struct tpl_rows *options, const struct query *q,
-                             struct query *seen, struct err *err)
+static bool add_platforms(struct req *r, struct query *choices, struct err *err)
 {
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), &q_web_platforms, &rows, err))
         return err_wrap(err, "listing platforms");
     for (int i = 0; i < rows.count; i++)
-        option(options, q, "platform", str_of(arena_strdup(q->a, db_col(&rows, i, "name"))), seen);
+        query_add(choices, "platform", str_of(arena_strdup(choices->a, db_col(&rows, i, "name"))));
     return true;
 }
 
-static void choice_options(struct tpl_rows *options, const struct query *q,
-                           const struct search_field *f, struct query *seen)
+/*
+ * Appends to `choices`, under the name of the field, the values that the form offers for it: what
+ * the installation knows (products, versions of those in q, platforms), then what the field table
+ * names.
+ */
+static bool add_choices(struct req *r, const struct query *q, const struct search_field *f,
+                        struct query *choices, struct err *err)
 {
+    const struct products *products = app_products(r);
+    if (strcmp(f->name, "product") == 0)
+        for (size_t i = 0; i < products->n; i++)
+            query_add(choices, f->name, str_of(products->v[i].name));
+    if (strcmp(f->name, "version") == 0)
+        add_versions(r, q, choices);
+    if (strcmp(f->name, "platform") == 0 && !add_platforms(r, choices, err))
+        return false;
     struct str rest = choices_of(f), part;
     while (str_split(&rest, ',', &part))
         if (str_trim(part).n > 0)
-            option(options, q, f->name, str_trim(part), seen);
+            query_add(choices, f->name, str_trim(part));
+    return true;
+}
+
+/* Options of one simple field: its choices and whatever else is chosen, each once. */
+static void set_options(struct tpl_rows *options, const struct query *q, const char *field,
+                        struct strs values)
+{
+    struct query seen = query_new(q->a);
+    for (size_t i = 0; i < values.n; i++) {
+        if (query_has(&seen, field, values.v[i]))
+            continue;
+        query_add(&seen, field, values.v[i]);
+        struct tpl_row *row = tpl_row_add(options);
+        tpl_row_text(row, values.v[i]);
+        tpl_row_int(row, query_has(q, field, values.v[i]));
+    }
 }
 
 bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct query *q,
@@ -138,25 +149,55 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
 {
     static const char *const labels[] = {"Product", "Version", "Platform", "Process type"};
     struct tpl_rows *rows = tpl_rows(v, "simple");
-    struct query seen = query_new(q->a);
     for (size_t i = 0; i < ARRAY_LEN(simple_fields); i++) {
         const struct search_field *f = search_field_find(str_of(simple_fields[i]));
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, simple_fields[i]);
-        tpl_row_cstr(row, labels[i]);
-        struct tpl_rows *options = tpl_row_rows(row);
-        if (i == 0)
-            product_options(r, options, q, &seen);
-        else if (i == 1)
-            version_options(r, options, q, &seen);
-        else if (i == 2 && !platform_options(r, options, q, &seen, err))
+        struct query choices = query_new(q->a);
+        if (!f || !add_choices(r, q, f, &choices, err))
             return false;
-        if (f)
-            choice_options(options, q, f, &seen);
-        struct strs chosen = query_all(q, simple_fields[i]);
-        for (size_t k = 0; f && k < chosen.n; k++)
+        struct strs chosen = query_all(q, f->name);
+        for (size_t k = 0; k < chosen.n; k++)
             if (is_simple_value(f, chosen.v[k]))
-                option(options, q, f->name, chosen.v[k], &seen);
+                query_add(&choices, f->name, chosen.v[k]);
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_row_cstr(row, f->name);
+        tpl_row_cstr(row, labels[i]);
+        set_options(tpl_row_rows(row), q, f->name, query_all(&choices, f->name));
+    }
+    return true;
+}
+
+/* "platform_pretty_version" is read as "platform pretty version". */
+static const char *label_of_field(struct arena *a, const char *name)
+{
+    char *label = arena_strdup(a, name);
+    for (char *p = label; *p; p++)
+        if (*p == '_')
+            *p = ' ';
+    return label;
+}
+
+bool search_form_fields(struct req *r, json_t *ret, struct err *err)
+{
+    struct query none = query_new(req_arena(r));
+    struct strs exclude = req_params(r, "exclude");
+    for (size_t i = 0; i < search_field_count; i++) {
+        const struct search_field *f = &search_fields[i];
+        struct query choices = query_new(none.a);
+        bool is_excluded = f->perm > app_reader(r);
+        for (size_t k = 0; k < exclude.n; k++)
+            is_excluded = is_excluded || str_eq(exclude.v[k], str_of(f->name));
+        if (is_excluded)
+            continue;
+        if (!add_choices(r, &none, f, &choices, err))
+            return false;
+        json_t *values = json_array();
+        for (size_t k = 0; k < choices.n; k++)
+            json_array_append_new(values, json_text(choices.v[k].value));
+        json_object_set_new(ret, f->name,
+                            json_pack("{s:s, s:s, s:o, s:b, s:b, s:s}", "name",
+                                      label_of_field(none.a, f->name), "valueType",
+                                      query_type_name(f->query_type), "values", values, "multiple",
+                                      1, "extensible", 1, "description", f->description));
     }
     return true;
 }

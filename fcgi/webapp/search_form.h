@@ -27,6 +27,12 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
                             struct err *err);
 
 /*
+ * Fills ret with what the form's script asks for: field name to label, type, choices and
+ * description, of the fields this reader may use, without those named in the parameter "exclude".
+ */
+bool search_form_fields(struct req *r, json_t *ret, struct err *err);
+
+/*
  * What a person surely did not mean: ranges that cannot overlap, "does not exist" beside another
  * value.  ERR_INVALID with the text.
  */

@@ -213,11 +213,11 @@ bool search_results_get(struct req *r, struct err *err)
     return false;
 }
 
-/* GET /search/fields/: fields and operators for the form's script. */
+/* GET /search/fields/?exclude=NAME: the fields this reader may use, for the form's script. */
 bool search_fields_get(struct req *r, struct err *err)
 {
-    json_auto_t *body = search_form_fields(app_reader(r));
-    return answer_json_cached(r, body, err);
+    json_auto_t *body = json_object();
+    return search_form_fields(r, body, err) && answer_json_cached(r, body, err);
 }
 
 /* GET /search/quick/?query=: a crash id, a part of a signature, or nothing. */

@@ -54,8 +54,6 @@ bool signature_read(struct req *r, struct signature_page *ret, struct err *err)
     if (given.n > 1)
         return err_set(err, ERR_INVALID,
                        "Invalid value for \"signature\" parameter, only one value is accepted");
-    if (str_find_char(given.v[0], '\0', 0) != SIZE_MAX)
-        return err_set(err, ERR_INVALID, "\"signature\" cannot contain nulls");
     *ret = (struct signature_page){
         .req = r,
         .a = req_arena(r),
@@ -316,8 +314,6 @@ bool signature_get(struct req *r, struct err *err)
     tpl_bool(v, "needs_chart", true);
     if (!fill(&p, v, err))
         return false;
-    if (app_reader(r) == PERM_PROTECTED)
-        resp_header(r, "Cache-Control", STR("private, no-store"));
     return frame_send(r, 200, "signature.html", v, err);
 }
 

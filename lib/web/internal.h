@@ -33,7 +33,8 @@ struct resp {
     bool is_set;
     int status;
     const char *content_type;
-    struct strbuf headers; /* further lines, each with CR LF */
+    struct strbuf headers;     /* further lines, each with CR LF */
+    const char *cache_control; /* in the arena, or NULL: nobody said anything */
     struct str body;
     int fd; /* body of resp_file, or -1 */
 };

@@ -58,7 +58,10 @@ bool params_add(struct arena *a, struct param_list *list, struct str name, struc
         list->v = v;
         list->cap = cap;
     }
-    list->v[list->n++] = (struct req_param){.name = name, .value = value};
+    struct req_param clean = {.name = utf8_clean(a, name), .value = utf8_clean(a, value)};
+    if (!list->with_nul.p && str_find_char(value, '\0', 0) != SIZE_MAX)
+        list->with_nul = clean.name;
+    list->v[list->n++] = clean;
     return true;
 }
 
@@ -74,9 +77,7 @@ bool params_parse(struct arena *a, struct str text, struct param_list *list, str
         size_t eq = str_find_char(pair, '=', 0);
         struct str name = str_sub(pair, 0, eq);
         struct str value = eq == SIZE_MAX ? STR("") : str_sub(pair, eq + 1, SIZE_MAX);
-        name = utf8_clean(a, pct_decode(a, name, true));
-        value = utf8_clean(a, pct_decode(a, value, true));
-        if (!params_add(a, list, name, value, err))
+        if (!params_add(a, list, pct_decode(a, name, true), pct_decode(a, value, true), err))
             return false;
     }
     return true;

@@ -28,8 +28,10 @@ struct str url_path_encode(struct arena *a, struct str path);
 struct param_list {
     struct req_param *v; /* in the arena */
     size_t n, cap;
+    struct str with_nul; /* name of the first whose value held a NUL; p NULL: none */
 };
 bool params_parse(struct arena *a, struct str text, struct param_list *list, struct err *err);
+/* Name and value as they came, decoded: here they become valid UTF-8 without NUL. */
 bool params_add(struct arena *a, struct param_list *list, struct str name, struct str value,
                 struct err *err);
 struct str params_find(const struct param_list *list, const char *name); /* first; p NULL */

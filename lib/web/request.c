@@ -40,7 +40,10 @@ static void take_method(struct req *r)
         }
 }
 
-/* The id that nginx gave, if it looks like one, else one of ours. */
+/*
+ * The id that nginx made (nginx/fastcgi_params sets the header, so a client's own never comes
+ * through), else one of ours: log lines of two requests must not share a number.
+ */
 static void take_id(struct req *r)
 {
     struct str given = req_header(r, "X-Request-ID");
@@ -86,7 +89,6 @@ bool req_begin(struct req *r, struct err *err)
     return take_path(r, err) && params_parse(&r->arena, r->query, &r->params, err);
 }
 
-/* ---- what handlers ask ----------------------------------------------------------------------- */
 struct arena *req_arena(struct req *r)
 {
     return &r->arena;
@@ -216,7 +218,6 @@ uint32_t req_rate_count(struct req *r, const char *group, struct str key, int wi
     return rate_count(r->web->rates, group, key, window_s, r->now_us / 1000000, add);
 }
 
-/* ---- body ------------------------------------------------------------------------------------ */
 static bool read_some(struct req *r, void *buf, size_t n, size_t *ret_got, struct err *err)
 {
     if (r->body_file >= 0) {
@@ -277,7 +278,6 @@ void req_drain(struct req *r)
         continue;
 }
 
-/* ---- forms ----------------------------------------------------------------------------------- */
 static bool is_multipart(const struct req *r)
 {
     struct str type = header_value(req_header(r, "Content-Type"));
@@ -302,7 +302,7 @@ static bool form_begin(void *arg, const struct multipart_part *part, struct err 
     struct form *f = arg;
     if (!arena_fits(&f->r->arena, 4 * part->name.n + 64, "form", err))
         return false;
-    f->name = utf8_clean(&f->r->arena, str_copy(&f->r->arena, part->name));
+    f->name = str_copy(&f->r->arena, part->name);
     sb_reset(&f->value);
     return true;
 }
@@ -322,8 +322,7 @@ static bool form_end(void *arg, struct err *err)
         return true;
     if (!arena_fits(a, 4 * f->value.n + 64, "form", err))
         return false;
-    struct str value = utf8_clean(a, str_copy(a, sb_view(&f->value)));
-    return params_add(a, f->list, f->name, value, err);
+    return params_add(a, f->list, f->name, str_copy(a, sb_view(&f->value)), err);
 }
 
 static bool parse_multipart(struct req *r, struct str body, struct param_list *list,
@@ -355,6 +354,8 @@ bool req_parse_form(struct req *r, struct err *err)
                               : params_parse(&r->arena, body, &list, err);
     for (size_t i = 0; ok && i < r->params.n; i++)
         ok = params_add(&r->arena, &list, r->params.v[i].name, r->params.v[i].value, err);
+    if (!list.with_nul.p)
+        list.with_nul = r->params.with_nul;
     if (ok)
         r->params = list;
     return ok;

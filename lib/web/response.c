@@ -31,7 +31,14 @@ static const struct {
     {ERR_TOO_LARGE, 413}, {ERR_UNAVAILABLE, 503},
 };
 
-/* Of every answer of a program with pages. */
+/*
+ * Of every answer.  Programs without pages (collector, symbol server) send strangers' bytes and JSON
+ * only: should a browser show them, nothing in them may run, load or be framed.
+ */
+static const char bare_headers[] =
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    "X-Frame-Options: DENY\r\n"
+    "Referrer-Policy: no-referrer\r\n";
 static const char page_headers[] =
     "Content-Security-Policy: default-src 'self'; object-src 'none'; script-src 'self'; "
     "style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'self'; "
@@ -80,6 +87,10 @@ bool resp_header(struct req *r, const char *name, struct str value)
     for (size_t i = 0; i < value.n; i++)
         if (value.p[i] == '\r' || value.p[i] == '\n' || value.p[i] == '\0')
             return false;
+    if (str_eq_nocase(str_of(name), STR("Cache-Control"))) { /* decided in cache_control() */
+        r->resp.cache_control = str_adup(&r->arena, value);
+        return true;
+    }
     sb_printf(&r->resp.headers, "%s: " STR_FMT "\r\n", name, STR_ARG(value));
     return !r->resp.headers.overflow;
 }
@@ -131,7 +142,6 @@ bool resp_file(struct req *r, int status, const char *content_type, int fd, stru
     return true;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------- */
 static bool is_xhr(const struct req *r)
 {
     return str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest"));
@@ -197,7 +207,6 @@ bool resp_error(struct req *r, int status, const struct err *err)
     return error_html(r, status, message);
 }
 
-/* ---- the wire -------------------------------------------------------------------------------- */
 static void send_file(struct req *r)
 {
     FREE_LATER char *piece = xmalloc(LARGEST_PIECE);
@@ -223,6 +232,22 @@ static void send_body(struct req *r)
     }
 }
 
+/*
+ * Who may read protected data gets nothing that stays in a cache, whatever the handler thinks of
+ * its own answer; other people's pages show their name and are checked anew.  An answer that did
+ * not ask who reads it is the same for everybody.  NULL: nothing to say.
+ */
+static const char *cache_control(struct req *r)
+{
+    static const char *const protected[] = {"view_pii", "view_rawdump", "view_all_uploads"};
+    if (!r->user.is_logged_in)
+        return r->resp.cache_control;
+    for (size_t i = 0; i < ARRAY_LEN(protected); i++)
+        if (req_may(r, protected[i]))
+            return "private, no-store";
+    return r->resp.cache_control ? r->resp.cache_control : "private, no-cache";
+}
+
 static void head(struct req *r, struct strbuf *h)
 {
     const struct resp *p = &r->resp;
@@ -232,8 +257,10 @@ static void head(struct req *r, struct strbuf *h)
     if (p->status != 304 && p->status != 204)
         sb_printf(h, "Content-Length: %zu\r\n", p->body.n);
     sb_text(h, "X-Content-Type-Options: nosniff\r\n");
-    if (r->web->program->template_dir)
-        sb_text(h, page_headers);
+    sb_text(h, r->web->program->template_dir ? page_headers : bare_headers);
+    const char *cache = cache_control(r);
+    if (cache)
+        sb_printf(h, "Cache-Control: %s\r\n", cache);
     if (r->route && r->route->flags & ROUTE_API)
         sb_text(h, "Access-Control-Allow-Origin: *\r\n");
     if (r->user.by_token)

@@ -49,7 +49,6 @@ static void set_user(struct req *r, const struct db_rows *rows)
     set_permissions(r, db_col(rows, 0, "permissions"));
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
 static bool judge_token(struct req *r, const struct db_rows *rows, struct err *err)
 {
     const char *inactive = r->web->program->inactive_text;
@@ -83,7 +82,6 @@ bool session_check_token(struct req *r, struct err *err)
     return DB_EXEC(r->web->db, &q_token_owner_seen, err, db_int(&r->arena, r->user.id));
 }
 
-/* ---- sessions -------------------------------------------------------------------------------- */
 static bool touch(struct req *r, const char *hash, struct err *err)
 {
     const char *days = db_int(&r->arena, conf_int(&r->web->conf, "SESSION_DAYS"));
@@ -181,7 +179,6 @@ bool session_close(struct req *r, struct err *err)
     return true;
 }
 
-/* ---- CSRF ------------------------------------------------------------------------------------ */
 static const char *csrf_of(struct req *r, struct str secret)
 {
     char text[16 + SESSION_SECRET_HEX];

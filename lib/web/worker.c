@@ -15,20 +15,23 @@
  */
 enum { RECEIVE_TIMEOUT_S = 120, SEND_TIMEOUT_S = 300, WINDOW_S = 60 };
 
-/* ---- checks before the handler --------------------------------------------------------------- */
 static bool redirect_to(struct req *r, int status, const char *where)
 {
     return resp_redirect(r, status, str_of(where));
 }
 
-/* "/about" is meant to be "/about/" when that exists; true: answered. */
-static bool add_slash(struct req *r)
+/*
+ * "/about" is meant to be "/about/" when just that exists, also where a prefix such as "/api/"
+ * would take everything below it; true: answered.
+ */
+static bool add_slash(struct req *r, const struct route *found)
 {
     const struct web_program *p = r->web->program;
-    struct str with = str_of(arena_printf(&r->arena, STR_FMT "/", STR_ARG(r->path)));
-    if (str_ends(r->path, STR("/")))
+    if (str_ends(r->path, STR("/")) || (found && !(found->flags & ROUTE_PREFIX)))
         return false;
-    if (!route_find(p->routes, p->route_count, with, METHOD_GET).any)
+    struct str with = str_of(arena_printf(&r->arena, STR_FMT "/", STR_ARG(r->path)));
+    const struct route *meant = route_find(p->routes, p->route_count, with, METHOD_GET).any;
+    if (!meant || (found && meant->flags & ROUTE_PREFIX))
         return false;
     struct str path = url_path_encode(&r->arena, with);
     return redirect_to(r, r->method == METHOD_GET || r->method == METHOD_HEAD ? 301 : 308,
@@ -147,6 +150,42 @@ static void refuse_token(struct req *r, const struct err *err)
         failed(r, err);
 }
 
+/*
+ * Pages for people want a session.  A token that could open them would list, make and delete
+ * tokens, and so live on past its own end.  False: answered.
+ */
+static bool check_session_page(struct req *r)
+{
+    if (!(r->route->flags & ROUTE_LOGIN) || r->route->flags & ROUTE_API || !r->user.by_token)
+        return true;
+    const struct err err = {.code = ERR_FORBIDDEN,
+                            .msg =
+                                "This page needs a log-in session; an API token does not open it"};
+    refuse_token(r, &err);
+    return false;
+}
+
+/* Texts with NUL fit no field; silently cut ones would find something else.  False: answered. */
+static bool check_nul(struct req *r)
+{
+    struct str name = r->params.with_nul;
+    if (!name.p || r->route->flags & ROUTE_RAW_BODY)
+        return true;
+    struct err err = {.code = ERR_INVALID};
+    if (r->route->flags & ROUTE_API) {
+        json_auto_t *body = json_object();
+        json_t *errors = json_object(),
+               *texts = json_pack("[s]", "Null characters are not allowed.");
+        json_object_setn_new(errors, name.p, name.n, texts);
+        json_object_set_new(body, "errors", errors);
+        if (resp_json(r, 400, body, &err))
+            return false;
+    }
+    snprintf(err.msg, sizeof err.msg, "\"" STR_FMT "\" cannot contain nulls", STR_ARG(name));
+    failed(r, &err);
+    return false;
+}
+
 static bool has_body(const struct req *r)
 {
     return r->method == METHOD_POST || r->method == METHOD_PUT;
@@ -162,9 +201,10 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
         refuse_token(r, err);
         return false;
     }
+    if (add_slash(r, m->any))
+        return false;
     if (!m->any) {
-        if (!add_slash(r))
-            resp_error(r, 404, &(struct err){.code = ERR_NOT_FOUND, .msg = "Page not found"});
+        resp_error(r, 404, &(struct err){.code = ERR_NOT_FOUND, .msg = "Page not found"});
         return false;
     }
     if (r->method == METHOD_OPTIONS && !m->route) {
@@ -176,7 +216,7 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
         resp_header(r, "Allow", str_of(route_allow(&r->arena, m->methods)));
         return false;
     }
-    if (!check_rate(r) || !check_permission(r))
+    if (!check_rate(r) || !check_session_page(r) || !check_permission(r))
         return false;
     bool is_raw = m->route->flags & ROUTE_RAW_BODY;
     if (has_body(r) && ((!is_raw && req_is_form(r) && !req_parse_form(r, err)) ||
@@ -184,10 +224,9 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
         failed(r, err);
         return false;
     }
-    return true;
+    return check_nul(r);
 }
 
-/* ---- one request ----------------------------------------------------------------------------- */
 static void answer(struct req *r)
 {
     struct err err = {0};
@@ -252,7 +291,6 @@ static void serve(struct req *r)
     forget(r);
 }
 
-/* ---- the worker's life ----------------------------------------------------------------------- */
 static void loop(struct web_app *web, struct req *r)
 {
     while (!proc_stopping()) {

@@ -1,16 +1,14 @@
 // The search form: lines of field, operator and value; suggestions for fields and values.
 const version = new URL(import.meta.url).search;
 
-// Fields and the operators offered for each kind of field come from the server, once.
-let knownPromise = null;
-function known() {
-  knownPromise ??= fetch("/search/fields/", { headers: { "X-Requested-With": "XMLHttpRequest" } })
-    .then((answer) => (answer.ok ? answer.json() : null))
-    .catch(() => null)
-    .then((found) => found ?? { fields: [], operators: {} });
-  return knownPromise;
+// The fields come from the server, once: name to type, choices and description.
+let fieldsPromise = null;
+function fields() {
+  fieldsPromise ??= fetch("/search/fields/", { headers: { "X-Requested-With": "XMLHttpRequest" } })
+    .then((answer) => (answer.ok ? answer.json() : {}))
+    .catch(() => ({}));
+  return fieldsPromise;
 }
-const fields = async () => (await known()).fields;
 
 // The commonest values of a field in the last week, asked for once.
 const valuesOf = new Map();
@@ -28,9 +26,11 @@ function values(field) {
   return valuesOf.get(field);
 }
 
-async function fitOperators(select, kind) {
+function fitOperators(select, kind) {
   const current = select.value;
-  const offered = (await known()).operators[kind] ?? [];
+  // Kind of field to its operators; the page brings them along.
+  const operators = JSON.parse(select.closest("[data-operators]").dataset.operators);
+  const offered = operators[kind] ?? [];
   if (!offered.length) return;
   select.replaceChildren(...offered.map(([label, code]) => new Option(label, code, false, code === current)));
   if (!offered.some(([, code]) => code === current)) select.selectedIndex = 0;
@@ -56,8 +56,8 @@ function setUpLine(line, complete) {
   });
 
   const fit = async () => {
-    const found = (await fields()).find((f) => f.name === field.value);
-    if (found) await fitOperators(operator, found.type);
+    const found = (await fields())[field.value];
+    if (found) fitOperators(operator, found.valueType);
   };
   // Not disabled: every line sends its three values, or they would slip into other lines.
   const needless = () => {
@@ -71,10 +71,10 @@ function setUpLine(line, complete) {
   complete(
     value,
     async (text) => {
-      const found = (await fields()).find((f) => f.name === field.value);
-      if (!found || found.type === "date" || value.readOnly || operator.value.endsWith("@")) return [];
+      const found = (await fields())[field.value];
+      if (!found || found.valueType === "date" || value.readOnly || operator.value.endsWith("@")) return [];
       const wanted = text.toLowerCase();
-      return (await values(found.name)).filter((entry) => entry.value.toLowerCase().includes(wanted) && entry.value !== text);
+      return (await values(field.value)).filter((entry) => entry.value.toLowerCase().includes(wanted) && entry.value !== text);
     },
     (chosen) => (value.value = chosen),
   );
@@ -91,9 +91,9 @@ function setUpList(input, complete) {
     async (text) => {
       const wanted = split(text)[1].replace(/^-/, "").toLowerCase();
       const have = new Set(text.split(",").map((part) => part.trim()));
-      return (await fields())
-        .filter((f) => f.name.includes(wanted) && !have.has(f.name))
-        .map((f) => ({ value: f.name, note: f.description }));
+      return Object.entries(await fields())
+        .filter(([name]) => name.includes(wanted) && !have.has(name))
+        .map(([name, f]) => ({ value: name, note: f.description }));
     },
     (chosen) => {
       const [before, part] = split(input.value);

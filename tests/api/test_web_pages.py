@@ -108,8 +108,18 @@ def test_form_offers_no_placeholders(datil, crash):
     page = datil.get("/search/?product=Crashme").text
     assert '<option value="Crashme" selected' in page and '<option value="Linux"' in page
     assert '<option value="content"' in page and 'value="@' not in page.partition("More conditions")[0]
-    fields = {f["name"]: f["choices"] for f in datil.get("/search/fields/").json["fields"]}
-    assert fields["version"] == fields["product"] == fields["platform"] == [] and "gpu" in fields["process_type"]
+
+
+def test_fields_of_the_form(datil, crash):
+    """The shape that form scripts know: an object by field name."""
+    fields = datil.get("/search/fields/").json
+    assert {"name": "cpu arch", "valueType": "enum", "values": [], "multiple": True,
+            "extensible": True}.items() <= fields["cpu_arch"].items()
+    assert "Linux" in fields["platform"]["values"]
+    assert "Crashme" in fields["product"]["values"] and "gpu" in fields["process_type"]["values"]
+    assert fields["date"]["valueType"] == "date" and "url" not in fields
+    fewer = datil.get("/search/fields/", {"exclude": ["cpu_arch", "date"]}).json
+    assert set(fields) - set(fewer) == {"cpu_arch", "date"}
 
 
 def test_form_without_scripts(datil):

@@ -110,6 +110,38 @@ def test_token_has_only_its_own_permissions(web):
     assert "Set-Cookie" not in answer.headers
 
 
+def test_tokens_do_not_renew_themselves(web):
+    """A token listed, made and deleted tokens: pages for people want a session."""
+    key = web.token("boss@example.org", "view_pii", "reprocess_crashes")
+    before = web.sql("SELECT count(*) FROM api_token")
+    form = {"Auth-Token": key, "Content-Type": "application/x-www-form-urlencoded"}
+    newest = web.sql("SELECT max(id) FROM api_token")[0][0]
+    for method, path, body in [("GET", "/api/tokens/", None), ("POST", "/api/tokens/", "notes=again"),
+                               ("POST", f"/api/tokens/delete/{newest}/", ""), ("GET", "/profile/", None),
+                               ("GET", "/siteadmin/", None), ("POST", "/siteadmin/notice/", "text=x")]:
+        answer = web.request(method, path, body, form)
+        assert answer.status == 403 and "log-in session" in answer.json["error"], path
+    assert web.sql("SELECT count(*) FROM api_token") == before
+
+
+def test_protected_readers_leave_nothing_in_caches(web):
+    """Every answer to somebody with view_pii, whatever the handler says of it."""
+    unlimited(web)
+    reader, other = Browser(web), Browser(web)
+    reader.log_in("hacker@example.org")
+    web.add_user("plain@example.org", PASSWORD)
+    other.log_in("plain@example.org")
+    for path in ("/", "/profile/", "/api/NoOp/?product=x", "/search/fields/", "/nothing/here/"):
+        answer = reader.request("GET", path)
+        asked = path not in ("/nothing/here/",)  # an unknown path does not ask who reads it
+        assert not asked or answer.headers.get_all("Cache-Control") == ["private, no-store"], path
+        assert "no-store" not in (other.request("GET", path).headers["Cache-Control"] or "")
+    key = web.token("hacker@example.org", "view_pii")
+    assert api(web, "/api/SuperSearchFields/", Auth_Token=key).headers["Cache-Control"] == "private, no-store"
+    bare = web.token("hacker@example.org")
+    assert api(web, "/api/SuperSearchFields/", Auth_Token=bare).headers["Cache-Control"] == "private, max-age=300"
+
+
 def test_only_the_hash_of_a_key_is_stored(web):
     key = web.token("hacker@example.org", "view_pii")
     rows = web.sql("SELECT key_hash, key_start FROM api_token WHERE key_hash = %s", hashlib.sha256(key.encode()).hexdigest())
@@ -222,11 +254,39 @@ def test_head_has_the_length_and_no_body(web):
     assert got.status == 200
 
 
-def test_request_id(web):
+def test_request_id_is_ours(web):
+    """Two requests never share a number in the log because a client says so."""
     given = "0123456789abcdef"
-    assert web.request("GET", "/login/", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
-    odd = web.request("GET", "/login/", headers={"X-Request-ID": "a b<script>"}).headers["X-Request-ID"]
-    assert re.fullmatch("[0-9a-f]{16}", odd)
+    seen = {web.request("GET", "/login/", headers={"X-Request-ID": id}).headers["X-Request-ID"]
+            for id in (given, given, "a b<script>")}
+    assert len(seen) == 3 and given not in seen and all(re.fullmatch("[0-9a-f]{32}", id) for id in seen)
+
+
+def test_missing_slash_of_an_endpoint(web):
+    """/api/ takes everything below it, but /api/NAME is meant to be /api/NAME/."""
+    answer = web.request("GET", "/api/NoOp?product=good")
+    assert (answer.status, answer.headers["Location"]) == (301, "/api/NoOp/?product=good")
+    assert web.request("POST", "/api/Bugs", "signatures=x").status == 308
+    assert web.request("GET", "/api/tokens").headers["Location"] == "/api/tokens/"
+    def unlimited_answer():
+        answer = web.request("GET", "/api/Nothing")
+        return answer if answer.status != 429 else None
+    unknown = wait_until(unlimited_answer, 70, "a fresh minute")
+    assert (unknown.status, unknown.json) == (404, {"error": "No service called 'Nothing'"})
+
+
+def test_null_characters(web):
+    """Texts with NUL were cut silently, so another thing was searched for than was asked."""
+    unlimited(web)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    null = {"errors": {"signature": ["Null characters are not allowed."]}}
+    answer = web.get("/api/SuperSearch/?signature=a%00b")
+    assert (answer.status, answer.json) == (400, null)
+    answer = web.request("POST", "/api/Bugs/", "signatures=a%00", form)
+    assert (answer.status, answer.json) == (400, {"errors": {"signatures": ["Null characters are not allowed."]}})
+    page = web.get("/signature/?signature=%00")
+    assert page.status == 400 and "&quot;signature&quot; cannot contain nulls" in page.text
+    assert web.get("/search/results/?version=1%00").status in (400, 429)
 
 
 def test_log_has_no_queries(web):
