@@ -107,7 +107,10 @@ struct csym_hit {
 
 bool csym_lookup(const struct csym *c, uint64_t addr, struct csym_hit *ret);
 
-/* Whether addr lies in a FUNC or is covered by a PUBLIC, without the details. */
+/*
+ * Whether addr lies in a FUNC, is covered by a PUBLIC, or has unwind rules: most functions of a
+ * stripped library have no name, and are code all the same.
+ */
 bool csym_is_code(const struct csym *c, uint64_t addr);
 
 /* ---- call frame information ------------------------------------------- */

@@ -181,7 +181,11 @@ bool csym_is_code(const struct csym *c, uint64_t addr)
     bool has_before = func_floor(c, addr, &func);
     if (has_before && addr - func.start < func.size)
         return true;
-    return public_at(c, addr, has_before ? &func : NULL, &start);
+    if (public_at(c, addr, has_before ? &func : NULL, &start))
+        return true;
+    /* Most functions of a stripped library have no name, but unwind rows. */
+    struct csym_cfi rules;
+    return csym_cfi_find(c, addr, &rules);
 }
 
 /* ---- STACK WIN ---------------------------------------------------------------------------- */

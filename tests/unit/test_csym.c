@@ -416,18 +416,35 @@ static void test_win(void **state)
     }
 }
 
+/* A return address in a nameless function of a stripped library is one all the same. */
+static void test_code_without_name(void **state)
+{
+    (void)state;
+    struct csym c;
+    FREE_LATER void *block = NULL;
+    compile("MODULE Linux x86_64 000000000000000000000000000000000 a\n"
+            "FUNC 100 20 0 named\n"
+            "FUNC 200 10 0 next\n"
+            "STACK CFI INIT 100 20 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n"
+            "STACK CFI INIT 130 40 .cfa: $rsp 8 + .ra: .cfa -8 + ^\n",
+            &c, &block, NULL);
+    struct csym_hit hit;
+    assert_true(csym_lookup(&c, 0x11f, &hit));
+    assert_false(csym_lookup(&c, 0x130, &hit));
+    assert_true(csym_is_code(&c, 0x130));
+    assert_true(csym_is_code(&c, 0x16f));
+    assert_false(csym_is_code(&c, 0x12f));
+    assert_false(csym_is_code(&c, 0x170));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lookup),
-        cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_corrupt_above_100),
-        cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_module),
-        cmocka_unit_test(test_null_text),
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_many_lines),
-        cmocka_unit_test(test_win),
+        cmocka_unit_test(test_code_without_name), cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_bad_lines),         cmocka_unit_test(test_corrupt_above_100),
+        cmocka_unit_test(test_long_lines),        cmocka_unit_test(test_module),
+        cmocka_unit_test(test_null_text),         cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_many_lines),        cmocka_unit_test(test_win),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

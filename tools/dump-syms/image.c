@@ -62,15 +62,29 @@ static bool read_segments(struct image *i, const char *path, struct err *err)
     return true;
 }
 
+/* .plt, .plt.got, .plt.sec (Intel CET), .plt.bnd (MPX): one of these texts, or NULL. */
+static const char *plt_name(const char *section)
+{
+    static const char *const names[] = {".plt", ".plt.got", ".plt.sec", ".plt.bnd", ".iplt"};
+    for (size_t k = 0; section && k < ARRAY_LEN(names); k++)
+        if (strcmp(section, names[k]) == 0)
+            return names[k];
+    return NULL;
+}
+
 static void read_code_ranges(struct image *i)
 {
     Elf_Scn *scn = NULL;
+    size_t names;
+    bool has_names = elf_getshdrstrndx(i->elf, &names) == 0;
     while ((scn = elf_nextscn(i->elf, scn))) {
         GElf_Shdr mem, *s = gelf_getshdr(scn, &mem);
         if (!s || !(s->sh_flags & SHF_EXECINSTR) || !(s->sh_flags & SHF_ALLOC) ||
             s->sh_size > UINT64_MAX - s->sh_addr)
             continue;
-        VEC_PUSH(&i->code, ((struct code_range){s->sh_addr, s->sh_addr + s->sh_size}));
+        const char *name = has_names ? elf_strptr(i->elf, names, s->sh_name) : NULL;
+        struct code_range r = {s->sh_addr, s->sh_addr + s->sh_size, plt_name(name)};
+        VEC_PUSH(&i->code, r);
     }
 }
 
@@ -80,6 +94,14 @@ bool image_is_code(const struct image *i, uint64_t addr, uint64_t size)
         if (addr >= i->code.v[k].from && addr < i->code.v[k].to)
             return size <= i->code.v[k].to - addr;
     return false;
+}
+
+uint64_t image_code_end(const struct image *i, uint64_t addr)
+{
+    for (size_t k = 0; k < i->code.n; k++)
+        if (addr >= i->code.v[k].from && addr < i->code.v[k].to)
+            return i->code.v[k].to;
+    return 0;
 }
 
 static bool read_headers(struct image *i, const char *path, struct err *err)

@@ -23,7 +23,8 @@ struct image_options {
 };
 
 struct code_range {
-    uint64_t from, to; /* as linked */
+    uint64_t from, to;    /* as linked */
+    const char *plt_name; /* of a section of the linkage table; else NULL */
 };
 
 struct image {
@@ -49,5 +50,8 @@ bool image_identify(const struct image *i, const struct image_options *o, struct
 /* Whether instructions of the module lie there (linkers leave debug information of
  * functions they have dropped, with addresses 0, 1 or -1). */
 bool image_is_code(const struct image *i, uint64_t addr, uint64_t size);
+
+/* End of the section of code around the address, 0 when there is none. */
+uint64_t image_code_end(const struct image *i, uint64_t addr);
 
 #endif

@@ -191,8 +191,8 @@ static bool dump(const struct options *o, struct err *err)
     if (ok) {
         functions_add(&image, &s);
         publics_add(&image, &s);
-        if (!o->no_cfi)
-            add_cfi(&image, &s);
+        add_cfi(&image, &s);
+        s.no_cfi = o->no_cfi;
         sym_finish(&s);
         say_what_is_missing(&image, o->image.path, &s);
         ok = write_output(o, &s, err);

@@ -40,6 +40,21 @@ static bool is_function(const GElf_Sym *sym)
     }
 }
 
+/* The name that other tools give to stubs of the linker. */
+static void add_plt_sections(const struct image *image, struct sym *s)
+{
+    for (size_t i = 0; i < image->code.n; i++) {
+        const struct code_range *r = &image->code.v[i];
+        if (!r->plt_name || r->from < image->base || r->from >= r->to)
+            continue;
+        const char *name = arena_printf(&s->arena, "<%s ELF section in %s>", r->plt_name, s->name);
+        struct sym_section one = {.addr = r->from - image->base,
+                                  .end = r->to - image->base,
+                                  .name = pool_add(&s->names, str_of(name))};
+        VEC_PUSH(&s->plt, one);
+    }
+}
+
 void publics_add(const struct image *image, struct sym *s)
 {
     int count = dwfl_module_getsymtab(image->module);
@@ -53,11 +68,15 @@ void publics_add(const struct image *image, struct sym *s)
             continue;
         if (image->machine == EM_ARM)
             addr &= ~(GElf_Addr)1; /* Thumb */
-        if (addr < image->base || !image_is_code(image, addr, 1))
+        uint64_t limit = image_code_end(image, addr);
+        if (addr < image->base || limit == 0)
             continue;
-        struct sym_public p = {.addr = addr - image->base,
+        struct sym_symbol p = {.addr = addr - image->base,
+                               .size = MIN(sym.st_size, limit - addr),
+                               .limit = limit - image->base,
                                .name = pool_add(&s->names, names_of_symbol(s, name)),
                                .rank = rank_of(&sym, name)};
-        VEC_PUSH(&s->publics, p);
+        VEC_PUSH(&s->symbols, p);
     }
+    add_plt_sections(image, s);
 }

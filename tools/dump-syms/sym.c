@@ -1,3 +1,9 @@
+/*
+ * What the other files have found, put in order and written.  Texts are kept once each and named by
+ * number; records are small and lie in arrays, because a browser's library has ten million of them.
+ * Readers of the format want functions that do not overlap, sorted by address, and lines that the
+ * longest of their buffers holds; sym_finish and sym_clean see to that.
+ */
 #include "sym.h"
 
 #include <errno.h>
@@ -5,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/util.h"
+#include "extents.h"
 
 enum { NAME_MAX_BYTES = 1 << 19 }; /* readers drop lines above a megabyte */
 
@@ -31,13 +38,13 @@ void sym_release(struct sym *s)
     VEC_RELEASE(&s->ranges);
     VEC_RELEASE(&s->inlines);
     VEC_RELEASE(&s->funcs);
+    VEC_RELEASE(&s->symbols);
+    VEC_RELEASE(&s->plt);
     VEC_RELEASE(&s->publics);
     VEC_RELEASE(&s->frames);
     sb_release(&s->cfi);
     arena_release(&s->arena);
 }
-
-/* ---- pool ---- */
 
 static uint32_t *pool_slot(const struct pool *p, struct str text)
 {
@@ -83,8 +90,6 @@ struct str sym_clean(struct sym *s, struct str text)
     return text;
 }
 
-/* ---- order ---- */
-
 /* By address; of several at one address the longest comes first, then the first found. */
 static int by_func(const void *a, const void *b)
 {
@@ -97,7 +102,7 @@ static int by_func(const void *a, const void *b)
 }
 
 /* Identical code folding: one FUNC stays and is marked. */
-static void finish_funcs(struct sym *s)
+void sym_sort_funcs(struct sym *s)
 {
     if (s->funcs.n == 0)
         return;
@@ -113,9 +118,9 @@ static void finish_funcs(struct sym *s)
     s->funcs.n = kept + 1;
 }
 
-static bool in_func(const struct sym *s, uint64_t addr)
+size_t sym_funcs_behind(const struct sym *s, size_t count, uint64_t addr)
 {
-    size_t low = 0, high = s->funcs.n;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (s->funcs.v[mid].addr <= addr)
@@ -123,35 +128,7 @@ static bool in_func(const struct sym *s, uint64_t addr)
         else
             high = mid;
     }
-    return low > 0 && addr - s->funcs.v[low - 1].addr < s->funcs.v[low - 1].size;
-}
-
-static int by_public(const void *a, const void *b)
-{
-    const struct sym_public *x = a, *y = b;
-    if (x->addr != y->addr)
-        return x->addr < y->addr ? -1 : 1;
-    if (x->rank != y->rank)
-        return x->rank > y->rank ? -1 : 1;
-    return x->name < y->name ? -1 : x->name > y->name;
-}
-
-static void finish_publics(struct sym *s)
-{
-    if (s->publics.n == 0)
-        return;
-    qsort(s->publics.v, s->publics.n, sizeof *s->publics.v, by_public);
-    size_t kept = 0;
-    for (size_t i = 0; i < s->publics.n; i++) {
-        struct sym_public p = s->publics.v[i];
-        if (in_func(s, p.addr))
-            continue;
-        if (kept && s->publics.v[kept - 1].addr == p.addr)
-            s->publics.v[kept - 1].is_shared |= s->publics.v[kept - 1].name != p.name;
-        else
-            s->publics.v[kept++] = p;
-    }
-    s->publics.n = kept;
+    return low;
 }
 
 /* .eh_frame was read first, so its entries have the lower text offset and win. */
@@ -179,12 +156,10 @@ static void finish_frames(struct sym *s)
 
 void sym_finish(struct sym *s)
 {
-    finish_funcs(s);
-    finish_publics(s);
+    sym_sort_funcs(s);
     finish_frames(s);
+    extents_add(s);
 }
-
-/* ---- writing ---- */
 
 static void write_pool(const struct pool *p, const char *record, FILE *out)
 {
@@ -228,10 +203,9 @@ bool sym_write(const struct sym *s, FILE *out, struct err *err)
     for (size_t i = 0; i < s->publics.n; i++) {
         const struct sym_public *p = &s->publics.v[i];
         struct str name = s->names.texts.v[p->name];
-        fprintf(out, "PUBLIC %s%" PRIx64 " 0 " STR_FMT "\n", p->is_shared ? "m " : "", p->addr,
-                STR_ARG(name));
+        fprintf(out, "PUBLIC %" PRIx64 " 0 " STR_FMT "\n", p->addr, STR_ARG(name));
     }
-    for (size_t i = 0; i < s->frames.n; i++) {
+    for (size_t i = 0; i < s->frames.n && !s->no_cfi; i++) {
         const struct sym_frame *f = &s->frames.v[i];
         fprintf(out, "STACK CFI INIT %" PRIx64 " %" PRIx64 " ", f->addr, f->size);
         fwrite(s->cfi.p + f->text, 1, f->text_length, out);

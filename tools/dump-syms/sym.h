@@ -49,11 +49,24 @@ struct sym_func {
     size_t first_inline, inline_count;
 };
 
-struct sym_public {
-    uint64_t addr;
+/* An entry of a symbol table. */
+struct sym_symbol {
+    uint64_t addr, size; /* size 0: the table does not say */
+    uint64_t limit;      /* where its section ends */
     uint32_t name;
     int rank; /* of several names for one address the highest is written */
     bool is_shared;
+};
+
+/* A section of the linkage table. */
+struct sym_section {
+    uint64_t addr, end;
+    uint32_t name;
+};
+
+struct sym_public {
+    uint64_t addr;
+    uint32_t name;
 };
 
 struct sym_frame {
@@ -71,11 +84,14 @@ struct sym {
     VEC(struct sym_range) ranges;
     VEC(struct sym_inline) inlines;
     VEC(struct sym_func) funcs;
-    VEC(struct sym_public) publics;
+    VEC(struct sym_symbol) symbols;
+    VEC(struct sym_section) plt;
+    VEC(struct sym_public) publics; /* written; made of the above by extents_add */
     VEC(struct sym_frame) frames;
     struct strbuf cfi;
     size_t skipped_expressions; /* CFI that the text cannot say */
     size_t skipped_frames;      /* unreadable or odd CFI entries */
+    bool no_cfi;                /* the frames are not written: they only say where code ends */
 };
 
 void sym_init(struct sym *s);
@@ -83,6 +99,12 @@ void sym_release(struct sym *s);
 
 /* Text that fits on a line of the file: control characters become '?', empty a placeholder. */
 struct str sym_clean(struct sym *s, struct str text);
+
+/* Puts the functions in order; of overlapping ones the first stays. */
+void sym_sort_funcs(struct sym *s);
+
+/* Index of the first of `count` ordered functions that begins behind addr. */
+size_t sym_funcs_behind(const struct sym *s, size_t count, uint64_t addr);
 
 /* Sorts, drops overlapping and covered records.  Call once when everything is collected. */
 void sym_finish(struct sym *s);

@@ -16,6 +16,8 @@ import tempfile
 from bisect import bisect_right
 from pathlib import Path
 
+import cases
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
@@ -108,8 +110,6 @@ class Symbols:
         return None
 
 
-# ---- other readers -------------------------------------------------------------------
-
 def find_reader():
     for name, args in (("llvm-symbolizer", ["--inlines", "--functions=linkage", "--demangle", "--obj="]),
                        ("eu-addr2line", ["-i", "-f", "-C", "-a", "-e"])):
@@ -195,8 +195,6 @@ def compare_frames(sym, binary, load_base):
     return len(addrs), bad
 
 
-# ---- unwind rows ---------------------------------------------------------------------
-
 def readelf_rows(binary):
     """[(loc, {column: cell})] of readelf's interpreted tables."""
     out = run("readelf", "--wide", "--debug-dump=frames-interp", binary).stdout
@@ -247,8 +245,6 @@ def compare_cfi(sym, binary, load_base):
                 bad.append(f"{loc:x}: {name} {have}, readelf {cell}")
     return len(rows), bad
 
-
-# ---- cases ---------------------------------------------------------------------------
 
 VARIANTS = {
     "O2": ["-O2"],
@@ -436,6 +432,7 @@ def main():
         check_separate(folder, binary)
         check_store(folder, binary)
         check_hostile(folder, binary)
+        cases.check_all(folder)
     check_libc()
 
 

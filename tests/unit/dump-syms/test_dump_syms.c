@@ -302,49 +302,169 @@ static void add_func(struct sym *s, uint64_t addr, uint32_t size, const char *na
     VEC_PUSH(&s->funcs, f);
 }
 
-static void add_public(struct sym *s, uint64_t addr, int rank, const char *name)
+static void add_symbol(struct sym *s, uint64_t addr, uint64_t size, int rank, const char *name)
 {
-    struct sym_public p = {.addr = addr, .rank = rank, .name = pool_add(&s->names, str_of(name))};
-    VEC_PUSH(&s->publics, p);
+    struct sym_symbol one = {.addr = addr,
+                             .size = size,
+                             .limit = 0x1000,
+                             .rank = rank,
+                             .name = pool_add(&s->names, str_of(name))};
+    VEC_PUSH(&s->symbols, one);
+}
+
+static void add_plt(struct sym *s, uint64_t addr, uint64_t end, const char *name)
+{
+    struct sym_section one = {addr, end, pool_add(&s->names, str_of(name))};
+    VEC_PUSH(&s->plt, one);
+}
+
+static void add_frame(struct sym *s, uint64_t addr, uint64_t size)
+{
+    VEC_PUSH(&s->frames, ((struct sym_frame){.addr = addr, .size = size}));
+}
+
+static void named_module(struct sym *s)
+{
+    sym_init(s);
+    s->arch = "x86_64";
+    s->name = "m";
+    s->no_cfi = true;
+    snprintf(s->debug_id, sizeof s->debug_id, "0");
+}
+
+/* The records behind the head of the file; releases the symbols. */
+static void assert_records(struct sym *s, const char *want)
+{
+    sym_finish(s);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    assert_true(sym_write(s, out, NULL));
+    fclose(out);
+    const char *head = strstr(text, "INFO GENERATOR");
+    assert_string_equal(strchr(head, '\n') + 1, want);
+    free(text);
+    sym_release(s);
 }
 
 static void test_order(void **state)
 {
     (void)state;
     struct sym s;
-    sym_init(&s);
-    s.arch = "x86_64";
-    s.name = "m";
-    snprintf(s.debug_id, sizeof s.debug_id, "0");
+    named_module(&s);
     add_func(&s, 0x300, 0x10, "late");
     add_func(&s, 0x100, 0x20, "one");
     add_func(&s, 0x100, 0x20, "same code");
     add_func(&s, 0x110, 0x20, "overlaps one");
-    add_public(&s, 0x118, 300, "inside one");
-    add_public(&s, 0x200, 280, "__write");
-    add_public(&s, 0x200, 300, "write");
-    add_public(&s, 0x200, 0, "local");
-    sym_finish(&s);
+    add_symbol(&s, 0x118, 0, 300, "inside one");
+    add_symbol(&s, 0x200, 0x30, 280, "__write");
+    add_symbol(&s, 0x200, 0x30, 300, "write");
+    add_symbol(&s, 0x200, 0, 0, "local");
+    assert_records(&s, "FUNC m 100 20 0 one\n"
+                       "FUNC m 200 30 0 write\n"
+                       "FUNC 300 10 0 late\n");
+}
 
-    char *text = NULL;
-    size_t n = 0;
-    FILE *out = open_memstream(&text, &n);
-    assert_true(sym_write(&s, out, NULL));
-    fclose(out);
-    assert_string_equal(strstr(text, "FUNC"), "FUNC m 100 20 0 one\n"
-                                              "FUNC 300 10 0 late\n"
-                                              "PUBLIC m 200 0 write\n");
-    free(text);
-    sym_release(&s);
+/* A PUBLIC reached to the next one and gave its name to every nameless function between. */
+static void test_symbols_end_at_their_size(void **state)
+{
+    (void)state;
+    struct sym s;
+    named_module(&s);
+    add_symbol(&s, 0x100, 0x20, 300, "exported");
+    add_frame(&s, 0x100, 0x20);
+    add_frame(&s, 0x120, 0x80); /* nameless */
+    add_symbol(&s, 0x400, 0x10, 300, "next");
+    assert_records(&s, "FUNC 100 20 0 exported\n"
+                       "FUNC 400 10 0 next\n");
+}
+
+static void test_symbols_around_functions(void **state)
+{
+    (void)state;
+    struct sym s;
+    named_module(&s);
+    add_func(&s, 0x110, 0x10, "known");
+    add_func(&s, 0x130, 0x10, "known too");
+    add_symbol(&s, 0x100, 0x50, 300, "outer");
+    add_symbol(&s, 0x118, 0x10, 300, "starts in known");
+    add_symbol(&s, 0x130, 0x10, 300, "is known too");
+    assert_records(&s, "FUNC 100 10 0 outer\n"
+                       "FUNC 110 10 0 known\n"
+                       "FUNC 120 8 0 starts in known\n"
+                       "FUNC 128 8 0 outer\n"
+                       "FUNC 130 10 0 known too\n"
+                       "FUNC 140 10 0 outer\n");
+}
+
+static void test_symbols_in_symbols(void **state)
+{
+    (void)state;
+    struct sym s;
+    named_module(&s);
+    add_symbol(&s, 0x100, 0x100, 300, "outer");
+    add_symbol(&s, 0x120, 0x40, 300, "middle");
+    add_symbol(&s, 0x140, 0x40, 300, "reaches out of middle");
+    assert_records(&s, "FUNC 100 20 0 outer\n"
+                       "FUNC 120 20 0 middle\n"
+                       "FUNC 140 40 0 reaches out of middle\n"
+                       "FUNC 180 80 0 outer\n");
+}
+
+static void test_symbols_without_size_end_where_something_begins(void **state)
+{
+    (void)state;
+    struct sym s;
+    named_module(&s);
+    add_symbol(&s, 0x100, 0, 300, "until a symbol");
+    add_symbol(&s, 0x110, 0, 300, "until its unwind entry ends");
+    add_frame(&s, 0x110, 0x18);
+    add_symbol(&s, 0x200, 0, 300, "until an unwind entry begins");
+    add_frame(&s, 0x220, 0x10);
+    add_func(&s, 0x330, 0x10, "function");
+    add_symbol(&s, 0x300, 0, 300, "until a function");
+    add_symbol(&s, 0xff0, 0, 300, "until the section ends");
+    assert_records(&s, "FUNC 100 10 0 until a symbol\n"
+                       "FUNC 110 18 0 until its unwind entry ends\n"
+                       "FUNC 200 20 0 until an unwind entry begins\n"
+                       "FUNC 300 30 0 until a function\n"
+                       "FUNC 330 10 0 function\n"
+                       "FUNC ff0 10 0 until the section ends\n");
+}
+
+/* Where nameless code follows, a FUNC ends the last section of the linkage table. */
+static void test_linkage_table(void **state)
+{
+    (void)state;
+    struct sym s;
+    named_module(&s);
+    add_symbol(&s, 0x100, 0x17, 300, "_init");
+    add_plt(&s, 0x160, 0x168, "<.plt.got>");
+    add_plt(&s, 0x120, 0x160, "<.plt>");
+    add_symbol(&s, 0x200, 0x10, 300, "far away");
+    assert_records(&s, "FUNC 100 17 0 _init\n"
+                       "FUNC 160 8 0 <.plt.got>\n"
+                       "FUNC 200 10 0 far away\n"
+                       "PUBLIC 120 0 <.plt>\n"
+                       "PUBLIC 160 0 <.plt.got>\n");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expressions),   cmocka_unit_test(test_expression_limits),
-        cmocka_unit_test(test_programs),      cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_order),         cmocka_unit_test(test_rust_names),
-        cmocka_unit_test(test_rust_v0_names), cmocka_unit_test(test_rust_references_do_not_explode),
+        cmocka_unit_test(test_expressions),
+        cmocka_unit_test(test_expression_limits),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_rust_names),
+        cmocka_unit_test(test_rust_v0_names),
+        cmocka_unit_test(test_rust_references_do_not_explode),
+        cmocka_unit_test(test_symbols_end_at_their_size),
+        cmocka_unit_test(test_symbols_around_functions),
+        cmocka_unit_test(test_symbols_in_symbols),
+        cmocka_unit_test(test_symbols_without_size_end_where_something_begins),
+        cmocka_unit_test(test_linkage_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
