@@ -1,3 +1,9 @@
+/*
+ * What identifies an ELF image, read from its headers, notes and dynamic section as they lie in the
+ * memory of a crashed process or in a file.  The symbol tool (tools/dump-syms/image.c) decides name
+ * and id of a module by the same rules: change both together, or dumps no longer find their
+ * symbols.
+ */
 #include "elf_id.h"
 
 #include <elf.h>
@@ -102,6 +108,28 @@ bool elf_notes_build_id(struct rd r, uint8_t ret_id[ELF_BUILD_ID_MAX], size_t *r
         rd_skip(&r, MIN(pad, rd_left(&r)));
     }
     return err_set(err, ERR_NOT_FOUND, "no build id note");
+}
+
+bool elf_dynamic_soname(struct rd r, bool is_64, struct elf_soname *ret_soname, struct err *err)
+{
+    struct elf_soname found = {0};
+    bool has_name = false, has_strings = false;
+    while (rd_left(&r) >= (is_64 ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn))) {
+        uint64_t tag = rd_word(&r, is_64), value = rd_word(&r, is_64);
+        if (tag == DT_NULL)
+            break;
+        if (tag == DT_SONAME) {
+            found.offset = value;
+            has_name = true;
+        } else if (tag == DT_STRTAB) {
+            found.strings = value;
+            has_strings = true;
+        }
+    }
+    if (!has_name || !has_strings)
+        return err_set(err, ERR_NOT_FOUND, "no name of its own");
+    *ret_soname = found;
+    return true;
 }
 
 struct section {

@@ -7,7 +7,7 @@
 #include "base/rd.h"
 
 /*
- * elf_id - what identifies an ELF image: its extent and its build id.
+ * elf_id - what identifies an ELF image: its extent, its build id and its own name.
  *
  * Trust      The bytes are hostile.  The answer to any input is a value or an error.
  * Ownership  Borrows the bytes; allocates nothing.
@@ -34,6 +34,15 @@ bool elf_image_read(struct rd headers, struct elf_image *ret_image, struct err *
 
 /* Looks through the notes of one PT_NOTE segment.  ERR_NOT_FOUND: no build id in it. */
 bool elf_notes_build_id(struct rd notes, uint8_t ret_id[ELF_BUILD_ID_MAX], size_t *ret_n,
+                        struct err *err);
+
+/* Where a dynamic section says that its name lies. */
+struct elf_soname {
+    uint64_t strings, offset; /* address of the table of strings, distance in it */
+};
+
+/* ERR_NOT_FOUND: the image gives itself no name (programs do not). */
+bool elf_dynamic_soname(struct rd dynamic, bool is_64, struct elf_soname *ret_soname,
                         struct err *err);
 
 /*

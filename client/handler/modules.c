@@ -10,7 +10,12 @@
 #include "base/fs.h"
 #include "base/util.h"
 
-enum { NOTES_MAX = 64 * 1024 };
+enum {
+    NOTES_MAX = 64 * 1024,
+    DYNAMIC_MAX = 64 * 1024,
+    SONAME_MAX = 256,
+    NAMES_MAX = 32 << 20, /* MODULES_MAX paths of PATH_MAX bytes, and their SONAMEs */
+};
 
 /* The notes as they lie in memory: at the distance from the base that the headers tell. */
 static bool id_from_memory(const struct target *t, const struct elf_image *e, struct module *m)
@@ -66,8 +71,63 @@ static void set_name(struct module *m, const char *path)
     m->name_length = name.n;
 }
 
+/*
+ * The name that the image gives itself, without folders; empty when it has none.  The loader
+ * replaces the address of the strings by where they lie, except where it may not write.
+ */
+static struct str soname_from_memory(const struct target *t, const struct elf_image *e,
+                                     const struct module *m, char buf[SONAME_MAX])
+{
+    for (size_t i = 0; i < e->segment_count; i++) {
+        const struct elf_segment *s = &e->segments[i];
+        if (s->type != PT_DYNAMIC || s->vaddr < e->low || s->vaddr >= e->high)
+            continue;
+        size_t want = (size_t)MIN(s->memsz, (uint64_t)DYNAMIC_MAX);
+        FREE_LATER uint8_t *dynamic = xmalloc(want);
+        size_t n = target_read(t, m->base + (s->vaddr - e->low), dynamic, want);
+        struct elf_soname at;
+        if (!elf_dynamic_soname(rd_init(dynamic, n), e->is_64, &at, NULL))
+            continue;
+        bool is_loaded = at.strings >= m->base && at.strings - m->base < m->size;
+        uint64_t strings = is_loaded ? at.strings - m->base : at.strings - e->low;
+        if (strings >= m->size || at.offset >= m->size - strings)
+            continue;
+        n = target_read(t, m->base + strings + at.offset, buf, SONAME_MAX);
+        struct str name = str_n(buf, strnlen(buf, n));
+        size_t slash = str_rfind_char(name, '/');
+        if (slash != SIZE_MAX)
+            name = str_sub(name, slash + 1, name.n);
+        return name.n < n ? name : STR("");
+    }
+    return STR("");
+}
+
+static bool is_plain_name(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f)
+            return false;
+    return name.n && name.p[0] != '.';
+}
+
+/* The name of its own in place of the last part of the path. */
+static void set_soname(const struct target *t, const struct elf_image *e, struct arena *names,
+                       struct module *m)
+{
+    char buf[SONAME_MAX];
+    struct str soname = soname_from_memory(t, e, m, buf);
+    struct str path = str_n(m->name, m->name_length);
+    size_t slash = str_rfind_char(path, '/');
+    if (!is_plain_name(soname) || slash == SIZE_MAX)
+        return;
+    struct str folder = str_sub(path, 0, slash + 1);
+    m->name = arena_printf(names, STR_FMT STR_FMT, STR_ARG(folder), STR_ARG(soname));
+    m->name_length = folder.n + soname.n;
+}
+
 /* A module that starts with this mapping, if one does. */
-static bool read_module(const struct target *t, const struct mapping *map, struct module *ret)
+static bool read_module(const struct target *t, const struct mapping *map, struct arena *names,
+                        struct module *ret)
 {
     bool vdso = strcmp(map->path, "[vdso]") == 0;
     if (!map->readable || map->offset != 0 || (map->inode == 0 && !vdso))
@@ -83,6 +143,8 @@ static bool read_module(const struct target *t, const struct mapping *map, struc
         return false;
     struct module m = {.base = map->start, .size = size};
     set_name(&m, map->path);
+    if (!vdso)
+        set_soname(t, &e, names, &m);
     if (!id_from_memory(t, &e, &m) && !vdso)
         id_from_file(t, map, &e, &m);
     *ret = m;
@@ -119,11 +181,12 @@ static void program_first(struct modules *m, uint64_t addr)
 void modules_read(const struct target *t, struct modules *ret_modules)
 {
     struct modules m = {0};
+    arena_init(&m.names, NAMES_MAX);
     uint64_t end = 0;
     for (size_t i = 0; i < t->maps.n && m.list.n < MODULES_MAX; i++) {
         struct module one;
         /* Some linkers map the first page twice; what lies inside a module is no other one. */
-        if (t->maps.v[i].start < end || !read_module(t, &t->maps.v[i], &one))
+        if (t->maps.v[i].start < end || !read_module(t, &t->maps.v[i], &m.names, &one))
             continue;
         end = one.base + one.size;
         VEC_PUSH(&m.list, one);
@@ -135,4 +198,5 @@ void modules_read(const struct target *t, struct modules *ret_modules)
 void modules_release(struct modules *m)
 {
     VEC_RELEASE(&m->list);
+    arena_release(&m->names);
 }

@@ -1,6 +1,7 @@
 #ifndef HANDLER_MODULES_H
 #define HANDLER_MODULES_H
 
+#include "base/arena.h"
 #include "elf_id.h"
 #include "target.h"
 
@@ -11,10 +12,14 @@
  * executable part is a module; its program headers say how far it reaches.  The
  * files on disk are not asked (they may have been replaced by an update), except
  * for the id of an image that has no build id.
+ *
+ * A library is called by its own name (DT_SONAME) in the folder of its file, as other
+ * writers of dumps do: libfoo.so.1, not the libfoo.so.1.2.3 that was mapped.  Symbol
+ * files carry that name, and it stays when a patch release is installed.
  */
 struct module {
     uint64_t base, size;
-    const char *name; /* borrowed from the target, without " (deleted)" */
+    const char *name; /* borrowed from the target or the list */
     size_t name_length;
     uint8_t id[ELF_BUILD_ID_MAX];
     size_t id_length; /* 0: none */
@@ -24,6 +29,7 @@ enum { MODULES_MAX = 4096 };
 
 struct modules {
     VEC(struct module) list; /* the program itself first, then by address */
+    struct arena names;
 };
 
 void modules_read(const struct target *t, struct modules *ret_modules);

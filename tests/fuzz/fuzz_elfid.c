@@ -13,6 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n;
     if (elf_notes_build_id(rd_init(data, size), id, &n, NULL))
         assert(n > 0 && n <= sizeof id);
+    struct elf_soname soname;
+    elf_dynamic_soname(rd_init(data, size), size & 1, &soname, NULL);
     if (!elf_image_read(rd_init(data, size), &e, NULL))
         return 0;
     assert(e.low < e.high && e.segment_count <= ELF_SEGMENTS_MAX);

@@ -10,8 +10,6 @@
 
 enum { PAGE = 4096, HASHED_BYTES = 4096, ID_BYTES = 16 };
 
-/* ---- finding the debug information ---- */
-
 /* Opens the file of --debug-file; elfutils checks that it belongs to the module. */
 static int find_given(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base,
                       const char *file_name, const char *debuglink_file, GElf_Word crc, char **ret)
@@ -42,8 +40,6 @@ static bool dwfl_error(struct err *err, const char *path, const char *what)
 {
     return err_set(err, ERR_INVALID, "%s: %s: %s", path, what, dwfl_errmsg(-1));
 }
-
-/* ---- reading the headers ---- */
 
 static bool read_segments(struct image *i, const char *path, struct err *err)
 {
@@ -170,8 +166,6 @@ void image_close(struct image *i)
     *i = (struct image){0};
 }
 
-/* ---- identity ---- */
-
 static const struct {
     uint16_t machine;
     const char *arch;
@@ -219,19 +213,57 @@ static void upper_hex(const uint8_t *b, size_t n, char *out, size_t size)
         snprintf(out + 2 * i, 3, "%02X", b[i]);
 }
 
-static bool identify_name(const struct image_options *o, struct sym *s, struct err *err)
+/* The name that a library gives itself (DT_SONAME), or NULL.  A file of only debug information has
+ * the section, but without content. */
+static const char *soname(Elf *elf)
 {
-    /* Modules of a dump carry the name that the kernel sees: links resolved. */
-    char real[PATH_MAX];
-    const char *name = o->name;
-    if (!name) {
-        if (!realpath(o->path, real))
-            return err_errno(err, errno, "%s", o->path);
-        name = strrchr(real, '/') + 1;
+    Elf_Scn *scn = NULL;
+    while ((scn = elf_nextscn(elf, scn))) {
+        GElf_Shdr mem, *s = gelf_getshdr(scn, &mem);
+        if (!s || s->sh_type != SHT_DYNAMIC)
+            continue;
+        Elf_Data *data = elf_getdata(scn, NULL);
+        GElf_Dyn dyn;
+        for (int k = 0; data && gelf_getdyn(data, k, &dyn) && dyn.d_tag != DT_NULL; k++)
+            if (dyn.d_tag == DT_SONAME)
+                return elf_strptr(elf, s->sh_link, dyn.d_un.d_val);
     }
-    struct str clean = sym_clean(s, str_of(name));
-    if (clean.n == 0 || str_find_char(clean, '/', 0) != SIZE_MAX || clean.p[0] == '.')
-        return err_set(err, ERR_INVALID, "%.100s is no name for a module", name);
+    return NULL;
+}
+
+/* The last part of a path, and nothing of ".debug": that is a file beside the module. */
+static struct str file_name(const char *path)
+{
+    struct str name = str_of(path);
+    size_t slash = str_rfind_char(name, '/');
+    if (slash != SIZE_MAX)
+        name = str_sub(name, slash + 1, name.n);
+    if (str_ends(name, STR(".debug")))
+        name.n -= STR(".debug").n;
+    return name;
+}
+
+/*
+ * Modules of a dump carry the name that a library gives itself, programs that of the file the
+ * kernel has run: links resolved.  The crash handler (client/handler/modules.c) follows the same
+ * rule.
+ */
+static bool identify_name(const struct image *i, const struct image_options *o, struct sym *s,
+                          struct err *err)
+{
+    char real[PATH_MAX];
+    const char *own = o->name ? NULL : soname(i->elf);
+    struct str name = own ? file_name(own) : STR("");
+    if (o->name)
+        name = str_of(o->name);
+    else if (name.n == 0 && !realpath(o->path, real))
+        return err_errno(err, errno, "%s", o->path);
+    else if (name.n == 0)
+        name = file_name(real);
+    struct str clean = sym_clean(s, name);
+    if (name.n == 0 || str_find_char(clean, '/', 0) != SIZE_MAX || clean.p[0] == '.')
+        return err_set(err, ERR_INVALID, "%.*s is no name for a module", (int)MIN(name.n, 100u),
+                       name.p);
     s->name = str_adup(&s->arena, clean);
     return true;
 }
@@ -257,5 +289,5 @@ bool image_identify(const struct image *i, const struct image_options *o, struct
         return err_set(err, ERR_INVALID, "%s: neither a build id nor a .text section", o->path);
     }
     debug_id(id, s->debug_id, sizeof s->debug_id);
-    return identify_name(o, s, err);
+    return identify_name(i, o, s, err);
 }

@@ -19,7 +19,7 @@ struct image_options {
     const char *path;
     const char *debug_file; /* NULL: search */
     const char *debug_dir;  /* NULL: /usr/lib/debug */
-    const char *name;       /* NULL: base name of the real path */
+    const char *name;       /* NULL: SONAME, else base name of the real path */
 };
 
 struct code_range {

@@ -24,7 +24,8 @@ static const char usage[] =
     "  --store DIR        write DIR/<name>/<debug id>/<name>.sym and print that path\n"
     "  --debug-file FILE  debug information of the (one) file\n"
     "  --debug-dir DIR    where separate debug information lies (/usr/lib/debug)\n"
-    "  --name NAME        name of the module (default: that of the file, links resolved)\n"
+    "  --name NAME        name of the module (default: its SONAME; without one that of the\n"
+    "                     file, links resolved)\n"
     "  --no-cfi           leave out STACK CFI records\n"
     "  --memory-gib N     limit of memory (16)    --seconds N  of processor time (1800)\n"
     "  --help | --version\n";

@@ -5,6 +5,7 @@ The inputs lie in cases/; those that a compiler of today makes as well are made 
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,6 +53,22 @@ def check_plt(folder):
            "" if frame["function"] == "<.plt ELF section in plt>" else str(frame))
 
 
+def check_names_of_modules(folder):
+    """Dumps carry the SONAME of a library, so its symbols lie under that name."""
+    store = folder / "soname-store"
+    done = run(DUMP, "--store", store, CASES / "libfoo.so.1.2.3")
+    file = store / "libfoo.so.1/DE5749C6BAA111A49033161D90DF84F10/libfoo.so.1.sym"
+    head = file.read_text().splitlines()[0] if file.exists() else done.stdout + done.stderr
+    report("a module is called by its SONAME", "" if head.endswith(" libfoo.so.1") else head)
+    frame = crashing_frames(CASES / "soname.dmp", store)[0]
+    report("a dump with the SONAME finds the symbols", "" if frame["function"] == "crash_here" else str(frame))
+    shutil.copy(CASES / "plt_elf", folder / "plt_elf.debug")
+    expect("a module is never called .debug", run(DUMP, folder / "plt_elf.debug"), r"^MODULE .* plt_elf$")
+    run("objcopy", "--only-keep-debug", CASES / "libfoo.so.1.2.3", folder / "libfoo.so.1.debug")
+    expect("nor after a file of debug information", run(DUMP, folder / "libfoo.so.1.debug"),
+           r"^MODULE .* libfoo\.so\.1$", r"^FUNC 1109 3 0 crash_here$")
+
+
 def check_accuracy():
     for binary in accuracy.LIBRARIES:
         if not os.path.exists(binary):
@@ -64,4 +81,5 @@ def check_accuracy():
 
 def check_all(folder):
     check_plt(folder)
+    check_names_of_modules(folder)
     check_accuracy()

@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dlfcn.h>
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -15,6 +17,7 @@
 #include "base/time.h"
 #include "base/util.h"
 #include "handler/dump.h"
+#include "handler/modules.h"
 #include "minidump/mdmp.h"
 
 static const char secret[] = "a text in the memory of the child";
@@ -256,6 +259,34 @@ static void test_first_thread_has_ended(void **state)
     close(fds[1]);
 }
 
+/* Symbols are stored under the name a library gives itself, so the dump carries it too. */
+static void test_library_has_its_soname(void **state)
+{
+    (void)state;
+    void *lib = dlopen("tests/golden/dump-syms/cases/libfoo.so.1.2.3", RTLD_NOW | RTLD_LOCAL);
+    if (!lib)
+        fail_msg("%s", dlerror());
+    struct child c = start_child();
+    struct target t;
+    struct err err = {0};
+    if (!target_open(c.pid, &t, &err))
+        fail_msg("%s", err.msg);
+    struct modules modules;
+    modules_read(&t, &modules);
+    size_t by_soname = 0, by_file = 0;
+    for (size_t i = 0; i < modules.list.n; i++) {
+        struct str name = str_n(modules.list.v[i].name, modules.list.v[i].name_length);
+        by_soname += str_ends(name, STR("/tests/golden/dump-syms/cases/libfoo.so.1"));
+        by_file += str_ends(name, STR("libfoo.so.1.2.3"));
+    }
+    assert_int_equal(by_soname, 1);
+    assert_int_equal(by_file, 0);
+    modules_release(&modules);
+    target_close(&t);
+    stop_child(&c);
+    dlclose(lib);
+}
+
 static void test_no_such_process(void **state)
 {
     (void)state;
@@ -273,7 +304,7 @@ int main(void)
         cmocka_unit_test(test_memory_of_child),   cmocka_unit_test(test_read_up_to_a_hole),
         cmocka_unit_test(test_dump_is_readable),  cmocka_unit_test(test_bad_signal_addresses),
         cmocka_unit_test(test_no_signal_is_lost), cmocka_unit_test(test_first_thread_has_ended),
-        cmocka_unit_test(test_no_such_process),
+        cmocka_unit_test(test_no_such_process),   cmocka_unit_test(test_library_has_its_soname),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

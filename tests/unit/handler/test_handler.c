@@ -21,8 +21,6 @@
 #include "handler/writer.h"
 #include "json/json.h"
 
-/* ---- ELF ---- */
-
 #define NOTE(n, d, type) n "\0\0\0" d "\0\0\0" type "\0\0\0"
 
 static const struct {
@@ -59,6 +57,36 @@ static void test_notes_segment(void **state)
     }
 }
 
+static void test_soname(void **state)
+{
+    (void)state;
+    static const uint64_t both[] = {1, 77, 14, 0x30, 5, 0x5000, 0, 0}; /* DT_NEEDED first */
+    static const uint64_t end_first[] = {0, 0, 14, 0x30, 5, 0x5000};
+    static const uint64_t no_strings[] = {14, 0x30, 0, 0};
+    static const uint32_t narrow[] = {14, 0x30, 5, 0x5000, 0, 0};
+    const struct {
+        const char *label;
+        const void *bytes;
+        size_t n;
+        bool is_64, want;
+    } cases[] = {
+        {"a library", both, sizeof both, true, true},
+        {"cut off before the strings", both, 40, true, false},
+        {"behind the end", end_first, sizeof end_first, true, false},
+        {"no strings", no_strings, sizeof no_strings, true, false},
+        {"32 bits", narrow, sizeof narrow, false, true},
+        {"empty", both, 0, true, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        FREE_LATER uint8_t *copy = xmalloc(cases[i].n);
+        memcpy(copy, cases[i].bytes, cases[i].n);
+        struct elf_soname at = {0};
+        bool ok = elf_dynamic_soname(rd_init(copy, cases[i].n), cases[i].is_64, &at, NULL);
+        if (ok != cases[i].want || (ok && (at.offset != 0x30 || at.strings != 0x5000)))
+            fail_msg("%s: %d", cases[i].label, ok);
+    }
+}
+
 /* Every prefix of a real program: a value or an error. */
 static void test_own_image(void **state)
 {
@@ -81,8 +109,6 @@ static void test_own_image(void **state)
     assert_false(elf_image_read(
         rd_init("#!/bin/sh\nexit 1\n......................................", 55), &e, NULL));
 }
-
-/* ---- maps ---- */
 
 static void test_maps(void **state)
 {
@@ -111,8 +137,6 @@ static void test_maps(void **state)
     assert_null(target_mapping_from(&t, UINT64_MAX));
     target_close(&t);
 }
-
-/* ---- the collector's answers ---- */
 
 static const struct {
     long status;
@@ -173,8 +197,6 @@ static void test_url(void **state)
     assert_false(send_url("http://a-long-host-name", small, sizeof small, NULL));
 }
 
-/* ---- JSON ---- */
-
 static void test_json(void **state)
 {
     (void)state;
@@ -202,8 +224,6 @@ static void test_json(void **state)
     assert_non_null(
         strstr(json_string_value(json_object_get(v, "Odd")), "a\"b\\c\n\x01\xef\xbf\xbd"));
 }
-
-/* ---- writer ---- */
 
 static void test_writer_strings(void **state)
 {
@@ -243,8 +263,6 @@ static void test_writer_limit(void **state)
     assert_false(writer_end(&w, &err));
     assert_int_equal(err.code, ERR_TOO_LARGE);
 }
-
-/* ---- reports ---- */
 
 static size_t count_entries(const char *root, const char *below)
 {
@@ -289,15 +307,11 @@ static void test_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notes_segment),
-        cmocka_unit_test(test_own_image),
-        cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_judge),
-        cmocka_unit_test(test_url),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_writer_strings),
-        cmocka_unit_test(test_writer_limit),
-        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_notes_segment), cmocka_unit_test(test_own_image),
+        cmocka_unit_test(test_soname),        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_judge),         cmocka_unit_test(test_url),
+        cmocka_unit_test(test_json),          cmocka_unit_test(test_writer_strings),
+        cmocka_unit_test(test_writer_limit),  cmocka_unit_test(test_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
