@@ -1,6 +1,11 @@
 #include "base/util.h"
 #include "report.h"
 
+/*
+ * Names from outside: of file parts, which become names of files, and of annotations that other
+ * clients than Mozilla's use for product and version.
+ */
+
 /* Names that mean other things in the store of crashes. */
 static const char *const reserved[] = {
     "dump_names",
@@ -64,11 +69,23 @@ static bool set_text_if_absent(json_t *annotations, const char *name, struct str
     return set_if_absent(annotations, name, value);
 }
 
+/* Electron calls itself the product; the application is in these two. */
+static bool map_electron(json_t *annotations)
+{
+    const char *product = jget_str(annotations, "_productName");
+    const char *version = jget_str(annotations, "_version");
+    if (!product || !*product || !version || !*version)
+        return false;
+    json_object_set(annotations, "ProductName", json_object_get(annotations, "_productName"));
+    set_if_absent(annotations, "Version", json_object_get(annotations, "_version"));
+    return true;
+}
+
 bool names_map_breakpad(json_t *annotations, struct str product, struct str version)
 {
     if (json_object_get(annotations, "ProductName"))
         return false;
-    bool any = false;
+    bool any = map_electron(annotations);
     for (size_t i = 0; i < ARRAY_LEN(breakpad_names); i++)
         any |= set_if_absent(annotations, breakpad_names[i].to,
                              json_object_get(annotations, breakpad_names[i].from));

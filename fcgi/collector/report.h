@@ -83,8 +83,9 @@ enum dump_name_change { DUMP_NAME_PLAIN, DUMP_NAME_WAS_EMPTY, DUMP_NAME_WAS_DUMP
 enum dump_name_change dump_name_of(struct str name, char out[DUMP_NAME_SIZE]);
 bool dump_name_is_reserved(const char *name);
 
-/* Prod, ver, … of Breakpad and Crashpad clients, when ProductName is absent.  True: something was
- * mapped.  product and version come from the query as a last resort (p NULL: none). */
+/* Prod, ver, … of Breakpad and Crashpad clients, and before them Electron's _productName and
+ * _version, when ProductName is absent.  The originals stay.  True: something was mapped.  product
+ * and version come from the query as a last resort (p NULL: none). */
 bool names_map_breakpad(json_t *annotations, struct str product, struct str version);
 
 /* ---- charset.c ------------------------------------------------------------------------------- */

@@ -9,7 +9,20 @@
  * The body is scanned for CR; from there the bytes are compared with the delimiter.  When the
  * input ends before the comparison is decided, the undecided bytes wait in `hold` (a few hundred
  * at most) and the next piece is peeked at behind them.
+ *
+ * The line end before a delimiter belongs to the delimiter (RFC 2046, section 5.1.1).  At the start
+ * of the body, and behind a header block, that line end has been read already or never was there:
+ * the hold then begins with a borrowed one, which counts for the comparison and is never data.  So
+ * a part may end with its header block, as empty values of Android clients do.
  */
+enum { LINE_END = 2, HEADER_BUFFER = LINE_END + MULTIPART_HEADER_MAX + 2 * LINE_END };
+
+static void borrow_line_end(struct multipart *m)
+{
+    memcpy(m->hold, "\r\n", LINE_END);
+    m->hold_n = m->borrowed = LINE_END;
+}
+
 bool multipart_init(struct multipart *m, struct str boundary, const struct multipart_events *events,
                     void *arg, struct err *err)
 {
@@ -22,10 +35,8 @@ bool multipart_init(struct multipart *m, struct str boundary, const struct multi
     *m = (struct multipart){.events = events, .arg = arg, .delimiter_n = boundary.n + 4};
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.p, boundary.n);
-    /* The first delimiter needs no line end before it: pretend that there was one. */
-    memcpy(m->hold, "\r\n", 2);
-    m->hold_n = 2;
-    sb_init(&m->header, MULTIPART_HEADER_MAX + 4);
+    borrow_line_end(m);
+    sb_init(&m->header, HEADER_BUFFER);
     sb_init(&m->name, MULTIPART_HEADER_MAX);
     sb_init(&m->filename, MULTIPART_HEADER_MAX);
     sb_init(&m->content_type, MULTIPART_HEADER_MAX);
@@ -87,8 +98,11 @@ static bool delimiter_seen(struct multipart *m, enum verdict v, struct err *err)
     if (m->state == MULTIPART_BODY && !m->events->end(m->arg, err))
         return false;
     m->state = v == IS_LAST ? MULTIPART_EPILOGUE : MULTIPART_HEADERS;
-    m->hold_n = 0;
+    m->hold_n = m->borrowed = 0;
+    /* The block begins with the line end of the delimiter, so that every line has one before it. */
     sb_reset(&m->header);
+    sb_put(&m->header, "\r\n", LINE_END);
+    m->header_line = 0;
     return true;
 }
 
@@ -112,8 +126,10 @@ static bool scan_hold(struct multipart *m, const uint8_t *p, size_t n, size_t *u
         return delimiter_seen(m, v, err);
     }
     const uint8_t *next = memchr(m->hold + 1, '\r', m->hold_n - 1);
-    size_t done = next ? (size_t)(next - m->hold) : m->hold_n;
-    if (!emit(m, m->hold, done, err))
+    size_t done = next ? (size_t)(next - m->hold) : m->hold_n, borrowed = m->borrowed;
+    assert(done >= borrowed); /* the borrowed CR is the first byte, its LF no CR */
+    m->borrowed = 0;
+    if (!emit(m, m->hold + borrowed, done - borrowed, err))
         return false;
     memmove(m->hold, m->hold + done, m->hold_n - done);
     m->hold_n -= done;
@@ -206,7 +222,7 @@ static bool begin_part(struct multipart *m, struct err *err)
     sb_reset(&m->content_type);
     header_param(h.disposition, "name", &m->name);
     if (!header_param(h.disposition, "filename", &m->filename) || m->filename.n == 0)
-        header_param(h.disposition, "filename*", &m->filename);
+        header_param_extended(h.disposition, "filename", &m->filename);
     sb_str(&m->content_type, h.type.n ? h.type : STR("text/plain"));
     const struct multipart_part part = {
         .name = sb_view(&m->name),
@@ -216,27 +232,34 @@ static bool begin_part(struct multipart *m, struct err *err)
         .is_undecodable = !utf8_valid(sb_view(&m->name)) || !is_ascii(h.type),
     };
     m->state = MULTIPART_BODY;
+    borrow_line_end(m);
     return m->events->begin(m->arg, &part, err);
 }
 
-/* Collects the header block up to its empty line. */
+/*
+ * Collects the header block up to its empty line.  A delimiter ends it as well: a sender that left
+ * the empty line out has a part without data, and the parts behind it are not lost.
+ */
 static bool read_headers(struct multipart *m, const uint8_t *p, size_t n, size_t *used,
                          struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
         sb_char(&m->header, (char)p[i]);
-        size_t len = m->header.n;
-        const char *h = sb_cstr(&m->header);
-        bool is_end = p[i] == '\n' && ((len == 2 && h[0] == '\r') ||
-                                       (len >= 4 && memcmp(h + len - 4, "\r\n\r\n", 4) == 0));
-        if (is_end) {
-            *used = i + 1;
-            return begin_part(m, err);
+        size_t have = m->header.n - m->header_line, len = 0; /* the line, its line end before it */
+        const uint8_t *line = (const uint8_t *)m->header.p + m->header_line;
+        enum verdict v = have > m->delimiter_n ? judge(m, line, have, &len) : UNDECIDED;
+        *used = i + 1;
+        if (v == IS_NEXT || v == IS_LAST) {
+            m->header.n = m->header_line + LINE_END;
+            return begin_part(m, err) && delimiter_seen(m, v, err);
         }
-        if (len == MULTIPART_HEADER_MAX + 4)
+        if (p[i] == '\n' && have == 2 * LINE_END && line[LINE_END] == '\r')
+            return begin_part(m, err);
+        if (p[i] == '\n' && line[have - LINE_END] == '\r')
+            m->header_line = m->header.n - LINE_END;
+        if (m->header.n == HEADER_BUFFER)
             return bad(m, err, "part header too long");
     }
-    *used = n;
     return true;
 }
 

@@ -10,7 +10,8 @@
  *
  * Grammar    A delimiter is CR LF "--" boundary, followed by "--" (the end) or by blanks and
  *            CR LF; anything else behind it makes it data.  The first may stand at offset 0.
- *            What is before the first and behind the last is skipped.
+ *            What is before the first and behind the last is skipped.  A part may end with its
+ *            header block: the line end before a delimiter is the delimiter's.
  * Ownership  multipart_release frees the buffers.  Texts of struct multipart_part live until
  *            the next part begins.
  * Errors     ERR_INVALID with *is_structure set in the reader: the body is not multipart as above,
@@ -47,8 +48,9 @@ struct multipart {
     char delimiter[4 + MULTIPART_BOUNDARY_MAX];
     size_t delimiter_n;
     uint8_t hold[MULTIPART_HOLD_MAX]; /* bytes that may be the start of a delimiter */
-    size_t hold_n;
-    struct strbuf header; /* the header block read so far */
+    size_t hold_n, borrowed;          /* the first `borrowed` of them are not in the body */
+    struct strbuf header;             /* the header block read so far, behind a line end */
+    size_t header_line;               /* where in it the line end before the present line is */
     struct strbuf name, filename, content_type;
     bool is_structure; /* the last error was one of the grammar */
 };

@@ -175,6 +175,38 @@ bool header_param(struct str header, const char *name, struct strbuf *out)
     return true;
 }
 
+static void latin1_to_utf8(struct str text, struct strbuf *out)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char bytes[4];
+        sb_put(out, bytes, utf8_put(bytes, (unsigned char)text.p[i]));
+    }
+}
+
+bool header_param_extended(struct str header, const char *name, struct strbuf *out)
+{
+    STRBUF_AUTO starred;
+    STRBUF_AUTO written;
+    sb_init(&starred, 100);
+    sb_init(&written, out->max);
+    sb_printf(&starred, "%s*", name);
+    if (!header_param(header, sb_cstr(&starred), &written))
+        return false;
+    struct str whole = sb_view(&written), rest = whole, charset, language;
+    bool has_form = str_split(&rest, '\'', &charset) && str_split(&rest, '\'', &language) && rest.p;
+    struct arena a;
+    arena_init(&a, 2 * whole.n + 4096);
+    struct str text = has_form ? pct_decode(&a, rest, false) : whole;
+    if (has_form && str_eq_nocase(charset, STR("utf-8")) && utf8_valid(text))
+        sb_str(out, text);
+    else if (has_form && str_eq_nocase(charset, STR("iso-8859-1")))
+        latin1_to_utf8(text, out);
+    else
+        sb_str(out, whole);
+    arena_release(&a);
+    return true;
+}
+
 bool accepts(struct str header, const char *media_type)
 {
     struct str want = str_of(media_type), item;

@@ -47,6 +47,12 @@ struct str cookie_find(struct str header, const char *name);
  */
 struct str header_value(struct str header);
 bool header_param(struct str header, const char *name, struct strbuf *out);
+/*
+ * The same for the extended form of RFC 8187, `name*=charset'language'percent-encoded`.  Charsets
+ * are UTF-8 and ISO-8859-1; what is not of that form, or not text of its charset, is given as it
+ * is written.
+ */
+bool header_param_extended(struct str header, const char *name, struct strbuf *out);
 
 /* Whether an Accept header mentions this media type ("text/html"); "*" wildcards count. */
 bool accepts(struct str header, const char *media_type);

@@ -12,7 +12,7 @@ import zlib
 
 import fastcgi
 import pytest
-from harness import ANNOTATIONS, BIN, Installation, multipart, wait_until
+from harness import ANNOTATIONS, BIN, ROOT, Installation, multipart, wait_until
 
 ACCEPTED = re.compile(rb"CrashID=bp-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\n")
 B = "multipart/form-data; boundary=b"
@@ -220,6 +220,28 @@ def test_crashpad_chunked(collector):
 def test_product_in_the_query(collector):
     raw, _, _ = stored(collector, post(collector, field("guid", "g") + END, B, "?product=Crashme&version=7"))
     assert (raw["ProductName"], raw["Version"]) == ("Crashme", "7")
+
+
+def sample(name):
+    return (ROOT / "tests/data/reports" / name).read_bytes()
+
+
+def test_a_part_may_end_with_its_header_block(collector):
+    """The line end before a delimiter is the delimiter's: an empty dump, as an Android client sends it."""
+    raw, names, files = stored(collector, post(collector, sample("multipart_empty_part.body"),
+                                               "multipart/form-data; boundary=b0"))
+    assert files == {"upload_file_minidump": b""}
+    assert raw["CrashType"] == "fatal native crash"
+    done = collector.wait_processed(raw["uuid"])
+    assert done["mdsw_status_string"] == "EmptyMinidump"
+
+
+def test_electron(collector):
+    raw, _, _ = stored(collector, post(collector, sample("electron_fields.body"),
+                                       "multipart/form-data; boundary=b0", "?product=Electron&version=28.1.0"))
+    assert (raw["ProductName"], raw["Version"]) == ("Crashme", "1.0")
+    assert (raw["prod"], raw["ver"], raw["_productName"]) == ("Electron", "28.1.0", "Crashme")
+    assert "mapped breakpad field names" in raw["metadata"]["collector_notes"]
 
 
 def test_http_1_0(collector):

@@ -94,6 +94,8 @@ static const struct {
     {"version stays", "{\"prod\": \"P\", \"ver\": \"1\", \"Version\": \"2\"}", NULL, NULL, "{\"ProductName\": \"P\", \"Version\": \"2\", \"prod\": \"P\", \"ver\": \"1\"}"},
     {"query", "{\"a\": \"b\"}", "P", "3", "{\"ProductName\": \"P\", \"Version\": \"3\", \"a\": \"b\"}"},
     {"query is the last resort", "{\"prod\": \"P\"}", "Q", NULL, "{\"ProductName\": \"P\", \"prod\": \"P\"}"},
+    {"Electron", "{\"_productName\": \"P\", \"_version\": \"1\", \"prod\": \"Electron\", \"ver\": \"28\"}", "Q", "3", "{\"ProductName\": \"P\", \"Version\": \"1\", \"_productName\": \"P\", \"_version\": \"1\", \"prod\": \"Electron\", \"ver\": \"28\"}"},
+    {"Electron without version", "{\"_productName\": \"P\", \"prod\": \"Electron\", \"ver\": \"28\"}", NULL, NULL, "{\"ProductName\": \"Electron\", \"Version\": \"28\", \"_productName\": \"P\", \"prod\": \"Electron\", \"ver\": \"28\"}"},
     {"nothing to map", "{\"a\": \"b\"}", NULL, NULL, NULL},
 };
 /* clang-format on */
