@@ -16,6 +16,9 @@
  *            built while matching, in a cache of bounded size that is emptied when full.
  * Ownership  regex_compile allocates in the arena, once, with a bounded size; a matcher
  *            owns its cache.
+ * Memory     Compiling takes less than REGEX_ARENA_BYTES of the arena, whatever the expression;
+ *            a matcher less than regex_matcher_most() says.  Tests and the fuzz target hold both
+ *            to it.
  * Errors     ERR_INVALID: does not parse.  ERR_TOO_LARGE: the automaton is too big.
  * Trust      Expressions come from strangers; a match costs O(text * states) at worst.
  * Threads    struct regex is immutable; a matcher belongs to one thread.
@@ -24,6 +27,7 @@ enum {
     REGEX_STATES_MAX = 10000,
     REGEX_NODES_MAX = 8000,
     REGEX_ARENA_BYTES = 1 << 20, /* one compilation takes less */
+    REGEX_CACHE_BYTES = 8 << 20, /* for a matcher that is alone: 4096 states of most expressions */
 };
 
 struct regex;
@@ -32,12 +36,20 @@ struct regex_matcher;
 bool regex_compile(struct arena *a, struct str expression, const struct regex **ret,
                    struct err *err);
 
+/* Of the automaton: what a set of them costs goes by the sum. */
+size_t regex_state_count(const struct regex *re);
+
 /*
+ * cache_bytes is for the states built while matching; fewer make it slower, never wrong.
  * deadline_ms on the monotonic clock: after it regex_matches gives up and answers false;
  * whoever sets one looks at the clock, too.  INT64_MAX for none.
  */
-struct regex_matcher *regex_matcher_new(const struct regex *re, int64_t deadline_ms);
+struct regex_matcher *regex_matcher_new(const struct regex *re, size_t cache_bytes,
+                                        int64_t deadline_ms);
 void regex_matcher_free(struct regex_matcher *m);
+/* Bytes that it takes now, and the most that it will ever take. */
+size_t regex_matcher_bytes(const struct regex_matcher *m);
+size_t regex_matcher_most(const struct regex *re, size_t cache_bytes);
 /* Whether the whole text matches. */
 bool regex_matches(struct regex_matcher *m, struct str text);
 

@@ -3,6 +3,10 @@
 #include "base/vec.h"
 
 /*
+ * Strangers write expressions, so what one costs is decided here and not by its length: states
+ * are counted one by one, work without states likewise, and an interval of numbers takes a few
+ * states for each of its digits.
+ *
  * Tree -> Thompson automaton over bytes.  Built from the back: compile(node, next)
  * returns the state that starts `node` and goes on to `next`, so nothing is patched
  * except the loop of a repetition.
@@ -41,8 +45,6 @@ static uint32_t add_bytes(struct builder *b, uint8_t low, uint8_t high, uint32_t
 {
     return add(b, (struct regex_state){.kind = NFA_BYTES, .low = low, .high = high, .out = next});
 }
-
-/* ---- code points as UTF-8 byte ranges ------------------------------------------------ */
 
 /* low and high have the same number of bytes and every lower byte runs through its whole range
  * unless it is shared: one chain of byte ranges. */
@@ -102,6 +104,85 @@ static uint32_t compile_set(struct builder *b, const struct regex_node *n, uint3
     return out == STATE_FAIL ? add(b, (struct regex_state){.kind = NFA_FAIL}) : out;
 }
 
+/*
+ * Numbers between two bounds.  A number is read from the left; it is "tight" at a bound as long
+ * as its digits are those of the bound, then any digits may follow.  So there are three chains,
+ * tight at the low bound, tight at the high one, and free, and all ways share the free chain:
+ * states in O(digits), where a state per number of digits and way would be their power.
+ */
+struct digits {
+    struct builder *b;
+    uint32_t any[REGEX_DIGITS_MAX]; /* any[k]: k digits, whichever, then what follows */
+};
+
+/* One digit from low to high, then k free ones. */
+static uint32_t digit_then_any(struct digits *d, char low, char high, size_t k)
+{
+    return low > high ? STATE_FAIL : add_bytes(d->b, (uint8_t)low, (uint8_t)high, d->any[k]);
+}
+
+/* n digits that are at least those of `low`, or at most those of `high`. */
+static uint32_t tight(struct digits *d, const char *bound, size_t n, bool is_low)
+{
+    uint32_t out = d->any[0];
+    for (size_t i = n; i-- > 0;) {
+        char c = bound[i];
+        uint32_t loose = is_low ? digit_then_any(d, (char)(c + 1), '9', n - 1 - i)
+                                : digit_then_any(d, '0', (char)(c - 1), n - 1 - i);
+        out = add_split(d->b, loose, add_bytes(d->b, (uint8_t)c, (uint8_t)c, out));
+    }
+    return out;
+}
+
+/* Numbers of n digits between two bounds of n digits. */
+static uint32_t of_width(struct digits *d, const char *low, const char *high, size_t n)
+{
+    size_t same = 0;
+    while (same < n && low[same] == high[same])
+        same++;
+    uint32_t out = d->any[0];
+    if (same < n) {
+        size_t rest = n - same - 1;
+        uint32_t at_low = tight(d, low + same + 1, rest, true);
+        uint32_t at_high = tight(d, high + same + 1, rest, false);
+        out = digit_then_any(d, (char)(low[same] + 1), (char)(high[same] - 1), rest);
+        out = add_split(d->b, out, add_bytes(d->b, (uint8_t)low[same], (uint8_t)low[same], at_low));
+        out = add_split(d->b, out,
+                        add_bytes(d->b, (uint8_t)high[same], (uint8_t)high[same], at_high));
+    }
+    for (size_t i = same; i-- > 0;)
+        out = add_bytes(d->b, (uint8_t)low[i], (uint8_t)low[i], out);
+    return out;
+}
+
+/* Numbers of one width after another, behind any leading zeros. */
+static uint32_t of_any_width(struct digits *d, const struct regex_interval *v)
+{
+    static const char nines[] = "999999999999999999", tens[] = "100000000000000000";
+    uint32_t out = STATE_FAIL;
+    for (size_t n = v->low_n; n <= v->high_n; n++) {
+        bool is_lowest = n == v->low_n, is_highest = n == v->high_n;
+        uint32_t one = is_lowest || is_highest
+                           ? of_width(d, is_lowest ? v->low : tens, is_highest ? v->high : nines, n)
+                           : digit_then_any(d, '1', '9', n - 1);
+        out = add_split(d->b, out, one);
+    }
+    uint32_t zeros = add(d->b, (struct regex_state){.kind = NFA_SPLIT, .out = out, .other = out});
+    uint32_t zero = add_bytes(d->b, '0', '0', zeros);
+    if (!d->b->is_too_large)
+        d->b->states.v[zeros].other = zero;
+    return zeros;
+}
+
+static uint32_t compile_interval(struct builder *b, const struct regex_node *n, uint32_t next)
+{
+    const struct regex_interval *v = n->interval;
+    struct digits d = {.b = b, .any = {next}};
+    for (size_t k = 1; k < v->high_n; k++)
+        d.any[k] = add_bytes(b, '0', '9', d.any[k - 1]);
+    return v->is_any_width ? of_any_width(&d, v) : of_width(&d, v->low, v->high, v->high_n);
+}
+
 static uint32_t compile_loop(struct builder *b, const struct regex_node *what, uint32_t next)
 {
     uint32_t split = add(b, (struct regex_state){.kind = NFA_SPLIT, .out = next, .other = next});
@@ -149,6 +230,8 @@ static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t 
     }
     case REGEX_REPEAT:
         return compile_repeat(b, n, next);
+    case REGEX_INTERVAL:
+        return compile_interval(b, n, next);
     }
     return next;
 }
@@ -195,4 +278,9 @@ bool regex_compile(struct arena *a, struct str expression, const struct regex **
     VEC_RELEASE(&b.states);
     *ret = re;
     return true;
+}
+
+size_t regex_state_count(const struct regex *re)
+{
+    return re->state_count;
 }

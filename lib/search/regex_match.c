@@ -13,9 +13,10 @@
  * over the NFA.
  */
 enum {
+    DFA_STATES_MIN =
+        16, /* the fewest that make sense: one to go from, one to go to, the dead one */
     DFA_STATES_MAX = 4096,
     DFA_MEMBERS_MAX = 1 << 20, /* NFA states in all sets */
-    DFA_HASH_SIZE = 2 * DFA_STATES_MAX,
     DFA_UNKNOWN = 0,
     DFA_DEAD = 1,          /* the empty set */
     CHECK_EVERY = 1 << 20, /* NFA states stepped through between looks at the clock */
@@ -27,17 +28,23 @@ struct dfa_state {
     bool is_match;
 };
 
+/* What fits into the cache: half of it is for the transitions, half for the sets. */
+struct dfa_limits {
+    size_t states, members;
+};
+
 struct regex_matcher {
     const struct regex *re;
     int64_t deadline_ms;
     size_t work; /* since the last look at the clock */
+    struct dfa_limits max;
     struct dfa_state *states;
     size_t state_count;
     uint32_t *table; /* state * class_count */
     size_t table_cap;
     uint32_t *members; /* of all states */
-    size_t member_count;
-    uint32_t *buckets; /* open addressing, 0 empty */
+    size_t member_count, member_cap;
+    uint32_t *buckets; /* open addressing, 0 empty; twice as many as states */
     uint32_t start;
     /* scratch for building a set */
     uint32_t *set;
@@ -46,6 +53,18 @@ struct regex_matcher {
     uint32_t *seen; /* generation per NFA state */
     uint32_t generation;
 };
+
+static struct dfa_limits limits_of(const struct regex *re, size_t cache_bytes)
+{
+    size_t per_state =
+        re->class_count * sizeof(uint32_t) + sizeof(struct dfa_state) + 2 * sizeof(uint32_t);
+    size_t states = cache_bytes / 2 / per_state, members = cache_bytes / 2 / sizeof(uint32_t);
+    return (struct dfa_limits){
+        .states = MIN(MAX(states, (size_t)DFA_STATES_MIN), (size_t)DFA_STATES_MAX),
+        /* an empty cache must hold any set */
+        .members = MIN(MAX(members, re->state_count), (size_t)DFA_MEMBERS_MAX),
+    };
+}
 
 static int by_number(const void *a, const void *b)
 {
@@ -85,7 +104,7 @@ static void begin_set(struct regex_matcher *m)
 
 static void clear_cache(struct regex_matcher *m)
 {
-    memset(m->buckets, 0, DFA_HASH_SIZE * sizeof *m->buckets);
+    memset(m->buckets, 0, 2 * m->max.states * sizeof *m->buckets);
     m->member_count = 0;
     m->state_count = DFA_DEAD + 1; /* unknown and dead are taken */
     m->states[DFA_DEAD] = (struct dfa_state){0};
@@ -98,13 +117,24 @@ static bool set_is(const struct regex_matcher *m, const struct dfa_state *s)
            memcmp(m->members + s->members, m->set, m->set_count * sizeof *m->set) == 0;
 }
 
-static uint32_t new_state(struct regex_matcher *m)
+/* Room for one more state with the set in scratch.  Grows by doubling, up to the limits. */
+static void make_room(struct regex_matcher *m)
 {
     size_t need = (m->state_count + 1) * m->re->class_count;
     if (need > m->table_cap) {
-        m->table_cap = MAX(need, m->table_cap * 2);
+        m->table_cap = MIN(MAX(need, m->table_cap * 2), m->max.states * m->re->class_count);
         m->table = xrealloc(m->table, m->table_cap * sizeof *m->table);
     }
+    need = m->member_count + m->set_count;
+    if (need > m->member_cap) {
+        m->member_cap = MIN(MAX(need, m->member_cap * 2), m->max.members);
+        m->members = xrealloc(m->members, m->member_cap * sizeof *m->members);
+    }
+}
+
+static uint32_t new_state(struct regex_matcher *m)
+{
+    make_room(m);
     uint32_t id = (uint32_t)m->state_count++;
     memset(m->table + id * m->re->class_count, 0, m->re->class_count * sizeof *m->table);
     struct dfa_state *s = &m->states[id];
@@ -126,12 +156,13 @@ static uint32_t intern(struct regex_matcher *m, bool *ret_cleared)
     if (m->set_count == 0)
         return DFA_DEAD;
     qsort(m->set, m->set_count, sizeof *m->set, by_number);
-    if (m->state_count >= DFA_STATES_MAX || m->member_count + m->set_count > DFA_MEMBERS_MAX) {
+    if (m->state_count >= m->max.states || m->member_count + m->set_count > m->max.members) {
         clear_cache(m);
         *ret_cleared = true;
     }
-    size_t at = hash64(m->set, m->set_count * sizeof *m->set) % DFA_HASH_SIZE;
-    for (; m->buckets[at]; at = (at + 1) % DFA_HASH_SIZE)
+    size_t slots = 2 * m->max.states;
+    size_t at = hash64(m->set, m->set_count * sizeof *m->set) % slots;
+    for (; m->buckets[at]; at = (at + 1) % slots)
         if (set_is(m, &m->states[m->buckets[at]]))
             return m->buckets[at];
     return m->buckets[at] = new_state(m);
@@ -176,19 +207,40 @@ static uint32_t step(struct regex_matcher *m, uint32_t from, uint8_t class)
     return to;
 }
 
-struct regex_matcher *regex_matcher_new(const struct regex *re, int64_t deadline_ms)
+/* The arrays whose size is fixed by the expression. */
+static size_t scratch_bytes(const struct regex *re)
+{
+    return 4 * (re->state_count + 1) * sizeof(uint32_t);
+}
+
+struct regex_matcher *regex_matcher_new(const struct regex *re, size_t cache_bytes,
+                                        int64_t deadline_ms)
 {
     struct regex_matcher *m = xcalloc(1, sizeof *m);
     m->re = re;
     m->deadline_ms = deadline_ms;
-    m->states = xcalloc(DFA_STATES_MAX + 1, sizeof *m->states);
-    m->members = xmalloc((DFA_MEMBERS_MAX + REGEX_STATES_MAX) * sizeof *m->members);
-    m->buckets = xcalloc(DFA_HASH_SIZE, sizeof *m->buckets);
+    m->max = limits_of(re, cache_bytes);
+    m->states = xcalloc(m->max.states, sizeof *m->states);
+    m->buckets = xcalloc(2 * m->max.states, sizeof *m->buckets);
     m->set = xmalloc((re->state_count + 1) * sizeof *m->set);
     m->stack = xmalloc((2 * re->state_count + 2) * sizeof *m->stack);
     m->seen = xcalloc(re->state_count + 1, sizeof *m->seen);
     clear_cache(m);
     return m;
+}
+
+size_t regex_matcher_bytes(const struct regex_matcher *m)
+{
+    return sizeof *m + m->max.states * (sizeof *m->states + 2 * sizeof *m->buckets) +
+           m->table_cap * sizeof *m->table + m->member_cap * sizeof *m->members +
+           scratch_bytes(m->re);
+}
+
+size_t regex_matcher_most(const struct regex *re, size_t cache_bytes)
+{
+    struct dfa_limits max = limits_of(re, cache_bytes);
+    return sizeof(struct regex_matcher) + scratch_bytes(re) + max.members * sizeof(uint32_t) +
+           max.states * (sizeof(struct dfa_state) + (2 + re->class_count) * sizeof(uint32_t));
 }
 
 void regex_matcher_free(struct regex_matcher *m)

@@ -5,6 +5,11 @@
 #include "base/vec.h"
 
 /*
+ * From the text of an expression to its tree.  Strangers write these texts, so the tree is
+ * bounded by what is written and never by what it means: a repetition, an interval of numbers or
+ * a class is one node, and nodes are counted before each is made.  What an expression means in
+ * states is the compiler's to count.
+ *
  * Recursive descent over the grammar
  *
  *   union   = concat { "|" concat }
@@ -14,7 +19,7 @@
  *
  * The depth is bounded by the length of the expression, which callers limit.
  */
-enum { DEPTH_MAX = 250, REPEAT_MAX = 10000, INTERVAL_DIGITS_MAX = 18 };
+enum { DEPTH_MAX = 250, REPEAT_MAX = 10000 };
 
 struct parser {
     struct arena *arena;
@@ -35,7 +40,7 @@ static struct regex_node *fail(struct parser *p, const char *what)
 
 static struct regex_node *node(struct parser *p, enum regex_kind kind)
 {
-    p->nodes++; /* looked at by parse_atom: each adds a bounded number */
+    p->nodes++; /* looked at by has_room before each character that makes some */
     struct regex_node *n = arena_alloc(p->arena, sizeof *n);
     n->kind = kind;
     return n;
@@ -90,8 +95,6 @@ static uint32_t next_char(struct parser *p)
 {
     return utf8_next(p->text, &p->off);
 }
-
-/* ---- sets --------------------------------------------------------------------------- */
 
 typedef VEC(struct regex_range) range_list;
 
@@ -225,8 +228,6 @@ static struct regex_node *parse_brackets(struct parser *p)
     return set;
 }
 
-/* ---- intervals ---------------------------------------------------------------------- */
-
 static struct regex_node *join(struct parser *p, struct regex_node *left, struct regex_node *right)
 {
     return left ? pair(p, REGEX_CONCAT, left, right) : right;
@@ -238,48 +239,37 @@ static struct regex_node *either(struct parser *p, struct regex_node *left,
     return left ? pair(p, REGEX_EITHER, left, right) : right;
 }
 
-static struct regex_node *any_digits(struct parser *p, size_t n)
+/* What is written, without leading zeros when the widths differ; the smaller number first. */
+static struct regex_node *interval(struct parser *p, struct str low, struct str high)
 {
-    return repeat(p, range(p, '0', '9'), (int32_t)n, (int32_t)n);
-}
-
-/* Numbers of exactly n digits from low to high, both given as n digits. */
-static struct regex_node *between(struct parser *p, const char *low, const char *high, size_t n)
-{
-    if (n == 1)
-        return range(p, (uint8_t)low[0], (uint8_t)high[0]);
-    if (low[0] == high[0])
-        return join(p, range(p, (uint8_t)low[0], (uint8_t)low[0]),
-                    between(p, low + 1, high + 1, n - 1));
-    static const char nines[] = "999999999999999999", zeros[] = "000000000000000000";
-    struct regex_node *out =
-        join(p, range(p, (uint8_t)low[0], (uint8_t)low[0]), between(p, low + 1, nines, n - 1));
-    if (high[0] - low[0] > 1)
-        out = either(
-            p, out,
-            join(p, range(p, (uint8_t)low[0] + 1u, (uint8_t)high[0] - 1u), any_digits(p, n - 1)));
-    return either(
-        p, out,
-        join(p, range(p, (uint8_t)high[0], (uint8_t)high[0]), between(p, zeros, high + 1, n - 1)));
-}
-
-/* Any width: leading zeros allowed, then each length of digits by itself. */
-static struct regex_node *any_width(struct parser *p, uint64_t low, uint64_t high)
-{
-    struct regex_node *out = NULL;
-    uint64_t first = 0, last = 9; /* smallest and largest number of n digits */
-    for (size_t n = 1; n <= INTERVAL_DIGITS_MAX; n++) {
-        uint64_t from = MAX(low, first), to = MIN(high, last);
-        if (from <= to) {
-            char a[24], b[24];
-            snprintf(a, sizeof a, "%0*llu", (int)n, (unsigned long long)from);
-            snprintf(b, sizeof b, "%0*llu", (int)n, (unsigned long long)to);
-            out = either(p, out, between(p, a, b, n));
-        }
-        first = last + 1;
-        last = last * 10 + 9;
+    struct regex_node *n = node(p, REGEX_INTERVAL);
+    struct regex_interval *i = n->interval = arena_alloc(p->arena, sizeof *i);
+    i->is_any_width = low.n != high.n;
+    while (i->is_any_width && low.n > 1 && low.p[0] == '0')
+        low = str_sub(low, 1, SIZE_MAX);
+    while (i->is_any_width && high.n > 1 && high.p[0] == '0')
+        high = str_sub(high, 1, SIZE_MAX);
+    if (low.n > high.n || (low.n == high.n && str_cmp(low, high) > 0)) {
+        struct str t = low;
+        low = high;
+        high = t;
     }
-    return join(p, repeat(p, range(p, '0', '0'), 0, REGEX_UNBOUNDED), out);
+    i->low_n = low.n;
+    i->high_n = high.n;
+    memcpy(i->low, low.p, low.n);
+    memcpy(i->high, high.p, high.n);
+    return n;
+}
+
+/* Digits and nothing else, as few as fit. */
+static bool is_number(struct str s)
+{
+    if (s.n == 0 || s.n > REGEX_DIGITS_MAX)
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    return true;
 }
 
 static struct regex_node *parse_interval(struct parser *p)
@@ -290,23 +280,24 @@ static struct regex_node *parse_interval(struct parser *p)
         return fail(p, "expected <n-m>");
     struct str low = str_sub(p->text, p->off, minus - p->off);
     struct str high = str_sub(p->text, minus + 1, end - minus - 1);
-    uint64_t from, to;
-    if (low.n > INTERVAL_DIGITS_MAX || high.n > INTERVAL_DIGITS_MAX ||
-        !str_to_u64(low, 10, UINT64_MAX, "interval", &from, NULL) ||
-        !str_to_u64(high, 10, UINT64_MAX, "interval", &to, NULL))
+    if (!is_number(low) || !is_number(high))
         return fail(p, "expected <n-m>");
     p->off = end + 1;
-    if (low.n != high.n)
-        return any_width(p, MIN(from, to), MAX(from, to));
-    return from <= to ? between(p, low.p, high.p, low.n) : between(p, high.p, low.p, low.n);
+    return interval(p, low, high);
 }
 
-/* ---- atoms and operators ------------------------------------------------------------ */
+static bool has_room(struct parser *p)
+{
+    return p->nodes <= REGEX_NODES_MAX ||
+           err_set(p->err, ERR_TOO_LARGE, "more than %d parts", REGEX_NODES_MAX);
+}
 
 static struct regex_node *parse_quoted(struct parser *p)
 {
     struct regex_node *out = NULL;
     while (!at_end(p) && !next_is(p, '"')) {
+        if (!has_room(p))
+            return NULL;
         uint32_t c = next_char(p);
         out = join(p, out, range(p, c, c));
     }
@@ -332,10 +323,8 @@ static struct regex_node *parse_atom(struct parser *p)
 {
     if (at_end(p))
         return fail(p, "unexpected end");
-    if (p->nodes > REGEX_NODES_MAX) {
-        err_set(p->err, ERR_TOO_LARGE, "more than %d parts", REGEX_NODES_MAX);
+    if (!has_room(p))
         return NULL;
-    }
     uint32_t c = next_char(p);
     switch (c) {
     case '.':

@@ -3,7 +3,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 
+#include "base/time.h"
 #include "base/util.h"
 #include "search/regex.h"
 #include "search/text.h"
@@ -173,7 +175,7 @@ static bool matches(const struct regex *re, const char *text)
 {
     void *block;
     struct str s = exact_copy(text, &block);
-    struct regex_matcher *m = regex_matcher_new(re, INT64_MAX);
+    struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, INT64_MAX);
     bool yes = regex_matches(m, s);
     assert_int_equal(yes, regex_matches(m, s)); /* from the cache */
     regex_matcher_free(m);
@@ -227,10 +229,10 @@ static const struct {
     {"a{99999}", ERR_TOO_LARGE},
     {"(a{1000}){1000}", ERR_TOO_LARGE},
     {"((){9999}){9999}", ERR_TOO_LARGE},
-    {"<1-99999999><1-99999999><1-99999999><1-99999999><1-99999999><1-99999999><1-99999999>"
-     "<1-99999999><1-99999999><1-99999999><1-99999999><1-99999999><1-99999999><1-99999999>"
-     "<1-99999999><1-99999999><1-99999999><1-99999999><1-99999999><1-99999999><1-99999999>",
-     ERR_TOO_LARGE},
+    {"<1-1234567890123456789>", ERR_INVALID}, /* 19 digits */
+    {"<-5-7>", ERR_INVALID},
+    {"<1- 2>", ERR_INVALID},
+    {"(<1-777777777777777777>){500}", ERR_TOO_LARGE},
 };
 
 static void test_regex_errors(void **state)
@@ -266,7 +268,7 @@ static void test_regex_is_linear(void **state)
     }
     text[sizeof text - 201] = 'a';
     assert_true(regex_compile(&a, STR("(a|b)*a(a|b){200}"), &re, &err));
-    struct regex_matcher *m = regex_matcher_new(re, INT64_MAX);
+    struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, INT64_MAX);
     assert_true(regex_matches(m, str_n(text, sizeof text)));
     text[sizeof text - 201] = 'b';
     assert_false(regex_matches(m, str_n(text, sizeof text)));
@@ -274,12 +276,124 @@ static void test_regex_is_linear(void **state)
     arena_release(&a);
 }
 
+/* Every number of up to four digits, with and without leading zeros, against every interval. */
+static void test_intervals_by_counting(void **state)
+{
+    static const char *const intervals[][2] = {
+        {"0", "0"},     {"0", "9"},      {"3", "7"},       {"7", "3"},       {"9", "10"},
+        {"1", "100"},   {"05", "12"},    {"99", "99"},     {"100", "999"},   {"0", "1000"},
+        {"17", "4211"}, {"990", "1009"}, {"2500", "2799"}, {"001", "5"},     {"0099", "0101"},
+        {"10", "0020"}, {"000", "000"},  {"1999", "2000"}, {"1000", "1999"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(intervals); i++) {
+        const char *low = intervals[i][0], *high = intervals[i][1];
+        struct arena a;
+        const struct regex *re;
+        struct err err = {0};
+        arena_init(&a, REGEX_ARENA_BYTES);
+        if (!regex_compile(&a, str_of(arena_printf(&a, "<%s-%s>", low, high)), &re, &err))
+            fail_msg("<%s-%s>: %s", low, high, err.msg);
+        struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, INT64_MAX);
+        bool is_any_width = strlen(low) != strlen(high);
+        int from = (int)strtol(low, NULL, 10), to = (int)strtol(high, NULL, 10);
+        for (int n = 0; n < 10000; n++)
+            for (int width = 1; width <= 5; width++) {
+                char text[16];
+                int written = snprintf(text, sizeof text, "%0*d", width, n);
+                bool want = n >= MIN(from, to) && n <= MAX(from, to) &&
+                            (is_any_width || (size_t)written == strlen(low));
+                if (regex_matches(m, str_of(text)) != want)
+                    fail_msg("<%s-%s> and %s: not %d", low, high, text, want);
+            }
+        regex_matcher_free(m);
+        arena_release(&a);
+    }
+}
+
+/*
+ * What an expression may take is said in regex.h.  An interval of numbers once took 168 MB; its
+ * relatives are here, too.  An expression may be refused, but not be dear.
+ */
+static const struct {
+    const char *expression;
+    size_t states_most; /* 0: it is refused as too large */
+} nasty[] = {
+    {"<1-777777777777777777>", 200},
+    {"<0-999999999999999999>", 200},
+    {"<123456789012345678-987654321098765432>", 200},
+    {"<1-777777777777777777><1-777777777777777777><1-777777777777777777><1-777777777777777777>"
+     "<1-777777777777777777><1-777777777777777777><1-777777777777777777><1-777777777777777777>",
+     1600},
+    {"(<1-777777777777777777>|<1-777777777777777777>)*", 400},
+    {"a{1,1000}{1,1000}", 0},
+    {"((a{1,100}){1,100}){1,100}", 0},
+    {"(((((a?){9}){9}){9}){9}){9}", 0},
+    {"(((((){9999}){9999}){9999}){9999}){9999}", 0},
+    {"a{10000}", 0},
+    {"a{9000}", 9001},
+    {".{999}", 0}, /* ten states for any character in UTF-8 */
+    {"[^a]{900}", 0},
+    {"(.*a){400}", 0},
+    {"(.*a.{100}){2}", 9000},
+    {"[\\W\\D\\S]{50}", 2000},
+    {"(a|b|c|d|e|f|g|h|i|j)*(a|b){300}", 1500},
+    {"a********************************************************************************", 100},
+};
+
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 i = mallinfo2();
+    return i.uordblks + i.hblkhd;
+}
+
+static void test_regex_memory_is_bounded(void **state)
+{
+    static char text[1 << 16];
+    uint32_t seed = 7;
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i++) {
+        seed = seed * 1103515245u + 12345u;
+        text[i] = "ab 0123456789xyz"[seed >> 16 & 15];
+    }
+    for (size_t i = 0; i < ARRAY_LEN(nasty); i++) {
+        const char *e = nasty[i].expression;
+        struct arena a;
+        const struct regex *re;
+        struct err err = {0};
+        arena_init(&a, REGEX_ARENA_BYTES);
+        bool ok = regex_compile(&a, str_of(e), &re, &err);
+        if (ok != (nasty[i].states_most > 0) || (!ok && err.code != ERR_TOO_LARGE))
+            fail_msg("%s: %d (%s)", e, ok, err.msg);
+        if (ok && regex_state_count(re) > nasty[i].states_most)
+            fail_msg("%s: %zu states", e, regex_state_count(re));
+        static const size_t caches[] = {REGEX_CACHE_BYTES, 1 << 16};
+        for (size_t k = 0; ok && k < ARRAY_LEN(caches); k++) {
+            size_t before = heap_bytes(), most = regex_matcher_most(re, caches[k]);
+            struct regex_matcher *m = regex_matcher_new(re, caches[k], mono_ms() + 20000);
+            regex_matches(m, str_n(text, sizeof text));
+            size_t took = heap_bytes() - before;
+            /* the heap rounds up: a page for each of the seven arrays */
+            if (took > most + 8 * 8192 || regex_matcher_bytes(m) > most ||
+                most > caches[k] + 1024 * 1024)
+                fail_msg("%s: %zu of %zu bytes", e, took, most);
+            regex_matcher_free(m);
+        }
+        arena_release(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens),       cmocka_unit_test(test_long_token_is_cut),
-        cmocka_unit_test(test_wildcards),    cmocka_unit_test(test_regex),
-        cmocka_unit_test(test_regex_errors), cmocka_unit_test(test_regex_is_linear),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_long_token_is_cut),
+        cmocka_unit_test(test_wildcards),
+        cmocka_unit_test(test_regex),
+        cmocka_unit_test(test_regex_errors),
+        cmocka_unit_test(test_regex_is_linear),
+        cmocka_unit_test(test_intervals_by_counting),
+        cmocka_unit_test(test_regex_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,8 @@ void ready_filter_init(struct arena *a, struct ready_filter *r, const struct fil
             if (c->op == COND_CONTAINS || c->op == COND_PREFIX || c->op == COND_SUFFIX)
                 wildcard_init(a, &rc->wildcards[k], c->values[k].text);
             if (c->op == COND_REGEX)
-                rc->matchers[k] = regex_matcher_new(c->values[k].regex, deadline_ms);
+                rc->matchers[k] =
+                    regex_matcher_new(c->values[k].regex, REGEX_CACHE_BYTES, deadline_ms);
         }
     }
 }
