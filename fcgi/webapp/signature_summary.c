@@ -13,11 +13,10 @@ void signature_ask_summary(struct query *q)
     static const char *const pairs[][2] = {
         {"_aggs.signature", "process_type"},
         {"_aggs.signature", "startup_crash"},
-        {"_aggs.signature", "_histogram.uptime"},
         {"_facets", "platform_pretty_version"},
         {"_facets", "cpu_arch"},
         {"_facets", "process_type"},
-        {"_histogram.uptime", "product"},
+        {"_facets", "_histogram.uptime"},
         {"_histogram_interval.uptime", "60"},
         {"_aggs.adapter_vendor_id", "adapter_device_id"},
         {"_aggs.android_cpu_abi.android_manufacturer.android_model", "android_version"},
@@ -26,8 +25,6 @@ void signature_ask_summary(struct query *q)
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         query_addc(q, pairs[i][0], pairs[i][1]);
 }
-
-/* ---- tables ---------------------------------------------------------------------------------- */
 
 struct panel {
     struct arena *a;
@@ -102,8 +99,6 @@ static void simple_panel(struct arena *a, struct tpl_rows *panels, const char *t
         panel_row(&p, (struct str[]){term(a, b)}, count(b));
 }
 
-/* ---- panels of their own --------------------------------------------------------------------- */
-
 static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t *answer,
                           int64_t total)
 {
@@ -174,8 +169,6 @@ static void mobile_panel(struct arena *a, struct tpl_rows *panels, const json_t 
                               count(version));
 }
 
-/* ---- graphics -------------------------------------------------------------------------------- */
-
 struct device {
     struct str vendor, adapter;
     int64_t count;
@@ -235,8 +228,6 @@ static bool graphics_panel(const struct signature_page *s, struct tpl_rows *pane
     return true;
 }
 
-/* ---- indicators ------------------------------------------------------------------------------ */
-
 static int64_t count_of(const json_t *buckets, const char *wanted)
 {
     size_t i;
@@ -256,14 +247,23 @@ static void indicator(struct tpl_rows *rows, const char *text, const char *class
     tpl_row_cstr(row, class_name);
 }
 
+/* Within a minute of starting: the histogram's bucket from 0. */
+static int64_t count_early(const json_t *answer)
+{
+    size_t i;
+    const json_t *b;
+    json_array_foreach (app_facet(answer, "histogram_uptime"), i, b)
+        if (json_number_value(json_object_get(b, "term")) == 0)
+            return count(b);
+    return 0;
+}
+
 static void indicators(struct arena *a, struct tpl_rows *rows, const json_t *answer, int64_t total)
 {
     const json_t *bucket = json_array_get(app_facet(answer, "signature"), 0);
-    int64_t startup = count_of(inner(bucket, "startup_crash"), "T"), early = 0, plugin;
-    const json_t *first = json_array_get(inner(bucket, "histogram_uptime"), 0);
-    if (json_number_value(json_object_get(first, "term")) == 0)
-        early = count(first);
-    plugin = count_of(inner(bucket, "process_type"), "plugin");
+    int64_t startup = count_of(inner(bucket, "startup_crash"), "T");
+    int64_t plugin = count_of(inner(bucket, "process_type"), "plugin");
+    int64_t early = count_early(answer);
     if (startup > 0 && startup == total)
         indicator(rows, "Start-up crash: every report", "bad");
     else if (startup > 0)

@@ -5,8 +5,7 @@
 #include "queries.h"
 
 static const int64_t SECOND_US = 1000000, DAY_US = 86400000000;
-
-/* ---- parameters ------------------------------------------------------------------------------ */
+enum { EARLY_S = 60, EARLY_SIGNATURES = 10000 }; /* as many as a search lists */
 
 static const struct choice days_choices[] = {
     {"7", "7 days"}, {"1", "1 day"}, {"3", "3 days"}, {"14", "14 days"}, {"28", "28 days"},
@@ -106,8 +105,6 @@ bool tcb_read_wanted(struct req *r, struct tcb_wanted *w, struct err *err)
     return read_platform(r, w, err);
 }
 
-/* ---- searches -------------------------------------------------------------------------------- */
-
 static const char *date_text(struct arena *a, const char *op, int64_t us)
 {
     char iso[TIME_TEXT_MAX];
@@ -150,13 +147,22 @@ static void add_filters(const struct tcb_wanted *w, struct query *q)
             query_addf(q, "process_type", "!%s", process_choices[i].value);
 }
 
-static bool search(struct req *r, const struct tcb_wanted *w, bool before, json_t **ret,
+enum period { PERIOD_NOW, PERIOD_NOW_EARLY, PERIOD_BEFORE };
+
+/*
+ * The ranking now; of the crashes within a minute of starting; and in the time before.  The early
+ * ones are counted by a search of their own: a histogram of up-times inside each signature would
+ * have a bucket for every minute that a program ran, and only the first is looked at.
+ */
+static bool search(struct req *r, const struct tcb_wanted *w, enum period period, json_t **ret,
                    struct err *err)
 {
     static const char *const inner[] = {
-        "platform",    "is_garbage_collecting", "dom_fission_enabled", "process_type",
-        "report_type", "startup_crash",         "_histogram.uptime",   "_cardinality.install_time",
+        "platform",    "is_garbage_collecting", "dom_fission_enabled",       "process_type",
+        "report_type", "startup_crash",         "_cardinality.install_time",
     };
+    bool before = period == PERIOD_BEFORE;
+    int size = period == PERIOD_NOW ? w->size : before ? w->size * 2 : EARLY_SIGNATURES;
     struct query q = query_new(req_arena(r));
     int64_t length = w->to_us - w->from_us;
     int64_t from = before ? w->from_us - length : w->from_us, to = before ? w->from_us : w->to_us;
@@ -166,16 +172,17 @@ static bool search(struct req *r, const struct tcb_wanted *w, bool before, json_
         query_addc(&q, "build_id", build_text(q.a, ">=", from));
         query_addc(&q, "build_id", build_text(q.a, "<", to));
     }
+    if (period == PERIOD_NOW_EARLY) {
+        query_addc(&q, "uptime", ">=0");
+        query_addf(&q, "uptime", "<%d", EARLY_S);
+    }
     query_addc(&q, "_facets", "signature");
-    for (size_t i = 0; !before && i < ARRAY_LEN(inner); i++)
+    for (size_t i = 0; period == PERIOD_NOW && i < ARRAY_LEN(inner); i++)
         query_addc(&q, "_aggs.signature", inner[i]);
-    query_addc(&q, "_histogram_interval.uptime", "60");
-    query_addf(&q, "_facets_size", "%d", before ? w->size * 2 : w->size);
+    query_addf(&q, "_facets_size", "%d", size);
     query_addc(&q, "_results_number", "0");
     return app_search(r, &q, (struct app_search){0}, ret, NULL, err);
 }
-
-/* ---- rows ------------------------------------------------------------------------------------ */
 
 static struct tcb_platforms platforms_of(const struct tcb_wanted *w)
 {
@@ -217,17 +224,6 @@ static int64_t count_of_platform(const json_t *bucket, const struct tcb_platform
     return count;
 }
 
-/* Crashes within a minute of starting. */
-static int64_t count_early(const json_t *bucket)
-{
-    size_t i;
-    const json_t *b;
-    json_array_foreach (jget_arr(jget_obj(bucket, "facets"), "histogram_uptime"), i, b)
-        if (json_number_value(json_object_get(b, "term")) == 0)
-            return jget_int_or(b, "count", 0);
-    return 0;
-}
-
 static void read_bucket(const struct tcb *t, const json_t *bucket, struct tcb_row *row)
 {
     const json_t *facets = jget_obj(bucket, "facets");
@@ -236,9 +232,20 @@ static void read_bucket(const struct tcb *t, const json_t *bucket, struct tcb_ro
     row->gc = count_of_term(bucket, "is_garbage_collecting", "T");
     row->startup = count_of_term(bucket, "startup_crash", "T");
     row->plugin = count_of_term(bucket, "process_type", "plugin");
-    row->early = count_early(bucket);
     for (size_t i = 0; i < t->platforms.n; i++)
         row->platforms[i] = count_of_platform(bucket, &t->platforms.v[i]);
+}
+
+static void read_early(struct tcb *t, const json_t *early)
+{
+    size_t i;
+    const json_t *b;
+    json_array_foreach (app_facet(early, "signature"), i, b) {
+        const char *signature = jget_str(b, "term");
+        for (size_t k = 0; signature && k < t->n; k++)
+            if (strcmp(t->rows[k].signature, signature) == 0)
+                t->rows[k].early = jget_int_or(b, "count", 0);
+    }
 }
 
 static void read_before(struct tcb *t, const json_t *before)
@@ -282,8 +289,8 @@ static bool read_first_dates(struct req *r, struct tcb *t, struct err *err)
 
 bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct err *err)
 {
-    json_auto_t *now = NULL, *before = NULL;
-    if (!search(r, w, false, &now, err))
+    json_auto_t *now = NULL, *early = NULL, *before = NULL;
+    if (!search(r, w, PERIOD_NOW, &now, err))
         return false;
     const json_t *buckets = app_facet(now, "signature");
     size_t i;
@@ -302,8 +309,10 @@ bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct e
         t->covered += row->count;
     }
     if (t->n > 0) {
-        if (!search(r, w, true, &before, err))
+        if (!search(r, w, PERIOD_NOW_EARLY, &early, err) ||
+            !search(r, w, PERIOD_BEFORE, &before, err))
             return false;
+        read_early(t, early);
         read_before(t, before);
     }
     return read_first_dates(r, t, err);
