@@ -196,6 +196,8 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
         .is_unredacted = how.is_unredacted,
         .is_html = how.is_html,
         .deadline_ms = deadline(r),
+        .max_buckets = (size_t)conf_int(req_conf(r), "SEARCH_MAX_BUCKETS"),
+        .max_bytes = (size_t)conf_int(req_conf(r), "SEARCH_MAX_BYTES"),
         .products = product_names(r),
     };
     if (!app_index(app_of(r), &index, err))

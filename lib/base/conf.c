@@ -80,7 +80,9 @@ const struct conf_key conf_keys[] = {
     {"RATE_LIMIT_SEARCH_ANONYMOUS", CONF_INT, "10", 0, 1000000, false, "Super Search pages per address and minute without log-in; 0: no limit"},
     {"RATE_LIMIT_SEARCH_USER", CONF_INT, "100", 0, 1000000, false, "the same with log-in"},
     {"BUG_TRACKER_URL", CONF_TEXT, "https://bugzilla.mozilla.org/show_bug.cgi?id=", 0, 0, false, "address of a bug report; its number is put behind"},
-    {"SEARCH_TIMEOUT_S", CONF_INT, "30", 1, 3600, false, "time limit of one search"},
+    {"SEARCH_TIMEOUT_S", CONF_INT, "30", 1, 3600, false, "time limit of a request's searches, from its arrival until the answer is built; 120 with run_long_queries"},
+    {"SEARCH_MAX_BUCKETS", CONF_INT, "65536", 100, 10000000, false, "buckets in all aggregations of one search together; more is a 400"},
+    {"SEARCH_MAX_BYTES", CONF_INT, "268435456", 16777216, INT64_MAX, false, "memory that counters and answer of one search may take; more is a 400"},
 
     /* scheduled jobs */
     {"CRON_INTERVAL_S", CONF_INT, "300", 1, 86400, false, "seconds between two looks at the job table"},

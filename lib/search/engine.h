@@ -10,10 +10,19 @@
  *
  * `dir` names the index in the engine's own terms (a folder for columns/).
  *
- * run        {"hits", "total", "facets", "errors"}; ERR_INVALID with the text for users when the
- *            deadline passed or the answer grew too large.
+ * run        {"hits", "total", "facets", "errors"}; ERR_INVALID with the text for users when one
+ *            of the limits was crossed.
  * Others     as the functions of index.h with the same name.
  */
+struct search_limits {
+    int64_t deadline_ms; /* mono_ms() */
+    size_t max_buckets;  /* of all aggregations of an answer */
+    size_t max_bytes;    /* of counters, numberings and answer */
+    /* Whether nobody waits any more; asked every few milliseconds.  May be NULL. */
+    bool (*is_abandoned)(void *asker);
+    void *asker;
+};
+
 struct search_engine {
     const char *name;
 
@@ -26,8 +35,8 @@ struct search_engine {
     bool (*reader_open)(const char *dir, void **ret, struct err *err);
     void (*reader_close)(void *reader);
     bool (*has)(void *reader, struct str crash_id, bool *ret, struct err *err);
-    bool (*run)(void *reader, const struct search_query *q, int64_t deadline_ms, json_t **ret,
-                struct err *err);
+    bool (*run)(void *reader, const struct search_query *q, const struct search_limits *limits,
+                json_t **ret, struct err *err);
 
     bool (*verify)(const char *dir, void (*report)(void *arg, const char *line), void *arg,
                    struct err *err);

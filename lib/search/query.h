@@ -25,6 +25,8 @@ enum {
     QUERY_DATE_DAYS_DEFAULT = 7,
     QUERY_RETENTION_DAYS = 26 * 7,
     QUERY_REGEX_CHARS_MAX = 1000,
+    QUERY_REGEX_STATES_MAX =
+        5 * REGEX_STATES_MAX, /* of all expressions: 2 MB with their matchers */
 };
 
 enum cond_op {

@@ -13,6 +13,7 @@ struct query_build {
     struct search_query *query;
     const char **ret_form_param;
     struct err *err;
+    size_t regex_states; /* of all expressions so far */
 };
 
 /* "Unknown field 'x'", or ERR_FORBIDDEN for one that clean-up should have removed. */

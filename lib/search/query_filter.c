@@ -70,8 +70,10 @@ static bool set_regex(struct query_build *b, struct cond_value *v)
                        QUERY_REGEX_CHARS_MAX);
     if (!arena_fits(b->arena, REGEX_ARENA_BYTES, "expressions", NULL))
         return query_too_complex(b);
-    if (regex_compile(b->arena, v->text, &v->regex, &why))
-        return true;
+    if (regex_compile(b->arena, v->text, &v->regex, &why)) {
+        b->regex_states += regex_state_count(v->regex);
+        return b->regex_states <= QUERY_REGEX_STATES_MAX || query_too_complex(b);
+    }
     if (why.code == ERR_TOO_LARGE)
         return query_too_complex(b);
     return err_set(b->err, ERR_INVALID, "Malformed supersearch query: %s", why.msg);

@@ -6,7 +6,14 @@
 bool search_run(struct index_reader *r, const struct search_context *ctx,
                 const struct search_query *q, json_t **ret, struct err *err)
 {
-    return r->engine->run(r->impl, q, ctx->deadline_ms, ret, err);
+    const struct search_limits limits = {
+        .deadline_ms = ctx->deadline_ms > 0 ? ctx->deadline_ms : INT64_MAX,
+        .max_buckets = ctx->max_buckets ? ctx->max_buckets : SEARCH_BUCKETS_DEFAULT,
+        .max_bytes = ctx->max_bytes ? ctx->max_bytes : SEARCH_BYTES_DEFAULT,
+        .is_abandoned = ctx->is_abandoned,
+        .asker = ctx->asker,
+    };
+    return r->engine->run(r->impl, q, &limits, ret, err);
 }
 
 bool search_answer(struct arena *a, struct index_reader *r, const struct search_context *ctx,

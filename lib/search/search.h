@@ -25,12 +25,24 @@ struct search_params {
     size_t n;
 };
 
+/*
+ * What one search may take when nobody says otherwise.  Buckets: the default of the search engine
+ * that the clients were written for; each takes some 600 bytes until the answer is sent.  Bytes:
+ * exact counts of 4 million pairs of values, beside an answer of 30 MB.
+ */
+enum { SEARCH_BUCKETS_DEFAULT = 65536, SEARCH_BYTES_DEFAULT = 256 << 20 };
+
 struct search_context {
     int64_t now_us;
-    enum perm reader;            /* what the caller may see */
-    bool is_unredacted;          /* SuperSearchUnredacted: no clean-up */
-    bool is_html;                /* pages: _columns are cleaned too */
-    int64_t deadline_ms;         /* mono_ms() after which the search is given up */
+    enum perm reader;    /* what the caller may see */
+    bool is_unredacted;  /* SuperSearchUnredacted: no clean-up */
+    bool is_html;        /* pages: _columns are cleaned too */
+    int64_t deadline_ms; /* mono_ms() after which the search is given up; 0: never */
+    size_t max_buckets;  /* of the whole answer; 0: SEARCH_BUCKETS_DEFAULT */
+    size_t max_bytes;    /* that the search may hold; 0: SEARCH_BYTES_DEFAULT */
+    /* Whether nobody waits for the answer any more: the search then ends.  NULL: never. */
+    bool (*is_abandoned)(void *asker);
+    void *asker;
     const char *const *products; /* configured names, NULL-ended; NULL: do not check */
 };
 

@@ -5,14 +5,6 @@
 #include "base/time.h"
 #include "base/util.h"
 
-static bool too_complex(struct err *err)
-{
-    return err_set(err, ERR_INVALID,
-                   "Search query is too complex to execute. Simplify the search pattern and try "
-                   "again.");
-}
-
-/* ---- counting --------------------------------------------------------------------------- */
 static size_t pair_place(const struct pair_table *t, uint64_t key)
 {
     return (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (t->cap - 1);
@@ -30,10 +22,14 @@ static uint32_t *pair_slot(struct pair_table *t, uint64_t key)
     return &t->counts[at];
 }
 
-static void pair_grow(struct pair_table *t)
+static bool pair_grow(struct pair_table *t, struct cost *cost)
 {
+    enum { PAIR_BYTES = sizeof *t->keys + sizeof *t->counts };
     struct pair_table old = *t;
-    t->cap = MAX(old.cap * 2, (size_t)1024);
+    size_t cap = MAX(old.cap * 2, (size_t)1024);
+    if (!cost_hold(cost, cap * PAIR_BYTES) || !cost_work(cost, cap))
+        return false;
+    t->cap = cap;
     t->n = 0;
     t->keys = xcalloc(t->cap, sizeof *t->keys);
     t->counts = xcalloc(t->cap, sizeof *t->counts);
@@ -42,33 +38,35 @@ static void pair_grow(struct pair_table *t)
             *pair_slot(t, old.keys[i]) = old.counts[i];
     free(old.keys);
     free(old.counts);
+    cost_give_back(cost, old.cap * PAIR_BYTES);
+    return true;
 }
 
-static void grow_dense(struct agg_node *node)
+static bool grow_dense(struct agg_node *node)
 {
     size_t n = MAX(node->id_count * 2, (size_t)1024);
+    if (!cost_hold(node->cost, (n - node->id_count) * sizeof *node->dense))
+        return false;
     node->dense = xrealloc(node->dense, n * sizeof *node->dense);
     memset(node->dense + node->id_count, 0, (n - node->id_count) * sizeof *node->dense);
     node->id_count = n;
+    return true;
 }
 
-static void count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
+/* False: no room. */
+static bool count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
 {
-    if (node->grows && id >= node->id_count)
-        grow_dense(node);
+    if (node->grows && id >= node->id_count && !grow_dense(node))
+        return false;
     if (node->dense) {
         node->dense[slot * node->id_count + id] += by;
-        return;
+        return true;
     }
     struct pair_table *t = &node->sparse;
-    if (t->n * 2 >= t->cap) {
-        if (t->n >= PAIRS_MAX) {
-            node->is_too_large = true;
-            return;
-        }
-        pair_grow(t);
-    }
+    if (t->n * 2 >= t->cap && !pair_grow(t, node->cost))
+        return false;
     *pair_slot(t, (uint64_t)slot << 32 | id) += by;
+    return true;
 }
 
 /* Bucket number + 1 of a pair on a finished level, 0 for none. */
@@ -86,13 +84,13 @@ static uint32_t bucket_of(const struct agg_node *node, uint32_t slot, uint32_t i
     return t->keys[at] ? t->counts[at] : 0;
 }
 
-/* ---- the tree --------------------------------------------------------------------------- */
 static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size_t level)
 {
     struct agg_node *head = NULL, **at = &head;
     for (; spec; spec = spec->next) {
         struct agg_node *n = arena_alloc(&run->arena, sizeof *n);
         n->spec = spec;
+        n->cost = &run->cost;
         n->level = level;
         n->children = make_nodes(run, spec->children, level + 1);
         *at = n;
@@ -101,23 +99,23 @@ static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size
     return head;
 }
 
-static bool number_values(struct run *run, struct agg_node *n, struct err *err)
+static bool number_values(struct run *run, struct agg_node *n)
 {
     for (; n; n = n->next) {
         enum column_kind kind = column_kind_of(n->spec->field);
         if (kind == COLUMN_DICT || kind == COLUMN_LIST) {
-            n->unify = run_unify(run, n->spec->field, err);
+            n->unify = run_unify(run, n->spec->field);
             if (!n->unify)
                 return false;
         }
-        if (!number_values(run, n->children, err))
+        if (!number_values(run, n->children))
             return false;
     }
     return true;
 }
 
 /* Room for the counters of one aggregation, once the number of its slots is known. */
-static void begin_node(struct agg_node *n, size_t slot_count)
+static bool begin_node(struct agg_node *n, size_t slot_count)
 {
     n->slot_count = slot_count;
     if (n->unify)
@@ -127,20 +125,26 @@ static void begin_node(struct agg_node *n, size_t slot_count)
     else
         n->grows = n->level == 0;
     if (n->grows)
-        grow_dense(n);
-    if (n->id_count == 0 || n->dense)
-        return;
-    if (slot_count <= 1 || n->id_count <= DENSE_MAX / slot_count)
-        n->dense = xcalloc(MAX(slot_count, (size_t)1) * n->id_count, sizeof *n->dense);
+        return grow_dense(n);
+    if (n->id_count == 0)
+        return true;
+    if (slot_count <= 1 || n->id_count <= DENSE_MAX / slot_count) {
+        size_t count = MAX(slot_count, (size_t)1) * n->id_count;
+        if (!cost_hold(n->cost, count * sizeof *n->dense))
+            return false;
+        n->dense = xcalloc(count, sizeof *n->dense);
+    }
+    return true;
 }
 
-bool agg_prepare(struct run *run, struct err *err)
+bool agg_prepare(struct run *run)
 {
     run->aggs = make_nodes(run, run->query->aggs, 0);
-    if (!number_values(run, run->aggs, err))
+    if (!number_values(run, run->aggs))
         return false;
     for (struct agg_node *n = run->aggs; n; n = n->next)
-        begin_node(n, 1);
+        if (!begin_node(n, 1))
+            return false;
     return true;
 }
 
@@ -157,15 +161,15 @@ size_t agg_depth(const struct run *run)
     return depth_of(run->aggs);
 }
 
-/* ---- a block ---------------------------------------------------------------------------- */
-
 /* First level of a string field: count codes, translate once per partition. */
-static void count_codes(struct agg_node *n, const struct column *c, const uint32_t *rows,
+static bool count_codes(struct agg_node *n, const struct column *c, const uint32_t *rows,
                         size_t row_count)
 {
     size_t want = (size_t)c->dict.checked + 1;
     if (n->local_n == 0) {
         if (n->local_cap < want) {
+            if (!cost_hold(n->cost, (want - n->local_cap) * sizeof *n->local))
+                return false;
             n->local_cap = want;
             n->local = xrealloc(n->local, want * sizeof *n->local);
         }
@@ -186,21 +190,22 @@ static void count_codes(struct agg_node *n, const struct column *c, const uint32
         for (size_t i = 0; i < row_count; i++)
             local[codes[rows[i]]]++;
     }
+    return true;
 }
 
-static void count_node(struct agg_node *n, const struct part *p, const struct block *b,
+static bool count_node(struct agg_node *n, const struct part *p, const struct block *b,
                        const uint32_t *slots)
 {
     const struct column *c = p->by_field[n->spec->field - search_fields];
     if (!c)
-        return;
-    if (n->level == 0 && n->unify) {
-        count_codes(n, c, b->rows, b->n);
-        return;
-    }
+        return true;
+    if (n->level == 0 && n->unify)
+        return count_codes(n, c, b->rows, b->n);
     agg_pairs(n, p, b->part, b->rows, slots, b->n);
     for (size_t i = 0; i < n->pairs.n; i++)
-        count_pair(n, n->pairs.slots[i], n->pairs.ids[i], 1);
+        if (!count_pair(n, n->pairs.slots[i], n->pairs.ids[i], 1))
+            return false;
+    return true;
 }
 
 /* Keeps the pairs that fall into buckets; their slots become bucket numbers. */
@@ -220,10 +225,12 @@ static void to_buckets(struct agg_node *n)
 static bool block_node(struct agg_node *n, size_t level, const struct part *p,
                        const struct block *b, const uint32_t *slots)
 {
+    enum { ROW_UNITS = 4 }; /* a hash look-up and more: tests/bench/search */
     for (; n; n = n->next) {
+        if (!cost_work(n->cost, b->n * ROW_UNITS))
+            return false;
         if (n->level == level) {
-            count_node(n, p, b, slots);
-            if (n->is_too_large)
+            if (!count_node(n, p, b, slots))
                 return false;
             continue;
         }
@@ -238,16 +245,18 @@ static bool block_node(struct agg_node *n, size_t level, const struct part *p,
     return true;
 }
 
-bool agg_block(struct run *run, size_t level, const struct block *b, struct err *err)
+bool agg_block(struct run *run, size_t level, const struct block *b)
 {
-    return block_node(run->aggs, level, run->root->parts[b->part], b, NULL) || too_complex(err);
+    return block_node(run->aggs, level, run->root->parts[b->part], b, NULL);
 }
 
-void agg_end_part(struct run *run, size_t level, size_t part)
+bool agg_end_part(struct run *run, size_t level, size_t part)
 {
     if (level > 0)
-        return;
+        return true;
     for (struct agg_node *n = run->aggs; n; n = n->next) {
+        if (!cost_work(n->cost, n->local_n))
+            return false;
         for (uint32_t code = 1; code < n->local_n; code++) {
             size_t count;
             if (n->local[code] == 0)
@@ -258,9 +267,9 @@ void agg_end_part(struct run *run, size_t level, size_t part)
         }
         n->local_n = 0;
     }
+    return true;
 }
 
-/* ---- choosing buckets ------------------------------------------------------------------- */
 static int compare_ids(const struct agg_node *n, uint32_t a, uint32_t b)
 {
     if (n->unify)
@@ -320,36 +329,53 @@ static void offer_bucket(struct agg_node *n, struct bucket *heap, size_t *size, 
 
 static void add_bucket(struct agg_node *n, struct bucket b)
 {
+    if (!cost_buckets(n->cost, 1))
+        return;
     if (n->bucket_count == n->bucket_cap) {
-        n->bucket_cap = MAX(n->bucket_cap * 2, (size_t)64);
+        size_t cap = MAX(n->bucket_cap * 2, (size_t)64);
+        if (!cost_hold(n->cost, (cap - n->bucket_cap) * sizeof *n->buckets))
+            return;
+        n->bucket_cap = cap;
         n->buckets = xrealloc(n->buckets, n->bucket_cap * sizeof *n->buckets);
     }
     n->buckets[n->bucket_count++] = b;
 }
 
-struct keyed_bucket {
-    uint32_t slot;
-    struct bucket bucket;
+/* All pairs of a sparse table, by slot: those of slot s are v[starts[s]] .. v[starts[s + 1]]. */
+struct pair_list {
+    struct bucket *v;
+    size_t *starts;
+    size_t bytes;
 };
 
-static int by_slot(const void *a, const void *b)
+/* Counting sort: comparing would take n log n for millions of pairs.  False: no room, no time. */
+static bool list_pairs(struct agg_node *n, struct pair_list *ret)
 {
-    uint32_t x = ((const struct keyed_bucket *)a)->slot, y = ((const struct keyed_bucket *)b)->slot;
-    return x < y ? -1 : x > y;
-}
-
-/* All pairs of a sparse table, by slot. */
-static struct keyed_bucket *list_sparse(const struct pair_table *t)
-{
-    struct keyed_bucket *list = xmalloc((t->n + 1) * sizeof *list);
-    size_t n = 0;
+    const struct pair_table *t = &n->sparse;
+    size_t bytes = (t->n + 1) * sizeof *ret->v + (n->slot_count + 2) * sizeof *ret->starts;
+    if (!cost_hold(n->cost, bytes) || !cost_work(n->cost, 2 * t->cap + n->slot_count))
+        return false;
+    struct pair_list l = {.v = xmalloc((t->n + 1) * sizeof *l.v),
+                          .starts = xcalloc(n->slot_count + 2, sizeof *l.starts),
+                          .bytes = bytes};
     for (size_t i = 0; i < t->cap; i++)
         if (t->keys[i])
-            list[n++] = (struct keyed_bucket){(uint32_t)(t->keys[i] >> 32),
-                                              {(uint32_t)t->keys[i], t->counts[i]}};
-    if (n > 1)
-        qsort(list, n, sizeof *list, by_slot);
-    return list;
+            l.starts[(t->keys[i] >> 32) + 2]++;
+    for (size_t slot = 2; slot < n->slot_count + 2; slot++)
+        l.starts[slot] += l.starts[slot - 1];
+    for (size_t i = 0; i < t->cap; i++)
+        if (t->keys[i])
+            l.v[l.starts[(t->keys[i] >> 32) + 1]++] =
+                (struct bucket){(uint32_t)t->keys[i], t->counts[i]};
+    *ret = l;
+    return true;
+}
+
+static void drop_pairs(struct agg_node *n, struct pair_list *l)
+{
+    free(l->v);
+    free(l->starts);
+    cost_give_back(n->cost, l->bytes);
 }
 
 /* What one slot has counted goes through the heap and, sorted, to the buckets. */
@@ -360,16 +386,21 @@ struct chooser {
     uint32_t distinct;
 };
 
-static void choose(struct chooser *c, struct bucket b)
+/* False: the search must end. */
+static bool choose(struct chooser *c, struct bucket b)
 {
+    enum { CHOOSE_UNITS = 32 }; /* texts are compared where counts are equal */
     c->distinct++;
+    if (!cost_work(c->node->cost, CHOOSE_UNITS))
+        return false;
     if (c->node->spec->kind == AGG_CARDINALITY)
-        return;
+        return true;
     if (c->n == c->cap && c->cap < c->limit) {
         c->cap = MIN(MAX(c->cap * 2, (size_t)64), c->limit);
         c->heap = xrealloc(c->heap, c->cap * sizeof *c->heap);
     }
     offer_bucket(c->node, c->heap, &c->n, c->limit, b);
+    return true;
 }
 
 static void end_slot(struct chooser *c)
@@ -385,30 +416,42 @@ static void end_slot(struct chooser *c)
     c->distinct = 0;
 }
 
-static void choose_buckets(struct run *run, struct agg_node *n)
+static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size_t slot)
+{
+    struct agg_node *n = c->node;
+    if (n->dense) {
+        const uint32_t *counts = n->dense + slot * n->id_count;
+        for (size_t id = 1; id < n->id_count; id++)
+            if (counts[id] && !choose(c, (struct bucket){(uint32_t)id, counts[id]}))
+                return false;
+        return cost_work(n->cost, n->id_count);
+    }
+    for (size_t i = list->starts[slot]; i < list->starts[slot + 1]; i++)
+        if (!choose(c, list->v[i]))
+            return false;
+    return true;
+}
+
+static bool choose_buckets(struct run *run, struct agg_node *n)
 {
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
-    size_t limit = n->spec->kind == AGG_HISTOGRAM ? BUCKETS_MAX + 1 : run->query->facets_size;
+    size_t limit = n->spec->kind == AGG_HISTOGRAM ? run->cost.limits->max_buckets + 1
+                                                  : run->query->facets_size;
     struct chooser c = {.node = n, .limit = limit};
-    const uint32_t *dense = n->dense;
-    FREE_LATER struct keyed_bucket *list = dense ? NULL : list_sparse(&n->sparse);
-    size_t at = 0;
+    struct pair_list list = {0};
+    size_t first_bytes = (n->slot_count + 1) * sizeof *n->first;
+    if (!cost_hold(n->cost, first_bytes) || (!n->dense && !list_pairs(n, &list)))
+        return false;
     n->first = xcalloc(n->slot_count + 1, sizeof *n->first);
-    for (size_t slot = 0; slot < n->slot_count && n->bucket_count <= BUCKETS_MAX; slot++) {
+    for (size_t slot = 0; slot < n->slot_count && run->cost.end == COST_GOES_ON; slot++) {
         n->first[slot] = n->bucket_count;
-        if (dense) {
-            const uint32_t *counts = dense + slot * n->id_count;
-            for (size_t id = 1; id < n->id_count; id++)
-                if (counts[id])
-                    choose(&c, (struct bucket){(uint32_t)id, counts[id]});
-        } else {
-            for (; at < n->sparse.n && list[at].slot == slot; at++)
-                choose(&c, list[at].bucket);
-        }
-        end_slot(&c);
+        if (choose_in_slot(&c, &list, slot))
+            end_slot(&c);
         n->first[slot + 1] = n->bucket_count;
     }
     free(c.heap);
+    drop_pairs(n, &list);
+    return run->cost.end == COST_GOES_ON;
 }
 
 /* From now on the table tells the bucket of a pair. */
@@ -428,35 +471,32 @@ static void index_buckets(struct agg_node *n)
         }
 }
 
-static bool end_nodes(struct run *run, struct agg_node *n, size_t level, size_t *total)
+static bool end_nodes(struct run *run, struct agg_node *n, size_t level)
 {
     for (; n; n = n->next) {
         if (n->level < level) {
-            if (!end_nodes(run, n->children, level, total))
+            if (!end_nodes(run, n->children, level))
                 return false;
             continue;
         }
-        choose_buckets(run, n);
-        *total += n->bucket_count;
-        if (*total > BUCKETS_MAX)
+        if (!choose_buckets(run, n))
             return false;
         if (!n->children)
             continue;
         if (n->bucket_count > 0)
             index_buckets(n);
         for (struct agg_node *child = n->children; child; child = child->next)
-            begin_node(child, n->bucket_count);
+            if (!begin_node(child, n->bucket_count))
+                return false;
     }
     return true;
 }
 
-bool agg_end_level(struct run *run, size_t level, struct err *err)
+bool agg_end_level(struct run *run, size_t level)
 {
-    size_t total = 0;
-    return end_nodes(run, run->aggs, level, &total) || too_complex(err);
+    return end_nodes(run, run->aggs, level);
 }
 
-/* ---- the answer ------------------------------------------------------------------------- */
 static json_t *date_term(int64_t us)
 {
     char text[TIME_TEXT_MAX];
@@ -483,6 +523,19 @@ static json_t *term_json(const struct agg_node *n, uint32_t id)
     return real ? real : json_null();
 }
 
+/*
+ * What a bucket takes until the answer is sent.  jansson's objects of two and three members with
+ * their numbers measure 560 and 880 bytes; the text is there as JSON, as text, as text with
+ * escapes, and on its way.
+ */
+static bool hold_bucket(const struct agg_node *n, const json_t *bucket)
+{
+    enum { BUCKET_BYTES = 560, INNER_BYTES = 320, TEXT_COPIES = 4, TEXT_BYTES = 32 };
+    size_t text = TEXT_BYTES + json_string_length(json_object_get(bucket, "term"));
+    size_t bytes = BUCKET_BYTES + (n->children ? INNER_BYTES : 0) + TEXT_COPIES * text;
+    return cost_hold(n->cost, bytes) && cost_work(n->cost, bytes);
+}
+
 static json_t *nodes_json(const struct agg_node *n, size_t slot)
 {
     json_t *out = json_object();
@@ -496,10 +549,10 @@ static json_t *nodes_json(const struct agg_node *n, size_t slot)
             continue;
         }
         json_t *list = json_array();
-        for (size_t i = from; i < to; i++) {
+        for (size_t i = from; i < to && n->cost->end == COST_GOES_ON; i++) {
             json_t *bucket = json_pack("{s:o, s:I}", "term", term_json(n, n->buckets[i].id),
                                        "count", (json_int_t)n->buckets[i].count);
-            if (n->children)
+            if (hold_bucket(n, bucket) && n->children)
                 json_object_set_new(bucket, "facets", nodes_json(n->children, i));
             json_array_append_new(list, bucket);
         }

@@ -11,12 +11,13 @@
  * It counts pairs (slot, id), where the slot is the bucket of the parent that the row is in
  * (0 on the first level).  At the end of its level each slot's best ids become buckets; their
  * numbers are the slots of the level below.
+ *
+ * All tables here grow with what strangers ask for, so each byte is held on the account of the
+ * search before it is allocated, each bucket counted, each loop over rows, ids or pairs told to
+ * run->cost.  When it says stop, counting goes on with what room there is and the answer is
+ * thrown away.
  */
-enum {
-    DENSE_MAX = 4 << 20,  /* counters in an array rather than a hash table */
-    PAIRS_MAX = 32 << 20, /* distinct pairs of one aggregation */
-    BUCKETS_MAX = 300000, /* of a whole answer */
-};
+enum { DENSE_MAX = 4 << 20 }; /* counters in an array rather than a hash table */
 
 /* Numeric values -> ids from 1. */
 struct interner_slot {
@@ -52,6 +53,7 @@ struct bucket {
 
 struct agg_node {
     const struct agg *spec;
+    struct cost *cost;
     struct agg_node *next, *children;
     size_t level;
     size_t slot_count;
@@ -67,10 +69,8 @@ struct agg_node {
     struct bucket *buckets; /* of slot s: first[s] .. first[s + 1] */
     size_t bucket_count, bucket_cap;
     size_t *first;
-    bool is_too_large;
 };
 
-/* ---- agg_ids.c -------------------------------------------------------------------------- */
 /* Fills node->pairs for rows with the given slots (NULL: all 0). */
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n);

@@ -3,15 +3,16 @@
 #include "base/hash.h"
 #include "base/util.h"
 
-/* ---- numbers ---------------------------------------------------------------------------- */
 static size_t place_of(uint64_t value, size_t slot_count)
 {
     return (size_t)((value * 0x9e3779b97f4a7c15u) >> 20) & (slot_count - 1);
 }
 
-static void grow_interner(struct interner *in)
+static bool grow_interner(struct interner *in, struct cost *cost)
 {
     size_t n = MAX(in->slot_count * 2, (size_t)1024);
+    if (!cost_hold(cost, (n - in->slot_count) * sizeof *in->slots) || !cost_work(cost, n))
+        return false;
     free(in->slots);
     in->slots = xcalloc(n, sizeof *in->slots);
     in->slot_count = n;
@@ -21,22 +22,31 @@ static void grow_interner(struct interner *in)
             at = (at + 1) & (n - 1);
         in->slots[at] = (struct interner_slot){in->values[id - 1], (uint32_t)id};
     }
+    return true;
 }
 
-static uint32_t intern(struct interner *in, uint64_t value)
+static bool grow_values(struct interner *in, struct cost *cost)
+{
+    size_t cap = MAX(in->cap * 2, (size_t)256);
+    if (!cost_hold(cost, (cap - in->cap) * sizeof *in->values))
+        return false;
+    in->cap = cap;
+    in->values = xrealloc(in->values, in->cap * sizeof *in->values);
+    return true;
+}
+
+/* 0: no room, the search must end. */
+static uint32_t intern(struct interner *in, uint64_t value, struct cost *cost)
 {
     if (in->last_id && in->last == value)
         return in->last_id;
-    if (in->n * 2 >= in->slot_count)
-        grow_interner(in);
+    if ((in->n * 2 >= in->slot_count && !grow_interner(in, cost)) ||
+        (in->n == in->cap && !grow_values(in, cost)))
+        return 0;
     size_t at = place_of(value, in->slot_count);
     while (in->slots[at].id && in->slots[at].value != value)
         at = (at + 1) & (in->slot_count - 1);
     if (!in->slots[at].id) {
-        if (in->n == in->cap) {
-            in->cap = MAX(in->cap * 2, (size_t)256);
-            in->values = xrealloc(in->values, in->cap * sizeof *in->values);
-        }
         in->values[in->n++] = value;
         in->slots[at] = (struct interner_slot){value, (uint32_t)in->n};
     }
@@ -71,15 +81,18 @@ static uint64_t number_of(const struct agg *spec, const struct column *c, uint64
     return (uint64_t)v;
 }
 
-/* ---- pairs ------------------------------------------------------------------------------ */
-static void make_room(struct pairs *p, size_t n)
+static bool make_room(struct pairs *p, size_t n, struct cost *cost)
 {
     if (p->n + n <= p->cap)
-        return;
-    p->cap = MAX(p->n + n, p->cap * 2);
+        return true;
+    size_t cap = MAX(p->n + n, p->cap * 2);
+    if (!cost_hold(cost, (cap - p->cap) * 3 * sizeof(uint32_t)))
+        return false;
+    p->cap = cap;
     p->rows = xrealloc(p->rows, p->cap * sizeof *p->rows);
     p->slots = xrealloc(p->slots, p->cap * sizeof *p->slots);
     p->ids = xrealloc(p->ids, p->cap * sizeof *p->ids);
+    return true;
 }
 
 static void push(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
@@ -90,11 +103,15 @@ static void push(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
     p->n += id != 0;
 }
 
-static void push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_t *ids, size_t n)
+/* Leaves room for one pair of each of the rows that are left. */
+static bool push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_t *ids, size_t n,
+                     size_t rows_left, struct cost *cost)
 {
-    make_room(p, n + 1);
+    if (!cost_work(cost, n) || !make_room(p, n + rows_left + 1, cost))
+        return false;
     for (size_t i = 0; i < n; i++)
         push(p, row, slot, ids[i]);
+    return true;
 }
 
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
@@ -103,9 +120,8 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
     const struct column *c = p->by_field[node->spec->field - search_fields];
     struct pairs *out = &node->pairs;
     out->n = 0;
-    if (!c)
+    if (!c || !make_room(out, n + 1, node->cost))
         return;
-    make_room(out, n + 1);
     bool is_plain = node->unify && !node->unify->is_several;
     const uint32_t *plain = is_plain ? node->unify->parts[part].starts : NULL;
     for (size_t i = 0; i < n; i++) {
@@ -115,12 +131,12 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
         } else if (node->unify) {
             size_t id_count;
             const uint32_t *ids = unify_ids(node->unify, part, column_code(c, row), &id_count);
-            push_all(out, row, slot, ids, id_count);
-            make_room(out, n - i);
+            if (!push_all(out, row, slot, ids, id_count, n - i, node->cost))
+                return;
         } else if (c->kind == COLUMN_BOOL) {
             push(out, row, slot, column_code(c, row));
         } else if (column_has(c, row)) {
-            push(out, row, slot, intern(&node->values, number_of(node->spec, c, row)));
+            push(out, row, slot, intern(&node->values, number_of(node->spec, c, row), node->cost));
         }
     }
 }

@@ -129,15 +129,15 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
-static bool run(void *reader, const struct search_query *q, int64_t deadline_ms, json_t **ret,
-                struct err *err)
+static bool run(void *reader, const struct search_query *q, const struct search_limits *limits,
+                json_t **ret, struct err *err)
 {
     struct reader *r = reader;
     for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
         bool is_outdated = false;
         if (!damage_is_ours(root_snapshot(r->root, err), err))
             return false;
-        bool ok = run_query(r, q, deadline_ms, &is_outdated, ret, err);
+        bool ok = run_query(r, q, limits, &is_outdated, ret, err);
         if (!is_outdated)
             return ok;
     }

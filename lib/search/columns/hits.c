@@ -44,14 +44,43 @@ static json_t *value_json(const struct column *c, uint64_t row)
     return c->kind == COLUMN_LIST ? list_json(c, code) : json_text(dict_entry(&c->dict, code));
 }
 
-json_t *hit_json(struct run *run, struct place at)
+/* What a value takes until the answer is sent: as JSON, as text, as text with escapes. */
+static bool hold_value(struct run *run, const json_t *v)
+{
+    enum { VALUE_BYTES = 192, TEXT_COPIES = 4 };
+    size_t bytes = VALUE_BYTES;
+    if (json_is_string(v))
+        bytes += TEXT_COPIES * json_string_length(v);
+    size_t i;
+    const json_t *item;
+    json_array_foreach (v, i, item)
+        bytes += VALUE_BYTES + TEXT_COPIES * json_string_length(item);
+    return cost_hold(&run->cost, bytes) && cost_work(&run->cost, bytes);
+}
+
+static json_t *hit_json(struct run *run, struct place at)
 {
     json_t *hit = json_object();
     const struct part *p = run->root->parts[at.part];
     for (size_t i = 0; i < run->query->column_count; i++) {
         const struct search_field *f = run->query->columns[i];
         json_t *v = value_json(p->by_field[f - search_fields], at.row);
+        bool goes_on = hold_value(run, v);
         json_object_set_new(hit, f->name, v ? v : json_null()); /* a NaN has no JSON form */
+        if (!goes_on)
+            break;
     }
     return hit;
+}
+
+json_t *hits_json(struct run *run)
+{
+    size_t n = 0;
+    struct place *page = NULL;
+    json_t *hits = json_array();
+    if (!sort_page(run, &page, &n))
+        return hits;
+    for (size_t i = 0; i < n && run->cost.end == COST_GOES_ON; i++)
+        json_array_append_new(hits, hit_json(run, page[i]));
+    return hits;
 }

@@ -1,25 +1,27 @@
 #include "search/columns/match.h"
 
-#include "base/time.h"
 #include "base/util.h"
 
-enum { CHECK_EVERY = 1 << 18, UNIQUE_ENTRIES_MIN = 20000 };
-
-bool match_timed_out(struct err *err)
-{
-    return err_set(err, ERR_INVALID,
-                   "Search query timed out. Simplify the search pattern and try again.");
-}
+enum { UNIQUE_ENTRIES_MIN = 20000 };
 
 static bool is_string(const struct search_field *f)
 {
     return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
 }
 
-void ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
-                       struct unify *u, int64_t deadline_ms)
+static bool add_matcher(struct ready_cond *rc, size_t value, size_t cache_bytes, struct cost *cost)
 {
-    *r = (struct ready_filter){.filter = f, .unify = u, .deadline_ms = deadline_ms};
+    const struct regex *re = rc->cond->values[value].regex;
+    if (!cost_hold(cost, regex_matcher_most(re, cache_bytes)))
+        return false;
+    rc->matchers[value] = regex_matcher_new(re, cache_bytes, cost->limits->deadline_ms);
+    return true;
+}
+
+bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
+                       struct unify *u, size_t cache_bytes, struct cost *cost)
+{
+    *r = (struct ready_filter){.filter = f, .unify = u, .cost = cost};
     r->conds = arena_array(a, f->n, sizeof *r->conds);
     for (size_t i = 0; i < f->n; i++) {
         const struct cond *c = &f->conds[i];
@@ -32,16 +34,16 @@ void ready_filter_init(struct arena *a, struct ready_filter *r, const struct fil
         for (size_t k = 0; k < c->n; k++) {
             if (c->op == COND_CONTAINS || c->op == COND_PREFIX || c->op == COND_SUFFIX)
                 wildcard_init(a, &rc->wildcards[k], c->values[k].text);
-            if (c->op == COND_REGEX)
-                rc->matchers[k] =
-                    regex_matcher_new(c->values[k].regex, REGEX_CACHE_BYTES, deadline_ms);
+            if (c->op == COND_REGEX && !add_matcher(rc, k, cache_bytes, cost))
+                return false;
         }
     }
+    return true;
 }
 
 void ready_filter_release(struct ready_filter *r)
 {
-    for (size_t i = 0; i < r->filter->n; i++) {
+    for (size_t i = 0; r->filter && i < r->filter->n; i++) {
         for (size_t k = 0; r->conds[i].matchers && k < r->conds[i].cond->n; k++)
             regex_matcher_free(r->conds[i].matchers[k]);
         free(r->conds[i].memo);
@@ -49,7 +51,6 @@ void ready_filter_release(struct ready_filter *r)
     free(r->table);
 }
 
-/* ---- one value against one condition ---------------------------------------------------- */
 static bool has_token(const struct strs *wanted, struct str token)
 {
     for (size_t i = 0; i < wanted->n; i++)
@@ -85,25 +86,22 @@ static bool matches_plain(const struct search_field *f, const struct cond_value 
 }
 
 /*
- * Whether there is time for evaluating one more text.  Wildcards cost pattern times text, so
- * the clock is looked at by work, not by texts.
+ * Whether there is time for holding one more text against one value.  Wildcards cost pattern times
+ * text, so the clock is looked at by work, not by texts.
  */
-static bool in_time(struct ready_filter *r, const struct cond *c, struct str text)
+static bool in_time(struct cost *cost, const struct cond *c, size_t value, struct str text)
 {
-    for (size_t i = 0; i < c->n; i++)
-        r->work += (text.n + 16) *
-                   (1 + (c->op == COND_MATCHES ? c->values[i].tokens.n : c->values[i].text.n / 4));
-    if (r->work >= CHECK_EVERY) {
-        r->work = 0;
-        r->is_late = r->is_late || mono_ms() >= r->deadline_ms;
-    }
-    return !r->is_late;
+    const struct cond_value *v = &c->values[value];
+    size_t by = c->op == COND_MATCHES ? v->tokens.n : v->text.n / 4;
+    return cost_work(cost, (text.n + 16) * (1 + by));
 }
 
-static bool text_matches(const struct search_field *f, const struct ready_cond *rc, struct str text)
+/* False also when the search must end: whoever asks for more looks at the cost. */
+static bool text_matches(struct ready_filter *r, const struct ready_cond *rc, struct str text)
 {
+    const struct search_field *f = r->filter->field;
     const struct cond *c = rc->cond;
-    for (size_t i = 0; i < c->n; i++) {
+    for (size_t i = 0; i < c->n && in_time(r->cost, c, i, text); i++) {
         bool yes = false;
         switch (c->op) {
         case COND_MATCHES:
@@ -147,14 +145,17 @@ static bool fold(const struct filter *f, const bool *results)
     return acc;
 }
 
-/* ---- tables of codes -------------------------------------------------------------------- */
-static void make_room(struct ready_filter *r, size_t n)
+static bool make_room(struct ready_filter *r, size_t n)
 {
     if (r->table_cap >= n)
-        return;
-    r->table_cap = MAX(n, r->table_cap * 2);
+        return true;
+    size_t cap = MAX(n, r->table_cap * 2);
+    if (!cost_hold(r->cost, cap - r->table_cap))
+        return false;
+    r->table_cap = cap;
     free(r->table);
-    r->table = xmalloc(r->table_cap);
+    r->table = xmalloc(cap);
+    return true;
 }
 
 static bool absent_result(const struct filter *f, bool *results)
@@ -198,7 +199,9 @@ static bool find_named(struct ready_filter *r, bool *results, struct named_code 
             if (code == 0 || code > r->column->dict.checked)
                 continue;
             for (size_t j = 0; j < f->n; j++)
-                results[j] = text_matches(f->field, &r->conds[j], text);
+                results[j] = text_matches(r, &r->conds[j], text);
+            if (r->cost->end != COST_GOES_ON)
+                return cost_error(r->cost, err);
             named[(*n)++] = (struct named_code){code, fold(f, results)};
         }
     return true;
@@ -226,7 +229,6 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
         return true;
     }
     r->only_code = 0;
-    make_room(r, (size_t)r->column->dict.checked + 1);
     memset(r->table, others, r->column->dict.checked + 1);
     for (size_t i = 0; i < count; i++)
         r->table[named[i].code] = named[i].yes;
@@ -238,30 +240,32 @@ static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t i
     uint8_t *memo = &rc->memo[id];
     if (*memo == 0) {
         struct str text = unify_text(r->unify, id);
-        *memo = in_time(r, rc->cond, text) && text_matches(r->filter->field, rc, text) ? 2 : 1;
+        *memo = text_matches(r, rc, text) ? 2 : 1;
     }
     return *memo == 2;
 }
 
-static void make_memos(struct ready_filter *r)
+static bool make_memos(struct ready_filter *r)
 {
     for (size_t i = 0; i < r->filter->n; i++) {
         struct ready_cond *rc = &r->conds[i];
         size_t want = r->unify->values.n + 1;
         if (rc->memo_count >= want)
             continue;
+        if (!cost_hold(r->cost, want - rc->memo_count))
+            return false;
         rc->memo = xrealloc(rc->memo, want);
         memset(rc->memo + rc->memo_count, 0, want - rc->memo_count);
         rc->memo_count = want;
     }
+    return true;
 }
 
 static bool unified_table(struct ready_filter *r, size_t part, bool *results, struct err *err)
 {
     const struct filter *f = r->filter;
-    if (!unify_add_part(r->unify, part, r->deadline_ms))
-        return match_timed_out(err);
-    make_memos(r);
+    if (!unify_add_part(r->unify, part, r->cost) || !make_memos(r))
+        return cost_error(r->cost, err);
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
         size_t n;
         const uint32_t *ids = unify_ids(r->unify, part, code, &n);
@@ -271,10 +275,10 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, st
                 results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, &r->conds[i], ids[k]);
         }
         r->table[code] = fold(f, results);
-        if (r->is_late)
-            return match_timed_out(err);
+        if (!cost_work(r->cost, f->n * (n + 1)))
+            return cost_error(r->cost, err);
     }
-    return mono_ms() < r->deadline_ms || match_timed_out(err);
+    return cost_look(r->cost) || cost_error(r->cost, err);
 }
 
 static bool local_table(struct ready_filter *r, bool *results, struct err *err)
@@ -282,14 +286,13 @@ static bool local_table(struct ready_filter *r, bool *results, struct err *err)
     const struct filter *f = r->filter;
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
         struct str text = dict_entry(&r->column->dict, code);
-        for (size_t i = 0; i < f->n; i++) {
-            if (!in_time(r, &f->conds[i], text))
-                return match_timed_out(err);
-            results[i] = text_matches(f->field, &r->conds[i], text);
-        }
+        for (size_t i = 0; i < f->n; i++)
+            results[i] = text_matches(r, &r->conds[i], text);
         r->table[code] = fold(f, results);
+        if (r->cost->end != COST_GOES_ON)
+            return cost_error(r->cost, err);
     }
-    return mono_ms() < r->deadline_ms || match_timed_out(err);
+    return cost_look(r->cost) || cost_error(r->cost, err);
 }
 
 static bool string_part(struct ready_filter *r, size_t part, struct err *err)
@@ -299,7 +302,8 @@ static bool string_part(struct ready_filter *r, size_t part, struct err *err)
     bool is_plain = c->kind == COLUMN_DICT && f->field->index != INDEX_SEMI;
     FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
     bool absent = absent_result(f, results);
-    make_room(r, (size_t)c->dict.checked + 1);
+    if (!make_room(r, (size_t)c->dict.checked + 1))
+        return cost_error(r->cost, err);
     if (is_plain && is_all_equality(f)) {
         bool is_done = equality_table(r, absent, results, err);
         r->table[0] = absent;
@@ -312,11 +316,12 @@ static bool string_part(struct ready_filter *r, size_t part, struct err *err)
     return ok;
 }
 
-static void bool_part(struct ready_filter *r)
+static bool bool_part(struct ready_filter *r, struct err *err)
 {
     const struct filter *f = r->filter;
+    if (!make_room(r, 3))
+        return cost_error(r->cost, err);
     FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
-    make_room(r, 3);
     for (uint8_t code = 0; code < 3; code++) {
         for (size_t i = 0; i < f->n; i++) {
             const struct cond *c = &f->conds[i];
@@ -326,6 +331,7 @@ static void bool_part(struct ready_filter *r)
         }
         r->table[code] = fold(f, results);
     }
+    return true;
 }
 
 bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err)
@@ -341,13 +347,12 @@ bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, s
         return true;
     }
     if (r->column->kind == COLUMN_BOOL)
-        bool_part(r);
-    else if (r->column->kind != COLUMN_NUMBER)
+        return bool_part(r, err);
+    if (r->column->kind != COLUMN_NUMBER)
         return string_part(r, part, err);
     return true;
 }
 
-/* ---- rows ------------------------------------------------------------------------------- */
 static bool number_matches(const struct column *c, const struct cond *cond, uint64_t row)
 {
     bool has = column_has(c, row);

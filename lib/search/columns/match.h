@@ -1,6 +1,7 @@
 #ifndef SEARCH_COLUMNS_MATCH_H
 #define SEARCH_COLUMNS_MATCH_H
 
+#include "search/columns/cost.h"
 #include "search/columns/unify.h"
 #include "search/query.h"
 #include "search/text.h"
@@ -31,21 +32,18 @@ struct ready_filter {
     bool matches_nothing; /* in this partition */
     bool matches_all;
     uint32_t only_code; /* not 0: just rows with this code */
-    int64_t deadline_ms;
-    size_t work; /* since the last look at the clock */
-    bool is_late;
+    struct cost *cost;  /* of the search */
 };
 
-void ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
-                       struct unify *u, int64_t deadline_ms);
+/* cache_bytes: for each regular expression.  False: the search must end. */
+bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
+                       struct unify *u, size_t cache_bytes, struct cost *cost);
 void ready_filter_release(struct ready_filter *r);
 
-/* Prepares for a partition.  False: the deadline passed (err says so) or the files are damaged. */
+/* Prepares for a partition.  False: the search must end (err says why) or the files are damaged. */
 bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err);
 
 /* Keeps of rows[0..n) those that match; returns how many. */
 size_t ready_filter_rows(const struct ready_filter *r, uint32_t *rows, size_t n);
-
-bool match_timed_out(struct err *err);
 
 #endif

@@ -2,26 +2,50 @@
 
 #include <assert.h>
 
-#include "base/time.h"
 #include "base/util.h"
 
-enum { RUN_ARENA_BYTES = 256 << 20, UNIFY_BYTES_MAX = 256 << 20 };
+/*
+ * A worker keeps UNIFY_KEPT_BYTES of numberings between searches: those of a million reports' usual
+ * facets (signature, version, platform …) take 20 MB together, a field with a value of its own in
+ * every report 40 MB.  The largest go first.
+ */
+enum { RUN_ARENA_BYTES = 256 << 20, UNIFY_KEPT_BYTES = 64 << 20 };
 
-/* ---- unified numberings ----------------------------------------------------------------- */
-
-/* Numberings point into partitions: they go when one is closed, or when they grow too big. */
-static void tidy_unify(struct reader *r)
+static void drop_unify(struct reader *r, size_t field)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < search_field_count; i++)
-        bytes += r->unify[i] ? unify_bytes(r->unify[i]) : 0;
-    if (r->parts_epoch == r->root->parts_epoch && bytes <= UNIFY_BYTES_MAX)
-        return;
+    unify_free(r->unify[field]);
+    r->unify[field] = NULL;
+}
+
+/* Numberings point into partitions: they go when one is closed. */
+static void begin_unify(struct reader *r)
+{
     for (size_t i = 0; i < search_field_count; i++) {
-        unify_free(r->unify[i]);
-        r->unify[i] = NULL;
+        if (r->parts_epoch != r->root->parts_epoch)
+            drop_unify(r, i);
+        else if (r->unify[i])
+            r->unify[i]->held = 0;
     }
     r->parts_epoch = r->root->parts_epoch;
+}
+
+/* What a search has made large does not stay. */
+static void shrink_unify(struct reader *r)
+{
+    for (;;) {
+        size_t bytes = 0, largest = 0, most = 0;
+        for (size_t i = 0; i < search_field_count; i++) {
+            size_t one = r->unify[i] ? unify_bytes(r->unify[i]) : 0;
+            bytes += one;
+            if (one > most) {
+                most = one;
+                largest = i;
+            }
+        }
+        if (bytes <= UNIFY_KEPT_BYTES)
+            return;
+        drop_unify(r, largest);
+    }
 }
 
 static struct unify *unify_of(struct run *run, const struct search_field *f)
@@ -32,18 +56,15 @@ static struct unify *unify_of(struct run *run, const struct search_field *f)
     return *u;
 }
 
-struct unify *run_unify(struct run *run, const struct search_field *f, struct err *err)
+struct unify *run_unify(struct run *run, const struct search_field *f)
 {
     struct unify *u = unify_of(run, f);
     for (size_t i = 0; i < run->root->part_count; i++)
-        if (run->part_used[i] && !unify_add_part(u, i, run->deadline_ms)) {
-            match_timed_out(err);
+        if (run->part_used[i] && !unify_add_part(u, i, &run->cost))
             return NULL;
-        }
     return u;
 }
 
-/* ---- which partitions ------------------------------------------------------------------- */
 static bool use_field(struct part *p, const struct search_field *f, struct err *err)
 {
     struct column *c = p->by_field[f - search_fields];
@@ -110,6 +131,8 @@ static bool choose_parts(struct run *run)
             continue;
         struct err why = {0};
         run->part_used[i] = use_part(run, p, &why);
+        if (!cost_look(&run->cost)) /* mapping a column for the first time reads all of it */
+            return true;
         if (run->part_used[i])
             continue;
         if (atomic_load(&e->revision) != p->revision)
@@ -119,7 +142,6 @@ static bool choose_parts(struct run *run)
     return true;
 }
 
-/* ---- selection -------------------------------------------------------------------------- */
 static size_t live_rows(const struct part *p, uint64_t from, uint64_t to, uint32_t *rows)
 {
     const _Atomic uint64_t *dead = mfile_data(&p->dead);
@@ -158,7 +180,7 @@ static bool is_outside(const struct run *run, const struct part *p, uint64_t blo
     return z->max_us < run->query->from_us || z->min_us >= run->query->to_us;
 }
 
-typedef bool block_function(struct run *run, size_t level, const struct block *b, struct err *err);
+typedef bool block_function(struct run *run, size_t level, const struct block *b);
 
 static bool select_part(struct run *run, size_t part, size_t level, block_function *take,
                         struct err *err)
@@ -176,26 +198,27 @@ static bool select_part(struct run *run, size_t part, size_t level, block_functi
         uint64_t block = from / BLOCK_ROWS;
         if (is_outside(run, p, block))
             continue;
-        if (mono_ms() >= run->deadline_ms)
-            return match_timed_out(err);
+        if (!cost_work(&run->cost, BLOCK_ROWS * run->row_units))
+            return cost_error(&run->cost, err);
         size_t n = live_rows(p, from, MIN(p->rows, from + BLOCK_ROWS), rows);
         n = in_dates(run, p, rows, n, block);
         for (size_t i = 0; i < q->filter_count && n > 0; i++)
             n = ready_filter_rows(&run->filters[i], rows, n);
         struct block b = {part, rows, n};
-        if (n > 0 && !take(run, level, &b, err))
-            return false;
+        if (n > 0 && !take(run, level, &b))
+            return cost_error(&run->cost, err);
     }
     return true;
 }
 
-static bool take_block(struct run *run, size_t level, const struct block *b, struct err *err)
+static bool take_block(struct run *run, size_t level, const struct block *b)
 {
     if (level == 0) {
         run->total += b->n;
-        sort_block(run, b);
+        if (!sort_block(run, b))
+            return false;
     }
-    return agg_block(run, level, b, err);
+    return agg_block(run, level, b);
 }
 
 static bool pass(struct run *run, size_t level, struct err *err)
@@ -205,32 +228,46 @@ static bool pass(struct run *run, size_t level, struct err *err)
             continue;
         if (!select_part(run, i, level, take_block, err))
             return false;
-        agg_end_part(run, level, i);
+        if (!agg_end_part(run, level, i))
+            return cost_error(&run->cost, err);
     }
-    return agg_end_level(run, level, err);
+    return agg_end_level(run, level) || cost_error(&run->cost, err);
 }
 
-static void prepare_filters(struct run *run)
+/* Conditions that a row of a number field is held against; all others are one look-up. */
+static size_t conds_of_row(const struct filter *f)
+{
+    size_t n = 1;
+    for (size_t i = 0; column_kind_of(f->field) == COLUMN_NUMBER && i < f->n; i++)
+        n += f->conds[i].n;
+    return n;
+}
+
+static size_t regex_count(const struct search_query *q)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < q->filter_count; i++)
+        for (size_t k = 0; k < q->filters[i].n; k++)
+            n += q->filters[i].conds[k].op == COND_REGEX ? q->filters[i].conds[k].n : 0;
+    return n;
+}
+
+static bool prepare_filters(struct run *run)
 {
     const struct search_query *q = run->query;
+    size_t cache_bytes = REGEX_CACHE_BYTES / MAX(regex_count(q), (size_t)1);
+    run->row_units = 1;
     run->filters = arena_array(&run->arena, q->filter_count + 1, sizeof *run->filters);
     for (size_t i = 0; i < q->filter_count; i++) {
         const struct search_field *f = q->filters[i].field;
         enum column_kind kind = column_kind_of(f);
         struct unify *u = kind == COLUMN_DICT || kind == COLUMN_LIST ? unify_of(run, f) : NULL;
-        ready_filter_init(&run->arena, &run->filters[i], &q->filters[i], u, run->deadline_ms);
+        run->row_units += conds_of_row(&q->filters[i]);
+        if (!ready_filter_init(&run->arena, &run->filters[i], &q->filters[i], u, cache_bytes,
+                               &run->cost))
+            return false;
     }
-}
-
-/* ---- the answer ------------------------------------------------------------------------- */
-static json_t *hits_json(struct run *run)
-{
-    size_t n;
-    struct place *page = sort_page(run, &n);
-    json_t *hits = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(hits, hit_json(run, page[i]));
-    return hits;
+    return true;
 }
 
 static json_t *errors_json(const struct run *run)
@@ -248,31 +285,32 @@ static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct er
         *ret_outdated = true;
         return false;
     }
-    prepare_filters(run);
-    if (!sort_prepare(run, err) || !agg_prepare(run, err))
-        return false;
+    if (!prepare_filters(run) || !sort_prepare(run) || !agg_prepare(run))
+        return cost_error(&run->cost, err);
     size_t levels = MAX(agg_depth(run), (size_t)1);
     for (size_t level = 0; level < levels; level++)
         if (!pass(run, level, err))
             return false;
-    json_t *answer =
+    json_auto_t *answer =
         json_pack("{s:o, s:I, s:o, s:o}", "hits", hits_json(run), "total", (json_int_t)run->total,
                   "facets", agg_json(run), "errors", errors_json(run));
     if (!answer)
         return err_set(err, ERR_INTERNAL, "cannot build the answer");
-    *ret = answer;
+    if (run->cost.end != COST_GOES_ON)
+        return cost_error(&run->cost, err);
+    *ret = json_incref(answer);
     return true;
 }
 
-bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_ms,
+bool run_query(struct reader *r, const struct search_query *q, const struct search_limits *limits,
                bool *ret_outdated, json_t **ret, struct err *err)
 {
-    tidy_unify(r);
+    begin_unify(r);
     struct run *run = xcalloc(1, sizeof *run);
     run->reader = r;
     run->root = r->root;
     run->query = q;
-    run->deadline_ms = deadline_ms > 0 ? deadline_ms : INT64_MAX;
+    cost_begin(&run->cost, limits);
     arena_init(&run->arena, RUN_ARENA_BYTES);
     bool ok = execute(run, ret_outdated, ret, err);
     for (size_t i = 0; run->filters && i < q->filter_count; i++)
@@ -281,5 +319,6 @@ bool run_query(struct reader *r, const struct search_query *q, int64_t deadline_
     sort_release(run);
     arena_release(&run->arena);
     free(run);
+    shrink_unify(r);
     return ok;
 }

@@ -27,22 +27,23 @@ static bool is_string(const struct search_field *f)
     return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
 }
 
-bool sort_prepare(struct run *run, struct err *err)
+bool sort_prepare(struct run *run)
 {
     const struct search_query *q = run->query;
     struct sorter *s = arena_alloc(&run->arena, sizeof *s);
     s->limit = q->number > 0 ? q->offset + q->number : 0;
+    run->sorter = s;
+    if (!cost_hold(&run->cost, (s->limit + 1) * sizeof *s->heap))
+        return false;
     s->heap = xcalloc(s->limit + 1, sizeof *s->heap);
     s->unify = arena_array(&run->arena, q->sort_count + 1, sizeof(struct unify *));
-    run->sorter = s;
     for (size_t i = 0; i < q->sort_count && s->limit > 0; i++) {
         const struct search_field *f = q->sort[i].field;
         if (!is_string(f) || strcmp(f->name, "uuid") == 0)
             continue;
-        s->unify[i] = run_unify(run, f, err);
-        if (!s->unify[i])
+        s->unify[i] = run_unify(run, f);
+        if (!s->unify[i] || !unify_rank(s->unify[i], &run->cost))
             return false;
-        unify_rank(s->unify[i]);
     }
     return true;
 }
@@ -159,15 +160,24 @@ static void sift_down(const struct run *run, struct candidate *heap, size_t n, s
     }
 }
 
-static void offer(const struct run *run, struct sorter *s, struct place at)
+/* Work of moving a row through the heap: up to two comparisons of every key on 14 levels. */
+static size_t move_units(const struct run *run)
 {
+    enum { KEY_UNITS = 64 };
+    return KEY_UNITS * run->query->sort_count;
+}
+
+/* The work that it took. */
+static size_t offer(const struct run *run, struct sorter *s, struct place at)
+{
+    enum { REFUSED_UNITS = 16 };
     struct candidate c = candidate_of(run, at);
     if (s->n == s->limit) {
         if (compare(run, &c, &s->heap[0]) >= 0)
-            return;
+            return REFUSED_UNITS;
         s->heap[0] = c;
         sift_down(run, s->heap, s->n, 0);
-        return;
+        return move_units(run);
     }
     size_t i = s->n++;
     s->heap[i] = c;
@@ -176,17 +186,21 @@ static void offer(const struct run *run, struct sorter *s, struct place at)
         s->heap[i] = s->heap[(i - 1) / 2];
         s->heap[(i - 1) / 2] = t;
     }
+    return move_units(run);
 }
 
-void sort_block(struct run *run, const struct block *b)
+bool sort_block(struct run *run, const struct block *b)
 {
     if (run->sorter->limit == 0)
-        return;
+        return true;
     for (size_t i = 0; i < b->n; i++)
-        offer(run, run->sorter, (struct place){(uint32_t)b->part, b->rows[i]});
+        if (!cost_work(&run->cost,
+                       offer(run, run->sorter, (struct place){(uint32_t)b->part, b->rows[i]})))
+            return false;
+    return true;
 }
 
-struct place *sort_page(struct run *run, size_t *ret_n)
+bool sort_page(struct run *run, struct place **ret, size_t *ret_n)
 {
     struct sorter *s = run->sorter;
     size_t found = s->n;
@@ -195,13 +209,16 @@ struct place *sort_page(struct run *run, size_t *ret_n)
         s->heap[0] = s->heap[n - 1];
         s->heap[n - 1] = t;
         sift_down(run, s->heap, n - 1, 0);
+        if (!cost_work(&run->cost, move_units(run)))
+            return false;
     }
     size_t offset = run->query->offset;
     *ret_n = found > offset ? found - offset : 0;
     struct place *page = arena_array(&run->arena, *ret_n + 1, sizeof *page);
     for (size_t i = 0; i < *ret_n; i++)
         page[i] = s->heap[offset + i].at;
-    return page;
+    *ret = page;
+    return true;
 }
 
 void sort_release(struct run *run)

@@ -1,14 +1,17 @@
 #include "search/columns/unify.h"
 
 #include "base/hash.h"
-#include "base/time.h"
 #include "base/util.h"
 #include "search/text.h"
 
 /* A value is a place: a dictionary entry (part << 32 | code) or an owned text. */
 static const uint64_t OWNED = (uint64_t)1 << 63;
 
-enum { CHECK_EVERY = 4096, PIECES_BYTES_MAX = 1 << 20 };
+/*
+ * The work of one code: hashing it and comparing it with one other, and a cache miss for each.
+ * RANKED_AT_ONCE is sorted at a stretch, about 10 ms.
+ */
+enum { CODE_UNITS = 64, PIECES_BYTES_MAX = 1 << 20, RANKED_AT_ONCE = 1 << 14 };
 
 struct unify *unify_new(struct root *root, const struct search_field *f)
 {
@@ -38,12 +41,17 @@ void unify_free(struct unify *u)
 
 size_t unify_bytes(const struct unify *u)
 {
-    size_t bytes = u->values.cap * 8 + u->slot_count * 8 + u->rank_count * 4;
-    for (size_t i = 0; i < PARTS_MAX; i++)
-        bytes += u->parts[i].cap * 4 + u->parts[i].ids.cap * 4;
-    for (size_t i = 0; i < u->owned.n; i++)
-        bytes += sizeof(struct str) + u->owned.v[i].n;
-    return bytes;
+    return u->values.cap * 8 + u->slot_count * 8 + u->rank_count * 4 + u->part_bytes +
+           u->owned_bytes;
+}
+
+/* Puts what has grown on the account of the search. */
+static bool hold(struct unify *u, struct cost *cost)
+{
+    size_t now = unify_bytes(u);
+    size_t more = now > u->held ? now - u->held : 0;
+    u->held = MAX(now, u->held);
+    return cost_hold(cost, more);
 }
 
 static struct column *column_of(const struct unify *u, size_t part)
@@ -100,67 +108,75 @@ static uint32_t id_of(struct unify *u, struct str s, uint64_t value)
     if (value == OWNED) {
         value = OWNED | u->owned.n;
         VEC_PUSH(&u->owned, str_n(str_dup(s), s.n));
+        u->owned_bytes += sizeof(struct str) + s.n + 1;
     }
     VEC_PUSH(&u->values, value);
     u->slots[at] = (uint64_t)tag << 32 | u->values.n;
     return (uint32_t)u->values.n;
 }
 
-static void add_id(struct unify_part *p, size_t start, uint32_t id)
+static void add_id(struct unify_part *p, size_t start, uint32_t id, struct cost *cost)
 {
+    cost_work(cost, CODE_UNITS + p->ids.n - start);
     for (size_t i = start; i < p->ids.n; i++)
         if (p->ids.v[i] == id)
             return; /* a document counts once per distinct element */
     VEC_PUSH(&p->ids, id);
 }
 
-static void add_pieces(struct unify *u, struct unify_part *p, struct str s, struct arena *a)
+static void add_pieces(struct unify *u, struct unify_part *p, struct str s, struct arena *a,
+                       struct cost *cost)
 {
     size_t start = p->ids.n;
     arena_reset(a);
     struct strs pieces = text_semi(a, s);
-    for (size_t i = 0; i < pieces.n; i++)
-        add_id(p, start, id_of(u, pieces.v[i], OWNED));
+    for (size_t i = 0; i < pieces.n && cost->end == COST_GOES_ON; i++)
+        add_id(p, start, id_of(u, pieces.v[i], OWNED), cost);
 }
 
 static void add_list(struct unify *u, size_t part, struct unify_part *p, const struct column *c,
-                     uint32_t code, struct arena *a)
+                     uint32_t code, struct arena *a, struct cost *cost)
 {
     size_t n, start = p->ids.n;
     const uint32_t *codes = column_list(c, code, &n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && cost->end == COST_GOES_ON; i++) {
         struct str s = dict_entry(&c->elements, codes[i]);
         if (u->field->index == INDEX_SEMI)
-            add_pieces(u, p, s, a);
+            add_pieces(u, p, s, a, cost);
         else
-            add_id(p, start, id_of(u, s, (uint64_t)part << 32 | codes[i]));
+            add_id(p, start, id_of(u, s, (uint64_t)part << 32 | codes[i]), cost);
     }
 }
 
-static void add_code(struct unify *u, size_t part, const struct column *c, uint32_t code,
-                     struct arena *a)
+/* False: the search must end; the code then counts as not there yet. */
+static bool add_code(struct unify *u, size_t part, const struct column *c, uint32_t code,
+                     struct arena *a, struct cost *cost)
 {
     struct unify_part *p = &u->parts[part];
     if (!u->is_several) {
-        p->starts[code] = id_of(u, dict_entry(&c->dict, code), (uint64_t)part << 32 | code);
-        return;
+        struct str s = dict_entry(&c->dict, code);
+        p->starts[code] = id_of(u, s, (uint64_t)part << 32 | code);
+        return cost_work(cost, CODE_UNITS + s.n);
     }
+    size_t start = p->ids.n;
     if (c->kind == COLUMN_LIST)
-        add_list(u, part, p, c, code, a);
+        add_list(u, part, p, c, code, a, cost);
     else
-        add_pieces(u, p, dict_entry(&c->dict, code), a);
+        add_pieces(u, p, dict_entry(&c->dict, code), a, cost);
+    if (cost->end != COST_GOES_ON) {
+        p->ids.n = start; /* half a list of ids would be taken for the whole later */
+        return false;
+    }
     p->starts[code + 1] = (uint32_t)p->ids.n;
+    return true;
 }
 
-bool unify_add_part(struct unify *u, size_t part, int64_t deadline_ms)
+static void make_room(struct unify *u, struct unify_part *p, size_t want)
 {
-    const struct column *c = column_of(u, part);
-    struct unify_part *p = &u->parts[part];
-    size_t want = c ? (size_t)c->dict.checked + 1 : 1;
-    if (p->n >= want)
-        return true;
     if (p->cap < want + 1) {
-        p->cap = MAX(want + 1, p->cap + p->cap / 2);
+        size_t cap = MAX(want + 1, p->cap + p->cap / 2);
+        u->part_bytes += (cap - p->cap) * sizeof *p->starts;
+        p->cap = cap;
         p->starts = xrealloc(p->starts, p->cap * sizeof *p->starts);
     }
     if (p->n == 0) {
@@ -168,16 +184,30 @@ bool unify_add_part(struct unify *u, size_t part, int64_t deadline_ms)
         p->starts[1] = 0;
         p->n = 1;
     }
+}
+
+bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
+{
+    const struct column *c = column_of(u, part);
+    struct unify_part *p = &u->parts[part];
+    size_t want = c ? (size_t)c->dict.checked + 1 : 1;
+    if (!hold(u, cost))
+        return false;
+    if (p->n >= want)
+        return true;
+    make_room(u, p, want);
     struct arena a;
     arena_init(&a, PIECES_BYTES_MAX);
-    bool in_time = true;
-    while (c && p->n < want && in_time) {
-        add_code(u, part, c, (uint32_t)p->n, &a);
-        p->n++;
-        in_time = p->n % CHECK_EVERY != 0 || mono_ms() < deadline_ms;
+    bool goes_on = hold(u, cost);
+    while (c && p->n < want && goes_on) {
+        size_t ids_cap = p->ids.cap;
+        goes_on = add_code(u, part, c, (uint32_t)p->n, &a, cost);
+        p->n += goes_on || !u->is_several;
+        u->part_bytes += (p->ids.cap - ids_cap) * sizeof *p->ids.v;
+        goes_on = goes_on && hold(u, cost);
     }
     arena_release(&a);
-    return in_time;
+    return goes_on;
 }
 
 static int by_text(const void *a, const void *b, void *arg)
@@ -186,17 +216,63 @@ static int by_text(const void *a, const void *b, void *arg)
     return str_cmp(unify_text(u, *(const uint32_t *)a), unify_text(u, *(const uint32_t *)b));
 }
 
-void unify_rank(struct unify *u)
+/* Joins two sorted neighbours from[0..left) and from[left..n) in to. */
+static bool merge(struct unify *u, const uint32_t *from, size_t left, size_t n, uint32_t *to,
+                  struct cost *cost)
 {
-    size_t n = u->values.n;
+    size_t i = 0, k = left;
+    for (size_t at = 0; at < n; at++) {
+        bool takes_left = k == n || (i < left && by_text(&from[i], &from[k], u) <= 0);
+        to[at] = takes_left ? from[i++] : from[k++];
+        if (!cost_work(cost, CODE_UNITS))
+            return false;
+    }
+    return true;
+}
+
+/* Sorts by text in pieces and joins them, so that there are looks at the clock between. */
+static bool sort_ids(struct unify *u, uint32_t **order, uint32_t **spare, size_t n,
+                     struct cost *cost)
+{
+    for (size_t at = 0; at < n; at += RANKED_AT_ONCE) {
+        size_t piece = MIN(n - at, (size_t)RANKED_AT_ONCE);
+        qsort_r(*order + at, piece, sizeof **order, by_text, u);
+        if (!cost_look(cost))
+            return false;
+    }
+    for (size_t width = RANKED_AT_ONCE; width < n; width *= 2) {
+        for (size_t at = 0; at < n; at += 2 * width) {
+            size_t both = MIN(n - at, 2 * width);
+            if (!merge(u, *order + at, MIN(width, both), both, *spare + at, cost))
+                return false;
+        }
+        uint32_t *t = *order;
+        *order = *spare;
+        *spare = t;
+    }
+    return true;
+}
+
+bool unify_rank(struct unify *u, struct cost *cost)
+{
+    size_t n = u->values.n, scratch = 2 * (n + 1) * sizeof(uint32_t);
     if (u->rank_count == n && u->ranks)
-        return;
-    FREE_LATER uint32_t *order = xmalloc((n + 1) * sizeof *order);
+        return true;
+    if (!cost_hold(cost, scratch + (n + 1) * sizeof *u->ranks))
+        return false;
+    uint32_t *order = xmalloc((n + 1) * sizeof *order), *spare = xmalloc((n + 1) * sizeof *spare);
     for (size_t i = 0; i < n; i++)
         order[i] = (uint32_t)i + 1;
-    qsort_r(order, n, sizeof *order, by_text, u);
-    u->ranks = xrealloc(u->ranks, (n + 1) * sizeof *u->ranks);
-    for (size_t i = 0; i < n; i++)
-        u->ranks[order[i]] = (uint32_t)i;
-    u->rank_count = n;
+    bool ok = sort_ids(u, &order, &spare, n, cost);
+    if (ok) {
+        u->ranks = xrealloc(u->ranks, (n + 1) * sizeof *u->ranks);
+        for (size_t i = 0; i < n; i++)
+            u->ranks[order[i]] = (uint32_t)i;
+        u->rank_count = n;
+        u->held = unify_bytes(u);
+    }
+    free(order);
+    free(spare);
+    cost_give_back(cost, scratch);
+    return ok;
 }

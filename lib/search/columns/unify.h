@@ -2,6 +2,7 @@
 #define SEARCH_COLUMNS_UNIFY_H
 
 #include "base/vec.h"
+#include "search/columns/cost.h"
 #include "search/columns/root.h"
 
 /*
@@ -35,19 +36,24 @@ struct unify {
     struct unify_part parts[PARTS_MAX];
     uint32_t *ranks; /* by id; valid for rank_count ids */
     size_t rank_count;
+    size_t part_bytes, owned_bytes; /* for unify_bytes */
+    size_t held;                    /* of them, on the account of the search that runs */
 };
 
 struct unify *unify_new(struct root *root, const struct search_field *f);
 void unify_free(struct unify *u);
 size_t unify_bytes(const struct unify *u);
 
-/* Covers the codes of this partition, whose column is in use.  False: the deadline passed. */
-bool unify_add_part(struct unify *u, size_t part, int64_t deadline_ms);
+/*
+ * Covers the codes of this partition, whose column is in use.  The numbering counts among the
+ * bytes of every search that uses it.  False: the search must end; what is there stays good.
+ */
+bool unify_add_part(struct unify *u, size_t part, struct cost *cost);
 
 struct str unify_text(const struct unify *u, uint32_t id);
 
 /* Numbers that order ids as bytes order their texts. */
-void unify_rank(struct unify *u);
+bool unify_rank(struct unify *u, struct cost *cost);
 
 static inline const uint32_t *unify_ids(const struct unify *u, size_t part, uint32_t code,
                                         size_t *ret_n)
