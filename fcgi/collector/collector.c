@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "store/store.h"
 
 enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
 
@@ -27,14 +28,15 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     c->spool = spool_of_conf(c->conf);
     const struct shared *shared = web_arg(web);
     c->metrics = shared->metrics;
-    c->recent = shared->recent;
+    c->recent.fd = -1;
     c->refused = shared->refused;
     metrics_open_statsd(c->metrics, c->conf);
-    if (!spool_open(&c->spool, err) ||
-        !throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &c->rules, err))
-        return false;
-    if (!products_load(conf_text(c->conf, "DATIL_VAR"), &c->products, err)) {
+    bool ok = spool_open(&c->spool, err) && recent_open(c->spool.dir, &c->recent, err) &&
+              throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &c->rules, err) &&
+              products_load(conf_text(c->conf, "DATIL_VAR"), &c->products, err);
+    if (!ok) {
         throttle_release(&c->rules);
+        recent_close(&c->recent);
         return false;
     }
     c->looked_ms = mono_ms();
@@ -47,7 +49,29 @@ void collector_stop(void *app)
     struct collector *c = app;
     throttle_release(&c->rules);
     products_release(&c->products);
+    recent_close(&c->recent);
     free(c);
+}
+
+/* In the order in which a report moves on, so that it cannot slip past. */
+bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struct err *err)
+{
+    const struct store_config config = {
+        .backend = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+        .no_fsync = c->spool.no_fsync,
+    };
+    *ret = false;
+    if (!spool_holds(&c->spool, crash_id, ret, err))
+        return false;
+    if (*ret || strcmp(config.backend, "noop") == 0)
+        return true;
+    struct store *store;
+    if (!store_open(&config, &store, err))
+        return false;
+    *ret = store_exists(store, crash_id, "raw_crash");
+    store_close(store);
+    return true;
 }
 
 static void keep_old(struct collector *c, const struct err *why)
@@ -85,7 +109,6 @@ void collector_refresh(struct collector *c, struct str product)
         keep_old(c, &err);
 }
 
-/* ---- health ---------------------------------------------------------------------------------- */
 static struct collector *app_of(struct req *req)
 {
     return req_app(req);

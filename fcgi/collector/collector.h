@@ -20,14 +20,13 @@ struct collector {
     int64_t looked_ms;   /* when products were looked at last, monotonic */
     struct err settings; /* rules or products that could not be read; the old ones stay */
     struct metrics *metrics;
-    struct recent_table *recent;
+    struct recent recent;
     struct refused_table *refused;
 };
 
 /* Made before the workers are forked: web_arg(). */
 struct shared {
     struct metrics *metrics;
-    struct recent_table *recent;
     struct refused_table *refused;
 };
 
@@ -37,6 +36,10 @@ void collector_reload(void *app); /* rules */
 /* The product files: looked at once a second, and before a report of an unknown product is refused.
  */
 void collector_refresh(struct collector *c, struct str product);
+
+/* Whether an accepted report is in the spool (and synced there) or in the store.  False with an
+ * error: nobody can say now. */
+bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struct err *err);
 
 struct spool spool_of_conf(const struct conf *conf);
 

@@ -10,8 +10,7 @@ int main(int argc, char **argv)
         return throttle_dry_run(argc - 2, argv + 2);
     struct shared shared = {0};
     struct err err = {0};
-    if (!metrics_new(&shared.metrics, &err) || !recent_new(&shared.recent, &err) ||
-        !refused_new(&shared.refused, &err)) {
+    if (!metrics_new(&shared.metrics, &err) || !refused_new(&shared.refused, &err)) {
         fprintf(stderr, "datil-collector: %s\n", err.msg);
         return 1;
     }

@@ -1,87 +1,232 @@
 #include "recent.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/hash.h"
-#include "base/shared.h"
+#include "base/log.h"
 #include "base/util.h"
 
-enum { SETS = 1 << 13, WAYS = 8 };
-
-struct slot {
-    uint8_t key[RECENT_KEY_BYTES];
-    int64_t at_s; /* 0: free */
-    struct recent_answer answer;
-};
-
 /*
- * The holder may have been killed in the middle of filling a slot.  A slot's time is set last, so a
- * half-filled one counts as free and nothing needs mending.
+ * The file is a header and SETS sets of WAYS slots, read and written in place; a hole reads as free
+ * slots.  524,288 answers are a whole day of 364 reports a minute, in at most 96 MiB; of a busier
+ * site the oldest answers go first, and sampling by content still draws the same for them.
+ *
+ * The kernel's record locks on bytes of the file, none of which need exist, keep order: one byte
+ * for each set while a slot is chosen, one for each key from recent_enter to recent_leave, one for
+ * the header.  A killed worker leaves no lock behind.
  */
-struct recent_table {
-    pthread_mutex_t mutex;
-    struct slot slots[SETS][WAYS];
-};
+enum { SETS = 1 << 16, WAYS = 8, HEADER_BYTES = 4096 };
+static const int64_t SET_LOCKS = 0, HEADER_LOCK = 1LL << 31, KEY_LOCKS = 1LL << 32;
 
-bool recent_new(struct recent_table **ret, struct err *err)
+struct header {
+    char magic[8];
+    uint32_t slot_bytes, sets;
+};
+static const char magic[8] = {'D', 'A', 'T', 'I', 'L', 'R', 'E', '1'};
+
+/* As it lies in the file; the machine that wrote it reads it. */
+struct slot {
+    uint64_t check; /* of what follows; a slot that disagrees is free */
+    int64_t at_s;
+    uint8_t key[RECENT_KEY_BYTES];
+    uint8_t state;
+    char crash_id[CRASH_ID_SIZE];
+    char rule[RECENT_RULE_SIZE];
+    char unused[21];
+};
+_Static_assert(sizeof(struct slot) == 192, "a slot of the file");
+
+static bool lock_byte(const struct recent *t, int64_t at, short kind)
 {
-    struct recent_table *t = shared_map(sizeof *t, "the table of recent answers", err);
-    if (!t)
-        return false;
-    shared_lock_init(&t->mutex);
-    *ret = t;
+    struct flock l = {.l_type = kind, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    int rc;
+    do
+        rc = fcntl(t->fd, F_SETLKW, &l);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0)
+        log_event(LOG_WARN, "recent_answers", "the memory of answers cannot be locked",
+                  LOG_S("error", strerror(errno)));
+    return rc == 0;
+}
+
+static int64_t lock_of_key(const uint8_t key[RECENT_KEY_BYTES])
+{
+    uint64_t number;
+    memcpy(&number, key, sizeof number);
+    return KEY_LOCKS + (int64_t)(number >> 2);
+}
+
+static bool check_header(const struct recent *t, struct err *err)
+{
+    struct header want = {.slot_bytes = sizeof(struct slot), .sets = SETS}, have = {0};
+    memcpy(want.magic, magic, sizeof magic);
+    ssize_t got = pread(t->fd, &have, sizeof have, 0);
+    if (got == sizeof have && memcmp(&have, &want, sizeof want) == 0)
+        return true;
+    if (got > 0)
+        log_event(LOG_WARN, "recent_answers", "the memory of answers is damaged and begins anew");
+    if (ftruncate(t->fd, 0) != 0 || pwrite(t->fd, &want, sizeof want, 0) != sizeof want)
+        return err_errno(err, errno, "writing the memory of answers");
     return true;
+}
+
+bool recent_open(const char *dir, struct recent *ret, struct err *err)
+{
+    STRBUF_AUTO path;
+    sb_init(&path, 4096);
+    sb_printf(&path, "%s/recent", dir);
+    struct recent t = {.fd = open(sb_cstr(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+    if (t.fd < 0)
+        return err_errno(err, errno, "opening %s", sb_cstr(&path));
+    bool ok = lock_byte(&t, HEADER_LOCK, F_WRLCK) && check_header(&t, err);
+    lock_byte(&t, HEADER_LOCK, F_UNLCK);
+    if (ok)
+        *ret = t;
+    else
+        close(t.fd);
+    return ok;
+}
+
+void recent_close(struct recent *t)
+{
+    if (t->fd >= 0)
+        close(t->fd);
+    t->fd = -1;
+}
+
+static void add_value(struct sha256 *h, const json_t *annotations, const char *name)
+{
+    const json_t *v = json_object_get(annotations, name);
+    FREE_LATER char *text =
+        v ? json_dumps(v, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (text)
+        sha256_add(h, text, strlen(text));
+    sha256_add(h, "\n", 1);
 }
 
 bool recent_key(const json_t *annotations, const json_t *checksums,
                 uint8_t ret_key[RECENT_KEY_BYTES])
 {
+    static const char *const names[] = {"CrashTime", "BuildID", "ProductName"};
     const char *dump = jget_str(checksums, "upload_file_minidump");
-    if (!dump || !json_object_get(annotations, "CrashTime"))
-        return false;
-    FREE_LATER char *text = json_dumps(annotations, JSON_SORT_KEYS | JSON_COMPACT);
-    if (!text)
+    char of_nothing[SHA256_HEX + 1];
+    sha256_hex("", 0, of_nothing);
+    if (!dump || strcmp(dump, of_nothing) == 0 || !json_object_get(annotations, "CrashTime"))
         return false;
     uint8_t digest[SHA256_BYTES];
     struct sha256 h;
     sha256_init(&h);
     sha256_add(&h, dump, strlen(dump));
-    sha256_add(&h, text, strlen(text));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        add_value(&h, annotations, names[i]);
     sha256_finish(&h, digest);
     memcpy(ret_key, digest, RECENT_KEY_BYTES);
     return true;
 }
 
-static struct slot *set_of(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES])
+static size_t set_of(const uint8_t key[RECENT_KEY_BYTES])
 {
-    return t->slots[(key[0] << 8 | key[1]) % SETS];
+    return (size_t)(key[RECENT_KEY_BYTES - 2] << 8 | key[RECENT_KEY_BYTES - 1]) % SETS;
 }
 
-bool recent_find(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
-                 struct recent_answer *ret)
+static int64_t place(size_t set, size_t way)
 {
-    bool found = false;
-    shared_lock(&t->mutex);
-    struct slot *set = set_of(t, key);
-    for (size_t i = 0; !found && i < WAYS; i++)
-        if (set[i].at_s && set[i].at_s > now_s - RECENT_SECONDS &&
-            memcmp(set[i].key, key, RECENT_KEY_BYTES) == 0) {
-            *ret = set[i].answer;
-            found = true;
-        }
-    shared_unlock(&t->mutex);
-    return found;
+    return HEADER_BYTES + (int64_t)((set * WAYS + way) * sizeof(struct slot));
 }
 
-void recent_add(struct recent_table *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
+static uint64_t check_of(const struct slot *s)
+{
+    return hash64(&s->at_s, sizeof *s - offsetof(struct slot, at_s));
+}
+
+/* Slots that are torn, of another day or not there are free: state RECENT_NONE. */
+static void read_set(const struct recent *t, size_t set, int64_t now_s, struct slot slots[WAYS])
+{
+    ssize_t got = pread(t->fd, slots, WAYS * sizeof *slots, place(set, 0));
+    size_t whole = got < 0 ? 0 : (size_t)got / sizeof *slots;
+    for (size_t i = 0; i < WAYS; i++) {
+        struct slot *s = &slots[i];
+        bool good = i < whole && s->check == check_of(s) && s->state <= RECENT_REJECTED &&
+                    s->at_s > now_s - RECENT_SECONDS && s->at_s < now_s + RECENT_SECONDS &&
+                    memchr(s->crash_id, 0, sizeof s->crash_id) &&
+                    memchr(s->rule, 0, sizeof s->rule);
+        if (!good)
+            *s = (struct slot){.state = RECENT_NONE};
+    }
+}
+
+static struct slot *find(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
+{
+    for (size_t i = 0; i < WAYS; i++)
+        if (slots[i].state != RECENT_NONE && memcmp(slots[i].key, key, RECENT_KEY_BYTES) == 0)
+            return &slots[i];
+    return NULL;
+}
+
+void recent_enter(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
+                  struct recent_answer *ret)
+{
+    struct slot slots[WAYS];
+    size_t set = set_of(key);
+    *ret = (struct recent_answer){.state = RECENT_NONE};
+    if (!lock_byte(t, lock_of_key(key), F_WRLCK) ||
+        !lock_byte(t, SET_LOCKS + (int64_t)set, F_RDLCK))
+        return;
+    read_set(t, set, now_s, slots);
+    lock_byte(t, SET_LOCKS + (int64_t)set, F_UNLCK);
+    const struct slot *s = find(slots, key);
+    if (!s)
+        return;
+    ret->state = s->state;
+    memcpy(ret->crash_id, s->crash_id, sizeof ret->crash_id);
+    memcpy(ret->rule, s->rule, sizeof ret->rule);
+}
+
+static void write_slot(const struct recent *t, size_t set, size_t way, struct slot *s)
+{
+    s->check = check_of(s);
+    if (pwrite(t->fd, s, sizeof *s, place(set, way)) != sizeof *s)
+        log_event(LOG_WARN, "recent_answers", "an answer is not remembered",
+                  LOG_S("error", strerror(errno)));
+}
+
+/* The key's own slot, else a free one, else the oldest. */
+static struct slot *slot_for(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
+{
+    struct slot *best = find(slots, key);
+    for (size_t i = 0; !best && i < WAYS; i++)
+        if (slots[i].state == RECENT_NONE)
+            best = &slots[i];
+    if (best)
+        return best;
+    best = &slots[0];
+    for (size_t i = 1; i < WAYS; i++)
+        if (slots[i].at_s < best->at_s)
+            best = &slots[i];
+    return best;
+}
+
+void recent_put(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
                 const struct recent_answer *answer)
 {
-    shared_lock(&t->mutex);
-    struct slot *set = set_of(t, key), *oldest = set;
-    for (size_t i = 1; i < WAYS; i++)
-        if (set[i].at_s < oldest->at_s)
-            oldest = &set[i];
-    oldest->at_s = 0;
-    memcpy(oldest->key, key, RECENT_KEY_BYTES);
-    oldest->answer = *answer;
-    __atomic_store_n(&oldest->at_s, now_s, __ATOMIC_RELEASE);
-    shared_unlock(&t->mutex);
+    struct slot slots[WAYS];
+    size_t set = set_of(key);
+    if (!lock_byte(t, SET_LOCKS + (int64_t)set, F_WRLCK))
+        return;
+    read_set(t, set, now_s, slots);
+    struct slot *s = slot_for(slots, key);
+    *s = (struct slot){.at_s = now_s, .state = (uint8_t)answer->state};
+    memcpy(s->key, key, sizeof s->key);
+    memcpy(s->crash_id, answer->crash_id, sizeof s->crash_id);
+    memcpy(s->rule, answer->rule, sizeof s->rule);
+    write_slot(t, set, (size_t)(s - slots), s);
+    lock_byte(t, SET_LOCKS + (int64_t)set, F_UNLCK);
+}
+
+void recent_leave(struct recent *t, const uint8_t key[RECENT_KEY_BYTES])
+{
+    lock_byte(t, lock_of_key(key), F_UNLCK);
 }

@@ -66,7 +66,6 @@ static bool drop_nul(char *p, size_t *n)
     return kept != had;
 }
 
-/* ---- annotations ----------------------------------------------------------------------------- */
 static void set_annotation(struct report *r, const char *name, struct str value)
 {
     r->has_fields = true;
@@ -148,7 +147,6 @@ static bool end_json(struct report *r, struct err *err)
     return take_json(r, sb_view(&r->text), err);
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
 static bool begin_file(struct report *r, const struct multipart_part *part, struct err *err)
 {
     if (++r->file_count > REPORT_FILES_MAX)
@@ -210,7 +208,6 @@ static bool keep_deferred(struct report *r, struct err *err)
     return true;
 }
 
-/* ---- parts ----------------------------------------------------------------------------------- */
 /*
  * Only the part `extra`, or a first JSON part without filename, surely holds annotations; a first
  * one with another name does if no `extra` comes.  Later ones are files like any other.

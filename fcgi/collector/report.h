@@ -77,7 +77,6 @@ void report_note(struct report *r, const char *fmt, ...) __attribute__((format(p
 /* False and the reason set. */
 bool report_malformed(struct report *r, const char *reason, struct err *err);
 
-/* ---- names.c --------------------------------------------------------------------------------- */
 enum dump_name_change { DUMP_NAME_PLAIN, DUMP_NAME_WAS_EMPTY, DUMP_NAME_WAS_DUMP };
 /* Letters, digits and underscores of `name`, at most 30; see docs/collector.md. */
 enum dump_name_change dump_name_of(struct str name, char out[DUMP_NAME_SIZE]);
@@ -88,7 +87,6 @@ bool dump_name_is_reserved(const char *name);
  * and version come from the query as a last resort (p NULL: none). */
 bool names_map_breakpad(json_t *annotations, struct str product, struct str version);
 
-/* ---- charset.c ------------------------------------------------------------------------------- */
 /* The text in UTF-8 appended to out; false: unknown charset, or not text of it. */
 bool charset_decode(struct str bytes, const char *charset, struct strbuf *out);
 

@@ -59,6 +59,21 @@ bool spool_has_room(const struct spool *s, struct err *err)
     return true;
 }
 
+bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct err *err)
+{
+    static const char *const states[] = {"new", "moving", "unpublished"};
+    char path[SPOOL_PATH_SIZE], above[SPOOL_PATH_SIZE];
+    *ret = false;
+    for (size_t i = 0; !*ret && i < ARRAY_LEN(states); i++) {
+        spool_path(s, states[i], crash_id, path);
+        *ret = access(path, F_OK) == 0;
+        spool_path(s, states[i], NULL, above);
+        if (*ret && i == 0 && !s->no_fsync && !fs_sync_dir(above, err))
+            return false;
+    }
+    return true;
+}
+
 static void measure_state(const struct spool *s, const char *state, int64_t *depth,
                           int64_t *first_s)
 {
@@ -105,7 +120,6 @@ void spool_sweep(const struct spool *s, int64_t now_s)
         closedir(dir);
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
 static void file_path(const struct spool_entry *e, const char *prefix, const char *name,
                       char out[SPOOL_PATH_SIZE])
 {
@@ -213,7 +227,6 @@ bool spool_file_take(struct spool_entry *e, const char *dump_name, size_t max_by
     return fs_read(path, max_bytes, ret_bytes, ret_n, err) && spool_file_remove(e, dump_name, err);
 }
 
-/* ---- commit ---------------------------------------------------------------------------------- */
 /* Keys sorted, non-ASCII escaped, ", " and ": " between: the form all readers know. */
 static bool write_raw_crash(struct spool_entry *e, const json_t *raw_crash, struct err *err)
 {

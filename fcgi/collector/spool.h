@@ -32,6 +32,9 @@ bool spool_has_room(const struct spool *s, struct err *err);
 enum { SPOOL_PATH_SIZE = 4096 };
 void spool_path(const struct spool *s, const char *state, const char *name,
                 char out[SPOOL_PATH_SIZE]);
+/* Whether an entry of this id waits.  One in new/ is synced first: a killed worker may have renamed
+ * it there and not come any further. */
+bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct err *err);
 /* Entries that wait (new, moving, unpublished), and the age of the oldest. */
 void spool_measure(const struct spool *s, int64_t now_s, int64_t *ret_depth, int64_t *ret_oldest_s);
 /* Removes what killed workers have left in tmp/. */

@@ -38,7 +38,6 @@ static struct submission *of(void *arg)
     return arg;
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
 static bool reply(struct req *req, int status, const char *text)
 {
     return resp_bytes(req, status, "text/plain", str_of(text));
@@ -75,7 +74,6 @@ static bool accepted(struct submission *s)
     return reply(s->req, 200, arena_printf(req_arena(s->req), "CrashID=bp-%s\n", s->crash_id));
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
 /* Unpacked bytes into the form.  After a mistake in the form the rest is only unpacked, because
  * data that are not of their coding come first in the order of checks. */
 static bool take_bytes(void *arg, const void *p, size_t n, struct err *err)
@@ -175,7 +173,6 @@ static bool check_headers(struct submission *s, struct strbuf *ret_boundary)
     return true;
 }
 
-/* ---- the raw crash --------------------------------------------------------------------------- */
 static void map_names(struct submission *s)
 {
     json_t *a = s->report.annotations;
@@ -230,7 +227,6 @@ static void complete(struct submission *s)
     json_object_set_new(a, "metadata", metadata(s));
 }
 
-/* ---- deciding -------------------------------------------------------------------------------- */
 static void throttle(struct submission *s)
 {
     collector_refresh(s->app, jget_strn(s->report.annotations, "ProductName"));
@@ -295,35 +291,55 @@ static void log_decision(const struct submission *s)
               LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
 }
 
+static void remember(struct submission *s, enum recent_state state)
+{
+    struct recent_answer answer = {.state = state};
+    if (!s->has_key)
+        return;
+    memcpy(answer.crash_id, s->crash_id, sizeof answer.crash_id);
+    snprintf(answer.rule, sizeof answer.rule, "%s", s->throttle.rule ? s->throttle.rule : "");
+    recent_put(&s->app->recent, s->key, now_s(), &answer);
+}
+
+static bool repeat_answer(struct submission *s, const struct recent_answer *before)
+{
+    metric_add(s->app->metrics, METRIC_DUPLICATE, 1, NULL);
+    log_event(LOG_INFO, "crash_duplicate", "answered as before",
+              LOG_S("crash_id", before->crash_id), LOG_S("request_id", req_id(s->req)));
+    memcpy(s->crash_id, before->crash_id, sizeof s->crash_id);
+    if (before->state == RECENT_REJECTED)
+        return discarded(s, 200, "rule", arena_strdup(req_arena(s->req), before->rule));
+    return accepted(s);
+}
+
+/* A worker was killed while it made this report durable: did it come that far?  True: answered. */
+static bool settle_begun(struct submission *s, struct recent_answer *before)
+{
+    struct err err = {0};
+    bool is_there;
+    if (!collector_holds(s->app, before->crash_id, &is_there, &err))
+        return overloaded(s, &err);
+    if (!is_there)
+        return false;
+    before->state = RECENT_ACCEPTED;
+    recent_put(&s->app->recent, s->key, now_s(), before);
+    return repeat_answer(s, before);
+}
+
 /* A report that was answered before, and is here again because the reply was lost: the same
- * answer.  False: it is new. */
+ * answer.  False: it is new, and nobody else decides about the same one meanwhile. */
 static bool answer_again(struct submission *s)
 {
     struct recent_answer before;
     const json_t *a = s->report.annotations;
     s->has_key = conf_bool(s->app->conf, "COLLECTOR_DEDUPLICATE") && !json_object_get(a, "uuid") &&
                  recent_key(a, s->report.checksums, s->key);
-    if (!s->has_key || !recent_find(s->app->recent, s->key, now_s(), &before))
-        return false;
-    metric_add(s->app->metrics, METRIC_DUPLICATE, 1, NULL);
-    log_event(LOG_INFO, "crash_duplicate", "answered as before", LOG_S("crash_id", before.crash_id),
-              LOG_S("request_id", req_id(s->req)));
-    memcpy(s->crash_id, before.crash_id, sizeof s->crash_id);
-    if (before.is_rejected)
-        discarded(s, 200, "rule", arena_strdup(req_arena(s->req), before.rule));
-    else
-        accepted(s);
-    return true;
-}
-
-static void remember(struct submission *s)
-{
-    struct recent_answer answer = {.is_rejected = s->throttle.code == THROTTLE_REJECT};
     if (!s->has_key)
-        return;
-    memcpy(answer.crash_id, s->crash_id, sizeof answer.crash_id);
-    snprintf(answer.rule, sizeof answer.rule, "%s", s->throttle.rule);
-    recent_add(s->app->recent, s->key, now_s(), &answer);
+        return false;
+    recent_enter(&s->app->recent, s->key, now_s(), &before);
+    if (before.state == RECENT_NONE)
+        return false;
+    return before.state == RECENT_BEGUN ? settle_begun(s, &before) : repeat_answer(s, &before);
 }
 
 /* For the administrator, whichever rule it was: see `datil product list`. */
@@ -349,7 +365,7 @@ static bool decide(struct submission *s)
     if (s->throttle.code == THROTTLE_REJECT) {
         count_unknown_product(s);
         log_decision(s);
-        remember(s);
+        remember(s, RECENT_REJECTED);
         return discarded(s, 200, "rule", s->throttle.rule);
     }
     if (s->throttle.code == THROTTLE_FAKEACCEPT) {
@@ -357,14 +373,15 @@ static bool decide(struct submission *s)
         return accepted(s);
     }
     complete(s);
+    /* Begun stays when the commit fails: its last sync may, behind the rename. */
+    remember(s, RECENT_BEGUN);
     if (!spool_commit(&s->report.entry, s->crash_id, s->report.annotations, &err))
         return overloaded(s, &err);
+    remember(s, RECENT_ACCEPTED);
     log_decision(s);
-    remember(s);
     return accepted(s);
 }
 
-/* ---- the handler ----------------------------------------------------------------------------- */
 static bool may_submit(struct submission *s)
 {
     int64_t most = conf_int(s->app->conf, "RATE_LIMIT_SUBMIT");
@@ -391,6 +408,8 @@ bool submit_post(struct req *req, struct err *err)
     report_init(&s.report, &s.app->spool, conf_text(s.app->conf, "BREAKPAD_DUMP_FIELD"));
     if (check_headers(&s, &boundary) && receive(&s))
         decide(&s);
+    if (s.has_key)
+        recent_leave(&s.app->recent, s.key);
     if (s.form.events)
         multipart_release(&s.form);
     report_release(&s.report);

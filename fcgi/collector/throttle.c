@@ -36,7 +36,6 @@ const char *throttle_code_name(enum throttle_code code)
     return codes[code].name;
 }
 
-/* ---- conditions ------------------------------------------------------------------------------ */
 struct context {
     const struct throttle_facts *facts;
     const char *key;          /* of the rule */
@@ -315,7 +314,6 @@ static bool matches(struct context c, const json_t *condition)
     return op->test(&c, condition, json_object_get(condition, "value"));
 }
 
-/* ---- loading --------------------------------------------------------------------------------- */
 static bool is_text_list(const json_t *v)
 {
     for (size_t i = 0; i < json_array_size(v); i++)
@@ -455,7 +453,6 @@ void throttle_release(struct throttle_rules *r)
     *r = (struct throttle_rules){0};
 }
 
-/* ---- deciding -------------------------------------------------------------------------------- */
 static double draw(const struct throttle_facts *facts)
 {
     return facts->draw >= 0 ? facts->draw : (double)(random_u64() >> 11) / 9007199254740992.0 * 100;

@@ -43,7 +43,7 @@ const struct conf_key conf_keys[] = {
     {"SPOOL_DIR", CONF_PATH, "$DATIL_VAR/spool", 0, 0, false, "where accepted reports are made durable"},
     {"SPOOL_MIN_FREE_BYTES", CONF_INT, "268435456", 0, INT64_MAX, false, "below this much free disk the collector answers 503"},
     {"SPOOL_FSYNC", CONF_BOOL, "on", 0, 0, false, "off only for tests: an accepted report may then be lost with the machine"},
-    {"COLLECTOR_DEDUPLICATE", CONF_BOOL, "on", 0, 0, false, "answer a report that is sent again (same dump, same annotations with CrashTime) as the first time"},
+    {"COLLECTOR_DEDUPLICATE", CONF_BOOL, "on", 0, 0, false, "answer a report that is sent again (same dump, CrashTime, BuildID and ProductName) as the first time"},
     {"COLLECTOR_MAX_DECOMPRESSED_BYTES", CONF_INT, "268435456", 65536, INT64_MAX, false, "limit of a report after decompression"},
     {"RATE_LIMIT_SUBMIT", CONF_INT, "0", 0, 1000000, false, "reports per address and minute; 0: no limit"},
 

@@ -5,7 +5,6 @@
 
 #include "base/util.h"
 
-/* ---- encodings ------------------------------------------------------------------------------- */
 struct encoding {
     size_t unit; /* bytes: 1, 2 or 4 */
     bool is_big;
@@ -83,7 +82,6 @@ static bool to_utf8(struct str s, struct encoding e, struct strbuf *out, struct 
     return true;
 }
 
-/* ---- the pass -------------------------------------------------------------------------------- */
 struct pass {
     struct str s;
     size_t at; /* next byte, always <= s.n */

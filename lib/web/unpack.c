@@ -84,7 +84,6 @@ static bool deliver(struct unpack *u, const void *p, size_t n, struct err *err)
     return n == 0 || u->sink(u->arg, p, n, err);
 }
 
-/* ---- zlib ------------------------------------------------------------------------------------ */
 static void start_inflate(struct unpack *u, int window_bits)
 {
     z_stream *z = xcalloc(1, sizeof *z);
@@ -179,7 +178,6 @@ static bool feed_zlib(struct unpack *u, const uint8_t *p, size_t n, struct err *
     return true;
 }
 
-/* ---- zstd ------------------------------------------------------------------------------------ */
 static bool zstd_error(struct unpack *u, size_t rc, struct err *err)
 {
     if (ZSTD_getErrorCode(rc) != ZSTD_error_frameParameter_windowTooLarge)
@@ -248,7 +246,6 @@ static bool feed_zstd(struct unpack *u, const uint8_t *p, size_t n, struct err *
     return true;
 }
 
-/* ---- both ------------------------------------------------------------------------------------ */
 bool unpack_feed(struct unpack *u, const void *bytes, size_t n, struct err *err)
 {
     if (n == 0)

@@ -1,5 +1,6 @@
 """POST /submit through nginx: every reply of the contract, what the store holds afterwards, and the
 bodies of the clients that are in the field."""
+import concurrent.futures
 import gzip
 import hashlib
 import json
@@ -328,6 +329,52 @@ def test_a_report_sent_again_gets_its_first_answer(collector):
     assert ACCEPTED.fullmatch(first.body) and first.body == second.body
     other = post(collector, body.replace(b"1700000001", b"1700000002"))
     assert ACCEPTED.fullmatch(other.body) and other.body != first.body
+
+
+def timed(crash_time, dump, **fields):
+    return (FIELDS + field("CrashTime", crash_time) + b"".join(field(k, v) for k, v in fields.items())
+            + file_part("upload_file_minidump", dump) + END)
+
+
+def test_a_retry_from_another_place_is_the_same_report(collector):
+    first = post(collector, timed("1700000011", b"MDMP11", SubmittedFrom="Client"))
+    again = post(collector, timed("1700000011", b"MDMP11", SubmittedFrom="AboutCrashes", Throttleable="0"))
+    assert ACCEPTED.fullmatch(first.body) and again.body == first.body
+
+
+def test_empty_dumps_of_one_second_are_different_reports(collector):
+    assert post(collector, timed("1700000012", b"")).body != post(collector, timed("1700000012", b"")).body
+
+
+def test_racing_posts_of_one_report_make_one_crash(collector):
+    for n in range(10):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            body = timed(f"17000001{n:02}", b"MDMP race %d" % n)
+            answers = list(pool.map(lambda _: post(collector, body), range(8)))
+        assert ACCEPTED.fullmatch(answers[0].body)
+        assert {a.body for a in answers} == {answers[0].body}
+        stored(collector, answers[0])
+    assert sum("17000001" in path.read_text() for path in (collector.var / "store").glob("*/raw_crash/*.json")) == 10
+
+
+def test_answers_outlive_the_program(collector):
+    kept = post(collector, timed("1700000013", b"MDMP13"))
+    thrown = post(collector, timed("1700000014", b"MDMP14", ProductName="Nobody"))
+    parents, workers = collector.program_pids("datil-collector")
+    for pid in (*parents, *workers):
+        collector.kill(pid)
+    wait_until(lambda: collector.program_pids("datil-collector")[0] - parents
+               and post(collector, timed("1700000013", b"MDMP13")).status == 200, what="a new collector")
+    assert post(collector, timed("1700000013", b"MDMP13")).body == kept.body
+    # The answer of then, though the rules say something else now.
+    assert thrown.text == "Discarded=rule_unsupported_product"
+    collector.datil("product", "add", "Nobody")
+    try:
+        assert post(collector, timed("1700000014", b"MDMP14", ProductName="Nobody")).body == thrown.body
+        wait_until(lambda: ACCEPTED.fullmatch(post(collector, timed(str(time.time_ns()), b"MDMP15", ProductName="Nobody")).body),
+                   what="the new product")
+    finally:
+        collector.datil("product", "remove", "Nobody")
 
 
 def test_reports_without_dump_or_time_are_never_the_same(collector):
