@@ -180,9 +180,7 @@ bool broken_get(struct req *req, struct err *err)
 
 bool metrics_get(struct req *req, struct err *err)
 {
-    struct str from = req_remote_addr(req);
-    if (!str_eq(from, STR("127.0.0.1")) && !str_eq(from, STR("::1")))
-        return err_set(err, ERR_FORBIDDEN, "for loopback addresses only");
+    (void)err;
     STRBUF_AUTO text;
     sb_init(&text, 64 << 10);
     struct collector *c = app_of(req);

@@ -11,10 +11,10 @@ const struct route collector_routes[] = {
      "200 as long as the program answers"},
     {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get,
      "version.json of the deployment"},
-    {METHOD_GET, "/__broken__", ROUTE_NO_SESSION, NULL, broken_get,
+    {METHOD_GET, "/__broken__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, broken_get,
      "fails, to test error reporting"},
-    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION, NULL, metrics_get,
-     "counters as Prometheus text, for loopback addresses only"},
+    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, metrics_get,
+     "counters as Prometheus text"},
 };
 /* clang-format on */
 

@@ -76,7 +76,6 @@ bool monitoring_get(struct req *r, struct err *err)
         {"/__lbheartbeat__", "this program answers"},
         {"/__version__", "what is installed"},
         {"/monitoring/cron/", "state of the scheduled jobs"},
-        {"/__broken__", "an error on purpose, to see that errors are noticed"},
     };
     struct tpl_values *v = frame_new(r, &(struct frame){.title = "Monitoring"});
     struct tpl_rows *rows = tpl_rows(v, "links");

@@ -81,7 +81,7 @@ const struct route routes[] = {
     {GET, "/__heartbeat__", QUIET, NULL, heartbeat_get, "database, store and search answer"},
     {GET, "/__lbheartbeat__", QUIET, NULL, lbheartbeat_get, "this program answers"},
     {GET, "/__version__", QUIET, NULL, version_get, "what is installed"},
-    {GET, "/__broken__", 0, NULL, broken_get, "an error on purpose"},
+    {GET, "/__broken__", ROUTE_LOCAL, NULL, broken_get, "an error on purpose, to see that errors are noticed"},
     {POST, "/__cspreport__", QUIET | ROUTE_NO_CSRF | ROUTE_RAW_BODY, NULL, csp_report_post, "reports of browsers"},
     {GET, "/robots.txt", QUIET, NULL, robots_get, ""},
     {GET, "/favicon.ico", QUIET, NULL, favicon_get, ""},

@@ -71,7 +71,7 @@ struct req {
 /* request.c */
 bool req_begin(struct req *r, struct err *err); /* parameters of the server, path, query */
 bool req_parse_form(struct req *r, struct err *err);
-void req_drain(struct req *r); /* reads what is left of the body */
+void req_drain(struct req *r); /* reads what is left of the body, within limits */
 struct str req_env(const struct req *r, const char *name);
 bool req_is_form(const struct req *r);
 

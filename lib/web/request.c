@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -269,13 +271,26 @@ bool req_body(struct req *r, size_t max_bytes, struct str *ret, struct err *err)
     return true;
 }
 
+/*
+ * Bounded, because where the server does not buffer bodies (uploads of symbols, up to 2 GiB) the
+ * rest may be long in coming, or never come: whoever sends a wrong token must not hold a worker.  8
+ * MiB covers every body that the server does buffer but reports and symbolication jobs, which are
+ * read by their handlers.
+ */
+enum { DRAIN_MAX_BYTES = 8 << 20, DRAIN_MAX_MS = 2000 };
+
 void req_drain(struct req *r)
 {
     char piece[8192];
     size_t got = 1;
-    while (!r->body_ended && got && r->body_file < 0 &&
-           read_some(r, piece, sizeof piece, &got, NULL))
-        continue;
+    int64_t end_ms = mono_ms() + DRAIN_MAX_MS, end_bytes = r->body_read + DRAIN_MAX_BYTES;
+    const struct timeval patience = {1, 0};
+    if (!r->body_ended)
+        setsockopt(r->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    while (!r->body_ended && got && r->body_file < 0 && r->body_read < end_bytes &&
+           mono_ms() < end_ms && read_some(r, piece, sizeof piece, &got, NULL))
+        r->body_read += (int64_t)got;
+    r->body_ended = r->body_ended || got == 0;
 }
 
 static bool is_multipart(const struct req *r)

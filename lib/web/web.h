@@ -44,6 +44,8 @@ enum route_flag {
     ROUTE_PREFIX = 16,    /* path ends in a parameter: "/report/index/" matches the rest */
     ROUTE_SEARCH = 32,    /* rate limit group Super Search */
     ROUTE_NO_CSRF = 64,   /* forms need no CSRF token */
+    ROUTE_LOCAL = 128,    /* only through the operators' door of nginx (local.conf.in); a stranger
+                             is told that there is no such page */
 };
 
 struct route {

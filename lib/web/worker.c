@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -14,6 +15,7 @@
  * handler and the answer.
  */
 enum { RECEIVE_TIMEOUT_S = 120, SEND_TIMEOUT_S = 300, WINDOW_S = 60 };
+enum { LINGER_BYTES = 1 << 16, LINGER_MS = 2000 };
 
 static bool redirect_to(struct req *r, int status, const char *where)
 {
@@ -195,6 +197,10 @@ static bool has_body(const struct req *r)
 static bool check(struct req *r, struct route_match *m, struct err *err)
 {
     const struct web_program *p = r->web->program;
+    bool is_hidden =
+        m->any && m->any->flags & ROUTE_LOCAL && !str_eq(req_env(r, "DATIL_LOCAL"), STR("1"));
+    if (is_hidden)
+        *m = (struct route_match){.rest = STR("")};
     r->route = m->route ? m->route : m->any;
     bool knows_users = p->uses_db && !(m->any && m->any->flags & ROUTE_NO_SESSION);
     if (knows_users && !session_check_token(r, err)) {
@@ -273,6 +279,18 @@ static void forget(struct req *r)
     *r = empty;
 }
 
+/*
+ * The answer is out, but the server is still sending a body that nobody wants.  Closing now could
+ * reset the connection before the server has read the answer; it closes its side as soon as it has.
+ */
+static void linger(int fd)
+{
+    FREE_LATER char *piece = xmalloc(LINGER_BYTES);
+    int64_t end_ms = mono_ms() + LINGER_MS;
+    while (mono_ms() < end_ms && read(fd, piece, LINGER_BYTES) > 0)
+        continue;
+}
+
 static void set_timeouts(int fd)
 {
     const struct timeval receive = {RECEIVE_TIMEOUT_S, 0}, send = {SEND_TIMEOUT_S, 0};
@@ -286,7 +304,10 @@ static void serve(struct req *r)
     set_timeouts(r->fcgi.ipcFd);
     answer(r);
     resp_send(r);
+    FD_AUTO unread = r->body_ended ? -1 : fcntl(r->fcgi.ipcFd, F_DUPFD_CLOEXEC, 0);
     FCGX_Finish_r(&r->fcgi);
+    if (unread >= 0)
+        linger(unread);
     log_request(r);
     forget(r);
 }

@@ -57,7 +57,7 @@ def test_redirects(datil, path, status, where):
     ("/search/?uptime=__null__&uptime=%3E10", 400, "combine __null__ with other filters"),
     ("/search/?signature=%40(", 400, "Malformed supersearch query"),
     ("/no/such/page", 404, "Page not found"),
-    ("/__broken__", 500, "Internal Server Error"),
+    ("/__broken__", 404, "Page not found"),
     ("/robots.txt", 200, "Disallow: /"),
     ("/monitoring/", 200, "__heartbeat__"),
     ("/api/", 200, "SuperSearchUnredacted"),
