@@ -42,7 +42,7 @@ MODE_L :=
 endif
 
 PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash libzstd libzip libargon2 \
-        ctpl gio-2.0 libdw libelf
+        ctpl gio-2.0 libdw libelf liblzma
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm -lpthread
 

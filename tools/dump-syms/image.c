@@ -1,61 +1,35 @@
+/*
+ * Opens a module with all files that say something about it, and decides its identity: the name,
+ * the debug id and the code id must be those that writers of minidumps give it, or no dump finds
+ * its symbols. For libraries and programs of ours that writer is client/handler (modules.c,
+ * elf_id.c).
+ */
 #include "image.h"
 
+#include <elfutils/libdwelf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <gelf.h>
 #include <limits.h>
-#include <unistd.h>
 
 #include "base/util.h"
+#include "debug_files.h"
 
-enum { PAGE = 4096, HASHED_BYTES = 4096, ID_BYTES = 16 };
+enum { PAGE = 4096, HASHED_BYTES = 4096, ID_BYTES = 16, PROBLEMS_MAX = 64 * 1024 };
 
-/* Opens the file of --debug-file; elfutils checks that it belongs to the module. */
-static int find_given(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base,
-                      const char *file_name, const char *debuglink_file, GElf_Word crc, char **ret)
-{
-    (void)mod, (void)modname, (void)base, (void)file_name, (void)debuglink_file, (void)crc;
-    const struct image *image = *userdata;
-    *ret = strdup(image->debug_path); /* elfutils frees it */
-    return open(image->debug_path, O_RDONLY | O_CLOEXEC);
-}
+static const char default_dirs[] = "/usr/lib/debug";
 
-static char *debug_dirs; /* elfutils wants the address of a variable that stays */
-
-static const Dwfl_Callbacks search_callbacks = {
-    .find_elf = dwfl_build_id_find_elf,
-    .find_debuginfo = dwfl_standard_find_debuginfo,
-    .section_address = dwfl_offline_section_address,
-    .debuginfo_path = &debug_dirs,
-};
-
-static const Dwfl_Callbacks given_callbacks = {
-    .find_elf = dwfl_build_id_find_elf,
-    .find_debuginfo = find_given,
-    .section_address = dwfl_offline_section_address,
-    .debuginfo_path = &debug_dirs,
-};
-
-static bool dwfl_error(struct err *err, const char *path, const char *what)
-{
-    return err_set(err, ERR_INVALID, "%s: %s: %s", path, what, dwfl_errmsg(-1));
-}
-
-static bool read_segments(struct image *i, const char *path, struct err *err)
+/* Page of the first loaded byte, as linked; UINT64_MAX: nothing is loaded. */
+static uint64_t start_of(Elf *elf)
 {
     size_t count;
-    if (elf_getphdrnum(i->elf, &count) != 0)
-        return err_set(err, ERR_INVALID, "%s: program headers cannot be read", path);
-    i->base = UINT64_MAX;
+    uint64_t start = UINT64_MAX;
+    if (elf_getphdrnum(elf, &count) != 0)
+        return start;
     for (size_t k = 0; k < count; k++) {
-        GElf_Phdr mem, *p = gelf_getphdr(i->elf, (int)k, &mem);
+        GElf_Phdr mem, *p = gelf_getphdr(elf, (int)k, &mem);
         if (p && p->p_type == PT_LOAD)
-            i->base = MIN(i->base, p->p_vaddr / PAGE * PAGE);
+            start = MIN(start, p->p_vaddr / PAGE * PAGE);
     }
-    if (i->base == UINT64_MAX)
-        return err_set(err, ERR_INVALID, "%s: not a program or shared library (nothing is loaded)",
-                       path);
-    return true;
+    return start;
 }
 
 /* .plt, .plt.got, .plt.sec (Intel CET), .plt.bnd (MPX): one of these texts, or NULL. */
@@ -102,67 +76,105 @@ uint64_t image_code_end(const struct image *i, uint64_t addr)
 
 static bool read_headers(struct image *i, const char *path, struct err *err)
 {
-    GElf_Addr bias;
-    i->elf = dwfl_module_getelf(i->module, &bias);
-    GElf_Ehdr mem, *h = i->elf ? gelf_getehdr(i->elf, &mem) : NULL;
+    GElf_Ehdr mem, *h = gelf_getehdr(i->elf, &mem);
     if (!h)
-        return dwfl_error(err, path, "not a readable ELF file");
+        return err_set(err, ERR_INVALID, "%s: not a readable ELF file", path);
     i->machine = h->e_machine;
     i->is_64 = h->e_ident[EI_CLASS] == ELFCLASS64;
     i->is_big = h->e_ident[EI_DATA] == ELFDATA2MSB;
-    if (!read_segments(i, path, err))
-        return false;
+    i->base = start_of(i->elf);
+    if (i->base == UINT64_MAX)
+        return err_set(err, ERR_INVALID, "%s: not a program or shared library (nothing is loaded)",
+                       path);
     read_code_ranges(i);
+    return true;
+}
+
+static void note_bad_sections(struct image *i, const struct elf_file *f)
+{
+    struct str rest = sb_view(&f->bad), line;
+    while (str_split(&rest, '\n', &line))
+        if (line.n)
+            sb_printf(&i->problems, "%s: section " STR_FMT "\n", f->path, STR_ARG(line));
+}
+
+static bool has_debug_info(const struct elf_file *f)
+{
+    return elf_file_section(f, ".debug_info").n > 0;
+}
+
+/* The debug information of `f`; that there is some and it cannot be read is a problem. */
+static Dwarf *begin_dwarf(struct image *i, const struct elf_file *f)
+{
+    if (!has_debug_info(f))
+        return NULL;
+    Dwarf *dwarf = dwarf_begin_elf(f->elf, DWARF_C_READ, NULL);
+    if (!dwarf)
+        sb_printf(&i->problems, "%s: debug information cannot be read: %s\n", f->path,
+                  dwarf_errmsg(-1));
+    return dwarf;
+}
+
+/* Of a file that was relinked for fixed addresses (prelink) only one of the two has moved. */
+static Dwarf_Addr bias_between(const struct image *i, const struct elf_file *debug)
+{
+    uint64_t start = start_of(debug->elf);
+    return start == UINT64_MAX ? 0 : i->base - start;
+}
+
+static bool open_debug(struct image *i, const struct image_options *o, struct err *err)
+{
+    struct debug_search search = {&i->file, i->debug_dirs, &i->problems};
+    if (o->debug_file) {
+        if (!debug_open_given(&i->file, o->debug_file, &i->debug, err))
+            return false;
+        if (!has_debug_info(&i->debug) && elf_file_section(&i->debug, ".symtab").n == 0)
+            return err_set(err, ERR_INVALID, "%s: no debug information", o->debug_file);
+    } else if (!has_debug_info(&i->file)) {
+        debug_find(&search, &i->debug);
+    }
+    const struct elf_file *from = i->debug.elf ? &i->debug : &i->file;
+    if (i->debug.elf) {
+        i->dwarf_bias = bias_between(i, &i->debug);
+        note_bad_sections(i, &i->debug);
+    }
+    i->dwarf = begin_dwarf(i, from);
+    if (i->dwarf && debug_find_common(&search, from, i->dwarf, &i->common)) {
+        note_bad_sections(i, &i->common);
+        i->common_dwarf = begin_dwarf(i, &i->common);
+        if (i->common_dwarf)
+            dwarf_setalt(i->dwarf, i->common_dwarf);
+    }
+    debug_open_packed_symbols(&search, &i->packed_symbols);
     return true;
 }
 
 bool image_open(const struct image_options *o, struct image *i, struct err *err)
 {
-    *i = (struct image){0};
-    /* Looking for debug information must not go out to the network behind people's backs. */
-    unsetenv("DEBUGINFOD_URLS");
-    debug_dirs = (char *)(o->debug_dir ? o->debug_dir : ":.debug:/usr/lib/debug");
-    i->debug_path = o->debug_file ? xstrdup(o->debug_file) : NULL;
-    i->dwfl = dwfl_begin(o->debug_file ? &given_callbacks : &search_callbacks);
-    int fd = open(o->path, O_RDONLY | O_CLOEXEC);
-    if (!i->dwfl || fd < 0) {
-        err_errno(err, errno, "opening %s", o->path);
-        if (err && errno == ENOENT)
-            err->code = ERR_NOT_FOUND;
-        image_close(i);
-        return false;
+    *i = (struct image){.debug_dirs = o->debug_dir ? o->debug_dir : default_dirs};
+    sb_init(&i->problems, PROBLEMS_MAX);
+    if (elf_file_open(o->path, &i->file, err)) {
+        i->elf = i->file.elf;
+        note_bad_sections(i, &i->file);
+        if (read_headers(i, o->path, err) && open_debug(i, o, err))
+            return true;
     }
-    /* Takes fd.  Base 0 and the addresses of the program headers: no bias for the file itself. */
-    i->module = dwfl_report_elf(i->dwfl, o->path, o->path, fd, 0, true);
-    if (!i->module) {
-        dwfl_error(err, o->path, "not a readable ELF file");
-        close(fd);
-        image_close(i);
-        return false;
-    }
-    dwfl_report_end(i->dwfl, NULL, NULL);
-    void **userdata;
-    dwfl_module_info(i->module, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
-    *userdata = i;
-    if (!read_headers(i, o->path, err)) {
-        image_close(i);
-        return false;
-    }
-    i->dwarf = dwfl_module_getdwarf(i->module, &i->dwarf_bias);
-    if (!i->dwarf && o->debug_file) {
-        dwfl_error(err, o->debug_file, "no debug information of this file");
-        image_close(i);
-        return false;
-    }
-    return true;
+    image_close(i);
+    return false;
 }
 
 void image_close(struct image *i)
 {
-    if (i->dwfl)
-        dwfl_end(i->dwfl);
+    if (i->dwarf)
+        dwarf_end(i->dwarf);
+    if (i->common_dwarf)
+        dwarf_end(i->common_dwarf);
+    elf_file_close(&i->packed_symbols);
+    elf_file_close(&i->common);
+    elf_file_close(&i->debug);
+    elf_file_close(&i->file);
     VEC_RELEASE(&i->code);
-    free(i->debug_path);
+    sb_release(&i->problems);
     *i = (struct image){0};
 }
 
@@ -179,24 +191,11 @@ static const struct {
 /* The text section folded to 16 bytes, for files without a build id. */
 static bool text_hash(const struct image *i, uint8_t id[ID_BYTES])
 {
-    size_t names;
-    Elf_Scn *scn = NULL;
-    if (elf_getshdrstrndx(i->elf, &names) != 0)
-        return false;
-    while ((scn = elf_nextscn(i->elf, scn))) {
-        GElf_Shdr mem, *s = gelf_getshdr(scn, &mem);
-        const char *name = s ? elf_strptr(i->elf, names, s->sh_name) : NULL;
-        if (!name || strcmp(name, ".text") != 0)
-            continue;
-        Elf_Data *d = elf_rawdata(scn, NULL);
-        if (!d || !d->d_buf || d->d_size == 0)
-            return false;
-        memset(id, 0, ID_BYTES);
-        for (size_t k = 0; k < d->d_size && k < HASHED_BYTES; k++)
-            id[k % ID_BYTES] ^= ((const uint8_t *)d->d_buf)[k];
-        return true;
-    }
-    return false;
+    struct str text = elf_file_section(&i->file, ".text");
+    memset(id, 0, ID_BYTES);
+    for (size_t k = 0; k < text.n && k < HASHED_BYTES; k++)
+        id[k % ID_BYTES] ^= (uint8_t)text.p[k];
+    return text.n > 0;
 }
 
 /* The first 16 bytes read as a GUID of a little-endian machine, then age 0. */
@@ -278,9 +277,8 @@ bool image_identify(const struct image *i, const struct image_options *o, struct
         return err_set(err, ERR_INVALID, "%s: ELF machine %u is not supported", o->path,
                        i->machine);
 
-    const unsigned char *bits;
-    GElf_Addr vaddr;
-    int n = dwfl_module_build_id(i->module, &bits, &vaddr);
+    const void *bits;
+    ssize_t n = dwelf_elf_gnu_build_id(i->elf, &bits);
     uint8_t id[ID_BYTES] = {0};
     if (n > 0) {
         memcpy(id, bits, MIN((size_t)n, sizeof id));

@@ -1,24 +1,26 @@
 #ifndef DUMP_SYMS_IMAGE_H
 #define DUMP_SYMS_IMAGE_H
 
-#include <elfutils/libdwfl.h>
+#include <elfutils/libdw.h>
 #include <stdint.h>
 
+#include "elf_file.h"
 #include "sym.h"
 
 /*
- * image - one ELF file and its debug information, wherever that is: in the file,
- * in a file named by --debug-file, or in one found by build id or .gnu_debuglink
- * (elfutils looks beside the file, in .debug/ and in the debug directory).
+ * image - one ELF file and its debug information, wherever that is: in the file, in
+ * a file named by --debug-file, or in one found by build id or .gnu_debuglink.
  *
- * Ownership  image_close releases what elfutils has opened.
+ * Ownership  image_close releases everything that was opened.
+ * Errors     What is there and cannot be read does not stop the rest: it is named in
+ *            image.problems, a line each.
  * Trust      The file is hostile and elfutils is a big library: main.c runs all of
  *            this in a child process with limits.
  */
 struct image_options {
     const char *path;
     const char *debug_file; /* NULL: search */
-    const char *debug_dir;  /* NULL: /usr/lib/debug */
+    const char *debug_dir;  /* NULL: /usr/lib/debug; several separated by ':' */
     const char *name;       /* NULL: SONAME, else base name of the real path */
 };
 
@@ -28,16 +30,20 @@ struct code_range {
 };
 
 struct image {
-    Dwfl *dwfl;
-    Dwfl_Module *module;
-    Elf *elf;
-    Dwarf *dwarf;          /* NULL: none found */
+    struct elf_file file;
+    struct elf_file debug;          /* .elf NULL: the file has its own, or there is none */
+    struct elf_file common;         /* made by dwz; .elf NULL: none */
+    struct elf_file packed_symbols; /* of .gnu_debugdata; .elf NULL: none */
+    Elf *elf;                       /* of `file` */
+    Dwarf *dwarf;                   /* NULL: none found */
+    Dwarf *common_dwarf;
     Dwarf_Addr dwarf_bias; /* add to an address of the debug information to get one of the file */
     uint16_t machine;
     bool is_64, is_big;
     uint64_t base; /* linked address of the module's start */
     VEC(struct code_range) code;
-    char *debug_path; /* owned by us: for the callback of elfutils */
+    const char *debug_dirs; /* borrowed */
+    struct strbuf problems;
 };
 
 bool image_open(const struct image_options *o, struct image *ret_image, struct err *err);

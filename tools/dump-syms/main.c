@@ -1,10 +1,16 @@
 /*
  * datil-dump-syms - the symbols of an ELF file as Breakpad text.
+ *
+ * The file may be hostile and elfutils is a big library, so each file is read in a child with
+ * limits; the worst of files ends in a message and status 1.  A build that uploads symbols wants to
+ * know when they are worse than they should be: then they are written all the same, and the status
+ * is 3.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,6 +24,9 @@
 #include "functions.h"
 #include "image.h"
 
+/* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */
+enum { STATUS_GOOD, STATUS_FAILED, STATUS_USAGE, STATUS_INCOMPLETE };
+
 static const char usage[] =
     "usage: datil-dump-syms [options] FILE...\n"
     "  -o FILE            write to FILE instead of standard output\n"
@@ -28,7 +37,10 @@ static const char usage[] =
     "                     file, links resolved)\n"
     "  --no-cfi           leave out STACK CFI records\n"
     "  --memory-gib N     limit of memory (16)    --seconds N  of processor time (1800)\n"
-    "  --help | --version\n";
+    "  --help | --version\n"
+    "Exit status: 0; 1 a file cannot be read or written; 2 usage; 3 symbols were written, but "
+    "debug\n"
+    "information was there and could not be read (standard error says which).\n";
 
 struct options {
     struct image_options image;
@@ -82,8 +94,6 @@ static bool parse(int argc, char **argv, struct options *o, struct err *err)
     return true;
 }
 
-/* ---- one file, in the child ---- */
-
 static bool is_code(const void *image, uint64_t addr, uint64_t size)
 {
     return image_is_code(image, addr, size);
@@ -101,8 +111,6 @@ static void add_cfi_of(const struct image *i, Elf *elf, uint64_t bias, const cha
         const char *name = h ? elf_strptr(elf, names, h->sh_name) : NULL;
         if (!name || strcmp(name, wanted) != 0 || h->sh_type == SHT_NOBITS)
             continue;
-        if (h->sh_flags & SHF_COMPRESSED)
-            elf_compress(scn, 0, 0);
         Elf_Data *d = elf_rawdata(scn, NULL);
         if (!d || !d->d_buf)
             continue;
@@ -132,8 +140,12 @@ static void add_cfi(const struct image *i, struct sym *s)
 
 static void say_what_is_missing(const struct image *i, const char *path, const struct sym *s)
 {
-    if (!i->dwarf)
-        fprintf(stderr, "datil-dump-syms: %s: no debug information, only exported names\n", path);
+    struct str rest = sb_view(&i->problems), line;
+    while (str_split(&rest, '\n', &line))
+        if (line.n)
+            fprintf(stderr, "datil-dump-syms: " STR_FMT "\n", STR_ARG(line));
+    if (!i->dwarf && i->problems.n == 0)
+        fprintf(stderr, "datil-dump-syms: %s: no debug information, only names of symbols\n", path);
     if (s->skipped_expressions || s->skipped_frames)
         fprintf(stderr,
                 "datil-dump-syms: %s: left out %zu unwind expressions and %zu unwind entries\n",
@@ -181,7 +193,7 @@ static bool write_output(const struct options *o, const struct sym *s, struct er
     return ok;
 }
 
-static bool dump(const struct options *o, struct err *err)
+static bool dump(const struct options *o, int *ret_status, struct err *err)
 {
     struct image image;
     struct sym s;
@@ -197,13 +209,12 @@ static bool dump(const struct options *o, struct err *err)
         sym_finish(&s);
         say_what_is_missing(&image, o->image.path, &s);
         ok = write_output(o, &s, err);
+        *ret_status = image.problems.n ? STATUS_INCOMPLETE : STATUS_GOOD;
     }
     sym_release(&s);
     image_close(&image);
     return ok;
 }
-
-/* ---- the parent ---- */
 
 static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, const char *name,
                   struct err *err)
@@ -218,24 +229,22 @@ static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, 
 static int child(const struct options *o)
 {
     struct err err = {0};
-#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes */
+    int status;
+    signal(SIGPIPE, SIG_DFL); /* whoever reads no further has had enough: no damage */
+#ifndef __SANITIZE_ADDRESS__  /* which maps terabytes */
     if (!limit(RLIMIT_AS, o->memory_gib, 16, (uint64_t)1 << 30, "--memory-gib", &err))
         goto fail;
 #endif
-    if (limit(RLIMIT_CPU, o->seconds, 1800, 1, "--seconds", &err) && dump(o, &err))
-        return 0;
+    if (limit(RLIMIT_CPU, o->seconds, 1800, 1, "--seconds", &err) && dump(o, &status, &err))
+        return status;
 #ifndef __SANITIZE_ADDRESS__
 fail:
 #endif
     fprintf(stderr, "datil-dump-syms: %s\n", err.msg);
-    return 1;
+    return STATUS_FAILED;
 }
 
-/*
- * elfutils is a big library and the file may be hostile: it is read in a child, so
- * that the worst of files ends in a message and status 1.
- */
-static bool dump_in_child(const struct options *o)
+static int dump_in_child(const struct options *o)
 {
     fflush(NULL);
     pid_t pid = fork();
@@ -247,11 +256,16 @@ static bool dump_in_child(const struct options *o)
     int status = 0;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (pid > 0 && WIFSIGNALED(status))
+    if (pid > 0 && WIFEXITED(status))
+        return WEXITSTATUS(status);
+    if (pid > 0 && WTERMSIG(status) == SIGPIPE)
+        raise(SIGPIPE); /* ends us as it ends other tools, unless it is ignored */
+    else
         fprintf(stderr, "datil-dump-syms: %s: %s\n", o->image.path,
-                WTERMSIG(status) == SIGXCPU ? "takes too long to read"
-                                            : "cannot be read: damaged, or beyond the limits");
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+                pid < 0                       ? "no process can be started"
+                : WTERMSIG(status) == SIGXCPU ? "takes too long to read"
+                                              : "cannot be read: damaged, or beyond the limits");
+    return STATUS_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -269,13 +283,15 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &o, &err)) {
         fprintf(stderr, "datil-dump-syms: %s\n%s", err.msg, usage);
         free(o.files);
-        return 2;
+        return STATUS_USAGE;
     }
-    bool ok = true;
+    int worst = STATUS_GOOD;
     for (size_t i = 0; i < o.file_count; i++) {
         o.image.path = o.files[i];
-        ok &= dump_in_child(&o);
+        int status = dump_in_child(&o);
+        if (status != STATUS_GOOD && (worst == STATUS_GOOD || status < worst))
+            worst = status;
     }
     free(o.files);
-    return ok ? 0 : 1;
+    return worst;
 }

@@ -1,4 +1,9 @@
+/*
+ * Names out of symbol tables.  The dynamic table has what a library exports, .symtab everything
+ * unless it was stripped; a separate debug file and .gnu_debugdata bring back what was.
+ */
 #include <gelf.h>
+#include <limits.h>
 
 #include "base/util.h"
 #include "functions.h"
@@ -55,28 +60,45 @@ static void add_plt_sections(const struct image *image, struct sym *s)
     }
 }
 
+static void add_symbol(const struct image *image, const char *name, const GElf_Sym *symbol,
+                       uint64_t bias, struct sym *s)
+{
+    uint64_t addr = symbol->st_value + bias;
+    if (image->machine == EM_ARM)
+        addr &= ~(uint64_t)1; /* Thumb */
+    uint64_t limit = image_code_end(image, addr);
+    if (addr < image->base || limit == 0)
+        return;
+    struct sym_symbol one = {.addr = addr - image->base,
+                             .size = MIN(symbol->st_size, limit - addr),
+                             .limit = limit - image->base,
+                             .name = pool_add(&s->names, names_of_symbol(s, name)),
+                             .rank = rank_of(symbol, name)};
+    VEC_PUSH(&s->symbols, one);
+}
+
+static void add_table(const struct image *image, const struct elf_file *f, GElf_Word type,
+                      uint64_t bias, struct sym *s)
+{
+    Elf_Scn *scn = NULL;
+    while (f->elf && (scn = elf_nextscn(f->elf, scn))) {
+        GElf_Shdr mem, *h = gelf_getshdr(scn, &mem);
+        Elf_Data *data = h && h->sh_type == type ? elf_getdata(scn, NULL) : NULL;
+        GElf_Sym symbol;
+        for (int i = 1; data && i < INT_MAX && gelf_getsym(data, i, &symbol); i++) {
+            const char *name = elf_strptr(f->elf, h->sh_link, symbol.st_name);
+            if (name && name[0] && symbol.st_shndx != SHN_UNDEF && is_function(&symbol))
+                add_symbol(image, name, &symbol, bias, s);
+        }
+    }
+}
+
+/* Each table may know what the others do not: what was local when the file was stripped, … */
 void publics_add(const struct image *image, struct sym *s)
 {
-    int count = dwfl_module_getsymtab(image->module);
-    for (int i = 1; i < count; i++) {
-        GElf_Sym sym;
-        GElf_Addr addr;
-        GElf_Word section;
-        const char *name =
-            dwfl_module_getsym_info(image->module, i, &sym, &addr, &section, NULL, NULL);
-        if (!name || !name[0] || section == SHN_UNDEF || !is_function(&sym))
-            continue;
-        if (image->machine == EM_ARM)
-            addr &= ~(GElf_Addr)1; /* Thumb */
-        uint64_t limit = image_code_end(image, addr);
-        if (addr < image->base || limit == 0)
-            continue;
-        struct sym_symbol p = {.addr = addr - image->base,
-                               .size = MIN(sym.st_size, limit - addr),
-                               .limit = limit - image->base,
-                               .name = pool_add(&s->names, names_of_symbol(s, name)),
-                               .rank = rank_of(&sym, name)};
-        VEC_PUSH(&s->symbols, p);
-    }
+    add_table(image, &image->file, SHT_SYMTAB, 0, s);
+    add_table(image, &image->file, SHT_DYNSYM, 0, s);
+    add_table(image, &image->debug, SHT_SYMTAB, image->dwarf_bias, s);
+    add_table(image, &image->packed_symbols, SHT_SYMTAB, 0, s);
     add_plt_sections(image, s);
 }

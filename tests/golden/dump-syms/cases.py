@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,127 @@ def check_names_of_modules(folder):
            r"^MODULE .* libfoo\.so\.1$", r"^FUNC 1109 3 0 crash_here$")
 
 
+def names_and_lines(text):
+    return sorted(line for line in text.splitlines() if not line.startswith(("MODULE", "INFO", "STACK", "PUBLIC")))
+
+
+def same_symbols(label, done, want, status=0):
+    """Functions, files and lines as in `want`, unwind rows included."""
+    have, other = names_and_lines(done.stdout), names_and_lines(want.stdout)
+    rows = done.stdout.count("STACK CFI"), want.stdout.count("STACK CFI")
+    ok = done.returncode == status and have == other and rows[0] == rows[1] and any(h.startswith("FUNC") for h in have)
+    report(label, "" if ok else f"status {done.returncode} {done.stderr} {rows}: "
+           f"{sorted(set(have) ^ set(other))[:8]}")
+
+
+def check_compressed(folder, binary, frames):
+    expect("sections packed with zstd", run(DUMP, CASES / "zstd_debug.so"),
+           r"^FUNC 1109 3 0 crash_here\n1109 3 1 0$", r"^FUNC 110c 11 0 outer\n110c 11 2 0$")
+    for form in ("zlib", "zlib-gnu", "zstd"):
+        for label, plain in (("", binary), (" and call frames", frames)):
+            packed = folder / f"packed-{form}"
+            done = run("objcopy", f"--compress-debug-sections={form}", plain, packed)
+            if done.returncode:
+                report(f"sections packed with {form}{label}", done.stderr)
+                continue
+            same_symbols(f"sections packed with {form}{label}", run(DUMP, packed), run(DUMP, plain))
+
+    broken = bytearray((CASES / "zstd_debug.so").read_bytes())
+    at = broken.index(b"\x28\xb5\x2f\xfd")
+    broken[at + 8:at + 60] = bytes(52)
+    (folder / "broken.so").write_bytes(broken)
+    done = run(DUMP, folder / "broken.so")
+    expect("a packed section that is damaged: said so, names stay", done, r"^FUNC 1109 3 0 crash_here$", status=3)
+    report("and it names the section", "" if re.search(r"broken\.so: section \.debug_\w+: ", done.stderr) else done.stderr)
+
+
+def check_debug_files(folder, binary):
+    bad = CASES / "wrong_debug"
+    done = run(DUMP, "--debug-file", bad / "other.debug", bad / "stripped.so")
+    report("a debug file of another build is refused",
+           "" if done.returncode == 1 and "build ids differ" in done.stderr and not done.stdout else done.stderr)
+    done = run(DUMP, "--debug-dir", "dbg", "bs.so", cwd=CASES / "reldbg")
+    expect("a relative --debug-dir", done, r"^FUNC 1109 3 0 crash_here\n1109 ", r"^FUNC 110c 11 0 outer\n110c ")
+
+    want = run(DUMP, "--name", "prog", binary)
+    folder = folder / "links"
+    (folder / "lib/.debug").mkdir(parents=True)
+    prog, debug = folder / "lib/prog", folder / "lib/prog.debug"
+    run("objcopy", "--only-keep-debug", binary, debug)
+    run("objcopy", "--strip-all", f"--add-gnu-debuglink={debug}", binary, prog)
+    for form in ("zlib", "zstd"):
+        run("objcopy", f"--compress-debug-sections={form}", debug)
+        same_symbols(f"a debug link to a file packed with {form}", run(DUMP, prog), want)
+    for tool, end in (("gzip", ".gz"), ("xz", ".xz"), ("zstd", ".zst")):
+        with open(debug, "rb") as plain, open(str(debug) + end, "wb") as packed:
+            subprocess.run([tool, "-c"], stdin=plain, stdout=packed, check=True)
+        hidden = debug.rename(folder / "hidden")
+        same_symbols(f"a debug link to a whole file packed with {tool}", run(DUMP, prog), want)
+        os.unlink(str(debug) + end)
+        hidden.rename(debug)
+    debug.rename(folder / "lib/.debug/prog.debug")
+    same_symbols("a debug link into .debug", run(DUMP, prog), want)
+    elsewhere = folder / "dir" / str(folder / "lib").lstrip("/")
+    elsewhere.mkdir(parents=True)
+    (folder / "lib/.debug/prog.debug").rename(elsewhere / "prog.debug")
+    same_symbols("a debug link below the debug folder", run(DUMP, "--debug-dir", folder / "dir", prog), want)
+
+    no_id, debug = folder / "no-id", folder / "no-id.debug"
+    run("objcopy", "--remove-section=.note.gnu.build-id", binary, no_id)
+    run("objcopy", "--only-keep-debug", no_id, debug)
+    run("objcopy", "--strip-all", f"--add-gnu-debuglink={debug}", no_id)
+    same_symbols("without build id the checksum decides", run(DUMP, no_id), want)
+    with open(debug, "ab") as f:
+        f.write(b"more")
+    done = run(DUMP, no_id)
+    report("and refuses another file", "" if done.returncode == 3 and "checksum differs" in done.stderr else f"{done.returncode} {done.stderr}")
+
+
+def check_packed_symbols(folder, binary):
+    """What Fedora puts into its stripped programs."""
+    local = folder / "mini"
+    run("objcopy", "--strip-debug", binary, local)
+    want = run(DUMP, "--name", "mini", local)
+    run("objcopy", "--only-keep-debug", local, folder / "mini-symbols")
+    subprocess.run(["xz", "-f", folder / "mini-symbols"], check=True)
+    stripped = folder / "mini-stripped"
+    run("objcopy", "--strip-all", f"--add-section=.gnu_debugdata={folder / 'mini-symbols.xz'}", local, stripped)
+    same_symbols("symbols packed into .gnu_debugdata", run(DUMP, "--name", "mini", stripped), want)
+
+
+def check_common_file(folder, binary):
+    """dwz moves what several files have in common into one more file."""
+    if not shutil.which("dwz"):
+        return report("skipped: dwz is not installed")
+    folder = folder / "dwz"
+    folder.mkdir()
+    for name in ("one", "two"):
+        shutil.copy(binary, folder / name)
+    want = run(DUMP, folder / "one")
+    done = run("dwz", "-m", "common.debug", "-r", "one", "two", cwd=folder)
+    if done.returncode:
+        return report("dwz", done.stderr)
+    same_symbols("debug information that dwz has shared", run(DUMP, folder / "one"), want)
+    (folder / "common.debug").rename(folder / "hidden")
+    done = run(DUMP, folder / "one")
+    report("without the common file: said so", "" if done.returncode == 3 and "common.debug" in done.stderr
+           else f"{done.returncode} {done.stderr}")
+    return None
+
+
+def check_closed_pipe():
+    """`datil-dump-syms FILE | head -1`: quiet, and ended as other tools are."""
+    left, right = os.pipe()
+    process = subprocess.Popen([DUMP, "/usr/bin/bash"], stdout=right, stderr=subprocess.PIPE)
+    os.close(right)
+    os.read(left, 16)
+    os.close(left)
+    _, said = process.communicate(timeout=60)
+    said = said.replace(b"no debug information", b"")
+    report("a closed pipe is not damage", "" if process.returncode == -signal.SIGPIPE and b"damaged" not in said
+           else f"{process.returncode} {said}")
+
+
 def check_accuracy():
     for binary in accuracy.LIBRARIES:
         if not os.path.exists(binary):
@@ -79,7 +201,13 @@ def check_accuracy():
                f"{len(foreign)} foreign: {foreign[:5]}" if foreign else "" if right else "no name at all")
 
 
-def check_all(folder):
+def check_all(folder, binary, frames):
+    """`binary` was built with debug information, `frames` has .debug_frame instead of .eh_frame."""
     check_plt(folder)
     check_names_of_modules(folder)
+    check_compressed(folder, binary, frames)
+    check_debug_files(folder, binary)
+    check_packed_symbols(folder, binary)
+    check_common_file(folder, binary)
+    check_closed_pipe()
     check_accuracy()

@@ -408,7 +408,7 @@ def check_hostile(folder, binary):
         except subprocess.TimeoutExpired:
             bad.append(f"{label}: hangs")
             continue
-        if done.returncode not in (0, 1) or (done.returncode == 1 and not done.stderr):
+        if done.returncode not in (0, 1, 3) or (done.returncode and not done.stderr):
             bad.append(f"{label}: status {done.returncode} {done.stderr[-200:]}")
     report(f"{len(victims)} damaged files", "; ".join(bad[:4]))
     done = run(DUMP, folder / "missing")
@@ -432,7 +432,7 @@ def main():
         check_separate(folder, binary)
         check_store(folder, binary)
         check_hostile(folder, binary)
-        cases.check_all(folder)
+        cases.check_all(folder, binary, folder / "sample-debug-frame")
     check_libc()
 
 

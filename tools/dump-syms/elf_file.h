@@ -1,0 +1,56 @@
+#ifndef DUMP_SYMS_ELF_FILE_H
+#define DUMP_SYMS_ELF_FILE_H
+
+#include <gelf.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/rd.h"
+#include "base/str.h"
+
+/*
+ * elf_file - one ELF file in memory, with everything in it unpacked.
+ *
+ * A file packed as a whole (gzip, zstd, xz) is unpacked first.  Compressed sections
+ * (SHF_COMPRESSED with zlib or zstd, and .zdebug_* of old tools) are replaced by plain
+ * ones, so that whoever reads the file afterwards knows of one form only.
+ *
+ * Ownership  elf_file_close releases the bytes and elfutils' handle of them.
+ * Trust      The file is hostile.  Only regular files are opened, and nothing in a
+ *            file makes it grow beyond ELF_UNPACKED_MAX.
+ */
+static const size_t ELF_UNPACKED_MAX = (size_t)8 << 30;
+
+struct elf_file {
+    Elf *elf;
+    char *path;   /* owned; what it was opened as */
+    void *mapped; /* the file, NULL when it came from memory or was packed as a whole */
+    size_t mapped_n;
+    struct strbuf whole; /* then this */
+    struct strbuf image; /* with plain sections, when any were compressed */
+    struct strbuf bad;   /* sections that could not be unpacked: "NAME: why\n"… */
+};
+
+/* ERR_NOT_FOUND: no such file.  ERR_INVALID: no ELF file. */
+bool elf_file_open(const char *path, struct elf_file *ret_file, struct err *err);
+
+/* The same from memory, which is copied. */
+bool elf_file_from_bytes(const void *bytes, size_t n, const char *name, struct elf_file *ret_file,
+                         struct err *err);
+
+void elf_file_close(struct elf_file *f);
+
+/* The checksum that .gnu_debuglink holds of its target: of the file before sections are unpacked.
+ */
+uint32_t elf_file_crc(const struct elf_file *f);
+
+/* Content of the first section of that name; n 0 when there is none (or no content). */
+struct str elf_file_section(const struct elf_file *f, const char *name);
+
+/*
+ * Replaces compressed sections.  ret_image stays empty when the file has none; sections that
+ * cannot be unpacked stay as they are and are named in `bad`.
+ */
+void elf_unpack_sections(struct rd file, struct strbuf *ret_image, struct strbuf *bad);
+
+#endif
