@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/util.h"
-#include "unwind/sandbox.h"
+#include "sandbox/sandbox.h"
 
 /* A descriptor of a file with some bytes, opened before. */
 static int open_file(void)

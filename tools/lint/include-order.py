@@ -3,7 +3,7 @@ import re
 import sys
 from pathlib import Path
 
-CHAIN = [["base"], ["json", "db", "tpl", "http", "store"], ["crash", "symfile", "minidump"],
+CHAIN = [["base"], ["json", "db", "tpl", "http", "store", "sandbox"], ["crash", "symfile", "minidump"],
          ["unwind", "signature", "search"], ["ledger"], ["web"]]
 rank = {module: level for level, modules in enumerate(CHAIN) for module in modules}
 bad = 0

@@ -9,7 +9,7 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "unwind/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "unwind/wire.h"
 
 enum { FILES = 16 };

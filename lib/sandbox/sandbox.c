@@ -1,4 +1,4 @@
-#include "unwind/sandbox.h"
+#include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

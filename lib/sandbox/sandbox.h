@@ -1,5 +1,5 @@
-#ifndef UNWIND_SANDBOX_H
-#define UNWIND_SANDBOX_H
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
 
 #include <stdint.h>
 
