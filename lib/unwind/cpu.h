@@ -8,6 +8,15 @@
  * A CPU without a row gets frame 0 only.
  */
 
+enum { CPU_LOWEST_PC = 4096 }; /* the first page is never mapped */
+
+/* How a method fared. */
+enum cpu_found {
+    FOUND_NOTHING, /* it does not apply: try the next one */
+    FOUND_CALLER,
+    FOUND_END, /* it knows that there is no caller */
+};
+
 /* One step from a frame (callee) to the one that called it. */
 struct step {
     const struct walk *walk;
@@ -16,6 +25,7 @@ struct step {
     const struct mdmp_context *callee;
     const struct walk_frame *frame; /* the callee's */
     const struct walk_frame *grand; /* the frame younger than the callee, or NULL */
+    size_t stack_index;             /* the thread's */
 };
 
 struct cpu_ops {
@@ -23,6 +33,8 @@ struct cpu_ops {
     uint8_t word_bytes;
     uint8_t call_bytes;    /* return address minus this lies in the call */
     uint64_t callee_saved; /* registers a function gives back unchanged */
+    /* Where a call puts the return address; MDMP_REG_NONE: on top of the stack. */
+    uint8_t link_register;
     /*
      * Which step may keep the stack pointer: a leaf function may have its return
      * address in a register.
@@ -35,7 +47,8 @@ struct cpu_ops {
     bool (*may_read)(const struct step *s, uint8_t reg, uint64_t init_addr);
     /* Last touch on registers that came from CFI; NULL: none. */
     void (*after_cfi)(const struct step *s, struct mdmp_context *caller);
-    bool (*frame_pointer)(const struct step *s, struct mdmp_context *ret); /* NULL: no method */
+    /* NULL: no method. */
+    enum cpu_found (*frame_pointer)(const struct step *s, struct mdmp_context *ret);
     bool (*is_candidate)(uint64_t address);    /* can this be a return address; NULL: always */
     size_t (*scan_skip)(const struct step *s); /* words not worth looking at; NULL: 0 */
     /* Sets the caller's frame pointer if it can be known; NULL: never. */
@@ -47,6 +60,15 @@ struct cpu_ops {
 const struct cpu_ops *cpu_ops_of(enum mdmp_cpu cpu);
 
 extern const struct cpu_ops cpu_amd64, cpu_x86, cpu_arm, cpu_arm64, cpu_mips, cpu_mips64;
+
+/*
+ * Whether a word looks like a return address: it points behind something in a module,
+ * and where the module has symbols, into or behind a function.
+ */
+bool walk_is_return_address(const struct step *s, uint64_t address);
+
+/* The caller of a first frame whose pc holds no code (bad_call.c); false: not one of those. */
+bool walk_bad_call(const struct step *s, struct mdmp_context *ret);
 
 /* STACK WIN records, in a file of their own. */
 bool x86_windows_cfi(const struct step *s, struct mdmp_context *ret);

@@ -1,4 +1,10 @@
-/* arm, arm64 and mips: return addresses in link registers. */
+/*
+ * arm, arm64 and mips: return addresses in link registers.
+ *
+ * Threads of systems that keep frame pointers begin with a frame pointer of 0, and the
+ * oldest frame record holds zeros.  Both are the end of the stack and not a reason to scan
+ * the words above it, where old return addresses lie.
+ */
 #include "unwind/cpu.h"
 
 #include "base/util.h"
@@ -7,9 +13,9 @@
 #define BITS(from, to) (BIT((to) + 1) - BIT(from))
 
 /* Indices of the registers in their layouts (report order). */
-enum { ARM_R4 = 4, ARM_R7 = 7, ARM_R10 = 10, ARM_FP = 12, ARM_SP = 13, ARM_PC = 15 };
+enum { ARM_R4 = 4, ARM_R7 = 7, ARM_R10 = 10, ARM_FP = 12, ARM_SP = 13, ARM_LR = 14, ARM_PC = 15 };
 enum { A64_X19 = 19, A64_X28 = 28, A64_FP = 29, A64_LR = 30, A64_SP = 31, A64_PC = 32 };
-enum { MIPS_GP = 0, MIPS_SP = 1, MIPS_FP = 2, MIPS_S0 = 5, MIPS_S7 = 12 };
+enum { MIPS_GP = 0, MIPS_SP = 1, MIPS_FP = 2, MIPS_RA = 3, MIPS_S0 = 5, MIPS_S7 = 12 };
 
 static const uint64_t A64_TOP = UINT64_C(0x000fffffffffffff);
 
@@ -21,31 +27,36 @@ static bool leaf_may_keep_sp(const struct step *s, const struct mdmp_context *ca
     return s->frame->trust == TRUST_CONTEXT;
 }
 
-/* ---- arm ------------------------------------------------------------------------------- */
-
-static bool arm_frame_at(const struct step *s, uint8_t fp_reg, struct mdmp_context *ret)
+static enum cpu_found arm_frame_at(const struct step *s, uint8_t fp_reg, struct mdmp_context *ret)
 {
     uint64_t fp, caller_fp, caller_pc;
-    if (!mdmp_reg_get(s->callee, fp_reg, &fp) || fp == 0 || fp > UINT32_MAX - 8 ||
-        !step_word(s, fp, &caller_fp) || !step_word(s, fp + 4, &caller_pc))
-        return false;
+    if (!mdmp_reg_get(s->callee, fp_reg, &fp))
+        return FOUND_NOTHING;
+    if (fp == 0)
+        return FOUND_END;
+    if (fp > UINT32_MAX - 8 || !step_word(s, fp, &caller_fp) || !step_word(s, fp + 4, &caller_pc))
+        return FOUND_NOTHING;
+    if (caller_fp == 0 && caller_pc == 0)
+        return FOUND_END;
     struct mdmp_context caller = step_caller(s);
     mdmp_reg_set(&caller, ARM_PC, caller_pc);
     mdmp_reg_set(&caller, ARM_SP, fp + 8);
     mdmp_reg_set(&caller, fp_reg, caller_fp);
     *ret = caller;
-    return true;
+    return FOUND_CALLER;
 }
 
-/* Only iOS keeps frame pointers, in r7. */
-static bool arm_frame_pointer(const struct step *s, struct mdmp_context *ret)
+/* Only iOS keeps frame pointers: Apple's compilers in r7, others in r11. */
+static enum cpu_found arm_frame_pointer(const struct step *s, struct mdmp_context *ret)
 {
     if (s->walk->facts->system.os != MDMP_OS_IOS)
-        return false;
-    return arm_frame_at(s, ARM_R7, ret) || arm_frame_at(s, ARM_FP, ret);
+        return FOUND_NOTHING;
+    enum cpu_found r7 = arm_frame_at(s, ARM_R7, ret);
+    if (r7 == FOUND_CALLER)
+        return r7;
+    enum cpu_found r11 = arm_frame_at(s, ARM_FP, ret);
+    return r11 == FOUND_NOTHING ? r7 : r11;
 }
-
-/* ---- arm64 ----------------------------------------------------------------------------- */
 
 static uint64_t strip(const struct step *s, uint64_t pointer)
 {
@@ -80,16 +91,21 @@ static bool a64_is_candidate(uint64_t p)
     return p >= 0x1000 && p <= A64_TOP;
 }
 
-static bool a64_frame_pointer(const struct step *s, struct mdmp_context *ret)
+static enum cpu_found a64_frame_pointer(const struct step *s, struct mdmp_context *ret)
 {
     uint64_t fp, caller_fp, caller_pc, lr;
-    if (!mdmp_reg_get(s->callee, A64_FP, &fp) || !(s->callee->valid & BIT(A64_SP)) || fp == 0 ||
-        fp > UINT64_MAX - 16 || !step_word(s, fp, &caller_fp) || !step_word(s, fp + 8, &caller_pc))
-        return false;
+    if (!mdmp_reg_get(s->callee, A64_FP, &fp) || !(s->callee->valid & BIT(A64_SP)))
+        return FOUND_NOTHING;
+    if (fp == 0)
+        return FOUND_END;
+    if (fp > UINT64_MAX - 16 || !step_word(s, fp, &caller_fp) || !step_word(s, fp + 8, &caller_pc))
+        return FOUND_NOTHING;
     caller_fp = strip(s, caller_fp);
     caller_pc = strip(s, caller_pc);
+    if (caller_fp == 0 && caller_pc == 0)
+        return FOUND_END;
     if (!a64_is_candidate(caller_pc))
-        return false;
+        return FOUND_NOTHING;
     struct mdmp_context caller = step_caller(s);
     mdmp_reg_set(&caller, A64_PC, caller_pc);
     mdmp_reg_set(&caller, A64_SP, fp + 16);
@@ -97,10 +113,8 @@ static bool a64_frame_pointer(const struct step *s, struct mdmp_context *ret)
     if (caller_fp && caller_fp <= UINT64_MAX - 16 && step_word(s, caller_fp + 8, &lr))
         mdmp_reg_set(&caller, A64_LR, strip(s, lr));
     *ret = caller;
-    return true;
+    return FOUND_CALLER;
 }
-
-/* ---- mips ------------------------------------------------------------------------------ */
 
 static bool mips_is_candidate(uint64_t p)
 {
@@ -118,6 +132,7 @@ const struct cpu_ops cpu_arm = {
     .word_bytes = 4,
     .call_bytes = 2,
     .callee_saved = BITS(ARM_R4, ARM_R10) | BIT(ARM_FP),
+    .link_register = ARM_LR,
     .may_keep_sp = leaf_may_keep_sp,
     .frame_pointer = arm_frame_pointer,
 };
@@ -127,6 +142,7 @@ const struct cpu_ops cpu_arm64 = {
     .word_bytes = 8,
     .call_bytes = 4,
     .callee_saved = BITS(A64_X19, A64_X28) | BIT(A64_FP),
+    .link_register = A64_LR,
     .may_keep_sp = a64_may_keep_sp,
     .may_read = a64_may_read,
     .after_cfi = a64_after_cfi,
@@ -139,6 +155,7 @@ const struct cpu_ops cpu_mips = {
     .word_bytes = 4,
     .call_bytes = 8,
     .callee_saved = BIT(MIPS_GP) | BIT(MIPS_FP) | BITS(MIPS_S0, MIPS_S7),
+    .link_register = MIPS_RA,
     .may_keep_sp = leaf_may_keep_sp,
     .is_candidate = mips_is_candidate,
     .scan_skip = mips_scan_skip,
@@ -149,6 +166,7 @@ const struct cpu_ops cpu_mips64 = {
     .word_bytes = 8,
     .call_bytes = 8,
     .callee_saved = BIT(MIPS_GP) | BIT(MIPS_FP) | BITS(MIPS_S0, MIPS_S7),
+    .link_register = MIPS_RA,
     .may_keep_sp = leaf_may_keep_sp,
     .is_candidate = mips_is_candidate,
 };

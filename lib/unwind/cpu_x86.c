@@ -1,4 +1,10 @@
-/* x86 and amd64: frame pointers that chain through the stack, and scans that follow them. */
+/*
+ * x86 and amd64: frame pointers that chain through the stack, and scans that follow them.
+ *
+ * Code that keeps no frame pointers uses ebp and rbp for anything, so 0 in the register
+ * says nothing by itself.  At the end of a chain it does: the ABIs of both CPUs mark the
+ * oldest frame with a saved frame pointer of 0.
+ */
 #include "unwind/cpu.h"
 
 #include "base/util.h"
@@ -15,20 +21,22 @@ enum {
 
 #define BIT(reg) (UINT64_C(1) << (reg))
 
-/* ---- x86 ------------------------------------------------------------------------------- */
-
-static bool x86_frame_pointer(const struct step *s, struct mdmp_context *ret)
+static enum cpu_found x86_frame_pointer(const struct step *s, struct mdmp_context *ret)
 {
     uint64_t ebp, caller_eip, caller_ebp;
-    if (!mdmp_reg_get(s->callee, EBP, &ebp) || ebp >= UINT32_MAX - 8 ||
-        !step_word(s, ebp, &caller_ebp) || !step_word(s, ebp + 4, &caller_eip))
-        return false;
+    if (!mdmp_reg_get(s->callee, EBP, &ebp))
+        return FOUND_NOTHING;
+    if (ebp == 0 && s->frame->trust == TRUST_FRAME_POINTER)
+        return FOUND_END;
+    if (ebp >= UINT32_MAX - 8 || !step_word(s, ebp, &caller_ebp) ||
+        !step_word(s, ebp + 4, &caller_eip))
+        return FOUND_NOTHING;
     struct mdmp_context caller = step_caller(s);
     mdmp_reg_set(&caller, EIP, caller_eip);
     mdmp_reg_set(&caller, ESP, ebp + 8);
     mdmp_reg_set(&caller, EBP, caller_ebp);
     *ret = caller;
-    return true;
+    return FOUND_CALLER;
 }
 
 static bool is_plausible_saved_bp(const struct step *s, uint64_t slot, uint64_t bp)
@@ -58,8 +66,6 @@ static void x86_scan_frame_pointer(const struct step *s, uint64_t at, size_t wor
     recover_bp(s, at, word_index, EBP, false, caller);
 }
 
-/* ---- amd64 ------------------------------------------------------------------------------- */
-
 static bool is_canonical(uint64_t p)
 {
     return p <= UINT64_C(0x7fffffffffff) || p >= UINT64_C(0xffff800000000000);
@@ -85,21 +91,21 @@ static bool amd64_frame_at(const struct step *s, uint64_t rbp, struct mdmp_conte
     return true;
 }
 
-static bool amd64_frame_pointer(const struct step *s, struct mdmp_context *ret)
+static enum cpu_found amd64_frame_pointer(const struct step *s, struct mdmp_context *ret)
 {
     uint64_t rbp;
     if (!mdmp_reg_get(s->callee, RBP, &rbp))
-        return false;
+        return FOUND_NOTHING;
     bool is_windows = s->walk->facts->system.os == MDMP_OS_WINDOWS;
     for (unsigned i = 0; i < (is_windows ? WINDOWS_FRAME_OFFSETS : 1); i++) {
         bool read_failed;
         uint64_t at = rbp + i * WINDOWS_FRAME_STEP;
         if (amd64_frame_at(s, at, ret, &read_failed))
-            return true;
+            return FOUND_CALLER;
         if (read_failed)
-            return false;
+            return FOUND_NOTHING;
     }
-    return false;
+    return FOUND_NOTHING;
 }
 
 static void amd64_scan_frame_pointer(const struct step *s, uint64_t at, size_t word_index,
@@ -123,6 +129,7 @@ const struct cpu_ops cpu_x86 = {
     .word_bytes = 4,
     .call_bytes = 1,
     .callee_saved = BIT(EBP) | BIT(EBX) | BIT(ESI) | BIT(EDI),
+    .link_register = MDMP_REG_NONE,
     .windows_cfi = x86_windows_cfi,
     .frame_pointer = x86_frame_pointer,
     .scan_frame_pointer = x86_scan_frame_pointer,
@@ -133,6 +140,7 @@ const struct cpu_ops cpu_amd64 = {
     .word_bytes = 8,
     .call_bytes = 1,
     .callee_saved = BIT(RBX) | BIT(RBP) | BIT(R12) | BIT(R12 + 1) | BIT(R12 + 2) | BIT(R15),
+    .link_register = MDMP_REG_NONE,
     .after_cfi = amd64_after_cfi,
     .frame_pointer = amd64_frame_pointer,
     .is_candidate = is_canonical,

@@ -1,3 +1,11 @@
+/*
+ * The walk itself: the methods in their order, what makes a stack end, and the frames
+ * with their symbols.  What differs between processors is behind struct cpu_ops.
+ *
+ * A stack ends where a method says so (a frame pointer of 0, a return address that call
+ * frame information calls undefined), where the result cannot be a frame (is_end), and
+ * at the routines that every thread starts in (thread_starts).
+ */
 #include "unwind/walk.h"
 
 #include "base/util.h"
@@ -6,13 +14,13 @@
 enum {
     SCAN_WORDS_SURE = 160, /* behind a frame whose stack pointer is known for sure */
     SCAN_WORDS = 40,
-    LOWEST_PC = 4096,
 };
 
 static const struct {
     const char *name, *text;
 } trusts[] = {
     [TRUST_CONTEXT] = {"context", "given as instruction pointer in context"},
+    [TRUST_CALL] = {"cfi", "return address of a call through a bad pointer"},
     [TRUST_CFI] = {"cfi", "call frame info"},
     [TRUST_FRAME_POINTER] = {"frame_pointer", "previous frame's frame pointer"},
     [TRUST_SCAN] = {"scan", "stack scanning"},
@@ -37,8 +45,6 @@ const struct cpu_ops *cpu_ops_of(enum mdmp_cpu cpu)
             return rows[i];
     return NULL;
 }
-
-/* ---- symbols of one frame -------------------------------------------------------------- */
 
 static void copy_inlines(struct walk *w, const struct csym_hit *hit, struct walk_frame *frame)
 {
@@ -80,8 +86,6 @@ static void symbolicate(struct walk *w, struct walk_frame *frame)
         frame->param_size = win.param_size;
 }
 
-/* ---- call frame information -------------------------------------------------------------- */
-
 struct cfi_env {
     const struct step *step;
     const struct module_symbols *symbols;
@@ -106,13 +110,15 @@ static bool cfi_word(void *ctx, uint64_t addr, uint64_t *ret)
     return step_word(env->step, addr, ret);
 }
 
-/* Evaluates the rule for `reg`; false without one or when it fails. */
-static bool eval_special(const struct csym *c, const struct csym_cfi *cfi, uint16_t reg,
-                         const struct csym_env *env, uint64_t *ret)
+/* The program of the rule for `reg`; false without one. */
+static bool special_rule(const struct csym_cfi *cfi, uint16_t reg, uint32_t *ret_program)
 {
-    for (uint32_t i = 0; i < cfi->rule_count; i++)
-        if (cfi->rules[i].reg == reg)
-            return csym_cfi_eval(c, cfi->rules[i].program, env, ret);
+    for (uint32_t i = 0; i < cfi->rule_count; i++) {
+        if (cfi->rules[i].reg == reg) {
+            *ret_program = cfi->rules[i].program;
+            return true;
+        }
+    }
     return false;
 }
 
@@ -124,25 +130,30 @@ static void forward_callee_saved(const struct step *s, struct mdmp_context *call
             mdmp_reg_set(caller, i, s->callee->r[i]);
 }
 
-static bool by_cfi(const struct step *s, struct mdmp_context *ret)
+static enum cpu_found by_cfi(const struct step *s, struct mdmp_context *ret)
 {
     if (s->frame->module == SIZE_MAX)
-        return false;
+        return FOUND_NOTHING;
     const struct module_symbols *m = symbols_state(s->walk->symbols, s->frame->module);
     uint64_t base = s->walk->facts->modules.v[s->frame->module].base;
     struct csym_cfi cfi;
-    if (!m->is_open || !csym_cfi_find(&m->csym, s->frame->instruction - base, &cfi))
-        return false;
+    uint32_t cfa_program, ra_program;
+    if (!m->is_open || !csym_cfi_find(&m->csym, s->frame->instruction - base, &cfi) ||
+        !special_rule(&cfi, CSYM_REG_RA, &ra_program))
+        return FOUND_NOTHING;
+    if (csym_cfi_is_undef(&m->csym, ra_program))
+        return FOUND_END;
 
     struct cfi_env ctx = {s, m, base + cfi.init_addr};
     struct csym_env env = {.ctx = &ctx, .reg = cfi_reg, .word = cfi_word};
     uint64_t cfa, ra, value;
-    if (!eval_special(&m->csym, &cfi, CSYM_REG_CFA, &env, &cfa))
-        return false;
+    if (!special_rule(&cfi, CSYM_REG_CFA, &cfa_program) ||
+        !csym_cfi_eval(&m->csym, cfa_program, &env, &cfa))
+        return FOUND_NOTHING;
     env.has_cfa = true;
     env.cfa = cfa;
-    if (!eval_special(&m->csym, &cfi, CSYM_REG_RA, &env, &ra))
-        return false;
+    if (!csym_cfi_eval(&m->csym, ra_program, &env, &ra))
+        return FOUND_NOTHING;
 
     struct mdmp_context caller = step_caller(s);
     forward_callee_saved(s, &caller);
@@ -162,16 +173,10 @@ static bool by_cfi(const struct step *s, struct mdmp_context *ret)
     if (s->cpu->after_cfi)
         s->cpu->after_cfi(s, &caller);
     *ret = caller;
-    return true;
+    return FOUND_CALLER;
 }
 
-/* ---- stack scan ---------------------------------------------------------------------------- */
-
-/*
- * Whether a word looks like a return address: it points behind something in a module,
- * and where the module has symbols, into or behind a function.
- */
-static bool is_return_address(const struct step *s, uint64_t address)
+bool walk_is_return_address(const struct step *s, uint64_t address)
 {
     uint64_t a = address - 1;
     if (address <= 1 || (s->cpu->is_candidate && !s->cpu->is_candidate(address)))
@@ -189,13 +194,13 @@ static bool by_scan(const struct step *s, struct mdmp_context *ret)
     uint64_t sp, word;
     if (!mdmp_reg_get(s->callee, layout->sp, &sp))
         return false;
-    bool is_sure = s->frame->trust == TRUST_CONTEXT || s->frame->trust == TRUST_CFI;
+    bool is_sure = s->frame->trust <= TRUST_CFI;
     size_t words = is_sure ? SCAN_WORDS_SURE : SCAN_WORDS;
     for (size_t i = s->cpu->scan_skip ? s->cpu->scan_skip(s) : 0; i < words; i++) {
         uint64_t at = sp + i * s->cpu->word_bytes;
         if (!step_word(s, at, &word))
             return false;
-        if (!is_return_address(s, word))
+        if (!walk_is_return_address(s, word))
             continue;
         struct mdmp_context caller = step_caller(s);
         mdmp_reg_set(&caller, layout->pc, word);
@@ -208,19 +213,63 @@ static bool by_scan(const struct step *s, struct mdmp_context *ret)
     return false;
 }
 
-/* ---- the walk ------------------------------------------------------------------------------ */
+/*
+ * Where threads begin.  Nothing called these, and the words above their frames are the
+ * arguments of the program or the thread's own data.  Common words count in the
+ * system's library only, whose file name begins so.
+ */
+static const struct {
+    const char *function, *module;
+} thread_starts[] = {
+    {"_start", ""},
+    {"_dl_start_user", "ld"},
+    {"clone", "lib"},
+    {"__clone", "lib"},
+    {"clone3", "lib"},
+    {"__clone3", "lib"},
+    {"__bionic_clone", "libc."},
+    {"__start_thread", "libc."},
+    {"start", "dyld"},
+    {"start", "libdyld"},
+    {"thread_start", "libsystem_pthread"},
+    {"start_wqthread", "libsystem_pthread"},
+    {"RtlUserThreadStart", "ntdll"},
+    {"_RtlUserThreadStart", "ntdll"},
+    {"_RtlUserThreadStart@8", "ntdll"},
+};
+
+/* Not for frame 0: the thread may be in clone to start another one. */
+static bool is_thread_start(const struct step *s)
+{
+    if (s->frame->trust == TRUST_CONTEXT || s->frame->module == SIZE_MAX)
+        return false;
+    struct str module = s->walk->facts->modules.v[s->frame->module].file;
+    for (size_t i = 0; i < ARRAY_LEN(thread_starts); i++)
+        if (str_eq(s->frame->function, str_of(thread_starts[i].function)) &&
+            str_starts(module, str_of(thread_starts[i].module)))
+            return true;
+    return false;
+}
 
 static bool find_caller(const struct step *s, struct mdmp_context *ret, enum walk_trust *ret_trust)
 {
-    if ((s->cpu->windows_cfi && s->cpu->windows_cfi(s, ret)) || by_cfi(s, ret))
-        *ret_trust = TRUST_CFI;
-    else if (s->cpu->frame_pointer && s->cpu->frame_pointer(s, ret))
-        *ret_trust = TRUST_FRAME_POINTER;
-    else if (by_scan(s, ret))
-        *ret_trust = TRUST_SCAN;
-    else
+    *ret_trust = TRUST_CALL;
+    if (walk_bad_call(s, ret))
+        return true;
+    *ret_trust = TRUST_CFI;
+    if (s->cpu->windows_cfi && s->cpu->windows_cfi(s, ret))
+        return true;
+    enum cpu_found found = by_cfi(s, ret);
+    if (found == FOUND_NOTHING && is_thread_start(s))
         return false;
-    return true;
+    if (found == FOUND_NOTHING && s->cpu->frame_pointer) {
+        *ret_trust = TRUST_FRAME_POINTER;
+        found = s->cpu->frame_pointer(s, ret);
+    }
+    if (found != FOUND_NOTHING)
+        return found == FOUND_CALLER;
+    *ret_trust = TRUST_SCAN;
+    return by_scan(s, ret);
 }
 
 /* The outermost frame was passed: what was found is not a frame. */
@@ -228,8 +277,8 @@ static bool is_end(const struct step *s, const struct mdmp_context *caller, enum
 {
     const struct mdmp_layout *l = caller->layout;
     uint64_t pc, sp, callee_sp;
-    if (!mdmp_reg_get(caller, l->pc, &pc) || pc < LOWEST_PC || !mdmp_reg_get(caller, l->sp, &sp) ||
-        !mdmp_reg_get(s->callee, l->sp, &callee_sp))
+    if (!mdmp_reg_get(caller, l->pc, &pc) || pc < CPU_LOWEST_PC ||
+        !mdmp_reg_get(caller, l->sp, &sp) || !mdmp_reg_get(s->callee, l->sp, &callee_sp))
         return true;
     if (sp == callee_sp && s->cpu->may_keep_sp && s->cpu->may_keep_sp(s, caller, trust))
         return false;
@@ -286,6 +335,7 @@ static void walk_thread(struct walk *w, size_t index, struct walk_stack *stack)
         .cpu = cpu_ops_of(w->facts->system.cpu),
         .stack = stack_of(w->facts, &w->facts->threads.v[index], &context),
         .callee = &context,
+        .stack_index = index,
     };
     if (!s.cpu || !s.stack)
         return;

@@ -8,8 +8,10 @@
  * modules, functions, lines and inlines.
  *
  * Each frame is found from the younger one by the first method that works: call frame
- * information, frame pointer, stack scan; `trust` tells which.  Every step moves the
- * stack pointer up, so a walk ends; frames per thread and per dump are limited besides.
+ * information, frame pointer, stack scan; `trust` tells which.  A method may also know
+ * that there is no caller, which ends the stack: no frame is better than an invented one.
+ * Every step moves the stack pointer up, so a walk ends; frames per thread and per dump
+ * are limited besides.
  *
  * Ownership  Stacks and frames live in the arena; texts point into the dump and into
  *            the symbol files, which stay open as long as the struct symbols.
@@ -21,7 +23,8 @@ enum {
     WALK_INLINES_TOTAL = 1 << 20,  /* per dump */
 };
 
-enum walk_trust { TRUST_CONTEXT, TRUST_CFI, TRUST_FRAME_POINTER, TRUST_SCAN };
+/* TRUST_CALL: the caller after a call through a bad pointer; JSON knows it as "cfi". */
+enum walk_trust { TRUST_CONTEXT, TRUST_CALL, TRUST_CFI, TRUST_FRAME_POINTER, TRUST_SCAN };
 
 struct walk_inline {
     struct str function, file; /* file may be empty */
