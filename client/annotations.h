@@ -22,7 +22,7 @@
  */
 enum {
     ANNOTATIONS_MAGIC = 0x4c544144, /* "DATL" */
-    ANNOTATIONS_VERSION = 1,
+    ANNOTATIONS_VERSION = 2,        /* 2: with a key */
 };
 
 enum annotation_state {
@@ -41,6 +41,7 @@ struct annotation_slot {
 struct annotations {
     uint32_t magic;
     uint32_t version;
+    uint64_t key; /* random; who knows it shares this memory (wire.h) */
     struct annotation_slot slots[DATIL_CLIENT_ANNOTATIONS_MAX];
 };
 

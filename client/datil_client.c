@@ -1,3 +1,7 @@
+/*
+ * The library's functions for programs.  Annotations and the way to the handler survive what
+ * programs do to their descriptors: see descriptor.h and wire.h.
+ */
 #include "datil_client.h"
 
 #include <errno.h>
@@ -15,9 +19,9 @@
 #include "wire.h"
 
 struct datil_client_state datil_client_state = {
-    .annotations_fd = -1,
-    .socket = -1,
-    .spare = {-1, -1},
+    .annotations_fd = DESCRIPTOR_NONE,
+    .socket = DESCRIPTOR_NONE,
+    .spare = {DESCRIPTOR_NONE, DESCRIPTOR_NONE},
 };
 
 static pthread_mutex_t annotations_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -31,27 +35,54 @@ static bool fail(char *why, size_t why_size, const char *what)
     return false;
 }
 
-/* ---- annotations ---- */
-
-/* The table, made on first use.  The caller holds the lock. */
-static struct annotations *table(void)
+/*
+ * Maps a new file with this content (zeros without), at the place of the old mapping if there is
+ * one.  The file may be sealed: that is how a handler finds out whether anybody still has it
+ * mapped.
+ */
+static struct annotations *map_table(const struct annotations *content)
 {
-    if (datil_client_state.annotations)
-        return datil_client_state.annotations;
-    int fd = memfd_create("datil-annotations", MFD_CLOEXEC);
+    struct datil_client_state *s = &datil_client_state;
+    const size_t size = sizeof(struct annotations);
+    int fd = memfd_create("datil-annotations", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return NULL;
     void *p = MAP_FAILED;
-    if (ftruncate(fd, sizeof(struct annotations)) == 0)
-        p = mmap(NULL, sizeof(struct annotations), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (ftruncate(fd, (off_t)size) == 0 &&
+        (!content || pwrite(fd, content, size, 0) == (ssize_t)size))
+        p = mmap(s->annotations, size, PROT_READ | PROT_WRITE,
+                 MAP_SHARED | (s->annotations ? MAP_FIXED : 0), fd, 0);
     if (p == MAP_FAILED) {
         close(fd);
         return NULL;
     }
-    datil_annotations_init(p);
-    datil_client_state.annotations_fd = fd;
-    datil_client_state.annotations = p;
+    descriptor_close(&s->annotations_fd);
+    s->annotations_fd = descriptor_of(fd);
+    s->annotations = p;
     return p;
+}
+
+/* The table, made on first use.  The caller holds the lock. */
+static struct annotations *table(void)
+{
+    struct datil_client_state *s = &datil_client_state;
+    if (s->annotations || !map_table(NULL))
+        return s->annotations;
+    datil_annotations_init(s->annotations);
+    return s->annotations;
+}
+
+/*
+ * The same table in a new file: for a handler that is started after the program has closed the
+ * descriptor of the old one, and so that the handler of before sees that nobody needs it any more.
+ */
+static bool renew_table(void)
+{
+    struct datil_client_state *s = &datil_client_state;
+    pthread_mutex_lock(&annotations_lock);
+    bool ok = !s->annotations || map_table(s->annotations);
+    pthread_mutex_unlock(&annotations_lock);
+    return ok;
 }
 
 bool datil_client_annotate(const char *key, const char *value)
@@ -80,8 +111,6 @@ void datil_client_forget(const char *key)
     pthread_mutex_unlock(&annotations_lock);
 }
 
-/* ---- start and stop ---- */
-
 static bool check(const struct datil_client_options *o, char *why, size_t why_size)
 {
     const char *missing = !o->product    ? "product"
@@ -90,9 +119,9 @@ static bool check(const struct datil_client_options *o, char *why, size_t why_si
                                          : NULL;
     if (missing)
         snprintf(why, why_size, "options.%s is required", missing);
-    else if (datil_client_state.socket >= 0)
+    else if (datil_client_state.socket.fd >= 0)
         snprintf(why, why_size, "started already");
-    return !missing && datil_client_state.socket < 0;
+    return !missing && datil_client_state.socket.fd < 0;
 }
 
 static bool annotate_start(const struct datil_client_options *o)
@@ -111,7 +140,8 @@ bool datil_client_start(const struct datil_client_options *options, char *why, s
     }
     if (!check(options, why, why_size))
         return false;
-    if (!annotate_start(options))
+    if (!annotate_start(options) ||
+        (!descriptor_is_ours(&datil_client_state.annotations_fd) && !renew_table()))
         return fail(why, why_size, "cannot make the annotation table");
 
     struct datil_client_state *s = &datil_client_state;
@@ -121,7 +151,7 @@ bool datil_client_start(const struct datil_client_options *options, char *why, s
     if (!datil_client_spawn(options, why, why_size))
         return false;
     for (int i = 0; i < 2; i++)
-        s->spare[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        s->spare[i] = descriptor_of(fcntl(s->socket.fd, F_DUPFD_CLOEXEC, 0));
 
     if (!datil_client_protect_thread() || !datil_client_take_signals()) {
         fail(why, why_size, "cannot install signal handlers");
@@ -140,12 +170,10 @@ void datil_client_stop(void)
 {
     struct datil_client_state *s = &datil_client_state;
     datil_client_release_signals();
-    if (s->socket >= 0)
-        close(s->socket);
-    s->socket = -1;
-    for (int i = 0; i < 2; i++) {
-        if (s->spare[i] >= 0)
-            close(s->spare[i]);
-        s->spare[i] = -1;
-    }
+    bool was_started = s->socket.fd >= 0;
+    descriptor_close(&s->socket);
+    for (int i = 0; i < 2; i++)
+        descriptor_close(&s->spare[i]);
+    if (was_started)
+        renew_table();
 }

@@ -42,15 +42,12 @@ static bool answer_pair(int pair[2])
     if (socketpair(AF_UNIX, type, 0, pair) == 0)
         return true;
     for (int i = 0; i < 2; i++)
-        if (datil_client_state.spare[i] >= 0) {
-            close(datil_client_state.spare[i]);
-            datil_client_state.spare[i] = -1;
-        }
+        descriptor_close(&datil_client_state.spare[i]);
     return socketpair(AF_UNIX, type, 0, pair) == 0;
 }
 
 /* The request with the handler's end of the answer socket; credentials are added by the kernel. */
-static bool send_request(const struct wire_request *request, int answer_fd)
+static bool send_request(int channel, const struct wire_request *request, int answer_fd)
 {
     union {
         struct cmsghdr align;
@@ -72,7 +69,7 @@ static bool send_request(const struct wire_request *request, int answer_fd)
 
     ssize_t sent;
     do
-        sent = sendmsg(datil_client_state.socket, &m, MSG_NOSIGNAL);
+        sent = sendmsg(channel, &m, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent == (ssize_t)sizeof *request;
 }
@@ -104,11 +101,18 @@ static bool wait_for_answer(int fd)
 
 bool datil_client_ask(unsigned kind, siginfo_t *info, void *ucontext)
 {
-    if (datil_client_state.socket < 0)
+    const struct descriptor *socket = &datil_client_state.socket;
+    if (socket->fd < 0)
         return false;
+    int second_door = descriptor_is_ours(socket) ? -1 : datil_client_reconnect();
+    int channel = second_door >= 0 ? second_door : socket->fd;
     int pair[2];
-    if (!answer_pair(pair))
+    bool can_ask = (second_door >= 0 || descriptor_is_ours(socket)) && answer_pair(pair);
+    if (!can_ask) {
+        if (second_door >= 0)
+            close(second_door);
         return false;
+    }
 
     /* Reading our memory needs a dumpable process and, with Yama, our permission. */
     int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
@@ -123,9 +127,12 @@ bool datil_client_ask(unsigned kind, siginfo_t *info, void *ucontext)
         .tid = this_thread(),
         .siginfo_addr = (uint64_t)(uintptr_t)info,
         .ucontext_addr = (uint64_t)(uintptr_t)ucontext,
+        .key = datil_client_state.key,
     };
-    bool sent = send_request(&request, pair[1]);
+    bool sent = send_request(channel, &request, pair[1]);
     close(pair[1]);
+    if (second_door >= 0)
+        close(second_door);
     bool done = sent && wait_for_answer(pair[0]);
     close(pair[0]);
 

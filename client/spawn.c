@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "wire.h"
 
-enum { HELLO_TIMEOUT_MS = 10000, ARGUMENTS_MAX = 16 };
+enum { HELLO_TIMEOUT_MS = 10000, ARGUMENTS_MAX = 16, CHANNEL_RANDOM = 16 };
 
 /* datil-client-handler beside the running program; the bare name (looked up in PATH) otherwise. */
 static void default_handler(char out[PATH_MAX])
@@ -81,7 +82,7 @@ static bool start_process(char *const argv[], int socket)
     if (child == 0) {
         pid_t grandchild = fork();
         if (grandchild == 0)
-            become_handler(argv, socket, datil_client_state.annotations_fd);
+            become_handler(argv, socket, datil_client_state.annotations_fd.fd);
         _exit(grandchild < 0 ? 1 : 0);
     }
     int fork_errno = errno;
@@ -114,6 +115,22 @@ static bool wait_for_hello(int fd, const char *path, char *why, size_t why_size)
     return true;
 }
 
+/* A name nobody else has, and the key of the annotations for whoever comes that way. */
+static bool name_channel(void)
+{
+    struct datil_client_state *s = &datil_client_state;
+    unsigned char random[CHANNEL_RANDOM];
+    char *out = s->channel + snprintf(s->channel, sizeof s->channel, "datil-client-");
+    if (getrandom(random, sizeof random, 0) != sizeof random ||
+        getrandom(&s->key, sizeof s->key, 0) != sizeof s->key)
+        return false;
+    for (int i = 0; i < CHANNEL_RANDOM; i++)
+        out += snprintf(out, 3, "%02x", random[i]);
+    s->annotations->key = s->key;
+    s->handler_uid = geteuid();
+    return true;
+}
+
 bool datil_client_spawn(const struct datil_client_options *options, char *why, size_t why_size)
 {
     char path[PATH_MAX];
@@ -122,12 +139,18 @@ bool datil_client_spawn(const struct datil_client_options *options, char *why, s
     else
         default_handler(path);
 
+    if (!name_channel()) {
+        snprintf(why, why_size, "no random numbers: %s", strerror(errno));
+        return false;
+    }
     char *argv[ARGUMENTS_MAX];
     int n = 0;
     argv[n++] = path;
     argv[n++] = "--serve";
     argv[n++] = "--database";
     argv[n++] = (char *)options->database;
+    argv[n++] = "--listen";
+    argv[n++] = datil_client_state.channel;
     if (options->url) {
         argv[n++] = "--url";
         argv[n++] = (char *)options->url;
@@ -149,6 +172,6 @@ bool datil_client_spawn(const struct datil_client_options *options, char *why, s
         close(pair[0]);
         return false;
     }
-    datil_client_state.socket = pair[0];
+    datil_client_state.socket = descriptor_of(pair[0]);
     return true;
 }

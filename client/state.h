@@ -8,6 +8,8 @@
 #include <sys/types.h>
 
 #include "annotations.h"
+#include "descriptor.h"
+#include "wire.h"
 
 /*
  * state - everything the signal handler needs, made ready before the crash.
@@ -17,9 +19,12 @@
  */
 struct datil_client_state {
     struct annotations *annotations; /* shared with the handler; NULL before first use */
-    int annotations_fd;
-    int socket;   /* to the handler, -1 when there is none */
-    int spare[2]; /* given back when a crashing program has no descriptors left */
+    struct descriptor annotations_fd;
+    struct descriptor socket;   /* to the handler; fd -1 when there is none */
+    struct descriptor spare[2]; /* given back when a crashing program has no descriptors left */
+    char channel[WIRE_CHANNEL_SIZE]; /* name of the handler's second door, for a lost socket */
+    uint64_t key;                    /* what that door asks for */
+    uid_t handler_uid;
     pid_t handler_pid;
     unsigned timeout_ms;
     bool wait_for_upload;
@@ -34,6 +39,9 @@ bool datil_client_spawn(const struct datil_client_options *options, char *why, s
 /* signals.c */
 bool datil_client_take_signals(void);
 void datil_client_release_signals(void);
+/* channel.c: the handler's second door, where the socket was closed by the program; -1: no.
+ * Async-signal-safe. */
+int datil_client_reconnect(void);
 /* Asks the handler for a dump of this process and waits.  Async-signal-safe. */
 bool datil_client_ask(unsigned kind, siginfo_t *info, void *ucontext);
 

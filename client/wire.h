@@ -11,11 +11,18 @@
  * answer comes there, and when the handler dies the program sees the end of that
  * stream at once instead of waiting for its time-out.  Who asks is taken from
  * SCM_CREDENTIALS, never from the message, so forked children work too.
+ *
+ * A program that closes all its descriptors loses that socket, and the handler sees its end.  The
+ * handler then stays as long as somebody still has the annotations mapped, and can be reached
+ * through a second door: a listening socket with an abstract name that only program and handler
+ * know (and whoever reads /proc/net/unix, so a request that comes this way carries the key from
+ * the annotations).
  */
 enum {
     WIRE_MAGIC = 0x52494457, /* "WDIR" */
     WIRE_SOCKET_FD = 3,      /* in the handler process */
     WIRE_ANNOTATIONS_FD = 4,
+    WIRE_CHANNEL_SIZE = 48, /* name of the second door, with its zero */
 };
 
 enum wire_kind {
@@ -34,6 +41,7 @@ struct wire_request {
     int32_t tid;
     uint64_t siginfo_addr; /* addresses in the memory of the program */
     uint64_t ucontext_addr;
+    uint64_t key; /* of the annotations; looked at when it comes through the second door */
 };
 
 /* Handler to program: once as hello (pid of the handler or an errno), then per request. */

@@ -46,8 +46,6 @@ struct dump {
     size_t stack_bytes; /* of all threads so far */
 };
 
-/* ---- memory ---- */
-
 /* Zeros what lies inside the span. */
 static void hide(uint8_t *buf, uint64_t addr, size_t n, struct span secret)
 {
@@ -74,9 +72,11 @@ static struct region copy_memory(struct dump *d, uint64_t addr, uint64_t n)
 }
 
 /*
- * From the stack pointer to the end of its mapping, at most `max` bytes: the
- * youngest frames.  After an overflow the pointer lies in the guard page or in the
- * gap below the stack; then the part begins where the stack does.
+ * From the stack pointer to the end of its mapping, at most `max` bytes.  Of a longer stack
+ * (runaway recursion) both ends: the youngest three quarters, which tell what recurs, are the
+ * thread's stack; the oldest quarter, which tells who began it, is a memory range of its own. After
+ * an overflow the pointer lies in the guard page or in the gap below the stack; then the part
+ * begins where the stack does.
  */
 static struct region copy_stack(struct dump *d, uint64_t sp, size_t max)
 {
@@ -89,11 +89,16 @@ static struct region copy_stack(struct dump *d, uint64_t sp, size_t max)
         return (struct region){.addr = sp};
     if (from < m->start)
         from = m->start;
-    uint64_t n = MIN(m->end - from, (uint64_t)max);
-    if (d->stack_bytes + n > DUMP_STACKS_MAX)
-        n = MIN(n, (uint64_t)DUMP_SHORT_STACK);
-    d->stack_bytes += (size_t)n;
-    return copy_memory(d, from, n);
+    uint64_t n = m->end - from;
+    if (d->stack_bytes + MIN(n, (uint64_t)max) > DUMP_STACKS_MAX)
+        max = DUMP_SHORT_STACK;
+    d->stack_bytes += (size_t)MIN(n, (uint64_t)max);
+    if (n <= max)
+        return copy_memory(d, from, n);
+    uint64_t oldest = max / 4;
+    struct region youngest = copy_memory(d, from, max - oldest);
+    copy_memory(d, m->end - oldest, oldest);
+    return youngest;
 }
 
 static bool covered(const struct dump *d, uint64_t addr)
@@ -126,8 +131,6 @@ static void write_memory_list(struct dump *d)
     }
     w_stream(&d->w, MEMORY_LIST, begin);
 }
-
-/* ---- threads ---- */
 
 static void copy_thread(struct dump *d, pid_t tid)
 {
@@ -210,8 +213,6 @@ static void write_breakpad_info(struct dump *d)
     w_stream(&d->w, BREAKPAD_INFO, begin);
 }
 
-/* ---- exception ---- */
-
 static void write_exception(struct dump *d)
 {
     siginfo_t info = {0};
@@ -239,8 +240,6 @@ static void write_exception(struct dump *d)
     w_location(&d->w, d->crash_context);
     w_stream(&d->w, EXCEPTION, begin);
 }
-
-/* ---- modules ---- */
 
 static void write_module(struct writer *w, const struct module *m, uint32_t name,
                          struct location codeview)

@@ -3,6 +3,7 @@
  *
  * libdatil-client starts it with --serve; people start it with --dump-pid.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -18,7 +19,7 @@ static const char usage[] =
     "           write a minidump of a running process (it runs on)\n"
     "       datil-client-handler --send-pending --database DIR --url URL\n"
     "           try the reports that could not be sent\n"
-    "       datil-client-handler --serve --database DIR [--url URL]\n"
+    "       datil-client-handler --serve --database DIR [--url URL] [--listen NAME]\n"
     "           started by libdatil-client, with its socket as descriptor 3\n"
     "       datil-client-handler --help | --version\n"
     "with --dump-pid and --serve:\n"
@@ -27,7 +28,7 @@ static const char usage[] =
 
 struct options {
     enum { MODE_NONE, MODE_SERVE, MODE_DUMP, MODE_SEND, MODE_HELP, MODE_VERSION } mode;
-    const char *database, *url, *output;
+    const char *database, *url, *output, *channel;
     int64_t pid;
     bool send_command_line, send_environment;
 };
@@ -45,6 +46,7 @@ static bool parse(int argc, char **argv, struct options *o, struct err *err)
         {"--version", MODE_VERSION, 0},
         {"--database", MODE_NONE, offsetof(struct options, database)},
         {"--url", MODE_NONE, offsetof(struct options, url)},
+        {"--listen", MODE_NONE, offsetof(struct options, channel)},
         {"-o", MODE_NONE, offsetof(struct options, output)},
     };
     for (int i = 1; i < argc; i++) {
@@ -79,12 +81,19 @@ static bool parse(int argc, char **argv, struct options *o, struct err *err)
     return true;
 }
 
+/*
+ * Mapped through a descriptor that cannot write: a mapping of ours that could be made writable
+ * would look like one of the program's when serve.c asks whether anybody has the table.
+ */
 static const struct annotations *map_annotations(void)
 {
     struct stat st;
-    if (fstat(WIRE_ANNOTATIONS_FD, &st) != 0 || (size_t)st.st_size < sizeof(struct annotations))
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", WIRE_ANNOTATIONS_FD);
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof(struct annotations))
         return NULL;
-    void *p = mmap(NULL, sizeof(struct annotations), PROT_READ, MAP_SHARED, WIRE_ANNOTATIONS_FD, 0);
+    void *p = mmap(NULL, sizeof(struct annotations), PROT_READ, MAP_SHARED, fd, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -98,6 +107,7 @@ static bool serve(const struct options *o, struct err *err)
         return err_set(err, ERR_IO, "cannot leave the working directory");
     struct serve s = {
         .socket = WIRE_SOCKET_FD,
+        .channel = o->channel,
         .annotations = map_annotations(),
         .reports = &reports,
         .send_command_line = o->send_command_line,

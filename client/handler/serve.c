@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -13,6 +16,13 @@
 #include "base/util.h"
 #include "dump.h"
 #include "notes.h"
+
+/* Of the second door: few programs use it, each for one crash. */
+enum {
+    SECOND_DOOR_BACKLOG = 8,
+    SECOND_DOOR_PATIENCE_S = 5,
+    ALIVE_EVERY_MS = 1000, /* how often a program that has closed the socket is looked for */
+};
 
 /* A request with what the kernel says about its sender. */
 struct request {
@@ -27,8 +37,6 @@ static void answer(int fd, int error)
     ssize_t n = send(fd, &a, sizeof a, MSG_NOSIGNAL);
     (void)n; /* the program may be dead by now */
 }
-
-/* ---- making one report ---- */
 
 static bool write_dump(const struct serve *s, const struct request *q, struct strbuf *dump,
                        struct err *err)
@@ -86,8 +94,6 @@ static void handle(const struct serve *s, const struct request *q)
         answer(q->answer_fd, ok ? 0 : EIO);
 }
 
-/* ---- receiving ---- */
-
 /* Takes descriptor and credentials out of the control messages. */
 static void read_control(struct msghdr *m, struct request *q)
 {
@@ -130,8 +136,6 @@ static bool receive(int socket, struct request *q)
     return true;
 }
 
-/* ---- processes ---- */
-
 /*
  * Old reports go out from a process of their own: a slow collector must not keep a
  * crashing program waiting.  It may outlive the program, so it lets go of standard
@@ -168,21 +172,86 @@ static void handle_apart(const struct serve *s, const struct request *q)
         _exit(0);
 }
 
-void serve_run(const struct serve *s)
+static void pass_credentials(int fd)
 {
     int on = 1;
-    setsockopt(s->socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+}
+
+/* The second door; -1 when there is none, which costs only programs that close everything. */
+static int listen_at(const char *channel)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX}; /* sun_path[0] stays 0: abstract */
+    size_t n = channel ? strlen(channel) : 0;
+    if (n == 0 || n >= WIRE_CHANNEL_SIZE)
+        return -1;
+    memcpy(name.sun_path + 1, channel, n);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    pass_credentials(fd); /* what is accepted inherits it */
+    if (bind(fd, (const struct sockaddr *)&name, size) == 0 && listen(fd, SECOND_DOOR_BACKLOG) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* One request that came through the second door, in a process of its own: whoever has found the
+ * name and sends nothing must not hold up the handler. */
+static void handle_stranger(const struct serve *s, int fd, uint64_t key)
+{
+    const struct timeval patience = {SECOND_DOOR_PATIENCE_S, 0};
+    pid_t worker = fork();
+    if (worker != 0)
+        return;
+    signal(SIGCHLD, SIG_DFL);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    struct request q = {.answer_fd = -1};
+    if (receive(fd, &q) && q.pid > 0 && q.answer_fd >= 0 && q.body.key == key)
+        handle(s, &q);
+    _exit(0);
+}
+
+/*
+ * Whether a process still has the annotations mapped.  The kernel refuses to seal a file against
+ * writing as long as there is a mapping that can write, so a seal that holds says no.
+ */
+static bool is_program_alive(void)
+{
+    return fcntl(WIRE_ANNOTATIONS_FD, F_ADD_SEALS, F_SEAL_WRITE) != 0 && errno == EBUSY;
+}
+
+void serve_run(const struct serve *s)
+{
+    struct pollfd doors[] = {{.fd = s->socket, .events = POLLIN},
+                             {.fd = listen_at(s->channel), .events = POLLIN}};
+    uint64_t key = s->annotations ? s->annotations->key : 0; /* before wild pointers reach it */
+    pass_credentials(s->socket);
     signal(SIGCHLD, SIG_IGN); /* nobody waits for the processes below */
     answer(s->socket, 0);
     retry_pending(s);
     for (;;) {
-        struct request q = {.answer_fd = -1};
-        if (!receive(s->socket, &q))
+        int pause_ms = doors[0].fd >= 0 ? -1 : ALIVE_EVERY_MS;
+        if (poll(doors, ARRAY_LEN(doors), pause_ms) == 0 && !is_program_alive())
             return;
-        if (q.pid > 0 && q.answer_fd >= 0)
-            handle_apart(s, &q);
-        if (q.answer_fd >= 0)
-            close(q.answer_fd);
+        if (doors[0].fd >= 0 && doors[0].revents) {
+            struct request q = {.answer_fd = -1};
+            bool is_open = receive(s->socket, &q);
+            if (is_open && q.pid > 0 && q.answer_fd >= 0)
+                handle_apart(s, &q);
+            if (q.answer_fd >= 0)
+                close(q.answer_fd);
+            if (!is_open && (doors[1].fd < 0 || key == 0 || !is_program_alive()))
+                return;
+            if (!is_open)
+                doors[0].fd = -1;
+        }
+        int stranger = doors[1].revents ? accept4(doors[1].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+        if (stranger >= 0) {
+            handle_stranger(s, stranger, key);
+            close(stranger);
+        }
     }
 }
 

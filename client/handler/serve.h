@@ -11,12 +11,13 @@
  */
 struct serve {
     int socket;
+    const char *channel; /* abstract name of the second door (wire.h); NULL: none */
     const struct annotations *annotations; /* NULL: none */
     const struct reports *reports;
     bool send_command_line, send_environment;
 };
 
-/* Until the other side of the socket has been closed. */
+/* Until the other side of the socket has been closed and nobody has the annotations mapped. */
 void serve_run(const struct serve *s);
 
 /* One dump without a report, into a file; of s only what may be sent counts. */

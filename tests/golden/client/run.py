@@ -11,6 +11,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -170,8 +172,12 @@ def check_memory(dump, crashed, exception, way):
     start, data = crashed["stack"]
     assert (start, data) in dump.regions, "stack is not in the memory list"
     assert len(data) <= 1 << 20
-    if way == "stack-overflow":
-        assert len(data) == 1 << 20
+    if way == "stack-overflow":  # both ends: what recurs, and who began it
+        assert len(data) == 768 << 10
+        end = max(int(line.split("-")[1].split()[0], 16) for line in dump.body("maps").decode().splitlines()
+                  if line.endswith("[stack]"))
+        oldest = [(a, d) for a, d in dump.regions if a + len(d) == end]
+        assert oldest and len(oldest[0][1]) == 256 << 10 and oldest[0][0] > start + len(data)
     pc = exception["context"]["rip"]
     if way != "use-after-free":
         code = dump.read(pc - 8, 24)
@@ -402,6 +408,58 @@ def own_signal_handler(server, folder):
         assert dump.exception()["code"] in (signal.SIGSEGV, signal.SIGABRT), mode
 
 
+def closed_descriptors(server, folder):
+    """Programs that close everything they did not open: nothing was sent, and the number of the lost
+    socket belonged to a file of theirs."""
+    program = folder / "program.c"
+    program.write_text(PROGRAM)
+    binary = compile_program(folder, program)
+    for mode, status, reports in (("closefrom", -signal.SIGSEGV, 1), ("closefrom-reuse", -signal.SIGSEGV, 1),
+                                  ("daemon", 0, 1), ("close-before", -signal.SIGSEGV, 1),
+                                  ("close-and-report", 0, 3)):
+        before = len(server.requests)
+        done = subprocess.run([str(binary), str(folder / "db"), str(HANDLER), server.url, mode],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        assert done.returncode == status, f"{mode}: status {done.returncode} {done.stdout}"
+        wait_until(lambda: len(server.requests) == before + reports, f"{mode}: {len(server.requests) - before} reports {done.stdout}")
+        for _, headers, body in server.requests[before:]:
+            form = parts(headers, body)
+            assert Minidump(form["upload_file_minidump"][2]).threads[0]["stack"][1], mode
+            assert json.loads(form["extra"][2])["Early"] == "before start", mode
+        wait_until(lambda: not handler_of(str(folder / "db").encode()), f"the handler to end after {mode}")
+
+
+def strangers_at_the_second_door(server, folder):
+    """Who finds the abstract name gets nothing and holds nothing up."""
+    program = folder / "program.c"
+    program.write_text(PROGRAM)
+    binary = compile_program(folder, program)
+    process = subprocess.Popen([str(binary), str(folder / "db"), str(HANDLER), server.url, "wait"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    (pid,) = handler_of(str(folder / "db").encode())
+    args = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    name = args[args.index(b"--listen") + 1]
+    silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
+    for s in silent:
+        s.connect(b"\0" + name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(b"\0" + name)
+        ours, theirs = socket.socketpair()
+        message = struct.pack("<IIIiQQQ", 0x52494457, 2, 0, os.getpid(), 0, 0, 12345)
+        socket.send_fds(s, [message], [theirs.fileno()])
+        theirs.close()
+        ours.settimeout(20)
+        assert ours.recv(100) == b"", "a wrong key was answered"
+    process.stdin.write(b"crash\n")
+    process.stdin.close()
+    assert process.wait(timeout=30) == -signal.SIGSEGV
+    process.stdout.close()
+    wait_until(lambda: len(server.requests) == 1, "the report")
+    for s in silent:
+        s.close()
+
+
 def plain_c_program(server, folder):
     """The library needs nothing but the C library, and its header is C++ as well."""
     program = folder / "program.c"
@@ -468,6 +526,7 @@ def bad_options(server, folder):
 
 # A program that is not the example, for what the example does not do.
 PROGRAM = r"""
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -506,18 +565,44 @@ int main(int argc, char **argv)
         .handler_path = argv[2], .url = argc > 3 ? argv[3] : NULL, .wait_for_upload = true};
     char why[256];
     datil_client_annotate("Early", "before start");
+    if (strcmp(mode, "close-before") == 0)
+        close_range(3, ~0U, 0);
     if (strcmp(mode, "chain") == 0)
         signal(SIGSEGV, mine);
     if (!datil_client_start(&o, why, sizeof why)) {
         fprintf(stderr, "%s\n", why);
         return 1;
     }
-    if (!mode[0]) {
+    if (!mode[0] || strcmp(mode, "wait") == 0) {
         char line[16];
         puts("ready");
         fflush(stdout);
         if (!fgets(line, sizeof line, stdin))
             return 0;
+    }
+    if (strcmp(mode, "closefrom") == 0)
+        closefrom(3);
+    if (strcmp(mode, "closefrom-reuse") == 0) {
+        closefrom(3);
+        for (int i = 0; i < 64; i++)
+            open("/dev/null", O_RDWR);
+    }
+    if (strcmp(mode, "daemon") == 0) {
+        if (fork() > 0)
+            return 0;
+        setsid();
+        closefrom(3);
+        sleep(3); /* the first process and its sockets are long gone */
+    }
+    if (strcmp(mode, "close-and-report") == 0) {
+        closefrom(3);
+        int file = open("/dev/null", O_RDWR);
+        if (!datil_client_report() || !datil_client_report())
+            return 8;
+        datil_client_stop();
+        if (!datil_client_start(&o, why, sizeof why) || !datil_client_report())
+            return 7;
+        return fcntl(file, F_GETFD) >= 0 ? 0 : 6;
     }
     if (strcmp(mode, "fork") == 0) {
         int status;
@@ -581,6 +666,8 @@ def main():
             ("handler was killed", handler_killed),
             ("handler ends with its program", handler_ends_with_program),
             ("other programs: chained handlers, fork, full tables", own_signal_handler),
+            ("closed descriptors", closed_descriptors),
+            ("strangers at the second door", strangers_at_the_second_door),
             ("links with libc alone", plain_c_program),
             ("dump of a running process", dump_pid),
             ("arguments and environment are private", private_texts),
