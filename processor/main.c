@@ -100,8 +100,8 @@ static bool serve(struct conf *conf, struct err *err)
     int64_t wanted = conf_int(conf, "PROCESSOR_WORKERS");
     int workers = (int)(wanted ? wanted : MAX(MIN(cores, (long)WORKERS_MAX), 1L));
     const struct proc_group groups[] = {
-        {"worker", workers, worker_run, conf},
-        {"index-keeper", 1, index_keeper_run, conf},
+        {.name = "worker", .count = workers, .run = worker_run, .arg = conf},
+        {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = conf},
     };
     proc_block_signals();
     crash_sweep_tmp(conf_text(conf, "PROCESSOR_TMP_DIR"));

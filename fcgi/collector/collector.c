@@ -20,25 +20,77 @@ struct spool spool_of_conf(const struct conf *conf)
     };
 }
 
-/* Without spool or with bad rules the program does not start; everything else may come later. */
+static const char *rules_of(const struct conf *conf)
+{
+    return conf_text(conf, "BREAKPAD_THROTTLER_RULES");
+}
+
+bool collector_prepare(const struct conf *conf, void *arg, struct err *err)
+{
+    struct shared *shared = arg;
+    const struct spool spool = spool_of_conf(conf);
+    return spool_open(&spool, err) && throttle_load(rules_of(conf), &shared->rules, err) &&
+           products_load(conf_text(conf, "DATIL_VAR"), &shared->products, err);
+}
+
+/* False: the old ones stay. */
+static bool reload_rules(const struct conf *conf, struct throttle_rules *rules, struct err *err)
+{
+    struct throttle_rules fresh;
+    if (!throttle_load(rules_of(conf), &fresh, err))
+        return false;
+    throttle_release(rules);
+    *rules = fresh;
+    return true;
+}
+
+/* Workers say what is wrong with the files. */
+void collector_reprepare(const struct conf *conf, void *arg)
+{
+    struct shared *shared = arg;
+    reload_rules(conf, &shared->rules, &(struct err){0});
+    products_refresh(&shared->products, &(struct err){0});
+}
+
+static void keep_old(struct err *place, const struct err *why)
+{
+    *place = *why;
+    log_event(LOG_ERROR, "settings_bad", "the old rules and products stay in use", LOG_E(why));
+}
+
+static void refresh_rules(struct collector *c)
+{
+    struct err err = {0};
+    if (reload_rules(c->conf, &c->rules, &err))
+        c->rules_err = (struct err){0};
+    else
+        keep_old(&c->rules_err, &err);
+}
+
+static void refresh_products(struct collector *c)
+{
+    struct err err = {0};
+    if (products_refresh(&c->products, &err))
+        c->products_err = (struct err){0};
+    else if (c->products_err.code == ERR_NONE)
+        keep_old(&c->products_err, &err);
+}
+
 bool collector_start(struct web_app *web, void **ret_app, struct err *err)
 {
     FREE_LATER struct collector *c = xcalloc(1, sizeof *c);
+    const struct shared *shared = web_arg(web);
     c->conf = web_conf(web);
     c->spool = spool_of_conf(c->conf);
-    const struct shared *shared = web_arg(web);
     c->metrics = shared->metrics;
-    c->recent.fd = -1;
     c->refused = shared->refused;
     metrics_open_statsd(c->metrics, c->conf);
-    bool ok = spool_open(&c->spool, err) && recent_open(c->spool.dir, &c->recent, err) &&
-              throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &c->rules, err) &&
-              products_load(conf_text(c->conf, "DATIL_VAR"), &c->products, err);
-    if (!ok) {
-        throttle_release(&c->rules);
-        recent_close(&c->recent);
+    if (!spool_open(&c->spool, err) || !recent_open(c->spool.dir, &c->recent, err))
         return false;
-    }
+    c->rules = shared->rules; /* this process's copy of the parent's memory */
+    c->products = shared->products;
+    refresh_rules(c);
+    refresh_products(c);
     c->looked_ms = mono_ms();
     *ret_app = TAKE(c);
     return true;
@@ -74,39 +126,24 @@ bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struc
     return true;
 }
 
-static void keep_old(struct collector *c, const struct err *why)
-{
-    c->settings = *why;
-    log_event(LOG_ERROR, "settings_bad", "the old rules and products stay in use", LOG_E(why));
-}
-
 void collector_reload(void *app)
 {
     struct collector *c = app;
-    struct throttle_rules fresh;
-    struct err err = {0};
-    if (!throttle_load(conf_text(c->conf, "BREAKPAD_THROTTLER_RULES"), &fresh, &err)) {
-        keep_old(c, &err);
-        return;
-    }
-    throttle_release(&c->rules);
-    c->rules = fresh;
-    c->settings = (struct err){0};
+    refresh_rules(c);
     c->looked_ms = 0;
-    log_event(LOG_INFO, "rules_loaded", "throttle rules read again",
-              LOG_I("rules", (int64_t)fresh.n));
+    if (c->rules_err.code == ERR_NONE)
+        log_event(LOG_INFO, "rules_loaded", "throttle rules read again",
+                  LOG_I("rules", (int64_t)c->rules.n));
 }
 
 void collector_refresh(struct collector *c, struct str product)
 {
-    struct err err = {0};
     int64_t now = mono_ms();
     bool is_recent = c->looked_ms && now - c->looked_ms < LOOK_INTERVAL_MS;
     if (is_recent && products_find(&c->products, product))
         return;
     c->looked_ms = now;
-    if (!products_refresh(&c->products, &err) && c->settings.code == ERR_NONE)
-        keep_old(c, &err);
+    refresh_products(c);
 }
 
 static struct collector *app_of(struct req *req)
@@ -144,9 +181,12 @@ bool heartbeat_get(struct req *req, struct err *err)
     if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "pg") == 0 &&
         !db_connect(req_db(req), &why))
         add_problem(errors, "database", "no connection", &why);
-    if (c->settings.code != ERR_NONE)
-        add_problem(errors, "settings", "rules or products cannot be read; the old ones are in use",
-                    &c->settings);
+    refresh_products(c);
+    if (c->rules_err.code != ERR_NONE)
+        add_problem(errors, "rules", "cannot be read; the old ones are in use", &c->rules_err);
+    if (c->products_err.code != ERR_NONE)
+        add_problem(errors, "products", "cannot be read; the old ones are in use",
+                    &c->products_err);
     return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
 }
 

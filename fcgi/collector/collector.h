@@ -17,18 +17,25 @@ struct collector {
     struct spool spool;
     struct throttle_rules rules;
     struct products products;
-    int64_t looked_ms;   /* when products were looked at last, monotonic */
-    struct err settings; /* rules or products that could not be read; the old ones stay */
+    int64_t looked_ms;                  /* when products were looked at last, monotonic */
+    struct err rules_err, products_err; /* why the old ones are still in use */
     struct metrics *metrics;
     struct recent recent;
     struct refused_table *refused;
 };
 
-/* Made before the workers are forked: web_arg(). */
+/* Made before the workers are forked: web_arg().  Rules and products are those that were good last:
+ * a worker that is started again while a file is broken goes on with them. */
 struct shared {
     struct metrics *metrics;
     struct refused_table *refused;
+    struct throttle_rules rules;
+    struct products products;
 };
+
+/* In the parent.  Without spool, or with bad rules or products, the program does not start. */
+bool collector_prepare(const struct conf *conf, void *arg, struct err *err);
+void collector_reprepare(const struct conf *conf, void *arg);
 
 bool collector_start(struct web_app *web, void **ret_app, struct err *err);
 void collector_stop(void *app);

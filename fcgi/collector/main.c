@@ -22,6 +22,8 @@ int main(int argc, char **argv)
         .workers_key = "COLLECTOR_WORKERS",
         .routes = collector_routes,
         .route_count = collector_route_count,
+        .prepare = collector_prepare,
+        .reprepare = collector_reprepare,
         .start = collector_start,
         .stop = collector_stop,
         .reload = collector_reload,

@@ -417,6 +417,28 @@ static bool parse_rule(const json_t *v, struct throttle_rule *rule, struct err *
     return ok || err_wrap(err, "rule %s", rule->name);
 }
 
+/* Line of the rule with this number in a document that parses; 1 if it is not found. */
+static int line_of_rule(struct str text, size_t number)
+{
+    int line = 1, depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        line += c == '\n';
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        if (!in_string && c == '{' && depth == 3 && number-- == 0)
+            return line;
+    }
+    return 1;
+}
+
 bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err)
 {
     json_auto_t *document = json_parse(text, FILE_MAX, err);
@@ -430,7 +452,8 @@ bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err
     FREE_LATER struct throttle_rule *rules = xcalloc(n + 1, sizeof *rules);
     for (size_t i = 0; i < n; i++)
         if (!parse_rule(json_array_get(list, i), &rules[i], err))
-            return err_wrap(err, "throttle rules, number %zu", i + 1);
+            return err_wrap(err, "throttle rules, number %zu in line %d", i + 1,
+                            line_of_rule(text, i));
     *ret = (struct throttle_rules){.document = TAKE(document), .v = TAKE(rules), .n = n};
     return true;
 }
@@ -443,7 +466,8 @@ bool throttle_load(const char *which, struct throttle_rules *ret, struct err *er
         return throttle_parse(str_of(throttle_accept_all_text), ret, err);
     FREE_LATER char *text = NULL;
     size_t n;
-    return fs_read(which, FILE_MAX, &text, &n, err) && throttle_parse(str_n(text, n), ret, err);
+    return fs_read(which, FILE_MAX, &text, &n, err) &&
+           (throttle_parse(str_n(text, n), ret, err) || err_wrap(err, "%s", which));
 }
 
 void throttle_release(struct throttle_rules *r)

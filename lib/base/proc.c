@@ -80,7 +80,8 @@ struct child {
     int index;
     pid_t pid; /* 0: to be started at start_ms */
     int64_t born_ms, start_ms;
-    int pause_ms;
+    int pause_ms; /* of the next pause; 0: it has not died young */
+    bool is_stand_in;
 };
 
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, YOUNG_MS = 1000 };
@@ -94,7 +95,7 @@ static void start(struct child *c, pid_t parent)
         if (getppid() != parent) /* died between fork and prctl */
             _exit(1);
         signal(SIGCHLD, SIG_DFL);
-        exit(c->group->run(c->group->arg, c->index));
+        exit((c->is_stand_in ? c->group->stand_in : c->group->run)(c->group->arg, c->index));
     }
     c->pid = pid > 0 ? pid : 0;
     if (pid < 0) {
@@ -111,12 +112,52 @@ static void reaped(struct child *c, int status)
                   : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS)
                                 : PAUSE_FIRST_MS;
     c->start_ms = now + c->pause_ms;
-    if (!proc_stopping())
+    if (!proc_stopping() && !c->is_stand_in)
         log_event(LOG_WARN, "worker_exit", "a worker ended and will be started again",
                   LOG_S("group", c->group->name), LOG_I("worker_pid", c->pid),
                   LOG_I("exit_status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
                   LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
     c->pid = 0;
+}
+
+/* Somebody of the group is up since a second, or nobody has died young twice in a row (the first
+ * pause is too short to matter): no stand-in is needed. */
+static bool is_served(const struct child *children, size_t n, const struct proc_group *group)
+{
+    bool dies_again = false;
+    int64_t now = mono_ms();
+    for (size_t i = 0; i < n; i++) {
+        const struct child *c = &children[i];
+        if (c->group != group || c->is_stand_in)
+            continue;
+        if (c->pid && now - c->born_ms >= YOUNG_MS)
+            return true;
+        dies_again = dies_again || c->pause_ms > PAUSE_FIRST_MS;
+    }
+    return !dies_again;
+}
+
+static void place_stand_in(struct child *s, const struct child *children, size_t n, pid_t parent)
+{
+    bool is_served_now = is_served(children, n, s->group);
+    if (s->pid && is_served_now) {
+        kill(s->pid, SIGTERM);
+    } else if (!s->pid && !is_served_now && s->start_ms <= mono_ms()) {
+        log_event(LOG_ERROR, "no_worker", "no worker lasts; a stand-in answers in their place",
+                  LOG_S("group", s->group->name));
+        start(s, parent);
+    }
+}
+
+static void start_due(struct child *children, size_t n, pid_t parent)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct child *c = &children[i];
+        if (c->is_stand_in)
+            place_stand_in(c, children, n, parent);
+        else if (!c->pid && c->start_ms <= mono_ms())
+            start(c, parent);
+    }
 }
 
 static size_t reap(struct child *children, size_t n)
@@ -145,7 +186,7 @@ static int next_due_ms(const struct child *children, size_t n)
 {
     int64_t now = mono_ms(), due = now + 1000;
     for (size_t i = 0; i < n; i++)
-        if (!children[i].pid)
+        if (!children[i].pid && !children[i].is_stand_in)
             due = MIN(due, children[i].start_ms);
     return (int)MAX(due - now, (int64_t)1);
 }
@@ -158,17 +199,38 @@ static bool any_alive(const struct child *children, size_t n)
     return false;
 }
 
-bool proc_supervise(const struct proc_group *groups, size_t group_count, struct err *err)
+/* One entry for each child, and one for each stand-in that may be needed. */
+static struct child *make_children(const struct proc_group *groups, size_t group_count, size_t *ret)
 {
-    size_t n = 0;
+    size_t n = 0, at = 0;
     for (size_t g = 0; g < group_count; g++)
-        n += (size_t)groups[g].count;
-    if (n == 0 || n > 1024)
-        return err_set(err, ERR_INVALID, "%zu worker processes", n);
-    FREE_LATER struct child *children = xcalloc(n, sizeof *children);
-    for (size_t g = 0, at = 0; g < group_count; g++)
+        n += (size_t)groups[g].count + 1;
+    struct child *children = xcalloc(n, sizeof *children);
+    for (size_t g = 0; g < group_count; g++) {
         for (int i = 0; i < groups[g].count; i++)
             children[at++] = (struct child){.group = &groups[g], .index = i};
+        if (groups[g].stand_in)
+            children[at++] = (struct child){.group = &groups[g], .is_stand_in = true};
+    }
+    *ret = at;
+    return children;
+}
+
+static void hang_up(const struct proc_group *groups, size_t group_count)
+{
+    for (size_t g = 0; g < group_count; g++)
+        if (groups[g].hangup)
+            groups[g].hangup(groups[g].arg);
+}
+
+bool proc_supervise(const struct proc_group *groups, size_t group_count, struct err *err)
+{
+    size_t wanted = 0, n;
+    for (size_t g = 0; g < group_count; g++)
+        wanted += (size_t)groups[g].count;
+    if (wanted == 0 || wanted > 1024)
+        return err_set(err, ERR_INVALID, "%zu worker processes", wanted);
+    FREE_LATER struct child *children = make_children(groups, group_count, &n);
 
     proc_block_signals();
     struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP};
@@ -180,12 +242,12 @@ bool proc_supervise(const struct proc_group *groups, size_t group_count, struct 
     pid_t self = getpid();
     while (!proc_stopping()) {
         reap(children, n);
-        for (size_t i = 0; i < n; i++)
-            if (!children[i].pid && children[i].start_ms <= mono_ms())
-                start(&children[i], self);
+        start_due(children, n, self);
         proc_wait(NULL, 0, next_due_ms(children, n));
-        if (proc_take_hangup())
+        if (proc_take_hangup()) {
+            hang_up(groups, group_count);
             signal_all(children, n, SIGHUP);
+        }
     }
     signal_all(children, n, SIGTERM);
     while (any_alive(children, n)) {

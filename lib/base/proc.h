@@ -16,6 +16,8 @@
  *            so that a stop request is never lost and never interrupts work.
  * Restart    A child that dies is started again at once; if it lived less than a
  *            second, after a pause that doubles up to 5 seconds.
+ * Stand-in   While no child of a group lasts a second, one more process runs in their place (if
+ *            the group has one): a socket that they share is then still served.
  * Orphans    A child whose parent dies gets TERM from the kernel.
  */
 struct proc_group {
@@ -23,6 +25,8 @@ struct proc_group {
     int count;                        /* children of this kind */
     int (*run)(void *arg, int index); /* the child's life; its result is the exit status */
     void *arg;
+    int (*stand_in)(void *arg, int index); /* until TERM; NULL: none */
+    void (*hangup)(void *arg); /* in the parent, before HUP is passed on; NULL: nothing to do */
 };
 
 /* Runs the groups until told to stop; returns when every child is gone.  Forks. */

@@ -27,6 +27,7 @@ struct web_app {
     /* Of one worker: */
     struct db *db;
     void *app;
+    bool is_stand_in; /* app is not there */
 };
 
 struct resp {
@@ -104,5 +105,6 @@ struct str req_raw_target(struct req *r); /* path and query, for redirects back 
 
 /* worker.c */
 int web_worker(void *arg, int index);
+int web_stand_in(void *arg, int index); /* 503 to everybody, while no worker comes up */
 
 #endif

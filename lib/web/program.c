@@ -123,6 +123,19 @@ static void log_configuration(const struct web_app *web)
     }
 }
 
+static void hangup(void *arg)
+{
+    struct web_app *web = arg;
+    if (web->program->reprepare)
+        web->program->reprepare(&web->conf, web->program->arg);
+}
+
+static bool prepare(struct web_app *web, struct err *err)
+{
+    const struct web_program *p = web->program;
+    return !p->prepare || p->prepare(&web->conf, p->arg, err);
+}
+
 static bool supervise(struct web_app *web, struct err *err)
 {
     const struct web_program *p = web->program;
@@ -130,7 +143,9 @@ static bool supervise(struct web_app *web, struct err *err)
         {.name = p->name,
          .count = (int)conf_int(&web->conf, p->workers_key),
          .run = web_worker,
-         .arg = web},
+         .arg = web,
+         .stand_in = web_stand_in,
+         .hangup = hangup},
     };
     if (p->extra_group_count >= GROUPS_MAX)
         return err_set(err, ERR_INTERNAL, "%zu extra groups", p->extra_group_count);
@@ -147,7 +162,8 @@ static bool run(struct web_app *web, struct err *err)
 {
     struct sockaddr_un addr = {0};
     proc_block_signals();
-    if (!load_templates(web, err) || !rate_new(&web->rates, err) || !open_socket(web, &addr, err))
+    if (!load_templates(web, err) || !rate_new(&web->rates, err) || !prepare(web, err) ||
+        !open_socket(web, &addr, err))
         return false;
     log_configuration(web);
     bool ok = supervise(web, err);

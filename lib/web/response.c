@@ -197,7 +197,10 @@ bool resp_error(struct req *r, int status, const struct err *err)
     struct err passed = {.code = err ? err->code : ERR_NONE};
     const char *message = public_message(status, err);
     snprintf(passed.msg, sizeof passed.msg, "%s", message);
-    if (r->web->program->error_body && r->web->program->error_body(r, status, &passed))
+    /* Pages are made with what a worker has; a stand-in has nothing. */
+    bool can_format = !r->web->is_stand_in || !r->web->program->template_dir;
+    if (can_format && r->web->program->error_body &&
+        r->web->program->error_body(r, status, &passed))
         return true;
     if (r->route && r->route->flags & ROUTE_API)
         return error_json(r, status, message, NULL);

@@ -62,6 +62,11 @@ struct web_program {
     const char *workers_key; /* configuration key with the number of workers */
     const struct route *routes;
     size_t route_count;
+    /* In the parent, before there is a socket: whatever has to be good for the program to start at
+     * all.  May be NULL. */
+    bool (*prepare)(const struct conf *conf, void *arg, struct err *err);
+    /* HUP in the parent, whose memory the next worker begins with.  May be NULL. */
+    void (*reprepare)(const struct conf *conf, void *arg);
     /* Once in each worker, before the first request; the result is req_app(). */
     bool (*start)(struct web_app *web, void **ret_app, struct err *err);
     void (*stop)(void *app);

@@ -253,6 +253,17 @@ static void answer(struct req *r)
     }
 }
 
+/* Also for a request that is itself broken: the answer is the same. */
+static void answer_unavailable(struct req *r)
+{
+    static const struct err err = {.code = ERR_UNAVAILABLE, .msg = "no worker is up"};
+    const struct web_program *p = r->web->program;
+    if (req_begin(r, &(struct err){0}))
+        r->route = route_find(p->routes, p->route_count, r->path, r->method).any;
+    resp_error(r, 503, &err);
+    resp_header(r, "Retry-After", STR("60"));
+}
+
 /* The pattern of the route, not the path: paths and queries carry crash ids and search terms. */
 static void log_request(const struct req *r)
 {
@@ -302,7 +313,10 @@ static void serve(struct req *r)
 {
     r->start_us = mono_us();
     set_timeouts(r->fcgi.ipcFd);
-    answer(r);
+    if (r->web->is_stand_in)
+        answer_unavailable(r);
+    else
+        answer(r);
     resp_send(r);
     FD_AUTO unread = r->body_ended ? -1 : fcntl(r->fcgi.ipcFd, F_DUPFD_CLOEXEC, 0);
     FCGX_Finish_r(&r->fcgi);
@@ -316,7 +330,7 @@ static void loop(struct web_app *web, struct req *r)
 {
     while (!proc_stopping()) {
         proc_wait(&web->listen_fd, 1, -1);
-        if (proc_take_hangup() && web->program->reload)
+        if (proc_take_hangup() && web->program->reload && !web->is_stand_in)
             web->program->reload(web->app);
         /* The socket does not block: another worker may have been faster. */
         if (!proc_stopping() && FCGX_Accept_r(&r->fcgi) == 0)
@@ -324,19 +338,26 @@ static void loop(struct web_app *web, struct req *r)
     }
 }
 
-static bool open_worker(struct web_app *web, struct req *r, struct err *err)
+static bool open_listener(struct web_app *web, struct req *r, struct err *err)
 {
-    const struct web_program *p = web->program;
     if (FCGX_Init() != 0 ||
         FCGX_InitRequest(&r->fcgi, web->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
         return err_set(err, ERR_INTERNAL, "libfcgi does not start");
-    enum { STATEMENT_TIMEOUT_MS = 10000 };
-    if (p->uses_db) /* connects when a request needs it */
-        web->db = db_new(conf_text(&web->conf, "DATABASE_URL"), p->name, STATEMENT_TIMEOUT_MS);
     arena_init(&r->arena, REQ_ARENA_MAX);
     r->web = web;
     r->body_file = -1;
     resp_init(r);
+    return true;
+}
+
+static bool open_worker(struct web_app *web, struct req *r, struct err *err)
+{
+    const struct web_program *p = web->program;
+    enum { STATEMENT_TIMEOUT_MS = 10000 };
+    if (!open_listener(web, r, err))
+        return false;
+    if (p->uses_db) /* connects when a request needs it */
+        web->db = db_new(conf_text(&web->conf, "DATABASE_URL"), p->name, STATEMENT_TIMEOUT_MS);
     return !p->start || p->start(web, &web->app, err);
 }
 
@@ -356,6 +377,24 @@ int web_worker(void *arg, int index)
     }
     if (web->db)
         db_free(web->db);
+    arena_release(&r->arena);
+    sb_release(&r->resp.headers);
+    free(r);
+    return ok ? 0 : 1;
+}
+
+int web_stand_in(void *arg, int index)
+{
+    (void)index;
+    struct web_app *web = arg;
+    struct err err = {0};
+    struct req *r = xcalloc(1, sizeof *r);
+    web->is_stand_in = true;
+    bool ok = open_listener(web, r, &err);
+    if (ok)
+        loop(web, r);
+    else
+        log_event(LOG_ERROR, "start_failed", "the stand-in cannot start", LOG_E(&err));
     arena_release(&r->arena);
     sb_release(&r->resp.headers);
     free(r);

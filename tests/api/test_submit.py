@@ -359,7 +359,7 @@ def test_racing_posts_of_one_report_make_one_crash(collector):
 
 def test_answers_outlive_the_program(collector):
     kept = post(collector, timed("1700000013", b"MDMP13"))
-    thrown = post(collector, timed("1700000014", b"MDMP14", ProductName="Nobody"))
+    thrown = post(collector, timed("1700000014", b"MDMP14", ProductName="Somebody"))
     parents, workers = collector.program_pids("datil-collector")
     for pid in (*parents, *workers):
         collector.kill(pid)
@@ -368,13 +368,13 @@ def test_answers_outlive_the_program(collector):
     assert post(collector, timed("1700000013", b"MDMP13")).body == kept.body
     # The answer of then, though the rules say something else now.
     assert thrown.text == "Discarded=rule_unsupported_product"
-    collector.datil("product", "add", "Nobody")
+    collector.datil("product", "add", "Somebody")
     try:
-        assert post(collector, timed("1700000014", b"MDMP14", ProductName="Nobody")).body == thrown.body
-        wait_until(lambda: ACCEPTED.fullmatch(post(collector, timed(str(time.time_ns()), b"MDMP15", ProductName="Nobody")).body),
+        assert post(collector, timed("1700000014", b"MDMP14", ProductName="Somebody")).body == thrown.body
+        wait_until(lambda: ACCEPTED.fullmatch(post(collector, timed(str(time.time_ns()), b"MDMP15", ProductName="Somebody")).body),
                    what="the new product")
     finally:
-        collector.datil("product", "remove", "Nobody")
+        collector.datil("product", "remove", "Somebody")
 
 
 def test_reports_without_dump_or_time_are_never_the_same(collector):
