@@ -80,10 +80,55 @@ static void add_func(struct growing *g, uint64_t from, uint64_t to, const struct
 {
     while (from < to) { /* an extent above 4 GiB is no function, but no reason to stop */
         uint32_t size = (uint32_t)MIN(to - from, (uint64_t)UINT32_MAX);
-        struct sym_func f = {
-            .addr = from, .size = size, .name = symbol->name, .is_shared = symbol->is_shared};
+        struct sym_func f = {.addr = from,
+                             .size = size,
+                             .name = symbol->name,
+                             .is_shared = symbol->is_shared,
+                             .first_line = g->s->lines.n};
+        sym_copy_lines(g->s, g->s->loose_lines.v, g->s->loose_lines.n, from, size);
+        f.line_count = g->s->lines.n - f.first_line;
         VEC_PUSH(&g->s->funcs, f);
         from += size;
+    }
+}
+
+/* The last part of a qualified name, without template arguments and parameters. */
+static struct str plain_name(struct str name)
+{
+    size_t end = 0, start = 0;
+    int depth = 0;
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        if (depth == 0 && c == ':')
+            start = end = i + 1;
+        if ((c == '(' || c == '<') && i > start)
+            depth++;
+        else if ((c == ')' || c == '>') && depth > 0)
+            depth--;
+        if (depth == 0 && c != ')' && c != '>')
+            end = i + 1;
+    }
+    return str_sub(name, start, end - start);
+}
+
+/*
+ * Compilers leave out the linkage name of what has no linkage (lambdas, local classes, anonymous
+ * namespaces) and with it the parameters; the symbol has them.  Code may be shared, so it must be a
+ * symbol of that function.
+ */
+static void improve_names(struct sym *s)
+{
+    for (size_t i = 0; i < s->symbols.n; i++) {
+        const struct sym_symbol *one = &s->symbols.v[i];
+        size_t behind = sym_funcs_behind(s, s->funcs.n, one->addr);
+        struct sym_func *f = behind ? &s->funcs.v[behind - 1] : NULL;
+        if (!f || f->addr != one->addr || !f->is_unsure || !one->is_mangled)
+            continue;
+        struct str plain = plain_name(s->names.texts.v[f->name]);
+        if (str_find(s->names.texts.v[one->name], plain, 0) == SIZE_MAX)
+            continue;
+        f->name = one->name;
+        f->is_unsure = false;
     }
 }
 
@@ -200,6 +245,7 @@ void extents_add(struct sym *s)
     struct growing g = {.s = s, .known = s->funcs.n};
     if (s->symbols.n)
         qsort(s->symbols.v, s->symbols.n, sizeof *s->symbols.v, by_symbol);
+    improve_names(s);
     keep_best_names(s);
     add_sized(&g);
     sort_funcs(&g);

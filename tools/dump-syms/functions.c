@@ -9,11 +9,13 @@
 enum { TREE_DEPTH_MAX = 512, INLINE_DEPTH_MAX = 200, RANGES_MAX = 1 << 16 };
 
 struct walk {
-    const struct image *image;
+    struct image *image;
     struct sym *sym;
     struct names names;
     struct unit_lines lines;
     struct idmap origin_ids; /* entry of an inlined function -> INLINE_ORIGIN */
+    bool is_damaged;         /* the list of units breaks off */
+    size_t unreadable;       /* units whose line table cannot be read */
 };
 
 /* Where INLINE records of a function go: one FUNC per piece of code. */
@@ -25,8 +27,6 @@ struct inline_call {
     uint32_t depth, call_line, call_file, origin;
     struct pieces ranges;
 };
-
-/* ---- ranges ---- */
 
 /* Code of an entry, relative to the module; pieces that are no code are left out. */
 static void read_ranges(const struct walk *w, Dwarf_Die *die, struct pieces *ret)
@@ -53,8 +53,6 @@ static bool overlap(struct sym_range a, struct sym_range b, struct sym_range *re
     return true;
 }
 
-/* ---- inlined calls ---- */
-
 static uint64_t number_attr(Dwarf_Die *die, unsigned name)
 {
     Dwarf_Attribute mem;
@@ -70,8 +68,9 @@ static uint32_t origin_of(struct walk *w, Dwarf_Die *die)
         dwarf_formref_die(&mem, &origin);
     uint64_t key = (uint64_t)(uintptr_t)origin.addr;
     uint32_t id;
+    bool is_unsure;
     if (!idmap_get(&w->origin_ids, key, &id)) {
-        id = pool_add(&w->sym->origins, names_of_function(&w->names, &origin));
+        id = pool_add(&w->sym->origins, names_of_function(&w->names, &origin, &is_unsure));
         idmap_set(&w->origin_ids, key, id);
     }
     return id;
@@ -124,8 +123,6 @@ static void calls_release(struct calls *calls)
     VEC_RELEASE(&calls->v);
 }
 
-/* ---- functions ---- */
-
 /* The part of an inlined call that lies in this piece of the function. */
 static void write_call(struct sym *s, const struct inline_call *c, struct sym_range piece)
 {
@@ -151,15 +148,17 @@ static void write_function(struct walk *w, Dwarf_Die *die, const struct pieces *
     struct sym *s = w->sym;
     struct calls calls = {0};
     find_calls(w, die, 0, 0, &calls);
-    uint32_t name = pool_add(&s->names, names_of_function(&w->names, die));
+    bool is_unsure;
+    uint32_t name = pool_add(&s->names, names_of_function(&w->names, die, &is_unsure));
     for (size_t i = 0; i < pieces->v.n; i++) {
         struct sym_range piece = pieces->v.v[i];
         struct sym_func f = {.addr = piece.addr,
                              .size = piece.size,
                              .name = name,
+                             .is_unsure = is_unsure,
                              .first_line = s->lines.n,
                              .first_inline = s->inlines.n};
-        lines_copy(&w->lines, s, piece.addr, piece.size);
+        sym_copy_lines(s, w->lines.rows.v, w->lines.rows.n, piece.addr, piece.size);
         for (size_t k = 0; k < calls.v.n; k++)
             write_call(s, &calls.v.v[k], piece);
         f.line_count = s->lines.n - f.first_line;
@@ -209,18 +208,20 @@ static void walk_children(struct walk *w, Dwarf_Die *parent, int depth)
  * Calls `visit` for every unit with code or declarations.  With split debug
  * information the skeleton has the lines and the other part (`body`) the entries.
  */
-static void each_unit(struct walk *w,
+static void each_unit(struct walk *w, Dwarf *dwarf,
                       void (*visit)(struct walk *, Dwarf_Die *unit, Dwarf_Die *body))
 {
     Dwarf_CU *cu = NULL;
     Dwarf_Die unit, split;
     uint8_t type;
-    while (dwarf_get_units(w->image->dwarf, cu, &cu, NULL, &type, &unit, &split) == 0) {
+    int got;
+    while ((got = dwarf_get_units(dwarf, cu, &cu, NULL, &type, &unit, &split)) == 0) {
         if (type == DW_UT_type || type == DW_UT_split_type)
             continue;
         bool is_split = type == DW_UT_skeleton && split.addr;
         visit(w, &unit, is_split ? &split : &unit);
     }
+    w->is_damaged |= got < 0;
 }
 
 static void note_names(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
@@ -231,19 +232,37 @@ static void note_names(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
 
 static void walk_unit(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
 {
-    lines_read(w->image, w->sym, unit, &w->lines);
+    size_t first = w->sym->funcs.n;
+    w->unreadable += !lines_read(w->image, w->sym, unit, &w->lines);
     walk_children(w, body, 0);
+    struct pieces code = {0};
+    read_ranges(w, unit, &code);
+    lines_keep_loose(&w->lines, w->sym, first, code.v.v, code.v.n);
+    VEC_RELEASE(&code.v);
     lines_release(&w->lines);
 }
 
-void functions_add(const struct image *image, struct sym *s)
+static void note_problems(const struct walk *w)
+{
+    const struct image *i = w->image;
+    const char *path = i->debug.elf ? i->debug.path : i->file.path;
+    if (w->is_damaged)
+        sb_printf(&w->image->problems, "%s: debug information is damaged\n", path);
+    if (w->unreadable)
+        sb_printf(&w->image->problems, "%s: %zu line tables cannot be read\n", path, w->unreadable);
+}
+
+void functions_add(struct image *image, struct sym *s)
 {
     if (!image->dwarf)
         return;
     struct walk w = {.image = image, .sym = s};
     names_init(&w.names, s);
-    each_unit(&w, note_names);
-    each_unit(&w, walk_unit);
+    if (image->common_dwarf)
+        each_unit(&w, image->common_dwarf, note_names);
+    each_unit(&w, image->dwarf, note_names);
+    each_unit(&w, image->dwarf, walk_unit);
+    note_problems(&w);
     names_release(&w.names);
     idmap_release(&w.origin_ids);
 }

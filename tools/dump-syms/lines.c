@@ -1,4 +1,11 @@
+/*
+ * Line tables.  A row of DWARF says where a line begins; here it gets a size, up to the next row of
+ * the same sequence.  Names of files come out joined with the folder of the compilation and without
+ * detours, so that gcc and clang, DWARF 4 and 5, write the same name for the same file.
+ */
 #include "lines.h"
+
+#include <dwarf.h>
 
 #include "base/util.h"
 
@@ -31,8 +38,10 @@ struct str lines_clean_path(struct arena *a, struct str path)
     return n ? str_n(out, n) : absolute ? STR("/") : STR(".");
 }
 
-static uint32_t add_file(struct sym *s, const char *path)
+static uint32_t add_file(const struct unit_lines *l, struct sym *s, const char *path)
 {
+    if (path[0] != '/' && l->folder && l->folder[0])
+        path = arena_printf(&s->arena, "%s/%s", l->folder, path);
     return pool_add(&s->files, sym_clean(s, lines_clean_path(&s->arena, str_of(path))));
 }
 
@@ -45,15 +54,15 @@ bool lines_file(struct unit_lines *l, struct sym *s, uint64_t index, uint32_t *r
         const char *path = dwarf_filesrc(l->files, (size_t)index, NULL, NULL);
         if (!path)
             return false;
-        *id = add_file(s, path);
+        *id = add_file(l, s, path);
     }
     *ret_file = *id;
     return true;
 }
 
 /* Row i of the table up to the next address; false when it covers nothing. */
-static bool read_row(const struct image *image, struct sym *s, Dwarf_Lines *table, size_t i,
-                     const char **last_path, struct sym_line *row)
+static bool read_row(const struct image *image, const struct unit_lines *l, struct sym *s,
+                     Dwarf_Lines *table, size_t i, const char **last_path, struct sym_line *row)
 {
     Dwarf_Line *line = dwarf_onesrcline(table, i), *next = dwarf_onesrcline(table, i + 1);
     Dwarf_Addr addr, end;
@@ -70,7 +79,7 @@ static bool read_row(const struct image *image, struct sym *s, Dwarf_Lines *tabl
     const char *path = dwarf_linesrc(line, NULL, NULL);
     if (!path)
         return false;
-    uint32_t file = path == *last_path && row->size ? row->file : add_file(s, path);
+    uint32_t file = path == *last_path && row->size ? row->file : add_file(l, s, path);
     *last_path = path;
     *row = (struct sym_line){.addr = addr - image->base,
                              .size = (uint32_t)(end - addr),
@@ -79,10 +88,12 @@ static bool read_row(const struct image *image, struct sym *s, Dwarf_Lines *tabl
     return true;
 }
 
-void lines_read(const struct image *image, struct sym *s, Dwarf_Die *unit,
+bool lines_read(const struct image *image, struct sym *s, Dwarf_Die *unit,
                 struct unit_lines *ret_lines)
 {
     struct unit_lines l = {0};
+    Dwarf_Attribute mem;
+    l.folder = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &mem));
     if (dwarf_getsrcfiles(unit, &l.files, &l.file_count) == 0)
         for (size_t i = 0; i < l.file_count && i < FILES_MAX; i++)
             VEC_PUSH(&l.file_ids, UINT32_MAX);
@@ -91,11 +102,13 @@ void lines_read(const struct image *image, struct sym *s, Dwarf_Die *unit,
     size_t count;
     const char *last_path = NULL;
     struct sym_line row = {0};
-    if (dwarf_getsrclines(unit, &table, &count) == 0) /* sorted by address */
+    bool is_read = dwarf_getsrclines(unit, &table, &count) == 0; /* sorted by address */
+    if (is_read)
         for (size_t i = 0; i + 1 < count; i++)
-            if (read_row(image, s, table, i, &last_path, &row))
+            if (read_row(image, &l, s, table, i, &last_path, &row))
                 VEC_PUSH(&l.rows, row);
     *ret_lines = l;
+    return is_read || !dwarf_hasattr(unit, DW_AT_stmt_list);
 }
 
 void lines_release(struct unit_lines *l)
@@ -104,27 +117,56 @@ void lines_release(struct unit_lines *l)
     VEC_RELEASE(&l->file_ids);
 }
 
-void lines_copy(const struct unit_lines *l, struct sym *s, uint64_t addr, uint32_t size)
+static int by_start(const void *a, const void *b)
 {
-    size_t low = 0, high = l->rows.n;
-    while (low < high) { /* first row that ends above addr */
-        size_t mid = low + (high - low) / 2;
-        if (l->rows.v[mid].addr + l->rows.v[mid].size <= addr)
-            low = mid + 1;
-        else
-            high = mid;
+    const struct sym_range *x = a, *y = b;
+    return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+struct loose {
+    struct sym *s;
+    const struct sym_range *code; /* of the unit, by address; rows elsewhere are not believed */
+    size_t code_n, at;
+};
+
+/* Rows come in the order of their addresses. */
+static void keep_row(struct loose *l, struct sym_line row, uint64_t from, uint64_t to)
+{
+    while (l->at < l->code_n && l->code[l->at].addr + l->code[l->at].size <= from)
+        l->at++;
+    for (size_t i = l->at; i < l->code_n && l->code[i].addr < to; i++) {
+        uint64_t start = MAX(from, l->code[i].addr);
+        uint64_t end = MIN(to, l->code[i].addr + l->code[i].size);
+        if (start >= end)
+            continue;
+        row.addr = start;
+        row.size = (uint32_t)(end - start);
+        VEC_PUSH(&l->s->loose_lines, row);
     }
-    size_t first = s->lines.n;
-    for (size_t i = low; i < l->rows.n && l->rows.v[i].addr < addr + size; i++) {
+}
+
+void lines_keep_loose(const struct unit_lines *l, struct sym *s, size_t first,
+                      struct sym_range *code, size_t code_n)
+{
+    VEC(struct sym_range) known = {0};
+    for (size_t i = first; i < s->funcs.n; i++)
+        VEC_PUSH(&known, ((struct sym_range){s->funcs.v[i].addr, s->funcs.v[i].size}));
+    if (known.n)
+        qsort(known.v, known.n, sizeof *known.v, by_start);
+    if (code_n)
+        qsort(code, code_n, sizeof *code, by_start);
+    struct loose loose = {.s = s, .code = code, .code_n = code_n};
+    size_t k = 0;
+    for (size_t i = 0; i < l->rows.n; i++) {
         struct sym_line row = l->rows.v[i];
-        uint64_t from = MAX(row.addr, addr), to = MIN(row.addr + row.size, addr + size);
-        row.addr = from;
-        row.size = (uint32_t)(to - from);
-        struct sym_line *last = s->lines.n > first ? &s->lines.v[s->lines.n - 1] : NULL;
-        if (last && last->addr + last->size == from && last->line == row.line &&
-            last->file == row.file)
-            last->size += row.size; /* rows that differ only in column or discriminator */
-        else
-            VEC_PUSH(&s->lines, row);
+        uint64_t from = row.addr, end = row.addr + row.size;
+        while (k < known.n && known.v[k].addr + known.v[k].size <= from)
+            k++;
+        for (size_t j = k; j < known.n && known.v[j].addr < end && from < end; j++) {
+            keep_row(&loose, row, from, known.v[j].addr);
+            from = MAX(from, known.v[j].addr + known.v[j].size);
+        }
+        keep_row(&loose, row, from, end);
     }
+    VEC_RELEASE(&known);
 }

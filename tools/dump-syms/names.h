@@ -18,9 +18,11 @@
  * even different units.  So the scopes of all functions are noted in a first pass.
  */
 struct names {
-    struct sym *sym;       /* borrowed */
-    struct pool scopes;    /* "a::b::" */
-    struct idmap scope_of; /* entry of a function -> scopes */
+    struct sym *sym;            /* borrowed */
+    struct pool scopes;         /* "a::b::" */
+    struct idmap scope_of;      /* entry of a function or type -> scopes */
+    struct idmap lambda_number; /* entry of a closure type -> its number in the scope */
+    struct idmap is_typed;      /* entry of a unit -> 1, when it describes types */
 };
 
 void names_init(struct names *n, struct sym *sym);
@@ -29,8 +31,14 @@ void names_release(struct names *n);
 /* First pass: notes the scopes of the functions of one unit. */
 void names_add_unit(struct names *n, Dwarf_Die *unit);
 
-/* Result lives in the arena of the symbols or in the debug information. */
-struct str names_of_function(struct names *n, Dwarf_Die *die);
+/*
+ * Result lives in the arena of the symbols or in the debug information.  Unsure: made of the names
+ * of scopes because there is no linkage name; a symbol for the same code may have a better one.
+ */
+struct str names_of_function(struct names *n, Dwarf_Die *die, bool *ret_is_unsure);
+
+/* "{lambda(int)#1}" when the type is the closure of a lambda that was noted. */
+bool names_put_closure(const struct names *n, Dwarf_Die *type, struct strbuf *out);
 
 /* The entry where the function was first described: the end of the chain of origins. */
 Dwarf_Die names_origin(Dwarf_Die die);

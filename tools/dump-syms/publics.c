@@ -73,7 +73,8 @@ static void add_symbol(const struct image *image, const char *name, const GElf_S
                              .size = MIN(symbol->st_size, limit - addr),
                              .limit = limit - image->base,
                              .name = pool_add(&s->names, names_of_symbol(s, name)),
-                             .rank = rank_of(symbol, name)};
+                             .rank = rank_of(symbol, name),
+                             .is_mangled = name[0] == '_' && (name[1] == 'Z' || name[1] == 'R')};
     VEC_PUSH(&s->symbols, one);
 }
 

@@ -40,6 +40,7 @@ void sym_release(struct sym *s)
     VEC_RELEASE(&s->funcs);
     VEC_RELEASE(&s->symbols);
     VEC_RELEASE(&s->plt);
+    VEC_RELEASE(&s->loose_lines);
     VEC_RELEASE(&s->publics);
     VEC_RELEASE(&s->frames);
     sb_release(&s->cfi);
@@ -131,6 +132,54 @@ size_t sym_funcs_behind(const struct sym *s, size_t count, uint64_t addr)
     return low;
 }
 
+void sym_copy_lines(struct sym *s, const struct sym_line *rows, size_t n, uint64_t addr,
+                    uint32_t size)
+{
+    size_t low = 0, high = n;
+    while (low < high) { /* first row that ends above addr */
+        size_t mid = low + (high - low) / 2;
+        if (rows[mid].addr + rows[mid].size <= addr)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    size_t first = s->lines.n;
+    for (size_t i = low; i < n && rows[i].addr < addr + size; i++) {
+        struct sym_line row = rows[i];
+        uint64_t from = MAX(row.addr, addr), to = MIN(row.addr + row.size, addr + size);
+        row.addr = from;
+        row.size = (uint32_t)(to - from);
+        struct sym_line *last = s->lines.n > first ? &s->lines.v[s->lines.n - 1] : NULL;
+        if (last && last->addr + last->size == from && last->line == row.line &&
+            last->file == row.file)
+            last->size += row.size; /* rows that differ only in column or discriminator */
+        else
+            VEC_PUSH(&s->lines, row);
+    }
+}
+
+static int by_line(const void *a, const void *b)
+{
+    const struct sym_line *x = a, *y = b;
+    if (x->addr != y->addr)
+        return x->addr < y->addr ? -1 : 1;
+    return x->size > y->size ? -1 : x->size < y->size;
+}
+
+/* Units may claim the same code (of a template, folded): the first claim stays. */
+static void finish_loose_lines(struct sym *s)
+{
+    size_t kept = 0;
+    if (s->loose_lines.n)
+        qsort(s->loose_lines.v, s->loose_lines.n, sizeof *s->loose_lines.v, by_line);
+    for (size_t i = 0; i < s->loose_lines.n; i++) {
+        const struct sym_line *last = kept ? &s->loose_lines.v[kept - 1] : NULL;
+        if (!last || s->loose_lines.v[i].addr - last->addr >= last->size)
+            s->loose_lines.v[kept++] = s->loose_lines.v[i];
+    }
+    s->loose_lines.n = kept;
+}
+
 /* .eh_frame was read first, so its entries have the lower text offset and win. */
 static int by_frame(const void *a, const void *b)
 {
@@ -158,6 +207,7 @@ void sym_finish(struct sym *s)
 {
     sym_sort_funcs(s);
     finish_frames(s);
+    finish_loose_lines(s);
     extents_add(s);
 }
 

@@ -45,6 +45,7 @@ struct sym_func {
     uint32_t size;
     uint32_t name;  /* in sym.names */
     bool is_shared; /* other functions have the same code */
+    bool is_unsure; /* the debug information has no linkage name: a symbol may know better */
     size_t first_line, line_count;
     size_t first_inline, inline_count;
 };
@@ -55,7 +56,7 @@ struct sym_symbol {
     uint64_t limit;      /* where its section ends */
     uint32_t name;
     int rank; /* of several names for one address the highest is written */
-    bool is_shared;
+    bool is_shared, is_mangled;
 };
 
 /* A section of the linkage table. */
@@ -86,7 +87,8 @@ struct sym {
     VEC(struct sym_func) funcs;
     VEC(struct sym_symbol) symbols;
     VEC(struct sym_section) plt;
-    VEC(struct sym_public) publics; /* written; made of the above by extents_add */
+    VEC(struct sym_line) loose_lines; /* of no function that the debug information knows */
+    VEC(struct sym_public) publics;   /* written; made of the above by extents_add */
     VEC(struct sym_frame) frames;
     struct strbuf cfi;
     size_t skipped_expressions; /* CFI that the text cannot say */
@@ -105,6 +107,13 @@ void sym_sort_funcs(struct sym *s);
 
 /* Index of the first of `count` ordered functions that begins behind addr. */
 size_t sym_funcs_behind(const struct sym *s, size_t count, uint64_t addr);
+
+/*
+ * Appends those of the n rows (by address, without overlap) between addr and addr + size, cut to
+ * that, to s->lines.
+ */
+void sym_copy_lines(struct sym *s, const struct sym_line *rows, size_t n, uint64_t addr,
+                    uint32_t size);
 
 /* Sorts, drops overlapping and covered records.  Call once when everything is collected. */
 void sym_finish(struct sym *s);

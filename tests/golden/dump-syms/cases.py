@@ -191,6 +191,54 @@ def check_closed_pipe():
            else f"{process.returncode} {said}")
 
 
+def named(done, record):
+    """Names of FUNC or INLINE_ORIGIN records, without the type that a template returns."""
+    return {re.sub(r"^(auto|int|double) ", "", m) for m in
+            re.findall(rf"^{record} (?:m )?(?:[0-9a-f]+ [0-9a-f]+ 0|\d+) (.*)$", done.stdout, re.M)}
+
+
+def check_names_without_linkage(folder):
+    """An inlined copy has no symbol, a copy that is called has one: both get the same name."""
+    done = {}
+    for level in ("-O0", "-O2", "-O2 -g1"):
+        binary = folder / f"lambdas{level.replace(' ', '')}"
+        built = run("g++", "-g", *level.split(), HERE / "input/lambdas.cc", "-o", binary)
+        if built.returncode:
+            return report("names without linkage", built.stderr)
+        done[level] = run(DUMP, binary)
+    called, inlined = named(done["-O0"], "FUNC"), named(done["-O2"], "INLINE_ORIGIN")
+    wanted = {"main::{lambda(int)#1}::operator()(int) const", "main::{lambda(int)#2}::operator()(int) const",
+              "main::{lambda(auto:1)#3}::operator()<double>(double) const",
+              "main::{lambda(int)#4}::operator()(int) const",
+              "main::{lambda(int)#4}::operator()(int) const::{lambda(long)#1}::operator()(long) const",
+              "outer::method(int)::Local::inlined(int)",
+              "outer::method(int)::{lambda(outer::method(int)::Local*)#1}::operator()(outer::method(int)::Local*) const",
+              "(anonymous namespace)::Hidden::divided(unsigned long, char const*, void (*)(short)) const"}
+    report("inlined lambdas and local functions have names of their own",
+           "" if wanted <= inlined else f"missing {wanted - inlined} in {sorted(inlined)}")
+    report("the same as when they are called", "" if wanted <= called else f"missing {wanted - called}")
+    odd = {n for n in inlined | called if "(anonymous)" in n or " [clone" in n or "{unnamed}" in n}
+    report("and none is without a name", str(odd) if odd else "")
+
+    few = done["-O2 -g1"]
+    report("with -g1 functions are called as their symbols are",
+           "" if named(few, "FUNC") == named(done["-O2"], "FUNC")
+           else str(named(few, "FUNC") ^ named(done["-O2"], "FUNC")))
+    lines = [re.findall(r"^[0-9a-f]+ [0-9a-f]+ \d+ \d+$", d.stdout, re.M) for d in (few, done["-O2"])]
+    report("and have lines", "" if len(lines[0]) > 50 and len(lines[0]) > 0.9 * len(lines[1])
+           else f"{len(lines[0])} of {len(lines[1])}")
+    return None
+
+
+def check_lines():
+    expect("lines without functions in the debug information", run(DUMP, CASES / "gline_tables_only.so"),
+           r"^FUNC 1100 4 0 ns::helper_function_with_long_name\(int\)\n1100 4 1 0$",
+           r"^FUNC 1110 7 0 ns::another_long_function\(int\)\n1110 7 1 0$",
+           r"^FUNC 1120 7 0 entry_point_a\(int\)\n1120 7 2 0$")
+    expect("relative source names are joined", run(DUMP, CASES / "relative_source.so"),
+           r"^FILE 0 /src/demo/case/rel/so\.c$")
+
+
 def check_accuracy():
     for binary in accuracy.LIBRARIES:
         if not os.path.exists(binary):
@@ -209,5 +257,7 @@ def check_all(folder, binary, frames):
     check_debug_files(folder, binary)
     check_packed_symbols(folder, binary)
     check_common_file(folder, binary)
+    check_names_without_linkage(folder)
+    check_lines()
     check_closed_pipe()
     check_accuracy()

@@ -347,7 +347,7 @@ def check_header(folder, binary):
     wanted = {"plain_c", "geometry::point::norm() const", "geometry::grid<int>::at(unsigned long) const",
               "double geometry::point::scaled<double>(double) const", "main", "risky(geometry::grid<int>&, int)"}
     report("names of C and C++ functions", "" if wanted <= names else f"missing {wanted - names}")
-    report("inlined names", "" if {"geometry::(anonymous namespace)::square", "checked"} <= set(sym.origins.values())
+    report("inlined names", "" if {"geometry::(anonymous namespace)::square(int)", "checked"} <= set(sym.origins.values())
            else str(sorted(sym.origins.values())[:20]))
     cold = [f["name"] for f in sym.funcs].count("risky(geometry::grid<int>&, int)")
     report("the cold part is a FUNC of its own", "" if cold == 2 else f"{cold} pieces")
