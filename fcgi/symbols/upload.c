@@ -2,11 +2,13 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
 #include "queries.h"
 #include "symbols.h"
+#include "symfile/symtext.h"
 #include "symfile/symzip.h"
 #include "upload_body.h"
 
@@ -100,7 +102,7 @@ static const char *content_hash(struct arena *a, const struct symzip *zip)
     size_t n = zip->members.n;
     const char **lines = arena_array(a, n + 1, sizeof *lines);
     for (size_t i = 0; i < n; i++)
-        lines[i] = arena_printf(a, "%s:%llu", zip->members.v[i].name,
+        lines[i] = arena_printf(a, STR_FMT ":%llu", STR_ARG(zip->members.v[i].name),
                                 (unsigned long long)zip->members.v[i].size);
     qsort(lines, n, sizeof *lines, by_name);
     STRBUF_AUTO all;
@@ -126,9 +128,10 @@ static bool add_row(struct upload *u, const struct symzip *zip, struct err *err)
 }
 
 /* ---- storing --------------------------------------------------------------------------------- */
-static void warn(struct upload *u, const char *name, const char *what)
+static void warn(struct upload *u, struct str name, const char *what)
 {
-    struct str clean = utf8_clean(u->arena, str_of(arena_printf(u->arena, "%s: %s", name, what)));
+    struct str clean =
+        utf8_clean(u->arena, str_of(arena_printf(u->arena, STR_FMT ": %s", STR_ARG(name), what)));
     json_array_append_new(u->warnings, json_stringn(clean.p, clean.n));
 }
 
@@ -189,9 +192,22 @@ static bool add_file_rows(struct upload *u, const struct symzip_member *m, struc
                    db_int(a, started_us), m->key.debug_file, m->key.debug_id);
 }
 
-static void push(struct strs *list, const char *name)
+static void push(struct strs *list, struct str name)
 {
-    list->v[list->n++] = str_of(name);
+    list->v[list->n++] = name;
+}
+
+static bool write_piece(void *arg, const void *p, size_t n, struct err *err)
+{
+    return fs_write_all(*(int *)arg, p, n, "symbols file", err);
+}
+
+static bool read_member(const struct symzip *zip, const struct symzip_member *m,
+                        const char *temp_dir, struct symtext *ret, struct err *err)
+{
+    FD_AUTO fd = -1;
+    return symtext_temp(temp_dir, &fd, err) && symzip_read(zip, m, write_piece, &fd, err) &&
+           symtext_map(fd, ret, err);
 }
 
 /* Equal content is skipped; for a try upload also when the regular area has it. */
@@ -202,7 +218,7 @@ static bool store_member(struct upload *u, struct symzip *zip, const struct symz
     struct symtext t = {0};
     struct symstore_put put = {.change = SYMSTORE_SAME};
     int64_t started_us = now_us();
-    if (!symzip_read(zip, m, u->symbols->temp_dir, &t, err))
+    if (!read_member(zip, m, u->symbols->temp_dir, &t, err))
         return false;
     bool ok = true;
     if (u->area == SYMSTORE_REGULAR || !symstore_has(store, SYMSTORE_REGULAR, &m->key, t.text))
@@ -238,8 +254,8 @@ static bool store_all(struct upload *u, struct symzip *zip, struct err *err)
         if (m->is_ignored)
             push(&u->ignored, m->name);
         else if (!store_member(u, zip, m, &why)) /* the archive was checked: this is ours */
-            return err_set(err, err_is_retryable(why.code) ? ERR_IO : ERR_INTERNAL, "%s: %s",
-                           m->name, why.msg);
+            return err_set(err, err_is_retryable(why.code) ? ERR_IO : ERR_INTERNAL, STR_FMT ": %s",
+                           STR_ARG(m->name), why.msg);
     }
     symstore_tidy(&u->symbols->store);
     return complete(u, err);
@@ -283,8 +299,13 @@ static bool receive(struct upload *u, struct err *err)
         .snippets = str_of(conf_text(conf, "DISALLOWED_SYMBOLS_SNIPPETS")),
     };
     struct symzip zip;
-    if (!symzip_open(u->body->path, &limits, &zip, err))
+    struct symtext bytes;
+    if (!symtext_map(u->body->fd, &bytes, err))
         return false;
+    if (!symzip_open(bytes.text, &limits, &zip, err)) {
+        symtext_close(&bytes);
+        return false;
+    }
     bool ok = add_row(u, &zip, err) && store_all(u, &zip, err) && answer(u, err);
     if (ok)
         log_event(LOG_INFO, "symbols_uploaded", "stored an archive of symbols",
@@ -294,6 +315,7 @@ static bool receive(struct upload *u, struct err *err)
                   LOG_I("skipped", (int64_t)u->skipped.n),
                   LOG_I("duration_ms", (now_us() - req_now_us(u->req)) / 1000));
     symzip_close(&zip);
+    symtext_close(&bytes);
     return ok;
 }
 

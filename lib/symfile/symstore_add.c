@@ -1,11 +1,13 @@
 /* Files, folders and archives into the store, for the administrator's command. */
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/util.h"
 #include "symfile/symstore.h"
+#include "symfile/symtext.h"
 #include "symfile/symzip.h"
 
 struct add {
@@ -54,22 +56,42 @@ static bool add_text(struct add *a, const char *path, struct err *err)
     return ok || left_out(a, path, &why, err);
 }
 
+static bool write_piece(void *arg, const void *p, size_t n, struct err *err)
+{
+    return fs_write_all(*(int *)arg, p, n, "symbols file", err);
+}
+
+static bool read_member(const struct symzip *zip, const struct symzip_member *m,
+                        const char *temp_dir, struct symtext *ret, struct err *err)
+{
+    FD_AUTO fd = -1;
+    return symtext_temp(temp_dir, &fd, err) && symzip_read(zip, m, write_piece, &fd, err) &&
+           symtext_map(fd, ret, err);
+}
+
 static bool add_zip(struct add *a, const char *path, struct err *err)
 {
     struct symzip z;
+    struct symtext bytes;
     struct err why = {0};
-    if (!symzip_open(path, &(struct symzip_limits){0}, &z, &why))
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || !symtext_map(fd, &bytes, &why))
         return left_out(a, path, &why, err);
+    if (!symzip_open(bytes.text, &(struct symzip_limits){0}, &z, &why)) {
+        symtext_close(&bytes);
+        return left_out(a, path, &why, err);
+    }
     bool ok = true;
     for (size_t i = 0; ok && i < z.members.n; i++) {
         const struct symzip_member *m = &z.members.v[i];
         struct symtext t = {0};
         if (m->is_ignored)
             continue;
-        ok = symzip_read(&z, m, a->store->dir, &t, &why) && put(a, &m->key, t.text, &why);
+        ok = read_member(&z, m, a->store->dir, &t, &why) && put(a, &m->key, t.text, &why);
         symtext_close(&t);
     }
     symzip_close(&z);
+    symtext_close(&bytes);
     return ok || left_out(a, path, &why, err);
 }
 

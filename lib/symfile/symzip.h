@@ -3,15 +3,20 @@
 
 #include "base/vec.h"
 #include "symfile/symkey.h"
-#include "symfile/symtext.h"
 
 /*
  * symzip - a ZIP archive of symbols, checked before anything of it is used.
  *
- * Ownership  symzip_close frees everything, names included.
- * Errors     ERR_INVALID with the words a client is told.
- * Trust      The archive is hostile: numbers of members and bytes are limited before and
- *            while inflating; names become keys or are refused.
+ * Read is what Python's zipfile reads: bytes in front of the archive and behind it, ZIP64,
+ * sizes behind the data, comments, folders, stored and deflated members.  Names may begin
+ * with "./", and may have "\" where others have "/".
+ *
+ * Ownership  symzip_close frees everything; the archive's bytes are borrowed, and so are the
+ *            names of members, which point into them.
+ * Errors     ERR_INVALID with the words a client is told, and what to do about it.
+ * Trust      The archive is hostile.  Numbers, sizes, duplicates and shared bytes are judged
+ *            by the directory, before a byte is inflated; inflating is limited by what the
+ *            directory said.  Names become keys or are refused.
  */
 struct symzip_limits {
     uint64_t max_members;      /* 0: 10,000 */
@@ -20,27 +25,35 @@ struct symzip_limits {
 };
 
 struct symzip_member {
-    const char *name; /* as in the archive, owned by the archive */
-    uint64_t index, size;
+    struct str name; /* as in the archive */
+    uint64_t index;  /* in the directory */
+    uint64_t size, packed_size;
+    uint64_t header_at, data_at; /* in the archive's bytes */
+    uint32_t crc;
+    bool is_deflated;
     bool is_ignored; /* a list of symbols or a .DS_Store: accepted, not stored */
     struct symkey key;
 };
 
 struct symzip {
-    void *zip;                         /* owned */
-    VEC(struct symzip_member) members; /* without directories; of equal names the last */
+    struct str bytes;
+    VEC(struct symzip_member) members; /* without folders; of equal names the last */
 };
 
 /*
- * Opens and checks: is it a ZIP, limits, checksums of all members, duplicates, names, in
- * this order.
+ * Opens and checks: is it a ZIP, limits, duplicates, shared bytes, checksums of all members,
+ * names, in this order.
  */
-bool symzip_open(const char *path, const struct symzip_limits *limits, struct symzip *ret,
+bool symzip_open(struct str bytes, const struct symzip_limits *limits, struct symzip *ret,
                  struct err *err);
 void symzip_close(struct symzip *z);
 
-/* The bytes of a member, through a nameless file in temp_dir. */
-bool symzip_read(struct symzip *z, const struct symzip_member *m, const char *temp_dir,
-                 struct symtext *ret, struct err *err);
+/* The bytes of a member, piece by piece. */
+typedef bool symzip_piece(void *arg, const void *p, size_t n, struct err *err);
+bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_piece *piece,
+                 void *arg, struct err *err);
+
+/* symzip_dir.c: every entry of the central directory, folders left out, nothing judged yet. */
+bool symzip_list(struct symzip *z, uint64_t max_members, struct err *err);
 
 #endif
