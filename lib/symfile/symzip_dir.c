@@ -54,9 +54,8 @@ static bool place_directory(struct str bytes, uint64_t end_at, uint64_t size, ui
 {
     if (size > end_at || offset > end_at - size)
         return false;
-    *ret = (struct end){.directory_at = end_at - size,
-                        .directory_bytes = size,
-                        .before = end_at - size - offset};
+    *ret = (struct end){
+        .directory_at = end_at - size, .directory_bytes = size, .before = end_at - size - offset};
     return size == 0 || is_at(bytes, ret->directory_at, sizeof(uint32_t), ENTRY_SIGNATURE);
 }
 
