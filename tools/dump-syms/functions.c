@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "lines.h"
 #include "names.h"
+#include "split.h"
 
 enum { TREE_DEPTH_MAX = 512, INLINE_DEPTH_MAX = 200, RANGES_MAX = 1 << 16 };
 
@@ -12,6 +13,8 @@ struct walk {
     struct image *image;
     struct sym *sym;
     struct names names;
+    struct splits splits;
+    const struct split_unit *split; /* the unit that is walked is the other part of a skeleton */
     struct unit_lines lines;
     struct idmap origin_ids; /* entry of an inlined function -> INLINE_ORIGIN */
     bool is_damaged;         /* the list of units breaks off */
@@ -28,20 +31,32 @@ struct inline_call {
     struct pieces ranges;
 };
 
+static void keep_range(const struct walk *w, uint64_t from, uint64_t to, struct pieces *ret)
+{
+    from += w->image->dwarf_bias;
+    to += w->image->dwarf_bias;
+    if (to <= from || to - from > UINT32_MAX || from < w->image->base ||
+        !image_is_code(w->image, from, to - from))
+        return;
+    struct sym_range r = {from - w->image->base, (uint32_t)(to - from)};
+    VEC_PUSH(&ret->v, r);
+}
+
 /* Code of an entry, relative to the module; pieces that are no code are left out. */
 static void read_ranges(const struct walk *w, Dwarf_Die *die, struct pieces *ret)
 {
+    struct split_list list;
     Dwarf_Addr base, from, to;
     ptrdiff_t offset = 0;
-    while (ret->v.n < RANGES_MAX && (offset = dwarf_ranges(die, offset, &base, &from, &to)) > 0) {
-        from += w->image->dwarf_bias;
-        to += w->image->dwarf_bias;
-        if (to <= from || to - from > UINT32_MAX || from < w->image->base ||
-            !image_is_code(w->image, from, to - from))
-            continue;
-        struct sym_range r = {from - w->image->base, (uint32_t)(to - from)};
-        VEC_PUSH(&ret->v, r);
+    if (w->split && dwarf_hasattr(die, DW_AT_ranges)) {
+        uint64_t a, b;
+        if (split_ranges_begin(w->split, die, &list))
+            while (ret->v.n < RANGES_MAX && split_ranges_next(w->split, &list, &a, &b))
+                keep_range(w, a, b, ret);
+        return;
     }
+    while (ret->v.n < RANGES_MAX && (offset = dwarf_ranges(die, offset, &base, &from, &to)) > 0)
+        keep_range(w, from, to, ret);
 }
 
 static bool overlap(struct sym_range a, struct sym_range b, struct sym_range *ret)
@@ -212,14 +227,16 @@ static void each_unit(struct walk *w, Dwarf *dwarf,
                       void (*visit)(struct walk *, Dwarf_Die *unit, Dwarf_Die *body))
 {
     Dwarf_CU *cu = NULL;
-    Dwarf_Die unit, split;
+    Dwarf_Die unit;
     uint8_t type;
     int got;
-    while ((got = dwarf_get_units(dwarf, cu, &cu, NULL, &type, &unit, &split)) == 0) {
+    while ((got = dwarf_get_units(dwarf, cu, &cu, NULL, &type, &unit, NULL)) == 0) {
         if (type == DW_UT_type || type == DW_UT_split_type)
             continue;
-        bool is_split = type == DW_UT_skeleton && split.addr;
-        visit(w, &unit, is_split ? &split : &unit);
+        struct split_unit *split =
+            type == DW_UT_skeleton ? splits_find(&w->splits, cu, &unit) : NULL;
+        w->split = split;
+        visit(w, &unit, split ? &split->die : &unit);
     }
     w->is_damaged |= got < 0;
 }
@@ -236,6 +253,7 @@ static void walk_unit(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
     w->unreadable += !lines_read(w->image, w->sym, unit, &w->lines);
     walk_children(w, body, 0);
     struct pieces code = {0};
+    w->split = NULL; /* the skeleton's own */
     read_ranges(w, unit, &code);
     lines_keep_loose(&w->lines, w->sym, first, code.v.v, code.v.n);
     VEC_RELEASE(&code.v);
@@ -250,6 +268,7 @@ static void note_problems(const struct walk *w)
         sb_printf(&w->image->problems, "%s: debug information is damaged\n", path);
     if (w->unreadable)
         sb_printf(&w->image->problems, "%s: %zu line tables cannot be read\n", path, w->unreadable);
+    splits_note_missing(&w->splits);
 }
 
 void functions_add(struct image *image, struct sym *s)
@@ -258,11 +277,13 @@ void functions_add(struct image *image, struct sym *s)
         return;
     struct walk w = {.image = image, .sym = s};
     names_init(&w.names, s);
+    splits_init(&w.splits, image);
     if (image->common_dwarf)
         each_unit(&w, image->common_dwarf, note_names);
     each_unit(&w, image->dwarf, note_names);
     each_unit(&w, image->dwarf, walk_unit);
     note_problems(&w);
     names_release(&w.names);
+    splits_release(&w.splits);
     idmap_release(&w.origin_ids);
 }

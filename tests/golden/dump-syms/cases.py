@@ -239,6 +239,44 @@ def check_lines():
            r"^FILE 0 /src/demo/case/rel/so\.c$")
 
 
+def check_split(folder):
+    """-gsplit-dwarf: debug information in .dwo files, then in one package, then nowhere."""
+    expect("a package beside the file", run(DUMP, CASES / "dwp/split.so"),
+           r"^FUNC 1100 4 0 ns::helper_function_with_long_name\(int\)\n1100 4 1 0$",
+           r"^FUNC 1110 7 0 ns::another_long_function\(int\)\n(INLINE.*\n)?1110 7 1 0$",
+           r"^FUNC 1120 7 0 entry_point_a\(int\)\n(INLINE.*\n)*1120 7 2 0$")
+    done = run(DUMP, shutil.copy(CASES / "dwp/split.so", folder / "alone.so"))
+    expect("no package: said so, names stay", done, r"^FUNC 1120 7 0 entry_point_a\(int\)$", status=3)
+    report("and it names the unit", "" if "a1.dwo" in done.stderr else done.stderr)
+    for version in ("4", "5"):
+        build = folder / f"split-{version}"
+        build.mkdir()
+        # The same sources, so the same code: only the place of the debug information differs.
+        for flags, name in (([], "plain"), (["-gsplit-dwarf"], "split")):
+            options = ["-g", f"-gdwarf-{version}", "-O2", *flags]
+            run("g++", *options, "-c", HERE / "input/sample.cc", "-o", f"{name}-1.o", cwd=build)
+            run("gcc", *options, "-c", HERE / "input/plain.c", "-o", f"{name}-2.o", cwd=build)
+            run("g++", *options, f"{name}-1.o", f"{name}-2.o", "-o", name, cwd=build)
+        want = run(DUMP, "--name", "x", build / "plain")
+        same_symbols(f"split DWARF {version}", run(DUMP, "--name", "x", build / "split"), want)
+        # binutils' dwp of Debian 12 knows no DWARF 5.
+        made = [tool for tool in ("llvm-dwp", "dwp") if shutil.which(tool) and
+                run(tool, "-e", "split", "-o", "split.dwp", cwd=build).returncode == 0][:1]
+        for dwo in build.glob("*.dwo"):
+            dwo.unlink()
+        if not made:
+            report(f"skipped: no tool for packages of DWARF {version}")
+            continue
+        same_symbols(f"split DWARF {version} in a package", run(DUMP, "--name", "x", build / "split"), want)
+        run("objcopy", "--compress-debug-sections=zlib", build / "split.dwp")
+        same_symbols(f"split DWARF {version} in a compressed package",
+                     run(DUMP, "--name", "x", build / "split"), want)
+        (build / "split.dwp").unlink()
+        done = run(DUMP, "--name", "x", build / "split")
+        report(f"split DWARF {version} gone: status 3", "" if done.returncode == 3 and "split debug" in done.stderr
+               else f"{done.returncode} {done.stderr}")
+
+
 def check_accuracy():
     for binary in accuracy.LIBRARIES:
         if not os.path.exists(binary):
@@ -259,5 +297,6 @@ def check_all(folder, binary, frames):
     check_common_file(folder, binary)
     check_names_without_linkage(folder)
     check_lines()
+    check_split(folder)
     check_closed_pipe()
     check_accuracy()

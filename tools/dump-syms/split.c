@@ -1,0 +1,533 @@
+/*
+ * Split debug information.  elfutils 0.188 knows .dwo files but no packages, and opens no file of
+ * ours with compressed sections.  So the other part of each skeleton unit is cut out of its file
+ * and made into a small ELF image of its own, in which libdw sees an ordinary unit:
+ *
+ * - the unit's contributions to .debug_info, .debug_abbrev and .debug_rnglists, as they are;
+ * - .debug_str_offsets and .debug_str with only the strings of this unit (the strings of a package
+ *   are those of all units, and would be copied once for each);
+ * - .debug_addr of the module from the skeleton's DW_AT_addr_base on, and for DWARF 4 .debug_ranges
+ *   from DW_AT_GNU_ranges_base on: then the bases, which only the skeleton knows, are 0.
+ *
+ * What remains unknown to libdw is the address from which range lists start; those are read here.
+ *
+ * Formats: DWARF 5, 7.3.5 (packages) and 7.25 (range lists); the GNU forms of DWARF 4 are described
+ * in the GCC wiki, "DebugFissionDWP".
+ */
+#include "split.h"
+
+#include <dwarf.h>
+#include <limits.h>
+
+#include "base/util.h"
+#include "cfi_text.h"
+#include "debug_files.h"
+
+enum {
+    COLUMNS_MAX = 16, /* kinds of sections in a package: 8 are defined */
+    ELF_HEADER = 64,
+    ELF_SECTION = 64,
+    STR_OFFSETS_HEADER = 8,
+    RNGLISTS_HEADER = 12,
+};
+
+/* What the columns of a package's index mean. */
+enum { COLUMN_INFO = 1, COLUMN_ABBREV = 3, COLUMN_STR_OFFSETS = 6, COLUMN_RNGLISTS = 8 };
+
+enum part { PART_INFO, PART_ABBREV, PART_STR_OFFSETS, PART_RNGLISTS, PARTS };
+
+static const struct {
+    const char *section;
+    uint32_t column;
+} parts[PARTS] = {
+    [PART_INFO] = {".debug_info.dwo", COLUMN_INFO},
+    [PART_ABBREV] = {".debug_abbrev.dwo", COLUMN_ABBREV},
+    [PART_STR_OFFSETS] = {".debug_str_offsets.dwo", COLUMN_STR_OFFSETS},
+    [PART_RNGLISTS] = {".debug_rnglists.dwo", COLUMN_RNGLISTS},
+};
+
+/* The bytes of one unit in a .dwo file or package. */
+struct contribution {
+    struct rd part[PARTS];
+    struct rd strings;
+};
+
+static struct rd section(const struct splits *s, const struct elf_file *f, const char *name)
+{
+    struct str bytes = elf_file_section(f, name);
+    struct rd r = rd_init(bytes.p, bytes.n);
+    r.big = s->image->is_big;
+    return r;
+}
+
+/* The row of a unit in the hash table of the index; 0 is none. */
+static uint32_t find_row(const struct rd *index, uint64_t id, uint32_t slots)
+{
+    if (slots == 0 || (slots & (slots - 1)) != 0)
+        return 0;
+    uint32_t at = (uint32_t)id & (slots - 1), step = ((uint32_t)(id >> 32) & (slots - 1)) | 1;
+    for (uint32_t tried = 0; tried < slots; tried++, at = (at + step) & (slots - 1)) {
+        struct rd r = rd_try_window(index, 16 + (uint64_t)at * 8, 8);
+        uint64_t have = rd_u64(&r);
+        r = rd_try_window(index, 16 + (uint64_t)slots * 8 + (uint64_t)at * 4, 4);
+        uint32_t row = rd_u32(&r);
+        if (!rd_ok(&r) || row == 0)
+            return 0;
+        if (have == id)
+            return row;
+    }
+    return 0;
+}
+
+/* Cuts the parts of unit `id` out of a package. */
+static bool cut_from_package(const struct splits *s, uint64_t id, struct contribution *ret)
+{
+    struct rd index = section(s, &s->package, ".debug_cu_index");
+    struct rd head = rd_try_window(&index, 0, 16);
+    uint32_t version = rd_u32(&head), columns = rd_u32(&head), units = rd_u32(&head),
+             slots = rd_u32(&head);
+    if (index.big && version >> 16 == 5)
+        version = 5; /* two bytes of padding follow it there */
+    if (!rd_ok(&head) || (version != 2 && version != 5) || columns > COLUMNS_MAX)
+        return false;
+    uint32_t row = find_row(&index, id, slots);
+    if (row == 0 || row > units)
+        return false;
+    uint64_t names = 16 + (uint64_t)slots * 12, offsets = names + (uint64_t)columns * 4;
+    uint64_t sizes = offsets + (uint64_t)units * columns * 4;
+    for (uint32_t c = 0; c < columns; c++) {
+        struct rd r = rd_try_window(&index, names + (uint64_t)c * 4, 4);
+        uint32_t column = rd_u32(&r);
+        uint64_t cell = ((uint64_t)(row - 1) * columns + c) * 4;
+        struct rd at = rd_try_window(&index, offsets + cell, 4),
+                  size = rd_try_window(&index, sizes + cell, 4);
+        uint32_t from = rd_u32(&at), n = rd_u32(&size);
+        for (size_t p = 0; p < PARTS && rd_ok(&r) && rd_ok(&at) && rd_ok(&size); p++)
+            if (parts[p].column == column) {
+                struct rd all = section(s, &s->package, parts[p].section);
+                ret->part[p] = rd_try_window(&all, from, n);
+            }
+    }
+    ret->strings = section(s, &s->package, ".debug_str.dwo");
+    return rd_ok(&ret->part[PART_INFO]) && ret->part[PART_INFO].n > 0;
+}
+
+static void take_whole_file(const struct splits *s, const struct elf_file *f,
+                            struct contribution *ret)
+{
+    for (size_t p = 0; p < PARTS; p++)
+        ret->part[p] = section(s, f, parts[p].section);
+    ret->strings = section(s, f, ".debug_str.dwo");
+}
+
+static uint8_t byte_of(uint64_t value, size_t index)
+{
+    return index < 8 ? (uint8_t)(value >> (8 * index)) : 0;
+}
+
+static void put_number(struct strbuf *b, uint64_t value, size_t bytes, bool big)
+{
+    for (size_t i = 0; i < bytes; i++)
+        sb_char(b, (char)byte_of(value, big ? bytes - 1 - i : i));
+}
+
+/* The strings that the unit's offsets point to, and offsets that point to them there. */
+static void gather_strings(const struct contribution *c, struct strbuf *offsets,
+                           struct strbuf *strings)
+{
+    struct rd r = c->part[PART_STR_OFFSETS];
+    struct rd head = rd_try_window(&r, 0, STR_OFFSETS_HEADER);
+    uint32_t length = rd_u32(&head);
+    uint16_t version = rd_u16(&head);
+    /* DWARF 4 has no head; there the first words are offsets. */
+    if (rd_ok(&head) && version == 5 && length >= 4 && length <= r.n - 4) {
+        sb_put(offsets, r.p, STR_OFFSETS_HEADER);
+        rd_skip(&r, STR_OFFSETS_HEADER);
+    }
+    sb_char(strings, '\0');
+    while (rd_left(&r) >= 4) {
+        uint32_t at = rd_u32(&r);
+        const char *text = at < c->strings.n ? (const char *)c->strings.p + at : NULL;
+        size_t n = text ? strnlen(text, c->strings.n - at) : 0;
+        bool ends = text && n < c->strings.n - at;
+        put_number(offsets, ends ? strings->n : 0, 4, r.big);
+        if (ends)
+            sb_put(strings, text, n + 1);
+    }
+}
+
+struct piece {
+    const char *name;
+    const void *bytes;
+    size_t n;
+};
+
+/* A 64-bit ELF file with these sections and nothing else. */
+static void write_image(const struct piece *pieces, size_t count, bool big, struct strbuf *out)
+{
+    struct strbuf names, headers;
+    sb_init(&names, 4096);
+    sb_init(&headers, 64 * 1024);
+    sb_char(&names, '\0');
+    for (int i = 0; i < ELF_HEADER; i++)
+        sb_char(out, '\0');
+    for (int i = 0; i < ELF_SECTION; i++)
+        sb_char(&headers, '\0');
+    for (size_t i = 0; i <= count; i++) {
+        struct piece last = {".shstrtab", NULL, 0};
+        const struct piece *p = i < count ? &pieces[i] : &last;
+        put_number(&headers, names.n, 4, big);
+        put_number(&headers, i < count ? SHT_PROGBITS : SHT_STRTAB, 4, big);
+        put_number(&headers, 0, 16, big); /* flags, address */
+        put_number(&headers, out->n, 8, big);
+        sb_text(&names, p->name);
+        sb_char(&names, '\0');
+        put_number(&headers, i < count ? p->n : names.n, 8, big);
+        put_number(&headers, 0, 8, big); /* link, info */
+        put_number(&headers, 1, 8, big); /* alignment */
+        put_number(&headers, 0, 8, big); /* size of entries */
+        sb_put(out, i < count ? p->bytes : names.p, i < count ? p->n : names.n);
+    }
+    size_t table = out->n;
+    sb_put(out, headers.p, headers.n);
+
+    STRBUF_AUTO head;
+    sb_init(&head, ELF_HEADER);
+    sb_put(&head, ELFMAG, SELFMAG);
+    sb_char(&head, ELFCLASS64);
+    sb_char(&head, big ? ELFDATA2MSB : ELFDATA2LSB);
+    sb_char(&head, EV_CURRENT);
+    put_number(&head, 0, EI_NIDENT - head.n, big);
+    put_number(&head, ET_REL, 2, big);
+    put_number(&head, EM_NONE, 2, big);
+    put_number(&head, EV_CURRENT, 4, big);
+    put_number(&head, 0, 16, big); /* entry, program headers */
+    put_number(&head, table, 8, big);
+    put_number(&head, 0, 4, big); /* flags */
+    put_number(&head, ELF_HEADER, 2, big);
+    put_number(&head, 0, 4, big); /* program headers: size, count */
+    put_number(&head, ELF_SECTION, 2, big);
+    put_number(&head, count + 2, 2, big);
+    put_number(&head, count + 1, 2, big);
+    if (!out->overflow)
+        memcpy(out->p, head.p, MIN(head.n, (size_t)ELF_HEADER));
+    sb_release(&names);
+    sb_release(&headers);
+}
+
+static uint64_t offset_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
+{
+    Dwarf_Attribute mem;
+    Dwarf_Word value = 0;
+    if (!dwarf_attr(die, name, &mem) && !dwarf_attr(die, gnu_name, &mem))
+        return 0;
+    return dwarf_formudata(&mem, &value) == 0 ? value : 0;
+}
+
+/* A section of the module from `base` on. */
+static struct rd module_section(const struct splits *s, const char *name, uint64_t base)
+{
+    const struct image *i = s->image;
+    struct rd all = section(s, i->debug.elf ? &i->debug : &i->file, name);
+    return rd_try_window(&all, base, all.n - MIN(base, (uint64_t)all.n));
+}
+
+/* The unit of that id in an image made by us. */
+static bool find_unit(struct split_unit *u, uint64_t id)
+{
+    Dwarf_CU *cu = NULL;
+    Dwarf_Half version;
+    uint8_t type;
+    while (dwarf_get_units(u->dwarf, cu, &cu, &version, &type, &u->die, NULL) == 0) {
+        uint64_t have = 0;
+        if (type == DW_UT_split_compile &&
+            dwarf_cu_info(cu, NULL, NULL, NULL, NULL, &have, &u->address_size, NULL) == 0 &&
+            have == id) {
+            u->version = (uint8_t)version;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool build_unit(const struct splits *s, const struct contribution *c, Dwarf_Die *skeleton,
+                       uint64_t id, struct split_unit *u)
+{
+    uint64_t addr_base = offset_attr(skeleton, DW_AT_addr_base, DW_AT_GNU_addr_base);
+    uint64_t ranges_base = offset_attr(skeleton, DW_AT_GNU_ranges_base, DW_AT_GNU_ranges_base);
+    struct strbuf offsets, strings, out;
+    sb_init(&offsets, ELF_UNPACKED_MAX);
+    sb_init(&strings, ELF_UNPACKED_MAX);
+    sb_init(&out, ELF_UNPACKED_MAX);
+    gather_strings(c, &offsets, &strings);
+    struct rd addresses = module_section(s, ".debug_addr", addr_base);
+    struct rd ranges = module_section(s, ".debug_ranges", ranges_base);
+    const struct piece pieces[] = {
+        {".debug_info", c->part[PART_INFO].p, c->part[PART_INFO].n},
+        {".debug_abbrev", c->part[PART_ABBREV].p, c->part[PART_ABBREV].n},
+        {".debug_str_offsets", sb_cstr(&offsets), offsets.n},
+        {".debug_str", sb_cstr(&strings), strings.n},
+        {".debug_rnglists", c->part[PART_RNGLISTS].p, c->part[PART_RNGLISTS].n},
+        {".debug_addr", addresses.p, rd_ok(&addresses) ? addresses.n : 0},
+        {".debug_ranges", ranges.p, rd_ok(&ranges) ? ranges.n : 0},
+    };
+    struct piece used[ARRAY_LEN(pieces)];
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
+        if (pieces[i].n > 0)
+            used[count++] = pieces[i];
+    write_image(used, count, s->image->is_big, &out);
+    bool ok =
+        !out.overflow && elf_file_from_bytes(sb_cstr(&out), out.n, "split unit", &u->file, NULL);
+    sb_release(&offsets);
+    sb_release(&strings);
+    sb_release(&out);
+    u->dwarf = ok ? dwarf_begin_elf(u->file.elf, DWARF_C_READ, NULL) : NULL;
+    if (!u->dwarf || !find_unit(u, id))
+        return false;
+    Dwarf_Addr low = 0;
+    u->low_pc = dwarf_lowpc(skeleton, &low) == 0 ? low : 0;
+    u->addresses = addresses;
+    u->ranges = section(s, &u->file, u->version < 5 ? ".debug_ranges" : ".debug_rnglists");
+    return true;
+}
+
+static void unit_close(struct split_unit *u)
+{
+    if (u->dwarf)
+        dwarf_end(u->dwarf);
+    u->dwarf = NULL;
+    elf_file_close(&u->file);
+}
+
+static bool open_package(struct splits *s, const char *path)
+{
+    char full[PATH_MAX];
+    struct str name = str_of(path);
+    if (str_ends(name, STR(".debug")))
+        name.n -= STR(".debug").n;
+    return (snprintf(full, sizeof full, "%s.dwp", path) < (int)sizeof full &&
+            elf_file_open(full, &s->package, NULL)) ||
+           (snprintf(full, sizeof full, STR_FMT ".dwp", STR_ARG(name)) < (int)sizeof full &&
+            elf_file_open(full, &s->package, NULL));
+}
+
+/* Once: beside the module (as it was given, and as the file is called), or beside its debug file.
+ */
+static void look_for_package(struct splits *s)
+{
+    char real[PATH_MAX];
+    const struct image *i = s->image;
+    if (s->has_looked)
+        return;
+    s->has_looked = true;
+    if (!open_package(s, i->file.path) &&
+        !(realpath(i->file.path, real) && open_package(s, real)) && i->debug.elf)
+        open_package(s, i->debug.path);
+    if (s->package.elf && s->package.bad.n)
+        sb_printf(&s->image->problems, "%s: section %s", s->package.path, sb_cstr(&s->package.bad));
+}
+
+/* Where a .dwo file may lie: as the skeleton says, or moved together with the module. */
+static bool try_dwo(const struct splits *s, const char *path, Dwarf_Die *skeleton, uint64_t id,
+                    struct split_unit *u)
+{
+    struct elf_file f;
+    if (!elf_file_open(path, &f, NULL))
+        return false;
+    struct contribution c = {0};
+    take_whole_file(s, &f, &c);
+    bool ok = build_unit(s, &c, skeleton, id, u);
+    if (!ok)
+        unit_close(u);
+    elf_file_close(&f);
+    return ok;
+}
+
+static const char *text_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
+{
+    Dwarf_Attribute mem;
+    const char *text = dwarf_formstring(dwarf_attr(die, name, &mem));
+    return text ? text : dwarf_formstring(dwarf_attr(die, gnu_name, &mem));
+}
+
+static bool find_dwo(const struct splits *s, Dwarf_Die *skeleton, const char *name, uint64_t id,
+                     struct split_unit *u)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    const char *compiled_in = text_attr(skeleton, DW_AT_comp_dir, DW_AT_comp_dir);
+    const char *base = strrchr(name, '/');
+    base = base ? base + 1 : name;
+    debug_folder_of(s->image->file.path, folder, sizeof folder);
+    const struct {
+        const char *front, *slash, *name;
+    } places[] = {
+        {name[0] == '/' || !compiled_in ? "" : compiled_in, name[0] == '/' ? "" : "/", name},
+        {folder, "", name[0] == '/' ? base : name},
+        {folder, "", base},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        if (snprintf(path, sizeof path, "%s%s%s", places[i].front, places[i].slash,
+                     places[i].name) < (int)sizeof path &&
+            try_dwo(s, path, skeleton, id, u))
+            return true;
+    struct str rest = str_of(s->image->debug_dirs), dir;
+    while (str_split(&rest, ':', &dir))
+        if (dir.n &&
+            snprintf(path, sizeof path, STR_FMT "/%s", STR_ARG(dir), base) < (int)sizeof path &&
+            try_dwo(s, path, skeleton, id, u))
+            return true;
+    return false;
+}
+
+struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skeleton)
+{
+    uint64_t key = (uint64_t)(uintptr_t)skeleton->addr;
+    uint32_t index;
+    if (idmap_get(&s->unit_of, key, &index)) {
+        struct split_unit *known = s->units.v[index];
+        return known->is_found ? known : NULL;
+    }
+    uint64_t id = 0;
+    dwarf_cu_info(cu, NULL, NULL, NULL, NULL, &id, NULL, NULL);
+    struct split_unit *u = xcalloc(1, sizeof *u);
+    const char *name = text_attr(skeleton, DW_AT_dwo_name, DW_AT_GNU_dwo_name);
+    struct contribution c = {0};
+    look_for_package(s);
+    u->is_found =
+        s->package.elf && cut_from_package(s, id, &c) && build_unit(s, &c, skeleton, id, u);
+    if (!u->is_found) {
+        unit_close(u);
+        u->is_found = name && find_dwo(s, skeleton, name, id, u);
+    }
+    if (!u->is_found && s->missing++ == 0)
+        snprintf(s->first_missing, sizeof s->first_missing, "%s", name ? name : "without name");
+    idmap_set(&s->unit_of, key, (uint32_t)s->units.n);
+    VEC_PUSH(&s->units, u);
+    return u->is_found ? u : NULL;
+}
+
+void splits_init(struct splits *s, struct image *image)
+{
+    *s = (struct splits){.image = image};
+}
+
+void splits_release(struct splits *s)
+{
+    for (size_t i = 0; i < s->units.n; i++) {
+        unit_close(s->units.v[i]);
+        free(s->units.v[i]);
+    }
+    VEC_RELEASE(&s->units);
+    idmap_release(&s->unit_of);
+    elf_file_close(&s->package);
+}
+
+void splits_note_missing(const struct splits *s)
+{
+    if (s->missing)
+        sb_printf(&s->image->problems,
+                  "%s: split debug information of %zu units is not found (the first is %s)\n",
+                  s->image->file.path, s->missing, s->first_missing);
+}
+
+static uint64_t read_address(const struct split_unit *u, struct rd *r)
+{
+    return u->address_size == 4 ? rd_u32(r) : rd_u64(r);
+}
+
+/* Address number `index` of the table; a number outside makes the list bad. */
+static uint64_t indexed(const struct split_unit *u, struct split_list *l)
+{
+    uint64_t index = cfi_uleb(&l->r);
+    struct rd r = index < UINT32_MAX
+                      ? rd_try_window(&u->addresses, index * u->address_size, u->address_size)
+                      : rd_try_window(&u->addresses, UINT64_MAX, 1);
+    uint64_t value = read_address(u, &r);
+    l->r.bad |= !rd_ok(&r);
+    return value;
+}
+
+bool split_ranges_begin(const struct split_unit *u, Dwarf_Die *die, struct split_list *ret_list)
+{
+    Dwarf_Attribute mem;
+    Dwarf_Word offset;
+    if (!dwarf_attr(die, DW_AT_ranges, &mem) || dwarf_formudata(&mem, &offset) != 0)
+        return false;
+    if (dwarf_whatform(&mem) == DW_FORM_rnglistx) { /* a number in the table behind the head */
+        struct rd r = offset < UINT32_MAX
+                          ? rd_try_window(&u->ranges, RNGLISTS_HEADER + offset * 4, 4)
+                          : rd_try_window(&u->ranges, UINT64_MAX, 1);
+        offset = RNGLISTS_HEADER + (uint64_t)rd_u32(&r);
+        if (!rd_ok(&r))
+            return false;
+    }
+    ret_list->r = rd_try_window(&u->ranges, offset, u->ranges.n - MIN(offset, u->ranges.n));
+    ret_list->base = u->low_pc;
+    return rd_ok(&ret_list->r);
+}
+
+static bool next_pair(const struct split_unit *u, struct split_list *l, uint64_t *ret_from,
+                      uint64_t *ret_to)
+{
+    uint64_t all_ones = u->address_size == 4 ? UINT32_MAX : UINT64_MAX;
+    while (rd_left(&l->r) > 0) {
+        uint64_t from = read_address(u, &l->r), to = read_address(u, &l->r);
+        if (!rd_ok(&l->r) || (from == 0 && to == 0))
+            return false;
+        if (from == all_ones) {
+            l->base = to;
+            continue;
+        }
+        *ret_from = l->base + from;
+        *ret_to = l->base + to;
+        return true;
+    }
+    return false;
+}
+
+bool split_ranges_next(const struct split_unit *u, struct split_list *l, uint64_t *ret_from,
+                       uint64_t *ret_to)
+{
+    if (u->version < 5)
+        return next_pair(u, l, ret_from, ret_to);
+    while (rd_left(&l->r) > 0) {
+        uint64_t from = 0, to = 0;
+        switch (rd_u8(&l->r)) {
+        case DW_RLE_base_addressx:
+            l->base = indexed(u, l);
+            continue;
+        case DW_RLE_base_address:
+            l->base = read_address(u, &l->r);
+            continue;
+        case DW_RLE_startx_endx:
+            from = indexed(u, l);
+            to = indexed(u, l);
+            break;
+        case DW_RLE_startx_length:
+            from = indexed(u, l);
+            to = from + cfi_uleb(&l->r);
+            break;
+        case DW_RLE_offset_pair:
+            from = l->base + cfi_uleb(&l->r);
+            to = l->base + cfi_uleb(&l->r);
+            break;
+        case DW_RLE_start_end:
+            from = read_address(u, &l->r);
+            to = read_address(u, &l->r);
+            break;
+        case DW_RLE_start_length:
+            from = read_address(u, &l->r);
+            to = from + cfi_uleb(&l->r);
+            break;
+        default: /* DW_RLE_end_of_list, or nothing that is known */
+            return false;
+        }
+        if (!rd_ok(&l->r))
+            return false;
+        *ret_from = from;
+        *ret_to = to;
+        return true;
+    }
+    return false;
+}
