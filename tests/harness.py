@@ -91,6 +91,8 @@ class Installation:
         self.env.update(DATIL_VAR=str(self.var), DATIL_PORT=str(self.port), DATIL_BIND="127.0.0.1",
                         DATILCTL_BIN=str(BIN), RATE_LIMIT_API_ANONYMOUS="0", RATE_LIMIT_API_USER="0",
                         RATE_LIMIT_SEARCH_ANONYMOUS="0", RATE_LIMIT_SEARCH_USER="0",
+                        RATE_LIMIT_PAGES_ANONYMOUS="0", RATE_LIMIT_PAGES_USER="0",
+                        SEARCH_MAX_PER_ADDRESS="0",
                         CRASHMOVER_RETRY_SLEEP_SECONDS="0")
         self.env.update(env)
         self.running = False

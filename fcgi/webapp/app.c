@@ -1,5 +1,6 @@
 #include "app.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/fs.h"
@@ -166,14 +167,22 @@ enum perm app_reader(struct req *r)
     return req_may(r, "view_pii") ? PERM_PROTECTED : PERM_PUBLIC;
 }
 
-enum { LONG_SEARCH_S = 120 };
+/* A health check that takes longer has failed: those who ask wait a few seconds only. */
+enum { LONG_SEARCH_S = 120, CHECK_SEARCH_S = 5 };
 
-static int64_t deadline(struct req *r)
+static int64_t deadline(struct req *r, bool is_check)
 {
     int64_t seconds = conf_int(req_conf(r), "SEARCH_TIMEOUT_S");
-    if (req_may(r, "run_long_queries"))
+    if (is_check)
+        seconds = MIN(seconds, (int64_t)CHECK_SEARCH_S);
+    else if (req_may(r, "run_long_queries"))
         seconds = MAX(seconds, (int64_t)LONG_SEARCH_S);
-    return mono_ms() + seconds * 1000;
+    return req_started_ms(r) + seconds * 1000;
+}
+
+static bool is_abandoned(void *asker)
+{
+    return req_is_abandoned(asker);
 }
 
 static const char *const *product_names(struct req *r)
@@ -195,18 +204,41 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
         .reader = how.as_public ? PERM_PUBLIC : app_reader(r),
         .is_unredacted = how.is_unredacted,
         .is_html = how.is_html,
-        .deadline_ms = deadline(r),
+        .deadline_ms = deadline(r, how.is_check),
         .max_buckets = (size_t)conf_int(req_conf(r), "SEARCH_MAX_BUCKETS"),
         .max_bytes = (size_t)conf_int(req_conf(r), "SEARCH_MAX_BYTES"),
+        .is_abandoned = is_abandoned,
+        .asker = r,
         .products = product_names(r),
     };
-    if (!app_index(app_of(r), &index, err))
+    /* Whatever page searches, strangers can open it again and again: see routes.c. */
+    assert(req_has_rate_limit(r) || how.is_extra || how.is_check);
+    if ((!how.is_check && !req_take_turn(r, !how.is_extra, err)) ||
+        !app_index(app_of(r), &index, err))
         return false;
     if (search_answer(req_arena(r), index, &ctx, query_params(q), ret, &form_param, err))
         return true;
     if (ret_form_param)
         *ret_form_param = form_param;
     return false;
+}
+
+/*
+ * An answer of a few MB can be a page of hundreds: every value is a link, and every link repeats
+ * the whole query.
+ */
+bool app_goes_on(struct req *r, struct err *err)
+{
+    enum { PAGE_MIB = 64 };
+    if (req_arena(r)->used_bytes > (size_t)PAGE_MIB << 20)
+        return err_set(err, ERR_INVALID,
+                       "This page would take more than %d MiB. Lower _facets_size, ask for fewer "
+                       "facets or columns, or take the answer from /api/SuperSearch/.",
+                       PAGE_MIB);
+    if (mono_ms() >= deadline(r, false))
+        return err_set(err, ERR_INVALID,
+                       "Search query timed out. Simplify the search pattern and try again.");
+    return !req_is_abandoned(r) || err_set(err, ERR_INVALID, "nobody waits for this page");
 }
 
 const json_t *app_facet(const json_t *answer, const char *name)

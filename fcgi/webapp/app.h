@@ -56,15 +56,27 @@ enum perm app_reader(struct req *r);
 /*
  * Super Search for a page or the API.  Goes through the clean-up of parameters by permission,
  * whatever the caller put in.  ERR_INVALID has the text for the client; *ret_form_param (may be
- * NULL) is set when it belongs to one parameter.
+ * NULL) is set when it belongs to one parameter.  ERR_BUSY: too many searches at once.
+ *
+ * Time counts from the arrival of the request, for all of its searches together; it ends when the
+ * client goes away.
  */
 struct app_search {
     bool is_unredacted;
     bool is_html;
     bool as_public; /* public data only, whoever asks: for what is cached between callers */
+    /* The page is good without it: no wait for a turn, and the route needs no rate limit. */
+    bool is_extra;
+    bool is_check; /* of our own health: needs no turn, has a short time limit */
 };
 bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
                 const char **ret_form_param, struct err *err);
+
+/*
+ * Asked for each row that a page adds: whether it may grow on.  ERR_INVALID: the time of the
+ * request is over, nobody waits for it, or the page has become too large; the text says what helps.
+ */
+bool app_goes_on(struct req *r, struct err *err);
 
 /* Buckets of one facet of an answer ([] if there is none); borrowed. */
 const json_t *app_facet(const json_t *answer, const char *name);

@@ -248,7 +248,8 @@ bool frame_error(struct req *r, int status, const struct err *err)
         if (error_texts[i].status == status) {
             heading = error_texts[i].heading;
             bool is_page = strcmp(err->msg, "Page not found") == 0; /* no route at all */
-            bool own = error_texts[i].message && (status != 404 || is_page);
+            bool own = error_texts[i].message && (status != 404 || is_page) &&
+                       err->code != ERR_BUSY; /* whose text says what to do */
             message = own ? error_texts[i].message : err->msg;
         }
     struct tpl_values *v = frame_new(r, &(struct frame){.title = heading});

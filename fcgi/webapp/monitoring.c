@@ -35,7 +35,8 @@ static bool check_search(struct req *r, struct err *err)
         query_addf(&q, "product", "%s", products->v[0].name);
     query_addc(&q, "_results_number", "1");
     query_addc(&q, "_facets_size", "0");
-    if (!app_search(r, &q, (struct app_search){.as_public = true}, &answer, NULL, err))
+    if (!app_search(r, &q, (struct app_search){.as_public = true, .is_check = true}, &answer, NULL,
+                    err))
         return err_wrap(err, "search");
     if (json_array_size(jget_arr(answer, "errors")) > 0)
         return err_set(err, ERR_INTERNAL, "search: a part of the index cannot be read");

@@ -9,8 +9,6 @@
 
 enum { CELL_MAX = 1 << 20, CELL_ITEMS_MAX = 200 };
 
-/* ---- values ---------------------------------------------------------------------------------- */
-
 static const struct search_field *field_of(const char *name)
 {
     return search_field_find(str_of(name));
@@ -106,8 +104,6 @@ struct str results_error_list(struct arena *a, const char *message)
     return html_done(&w, a).escaped;
 }
 
-/* ---- cells ----------------------------------------------------------------------------------- */
-
 static void link_to(struct html_writer *w, struct str url, struct str text)
 {
     html_raw(w, "<a href=\"");
@@ -182,8 +178,6 @@ static const char *cell_class(const char *field)
         return "nowrap";
     return is_number_field(field) ? "num" : "";
 }
-
-/* ---- table of reports ------------------------------------------------------------------------ */
 
 static void add_column(struct tpl_rows *rows, const char *name, bool is_number)
 {
@@ -264,8 +258,8 @@ static const char *error_text(struct arena *a, const json_t *e)
                         index ? index : "unknown");
 }
 
-void results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
-                      const json_t *answer)
+bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
+                      const json_t *answer, struct err *err)
 {
     struct arena *a = req_arena(r);
     struct tpl_rows *columns = tpl_rows(v, "columns"), *hits = tpl_rows(v, "hits");
@@ -281,8 +275,11 @@ void results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     json_array_foreach (found, i, hit) {
         struct tpl_rows *cells = tpl_row_rows(tpl_row_add(hits));
         add_cell(a, cells, p, "uuid", hit);
-        for (size_t c = 0; c < p->columns.n; c++)
+        for (size_t c = 0; c < p->columns.n; c++) {
+            if (!app_goes_on(r, err))
+                return false;
             add_cell(a, cells, p, str_adup(a, p->columns.v[c]), hit);
+        }
     }
     set_pager(a, v, p, total, json_array_size(found));
     tpl_bool(v, "has_results", total > 0);
@@ -291,6 +288,7 @@ void results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     const json_t *e;
     json_array_foreach (jget_arr(answer, "errors"), i, e)
         tpl_row_cstr(tpl_row_add(errors), error_text(a, e));
+    return true;
 }
 
 bool results_page_number(struct req *r, size_t *ret, struct err *err)
@@ -302,8 +300,6 @@ bool results_page_number(struct req *r, size_t *ret, struct err *err)
     *ret = (size_t)MIN(MAX(n, (int64_t)1), (int64_t)(RESULTS_REACHABLE / RESULTS_PER_PAGE));
     return true;
 }
-
-/* ---- facets ---------------------------------------------------------------------------------- */
 
 /* Sub-aggregations of a bucket as one line of small text for each. */
 static void inner_facets(struct arena *a, struct html_writer *w, const json_t *bucket)
@@ -368,14 +364,16 @@ static struct html term_html(struct arena *a, const struct results_page *p, cons
     return html_done(&w, a);
 }
 
-void results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
-                       const char *field, const json_t *buckets, int64_t total)
+bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
+                       const char *field, const json_t *buckets, int64_t total, struct err *err)
 {
     struct arena *a = req_arena(r);
     size_t i;
     const json_t *bucket;
     json_array_foreach (buckets, i, bucket) {
         int64_t count = jget_int_or(bucket, "count", 0);
+        if (!app_goes_on(r, err))
+            return false;
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_int(row, (int64_t)i + 1);
         tpl_row_html(row, term_html(a, p, field, bucket));
@@ -384,6 +382,7 @@ void results_add_terms(struct req *r, struct tpl_rows *rows, const struct result
         tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
         tpl_row_cstr(row, "");
     }
+    return true;
 }
 
 static struct html bug_links(struct req *r, const struct db_rows *bugs, struct str signature)
@@ -416,6 +415,8 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
         return err_wrap(err, "looking up bugs");
     json_array_foreach (buckets, i, bucket) {
         int64_t count = jget_int_or(bucket, "count", 0);
+        if (!app_goes_on(r, err))
+            return false;
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_int(row, (int64_t)i + 1);
         tpl_row_html(row, term_html(a, p, "signature", bucket));
@@ -472,11 +473,14 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
         tpl_row_int(row, json_is_array(found) && json_array_size(found) == 0);
         tpl_row_int(row, is_signature);
         struct tpl_rows *terms = tpl_row_rows(row);
+        bool ok = true;
         if (json_is_object(found))
             add_cardinality(a, terms, found);
-        else if (!is_signature)
-            results_add_terms(r, terms, p, field, found, total);
-        else if (!add_signature_terms(r, terms, p, found, total, err))
+        else if (is_signature)
+            ok = add_signature_terms(r, terms, p, found, total, err);
+        else
+            ok = results_add_terms(r, terms, p, field, found, total, err);
+        if (!ok)
             return false;
     }
     return true;

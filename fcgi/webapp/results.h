@@ -6,6 +6,8 @@
 /*
  * results - an answer of Super Search as template values: table of reports, pager, facets.
  * Shared by the search page and the signature report.
+ *
+ * Errors     What adds rows fails when the page must not grow on (app_goes_on).
  */
 struct results_page {
     const struct query *query;       /* what was asked, as in the address */
@@ -19,15 +21,15 @@ struct results_page {
 enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
 
 /* columns, hits, total_text, range_text, page, pages, prev_url, next_url, is_capped, errors */
-void results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
-                      const json_t *answer);
+bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
+                      const json_t *answer, struct err *err);
 /* facets: id, name, heading, is_empty, is_signature, terms */
 bool results_set_facets(struct req *r, struct tpl_values *v, const struct results_page *p,
                         struct strs facets, const json_t *answer, struct err *err);
 
 /* Rank, term (linked), count, share and bar of each bucket, for the row's next column. */
-void results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
-                       const char *field, const json_t *buckets, int64_t total);
+bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
+                       const char *field, const json_t *buckets, int64_t total, struct err *err);
 
 /* `page` of the request: no number is ERR_INVALID "Invalid page", below 1 is 1. */
 bool results_page_number(struct req *r, size_t *ret, struct err *err);

@@ -13,29 +13,30 @@ enum {
     API = ROUTE_API,
     BELOW = ROUTE_PREFIX,
     QUIET = ROUTE_NO_SESSION,
+    SEARCHES = ROUTE_BROWSE, /* by itself, when it is opened */
 };
 
 /* clang-format off */
 const struct route routes[] = {
-    {GET, "/", 0, NULL, home_get, "products with their reports of the last 7 days"},
-    {GET, "/home/product/", BELOW, NULL, product_get, "one product: reports per day, versions, top signatures"},
+    {GET, "/", SEARCHES, NULL, home_get, "products with their reports of the last 7 days"},
+    {GET, "/home/product/", SEARCHES | BELOW, NULL, product_get, "one product: reports per day, versions, top signatures"},
 
     {GET, "/search/", ROUTE_SEARCH, NULL, search_get, "Super Search: form and results"},
     {GET, "/search/results/", ROUTE_SEARCH, NULL, search_results_get, "results alone"},
     {GET, "/search/fields/", 0, NULL, search_fields_get, "fields and operators of the form (JSON)"},
     {GET, "/search/quick/", 0, NULL, search_quick_get, "crash id or part of a signature"},
 
-    {GET, "/report/index/", BELOW, NULL, report_get, "one crash report"},
+    {GET, "/report/index/", SEARCHES | BELOW, NULL, report_get, "one crash report"},
     {POST, "/report/reprocess/", 0, "reprocess_crashes", report_reprocess_post, "button of the report page"},
-    {GET, "/topcrashers/", 0, NULL, topcrashers_get, "signatures of a product by count"},
+    {GET, "/topcrashers/", SEARCHES, NULL, topcrashers_get, "signatures of a product by count"},
 
-    {GET, "/signature/", 0, NULL, signature_get, "one signature"},
-    {GET, "/signature/summary/", 0, NULL, signature_summary_get, "its panels alone"},
-    {GET, "/signature/reports/", 0, NULL, signature_reports_get, "its table of reports alone"},
-    {GET, "/signature/bugzilla/", 0, NULL, signature_bugs_get, "its bugs alone"},
-    {GET, "/signature/comments/", 0, NULL, signature_comments_get, "what users wrote (view_pii)"},
-    {GET, "/signature/graphs/", BELOW, NULL, signature_graph_get, "crashes per day by a field (JSON)"},
-    {GET, "/signature/aggregation/", BELOW, NULL, signature_aggregation_get, "counts of a field"},
+    {GET, "/signature/", SEARCHES, NULL, signature_get, "one signature"},
+    {GET, "/signature/summary/", SEARCHES, NULL, signature_summary_get, "its panels alone"},
+    {GET, "/signature/reports/", SEARCHES, NULL, signature_reports_get, "its table of reports alone"},
+    {GET, "/signature/bugzilla/", SEARCHES, NULL, signature_bugs_get, "its bugs alone"},
+    {GET, "/signature/comments/", SEARCHES, NULL, signature_comments_get, "what users wrote (view_pii)"},
+    {GET, "/signature/graphs/", SEARCHES | BELOW, NULL, signature_graph_get, "crashes per day by a field (JSON)"},
+    {GET, "/signature/aggregation/", SEARCHES | BELOW, NULL, signature_aggregation_get, "counts of a field"},
 
     {GET, "/login/", 0, NULL, login_get, "log-in form"},
     {POST, "/login/", 0, NULL, login_post, "log-in"},
@@ -74,7 +75,7 @@ const struct route routes[] = {
     {GET, "/documentation/memory_dump_access/", 0, NULL, help_memory_get, "old address"},
     {GET, "/documentation/products/", 0, NULL, help_products_get, "adding a product"},
     {GET, "/documentation/datadictionary/", 0, NULL, dictionary_get, "annotations and fields"},
-    {GET, "/documentation/datadictionary/dataset/", BELOW, NULL, dictionary_field_get, "one of them"},
+    {GET, "/documentation/datadictionary/dataset/", SEARCHES | BELOW, NULL, dictionary_field_get, "one of them"},
     {GET, "/about/throttling/", 0, NULL, throttling_get, "why a report may be missing"},
     {GET, "/monitoring/", 0, NULL, monitoring_get, "links of this section"},
     {GET, "/monitoring/cron/", QUIET, NULL, monitoring_cron_get, "state of the scheduled jobs"},

@@ -105,8 +105,8 @@ static bool set_results(struct req *r, struct tpl_values *v, const struct asked 
                                       .refine_path = "/search/",
                                       .columns = q->columns,
                                       .page = q->page};
-    results_set_hits(r, v, &page, answer);
-    return results_set_facets(r, v, &page, q->facets, answer, err);
+    return results_set_hits(r, v, &page, answer, err) &&
+           results_set_facets(r, v, &page, q->facets, answer, err);
 }
 
 static void no_results(struct tpl_values *v)
@@ -185,7 +185,12 @@ bool search_get(struct req *r, struct err *err)
     bool run = q.query.n > 0 && !query_get(&q.query, "_dont_run").p;
     if (!set_form(r, v, &q, err))
         return false;
-    if (!run || !set_results(r, v, &q, &problem))
+    if (run && !set_results(r, v, &q, &problem)) {
+        v = frame_new(r, &frame); /* without half a result */
+        if (!set_form(r, v, &q, err))
+            return false;
+    }
+    if (!run || problem.code)
         no_results(v);
     if (problem.code && problem.code != ERR_INVALID) {
         *err = problem;

@@ -110,12 +110,13 @@ static struct results_page results_of(const struct signature_page *p, const stru
 }
 
 /* Links of cells narrow the search; the pager stays on this page. */
-static void set_reports(const struct signature_page *p, struct tpl_values *v, const json_t *answer)
+static bool set_reports(const struct signature_page *p, struct tpl_values *v, const json_t *answer,
+                        struct err *err)
 {
     struct query filters = signature_filters(p), pager = query_copy(&p->query);
     struct results_page links = results_of(p, &filters);
     links.pager_query = &pager;
-    results_set_hits(p->req, v, &links, answer);
+    return results_set_hits(p->req, v, &links, answer, err);
 }
 
 /* ---- aggregations ---------------------------------------------------------------------------- */
@@ -128,8 +129,8 @@ static const char *join(struct arena *a, struct strs l)
     return text;
 }
 
-static void set_aggregations(const struct signature_page *p, struct tpl_values *v,
-                             const json_t *answer)
+static bool set_aggregations(const struct signature_page *p, struct tpl_values *v,
+                             const json_t *answer, struct err *err)
 {
     struct query filters = signature_filters(p);
     struct results_page links = results_of(p, &filters);
@@ -138,8 +139,9 @@ static void set_aggregations(const struct signature_page *p, struct tpl_values *
         const char *field = str_adup(p->a, p->aggregations.v[i]);
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_cstr(row, field);
-        results_add_terms(p->req, tpl_row_rows(row), &links, field, app_facet(answer, field),
-                          jget_int_or(answer, "total", 0));
+        if (!results_add_terms(p->req, tpl_row_rows(row), &links, field, app_facet(answer, field),
+                               jget_int_or(answer, "total", 0), err))
+            return false;
     }
     for (size_t i = 0; i < p->query.n; i++) {
         if (str_eq(p->query.v[i].name, STR("_aggregations")))
@@ -149,6 +151,7 @@ static void set_aggregations(const struct signature_page *p, struct tpl_values *
         tpl_row_text(row, p->query.v[i].value);
     }
     tpl_cstr(v, "aggregations_text", join(p->a, p->aggregations));
+    return true;
 }
 
 /* ---- bugs, comments -------------------------------------------------------------------------- */
@@ -288,9 +291,8 @@ static bool fill(const struct signature_page *p, struct tpl_values *v, struct er
         return false;
     set_tabs(p, v, jget_int_or(answer, "total", 0));
     signature_set_graph(p, v, answer);
-    set_aggregations(p, v, answer);
-    set_reports(p, v, answer);
-    return signature_set_summary(p, v, answer, err) && set_bugs(p, v, err) &&
+    return set_aggregations(p, v, answer, err) && set_reports(p, v, answer, err) &&
+           signature_set_summary(p, v, answer, err) && set_bugs(p, v, err) &&
            set_comments(p, v, err);
 }
 

@@ -172,7 +172,7 @@ bool signature_aggregation_get(struct req *r, struct err *err)
     struct results_page links = {
         .query = &filters, .path = "/signature/", .refine_path = "/search/", .page = 1};
     tpl_cstr(v, "field", f->name);
-    results_add_terms(r, tpl_rows(v, "terms"), &links, f->name, app_facet(answer, f->name),
-                      jget_int_or(answer, "total", 0));
-    return frame_send(r, 200, "signature_aggregation.html", v, err);
+    return results_add_terms(r, tpl_rows(v, "terms"), &links, f->name, app_facet(answer, f->name),
+                             jget_int_or(answer, "total", 0), err) &&
+           frame_send(r, 200, "signature_aggregation.html", v, err);
 }

@@ -64,7 +64,8 @@ static bool ask(struct req *r, const struct product *product, json_t **ret, stru
     query_addc(&q, "_facets", "version");
     query_addf(&q, "_facets_size", "%d", VERSIONS_MAX);
     query_addc(&q, "_results_number", "0");
-    return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
+    return app_search(r, &q, (struct app_search){.as_public = true, .is_extra = true}, ret, NULL,
+                      err);
 }
 
 static struct candidates candidates_of(struct arena *a, const json_t *buckets)
@@ -202,14 +203,15 @@ const struct version_list *versions_of(struct req *r, const struct product *prod
         return l;
     json_auto_t *answer = NULL;
     struct err err = {0};
-    empty(l);
     if (ask(r, product, &answer, &err)) {
+        empty(l);
         struct candidates c = candidates_of(req_arena(r), app_facet(answer, "version"));
         fill(l, product, &c);
-    } else {
+    } else if (err.code != ERR_BUSY) {
         log_event(LOG_WARN, "versions_unknown", "versions of a product cannot be listed",
                   LOG_S("product", product->name), LOG_E(&err));
     }
-    l->until_ms = mono_ms() + (l->n > 0 ? KEEP_MS : KEEP_EMPTY_MS);
+    /* An old list is better than none while others search. */
+    l->until_ms = mono_ms() + (answer && l->n > 0 ? KEEP_MS : KEEP_EMPTY_MS);
     return l;
 }

@@ -46,7 +46,6 @@ const struct conf_key conf_keys[] = {
     {"SPOOL_FSYNC", CONF_BOOL, "on", 0, 0, false, "off only for tests: an accepted report may then be lost with the machine"},
     {"COLLECTOR_DEDUPLICATE", CONF_BOOL, "on", 0, 0, false, "answer a report that is sent again (same dump, CrashTime, BuildID and ProductName) as the first time"},
     {"COLLECTOR_MAX_DECOMPRESSED_BYTES", CONF_INT, "268435456", 65536, INT64_MAX, false, "limit of a report after decompression"},
-    {"COLLECTOR_MAX_ANNOTATIONS", CONF_INT, "5000", 100, 1000000, false, "annotations kept of one report; what is over goes, with a note"},
     {"RATE_LIMIT_SUBMIT", CONF_INT, "0", 0, 1000000, false, "reports per address and minute; 0: no limit"},
 
     /* processor */
@@ -81,8 +80,12 @@ const struct conf_key conf_keys[] = {
     {"RATE_LIMIT_API_USER", CONF_INT, "1000", 0, 1000000, false, "the same with log-in or token"},
     {"RATE_LIMIT_SEARCH_ANONYMOUS", CONF_INT, "10", 0, 1000000, false, "Super Search pages per address and minute without log-in; 0: no limit"},
     {"RATE_LIMIT_SEARCH_USER", CONF_INT, "100", 0, 1000000, false, "the same with log-in"},
+    {"RATE_LIMIT_PAGES_ANONYMOUS", CONF_INT, "60", 0, 1000000, false, "pages that search by themselves (home, Top Crashers, signatures, reports) per address and minute without log-in; 0: no limit"},
+    {"RATE_LIMIT_PAGES_USER", CONF_INT, "600", 0, 1000000, false, "the same with log-in"},
     {"BUG_TRACKER_URL", CONF_TEXT, "https://bugzilla.mozilla.org/show_bug.cgi?id=", 0, 0, false, "address of a bug report; its number is put behind"},
     {"SEARCH_TIMEOUT_S", CONF_INT, "30", 1, 3600, false, "time limit of a request's searches, from its arrival until the answer is built; 120 with run_long_queries"},
+    {"SEARCH_MAX_CONCURRENT", CONF_INT, "0", 0, 255, false, "searches at once; 0 and everything above: one less than WEBAPP_WORKERS, so that a worker stays free"},
+    {"SEARCH_MAX_PER_ADDRESS", CONF_INT, "2", 0, 256, false, "searches at once of one address or user; 0: no limit"},
     {"SEARCH_MAX_BUCKETS", CONF_INT, "65536", 100, 10000000, false, "buckets in all aggregations of one search together; more is a 400"},
     {"SEARCH_MAX_BYTES", CONF_INT, "268435456", 16777216, INT64_MAX, false, "memory that counters and answer of one search may take; more is a 400"},
 

@@ -59,6 +59,7 @@ const char *err_code_name(enum err_code code)
         [ERR_CONFLICT] = "conflict",
         [ERR_IO] = "i/o",
         [ERR_UNAVAILABLE] = "unavailable",
+        [ERR_BUSY] = "busy",
         [ERR_INTERNAL] = "internal",
     };
     return (unsigned)code <= ERR_INTERNAL ? names[code] : "unknown";
@@ -66,5 +67,5 @@ const char *err_code_name(enum err_code code)
 
 bool err_is_retryable(enum err_code code)
 {
-    return code == ERR_UNAVAILABLE || code == ERR_IO;
+    return code == ERR_UNAVAILABLE || code == ERR_BUSY || code == ERR_IO;
 }

@@ -20,6 +20,7 @@ enum err_code {
     ERR_TOO_LARGE,   /* a named limit was exceeded */
     ERR_CONFLICT,    /* it exists already, or somebody else changed it */
     ERR_UNAVAILABLE, /* a service is away; retry later */
+    ERR_BUSY,        /* too much is asked at once; the message is for who asks, retry later */
     ERR_IO,          /* the system refused to read or write; retry later */
     ERR_INTERNAL,    /* our mistake */
 };

@@ -40,12 +40,17 @@ bool regex_compile(struct arena *a, struct str expression, const struct regex **
 size_t regex_state_count(const struct regex *re);
 
 /*
+ * Asked while new states are made, with the work since the last time in NFA states stepped through:
+ * false ends the match, which then answers false; whoever gives this knows.
+ */
+typedef bool regex_goes_on(void *arg, size_t units);
+
+/*
  * cache_bytes is for the states built while matching; fewer make it slower, never wrong.
- * deadline_ms on the monotonic clock: after it regex_matches gives up and answers false;
- * whoever sets one looks at the clock, too.  INT64_MAX for none.
+ * goes_on NULL: always.
  */
 struct regex_matcher *regex_matcher_new(const struct regex *re, size_t cache_bytes,
-                                        int64_t deadline_ms);
+                                        regex_goes_on *goes_on, void *arg);
 void regex_matcher_free(struct regex_matcher *m);
 /* Bytes that it takes now, and the most that it will ever take. */
 size_t regex_matcher_bytes(const struct regex_matcher *m);

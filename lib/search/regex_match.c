@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "base/hash.h"
-#include "base/time.h"
 #include "base/util.h"
 
 /*
@@ -18,8 +17,9 @@ enum {
     DFA_STATES_MAX = 4096,
     DFA_MEMBERS_MAX = 1 << 20, /* NFA states in all sets */
     DFA_UNKNOWN = 0,
-    DFA_DEAD = 1,          /* the empty set */
-    CHECK_EVERY = 1 << 20, /* NFA states stepped through between looks at the clock */
+    DFA_DEAD = 1,  /* the empty set */
+    SET_UNITS = 8, /* of an NFA state in a new set: it is found, sorted and hashed */
+    STEP_UNITS = 64,
 };
 
 struct dfa_state {
@@ -35,8 +35,8 @@ struct dfa_limits {
 
 struct regex_matcher {
     const struct regex *re;
-    int64_t deadline_ms;
-    size_t work; /* since the last look at the clock */
+    regex_goes_on *goes_on;
+    void *arg;
     struct dfa_limits max;
     struct dfa_state *states;
     size_t state_count;
@@ -179,20 +179,11 @@ static uint32_t start_state(struct regex_matcher *m)
     return m->start;
 }
 
-static bool is_late(struct regex_matcher *m, size_t work)
-{
-    m->work += work;
-    if (m->work < CHECK_EVERY)
-        return false;
-    m->work = 0;
-    return mono_ms() >= m->deadline_ms;
-}
-
 static uint32_t step(struct regex_matcher *m, uint32_t from, uint8_t class)
 {
     uint8_t byte = m->re->sample[class];
     const struct dfa_state *s = &m->states[from];
-    if (is_late(m, (size_t)s->count * 8 + 64)) /* sorting the new set costs, too */
+    if (m->goes_on && !m->goes_on(m->arg, (size_t)s->count * SET_UNITS + STEP_UNITS))
         return DFA_DEAD;
     begin_set(m);
     for (uint32_t i = 0; i < s->count; i++) {
@@ -214,11 +205,12 @@ static size_t scratch_bytes(const struct regex *re)
 }
 
 struct regex_matcher *regex_matcher_new(const struct regex *re, size_t cache_bytes,
-                                        int64_t deadline_ms)
+                                        regex_goes_on *goes_on, void *arg)
 {
     struct regex_matcher *m = xcalloc(1, sizeof *m);
     m->re = re;
-    m->deadline_ms = deadline_ms;
+    m->goes_on = goes_on;
+    m->arg = arg;
     m->max = limits_of(re, cache_bytes);
     m->states = xcalloc(m->max.states, sizeof *m->states);
     m->buckets = xcalloc(2 * m->max.states, sizeof *m->buckets);

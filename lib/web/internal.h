@@ -5,6 +5,7 @@
 
 #include "web/params.h"
 #include "web/rate.h"
+#include "web/turns.h"
 #include "web/web.h"
 
 /*
@@ -23,8 +24,10 @@ struct web_app {
     struct conf conf;
     struct tpl_set *templates; /* NULL without pages */
     struct rate_table *rates;
+    struct turns *turns;
     int listen_fd;
     /* Of one worker: */
+    size_t worker; /* its number */
     struct db *db;
     void *app;
     bool is_stand_in; /* app is not there */
@@ -65,6 +68,11 @@ struct req {
     struct strs permissions;                     /* code names */
     char session_secret[SESSION_SECRET_HEX + 1]; /* of the valid session, else empty */
     char csrf[CSRF_SIZE];
+
+    /* asker.c */
+    bool is_abandoned; /* as far as has been looked */
+    bool has_turn;
+    int busy_status, retry_after_s; /* of an ERR_BUSY */
 
     struct resp resp;
 };

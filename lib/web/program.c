@@ -162,7 +162,9 @@ static bool run(struct web_app *web, struct err *err)
 {
     struct sockaddr_un addr = {0};
     proc_block_signals();
-    if (!load_templates(web, err) || !rate_new(&web->rates, err) || !prepare(web, err) ||
+    size_t workers = (size_t)conf_int(&web->conf, web->program->workers_key);
+    if (!load_templates(web, err) || !rate_new(&web->rates, err) ||
+        !turns_new(workers, &web->turns, err) || !prepare(web, err) ||
         !open_socket(web, &addr, err))
         return false;
     log_configuration(web);
@@ -189,6 +191,7 @@ int web_main(const struct web_program *program, int argc, char **argv)
     if (web.listen_fd >= 0)
         close(web.listen_fd);
     rate_free(web.rates);
+    turns_free(web.turns);
     if (web.templates)
         tpl_free(web.templates);
     conf_release(&web.conf);

@@ -28,7 +28,7 @@ static const struct {
     int status;
 } code_status[] = {
     {ERR_INVALID, 400}, {ERR_FORBIDDEN, 403}, {ERR_NOT_FOUND, 404}, {ERR_CONFLICT, 409},
-    {ERR_TOO_LARGE, 413}, {ERR_UNAVAILABLE, 503},
+    {ERR_TOO_LARGE, 413}, {ERR_UNAVAILABLE, 503}, {ERR_BUSY, 503},
 };
 
 /*
@@ -183,16 +183,19 @@ static bool error_html(struct req *r, int status, const char *message)
 /* What clients may read: messages of our own failures stay in the log. */
 static const char *public_message(int status, const struct err *err)
 {
-    if (status >= 500 || !err || !err->msg[0])
+    bool is_ours = status >= 500 && !(err && err->code == ERR_BUSY);
+    if (is_ours || !err || !err->msg[0])
         return web_status_text(status);
     return err->msg;
 }
 
 bool resp_error(struct req *r, int status, const struct err *err)
 {
-    if (status >= 500)
-        log_event(LOG_ERROR, "request_failed", web_status_text(status), LOG_I("status", status),
-                  LOG_S("request_id", r->id), LOG_S("route", r->route ? r->route->path : ""),
+    bool is_busy = err && err->code == ERR_BUSY;
+    if (status >= 500 || is_busy)
+        log_event(is_busy ? LOG_WARN : LOG_ERROR, is_busy ? "request_refused" : "request_failed",
+                  web_status_text(status), LOG_I("status", status), LOG_S("request_id", r->id),
+                  LOG_S("route", r->route ? r->route->path : ""),
                   LOG_S("error", err ? err->msg : ""));
     struct err passed = {.code = err ? err->code : ERR_NONE};
     const char *message = public_message(status, err);

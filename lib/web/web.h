@@ -14,7 +14,8 @@
  * Handler    bool handler(struct req *, struct err *): builds the response in the request's
  *            arena and returns true; or returns false with *err, which the runner turns into
  *            an error page or JSON (INVALID 400, FORBIDDEN 403, NOT_FOUND 404, CONFLICT 409,
- *            TOO_LARGE 413, UNAVAILABLE 503, others 500; the text of 500 and 503 goes to the log).
+ *            TOO_LARGE 413, UNAVAILABLE 503, others 500; the text of 500 and 503 goes to the log;
+ *            BUSY 429 or 503 with its text).
  * Checks     In this order: Auth-Token (403 before anything else), path (404), OPTIONS, method
  *            (405), rate limit (429), log-in and permission (pages: 302 to /login/?next=…; API:
  *            403), form, CSRF token (403).  See docs/web-runner.md.
@@ -46,6 +47,7 @@ enum route_flag {
     ROUTE_NO_CSRF = 64,   /* forms need no CSRF token */
     ROUTE_LOCAL = 128,    /* only through the operators' door of nginx (local.conf.in); a stranger
                              is told that there is no such page */
+    ROUTE_BROWSE = 256,   /* rate limit group of pages that search or read much by themselves */
 };
 
 struct route {
@@ -123,6 +125,19 @@ size_t req_param_count(const struct req *r);
 const struct req_param *req_param_at(const struct req *r, size_t i);
 struct str req_param(const struct req *r, const char *name); /* first; p NULL if absent */
 struct strs req_params(struct req *r, const char *name);     /* all, in the arena */
+
+/*
+ * Something dear, such as a search, needs a turn: at most SEARCH_MAX_CONCURRENT workers have one,
+ * SEARCH_MAX_PER_ADDRESS on behalf of one user or address.  The request keeps it to its end; asking
+ * again is free.  ERR_BUSY: none to be had, after a moment's wait if `waits`; a handler that fails
+ * with it becomes a 429 or 503 with Retry-After.
+ */
+bool req_take_turn(struct req *r, bool waits, struct err *err);
+/* Whether the route has a limit of requests per minute. */
+bool req_has_rate_limit(const struct req *r);
+/* Whether the client has gone away, as far as the web server tells: nobody will read an answer. */
+bool req_is_abandoned(struct req *r);
+int64_t req_started_ms(const struct req *r); /* on the clock of mono_ms() */
 
 /* Body: bytes read (0 at the end), or false on a broken request. */
 bool req_read_body(struct req *r, void *buf, size_t n, size_t *ret_got, struct err *err);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -14,8 +15,14 @@
  * One worker: waits on the shared socket, takes one request at a time through the checks, the
  * handler and the answer.
  */
-enum { RECEIVE_TIMEOUT_S = 120, SEND_TIMEOUT_S = 300, WINDOW_S = 60 };
-enum { LINGER_BYTES = 1 << 16, LINGER_MS = 2000 };
+enum {
+    RECEIVE_TIMEOUT_S = 120,
+    SEND_TIMEOUT_S = 300,
+    WINDOW_S = 60,
+    LINGER_BYTES = 1 << 16,
+    LINGER_MS = 2000,
+    STATUS_CLIENT_GONE = 499, /* in the log only, as nginx writes it */
+};
 
 static bool redirect_to(struct req *r, int status, const char *where)
 {
@@ -60,8 +67,17 @@ static const struct {
 } limits[] = {
     {ROUTE_SEARCH, "search", "RATE_LIMIT_SEARCH_ANONYMOUS", "RATE_LIMIT_SEARCH_USER"},
     {ROUTE_API, "api", "RATE_LIMIT_API_ANONYMOUS", "RATE_LIMIT_API_USER"},
+    {ROUTE_BROWSE, "browse", "RATE_LIMIT_PAGES_ANONYMOUS", "RATE_LIMIT_PAGES_USER"},
 };
 /* clang-format on */
+
+bool req_has_rate_limit(const struct req *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (r->route && r->route->flags & limits[i].flag)
+            return true;
+    return false;
+}
 
 /* False: answered with 429. */
 static bool check_rate(struct req *r)
@@ -141,7 +157,10 @@ static bool check_permission(struct req *r)
 static void failed(struct req *r, const struct err *err)
 {
     resp_reset(r);
-    resp_error(r, status_of(err->code), err);
+    bool is_busy = err->code == ERR_BUSY && r->busy_status;
+    resp_error(r, is_busy ? r->busy_status : status_of(err->code), err);
+    if (is_busy)
+        resp_header(r, "Retry-After", str_of(arena_printf(&r->arena, "%d", r->retry_after_s)));
 }
 
 /* Who sends a token is a program: JSON, whatever the path. */
@@ -309,6 +328,27 @@ static void set_timeouts(int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send);
 }
 
+/*
+ * A large answer leaves holes in the heap that only the next one would use again; a worker that had
+ * one would stay large for ever.  Below HEAP_SPARE_BYTES there is nothing to win.
+ */
+static void give_back_memory(void)
+{
+    enum { HEAP_SPARE_BYTES = 4 << 20 };
+    if (mallinfo2().fordblks > HEAP_SPARE_BYTES)
+        malloc_trim(0);
+}
+
+/* The turn is kept until memory and connection are free again: until then the worker is busy. */
+static void end_turn(struct req *r, bool had_turn, size_t arena_bytes)
+{
+    enum { LARGE_BYTES = 4 << 20 };
+    if (had_turn || arena_bytes > LARGE_BYTES)
+        give_back_memory();
+    if (had_turn)
+        turns_give_back(r->web->turns, r->web->worker);
+}
+
 static void serve(struct req *r)
 {
     r->start_us = mono_us();
@@ -317,13 +357,19 @@ static void serve(struct req *r)
         answer_unavailable(r);
     else
         answer(r);
-    resp_send(r);
+    if (r->is_abandoned)
+        r->resp.status = STATUS_CLIENT_GONE;
+    else
+        resp_send(r);
     FD_AUTO unread = r->body_ended ? -1 : fcntl(r->fcgi.ipcFd, F_DUPFD_CLOEXEC, 0);
     FCGX_Finish_r(&r->fcgi);
     if (unread >= 0)
         linger(unread);
     log_request(r);
+    bool had_turn = r->has_turn;
+    size_t arena_bytes = r->arena.used_bytes;
     forget(r);
+    end_turn(r, had_turn, arena_bytes);
 }
 
 static void loop(struct web_app *web, struct req *r)
@@ -363,8 +409,9 @@ static bool open_worker(struct web_app *web, struct req *r, struct err *err)
 
 int web_worker(void *arg, int index)
 {
-    (void)index;
     struct web_app *web = arg;
+    web->worker = (size_t)index;
+    turns_begin(web->turns, web->worker);
     struct err err = {0};
     struct req *r = xcalloc(1, sizeof *r);
     bool ok = open_worker(web, r, &err);

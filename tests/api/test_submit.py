@@ -14,7 +14,6 @@ import zlib
 import fastcgi
 import pytest
 from harness import ANNOTATIONS, BIN, ROOT, Installation, multipart, wait_until
-from test_web_runner import PASSWORD, Browser
 
 ACCEPTED = re.compile(rb"CrashID=bp-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\n")
 B = "multipart/form-data; boundary=b"
@@ -224,31 +223,6 @@ def test_product_in_the_query(collector):
     assert (raw["ProductName"], raw["Version"]) == ("Crashme", "7")
 
 
-def test_hundreds_of_thousands_of_annotations(collector):
-    """Accepted, cut with a note, and neither the page nor the API is dear afterwards."""
-    many = {f"key{i}": "v" for i in range(600000)}
-    body = json_part({**many, **ANNOTATIONS, "Comments": "x" * 400000}) + END
-    raw, _, _ = stored(collector, post(collector, gzip.compress(body, 1), Content_Encoding="gzip"))
-    kept = set(raw) - {"metadata", "uuid", "submitted_timestamp", "version"}
-    assert len(kept) == 5000 and {*ANNOTATIONS, "Comments"} <= kept
-    assert "dropped 595007 annotations: more than 5000 names" in raw["metadata"]["collector_notes"]
-    collector.wait_processed(raw["uuid"])
-    collector.add_user("many@example.com", PASSWORD, "--group", "Hackers")
-    browser = Browser(collector)
-    browser.log_in("many@example.com")
-    begun = time.monotonic()
-    page = browser.request("GET", f"/report/index/{raw['uuid']}")
-    assert page.status == 200 and time.monotonic() - begun < 5
-    assert "and 4000 more, in the raw data" in page.text and "(400000 bytes)" in page.text
-    assert len(page.body) < 2 << 20
-
-
-def test_more_values_than_any_report_has(collector):
-    body = json_part(b'{"ProductName": "Crashme", "a": [' + b"1," * (5 << 20) + b"1]}") + END
-    answer = post(collector, gzip.compress(body, 1), Content_Encoding="gzip")
-    assert answer.text == "Discarded=malformed_invalid_json"
-
-
 def sample(name):
     return (ROOT / "tests/data/reports" / name).read_bytes()
 
@@ -453,24 +427,6 @@ def test_dry_run(collector):
 def test_methods_of_submit(collector, method):
     answer = collector.request(method, "/submit")
     assert answer.status == 405 and answer.headers["Allow"] == "POST, OPTIONS"
-
-
-@pytest.mark.parametrize("path", ["/submit/", "/submit/x"])
-def test_paths_below_submit_are_unknown(collector, path):
-    for answer in (collector.get(path), post(collector, FIELDS + END, query=path.removeprefix("/submit")),
-                   collector.request("OPTIONS", path)):
-        assert (answer.status, answer.json) == (404, {"title": "404 Not Found"})
-        assert answer.headers["Content-Type"].startswith("application/json")
-
-
-def test_two_slashes_are_one(collector):
-    assert ACCEPTED.fullmatch(collector.request("POST", "//submit", FIELDS + END, {"Content-Type": B}).body)
-
-
-def test_errors_are_small_objects(collector):
-    answer = collector.get("/submit")
-    assert (answer.status, answer.json) == (405, {"title": "405 Method Not Allowed"})
-    assert answer.headers["Content-Type"].startswith("application/json")
 
 
 def test_options(collector):

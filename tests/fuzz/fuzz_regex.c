@@ -10,7 +10,7 @@ enum { SMALL_CACHE = 4096, EXPRESSION_CHARS_MAX = 1000 }; /* what a search lets 
 
 static bool match(const struct regex *re, struct str text, size_t cache_bytes)
 {
-    struct regex_matcher *m = regex_matcher_new(re, cache_bytes, INT64_MAX);
+    struct regex_matcher *m = regex_matcher_new(re, cache_bytes, NULL, NULL);
     bool yes = regex_matches(m, text);
     if (yes != regex_matches(m, text) ||
         regex_matcher_bytes(m) > regex_matcher_most(re, cache_bytes))

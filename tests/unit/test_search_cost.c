@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "search/columns/cost.h"
 #include "search/search.h"
 
 /*
@@ -167,11 +168,14 @@ static const struct {
     {"a thousand numbers", OVER_ALL "_facets=version", "&uptime=!5", 1000, true},
     {"expressions that share nothing", OVER_ALL "_facets=version",
      "&proto_signature=@(a|b|c).*(1|2).{40}", 20, true},
+    {"an expression with many ways through a long text",
+     OVER_ALL "_facets=version&app_notes=@(.*w.{50}){2}", NULL, 0, true},
     /* clang-format on */
 };
 
 static const char *query_of(size_t i, struct strbuf *b)
 {
+    sb_reset(b);
     sb_text(b, monsters[i].query);
     for (size_t k = 0; k < monsters[i].times; k++)
         sb_text(b, monsters[i].name);
@@ -366,11 +370,41 @@ static void test_abandoned_search_ends(void **state)
     expect_sound(f, "abandoned searches");
 }
 
+/* Whatever ended a search, every further question is answered with no, however small the work. */
+static void test_end_is_final(void **state)
+{
+    (void)state;
+    for (int why = 0; why < 4; why++) {
+        struct asker asker = {.last_ms = cpu_ms(), .leaves_at = 1};
+        struct search_limits limits = {.deadline_ms = why == 0 ? mono_ms() : INT64_MAX,
+                                       .max_buckets = 10,
+                                       .max_bytes = 10,
+                                       .is_abandoned = why == 1 ? look : NULL,
+                                       .asker = &asker};
+        struct cost c;
+        struct err err = {0};
+        cost_begin(&c, &limits);
+        assert_true(cost_work(&c, 1) && cost_hold(&c, 10) && cost_buckets(&c, 10));
+        assert_false(why == 2   ? cost_hold(&c, 1)
+                     : why == 3 ? cost_buckets(&c, 1)
+                                : cost_work(&c, COST_LOOK_EVERY));
+        enum cost_end end = c.end;
+        cost_give_back(&c, 10);
+        for (int i = 0; i < 10; i++)
+            assert_false(cost_work(&c, 1) || cost_look(&c) || cost_hold(&c, 1) ||
+                         cost_buckets(&c, 0));
+        assert_int_equal(c.end, end);
+        assert_false(cost_error(&c, &err));
+        assert_int_equal(err.code, ERR_INVALID);
+    }
+}
+
 #define WITH_READER(test) cmocka_unit_test_setup_teardown(test, open_reader, close_reader)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_end_is_final),
         WITH_READER(test_buckets_are_counted_over_the_whole_answer),
         WITH_READER(test_limits_end_monsters),
         WITH_READER(test_memory_ends_at_its_limit_and_is_given_back),

@@ -5,7 +5,6 @@
 #include <cmocka.h>
 #include <malloc.h>
 
-#include "base/time.h"
 #include "base/util.h"
 #include "search/regex.h"
 #include "search/text.h"
@@ -175,7 +174,7 @@ static bool matches(const struct regex *re, const char *text)
 {
     void *block;
     struct str s = exact_copy(text, &block);
-    struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, INT64_MAX);
+    struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, NULL, NULL);
     bool yes = regex_matches(m, s);
     assert_int_equal(yes, regex_matches(m, s)); /* from the cache */
     regex_matcher_free(m);
@@ -268,7 +267,7 @@ static void test_regex_is_linear(void **state)
     }
     text[sizeof text - 201] = 'a';
     assert_true(regex_compile(&a, STR("(a|b)*a(a|b){200}"), &re, &err));
-    struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, INT64_MAX);
+    struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, NULL, NULL);
     assert_true(regex_matches(m, str_n(text, sizeof text)));
     text[sizeof text - 201] = 'b';
     assert_false(regex_matches(m, str_n(text, sizeof text)));
@@ -294,7 +293,7 @@ static void test_intervals_by_counting(void **state)
         arena_init(&a, REGEX_ARENA_BYTES);
         if (!regex_compile(&a, str_of(arena_printf(&a, "<%s-%s>", low, high)), &re, &err))
             fail_msg("<%s-%s>: %s", low, high, err.msg);
-        struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, INT64_MAX);
+        struct regex_matcher *m = regex_matcher_new(re, REGEX_CACHE_BYTES, NULL, NULL);
         bool is_any_width = strlen(low) != strlen(high);
         int from = (int)strtol(low, NULL, 10), to = (int)strtol(high, NULL, 10);
         for (int n = 0; n < 10000; n++)
@@ -341,6 +340,14 @@ static const struct {
     {"a********************************************************************************", 100},
 };
 
+/* Enough for every cache to be full. */
+static bool work_ends(void *work, size_t units)
+{
+    size_t *left = work;
+    *left -= MIN(*left, units);
+    return *left > 0;
+}
+
 static size_t heap_bytes(void)
 {
     struct mallinfo2 i = mallinfo2();
@@ -369,8 +376,9 @@ static void test_regex_memory_is_bounded(void **state)
             fail_msg("%s: %zu states", e, regex_state_count(re));
         static const size_t caches[] = {REGEX_CACHE_BYTES, 1 << 16};
         for (size_t k = 0; ok && k < ARRAY_LEN(caches); k++) {
+            size_t work = (size_t)300 << 20;
             size_t before = heap_bytes(), most = regex_matcher_most(re, caches[k]);
-            struct regex_matcher *m = regex_matcher_new(re, caches[k], mono_ms() + 20000);
+            struct regex_matcher *m = regex_matcher_new(re, caches[k], work_ends, &work);
             regex_matches(m, str_n(text, sizeof text));
             size_t took = heap_bytes() - before;
             /* the heap rounds up: a page for each of the seven arrays */

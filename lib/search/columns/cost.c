@@ -20,16 +20,15 @@ void cost_begin(struct cost *c, const struct search_limits *limits)
 bool cost_look(struct cost *c)
 {
     int64_t now = mono_ms();
-    c->work = 0;
-    if (c->end != COST_GOES_ON)
-        return false;
-    if (now >= c->limits->deadline_ms)
+    if (c->end == COST_GOES_ON && now >= c->limits->deadline_ms)
         c->end = COST_LATE;
-    if (c->limits->is_abandoned && now - c->asked_ms >= COST_ASK_MS) {
+    if (c->end == COST_GOES_ON && c->limits->is_abandoned && now - c->asked_ms >= COST_ASK_MS) {
         c->asked_ms = now;
         if (c->limits->is_abandoned(c->limits->asker))
             c->end = COST_ABANDONED;
     }
+    /* Once it has ended, every further piece of work comes here to be told so. */
+    c->work = c->end == COST_GOES_ON ? 0 : COST_LOOK_EVERY;
     return c->end == COST_GOES_ON;
 }
 
@@ -39,6 +38,7 @@ bool cost_hold(struct cost *c, size_t bytes)
         return false;
     if (bytes > c->limits->max_bytes || c->bytes_held > c->limits->max_bytes - bytes) {
         c->end = COST_BYTES;
+        c->work = COST_LOOK_EVERY;
         return false;
     }
     c->bytes_held += bytes;
@@ -55,8 +55,10 @@ bool cost_buckets(struct cost *c, size_t n)
     if (c->end != COST_GOES_ON)
         return false;
     c->buckets += n;
-    if (c->buckets > c->limits->max_buckets)
+    if (c->buckets > c->limits->max_buckets) {
         c->end = COST_BUCKETS;
+        c->work = COST_LOOK_EVERY;
+    }
     return c->end == COST_GOES_ON;
 }
 

@@ -9,12 +9,17 @@ static bool is_string(const struct search_field *f)
     return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
 }
 
+static bool match_goes_on(void *cost, size_t units)
+{
+    return cost_work(cost, units);
+}
+
 static bool add_matcher(struct ready_cond *rc, size_t value, size_t cache_bytes, struct cost *cost)
 {
     const struct regex *re = rc->cond->values[value].regex;
     if (!cost_hold(cost, regex_matcher_most(re, cache_bytes)))
         return false;
-    rc->matchers[value] = regex_matcher_new(re, cache_bytes, cost->limits->deadline_ms);
+    rc->matchers[value] = regex_matcher_new(re, cache_bytes, match_goes_on, cost);
     return true;
 }
 

@@ -1,0 +1,111 @@
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/hash.h"
+#include "base/proc.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "web/internal.h"
+
+/*
+ * Whether an asker may have something dear done now, and whether it still waits for it.
+ *
+ * One worker at least is kept free of searches, so that health checks and plain pages never
+ * stand behind them.  That worker cannot know what it accepts: it may be a search that finds no
+ * turn.  Most searches take milliseconds, so it waits a little for one to end; but it waits only
+ * for young ones.  A search older than TURN_WAIT_MS is no short one, nobody waits for it,
+ * and so a row of dear requests is refused at once each, and what stands behind them waits no
+ * longer than TURN_WAIT_MS.
+ */
+enum {
+    TURN_WAIT_MS = 300, /* the 99th percentile of searches is below, with a million reports */
+    TURN_NAP_MS = 2,
+    RETRY_AFTER_S = 5,
+    FCGI_HEADER_BYTES = 8, /* version, type, request (2), content length (2), padding, reserved */
+    FCGI_TYPE_ABORT = 2,
+    PEEK_BYTES = 1024,
+};
+
+/* FCGI_ABORT_REQUEST among the records that have come and were not read. */
+static bool has_abort_record(int fd)
+{
+    uint8_t bytes[PEEK_BYTES];
+    ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    size_t n = got > 0 ? (size_t)got : 0;
+    for (size_t at = 0; at + FCGI_HEADER_BYTES <= n;) {
+        if (bytes[at + 1] == FCGI_TYPE_ABORT)
+            return true;
+        size_t content = (size_t)bytes[at + 4] << 8 | bytes[at + 5];
+        at += FCGI_HEADER_BYTES + content + bytes[at + 6];
+    }
+    return false;
+}
+
+bool req_is_abandoned(struct req *r)
+{
+    struct pollfd p = {.fd = r->fcgi.ipcFd};
+    if (!r->is_abandoned && p.fd >= 0)
+        r->is_abandoned =
+            (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR)) || has_abort_record(p.fd);
+    return r->is_abandoned;
+}
+
+int64_t req_started_ms(const struct req *r)
+{
+    return r->start_us / 1000;
+}
+
+/* Turns at once: one worker less than there are. */
+static size_t most_turns(const struct web_app *web)
+{
+    int64_t most = conf_int(&web->conf, "SEARCH_MAX_CONCURRENT");
+    int64_t workers = conf_int(&web->conf, web->program->workers_key);
+    int64_t possible = MAX(workers - 1, (int64_t)1);
+    return (size_t)(most > 0 ? MIN(most, possible) : possible);
+}
+
+/* Users by their number, others by their address or network. */
+static uint64_t asker_hash(struct req *r)
+{
+    const struct web_user *user = req_user(r);
+    const char *key = user->is_logged_in
+                          ? arena_printf(&r->arena, "u%lld", (long long)user->id)
+                          : arena_printf(&r->arena, "a" STR_FMT, STR_ARG(req_client(r)));
+    return hash64(key, strlen(key));
+}
+
+static bool refuse(struct req *r, enum turn why, size_t most_of_asker, struct err *err)
+{
+    r->busy_status = why == TURN_ASKER_IS_BUSY ? 429 : 503;
+    r->retry_after_s = RETRY_AFTER_S;
+    if (why == TURN_ASKER_IS_BUSY)
+        return err_set(err, ERR_BUSY,
+                       "Too many searches at once: %zu of yours are running "
+                       "(SEARCH_MAX_PER_ADDRESS). Try again when one has ended.",
+                       most_of_asker);
+    return err_set(err, ERR_BUSY,
+                   "Too many searches at once: this installation has no room for another "
+                   "(SEARCH_MAX_CONCURRENT). Try again in a few seconds.");
+}
+
+bool req_take_turn(struct req *r, bool waits, struct err *err)
+{
+    struct web_app *web = r->web;
+    if (r->has_turn)
+        return true;
+    uint64_t asker = asker_hash(r);
+    size_t most = most_turns(web);
+    size_t of_asker = (size_t)conf_int(&web->conf, "SEARCH_MAX_PER_ADDRESS");
+    for (;;) {
+        int64_t youngest_ms = 0;
+        enum turn got =
+            turns_take(web->turns, web->worker, asker, most, of_asker, mono_ms(), &youngest_ms);
+        r->has_turn = got == TURN_TAKEN;
+        if (r->has_turn)
+            return true;
+        if (!waits || youngest_ms >= TURN_WAIT_MS || proc_stopping() || req_is_abandoned(r) ||
+            mono_ms() - req_started_ms(r) >= TURN_WAIT_MS)
+            return refuse(r, got, of_asker, err);
+        proc_wait(NULL, 0, TURN_NAP_MS);
+    }
+}
