@@ -134,6 +134,7 @@ FUZZ_PROG_cfi := $(B)/prog/dump-syms.a
 FUZZ_PROG_rustname := $(B)/prog/dump-syms.a
 FUZZ_PROG_elfid := $(B)/prog/handler.a
 FUZZ_PROG_maps := $(B)/prog/handler.a
+FUZZ_PROG_throttle := $(B)/prog/collector.a
 FUZZ_PROG_annotations := $(B)/prog/handler.a
 
 .SECONDEXPANSION:

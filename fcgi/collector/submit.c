@@ -210,6 +210,9 @@ static json_t *metadata(struct submission *s)
     json_object_set(m, "dump_checksums", r->checksums);
     json_set_text(m, "user_agent", agent.p ? agent : STR("None"));
     json_set_cstr(m, "throttle_rule", s->throttle.rule);
+    double rate = s->throttle.rate;
+    json_object_set_new(m, "throttle_rate",
+                        rate == (double)(int)rate ? json_integer((int)rate) : json_real(rate));
     if (s->throttle.code == THROTTLE_DEFER)
         json_set_bool(m, "deferred", true); /* the mover stores it and queues nothing */
     return m;
@@ -235,6 +238,8 @@ static void throttle(struct submission *s)
         .products = &s->app->products,
         .now_us = req_now_us(s->req),
         .draw = -1,
+        .by_content = true,
+        .checksum = jget_str(s->report.checksums, "upload_file_minidump"),
     };
     throttle_decide(&s->app->rules, &facts, &s->throttle);
 }

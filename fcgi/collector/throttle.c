@@ -11,8 +11,21 @@
 #include "base/time.h"
 #include "base/util.h"
 
+/*
+ * Rules as data.  A condition stays the JSON that it was read from; what is dear about one is done
+ * when the file is read (regular expressions) or once for a report (JSON inside an annotation).
+ *
+ * Sampling draws from what the report is, not from a generator: a retry, another worker and another
+ * collector draw the same.  Each rule has a draw of its own, because with a common one a report
+ * that got through "10 % CONTINUE" would get through every later "10 %" as well.
+ */
 enum { RULES_MAX = 1000, NAME_MAX_BYTES = 100, NESTING_MAX = 8, FILE_MAX = 1 << 20 };
-enum { REGEX_MATCH_LIMIT = 100000, REGEX_SUBJECT_MAX = 64 << 10, ENVIRONMENT_MAX = 4 << 20 };
+enum {
+    REGEX_MATCH_LIMIT = 100000,
+    REGEXES_MAX = 1000,
+    REGEX_SUBJECT_MAX = 64 << 10,
+    ENVIRONMENT_MAX = 4 << 20
+};
 
 struct throttle_rule {
     const char *name, *key;  /* borrowed from the document */
@@ -36,8 +49,17 @@ const char *throttle_code_name(enum throttle_code code)
     return codes[code].name;
 }
 
+/* What is worked out at most once for a report. */
+struct memo {
+    const json_t *annotation; /* whose text is parsed in `inside` */
+    json_t *inside;           /* owned; NULL: it is no JSON */
+    char content[SHA256_HEX + 1];
+};
+
 struct context {
     const struct throttle_facts *facts;
+    const struct throttle_rules *rules;
+    struct memo *memo;
     const char *key;          /* of the rule */
     const char *field;        /* the annotation that the condition looks at */
     const json_t *annotation; /* its value, or NULL */
@@ -130,29 +152,22 @@ static bool op_lt(const struct context *c, const json_t *condition, const json_t
     return c->has_text && str_cmp(c->text, str_of(json_string_value(value))) < 0;
 }
 
-static pcre2_code *compile(struct str pattern, int *ret_error)
-{
-    PCRE2_SIZE at;
-    return pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, PCRE2_UTF, ret_error, &at, NULL);
-}
+struct throttle_regex {
+    pcre2_code *code;
+    pcre2_match_data *match;
+};
+
+/* In a condition of a loaded document: the place of its expression in rules->regexes. */
+static const char compiled_key[] = "compiled";
 
 static bool op_regex(const struct context *c, const json_t *condition, const json_t *value)
 {
-    (void)condition;
-    int error;
-    pcre2_code *re = compile(str_of(json_string_value(value)), &error);
-    if (!re || !c->has_text || c->text.n > REGEX_SUBJECT_MAX) {
-        pcre2_code_free(re);
+    (void)value;
+    const struct throttle_regex *re = &c->rules->regexes[jget_int_or(condition, compiled_key, 0)];
+    if (!c->has_text || c->text.n > REGEX_SUBJECT_MAX)
         return false;
-    }
-    pcre2_match_data *match = pcre2_match_data_create_from_pattern(re, NULL);
-    pcre2_match_context *limits = pcre2_match_context_create(NULL);
-    pcre2_set_match_limit(limits, REGEX_MATCH_LIMIT);
-    int rc = pcre2_match(re, (PCRE2_SPTR)c->text.p, c->text.n, 0, 0, match, limits);
-    pcre2_match_context_free(limits);
-    pcre2_match_data_free(match);
-    pcre2_code_free(re);
-    return rc >= 0;
+    return pcre2_match(re->code, (PCRE2_SPTR)c->text.p, c->text.n, 0, 0, re->match,
+                       c->rules->limits) >= 0;
 }
 
 /* A build id is 14 digits that start with a date of this century. */
@@ -208,24 +223,28 @@ static bool op_package_unsupported(const struct context *c, const json_t *condit
     return true;
 }
 
-/* The annotation is itself a JSON text; the value at `path` in it, new, or NULL. */
-static json_t *value_inside(const struct context *c, const json_t *condition)
+/* The annotation is itself a JSON text; the value at `path` in it, borrowed, or NULL. */
+static const json_t *value_inside(const struct context *c, const json_t *condition)
 {
     if (!json_is_string(c->annotation))
         return NULL;
-    json_auto_t *inside = json_parse(c->text, ENVIRONMENT_MAX, NULL);
-    return json_incref(jpath(inside, jget_str(condition, "path")));
+    if (c->memo->annotation != c->annotation) {
+        json_decref(c->memo->inside);
+        c->memo->inside = json_parse(c->text, ENVIRONMENT_MAX, NULL);
+        c->memo->annotation = c->annotation;
+    }
+    return jpath(c->memo->inside, jget_str(condition, "path"));
 }
 
 static bool op_json_equals(const struct context *c, const json_t *condition, const json_t *value)
 {
-    json_auto_t *found = value_inside(c, condition);
+    const json_t *found = value_inside(c, condition);
     return found && json_equal(found, value);
 }
 
 static bool op_json_at_most(const struct context *c, const json_t *condition, const json_t *value)
 {
-    json_auto_t *found = value_inside(c, condition);
+    const json_t *found = value_inside(c, condition);
     return json_is_integer(found) && json_integer_value(found) <= json_integer_value(value);
 }
 
@@ -333,18 +352,34 @@ static bool value_fits(enum value_kind kind, const json_t *v)
         return json_is_integer(v);
     case VALUE_ANY:
         return v != NULL;
-    case VALUE_REGEX: {
-        int error = 0;
-        pcre2_code *re = json_is_string(v) ? compile(str_of(json_string_value(v)), &error) : NULL;
-        pcre2_code_free(re);
-        return re != NULL;
-    }
+    case VALUE_REGEX:
+        return json_is_string(v); /* compile_regex says whether it is good */
     default:
         return v == NULL;
     }
 }
 
-static bool check_condition(const json_t *c, bool is_keyed, int depth, struct err *err)
+static bool compile_regex(struct throttle_rules *rules, json_t *condition, struct err *err)
+{
+    PCRE2_UCHAR why[120];
+    PCRE2_SIZE at;
+    int error;
+    struct str pattern = jget_strn(condition, "value");
+    if (rules->regex_n == REGEXES_MAX)
+        return err_set(err, ERR_INVALID, "more than %d regular expressions", REGEXES_MAX);
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, PCRE2_UTF, &error, &at, NULL);
+    if (!code) {
+        pcre2_get_error_message(error, why, sizeof why);
+        return err_set(err, ERR_INVALID, "operator regex: %s at character %zu", (char *)why, at);
+    }
+    rules->regexes[rules->regex_n] =
+        (struct throttle_regex){code, pcre2_match_data_create_from_pattern(code, NULL)};
+    return json_set_int(condition, compiled_key, (int64_t)rules->regex_n++);
+}
+
+static bool check_condition(struct throttle_rules *rules, json_t *c, bool is_keyed, int depth,
+                            struct err *err)
 {
     const struct op *op = op_of(c);
     if (!op)
@@ -358,6 +393,8 @@ static bool check_condition(const json_t *c, bool is_keyed, int depth, struct er
         return err_set(err, ERR_INVALID, "operator %s needs 'of' in a rule with key *", op->name);
     if (!value_fits(op->kind, json_object_get(c, "value")))
         return err_set(err, ERR_INVALID, "operator %s: bad or missing value", op->name);
+    if (op->kind == VALUE_REGEX && !compile_regex(rules, c, err))
+        return false;
     if (op->needs_path && !jget_str(c, "path"))
         return err_set(err, ERR_INVALID, "operator %s: path is missing", op->name);
     const json_t *list = jget_arr(c, "conditions");
@@ -365,7 +402,7 @@ static bool check_condition(const json_t *c, bool is_keyed, int depth, struct er
         return err_set(err, ERR_INVALID, "operator %s: 'conditions' missing or not wanted",
                        op->name);
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (!check_condition(json_array_get(list, i), is_keyed, depth + 1, err))
+        if (!check_condition(rules, json_array_get(list, i), is_keyed, depth + 1, err))
             return false;
     return true;
 }
@@ -402,38 +439,50 @@ static bool is_rule_name(struct str s)
     return s.n > 0 && s.n <= NAME_MAX_BYTES;
 }
 
-static bool parse_rule(const json_t *v, struct throttle_rule *rule, struct err *err)
+static bool parse_rule(struct throttle_rules *rules, const json_t *v, struct throttle_rule *rule,
+                       struct err *err)
 {
     struct str name = jget_strn(v, "name");
     if (!is_rule_name(name))
         return err_set(err, ERR_INVALID, "bad or missing name");
     rule->name = name.p;
     rule->key = jget_str(v, "key");
-    rule->condition = jget_obj(v, "if");
+    json_t *condition = jget_obj(v, "if");
+    rule->condition = condition;
     bool ok = rule->key ? true : err_set(err, ERR_INVALID, "key is missing");
-    ok = ok && check_condition(rule->condition, rule->key[0] != '*', 0, err);
+    ok = ok && check_condition(rules, condition, rule->key[0] != '*', 0, err);
     if (ok && !parse_then(json_object_get(v, "then"), rule))
         ok = err_set(err, ERR_INVALID, "bad or missing 'then'");
     return ok || err_wrap(err, "rule %s", rule->name);
 }
 
-/* Line of the rule with this number in a document that parses; 1 if it is not found. */
+/* Behind the string that begins at `at`. */
+static size_t skip_string(struct str text, size_t at)
+{
+    for (at++; at < text.n && text.p[at] != '"'; at++)
+        if (text.p[at] == '\\')
+            at++;
+    return at + 1;
+}
+
+/* Line of the rule with this number in a document that parses: the objects in the list behind the
+ * top key "rules". */
 static int line_of_rule(struct str text, size_t number)
 {
     int line = 1, depth = 0;
-    bool in_string = false;
+    bool is_rules = false;
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
+        if (c == '"') {
+            size_t end = skip_string(text, i);
+            if (depth == 1) /* keys, and values that are texts */
+                is_rules = str_eq(str_sub(text, i, end - i), STR("\"rules\""));
+            i = end - 1;
+            continue;
+        }
         line += c == '\n';
-        if (in_string && c == '\\')
-            i++;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            depth++;
-        else if (!in_string && (c == '}' || c == ']'))
-            depth--;
-        if (!in_string && c == '{' && depth == 3 && number-- == 0)
+        depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+        if (is_rules && c == '{' && depth == 3 && number-- == 0)
             return line;
     }
     return 1;
@@ -449,12 +498,21 @@ bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err
     if (!list || n > RULES_MAX)
         return err_set(err, ERR_INVALID, "throttle rules: a list \"rules\" of at most %d is needed",
                        RULES_MAX);
-    FREE_LATER struct throttle_rule *rules = xcalloc(n + 1, sizeof *rules);
+    struct throttle_rules rules = {
+        .document = json_incref(document),
+        .v = xcalloc(n + 1, sizeof *rules.v),
+        .n = n,
+        .regexes = xcalloc(REGEXES_MAX, sizeof *rules.regexes),
+        .limits = pcre2_match_context_create(NULL),
+    };
+    pcre2_set_match_limit(rules.limits, REGEX_MATCH_LIMIT);
     for (size_t i = 0; i < n; i++)
-        if (!parse_rule(json_array_get(list, i), &rules[i], err))
+        if (!parse_rule(&rules, json_array_get(list, i), &rules.v[i], err)) {
+            throttle_release(&rules);
             return err_wrap(err, "throttle rules, number %zu in line %d", i + 1,
                             line_of_rule(text, i));
-    *ret = (struct throttle_rules){.document = TAKE(document), .v = TAKE(rules), .n = n};
+        }
+    *ret = rules;
     return true;
 }
 
@@ -474,31 +532,74 @@ void throttle_release(struct throttle_rules *r)
 {
     json_decref(r->document);
     free(r->v);
+    for (size_t i = 0; i < r->regex_n; i++) {
+        pcre2_code_free(r->regexes[i].code);
+        pcre2_match_data_free(r->regexes[i].match);
+    }
+    free(r->regexes);
+    pcre2_match_context_free(r->limits);
     *r = (struct throttle_rules){0};
 }
 
-static double draw(const struct throttle_facts *facts)
+/* The checksum of the main dump, or of all annotations when there is none. */
+static const char *content_of(const struct throttle_facts *facts, struct memo *memo)
 {
-    return facts->draw >= 0 ? facts->draw : (double)(random_u64() >> 11) / 9007199254740992.0 * 100;
+    if (facts->checksum)
+        return facts->checksum;
+    if (!memo->content[0]) {
+        size_t n;
+        FREE_LATER char *text = json_to_text(facts->annotations, &n);
+        sha256_hex(text, n, memo->content);
+    }
+    return memo->content;
+}
+
+/* 0 to 100, evenly; 53 bits, as many as a double holds. */
+static double draw(const struct throttle_facts *facts, struct memo *memo, const char *rule)
+{
+    if (facts->draw >= 0)
+        return facts->draw;
+    uint64_t number;
+    if (facts->by_content) {
+        const char *content = content_of(facts, memo);
+        number = hash64_seed(content, strlen(content), hash64(rule, strlen(rule)));
+    } else {
+        number = random_u64();
+    }
+    return (double)(number >> 11) / 9007199254740992.0 * 100;
+}
+
+/* Draws for one rule; *rate becomes the share of such reports that come this way. */
+static enum throttle_code outcome(const struct throttle_rule *rule,
+                                  const struct throttle_facts *facts, struct memo *memo,
+                                  double *rate)
+{
+    if (rule->percentage >= 100 || rule->le == rule->gt)
+        return rule->le;
+    bool is_le = draw(facts, memo, rule->name) <= rule->percentage;
+    *rate *= (is_le ? rule->percentage : 100 - rule->percentage) / 100;
+    return is_le ? rule->le : rule->gt;
 }
 
 void throttle_decide(const struct throttle_rules *rules, const struct throttle_facts *facts,
                      struct throttle_result *ret)
 {
+    struct memo memo = {0};
+    double rate = 100;
+    *ret = (struct throttle_result){THROTTLE_REJECT, "NO_MATCH", 0, rate};
     for (size_t i = 0; i < rules->n; i++) {
         const struct throttle_rule *rule = &rules->v[i];
-        const struct context c = {.facts = facts, .key = rule->key};
+        const struct context c = {.facts = facts, .rules = rules, .memo = &memo, .key = rule->key};
         bool is_keyed = rule->key[0] != '*';
         if (is_keyed && !json_object_get(facts->annotations, rule->key))
             continue;
         if (!matches(c, rule->condition))
             continue;
-        enum throttle_code code =
-            rule->percentage >= 100 || draw(facts) <= rule->percentage ? rule->le : rule->gt;
+        enum throttle_code code = outcome(rule, facts, &memo, &rate);
         if (code == THROTTLE_CONTINUE)
             continue;
-        *ret = (struct throttle_result){code, rule->name, rule->percentage};
-        return;
+        *ret = (struct throttle_result){code, rule->name, rule->percentage, rate};
+        break;
     }
-    *ret = (struct throttle_result){THROTTLE_REJECT, "NO_MATCH", 0};
+    json_decref(memo.inside);
 }

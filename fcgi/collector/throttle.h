@@ -32,10 +32,14 @@ enum throttle_code {
 const char *throttle_code_name(enum throttle_code code); /* "ACCEPT" */
 
 struct throttle_rule;
+struct throttle_regex;
 struct throttle_rules {
-    json_t *document; /* owned */
+    json_t *document; /* all owned */
     struct throttle_rule *v;
     size_t n;
+    struct throttle_regex *regexes; /* compiled once */
+    size_t regex_n;
+    struct pcre2_real_match_context_8 *limits;
 };
 
 /* which: "default", "accept_all", or the path of a file. */
@@ -50,13 +54,17 @@ struct throttle_facts {
     const struct products *products; /* NULL: every product is supported */
     bool all_packages;               /* no package restrictions */
     int64_t now_us;
-    double draw; /* of sampling rules, 0 to 100; negative: a fresh one for each rule */
+    double draw;          /* of sampling rules, 0 to 100; negative: one for each rule, */
+    bool by_content;      /* out of the report itself, the same whenever it comes; else random */
+    const char *checksum; /* of the main dump; NULL: there is none, the annotations count */
 };
 
 struct throttle_result {
     enum throttle_code code;
     const char *rule;  /* borrowed from the rules, or "NO_MATCH" */
     double percentage; /* 100 for a fixed result, 0 for no match */
+    double rate;       /* percent of such reports that come to this result, over all sampling
+                          rules on the way: what one of them stands for */
 };
 
 void throttle_decide(const struct throttle_rules *rules, const struct throttle_facts *facts,

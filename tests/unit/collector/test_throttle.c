@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -103,7 +104,8 @@ static const struct {
     {"no field", RULE("{\"op\": \"equals\", \"value\": \"x\"}"), "needs 'of'"},
     {"no value", RULE("{\"op\": \"equals\", \"of\": \"x\"}"), "value"},
     {"value of a wrong type", RULE("{\"op\": \"in\", \"of\": \"x\", \"value\": [1]}"), "value"},
-    {"bad regex", RULE("{\"op\": \"regex\", \"of\": \"x\", \"value\": \"(\"}"), "value"},
+    {"bad regex", RULE("{\"op\": \"regex\", \"of\": \"x\", \"value\": \"(\"}"), "operator regex: missing closing parenthesis"},
+    {"line of a rule", "{\n\"a\": [{\"}\": [{}]}],\n\"rules\": [\n{}]}", "number 1 in line 4"},
     {"regex", RULE("{\"op\": \"regex\", \"of\": \"x\", \"value\": \"^a+$\"}"), NULL},
     {"no conditions", RULE("{\"op\": \"all\"}"), "conditions"},
     {"bad condition inside", RULE("{\"op\": \"not\", \"conditions\": [{\"op\": \"x\"}]}"), "unknown operator 'x'"},
@@ -215,6 +217,42 @@ static void test_share(void **state)
     assert_in_range(kept, 800, 1200);
 }
 
+/* The same report draws the same, each rule for itself; the rate says what a kept one stands for.
+ */
+static void test_sampling_by_content(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"rules\": ["
+        "{\"name\": \"first\", \"key\": \"*\", \"if\": {\"op\": \"always\"},"
+        " \"then\": [10, \"CONTINUE\", \"REJECT\"]},"
+        "{\"name\": \"second\", \"key\": \"*\", \"if\": {\"op\": \"always\"},"
+        " \"then\": [50, \"ACCEPT\", \"REJECT\"]}]}";
+    struct throttle_rules rules;
+    assert_true(throttle_parse(str_of(text), &rules, NULL));
+    int through_first = 0, kept = 0;
+    for (int i = 0; i < 20000; i++) {
+        json_auto_t *a = json_pack("{s:i}", "CrashTime", i);
+        char sum[20];
+        snprintf(sum, sizeof sum, "%d", i);
+        const struct throttle_facts facts = {
+            .annotations = a, .draw = -1, .by_content = true, .checksum = i % 2 ? sum : NULL};
+        struct throttle_result got, again;
+        throttle_decide(&rules, &facts, &got);
+        throttle_decide(&rules, &facts, &again);
+        assert_int_equal(got.code, again.code);
+        assert_string_equal(got.rule, again.rule);
+        through_first += strcmp(got.rule, "second") == 0;
+        if (got.code == THROTTLE_ACCEPT) {
+            kept++;
+            assert_true(got.rate > 4.999 && got.rate < 5.001);
+        }
+    }
+    assert_in_range(through_first, 1800, 2200);
+    assert_in_range(kept, 850, 1150);
+    throttle_release(&rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_loading),
         cmocka_unit_test(test_no_match),
         cmocka_unit_test(test_share),
+        cmocka_unit_test(test_sampling_by_content),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
