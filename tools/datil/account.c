@@ -10,14 +10,6 @@
 
 enum { EMAIL_MAX = 254 };
 
-/* Every change goes to the administrators' log as well. */
-static bool audit(struct app *app, const char *object, const char *id, const char *action,
-                  const char *message, struct err *err)
-{
-    return DB_EXEC(app->db, &q_audit_add, err, NULL, "datil (command line)", object, id, action,
-                   message);
-}
-
 static bool find_user(struct app *app, const char *email, const char **ret_id, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -80,7 +72,7 @@ static bool add_user(struct db *db, void *arg, struct err *err)
     for (size_t i = 0; i < u->group_ids.n; i++)
         if (!DB_EXEC(db, &q_group_join, err, db_col(&rows, 0, "id"), u->group_ids.v[i].p))
             return false;
-    return audit(u->app, "user", u->email, "add", u->is_superuser ? "superuser" : "", err);
+    return app_audit(u->app, "user", u->email, "add", u->is_superuser ? "superuser" : "", err);
 }
 
 static bool run_user_add(struct app *app, struct args args, struct err *err)
@@ -143,7 +135,7 @@ static bool set_active(struct app *app, struct args args, bool is_active, struct
         return false;
     if (rows.count == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no user %s", args.v[0]);
-    if (!audit(app, "user", args.v[0], "change", is_active ? "enabled" : "disabled", err))
+    if (!app_audit(app, "user", args.v[0], "change", is_active ? "enabled" : "disabled", err))
         return false;
     printf("%s is %s\n", args.v[0],
            is_active ? "enabled" : "disabled; sessions are ended and tokens refused");
@@ -171,7 +163,7 @@ static bool run_user_password(struct app *app, struct args args, struct err *err
         return false;
     if (rows.count == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no user %s", args.v[0]);
-    if (!audit(app, "user", args.v[0], "change", "password", err))
+    if (!app_audit(app, "user", args.v[0], "change", "password", err))
         return false;
     printf("%s has a new password; sessions are ended\n", args.v[0]);
     return true;
@@ -195,8 +187,9 @@ static bool change_member(struct app *app, struct args args, bool join, struct e
     if (!NO_OPTS(&args, 2, 2, err) || !app_db(app, err) || !find_user(app, args.v[0], &user, err) ||
         !find_group(app, args.v[1], &group, err) ||
         !DB_EXEC(app->db, join ? &q_group_join : &q_group_leave, err, user, group) ||
-        !audit(app, "user", args.v[0], "change",
-               arena_printf(&app->arena, "%s group %s", join ? "joined" : "left", args.v[1]), err))
+        !app_audit(app, "user", args.v[0], "change",
+                   arena_printf(&app->arena, "%s group %s", join ? "joined" : "left", args.v[1]),
+                   err))
         return false;
     printf("%s is %s '%s'\n", args.v[0], join ? "a member of" : "not a member of", args.v[1]);
     return true;

@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "queries.h"
 
-/* ---- options ---------------------------------------------------------------------------- */
 static const struct opt *find_opt(const struct opt *opts, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++)
@@ -79,7 +80,6 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
     return true;
 }
 
-/* ---- services --------------------------------------------------------------------------- */
 bool app_db(struct app *app, struct err *err)
 {
     if (!app->db)
@@ -107,6 +107,25 @@ bool app_writer(struct app *app, struct err *err)
 bool app_reader(struct app *app, struct err *err)
 {
     return app->reader || index_reader_open(conf_text(&app->conf, "INDEX_DIR"), &app->reader, err);
+}
+
+/* "alice (root)" for alice's `sudo datil …`, else the account's name. */
+static const char *operator_name(struct arena *a)
+{
+    const struct passwd *me = getpwuid(getuid());
+    const char *name = me ? me->pw_name : arena_printf(a, "uid %d", (int)getuid());
+    const char *behind = getenv("SUDO_USER");
+    bool is_sudo = getuid() == 0 && behind && *behind && strlen(behind) <= LOGIN_NAME_MAX;
+    return is_sudo ? arena_printf(a, "%s (%s)", str_adup(a, utf8_clean(a, str_of(behind))), name)
+                   : name;
+}
+
+bool app_audit(struct app *app, const char *object, const char *id, const char *action,
+               const char *message, struct err *err)
+{
+    const char *who = arena_printf(&app->arena, "%s, command line", operator_name(&app->arena));
+    return DB_EXEC(app->db, &q_audit_add, err, NULL, who, object, id, action, message) ||
+           err_wrap(err, "audit log");
 }
 
 bool app_read_line(size_t max, const char *what, char **ret, struct err *err)

@@ -52,7 +52,6 @@ extern const struct command symbols_commands[];
 extern const struct command cron_commands[];
 extern const struct command doctor_commands[];
 
-/* ---- options ---------------------------------------------------------------------------- */
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };
 enum { OPT_LIST_MAX = 64 };
 
@@ -77,11 +76,18 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
     opts_parse((opts), ARRAY_LEN(opts), (args), (min), (max), (err))
 #define NO_OPTS(args, min, max, err) opts_parse(NULL, 0, (args), (min), (max), (err))
 
-/* ---- services: opened on first use ------------------------------------------------------ */
 bool app_db(struct app *app, struct err *err);
 bool app_store(struct app *app, struct err *err);
 bool app_writer(struct app *app, struct err *err);
 bool app_reader(struct app *app, struct err *err);
+
+/*
+ * A row of the administrators' log, the one that superusers read in the web application: who (the
+ * account of the operating system, through sudo the one behind it), on what, what, details.  Ids,
+ * names and counts only, never values of reports.
+ */
+bool app_audit(struct app *app, const char *object, const char *id, const char *action,
+               const char *message, struct err *err);
 
 /* One line from standard input without its newline, at most max bytes; new. */
 bool app_read_line(size_t max, const char *what, char **ret, struct err *err);

@@ -12,7 +12,6 @@
 
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
 
-/* ---- load ------------------------------------------------------------------------------- */
 struct loading {
     struct app *app;
     json_t *docs[LOAD_BATCH];
@@ -102,6 +101,8 @@ static bool run_load(struct app *app, struct args args, struct err *err)
     l->app = app;
     bool ok = load_stream(l, in, err) && ledger_sync(app->db, app->writer, err);
     forget_batch(l);
+    const char *count = arena_printf(&app->arena, "%zu crashes", l->loaded);
+    ok = (l->loaded == 0 || app_audit(app, "crash", "", "load", count, ok ? err : NULL)) && ok;
     printf("loaded %zu crashes\n", l->loaded);
     if (l->refused) {
         printf("refused %zu lines\n", l->refused);
@@ -113,8 +114,6 @@ static bool run_load(struct app *app, struct args args, struct err *err)
     return ok;
 }
 
-/* ---- show, delete
- * --------------------------------------------------------------------------------- */
 static bool parse_id(const char *text, char out[CRASH_ID_SIZE], struct err *err)
 {
     return crash_id_parse(str_of(text), out) ||
@@ -151,7 +150,8 @@ static bool run_delete(struct app *app, struct args args, struct err *err)
         char id[CRASH_ID_SIZE];
         struct ledger_removed r;
         if (!parse_id(args.v[i], id, err) ||
-            !ledger_delete(app->db, app->store, app->writer, id, &r, err))
+            !ledger_delete(app->db, app->store, app->writer, id, &r, err) ||
+            !app_audit(app, "crash", id, "delete", "", err))
             return false;
         bool was_anywhere = r.store_objects || r.was_in_ledger || r.was_in_queue || r.was_in_index;
         printf("%s: %zu objects%s%s%s%s\n", id, r.store_objects, r.was_in_ledger ? ", ledger" : "",

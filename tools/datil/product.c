@@ -8,6 +8,14 @@
 /* What nobody has sent for so long is no longer worth a line. */
 #define REFUSED_DAYS "90"
 
+/* Products are files: they can be changed while the database is away, then without a row. */
+static void audit_if_possible(struct app *app, const char *name, const char *action)
+{
+    struct err err = {0};
+    if (!app_db(app, &err) || !app_audit(app, "product", name, action, "", &err))
+        fprintf(stderr, "datil: not in the audit log: %s\n", err.msg);
+}
+
 static bool run_product_add(struct app *app, struct args args, struct err *err)
 {
     const char *description = "";
@@ -16,6 +24,7 @@ static bool run_product_add(struct app *app, struct args args, struct err *err)
         !product_add(conf_text(&app->conf, "DATIL_VAR"), args.v[0], description, err))
         return false;
     printf("reports of %s are accepted now\n", args.v[0]);
+    audit_if_possible(app, args.v[0], "add");
     return true;
 }
 
@@ -69,6 +78,7 @@ static bool run_product_remove(struct app *app, struct args args, struct err *er
         !product_remove(conf_text(&app->conf, "DATIL_VAR"), args.v[0], err))
         return false;
     printf("reports of %s are refused from now on; those that are here stay\n", args.v[0]);
+    audit_if_possible(app, args.v[0], "delete");
     return true;
 }
 

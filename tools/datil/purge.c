@@ -172,6 +172,26 @@ static bool all_days(struct purge *p, const char *from, const char *to)
     return true;
 }
 
+static const char *product_text(const struct purge *p)
+{
+    return p->product ? p->product : "all products";
+}
+
+/* Also after a failure: part of it may have happened. */
+static bool audit_annotations(struct purge *p, const char *products)
+{
+    struct err why = {0};
+    bool ok = true;
+    for (int i = 0; ok && i < p->name_count; i++)
+        ok = app_audit(
+            p->app, "annotation", p->names[i], "purge",
+            arena_printf(&p->app->arena, "%s: %zu crashes, %zu dumps", products, p->hit, p->dumps),
+            &why);
+    if (!ok && p->err->code == ERR_NONE)
+        *p->err = why;
+    return ok;
+}
+
 static bool run_annotation(struct app *app, struct args args, struct err *err)
 {
     const char *from = NULL, *to = NULL;
@@ -196,6 +216,8 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
     arena_release(&p->ids);
     if (ok && p->hit && !p->dry_run) /* now the bytes themselves */
         ok = index_sync(app->writer, err) && index_compact(conf_text(&app->conf, "INDEX_DIR"), err);
+    if (!p->dry_run && !audit_annotations(p, product_text(p)))
+        ok = false;
     printf("%zu crashes looked at, %zu had it%s, %zu dumps deleted\n", p->seen, p->hit,
            p->dry_run ? " (nothing was changed)" : " and are queued for processing", p->dumps);
     return ok;
@@ -203,13 +225,28 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
 
 static bool run_retention(struct app *app, struct args args, struct err *err)
 {
-    static char *const argv[] = {"datil-cron", "--job", "retention", "--force", NULL};
-    (void)app;
-    return NO_OPTS(&args, 0, 0, err) && app_exec("datil-cron", argv, err);
+    bool is_forced = false;
+    const struct opt opts[] = {{"--force", OPT_FLAG, &is_forced}};
+    const char *argv[] = {"datil-cron", "--job", "retention", "--force", NULL, NULL, NULL};
+    if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_db(app, err) ||
+        !app_audit(app, "crash", "", "purge",
+                   arena_printf(&app->arena, "older than %lld days%s",
+                                (long long)conf_int(&app->conf, "RETENTION_DAYS"),
+                                is_forced ? ", forced" : ""),
+                   err))
+        return false;
+    if (is_forced) {
+        argv[4] = "--job-arg";
+        argv[5] = "force";
+    }
+    return app_exec("datil-cron", (char *const *)argv, err);
 }
 
 const struct command purge_commands[] = {
-    {"purge retention", "", "Deletes crashes older than RETENTION_DAYS now (also a daily job).",
+    {"purge retention", "[--force]",
+     "Deletes crashes older than RETENTION_DAYS now (also a daily job).\n"
+     "It refuses when the newest report is more than a month old or most would go, because then\n"
+     "rather the clock is wrong; --force says that it is meant.",
      run_retention},
     {"purge annotation",
      "NAME… [--from DATE] [--to DATE] [--product NAME] [--drop-dumps] [--dry-run]",

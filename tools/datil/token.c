@@ -82,8 +82,7 @@ static bool run_token_create(struct app *app, struct args args, struct err *err)
     snprintf(start, sizeof start, "%s", key);
     if (!DB_EXEC(app->db, &q_account_token_add, err, user_id, hash, start, notes,
                  db_int(&app->arena, days), wanted) ||
-        !DB_EXEC(app->db, &q_audit_add, err, NULL, "datil (command line)", "token", start, "add",
-                 args.v[0]))
+        !app_audit(app, "token", start, "add", args.v[0], err))
         return false;
     puts(key);
     return true;
@@ -115,6 +114,8 @@ static bool run_token_remove(struct app *app, struct args args, struct err *err)
     if (rows.affected == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no token %s; `datil token list` shows all",
                        args.v[0]);
+    if (!app_audit(app, "token", args.v[0], "delete", "", err))
+        return false;
     printf("removed token %s\n", args.v[0]);
     return true;
 }

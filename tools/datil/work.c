@@ -114,6 +114,21 @@ static bool add_search(struct batch *b, const char *text, struct err *err)
     return true;
 }
 
+/* A row for each crash that was named, one for all that a search has found. */
+static bool audit_reprocess(struct app *app, struct args ids, size_t total, bool is_search,
+                            const char *ruleset, struct err *err)
+{
+    for (int i = 0; i < ids.n; i++) {
+        char id[CRASH_ID_SIZE];
+        if (!crash_id_parse(str_of(ids.v[i]), id) ||
+            !app_audit(app, "crash", id, "reprocess", ruleset, err))
+            return false;
+    }
+    const char *count =
+        arena_printf(&app->arena, "%s, %zu crashes of a search", ruleset, total - (size_t)ids.n);
+    return !is_search || app_audit(app, "crash", "", "reprocess", count, err);
+}
+
 static bool run_reprocess(struct app *app, struct args args, struct err *err)
 {
     const char *search = NULL, *ruleset = "default";
@@ -127,13 +142,12 @@ static bool run_reprocess(struct app *app, struct args args, struct err *err)
     struct batch *b = arena_alloc(&app->arena, sizeof *b);
     b->app = app;
     b->ruleset = ruleset;
-    bool ok = add_ids(b, args, err) && (!search || add_search(b, search, err)) && flush(b, err);
+    bool ok = add_ids(b, args, err) && (!search || add_search(b, search, err)) && flush(b, err) &&
+              audit_reprocess(app, args, b->total, search != NULL, ruleset, err);
     printf("%zu crashes queued for processing\n", b->total);
     return ok;
 }
 
-/* ---- queue
- * ----------------------------------------------------------------------------------------- */
 static bool run_queue(struct app *app, struct args args, struct err *err)
 {
     static const char *const states[] = {"waiting", "in work", "failed"};
@@ -182,6 +196,8 @@ static bool run_queue_retry(struct app *app, struct args args, struct err *err)
     if (args.n && !crash_id_parse(str_of(args.v[0]), id))
         return err_set(err, ERR_INVALID, "'%.60s' is not a crash id", args.v[0]);
     if (!DB_RUN(app->db, &q_queue_retry_failed, &rows, err, args.n ? id : NULL))
+        return false;
+    if (!app_audit(app, "crash", args.n ? id : "", "retry", "", err))
         return false;
     printf("%s crashes put back\n", rows.count ? db_col(&rows, 0, "count") : "0");
     return true;
