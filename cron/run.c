@@ -16,8 +16,6 @@
 
 enum { LINE_MAX_BYTES = 2000, POLL_MS = 1000, KEEP_ALIVE_MS = 60000, KILL_AFTER_MS = 5000 };
 
-/* ---- the child
- * -------------------------------------------------------------------------------------- */
 static bool open_and_run(const struct run_request *q, struct err *err)
 {
     struct arena arena;
@@ -64,8 +62,6 @@ static void child(const struct run_request *q, int out, int status, pid_t parent
     _exit(ok ? 0 : 1);
 }
 
-/* ---- the parent
- * ------------------------------------------------------------------------------------- */
 struct running {
     const struct run_request *q;
     struct run_result *r;

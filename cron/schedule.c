@@ -1,3 +1,11 @@
+/*
+ * Decides when a job is due and for which moments it runs.
+ *
+ * The clock is not trusted: a machine that was a year ahead for five minutes leaves states that lie
+ * in the future.  No run of ours is ever planned further ahead than one period and one day (the
+ * time of day can lie up to a day behind the period's end), so a plan beyond that was made under
+ * another clock and counts as due, and a last success in the future counts as none.
+ */
 #include "cron/schedule.h"
 
 #include "base/time.h"
@@ -60,8 +68,9 @@ static int64_t at_time_of_day(const struct plan *p, int64_t us)
 
 bool plan_is_due(const struct plan *p, const struct job_state *s, int64_t now_us)
 {
+    bool is_from_future = s->next_run_us > now_us + p->every_us + DAY_US;
     if (s->next_run_us != TIME_NEVER)
-        return s->next_run_us < now_us;
+        return s->next_run_us < now_us || is_from_future;
     if (p->hour < 0)
         return true;
     struct civil c = civil_of_us(now_us);
@@ -71,7 +80,8 @@ bool plan_is_due(const struct plan *p, const struct job_state *s, int64_t now_us
 size_t plan_slots(const struct plan *p, const struct job_state *s, int64_t now_us, int64_t *slots,
                   size_t max)
 {
-    if (!p->has_backfill || s->last_success_us == TIME_NEVER) {
+    bool is_from_future = s->last_success_us > now_us + p->every_us;
+    if (!p->has_backfill || s->last_success_us == TIME_NEVER || is_from_future) {
         slots[0] = now_us;
         return 1;
     }

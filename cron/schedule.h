@@ -27,6 +27,7 @@ struct job_state {
 bool plan_parse(const char *frequency, const char *time, bool has_backfill, struct plan *ret,
                 struct err *err);
 
+/* Also when next_run lies further ahead than any plan: the clock was ahead when it was made. */
 bool plan_is_due(const struct plan *p, const struct job_state *s, int64_t now_us);
 
 /*

@@ -12,8 +12,6 @@
 
 enum { SLOTS_MAX = 1000, ALERT_AFTER_ERRORS = 3 };
 
-/* ---- state in the database
- * -------------------------------------------------------------------------- */
 static bool load_state(struct scheduler *s, const struct cron_job *job, struct job_state *ret,
                        struct err *err)
 {
@@ -83,8 +81,6 @@ static bool save_log(struct scheduler *s, const struct cron_job *job, int64_t sl
     return ok;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------------ */
 struct lock {
     struct scheduler *s;
     const char *name;
@@ -222,8 +218,6 @@ bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char
     return r.ok || err_set(err, ERR_INTERNAL, "%s: %s: %s", job->name, r.type, r.value);
 }
 
-/* ---- looking and mending
- * ----------------------------------------------------------------------------- */
 static void print_time(const char *label, int64_t us)
 {
     char text[TIME_TEXT_MAX] = "never";

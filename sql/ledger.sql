@@ -77,6 +77,14 @@ SELECT l.crash_id, l.product,
 -- $2 limit integer
 SELECT crash_id FROM crash_ledger WHERE right(crash_id, 6) < $1::text LIMIT $2::integer;
 
+-- name: ledger_outlook
+-- What a clean-up would do: rows in all, rows with a date before $1, the newest date up to $2.
+-- $1 before_yymmdd text
+-- $2 today_yymmdd text
+SELECT count(*) AS total, count(*) FILTER (WHERE right(crash_id, 6) < $1::text) AS doomed,
+       max(right(crash_id, 6)) FILTER (WHERE right(crash_id, 6) <= $2::text) AS newest
+  FROM crash_ledger;
+
 -- name: ledger_forget_all
 -- $1 crash_ids text[]
 WITH messages AS (

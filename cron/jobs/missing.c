@@ -8,8 +8,6 @@
 enum { PAGE = LEDGER_BATCH_MAX, STRANDED_AFTER_S = 600 };
 #define DAY_US ((int64_t)86400 * 1000000)
 
-/* ---- verifyprocessed
- * ------------------------------------------------------------------------------ */
 struct search {
     struct job_context *x;
     struct index_reader *index;
@@ -73,8 +71,6 @@ bool job_verifyprocessed(struct job_context *x, struct err *err)
     return ok;
 }
 
-/* ---- updatemissing
- * -------------------------------------------------------------------------------- */
 bool job_updatemissing(struct job_context *x, struct err *err)
 {
     struct index_reader *index = NULL;
@@ -97,7 +93,6 @@ bool job_updatemissing(struct job_context *x, struct err *err)
     return ok;
 }
 
-/* ---- republish -------------------------------------------------------------------------- */
 struct republish {
     struct job_context *x;
     struct ledger_entry batch[PAGE];

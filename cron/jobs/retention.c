@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "base/time.h"
 #include "base/util.h"
 #include "cron/jobs/jobs.h"
@@ -10,8 +12,18 @@
  * partitions, and in the partition that the limit cuts through crash by crash.  Ledger rows go
  * last, so that an interrupted run finds again what is left to do.  Signatures, bugs and
  * statistics stay.
+ *
+ * What is deleted does not come back, and the only thing that says "old" is a clock, which may be
+ * wrong.  So the job compares the clock with the reports before it believes it, and refuses
+ *
+ *   - when the newest report is older than STALE_DAYS: a collector that works gets reports, so
+ *     rather the clock has jumped than that nobody crashed for a month;
+ *   - when more than half of all reports would go, unless the job ran as planned within the last
+ *     two days and less than a week is due: then these are simply the oldest of few.
+ *
+ * `datil purge retention --force` (job argument force) says that it is meant.
  */
-enum { PAGE = 1000 };
+enum { PAGE = 1000, STALE_DAYS = 30, REGULAR_GAP_DAYS = 2, REGULAR_DAYS = 7 };
 #define DAY_US ((int64_t)86400 * 1000000)
 
 static bool drop_days(struct job_context *x, const char *first_kept, struct err *err)
@@ -69,15 +81,95 @@ static bool drop_rows(struct job_context *x, const char *before, struct err *err
     return ok;
 }
 
+struct outlook {
+    int64_t rows, doomed_rows; /* of the ledger */
+    size_t days, doomed_days;  /* of the store */
+    char newest[16];           /* YYYYMMDD, not later than today; empty: nothing is there */
+};
+
+static void note_newest(struct outlook *o, struct str day, const char *today)
+{
+    if (str_cmp(day, str_of(today)) <= 0 && str_cmp(day, str_of(o->newest)) > 0)
+        snprintf(o->newest, sizeof o->newest, STR_FMT, STR_ARG(day));
+}
+
+/* Dates after today say nothing about the clock: whoever sends an id of his own chooses them. */
+static bool look_ahead(struct job_context *x, const char *first_kept, const char *today,
+                       struct outlook *ret, struct err *err)
+{
+    struct outlook o = {0};
+    struct strs days = {0};
+    DB_ROWS rows = {0};
+    if (!store_days(x->store, x->arena, &days, err) ||
+        !DB_RUN(x->db, &q_ledger_outlook, &rows, err, first_kept + 2, today + 2))
+        return false;
+    o.days = days.n;
+    for (size_t i = 0; i < days.n; i++) {
+        o.doomed_days += str_cmp(days.v[i], str_of(first_kept)) < 0;
+        note_newest(&o, days.v[i], today);
+    }
+    o.rows = db_col_int(&rows, 0, "total", 0);
+    o.doomed_rows = db_col_int(&rows, 0, "doomed", 0);
+    const char *newest = db_col(&rows, 0, "newest");
+    if (newest)
+        note_newest(&o, str_of(arena_printf(x->arena, "20%s", newest)), today);
+    *ret = o;
+    return true;
+}
+
+static int64_t age_days(const char *day, int64_t now)
+{
+    int64_t us;
+    return time_parse(str_of(day), &us, NULL) ? (now - us) / DAY_US : INT64_MAX;
+}
+
+#define IF_MEANT "if this is meant, run `datil purge retention --force`"
+
+static bool is_believable(struct job_context *x, const struct outlook *o, struct err *err)
+{
+    if (o->doomed_rows == 0 && o->doomed_days == 0)
+        return true;
+    char iso[16];
+    snprintf(iso, sizeof iso, "%.4s-%.2s-%.2s", o->newest, o->newest + 4, o->newest + 6);
+    int64_t age = o->newest[0] ? age_days(iso, x->run_time_us) : INT64_MAX;
+    if (o->newest[0] && age > STALE_DAYS)
+        return err_set(err, ERR_CONFLICT,
+                       "refused: by this clock the newest report (%s) is %lld days old; check the "
+                       "clock and the collector; " IF_MEANT,
+                       iso, (long long)age);
+    bool is_most = o->rows ? o->doomed_rows * 2 > o->rows : o->doomed_days * 2 > o->days;
+    bool is_regular = x->last_success_us != TIME_NEVER &&
+                      llabs(x->run_time_us - x->last_success_us) <= REGULAR_GAP_DAYS * DAY_US &&
+                      o->doomed_days < REGULAR_DAYS;
+    if (is_most && !is_regular)
+        return err_set(
+            err, ERR_CONFLICT,
+            "refused: %lld of %lld reports (%zu of %zu days) would be deleted; check the "
+            "clock and RETENTION_DAYS; " IF_MEANT,
+            (long long)o->doomed_rows, (long long)o->rows, o->doomed_days, o->days);
+    return true;
+}
+
+static void day_text(int64_t us, char out[16])
+{
+    struct civil c = civil_of_us(us);
+    snprintf(out, 16, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
+}
+
 bool job_retention(struct job_context *x, struct err *err)
 {
     int64_t cutoff_us = x->run_time_us - conf_int(x->conf, "RETENTION_DAYS") * DAY_US;
-    struct civil c = civil_of_us(cutoff_us);
-    char day[16];
-    snprintf(day, sizeof day, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
-    int64_t midnight_us = civil_to_us((struct civil){c.year, c.month, c.day, 0, 0, 0, 0});
+    char day[16], today[16];
+    day_text(cutoff_us, day);
+    day_text(x->run_time_us, today);
+    struct outlook ahead;
+    if (!look_ahead(x, day, today, &ahead, err) ||
+        (!job_arg(x, "force") && !is_believable(x, &ahead, err)))
+        return false;
 
     size_t partitions = 0;
+    struct civil c = civil_of_us(cutoff_us);
+    int64_t midnight_us = civil_to_us((struct civil){c.year, c.month, c.day, 0, 0, 0, 0});
     if (!drop_days(x, day, err) ||
         !index_expire(conf_text(x->conf, "INDEX_DIR"), midnight_us, &partitions, err))
         return false;
