@@ -8,11 +8,23 @@ SELECT count(*) AS count FROM pg_stat_activity
 SELECT count(*) AS count FROM crash_queue WHERE state = 2;
 
 -- name: doctor_cron
+-- Jobs that fail again and again, and those that refuse to do harm, at once.
 -- $1 errors integer
 SELECT app_name, error_count, coalesce(last_error ->> 'value', '') AS last_error
-  FROM cron_job WHERE error_count >= $1::integer ORDER BY app_name;
+  FROM cron_job
+ WHERE error_count >= $1::integer
+    OR (error_count > 0 AND last_error ->> 'value' LIKE 'refused:%')
+ ORDER BY app_name;
 
 -- name: doctor_queued
 -- Which of these have a message.
 -- $1 crash_ids text[]
 SELECT DISTINCT crash_id FROM crash_queue WHERE crash_id = ANY($1::text[]);
+
+-- name: doctor_dates
+-- Whether the newest reports come from the future: the clock was set back, or somebody makes ids.
+-- $1 tomorrow_yymmdd text
+SELECT count(*) FILTER (WHERE right(crash_id, 6) > $1::text) AS ahead,
+       to_char(max(received), 'YYYY-MM-DD HH24:MI:SS') AS newest,
+       coalesce(max(received) > now() + interval '1 day', false) AS is_clock_behind
+  FROM crash_ledger WHERE right(crash_id, 6) >= $1::text OR received > now();

@@ -108,8 +108,6 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
     return rows.count > 0 || undo(store, index, crash_id, err);
 }
 
-/* ---- loading
- * -------------------------------------------------------------------------------------- */
 static struct strs column(struct arena *a, size_t n)
 {
     return (struct strs){arena_array(a, n, sizeof(struct str)), 0};
@@ -173,7 +171,6 @@ bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
     return ok || err_wrap(err, "recording %zu crashes", n);
 }
 
-/* ---- deleting --------------------------------------------------------------------------- */
 /*
  * The objects go first, so that an interrupted deletion leaves a ledger row and can be repeated;
  * and once more at the end, for a worker that stored its result in between.  A worker that comes

@@ -25,7 +25,6 @@ enum queue_kind { QUEUE_PRIORITY = 0, QUEUE_STANDARD = 1, QUEUE_REPROCESSING = 2
 
 const char *queue_kind_name(enum queue_kind kind); /* "priority", … */
 
-/* ---- publishing ------------------------------------------------------------------------- */
 struct ledger_entry {
     const char *crash_id, *ruleset; /* ruleset NULL: "default" */
     enum queue_kind queue;
@@ -40,7 +39,6 @@ bool ledger_publish_all(struct db *db, const struct ledger_entry *entries, size_
 bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, enum queue_kind queue,
                     const char *product, const char *submitted_timestamp, struct err *err);
 
-/* ---- working ---------------------------------------------------------------------------- */
 enum { LEDGER_ATTEMPTS_MAX = 5, LEDGER_DEATHS_MAX = 2, LEDGER_LEASE_S = 300 };
 
 struct ledger_job {
@@ -79,8 +77,6 @@ int ledger_backoff_s(int attempts);
  */
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err);
 
-/* ---- index
- * ---------------------------------------------------------------------------------------- */
 /* Makes finished appends survive a crash of the machine and remembers up to where. */
 bool ledger_sync(struct db *db, struct index_writer *index, struct err *err);
 /* Appends again what was finished after the last ledger_sync, then syncs. */
@@ -94,7 +90,6 @@ bool ledger_replay(struct db *db, struct store *store, struct index_writer *inde
 bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
                  json_t *const *docs, size_t n, struct err *err);
 
-/* ---- deleting --------------------------------------------------------------------------- */
 struct ledger_removed {
     size_t store_objects;
     bool was_in_ledger, was_in_queue, was_in_index;

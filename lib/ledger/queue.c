@@ -22,7 +22,6 @@ const char *queue_kind_name(enum queue_kind kind)
     return (size_t)kind < ARRAY_LEN(names) ? names[kind] : "unknown";
 }
 
-/* ---- publishing ------------------------------------------------------------------------- */
 struct columns {
     struct strs id, ruleset, queue, product, submitted;
 };
@@ -72,7 +71,6 @@ bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, en
     return ledger_publish_all(db, &e, 1, err);
 }
 
-/* ---- claiming --------------------------------------------------------------------------- */
 static void copy_job(const struct db_rows *rows, const char *worker, struct ledger_job *ret)
 {
     *ret = (struct ledger_job){
@@ -112,7 +110,6 @@ bool ledger_extend(struct db *db, const struct ledger_job *job, int lease_s, str
     return DB_EXEC(db, &q_queue_extend, err, job->id, job->worker, lease);
 }
 
-/* ---- giving back ------------------------------------------------------------------------ */
 int ledger_backoff_s(int attempts)
 {
     int pause = BACKOFF_FIRST_S;

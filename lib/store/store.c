@@ -41,7 +41,6 @@ void store_close(struct store *s)
     free(s);
 }
 
-/* ---- what may become part of a path ----------------------------------------------------- */
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -100,7 +99,6 @@ static bool check_kind(const char *kind, struct err *err)
     return kind_ok(str_of(kind)) || err_set(err, ERR_INVALID, "bad object kind '%.40s'", kind);
 }
 
-/* ---- objects ---------------------------------------------------------------------------- */
 void store_defer_sync(struct store *s)
 {
     s->back->defer_sync(s->self);

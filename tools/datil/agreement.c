@@ -16,9 +16,13 @@
  *   a raw crash in the store has a ledger row;
  *   the index holds no more documents than the ledger has processed crashes.
  *
- * Work goes on meanwhile, so whoever looks suspicious is looked at again after a pause.
+ * Work goes on meanwhile, and a crash is looked at in four places one after the other, so a single
+ * look may show a state that never was: a crash deleted between two of them, say.  Whoever looks
+ * suspicious is looked at LOOKS times with a pause; one good look clears it.
  */
-enum { PAGE = 1000, SHOWN_MAX = 50, SUSPECTS_MAX = 10000, PAUSE_MS = 3000, TRIES = 10 };
+enum { PAGE = 1000, SHOWN_MAX = 50, SUSPECTS_MAX = 10000, PAUSE_MS = 1000, LOOKS = 4, TRIES = 10 };
+/* From so many on it is rather the disk than single crashes: said once, not for each. */
+enum { MANY_LOST = 20 };
 enum { FIRST_YEAR = 2000, SEARCH_TIME_MS = 600 * 1000 };
 #define SPAN_US ((int64_t)364 * 86400 * 1000000)
 
@@ -34,6 +38,7 @@ struct agreement {
     struct strs batch; /* of the store's side, in the page arena */
     bool must_be_processed;
     size_t processed, stored, shown;
+    size_t lost; /* nothing stored at all */
     struct err err;
     bool ok;
 };
@@ -61,8 +66,6 @@ static void report(struct agreement *a, const char *id, const char *what)
         a->d->problems++;
 }
 
-/* ---- one crash, looked at closely
- * ---------------------------------------------------------------- */
 struct findings {
     bool has_row, is_processed, is_queued, has_raw, has_processed, is_indexed;
 };
@@ -111,27 +114,65 @@ static int by_id(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool judge(struct agreement *a, struct suspects *s)
+static void drop_twins(struct suspects *s)
 {
+    size_t kept = 0;
     if (s->ids.n)
         qsort(s->ids.v, s->ids.n, sizeof *s->ids.v, by_id);
     for (size_t i = 0; i < s->ids.n; i++) {
-        if (i && strcmp(s->ids.v[i], s->ids.v[i - 1]) == 0)
-            continue; /* met as raw and as processed crash */
-        struct findings f = {0};
-        if (!examine(a, s->ids.v[i], &f))
-            return false;
-        const char *what = verdict(&f);
-        if (what)
-            report(a, s->ids.v[i], what);
+        bool is_twin = kept && strcmp(s->ids.v[i], s->ids.v[kept - 1]) == 0;
+        if (is_twin) /* met as raw and as processed crash */
+            free(s->ids.v[i]);
+        else
+            s->ids.v[kept++] = s->ids.v[i];
     }
+    s->ids.n = kept;
+}
+
+/* Keeps those that still look wrong. */
+static bool look_again(struct agreement *a, struct suspects *s, bool is_last)
+{
+    size_t kept = 0;
+    bool ok = true;
+    for (size_t i = 0; i < s->ids.n; i++) {
+        struct findings f = {0};
+        ok = ok && examine(a, s->ids.v[i], &f);
+        const char *what = ok ? verdict(&f) : NULL;
+        if (!what) {
+            free(s->ids.v[i]);
+            continue;
+        }
+        if (is_last && f.is_processed && !f.has_raw && !f.has_processed)
+            a->lost++;
+        if (is_last && a->lost <= MANY_LOST)
+            report(a, s->ids.v[i], what);
+        s->ids.v[kept++] = s->ids.v[i];
+    }
+    s->ids.n = kept;
+    return ok;
+}
+
+static bool judge(struct agreement *a, struct suspects *s)
+{
+    drop_twins(s);
+    for (int look = 1; look <= LOOKS && s->ids.n; look++) {
+        if (!look_again(a, s, look == LOOKS))
+            return false;
+        if (s->ids.n && look < LOOKS)
+            usleep(PAUSE_MS * 1000);
+    }
+    if (a->lost > MANY_LOST)
+        doctor_problem(
+            a->d,
+            "agreement: %zu crashes of the ledger are not in the store; is its file system "
+            "mounted, is it an old copy?  Delete nothing before that is known; `datil "
+            "restore` brings back what a backup has",
+            a->lost);
     if (s->overflow)
         doctor_problem(a->d, "agreement: so many differ that only some were looked at");
     return true;
 }
 
-/* ---- from the ledger
- * ------------------------------------------------------------------------------ */
 static bool ledger_page(struct agreement *a, char last[64], int *ret_count)
 {
     struct app *app = a->d->app;
@@ -167,8 +208,6 @@ static bool look_from_ledger(struct agreement *a)
     return true;
 }
 
-/* ---- from the store
- * ------------------------------------------------------------------------------- */
 static int by_text(const void *a, const void *b)
 {
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
@@ -238,8 +277,6 @@ static bool look_from_store(struct agreement *a)
            look_at_kind(a, days, "processed_crash", true);
 }
 
-/* ---- from the index
- * ------------------------------------------------------------------------------- */
 /* Documents of a span of time; searches refuse spans of more than a year. */
 static bool count_span(struct agreement *a, int64_t from_us, int64_t to_us, int64_t *total)
 {
@@ -298,7 +335,7 @@ static bool look_from_index(struct agreement *a)
             return false;
         if (total <= processed)
             return true;
-        usleep(PAUSE_MS * 1000 / TRIES);
+        usleep(3 * PAUSE_MS * 1000 / TRIES);
     }
     doctor_problem(a->d,
                    "index: holds %lld crashes, the ledger %lld processed ones; `datil index "
@@ -311,8 +348,6 @@ static bool look(struct agreement *a)
 {
     if (!look_from_ledger(a) || !look_from_store(a) || !look_from_index(a))
         return false;
-    if (a->from_ledger.ids.n || a->from_store.ids.n)
-        usleep(PAUSE_MS * 1000);
     return judge(a, &a->from_ledger) && judge(a, &a->from_store);
 }
 

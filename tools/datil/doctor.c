@@ -1,3 +1,9 @@
+/*
+ * `datil doctor`: says in words what is wrong with an installation, and what to do.
+ *
+ * Whoever runs it runs it from a timer, so a false alarm costs as much as a missed one: whatever
+ * changes while work goes on is looked at again before it is called a problem.
+ */
 #include "doctor.h"
 
 #include <dirent.h>
@@ -6,16 +12,15 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/time.h"
 #include "base/util.h"
 #include "crash/product.h"
+#include "heartbeat.h"
 #include "queries.h"
 
 enum {
@@ -24,9 +29,13 @@ enum {
     SPOOL_AGE_MAX_S = 600,
     QUEUE_AGE_MAX_S = 3600,
     CRON_ERRORS_MAX = 3,
-    SOCKET_TRIES = 30, /* a tenth of a second each: a program may just be restarting */
+    PROGRAM_PATIENCE_MS = 5000,   /* a program may just be restarting */
+    HEARTBEAT_TIMEOUT_MS = 10000, /* every worker may be busy with a long request */
+    ASK_AGAIN_MS = 200,
+    SAID_MAX = 300,
 };
 #define REFUSED_DAYS "7"
+#define DAY_US       ((int64_t)86400 * 1000000)
 static const int64_t disk_free_min = (int64_t)1 << 30;
 
 void doctor_good(struct doctor *d, const char *fmt, ...)
@@ -68,7 +77,6 @@ static const char *conf(struct doctor *d, const char *key)
     return conf_text(&d->app->conf, key);
 }
 
-/* ---- database --------------------------------------------------------------------------- */
 static void check_database(struct doctor *d)
 {
     struct err err = {0};
@@ -85,6 +93,30 @@ static void check_database(struct doctor *d)
                        (long long)skew_s);
     else
         doctor_good(d, "clock: agrees with the database");
+}
+
+/* Reports dated after today: the clock was set back, or somebody sends ids of his own making. */
+static void check_dates(struct doctor *d)
+{
+    struct err err = {0};
+    DB_ROWS rows = {0};
+    char tomorrow[8];
+    if (!d->has_db)
+        return;
+    struct civil c = civil_of_us(now_us() + DAY_US);
+    snprintf(tomorrow, sizeof tomorrow, "%02d%02d%02d", c.year % 100, c.month % 100, c.day % 100);
+    if (!DB_RUN(d->app->db, &q_doctor_dates, &rows, &err, tomorrow))
+        doctor_problem(d, "dates: %s", err.msg);
+    else if (db_col_bool(&rows, 0, "is_clock_behind"))
+        doctor_problem(d,
+                       "dates: a report was received at %s, which is not yet by this clock; if the "
+                       "clock was ahead, nothing has to be done but to watch `datil cron list`, "
+                       "else set the clock",
+                       db_col(&rows, 0, "newest"));
+    else if (db_col_int(&rows, 0, "ahead", 0) > 0)
+        doctor_note(d,
+                    "dates: the ids of %s reports lie in the future; retention comes to them late",
+                    db_col(&rows, 0, "ahead"));
 }
 
 static void check_schema(struct doctor *d)
@@ -112,8 +144,6 @@ static void check_schema(struct doctor *d)
     }
 }
 
-/* ---- disk
- * ---------------------------------------------------------------------------------------- */
 static const char *const dir_keys[] = {
     "DATIL_VAR",         "DATIL_RUN",         "CRASHMOVER_CRASHSTORAGE_FS_ROOT",
     "INDEX_DIR",         "SPOOL_DIR",         "SYMBOLS_DIR",
@@ -164,35 +194,44 @@ static void check_disk(struct doctor *d)
         doctor_good(d, "disk space: at least %lld MiB are free", (long long)(least >> 20));
 }
 
-/* ---- programs
- * ------------------------------------------------------------------------------------ */
-static bool answers(const char *path)
+/*
+ * Each program looks at what it needs itself; doctor repeats what it says.  An answer other than
+ * 200 is asked for again: a program may just be restarting, or the database may be.
+ */
+static void check_program(struct doctor *d, const char *name, size_t *good)
 {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof at.sun_path)
-        return false;
-    memcpy(at.sun_path, path, strlen(path) + 1);
-    for (int i = 0; i < SOCKET_TRIES; i++) {
-        FD_AUTO fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
-            return true;
-        usleep(100000);
-    }
-    return false;
+    char path[PATH_MAX];
+    int status = 0;
+    struct str said = STR("");
+    struct err err = {0};
+    bool is_answered = false;
+    snprintf(path, sizeof path, "%s/%s.sock", conf(d, "DATIL_RUN"), name);
+    int64_t until_ms = mono_ms() + PROGRAM_PATIENCE_MS;
+    do {
+        if (status || err.code != ERR_NONE)
+            usleep(ASK_AGAIN_MS * 1000);
+        err = (struct err){0};
+        is_answered =
+            heartbeat_ask(&d->app->arena, path, HEARTBEAT_TIMEOUT_MS, &status, &said, &err);
+        if (is_answered && status == 200) {
+            ++*good;
+            return;
+        }
+    } while (mono_ms() < until_ms);
+    if (is_answered)
+        doctor_problem(d, "programs: %s says with %d what it misses: " STR_FMT "; its log says why",
+                       name, status, STR_ARG(str_sub(said, 0, SAID_MAX)));
+    else
+        doctor_problem(d, "programs: %s does not answer at %s (%s); is it running?", name, path,
+                       err.msg);
 }
 
 static void check_programs(struct doctor *d)
 {
     static const char *const names[] = {"datil-collector", "datil-webapp", "datil-symbols"};
     size_t good = 0;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s.sock", conf(d, "DATIL_RUN"), names[i]);
-        if (answers(path))
-            good++;
-        else
-            doctor_problem(d, "programs: %s does not answer at %s; is it running?", names[i], path);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        check_program(d, names[i], &good);
     if (good == ARRAY_LEN(names))
         doctor_good(d, "programs: collector, webapp and symbol server answer");
 }
@@ -202,7 +241,7 @@ static void check_processor(struct doctor *d)
     struct err err = {0};
     if (!d->has_db)
         return;
-    for (int i = 0; i < SOCKET_TRIES; i++) {
+    for (int64_t until_ms = mono_ms() + PROGRAM_PATIENCE_MS; mono_ms() < until_ms;) {
         DB_ROWS rows = {0};
         if (!DB_RUN(d->app->db, &q_doctor_processors, &rows, &err)) {
             doctor_problem(d, "processor: %s", err.msg);
@@ -212,13 +251,11 @@ static void check_processor(struct doctor *d)
             doctor_good(d, "processor: %s workers are connected", db_col(&rows, 0, "count"));
             return;
         }
-        usleep(100000);
+        usleep(ASK_AGAIN_MS * 1000);
     }
     doctor_problem(d, "processor: no worker is connected to the database; is it running?");
 }
 
-/* ---- work
- * ---------------------------------------------------------------------------------------- */
 struct spool {
     size_t count;
     int64_t oldest_s;
@@ -242,7 +279,7 @@ static void look_at_spool(const char *path, struct spool *s)
 
 static void check_spool(struct doctor *d)
 {
-    static const char *const parts[] = {"new", "unpublished"};
+    static const char *const parts[] = {"new", "moving", "unpublished"}; /* tmp: not accepted */
     struct spool s = {0};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         char path[PATH_MAX];
@@ -303,8 +340,6 @@ static void check_cron(struct doctor *d)
         doctor_good(d, "scheduled jobs: none fails");
 }
 
-/* ---- products
- * ---------------------------------------------------------------------------------------- */
 static void check_products(struct doctor *d)
 {
     struct err err = {0};
@@ -331,8 +366,6 @@ static void check_products(struct doctor *d)
     products_release(&products);
 }
 
-/* ---- index
- * ---------------------------------------------------------------------------------------- */
 static void drop_line(void *arg, const char *line)
 {
     (void)arg;
@@ -353,8 +386,9 @@ static void check_index(struct doctor *d)
 static bool run_doctor(struct app *app, struct args args, struct err *err)
 {
     static doctor_check *const checks[] = {
-        check_database, check_schema, check_dirs, check_disk,     check_programs, check_processor,
-        check_spool,    check_queue,  check_cron, check_products, check_index,    doctor_agreement,
+        check_database, check_schema,    check_dates,      check_dirs,  check_disk,
+        check_programs, check_processor, check_spool,      check_queue, check_cron,
+        check_products, check_index,     doctor_agreement,
     };
     bool is_quick = false;
     const struct opt opts[] = {{"--quick", OPT_FLAG, &is_quick}};
