@@ -1,3 +1,9 @@
+/*
+ * The one door from JSON text to trees.  jansson is strict where strangers are not: it
+ * refuses a whole document for one NUL in the name of a member, although names come from
+ * dumps and clients like any text, and it cannot make a string of invalid UTF-8.  Both are
+ * mended here, so that no caller loses a document to one bad name.
+ */
 #include "json/json.h"
 
 #include <stdio.h>
@@ -28,6 +34,56 @@ static bool depth_ok(struct str text)
     return true;
 }
 
+/* Behind the string that begins with the quote at `start`; the end if it is not closed. */
+static size_t string_end(struct str text, size_t start)
+{
+    size_t i = start + 1;
+    while (i < text.n && text.p[i] != '"')
+        i += text.p[i] == '\\' ? 2 : 1;
+    return MIN(i + 1, text.n);
+}
+
+static bool is_followed_by_colon(struct str text, size_t at)
+{
+    while (at < text.n && strchr(" \t\r\n", text.p[at]) && text.p[at])
+        at++;
+    return at < text.n && text.p[at] == ':';
+}
+
+static const char nul_escape[] = "\\u0000";
+
+static void put_without_nul(struct strbuf *out, struct str string)
+{
+    struct str nul = str_of(nul_escape);
+    for (size_t i = 0; i < string.n;) {
+        size_t n = string.p[i] == '\\' && i + 1 < string.n ? 2 : 1;
+        if (str_starts(str_sub(string, i, SIZE_MAX), nul))
+            n = nul.n;
+        else
+            sb_put(out, string.p + i, n);
+        i += n;
+    }
+}
+
+/* The same document with names of members that hold no NUL. */
+static void put_with_clean_names(struct strbuf *out, struct str text)
+{
+    for (size_t i = 0; i < text.n;) {
+        size_t end = text.p[i] == '"' ? string_end(text, i) : i + 1;
+        struct str part = str_sub(text, i, end - i);
+        if (part.n > 1 && is_followed_by_colon(text, end))
+            put_without_nul(out, part);
+        else
+            sb_str(out, part);
+        i = end;
+    }
+}
+
+static json_t *load(struct str text, json_error_t *why)
+{
+    return json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, why);
+}
+
 json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
 {
     if (text.n > max_bytes) {
@@ -39,7 +95,15 @@ json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
         return NULL;
     }
     json_error_t why;
-    json_t *v = json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    json_t *v = NULL;
+    if (str_find(text, str_of(nul_escape), 0) == SIZE_MAX) {
+        v = load(text, &why);
+    } else {
+        STRBUF_AUTO clean = {0};
+        sb_init(&clean, text.n);
+        put_with_clean_names(&clean, text);
+        v = load(sb_view(&clean), &why);
+    }
     if (!v) /* the text of why may quote the document, which may be protected */
         err_set(err, ERR_INVALID, "not valid JSON (line %d, column %d)", why.line, why.column);
     return v;

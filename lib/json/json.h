@@ -17,7 +17,11 @@
  */
 enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 64 << 20 };
 
-/* Parses a whole document of at most max_bytes; NUL allowed inside strings.  New reference. */
+/*
+ * Parses a whole document of at most max_bytes.  NUL is kept inside strings and dropped
+ * from names of members, which cannot hold it here; of two names that become the same
+ * the last one wins.  New reference.
+ */
 json_t *json_parse(struct str text, size_t max_bytes, struct err *err);
 
 const char *jget_str(const json_t *obj, const char *key); /* NULL if absent */
