@@ -1,3 +1,10 @@
+/*
+ * The crash reason of Linux, Android and Fuchsia; the other systems have files of their own.
+ *
+ * si_code names are those of asm-generic/siginfo.h as of Linux 6.12: every name that header
+ * gives without leading underscores (those are of ia64).  Numbers of signals are those of
+ * x86 and arm, which writers use everywhere.
+ */
 #include "minidump/reason.h"
 
 #include "base/util.h"
@@ -10,7 +17,7 @@ static const char *const signals[] = {
     "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
 };
 
-enum { DUMP_REQUESTED = 0xffffffff, SI_CODES_MAX = 9 };
+enum { DUMP_REQUESTED = 0xffffffff, SI_CODES_MAX = 15 };
 
 /* si_code names from 1, by signal. */
 static const struct {
@@ -21,10 +28,15 @@ static const struct {
      {"ILL_ILLOPC", "ILL_ILLOPN", "ILL_ILLADR", "ILL_ILLTRP", "ILL_PRVOPC", "ILL_PRVREG",
       "ILL_COPROC", "ILL_BADSTK", "ILL_BADIADDR"}},
     {5, {"TRAP_BRKPT", "TRAP_TRACE", "TRAP_BRANCH", "TRAP_HWBKPT", "TRAP_UNK", "TRAP_PERF"}},
+    /* 9 to 13 are ia64's */
     {8,
      {"FPE_INTDIV", "FPE_INTOVF", "FPE_FLTDIV", "FPE_FLTOVF", "FPE_FLTUND", "FPE_FLTRES",
-      "FPE_FLTINV", "FPE_FLTSUB"}},
-    {11, {"SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"}},
+      "FPE_FLTINV", "FPE_FLTSUB", NULL, NULL, NULL, NULL, NULL, "FPE_FLTUNK", "FPE_CONDTRAP"}},
+    {11,
+     {"SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR", "SEGV_ACCADI", "SEGV_ADIDERR",
+      "SEGV_ADIPERR", "SEGV_MTEAERR", "SEGV_MTESERR", "SEGV_CPERR"}},
+    {17, {"CLD_EXITED", "CLD_KILLED", "CLD_DUMPED", "CLD_TRAPPED", "CLD_STOPPED", "CLD_CONTINUED"}},
+    {29, {"POLL_IN", "POLL_OUT", "POLL_MSG", "POLL_ERR", "POLL_PRI", "POLL_HUP"}},
     {7, {"BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"}},
     {31, {"SYS_SECCOMP", "SYS_USER_DISPATCH"}},
 };

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
+
 #include "base/fs.h"
 #include "base/util.h"
 #include "minidump/context.h"
@@ -259,6 +261,100 @@ static void test_reasons(void **state)
     arena_release(&arena);
 }
 
+/* The system's own numbers, so that a table typed wrong is not tested against itself. */
+#define SI(sig, code)                                                                              \
+    {                                                                                              \
+        sig, code, #sig " / " #code                                                                \
+    }
+static const struct {
+    int signal, code;
+    const char *want;
+} si_codes[] = {
+    SI(SIGILL, ILL_ILLOPC),
+    SI(SIGILL, ILL_ILLOPN),
+    SI(SIGILL, ILL_ILLADR),
+    SI(SIGILL, ILL_ILLTRP),
+    SI(SIGILL, ILL_PRVOPC),
+    SI(SIGILL, ILL_PRVREG),
+    SI(SIGILL, ILL_COPROC),
+    SI(SIGILL, ILL_BADSTK),
+    SI(SIGILL, ILL_BADIADDR),
+    SI(SIGFPE, FPE_INTDIV),
+    SI(SIGFPE, FPE_INTOVF),
+    SI(SIGFPE, FPE_FLTDIV),
+    SI(SIGFPE, FPE_FLTOVF),
+    SI(SIGFPE, FPE_FLTUND),
+    SI(SIGFPE, FPE_FLTRES),
+    SI(SIGFPE, FPE_FLTINV),
+    SI(SIGFPE, FPE_FLTSUB),
+    SI(SIGFPE, FPE_FLTUNK),
+    SI(SIGFPE, FPE_CONDTRAP),
+    SI(SIGSEGV, SEGV_MAPERR),
+    SI(SIGSEGV, SEGV_ACCERR),
+    SI(SIGSEGV, SEGV_BNDERR),
+    SI(SIGSEGV, SEGV_PKUERR),
+    SI(SIGSEGV, SEGV_ACCADI),
+    SI(SIGSEGV, SEGV_ADIDERR),
+    SI(SIGSEGV, SEGV_ADIPERR),
+    SI(SIGSEGV, SEGV_MTEAERR),
+    SI(SIGSEGV, SEGV_MTESERR),
+    SI(SIGBUS, BUS_ADRALN),
+    SI(SIGBUS, BUS_ADRERR),
+    SI(SIGBUS, BUS_OBJERR),
+    SI(SIGBUS, BUS_MCEERR_AR),
+    SI(SIGBUS, BUS_MCEERR_AO),
+    SI(SIGTRAP, TRAP_BRKPT),
+    SI(SIGTRAP, TRAP_TRACE),
+    SI(SIGTRAP, TRAP_BRANCH),
+    SI(SIGTRAP, TRAP_HWBKPT),
+    SI(SIGTRAP, TRAP_UNK),
+    SI(SIGCHLD, CLD_EXITED),
+    SI(SIGCHLD, CLD_KILLED),
+    SI(SIGCHLD, CLD_DUMPED),
+    SI(SIGCHLD, CLD_TRAPPED),
+    SI(SIGCHLD, CLD_STOPPED),
+    SI(SIGCHLD, CLD_CONTINUED),
+    SI(SIGIO, POLL_IN),
+    SI(SIGIO, POLL_OUT),
+    SI(SIGIO, POLL_MSG),
+    SI(SIGIO, POLL_ERR),
+    SI(SIGIO, POLL_PRI),
+    SI(SIGIO, POLL_HUP),
+    SI(SIGABRT, SI_TKILL),
+    SI(SIGTERM, SI_QUEUE),
+    SI(SIGALRM, SI_TIMER),
+    SI(SIGUSR1, SI_MESGQ),
+    SI(SIGUSR2, SI_ASYNCIO),
+    SI(SIGIO, SI_SIGIO),
+    SI(SIGSEGV, SI_KERNEL),
+    SI(SIGHUP, SI_ASYNCNL),
+    /* Younger than the C library. */
+    {SIGSEGV, 10, "SIGSEGV / SEGV_CPERR"},
+    {SIGSYS, 1, "SIGSYS / SYS_SECCOMP"},
+    {SIGSYS, 2, "SIGSYS / SYS_USER_DISPATCH"},
+    {SIGTRAP, 6, "SIGTRAP / TRAP_PERF"},
+    {SIGKILL, -7, "SIGKILL / SI_DETHREAD"},
+    {SIGFPE, 9, "SIGFPE / 0x00000009"},
+    {SIGSEGV, 11, "SIGSEGV / 0x0000000b"},
+    {SIGFPE, 16, "SIGFPE / 0x00000010"},
+};
+
+static void test_si_codes(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    struct mdmp_system sys = {.os = MDMP_OS_LINUX, .cpu = MDMP_CPU_AMD64, .word_bytes = 8};
+    for (size_t i = 0; i < ARRAY_LEN(si_codes); i++) {
+        struct mdmp_exception x = {.code = (uint32_t)si_codes[i].signal,
+                                   .flags = (uint32_t)si_codes[i].code};
+        struct str got = mdmp_reason(&sys, &x, &arena);
+        if (!str_eq(got, str_of(si_codes[i].want)))
+            fail_msg("%s: " STR_FMT, si_codes[i].want, STR_ARG(got));
+    }
+    arena_release(&arena);
+}
+
 static void test_windows_tables(void **state)
 {
     (void)state;
@@ -330,10 +426,15 @@ static void test_every_word_of_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),         cmocka_unit_test(test_list),
-        cmocka_unit_test(test_string),       cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_reasons),      cmocka_unit_test(test_windows_tables),
-        cmocka_unit_test(test_every_prefix), cmocka_unit_test(test_every_word_of_the_start),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_string),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_si_codes),
+        cmocka_unit_test(test_windows_tables),
+        cmocka_unit_test(test_every_prefix),
+        cmocka_unit_test(test_every_word_of_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
