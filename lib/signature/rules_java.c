@@ -151,10 +151,10 @@ void sig_java_exception(struct sig_gen *g, const json_t *exception)
     }
     STRBUF_AUTO text = {0};
     sb_init(&text, SIG_TEXT_MAX);
-    struct str module = text_of(trace, "module"), type = text_of(trace, "type");
-    if (!json_object_get(trace, "type"))
-        sb_text(&text, "Unknown");
-    else if (module.n > 0 && type.n > 0)
+    struct str module = text_of(trace, "module"), type = jget_strn(trace, "type");
+    if (!type.p)
+        type = STR("Unknown"); /* the package still says something */
+    if (module.n > 0 && type.n > 0)
         put_dotted(&text, module, type);
     else
         sb_str(&text, type);
