@@ -36,10 +36,21 @@ bool cpu_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/* Missing, null and blank say as little as "unknown". */
+static bool is_unknown(const struct job *job, const char *key)
+{
+    struct str v = str_trim(processed_text(job, key));
+    return v.n == 0 || str_eq_nocase(v, STR("unknown"));
+}
+
+static bool has_words(const struct job *job, const char *annotation)
+{
+    return str_trim(annotation_text(job, annotation)).n > 0;
+}
+
 bool android_cpu_info_applies(const struct job *job)
 {
-    return str_eq(processed_text(job, "cpu_arch"), STR("unknown")) &&
-           has_annotation(job, "Android_CPU_ABI");
+    return is_unknown(job, "cpu_arch") && has_words(job, "Android_CPU_ABI");
 }
 
 bool android_cpu_info_act(struct job *job, struct err *err)
@@ -67,9 +78,9 @@ bool os_info_act(struct job *job, struct err *err)
 
 bool android_os_info_applies(const struct job *job)
 {
-    struct str os = processed_text(job, "os_name");
-    return (str_eq_nocase(os, STR("unknown")) || str_eq_nocase(os, STR("android"))) &&
-           has_annotation(job, "Android_Version");
+    return (is_unknown(job, "os_name") ||
+            str_eq_nocase(str_trim(processed_text(job, "os_name")), STR("android"))) &&
+           has_words(job, "Android_Version");
 }
 
 bool android_os_info_act(struct job *job, struct err *err)
@@ -99,7 +110,7 @@ bool platform_info_act(struct job *job, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(stand_ins); i++) {
         struct str have = processed_text(job, stand_ins[i].key);
         struct str given = str_trim(annotation_text(job, stand_ins[i].annotation));
-        if (given.n > 0 && (have.n == 0 || str_eq(have, str_of(stand_ins[i].unset))))
+        if (given.n > 0 && (str_trim(have).n == 0 || str_eq(have, str_of(stand_ins[i].unset))))
             set_text(job, stand_ins[i].key, given);
     }
     return true;
