@@ -22,6 +22,11 @@ static const char usage[] =
     "       datil-processor --apply-rule NAME    one rule on the document on standard input\n"
     "       datil-processor --public             public form of the processed crash on standard "
     "input\n"
+    "       datil-processor --telemetry          export record of the processed crash on standard "
+    "input\n"
+    "       datil-processor --version-key        versions, one a line -> X.Y.Z-PRE to sort them "
+    "by, "
+    "or null\n"
     "\n"
     "  --ruleset NAME           rule set for --offline (default: default)\n"
     "  --symbols DIR            directory of symbols files; may be repeated\n"
@@ -29,7 +34,17 @@ static const char usage[] =
     "  --jsonl                  one document a line, in and out\n"
     "  --help, --help-config, --version\n";
 
-enum mode { MODE_RUN, MODE_OFFLINE, MODE_RULE, MODE_PUBLIC, MODE_HELP, MODE_CONFIG, MODE_VERSION };
+enum mode {
+    MODE_RUN,
+    MODE_OFFLINE,
+    MODE_RULE,
+    MODE_PUBLIC,
+    MODE_TELEMETRY,
+    MODE_VERSION_KEY,
+    MODE_HELP,
+    MODE_CONFIG,
+    MODE_VERSION,
+};
 
 struct options {
     enum mode mode;
@@ -43,6 +58,8 @@ static const struct option long_options[] = {
     {"offline", no_argument, NULL, OPT_MODE + MODE_OFFLINE},
     {"apply-rule", required_argument, NULL, OPT_MODE + MODE_RULE},
     {"public", no_argument, NULL, OPT_MODE + MODE_PUBLIC},
+    {"telemetry", no_argument, NULL, OPT_MODE + MODE_TELEMETRY},
+    {"version-key", no_argument, NULL, OPT_MODE + MODE_VERSION_KEY},
     {"ruleset", required_argument, NULL, OPT_RULESET},
     {"symbols", required_argument, NULL, OPT_SYMBOLS},
     {"product-versions", required_argument, NULL, OPT_VERSIONS},
@@ -123,6 +140,10 @@ static bool run(struct options *o, struct conf *conf, int argc, char **argv, str
         return offline_apply_rule(conf, &o->offline, o->rule, err);
     case MODE_PUBLIC:
         return offline_public(&o->offline, err);
+    case MODE_TELEMETRY:
+        return offline_telemetry(&o->offline, err);
+    case MODE_VERSION_KEY:
+        return offline_version_keys(err);
     case MODE_CONFIG:
         conf_print_help(conf, stdout);
         return true;

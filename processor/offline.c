@@ -1,3 +1,8 @@
+/*
+ * The entry points without services.  Each takes documents from a folder or from standard
+ * input, gives them to the code that the workers run, and prints what comes out; nothing
+ * here knows a rule, a schema or an order of its own.
+ */
 #include "processor/offline.h"
 
 #include <dirent.h>
@@ -12,6 +17,8 @@
 #include "base/util.h"
 #include "crash/crash_id.h"
 #include "crash/reduce.h"
+#include "crash/telemetry.h"
+#include "crash/version_key.h"
 #include "processor/csv_versions.h"
 #include "processor/setup.h"
 
@@ -27,8 +34,6 @@ static bool print(const struct offline_options *o, const json_t *doc, struct err
     return true;
 }
 
-/* ---- standard input: one document, or one a line
- * ------------------------------------------------- */
 typedef bool on_document(void *arg, json_t *doc, struct err *err);
 
 static bool each_line(on_document *each, void *arg, struct err *err)
@@ -60,8 +65,6 @@ static bool each_document(const struct offline_options *o, on_document *each, vo
     return doc && each(arg, doc, err);
 }
 
-/* ---- a directory
- * ---------------------------------------------------------------------------------- */
 /* "upload_file_minidump.dmp" and "dump" are the main dump; false: not a dump. */
 static bool dump_name(const char *file, char out[NAME_MAX_BYTES])
 {
@@ -124,8 +127,6 @@ static bool process_dir(const struct offline_options *o, const struct crash_setu
     return ok || err_wrap(err, "%s", dir);
 }
 
-/* ---- entry points
- * --------------------------------------------------------------------------------- */
 struct context {
     const struct offline_options *o;
     struct setup setup;
@@ -226,4 +227,30 @@ bool offline_public(const struct offline_options *o, struct err *err)
 {
     struct offline_options copy = *o;
     return each_document(o, reduce_one, &copy, err);
+}
+
+static bool export_one(void *arg, json_t *doc, struct err *err)
+{
+    json_auto_t *record = telemetry_record(doc, NULL);
+    return print(arg, record, err);
+}
+
+bool offline_telemetry(const struct offline_options *o, struct err *err)
+{
+    struct offline_options copy = *o;
+    return each_document(o, export_one, &copy, err);
+}
+
+bool offline_version_keys(struct err *err)
+{
+    FREE_LATER char *line = NULL;
+    size_t cap = 0;
+    ssize_t got;
+    bool ok = true;
+    while (ok && (got = getline(&line, &cap, stdin)) > 0) {
+        char key[VERSION_KEY_MAX];
+        ok = puts(version_key(str_trim(str_n(line, (size_t)got)), key) ? key : "null") >= 0;
+    }
+    return (ok && !ferror(stdin) && fflush(stdout) == 0) ||
+           err_set(err, ERR_IO, "cannot read the versions or write their keys");
 }

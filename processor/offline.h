@@ -26,5 +26,9 @@ bool offline_apply_rule(const struct conf *conf, const struct offline_options *o
                         struct err *err);
 /* Standard input: processed crashes -> their public form. */
 bool offline_public(const struct offline_options *o, struct err *err);
+/* Standard input: processed crashes -> their export records. */
+bool offline_telemetry(const struct offline_options *o, struct err *err);
+/* Standard input: versions, one a line -> the keys they are sorted by, or "null". */
+bool offline_version_keys(struct err *err);
 
 #endif

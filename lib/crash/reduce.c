@@ -111,6 +111,12 @@ json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_
     return report(&w, reduce_object(&w, &schema_processed, processed), ret_rejected);
 }
 
+json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, size_t *ret_rejected)
+{
+    struct walk w = {.reader = PERM_PROTECTED};
+    return report(&w, reduce_object(&w, shape, doc), ret_rejected);
+}
+
 /*
  * Annotations are meant to be texts, but JSON reports bring numbers and booleans too:
  * every plain value will do where a text should be.  Objects and lists have no schema

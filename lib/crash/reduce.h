@@ -22,6 +22,9 @@
  */
 json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_rejected);
 
+/* The same walk by another table of keys, whatever their permissions (telemetry.h). */
+json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, size_t *ret_rejected);
+
 /*
  * Public readers get the public annotations that are plain values; protected readers
  * get everything, for an annotation that nobody described is protected.

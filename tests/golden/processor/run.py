@@ -104,6 +104,28 @@ def public_form(tmp):
     assert status == 0 and json.loads(out) == {"uuid": RAW["uuid"], "product": "Firefox"}
 
 
+def telemetry_record(tmp):
+    doc = {"uuid": RAW["uuid"], "os_name": "Linux", "url": "https://example.org/secret", "safe_mode": True}
+    want = {"uuid": RAW["uuid"], "platform": "Linux", "safe_mode": "1"}
+    status, out, _ = processor("--telemetry", stdin=json.dumps(doc), tmp=tmp)
+    assert status == 0 and json.loads(out) == want, out
+    status, out, _ = processor("--telemetry", "--jsonl", stdin=2 * (json.dumps(doc) + "\n"), tmp=tmp)
+    assert [json.loads(line) for line in out.splitlines()] == [want, want], out
+
+
+def version_keys(tmp):
+    status, out, _ = processor("--version-key", stdin="63.0b4\n60.2.0esr\r\nfoo\n\n1.2.3-x\n62.0rc1", tmp=tmp)
+    assert status == 0 and out.splitlines() == ["63.0.0-beta.4.rc.999", "60.2.0-xsr.rc.999", "null", "null",
+                                                "1.2.3-x", "62.0.0-release.rc.1"], out
+
+
+def nul_in_names(tmp):
+    doc = '{"raw_crash": {"a\\u0000b": "x\\u0000y"}, "processed_crash": {"p\\u0000": 1}}'
+    status, out, said = processor("--apply-rule", "DeNullRule", stdin=doc, tmp=tmp)
+    assert status == 0, said
+    assert json.loads(out) == {"raw_crash": {"ab": "xy"}, "processed_crash": {"p": 1}, "notes": []}, out
+
+
 def broken_input(tmp):
     status, out, said = processor("--public", stdin="{", tmp=tmp)
     assert status == 1 and out == "" and "JSON" in said
@@ -118,7 +140,7 @@ def usage(tmp):
 
 CASES = [offline_without_dump, offline_with_versions, offline_with_dump, offline_with_broken_dump,
          offline_signature_of_unprocessed, offline_unknown_ruleset, one_rule, rule_by_lines, unknown_rule,
-         public_form, broken_input, usage]
+         public_form, telemetry_record, version_keys, nul_in_names, broken_input, usage]
 
 
 def main():

@@ -1,0 +1,19 @@
+#ifndef CRASH_VERSION_KEY_H
+#define CRASH_VERSION_KEY_H
+
+#include "base/str.h"
+
+/*
+ * version_key - versions as people write them ("63.0b4", "60.2.0esr") as semantic
+ * versions that sort in the order of their release: "63.0.0-beta.4.rc.999".
+ *
+ * Order  alpha < beta < release < esr (written xsr) of the same number; release
+ *        candidates before the final one, which counts as rc.999.  "63.0b", all betas
+ *        of 63.0, sorts behind each of them, because "rc" follows every number.
+ */
+enum { VERSION_KEY_MAX = 256 }; /* longer versions have no key */
+
+/* Writes "X.Y.Z-PRE", terminated; false: the text is no version. */
+bool version_key(struct str version, char out[VERSION_KEY_MAX]);
+
+#endif
