@@ -3,6 +3,7 @@
 #include <locale.h>
 #include <stdlib.h>
 
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/util.h"
@@ -188,7 +189,8 @@ int main(int argc, char **argv)
             .conf = &conf,
             .db = db_new(conf_text(&conf, "DATABASE_URL"), "datil-cron", 60000),
         };
-        ok = fields_load(conf_text(&conf, "DATIL_VAR"), &err) && run(&s, &o, &err);
+        ok = identity_settle(&conf, IDENTITY_SERVICE, &err) &&
+             fields_load(conf_text(&conf, "DATIL_VAR"), &err) && run(&s, &o, &err);
         db_free(s.db);
         conf_release(&conf);
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/util.h"
@@ -120,6 +121,8 @@ static bool serve(struct conf *conf, struct err *err)
         {.name = "worker", .count = workers, .run = worker_run, .arg = conf},
         {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = conf},
     };
+    if (!identity_settle(conf, IDENTITY_SERVICE, err))
+        return false;
     proc_block_signals();
     crash_sweep_tmp(conf_text(conf, "PROCESSOR_TMP_DIR"));
     if (!worker_replay_index(conf, err))

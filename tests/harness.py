@@ -284,7 +284,7 @@ class Installation:
     def sql(self, query, *args):
         """Rows of one statement (tests look, programs do not come this way)."""
         import psycopg2
-        with psycopg2.connect(f"host={self.var}/run user=datil dbname=datil") as conn:
+        with psycopg2.connect(f"host={self.var}/run/pg user=datil dbname=datil") as conn:
             with conn.cursor() as cur:
                 cur.execute(query, args)
                 return cur.fetchall() if cur.description else []

@@ -22,7 +22,7 @@ bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
     s->public_url = conf_text(conf, "SYMBOLS_PUBLIC_URL");
     const char *const dirs[] = {s->store.dir, s->store.cache_dir, s->temp_dir};
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
-        if (!fs_mkdirs(dirs[i], 0755, err)) {
+        if (!fs_mkdirs(dirs[i], FS_DIR_MODE, err)) {
             free(s);
             return false;
         }

@@ -114,7 +114,7 @@ static int create(const char *path, mode_t mode, struct err *err)
     if (fd < 0 && errno == ENOENT) {
         char dir[PATH_MAX];
         dir_of(path, dir);
-        if (!fs_mkdirs(dir, 0755, err))
+        if (!fs_mkdirs(dir, FS_DIR_MODE, err))
             return -1;
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     }

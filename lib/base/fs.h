@@ -14,6 +14,9 @@
  *            ERR_IO for the rest (message has the path and the reason).
  */
 
+/* Modes of what is written below DATIL_VAR: reports are nobody else's business. */
+enum { FS_FILE_MODE = 0640, FS_DIR_MODE = 0750 };
+
 /* Whole file into a new NUL-terminated block (caller frees). */
 bool fs_read(const char *path, size_t max_bytes, char **ret_bytes, size_t *ret_n, struct err *err);
 bool fs_read_fd(int fd, const char *name, size_t max_bytes, char **ret_bytes, size_t *ret_n,

@@ -217,7 +217,7 @@ static bool write_shipped(const char *dir, const struct product_file *f, struct 
     sb_printf(&b, "  \"package_names\": [%s],\n  \"in_buildhub\": %s,\n  %s\n}\n", f->package_names,
               f->in_buildhub ? "true" : "false", f->bug_links);
     FREE_LATER char *path = file_path(dir, f->name);
-    return fs_write_atomic(path, b.p, b.n, 0644, err);
+    return fs_write_atomic(path, b.p, b.n, FS_FILE_MODE, err);
 }
 
 /*
@@ -229,7 +229,7 @@ static bool make_dir(const char *dir, struct err *err)
     STRBUF_AUTO tmp = {0};
     sb_init(&tmp, 4096);
     sb_printf(&tmp, "%s.%016llx", dir, (unsigned long long)random_u64());
-    bool ok = fs_mkdirs(tmp.p, 0755, err);
+    bool ok = fs_mkdirs(tmp.p, FS_DIR_MODE, err);
     for (size_t i = 0; ok && i < product_file_count; i++)
         ok = write_shipped(tmp.p, &product_files[i], err);
     if (ok && rename(tmp.p, dir) == 0)
@@ -404,7 +404,7 @@ static bool write_new(const struct products *all, const char *name, const char *
     if (fs_exists(path))
         return err_set(err, ERR_CONFLICT, "%s is there already, with another name in it", path);
     FREE_LATER char *text = json_dumps(doc, JSON_INDENT(2));
-    return fs_write_atomic(path, text, strlen(text), 0644, err);
+    return fs_write_atomic(path, text, strlen(text), FS_FILE_MODE, err);
 }
 
 bool product_add(const char *var_dir, const char *name, const char *description, struct err *err)

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/identity.h"
 #include "base/util.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -128,6 +129,8 @@ bool sandbox_enter(const struct sandbox_limits *limits, struct err *err)
         if ((rlimits[i].fits_asan || !HAS_ASAN) &&
             !limit(rlimits[i].what, rlimits[i].name, rlimits[i].value, err))
             return false;
+    if (!identity_drop_all(err))
+        return false;
     clearenv();
     /* Not dumpable: no core through a pipe handler either, no ptrace. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -41,7 +41,7 @@ static bool fs_open_store(const struct store_config *cfg, void **ret_self, struc
 {
     if (!cfg->fs_root || !*cfg->fs_root || strlen(cfg->fs_root) > PATH_MAX / 2)
         return err_set(err, ERR_INVALID, "the fs object store needs a root directory");
-    if (!fs_mkdirs(cfg->fs_root, 0755, err))
+    if (!fs_mkdirs(cfg->fs_root, FS_DIR_MODE, err))
         return false;
     struct fs_store *s = xcalloc(1, sizeof *s);
     s->root = xstrdup(cfg->fs_root);
@@ -95,7 +95,7 @@ static bool make_dir(const struct fs_store *s, const char *id, const char *kind,
     char day[STORE_DAY_LEN + 1], path[PATH_MAX];
     store_day_of(id, day);
     snprintf(path, sizeof path, "%s/%s/%s", s->root, day, kind);
-    if (!fs_mkdirs(path, 0755, err))
+    if (!fs_mkdirs(path, FS_DIR_MODE, err))
         return false;
     if (!wants_sync(s))
         return true;
@@ -112,11 +112,11 @@ static bool temp_path(const struct fs_path *at, char out[PATH_MAX], struct err *
 static int create_temp(const struct fs_store *s, const char *id, const char *kind, const char *temp,
                        struct err *err)
 {
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0 && errno == ENOENT) {
         if (!make_dir(s, id, kind, err))
             return -1;
-        fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
     }
     if (fd < 0)
         err_errno(err, errno, "creating %s", temp);
@@ -168,7 +168,7 @@ static bool fs_put_file(void *self, const char *id, const char *kind, const char
         return !wants_sync(s) || fs_sync_dir(at.dir, err);
     if (errno != EXDEV)
         return err_errno(err, errno, "moving %s into the store", path);
-    if (!fs_copy(path, at.file, 0644, err)) /* another file system: the source goes last */
+    if (!fs_copy(path, at.file, FS_FILE_MODE, err)) /* another file system: the source goes last */
         return false;
     unlink(path);
     return true;

@@ -284,7 +284,7 @@ bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym
     size_t n;
     struct csym_stats stats;
     if (!csym_compile_mem(text, stamp, &image, &n, &stats, err) ||
-        !fs_write_atomic(path, image, n, 0644, err))
+        !fs_write_atomic(path, image, n, FS_FILE_MODE, err))
         return false;
     if (ret_stats)
         *ret_stats = stats;

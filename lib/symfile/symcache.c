@@ -95,7 +95,7 @@ bool symcache_put(const char *cache_dir, const struct symkey *k, uint64_t stamp,
     }
     unlink(path); /* what is there was made of another text */
     if (why.code == ERR_INVALID || why.code == ERR_TOO_LARGE)
-        fs_write_atomic(bad, &stamp, sizeof stamp, 0644, NULL);
+        fs_write_atomic(bad, &stamp, sizeof stamp, FS_FILE_MODE, NULL);
     return err_set(err, why.code, "%s", why.msg);
 }
 
@@ -106,9 +106,9 @@ bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, s
     unsigned slot = (unsigned)(hash64(text, strlen(text)) % LOCKS);
     snprintf(dir, sizeof dir, "%s/.lock", cache_dir);
     snprintf(path, sizeof path, "%s/%u", dir, slot);
-    if (!fs_mkdirs(dir, 0755, err))
+    if (!fs_mkdirs(dir, FS_DIR_MODE, err))
         return false;
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return err_errno(err, errno, "opening %s", path);
     while (flock(fd, LOCK_EX) != 0)

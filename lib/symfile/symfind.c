@@ -41,7 +41,7 @@ static void add_root(struct symfind *s, bool is_store, const char *dir, const ch
 
 bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct err *err)
 {
-    if (!fs_mkdirs(opt->cache_dir, 0755, err))
+    if (!fs_mkdirs(opt->cache_dir, FS_DIR_MODE, err))
         return err_wrap(err, "symbol cache");
     struct symfind *s = xcalloc(1, sizeof *s);
     s->cache_dir = xstrdup(opt->cache_dir);

@@ -75,9 +75,9 @@ static bool write_object(const char *path, bool compress, struct str bytes, uint
     char dir[PATH_MAX], temp[PATH_MAX + 32];
     snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
     snprintf(temp, sizeof temp, "%s.tmp.%016llx", path, (unsigned long long)random_u64());
-    if (!fs_mkdirs(dir, 0755, err))
+    if (!fs_mkdirs(dir, FS_DIR_MODE, err))
         return false;
-    FD_AUTO fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    FD_AUTO fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return err_errno(err, errno, "creating %s", temp);
     struct stat st;

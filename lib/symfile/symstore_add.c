@@ -126,7 +126,7 @@ bool symstore_add_path(const struct symstore *s, const char *path, symstore_repo
     struct stat st;
     if (stat(path, &st) != 0)
         return err_set(err, ERR_NOT_FOUND, "%s: no such file or directory", path);
-    if (!fs_mkdirs(s->dir, 0755, err))
+    if (!fs_mkdirs(s->dir, FS_DIR_MODE, err))
         return false;
     bool ok = S_ISDIR(st.st_mode) ? add_tree(&a, path, err) : add_file(&a, path, true, err);
     symstore_tidy(s);

@@ -56,7 +56,6 @@ struct req {
     int64_t now_us, start_us;
     char id[REQ_ID_SIZE];
 
-    int body_file;          /* descriptor of a body that nginx wrote to a file, or -1 */
     int64_t content_length; /* -1 unknown */
     int64_t body_read;
     bool body_ended;

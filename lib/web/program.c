@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -7,14 +8,21 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/util.h"
 #include "crash/field.h"
 #include "web/internal.h"
 
-/* The life of a FastCGI program: options, configuration, socket, workers. */
-enum { BACKLOG = 511, SOCKET_MODE = 0666, GROUPS_MAX = 8 };
+/*
+ * The life of a FastCGI program: options, configuration, identity, socket, workers.
+ *
+ * Who may connect decides who may be a web server: a FastCGI request says by itself which address
+ * it comes from.  So the socket is for its owner and its group only, and the group is that of the
+ * directory (set-group-ID, made by tools/run/datilctl or tmpfiles.d): the web server's.
+ */
+enum { BACKLOG = 511, SOCKET_MODE = 0660, GROUPS_MAX = 8 };
 
 const struct conf *web_conf(const struct web_app *web)
 {
@@ -39,7 +47,7 @@ const struct tpl_set *web_templates(const struct web_app *web)
 static void print_help(const struct web_program *p)
 {
     printf("usage: %s [--help | --help-config | --version]\n\n"
-           "FastCGI program; serves the unix socket $DATIL_RUN/%s.sock until TERM.\n"
+           "FastCGI program; serves the unix socket $DATIL_RUN/web/%s.sock until TERM.\n"
            "Configuration comes from the environment and the file named by DATIL_CONFIG:\n"
            "--help-config lists the keys with their present values.\n",
            p->name, p->name);
@@ -85,13 +93,14 @@ static bool clear_socket(const struct sockaddr_un *addr, struct err *err)
 
 static bool open_socket(struct web_app *web, struct sockaddr_un *addr, struct err *err)
 {
-    const char *dir = conf_text(&web->conf, "DATIL_RUN");
+    char dir[PATH_MAX];
     addr->sun_family = AF_UNIX;
+    snprintf(dir, sizeof dir, "%s/web", conf_text(&web->conf, "DATIL_RUN"));
     int n = snprintf(addr->sun_path, sizeof addr->sun_path, "%s/%s.sock", dir, web->program->name);
     if (n < 0 || (size_t)n >= sizeof addr->sun_path)
         return err_set(err, ERR_INVALID, "DATIL_RUN: the path of a socket has at most %zu bytes",
                        sizeof addr->sun_path - 1);
-    if (!fs_mkdirs(dir, 0755, err) || !clear_socket(addr, err))
+    if (!fs_mkdirs(dir, FS_DIR_MODE, err) || !clear_socket(addr, err))
         return false;
     FD_AUTO fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)addr, sizeof *addr) != 0 ||
@@ -184,7 +193,8 @@ int web_main(const struct web_program *program, int argc, char **argv)
     bool ok = conf_load(&web.conf, &err);
     if (ok) {
         log_init(program->name, conf_text(&web.conf, "LOGGING_LEVEL"));
-        ok = fields_load(conf_text(&web.conf, "DATIL_VAR"), &err) && run(&web, &err);
+        ok = identity_settle(&web.conf, IDENTITY_SERVICE, &err) &&
+             fields_load(conf_text(&web.conf, "DATIL_VAR"), &err) && run(&web, &err);
     }
     if (!ok)
         log_event(LOG_ERROR, "start_failed", "the program cannot start", LOG_E(&err));

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -82,12 +81,6 @@ bool req_begin(struct req *r, struct err *err)
     struct str length = req_env(r, "CONTENT_LENGTH");
     if (length.n && !str_to_i64(length, 0, INT64_MAX, "Content-Length", &r->content_length, err))
         return false;
-    struct str file = req_env(r, "BODY_FILE"); /* nginx wrote the body to a file of its own */
-    if (file.n) {
-        r->body_file = open(file.p, O_RDONLY | O_CLOEXEC);
-        if (r->body_file < 0)
-            return err_errno(err, errno, "opening the body file");
-    }
     return take_path(r, err) && params_parse(&r->arena, r->query, &r->params, err);
 }
 
@@ -222,13 +215,6 @@ uint32_t req_rate_count(struct req *r, const char *group, struct str key, int wi
 
 static bool read_some(struct req *r, void *buf, size_t n, size_t *ret_got, struct err *err)
 {
-    if (r->body_file >= 0) {
-        ssize_t got = read(r->body_file, buf, n);
-        if (got < 0)
-            return err_errno(err, errno, "reading the body file");
-        *ret_got = (size_t)got;
-        return true;
-    }
     int got = FCGX_GetStr(buf, (int)MIN(n, (size_t)1 << 20), r->fcgi.in);
     if (got < 0 || (got == 0 && FCGX_GetError(r->fcgi.in) != 0))
         return err_set(err, ERR_INVALID, "the body broke off after %lld bytes",
@@ -287,7 +273,7 @@ void req_drain(struct req *r)
     const struct timeval patience = {1, 0};
     if (!r->body_ended)
         setsockopt(r->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    while (!r->body_ended && got && r->body_file < 0 && r->body_read < end_bytes &&
+    while (!r->body_ended && got && r->body_read < end_bytes &&
            mono_ms() < end_ms && read_some(r, piece, sizeof piece, &got, NULL))
         r->body_read += (int64_t)got;
     r->body_ended = r->body_ended || got == 0;

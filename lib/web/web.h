@@ -60,7 +60,7 @@ struct route {
 };
 
 struct web_program {
-    const char *name;        /* "datil-webapp": log name, socket $DATIL_RUN/<name>.sock */
+    const char *name;        /* "datil-webapp": log name, socket $DATIL_RUN/web/<name>.sock */
     const char *workers_key; /* configuration key with the number of workers */
     const struct route *routes;
     size_t route_count;

@@ -297,15 +297,9 @@ static void log_request(const struct req *r)
 static void forget(struct req *r)
 {
     resp_reset(r);
-    if (r->body_file >= 0)
-        close(r->body_file);
     arena_reset(&r->arena);
-    struct req empty = {.web = r->web,
-                        .fcgi = r->fcgi,
-                        .arena = r->arena,
-                        .resp = r->resp,
-                        .body_file = -1,
-                        .content_length = -1};
+    struct req empty = {
+        .web = r->web, .fcgi = r->fcgi, .arena = r->arena, .resp = r->resp, .content_length = -1};
     *r = empty;
 }
 
@@ -391,7 +385,6 @@ static bool open_listener(struct web_app *web, struct req *r, struct err *err)
         return err_set(err, ERR_INTERNAL, "libfcgi does not start");
     arena_init(&r->arena, REQ_ARENA_MAX);
     r->web = web;
-    r->body_file = -1;
     resp_init(r);
     return true;
 }

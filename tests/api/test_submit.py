@@ -455,7 +455,7 @@ def test_full_disk_is_503_and_no_decision(tmp_path):
     env.update(DATIL_VAR=str(tmp_path), SPOOL_MIN_FREE_BYTES=str(1 << 60), CRASHMOVER_CRASHPUBLISH_CLASS="noop")
     with subprocess.Popen([str(BIN / "datil-collector")], env=env, stderr=subprocess.DEVNULL) as program:
         try:
-            sock = tmp_path / "run/datil-collector.sock"
+            sock = tmp_path / "run/web/datil-collector.sock"
             wait_until(sock.exists, what="the collector")
             status, headers, body = fastcgi.request(sock, "POST", "/submit", FIELDS + END, {"Content-Type": B})
             assert (status, body, headers["Content-Length"]) == (503, b"", "0")

@@ -159,7 +159,8 @@ static void check_dir(struct doctor *d, const char *key, size_t *good)
             doctor_problem(d, "directories: %s (%s) does not exist", path, key);
         else
             ++*good; /* whoever needs it first makes it */
-    } else if (access(path, W_OK | X_OK) != 0) {
+    } else if (access(path, strcmp(key, "DATIL_RUN") == 0 ? X_OK : W_OK | X_OK) != 0) {
+        /* the programs write in the sub-folders of DATIL_RUN only */
         doctor_problem(d, "directories: %s (%s): %s", path, key, strerror(errno));
     } else {
         ++*good;
@@ -205,7 +206,7 @@ static void check_program(struct doctor *d, const char *name, size_t *good)
     struct str said = STR("");
     struct err err = {0};
     bool is_answered = false;
-    snprintf(path, sizeof path, "%s/%s.sock", conf(d, "DATIL_RUN"), name);
+    snprintf(path, sizeof path, "%s/web/%s.sock", conf(d, "DATIL_RUN"), name);
     int64_t until_ms = mono_ms() + PROGRAM_PATIENCE_MS;
     do {
         if (status || err.code != ERR_NONE)

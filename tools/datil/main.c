@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "app.h"
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "crash/field.h"
@@ -108,7 +109,8 @@ static int run(const struct command *c, int argc, char **argv)
     bool ok = conf_load(&app.conf, &err);
     if (ok) {
         log_init("datil", conf_text(&app.conf, "LOGGING_LEVEL"));
-        ok = fields_load(conf_text(&app.conf, "DATIL_VAR"), &err) &&
+        ok = identity_settle(&app.conf, IDENTITY_ADMIN, &err) &&
+             fields_load(conf_text(&app.conf, "DATIL_VAR"), &err) &&
              c->run(&app, (struct args){argc, argv}, &err);
     }
     int status = ok ? app.exit_status : EXIT_FAILURE;

@@ -233,7 +233,7 @@ bool keep_compact(const char *dir, struct err *err)
     if (!root_open(dir, true, &r, err))
         return false;
     snprintf(path, sizeof path, "%s/compact-lock", dir);
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
     bool ok = fd >= 0 || err_errno(err, errno, "opening %s", path);
     if (ok && flock(fd, LOCK_EX | LOCK_NB) < 0)
         ok = err_set(err, ERR_UNAVAILABLE, "%s: another compaction is running", dir);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 
 static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool is_writable,
@@ -37,7 +38,7 @@ static bool open_failed(const char *path, struct err *err)
 bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
                   struct err *err)
 {
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return open_failed(path, err);
     size_t bytes = FILE_HEAD_BYTES + (size_t)elements * kind.element_bytes;

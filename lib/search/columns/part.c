@@ -396,7 +396,7 @@ static bool write_empty_head(const struct part *p, const char *path, struct err 
     h->generation = random_u64();
     h->row_cap = ROWS_FIRST;
     h->slots[1].sequence = SLOT_VOID;
-    bool ok = fs_write_atomic(path, h, sizeof *h, 0644, err);
+    bool ok = fs_write_atomic(path, h, sizeof *h, FS_FILE_MODE, err);
     free(h);
     return ok;
 }
@@ -407,7 +407,7 @@ bool part_create(const char *dir, int32_t week, uint32_t revision, struct part *
     char path[PATH_MAX];
     struct part *p = part_new(dir, week, revision, true);
     part_path(p, "head", path);
-    bool ok = fs_remove_tree(p->folder, err) && fs_mkdirs(p->folder, 0755, err) &&
+    bool ok = fs_remove_tree(p->folder, err) && fs_mkdirs(p->folder, FS_DIR_MODE, err) &&
               write_empty_head(p, path, err);
     part_free(p);
     if (!ok || !part_open(dir, week, revision, true, &p, err))

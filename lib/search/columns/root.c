@@ -63,7 +63,7 @@ static bool make_head(struct root *r, struct err *err)
     h->parts_stamp = 2;
     h->next_revision = 1;
     recover_boot_id(h->boot_id);
-    bool ok = fs_write_atomic(path, h, sizeof *h, 0644, err);
+    bool ok = fs_write_atomic(path, h, sizeof *h, FS_FILE_MODE, err);
     free(h);
     return ok;
 }
@@ -72,9 +72,9 @@ static bool open_for_writing(struct root *r, struct err *err)
 {
     char path[PATH_MAX];
     root_path(r, "lock", path);
-    if (!fs_mkdirs(r->dir, 0755, err))
+    if (!fs_mkdirs(r->dir, FS_DIR_MODE, err))
         return false;
-    r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
     if (r->lock_fd < 0)
         return err_errno(err, errno, "opening %s", path);
     if (!take_lock(r, err))
@@ -312,7 +312,7 @@ bool root_set_aside(struct root *r, size_t index, const char *why, struct err *e
               LOG_S("partition", name), LOG_S("error", why));
     close_part(r, index);
     root_path(r, "aside", to);
-    if (!fs_mkdirs(to, 0755, err))
+    if (!fs_mkdirs(to, FS_DIR_MODE, err))
         return false;
     snprintf(from, sizeof from, "%s/%s", r->dir, name);
     snprintf(to, sizeof to, "%s/aside/%s.%llx", r->dir, name, (unsigned long long)random_u64());

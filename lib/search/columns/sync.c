@@ -89,11 +89,11 @@ static bool write_copies(struct root *r, const struct copies *c, struct err *err
         /* expired or compacted meanwhile: the folder is gone, and fs_write_atomic would make it */
         if (!fs_exists(c->v[i].folder))
             continue;
-        if (!fs_write_atomic(path, c->v[i].head, sizeof *c->v[i].head, 0644, err))
+        if (!fs_write_atomic(path, c->v[i].head, sizeof *c->v[i].head, FS_FILE_MODE, err))
             return false;
     }
     snprintf(path, sizeof path, "%s/%s", r->dir, SYNC_HEAD);
-    return fs_write_atomic(path, c->root, sizeof *c->root, 0644, err);
+    return fs_write_atomic(path, c->root, sizeof *c->root, FS_FILE_MODE, err);
 }
 
 static bool flush(const struct root *r, struct err *err)
@@ -148,7 +148,7 @@ bool keep_sync(struct root *r, struct err *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/sync-lock", r->dir);
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return err_errno(err, errno, "opening %s", path);
     while (flock(fd, LOCK_EX) < 0)
