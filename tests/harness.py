@@ -145,6 +145,12 @@ class Installation:
                 pass
         return lines
 
+    def own(self, path):
+        """Gives what a test made below var to the user that the programs run as."""
+        owner = (self.var / "spool").stat()
+        for each in (path, *path.rglob("*")):
+            os.chown(each, owner.st_uid, owner.st_gid)
+
     # ---- programs --------------------------------------------------------------------------
     def datil(self, *args, stdin=None, check=True):
         done = subprocess.run([str(BIN / "datil"), *map(str, args)], env=self.env, text=True, input=stdin,

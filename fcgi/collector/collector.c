@@ -163,7 +163,7 @@ static bool check_store(const struct collector *c, struct err *err)
     const char *root = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT");
     if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"), "fs") != 0)
         return true;
-    return (fs_mkdirs(root, FS_DIR_MODE, err) && access(root, W_OK) == 0) ||
+    return (fs_mkdirs(root, FS_DIR_MODE, err) && fs_is_writable_dir(root)) ||
            err_set(err, ERR_IO, "the store cannot be written");
 }
 

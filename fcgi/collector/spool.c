@@ -41,7 +41,7 @@ bool spool_open(const struct spool *s, struct err *err)
         spool_path(s, states[i], NULL, path);
         if (!fs_mkdirs(path, DIR_MODE, err))
             return err_wrap(err, "spool");
-        if (access(path, W_OK | X_OK) != 0)
+        if (!fs_is_writable_dir(path))
             return err_errno(err, errno, "spool: writing to %s", path);
     }
     return true;
@@ -66,7 +66,7 @@ bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct 
     *ret = false;
     for (size_t i = 0; !*ret && i < ARRAY_LEN(states); i++) {
         spool_path(s, states[i], crash_id, path);
-        *ret = access(path, F_OK) == 0;
+        *ret = fs_exists(path);
         spool_path(s, states[i], NULL, above);
         if (*ret && i == 0 && !s->no_fsync && !fs_sync_dir(above, err))
             return false;

@@ -197,7 +197,12 @@ bool fs_mkdirs(const char *path, mode_t mode, struct err *err)
 
 bool fs_exists(const char *path)
 {
-    return access(path, F_OK) == 0;
+    return faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0;
+}
+
+bool fs_is_writable_dir(const char *path)
+{
+    return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 enum { TREE_DEPTH_MAX = 32 };

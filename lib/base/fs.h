@@ -33,7 +33,12 @@ bool fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode, str
 
 bool fs_mkdirs(const char *path, mode_t mode, struct err *err); /* like mkdir -p */
 bool fs_sync_dir(const char *path, struct err *err);
+/*
+ * Both ask with what the process may do now.  access() would ask for the real user without its
+ * capabilities, and say no in a place that CAP_DAC_READ_SEARCH lets it pass (base/identity.h).
+ */
 bool fs_exists(const char *path);
+bool fs_is_writable_dir(const char *path);
 /* Removes a tree; a missing one is fine.  Does not follow links. */
 bool fs_remove_tree(const char *path, struct err *err);
 /* Copies a file's bytes with fsync (atomic as above). */

@@ -1,8 +1,10 @@
 #include "http/http.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/util.h"
 
@@ -44,19 +46,52 @@ static void set_limits(CURL *c, const struct http_request *q, struct sink *sink)
     curl_easy_setopt(c, CURLOPT_WRITEDATA, sink);
 }
 
+static size_t read_file(char *buf, size_t size, size_t n, void *file)
+{
+    size_t got = fread(buf, size, n, file);
+    return ferror(file) ? CURL_READFUNC_ABORT : got;
+}
+
+static int seek_file(void *file, curl_off_t to, int whence)
+{
+    return fseeko(file, to, whence) == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+static void close_file(void *file)
+{
+    fclose(file);
+}
+
+/* curl_mime_filedata() would ask access() first, which knows nothing of our capabilities. */
+static CURLcode add_file(curl_mimepart *part, const char *path)
+{
+    struct stat st;
+    FILE *file = fopen(path, "rbe");
+    if (!file)
+        return CURLE_READ_ERROR;
+    if (fstat(fileno(file), &st) != 0 || !S_ISREG(st.st_mode)) {
+        fclose(file);
+        return CURLE_READ_ERROR;
+    }
+    return curl_mime_data_cb(part, st.st_size, read_file, seek_file, close_file, file);
+}
+
 /* Parts with a path are read while they are sent. */
 static bool add_part(curl_mime *mime, const struct http_part *p)
 {
     curl_mimepart *part = curl_mime_addpart(mime);
     CURLcode code = part ? curl_mime_name(part, p->name) : CURLE_OUT_OF_MEMORY;
     if (!code && p->path)
-        code = curl_mime_filedata(part, p->path);
+        code = add_file(part, p->path);
     else if (!code)
         code = curl_mime_data(part, p->value.n ? p->value.p : "", p->value.n);
-    if (!code && (p->filename || p->path))
-        code = curl_mime_filename(part, p->filename); /* NULL takes back the name of the path */
-    if (!code && p->content_type)
-        code = curl_mime_type(part, p->content_type);
+    if (!code && p->filename)
+        code = curl_mime_filename(part, p->filename);
+    const char *type = p->content_type ? p->content_type
+                       : p->path       ? "application/octet-stream"
+                                       : NULL;
+    if (!code && type)
+        code = curl_mime_type(part, type);
     return code == CURLE_OK;
 }
 

@@ -42,6 +42,7 @@ def put_raw(datil, crash, **annotations):
             "submitted_timestamp": NOW.isoformat(timespec="seconds"), **annotations})):
         (day / kind).mkdir(parents=True, exist_ok=True)
         (day / kind / f"{crash}.json").write_text(json.dumps(value))
+    datil.own(day)
 
 
 def doctor(datil):

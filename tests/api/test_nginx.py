@@ -181,13 +181,13 @@ def test_tls_sample(it):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=x",
                     "-keyout", where / "privkey.pem", "-out", where / "fullchain.pem"], check=True, capture_output=True)
     (where / "log").mkdir()
-    (where / "nginx").mkdir()
+    (where / "nginx/nginx").mkdir(parents=True)
     sockets = it.var / "run"
     for path in list(where.glob("*.in")):
         text = path.read_text()
         for name, value in {"VAR": where, "STATIC": ROOT / "static", "TLS": where, "MONITOR_LISTEN": ""}.items():
             text = text.replace(f"@{name}@", str(value))
-        text = re.sub(r"@RUN@/(nginx[^/]*\.pid|nginx/local\.sock)", rf"{where}/nginx/\1".replace("nginx/local", "local"), text)
+        text = re.sub(r"@RUN@/(nginx/nginx\.pid|nginx/local\.sock)", rf"{where}/nginx/\1".replace("nginx/local", "local"), text)
         text = text.replace("@RUN@", str(sockets)).replace(f"{where}/nginx/nginx/local", f"{where}/nginx/local")
         text = text.replace("listen [::]:", "# listen [::]:").replace("listen 443 ", f"listen 127.0.0.1:{https} ")
         text = text.replace("listen 80;", f"listen 127.0.0.1:{http_port};")

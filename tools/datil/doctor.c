@@ -150,6 +150,12 @@ static const char *const dir_keys[] = {
     "SYMBOLS_CACHE_DIR", "PROCESSOR_TMP_DIR",
 };
 
+/* The programs write in the sub-folders of the other two only. */
+static bool is_programs_own(const char *key)
+{
+    return strcmp(key, "DATIL_RUN") != 0 && strcmp(key, "DATIL_VAR") != 0;
+}
+
 static void check_dir(struct doctor *d, const char *key, size_t *good)
 {
     const char *path = conf(d, key);
@@ -159,8 +165,7 @@ static void check_dir(struct doctor *d, const char *key, size_t *good)
             doctor_problem(d, "directories: %s (%s) does not exist", path, key);
         else
             ++*good; /* whoever needs it first makes it */
-    } else if (access(path, strcmp(key, "DATIL_RUN") == 0 ? X_OK : W_OK | X_OK) != 0) {
-        /* the programs write in the sub-folders of DATIL_RUN only */
+    } else if (is_programs_own(key) && (!fs_is_writable_dir(path) || st.st_uid == 0)) {
         doctor_problem(d, "directories: %s (%s): %s", path, key, strerror(errno));
     } else {
         ++*good;

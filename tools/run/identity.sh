@@ -13,7 +13,7 @@
 #     run/                 0755 root
 #     run/pg/              2750 postgres:datil  the socket of PostgreSQL
 #     run/web/             2750 datil:www-data  the sockets of the programs: set-group-ID hands them to nginx
-#     run/nginx/           2750 www-data:datil  its pid file, and its socket for operators
+#     run/nginx/           0700 www-data        its pid file, and its socket for operators
 #     run/marks/           0700 root            see processes.sh
 #
 # Where the clone lies in a place those users may not enter (root's home), they get the one
@@ -124,7 +124,7 @@ prepare_directories() {
     own_dir 0700 "$(id -un)" "$(id -gn)" "$run/marks"
     own_dir 2750 "$pg_user" "$app_group" "$run/pg"
     own_dir 2750 "$app_user" "$www_group" "$run/web"
-    own_dir 2750 "$www_user" "$app_group" "$run/nginx"
+    own_dir 0700 "$www_user" "$www_group" "$run/nginx"
     own_dir 0751 "$(id -un)" "$(id -gn)" "$var/log"
     own_dir 2750 "$(id -un)" "$www_group" "$var/nginx"
     for dir in body fastcgi proxy uwsgi scgi; do
