@@ -220,6 +220,9 @@ install: all
 	cp -r templates static migrations nginx $(DESTDIR)$(PREFIX)/share/datil
 	install -m 644 docs/operations.md $(DESTDIR)$(PREFIX)/share/datil
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 644 tools/units/datil.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/datil.conf
+	install -m 644 tools/units/datil.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/datil.conf
 	sed 's|@PREFIX@|$(PREFIX)|g' 'tools/units/datil@.service' >'$(DESTDIR)$(PREFIX)/lib/systemd/system/datil@.service'
 
 dist:

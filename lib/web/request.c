@@ -273,8 +273,8 @@ void req_drain(struct req *r)
     const struct timeval patience = {1, 0};
     if (!r->body_ended)
         setsockopt(r->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    while (!r->body_ended && got && r->body_read < end_bytes &&
-           mono_ms() < end_ms && read_some(r, piece, sizeof piece, &got, NULL))
+    while (!r->body_ended && got && r->body_read < end_bytes && mono_ms() < end_ms &&
+           read_some(r, piece, sizeof piece, &got, NULL))
         r->body_read += (int64_t)got;
     r->body_ended = r->body_ended || got == 0;
 }

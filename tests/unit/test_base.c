@@ -168,7 +168,8 @@ static void test_conf_refuses_unknown(void **state)
     assert_true(conf_load(&c, &err));
     assert_int_equal(conf_int(&c, "DATIL_PORT"), 9999);
     assert_string_equal(conf_text(&c, "SPOOL_DIR"), "/tmp/x/spool");
-    assert_string_equal(conf_text(&c, "DATABASE_URL"), "host=/tmp/x/run/pg user=datil dbname=datil");
+    assert_string_equal(conf_text(&c, "DATABASE_URL"),
+                        "host=/tmp/x/run/pg user=datil dbname=datil");
     conf_release(&c);
     unsetenv("DATIL_PORT");
     unsetenv("DATIL_VAR");
