@@ -28,7 +28,7 @@ static void default_handler(char out[PATH_MAX])
         char *slash = strrchr(out, '/');
         if (slash) {
             memcpy(slash + 1, name, sizeof name);
-            if (access(out, X_OK) == 0)
+            if (faccessat(AT_FDCWD, out, X_OK, AT_EACCESS) == 0)
                 return;
         }
     }

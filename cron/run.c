@@ -163,9 +163,13 @@ static const char *watch(struct running *run)
         }
         if (why && now - stopped_ms > KILL_AFTER_MS)
             kill(run->pid, SIGKILL);
-        if (run->q->keep_alive && now - kept_ms > KEEP_ALIVE_MS) {
+        if (!why && run->q->keep_alive && now - kept_ms > KEEP_ALIVE_MS) {
             kept_ms = now;
-            run->q->keep_alive(run->q->arg);
+            if (!run->q->keep_alive(run->q->arg)) {
+                why = "lock lost";
+                stopped_ms = now;
+                kill(run->pid, SIGTERM);
+            }
         }
     }
 }

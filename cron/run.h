@@ -21,7 +21,7 @@ struct run_request {
     int64_t run_time_us, last_success_us;
     const char *const *args;
     bool is_interactive;           /* output to standard output instead of the log */
-    void (*keep_alive)(void *arg); /* called every minute, or NULL */
+    bool (*keep_alive)(void *arg); /* called every minute, or NULL; false ends the job */
     void *arg;
 };
 

@@ -10,7 +10,7 @@
 #include "json/json.h"
 #include "queries.h"
 
-enum { SLOTS_MAX = 1000, ALERT_AFTER_ERRORS = 3 };
+enum { SLOTS_MAX = 1000, ALERT_AFTER_ERRORS = 3, FORCE_WAIT_MS = 60000, FORCE_POLL_MS = 200 };
 
 static bool load_state(struct scheduler *s, const struct cron_job *job, struct job_state *ret,
                        struct err *err)
@@ -86,10 +86,22 @@ struct lock {
     const char *name;
 };
 
-static void keep_lock(void *arg)
+/* While the database is away nobody else can begin either. */
+static bool keep_lock(void *arg)
 {
     const struct lock *l = arg;
-    DB_EXEC(l->s->db, &q_cron_keep_lock, NULL, l->name);
+    DB_ROWS rows = {0};
+    return !DB_RUN(l->s->db, &q_cron_keep_lock, &rows, NULL, l->name) ||
+           db_col_bool(&rows, 0, "is_locked");
+}
+
+static bool try_lock(struct scheduler *s, const struct cron_job *job, bool *ret, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(s->db, &q_cron_lock, &rows, err, job->name))
+        return false;
+    *ret = db_col_bool(&rows, 0, "is_locked");
+    return !*ret || DB_EXEC(s->db, &q_cron_mark, err, job->name);
 }
 
 static void log_result(const struct cron_job *job, const struct job_state *st,
@@ -170,8 +182,7 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
 {
     struct plan plan;
     struct job_state st;
-    bool is_met;
-    DB_ROWS locked = {0};
+    bool is_met, is_locked;
     if (!plan_parse(job->frequency, job->time, job->flags & JOB_BACKFILL, &plan, err))
         return err_wrap(err, "job %s", job->name);
     if (!load_state(s, job, &st, err))
@@ -180,9 +191,9 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
         return true;
     if (!dependencies_met(s, job, &is_met, err) || !is_met)
         return is_met;
-    if (!DB_RUN(s->db, &q_cron_lock, &locked, err, job->name))
+    if (!try_lock(s, job, &is_locked, err))
         return false;
-    if (locked.count == 0) {
+    if (!is_locked) {
         log_event(LOG_INFO, "job_ongoing", "another process runs it", LOG_S("job", job->name));
         return true;
     }
@@ -201,9 +212,25 @@ bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
     return true;
 }
 
+/* Somebody else's run of the same job comes to its end first. */
+static bool wait_for_lock(struct scheduler *s, const struct cron_job *job, struct err *err)
+{
+    int64_t end_ms = mono_ms() + FORCE_WAIT_MS;
+    bool is_locked = false;
+    while (try_lock(s, job, &is_locked, err)) {
+        if (is_locked)
+            return true;
+        if (proc_stopping() || mono_ms() > end_ms)
+            return err_set(err, ERR_CONFLICT, "another process runs the job %s", job->name);
+        proc_wait(NULL, 0, FORCE_POLL_MS);
+    }
+    return false;
+}
+
 bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char *const *args,
                      struct err *err)
 {
+    struct lock lock = {s, job->name};
     struct run_result r;
     struct run_request q = {
         .conf = s->conf,
@@ -212,10 +239,14 @@ bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char
         .last_success_us = TIME_NEVER,
         .args = args,
         .is_interactive = true,
+        .keep_alive = keep_lock,
+        .arg = &lock,
     };
-    if (!run_job(&q, &r, err))
+    if (!wait_for_lock(s, job, err))
         return false;
-    return r.ok || err_set(err, ERR_INTERNAL, "%s: %s: %s", job->name, r.type, r.value);
+    bool ok = run_job(&q, &r, err);
+    DB_EXEC(s->db, &q_cron_unlock, NULL, job->name);
+    return ok && (r.ok || err_set(err, ERR_INTERNAL, "%s: %s: %s", job->name, r.type, r.value));
 }
 
 static void print_time(const char *label, int64_t us)

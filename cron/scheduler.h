@@ -6,8 +6,9 @@
 /*
  * scheduler - runs the jobs that are due, with their state in the table cron_job.
  *
- * Locks      A job runs on one machine at a time: its row carries the time it began; the mark
- *            is renewed every minute and taken over after two hours.
+ * Locks      A job runs on one machine at a time: an advisory lock of the scheduler's database
+ *            session, which ends with it however it dies.  Looked at every minute; a job whose
+ *            lock went to another (the server was restarted) is ended.
  * Errors     A failing job is a result (its state says so); false means that the database or the
  *            table of jobs cannot be used.
  */
@@ -21,7 +22,8 @@ bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
 /* One job, if it is due. */
 bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *ret_failed,
                        struct err *err);
-/* One job now, without looking at its state or changing it; output to standard output. */
+/* One job now, without looking at its state or changing it; output to standard output.
+ * Waits up to a minute for a run that goes on; ERR_CONFLICT after it. */
 bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char *const *args,
                      struct err *err);
 bool scheduler_list(struct scheduler *s, struct err *err);

@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/time.h"
 #include "base/util.h"
 #include "crash/crash_id.h"
@@ -22,11 +22,12 @@ enum {
     ARENA_BYTES_MAX = 1 << 30,
 };
 
-/* ---- temporary directory: BASE/PID.CRASHID ---------------------------------------------- */
+/* ---- temporary directory: BASE/PROCESS.CRASHID ---------------------------------------------- */
 bool crash_make_tmp(struct crash *c, const char *base, struct err *err)
 {
-    char path[sizeof c->tmp_dir];
-    int n = snprintf(path, sizeof path, "%s/%d.%s", base, (int)getpid(), c->job.crash_id);
+    char path[sizeof c->tmp_dir], process[PROC_NAME_MAX] = "0";
+    proc_name(getpid(), process);
+    int n = snprintf(path, sizeof path, "%s/%s.%s", base, process, c->job.crash_id);
     if (n < 0 || (size_t)n >= sizeof path)
         return err_set(err, ERR_INVALID, "PROCESSOR_TMP_DIR is too long");
     if (!fs_mkdirs(base, 0700, err) || !fs_remove_tree(path, err))
@@ -47,11 +48,9 @@ void crash_sweep_tmp(const char *tmp_base)
     while ((e = readdir(dir))) {
         struct str name = str_of(e->d_name);
         size_t dot = str_find_char(name, '.', 0);
-        int64_t pid;
         char path[PATH_MAX];
         if (dot == SIZE_MAX || !crash_id_valid(str_sub(name, dot + 1, SIZE_MAX), false) ||
-            !str_to_i64(str_sub(name, 0, dot), 1, INT32_MAX, "pid", &pid, NULL) ||
-            kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            !proc_is_gone(str_sub(name, 0, dot)))
             continue;
         snprintf(path, sizeof path, "%s/%s", tmp_base, e->d_name);
         fs_remove_tree(path, NULL);

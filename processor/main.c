@@ -1,8 +1,12 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/identity.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -112,8 +116,41 @@ static bool parse(int argc, char **argv, struct options *o)
     return o->mode == MODE_OFFLINE ? optind < argc : optind == argc;
 }
 
+/*
+ * One processor flushes and replays an index.  The lock lies beside the directory, which may be
+ * replaced; it is this process's alone (children do not inherit it) and ends with it.
+ */
+static bool be_alone(const struct conf *conf, int *ret_fd, struct err *err)
+{
+    char path[PATH_MAX], parent[PATH_MAX];
+    const char *index = conf_text(conf, "INDEX_DIR");
+    snprintf(path, sizeof path, "%s.lock", index);
+    snprintf(parent, sizeof parent, "%s", index);
+    char *slash = strrchr(parent, '/');
+    if (slash && slash != parent) {
+        *slash = '\0';
+        if (!fs_mkdirs(parent, FS_DIR_MODE, err))
+            return false;
+    }
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0)
+        return err_errno(err, errno, "opening %s", path);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_SETLK, &whole) != 0) {
+        if ((errno != EACCES && errno != EAGAIN) || fcntl(fd, F_GETLK, &whole) != 0)
+            return err_errno(err, errno, "locking %s", path);
+        return err_set(err, ERR_CONFLICT,
+                       "another processor (process %d) works on the index %s; for more workers set "
+                       "PROCESSOR_WORKERS",
+                       (int)whole.l_pid, index);
+    }
+    *ret_fd = TAKE_FD(fd);
+    return true;
+}
+
 static bool serve(struct conf *conf, struct err *err)
 {
+    FD_AUTO alone = -1;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t wanted = conf_int(conf, "PROCESSOR_WORKERS");
     int workers = (int)(wanted ? wanted : MAX(MIN(cores, (long)WORKERS_MAX), 1L));
@@ -121,7 +158,7 @@ static bool serve(struct conf *conf, struct err *err)
         {.name = "worker", .count = workers, .run = worker_run, .arg = conf},
         {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = conf},
     };
-    if (!identity_settle(conf, IDENTITY_SERVICE, err))
+    if (!identity_settle(conf, IDENTITY_SERVICE, err) || !be_alone(conf, &alone, err))
         return false;
     proc_block_signals();
     crash_sweep_tmp(conf_text(conf, "PROCESSOR_TMP_DIR"));

@@ -31,7 +31,7 @@ struct worker {
     struct versions *versions;
     struct version_source version_source;
     struct missing *missing;
-    char name[96]; /* host:pid */
+    char name[128]; /* host:process, see proc_name() */
     int64_t buried_ms;
     int retry_ms; /* 0: the database is there */
 };
@@ -270,7 +270,9 @@ int worker_run(void *conf, int index)
     (void)index;
     bool ok = open_all(&w, &err);
     if (ok) {
-        snprintf(w.name, sizeof w.name, "%s:%d", w.setup.host, (int)getpid());
+        char process[PROC_NAME_MAX] = "0";
+        proc_name(getpid(), process);
+        snprintf(w.name, sizeof w.name, "%s:%s", w.setup.host, process);
         loop(&w);
         missing_flush(w.missing, w.db, true);
     } else {

@@ -16,20 +16,31 @@ SELECT (extract(epoch FROM next_run) * 1000000)::bigint AS next_run,
 INSERT INTO cron_job (app_name, depends_on) VALUES ($1, $2) ON CONFLICT (app_name) DO NOTHING;
 
 -- name: cron_lock
--- Also takes over a lock that is older than two hours.  One row: locked.
+-- A lock of this session (1668444014 is "cron"): the server lets it go when the session ends, however
+-- the scheduler died.
 -- $1 app_name text
-UPDATE cron_job SET ongoing = now()
- WHERE app_name = $1 AND (ongoing IS NULL OR ongoing < now() - interval '2 hours')
-RETURNING app_name;
+SELECT pg_try_advisory_lock(1668444014, hashtext($1)) AS is_locked;
+
+-- name: cron_mark
+-- Since when it runs, for people.
+-- $1 app_name text
+UPDATE cron_job SET ongoing = now() WHERE app_name = $1;
 
 -- name: cron_unlock
 -- $1 app_name text
-UPDATE cron_job SET ongoing = NULL WHERE app_name = $1;
+WITH marked AS (UPDATE cron_job SET ongoing = NULL WHERE app_name = $1)
+SELECT pg_advisory_unlock(1668444014, hashtext($1));
 
 -- name: cron_keep_lock
--- While a job runs, so that a long one is not taken over.
+-- While a job runs: is the lock still ours?  A new session, after a restart of the server, takes it
+-- again unless another scheduler was faster.
 -- $1 app_name text
-UPDATE cron_job SET ongoing = now() WHERE app_name = $1 AND ongoing IS NOT NULL;
+SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks
+                          WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+                            AND classid = 1668444014
+                            AND objid::bigint = (hashtext($1)::bigint & 4294967295))
+            THEN true
+            ELSE pg_try_advisory_lock(1668444014, hashtext($1)) END AS is_locked;
 
 -- name: cron_save
 -- Empty texts are NULL.

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -255,4 +257,45 @@ bool proc_supervise(const struct proc_group *groups, size_t group_count, struct 
         proc_wait(NULL, 0, 50);
     }
     return true;
+}
+
+/* The text behind the name in parentheses, which may hold anything: "S 1 …"; NULL if unreadable. */
+static const char *stat_fields(pid_t pid, char *buf, size_t size)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, buf, size - 1) : -1;
+    if (n <= 0)
+        return NULL;
+    buf[n] = '\0';
+    const char *end = strrchr(buf, ')');
+    return end && end[1] == ' ' ? end + 2 : NULL;
+}
+
+bool proc_name(pid_t pid, char out[PROC_NAME_MAX])
+{
+    enum { STATE_FIELD = 3, START_FIELD = 22, STAT_MAX = 2048 };
+    char buf[STAT_MAX];
+    const char *fields = stat_fields(pid, buf, sizeof buf);
+    if (!fields || *fields == 'Z' || *fields == 'X')
+        return false;
+    struct str rest = str_of(fields), field = {0};
+    for (int i = STATE_FIELD; i <= START_FIELD; i++)
+        if (!str_split(&rest, ' ', &field))
+            return false;
+    snprintf(out, PROC_NAME_MAX, "%d-" STR_FMT, (int)pid, STR_ARG(field));
+    return true;
+}
+
+bool proc_is_gone(struct str name)
+{
+    char now[PROC_NAME_MAX];
+    int64_t pid;
+    size_t dash = MIN(str_find_char(name, '-', 0), name.n);
+    if (!str_to_i64(str_sub(name, 0, dash), 1, INT32_MAX, "pid", &pid, NULL))
+        return false;
+    if (!proc_name((pid_t)pid, now))
+        return true;
+    return dash < name.n && !str_eq(name, str_of(now));
 }

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 /*
  * proc - a parent process that keeps N identical children alive.
@@ -44,5 +45,17 @@ bool proc_take_hangup(void); /* HUP since the last call */
  * time-out or signal.
  */
 unsigned proc_wait(const int *fds, size_t n, int timeout_ms);
+
+/*
+ * Which process is meant: its number and the moment it was started, as "1234-567890" (clock ticks
+ * since the boot, field 22 of /proc/PID/stat).  A number alone may be another process's by the time
+ * somebody looks.
+ */
+enum { PROC_NAME_MAX = 40 };
+
+/* False: there is no such process, or it has ended and only waits to be collected (a zombie). */
+bool proc_name(pid_t pid, char out[PROC_NAME_MAX]);
+/* True if the process of that name is certainly gone.  A bare number is taken by the number. */
+bool proc_is_gone(struct str name);
 
 #endif

@@ -45,7 +45,7 @@ struct ledger_job {
     char id[24]; /* queue row */
     char crash_id[37];
     char ruleset[64];
-    char worker[96]; /* who claimed it */
+    char worker[128]; /* who claimed it */
     enum queue_kind queue;
     int attempts;      /* earlier ones */
     int worker_deaths; /* attempts that ended with the death of the worker */

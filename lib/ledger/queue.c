@@ -1,11 +1,10 @@
 #include <assert.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/time.h"
 #include "base/util.h"
 #include "ledger/ledger.h"
@@ -145,16 +144,13 @@ bool ledger_drop(struct db *db, const struct ledger_job *job, struct err *err)
     return DB_EXEC(db, &q_queue_drop, err, job->id, job->worker);
 }
 
-/* "host:pid" of this host with a process that is gone. */
+/* "host:process" of this host, and that process is gone. */
 static bool is_dead(const char *worker, const char *host)
 {
     struct str w = str_of(worker);
     size_t colon = str_rfind_char(w, ':');
-    int64_t pid;
-    if (colon == SIZE_MAX || !str_eq(str_sub(w, 0, colon), str_of(host)) ||
-        !str_to_i64(str_sub(w, colon + 1, SIZE_MAX), 1, INT32_MAX, "pid", &pid, NULL))
-        return false;
-    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    return colon != SIZE_MAX && str_eq(str_sub(w, 0, colon), str_of(host)) &&
+           proc_is_gone(str_sub(w, colon + 1, SIZE_MAX));
 }
 
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err)

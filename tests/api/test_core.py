@@ -293,11 +293,18 @@ def test_due_jobs_leave_state_and_log(datil):
 
 
 def test_a_job_runs_once_at_a_time(datil):
+    import psycopg2
+    other = psycopg2.connect(f"host={datil.var}/run/pg user=datil dbname=datil")  # another scheduler's session
+    with other.cursor() as cur:
+        cur.execute("SELECT pg_advisory_lock(1668444014, hashtext('crontest'))")
     datil.datil("cron", "reset", "crontest")
-    datil.sql("INSERT INTO cron_job (app_name, ongoing) VALUES ('crontest', now() - interval '119 minutes')")
     datil.datil("cron", "run", "crontest", "--if-due")
     assert datil.sql("SELECT last_run FROM cron_job WHERE app_name = 'crontest'") == [(None,)]
-    datil.sql("UPDATE cron_job SET ongoing = now() - interval '121 minutes' WHERE app_name = 'crontest'")
+    # A mark that a killed scheduler of an older version left says nothing: its session is gone.
+    datil.sql("UPDATE cron_job SET ongoing = now() WHERE app_name = 'crontest'")
+    other.close()
+    wait_until(lambda: datil.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1668444014 "
+                                 "AND objid::bigint = hashtext('crontest')::bigint & 4294967295")[0][0] == 0, 10, "the lock")
     datil.datil("cron", "run", "crontest", "--if-due")
     assert datil.sql("SELECT last_run IS NOT NULL, ongoing FROM cron_job WHERE app_name = 'crontest'") == [(True, None)]
 

@@ -4,10 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/conf.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "base/rd.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -196,6 +200,31 @@ static void test_write_atomic(void **state)
     assert_false(fs_exists(dir));
 }
 
+static void test_a_reused_number_or_a_zombie_is_no_process(void **state)
+{
+    (void)state;
+    char self[PROC_NAME_MAX], other[PROC_NAME_MAX + 4];
+    assert_true(proc_name(getpid(), self));
+    assert_false(proc_is_gone(str_of(self)));
+    snprintf(other, sizeof other, "%d-1", (int)getpid()); /* our number, another start */
+    assert_true(proc_is_gone(str_of(other)));
+    snprintf(other, sizeof other, "%d", (int)getpid());
+    assert_false(proc_is_gone(str_of(other)));
+    assert_false(proc_is_gone(STR("nonsense")));
+    assert_false(proc_is_gone(STR("")));
+
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    assert_false(proc_name(child, self)); /* still there, but a zombie */
+    snprintf(other, sizeof other, "%d", (int)child);
+    assert_true(proc_is_gone(str_of(other)));
+    waitpid(child, NULL, 0);
+    assert_true(proc_is_gone(str_of(other)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_strbuf_limit),
         cmocka_unit_test(test_conf_refuses_unknown),
         cmocka_unit_test(test_write_atomic),
+        cmocka_unit_test(test_a_reused_number_or_a_zombie_is_no_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
