@@ -132,6 +132,8 @@ FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
 # Targets whose parser belongs to a program.
 FUZZ_PROG_cfi := $(B)/prog/dump-syms.a
 FUZZ_PROG_rustname := $(B)/prog/dump-syms.a
+FUZZ_PROG_elf_image := $(B)/prog/dump-syms.a
+FUZZ_LINK_elf_image := -lstdc++
 FUZZ_PROG_elfid := $(B)/prog/handler.a
 FUZZ_PROG_maps := $(B)/prog/handler.a
 FUZZ_PROG_throttle := $(B)/prog/collector.a
@@ -144,7 +146,7 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $$(addsuffix .a,$$(addprefix $(B)/prog/,$$
 
 $(B)/tests/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $$(FUZZ_PROG_$$*) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
-	$(call link,)
+	$(call link,$(FUZZ_LINK_$*))
 
 .PHONY: tests-build unit
 tests-build: all $(UNIT_BIN) $(FUZZ_REPLAY)
@@ -184,7 +186,7 @@ fuzz:
 
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROG_$$*) $(CLIENT_LIB) $(LIB)
 	$(call say,LINK,$@)
-	$(call link,-fsanitize=fuzzer)
+	$(call link,$(FUZZ_LINK_$*) -fsanitize=fuzzer)
 
 lint:
 	@$(PACKAGES) build lint

@@ -225,10 +225,10 @@ bool debug_open_packed_symbols(const struct debug_search *s, struct elf_file *re
     if (packed.n == 0)
         return false;
     struct strbuf plain;
-    sb_init(&plain, ELF_UNPACKED_MAX);
+    sb_init(&plain, elf_unpacked_max(packed.n));
     struct err err = {0};
     bool ok = unpack_bytes(packing_of_file(packed.p, packed.n), packed.p, packed.n,
-                           ELF_UNPACKED_MAX, &plain, &err) &&
+                           elf_unpacked_max(packed.n), &plain, &err) &&
               elf_file_from_bytes(sb_cstr(&plain), plain.n, ".gnu_debugdata", ret_file, &err);
     sb_release(&plain);
     if (!ok)

@@ -17,6 +17,14 @@
 #include "base/util.h"
 #include "unpack.h"
 
+enum { GROWTH_MAX = 200 };
+
+size_t elf_unpacked_max(size_t n)
+{
+    static const size_t small = (size_t)64 << 20, most = (size_t)8 << 30;
+    return n > (most - small) / GROWTH_MAX ? most : small + n * GROWTH_MAX;
+}
+
 static bool map_file(const char *path, void **ret_p, size_t *ret_n, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -43,6 +51,7 @@ static bool map_file(const char *path, void **ret_p, size_t *ret_n, struct err *
 /* Hands the bytes over to elfutils, sections unpacked. */
 static bool begin_elf(struct elf_file *f, const void *bytes, size_t n, struct err *err)
 {
+    sb_init(&f->image, n + elf_unpacked_max(n));
     elf_unpack_sections(rd_init(bytes, n), &f->image, &f->bad);
     if (f->image.n) {
         bytes = f->image.p;
@@ -58,8 +67,6 @@ static bool begin_elf(struct elf_file *f, const void *bytes, size_t n, struct er
 static struct elf_file new_file(const char *path)
 {
     struct elf_file f = {.path = xstrdup(path)};
-    sb_init(&f.whole, ELF_UNPACKED_MAX);
-    sb_init(&f.image, ELF_UNPACKED_MAX);
     sb_init(&f.bad, 4096);
     return f;
 }
@@ -70,7 +77,9 @@ bool elf_file_open(const char *path, struct elf_file *ret_file, struct err *err)
     bool ok = map_file(path, &f.mapped, &f.mapped_n, err);
     enum packing packing = ok ? packing_of_file(f.mapped, f.mapped_n) : PACKED_NOT;
     if (ok && packing != PACKED_NOT) {
-        ok = unpack_bytes(packing, f.mapped, f.mapped_n, ELF_UNPACKED_MAX, &f.whole, err) ||
+        size_t max = elf_unpacked_max(f.mapped_n);
+        sb_init(&f.whole, max);
+        ok = unpack_bytes(packing, f.mapped, f.mapped_n, max, &f.whole, err) ||
              err_wrap(err, "%s", path);
         munmap(f.mapped, f.mapped_n);
         f.mapped = NULL;
@@ -88,6 +97,7 @@ bool elf_file_from_bytes(const void *bytes, size_t n, const char *name, struct e
                          struct err *err)
 {
     struct elf_file f = new_file(name);
+    sb_init(&f.whole, n);
     sb_put(&f.whole, bytes, n);
     if (f.whole.n == n && begin_elf(&f, sb_cstr(&f.whole), n, err)) {
         *ret_file = f;

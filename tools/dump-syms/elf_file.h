@@ -16,10 +16,9 @@
  * ones, so that whoever reads the file afterwards knows of one form only.
  *
  * Ownership  elf_file_close releases the bytes and elfutils' handle of them.
- * Trust      The file is hostile.  Only regular files are opened, and nothing in a
- *            file makes it grow beyond ELF_UNPACKED_MAX.
+ * Trust      The file is hostile.  Only regular files are opened, and what a file
+ *            unpacks to is limited by its size (elf_unpacked_max).
  */
-static const size_t ELF_UNPACKED_MAX = (size_t)8 << 30;
 
 struct elf_file {
     Elf *elf;
@@ -30,6 +29,12 @@ struct elf_file {
     struct strbuf image; /* with plain sections, when any were compressed */
     struct strbuf bad;   /* sections that could not be unpacked: "NAME: why\n"… */
 };
+
+/*
+ * Most bytes that n bytes of a file may become.  Debug information shrinks to a fifth or a tenth;
+ * two hundred times its size is a bomb.
+ */
+size_t elf_unpacked_max(size_t n);
 
 /* ERR_NOT_FOUND: no such file.  ERR_INVALID: no ELF file. */
 bool elf_file_open(const char *path, struct elf_file *ret_file, struct err *err);

@@ -76,20 +76,19 @@ static const struct sym_func *func_at(const struct growing *g, uint64_t addr, si
     return f && addr - f->addr < f->size ? f : NULL;
 }
 
+/* Records have 32 bits for a size; what claims more (of a hostile file) is cut. */
 static void add_func(struct growing *g, uint64_t from, uint64_t to, const struct sym_symbol *symbol)
 {
-    while (from < to) { /* an extent above 4 GiB is no function, but no reason to stop */
-        uint32_t size = (uint32_t)MIN(to - from, (uint64_t)UINT32_MAX);
-        struct sym_func f = {.addr = from,
-                             .size = size,
-                             .name = symbol->name,
-                             .is_shared = symbol->is_shared,
-                             .first_line = g->s->lines.n};
-        sym_copy_lines(g->s, g->s->loose_lines.v, g->s->loose_lines.n, from, size);
-        f.line_count = g->s->lines.n - f.first_line;
-        VEC_PUSH(&g->s->funcs, f);
-        from += size;
-    }
+    if (from >= to)
+        return;
+    struct sym_func f = {.addr = from,
+                         .size = (uint32_t)MIN(to - from, (uint64_t)UINT32_MAX),
+                         .name = symbol->name,
+                         .is_shared = symbol->is_shared,
+                         .first_line = g->s->lines.n};
+    sym_copy_lines(g->s, g->s->loose_lines.v, g->s->loose_lines.n, from, f.size);
+    f.line_count = g->s->lines.n - f.first_line;
+    VEC_PUSH(&g->s->funcs, f);
 }
 
 /* The last part of a qualified name, without template arguments and parameters. */

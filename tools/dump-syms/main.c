@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,9 +19,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/util.h"
-#include "cfi.h"
-#include "functions.h"
-#include "image.h"
+#include "module.h"
 
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */
 enum { STATUS_GOOD, STATUS_FAILED, STATUS_USAGE, STATUS_INCOMPLETE };
@@ -94,50 +91,6 @@ static bool parse(int argc, char **argv, struct options *o, struct err *err)
     return true;
 }
 
-static bool is_code(const void *image, uint64_t addr, uint64_t size)
-{
-    return image_is_code(image, addr, size);
-}
-
-static void add_cfi_of(const struct image *i, Elf *elf, uint64_t bias, const char *wanted,
-                       struct sym *s)
-{
-    size_t names;
-    Elf_Scn *scn = NULL;
-    if (!elf || elf_getshdrstrndx(elf, &names) != 0)
-        return;
-    while ((scn = elf_nextscn(elf, scn))) {
-        GElf_Shdr mem, *h = gelf_getshdr(scn, &mem);
-        const char *name = h ? elf_strptr(elf, names, h->sh_name) : NULL;
-        if (!name || strcmp(name, wanted) != 0 || h->sh_type == SHT_NOBITS)
-            continue;
-        Elf_Data *d = elf_rawdata(scn, NULL);
-        if (!d || !d->d_buf)
-            continue;
-        struct cfi_section section = {
-            .bytes = rd_init(d->d_buf, d->d_size),
-            .addr = h->sh_addr + bias,
-            .base = i->base,
-            .is_eh = strcmp(wanted, ".eh_frame") == 0,
-            .addr_size = i->is_64 ? 8 : 4,
-            .machine = i->machine,
-            .is_code = is_code,
-            .arg = i,
-        };
-        section.bytes.big = i->is_big;
-        cfi_add_section(&section, s);
-    }
-}
-
-static void add_cfi(const struct image *i, struct sym *s)
-{
-    Elf *debug = i->dwarf ? dwarf_getelf(i->dwarf) : NULL;
-    add_cfi_of(i, i->elf, 0, ".eh_frame", s);
-    add_cfi_of(i, i->elf, 0, ".debug_frame", s);
-    if (debug && debug != i->elf)
-        add_cfi_of(i, debug, i->dwarf_bias, ".debug_frame", s);
-}
-
 static void say_what_is_missing(const struct image *i, const char *path, const struct sym *s)
 {
     struct str rest = sb_view(&i->problems), line;
@@ -197,20 +150,12 @@ static bool dump(const struct options *o, int *ret_status, struct err *err)
 {
     struct image image;
     struct sym s;
-    if (!image_open(&o->image, &image, err))
+    if (!module_read(&o->image, &image, &s, err))
         return false;
-    sym_init(&s);
-    bool ok = image_identify(&image, &o->image, &s, err);
-    if (ok) {
-        functions_add(&image, &s);
-        publics_add(&image, &s);
-        add_cfi(&image, &s);
-        s.no_cfi = o->no_cfi;
-        sym_finish(&s);
-        say_what_is_missing(&image, o->image.path, &s);
-        ok = write_output(o, &s, err);
-        *ret_status = image.problems.n ? STATUS_INCOMPLETE : STATUS_GOOD;
-    }
+    s.no_cfi = o->no_cfi;
+    say_what_is_missing(&image, o->image.path, &s);
+    bool ok = write_output(o, &s, err);
+    *ret_status = image.problems.n ? STATUS_INCOMPLETE : STATUS_GOOD;
     sym_release(&s);
     image_close(&image);
     return ok;

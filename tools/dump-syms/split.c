@@ -29,6 +29,7 @@ enum {
     ELF_SECTION = 64,
     STR_OFFSETS_HEADER = 8,
     RNGLISTS_HEADER = 12,
+    UNIT_MAX = 1 << 30, /* of one source file: no compiler lives to write more */
 };
 
 /* What the columns of a package's index mean. */
@@ -51,6 +52,14 @@ struct contribution {
     struct rd part[PARTS];
     struct rd strings;
 };
+
+static struct contribution nothing(void)
+{
+    struct contribution c = {.strings = rd_init("", 0)};
+    for (size_t p = 0; p < PARTS; p++)
+        c.part[p] = rd_init("", 0);
+    return c;
+}
 
 static struct rd section(const struct splits *s, const struct elf_file *f, const char *name)
 {
@@ -105,11 +114,13 @@ static bool cut_from_package(const struct splits *s, uint64_t id, struct contrib
         for (size_t p = 0; p < PARTS && rd_ok(&r) && rd_ok(&at) && rd_ok(&size); p++)
             if (parts[p].column == column) {
                 struct rd all = section(s, &s->package, parts[p].section);
-                ret->part[p] = rd_try_window(&all, from, n);
+                struct rd one = rd_try_window(&all, from, n);
+                if (rd_ok(&one))
+                    ret->part[p] = one;
             }
     }
     ret->strings = section(s, &s->package, ".debug_str.dwo");
-    return rd_ok(&ret->part[PART_INFO]) && ret->part[PART_INFO].n > 0;
+    return ret->part[PART_INFO].n > 0;
 }
 
 static void take_whole_file(const struct splits *s, const struct elf_file *f,
@@ -120,15 +131,15 @@ static void take_whole_file(const struct splits *s, const struct elf_file *f,
     ret->strings = section(s, f, ".debug_str.dwo");
 }
 
-static uint8_t byte_of(uint64_t value, size_t index)
+static char byte_of(uint64_t value, size_t index)
 {
-    return index < 8 ? (uint8_t)(value >> (8 * index)) : 0;
+    return (char)(index < 8 ? value >> (8 * index) & 0xff : 0);
 }
 
 static void put_number(struct strbuf *b, uint64_t value, size_t bytes, bool big)
 {
     for (size_t i = 0; i < bytes; i++)
-        sb_char(b, (char)byte_of(value, big ? bytes - 1 - i : i));
+        sb_char(b, byte_of(value, big ? bytes - 1 - i : i));
 }
 
 /* The strings that the unit's offsets point to, and offsets that point to them there. */
@@ -229,7 +240,8 @@ static struct rd module_section(const struct splits *s, const char *name, uint64
 {
     const struct image *i = s->image;
     struct rd all = section(s, i->debug.elf ? &i->debug : &i->file, name);
-    return rd_try_window(&all, base, all.n - MIN(base, (uint64_t)all.n));
+    struct rd rest = rd_try_window(&all, base, all.n - MIN(base, (uint64_t)all.n));
+    return rd_ok(&rest) ? rest : rd_init("", 0);
 }
 
 /* The unit of that id in an image made by us. */
@@ -256,9 +268,9 @@ static bool build_unit(const struct splits *s, const struct contribution *c, Dwa
     uint64_t addr_base = offset_attr(skeleton, DW_AT_addr_base, DW_AT_GNU_addr_base);
     uint64_t ranges_base = offset_attr(skeleton, DW_AT_GNU_ranges_base, DW_AT_GNU_ranges_base);
     struct strbuf offsets, strings, out;
-    sb_init(&offsets, ELF_UNPACKED_MAX);
-    sb_init(&strings, ELF_UNPACKED_MAX);
-    sb_init(&out, ELF_UNPACKED_MAX);
+    sb_init(&offsets, UNIT_MAX);
+    sb_init(&strings, UNIT_MAX);
+    sb_init(&out, UNIT_MAX);
     gather_strings(c, &offsets, &strings);
     struct rd addresses = module_section(s, ".debug_addr", addr_base);
     struct rd ranges = module_section(s, ".debug_ranges", ranges_base);
@@ -268,8 +280,8 @@ static bool build_unit(const struct splits *s, const struct contribution *c, Dwa
         {".debug_str_offsets", sb_cstr(&offsets), offsets.n},
         {".debug_str", sb_cstr(&strings), strings.n},
         {".debug_rnglists", c->part[PART_RNGLISTS].p, c->part[PART_RNGLISTS].n},
-        {".debug_addr", addresses.p, rd_ok(&addresses) ? addresses.n : 0},
-        {".debug_ranges", ranges.p, rd_ok(&ranges) ? ranges.n : 0},
+        {".debug_addr", addresses.p, addresses.n},
+        {".debug_ranges", ranges.p, ranges.n},
     };
     struct piece used[ARRAY_LEN(pieces)];
     size_t count = 0;
@@ -335,7 +347,7 @@ static bool try_dwo(const struct splits *s, const char *path, Dwarf_Die *skeleto
     struct elf_file f;
     if (!elf_file_open(path, &f, NULL))
         return false;
-    struct contribution c = {0};
+    struct contribution c = nothing();
     take_whole_file(s, &f, &c);
     bool ok = build_unit(s, &c, skeleton, id, u);
     if (!ok)
@@ -392,7 +404,7 @@ struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skelet
     dwarf_cu_info(cu, NULL, NULL, NULL, NULL, &id, NULL, NULL);
     struct split_unit *u = xcalloc(1, sizeof *u);
     const char *name = text_attr(skeleton, DW_AT_dwo_name, DW_AT_GNU_dwo_name);
-    struct contribution c = {0};
+    struct contribution c = nothing();
     look_for_package(s);
     u->is_found =
         s->package.elf && cut_from_package(s, id, &c) && build_unit(s, &c, skeleton, id, u);
