@@ -121,10 +121,13 @@ static void improve_names(struct sym *s)
         const struct sym_symbol *one = &s->symbols.v[i];
         size_t behind = sym_funcs_behind(s, s->funcs.n, one->addr);
         struct sym_func *f = behind ? &s->funcs.v[behind - 1] : NULL;
-        if (!f || f->addr != one->addr || !f->is_unsure || !one->is_mangled)
+        if (!f || f->addr != one->addr || !f->is_unsure)
             continue;
-        struct str plain = plain_name(s->names.texts.v[f->name]);
-        if (str_find(s->names.texts.v[one->name], plain, 0) == SIZE_MAX)
+        struct str have = s->names.texts.v[f->name];
+        bool is_nameless = str_eq(have, STR("<name omitted>"));
+        bool is_same = one->is_mangled &&
+                       str_find(s->names.texts.v[one->name], plain_name(have), 0) != SIZE_MAX;
+        if (!is_nameless && !is_same)
             continue;
         f->name = one->name;
         f->is_unsure = false;
