@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "base/util.h"
 #include "crash/crash_id.h"
+#include "crash/raw.h"
 
 enum {
     RAW_BYTES_MAX = JSON_BYTES_MAX,
@@ -126,8 +127,10 @@ static bool load(struct crash *c, const struct crash_setup *setup, struct store 
 {
     struct job *job = &c->job;
     struct err why = {0};
-    if (!get_json(store, job->crash_id, "raw_crash", RAW_BYTES_MAX, &job->raw, err) ||
-        !open_dumps(c, store, err) || !crash_make_tmp(c, setup->tmp_base, err))
+    if (!get_json(store, job->crash_id, "raw_crash", RAW_BYTES_MAX, &job->raw, err))
+        return false;
+    raw_crash_upgrade(job->raw);
+    if (!open_dumps(c, store, err) || !crash_make_tmp(c, setup->tmp_base, err))
         return false;
     if (!get_json(store, job->crash_id, "processed_crash", PROCESSED_BYTES_MAX, &c->old_processed,
                   &why) &&

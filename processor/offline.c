@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "crash/crash_id.h"
+#include "crash/raw.h"
 #include "crash/reduce.h"
 #include "crash/telemetry.h"
 #include "crash/version_key.h"
@@ -110,6 +111,7 @@ static bool load_dir(struct crash *c, const char *dir, struct err *err)
     c->job.raw = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
     if (!c->job.raw)
         return err_wrap(err, "%s", path);
+    raw_crash_upgrade(c->job.raw);
     const char *id = jget_str(c->job.raw, "uuid");
     if (id && crash_id_valid(str_of(id), false))
         c->job.crash_id = arena_strdup(&c->arena, id);

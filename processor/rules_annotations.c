@@ -1,4 +1,5 @@
 #include "base/util.h"
+#include "crash/raw.h"
 #include "processor/rules.h"
 
 /*
@@ -119,7 +120,7 @@ bool minidump_sha256_hash_act(struct job *job, struct err *err)
     (void)err;
     struct str hash = jget_strn(jget_obj(jget_obj(job->raw, "metadata"), "dump_checksums"),
                                 "upload_file_minidump");
-    set_text(job, "minidump_sha256_hash", hash.p ? hash : STR(""));
+    set_text(job, "minidump_sha256_hash", hash.p && !raw_checksum_is_md5(hash) ? hash : STR(""));
     return true;
 }
 

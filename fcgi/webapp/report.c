@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "crash/crash_id.h"
+#include "crash/raw.h"
 #include "crash/reduce.h"
 #include "fmt.h"
 #include "frame.h"
@@ -230,6 +231,7 @@ bool report_get(struct req *r, struct err *err)
         return false;
     if (!raw && !stored)
         return send_simple(r, 404, "report_missing.html", "Crash Report Not Found", id, err);
+    raw_crash_upgrade(raw);
     if (!stored)
         return send_pending(r, id, raw, err);
     struct report c = {.req = r,

@@ -1,5 +1,6 @@
 #include "base/util.h"
 #include "base/vec.h"
+#include "crash/raw.h"
 #include "crash/reduce.h"
 #include "fmt.h"
 #include "report.h"
@@ -324,8 +325,9 @@ static void checksum_rows(struct tpl_rows *rows, struct arena *a, const json_t *
         html_raw(&w, "</span>");
         if (json_is_string(sum) && strcmp(json_string_value(sum), nothing) == 0)
             html_raw(&w, " <span class=\"tag warn\">an empty file</span>");
+        bool is_md5 = json_is_string(sum) && raw_checksum_is_md5(str_of(json_string_value(sum)));
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, arena_printf(a, "SHA-256 of %s", name));
+        tpl_row_cstr(row, arena_printf(a, "%s of %s", is_md5 ? "MD5" : "SHA-256", name));
         tpl_row_html(row, html_done(&w, a));
     }
 }

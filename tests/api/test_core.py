@@ -134,6 +134,26 @@ def test_unreadable_crash_waits_and_fails_for_good(datil):
     wait_until(lambda: state(datil, crash) == "processed", 20, "the retry")
 
 
+def test_raw_crash_of_an_older_collector(datil, minidump):
+    """Version 1: notes and MD5 checksums lie among the annotations, `version` is absent."""
+    crash = crash_id(17)
+    put_raw(datil, crash, collector_notes=["old note"], throttle_rate=10, type_tag="x", signature="of then",
+            dump_checksums={"upload_file_minidump": "d41d8cd98f00b204e9800998ecf8427e"}, metadata=None)
+    stored = datil.var / "store" / ("20" + crash[-6:]) / "raw_crash" / f"{crash}.json"
+    before = stored.read_bytes()
+    datil.datil("reprocess", crash)
+    wait_until(lambda: state(datil, crash) == "processed", 20, "the old report")
+    done = datil.wait_processed(crash)
+    whole = json.loads(datil.datil("crash", "show", crash).stdout)
+    assert whole["collector_metadata"]["collector_notes"] == ["old note"]
+    assert whole["collector_metadata"]["throttle_rate"] == 10
+    assert not {"dump_checksums", "collector_notes", "type_tag", "signature"} & set(whole["crash_report_keys"])
+    assert not whole.get("minidump_sha256_hash")
+    assert done["signature"] != "of then"
+    assert stored.read_bytes() == before
+    assert datil.get(f"/report/index/{crash}").status == 200
+
+
 def test_crash_that_killed_its_workers_is_processed_without_walk(datil, minidump):
     crash = crash_id(13)
     put_raw(datil, crash)

@@ -3,9 +3,9 @@
 
 #include "app.h"
 #include "base/log.h"
-#include "base/time.h"
 #include "base/util.h"
 #include "crash/crash_id.h"
+#include "ledger/document.h"
 #include "ledger/ledger.h"
 
 /* crash load, crash show, crash delete */
@@ -43,30 +43,14 @@ static void refuse(struct loading *l, const char *why)
         fputs("further lines are refused without a word\n", stderr);
 }
 
-/* The index needs a date; the id has at least the day. */
-static void complete(json_t *doc, const char *id)
-{
-    if (jget_str(doc, "date_processed"))
-        return;
-    char day[CRASH_DATE_SIZE], date[TIME_TEXT_MAX];
-    crash_id_date(id, day);
-    snprintf(date, sizeof date, "%.4s-%.2s-%.2sT00:00:00+00:00", day, day + 4, day + 6);
-    json_set_cstr(doc, "date_processed", date);
-}
-
 static bool take_line(struct loading *l, struct str line, struct err *err)
 {
     struct err why = {0};
-    json_t *doc = json_parse(line, JSON_BYTES_MAX, &why);
-    const char *id = jget_str(doc, "uuid");
-    if (doc && !id && (id = jget_str(doc, "crash_id")))
-        json_set_cstr(doc, "uuid", id);
-    if (!doc || !id || !crash_id_valid(str_of(id), false)) {
-        refuse(l, !doc ? why.msg : !id ? "no uuid" : "uuid is not a crash id");
-        json_decref(doc);
+    json_t *doc = ledger_read_document(line, &why);
+    if (!doc) {
+        refuse(l, why.msg);
         return true;
     }
-    complete(doc, id);
     l->docs[l->n++] = doc;
     l->bytes += line.n;
     return (l->n < LOAD_BATCH && l->bytes < LOAD_BATCH_BYTES) || flush_batch(l, err);
