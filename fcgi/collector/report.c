@@ -4,14 +4,17 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "crash/field.h"
 #include "json/json.h"
 #include "json/repair.h"
 #include "web/params.h"
 
-void report_init(struct report *r, const struct spool *spool, const char *main_dump)
+void report_init(struct report *r, const struct spool *spool, const char *main_dump,
+                 size_t annotations_max)
 {
     *r = (struct report){
         .main_dump = main_dump,
+        .annotations_max = annotations_max,
         .entry = {.spool = spool},
         .annotations = json_object(),
         .notes = json_array(),
@@ -112,6 +115,24 @@ static void drop_long_names(struct report *r, json_t *object)
             report_note(r, "dropped annotation: name longer than %d bytes", REPORT_NAME_MAX);
             json_object_del(object, key);
         }
+}
+
+/* Over the limit the names that the field table does not know go, then any. */
+static void drop_surplus(struct report *r)
+{
+    size_t had = json_object_size(r->annotations), left = had;
+    void *tmp;
+    const char *key;
+    json_t *value;
+    for (int round = 0; round < 2; round++)
+        json_object_foreach_safe (r->annotations, tmp, key, value)
+            if (left > r->annotations_max && (round == 1 || !annotation_find(str_of(key)))) {
+                json_object_del(r->annotations, key);
+                left--;
+            }
+    if (left < had)
+        report_note(r, "dropped %zu annotations: more than %zu names", had - left,
+                    r->annotations_max);
 }
 
 static bool take_json(struct report *r, struct str text, struct err *err)
@@ -316,6 +337,7 @@ bool report_finish(struct report *r, struct err *err)
         return false;
     if (r->has_json && r->has_fields)
         report_note(r, "includes annotations in both json-encoded extra and formdata parts");
+    drop_surplus(r);
     if (r->nul_members)
         report_note(r, "removed NUL characters from %zu annotations", r->nul_members);
     return json_object_size(r->annotations) > 0 || report_malformed(r, "no_annotations", err);

@@ -36,6 +36,7 @@ enum part_kind { PART_SKIPPED, PART_TEXT, PART_JSON, PART_FILE };
 struct report {
     const char
         *main_dump; /* name of the form part with the main dump; stored under its usual name */
+    size_t annotations_max; /* names kept */
     struct spool_entry entry;
     json_t *annotations; /* object, owned */
     json_t *notes;       /* array, owned */
@@ -68,7 +69,8 @@ struct report {
 
 extern const struct multipart_events report_events; /* arg: struct report * */
 
-void report_init(struct report *r, const struct spool *spool, const char *main_dump);
+void report_init(struct report *r, const struct spool *spool, const char *main_dump,
+                 size_t annotations_max);
 void report_release(struct report *r);
 /* Call once behind the last part: settles what could not be known before. */
 bool report_finish(struct report *r, struct err *err);

@@ -410,7 +410,8 @@ bool submit_post(struct req *req, struct err *err)
         return overloaded(&s, &why);
     if (!may_submit(&s))
         return reply(req, 429, "");
-    report_init(&s.report, &s.app->spool, conf_text(s.app->conf, "BREAKPAD_DUMP_FIELD"));
+    report_init(&s.report, &s.app->spool, conf_text(s.app->conf, "BREAKPAD_DUMP_FIELD"),
+                (size_t)conf_int(s.app->conf, "COLLECTOR_MAX_ANNOTATIONS"));
     if (check_headers(&s, &boundary) && receive(&s))
         decide(&s);
     if (s.has_key)

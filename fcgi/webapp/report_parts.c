@@ -5,9 +5,31 @@
 #include "fmt.h"
 #include "report.h"
 
-enum { PART_MAX = 8 << 20, TREE_MAX = 256 << 10, MODULES_SHOWN = 4000 };
+/*
+ * Tabs of a report.  Strangers decide how long its lists are, so each shows a number that no honest
+ * report comes near, says how many more there are, and leaves the rest to the downloads.
+ */
+enum {
+    PART_MAX = 8 << 20,
+    TREE_MAX = 256 << 10,
+    MODULES_SHOWN = 4000,
+    ANNOTATIONS_SHOWN = 1000, /* honest reports have up to 250 */
+    EXTENSIONS_SHOWN = 1000,
+    CHECKSUMS_SHOWN = 100,
+    METADATA_SHOWN = 100,
+    ANNOTATION_BYTES_SHOWN = 256 << 10,
+};
 
-/* ---- modules --------------------------------------------------------------------------------- */
+static const char *more_text(struct arena *a, size_t all, size_t shown)
+{
+    return all > shown ? arena_printf(a, "and %zu more, in the raw data", all - shown) : "";
+}
+
+static void more_line(struct html_writer *w, size_t all, size_t shown)
+{
+    if (all > shown)
+        html_printf(w, "<p class=\"muted\">and %zu more, in the raw data</p>", all - shown);
+}
 
 static void cell(struct html_writer *w, const char *text)
 {
@@ -79,7 +101,9 @@ static void unloaded_table(struct html_writer *w, const json_t *modules, bool ha
             cell(w, jget_str(m, "cert_subject"));
         html_raw(w, "</tr>");
     }
-    html_raw(w, "</tbody></table></div></section>");
+    html_raw(w, "</tbody></table></div>");
+    more_line(w, json_array_size(modules), MODULES_SHOWN);
+    html_raw(w, "</section>");
 }
 
 void report_set_modules(const struct report *c, struct tpl_values *v)
@@ -103,14 +127,14 @@ void report_set_modules(const struct report *c, struct tpl_values *v)
             html_raw(&w, "<th scope=\"col\">Signed By</th>");
         html_raw(&w, "</tr></thead><tbody>\n");
         module_rows(&w, modules, has_signers);
-        html_raw(&w, "</tbody></table></div></section>");
+        html_raw(&w, "</tbody></table></div>");
+        more_line(&w, json_array_size(modules), MODULES_SHOWN);
+        html_raw(&w, "</section>");
     }
     if (json_array_size(unloaded) > 0)
         unloaded_table(&w, unloaded, has_signers);
     tpl_html(v, "modules", html_done(&w, c->a));
 }
-
-/* ---- annotations ----------------------------------------------------------------------------- */
 
 struct shown {
     const char *name;
@@ -136,16 +160,24 @@ static bool is_of_collector(const char *name)
     return false;
 }
 
+static struct str cut(struct arena *a, struct str text)
+{
+    if (text.n <= ANNOTATION_BYTES_SHOWN)
+        return text;
+    struct str start = str_sub(text, 0, utf8_prefix_bytes(text, ANNOTATION_BYTES_SHOWN));
+    return str_of(arena_printf(a, STR_FMT "\n… (%zu bytes)", STR_ARG(start), text.n));
+}
+
 static void annotation_row(struct arena *a, struct tpl_rows *rows, const struct shown *s)
 {
     const struct annotation *known = annotation_find(str_of(s->name));
     struct tpl_row *row = tpl_row_add(rows);
     tpl_row_cstr(row, s->name);
     if (json_is_string(s->value)) {
-        tpl_row_text(row, str_n(json_string_value(s->value), json_string_length(s->value)));
+        tpl_row_text(row, cut(a, str_n(json_string_value(s->value), json_string_length(s->value))));
     } else {
         FREE_LATER char *text = json_dumps(s->value, JSON_COMPACT | JSON_ENCODE_ANY);
-        tpl_row_cstr(row, text ? arena_strdup(a, text) : "");
+        tpl_row_text(row, text ? str_copy(a, cut(a, str_of(text))) : STR(""));
     }
     tpl_row_int(row, s->is_protected);
     tpl_row_cstr(row, known ? known->description : "");
@@ -163,13 +195,12 @@ void report_set_annotations(const struct report *c, struct tpl_values *v)
     if (all.n > 0)
         qsort(all.v, all.n, sizeof *all.v, public_first_by_name);
     struct tpl_rows *rows = tpl_rows(v, "annotations");
-    for (size_t i = 0; i < all.n; i++)
+    for (size_t i = 0; i < all.n && i < ANNOTATIONS_SHOWN; i++)
         annotation_row(c->a, rows, &all.v[i]);
+    tpl_cstr(v, "annotations_more", more_text(c->a, all.n, ANNOTATIONS_SHOWN));
     tpl_bool(v, "no_annotations", all.n == 0);
     VEC_RELEASE(&all);
 }
-
-/* ---- downloads ------------------------------------------------------------------------------- */
 
 static void add_download(const struct report *c, struct tpl_rows *rows, const char *label,
                          const char *endpoint, const char *name, const char *note)
@@ -208,8 +239,6 @@ bool report_set_downloads(const struct report *c, struct tpl_values *v, struct e
     return true;
 }
 
-/* ---- JSON trees ------------------------------------------------------------------------------ */
-
 static const char *tree(struct arena *a, const json_t *value)
 {
     if (!value)
@@ -231,8 +260,6 @@ void report_set_trees(const struct report *c, struct tpl_values *v)
     tpl_bool(v, "has_telemetry", environment != NULL);
     tpl_cstr(v, "telemetry", tree(c->a, environment));
 }
-
-/* ---- extensions ------------------------------------------------------------------------------ */
 
 static const char *yes_no(const json_t *o, const char *key)
 {
@@ -272,16 +299,21 @@ void report_set_extensions(const struct report *c, struct tpl_values *v)
     const char *id;
     json_t *addon;
     size_t i;
-    json_object_foreach (jpath(c->doc, "telemetry_environment.addons.activeAddons"), id, addon)
-        addon_from_environment(c->a, rows, id, addon);
-    if (tpl_rows_count(rows) == 0)
-        json_array_foreach (jget_arr(c->doc, "addons"), i, addon)
-            if (json_is_string(addon))
+    json_t *active = jpath(c->doc, "telemetry_environment.addons.activeAddons");
+    const json_t *listed = jget_arr(c->doc, "addons");
+    json_object_foreach (active, id, addon)
+        if (tpl_rows_count(rows) < EXTENSIONS_SHOWN)
+            addon_from_environment(c->a, rows, id, addon);
+    size_t all = json_object_size(active);
+    if (all == 0) {
+        all = json_array_size(listed);
+        json_array_foreach (listed, i, addon)
+            if (json_is_string(addon) && tpl_rows_count(rows) < EXTENSIONS_SHOWN)
                 addon_from_list(rows, str_of(json_string_value(addon)));
+    }
+    tpl_cstr(v, "extensions_more", more_text(c->a, all, EXTENSIONS_SHOWN));
     tpl_bool(v, "has_extensions", tpl_rows_count(rows) > 0);
 }
-
-/* ---- debug ----------------------------------------------------------------------------------- */
 
 static void debug_row(struct arena *a, struct tpl_rows *rows, const char *label,
                       const json_t *value)
@@ -317,7 +349,10 @@ static void checksum_rows(struct tpl_rows *rows, struct arena *a, const json_t *
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     const char *name;
     json_t *sum;
+    size_t shown = 0;
     json_object_foreach ((json_t *)checksums, name, sum) {
+        if (shown++ == CHECKSUMS_SHOWN)
+            return;
         HTML_WRITER_AUTO w;
         html_init(&w, 4096);
         html_raw(&w, "<span class=\"mono\">");
@@ -362,7 +397,8 @@ void report_set_debug(const struct report *c, struct tpl_values *v)
     const char *name;
     json_t *value;
     checksum_rows(rows, c->a, jget_obj(metadata, "dump_checksums"));
+    size_t shown = 0;
     json_object_foreach ((json_t *)metadata, name, value)
-        if (strcmp(name, "dump_checksums") != 0)
+        if (strcmp(name, "dump_checksums") != 0 && shown++ < METADATA_SHOWN)
             debug_row(c->a, rows, arena_printf(c->a, "Collector: %s", name), value);
 }

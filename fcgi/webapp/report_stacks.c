@@ -6,9 +6,7 @@
  * Stacks as tables.  Written straight as markup: a report may hold hundreds of threads with
  * hundreds of frames.
  */
-enum { STACKS_MAX = 24 << 20, FRAMES_SHOWN = 1000, THREADS_SHOWN = 2000 };
-
-/* ---- frames ---------------------------------------------------------------------------------- */
+enum { STACKS_MAX = 24 << 20, FRAMES_SHOWN = 1000, THREADS_SHOWN = 2000, EXCEPTIONS_SHOWN = 100 };
 
 static void source_cell(struct arena *a, struct html_writer *w, const json_t *holder)
 {
@@ -113,16 +111,15 @@ static void frames_table(struct arena *a, struct html_writer *w, const json_t *t
                 "<th scope=\"col\">Trust</th></tr></thead><tbody>\n");
     json_array_foreach (frames, i, frame) {
         if (i == FRAMES_SHOWN) {
-            html_raw(w,
-                     "<tr class=\"cut\"><td colspan=\"5\">more frames in the raw data</td></tr>");
+            html_printf(
+                w, "<tr class=\"cut\"><td colspan=\"5\">and %zu more, in the raw data</td></tr>",
+                json_array_size(frames) - FRAMES_SHOWN);
             break;
         }
         frame_row(a, w, frame, i, is_crash && i == 0);
     }
     html_raw(w, "</tbody></table></div>\n");
 }
-
-/* ---- threads --------------------------------------------------------------------------------- */
 
 const json_t *report_crashing_thread(const json_t *doc, int64_t *ret_index)
 {
@@ -157,8 +154,6 @@ static void crashing_card(struct arena *a, struct html_writer *w, const json_t *
     frames_table(a, w, thread, true);
     html_raw(w, "</section>\n");
 }
-
-/* ---- Java ------------------------------------------------------------------------------------ */
 
 static void java_row(struct html_writer *w, const json_t *frame, size_t i)
 {
@@ -205,7 +200,11 @@ static void java_exception(struct html_writer *w, const json_t *value)
     json_array_foreach (jget_arr(trace, "frames"), i, frame)
         if (i < FRAMES_SHOWN)
             java_row(w, frame, i);
-    html_raw(w, "</tbody></table></div></section>\n");
+    html_raw(w, "</tbody></table></div>");
+    size_t all = json_array_size(jget_arr(trace, "frames"));
+    if (all > FRAMES_SHOWN)
+        html_printf(w, "<p class=\"muted\">and %zu more, in the raw data</p>", all - FRAMES_SHOWN);
+    html_raw(w, "</section>\n");
 }
 
 static bool java(struct html_writer *w, const json_t *doc)
@@ -214,11 +213,10 @@ static bool java(struct html_writer *w, const json_t *doc)
     size_t i;
     const json_t *value;
     json_array_foreach (values, i, value)
-        java_exception(w, value);
+        if (i < EXCEPTIONS_SHOWN)
+            java_exception(w, value);
     return json_array_size(values) > 0;
 }
-
-/* ---- the page's parts ------------------------------------------------------------------------ */
 
 static struct html main_stack(const struct report *c, const json_t *thread, int64_t index)
 {
@@ -264,6 +262,9 @@ static struct html other_threads(const struct report *c, const json_t *crashing)
         frames_table(c->a, &w, thread, false);
         html_raw(&w, "</section>\n");
     }
+    if (json_array_size(threads) > THREADS_SHOWN)
+        html_printf(&w, "<p class=\"muted\">and %zu more, in the raw data</p>",
+                    json_array_size(threads) - THREADS_SHOWN);
     html_raw(&w, "</div></details>");
     return html_done(&w, c->a);
 }

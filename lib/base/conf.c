@@ -47,6 +47,7 @@ const struct conf_key conf_keys[] = {
     {"SPOOL_FSYNC", CONF_BOOL, "on", 0, 0, false, "off only for tests: an accepted report may then be lost with the machine"},
     {"COLLECTOR_DEDUPLICATE", CONF_BOOL, "on", 0, 0, false, "answer a report that is sent again (same dump, CrashTime, BuildID and ProductName) as the first time"},
     {"COLLECTOR_MAX_DECOMPRESSED_BYTES", CONF_INT, "268435456", 65536, INT64_MAX, false, "limit of a report after decompression"},
+    {"COLLECTOR_MAX_ANNOTATIONS", CONF_INT, "5000", 100, 1000000, false, "annotations kept of one report; what is over goes, with a note"},
     {"RATE_LIMIT_SUBMIT", CONF_INT, "0", 0, 1000000, false, "reports per address and minute; 0: no limit"},
 
     /* processor */

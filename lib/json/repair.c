@@ -86,6 +86,7 @@ struct pass {
     struct str s;
     size_t at; /* next byte, always <= s.n */
     int depth, max_depth;
+    size_t values;       /* strings, numbers, words, lists and objects seen */
     bool member_counted; /* the member of the top object at hand is in nul_members */
     struct strbuf *out;
     struct json_repairs *repairs;
@@ -247,6 +248,10 @@ static bool walk(struct pass *p, struct err *err)
 {
     while (p->at < p->s.n) {
         char c = p->s.p[p->at];
+        bool begins = c == '"' || c == '{' || c == '[' || is_token_char(c);
+        if (begins && ++p->values > JSON_REPAIR_VALUES_MAX)
+            return err_set(err, ERR_INVALID, "JSON with more than %d values",
+                           JSON_REPAIR_VALUES_MAX);
         if (c == '"') {
             p->at++;
             string(p);

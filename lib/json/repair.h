@@ -16,10 +16,13 @@
  *   integers beyond 64 bits, reals   strings of the same digits
  *   beyond a double
  *
- * Errors     ERR_INVALID: nested deeper than max_depth; UTF-16 or UTF-32 that is none.
+ * Errors     ERR_INVALID: nested deeper than max_depth; more than JSON_REPAIR_VALUES_MAX values;
+ *            UTF-16 or UTF-32 that is none.
  *            ERR_TOO_LARGE: the result would be longer than out->max.
  * Trust      The bytes are hostile.
  */
+enum { JSON_REPAIR_VALUES_MAX = 4 << 20 }; /* some 300 MB in the parser, for keys and values */
+
 struct json_repairs {
     size_t nul_members;     /* members of the top object that had a NUL */
     size_t lone_surrogates; /* escapes replaced */

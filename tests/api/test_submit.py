@@ -15,6 +15,7 @@ import zlib
 import fastcgi
 import pytest
 from harness import ANNOTATIONS, BIN, ROOT, Installation, multipart, wait_until
+from test_web_runner import PASSWORD, Browser
 
 ACCEPTED = re.compile(rb"CrashID=bp-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\n")
 B = "multipart/form-data; boundary=b"
@@ -223,6 +224,31 @@ def test_crashpad_chunked(collector):
 def test_product_in_the_query(collector):
     raw, _, _ = stored(collector, post(collector, field("guid", "g") + END, B, "?product=Crashme&version=7"))
     assert (raw["ProductName"], raw["Version"]) == ("Crashme", "7")
+
+
+def test_hundreds_of_thousands_of_annotations(collector):
+    """Accepted, cut with a note, and neither the page nor the API is dear afterwards."""
+    many = {f"key{i}": "v" for i in range(600000)}
+    body = json_part({**many, **ANNOTATIONS, "Comments": "x" * 400000}) + END
+    raw, _, _ = stored(collector, post(collector, gzip.compress(body, 1), Content_Encoding="gzip"))
+    kept = set(raw) - {"metadata", "uuid", "submitted_timestamp", "version"}
+    assert len(kept) == 5000 and {*ANNOTATIONS, "Comments"} <= kept
+    assert "dropped 595007 annotations: more than 5000 names" in raw["metadata"]["collector_notes"]
+    collector.wait_processed(raw["uuid"])
+    collector.add_user("many@example.com", PASSWORD, "--group", "Hackers")
+    browser = Browser(collector)
+    browser.log_in("many@example.com")
+    begun = time.monotonic()
+    page = browser.request("GET", f"/report/index/{raw['uuid']}")
+    assert page.status == 200 and time.monotonic() - begun < 5
+    assert "and 4000 more, in the raw data" in page.text and "(400000 bytes)" in page.text
+    assert len(page.body) < 2 << 20
+
+
+def test_more_values_than_any_report_has(collector):
+    body = json_part(b'{"ProductName": "Crashme", "a": [' + b"1," * (5 << 20) + b"1]}") + END
+    answer = post(collector, gzip.compress(body, 1), Content_Encoding="gzip")
+    assert answer.text == "Discarded=malformed_invalid_json"
 
 
 def sample(name):

@@ -125,12 +125,32 @@ static void test_output_limit(void **state)
     assert_int_equal(err.code, ERR_TOO_LARGE);
 }
 
+/* A list of numbers takes a hundred times its text in the parser. */
+static void test_too_many_values(void **state)
+{
+    (void)state;
+    for (size_t over = 0; over < 2; over++) {
+        size_t values = JSON_REPAIR_VALUES_MAX - 1 + over; /* and the list */
+        STRBUF_AUTO text;
+        STRBUF_AUTO out;
+        struct json_repairs repairs;
+        sb_init(&text, 32 << 20);
+        sb_init(&out, 32 << 20);
+        sb_char(&text, '[');
+        for (size_t i = 0; i < values; i++)
+            sb_text(&text, i ? ",1" : "1");
+        sb_char(&text, ']');
+        assert_int_equal(json_repair(sb_view(&text), 64, &out, &repairs, NULL), !over);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_output_limit),
+        cmocka_unit_test(test_too_many_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
