@@ -457,6 +457,24 @@ def test_methods_of_submit(collector, method):
     assert answer.status == 405 and answer.headers["Allow"] == "POST, OPTIONS"
 
 
+@pytest.mark.parametrize("path", ["/submit/", "/submit/x"])
+def test_paths_below_submit_are_unknown(collector, path):
+    for answer in (collector.get(path), post(collector, FIELDS + END, query=path.removeprefix("/submit")),
+                   collector.request("OPTIONS", path)):
+        assert (answer.status, answer.json) == (404, {"title": "404 Not Found"})
+        assert answer.headers["Content-Type"].startswith("application/json")
+
+
+def test_two_slashes_are_one(collector):
+    assert ACCEPTED.fullmatch(collector.request("POST", "//submit", FIELDS + END, {"Content-Type": B}).body)
+
+
+def test_errors_are_small_objects(collector):
+    answer = collector.get("/submit")
+    assert (answer.status, answer.json) == (405, {"title": "405 Method Not Allowed"})
+    assert answer.headers["Content-Type"].startswith("application/json")
+
+
 def test_options(collector):
     answer = collector.request("OPTIONS", "/submit")
     assert (answer.status, answer.body, answer.headers["Allow"]) == (200, b"", "POST, OPTIONS")
