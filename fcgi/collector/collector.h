@@ -52,6 +52,7 @@ struct spool spool_of_conf(const struct conf *conf);
 
 /* Handlers. */
 bool submit_post(struct req *req, struct err *err);
+bool sentry_post(struct req *req, struct err *err);
 bool heartbeat_get(struct req *req, struct err *err);
 bool lbheartbeat_get(struct req *req, struct err *err);
 bool version_get(struct req *req, struct err *err);

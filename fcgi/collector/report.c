@@ -249,6 +249,10 @@ static enum part_kind kind_of(struct report *r, const struct multipart_part *par
 {
     if (part->name.n == 0)
         return PART_SKIPPED;
+    bool is_sentry =
+        r->sentry_is_text && part->filename.n == 0 && str_eq(part->name, STR("sentry"));
+    if (is_sentry)
+        return PART_TEXT;
     if (str_starts_nocase(part->content_type, STR("application/json")))
         return json_kind(r, part);
     bool is_text = str_starts_nocase(part->content_type, STR("text/plain"));

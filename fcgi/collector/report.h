@@ -44,6 +44,7 @@ struct report {
     const char *reason;  /* of a malformed report */
     size_t part_count, file_count;
     bool has_json, has_fields;
+    bool sentry_is_text; /* a JSON part of that name is one annotation, not all of them */
 
     /* the part at hand */
     enum part_kind kind;

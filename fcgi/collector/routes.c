@@ -5,6 +5,8 @@
 const struct route collector_routes[] = {
     {METHOD_POST, "/submit", ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, submit_post,
      "takes one crash report"},
+    {METHOD_POST, "/api/", ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, sentry_post,
+     "PROJECT/minidump/: one crash report of a program built for Sentry"},
     {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get,
      "checks everything the collector needs: 200, or 503 with the list of errors"},
     {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get,

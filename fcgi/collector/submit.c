@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "crash/crash_id.h"
 #include "report.h"
+#include "sentry.h"
 #include "web/params.h"
 #include "web/unpack.h"
 
@@ -27,6 +28,7 @@ struct submission {
     uint64_t wire_bytes;
     bool walk_failed; /* the form is malformed, or the disk refused: */
     struct err walk_err;
+    const char *sentry_product; /* of a report to Sentry's address; NULL: an ordinary one */
     struct throttle_result throttle;
     char crash_id[CRASH_ID_SIZE];
     bool has_key; /* a report that may be sent twice; see recent.h */
@@ -45,6 +47,8 @@ static bool reply(struct req *req, int status, const char *text)
 
 static bool discarded(struct submission *s, int status, const char *what, const char *reason)
 {
+    if (s->sentry_product && status == 200)
+        return reply(s->req, 200, "");
     const char *text = arena_printf(req_arena(s->req), "Discarded=%s_%s", what, reason);
     return reply(s->req, status, text);
 }
@@ -69,8 +73,11 @@ static bool overloaded(struct submission *s, const struct err *why)
     return reply(s->req, 503, "");
 }
 
+/* Sentry's clients keep the body as the id. */
 static bool accepted(struct submission *s)
 {
+    if (s->sentry_product)
+        return reply(s->req, 200, arena_strdup(req_arena(s->req), s->crash_id));
     return reply(s->req, 200, arena_printf(req_arena(s->req), "CrashID=bp-%s\n", s->crash_id));
 }
 
@@ -176,6 +183,11 @@ static bool check_headers(struct submission *s, struct strbuf *ret_boundary)
 static void map_names(struct submission *s)
 {
     json_t *a = s->report.annotations;
+    if (s->sentry_product) {
+        sentry_map(a, s->sentry_product);
+        report_note(&s->report, "mapped sentry field names");
+        return;
+    }
     if (!conf_bool(s->app->conf, "BREAKPAD_FIELD_NAMES"))
         return;
     if (names_map_breakpad(a, req_param(s->req, "product"), req_param(s->req, "version")))
@@ -393,32 +405,72 @@ static bool may_submit(struct submission *s)
     return most == 0 || req_rate_count(s->req, "submit", req_client(s->req), WINDOW_S, 1) <= most;
 }
 
+/* Always answers. */
+static void submit(struct submission *s)
+{
+    STRBUF_AUTO boundary;
+    struct err why = {0};
+    int64_t begun = mono_ms();
+    sb_init(&boundary, 1000);
+    if (!spool_has_room(&s->app->spool, &why)) {
+        overloaded(s, &why);
+        return;
+    }
+    if (!may_submit(s)) {
+        reply(s->req, 429, "");
+        return;
+    }
+    report_init(&s->report, &s->app->spool, conf_text(s->app->conf, "BREAKPAD_DUMP_FIELD"),
+                (size_t)conf_int(s->app->conf, "COLLECTOR_MAX_ANNOTATIONS"));
+    s->report.sentry_is_text = s->sentry_product != NULL;
+    if (check_headers(s, &boundary) && receive(s))
+        decide(s);
+    if (s->has_key)
+        recent_leave(&s->app->recent, s->key);
+    if (s->form.events)
+        multipart_release(&s->form);
+    report_release(&s->report);
+    metric_add(s->app->metrics, METRIC_POST_TIME_MS, (uint64_t)(mono_ms() - begun), NULL);
+}
+
 /*
  * POST /submit
  *
- * The body is a form of annotations and files; see docs/collector.md.  Always answers.
+ * The body is a form of annotations and files; see docs/collector.md.
  */
 bool submit_post(struct req *req, struct err *err)
 {
     struct submission s = {.req = req, .app = req_app(req)};
-    STRBUF_AUTO boundary;
-    struct err why = {0};
-    int64_t begun = mono_ms();
     (void)err;
-    sb_init(&boundary, 1000);
-    if (!spool_has_room(&s.app->spool, &why))
-        return overloaded(&s, &why);
-    if (!may_submit(&s))
-        return reply(req, 429, "");
-    report_init(&s.report, &s.app->spool, conf_text(s.app->conf, "BREAKPAD_DUMP_FIELD"),
-                (size_t)conf_int(s.app->conf, "COLLECTOR_MAX_ANNOTATIONS"));
-    if (check_headers(&s, &boundary) && receive(&s))
-        decide(&s);
-    if (s.has_key)
-        recent_leave(&s.app->recent, s.key);
-    if (s.form.events)
-        multipart_release(&s.form);
-    report_release(&s.report);
-    metric_add(s.app->metrics, METRIC_POST_TIME_MS, (uint64_t)(mono_ms() - begun), NULL);
+    submit(&s);
+    return true;
+}
+
+static bool is_minidump_path(struct str rest)
+{
+    size_t slash = str_find_char(rest, '/', 0);
+    struct str end = str_sub(rest, slash, SIZE_MAX);
+    return slash != SIZE_MAX && slash > 0 &&
+           (str_eq(end, STR("/minidump/")) || str_eq(end, STR("/minidump")));
+}
+
+/*
+ * POST /api/PROJECT/minidump/?sentry_key=KEY
+ *
+ * 200 with the bare id, or with nothing when a rule threw the report away; 403 for a key that no
+ * product has.  The project does not count: the key says which product it is.
+ */
+bool sentry_post(struct req *req, struct err *err)
+{
+    struct submission s = {.req = req, .app = req_app(req)};
+    if (!is_minidump_path(req_path_rest(req)))
+        return err_set(err, ERR_NOT_FOUND, "Not Found");
+    struct str key = sentry_key(req_param(req, "sentry_key"), req_header(req, "X-Sentry-Auth"));
+    collector_refresh(s.app, STR(""));
+    const struct product *product = products_find_token(&s.app->products, key);
+    if (!product)
+        return reply(req, 403, "unknown sentry_key");
+    s.sentry_product = arena_strdup(req_arena(req), product->name);
+    submit(&s);
     return true;
 }

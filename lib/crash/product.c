@@ -29,6 +29,7 @@ static void product_release(struct product *p)
     free(p->path);
     free_list(p->featured_versions);
     free_list(p->package_names);
+    free_list(p->submit_tokens);
     free_list(p->bug_links);
     free_list(p->home_links);
     free_list(p->version_urls);
@@ -119,6 +120,7 @@ static const struct {
     {"home_page_sort", read_int, offsetof(struct product, home_page_sort), NULL},
     {"featured_versions", read_texts, offsetof(struct product, featured_versions), empty_list},
     {"package_names", read_texts, offsetof(struct product, package_names), empty_list},
+    {"submit_tokens", read_texts, offsetof(struct product, submit_tokens), empty_list},
     {"bug_links", read_pairs, offsetof(struct product, bug_links), empty_list},
     {"product_home_links", read_pairs, offsetof(struct product, home_links), empty_list},
     {"version_json_urls", read_map, offsetof(struct product, version_urls), "{}"},
@@ -362,6 +364,16 @@ void products_release(struct products *p)
     free(p->v);
     free(p->dir);
     *p = (struct products){0};
+}
+
+const struct product *products_find_token(const struct products *p, struct str token)
+{
+    const struct product *found = NULL;
+    for (size_t i = 0; i < p->n; i++)
+        for (char **t = p->v[i].submit_tokens; t && *t; t++)
+            if (token.n && token.n == strlen(*t) && secret_eq(*t, token.p, token.n))
+                found = &p->v[i];
+    return found;
 }
 
 const struct product *products_find(const struct products *p, struct str name)

@@ -16,6 +16,7 @@ struct product {
     int64_t home_page_sort;
     char **featured_versions; /* NULL-ended */
     char **package_names;     /* NULL-ended; empty: unrestricted */
+    char **submit_tokens;     /* keys of programs that send to Sentry's address; NULL-ended */
     char **bug_links;         /* text, URL template, text, … NULL-ended */
     char **home_links;        /* text, URL, … NULL-ended */
     char **version_urls; /* key, URL of a JSON document with current versions, … NULL-ended */
@@ -35,6 +36,8 @@ bool products_load(const char *var_dir, struct products *ret, struct err *err);
 /* Reloads if a file changed since; keeps the old set and reports the error if a file is bad. */
 bool products_refresh(struct products *p, struct err *err);
 void products_release(struct products *p);
+/* The product that has this submit token, or NULL; in constant time for tokens of one length. */
+const struct product *products_find_token(const struct products *p, struct str token);
 const struct product *products_find(const struct products *p, struct str name);
 
 /* ERR_INVALID: not a name.  ERR_CONFLICT: there is one of that name. */

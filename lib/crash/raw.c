@@ -5,8 +5,8 @@
 
 /* Keys of older collectors and processors among the annotations of version 1. */
 static const char *const collector_keys[] = {
-    "collector_notes", "dump_checksums",    "legacy_processing", "processor_notes",
-    "signature",       "throttle_rate",     "timestamp",         "type_tag",
+    "collector_notes", "dump_checksums", "legacy_processing", "processor_notes",
+    "signature",       "throttle_rate",  "timestamp",         "type_tag",
 };
 
 static bool is_version_1(const json_t *raw)

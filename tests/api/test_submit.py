@@ -273,6 +273,30 @@ def test_electron(collector):
     assert "mapped breakpad field names" in raw["metadata"]["collector_notes"]
 
 
+def test_a_program_built_for_sentry(collector):
+    path = "/api/42/minidump/"
+    (collector.var / "config/products/sentry.json").write_text(json.dumps(
+        {"name": "Flown", "description": "d", "home_page_sort": 9, "submit_tokens": ["0123456789abcdef"]}))
+    body = (json_part({"release": "flown@3.1", "tags": {"arch": "arm"}, "user": {"email": "a@b.c"}}, 'name="sentry"')
+            + file_part("upload_file_minidump", b"MDMP sentry") + END)
+
+    def send(query, path=path, **headers):
+        return collector.request("POST", path + query, body, {"Content-Type": B, **headers})
+    wait_until(lambda: send("?sentry_key=0123456789abcdef").status == 200, what="the product to be known")
+    for answer in (send("?sentry_key=0123456789abcdef"), send("?sentry_key=0123456789abcdef", path.rstrip("/")),
+                   send("", **{"X-Sentry-Auth": "Sentry sentry_version=7, sentry_key=0123456789abcdef"})):
+        assert answer.status == 200 and re.fullmatch(rb"[0-9a-f-]{36}", answer.body)
+        assert answer.headers["Content-Type"] == "text/plain"
+    answer.body = b"CrashID=bp-" + answer.body + b"\n"
+    raw, names, _ = stored(collector, answer)
+    assert (raw["ProductName"], raw["Version"], raw["arch"]) == ("Flown", "3.1", "arm")
+    assert names == ["upload_file_minidump"] and "a@b.c" not in json.dumps(raw)
+    assert "mapped sentry field names" in raw["metadata"]["collector_notes"]
+    for query in ("?sentry_key=0123456789abcdee", "?sentry_key=", ""):
+        assert send(query).status == 403
+    assert collector.get(path).headers["Allow"] == "POST, OPTIONS"
+
+
 def test_http_1_0(collector):
     body = FIELDS + END
     answer = send_raw(collector, f"POST /submit HTTP/1.0\r\nContent-type: {B}\r\n"

@@ -1,0 +1,63 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../../../fcgi/collector/sentry.h"
+#include "base/util.h"
+
+/* clang-format off */
+static const struct {
+    const char *label, *in, *want;
+} cases[] = {
+    {"JSON text", "{\"sentry\": \"{\\\"release\\\": \\\"app@1.2+b7\\\", \\\"environment\\\": \\\"beta\\\", \\\"dist\\\": \\\"7\\\", \\\"user\\\": {\\\"email\\\": \\\"a@b.c\\\"}}\"}",
+     "{\"BuildID\": \"7\", \"ProductName\": \"P\", \"ReleaseChannel\": \"beta\", \"Version\": \"1.2\", \"sentry\": {\"dist\": \"7\", \"environment\": \"beta\", \"release\": \"app@1.2+b7\"}}"},
+    {"in pieces", "{\"sentry\": \"{\\\"rel\", \"sentry__1\": \"ease\\\": \\\"1\", \"sentry__2\": \".0\\\"}\"}",
+     "{\"ProductName\": \"P\", \"Version\": \"1.0\", \"sentry\": {\"release\": \"1.0\"}}"},
+    {"fields", "{\"sentry[release]\": \"1.0\", \"sentry[tags][os]\": \"linux\", \"sentry[tags][uuid]\": \"x\", \"sentry[user][id]\": \"9\", \"sentry[\": \"y\", \"a\": \"b\"}",
+     "{\"ProductName\": \"P\", \"Version\": \"1.0\", \"a\": \"b\", \"os\": \"linux\", \"sentry\": {\"release\": \"1.0\", \"tags\": {\"os\": \"linux\", \"uuid\": \"x\"}}}"},
+    {"what is there stays", "{\"Version\": \"5\", \"ProductName\": \"Q\", \"sentry[release]\": \"1.0\"}",
+     "{\"ProductName\": \"P\", \"Version\": \"5\", \"sentry\": {\"release\": \"1.0\"}}"},
+    {"no JSON", "{\"sentry\": \"{\", \"a\": \"b\"}", "{\"ProductName\": \"P\", \"a\": \"b\"}"},
+    {"nothing", "{}", "{\"ProductName\": \"P\"}"},
+};
+/* clang-format on */
+
+static void test_map(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_auto_t *a = json_loads(cases[i].in, 0, NULL);
+        assert_non_null(a);
+        sentry_map(a, "P");
+        FREE_LATER char *text = json_dumps(a, JSON_SORT_KEYS);
+        if (strcmp(text, cases[i].want) != 0)
+            fail_msg("%s: %s", cases[i].label, text);
+    }
+}
+
+static void check_key(struct str query, struct str header, struct str want)
+{
+    assert_true(str_eq(sentry_key(query, header), want));
+}
+
+static void test_key(void **state)
+{
+    (void)state;
+    check_key(STR("k"), STR("Sentry sentry_key=h"), STR("k"));
+    check_key(STR_NONE, STR("Sentry sentry_version=7, sentry_key=h , sentry_client=x"), STR("h"));
+    check_key(STR_NONE, STR("sentry_key=h"), STR("h"));
+    assert_null(sentry_key(STR_NONE, STR("Sentry")).p);
+    assert_null(sentry_key(STR_NONE, STR_NONE).p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
