@@ -2,6 +2,7 @@
 nobody answers.  No database and no web server are needed here."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -24,6 +25,9 @@ class Program:
     def __init__(self, folder, name, **env):
         self.run = folder / "run"
         self.log = folder / "log"
+        if os.geteuid() == 0:  # a program started as root works as the owner of its data
+            for each in (folder, *folder.rglob("*")):
+                shutil.chown(each, "nobody")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([str(BIN / name)], stdout=log, stderr=log, env={
                 "PATH": os.environ["PATH"], "DATIL_VAR": str(folder), "DATIL_RUN": str(self.run),
