@@ -44,7 +44,7 @@ endif
 PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash libzstd libzip libargon2 \
         ctpl gio-2.0 libdw libelf liblzma
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm -lpthread
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lZydis -lm -lpthread
 
 ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -Iclient -I$(B)/gen -I. $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 -g -ffile-prefix-map=$(CURDIR)=. $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)

@@ -1,12 +1,18 @@
+/*
+ * What the crashing instruction says (x86 and amd64): it is decoded, and what it was about to do is
+ * held against what the exception and the memory map say.  Zydis tells of each memory operand
+ * whether it is read or written, so every instruction counts, not a table of the commonest.
+ */
 #include "unwind/analysis.h"
+
+#include <stdio.h>
 
 #include "base/util.h"
 #include "unwind/insn.h"
 
 enum {
     GUARD_PAGES_MAX = 32 << 10, /* guard areas are small */
-    RIP = 16,
-    RSP = 7,
+    VECTOR_BYTES_MIN = 16,
     WINDOWS_ACCESS_VIOLATION = 0xc0000005,
     WINDOWS_IN_PAGE_ERROR = 0xc0000006,
     WINDOWS_DIVIDE_BY_ZERO = 0xc0000094,
@@ -21,36 +27,18 @@ enum {
     MACH_GENERAL_PROTECTION = 13,
 };
 
-/* How instructions use their first two operands; others are not typed. */
-static const struct {
-    const char *mnemonic;
-    enum access_kind first, second;
-} access_table[] = {
-    {"add", ACCESS_READWRITE, ACCESS_READ},
-    {"sub", ACCESS_READWRITE, ACCESS_READ},
-    {"inc", ACCESS_READWRITE, 0},
-    {"dec", ACCESS_READWRITE, 0},
-    {"cmp", ACCESS_READ, ACCESS_READ},
-    {"ucomiss", ACCESS_READ, ACCESS_READ},
-    {"mov", ACCESS_WRITE, ACCESS_READ},
-    {"movaps", ACCESS_WRITE, ACCESS_READ},
-    {"movups", ACCESS_WRITE, ACCESS_READ},
-    {"pop", ACCESS_WRITE, 0},
-    {"push", ACCESS_READ, 0},
-    {"call", ACCESS_READ, 0},
-    {"jmp", ACCESS_READ, 0},
-    {"jmpf", ACCESS_READ, 0},
-    {"ret", 0, 0},
-    {"retf", 0, 0},
-    {"lea", 0, 0},
-};
-
-/* A '*' at the end stands for any rest. */
+/*
+ * What may raise "privileged instruction"; mov because of control registers.  A '*' at the end
+ * stands for any rest.
+ */
 static const char *const privileged[] = {
-    "cli",    "clts",    "hlt",     "in",     "ins",   "int",    "into",  "invd",   "invept",
-    "invlpg", "invvpid", "iret*",   "lgdt",   "lidt",  "lldt",   "lmsw",  "ltr",    "monitor",
-    "mov",    "mwait",   "out",     "outs",   "rdmsr", "rdpmc",  "rdtsc", "rdtscp", "retf",
-    "sti",    "swapgs",  "sysexit", "sysret", "vm*",   "wbinvd", "wrmsr", "xsetbv",
+    "cli",    "clts",    "hlt",     "in",      "ins",     "int",      "into",
+    "invd",   "invept",  "invlpg",  "invvpid", "iret*",   "lgdt",     "lidt",
+    "lldt",   "lmsw",    "ltr",     "monitor", "mov",     "mwait",    "out",
+    "outs",   "rdmsr",   "rdpmc",   "rdtsc",   "rdtscp",  "retf",     "sti",
+    "swapgs", "sysexit", "sysret",  "vmcall",  "vmclear", "vmfunc",   "vmlaunch",
+    "vmload", "vmmcall", "vmptrld", "vmptrst", "vmread",  "vmresume", "vmrun",
+    "vmsave", "vmwrite", "vmxoff",  "vmxon",   "wbinvd",  "wrmsr",    "xsetbv",
 };
 
 const char *access_kind_name(enum access_kind kind)
@@ -122,91 +110,54 @@ static bool is_guard_page(const struct facts *f, uint64_t address)
            is_accessible(mdmp_maps_at(&f->maps, m->base + m->size));
 }
 
-static uint64_t operand_address(const struct mdmp_context *c, const struct insn_operand *o)
+static enum access_kind kind_of(const struct insn_memory *m)
 {
-    uint64_t address = (uint64_t)o->value;
-    if (o->base != MDMP_REG_NONE)
-        address += c->r[o->base];
-    if (o->index != MDMP_REG_NONE)
-        address += c->r[o->index] * o->scale;
-    return address;
+    switch (m->actions) {
+    case INSN_READS:
+        return ACCESS_READ;
+    case INSN_WRITES:
+        return ACCESS_WRITE;
+    case INSN_READS | INSN_WRITES:
+        return ACCESS_READWRITE;
+    default:
+        return ACCESS_UNKNOWN;
+    }
 }
 
-static bool is_conditional_jump(const struct insn *i)
-{
-    return i->mnemonic[0] == 'j' && strncmp(i->mnemonic, "jmp", 3) != 0;
-}
-
-/* Row of access_table; SIZE_MAX if there is none. */
-static size_t table_row(const struct insn *i)
-{
-    for (size_t k = 0; k < ARRAY_LEN(access_table); k++)
-        if (strcmp(access_table[k].mnemonic, i->mnemonic) == 0)
-            return k;
-    return SIZE_MAX;
-}
-
-static bool is_tabled(const struct insn *i)
-{
-    return table_row(i) != SIZE_MAX || is_conditional_jump(i);
-}
-
-static void add_access(const struct facts *f, struct analysis *a, struct memory_access access)
-{
-    if (a->access_count == ANALYSIS_ACCESSES_MAX)
-        return;
-    access.is_guard_page = is_guard_page(f, access.address);
-    a->accesses[a->access_count++] = access;
-}
-
+/* All or nothing: with one address unknown, what the others say would look like the whole truth. */
 static void find_accesses(const struct facts *f, const struct mdmp_context *c, const struct insn *i,
                           struct analysis *a)
 {
-    size_t row = table_row(i);
-    for (size_t k = 0; k < i->operand_count; k++)
-        if (i->operands[k].kind == INSN_MEM && i->operands[k].segment)
+    for (size_t k = 0; k < i->memory_count; k++)
+        if (!i->memory[k].has_address)
             return;
     a->has_accesses = true;
-    if (strcmp(i->mnemonic, "lea") == 0 || strcmp(i->mnemonic, "nop") == 0)
-        return;
-    for (size_t k = 0; k < i->operand_count; k++) {
-        const struct insn_operand *o = &i->operands[k];
-        if (o->kind != INSN_MEM)
-            continue;
-        enum access_kind kind = ACCESS_UNKNOWN;
-        if (row != SIZE_MAX)
-            kind = k == 0   ? access_table[row].first
-                   : k == 1 ? access_table[row].second
-                            : ACCESS_UNKNOWN;
-        add_access(f, a,
-                   (struct memory_access){
-                       .address = operand_address(c, o),
-                       .bytes = o->bytes,
-                       .kind = kind,
-                       .has_null_base = o->base != MDMP_REG_NONE && c->r[o->base] == 0,
-                   });
+    for (size_t k = 0; k < i->memory_count; k++) {
+        const struct insn_memory *m = &i->memory[k];
+        uint64_t address = insn_address(i, m, c);
+        a->accesses[a->access_count++] = (struct memory_access){
+            .address = address,
+            .bytes = m->bytes,
+            .kind = kind_of(m),
+            .is_guard_page = is_guard_page(f, address),
+            .has_null_base = m->base != MDMP_REG_NONE && c->r[m->base] == 0,
+        };
     }
-    const char *m = i->mnemonic;
-    if (strcmp(m, "call") == 0 || strcmp(m, "push") == 0)
-        add_access(f, a, (struct memory_access){c->r[RSP] - 8, 8, ACCESS_WRITE, false, false});
-    else if (strcmp(m, "pop") == 0 || strcmp(m, "ret") == 0 || strcmp(m, "retf") == 0)
-        add_access(f, a, (struct memory_access){c->r[RSP], 8, ACCESS_READ, false, false});
 }
 
 /* Where the instruction sends the program counter, when the registers and the dump tell. */
 static void find_update(const struct facts *f, const struct mdmp_context *c, const struct insn *i,
                         struct analysis *a)
 {
-    const struct insn_operand *o = &i->operands[0];
-    bool is_ret = strcmp(i->mnemonic, "ret") == 0 || strcmp(i->mnemonic, "retf") == 0;
-    bool is_jump = strcmp(i->mnemonic, "call") == 0 || strcmp(i->mnemonic, "jmp") == 0;
-    if (is_ret) {
-        a->has_update = mdmp_memory_uint(&f->memory, c->r[RSP], 8, &a->update);
-    } else if (is_jump && o->kind == INSN_REG && o->reg != MDMP_REG_NONE) {
+    uint8_t word = c->layout->word_bytes;
+    if (i->flow == INSN_RETURN) {
+        a->has_update = mdmp_memory_uint(&f->memory, c->r[c->layout->sp], word, &a->update);
+    } else if (i->target_reg != MDMP_REG_NONE) {
         a->has_update = true;
-        a->update = c->r[o->reg];
-    } else if (is_jump && o->kind == INSN_MEM && !o->segment) {
-        a->has_update = mdmp_memory_uint(&f->memory, operand_address(c, o), 8, &a->update);
+        a->update = c->r[i->target_reg];
+    } else if (i->target_memory < i->memory_count && i->memory[i->target_memory].has_address) {
+        uint64_t at = insn_address(i, &i->memory[i->target_memory], c);
+        a->has_update = mdmp_memory_uint(&f->memory, at, word, &a->update);
     }
     a->update_is_guard_page = a->has_update && is_guard_page(f, a->update);
 }
@@ -237,8 +188,6 @@ static void adjust(const struct facts *f, struct analysis *a)
     }
 }
 
-/* ---- contradictions ------------------------------------------------------------------------ */
-
 static bool is_divide_by_zero(const struct facts *f)
 {
     const struct mdmp_exception *x = &f->exception;
@@ -254,8 +203,8 @@ static bool is_privileged(const struct insn *i)
 {
     for (size_t k = 0; k < ARRAY_LEN(privileged); k++) {
         size_t n = strlen(privileged[k]);
-        if (privileged[k][n - 1] == '*' ? strncmp(i->mnemonic, privileged[k], n - 1) == 0
-                                        : strcmp(i->mnemonic, privileged[k]) == 0)
+        if (privileged[k][n - 1] == '*' ? strncmp(i->name, privileged[k], n - 1) == 0
+                                        : strcmp(i->name, privileged[k]) == 0)
             return true;
     }
     return false;
@@ -269,6 +218,19 @@ static bool is_covered(const struct analysis *a, uint64_t address, enum access_k
         if (fits && address >= m->address && address - m->address < MAX(m->bytes, 1))
             return true;
     }
+    return false;
+}
+
+/*
+ * Vector instructions want their operand on a multiple of its size, and fault like a bad address
+ * when it is not.
+ */
+static bool may_be_misaligned(const struct analysis *a)
+{
+    for (size_t k = 0; k < a->access_count; k++)
+        if (a->accesses[k].bytes >= VECTOR_BYTES_MIN &&
+            a->accesses[k].address % a->accesses[k].bytes != 0)
+            return true;
     return false;
 }
 
@@ -292,8 +254,8 @@ static bool is_crashing_access_lost(const struct facts *f, const struct mdmp_con
                                     enum operation op)
 {
     if (op == OP_EXECUTE)
-        return c->r[RIP] != f->crash_address;
-    if (!i || !a->has_accesses || !is_tabled(i))
+        return c->r[c->layout->pc] != f->crash_address;
+    if (!i || !a->has_accesses)
         return false;
     if (op == OP_READ || op == OP_WRITE)
         return !is_covered(a, f->crash_address, op == OP_READ ? ACCESS_READ : ACCESS_WRITE);
@@ -310,10 +272,9 @@ static void contradict(struct analysis *a, bool is_true, const char *what)
 static void find_inconsistencies(const struct facts *f, const struct mdmp_context *c,
                                  const struct insn *i, struct analysis *a)
 {
-    contradict(a,
-               i && is_divide_by_zero(f) && strcmp(i->mnemonic, "div") != 0 &&
-                   strcmp(i->mnemonic, "idiv") != 0,
-               "int_div_by_zero_not_possible");
+    contradict(
+        a, i && is_divide_by_zero(f) && strcmp(i->name, "div") != 0 && strcmp(i->name, "idiv") != 0,
+        "int_div_by_zero_not_possible");
     contradict(a, i && is_windows(f, WINDOWS_PRIVILEGED) && !is_privileged(i),
                "priv_instruction_crash_without_priv_instruction");
     if (f->system.os != MDMP_OS_WINDOWS)
@@ -323,7 +284,7 @@ static void find_inconsistencies(const struct facts *f, const struct mdmp_contex
     if (analysis_is_hidden_address(f)) {
         contradict(a,
                    i && a->has_accesses && !is_covered(a, f->crash_address, ACCESS_UNKNOWN) &&
-                       is_tabled(i) && strcmp(i->mnemonic, "movaps") != 0 && !any_non_canonical(a),
+                       !may_be_misaligned(a) && !any_non_canonical(a),
                    "non_canonical_address_falsely_reported");
         return;
     }
@@ -332,14 +293,14 @@ static void find_inconsistencies(const struct facts *f, const struct mdmp_contex
                "crashing_access_not_found_in_memory_accesses");
 }
 
-/* Base and index registers of the operands, each once. */
-static size_t address_registers(const struct insn *i, uint8_t *out)
+/* Base and index registers of the memory operands, each once. */
+static size_t address_registers(const struct mdmp_context *c, const struct insn *i, uint8_t *out)
 {
     size_t n = 0;
-    for (size_t k = 0; k < i->operand_count; k++) {
-        const uint8_t pair[] = {i->operands[k].base, i->operands[k].index};
-        for (size_t p = 0; p < 2 && i->operands[k].kind == INSN_MEM; p++)
-            if (pair[p] != MDMP_REG_NONE && pair[p] != RIP && !memchr(out, pair[p], n))
+    for (size_t k = 0; k < i->memory_count; k++) {
+        const uint8_t pair[] = {i->memory[k].base, i->memory[k].index};
+        for (size_t p = 0; p < 2; p++)
+            if (pair[p] != MDMP_REG_NONE && pair[p] != c->layout->pc && !memchr(out, pair[p], n))
                 out[n++] = pair[p];
     }
     return n;
@@ -347,32 +308,32 @@ static size_t address_registers(const struct insn *i, uint8_t *out)
 
 static bool decode_at_pc(const struct facts *f, const struct mdmp_context *c, struct insn *ret)
 {
-    uint64_t pc = c->r[RIP];
+    uint64_t pc = c->r[c->layout->pc];
     const struct mdmp_region *region = mdmp_memory_at(&f->memory, pc);
     if (!region)
         return false;
     size_t off = (size_t)(pc - region->base);
-    struct rd bytes = rd_try_window(&region->bytes, off, region->bytes.n - off);
-    bytes.big = false;
-    return insn_decode(bytes, ret);
+    return insn_decode(rd_try_window(&region->bytes, off, region->bytes.n - off), c->layout, ret);
 }
 
 void analysis_run(const struct facts *f, const struct mdmp_context *c, struct analysis *ret)
 {
     *ret = (struct analysis){0};
-    if (!f->has_exception || !c || f->system.cpu != MDMP_CPU_AMD64)
+    bool is_x86 = f->system.cpu == MDMP_CPU_AMD64 || f->system.cpu == MDMP_CPU_X86;
+    if (!f->has_exception || !c || !is_x86)
         return;
     struct insn i = {0};
-    uint8_t registers[2 * INSN_OPERANDS_MAX];
+    uint8_t registers[2 * INSN_MEMORY_MAX];
     size_t register_count = 0;
     ret->has_instruction = decode_at_pc(f, c, &i);
     if (ret->has_instruction) {
-        insn_text(&i, ret->instruction, sizeof ret->instruction);
+        snprintf(ret->instruction, sizeof ret->instruction, "%s", i.text);
         find_accesses(f, c, &i, ret);
         find_update(f, c, &i, ret);
         adjust(f, ret);
-        register_count = address_registers(&i, registers);
+        register_count = address_registers(c, &i, registers);
     }
-    analysis_find_flips(f, c, registers, register_count, ret);
+    if (f->system.cpu == MDMP_CPU_AMD64) /* 32-bit address spaces are too full for it */
+        analysis_find_flips(f, c, registers, register_count, ret);
     find_inconsistencies(f, c, ret->has_instruction ? &i : NULL, ret);
 }

@@ -8,11 +8,11 @@
  * touched, null pointers in disguise, addresses the processor hides, guard pages, single
  * flipped bits, and facts that contradict each other.
  *
- * Only amd64, and only when the dump has the bytes at the program counter; otherwise
+ * Only x86 and amd64, and only when the dump has the bytes at the program counter; otherwise
  * has_instruction is false and the rest says "unknown".
  */
 enum {
-    ANALYSIS_ACCESSES_MAX = 4,
+    ANALYSIS_ACCESSES_MAX = 4, /* INSN_MEMORY_MAX: no instruction has more */
     ANALYSIS_FLIPS_MAX = 256,
     ANALYSIS_INCONSISTENCIES_MAX = 8,
     ANALYSIS_TEXT_MAX = 96,

@@ -1,629 +1,253 @@
 #include "unwind/insn.h"
 
+#include <Zydis/Zydis.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "base/util.h"
 
-/* Encoding order of general registers -> index in the context layout. */
-static const uint8_t layout_of[16] = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15};
-enum { RIP = 16 };
+/*
+ * From Zydis' decoded operands to ours.  A decoder of our own knew four fifths of the memory
+ * operands in a libc (no EVEX) and one CPU, and typed accesses by a table of mnemonics; Zydis knows
+ * all of them and says of each operand whether it is read, written or both.
+ *
+ * Three kinds of memory operand touch nothing and are left out: addresses only computed (lea, and
+ * the multi-byte nops), prefetches (they never fault), and bounds of MPX.
+ *
+ * The text is in the style of the stack walkers that reports are compared with: Intel order, the
+ * size as a word before the bracket, hexadecimal numbers without padding.
+ */
+static bool is_mode_of(const struct mdmp_layout *layout, ZydisMachineMode *mode,
+                       ZydisStackWidth *stack)
+{
+    if (!layout || (layout->cpu != MDMP_CPU_AMD64 && layout->cpu != MDMP_CPU_X86))
+        return false;
+    bool is_64 = layout->cpu == MDMP_CPU_AMD64;
+    *mode = is_64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LEGACY_32;
+    *stack = is_64 ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32;
+    return true;
+}
 
-struct decoder {
-    struct rd r;
-    bool has_66, has_67, has_rep, has_repne; /* prefixes */
-    char segment;
-    uint8_t rex;
-    bool has_rex;
-    bool is_vex, is_256;
-    uint8_t vvvv; /* VEX: the register operand in the prefix */
-    bool has_modrm;
-    uint8_t modrm;
-    uint8_t opcode;
-    struct insn *out;
+struct decoded {
+    const struct mdmp_layout *layout;
+    ZydisMachineMode mode;
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 };
 
-enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
-
-static unsigned operand_bytes(const struct decoder *d)
+/* Index in the context of the register that holds this one ("al" is in "rax"). */
+static uint8_t layout_reg(const struct decoded *d, ZydisRegister reg)
 {
-    return d->rex & REX_W ? 8 : d->has_66 ? 2 : 4;
+    ZydisRegister whole = ZydisRegisterGetLargestEnclosing(d->mode, reg);
+    const char *name = ZydisRegisterGetString(whole == ZYDIS_REGISTER_NONE ? reg : whole);
+    return name ? mdmp_reg_index(d->layout, str_of(name)) : MDMP_REG_NONE;
 }
 
-static int64_t read_signed(struct decoder *d, unsigned bytes)
+static bool is_stack_pointer(ZydisRegister reg)
 {
-    switch (bytes) {
-    case 1:
-        return (int8_t)rd_u8(&d->r);
-    case 2:
-        return (int16_t)rd_u16(&d->r);
-    case 4:
-        return (int32_t)rd_u32(&d->r);
+    return reg == ZYDIS_REGISTER_RSP || reg == ZYDIS_REGISTER_ESP || reg == ZYDIS_REGISTER_SP;
+}
+
+/* Contexts have no bases of fs and gs, where threads keep their own data; the others are 0. */
+static bool has_segment_base(ZydisRegister segment)
+{
+    return segment == ZYDIS_REGISTER_FS || segment == ZYDIS_REGISTER_GS;
+}
+
+static bool touches_nothing(const struct decoded *d, const ZydisDecodedOperand *o)
+{
+    return o->mem.type == ZYDIS_MEMOP_TYPE_AGEN || o->mem.type == ZYDIS_MEMOP_TYPE_MIB ||
+           d->insn.meta.category == ZYDIS_CATEGORY_PREFETCH ||
+           d->insn.meta.category == ZYDIS_CATEGORY_WIDENOP ||
+           d->insn.mnemonic == ZYDIS_MNEMONIC_NOP;
+}
+
+static struct insn_memory memory_of(const struct decoded *d, const ZydisDecodedOperand *o)
+{
+    struct insn_memory m = {
+        .bytes = (uint16_t)(o->size / 8),
+        .base = layout_reg(d, o->mem.base),
+        .index = layout_reg(d, o->mem.index),
+        .scale = o->mem.scale,
+        .displacement = o->mem.disp.has_displacement ? o->mem.disp.value : 0,
+        .has_address = !has_segment_base(o->mem.segment) && o->mem.type != ZYDIS_MEMOP_TYPE_VSIB,
+    };
+    if (o->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
+        m.actions |= INSN_READS;
+    if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+        m.actions |= INSN_WRITES;
+    /* What push and call write lies below the stack pointer, which the crashed instruction has not
+     * moved yet; leave reads where the frame pointer points. */
+    bool is_hidden_stack =
+        o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN && is_stack_pointer(o->mem.base);
+    if (is_hidden_stack && m.actions == INSN_WRITES)
+        m.displacement -= m.bytes;
+    else if (is_hidden_stack && d->insn.mnemonic == ZYDIS_MNEMONIC_LEAVE)
+        m.base = d->layout->fp;
+    return m;
+}
+
+static enum insn_flow flow_of(const ZydisDecodedInstruction *i)
+{
+    switch (i->meta.category) {
+    case ZYDIS_CATEGORY_CALL:
+        return INSN_CALL;
+    case ZYDIS_CATEGORY_UNCOND_BR:
+        return INSN_JUMP;
+    case ZYDIS_CATEGORY_RET:
+        return INSN_RETURN;
+    case ZYDIS_CATEGORY_COND_BR:
+        return INSN_BRANCH;
     default:
-        return (int64_t)rd_u64(&d->r);
+        return INSN_NEXT;
     }
 }
 
-static struct insn_operand *push_operand(struct decoder *d, enum insn_kind kind, unsigned bytes)
+/* Memory operands and, of near calls and jumps, what they go through. */
+static void read_operands(const struct decoded *d, struct insn *i)
 {
-    struct insn_operand *o = &d->out->operands[d->out->operand_count++];
-    *o = (struct insn_operand){.kind = kind,
-                               .bytes = (uint16_t)bytes,
-                               .reg = MDMP_REG_NONE,
-                               .base = MDMP_REG_NONE,
-                               .index = MDMP_REG_NONE};
-    return o;
-}
-
-static void name_register(struct insn_operand *o, unsigned number, unsigned bytes, bool has_rex)
-{
-    static const char *const low[8] = {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di"};
-    static const char *const byte[8] = {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"};
-    static const char *const high[4] = {"ah", "ch", "dh", "bh"};
-    if (number >= 8)
-        snprintf(o->name, sizeof o->name, "r%u%s", number,
-                 bytes == 8   ? ""
-                 : bytes == 4 ? "d"
-                 : bytes == 2 ? "w"
-                              : "b");
-    else if (bytes == 1)
-        snprintf(o->name, sizeof o->name, "%s",
-                 number >= 4 && !has_rex ? high[number - 4] : byte[number]);
-    else
-        snprintf(o->name, sizeof o->name, "%s%s",
-                 bytes == 8   ? "r"
-                 : bytes == 4 ? "e"
-                              : "",
-                 low[number]);
-}
-
-static void push_gpr(struct decoder *d, unsigned number, unsigned bytes)
-{
-    struct insn_operand *o = push_operand(d, INSN_REG, bytes);
-    bool is_high = bytes == 1 && number >= 4 && number < 8 && !d->has_rex;
-    o->reg = layout_of[is_high ? number - 4 : number];
-    name_register(o, number, bytes, d->has_rex);
-}
-
-static void push_xmm(struct decoder *d, unsigned number)
-{
-    struct insn_operand *o = push_operand(d, INSN_REG, d->is_256 ? 32 : 16);
-    snprintf(o->name, sizeof o->name, "%cmm%u", d->is_256 ? 'y' : 'x', number & 15);
-}
-
-static void push_imm(struct decoder *d, unsigned bytes)
-{
-    push_operand(d, INSN_IMM, bytes)->value = read_signed(d, bytes);
-}
-
-static void need_modrm(struct decoder *d)
-{
-    if (!d->has_modrm)
-        d->modrm = rd_u8(&d->r);
-    d->has_modrm = true;
-}
-
-static unsigned modrm_reg(struct decoder *d)
-{
-    need_modrm(d);
-    return (d->modrm >> 3 & 7u) | (d->rex & REX_R ? 8u : 0);
-}
-
-static void read_sib(struct decoder *d, struct insn_operand *o, unsigned mod)
-{
-    uint8_t sib = rd_u8(&d->r);
-    unsigned index = (sib >> 3 & 7u) | (d->rex & REX_X ? 8u : 0);
-    unsigned base = (sib & 7u) | (d->rex & REX_B ? 8u : 0);
-    if (index != 4) {
-        o->index = layout_of[index];
-        o->scale = (uint8_t)(1 << (sib >> 6));
-    }
-    if ((base & 7) == 5 && mod == 0)
-        o->value = read_signed(d, 4);
-    else
-        o->base = layout_of[base];
-}
-
-/* Memory as ModRM says; mod is not 3. */
-static void push_memory(struct decoder *d, unsigned bytes)
-{
-    unsigned mod = d->modrm >> 6, rm = d->modrm & 7u;
-    struct insn_operand *o = push_operand(d, INSN_MEM, bytes);
-    o->segment = d->segment;
-    if (rm == 4)
-        read_sib(d, o, mod);
-    else if (rm == 5 && mod == 0) {
-        o->base = RIP;
-        o->value = read_signed(d, 4);
-    } else {
-        o->base = layout_of[rm | (d->rex & REX_B ? 8u : 0)];
-    }
-    if (mod == 1)
-        o->value = read_signed(d, 1);
-    else if (mod == 2)
-        o->value = read_signed(d, 4);
-}
-
-/* E: register or memory. */
-static void push_e(struct decoder *d, unsigned bytes)
-{
-    need_modrm(d);
-    if (d->modrm >> 6 == 3)
-        push_gpr(d, (d->modrm & 7u) | (d->rex & REX_B ? 8u : 0), bytes);
-    else
-        push_memory(d, bytes);
-}
-
-/* W: SSE register or memory of `bytes`. */
-static void push_w(struct decoder *d, unsigned bytes)
-{
-    need_modrm(d);
-    if (d->modrm >> 6 == 3)
-        push_xmm(d, (d->modrm & 7u) | (d->rex & REX_B ? 8u : 0));
-    else
-        push_memory(d, bytes);
-}
-
-static bool push_m(struct decoder *d, unsigned bytes)
-{
-    need_modrm(d);
-    if (d->modrm >> 6 == 3)
-        return false;
-    push_memory(d, bytes);
-    return true;
-}
-
-/* VEX instructions other than these have a second source in the prefix. */
-static bool has_two_operands(const char *name)
-{
-    static const char *const prefixes[] = {"mov", "pshuf", "ucomis", "comis", "cvt", "sqrtp"};
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    return false;
-}
-
-static void push_v(struct decoder *d)
-{
-    push_xmm(d, modrm_reg(d));
-    if (d->is_vex && !has_two_operands(d->out->mnemonic))
-        push_xmm(d, d->vvvv);
-}
-
-static void push_g(struct decoder *d, unsigned bytes)
-{
-    push_gpr(d, modrm_reg(d), bytes);
-}
-
-static unsigned opcode_register(const struct decoder *d)
-{
-    return (d->opcode & 7u) | (d->rex & REX_B ? 8u : 0);
-}
-
-static void push_rel(struct decoder *d, unsigned bytes)
-{
-    push_operand(d, INSN_REL, 8)->value = read_signed(d, bytes);
-}
-
-/* Scalars by prefix, whole registers otherwise. */
-static unsigned sse_bytes(const struct decoder *d)
-{
-    return d->has_rep ? 4 : d->has_repne ? 8 : d->is_256 ? 32 : 16;
-}
-
-static void push_one(struct decoder *d)
-{
-    push_operand(d, INSN_IMM, 1)->value = 1;
-}
-
-static bool read_sse_form(struct decoder *d, enum insn_form form)
-{
-    unsigned scalar = d->has_rep || !(d->has_66 || d->has_repne) ? 4 : 8;
-    unsigned general = d->rex & REX_W ? 8 : 4;
-    switch (form) {
-    case FORM_V_W:
-    case FORM_V_W_IB:
-        push_v(d);
-        push_w(d, form == FORM_V_W_IB ? (d->is_256 ? 32 : 16) : sse_bytes(d));
-        if (form == FORM_V_W_IB)
-            push_imm(d, 1);
-        return true;
-    case FORM_W_V:
-        push_w(d, sse_bytes(d));
-        push_v(d);
-        return true;
-    case FORM_V_MQ:
-        push_v(d);
-        return push_m(d, 8);
-    case FORM_MQ_V:
-        if (!push_m(d, 8))
-            return false;
-        push_v(d);
-        return true;
-    case FORM_V_EV:
-        push_v(d);
-        push_e(d, general);
-        return true;
-    case FORM_EV_V:
-        push_e(d, general);
-        push_v(d);
-        return true;
-    case FORM_V_WQ:
-        push_v(d);
-        push_w(d, 8);
-        return true;
-    case FORM_WQ_V:
-        push_w(d, 8);
-        push_v(d);
-        return true;
-    case FORM_V_WS:
-        push_v(d);
-        push_w(d, scalar);
-        return true;
-    case FORM_GV_WS:
-        push_g(d, general);
-        push_w(d, scalar);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* movdqa and movdqu are whole registers though they share the prefixes of scalars. */
-static bool read_whole_sse(struct decoder *d, bool to_memory)
-{
-    unsigned bytes = d->is_256 ? 32 : 16;
-    if (to_memory)
-        push_w(d, bytes);
-    push_v(d);
-    if (!to_memory)
-        push_w(d, bytes);
-    return true;
-}
-
-static void push_string(struct decoder *d, unsigned register_number, unsigned bytes)
-{
-    push_operand(d, INSN_MEM, bytes)->base = layout_of[register_number];
-}
-
-/* movs, cmps, stos, lods, scas: even opcodes work on bytes. */
-static void read_string(struct decoder *d)
-{
-    enum { RSI = 6, RDI = 7 };
-    unsigned bytes = d->opcode & 1 ? operand_bytes(d) : 1;
-    switch (d->opcode & 0xfe) {
-    case 0xa4: /* movs */
-        push_string(d, RDI, bytes);
-        push_string(d, RSI, bytes);
-        return;
-    case 0xa6: /* cmps */
-        push_string(d, RSI, bytes);
-        push_string(d, RDI, bytes);
-        return;
-    case 0xaa: /* stos */
-        push_string(d, RDI, bytes);
-        push_gpr(d, 0, bytes);
-        return;
-    case 0xac: /* lods */
-        push_gpr(d, 0, bytes);
-        push_string(d, RSI, bytes);
-        return;
-    default: /* scas */
-        push_gpr(d, 0, bytes);
-        push_string(d, RDI, bytes);
-    }
-}
-
-static bool read_form(struct decoder *d, enum insn_form form)
-{
-    unsigned v = operand_bytes(d), z = MIN(v, 4u), q = d->has_66 ? 2 : 8;
-    switch (form) {
-    case FORM_BAD:
-        return false;
-    case FORM_NONE:
-    case FORM_BY_SIZE:
-        return true;
-    case FORM_STRING:
-        read_string(d);
-        return true;
-    case FORM_EB_GB:
-        push_e(d, 1);
-        push_g(d, 1);
-        return true;
-    case FORM_EV_GV:
-    case FORM_EV_GV_IB:
-    case FORM_EV_GV_CL:
-        push_e(d, v);
-        push_g(d, v);
-        if (form == FORM_EV_GV_IB)
-            push_imm(d, 1);
-        else if (form == FORM_EV_GV_CL)
-            push_gpr(d, 1, 1);
-        return true;
-    case FORM_GB_EB:
-        push_g(d, 1);
-        push_e(d, 1);
-        return true;
-    case FORM_GV_EV:
-    case FORM_GV_EV_IZ:
-    case FORM_GV_EV_IB:
-        push_g(d, v);
-        push_e(d, v);
-        if (form != FORM_GV_EV)
-            push_imm(d, form == FORM_GV_EV_IZ ? z : 1);
-        return true;
-    case FORM_AL_IB:
-        push_gpr(d, 0, 1);
-        push_imm(d, 1);
-        return true;
-    case FORM_AX_IZ:
-        push_gpr(d, 0, v);
-        push_imm(d, z);
-        return true;
-    case FORM_ZQ:
-        push_gpr(d, opcode_register(d), q);
-        return true;
-    case FORM_IZ:
-        push_imm(d, z);
-        return true;
-    case FORM_IB:
-        push_imm(d, 1);
-        return true;
-    case FORM_IW:
-        push_imm(d, 2);
-        return true;
-    case FORM_JB:
-        push_rel(d, 1);
-        return true;
-    case FORM_JZ:
-        push_rel(d, 4);
-        return true;
-    case FORM_EB_IB:
-        push_e(d, 1);
-        push_imm(d, 1);
-        return true;
-    case FORM_EV_IZ:
-        push_e(d, v);
-        push_imm(d, z);
-        return true;
-    case FORM_EV_IB:
-        push_e(d, v);
-        push_imm(d, 1);
-        return true;
-    case FORM_EB:
-        push_e(d, 1);
-        return true;
-    case FORM_EV:
-        push_e(d, v);
-        return true;
-    case FORM_EQ:
-        push_e(d, q);
-        return true;
-    case FORM_EW:
-        push_e(d, 2);
-        return true;
-    case FORM_GV_M:
-        push_g(d, v);
-        return push_m(d, v);
-    case FORM_GV_ED:
-        push_g(d, v);
-        push_e(d, 4);
-        return true;
-    case FORM_GV_EB:
-        push_g(d, v);
-        push_e(d, 1);
-        return true;
-    case FORM_GV_EW:
-        push_g(d, v);
-        push_e(d, 2);
-        return true;
-    case FORM_ZV_IV:
-        push_gpr(d, opcode_register(d), v);
-        push_imm(d, v);
-        return true;
-    case FORM_ZB_IB:
-        push_gpr(d, opcode_register(d), 1);
-        push_imm(d, 1);
-        return true;
-    case FORM_AX_ZV:
-        push_gpr(d, 0, v);
-        push_gpr(d, opcode_register(d), v);
-        return true;
-    case FORM_EB_1:
-        push_e(d, 1);
-        push_one(d);
-        return true;
-    case FORM_EV_1:
-        push_e(d, v);
-        push_one(d);
-        return true;
-    case FORM_EB_CL:
-        push_e(d, 1);
-        push_gpr(d, 1, 1);
-        return true;
-    case FORM_EV_CL:
-        push_e(d, v);
-        push_gpr(d, 1, 1);
-        return true;
-    case FORM_ZV:
-        push_gpr(d, opcode_register(d), v);
-        return true;
-    case FORM_M:
-        return push_m(d, 0);
-    case FORM_M16:
-        return push_m(d, d->rex & REX_W ? 16 : 8);
-    case FORM_RQ_C:
-        need_modrm(d);
-        return true;
-    default:
-        return read_sse_form(d, form);
-    }
-}
-
-/* Part `index` of a list; false for a hole or past the end. */
-static bool pick(const char *names, char separator, size_t index, char *out, size_t size)
-{
-    struct str rest = str_of(names), part;
-    for (size_t i = 0; str_split(&rest, separator, &part); i++) {
-        if (i != index)
+    bool is_near_jump = (i->flow == INSN_CALL || i->flow == INSN_JUMP) &&
+                        d->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+    for (size_t k = 0; k < d->insn.operand_count; k++) {
+        const ZydisDecodedOperand *o = &d->operands[k];
+        bool is_target = is_near_jump && k == 0;
+        if (is_target && o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+            i->target_reg = layout_reg(d, o->reg.value);
+        if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || touches_nothing(d, o) ||
+            i->memory_count == INSN_MEMORY_MAX)
             continue;
-        snprintf(out, size, STR_FMT, STR_ARG(part));
-        return part.n > 0;
-    }
-    return false;
-}
-
-static bool pick_name(struct decoder *d, const struct insn_row *row)
-{
-    char *out = d->out->mnemonic;
-    size_t size = sizeof d->out->mnemonic;
-    if (row->form == FORM_GROUP) {
-        need_modrm(d);
-        return pick(row->name, ',', d->modrm >> 3 & 7, out, size);
-    }
-    if (row->form == FORM_BY_SIZE)
-        return pick(row->name, ',', d->rex & REX_W ? 2 : d->has_66 ? 1 : 0, out, size);
-    if (!strchr(row->name, '|')) {
-        snprintf(out, size, "%s", row->name);
-        return true;
-    }
-    size_t by_prefix = d->has_repne ? 3 : d->has_rep ? 2 : d->has_66 ? 1 : 0;
-    return pick(row->name, '|', by_prefix, out, size);
-}
-
-/* Members of groups whose operands are not those of their neighbours. */
-static enum insn_form member_form(const struct decoder *d, const struct insn_row *row)
-{
-    unsigned reg = d->modrm >> 3 & 7u;
-    if (row->member == FORM_EB && d->opcode == 0xf6 && reg < 2)
-        return FORM_EB_IB;
-    if (row->member == FORM_EV && d->opcode == 0xf7 && reg < 2)
-        return FORM_EV_IZ;
-    if (d->opcode == 0xff && (reg == 2 || reg == 4 || reg == 6))
-        return FORM_EQ;
-    return row->member;
-}
-
-static bool read_operands(struct decoder *d, const struct insn_row *row, bool is_0f)
-{
-    bool is_mov_dq = is_0f && (d->opcode == 0x6f || d->opcode == 0x7f);
-    if (is_mov_dq)
-        return read_whole_sse(d, d->opcode == 0x7f);
-    return read_form(d, row->form == FORM_GROUP ? member_form(d, row) : row->form);
-}
-
-static void read_prefixes(struct decoder *d)
-{
-    for (;;) {
-        struct rd ahead = d->r;
-        uint8_t b = rd_u8(&ahead);
-        if (!rd_ok(&ahead))
-            return;
-        if (b == 0x66)
-            d->has_66 = true;
-        else if (b == 0x67)
-            d->has_67 = true;
-        else if (b == 0xf3)
-            d->has_rep = true;
-        else if (b == 0xf2)
-            d->has_repne = true;
-        else if (b == 0x64 || b == 0x65)
-            d->segment = b == 0x64 ? 'f' : 'g';
-        else if (b != 0xf0 && b != 0x26 && b != 0x2e && b != 0x36 && b != 0x3e)
-            break;
-        d->r = ahead;
-    }
-    struct rd ahead = d->r;
-    uint8_t b = rd_u8(&ahead);
-    if (rd_ok(&ahead) && (b & 0xf0) == 0x40) {
-        d->rex = b & 15;
-        d->has_rex = true;
-        d->r = ahead;
+        if (is_target)
+            i->target_memory = i->memory_count;
+        i->memory[i->memory_count++] = memory_of(d, o);
     }
 }
 
-/* C5: two bytes of prefix, C4: three.  Only the map of 0F; the others are rare. */
-static bool read_vex(struct decoder *d)
+static const char *size_word(unsigned bits)
 {
-    bool is_long = d->opcode == 0xc4;
-    uint8_t b = rd_u8(&d->r);
-    d->rex |= b & 0x80 ? 0 : REX_R; /* stored inverted */
-    if (is_long) {
-        d->rex |= (b & 0x40 ? 0 : REX_X) | (b & 0x20 ? 0 : REX_B);
-        if ((b & 0x1f) != 1)
-            return false;
-        b = rd_u8(&d->r);
-        d->rex |= b & 0x80 ? REX_W : 0;
+    static const struct {
+        unsigned bits;
+        const char *word;
+    } words[] = {{8, "byte "},   {16, "word "},     {32, "dword "},    {64, "qword "},
+                 {80, "tword "}, {128, "xmmword "}, {256, "ymmword "}, {512, "zmmword "}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (words[i].bits == bits)
+            return words[i].word;
+    return "";
+}
+
+/* "-0x8"; with a plus sign where a sign must stand. */
+static void put_number(struct strbuf *b, int64_t v, const char *minus, const char *plus)
+{
+    sb_printf(b, "%s0x%llx", v < 0 ? minus : plus,
+              (unsigned long long)(v < 0 ? 0 - (uint64_t)v : (uint64_t)v));
+}
+
+static void put_memory(struct strbuf *b, const ZydisDecodedOperand *o)
+{
+    if (o->mem.type != ZYDIS_MEMOP_TYPE_AGEN)
+        sb_text(b, size_word(o->size));
+    if (has_segment_base(o->mem.segment))
+        sb_printf(b, "%s:", ZydisRegisterGetString(o->mem.segment));
+    sb_char(b, '[');
+    const char *separator = "";
+    if (o->mem.base != ZYDIS_REGISTER_NONE) {
+        sb_text(b, ZydisRegisterGetString(o->mem.base));
+        separator = " + ";
     }
-    d->vvvv = ~(b >> 3) & 15;
-    d->is_256 = b & 4;
-    d->has_66 = (b & 3) == 1;
-    d->has_rep = (b & 3) == 2;
-    d->has_repne = (b & 3) == 3;
-    d->is_vex = true;
-    d->opcode = rd_u8(&d->r);
-    return true;
+    if (o->mem.index != ZYDIS_REGISTER_NONE) {
+        sb_printf(b, "%s%s * %u", separator, ZydisRegisterGetString(o->mem.index), o->mem.scale);
+        separator = " + ";
+    }
+    if (*separator == '\0')
+        sb_printf(b, "0x%llx", (unsigned long long)o->mem.disp.value);
+    else if (o->mem.disp.has_displacement && o->mem.disp.value)
+        put_number(b, o->mem.disp.value, " - ", " + ");
+    sb_char(b, ']');
 }
 
-/* Forms that VEX encodes; a 'v' goes before their names. */
-static bool is_vex_form(enum insn_form form)
+static void put_operand(struct strbuf *b, const ZydisDecodedOperand *o)
 {
-    return form >= FORM_V_W && form <= FORM_GV_WS && form != FORM_V_MQ;
+    switch (o->type) {
+    case ZYDIS_OPERAND_TYPE_REGISTER:
+        sb_text(b, ZydisRegisterGetString(o->reg.value));
+        break;
+    case ZYDIS_OPERAND_TYPE_MEMORY:
+        put_memory(b, o);
+        break;
+    case ZYDIS_OPERAND_TYPE_POINTER:
+        sb_printf(b, "0x%x:0x%x", o->ptr.segment, o->ptr.offset);
+        break;
+    default:
+        if (o->imm.is_relative)
+            put_number(b, o->imm.value.s, "$-", "$+");
+        else if (o->imm.is_signed)
+            put_number(b, o->imm.value.s, "-", "");
+        else
+            sb_printf(b, "0x%llx", (unsigned long long)o->imm.value.u);
+    }
 }
 
-static void prepend_v(struct insn *i)
+/* What the manuals write (k0 as a mask means none), and the pointers that string instructions take
+ * for granted. */
+static bool is_shown(const struct decoded *d, const ZydisDecodedOperand *o)
 {
-    char name[sizeof i->mnemonic];
-    snprintf(name, sizeof name, "v%s", i->mnemonic);
-    memcpy(i->mnemonic, name, sizeof name);
-}
-
-static uint8_t next_byte(const struct decoder *d)
-{
-    struct rd ahead = d->r;
-    return rd_u8(&ahead);
-}
-
-/* Where prefixes choose between quite different instructions. */
-static struct insn_row special_row(const struct decoder *d)
-{
-    if (d->opcode == 0x1e && d->has_rep && next_byte(d) == 0xfa)
-        return (struct insn_row){"endbr64", FORM_RQ_C, FORM_BAD};
-    if (d->opcode == 0x1e && d->has_rep) /* shadow stack hints */
-        return (struct insn_row){"nop", FORM_EV, FORM_BAD};
-    if (d->opcode == 0x7e && d->has_rep)
-        return (struct insn_row){"movq", FORM_V_WQ, FORM_BAD};
-    if (d->opcode == 0x7e && d->has_66)
-        return (struct insn_row){d->rex & REX_W ? "movq" : "movd", FORM_EV_V, FORM_BAD};
-    if (d->opcode == 0x6e && d->has_66 && d->rex & REX_W)
-        return (struct insn_row){"movq", FORM_V_EV, FORM_BAD};
-    if (d->opcode == 0x7f && (d->has_rep || d->has_66))
-        return (struct insn_row){d->has_rep ? "movdqu" : "movdqa", FORM_W_V, FORM_BAD};
-    return insn_row_0f(d->opcode);
-}
-
-bool insn_decode(struct rd bytes, struct insn *ret)
-{
-    struct insn i = {0};
-    struct decoder d = {.r = bytes, .out = &i};
-    d.r.n = MIN(d.r.n, d.r.off + INSN_BYTES_MAX);
-    size_t start = d.r.off;
-    read_prefixes(&d);
-    d.opcode = rd_u8(&d.r);
-    bool is_0f = d.opcode == 0x0f;
-    if (is_0f)
-        d.opcode = rd_u8(&d.r);
-    else if (d.opcode == 0xc4 || d.opcode == 0xc5)
-        is_0f = read_vex(&d);
-    if (!rd_ok(&d.r) || d.has_67) /* 32-bit addresses are not worth the trouble */
+    if (o->encoding == ZYDIS_OPERAND_ENCODING_MASK && o->reg.value == ZYDIS_REGISTER_K0)
         return false;
-    struct insn_row row = is_0f ? special_row(&d) : insn_row_1(d.opcode);
-    if (row.form == FORM_BAD || (d.is_vex && !is_vex_form(row.form)) || !pick_name(&d, &row) ||
-        !read_operands(&d, &row, is_0f) || !rd_ok(&d.r))
+    return o->visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN ||
+           (d->insn.meta.category == ZYDIS_CATEGORY_STRINGOP &&
+            o->type == ZYDIS_OPERAND_TYPE_MEMORY);
+}
+
+static void write_text(const struct decoded *d, struct insn *i)
+{
+    STRBUF_AUTO b;
+    sb_init(&b, 512);
+    sb_text(&b, i->name);
+    const char *separator = " ";
+    for (size_t k = 0; k < d->insn.operand_count; k++) {
+        if (!is_shown(d, &d->operands[k]))
+            continue;
+        sb_text(&b, separator);
+        put_operand(&b, &d->operands[k]);
+        separator = ", ";
+    }
+    snprintf(i->text, sizeof i->text, "%s", sb_cstr(&b));
+}
+
+bool insn_decode(struct rd bytes, const struct mdmp_layout *layout, struct insn *ret)
+{
+    ZydisDecoder decoder;
+    ZydisStackWidth stack;
+    struct decoded d = {.layout = layout};
+    size_t n = MIN(rd_left(&bytes), (size_t)ZYDIS_MAX_INSTRUCTION_LENGTH);
+    const uint8_t *p = rd_bytes(&bytes, n);
+    if (!p || !is_mode_of(layout, &d.mode, &stack) ||
+        !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, d.mode, stack)) ||
+        !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, p, n, &d.insn, d.operands)))
         return false;
-    if (d.is_vex)
-        prepend_v(&i);
-    i.bytes = (uint8_t)(d.r.off - start);
+    struct insn i = {
+        .bytes = d.insn.length,
+        .address_mask =
+            d.insn.address_width >= 64 ? UINT64_MAX : (1ull << d.insn.address_width) - 1,
+        .flow = flow_of(&d.insn),
+        .target_reg = MDMP_REG_NONE,
+        .target_memory = SIZE_MAX,
+    };
+    snprintf(i.name, sizeof i.name, "%s", ZydisMnemonicGetString(d.insn.mnemonic));
+    read_operands(&d, &i);
+    write_text(&d, &i);
     *ret = i;
     return true;
+}
+
+uint64_t insn_address(const struct insn *i, const struct insn_memory *m,
+                      const struct mdmp_context *c)
+{
+    uint64_t address = (uint64_t)m->displacement;
+    if (m->base != MDMP_REG_NONE)
+        address += c->r[m->base];
+    if (m->index != MDMP_REG_NONE)
+        address += c->r[m->index] * m->scale;
+    return address & i->address_mask;
 }

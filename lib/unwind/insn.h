@@ -5,117 +5,51 @@
 #include "minidump/context.h"
 
 /*
- * insn - decodes one amd64 instruction: what it is called, its operands, which memory
- * it touches.  Enough for the instructions compilers emit; x87, AVX-512 and other rare
- * ones are answered with false, never guessed.
+ * insn - one x86 or amd64 instruction: its text, which memory it touches and how, where it goes.
  *
- * Registers are indices of the amd64 context layout.
+ * Decoding is Zydis' work; this module turns its answer into what the analysis of a crash asks:
+ * registers as indices of the context layout, and memory operands with what the instruction does to
+ * them, also the hidden ones (the stack of push and ret, the pointers of string instructions).
+ *
+ * Ownership  Everything is inside struct insn.
+ * Trust      The bytes are those of a dump: any input is decoded or refused.
  */
-enum { INSN_BYTES_MAX = 15, INSN_OPERANDS_MAX = 3 };
+enum { INSN_TEXT_MAX = 96, INSN_NAME_MAX = 20, INSN_MEMORY_MAX = 4 };
 
-enum insn_kind { INSN_REG = 1, INSN_MEM, INSN_IMM, INSN_REL };
+enum insn_action { INSN_READS = 1, INSN_WRITES = 2 };
 
-struct insn_operand {
-    enum insn_kind kind;
-    uint16_t bytes; /* of the register or the memory; 0 unknown */
-    /* INSN_REG */
-    char name[8];
-    uint8_t reg; /* MDMP_REG_NONE: not a general purpose register */
-    /* INSN_MEM */
-    uint8_t base, index; /* MDMP_REG_NONE: none */
+struct insn_memory {
+    unsigned actions;    /* enum insn_action, or-ed */
+    uint16_t bytes;      /* 0: not known (xsave and its kind) */
+    uint8_t base, index; /* of the layout; MDMP_REG_NONE: none */
     uint8_t scale;
-    char segment; /* 'f' or 'g': relative to a base that contexts do not have; else 0 */
-    /* displacement, immediate, or distance from the end of the instruction */
-    int64_t value;
+    int64_t displacement;
+    /* False: relative to a segment whose base contexts do not have, or many addresses in a vector
+     * register. */
+    bool has_address;
 };
+
+enum insn_flow { INSN_NEXT, INSN_CALL, INSN_JUMP, INSN_RETURN, INSN_BRANCH };
 
 struct insn {
-    char mnemonic[16];
-    struct insn_operand operands[INSN_OPERANDS_MAX];
-    size_t operand_count;
-    uint8_t bytes; /* length */
+    char name[INSN_NAME_MAX]; /* "mov" */
+    char text[INSN_TEXT_MAX]; /* "mov rax, qword [rdi + 0x18]" */
+    uint8_t bytes;            /* length */
+    struct insn_memory memory[INSN_MEMORY_MAX];
+    size_t memory_count;
+    uint64_t address_mask; /* addresses of the instruction are this wide */
+    enum insn_flow flow;   /* INSN_BRANCH: conditional */
+    /* INSN_CALL and INSN_JUMP, near: through this register or memory operand; direct and far ones
+     * have neither (MDMP_REG_NONE, SIZE_MAX). */
+    uint8_t target_reg;
+    size_t target_memory;
 };
 
-bool insn_decode(struct rd bytes, struct insn *ret);
+/* False: no instruction, cut off, or a CPU (of the layout) that is not x86 or amd64. */
+bool insn_decode(struct rd bytes, const struct mdmp_layout *layout, struct insn *ret);
 
-/* "mov rax, qword [rdi + 0x18]" */
-void insn_text(const struct insn *i, char *out, size_t size);
-
-/* ---- tables, used by the decoder ------------------------------------------------------- */
-
-/*
- * Operand forms in the notation of the manuals: E is a register or memory by ModRM, G a
- * register by ModRM, Z a register by the opcode, V and W are SSE registers (W or
- * memory), I immediates, J distances; b w d q are sizes, v is 2, 4 or 8 by prefixes.
- */
-enum insn_form {
-    FORM_BAD, /* no such instruction, or not decoded */
-    FORM_NONE,
-    FORM_EB_GB,
-    FORM_EV_GV,
-    FORM_GB_EB,
-    FORM_GV_EV,
-    FORM_AL_IB,
-    FORM_AX_IZ,
-    FORM_ZQ, /* 64-bit by default: push, pop */
-    FORM_IZ,
-    FORM_IB,
-    FORM_IW,
-    FORM_GV_EV_IZ,
-    FORM_GV_EV_IB,
-    FORM_JB,
-    FORM_JZ,
-    FORM_EB_IB,
-    FORM_EV_IZ,
-    FORM_EV_IB,
-    FORM_EB,
-    FORM_EV,
-    FORM_EQ, /* 64-bit by default */
-    FORM_EW,
-    FORM_GV_M, /* lea */
-    FORM_GV_ED,
-    FORM_GV_EB,
-    FORM_GV_EW,
-    FORM_ZV_IV,
-    FORM_ZB_IB,
-    FORM_AX_ZV,
-    FORM_EB_1,
-    FORM_EV_1,
-    FORM_EB_CL,
-    FORM_EV_CL,
-    FORM_ZV,
-    FORM_M,   /* memory of unknown size */
-    FORM_M16, /* 16 bytes, 8 without REX.W */
-    FORM_EV_GV_IB,
-    FORM_EV_GV_CL,
-    FORM_V_W, /* xmm, xmm or 16 bytes; scalars by prefix */
-    FORM_W_V,
-    FORM_V_W_IB,
-    FORM_V_MQ, /* 8 bytes */
-    FORM_MQ_V,
-    FORM_V_EV, /* movd, movq from general registers */
-    FORM_EV_V,
-    FORM_V_WQ, /* movq */
-    FORM_WQ_V,
-    FORM_V_WS, /* always scalar by prefix: cvtsi2sd and its kind read general registers */
-    FORM_GV_WS,
-    FORM_RQ_C,    /* control and debug registers */
-    FORM_STRING,  /* [rdi], [rsi] and the accumulator, by opcode */
-    FORM_BY_SIZE, /* no operands; the name is a list by operand size 4, 2, 8 */
-    FORM_GROUP,   /* the name is a list by ModRM.reg, form of the members follows */
-};
-
-/*
- * name: alternatives by prefix none|66|F3|F2 separated by '|', or in a group the eight
- * members separated by ','; an empty part is a hole.
- */
-struct insn_row {
-    const char *name;
-    enum insn_form form;
-    enum insn_form member; /* FORM_GROUP: of its members */
-};
-
-struct insn_row insn_row_1(uint8_t opcode);  /* one byte */
-struct insn_row insn_row_0f(uint8_t opcode); /* 0F and one byte */
+/* Where a memory operand lies with these registers.  Only if it has an address. */
+uint64_t insn_address(const struct insn *i, const struct insn_memory *m,
+                      const struct mdmp_context *c);
 
 #endif

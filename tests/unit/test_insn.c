@@ -9,48 +9,62 @@
 #include "unwind/analysis.h"
 #include "unwind/insn.h"
 
+static const struct mdmp_layout *layout(bool is_x86)
+{
+    const struct mdmp_system x86 = {.arch = 0, .cpu = MDMP_CPU_X86, .word_bytes = 4};
+    const struct mdmp_system amd64 = {.arch = 9, .cpu = MDMP_CPU_AMD64, .word_bytes = 8};
+    return mdmp_layout_of(is_x86 ? &x86 : &amd64);
+}
+
 static const struct {
     const char *bytes;
     size_t n;
     const char *want; /* NULL: not decoded */
+    bool is_x86;
 } decodes[] = {
-    {"\x48\x8b\x47\x18", 4, "mov rax, qword [rdi + 0x18]"},
-    {"\xc7\x00\x05\x00\x00\x00", 6, "mov dword [rax], 0x5"},
-    {"\xc6\x04\x25\x42\x00\x00\x80\x01", 8, "mov byte [0xffffffff80000042], 0x1"},
-    {"\xff\x50\x10", 3, "call qword [rax + 0x10]"},
-    {"\xff\xd0", 2, "call rax"},
-    {"\x41\xff\x24\xc4", 4, "jmp qword [r12 + rax * 8]"},
-    {"\xe8\xfb\xff\xff\xff", 5, "call $-0x5"},
-    {"\x0f\x84\x10\x00\x00\x00", 6, "jz $+0x10"},
-    {"\xc3", 1, "ret"},
-    {"\x55", 1, "push rbp"},
-    {"\x41\x5f", 2, "pop r15"},
-    {"\x8b\x05\x10\x00\x00\x00", 6, "mov eax, dword [rip + 0x10]"},
-    {"\x64\x48\x8b\x04\x25\x28\x00\x00\x00", 9, "mov rax, qword fs:[0x28]"},
-    {"\x48\x8d\x44\x91\xf8", 5, "lea rax, [rcx + rdx * 4 - 0x8]"},
-    {"\xf3\x48\xab", 3, "stos qword [rdi], rax"},
-    {"\xa4", 1, "movs byte [rdi], byte [rsi]"},
-    {"\x0f\x29\x44\x24\x20", 5, "movaps xmmword [rsp + 0x20], xmm0"},
-    {"\xf3\x0f\x10\x07", 4, "movss xmm0, dword [rdi]"},
-    {"\xf2\x0f\x58\x07", 4, "addsd xmm0, qword [rdi]"},
-    {"\x66\x48\x0f\x6e\xc0", 5, "movq xmm0, rax"},
-    {"\xc5\xfe\x6f\x06", 4, "vmovdqu ymm0, ymmword [rsi]"},
-    {"\xc5\xfd\x74\x0f", 4, "vpcmpeqb ymm1, ymm0, ymmword [rdi]"},
-    {"\xf7\xf9", 2, "idiv ecx"},
-    {"\xf6\x07\x01", 3, "test byte [rdi], 0x1"},
-    {"\x0f\xb6\x00", 3, "movzx eax, byte [rax]"},
-    {"\xf0\x0f\xb1\x17", 4, "cmpxchg dword [rdi], edx"},
-    {"\x0f\x0b", 2, "ud2"},
-    {"\xf3\x0f\x1e\xfa", 4, "endbr64"},
-    {"\x66\x90", 2, "nop"},
-    {"\x48\xb8\x11\x22\x33\x44\x55\x66\x77\x88", 10, "mov rax, -0x778899aabbccddef"},
-    {"\x06", 1, NULL},                 /* not in 64-bit mode */
-    {"\x67\x8b\x00", 3, NULL},         /* 32-bit addresses */
-    {"\x8b", 1, NULL},                 /* cut off */
-    {"\x48\x8b\x80\x00\x00", 5, NULL}, /* cut off in the displacement */
-    {"\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", 16, NULL}, /* 15 bytes */
-    {"\x62\xf1\x7c\x48\x10\x00", 6, NULL},                                          /* EVEX */
-    {"", 0, NULL},
+    {"\x48\x8b\x47\x18", 4, "mov rax, qword [rdi + 0x18]", false},
+    {"\xc7\x00\x05\x00\x00\x00", 6, "mov dword [rax], 0x5", false},
+    {"\xc6\x04\x25\x42\x00\x00\x80\x01", 8, "mov byte [0xffffffff80000042], 0x1", false},
+    {"\xff\x50\x10", 3, "call qword [rax + 0x10]", false},
+    {"\xff\xd0", 2, "call rax", false},
+    {"\x41\xff\x24\xc4", 4, "jmp qword [r12 + rax * 8]", false},
+    {"\xe8\xfb\xff\xff\xff", 5, "call $-0x5", false},
+    {"\x0f\x84\x10\x00\x00\x00", 6, "jz $+0x10", false},
+    {"\xc3", 1, "ret", false},
+    {"\x55", 1, "push rbp", false},
+    {"\x41\x5f", 2, "pop r15", false},
+    {"\x8b\x05\x10\x00\x00\x00", 6, "mov eax, dword [rip + 0x10]", false},
+    {"\x64\x48\x8b\x04\x25\x28\x00\x00\x00", 9, "mov rax, qword fs:[0x28]", false},
+    {"\x48\x8d\x44\x91\xf8", 5, "lea rax, [rcx + rdx * 4 - 0x8]", false},
+    {"\xf3\x48\xab", 3, "stosq qword [rdi]", false},
+    {"\xa4", 1, "movsb byte [rdi], byte [rsi]", false},
+    {"\x0f\x29\x44\x24\x20", 5, "movaps xmmword [rsp + 0x20], xmm0", false},
+    {"\xf3\x0f\x10\x07", 4, "movss xmm0, dword [rdi]", false},
+    {"\xf2\x0f\x58\x07", 4, "addsd xmm0, qword [rdi]", false},
+    {"\x66\x48\x0f\x6e\xc0", 5, "movq xmm0, rax", false},
+    {"\xc5\xfe\x6f\x06", 4, "vmovdqu ymm0, ymmword [rsi]", false},
+    {"\xc5\xfd\x74\x0f", 4, "vpcmpeqb ymm1, ymm0, ymmword [rdi]", false},
+    {"\xf7\xf9", 2, "idiv ecx", false},
+    {"\xf6\x07\x01", 3, "test byte [rdi], 0x1", false},
+    {"\x0f\xb6\x00", 3, "movzx eax, byte [rax]", false},
+    {"\xf0\x0f\xb1\x17", 4, "cmpxchg dword [rdi], edx", false},
+    {"\x0f\x0b", 2, "ud2", false},
+    {"\xf3\x0f\x1e\xfa", 4, "endbr64", false},
+    {"\x66\x90", 2, "nop", false},
+    {"\x48\xb8\x11\x22\x33\x44\x55\x66\x77\x88", 10, "mov rax, -0x778899aabbccddef", false},
+    {"\x06", 1, NULL, false}, /* not in 64-bit mode */
+    {"\x67\x8b\x00", 3, "mov eax, dword [eax]", false},
+    {"\x06", 1, "push es", true},
+    {"\x8b\x45\x08", 3, "mov eax, dword [ebp + 0x8]", true},
+    {"\xa1\x10\x00\x00\x00", 5, "mov eax, dword [0x10]", true},
+    {"\x64\xa1\x30\x00\x00\x00", 6, "mov eax, dword fs:[0x30]", true},
+    {"\x62\xf1\x7c\x48\x10\x00", 6, "vmovups zmm0, zmmword [rax]", false},
+    {"\x62\xe1\xfe\x28\x6f\x46\x01", 7, "vmovdqu64 ymm16, ymmword [rsi + 0x20]", false},
+    {"\x8b", 1, NULL, false},                 /* cut off */
+    {"\x48\x8b\x80\x00\x00", 5, NULL, false}, /* cut off in the displacement */
+    {"\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", 16, NULL,
+     false}, /* 15 bytes */
+    {"", 0, NULL, false},
 };
 
 static void test_decode(void **state)
@@ -60,18 +74,104 @@ static void test_decode(void **state)
         FREE_LATER uint8_t *copy = xmalloc(decodes[i].n);
         if (decodes[i].n)
             memcpy(copy, decodes[i].bytes, decodes[i].n);
-        struct insn insn;
-        char text[ANALYSIS_TEXT_MAX] = "-";
-        bool ok = insn_decode(rd_init(copy, decodes[i].n), &insn);
-        if (ok)
-            insn_text(&insn, text, sizeof text);
+        struct insn insn = {.text = "-"};
+        bool ok = insn_decode(rd_init(copy, decodes[i].n), layout(decodes[i].is_x86), &insn);
         const char *want = decodes[i].want;
-        if (ok != !!want || (want && (strcmp(text, want) != 0 || insn.bytes != decodes[i].n)))
-            fail_msg("case %zu: %s, wanted %s", i, text, want ? want : "nothing");
+        if (ok != !!want || (want && (strcmp(insn.text, want) != 0 || insn.bytes != decodes[i].n)))
+            fail_msg("case %zu: %s, wanted %s", i, insn.text, want ? want : "nothing");
     }
 }
 
-/* ---- analysis ------------------------------------------------------------------------------ */
+/*
+ * What instructions do to memory, hidden operands included.  Registers hold 0x1000 times their
+ * name's place in the layout plus 0x1000, so that an address tells where it came from.
+ */
+static const struct {
+    const char *label, *bytes;
+    size_t n;
+    struct {
+        const char *base; /* NULL: no address known */
+        int64_t offset;
+        uint16_t bytes;
+        unsigned actions;
+    } want[2];
+    size_t count;
+    bool is_x86;
+} touches[] = {
+    {"load", "\x48\x8b\x47\x18", 4, {{"rdi", 0x18, 8, INSN_READS}}, 1, false},
+    {"store", "\xc7\x00\x05\x00\x00\x00", 6, {{"rax", 0, 4, INSN_WRITES}}, 1, false},
+    {"add to memory", "\x01\x07", 2, {{"rdi", 0, 4, INSN_READS | INSN_WRITES}}, 1, false},
+    {"test", "\xf6\x07\x01", 3, {{"rdi", 0, 1, INSN_READS}}, 1, false},
+    {"cmpxchg", "\xf0\x0f\xb1\x17", 4, {{"rdi", 0, 4, INSN_READS | INSN_WRITES}}, 1, false},
+    {"push", "\x55", 1, {{"rsp", -8, 8, INSN_WRITES}}, 1, false},
+    {"push memory",
+     "\xff\x30",
+     2,
+     {{"rax", 0, 8, INSN_READS}, {"rsp", -8, 8, INSN_WRITES}},
+     2,
+     false},
+    {"pop", "\x5d", 1, {{"rsp", 0, 8, INSN_READS}}, 1, false},
+    {"call", "\xe8\0\0\0\0", 5, {{"rsp", -8, 8, INSN_WRITES}}, 1, false},
+    {"call memory",
+     "\xff\x50\x10",
+     3,
+     {{"rax", 0x10, 8, INSN_READS}, {"rsp", -8, 8, INSN_WRITES}},
+     2,
+     false},
+    {"ret", "\xc3", 1, {{"rsp", 0, 8, INSN_READS}}, 1, false},
+    {"leave", "\xc9", 1, {{"rbp", 0, 8, INSN_READS}}, 1, false},
+    {"rep movsb", "\xf3\xa4", 2, {{"rdi", 0, 1, INSN_WRITES}, {"rsi", 0, 1, INSN_READS}}, 2, false},
+    {"stosq", "\x48\xab", 2, {{"rdi", 0, 8, INSN_WRITES}}, 1, false},
+    {"lea", "\x48\x8d\x47\x18", 4, {{0}}, 0, false},
+    {"long nop", "\x0f\x1f\x00", 3, {{0}}, 0, false},
+    {"prefetch", "\x0f\x18\x0f", 3, {{0}}, 0, false},
+    {"thread pointer", "\x64\x48\x8b\x04\x25\x28\0\0\0", 9, {{NULL, 0, 8, INSN_READS}}, 1, false},
+    {"gather", "\xc4\xe2\x6d\x90\x04\x88", 6, {{NULL, 0, 4, INSN_READS}}, 1, false},
+    {"AVX2 load", "\xc5\xfe\x6f\x06", 4, {{"rsi", 0, 32, INSN_READS}}, 1, false},
+    {"AVX-512 store",
+     "\x62\xe1\xfe\x28\x7f\x47\x01",
+     7,
+     {{"rdi", 0x20, 32, INSN_WRITES}},
+     1,
+     false},
+    {"AVX-512 compare", "\x62\xb3\x7d\x20\x3f\x07\x00", 7, {{"rdi", 0, 32, INSN_READS}}, 1, false},
+    {"x86 load", "\x8b\x45\x08", 3, {{"ebp", 8, 4, INSN_READS}}, 1, true},
+    {"x86 push", "\x55", 1, {{"esp", -4, 4, INSN_WRITES}}, 1, true},
+    {"x86 call memory",
+     "\xff\x10",
+     2,
+     {{"eax", 0, 4, INSN_READS}, {"esp", -4, 4, INSN_WRITES}},
+     2,
+     true},
+    {"x86 ret", "\xc3", 1, {{"esp", 0, 4, INSN_READS}}, 1, true},
+};
+
+static void test_memory(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(touches); i++) {
+        struct mdmp_context c = {.layout = layout(touches[i].is_x86)};
+        struct insn insn;
+        for (uint8_t r = 0; r < c.layout->reg_count; r++)
+            mdmp_reg_set(&c, r, 0x1000 + r * UINT64_C(0x1000));
+        if (!insn_decode(rd_init(touches[i].bytes, touches[i].n), c.layout, &insn) ||
+            insn.bytes != touches[i].n || insn.memory_count != touches[i].count)
+            fail_msg("%s: %s, %zu operands", touches[i].label, insn.text, insn.memory_count);
+        for (size_t k = 0; k < touches[i].count; k++) {
+            const struct insn_memory *m = &insn.memory[k];
+            uint64_t want = 0;
+            if (touches[i].want[k].base)
+                mdmp_reg_get(&c, mdmp_reg_index(c.layout, str_of(touches[i].want[k].base)), &want);
+            if (m->has_address != !!touches[i].want[k].base ||
+                (m->has_address &&
+                 insn_address(&insn, m, &c) != want + (uint64_t)touches[i].want[k].offset) ||
+                m->bytes != touches[i].want[k].bytes || m->actions != touches[i].want[k].actions)
+                fail_msg("%s: operand %zu of %s: 0x%llx, %u bytes, actions %u", touches[i].label, k,
+                         insn.text, (unsigned long long)insn_address(&insn, m, &c), m->bytes,
+                         m->actions);
+        }
+    }
+}
 
 enum { RAX = 0, RDI = 5, RSP = 7, RIP = 16, CODE = 0x400000, STACK = 0x7000, HEAP = 0x10000000 };
 
@@ -210,9 +310,10 @@ static void test_without_code(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),         cmocka_unit_test(test_null_pointer),
-        cmocka_unit_test(test_hidden_address), cmocka_unit_test(test_guard_page),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_without_code),
+        cmocka_unit_test(test_decode),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_null_pointer), cmocka_unit_test(test_hidden_address),
+        cmocka_unit_test(test_guard_page),   cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_without_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

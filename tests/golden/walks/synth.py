@@ -54,6 +54,7 @@ class Dump:
         self.exception = (11, 1, 0, ())
         self.module = "/data/app/libapp.so"
         self.extra = []
+        self.memory = []  # further ranges: (address, bytes)
         self.out = bytearray(32)  # the header comes last
 
     def put(self, data):
@@ -104,7 +105,8 @@ class Dump:
                             self.string("Linux 6.1 #1 SMP x86_64 Linux/GNU"), 0, 0) + bytes(24)),
             (4, self.module_list()),
             (3, struct.pack("<IIIIIQ", 1, 1, 0, 0, 0, 0) + stack + context),
-            (5, struct.pack("<I", 1) + stack),
+            (5, struct.pack("<I", 1 + len(self.memory)) + stack
+             + b"".join(struct.pack("<Q", at) + self.location(data) for at, data in self.memory)),
             (6, struct.pack("<IIIIQQII", 1, 0, code, flags, 0, address, len(parameters), 0)
              + struct.pack("<15Q", *values) + context),
         ] + self.extra
