@@ -22,46 +22,63 @@ UPDATE symbol_upload
  WHERE id = $1::bigint
 RETURNING (extract(epoch FROM completed_at) * 1000000)::bigint AS completed_us;
 
+-- name: symbol_object_known
+-- Which of these files have rows: positions in the arrays, from 1.
+-- $1 area text[]
+-- $2 key text[]
+SELECT f.at
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS f (area, key, at)
+  JOIN symbol_object o ON o.area = f.area AND o.key = f.key;
+
 -- name: symbol_file_add
--- A file that was stored just now; nobody misses it any more.
+-- Files that were stored just now; arrays of equal length, '' is unknown.
 -- $1 upload_id bigint
--- $2 area text
--- $3 key text
--- $4 debug_filename text
--- $5 debug_id text
--- $6 code_file text
--- $7 code_id text
--- $8 generator text
--- $9 update boolean
--- $10 compressed boolean
--- $11 size bigint
--- $12 started_us bigint
--- $13 symbol text
--- $14 symbol_id text
-WITH found AS (DELETE FROM missing_symbol WHERE symbol = $13 AND debugid = $14)
+-- $2 area text[]
+-- $3 key text[]
+-- $4 debug_filename text[]
+-- $5 debug_id text[]
+-- $6 code_file text[]
+-- $7 code_id text[]
+-- $8 generator text[]
+-- $9 update boolean[]
+-- $10 compressed boolean[]
+-- $11 size bigint[]
+-- $12 started_us bigint[]
 INSERT INTO symbol_file (upload_id, area, key, debug_filename, debug_id, code_file, code_id,
                          generator, "update", compressed, size, created_at, completed_at)
-VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, left($8, 100), $9::boolean, $10::boolean, $11::bigint,
-        to_timestamp($12::bigint / 1000000.0), clock_timestamp());
+SELECT $1::bigint, f.area, f.key, nullif(f.debug_filename, ''), nullif(f.debug_id, ''),
+       nullif(f.code_file, ''), nullif(f.code_id, ''), nullif(left(f.generator, 100), ''),
+       f."update", f.compressed, f.size, to_timestamp(f.started_us / 1000000.0), clock_timestamp()
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+              $9::boolean[], $10::boolean[], $11::bigint[], $12::bigint[])
+       AS f (area, key, debug_filename, debug_id, code_file, code_id, generator, "update",
+             compressed, size, started_us);
 
 -- name: symbol_object_put
--- $1 area text
--- $2 key text
--- $3 stored_size bigint
--- $4 original_size bigint
--- $5 original_md5 text
--- $6 content_type text
--- $7 content_encoding text
+-- Arrays of equal length; '' is no encoding.
+-- $1 area text[]
+-- $2 key text[]
+-- $3 stored_size bigint[]
+-- $4 original_size bigint[]
+-- $5 original_md5 text[]
+-- $6 content_type text[]
+-- $7 content_encoding text[]
 INSERT INTO symbol_object (area, key, stored_size, original_size, original_md5, content_type,
                            content_encoding)
-VALUES ($1, $2, $3::bigint, $4::bigint, $5, $6, $7)
+SELECT o.area, o.key, o.stored_size, o.original_size, o.original_md5, o.content_type,
+       nullif(o.content_encoding, '')
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+              $7::text[])
+       AS o (area, key, stored_size, original_size, original_md5, content_type, content_encoding)
+ ORDER BY o.area, o.key
 ON CONFLICT (area, key) DO UPDATE
    SET stored_size = excluded.stored_size, original_size = excluded.original_size,
        original_md5 = excluded.original_md5, content_type = excluded.content_type,
        content_encoding = excluded.content_encoding, last_modified = now();
 
 -- name: symbol_file_by_ids
--- The latest file with this debug file and id, or this code file and id.
+-- The latest file with this debug file and id, or this code file and id; what is tried out
+-- stands behind every regular one.
 -- $1 file text
 -- $2 id text
 -- $3 with_try boolean
@@ -70,7 +87,7 @@ SELECT debug_filename, debug_id
  WHERE ((debug_filename = $1 AND debug_id = $2) OR (code_file = $1 AND code_id = $2))
    AND debug_filename IS NOT NULL AND debug_id IS NOT NULL
    AND (area = 'regular' OR $3::boolean)
- ORDER BY id DESC
+ ORDER BY (area = 'regular') DESC, id DESC
  LIMIT 1;
 
 -- name: missing_symbol_add

@@ -1,4 +1,11 @@
-/* Files for stack walkers and debuggers. */
+/*
+ * Files for stack walkers and debuggers.
+ *
+ * Most requests are for what nobody has, so a miss is two stat calls, two look-ups by debug id and,
+ * for short ids, one indexed query; a hit is a redirect, so that the bytes may come from nginx or
+ * another server.  A name is looked for as it is before its ids are tried, and regular symbols
+ * before those of experimental builds: nothing that was uploaded can hide what is asked for.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,7 +14,8 @@
 #include "base/util.h"
 #include "queries.h"
 #include "symbols.h"
-#include "symfile/symtext.h"
+#include "symfile/symindex.h"
+#include "symfile/symreader.h"
 #include "web/params.h"
 
 enum { DEBUG_ID_DIGITS = 33 }; /* a shorter one may be a code id */
@@ -78,6 +86,29 @@ static bool redirect_to_file(struct req *req, enum symstore_area area, const str
     return resp_header(req, "Location", str_of(where)) && resp_bytes(req, 200, NULL, STR(""));
 }
 
+/* Where a file has another name: the same request for that. */
+static bool redirect_to_name(struct req *req, const struct symkey *to)
+{
+    struct arena *a = req_arena(req);
+    char key[SYMKEY_MAX + 1];
+    symkey_text(to, key);
+    return resp_redirect(
+        req, 302,
+        str_of(arena_printf(a, STR_FMT "%s/" STR_FMT "%s" STR_FMT, STR_ARG(req_mount(req)),
+                            str_starts(req_path(req), STR("/try/")) ? "/try" : "",
+                            STR_ARG(url_path_encode(a, str_of(key))), req_query(req).n ? "?" : "",
+                            STR_ARG(req_query(req)))));
+}
+
+/* A library that the dump knows by its file name and the store by its SONAME, or the reverse. */
+static bool has_other_name(struct req *req, const struct symkey *k, bool with_try,
+                           struct symkey *ret)
+{
+    const struct symbols *s = req_app(req);
+    return symkey_is_of_module(k) && (symindex_find(s->store.dir, false, k, ret) ||
+                                      (with_try && symindex_find(s->store.dir, true, k, ret)));
+}
+
 /*
  * Windows stack walkers that know only the code file and id ask for those; the file row
  * knows the debug file and id.
@@ -85,7 +116,6 @@ static bool redirect_to_file(struct req *req, enum symstore_area area, const str
 static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool with_try,
                                 bool *ret_found, struct err *err)
 {
-    struct arena *a = req_arena(req);
     *ret_found = false;
     if (!str_ends(str_of(k->file), STR(".sym")) || strlen(k->debug_id) >= DEBUG_ID_DIGITS)
         return true;
@@ -99,15 +129,8 @@ static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool wi
                      str_of(db_col(&rows, 0, "debug_id")), str_of(k->file), &to, NULL) ||
         (strcmp(to.debug_file, k->debug_file) == 0 && strcmp(to.debug_id, k->debug_id) == 0))
         return true; /* to itself would be an endless loop */
-    char key[SYMKEY_MAX + 1];
-    symkey_text(&to, key);
     *ret_found = true;
-    return resp_redirect(
-        req, 302,
-        str_of(arena_printf(a, STR_FMT "%s/" STR_FMT "%s" STR_FMT, STR_ARG(req_mount(req)),
-                            str_starts(req_path(req), STR("/try/")) ? "/try" : "",
-                            STR_ARG(url_path_encode(a, str_of(key))), req_query(req).n ? "?" : "",
-                            STR_ARG(req_query(req)))));
+    return redirect_to_name(req, &to);
 }
 
 static bool download(struct req *req, bool with_try, struct err *err)
@@ -136,6 +159,9 @@ static bool download(struct req *req, bool with_try, struct err *err)
     if (err->code != ERR_NOT_FOUND)
         return false;
 
+    struct symkey other;
+    if (has_other_name(req, &k, with_try, &other))
+        return redirect_to_name(req, &other);
     bool is_redirected;
     if (!redirect_by_code_id(req, &k, with_try, &is_redirected, err))
         return false;
@@ -143,7 +169,6 @@ static bool download(struct req *req, bool with_try, struct err *err)
         return true;
     if (req_method(req) == METHOD_GET)
         missing_record(s->missing, &k, req_param(req, "code_file"), req_param(req, "code_id"));
-    missing_flush(s->missing, req_db(req), false);
     return not_found(req, "Symbol Not Found");
 }
 
@@ -157,8 +182,6 @@ bool download_try_get(struct req *req, struct err *err)
     return download(req, true, err);
 }
 
-/* ---- the stored file ----------------------------------------------------------------------------
- */
 static bool takes_gzip(struct req *req)
 {
     return str_find(req_header(req, "Accept-Encoding"), STR("gzip"), 0) != SIZE_MAX;
@@ -183,29 +206,50 @@ static void add_validators(struct req *req, const struct symstore_found *f)
     resp_header(req, "Vary", STR("Accept-Encoding"));
 }
 
+/* v1/<key> or try/v1/<key>: the part of a path behind /symbols-files/. */
+static bool stored_key(struct str rest, enum symstore_area *ret_area, struct symkey *ret)
+{
+    *ret_area = SYMSTORE_REGULAR;
+    if (str_starts(rest, STR("try/"))) {
+        *ret_area = SYMSTORE_TRY;
+        rest = str_sub(rest, strlen("try/"), SIZE_MAX);
+    }
+    return str_starts(rest, STR("v1/")) &&
+           symkey_parse(str_sub(rest, strlen("v1/"), SIZE_MAX), ret, NULL);
+}
+
+/* What can be fetched cannot be posted to; everything else is unknown. */
+bool other_method(struct req *req, struct err *err)
+{
+    struct symkey k;
+    enum symstore_area area;
+    bool is_file = str_starts(req_path(req), STR("/symbols-files/"))
+                       ? stored_key(req_path_rest(req), &area, &k)
+                       : symkey_parse(req_path_rest(req), &k, NULL);
+    if (!is_file)
+        return err_set(err, ERR_NOT_FOUND, "Not Found");
+    return symbols_error(req, 405, &(struct err){.code = ERR_INVALID}) &&
+           resp_header(req, "Allow", STR("GET, HEAD"));
+}
+
 bool stored_file_get(struct req *req, struct err *err)
 {
     const struct symbols *s = req_app(req);
-    struct str rest = req_path_rest(req);
-    enum symstore_area area = SYMSTORE_REGULAR;
-    if (str_starts(rest, STR("try/"))) {
-        area = SYMSTORE_TRY;
-        rest = str_sub(rest, strlen("try/"), SIZE_MAX);
-    }
+    enum symstore_area area;
     struct symkey k;
     struct symstore_found f;
-    if (!str_starts(rest, STR("v1/")) ||
-        !symkey_parse(str_sub(rest, strlen("v1/"), SIZE_MAX), &k, NULL))
+    if (!stored_key(req_path_rest(req), &area, &k))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
     if (!symstore_find(&s->store, area, &k, &f, err))
         return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "Not Found") : false;
 
     add_cors(req);
     add_validators(req, &f);
-    const char *type = f.is_compressed ? "text/plain; charset=utf-8" : "application/octet-stream";
+    const char *type =
+        symkey_is_text(&k) ? "text/plain; charset=utf-8" : "application/octet-stream";
     FD_AUTO fd = -1;
     if (f.is_compressed && !takes_gzip(req)) {
-        if (!symtext_inflate(f.path, s->temp_dir, SYMTEXT_MAX_BYTES, &fd, err))
+        if (!symreader_inflate(f.path, s->temp_dir, &fd, err))
             return false;
     } else {
         fd = open(f.path, O_RDONLY | O_CLOEXEC);

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         .route_count = symbols_route_count,
         .start = symbols_start,
         .stop = symbols_stop,
+        .tick = symbols_tick,
         .uses_db = true,
         .inactive_text = "API Token matched but user not active",
         .error_body = symbols_error,

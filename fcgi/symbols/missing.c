@@ -3,7 +3,6 @@
 #include "queries.h"
 #include "symbols.h"
 
-/* ---- the list as CSV -------------------------------------------------------------------- */
 static void put_field(struct strbuf *b, const char *text, const char *behind)
 {
     bool quote = strpbrk(text, "\",\r\n");

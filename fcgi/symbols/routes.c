@@ -1,6 +1,9 @@
 #include "base/util.h"
 #include "symbols.h"
 
+/* Every path below a prefix exists for GET only if it names a file: the handler knows. */
+enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
+
 /* clang-format off */
 const struct route symbols_routes[] = {
     {METHOD_POST, "/upload/", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post,
@@ -14,6 +17,10 @@ const struct route symbols_routes[] = {
      "200 as long as the program answers"},
     {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get,
      "version.json of the deployment"},
+    {METHOD_POST | METHOD_PUT, "/symbols-files/", OTHER, NULL, other_method,
+     "404, or 405 for the path of a file"},
+    {METHOD_POST | METHOD_PUT, "/try/", OTHER, NULL, other_method, "the same"},
+    {METHOD_POST | METHOD_PUT, "/", OTHER, NULL, other_method, "the same"},
     {METHOD_GET, "/symbols-files/", ROUTE_PREFIX, NULL, stored_file_get,
      "the stored file itself, where downloads are redirected to"},
     {METHOD_GET, "/try/", ROUTE_PREFIX, NULL, download_try_get,

@@ -39,6 +39,13 @@ void symbols_stop(void *app)
     free(s);
 }
 
+int symbols_tick(void *app)
+{
+    struct symbols *s = app;
+    missing_flush(s->missing, web_db(s->web), false);
+    return missing_due_ms(s->missing);
+}
+
 static const char *method_name(enum method m)
 {
     switch (m) {
@@ -72,7 +79,6 @@ bool symbols_error(struct req *req, int status, const struct err *err)
     return body && resp_json(req, status, body, &(struct err){0});
 }
 
-/* ---- health --------------------------------------------------------------------------------- */
 bool lbheartbeat_get(struct req *req, struct err *err)
 {
     (void)err;

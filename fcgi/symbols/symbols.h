@@ -24,6 +24,7 @@ extern const size_t symbols_route_count;
 
 bool symbols_start(struct web_app *web, void **ret_app, struct err *err);
 void symbols_stop(void *app);
+int symbols_tick(void *app); /* writes down missing symbols when they are due */
 /* {"error": …}, what clients of this program read. */
 bool symbols_error(struct req *req, int status, const struct err *err);
 
@@ -31,6 +32,7 @@ web_handler upload_post;
 web_handler download_get;
 web_handler download_try_get;
 web_handler stored_file_get;
+web_handler other_method;
 web_handler missing_csv_get;
 web_handler heartbeat_get;
 web_handler lbheartbeat_get;

@@ -2,17 +2,15 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
 #include "queries.h"
 #include "symbols.h"
-#include "symfile/symtext.h"
-#include "symfile/symzip.h"
+#include "symfile/symadd.h"
 #include "upload_body.h"
 
-enum { MD5_BYTES = 16, MD5_HEX = 32, CONTENT_HASH_HEX = 30, HEADER_TEXT_MAX = 255 };
+enum { MD5_BYTES = 16, MD5_HEX = 32, CONTENT_HASH_HEX = 30 };
 
 struct upload {
     struct req *req;
@@ -26,8 +24,6 @@ struct upload {
     json_t *warnings; /* owned */
 };
 
-static const char *const area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};
-
 static void md5_hex(struct str s, char out[MD5_HEX + 1])
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
@@ -35,7 +31,6 @@ static void md5_hex(struct str s, char out[MD5_HEX + 1])
     hex_encode(digest, MD5_BYTES, out);
 }
 
-/* ---- before anything is stored --------------------------------------------------------------- */
 /* A log-in of a browser does not count: the route has no CSRF check, which scripts cannot pass. */
 static bool check_user(struct req *req, struct err *err)
 {
@@ -97,13 +92,13 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Finds repeated uploads: MD5 of "name:size" lines, sorted. */
-static const char *content_hash(struct arena *a, const struct symzip *zip)
+static const char *content_hash(struct arena *a, const struct symreader_list *list)
 {
-    size_t n = zip->members.n;
+    size_t n = list->members.n;
     const char **lines = arena_array(a, n + 1, sizeof *lines);
     for (size_t i = 0; i < n; i++)
-        lines[i] = arena_printf(a, STR_FMT ":%llu", STR_ARG(zip->members.v[i].name),
-                                (unsigned long long)zip->members.v[i].size);
+        lines[i] = arena_printf(a, "%s:%llu", list->members.v[i].name,
+                                (unsigned long long)list->members.v[i].size);
     qsort(lines, n, sizeof *lines, by_name);
     STRBUF_AUTO all;
     sb_init(&all, SIZE_MAX / 2);
@@ -114,12 +109,12 @@ static const char *content_hash(struct arena *a, const struct symzip *zip)
     return arena_memdup0(a, hex, CONTENT_HASH_HEX);
 }
 
-static bool add_row(struct upload *u, const struct symzip *zip, struct err *err)
+static bool add_row(struct upload *u, const struct symreader_list *list, struct err *err)
 {
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(u->req), &q_symbol_upload_add, &rows, err,
                 db_int(u->arena, req_user(u->req)->id), str_adup(u->arena, u->body->archive_name),
-                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, zip),
+                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, list),
                 db_bool(u->area == SYMSTORE_TRY)))
         return err_wrap(err, "recording an upload");
     u->id = arena_strdup(u->arena, db_col(&rows, 0, "id"));
@@ -127,108 +122,48 @@ static bool add_row(struct upload *u, const struct symzip *zip, struct err *err)
     return true;
 }
 
-/* ---- storing --------------------------------------------------------------------------------- */
-static void warn(struct upload *u, struct str name, const char *what)
+static void warn(struct upload *u, const char *name, const char *what)
 {
-    struct str clean =
-        utf8_clean(u->arena, str_of(arena_printf(u->arena, STR_FMT ": %s", STR_ARG(name), what)));
+    struct str clean = utf8_clean(u->arena, str_of(arena_printf(u->arena, "%s: %s", name, what)));
     json_array_append_new(u->warnings, json_stringn(clean.p, clean.n));
 }
 
-/* Header text as a parameter: NULL when there is none or it is absurdly long. */
-static const char *text_or_null(struct arena *a, struct str s)
-{
-    s = utf8_clean(a, s);
-    return s.n && s.n <= HEADER_TEXT_MAX ? str_adup(a, s) : NULL;
-}
-
-static const char *upper_or_null(struct arena *a, struct str s)
-{
-    if (s.n == 0 || s.n > SYMKEY_ID_MAX)
-        return NULL;
-    char *out = str_adup(a, utf8_clean(a, s));
-    for (char *p = out; *p; p++)
-        if (*p >= 'a' && *p <= 'z')
-            *p = (char)(*p - 'a' + 'A');
-    return out;
-}
-
 /* A file whose header does not fit its key is stored all the same: the uploader is told. */
-static struct symheader read_header(struct upload *u, const struct symzip_member *m,
-                                    struct str text)
+static void check_header(struct upload *u, const char *name, const struct symstore_new *done)
 {
-    struct symheader h = {0};
-    if (!str_ends(str_of(m->key.file), STR(".sym")))
-        return h;
-    if (!symheader_read(text, &h, NULL)) {
-        warn(u, m->name, "no MODULE line");
-        return h;
+    const struct symreader_text *t = &done->text;
+    if (!symkey_is_text(&done->key)) {
+        if (symstore_is_compressible(done->key.file))
+            warn(u, name,
+                 "stored as it is; symbols are looked for in .sym files, send it unpacked");
+        return;
     }
-    if (!str_eq_nocase(h.debug_id, str_of(m->key.debug_id)))
-        warn(u, m->name, "debug id of the MODULE line differs");
-    if (!str_eq(h.debug_file, str_of(m->key.debug_file)))
-        warn(u, m->name, "debug file of the MODULE line differs");
-    return h;
+    if (!t->has_header) {
+        warn(u, name, "no MODULE line");
+        return;
+    }
+    if (!str_eq_nocase(str_of(t->debug_id), str_of(done->key.debug_id)))
+        warn(u, name, "debug id of the MODULE line differs");
+    if (strcmp(t->debug_file, done->key.debug_file) != 0)
+        warn(u, name, "debug file of the MODULE line differs");
 }
 
-static bool add_file_rows(struct upload *u, const struct symzip_member *m, struct str text,
-                          const struct symstore_put *put, int64_t started_us, struct err *err)
+static void push(struct strs *list, const char *name)
 {
-    struct arena *a = u->arena;
-    struct db *db = req_db(u->req);
-    struct symheader h = read_header(u, m, text);
-    char key[SYMKEY_MAX + 1], md5[MD5_HEX + 1];
-    symkey_text(&m->key, key);
-    md5_hex(text, md5);
-    return DB_EXEC(db, &q_symbol_object_put, err, area_names[u->area], key,
-                   db_int(a, (int64_t)put->stored_size), db_int(a, (int64_t)text.n), md5,
-                   put->is_compressed ? "text/plain" : "application/octet-stream",
-                   put->is_compressed ? "gzip" : NULL) &&
-           DB_EXEC(db, &q_symbol_file_add, err, u->id, area_names[u->area], key,
-                   text_or_null(a, h.debug_file), upper_or_null(a, h.debug_id),
-                   text_or_null(a, h.code_file), upper_or_null(a, h.code_id),
-                   text_or_null(a, h.generator), db_bool(put->change == SYMSTORE_UPDATED),
-                   db_bool(put->is_compressed), db_int(a, (int64_t)put->stored_size),
-                   db_int(a, started_us), m->key.debug_file, m->key.debug_id);
-}
-
-static void push(struct strs *list, struct str name)
-{
-    list->v[list->n++] = name;
-}
-
-static bool write_piece(void *arg, const void *p, size_t n, struct err *err)
-{
-    return fs_write_all(*(int *)arg, p, n, "symbols file", err);
-}
-
-static bool read_member(const struct symzip *zip, const struct symzip_member *m,
-                        const char *temp_dir, struct symtext *ret, struct err *err)
-{
-    FD_AUTO fd = -1;
-    return symtext_temp(temp_dir, &fd, err) && symzip_read(zip, m, write_piece, &fd, err) &&
-           symtext_map(fd, ret, err);
+    list->v[list->n++] = str_of(name);
 }
 
 /* Equal content is skipped; for a try upload also when the regular area has it. */
-static bool store_member(struct upload *u, struct symzip *zip, const struct symzip_member *m,
-                         struct err *err)
+static void on_stored(void *arg, const char *name, const struct symstore_new *done,
+                      const char *problem)
 {
-    const struct symstore *store = &u->symbols->store;
-    struct symtext t = {0};
-    struct symstore_put put = {.change = SYMSTORE_SAME};
-    int64_t started_us = now_us();
-    if (!read_member(zip, m, u->symbols->temp_dir, &t, err))
-        return false;
-    bool ok = true;
-    if (u->area == SYMSTORE_REGULAR || !symstore_has(store, SYMSTORE_REGULAR, &m->key, t.text))
-        ok = symstore_put(store, u->area, &m->key, t.text, &put, err);
-    if (ok && put.change == SYMSTORE_SAME)
-        push(&u->skipped, m->name);
-    else if (ok)
-        ok = add_file_rows(u, m, t.text, &put, started_us, err);
-    symtext_close(&t);
-    return ok;
+    struct upload *u = arg;
+    if (problem)
+        warn(u, name, problem);
+    else if (done->change == SYMSTORE_SAME)
+        push(&u->skipped, arena_strdup(u->arena, name));
+    else
+        check_header(u, name, done);
 }
 
 static bool complete(struct upload *u, struct err *err)
@@ -243,26 +178,25 @@ static bool complete(struct upload *u, struct err *err)
 }
 
 /* Work that is done stays done: the same archive again skips what this one stored. */
-static bool store_all(struct upload *u, struct symzip *zip, struct err *err)
+static bool store_all(struct upload *u, struct symreader *r, const struct symreader_list *list,
+                      struct err *err)
 {
-    size_t n = zip->members.n;
+    size_t n = list->members.n;
+    const struct symadd add = {.store = &u->symbols->store,
+                               .temp_dir = u->symbols->temp_dir,
+                               .db = req_db(u->req),
+                               .area = u->area,
+                               .upload_id = u->id,
+                               .report = on_stored,
+                               .arg = u};
     u->skipped.v = arena_array(u->arena, n + 1, sizeof(struct str));
     u->ignored.v = arena_array(u->arena, n + 1, sizeof(struct str));
-    for (size_t i = 0; i < n; i++) {
-        const struct symzip_member *m = &zip->members.v[i];
-        struct err why = {0};
-        if (m->is_ignored)
-            push(&u->ignored, m->name);
-        else if (!store_member(u, zip, m, &why)) /* the archive was checked: this is ours */
-            return err_set(err, err_is_retryable(why.code) ? ERR_IO : ERR_INTERNAL, STR_FMT ": %s",
-                           STR_ARG(m->name), why.msg);
-    }
-    symstore_tidy(&u->symbols->store);
-    return complete(u, err);
+    for (size_t i = 0; i < n; i++)
+        if (list->members.v[i].is_ignored)
+            push(&u->ignored, list->members.v[i].name);
+    return symadd_members(&add, r, list, err) && complete(u, err);
 }
 
-/* ---- the answer
- * ---------------------------------------------------------------------------------- */
 static json_t *json_names(struct strs names)
 {
     json_t *list = json_array();
@@ -298,24 +232,20 @@ static bool receive(struct upload *u, struct err *err)
         .max_uncompressed = (uint64_t)conf_int(conf, "UPLOAD_MAX_UNCOMPRESSED"),
         .snippets = str_of(conf_text(conf, "DISALLOWED_SYMBOLS_SNIPPETS")),
     };
-    struct symzip zip;
-    struct symtext bytes;
-    if (!symtext_map(u->body->fd, &bytes, err))
-        return false;
-    if (!symzip_open(bytes.text, &limits, &zip, err)) {
-        symtext_close(&bytes);
-        return false;
-    }
-    bool ok = add_row(u, &zip, err) && store_all(u, &zip, err) && answer(u, err);
+    struct symreader *r = NULL;
+    struct symreader_list list = {0};
+    bool ok = symreader_start(u->body->fd, u->symbols->temp_dir, &r, err) &&
+              symreader_zip(r, &limits, &list, err) && add_row(u, &list, err) &&
+              store_all(u, r, &list, err) && answer(u, err);
     if (ok)
         log_event(LOG_INFO, "symbols_uploaded", "stored an archive of symbols",
                   LOG_S("request_id", req_id(u->req)), LOG_S("upload_id", u->id),
                   LOG_I("bytes", (int64_t)u->body->size),
-                  LOG_I("files", (int64_t)(zip.members.n - u->ignored.n - u->skipped.n)),
+                  LOG_I("files", (int64_t)(list.members.n - u->ignored.n - u->skipped.n)),
                   LOG_I("skipped", (int64_t)u->skipped.n),
                   LOG_I("duration_ms", (now_us() - req_now_us(u->req)) / 1000));
-    symzip_close(&zip);
-    symtext_close(&bytes);
+    symreader_list_release(&list);
+    symreader_stop(r);
     return ok;
 }
 

@@ -115,7 +115,7 @@ bool sandbox_enter(const struct sandbox_limits *limits, struct err *err)
         bool fits_asan;
     } rlimits[] = {
         {RLIMIT_CORE, "CORE", 0, true},
-        {RLIMIT_FSIZE, "FSIZE", 0, true},
+        {RLIMIT_FSIZE, "FSIZE", limits->output_bytes, true},
         {RLIMIT_NOFILE, "NOFILE", limits->files, true},
         {RLIMIT_CPU, "CPU", limits->cpu_s, true},
         /*

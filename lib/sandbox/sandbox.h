@@ -7,7 +7,7 @@
 
 /*
  * sandbox - gives up, for the rest of this process's life, everything that reading one
- * dump does not need.
+ * stranger's file does not need.
  *
  * After sandbox_enter the process can read and map (not write, not execute) the
  * descriptors it has or is sent, write to them, get memory up to its limit, ask for the
@@ -21,6 +21,7 @@
 struct sandbox_limits {
     int64_t memory_bytes; /* heap and anonymous memory */
     int64_t mapped_bytes; /* besides: dump and symbol files, which the page cache holds */
+    int64_t output_bytes; /* of one file that it writes to; pipes and sockets have no limit */
     int64_t cpu_s;
     int files; /* highest descriptor plus one */
 };

@@ -42,6 +42,7 @@ enum {
     CSYM_MAGIC = 0x4d595343, /* "CSYM" */
     CSYM_VERSION = 1,
     CSYM_HEADER_SIZE = 512,
+    CSYM_STAMP_AT = 32,      /* offset of the source stamp */
     CSYM_SECTION_TABLE = 64, /* offset of the section table */
     CSYM_BLOCK = 32,
     CSYM_FUNC_SIZE = 12,

@@ -1,4 +1,8 @@
 /* The last step of a compilation: sort, drop overlaps, lay out the sections. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/sort.h"
@@ -288,5 +292,13 @@ bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym
         return false;
     if (ret_stats)
         *ret_stats = stats;
+    return true;
+}
+
+bool csym_set_stamp(const char *path, uint64_t stamp, struct err *err)
+{
+    FD_AUTO fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) != sizeof stamp)
+        return err_errno(err, errno, "stamp of %s", path);
     return true;
 }

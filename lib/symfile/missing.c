@@ -28,6 +28,7 @@ struct entry {
 struct missing {
     VEC(struct entry) entries;
     int64_t oldest_ms;
+    bool is_waiting; /* the last try to write found no database */
 };
 
 struct missing *missing_new(void)
@@ -128,19 +129,33 @@ static bool write_all(const struct missing *m, struct db *db, struct arena *a, s
                    db_text_array(a, columns[5]));
 }
 
-/* What cannot be written is lost: it is a wish list, not a ledger. */
+int missing_due_ms(const struct missing *m)
+{
+    if (m->entries.n == 0)
+        return -1;
+    int64_t age = mono_ms() - m->oldest_ms;
+    bool is_full = m->entries.n == ENTRIES_MAX && !m->is_waiting;
+    return is_full || age >= FLUSH_AFTER_MS ? 0 : (int)(FLUSH_AFTER_MS - age);
+}
+
+/* A database that is away is asked again after the same time; meanwhile the first ones stay. */
 void missing_flush(struct missing *m, struct db *db, bool now)
 {
-    bool due = m->entries.n == ENTRIES_MAX || mono_ms() - m->oldest_ms >= FLUSH_AFTER_MS;
-    if (m->entries.n == 0 || !(now || due))
+    if (m->entries.n == 0 || !(now || missing_due_ms(m) == 0))
         return;
     struct arena a;
     struct err err = {0};
     arena_init(&a, 64 << 20);
     /* Everybody locks rows in the same order, so no two writers wait for each other. */
     qsort(m->entries.v, m->entries.n, sizeof *m->entries.v, by_hash);
-    if (!write_all(m, db, &a, &err))
-        log_event(LOG_WARN, "missing_symbols_lost", "cannot record missing symbols", LOG_E(&err));
+    bool ok = write_all(m, db, &a, &err);
     arena_release(&a);
-    clear(m);
+    m->is_waiting = !ok && err_is_retryable(err.code);
+    if (m->is_waiting)
+        m->oldest_ms = mono_ms();
+    else
+        clear(m);
+    if (!ok)
+        log_event(LOG_WARN, "missing_symbols_late", "cannot record missing symbols", LOG_E(&err),
+                  LOG_I("kept", (int64_t)m->entries.n));
 }

@@ -9,7 +9,8 @@
  * every few seconds: most requests are for symbols that nobody has, and every crash names some.
  *
  * Ownership  One per process; missing_free drops what was not written.
- * Errors     What cannot be written is lost: it is a wish list, not a ledger.
+ * Errors     What cannot be written now is tried again later, and lost when the process ends: it
+ *            is a wish list, not a ledger.  A process that is killed loses ten seconds of it.
  * Limits     A number of different symbols between two writes; beyond it the rest is not counted.
  */
 struct missing;
@@ -19,7 +20,9 @@ void missing_free(struct missing *m);
 /* Names that no build could have are left out. */
 void missing_record(struct missing *m, const struct symkey *key, struct str code_file,
                     struct str code_id);
-/* Writes what is there when it is old or much, or always with `now`. */
+/* Milliseconds until what is there wants to be written, 0: now, -1: there is nothing. */
+int missing_due_ms(const struct missing *m);
+/* Writes what is there when it is due, or always with `now`. */
 void missing_flush(struct missing *m, struct db *db, bool now);
 
 #endif

@@ -21,29 +21,13 @@ enum {
     EVICT_TO_PERCENT = 90, /* so that not every new file means a clean-up */
 };
 
-/* Letters, digits, dot, dash and underscore stay; with anything else a hash tells names apart. */
-static void safe_name(const char *name, char out[SYMKEY_PART_MAX + 20])
-{
-    bool changed = false;
-    size_t n = strlen(name);
-    for (size_t i = 0; i < n; i++) {
-        char c = name[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                     c == '.' || c == '-' || c == '_';
-        out[i] = plain ? c : '_';
-        changed |= !plain;
-    }
-    out[n] = '\0';
-    if (changed)
-        snprintf(out + n, 20, "-%08x", (unsigned)(hash64(name, n) & UINT32_MAX));
-}
+#define TEMP_MARK ".tmp."
 
+/* The parts of a key are file names, so different keys have different paths. */
 static bool cache_path(const char *cache_dir, const struct symkey *k, const char *suffix,
                        char out[PATH_MAX])
 {
-    char name[SYMKEY_PART_MAX + 20];
-    safe_name(k->debug_file, name);
-    int n = snprintf(out, PATH_MAX, "%s/%s/%s%s", cache_dir, name, k->debug_id, suffix);
+    int n = snprintf(out, PATH_MAX, "%s/%s/%s%s", cache_dir, k->debug_file, k->debug_id, suffix);
     return n > 0 && n < PATH_MAX;
 }
 
@@ -82,21 +66,45 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
     return is_bad(bad, stamp) ? SYMCACHE_BAD : SYMCACHE_MISS;
 }
 
-bool symcache_put(const char *cache_dir, const struct symkey *k, uint64_t stamp, struct str text,
-                  struct csym_stats *ret_stats, struct err *err)
+bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, struct err *err)
+{
+    int n = snprintf(path, PATH_MAX, "%s/" TEMP_MARK "%016llx", cache_dir,
+                     (unsigned long long)random_u64());
+    if (n < 0 || n >= PATH_MAX)
+        return err_set(err, ERR_IO, "path of the symbol cache too long");
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0)
+        return err_errno(err, errno, "creating %s", path);
+    *ret_fd = fd;
+    return true;
+}
+
+bool symcache_publish(const char *cache_dir, const struct symkey *k, uint64_t stamp,
+                      const char *temp, struct err *err)
+{
+    char path[PATH_MAX], dir[PATH_MAX], bad[PATH_MAX];
+    if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
+        return err_set(err, ERR_IO, "path of the symbol cache too long");
+    if (!csym_set_stamp(temp, stamp, err))
+        return false;
+    if (rename(temp, path) != 0) {
+        snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+        if (!fs_mkdirs(dir, FS_DIR_MODE, err))
+            return false;
+        if (rename(temp, path) != 0)
+            return err_errno(err, errno, "renaming %s", temp);
+    }
+    unlink(bad);
+    return true;
+}
+
+void symcache_note_bad(const char *cache_dir, const struct symkey *k, uint64_t stamp)
 {
     char path[PATH_MAX], bad[PATH_MAX];
     if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
-        return err_set(err, ERR_INVALID, "cache path too long");
-    struct err why = {0};
-    if (csym_compile(text, stamp, path, ret_stats, &why)) {
-        unlink(bad);
-        return true;
-    }
+        return;
     unlink(path); /* what is there was made of another text */
-    if (why.code == ERR_INVALID || why.code == ERR_TOO_LARGE)
-        fs_write_atomic(bad, &stamp, sizeof stamp, FS_FILE_MODE, NULL);
-    return err_set(err, why.code, "%s", why.msg);
+    fs_write_atomic(bad, &stamp, sizeof stamp, FS_FILE_MODE, NULL);
 }
 
 bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err)
@@ -118,7 +126,6 @@ bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, s
     return true;
 }
 
-/* ---- eviction ------------------------------------------------------------------------------- */
 struct used_file {
     char *path;
     int64_t used_s, bytes;
@@ -134,7 +141,7 @@ static int by_use(const void *a, const void *b)
 /* Left behind by a process that was killed while it wrote. */
 static bool is_stale_temp(const FTSENT *e)
 {
-    return strstr(e->fts_name, ".tmp.") && e->fts_statp->st_mtim.tv_sec + TOUCH_AFTER_S < now_s();
+    return strstr(e->fts_name, TEMP_MARK) && e->fts_statp->st_mtim.tv_sec + TOUCH_AFTER_S < now_s();
 }
 
 static bool list_files(const char *cache_dir, used_files *files, int64_t *total, struct err *err)

@@ -1,6 +1,8 @@
 #ifndef SYMFILE_SYMCACHE_H
 #define SYMFILE_SYMCACHE_H
 
+#include <limits.h>
+
 #include "symfile/csym.h"
 #include "symfile/symkey.h"
 
@@ -23,9 +25,13 @@ enum symcache_state { SYMCACHE_HIT, SYMCACHE_MISS, SYMCACHE_BAD };
 enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, uint64_t stamp,
                                  int *ret_fd);
 
-/* Compiles; ERR_INVALID has been noted in the cache. */
-bool symcache_put(const char *cache_dir, const struct symkey *k, uint64_t stamp, struct str text,
-                  struct csym_stats *ret_stats, struct err *err);
+/* An empty file below cache_dir that a text is compiled to; the caller closes it. */
+bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, struct err *err);
+/* Gives it the stamp of its text and its name; what is there already is replaced. */
+bool symcache_publish(const char *cache_dir, const struct symkey *k, uint64_t stamp,
+                      const char *temp, struct err *err);
+/* The text with this stamp cannot be compiled. */
+void symcache_note_bad(const char *cache_dir, const struct symkey *k, uint64_t stamp);
 
 /* Lock of the key, shared by all processes; closing *ret_fd releases it. */
 bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err);

@@ -1,15 +1,21 @@
 #include "symfile/symfind.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "base/vec.h"
 #include "symfile/symcache.h"
+#include "symfile/symindex.h"
+#include "symfile/symreader.h"
 #include "symfile/symtext.h"
 
 /*
@@ -17,9 +23,27 @@
  * few stat calls) and then its .csym, or makes it.  So symbols that were uploaded a moment
  * ago are found by everybody, and there is no list of misses that could hide them.
  */
+enum { KNOWN_MAX = 1000000 }; /* modules of one tree */
+
+enum root_kind {
+    ROOT_STORE,     /* ids in upper case, .sym.gz; with an index by debug id */
+    ROOT_TRY_STORE, /* the same for experimental builds */
+    ROOT_TREE,      /* <debug file>/<debug id>/<file>, as a user has it */
+    ROOT_FILE,      /* one symbols file, whatever its name */
+};
+
+/* A module that a tree or file has: for dumps that know it by another name. */
+struct known {
+    struct symkey key;
+    char id[SYMKEY_ID_MAX + 1]; /* as the folder spells it */
+};
+
 struct root {
-    char *dir;
-    bool is_store; /* ids in upper case, .sym.gz first */
+    char *path;
+    char *store_dir; /* of the stores */
+    enum root_kind kind;
+    bool is_listed;
+    VEC(struct known) known; /* sorted by id */
 };
 
 struct symfind {
@@ -30,13 +54,20 @@ struct symfind {
     int64_t cache_bytes; /* at the last count, plus what we added since; -1 not counted yet */
 };
 
-static void add_root(struct symfind *s, bool is_store, const char *dir, const char *below)
+static void add_root(struct symfind *s, enum root_kind kind, const char *dir, const char *below)
 {
     STRBUF_AUTO path;
     sb_init(&path, PATH_MAX);
     sb_printf(&path, "%s%s", dir, below);
     s->roots = xrealloc(s->roots, (s->root_count + 1) * sizeof *s->roots);
-    s->roots[s->root_count++] = (struct root){str_dup(sb_view(&path)), is_store};
+    s->roots[s->root_count++] =
+        (struct root){.path = str_dup(sb_view(&path)), .store_dir = xstrdup(dir), .kind = kind};
+}
+
+static enum root_kind kind_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? ROOT_FILE : ROOT_TREE;
 }
 
 bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct err *err)
@@ -48,11 +79,11 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     s->cache_max_bytes = opt->cache_max_bytes;
     s->cache_bytes = -1;
     if (opt->store_dir) {
-        add_root(s, true, opt->store_dir, "/v1");
-        add_root(s, true, opt->store_dir, "/try/v1");
+        add_root(s, ROOT_STORE, opt->store_dir, "/v1");
+        add_root(s, ROOT_TRY_STORE, opt->store_dir, "/try/v1");
     }
     for (size_t i = 0; opt->sym_dirs && opt->sym_dirs[i]; i++)
-        add_root(s, false, opt->sym_dirs[i], "");
+        add_root(s, kind_of(opt->sym_dirs[i]), opt->sym_dirs[i], "");
     *ret = s;
     return true;
 }
@@ -61,15 +92,16 @@ void symfind_free(struct symfind *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->root_count; i++)
-        free(s->roots[i].dir);
+    for (size_t i = 0; i < s->root_count; i++) {
+        free(s->roots[i].path);
+        free(s->roots[i].store_dir);
+        VEC_RELEASE(&s->roots[i].known);
+    }
     free(s->roots);
     free(s->cache_dir);
     free(s);
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
 static struct str base_name(struct str path)
 {
     for (size_t i = path.n; i-- > 0;)
@@ -96,7 +128,6 @@ bool symfind_sym_name(struct str debug_file, char *out, size_t out_size, struct 
     return true;
 }
 
-/* ---- where the text is --------------------------------------------------------------------- */
 static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey *k, const char *id,
                        const char *suffix, uint64_t *ret_stamp)
 {
@@ -104,24 +135,128 @@ static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey 
     return n > 0 && n < PATH_MAX && symtext_stamp(out, ret_stamp, NULL);
 }
 
-/* Plain directories may write the age of the id in either case. */
-static bool find_text(const struct symfind *s, const struct symkey *k, const char *id_as_given,
-                      char path[PATH_MAX], uint64_t *ret_stamp)
+/* The spellings of an id: trees may write the age, or all of it, in either case. */
+static bool is_in_tree(const struct root *r, const struct symkey *k, const char *id_as_given,
+                       char path[PATH_MAX], uint64_t *ret_stamp)
 {
-    for (size_t i = 0; i < s->root_count; i++) {
-        const struct root *r = &s->roots[i];
-        if (is_text_at(path, r->dir, k, k->debug_id, r->is_store ? ".gz" : "", ret_stamp) ||
-            is_text_at(path, r->dir, k, k->debug_id, r->is_store ? "" : ".gz", ret_stamp))
-            return true;
-        if (!r->is_store && strcmp(id_as_given, k->debug_id) != 0 &&
-            (is_text_at(path, r->dir, k, id_as_given, "", ret_stamp) ||
-             is_text_at(path, r->dir, k, id_as_given, ".gz", ret_stamp)))
-            return true;
-    }
+    static const char *const suffixes[] = {"", ".gz", ".zst"};
+    const char *const ids[] = {k->debug_id, id_as_given};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        for (size_t x = 0; x < ARRAY_LEN(suffixes); x++)
+            if ((i == 0 || strcmp(ids[0], ids[1]) != 0) &&
+                is_text_at(path, r->path, k, ids[i], suffixes[x], ret_stamp))
+                return true;
     return false;
 }
 
-/* ---- compiling on first use ------------------------------------------------------------------ */
+static int by_id(const void *a, const void *b)
+{
+    const struct known *x = a, *y = b;
+    return strcmp(x->key.debug_id, y->key.debug_id);
+}
+
+static void note_known(struct root *r, struct str debug_file, struct str id)
+{
+    struct known k = {0};
+    if (r->known.n >= KNOWN_MAX || id.n > SYMKEY_ID_MAX ||
+        !symkey_of_module(debug_file, id, &k.key, NULL))
+        return;
+    memcpy(k.id, id.p, id.n);
+    VEC_PUSH(&r->known, k);
+}
+
+static void list_tree(struct root *r)
+{
+    char *const roots[] = {r->path, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_info != FTS_D || e->fts_level != 2)
+            continue;
+        note_known(r, str_of(e->fts_parent->fts_name), str_of(e->fts_name));
+        fts_set(fts, e, FTS_SKIP);
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+/* A file of symbols says itself whose they are. */
+static void list_file(struct symfind *s, struct root *r)
+{
+    struct symreader *reader = NULL;
+    struct symreader_text text;
+    struct err err = {0};
+    FD_AUTO fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 ? symreader_start(fd, s->cache_dir, &reader, &err) &&
+                            symreader_load(reader, NULL, &text, &err)
+                      : err_errno(&err, errno, "%s", r->path);
+    symreader_stop(reader);
+    if (ok && text.has_header)
+        note_known(r, str_of(text.debug_file), str_of(text.debug_id));
+    if (r->known.n == 0)
+        log_event(LOG_ERROR, "symbols_unusable", "not a symbols file", LOG_S("path", r->path),
+                  LOG_E(&err));
+}
+
+static const struct known *find_known(struct symfind *s, struct root *r, const struct symkey *k)
+{
+    if (!r->is_listed) {
+        r->is_listed = true;
+        if (r->kind == ROOT_FILE)
+            list_file(s, r);
+        else
+            list_tree(r);
+        if (r->known.n > 0)
+            qsort(r->known.v, r->known.n, sizeof *r->known.v, by_id);
+    }
+    const struct known want = {.key = *k};
+    return r->known.n ? bsearch(&want, r->known.v, r->known.n, sizeof want, by_id) : NULL;
+}
+
+/* Under the name that the dump has. */
+static bool find_by_name(const struct root *r, const struct symkey *k, const char *id_as_given,
+                         char path[PATH_MAX], uint64_t *ret_stamp)
+{
+    if (r->kind == ROOT_TREE)
+        return is_in_tree(r, k, id_as_given, path, ret_stamp);
+    return r->kind != ROOT_FILE && is_text_at(path, r->path, k, k->debug_id, ".gz", ret_stamp);
+}
+
+/* Under another name with the same debug id; *k becomes the key of that. */
+static bool find_by_id(struct symfind *s, struct root *r, struct symkey *k, char path[PATH_MAX],
+                       uint64_t *ret_stamp)
+{
+    struct symkey other;
+    if (r->kind == ROOT_STORE || r->kind == ROOT_TRY_STORE) {
+        if (!symindex_find(r->store_dir, r->kind == ROOT_TRY_STORE, k, &other) ||
+            !is_text_at(path, r->path, &other, other.debug_id, ".gz", ret_stamp))
+            return false;
+        *k = other;
+        return true;
+    }
+    const struct known *known = find_known(s, r, k);
+    if (!known)
+        return false;
+    bool found = r->kind == ROOT_FILE ? snprintf(path, PATH_MAX, "%s", r->path) < PATH_MAX &&
+                                            symtext_stamp(path, ret_stamp, NULL)
+                                      : is_in_tree(r, &known->key, known->id, path, ret_stamp);
+    if (found)
+        *k = known->key;
+    return found;
+}
+
+/* Names before ids: what is stored under just this name is meant. */
+static bool find_text(struct symfind *s, struct symkey *k, const char *id_as_given,
+                      char path[PATH_MAX], uint64_t *ret_stamp)
+{
+    for (size_t i = 0; i < s->root_count; i++)
+        if (find_by_name(&s->roots[i], k, id_as_given, path, ret_stamp))
+            return true;
+    for (size_t i = 0; i < s->root_count; i++)
+        if (find_by_id(s, &s->roots[i], k, path, ret_stamp))
+            return true;
+    return false;
+}
+
 static void keep_in_bounds(struct symfind *s, uint64_t added)
 {
     struct err err = {0};
@@ -133,13 +268,45 @@ static void keep_in_bounds(struct symfind *s, uint64_t added)
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
 }
 
+/* The reader's part of compiling: a text to a file that has no name yet. */
+static bool compile_to(struct symfind *s, int text_fd, int csym_fd, struct csym_stats *stats,
+                       struct err *err)
+{
+    struct symreader *r = NULL;
+    struct symreader_text text;
+    bool ok = symreader_start(text_fd, s->cache_dir, &r, err) &&
+              symreader_load(r, NULL, &text, err) && symreader_compile(r, csym_fd, stats, err);
+    symreader_stop(r);
+    return ok;
+}
+
+static bool compile_text(struct symfind *s, const struct symkey *k, const char *path,
+                         uint64_t stamp, struct csym_stats *stats, struct err *err)
+{
+    char temp[PATH_MAX];
+    FD_AUTO text = open(path, O_RDONLY | O_CLOEXEC);
+    FD_AUTO csym = -1;
+    if (text < 0)
+        return err_errno(err, errno, "%s", path);
+    if (!symcache_temp(s->cache_dir, temp, &csym, err))
+        return false;
+    bool ok = compile_to(s, text, csym, stats, err);
+    if (ok && fsync(csym) != 0)
+        ok = err_errno(err, errno, "fsync of %s", temp);
+    if (ok && symcache_publish(s->cache_dir, k, stamp, temp, err))
+        return true;
+    unlink(temp);
+    if (err->code == ERR_INVALID || err->code == ERR_TOO_LARGE)
+        symcache_note_bad(s->cache_dir, k, stamp);
+    return false;
+}
+
 /* With the lock of the key: what another process has made in the meantime counts. */
 static enum symcache_state compile(struct symfind *s, const struct symkey *k, const char *path,
                                    int *ret_fd)
 {
     struct err err = {0};
     FD_AUTO lock = -1;
-    struct symtext t = {0};
     struct csym_stats stats = {0};
     uint64_t stamp;
     if (!symcache_lock(s->cache_dir, k, &lock, &err) || !symtext_stamp(path, &stamp, &err))
@@ -149,12 +316,7 @@ static enum symcache_state compile(struct symfind *s, const struct symkey *k, co
         return state;
 
     int64_t start_ms = mono_ms();
-    if (!symtext_open(path, s->cache_dir, SYMTEXT_MAX_BYTES, &t, &err))
-        goto fail;
-    bool ok = symcache_put(s->cache_dir, k, t.stamp, t.text, &stats, &err);
-    stamp = t.stamp;
-    symtext_close(&t);
-    if (!ok)
+    if (!compile_text(s, k, path, stamp, &stats, &err))
         goto fail;
     log_event(
         LOG_INFO, "symbols_compiled", "compiled a symbols file", LOG_S("debug_file", k->debug_file),

@@ -5,8 +5,9 @@
 #include "base/str.h"
 
 /*
- * symfind - from a module's identity to an open .csym file: local cache, then the
- * symbol store, then plain directories of .sym files; compiles on first use.
+ * symfind - from a module's identity to an open .csym file: the symbol store, then plain
+ * directories of .sym files and single ones; compiles on first use.  A module that has no
+ * symbols under its name is looked for by its debug id, under whatever name.
  *
  * Ownership  A struct symfind is made once per program.
  * Errors     A source that fails never fails a crash: the answer is "missing", the
@@ -22,8 +23,9 @@ struct symfind_options {
     const char *cache_dir; /* .csym files; required */
     int64_t cache_max_bytes;
     const char *store_dir; /* SYMBOLS_DIR, see symstore.h; or NULL */
-    const char *const
-        *sym_dirs; /* plain <debug_file>/<debug_id>/<name>.sym trees; NULL-ended or NULL */
+    /* Plain <debug_file>/<debug_id>/<name>.sym trees, and symbols files (.sym, .gz, .zst: what they
+     * are is seen by their bytes); NULL-ended or NULL. */
+    const char *const *sym_dirs;
 };
 
 struct symfind_key {

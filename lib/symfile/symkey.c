@@ -69,12 +69,24 @@ bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey 
            symkey_make(debug_file, debug_id, str_of(file), ret, err);
 }
 
+bool symkey_is_of_module(const struct symkey *k)
+{
+    char file[SYMKEY_PART_MAX + 1];
+    return symfind_sym_name(str_of(k->debug_file), file, sizeof file, NULL) &&
+           strcmp(file, k->file) == 0;
+}
+
+bool symkey_is_text(const struct symkey *k)
+{
+    const char *dot = strrchr(k->file, '.');
+    return dot && str_eq_nocase(str_of(dot), STR(".sym"));
+}
+
 void symkey_text(const struct symkey *k, char out[SYMKEY_MAX + 1])
 {
     snprintf(out, SYMKEY_MAX + 1, "%s/%s/%s", k->debug_file, k->debug_id, k->file);
 }
 
-/* ---- headers ------------------------------------------------------------------------------- */
 static struct str word(struct str *rest)
 {
     size_t n = str_find_char(*rest, ' ', 0);

@@ -27,6 +27,9 @@ bool symkey_make(struct str debug_file, struct str debug_id, struct str file, st
 /* For the .sym file of a module: the file name follows from the debug file. */
 bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey *ret,
                       struct err *err);
+/* Whether the file is the one that symkey_of_module names: what a look-up of the module finds. */
+bool symkey_is_of_module(const struct symkey *k);
+bool symkey_is_text(const struct symkey *k); /* *.sym, in any case */
 void symkey_text(const struct symkey *k, char out[SYMKEY_MAX + 1]);
 
 /* What the first lines of a symbols file say about it; borrows the text. */

@@ -2,16 +2,19 @@
 #define SYMFILE_SYMSTORE_H
 
 #include "symfile/symkey.h"
+#include "symfile/symreader.h"
 
 /*
  * symstore - the store of symbols files: SYMBOLS_DIR/v1/<debug file>/<DEBUG ID>/<file>, and
  * the same below try/v1 for symbols of experimental builds.  Files named *.sym lie there
  * gzip-compressed, with ".gz" behind their name, as nginx can serve them.
  *
+ * Different keys are different paths: a file gets ".gz" behind its name exactly if that name is
+ * *.sym, or itself one with ".gz" behind it, so that libk.so.sym.gz is not where libk.so.sym is.
+ *
  * Ownership  struct symstore borrows its strings; nothing to release.
  * Errors     ERR_INVALID: the key, the file or the archive is not what it should be.
- * Trust      Files and archives are hostile: names are checked by symkey, inflating is
- *            limited.
+ * Trust      Files are hostile: names are checked by symkey, bytes only pass through symreader.
  * Processes  Files appear by rename.  What a symfind of any process answers after a put
  *            returned comes from the new file: .csym files remember what they were made of.
  */
@@ -24,21 +27,41 @@ struct symstore {
 enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY };
 enum symstore_change { SYMSTORE_ADDED, SYMSTORE_UPDATED, SYMSTORE_SAME };
 
-struct symstore_put {
-    enum symstore_change change; /* SAME: the bytes were there already, nothing was written */
+/*
+ * Storing has two steps, so that ten thousand small files need a few waits for the disk and
+ * not ten thousand: prepare writes a file where nobody looks, commit makes many durable and
+ * gives them their names.  What is prepared and not committed is discarded.
+ */
+struct symstore_new {
+    struct symkey key;
+    enum symstore_area area; /* where it goes; with SAME: where it is */
+    enum symstore_change change;
     bool is_compressed;
     uint64_t stored_size;
+    int64_t started_us;
+    struct symreader_text text;
+    char *temp, *csym;   /* owned: files that are not yet under their names, or NULL */
+    bool is_bad;         /* symbols that do not compile */
+    uint64_t csym_bytes; /* for the limit of the cache */
 };
 
-/* Stores one file; bytes are those of the uncompressed file.  Durable when it returns. */
-bool symstore_put(const struct symstore *s, enum symstore_area area, const struct symkey *key,
-                  struct str bytes, struct symstore_put *ret, struct err *err);
+/*
+ * The current text of r, as the file `key`.  SAME: the area has exactly these bytes (for
+ * SYMSTORE_TRY also the regular area), nothing was written.
+ */
+bool symstore_prepare(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                      struct symreader *r, const struct symreader_text *text,
+                      struct symstore_new *ret, struct err *err);
+/* All of them are durable when it returns; false: some may be stored all the same. */
+bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t n,
+                     struct err *err);
+void symstore_discard(struct symstore_new *n);
 
-/* Whether the area has the file with exactly these bytes. */
-bool symstore_has(const struct symstore *s, enum symstore_area area, const struct symkey *key,
-                  struct str bytes);
-/* After puts: brings the cache back under its limit. */
+/* After commits: brings the cache back under its limit, removes what dead processes left. */
 void symstore_tidy(const struct symstore *s);
+
+/* The extensions that are stored compressed: .sym, and packed files of it. */
+bool symstore_is_compressible(const char *file);
 
 /* Where a stored file lies.  ERR_NOT_FOUND. */
 struct symstore_found {
@@ -49,17 +72,6 @@ struct symstore_found {
 };
 bool symstore_find(const struct symstore *s, enum symstore_area area, const struct symkey *key,
                    struct symstore_found *ret, struct err *err);
-
-/*
- * Adds a .sym or .sym.gz file, a .zip of symbols, or every such file below a directory, to
- * the regular area.  Where a .sym file belongs is read from its MODULE line; members of an
- * archive are named by their key.  One callback per file; problem is NULL, or why the file
- * was left out.  False when nothing at all was usable or the store cannot be written.
- */
-typedef void symstore_report(void *arg, const char *name, enum symstore_change change,
-                             const char *problem);
-bool symstore_add_path(const struct symstore *s, const char *path, symstore_report *report,
-                       void *arg, struct err *err);
 
 /* Every file of an area, in no particular order.  The callback stops it with false. */
 typedef bool symstore_visit(void *arg, const struct symkey *key, const struct symstore_found *file);

@@ -6,12 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/util.h"
 
-enum { BUFFER = 1 << 18, GZIP_WINDOW = 15 + 16, GZIP_LEVEL = 5, GZIP_MEMORY = 8 };
+enum {
+    BUFFER = 1 << 18,
+    GZIP_WINDOW = 15 + 16,
+    GZIP_LEVEL = 5,
+    GZIP_MEMORY = 8,
+    ZSTD_WINDOW_LOG_MAX = 27, /* 128 MiB: what zstd itself reads without being told to */
+};
 
 static uint64_t stamp_of(const char *path, const struct stat *st)
 {
@@ -62,12 +69,12 @@ bool symtext_map(int fd, struct symtext *ret, struct err *err)
 
 void symtext_close(struct symtext *t)
 {
-    if (t->text.n)
+    if (!t->block && t->text.n)
         munmap((void *)t->text.p, t->text.n);
+    free(t->block);
     *t = (struct symtext){0};
 }
 
-/* ---- gzip ---------------------------------------------------------------------------------- */
 typedef bool inflate_sink(void *arg, const uint8_t *p, size_t n, struct err *err);
 
 /* Hands out the inflated bytes in pieces.  Several members behind each other are one text. */
@@ -125,79 +132,61 @@ static bool compare_piece(void *arg, const uint8_t *p, size_t n, struct err *err
 
 static bool is_gzip(struct str s)
 {
-    return s.n >= 2 && (uint8_t)s.p[0] == 0x1f && (uint8_t)s.p[1] == 0x8b;
+    return s.n >= 2 && memcmp(s.p, "\x1f\x8b", 2) == 0;
 }
 
-bool symtext_open(const char *path, const char *temp_dir, uint64_t max_bytes, struct symtext *ret,
-                  struct err *err)
+static bool is_zstd(struct str s)
 {
-    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
-    if (fd < 0)
-        return err_errno(err, errno, "opening %s", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return err_set(err, ERR_NOT_FOUND, "%s: not a regular file", path);
-    struct symtext t;
-    if (!symtext_map(fd, &t, err))
-        return false;
+    return s.n >= 4 && memcmp(s.p, "\x28\xb5\x2f\xfd", 4) == 0;
+}
+
+bool symtext_is_packed(struct str bytes)
+{
+    return is_gzip(bytes) || is_zstd(bytes);
+}
+
+/* Several frames behind each other are one text. */
+static bool unzstd_all(struct str packed, struct to_file *to, struct err *err)
+{
+    ZSTD_DStream *z = ZSTD_createDStream();
+    FREE_LATER uint8_t *buf = xmalloc(BUFFER);
+    ZSTD_inBuffer in = {packed.p, packed.n, 0};
+    size_t status = 1;
     bool ok =
-        t.text.n <= max_bytes || err_set(err, ERR_TOO_LARGE, "%s: %zu bytes, the limit is %llu",
-                                         path, t.text.n, (unsigned long long)max_bytes);
-    if (ok && is_gzip(t.text)) {
-        FD_AUTO temp = -1;
-        struct symtext packed = t;
-        t = (struct symtext){0};
-        ok = symtext_temp(temp_dir, &temp, err) &&
-             inflate_all(packed.text, write_piece, &(struct to_file){.fd = temp, .max = max_bytes},
-                         err) &&
-             symtext_map(temp, &t, err);
-        symtext_close(&packed);
+        z && !ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX));
+    if (!ok)
+        err_set(err, ERR_INTERNAL, "cannot start unpacking");
+    while (ok && (status != 0 || in.pos < in.size)) {
+        ZSTD_outBuffer out = {buf, BUFFER, 0};
+        size_t before = in.pos;
+        status = ZSTD_decompressStream(z, &out, &in);
+        if (ZSTD_isError(status) || (out.pos == 0 && in.pos == before))
+            ok = err_set(err, ERR_INVALID, "damaged or incomplete zstd data");
+        else
+            ok = write_piece(to, buf, out.pos, err);
     }
-    if (!ok) {
-        symtext_close(&t);
-        return err_wrap(err, "reading %s", path);
-    }
-    t.stamp = stamp_of(path, &st);
-    *ret = t;
-    return true;
+    ZSTD_freeDStream(z);
+    return ok;
 }
 
-bool symtext_inflate(const char *path, const char *temp_dir, uint64_t max_bytes, int *ret_fd,
-                     struct err *err)
+bool symtext_unpack(struct str packed, int fd, uint64_t max_bytes, struct symtext *ret,
+                    struct err *err)
 {
-    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    FD_AUTO temp = -1;
-    struct symtext packed;
-    if (fd < 0)
-        return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
-    if (!symtext_temp(temp_dir, &temp, err) || !symtext_map(fd, &packed, err))
-        return false;
+    struct to_file to = {.fd = fd, .max = max_bytes};
     bool ok =
-        inflate_all(packed.text, write_piece, &(struct to_file){.fd = temp, .max = max_bytes}, err);
-    symtext_close(&packed);
-    if (!ok || lseek(temp, 0, SEEK_SET) != 0)
-        return err_wrap(err, "reading %s", path);
-    *ret_fd = TAKE_FD(temp);
-    return true;
+        is_zstd(packed) ? unzstd_all(packed, &to, err) : inflate_all(packed, write_piece, &to, err);
+    return ok && symtext_map(fd, ret, err);
 }
 
-bool symtext_gzip_equals(const char *path, struct str bytes)
+bool symtext_gzip_equals(struct str packed, struct str bytes)
 {
-    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct symtext packed;
-    if (fd < 0 || !symtext_map(fd, &packed, NULL))
-        return false;
     /* The last four bytes of a member are its length: different lengths cost nothing. */
     uint32_t length = 0;
-    if (packed.text.n >= sizeof length)
-        memcpy(&length, packed.text.p + packed.text.n - sizeof length, sizeof length);
+    if (packed.n >= sizeof length)
+        memcpy(&length, packed.p + packed.n - sizeof length, sizeof length);
     struct str rest = bytes;
-    bool same = length == (uint32_t)bytes.n &&
-                inflate_all(packed.text, compare_piece, &rest, NULL) && rest.n == 0;
-    symtext_close(&packed);
-    return same;
+    return length == (uint32_t)bytes.n && inflate_all(packed, compare_piece, &rest, NULL) &&
+           rest.n == 0;
 }
 
 bool symtext_gzip(struct str bytes, int fd, const char *name, struct err *err)

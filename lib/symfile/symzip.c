@@ -21,6 +21,7 @@ enum {
     RATIO_FLOOR_TOTAL = 64 << 20, /* of all together */
     BUFFER = 1 << 16,
     NAME_SHOWN = 80,
+    NAME_MAX_BYTES = 1000, /* of ignored members too; a key has at most 300 */
 };
 
 #define SHOWN(name) STR_ARG(str_sub((name), 0, NAME_SHOWN))
@@ -229,6 +230,12 @@ static struct str plain_name(struct str name, char buf[SYMKEY_MAX])
     return str_n(buf, name.n);
 }
 
+bool symzip_key(struct str name, struct symkey *ret, struct err *err)
+{
+    char buf[SYMKEY_MAX];
+    return symkey_parse(plain_name(name, buf), ret, err);
+}
+
 static bool check_name(struct symzip_member *m, struct str snippets, struct err *err)
 {
     char buf[SYMKEY_MAX];
@@ -239,7 +246,8 @@ static bool check_name(struct symzip_member *m, struct str snippets, struct err 
                        "' which is not allowed",
                        STR_ARG(snippet));
     m->is_ignored = is_ignored(name);
-    if (!m->is_ignored && !symkey_parse(name, &m->key, NULL))
+    if (m->name.n > NAME_MAX_BYTES || memchr(m->name.p, 0, m->name.n) ||
+        (!m->is_ignored && !symkey_parse(name, &m->key, NULL)))
         return err_set(err, ERR_INVALID,
                        "Unrecognized file pattern. Should only be <module>/<hex>/<file> or "
                        "<name>-symbols.txt and nothing else. (First unrecognized pattern was "

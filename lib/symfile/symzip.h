@@ -53,6 +53,9 @@ typedef bool symzip_piece(void *arg, const void *p, size_t n, struct err *err);
 bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_piece *piece,
                  void *arg, struct err *err);
 
+/* The key that a member of this name is stored under.  ERR_INVALID: none. */
+bool symzip_key(struct str name, struct symkey *ret, struct err *err);
+
 /* symzip_dir.c: every entry of the central directory, folders left out, nothing judged yet. */
 bool symzip_list(struct symzip *z, uint64_t max_members, struct err *err);
 

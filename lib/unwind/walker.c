@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "sandbox/child.h"
 #include "unwind/wire.h"
 
 enum {
@@ -22,7 +23,6 @@ enum {
     LOG_MAX = 64 << 10,
     REQUESTS_MAX = 8192,
     TIMEOUT_DEFAULT_MS = 120 * 1000,
-    FIRST_FREE_FD = 16, /* above every descriptor that the walker is given */
 };
 static const int64_t MEMORY_DEFAULT = INT64_C(1) << 30;
 
@@ -41,8 +41,6 @@ struct run {
     const char *end; /* why it was killed, or NULL */
 };
 
-/* ---- start --------------------------------------------------------------------------------- */
-
 /* Our ends and the walker's of everything between us. */
 struct ends {
     int dump, out[2], log[2], sock[2], annotations;
@@ -50,25 +48,12 @@ struct ends {
 
 static void close_ends(struct ends *e)
 {
-    int *const all[] = {&e->dump,   &e->out[0],  &e->out[1],  &e->log[0],
-                        &e->log[1], &e->sock[0], &e->sock[1], &e->annotations};
+    int *const all[] = {&e->out[0],  &e->out[1],  &e->log[0],     &e->log[1],
+                        &e->sock[0], &e->sock[1], &e->annotations};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         util_close_fd(all[i]);
         *all[i] = -1;
     }
-}
-
-/* Moves a descriptor above those that the walker is given, so that dup2 cannot clobber it. */
-static bool lift(int *fd)
-{
-    if (*fd < 0 || *fd >= FIRST_FREE_FD)
-        return true;
-    int high = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-    if (high < 0)
-        return false;
-    close(*fd);
-    *fd = high;
-    return true;
 }
 
 /* A file in memory with the annotations the walker may see; -1 if there are none of them. */
@@ -97,75 +82,19 @@ static bool annotations_file(const json_t *annotations, int *ret_fd, struct err 
 
 static bool make_ends(int dump_fd, const json_t *annotations, struct ends *e, struct err *err)
 {
-    e->dump = fcntl(dump_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-    if (e->dump < 0 || pipe2(e->out, O_CLOEXEC) != 0 || pipe2(e->log, O_CLOEXEC) != 0 ||
+    e->dump = dump_fd;
+    if (pipe2(e->out, O_CLOEXEC) != 0 || pipe2(e->log, O_CLOEXEC) != 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->sock) != 0)
         return err_errno(err, errno, "descriptors of the walker");
-    if (!annotations_file(annotations, &e->annotations, err))
-        return false;
-    if (!lift(&e->out[1]) || !lift(&e->log[1]) || !lift(&e->sock[1]) || !lift(&e->annotations))
-        return err_errno(err, errno, "descriptors of the walker");
-    return true;
-}
-
-/* datil-stackwalk in the folder of this program. */
-static bool beside_us(char *out, size_t size, struct err *err)
-{
-    ssize_t n = readlink("/proc/self/exe", out, size - 1);
-    if (n < 0)
-        return err_errno(err, errno, "/proc/self/exe");
-    out[n] = '\0';
-    char *slash = strrchr(out, '/');
-    size_t dir = slash ? (size_t)(slash - out) + 1 : 0;
-    int len = snprintf(out + dir, size - dir, "datil-stackwalk");
-    if ((size_t)len >= size - dir)
-        return err_set(err, ERR_IO, "the path of this program is too long");
-    return true;
-}
-
-static int spawn_with(const char *program, const struct ends *e, char *const argv[], pid_t *ret_pid)
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    const struct {
-        int from, to;
-    } map[] = {{e->dump, WIRE_FD_DUMP},
-               {e->out[1], STDOUT_FILENO},
-               {e->log[1], STDERR_FILENO},
-               {e->sock[1], WIRE_FD_SOCKET},
-               {e->annotations, WIRE_FD_ANNOTATIONS}};
-    int last = WIRE_FD_DUMP;
-    for (size_t i = 0; i < ARRAY_LEN(map); i++) {
-        if (map[i].from < 0)
-            continue;
-        posix_spawn_file_actions_adddup2(&files, map[i].from, map[i].to);
-        last = map[i].to;
-    }
-    posix_spawn_file_actions_addclosefrom_np(&files, last + 1);
-
-    /* A session of its own: Ctrl-C in a terminal must not cost a crash in work. */
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-    char *const no_environment[] = {NULL};
-    int status = posix_spawn(ret_pid, program, &files, &attr, argv, no_environment);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    return status;
+    return annotations_file(annotations, &e->annotations, err);
 }
 
 static bool start(struct run *run, struct ends *e, struct err *err)
 {
-    char beside[4096], memory[32], cpu[32];
+    char beside[PATH_MAX], memory[32], cpu[32];
     const char *program = run->opt->program;
     if (!program) {
-        if (!beside_us(beside, sizeof beside, err))
+        if (!child_find("datil-stackwalk", beside, err))
             return false;
         program = beside;
     }
@@ -174,16 +103,19 @@ static bool start(struct run *run, struct ends *e, struct err *err)
     snprintf(cpu, sizeof cpu, "%lld", (long long)run->timeout_ms / 1000 + 1);
     const char *const argv[] = {
         "datil-stackwalk", "--sandbox", "--memory-bytes", memory, "--cpu-s", cpu, NULL};
-    int status = spawn_with(program, e, (char *const *)argv, &run->pid);
-    if (status != 0)
-        return err_errno(err, status, "cannot start %s", program);
+    const struct child_fd fds[] = {{e->dump, WIRE_FD_DUMP},
+                                   {e->out[1], STDOUT_FILENO},
+                                   {e->log[1], STDERR_FILENO},
+                                   {e->sock[1], WIRE_FD_SOCKET},
+                                   {e->annotations, WIRE_FD_ANNOTATIONS}};
+    /* Without annotations there is no such descriptor. */
+    if (!child_start(program, argv, fds, ARRAY_LEN(fds) - (e->annotations < 0), &run->pid, err))
+        return false;
     run->out = TAKE_FD(e->out[0]);
     run->log = TAKE_FD(e->log[0]);
     run->sock = TAKE_FD(e->sock[0]);
     return true;
 }
-
-/* ---- while it runs ------------------------------------------------------------------------- */
 
 static void hang_up(int *fd)
 {
@@ -279,8 +211,6 @@ static int wait_for_exit(struct run *run)
         }
     }
 }
-
-/* ---- what came out ------------------------------------------------------------------------- */
 
 static bool has_few_values(struct str text)
 {

@@ -72,6 +72,12 @@ struct web_program {
     /* Once in each worker, before the first request; the result is req_app(). */
     bool (*start)(struct web_app *web, void **ret_app, struct err *err);
     void (*stop)(void *app);
+    /*
+     * Between two requests, and while there are none: what is to be done by the clock.  Returns
+     * after how many milliseconds it wants to be called at the latest, -1: only after the next
+     * request.  May be NULL.
+     */
+    int (*tick)(void *app);
     /* HUP in a worker: look again at what may have changed.  May be NULL. */
     void (*reload)(void *app);
     const char *template_dir; /* below the share directory, or NULL for programs without pages */

@@ -369,7 +369,8 @@ static void serve(struct req *r)
 static void loop(struct web_app *web, struct req *r)
 {
     while (!proc_stopping()) {
-        proc_wait(&web->listen_fd, 1, -1);
+        bool has_tick = web->program->tick && !web->is_stand_in;
+        proc_wait(&web->listen_fd, 1, has_tick ? web->program->tick(web->app) : -1);
         if (proc_take_hangup() && web->program->reload && !web->is_stand_in)
             web->program->reload(web->app);
         /* The socket does not block: another worker may have been faster. */

@@ -3,9 +3,10 @@ import gzip
 import hashlib
 import io
 import json
+import signal
 import struct
 import sys
-import time
+import threading
 import urllib.parse
 import zipfile
 from pathlib import Path
@@ -19,6 +20,12 @@ ID = "0123456789ABCDEF0123456789ABCDEF0"
 TEXT = f"MODULE windows x86_64 {ID} xul.pdb\nINFO CODE_ID 652DE0ED706D000 xul.dll\n" \
        "INFO GENERATOR dumper 1.0\nFUNC 1000 10 0 f\n"
 KEY = f"xul.pdb/{ID}/xul.sym"
+
+
+def lone(n):
+    """A debug id of one test's own: symbols are found by their id under any name."""
+    return f"{n:032X}0"
+
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +139,7 @@ def test_lower_case_id_is_stored_in_upper_case(datil):
 
 
 def test_try_symbols(datil):
-    key = f"try.so/{ID}/try.so.sym"
+    key = f"try.so/{lone(1)}/try.so.sym"
     made = upload(datil, archive([(key, TEXT)]), datil.tryer).json["upload"]
     assert made["try_symbols"] is True
     assert datil.get(f"/symbols/{key}").status == 404
@@ -380,7 +387,7 @@ def test_members_that_share_one_do_not_cost_time(datil):
     (f"/xul.pdb/{ID}/file.ptr", 404, "Symbol Not Found (and ignored)"),
     (f"/xul.pdb/{ID}/xul.pdb", 404, "Symbol Not Found (and ignored)"),
     (f"/xul.pdb/{ID}/xul.SYM", 404, "Symbol Not Found (and ignored)"),
-    (f"/nosuch.pdb/{ID}/nosuch.sym", 404, "Symbol Not Found"),
+    (f"/nosuch.pdb/{lone(7)}/nosuch.sym", 404, "Symbol Not Found"),
 ])
 def test_not_there(datil, path, status, text):
     answer = datil.get("/symbols" + path, headers={"Debug": "true"})
@@ -407,9 +414,9 @@ def test_code_id(datil):
 
 def test_missing_symbols(datil):
     for _ in range(3):
-        datil.get(f'/symbols/want"ed.so/{ID}/wanted.so.sym')  # no valid name: not counted
-        datil.get(f"/symbols/wan,ted.pdb/{ID}/wan,ted.sym?code_file=wanted.dll&code_id=ABC")
-    datil.request("HEAD", f"/symbols/headed.pdb/{ID}/headed.sym")
+        datil.get(f'/symbols/want"ed.so/{lone(2)}/wanted.so.sym')  # no valid name: not counted
+        datil.get(f"/symbols/wan,ted.pdb/{lone(2)}/wan,ted.sym?code_file=wanted.dll&code_id=ABC")
+    datil.request("HEAD", f"/symbols/headed.pdb/{lone(2)}/headed.sym")
 
     def rows():
         answer = datil.get("/symbols/missingsymbols.csv")
@@ -421,10 +428,142 @@ def test_missing_symbols(datil):
     for _ in range(20):
         seen |= set(rows())
     assert "debug_file,debug_id,code_file,code_id" in seen
-    assert f'"wan,ted.pdb",{ID},wanted.dll,ABC' in seen
+    assert f'"wan,ted.pdb",{lone(2)},wanted.dll,ABC' in seen
     assert not any("headed" in row for row in seen)
-    assert upload(datil, archive([(f"wan,ted.pdb/{ID}/wan,ted.sym", TEXT)]), datil.uploader).status == 201
+    assert upload(datil, archive([(f"wan,ted.pdb/{lone(2)}/wan,ted.sym", TEXT)]), datil.uploader).status == 201
     assert not any("wan,ted" in row for row in rows())
+
+
+def test_missing_symbols_are_written_without_another_request(datil):
+    datil.get(f"/symbols/alone.pdb/{lone(3)}/alone.sym")
+    count = "SELECT count(*) FROM missing_symbol WHERE symbol = %s"
+    wait_until(lambda: datil.sql(count, "alone.pdb") == [(1,)], 30, "the count")
+
+
+def test_missing_symbols_are_written_at_the_end(datil):
+    datil.get(f"/symbols/last.pdb/{lone(4)}/last.sym")
+    for pid in datil.program_pids("datil-symbols")[1]:
+        datil.kill(pid, signal.SIGTERM)
+    count = "SELECT count(*) FROM missing_symbol WHERE symbol = %s"
+    wait_until(lambda: datil.sql(count, "last.pdb") == [(1,)], 5, "the count")
+
+
+@pytest.mark.parametrize("path,status", [
+    ("/nosuch", 404), ("/a/b", 404), ("/a/xyz/b.sym", 404), ("/try/a", 404),
+    ("/symbols-files/v1/a", 404), (f"/{KEY}", 405), (f"/try/{KEY}", 405), (f"/symbols-files/v1/{KEY}", 405),
+    ("/missingsymbols.csv", 405), ("/__heartbeat__", 405),
+])
+def test_post_to_other_paths(datil, path, status):
+    answer = datil.request("POST", "/symbols" + path, b"a=b", {"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status == status, answer
+    if status == 404:
+        assert answer.json == {"error": "Not Found", "path": path}
+    else:
+        assert answer.json == {"error": f"Method Not Allowed (POST): {path}"} and "GET" in answer.headers["allow"]
+
+
+# ---- one stored file, one name -------------------------------------------------------------------
+CASES = Path(__file__).resolve().parent.parent / "data" / "symbols-zip"
+
+
+def test_stored_symbols_never_replace_one_another(datil):
+    first = (CASES / "sym_first.zip").read_bytes()
+    key = next(n for n in zipfile.ZipFile(io.BytesIO(first)).namelist() if n.endswith(".sym"))
+    text = zipfile.ZipFile(io.BytesIO(first)).read(key)
+    assert upload(datil, first, datil.uploader).status == 201
+    answer = upload(datil, (CASES / "sym_gz_member.zip").read_bytes(), datil.uploader)
+    assert answer.status == 201
+    found = datil.get("/symbols/" + key)
+    assert found.status == 302
+    body = datil.get(found.headers["location"])
+    assert body.status == 200 and body.body == text
+    assert str(datil.var) not in answer.text + body.text
+    # The other is an object of its own, byte for byte, and the uploader is told.
+    other = zipfile.ZipFile(CASES / "sym_gz_member.zip")
+    stored = datil.get(f"/symbols-files/v1/{other.namelist()[0]}")
+    assert stored.status == 200 and stored.body == other.read(other.namelist()[0])
+    warnings = datil.sql("SELECT warnings::text FROM symbol_upload WHERE id = %s", answer.json["upload"]["id"])
+    assert "send it unpacked" in warnings[0][0]
+
+
+def test_errors_never_show_paths(datil):
+    """A stored file that was damaged on disk, asked for unpacked."""
+    key = f"hurt.so/{ID}/hurt.so.sym"
+    assert upload(datil, archive([(key, TEXT)]), datil.uploader).status == 201
+    (datil.var / "symbols" / "v1" / f"{key}.gz").write_bytes(b"\x1f\x8b garbage")
+    answer = datil.get(datil.get(f"/symbols/{key}").headers["location"], headers={"Accept-Encoding": "identity"})
+    assert answer.status == 500 and answer.json == {"error": "Internal Server Error"}
+    # and the same upload repairs it
+    assert upload(datil, archive([(key, TEXT)]), datil.uploader).json["upload"]["skipped_keys"] == []
+    assert datil.get(datil.get(f"/symbols/{key}").headers["location"]).body.decode() == TEXT
+
+
+def test_found_under_another_name_by_debug_id(datil):
+    key = f"libsoname.so.1/{lone(5)}/libsoname.so.1.sym"
+    assert upload(datil, archive([(key, TEXT)]), datil.uploader).status == 201
+    answer = datil.get(f"/symbols/libsoname.so.1.2.3/{lone(5)}/libsoname.so.1.2.3.sym?code_file=x")
+    assert answer.status == 302 and answer.headers["location"] == f"/symbols/{key}?code_file=x"
+    assert datil.get(f"/symbols/libsoname.so.1.2.3/{lone(6)}/libsoname.so.1.2.3.sym").status == 404
+
+
+# ---- one way in -----------------------------------------------------------------------------------
+def test_symbols_add_makes_rows(datil, tmp_path):
+    text = TEXT.replace("xul.pdb", "added.pdb").replace("xul.dll", "added.dll").replace("652DE0ED", "752DE0ED")
+    (tmp_path / "any.sym").write_text(text)
+    datil.datil("symbols", "add", tmp_path / "any.sym")
+    answer = datil.get("/symbols/added.dll/752DE0ED706D000/added.sym")
+    assert answer.status == 302 and answer.headers["location"] == f"/symbols/added.pdb/{ID}/added.sym"
+    assert (datil.var / "symbols-cache" / "added.pdb" / f"{ID}.csym").exists() or \
+        list(datil.var.rglob(f"added.pdb/{ID}.csym"))
+
+
+def test_files_without_rows_get_them_from_the_next_upload(datil):
+    key = f"rowless.pdb/{ID}/rowless.sym"
+    text = TEXT.replace("xul.pdb", "rowless.pdb").replace("xul.dll", "rowless.dll")
+    assert upload(datil, archive([(key, text)]), datil.uploader).status == 201
+    datil.sql("DELETE FROM symbol_file WHERE key = %s RETURNING id", key)
+    datil.sql("DELETE FROM symbol_object WHERE key = %s RETURNING key", key)
+    assert datil.get("/symbols/rowless.dll/652DE0ED706D000/rowless.sym").headers.get("location", "") != f"/symbols/{key}"
+    assert upload(datil, archive([(key, text)]), datil.uploader).json["upload"]["skipped_keys"] == [key]
+    assert datil.get("/symbols/rowless.dll/652DE0ED706D000/rowless.sym").headers["location"] == f"/symbols/{key}"
+
+
+def test_try_symbols_never_stand_before_regular_ones(datil):
+    regular = TEXT.replace("xul.pdb", "reg.pdb").replace("xul.dll", "both.dll")
+    tried = regular.replace("reg.pdb", "tried.pdb")
+    assert upload(datil, archive([(f"reg.pdb/{ID}/reg.sym", regular)]), datil.uploader).status == 201
+    assert upload(datil, archive([(f"tried.pdb/{ID}/tried.sym", tried)]), datil.tryer).status == 201
+    answer = datil.get("/symbols/try/both.dll/652DE0ED706D000/both.sym")
+    assert "/reg.pdb/" in answer.headers["location"]
+
+
+def test_a_reader_that_is_killed_costs_one_archive(datil):
+    """Killed by a signal that no limit sends, in the middle of an upload."""
+    text = TEXT + "".join(f"FUNC {i:x} 10 0 function number {i * 7919}\n" for i in range(1500000))
+    data = archive([(f"big.so/{ID}/big.so.sym", text)])
+    workers = datil.program_pids("datil-symbols")[1]
+    answers = []
+    sender = threading.Thread(target=lambda: answers.append(upload(datil, data, datil.uploader)))
+    sender.start()
+    readers = []
+
+    def find_reader():
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                words = path.read_text().rsplit(")", 1)
+            except OSError:
+                continue
+            if "(datil-symreader" in words[0] and int(words[1].split()[1]) in workers:
+                readers.append(int(path.parent.name))
+        return readers
+    wait_until(find_reader, 30, "a reader", pause_s=0.001)
+    status = Path(f"/proc/{readers[0]}/status").read_text()
+    datil.kill(readers[0], signal.SIGSEGV)
+    sender.join(60)
+    assert answers[0].status == 400 and "cannot be read" in answers[0].json["error"], answers
+    assert "datil-symreader" in status
+    assert datil.program_pids("datil-symbols")[1] == workers
+    assert upload(datil, data, datil.uploader).status == 201
 
 
 def test_health(datil):

@@ -6,19 +6,24 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
+#include <zstd.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
 #include "symfile/csym.h"
 #include "symfile/symcache.h"
 #include "symfile/symfind.h"
-#include "symfile/symstore.h"
+#include "symfile/symadd.h"
+#include "symfile/symtext.h"
 #include "symfile/symzip.h"
 
 #define ID   "0123456789ABCDEF0123456789ABCDEF0"
@@ -49,7 +54,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------ */
 static const struct {
     const char *text, *want; /* want NULL: refused */
 } keys[] = {
@@ -154,8 +158,6 @@ static void test_header(void **state)
     assert_false(symheader_read(STR(""), &h, &err));
 }
 
-/* ---- store and look-up -------------------------------------------------------------------------
- */
 static struct symkey key_of(const char *text)
 {
     struct symkey k;
@@ -183,13 +185,41 @@ static void function_of(struct symfind *f, char out[64])
     close(r.fd);
 }
 
+/* A file with these bytes, open. */
+static int file_of(struct str bytes)
+{
+    int fd = memfd_create("text", MFD_CLOEXEC);
+    assert_true(fd >= 0 && fs_write_all(fd, bytes.p, bytes.n, "text", NULL));
+    return fd;
+}
+
+static bool try_put(const struct symstore *s, enum symstore_area area, const struct symkey *k,
+                    struct str bytes, struct symstore_new *ret, struct err *err)
+{
+    struct symreader *r = NULL;
+    struct symreader_text text;
+    FD_AUTO fd = file_of(bytes);
+    bool ok = fs_mkdirs(s->dir, 0755, err) &&
+              (!s->cache_dir || fs_mkdirs(s->cache_dir, 0755, err)) &&
+              symreader_start(fd, s->dir, &r, err) && symreader_load(r, NULL, &text, err) &&
+              symstore_prepare(s, area, k, r, &text, ret, err) && symstore_commit(s, ret, 1, err);
+    symreader_stop(r);
+    return ok;
+}
+
+static void put_as(const struct symstore *s, enum symstore_area area, const char *key,
+                   struct str bytes, struct symstore_new *ret)
+{
+    struct symkey k = key_of(key);
+    struct err err = {0};
+    if (!try_put(s, area, &k, bytes, ret, &err))
+        fail_msg("%s: %s", key, err.msg);
+}
+
 static void put(const struct symstore *s, const char *text, enum symstore_change want)
 {
-    struct symkey k = key_of("prog/" ID "/prog.sym");
-    struct symstore_put done;
-    struct err err = {0};
-    if (!symstore_put(s, SYMSTORE_REGULAR, &k, str_of(text), &done, &err))
-        fail_msg("%s", err.msg);
+    struct symstore_new done;
+    put_as(s, SYMSTORE_REGULAR, "prog/" ID "/prog.sym", str_of(text), &done);
     assert_int_equal(done.change, want);
     assert_true(done.is_compressed);
 }
@@ -248,8 +278,8 @@ static void test_found_file_is_gzip(void **state)
     assert_memory_equal(bytes, "\x1f\x8b", 2);
     free(bytes);
 
-    struct symstore_put done;
-    assert_true(symstore_put(&s, SYMSTORE_TRY, &other, STR("MSCF"), &done, NULL));
+    struct symstore_new done;
+    put_as(&s, SYMSTORE_TRY, "a.dll/ABC/a.dl_", STR("MSCF"), &done);
     assert_false(done.is_compressed);
     assert_int_equal(done.stored_size, 4);
     assert_true(symstore_find(&s, SYMSTORE_TRY, &other, &found, NULL));
@@ -275,7 +305,7 @@ static void test_plain_directory(void **state)
     symfind_get(f, &key, &r);
     assert_int_equal(r.state, SYMFIND_LOADED);
     close(r.fd);
-    static const char *const hostile[] = {"../prog", "..", "", "pr\nog", "/etc/passwd"};
+    static const char *const hostile[] = {"../prog", "..", "", "pr\nog", "/etc/"};
     for (size_t i = 0; i < ARRAY_LEN(hostile); i++) {
         key.debug_file = i == 0 ? str_n("\0", 1) : str_of(hostile[i]);
         symfind_get(f, &key, &r);
@@ -303,6 +333,226 @@ static void test_damaged_cache_is_made_again(void **state)
     symfind_free(f);
 }
 
+/* A name of the few parts of which names that could be confused are made. */
+static void random_key(char out[SYMKEY_MAX + 1])
+{
+    static const char *const stems[] = {"libk.so", "LIBK.so",     "libk.so.", "libk.so.sym",
+                                        "libk",    "libk.pdb",    "libk.PDB", "a_b",
+                                        "a+b",     "a_b-0123abcd"};
+    static const char *const ends[] = {"",        ".sym",        ".SYM",        ".sym.gz",
+                                       ".SYM.gz", ".sym.gz.gz",  ".sym.GZ",     ".gz",
+                                       ".csym",   ".sym.tmp.00", ".sym.gz.sym", ".bad"};
+    static const char *const ids[] = {"F0", "f0", "0F0", "F00", "0"};
+    const uint64_t r = random_u64();
+    snprintf(out, SYMKEY_MAX + 1, "%s%s/%s/%s%s", stems[r % ARRAY_LEN(stems)],
+             (r >> 8) % 4 ? "" : ends[(r >> 12) % ARRAY_LEN(ends)], ids[(r >> 20) % ARRAY_LEN(ids)],
+             stems[(r >> 28) % ARRAY_LEN(stems)], ends[(r >> 36) % ARRAY_LEN(ends)]);
+}
+
+struct path_of_key {
+    char key[SYMKEY_MAX + 1], path[PATH_MAX];
+};
+
+static int by_path(const void *a, const void *b)
+{
+    const struct path_of_key *x = a, *y = b;
+    int c = strcmp(x->path, y->path);
+    return c ? c : strcmp(x->key, y->key);
+}
+
+/* Where symstore_find looks for a key, whether or not it is there. */
+static void path_of(const struct symstore *s, enum symstore_area area, const struct symkey *k,
+                    char out[PATH_MAX])
+{
+    struct symstore_found f;
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s/%s/%s/%s", s->dir, area == SYMSTORE_TRY ? "try/v1" : "v1",
+             k->debug_file, k->debug_id);
+    assert_true(fs_mkdirs(dir, 0755, NULL));
+    snprintf(out, PATH_MAX, "%s/%s", dir, k->file);
+    for (int gz = 0; gz < 2; gz++) {
+        assert_true(fs_write_atomic(out, "x", 1, 0644, NULL));
+        bool found = symstore_find(s, area, k, &f, NULL);
+        assert_int_equal(unlink(out), 0);
+        if (found)
+            return;
+        snprintf(out, PATH_MAX, "%s/%s.gz", dir, k->file);
+    }
+    fail_msg("%s is nowhere", k->file);
+}
+
+/* Two names, two objects: libk.so.sym.gz was once stored where libk.so.sym lies. */
+static void test_different_keys_have_different_paths(void **state)
+{
+    enum { KEYS = 1200 };
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store};
+    FREE_LATER struct path_of_key *all = xcalloc(KEYS, sizeof *all);
+    for (size_t i = 0; i < KEYS; i++) {
+        char text[SYMKEY_MAX + 1];
+        random_key(text);
+        struct symkey k = key_of(text);
+        enum symstore_area area = i % 3 ? SYMSTORE_REGULAR : SYMSTORE_TRY;
+        symkey_text(&k, text);
+        snprintf(all[i].key, sizeof all[i].key, "%.250s %d", text, (int)area);
+        path_of(&s, area, &k, all[i].path);
+    }
+    qsort(all, KEYS, sizeof *all, by_path);
+    for (size_t i = 1; i < KEYS; i++)
+        if (strcmp(all[i - 1].path, all[i].path) == 0 && strcmp(all[i - 1].key, all[i].key) != 0)
+            fail_msg("%s and %s are one file", all[i - 1].key, all[i].key);
+}
+
+/* What is put under many confusable names is there afterwards, each as it was put. */
+static void test_stored_files_never_replace_one_another(void **state)
+{
+    static const char *const confusable[] = {
+        "libk.so/F0/libk.so.sym",   "libk.so/F0/libk.so.sym.gz", "libk.so/F0/libk.so.sym.gz.gz",
+        "libk.so/F0/libk.so.SYM",   "libk.so/F0/libk.so.SYM.gz", "libk.so/F0/libk.so",
+        "libk.so/F0/libk.so.gz",    "LIBK.so/F0/libk.so.sym",    "libk.so/0F0/libk.so.sym",
+        "libk.so./F0/libk.so..sym", "libk.so/F0/libk.sym",       "libk.pdb/F0/libk.sym",
+        "libk.PDB/F0/libk.sym",     "libk/F0/libk.sym",          "libk.so/F0/LIBK.so.sym",
+    };
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    struct symstore_new done;
+    char text[200];
+    for (int area = 0; area < 2; area++)
+        for (size_t i = 0; i < ARRAY_LEN(confusable); i++) {
+            snprintf(text, sizeof text, TEXT "number%zu in %d\n", i, area);
+            put_as(&s, (enum symstore_area)area, confusable[i], str_of(text), &done);
+            if (done.change != SYMSTORE_ADDED)
+                fail_msg("%s replaced something", confusable[i]);
+        }
+    for (int area = 0; area < 2; area++)
+        for (size_t i = 0; i < ARRAY_LEN(confusable); i++) {
+            snprintf(text, sizeof text, TEXT "number%zu in %d\n", i, area);
+            put_as(&s, (enum symstore_area)area, confusable[i], str_of(text), &done);
+            if (done.change != SYMSTORE_SAME)
+                fail_msg("%s was replaced", confusable[i]);
+        }
+}
+
+/* A text beside the symbols of a module must not push their .csym out of the cache. */
+static void test_only_symbols_of_the_module_are_compiled(void **state)
+{
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    struct symstore_new done;
+    char path[PATH_MAX];
+    put_as(&s, SYMSTORE_REGULAR, "prog/" ID "/other.sym", STR(TEXT "other\n"), &done);
+    snprintf(path, sizeof path, "%s/prog/" ID ".csym", p->cache);
+    assert_false(fs_exists(path));
+    put(&s, TEXT "one\n", SYMSTORE_ADDED);
+    assert_true(fs_exists(path));
+}
+
+static void expect_function(struct symfind *f, struct str debug_file, const char *want)
+{
+    struct symfind_key key = {.debug_file = debug_file, .debug_id = STR(ID)};
+    struct symfind_result r;
+    symfind_get(f, &key, &r);
+    if (r.state != SYMFIND_LOADED)
+        fail_msg(STR_FMT ": %d", STR_ARG(debug_file), (int)r.state);
+    struct csym c;
+    struct csym_hit hit;
+    assert_true(csym_open_fd(r.fd, &c, NULL));
+    assert_true(csym_lookup(&c, 0x1000, &hit));
+    assert_true(str_eq(hit.function, str_of(want)));
+    csym_close(&c);
+    close(r.fd);
+}
+
+/* libfoo.so.1.2.3 on disk, libfoo.so.1 as it calls itself: one debug id, either name. */
+static void test_symbols_are_found_by_debug_id(void **state)
+{
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    struct symstore_new done;
+    struct symfind_options opt = {.cache_dir = p->cache, .store_dir = p->store};
+    struct symfind *f;
+    assert_true(symfind_new(&opt, &f, NULL));
+    put_as(&s, SYMSTORE_TRY, "libt.so.1/" ID "/libt.so.1.sym", STR(TEXT "tried\n"), &done);
+    expect_function(f, STR("libfoo.so.1.2.3"), "tried");
+    put_as(&s, SYMSTORE_REGULAR, "libfoo.so.1/" ID "/libfoo.so.1.sym", STR(TEXT "one\n"), &done);
+    expect_function(f, STR("libfoo.so.1.2.3"), "one");
+    expect_function(f, STR("libfoo.so.1"), "one");
+    expect_function(f, STR("libt.so.1"), "tried"); /* its own name comes first */
+    struct symfind_key other = {.debug_file = STR("libfoo.so.1"),
+                                .debug_id = STR("1123456789ABCDEF0123456789ABCDEF0")};
+    struct symfind_result r;
+    symfind_get(f, &other, &r);
+    assert_int_equal(r.state, SYMFIND_MISSING);
+    symfind_free(f);
+}
+
+/* A tree under another name, and single files, plain and packed. */
+static void test_files_and_trees_of_a_user(void **state)
+{
+    struct place *p = *state;
+    struct str text = STR(TEXT "given\n");
+    char tree[PATH_MAX], path[PATH_MAX], plain[PATH_MAX], gz[PATH_MAX], zst[PATH_MAX];
+    snprintf(tree, sizeof tree, "%s/tree", p->dir);
+    snprintf(path, sizeof path, "%s/libfoo.so.1/" ID "/libfoo.so.1.sym", tree);
+    snprintf(plain, sizeof plain, "%s/any name.sym", p->dir);
+    snprintf(gz, sizeof gz, "%s/x.sym.gz", p->dir);
+    snprintf(zst, sizeof zst, "%s/x.sym.zst", p->dir);
+    assert_true(fs_write_atomic(path, text.p, text.n, 0644, NULL));
+    assert_true(fs_write_atomic(plain, text.p, text.n, 0644, NULL));
+    FD_AUTO fd = open(gz, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0 && symtext_gzip(text, fd, gz, NULL));
+    char packed[1024];
+    size_t n = ZSTD_compress(packed, sizeof packed, text.p, text.n, 3);
+    assert_false(ZSTD_isError(n));
+    assert_true(fs_write_atomic(zst, packed, n, 0644, NULL));
+    const char *const given[] = {tree, plain, gz, zst};
+    for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+        const char *dirs[] = {given[i], NULL};
+        struct symfind_options opt = {.cache_dir = p->cache, .sym_dirs = dirs};
+        struct symfind *f;
+        assert_true(symfind_new(&opt, &f, NULL));
+        expect_function(f, STR("libfoo.so.1.2.3"), "given");
+        symfind_free(f);
+    }
+}
+
+/* A text in a process that may not open files, and a reader that is stopped in the middle. */
+static void test_reader_that_dies_is_an_error(void **state)
+{
+    struct place *p = *state;
+    struct symreader *r = NULL;
+    struct symreader_text text;
+    struct err err = {0};
+    FD_AUTO fd = file_of(STR(TEXT "one\n"));
+    assert_true(symreader_start(fd, p->dir, &r, &err));
+    assert_true(symreader_load(r, NULL, &text, &err));
+    assert_string_equal(text.code_id, "ABCD");
+    assert_string_equal(text.debug_file, "prog");
+    FD_AUTO read_only = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    uint64_t n;
+    assert_false(symreader_write(r, read_only, true, &n, &err)); /* EBADF */
+    assert_int_equal(err.code, ERR_IO);
+    assert_true(symreader_load(r, NULL, &text, &err)); /* goes on */
+    kill(symreader_pid(r), SIGKILL);
+    assert_false(symreader_load(r, NULL, &text, &err));
+    assert_int_equal(err.code, ERR_IO);
+    assert_false(symreader_load(r, NULL, &text, &err));
+    symreader_stop(r);
+}
+
+static void test_damaged_gzip_is_refused(void **state)
+{
+    struct place *p = *state;
+    struct symreader *r = NULL;
+    struct symreader_text text;
+    struct err err = {0};
+    FD_AUTO fd = file_of(str_n("\x1f\x8b\x08\0\0\0\0\0\0\3garbage garbage", 25));
+    assert_true(symreader_start(fd, p->dir, &r, &err));
+    assert_false(symreader_load(r, NULL, &text, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    symreader_stop(r);
+}
+
 static void test_eviction(void **state)
 {
     struct place *p = *state;
@@ -325,14 +575,12 @@ static void test_eviction(void **state)
     assert_true(fs_exists(path));
 }
 
-/* ---- adding and listing
- * -------------------------------------------------------------------------- */
-static void count_report(void *arg, const char *name, enum symstore_change change,
+static void count_report(void *arg, const char *name, const struct symstore_new *done,
                          const char *problem)
 {
     int *counts = arg;
     (void)name;
-    counts[problem ? 3 : (int)change]++;
+    counts[problem ? 3 : (int)done->change]++;
 }
 
 static bool count_visit(void *arg, const struct symkey *key, const struct symstore_found *file)
@@ -358,20 +606,20 @@ static void test_add_tree(void **state)
 
     const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
     int counts[4] = {0}, listed = 0;
+    const struct symadd add = {
+        .store = &s, .temp_dir = p->dir, .report = count_report, .arg = counts};
     struct err err = {0};
-    assert_true(symstore_add_path(&s, tree, count_report, counts, &err));
+    assert_true(symadd_path(&add, tree, &err));
     assert_int_equal(counts[SYMSTORE_ADDED], 1);
     assert_int_equal(counts[3], 1);
-    assert_true(symstore_add_path(&s, tree, count_report, counts, &err));
+    assert_true(symadd_path(&add, tree, &err));
     assert_int_equal(counts[SYMSTORE_SAME], 1);
     assert_true(symstore_list(&s, SYMSTORE_REGULAR, count_visit, &listed, &err));
     assert_int_equal(listed, 1);
-    assert_false(symstore_add_path(&s, "/nonexistent", count_report, counts, &err));
+    assert_false(symadd_path(&add, "/nonexistent", &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
-/* ---- archives
- * ------------------------------------------------------------------------------------ */
 struct entry {
     const char *name, *text;
 };
@@ -561,6 +809,13 @@ int main(void)
         WITH_PLACE(test_found_file_is_gzip),
         WITH_PLACE(test_plain_directory),
         WITH_PLACE(test_damaged_cache_is_made_again),
+        WITH_PLACE(test_different_keys_have_different_paths),
+        WITH_PLACE(test_stored_files_never_replace_one_another),
+        WITH_PLACE(test_only_symbols_of_the_module_are_compiled),
+        WITH_PLACE(test_symbols_are_found_by_debug_id),
+        WITH_PLACE(test_files_and_trees_of_a_user),
+        WITH_PLACE(test_reader_that_dies_is_an_error),
+        WITH_PLACE(test_damaged_gzip_is_refused),
         WITH_PLACE(test_eviction),
         WITH_PLACE(test_add_tree),
         WITH_PLACE(test_zip_names),

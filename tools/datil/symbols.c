@@ -3,7 +3,7 @@
 #include "app.h"
 #include "base/util.h"
 #include "queries.h"
-#include "symfile/symstore.h"
+#include "symfile/symadd.h"
 
 /* symbols …: the symbol store without HTTP. */
 
@@ -22,7 +22,8 @@ struct counts {
     size_t added, same, refused;
 };
 
-static void report(void *arg, const char *name, enum symstore_change change, const char *problem)
+static void report(void *arg, const char *name, const struct symstore_new *done,
+                   const char *problem)
 {
     static const char *const words[] = {
         [SYMSTORE_ADDED] = "added",
@@ -35,19 +36,24 @@ static void report(void *arg, const char *name, enum symstore_change change, con
         fprintf(stderr, "%s: %s\n", name, problem);
         return;
     }
-    c->added += change != SYMSTORE_SAME;
-    c->same += change == SYMSTORE_SAME;
-    printf("%s %s\n", words[change], name);
+    c->added += done->change != SYMSTORE_SAME;
+    c->same += done->change == SYMSTORE_SAME;
+    printf("%s %s\n", words[done->change], name);
 }
 
 static bool run_add(struct app *app, struct args args, struct err *err)
 {
     struct symstore store = store_of(app);
     struct counts c = {0};
-    if (!NO_OPTS(&args, 1, -1, err))
+    if (!NO_OPTS(&args, 1, -1, err) || !app_db(app, err))
         return false;
+    const struct symadd add = {.store = &store,
+                               .temp_dir = conf_text(&app->conf, "UPLOAD_TEMPDIR"),
+                               .db = app->db,
+                               .report = report,
+                               .arg = &c};
     for (int i = 0; i < args.n; i++)
-        if (!symstore_add_path(&store, args.v[i], report, &c, err))
+        if (!symadd_path(&add, args.v[i], err))
             return err_wrap(err, "%s", args.v[i]);
     printf("%zu files added, %zu already there, %zu left out\n", c.added, c.same, c.refused);
     app->exit_status = c.refused ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -74,7 +80,7 @@ static bool run_list(struct app *app, struct args args, struct err *err)
     return true;
 }
 
-/* `symbols add` works without a database, so what it brought is found out here. */
+/* Files may have come without rows: copied into the store, or restored. */
 static bool is_here_now(const struct symstore *store, const struct db_rows *rows, int i)
 {
     struct symkey key;

@@ -39,7 +39,7 @@ static const struct {
     {"pretty", false, OPT_PRETTY, "indent JSON"},
     {"brief", false, OPT_BRIEF, "text: only the crashing thread"},
     {"symbols", true, OPT_SYMBOLS,
-     "folder of symbol files FILE/ID/FILE.sym; may be given several times"},
+     "folder of FILE/ID/FILE.sym, or one .sym, .sym.gz or .sym.zst; may be repeated"},
     {"symbols-path", true, OPT_SYMBOLS, NULL},
     {"symbols-url", true, OPT_SYMBOLS_URL, NULL},
     {"symbols-cache", true, OPT_CACHE, "folder for compiled symbol files"},

@@ -1,0 +1,193 @@
+#include "symfile/symadd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "symfile/symrows.h"
+
+enum {
+    BATCH_FILES = 10000,
+    BATCH_BYTES = 512 << 20, /* of text: so much may be prepared and not yet be there */
+};
+
+/* Files that are prepared and not yet under their names. */
+struct batch {
+    const struct symadd *add;
+    VEC(struct symstore_new) news;
+    VEC(char *) names;
+    uint64_t bytes;
+    size_t usable; /* files over all batches */
+};
+
+static void clear_batch(struct batch *b)
+{
+    for (size_t i = 0; i < b->news.n; i++) {
+        symstore_discard(&b->news.v[i]);
+        free(b->names.v[i]);
+    }
+    b->news.n = b->names.n = 0;
+    b->bytes = 0;
+}
+
+static void release_batch(struct batch *b)
+{
+    clear_batch(b);
+    VEC_RELEASE(&b->news);
+    VEC_RELEASE(&b->names);
+}
+
+static bool flush_batch(struct batch *b, struct err *err)
+{
+    const struct symadd *a = b->add;
+    if (!symstore_commit(a->store, b->news.v, b->news.n, err) ||
+        (a->db && b->news.n > 0 && !symrows_add(a->db, a->upload_id, b->news.v, b->news.n, err)))
+        return false;
+    for (size_t i = 0; i < b->news.n; i++)
+        a->report(a->arg, b->names.v[i], &b->news.v[i], NULL);
+    b->usable += b->news.n;
+    clear_batch(b);
+    return true;
+}
+
+/* The current text of r. */
+static bool add_to_batch(struct batch *b, const char *name, const struct symkey *key,
+                         struct symreader *r, const struct symreader_text *text, struct err *err)
+{
+    struct symstore_new n;
+    if (!symstore_prepare(b->add->store, b->add->area, key, r, text, &n, err))
+        return false;
+    VEC_PUSH(&b->news, n);
+    VEC_PUSH(&b->names, xstrdup(name));
+    b->bytes += text->size;
+    return (b->news.n < BATCH_FILES && b->bytes < BATCH_BYTES) || flush_batch(b, err);
+}
+
+static bool add_members(struct batch *b, struct symreader *r, const struct symreader_list *list,
+                        struct err *err)
+{
+    for (size_t i = 0; i < list->members.n; i++) {
+        const struct symreader_member *m = &list->members.v[i];
+        struct symreader_text text;
+        if (!m->is_ignored && (!symreader_load(r, m, &text, err) ||
+                               !add_to_batch(b, m->name, &m->key, r, &text, err)))
+            return false;
+    }
+    return true;
+}
+
+bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
+                    struct err *err)
+{
+    struct batch b = {.add = a};
+    bool ok = add_members(&b, r, list, err) && flush_batch(&b, err);
+    release_batch(&b);
+    symstore_tidy(a->store);
+    return ok;
+}
+
+static bool is_about_the_file(const struct err *err)
+{
+    return err->code == ERR_INVALID || err->code == ERR_TOO_LARGE || err->code == ERR_NOT_FOUND;
+}
+
+/* A bad file is reported and skipped; a store that cannot be written ends the work. */
+static bool left_out(struct batch *b, const char *name, const struct err *why, struct err *err)
+{
+    if (!is_about_the_file(why))
+        return err_set(err, why->code, "%s", why->msg);
+    b->add->report(b->add->arg, name, NULL, why->msg);
+    return true;
+}
+
+static bool add_text(struct batch *b, const char *path, struct symreader *r, struct err *err)
+{
+    struct symreader_text text;
+    struct symkey key;
+    char name[SYMKEY_MAX + 1];
+    if (!symreader_load(r, NULL, &text, err))
+        return false;
+    if (!text.has_header)
+        return err_set(err, ERR_INVALID, "%s",
+                       "the file does not start with a MODULE line: make symbols with "
+                       "datil-dump-syms");
+    if (!symkey_of_module(str_of(text.debug_file), str_of(text.debug_id), &key, err))
+        return err_wrap(err, "%s: its MODULE line", path);
+    symkey_text(&key, name);
+    return add_to_batch(b, name, &key, r, &text, err);
+}
+
+static bool add_archive(struct batch *b, struct symreader *r, struct err *err)
+{
+    struct symreader_list list = {0};
+    bool ok =
+        symreader_zip(r, &(struct symzip_limits){0}, &list, err) && add_members(b, r, &list, err);
+    symreader_list_release(&list);
+    return ok;
+}
+
+static bool has_ending(struct str name, const char *const *endings, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_ends(name, str_of(endings[i])))
+            return true;
+    return false;
+}
+
+static bool add_file(struct batch *b, const char *path, bool was_named, struct err *err)
+{
+    static const char *const texts[] = {".sym", ".sym.gz", ".sym.zst"};
+    struct str name = str_of(path);
+    struct err why = {0};
+    struct symreader *r = NULL;
+    bool is_zip = str_ends(name, STR(".zip"));
+    if (!is_zip && !was_named && !has_ending(name, texts, ARRAY_LEN(texts)))
+        return true;
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        err_set(&why, ERR_NOT_FOUND, "it cannot be read: %s", strerror(errno));
+        return left_out(b, path, &why, err);
+    }
+    if (!symreader_start(fd, b->add->temp_dir, &r, err))
+        return false;
+    bool ok = is_zip ? add_archive(b, r, &why) : add_text(b, path, r, &why);
+    symreader_stop(r);
+    return ok || left_out(b, path, &why, err);
+}
+
+static bool add_tree(struct batch *b, const char *path, struct err *err)
+{
+    char *const roots[] = {(char *)path, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (!fts)
+        return err_errno(err, errno, "reading %s", path);
+    bool ok = true;
+    for (FTSENT *e; ok && (e = fts_read(fts));)
+        if (e->fts_info == FTS_F)
+            ok = add_file(b, e->fts_path, false, err);
+    fts_close(fts);
+    return ok;
+}
+
+bool symadd_path(const struct symadd *a, const char *path, struct err *err)
+{
+    struct batch b = {.add = a};
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return err_set(err, ERR_NOT_FOUND, "%s: no such file or directory", path);
+    if (!fs_mkdirs(a->store->dir, FS_DIR_MODE, err) || !fs_mkdirs(a->temp_dir, FS_DIR_MODE, err) ||
+        (a->store->cache_dir && !fs_mkdirs(a->store->cache_dir, FS_DIR_MODE, err)))
+        return false;
+    bool ok = S_ISDIR(st.st_mode) ? add_tree(&b, path, err) : add_file(&b, path, true, err);
+    ok = ok && flush_batch(&b, err);
+    release_batch(&b);
+    symstore_tidy(a->store);
+    if (!ok)
+        return false;
+    return b.usable > 0 || err_set(err, ERR_INVALID, "%s: nothing to add", path);
+}

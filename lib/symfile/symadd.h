@@ -1,0 +1,37 @@
+#ifndef SYMFILE_SYMADD_H
+#define SYMFILE_SYMADD_H
+
+#include "db/db.h"
+#include "symfile/symstore.h"
+
+/*
+ * symadd - symbols into the store: the one way for uploads and for the administrator's
+ * command.  Files are read by symreader, stored in batches, and get their rows and their .csym.
+ *
+ * Errors     As symstore and db.  What was stored before an error stays; the same again
+ *            skips it.
+ */
+struct symadd {
+    const struct symstore *store;
+    const char *temp_dir; /* scratch files */
+    struct db *db;        /* NULL: no rows */
+    enum symstore_area area;
+    const char *upload_id; /* NULL: no upload */
+    /* Once for each file, when it is durable.  done NULL: left out, for the reason in problem. */
+    void (*report)(void *arg, const char *name, const struct symstore_new *done,
+                   const char *problem);
+    void *arg;
+};
+
+/* Every member that is not ignored, of an archive that r has checked. */
+bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
+                    struct err *err);
+
+/*
+ * A file of symbols (plain, gzip or zstd), a .zip of them, or every such file below a folder.
+ * Where a text belongs is read from its MODULE line; members of an archive are named by their
+ * key.  False when nothing at all was usable or the store cannot be written.
+ */
+bool symadd_path(const struct symadd *a, const char *path, struct err *err);
+
+#endif

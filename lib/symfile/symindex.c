@@ -1,0 +1,65 @@
+#include "symfile/symindex.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/util.h"
+
+enum { ID_MIN = 32 }; /* shorter ones may be code ids, which other files share */
+
+static bool entry_path(const char *store_dir, bool is_try, const struct symkey *k,
+                       char out[PATH_MAX])
+{
+    size_t digits = strlen(k->debug_id);
+    if (digits < ID_MIN || strspn(k->debug_id, "0") == digits)
+        return false;
+    int n = snprintf(out, PATH_MAX, "%s/ids/%s/%.2s/%s", store_dir, is_try ? "try" : "v1",
+                     k->debug_id, k->debug_id);
+    return n > 0 && n < PATH_MAX;
+}
+
+/* The key of the entry's name, if symbols are stored there. */
+static bool read_entry(const char *store_dir, bool is_try, const char *path, const struct symkey *k,
+                       struct symkey *ret)
+{
+    char name[SYMKEY_PART_MAX + 1], object[PATH_MAX];
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof name);
+    if (n <= 0 || !symkey_of_module(str_n(name, (size_t)n), str_of(k->debug_id), ret, NULL))
+        return false;
+    int len = snprintf(object, sizeof object, "%s/%s/%s/%s/%s.gz", store_dir,
+                       is_try ? "try/v1" : "v1", ret->debug_file, ret->debug_id, ret->file);
+    return len > 0 && len < (int)sizeof object && fs_exists(object);
+}
+
+void symindex_add(const char *store_dir, bool is_try, const struct symkey *key)
+{
+    char path[PATH_MAX], temp[PATH_MAX + 32], dir[PATH_MAX];
+    struct symkey known;
+    if (!entry_path(store_dir, is_try, key, path) ||
+        read_entry(store_dir, is_try, path, key, &known))
+        return;
+    snprintf(temp, sizeof temp, "%s.%016llx", path, (unsigned long long)random_u64());
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0 && fs_mkdirs(dir, FS_DIR_MODE, NULL))
+        fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0)
+        return;
+    bool ok = fs_write_all(fd, key->debug_file, strlen(key->debug_file), temp, NULL);
+    close(fd);
+    if (!ok || rename(temp, path) != 0)
+        unlink(temp);
+}
+
+bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key, struct symkey *ret)
+{
+    char path[PATH_MAX];
+    return entry_path(store_dir, is_try, key, path) &&
+           read_entry(store_dir, is_try, path, key, ret) &&
+           strcmp(ret->debug_file, key->debug_file) != 0;
+}

@@ -1,0 +1,26 @@
+#ifndef SYMFILE_SYMINDEX_H
+#define SYMFILE_SYMINDEX_H
+
+#include "symfile/symkey.h"
+
+/*
+ * symindex - from a debug id to a debug file that has symbols under it.
+ *
+ * A library is known by several names (libfoo.so.1.2.3 on disk, libfoo.so.1 as it calls
+ * itself), and who makes symbols and who makes dumps may choose differently; the debug id is
+ * the same.  One small file for each id, SYMBOLS_DIR/ids/<area>/<2 digits>/<ID>, holds one of
+ * the names.
+ *
+ * Errors     None: an entry that cannot be written or read is as if it were not there, and a
+ *            look-up by name does not need it.
+ * Processes  Entries appear by rename.
+ */
+
+/* After the file is stored.  An entry whose file is still there stays. */
+void symindex_add(const char *store_dir, bool is_try, const struct symkey *key);
+
+/* The same module under the name that the index knows.  False: none, or it is the same name. */
+bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key,
+                   struct symkey *ret);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * The side of the program that holds a database connection or a crash.  Nothing of a stranger's
+ * file is interpreted here: names come back as text and become keys by the same function as
+ * names from anywhere, sizes and checksums are only passed on.
+ *
+ * A reader gets as much time for an answer as the work may need on a slow machine: a minute, and
+ * a second for every 4 MiB of text (compressing takes most, at 20 MB/s and more).
+ */
+#include "symfile/symreader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "sandbox/child.h"
+#include "symfile/symtext.h"
+#include "symfile/symwire.h"
+
+enum {
+    ANSWER_MS = 60 * 1000,
+    BYTES_PER_MS = 4 << 10,
+    LEAVE_MS = 1000,           /* from closing its socket to its end */
+    ZIP_MS = 600 * 1000,       /* inflating 20 GiB once for the checksums */
+    IN_MEMORY_MAX = 4 << 20,   /* smaller texts need no scratch file */
+    MEMBERS_MAX_HARD = 100000, /* a reader that lists more is broken */
+};
+
+struct symreader {
+    pid_t pid;
+    int sock, input;
+    char *temp_dir;
+    int64_t text_bytes; /* of the current text, for the time it may take */
+    bool is_dead;
+};
+
+bool symreader_start(int input_fd, const char *temp_dir, struct symreader **ret, struct err *err)
+{
+    char program[PATH_MAX];
+    int pair[2];
+    if (!child_find("datil-symreader", program, err))
+        return false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return err_errno(err, errno, "socket of the reader of symbols");
+    FD_AUTO ours = pair[0], theirs = pair[1];
+    const char *const argv[] = {"datil-symreader", NULL};
+    const struct child_fd fds[] = {
+        {input_fd, SYMWIRE_FD_INPUT}, {-1, 1}, {-1, 2}, {theirs, SYMWIRE_FD_SOCKET}};
+    pid_t pid;
+    if (!child_start(program, argv, fds, ARRAY_LEN(fds), &pid, err))
+        return false;
+    struct symreader *r = xcalloc(1, sizeof *r);
+    *r = (struct symreader){
+        .pid = pid, .sock = TAKE_FD(ours), .input = input_fd, .temp_dir = xstrdup(temp_dir)};
+    *ret = r;
+    return true;
+}
+
+pid_t symreader_pid(const struct symreader *r)
+{
+    return r->pid;
+}
+
+static int wait_for(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+void symreader_stop(struct symreader *r)
+{
+    if (!r)
+        return;
+    close(r->sock);
+    if (!r->is_dead) {
+        kill(r->pid, SIGKILL); /* it has nothing to finish */
+        wait_for(r->pid);
+    }
+    free(r->temp_dir);
+    free(r);
+}
+
+/* The status of a child that closed its socket, or has to be made to; -1: it had to. */
+static int reap(struct symreader *r, bool is_leaving)
+{
+    const struct timespec pause = {.tv_nsec = 1000 * 1000};
+    int64_t end = mono_ms() + (is_leaving ? LEAVE_MS : 0);
+    int status = 0;
+    r->is_dead = true;
+    while (mono_ms() < end) {
+        if (waitpid(r->pid, &status, WNOHANG) == r->pid)
+            return status;
+        nanosleep(&pause, NULL);
+    }
+    kill(r->pid, SIGKILL);
+    wait_for(r->pid);
+    return -1;
+}
+
+/* It died of the file, unless somebody stopped it. */
+static bool died(struct symreader *r, struct err *err)
+{
+    int status = r->is_dead ? -1 : reap(r, true);
+    int signal = status >= 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (signal == SIGXCPU)
+        return err_set(err, ERR_TOO_LARGE, "reading the symbols took too long");
+    if (signal == SIGABRT || signal == SIGXFSZ)
+        return err_set(err, ERR_TOO_LARGE, "reading the symbols took too much memory or space");
+    if (signal == SIGTERM || signal == SIGINT || signal == SIGKILL)
+        return err_set(err, ERR_IO, "the reader of symbols was stopped");
+    return err_set(err, ERR_INVALID, "the symbols cannot be read: their reader failed (%s %d)",
+                   signal ? "signal" : "status", signal ? signal : status);
+}
+
+/* What no reader of ours says. */
+static bool is_wrong(struct symreader *r, struct err *err)
+{
+    if (!r->is_dead)
+        reap(r, false);
+    return err_set(err, ERR_INVALID, "the symbols cannot be read");
+}
+
+static bool receive(struct symreader *r, int64_t within_ms, uint8_t buf[SYMWIRE_PACKET_MAX],
+                    struct rd *ret, struct err *err)
+{
+    int64_t end = mono_ms() + within_ms;
+    struct pollfd p = {.fd = r->sock, .events = POLLIN};
+    for (int64_t left = within_ms; left > 0; left = end - mono_ms())
+        if (poll(&p, 1, (int)MIN(left, (int64_t)INT32_MAX)) > 0) {
+            if (symwire_receive(r->sock, buf, ret, NULL, err))
+                return true;
+            return died(r, err);
+        }
+    reap(r, false);
+    return err_set(err, ERR_TOO_LARGE, "reading the symbols took too long");
+}
+
+/* What is behind the status of an answer; the reader's refusals become our errors. */
+static bool open_answer(struct symreader *r, struct rd *in, unsigned *ret_status, struct err *err)
+{
+    *ret_status = rd_u8(in);
+    if (*ret_status != SYMWIRE_ERROR)
+        return rd_ok(in) || is_wrong(r, err);
+    unsigned code = rd_u8(in);
+    struct str text = symwire_take_text(in);
+    if (!rd_ok(in) || (code != ERR_TOO_LARGE && code != ERR_INVALID && code != ERR_IO))
+        return err_set(err, ERR_INVALID, "the symbols cannot be read");
+    struct arena a;
+    arena_init(&a, 64 << 10);
+    struct str clean = utf8_clean(&a, text);
+    err_set(err, (enum err_code)code, STR_FMT, STR_ARG(clean));
+    arena_release(&a);
+    return false;
+}
+
+static bool ask(struct symreader *r, const struct symwire_out *out, int fd, int64_t within_ms,
+                uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, struct err *err)
+{
+    unsigned status;
+    if (r->is_dead || !symwire_send(r->sock, out, fd, NULL))
+        return died(r, err);
+    if (!receive(r, within_ms, buf, ret, err) || !open_answer(r, ret, &status, err))
+        return false;
+    return status == SYMWIRE_OK || is_wrong(r, err);
+}
+
+static int64_t answer_ms(const struct symreader *r)
+{
+    return ANSWER_MS + r->text_bytes / BYTES_PER_MS;
+}
+
+/* ZIP: member by member. */
+static bool take_member(struct rd *in, struct symreader_list *l, struct err *err)
+{
+    struct symreader_member m = {.index = l->members.n};
+    m.is_ignored = rd_u8(in) != 0;
+    m.size = rd_u64(in);
+    struct str name = symwire_take_text(in);
+    if (!rd_ok(in) || memchr(name.p, 0, name.n) || l->members.n >= MEMBERS_MAX_HARD ||
+        (!m.is_ignored && !symzip_key(name, &m.key, NULL)))
+        return err_set(err, ERR_INVALID, "the list of the archive cannot be read");
+    m.name = str_dup(name);
+    VEC_PUSH(&l->members, m);
+    return true;
+}
+
+bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
+                   struct symreader_list *ret, struct err *err)
+{
+    struct symwire_out out = {0};
+    struct symreader_list list = {0};
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    symwire_u8(&out, SYMWIRE_ZIP);
+    symwire_u64(&out, limits->max_members);
+    symwire_u64(&out, limits->max_uncompressed);
+    symwire_text(&out, limits->snippets);
+    unsigned status = SYMWIRE_MEMBER;
+    bool ok = symwire_send(r->sock, &out, -1, NULL) || died(r, err);
+    while (ok && status == SYMWIRE_MEMBER) {
+        struct rd in;
+        ok = receive(r, ZIP_MS, buf, &in, err) && open_answer(r, &in, &status, err) &&
+             (status != SYMWIRE_MEMBER || take_member(&in, &list, err));
+    }
+    if (!ok) {
+        symreader_list_release(&list);
+        return false;
+    }
+    *ret = list;
+    return true;
+}
+
+void symreader_list_release(struct symreader_list *l)
+{
+    for (size_t i = 0; i < l->members.n; i++)
+        free(l->members.v[i].name);
+    VEC_RELEASE(&l->members);
+}
+
+static void take_header_text(struct rd *in, char out[SYMREADER_TEXT_MAX + 1])
+{
+    struct str s = symwire_take_text(in);
+    out[0] = '\0';
+    if (s.n > SYMREADER_TEXT_MAX || !utf8_valid(s) || (s.n && memchr(s.p, 0, s.n)))
+        return;
+    memcpy(out, s.p, s.n);
+    out[s.n] = '\0';
+}
+
+static bool take_text_facts(struct symreader *r, struct rd *in, struct symreader_text *ret,
+                            struct err *err)
+{
+    struct symreader_text t = {.size = rd_u64(in)};
+    const uint8_t *md5 = rd_bytes(in, SYMWIRE_MD5);
+    if (md5)
+        hex_encode(md5, SYMWIRE_MD5, t.md5);
+    t.has_header = rd_u8(in) != 0;
+    take_header_text(in, t.debug_file);
+    take_header_text(in, t.debug_id);
+    take_header_text(in, t.code_file);
+    take_header_text(in, t.code_id);
+    take_header_text(in, t.generator);
+    if (!rd_ok(in) || t.size > INT64_MAX)
+        return is_wrong(r, err);
+    r->text_bytes = (int64_t)t.size;
+    *ret = t;
+    return true;
+}
+
+/* Plain text is mapped where it is; anything else may grow and goes to a scratch file. */
+static bool needs_scratch(const struct symreader *r, const struct symreader_member *m)
+{
+    struct stat st;
+    if (m)
+        return m->size > IN_MEMORY_MAX;
+    return fstat(r->input, &st) != 0 || st.st_size > 0;
+}
+
+static bool load_to(struct symreader *r, const struct symreader_member *m, int scratch,
+                    struct symreader_text *ret, struct err *err)
+{
+    struct symwire_out out = {0};
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    symwire_u8(&out, SYMWIRE_LOAD);
+    symwire_u64(&out, m ? m->index : SYMWIRE_INPUT);
+    r->text_bytes = m ? (int64_t)MIN(m->size, SYMTEXT_MAX_BYTES) : (int64_t)SYMTEXT_MAX_BYTES;
+    return ask(r, &out, scratch, answer_ms(r), buf, &in, err) && take_text_facts(r, &in, ret, err);
+}
+
+bool symreader_load(struct symreader *r, const struct symreader_member *member,
+                    struct symreader_text *ret, struct err *err)
+{
+    FD_AUTO scratch = -1;
+    if (needs_scratch(r, member) && !symtext_temp(r->temp_dir, &scratch, err))
+        return false;
+    return load_to(r, member, scratch, ret, err);
+}
+
+bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, struct err *err)
+{
+    struct symwire_out out = {0};
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    symwire_u8(&out, SYMWIRE_SAME);
+    symwire_u8(&out, is_gzip);
+    if (!ask(r, &out, fd, answer_ms(r), buf, &in, err))
+        return false;
+    *ret_same = rd_u8(&in) != 0;
+    return rd_ok(&in) || is_wrong(r, err);
+}
+
+bool symreader_write(struct symreader *r, int fd, bool as_gzip, uint64_t *ret_bytes,
+                     struct err *err)
+{
+    struct symwire_out out = {0};
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    symwire_u8(&out, SYMWIRE_WRITE);
+    symwire_u8(&out, as_gzip);
+    if (!ask(r, &out, fd, answer_ms(r), buf, &in, err))
+        return false;
+    *ret_bytes = rd_u64(&in) & INT64_MAX;
+    return rd_ok(&in) || is_wrong(r, err);
+}
+
+bool symreader_compile(struct symreader *r, int fd, struct csym_stats *ret, struct err *err)
+{
+    struct symwire_out out = {0};
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    symwire_u8(&out, SYMWIRE_COMPILE);
+    if (!ask(r, &out, fd, answer_ms(r), buf, &in, err))
+        return false;
+    ret->source_bytes = rd_u64(&in);
+    ret->csym_bytes = rd_u64(&in);
+    ret->bad_lines = rd_u64(&in);
+    return rd_ok(&in) || is_wrong(r, err);
+}
+
+bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, struct err *err)
+{
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    FD_AUTO scratch = -1;
+    struct symreader *r = NULL;
+    struct symreader_text text;
+    if (fd < 0)
+        return err_set(err, ERR_NOT_FOUND, "no such symbols file");
+    if (!symtext_temp(temp_dir, &scratch, err) || !symreader_start(fd, temp_dir, &r, err))
+        return false;
+    bool ok = load_to(r, NULL, scratch, &text, err);
+    symreader_stop(r);
+    if (!ok || lseek(scratch, 0, SEEK_SET) != 0)
+        return err_set(err, ERR_INTERNAL, "a stored symbols file cannot be unpacked");
+    *ret_fd = TAKE_FD(scratch);
+    return true;
+}

@@ -1,0 +1,110 @@
+#include "symfile/symwire.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+void symwire_bytes(struct symwire_out *o, const void *p, size_t n)
+{
+    if (n > sizeof o->bytes - o->n) {
+        o->overflow = true;
+        return;
+    }
+    memcpy(o->bytes + o->n, p, n);
+    o->n += n;
+}
+
+void symwire_u8(struct symwire_out *o, uint8_t v)
+{
+    symwire_bytes(o, &v, sizeof v);
+}
+
+void symwire_u64(struct symwire_out *o, uint64_t v)
+{
+    symwire_bytes(o, &v, sizeof v);
+}
+
+void symwire_text(struct symwire_out *o, struct str s)
+{
+    uint16_t n = (uint16_t)MIN(s.n, (size_t)SYMWIRE_TEXT_MAX);
+    symwire_bytes(o, &n, sizeof n);
+    symwire_bytes(o, s.p, n);
+}
+
+struct str symwire_take_text(struct rd *r)
+{
+    size_t n = rd_u16(r);
+    const uint8_t *p = rd_bytes(r, n);
+    if (n > SYMWIRE_TEXT_MAX)
+        r->bad = true;
+    return rd_ok(r) ? str_n((const char *)p, n) : STR("");
+}
+
+/* Room for one descriptor, aligned as the kernel wants it. */
+union fd_message {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+bool symwire_send(int sock, const struct symwire_out *o, int fd, struct err *err)
+{
+    union fd_message control = {0};
+    struct iovec iov = {(void *)o->bytes, o->n};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (o->overflow)
+        return err_set(err, ERR_INTERNAL, "a packet that is too long");
+    if (fd >= 0) {
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    }
+    ssize_t n;
+    do
+        n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 || err_errno(err, errno, "packet to the reader of symbols");
+}
+
+static int received_fd(struct msghdr *msg)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    int fd = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
+bool symwire_receive(int sock, uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, int *ret_fd,
+                     struct err *err)
+{
+    union fd_message control = {0};
+    struct iovec iov = {buf, SYMWIRE_PACKET_MAX};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (ret_fd) {
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = sizeof control.bytes;
+    }
+    ssize_t n;
+    do
+        n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != ECONNRESET)
+        return err_errno(err, errno, "packet of the reader of symbols");
+    if (n <= 0)
+        return err_set(err, ERR_NOT_FOUND, "the other side hung up");
+    int fd = received_fd(&msg);
+    if (ret_fd)
+        *ret_fd = fd;
+    if (msg.msg_flags & MSG_TRUNC)
+        return err_set(err, ERR_INVALID, "a packet of the reader of symbols is too long");
+    *ret = rd_init(buf, (size_t)n);
+    return true;
+}

@@ -1,0 +1,25 @@
+/* Packed symbol text, gzip or zstd: unpacked with a limit, and compared with what came out. */
+#include <sys/mman.h>
+
+#include "base/util.h"
+#include "symfile/symtext.h"
+
+enum { TEXT_MAX = 1 << 20 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct str packed = str_n((const char *)data, size);
+    struct symtext t = {0};
+    if (!symtext_is_packed(packed))
+        return 0;
+    FD_AUTO fd = memfd_create("text", MFD_CLOEXEC);
+    if (fd < 0 || !symtext_unpack(packed, fd, TEXT_MAX, &t, NULL))
+        return 0;
+    if (t.text.n > TEXT_MAX)
+        abort();
+    symtext_gzip_equals(packed, t.text);
+    symtext_close(&t);
+    return 0;
+}

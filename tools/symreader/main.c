@@ -1,0 +1,258 @@
+/*
+ * datil-symreader: reads symbol files and archives of strangers for the programs that store and
+ * use them (symfile/symreader.h), and does nothing else.
+ *
+ * It is started with an archive or a text, and a socket.  Before it looks at the first byte it
+ * gives up everything but memory, the descriptors it has and those it is sent.  An archive has to
+ * be checked as a whole before its members can be loaded.
+ */
+#include <errno.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "sandbox/sandbox.h"
+#include "symfile/csym.h"
+#include "symfile/symtext.h"
+#include "symfile/symwire.h"
+#include "symfile/symzip.h"
+
+enum { FILES = 16, CPU_S = 3600 };
+/* A text of 8 GiB compiles in less than 3 GiB; measured: 0.3 of the text (tests/bench/csym). */
+static const int64_t MEMORY_MAX = INT64_C(4) << 30;
+/* Beside the input: the scratch file of a text, and a stored file to compare with. */
+static const int64_t MAPPED_MAX = INT64_C(32) << 30;
+
+struct reader {
+    struct symtext input;
+    struct symzip zip;
+    struct symtext text; /* the current one */
+    bool is_input;       /* the current text is the input itself */
+};
+
+static void refuse(const struct err *why)
+{
+    struct symwire_out out = {0};
+    symwire_u8(&out, SYMWIRE_ERROR);
+    symwire_u8(&out, (uint8_t)why->code);
+    symwire_text(&out, str_of(why->msg));
+    symwire_send(SYMWIRE_FD_SOCKET, &out, -1, NULL);
+}
+
+/* ZIP: checks the archive and lists it; the last packet is the caller's. */
+static bool list_archive(struct reader *r, struct rd *in, struct err *err)
+{
+    struct symzip_limits limits = {.max_members = rd_u64(in), .max_uncompressed = rd_u64(in)};
+    limits.snippets = symwire_take_text(in);
+    symzip_close(&r->zip);
+    if (!symzip_open(r->input.text, &limits, &r->zip, err))
+        return false;
+    for (size_t i = 0; i < r->zip.members.n; i++) {
+        const struct symzip_member *m = &r->zip.members.v[i];
+        struct symwire_out out = {0};
+        symwire_u8(&out, SYMWIRE_MEMBER);
+        symwire_u8(&out, m->is_ignored);
+        symwire_u64(&out, m->size);
+        symwire_text(&out, m->name);
+        if (!symwire_send(SYMWIRE_FD_SOCKET, &out, -1, err))
+            return false;
+    }
+    return true;
+}
+
+static bool file_piece(void *arg, const void *p, size_t n, struct err *err)
+{
+    return fs_write_all(*(int *)arg, p, n, "symbol text", err);
+}
+
+struct block {
+    char *p;
+    size_t n;
+};
+
+static bool block_piece(void *arg, const void *p, size_t n, struct err *err)
+{
+    struct block *b = arg;
+    (void)err; /* symzip_read hands out no more than the size of the member */
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+    return true;
+}
+
+static bool load_member(struct reader *r, uint64_t index, int scratch, struct err *err)
+{
+    if (index >= r->zip.members.n)
+        return err_set(err, ERR_INVALID, "no such member");
+    const struct symzip_member *m = &r->zip.members.v[index];
+    if (m->size > SYMTEXT_MAX_BYTES)
+        return err_set(err, ERR_TOO_LARGE, "'" STR_FMT "' has more than %d GiB",
+                       STR_ARG(str_sub(m->name, 0, 150)), SYMTEXT_MAX_GIB);
+    if (scratch >= 0)
+        return symzip_read(&r->zip, m, file_piece, &scratch, err) &&
+               symtext_map(scratch, &r->text, err);
+    struct block b = {.p = xmalloc(m->size + 1)};
+    if (!symzip_read(&r->zip, m, block_piece, &b, err)) {
+        free(b.p);
+        return false;
+    }
+    r->text = (struct symtext){.text = str_n(b.p, b.n), .block = b.p};
+    return true;
+}
+
+static void forget_text(struct reader *r)
+{
+    if (!r->is_input)
+        symtext_close(&r->text);
+    r->text = (struct symtext){0};
+    r->is_input = false;
+}
+
+static void put_header(struct symwire_out *out, struct str text)
+{
+    struct symheader h = {0};
+    symwire_u8(out, symheader_read(text, &h, NULL));
+    const struct str texts[SYMWIRE_HEADER_TEXTS] = {h.debug_file, h.debug_id, h.code_file,
+                                                    h.code_id, h.generator};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        symwire_text(out, texts[i]);
+}
+
+static bool load(struct reader *r, struct rd *in, int fd, struct symwire_out *out, struct err *err)
+{
+    uint64_t index = rd_u64(in);
+    uint8_t md5[EVP_MAX_MD_SIZE];
+    forget_text(r);
+    if (index != SYMWIRE_INPUT) {
+        if (!load_member(r, index, fd, err))
+            return false;
+    } else if (symtext_is_packed(r->input.text)) {
+        if (!symtext_unpack(r->input.text, fd, SYMTEXT_MAX_BYTES, &r->text, err))
+            return false;
+    } else {
+        r->text = r->input;
+        r->is_input = true;
+    }
+    if (r->text.text.n > SYMTEXT_MAX_BYTES)
+        return err_set(err, ERR_TOO_LARGE, "symbol text of more than %d GiB", SYMTEXT_MAX_GIB);
+    EVP_Digest(r->text.text.p, r->text.text.n, md5, NULL, EVP_md5(), NULL);
+    symwire_u64(out, r->text.text.n);
+    symwire_bytes(out, md5, SYMWIRE_MD5);
+    put_header(out, r->text.text);
+    return true;
+}
+
+static bool compare(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
+                    struct err *err)
+{
+    bool is_gzip = rd_u8(in);
+    struct symtext stored;
+    if (!symtext_map(fd, &stored, err))
+        return false;
+    bool same = is_gzip ? symtext_gzip_equals(stored.text, r->text.text)
+                        : str_eq(stored.text, r->text.text);
+    symtext_close(&stored);
+    symwire_u8(out, same);
+    return true;
+}
+
+static bool write_text(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
+                       struct err *err)
+{
+    struct stat st;
+    bool as_gzip = rd_u8(in);
+    bool ok = as_gzip ? symtext_gzip(r->text.text, fd, "symbols file", err)
+                      : fs_write_all(fd, r->text.text.p, r->text.text.n, "symbols file", err);
+    if (!ok)
+        return false;
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, errno, "symbols file");
+    symwire_u64(out, (uint64_t)st.st_size);
+    return true;
+}
+
+static bool compile(struct reader *r, int fd, struct symwire_out *out, struct err *err)
+{
+    FREE_LATER void *image = NULL;
+    size_t n;
+    struct csym_stats stats;
+    if (!csym_compile_mem(r->text.text, 0, &image, &n, &stats, err) ||
+        !fs_write_all(fd, image, n, "compiled symbols", err))
+        return false;
+    symwire_u64(out, stats.source_bytes);
+    symwire_u64(out, stats.csym_bytes);
+    symwire_u64(out, stats.bad_lines);
+    return true;
+}
+
+static bool answer(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
+                   struct err *err)
+{
+    symwire_u8(out, SYMWIRE_OK);
+    switch ((enum symwire_kind)rd_u8(in)) {
+    case SYMWIRE_ZIP:
+        return list_archive(r, in, err);
+    case SYMWIRE_LOAD:
+        return load(r, in, fd, out, err);
+    case SYMWIRE_SAME:
+        return compare(r, in, fd, out, err);
+    case SYMWIRE_WRITE:
+        return write_text(r, in, fd, out, err);
+    case SYMWIRE_COMPILE:
+        return compile(r, fd, out, err);
+    }
+    return err_set(err, ERR_INVALID, "unknown request");
+}
+
+static bool enter(struct err *err)
+{
+    uint8_t md5[EVP_MAX_MD_SIZE];
+    struct stat st;
+    if (fstat(SYMWIRE_FD_INPUT, &st) != 0)
+        return err_errno(err, errno, "the input");
+    EVP_Digest("", 0, md5, NULL, EVP_md5(), NULL); /* libcrypto opens its files now */
+    const struct sandbox_limits limits = {
+        .memory_bytes = MEMORY_MAX,
+        .mapped_bytes = MAPPED_MAX + st.st_size,
+        .output_bytes = SYMTEXT_MAX_BYTES + (1 << 20),
+        .cpu_s = CPU_S,
+        .files = FILES,
+    };
+    return sandbox_enter(&limits, err);
+}
+
+static void serve(void)
+{
+    struct reader r = {0};
+    struct err err = {0};
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    struct rd in;
+    int fd = -1;
+    if (!enter(&err) || !symtext_map(SYMWIRE_FD_INPUT, &r.input, &err)) {
+        refuse(&err);
+        return;
+    }
+    while (symwire_receive(SYMWIRE_FD_SOCKET, buf, &in, &fd, &err)) {
+        struct symwire_out out = {0};
+        if (!answer(&r, &in, fd, &out, &err))
+            refuse(&err);
+        else if (!symwire_send(SYMWIRE_FD_SOCKET, &out, -1, &err))
+            return;
+        util_close_fd(&fd);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would hear it */
+    if (argc > 1) {
+        puts("datil-symreader: started by other programs of Datil, to read symbol files");
+        return 2;
+    }
+    serve();
+    _exit(0); /* no exit handlers: the process may not do what they want */
+}
