@@ -121,7 +121,8 @@ static bool died(struct symreader *r, struct err *err)
     if (signal == SIGTERM || signal == SIGINT || signal == SIGKILL)
         return err_set(err, ERR_IO, "the reader of symbols was stopped");
     return err_set(err, ERR_INVALID, "the symbols cannot be read: their reader failed (%s %d)",
-                   signal ? "signal" : "status", signal ? signal : status);
+                   signal ? "signal" : "status",
+                   signal || status < 0 ? signal : WEXITSTATUS(status));
 }
 
 /* What no reader of ours says. */

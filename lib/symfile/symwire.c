@@ -13,7 +13,8 @@ void symwire_bytes(struct symwire_out *o, const void *p, size_t n)
         o->overflow = true;
         return;
     }
-    memcpy(o->bytes + o->n, p, n);
+    if (n > 0) /* an empty text may have no address */
+        memcpy(o->bytes + o->n, p, n);
     o->n += n;
 }
 
