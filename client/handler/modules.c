@@ -1,3 +1,9 @@
+/*
+ * Which images a crashed process has, seen from its memory map and its memory.  Files on disk may
+ * have been replaced by an update since they were loaded, so what identifies a module (build id,
+ * the name that the library gives itself) is read from memory.  Name and id must be those that the
+ * symbol tool writes (tools/dump-syms/image.c): they are the key under which symbols are found.
+ */
 #include "modules.h"
 
 #include <elf.h>

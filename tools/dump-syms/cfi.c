@@ -1,3 +1,9 @@
+/*
+ * The entries of .eh_frame and .debug_frame: CIEs say how the entries that point to them are
+ * written, FDEs which code they are about.  A CIE is read again for every FDE that wants it: it is
+ * thirty bytes, and nothing has to be remembered.  Formats: DWARF 5, 6.4.1; for .eh_frame the Linux
+ * Standard Base, "Exception Frames".
+ */
 #include "cfi.h"
 
 #include <dwarf.h>
@@ -6,8 +12,6 @@
 #include "cfi_text.h"
 
 enum { ENCODING_OMIT = 0xff, ENCODING_PC_RELATIVE = 0x10 };
-
-/* ---- encoded pointers ---- */
 
 static uint64_t read_encoded_value(struct rd *r, const struct cfi_section *sec, uint8_t format)
 {
@@ -50,8 +54,6 @@ static uint64_t read_encoded(struct rd *r, uint64_t window_at, const struct cfi_
         r->bad = true;
     return sec->addr_size == 4 ? (uint32_t)value : value;
 }
-
-/* ---- CIE ---- */
 
 static void read_augmentation(struct rd *r, const struct cfi_section *sec, const char *letters,
                               struct cie *c)
@@ -115,8 +117,6 @@ static bool read_cie(struct rd r, const struct cfi_section *sec, struct cie *ret
     *ret = c;
     return true;
 }
-
-/* ---- FDE ---- */
 
 static void write_frame(const struct cfi_section *sec, struct sym *s, const struct cie *cie,
                         struct rd r, uint64_t window_at)

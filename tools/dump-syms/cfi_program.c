@@ -1,3 +1,9 @@
+/*
+ * The program of one unwind entry (DWARF 5, 6.4.2): run once from the start, it gives a row of
+ * rules for every stretch of code.  A row is written when the next begins, and only what differs
+ * from the row before.  A rule that the text cannot say is written as .undef and counted: silence
+ * would let readers go on with the rule of the line before.
+ */
 #include "cfi_program.h"
 
 #include <dwarf.h>
@@ -37,8 +43,6 @@ struct machine {
     bool has_cfa;        /* the first row has one: without it the entry is useless */
     struct strbuf *text; /* rules of the current row */
 };
-
-/* ---- rules as text ---- */
 
 static bool same_rule(const struct rule *a, const struct rule *b)
 {
@@ -155,8 +159,6 @@ static void write_row(struct machine *m, bool first)
     }
     m->written = m->row;
 }
-
-/* ---- the program ---- */
 
 static struct rule *rule_of(struct machine *m, uint64_t number)
 {
@@ -318,8 +320,6 @@ static bool step(struct machine *m, struct rd *r, bool *first)
         return register_step(m, r, op);
     }
 }
-
-/* ---- one entry ---- */
 
 static bool initial_row(struct machine *m)
 {

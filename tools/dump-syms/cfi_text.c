@@ -1,3 +1,9 @@
+/*
+ * DWARF expressions as the postfix text of STACK CFI records, which knows + - * / % @ ^ only.  The
+ * expression is run with texts instead of values: each place of the stack holds the text that
+ * computes it.  Linkers' PLT entries are the expressions that occur in practice; they test bits,
+ * which is said with arithmetic here.  What cannot be said fails, and the rule becomes .undef.
+ */
 #include "cfi_text.h"
 
 #include <dwarf.h>
@@ -37,8 +43,6 @@ int64_t cfi_sleb(struct rd *r)
     return (int64_t)value;
 }
 
-/* ---- registers ---- */
-
 static const char *const amd64[] = {"$rax", "$rdx", "$rcx", "$rbx", "$rsi", "$rdi",
                                     "$rbp", "$rsp", "$r8",  "$r9",  "$r10", "$r11",
                                     "$r12", "$r13", "$r14", "$r15", "$rip"};
@@ -69,8 +73,6 @@ const char *cfi_register_name(uint16_t machine, uint64_t number)
             return number < registers[i].count ? registers[i].names[number] : NULL;
     return NULL;
 }
-
-/* ---- expressions ---- */
 
 /*
  * A value of the DWARF stack as text.  `max` is an upper bound: with it, the bit

@@ -1,3 +1,15 @@
+/*
+ * Functions out of the debug information.  Every unit is walked twice: first the scopes of all
+ * functions are noted, because a function's code, its declaration and its inlined copies are
+ * entries in different places; then each entry with code becomes one FUNC per piece of code
+ * (compilers move unlikely parts away), with the lines of the piece and the inlined calls cut to
+ * it.
+ *
+ * Linkers leave the entries of functions that they have dropped, with addresses 0, 1 or -1, and
+ * folded functions with the address of another: what does not lie in a section of code is left out
+ * here, what overlaps is settled by sym_sort_funcs.  Trees are as deep as the file says; depths are
+ * limited.
+ */
 #include "functions.h"
 
 #include <dwarf.h>

@@ -1,3 +1,12 @@
+/*
+ * What a function is called.  The demangled linkage name is best: it has scopes, template arguments
+ * and parameters.  Where compilers give none, the name is put together from the scopes around the
+ * entry, and for C++ the parameters are spelled behind it (type_name.c), so that it comes out as
+ * the demangler would write it.  Lambdas have a number in their scope, in the order of the source,
+ * as the C++ ABI counts them in symbols ("Closure Types (Lambdas)").
+ *
+ * All of a large library's names pass through here: texts are kept once each, by number.
+ */
 #include "names.h"
 
 #include <dwarf.h>

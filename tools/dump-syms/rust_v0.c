@@ -23,8 +23,6 @@ static void path(struct parser *p, bool in_value);
 static void type(struct parser *p);
 static void constant(struct parser *p);
 
-/* ---- letters and numbers ---- */
-
 static char peek(const struct parser *p)
 {
     return !p->bad && p->at < p->s.n ? p->s.p[p->at] : '\0';
@@ -113,8 +111,6 @@ static void reference(struct parser *p, void (*read)(struct parser *))
     }
 }
 
-/* ---- identifiers ---- */
-
 struct identifier {
     struct str text;
     bool is_punycode;
@@ -146,8 +142,6 @@ static void put_identifier(struct parser *p, const struct identifier *i)
         sb_char(p->out, '}');
 }
 
-/* ---- lifetimes ---- */
-
 /* 0 is '_; others count outwards from the innermost binder. */
 static void lifetime(struct parser *p, uint64_t index)
 {
@@ -176,8 +170,6 @@ static uint64_t binder(struct parser *p)
     put(p, "> ");
     return n;
 }
-
-/* ---- paths ---- */
 
 static void generic_argument(struct parser *p)
 {
@@ -290,8 +282,6 @@ static void path(struct parser *p, bool in_value)
     }
     p->depth--;
 }
-
-/* ---- types ---- */
 
 static const char *basic_type(char letter)
 {
@@ -472,8 +462,6 @@ static void type(struct parser *p)
     }
     p->depth--;
 }
-
-/* ---- constants ---- */
 
 static void put_wide(struct parser *p, const char *sign, struct str digits)
 {
