@@ -220,6 +220,14 @@ def check_names_without_linkage(folder):
     odd = {n for n in inlined | called if "(anonymous)" in n or " [clone" in n or "{unnamed}" in n}
     report("and none is without a name", str(odd) if odd else "")
 
+    bare = folder / "lambdas-bare"
+    run("objcopy", "--strip-debug", folder / "lambdas-O2", bare)
+    clones = re.findall(r" \S+\.(?:cold|part|isra|constprop)\S*$", run("nm", bare).stdout, re.M)
+    symbols = named(run(DUMP, "--debug-dir", "/nonexistent", bare), "FUNC")
+    cloned = {n for n in symbols if re.search(r"\.(cold|part|isra|constprop)|\[clone", n)}
+    report("symbols of compilers' clones are called as their functions",
+           "no clone was made" if not clones else str(cloned) if cloned or "main" not in symbols else "")
+
     few = done["-O2 -g1"]
     report("with -g1 functions are called as their symbols are",
            "" if named(few, "FUNC") == named(done["-O2"], "FUNC")
