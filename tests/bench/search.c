@@ -9,6 +9,9 @@
 /*
  * Super Search with N synthetic crashes (argument or 500000) spread over 180 days: puts per
  * second, then the yardstick queries, beside a plain scan over the same rows in memory.
+ *
+ * With a second argument, a folder: leaves there an index up to now whose crashes have further
+ * fields with a value of its own in every crash, and asks nothing.  bench_monster.py uses it.
  */
 enum { DAYS = 180, REPEAT = 7 };
 
@@ -23,6 +26,7 @@ struct bench {
     size_t n;
     int64_t now_us;
     uint64_t seed;
+    bool is_wide; /* with fields of many values */
     struct index_reader *r;
 };
 
@@ -69,6 +73,25 @@ static json_t *document(struct bench *b, size_t i, const struct row *r)
                      "startup_crash", next(b, 10) == 0, "cpu_arch", next(b, 3) ? "amd64" : "x86");
 }
 
+/* Fields in which no two crashes agree, as in the worst installation. */
+static void add_wide(struct bench *b, size_t i, json_t *doc)
+{
+    char text[256];
+    snprintf(text, sizeof text, "https://host%zu.example.org/path/%u", i, next(b, 1000000));
+    json_set_cstr(doc, "url", text);
+    snprintf(text, sizeof text, "start | frame%zu | middle%u | js::Run | end%u", i, next(b, 100000),
+             next(b, 5000));
+    json_set_cstr(doc, "proto_signature", text);
+    snprintf(text, sizeof text, "note %zu of %u: device 0x%x, driver %u.%u", i, next(b, 9999),
+             next(b, 65536), next(b, 40), next(b, 9000));
+    json_set_cstr(doc, "app_notes", text);
+    snprintf(text, sizeof text, "m%u/%x;m%u/%x;common.so/1", next(b, 30000), next(b, 1 << 20),
+             next(b, 300), next(b, 1 << 20));
+    json_set_cstr(doc, "modules_in_stack", text);
+    snprintf(text, sizeof text, "0x%zx", i * 16);
+    json_set_cstr(doc, "address", text);
+}
+
 static void fill(struct bench *b)
 {
     struct index_writer *w;
@@ -86,6 +109,8 @@ static void fill(struct bench *b)
         r->product = skewed(b, 4);
         r->channel = skewed(b, 5);
         json_t *doc = document(b, i, r);
+        if (b->is_wide)
+            add_wide(b, i, doc);
         int64_t start = mono_us();
         if (!index_put(w, doc, &err)) {
             fprintf(stderr, "%s\n", err.msg);
@@ -222,6 +247,14 @@ int main(int argc, char **argv)
     }
     b.n = n;
     b.rows = xcalloc(n, sizeof *b.rows);
+    if (argc > 2) {
+        snprintf(b.dir, sizeof b.dir, "%s", argv[2]);
+        b.is_wide = true;
+        b.now_us = now_us();
+        fill(&b);
+        free(b.rows);
+        return 0;
+    }
     const char *tmp = getenv("TMPDIR");
     snprintf(b.dir, sizeof b.dir, "%s/datil-bench-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
     if (!mkdtemp(b.dir))
