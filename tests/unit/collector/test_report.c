@@ -357,6 +357,31 @@ static void test_too_many_annotations(void **state)
     report_release(&r);
 }
 
+/* Wherever a report is on its way, it is there; a directory that was never committed is not. */
+static void test_holds(void **state)
+{
+    static const char id[] = "00000000-0000-4000-8000-000000260101";
+    static const char *const states[] = {"new", "moving", "unpublished"};
+    struct fixture *f = *state;
+    bool is_there = true;
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        char path[SPOOL_PATH_SIZE];
+        assert_true(spool_holds(&f->spool, id, &is_there, NULL));
+        assert_false(is_there);
+        spool_path(&f->spool, states[i], id, path);
+        assert_true(fs_mkdirs(path, 0700, NULL));
+        assert_true(spool_holds(&f->spool, id, &is_there, NULL));
+        assert_true(is_there);
+        assert_true(fs_remove_tree(path, NULL));
+    }
+    char path[SPOOL_PATH_SIZE];
+    spool_path(&f->spool, "tmp", id, path);
+    assert_true(fs_mkdirs(path, 0700, NULL));
+    assert_true(spool_holds(&f->spool, id, &is_there, NULL));
+    assert_false(is_there);
+    assert_true(fs_remove_tree(path, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_commit_twice),
         cmocka_unit_test(test_discard_and_sweep),
         cmocka_unit_test(test_room),
+        cmocka_unit_test(test_holds),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
