@@ -150,6 +150,7 @@ class Installation:
         owner = (self.var / "spool").stat()
         for each in (path, *path.rglob("*")):
             os.chown(each, owner.st_uid, owner.st_gid)
+            each.chmod(0o750 if each.is_dir() else 0o640)
 
     # ---- programs --------------------------------------------------------------------------
     def datil(self, *args, stdin=None, check=True):

@@ -117,8 +117,8 @@ bool heartbeat_get(struct req *req, struct err *err)
     json_t *checks = json_object_get(body, "checks"); /* borrowed */
     DB_ROWS rows = {0};
     note(checks, "database", DB_RUN(req_db(req), &q_db_ping, &rows, &why), why.msg, &ok);
-    note(checks, "storage", access(s->store.dir, W_OK) == 0, s->store.dir, &ok);
-    note(checks, "symcache", access(s->store.cache_dir, W_OK) == 0, s->store.cache_dir, &ok);
+    note(checks, "storage", fs_is_writable_dir(s->store.dir), s->store.dir, &ok);
+    note(checks, "symcache", fs_is_writable_dir(s->store.cache_dir), s->store.cache_dir, &ok);
     if (!ok)
         json_object_set_new(body, "status", json_string("error"));
     return resp_json(req, ok ? 200 : 500, body, err);

@@ -358,11 +358,11 @@ def test_a_zombie_is_not_running(fresh):
 @as_root
 def test_a_second_instance_leaves_the_first_alone(fresh):
     """Orphans are recognised by the installation, not by the name of the program."""
-    before = set(fresh.processes())
+    before = {name: first_process(fresh, name) for name in SERVICES}
     with Installation() as second:
         second.kill(first_process(second, "nginx"))
         wait_until(lambda: everything_answers(second), 15, "the second instance")
-    assert before == set(fresh.processes()) and everything_answers(fresh)
+    assert before == {name: first_process(fresh, name) for name in SERVICES} and everything_answers(fresh)
 
 
 def test_a_request_cannot_name_a_file_as_its_body(datil, tmp_path):

@@ -1,4 +1,5 @@
 """kill -9 of everything while 200 reports come in: each one that got an id is processed exactly once."""
+import http.client
 import os
 import random
 import signal
@@ -16,10 +17,11 @@ def poster(datil, minidump, numbers, gate, accepted, failures):
         kind, body = multipart({**ANNOTATIONS, "Notes": f"report {i}", "CrashTime": str(1700000000 + i)},
                                {"upload_file_minidump": minidump})
         # A client whose post fails (its worker was killed) keeps the report and sends it again.
-        for _ in range(50):
+        for _ in range(200):
             try:
                 answer = datil.request("POST", "/submit", body, {"Content-Type": kind}, timeout_s=30)
-            except OSError:
+            except (OSError, http.client.HTTPException):  # nginx was killed: refused, or cut off
+                time.sleep(0.05)
                 continue
             if answer.status == 200 and answer.body.startswith(b"CrashID=bp-"):
                 accepted.append(answer.body[11:47].decode())
@@ -38,7 +40,7 @@ def watches_files(pid):
 
 
 def victims(datil):
-    """name -> pids that may be killed; the supervisor and nginx stay."""
+    """name -> pids that may be killed; the supervisor stays."""
     table = datil.processes()
     collector_parents, collector_children = datil.program_pids("datil-collector")
     _, processor_children = datil.program_pids("datil-processor")
@@ -52,6 +54,8 @@ def victims(datil):
         "processor": processor_children,
         "processor parent": datil.program_pids("datil-processor")[0],
         "postgres": postmaster,
+        "nginx master": [pid for pid, (_, _, command) in table.items() if command.startswith("nginx: master")],
+        "nginx worker": [pid for pid, (_, _, command) in table.items() if command.startswith("nginx: worker")],
         "webapp": datil.program_pids("datil-webapp")[1],
     }
 
@@ -82,7 +86,7 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
     rng = random.Random(20260101)
     killed = {}
     order = ["collector", "mover", "processor", "walker", "postgres", "mover", "collector", "walker", "processor",
-             "collector parent", "processor parent", "webapp", "walker"]
+             "collector parent", "processor parent", "webapp", "walker", "nginx worker", "nginx master"]
     turn = 0
     deadline = time.monotonic() + 60
     # Go round all victims at least twice, and on while reports still come in.
@@ -102,7 +106,7 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
         t.join(120)
     print(f"killed: {killed}")
     assert not failures and len(accepted) == REPORTS and len(set(accepted)) == REPORTS
-    for name in ("collector", "mover", "processor", "postgres", "walker"):
+    for name in ("collector", "mover", "processor", "postgres", "walker", "nginx master"):
         assert killed.get(name), killed
 
     def all_processed():
@@ -114,6 +118,13 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
         wait_until(all_processed, 40, "every report processed", 0.2)
     except AssertionError as late:
         raise AssertionError(f"{late}\n{datil.datil('doctor', check=False).output}\n{datil.logs()}") from None
+
+    def answers():
+        try:
+            return datil.get("/__heartbeat__").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+    wait_until(answers, 15, "the web server after its last death")
 
     # Exactly once, in every place that counts.
     ledger = [row[0] for row in datil.sql("SELECT crash_id FROM crash_ledger")]

@@ -134,6 +134,9 @@ prepare_directories() {
         take_over "$var/$dir" "$app_group"
         own_dir 0750 "$app_user" "$app_group" "$var/$dir"
     done
+    if [ $is_root -eq 1 ]; then # locks and the like beside the folders
+        find "$var/" -maxdepth 1 -type f ! -user "$app_user" -exec chown -h "$app_user:$app_group" {} +
+    fi
     touch "$var"/log/{nginx-error,nginx-access,first-crash}.log
     chmod 0640 "$var"/log/*
     if [ $is_root -eq 1 ]; then
