@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # names are shared with datilctl
 # Part of datilctl: the private PostgreSQL cluster and who may come in.
 #
 # The kernel says who is at the other end of a unix socket (`peer`), and a map says which roles that

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # names are shared with datilctl
 # Part of datilctl: users, and what belongs to whom.
 #
 # Started by an ordinary user, everything is that user's.  Started by root, three users share the

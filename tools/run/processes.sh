@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2046,SC2154 # names are shared with datilctl; pids are words
 # Part of datilctl: which processes are ours, and which number still means the process it meant.
 #
 # A process id alone is never believed.  A number is used again after its process ended, and a
@@ -37,7 +38,7 @@ remove_pidfile() { rm -f "$pidfile" "$run/datilctl.id"; }
 
 # The supervisor of this directory, into supervisor_pid.  Older versions left the number alone.
 find_supervisor() {
-    local pid= start= boot= command
+    local pid='' start='' boot='' command
     supervisor_pid=
     { read -r pid start boot <"$run/datilctl.id" || read -r pid <"$pidfile"; } 2>/dev/null
     [[ $pid =~ ^[0-9]+$ ]] && proc_look "$pid" && [ "$proc_state" != Z ] || return 1
