@@ -23,8 +23,6 @@ class Program:
     """One FastCGI program with its own configuration."""
 
     def __init__(self, folder, name, **env):
-        if os.geteuid() == 0:  # a program started as root works as the owner of its data
-            shutil.chown(folder, "nobody")
         self.run = folder / "run"
         self.log = folder / "log"
         if os.geteuid() == 0:  # a program started as root works as the owner of its data
