@@ -30,7 +30,7 @@ bool child_find(const char *name, char out[PATH_MAX], struct err *err)
         slash[1] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         int len = snprintf(out, PATH_MAX, "%s%s%s", self, places[i], name);
-        if (len > 0 && len < PATH_MAX && access(out, X_OK) == 0)
+        if (len > 0 && len < PATH_MAX && faccessat(AT_FDCWD, out, X_OK, AT_EACCESS) == 0)
             return true;
     }
     return err_set(err, ERR_IO, "the program %s is not where this one is", name);
