@@ -2,6 +2,7 @@
 #define SEARCH_ENGINE_H
 
 #include "search/doc.h"
+#include "search/index.h"
 #include "search/query.h"
 
 /*
@@ -28,9 +29,18 @@ struct search_engine {
 
     bool (*writer_open)(const char *dir, void **ret, struct err *err);
     void (*writer_close)(void *writer);
-    bool (*put)(void *writer, const struct doc *doc, struct err *err);
+    bool (*put)(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
+                struct err *err);
     bool (*delete)(void *writer, struct str crash_id, bool *ret_was_there, struct err *err);
-    bool (*sync)(void *writer, struct err *err);
+    bool (*sync)(void *writer, int64_t ledger_seq, struct err *err);
+    bool (*ledger_seq)(void *writer, int64_t *ret, bool *ret_is_rolled_back, struct err *err);
+    bool (*replayed)(void *writer, struct err *err);
+    bool (*look)(void *writer, int64_t rest_ms, struct err *err);
+    bool (*scrub)(void *writer, const struct index_pace *pace, size_t *ret_damaged,
+                  struct err *err);
+    bool (*fill_begin)(void *writer, uint64_t crashes, uint64_t *ret_losses, struct err *err);
+    bool (*fill_progress)(void *writer, uint64_t looked, uint64_t put, struct err *err);
+    bool (*filled)(void *writer, uint64_t losses, struct err *err);
 
     bool (*reader_open)(const char *dir, void **ret, struct err *err);
     void (*reader_close)(void *reader);
@@ -43,6 +53,9 @@ struct search_engine {
     bool (*compact)(const char *dir, struct err *err);
     bool (*expire)(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err);
     bool (*reset)(const char *dir, struct err *err);
+    bool (*claim_filling)(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
+                          struct err *err);
+    bool (*health)(const char *dir, struct index_health *ret, struct err *err);
 };
 
 extern const struct search_engine columns_engine;

@@ -1,25 +1,49 @@
 #include "search/index.h"
 
+#include "base/time.h"
 #include "base/util.h"
 #include "search/engine.h"
 
-enum { DOC_ARENA_BYTES = 64 << 20 };
+enum { DOC_ARENA_BYTES = 64 << 20, OPEN_AGAIN_MS = 1000 };
 
 struct index_writer {
     const struct search_engine *engine;
-    void *impl;
+    char *dir;
+    void *impl; /* NULL: not open */
+    int64_t open_again_ms;
+    struct err why;     /* it could not be opened */
     struct arena arena; /* of the document at hand */
 };
 
-bool index_writer_open(const char *dir, struct index_writer **ret, struct err *err)
+struct index_writer *index_writer_new(const char *dir)
 {
-    void *impl;
-    if (!columns_engine.writer_open(dir, &impl, err))
-        return false;
     struct index_writer *w = xcalloc(1, sizeof *w);
     w->engine = &columns_engine;
-    w->impl = impl;
+    w->dir = xstrdup(dir);
     arena_init(&w->arena, DOC_ARENA_BYTES);
+    return w;
+}
+
+static bool ensure_open(struct index_writer *w, struct err *err)
+{
+    if (w->impl)
+        return true;
+    if (mono_ms() >= w->open_again_ms) {
+        w->why = (struct err){0};
+        if (w->engine->writer_open(w->dir, &w->impl, &w->why))
+            return true;
+        w->open_again_ms = mono_ms() + OPEN_AGAIN_MS;
+    }
+    return err_set(err, w->why.code, "%s", w->why.msg);
+}
+
+bool index_writer_open(const char *dir, struct index_writer **ret, struct err *err)
+{
+    struct index_writer *w = index_writer_new(dir);
+    if (!ensure_open(w, err)) {
+        index_writer_close(w);
+        return false;
+    }
     *ret = w;
     return true;
 }
@@ -28,28 +52,87 @@ void index_writer_close(struct index_writer *w)
 {
     if (!w)
         return;
-    w->engine->writer_close(w->impl);
+    if (w->impl)
+        w->engine->writer_close(w->impl);
     arena_release(&w->arena);
+    free(w->dir);
     free(w);
+}
+
+static bool put(struct index_writer *w, const json_t *processed_crash, bool only_if_absent,
+                bool *ret_was_there, struct err *err)
+{
+    struct doc doc;
+    arena_reset(&w->arena);
+    return doc_from_json(&w->arena, processed_crash, &doc, err) && ensure_open(w, err) &&
+           w->engine->put(w->impl, &doc, only_if_absent, ret_was_there, err);
 }
 
 bool index_put(struct index_writer *w, const json_t *processed_crash, struct err *err)
 {
-    struct doc doc;
-    arena_reset(&w->arena);
-    return doc_from_json(&w->arena, processed_crash, &doc, err) &&
-           w->engine->put(w->impl, &doc, err);
+    bool was_there;
+    return put(w, processed_crash, false, &was_there, err);
+}
+
+bool index_put_absent(struct index_writer *w, const json_t *processed_crash, bool *ret_was_there,
+                      struct err *err)
+{
+    return put(w, processed_crash, true, ret_was_there, err);
 }
 
 bool index_delete(struct index_writer *w, const char *crash_id, bool *ret_was_there,
                   struct err *err)
 {
-    return w->engine->delete (w->impl, str_of(crash_id), ret_was_there, err);
+    return ensure_open(w, err) && w->engine->delete (w->impl, str_of(crash_id), ret_was_there, err);
 }
 
 bool index_sync(struct index_writer *w, struct err *err)
 {
-    return w->engine->sync(w->impl, err);
+    return ensure_open(w, err) && w->engine->sync(w->impl, -1, err);
+}
+
+bool index_sync_to(struct index_writer *w, int64_t ledger_seq, struct err *err)
+{
+    return ensure_open(w, err) && w->engine->sync(w->impl, ledger_seq, err);
+}
+
+bool index_ledger_seq(struct index_writer *w, int64_t *ret, bool *ret_is_rolled_back,
+                      struct err *err)
+{
+    return ensure_open(w, err) && w->engine->ledger_seq(w->impl, ret, ret_is_rolled_back, err);
+}
+
+bool index_replayed(struct index_writer *w, struct err *err)
+{
+    return ensure_open(w, err) && w->engine->replayed(w->impl, err);
+}
+
+bool index_look(struct index_writer *w, int64_t rest_ms, struct err *err)
+{
+    return ensure_open(w, err) && w->engine->look(w->impl, rest_ms, err);
+}
+
+bool index_scrub(struct index_writer *w, const struct index_pace *pace, size_t *ret_damaged,
+                 struct err *err)
+{
+    return ensure_open(w, err) && w->engine->scrub(w->impl, pace, ret_damaged, err);
+}
+
+bool index_fill_begin(struct index_writer *w, uint64_t crashes, uint64_t *ret_losses,
+                      struct err *err)
+{
+    return ensure_open(w, err) && w->engine->fill_begin(w->impl, crashes, ret_losses, err);
+}
+
+bool index_fill_progress(struct index_writer *w, uint64_t looked, uint64_t put_count,
+                         struct err *err)
+{
+    return ensure_open(w, err) && w->engine->fill_progress(w->impl, looked, put_count, err);
+}
+
+bool index_filled(struct index_writer *w, uint64_t losses, struct err *err)
+{
+    return ensure_open(w, err) && w->engine->filled(w->impl, losses, err);
 }
 
 bool index_reader_open(const char *dir, struct index_reader **ret, struct err *err)
@@ -96,4 +179,15 @@ bool index_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struc
 bool index_reset(const char *dir, struct err *err)
 {
     return columns_engine.reset(dir, err);
+}
+
+bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
+                         struct err *err)
+{
+    return columns_engine.claim_filling(dir, what, wait_ms, ret_fd, err);
+}
+
+bool index_health(const char *dir, struct index_health *ret, struct err *err)
+{
+    return columns_engine.health(dir, ret, err);
 }

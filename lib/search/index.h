@@ -15,22 +15,71 @@
  *            over all partitions, however many writers are at work.
  * Errors     ERR_IO; ERR_INVALID for a document without uuid or date_processed.  A bad
  *            field is left out and named in `removed_fields`, it never fails the document.
- *            ERR_UNAVAILABLE when the index itself is damaged or of another version: nothing is
- *            wrong with what was asked, and it works again after index_reset and a rebuild.  A
- *            damaged partition alone fails nothing: a writer sets it aside, the answers of
- *            searches name it in `errors`.  Housekeeping says ERR_INVALID for damage.
+ *            ERR_UNAVAILABLE when the index cannot be used now: nothing is wrong with what was
+ *            asked, and nothing that the index holds is the only copy.  Housekeeping says
+ *            ERR_INVALID for damage.
+ * Damage     Heals by itself.  A writer that finds the directory or its head gone, replaced or
+ * damaged opens or makes it again; a damaged partition is set aside.  What is lost is named in the
+ * `errors` of searches until the index keeper of the processor has filled it from the store
+ * (index_fill_begin).
  */
 struct index_writer;
 struct index_reader;
 
 bool index_writer_open(const char *dir, struct index_writer **ret, struct err *err);
+/*
+ * One that is opened when it is used: an index that cannot be opened fails what is done with it,
+ * and is tried again a second later.  For programs that work on without an index.
+ */
+struct index_writer *index_writer_new(const char *dir);
 void index_writer_close(struct index_writer *w);
 /* Adds or replaces the document of this processed crash (keyed by its uuid). */
 bool index_put(struct index_writer *w, const json_t *processed_crash, struct err *err);
 bool index_delete(struct index_writer *w, const char *crash_id, bool *ret_was_there,
                   struct err *err);
+/* Only if the crash is not there: for copies that may be older than what others put meanwhile. */
+bool index_put_absent(struct index_writer *w, const json_t *processed_crash, bool *ret_was_there,
+                      struct err *err);
 /* Makes everything appended so far survive a crash of the machine. */
 bool index_sync(struct index_writer *w, struct err *err);
+/* The same, noting in the index up to which number of the ledger it holds every crash. */
+bool index_sync_to(struct index_writer *w, int64_t ledger_seq, struct err *err);
+/*
+ * That number; -1 for an index that was made anew.  *ret_is_rolled_back: the machine failed, and
+ * what came after that number is to be put again; until index_replayed says so the number stays.
+ */
+bool index_ledger_seq(struct index_writer *w, int64_t *ret, bool *ret_is_rolled_back,
+                      struct err *err);
+bool index_replayed(struct index_writer *w, struct err *err);
+
+/* For the index keeper. */
+struct index_pace { /* called for each piece that has been read; false stops the work */
+    bool (*go_on)(void *arg, size_t bytes);
+    void *arg;
+};
+/*
+ * A look that takes milliseconds: is every file there, long enough, still the same one?  Partitions
+ * that nobody has written to for rest_ms get sums of all their bytes.
+ */
+bool index_look(struct index_writer *w, int64_t rest_ms, struct err *err);
+/* Reads every byte; damaged partitions are set aside. */
+bool index_scrub(struct index_writer *w, const struct index_pace *pace, size_t *ret_damaged,
+                 struct err *err);
+/*
+ * Filling what was lost: *ret_losses 0, nothing is; else look at all `crashes` there should be, put
+ * the absent ones, and say index_filled with that number.  To be called for a new index, too: until
+ * somebody has said that there are no crashes, searches say that every week is missing.
+ */
+bool index_fill_begin(struct index_writer *w, uint64_t crashes, uint64_t *ret_losses,
+                      struct err *err);
+bool index_fill_progress(struct index_writer *w, uint64_t looked, uint64_t put, struct err *err);
+bool index_filled(struct index_writer *w, uint64_t losses, struct err *err);
+/*
+ * Only one process fills.  ERR_CONFLICT names the one that does when it has not ended in wait_ms.
+ * *ret_fd is closed to let others.
+ */
+bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
+                         struct err *err);
 
 bool index_reader_open(const char *dir, struct index_reader **ret, struct err *err);
 void index_reader_close(struct index_reader *r);
@@ -43,7 +92,25 @@ bool index_verify(const char *dir, void (*report)(void *arg, const char *line), 
 bool index_compact(const char *dir, struct err *err);
 /* Drops weekly partitions that end before cutoff (microseconds since 1970). */
 bool index_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err);
-/* Empties the index (rebuild). */
+/* Empties the index.  It is filled again with index_fill_begin. */
 bool index_reset(const char *dir, struct err *err);
+
+/* How the index is, for doctors and pages. */
+struct index_health {
+    bool exists, is_readable;
+    bool is_whole;        /* nothing waits to be filled */
+    bool is_all_missing;  /* the whole index was lost; searches name every week */
+    size_t weeks_missing; /* else: so many */
+    char weeks[128];      /* their names, as many as fit */
+    int64_t fill_began_us, fill_ended_us;
+    uint64_t fill_looked, fill_total, fill_put;
+    char filler[160];                       /* who fills at this moment; "": nobody */
+    char compactor[160];                    /* who compacts */
+    int64_t scrub_began_us, scrub_ended_us; /* 0: never */
+    uint64_t scrub_damage;                  /* partitions that the last scrub set aside */
+    int64_t ledger_seq;
+};
+/* False only when it cannot be told. */
+bool index_health(const char *dir, struct index_health *ret, struct err *err);
 
 #endif

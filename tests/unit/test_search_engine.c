@@ -30,7 +30,9 @@ static int set_up(void **state)
     struct err err = {0};
     arena_init(&f->arena, 64 << 20);
     f->now_us = 1790000000 * (int64_t)1000000;
-    if (!index_writer_open(f->dir, &f->w, &err) || !index_reader_open(f->dir, &f->r, &err))
+    uint64_t losses;
+    if (!index_writer_open(f->dir, &f->w, &err) || !index_fill_begin(f->w, 0, &losses, &err) ||
+        !index_reader_open(f->dir, &f->r, &err))
         fail_msg("%s", err.msg);
     *state = f;
     return 0;

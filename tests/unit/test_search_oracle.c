@@ -927,7 +927,9 @@ static void test_random_queries(void **state)
     w.now_us = 1790000000 * (int64_t)1000000;
     snprintf(w.dir, sizeof w.dir, "/tmp/datil-oracle-XXXXXX");
     assert_non_null(mkdtemp(w.dir));
-    assert_true(index_writer_open(w.dir, &w.w, &err) && index_reader_open(w.dir, &w.r, &err));
+    uint64_t losses;
+    assert_true(index_writer_open(w.dir, &w.w, &err) && index_fill_begin(w.w, 0, &losses, &err) &&
+                index_reader_open(w.dir, &w.r, &err));
     for (int i = 0; i < DOCS; i++) {
         random_doc(&w, i, &w.docs[i]);
         store(&w, i);

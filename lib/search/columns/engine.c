@@ -1,7 +1,9 @@
 #include "search/engine.h"
 
 #include "base/util.h"
+#include "search/columns/health.h"
 #include "search/columns/keep.h"
+#include "search/columns/mend.h"
 #include "search/columns/run.h"
 #include "search/columns/write.h"
 
@@ -32,12 +34,13 @@ static void writer_close(void *writer)
     root_free(writer);
 }
 
-static bool put(void *writer, const struct doc *doc, struct err *err)
+static bool put(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
+                struct err *err)
 {
     struct root *r = writer;
     if (!damage_is_ours(root_lock(r, err), err))
         return false;
-    bool ok = write_put(r, doc, err);
+    bool ok = write_put(r, doc, only_if_absent, ret_was_there, err);
     root_unlock(r);
     return damage_is_ours(ok, err);
 }
@@ -52,9 +55,61 @@ static bool delete_crash(void *writer, struct str crash_id, bool *ret_was_there,
     return damage_is_ours(ok, err);
 }
 
-static bool sync_index(void *writer, struct err *err)
+static bool sync_index(void *writer, int64_t ledger_seq, struct err *err)
 {
-    return damage_is_ours(keep_sync(writer, err), err);
+    return damage_is_ours(keep_sync(writer, ledger_seq, err), err);
+}
+
+static bool ledger_seq(void *writer, int64_t *ret, bool *ret_is_rolled_back, struct err *err)
+{
+    struct root *r = writer;
+    if (!damage_is_ours(root_lock(r, err), err))
+        return false;
+    *ret = r->h->ledger_seq;
+    *ret_is_rolled_back = r->h->is_rolled_back;
+    root_unlock(r);
+    return true;
+}
+
+static bool replayed(void *writer, struct err *err)
+{
+    struct root *r = writer;
+    if (!damage_is_ours(root_lock(r, err), err))
+        return false;
+    r->h->is_rolled_back = 0;
+    root_unlock(r);
+    return true;
+}
+
+static bool look(void *writer, int64_t rest_ms, struct err *err)
+{
+    return damage_is_ours(keep_look(writer, rest_ms, err), err);
+}
+
+static bool scrub(void *writer, const struct index_pace *pace, size_t *ret_damaged, struct err *err)
+{
+    return damage_is_ours(keep_scrub(writer, pace, ret_damaged, err), err);
+}
+
+static bool fill_begin(void *writer, uint64_t crashes, uint64_t *ret_losses, struct err *err)
+{
+    return damage_is_ours(mend_fill_begin(writer, crashes, ret_losses, err), err);
+}
+
+static bool fill_progress(void *writer, uint64_t looked, uint64_t put_count, struct err *err)
+{
+    return damage_is_ours(mend_fill_progress(writer, looked, put_count, err), err);
+}
+
+static bool filled(void *writer, uint64_t losses, struct err *err)
+{
+    return damage_is_ours(mend_filled(writer, losses, err), err);
+}
+
+static bool claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
+                          struct err *err)
+{
+    return keep_claim(dir, CLAIM_FILLING, what, wait_ms, ret_fd, err);
 }
 
 static bool reader_open(const char *dir, void **ret, struct err *err)
@@ -129,6 +184,29 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
+/* It is there no more, or was made anew and is not filled yet, or nobody has looked whether it is.
+ */
+static bool is_all_missing(const struct root *r)
+{
+    uint64_t filled = r->h ? atomic_load(&r->h->filled) : 0;
+    return filled == 0 || filled < atomic_load(&r->h->lost_all);
+}
+
+static void name_all_weeks(const struct search_query *q, json_t *answer)
+{
+    int64_t from, to;
+    json_t *errors = json_array();
+    for (bool any = query_weeks(q, &from, &to); any && from <= to; from += 7) {
+        char name[16];
+        if (json_array_size(errors) == PARTS_MAX)
+            break;
+        part_name((int32_t)from, name);
+        json_array_append_new(errors,
+                              json_pack("{s:s, s:s}", "type", "missing_index", "index", name));
+    }
+    json_object_set_new(answer, "errors", errors);
+}
+
 static bool run(void *reader, const struct search_query *q, const struct search_limits *limits,
                 json_t **ret, struct err *err)
 {
@@ -138,6 +216,8 @@ static bool run(void *reader, const struct search_query *q, const struct search_
         if (!damage_is_ours(root_snapshot(r->root, err), err))
             return false;
         bool ok = run_query(r, q, limits, &is_outdated, ret, err);
+        if (ok && is_all_missing(r->root))
+            name_all_weeks(q, *ret);
         if (!is_outdated)
             return ok;
     }
@@ -159,4 +239,13 @@ const struct search_engine columns_engine = {
     .compact = keep_compact,
     .expire = keep_expire,
     .reset = keep_reset,
+    .ledger_seq = ledger_seq,
+    .replayed = replayed,
+    .look = look,
+    .scrub = scrub,
+    .fill_begin = fill_begin,
+    .fill_progress = fill_progress,
+    .filled = filled,
+    .claim_filling = claim_filling,
+    .health = health_of,
 };

@@ -8,9 +8,15 @@
  * format - what lies on disk.  docs/search-index.md explains the idea.
  *
  *   DIR/head                      struct root_head
+ *   DIR/head.synced               its durable copy, then the sum of all bytes before
  *   DIR/lock                      flock: one writer at a time
+ *   DIR/sync-lock, maintenance, fill-lock
+ *                                 flock: one sync, one compaction, one filling at a time; the
+ *                                 text of the last two names who holds it
+ *   DIR/aside/                    what was damaged, until it has been made again
  *   DIR/YYYYMMDD-REVISION/        a week, named by its Monday
  *       head                      struct part_head
+ *       head.synced               its durable copy and the sums of the files (struct sums_head)
  *       FIELD.rows-V              a code, number or truth value per row
  *       FIELD.present             numbers: a bit per row
  *       FIELD.offsets, .bytes     dictionary: ends of the entries, the entries
@@ -22,9 +28,12 @@
  * All numbers are in the byte order of the machine.  Heads are mapped and shared; every field
  * that a reader looks at while a writer works is atomic.  Each other file starts with a struct
  * file_head of 64 bytes.
+ *
+ * Version 2 added the sums.  An index of version 1 is set aside by the first writer and filled
+ * again from the store.
  */
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     FILE_HEAD_BYTES = 64,
     PARTS_MAX = 1024,
     COLUMNS_MAX = 512,
@@ -59,7 +68,12 @@ enum file_kind {
     FILE_ROW_OF,
 };
 
-/* ---- a partition ------------------------------------------------------------------------ */
+/* See seal.h.  The sum is XXH3 over the used part of the head around this struct. */
+struct head_seal {
+    _Atomic uint64_t turn; /* odd while a writer is at it */
+    _Atomic uint64_t sum;
+};
+
 struct dict_head {
     _Atomic uint64_t count; /* entries; codes run from 1 */
     _Atomic uint64_t hash;  /* bits << 32 | version of the file */
@@ -90,6 +104,7 @@ struct part_head {
     uint32_t format;
     int32_t week; /* Monday, days since 1970 */
     uint64_t generation;
+    struct head_seal seal;
     _Atomic uint64_t row_cap;
     struct row_slot slots[2];
     _Atomic uint64_t dead_rows; /* a hint for housekeeping */
@@ -104,8 +119,36 @@ struct zone {
     _Atomic int64_t min_us, max_us;
 };
 
-/* ---- the index -------------------------------------------------------------------------- */
-enum { PART_DAMAGED = 1 };
+/*
+ * DIR/WEEK/head.synced: struct part_head, struct sums_head, file_count struct sums_file,
+ * block_count sums of eight bytes, and the sum of all bytes before.
+ *
+ * Columns and dictionaries only grow, so their bytes below the counts never change: they have a sum
+ * per SUM_BLOCK bytes, which every sync extends (and looks at again before it does).  What is
+ * changed in place and what lies behind the counts has a sum while nobody writes: `tail`, valid
+ * as long as the turn of the head is `rest_turn`.
+ */
+enum { SUM_BLOCK = 65536, SUM_NAME_MAX = 80 };
+#define SUMS_MAGIC "DATILSM1"
+
+struct sums_head {
+    char magic[8];
+    uint64_t generation;
+    uint64_t rest_turn; /* 0: the tails are not known */
+    uint32_t file_count, block_count;
+};
+
+struct sums_file {
+    char name[SUM_NAME_MAX];
+    uint64_t covered; /* bytes from the start that have sums per block */
+    uint64_t size;    /* of the file at rest */
+    uint64_t tail; /* sum from `covered` to `size`, with the last byte if it is covered in part */
+    uint32_t first_block, blocks;
+    uint32_t last_bits; /* low bits of the last covered byte that count; 0: all */
+    uint32_t reserved;
+};
+
+enum { PART_DAMAGED = 1 }; /* what this week held is lost until it has been filled again */
 
 struct root_part {
     _Atomic int32_t week;
@@ -124,6 +167,7 @@ struct root_head {
     char magic[8];
     uint32_t format;
     _Atomic uint32_t part_count;
+    struct head_seal seal;
     _Atomic uint64_t sequence;             /* of the newest commit; storing it is the commit */
     _Atomic uint64_t parts_stamp;          /* changes with the table of partitions */
     _Atomic uint64_t synced, synced_stamp; /* sequence and parts_stamp of the last sync */
@@ -131,7 +175,18 @@ struct root_head {
     uint32_t reserved;
     char boot_id[40]; /* of the machine when this was last opened for writing */
     struct intent intent;
-    struct root_part parts[PARTS_MAX]; /* sorted by nothing; never shrinks but by reset */
+    /* Each crash with a ledger number up to this was put before the last sync; -1: not known. */
+    _Atomic int64_t ledger_seq;
+    _Atomic uint64_t
+        is_rolled_back; /* what came later is to be put again before ledger_seq grows */
+    /* Losses counted: crashes may be missing until filled == losses, all of them until
+     * filled >= lost_all. */
+    _Atomic uint64_t losses, filled, lost_all;
+    _Atomic int64_t fill_began_us, fill_ended_us; /* the last filling; ended 0: not yet */
+    _Atomic uint64_t fill_looked, fill_total, fill_put;
+    _Atomic int64_t scrub_began_us, scrub_ended_us;
+    _Atomic uint64_t scrub_damage;     /* partitions it set aside */
+    struct root_part parts[PARTS_MAX]; /* sorted by nothing; never shrinks */
 };
 
 #endif

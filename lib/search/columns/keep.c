@@ -2,15 +2,18 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/util.h"
+#include "search/columns/check.h"
 #include "search/columns/recover.h"
+#include "search/columns/seal.h"
+#include "search/columns/sums.h"
 #include "search/columns/write.h"
+
+enum { COMPACTION_WAIT_MS = 30 * 60 * 1000 };
 
 /* A sync may be writing its copy of the head into a folder that has just gone out of use. */
 static bool remove_folder(const char *path, struct err *err)
@@ -23,7 +26,6 @@ static bool remove_folder(const char *path, struct err *err)
     return fs_remove_tree(path, err);
 }
 
-/* ---- one row as a document again -------------------------------------------------------- */
 static struct strs list_texts(struct arena *a, const struct column *c, uint32_t code)
 {
     size_t n;
@@ -78,8 +80,6 @@ static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct
     if (p->removed_fields)
         ret->removed = list_texts(a, p->removed_fields, column_code(p->removed_fields, row));
 }
-
-/* ---- compaction ------------------------------------------------------------------------- */
 
 /*
  * Live rows are copied to a partition of the next revision: first, without the lock, those of
@@ -157,29 +157,52 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
             bury_copy(c, c->row_in_new[row] - 1, sequence);
     part_publish(c->new, sequence, c->rows);
     atomic_store(&c->new->h->changed, sequence);
+    seal_close(HEAD_PART, c->new->h);
     root_begin_change(r);
     atomic_store_explicit(&r->h->parts[c->index].revision, c->new->revision, memory_order_release);
     root_end_change(r);
     return true;
 }
 
-static bool compact_part(struct root *r, size_t index, struct err *err)
+static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t next, struct err *err)
+{
+    struct root *r = c->root;
+    /* before the copy carries a flipped bit on, below new sums */
+    if (!check_sums(c->old, NULL, err) || !part_create(r->dir, c->old->week, next, &c->new, err) ||
+        !use_all(c->old, atomic_load(&r->h->sequence), err) || !copy_rows(c, 0, err))
+        return false;
+    uint64_t copied = c->old->rows;
+    if (!root_lock(r, err))
+        return false;
+    bool ok = atomic_load(&r->h->parts[c->index].revision) == revision
+                  ? finish(c, copied, err)
+                  : err_set(err, ERR_NOT_FOUND, "%s: replaced meanwhile", c->old->folder);
+    root_unlock(r);
+    return ok;
+}
+
+/* After a failure: was the partition dropped, emptied by a rebuild or set aside meanwhile? */
+static bool settle_failure(struct root *r, size_t index, uint32_t revision, const struct err *why,
+                           struct err *err)
+{
+    if (!root_lock(r, err))
+        return false;
+    bool is_gone = atomic_load(&r->h->parts[index].revision) != revision;
+    bool is_damaged = why->code == ERR_INVALID || why->code == ERR_NOT_FOUND;
+    bool ok = is_gone || (is_damaged && root_set_aside(r, index, why->msg, err)) ||
+              err_set(err, why->code, "%s", why->msg);
+    root_unlock(r);
+    return ok;
+}
+
+static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t revision,
+                         uint32_t next, struct err *err)
 {
     struct compaction c = {.root = r, .index = index};
-    int32_t week = r->h->parts[index].week;
-    uint32_t revision = atomic_load(&r->h->parts[index].revision);
-    uint32_t next = atomic_fetch_add(&r->h->next_revision, 1);
-    if (!part_open(r->dir, week, revision, false, &c.old, err))
-        return false;
+    struct err why = {0};
     arena_init(&c.arena, 64 << 20);
-    bool ok = part_create(r->dir, week, next, &c.new, err) &&
-              use_all(c.old, atomic_load(&r->h->sequence), err) && copy_rows(&c, 0, err);
-    uint64_t copied = c.old->rows;
-    if (ok && root_lock(r, err)) {
-        /* expired, reset or set aside meanwhile? */
-        ok = atomic_load(&r->h->parts[index].revision) == revision && finish(&c, copied, err);
-        root_unlock(r);
-    }
+    bool ok = part_open(r->dir, week, revision, false, &c.old, &why) &&
+              copy_and_switch(&c, revision, next, &why);
     char gone[PATH_MAX], name[32];
     part_folder_name(week, ok ? revision : next, name);
     snprintf(gone, sizeof gone, "%s/%s", r->dir, name);
@@ -188,7 +211,25 @@ static bool compact_part(struct root *r, size_t index, struct err *err)
     free(c.row_in_new);
     part_free(c.new);
     part_free(c.old);
-    return ok;
+    return ok || settle_failure(r, index, revision, &why, err);
+}
+
+/* Below the lock: what is to be compacted, and under which revision the copy is made. */
+static bool choose_part(struct root *r, size_t index, int32_t *ret_week, uint32_t *ret_revision,
+                        uint32_t *ret_next, bool *ret_chosen, struct err *err)
+{
+    *ret_chosen = false;
+    if (!root_lock(r, err))
+        return false;
+    struct part *p = index < r->part_count ? r->parts[index] : NULL;
+    if (p && atomic_load(&p->h->dead_rows) > 0) {
+        *ret_chosen = true;
+        *ret_week = p->week;
+        *ret_revision = p->revision;
+        *ret_next = atomic_fetch_add(&r->h->next_revision, 1);
+    }
+    root_unlock(r);
+    return true;
 }
 
 /* Folders that killed compactions and lost partitions left.  Below both locks. */
@@ -220,29 +261,31 @@ static bool compact_all(struct root *r, struct err *err)
         return false;
     bool ok = remove_leftovers(r, err);
     root_unlock(r);
-    for (size_t i = 0; ok && i < r->part_count; i++)
-        if (r->parts[i] && atomic_load(&r->parts[i]->h->dead_rows) > 0)
-            ok = compact_part(r, i, err);
-    return ok && keep_sync(r, err);
+    for (size_t i = 0; ok && i < r->part_count; i++) {
+        int32_t week;
+        uint32_t revision, next;
+        bool chosen;
+        ok = choose_part(r, i, &week, &revision, &next, &chosen, err) &&
+             (!chosen || compact_part(r, i, week, revision, next, err));
+    }
+    return ok && keep_sync(r, -1, err);
 }
 
 bool keep_compact(const char *dir, struct err *err)
 {
     struct root *r;
-    char path[PATH_MAX];
+    int fd;
     if (!root_open(dir, true, &r, err))
         return false;
-    snprintf(path, sizeof path, "%s/compact-lock", dir);
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
-    bool ok = fd >= 0 || err_errno(err, errno, "opening %s", path);
-    if (ok && flock(fd, LOCK_EX | LOCK_NB) < 0)
-        ok = err_set(err, ERR_UNAVAILABLE, "%s: another compaction is running", dir);
-    ok = ok && compact_all(r, err);
+    bool ok = keep_claim(dir, CLAIM_COMPACTION, "compaction", COMPACTION_WAIT_MS, &fd, err);
+    if (ok) {
+        ok = compact_all(r, err);
+        close(fd);
+    }
     root_free(r);
     return ok;
 }
 
-/* ---- dropping --------------------------------------------------------------------------- */
 static bool drop_part(struct root *r, size_t i, struct err *err)
 {
     struct root_part *e = &r->h->parts[i];
@@ -257,28 +300,57 @@ static bool drop_part(struct root *r, size_t i, struct err *err)
     return !has_folder || remove_folder(path, err);
 }
 
+static bool is_old(int32_t week, int64_t cutoff_us)
+{
+    return ((int64_t)week + 7) * 86400 * 1000000 <= cutoff_us;
+}
+
+/* What was set aside holds values of crashes, too, and goes when its week goes. */
+static bool drop_aside(const char *dir, int64_t cutoff_us, bool all, struct err *err)
+{
+    char aside[PATH_MAX], path[PATH_MAX + 300], name[32];
+    snprintf(aside, sizeof aside, "%s/aside", dir);
+    if (all)
+        return fs_remove_tree(aside, err);
+    DIR *d = opendir(aside);
+    bool ok = d || errno == ENOENT || err_errno(err, errno, "listing %s", aside);
+    for (struct dirent *e; ok && d && (e = readdir(d));) {
+        int32_t week;
+        uint32_t revision;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(e->d_name, "."), e->d_name);
+        if (!part_folder_parse(name, &week, &revision) || !is_old(week, cutoff_us))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", aside, e->d_name);
+        ok = fs_remove_tree(path, err);
+    }
+    if (d)
+        closedir(d);
+    return ok;
+}
+
 static bool drop_until(const char *dir, int64_t cutoff_us, bool all, size_t *ret_dropped,
                        struct err *err)
 {
     struct root *r;
     size_t dropped = 0;
-    const int64_t day_us = (int64_t)86400 * 1000000;
     if (!root_open(dir, true, &r, err))
         return false;
-    bool ok = root_lock(r, err);
-    uint32_t n = ok ? atomic_load(&r->h->part_count) : 0;
+    if (!root_lock(r, err)) {
+        root_free(r);
+        return false;
+    }
+    uint32_t n = atomic_load(&r->h->part_count);
+    bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         const struct root_part *e = &r->h->parts[i];
-        bool is_old = ((int64_t)e->week + 7) * day_us <= cutoff_us;
-        if ((!is_old && !all) || (e->revision == 0 && e->flags == 0))
+        if ((!is_old(e->week, cutoff_us) && !all) || (e->revision == 0 && e->flags == 0))
             continue;
         dropped++;
         ok = drop_part(r, i, err);
     }
-    char aside[PATH_MAX];
-    snprintf(aside, sizeof aside, "%s/aside", dir);
+    ok = ok && drop_aside(dir, cutoff_us, all, err);
     if (ok && all)
-        ok = fs_remove_tree(aside, err);
+        r->h->lost_all = atomic_fetch_add(&r->h->losses, 1) + 1;
     root_unlock(r);
     root_free(r);
     if (ok && ret_dropped)

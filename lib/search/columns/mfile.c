@@ -121,5 +121,19 @@ bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_wri
         return false;
     if (now != bytes)
         return err_set(err, ERR_INVALID, "%s has %zu bytes instead of %zu", path, now, bytes);
-    return map_fd(f, fd, path, bytes, is_writable, err);
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, errno, "looking at %s", path);
+    if (!map_fd(f, fd, path, bytes, is_writable, err))
+        return false;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    return true;
+}
+
+bool mfile_is_at(const struct mfile *f, const char *path)
+{
+    struct stat st;
+    return f->base && stat(path, &st) == 0 && st.st_ino == f->inode && st.st_dev == f->device &&
+           (size_t)st.st_size == f->bytes;
 }

@@ -16,6 +16,7 @@
 struct mfile {
     uint8_t *base;
     size_t bytes;
+    uint64_t device, inode; /* of a head: tells whether the path still names this file */
 };
 
 struct mfile_kind {
@@ -32,6 +33,9 @@ bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint6
 bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
                 struct err *err);
 void mfile_close(struct mfile *f);
+
+/* Whether the head that was mapped is still the one at this path, and has not been cut. */
+bool mfile_is_at(const struct mfile *f, const char *path);
 
 /* A whole file of fixed size, shared. */
 bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "search/columns/seal.h"
 
 static const char REMOVED_FIELDS[] = "removed_fields";
 
@@ -30,6 +31,26 @@ void part_folder_name(int32_t week, uint32_t revision, char out[32])
     char name[16];
     part_name(week, name);
     snprintf(out, 32, "%s-%u", name, revision);
+}
+
+bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revision)
+{
+    uint64_t date, revision;
+    char again[32];
+    if (strlen(name) < 10 || strlen(name) > 20 || name[8] != '-' ||
+        !str_to_u64(str_n(name, 8), 10, UINT32_MAX, "date", &date, NULL) ||
+        !str_to_u64(str_of(name + 9), 10, UINT32_MAX, "revision", &revision, NULL))
+        return false;
+    int year = (int)(date / 10000), month = (int)(date / 100 % 100), day = (int)(date % 100);
+    if (!civil_date_exists(year, month, day))
+        return false;
+    int32_t week = (int32_t)days_of_civil(year, month, day);
+    part_folder_name(week, (uint32_t)revision, again);
+    if (strcmp(again, name) != 0)
+        return false;
+    *ret_week = week;
+    *ret_revision = (uint32_t)revision;
+    return true;
 }
 
 uint32_t column_width(enum index_kind index)
@@ -80,8 +101,6 @@ static struct mfile_kind kind_in(const struct part *p, enum file_kind kind, uint
     return (struct mfile_kind){kind, bytes, p->h->generation};
 }
 
-/* ---- bookkeeping of rows ---------------------------------------------------------------- */
-
 static const struct row_file {
     const char *name;
     enum file_kind kind;
@@ -128,7 +147,6 @@ bool part_is_dead(const struct part *p, uint64_t row)
     return died != 0 && died <= p->sequence;
 }
 
-/* ---- columns ---------------------------------------------------------------------------- */
 static struct column *column_new(struct part *p, struct column_head *h)
 {
     struct column *c = xcalloc(1, sizeof *c);
@@ -329,7 +347,6 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     return true;
 }
 
-/* ---- open and create -------------------------------------------------------------------- */
 static struct part *part_new(const char *dir, int32_t week, uint32_t revision, bool is_writable)
 {
     char name[32];
@@ -355,6 +372,7 @@ void part_free(struct part *p)
     for (size_t i = 0; i < ARRAY_LEN(row_files); i++)
         mfile_close(row_file_in(p, &row_files[i]));
     mfile_close(&p->head);
+    free(p->inodes);
     free(p->by_field);
     free(p->folder);
     free(p);
@@ -365,6 +383,8 @@ static bool check_head(const struct part *p, struct err *err)
     if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 ||
         p->h->format != FORMAT_VERSION || p->h->week != p->week)
         return err_set(err, ERR_INVALID, "%s: not the head of this partition", p->folder);
+    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+        return err_set(err, ERR_INVALID, "%s: the head is not what was written", p->folder);
     return true;
 }
 
@@ -396,6 +416,7 @@ static bool write_empty_head(const struct part *p, const char *path, struct err 
     h->generation = random_u64();
     h->row_cap = ROWS_FIRST;
     h->slots[1].sequence = SLOT_VOID;
+    seal_open(HEAD_PART, h);
     bool ok = fs_write_atomic(path, h, sizeof *h, FS_FILE_MODE, err);
     free(h);
     return ok;
@@ -428,9 +449,14 @@ bool part_create(const char *dir, int32_t week, uint32_t revision, struct part *
 
 bool part_rows_at(const struct part *p, uint64_t sequence, uint64_t *ret_rows)
 {
+    return part_head_rows_at(p->h, sequence, ret_rows);
+}
+
+bool part_head_rows_at(const struct part_head *h, uint64_t sequence, uint64_t *ret_rows)
+{
     uint64_t best = SLOT_VOID;
     for (int i = 0; i < 2; i++) {
-        const struct row_slot *s = &p->h->slots[i];
+        const struct row_slot *s = &h->slots[i];
         uint64_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
         uint64_t rows = atomic_load_explicit(&s->rows, memory_order_acquire);
         uint64_t after = atomic_load_explicit(&s->sequence, memory_order_acquire);

@@ -43,16 +43,25 @@ struct part {
     uint64_t rows;     /* in use: of the snapshot, or of the writer */
     uint64_t sequence; /* of the snapshot */
     uint64_t epoch;    /* changes when rows does */
+
+    /* writers only */
+    bool is_open; /* its seal, by us: in the list of the root */
+    struct part *next_open;
+    uint64_t rest_turn;        /* the turn as of which head.synced holds every sum; 0: not known */
+    struct sums_inode *inodes; /* of its files when the keeper looked last; owned */
+    size_t inode_count;
 };
 
 /* Name of the folder below the index: YYYYMMDD-REVISION. */
 void part_folder_name(int32_t week, uint32_t revision, char out[32]);
+/* The folder of another time: false if the name is none. */
+bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revision);
 /* YYYYMMDD, as answers and reports name it. */
 void part_name(int32_t week, char out[16]);
 
 bool part_open(const char *dir, int32_t week, uint32_t revision, bool is_writable,
                struct part **ret, struct err *err);
-/* Makes the folder and an empty partition in it. */
+/* Makes the folder and an empty partition in it; its seal stays open. */
 bool part_create(const char *dir, int32_t week, uint32_t revision, struct part **ret,
                  struct err *err);
 void part_free(struct part *p);
@@ -61,6 +70,7 @@ void part_free(struct part *p);
  * Rows as of commit `sequence`; false if both counts are younger: take a new snapshot.
  */
 bool part_rows_at(const struct part *p, uint64_t sequence, uint64_t *ret_rows);
+bool part_head_rows_at(const struct part_head *h, uint64_t sequence, uint64_t *ret_rows);
 /* Fixes the view to a snapshot: rows, new columns, row bookkeeping. */
 bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err);
 /* Maps what this column needs for the rows of the snapshot, without looking at it. */

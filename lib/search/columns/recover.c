@@ -6,6 +6,8 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "search/columns/seal.h"
+#include "search/columns/sums.h"
 #include "search/columns/write.h"
 
 void recover_boot_id(char out[40])
@@ -23,8 +25,6 @@ static struct column *uuid_column(const struct part *p)
 {
     return p->by_field[search_field_find(STR("uuid")) - search_fields];
 }
-
-/* ---- a writer was killed ---------------------------------------------------------------- */
 
 /* Row counts of a commit that did not happen. */
 static void void_slots(struct part *p, uint64_t sequence)
@@ -97,24 +97,6 @@ bool recover_intent(struct root *r, struct err *err)
     return true;
 }
 
-/* ---- the machine was restarted ---------------------------------------------------------- */
-static bool restore_head(struct mfile *head, const char *folder, const char *magic, bool *ret_has,
-                         struct err *err)
-{
-    char path[PATH_MAX], *copy;
-    size_t n;
-    struct err why = {0};
-    snprintf(path, sizeof path, "%s/%s", folder, SYNC_HEAD);
-    *ret_has = fs_read(path, head->bytes, &copy, &n, &why);
-    if (!*ret_has)
-        return why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s", why.msg);
-    bool ok = n == head->bytes && memcmp(copy, magic, 8) == 0;
-    if (ok)
-        memcpy(head->base, copy, n);
-    free(copy);
-    return ok || err_set(err, ERR_INVALID, "%s is not a copy of a head", path);
-}
-
 /* Marks younger than the restored state never happened. */
 static void revive(struct part *p, uint64_t sequence)
 {
@@ -160,32 +142,47 @@ static bool use_every_column(struct part *p, struct err *err)
     return true;
 }
 
-/* *ret_has false: never written to disk as a whole. */
-static bool restore_part(struct root *r, int32_t week, uint32_t revision, bool *ret_has,
-                         uint64_t *sequence, struct err *err)
+/* What stands in the copy, brought back: rows, tombstones, rows of crashes. */
+static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
 {
-    struct part *p;
-    char name[32], folder[PATH_MAX], path[PATH_MAX];
-    part_folder_name(week, revision, name);
-    snprintf(folder, sizeof folder, "%s/%s", r->dir, name);
-    snprintf(path, sizeof path, "%s/head", folder);
-    struct mfile head = {0};
-    *ret_has = false;
-    if (!mfile_map_head(&head, path, sizeof(struct part_head), true, err))
-        return err->code == ERR_NOT_FOUND;
-    bool ok = restore_head(&head, folder, PART_MAGIC, ret_has, err);
-    mfile_close(&head);
-    if (!ok || !*ret_has)
-        return ok;
-    if (!part_open(r->dir, week, revision, true, &p, err))
-        return false;
     uint64_t as_of = p->h->changed, rows = 0;
-    ok = part_rows_at(p, as_of, &rows) || err_set(err, ERR_INVALID, "%s: no row count", folder);
-    ok = ok && part_use(p, as_of, rows, err) && use_every_column(p, err);
-    if (ok)
-        revive(p, as_of);
-    ok = ok && rebuild_row_of(p, err);
+    if (!part_rows_at(p, as_of, &rows))
+        return err_set(err, ERR_INVALID, "%s: no row count", p->folder);
+    if (!part_use(p, as_of, rows, err) || !use_every_column(p, err))
+        return false;
+    revive(p, as_of);
     *sequence = MAX(*sequence, as_of);
+    return rebuild_row_of(p, err);
+}
+
+/*
+ * A partition that rested since its last sync is as it was; another goes back to the copy, whose
+ * sums say whether the bytes below its counts have reached the disk.
+ */
+static bool restore_part(const char *dir, int32_t week, uint32_t revision, const char *folder,
+                         const struct sums *s, uint64_t *sequence, struct err *err)
+{
+    struct part *p = NULL;
+    char path[PATH_MAX];
+    struct mfile head = {0};
+    snprintf(path, sizeof path, "%s/head", folder);
+    if (!mfile_map_head(&head, path, sizeof(struct part_head), true, err))
+        return false;
+    uint64_t turn = seal_turn(HEAD_PART, head.base);
+    bool rested = turn == s->h.rest_turn && seal_look(HEAD_PART, head.base) == SEAL_GOOD &&
+                  memcmp(head.base, s->head, sizeof(struct part_head)) == 0;
+    if (!rested)
+        memcpy(head.base, s->head, sizeof(struct part_head));
+    mfile_close(&head);
+    if (rested) {
+        *sequence = MAX(*sequence, s->head->changed);
+        return true;
+    }
+    if (!sums_check(folder, s, NULL, err) || !part_open(dir, week, revision, true, &p, err))
+        return false;
+    seal_open(HEAD_PART, p->h); /* another turn: what is changed in place now has no sums */
+    bool ok = restore_rows(p, sequence, err);
+    seal_close(HEAD_PART, p->h);
     part_free(p);
     return ok;
 }
@@ -193,17 +190,47 @@ static bool restore_part(struct root *r, int32_t week, uint32_t revision, bool *
 static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct err *err)
 {
     struct root_part *e = &r->h->parts[i];
-    bool has;
+    char name[32], folder[PATH_MAX];
     struct err why = {0};
+    struct sums s = {0};
     if (e->revision == 0)
         return true;
-    if (!restore_part(r, e->week, e->revision, &has, sequence, &why)) {
-        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
-            return err_set(err, why.code, "%s", why.msg);
-        return root_set_aside(r, i, why.msg, err);
+    part_folder_name(e->week, e->revision, name);
+    snprintf(folder, sizeof folder, "%s/%s", r->dir, name);
+    if (!fs_exists(folder) || (!sums_load(folder, &s, &why) && why.code == ERR_NOT_FOUND)) {
+        e->revision = 0; /* never on disk as a whole: all of it comes again from the ledger */
+        return true;
     }
-    if (!has)
-        e->revision = 0;
+    bool ok = s.head && restore_part(r->dir, e->week, e->revision, folder, &s, sequence, &why);
+    sums_release(&s);
+    if (ok)
+        return true;
+    if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+        return err_set(err, why.code, "%s", why.msg);
+    return root_set_aside(r, i, why.msg, err);
+}
+
+/* The table of the copy; without a good one that of the head, which may name what is not there. */
+static bool restore_root(struct root *r, struct err *err)
+{
+    FREE_LATER struct root_head *copy = xmalloc(sizeof *copy);
+    struct err why = {0};
+    uint64_t turn = seal_turn(HEAD_ROOT, r->h), losses = r->h->losses;
+    uint32_t next_revision = r->h->next_revision; /* folders of lost partitions may remain */
+    bool has = sums_load_root(r->dir, copy, &why);
+    if (!has && why.code != ERR_NOT_FOUND && why.code != ERR_INVALID)
+        return err_set(err, why.code, "%s", why.msg);
+    if (has) {
+        memcpy(r->h, copy, sizeof *copy);
+        r->h->next_revision = MAX(r->h->next_revision, next_revision);
+        r->h->losses = MAX(r->h->losses, losses);
+        r->h->seal.turn = turn;
+        return true;
+    }
+    if (why.code == ERR_NOT_FOUND)
+        r->h->part_count = 0;
+    r->h->ledger_seq = -1;
+    r->h->losses++;
     return true;
 }
 
@@ -213,21 +240,15 @@ static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct e
  */
 static bool roll_back(struct root *r, struct err *err)
 {
-    bool has;
-    uint32_t next_revision = r->h->next_revision; /* folders of lost partitions may remain */
-    if (!restore_head(&r->head, r->dir, ROOT_MAGIC, &has, err))
+    if (!restore_root(r, err))
         return false;
-    r->h->next_revision = MAX(r->h->next_revision, next_revision);
-    if (!has)
-        r->h->part_count = 0;
     uint64_t sequence = r->h->sequence;
-    if (r->h->part_count > PARTS_MAX)
-        return err_set(err, ERR_INVALID, "%s: head is damaged", r->dir);
     for (size_t i = 0; i < r->h->part_count; i++)
         if (!restore_entry(r, i, &sequence, err))
             return false;
     r->h->sequence = sequence;
     r->h->intent.sequence = 0;
+    r->h->is_rolled_back = 1;
     r->h->synced = 0; /* the next sync writes everything */
     root_begin_change(r);
     root_end_change(r);
@@ -242,8 +263,10 @@ bool recover_after_boot(struct root *r, struct err *err)
     recover_boot_id(boot_id);
     if (memcmp(boot_id, r->h->boot_id, sizeof boot_id) == 0)
         return true;
-    if (!roll_back(r, err))
-        return err_wrap(err, "going back to the last sync");
-    memcpy(r->h->boot_id, boot_id, sizeof boot_id);
-    return true;
+    seal_open(HEAD_ROOT, r->h);
+    bool ok = roll_back(r, err);
+    if (ok)
+        memcpy(r->h->boot_id, boot_id, sizeof boot_id);
+    seal_close(HEAD_ROOT, r->h);
+    return ok || err_wrap(err, "going back to the last sync");
 }

@@ -11,7 +11,4 @@ bool recover_intent(struct root *r, struct err *err);
 bool recover_after_boot(struct root *r, struct err *err);
 void recover_boot_id(char out[40]);
 
-/* Names of the durable copies of the heads. */
-#define SYNC_HEAD "head.synced"
-
 #endif

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -13,26 +14,71 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "search/columns/mend.h"
 #include "search/columns/recover.h"
+#include "search/columns/seal.h"
 
-enum { RETRY_MS = 5000 };
+/*
+ * Whoever has the lock may rely on three things: the head that is mapped is the one in the
+ * directory, its seal is good, and no commit of a dead writer is half done.  root_lock sees to it.
+ */
+enum {
+    RETRY_MS = 5000,
+    LOCK_MS = 10000, /* nobody holds the lock for more than a fraction of a second */
+    LOCK_PAUSE_MAX_US = 1000,
+    PLACE_TRIES = 5,
+};
 
 static void root_path(const struct root *r, const char *what, char out[PATH_MAX])
 {
     snprintf(out, PATH_MAX, "%s/%s", r->dir, what);
 }
 
+/*
+ * Tried again and again, not waited for: a process that hangs with the lock must not make others
+ * hang.  A put holds it for some microseconds, so the first pauses are as short.
+ */
 static bool take_lock(struct root *r, struct err *err)
 {
-    while (flock(r->lock_fd, LOCK_EX) < 0)
-        if (errno != EINTR)
+    int64_t until_ms = mono_ms() + LOCK_MS;
+    useconds_t pause_us = 10;
+    while (flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EINTR && errno != EWOULDBLOCK)
             return err_errno(err, errno, "locking the index %s", r->dir);
+        if (mono_ms() > until_ms)
+            return err_set(err, ERR_UNAVAILABLE, "%s: another process holds the lock", r->dir);
+        usleep(pause_us);
+        pause_us = MIN(pause_us * 2, (useconds_t)LOCK_PAUSE_MAX_US);
+    }
     return true;
+}
+
+static void drop_lock(struct root *r)
+{
+    flock(r->lock_fd, LOCK_UN);
 }
 
 void root_unlock(struct root *r)
 {
-    flock(r->lock_fd, LOCK_UN);
+    for (struct part *p; (p = r->open); r->open = p->next_open) {
+        p->is_open = false;
+        seal_close(HEAD_PART, p->h);
+    }
+    seal_close(HEAD_ROOT, r->h);
+    drop_lock(r);
+}
+
+bool root_open_part(struct root *r, struct part *p, struct err *err)
+{
+    if (p->is_open)
+        return true;
+    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+        return err_set(err, ERR_INVALID, "%s: the head is not what was written", p->folder);
+    seal_open(HEAD_PART, p->h);
+    p->is_open = true;
+    p->next_open = r->open;
+    r->open = p;
+    return true;
 }
 
 static bool map_head(struct root *r, struct err *err)
@@ -41,46 +87,93 @@ static bool map_head(struct root *r, struct err *err)
     root_path(r, "head", path);
     if (!mfile_map_head(&r->head, path, sizeof(struct root_head), r->is_writable, err))
         return false;
-    r->h = (struct root_head *)(void *)r->head.base;
-    if (memcmp(r->h->magic, ROOT_MAGIC, sizeof r->h->magic) == 0 && r->h->format == FORMAT_VERSION)
+    struct root_head *h = (struct root_head *)(void *)r->head.base;
+    if (memcmp(h->magic, ROOT_MAGIC, sizeof h->magic) == 0 && h->format == FORMAT_VERSION &&
+        h->part_count <= PARTS_MAX && seal_look(HEAD_ROOT, h) != SEAL_BROKEN) {
+        r->h = h;
+        r->was_there = true;
         return true;
-    r->h = NULL;
+    }
     mfile_close(&r->head);
     return err_set(err, ERR_INVALID, "%s is not the head of an index of this version", path);
 }
 
-/* Below the lock: the first writer makes the head. */
-static bool make_head(struct root *r, struct err *err)
+/* Below the lock. */
+static bool map_or_make_head(struct root *r, struct err *err)
+{
+    struct err why = {0};
+    if (map_head(r, &why))
+        return true;
+    if (why.code != ERR_NOT_FOUND && why.code != ERR_INVALID)
+        return err_set(err, why.code, "%s", why.msg);
+    return mend_head(r->dir, r->was_there, why.msg, err) && map_head(r, err);
+}
+
+static void close_part(struct root *r, size_t i)
+{
+    struct part *p = r->parts[i];
+    if (p)
+        r->parts_epoch++;
+    for (struct part **at = &r->open; p && p->is_open && *at; at = &(*at)->next_open)
+        if (*at == p) {
+            *at = p->next_open;
+            break;
+        }
+    part_free(p);
+    r->parts[i] = NULL;
+    r->is_damaged[i] = false;
+}
+
+static void close_head(struct root *r)
+{
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        close_part(r, i);
+    mfile_close(&r->head);
+    r->h = NULL;
+    r->part_count = 0;
+    r->stamp = 0;
+}
+
+/* The lock file may have been deleted with its directory between open and flock. */
+static bool is_lock_in_place(const struct root *r)
+{
+    struct stat st, on_disk;
+    char path[PATH_MAX];
+    root_path(r, "lock", path);
+    return fstat(r->lock_fd, &st) == 0 && stat(path, &on_disk) == 0 &&
+           st.st_ino == on_disk.st_ino && st.st_dev == on_disk.st_dev;
+}
+
+static bool open_lock(struct root *r, struct err *err)
 {
     char path[PATH_MAX];
-    root_path(r, "head", path);
-    if (fs_exists(path))
-        return true;
-    struct root_head *h = xcalloc(1, sizeof *h);
-    memcpy(h->magic, ROOT_MAGIC, sizeof h->magic);
-    h->format = FORMAT_VERSION;
-    h->sequence = 1;
-    h->parts_stamp = 2;
-    h->next_revision = 1;
-    recover_boot_id(h->boot_id);
-    bool ok = fs_write_atomic(path, h, sizeof *h, FS_FILE_MODE, err);
-    free(h);
-    return ok;
+    root_path(r, "lock", path);
+    for (int tries = 0; tries < PLACE_TRIES; tries++) {
+        if (r->lock_fd >= 0)
+            close(r->lock_fd);
+        r->lock_fd = -1;
+        if (!fs_mkdirs(r->dir, FS_DIR_MODE, err))
+            return false;
+        r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+        if (r->lock_fd < 0)
+            return err_errno(err, errno, "opening %s", path);
+        if (!take_lock(r, err))
+            return false;
+        if (is_lock_in_place(r))
+            return true;
+        drop_lock(r);
+    }
+    return err_set(err, ERR_UNAVAILABLE, "%s keeps being replaced", r->dir);
 }
 
 static bool open_for_writing(struct root *r, struct err *err)
 {
-    char path[PATH_MAX];
-    root_path(r, "lock", path);
-    if (!fs_mkdirs(r->dir, FS_DIR_MODE, err))
+    if (!open_lock(r, err))
         return false;
-    r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
-    if (r->lock_fd < 0)
-        return err_errno(err, errno, "opening %s", path);
-    if (!take_lock(r, err))
-        return false;
-    bool ok = make_head(r, err) && map_head(r, err) && recover_after_boot(r, err);
-    root_unlock(r);
+    bool ok = map_or_make_head(r, err) && recover_after_boot(r, err);
+    if (!ok)
+        close_head(r);
+    drop_lock(r);
     return ok;
 }
 
@@ -98,34 +191,67 @@ bool root_open(const char *dir, bool is_writable, struct root **ret, struct err 
     return true;
 }
 
-static void close_part(struct root *r, size_t i)
-{
-    if (r->parts[i])
-        r->parts_epoch++;
-    part_free(r->parts[i]);
-    r->parts[i] = NULL;
-    r->is_damaged[i] = false;
-}
-
 void root_free(struct root *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < PARTS_MAX; i++)
-        close_part(r, i);
-    mfile_close(&r->head);
+    close_head(r);
     if (r->lock_fd >= 0)
         close(r->lock_fd);
     free(r->dir);
     free(r);
 }
 
+static bool is_in_place(const struct root *r)
+{
+    char path[PATH_MAX];
+    root_path(r, "head", path);
+    return r->h && mfile_is_at(&r->head, path);
+}
+
+/* Takes the lock of the directory that is there now.  *ret_died: its last holder was killed. */
+static bool lock_in_place(struct root *r, bool *ret_died, struct err *err)
+{
+    for (int tries = 0; tries < PLACE_TRIES; tries++) {
+        struct stat st;
+        if (!r->h && !open_for_writing(r, err))
+            return false;
+        if (!take_lock(r, err))
+            return false;
+        bool is_ours = is_in_place(r) && fstat(r->lock_fd, &st) == 0 && st.st_nlink > 0;
+        enum seal_state seal = is_ours ? seal_look(HEAD_ROOT, r->h) : SEAL_BROKEN;
+        *ret_died = seal == SEAL_OPEN;
+        if (seal != SEAL_BROKEN)
+            return true;
+        log_event(LOG_WARN, "index_replaced",
+                  is_ours ? "the head of the index is damaged"
+                          : "the directory of the index or its head was replaced",
+                  LOG_S("dir", r->dir));
+        close_head(r);
+        drop_lock(r);
+    }
+    return err_set(err, ERR_UNAVAILABLE, "%s keeps being replaced", r->dir);
+}
+
+/* Heads that a dead writer left open, after its commit was finished or undone. */
+static bool close_seals_of_the_dead(struct root *r, struct err *err)
+{
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i] && seal_look(HEAD_PART, r->parts[i]->h) == SEAL_OPEN &&
+            !root_open_part(r, r->parts[i], err))
+            return false;
+    return true;
+}
+
 bool root_lock(struct root *r, struct err *err)
 {
-    if (!take_lock(r, err))
+    bool died;
+    if (!lock_in_place(r, &died, err))
         return false;
+    seal_open(HEAD_ROOT, r->h);
     root_end_change(r);
-    if (root_refresh(r, err) && recover_intent(r, err))
+    if (root_refresh(r, err) && recover_intent(r, err) &&
+        (!died || close_seals_of_the_dead(r, err)))
         return true;
     root_unlock(r);
     return false;
@@ -188,6 +314,8 @@ static bool is_time_to_retry(struct root *r)
 
 bool root_refresh(struct root *r, struct err *err)
 {
+    if (!r->is_writable && r->h && !is_in_place(r))
+        close_head(r);
     if (!r->h) {
         struct err why = {0};
         if (!map_head(r, &why))
@@ -291,6 +419,9 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     uint32_t revision = atomic_fetch_add(&r->h->next_revision, 1);
     if (!part_create(r->dir, week, revision, &r->parts[i], err))
         return false;
+    r->parts[i]->is_open = true;
+    r->parts[i]->next_open = r->open;
+    r->open = r->parts[i];
     root_begin_change(r);
     atomic_store_explicit(&entry->revision, revision, memory_order_release);
     if (i == n)
@@ -303,24 +434,32 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     return true;
 }
 
+bool root_move_aside(const char *dir, const char *name, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    snprintf(to, sizeof to, "%s/aside", dir);
+    if (!fs_mkdirs(to, FS_DIR_MODE, err))
+        return false;
+    snprintf(from, sizeof from, "%s/%s", dir, name);
+    snprintf(to, sizeof to, "%s/aside/%s.%llx", dir, name, (unsigned long long)random_u64());
+    return rename(from, to) == 0 || errno == ENOENT ||
+           err_errno(err, errno, "setting aside %s", from);
+}
+
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err)
 {
     struct root_part *entry = &r->h->parts[index];
-    char name[32], from[PATH_MAX], to[PATH_MAX];
+    char name[32];
     part_folder_name(entry->week, atomic_load(&entry->revision), name);
     log_event(LOG_ERROR, "index_partition_damaged", "a partition of the index was set aside",
               LOG_S("partition", name), LOG_S("error", why));
     close_part(r, index);
-    root_path(r, "aside", to);
-    if (!fs_mkdirs(to, FS_DIR_MODE, err))
+    if (!root_move_aside(r->dir, name, err))
         return false;
-    snprintf(from, sizeof from, "%s/%s", r->dir, name);
-    snprintf(to, sizeof to, "%s/aside/%s.%llx", r->dir, name, (unsigned long long)random_u64());
-    if (rename(from, to) < 0 && errno != ENOENT)
-        return err_errno(err, errno, "setting aside %s", from);
     root_begin_change(r);
     atomic_fetch_or(&entry->flags, (uint32_t)PART_DAMAGED);
     atomic_store_explicit(&entry->revision, 0, memory_order_release);
+    atomic_fetch_add(&r->h->losses, 1);
     root_end_change(r);
     return true;
 }

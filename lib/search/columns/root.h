@@ -10,7 +10,11 @@
  *            their commit, so a reader that holds a sequence sees a fixed state of all
  *            partitions.
  * Lock       flock on DIR/lock.  The kernel drops it with the process; root_lock finishes or
- *            undoes what a dead writer left (struct intent).
+ *            undoes what a dead writer left (struct intent).  Waiting ends after ten seconds with
+ *            ERR_UNAVAILABLE.
+ * Place      root_lock and root_refresh look whether the head that is mapped is still the one in
+ *            the directory, and open everything again if not.  A writer that finds no head or a
+ *            damaged one makes it anew (mend.h).
  * Ownership  root_free closes everything.
  */
 struct root {
@@ -18,7 +22,9 @@ struct root {
     bool is_writable;
     int lock_fd;
     struct mfile head;
-    struct root_head *h;           /* NULL: reader of an index that does not exist yet */
+    struct root_head *h;           /* NULL: reader of an index that does not exist (any more) */
+    bool was_there;                /* there has been a head since root_open */
+    struct part *open;             /* whose seals are open, till root_unlock */
     uint64_t stamp;                /* of the table of partitions as opened */
     struct part *parts[PARTS_MAX]; /* parallel to the table; NULL: none, not opened or damaged */
     bool is_damaged[PARTS_MAX];    /* could not be read */
@@ -41,11 +47,15 @@ bool root_refresh(struct root *r, struct err *err);
 bool root_snapshot(struct root *r, struct err *err);
 
 /* For writers, below the lock. */
+/* Before the first store into the head of a partition: ERR_INVALID if it is damaged. */
+bool root_open_part(struct root *r, struct part *p, struct err *err);
 void root_begin_change(struct root *r); /* of the table of partitions */
 void root_end_change(struct root *r);
 struct part *root_part(struct root *r, int32_t week); /* NULL: none */
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
-/* Takes a damaged partition out of use: its folder moves to DIR/aside/. */
+/* Takes a damaged partition out of use: its folder moves to DIR/aside/, the loss is counted. */
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err);
+/* Moves DIR/name to DIR/aside/; a missing one is fine. */
+bool root_move_aside(const char *dir, const char *name, struct err *err);
 
 #endif

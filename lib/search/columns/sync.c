@@ -4,22 +4,32 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/log.h"
+#include "base/time.h"
 #include "base/util.h"
-#include "search/columns/recover.h"
+#include "search/columns/seal.h"
+#include "search/columns/sums.h"
 
 /*
  * A sync copies the heads below the lock, flushes the file system without it, and then
- * writes the copies durably.  The copies describe a state that is on disk completely; files
- * that only an older state named can go.
+ * writes the copies durably, each with the sums of the files it describes.  The copies describe a
+ * state that is on disk completely; files that only an older state named can go.
+ *
+ * Sums are made of bytes below the counts, which never change, so no lock is needed for them.  A
+ * byte that does not fit the sums of the sync before is damage: the partition goes aside.
  */
 struct copy {
     size_t part;
+    uint32_t revision;
     char folder[PATH_MAX];
     struct part_head *head;
     uint64_t changed;
+    uint64_t rows;
+    bool had_sums;
 };
 
 struct copies {
@@ -46,17 +56,24 @@ static void copies_release(struct copies *c)
 static void copy_heads(struct root *r, struct copies *out)
 {
     out->root = copy_of(r->h, sizeof *r->h);
+    seal_close(HEAD_ROOT, out->root);
     out->v = xcalloc(r->part_count + 1, sizeof *out->v);
     for (size_t i = 0; i < r->part_count; i++) {
         struct part *p = r->parts[i];
-        if (!p || atomic_load(&p->h->synced) == atomic_load(&p->h->changed))
+        if (!p || atomic_load(&p->h->synced) == atomic_load(&p->h->changed) ||
+            seal_look(HEAD_PART, p->h) == SEAL_BROKEN) /* keep_look sets it aside */
             continue;
         struct copy *c = &out->v[out->n++];
         c->part = i;
+        c->revision = p->revision;
         c->changed = atomic_load(&p->h->changed);
+        c->had_sums = atomic_load(&p->h->synced) != 0;
         snprintf(c->folder, sizeof c->folder, "%s", p->folder);
         c->head = copy_of(p->h, sizeof *p->h);
         c->head->synced = c->changed;
+        seal_open(HEAD_PART, c->head);
+        seal_close(HEAD_PART, c->head);
+        part_head_rows_at(c->head, out->root->sequence, &c->rows);
     }
 }
 
@@ -81,19 +98,53 @@ static void remove_old_files(const struct copy *c)
     }
 }
 
+/* Below no lock.  A partition that was replaced or dropped meanwhile is no damage. */
+static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, const char *why,
+                              struct err *err)
+{
+    if (!root_lock(r, err))
+        return false;
+    bool ok = part >= r->part_count || atomic_load(&r->h->parts[part].revision) != revision ||
+              root_set_aside(r, part, why, err);
+    root_unlock(r);
+    return ok;
+}
+
+static bool write_copy(const struct copy *c, struct err *err)
+{
+    struct sums old = {0}, new = {0};
+    struct err why = {0};
+    bool has_old = sums_load(c->folder, &old, &why);
+    if (!has_old && (why.code != ERR_NOT_FOUND || c->had_sums))
+        return err_set(err, why.code, "%s", why.msg);
+    bool ok = sums_extend(c->folder, c->head, c->rows, has_old ? &old : NULL, &new, err) &&
+              fs_exists(c->folder) && sums_write(c->folder, &new, err);
+    sums_release(&old);
+    sums_release(&new);
+    return ok;
+}
+
+/* Out of use since it was looked at; its folder may have vanished under our hands. */
+static bool has_gone(const struct root *r, size_t part, uint32_t revision)
+{
+    return part >= PARTS_MAX || atomic_load(&r->h->parts[part].revision) != revision;
+}
+
 static bool write_copies(struct root *r, const struct copies *c, struct err *err)
 {
-    char path[PATH_MAX + 32];
     for (size_t i = 0; i < c->n; i++) {
-        snprintf(path, sizeof path, "%s/%s", c->v[i].folder, SYNC_HEAD);
+        const struct copy *one = &c->v[i];
+        struct err why = {0};
         /* expired or compacted meanwhile: the folder is gone, and fs_write_atomic would make it */
-        if (!fs_exists(c->v[i].folder))
+        if (!fs_exists(one->folder) || write_copy(one, &why) ||
+            has_gone(r, one->part, one->revision))
             continue;
-        if (!fs_write_atomic(path, c->v[i].head, sizeof *c->v[i].head, FS_FILE_MODE, err))
+        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND && why.code != ERR_NONE)
+            return err_set(err, why.code, "%s", why.msg);
+        if (!set_aside_damaged(r, one->part, one->revision, why.msg, err))
             return false;
     }
-    snprintf(path, sizeof path, "%s/%s", r->dir, SYNC_HEAD);
-    return fs_write_atomic(path, c->root, sizeof *c->root, FS_FILE_MODE, err);
+    return sums_write_root(r->dir, c->root, err);
 }
 
 static bool flush(const struct root *r, struct err *err)
@@ -114,29 +165,32 @@ static void note_synced(struct root *r, const struct copies *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct part *p = r->parts[c->v[i].part];
-        if (p && strcmp(p->folder, c->v[i].folder) == 0) {
-            atomic_store(&p->h->synced, c->v[i].changed);
-            remove_old_files(&c->v[i]);
-        }
+        if (!p || strcmp(p->folder, c->v[i].folder) != 0 || !root_open_part(r, p, NULL))
+            continue;
+        atomic_store(&p->h->synced, c->v[i].changed);
+        remove_old_files(&c->v[i]);
     }
     atomic_store(&r->h->synced, c->root->sequence);
     atomic_store(&r->h->synced_stamp, c->root->parts_stamp);
 }
 
-/* Only one sync at a time: an older copy must not overwrite a newer one. */
-static bool sync_alone(struct root *r, struct err *err)
+static bool sync_alone(struct root *r, int64_t ledger_seq, struct err *err)
 {
     struct copies c = {0};
     if (!root_lock(r, err))
         return false;
-    bool is_needed = !is_clean(r);
+    if (r->h->is_rolled_back)
+        ledger_seq = -1;
+    bool is_needed = !is_clean(r) || (ledger_seq >= 0 && r->h->ledger_seq != ledger_seq);
+    if (ledger_seq >= 0)
+        r->h->ledger_seq = ledger_seq;
     if (is_needed)
         copy_heads(r, &c);
     root_unlock(r);
     if (!is_needed)
         return true;
-    bool ok = flush(r, err) && write_copies(r, &c, err);
-    if (ok && root_lock(r, err)) {
+    bool ok = flush(r, err) && write_copies(r, &c, err) && root_lock(r, err);
+    if (ok) {
         note_synced(r, &c);
         root_unlock(r);
     }
@@ -144,15 +198,97 @@ static bool sync_alone(struct root *r, struct err *err)
     return ok;
 }
 
-bool keep_sync(struct root *r, struct err *err)
+/* Only one sync at a time: an older copy must not overwrite a newer one. */
+static int lock_sync(const struct root *r, struct err *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/sync-lock", r->dir);
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
-    if (fd < 0)
-        return err_errno(err, errno, "opening %s", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0) {
+        err_errno(err, errno, "opening %s", path);
+        return -1;
+    }
     while (flock(fd, LOCK_EX) < 0)
-        if (errno != EINTR)
-            return err_errno(err, errno, "locking %s", path);
-    return sync_alone(r, err);
+        if (errno != EINTR) {
+            err_errno(err, errno, "locking %s", path);
+            close(fd);
+            return -1;
+        }
+    return fd;
+}
+
+bool keep_sync(struct root *r, int64_t ledger_seq, struct err *err)
+{
+    FD_AUTO fd = lock_sync(r, err);
+    return fd >= 0 && sync_alone(r, ledger_seq, err);
+}
+
+static bool has_rested(const struct part *p, int64_t rest_ms)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", p->folder, SYNC_HEAD);
+    if (stat(path, &st) < 0)
+        return false;
+    return now_us() / 1000 - ((int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000) >=
+           rest_ms;
+}
+
+/* Tails of a partition that is on disk and that nobody writes to. */
+static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct err *err)
+{
+    uint64_t turn = seal_turn(HEAD_PART, p->h);
+    if (turn == p->rest_turn || turn % 2 || p->h->synced != p->h->changed ||
+        s->head->changed != p->h->changed)
+        return true;
+    if (s->h.rest_turn != turn) {
+        if (rest_ms > 0 && !has_rested(p, rest_ms))
+            return true;
+        memcpy(s->head, p->h, sizeof *s->head);
+        if (!sums_add_tails(p->folder, s, turn, err))
+            return false;
+        if (seal_look(HEAD_PART, p->h) != SEAL_GOOD || seal_turn(HEAD_PART, p->h) != turn)
+            return true;
+        if (!fs_exists(p->folder) || !sums_write(p->folder, s, err))
+            return false;
+    }
+    p->rest_turn = turn;
+    return true;
+}
+
+static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
+{
+    char path[PATH_MAX];
+    struct sums s = {0};
+    snprintf(path, sizeof path, "%s/head", p->folder);
+    if (!mfile_is_at(&p->head, path))
+        return err_set(err, ERR_INVALID, "%s was deleted or replaced", path);
+    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+        return err_set(err, ERR_INVALID, "%s is not what was written", path);
+    if (p->h->synced == 0)
+        return true; /* not on disk yet */
+    bool ok = sums_load(p->folder, &s, err) &&
+              sums_look(p->folder, &s, &p->inodes, &p->inode_count, err) &&
+              seal_part(p, &s, rest_ms, err);
+    sums_release(&s);
+    return ok;
+}
+
+bool keep_look(struct root *r, int64_t rest_ms, struct err *err)
+{
+    FD_AUTO fd = lock_sync(r, err);
+    if (fd < 0 || !root_lock(r, err))
+        return false;
+    root_unlock(r);
+    for (size_t i = 0; i < r->part_count; i++) {
+        struct part *p = r->parts[i];
+        struct err why = {0};
+        if (!p || look_at_part(p, rest_ms, &why) || has_gone(r, i, p->revision))
+            continue;
+        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+            return err_set(err, why.code, "%s", why.msg);
+        if (!set_aside_damaged(r, i, p->revision, why.msg, err))
+            return false;
+    }
+    return true;
 }

@@ -12,7 +12,6 @@ int32_t week_of(int64_t date_us)
     return (int32_t)(day - weekday_of_us(date_us));
 }
 
-/* ---- room for rows ---------------------------------------------------------------------- */
 static bool grow_column(struct column *c, uint64_t cap, struct err *err)
 {
     char path[PATH_MAX];
@@ -70,7 +69,6 @@ static bool make_room(struct part *p, uint64_t row, struct err *err)
     return row < cap || grow_part(p, MAX(MIN(row * 2, row + (1 << 20)), (uint64_t)ROWS_FIRST), err);
 }
 
-/* ---- values ----------------------------------------------------------------------------- */
 static void store_code(struct column *c, uint64_t row, uint32_t code)
 {
     void *data = mfile_data(&c->rows);
@@ -198,7 +196,6 @@ static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint3
     return put_removed(p, row, doc, err);
 }
 
-/* ---- rows of crashes, tombstones, commit ------------------------------------------------ */
 static struct column *uuid_column(const struct part *p)
 {
     return p->by_field[search_field_find(STR("uuid")) - search_fields];
@@ -349,8 +346,13 @@ static bool append(struct root *r, const struct doc *doc, struct part *old, uint
     if (!p && !root_make_part(r, week_of(doc->date_us), &p, err))
         return false;
     *ret_bad = p;
-    if (!write_append(p, part_current_rows(r, p), doc, &code, &row, err))
+    if (!root_open_part(r, p, err) ||
+        !write_append(p, part_current_rows(r, p), doc, &code, &row, err))
         return false;
+    if (old && !root_open_part(r, old, err)) {
+        *ret_bad = old;
+        return false;
+    }
     commit(r, p, row, code, old, old_row, old_code);
     return true;
 }
@@ -363,18 +365,22 @@ static bool set_aside(struct root *r, const struct part *bad, const char *why, s
     return true;
 }
 
-bool write_put(struct root *r, const struct doc *doc, struct err *err)
+bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
+               struct err *err)
 {
     for (int tries = 0;; tries++) {
         struct part *old, *bad = NULL;
         uint64_t old_row = 0;
         uint32_t old_code = 0;
         struct err why = {0};
-        if (write_find(r, doc->uuid, &old, &old_row, &old_code, &why) &&
-            append(r, doc, old, old_row, old_code, &bad, &why))
+        bool found = write_find(r, doc->uuid, &old, &old_row, &old_code, &why);
+        *ret_was_there = found && old;
+        if (found && old && only_if_absent)
             return true;
-        /* a damaged partition makes place for a new one, once */
-        if (why.code != ERR_INVALID || !bad || tries > 0)
+        if (found && append(r, doc, old, old_row, old_code, &bad, &why))
+            return true;
+        /* a damaged partition makes place for a new one; its own and that of the old row */
+        if (why.code != ERR_INVALID || !bad || tries > 1)
             return err_set(err, why.code, "%s", why.msg);
         if (!set_aside(r, bad, why.msg, err))
             return false;
@@ -388,8 +394,11 @@ bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct e
     uint32_t code;
     if (!write_find(r, uuid, &old, &row, &code, err))
         return false;
+    *ret_was_there = old != NULL;
+    struct err why = {0};
+    if (old && !root_open_part(r, old, &why)) /* it goes with the partition */
+        return set_aside(r, old, why.msg, err);
     if (old)
         commit(r, NULL, 0, 0, old, row, code);
-    *ret_was_there = old != NULL;
     return true;
 }

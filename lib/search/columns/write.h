@@ -10,7 +10,9 @@
  * A row is written column by column above the published row count, then committed
  * together with the tombstone of the row that it replaces.
  */
-bool write_put(struct root *r, const struct doc *doc, struct err *err);
+/* only_if_absent: nothing is changed when the crash is there already. */
+bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
+               struct err *err);
 bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct err *err);
 
 /*

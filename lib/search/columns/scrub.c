@@ -1,0 +1,238 @@
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "search/columns/check.h"
+#include "search/columns/keep.h"
+#include "search/columns/seal.h"
+
+/*
+ * Looking at everything: `verify` tells, the scrub of the index keeper acts.  Both look at one
+ * partition after the other over a snapshot, without a lock.  What looks wrong is looked at
+ * again over a fresh snapshot, the last time below the lock, when nobody writes; a partition that
+ * has been replaced meanwhile is looked at in its new form.
+ */
+enum { LOOKS = 3, VERIFY_LOCK_MS = 10000 };
+
+struct look {
+    struct root *root; /* a reader's */
+    const struct index_pace *pace;
+    void (*report)(void *arg, const char *line);
+    void *arg;
+    size_t problems;
+};
+
+__attribute__((format(printf, 3, 4))) static void tell(struct look *l, bool is_problem,
+                                                       const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    l->problems += is_problem;
+    if (l->report)
+        l->report(l->arg, line);
+}
+
+/* One week; `line` says what is there, "" if it was dropped or set aside meanwhile. */
+struct week {
+    int32_t week;
+    uint32_t revision; /* that was looked at last */
+    char line[400];
+};
+
+/* Why the partition of this week cannot be opened; true if there is none or it can. */
+static bool look_at_closed(struct look *l, struct week *w, struct err *err)
+{
+    const struct root *r = l->root;
+    for (size_t i = 0; i < r->part_count; i++) {
+        const struct root_part *e = &r->h->parts[i];
+        struct part *p;
+        w->revision = atomic_load(&e->revision);
+        if (e->week != w->week || !r->is_damaged[i] || w->revision == 0)
+            continue;
+        if (!part_open(r->dir, w->week, w->revision, false, &p, err))
+            return false;
+        part_free(p);
+        char name[32];
+        part_folder_name(w->week, w->revision, name);
+        return err_set(err, ERR_INVALID, "%s/%s: the rows do not fit the files", r->dir, name);
+    }
+    return true;
+}
+
+static bool look_once(struct look *l, struct week *w, struct err *err)
+{
+    struct part *p;
+    uint64_t live = 0;
+    w->line[0] = '\0';
+    if (!root_snapshot(l->root, err))
+        return false;
+    if (!(p = root_part(l->root, w->week)))
+        return look_at_closed(l, w, err);
+    w->revision = p->revision;
+    if (!check_sums(p, l->pace, err) || !check_meaning(l->root, p, l->pace, &live, err))
+        return false;
+    snprintf(w->line, sizeof w->line, "%s: %llu rows, %llu live, %zu columns, good", p->folder,
+             (unsigned long long)p->rows, (unsigned long long)live, p->column_count);
+    return true;
+}
+
+/* With all writers standing still; without the right to lock it, as it is. */
+static bool look_locked(struct look *l, struct week *w, struct err *err)
+{
+    int fd = -1;
+    struct err why = {0};
+    bool has = keep_claim(l->root->dir, "lock", NULL, VERIFY_LOCK_MS, &fd, &why);
+    bool ok = look_once(l, w, err);
+    if (has)
+        close(fd);
+    return ok;
+}
+
+/* ERR_INVALID, ERR_NOT_FOUND: it is damaged. */
+static bool look_at_week(struct look *l, struct week *w, struct err *err)
+{
+    struct err why = {0};
+    for (int i = 0; i < LOOKS; i++) {
+        bool ok = i < LOOKS - 1 ? look_once(l, w, &why) : look_locked(l, w, &why);
+        if (ok)
+            return true;
+        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+            break;
+    }
+    return err_set(err, why.code, "%s", why.msg);
+}
+
+struct weeks {
+    int32_t v[PARTS_MAX];
+    size_t n;
+};
+
+static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
+{
+    if (!root_snapshot(l->root, err))
+        return false;
+    w->n = 0;
+    for (size_t i = 0; i < l->root->part_count; i++) {
+        const struct root_part *e = &l->root->h->parts[i];
+        char name[16];
+        part_name(e->week, name);
+        if (e->flags & PART_DAMAGED)
+            tell(l, true, "%s: this week was set aside and is filled again from the store", name);
+        if (e->revision)
+            w->v[w->n++] = e->week;
+    }
+    if (l->root->h && atomic_load(&l->root->h->filled) < atomic_load(&l->root->h->lost_all))
+        tell(l, true, "the index was lost and is filled again from the store");
+    return true;
+}
+
+bool keep_verify(const char *dir, void (*report)(void *arg, const char *line), void *arg,
+                 struct err *err)
+{
+    struct look l = {.report = report, .arg = arg};
+    struct weeks weeks = {.n = 0};
+    struct err why = {0};
+    if (!root_open(dir, false, &l.root, err))
+        return false;
+    bool ok = list_weeks(&l, &weeks, err);
+    if (ok && l.root->h && !check_root(l.root, &why))
+        tell(&l, true, "%s", why.msg);
+    for (size_t i = 0; ok && i < weeks.n; i++) {
+        struct week w = {.week = weeks.v[i]};
+        why = (struct err){0};
+        if (look_at_week(&l, &w, &why)) {
+            if (w.line[0])
+                tell(&l, false, "%s", w.line);
+        } else if (why.code == ERR_INVALID || why.code == ERR_NOT_FOUND) {
+            tell(&l, true, "DAMAGED: %s", why.msg);
+        } else {
+            ok = err_set(err, why.code, "%s", why.msg);
+        }
+    }
+    root_free(l.root);
+    if (ok && l.problems > 0)
+        return err_set(err, ERR_INVALID, "%zu problems in the index", l.problems);
+    return ok;
+}
+
+/* Below the lock at last: the entry still names what was found damaged. */
+static bool put_aside(struct root *r, const struct week *w, const char *why, size_t *ret_damaged,
+                      struct err *err)
+{
+    if (!root_lock(r, err))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < r->part_count; i++)
+        if (r->h->parts[i].week == w->week && r->h->parts[i].revision == w->revision) {
+            ok = root_set_aside(r, i, why, err);
+            r->h->scrub_damage++;
+            ++*ret_damaged;
+        }
+    root_unlock(r);
+    return ok;
+}
+
+/* Bytes behind the table mean nothing; a copy that is damaged is written anew. */
+static bool tidy_root(struct root *r, const char *why, struct err *err)
+{
+    log_event(LOG_ERROR, "index_head_tidied", "the head of the index was not clean",
+              LOG_S("error", why));
+    if (!root_lock(r, err))
+        return false;
+    uint32_t n = r->h->part_count;
+    memset(&r->h->parts[n], 0, (PARTS_MAX - n) * sizeof r->h->parts[0]);
+    r->h->synced = 0;
+    root_unlock(r);
+    return keep_sync(r, -1, err);
+}
+
+static bool note_scrub(struct root *r, bool is_end, struct err *err)
+{
+    if (!root_lock(r, err))
+        return false;
+    if (is_end) {
+        r->h->scrub_ended_us = now_us();
+    } else {
+        r->h->scrub_began_us = now_us();
+        r->h->scrub_damage = 0;
+    }
+    root_unlock(r);
+    return true;
+}
+
+static bool scrub_weeks(struct root *r, struct look *l, size_t *ret_damaged, struct err *err)
+{
+    struct weeks weeks = {.n = 0};
+    struct err why = {0};
+    if (!list_weeks(l, &weeks, err))
+        return false;
+    if (l->root->h && !check_root(l->root, &why) && !tidy_root(r, why.msg, err))
+        return false;
+    for (size_t i = 0; i < weeks.n; i++) {
+        struct week w = {.week = weeks.v[i]};
+        why = (struct err){0};
+        if (look_at_week(l, &w, &why))
+            continue;
+        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+            return err_set(err, why.code, "%s", why.msg);
+        if (!put_aside(r, &w, why.msg, ret_damaged, err))
+            return false;
+    }
+    return true;
+}
+
+bool keep_scrub(struct root *r, const struct index_pace *pace, size_t *ret_damaged, struct err *err)
+{
+    struct look l = {.pace = pace};
+    *ret_damaged = 0;
+    if (!note_scrub(r, false, err) || !root_open(r->dir, false, &l.root, err))
+        return false;
+    bool ok = scrub_weeks(r, &l, ret_damaged, err);
+    root_free(l.root);
+    return ok && note_scrub(r, true, err);
+}

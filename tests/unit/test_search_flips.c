@@ -1,0 +1,287 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/util.h"
+#include "base/vec.h"
+#include "search/search.h"
+
+/*
+ * One flipped bit at a time, anywhere in any file of an index: a scrub finds each, and after what
+ * was lost has been put again the answers are those of before.  DATIL_FLIPS and DATIL_SEED in the
+ * environment ask for more flips or for the same ones again.
+ */
+enum { FLIPS = 600, CRASHES = 150, WEEKS = 3 };
+
+static const int64_t NOW_US = 1790000000 * (int64_t)1000000;
+
+struct world {
+    char dir[64];
+    struct index_writer *w;
+    struct index_reader *r;
+    uint64_t seed;
+    char *answers; /* before any flip */
+};
+
+static uint64_t next_random(struct world *w)
+{
+    w->seed = w->seed * 6364136223846793005u + 1442695040888963407u;
+    return w->seed >> 17;
+}
+
+static json_t *make_doc(uint32_t crash)
+{
+    char uuid[40], date[TIME_TEXT_MAX], text[64];
+    snprintf(uuid, sizeof uuid, "%08x-0000-4000-8000-000000%06u", crash * 2654435761u, crash);
+    time_iso(NOW_US - (int64_t)(crash % WEEKS) * 7 * 86400 * 1000000 - crash * (int64_t)1000000,
+             false, date);
+    snprintf(text, sizeof text, "sig%u", crash % 37);
+    return json_pack("{s:s, s:s, s:s, s:i, s:b, s:[s,s], s:s, s:f}", "uuid", uuid, "date_processed",
+                     date, "signature", text, "uptime", (int)crash, "startup_crash", crash % 3 == 0,
+                     "addons", text, "always", "product", crash % 2 ? "Odd" : "Even", "uptime_ts",
+                     crash / 7.0);
+}
+
+static void ask(struct world *w, struct search_param *v, size_t n, json_t *all)
+{
+    struct arena a;
+    struct search_context ctx = {.now_us = NOW_US, .deadline_ms = mono_ms() + 20000};
+    json_t *answer = NULL;
+    const char *form;
+    struct err err = {0};
+    arena_init(&a, 8 << 20);
+    if (!search_answer(&a, w->r, &ctx, (struct search_params){v, n}, &answer, &form, &err))
+        fail_msg("search: %s", err.msg);
+    json_array_append_new(all, answer);
+    arena_release(&a);
+}
+
+/* What people see of it: hits, facets, sums, the order. */
+static char *all_answers(struct world *w)
+{
+    static struct search_param v[] = {
+        {{"date", 4}, {">=-30d", 6}},           {{"_results_number", 15}, {"1000", 4}},
+        {{"_sort", 5}, {"uptime", 6}},          {{"_columns", 8}, {"uuid", 4}},
+        {{"_columns", 8}, {"uptime", 6}},       {{"_columns", 8}, {"signature", 9}},
+        {{"_columns", 8}, {"addons", 6}},       {{"_columns", 8}, {"startup_crash", 13}},
+        {{"_facets", 7}, {"signature", 9}},     {{"_facets", 7}, {"_cardinality.uuid", 17}},
+        {{"_aggs.product", 13}, {"addons", 6}}, {{"signature", 9}, {"~g1", 3}},
+    };
+    json_auto_t *all = json_array();
+    ask(w, v, ARRAY_LEN(v) - 1, all);
+    ask(w, v, ARRAY_LEN(v), all);
+    return json_dumps(all, JSON_SORT_KEYS);
+}
+
+/* As the index keeper does it.  A sync finds damage, too; then there is more to fill. */
+static void fill_again(struct world *w)
+{
+    struct err err = {0};
+    struct index_health h;
+    int rounds = 0;
+    do {
+        uint64_t losses;
+        assert_true(index_fill_begin(w->w, CRASHES, &losses, &err));
+        for (uint32_t c = 0; losses && c < CRASHES; c++) {
+            json_auto_t *doc = make_doc(c);
+            bool was_there;
+            if (!index_put_absent(w->w, doc, &was_there, &err))
+                fail_msg("%s", err.msg);
+        }
+        assert_true(losses == 0 || index_filled(w->w, losses, &err));
+        assert_true(index_sync(w->w, &err) && index_look(w->w, 0, &err));
+        assert_true(index_health(w->dir, &h, &err));
+    } while (!h.is_whole && ++rounds < WEEKS + 1);
+    assert_true(h.is_whole);
+}
+
+static void start_world(struct world *w)
+{
+    struct err err = {0};
+    snprintf(w->dir, sizeof w->dir, "%s/datil-flips-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(w->dir));
+    assert_true(index_writer_open(w->dir, &w->w, &err) && index_reader_open(w->dir, &w->r, &err));
+    for (uint32_t c = 0; c < CRASHES; c++) {
+        json_auto_t *doc = make_doc(c);
+        assert_true(index_put(w->w, doc, &err));
+        if (c % 5 == 0) /* replaced rows, tombstones */
+            assert_true(index_put(w->w, doc, &err));
+    }
+    fill_again(w);
+    w->answers = all_answers(w);
+}
+
+static void end_world(struct world *w)
+{
+    index_reader_close(w->r);
+    index_writer_close(w->w);
+    fs_remove_tree(w->dir, NULL);
+    free(w->answers);
+}
+
+struct files {
+    VEC(char *) paths;
+};
+
+/* Files whose text is for people only, and those that are always empty, have nothing to flip. */
+static void list_files(const char *dir, struct files *out)
+{
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[512];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (e->d_name[0] == '.' || stat(path, &st) < 0 || strcmp(e->d_name, "aside") == 0 ||
+            strcmp(e->d_name, "maintenance") == 0 || strcmp(e->d_name, "fill-lock") == 0)
+            continue;
+        if (S_ISDIR(st.st_mode))
+            list_files(path, out);
+        else if (st.st_size > 0)
+            VEC_PUSH(&out->paths, xstrdup(path));
+    }
+    closedir(d);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static uint8_t byte_at(const char *path, off_t at)
+{
+    uint8_t byte = 0;
+    FD_AUTO fd = open(path, O_RDONLY);
+    return fd >= 0 && pread(fd, &byte, 1, at) == 1 ? byte : 0;
+}
+
+static void flip(const char *path, off_t at, int bit)
+{
+    uint8_t byte = (uint8_t)(byte_at(path, at) ^ 1 << bit);
+    FD_AUTO fd = open(path, O_WRONLY);
+    assert_true(fd >= 0 && pwrite(fd, &byte, 1, at) == 1);
+}
+
+static void choose(struct world *w, char path[512], off_t *ret_at)
+{
+    struct files files = {0};
+    struct stat st;
+    list_files(w->dir, &files);
+    qsort(files.paths.v, files.paths.n, sizeof *files.paths.v, by_name);
+    snprintf(path, 512, "%s", files.paths.v[next_random(w) % files.paths.n]);
+    assert_int_equal(stat(path, &st), 0);
+    /* every second one near the start, where small files have their data */
+    off_t span = next_random(w) % 2 ? st.st_size : MIN(st.st_size, (off_t)600);
+    *ret_at = (off_t)(next_random(w) % (uint64_t)span);
+    for (size_t i = 0; i < files.paths.n; i++)
+        free(files.paths.v[i]);
+    VEC_RELEASE(&files.paths);
+}
+
+/* Found: something is to be filled again, or the byte has been mended. */
+static bool is_found(struct world *w, const char *path, off_t at, uint8_t flipped)
+{
+    struct index_health h;
+    struct err err = {0};
+    assert_true(index_health(w->dir, &h, &err));
+    return !h.is_whole || byte_at(path, at) != flipped;
+}
+
+static void test_every_flip_is_found(void **state)
+{
+    (void)state;
+    const char *flips = getenv("DATIL_FLIPS"), *seed = getenv("DATIL_SEED");
+    uint64_t n = FLIPS;
+    struct world w = {.seed = random_u64() >> 1};
+    if (flips)
+        assert_true(str_to_u64(str_of(flips), 10, 1000000, "flips", &n, NULL));
+    if (seed)
+        assert_true(str_to_u64(str_of(seed), 10, UINT64_MAX, "seed", &w.seed, NULL));
+    printf("DATIL_SEED=%llu\n", (unsigned long long)w.seed);
+    start_world(&w);
+    for (uint64_t i = 0; i < n; i++) {
+        char path[512];
+        off_t at;
+        size_t damaged;
+        struct err err = {0};
+        choose(&w, path, &at);
+        int bit = (int)(next_random(&w) % 8);
+        flip(path, at, bit);
+        uint8_t flipped = byte_at(path, at);
+        if (!index_scrub(w.w, NULL, &damaged, &err))
+            fail_msg("scrub after %s byte %lld: %s", path, (long long)at, err.msg);
+        if (!is_found(&w, path, at, flipped))
+            fail_msg("flip %llu, bit %d of byte %lld of %s: nobody noticed", (unsigned long long)i,
+                     bit, (long long)at, path);
+        fill_again(&w);
+        FREE_LATER char *now = all_answers(&w);
+        if (strcmp(now, w.answers) != 0)
+            fail_msg("flip %llu, bit %d of byte %lld of %s: other answers\n%s\n%s",
+                     (unsigned long long)i, bit, (long long)at, path, now, w.answers);
+    }
+    printf("%llu flips, 0 silent\n", (unsigned long long)n);
+    end_world(&w);
+}
+
+/*
+ * Weeks that are being written to: a flip in bytes that are changed in place may go unnoticed, but
+ * only if it changes no answer.
+ */
+static void test_no_flip_changes_an_answer_under_writes(void **state)
+{
+    (void)state;
+    struct world w = {.seed = random_u64() >> 1};
+    int found = 0;
+    const char *seed = getenv("DATIL_SEED");
+    if (seed)
+        assert_true(str_to_u64(str_of(seed), 10, UINT64_MAX, "seed", &w.seed, NULL));
+    printf("DATIL_SEED=%llu\n", (unsigned long long)w.seed);
+    start_world(&w);
+    for (int i = 0; i < FLIPS / 2; i++) {
+        char path[512];
+        off_t at;
+        size_t damaged;
+        struct err err = {0};
+        for (uint32_t c = 0; c < WEEKS; c++) { /* the same again: a new row in each week */
+            json_auto_t *doc = make_doc(c);
+            assert_true(index_put(w.w, doc, &err));
+        }
+        assert_true(index_sync(w.w, &err));
+        choose(&w, path, &at);
+        int bit = (int)(next_random(&w) % 8);
+        flip(path, at, bit);
+        uint8_t flipped = byte_at(path, at);
+        if (!index_scrub(w.w, NULL, &damaged, &err))
+            fail_msg("scrub after %s byte %lld: %s", path, (long long)at, err.msg);
+        found += is_found(&w, path, at, flipped);
+        fill_again(&w);
+        FREE_LATER char *now = all_answers(&w);
+        if (strcmp(now, w.answers) != 0)
+            fail_msg("flip %d, bit %d of byte %lld of %s: other answers\n%s\n%s", i, bit,
+                     (long long)at, path, now, w.answers);
+    }
+    printf("%d flips under writes, %d found, 0 changed an answer\n", FLIPS / 2, found);
+    end_world(&w);
+}
+
+int main(void)
+{
+    log_init("test", "error");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_flip_is_found),
+        cmocka_unit_test(test_no_flip_changes_an_answer_under_writes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
