@@ -1,21 +1,39 @@
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/proc.h"
+#include "base/time.h"
 #include "base/util.h"
 #include "ledger/ledger.h"
 #include "processor/worker.h"
 
 /*
- * Flushing the index in the background: workers only append, this process makes what they
- * appended durable every few seconds, so that no crash waits for the disk twice.
+ * Keeping the index whole in the background.  Workers only append; this process makes durable what
+ * they appended, so that no crash waits for the disk twice; looks whether all files are still
+ * there; appends what workers could not, what a failure of the machine took, and what was lost
+ * with a damaged or deleted part of the index.  Nothing here is needed for crashes to be processed:
+ * an index that cannot be used is tried again every few seconds.
+ *
+ * A second process scrubs: it reads every byte once a day, slowly, and sets aside what is damaged.
  */
-enum { SYNC_EVERY_MS = 3000, WAIT_MS = 1000 };
+enum {
+    TICK_MS = 3000,
+    REST_MS = 5000, /* without a put, before a week gets sums of all its bytes */
+    FILL_MS = 2000, /* of a tick, at most */
+    SCRUB_LOOK_MS = 1000,
+    PROGRESS_EVERY = 20000,
+};
 
 struct keeper {
+    const char *dir;
     struct db *db;
     struct store *store;
     struct index_writer *index;
+    struct index_reader *reader; /* NULL until something is to be filled */
+    struct ledger_fill fill;
+    int fill_fd; /* the claim; -1: nothing is being filled */
+    bool is_failing;
 };
 
 static bool keeper_open(const struct conf *conf, struct keeper *k, struct err *err)
@@ -24,16 +42,115 @@ static bool keeper_open(const struct conf *conf, struct keeper *k, struct err *e
         .backend = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
         .fs_root = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
     };
-    *k = (struct keeper){.db = db_new(conf_text(conf, "DATABASE_URL"), "datil-processor index", 0)};
-    return store_open(&cfg, &k->store, err) &&
-           index_writer_open(conf_text(conf, "INDEX_DIR"), &k->index, err);
+    *k = (struct keeper){
+        .dir = conf_text(conf, "INDEX_DIR"),
+        .db = db_new(conf_text(conf, "DATABASE_URL"), "datil-processor index", 0),
+        .index = index_writer_new(conf_text(conf, "INDEX_DIR")),
+        .fill_fd = -1,
+    };
+    return store_open(&cfg, &k->store, err);
+}
+
+static void stop_filling(struct keeper *k)
+{
+    if (k->fill_fd >= 0)
+        close(k->fill_fd);
+    k->fill_fd = -1;
+    index_reader_close(k->reader);
+    k->reader = NULL;
 }
 
 static void keeper_close(struct keeper *k)
 {
+    stop_filling(k);
     index_writer_close(k->index);
     store_close(k->store);
     db_free(k->db);
+}
+
+/* Takes up a filling if one is to be done and nobody else is at it. */
+static bool start_filling(struct keeper *k, struct err *err)
+{
+    struct index_health h;
+    struct err why = {0};
+    if (!index_health(k->dir, &h, err))
+        return false;
+    if (h.is_whole || !h.is_readable)
+        return true;
+    if (!index_claim_filling(k->dir, "filling by the index keeper", 0, &k->fill_fd, &why))
+        return why.code == ERR_CONFLICT || err_set(err, why.code, "%s", why.msg);
+    if (!ledger_fill_begin(&k->fill, k->db, k->index, err) ||
+        !index_reader_open(k->dir, &k->reader, err)) {
+        stop_filling(k);
+        return false;
+    }
+    if (!k->fill.losses)
+        stop_filling(k);
+    else
+        log_event(LOG_WARN, "index_fill_begin", "the index is filled from the store",
+                  LOG_I("crashes", (int64_t)k->fill.total));
+    return true;
+}
+
+static void log_progress(const struct keeper *k, uint64_t before, bool is_done)
+{
+    const struct ledger_fill *f = &k->fill;
+    if (is_done)
+        log_event(LOG_WARN, "index_filled", "the index is whole again",
+                  LOG_I("looked", (int64_t)f->looked), LOG_I("put", (int64_t)f->put));
+    else if (f->looked / PROGRESS_EVERY != before / PROGRESS_EVERY)
+        log_event(LOG_INFO, "index_filling", "the index is being filled",
+                  LOG_I("looked", (int64_t)f->looked), LOG_I("crashes", (int64_t)f->total),
+                  LOG_I("put", (int64_t)f->put));
+}
+
+static bool fill_for_a_while(struct keeper *k, struct err *err)
+{
+    int64_t until_ms = mono_ms() + FILL_MS;
+    while (k->fill_fd >= 0 && mono_ms() < until_ms && !proc_stopping()) {
+        bool is_done;
+        uint64_t before = k->fill.looked;
+        if (!ledger_fill_page(&k->fill, k->db, k->store, k->index, k->reader, &is_done, err)) {
+            stop_filling(k); /* begins again with the next tick; what is there is skipped quickly */
+            return false;
+        }
+        log_progress(k, before, is_done);
+        if (is_done)
+            stop_filling(k);
+    }
+    return true;
+}
+
+static bool put_late(struct keeper *k, struct err *err)
+{
+    size_t put, total = 0;
+    do {
+        if (!ledger_put_late(k->db, k->store, k->index, &put, err))
+            return false;
+        total += put;
+    } while (put > 0 && !proc_stopping());
+    if (total)
+        log_event(LOG_INFO, "index_caught_up", "crashes that could not be indexed before are there",
+                  LOG_I("count", (int64_t)total));
+    return true;
+}
+
+static bool replay(struct keeper *k, struct err *err)
+{
+    size_t replayed;
+    if (!ledger_replay(k->db, k->store, k->index, &replayed, err))
+        return false;
+    if (replayed)
+        log_event(LOG_INFO, "index_replayed", "crashes appended to the index again",
+                  LOG_I("count", (int64_t)replayed));
+    return true;
+}
+
+static bool tick(struct keeper *k, struct err *err)
+{
+    return index_look(k->index, REST_MS, err) && replay(k, err) && put_late(k, err) &&
+           (k->fill_fd >= 0 || start_filling(k, err)) && fill_for_a_while(k, err) &&
+           ledger_sync(k->db, k->index, err);
 }
 
 int index_keeper_run(void *conf, int index)
@@ -41,37 +158,89 @@ int index_keeper_run(void *conf, int index)
     struct keeper k;
     struct err err = {0};
     (void)index;
-    bool ok = keeper_open(conf, &k, &err), is_failing = false;
+    bool ok = keeper_open(conf, &k, &err);
     if (!ok)
-        log_event(LOG_ERROR, "index_keeper_start", "the index cannot be opened", LOG_E(&err));
+        log_event(LOG_ERROR, "index_keeper_start", "the store cannot be opened", LOG_E(&err));
     while (ok && !proc_stopping()) {
-        proc_wait(NULL, 0, SYNC_EVERY_MS);
+        struct err why = {0};
+        bool done = tick(&k, &why);
+        if (!done && !k.is_failing)
+            log_event(LOG_ERROR, "index_keeper_failed", "the index cannot be kept; trying again",
+                      LOG_E(&why));
+        if (done && k.is_failing)
+            log_event(LOG_INFO, "index_keeper_back", "the index can be kept again");
+        k.is_failing = !done;
+        proc_wait(NULL, 0, k.fill_fd >= 0 ? 0 : TICK_MS);
         proc_take_hangup();
-        bool done = ledger_sync(k.db, k.index, &err);
-        if (!done && !is_failing)
-            log_event(LOG_ERROR, "index_sync_failed", "trying again", LOG_E(&err));
-        is_failing = !done;
     }
     keeper_close(&k);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-bool worker_replay_index(const struct conf *conf, struct err *err)
+/*
+ * An index that was made anew while nobody ran: if there are crashes, searches are to say that it
+ * lacks them, from the first one on.
+ */
+void index_keeper_prepare(const struct conf *conf)
 {
     struct keeper k;
-    bool ok = keeper_open(conf, &k, err), was_away = false;
-    size_t replayed = 0;
-    while (ok && !ledger_replay(k.db, k.store, k.index, &replayed, err)) {
-        ok = err->code == ERR_UNAVAILABLE && !proc_stopping();
-        if (ok && !was_away)
-            log_event(LOG_WARN, "db_away", "waiting for the database", LOG_E(err));
-        was_away = true;
-        if (ok)
-            proc_wait(NULL, 0, WAIT_MS);
-    }
-    if (ok && replayed)
-        log_event(LOG_INFO, "index_replayed", "crashes appended to the index again",
-                  LOG_I("count", (int64_t)replayed));
+    struct err err = {0};
+    if (!keeper_open(conf, &k, &err) || !ledger_fill_begin(&k.fill, k.db, k.index, &err))
+        log_event(LOG_WARN, "index_unusable", "crashes are processed without the index",
+                  LOG_E(&err));
     keeper_close(&k);
-    return ok || proc_stopping();
+}
+
+struct pace {
+    int64_t began_ms, bytes_s;
+    int64_t bytes;
+};
+
+static bool go_slowly(void *arg, size_t bytes)
+{
+    struct pace *p = arg;
+    p->bytes += (int64_t)bytes;
+    int64_t ahead_ms = p->bytes * 1000 / p->bytes_s - (mono_ms() - p->began_ms);
+    if (ahead_ms > 0)
+        proc_wait(NULL, 0, (int)MIN(ahead_ms, (int64_t)TICK_MS));
+    return !proc_stopping();
+}
+
+static bool is_scrub_due(const char *dir, int64_t every_s)
+{
+    struct index_health h;
+    int64_t now = now_us();
+    if (every_s == 0 || !index_health(dir, &h, NULL) || !h.is_readable)
+        return false;
+    return h.scrub_ended_us > now || now - h.scrub_ended_us >= every_s * 1000000;
+}
+
+static void scrub_once(const struct conf *conf, struct index_writer *index)
+{
+    struct pace p = {.began_ms = mono_ms(), .bytes_s = conf_int(conf, "INDEX_SCRUB_BYTES_S")};
+    const struct index_pace pace = {go_slowly, &p};
+    size_t damaged = 0;
+    struct err err = {0};
+    bool ok = index_scrub(index, &pace, &damaged, &err);
+    if (ok)
+        log_event(damaged ? LOG_ERROR : LOG_INFO, "index_scrubbed", "every byte was looked at",
+                  LOG_I("bytes", p.bytes), LOG_I("damaged", (int64_t)damaged),
+                  LOG_I("duration_ms", mono_ms() - p.began_ms));
+    else if (!proc_stopping())
+        log_event(LOG_ERROR, "index_scrub_failed", "trying again", LOG_E(&err));
+}
+
+int index_scrub_run(void *conf, int index)
+{
+    struct index_writer *w = index_writer_new(conf_text(conf, "INDEX_DIR"));
+    (void)index;
+    while (!proc_stopping()) {
+        proc_wait(NULL, 0, SCRUB_LOOK_MS);
+        proc_take_hangup();
+        if (!proc_stopping() &&
+            is_scrub_due(conf_text(conf, "INDEX_DIR"), conf_int(conf, "INDEX_SCRUB_EVERY_S")))
+            scrub_once(conf, w);
+    }
+    index_writer_close(w);
+    return EXIT_SUCCESS;
 }

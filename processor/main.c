@@ -16,7 +16,8 @@
 #include "processor/offline.h"
 #include "processor/worker.h"
 
-/* datil-processor: a parent with N workers and the index keeper, and the entry points for tests. */
+/* datil-processor: a parent with N workers, the index keeper and the scrub, and the entry points
+ * for tests. */
 
 enum { EXIT_USAGE = 2, SYMBOL_DIRS_MAX = 16, WORKERS_MAX = 256 };
 
@@ -157,13 +158,13 @@ static bool serve(struct conf *conf, struct err *err)
     const struct proc_group groups[] = {
         {.name = "worker", .count = workers, .run = worker_run, .arg = conf},
         {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = conf},
+        {.name = "index-scrub", .count = 1, .run = index_scrub_run, .arg = conf},
     };
     if (!identity_settle(conf, IDENTITY_SERVICE, err) || !be_alone(conf, &alone, err))
         return false;
     proc_block_signals();
     crash_sweep_tmp(conf_text(conf, "PROCESSOR_TMP_DIR"));
-    if (!worker_replay_index(conf, err))
-        return false;
+    index_keeper_prepare(conf);
     log_event(LOG_INFO, "start", "processor started", LOG_I("workers", workers));
     bool ok = proc_supervise(groups, ARRAY_LEN(groups), err);
     log_event(LOG_INFO, "stop", "processor stopped");

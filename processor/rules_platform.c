@@ -1,11 +1,9 @@
-/*
- * What machine was it?  The dump knows best; annotations stand in where it says nothing.
- * A key that is missing, null or blank says as little as the word "unknown" that CPUInfo
- * and OSInfo write: reports of other makers and rules applied one at a time have those.
- */
 #include "base/util.h"
 #include "processor/rules.h"
 
+/*
+ * What machine was it?  The dump knows best; annotations stand in where there is none.
+ */
 static const json_t *system_info(const struct job *job)
 {
     return jget_obj(json_dump(job), "system_info");
@@ -16,6 +14,8 @@ static struct str info_text(const struct job *job, const char *key, struct str f
     struct str v = str_trim(jget_strn(system_info(job), key));
     return v.n ? v : fallback;
 }
+
+/* ---- CPU ---- */
 
 static void copy_microcode(struct job *job)
 {
@@ -36,6 +36,7 @@ bool cpu_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/* Missing, null and blank say as little as "unknown". */
 static bool is_unknown(const struct job *job, const char *key)
 {
     struct str v = str_trim(processed_text(job, key));
@@ -64,6 +65,8 @@ bool android_cpu_info_act(struct job *job, struct err *err)
     set_text(job, "cpu_arch", abi);
     return true;
 }
+
+/* ---- operating system ---- */
 
 bool os_info_act(struct job *job, struct err *err)
 {
@@ -112,6 +115,8 @@ bool platform_info_act(struct job *job, struct err *err)
     }
     return true;
 }
+
+/* ---- OSPrettyVersion ---- */
 
 struct os_version {
     int64_t major, minor, build;

@@ -248,8 +248,8 @@ static bool open_all(struct worker *w, struct err *err)
     w->versions = versions_new(w->db);
     w->missing = missing_new();
     w->version_source = versions_source(w->versions);
-    return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err) &&
-           index_writer_open(conf_text(w->conf, "INDEX_DIR"), &w->index, err);
+    w->index = index_writer_new(conf_text(w->conf, "INDEX_DIR"));
+    return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err);
 }
 
 static void close_all(struct worker *w)

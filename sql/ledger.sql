@@ -17,13 +17,14 @@ DELETE FROM crash_ledger WHERE crash_id = $1;
 -- $1 crash_ids text[]
 -- $2 products text[]
 -- $3 received text[]
+-- $4 is_indexed boolean
 WITH doc AS (
     SELECT DISTINCT ON (crash_id) * FROM unnest($1::text[], $2::text[], $3::text[])
            AS d (crash_id, product, received)
 )
 INSERT INTO crash_ledger (crash_id, product, state, received, processed_at, index_seq)
 SELECT crash_id, product, 'processed', coalesce(nullif(received, '')::timestamptz, now()), now(),
-       nextval('crash_index_seq')
+       CASE WHEN $4::boolean THEN nextval('crash_index_seq') END
   FROM doc
 ON CONFLICT (crash_id) DO UPDATE
    SET product = excluded.product, state = 'processed', processed_at = excluded.processed_at,
@@ -94,8 +95,6 @@ WITH messages AS (
 )
 DELETE FROM crash_ledger WHERE crash_id = ANY($1::text[]);
 
--- ---- index durability -------------------------------------------------------------------------
-
 -- name: index_seq_state
 -- Last place given out, and up to where the index is known to be on disk.
 SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END AS last, s.synced_seq
@@ -111,3 +110,26 @@ UPDATE crash_index_state SET synced_seq = $1::bigint WHERE synced_seq < $1::bigi
 -- $2 limit integer
 SELECT crash_id, index_seq FROM crash_ledger
  WHERE index_seq > $1::bigint ORDER BY index_seq LIMIT $2::integer;
+
+-- name: index_seq_before
+-- Crashes appended before a place, the newest first.
+-- $1 seq bigint
+-- $2 limit integer
+SELECT crash_id, index_seq FROM crash_ledger
+ WHERE index_seq < $1::bigint ORDER BY index_seq DESC LIMIT $2::integer;
+
+-- name: index_late
+-- Processed while the index could not be used.
+-- $1 limit integer
+SELECT crash_id, processed_at FROM crash_ledger
+ WHERE state = 'processed' AND index_seq IS NULL LIMIT $1::integer;
+
+-- name: index_late_done
+-- Put; unless it was processed once more meanwhile.
+-- $1 crash_id text
+-- $2 processed_at timestamptz
+UPDATE crash_ledger SET index_seq = nextval('crash_index_seq')
+ WHERE crash_id = $1 AND processed_at = $2::timestamptz AND index_seq IS NULL;
+
+-- name: index_late_count
+SELECT count(*) AS count FROM crash_ledger WHERE state = 'processed' AND index_seq IS NULL;

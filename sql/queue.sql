@@ -59,7 +59,8 @@ UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
  WHERE id = $1::bigint AND locked_by = $2 AND state = 1;
 
 -- name: queue_finish
--- The crash is stored and indexed: its message goes and the ledger says so.  No row comes back when
+-- The crash is stored: its message goes and the ledger says so.  index_seq stays NULL when the index could
+-- not be used; the index keeper puts it later.  No row comes back when
 -- the crash was deleted meanwhile.  A commit lost in a failure of the server means the crash is
 -- processed once more.  A signature's earliest build and date stay.
 -- $1 id bigint
@@ -69,6 +70,7 @@ UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
 -- $5 signature text
 -- $6 build bigint
 -- $7 crash_date timestamptz
+-- $8 is_indexed boolean
 WITH done AS (
     DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
 ), seen AS (
@@ -84,7 +86,7 @@ WITH done AS (
 )
 UPDATE crash_ledger
    SET state = 'processed', processed_at = now(), product = coalesce($4, product),
-       index_seq = nextval('crash_index_seq')
+       index_seq = CASE WHEN $8::boolean THEN nextval('crash_index_seq') END
  WHERE crash_id = $3
 RETURNING set_config('synchronous_commit', 'off', true);
 

@@ -60,6 +60,8 @@ const struct conf_key conf_keys[] = {
 
     /* search index */
     {"INDEX_DIR", CONF_PATH, "$DATIL_VAR/index", 0, 0, false, "directory of the crash index"},
+    {"INDEX_SCRUB_EVERY_S", CONF_INT, "86400", 0, 31536000, false, "seconds between two scrubs, which read every byte of the index and compare the checksums; 0: never"},
+    {"INDEX_SCRUB_BYTES_S", CONF_INT, "104857600", 65536, INT64_MAX, false, "bytes that a scrub reads in a second at most"},
 
     /* symbols */
     {"SYMBOLS_DIR", CONF_PATH, "$DATIL_VAR/symbols", 0, 0, false, "symbol store"},

@@ -54,21 +54,20 @@ static bool put_processed(struct store *store, const char *crash_id, const json_
     return store_put(store, crash_id, "processed_crash", str_n(text, n), err);
 }
 
-/* A document that the index refuses stays stored; it just cannot be searched. */
-static bool put_index(struct index_writer *index, const char *crash_id, const json_t *doc,
-                      struct err *err)
+/*
+ * A document that the index refuses stays stored; it just cannot be searched.  False: the index
+ * cannot be used now, which is no reason not to finish a crash.
+ */
+static bool put_index(struct index_writer *index, const char *crash_id, const json_t *doc)
 {
     struct err why = {0};
     if (index_put(index, doc, &why))
         return true;
-    if (why.code == ERR_INVALID) {
-        log_event(LOG_WARN, "index_refused", "stored, but not searchable",
-                  LOG_S("crash_id", crash_id), LOG_E(&why));
-        return true;
-    }
-    if (err)
-        *err = why;
-    return err_wrap(err, "index");
+    bool is_refused = why.code == ERR_INVALID;
+    log_event(LOG_WARN, is_refused ? "index_refused" : "index_late",
+              is_refused ? "stored, but not searchable" : "stored; the index gets it later",
+              LOG_S("crash_id", crash_id), LOG_E(&why));
+    return is_refused;
 }
 
 /* The crash was deleted while it was in work: what was just written goes as well. */
@@ -92,8 +91,8 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
         return ledger_load(db, store, index, &doc, 1, err);
     }
     /* The index first: whoever sees the processed crash finds it by a search, too. */
-    if (!put_index(index, crash_id, processed, err) ||
-        !put_processed(store, crash_id, processed, err))
+    bool is_indexed = put_index(index, crash_id, processed);
+    if (!put_processed(store, crash_id, processed, err))
         return err_wrap(err, "storing crash %s", crash_id);
 
     struct arena a;
@@ -101,7 +100,7 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
     struct facts f = facts_of(&a, processed);
     DB_ROWS rows = {0};
     bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
-                     f.signature, f.build, f.date);
+                     f.signature, f.build, f.date, is_indexed ? "true" : "false");
     arena_release(&a);
     if (!ok)
         return err_wrap(err, "finishing crash %s", crash_id);
@@ -118,7 +117,8 @@ static void push(struct strs *s, const char *text)
     s->v[s->n++] = str_of(text ? text : "");
 }
 
-static bool record(struct db *db, json_t *const *docs, size_t n, struct arena *a, struct err *err)
+static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexed, struct arena *a,
+                   struct err *err)
 {
     struct strs id = column(a, n), product = column(a, n), received = column(a, n);
     struct strs signature = column(a, n), build = column(a, n), date = column(a, n);
@@ -134,14 +134,15 @@ static bool record(struct db *db, json_t *const *docs, size_t n, struct arena *a
         push(&date, f.date);
     }
     return DB_EXEC(db, &q_ledger_load, err, db_text_array(a, id), db_text_array(a, product),
-                   db_text_array(a, received)) &&
+                   db_text_array(a, received), are_indexed ? "true" : "false") &&
            (signature.n == 0 ||
             DB_EXEC(db, &q_ledger_load_signatures, err, db_text_array(a, signature),
                     db_text_array(a, build), db_text_array(a, date)));
 }
 
+/* *ret_are_indexed false: at least one is not, so all count as late. */
 static bool put_all(struct store *store, struct index_writer *index, json_t *const *docs, size_t n,
-                    struct err *err)
+                    bool *ret_are_indexed, struct err *err)
 {
     bool is_bulk = n > 1;
     if (is_bulk)
@@ -151,8 +152,9 @@ static bool put_all(struct store *store, struct index_writer *index, json_t *con
         ok = put_processed(store, jget_str(docs[i], "uuid"), docs[i], err);
     if (is_bulk && !store_sync(store, ok ? err : NULL))
         ok = false;
-    for (size_t i = 0; ok && i < n; i++)
-        ok = put_index(index, jget_str(docs[i], "uuid"), docs[i], err);
+    *ret_are_indexed = true;
+    for (size_t i = 0; ok && *ret_are_indexed && i < n; i++)
+        *ret_are_indexed = put_index(index, jget_str(docs[i], "uuid"), docs[i]);
     return ok;
 }
 
@@ -162,11 +164,12 @@ bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
     assert(n <= LEDGER_BATCH_MAX);
     if (n == 0)
         return true;
-    if (!put_all(store, index, docs, n, err))
+    bool are_indexed;
+    if (!put_all(store, index, docs, n, &are_indexed, err))
         return err_wrap(err, "storing %zu crashes", n);
     struct arena a;
     arena_init(&a, (size_t)LEDGER_BATCH_MAX * 8192);
-    bool ok = record(db, docs, n, &a, err);
+    bool ok = record(db, docs, n, are_indexed, &a, err);
     arena_release(&a);
     return ok || err_wrap(err, "recording %zu crashes", n);
 }

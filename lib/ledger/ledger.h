@@ -15,7 +15,8 @@
  *               ledger_finish     index appended, processed crash stored, then ledger row
  *                                 `processed` and queue row deleted in one transaction
  *               ledger_give_back  waiting again later, or failed for good
- *               ledger_sync       the index flushed; ledger_replay after a start
+ *               ledger_sync       the index flushed
+ *   keeper      ledger_replay, ledger_put_late, ledger_fill_page: what the index lacks
  *   anybody     ledger_delete     gone everywhere
  *
  * Durability  Each step may be repeated: keys come from the crash id.  docs/queue.md.
@@ -77,11 +78,36 @@ int ledger_backoff_s(int attempts);
  */
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err);
 
+/*
+ * The index.  What a worker cannot put, because the index is damaged, gone, full or forbidden, is
+ * finished all the same; it gets into the index later (ledger_put_late).
+ */
 /* Makes finished appends survive a crash of the machine and remembers up to where. */
 bool ledger_sync(struct db *db, struct index_writer *index, struct err *err);
-/* Appends again what was finished after the last ledger_sync, then syncs. */
+/* Appends again what a failure of the machine took, or an older copy of the index does not have. */
 bool ledger_replay(struct db *db, struct store *store, struct index_writer *index,
                    size_t *ret_replayed, struct err *err);
+/* Some of those that are processed and not in the index. */
+bool ledger_put_late(struct db *db, struct store *store, struct index_writer *index,
+                     size_t *ret_put, struct err *err);
+
+/*
+ * Filling what the index has lost, page by page: begin; if losses is not 0, pages until
+ * *ret_done.  The caller holds index_claim_filling.
+ */
+struct ledger_fill {
+    uint64_t losses, total, looked, put;
+    int64_t before; /* place in the ledger */
+};
+void ledger_fill_init(struct ledger_fill *f);
+bool ledger_fill_begin(struct ledger_fill *f, struct db *db, struct index_writer *index,
+                       struct err *err);
+bool ledger_fill_page(struct ledger_fill *f, struct db *db, struct store *store,
+                      struct index_writer *index, struct index_reader *reader, bool *ret_done,
+                      struct err *err);
+/* One crash, from the store, unless it is there. */
+bool ledger_fill_one(struct store *store, struct index_writer *index, const char *crash_id,
+                     bool *ret_put, struct err *err);
 
 /*
  * Processed crashes straight into store, index and ledger, n at most LEDGER_BATCH_MAX.  Durable

@@ -1,11 +1,8 @@
-/*
- * Signatures of Java crashes: class and first method, from the sanitised trace as text or
- * from the exception as an object.  Line numbers of Java files and object addresses change
- * with every build and run, so they go; what a trace does not have is left out, with a note.
- */
 #include "base/util.h"
 #include "signature/gen.h"
 #include "signature/text.h"
+
+/* ---- the stack trace as text ---- */
 
 /* Objects print as Class@1a2b3c4d; the number differs every time. */
 static void put_without_addresses(struct strbuf *out, struct str s)
@@ -115,6 +112,8 @@ void sig_java_trace(struct sig_gen *g, struct str trace)
     sb_release(&p.description);
     sb_release(&p.method);
 }
+
+/* ---- the exception as an object ---- */
 
 static void put_dotted(struct strbuf *out, struct str a, struct str b)
 {

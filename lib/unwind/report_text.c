@@ -98,15 +98,14 @@ static void put_registers(const struct mdmp_context *c, struct strbuf *out)
 
 static void put_place(const struct report *r, struct strbuf *out, const struct walk_frame *frame)
 {
-    struct str name;
-    uint64_t offset;
-    if (!report_place(r, frame, &name, &offset)) {
+    if (frame->module == SIZE_MAX) {
         put_address(r, out, frame->instruction);
         return;
     }
-    report_put_text(out, name);
+    const struct mdmp_module *m = &r->facts->modules.v[frame->module];
+    report_put_text(out, m->file);
     if (!frame->function.p) {
-        sb_printf(out, " + 0x%llx", (unsigned long long)offset);
+        sb_printf(out, " + 0x%llx", (unsigned long long)(frame->instruction - m->base));
         return;
     }
     sb_char(out, '!');

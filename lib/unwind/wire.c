@@ -1,8 +1,3 @@
-/*
- * Packets between the sandboxed walker and its parent, on a socket that keeps their bounds.
- * Either end may be in the hands of somebody who broke into the walker, so each packet is
- * read through rd, and what does not fit the format to the last byte is no packet.
- */
 #include "unwind/wire.h"
 
 #include <errno.h>
@@ -47,29 +42,21 @@ static bool send_key(int sock, const struct symfind_key *key)
     return transmit(sock, &(struct msghdr){.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)}, 0);
 }
 
-/*
- * Room for one descriptor, aligned as the kernel wants it.  For the same alignment a second
- * one fits in, so more than asked for may arrive.
- */
+/* Room for one descriptor, aligned as the kernel wants it. */
 union fd_message {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-/* The descriptor in msg, or -1.  Of several none is believed, and none stays open. */
+/* The descriptor in msg, or -1. */
 static int received_fd(struct msghdr *msg)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-        return -1;
-    size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     int fd = -1;
-    for (size_t i = 0; i < n; i++) {
-        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-        if (n > 1)
-            util_close_fd(&fd);
-    }
-    return n == 1 ? fd : -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
 }
 
 void wire_ask(int sock, const struct symfind_key *key, struct symfind_result *ret)

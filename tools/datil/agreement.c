@@ -16,6 +16,9 @@
  *   a raw crash in the store has a ledger row;
  *   the index holds no more documents than the ledger has processed crashes.
  *
+ * While the index is being filled (doctor_index says so), or a crash waits for it, nobody expects
+ * that it holds everything.
+ *
  * Work goes on meanwhile, and a crash is looked at in four places one after the other, so a single
  * look may show a state that never was: a crash deleted between two of them, say.  Whoever looks
  * suspicious is looked at LOOKS times with a pause; one good look clears it.
@@ -37,6 +40,7 @@ struct agreement {
     struct arena page; /* reset for each page */
     struct strs batch; /* of the store's side, in the page arena */
     bool must_be_processed;
+    bool is_filling; /* the index lacks crashes and is being filled */
     size_t processed, stored, shown;
     size_t lost; /* nothing stored at all */
     struct err err;
@@ -67,7 +71,7 @@ static void report(struct agreement *a, const char *id, const char *what)
 }
 
 struct findings {
-    bool has_row, is_processed, is_queued, has_raw, has_processed, is_indexed;
+    bool has_row, is_processed, is_late, is_queued, has_raw, has_processed, is_indexed;
 };
 
 static bool examine(struct agreement *a, const char *id, struct findings *ret)
@@ -83,6 +87,7 @@ static bool examine(struct agreement *a, const char *id, struct findings *ret)
         return false;
     ret->has_row = row.count > 0;
     ret->is_processed = row.count > 0 && strcmp(db_col(&row, 0, "state"), "processed") == 0;
+    ret->is_late = ret->is_processed && db_col(&row, 0, "index_seq") == NULL;
     ret->is_queued = queued.count > 0;
     ret->has_raw = store_exists(app->store, id, "raw_crash");
     ret->has_processed = store_exists(app->store, id, "processed_crash");
@@ -90,13 +95,13 @@ static bool examine(struct agreement *a, const char *id, struct findings *ret)
 }
 
 /* What is wrong with it now, or NULL. */
-static const char *verdict(const struct findings *f)
+static const char *verdict(const struct findings *f, bool is_filling)
 {
     if (f->is_processed && !f->has_processed)
         return f->has_raw ? "processed according to the ledger, but the store has no processed "
                             "crash; `datil reprocess` it"
                           : "in the ledger, but nothing is stored; `datil crash delete` it";
-    if (f->is_processed && !f->is_indexed)
+    if (f->is_processed && !f->is_indexed && !f->is_late && !is_filling)
         return "processed, but searches do not find it; `datil reprocess` it or `datil index "
                "rebuild`";
     if (f->has_processed && !f->is_processed && !f->is_queued)
@@ -137,7 +142,7 @@ static bool look_again(struct agreement *a, struct suspects *s, bool is_last)
     for (size_t i = 0; i < s->ids.n; i++) {
         struct findings f = {0};
         ok = ok && examine(a, s->ids.v[i], &f);
-        const char *what = ok ? verdict(&f) : NULL;
+        const char *what = ok ? verdict(&f, a->is_filling) : NULL;
         if (!what) {
             free(s->ids.v[i]);
             continue;
@@ -190,7 +195,7 @@ static bool ledger_page(struct agreement *a, char last[64], int *ret_count)
         a->processed++;
         if (!index_has(app->reader, id, &is_indexed, &a->err))
             return false;
-        if (!is_indexed || !store_exists(app->store, id, "processed_crash"))
+        if ((!is_indexed && !a->is_filling) || !store_exists(app->store, id, "processed_crash"))
             suspect(&a->from_ledger, id);
     }
     *ret_count = rows.count;
@@ -351,19 +356,108 @@ static bool look(struct agreement *a)
     return judge(a, &a->from_ledger) && judge(a, &a->from_store);
 }
 
+static void say_filling(struct doctor *d, const struct index_health *h)
+{
+    if (h->is_all_missing)
+        doctor_problem(d, "index: it was lost as a whole and is filled again from the store");
+    else if (h->weeks_missing)
+        doctor_problem(d, "index: %zu weeks were damaged and are filled again from the store: %s",
+                       h->weeks_missing, h->weeks);
+    else
+        doctor_note(d, "index: it may lack crashes; each is being looked up");
+    if (h->filler[0] && h->fill_ended_us == 0)
+        doctor_note(d, "index: %s: %llu of %llu crashes looked at, %llu put", h->filler,
+                    (unsigned long long)h->fill_looked, (unsigned long long)h->fill_total,
+                    (unsigned long long)h->fill_put);
+    else
+        doctor_problem(d, "index: nobody fills it; the processor does, `datil up` starts it");
+}
+
+static void say_scrub(struct doctor *d, const struct index_health *h)
+{
+    char when[TIME_TEXT_MAX];
+    if (h->scrub_ended_us == 0) {
+        doctor_note(d, "index: not scrubbed yet");
+        return;
+    }
+    time_iso_s(h->scrub_ended_us / 1000000, when);
+    doctor_note(d, "index: the last scrub ended at %s and found %llu damaged weeks", when,
+                (unsigned long long)h->scrub_damage);
+}
+
+static void say_late(struct doctor *d)
+{
+    DB_ROWS rows = {0};
+    struct err err = {0};
+    if (!d->has_db)
+        return;
+    if (!DB_RUN(d->app->db, &q_index_late_count, &rows, &err))
+        doctor_problem(d, "index: %s", err.msg);
+    else if (db_col_int(&rows, 0, "count", 0) > 0)
+        doctor_problem(d,
+                       "index: %s processed crashes wait for it, because it could not be used; the "
+                       "log of the processor says why",
+                       db_col(&rows, 0, "count"));
+}
+
+void doctor_index(struct doctor *d)
+{
+    struct err err = {0};
+    struct index_health h;
+    if (!index_health(conf_text(&d->app->conf, "INDEX_DIR"), &h, &err))
+        doctor_problem(d, "index: %s", err.msg);
+    else if (!h.exists)
+        doctor_problem(d, "index: there is none; the processor makes it and fills it from the "
+                          "store, `datil up` starts it");
+    else if (!h.is_readable)
+        doctor_problem(d, "index: its head cannot be read; the processor makes it anew");
+    else if (!h.is_whole)
+        say_filling(d, &h);
+    else
+        say_scrub(d, &h);
+    if (h.compactor[0])
+        doctor_note(d, "index: %s", h.compactor);
+    say_late(d);
+}
+
+static void drop_line(void *arg, const char *line)
+{
+    (void)arg;
+    (void)line; /* `datil index verify` prints them */
+}
+
+void doctor_index_bytes(struct doctor *d)
+{
+    struct err err = {0};
+    struct index_health h;
+    const char *dir = conf_text(&d->app->conf, "INDEX_DIR");
+    if (!index_health(dir, &h, &err) || !h.is_readable || !h.is_whole)
+        return; /* doctor_index has told */
+    if (!index_verify(dir, drop_line, NULL, &err))
+        doctor_problem(d,
+                       "index: %s; `datil index verify` says where, the processor's next scrub "
+                       "mends it",
+                       err.msg);
+    else
+        doctor_good(d, "index: every file is sound");
+}
+
 void doctor_agreement(struct doctor *d)
 {
     struct agreement a = {.d = d, .ok = true};
     struct app *app = d->app;
     if (!d->has_db)
         return;
+    struct index_health health;
+    a.is_filling =
+        index_health(conf_text(&app->conf, "INDEX_DIR"), &health, NULL) && !health.is_whole;
     arena_init(&a.page, 4 << 20);
     size_t before = d->problems;
     if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !look(&a))
         doctor_problem(d, "agreement: %s", a.err.msg);
     if (d->problems == before)
-        doctor_good(d, "agreement: ledger, store and index agree on %zu processed crashes",
-                    a.processed);
+        doctor_good(d, "agreement: ledger, store and index agree on %zu processed crashes%s",
+                    a.processed, a.is_filling ? ", but for those that the index lacks" : "");
     else if (a.shown > SHOWN_MAX)
         printf("         … and %zu more crashes\n", a.shown - SHOWN_MAX);
     suspects_release(&a.from_ledger);

@@ -372,29 +372,12 @@ static void check_products(struct doctor *d)
     products_release(&products);
 }
 
-static void drop_line(void *arg, const char *line)
-{
-    (void)arg;
-    (void)line; /* `datil index verify` prints them */
-}
-
-static void check_index(struct doctor *d)
-{
-    struct err err = {0};
-    if (!index_verify(conf(d, "INDEX_DIR"), drop_line, NULL, &err))
-        doctor_problem(d,
-                       "index: %s; `datil index verify` says where, `datil index rebuild` mends it",
-                       err.msg);
-    else
-        doctor_good(d, "index: every file is sound");
-}
-
 static bool run_doctor(struct app *app, struct args args, struct err *err)
 {
     static doctor_check *const checks[] = {
-        check_database, check_schema,    check_dates,      check_dirs,  check_disk,
-        check_programs, check_processor, check_spool,      check_queue, check_cron,
-        check_products, check_index,     doctor_agreement,
+        check_database, check_schema,    check_dates,        check_dirs,       check_disk,
+        check_programs, check_processor, check_spool,        check_queue,      check_cron,
+        check_products, doctor_index,    doctor_index_bytes, doctor_agreement,
     };
     bool is_quick = false;
     const struct opt opts[] = {{"--quick", OPT_FLAG, &is_quick}};
@@ -403,7 +386,7 @@ static bool run_doctor(struct app *app, struct args args, struct err *err)
         return false;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
-        if (!is_quick || (checks[i] != doctor_agreement && checks[i] != check_index))
+        if (!is_quick || (checks[i] != doctor_agreement && checks[i] != doctor_index_bytes))
             checks[i](&d);
     if (d.problems == 0)
         puts("no problems found");

@@ -21,6 +21,8 @@ void doctor_good(struct doctor *d, const char *fmt, ...) __attribute__((format(p
 void doctor_note(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doctor_problem(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-doctor_check doctor_agreement; /* ledger, store and index tell the same story */
+doctor_check doctor_index;       /* is it whole, what is being filled, the last scrub */
+doctor_check doctor_index_bytes; /* reads all of it */
+doctor_check doctor_agreement;   /* ledger, store and index tell the same story */
 
 #endif

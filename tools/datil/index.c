@@ -7,9 +7,13 @@
 #include "json/json.h"
 #include "ledger/ledger.h"
 
-/* index rebuild, index verify, index compact */
-
-enum { PROGRESS_EVERY = 10000, SYNC_EVERY = 50000 };
+/*
+ * index rebuild, index verify, index compact.
+ *
+ * A rebuild is a filling (lib/ledger/index_fill.c) of an index that was emptied, by what the store
+ * has and not by what the ledger says.  If it is interrupted, the index keeper fills the rest.
+ */
+enum { PROGRESS_EVERY = 10000, SYNC_EVERY = 50000, CLAIM_WAIT_MS = 5000 };
 
 struct rebuild {
     struct app *app;
@@ -21,16 +25,14 @@ struct rebuild {
 static bool put_one(void *arg, const char *crash_id)
 {
     struct rebuild *r = arg;
-    FREE_LATER char *text = NULL;
-    size_t n;
     struct err why = {0};
-    json_auto_t *doc = NULL;
-    if (store_get(r->app->store, crash_id, "processed_crash", JSON_BYTES_MAX, &text, &n, &why))
-        doc = json_parse(str_n(text, n), JSON_BYTES_MAX, &why);
-    if (doc && index_put(r->app->writer, doc, &why)) {
-        if (++r->done % PROGRESS_EVERY == 0)
+    bool put;
+    if (ledger_fill_one(r->app->store, r->app->writer, crash_id, &put, &why)) {
+        if (++r->done % PROGRESS_EVERY == 0) {
             printf("%zu crashes\n", r->done);
-        return r->done % SYNC_EVERY || (r->ok = index_sync(r->app->writer, r->err));
+            r->ok = index_fill_progress(r->app->writer, r->done, r->done, r->err);
+        }
+        return r->ok && (r->done % SYNC_EVERY || (r->ok = index_sync(r->app->writer, r->err)));
     }
     if (err_is_retryable(why.code)) {
         *r->err = why;
@@ -43,35 +45,35 @@ static bool put_one(void *arg, const char *crash_id)
     return true;
 }
 
-/* Also when it is so damaged that it cannot even be opened. */
-static bool empty_index(const char *dir, struct err *err)
+static bool fill_from_store(struct rebuild *r, struct strs days, struct err *err)
 {
-    struct err why = {0};
-    if (index_reset(dir, &why))
-        return true;
-    if (why.code != ERR_INVALID) {
-        *err = why;
+    struct ledger_fill fill;
+    struct app *app = r->app;
+    if (!index_reset(conf_text(&app->conf, "INDEX_DIR"), err) || !app_writer(app, err) ||
+        !ledger_fill_begin(&fill, app->db, app->writer, err))
         return false;
-    }
-    fprintf(stderr,
-            "%s\nIt is made anew: restart the processor and the web application afterwards.\n",
-            why.msg);
-    return fs_remove_tree(dir, err) && index_reset(dir, err);
+    for (size_t i = 0; i < days.n; i++)
+        if (!store_catalog(app->store, days.v[i].p, "processed_crash", put_one, r, err) || !r->ok)
+            return false;
+    return index_sync(app->writer, err) &&
+           (!fill.losses || index_filled(app->writer, fill.losses, err)) &&
+           ledger_sync(app->db, app->writer, err);
 }
 
 static bool run_rebuild(struct app *app, struct args args, struct err *err)
 {
     struct rebuild r = {.app = app, .err = err, .ok = true};
     struct strs days = {0};
+    int claim;
+    const char *dir = conf_text(&app->conf, "INDEX_DIR");
     if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err) || !app_store(app, err) ||
-        !store_days(app->store, &app->arena, &days, err) ||
-        !empty_index(conf_text(&app->conf, "INDEX_DIR"), err) || !app_writer(app, err))
+        !store_days(app->store, &app->arena, &days, err) || !app_writer(app, err) ||
+        !index_claim_filling(dir, "datil index rebuild", CLAIM_WAIT_MS, &claim, err))
         return false;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (size_t i = 0; i < days.n; i++)
-        if (!store_catalog(app->store, days.v[i].p, "processed_crash", put_one, &r, err) || !r.ok)
-            return false;
-    if (!index_sync(app->writer, err) || !ledger_sync(app->db, app->writer, err))
+    bool ok = fill_from_store(&r, days, err);
+    close(claim);
+    if (!ok)
         return false;
     printf("the index holds %zu crashes\n", r.done);
     if (r.refused) {
@@ -107,7 +109,10 @@ static bool run_compact(struct app *app, struct args args, struct err *err)
 const struct command index_commands[] = {
     {"index rebuild", "", "Empties the search index and fills it from the stored crashes.",
      run_rebuild},
-    {"index verify", "", "Checks every file of the search index.", run_verify},
+    {"index verify", "",
+     "Reads every byte of the search index and compares checksums and meaning, also while others\n"
+     "write.  Only tells; the processor's scrub sets aside what is damaged and fills it again.",
+     run_verify},
     {"index compact", "",
      "Rewrites index partitions with many replaced or deleted crashes (also a weekly job).",
      run_compact},
