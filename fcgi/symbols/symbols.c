@@ -26,6 +26,9 @@ bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
             free(s);
             return false;
         }
+    struct err why = {0};
+    if (!symstore_ensure_index(&s->store, &why)) /* names alone are found without it */
+        log_event(LOG_WARN, "symbol_index_failed", "no index by debug id", LOG_E(&why));
     s->missing = missing_new();
     *ret_app = s;
     return true;

@@ -273,9 +273,8 @@ static bool compile_to(struct symfind *s, int text_fd, int csym_fd, struct csym_
                        struct err *err)
 {
     struct symreader *r = NULL;
-    struct symreader_text text;
     bool ok = symreader_start(text_fd, s->cache_dir, &r, err) &&
-              symreader_load(r, NULL, &text, err) && symreader_compile(r, csym_fd, stats, err);
+              symreader_load(r, NULL, NULL, err) && symreader_compile(r, csym_fd, stats, err);
     symreader_stop(r);
     return ok;
 }

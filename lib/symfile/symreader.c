@@ -243,6 +243,11 @@ static bool take_text_facts(struct symreader *r, struct rd *in, struct symreader
                             struct err *err)
 {
     struct symreader_text t = {.size = rd_u64(in)};
+    if (!rd_ok(in) || t.size > INT64_MAX)
+        return is_wrong(r, err);
+    r->text_bytes = (int64_t)t.size;
+    if (!ret)
+        return true;
     const uint8_t *md5 = rd_bytes(in, SYMWIRE_MD5);
     if (md5)
         hex_encode(md5, SYMWIRE_MD5, t.md5);
@@ -252,9 +257,8 @@ static bool take_text_facts(struct symreader *r, struct rd *in, struct symreader
     take_header_text(in, t.code_file);
     take_header_text(in, t.code_id);
     take_header_text(in, t.generator);
-    if (!rd_ok(in) || t.size > INT64_MAX)
+    if (!rd_ok(in))
         return is_wrong(r, err);
-    r->text_bytes = (int64_t)t.size;
     *ret = t;
     return true;
 }
@@ -276,6 +280,7 @@ static bool load_to(struct symreader *r, const struct symreader_member *m, int s
     uint8_t buf[SYMWIRE_PACKET_MAX];
     symwire_u8(&out, SYMWIRE_LOAD);
     symwire_u64(&out, m ? m->index : SYMWIRE_INPUT);
+    symwire_u8(&out, ret != NULL);
     r->text_bytes = m ? (int64_t)MIN(m->size, SYMTEXT_MAX_BYTES) : (int64_t)SYMTEXT_MAX_BYTES;
     return ask(r, &out, scratch, answer_ms(r), buf, &in, err) && take_text_facts(r, &in, ret, err);
 }
@@ -335,12 +340,11 @@ bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, stru
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     FD_AUTO scratch = -1;
     struct symreader *r = NULL;
-    struct symreader_text text;
     if (fd < 0)
         return err_set(err, ERR_NOT_FOUND, "no such symbols file");
     if (!symtext_temp(temp_dir, &scratch, err) || !symreader_start(fd, temp_dir, &r, err))
         return false;
-    bool ok = load_to(r, NULL, scratch, &text, err);
+    bool ok = load_to(r, NULL, scratch, NULL, err);
     symreader_stop(r);
     if (!ok || lseek(scratch, 0, SEEK_SET) != 0)
         return err_set(err, ERR_INTERNAL, "a stored symbols file cannot be unpacked");

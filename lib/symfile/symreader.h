@@ -53,7 +53,7 @@ struct symreader_text {
     char code_file[SYMREADER_TEXT_MAX + 1], code_id[SYMREADER_TEXT_MAX + 1];
     char generator[SYMREADER_TEXT_MAX + 1];
 };
-/* member NULL: the input is text, plain, gzip or zstd. */
+/* member NULL: the input is text, plain, gzip or zstd.  ret NULL: nobody wants to know. */
 bool symreader_load(struct symreader *r, const struct symreader_member *member,
                     struct symreader_text *ret, struct err *err);
 

@@ -345,3 +345,32 @@ bool symstore_list(const struct symstore *s, enum symstore_area area, symstore_v
     fts_close(fts);
     return true;
 }
+
+struct indexing {
+    const char *dir;
+    bool is_try;
+};
+
+static bool index_file(void *arg, const struct symkey *key, const struct symstore_found *file)
+{
+    const struct indexing *x = arg;
+    (void)file;
+    if (symkey_is_of_module(key))
+        symindex_add(x->dir, x->is_try, key);
+    return true;
+}
+
+/* The mark is written last: who is killed before begins again.  Two at once do no harm. */
+bool symstore_ensure_index(const struct symstore *s, struct err *err)
+{
+    char mark[PATH_MAX];
+    int n = snprintf(mark, sizeof mark, "%s/ids/complete", s->dir);
+    if (n < 0 || n >= PATH_MAX)
+        return err_set(err, ERR_IO, "path of the symbol store too long");
+    if (fs_exists(mark))
+        return true;
+    struct indexing regular = {s->dir, false}, tried = {s->dir, true};
+    return symstore_list(s, SYMSTORE_REGULAR, index_file, &regular, err) &&
+           symstore_list(s, SYMSTORE_TRY, index_file, &tried, err) &&
+           fs_write_atomic(mark, "", 0, FS_FILE_MODE, err);
+}

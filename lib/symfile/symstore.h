@@ -60,6 +60,9 @@ void symstore_discard(struct symstore_new *n);
 /* After commits: brings the cache back under its limit, removes what dead processes left. */
 void symstore_tidy(const struct symstore *s);
 
+/* Once for a store that is older than its index by debug id; cheap when that was done. */
+bool symstore_ensure_index(const struct symstore *s, struct err *err);
+
 /* The extensions that are stored compressed: .sym, and packed files of it. */
 bool symstore_is_compressible(const char *file);
 

@@ -12,13 +12,14 @@
  *
  *     request      u8 kind, then
  *       ZIP        u64 members at most, u64 bytes at most, text snippets
- *       LOAD       u64 number of the member in the list, or SYMWIRE_INPUT; [scratch]
+ *       LOAD       u64 number of the member in the list, or SYMWIRE_INPUT, u8 whether MD5 and
+ *                  header are wanted; [scratch]
  *       SAME       u8 whether the descriptor is gzip; [file to compare with]
  *       WRITE      u8 whether to gzip; [file to write to]
  *       COMPILE    [file to write to]
  *     answer       u8 0, u8 error code, text message; or u8 1, then
  *       ZIP        nothing: the list ends; a member is u8 2, u8 ignored, u64 bytes, text name
- *       LOAD       u64 bytes, 16 bytes MD5, u8 has header, five texts of it
+ *       LOAD       u64 bytes; if wanted 16 bytes MD5, u8 has header, five texts of it
  *       SAME       u8 whether the bytes are the same
  *       WRITE      u64 bytes written
  *       COMPILE    u64 source bytes, csym bytes, bad lines

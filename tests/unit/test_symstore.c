@@ -22,6 +22,7 @@
 #include "symfile/csym.h"
 #include "symfile/symcache.h"
 #include "symfile/symfind.h"
+#include "symfile/symindex.h"
 #include "symfile/symadd.h"
 #include "symfile/symtext.h"
 #include "symfile/symzip.h"
@@ -486,6 +487,25 @@ static void test_symbols_are_found_by_debug_id(void **state)
     symfind_free(f);
 }
 
+/* Symbols that were stored before there was an index. */
+static void test_older_store_is_indexed_once(void **state)
+{
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    struct symstore_new done;
+    struct err err = {0};
+    char ids[PATH_MAX];
+    struct symkey wanted = key_of("libfoo.so.1.2.3/" ID "/libfoo.so.1.2.3.sym"), got;
+    put_as(&s, SYMSTORE_REGULAR, "libfoo.so.1/" ID "/libfoo.so.1.sym", STR(TEXT "one\n"), &done);
+    snprintf(ids, sizeof ids, "%s/ids", p->store);
+    assert_true(fs_remove_tree(ids, NULL));
+    assert_false(symindex_find(p->store, false, &wanted, &got));
+    assert_true(symstore_ensure_index(&s, &err));
+    assert_true(symindex_find(p->store, false, &wanted, &got));
+    assert_string_equal(got.debug_file, "libfoo.so.1");
+    assert_true(symstore_ensure_index(&s, &err));
+}
+
 /* A tree under another name, and single files, plain and packed. */
 static void test_files_and_trees_of_a_user(void **state)
 {
@@ -813,6 +833,7 @@ int main(void)
         WITH_PLACE(test_stored_files_never_replace_one_another),
         WITH_PLACE(test_only_symbols_of_the_module_are_compiled),
         WITH_PLACE(test_symbols_are_found_by_debug_id),
+        WITH_PLACE(test_older_store_is_indexed_once),
         WITH_PLACE(test_files_and_trees_of_a_user),
         WITH_PLACE(test_reader_that_dies_is_an_error),
         WITH_PLACE(test_damaged_gzip_is_refused),
