@@ -208,7 +208,7 @@ static bool number_closures(struct names *n, Dwarf_Die *scope)
     return c.has_scopes;
 }
 
-bool names_put_closure(const struct names *n, Dwarf_Die *type, struct strbuf *out)
+bool names_put_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
 {
     Dwarf_Die call;
     uint32_t number;
@@ -216,7 +216,7 @@ bool names_put_closure(const struct names *n, Dwarf_Die *type, struct strbuf *ou
         !call_operator_of(type, &call))
         return false;
     sb_text(out, "{lambda");
-    type_name_lambda(n, &call, out);
+    type_name_lambda(n, &call, depth, out);
     sb_printf(out, "#%u}", number);
     return true;
 }
@@ -229,7 +229,7 @@ static void push_scope(const struct names *n, struct strbuf *path, Dwarf_Die *di
         sb_text(path, name);
     else if (dwarf_tag(die) == DW_TAG_namespace)
         sb_text(path, "(anonymous namespace)");
-    else if (!names_put_closure(n, die, path))
+    else if (!names_put_closure(n, die, 0, path))
         sb_text(path, "(anonymous)");
     sb_text(path, "::");
 }

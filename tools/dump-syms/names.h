@@ -37,8 +37,8 @@ void names_add_unit(struct names *n, Dwarf_Die *unit);
  */
 struct str names_of_function(struct names *n, Dwarf_Die *die, bool *ret_is_unsure);
 
-/* "{lambda(int)#1}" when the type is the closure of a lambda that was noted. */
-bool names_put_closure(const struct names *n, Dwarf_Die *type, struct strbuf *out);
+/* "{lambda(int)#1}" when the type is the closure of a lambda that was noted; depth: type_name.h. */
+bool names_put_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out);
 
 /* The entry where the function was first described: the end of the chain of origins. */
 Dwarf_Die names_origin(Dwarf_Die die);

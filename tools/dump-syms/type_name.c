@@ -53,13 +53,13 @@ static void put_base(Dwarf_Die *type, struct strbuf *out)
     sb_text(out, name ? name : "?");
 }
 
-static void put_named(const struct names *n, Dwarf_Die *type, struct strbuf *out)
+static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
 {
     uint32_t scope;
     if (idmap_get(&n->scope_of, (uint64_t)(uintptr_t)type->addr, &scope))
         sb_str(out, n->scopes.texts.v[scope]);
     const char *name = dwarf_diename(type);
-    if (name || !names_put_closure(n, type, out))
+    if (name || !names_put_closure(n, type, depth, out))
         sb_text(out, name ? name : "{unnamed}");
 }
 
@@ -138,7 +138,7 @@ static void put_type(const struct names *n, Dwarf_Die *type, int depth, struct s
         sb_text(out, " []");
         break;
     default:
-        put_named(n, type, out);
+        put_named(n, type, depth, out);
         break;
     }
 }
@@ -189,7 +189,8 @@ static unsigned generic_number(Dwarf_Die *call_operator, Dwarf_Die *type)
     return 0;
 }
 
-void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, struct strbuf *out)
+void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, int depth,
+                      struct strbuf *out)
 {
     Dwarf_Die die, type;
     int count = 0;
@@ -203,7 +204,7 @@ void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, struct st
             if (generic)
                 sb_printf(out, "auto:%u", generic);
             else
-                put_target(n, &die, 0, out);
+                put_target(n, &die, depth, out);
         } while (count < PARAMETERS_MAX && dwarf_siblingof(&die, &die) == 0);
     }
     sb_char(out, ')');

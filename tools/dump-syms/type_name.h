@@ -16,7 +16,11 @@
  */
 void type_name_parameters(const struct names *n, Dwarf_Die *function, struct strbuf *out);
 
-/* The same without what is behind the closing bracket, and with auto:1 for what is generic. */
-void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, struct strbuf *out);
+/*
+ * The same without what is behind the closing bracket, and with auto:1 for what is generic. `depth`
+ * counts the types around: of a hostile file, a lambda may take itself.
+ */
+void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, int depth,
+                      struct strbuf *out);
 
 #endif
