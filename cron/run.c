@@ -13,6 +13,7 @@
 #include "base/proc.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "ledger/ledger.h"
 
 enum { LINE_MAX_BYTES = 2000, POLL_MS = 1000, KEEP_ALIVE_MS = 60000, KILL_AFTER_MS = 5000 };
 
@@ -26,15 +27,15 @@ static bool open_and_run(const struct run_request *q, struct err *err)
         .last_success_us = q->last_success_us,
         .args = q->args,
     };
-    struct store_config cfg = {
-        .backend = conf_text(q->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(q->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-    };
-    if ((q->job->flags & JOB_STORE) && !store_open(&cfg, &x.store, err))
+    struct store_config cfg = store_config_of(q->conf);
+    char installation[INSTALLATION_ID_SIZE] = "";
+    bool needs_store = q->job->flags & JOB_STORE;
+    if (needs_store && !store_open(&cfg, &x.store, err))
         return false;
     arena_init(&arena, (size_t)1 << 30);
     x.db = db_new(conf_text(q->conf, "DATABASE_URL"), "datil-cron job", 0);
-    bool ok = q->job->run(&x, err);
+    bool ok = (!needs_store || ledger_store_check(x.db, x.store, installation, err)) &&
+              q->job->run(&x, err);
     db_free(x.db);
     store_close(x.store);
     arena_release(&arena);

@@ -38,10 +38,7 @@ struct keeper {
 
 static bool keeper_open(const struct conf *conf, struct keeper *k, struct err *err)
 {
-    struct store_config cfg = {
-        .backend = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-    };
+    struct store_config cfg = store_config_of(conf);
     *k = (struct keeper){
         .dir = conf_text(conf, "INDEX_DIR"),
         .db = db_new(conf_text(conf, "DATABASE_URL"), "datil-processor index", 0),

@@ -1,3 +1,10 @@
+/*
+ * One worker of the processor: takes a message, processes its crash, finishes the message.
+ *
+ * It never loses one: whatever goes wrong ends in a step on the queue row (finish, reject, drop,
+ * give back) that is repeated while only the database or the store is away, and if the process dies
+ * in between others see that (ledger_bury).  docs/queue.md tells the whole story.
+ */
 #include "processor/worker.h"
 
 #include <stdlib.h>
@@ -20,6 +27,12 @@ enum {
     RETRY_FIRST_MS = 250, /* pause while the database is away; doubles */
     RETRY_MAX_MS = 5000,
     LEASE_PER_DUMP_S = 60, /* on top of the walk's own time limit */
+    /*
+     * A report was stored before it was published, so one that is not there a moment later is
+     * rather a store in disorder than a report that never was.  Messages that young are tried
+     * again; with the pauses of ledger_give_back the fifth attempt comes after 850 s.
+     */
+    NOT_FOUND_FINAL_S = 600,
 };
 
 struct worker {
@@ -32,16 +45,16 @@ struct worker {
     struct version_source version_source;
     struct missing *missing;
     char name[128]; /* host:process, see proc_name() */
+    char installation[INSTALLATION_ID_SIZE];
     int64_t buried_ms;
-    int retry_ms; /* 0: the database is there */
+    uint64_t session; /* of the database connection under which claims were last put straight */
+    int retry_ms;     /* 0: database and store are there */
 };
 
-/* ---- database outages
- * ---------------------------------------------------------------------------- */
 static void db_away(struct worker *w, const struct err *why)
 {
     if (!w->retry_ms)
-        log_event(LOG_WARN, "db_away", "waiting for the database", LOG_E(why));
+        log_event(LOG_WARN, "db_away", "waiting for database and store", LOG_E(why));
     w->retry_ms = w->retry_ms ? MIN(w->retry_ms * 2, (int)RETRY_MAX_MS) : RETRY_FIRST_MS;
     proc_wait(NULL, 0, w->retry_ms);
 }
@@ -49,7 +62,7 @@ static void db_away(struct worker *w, const struct err *why)
 static void db_there(struct worker *w)
 {
     if (w->retry_ms)
-        log_event(LOG_INFO, "db_back", "the database answers again");
+        log_event(LOG_INFO, "db_back", "database and store answer again");
     w->retry_ms = 0;
 }
 
@@ -92,8 +105,6 @@ static bool step_give_back(struct worker *w, const struct ledger_job *job, void 
     return ledger_give_back(w->db, job, arg, err);
 }
 
-/* ---- one crash
- * ------------------------------------------------------------------------------------ */
 static void log_done(const struct ledger_job *job, const struct crash *c, int64_t start_ms)
 {
     int64_t submitted_us, ingestion_ms = -1;
@@ -166,7 +177,9 @@ static void process(struct worker *w, const struct ledger_job *job)
     }
     if (work(w, job, start_ms, &err))
         return;
-    if (err.code == ERR_NOT_FOUND) {
+    if (err.code == ERR_UNAVAILABLE && ledger_release(w->db, w->name, NULL, &second))
+        return; /* the store went away: nobody's fault, and no attempt */
+    if (err.code == ERR_NOT_FOUND && job->age_s >= NOT_FOUND_FINAL_S) {
         log_event(LOG_WARN, "crash_rejected", "crash cannot be found in raw crash storage",
                   LOG_S("crash_id", job->crash_id));
         persist(w, job, step_reject, NULL, &second);
@@ -178,8 +191,6 @@ static void process(struct worker *w, const struct ledger_job *job)
         log_event(LOG_ERROR, "give_back_failed", "its lease will end", LOG_E(&second));
 }
 
-/* ---- the loop
- * -------------------------------------------------------------------------------------- */
 static void bury_the_dead(struct worker *w)
 {
     size_t buried;
@@ -215,6 +226,28 @@ static void reload(struct worker *w)
         log_event(LOG_ERROR, "reload_failed", "the old lists stay in use", LOG_E(&err));
 }
 
+/*
+ * Between two crashes a worker holds nothing.  What stands under its name then was claimed over a
+ * connection that broke before the answer came (the server died, say), and goes back at once.
+ */
+static bool settle_claims(struct worker *w, const struct ledger_job *held, struct err *err)
+{
+    if (!db_connect(w->db, err))
+        return false;
+    if (db_session(w->db) == w->session)
+        return true;
+    if (!ledger_release(w->db, w->name, held ? held->id : NULL, err))
+        return false;
+    w->session = db_session(w->db);
+    return true;
+}
+
+static bool take_one(struct worker *w, struct ledger_job *job, struct err *err)
+{
+    return ledger_store_check(w->db, w->store, w->installation, err) &&
+           settle_claims(w, NULL, err) && ledger_claim(w->db, w->name, LEDGER_LEASE_S, job, err);
+}
+
 static void loop(struct worker *w)
 {
     while (!proc_stopping()) {
@@ -223,7 +256,8 @@ static void loop(struct worker *w)
         if (proc_take_hangup())
             reload(w);
         bury_the_dead(w);
-        if (ledger_claim(w->db, w->name, LEDGER_LEASE_S, &job, &err)) {
+        if (take_one(w, &job, &err)) {
+            settle_claims(w, &job, NULL); /* the claim itself may have reconnected */
             db_there(w);
             process(w, &job);
             db_drain_notifications(w->listen);
@@ -238,10 +272,7 @@ static void loop(struct worker *w)
 
 static bool open_all(struct worker *w, struct err *err)
 {
-    struct store_config cfg = {
-        .backend = conf_text(w->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(w->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-    };
+    struct store_config cfg = store_config_of(w->conf);
     const char *url = conf_text(w->conf, "DATABASE_URL");
     w->db = db_new(url, "datil-processor", 0);
     w->listen = db_new(url, "datil-processor listen", 0);

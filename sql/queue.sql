@@ -49,6 +49,7 @@ UPDATE crash_queue
               LIMIT 1
                 FOR UPDATE SKIP LOCKED)
 RETURNING id, crash_id, ruleset, queue, attempts, worker_deaths,
+          extract(epoch FROM now() - created)::bigint AS age_s,
           set_config('synchronous_commit', 'off', true);
 
 -- name: queue_extend
@@ -137,6 +138,27 @@ UPDATE crash_queue q
   FROM mine m
  WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
 RETURNING q.state;
+
+-- name: queue_release
+-- Claims of a worker that does not work on them wait again as if they had not been made.  Where the
+-- same message was published again meanwhile, that one is enough.
+-- $1 locked_by text
+-- $2 held_id bigint
+WITH mine AS (
+    SELECT id, crash_id, ruleset FROM crash_queue
+     WHERE state = 1 AND locked_by = $1 AND id <> $2::bigint
+       FOR UPDATE
+), twin AS (
+    SELECT m.id FROM mine m
+      JOIN crash_queue w ON w.crash_id = m.crash_id AND w.ruleset = m.ruleset AND w.state = 0
+), gone AS (
+    DELETE FROM crash_queue WHERE id IN (SELECT id FROM twin)
+), back AS (
+    UPDATE crash_queue q SET state = 0, not_before = now(), locked_by = NULL, locked_until = NULL
+      FROM mine m WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
+    RETURNING q.id
+)
+SELECT crash_id, (SELECT count(*) FROM back) AS waiting, pg_notify('crash_queue', '') FROM mine;
 
 -- name: queue_running
 -- Messages in work, for the search after dead workers.

@@ -147,11 +147,14 @@ static bool is_known(const struct db_rows *known, const char *crash_id)
 {
     for (int i = 0; i < known->count; i++)
         if (strcmp(db_col(known, i, "crash_id"), crash_id) == 0)
-            return true;
+            return strcmp(db_col(known, i, "state"), "rejected") != 0;
     return false;
 }
 
-/* Publishes those of the batch that the ledger does not know; nearly always there are none. */
+/*
+ * Publishes those of the batch that the ledger does not know, or took for lost while their store
+ * was away; nearly always there are none.
+ */
 static bool publish_unknown(struct republish *r)
 {
     DB_ROWS known = {0};
@@ -161,7 +164,7 @@ static bool publish_unknown(struct republish *r)
     r->ok =
         r->n == 0 || DB_RUN(r->x->db, &q_ledger_known, &known, r->err, db_text_array(&r->ids, ids));
     size_t kept = 0;
-    for (size_t i = 0; r->ok && (size_t)known.count < r->n && i < r->n; i++)
+    for (size_t i = 0; r->ok && i < r->n; i++)
         if (!is_known(&known, r->batch[i].crash_id))
             r->batch[kept++] = r->batch[i];
     r->n = kept;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "ledger/ledger.h"
 #include "store/store.h"
 
 enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
@@ -158,13 +159,23 @@ static void add_problem(json_t *errors, const char *name, const char *msg, const
     json_array_append_new(errors, json_pack("{s:s, s:s}", "name", name, "msg", msg));
 }
 
-static bool check_store(const struct collector *c, struct err *err)
+static bool check_store(struct req *req, struct err *err)
 {
-    const char *root = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT");
-    if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"), "fs") != 0)
+    const struct conf *conf = app_of(req)->conf;
+    const struct store_config config = store_config_of(conf);
+    char installation[INSTALLATION_ID_SIZE] = "";
+    struct store *store = NULL;
+    if (strcmp(config.backend, "noop") == 0)
         return true;
-    return (fs_mkdirs(root, FS_DIR_MODE, err) && fs_is_writable_dir(root)) ||
-           err_set(err, ERR_IO, "the store cannot be written");
+    if (!config.wants_mark && !fs_mkdirs(config.fs_root, FS_DIR_MODE, err))
+        return false;
+    bool ok =
+        store_open(&config, &store, err) &&
+        (config.wants_mark ? ledger_store_check(req_db(req), store, installation, err)
+                           : store_check(store, err)) &&
+        (fs_is_writable_dir(config.fs_root) || err_set(err, ERR_IO, "the store cannot be written"));
+    store_close(store);
+    return ok;
 }
 
 bool heartbeat_get(struct req *req, struct err *err)
@@ -176,8 +187,11 @@ bool heartbeat_get(struct req *req, struct err *err)
     metric_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
     if (!spool_open(&c->spool, &why) || !spool_has_room(&c->spool, &why))
         add_problem(errors, "spool", "not writable, or nearly full", &why);
-    if (!check_store(c, &why))
-        add_problem(errors, "store", "cannot be written", &why);
+    if (!check_store(req, &why))
+        add_problem(errors, "store",
+                    why.code == ERR_UNAVAILABLE ? "not this installation's store: not mounted?"
+                                                : "cannot be written",
+                    &why);
     if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "pg") == 0 &&
         !db_connect(req_db(req), &why))
         add_problem(errors, "database", "no connection", &why);

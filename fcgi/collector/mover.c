@@ -58,6 +58,8 @@ struct mover {
     int64_t pause_ms, retry_at_ms, sweep_at_ms, flush_at_ms;
     bool failed;     /* something in this round has to be tried again */
     bool db_refused; /* the database is away in this round */
+    bool is_store_away;
+    char installation[INSTALLATION_ID_SIZE]; /* empty: the database was not reached yet */
     struct item items[BATCH];
     size_t n;
 };
@@ -328,16 +330,30 @@ static bool open_store(struct mover *m)
     struct err err = {0};
     if (!m->wants_store || m->store)
         return true;
-    const struct store_config config = {
-        .backend = conf_text(m->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(m->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-        .no_fsync = m->spool.no_fsync,
-    };
+    struct store_config config = store_config_of(m->conf);
+    config.no_fsync = m->spool.no_fsync;
     if (store_open(&config, &m->store, &err))
         return true;
     log_event(LOG_ERROR, "store_away", "the store cannot be opened", LOG_E(&err));
     m->failed = true;
     return false;
+}
+
+/* While the store is away reports stay in the spool: nothing is moved, nothing is called lost. */
+static bool store_is_there(struct mover *m)
+{
+    struct err err = {0};
+    bool is_there = !m->store || (m->db ? ledger_store_check(m->db, m->store, m->installation, &err)
+                                        : store_check(m->store, &err));
+    if (!is_there) {
+        m->failed = true;
+        if (!m->is_store_away)
+            log_event(LOG_ERROR, "store_away", "reports wait in the spool", LOG_E(&err));
+    } else if (m->is_store_away) {
+        log_event(LOG_INFO, "store_back", "the store is there again");
+    }
+    m->is_store_away = !is_there;
+    return is_there;
 }
 
 /* All that lies in a state, batch by batch, as long as it goes well. */
@@ -358,7 +374,7 @@ static void drain(struct mover *m, const char *state, bool is_new, void (*work)(
 static void one_round(struct mover *m, bool is_retry)
 {
     m->failed = m->db_refused = false;
-    if (!open_store(m))
+    if (!open_store(m) || !store_is_there(m))
         return;
     if (is_retry)
         drain(m, "moving", false, carry);

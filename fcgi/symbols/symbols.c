@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "queries.h"
+#include "store/mark.h"
 
 enum { VERSION_MAX = 64 << 10 };
 
@@ -17,7 +18,8 @@ bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
     s->web = web;
     s->store = (struct symstore){.dir = conf_text(conf, "SYMBOLS_DIR"),
                                  .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
-                                 .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES")};
+                                 .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES"),
+                                 .wants_mark = true};
     s->temp_dir = conf_text(conf, "UPLOAD_TEMPDIR");
     s->public_url = conf_text(conf, "SYMBOLS_PUBLIC_URL");
     const char *const dirs[] = {s->store.dir, s->store.cache_dir, s->temp_dir};
@@ -120,7 +122,10 @@ bool heartbeat_get(struct req *req, struct err *err)
     json_t *checks = json_object_get(body, "checks"); /* borrowed */
     DB_ROWS rows = {0};
     note(checks, "database", DB_RUN(req_db(req), &q_db_ping, &rows, &why), why.msg, &ok);
-    note(checks, "storage", fs_is_writable_dir(s->store.dir), s->store.dir, &ok);
+    why.msg[0] = '\0';
+    note(checks, "storage",
+         mark_check(s->store.dir, NULL, &why) && fs_is_writable_dir(s->store.dir),
+         why.msg[0] ? why.msg : s->store.dir, &ok);
     note(checks, "symcache", fs_is_writable_dir(s->store.cache_dir), s->store.cache_dir, &ok);
     if (!ok)
         json_object_set_new(body, "status", json_string("error"));

@@ -61,10 +61,7 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
 {
     const struct conf *conf = web_conf(web);
     struct app *app = xcalloc(1, sizeof *app);
-    const struct store_config store = {
-        .backend = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-    };
+    const struct store_config store = store_config_of(conf);
     app->index_dir = xstrdup(conf_text(conf, "INDEX_DIR"));
     set_asset(app);
     set_version_json(app, conf);

@@ -4,6 +4,7 @@
 #include "crash/product.h"
 #include "query.h"
 #include "search/index.h"
+#include "store/mark.h"
 #include "store/store.h"
 #include "web/web.h"
 
@@ -24,8 +25,9 @@ struct notice {
 
 struct app {
     struct store *store;
-    struct siglists *siglists;  /* NULL until somebody needs them */
-    struct index_reader *index; /* NULL until it could be opened; see app_index */
+    char installation[INSTALLATION_ID_SIZE]; /* empty: the database was not asked yet */
+    struct siglists *siglists;               /* NULL until somebody needs them */
+    struct index_reader *index;              /* NULL until it could be opened; see app_index */
     struct products products;
     struct version_list *versions;
     struct notice *notices;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "frame.h"
+#include "ledger/ledger.h"
 #include "pages.h"
 #include "queries.h"
 
@@ -21,8 +22,11 @@ static bool check_database(struct req *r, struct err *err)
 
 static bool check_store(struct req *r, struct err *err)
 {
+    struct app *app = app_of(r);
     struct strs days = {0};
-    return store_days(app_of(r)->store, req_arena(r), &days, err) || err_wrap(err, "store");
+    return (ledger_store_check(req_db(r), app->store, app->installation, err) &&
+            store_days(app->store, req_arena(r), &days, err)) ||
+           err_wrap(err, "store");
 }
 
 /* One search as anybody may do it: default product, one hit, no part of the index missing. */

@@ -17,6 +17,7 @@ struct db {
     PGconn *conn; /* NULL before the first connect */
     bool *is_prepared;
     bool in_tx;
+    uint64_t session; /* connections made so far */
 };
 
 enum { CONNECT_TIMEOUT_S = 5, CHANNEL_MAX = 63 };
@@ -46,6 +47,11 @@ void db_free(struct db *db)
 bool db_is_connected(const struct db *db)
 {
     return db->conn && PQstatus(db->conn) == CONNECTION_OK;
+}
+
+uint64_t db_session(const struct db *db)
+{
+    return db->session;
 }
 
 int db_fd(const struct db *db)
@@ -89,6 +95,7 @@ bool db_connect(struct db *db, struct err *err)
     if (PQstatus(db->conn) != CONNECTION_OK)
         return err_set(err, ERR_UNAVAILABLE, "database: " STR_FMT,
                        STR_ARG(first_line(PQerrorMessage(db->conn))));
+    db->session++;
     PQsetNoticeProcessor(db->conn, on_notice, NULL);
     return true;
 }

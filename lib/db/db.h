@@ -34,6 +34,8 @@ struct db *db_new(const char *conninfo, const char *application_name, int statem
 void db_free(struct db *db);
 bool db_connect(struct db *db, struct err *err); /* also reconnects a broken connection */
 bool db_is_connected(const struct db *db);
+/* Which connection this is: 0 before the first, another number after each reconnect. */
+uint64_t db_session(const struct db *db);
 
 struct db_rows {
     PGresult *res;

@@ -17,6 +17,17 @@ struct facts {
     const char *build, *date;
 };
 
+bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION_ID_SIZE],
+                        struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!id[0] && DB_RUN(db, &q_installation_id, &rows, NULL) && rows.count == 1) {
+        snprintf(id, INSTALLATION_ID_SIZE, "%s", db_col(&rows, 0, "id"));
+        store_expect(store, id);
+    }
+    return store_check(store, err);
+}
+
 static char *short_text(struct arena *a, const json_t *doc, const char *key, size_t max)
 {
     struct str s = jget_strn(doc, key);

@@ -4,6 +4,7 @@
 #include "db/db.h"
 #include "json/json.h"
 #include "search/index.h"
+#include "store/mark.h"
 #include "store/store.h"
 
 /*
@@ -22,6 +23,14 @@
  * Durability  Each step may be repeated: keys come from the crash id.  docs/queue.md.
  * Errors      As the module that failed; nothing is half done that a repeat does not mend.
  */
+/*
+ * Whether the store is that of the installation the database belongs to.  id keeps the answer of
+ * the database and is empty at first; while the database is away and was never asked, any mark
+ * will do.  ERR_UNAVAILABLE: another store, or none.
+ */
+bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION_ID_SIZE],
+                        struct err *err);
+
 enum queue_kind { QUEUE_PRIORITY = 0, QUEUE_STANDARD = 1, QUEUE_REPROCESSING = 2 };
 
 const char *queue_kind_name(enum queue_kind kind); /* "priority", … */
@@ -48,6 +57,7 @@ struct ledger_job {
     char ruleset[64];
     char worker[128]; /* who claimed it */
     enum queue_kind queue;
+    int64_t age_s;     /* since it was published */
     int attempts;      /* earlier ones */
     int worker_deaths; /* attempts that ended with the death of the worker */
 };
@@ -73,8 +83,18 @@ bool ledger_give_back(struct db *db, const struct ledger_job *job, const struct 
 int ledger_backoff_s(int attempts);
 
 /*
+ * Messages that stand under this worker's name although it does not work on them wait again, at
+ * once and without an attempt: its connection broke after the claim and before the answer.
+ * held_id: the queue row it does work on, or NULL.
+ */
+bool ledger_release(struct db *db, const char *worker, const char *held_id, struct err *err);
+
+/*
  * Gives back what dead workers held: those of this host whose process is gone, at once; those of
- * other hosts when their lease has ended.
+ * other hosts when their lease has ended.  A lease that ended under a worker that lives (a machine
+ * that slept, a clock that jumped) is given back as well, but is not a death.  newborn: the name of
+ * a worker that has claimed nothing yet, or NULL; what stands under it was an earlier process's
+ * with the same number.
  */
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err);
 

@@ -76,6 +76,7 @@ static void copy_job(const struct db_rows *rows, const char *worker, struct ledg
         .queue = (enum queue_kind)db_col_int(rows, 0, "queue", QUEUE_STANDARD),
         .attempts = (int)db_col_int(rows, 0, "attempts", 0),
         .worker_deaths = (int)db_col_int(rows, 0, "worker_deaths", 0),
+        .age_s = db_col_int(rows, 0, "age_s", 0),
     };
     snprintf(ret->id, sizeof ret->id, "%s", db_col(rows, 0, "id"));
     snprintf(ret->crash_id, sizeof ret->crash_id, "%s", db_col(rows, 0, "crash_id"));
@@ -144,13 +145,27 @@ bool ledger_drop(struct db *db, const struct ledger_job *job, struct err *err)
     return DB_EXEC(db, &q_queue_drop, err, job->id, job->worker);
 }
 
-/* "host:process" of this host, and that process is gone. */
-static bool is_dead(const char *worker, const char *host)
+bool ledger_release(struct db *db, const char *worker, const char *held_id, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(db, &q_queue_release, &rows, err, worker, held_id ? held_id : "0"))
+        return err_wrap(err, "returning claims");
+    for (int i = 0; i < rows.count; i++)
+        log_event(LOG_INFO, "claim_returned", "claimed over a connection that broke",
+                  LOG_S("crash_id", db_col(&rows, i, "crash_id")));
+    return true;
+}
+
+enum worker_life { WORKER_LIVES, WORKER_DEAD, WORKER_ELSEWHERE };
+
+/* A worker is "host:process"; only those of this host can be looked at. */
+static enum worker_life life_of(const char *worker, const char *host)
 {
     struct str w = str_of(worker);
     size_t colon = str_rfind_char(w, ':');
-    return colon != SIZE_MAX && str_eq(str_sub(w, 0, colon), str_of(host)) &&
-           proc_is_gone(str_sub(w, colon + 1, SIZE_MAX));
+    if (colon == SIZE_MAX || !str_eq(str_sub(w, 0, colon), str_of(host)))
+        return WORKER_ELSEWHERE;
+    return proc_is_gone(str_sub(w, colon + 1, SIZE_MAX)) ? WORKER_DEAD : WORKER_LIVES;
 }
 
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err)
@@ -161,11 +176,16 @@ bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err
     size_t buried = 0;
     for (int i = 0; i < rows.count; i++) {
         const char *worker = db_col(&rows, i, "locked_by");
-        if (!worker || (!db_col_bool(&rows, i, "is_expired") && !is_dead(worker, host)))
+        if (!worker)
             continue;
-        if (!give_back(db, db_col(&rows, i, "id"), worker, 0, "worker died", true, err))
+        enum worker_life life = life_of(worker, host);
+        if (life != WORKER_DEAD && !db_col_bool(&rows, i, "is_expired"))
+            continue;
+        bool is_death = life != WORKER_LIVES;
+        const char *why = is_death ? "worker died" : "lease ended";
+        if (!give_back(db, db_col(&rows, i, "id"), worker, 0, why, is_death, err))
             return false;
-        log_event(LOG_WARN, "crash_given_back", "its worker died",
+        log_event(LOG_WARN, "crash_given_back", why,
                   LOG_S("crash_id", db_col(&rows, i, "crash_id")), LOG_S("worker", worker));
         buried++;
     }

@@ -12,6 +12,8 @@ struct store_back {
     const char *name;
     bool (*open)(const struct store_config *cfg, void **ret_self, struct err *err);
     void (*close)(void *self);
+    void (*expect)(void *self, const char *installation_id);
+    bool (*check)(void *self, struct err *err);
     void (*defer_sync)(void *self);
     bool (*sync)(void *self, struct err *err);
     bool (*put)(void *self, const char *id, const char *kind, struct str bytes, struct err *err);

@@ -17,6 +17,15 @@ static const struct store_back *const backs[] = {&store_back_fs};
 
 enum { KIND_MAX = 30, DUMP_NAMES_BYTES_MAX = 1 << 20, DUMP_NAMES_MAX = 1000, DAY_DIGITS = 6 };
 
+struct store_config store_config_of(const struct conf *conf)
+{
+    return (struct store_config){
+        .backend = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
+        .fs_root = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+        .wants_mark = strcmp(conf_text(conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "noop") != 0,
+    };
+}
+
 bool store_open(const struct store_config *cfg, struct store **ret, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(backs); i++) {
@@ -39,6 +48,16 @@ void store_close(struct store *s)
         return;
     s->back->close(s->self);
     free(s);
+}
+
+void store_expect(struct store *s, const char *installation_id)
+{
+    s->back->expect(s->self, installation_id);
+}
+
+bool store_check(struct store *s, struct err *err)
+{
+    return s->back->check(s->self, err) || err_wrap(err, "object store");
 }
 
 static bool is_digit(char c)

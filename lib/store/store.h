@@ -2,6 +2,7 @@
 #define STORE_STORE_H
 
 #include "base/arena.h"
+#include "base/conf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -17,7 +18,9 @@
  * The day is that of the crash id.
  *
  * Ownership  Bytes handed out are new (free).
- * Errors     ERR_NOT_FOUND, ERR_INVALID (crash id, kind name), ERR_IO, ERR_UNAVAILABLE.
+ * Errors     ERR_NOT_FOUND, ERR_INVALID (crash id, kind name), ERR_IO.  ERR_UNAVAILABLE: the root
+ *            is not what it was (its file system is not mounted).  So "not found" is the word of
+ *            the right store, and a put never makes a tree below a mount point.
  * Durability A put returns after fsync; objects appear by rename: whole or not at all.
  *            All puts may be repeated.
  * Kinds      "raw_crash", "dump_names", "processed_crash", "crash_report", or the name
@@ -28,10 +31,20 @@ struct store;
 struct store_config {
     const char *backend; /* "fs" */
     const char *fs_root;
-    bool no_fsync; /* tests only */
+    bool wants_mark; /* work only on a root that carries the mark of an installation (mark.h) */
+    bool no_fsync;   /* tests only */
 };
+/* What the configuration says.  Without a database nobody can make a mark, and none is wanted. */
+struct store_config store_config_of(const struct conf *conf);
+
+/* Makes nothing: the root may be away and come back. */
 bool store_open(const struct store_config *cfg, struct store **ret, struct err *err);
 void store_close(struct store *s);
+
+/* From now on only the root of this installation will do; borrowed until store_close. */
+void store_expect(struct store *s, const char *installation_id);
+/* ERR_UNAVAILABLE: this is not the installation's store; nothing it says counts. */
+bool store_check(struct store *s, struct err *err);
 
 /*
  * For bulk work: between store_defer_sync() and store_sync() puts are atomic but not yet

@@ -10,15 +10,20 @@
 #include "base/hash.h"
 #include "base/util.h"
 #include "store/back.h"
+#include "store/mark.h"
 
 /*
  * The fs back end.  An object appears by rename of a temporary file in its own directory; names
  * beginning with a dot are temporary and never listed.  What a killed process leaves behind goes
  * with the day.
+ *
+ * The root's mark is looked at before each put and whenever something is not there, so that a file
+ * system that is not mounted is an error and neither an empty store nor a place to write to.
  */
 struct fs_store {
     char *root;
-    bool no_fsync, is_deferred;
+    bool no_fsync, is_deferred, wants_mark;
+    const char *installation; /* borrowed, or NULL: any */
 };
 
 struct fs_path {
@@ -41,11 +46,10 @@ static bool fs_open_store(const struct store_config *cfg, void **ret_self, struc
 {
     if (!cfg->fs_root || !*cfg->fs_root || strlen(cfg->fs_root) > PATH_MAX / 2)
         return err_set(err, ERR_INVALID, "the fs object store needs a root directory");
-    if (!fs_mkdirs(cfg->fs_root, FS_DIR_MODE, err))
-        return false;
     struct fs_store *s = xcalloc(1, sizeof *s);
     s->root = xstrdup(cfg->fs_root);
     s->no_fsync = cfg->no_fsync;
+    s->wants_mark = cfg->wants_mark;
     *ret_self = s;
     return true;
 }
@@ -55,6 +59,17 @@ static void fs_close_store(void *self)
     struct fs_store *s = self;
     free(s->root);
     free(s);
+}
+
+static void fs_expect(void *self, const char *installation_id)
+{
+    ((struct fs_store *)self)->installation = installation_id;
+}
+
+static bool fs_check(void *self, struct err *err)
+{
+    const struct fs_store *s = self;
+    return !s->wants_mark || mark_check(s->root, s->installation, err);
 }
 
 static void fs_defer_sync(void *self)
@@ -139,7 +154,7 @@ static bool fs_put(void *self, const char *id, const char *kind, struct str byte
     const struct fs_store *s = self;
     struct fs_path at = path_of(s, id, kind);
     char temp[PATH_MAX];
-    if (!temp_path(&at, temp, err))
+    if (!fs_check(self, err) || !temp_path(&at, temp, err))
         return false;
     FD_AUTO fd = create_temp(s, id, kind, temp, err);
     if (fd < 0)
@@ -155,6 +170,8 @@ static bool fs_put_file(void *self, const char *id, const char *kind, const char
 {
     const struct fs_store *s = self;
     struct fs_path at = path_of(s, id, kind);
+    if (!fs_check(self, err))
+        return false;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && fs_exists(at.file))
         return true; /* an earlier try got this far */
@@ -180,7 +197,7 @@ static bool fs_open_object(void *self, const char *id, const char *kind, int *re
     struct fs_path at = path_of(self, id, kind);
     int fd = open(at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return err_set(err, ERR_NOT_FOUND, "crash %s has no %s", id, kind);
+        return fs_check(self, err) && err_set(err, ERR_NOT_FOUND, "crash %s has no %s", id, kind);
     if (fd < 0)
         return err_errno(err, errno, "opening %s", at.file);
     *ret_fd = fd;
@@ -231,6 +248,8 @@ static bool remove_kind(void *arg, const char *kind)
 static bool fs_remove_one(void *self, const char *id, const char *kind, struct err *err)
 {
     struct fs_path at = path_of(self, id, kind);
+    if (!fs_check(self, err))
+        return false;
     return unlink(at.file) == 0 || errno == ENOENT || errno == ENOTDIR ||
            err_errno(err, errno, "removing %s", at.file);
 }
@@ -241,7 +260,7 @@ static bool fs_remove(void *self, const char *id, size_t *ret_removed, struct er
     char day[STORE_DAY_LEN + 1], path[PATH_MAX];
     store_day_of(id, day);
     snprintf(path, sizeof path, "%s/%s", r.s->root, day);
-    if (!each_name(path, remove_kind, &r, err))
+    if (!fs_check(self, err) || !each_name(path, remove_kind, &r, err))
         return false;
     if (r.error)
         return err_errno(err, r.error, "removing crash %s", id);
@@ -292,7 +311,7 @@ static int by_bytes(const void *a, const void *b)
 static bool fs_days(void *self, struct arena *a, struct strs *ret, struct err *err)
 {
     struct day_list l = {.s = self, .a = a};
-    if (!each_name(l.s->root, add_day, &l, err))
+    if (!fs_check(self, err) || !each_name(l.s->root, add_day, &l, err))
         return false;
     if (l.days.n)
         qsort(l.days.v, l.days.n, sizeof *l.days.v, by_bytes);
@@ -324,7 +343,7 @@ static bool fs_catalog(void *self, const char *day, const char *kind,
     struct catalog c = {each, arg, suffix_of(kind)};
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s/%s", s->root, day, kind);
-    return each_name(path, catalog_name, &c, err);
+    return fs_check(self, err) && each_name(path, catalog_name, &c, err);
 }
 
 /* Renamed first, so that the day is gone at once even if removing takes a while or is killed. */
@@ -334,7 +353,7 @@ static bool fs_remove_day(void *self, const char *day, struct err *err)
     char path[PATH_MAX], doomed[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", s->root, day);
     snprintf(doomed, sizeof doomed, "%s/.deleted-%s", s->root, day);
-    if (!fs_remove_tree(doomed, err)) /* left by a killed removal */
+    if (!fs_check(self, err) || !fs_remove_tree(doomed, err)) /* left by a killed removal */
         return false;
     if (rename(path, doomed) != 0)
         return errno == ENOENT || err_errno(err, errno, "renaming %s", path);
@@ -345,6 +364,8 @@ const struct store_back store_back_fs = {
     .name = "fs",
     .open = fs_open_store,
     .close = fs_close_store,
+    .expect = fs_expect,
+    .check = fs_check,
     .defer_sync = fs_defer_sync,
     .sync = fs_sync,
     .put = fs_put,

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/util.h"
+#include "store/mark.h"
 #include "symfile/symcache.h"
 #include "symfile/symindex.h"
 #include "symfile/symtext.h"
@@ -152,6 +153,8 @@ bool symstore_prepare(const struct symstore *s, enum symstore_area area, const s
                       struct symreader *r, const struct symreader_text *text,
                       struct symstore_new *ret, struct err *err)
 {
+    if (s->wants_mark && !mark_check(s->dir, NULL, err))
+        return false;
     struct symstore_new n = {.key = *key,
                              .area = SYMSTORE_REGULAR,
                              .is_compressed = symstore_is_compressible(key->file),
@@ -266,6 +269,8 @@ static bool publish(const struct symstore *s, struct symstore_new *n, struct err
 
 bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t n, struct err *err)
 {
+    if (s->wants_mark && !mark_check(s->dir, NULL, err))
+        return false;
     size_t changed = 0;
     for (size_t i = 0; i < n; i++)
         changed += news[i].temp != NULL;

@@ -22,6 +22,7 @@ struct symstore {
     const char *dir;         /* SYMBOLS_DIR */
     const char *cache_dir;   /* where new .sym files are compiled to at once, or NULL */
     int64_t cache_max_bytes; /* 0: no limit */
+    bool wants_mark;         /* store only below a dir with an installation's mark (store/mark.h) */
 };
 
 enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY };

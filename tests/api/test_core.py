@@ -93,11 +93,25 @@ def test_signature_keeps_its_earliest_build(datil):
 def test_message_without_raw_crash_is_rejected(datil):
     lost = crash_id(10)
     datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", lost)
-    datil.sql("INSERT INTO crash_queue (crash_id, queue) VALUES (%s, 1)", lost)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue, created) VALUES (%s, 1, now() - interval '1 hour')", lost)
     datil.sql("NOTIFY crash_queue")
     wait_until(lambda: state(datil, lost) == "rejected", 20, "the rejection")
     assert not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", lost)
     datil.datil("crash", "delete", lost)
+
+
+def test_report_not_found_a_moment_after_it_was_published_is_tried_again(datil):
+    late = crash_id(113)
+    datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", late)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue) VALUES (%s, 1)", late)
+    datil.sql("NOTIFY crash_queue")
+    row = "SELECT state, attempts FROM crash_queue WHERE crash_id = %s"
+    wait_until(lambda: datil.sql(row, late) == [(0, 1)], 20, "the first attempt")
+    assert state(datil, late) == "received"
+    put_raw(datil, late)
+    datil.sql("UPDATE crash_queue SET not_before = now() WHERE crash_id = %s", late)
+    datil.sql("NOTIFY crash_queue")
+    wait_until(lambda: state(datil, late) == "processed", 20, "the second attempt")
 
 
 def test_double_publishing_is_one_message(datil):

@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 #include <limits.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/util.h"
+#include "store/mark.h"
 #include "store/store.h"
 
 /* The object store: one suite, run against each back end that needs no server. */
@@ -218,6 +220,79 @@ static void test_unknown_backend(void **state)
     assert_int_equal(err.code, ERR_INVALID);
 }
 
+#define INSTALLATION "0123456789abcdef0123456789abcdef"
+#define FOREIGN      "fedcba9876543210fedcba9876543210"
+
+static struct store *open_marked(const char *root, const char *id)
+{
+    struct store *s;
+    struct err err = {0};
+    struct store_config cfg = {.backend = "fs", .fs_root = root, .wants_mark = true};
+    assert_true(store_open(&cfg, &s, &err));
+    store_expect(s, id);
+    return s;
+}
+
+static enum err_code get_code(struct store *s)
+{
+    struct err err = {0};
+    FREE_LATER char *text = NULL;
+    size_t n;
+    return store_get(s, ID, "raw_crash", 100, &text, &n, &err) ? ERR_NONE : err.code;
+}
+
+/* The root is a mount point: what is below it when nothing is mounted is another directory. */
+static void test_store_that_is_not_mounted(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char root[80], away[80];
+    snprintf(root, sizeof root, "%s/mount", f->dir);
+    snprintf(away, sizeof away, "%s/away", f->dir);
+    assert_true(mark_write(root, INSTALLATION, &err));
+    struct store *s = open_marked(root, INSTALLATION);
+    assert_int_equal(get_code(s), ERR_NOT_FOUND);
+    assert_true(store_put(s, ID, "raw_crash", STR("{}"), &err));
+
+    assert_int_equal(rename(root, away), 0);
+    assert_int_equal(get_code(s), ERR_UNAVAILABLE); /* no root at all */
+    assert_true(fs_mkdirs(root, 0755, &err));       /* an empty mount point */
+    assert_int_equal(get_code(s), ERR_UNAVAILABLE);
+    struct strs days;
+    size_t removed;
+    assert_false(store_put(s, OTHER, "raw_crash", STR("{}"), &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    assert_false(store_days(s, &f->arena, &days, &err));
+    assert_false(store_delete(s, ID, &removed, &err));
+    assert_false(store_delete_day(s, DAY, &err));
+    assert_false(store_check(s, &err));
+    assert_int_equal(rmdir(root), 0); /* nothing was made below it */
+
+    assert_true(mark_write(root, FOREIGN, &err)); /* somebody else's file system */
+    assert_int_equal(get_code(s), ERR_UNAVAILABLE);
+    assert_true(fs_remove_tree(root, &err));
+    assert_int_equal(rename(away, root), 0);
+    assert_int_equal(get_code(s), ERR_NONE);
+    assert_true(store_put(s, OTHER, "raw_crash", STR("{}"), &err));
+    store_close(s);
+}
+
+static void test_damaged_mark(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char path[120], id[INSTALLATION_ID_SIZE];
+    snprintf(path, sizeof path, "%s/.datil-store", f->dir);
+    assert_false(mark_write(f->dir, "short", &err));
+    assert_false(mark_read(f->dir, id, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_true(fs_write_atomic(path, "0123\n", 5, 0644, &err));
+    assert_false(mark_read(f->dir, id, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    assert_false(mark_check(f->dir, NULL, &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +303,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_days_catalog_delete, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deferred_sync, setup, teardown),
         cmocka_unit_test(test_unknown_backend),
+        cmocka_unit_test_setup_teardown(test_store_that_is_not_mounted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_mark, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

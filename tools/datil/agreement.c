@@ -446,7 +446,7 @@ void doctor_agreement(struct doctor *d)
 {
     struct agreement a = {.d = d, .ok = true};
     struct app *app = d->app;
-    if (!d->has_db)
+    if (!d->has_db || d->is_store_away)
         return;
     struct index_health health;
     a.is_filling =

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "ledger/ledger.h"
 #include "queries.h"
 
 static const struct opt *find_opt(const struct opt *opts, size_t n, struct str name)
@@ -92,11 +93,13 @@ bool app_store(struct app *app, struct err *err)
 {
     if (app->store)
         return true;
-    struct store_config cfg = {
-        .backend = conf_text(&app->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(&app->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-    };
-    return store_open(&cfg, &app->store, err);
+    struct store_config cfg = store_config_of(&app->conf);
+    if (!store_open(&cfg, &app->store, err))
+        return false;
+    /* Without the database any mark will do: commands that only read work then, too. */
+    if (!app->db)
+        app->db = db_new(conf_text(&app->conf, "DATABASE_URL"), "datil", 0);
+    return ledger_store_check(app->db, app->store, app->installation, err);
 }
 
 bool app_writer(struct app *app, struct err *err)

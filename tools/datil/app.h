@@ -4,6 +4,7 @@
 #include "base/conf.h"
 #include "db/db.h"
 #include "search/index.h"
+#include "store/mark.h"
 #include "store/store.h"
 
 /*
@@ -19,6 +20,7 @@ struct app {
     struct arena arena; /* lives as long as the command */
     struct db *db;
     struct store *store;
+    char installation[INSTALLATION_ID_SIZE]; /* empty: not asked for yet */
     struct index_writer *writer;
     struct index_reader *reader;
     int exit_status;
@@ -50,6 +52,7 @@ extern const struct command purge_commands[];
 extern const struct command index_commands[];
 extern const struct command symbols_commands[];
 extern const struct command cron_commands[];
+extern const struct command mark_commands[];
 extern const struct command doctor_commands[];
 
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };
@@ -88,6 +91,18 @@ bool app_reader(struct app *app, struct err *err);
  */
 bool app_audit(struct app *app, const char *object, const char *id, const char *action,
                const char *message, struct err *err);
+
+/*
+ * The directories that carry the installation's mark, with whether each is as it should be.
+ * migrate calls app_mark_new: those that never had a mark get theirs, trouble is printed only.
+ */
+struct marked_dir {
+    const char *what, *key; /* "store", its configuration key */
+};
+extern const struct marked_dir marked_dirs[];
+extern const size_t marked_dir_count;
+bool app_installation(struct app *app, struct err *err); /* fills app->installation */
+bool app_mark_new(struct app *app, struct err *err);
 
 /* One line from standard input without its newline, at most max bytes; new. */
 bool app_read_line(size_t max, const char *what, char **ret, struct err *err);

@@ -181,6 +181,33 @@ static void check_dirs(struct doctor *d)
         doctor_good(d, "directories: all can be written");
 }
 
+/* A directory without its mark is empty for a reason: nothing may be concluded from it. */
+static void check_marks(struct doctor *d)
+{
+    size_t good = 0;
+    struct err err = {0};
+    if (d->has_db && !app_installation(d->app, &err)) {
+        doctor_problem(d, "store: %s", err.msg);
+        return;
+    }
+    for (size_t i = 0; i < marked_dir_count; i++) {
+        const struct marked_dir *m = &marked_dirs[i];
+        err = (struct err){0};
+        if (mark_check(conf(d, m->key), d->app->installation, &err)) {
+            good++;
+            continue;
+        }
+        doctor_problem(
+            d,
+            "%s: %s  Reports wait in the spool meanwhile, nothing is lost: mount it, or if "
+            "this is the right place after all, run `datil store mark %s`",
+            m->what, err.msg, m->what);
+        d->is_store_away |= strcmp(m->what, "store") == 0;
+    }
+    if (good == marked_dir_count)
+        doctor_good(d, "store: store and symbols are those of this installation");
+}
+
 static void check_disk(struct doctor *d)
 {
     size_t problems = d->problems;
@@ -375,9 +402,9 @@ static void check_products(struct doctor *d)
 static bool run_doctor(struct app *app, struct args args, struct err *err)
 {
     static doctor_check *const checks[] = {
-        check_database, check_schema,    check_dates,        check_dirs,       check_disk,
-        check_programs, check_processor, check_spool,        check_queue,      check_cron,
-        check_products, doctor_index,    doctor_index_bytes, doctor_agreement,
+        check_database, check_schema,   check_dates,     check_marks,        check_dirs,
+        check_disk,     check_programs, check_processor, check_spool,        check_queue,
+        check_cron,     check_products, doctor_index,    doctor_index_bytes, doctor_agreement,
     };
     bool is_quick = false;
     const struct opt opts[] = {{"--quick", OPT_FLAG, &is_quick}};

@@ -12,7 +12,8 @@
 struct doctor {
     struct app *app;
     size_t problems;
-    bool has_db; /* the checks that need it are left out when it is away */
+    bool is_store_away; /* it says nothing about crashes then */
+    bool has_db;        /* the checks that need it are left out when it is away */
 };
 
 typedef void doctor_check(struct doctor *d);

@@ -18,7 +18,8 @@ static bool run_migrate(struct app *app, struct args args, struct err *err)
     snprintf(dir, sizeof dir, "%s/migrations", fs_share_dir());
     if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err))
         return false;
-    if (!db_migrate(app->db, dir, applied, err) || !db_check_all(app->db, err))
+    if (!db_migrate(app->db, dir, applied, err) || !db_check_all(app->db, err) ||
+        !app_mark_new(app, err))
         return false;
     puts("the database is up to date");
     return true;
@@ -47,7 +48,9 @@ static bool run_config_help(struct app *app, struct args args, struct err *err)
 }
 
 const struct command schema_commands[] = {
-    {"migrate", "", "Brings the database schema up to date and checks every statement against it.",
+    {"migrate", "",
+     "Brings the database schema up to date and checks every statement against it.\n"
+     "The store and the symbols get the installation's mark if they never had one.",
      run_migrate},
     {"config check", "", "Checks environment and DATIL_CONFIG for unknown keys and bad values.",
      run_config_check},

@@ -15,6 +15,7 @@ static struct symstore store_of(struct app *app)
         .dir = conf_text(&app->conf, "SYMBOLS_DIR"),
         .cache_dir = conf_text(&app->conf, "SYMBOLS_CACHE_DIR"),
         .cache_max_bytes = conf_int(&app->conf, "SYMBOLS_CACHE_MAX_BYTES"),
+        .wants_mark = true,
     };
 }
 

@@ -1,0 +1,53 @@
+"""Claims whose answer was lost with the database go back at once, and are nobody's death."""
+import signal
+import socket
+
+from harness import wait_until
+
+
+def test_claim_over_a_connection_that_broke_is_returned_at_once(fresh):
+    """The state after a crash of PostgreSQL: the claim is committed, the idle worker never heard of it."""
+    crash_id = fresh.post()
+    fresh.wait_processed(crash_id)
+    wait_until(lambda: not fresh.sql("SELECT 1 FROM crash_queue"), what="an empty queue")
+    _, workers = fresh.program_pids("datil-processor")
+    host = socket.gethostname()
+    for pid in workers:
+        fresh.kill(pid, signal.SIGSTOP)
+    for n, pid in enumerate(sorted(workers)):
+        fresh.sql("INSERT INTO crash_queue (crash_id, ruleset, queue, state, locked_by, locked_until) "
+                  "VALUES (%s, %s, 1, 1, %s, now() + interval '5 minutes')", crash_id[:-9] + f"{n:02d}" + crash_id[-7:],
+                  "default", f"{host}:{pid}")
+    fresh.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'datil-processor%%'")
+    for pid in workers:
+        fresh.kill(pid, signal.SIGCONT)
+    # One of the processes is the index keeper, which claims nothing and returns nothing.
+    wait_until(lambda: fresh.sql("SELECT count(*) FROM crash_queue WHERE state = 1") <= [(1,)], 20,
+               "the claims to be returned")
+    fresh.sql("DELETE FROM crash_queue WHERE state = 1")
+    assert not fresh.sql("SELECT 1 FROM crash_queue WHERE worker_deaths > 0")
+    assert [line for line in fresh.log_lines("processor") if line["event"] == "claim_returned"]
+
+
+def test_postgres_is_killed_while_crashes_are_taken(fresh):
+    """kill -9 of the postmaster under load: all is processed soon after, and no death is counted."""
+    ids = [fresh.post() for _ in range(30)]
+    pid = int((fresh.var / "pg/postmaster.pid").read_text().split()[0])
+    fresh.kill(pid, signal.SIGKILL)
+    ids += [fresh.post() for _ in range(10)]
+    for crash_id in ids:
+        fresh.wait_processed(crash_id, 90)
+    assert not [line for line in fresh.log_lines("processor") if line["event"] == "crash_given_back"]
+    wait_until(lambda: not fresh.sql("SELECT 1 FROM crash_queue"), 20, "an empty queue")
+
+
+def test_lease_that_ends_under_a_living_worker_is_no_death(fresh):
+    crash_id = fresh.post()
+    fresh.wait_processed(crash_id)
+    (parent,), workers = fresh.program_pids("datil-processor")
+    host = socket.gethostname()
+    fresh.sql("INSERT INTO crash_queue (crash_id, queue, state, locked_by, locked_until) "
+              "VALUES (%s, 1, 1, %s, now() - interval '1 minute')", crash_id, f"{host}:{parent}")
+    wait_until(lambda: any(line["event"] == "crash_given_back" and line["msg"] == "lease ended"
+                           for line in fresh.log_lines("processor")), 30, "the end of the lease")
+    wait_until(lambda: not fresh.sql("SELECT 1 FROM crash_queue"), 20, "an empty queue")
