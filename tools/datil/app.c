@@ -113,12 +113,14 @@ bool app_reader(struct app *app, struct err *err)
 }
 
 /* "alice (root)" for alice's `sudo datil …`, else the account's name. */
-static const char *operator_name(struct arena *a)
+static const char *operator_name(struct app *app)
 {
-    const struct passwd *me = getpwuid(getuid());
-    const char *name = me ? me->pw_name : arena_printf(a, "uid %d", (int)getuid());
+    struct arena *a = &app->arena;
+    const struct passwd *me = getpwuid(app->operator_uid);
+    const char *name =
+        me ? arena_strdup(a, me->pw_name) : arena_printf(a, "uid %d", (int)app->operator_uid);
     const char *behind = getenv("SUDO_USER");
-    bool is_sudo = getuid() == 0 && behind && *behind && strlen(behind) <= LOGIN_NAME_MAX;
+    bool is_sudo = app->operator_uid == 0 && behind && *behind && strlen(behind) <= LOGIN_NAME_MAX;
     return is_sudo ? arena_printf(a, "%s (%s)", str_adup(a, utf8_clean(a, str_of(behind))), name)
                    : name;
 }
@@ -126,7 +128,7 @@ static const char *operator_name(struct arena *a)
 bool app_audit(struct app *app, const char *object, const char *id, const char *action,
                const char *message, struct err *err)
 {
-    const char *who = arena_printf(&app->arena, "%s, command line", operator_name(&app->arena));
+    const char *who = arena_printf(&app->arena, "%s, command line", operator_name(app));
     return DB_EXEC(app->db, &q_audit_add, err, NULL, who, object, id, action, message) ||
            err_wrap(err, "audit log");
 }

@@ -1,6 +1,8 @@
 #ifndef DATIL_APP_H
 #define DATIL_APP_H
 
+#include <sys/types.h>
+
 #include "base/conf.h"
 #include "db/db.h"
 #include "search/index.h"
@@ -24,6 +26,7 @@ struct app {
     struct index_writer *writer;
     struct index_reader *reader;
     int exit_status;
+    uid_t operator_uid; /* who started the command, whoever it works as */
 };
 
 struct args {

@@ -1,5 +1,6 @@
 #include <locale.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "base/identity.h"
@@ -103,7 +104,7 @@ static void release(struct app *app)
 
 static int run(const struct command *c, int argc, char **argv)
 {
-    struct app app = {0};
+    struct app app = {.operator_uid = getuid()};
     struct err err = {0};
     arena_init(&app.arena, ARENA_BYTES_MAX);
     bool ok = conf_load(&app.conf, &err);
