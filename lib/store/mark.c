@@ -68,7 +68,7 @@ bool mark_write(const char *dir, const char *id, struct err *err)
     if (strlen(id) != INSTALLATION_ID_LEN)
         return err_set(err, ERR_INVALID, "not the id of an installation");
     snprintf(text, sizeof text, "%s\n", id);
-    return mark_path(dir, path, err) && fs_mkdirs(dir, 0755, err) &&
-           fs_write_atomic(path, text, INSTALLATION_ID_LEN + 1, 0644, err) &&
+    return mark_path(dir, path, err) && fs_mkdirs(dir, FS_DIR_MODE, err) &&
+           fs_write_atomic(path, text, INSTALLATION_ID_LEN + 1, FS_FILE_MODE, err) &&
            give_to_owner_of(dir, path, err);
 }

@@ -2,7 +2,15 @@
 import signal
 import socket
 
+from pathlib import Path
+
 from harness import wait_until
+
+
+def name_of(pid):
+    """A worker's name in the queue: host, number, start time."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return f"{socket.gethostname()}:{pid}-{stat[stat.rindex(')') + 2:].split()[19]}"
 
 
 def test_claim_over_a_connection_that_broke_is_returned_at_once(fresh):
@@ -11,13 +19,12 @@ def test_claim_over_a_connection_that_broke_is_returned_at_once(fresh):
     fresh.wait_processed(crash_id)
     wait_until(lambda: not fresh.sql("SELECT 1 FROM crash_queue"), what="an empty queue")
     _, workers = fresh.program_pids("datil-processor")
-    host = socket.gethostname()
     for pid in workers:
         fresh.kill(pid, signal.SIGSTOP)
     for n, pid in enumerate(sorted(workers)):
         fresh.sql("INSERT INTO crash_queue (crash_id, ruleset, queue, state, locked_by, locked_until) "
                   "VALUES (%s, %s, 1, 1, %s, now() + interval '5 minutes')", crash_id[:-9] + f"{n:02d}" + crash_id[-7:],
-                  "default", f"{host}:{pid}")
+                  "default", name_of(pid))
     fresh.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'datil-processor%%'")
     for pid in workers:
         fresh.kill(pid, signal.SIGCONT)
@@ -44,10 +51,9 @@ def test_postgres_is_killed_while_crashes_are_taken(fresh):
 def test_lease_that_ends_under_a_living_worker_is_no_death(fresh):
     crash_id = fresh.post()
     fresh.wait_processed(crash_id)
-    (parent,), workers = fresh.program_pids("datil-processor")
-    host = socket.gethostname()
+    (parent,), _ = fresh.program_pids("datil-processor")
     fresh.sql("INSERT INTO crash_queue (crash_id, queue, state, locked_by, locked_until) "
-              "VALUES (%s, 1, 1, %s, now() - interval '1 minute')", crash_id, f"{host}:{parent}")
+              "VALUES (%s, 1, 1, %s, now() - interval '1 minute')", crash_id, name_of(parent))
     wait_until(lambda: any(line["event"] == "crash_given_back" and line["msg"] == "lease ended"
                            for line in fresh.log_lines("processor")), 30, "the end of the lease")
     wait_until(lambda: not fresh.sql("SELECT 1 FROM crash_queue"), 20, "an empty queue")

@@ -56,6 +56,8 @@ extern const struct command index_commands[];
 extern const struct command symbols_commands[];
 extern const struct command cron_commands[];
 extern const struct command mark_commands[];
+extern const struct command backup_commands[];
+extern const struct command restore_commands[];
 extern const struct command doctor_commands[];
 
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };

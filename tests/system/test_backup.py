@@ -1,0 +1,131 @@
+"""datil backup and restore: under load, into an empty installation, and nothing that was acknowledged is lost."""
+import json
+import stat
+import threading
+
+import pytest
+
+from harness import Installation, wait_until
+
+
+@pytest.fixture
+def other():
+    """An installation that was never started."""
+    it = Installation()
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def folder(fresh):
+    """Where backups go: it belongs to the user that the programs work as."""
+    path = fresh.dir / "backup"
+    path.mkdir()
+    fresh.own(path)
+    return path
+
+
+def restore(it, folder, check=True):
+    return it.ctl("restore", str(folder), check=check)
+
+
+def test_backup_under_load_and_restore(fresh, other, minidump, folder, tmp_path):
+    fresh.add_user("kept@example.org")
+    fresh.datil("product", "add", "Kept")
+    sym = tmp_path / "a.sym"
+    sym.write_text("MODULE Linux x86_64 0123456789ABCDEF0123456789ABCDEF0 a.so\nFUNC 10 10 0 f\n")
+    fresh.datil("symbols", "add", sym)
+    stop, posted, failures = threading.Event(), [], []
+
+    def post():
+        while not stop.is_set():
+            try:
+                posted.append(fresh.post({"Comments": "secret"}, dump=minidump if len(posted) % 3 == 0 else None))
+            except Exception as e:  # noqa: BLE001 (told below)
+                failures.append(e)
+                return
+
+    threads = [threading.Thread(target=post) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: len(posted) > 30 or failures, 60, "some reports")
+        fresh.datil("crash", "delete", posted[0])
+        before = posted[1:]
+        fresh.datil("backup", folder)
+        more = len(posted)
+        wait_until(lambda: len(posted) > more + 10 or failures, 60, "more reports")
+        before_second = posted[1:]
+        second = fresh.datil("backup", folder, "--keep", "1").stdout
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures, failures
+    linked = int(second.split(" files, ")[-1].split(" of them linked")[0])
+    assert linked > len(before)  # raw crashes, at least
+    (snapshot,) = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    assert stat.S_IMODE(snapshot.stat().st_mode) == 0o700
+    for path in snapshot.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) in (0o600, 0o700), path
+    fresh.stop()
+
+    restore(other, folder)
+    for path in (other.var / "store").rglob("*"):
+        assert not path.stat().st_mode & 0o007, path
+    other.start()
+    for crash_id in before_second:
+        assert other.wait_processed(crash_id, 60)["crash_id"] == crash_id
+    assert other.processed(posted[0]) is None
+    assert "kept@example.org" in other.datil("user", "list").stdout
+    assert "Kept" in other.datil("product", "list").stdout
+    assert "a.so.sym" in other.datil("symbols", "list").stdout
+    wait_until(lambda: not other.sql("SELECT 1 FROM crash_queue"), 60, "an empty queue")
+    done = other.datil("doctor", check=False)
+    assert done.returncode == 0, done.output
+    new = other.post()
+    other.wait_processed(new)
+
+
+def test_interrupted_backup_goes_on(fresh, folder):
+    ids = [fresh.post() for _ in range(5)]
+    for crash_id in ids:
+        fresh.wait_processed(crash_id)
+    fresh.datil("backup", folder)
+    (snapshot,) = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    # As a kill leaves it: no manifest, one file cut (its time is that of the cut).
+    partial = snapshot.rename(snapshot.with_name(snapshot.name + ".partial"))
+    (partial / "manifest").unlink()
+    cut = next(partial.glob(f"store/*/raw_crash/{ids[0]}.json"))
+    cut.write_bytes(cut.read_bytes()[:10])
+    said = fresh.datil("backup", folder).stdout
+    assert not partial.exists() and int(said.split(" files, ")[-1].split(" of them")[0]) > 5
+    (again,) = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    json.loads(next(again.glob(f"store/*/raw_crash/{ids[0]}.json")).read_text())
+
+
+def test_restore_refuses_what_would_do_harm(fresh, other, folder, tmp_path):
+    fresh.wait_processed(fresh.post())
+    fresh.datil("backup", folder)
+    (snapshot,) = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    done = fresh.datil("restore", folder, check=False)
+    assert done.returncode == 1 and "is not empty" in done.output
+    assert "no finished backup" in fresh.datil("restore", tmp_path, check=False).output
+
+    manifest = snapshot / "manifest"
+    good = manifest.read_text()
+    manifest.write_text(good.replace("schema 0", "schema 1", 1))
+    assert "damaged" in restore(other, folder, check=False)
+    import hashlib
+    body = good.replace("schema 0", "schema 9", 1)
+    body = body[:body.rindex("end ")]
+    manifest.write_text(body + f"end {body.count(chr(10) + 'file ')} {hashlib.sha256(body.encode()).hexdigest()}\n")
+    assert "newer Datil" in restore(other, folder, check=False)
+    manifest.write_text(good)
+    victim = next(snapshot.glob("store/*/raw_crash/*.json"))
+    kept = victim.read_bytes()
+    victim.write_bytes(kept.replace(b"a", b"b"))
+    assert "checksum differs" in restore(other, folder, check=False)
+    assert not list((other.var / "store").glob("2*"))
+    victim.write_bytes(kept)
+    restore(other, folder)
