@@ -125,6 +125,47 @@ static bool parse_bool(const char *text, bool *ret)
     return false;
 }
 
+/*
+ * Texts of which only some will do.  What other releases of a setting know and this one has not
+ * built (s3, say) is refused here, by name, before a program starts with it.
+ */
+static const struct {
+    const char *key, *choices[8]; /* any case; ended by NULL */
+} choice_keys[] = {
+    {"LOGGING_LEVEL", {"error", "warn", "info", "debug"}},
+    {"CRASHMOVER_CRASHSTORAGE_CLASS", {"fs", "noop"}},
+    {"CRASHMOVER_CRASHPUBLISH_CLASS", {"pg", "noop"}},
+};
+static const char *const url_keys[] = {"DATIL_BASE_URL", "SYMBOLS_PUBLIC_URL", "BUG_TRACKER_URL"};
+
+static bool check_choice(const char *const *choices, const struct conf_key *key, const char *value,
+                         struct err *err)
+{
+    char all[128] = "";
+    for (size_t i = 0; choices[i]; i++) {
+        if (strcasecmp(choices[i], value) == 0)
+            return true;
+        size_t n = strlen(all);
+        snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", choices[i]);
+    }
+    return err_set(err, ERR_INVALID, "%s: there is no '%.40s'; choose from: %s", key->name, value,
+                   all);
+}
+
+static bool check_text(const struct conf_key *key, const char *value, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(choice_keys); i++)
+        if (strcmp(choice_keys[i].key, key->name) == 0)
+            return check_choice(choice_keys[i].choices, key, value, err);
+    for (size_t i = 0; i < ARRAY_LEN(url_keys); i++)
+        if (strcmp(url_keys[i], key->name) == 0 && *value &&
+            !str_starts_nocase(str_of(value), STR("http://")) &&
+            !str_starts_nocase(str_of(value), STR("https://")))
+            return err_set(err, ERR_INVALID,
+                           "%s: not an address beginning with http:// or https://", key->name);
+    return true;
+}
+
 static bool check(const struct conf_key *key, const char *value, struct err *err)
 {
     bool flag;
@@ -136,7 +177,7 @@ static bool check(const struct conf_key *key, const char *value, struct err *err
         return err_set(err, ERR_INVALID, "%s: say on or off, not '%.40s'", key->name, value);
     if (key->type == CONF_PATH && !*value)
         return err_set(err, ERR_INVALID, "%s: a path is needed", key->name);
-    return true;
+    return key->type != CONF_TEXT || check_text(key, value, err);
 }
 
 static bool set(struct conf *c, const struct conf_key *key, const char *value, struct err *err)

@@ -13,9 +13,10 @@
  * fits the first words of the command line runs.
  */
 static const struct command *const families[] = {
-    schema_commands,  doctor_commands, account_commands, token_commands, product_commands,
-    crash_commands,   send_commands,   work_commands,    purge_commands, index_commands,
-    symbols_commands, cron_commands,   mark_commands,
+    schema_commands,  doctor_commands, account_commands, token_commands,
+    product_commands, crash_commands,  send_commands,    work_commands,
+    purge_commands,   index_commands,  symbols_commands, cron_commands,
+    check_commands,   mark_commands,   backup_commands,  restore_commands,
 };
 
 enum { EXIT_USAGE = 2, ARENA_BYTES_MAX = 1 << 30 };

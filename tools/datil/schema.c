@@ -5,7 +5,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 
-/* migrate, config check, config help */
+/* migrate, config help */
 
 static void applied(const char *file)
 {
@@ -22,15 +22,6 @@ static bool run_migrate(struct app *app, struct args args, struct err *err)
         !app_mark_new(app, err))
         return false;
     puts("the database is up to date");
-    return true;
-}
-
-static bool run_config_check(struct app *app, struct args args, struct err *err)
-{
-    (void)app; /* main has loaded it: an error would have stopped us there */
-    if (!NO_OPTS(&args, 0, 0, err))
-        return false;
-    puts("the configuration is good");
     return true;
 }
 
@@ -52,8 +43,6 @@ const struct command schema_commands[] = {
      "Brings the database schema up to date and checks every statement against it.\n"
      "The store and the symbols get the installation's mark if they never had one.",
      run_migrate},
-    {"config check", "", "Checks environment and DATIL_CONFIG for unknown keys and bad values.",
-     run_config_check},
     {"config help", "[--markdown]", "Lists every configuration key with its present value.",
      run_config_help},
     {0},
