@@ -227,23 +227,30 @@ static bool remove_old(struct backup *b, int64_t keep)
     return ok;
 }
 
+/* The time now; a second later for one that is made in the same second as another. */
+static void name_snapshot(struct backup *b, char final[PATH_MAX])
+{
+    int64_t us = now_us();
+    do {
+        struct civil c = civil_of_us(us);
+        snprintf(final, PATH_MAX, "%s/%04d%02d%02dT%02d%02d%02dZ", b->dir, c.year % 10000,
+                 c.month % 100, c.day % 100, c.hour % 100, c.minute % 100, c.second % 100);
+        snprintf(b->to, sizeof b->to, "%s" PARTIAL, final);
+        us += 1000000;
+    } while (fs_exists(final) || fs_exists(b->to));
+}
+
 static bool make_snapshot(struct backup *b, int64_t keep)
 {
-    char final[PATH_MAX], stamp[STAMP_LEN + 1];
-    struct civil c = civil_of_us(now_us());
-    snprintf(stamp, sizeof stamp, "%04d%02d%02dT%02d%02d%02dZ", c.year % 10000, c.month % 100,
-             c.day % 100, c.hour % 100, c.minute % 100, c.second % 100);
+    char final[PATH_MAX];
     newest(b->dir, false, b->earlier);
     newest(b->dir, true, b->leftover);
-    snprintf(final, sizeof final, "%s/%s", b->dir, stamp);
-    snprintf(b->to, sizeof b->to, "%s/%s" PARTIAL, b->dir, stamp);
+    name_snapshot(b, final);
     struct err why = {0};
     if (b->earlier[0] && !manifest_read(b->earlier, &b->before, &why)) {
         fprintf(stderr, "datil: %s; everything is copied\n", why.msg);
         b->earlier[0] = '\0';
     }
-    if (fs_exists(final) || fs_exists(b->to))
-        return err_set(b->err, ERR_CONFLICT, "%s is there already; try again in a second", final);
     snprintf(b->now.version, sizeof b->now.version, "%s", DATIL_VERSION);
     snprintf(b->now.installation, sizeof b->now.installation, "%s", b->app->installation);
     b->now.format = SNAPSHOT_FORMAT;

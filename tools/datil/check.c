@@ -1,6 +1,6 @@
 /*
- * `datil config check`: everything that programs read when they start, read the way they do, so that
- * a mistake is found by whoever made it and not by the next restart.
+ * `datil config check`: everything that programs read when they start, read the way they do, so
+ * that a mistake is found by whoever made it and not by the next restart.
  *
  * Keys and values were checked by conf_load, the installation's own fields by fields_load, before
  * this command began: either would have stopped it with file and line.
@@ -37,7 +37,8 @@ static bool check_lists(struct app *app, struct err *err)
     return true;
 }
 
-/* The rules are the collector's: its own dry run, without input, loads them and says what is wrong. */
+/* The rules are the collector's: its own dry run, without input, loads them and says what is wrong.
+ */
 static bool check_throttle(struct app *app, struct err *err)
 {
     char *const argv[] = {(char[]){"datil-collector"}, (char[]){"--throttle"}, NULL};
