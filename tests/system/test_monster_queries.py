@@ -219,7 +219,7 @@ def test_abort_of_the_web_server_ends_a_search(web):
            "REMOTE_ADDR": "127.0.5.2", "CONTENT_LENGTH": ""}
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(TIMEOUT_S - 4)
-        s.connect(str(web.var / "run/datil-webapp.sock"))
+        s.connect(str(web.var / "run/web/datil-webapp.sock"))
         s.sendall(fastcgi.record(fastcgi.BEGIN, fastcgi.RESPONDER) +
                   fastcgi.stream(fastcgi.PARAMS, fastcgi.pairs(env)) + fastcgi.stream(fastcgi.STDIN, b""))
         wait_until(lambda: max(cpu_s(pid) - before[pid] for pid in before) > 0.3, 10, "the search being under way")
