@@ -1,12 +1,12 @@
 """kill -9 of everything while 200 reports come in: each one that got an id is processed exactly once."""
 import http.client
-import os
 import random
 import signal
 import threading
 import time
 
 from harness import multipart, ANNOTATIONS, wait_until
+from victims import catch_walker, send_until_answered, victims
 
 REPORTS = 200
 
@@ -16,63 +16,11 @@ def poster(datil, minidump, numbers, gate, accepted, failures):
         gate.acquire()
         kind, body = multipart({**ANNOTATIONS, "Notes": f"report {i}", "CrashTime": str(1700000000 + i)},
                                {"upload_file_minidump": minidump})
-        # A client whose post fails (its worker was killed) keeps the report and sends it again.
-        for _ in range(200):
-            try:
-                answer = datil.request("POST", "/submit", body, {"Content-Type": kind}, timeout_s=30)
-            except (OSError, http.client.HTTPException):  # nginx was killed: refused, or cut off
-                time.sleep(0.05)
-                continue
-            if answer.status == 200 and answer.body.startswith(b"CrashID=bp-"):
-                accepted.append(answer.body[11:47].decode())
-                break
-            time.sleep(0.05)
+        crash_id = send_until_answered(datil, kind, body, 60)
+        if crash_id:
+            accepted.append(crash_id)
         else:
             failures.append(i)
-
-
-def watches_files(pid):
-    """The mover is the child of the collector that waits for files to appear in the spool."""
-    try:
-        return any("inotify" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return False
-
-
-def victims(datil):
-    """name -> pids that may be killed; the supervisor stays."""
-    table = datil.processes()
-    collector_parents, collector_children = datil.program_pids("datil-collector")
-    _, processor_children = datil.program_pids("datil-processor")
-    postmaster = [pid for pid, (_, comm, command) in table.items()
-                  if comm == "postgres" and " -D " in command]
-    mover = {pid for pid in collector_children if watches_files(pid)}
-    return {
-        "collector": collector_children - mover,
-        "mover": mover,
-        "collector parent": collector_parents,
-        "processor": processor_children,
-        "processor parent": datil.program_pids("datil-processor")[0],
-        "postgres": postmaster,
-        "nginx master": [pid for pid, (_, _, command) in table.items() if command.startswith("nginx: master")],
-        "nginx worker": [pid for pid, (_, _, command) in table.items() if command.startswith("nginx: worker")],
-        "webapp": datil.program_pids("datil-webapp")[1],
-    }
-
-
-def catch_walker(workers):
-    """A walk takes milliseconds: look for the child of a processor worker again and again."""
-    end = time.monotonic() + 2
-    while time.monotonic() < end:
-        for worker in workers:
-            try:
-                with open(f"/proc/{worker}/task/{worker}/children") as children:
-                    found = children.read().split()
-            except OSError:
-                continue
-            if found:
-                return [int(found[0])]
-    return []
 
 
 def test_kill_minus_nine_of_everything(fresh, minidump):

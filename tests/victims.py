@@ -1,0 +1,66 @@
+"""Who of an installation can be killed, by kind, and what a client does meanwhile: it sends again.
+The kill test and the kill benchmark stand on it."""
+import http.client
+import os
+import re
+import time
+
+
+def watches_files(pid):
+    """The mover is the child of the collector that waits for files to appear in the spool."""
+    try:
+        return any("inotify" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+def victims(datil):
+    """kind -> pids that may be killed; the supervisor and the walkers, which live for milliseconds, are not among
+    them."""
+    table = datil.processes()
+
+    def titled(start):
+        return {pid for pid, (_, _, command) in table.items() if command.startswith(start)}
+    kinds = {}
+    for program in ("collector", "webapp", "symbols", "processor"):
+        kinds[f"{program} parent"], kinds[program] = datil.program_pids(f"datil-{program}")
+    kinds["mover"] = {pid for pid in kinds["collector"] if watches_files(pid)}
+    kinds["collector"] -= kinds["mover"]
+    kinds["cron"] = set().union(*datil.program_pids("datil-cron"))
+    kinds["postgres"] = {pid for pid, (_, comm, command) in table.items() if comm == "postgres" and " -D " in command}
+    kinds["postgres backend"] = titled("postgres: datil ")
+    kinds["nginx master"] = titled("nginx: master")
+    kinds["nginx worker"] = titled("nginx: worker")
+    return kinds
+
+
+def catch_walker(workers):
+    """A walk takes milliseconds: look for the child of a processor worker again and again."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        for worker in workers:
+            try:
+                with open(f"/proc/{worker}/task/{worker}/children") as children:
+                    found = children.read().split()
+            except OSError:
+                continue
+            if found:
+                return [int(found[0])]
+    return []
+
+
+def send_until_answered(datil, kind, body, timeout_s, pause_s=0.05):
+    """The crash id of a report that is sent as often as needed: a client whose post fails (somebody was killed) keeps
+    the report.  None: no answer in timeout_s."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            answer = datil.request("POST", "/submit", body, {"Content-Type": kind}, timeout_s=30)
+        except (OSError, http.client.HTTPException):  # nginx was killed: refused, or cut off
+            time.sleep(pause_s)
+            continue
+        found = re.fullmatch(rb"CrashID=bp-([0-9a-f-]{36})\n", answer.body)
+        if answer.status == 200 and found:
+            return found[1].decode()
+        time.sleep(pause_s)
+    return None
