@@ -1,3 +1,14 @@
+/*
+ * What the parts of a form become, decided part by part while the body is still coming in: the
+ * sender is not waited for, and files go to the disk as they arrive.
+ *
+ * Most of the cases here exist because clients in the field send them: annotations as one JSON
+ * part called `extra` (or by any other name, with or without a file name), as text parts, or both;
+ * charsets; NUL in values; names without end. The rule for all of them: what is wrong with one
+ * value costs that value, with a note in the raw crash; only a form that cannot be read as a form
+ * is refused. A JSON part of doubtful meaning is kept as a file and decided about at the end, when
+ * all names have been seen.
+ */
 #include "report.h"
 
 #include <assert.h>
@@ -117,8 +128,7 @@ static void drop_long_names(struct report *r, json_t *object)
         }
 }
 
-/* Over the limit the names that the field table does not know go, then any. */
-static void drop_surplus(struct report *r)
+void report_drop_surplus(struct report *r)
 {
     size_t had = json_object_size(r->annotations), left = had;
     void *tmp;
@@ -135,14 +145,19 @@ static void drop_surplus(struct report *r)
                     r->annotations_max);
 }
 
-static bool take_json(struct report *r, struct str text, struct err *err)
+json_t *report_json(struct str text, struct json_repairs *ret_repairs)
 {
     STRBUF_AUTO repaired;
-    struct json_repairs repairs = {0};
     sb_init(&repaired, 2 * REPORT_ANNOTATIONS_MAX);
-    if (!json_repair(text, REPORT_JSON_DEPTH_MAX, &repaired, &repairs, NULL))
-        return report_malformed(r, "invalid_json", err);
-    json_auto_t *object = json_parse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, NULL);
+    if (!json_repair(text, REPORT_JSON_DEPTH_MAX, &repaired, ret_repairs, NULL))
+        return NULL;
+    return json_parse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, NULL);
+}
+
+static bool take_json(struct report *r, struct str text, struct err *err)
+{
+    struct json_repairs repairs = {0};
+    json_auto_t *object = report_json(text, &repairs);
     if (!object)
         return report_malformed(r, "invalid_json", err);
     if (!json_is_object(object))
@@ -341,7 +356,7 @@ bool report_finish(struct report *r, struct err *err)
         return false;
     if (r->has_json && r->has_fields)
         report_note(r, "includes annotations in both json-encoded extra and formdata parts");
-    drop_surplus(r);
+    report_drop_surplus(r);
     if (r->nul_members)
         report_note(r, "removed NUL characters from %zu annotations", r->nul_members);
     return json_object_size(r->annotations) > 0 || report_malformed(r, "no_annotations", err);

@@ -1,6 +1,7 @@
 #ifndef COLLECTOR_REPORT_H
 #define COLLECTOR_REPORT_H
 
+#include "json/repair.h"
 #include "spool.h"
 #include "web/multipart.h"
 
@@ -75,6 +76,10 @@ void report_init(struct report *r, const struct spool *spool, const char *main_d
 void report_release(struct report *r);
 /* Call once behind the last part: settles what could not be known before. */
 bool report_finish(struct report *r, struct err *err);
+/* Over annotations_max the names that the field table does not know go, then any; with a note. */
+void report_drop_surplus(struct report *r);
+/* A sender's JSON, mended and within the limits of depth and count; NULL: there is none.  New. */
+json_t *report_json(struct str text, struct json_repairs *ret_repairs);
 void report_note(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* False and the reason set. */

@@ -1,3 +1,14 @@
+/*
+ * Reports of programs that were built for Sentry.  The form is the one that
+ * Sentry's documentation gives for minidumps: everything but the dump is one event, either JSON in
+ * a form field `sentry` (in pieces `sentry`, `sentry__1`, … where values are short), or one field
+ * for each member, named by its path (`sentry[release]`).  Both become one object here; what
+ * the event says about the build becomes the annotations that the rest of the system knows, its
+ * tags and extra members become annotations of their own, and what is left stays as `sentry`.
+ *
+ * A name that the report brought itself is never replaced, except that the key of the address
+ * decides the product.  The members of the event that name a person (user, request) are dropped.
+ */
 #include "sentry.h"
 
 #include <stdio.h>
@@ -5,7 +16,10 @@
 #include "base/util.h"
 #include "report.h"
 
-enum { PARTS_MAX = 100, PATH_DEPTH_MAX = 8 };
+enum {
+    PARTS_MAX = 100,    /* a value of Crashpad has up to 5 * 4096 bytes: an event of 2 MB */
+    PATH_DEPTH_MAX = 8, /* "[contexts][app][name]" is three */
+};
 
 struct str sentry_key(struct str query_key, struct str auth_header)
 {
@@ -30,7 +44,7 @@ static json_t *take_text(json_t *annotations)
         json_object_del(annotations, name);
         snprintf(name, sizeof name, "sentry__%d", i);
     }
-    json_t *parsed = json_parse(sb_view(&text), REPORT_ANNOTATIONS_MAX, NULL);
+    json_t *parsed = report_json(sb_view(&text), &(struct json_repairs){0});
     if (json_is_object(parsed))
         return parsed;
     json_decref(parsed);

@@ -185,6 +185,7 @@ static void map_names(struct submission *s)
     json_t *a = s->report.annotations;
     if (s->sentry_product) {
         sentry_map(a, s->sentry_product);
+        report_drop_surplus(&s->report); /* tags and extra members have become names */
         report_note(&s->report, "mapped sentry field names");
         return;
     }

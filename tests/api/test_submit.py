@@ -273,10 +273,30 @@ def test_electron(collector):
     assert "mapped breakpad field names" in raw["metadata"]["collector_notes"]
 
 
-def test_a_program_built_for_sentry(collector):
-    path = "/api/42/minidump/"
+def add_sentry_product(collector):
     (collector.var / "config/products/sentry.json").write_text(json.dumps(
         {"name": "Flown", "description": "d", "home_page_sort": 9, "submit_tokens": ["0123456789abcdef"]}))
+
+
+def test_tags_of_a_sentry_event_are_counted_as_annotations(collector):
+    add_sentry_product(collector)
+    body = (json_part({"release": "flown@3.1", "tags": {f"tag{i}": "v" for i in range(6000)}}, 'name="sentry"')
+            + file_part("upload_file_minidump", b"MDMP tags") + END)
+
+    def accepted():
+        answer = collector.request("POST", "/api/42/minidump/?sentry_key=0123456789abcdef", body, {"Content-Type": B})
+        return answer if answer.status == 200 else None
+    answer = wait_until(accepted, what="the product to be known")
+    answer.body = b"CrashID=bp-" + answer.body + b"\n"
+    raw, _, _ = stored(collector, answer)
+    kept = set(raw) - {"metadata", "uuid", "submitted_timestamp", "version"}
+    assert len(kept) == 5000 and {"ProductName", "Version"} <= kept
+    assert "dropped 1003 annotations: more than 5000 names" in raw["metadata"]["collector_notes"]
+
+
+def test_a_program_built_for_sentry(collector):
+    path = "/api/42/minidump/"
+    add_sentry_product(collector)
     body = (json_part({"release": "flown@3.1", "tags": {"arch": "arm"}, "user": {"email": "a@b.c"}}, 'name="sentry"')
             + file_part("upload_file_minidump", b"MDMP sentry") + END)
 
@@ -326,8 +346,6 @@ def test_a_thousand_annotations(collector):
     assert {k: raw[k] for k in many} == many
 
 
-# ---- reports with an id of their own -------------------------------------------------------------
-
 def own_id(n):
     return f"00000000-0000-4000-8000-{n:05d}0" + time.strftime("%y%m%d", time.gmtime())
 
@@ -372,8 +390,6 @@ def test_the_last_of_two_with_one_id_stays(collector):
         assert answer.status == 200
     wait_until(lambda: stored(collector, answer)[0]["Notes"] == "second", what="the second report")
 
-
-# ---- sent again ----------------------------------------------------------------------------------
 
 def test_a_report_sent_again_gets_its_first_answer(collector):
     body = FIELDS + field("CrashTime", "1700000001") + file_part("upload_file_minidump", b"MDMP1") + END
@@ -435,8 +451,6 @@ def test_reports_without_dump_or_time_are_never_the_same(collector):
         assert post(collector, body).body != post(collector, body).body
 
 
-# ---- throttle ------------------------------------------------------------------------------------
-
 @pytest.mark.parametrize("fields,want", [
     ({"ProductName": "Nobody"}, b"Discarded=rule_unsupported_product"),
     ({"ProductName": "Fenix"}, b"Discarded=rule_unsupported_packagename"),
@@ -472,8 +486,6 @@ def test_dry_run(collector):
         ("ACCEPT", "accept_everything", 100), ("ACCEPT", "accept_everything", 100),
         ("ACCEPT", "accept_everything", 100), ("REJECT", "has_old_buildid", 100)]
 
-
-# ---- other paths ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_methods_of_submit(collector, method):

@@ -21,6 +21,8 @@ static const struct {
     {"what is there stays", "{\"Version\": \"5\", \"ProductName\": \"Q\", \"sentry[release]\": \"1.0\"}",
      "{\"ProductName\": \"P\", \"Version\": \"5\", \"sentry\": {\"release\": \"1.0\"}}"},
     {"no JSON", "{\"sentry\": \"{\", \"a\": \"b\"}", "{\"ProductName\": \"P\", \"a\": \"b\"}"},
+    {"NUL in a tag", "{\"sentry\": \"{\\\"tags\\\": {\\\"a\\\\u0000b\\\": \\\"c\\\\u0000d\\\"}}\"}",
+     "{\"ProductName\": \"P\", \"ab\": \"cd\", \"sentry\": {\"tags\": {\"ab\": \"cd\"}}}"},
     {"nothing", "{}", "{\"ProductName\": \"P\"}"},
 };
 /* clang-format on */
@@ -36,6 +38,25 @@ static void test_map(void **state)
         if (strcmp(text, cases[i].want) != 0)
             fail_msg("%s: %s", cases[i].label, text);
     }
+}
+
+/* What is nested deeper than annotations may be could not be read again from the store. */
+static void test_deep_event_is_left_out(void **state)
+{
+    (void)state;
+    enum { DEPTH = 1000 };
+    STRBUF_AUTO text;
+    sb_init(&text, 10000);
+    sb_text(&text, "{\"extra\":");
+    for (int i = 0; i < DEPTH; i++)
+        sb_char(&text, '[');
+    for (int i = 0; i < DEPTH; i++)
+        sb_char(&text, ']');
+    sb_char(&text, '}');
+    json_auto_t *a = json_pack("{s:s}", "sentry", sb_cstr(&text));
+    sentry_map(a, "P");
+    assert_int_equal(json_object_size(a), 1);
+    assert_string_equal(json_string_value(json_object_get(a, "ProductName")), "P");
 }
 
 static void check_key(struct str query, struct str header, struct str want)
@@ -57,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map),
+        cmocka_unit_test(test_deep_event_is_left_out),
         cmocka_unit_test(test_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
