@@ -181,7 +181,6 @@ static void test_lookup(void **state)
     }
 }
 
-/* ---- lines that are no records ----------------------------------------------------------- */
 static const struct {
     const char *label, *line;
     unsigned bad;
@@ -327,7 +326,6 @@ static void test_identity(void **state)
     assert_true(str_eq(c.url, STR("https://example.com/x y")));
 }
 
-/* ---- runs longer than a block ------------------------------------------------------------- */
 /* Line k covers 0x1000 + 4 k with number k + 1; every other record is an inline of its own. */
 static void test_many_lines(void **state)
 {
@@ -354,7 +352,6 @@ static void test_many_lines(void **state)
     }
 }
 
-/* ---- STACK WIN ------------------------------------------------------------------------------ */
 static const struct {
     const char *label, *text;
     uint64_t addr;

@@ -364,8 +364,6 @@ static void test_windows_tables(void **state)
     assert_null(windows_code_name("nothing", 0));
 }
 
-/* ---- damaged dumps ------------------------------------------------------------------------- */
-
 static const char *const samples[] = {"linux_inline", "linux-mini", "null_read_av",
                                       "synth-arm64-mac-fp", "invalid-record-count"};
 

@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "crash/reduce.h"
 #include "crash/schema.h"
+#include "tests/unit/doc.h"
 
 static const struct {
     const char *label, *in, *pub, *prot;
@@ -81,19 +82,6 @@ static const struct {
      "{'json_dump':{'threads':{'0':{'frames':[]}},'modules':'x'}}", "{'json_dump':{}}", NULL, 2},
     {"not an object", "['signature']", "{}", NULL, 0},
 };
-
-/* Test documents are written with ' for ". */
-static json_t *doc(const char *text)
-{
-    FREE_LATER char *copy = xstrdup(text);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_t *v = json_loads(copy, JSON_REJECT_DUPLICATES, NULL);
-    if (!v)
-        fail_msg("not JSON: %s", text);
-    return v;
-}
 
 static void compare(const char *label, const char *reader, const json_t *got, const char *want)
 {

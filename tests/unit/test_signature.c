@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "signature/patterns.h"
 #include "signature/signature.h"
+#include "tests/unit/doc.h"
 
 static struct siglists *lists;
 
@@ -26,21 +27,6 @@ static int free_lists(void **state)
     siglists_free(lists);
     return 0;
 }
-
-/* Test documents are written with ' for ", unless they begin with a real quote. */
-static json_t *doc(const char *text)
-{
-    FREE_LATER char *copy = xstrdup(text);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_t *v = json_loads(copy, 0, NULL);
-    if (!v)
-        fail_msg("not JSON: %s", text);
-    return v;
-}
-
-/* ---- patterns -------------------------------------------------------------------------------- */
 
 static const struct {
     const char *patterns, *text;
@@ -134,9 +120,6 @@ static void test_backtracking_is_limited(void **state)
     assert_true(mono_ms() - start < 2000);
     patterns_free(p);
 }
-
-/* ---- frames ------------------------------------------------------------------------------------
- */
 
 static const struct {
     const char *function, *want; /* "R:" in front: the file is a Rust source */
@@ -248,9 +231,6 @@ static void test_frames(void **state)
             fail_msg("%s: got '%s'", frame_cases[i].frame, json_string_value(got));
     }
 }
-
-/* ---- whole signatures
- * ------------------------------------------------------------------------------ */
 
 #define F(name)         "{'function':'" name "'}"
 #define THREADS(frames) "'threads':[{'frames':[" frames "]}]"

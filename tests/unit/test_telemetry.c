@@ -8,6 +8,7 @@
 #include "crash/field.h"
 #include "crash/telemetry.h"
 #include "crash/version_key.h"
+#include "tests/unit/doc.h"
 
 static const struct {
     const char *version, *key; /* NULL: no version */
@@ -65,18 +66,6 @@ static void test_long_version(void **state)
     assert_false(version_key(str_n(text, sizeof text), key));
     assert_true(version_key(str_n(text, VERSION_KEY_MAX - 1), key));
     assert_int_equal(strlen(key), VERSION_KEY_MAX - 1);
-}
-
-static json_t *doc(const char *text)
-{
-    FREE_LATER char *copy = xstrdup(text);
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_t *v = json_loads(copy, 0, NULL);
-    if (!v)
-        fail_msg("not JSON: %s", text);
-    return v;
 }
 
 static const struct {

@@ -265,7 +265,6 @@ static void test_breakpad_names(void **state)
     }
 }
 
-/* ---- spool ----------------------------------------------------------------------------------- */
 #define ID "00000000-0000-4000-8000-000000260105"
 
 static void commit_one(struct fixture *f, const char *data, int64_t mark)

@@ -13,8 +13,7 @@
 #include "crash/field.h"
 #include "processor/job.h"
 #include "processor/rule_table.h"
-
-/* ---- a walker that answers what the test says ---- */
+#include "tests/unit/doc.h"
 
 static struct {
     int exit_code;
@@ -44,8 +43,6 @@ void walker_result_release(struct walker_result *r)
     free(r->log);
 }
 
-/* ---- jobs ---- */
-
 static struct siglists *lists;
 static const struct walker_options walker_options;
 
@@ -65,19 +62,6 @@ static json_t *find_beta(void *ctx, struct str product, struct str channel, stru
 
 static const struct version_source versions = {.find = find_beta};
 
-static json_t *doc(const char *text)
-{
-    FREE_LATER char *copy = xstrdup(text ? text : "{}");
-    for (char *p = copy; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_error_t why;
-    json_t *v = json_loads(copy, JSON_ALLOW_NUL, &why);
-    if (!v)
-        fail_msg("not JSON: %s (%s)", text, why.text);
-    return v;
-}
-
 static void job_begin(struct job *job, struct arena *arena, const char *raw, const char *processed)
 {
     arena_init(arena, 64 << 20);
@@ -85,8 +69,8 @@ static void job_begin(struct job *job, struct arena *arena, const char *raw, con
         .arena = arena,
         .crash_id = "de1bb258-cbbf-4589-a673-34f800240110",
         .ruleset = "default",
-        .raw = doc(raw),
-        .processed = doc(processed),
+        .raw = doc(raw ? raw : "{}"),
+        .processed = doc(processed ? processed : "{}"),
         .notes = json_array(),
         .siglists = lists,
         .walker = &walker_options,
@@ -104,8 +88,6 @@ static void job_end(struct job *job)
     json_decref(job->notes);
     arena_release(job->arena);
 }
-
-/* ---- what a rule may write ---- */
 
 static const struct rule *rule_named(const char *name)
 {
@@ -191,8 +173,6 @@ static void check_rule(const char *label, struct job *job, const char *rule, con
     if (strcmp(got, notes ? notes : "") != 0)
         fail_msg("%s, %s: notes '%s'", rule, label, got);
 }
-
-/* ---- the table ---- */
 
 #define DUMP(members) "{'json_dump':{" members "}}"
 
@@ -687,8 +667,6 @@ static void test_raw_repairs(void **state)
     job_end(&job);
 }
 
-/* ---- the walker's results ---- */
-
 static const struct {
     const char *label;
     int exit_code;
@@ -766,8 +744,6 @@ static void test_several_dumps(void **state)
     job_end(&job);
 }
 
-/* ---- cut stacks ---- */
-
 static json_t *thread_of(int n)
 {
     json_t *frames = json_array();
@@ -806,8 +782,6 @@ static void test_truncate(void **state)
     assert_true(jget_bool_or(thread, "truncated", false));
     job_end(&job);
 }
-
-/* ---- memory reports ---- */
 
 static void write_gzip(const char *path, const char *text, size_t zeros)
 {
@@ -858,8 +832,6 @@ static void test_memory_report(void **state)
     }
     unlink(path);
 }
-
-/* ---- the table as a whole ---- */
 
 static void test_writes_are_known(void **state)
 {
