@@ -1,3 +1,9 @@
+/*
+ * One report while it is processed: its documents and dumps from the store, its temporary
+ * directory, and everything it allocated, released together. The directory carries the process in
+ * its name, so that what a killed worker left is swept by the next one and what a living one uses
+ * is not.
+ */
 #include "processor/crash.h"
 
 #include <assert.h>
@@ -23,7 +29,6 @@ enum {
     ARENA_BYTES_MAX = 1 << 30,
 };
 
-/* ---- temporary directory: BASE/PROCESS.CRASHID ---------------------------------------------- */
 bool crash_make_tmp(struct crash *c, const char *base, struct err *err)
 {
     char path[sizeof c->tmp_dir], process[PROC_NAME_MAX] = "0";
@@ -59,7 +64,6 @@ void crash_sweep_tmp(const char *tmp_base)
     closedir(dir);
 }
 
-/* ---- loading ---------------------------------------------------------------------------- */
 static bool get_json(struct store *store, const char *id, const char *kind, size_t max,
                      json_t **ret, struct err *err)
 {

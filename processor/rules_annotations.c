@@ -6,8 +6,6 @@
  * Rules that look at annotations alone.
  */
 
-/* ---- repairs ---- */
-
 static json_t *without_nul(const json_t *v)
 {
     const char *p = json_string_value(v);
@@ -59,8 +57,6 @@ bool convert_module_signature_info_act(struct job *job, struct err *err)
         return err_set(err, ERR_INTERNAL, "cannot write JSON");
     return json_set_text(job->raw, "ModuleSignatureInfo", str_of(text));
 }
-
-/* ---- what the report consisted of ---- */
 
 enum { KEY_CHARS_MAX = 100 };
 
@@ -143,8 +139,6 @@ bool submitted_from_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- the process ---- */
-
 bool process_type_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -198,8 +192,6 @@ bool utility_actors_name_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- texts that may hold personal data ---- */
-
 /* Assertion texts that quote what the user did. */
 static const char *const unsafe_reasons[] = {"Failed to load module", "byte index",
                                              "do not use eval with system privileges"};
@@ -220,8 +212,6 @@ bool moz_crash_reason_act(struct job *job, struct err *err)
     set_text(job, "moz_crash_reason", reason);
     return true;
 }
-
-/* ---- who distributed it ---- */
 
 /* New reference; NULL if the annotation is no JSON object. */
 static json_t *telemetry_environment(const struct job *job)

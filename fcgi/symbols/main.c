@@ -1,3 +1,6 @@
+/*
+ * The symbol server's program: look-ups, uploads and symbolication behind one FastCGI socket.
+ */
 #include "symbols.h"
 
 int main(int argc, char **argv)

@@ -1,3 +1,8 @@
+/*
+ * What stands around every page: header with the menus of products and versions, the notices of
+ * the administrator, the user, and the page for errors. A part that cannot be made (no database,
+ * no search) is left out: the frame of an error page must not be a second error.
+ */
 #include "frame.h"
 
 #include "answer.h"
@@ -23,8 +28,6 @@ static struct str product_home(struct arena *a, const char *product)
     struct str name = url_encode(a, str_of(product));
     return str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name)));
 }
-
-/* ---- notices --------------------------------------------------------------------------------- */
 
 static void load_notices(struct req *r)
 {
@@ -86,8 +89,6 @@ static void set_notices(struct req *r, struct tpl_values *v)
         tpl_row_html(row, notice_html(r, str_of(app->notices[i].message)));
     }
 }
-
-/* ---- header ---------------------------------------------------------------------------------- */
 
 static void add_link(struct tpl_rows *rows, const char *text, struct str url, bool is_current)
 {
@@ -196,8 +197,6 @@ bool frame_send(struct req *r, int status, const char *template_name, struct tpl
 {
     return resp_page(r, status, template_name, v, err);
 }
-
-/* ---- errors ---------------------------------------------------------------------------------- */
 
 static const struct {
     int status;

@@ -116,8 +116,6 @@ bool monitoring_cron_get(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
-/* ---- small files and old addresses ----------------------------------------------------------- */
-
 /* GET /robots.txt: crash reports are no business of search engines. */
 bool robots_get(struct req *r, struct err *err)
 {

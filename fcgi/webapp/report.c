@@ -1,3 +1,10 @@
+/*
+ * /report/index/ID: one processed crash as a page.
+ *
+ * The documents come from the store, not from the index, and go through the reducer before
+ * anything here reads them, so this file cannot show a field that the reader may not see. A report
+ * that is stored but not yet processed is put in front of the queue, and the page waits for it.
+ */
 #include "report.h"
 
 #include "base/log.h"
@@ -26,8 +33,6 @@ struct str report_search_url(struct arena *a, const char *field, struct str valu
     query_add(&q, field, value);
     return query_url(&q, "/search/");
 }
-
-/* ---- finding it ------------------------------------------------------------------------------ */
 
 /* A document of the store; absent is not an error. */
 static bool load(struct req *r, const char *id, const char *kind, json_t **ret, struct err *err)
@@ -93,8 +98,6 @@ static bool send_pending(struct req *r, const char *id, const json_t *raw, struc
     resp_header(r, "Cache-Control", STR("no-store"));
     return frame_send(r, 200, "report_pending.html", v, err);
 }
-
-/* ---- the page -------------------------------------------------------------------------------- */
 
 static void add_tab(struct tpl_rows *tabs, const char *id, const char *label, const char *count)
 {

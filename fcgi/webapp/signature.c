@@ -1,3 +1,9 @@
+/*
+ * /signature/: everything about one signature. One search answers for the whole page (totals,
+ * summary, graph, reports, aggregations); bugs and comments come from elsewhere. Parameters are
+ * those of Super Search and are kept in every link, so that a narrowed page stays narrowed from
+ * tab to tab.
+ */
 #include "signature.h"
 
 #include "base/util.h"
@@ -12,8 +18,6 @@ static const char *const default_columns[] = {
     "reason", "address", "install_time", "startup_crash",
 };
 static const char *const default_aggregations[] = {"release_channel", "reason", "cpu_info"};
-
-/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* Field names of a parameter (repeated or separated by commas) that this reader may use. */
 static struct strs field_list(struct req *r, const struct query *q, const char *name,
@@ -81,8 +85,6 @@ struct str signature_url(const struct query *q)
     return query_url(q, "/signature/");
 }
 
-/* ---- reports --------------------------------------------------------------------------------- */
-
 static void ask_reports(const struct signature_page *p, struct query *q)
 {
     struct strs sort = query_all(&p->query, "_sort");
@@ -119,8 +121,6 @@ static bool set_reports(const struct signature_page *p, struct tpl_values *v, co
     return results_set_hits(p->req, v, &links, answer, err);
 }
 
-/* ---- aggregations ---------------------------------------------------------------------------- */
-
 static const char *join(struct arena *a, struct strs l)
 {
     const char *text = "";
@@ -153,8 +153,6 @@ static bool set_aggregations(const struct signature_page *p, struct tpl_values *
     tpl_cstr(v, "aggregations_text", join(p->a, p->aggregations));
     return true;
 }
-
-/* ---- bugs, comments -------------------------------------------------------------------------- */
 
 static void related_row(struct tpl_rows *rows, struct arena *a, const char *signature)
 {
@@ -223,8 +221,6 @@ static bool set_comments(const struct signature_page *p, struct tpl_values *v, s
     tpl_bool(v, "no_comments", i == 0);
     return true;
 }
-
-/* ---- the page -------------------------------------------------------------------------------- */
 
 static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64_t total)
 {
@@ -318,8 +314,6 @@ bool signature_get(struct req *r, struct err *err)
         return false;
     return frame_send(r, 200, "signature.html", v, err);
 }
-
-/* ---- fragments ------------------------------------------------------------------------------- */
 
 static bool fragment(struct req *r, const char *template_name, struct err *err)
 {

@@ -27,8 +27,6 @@ void signature_ask_graph(struct query *q, const char *field)
     query_addc(q, "_facets", field);
 }
 
-/* ---- the still picture ----------------------------------------------------------------------- */
-
 static int64_t count_on(struct arena *a, const json_t *day, const char *field, struct str term)
 {
     size_t i;
@@ -107,8 +105,6 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
     tpl_html(v, "graph", picture(p, app_facet(answer, "histogram_date"), terms, n));
     set_fields(p, v);
 }
-
-/* ---- data for scripts ------------------------------------------------------------------------ */
 
 /* FIELD of /signature/…/FIELD/; the field must exist and this reader must be allowed to use it. */
 static const struct search_field *path_field(struct req *r, const char *what)

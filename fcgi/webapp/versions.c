@@ -1,3 +1,9 @@
+/*
+ * Which versions of a product the menus offer, and which of them are featured: those of the
+ * product file, or for `auto` the newest that differ in their first two numbers. The list is asked
+ * of the search at most once in KEEP_MS for each product and worker; the numbers below are what
+ * keeps noise (a version of one private build) out of the menus.
+ */
 #include "versions.h"
 
 #include "base/log.h"
@@ -89,8 +95,6 @@ static struct candidates candidates_of(struct arena *a, const json_t *buckets)
     return c;
 }
 
-/* ---- featured -------------------------------------------------------------------------------- */
-
 /* The newest version of each of the three newest (major, minor). */
 static size_t feature_auto(const struct candidates *c, struct str *out)
 {
@@ -159,8 +163,6 @@ static void fill(struct version_list *l, const struct product *product, const st
         if (!among(c->v[i].text, first, featured_count))
             l->v[l->n++] = (struct live_version){str_dup(c->v[i].text), c->v[i].count, false};
 }
-
-/* ---- cache ----------------------------------------------------------------------------------- */
 
 static void empty(struct version_list *l)
 {

@@ -1,3 +1,11 @@
+/*
+ * The products that an installation accepts, one JSON file each in $DATIL_VAR/config/products.
+ *
+ * The files are the administrator's, edited by hand, so reading is strict: an unknown key, a wrong
+ * type or a name that two files have is an error that names the file, and programs that already
+ * run keep what they had. Whether anything has changed is told by a stamp of names, sizes and
+ * times, which costs one look at the directory.
+ */
 #include "crash/product.h"
 
 #include <dirent.h>
@@ -12,8 +20,6 @@
 #include "json/json.h"
 
 enum { FILE_BYTES_MAX = 256 << 10, PRODUCTS_MAX = 10000, NAME_BYTES_MAX = 100 };
-
-/* ---- one file ---- */
 
 static void free_list(char **list)
 {
@@ -182,8 +188,6 @@ static bool load_file(const char *path, struct product *ret, struct err *err)
     *ret = p;
     return true;
 }
-
-/* ---- the directory ---- */
 
 static char *products_dir(const char *var_dir)
 {
@@ -383,8 +387,6 @@ const struct product *products_find(const struct products *p, struct str name)
             return &p->v[i];
     return NULL;
 }
-
-/* ---- changes ---- */
 
 static bool check_name(const char *name, struct err *err)
 {

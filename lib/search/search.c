@@ -1,3 +1,7 @@
+/*
+ * The whole way of a search: parameters, query, engine, answer. Everything that asks the index
+ * goes through here, so that no caller can forget a limit.
+ */
 #include "search/search.h"
 
 #include "base/util.h"

@@ -88,7 +88,6 @@ void csym_close(struct csym *c);
 /* Reads the whole file and compares its checksum: for housekeeping, never on the way of a crash. */
 bool csym_verify(const struct csym *c, struct err *err);
 
-/* ---- functions, lines, inlines -------------------------------- */
 enum { CSYM_INLINE_MAX = 128 };
 
 struct csym_inline {
@@ -115,8 +114,6 @@ bool csym_lookup(const struct csym *c, uint64_t addr, struct csym_hit *ret);
  * stripped library have no name, and are code all the same.
  */
 bool csym_is_code(const struct csym *c, uint64_t addr);
-
-/* ---- call frame information ------------------------------------------- */
 
 /* Name of CFI register `index` without "$"; index < reg_count.  Callers map names once per file. */
 struct str csym_reg_name(const struct csym *c, uint32_t index);
@@ -148,7 +145,6 @@ bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env
 /* Whether the expression says ".undef": the file states that there is no value. */
 bool csym_cfi_is_undef(const struct csym *c, uint32_t program);
 
-/* ---- STACK WIN, x86 only --------------------------------------------- */
 struct csym_win {
     uint32_t addr, size, prologue, epilogue, param_size, saved_regs, locals, max_stack;
     bool is_frame_data; /* type 4, with program; else FPO */

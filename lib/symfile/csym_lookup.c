@@ -188,7 +188,6 @@ bool csym_is_code(const struct csym *c, uint64_t addr)
     return csym_cfi_find(c, addr, &rules);
 }
 
-/* ---- STACK WIN ---------------------------------------------------------------------------- */
 static bool win_find(const struct csym *c, enum csym_section_id start_id,
                      enum csym_section_id body_id, uint64_t addr, struct csym_win *ret)
 {

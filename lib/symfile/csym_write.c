@@ -36,7 +36,6 @@ static void put_name(struct image *m, enum csym_section_id id, uint32_t name)
     put_u32(&m->sec[id], name == NAME_NONE ? 0 : m->name_offset[name]);
 }
 
-/* ---- orders ----------------------------------------------------------------------------- */
 static int cmp_u64(uint64_t a, uint64_t b)
 {
     return (a > b) - (a < b);
@@ -74,7 +73,6 @@ static bool public_follows(const struct builder *b, const struct public_record *
     return c < 0 || (c == 0 && x->param_size <= y->param_size);
 }
 
-/* ---- sections --------------------------------------------------------------------------- */
 static bool put_strings(struct image *m, const struct builder *b, struct err *err)
 {
     bytes_vec *out = &m->sec[SEC_STRINGS];
@@ -186,7 +184,6 @@ static bool is_wide(const struct builder *b)
     return all > UINT32_MAX;
 }
 
-/* ---- the file ----------------------------------------------------------------------------- */
 static size_t aligned(size_t n)
 {
     return (n + 7) & ~(size_t)7;

@@ -1,3 +1,8 @@
+/*
+ * Compiled symbols on disk, shared by all processes without a server of their own: files are
+ * replaced by rename, so whoever has the old one mapped keeps it; a lock lets one process compile
+ * a key while others wait; and what is oldest goes when the directory grows beyond its limit.
+ */
 #include "symfile/symcache.h"
 
 #include <errno.h>

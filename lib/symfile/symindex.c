@@ -1,3 +1,8 @@
+/*
+ * The index of debug ids is a help and not a record: an entry is believed only if the file it
+ * names is there, and one that is lost means only that symbols under another name are not found
+ * until they are stored again.
+ */
 #include "symfile/symindex.h"
 
 #include <fcntl.h>

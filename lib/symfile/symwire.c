@@ -1,3 +1,8 @@
+/*
+ * Packets between a program and the sandboxed reader of symbols. The reader has read strangers'
+ * bytes, so the other side takes its packets as hostile: sizes are bounded before they are used,
+ * and a packet that is too long, too short or cut is an error and never a guess.
+ */
 #include "symfile/symwire.h"
 
 #include <errno.h>

@@ -58,8 +58,6 @@ struct analysis {
 /* context: registers at the crash, or NULL. */
 void analysis_run(const struct facts *f, const struct mdmp_context *context, struct analysis *ret);
 
-/* ---- pieces, in files of their own ------------------------------------------------------ */
-
 /* What the exception says was tried. */
 enum operation { OP_UNKNOWN, OP_READ, OP_WRITE, OP_EXECUTE };
 enum operation analysis_operation(const struct facts *f);

@@ -102,7 +102,6 @@ struct db *web_db(const struct web_app *web);
 void *web_arg(const struct web_app *web);
 const struct tpl_set *web_templates(const struct web_app *web);
 
-/* ---- request --------------------------------------------------------------------------------- */
 struct arena *req_arena(struct req *r);
 struct db *req_db(struct req *r);
 void *req_app(struct req *r);
@@ -151,7 +150,6 @@ bool req_read_body(struct req *r, void *buf, size_t n, size_t *ret_got, struct e
 bool req_body(struct req *r, size_t max_bytes, struct str *ret, struct err *err);
 int64_t req_content_length(const struct req *r); /* -1 unknown */
 
-/* ---- who asks -------------------------------------------------------------------------------- */
 struct web_user {
     bool is_logged_in; /* session or valid token */
     bool by_token;
@@ -178,7 +176,6 @@ bool session_close(struct req *r, struct err *err);
 
 const char *web_status_text(int status); /* "Not Found" */
 
-/* ---- response -------------------------------------------------------------------------------- */
 bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */
 bool resp_bytes(struct req *r, int status, const char *content_type, struct str body);
 bool resp_json(struct req *r, int status, const json_t *body, struct err *err);

@@ -49,7 +49,6 @@ def doctor(datil):
     return datil.datil("doctor", check=False)
 
 
-# ---- crash load, show, delete ------------------------------------------------------------------
 def test_load_show_delete(datil):
     said = load(datil, document(1), document(2))
     assert "loaded 2 crashes" in said.stdout
@@ -89,7 +88,6 @@ def test_signature_keeps_its_earliest_build(datil):
     assert datil.sql("SELECT first_build FROM signature WHERE signature = 'core::earliest'") == [(20260102000000,)]
 
 
-# ---- the queue ---------------------------------------------------------------------------------
 def test_message_without_raw_crash_is_rejected(datil):
     lost = crash_id(10)
     datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", lost)
@@ -220,7 +218,6 @@ def test_reprocess_by_search(datil):
     assert len(shown["processor_history"]) == 1
 
 
-# ---- index -------------------------------------------------------------------------------------
 def test_rebuild_gives_the_same_answers(datil):
     load(datil, *[document(100 + i, signature="core::rebuild") for i in range(30)])
     before = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])
@@ -254,7 +251,6 @@ def test_a_deleted_index_is_filled_at_start(fresh):
     wait_until(healed, 30, "the healed index")
 
 
-# ---- purge -------------------------------------------------------------------------------------
 def test_purge_annotation_goes_everywhere(datil):
     crash = crash_id(20)
     put_raw(datil, crash, Notes="keep", URL="https://secret.example/purge-me", ProductName="Crashme")
@@ -271,7 +267,6 @@ def test_purge_annotation_goes_everywhere(datil):
         assert not path.is_file() or b"purge-me" not in path.read_bytes(), path
 
 
-# ---- scheduled jobs -------------------------------------------------------------------------------
 def test_verifyprocessed_finds_what_was_forgotten(datil):
     yesterday = NOW - timedelta(days=1)
     lost = crash_id(30, yesterday)
@@ -346,7 +341,6 @@ def test_retention_takes_single_crashes_out_of_a_partition_that_stays(datil):
     assert [hit["uuid"] for hit in found["hits"]] == [ids[1]]
 
 
-# ---- accounts ------------------------------------------------------------------------------------
 def test_accounts_and_tokens(datil):
     datil.add_user("core@example.org", "a long password", "--group", "Uploaders")
     again = datil.datil("user", "add", "Core@Example.org", "--password-stdin", stdin="x\n", check=False)
@@ -378,7 +372,6 @@ def test_groups(datil):
     assert "no group" in datil.datil("group", "add", "grouped@example.org", "Nobody", check=False).stderr
 
 
-# ---- the command itself ----------------------------------------------------------------------------
 def test_help_and_mistakes(datil):
     listing = datil.datil("help").stdout
     for command in ("migrate", "crash load", "index rebuild", "cron run", "doctor"):

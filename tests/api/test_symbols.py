@@ -65,7 +65,6 @@ def error(answer):
     return answer.status, answer.json["error"]
 
 
-# ---- upload ----------------------------------------------------------------------------------
 def test_upload_and_download(datil):
     data = archive([(KEY, TEXT), ("firefox-symbols.txt", "list"), ("a/.DS_Store", "x")])
     answer = upload(datil, data, datil.uploader + "-label")
@@ -234,7 +233,6 @@ def test_bad_archives(datil, make, text):
     assert error(upload(datil, make(), datil.uploader)) == (400, text)
 
 
-# ---- archives of every make --------------------------------------------------------------------
 def key_of(n):
     return f"zip{n}.so/{ID}/zip{n}.so.sym"
 
@@ -381,7 +379,6 @@ def test_members_that_share_one_do_not_cost_time(datil):
     assert took[-1]["status"] == 400 and took[-1]["duration_ms"] < 3000
 
 
-# ---- download --------------------------------------------------------------------------------
 @pytest.mark.parametrize("path,status,text", [
     (f"/xul.pdb/{'0' * 33}/xul.sym", 404, "Symbol Not Found (and ignored)"),
     (f"/xul.pdb/{ID}/file.ptr", 404, "Symbol Not Found (and ignored)"),
@@ -462,7 +459,6 @@ def test_post_to_other_paths(datil, path, status):
         assert answer.json == {"error": f"Method Not Allowed (POST): {path}"} and "GET" in answer.headers["allow"]
 
 
-# ---- one stored file, one name -------------------------------------------------------------------
 CASES = Path(__file__).resolve().parent.parent / "data" / "symbols-zip"
 
 
@@ -506,7 +502,6 @@ def test_found_under_another_name_by_debug_id(datil):
     assert datil.get(f"/symbols/libsoname.so.1.2.3/{lone(6)}/libsoname.so.1.2.3.sym").status == 404
 
 
-# ---- one way in -----------------------------------------------------------------------------------
 def test_symbols_add_makes_rows(datil, tmp_path):
     text = TEXT.replace("xul.pdb", "added.pdb").replace("xul.dll", "added.dll").replace("652DE0ED", "752DE0ED")
     (tmp_path / "any.sym").write_text(text)

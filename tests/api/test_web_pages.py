@@ -186,8 +186,6 @@ def test_signature_page_and_graph(datil, crash):
     assert (refused.status, html.unescape(refused.text)) == (400, '<ul><li>You are not allowed to group by the "url" field</li></ul>')
 
 
-# ---- log-in ------------------------------------------------------------------------------------
-
 class Browser:
     def __init__(self, datil):
         self.datil, self.cookies = datil, {}
@@ -254,8 +252,6 @@ def test_attempts_are_limited(fresh):
     assert statuses[:10] == [400] * 10 and statuses[-1] == 429
     assert Browser(fresh).login("target@example.org", PASSWORD).status == 429
 
-
-# ---- tokens and administration ---------------------------------------------------------------------
 
 def csrf(page):
     return re.search(r'name="csrf_token" value="([0-9a-f]+)"', page.text)[1]

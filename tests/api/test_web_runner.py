@@ -58,8 +58,6 @@ class Browser:
         return self.request("POST", "/login/", {"email": email, "password": password, "csrf_token": self.csrf()})
 
 
-# ---- tokens --------------------------------------------------------------------------------------
-
 def test_token_that_is_none(web):
     for key in ("x", "0" * 32, "-label", "%00"):
         answer = web.request("GET", "/about-nothing/", headers={"Auth-Token": key})  # even on unknown paths
@@ -148,8 +146,6 @@ def test_only_the_hash_of_a_key_is_stored(web):
     assert rows and rows[0][1] == key[:12]
 
 
-# ---- sessions ------------------------------------------------------------------------------------
-
 def test_cookies(web):
     b = Browser(web)
     b.csrf()
@@ -207,8 +203,6 @@ def test_permission_of_a_page_leads_to_the_log_in(web):
     assert answer.headers["Location"] == "/login/?next=%2Fprofile%2F%3Fa%3Db%2520c"
 
 
-# ---- rate limits ---------------------------------------------------------------------------------
-
 def test_api_limit_without_log_in(web):
     unlimited(web)
     wait_until(lambda: api(web).status == 200, 70, "a fresh minute", 1)
@@ -232,8 +226,6 @@ def test_search_limit_and_its_forms(web):
     if answer.status == 429:  # else a new minute has begun
         assert answer.text == "Too Many Requests" and answer.headers["Content-Type"].startswith("text/plain")
 
-
-# ---- paths and methods ---------------------------------------------------------------------------
 
 def test_missing_slash(web):
     answer = web.request("GET", "/login?next=%2Fabout%2F")

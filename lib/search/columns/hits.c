@@ -1,3 +1,8 @@
+/*
+ * The reports of an answer: the columns asked for, row by row, from the partitions where they lie.
+ * Every value is held on the account of the search for all the forms it takes until the answer is
+ * sent.
+ */
 #include "search/columns/run.h"
 
 #include "base/time.h"

@@ -123,8 +123,6 @@ def pending(folder):
     return sorted(p.name for p in (folder / "db/pending").iterdir())
 
 
-# ---- one report ----------------------------------------------------------------------
-
 def check_extra(extra, way, now):
     assert all(isinstance(v, str) for v in extra.values()), "a value is no string"
     assert extra["ProductName"] == "Crashme" and re.match(r"\d+\.\d+", extra["Version"])
@@ -252,8 +250,6 @@ def check_stack(folder, way, dump):
         assert name in shown[at:], f"{name} is not behind {shown[:at]} in {shown}"
         at = shown.index(name, at) + 1
 
-
-# ---- when things go wrong ------------------------------------------------------------
 
 def no_wait(server, folder):
     """Without waiting the program is dead before the slow collector has answered."""
