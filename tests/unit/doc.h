@@ -7,8 +7,8 @@
 #include "json/json.h"
 
 /*
- * doc - JSON in tests, written with ' for ", so that a case stays legible inside a C string.  Include
- * it behind cmocka.h.  New; text that is not JSON, or names a key twice, fails the test.
+ * doc - JSON in tests, written with ' for ", so that a case stays legible inside a C string.
+ * Include it behind cmocka.h.  New; text that is not JSON, or names a key twice, fails the test.
  */
 static inline json_t *doc(const char *text)
 {
