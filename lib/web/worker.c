@@ -309,6 +309,8 @@ static void forget(struct req *r)
  */
 static void linger(int fd)
 {
+    const struct timeval patience = {LINGER_MS / 1000, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     FREE_LATER char *piece = xmalloc(LINGER_BYTES);
     int64_t end_ms = mono_ms() + LINGER_MS;
     while (mono_ms() < end_ms && read(fd, piece, LINGER_BYTES) > 0)
