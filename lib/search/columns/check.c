@@ -88,7 +88,7 @@ static bool check_column(struct column *c, const struct index_pace *pace, struct
 
 static bool check_zones(const struct part *p, const struct index_pace *pace, struct err *err)
 {
-    const struct column *dates = p->by_field[search_field_find(STR("date")) - search_fields];
+    const struct column *dates = part_dates(p);
     const struct zone *zones = mfile_data(&p->zones);
     for (uint64_t row = 0; row < p->rows; row++) {
         int64_t date = dates ? column_int(dates, row) : 0;
@@ -206,7 +206,7 @@ static bool check_row_of(const struct part *p, const struct column *ids, struct 
 bool check_meaning(struct root *r, struct part *p, const struct index_pace *pace,
                    uint64_t *ret_live, struct err *err)
 {
-    const struct column *ids = p->by_field[search_field_find(STR("uuid")) - search_fields];
+    const struct column *ids = part_ids(p);
     *ret_live = 0;
     for (size_t i = 0; i < p->column_count; i++)
         if (p->columns[i] && !check_column(p->columns[i], pace, err))

@@ -136,7 +136,7 @@ static void reader_close(void *reader)
 
 static bool has_in(struct part *p, struct str crash_id, bool *ret, struct err *err)
 {
-    struct column *c = p->by_field[search_field_find(STR("uuid")) - search_fields];
+    struct column *c = part_ids(p);
     uint32_t code;
     *ret = false;
     if (!c || p->rows == 0)

@@ -1,3 +1,9 @@
+/*
+ * Compaction, retention, reset and claims. Compaction is how deleted values really leave the disk:
+ * live rows are copied to a new revision of the partition, first without the lock, then, below it,
+ * what has come meanwhile; one store into the head of the index makes the new revision the valid
+ * one.
+ */
 #include "search/columns/keep.h"
 
 #include <dirent.h>
@@ -138,7 +144,7 @@ static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
 /* A row that died while it was copied. */
 static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
 {
-    const struct column *ids = c->new->by_field[search_field_find(STR("uuid")) - search_fields];
+    const struct column *ids = part_ids(c->new);
     uint32_t *row_of = mfile_data(&c->new->row_of), code = column_code(ids, row);
     write_bury(c->new, row, sequence);
     if (row_of[code - 1] == row + 1) /* else a newer row of the crash has been copied */

@@ -1,3 +1,9 @@
+/*
+ * One week of the index: opening and making it, its columns, and what a reader may see of it. A
+ * reader fixes sequence and row count once (part_use); columns are mapped when they are first used
+ * and checked once for each mapping, so that a search of three fields touches the files of three
+ * fields.
+ */
 #include "search/columns/part.h"
 
 #include <limits.h>
@@ -51,6 +57,16 @@ bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revisi
     *ret_week = week;
     *ret_revision = (uint32_t)revision;
     return true;
+}
+
+struct column *part_ids(const struct part *p)
+{
+    return p->by_field[search_field_find(STR("uuid")) - search_fields];
+}
+
+struct column *part_dates(const struct part *p)
+{
+    return p->by_field[search_field_find(STR("date")) - search_fields];
 }
 
 uint32_t column_width(enum index_kind index)

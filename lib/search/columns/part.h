@@ -78,6 +78,10 @@ bool column_map(struct column *c, struct err *err);
 /* Maps and checks. */
 bool column_use(struct column *c, struct err *err);
 
+/* The columns that every row has a value in; NULL: the partition has no row yet. */
+struct column *part_ids(const struct part *p);   /* crash ids */
+struct column *part_dates(const struct part *p); /* when the report came in */
+
 /* Whether the row has been deleted as of the snapshot. */
 bool part_is_dead(const struct part *p, uint64_t row);
 

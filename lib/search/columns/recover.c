@@ -1,3 +1,9 @@
+/*
+ * Two kinds of failure end differently. A writer that was killed leaves the machine's memory as it
+ * was: the intent in the head says which commit was under way, and the next writer finishes or
+ * undoes it. A machine that failed may have written any page and lost any other: there only the
+ * durable copies (head.synced) count, and what came later is appended again from the ledger.
+ */
 #include "search/columns/recover.h"
 
 #include <limits.h>
@@ -21,11 +27,6 @@ void recover_boot_id(char out[40])
     free(text);
 }
 
-static struct column *uuid_column(const struct part *p)
-{
-    return p->by_field[search_field_find(STR("uuid")) - search_fields];
-}
-
 /* Row counts of a commit that did not happen. */
 static void void_slots(struct part *p, uint64_t sequence)
 {
@@ -37,7 +38,7 @@ static void void_slots(struct part *p, uint64_t sequence)
 static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t value,
                        struct err *err)
 {
-    struct column *c = uuid_column(p);
+    struct column *c = part_ids(p);
     uint64_t rows = 0;
     if (!part_rows_at(p, sequence, &rows) || row >= rows || !c)
         return err_set(err, ERR_INVALID, "%s: no row %llu", p->folder, (unsigned long long)row);
@@ -114,7 +115,7 @@ static void revive(struct part *p, uint64_t sequence)
 
 static bool rebuild_row_of(struct part *p, struct err *err)
 {
-    struct column *c = uuid_column(p);
+    struct column *c = part_ids(p);
     uint32_t *row_of = mfile_data(&p->row_of);
     uint64_t n = mfile_elements(&p->row_of, 4);
     memset(row_of, 0, n * sizeof *row_of);

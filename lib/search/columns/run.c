@@ -164,7 +164,7 @@ static size_t in_dates(const struct run *run, const struct part *p, uint32_t *ro
     const struct zone *z = (const struct zone *)mfile_data(&p->zones) + block;
     if (z->min_us >= q->from_us && z->max_us < q->to_us)
         return n;
-    const struct column *c = p->by_field[search_field_find(STR("date")) - search_fields];
+    const struct column *c = part_dates(p);
     size_t kept = 0;
     for (size_t i = 0; c && i < n; i++) {
         int64_t date = column_int(c, rows[i]);

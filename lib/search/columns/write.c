@@ -1,3 +1,10 @@
+/*
+ * Appending. A row is written above the count, where no reader looks, column by column; a code
+ * that no longer fits makes a wider copy of its column. The commit then is, in this order: the
+ * intent, the tombstone of the row that is replaced, the row count, the sequence number in the
+ * head, the row of the crash. Whatever a killed writer leaves of it, recover.c can tell which of
+ * them happened.
+ */
 #include "search/columns/write.h"
 
 #include <limits.h>
@@ -196,11 +203,6 @@ static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint3
     return put_removed(p, row, doc, err);
 }
 
-static struct column *uuid_column(const struct part *p)
-{
-    return p->by_field[search_field_find(STR("uuid")) - search_fields];
-}
-
 static uint32_t *row_of(struct part *p)
 {
     return mfile_data(&p->row_of);
@@ -216,7 +218,7 @@ static bool find_in(struct root *r, struct part *p, struct str uuid, uint64_t *r
         return true;
     if (!part_use(p, atomic_load(&r->h->sequence), rows, err))
         return false;
-    struct column *c = uuid_column(p);
+    struct column *c = part_ids(p);
     if (!c)
         return true;
     if (!column_map(c, err) || !dict_find(&c->dict, uuid, true, ret_code, err))
