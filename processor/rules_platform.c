@@ -15,8 +15,6 @@ static struct str info_text(const struct job *job, const char *key, struct str f
     return v.n ? v : fallback;
 }
 
-/* ---- CPU ---- */
-
 static void copy_microcode(struct job *job)
 {
     const json_t *v = json_object_get(system_info(job), "cpu_microcode_version");
@@ -66,8 +64,6 @@ bool android_cpu_info_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- operating system ---- */
-
 bool os_info_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -115,8 +111,6 @@ bool platform_info_act(struct job *job, struct err *err)
     }
     return true;
 }
-
-/* ---- OSPrettyVersion ---- */
 
 struct os_version {
     int64_t major, minor, build;

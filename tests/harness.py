@@ -97,7 +97,6 @@ class Installation:
         self.env.update(env)
         self.running = False
 
-    # ---- life ----------------------------------------------------------------------------
     def __enter__(self):
         self.start()
         return self
@@ -152,7 +151,6 @@ class Installation:
             os.chown(each, owner.st_uid, owner.st_gid)
             each.chmod(0o750 if each.is_dir() else 0o640)
 
-    # ---- programs --------------------------------------------------------------------------
     def datil(self, *args, stdin=None, check=True):
         done = subprocess.run([str(BIN / "datil"), *map(str, args)], env=self.env, text=True, input=stdin,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
@@ -202,7 +200,6 @@ class Installation:
         except ProcessLookupError:
             return False
 
-    # ---- HTTP --------------------------------------------------------------------------------
     def request(self, method, path, body=None, headers=None, timeout_s=60):
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
@@ -247,7 +244,6 @@ class Installation:
         head, _, body = data.partition(b"\r\n\r\n")
         return int(head.split()[1]), body.decode()
 
-    # ---- reports -----------------------------------------------------------------------------
     def submit(self, fields=None, files=None, headers=None):
         kind, body = multipart({**ANNOTATIONS, **(fields or {})}, files)
         return self.request("POST", "/submit", body, {"Content-Type": kind, **(headers or {})})
@@ -280,7 +276,6 @@ class Installation:
         assert answer.status == 200, answer
         return answer.json
 
-    # ---- accounts ----------------------------------------------------------------------------
     def add_user(self, email, password="a long password", *options):
         self.datil("user", "add", email, *options, "--password-stdin", stdin=password + "\n")
 

@@ -64,7 +64,6 @@ struct mover {
     size_t n;
 };
 
-/* ---- one entry into the store ---------------------------------------------------------------- */
 static void entry_path(const struct mover *m, const char *state, const char *id, const char *file,
                        char out[SPOOL_PATH_SIZE])
 {
@@ -163,7 +162,6 @@ static void remove_entry(struct mover *m, const char *state, const char *id)
                   LOG_S("crash_id", id));
 }
 
-/* ---- the queue ------------------------------------------------------------------------------- */
 static bool publish_some(struct mover *m, const struct item *items, size_t n, struct err *err)
 {
     struct ledger_entry entries[BATCH];
@@ -222,7 +220,6 @@ static void publish(struct mover *m, const char *state, const struct item *items
     }
 }
 
-/* ---- rounds ---------------------------------------------------------------------------------- */
 /* Ids below a state's directory into m->items, at most BATCH. */
 static size_t list(struct mover *m, const char *state)
 {
@@ -383,7 +380,6 @@ static void one_round(struct mover *m, bool is_retry)
         drain(m, "unpublished", false, publish_waiting);
 }
 
-/* ---- the mover's life ------------------------------------------------------------------------ */
 static void plan(struct mover *m, bool was_retry)
 {
     int64_t first = conf_int(m->conf, "CRASHMOVER_RETRY_SLEEP_SECONDS") * 1000;

@@ -100,7 +100,6 @@ bool db_connect(struct db *db, struct err *err)
     return true;
 }
 
-/* ---- results ---------------------------------------------------------------------------- */
 void db_rows_release(struct db_rows *r)
 {
     PQclear(r->res);
@@ -170,7 +169,6 @@ static bool check(struct db *db, const PGresult *res, const char *what, struct e
                    STR_ARG(first_line(primary ? primary : PQerrorMessage(db->conn))));
 }
 
-/* ---- statements ------------------------------------------------------------------------- */
 static bool prepare(struct db *db, const struct db_query *q, struct err *err)
 {
     if (db->is_prepared[q->index])
@@ -303,7 +301,6 @@ bool db_check_all(struct db *db, struct err *err)
     return true;
 }
 
-/* ---- parameters ------------------------------------------------------------------------- */
 const char *db_int(struct arena *a, int64_t v)
 {
     return arena_printf(a, "%lld", (long long)v);

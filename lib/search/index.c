@@ -1,3 +1,8 @@
+/*
+ * The index as others see it: documents in, searches out, whichever engine does it. A writer is
+ * opened when it is first needed and again after a failure, at most once a second: crashes are
+ * processed whether or not the index can be used.
+ */
 #include "search/index.h"
 
 #include "base/time.h"

@@ -2,8 +2,6 @@
 #include "signature/gen.h"
 #include "signature/text.h"
 
-/* ---- the stack trace as text ---- */
-
 /* Objects print as Class@1a2b3c4d; the number differs every time. */
 static void put_without_addresses(struct strbuf *out, struct str s)
 {
@@ -112,8 +110,6 @@ void sig_java_trace(struct sig_gen *g, struct str trace)
     sb_release(&p.description);
     sb_release(&p.method);
 }
-
-/* ---- the exception as an object ---- */
 
 static void put_dotted(struct strbuf *out, struct str a, struct str b)
 {

@@ -1,3 +1,7 @@
+/*
+ * The object store in front of its back ends: crash ids and kinds are checked here, once, so that
+ * no back end makes a path of a name that nobody has looked at.
+ */
 #include "store/store.h"
 
 #include <stdlib.h>

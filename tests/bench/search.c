@@ -126,7 +126,6 @@ static void fill(struct bench *b)
     index_writer_close(w);
 }
 
-/* ---- the plain scan --------------------------------------------------------------------- */
 struct scan {
     int days;
     bool has_filter;
@@ -166,7 +165,6 @@ static double scan_ms(const struct bench *b, const struct scan *s)
     return sink == 1 ? 0 : (double)best / 1000; /* the scans must not be optimised away */
 }
 
-/* ---- the engine ------------------------------------------------------------------------- */
 static int64_t ask(struct bench *b, const char *query, int64_t *ret_total)
 {
     static struct search_param v[32];

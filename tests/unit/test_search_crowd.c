@@ -235,7 +235,6 @@ static void test_killed_writers(void **state)
     fs_remove_tree(dir, NULL);
 }
 
-/* ---- damaged files ---------------------------------------------------------------------- */
 static void fill(const char *dir, uint32_t crashes)
 {
     struct index_writer *w;

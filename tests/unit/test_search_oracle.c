@@ -94,7 +94,6 @@ static int pick(struct world *w, int n)
     return (int)(next(w) % (uint64_t)n);
 }
 
-/* ---- documents -------------------------------------------------------------------------- */
 static int vocabulary_size(const struct ofield *f)
 {
     int n = 0;
@@ -170,7 +169,6 @@ static json_t *doc_json(const struct odoc *d)
     return out;
 }
 
-/* ---- pieces, as aggregations and operators see them --------------------------------------- */
 static int pieces(const struct odoc *d, int field, char out[16][64])
 {
     const struct value *v = &d->v[field];
@@ -233,7 +231,6 @@ static bool share_word(const char *a, const char *b)
     return false;
 }
 
-/* ---- conditions ------------------------------------------------------------------------- */
 struct ocond {
     char op[12]; /* "" plain */
     bool is_negated;
@@ -369,7 +366,6 @@ static bool filter_holds(const struct odoc *d, const struct ofilter *f)
     return acc.acc;
 }
 
-/* ---- aggregations ----------------------------------------------------------------------- */
 struct oagg {
     char kind; /* 't', 'h', 'c' */
     int field;
@@ -554,7 +550,6 @@ static void agg_naive(const struct query *q, const struct oagg *a, const struct 
     free(one);
 }
 
-/* ---- hits ------------------------------------------------------------------------------- */
 static const struct query *sort_query;
 
 static int compare_values(const struct odoc *a, const struct odoc *b, int field, bool descending)
@@ -653,7 +648,6 @@ static json_t *answer_naive(const struct world *w, const struct query *q)
     return json_pack("{s:o, s:i, s:o, s:[]}", "hits", hits, "total", n, "facets", facets, "errors");
 }
 
-/* ---- random queries --------------------------------------------------------------------- */
 __attribute__((format(printf, 2, 3))) static void say(struct query *q, const char *fmt, ...)
 {
     size_t n = strlen(q->text);
@@ -830,7 +824,6 @@ static void random_hits(struct world *w, struct query *q)
     say(q, "&_results_number=%d&_results_offset=%d", q->number, q->offset);
 }
 
-/* ---- the comparison --------------------------------------------------------------------- */
 static json_t *ask(struct world *w, const char *query, struct arena *a)
 {
     static struct search_param v[128];

@@ -1,3 +1,7 @@
+/*
+ * What the commands share: options, connections that are made when a command needs them, and the
+ * audit log with the name of who really typed (also behind sudo).
+ */
 #include "app.h"
 
 #include <errno.h>

@@ -257,8 +257,6 @@ bool root_lock(struct root *r, struct err *err)
     return false;
 }
 
-/* ---- partitions ------------------------------------------------------------------------- */
-
 /*
  * Brings parts[i] in line with the table.  A writer sets aside what it cannot open; a reader
  * notes it.  ERR_NOT_FOUND is passed on: the table has changed meanwhile.
