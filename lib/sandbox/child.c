@@ -1,6 +1,6 @@
 /*
  * Starts the programs that read strangers' bytes: beside the one that runs, with an empty
- * environment, in a session of their own, with exactly the descriptors they are given. The child
+ * environment, in a session of their own, with exactly the descriptors they are given.  The child
  * is started anew rather than forked on, so nothing of the parent's memory (tokens, the database
  * connection) is in it.
  */

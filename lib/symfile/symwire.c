@@ -1,5 +1,5 @@
 /*
- * Packets between a program and the sandboxed reader of symbols. The reader has read strangers'
+ * Packets between a program and the sandboxed reader of symbols.  The reader has read strangers'
  * bytes, so the other side takes its packets as hostile: sizes are bounded before they are used,
  * and a packet that is too long, too short or cut is an error and never a guess.
  */
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "sandbox/pass_fd.h"
 
 void symwire_bytes(struct symwire_out *o, const void *p, size_t n)
 {
@@ -49,28 +50,15 @@ struct str symwire_take_text(struct rd *r)
     return rd_ok(r) ? str_n((const char *)p, n) : STR("");
 }
 
-/* Room for one descriptor, aligned as the kernel wants it. */
-union fd_message {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int))];
-};
-
 bool symwire_send(int sock, const struct symwire_out *o, int fd, struct err *err)
 {
-    union fd_message control = {0};
+    union pass_fd_room room;
     struct iovec iov = {(void *)o->bytes, o->n};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     if (o->overflow)
         return err_set(err, ERR_INTERNAL, "a packet that is too long");
-    if (fd >= 0) {
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    }
+    if (fd >= 0)
+        pass_fd_put(&msg, &room, fd);
     ssize_t n;
     do
         n = sendmsg(sock, &msg, MSG_NOSIGNAL);
@@ -78,26 +66,14 @@ bool symwire_send(int sock, const struct symwire_out *o, int fd, struct err *err
     return n >= 0 || err_errno(err, errno, "packet to the reader of symbols");
 }
 
-static int received_fd(struct msghdr *msg)
-{
-    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-    int fd = -1;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
-}
-
 bool symwire_receive(int sock, uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, int *ret_fd,
                      struct err *err)
 {
-    union fd_message control = {0};
+    union pass_fd_room room;
     struct iovec iov = {buf, SYMWIRE_PACKET_MAX};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (ret_fd) {
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = sizeof control.bytes;
-    }
+    if (ret_fd)
+        pass_fd_expect(&msg, &room);
     ssize_t n;
     do
         n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
@@ -106,7 +82,7 @@ bool symwire_receive(int sock, uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, 
         return err_errno(err, errno, "packet of the reader of symbols");
     if (n <= 0)
         return err_set(err, ERR_NOT_FOUND, "the other side hung up");
-    int fd = received_fd(&msg);
+    int fd = pass_fd_take(&msg);
     if (ret_fd)
         *ret_fd = fd;
     if (msg.msg_flags & MSG_TRUNC)

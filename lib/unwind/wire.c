@@ -5,6 +5,7 @@
 
 #include "base/rd.h"
 #include "base/util.h"
+#include "sandbox/pass_fd.h"
 
 enum { KEY_TEXTS = 4 };
 
@@ -42,41 +43,20 @@ static bool send_key(int sock, const struct symfind_key *key)
     return transmit(sock, &(struct msghdr){.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)}, 0);
 }
 
-/* Room for one descriptor, aligned as the kernel wants it. */
-union fd_message {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-/* The descriptor in msg, or -1. */
-static int received_fd(struct msghdr *msg)
-{
-    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-    int fd = -1;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
-}
-
 void wire_ask(int sock, const struct symfind_key *key, struct symfind_result *ret)
 {
     *ret = (struct symfind_result){.state = SYMFIND_MISSING, .fd = -1};
     uint8_t state;
-    union fd_message control;
+    union pass_fd_room room;
     struct iovec iov[] = {{&state, 1}, {ret->url, sizeof ret->url - 1}};
-    struct msghdr msg = {
-        .msg_iov = iov,
-        .msg_iovlen = ARRAY_LEN(iov),
-        .msg_control = control.bytes,
-        .msg_controllen = sizeof control.bytes,
-    };
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)};
+    pass_fd_expect(&msg, &room);
     if (!send_key(sock, key))
         return;
     ssize_t n = receive(sock, &msg, 0);
     if (n < 1)
         return;
-    ret->fd = received_fd(&msg);
+    ret->fd = pass_fd_take(&msg);
     ret->url[n - 1] = '\0';
     if (state == SYMFIND_LOADED && ret->fd >= 0)
         ret->state = SYMFIND_LOADED;
@@ -118,16 +98,8 @@ bool wire_answer(int sock, const struct symfind_result *found, struct err *err)
     struct iovec iov[] = {{&state, 1},
                           {(void *)found->url, strnlen(found->url, sizeof found->url - 1)}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)};
-    union fd_message control;
-    if (found->state == SYMFIND_LOADED && found->fd >= 0) {
-        memset(&control, 0, sizeof control);
-        msg.msg_control = control.bytes;
-        msg.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof found->fd);
-        memcpy(CMSG_DATA(c), &found->fd, sizeof found->fd);
-    }
+    union pass_fd_room room;
+    if (found->state == SYMFIND_LOADED && found->fd >= 0)
+        pass_fd_put(&msg, &room, found->fd);
     return transmit(sock, &msg, MSG_DONTWAIT) || err_errno(err, errno, "answer to the walker");
 }

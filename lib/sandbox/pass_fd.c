@@ -1,0 +1,34 @@
+/*
+ * The control message that carries a descriptor is built and read here only: its lengths are easy
+ * to get wrong, and a wrong one is a descriptor that leaks or one that is not ours.
+ */
+#include "sandbox/pass_fd.h"
+
+#include <string.h>
+
+void pass_fd_expect(struct msghdr *msg, union pass_fd_room *room)
+{
+    memset(room, 0, sizeof *room);
+    msg->msg_control = room->bytes;
+    msg->msg_controllen = sizeof room->bytes;
+}
+
+void pass_fd_put(struct msghdr *msg, union pass_fd_room *room, int fd)
+{
+    pass_fd_expect(msg, room);
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+}
+
+int pass_fd_take(struct msghdr *msg)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    int fd = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
