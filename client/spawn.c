@@ -1,4 +1,8 @@
-/* Starting the handler process. */
+/*
+ * Starting the handler process, at the program's start and not in the crash: a program that has
+ * just crashed can neither fork safely nor allocate.  The handler is a grandchild, so the program
+ * never has to wait for it, and keeps nothing of the program's but standard error.
+ */
 #include "state.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
  * One run of a job, in a child of its own: whatever the job does to memory, to its connection or
- * to the process, the scheduler goes on. Standard output comes back line by line, the reason of a
- * failure as class and message over a second pipe. The parent ends the child when its time is
+ * to the process, the scheduler goes on.  Standard output comes back line by line, the reason of a
+ * failure as class and message over a second pipe.  The parent ends the child when its time is
  * over, when it is told to stop itself, or when the lock of the job is lost; TERM first, KILL for
  * one that does not listen.
  */

@@ -1,7 +1,7 @@
 /*
- * When which job runs. State and history are in the database, so several schedulers (and the
+ * When which job runs.  State and history are in the database, so several schedulers (and the
  * command line) may exist; a job runs under an advisory lock of its session, which the server lets
- * go when the process ends, however it ends. Whether a job is due is asked once more below the
+ * go when the process ends, however it ends.  Whether a job is due is asked once more below the
  * lock, since somebody may just have finished it.
  */
 #include "cron/scheduler.h"

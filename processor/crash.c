@@ -1,6 +1,6 @@
 /*
  * One report while it is processed: its documents and dumps from the store, its temporary
- * directory, and everything it allocated, released together. The directory carries the process in
+ * directory, and everything it allocated, released together.  The directory carries the process in
  * its name, so that what a killed worker left is swept by the next one and what a living one uses
  * is not.
  */

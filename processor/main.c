@@ -1,3 +1,7 @@
+/*
+ * datil-processor: a parent with its workers, the index keeper and the scrub.  With an option it
+ * is one of the entry points without services instead (offline.c), on the same code.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>

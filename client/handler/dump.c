@@ -3,10 +3,10 @@
  * order.
  *
  * The format is Microsoft's MINIDUMP (minidumpapiset.h); the streams from 0x47670001 on are
- * Breakpad's (minidump_format.h), and readers know both. What others are to point to is written
- * first: stacks and contexts, then the lists that name them. The thread that crashed comes before
+ * Breakpad's (minidump_format.h), and readers know both.  What others are to point to is written
+ * first: stacks and contexts, then the lists that name them.  The thread that crashed comes before
  * all others, so that a process with thousands of threads still has its stack; the limits of
- * dump.h bound the whole. Nothing here may fail because of what the process looks like: a piece
+ * dump.h bound the whole.  Nothing here may fail because of what the process looks like: a piece
  * that cannot be read is left out.
  */
 #include "dump.h"

@@ -1,6 +1,6 @@
 /*
  * What every collector worker holds between requests (rules, products, the memory of answers), and
- * the addresses beside /submit: health, version, counters. Rules and products are read again when
+ * the addresses beside /submit: health, version, counters.  Rules and products are read again when
  * they change; while a new version is broken, the old one stays in use and the heartbeat says so.
  */
 #include "collector.h"

@@ -1,6 +1,6 @@
 /*
  * The collector's program: FastCGI workers that take reports, and one mover that carries them to
- * the store. What the parent makes before it forks (counters, refused products, rules) all
+ * the store.  What the parent makes before it forks (counters, refused products, rules) all
  * children share.
  */
 #include <stdio.h>

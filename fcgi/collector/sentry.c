@@ -1,10 +1,10 @@
 /*
- * Reports of programs that were built for Sentry.  The form is the one that
- * Sentry's documentation gives for minidumps: everything but the dump is one event, either JSON in
- * a form field `sentry` (in pieces `sentry`, `sentry__1`, … where values are short), or one field
- * for each member, named by its path (`sentry[release]`).  Both become one object here; what
- * the event says about the build becomes the annotations that the rest of the system knows, its
- * tags and extra members become annotations of their own, and what is left stays as `sentry`.
+ * Reports of programs that were built for Sentry.  The form is the one that Sentry's documentation
+ * gives for minidumps: everything but the dump is one event, either JSON in a form field `sentry`
+ * (in pieces `sentry`, `sentry__1`, … where values are short), or one field for each member, named
+ * by its path (`sentry[release]`).  Both become one object here; what the event says about the
+ * build becomes the annotations that the rest of the system knows, its tags and extra members
+ * become annotations of their own, and what is left stays as `sentry`.
  *
  * A name that the report brought itself is never replaced, except that the key of the address
  * decides the product.  The members of the event that name a person (user, request) are dropped.

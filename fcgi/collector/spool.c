@@ -1,8 +1,8 @@
 /*
  * The spool's promise is that a report whose sender has its answer is found again after any kill
- * and any loss of power. So files are synced when they are complete, then their directory, then
+ * and any loss of power.  So files are synced when they are complete, then their directory, then
  * one rename makes the entry visible, then the directory above is synced; and only then is the
- * answer sent. Nothing is ever written to an entry after its rename.
+ * answer sent.  Nothing is ever written to an entry after its rename.
  */
 #include "spool.h"
 

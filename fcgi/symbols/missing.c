@@ -1,6 +1,6 @@
 /*
  * GET /missingsymbols.csv: the symbols that were asked for and not found, for scripts that fetch
- * them elsewhere. Fields are quoted as RFC 4180 says; lines are those that Tecken sends.
+ * them elsewhere.  Fields are quoted as RFC 4180 says; lines are those that Tecken sends.
  */
 #include "base/time.h"
 #include "base/util.h"

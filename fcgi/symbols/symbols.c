@@ -1,4 +1,7 @@
-/* The worker: start, stop, errors, health. */
+/*
+ * A worker of the symbol server: what it opens at its start, its errors and its health.  Errors
+ * are small JSON objects; reasons that name files or the database go to the log alone.
+ */
 #include "symbols.h"
 
 #include <unistd.h>

@@ -1,4 +1,8 @@
-/* POST /upload/: an archive of symbols comes in. */
+/*
+ * POST /upload/: an archive of symbols comes in.  The token is looked at before the body is read,
+ * the body lies in a nameless file, and the archive is judged as a whole by the sandboxed reader
+ * before the first file of it is stored; an upload that was interrupted can be sent again.
+ */
 #include <openssl/evp.h>
 #include <stdio.h>
 

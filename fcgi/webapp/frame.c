@@ -1,6 +1,6 @@
 /*
  * What stands around every page: header with the menus of products and versions, the notices of
- * the administrator, the user, and the page for errors. A part that cannot be made (no database,
+ * the administrator, the user, and the page for errors.  A part that cannot be made (no database,
  * no search) is left out: the frame of an error page must not be a second error.
  */
 #include "frame.h"

@@ -1,3 +1,8 @@
+/*
+ * Addresses for machines that watch this one, and small files that browsers ask for by themselves.
+ * A health check that fails says so with its status; the reason goes to the log, since anybody may
+ * ask.
+ */
 #include "answer.h"
 #include "app.h"
 #include "base/log.h"

@@ -2,8 +2,9 @@
  * /report/index/ID: one processed crash as a page.
  *
  * The documents come from the store, not from the index, and go through the reducer before
- * anything here reads them, so this file cannot show a field that the reader may not see. A report
- * that is stored but not yet processed is put in front of the queue, and the page waits for it.
+ * anything here reads them, so this file cannot show a field that the reader may not see.  A
+ * report that is stored but not yet processed is put in front of the queue, and the page waits for
+ * it.
  */
 #include "report.h"
 

@@ -1,6 +1,6 @@
 /*
  * Answers of searches as HTML: values, cells, the table of reports and the facets, the same for
- * Super Search, signatures and the signature's report list. Each page asks app_goes_on between
+ * Super Search, signatures and the signature's report list.  Each page asks app_goes_on between
  * cells, since a thousand wide rows take longer to render than to find.
  */
 #include "results.h"

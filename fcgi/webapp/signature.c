@@ -1,6 +1,6 @@
 /*
- * /signature/: everything about one signature. One search answers for the whole page (totals,
- * summary, graph, reports, aggregations); bugs and comments come from elsewhere. Parameters are
+ * /signature/: everything about one signature.  One search answers for the whole page (totals,
+ * summary, graph, reports, aggregations); bugs and comments come from elsewhere.  Parameters are
  * those of Super Search and are kept in every link, so that a narrowed page stays narrowed from
  * tab to tab.
  */

@@ -1,7 +1,7 @@
 /*
  * The ranking of signatures of one product: what was asked for, the searches, the rows.
  *
- * A ranking compares two periods of the same length, the present one and the one before it. The
+ * A ranking compares two periods of the same length, the present one and the one before it.  The
  * second search lists twice as many signatures, because what is at the top now may have been
  * further down before; what is not even there counts as new.
  */

@@ -1,8 +1,8 @@
 /*
  * Which versions of a product the menus offer, and which of them are featured: those of the
- * product file, or for `auto` the newest that differ in their first two numbers. The list is asked
- * of the search at most once in KEEP_MS for each product and worker; the numbers below are what
- * keeps noise (a version of one private build) out of the menus.
+ * product file, or for `auto` the newest that differ in their first two numbers.  The list is
+ * asked of the search at most once in KEEP_MS for each product and worker; the numbers below are
+ * what keeps noise (a version of one private build) out of the menus.
  */
 #include "versions.h"
 

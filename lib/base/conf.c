@@ -1,8 +1,8 @@
 /*
  * Every key of the configuration, in one table: the programs, `datil config check`, --help-config
- * and docs/configuration.md all read it. A value comes from the environment, else from the file
+ * and docs/configuration.md all read it.  A value comes from the environment, else from the file
  * that DATIL_CONFIG names, else from the fallback, in which $DATIL_VAR and $DATIL_RUN stand for
- * what was found for them. What a key does not allow stops the start with the key's name.
+ * what was found for them.  What a key does not allow stops the start with the key's name.
  */
 #include "base/conf.h"
 

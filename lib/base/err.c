@@ -1,5 +1,5 @@
 /*
- * Errors as values: a code that decides what happens next and a sentence for people. Messages are
+ * Errors as values: a code that decides what happens next and a sentence for people.  Messages are
  * cut to the size of struct err, never allocated, so reporting an error cannot fail.
  */
 #define ERR_IMPLEMENTATION

@@ -2,8 +2,8 @@
  * Whole files with a maximum, writes that are there after a power failure, and trees.
  *
  * A durable write is: a temporary file in the same directory, fsync, rename, fsync of the
- * directory (rename alone orders nothing on ext4 and XFS). Readers therefore see the old file or
- * the new one. Paths are the administrator's or built from checked names.
+ * directory (rename alone orders nothing on ext4 and XFS).  Readers therefore see the old file or
+ * the new one.  Paths are the administrator's or built from checked names.
  */
 #include "base/fs.h"
 

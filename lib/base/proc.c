@@ -1,3 +1,13 @@
+/*
+ * A parent and its children, and signals that are not lost.  TERM, INT and HUP are blocked
+ * everywhere but in proc_wait, so a signal that comes between a test and a wait ends the wait.  A
+ * child that dies is started again at once, one that dies young after a pause that doubles; where
+ * nobody of a group lasts, a stand-in takes its place (a listening socket without an answer would
+ * be worse than an error).
+ *
+ * Processes are named by number and start time (proc_name): a number alone may be somebody else's
+ * by now.
+ */
 #include "base/proc.h"
 
 #include <assert.h>

@@ -3,7 +3,7 @@
  *
  * The files are the administrator's, edited by hand, so reading is strict: an unknown key, a wrong
  * type or a name that two files have is an error that names the file, and programs that already
- * run keep what they had. Whether anything has changed is told by a stamp of names, sizes and
+ * run keep what they had.  Whether anything has changed is told by a stamp of names, sizes and
  * times, which costs one look at the directory.
  */
 #include "crash/product.h"

@@ -1,3 +1,8 @@
+/*
+ * Raw crashes of older collectors.  Version 1 had the collector's own words (checksums, notes,
+ * throttling) among the annotations and the receipt as seconds; here they get the place and the
+ * form of version 2, in memory and each time they are read.  The stored document stays as it came.
+ */
 #include "crash/raw.h"
 
 #include "base/time.h"

@@ -1,7 +1,7 @@
 /*
  * One request to another server, with a limit on everything it could take: time to connect, time
- * in all, silence, redirects and bytes of the answer. Only http and https, also behind a redirect,
- * and a body is never sent again to where a redirect points.
+ * in all, silence, redirects and bytes of the answer.  Only http and https, also behind a
+ * redirect, and a body is never sent again to where a redirect points.
  */
 #include "http/http.h"
 

@@ -1,10 +1,10 @@
 /*
  * Makes JSON of what crash reporters send as JSON. In the field that is UTF-16 and UTF-32, byte
- * order marks, lone surrogates, NUL, NaN and numbers beyond 64 bits. Jansson refuses all of these,
- * and a whole report would go with one odd value.
+ * order marks, lone surrogates, NUL, NaN and numbers beyond 64 bits.  Jansson refuses all of
+ * these, and a whole report would go with one odd value.
  *
  * One pass over the text, which copies what is right and replaces what is not; it knows strings,
- * numbers and nesting, and leaves the grammar to the parser behind it. Depth and number of values
+ * numbers and nesting, and leaves the grammar to the parser behind it.  Depth and number of values
  * are bounded here because the parser's memory follows from them.
  */
 #include "json/repair.h"

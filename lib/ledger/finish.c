@@ -1,3 +1,9 @@
+/*
+ * The storing half of the ledger: finish, load, delete.  Each touches store, index and database in
+ * the order of docs/queue.md, chosen so that a process that is killed in between leaves something
+ * that the next try, or a job, completes: a result without a row is overwritten, a row without a
+ * result is processed again.
+ */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -6,8 +12,6 @@
 #include "base/util.h"
 #include "ledger/ledger.h"
 #include "queries.h"
-
-/* The storing half of the ledger: finish, load, delete; each in the order of docs/queue.md. */
 
 enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };
 

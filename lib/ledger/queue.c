@@ -1,3 +1,10 @@
+/*
+ * The queue half of the ledger: publish, claim, give back, bury.  A message is a row that only
+ * ever moves by one statement, so a worker that dies between two steps leaves a row that says how
+ * far it came.  Pauses after a failure grow from ten seconds to an hour, so that a crash nobody
+ * can process costs little; a worker that died is told from one that is slow by its process
+ * (number and start time), and only for workers of this host.
+ */
 #include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,8 +16,6 @@
 #include "base/util.h"
 #include "ledger/ledger.h"
 #include "queries.h"
-
-/* The queue half of the ledger: publish, claim, give back. */
 
 enum { BACKOFF_FIRST_S = 10, BACKOFF_FACTOR = 4, BACKOFF_MAX_S = 3600, STANDARD_SHARE = 10 };
 enum { ENTRY_BYTES = 1024, BATCH_BYTES_MAX = LEDGER_BATCH_MAX * ENTRY_BYTES };

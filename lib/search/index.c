@@ -1,5 +1,5 @@
 /*
- * The index as others see it: documents in, searches out, whichever engine does it. A writer is
+ * The index as others see it: documents in, searches out, whichever engine does it.  A writer is
  * opened when it is first needed and again after a failure, at most once a second: crashes are
  * processed whether or not the index can be used.
  */

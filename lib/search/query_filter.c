@@ -1,6 +1,7 @@
 /*
- * Parameters of Super Search become filters. The operator stands in front of the value and depends
- * on the type of the field; how the conditions of one field are joined is told in docs/search.md.
+ * Parameters of Super Search become filters.  The operator stands in front of the value and
+ * depends on the type of the field; how the conditions of one field are joined is told in
+ * docs/search.md.
  */
 #include "search/query_build.h"
 

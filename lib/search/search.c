@@ -1,5 +1,5 @@
 /*
- * The whole way of a search: parameters, query, engine, answer. Everything that asks the index
+ * The whole way of a search: parameters, query, engine, answer.  Everything that asks the index
  * goes through here, so that no caller can forget a limit.
  */
 #include "search/search.h"

@@ -1,3 +1,10 @@
+/*
+ * Signatures of Java stack traces, after Socorro's JavaSignatureTool: the class of the exception,
+ * and the method that threw it.  What differs between two crashes of one fault goes: addresses of
+ * objects, line numbers, and the text of the exception when the signature would be too long with
+ * it.  The trace is text of a stranger; a line of another form is noted, and the signature is made
+ * of what there is.
+ */
 #include "base/util.h"
 #include "signature/gen.h"
 #include "signature/text.h"

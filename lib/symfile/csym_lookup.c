@@ -1,4 +1,8 @@
-/* Address to function, line and inlined functions. */
+/*
+ * Address to function, line and inlined functions, by halving over the sections of a mapped .csym.
+ * Nothing is allocated and nothing copied; every offset that is followed was checked when the file
+ * was opened.
+ */
 #include "base/util.h"
 #include "symfile/csym_read.h"
 

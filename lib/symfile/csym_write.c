@@ -1,4 +1,9 @@
-/* The last step of a compilation: sort, drop overlaps, lay out the sections. */
+/*
+ * The last step of a compilation: sort, drop overlaps, lay out the sections (docs/symbols.md has
+ * the format).  Symbol text may say two things about one address; readers of the compiled form
+ * search by halving and must find one, so overlaps are decided here, once: a range that starts
+ * inside the one kept before it is dropped.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

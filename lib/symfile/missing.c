@@ -1,6 +1,6 @@
 /*
  * Symbols that somebody asked for and nobody has, counted in memory and written together: a crash
- * of a program without symbols asks for hundreds at a time, and each would be a transaction. What
+ * of a program without symbols asks for hundreds at a time, and each would be a transaction.  What
  * is not yet written is lost with the process, never more than FLUSH_AFTER_MS of it; these are
  * statistics.
  */

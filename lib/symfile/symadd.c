@@ -1,8 +1,8 @@
 /*
  * Symbols into the store, the one way for uploads and for the administrator's command: what a file
  * is, is told by the sandboxed reader; its text is prepared beside its place, and a batch at a
- * time appears under its names and in the database. A batch that is interrupted can be sent again:
- * texts that are there already are the same.
+ * time appears under its names and in the database.  A batch that is interrupted can be sent
+ * again: texts that are there already are the same.
  */
 #include "symfile/symadd.h"
 

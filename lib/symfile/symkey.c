@@ -1,6 +1,6 @@
 /*
  * The name of a symbols file: <debug file>/<debug id>/<file>, the layout of Microsoft's symbol
- * store that Breakpad, Tecken and debuggers share. Names come from strangers and become paths, so
+ * store that Breakpad, Tecken and debuggers share.  Names come from strangers and become paths, so
  * every part is checked here and nowhere else: no dot in front, no separators, no control
  * characters, limited length.
  */

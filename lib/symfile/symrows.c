@@ -1,7 +1,7 @@
 /*
  * Rows of stored symbols files, a batch for each statement: all columns are arrays of one length,
- * and the database unnests them. Ten thousand files of an upload are then three statements and not
- * thirty thousand.
+ * and the database unnests them.  Ten thousand files of an upload are then three statements and
+ * not thirty thousand.
  */
 #include "symfile/symrows.h"
 

@@ -1,6 +1,6 @@
 /*
- * Symbols files on disk, in two areas: regular, and what is tried out. Text is stored compressed
- * under its name with .gz behind it, everything else as it came. A file is prepared beside its
+ * Symbols files on disk, in two areas: regular, and what is tried out.  Text is stored compressed
+ * under its name with .gz behind it, everything else as it came.  A file is prepared beside its
  * place, many are flushed together, and each appears by rename; so a name holds a whole file or
  * none, and equal content is not written again.
  */

@@ -1,5 +1,5 @@
 /*
- * Symbols text from a file: plain, gzip or zstd. Unpacked text goes to a nameless file in a
+ * Symbols text from a file: plain, gzip or zstd.  Unpacked text goes to a nameless file in a
  * directory of ours and is mapped from there, because symbols of a browser have a gigabyte and
  * memory of that size would count against the process; what comes out of the decoder is limited
  * while it comes.

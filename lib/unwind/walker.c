@@ -1,6 +1,6 @@
 /*
  * The parent's side of the walker: starts it, answers its questions for symbols, collects what it
- * writes, and kills it when time, bytes or questions run out. The walker has read a stranger's
+ * writes, and kills it when time, bytes or questions run out.  The walker has read a stranger's
  * dump and may do anything its sandbox allows; so its output is bounded, parsed and checked like a
  * stranger's, and its end by whatever signal is a result and not an error of ours.
  */

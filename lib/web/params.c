@@ -1,5 +1,5 @@
 /*
- * Parameters of queries, forms and headers: decoding and splitting, no meaning. Names and values
+ * Parameters of queries, forms and headers: decoding and splitting, no meaning.  Names and values
  * come out as valid UTF-8; that one contained NUL is remembered, because a text that ends earlier
  * than its sender thought would ask for something else.
  */

@@ -1,3 +1,9 @@
+/*
+ * Answers: built whole in the request's arena, then written once, so that an error found halfway
+ * still gives a clean page; only files are sent as they are read.  What must hold for all of them
+ * stands here and not in the handlers: security headers, caching by what the reader may see, and
+ * the text of errors (messages of our own failures stay in the log).
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /*
  * Bodies that were compressed: gzip (also several members), deflate with zlib's header or, as many
- * old clients send it, without, and zstd. Unpacked bytes go on piece by piece; their number and
+ * old clients send it, without, and zstd.  Unpacked bytes go on piece by piece; their number and
  * their ratio to what was received are looked at with each piece, so a bomb costs one window of
  * memory.
  */

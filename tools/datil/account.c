@@ -1,3 +1,7 @@
+/*
+ * user …, group …: accounts and what they may do.  Passwords come on standard input, never as an
+ * argument, where other users would see them; every change stands in the audit log.
+ */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -5,8 +9,6 @@
 #include "base/util.h"
 #include "queries.h"
 #include "web/password.h"
-
-/* user …, group … */
 
 enum { EMAIL_MAX = 254 };
 

@@ -1,3 +1,8 @@
+/*
+ * crash load, show, delete.  Loading reads one processed crash a line, from anywhere: a line that
+ * is no such document is refused by its number and the others go on.  Batches share the waits for
+ * the disk; a batch that is interrupted may be loaded again, since a crash replaces itself.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,8 +12,6 @@
 #include "crash/crash_id.h"
 #include "ledger/document.h"
 #include "ledger/ledger.h"
-
-/* crash load, crash show, crash delete */
 
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
 

@@ -1,9 +1,11 @@
+/*
+ * product …: which products are accepted, and which names come in that none of them has.  The
+ * files stay the administrator's; these commands write what a person would.
+ */
 #include "app.h"
 #include "base/util.h"
 #include "crash/product.h"
 #include "queries.h"
-
-/* product … */
 
 /* What nobody has sent for so long is no longer worth a line. */
 #define REFUSED_DAYS "90"

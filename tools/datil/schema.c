@@ -1,11 +1,14 @@
+/*
+ * migrate, config help.  Migrations run under an advisory lock, so that two hosts that are started
+ * together apply each of them once; the first one also marks the directories of a new installation
+ * (mark.c).
+ */
 #include <limits.h>
 #include <stdlib.h>
 
 #include "app.h"
 #include "base/fs.h"
 #include "base/util.h"
-
-/* migrate, config help */
 
 static void applied(const char *file)
 {

@@ -1,11 +1,13 @@
+/*
+ * symbols …: the symbol store without HTTP. Files go the way of uploads (symadd.c), so that they
+ * have rows and are found by code id like everything else.
+ */
 #include <stdlib.h>
 
 #include "app.h"
 #include "base/util.h"
 #include "queries.h"
 #include "symfile/symadd.h"
-
-/* symbols …: the symbol store without HTTP. */
 
 enum { MISSING_SHOWN = 100 };
 

@@ -1,11 +1,13 @@
+/*
+ * token …: API tokens.  The key is printed once and stored as a hash; a token never may more than
+ * its owner.
+ */
 #include <stdlib.h>
 
 #include "app.h"
 #include "base/hash.h"
 #include "base/util.h"
 #include "queries.h"
-
-/* token … */
 
 enum { KEY_BYTES = 16, KEY_START_CHARS = 12, TOKEN_DAYS = 90, TOKEN_DAYS_MAX = 3650 };
 

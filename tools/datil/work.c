@@ -1,3 +1,8 @@
+/*
+ * reprocess …, queue …: crashes into the queue once more, one by one or by a search, and what
+ * waits there.  They go behind newly received ones (QUEUE_REPROCESSING), so that a million of them
+ * holds up nobody.
+ */
 #include <stdlib.h>
 
 #include "app.h"
@@ -8,8 +13,6 @@
 #include "queries.h"
 #include "search/search.h"
 #include "web/params.h"
-
-/* reprocess, queue … */
 
 enum { SEARCH_PAGE = 1000, SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
 

@@ -1,5 +1,5 @@
 /*
- * Options of datil-stackwalk. The names are those of minidump-stackwalk, so that scripts written
+ * Options of datil-stackwalk.  The names are those of minidump-stackwalk, so that scripts written
  * for it go on; what it knows and we do not need is accepted and ignored.
  */
 #include "options.h"

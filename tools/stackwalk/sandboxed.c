@@ -1,7 +1,7 @@
 /*
  * The walker as the processor starts it: dump, annotations and socket come as descriptors, limits
- * as options. It opens nothing; the sandbox is entered before the first byte of the dump is looked
- * at, and symbols are asked of the parent.
+ * as options.  It opens nothing; the sandbox is entered before the first byte of the dump is
+ * looked at, and symbols are asked of the parent.
  */
 #include "sandboxed.h"
 

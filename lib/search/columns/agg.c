@@ -1,6 +1,6 @@
 /*
  * Aggregations, level by level: counting, choosing the best of each slot, and the JSON of the
- * answer; agg.h says how. Counters are an array where slots times ids stay below DENSE_MAX and a
+ * answer; agg.h says how.  Counters are an array where slots times ids stay below DENSE_MAX and a
  * hash table of pairs beyond that: an array costs one addition for a row, but most pairs of two
  * long lists never occur.
  */

@@ -1,6 +1,6 @@
 /*
  * Numbers for values that have no dictionary: integers, doubles and the starts of histogram
- * buckets, in the order in which they appear. The hash is Fibonacci's (multiplication by 2^64
+ * buckets, in the order in which they appear.  The hash is Fibonacci's (multiplication by 2^64
  * divided by the golden ratio, Knuth, The Art of Computer Programming, 6.4), which spreads
  * neighbouring numbers.
  */

@@ -1,8 +1,8 @@
 /*
- * Compaction, retention, reset and claims. Compaction is how deleted values really leave the disk:
- * live rows are copied to a new revision of the partition, first without the lock, then, below it,
- * what has come meanwhile; one store into the head of the index makes the new revision the valid
- * one.
+ * Compaction, retention, reset and claims.  Compaction is how deleted values really leave the
+ * disk: live rows are copied to a new revision of the partition, first without the lock, then,
+ * below it, what has come meanwhile; one store into the head of the index makes the new revision
+ * the valid one.
  */
 #include "search/columns/keep.h"
 

@@ -1,6 +1,6 @@
 /*
  * Filters at work: each condition is evaluated once for each distinct value and the result kept as
- * one byte, so that the loop over rows is a look-up. The cost of comparing is told to the search
+ * one byte, so that the loop over rows is a look-up.  The cost of comparing is told to the search
  * as it arises, since a regular expression over a million distinct URLs is work although no row
  * was looked at.
  */

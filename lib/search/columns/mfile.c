@@ -1,5 +1,5 @@
 /*
- * Column files as mappings. Room is allocated on the disk before it is mapped, so a full disk is
+ * Column files as mappings.  Room is allocated on the disk before it is mapped, so a full disk is
  * an error here and never a SIGBUS in the middle of a row; and a file that grows is mapped anew,
  * since a mapping made before ends where the file ended then.
  */

@@ -1,5 +1,5 @@
 /*
- * One week of the index: opening and making it, its columns, and what a reader may see of it. A
+ * One week of the index: opening and making it, its columns, and what a reader may see of it.  A
  * reader fixes sequence and row count once (part_use); columns are mapped when they are first used
  * and checked once for each mapping, so that a search of three fields touches the files of three
  * fields.

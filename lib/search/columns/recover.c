@@ -1,7 +1,7 @@
 /*
- * Two kinds of failure end differently. A writer that was killed leaves the machine's memory as it
- * was: the intent in the head says which commit was under way, and the next writer finishes or
- * undoes it. A machine that failed may have written any page and lost any other: there only the
+ * Two kinds of failure end differently.  A writer that was killed leaves the machine's memory as
+ * it was: the intent in the head says which commit was under way, and the next writer finishes or
+ * undoes it.  A machine that failed may have written any page and lost any other: there only the
  * durable copies (head.synced) count, and what came later is appended again from the ledger.
  */
 #include "search/columns/recover.h"

@@ -1,8 +1,8 @@
 /*
- * Appending. A row is written above the count, where no reader looks, column by column; a code
- * that no longer fits makes a wider copy of its column. The commit then is, in this order: the
+ * Appending.  A row is written above the count, where no reader looks, column by column; a code
+ * that no longer fits makes a wider copy of its column.  The commit then is, in this order: the
  * intent, the tombstone of the row that is replaced, the row count, the sequence number in the
- * head, the row of the crash. Whatever a killed writer leaves of it, recover.c can tell which of
+ * head, the row of the crash.  Whatever a killed writer leaves of it, recover.c can tell which of
  * them happened.
  */
 #include "search/columns/write.h"
