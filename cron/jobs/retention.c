@@ -23,7 +23,13 @@
  *
  * `datil purge retention --force` (job argument force) says that it is meant.
  */
-enum { PAGE = 1000, STALE_DAYS = 30, REGULAR_GAP_DAYS = 2, REGULAR_DAYS = 7 };
+enum {
+    PAGE = 1000,
+    STALE_DAYS = 30,
+    REGULAR_GAP_DAYS = 2,
+    REGULAR_DAYS = 7,
+    LATER_DAYS_SHOWN = 20
+};
 #define DAY_US ((int64_t)86400 * 1000000)
 
 static bool drop_days(struct job_context *x, const char *first_kept, struct err *err)
@@ -84,6 +90,7 @@ static bool drop_rows(struct job_context *x, const char *before, struct err *err
 struct outlook {
     int64_t rows, doomed_rows; /* of the ledger */
     size_t days, doomed_days;  /* of the store */
+    size_t later_days;         /* of the store, after tomorrow */
     char newest[16];           /* YYYYMMDD, not later than today; empty: nothing is there */
 };
 
@@ -93,19 +100,30 @@ static void note_newest(struct outlook *o, struct str day, const char *today)
         snprintf(o->newest, sizeof o->newest, STR_FMT, STR_ARG(day));
 }
 
+static void day_text(int64_t us, char out[16])
+{
+    struct civil c = civil_of_us(us);
+    snprintf(out, 16, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
+}
+
 /* Dates after today say nothing about the clock: whoever sends an id of his own chooses them. */
 static bool look_ahead(struct job_context *x, const char *first_kept, const char *today,
                        struct outlook *ret, struct err *err)
 {
     struct outlook o = {0};
     struct strs days = {0};
+    char tomorrow[16];
     DB_ROWS rows = {0};
+    day_text(x->run_time_us + DAY_US, tomorrow);
     if (!store_days(x->store, x->arena, &days, err) ||
         !DB_RUN(x->db, &q_ledger_outlook, &rows, err, first_kept + 2, today + 2))
         return false;
     o.days = days.n;
     for (size_t i = 0; i < days.n; i++) {
         o.doomed_days += str_cmp(days.v[i], str_of(first_kept)) < 0;
+        if (str_cmp(days.v[i], str_of(tomorrow)) > 0 && o.later_days++ < LATER_DAYS_SHOWN)
+            printf("reports dated " STR_FMT ", after today, are kept until then\n",
+                   STR_ARG(days.v[i]));
         note_newest(&o, days.v[i], today);
     }
     o.rows = db_col_int(&rows, 0, "total", 0);
@@ -148,12 +166,6 @@ static bool is_believable(struct job_context *x, const struct outlook *o, struct
             "clock and RETENTION_DAYS; " IF_MEANT,
             (long long)o->doomed_rows, (long long)o->rows, o->doomed_days, o->days);
     return true;
-}
-
-static void day_text(int64_t us, char out[16])
-{
-    struct civil c = civil_of_us(us);
-    snprintf(out, 16, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
 }
 
 bool job_retention(struct job_context *x, struct err *err)

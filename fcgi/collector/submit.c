@@ -270,6 +270,27 @@ static bool is_token(struct str configured, struct str token)
     return found;
 }
 
+/*
+ * The last six digits of an id are a date, and where a report is stored and how long it is kept
+ * goes by it.  A sender whose clock or id generator is wrong makes reports that retention deletes
+ * at once or never: they are taken (the sender had a token), and somebody must be able to find out.
+ */
+static void note_odd_date(const struct submission *s)
+{
+    char digits[CRASH_DATE_SIZE], day[16];
+    int64_t day_us, age_days = 0;
+    crash_id_date(s->crash_id, digits);
+    snprintf(day, sizeof day, "%.4s-%.2s-%.2s", digits, digits + 4, digits + 6);
+    bool is_date = time_parse(str_of(day), &day_us, NULL);
+    if (is_date)
+        age_days = (req_now_us(s->req) - day_us) / (86400 * INT64_C(1000000));
+    if (is_date && age_days >= -1 && age_days <= conf_int(s->app->conf, "RETENTION_DAYS"))
+        return;
+    log_event(LOG_WARN, "crash_id_date",
+              "a report brings a crash id with a date that cannot be right",
+              LOG_S("crash_id", s->crash_id), LOG_S("date", day), LOG_I("age_days", age_days));
+}
+
 /* A report that brings its own crash id needs a token.  False: answered. */
 static bool choose_id(struct submission *s)
 {
@@ -291,6 +312,7 @@ static bool choose_id(struct submission *s)
     if (!crash_id_valid(id, true))
         return malformed(s, 400, "invalid_uuid"), false;
     memcpy(s->crash_id, id.p, CRASH_ID_LEN);
+    note_odd_date(s);
     return true;
 }
 

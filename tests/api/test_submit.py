@@ -364,6 +364,17 @@ def test_own_id_needs_a_token(collector, headers, status, text):
     assert (answer.status, answer.text) == (status, text or f"CrashID=bp-{crash_id}\n")
 
 
+def test_own_ids_with_odd_dates_are_logged(collector):
+    """Stored and kept by a date that cannot be right: somebody must be able to find out."""
+    def odd():
+        return [line["crash_id"] for line in collector.log_lines("datil-collector") if line["event"] == "crash_id_date"]
+    ids = [own_id(n)[:-6] + date for n, date in ((71, "990101"), (72, "150101"), (73, own_id(73)[-6:]))]
+    for crash_id in ids:
+        assert post(collector, FIELDS + field("uuid", crash_id) + END, Authorization=TOKEN).status == 200
+    wait_until(lambda: set(ids[:2]) <= set(odd()), what="the lines in the log")
+    assert ids[2] not in odd()
+
+
 def test_unauthorized_wins_over_a_rule(collector):
     answer = post(collector, field("ProductName", "Nobody") + field("uuid", own_id(2)) + END)
     assert (answer.status, answer.text) == (401, "Discarded=unauthorized_uuid")

@@ -57,6 +57,15 @@ def test_few_old_reports_go_without_a_word(fresh):
     assert rows(fresh) == 5
 
 
+def test_reports_from_the_future_are_named(fresh):
+    """Ids with implausible dates: retention says which days wait for a later one."""
+    load(fresh, 1, -400, 2)
+    load(fresh, 2, 1, 5)
+    later = time.strftime("%Y%m%d", time.gmtime(time.time() + 400 * DAY))
+    assert f"reports dated {later}, after today" in fresh.datil("cron", "run", "retention").output
+    assert rows(fresh) == 7
+
+
 def test_job_planned_by_a_clock_ahead_is_due(fresh):
     fresh.sql("INSERT INTO cron_job (app_name, next_run, last_success) "
               "VALUES ('verifyprocessed', now() + interval '200 days', now() + interval '199 days') "
