@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ int datil_client_reconnect(void)
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
+    /* Strangers may stand in the queue of the door: neither connect nor send waits for ever. */
+    const struct timeval patience = {.tv_sec = datil_client_state.timeout_ms / 1000,
+                                     .tv_usec = datil_client_state.timeout_ms % 1000 * 1000L};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
     if (connect(fd, (const struct sockaddr *)&name, size) == 0 && is_our_handler(fd))
         return fd;

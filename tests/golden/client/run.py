@@ -433,14 +433,12 @@ def strangers_at_the_second_door(server, folder):
     process = subprocess.Popen([str(binary), str(folder / "db"), str(HANDLER), server.url, "wait"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
-    (pid,) = handler_of(str(folder / "db").encode())
-    args = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    name = args[args.index(b"--listen") + 1]
+    name = second_door_of(str(folder / "db").encode())
     silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
     for s in silent:
-        s.connect(b"\0" + name)
+        s.connect(name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-        s.connect(b"\0" + name)
+        s.connect(name)
         ours, theirs = socket.socketpair()
         message = struct.pack("<IIIiQQQ", 0x52494457, 2, 0, os.getpid(), 0, 0, 12345)
         socket.send_fds(s, [message], [theirs.fileno()])
@@ -454,6 +452,58 @@ def strangers_at_the_second_door(server, folder):
     wait_until(lambda: len(server.requests) == 1, "the report")
     for s in silent:
         s.close()
+
+
+def second_door_of(database):
+    (pid,) = handler_of(database)
+    args = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return b"\0" + args[args.index(b"--listen") + 1]
+
+
+def crowd_at_the_second_door(server, folder):
+    """However many come and say nothing, they cost no process, and the program gets through."""
+    program = folder / "program.c"
+    program.write_text(PROGRAM)
+    binary, database = compile_program(folder, program), str(folder / "db").encode()
+    process = subprocess.Popen([str(binary), str(folder / "db"), str(HANDLER), server.url, "closefrom-wait"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    name, crowd = second_door_of(database), []
+    for _ in range(100):
+        crowd.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        crowd[-1].connect(name)
+    crowd[0].settimeout(20)
+    assert crowd[0].recv(1) == b"", "the first of a hundred still has a place"
+    assert len(handler_of(database)) == 1, "visitors cost processes"
+    process.stdin.write(b"crash\n")
+    process.stdin.close()
+    assert process.wait(timeout=30) == -signal.SIGSEGV
+    process.stdout.close()
+    wait_until(lambda: len(server.requests) == 1, "the report")
+    wait_until(lambda: not handler_of(database), "the handler to end")
+    for s in crowd:
+        s.close()
+
+
+def another_user_at_the_second_door(server, folder):
+    """Shown out at once; only root can try it, for nobody else can be two people."""
+    if os.geteuid() != 0:
+        return
+    program = folder / "program.c"
+    program.write_text(PROGRAM)
+    binary, database = compile_program(folder, program), str(folder / "db").encode()
+    folder.chmod(0o777)
+    process = subprocess.Popen([str(binary), str(folder / "db"), str(HANDLER), server.url, "wait"], user="nobody",
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    name = second_door_of(database)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:  # root is another user, too
+        s.settimeout(20)
+        s.connect(name)
+        assert s.recv(1) == b""
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    process.stdout.close()
 
 
 def plain_c_program(server, folder):
@@ -578,6 +628,14 @@ int main(int argc, char **argv)
     }
     if (strcmp(mode, "closefrom") == 0)
         closefrom(3);
+    if (strcmp(mode, "closefrom-wait") == 0) {
+        closefrom(3);
+        char line[16];
+        puts("ready");
+        fflush(stdout);
+        if (!fgets(line, sizeof line, stdin))
+            return 0;
+    }
     if (strcmp(mode, "closefrom-reuse") == 0) {
         closefrom(3);
         for (int i = 0; i < 64; i++)
@@ -664,6 +722,8 @@ def main():
             ("other programs: chained handlers, fork, full tables", own_signal_handler),
             ("closed descriptors", closed_descriptors),
             ("strangers at the second door", strangers_at_the_second_door),
+            ("a crowd at the second door", crowd_at_the_second_door),
+            ("another user at the second door", another_user_at_the_second_door),
             ("links with libc alone", plain_c_program),
             ("dump of a running process", dump_pid),
             ("arguments and environment are private", private_texts),
