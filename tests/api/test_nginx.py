@@ -137,6 +137,17 @@ def test_errors_in_the_language_of_who_asked(it):
     assert it.get("/static/nothing.js", headers={"Accept": "*/*"}).json == {"error": "Not Found"}
 
 
+@pytest.mark.parametrize("path, status", [("/" + "x" * 30000, 404), ("/search/?signature=" + "x" * 30000, 200),
+                                          ("/symbols/" + "x" * 30000, 404), ("/collector/" + "x" * 30000, 404)])
+def test_long_addresses_and_headers_fit_together(it, path, status):
+    """What is within the limits reaches the program, what is not is the client's error: never a 500."""
+    assert it.get(path).status == status
+    assert it.get(path, headers={"Cookie": "a=" + "x" * 30000}).status == status
+    for headers in ({f"X-{n}": "x" * 20000 for n in range(3)}, {"Cookie": "x" * 40000}):
+        assert it.get(path, headers=headers).status == 400
+        assert it.get("/search/", headers=headers).status == 400
+
+
 def test_a_program_that_is_away(it):
     """502 with words for people, JSON for scripts, and when to come again."""
     parents, workers = it.program_pids("datil-webapp")
