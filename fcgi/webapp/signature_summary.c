@@ -5,8 +5,19 @@
 
 /*
  * The panels of the Summary tab: small tables made from the facets of one search.
+ *
+ * Up-times are shown in ranges, all but the last of them within the first hour.  A histogram by
+ * minutes would have a bucket for every minute that a program ran, and the page of a signature with
+ * enough of them would meet SEARCH_MAX_BUCKETS.  So the search of the page asks by hours, and a
+ * second one by minutes for the first hour alone.  Where people filter by up-time themselves that
+ * filter cannot be added to theirs (values of one field are joined), and has narrowed it already.
  */
-enum { PANEL_ROWS_MAX = 100 };
+enum { PANEL_ROWS_MAX = 100, MINUTE_S = 60, HOUR_S = 3600 };
+
+static bool filters_uptime(const struct query *q)
+{
+    return query_get(q, "uptime").p;
+}
 
 void signature_ask_summary(struct query *q)
 {
@@ -17,13 +28,39 @@ void signature_ask_summary(struct query *q)
         {"_facets", "cpu_arch"},
         {"_facets", "process_type"},
         {"_facets", "_histogram.uptime"},
-        {"_histogram_interval.uptime", "60"},
         {"_aggs.adapter_vendor_id", "adapter_device_id"},
         {"_aggs.android_cpu_abi.android_manufacturer.android_model", "android_version"},
         {"_aggs.product.version", "_cardinality.install_time"},
     };
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         query_addc(q, pairs[i][0], pairs[i][1]);
+    query_addf(q, "_histogram_interval.uptime", "%d", filters_uptime(q) ? MINUTE_S : HOUR_S);
+}
+
+/* *ret stays NULL where the search of the page asked by minutes. */
+static bool ask_first_hour(const struct signature_page *p, json_t **ret, struct err *err)
+{
+    struct query q = signature_filters(p);
+    if (filters_uptime(&q))
+        return true;
+    query_addf(&q, "uptime", "<%d", HOUR_S);
+    query_addc(&q, "_facets", "_histogram.uptime");
+    query_addf(&q, "_histogram_interval.uptime", "%d", MINUTE_S);
+    query_addc(&q, "_results_number", "0");
+    return app_search(p->req, &q, (struct app_search){.is_html = true}, ret, NULL, err);
+}
+
+struct uptimes {
+    const json_t *minutes; /* buckets, of the first hour at least */
+    const json_t *hours;   /* buckets; NULL: the minutes are all */
+};
+
+static struct uptimes uptimes_of(const json_t *answer, const json_t *first_hour)
+{
+    const json_t *all = app_facet(answer, "histogram_uptime");
+    if (!first_hour)
+        return (struct uptimes){.minutes = all};
+    return (struct uptimes){.minutes = app_facet(first_hour, "histogram_uptime"), .hours = all};
 }
 
 struct panel {
@@ -130,18 +167,27 @@ static int most_first(const void *x, const void *y)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-static void uptime_panel(struct arena *a, struct tpl_rows *panels, const json_t *answer,
+static void add_uptimes(struct range ranges[UPTIME_RANGES], const json_t *buckets, int64_t from_s)
+{
+    size_t i;
+    const json_t *b;
+    json_array_foreach (buckets, i, b) {
+        int64_t uptime_s = (int64_t)json_number_value(json_object_get(b, "term"));
+        if (uptime_s >= from_s)
+            ranges[fmt_uptime_index(uptime_s)].count += count(b);
+    }
+}
+
+static void uptime_panel(struct arena *a, struct tpl_rows *panels, const struct uptimes *uptimes,
                          int64_t total)
 {
     static const char *const label = "Uptime";
     struct range ranges[UPTIME_RANGES] = {0};
     size_t i;
-    const json_t *b;
     for (i = 0; i < UPTIME_RANGES; i++)
         ranges[i].index = i;
-    json_array_foreach (app_facet(answer, "histogram_uptime"), i, b)
-        ranges[fmt_uptime_index((int64_t)json_number_value(json_object_get(b, "term")))].count +=
-            count(b);
+    add_uptimes(ranges, uptimes->minutes, INT64_MIN);
+    add_uptimes(ranges, uptimes->hours, HOUR_S);
     qsort(ranges, UPTIME_RANGES, sizeof *ranges, most_first);
     struct panel p = panel_new(a, panels, "Uptime Range", &label, 1, NULL, total);
     for (i = 0; i < UPTIME_RANGES; i++)
@@ -248,22 +294,23 @@ static void indicator(struct tpl_rows *rows, const char *text, const char *class
 }
 
 /* Within a minute of starting: the histogram's bucket from 0. */
-static int64_t count_early(const json_t *answer)
+static int64_t count_early(const struct uptimes *uptimes)
 {
     size_t i;
     const json_t *b;
-    json_array_foreach (app_facet(answer, "histogram_uptime"), i, b)
+    json_array_foreach (uptimes->minutes, i, b)
         if (json_number_value(json_object_get(b, "term")) == 0)
             return count(b);
     return 0;
 }
 
-static void indicators(struct arena *a, struct tpl_rows *rows, const json_t *answer, int64_t total)
+static void indicators(struct arena *a, struct tpl_rows *rows, const json_t *answer,
+                       const struct uptimes *uptimes, int64_t total)
 {
     const json_t *bucket = json_array_get(app_facet(answer, "signature"), 0);
     int64_t startup = count_of(inner(bucket, "startup_crash"), "T");
     int64_t plugin = count_of(inner(bucket, "process_type"), "plugin");
-    int64_t early = count_early(answer);
+    int64_t early = count_early(uptimes);
     if (startup > 0 && startup == total)
         indicator(rows, "Start-up crash: every report", "bad");
     else if (startup > 0)
@@ -283,14 +330,18 @@ bool signature_set_summary(const struct signature_page *p, struct tpl_values *v,
                            const json_t *answer, struct err *err)
 {
     int64_t total = jget_int_or(answer, "total", 0);
+    json_auto_t *first_hour = NULL;
+    if (!ask_first_hour(p, &first_hour, err))
+        return false;
+    const struct uptimes uptimes = uptimes_of(answer, first_hour);
     struct tpl_rows *panels = tpl_rows(v, "panels");
-    indicators(p->a, tpl_rows(v, "indicators"), answer, total);
+    indicators(p->a, tpl_rows(v, "indicators"), answer, &uptimes, total);
     tpl_bool(v, "has_crashes", total > 0);
     simple_panel(p->a, panels, "Operating System", "Operating system",
                  app_facet(answer, "platform_pretty_version"), total);
     product_panel(p->a, panels, answer, total);
     simple_panel(p->a, panels, "Process Type", "Process", app_facet(answer, "process_type"), total);
-    uptime_panel(p->a, panels, answer, total);
+    uptime_panel(p->a, panels, &uptimes, total);
     simple_panel(p->a, panels, "Architecture", "Architecture", app_facet(answer, "cpu_arch"),
                  total);
     mobile_panel(p->a, panels, answer, total);

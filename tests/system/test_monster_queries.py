@@ -8,6 +8,7 @@ import datetime
 import http.client
 import json
 import random
+import re
 import socket
 import sys
 import threading
@@ -37,6 +38,21 @@ def documents():
                "product": "Crashme", "version": "1.0", "signature": f"f::{n % 40}",
                "proto_signature": "".join(pick.choices("ab", k=1200)), "install_time": 1600000000 + n, "uptime": n,
                **{name: f"{name} {n}" for name in TEXTS}}
+
+
+SERVER_REPORTS = 400
+
+
+def server_documents():
+    """One signature of a program that runs for days: every report has a minute of its own, every range of up-times
+    as many as its place says."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    first_hour = [0] + [60] * 2 + [300] * 3 + [900] * 4
+    for n in range(SERVER_REPORTS):
+        crash = f"{n:08x}-3058-4000-8000-000000{now:%y%m%d}"
+        uptime = first_hour[n] if n < len(first_hour) else 7200 + 60 * n
+        yield {"uuid": crash, "crash_id": crash, "date_processed": now.isoformat(timespec="seconds"),
+               "product": "Crashme", "version": "1.0", "signature": "server::serve", "uptime": uptime}
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +150,19 @@ def test_too_many_buckets_is_a_400_that_names_the_limit(web):
     status, _, body = Asker(web, "127.0.1.1", "/search/", "text/html", _facets=(*MANY, "proto_signature"),
                             _facets_size=10000).answer()
     assert status == 400 and b"SEARCH_MAX_BUCKETS" in body and b"<form" in body
+
+
+def test_up_times_of_days_do_not_break_the_page_of_their_signature():
+    with Installation(SEARCH_MAX_BUCKETS="200") as it:
+        it.datil("crash", "load", "-", stdin="".join(json.dumps(d) + "\n" for d in server_documents()))
+        wait_until(lambda: ask(it, "127.0.0.1", _results_number=0)[1]["total"] == SERVER_REPORTS, 30, "the reports")
+        for narrowed in {}, {"uptime": "<3600"}:
+            page = it.get("/signature/?" + urllib.parse.urlencode({"signature": "server::serve", **narrowed})).text
+            rows = re.findall(r'<td class="">(&lt; 1 min|[0-9]+-[0-9]+ min|&gt; 1 hour)</td><td class="num">([0-9]+)<', page)
+            wanted = {"&lt; 1 min": "1", "1-5 min": "2", "5-15 min": "3", "15-60 min": "4", "&gt; 1 hour": "390"}
+            if narrowed:
+                del wanted["&gt; 1 hour"]
+            assert dict(rows) == wanted
 
 
 def test_a_page_that_would_be_huge_is_a_400(web):
