@@ -166,6 +166,17 @@ static bool work(struct worker *w, const struct ledger_job *job, int64_t start_m
     return ok;
 }
 
+/*
+ * A result that the store does not take waits in persist() for as long as it must.  What comes here
+ * unfinished is given back without an attempt when the store went away or this process ends.  A
+ * full temporary directory does count: a crash that fills it by itself must not come first for
+ * ever.
+ */
+static bool is_nobodys_fault(struct worker *w)
+{
+    return proc_stopping() || !ledger_store_check(w->db, w->store, w->installation, NULL);
+}
+
 static void process(struct worker *w, const struct ledger_job *job)
 {
     int64_t start_ms = mono_ms();
@@ -177,8 +188,9 @@ static void process(struct worker *w, const struct ledger_job *job)
     }
     if (work(w, job, start_ms, &err))
         return;
-    if (err.code == ERR_UNAVAILABLE && ledger_release(w->db, w->name, NULL, &second))
-        return; /* the store went away: nobody's fault, and no attempt */
+    if (err.code == ERR_UNAVAILABLE && is_nobodys_fault(w) &&
+        ledger_release(w->db, w->name, NULL, &second))
+        return;
     if (err.code == ERR_NOT_FOUND && job->age_s >= NOT_FOUND_FINAL_S) {
         log_event(LOG_WARN, "crash_rejected", "crash cannot be found in raw crash storage",
                   LOG_S("crash_id", job->crash_id));

@@ -21,6 +21,12 @@ SELECT app_name, error_count, coalesce(last_error ->> 'value', '') AS last_error
 -- $1 crash_ids text[]
 SELECT DISTINCT crash_id FROM crash_queue WHERE crash_id = ANY($1::text[]);
 
+-- name: doctor_unfinished
+-- Crashes with a message that the ledger does not call processed.
+SELECT count(DISTINCT q.crash_id) AS count
+  FROM crash_queue q JOIN crash_ledger l ON l.crash_id = q.crash_id
+ WHERE l.state <> 'processed';
+
 -- name: doctor_dates
 -- Whether the newest reports come from the future: the clock was set back, or somebody makes ids.
 -- $1 tomorrow_yymmdd text

@@ -21,16 +21,6 @@
 
 enum { DIR_MODE = 0700, FILE_MODE = 0600, STALE_S = 3600 };
 
-/* A full disk is something to wait for, other refusals are for an administrator. */
-static bool disk_error(struct err *err, const char *what)
-{
-    int e = errno;
-    err_errno(err, e, "%s", what);
-    if (err && (e == ENOSPC || e == EDQUOT))
-        err->code = ERR_UNAVAILABLE;
-    return false;
-}
-
 void spool_path(const struct spool *s, const char *state, const char *name,
                 char out[SPOOL_PATH_SIZE])
 {
@@ -142,7 +132,7 @@ static bool ensure_dir(struct spool_entry *e, struct err *err)
     snprintf(name, sizeof name, "%016llx", (unsigned long long)random_u64());
     spool_path(e->spool, "tmp", name, path);
     if (mkdir(path, DIR_MODE) != 0)
-        return disk_error(err, "spool: making a directory");
+        return err_errno(err, errno, "spool: making a directory");
     memcpy(e->name, name, sizeof name);
     return true;
 }
@@ -155,14 +145,14 @@ static int create(struct spool_entry *e, const char *prefix, const char *name, s
     file_path(e, prefix, name, path);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
     if (fd < 0)
-        disk_error(err, "spool: creating a file");
+        err_errno(err, errno, "spool: creating a file");
     return fd;
 }
 
 static bool sync_fd(const struct spool *s, int fd, struct err *err)
 {
     if (!s->no_fsync && fsync(fd) != 0)
-        return disk_error(err, "spool: fsync");
+        return err_errno(err, errno, "spool: fsync");
     return true;
 }
 
@@ -187,7 +177,7 @@ bool spool_file_add(struct spool_file *f, const void *p, size_t n, struct err *e
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return disk_error(err, "spool: writing a file");
+            return err_errno(err, errno, "spool: writing a file");
         at += put;
         n -= (size_t)put;
     }
@@ -247,7 +237,7 @@ static bool write_raw_crash(struct spool_entry *e, const json_t *raw_crash, stru
     bool ok =
         json_dumpf(raw_crash, out, JSON_SORT_KEYS | JSON_ENSURE_ASCII) == 0 && fflush(out) == 0;
     if (!ok)
-        disk_error(err, "spool: writing the raw crash");
+        err_errno(err, errno, "spool: writing the raw crash");
     ok = ok && sync_fd(e->spool, fd, err);
     fclose(out);
     return ok;
@@ -276,7 +266,7 @@ static bool publish_dir(struct spool_entry *e, const char *from, const char *to,
         e->name[0] = '\0';
         return true;
     }
-    return disk_error(err, "spool: rename");
+    return err_errno(err, errno, "spool: rename");
 }
 
 bool spool_commit(struct spool_entry *e, const char *crash_id, const json_t *raw_crash,

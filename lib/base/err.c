@@ -5,6 +5,7 @@
 #define ERR_IMPLEMENTATION
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,12 @@ bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
     return false;
 }
 
+/* The file system takes nothing at present, whatever is written to it. */
+static bool is_to_be_waited_for(int errno_value)
+{
+    return errno_value == ENOSPC || errno_value == EDQUOT || errno_value == EROFS;
+}
+
 bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
 {
     if (!e)
@@ -31,7 +38,7 @@ bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof e->msg)
         snprintf(e->msg + n, sizeof e->msg - (size_t)n, ": %s", strerror(errno_value));
-    e->code = ERR_IO;
+    e->code = is_to_be_waited_for(errno_value) ? ERR_UNAVAILABLE : ERR_IO;
     return false;
 }
 

@@ -34,7 +34,10 @@ struct err {
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As err_set with ": " and the text of errno_value appended.  Code ERR_IO. */
+/*
+ * As err_set with ": " and the text of errno_value appended.  Code ERR_IO; ERR_UNAVAILABLE for a
+ * file system that is full or read-only: what failed goes well once somebody has mended that.
+ */
 bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

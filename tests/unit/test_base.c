@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,6 +73,24 @@ static const struct {
     {"2024-01-10T12:13:14+03:00x", 0, false},
     {"", 0, false},
 };
+
+static void test_a_full_disk_is_waited_for(void **state)
+{
+    static const struct {
+        int errno_value;
+        enum err_code code;
+    } cases[] = {
+        {ENOSPC, ERR_UNAVAILABLE}, {EDQUOT, ERR_UNAVAILABLE},
+        {EROFS, ERR_UNAVAILABLE},  {EIO, ERR_IO},
+        {EACCES, ERR_IO},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        assert_false(err_errno(&err, cases[i].errno_value, "writing"));
+        assert_int_equal(err.code, cases[i].code);
+    }
+}
 
 static void test_time_parse(void **state)
 {
@@ -230,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rd_sticky),
         cmocka_unit_test(test_rd_window),
+        cmocka_unit_test(test_a_full_disk_is_waited_for),
         cmocka_unit_test(test_time_parse),
         cmocka_unit_test(test_time_round_trip),
         cmocka_unit_test(test_utf8_clean),

@@ -331,14 +331,28 @@ static bool processed_count(struct agreement *a, int64_t *ret)
     return true;
 }
 
-/* The numbers move while crashes are processed: the index may be ahead by what is in work. */
+/*
+ * A crash comes into the index before the store and the ledger hear of it, and stays ahead of them
+ * for as long as the disk of the store is full.
+ */
+static bool unfinished_count(struct agreement *a, int64_t *ret)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(a->d->app->db, &q_doctor_unfinished, &rows, &a->err))
+        return false;
+    *ret = db_col_int(&rows, 0, "count", 0);
+    return true;
+}
+
+/* The numbers move while crashes are processed. */
 static bool look_from_index(struct agreement *a)
 {
-    int64_t total = 0, processed = 0;
+    int64_t total = 0, processed = 0, unfinished = 0;
     for (int i = 0; i < TRIES; i++) {
-        if (!index_total(a, &total) || !processed_count(a, &processed))
+        if (!index_total(a, &total) || !unfinished_count(a, &unfinished) ||
+            !processed_count(a, &processed))
             return false;
-        if (total <= processed)
+        if (total <= processed + unfinished)
             return true;
         usleep(3 * PAUSE_MS * 1000 / TRIES);
     }

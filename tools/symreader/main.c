@@ -38,7 +38,8 @@ static void refuse(const struct err *why)
 {
     struct symwire_out out = {0};
     symwire_u8(&out, SYMWIRE_ERROR);
-    symwire_u8(&out, (uint8_t)why->code);
+    /* A full disk is no fault of the file, but nobody waits here until it is not. */
+    symwire_u8(&out, why->code == ERR_UNAVAILABLE ? ERR_IO : (uint8_t)why->code);
     symwire_text(&out, str_of(why->msg));
     symwire_send(SYMWIRE_FD_SOCKET, &out, -1, NULL);
 }
