@@ -27,7 +27,7 @@ struct elf_file {
     size_t mapped_n;
     struct strbuf whole; /* then this */
     struct strbuf image; /* with plain sections, when any were compressed */
-    struct strbuf bad;   /* sections that could not be unpacked: "NAME: why\n"… */
+    struct strbuf bad;   /* sections that are lost or cannot be unpacked: "NAME: why\n"… */
 };
 
 /*
@@ -54,7 +54,8 @@ struct str elf_file_section(const struct elf_file *f, const char *name);
 
 /*
  * Replaces compressed sections.  ret_image stays empty when the file has none; sections that
- * cannot be unpacked stay as they are and are named in `bad`.
+ * cannot be unpacked stay as they are and are named in `bad`, as are those of the debug information
+ * that the file has lost its end with.
  */
 void elf_unpack_sections(struct rd file, struct strbuf *ret_image, struct strbuf *bad);
 

@@ -71,7 +71,12 @@ static struct str section_name(const struct table *t, size_t index)
     return n < t->names.n - at ? str_n(p, n) : STR("");
 }
 
-static bool read_table(struct rd file, struct table *ret)
+/*
+ * The table of sections.  Linkers write it last, so a file that was cut short (a full disk, a copy
+ * that broke off) has lost it first, and elfutils would read such a file as one without debug
+ * information; it goes to `bad`.
+ */
+static bool read_table(struct rd file, struct table *ret, struct strbuf *bad)
 {
     const uint8_t *ident = rd_bytes(&file, EI_NIDENT);
     if (!ident || memcmp(ident, ELFMAG, SELFMAG) != 0)
@@ -94,11 +99,23 @@ static bool read_table(struct rd file, struct table *ret)
         names = section_u32(&t, 0, t.at->link);
     struct rd all = t.count <= SECTIONS_MAX ? rd_try_window(&t.file, t.offset, t.count * t.entry)
                                             : rd_try_window(&t.file, UINT64_MAX, 1);
+    if (!rd_ok(&all))
+        sb_text(bad, "headers are not all in the file; was it cut short?\n");
     if (!rd_ok(&all) || t.count == 0)
         return false;
     t.names = names < t.count ? section_bytes(&t, names) : rd_try_window(&t.file, UINT64_MAX, 1);
     *ret = t;
     return true;
+}
+
+/* A section of the debug information that the header promises and the file does not have. */
+static void note_if_lost(const struct table *t, size_t index, struct strbuf *bad)
+{
+    struct str name = section_name(t, index);
+    struct rd r = section_bytes(t, index);
+    if (section_u32(t, index, 4) != SHT_NOBITS && !rd_ok(&r) &&
+        (str_starts(name, STR(".debug_")) || str_starts(name, STR(".zdebug_"))))
+        sb_printf(bad, STR_FMT ": not all in the file; was it cut short?\n", STR_ARG(name));
 }
 
 struct packed {
@@ -232,13 +249,14 @@ static void finish(struct rewriting *w)
 void elf_unpack_sections(struct rd file, struct strbuf *ret_image, struct strbuf *bad)
 {
     struct table t;
-    if (!read_table(file, &t))
+    if (!read_table(file, &t, bad))
         return;
     struct rewriting w = {.t = &t, .image = ret_image};
     sb_init(&w.headers, t.count * t.entry + 1);
     sb_init(&w.names, t.names.n + t.count * 16 + 1);
     for (size_t i = 0; i < t.count; i++) {
         struct packed p;
+        note_if_lost(&t, i, bad);
         if (read_packed(&t, i, &p))
             unpack_section(&w, i, &p, bad);
     }

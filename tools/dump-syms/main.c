@@ -109,8 +109,11 @@ static void say_what_is_missing(const struct image *i, const char *path, const s
 static bool store_file(const struct options *o, const struct sym *s, struct err *err)
 {
     char folder[PATH_MAX], temp[PATH_MAX + 64], final[PATH_MAX + 300];
-    if (snprintf(folder, sizeof folder, "%s/%s/%s", o->store, s->name, s->debug_id) >=
-        (int)sizeof folder)
+    size_t n = strlen(o->store);
+    while (n > 1 && o->store[n - 1] == '/')
+        n--;
+    if (snprintf(folder, sizeof folder, "%.*s/%s/%s", (int)MIN(n, PATH_MAX), o->store, s->name,
+                 s->debug_id) >= (int)sizeof folder)
         return err_set(err, ERR_INVALID, "the path of the store is too long");
     if (!fs_mkdirs(folder, 0755, err))
         return false;

@@ -54,6 +54,33 @@ def check_plt(folder):
            "" if frame["function"] == "<.plt ELF section in plt>" else str(frame))
 
 
+def check_cut_files(folder):
+    """A file whose end is missing is not one without debug information."""
+    source, whole, cut = folder / "cut.c", folder / "cut.so", folder / "short.so"
+    source.write_text("int crash_here(int *p) { return *p; }\n")
+    run("gcc", "-g", "-shared", "-fPIC", "-o", whole, source)
+    bytes_of = whole.read_bytes()
+    cut.write_bytes(bytes_of[:-100])
+    done = run(DUMP, cut)
+    report("a file cut short is said to be", "" if "cut short" in done.stderr and done.returncode == 3
+           else f"status {done.returncode}: {done.stderr}")
+    # The table of sections is there, one of the sections is not: .debug_info ends behind the file.
+    header = int.from_bytes(bytes_of[40:48], "little")
+    sections = run("readelf", "-SW", whole).stdout
+    index = int(re.search(r"\[ *(\d+)\] \.debug_info ", sections)[1])
+    size_at = header + 64 * index + 32
+    cut.write_bytes(bytes_of[:size_at] + (1 << 40).to_bytes(8, "little") + bytes_of[size_at + 8:])
+    done = run(DUMP, cut)
+    report("a section of the debug information that is lost is named",
+           "" if ".debug_info" in done.stderr and done.returncode == 3 else f"status {done.returncode}: {done.stderr}")
+
+
+def check_path_of_store(folder):
+    done = run(DUMP, "--store", f"{folder}/slash//", CASES / "libfoo.so.1.2.3")
+    report("a store's folder may end in slashes", "" if done.stdout.startswith(f"{folder}/slash/libfoo.so.1/")
+           else done.stdout)
+
+
 def check_names_of_modules(folder):
     """Dumps carry the SONAME of a library, so its symbols lie under that name."""
     store = folder / "soname-store"
@@ -307,4 +334,6 @@ def check_all(folder, binary, frames):
     check_lines()
     check_split(folder)
     check_closed_pipe()
+    check_cut_files(folder)
+    check_path_of_store(folder)
     check_accuracy()
