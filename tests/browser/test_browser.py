@@ -12,7 +12,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(scope="module")
 def seen(datil, minidump):
-    crash_id = datil.post({"Comments": "typed by a person", "URL": "http://private.example/page"}, minidump)
+    crash_id = datil.post({"Comments": "typed by a person " * 40, "URL": "http://private.example/page"}, minidump)
     doc = datil.wait_processed(crash_id)
     datil.post({"Version": "2.0"})
     datil.add_user("reader@example.org", PASSWORD, "--group", "Hackers")
@@ -29,7 +29,7 @@ def seen(datil, minidump):
 
 
 def test_pages_answer_without_console_errors(seen):
-    bad = {k: v for k, v in seen["pages"].items() if v["status"] != 200 or v["problems"]}
+    bad = {k: v for k, v in seen["pages"].items() if not k.startswith("nothing") and (v["status"] != 200 or v["problems"])}
     assert not bad
 
 
@@ -41,6 +41,16 @@ def test_no_accessibility_violations(seen):
 def test_nothing_sticks_out_of_a_narrow_window(seen):
     bad = {k: v["overflow"] for k, v in seen["pages"].items() if v["overflow"] > 0}
     assert not bad
+
+
+def test_error_page_of_nginx_looks_like_the_others(seen):
+    page = seen["pages"]["nothing light 1300"]
+    assert page["status"] == 404 and page["problems"] == [
+        "Failed to load resource: the server responded with a status of 404 (Not Found)"]
+
+
+def test_a_long_comment_does_not_widen_the_report(seen):
+    assert seen["login"]["overflow"] <= 0
 
 
 def test_no_other_hosts(seen):

@@ -16,6 +16,8 @@ const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
 
 const PAGES = {
   home: "/",
+  product: "/home/product/Crashme",
+  nothing: "/static/nothing.css",
   search: "/search/?product=Crashme&_facets=signature&_facets=platform",
   report: "/report/index/" + facts.crash_id,
   topcrashers: "/topcrashers/?product=Crashme&version=1.0&process_type=any",
@@ -106,6 +108,7 @@ async function main() {
     if (shots) await page.screenshot({ path: path.join(shots, "profile.png") });
     await page.goto(base + "/report/index/" + facts.crash_id);
     result.login.report = await page.locator("main").innerText();
+    result.login.overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     if (shots) await page.screenshot({ path: path.join(shots, "report-protected.png"), fullPage: true });
     const out = page.locator('form[action*="logout"] button');
     if (!(await out.isVisible())) await page.locator("header details summary").last().click();
