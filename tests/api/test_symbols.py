@@ -502,6 +502,17 @@ def test_found_under_another_name_by_debug_id(datil):
     assert datil.get(f"/symbols/libsoname.so.1.2.3/{lone(6)}/libsoname.so.1.2.3.sym").status == 404
 
 
+def test_symbols_add_goes_on_behind_a_bad_path(datil, tmp_path):
+    """A file that is no archive, one that is not there: said, and what stands behind them is added."""
+    (tmp_path / "none.zip").write_bytes(b"hello")
+    (tmp_path / "good.sym").write_text("MODULE windows x86_64 A4E4EC8C2F41492B9369D6B9A059577C2 behind.pdb\n")
+    done = datil.datil("symbols", "add", tmp_path / "none.zip", tmp_path / "nowhere", tmp_path / "good.sym", check=False)
+    assert done.returncode == 1
+    assert "none.zip: File is not a zip file" in done.output and "nowhere: no such file" in done.output
+    assert done.output.count("none.zip") == 1
+    assert "1 files added, 0 already there, 2 left out" in done.output
+
+
 def test_symbols_add_makes_rows(datil, tmp_path):
     text = TEXT.replace("xul.pdb", "added.pdb").replace("xul.dll", "added.dll").replace("652DE0ED", "752DE0ED")
     (tmp_path / "any.sym").write_text(text)

@@ -384,7 +384,9 @@ static void say_filling(struct doctor *d, const struct index_health *h)
                     (unsigned long long)h->fill_looked, (unsigned long long)h->fill_total,
                     (unsigned long long)h->fill_put);
     else
-        doctor_problem(d, "index: nobody fills it; the processor does, `datil up` starts it");
+        doctor_problem(
+            d,
+            "index: nobody fills it; the processor does, the start script or its unit starts it");
 }
 
 static void say_scrub(struct doctor *d, const struct index_health *h)
@@ -422,7 +424,7 @@ void doctor_index(struct doctor *d)
         doctor_problem(d, "index: %s", err.msg);
     else if (!h.exists)
         doctor_problem(d, "index: there is none; the processor makes it and fills it from the "
-                          "store, `datil up` starts it");
+                          "store, the start script or its unit starts it");
     else if (!h.is_readable)
         doctor_problem(d, "index: its head cannot be read; the processor makes it anew");
     else if (!h.is_whole)

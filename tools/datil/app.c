@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 #include "ledger/ledger.h"
 #include "queries.h"
@@ -85,12 +86,23 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
     return true;
 }
 
+bool app_is_somewhere(struct app *app, struct err *err)
+{
+    const char *var = conf_text(&app->conf, "DATIL_VAR");
+    return fs_exists(var) ||
+           err_set(err, ERR_NOT_FOUND,
+                   "there is no installation at %s: DATIL_VAR says where it is (or DATIL_CONFIG)",
+                   var);
+}
+
 bool app_db(struct app *app, struct err *err)
 {
     if (!app->db)
         app->db = db_new(conf_text(&app->conf, "DATABASE_URL"), "datil", 0);
     return db_connect(app->db, err) ||
-           err_wrap(err, "is PostgreSQL running, and is DATABASE_URL right?");
+           (app_is_somewhere(app, err) &&
+            err_wrap(err, "is Datil running over %s (DATIL_VAR), and is DATABASE_URL right?",
+                     conf_text(&app->conf, "DATIL_VAR")));
 }
 
 bool app_store(struct app *app, struct err *err)

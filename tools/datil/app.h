@@ -85,6 +85,11 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
     opts_parse((opts), ARRAY_LEN(opts), (args), (min), (max), (err))
 #define NO_OPTS(args, min, max, err) opts_parse(NULL, 0, (args), (min), (max), (err))
 
+/*
+ * Somebody who forgets DATIL_VAR means an installation elsewhere: commands that work without the
+ * database ask this first, so that they make no second one where nobody looks.
+ */
+bool app_is_somewhere(struct app *app, struct err *err);
 bool app_db(struct app *app, struct err *err);
 bool app_store(struct app *app, struct err *err);
 bool app_writer(struct app *app, struct err *err);

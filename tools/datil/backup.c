@@ -302,9 +302,10 @@ static bool run_backup(struct app *app, struct args args, struct err *err)
 
 const struct command backup_commands[] = {
     {"backup", "DIR [--keep N]",
-     "Writes a snapshot of the running installation below DIR: database, store, symbols, spool,\n"
-     "configuration.  What an earlier snapshot there has is linked, not copied; after an\n"
-     "interruption run it again.  --keep N removes all but the youngest N.",
+     "Writes a snapshot of the running installation below DIR.\n"
+     "Database, store, symbols, spool, configuration.  What an earlier snapshot there has is\n"
+     "linked, not copied; after an interruption run it again.  --keep N removes all but the\n"
+     "youngest N.",
      run_backup},
     {0},
 };

@@ -223,7 +223,7 @@ static void check_disk(struct doctor *d)
             doctor_problem(d, "disk space: %lld MiB (%d %%) are free for %s",
                            (long long)(bytes >> 20), percent, conf(d, dir_keys[i]));
     }
-    if (d->problems == problems)
+    if (d->problems == problems && least < INT64_MAX)
         doctor_good(d, "disk space: at least %lld MiB are free", (long long)(least >> 20));
 }
 
@@ -409,7 +409,7 @@ static bool run_doctor(struct app *app, struct args args, struct err *err)
     bool is_quick = false;
     const struct opt opts[] = {{"--quick", OPT_FLAG, &is_quick}};
     struct doctor d = {.app = app};
-    if (!OPTS_PARSE(opts, &args, 0, 0, err))
+    if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_is_somewhere(app, err))
         return false;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)

@@ -110,8 +110,9 @@ const struct command index_commands[] = {
     {"index rebuild", "", "Empties the search index and fills it from the stored crashes.",
      run_rebuild},
     {"index verify", "",
-     "Reads every byte of the search index and compares checksums and meaning, also while others\n"
-     "write.  Only tells; the processor's scrub sets aside what is damaged and fills it again.",
+     "Reads every byte of the search index and compares checksums and meaning.\n"
+     "Also while others write.  Only tells; the processor's scrub sets aside what is damaged and\n"
+     "fills it again.",
      run_verify},
     {"index compact", "",
      "Rewrites index partitions with many replaced or deleted crashes (also a weekly job).",

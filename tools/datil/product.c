@@ -22,7 +22,7 @@ static bool run_product_add(struct app *app, struct args args, struct err *err)
 {
     const char *description = "";
     const struct opt opts[] = {{"--description", OPT_TEXT, &description}};
-    if (!OPTS_PARSE(opts, &args, 1, 1, err) ||
+    if (!OPTS_PARSE(opts, &args, 1, 1, err) || !app_is_somewhere(app, err) ||
         !product_add(conf_text(&app->conf, "DATIL_VAR"), args.v[0], description, err))
         return false;
     printf("reports of %s are accepted now\n", args.v[0]);
@@ -64,7 +64,7 @@ static void list_refused(struct app *app, const struct products *products)
 static bool run_product_list(struct app *app, struct args args, struct err *err)
 {
     struct products products = {0};
-    if (!NO_OPTS(&args, 0, 0, err) ||
+    if (!NO_OPTS(&args, 0, 0, err) || !app_is_somewhere(app, err) ||
         !products_load(conf_text(&app->conf, "DATIL_VAR"), &products, err))
         return false;
     for (size_t i = 0; i < products.n; i++)
@@ -76,7 +76,7 @@ static bool run_product_list(struct app *app, struct args args, struct err *err)
 
 static bool run_product_remove(struct app *app, struct args args, struct err *err)
 {
-    if (!NO_OPTS(&args, 1, 1, err) ||
+    if (!NO_OPTS(&args, 1, 1, err) || !app_is_somewhere(app, err) ||
         !product_remove(conf_text(&app->conf, "DATIL_VAR"), args.v[0], err))
         return false;
     printf("reports of %s are refused from now on; those that are here stay\n", args.v[0]);

@@ -347,9 +347,11 @@ static bool run_restore(struct app *app, struct args args, struct err *err)
 
 const struct command restore_commands[] = {
     {"restore", "DIR",
-     "Fills a new installation from a backup: DIR is a snapshot, or holds them (the newest is\n"
-     "taken).  The database runs and is empty, the programs do not run.  Every checksum is\n"
-     "verified first.  `tools/run/datilctl restore DIR` does all of it for an own cluster.",
+     "Fills a new installation from a backup.\n"
+     "DIR is a snapshot, or holds them (the newest is taken).  The database runs and is empty, "
+     "the\n"
+     "programs do not run.  Every checksum is verified first.  `tools/run/datilctl restore DIR`\n"
+     "does all of it for an own cluster.",
      run_restore},
     {0},
 };

@@ -131,7 +131,10 @@ static bool send(struct app *app, const struct report *r, const char *url, struc
     };
     struct http_response answer = {0};
     if (!http_do(&q, &answer, err))
-        return err_wrap(err, "%s does not answer; is Datil running?", q.url);
+        return err_wrap(err,
+                        "%s does not answer; is Datil running, and do DATIL_PORT and "
+                        "DATIL_BIND say where (or --url)?",
+                        q.url);
     struct str body = str_trim(str_n(answer.body, answer.n));
     bool ok = answer.status == 200 && str_starts(body, STR("CrashID="));
     if (ok)

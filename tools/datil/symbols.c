@@ -44,6 +44,21 @@ static void report(void *arg, const char *name, const struct symstore_new *done,
     printf("%s %s\n", words[done->change], name);
 }
 
+/* One path with nothing usable in it does not keep those behind it from being added. */
+static bool add_path(const struct symadd *add, const char *path, struct counts *c, struct err *err)
+{
+    size_t refused = c->refused;
+    if (symadd_path(add, path, err))
+        return true;
+    if (err->code != ERR_INVALID && err->code != ERR_NOT_FOUND)
+        return err_wrap(err, "%s", path);
+    if (c->refused == refused)
+        fprintf(stderr, "%s\n", err->msg);
+    c->refused += c->refused == refused;
+    *err = (struct err){0};
+    return true;
+}
+
 static bool run_add(struct app *app, struct args args, struct err *err)
 {
     struct symstore store = store_of(app);
@@ -56,8 +71,8 @@ static bool run_add(struct app *app, struct args args, struct err *err)
                                .report = report,
                                .arg = &c};
     for (int i = 0; i < args.n; i++)
-        if (!symadd_path(&add, args.v[i], err))
-            return err_wrap(err, "%s", args.v[i]);
+        if (!add_path(&add, args.v[i], &c, err))
+            return false;
     printf("%zu files added, %zu already there, %zu left out\n", c.added, c.same, c.refused);
     app->exit_status = c.refused ? EXIT_FAILURE : EXIT_SUCCESS;
     return true;

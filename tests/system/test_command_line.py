@@ -1,0 +1,28 @@
+"""datil's own words: what its list says, and what it says to somebody who forgot DATIL_VAR."""
+import pytest
+
+from harness import Installation
+
+
+@pytest.fixture
+def it():
+    installation = Installation()
+    yield installation
+    installation.close()
+
+
+def test_each_line_of_the_list_is_a_sentence(it):
+    """The list shows the first line of each help text: one that goes on there is cut off."""
+    lines = it.datil("help").output.splitlines()
+    commands = [line for line in lines if line.startswith("  ")]
+    assert len(commands) > 30
+    assert [line for line in commands if not line.endswith(".")] == []
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["queue"], ["product", "add", "Stray"], ["product", "list"]])
+def test_without_an_installation_datil_says_where_it_looked(it, command):
+    """And makes none there: a product added beside the installation would be accepted by nobody."""
+    done = it.datil(*command, check=False)
+    assert done.returncode == 1
+    assert done.output.startswith(f"datil: there is no installation at {it.var}: DATIL_VAR says"), done.output
+    assert not it.var.exists()
