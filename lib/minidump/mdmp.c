@@ -1,3 +1,8 @@
+/*
+ * Where every byte of a dump comes in: header, directory, lists and strings.  All counts and
+ * offsets are compared with the bytes that are there before anything is read or allocated,
+ * and texts leave here as UTF-8.
+ */
 #include "minidump/mdmp.h"
 
 #include <stdio.h>
@@ -271,8 +276,16 @@ bool mdmp_guid(struct rd *r, char out[33])
     return any && rd_ok(r);
 }
 
+bool mdmp_is_label(struct str path)
+{
+    return (str_starts(path, STR("[anon:")) || str_starts(path, STR("[anon_shmem:"))) &&
+           path.p[path.n - 1] == ']';
+}
+
 struct str mdmp_base_name(struct str path)
 {
+    if (mdmp_is_label(path))
+        return path;
     size_t from = path.n;
     while (from > 0 && path.p[from - 1] != '/' && path.p[from - 1] != '\\')
         from--;

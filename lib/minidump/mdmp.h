@@ -83,8 +83,6 @@ const char *mdmp_stream_name(uint32_t type); /* "Unknown" for types that nobody 
 /* `len` bytes at file offset `off`; bad if they are not all there. */
 struct rd mdmp_at(const struct mdmp *d, uint64_t off, uint64_t len);
 
-/* ---- lists --------------------------------------------------------------------------- */
-
 /* Entries of one size, one behind the other.  Never more than the stream can hold. */
 struct mdmp_list {
     struct rd body; /* starts at the first entry */
@@ -105,8 +103,6 @@ bool mdmp_list_ex(struct rd body, size_t known_size, bool has_wide_count, struct
 
 /* Reader over entry `index`, which must be below count. */
 struct rd mdmp_list_entry(const struct mdmp_list *l, size_t index);
-
-/* ---- text ---------------------------------------------------------------------------- */
 
 /*
  * Where converted strings go.  text_left bounds their sum: a dump can point thousands
@@ -134,7 +130,13 @@ struct str mdmp_utf16_field(struct rd *r, size_t unit_count, struct mdmp_pool *p
 /* 32 upper-case hex digits of the GUID at r, terminated; false if it is all zero. */
 bool mdmp_guid(struct rd *r, char out[33]);
 
-/* Text after the last '/' or '\', whatever the platform. */
+/*
+ * "[anon:…]", "[anon_shmem:…]": what a process called memory without a file.  It is no
+ * path, although slashes are common in it ("[anon:dalvik-/system/framework/boot.art]").
+ */
+bool mdmp_is_label(struct str path);
+
+/* Text after the last '/' or '\', whatever the platform; a label as a whole. */
 struct str mdmp_base_name(struct str path);
 
 #endif

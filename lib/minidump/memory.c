@@ -1,3 +1,10 @@
+/*
+ * Memory contents and the map of the address space.  Ranges come from the dump as they are,
+ * overlapping and wrapping; range.c settles which of them are found.
+ *
+ * Linux' maps text is read even where Windows' list decides about access, because only the
+ * text has the number of mappings and the labels of anonymous ones.
+ */
 #include "minidump/memory.h"
 
 #include "base/util.h"
@@ -142,10 +149,10 @@ static bool read_memory_info(const struct mdmp *d, struct arena *a, struct mdmp_
     return true;
 }
 
-/* start-end perms offset device inode [path] */
-static bool parse_maps_line(struct str line, struct mdmp_mapping *ret)
+/* start-end perms offset device inode [path]; *ret_path may contain blanks. */
+static bool parse_maps_line(struct str line, struct mdmp_mapping *ret, struct str *ret_path)
 {
-    struct str range, perms, start;
+    struct str range, perms, start, skipped;
     uint64_t first, end;
     if (!str_split(&line, ' ', &range) || !str_split(&line, ' ', &perms) || !line.p ||
         perms.n != 4 || !str_split(&range, '-', &start) || !range.p ||
@@ -159,7 +166,19 @@ static bool parse_maps_line(struct str line, struct mdmp_mapping *ret)
         .can_write = perms.p[1] == 'w',
         .can_execute = perms.p[2] == 'x',
     };
+    bool has_path = str_split(&line, ' ', &skipped) && str_split(&line, ' ', &skipped) &&
+                    str_split(&line, ' ', &skipped) && line.p;
+    *ret_path = has_path ? str_trim(line) : STR("");
     return true;
+}
+
+static void add_label(struct mdmp_maps *m, const struct mdmp_mapping *map, struct str path)
+{
+    size_t i = m->label_index.n;
+    if (!mdmp_is_label(path) || i == m->label_index.cap)
+        return;
+    ranges_add(&m->label_index, map->base, map->size, (uint32_t)i);
+    m->labels[i] = (struct mdmp_label){map->base, path};
 }
 
 static bool read_linux_maps(const struct mdmp *d, struct arena *a, struct mdmp_maps *m)
@@ -167,13 +186,20 @@ static bool read_linux_maps(const struct mdmp *d, struct arena *a, struct mdmp_m
     struct rd body;
     if (!mdmp_stream(d, MDMP_LINUX_MAPS, &body, NULL))
         return false;
-    struct mdmp_maps own = {0}, *into = m->v ? &own : m; /* counted even when not used */
-    maps_init(into, a, MIN(body.n / MAPS_LINE_MIN, (size_t)MDMP_REGIONS_MAX));
-    struct str rest = str_n((const char *)body.p, body.n), line;
+    struct mdmp_maps own = {0}, *into = m->v ? &own : m;
+    size_t lines_max = MIN(body.n / MAPS_LINE_MIN, (size_t)MDMP_REGIONS_MAX);
+    maps_init(into, a, lines_max);
+    m->labels = arena_array(a, lines_max, sizeof *m->labels);
+    ranges_init(&m->label_index, a, lines_max);
+    struct str rest = str_n((const char *)body.p, body.n), line, path;
     struct mdmp_mapping map;
-    while (str_split(&rest, '\n', &line))
-        if (parse_maps_line(line, &map))
+    while (str_split(&rest, '\n', &line)) {
+        if (parse_maps_line(line, &map, &path)) {
             add_mapping(into, map);
+            add_label(m, &map, path);
+        }
+    }
+    ranges_sort(&m->label_index);
     m->has_linux_maps = true;
     m->linux_map_count = into->n;
     return true;
@@ -192,4 +218,10 @@ const struct mdmp_mapping *mdmp_maps_at(const struct mdmp_maps *m, uint64_t addr
 {
     const struct range *r = ranges_find(&m->index, addr);
     return r ? &m->v[r->index] : NULL;
+}
+
+const struct mdmp_label *mdmp_label_at(const struct mdmp_maps *m, uint64_t addr)
+{
+    const struct range *r = ranges_find(&m->label_index, addr);
+    return r ? &m->labels[r->index] : NULL;
 }

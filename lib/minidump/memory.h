@@ -32,17 +32,23 @@ const struct mdmp_region *mdmp_memory_at(const struct mdmp_memory *m, uint64_t a
 bool mdmp_region_uint(const struct mdmp_region *region, uint64_t addr, size_t bytes, uint64_t *ret);
 bool mdmp_memory_uint(const struct mdmp_memory *m, uint64_t addr, size_t bytes, uint64_t *ret);
 
-/* ---- address space ------------------------------------------------------------------- */
-
 struct mdmp_mapping {
     uint64_t base, size;
     bool can_read, can_write, can_execute;
+};
+
+/* A mapping without a file that its owner has named: "[anon:dalvik-jit-code-cache]". */
+struct mdmp_label {
+    uint64_t base;
+    struct str text;
 };
 
 struct mdmp_maps {
     struct mdmp_mapping *v;
     size_t n;
     struct ranges index;
+    struct mdmp_label *labels; /* from Linux' maps, also when v comes from elsewhere */
+    struct ranges label_index;
     bool has_linux_maps;
     size_t linux_map_count; /* mappings in the maps stream, also when v comes from elsewhere */
 };
@@ -50,5 +56,7 @@ struct mdmp_maps {
 /* Windows' memory info list, else Linux' maps text. */
 void mdmp_maps_read(const struct mdmp *d, struct arena *a, struct mdmp_maps *ret);
 const struct mdmp_mapping *mdmp_maps_at(const struct mdmp_maps *m, uint64_t addr);
+/* NULL: nobody gave that memory a name. */
+const struct mdmp_label *mdmp_label_at(const struct mdmp_maps *m, uint64_t addr);
 
 #endif

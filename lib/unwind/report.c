@@ -1,3 +1,7 @@
+/*
+ * What the JSON report and the text for people look up in the same way: whose code a frame
+ * is, who signed a module, microcode, last errors, unloaded modules.  Nothing here writes.
+ */
 #include "unwind/report.h"
 
 #include <stdlib.h>
@@ -50,6 +54,23 @@ struct certs report_certs(const struct report *r)
     if (json_is_object(info))
         collect_certs(info, r->arena, &certs);
     return certs;
+}
+
+bool report_place(const struct report *r, const struct walk_frame *frame, struct str *ret_name,
+                  uint64_t *ret_offset)
+{
+    if (frame->module != SIZE_MAX) {
+        const struct mdmp_module *m = &r->facts->modules.v[frame->module];
+        *ret_name = m->file.p ? m->file : STR("");
+        *ret_offset = frame->instruction - m->base;
+        return true;
+    }
+    const struct mdmp_label *label = mdmp_label_at(&r->facts->maps, frame->instruction);
+    if (!label)
+        return false;
+    *ret_name = label->text;
+    *ret_offset = frame->instruction - label->base;
+    return true;
 }
 
 struct str report_signer(const struct certs *certs, struct str file)

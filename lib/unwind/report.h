@@ -30,7 +30,12 @@ struct report {
 bool report_json(const struct report *r, struct strbuf *out, struct err *err);
 void report_text(const struct report *r, struct strbuf *out);
 
-/* ---- shared by both, and with the threads part ---------------------------------------- */
+/*
+ * What a frame's code belongs to, and where in it: its module; outside of all modules the
+ * label of the memory, if its owner gave it one (a JIT compiler's code).  False: nothing.
+ */
+bool report_place(const struct report *r, const struct walk_frame *frame, struct str *ret_name,
+                  uint64_t *ret_offset);
 
 /* Signer of a module by its file name, from the annotations. */
 struct cert {

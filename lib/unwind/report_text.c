@@ -98,14 +98,15 @@ static void put_registers(const struct mdmp_context *c, struct strbuf *out)
 
 static void put_place(const struct report *r, struct strbuf *out, const struct walk_frame *frame)
 {
-    if (frame->module == SIZE_MAX) {
+    struct str name;
+    uint64_t offset;
+    if (!report_place(r, frame, &name, &offset)) {
         put_address(r, out, frame->instruction);
         return;
     }
-    const struct mdmp_module *m = &r->facts->modules.v[frame->module];
-    report_put_text(out, m->file);
+    report_put_text(out, name);
     if (!frame->function.p) {
-        sb_printf(out, " + 0x%llx", (unsigned long long)(frame->instruction - m->base));
+        sb_printf(out, " + 0x%llx", (unsigned long long)offset);
         return;
     }
     sb_char(out, '!');

@@ -1,3 +1,8 @@
+/*
+ * Threads and frames of the JSON report.  Keys are written in sorted order and every key
+ * is always there; registers are in the first frame of the crashing thread's copy only,
+ * because only protected readers may see them.
+ */
 #include "unwind/report.h"
 
 #include <stdlib.h>
@@ -86,8 +91,6 @@ static void write_frame(const struct report *r, const struct walk_frame *frame, 
                         const struct mdmp_context *registers, struct jw *w)
 {
     int digits = facts_address_digits(r->facts);
-    const struct mdmp_module *module =
-        frame->module == SIZE_MAX ? NULL : &r->facts->modules.v[frame->module];
     jw_object(w);
     jw_key(w, "file");
     jw_text(w, frame->file.n ? frame->file : STR_NONE);
@@ -109,11 +112,14 @@ static void write_frame(const struct report *r, const struct walk_frame *frame, 
         jw_null(w);
     jw_key(w, "missing_symbols");
     jw_bool(w, frame->function.p == NULL);
+    struct str place = STR_NONE;
+    uint64_t offset;
+    bool has_place = report_place(r, frame, &place, &offset);
     jw_key(w, "module");
-    jw_text(w, !module ? STR_NONE : module->file.p ? module->file : STR(""));
+    jw_text(w, place);
     jw_key(w, "module_offset");
-    if (module)
-        jw_hex(w, frame->instruction - module->base, digits);
+    if (has_place)
+        jw_hex(w, offset, digits);
     else
         jw_null(w);
     jw_key(w, "offset");

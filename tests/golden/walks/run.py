@@ -8,6 +8,7 @@ called, and text in a dump that JSON does not like.
 """
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ def make(cpu, system, pc, stack, fp=None, link=None, sp_word=0, **rest):
     if link is not None:
         registers[link_name] = link
     dump = Dump(cpu, system, registers, words)
+    dump.module = rest.pop("module", dump.module)
     dump.exception = rest.pop("exception", (11, 1, pc, ()))
     for kind, data in rest.pop("streams", []):
         dump.extra.append((kind, data))
@@ -85,6 +87,9 @@ DATA = maps("00400000-00500000 r-xp 00000000 08:01 1 /data/app/libapp.so",
             "00700000-00800000 rw-p 00000000 00:00 0 [heap]")
 JIT = maps("00400000-00500000 r-xp 00000000 08:01 1 /data/app/libapp.so",
            "00700000-00800000 r-xp 00000000 00:00 0                          [anon:dalvik-jit-code-cache /a b]")
+MEMORY_INFO = (16, struct.pack("<IIQ", 16, 48, 2)
+               + struct.pack("<QQIIQIIII", MODULE, MODULE, 0x20, 0, 0x100000, 0x1000, 0x20, 0x1000000, 0)
+               + struct.pack("<QQIIQIIII", 0x700000, 0x700000, 0x20, 0, 0x100000, 0x1000, 0x20, 0x20000, 0))
 NO_EXEC_TEXT = maps("00400000-00408000 r-xp 00000000 08:01 1 /data/app/libapp.so",
                     "00408000-00500000 rw-p 00000000 08:01 1 /data/app/libapp.so")
 
@@ -124,7 +129,14 @@ case("mac arm64: signed return address",
      "context -", "cfi B")
 # What must not be taken for a bad pointer.
 case("amd64: code of a JIT is no bad pointer", bad_call("amd64", 0x700010, streams=[JIT]), "none",
-     "context -", "frame_pointer C", "+")
+     "context [anon:dalvik-jit-code-cache /a b]", "frame_pointer C", "+")
+case("amd64: memory with a label, beside Windows' list of regions",
+     bad_call("amd64", 0x700010, streams=[JIT, MEMORY_INFO]), "none",
+     "context [anon:dalvik-jit-code-cache /a b]", "frame_pointer C", "+")
+case("amd64: a heap is no module", bad_call("amd64", 0x700010, streams=[DATA]), "none", "context -", "cfi B", "+")
+case("amd64: a module that is called by a label",
+     bad_call("amd64", MODULE + 0x9000, module="[anon:dalvik-/system/framework/boot.art]"), "none",
+     "context [anon:dalvik-/system/framework/boot.art]", "frame_pointer +", "+")
 case("amd64: an unknown region that was read from is no bad pointer",
      bad_call("amd64", 0x700010, exception=(11, 1, 0x18, ())), "none", "context -", "frame_pointer C", "+")
 case("amd64: a jump to null without a return address",
@@ -165,10 +177,15 @@ def walk(path, symbols, cache):
     return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr.decode(errors="replace")
 
 
+def label_of(frame):
+    module = frame["module"] or ""
+    return module if module.startswith("[") else "-"
+
+
 def frames_problem(frames, want):
     is_open = want[-1] == "+"
     want = want[:-1] if is_open else want
-    got = [f"{f['trust']} {f['function'] or '-'}" for f in frames]
+    got = [f"{f['trust']} {f['function'] or label_of(f)}" for f in frames]
     if len(got) < len(want) or (not is_open and len(got) != len(want)):
         return f"frames are {got}"
     for g, w in zip(got, want):
@@ -206,10 +223,59 @@ def stacks(scratch, chosen):
     return failed
 
 
+# Text that JSON does not like, in every place of a dump that has text.
+ODD = [b"na\0me", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b'"\\', b"\x01\x7f", b""]
+ODD_UTF16 = "na\0me\ufffe\u0001"
+
+
+def dump_with_odd_text():
+    dump = bad_call("amd64")
+    dump.module = "/data/" + ODD_UTF16
+    dump.crashpad([(name, value) for name in ODD for value in ODD[:2]], [(name, b"v\0\xff") for name in ODD])
+    thread_name = dump.string(ODD_UTF16)
+    field = (ODD_UTF16 + "x" * 128)[:128].encode("utf-16-le")
+    lone = b"\x00\xd8" * 128
+    dump.extra += [
+        (24, struct.pack("<IIQ", 1, 1, thread_name)),
+        (0x47670002, field + lone + field + struct.pack("<II", 7, 1)),
+        (0x47670003, b"microcode\t: 0x1\0\xff\n"),
+        (0x47670004, b"Pid:\t7\nName:\t\xff\0\n"),
+        (0x47670005, b"DISTRIB_ID=\xff\0x\nDISTRIB_DESCRIPTION=\"\xc3\"\n"),
+        maps("00400000-00500000 r-xp 00000000 08:01 1 /a\0b", "00700000-00800000 rw-p 00000000 00:00 0 [anon:\0\x01]"),
+        (0x4D7A0003, b"Limit  Soft  Hard  Units\nMax \xff\0  1  \xff  \0\n"),
+        (0x4D7A0004, b'[{"a\\u0000b": "\\u0000", "\\u0000": {"\\u0000x": 1}}]'),
+    ]
+    return dump
+
+
+def odd_text_problem(scratch):
+    """The walk survives, and so does what the processor makes of it."""
+    folder = scratch / "odd"
+    folder.mkdir()
+    (folder / "raw_crash.json").write_text("{}")
+    (folder / "upload_file_minidump").write_bytes(dump_with_odd_text().bytes())
+    done = subprocess.run([BUILD / "bin/datil-processor", "--offline", folder, "--jsonl"], text=True,
+                          capture_output=True, timeout=60,
+                          env={**os.environ, "DATIL_VAR": str(scratch / "var"), "LOGGING_LEVEL": "error"})
+    if done.returncode != 0:
+        return done.stderr
+    crash = json.loads(done.stdout)
+    if crash["mdsw_status_string"] != "OK" or not crash["json_dump"].get("threads"):
+        return f"{crash['mdsw_status_string']}: {crash['processor_notes']}"
+    info = crash["json_dump"]["crashpad_info"]
+    if "name" not in info["simple_annotations"] or len(info["modules"][0]["annotation_objects"]) != len(ODD):
+        return f"annotations are {info}"
+    if not crash["json_dump"]["soft_errors"] or crash["json_dump"]["threads"][0]["thread_name"] != ODD_UTF16:
+        return "soft errors or the name of the thread are missing"
+    return None
+
+
 def main():
     labels = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         failed = stacks(Path(folder), lambda label: not labels or any(part in label for part in labels))
+        if not labels:
+            failed += report("odd text everywhere in a dump", odd_text_problem(Path(folder)))
     return 1 if failed else 0
 
 
