@@ -130,6 +130,10 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
 # Targets whose parser belongs to a program.
+FUZZ_PROG_java := $(B)/prog/processor.a
+FUZZ_PROG_memory_report := $(B)/prog/processor.a
+FUZZ_PROG_telemetry_environment := $(B)/prog/processor.a
+FUZZ_PROG_walk_output := $(B)/prog/processor.a
 FUZZ_PROG_cfi := $(B)/prog/dump-syms.a
 FUZZ_PROG_rustname := $(B)/prog/dump-syms.a
 FUZZ_PROG_elf_image := $(B)/prog/dump-syms.a

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/util.h"
+
 void pass_fd_expect(struct msghdr *msg, union pass_fd_room *room)
 {
     memset(room, 0, sizeof *room);
@@ -26,9 +28,14 @@ void pass_fd_put(struct msghdr *msg, union pass_fd_room *room, int fd)
 int pass_fd_take(struct msghdr *msg)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return -1;
+    size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     int fd = -1;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+        if (n > 1)
+            util_close_fd(&fd);
+    }
+    return n == 1 ? fd : -1;
 }

@@ -7,7 +7,8 @@
  * pass_fd - one descriptor beside a packet on a unix socket (unix(7), SCM_RIGHTS).
  *
  * Ownership  The kernel copies what is sent; a descriptor that was received is the caller's.
- * Trust      More descriptors than one do not fit: the kernel closes them.
+ * Trust      Who sends may have been broken into.  For its alignment the room for one descriptor
+ *            takes a second one: of several none is believed, and none stays open.
  */
 
 /* Room for one descriptor, aligned as the kernel wants it; lives as long as the message. */
@@ -20,7 +21,7 @@ union pass_fd_room {
 void pass_fd_put(struct msghdr *msg, union pass_fd_room *room, int fd);
 /* Before recvmsg: a descriptor may come.  Receive with MSG_CMSG_CLOEXEC. */
 void pass_fd_expect(struct msghdr *msg, union pass_fd_room *room);
-/* After recvmsg: the descriptor that came, or -1. */
+/* After recvmsg: the one descriptor that came, or -1. */
 int pass_fd_take(struct msghdr *msg);
 
 #endif

@@ -1,3 +1,8 @@
+/*
+ * Packets between the sandboxed walker and its parent, on a socket that keeps their bounds.
+ * Either end may be in the hands of somebody who broke into the walker, so each packet is
+ * read through rd, and what does not fit the format to the last byte is no packet.
+ */
 #include "unwind/wire.h"
 
 #include <errno.h>
