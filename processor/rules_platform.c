@@ -1,9 +1,11 @@
+/*
+ * What machine was it?  The dump knows best; annotations stand in where it says nothing.
+ * A key that is missing, null or blank says as little as the word "unknown" that CPUInfo
+ * and OSInfo write: reports of other makers and rules applied one at a time have those.
+ */
 #include "base/util.h"
 #include "processor/rules.h"
 
-/*
- * What machine was it?  The dump knows best; annotations stand in where there is none.
- */
 static const json_t *system_info(const struct job *job)
 {
     return jget_obj(json_dump(job), "system_info");
@@ -34,7 +36,6 @@ bool cpu_info_act(struct job *job, struct err *err)
     return true;
 }
 
-/* Missing, null and blank say as little as "unknown". */
 static bool is_unknown(const struct job *job, const char *key)
 {
     struct str v = str_trim(processed_text(job, key));

@@ -1,9 +1,7 @@
 /*
- * Signatures of Java stack traces, after Socorro's JavaSignatureTool: the class of the exception,
- * and the method that threw it.  What differs between two crashes of one fault goes: addresses of
- * objects, line numbers, and the text of the exception when the signature would be too long with
- * it.  The trace is text of a stranger; a line of another form is noted, and the signature is made
- * of what there is.
+ * Signatures of Java crashes: class and first method, from the sanitised trace as text or
+ * from the exception as an object.  Line numbers of Java files and object addresses change
+ * with every build and run, so they go; what a trace does not have is left out, with a note.
  */
 #include "base/util.h"
 #include "signature/gen.h"
