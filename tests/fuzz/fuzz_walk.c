@@ -1,7 +1,9 @@
 /*
  * The whole walk: u32 length of the dump, the dump, and symbol text that every module is
- * answered with.
+ * answered with.  What comes out must be JSON that the parent reads, whatever text was in
+ * the dump.
  */
+#include <assert.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -49,7 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
-    stackwalk(&in, &out, NULL);
+    if (stackwalk(&in, &out, NULL)) {
+        json_t *report = json_parse(sb_view(&out), REPORT_BYTES_MAX, NULL);
+        assert(json_is_object(report));
+        json_decref(report);
+    }
     free(c.p);
     return 0;
 }
