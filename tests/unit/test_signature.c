@@ -3,8 +3,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <time.h>
+
 #include "base/fs.h"
-#include "base/time.h"
 #include "base/util.h"
 #include "signature/patterns.h"
 #include "signature/signature.h"
@@ -115,9 +116,9 @@ static void test_backtracking_is_limited(void **state)
     assert_true(patterns_compile(STR("(a*)*(a*)*b"), "t", &p, &err));
     char text[5000];
     memset(text, 'a', sizeof text);
-    int64_t start = mono_ms();
+    clock_t start = clock(); /* of this process: others may keep the machine busy */
     assert_false(patterns_match(p, str_n(text, sizeof text)));
-    assert_true(mono_ms() - start < 2000);
+    assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
     patterns_free(p);
 }
 
@@ -449,12 +450,13 @@ static void test_hostile_functions(void **state)
         name.p[name.n] = 0;
         json_auto_t *data = long_stack(name.p, 60);
         struct signature_result r;
-        int64_t start = mono_ms();
+        clock_t start = clock();
         signature_generate(lists, data, &r);
         assert_true(json_string_length(r.signature) <= 255);
         signature_result_release(&r);
-        if (mono_ms() - start > 1500)
-            fail_msg("'%s' took %d ms", pieces[i], (int)(mono_ms() - start));
+        double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (seconds > 1.5)
+            fail_msg("'%s' took %.1f s", pieces[i], seconds);
     }
 }
 
