@@ -1,6 +1,7 @@
 #ifndef COLLECTOR_REPORT_H
 #define COLLECTOR_REPORT_H
 
+#include "json/json.h"
 #include "json/repair.h"
 #include "spool.h"
 #include "web/multipart.h"
@@ -26,7 +27,7 @@ enum {
     REPORT_NAME_MAX = 256,
     REPORT_PARTS_MAX = 5000,
     REPORT_FILES_MAX = 64,
-    REPORT_JSON_DEPTH_MAX = 64,
+    REPORT_JSON_DEPTH_MAX = JSON_GIVEN_DEPTH_MAX,
     REPORT_NOTES_MAX = 200, /* collector notes kept */
     DUMP_NAME_MAX = 30,
     DUMP_NAME_SIZE = DUMP_NAME_MAX + 1,

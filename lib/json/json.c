@@ -10,8 +10,8 @@
 
 #include "base/util.h"
 
-/* jansson itself refuses deeper nesting than 2048; strangers get JSON_DEPTH_MAX. */
-static bool depth_ok(struct str text)
+/* jansson itself refuses deeper nesting than 2048 only. */
+static bool depth_ok(struct str text, int depth_max)
 {
     int depth = 0;
     bool in_string = false;
@@ -25,7 +25,7 @@ static bool depth_ok(struct str text)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > JSON_DEPTH_MAX)
+            if (++depth > depth_max)
                 return false;
         } else if (c == '}' || c == ']') {
             depth--;
@@ -84,14 +84,14 @@ static json_t *load(struct str text, json_error_t *why)
     return json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, why);
 }
 
-json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
+static json_t *parse(struct str text, size_t max_bytes, int depth_max, struct err *err)
 {
     if (text.n > max_bytes) {
         err_set(err, ERR_TOO_LARGE, "JSON of %zu bytes, the limit is %zu", text.n, max_bytes);
         return NULL;
     }
-    if (!depth_ok(text)) {
-        err_set(err, ERR_INVALID, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+    if (!depth_ok(text, depth_max)) {
+        err_set(err, ERR_INVALID, "JSON nested deeper than %d", depth_max);
         return NULL;
     }
     json_error_t why;
@@ -107,6 +107,16 @@ json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
     if (!v) /* the text of why may quote the document, which may be protected */
         err_set(err, ERR_INVALID, "not valid JSON (line %d, column %d)", why.line, why.column);
     return v;
+}
+
+json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
+{
+    return parse(text, max_bytes, JSON_DEPTH_MAX, err);
+}
+
+json_t *json_parse_given(struct str text, size_t max_bytes, struct err *err)
+{
+    return parse(text, max_bytes, JSON_GIVEN_DEPTH_MAX, err);
 }
 
 const char *jget_str(const json_t *obj, const char *key)

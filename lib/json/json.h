@@ -15,7 +15,11 @@
  * Getters    A wrong type counts as absent; obj may be NULL.
  * Paths      jpath("a.b.c") walks objects; any missing or null part gives NULL.
  */
-enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 64 << 20 };
+enum {
+    JSON_GIVEN_DEPTH_MAX = 64, /* of what strangers give, be it text inside of text */
+    JSON_DEPTH_MAX = 72,       /* of our documents: that, and the levels that we put around it */
+    JSON_BYTES_MAX = 64 << 20,
+};
 
 /*
  * Parses a whole document of at most max_bytes.  NUL is kept inside strings and dropped
@@ -23,6 +27,11 @@ enum { JSON_DEPTH_MAX = 64, JSON_BYTES_MAX = 64 << 20 };
  * the last one wins.  New reference.
  */
 json_t *json_parse(struct str text, size_t max_bytes, struct err *err);
+/*
+ * The same for a stranger's text that becomes a part of a document: not nested so deep that the
+ * document could not be read any more.
+ */
+json_t *json_parse_given(struct str text, size_t max_bytes, struct err *err);
 
 const char *jget_str(const json_t *obj, const char *key); /* NULL if absent */
 struct str jget_strn(const json_t *obj, const char *key); /* p NULL if absent */

@@ -833,6 +833,38 @@ static void test_memory_report(void **state)
     unlink(path);
 }
 
+/* Whatever a stranger nests inside an annotation, the processed crash can be read again. */
+static void test_deep_annotations_can_be_read_again(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {"CopyFromRawCrash", "Breadcrumbs"};
+    for (int depth = JSON_GIVEN_DEPTH_MAX - 1; depth <= JSON_DEPTH_MAX + 1; depth++) {
+        STRBUF_AUTO text;
+        sb_init(&text, 10000);
+        for (int i = 0; i < depth; i++)
+            sb_text(&text, i % 2 ? "[" : "{\"a\":");
+        sb_char(&text, '1');
+        for (int i = depth; i-- > 0;)
+            sb_char(&text, i % 2 ? ']' : '}');
+        struct arena arena;
+        struct job job;
+        struct err err = {0};
+        size_t n;
+        job_begin(&job, &arena, NULL, NULL);
+        json_set_cstr(job.raw, "TelemetryEnvironment", sb_cstr(&text));
+        json_set_cstr(job.raw, "Breadcrumbs", sb_cstr(&text));
+        for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+            assert_true(rule_named(rules[i])->act(&job, &err));
+        bool is_kept = json_object_get(job.processed, "telemetry_environment");
+        FREE_LATER char *stored = json_to_text(job.processed, &n);
+        json_auto_t *again = json_parse(str_n(stored, n), JSON_BYTES_MAX, NULL);
+        if (!again || is_kept != (depth <= JSON_GIVEN_DEPTH_MAX))
+            fail_msg("depth %d: %s, %s", depth, is_kept ? "kept" : "left out",
+                     again ? "readable" : "lost");
+        job_end(&job);
+    }
+}
+
 static void test_writes_are_known(void **state)
 {
     (void)state;
@@ -970,6 +1002,7 @@ int main(void)
         cmocka_unit_test(test_several_dumps),
         cmocka_unit_test(test_truncate),
         cmocka_unit_test(test_memory_report),
+        cmocka_unit_test(test_deep_annotations_can_be_read_again),
         cmocka_unit_test(test_writes_are_known),
         cmocka_unit_test(test_writers_agree),
         cmocka_unit_test(test_whole_run),
