@@ -1,3 +1,8 @@
+/*
+ * Reports hold the memory of a program, and what is too old here is removed with everything in it.
+ * So each directory must be one that nobody else can put things into: not another user's, not open
+ * to everybody, no link to somewhere else.  A database in /tmp could be all of that.
+ */
 #include "reports.h"
 
 #include <dirent.h>
@@ -23,6 +28,21 @@ static void report_path(const struct reports *r, const char *where, const char *
     snprintf(out, PATH_MAX, "%s/%s%s%s", r->root, where, name[0] ? "/" : "", name);
 }
 
+/* path holds no link but perhaps its last part. */
+static bool is_own_directory(const char *path, struct err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return err_errno(err, errno, "looking at %s", path);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, ERR_INVALID, "%s is not a directory", path);
+    if (st.st_uid != geteuid())
+        return err_set(err, ERR_INVALID, "%s belongs to another user", path);
+    if (st.st_mode & S_IWOTH)
+        return err_set(err, ERR_INVALID, "everybody may write into %s", path);
+    return true;
+}
+
 bool reports_open(struct reports *r, const char *root, const char *url, struct err *err)
 {
     char full[PATH_MAX];
@@ -30,12 +50,14 @@ bool reports_open(struct reports *r, const char *root, const char *url, struct e
         return false;
     if (!realpath(root, full) || strlen(full) >= sizeof r->root)
         return err_set(err, ERR_INVALID, "the path of the database is too long");
+    if (!is_own_directory(full, err))
+        return false;
     snprintf(r->root, sizeof r->root, "%s", full);
     r->url = url;
     static const char *const folders[] = {"pending", "submitted", "tmp"};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         report_path(r, folders[i], "", full);
-        if (!fs_mkdirs(full, 0700, err))
+        if (!fs_mkdirs(full, 0700, err) || !is_own_directory(full, err))
             return false;
     }
     return true;

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -304,14 +305,53 @@ static void test_reports(void **state)
     fs_remove_tree(root, NULL);
 }
 
+/* What others can put into a database would be sent, or removed with all it holds. */
+static void test_a_database_that_others_could_fill(void **state)
+{
+    (void)state;
+    char top[] = "/tmp/datil-reports-XXXXXX", root[100], path[200];
+    assert_non_null(mkdtemp(top));
+    snprintf(root, sizeof root, "%s/db", top);
+    struct reports r;
+    struct err err = {0};
+    assert_true(reports_open(&r, root, NULL, &err));
+
+    snprintf(path, sizeof path, "%s/pending", root);
+    assert_int_equal(chmod(path, 0777), 0);
+    assert_false(reports_open(&r, root, NULL, &err));
+    assert_non_null(strstr(err.msg, "everybody may write"));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(symlink(top, path), 0);
+    assert_false(reports_open(&r, root, NULL, &err));
+    assert_non_null(strstr(err.msg, "not a directory"));
+    assert_int_equal(unlink(path), 0);
+    assert_true(reports_open(&r, root, NULL, &err));
+
+    assert_int_equal(chmod(root, 01777), 0);
+    assert_false(reports_open(&r, root, NULL, &err));
+    assert_int_equal(chmod(root, 0700), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(root, 1, 1), 0);
+        assert_false(reports_open(&r, root, NULL, &err));
+        assert_non_null(strstr(err.msg, "another user"));
+    }
+    fs_remove_tree(top, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notes_segment), cmocka_unit_test(test_own_image),
-        cmocka_unit_test(test_soname),        cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_judge),         cmocka_unit_test(test_url),
-        cmocka_unit_test(test_json),          cmocka_unit_test(test_writer_strings),
-        cmocka_unit_test(test_writer_limit),  cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_notes_segment),
+        cmocka_unit_test(test_own_image),
+        cmocka_unit_test(test_soname),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_url),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_writer_strings),
+        cmocka_unit_test(test_writer_limit),
+        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_a_database_that_others_could_fill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
