@@ -104,6 +104,16 @@ def test_interrupted_backup_goes_on(fresh, folder):
     json.loads(next(again.glob(f"store/*/raw_crash/{ids[0]}.json")).read_text())
 
 
+def test_a_folder_that_everybody_may_write_into_is_refused(fresh, other, folder):
+    """Where anybody can put a newest snapshot, anybody chooses what is restored."""
+    fresh.datil("backup", folder)
+    folder.chmod(0o1777)
+    done = fresh.datil("backup", folder, check=False)
+    assert done.returncode == 1 and "everybody may write" in done.output
+    assert "everybody may write" in restore(other, folder, check=False)
+    assert not list((other.var / "store").glob("2*"))
+
+
 def test_restore_refuses_what_would_do_harm(fresh, other, folder, tmp_path):
     fresh.wait_processed(fresh.post())
     fresh.datil("backup", folder)

@@ -268,9 +268,9 @@ static bool lock_dir(const char *dir, int *ret_fd, struct err *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/.lock", dir);
-    if (!fs_mkdirs(dir, DIR_MODE, err))
+    if (!fs_mkdirs(dir, DIR_MODE, err) || !snapshot_check_folder(dir, err))
         return false;
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (fd < 0)
         return err_errno(err, errno, "opening %s", path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)

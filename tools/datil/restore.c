@@ -45,6 +45,8 @@ static bool find_snapshot(struct restore *r, const char *dir)
 {
     struct dirent **list = NULL;
     char path[PATH_MAX];
+    if (!snapshot_check_folder(dir, r->err))
+        return false;
     snprintf(path, sizeof path, "%s/manifest", dir);
     if (fs_exists(path)) {
         snprintf(r->from, sizeof r->from, "%s", dir);

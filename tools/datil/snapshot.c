@@ -330,3 +330,16 @@ bool snapshot_pg(struct app *app, char *const argv[], struct err *err)
     return (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
            err_set(err, ERR_UNAVAILABLE, "%s failed; what it said stands above", argv[0]);
 }
+
+bool snapshot_check_folder(const char *dir, struct err *err)
+{
+    struct stat st;
+    if (stat(dir, &st) != 0)
+        return err_errno(err, errno, "looking at %s", dir);
+    if (st.st_mode & S_IWOTH)
+        return err_set(err, ERR_INVALID,
+                       "everybody may write into %s: whatever is restored from there could be "
+                       "anybody's; `chmod o-w %s` first",
+                       dir, dir);
+    return true;
+}

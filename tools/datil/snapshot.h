@@ -48,6 +48,12 @@ extern const struct snapshot_part snapshot_parts[];
 extern const size_t snapshot_part_count;
 void snapshot_part_dir(const struct app *app, const struct snapshot_part *p, char out[4096]);
 
+/*
+ * Whoever may write where snapshots lie may put one there: the newest, with a database and crashes
+ * of his own.  ERR_INVALID if everybody may.
+ */
+bool snapshot_check_folder(const char *dir, struct err *err);
+
 /* The newest migration that this Datil brings. */
 bool snapshot_schema(char out[128], struct err *err);
 
