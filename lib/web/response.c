@@ -24,6 +24,7 @@ static const struct {
     {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
     {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
     {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {413, "Payload Too Large"},
+    {414, "URI Too Long"},
     {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {422, "Unprocessable Content"},
     {429, "Too Many Requests"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
     {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
@@ -132,6 +133,11 @@ bool resp_page(struct req *r, int status, const char *template_name, struct tpl_
 
 bool resp_redirect(struct req *r, int status, struct str location)
 {
+    if (location.n > LOCATION_BYTES_MAX) {
+        const struct err err = {.code = ERR_TOO_LARGE,
+                                .msg = "URI Too Long: use fewer or shorter filters"};
+        return resp_error(r, 414, &err);
+    }
     return resp_header(r, "Location", location) &&
            resp_bytes(r, status, "text/plain; charset=utf-8", STR(""));
 }

@@ -181,6 +181,11 @@ bool resp_bytes(struct req *r, int status, const char *content_type, struct str 
 bool resp_json(struct req *r, int status, const json_t *body, struct err *err);
 bool resp_page(struct req *r, int status, const char *template_name, struct tpl_values *v,
                struct err *err);
+/*
+ * An address that nobody could ask for (nginx/http.conf.in takes request lines of 31 KiB) is
+ * answered with 414 instead.
+ */
+enum { LOCATION_BYTES_MAX = (31 << 10) - 100 };
 bool resp_redirect(struct req *r, int status, struct str location);
 /* Streams a file as the body (downloads); takes fd, also when it fails. */
 bool resp_file(struct req *r, int status, const char *content_type, int fd, struct err *err);

@@ -149,7 +149,9 @@ static bool check_permission(struct req *r)
         resp_error(r, 403, &err);
     } else {
         struct str next = url_encode(&r->arena, req_raw_target(r));
-        redirect_to(r, 302, arena_printf(&r->arena, "/login/?next=" STR_FMT, STR_ARG(next)));
+        const char *login = arena_printf(&r->arena, "/login/?next=" STR_FMT, STR_ARG(next));
+        /* Encoding may have made a short address a long one: then it leads to the log-in alone. */
+        redirect_to(r, 302, next.n < LOCATION_BYTES_MAX - 100 ? login : "/login/");
     }
     return false;
 }

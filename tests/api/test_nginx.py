@@ -148,6 +148,20 @@ def test_long_addresses_and_headers_fit_together(it, path, status):
         assert it.get("/search/", headers=headers).status == 400
 
 
+@pytest.mark.parametrize("path", ["/search?signature=", "/query/?signature=", "/search/quick/?query=", "/signature?signature=",
+                                  "/profile/?x="])
+@pytest.mark.parametrize("char", ["a", ":"])
+def test_long_redirects_are_redirects(it, path, char):
+    """An address that could be asked for leads to one that can be asked for, or is told to be too long."""
+    for n in (2000, 4000, 9000, 20000, 30500):
+        answer = it.get(path + char * n, headers={"Accept": "text/html"})
+        assert answer.status in (301, 302, 414), (n, answer)
+        if answer.status == 414:
+            assert char == ":" and n > 9000 and "fewer or shorter filters" in answer.text
+        else:
+            assert it.get(answer.headers["Location"]).status < 500
+
+
 def test_a_program_that_is_away(it):
     """502 with words for people, JSON for scripts, and when to come again."""
     parents, workers = it.program_pids("datil-webapp")
