@@ -34,10 +34,15 @@ def victims(datil):
     return kinds
 
 
-def catch_walker(workers):
-    """A walk takes milliseconds: look for the child of a processor worker again and again."""
-    end = time.monotonic() + 2
+def catch_walker(workers, feed=None):
+    """A walk takes milliseconds: look for the child of a processor worker again and again, while feed() lets one more
+    report come every few milliseconds (at most 30)."""
+    now = time.monotonic()
+    end, next_feed, fed = now + 2, now, 0
     while time.monotonic() < end:
+        if feed and fed < 30 and time.monotonic() >= next_feed:
+            feed()
+            fed, next_feed = fed + 1, time.monotonic() + 0.02
         for worker in workers:
             try:
                 with open(f"/proc/{worker}/task/{worker}/children") as children:
