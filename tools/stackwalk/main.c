@@ -52,6 +52,15 @@ static bool open_symbols(const struct options *o, struct symfind **ret, struct e
     return fs_mkdirs(options.cache_dir, 0700, err) && symfind_new(&options, ret, err);
 }
 
+/* A slip in a path looks like a dump without symbols; the walk goes on, as with symbols missing. */
+static void note_missing_paths(const struct options *o)
+{
+    for (const char *const *dir = o->dirs; *dir; dir++)
+        if (!fs_exists(*dir))
+            log_event(LOG_ERROR, "symbols", "there are no symbols: no such file or folder",
+                      LOG_S("path", *dir));
+}
+
 static json_t *read_annotations(const char *path)
 {
     FREE_LATER char *text = NULL;
@@ -84,6 +93,7 @@ static int standalone(const struct options *o)
         return fail(err.code == ERR_NOT_FOUND ? "FileNotFound" : "IoError", &err);
 
     struct symfind *symbols = NULL;
+    note_missing_paths(o);
     if (o->dir_count && !open_symbols(o, &symbols, &err))
         return fail("IoError", &err);
     json_auto_t *annotations = o->annotations ? read_annotations(o->annotations) : NULL;

@@ -220,6 +220,10 @@ def stacks(scratch, chosen):
         if chosen(name):
             got, log = walk(ROOT / "tests/data/minidumps" / name, ROOT / "tests/data/symbols", scratch / "cache")
             failed += report(name, frames_problem(got["crashing_thread"]["frames"], want) if got else log.strip())
+    label = "a folder of symbols that is not there is named"
+    if chosen(label):
+        got, log = walk(ROOT / "tests/data/minidumps" / FILES[0][0], scratch / "nowhere", scratch / "cache")
+        failed += report(label, "" if got and str(scratch / "nowhere") in log else log or "not a word")
     return failed
 
 
