@@ -26,3 +26,16 @@ def test_without_an_installation_datil_says_where_it_looked(it, command):
     assert done.returncode == 1
     assert done.output.startswith(f"datil: there is no installation at {it.var}: DATIL_VAR says"), done.output
     assert not it.var.exists()
+
+
+def test_the_port_need_not_be_told_again(datil, minidump, tmp_path):
+    """`crash send` and `datilctl status` from a shell that knows only DATIL_VAR."""
+    (tmp_path / "some.dmp").write_bytes(minidump)
+    port = datil.env.pop("DATIL_PORT")
+    try:
+        answer = datil.datil("crash", "send", tmp_path / "some.dmp", "--annotation", "ProductName=Crashme",
+                             "--annotation", "Version=1.0")
+        assert answer.output.startswith("CrashID=bp-")
+        assert f":{port}/" in datil.ctl("status")
+    finally:
+        datil.env["DATIL_PORT"] = port

@@ -112,9 +112,27 @@ static bool add_option(struct report *r, const char *text, struct err *err)
                err);
 }
 
+enum { ADDRESS_BYTES_MAX = 512 };
+
+/* Where the start script says that it serves this installation ("" where it does not run it). */
+static const char *running_address(struct app *app)
+{
+    struct err err = {0};
+    char *text = NULL;
+    size_t n = 0;
+    const char *path = arena_printf(&app->arena, "%s/address", conf_text(&app->conf, "DATIL_RUN"));
+    if (!fs_read(path, ADDRESS_BYTES_MAX, &text, &n, &err))
+        return "";
+    const char *address = str_adup(&app->arena, str_trim(str_n(text, n)));
+    free(text);
+    return address;
+}
+
 static const char *submit_url(struct app *app)
 {
     const char *base = conf_text(&app->conf, "DATIL_BASE_URL");
+    if (!*base)
+        base = running_address(app);
     if (*base)
         return arena_printf(&app->arena, "%s/submit", base);
     return arena_printf(&app->arena, "http://%s:%s/submit", conf_text(&app->conf, "DATIL_BIND"),

@@ -16,6 +16,7 @@
 #     run/web/             2750 datil:www-data  the sockets of the programs: set-group-ID hands them to nginx
 #     run/nginx/           0700 www-data        its pid file, and its socket for operators
 #     run/marks/           0700 root            see processes.sh
+#     run/address          0640 datil           where nginx answers, for `datil` and `datilctl status`
 #
 # Where the clone lies in a place those users may not enter (root's home), they get the one
 # capability to pass through directories; our programs see for themselves whether they need it
