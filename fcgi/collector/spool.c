@@ -131,7 +131,9 @@ static bool ensure_dir(struct spool_entry *e, struct err *err)
     char name[sizeof e->name], path[SPOOL_PATH_SIZE];
     snprintf(name, sizeof name, "%016llx", (unsigned long long)random_u64());
     spool_path(e->spool, "tmp", name, path);
-    if (mkdir(path, DIR_MODE) != 0)
+    /* Another disk was mounted there, or somebody tidied up: the directories are made again. */
+    if (mkdir(path, DIR_MODE) != 0 &&
+        (errno != ENOENT || !spool_open(e->spool, err) || mkdir(path, DIR_MODE) != 0))
         return err_errno(err, errno, "spool: making a directory");
     memcpy(e->name, name, sizeof name);
     return true;

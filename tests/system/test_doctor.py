@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 
-from harness import wait_until
+from harness import Installation, wait_until
 
 RUNS = int(os.environ.get("DATIL_DOCTOR_RUNS", "25"))  # 300 by hand
 
@@ -31,6 +31,39 @@ def test_program_that_takes_connections_and_hangs_is_seen(fresh):
         for pid in stopped:
             fresh.kill(pid, signal.SIGCONT)
     wait_until(lambda: fresh.datil("doctor", "--quick", check=False).returncode == 0, 30, "a sound doctor")
+
+
+def test_directory_of_root_is_named_as_such(fresh):
+    spool = fresh.var / "spool"
+    owner = spool.stat()
+    if owner.st_uid != os.geteuid():  # else the programs are root's as well, or nothing can be given away
+        os.chown(spool, 0, 0)
+        try:
+            said = fresh.datil("doctor", "--quick", check=False).stdout
+            assert "(SPOOL_DIR) belongs to root" in said and "Success" not in said
+        finally:
+            os.chown(spool, owner.st_uid, owner.st_gid)
+
+
+def test_collector_that_does_not_start_is_explained():
+    """The rules file broke while the collector ran; then its parent died."""
+    it = Installation()
+    rules = it.dir / "rules.json"
+    rules.write_text('{"rules": [{"name": "all", "key": "*", "if": {"op": "always"}, "then": "ACCEPT"}]}')
+    rules.chmod(0o644)
+    it.env["BREAKPAD_THROTTLER_RULES"] = str(rules)
+    with it:
+        good = rules.read_text()
+        rules.write_text(good[:-3])
+        for pid in it.program_pids("datil-collector")[0]:
+            it.kill(pid)
+        wait_until(lambda: any(line["event"] == "start_failed" for line in it.log_lines("collector")), 20, "the log")
+        said = it.datil("doctor", "--quick", check=False).stdout
+        assert "datil-collector does not answer" in said and "`datil config check`" in said
+        checked = it.datil("config", "check", check=False)
+        assert checked.returncode == 1 and "throttle rules" in checked.output
+        rules.write_text(good)
+        wait_until(lambda: it.datil("doctor", "--quick", check=False).returncode == 0, 30, "a sound doctor")
 
 
 def test_what_a_heartbeat_misses_is_repeated(fresh):

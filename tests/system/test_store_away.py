@@ -113,3 +113,11 @@ def test_symbols_are_not_stored_below_a_mount_point(fresh, tmp_path):
     finally:
         mount(symbols, away)
     fresh.datil("symbols", "add", sym)
+
+
+def test_empty_spool_takes_reports_at_once(fresh):
+    """Another disk is mounted as the spool while the collector runs: its directories are made, no report is refused."""
+    spool = fresh.var / "spool"
+    unmount(spool)
+    crash_id = fresh.post()
+    fresh.wait_processed(crash_id)

@@ -165,7 +165,10 @@ static void check_dir(struct doctor *d, const char *key, size_t *good)
             doctor_problem(d, "directories: %s (%s) does not exist", path, key);
         else
             ++*good; /* whoever needs it first makes it */
-    } else if (is_programs_own(key) && (!fs_is_writable_dir(path) || st.st_uid == 0)) {
+    } else if (is_programs_own(key) && st.st_uid == 0) {
+        doctor_problem(d, "directories: %s (%s) belongs to root; `chown` it to the programs' user",
+                       path, key);
+    } else if (is_programs_own(key) && !fs_is_writable_dir(path)) {
         doctor_problem(d, "directories: %s (%s): %s", path, key, strerror(errno));
     } else {
         ++*good;
@@ -255,8 +258,10 @@ static void check_program(struct doctor *d, const char *name, size_t *good)
         doctor_problem(d, "programs: %s says with %d what it misses: " STR_FMT "; its log says why",
                        name, status, STR_ARG(str_sub(said, 0, SAID_MAX)));
     else
-        doctor_problem(d, "programs: %s does not answer at %s (%s); is it running?", name, path,
-                       err.msg);
+        doctor_problem(d,
+                       "programs: %s does not answer at %s (%s); is it running?  If it does "
+                       "not start, its log and `datil config check` say why",
+                       name, path, err.msg);
 }
 
 static void check_programs(struct doctor *d)
