@@ -25,6 +25,7 @@ struct proof {
     size_t build_id_n;
     bool has_crc;
     uint32_t crc;
+    bool is_common; /* of a file common to several, which may hold nothing but their strings */
 };
 
 static struct proof proof_of(const struct elf_file *module)
@@ -56,9 +57,10 @@ static bool belongs(const struct elf_file *f, const struct proof *p, struct err 
     return true;
 }
 
-static bool is_useful(const struct elf_file *f)
+static bool is_useful(const struct elf_file *f, const struct proof *p)
 {
-    return elf_file_section(f, ".debug_info").n || elf_file_section(f, ".symtab").n;
+    return elf_file_section(f, ".debug_info").n || elf_file_section(f, ".symtab").n ||
+           (p->is_common && elf_file_section(f, ".debug_str").n);
 }
 
 static void note(struct strbuf *problems, const char *text)
@@ -84,7 +86,7 @@ static bool try_path(const char *path, const struct proof *p, struct strbuf *pro
             continue;
         }
         bool ours = belongs(&f, p, &err);
-        if (ours && is_useful(&f)) {
+        if (ours && is_useful(&f, p)) {
             *ret_file = f;
             return true;
         }
@@ -200,7 +202,7 @@ bool debug_find_common(const struct debug_search *s, const struct elf_file *debu
     ssize_t n = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id);
     if (n <= 0)
         return false;
-    struct proof p = {.build_id = id, .build_id_n = (size_t)n};
+    struct proof p = {.build_id = id, .build_id_n = (size_t)n, .is_common = true};
     char folder[PATH_MAX], real[PATH_MAX], path[PATH_MAX];
     debug_folder_of(realpath(debug->path, real) ? real : debug->path, folder, sizeof folder);
     const char *base = strrchr(name, '/');

@@ -6,14 +6,22 @@
  */
 #include "image.h"
 
+#include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <limits.h>
 
 #include "base/util.h"
 #include "debug_files.h"
+#include "elf_write.h"
 
-enum { PAGE = 4096, HASHED_BYTES = 4096, ID_BYTES = 16, PROBLEMS_MAX = 64 * 1024 };
+enum {
+    PAGE = 4096,
+    HASHED_BYTES = 4096,
+    ID_BYTES = 16,
+    PROBLEMS_MAX = 64 * 1024,
+    ADDED_BYTES_MAX = 4096
+};
 
 static const char default_dirs[] = "/usr/lib/debug";
 
@@ -115,6 +123,40 @@ static Dwarf *begin_dwarf(struct image *i, const struct elf_file *f)
     return dwarf;
 }
 
+/*
+ * Files that dwz has made may have nothing but strings in common.  libdw opens no file without a
+ * unit, so the strings get one that is empty.
+ */
+static bool add_empty_unit(struct image *i)
+{
+    /* Length, version 4, offset of the abbreviations, size of addresses, abbreviation 1. */
+    static const uint8_t little[] = {8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 8, 1};
+    static const uint8_t big[] = {0, 0, 0, 8, 0, 4, 0, 0, 0, 0, 8, 1};
+    /* Number 1: a partial unit without children and without attributes. */
+    static const uint8_t abbreviations[] = {1, DW_TAG_partial_unit, DW_CHILDREN_no, 0, 0, 0};
+    struct str strings = elf_file_section(&i->common, ".debug_str");
+    if (has_debug_info(&i->common) || strings.n == 0)
+        return true;
+    const struct elf_piece pieces[] = {{".debug_info", i->is_big ? big : little, sizeof little},
+                                       {".debug_abbrev", abbreviations, sizeof abbreviations},
+                                       {".debug_str", strings.p, strings.n}};
+    struct elf_file with_unit;
+    struct strbuf out;
+    struct err err = {0};
+    sb_init(&out, strings.n + ADDED_BYTES_MAX);
+    elf_write(pieces, ARRAY_LEN(pieces), i->is_big, &out);
+    bool ok = !out.overflow &&
+              elf_file_from_bytes(sb_cstr(&out), out.n, i->common.path, &with_unit, &err);
+    sb_release(&out);
+    if (!ok)
+        sb_printf(&i->problems, "%s: the common strings cannot be read\n", i->common.path);
+    if (!ok)
+        return false;
+    elf_file_close(&i->common);
+    i->common = with_unit;
+    return true;
+}
+
 /* Of a file that was relinked for fixed addresses (prelink) only one of the two has moved. */
 static Dwarf_Addr bias_between(const struct image *i, const struct elf_file *debug)
 {
@@ -141,7 +183,8 @@ static bool open_debug(struct image *i, const struct image_options *o, struct er
     i->dwarf = begin_dwarf(i, from);
     if (i->dwarf && debug_find_common(&search, from, i->dwarf, &i->common)) {
         note_bad_sections(i, &i->common);
-        i->common_dwarf = begin_dwarf(i, &i->common);
+        if (add_empty_unit(i))
+            i->common_dwarf = begin_dwarf(i, &i->common);
         if (i->common_dwarf)
             dwarf_setalt(i->dwarf, i->common_dwarf);
     }

@@ -21,11 +21,10 @@
 
 #include "base/util.h"
 #include "debug_files.h"
+#include "elf_write.h"
 
 enum {
     COLUMNS_MAX = 16, /* kinds of sections in a package: 8 are defined */
-    ELF_HEADER = 64,
-    ELF_SECTION = 64,
     STR_OFFSETS_HEADER = 8,
     UNIT_MAX = 1 << 30, /* of one source file: no compiler lives to write more */
 };
@@ -129,17 +128,6 @@ static void take_whole_file(const struct splits *s, const struct elf_file *f,
     ret->strings = section(s, f, ".debug_str.dwo");
 }
 
-static char byte_of(uint64_t value, size_t index)
-{
-    return (char)(index < 8 ? value >> (8 * index) & 0xff : 0);
-}
-
-static void put_number(struct strbuf *b, uint64_t value, size_t bytes, bool big)
-{
-    for (size_t i = 0; i < bytes; i++)
-        sb_char(b, byte_of(value, big ? bytes - 1 - i : i));
-}
-
 /* The strings that the unit's offsets point to, and offsets that point to them there. */
 static void gather_strings(const struct contribution *c, struct strbuf *offsets,
                            struct strbuf *strings)
@@ -159,69 +147,10 @@ static void gather_strings(const struct contribution *c, struct strbuf *offsets,
         const char *text = at < c->strings.n ? (const char *)c->strings.p + at : NULL;
         size_t n = text ? strnlen(text, c->strings.n - at) : 0;
         bool ends = text && n < c->strings.n - at;
-        put_number(offsets, ends ? strings->n : 0, 4, r.big);
+        elf_put_number(offsets, ends ? strings->n : 0, 4, r.big);
         if (ends)
             sb_put(strings, text, n + 1);
     }
-}
-
-struct piece {
-    const char *name;
-    const void *bytes;
-    size_t n;
-};
-
-/* A 64-bit ELF file with these sections and nothing else. */
-static void write_image(const struct piece *pieces, size_t count, bool big, struct strbuf *out)
-{
-    struct strbuf names, headers;
-    sb_init(&names, 4096);
-    sb_init(&headers, 64 * 1024);
-    sb_char(&names, '\0');
-    for (int i = 0; i < ELF_HEADER; i++)
-        sb_char(out, '\0');
-    for (int i = 0; i < ELF_SECTION; i++)
-        sb_char(&headers, '\0');
-    for (size_t i = 0; i <= count; i++) {
-        struct piece last = {".shstrtab", NULL, 0};
-        const struct piece *p = i < count ? &pieces[i] : &last;
-        put_number(&headers, names.n, 4, big);
-        put_number(&headers, i < count ? SHT_PROGBITS : SHT_STRTAB, 4, big);
-        put_number(&headers, 0, 16, big); /* flags, address */
-        put_number(&headers, out->n, 8, big);
-        sb_text(&names, p->name);
-        sb_char(&names, '\0');
-        put_number(&headers, i < count ? p->n : names.n, 8, big);
-        put_number(&headers, 0, 8, big); /* link, info */
-        put_number(&headers, 1, 8, big); /* alignment */
-        put_number(&headers, 0, 8, big); /* size of entries */
-        sb_put(out, i < count ? p->bytes : names.p, i < count ? p->n : names.n);
-    }
-    size_t table = out->n;
-    sb_put(out, headers.p, headers.n);
-
-    STRBUF_AUTO head;
-    sb_init(&head, ELF_HEADER);
-    sb_put(&head, ELFMAG, SELFMAG);
-    sb_char(&head, ELFCLASS64);
-    sb_char(&head, big ? ELFDATA2MSB : ELFDATA2LSB);
-    sb_char(&head, EV_CURRENT);
-    put_number(&head, 0, EI_NIDENT - head.n, big);
-    put_number(&head, ET_REL, 2, big);
-    put_number(&head, EM_NONE, 2, big);
-    put_number(&head, EV_CURRENT, 4, big);
-    put_number(&head, 0, 16, big); /* entry, program headers */
-    put_number(&head, table, 8, big);
-    put_number(&head, 0, 4, big); /* flags */
-    put_number(&head, ELF_HEADER, 2, big);
-    put_number(&head, 0, 4, big); /* program headers: size, count */
-    put_number(&head, ELF_SECTION, 2, big);
-    put_number(&head, count + 2, 2, big);
-    put_number(&head, count + 1, 2, big);
-    if (!out->overflow)
-        memcpy(out->p, head.p, MIN(head.n, (size_t)ELF_HEADER));
-    sb_release(&names);
-    sb_release(&headers);
 }
 
 static uint64_t offset_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
@@ -272,7 +201,7 @@ static bool build_unit(const struct splits *s, const struct contribution *c, Dwa
     gather_strings(c, &offsets, &strings);
     struct rd addresses = module_section(s, ".debug_addr", addr_base);
     struct rd ranges = module_section(s, ".debug_ranges", ranges_base);
-    const struct piece pieces[] = {
+    const struct elf_piece pieces[] = {
         {".debug_info", c->part[PART_INFO].p, c->part[PART_INFO].n},
         {".debug_abbrev", c->part[PART_ABBREV].p, c->part[PART_ABBREV].n},
         {".debug_str_offsets", sb_cstr(&offsets), offsets.n},
@@ -281,12 +210,12 @@ static bool build_unit(const struct splits *s, const struct contribution *c, Dwa
         {".debug_addr", addresses.p, addresses.n},
         {".debug_ranges", ranges.p, ranges.n},
     };
-    struct piece used[ARRAY_LEN(pieces)];
+    struct elf_piece used[ARRAY_LEN(pieces)];
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
         if (pieces[i].n > 0)
             used[count++] = pieces[i];
-    write_image(used, count, s->image->is_big, &out);
+    elf_write(used, count, s->image->is_big, &out);
     bool ok =
         !out.overflow && elf_file_from_bytes(sb_cstr(&out), out.n, "split unit", &u->file, NULL);
     sb_release(&offsets);

@@ -185,6 +185,22 @@ def check_packed_symbols(folder, binary):
     same_symbols("symbols packed into .gnu_debugdata", run(DUMP, "--name", "mini", stripped), want)
 
 
+def check_common_strings(folder):
+    """Two programs with nothing but strings in common: libdw opens no file without a unit."""
+    for name, text in (("a", "long first(long n) { return n * 3; }"), ("b", "float second(float f) { return f + 1; }")):
+        (folder / f"{name}.c").write_text(text + "\n")
+        subprocess.run(["gcc", "-g", "-O1", "-shared", "-fPIC", "-o", f"{name}.so", f"{name}.c"], cwd=folder, check=True)
+    want = run(DUMP, folder / "a.so")
+    done = run("dwz", "-m", "strings.debug", "-r", "a.so", "b.so", cwd=folder)
+    if done.returncode or not (folder / "strings.debug").exists():
+        return report("dwz of strings", done.stderr or "made no common file")
+    sections = run("readelf", "-SW", folder / "strings.debug").stdout
+    if ".debug_info" in sections:
+        return report("dwz of strings", "the common file has more than strings")
+    same_symbols("a common file of strings alone", run(DUMP, folder / "a.so"), want)
+    return None
+
+
 def check_common_file(folder, binary):
     """dwz moves what several files have in common into one more file."""
     if not shutil.which("dwz"):
@@ -198,6 +214,7 @@ def check_common_file(folder, binary):
     if done.returncode:
         return report("dwz", done.stderr)
     same_symbols("debug information that dwz has shared", run(DUMP, folder / "one"), want)
+    check_common_strings(folder)
     (folder / "common.debug").rename(folder / "hidden")
     done = run(DUMP, folder / "one")
     report("without the common file: said so", "" if done.returncode == 3 and "common.debug" in done.stderr
