@@ -79,7 +79,7 @@ bool symkey_is_of_module(const struct symkey *k)
 {
     char file[SYMKEY_PART_MAX + 1];
     return symfind_sym_name(str_of(k->debug_file), file, sizeof file, NULL) &&
-           strcmp(file, k->file) == 0;
+           str_eq(str_of(file), str_of(k->file));
 }
 
 bool symkey_is_text(const struct symkey *k)
