@@ -1,3 +1,10 @@
+/*
+ * The result of a walk as text for people: what crashed and what the crashing instruction says,
+ * then the crashed thread, the other threads, the modules.  The order and the words at the start of
+ * lines are those of the stack walkers that people know, so that eyes and scripts find their way;
+ * what only ours concludes (bit flips, contradictions) has lines of its own.  Programs read the
+ * JSON (report_json.c), which has everything.
+ */
 #include "unwind/report.h"
 
 #include "base/util.h"
