@@ -85,7 +85,7 @@ static void compact_for_ever(const char *dir)
 {
     struct err err = {0};
     for (;;) {
-        if (!index_compact(dir, &err) && err.code != ERR_UNAVAILABLE) {
+        if (!index_compact(dir, &err)) {
             fprintf(stderr, "compact: %s\n", err.msg);
             _exit(12);
         }

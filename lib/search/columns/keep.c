@@ -90,6 +90,8 @@ static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct
 /*
  * Live rows are copied to a partition of the next revision: first, without the lock, those of
  * a snapshot; then, below the lock, what has been added since, and the tombstones set since.
+ * The snapshot itself is taken below the lock: a partition remembers its last two commits alone,
+ * so without it two commits between the two looks would leave nothing to start from.
  */
 struct compaction {
     struct root *root;
@@ -100,11 +102,13 @@ struct compaction {
     struct arena arena;
 };
 
-static bool use_all(struct part *p, uint64_t sequence, struct err *err)
+/* Below the lock: all rows committed so far, with every column. */
+static bool use_all(const struct root *r, struct part *p, struct err *err)
 {
-    uint64_t rows;
+    uint64_t sequence = atomic_load(&r->h->sequence), rows;
     if (!part_rows_at(p, sequence, &rows))
-        return err_set(err, ERR_UNAVAILABLE, "%s: changes too fast", p->folder);
+        return err_set(err, ERR_INVALID, "%s: no commit up to %llu", p->folder,
+                       (unsigned long long)sequence);
     if (!part_use(p, sequence, rows, err))
         return false;
     for (size_t i = 0; i < p->column_count; i++)
@@ -156,7 +160,7 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
 {
     struct root *r = c->root;
     uint64_t sequence = atomic_load(&r->h->sequence);
-    if (!use_all(c->old, sequence, err) || !copy_rows(c, copied, err))
+    if (!use_all(r, c->old, err) || !copy_rows(c, copied, err))
         return false;
     for (uint64_t row = 0; row < copied; row++)
         if (c->row_in_new[row] && part_is_dead(c->old, row))
@@ -170,12 +174,21 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
     return true;
 }
 
+static bool take_snapshot(struct compaction *c, struct err *err)
+{
+    if (!root_lock(c->root, err))
+        return false;
+    bool ok = use_all(c->root, c->old, err);
+    root_unlock(c->root);
+    return ok;
+}
+
 static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t next, struct err *err)
 {
     struct root *r = c->root;
     /* before the copy carries a flipped bit on, below new sums */
     if (!check_sums(c->old, NULL, err) || !part_create(r->dir, c->old->week, next, &c->new, err) ||
-        !use_all(c->old, atomic_load(&r->h->sequence), err) || !copy_rows(c, 0, err))
+        !take_snapshot(c, err) || !copy_rows(c, 0, err))
         return false;
     uint64_t copied = c->old->rows;
     if (!root_lock(r, err))
