@@ -46,7 +46,7 @@ PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash lib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lZydis -lm -lpthread
 
-ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -Ilib -Iclient -I$(B)/gen -I. $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 -g -ffile-prefix-map=$(CURDIR)=. $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
 ALL_LDFLAGS := $(MODE_L) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
@@ -60,7 +60,7 @@ endif
 compile = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 link = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(filter %.o %.a,$^) -o $@ $1 $(PKG_LIBS)
 
-# ---- programs: name=folders ----------------------------------------------------------
+# Programs: name=folders
 PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbols=fcgi/symbols \
             datil-processor=processor datil-cron=cron datil=tools/datil \
             datil-stackwalk=tools/stackwalk datil-symreader=tools/symreader crashsig=tools/crashsig datil-dump-syms=tools/dump-syms \
@@ -69,7 +69,7 @@ PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbol
 sources = $(sort $(wildcard $1/*.c $1/*/*.c $1/*/*/*.c))
 objects = $(patsubst %.c,$(B)/obj/%.o,$1)
 
-# ---- generated sources ---------------------------------------------------------------
+# Generated sources
 # tools/gen/NAME.awk or .py; each output is one rule below.
 GEN_C :=
 GEN_H :=
@@ -122,7 +122,7 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/.flags | $(GEN_H)
 	$(call say,CC,$<)
 	$(compile)
 
-# ---- unit tests ----------------------------------------------------------------------
+# Unit tests
 # tests/unit/test_x.c links with the library; tests/unit/PROGRAM/test_x.c also with the
 # files of that program (folder name: collector, webapp, processor, …).
 UNIT_SRC := $(wildcard tests/unit/test_*.c) $(wildcard tests/unit/*/test_*.c)
@@ -160,7 +160,7 @@ unit: tests-build
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-# ---- other targets -------------------------------------------------------------------
+# Other targets
 PACKAGES = tools/run/install-packages
 
 .PHONY: run up down deps test asan tsan fuzz lint docs bench coverage help

@@ -1,4 +1,4 @@
-#include "annotations.h"
+#include "client/annotations.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "datil_client.h"
+#include "client/datil_client.h"
 
 /*
  * annotations - the table of names and values that the program writes and the

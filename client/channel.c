@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "client/state.h"
 
 /* Whoever listens under the name after our handler has died must not get a report. */
 static bool is_our_handler(int fd)

@@ -2,7 +2,7 @@
  * The library's functions for programs.  Annotations and the way to the handler survive what
  * programs do to their descriptors: see descriptor.h and wire.h.
  */
-#include "datil_client.h"
+#include "client/datil_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "state.h"
-#include "wire.h"
+#include "client/state.h"
+#include "client/wire.h"
 
 struct datil_client_state datil_client_state = {
     .annotations_fd = DESCRIPTOR_NONE,

@@ -2,7 +2,7 @@
  * The signal handlers.  Everything in here must be async-signal-safe: no malloc,
  * no stdio, no locks; memory and descriptors were made ready by datil_client_start.
  */
-#include "state.h"
+#include "client/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "wire.h"
+#include "client/wire.h"
 
 static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 enum { CRASH_SIGNALS = sizeof crash_signals / sizeof crash_signals[0] };

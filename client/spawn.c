@@ -3,7 +3,7 @@
  * just crashed can neither fork safely nor allocate.  The handler is a grandchild, so the program
  * never has to wait for it, and keeps nothing of the program's but standard error.
  */
-#include "state.h"
+#include "client/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "wire.h"
+#include "client/wire.h"
 
 enum { HELLO_TIMEOUT_MS = 10000, ARGUMENTS_MAX = 16, CHANNEL_RANDOM = 16 };
 

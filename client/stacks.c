@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "datil_client.h"
+#include "client/datil_client.h"
 
 enum { SIGNAL_STACK_EXTRA = 64 * 1024 };
 

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "annotations.h"
-#include "descriptor.h"
-#include "wire.h"
+#include "client/annotations.h"
+#include "client/descriptor.h"
+#include "client/wire.h"
 
 /*
  * state - everything the signal handler needs, made ready before the crash.

@@ -1,11 +1,11 @@
 #ifndef CRON_JOB_H
 #define CRON_JOB_H
 
-#include "base/conf.h"
+#include "lib/base/conf.h"
 #include "cron/schedule.h"
-#include "db/db.h"
-#include "search/index.h"
-#include "store/store.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 
 /*
  * job - one scheduled job: a row of the table in jobs.c and a function.

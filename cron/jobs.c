@@ -1,5 +1,5 @@
-#include "base/util.h"
 #include "cron/jobs/jobs.h"
+#include "lib/base/util.h"
 
 /* clang-format off */
 const struct cron_job cron_jobs[] = {

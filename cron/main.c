@@ -3,12 +3,12 @@
 #include <locale.h>
 #include <stdlib.h>
 
-#include "base/identity.h"
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/util.h"
-#include "crash/field.h"
 #include "cron/scheduler.h"
+#include "lib/base/identity.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
 
 /* datil-cron: looks at the table of jobs every few minutes, or does one thing and exits. */
 

@@ -15,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 
 enum { LINE_MAX_BYTES = 2000, POLL_MS = 1000, KEEP_ALIVE_MS = 60000, KILL_AFTER_MS = 5000 };
 

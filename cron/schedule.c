@@ -8,8 +8,8 @@
  */
 #include "cron/schedule.h"
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 #define MINUTE_US ((int64_t)60 * 1000000)
 #define HOUR_US   (60 * MINUTE_US)

@@ -1,8 +1,8 @@
 #ifndef CRON_SCHEDULE_H
 #define CRON_SCHEDULE_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * schedule - when a job is due, for which moments it runs, and when it runs next.  Pure functions

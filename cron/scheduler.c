@@ -8,12 +8,12 @@
 
 #include <stdlib.h>
 
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
 #include "cron/run.h"
-#include "json/json.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "queries.h"
 
 enum { SLOTS_MAX = 1000, ALERT_AFTER_ERRORS = 3, FORCE_WAIT_MS = 60000, FORCE_POLL_MS = 200 };

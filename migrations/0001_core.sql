@@ -1,7 +1,7 @@
 -- Accounts, the work queue and the ledger of crashes, bookkeeping tables, scheduled jobs.
 -- Times are UTC.  No table here holds annotation values.
 
--- ---- accounts -------------------------------------------------------------------------------
+-- Accounts
 
 CREATE TABLE app_permission (
     name  text PRIMARY KEY,
@@ -131,7 +131,7 @@ CREATE TABLE policy_exception (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- ---- queue and ledger ---------------------------------------------------------------------------
+-- Queue and ledger
 
 -- queue: 0 priority, 1 standard, 2 reprocessing.  state: 0 waiting, 1 running, 2 failed for good.
 CREATE TABLE crash_queue (
@@ -185,7 +185,7 @@ CREATE TABLE missing_processed_crash (
 );
 CREATE INDEX missing_processed_crash_open ON missing_processed_crash (created) WHERE NOT is_processed;
 
--- ---- bookkeeping -----------------------------------------------------------------------------
+-- Bookkeeping
 
 CREATE TABLE signature (
     signature   text PRIMARY KEY,
@@ -239,7 +239,7 @@ CREATE TABLE status_message (
     created    timestamptz NOT NULL DEFAULT now()
 );
 
--- ---- scheduled jobs ------------------------------------------------------------------------------
+-- Scheduled jobs
 
 CREATE TABLE cron_job (
     app_name     text PRIMARY KEY CHECK (length(app_name) <= 100),

@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "crash/raw.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/raw.h"
 
 enum {
     RAW_BYTES_MAX = JSON_BYTES_MAX,

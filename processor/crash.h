@@ -2,7 +2,7 @@
 #define PROCESSOR_CRASH_H
 
 #include "processor/job.h"
-#include "store/store.h"
+#include "lib/store/store.h"
 
 /*
  * crash - one crash from the store through the rules to its processed form.

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 enum { CSV_BYTES_MAX = 64 << 20, FIELDS = 7 };
 enum field { PRODUCT, CHANNEL, MAJOR, RELEASE, VERSION, BUILD, URL };

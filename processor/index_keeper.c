@@ -1,11 +1,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "processor/worker.h"
 
 /*

@@ -1,10 +1,10 @@
 #ifndef PROCESSOR_JOB_H
 #define PROCESSOR_JOB_H
 
-#include "base/arena.h"
-#include "json/json.h"
-#include "signature/signature.h"
-#include "unwind/walker.h"
+#include "lib/base/arena.h"
+#include "lib/json/json.h"
+#include "lib/signature/signature.h"
+#include "lib/unwind/walker.h"
 
 /*
  * job - one crash in work: what the rules read and write.

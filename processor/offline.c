@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "crash/raw.h"
-#include "crash/reduce.h"
-#include "crash/telemetry.h"
-#include "crash/version_key.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/raw.h"
+#include "lib/crash/reduce.h"
+#include "lib/crash/telemetry.h"
+#include "lib/crash/version_key.h"
 #include "processor/csv_versions.h"
 #include "processor/setup.h"
 

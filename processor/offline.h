@@ -1,8 +1,8 @@
 #ifndef PROCESSOR_OFFLINE_H
 #define PROCESSOR_OFFLINE_H
 
-#include "base/conf.h"
-#include "base/err.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 
 /*
  * offline - the entry points for tests and for looking at one crash: the code of the workers

@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "processor/rule_table.h"
 
 /*

@@ -11,7 +11,7 @@
  * row declares; a test holds every rule to that.
  */
 
-/* ---- annotations ---- */
+/* Annotations */
 
 /*
  * The annotation as text, whatever JSON type it came as: numbers and booleans as they
@@ -21,7 +21,7 @@
 struct str annotation_text(const struct job *job, const char *name);
 bool has_annotation(const struct job *job, const char *name); /* neither absent, null nor empty */
 
-/* ---- the processed crash ---- */
+/* The processed crash */
 void set_value(struct job *job, const char *key, json_t *v); /* takes v; NULL sets null */
 void set_text(struct job *job, const char *key, struct str s);
 const json_t *json_dump(const struct job *job);                    /* NULL unless an object */
@@ -31,7 +31,7 @@ struct str processed_text(const struct job *job, const char *key); /* empty if n
 int64_t crashing_thread_index(const struct job *job, int64_t fallback);
 const json_t *crashing_frames(const struct job *job, int64_t fallback_index);
 
-/* ---- predicates ---- */
+/* Predicates */
 bool always(const struct job *job);
 bool has_json_dump(const struct job *job);
 bool has_modules(const struct job *job);
@@ -52,7 +52,7 @@ json_t *set_to_list(const struct text_set *set);                     /* new refe
 json_t *set_join(const struct text_set *set, const char *separator); /* NULL if empty */
 void set_release(struct text_set *set);
 
-/* ---- the rules, by family ---- */
+/* The rules, by family */
 #define RULE(name)                                                                                 \
     bool name##_applies(const struct job *job);                                                    \
     bool name##_act(struct job *job, struct err *err)

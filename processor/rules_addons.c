@@ -1,7 +1,5 @@
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
-
-/* ---- Addons ---- */
 
 /* URL decoding as for forms: '+' is a blank, "%41" an A; a lone '%' stays. */
 static void put_decoded(struct strbuf *out, struct str s)
@@ -41,8 +39,6 @@ bool addons_act(struct job *job, struct err *err)
               checked.p ? json_boolean(str_eq_nocase(checked, STR("true"))) : json_null());
     return true;
 }
-
-/* ---- ThemePrettyName ---- */
 
 /* Nobody knows this id by heart. */
 static const char default_theme[] = "{972ce4c6-7e08-4474-a285-3208198ce6fd}";

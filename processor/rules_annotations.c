@@ -1,5 +1,5 @@
-#include "base/util.h"
-#include "crash/raw.h"
+#include "lib/base/util.h"
+#include "lib/crash/raw.h"
 #include "processor/rules.h"
 
 /*

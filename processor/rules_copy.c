@@ -1,7 +1,7 @@
 #include <math.h>
 
-#include "base/util.h"
-#include "crash/schema.h"
+#include "lib/base/util.h"
+#include "lib/crash/schema.h"
 #include "processor/rules.h"
 
 /*

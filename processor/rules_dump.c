@@ -1,13 +1,11 @@
 #include <math.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
 
 /*
  * Rules that copy, correct or cut parts of json_dump.
  */
-
-/* ---- ModuleURLRewrite ---- */
 
 static struct str url_host(struct str url)
 {
@@ -68,8 +66,6 @@ bool module_url_rewrite_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- CrashingThreadInfo ---- */
-
 /* The address as the walker corrected it, or as the dump has it. */
 static struct str crash_address(const json_t *info)
 {
@@ -107,8 +103,6 @@ bool crashing_thread_info_act(struct job *job, struct err *err)
         set_text(job, "last_error_value", last_error);
     return true;
 }
-
-/* ---- TruncateStacks ---- */
 
 enum { FRAMES_MAX = 500, FRAMES_TOP = 250, FRAMES_BOTTOM = 249 };
 
@@ -182,8 +176,6 @@ bool truncate_stacks_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- PossibleBitFlips, CrashInconsistencies, HasGuardPageAccess ---- */
-
 static const json_t *crash_info(const struct job *job)
 {
     return jget_obj(json_dump(job), "crash_info");
@@ -229,8 +221,6 @@ bool has_guard_page_access_act(struct job *job, struct err *err)
             json_set_bool(job->processed, "has_guard_page_access", true);
     return true;
 }
-
-/* ---- macOS ---- */
 
 static bool says_something(const json_t *v)
 {
@@ -292,8 +282,6 @@ bool mac_crash_info_act(struct job *job, struct err *err)
     set_text(job, "mac_crash_info", str_n(text, n));
     return true;
 }
-
-/* ---- SoftErrors, ThreadCount ---- */
 
 bool soft_errors_applies(const struct job *job)
 {

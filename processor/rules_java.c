@@ -1,9 +1,7 @@
-#include "base/util.h"
-#include "crash/schema.h"
+#include "lib/base/util.h"
+#include "lib/crash/schema.h"
+#include "lib/signature/text.h"
 #include "processor/rules.h"
-#include "signature/text.h"
-
-/* ---- JavaStackTrace ---- */
 
 bool java_stack_trace_applies(const struct job *job)
 {
@@ -81,8 +79,6 @@ bool java_stack_trace_act(struct job *job, struct err *err)
     job_note(job, "JavaStackTrace: malformed JavaStackTrace");
     return true;
 }
-
-/* ---- Breadcrumbs ---- */
 
 bool breadcrumbs_applies(const struct job *job)
 {

@@ -1,10 +1,8 @@
 #include <zlib.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
-
-/* ---- OutOfMemoryBinary: the gzip'ed memory report ---- */
 
 static const char report_dump[] = "memory_report";
 
@@ -84,8 +82,6 @@ bool out_of_memory_binary_act(struct job *job, struct err *err)
         report_error(job, "error in json for memory_report");
     return true;
 }
-
-/* ---- MemoryReportExtraction ---- */
 
 enum { UNITS_BYTES = 0, KIND_NONHEAP = 0, KIND_HEAP = 1 };
 
@@ -223,8 +219,6 @@ bool memory_report_extraction_act(struct job *job, struct err *err)
     set_value(job, "memory_measures", out);
     return true;
 }
-
-/* ---- PHC: the probabilistic heap checker ---- */
 
 bool phc_applies(const struct job *job)
 {

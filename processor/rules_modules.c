@@ -1,11 +1,9 @@
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
 
 /*
  * Rules that list files and modules.
  */
-
-/* ---- TopMostFiles ---- */
 
 bool top_most_files_applies(const struct job *job)
 {
@@ -37,8 +35,6 @@ bool top_most_files_act(struct job *job, struct err *err)
     }
     return true;
 }
-
-/* ---- ModulesInStack ---- */
 
 static const char file_chars[] = RULE_WORD_CHARS ".-";
 
@@ -85,8 +81,6 @@ bool modules_in_stack_act(struct job *job, struct err *err)
     set_release(&set);
     return true;
 }
-
-/* ---- MissingSymbols ---- */
 
 /* FILENAME/VERSION/DEBUGID[/CODEID] */
 static void put_missing(struct strbuf *out, const json_t *module)

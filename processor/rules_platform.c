@@ -3,7 +3,7 @@
  * A key that is missing, null or blank says as little as the word "unknown" that CPUInfo
  * and OSInfo write: reports of other makers and rules applied one at a time have those.
  */
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
 
 static const json_t *system_info(const struct job *job)

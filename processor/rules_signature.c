@@ -1,7 +1,5 @@
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
-
-/* ---- ReportType ---- */
 
 /* The watchdog crashes a process that hangs. */
 static bool is_watchdog(const struct job *job)
@@ -24,8 +22,6 @@ bool report_type_act(struct job *job, struct err *err)
     set_text(job, "report_type", is_hang ? STR("hang") : STR("crash"));
     return true;
 }
-
-/* ---- SignatureGenerator ---- */
 
 static json_t *joined(const json_t *lines)
 {
@@ -55,8 +51,6 @@ bool signature_generator_act(struct job *job, struct err *err)
     signature_result_release(&r);
     return true;
 }
-
-/* ---- ShutDownHangCrashingThread ---- */
 
 bool shut_down_hang_crashing_thread_applies(const struct job *job)
 {

@@ -1,6 +1,6 @@
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
 #include "processor/rules.h"
 
 /*

@@ -1,4 +1,4 @@
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
 
 struct str annotation_text(const struct job *job, const char *name)
@@ -84,8 +84,6 @@ void put_only(struct strbuf *out, struct str s, const char *allowed)
         if (s.p[i] && strchr(allowed, s.p[i]))
             sb_char(out, s.p[i]);
 }
-
-/* ---- sets ---- */
 
 void set_add(struct text_set *set, struct str s)
 {

@@ -1,4 +1,4 @@
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
 
 static void append_to_version(struct job *job, const char *suffix)
@@ -10,8 +10,6 @@ static void append_to_version(struct job *job, const char *suffix)
     sb_text(&text, suffix);
     set_text(job, "version", sb_view(&text));
 }
-
-/* ---- FenixVersionRewrite ---- */
 
 bool fenix_version_rewrite_applies(const struct job *job)
 {
@@ -28,8 +26,6 @@ bool fenix_version_rewrite_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- ESRVersionRewrite ---- */
-
 bool esr_version_rewrite_applies(const struct job *job)
 {
     return str_eq(processed_text(job, "release_channel"), STR("esr"));
@@ -45,8 +41,6 @@ bool esr_version_rewrite_act(struct job *job, struct err *err)
     return true;
 }
 
-/* ---- MajorVersion ---- */
-
 bool major_version_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -56,8 +50,6 @@ bool major_version_act(struct job *job, struct err *err)
                "Version", &major, NULL);
     return json_set_int(job->processed, "major_version", major);
 }
-
-/* ---- BetaVersion ---- */
 
 static bool is_one_of(struct str s, const char *const *list, size_t n)
 {

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rules.h"
 
 /*
@@ -24,8 +24,6 @@ bool minidump_stackwalk_applies(const struct job *job)
             return true;
     return false;
 }
-
-/* ---- what one walk leaves behind ---- */
 
 /* The last ten lines of the log. */
 static json_t *log_tail(const char *log)

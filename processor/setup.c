@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 static const char *lists_dir(const struct conf *conf)
 {

@@ -1,7 +1,7 @@
 #ifndef PROCESSOR_SETUP_H
 #define PROCESSOR_SETUP_H
 
-#include "base/conf.h"
+#include "lib/base/conf.h"
 #include "processor/crash.h"
 
 /*

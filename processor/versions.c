@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 enum {

@@ -1,7 +1,7 @@
 #ifndef PROCESSOR_VERSIONS_H
 #define PROCESSOR_VERSIONS_H
 
-#include "db/db.h"
+#include "lib/db/db.h"
 #include "processor/job.h"
 
 /*

@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "ledger/ledger.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/ledger/ledger.h"
+#include "lib/symfile/missing.h"
 #include "processor/crash.h"
 #include "processor/setup.h"
 #include "processor/versions.h"
-#include "symfile/missing.h"
 
 enum {
     IDLE_MS = 7000,       /* a look at the queue even if no notification came */

@@ -1,8 +1,8 @@
 #ifndef PROCESSOR_WORKER_H
 #define PROCESSOR_WORKER_H
 
-#include "base/conf.h"
-#include "base/err.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 
 /*
  * worker - one process that takes crashes from the queue until it is told to stop; and the

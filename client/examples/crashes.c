@@ -2,7 +2,7 @@
  * A small program's worth of functions, so that a report shows a stack worth
  * looking at: calls between files, inlined functions, recursion.
  */
-#include "crashes.h"
+#include "client/examples/crashes.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -10,15 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger.h"
+#include "client/examples/ledger.h"
 
 #define NOINLINE __attribute__((noinline))
 
 /* A value the compiler cannot see through. */
 static void *volatile nowhere;
 static volatile int zero;
-
-/* ---- null: an account that does not exist ---- */
 
 static NOINLINE long settle_account(struct account *account, long amount)
 {
@@ -41,8 +39,6 @@ static void crash_null(void)
     struct ledger ledger = {.accounts = {&accounts[0], nowhere, &accounts[1]}, .count = 3};
     printf("%ld\n", settle_day(&ledger, 7));
 }
-
-/* ---- stack-overflow: two functions that call each other for ever ---- */
 
 static NOINLINE int odd(unsigned n, volatile char *note);
 
@@ -72,8 +68,6 @@ static void crash_stack_overflow(void)
     printf("%d\n", even(UINT32_MAX, start));
 }
 
-/* ---- abort: a check that fails ---- */
-
 static NOINLINE void check_sum(long expected, long found)
 {
     if (expected == found)
@@ -92,8 +86,6 @@ static void crash_abort(void)
 {
     close_books(1000);
 }
-
-/* ---- illegal and div-zero ---- */
 
 static void crash_illegal(void)
 {

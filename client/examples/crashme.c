@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "crashes.h"
-#include "datil_client.h"
+#include "client/datil_client.h"
+#include "client/examples/crashes.h"
 
 enum { ANNOTATIONS_MAX = 64 };
 
@@ -109,8 +109,6 @@ static bool parse(int argc, char **argv, struct options *o)
     }
     return o->way != NULL;
 }
-
-/* ---- what goes with a report ---- */
 
 /* A build id of 14 digits: when this program was linked. */
 static void build_time(char out[32], long long *ret_s)

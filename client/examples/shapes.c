@@ -1,5 +1,5 @@
 /* Objects with a table of functions, as C++ programs have them; one is used after its end. */
-#include "crashes.h"
+#include "client/examples/crashes.h"
 
 #include <stdint.h>
 #include <stdio.h>

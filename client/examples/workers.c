@@ -1,12 +1,12 @@
 /* Eight worker threads; the one called worker-7 does something wrong. */
-#include "crashes.h"
+#include "client/examples/crashes.h"
 
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "datil_client.h"
+#include "client/datil_client.h"
 
 enum { WORKERS = 8, BAD_WORKER = 7 };
 

@@ -1,7 +1,7 @@
 #ifndef HANDLER_CONTEXT_H
 #define HANDLER_CONTEXT_H
 
-#include "target.h"
+#include "client/handler/target.h"
 
 /*
  * context - registers in the layout of a minidump.

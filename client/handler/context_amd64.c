@@ -1,5 +1,5 @@
 #ifdef __x86_64__
-#include "context.h"
+#include "client/handler/context.h"
 
 #include <errno.h>
 #include <stddef.h>

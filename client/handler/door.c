@@ -4,7 +4,7 @@
  * let any user of the machine use up the processes of this one.)  The program connects and sends in
  * one go, so its request is read in the same turn in which it is let in, as a rule.
  */
-#include "door.h"
+#include "client/handler/door.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "wire.h"
+#include "client/wire.h"
 
 /*
  * door - requests from the program's socket, and the second door (wire.h) with the visitors who

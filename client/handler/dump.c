@@ -9,14 +9,14 @@
  * dump.h bound the whole.  Nothing here may fail because of what the process looks like: a piece
  * that cannot be read is left out.
  */
-#include "dump.h"
+#include "client/handler/dump.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-#include "base/util.h"
-#include "dump_system.h"
-#include "modules.h"
+#include "client/handler/dump_system.h"
+#include "client/handler/modules.h"
+#include "lib/base/util.h"
 
 enum stream_type {
     THREAD_LIST = 3,

@@ -1,8 +1,8 @@
 #ifndef HANDLER_DUMP_H
 #define HANDLER_DUMP_H
 
-#include "context.h"
-#include "target.h"
+#include "client/handler/context.h"
+#include "client/handler/target.h"
 
 /*
  * dump - writes the minidump of a stopped process.

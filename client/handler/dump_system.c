@@ -1,11 +1,11 @@
-#include "dump_system.h"
+#include "client/handler/dump_system.h"
 
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "base/util.h"
-#include "context.h"
+#include "client/handler/context.h"
+#include "lib/base/util.h"
 
 enum stream_type {
     SYSTEM_INFO = 7,

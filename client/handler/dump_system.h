@@ -1,8 +1,8 @@
 #ifndef HANDLER_DUMP_SYSTEM_H
 #define HANDLER_DUMP_SYSTEM_H
 
-#include "dump.h"
-#include "writer.h"
+#include "client/handler/dump.h"
+#include "client/handler/writer.h"
 
 /*
  * dump_system - the streams of a minidump that say on which machine and since when a

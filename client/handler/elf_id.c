@@ -4,13 +4,13 @@
  * and id of a module by the same rules: change both together, or dumps no longer find their
  * symbols.
  */
-#include "elf_id.h"
+#include "client/handler/elf_id.h"
 
 #include <elf.h>
 #include <string.h>
 
-#include "base/str.h"
-#include "base/util.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 
 enum { PAGE = 4096 };
 

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/rd.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
 
 /*
  * elf_id - what identifies an ELF image: its extent, its build id and its own name.

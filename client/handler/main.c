@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/time.h"
-#include "base/util.h"
-#include "serve.h"
+#include "client/handler/serve.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static const char usage[] =
     "usage: datil-client-handler --dump-pid PID -o FILE\n"

@@ -4,7 +4,7 @@
  * the name that the library gives itself) is read from memory.  Name and id must be those that the
  * symbol tool writes (tools/dump-syms/image.c): they are the key under which symbols are found.
  */
-#include "modules.h"
+#include "client/handler/modules.h"
 
 #include <elf.h>
 #include <stdio.h>
@@ -13,8 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 enum {
     NOTES_MAX = 64 * 1024,

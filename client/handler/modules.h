@@ -1,9 +1,9 @@
 #ifndef HANDLER_MODULES_H
 #define HANDLER_MODULES_H
 
-#include "base/arena.h"
-#include "elf_id.h"
-#include "target.h"
+#include "lib/base/arena.h"
+#include "client/handler/elf_id.h"
+#include "client/handler/target.h"
 
 /*
  * modules - the ELF images of a process, found by their headers in its memory.

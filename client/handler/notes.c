@@ -1,8 +1,8 @@
-#include "notes.h"
+#include "client/handler/notes.h"
 
-#include "base/log.h"
-#include "base/util.h"
-#include "context.h"
+#include "client/handler/context.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 
 struct object {
     struct strbuf *out;
@@ -44,8 +44,6 @@ static void program_member(void *arg, const char *key, const char *value, size_t
     if (strcmp(key, "StartupTime") == 0)
         str_to_i64(str_n(value, n), 1, UINT32_MAX, "start", &o->started_s, NULL);
 }
-
-/* ---- memory of the machine ---- */
 
 /* "Key:   123 kB" in bytes, -1 when absent. */
 static int64_t meminfo_bytes(struct str text, struct str key)
@@ -93,8 +91,6 @@ static void memory(struct object *o)
         member_i64(o, memory_members[i].key, bytes);
     }
 }
-
-/* ---- times ---- */
 
 static void times(struct object *o, const struct notes_facts *f)
 {

@@ -1,8 +1,8 @@
 #ifndef HANDLER_NOTES_H
 #define HANDLER_NOTES_H
 
-#include "annotations.h"
-#include "base/str.h"
+#include "client/annotations.h"
+#include "lib/base/str.h"
 
 /*
  * notes - the annotations of one report as a JSON object: those of the program and

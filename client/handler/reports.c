@@ -3,7 +3,7 @@
  * So each directory must be one that nobody else can put things into: not another user's, not open
  * to everybody, no link to somewhere else.  A database in /tmp could be all of that.
  */
-#include "reports.h"
+#include "client/handler/reports.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,13 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "notes.h"
-#include "send.h"
+#include "client/handler/notes.h"
+#include "client/handler/send.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 /* Directory of one report. */
 static void report_path(const struct reports *r, const char *where, const char *name,
@@ -82,8 +82,6 @@ void reports_tell(const struct reports *r, const char *fmt, ...)
     if (fd >= 0)
         dprintf(fd, "%s %s\n", when, line);
 }
-
-/* ---- adding ---- */
 
 static bool write_file(const char *folder, const char *name, struct str bytes, struct err *err)
 {
@@ -149,8 +147,6 @@ bool reports_add(const struct reports *r, struct str json, struct str dump, int6
     return true;
 }
 
-/* ---- sending ---- */
-
 static void remember_id(const struct reports *r, const char *id, int64_t now_s)
 {
     char folder[PATH_MAX], text[TIME_TEXT_MAX + 32];
@@ -200,8 +196,6 @@ bool reports_send(const struct reports *r, struct report *report, struct err *er
     }
     return fs_remove_tree(folder, err);
 }
-
-/* ---- housekeeping ---- */
 
 struct names {
     VEC(char *) v;

@@ -4,8 +4,8 @@
 #include <limits.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * reports - the directory of reports on the user's machine.

@@ -1,9 +1,9 @@
-#include "send.h"
+#include "client/handler/send.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 120, REDIRECTS_MAX = 3, ANSWER_MAX = 64 << 10 };
 

@@ -1,8 +1,8 @@
 #ifndef HANDLER_SEND_H
 #define HANDLER_SEND_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * send - one multipart POST of a report: part `extra` (annotations as JSON) and

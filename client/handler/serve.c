@@ -1,4 +1,4 @@
-#include "serve.h"
+#include "client/handler/serve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,12 +8,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "door.h"
-#include "dump.h"
-#include "notes.h"
+#include "client/handler/door.h"
+#include "client/handler/dump.h"
+#include "client/handler/notes.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 enum { ALIVE_EVERY_MS = 1000 }; /* how often a program that has closed the socket is looked for */
 

@@ -1,9 +1,9 @@
 #ifndef HANDLER_SERVE_H
 #define HANDLER_SERVE_H
 
-#include "annotations.h"
-#include "reports.h"
-#include "wire.h"
+#include "client/annotations.h"
+#include "client/handler/reports.h"
+#include "client/wire.h"
 
 /*
  * serve - the handler's life beside one program: says hello, sends what earlier

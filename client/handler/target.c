@@ -1,4 +1,4 @@
-#include "target.h"
+#include "client/handler/target.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 enum { STOP_TIMEOUT_MS = 2000, PAGE = 4096, MAPS_TEXT_MAX = 32 << 20 };
 
@@ -48,8 +48,6 @@ bool target_stat(pid_t pid, const int *fields, size_t n, uint64_t *ret)
             return false;
     return found == n;
 }
-
-/* ---- stopping the threads ---- */
 
 /*
  * Waits until the thread reports its stop.  False: it is gone, or will not stop.
@@ -153,8 +151,6 @@ static bool stop_all(struct target *t, struct err *err)
     return true;
 }
 
-/* ---- the memory map ---- */
-
 /* "start-end perms offset dev inode   path" */
 static bool parse_mapping(struct str line, struct mapping *m, struct str *path)
 {
@@ -214,8 +210,6 @@ const struct mapping *target_mapping(const struct target *t, uint64_t addr)
     return m && m->start <= addr ? m : NULL;
 }
 
-/* ---- reading ---- */
-
 /* One piece that does not cross a page unless everything is there. */
 static ssize_t read_piece(const struct target *t, uint64_t addr, void *out, size_t n)
 {
@@ -247,8 +241,6 @@ size_t target_read(const struct target *t, uint64_t addr, void *out, size_t n)
     }
     return done;
 }
-
-/* ---- life ---- */
 
 /* arg_start, arg_end, env_start and env_end; zeros for whom the kernel does not tell. */
 static void find_texts(struct target *t)

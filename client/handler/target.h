@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/err.h"
-#include "base/str.h"
-#include "base/vec.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/vec.h"
 
 /*
  * target - the process a dump is made of, seen from outside: its threads, memory

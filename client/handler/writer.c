@@ -1,4 +1,4 @@
-#include "writer.h"
+#include "client/handler/writer.h"
 
 #include <assert.h>
 

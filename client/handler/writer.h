@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /*
  * writer - the bytes of a minidump: little-endian numbers, strings, locations.

@@ -1,5 +1,5 @@
-#include "base/util.h"
 #include "cron/jobs/jobs.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 /* The small ones: crontest, clearsessions, cleanse_cronlog, compactindex. */

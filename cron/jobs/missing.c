@@ -1,7 +1,7 @@
-#include "base/time.h"
-#include "base/util.h"
 #include "cron/jobs/jobs.h"
-#include "ledger/ledger.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 /* verifyprocessed, updatemissing, republish: nothing that was accepted stays behind. */

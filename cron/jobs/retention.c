@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
-#include "base/time.h"
-#include "base/util.h"
 #include "cron/jobs/jobs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 /*

@@ -2,8 +2,8 @@
 #include <iconv.h>
 #include <strings.h>
 
-#include "base/util.h"
-#include "report.h"
+#include "fcgi/collector/report.h"
+#include "lib/base/util.h"
 
 /* What clients have been seen to send, and its name for iconv; NULL: UTF-8 itself. */
 /* clang-format off */

@@ -3,17 +3,17 @@
  * the addresses beside /submit: health, version, counters.  Rules and products are read again when
  * they change; while a new version is broken, the old one stays in use and the heartbeat says so.
  */
-#include "collector.h"
+#include "fcgi/collector/collector.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
-#include "store/store.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
+#include "lib/store/store.h"
 
 enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
 

@@ -1,12 +1,12 @@
 #ifndef COLLECTOR_COLLECTOR_H
 #define COLLECTOR_COLLECTOR_H
 
-#include "metrics.h"
-#include "recent.h"
-#include "refused.h"
-#include "spool.h"
-#include "throttle.h"
-#include "web/web.h"
+#include "fcgi/collector/metrics.h"
+#include "fcgi/collector/recent.h"
+#include "fcgi/collector/refused.h"
+#include "fcgi/collector/spool.h"
+#include "fcgi/collector/throttle.h"
+#include "lib/web/web.h"
 
 /*
  * collector - what one worker keeps between requests: configuration, rules and products (read

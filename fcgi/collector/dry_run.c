@@ -1,9 +1,9 @@
 #include <stdio.h>
 
-#include "base/conf.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "throttle.h"
+#include "fcgi/collector/throttle.h"
+#include "lib/base/conf.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /*
  * datil-collector --throttle [--rules F]

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/proc.h"
-#include "collector.h"
+#include "fcgi/collector/collector.h"
+#include "lib/base/proc.h"
 
 int main(int argc, char **argv)
 {

@@ -1,13 +1,13 @@
-#include "metrics.h"
+#include "fcgi/collector/metrics.h"
 
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/shared.h"
-#include "base/util.h"
+#include "lib/base/log.h"
+#include "lib/base/shared.h"
+#include "lib/base/util.h"
 
 /* clang-format off */
 static const struct {

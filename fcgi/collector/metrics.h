@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "base/conf.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * metrics - counters and sums of all processes of the collector, in shared memory, with the names

@@ -6,15 +6,15 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "collector.h"
-#include "crash/crash_id.h"
-#include "ledger/ledger.h"
-#include "store/store.h"
+#include "fcgi/collector/collector.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/ledger/ledger.h"
+#include "lib/store/store.h"
 
 /*
  * The mover carries accepted reports from the spool to the store and tells the database, many at

@@ -1,5 +1,5 @@
-#include "base/util.h"
-#include "report.h"
+#include "fcgi/collector/report.h"
+#include "lib/base/util.h"
 
 /*
  * Names from outside: of file parts, which become names of files, and of annotations that other

@@ -1,13 +1,13 @@
-#include "recent.h"
+#include "fcgi/collector/recent.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 
 /*
  * The file is a header and SETS sets of WAYS slots, read and written in place; a hole reads as free

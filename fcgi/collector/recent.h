@@ -1,8 +1,8 @@
 #ifndef COLLECTOR_RECENT_H
 #define COLLECTOR_RECENT_H
 
-#include "crash/crash_id.h"
-#include "json/json.h"
+#include "lib/crash/crash_id.h"
+#include "lib/json/json.h"
 
 /*
  * recent - answers of the last day by content, so that a client that lost the reply and sends

@@ -1,9 +1,9 @@
-#include "refused.h"
+#include "fcgi/collector/refused.h"
 
 #include <string.h>
 
-#include "base/shared.h"
-#include "base/util.h"
+#include "lib/base/shared.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 enum { ARENA_MAX = 1 << 20 };

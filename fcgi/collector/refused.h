@@ -1,9 +1,9 @@
 #ifndef COLLECTOR_REFUSED_H
 #define COLLECTOR_REFUSED_H
 
-#include "base/err.h"
-#include "base/str.h"
-#include "db/db.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/db/db.h"
 
 /*
  * refused - reports of products that nobody has configured, counted by name, so that an

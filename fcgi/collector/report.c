@@ -9,16 +9,16 @@
  * is refused.  A JSON part of doubtful meaning is kept as a file and decided about at the end,
  * when all names have been seen.
  */
-#include "report.h"
+#include "fcgi/collector/report.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/util.h"
-#include "crash/field.h"
-#include "json/json.h"
-#include "json/repair.h"
-#include "web/params.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
+#include "lib/json/repair.h"
+#include "lib/web/params.h"
 
 void report_init(struct report *r, const struct spool *spool, const char *main_dump,
                  size_t annotations_max)

@@ -1,10 +1,10 @@
 #ifndef COLLECTOR_REPORT_H
 #define COLLECTOR_REPORT_H
 
-#include "json/json.h"
-#include "json/repair.h"
-#include "spool.h"
-#include "web/multipart.h"
+#include "lib/json/json.h"
+#include "lib/json/repair.h"
+#include "fcgi/collector/spool.h"
+#include "lib/web/multipart.h"
 
 /*
  * report - one crash report while it comes in: what each part of the form becomes.

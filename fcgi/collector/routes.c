@@ -1,5 +1,5 @@
-#include "base/util.h"
-#include "collector.h"
+#include "fcgi/collector/collector.h"
+#include "lib/base/util.h"
 
 /* clang-format off */
 const struct route collector_routes[] = {

@@ -9,12 +9,12 @@
  * A name that the report brought itself is never replaced, except that the key of the address
  * decides the product.  The members of the event that name a person (user, request) are dropped.
  */
-#include "sentry.h"
+#include "fcgi/collector/sentry.h"
 
 #include <stdio.h>
 
-#include "base/util.h"
-#include "report.h"
+#include "fcgi/collector/report.h"
+#include "lib/base/util.h"
 
 enum {
     PARTS_MAX = 100,    /* a value of Crashpad has up to 5 * 4096 bytes: an event of 2 MB */

@@ -1,8 +1,8 @@
 #ifndef COLLECTOR_SENTRY_H
 #define COLLECTOR_SENTRY_H
 
-#include "crash/product.h"
-#include "json/json.h"
+#include "lib/crash/product.h"
+#include "lib/json/json.h"
 
 /*
  * sentry - reports of programs that were built for Sentry's minidump endpoint, so that they need

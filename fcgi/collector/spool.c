@@ -4,7 +4,7 @@
  * one rename makes the entry visible, then the directory above is synced; and only then is the
  * answer sent.  Nothing is ever written to an entry after its rename.
  */
-#include "spool.h"
+#include "fcgi/collector/spool.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -15,9 +15,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 
 enum { DIR_MODE = 0700, FILE_MODE = 0600, STALE_S = 3600 };
 

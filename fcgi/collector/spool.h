@@ -1,9 +1,9 @@
 #ifndef COLLECTOR_SPOOL_H
 #define COLLECTOR_SPOOL_H
 
-#include "base/err.h"
-#include "base/hash.h"
-#include "json/json.h"
+#include "lib/base/err.h"
+#include "lib/base/hash.h"
+#include "lib/json/json.h"
 
 /*
  * spool - where a report becomes durable before its sender gets an answer.

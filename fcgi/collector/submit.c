@@ -1,15 +1,15 @@
 #include <stdio.h>
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "collector.h"
-#include "crash/crash_id.h"
-#include "report.h"
-#include "sentry.h"
-#include "web/params.h"
-#include "web/unpack.h"
+#include "fcgi/collector/collector.h"
+#include "fcgi/collector/report.h"
+#include "fcgi/collector/sentry.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/web/params.h"
+#include "lib/web/unpack.h"
 
 /*
  * POST /submit: receives, decides, makes durable, answers.  The replies are a contract with crash

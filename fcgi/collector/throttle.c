@@ -1,15 +1,15 @@
-#include "throttle.h"
+#include "fcgi/collector/throttle.h"
 
 #include <assert.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdio.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /*
  * Rules as data.  A condition stays the JSON that it was read from; what is dear about one is done

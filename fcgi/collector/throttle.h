@@ -1,8 +1,8 @@
 #ifndef COLLECTOR_THROTTLE_H
 #define COLLECTOR_THROTTLE_H
 
-#include "crash/product.h"
-#include "json/json.h"
+#include "lib/crash/product.h"
+#include "lib/json/json.h"
 
 /*
  * throttle - decides by rules whether a report is kept.  Rules are data (throttle_default.c, or a

@@ -1,4 +1,4 @@
-#include "throttle.h"
+#include "fcgi/collector/throttle.h"
 
 /*
  * The rules that ship: Mozilla's, in their order.  An old build is one whose build id is a date

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "fcgi/symbols/symbols.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symindex.h"
+#include "lib/symfile/symreader.h"
+#include "lib/web/params.h"
 #include "queries.h"
-#include "symbols.h"
-#include "symfile/symindex.h"
-#include "symfile/symreader.h"
-#include "web/params.h"
 
 enum { DEBUG_ID_DIGITS = 33 }; /* a shorter one may be a code id */
 

@@ -1,7 +1,7 @@
 /*
  * The symbol server's program: look-ups, uploads and symbolication behind one FastCGI socket.
  */
-#include "symbols.h"
+#include "fcgi/symbols/symbols.h"
 
 int main(int argc, char **argv)
 {

@@ -2,10 +2,10 @@
  * GET /missingsymbols.csv: the symbols that were asked for and not found, for scripts that fetch
  * them elsewhere.  Fields are quoted as RFC 4180 says; lines are those that Tecken sends.
  */
-#include "base/time.h"
-#include "base/util.h"
+#include "fcgi/symbols/symbols.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "symbols.h"
 
 static void put_field(struct strbuf *b, const char *text, const char *behind)
 {

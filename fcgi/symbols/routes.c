@@ -1,5 +1,5 @@
-#include "base/util.h"
-#include "symbols.h"
+#include "fcgi/symbols/symbols.h"
+#include "lib/base/util.h"
 
 /* Every path below a prefix exists for GET only if it names a file: the handler knows. */
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };

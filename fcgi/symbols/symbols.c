@@ -2,15 +2,15 @@
  * A worker of the symbol server: what it opens at its start, its errors and its health.  Errors
  * are small JSON objects; reasons that name files or the database go to the log alone.
  */
-#include "symbols.h"
+#include "fcgi/symbols/symbols.h"
 
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/store/mark.h"
 #include "queries.h"
-#include "store/mark.h"
 
 enum { VERSION_MAX = 64 << 10 };
 

@@ -1,9 +1,9 @@
 #ifndef SYMBOLS_SYMBOLS_H
 #define SYMBOLS_SYMBOLS_H
 
-#include "symfile/missing.h"
-#include "symfile/symstore.h"
-#include "web/web.h"
+#include "lib/symfile/missing.h"
+#include "lib/symfile/symstore.h"
+#include "lib/web/web.h"
 
 /*
  * symbols - the symbol server: takes archives of symbols from build machines and gives the

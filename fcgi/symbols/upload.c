@@ -6,13 +6,13 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/upload_body.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symadd.h"
 #include "queries.h"
-#include "symbols.h"
-#include "symfile/symadd.h"
-#include "upload_body.h"
 
 enum { MD5_BYTES = 16, MD5_HEX = 32, CONTENT_HASH_HEX = 30 };
 

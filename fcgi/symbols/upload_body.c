@@ -1,13 +1,13 @@
-#include "upload_body.h"
+#include "fcgi/symbols/upload_body.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "symfile/symtext.h"
-#include "web/multipart.h"
-#include "web/params.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symtext.h"
+#include "lib/web/multipart.h"
+#include "lib/web/params.h"
 
 enum { FIELD_MAX = 4096, FORM_MAX = 64 << 10, PIECE = 1 << 16, NAME_MAX_BYTES = 255 };
 

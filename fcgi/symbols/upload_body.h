@@ -1,7 +1,7 @@
 #ifndef SYMBOLS_UPLOAD_BODY_H
 #define SYMBOLS_UPLOAD_BODY_H
 
-#include "web/web.h"
+#include "lib/web/web.h"
 
 /*
  * upload_body - what a client sent to /upload/: the first file of a form goes to a temporary

@@ -1,6 +1,6 @@
-#include "base/util.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 /*

@@ -1,9 +1,9 @@
-#include "answer.h"
+#include "fcgi/webapp/answer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /* Copies JSON text with "</" as "<\/"; both mean the same to every reader of JSON. */
 static struct str escape_slashes(struct arena *a, const char *text, size_t n)

@@ -1,7 +1,7 @@
 #ifndef WEBAPP_ANSWER_H
 #define WEBAPP_ANSWER_H
 
-#include "web/web.h"
+#include "lib/web/web.h"
 
 /*
  * answer - JSON as the API promises it: UTF-8 named, "</" written "<\/" (so that no answer can

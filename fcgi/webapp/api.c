@@ -1,8 +1,8 @@
-#include "answer.h"
-#include "app.h"
-#include "base/util.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/util.h"
 
 /*
  * The API as a table: it makes the page /api/ with its forms.  Handlers are in api_*.c; routes in

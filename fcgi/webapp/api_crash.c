@@ -1,11 +1,11 @@
 #include <stdio.h>
 
-#include "answer.h"
-#include "app.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "crash/reduce.h"
-#include "pages.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/reduce.h"
 
 /*
  * Single crashes for programs.  Everything passes the reducer unless the reader holds the

@@ -1,11 +1,11 @@
-#include "answer.h"
-#include "app.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "ledger/ledger.h"
-#include "pages.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/ledger/ledger.h"
+#include "lib/signature/signature.h"
 #include "queries.h"
-#include "signature/signature.h"
 
 /* The smaller endpoints: bugs, first dates, versions, queueing. */
 enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000, RULESET_MAX = 63 };
@@ -97,8 +97,6 @@ bool api_signature_first_date_get(struct req *r, struct err *err)
     return answer_hits(r, hits, err);
 }
 
-/* ---- versions -------------------------------------------------------------------------------- */
-
 /* Betas of aurora and beta come with release candidates; only one kind of them is wanted. */
 static bool keep_version(const struct db_rows *rows, int i, bool is_beta_channel)
 {
@@ -127,8 +125,6 @@ bool api_version_string_get(struct req *r, struct err *err)
                 hits, json_pack("{s:s}", "version_string", db_col(&rows, i, "version_string")));
     return answer_hits(r, hits, err);
 }
-
-/* ---- queueing -------------------------------------------------------------------------------- */
 
 static bool is_ruleset(struct str name)
 {
@@ -178,8 +174,6 @@ bool api_reprocessing_post(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
-/* ---- signatures ------------------------------------------------------------------------------ */
-
 static json_t *signature_json(const struct siglists *lists, const json_t *job)
 {
     struct signature_result s = {0};
@@ -219,8 +213,6 @@ bool api_crash_signature_post(struct req *r, struct err *err)
         json_array_append_new(results, signature_json(lists, job));
     return answer_json(r, 200, answer, err);
 }
-
-/* ---- missing processed crashes --------------------------------------------------------------- */
 
 static void set_page_link(struct req *r, json_t *body, const char *key, int64_t page, bool exists)
 {

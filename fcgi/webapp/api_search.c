@@ -1,6 +1,6 @@
-#include "answer.h"
-#include "app.h"
-#include "pages.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/pages.h"
 
 /* The search's own words, as clients know them. */
 static bool refuse(struct req *r, const struct err *why, const char *form_param, struct err *err)

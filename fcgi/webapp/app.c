@@ -1,16 +1,16 @@
-#include "app.h"
+#include "fcgi/webapp/app.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "fcgi/webapp/versions.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/signature/signature.h"
 #include "queries.h"
-#include "signature/signature.h"
-#include "versions.h"
 
 /*
  * Browsers keep style sheets and scripts for an hour; the address changes with their content,

@@ -1,12 +1,12 @@
 #ifndef WEBAPP_APP_H
 #define WEBAPP_APP_H
 
-#include "crash/product.h"
-#include "query.h"
-#include "search/index.h"
-#include "store/mark.h"
-#include "store/store.h"
-#include "web/web.h"
+#include "lib/crash/product.h"
+#include "fcgi/webapp/query.h"
+#include "lib/search/index.h"
+#include "lib/store/mark.h"
+#include "lib/store/store.h"
+#include "lib/web/web.h"
 
 /*
  * app - what a worker keeps between requests: open store and index, products, small caches.

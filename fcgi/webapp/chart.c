@@ -1,7 +1,7 @@
-#include "chart.h"
+#include "fcgi/webapp/chart.h"
 
-#include "base/util.h"
-#include "fmt.h"
+#include "fcgi/webapp/fmt.h"
+#include "lib/base/util.h"
 
 enum { WIDTH = 1000, HEIGHT = 240, LEFT = 56, BOTTOM = 24, TOP = 8, SVG_MAX = 1 << 20 };
 

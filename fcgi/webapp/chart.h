@@ -1,7 +1,7 @@
 #ifndef WEBAPP_CHART_H
 #define WEBAPP_CHART_H
 
-#include "tpl/tpl.h"
+#include "lib/tpl/tpl.h"
 
 /*
  * chart - small still pictures (SVG) that need no script.

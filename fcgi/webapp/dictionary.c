@@ -1,8 +1,8 @@
-#include "base/util.h"
-#include "crash/reduce.h"
-#include "fmt.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/util.h"
+#include "lib/crash/reduce.h"
 
 /*
  * Data dictionary: annotations as they are sent, fields as they are stored and searched; a page for

@@ -1,9 +1,9 @@
-#include "fmt.h"
+#include "fcgi/webapp/fmt.h"
 
 #include <stdio.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 const char *fmt_count(struct arena *a, int64_t n)
 {
@@ -130,8 +130,6 @@ const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_befo
         return "";
     return arena_printf(a, "%+lld", (long long)up);
 }
-
-/* ---- stack frames ---------------------------------------------------------------------------- */
 
 struct str fmt_function(struct arena *a, struct str function)
 {

@@ -1,9 +1,9 @@
 #ifndef WEBAPP_FMT_H
 #define WEBAPP_FMT_H
 
-#include "base/arena.h"
-#include "base/str.h"
-#include "json/json.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/json/json.h"
 
 /*
  * fmt - numbers, dates and frames as people read them.  Results live in the arena.

@@ -3,14 +3,14 @@
  * the administrator, the user, and the page for errors.  A part that cannot be made (no database,
  * no search) is left out: the frame of an error page must not be a second error.
  */
-#include "frame.h"
+#include "fcgi/webapp/frame.h"
 
-#include "answer.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/versions.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "versions.h"
 
 enum { NOTICES_KEEP_MS = 10000, VERSIONS_SHOWN = 30 };
 

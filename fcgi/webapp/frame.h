@@ -1,7 +1,7 @@
 #ifndef WEBAPP_FRAME_H
 #define WEBAPP_FRAME_H
 
-#include "app.h"
+#include "fcgi/webapp/app.h"
 
 /*
  * frame - what every page has: header with product, version and reports, notices, footer.

@@ -1,12 +1,12 @@
-#include "base/time.h"
-#include "base/util.h"
-#include "chart.h"
-#include "fmt.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/chart.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/results.h"
+#include "fcgi/webapp/versions.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "results.h"
-#include "versions.h"
 
 static const int64_t DAY_US = 86400000000;
 enum {
@@ -16,8 +16,6 @@ enum {
     TOP_SIGNATURES = 10,
     VERSIONS_WITHOUT_FEATURED = 4
 };
-
-/* ---- counts per day -------------------------------------------------------------------------- */
 
 struct days {
     int64_t first_us; /* midnight */
@@ -42,8 +40,6 @@ static void add_day(struct days *d, const char *day, int64_t count)
         d->total += count;
     }
 }
-
-/* ---- home ------------------------------------------------------------------------------------ */
 
 /* One search for all products: a day's reports by product. */
 static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct err *err)
@@ -151,8 +147,6 @@ bool home_get(struct req *r, struct err *err)
     tpl_cstr(v, "example_product", products->n ? products->v[0].name : "NAME");
     return frame_send(r, 200, "home.html", v, err);
 }
-
-/* ---- product --------------------------------------------------------------------------------- */
 
 static bool ask_product(struct req *r, const struct product *p, const struct days *d, json_t **ret,
                         struct err *err)

@@ -1,9 +1,9 @@
-#include "base/log.h"
-#include "base/util.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/web/password.h"
 #include "queries.h"
-#include "web/password.h"
 
 /*
  * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:

@@ -1,6 +1,6 @@
-#include "app.h"
-#include "frame.h"
-#include "routes.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/routes.h"
 
 /* datil-webapp: pages, JSON API and access control. */
 int main(int argc, char **argv)

@@ -3,13 +3,13 @@
  * A health check that fails says so with its status; the reason goes to the log, since anybody may
  * ask.
  */
-#include "answer.h"
-#include "app.h"
-#include "base/log.h"
-#include "base/util.h"
-#include "frame.h"
-#include "ledger/ledger.h"
-#include "pages.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 /* GET /__lbheartbeat__: this process answers; nothing else is looked at. */

@@ -1,6 +1,6 @@
-#include "operators.h"
+#include "fcgi/webapp/operators.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /* Offered by kind of field; the first is the default.  An empty row ends a list. */
 static const struct operator_label string_operators[] = {

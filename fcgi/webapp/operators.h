@@ -1,8 +1,8 @@
 #ifndef WEBAPP_OPERATORS_H
 #define WEBAPP_OPERATORS_H
 
-#include "crash/field.h"
-#include "json/json.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
 
 /*
  * operators - what may stand in front of a filter value, as the form offers it and as the search

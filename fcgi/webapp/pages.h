@@ -1,7 +1,7 @@
 #ifndef WEBAPP_PAGES_H
 #define WEBAPP_PAGES_H
 
-#include "web/web.h"
+#include "lib/web/web.h"
 
 /*
  * pages - the handlers of routes.c, one file per page or API family.

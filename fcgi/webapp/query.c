@@ -1,4 +1,4 @@
-#include "query.h"
+#include "fcgi/webapp/query.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #ifndef WEBAPP_QUERY_H
 #define WEBAPP_QUERY_H
 
-#include "search/search.h"
-#include "web/web.h"
+#include "lib/search/search.h"
+#include "lib/web/web.h"
 
 /*
  * query - a list of URL parameters: taken from a request, changed, made into a link or a

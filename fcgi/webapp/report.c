@@ -6,20 +6,20 @@
  * report that is stored but not yet processed is put in front of the queue, and the page waits for
  * it.
  */
-#include "report.h"
+#include "fcgi/webapp/report.h"
 
-#include "base/log.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "crash/raw.h"
-#include "crash/reduce.h"
-#include "fmt.h"
-#include "frame.h"
-#include "ledger/ledger.h"
-#include "pages.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/results.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/raw.h"
+#include "lib/crash/reduce.h"
+#include "lib/ledger/ledger.h"
+#include "lib/signature/signature.h"
 #include "queries.h"
-#include "results.h"
-#include "signature/signature.h"
 
 enum { DOCUMENT_MAX = 64 << 20, PUBLISH_EVERY_S = 60, RELOAD_S = 5 };
 

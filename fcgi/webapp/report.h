@@ -1,7 +1,7 @@
 #ifndef WEBAPP_REPORT_H
 #define WEBAPP_REPORT_H
 
-#include "app.h"
+#include "fcgi/webapp/app.h"
 
 /*
  * report - one crash as its page shows it.

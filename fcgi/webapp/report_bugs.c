@@ -1,8 +1,8 @@
-#include "base/util.h"
-#include "crash/reduce.h"
-#include "fmt.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/report.h"
+#include "lib/base/util.h"
+#include "lib/crash/reduce.h"
 #include "queries.h"
-#include "report.h"
 
 /*
  * "Create a bug": links made from the product's templates.  Only public values go into them,
@@ -29,8 +29,6 @@ static const char *op_sys(const json_t *doc)
             return names[i].name;
     return text ? text : "";
 }
-
-/* ---- description ----------------------------------------------------------------------------- */
 
 static void frame_line(struct arena *a, struct strbuf *b, size_t number, const char *module,
                        struct str signature, const json_t *source)
@@ -121,8 +119,6 @@ static const char *description(const struct report *c, const json_t *doc)
     stack_text(c->a, &b, doc);
     return str_adup(c->a, sb_view(&b));
 }
-
-/* ---- templates ------------------------------------------------------------------------------- */
 
 static const char *title(struct arena *a, const char *signature)
 {

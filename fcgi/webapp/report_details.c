@@ -1,8 +1,8 @@
-#include "base/util.h"
-#include "fmt.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/report.h"
+#include "fcgi/webapp/results.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "report.h"
-#include "results.h"
 
 /*
  * The rows of the Details table, in order.  A row is shown when the reduced document has its
@@ -32,8 +32,6 @@ struct detail {
     /* For rows that are more than their value; NULL writer result means no row. */
     bool (*write)(const struct report *c, const struct detail *d, struct html_writer *w);
 };
-
-/* ---- writers --------------------------------------------------------------------------------- */
 
 static void text_link(struct html_writer *w, struct str url, struct str text)
 {
@@ -162,8 +160,6 @@ static bool write_value(const struct report *c, const struct detail *d, const js
     return text.p != NULL;
 }
 
-/* ---- rows with a mind of their own ----------------------------------------------------------- */
-
 static bool write_signature(const struct report *c, const struct detail *d, struct html_writer *w)
 {
     (void)d;
@@ -274,8 +270,6 @@ static bool write_url(const struct report *c, const struct detail *d, struct htm
     return true;
 }
 
-/* ---- graphics -------------------------------------------------------------------------------- */
-
 static bool device_name(const struct db_rows *rows, const char *vendor, const char *adapter,
                         const char *column, const char **ret)
 {
@@ -336,8 +330,6 @@ static bool add_graphics(const struct report *c, struct tpl_rows *rows, struct e
     add_row(rows, "Adapter Device ID", named_hex(c->a, name, device), false);
     return true;
 }
-
-/* ---- the table ------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct detail details[] = {
@@ -429,8 +421,6 @@ static void add_detail(const struct report *c, struct tpl_rows *rows, const stru
     else if (d->flags & SHOW_ALWAYS)
         add_row(rows, d->label, (struct html){STR("")}, false);
 }
-
-/* ---- the strip of key facts above the tabs --------------------------------------------------- */
 
 static void add_key(struct arena *a, struct tpl_rows *rows, const char *label, struct str text)
 {

@@ -1,9 +1,9 @@
-#include "base/util.h"
-#include "base/vec.h"
-#include "crash/raw.h"
-#include "crash/reduce.h"
-#include "fmt.h"
-#include "report.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/report.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/crash/raw.h"
+#include "lib/crash/reduce.h"
 
 /*
  * Tabs of a report.  Strangers decide how long its lists are, so each shows a number that no honest

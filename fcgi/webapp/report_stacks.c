@@ -1,6 +1,6 @@
-#include "base/util.h"
-#include "fmt.h"
-#include "report.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/report.h"
+#include "lib/base/util.h"
 
 /*
  * Stacks as tables.  Written straight as markup: a report may hold hundreds of threads with

@@ -3,13 +3,13 @@
  * Super Search, signatures and the signature's report list.  Each page asks app_goes_on between
  * cells, since a thousand wide rows take longer to render than to find.
  */
-#include "results.h"
+#include "fcgi/webapp/results.h"
 
 #include <stdio.h>
 
-#include "chart.h"
-#include "fmt.h"
-#include "base/util.h"
+#include "fcgi/webapp/chart.h"
+#include "fcgi/webapp/fmt.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 enum { CELL_MAX = 1 << 20, CELL_ITEMS_MAX = 200 };

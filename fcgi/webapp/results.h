@@ -1,7 +1,7 @@
 #ifndef WEBAPP_RESULTS_H
 #define WEBAPP_RESULTS_H
 
-#include "app.h"
+#include "fcgi/webapp/app.h"
 
 /*
  * results - an answer of Super Search as template values: table of reports, pager, facets.

@@ -1,7 +1,7 @@
-#include "routes.h"
+#include "fcgi/webapp/routes.h"
 
-#include "base/util.h"
-#include "pages.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/util.h"
 
 /*
  * Everything that exists.  Log-in, permissions, rate limits and CSRF tokens are checked by the

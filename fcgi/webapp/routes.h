@@ -1,7 +1,7 @@
 #ifndef WEBAPP_ROUTES_H
 #define WEBAPP_ROUTES_H
 
-#include "web/web.h"
+#include "lib/web/web.h"
 
 /* routes - the table of what this program answers, and of the documentation made from it. */
 extern const struct route routes[];

@@ -1,7 +1,7 @@
-#include "base/util.h"
+#include "fcgi/webapp/search_form.h"
+#include "fcgi/webapp/versions.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "search_form.h"
-#include "versions.h"
 
 /*
  * What the form offers: lines of field, operator and value, and the choices of fields.  The field

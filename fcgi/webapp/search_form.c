@@ -1,8 +1,8 @@
-#include "search_form.h"
+#include "fcgi/webapp/search_form.h"
 
-#include "base/time.h"
-#include "base/util.h"
-#include "fmt.h"
+#include "fcgi/webapp/fmt.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static const int64_t DAY_US = 86400000000;
 
@@ -15,8 +15,6 @@ static bool is_null(struct str op)
 {
     return str_ends(op, STR("__null__"));
 }
-
-/* ---- what a form sends ----------------------------------------------------------------------- */
 
 static const char *const helpers[] = {"_form", "_from", "_to",         "_f",        "_o",
                                       "_v",    "_c",    "_facet_list", "_sort_list"};
@@ -98,8 +96,6 @@ struct str search_form_url(struct req *r, const struct query *sent, const char *
     add_list(&out, "_sort", query_get(sent, "_sort_list"));
     return query_url(&out, path);
 }
-
-/* ---- dates ----------------------------------------------------------------------------------- */
 
 /* ISO, or -7d and the like relative to now. */
 static bool date_value(struct str text, int64_t now_us, int64_t *ret_us)
@@ -188,8 +184,6 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
                                    (b.to_us + DAY_US - 1) / DAY_US * DAY_US};
     add_shortcut(rows, q, path, "day ends", midnight, false);
 }
-
-/* ---- checks ---------------------------------------------------------------------------------- */
 
 struct bounds {
     bool has_low, has_high, low_open, high_open;

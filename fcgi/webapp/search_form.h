@@ -1,8 +1,8 @@
 #ifndef WEBAPP_SEARCH_FORM_H
 #define WEBAPP_SEARCH_FORM_H
 
-#include "app.h"
-#include "operators.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/operators.h"
 
 /*
  * search_form - between what a form sends and Super Search parameters.

@@ -1,10 +1,10 @@
-#include "answer.h"
-#include "crash/crash_id.h"
-#include "fmt.h"
-#include "frame.h"
-#include "pages.h"
-#include "results.h"
-#include "search_form.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/results.h"
+#include "fcgi/webapp/search_form.h"
+#include "lib/crash/crash_id.h"
 
 /*
  * Super Search for people.  The page works without scripts: the form is sent to itself, see

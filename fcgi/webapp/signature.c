@@ -4,14 +4,14 @@
  * those of Super Search and are kept in every link, so that a narrowed page stays narrowed from
  * tab to tab.
  */
-#include "signature.h"
+#include "fcgi/webapp/signature.h"
 
-#include "base/util.h"
-#include "fmt.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/search_form.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "search_form.h"
 
 static const char *const default_columns[] = {
     "date",   "product", "version",      "build_id",      "platform",

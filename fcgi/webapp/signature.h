@@ -1,8 +1,8 @@
 #ifndef WEBAPP_SIGNATURE_H
 #define WEBAPP_SIGNATURE_H
 
-#include "app.h"
-#include "results.h"
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/results.h"
 
 /*
  * signature - the report of one signature: everything its page shows comes out of one search.

@@ -1,12 +1,12 @@
-#include "answer.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "chart.h"
-#include "fmt.h"
-#include "frame.h"
-#include "pages.h"
-#include "search_form.h"
-#include "signature.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/chart.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/search_form.h"
+#include "fcgi/webapp/signature.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /*
  * Crashes per day, one line for each of the commonest values of a field; and counts of one field.

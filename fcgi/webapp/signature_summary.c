@@ -1,7 +1,7 @@
-#include "base/util.h"
-#include "fmt.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/signature.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "signature.h"
 
 /*
  * The panels of the Summary tab: small tables made from the facets of one search.

@@ -1,7 +1,7 @@
-#include "base/hash.h"
-#include "base/util.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 /*

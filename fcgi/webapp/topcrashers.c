@@ -1,14 +1,14 @@
-#include "topcrashers.h"
+#include "fcgi/webapp/topcrashers.h"
 
-#include "answer.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "chart.h"
-#include "fmt.h"
-#include "frame.h"
-#include "pages.h"
+#include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/chart.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/versions.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
-#include "versions.h"
 
 static void icon(struct html_writer *w, const char *which)
 {

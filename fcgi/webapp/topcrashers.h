@@ -1,7 +1,7 @@
 #ifndef WEBAPP_TOPCRASHERS_H
 #define WEBAPP_TOPCRASHERS_H
 
-#include "app.h"
+#include "fcgi/webapp/app.h"
 
 /*
  * topcrashers - signatures of a product by number of reports, compared with the period before.

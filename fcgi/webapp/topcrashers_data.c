@@ -5,10 +5,10 @@
  * second search lists twice as many signatures, because what is at the top now may have been
  * further down before; what is not even there counts as new.
  */
-#include "topcrashers.h"
+#include "fcgi/webapp/topcrashers.h"
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 static const int64_t SECOND_US = 1000000, DAY_US = 86400000000;

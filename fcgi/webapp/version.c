@@ -1,6 +1,6 @@
-#include "version.h"
+#include "fcgi/webapp/version.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 static bool number(struct str s, int64_t *ret)
 {

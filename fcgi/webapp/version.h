@@ -1,7 +1,7 @@
 #ifndef WEBAPP_VERSION_H
 #define WEBAPP_VERSION_H
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /*
  * version - the order of version texts: 1.0a1 < 1.0b2 < 1.0b < 1.0rc1 < 1.0 < 1.0esr < 1.1.

@@ -4,13 +4,13 @@
  * asked of the search at most once in KEEP_MS for each product and worker; the numbers below are
  * what keeps noise (a version of one private build) out of the menus.
  */
-#include "versions.h"
+#include "fcgi/webapp/versions.h"
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "fmt.h"
-#include "version.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/version.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 enum {
     DAYS = 60,

@@ -1,7 +1,7 @@
 #ifndef WEBAPP_VERSIONS_H
 #define WEBAPP_VERSIONS_H
 
-#include "app.h"
+#include "fcgi/webapp/app.h"
 
 /*
  * versions - which versions of a product are alive: those in the reports of the last 60 days,

@@ -1,4 +1,4 @@
-#include "base/arena.h"
+#include "lib/base/arena.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * Chunks grow from 16 KiB by doubling up to 1 MiB; an allocation larger than

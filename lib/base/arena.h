@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * arena - memory that is released all at once: one per request, per crash.

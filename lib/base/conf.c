@@ -4,7 +4,7 @@
  * that DATIL_CONFIG names, else from the fallback, in which $DATIL_VAR and $DATIL_RUN stand for
  * what was found for them.  What a key does not allow stops the start with the key's name.
  */
-#include "base/conf.h"
+#include "lib/base/conf.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -12,8 +12,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 extern char **environ;
 

@@ -3,7 +3,7 @@
  * cut to the size of struct err, never allocated, so reporting an error cannot fail.
  */
 #define ERR_IMPLEMENTATION
-#include "base/err.h"
+#include "lib/base/err.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  * directory (rename alone orders nothing on ext4 and XFS).  Readers therefore see the old file or
  * the new one.  Paths are the administrator's or built from checked names.
  */
-#include "base/fs.h"
+#include "lib/base/fs.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 static bool open_error(int e, const char *path, struct err *err)
 {

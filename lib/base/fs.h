@@ -3,8 +3,8 @@
 
 #include <sys/types.h>
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * fs - files the careful way: whole reads with a maximum, writes that are either

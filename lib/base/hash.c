@@ -1,4 +1,4 @@
-#include "base/hash.h"
+#include "lib/base/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>

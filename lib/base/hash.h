@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * hash - a fast hash for tables, SHA-256 for contents, random bytes.

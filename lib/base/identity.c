@@ -10,7 +10,7 @@
  * its argument is part of the kernel's interface (linux/capability.h, version 3: 64 bits in two
  * words).
  */
-#include "base/identity.h"
+#include "lib/base/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +24,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 enum { NOBODY = 65534 }; /* the kernel's overflow uid, "nobody" on Debian */
 

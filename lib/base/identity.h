@@ -3,8 +3,8 @@
 
 #include <sys/types.h>
 
-#include "base/conf.h"
-#include "base/err.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 
 /*
  * identity - as whom a program works, and what it gives up before it reads a byte of anybody's.

@@ -1,11 +1,11 @@
-#include "base/log.h"
+#include "lib/base/log.h"
 
 #include <stdio.h>
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 

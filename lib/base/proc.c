@@ -8,7 +8,7 @@
  * Processes are named by number and start time (proc_name): a number alone may be somebody else's
  * by now.
  */
-#include "base/proc.h"
+#include "lib/base/proc.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,9 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /* Set by signal handlers: one of the two allowed global states. */
 static volatile sig_atomic_t stop_flag, hangup_flag;

@@ -1,4 +1,4 @@
-#include "base/rd.h"
+#include "lib/base/rd.h"
 
 #include <string.h>
 

@@ -2,14 +2,14 @@
  * The part of hash.h that needs libcrypto, in a file of its own: programs that only hash
  * for tables (the stack walker is started for every dump) do without loading it.
  */
-#include "base/hash.h"
+#include "lib/base/hash.h"
 
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 void sha256_init(struct sha256 *h)
 {

@@ -1,4 +1,4 @@
-#include "base/shared.h"
+#include "lib/base/shared.h"
 
 #include <errno.h>
 #include <sys/mman.h>

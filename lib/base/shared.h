@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * shared - memory that a parent makes before it forks and all its workers use, with a lock

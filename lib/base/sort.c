@@ -1,11 +1,11 @@
-#include "base/sort.h"
+#include "lib/base/sort.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { ELEMENT_MAX = 64, RUN = 16 };
 

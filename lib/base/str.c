@@ -1,4 +1,4 @@
-#include "base/str.h"
+#include "lib/base/str.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 bool str_eq(struct str a, struct str b)
 {

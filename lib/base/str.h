@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 /*
  * str - a borrowed run of bytes with a length, and strbuf, a growing one.

@@ -1,4 +1,4 @@
-#include "base/time.h"
+#include "lib/base/time.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * time - UTC only.  Wall time is microseconds since 1970 in an int64_t (`_us`)

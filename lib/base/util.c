@@ -1,4 +1,4 @@
-#include "base/util.h"
+#include "lib/base/util.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * vec - a growing array of any type: declare VEC(struct thing) things = {0};

@@ -1,9 +1,9 @@
-#include "crash/crash_id.h"
+#include "lib/crash/crash_id.h"
 
 #include <assert.h>
 
-#include "base/hash.h"
-#include "base/time.h"
+#include "lib/base/hash.h"
+#include "lib/base/time.h"
 
 /* The pattern: x a lower-case hexadecimal digit, t the throttle digit, 9 a decimal one. */
 static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxt999999";

@@ -1,7 +1,7 @@
 #ifndef CRASH_CRASH_ID_H
 #define CRASH_CRASH_ID_H
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /*
  * crash_id - the name of one report: a lower-case UUIDv4 whose last seven characters

@@ -1,4 +1,4 @@
-#include "crash/field.h"
+#include "lib/crash/field.h"
 
 /*
  * All three tables are sorted by bytes and begin each row with its name, so one search

@@ -1,8 +1,8 @@
 #ifndef CRASH_FIELD_H
 #define CRASH_FIELD_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * field - the one table of processed-crash keys, annotations and search fields.
@@ -20,7 +20,7 @@ enum perm {
     PERM_PROTECTED = 1, /* needs view_pii */
 };
 
-/* ---- shape of the processed crash ---- */
+/* Shape of the processed crash */
 enum schema_type {
     SCHEMA_STR = 1,
     SCHEMA_INT = 2,
@@ -57,7 +57,7 @@ extern struct schema_shape schema_processed; /* nobody but fields_load writes it
 /* The key `name` of an object of this shape; exact names win over patterns.  NULL if unknown. */
 const struct schema_key *schema_find(const struct schema_shape *shape, struct str name);
 
-/* ---- search fields ---- */
+/* Search fields */
 enum query_type { QUERY_ENUM, QUERY_STRING, QUERY_INTEGER, QUERY_FLOAT, QUERY_BOOL, QUERY_DATE };
 enum value_type { VALUE_STR, VALUE_ENUM, VALUE_INT, VALUE_FLOAT, VALUE_BOOL, VALUE_DATETIME };
 enum index_kind {
@@ -89,7 +89,7 @@ extern const struct search_field *search_fields; /* sorted by name */
 extern size_t search_field_count;
 const struct search_field *search_field_find(struct str name);
 
-/* ---- annotations (raw crash) and the copy rule ---- */
+/* Annotations (raw crash) and the copy rule */
 enum copy_type { COPY_NONE, COPY_BOOL, COPY_INT, COPY_NUM, COPY_STR, COPY_OBJ };
 
 struct annotation {

@@ -6,10 +6,10 @@
  * tables change only when the whole file is good.  The old tables and the texts of the
  * rows stay for the life of the process.
  */
-#include "base/fs.h"
-#include "base/util.h"
-#include "crash/field.h"
-#include "json/json.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, ROWS_MAX = 1000, COLUMNS_MAX = 9, NAME_BYTES_MAX = 100 };
 
@@ -21,8 +21,6 @@ struct added {
     struct search_field *search;
     size_t search_count;
 };
-
-/* ---- words ---- */
 
 struct word {
     const char *text;
@@ -94,8 +92,6 @@ static bool is_annotation_name(const char *name)
             return false;
     return s.n > 0 && s.n <= NAME_BYTES_MAX && utf8_valid(s);
 }
-
-/* ---- rows ---- */
 
 static struct annotation *added_annotation(struct added *a, const char *name)
 {
@@ -284,8 +280,6 @@ static bool read_rows(struct added *a, char *text, const char *path, struct err 
     }
     return true;
 }
-
-/* ---- tables ---- */
 
 static int by_name(const void *a, const void *b)
 {

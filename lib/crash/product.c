@@ -6,18 +6,18 @@
  * run keep what they had.  Whether anything has changed is told by a stamp of names, sizes and
  * times, which costs one look at the directory.
  */
-#include "crash/product.h"
+#include "lib/crash/product.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "crash/product_files.h"
-#include "json/json.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/crash/product_files.h"
+#include "lib/json/json.h"
 
 enum { FILE_BYTES_MAX = 256 << 10, PRODUCTS_MAX = 10000, NAME_BYTES_MAX = 100 };
 

@@ -1,8 +1,8 @@
 #ifndef CRASH_PRODUCT_H
 #define CRASH_PRODUCT_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * product - the product files of $DATIL_VAR/config/products/, one JSON object each.

@@ -1,6 +1,6 @@
-#include "crash/product_files.h"
+#include "lib/crash/product_files.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * What a new installation accepts.  Each row becomes a file of its own in the products

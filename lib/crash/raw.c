@@ -3,10 +3,10 @@
  * throttling) among the annotations and the receipt as seconds; here they get the place and the
  * form of version 2, in memory and each time they are read.  The stored document stays as it came.
  */
-#include "crash/raw.h"
+#include "lib/crash/raw.h"
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /* Keys of older collectors and processors among the annotations of version 1. */
 static const char *const collector_keys[] = {

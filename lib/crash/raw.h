@@ -1,7 +1,7 @@
 #ifndef CRASH_RAW_H
 #define CRASH_RAW_H
 
-#include "json/json.h"
+#include "lib/json/json.h"
 
 /*
  * raw - raw crashes as older collectors wrote them, made to look like ours.

@@ -1,7 +1,7 @@
-#include "crash/reduce.h"
+#include "lib/crash/reduce.h"
 
-#include "base/util.h"
-#include "crash/schema.h"
+#include "lib/base/util.h"
+#include "lib/crash/schema.h"
 
 /*
  * Table and document are walked together, the table leading: what it does not name is

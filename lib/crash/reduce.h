@@ -1,8 +1,8 @@
 #ifndef CRASH_REDUCE_H
 #define CRASH_REDUCE_H
 
-#include "crash/field.h"
-#include "json/json.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
 
 /*
  * reduce - the only way out for stored crashes: what of a document may a reader see.

@@ -1,4 +1,4 @@
-#include "crash/schema.h"
+#include "lib/crash/schema.h"
 
 static unsigned types_of(const json_t *v)
 {

@@ -1,8 +1,8 @@
 #ifndef CRASH_SCHEMA_H
 #define CRASH_SCHEMA_H
 
-#include "crash/field.h"
-#include "json/json.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
 
 /*
  * schema - does a JSON value have the shape the field table says?

@@ -6,10 +6,10 @@
  *
  * Keys of each table are sorted by bytes, as schema_find wants them; a test checks it.
  */
-#include "crash/telemetry.h"
+#include "lib/crash/telemetry.h"
 
-#include "base/util.h"
-#include "crash/reduce.h"
+#include "lib/base/util.h"
+#include "lib/crash/reduce.h"
 
 #define KEY(key, bits)                                                                             \
     {                                                                                              \

@@ -1,7 +1,7 @@
 #ifndef CRASH_TELEMETRY_H
 #define CRASH_TELEMETRY_H
 
-#include "json/json.h"
+#include "lib/json/json.h"
 
 /*
  * telemetry - the export record of a crash: a public subset for analysis elsewhere.

@@ -5,11 +5,11 @@
  * build it is, and what is left are one to three numbers.  A mark that occurs twice, or text
  * where a number should be, is no version: a guess would put it at a wrong place in lists.
  */
-#include "crash/version_key.h"
+#include "lib/crash/version_key.h"
 
 #include <stdio.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { NUMBERS = 3 };
 static const char final_build[] = "rc.999"; /* behind every release candidate */

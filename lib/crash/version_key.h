@@ -1,7 +1,7 @@
 #ifndef CRASH_VERSION_KEY_H
 #define CRASH_VERSION_KEY_H
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /*
  * version_key - versions as people write them ("63.0b4", "60.2.0esr") as semantic

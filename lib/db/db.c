@@ -1,10 +1,10 @@
-#include "db/db.h"
+#include "lib/db/db.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/log.h"
-#include "base/util.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 /*

@@ -3,9 +3,9 @@
 
 #include <libpq-fe.h>
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * db - PostgreSQL through libpq: named, prepared statements from sql/ and nothing else.

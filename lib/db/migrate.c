@@ -3,10 +3,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
-#include "db/db.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "queries.h"
 
 /*

@@ -3,7 +3,7 @@
  * in all, silence, redirects and bytes of the answer.  Only http and https, also behind a
  * redirect, and a body is never sent again to where a redirect points.
  */
-#include "http/http.h"
+#include "lib/http/http.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,

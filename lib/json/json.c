@@ -4,11 +4,11 @@
  * dumps and clients like any text, and it cannot make a string of invalid UTF-8.  Both are
  * mended here, so that no caller loses a document to one bad name.
  */
-#include "json/json.h"
+#include "lib/json/json.h"
 
 #include <stdio.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /* jansson itself refuses deeper nesting than 2048 only. */
 static bool depth_ok(struct str text, int depth_max)

@@ -3,9 +3,9 @@
 
 #include <jansson.h>
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * json - jansson with limits and typed getters.

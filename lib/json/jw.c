@@ -1,8 +1,8 @@
-#include "json/jw.h"
+#include "lib/json/jw.h"
 
 #include <assert.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 void jw_init(struct jw *w, struct strbuf *out, bool is_pretty)
 {

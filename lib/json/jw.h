@@ -1,7 +1,7 @@
 #ifndef JSON_JW_H
 #define JSON_JW_H
 
-#include "json/json.h"
+#include "lib/json/json.h"
 
 /*
  * jw - writes one JSON document straight into a strbuf, without a tree.

@@ -7,12 +7,12 @@
  * numbers and nesting, and leaves the grammar to the parser behind it.  Depth and number of values
  * are bounded here because the parser's memory follows from them.
  */
-#include "json/repair.h"
+#include "lib/json/repair.h"
 
 #include <errno.h>
 #include <math.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 struct encoding {
     size_t unit; /* bytes: 1, 2 or 4 */

@@ -1,8 +1,8 @@
 #ifndef JSON_REPAIR_H
 #define JSON_REPAIR_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * repair - makes JSON that crash reporters really send fit for a strict parser, in one pass over

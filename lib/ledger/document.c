@@ -1,10 +1,10 @@
-#include "ledger/document.h"
+#include "lib/ledger/document.h"
 
 #include <stdio.h>
 
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
 
 /* The length counts: an id with a NUL and more behind it is none. */
 static struct str id_of(const json_t *doc)

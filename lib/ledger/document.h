@@ -1,7 +1,7 @@
 #ifndef LEDGER_DOCUMENT_H
 #define LEDGER_DOCUMENT_H
 
-#include "json/json.h"
+#include "lib/json/json.h"
 
 /*
  * document - a processed crash that comes as text: one line of `datil crash load`.

@@ -7,10 +7,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 /*

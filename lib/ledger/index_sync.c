@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
-#include "base/log.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 /*

@@ -1,11 +1,11 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
-#include "db/db.h"
-#include "json/json.h"
-#include "search/index.h"
-#include "store/mark.h"
-#include "store/store.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/search/index.h"
+#include "lib/store/mark.h"
+#include "lib/store/store.h"
 
 /*
  * ledger - the life of one report across store, work queue, ledger and index, so that

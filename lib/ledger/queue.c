@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 enum { BACKOFF_FIRST_S = 10, BACKOFF_FACTOR = 4, BACKOFF_MAX_S = 3600, STANDARD_SHARE = 10 };

@@ -1,6 +1,6 @@
-#include "minidump/context.h"
+#include "lib/minidump/context.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * The record of each CPU as its writers lay it out; only general purpose registers are

@@ -1,7 +1,7 @@
 #ifndef MINIDUMP_CONTEXT_H
 #define MINIDUMP_CONTEXT_H
 
-#include "minidump/system.h"
+#include "lib/minidump/system.h"
 
 /*
  * context - the registers of one thread, read by a table that describes each CPU's

@@ -1,6 +1,6 @@
-#include "minidump/crashpad.h"
+#include "lib/minidump/crashpad.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { ANNOTATION_STRING = 1, ADDRESS_MASK_OFF = 56, MODULE_LINKS_MAX = 65536 };
 

@@ -1,8 +1,8 @@
 #ifndef MINIDUMP_CRASHPAD_H
 #define MINIDUMP_CRASHPAD_H
 
-#include "json/json.h"
-#include "minidump/mdmp.h"
+#include "lib/json/json.h"
+#include "lib/minidump/mdmp.h"
 
 /*
  * crashpad - the annotations that Crashpad's clients put into a dump, as one JSON

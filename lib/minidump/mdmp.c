@@ -3,11 +3,11 @@
  * offsets are compared with the bytes that are there before anything is read or allocated,
  * and texts leave here as UTF-8.
  */
-#include "minidump/mdmp.h"
+#include "lib/minidump/mdmp.h"
 
 #include <stdio.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { MDMP_SIGNATURE = 0x504d444d, MDMP_SIGNATURE_BE = 0x4d444d50 };
 

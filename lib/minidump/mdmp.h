@@ -1,10 +1,10 @@
 #ifndef MINIDUMP_MDMP_H
 #define MINIDUMP_MDMP_H
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/rd.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 
 /*
  * mdmp - read-only view of one minidump held in memory: header, directory, streams,

@@ -5,9 +5,9 @@
  * Linux' maps text is read even where Windows' list decides about access, because only the
  * text has the number of mappings and the labels of anonymous ones.
  */
-#include "minidump/memory.h"
+#include "lib/minidump/memory.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { DESCRIPTOR_SIZE = 16, MEMORY_INFO_SIZE = 48, MAPS_LINE_MIN = 20, STATE_FREE = 0x10000 };
 

@@ -1,8 +1,8 @@
 #ifndef MINIDUMP_MEMORY_H
 #define MINIDUMP_MEMORY_H
 
-#include "minidump/mdmp.h"
-#include "minidump/range.h"
+#include "lib/minidump/mdmp.h"
+#include "lib/minidump/range.h"
 
 /*
  * memory - the pieces of the crashed process's memory in a dump, and what is known of

@@ -1,8 +1,8 @@
-#include "minidump/module.h"
+#include "lib/minidump/module.h"
 
 #include <stdio.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     MODULE_SIZE = 108,

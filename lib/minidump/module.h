@@ -1,8 +1,8 @@
 #ifndef MINIDUMP_MODULE_H
 #define MINIDUMP_MODULE_H
 
-#include "minidump/range.h"
-#include "minidump/system.h"
+#include "lib/minidump/range.h"
+#include "lib/minidump/system.h"
 
 /*
  * module - the loaded and unloaded executables and libraries, with the ids by which

@@ -1,6 +1,6 @@
-#include "minidump/process.h"
+#include "lib/minidump/process.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     MISC_HAS_PID = 1,

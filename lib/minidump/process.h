@@ -1,7 +1,7 @@
 #ifndef MINIDUMP_PROCESS_H
 #define MINIDUMP_PROCESS_H
 
-#include "minidump/mdmp.h"
+#include "lib/minidump/mdmp.h"
 
 /*
  * process - what a dump says about the process and the machine besides threads,

@@ -1,4 +1,4 @@
-#include "minidump/range.h"
+#include "lib/minidump/range.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "lib/base/arena.h"
 
 /*
  * range - sorted, non-overlapping address ranges: memory, mappings, modules.

@@ -5,9 +5,9 @@
  * gives without leading underscores (those are of ia64).  Numbers of signals are those of
  * x86 and arm, which writers use everywhere.
  */
-#include "minidump/reason.h"
+#include "lib/minidump/reason.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /* Linux signals from 1; exception_code is the signal, exception_flags the si_code. */
 static const char *const signals[] = {

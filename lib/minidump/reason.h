@@ -1,8 +1,8 @@
 #ifndef MINIDUMP_REASON_H
 #define MINIDUMP_REASON_H
 
-#include "minidump/system.h"
-#include "minidump/thread.h"
+#include "lib/minidump/system.h"
+#include "lib/minidump/thread.h"
 
 /*
  * reason - the crash reason and crash address of an exception record, by operating

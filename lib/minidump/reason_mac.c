@@ -1,6 +1,6 @@
-#include "minidump/reason.h"
+#include "lib/minidump/reason.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * Mach exceptions: exception_code is the type, exception_flags the low half of code[0],

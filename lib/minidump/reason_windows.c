@@ -1,7 +1,7 @@
-#include "minidump/reason.h"
+#include "lib/minidump/reason.h"
 
-#include "base/util.h"
-#include "minidump/windows_codes.h"
+#include "lib/base/util.h"
+#include "lib/minidump/windows_codes.h"
 
 enum {
     ACCESS_VIOLATION = 0xc0000005,

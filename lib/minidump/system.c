@@ -1,6 +1,6 @@
-#include "minidump/system.h"
+#include "lib/minidump/system.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 static const struct {
     uint16_t arch;

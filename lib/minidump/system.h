@@ -1,7 +1,7 @@
 #ifndef MINIDUMP_SYSTEM_H
 #define MINIDUMP_SYSTEM_H
 
-#include "minidump/mdmp.h"
+#include "lib/minidump/mdmp.h"
 
 /*
  * system - what machine and operating system a dump comes from.

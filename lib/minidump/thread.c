@@ -1,8 +1,8 @@
-#include "minidump/thread.h"
+#include "lib/minidump/thread.h"
 
 #include <stdlib.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { THREAD_SIZE = 48, THREAD_EX_SIZE = 64, THREAD_NAME_SIZE = 12, EXCEPTION_SIZE = 168 };
 

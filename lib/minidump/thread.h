@@ -1,7 +1,7 @@
 #ifndef MINIDUMP_THREAD_H
 #define MINIDUMP_THREAD_H
 
-#include "minidump/memory.h"
+#include "lib/minidump/memory.h"
 
 /*
  * thread - thread list, names, the exception, and which thread is which.

@@ -4,7 +4,7 @@
  * is started anew rather than forked on, so nothing of the parent's memory (tokens, the database
  * connection) is in it.
  */
-#include "sandbox/child.h"
+#include "lib/sandbox/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     FDS_MAX = 8,

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * child - starts one of our own programs with nothing inherited but the descriptors it is

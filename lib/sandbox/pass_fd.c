@@ -2,11 +2,11 @@
  * The control message that carries a descriptor is built and read here only: its lengths are easy
  * to get wrong, and a wrong one is a descriptor that leaks or one that is not ours.
  */
-#include "sandbox/pass_fd.h"
+#include "lib/sandbox/pass_fd.h"
 
 #include <string.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 void pass_fd_expect(struct msghdr *msg, union pass_fd_room *room)
 {

@@ -1,4 +1,4 @@
-#include "sandbox/sandbox.h"
+#include "lib/sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "base/identity.h"
-#include "base/util.h"
+#include "lib/base/identity.h"
+#include "lib/base/util.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_ASAN 1

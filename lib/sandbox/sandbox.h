@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * sandbox - gives up, for the rest of this process's life, everything that reading one

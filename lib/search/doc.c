@@ -1,9 +1,9 @@
-#include "search/doc.h"
+#include "lib/search/doc.h"
 
 #include <math.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /* As jpath, but an explicit null is given, too. */
 static const json_t *source(const json_t *root, const char *dotted)

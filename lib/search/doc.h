@@ -1,8 +1,8 @@
 #ifndef SEARCH_DOC_H
 #define SEARCH_DOC_H
 
-#include "crash/field.h"
-#include "json/json.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
 
 /*
  * doc - what of a processed crash goes into the index, cleaned: every field of the field

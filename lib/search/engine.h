@@ -1,9 +1,9 @@
 #ifndef SEARCH_ENGINE_H
 #define SEARCH_ENGINE_H
 
-#include "search/doc.h"
-#include "search/index.h"
-#include "search/query.h"
+#include "lib/search/doc.h"
+#include "lib/search/index.h"
+#include "lib/search/query.h"
 
 /*
  * engine - what keeps and searches documents, as a table of functions.  index.h and

@@ -1,6 +1,6 @@
-#include "search/search.h"
+#include "lib/search/search.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * GET /api/SuperSearchFields/: the field table in the words that clients know.

@@ -3,11 +3,11 @@
  * opened when it is first needed and again after a failure, at most once a second: crashes are
  * processed whether or not the index can be used.
  */
-#include "search/index.h"
+#include "lib/search/index.h"
 
-#include "base/time.h"
-#include "base/util.h"
-#include "search/engine.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/engine.h"
 
 enum { DOC_ARENA_BYTES = 64 << 20, OPEN_AGAIN_MS = 1000 };
 

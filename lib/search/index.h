@@ -1,8 +1,8 @@
 #ifndef SEARCH_INDEX_H
 #define SEARCH_INDEX_H
 
-#include "base/err.h"
-#include "json/json.h"
+#include "lib/base/err.h"
+#include "lib/json/json.h"
 
 /*
  * index - the crash index behind one table of functions: put, delete, run (see

@@ -1,9 +1,9 @@
 #ifndef SEARCH_QUERY_H
 #define SEARCH_QUERY_H
 
-#include "crash/field.h"
-#include "search/regex.h"
-#include "search/search.h"
+#include "lib/crash/field.h"
+#include "lib/search/regex.h"
+#include "lib/search/search.h"
 
 /*
  * query - the checked, typed form of a search.  Parameters are turned into it by

@@ -1,6 +1,6 @@
-#include "search/query_build.h"
+#include "lib/search/query_build.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * _facets, _aggs.…, _histogram.… -> one tree of aggregations.  What is asked for twice

@@ -1,7 +1,7 @@
 #ifndef SEARCH_QUERY_BUILD_H
 #define SEARCH_QUERY_BUILD_H
 
-#include "search/query.h"
+#include "lib/search/query.h"
 
 /*
  * query_build - what the query_*.c files share while a query is being made.

@@ -1,4 +1,4 @@
-#include "search/query_build.h"
+#include "lib/search/query_build.h"
 
 /*
  * Clean-up for readers without view_pii: whatever names a field they may not see, or no

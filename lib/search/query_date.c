@@ -1,9 +1,9 @@
-#include "search/query_build.h"
+#include "lib/search/query_build.h"
 
 #include <math.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /*
  * The filter `date` ends up with exactly one lower and one upper bound.

@@ -3,10 +3,10 @@
  * depends on the type of the field; how the conditions of one field are joined is told in
  * docs/search.md.
  */
-#include "search/query_build.h"
+#include "lib/search/query_build.h"
 
-#include "base/util.h"
-#include "search/text.h"
+#include "lib/base/util.h"
+#include "lib/search/text.h"
 
 enum { TYPE_STR = 1, TYPE_NUM = 2, TYPE_DATE = 4, TYPE_BOOL = 8, TYPE_ENUM = 16, TYPE_ANY = 31 };
 

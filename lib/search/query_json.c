@@ -1,7 +1,7 @@
-#include "search/query.h"
+#include "lib/search/query.h"
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /*
  * `_return_query`: the compiled query as a tree of conditions, in the outer form that

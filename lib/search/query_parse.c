@@ -1,6 +1,6 @@
-#include "search/query_build.h"
+#include "lib/search/query_build.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 bool query_form_error(struct query_build *b, struct str param, const char *text)
 {

@@ -1,9 +1,9 @@
 #ifndef SEARCH_REGEX_H
 #define SEARCH_REGEX_H
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * regex - regular expressions of Super Search, matched in linear time.

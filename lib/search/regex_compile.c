@@ -1,6 +1,6 @@
-#include "search/regex_nfa.h"
+#include "lib/search/regex_nfa.h"
 
-#include "base/vec.h"
+#include "lib/base/vec.h"
 
 /*
  * Strangers write expressions, so what one costs is decided here and not by its length: states

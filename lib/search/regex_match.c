@@ -1,9 +1,9 @@
-#include "search/regex_nfa.h"
+#include "lib/search/regex_nfa.h"
 
 #include <assert.h>
 
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 /*
  * A DFA built as it is used: each of its states is a sorted set of NFA states.  The table of

@@ -1,7 +1,7 @@
 #ifndef SEARCH_REGEX_NFA_H
 #define SEARCH_REGEX_NFA_H
 
-#include "search/regex_tree.h"
+#include "lib/search/regex_tree.h"
 
 /*
  * regex_nfa - the byte-wise automaton between regex_compile.c and regex_match.c.

@@ -1,8 +1,8 @@
-#include "search/regex_tree.h"
+#include "lib/search/regex_tree.h"
 
 #include <assert.h>
 
-#include "base/vec.h"
+#include "lib/base/vec.h"
 
 /*
  * From the text of an expression to its tree.  Strangers write these texts, so the tree is

@@ -1,7 +1,7 @@
 #ifndef SEARCH_REGEX_TREE_H
 #define SEARCH_REGEX_TREE_H
 
-#include "search/regex.h"
+#include "lib/search/regex.h"
 
 /*
  * regex_tree - the parsed form of a regular expression, private to regex*.c.

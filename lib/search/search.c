@@ -2,10 +2,10 @@
  * The whole way of a search: parameters, query, engine, answer.  Everything that asks the index
  * goes through here, so that no caller can forget a limit.
  */
-#include "search/search.h"
+#include "lib/search/search.h"
 
-#include "base/util.h"
-#include "search/engine.h"
+#include "lib/base/util.h"
+#include "lib/search/engine.h"
 
 bool search_run(struct index_reader *r, const struct search_context *ctx,
                 const struct search_query *q, json_t **ret, struct err *err)

@@ -1,8 +1,8 @@
 #ifndef SEARCH_SEARCH_H
 #define SEARCH_SEARCH_H
 
-#include "crash/field.h"
-#include "search/index.h"
+#include "lib/crash/field.h"
+#include "lib/search/index.h"
 
 /*
  * search - Super Search from URL parameters to the JSON answer; docs/search.md tells what

@@ -1,4 +1,4 @@
-#include "search/text.h"
+#include "lib/search/text.h"
 
 #include <glib.h>
 

@@ -1,8 +1,8 @@
 #ifndef SEARCH_TEXT_H
 #define SEARCH_TEXT_H
 
-#include "base/arena.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 
 /*
  * text - how values are cut into tokens and compared with wildcards.

@@ -1,7 +1,7 @@
-#include "signature/signature.h"
+#include "lib/signature/signature.h"
 
-#include "base/util.h"
-#include "signature/text.h"
+#include "lib/base/util.h"
+#include "lib/signature/text.h"
 
 /* Where each key comes from; see docs/signatures.md. */
 static const struct {

@@ -1,8 +1,8 @@
-#include "signature/frame.h"
+#include "lib/signature/frame.h"
 
-#include "base/util.h"
-#include "signature/function.h"
-#include "signature/text.h"
+#include "lib/base/util.h"
+#include "lib/signature/function.h"
+#include "lib/signature/text.h"
 
 static struct str read_line(const json_t *v, struct sig_frame *f)
 {

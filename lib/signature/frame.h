@@ -1,8 +1,8 @@
 #ifndef SIGNATURE_FRAME_H
 #define SIGNATURE_FRAME_H
 
-#include "json/json.h"
-#include "signature/lists.h"
+#include "lib/json/json.h"
+#include "lib/signature/lists.h"
 
 /*
  * frame - the normalised one-line text of one stack frame.

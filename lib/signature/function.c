@@ -1,11 +1,9 @@
-#include "signature/function.h"
+#include "lib/signature/function.h"
 
-#include "base/util.h"
-#include "signature/text.h"
+#include "lib/base/util.h"
+#include "lib/signature/text.h"
 
 enum { TEXT_MAX = 1 << 20, NESTING_MAX = 32 };
-
-/* ---- slices: text between a delimiter and the one that closes it ---- */
 
 /*
  * Writes what becomes of one slice (with its delimiters).  `before` is the text between the
@@ -81,8 +79,6 @@ static void drop(struct str before, struct str inside, int nesting, struct strbu
     (void)before, (void)inside, (void)nesting, (void)out;
 }
 
-/* ---- the part without return type ---- */
-
 static const char openers[] = "({[<`", closers[] = ")}]>'";
 
 /* Pushes an opener; a closer pops the one it fits.  Returns the depth. */
@@ -134,8 +130,6 @@ static struct str cut_qualifiers(struct str text)
     }
     return text;
 }
-
-/* ---- single replacements ---- */
 
 static void replace_all(struct str text, struct str what, struct str with, struct strbuf *out)
 {
@@ -210,8 +204,6 @@ static struct str cut_rust_hash(struct str text)
     bool is_hash = n < text.n && n >= 3 && str_ends(str_sub(text, 0, n), STR("::h"));
     return is_hash ? str_sub(text, 0, n - 3) : text;
 }
-
-/* ---- the two languages ---- */
 
 /* Two buffers that change roles: a step reads one and fills the other. */
 struct work {

@@ -1,7 +1,7 @@
 #ifndef SIGNATURE_FUNCTION_H
 #define SIGNATURE_FUNCTION_H
 
-#include "signature/patterns.h"
+#include "lib/signature/patterns.h"
 
 /*
  * function - function names without what differs between builds and compilers: return

@@ -1,7 +1,7 @@
 #ifndef SIGNATURE_GEN_H
 #define SIGNATURE_GEN_H
 
-#include "signature/lists.h"
+#include "lib/signature/lists.h"
 
 /*
  * gen - one signature in the making: what the rules of this folder share.

@@ -1,9 +1,9 @@
 #ifndef SIGNATURE_LISTS_H
 #define SIGNATURE_LISTS_H
 
-#include "base/str.h"
-#include "signature/patterns.h"
-#include "signature/signature.h"
+#include "lib/base/str.h"
+#include "lib/signature/patterns.h"
+#include "lib/signature/signature.h"
 
 /*
  * lists - the four signature lists, built in or from a directory.

@@ -1,10 +1,10 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "signature/patterns.h"
+#include "lib/signature/patterns.h"
 
 #include <pcre2.h>
 
-#include "base/util.h"
-#include "base/vec.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum {
     PIECES_MAX = 16,
@@ -39,8 +39,6 @@ bool patterns_next_entry(struct str *rest, int *line, struct str *ret_entry)
     }
     return false;
 }
-
-/* ---- which kind is an entry? ---- */
 
 static bool is_alnum(char c)
 {
@@ -111,8 +109,6 @@ static bool split_glob(struct str s, struct glob *g)
     end_piece(g, &piece);
     return true;
 }
-
-/* ---- compiling ---- */
 
 static pcre2_code *compile_regex(struct str text, struct err *err)
 {
@@ -222,8 +218,6 @@ void patterns_free(struct patterns *p)
     pcre2_match_context_free(p->limits);
     free(p);
 }
-
-/* ---- matching ---- */
 
 /*
  * If a literal is a prefix of the text, it is the greatest one that is not greater than the

@@ -1,8 +1,8 @@
 #ifndef SIGNATURE_PATTERNS_H
 #define SIGNATURE_PATTERNS_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * patterns - a set of patterns asked one question: does any match at the start of a text?

@@ -1,6 +1,6 @@
-#include "base/util.h"
-#include "signature/gen.h"
-#include "signature/text.h"
+#include "lib/base/util.h"
+#include "lib/signature/gen.h"
+#include "lib/signature/text.h"
 
 int64_t sig_thread_index(const json_t *data)
 {

@@ -3,9 +3,9 @@
  * from the exception as an object.  Line numbers of Java files and object addresses change
  * with every build and run, so they go; what a trace does not have is left out, with a note.
  */
-#include "base/util.h"
-#include "signature/gen.h"
-#include "signature/text.h"
+#include "lib/base/util.h"
+#include "lib/signature/gen.h"
+#include "lib/signature/text.h"
 
 /* Objects print as Class@1a2b3c4d; the number differs every time. */
 static void put_without_addresses(struct strbuf *out, struct str s)

@@ -1,10 +1,8 @@
 #include <assert.h>
 
-#include "base/util.h"
-#include "signature/gen.h"
-#include "signature/text.h"
-
-/* ---- abort messages ---- */
+#include "lib/base/util.h"
+#include "lib/signature/gen.h"
+#include "lib/signature/text.h"
 
 enum { ABORT_CHARS_MAX = 80 };
 
@@ -57,8 +55,6 @@ void sig_abort_message(struct sig_gen *g, struct str message)
     sb_str(&text, sb_view(&g->signature));
     sig_set(g, sb_view(&text));
 }
-
-/* ---- shutdown that did not end ---- */
 
 enum { CONDITIONS_MAX = 10000 };
 

@@ -1,6 +1,6 @@
-#include "base/fs.h"
-#include "base/util.h"
-#include "signature/lists.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/signature/lists.h"
 
 enum { LIST_BYTES_MAX = 4 << 20 };
 

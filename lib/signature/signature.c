@@ -1,6 +1,6 @@
-#include "signature/signature.h"
+#include "lib/signature/signature.h"
 
-#include "signature/gen.h"
+#include "lib/signature/gen.h"
 
 __attribute__((format(printf, 3, 0))) static void add_line(const char *rule, json_t *list,
                                                            const char *fmt, va_list ap)

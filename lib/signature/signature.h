@@ -1,8 +1,8 @@
 #ifndef SIGNATURE_SIGNATURE_H
 #define SIGNATURE_SIGNATURE_H
 
-#include "base/err.h"
-#include "json/json.h"
+#include "lib/base/err.h"
+#include "lib/json/json.h"
 
 /*
  * signature - crash data in, signature out (docs/signatures.md).

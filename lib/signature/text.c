@@ -1,6 +1,6 @@
-#include "signature/text.h"
+#include "lib/signature/text.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 static bool is_space(uint32_t cp)
 {

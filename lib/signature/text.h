@@ -1,8 +1,8 @@
 #ifndef SIGNATURE_TEXT_H
 #define SIGNATURE_TEXT_H
 
-#include "base/str.h"
-#include "json/json.h"
+#include "lib/base/str.h"
+#include "lib/json/json.h"
 
 /*
  * text - small operations on UTF-8 text that the signature rules share.

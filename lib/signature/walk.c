@@ -1,7 +1,7 @@
-#include "base/util.h"
-#include "signature/frame.h"
-#include "signature/gen.h"
-#include "signature/text.h"
+#include "lib/base/util.h"
+#include "lib/signature/frame.h"
+#include "lib/signature/gen.h"
+#include "lib/signature/text.h"
 
 static bool is_windows(const json_t *data)
 {

@@ -1,7 +1,7 @@
 #ifndef STORE_BACK_H
 #define STORE_BACK_H
 
-#include "store/store.h"
+#include "lib/store/store.h"
 
 /*
  * back - what a back end of the store provides.  store.c has checked ids, kinds and days before

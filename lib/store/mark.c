@@ -2,7 +2,7 @@
  * The mark of a directory tree.  It is read at each put and whenever something is not found: one
  * small file out of the page cache, some microseconds beside an fsync.
  */
-#include "store/mark.h"
+#include "lib/store/mark.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 #define MARK_FILE ".datil-store"
 

@@ -1,7 +1,7 @@
 #ifndef STORE_MARK_H
 #define STORE_MARK_H
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * mark - a file in the root of a directory tree that says whose it is: DIR/.datil-store holds the

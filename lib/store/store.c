@@ -2,15 +2,15 @@
  * The object store in front of its back ends: crash ids and kinds are checked here, once, so that
  * no back end makes a path of a name that nobody has looked at.
  */
-#include "store/store.h"
+#include "lib/store/store.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "json/json.h"
-#include "store/back.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/store/back.h"
 
 struct store {
     const struct store_back *back;

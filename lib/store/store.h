@@ -1,10 +1,10 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
-#include "base/arena.h"
-#include "base/conf.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * store - the object store of crashes: raw crash, dump names, dumps, processed crash,

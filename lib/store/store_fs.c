@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
-#include "store/back.h"
-#include "store/mark.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "lib/store/back.h"
+#include "lib/store/mark.h"
 
 /*
  * The fs back end.  An object appears by rename of a temporary file in its own directory; names

@@ -1,6 +1,6 @@
 /* One CFI expression in postfix text becomes byte code (enum csym_op). */
-#include "base/util.h"
-#include "symfile/sym_build.h"
+#include "lib/base/util.h"
+#include "lib/symfile/sym_build.h"
 
 struct code {
     struct instruction {

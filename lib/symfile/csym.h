@@ -1,8 +1,8 @@
 #ifndef SYMFILE_CSYM_H
 #define SYMFILE_CSYM_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * csym - a Breakpad symbol file compiled into a position-independent file that is

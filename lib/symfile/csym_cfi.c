@@ -1,6 +1,6 @@
 /* STACK CFI: which rules hold at an address, and what they give. */
-#include "base/util.h"
-#include "symfile/csym_read.h"
+#include "lib/base/util.h"
+#include "lib/symfile/csym_read.h"
 
 enum { STACK_MAX = 64 };
 
@@ -67,7 +67,6 @@ struct str csym_reg_name(const struct csym *c, uint32_t index)
     return index < c->reg_count ? csym_string_at(c, SEC_REG, index) : STR("");
 }
 
-/* ---- evaluation ------------------------------------------------------------------------------ */
 /* Unsigned and wrapping; false for what has no value. */
 static bool binary(enum csym_op op, uint64_t left, uint64_t right, uint64_t *ret)
 {

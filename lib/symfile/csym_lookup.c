@@ -3,8 +3,8 @@
  * Nothing is allocated and nothing copied; every offset that is followed was checked when the file
  * was opened.
  */
-#include "base/util.h"
-#include "symfile/csym_read.h"
+#include "lib/base/util.h"
+#include "lib/symfile/csym_read.h"
 
 struct func_at {
     uint64_t start;

@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-#include "base/rd.h"
-#include "base/util.h"
-#include "symfile/csym_read.h"
+#include "lib/base/hash.h"
+#include "lib/base/rd.h"
+#include "lib/base/util.h"
+#include "lib/symfile/csym_read.h"
 
 /* Every section must lie in the file; after this nobody needs the header any more. */
 static bool read_sections(struct rd *file, struct csym *c, struct err *err)
@@ -103,7 +103,6 @@ bool csym_verify(const struct csym *c, struct err *err)
     return true;
 }
 
-/* ---- access to sections --------------------------------------------------------------------- */
 struct str csym_string(const struct csym *c, uint32_t off)
 {
     const struct csym_section *s = &c->sec[SEC_STRINGS];
@@ -155,9 +154,7 @@ bool csym_floor(const struct csym *c, enum csym_section_id id, bool is_wide, uin
     return true;
 }
 
-/* ---- runs -------------------------------------------------------------------------------------
- */
-bool run_seek(struct vr run, uint32_t key, struct run_in *ret)
+* / bool run_seek(struct vr run, uint32_t key, struct run_in *ret)
 {
     uint64_t count = vr_u64(&run);
     if (run.bad || count == 0)

@@ -1,8 +1,8 @@
 #ifndef SYMFILE_CSYM_READ_H
 #define SYMFILE_CSYM_READ_H
 
-#include "symfile/csym.h"
-#include "symfile/csym_format.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/csym_format.h"
 
 /* csym_read - what the readers of a .csym's sections share (csym_open.c). */
 

@@ -8,10 +8,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/sort.h"
-#include "symfile/sym_parse.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/sort.h"
+#include "lib/symfile/sym_parse.h"
 
 static const size_t TEXT_MAX_BYTES = (size_t)8 << 30;
 

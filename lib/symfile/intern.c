@@ -1,8 +1,8 @@
-#include "symfile/intern.h"
+#include "lib/symfile/intern.h"
 
 #include <stdlib.h>
 
-#include "base/hash.h"
+#include "lib/base/hash.h"
 
 enum { FIRST_SLOTS = 256, DIRECT_MAX = 1 << 22 };
 

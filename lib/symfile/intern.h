@@ -1,9 +1,9 @@
 #ifndef SYMFILE_INTERN_H
 #define SYMFILE_INTERN_H
 
-#include "base/arena.h"
-#include "base/str.h"
-#include "base/vec.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/base/vec.h"
 
 /*
  * intern - numbers for things seen before, in order of first appearance: texts (intern)

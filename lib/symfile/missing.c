@@ -4,15 +4,15 @@
  * is not yet written is lost with the process, never more than FLUSH_AFTER_MS of it; these are
  * statistics.
  */
-#include "symfile/missing.h"
+#include "lib/symfile/missing.h"
 
 #include <stdlib.h>
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "queries.h"
 
 enum {

@@ -1,8 +1,8 @@
 #ifndef SYMFILE_MISSING_H
 #define SYMFILE_MISSING_H
 
-#include "db/db.h"
-#include "symfile/symkey.h"
+#include "lib/db/db.h"
+#include "lib/symfile/symkey.h"
 
 /*
  * missing - symbols that were wanted in vain, counted in memory and written in one statement

@@ -1,7 +1,7 @@
 /* Functions with their lines and inlines, PUBLICs, STACK WIN: what is kept, and packed how. */
-#include "symfile/sym_build.h"
+#include "lib/symfile/sym_build.h"
 
-#include "base/sort.h"
+#include "lib/base/sort.h"
 
 void builder_init(struct builder *b, struct str text)
 {
@@ -45,7 +45,6 @@ void builder_info(struct builder *b, enum csym_info what, struct str value)
     b->info[what] = intern_id(&b->names, value);
 }
 
-/* ---- numbers of files and inline origins ------------------------------------------------- */
 /* A number may be used before its record is read, or never get one. */
 uint32_t builder_file_index(struct builder *b, uint32_t number)
 {
@@ -75,7 +74,6 @@ void builder_origin(struct builder *b, uint32_t number, struct str name)
     b->origins.v[i] = intern_id(&b->names, name);
 }
 
-/* ---- overlaps ---------------------------------------------------------------------------- */
 static int cmp_u64(uint64_t a, uint64_t b)
 {
     return (a > b) - (a < b);
@@ -155,7 +153,6 @@ static void settle_inlines(inline_vec *inlines, const struct func_record *f)
     inlines->n = kept;
 }
 
-/* ---- packing a function -------------------------------------------------------------------- */
 static inline void put_range(bytes_vec *out, uint64_t start, uint64_t end, uint64_t *last_end)
 {
     uint64_t gap = start - *last_end; /* wraps where ranges overlap: inlines may */
@@ -251,7 +248,6 @@ static void finish_func(struct builder *b)
     VEC_PUSH(&b->funcs, b->open);
 }
 
-/* ---- records from the parser ----------------------------------------------------------------- */
 void builder_no_func(struct builder *b, enum owner owner)
 {
     finish_func(b);

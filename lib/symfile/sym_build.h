@@ -1,9 +1,9 @@
 #ifndef SYMFILE_SYM_BUILD_H
 #define SYMFILE_SYM_BUILD_H
 
-#include "symfile/csym.h"
-#include "symfile/csym_format.h"
-#include "symfile/intern.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/csym_format.h"
+#include "lib/symfile/intern.h"
 
 /*
  * sym_build - collects the records of one symbol file and makes a .csym of them.  Between
@@ -150,7 +150,7 @@ void cfi_compile(struct cfi_builder *c, struct str expression, bytes_vec *out);
 /* The finished file in one block (caller frees). */
 bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_n, struct err *err);
 
-/* ---- packing ---------------------------------------------------------------------------- */
+/* Packing */
 enum { VARINT_MAX = 10 }; /* bytes */
 
 static inline void put_varint(bytes_vec *out, uint64_t v)

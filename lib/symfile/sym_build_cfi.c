@@ -6,9 +6,9 @@
  * set plus a delta becomes the next rule set.  What is stored per row is the complete rule
  * set in force from there on, so a lookup applies nothing.
  */
-#include "symfile/sym_build.h"
+#include "lib/symfile/sym_build.h"
 
-#include "base/sort.h"
+#include "lib/base/sort.h"
 
 enum {
     SET_MALFORMED = 0,
@@ -49,7 +49,6 @@ void cfi_builder_release(struct cfi_builder *c)
     VEC_RELEASE(&c->rows);
 }
 
-/* ---- text -> delta ------------------------------------------------------------------------ */
 static struct str next_token(struct str *rest)
 {
     size_t i = 0, n;
@@ -146,7 +145,6 @@ static uint32_t delta_of(struct builder *b, struct str text)
     return id;
 }
 
-/* ---- set + delta -> set ---------------------------------------------------------------------- */
 /* The number of the rule set that lies in rules from `first` on; takes those away if it is known.
  */
 static uint32_t set_of_rules(struct builder *b, uint32_t first)
@@ -203,9 +201,7 @@ static uint32_t next_set(struct builder *b, uint32_t set, bool is_init, uint32_t
     return c->set_of_sum.v[sum];
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------
- */
-static int by_addr(const void *a, const void *b)
+* / static int by_addr(const void *a, const void *b)
 {
     const struct cfi_row *x = a, *y = b;
     return (x->addr > y->addr) - (x->addr < y->addr);

@@ -1,5 +1,5 @@
 /* Varints and runs, see csym_format.h. */
-#include "symfile/sym_build.h"
+#include "lib/symfile/sym_build.h"
 
 void put_bytes(bytes_vec *out, const void *p, size_t n)
 {

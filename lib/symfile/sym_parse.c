@@ -4,13 +4,12 @@
  * Line records are most of a file, so they are tried first, straight from the text; only
  * what is no line record is cut out with memchr and looked at by keyword.
  */
-#include "symfile/sym_parse.h"
+#include "lib/symfile/sym_parse.h"
 
 #include <string.h>
 
 enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 };
 
-/* ---- tokens ----------------------------------------------------------------------------- */
 /* A position in the text; sticky like rd: after the first misfit everything is 0. */
 struct tok {
     const char *p, *end;
@@ -120,7 +119,6 @@ static void tok_multiple(struct tok *t)
     }
 }
 
-/* ---- records ---------------------------------------------------------------------------- */
 typedef bool record_fn(struct builder *b, struct tok *t);
 
 static bool read_file(struct builder *b, struct tok *t)
@@ -299,7 +297,6 @@ static inline bool read_line_record(struct builder *b, const char **at, const ch
     return true;
 }
 
-/* ---- the file --------------------------------------------------------------------------- */
 /* The line at *at without its end; *at goes to the next one. */
 static struct str next_line(const char **at, const char *end)
 {

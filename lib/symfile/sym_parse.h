@@ -1,7 +1,7 @@
 #ifndef SYMFILE_SYM_PARSE_H
 #define SYMFILE_SYM_PARSE_H
 
-#include "symfile/sym_build.h"
+#include "lib/symfile/sym_build.h"
 
 /* sym_parse - from Breakpad symbol text to the records of a builder. */
 

@@ -4,7 +4,7 @@
  * time appears under its names and in the database.  A batch that is interrupted can be sent
  * again: texts that are there already are the same.
  */
-#include "symfile/symadd.h"
+#include "lib/symfile/symadd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "symfile/symrows.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symrows.h"
 
 enum {
     BATCH_FILES = 10000,

@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMADD_H
 #define SYMFILE_SYMADD_H
 
-#include "db/db.h"
-#include "symfile/symstore.h"
+#include "lib/db/db.h"
+#include "lib/symfile/symstore.h"
 
 /*
  * symadd - symbols into the store: the one way for uploads and for the administrator's

@@ -3,7 +3,7 @@
  * replaced by rename, so whoever has the old one mapped keeps it; a lock lets one process compile
  * a key while others wait; and what is oldest goes when the directory grows beyond its limit.
  */
-#include "symfile/symcache.h"
+#include "lib/symfile/symcache.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum {
     LOCKS = 1024, /* lock files; two keys may share one */

@@ -3,8 +3,8 @@
 
 #include <limits.h>
 
-#include "symfile/csym.h"
-#include "symfile/symkey.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symkey.h"
 
 /*
  * symcache - the directory of .csym files: <debug file>/<DEBUG ID>.csym below cache_dir.

@@ -1,4 +1,4 @@
-#include "symfile/symfind.h"
+#include "lib/symfile/symfind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,15 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "symfile/symcache.h"
-#include "symfile/symindex.h"
-#include "symfile/symreader.h"
-#include "symfile/symtext.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/symcache.h"
+#include "lib/symfile/symindex.h"
+#include "lib/symfile/symreader.h"
+#include "lib/symfile/symtext.h"
 
 /*
  * The stamp of the text decides, not the order of caches: a look-up finds the text first (a

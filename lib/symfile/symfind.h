@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMFIND_H
 #define SYMFILE_SYMFIND_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * symfind - from a module's identity to an open .csym file: the symbol store, then plain

@@ -3,16 +3,16 @@
  * names is there, and one that is lost means only that symbols under another name are not found
  * until they are stored again.
  */
-#include "symfile/symindex.h"
+#include "lib/symfile/symindex.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 enum { ID_MIN = 32 }; /* shorter ones may be code ids, which other files share */
 

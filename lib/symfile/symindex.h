@@ -1,7 +1,7 @@
 #ifndef SYMFILE_SYMINDEX_H
 #define SYMFILE_SYMINDEX_H
 
-#include "symfile/symkey.h"
+#include "lib/symfile/symkey.h"
 
 /*
  * symindex - from a debug id to a debug file that has symbols under it.

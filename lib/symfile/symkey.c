@@ -4,12 +4,12 @@
  * every part is checked here and nowhere else: no dot in front, no separators, no control
  * characters, limited length.
  */
-#include "symfile/symkey.h"
+#include "lib/symfile/symkey.h"
 
 #include <stdio.h>
 
-#include "symfile/sym_parse.h"
-#include "symfile/symfind.h"
+#include "lib/symfile/sym_parse.h"
+#include "lib/symfile/symfind.h"
 
 static bool is_allowed(uint32_t cp)
 {

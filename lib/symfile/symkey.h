@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMKEY_H
 #define SYMFILE_SYMKEY_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * symkey - the name of one stored symbols file: <debug file>/<DEBUG ID>/<file>, and what

@@ -6,7 +6,7 @@
  * A reader gets as much time for an answer as the work may need on a slow machine: a minute, and
  * a second for every 4 MiB of text (compressing takes most, at 20 MB/s and more).
  */
-#include "symfile/symreader.h"
+#include "lib/symfile/symreader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "sandbox/child.h"
-#include "symfile/symtext.h"
-#include "symfile/symwire.h"
+#include "lib/base/hash.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/child.h"
+#include "lib/symfile/symtext.h"
+#include "lib/symfile/symwire.h"
 
 enum {
     ANSWER_MS = 60 * 1000,

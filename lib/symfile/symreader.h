@@ -3,9 +3,9 @@
 
 #include <sys/types.h>
 
-#include "symfile/csym.h"
-#include "symfile/symkey.h"
-#include "symfile/symzip.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symkey.h"
+#include "lib/symfile/symzip.h"
 
 /*
  * symreader - symbol text, gzip, zstd and ZIP as a stranger made them, read by somebody else:

@@ -3,9 +3,9 @@
  * and the database unnests them.  Ten thousand files of an upload are then three statements and
  * not thirty thousand.
  */
-#include "symfile/symrows.h"
+#include "lib/symfile/symrows.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "queries.h"
 
 enum { ARENA_MAX = 256 << 20 };

@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMROWS_H
 #define SYMFILE_SYMROWS_H
 
-#include "db/db.h"
-#include "symfile/symstore.h"
+#include "lib/db/db.h"
+#include "lib/symfile/symstore.h"
 
 /*
  * symrows - the database rows of stored symbols files: what they are found by beside their

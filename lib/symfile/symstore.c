@@ -4,7 +4,7 @@
  * place, many are flushed together, and each appears by rename; so a name holds a whole file or
  * none, and equal content is not written again.
  */
-#include "symfile/symstore.h"
+#include "lib/symfile/symstore.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,15 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "store/mark.h"
-#include "symfile/symcache.h"
-#include "symfile/symindex.h"
-#include "symfile/symtext.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/store/mark.h"
+#include "lib/symfile/symcache.h"
+#include "lib/symfile/symindex.h"
+#include "lib/symfile/symtext.h"
 
 enum {
     SYNC_EACH_MAX = 4, /* more files than this: one syncfs costs less than an fsync for each */

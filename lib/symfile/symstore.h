@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMSTORE_H
 #define SYMFILE_SYMSTORE_H
 
-#include "symfile/symkey.h"
-#include "symfile/symreader.h"
+#include "lib/symfile/symkey.h"
+#include "lib/symfile/symreader.h"
 
 /*
  * symstore - the store of symbols files: SYMBOLS_DIR/v1/<debug file>/<DEBUG ID>/<file>, and

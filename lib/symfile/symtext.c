@@ -4,7 +4,7 @@
  * memory of that size would count against the process; what comes out of the decoder is limited
  * while it comes.
  */
-#include "symfile/symtext.h"
+#include "lib/symfile/symtext.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 enum {
     BUFFER = 1 << 18,

@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMTEXT_H
 #define SYMFILE_SYMTEXT_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * symtext - the bytes of a symbols file, plain, gzip or zstd, as text in memory.

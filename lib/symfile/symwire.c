@@ -3,15 +3,15 @@
  * bytes, so the other side takes its packets as hostile: sizes are bounded before they are used,
  * and a packet that is too long, too short or cut is an error and never a guess.
  */
-#include "symfile/symwire.h"
+#include "lib/symfile/symwire.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/util.h"
-#include "sandbox/pass_fd.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/pass_fd.h"
 
 void symwire_bytes(struct symwire_out *o, const void *p, size_t n)
 {

@@ -1,9 +1,9 @@
 #ifndef SYMFILE_SYMWIRE_H
 #define SYMFILE_SYMWIRE_H
 
-#include "base/err.h"
-#include "base/rd.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 
 /*
  * symwire - what the sandboxed reader of symbol files and the program that started it say to

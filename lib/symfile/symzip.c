@@ -7,11 +7,11 @@
  * 1:1032.  RATIO_MAX is far above the one and far below the other, and files below the floor,
  * which cost milliseconds, may be as they like.
  */
-#include "symfile/symzip.h"
+#include "lib/symfile/symzip.h"
 
 #include <zlib.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     MEMBERS_MAX = 10000,

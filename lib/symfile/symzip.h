@@ -1,8 +1,8 @@
 #ifndef SYMFILE_SYMZIP_H
 #define SYMFILE_SYMZIP_H
 
-#include "base/vec.h"
-#include "symfile/symkey.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/symkey.h"
 
 /*
  * symzip - a ZIP archive of symbols, checked before anything of it is used.

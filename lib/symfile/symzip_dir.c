@@ -8,9 +8,9 @@
  * is moved by it.  Everything is read by this one reader: that members do not share bytes is
  * only true if the reader that checks it is the one that inflates.
  */
-#include "base/rd.h"
-#include "base/util.h"
-#include "symfile/symzip.h"
+#include "lib/base/rd.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symzip.h"
 
 enum {
     END_SIGNATURE = 0x06054b50,

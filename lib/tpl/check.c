@@ -1,6 +1,6 @@
 #include <ctpl/ctpl.h>
 
-#include "tpl/tpl_internal.h"
+#include "lib/tpl/tpl_internal.h"
 
 /*
  * The grammar we allow: {if EXPR} {else} {end} {for NAME in EXPR} {EXPR}, backslash before a

@@ -1,9 +1,9 @@
-#include "tpl/tpl.h"
+#include "lib/tpl/tpl.h"
 
 #include <assert.h>
 #include <stdarg.h>
 
-#include "tpl/tpl_internal.h"
+#include "lib/tpl/tpl_internal.h"
 
 /*
  * Escaping in one place.  Text keeps tab and line feed; other control characters and broken

@@ -2,8 +2,8 @@
 
 #include <ctpl/ctpl.h>
 
-#include "tpl/tpl.h"
-#include "tpl/tpl_internal.h"
+#include "lib/tpl/tpl.h"
+#include "lib/tpl/tpl_internal.h"
 
 /*
  * Values are collected in the arena, already escaped, and become a ctpl environment only for
@@ -34,8 +34,6 @@ struct tpl_values {
     struct arena *a;
     struct value *first, *last;
 };
-
-/* ---- collecting ------------------------------------------------------------------------------ */
 
 static struct value markup_value(struct arena *a, struct str escaped)
 {
@@ -176,8 +174,6 @@ struct tpl_rows *tpl_row_rows(struct tpl_row *r)
 {
     return append(r->a, &r->first, &r->last, rows_value(r->a))->rows;
 }
-
-/* ---- rendering ------------------------------------------------------------------------------- */
 
 static void fill(CtplValue *out, const struct value *v);
 

@@ -1,4 +1,4 @@
-#include "tpl/tpl.h"
+#include "lib/tpl/tpl.h"
 
 #include <ctpl/ctpl.h>
 #include <dirent.h>
@@ -7,10 +7,10 @@
 #undef MIN /* GLib has its own */
 #undef MAX
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "tpl/tpl_internal.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/tpl/tpl_internal.h"
 
 enum { INCLUDE_DEPTH_MAX = 8, TEMPLATE_MAX = 1 << 20, TEMPLATES_MAX = 1000 };
 
@@ -25,8 +25,6 @@ struct template
 struct tpl_set {
     VEC(struct template) templates; /* sorted by name */
 };
-
-/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool include_file(const char *dir, struct str name, int depth, struct strbuf *out,
                          struct err *err);

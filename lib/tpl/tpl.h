@@ -1,9 +1,9 @@
 #ifndef TPL_TPL_H
 #define TPL_TPL_H
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * tpl - HTML templates (ctpl) with escaping by type.  The only code that touches ctpl.

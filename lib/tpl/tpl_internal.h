@@ -1,7 +1,7 @@
 #ifndef TPL_TPL_INTERNAL_H
 #define TPL_TPL_INTERNAL_H
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /* Shared by the files of this module only. */
 

@@ -3,12 +3,12 @@
  * held against what the exception and the memory map say.  Zydis tells of each memory operand
  * whether it is read or written, so every instruction counts, not a table of the commonest.
  */
-#include "unwind/analysis.h"
+#include "lib/unwind/analysis.h"
 
 #include <stdio.h>
 
-#include "base/util.h"
-#include "unwind/insn.h"
+#include "lib/base/util.h"
+#include "lib/unwind/insn.h"
 
 enum {
     GUARD_PAGES_MAX = 32 << 10, /* guard areas are small */

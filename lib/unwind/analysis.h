@@ -1,7 +1,7 @@
 #ifndef UNWIND_ANALYSIS_H
 #define UNWIND_ANALYSIS_H
 
-#include "unwind/facts.h"
+#include "lib/unwind/facts.h"
 
 /*
  * analysis - what the crashing instruction says about the crash: which memory it

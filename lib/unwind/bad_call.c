@@ -9,9 +9,9 @@
  * pointer: unless the memory map or the fault itself says that pc cannot be executed, it
  * counts as code.
  */
-#include "unwind/cpu.h"
+#include "lib/unwind/cpu.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     SIGNAL_BUS = 7,

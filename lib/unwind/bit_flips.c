@@ -2,9 +2,9 @@
  * Single flipped bits: an address that one bit away would have been fine hints at bad
  * memory hardware.  Confidence is a rough score, not a probability.
  */
-#include "unwind/analysis.h"
+#include "lib/unwind/analysis.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { LOW_ADDRESS = 8192, NEARBY = 4096 };
 

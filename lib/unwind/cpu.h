@@ -1,7 +1,7 @@
 #ifndef UNWIND_CPU_H
 #define UNWIND_CPU_H
 
-#include "unwind/walk.h"
+#include "lib/unwind/walk.h"
 
 /*
  * cpu - what differs between processors in a stack walk: one row of operations each.

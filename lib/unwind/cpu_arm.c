@@ -5,9 +5,9 @@
  * oldest frame record holds zeros.  Both are the end of the stack and not a reason to scan
  * the words above it, where old return addresses lie.
  */
-#include "unwind/cpu.h"
+#include "lib/unwind/cpu.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 #define BIT(reg)       (UINT64_C(1) << (reg))
 #define BITS(from, to) (BIT((to) + 1) - BIT(from))

@@ -5,9 +5,9 @@
  * says nothing by itself.  At the end of a chain it does: the ABIs of both CPUs mark the
  * oldest frame with a saved frame pointer of 0.
  */
-#include "unwind/cpu.h"
+#include "lib/unwind/cpu.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /* Indices of the registers in their layouts (report order). */
 enum { EIP, ESP, EBP, EBX, ESI, EDI };

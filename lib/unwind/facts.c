@@ -1,7 +1,7 @@
-#include "unwind/facts.h"
+#include "lib/unwind/facts.h"
 
-#include "minidump/crashpad.h"
-#include "minidump/reason.h"
+#include "lib/minidump/crashpad.h"
+#include "lib/minidump/reason.h"
 
 /* Converted text of one dump; module paths of a large process are some hundred KiB. */
 enum { TEXT_MAX = 32 << 20 };

@@ -1,12 +1,12 @@
 #ifndef UNWIND_FACTS_H
 #define UNWIND_FACTS_H
 
-#include "minidump/context.h"
-#include "minidump/memory.h"
-#include "minidump/module.h"
-#include "minidump/process.h"
-#include "minidump/system.h"
-#include "minidump/thread.h"
+#include "lib/minidump/context.h"
+#include "lib/minidump/memory.h"
+#include "lib/minidump/module.h"
+#include "lib/minidump/process.h"
+#include "lib/minidump/system.h"
+#include "lib/minidump/thread.h"
 
 /*
  * facts - everything of a dump that the walk and its report need, read once.

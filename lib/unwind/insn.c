@@ -1,11 +1,11 @@
-#include "unwind/insn.h"
+#include "lib/unwind/insn.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
-#include "base/util.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 
 /*
  * From Zydis' decoded operands to ours.  A decoder of our own knew four fifths of the memory

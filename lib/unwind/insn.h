@@ -1,8 +1,8 @@
 #ifndef UNWIND_INSN_H
 #define UNWIND_INSN_H
 
-#include "base/rd.h"
-#include "minidump/context.h"
+#include "lib/base/rd.h"
+#include "lib/minidump/context.h"
 
 /*
  * insn - one x86 or amd64 instruction: its text, which memory it touches and how, where it goes.

@@ -2,12 +2,12 @@
  * What the JSON report and the text for people look up in the same way: whose code a frame
  * is, who signed a module, microcode, last errors, unloaded modules.  Nothing here writes.
  */
-#include "unwind/report.h"
+#include "lib/unwind/report.h"
 
 #include <stdlib.h>
 
-#include "base/util.h"
-#include "minidump/reason.h"
+#include "lib/base/util.h"
+#include "lib/minidump/reason.h"
 
 enum { CERTS_MAX = 65536, UNLOADED_LOOKED_AT = 4096 };
 

@@ -1,9 +1,9 @@
 #ifndef UNWIND_REPORT_H
 #define UNWIND_REPORT_H
 
-#include "json/jw.h"
-#include "unwind/analysis.h"
-#include "unwind/walk.h"
+#include "lib/json/jw.h"
+#include "lib/unwind/analysis.h"
+#include "lib/unwind/walk.h"
 
 /*
  * report - what a walk found, as the json_dump object that everything downstream reads,

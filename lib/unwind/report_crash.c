@@ -1,4 +1,4 @@
-#include "unwind/report.h"
+#include "lib/unwind/report.h"
 
 #include <stdio.h>
 

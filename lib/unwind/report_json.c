@@ -1,7 +1,7 @@
-#include "unwind/report.h"
+#include "lib/unwind/report.h"
 
-#include "base/util.h"
-#include "minidump/crashpad.h"
+#include "lib/base/util.h"
+#include "lib/minidump/crashpad.h"
 
 enum { SOFT_ERRORS_MAX = 1 << 20, SOFT_ERRORS_DEPTH = 16, HANDLES_WRITTEN_MAX = 65536 };
 

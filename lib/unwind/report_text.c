@@ -5,9 +5,9 @@
  * what only ours concludes (bit flips, contradictions) has lines of its own.  Programs read the
  * JSON (report_json.c), which has everything.
  */
-#include "unwind/report.h"
+#include "lib/unwind/report.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { REGISTERS_PER_LINE = 6, REGISTER_NAME_MAX = 6 };
 

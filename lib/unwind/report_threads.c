@@ -3,11 +3,11 @@
  * is always there; registers are in the first frame of the crashing thread's copy only,
  * because only protected readers may see them.
  */
-#include "unwind/report.h"
+#include "lib/unwind/report.h"
 
 #include <stdlib.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { UNLOADED_HITS_MAX = 256 };
 

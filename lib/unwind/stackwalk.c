@@ -1,7 +1,7 @@
-#include "unwind/stackwalk.h"
+#include "lib/unwind/stackwalk.h"
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static const size_t ARENA_MAX = (size_t)768 << 20;
 

@@ -1,7 +1,7 @@
 #ifndef UNWIND_STACKWALK_H
 #define UNWIND_STACKWALK_H
 
-#include "unwind/report.h"
+#include "lib/unwind/report.h"
 
 /*
  * stackwalk - the whole way: dump bytes in, report out.

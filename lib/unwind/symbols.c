@@ -1,10 +1,10 @@
-#include "unwind/symbols.h"
+#include "lib/unwind/symbols.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static int compare_text(const char *a, const char *b)
 {

@@ -1,9 +1,9 @@
 #ifndef UNWIND_SYMBOLS_H
 #define UNWIND_SYMBOLS_H
 
-#include "symfile/csym.h"
-#include "symfile/symfind.h"
-#include "unwind/facts.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symfind.h"
+#include "lib/unwind/facts.h"
 
 /*
  * symbols - the symbol files of one dump's modules, asked for when first needed.

@@ -6,10 +6,10 @@
  * frame information calls undefined), where the result cannot be a frame (is_end), and
  * at the routines that every thread starts in (thread_starts).
  */
-#include "unwind/walk.h"
+#include "lib/unwind/walk.h"
 
-#include "base/util.h"
-#include "unwind/cpu.h"
+#include "lib/base/util.h"
+#include "lib/unwind/cpu.h"
 
 enum {
     SCAN_WORDS_SURE = 160, /* behind a frame whose stack pointer is known for sure */

@@ -1,7 +1,7 @@
 #ifndef UNWIND_WALK_H
 #define UNWIND_WALK_H
 
-#include "unwind/symbols.h"
+#include "lib/unwind/symbols.h"
 
 /*
  * walk - from the registers and the stack memory of every thread to frames with

@@ -4,7 +4,7 @@
  * dump and may do anything its sandbox allows; so its output is bounded, parsed and checked like a
  * stranger's, and its end by whatever signal is a result and not an error of ours.
  */
-#include "unwind/walker.h"
+#include "lib/unwind/walker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +16,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "sandbox/child.h"
-#include "unwind/wire.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/child.h"
+#include "lib/unwind/wire.h"
 
 enum {
     OUTPUT_MAX = 64 << 20,

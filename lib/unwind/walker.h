@@ -1,9 +1,9 @@
 #ifndef UNWIND_WALKER_H
 #define UNWIND_WALKER_H
 
-#include "base/err.h"
-#include "json/json.h"
-#include "symfile/symfind.h"
+#include "lib/base/err.h"
+#include "lib/json/json.h"
+#include "lib/symfile/symfind.h"
 
 /*
  * walker - runs the stack walk of one minidump in a sandboxed child and serves it

@@ -3,14 +3,14 @@
  * Either end may be in the hands of somebody who broke into the walker, so each packet is
  * read through rd, and what does not fit the format to the last byte is no packet.
  */
-#include "unwind/wire.h"
+#include "lib/unwind/wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "base/rd.h"
-#include "base/util.h"
-#include "sandbox/pass_fd.h"
+#include "lib/base/rd.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/pass_fd.h"
 
 enum { KEY_TEXTS = 4 };
 

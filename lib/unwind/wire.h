@@ -1,7 +1,7 @@
 #ifndef UNWIND_WIRE_H
 #define UNWIND_WIRE_H
 
-#include "symfile/symfind.h"
+#include "lib/symfile/symfind.h"
 
 /*
  * wire - the questions and answers between the sandboxed walker and its parent, on a

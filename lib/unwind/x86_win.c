@@ -2,9 +2,9 @@
  * STACK WIN records: how MSVC describes x86 frames.  Type 0 (FPO) gives sizes only, type 4
  * a postfix program over 32-bit values with variables.
  */
-#include "unwind/cpu.h"
+#include "lib/unwind/cpu.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { EIP, ESP, EBP, EBX, ESI, EDI, REGISTERS };
 enum { VARIABLES_MAX = 32, STACK_MAX = 64, TOKENS_MAX = 1024 };

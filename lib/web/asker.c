@@ -1,11 +1,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "base/hash.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "web/internal.h"
+#include "lib/base/hash.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
 
 /*
  * Whether an asker may have something dear done now, and whether it still waits for it.

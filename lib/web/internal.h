@@ -3,10 +3,10 @@
 
 #include <fcgiapp.h>
 
-#include "web/params.h"
-#include "web/rate.h"
-#include "web/turns.h"
-#include "web/web.h"
+#include "lib/web/params.h"
+#include "lib/web/rate.h"
+#include "lib/web/turns.h"
+#include "lib/web/web.h"
 
 /*
  * internal - what the files of the runner share; programs use web.h only.

@@ -1,9 +1,9 @@
-#include "web/multipart.h"
+#include "lib/web/multipart.h"
 
 #include <assert.h>
 
-#include "base/util.h"
-#include "web/params.h"
+#include "lib/base/util.h"
+#include "lib/web/params.h"
 
 /*
  * The body is scanned for CR; from there the bytes are compared with the delimiter.  When the

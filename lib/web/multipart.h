@@ -1,8 +1,8 @@
 #ifndef WEB_MULTIPART_H
 #define WEB_MULTIPART_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * multipart - a streaming reader of multipart/form-data: bytes go in as they arrive, in pieces of

@@ -3,9 +3,9 @@
  * come out as valid UTF-8; that one contained NUL is remembered, because a text that ends earlier
  * than its sender thought would ask for something else.
  */
-#include "web/params.h"
+#include "lib/web/params.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 struct str pct_decode(struct arena *a, struct str s, bool plus_is_space)
 {

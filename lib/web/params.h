@@ -1,9 +1,9 @@
 #ifndef WEB_PARAMS_H
 #define WEB_PARAMS_H
 
-#include "base/arena.h"
-#include "base/str.h"
-#include "web/web.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/web/web.h"
 
 /*
  * params - texts that come with a request: percent-encoding, query strings, cookies, header

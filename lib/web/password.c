@@ -1,11 +1,11 @@
-#include "web/password.h"
+#include "lib/web/password.h"
 
 #include <argon2.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 /* The first choice of the OWASP table for argon2id: 19 MiB, two passes, one lane. */
 enum { MEMORY_KIB = 19456, PASSES = 2, LANES = 1, SALT_BYTES = 16, HASH_BYTES = 32 };

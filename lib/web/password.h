@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * password - argon2id hashes of passwords, in the usual text form

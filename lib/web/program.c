@@ -7,13 +7,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/identity.h"
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/util.h"
-#include "crash/field.h"
-#include "web/internal.h"
+#include "lib/base/fs.h"
+#include "lib/base/identity.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/web/internal.h"
 
 /*
  * The life of a FastCGI program: options, configuration, identity, socket, workers.

@@ -1,4 +1,4 @@
-#include "web/rate.h"
+#include "lib/web/rate.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/hash.h"
-#include "base/shared.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/shared.h"
+#include "lib/base/util.h"
 
 /*
  * A hash table of fixed size without locks.  One slot is one 64-bit word: the hash of group and

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * rate - counts events per key in fixed time windows, in memory shared by all workers of a

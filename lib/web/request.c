@@ -3,12 +3,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "web/internal.h"
-#include "web/multipart.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
+#include "lib/web/multipart.h"
 
 /*
  * The server (nginx/fastcgi_params) passes the decoded path in PATH_INFO, without the prefix that

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "web/internal.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
 
 /* clang-format off */
 static const struct {

@@ -1,5 +1,5 @@
-#include "base/util.h"
-#include "web/internal.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
 
 /* clang-format off */
 static const struct {

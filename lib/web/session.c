@@ -1,9 +1,9 @@
 #include "queries.h"
 
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/util.h"
-#include "web/internal.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
 
 /*
  * Who asks.  The cookie holds 32 random bytes; the table web_session knows only their SHA-256, as

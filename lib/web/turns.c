@@ -1,4 +1,4 @@
-#include "web/turns.h"
+#include "lib/web/turns.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/shared.h"
-#include "base/util.h"
+#include "lib/base/shared.h"
+#include "lib/base/util.h"
 
 /*
  * Counting and taking must be one step, else two workers take the last turn; so there is a lock.

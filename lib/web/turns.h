@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "lib/base/err.h"
 
 /*
  * turns - which workers of a program are busy with something dear (a search), so that some stay

@@ -4,15 +4,15 @@
  * their ratio to what was received are looked at with each piece, so a bomb costs one window of
  * memory.
  */
-#include "web/unpack.h"
+#include "lib/web/unpack.h"
 
 #include <assert.h>
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "base/rd.h"
-#include "base/util.h"
+#include "lib/base/rd.h"
+#include "lib/base/util.h"
 
 enum { WINDOW_BYTES = 64 << 10, RAW_BITS = -15, ZLIB_BITS = 15, GZIP_BITS = 15 + 16 };
 

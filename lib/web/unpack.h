@@ -1,8 +1,8 @@
 #ifndef WEB_UNPACK_H
 #define WEB_UNPACK_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * unpack - streaming decompression of a body (Content-Encoding) into a callback, with limits

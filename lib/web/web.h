@@ -1,10 +1,10 @@
 #ifndef WEB_WEB_H
 #define WEB_WEB_H
 
-#include "base/conf.h"
-#include "db/db.h"
-#include "json/json.h"
-#include "tpl/tpl.h"
+#include "lib/base/conf.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
 
 /*
  * web - the FastCGI runner: a parent and N single-threaded workers on one unix socket, a

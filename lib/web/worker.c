@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "base/log.h"
-#include "base/proc.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "web/internal.h"
+#include "lib/base/log.h"
+#include "lib/base/proc.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
 
 /*
  * One worker: waits on the shared socket, takes one request at a time through the checks, the

@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "symfile/csym.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/csym.h"
 
 enum {
     LOOKUPS = 1000000,
@@ -35,7 +35,6 @@ static unsigned pick(unsigned below)
     return (unsigned)(seed >> 33) % below;
 }
 
-/* ---- the text ------------------------------------------------------------------------------ */
 static void put_func(struct strbuf *b, uint64_t addr, unsigned size, unsigned number)
 {
     sb_printf(b,
@@ -100,9 +99,7 @@ static struct str generate(size_t bytes)
     return str_n(p, n);
 }
 
-/* ---- the straightforward reader ---------------------------------------------------------------
- */
-struct naive_func {
+* / struct naive_func {
     uint64_t start, size;
     char *name;
     size_t first_line, line_count;
@@ -180,10 +177,9 @@ static const char *naive_lookup(const struct naive *v, uint64_t addr, unsigned *
     return f ? f->name : NULL;
 }
 
-/* ---- measuring
- * ------------------------------------------------------------------------------------ */
-/* Processor time where there is only work to do, so that a busy machine tells the same. */
-static int64_t cpu_us(void)
+*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
+    /* Processor time where there is only work to do, so that a busy machine tells the same. */
+    static int64_t cpu_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);

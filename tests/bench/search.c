@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/search.h"
 
 /*
  * Super Search with N synthetic crashes (argument or 500000) spread over 180 days: puts per

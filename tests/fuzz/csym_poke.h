@@ -1,7 +1,7 @@
 #ifndef FUZZ_CSYM_POKE_H
 #define FUZZ_CSYM_POKE_H
 
-#include "symfile/csym.h"
+#include "lib/symfile/csym.h"
 
 /* Asks an open csym everything at one address; shared by the fuzz targets sym and csym. */
 static volatile uint64_t poke_sink;

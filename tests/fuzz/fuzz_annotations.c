@@ -2,9 +2,9 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "base/util.h"
-#include "handler/notes.h"
-#include "json/json.h"
+#include "client/handler/notes.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

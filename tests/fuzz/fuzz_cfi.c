@@ -3,7 +3,7 @@
 #include <elf.h>
 #include <stdint.h>
 
-#include "../../tools/dump-syms/cfi.h"
+#include "tools/dump-syms/cfi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

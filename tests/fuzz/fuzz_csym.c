@@ -1,5 +1,5 @@
 /* A hostile compiled file. */
-#include "csym_poke.h"
+#include "tests/fuzz/csym_poke.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -19,9 +19,9 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "../../tools/dump-syms/module.h"
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/module.h"
 
 enum { FRAMES_MAX = 64, HANDLER_STACK = 1 << 20 };
 

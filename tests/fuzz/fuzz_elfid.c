@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "handler/elf_id.h"
+#include "client/handler/elf_id.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

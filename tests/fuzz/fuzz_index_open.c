@@ -1,11 +1,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/search.h"
 
 /*
  * A small good index in which the input changes bytes: records of file number, offset (two

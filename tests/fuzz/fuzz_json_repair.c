@@ -2,9 +2,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/util.h"
-#include "json/json.h"
-#include "json/repair.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/json/repair.h"
 
 /*
  * What the pass makes of any bytes never holds a NUL once parsed, what the strict parser took

@@ -1,12 +1,12 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "crash/raw.h"
-#include "crash/reduce.h"
-#include "ledger/document.h"
-#include "search/doc.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/raw.h"
+#include "lib/crash/reduce.h"
+#include "lib/ledger/document.h"
+#include "lib/search/doc.h"
 
 /* One line of `datil crash load`, up to what the index would be given and readers would see. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "handler/target.h"
+#include "client/handler/target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "unwind/stackwalk.h"
+#include "lib/unwind/stackwalk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

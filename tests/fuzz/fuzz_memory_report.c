@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "base/fs.h"
-#include "rule_job.h"
+#include "lib/base/fs.h"
+#include "tests/fuzz/rule_job.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,8 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/hash.h"
-#include "web/multipart.h"
+#include "lib/base/hash.h"
+#include "lib/web/multipart.h"
 
 /*
  * The first byte says how the rest is cut into pieces; the boundary is "XX".  What comes out must

@@ -1,8 +1,8 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "base/util.h"
-#include "web/params.h"
+#include "lib/base/util.h"
+#include "lib/web/params.h"
 
 /*
  * Texts of a request.  The first byte chooses what the rest is: a query, a cookie header, a header

@@ -1,7 +1,7 @@
 /* JSON of any kind as a processed crash: nothing unknown and nothing protected comes out. */
 #include <assert.h>
 
-#include "crash/reduce.h"
+#include "lib/crash/reduce.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
-#include "base/util.h"
-#include "search/regex.h"
+#include "lib/base/util.h"
+#include "lib/search/regex.h"
 
 /*
  * First line: an expression; the rest: a text.  Compiles or not, matches or not, in bounded time

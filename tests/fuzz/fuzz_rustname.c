@@ -2,8 +2,8 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "../../tools/dump-syms/rust_name.h"
-#include "base/util.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/rust_name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
-#include "base/util.h"
-#include "search/query.h"
-#include "search/text.h"
+#include "lib/base/util.h"
+#include "lib/search/query.h"
+#include "lib/search/text.h"
 
 /*
  * A query string (not percent-decoded) for a reader without view_pii.  It parses or is refused;

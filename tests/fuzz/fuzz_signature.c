@@ -1,8 +1,8 @@
 /* JSON of any kind as crash data and as a processed crash; also lines of text as patterns. */
 #include <assert.h>
 
-#include "signature/patterns.h"
-#include "signature/signature.h"
+#include "lib/signature/patterns.h"
+#include "lib/signature/signature.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,9 +1,9 @@
 /* Symbol text -> csym -> look-ups at every address the text mentions. */
 #include <stdlib.h>
 
-#include "csym_poke.h"
+#include "tests/fuzz/csym_poke.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

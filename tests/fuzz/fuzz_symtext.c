@@ -1,8 +1,8 @@
 /* Packed symbol text, gzip or zstd: unpacked with a limit, and compared with what came out. */
 #include <sys/mman.h>
 
-#include "base/util.h"
-#include "symfile/symtext.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symtext.h"
 
 enum { TEXT_MAX = 1 << 20 };
 

@@ -1,6 +1,6 @@
 /* A hostile archive: opened and checked, every member read. */
-#include "base/util.h"
-#include "symfile/symzip.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symzip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

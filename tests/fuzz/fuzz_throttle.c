@@ -1,8 +1,8 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "../../fcgi/collector/throttle.h"
-#include "base/util.h"
+#include "fcgi/collector/throttle.h"
+#include "lib/base/util.h"
 
 /* A rules file of an administrator who errs; what loads decides about reports of strangers. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,8 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/util.h"
-#include "web/unpack.h"
+#include "lib/base/util.h"
+#include "lib/web/unpack.h"
 
 /*
  * The first byte chooses the coding, the second how the rest is cut.  Whatever comes: an end,

@@ -8,10 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/rd.h"
-#include "base/util.h"
-#include "unwind/stackwalk.h"
+#include "lib/base/fs.h"
+#include "lib/base/rd.h"
+#include "lib/base/util.h"
+#include "lib/unwind/stackwalk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,9 +5,9 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "crash/reduce.h"
-#include "crash/telemetry.h"
-#include "rule_job.h"
+#include "lib/crash/reduce.h"
+#include "lib/crash/telemetry.h"
+#include "tests/fuzz/rule_job.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/rd.h"
-#include "base/util.h"
-#include "symfile/symkey.h"
-#include "unwind/wire.h"
+#include "lib/base/rd.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symkey.h"
+#include "lib/unwind/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

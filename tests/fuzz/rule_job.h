@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "processor/rule_table.h"
 
 /* One crash for the fuzz targets of rules: no walker, no files but those a target adds. */

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "base/util.h"
-#include "json/json.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
 
 /*
  * doc - JSON in tests, written with ' for ", so that a case stays legible inside a C string.

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "annotations.h"
-#include "base/str.h"
-#include "base/util.h"
+#include "client/annotations.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 
 /* "key=value;" of everything in the table. */
 static void append(void *arg, const char *key, const char *value, size_t n)

@@ -9,14 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/arena.h"
-#include "base/conf.h"
-#include "base/fs.h"
-#include "base/proc.h"
-#include "base/rd.h"
-#include "base/str.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/fs.h"
+#include "lib/base/proc.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static void test_rd_sticky(void **state)
 {

@@ -5,12 +5,12 @@
 
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "crash/field.h"
-#include "crash/product.h"
-#include "crash/product_files.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/field.h"
+#include "lib/crash/product.h"
+#include "lib/crash/product_files.h"
 
 static const struct {
     const char *label, *id;
@@ -143,8 +143,6 @@ static void test_schema(void **state)
     assert_non_null(schema_find(&schema_processed, STR("upload_file_minidump_x")));
     assert_null(schema_find(&schema_processed, STR("upload_file_minidump")));
 }
-
-/* ---- products --------------------------------------------------------------------------- */
 
 struct dir {
     char path[64];

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/str.h"
-#include "base/util.h"
-#include "symfile/csym.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/symfile/csym.h"
 
 #define MODULE_LINE "MODULE Linux x86_64 0123456789ABCDEF0123456789ABCDEF0 prog\n"
 

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/str.h"
-#include "base/util.h"
-#include "symfile/csym.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/symfile/csym.h"
 
 enum {
     FUNCS = 12,
@@ -74,7 +74,6 @@ static unsigned pick(unsigned below)
     return (unsigned)(seed >> 33) % below;
 }
 
-/* ---- making a file ----------------------------------------------------------------------- */
 static void make_func(const struct file *f, struct func *fn, struct strbuf *out, unsigned number)
 {
     *fn = (struct func){.start = f->base + pick(WINDOW), .param = pick(3)};
@@ -138,7 +137,6 @@ static void make(struct file *f, struct strbuf *out)
         make_init(f, &f->inits[i], out);
 }
 
-/* ---- the rules, one by one ------------------------------------------------------------------ */
 /* Position among the not yet taken of the first by (start, end), or n. */
 #define NEXT_RANGE(v, n, taken)                                                                    \
     ({                                                                                             \
@@ -303,9 +301,7 @@ static void oracle_cfi(const struct file *f, uint64_t addr, struct strbuf *out)
     sb_text(out, "-");
 }
 
-/* ---- the same from the csym -------------------------------------------------------------------
- */
-static void show_csym(const struct csym *c, uint64_t addr, struct strbuf *out)
+* / static void show_csym(const struct csym *c, uint64_t addr, struct strbuf *out)
 {
     struct csym_hit hit;
     if (!csym_lookup(c, addr, &hit)) {

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "db/db.h"
+#include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "queries.h"
 
 /* The generated table and the parameter texts; what needs a server is in tests/api. */

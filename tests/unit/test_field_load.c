@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "crash/field.h"
-#include "crash/reduce.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/crash/reduce.h"
 
 static char dir[] = "/tmp/datil-test-XXXXXX";
 

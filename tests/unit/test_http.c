@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "http/http.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/http/http.h"
 
 static const struct {
     const char *path, *answer;

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "unwind/analysis.h"
-#include "unwind/insn.h"
+#include "lib/base/util.h"
+#include "lib/unwind/analysis.h"
+#include "lib/unwind/insn.h"
 
 static const struct mdmp_layout *layout(bool is_x86)
 {

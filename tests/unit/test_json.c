@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "json/json.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
 
 /* What a tree cannot hold in a name is dropped there; nothing else changes. */
 static const struct {

@@ -5,9 +5,9 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "json/json.h"
-#include "json/repair.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/json/repair.h"
 
 #define TEXT(s) s, sizeof(s) - 1
 

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 
 static const struct {
     int attempts, pause_s;

@@ -7,13 +7,13 @@
 
 #include <signal.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "minidump/context.h"
-#include "minidump/memory.h"
-#include "minidump/reason.h"
-#include "minidump/windows_codes.h"
-#include "unwind/stackwalk.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/minidump/context.h"
+#include "lib/minidump/memory.h"
+#include "lib/minidump/reason.h"
+#include "lib/minidump/windows_codes.h"
+#include "lib/unwind/stackwalk.h"
 
 #define HEADER(count, rva) "MDMP\x93\xa7\0\0" count rva "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "crash/raw.h"
+#include "lib/base/util.h"
+#include "lib/crash/raw.h"
 
 /* clang-format off */
 static const struct {

@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "crash/reduce.h"
-#include "crash/schema.h"
+#include "lib/base/util.h"
+#include "lib/crash/reduce.h"
+#include "lib/crash/schema.h"
 #include "tests/unit/doc.h"
 
 static const struct {

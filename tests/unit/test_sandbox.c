@@ -15,8 +15,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "base/util.h"
-#include "sandbox/sandbox.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/sandbox.h"
 
 /* A descriptor of a file with some bytes, opened before. */
 static int open_file(void)

@@ -7,11 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/cost.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/search.h"
 
 /*
  * What one search may cost.  An index with many different values, and a table of searches that ask

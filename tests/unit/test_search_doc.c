@@ -4,8 +4,8 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "search/doc.h"
+#include "lib/base/util.h"
+#include "lib/search/doc.h"
 
 /* What becomes of odd values on their way into the index. */
 static const struct {

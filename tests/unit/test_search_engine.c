@@ -5,10 +5,10 @@
 #include <cmocka.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/search.h"
 
 /*
  * The engine with a handful of documents: what a newcomer would try first.  The thorough

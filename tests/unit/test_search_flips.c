@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/search/search.h"
 
 /*
  * One flipped bit at a time, anywhere in any file of an index: a scrub finds each, and after what

@@ -9,12 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/search.h"
 
 /*
  * Everything at one index at the same time: puts, replaces, deletes, flushes, compactions,

@@ -7,10 +7,10 @@
 #include <regex.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/search.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/search.h"
 
 /*
  * The engine against a naive evaluation: thousands of random documents in plain structs,

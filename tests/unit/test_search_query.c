@@ -5,10 +5,10 @@
 #include <cmocka.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/query.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/query.h"
 
 /* From parameters to the query tree: values, operators, dates, errors, permissions. */
 
@@ -45,7 +45,6 @@ static struct search_context context(enum perm reader)
         .now_us = NOW_S * (int64_t)1000000 + 500000, .reader = reader, .products = products};
 }
 
-/* ---- errors ----------------------------------------------------------------------------- */
 static const struct {
     const char *query, *form_param, *text;
 } error_cases[] = {
@@ -119,7 +118,6 @@ static void test_nul_character(void **state)
     arena_release(&a);
 }
 
-/* ---- the fold of one field, as text ------------------------------------------------------- */
 static const struct {
     const char *query, *want;
 } fold_cases[] = {
@@ -192,7 +190,6 @@ static void test_folds(void **state)
     }
 }
 
-/* ---- dates ------------------------------------------------------------------------------ */
 static const struct {
     const char *query, *from, *to; /* half open, in whole seconds unless strict */
 } date_cases[] = {
@@ -239,7 +236,6 @@ static void test_dates(void **state)
     }
 }
 
-/* ---- aggregations ----------------------------------------------------------------------- */
 static const struct {
     const char *query, *want;
 } agg_cases[] = {
@@ -316,7 +312,6 @@ static void test_unredacted_tells_unknown_names(void **state)
     }
 }
 
-/* ---- protected fields: every way out ------------------------------------------------------ */
 static const char *const ways_out[] = {
     "url=~secret",
     "url=__null__",

@@ -5,9 +5,9 @@
 #include <cmocka.h>
 #include <malloc.h>
 
-#include "base/util.h"
-#include "search/regex.h"
-#include "search/text.h"
+#include "lib/base/util.h"
+#include "lib/search/regex.h"
+#include "lib/search/text.h"
 
 /* Tokens, wildcards and regular expressions of Super Search. */
 

@@ -5,10 +5,10 @@
 
 #include <time.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "signature/patterns.h"
-#include "signature/signature.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/signature/patterns.h"
+#include "lib/signature/signature.h"
 #include "tests/unit/doc.h"
 
 static struct siglists *lists;

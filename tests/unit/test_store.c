@@ -8,10 +8,10 @@
 #include <limits.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "store/mark.h"
-#include "store/store.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/store/mark.h"
+#include "lib/store/store.h"
 
 /* The object store: one suite, run against each back end that needs no server. */
 #define ID    "11111111-2222-4333-8444-555550260728"

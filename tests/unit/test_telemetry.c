@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "crash/field.h"
-#include "crash/telemetry.h"
-#include "crash/version_key.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/crash/telemetry.h"
+#include "lib/crash/version_key.h"
 #include "tests/unit/doc.h"
 
 static const struct {

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "tpl/tpl.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/tpl/tpl.h"
 
 struct fixture {
     char dir[64];
@@ -215,8 +215,6 @@ static void test_many_rows(void **state)
     assert_memory_equal(page, "000;111;222;", 12);
     assert_string_equal(page + strlen(page) - 13, "199919991999;");
 }
-
-/* ---- every template of the project ----------------------------------------------------------- */
 
 /*
  * What a template asks for, read from its own text: names, and which of them are lists of what.

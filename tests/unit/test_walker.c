@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "unwind/walker.h"
-#include "unwind/wire.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/unwind/walker.h"
+#include "lib/unwind/wire.h"
 
 enum { SECOND = 1000 };
 static const int64_t MEMORY = INT64_C(512) << 20;
@@ -230,8 +230,6 @@ static void test_no_program(void **state)
     assert_false(walker_run(&o, fd, NULL, &r, &err));
     assert_int_equal(err.code, ERR_IO);
 }
-
-/* ---- the protocol -------------------------------------------------------------------------- */
 
 static const struct {
     const char *label;

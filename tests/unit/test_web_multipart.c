@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "web/multipart.h"
+#include "lib/base/util.h"
+#include "lib/web/multipart.h"
 
 /*
  * Each body is read in one piece, byte by byte, and cut in two at every place: the parts that

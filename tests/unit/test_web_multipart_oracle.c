@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "web/multipart.h"
+#include "lib/base/util.h"
+#include "lib/web/multipart.h"
 
 /*
  * Random forms, read by our reader in pieces of many sizes and by another program's: Python's email

@@ -5,9 +5,9 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
-#include "web/internal.h"
-#include "web/password.h"
+#include "lib/base/util.h"
+#include "lib/web/internal.h"
+#include "lib/web/password.h"
 
 enum { ARENA_MAX = 4 << 20 };
 

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/util.h"
-#include "web/turns.h"
+#include "lib/base/util.h"
+#include "lib/web/turns.h"
 
 /* Turns of workers: who may have one, and what a killed worker leaves behind. */
 enum { WORKERS = 5, MOST = 3, MOST_OF_ASKER = 2, ANNA = 11, BERT = 22, CARL = 33 };

@@ -7,8 +7,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "base/util.h"
-#include "web/unpack.h"
+#include "lib/base/util.h"
+#include "lib/web/unpack.h"
 
 static bool sink(void *arg, const void *p, size_t n, struct err *err)
 {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "signature/signature.h"
+#include "lib/signature/signature.h"
 
 /*
  * crashsig - signatures on the command line, by the very code of the processor.

@@ -1,12 +1,12 @@
 /*
  * Documents from standard input.
  */
-#include "crashsig.h"
+#include "tools/crashsig/crashsig.h"
 
 #include <errno.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 json_t *crash_data_of(const json_t *doc, bool is_processed)
 {
@@ -103,8 +103,6 @@ bool run_stdin(const struct options *o, const struct siglists *l, struct err *er
     signature_result_release(&r);
     return true;
 }
-
-/* ---- two list directories ---- */
 
 struct move {
     const char *text; /* "OLD" -> "NEW", borrowed from the counting object */

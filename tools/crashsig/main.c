@@ -1,10 +1,10 @@
 /*
  * crashsig - crash data in, signature out.
  */
-#include "crashsig.h"
+#include "tools/crashsig/crashsig.h"
 
-#include "base/log.h"
-#include "base/util.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
 
 static const char usage[] =
     "usage: crashsig [--siglists DIR]            one JSON document on standard input\n"

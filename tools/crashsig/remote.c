@@ -1,11 +1,11 @@
 /*
  * Processed crashes from a server, by id.
  */
-#include "crashsig.h"
+#include "tools/crashsig/crashsig.h"
 
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "http/http.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/http/http.h"
 
 struct outcome {
     const char *id;
@@ -13,8 +13,6 @@ struct outcome {
     const json_t *notes;
     bool is_same;
 };
-
-/* ---- formats ---- */
 
 static void print_text(const struct outcome *r)
 {
@@ -63,8 +61,6 @@ static void print_csv(const struct outcome *r)
     }
     fputs("\r\n", stdout);
 }
-
-/* ---- one crash ---- */
 
 /* A bare id, "bp-" and id, or anything that ends in one, such as the address of a report. */
 static bool read_id(const char *text, char ret_id[CRASH_ID_SIZE])

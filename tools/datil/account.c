@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "app.h"
-#include "base/util.h"
+#include "lib/base/util.h"
+#include "lib/web/password.h"
 #include "queries.h"
-#include "web/password.h"
+#include "tools/datil/app.h"
 
 enum { EMAIL_MAX = 254 };
 

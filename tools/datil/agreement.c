@@ -1,12 +1,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/time.h"
-#include "base/util.h"
-#include "base/vec.h"
-#include "doctor.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/search/search.h"
 #include "queries.h"
-#include "search/search.h"
+#include "tools/datil/doctor.h"
 
 /*
  * The agreement of ledger, store and index, both ways:

@@ -2,7 +2,7 @@
  * What the commands share: options, connections that are made when a command needs them, and the
  * audit log with the name of who really typed (also behind sudo).
  */
-#include "app.h"
+#include "tools/datil/app.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "ledger/ledger.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
 
 static const struct opt *find_opt(const struct opt *opts, size_t n, struct str name)

@@ -3,11 +3,11 @@
 
 #include <sys/types.h>
 
-#include "base/conf.h"
-#include "db/db.h"
-#include "search/index.h"
-#include "store/mark.h"
-#include "store/store.h"
+#include "lib/base/conf.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
+#include "lib/store/mark.h"
+#include "lib/store/store.h"
 
 /*
  * app - what the commands of `datil` share: configuration, and database, store and index opened

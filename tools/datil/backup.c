@@ -19,10 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "snapshot.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "tools/datil/snapshot.h"
 
 enum { DEPTH_MAX = 16, DIR_MODE = 0700, FILE_MODE = 0600, STAMP_LEN = 16 };
 #define PARTIAL ".partial"

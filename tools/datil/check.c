@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app.h"
-#include "base/util.h"
-#include "crash/product.h"
-#include "signature/signature.h"
+#include "lib/base/util.h"
+#include "lib/crash/product.h"
+#include "lib/signature/signature.h"
+#include "tools/datil/app.h"
 
 typedef bool config_check(struct app *app, struct err *err);
 

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/log.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "ledger/document.h"
-#include "ledger/ledger.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/ledger/document.h"
+#include "lib/ledger/ledger.h"
+#include "tools/datil/app.h"
 
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
 

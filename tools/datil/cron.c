@@ -1,5 +1,5 @@
-#include "app.h"
-#include "base/util.h"
+#include "lib/base/util.h"
+#include "tools/datil/app.h"
 
 /* cron …: the work is done by datil-cron. */
 

@@ -4,7 +4,7 @@
  * Whoever runs it runs it from a timer, so a false alarm costs as much as a missed one: whatever
  * changes while work goes on is looked at again before it is called a problem.
  */
-#include "doctor.h"
+#include "tools/datil/doctor.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,12 +16,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/product.h"
-#include "heartbeat.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/product.h"
 #include "queries.h"
+#include "tools/datil/heartbeat.h"
 
 enum {
     CLOCK_SKEW_MAX_S = 60,

@@ -1,7 +1,7 @@
 #ifndef DATIL_DOCTOR_H
 #define DATIL_DOCTOR_H
 
-#include "app.h"
+#include "tools/datil/app.h"
 
 /*
  * doctor - looks at an installation and says in words what is wrong with it.

@@ -4,7 +4,7 @@
  * ends them, an empty standard input.  The answer comes as records of standard output, whose text
  * begins with "Status: 200 OK" (the runner always says it) up to an empty line.
  */
-#include "heartbeat.h"
+#include "tools/datil/heartbeat.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,9 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/rd.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/rd.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 enum {
     FCGI_VERSION = 1,

@@ -1,9 +1,9 @@
 #ifndef DATIL_HEARTBEAT_H
 #define DATIL_HEARTBEAT_H
 
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * heartbeat - asks a FastCGI program for its own word on its health, on its socket, without the

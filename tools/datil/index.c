@@ -1,11 +1,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "app.h"
-#include "base/fs.h"
-#include "base/util.h"
-#include "json/json.h"
-#include "ledger/ledger.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/ledger/ledger.h"
+#include "tools/datil/app.h"
 
 /*
  * index rebuild, index verify, index compact.

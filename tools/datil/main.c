@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "app.h"
-#include "base/identity.h"
-#include "base/log.h"
-#include "base/util.h"
-#include "crash/field.h"
+#include "lib/base/identity.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "tools/datil/app.h"
 
 /*
  * datil - the administrator's command.  Each command is a row of a table; the longest name that

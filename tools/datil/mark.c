@@ -8,9 +8,9 @@
 #include <dirent.h>
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/util.h"
+#include "lib/base/util.h"
 #include "queries.h"
+#include "tools/datil/app.h"
 
 const struct marked_dir marked_dirs[] = {
     {"store", "CRASHMOVER_CRASHSTORAGE_FS_ROOT"},

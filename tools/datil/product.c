@@ -2,10 +2,10 @@
  * product …: which products are accepted, and which names come in that none of them has.  The
  * files stay the administrator's; these commands write what a person would.
  */
-#include "app.h"
-#include "base/util.h"
-#include "crash/product.h"
+#include "lib/base/util.h"
+#include "lib/crash/product.h"
 #include "queries.h"
+#include "tools/datil/app.h"
 
 /* What nobody has sent for so long is no longer worth a line. */
 #define REFUSED_DAYS "90"

@@ -1,11 +1,11 @@
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/field.h"
-#include "json/json.h"
-#include "ledger/ledger.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
+#include "lib/ledger/ledger.h"
+#include "tools/datil/app.h"
 
 /*
  * purge retention, purge annotation

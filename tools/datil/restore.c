@@ -15,12 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "ledger/ledger.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/ledger/ledger.h"
 #include "queries.h"
-#include "snapshot.h"
+#include "tools/datil/snapshot.h"
 
 enum { PAGE = LEDGER_BATCH_MAX };
 

@@ -6,9 +6,9 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "tools/datil/app.h"
 
 static void applied(const char *file)
 {

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "app.h"
-#include "base/fs.h"
-#include "base/util.h"
-#include "http/http.h"
-#include "json/json.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/http/http.h"
+#include "lib/json/json.h"
+#include "tools/datil/app.h"
 
 /* crash send: a report over HTTP, as a crashing program would send it. */
 

@@ -5,7 +5,7 @@
  * "file SHA256 SIZE MTIME_NS PATH".  Its last line holds the number of files and the checksum of
  * all lines before it, so a manifest that was cut or changed is noticed.
  */
-#include "snapshot.h"
+#include "tools/datil/snapshot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 enum {
     COPY_BYTES = 256 << 10,

@@ -1,10 +1,10 @@
 #ifndef DATIL_SNAPSHOT_H
 #define DATIL_SNAPSHOT_H
 
-#include "app.h"
-#include "base/hash.h"
-#include "base/time.h"
-#include "base/vec.h"
+#include "tools/datil/app.h"
+#include "lib/base/hash.h"
+#include "lib/base/time.h"
+#include "lib/base/vec.h"
 
 /*
  * snapshot - what `datil backup` writes and `datil restore` reads: a directory with

@@ -4,10 +4,10 @@
  */
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/util.h"
+#include "lib/base/util.h"
+#include "lib/symfile/symadd.h"
 #include "queries.h"
-#include "symfile/symadd.h"
+#include "tools/datil/app.h"
 
 enum { MISSING_SHOWN = 100 };
 

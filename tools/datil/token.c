@@ -4,10 +4,10 @@
  */
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 #include "queries.h"
+#include "tools/datil/app.h"
 
 enum { KEY_BYTES = 16, KEY_START_CHARS = 12, TOKEN_DAYS = 90, TOKEN_DAYS_MAX = 3650 };
 

@@ -5,14 +5,14 @@
  */
 #include <stdlib.h>
 
-#include "app.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/crash_id.h"
-#include "ledger/ledger.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/ledger/ledger.h"
+#include "lib/search/search.h"
+#include "lib/web/params.h"
 #include "queries.h"
-#include "search/search.h"
-#include "web/params.h"
+#include "tools/datil/app.h"
 
 enum { SEARCH_PAGE = 1000, SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
 

@@ -4,12 +4,12 @@
  * thirty bytes, and nothing has to be remembered.  Formats: DWARF 5, 6.4.1; for .eh_frame the Linux
  * Standard Base, "Exception Frames".
  */
-#include "cfi.h"
+#include "tools/dump-syms/cfi.h"
 
 #include <dwarf.h>
 
-#include "cfi_program.h"
-#include "cfi_text.h"
+#include "tools/dump-syms/cfi_program.h"
+#include "tools/dump-syms/cfi_text.h"
 
 enum { ENCODING_OMIT = 0xff, ENCODING_PC_RELATIVE = 0x10 };
 

@@ -1,8 +1,8 @@
 #ifndef DUMP_SYMS_CFI_H
 #define DUMP_SYMS_CFI_H
 
-#include "base/rd.h"
-#include "sym.h"
+#include "lib/base/rd.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * cfi - call frame information of DWARF (.eh_frame and .debug_frame) as the rules

@@ -4,13 +4,13 @@
  * from the row before.  A rule that the text cannot say is written as .undef and counted: silence
  * would let readers go on with the rule of the line before.
  */
-#include "cfi_program.h"
+#include "tools/dump-syms/cfi_program.h"
 
 #include <dwarf.h>
 #include <inttypes.h>
 
-#include "base/util.h"
-#include "cfi_text.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/cfi_text.h"
 
 enum {
     REMEMBERED_MAX = 64,

@@ -1,7 +1,7 @@
 #ifndef DUMP_SYMS_CFI_PROGRAM_H
 #define DUMP_SYMS_CFI_PROGRAM_H
 
-#include "cfi.h"
+#include "tools/dump-syms/cfi.h"
 
 /*
  * cfi_program - runs the little program of one unwind entry and writes down its rows.

@@ -4,13 +4,13 @@
  * computes it.  Linkers' PLT entries are the expressions that occur in practice; they test bits,
  * which is said with arithmetic here.  What cannot be said fails, and the rule becomes .undef.
  */
-#include "cfi_text.h"
+#include "tools/dump-syms/cfi_text.h"
 
 #include <dwarf.h>
 #include <elf.h>
 #include <inttypes.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { STACK_MAX = 16, VALUE_BYTES_MAX = 160, STEPS_MAX = 64 };
 

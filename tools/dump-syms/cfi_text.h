@@ -1,8 +1,8 @@
 #ifndef DUMP_SYMS_CFI_TEXT_H
 #define DUMP_SYMS_CFI_TEXT_H
 
-#include "base/rd.h"
-#include "base/str.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 
 /*
  * cfi_text - registers and DWARF expressions in the language of STACK CFI.

@@ -8,14 +8,14 @@
  * holds.  A file of another build would give wrong names to every frame, so it is left alone and
  * said so.
  */
-#include "debug_files.h"
+#include "tools/dump-syms/debug_files.h"
 
 #include <elfutils/libdwelf.h>
 #include <limits.h>
 #include <unistd.h>
 
-#include "base/util.h"
-#include "unpack.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/unpack.h"
 
 enum { BUILD_ID_MAX = 64 };
 

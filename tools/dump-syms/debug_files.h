@@ -3,7 +3,7 @@
 
 #include <elfutils/libdw.h>
 
-#include "elf_file.h"
+#include "tools/dump-syms/elf_file.h"
 
 /*
  * debug_files - where the debug information of a module lies when it is not in the

@@ -6,7 +6,7 @@
  * Names of files come out of other files here (debug links, split units), so what is opened may be
  * anything: a FIFO would block for ever, hence O_NONBLOCK and the question for a regular file.
  */
-#include "elf_file.h"
+#include "tools/dump-syms/elf_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#include "base/util.h"
-#include "unpack.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/unpack.h"
 
 enum { GROWTH_MAX = 200 };
 

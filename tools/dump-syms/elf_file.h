@@ -4,9 +4,9 @@
 #include <gelf.h>
 #include <stdint.h>
 
-#include "base/err.h"
-#include "base/rd.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 
 /*
  * elf_file - one ELF file in memory, with everything in it unpacked.

@@ -9,9 +9,9 @@
  */
 #include <elf.h>
 
-#include "base/util.h"
-#include "elf_file.h"
-#include "unpack.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/elf_file.h"
+#include "tools/dump-syms/unpack.h"
 
 enum {
     COMPRESSED_ZSTD = 2, /* ELFCOMPRESS_ZSTD of the gABI, newer than the header of Debian 12 */

@@ -3,11 +3,11 @@
  * cut out of a package, strings without units) is put into a file of ordinary sections.  Only what
  * libdw looks at is filled in: the header, the names, the sections' places.
  */
-#include "elf_write.h"
+#include "tools/dump-syms/elf_write.h"
 
 #include <elf.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { ELF_HEADER = 64, ELF_SECTION = 64 }; /* Elf64_Ehdr, Elf64_Shdr */
 

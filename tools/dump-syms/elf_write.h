@@ -1,7 +1,7 @@
 #ifndef DUMP_SYMS_ELF_WRITE_H
 #define DUMP_SYMS_ELF_WRITE_H
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /*
  * elf_write - writes small ELF images for libdw.

@@ -14,9 +14,9 @@
  * there a FUNC of the same name and extent ends it, because by the rule of all readers a PUBLIC
  * does not reach beyond a FUNC that begins at or behind it.
  */
-#include "extents.h"
+#include "tools/dump-syms/extents.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { PADDING_MAX = 16 }; /* linkers align sections of code to 16 bytes */
 

@@ -1,7 +1,7 @@
 #ifndef DUMP_SYMS_EXTENTS_H
 #define DUMP_SYMS_EXTENTS_H
 
-#include "sym.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * extents - which code each symbol of the symbol tables names.

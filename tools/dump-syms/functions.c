@@ -10,14 +10,14 @@
  * here, what overlaps is settled by sym_sort_funcs.  Trees are as deep as the file says; depths are
  * limited.
  */
-#include "functions.h"
+#include "tools/dump-syms/functions.h"
 
 #include <dwarf.h>
 
-#include "base/util.h"
-#include "lines.h"
-#include "names.h"
-#include "split.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/lines.h"
+#include "tools/dump-syms/names.h"
+#include "tools/dump-syms/split.h"
 
 enum { TREE_DEPTH_MAX = 512, INLINE_DEPTH_MAX = 200, RANGES_MAX = 1 << 16 };
 

@@ -1,8 +1,8 @@
 #ifndef DUMP_SYMS_FUNCTIONS_H
 #define DUMP_SYMS_FUNCTIONS_H
 
-#include "image.h"
-#include "sym.h"
+#include "tools/dump-syms/image.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * functions - FUNC, line, INLINE, FILE and PUBLIC records.

@@ -1,6 +1,6 @@
-#include "idmap.h"
+#include "tools/dump-syms/idmap.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 static size_t slot_of(const struct idmap *m, uint64_t key)
 {

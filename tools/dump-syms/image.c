@@ -4,16 +4,16 @@
  * its symbols. For libraries and programs of ours that writer is client/handler (modules.c,
  * elf_id.c).
  */
-#include "image.h"
+#include "tools/dump-syms/image.h"
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <limits.h>
 
-#include "base/util.h"
-#include "debug_files.h"
-#include "elf_write.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/debug_files.h"
+#include "tools/dump-syms/elf_write.h"
 
 enum {
     PAGE = 4096,

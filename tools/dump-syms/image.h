@@ -4,8 +4,8 @@
 #include <elfutils/libdw.h>
 #include <stdint.h>
 
-#include "elf_file.h"
-#include "sym.h"
+#include "tools/dump-syms/elf_file.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * image - one ELF file and its debug information, wherever that is: in the file, in

@@ -3,11 +3,11 @@
  * the same sequence.  Names of files come out joined with the folder of the compilation and without
  * detours, so that gcc and clang, DWARF 4 and 5, write the same name for the same file.
  */
-#include "lines.h"
+#include "tools/dump-syms/lines.h"
 
 #include <dwarf.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { FILES_MAX = 1 << 22 };
 

@@ -3,8 +3,8 @@
 
 #include <elfutils/libdw.h>
 
-#include "image.h"
-#include "sym.h"
+#include "tools/dump-syms/image.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * lines - the line table of one compilation unit as sorted, sized rows.

@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
-#include "module.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/module.h"
 
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */
 enum { STATUS_GOOD, STATUS_FAILED, STATUS_USAGE, STATUS_INCOMPLETE };

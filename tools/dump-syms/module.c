@@ -4,11 +4,11 @@
  * unwind entries, which also say where code without a name begins; sym_finish puts all of it in
  * order.
  */
-#include "module.h"
+#include "tools/dump-syms/module.h"
 
-#include "base/util.h"
-#include "cfi.h"
-#include "functions.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/functions.h"
 
 static bool is_code(const void *image, uint64_t addr, uint64_t size)
 {

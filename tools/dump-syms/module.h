@@ -1,8 +1,8 @@
 #ifndef DUMP_SYMS_MODULE_H
 #define DUMP_SYMS_MODULE_H
 
-#include "image.h"
-#include "sym.h"
+#include "tools/dump-syms/image.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * module - everything a symbol file says about one ELF file, read from it and from the

@@ -7,13 +7,13 @@
  *
  * All of a large library's names pass through here: texts are kept once each, by number.
  */
-#include "names.h"
+#include "tools/dump-syms/names.h"
 
 #include <dwarf.h>
 
-#include "base/util.h"
-#include "rust_name.h"
-#include "type_name.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/rust_name.h"
+#include "tools/dump-syms/type_name.h"
 
 enum {
     SCOPES_MAX = 64,

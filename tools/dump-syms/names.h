@@ -3,8 +3,8 @@
 
 #include <elfutils/libdw.h>
 
-#include "idmap.h"
-#include "sym.h"
+#include "tools/dump-syms/idmap.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * names - what a function is called in a report.

@@ -5,9 +5,9 @@
 #include <gelf.h>
 #include <limits.h>
 
-#include "base/util.h"
-#include "functions.h"
-#include "names.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/functions.h"
+#include "tools/dump-syms/names.h"
 
 /*
  * Several symbols often name one address (write, __write, __libc_write).  The one a

@@ -1,6 +1,6 @@
-#include "rust_name.h"
+#include "tools/dump-syms/rust_name.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { HASH_DIGITS = 16, PARTS_MAX = 256, DIGITS_MAX = 5 };
 

@@ -1,7 +1,7 @@
 #ifndef DUMP_SYMS_RUST_NAME_H
 #define DUMP_SYMS_RUST_NAME_H
 
-#include "base/str.h"
+#include "lib/base/str.h"
 
 /*
  * rust_name - Rust's mangled names in readable form.

@@ -5,8 +5,8 @@
  */
 #include <ctype.h>
 
-#include "base/util.h"
-#include "rust_name.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/rust_name.h"
 
 enum { DEPTH_MAX = 128, STEPS_MAX = 20000, OUTPUT_MAX = 1 << 16, LIFETIMES_MAX = 26 };
 

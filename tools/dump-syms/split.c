@@ -14,14 +14,14 @@
  * Formats: DWARF 5, 7.3.5 (packages) and 7.25 (range lists); the GNU forms of DWARF 4 are described
  * in the GCC wiki, "DebugFissionDWP".
  */
-#include "split.h"
+#include "tools/dump-syms/split.h"
 
 #include <dwarf.h>
 #include <limits.h>
 
-#include "base/util.h"
-#include "debug_files.h"
-#include "elf_write.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/debug_files.h"
+#include "tools/dump-syms/elf_write.h"
 
 enum {
     COLUMNS_MAX = 16, /* kinds of sections in a package: 8 are defined */

@@ -3,8 +3,8 @@
 
 #include <elfutils/libdw.h>
 
-#include "idmap.h"
-#include "image.h"
+#include "tools/dump-syms/idmap.h"
+#include "tools/dump-syms/image.h"
 
 /*
  * split - the part of debug information that -gsplit-dwarf puts elsewhere: into one

@@ -5,9 +5,9 @@
  */
 #include <dwarf.h>
 
-#include "base/util.h"
-#include "cfi_text.h"
-#include "split.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/cfi_text.h"
+#include "tools/dump-syms/split.h"
 
 enum { RNGLISTS_HEADER = 12 }; /* 32-bit form; compilers write no other */
 

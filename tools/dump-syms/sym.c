@@ -4,14 +4,14 @@
  * Readers of the format want functions that do not overlap, sorted by address, and lines that the
  * longest of their buffers holds; sym_finish and sym_clean see to that.
  */
-#include "sym.h"
+#include "tools/dump-syms/sym.h"
 
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/hash.h"
-#include "base/util.h"
-#include "extents.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/extents.h"
 
 enum { NAME_MAX_BYTES = 1 << 19 }; /* readers drop lines above a megabyte */
 

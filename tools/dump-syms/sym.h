@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "base/arena.h"
-#include "base/str.h"
-#include "base/vec.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/base/vec.h"
 
 /*
  * sym - what a Breakpad symbol file says about one module, while it is collected.

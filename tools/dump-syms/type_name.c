@@ -5,11 +5,11 @@
  * parameters are spelled here from the debug information as the demangler spells them: qualifiers
  * behind what they qualify, `unsigned long` and not DWARF's `long unsigned int`, typedefs resolved.
  */
-#include "type_name.h"
+#include "tools/dump-syms/type_name.h"
 
 #include <dwarf.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { TYPE_DEPTH_MAX = 32, PARAMETERS_MAX = 64 };
 

@@ -4,14 +4,14 @@
  * is asked for pieces of one buffer until it says that the end is reached, so that a small file
  * cannot take more memory than its caller allows.
  */
-#include "unpack.h"
+#include "tools/dump-syms/unpack.h"
 
 #include <lzma.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum {
     PIECE_BYTES = 256 * 1024,

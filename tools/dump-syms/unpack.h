@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-#include "base/err.h"
-#include "base/str.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 
 /*
  * unpack - compressed bytes of sections and of whole files.

@@ -241,7 +241,7 @@ END {
         if (!(name in ann_types))
             fail("copied annotation " name " has no row")
     print "/* Generated from lib/crash/fields.tsv by tools/gen/fields.awk. */"
-    print "#include \"crash/field.h\""
+    print "#include \"lib/crash/field.h\""
     print_annotations()
     print ""
     for (i = 1; i <= shape_count; i++)

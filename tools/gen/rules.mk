@@ -1,12 +1,12 @@
 # Generated sources: each block adds its outputs to GEN_C and GEN_H.
 
-# ---- field tables --------------------------------------------------------------------
+# Field tables
 GEN_C += $(B)/gen/crash/fields_data.c
 $(B)/gen/crash/fields_data.c: tools/gen/fields.awk lib/crash/fields.tsv
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/fields.awk lib/crash/fields.tsv > $@.tmp && mv $@.tmp $@
 
-# ---- SQL ------------------------------------------------------------------------------
+# SQL
 # sql/*.sql -> queries.h, queries.c
 SQL_SRC := $(sort $(wildcard sql/*.sql))
 GEN_C += $(B)/gen/queries.c
@@ -17,7 +17,7 @@ $(B)/gen/queries.c $(B)/gen/queries.h &: $(SQL_SRC) tools/gen/sql.awk
 	    -f tools/gen/sql.awk $(SQL_SRC)
 	$(Q)mv $(B)/gen/queries.h.new $(B)/gen/queries.h && mv $(B)/gen/queries.c.new $(B)/gen/queries.c
 
-# ---- signature lists -----------------------------------------------------------------
+# Signature lists
 SIGLISTS := $(patsubst %,lib/signature/lists/%.txt,irrelevant_signature_re prefix_signature_re \
             signature_sentinels signatures_with_line_numbers_re)
 GEN_C += $(B)/gen/signature/lists_data.c
@@ -25,7 +25,7 @@ $(B)/gen/signature/lists_data.c: tools/gen/siglists.awk $(SIGLISTS)
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/siglists.awk $(SIGLISTS) > $@.tmp && mv $@.tmp $@
 
-# ---- names of Windows codes -----------------------------------------------------------
+# Names of Windows codes
 GEN_C += $(B)/gen/windows_codes.c
 $(B)/gen/windows_codes.c: lib/minidump/windows-codes.tsv tools/gen/windows_codes.awk
 	$(call say,GEN,$@)

@@ -8,7 +8,7 @@ function quote(text) {
 
 BEGIN {
     print "/* Generated from lib/signature/lists/ by tools/gen/siglists.awk. */"
-    print "#include \"signature/lists.h\""
+    print "#include \"lib/signature/lists.h\""
     print "\nconst struct siglist_text siglist_builtin[] = {"
 }
 

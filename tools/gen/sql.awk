@@ -55,7 +55,7 @@ function finish()
 
 BEGIN {
     print "/* Generated from sql/ by tools/gen/sql.awk. */\n#ifndef GEN_QUERIES_H\n#define GEN_QUERIES_H\n" > header
-    print "#include \"db/db.h\"\n" > header
+    print "#include \"lib/db/db.h\"\n" > header
     print "/* Generated from sql/ by tools/gen/sql.awk. */\n#include \"queries.h\"\n" > source
 }
 

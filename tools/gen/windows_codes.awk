@@ -2,7 +2,7 @@
 # Offsets instead of pointers: nothing to relocate when a program starts.
 BEGIN {
     FS = "\t"
-    print "#include \"minidump/windows_codes.h\"\n"
+    print "#include \"lib/minidump/windows_codes.h\"\n"
 }
 /^#/ { next }
 NF != 3 || $2 !~ /^[0-9a-f]+$/ || length($2) != 8 {

@@ -14,7 +14,7 @@ for path in sorted(Path("lib").rglob("*.[ch]")):
         bad = 1
         continue
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        found = re.match(r'#include "([a-z_]+)/', line)
+        found = re.match(r'#include "lib/([a-z_]+)/', line)
         if found and found[1] in rank and found[1] != module and rank[found[1]] > rank[module]:
             print(f"{path}:{number}: {module} may not include from {found[1]}")
             bad = 1

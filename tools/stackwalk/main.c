@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "options.h"
-#include "sandboxed.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "tools/stackwalk/options.h"
+#include "tools/stackwalk/sandboxed.h"
 
 enum { DUMP_MAX = 1 << 30, CACHE_MAX_BYTES = 1 << 30 };
 

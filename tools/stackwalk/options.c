@@ -2,11 +2,11 @@
  * Options of datil-stackwalk.  The names are those of minidump-stackwalk, so that scripts written
  * for it go on; what it knows and we do not need is accepted and ignored.
  */
-#include "options.h"
+#include "tools/stackwalk/options.h"
 
 #include <getopt.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum code {
     OPT_JSON = 256,

@@ -1,8 +1,8 @@
 #ifndef STACKWALK_OPTIONS_H
 #define STACKWALK_OPTIONS_H
 
-#include "base/log.h"
-#include "unwind/stackwalk.h"
+#include "lib/base/log.h"
+#include "lib/unwind/stackwalk.h"
 
 /* options - the command line of datil-stackwalk. */
 enum { OPTIONS_DIRS_MAX = 64 };

@@ -3,7 +3,7 @@
  * as options.  It opens nothing; the sandbox is entered before the first byte of the dump is
  * looked at, and symbols are asked of the parent.
  */
-#include "sandboxed.h"
+#include "tools/stackwalk/sandboxed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,10 +12,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "sandbox/sandbox.h"
-#include "unwind/wire.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/sandbox.h"
+#include "lib/unwind/wire.h"
 
 enum { FILES = 16 };
 /* Address space for mapped symbol files, besides the memory limit. */

@@ -1,7 +1,7 @@
 #ifndef STACKWALK_SANDBOXED_H
 #define STACKWALK_SANDBOXED_H
 
-#include "options.h"
+#include "tools/stackwalk/options.h"
 
 /*
  * sandboxed - the walk as a child of walker_run: the dump on descriptor 0, the report to

@@ -13,13 +13,13 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "sandbox/sandbox.h"
-#include "symfile/csym.h"
-#include "symfile/symtext.h"
-#include "symfile/symwire.h"
-#include "symfile/symzip.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/sandbox/sandbox.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symtext.h"
+#include "lib/symfile/symwire.h"
+#include "lib/symfile/symzip.h"
 
 enum { FILES = 16, CPU_S = 3600 };
 /* A text of 8 GiB compiles in less than 3 GiB; measured: 0.3 of the text (tests/bench/csym). */

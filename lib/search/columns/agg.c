@@ -4,12 +4,12 @@
  * hash table of pairs beyond that: an array costs one addition for a row, but most pairs of two
  * long lists never occur.
  */
-#include "search/columns/agg.h"
+#include "lib/search/columns/agg.h"
 
 #include <assert.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static size_t pair_place(const struct pair_table *t, uint64_t key)
 {

@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_AGG_H
 #define SEARCH_COLUMNS_AGG_H
 
-#include "search/columns/run.h"
+#include "lib/search/columns/run.h"
 
 /*
  * agg - aggregations while a query runs; private to agg*.c.

@@ -4,10 +4,10 @@
  * divided by the golden ratio, Knuth, The Art of Computer Programming, 6.4), which spreads
  * neighbouring numbers.
  */
-#include "search/columns/agg.h"
+#include "lib/search/columns/agg.h"
 
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 static size_t place_of(uint64_t value, size_t slot_count)
 {

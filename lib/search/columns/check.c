@@ -1,7 +1,7 @@
-#include "search/columns/check.h"
+#include "lib/search/columns/check.h"
 
-#include "base/util.h"
-#include "search/columns/seal.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/seal.h"
 
 /*
  * Bytes below the counts have sums at any time.  What is changed in place has sums only while the

@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_CHECK_H
 #define SEARCH_COLUMNS_CHECK_H
 
-#include "search/columns/root.h"
-#include "search/columns/sums.h"
+#include "lib/search/columns/root.h"
+#include "lib/search/columns/sums.h"
 
 /*
  * check - whether a partition is what was written, byte by byte and in its meaning.

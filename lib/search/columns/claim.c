@@ -4,12 +4,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/str.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/keep.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/keep.h"
 
 /*
  * Long work on an index is claimed with flock, which ends with the process, and the file's text

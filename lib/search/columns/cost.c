@@ -1,6 +1,6 @@
-#include "search/columns/cost.h"
+#include "lib/search/columns/cost.h"
 
-#include "base/time.h"
+#include "lib/base/time.h"
 
 /*
  * A search is asked by strangers, and a few words may ask for much: all values of a field with a

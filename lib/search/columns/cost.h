@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_COST_H
 #define SEARCH_COLUMNS_COST_H
 
-#include "search/engine.h"
+#include "lib/search/engine.h"
 
 /*
  * cost - what one search has used so far, and whether it may go on.

@@ -1,10 +1,10 @@
-#include "search/columns/dict.h"
+#include "lib/search/columns/dict.h"
 
 #include <limits.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 enum { COUNT_FIRST = 64, BYTES_FIRST = 4096, HASH_BITS_FIRST = 7, HASH_BITS_MAX = 31 };
 

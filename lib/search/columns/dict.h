@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_DICT_H
 #define SEARCH_COLUMNS_DICT_H
 
-#include "base/str.h"
-#include "search/columns/mfile.h"
+#include "lib/base/str.h"
+#include "lib/search/columns/mfile.h"
 
 /*
  * dict - the distinct values of a column in one partition: byte strings numbered from 1,

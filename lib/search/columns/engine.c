@@ -1,11 +1,11 @@
-#include "search/engine.h"
+#include "lib/search/engine.h"
 
-#include "base/util.h"
-#include "search/columns/health.h"
-#include "search/columns/keep.h"
-#include "search/columns/mend.h"
-#include "search/columns/run.h"
-#include "search/columns/write.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/health.h"
+#include "lib/search/columns/keep.h"
+#include "lib/search/columns/mend.h"
+#include "lib/search/columns/run.h"
+#include "lib/search/columns/write.h"
 
 /*
  * Inside of this engine ERR_INVALID says that a file is not what it should be; partitions are set

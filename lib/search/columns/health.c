@@ -1,8 +1,8 @@
-#include "search/columns/health.h"
+#include "lib/search/columns/health.h"
 
 #include <stdlib.h>
 
-#include "search/columns/keep.h"
+#include "lib/search/columns/keep.h"
 
 /* What the head says about losses, filling and scrubs.  Nothing is changed, nothing is locked. */
 static void note_week(struct index_health *h, int32_t week)

@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_HEALTH_H
 #define SEARCH_COLUMNS_HEALTH_H
 
-#include "search/columns/root.h"
-#include "search/index.h"
+#include "lib/search/columns/root.h"
+#include "lib/search/index.h"
 
 /* health - index_health of this engine. */
 bool health_of(const char *dir, struct index_health *ret, struct err *err);

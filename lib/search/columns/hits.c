@@ -3,10 +3,10 @@
  * Every value is held on the account of the search for all the forms it takes until the answer is
  * sent.
  */
-#include "search/columns/run.h"
+#include "lib/search/columns/run.h"
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 static json_t *list_json(const struct column *c, uint32_t code)
 {

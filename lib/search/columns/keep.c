@@ -4,20 +4,20 @@
  * below it, what has come meanwhile; one store into the head of the index makes the new revision
  * the valid one.
  */
-#include "search/columns/keep.h"
+#include "lib/search/columns/keep.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "search/columns/check.h"
-#include "search/columns/recover.h"
-#include "search/columns/seal.h"
-#include "search/columns/sums.h"
-#include "search/columns/write.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/check.h"
+#include "lib/search/columns/recover.h"
+#include "lib/search/columns/seal.h"
+#include "lib/search/columns/sums.h"
+#include "lib/search/columns/write.h"
 
 enum { COMPACTION_WAIT_MS = 30 * 60 * 1000 };
 

@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_KEEP_H
 #define SEARCH_COLUMNS_KEEP_H
 
-#include "search/columns/root.h"
-#include "search/columns/sums.h"
+#include "lib/search/columns/root.h"
+#include "lib/search/columns/sums.h"
 
 /*
  * keep - housekeeping of an index.  Each opens it by itself and takes the lock as briefly as

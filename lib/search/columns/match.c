@@ -4,9 +4,9 @@
  * as it arises, since a regular expression over a million distinct URLs is work although no row
  * was looked at.
  */
-#include "search/columns/match.h"
+#include "lib/search/columns/match.h"
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 enum { UNIQUE_ENTRIES_MIN = 20000 };
 

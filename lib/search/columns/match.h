@@ -1,10 +1,10 @@
 #ifndef SEARCH_COLUMNS_MATCH_H
 #define SEARCH_COLUMNS_MATCH_H
 
-#include "search/columns/cost.h"
-#include "search/columns/unify.h"
-#include "search/query.h"
-#include "search/text.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/columns/unify.h"
+#include "lib/search/query.h"
+#include "lib/search/text.h"
 
 /*
  * match - filters of a query made ready: for a string field a table from the codes of a

@@ -1,16 +1,16 @@
-#include "search/columns/mend.h"
+#include "lib/search/columns/mend.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/recover.h"
-#include "search/columns/seal.h"
-#include "search/columns/sums.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/recover.h"
+#include "lib/search/columns/seal.h"
+#include "lib/search/columns/sums.h"
 
 /*
  * The head says which partitions there are and which commit is the newest.  Both can be read off

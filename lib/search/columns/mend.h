@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_MEND_H
 #define SEARCH_COLUMNS_MEND_H
 
-#include "search/columns/root.h"
+#include "lib/search/columns/root.h"
 
 /*
  * mend - the head of an index that has none, a damaged one, or one of another version.

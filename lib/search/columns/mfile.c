@@ -3,7 +3,7 @@
  * an error here and never a SIGBUS in the middle of a row; and a file that grows is mapped anew,
  * since a mapping made before ends where the file ended then.
  */
-#include "search/columns/mfile.h"
+#include "lib/search/columns/mfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool is_writable,
                    struct err *err)

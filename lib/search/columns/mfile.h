@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_MFILE_H
 #define SEARCH_COLUMNS_MFILE_H
 
-#include "base/err.h"
-#include "search/columns/format.h"
+#include "lib/base/err.h"
+#include "lib/search/columns/format.h"
 
 /*
  * mfile - a mapped column file: a head of 64 bytes, then elements of one size.

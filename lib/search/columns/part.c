@@ -4,16 +4,16 @@
  * and checked once for each mapping, so that a search of three fields touches the files of three
  * fields.
  */
-#include "search/columns/part.h"
+#include "lib/search/columns/part.h"
 
 #include <limits.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/seal.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/seal.h"
 
 static const char REMOVED_FIELDS[] = "removed_fields";
 

@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_PART_H
 #define SEARCH_COLUMNS_PART_H
 
-#include "crash/field.h"
-#include "search/columns/dict.h"
+#include "lib/crash/field.h"
+#include "lib/search/columns/dict.h"
 
 /*
  * part - one weekly partition, opened for reading or writing: its head and the columns,

@@ -4,17 +4,17 @@
  * undoes it.  A machine that failed may have written any page and lost any other: there only the
  * durable copies (head.synced) count, and what came later is appended again from the ledger.
  */
-#include "search/columns/recover.h"
+#include "lib/search/columns/recover.h"
 
 #include <limits.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/util.h"
-#include "search/columns/seal.h"
-#include "search/columns/sums.h"
-#include "search/columns/write.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/seal.h"
+#include "lib/search/columns/sums.h"
+#include "lib/search/columns/write.h"
 
 void recover_boot_id(char out[40])
 {

@@ -1,4 +1,4 @@
-#include "search/columns/root.h"
+#include "lib/search/columns/root.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,14 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/mend.h"
-#include "search/columns/recover.h"
-#include "search/columns/seal.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/mend.h"
+#include "lib/search/columns/recover.h"
+#include "lib/search/columns/seal.h"
 
 /*
  * Whoever has the lock may rely on three things: the head that is mapped is the one in the

@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_ROOT_H
 #define SEARCH_COLUMNS_ROOT_H
 
-#include "search/columns/part.h"
+#include "lib/search/columns/part.h"
 
 /*
  * root - the index as a whole: its head, the lock, the opened partitions.

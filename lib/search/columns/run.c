@@ -1,8 +1,8 @@
-#include "search/columns/run.h"
+#include "lib/search/columns/run.h"
 
 #include <assert.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * A worker keeps UNIFY_KEPT_BYTES of numberings between searches: those of a million reports' usual

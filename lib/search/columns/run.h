@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_RUN_H
 #define SEARCH_COLUMNS_RUN_H
 
-#include "search/columns/match.h"
+#include "lib/search/columns/match.h"
 
 /*
  * run - one query over a snapshot.

@@ -1,12 +1,12 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/check.h"
-#include "search/columns/keep.h"
-#include "search/columns/seal.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/check.h"
+#include "lib/search/columns/keep.h"
+#include "lib/search/columns/seal.h"
 
 /*
  * Looking at everything: `verify` tells, the scrub of the index keeper acts.  Both look at one

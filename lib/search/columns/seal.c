@@ -1,7 +1,7 @@
-#include "search/columns/seal.h"
+#include "lib/search/columns/seal.h"
 
-#include "base/hash.h"
-#include "base/util.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
 
 /*
  * The sum covers the bytes of a head that are in use: up to the last column, up to the last

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "search/columns/format.h"
+#include "lib/search/columns/format.h"
 
 /*
  * seal - the checksum of a head that is mapped and changed in place.

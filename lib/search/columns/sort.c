@@ -1,8 +1,8 @@
-#include "search/columns/run.h"
+#include "lib/search/columns/run.h"
 
 #include <math.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
 /*
  * The first offset + number rows in the order asked for: a heap with the worst on top.  The

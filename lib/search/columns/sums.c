@@ -1,4 +1,4 @@
-#include "search/columns/sums.h"
+#include "lib/search/columns/sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/hash.h"
-#include "base/util.h"
-#include "base/vec.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 /*
  * Columns only grow: what lies below the counts of a commit never changes, so its sums are made

@@ -1,9 +1,9 @@
 #ifndef SEARCH_COLUMNS_SUMS_H
 #define SEARCH_COLUMNS_SUMS_H
 
-#include "base/err.h"
-#include "search/columns/format.h"
-#include "search/index.h"
+#include "lib/base/err.h"
+#include "lib/search/columns/format.h"
+#include "lib/search/index.h"
 
 /*
  * sums - the durable copy of a partition's head with the sums of all its files (head.synced).

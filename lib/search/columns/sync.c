@@ -1,4 +1,4 @@
-#include "search/columns/keep.h"
+#include "lib/search/columns/keep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/log.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "search/columns/seal.h"
-#include "search/columns/sums.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/search/columns/seal.h"
+#include "lib/search/columns/sums.h"
 
 /*
  * A sync copies the heads below the lock, flushes the file system without it, and then

@@ -1,8 +1,8 @@
-#include "search/columns/unify.h"
+#include "lib/search/columns/unify.h"
 
-#include "base/hash.h"
-#include "base/util.h"
-#include "search/text.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "lib/search/text.h"
 
 /* A value is a place: a dictionary entry (part << 32 | code) or an owned text. */
 static const uint64_t OWNED = (uint64_t)1 << 63;

@@ -1,9 +1,9 @@
 #ifndef SEARCH_COLUMNS_UNIFY_H
 #define SEARCH_COLUMNS_UNIFY_H
 
-#include "base/vec.h"
-#include "search/columns/cost.h"
-#include "search/columns/root.h"
+#include "lib/base/vec.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/columns/root.h"
 
 /*
  * unify - one numbering of a string field's values over all partitions, made by a reader

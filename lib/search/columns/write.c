@@ -5,12 +5,12 @@
  * head, the row of the crash.  Whatever a killed writer leaves of it, recover.c can tell which of
  * them happened.
  */
-#include "search/columns/write.h"
+#include "lib/search/columns/write.h"
 
 #include <limits.h>
 
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 int32_t week_of(int64_t date_us)
 {

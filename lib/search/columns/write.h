@@ -1,8 +1,8 @@
 #ifndef SEARCH_COLUMNS_WRITE_H
 #define SEARCH_COLUMNS_WRITE_H
 
-#include "search/columns/root.h"
-#include "search/doc.h"
+#include "lib/search/columns/root.h"
+#include "lib/search/doc.h"
 
 /*
  * write - appending rows.  All functions are called below the lock.

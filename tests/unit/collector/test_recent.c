@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "../../../fcgi/collector/recent.h"
-#include "base/fs.h"
-#include "base/util.h"
+#include "fcgi/collector/recent.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 enum { NOW_S = 1700000000 };
 

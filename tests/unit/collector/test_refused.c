@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "../../../fcgi/collector/refused.h"
-#include "base/util.h"
+#include "fcgi/collector/refused.h"
+#include "lib/base/util.h"
 
 #define NINETY                                                                                     \
     "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "../../../fcgi/collector/report.h"
-#include "base/fs.h"
-#include "base/util.h"
+#include "fcgi/collector/report.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
 
 #define B                "--XX\r\n"
 #define END              "--XX--\r\n"

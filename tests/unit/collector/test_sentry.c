@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "../../../fcgi/collector/sentry.h"
-#include "base/util.h"
+#include "fcgi/collector/sentry.h"
+#include "lib/base/util.h"
 
 /* clang-format off */
 static const struct {

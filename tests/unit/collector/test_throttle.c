@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "../../../fcgi/collector/throttle.h"
+#include "fcgi/collector/throttle.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /* clang-format off */
 /* now is 2026-01-05T00:00:00Z unless the case says otherwise. */

@@ -5,9 +5,9 @@
 
 #include <cmocka.h>
 
-#include "base/time.h"
-#include "base/util.h"
 #include "cron/job.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
 
 /* When jobs run, on a clock that we set. */
 

@@ -8,12 +8,12 @@
 #include <dwarf.h>
 #include <elf.h>
 
-#include "../../../tools/dump-syms/cfi.h"
-#include "../../../tools/dump-syms/cfi_text.h"
-#include "../../../tools/dump-syms/lines.h"
-#include "../../../tools/dump-syms/rust_name.h"
-#include "base/time.h"
-#include "base/util.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/cfi_text.h"
+#include "tools/dump-syms/lines.h"
+#include "tools/dump-syms/rust_name.h"
 
 #define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
 

@@ -11,9 +11,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "../../../tools/dump-syms/elf_file.h"
-#include "../../../tools/dump-syms/unpack.h"
-#include "base/util.h"
+#include "lib/base/util.h"
+#include "tools/dump-syms/elf_file.h"
+#include "tools/dump-syms/unpack.h"
 
 enum { PLAIN_BYTES = 3 << 20, PACKED_MAX = 1 << 16 };
 

@@ -14,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/time.h"
-#include "base/util.h"
-#include "handler/dump.h"
-#include "handler/modules.h"
-#include "minidump/mdmp.h"
+#include "client/handler/dump.h"
+#include "client/handler/modules.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/minidump/mdmp.h"
 
 static const char secret[] = "a text in the memory of the child";
 

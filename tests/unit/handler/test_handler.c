@@ -12,15 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
-#include "base/util.h"
-#include "handler/elf_id.h"
-#include "handler/notes.h"
-#include "handler/reports.h"
-#include "handler/send.h"
-#include "handler/target.h"
-#include "handler/writer.h"
-#include "json/json.h"
+#include "client/handler/elf_id.h"
+#include "client/handler/notes.h"
+#include "client/handler/reports.h"
+#include "client/handler/send.h"
+#include "client/handler/target.h"
+#include "client/handler/writer.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
 
 #define NOTE(n, d, type) n "\0\0\0" d "\0\0\0" type "\0\0\0"
 

@@ -7,10 +7,10 @@
 
 #include <zlib.h>
 
-#include "base/fs.h"
-#include "base/time.h"
-#include "base/util.h"
-#include "crash/field.h"
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/field.h"
 #include "processor/job.h"
 #include "processor/rule_table.h"
 #include "tests/unit/doc.h"

@@ -5,12 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/util.h"
+#include "lib/base/util.h"
 
-#include "../../../fcgi/webapp/chart.h"
-#include "../../../fcgi/webapp/fmt.h"
-#include "../../../fcgi/webapp/query.h"
-#include "../../../fcgi/webapp/version.h"
+#include "fcgi/webapp/chart.h"
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/version.h"
 
 static int make(void **state)
 {
