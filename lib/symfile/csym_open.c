@@ -154,7 +154,7 @@ bool csym_floor(const struct csym *c, enum csym_section_id id, bool is_wide, uin
     return true;
 }
 
-* / bool run_seek(struct vr run, uint32_t key, struct run_in *ret)
+bool run_seek(struct vr run, uint32_t key, struct run_in *ret)
 {
     uint64_t count = vr_u64(&run);
     if (run.bad || count == 0)
