@@ -201,7 +201,7 @@ static uint32_t next_set(struct builder *b, uint32_t set, bool is_init, uint32_t
     return c->set_of_sum.v[sum];
 }
 
-* / static int by_addr(const void *a, const void *b)
+static int by_addr(const void *a, const void *b)
 {
     const struct cfi_row *x = a, *y = b;
     return (x->addr > y->addr) - (x->addr < y->addr);

@@ -99,7 +99,7 @@ static struct str generate(size_t bytes)
     return str_n(p, n);
 }
 
-* / struct naive_func {
+struct naive_func {
     uint64_t start, size;
     char *name;
     size_t first_line, line_count;

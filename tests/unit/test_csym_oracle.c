@@ -301,7 +301,7 @@ static void oracle_cfi(const struct file *f, uint64_t addr, struct strbuf *out)
     sb_text(out, "-");
 }
 
-* / static void show_csym(const struct csym *c, uint64_t addr, struct strbuf *out)
+static void show_csym(const struct csym *c, uint64_t addr, struct strbuf *out)
 {
     struct csym_hit hit;
     if (!csym_lookup(c, addr, &hit)) {
