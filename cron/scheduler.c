@@ -51,11 +51,11 @@ static const char *error_param(struct arena *a, const struct run_result *r)
     if (!r || r->ok)
         return "{}";
     json_auto_t *doc = json_object();
-    json_set_text(doc, "type", str_of(r->type));
-    json_set_text(doc, "value", str_of(r->value));
-    json_set_text(doc, "traceback", str_of(r->tail));
+    jset_text(doc, "type", str_of(r->type));
+    jset_text(doc, "value", str_of(r->value));
+    jset_text(doc, "traceback", str_of(r->tail));
     size_t n;
-    FREE_LATER char *text = json_to_text(doc, &n);
+    FREE_LATER char *text = jdump(doc, &n);
     return arena_strdup(a, text);
 }
 

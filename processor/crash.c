@@ -71,7 +71,7 @@ static bool get_json(struct store *store, const char *id, const char *kind, size
     size_t n;
     if (!store_get(store, id, kind, max, &text, &n, err))
         return false;
-    json_t *doc = json_parse(str_n(text, n), max, err);
+    json_t *doc = jparse(str_n(text, n), max, err);
     if (doc && !json_is_object(doc)) {
         json_decref(doc);
         doc = NULL;

@@ -48,7 +48,7 @@ static json_t *find(void *ctx, struct str product, struct str channel, struct st
         struct str f[FIELDS];
         if (split_line(str_trim(line), f) && str_eq(f[PRODUCT], product) &&
             str_eq(f[CHANNEL], channel) && str_eq(f[BUILD], build))
-            json_array_append_new(list, json_text(f[VERSION]));
+            json_array_append_new(list, jtext(f[VERSION]));
     }
     return list;
 }

@@ -46,7 +46,7 @@ static bool each_line(on_document *each, void *arg, struct err *err)
         number++;
         if (str_trim(str_n(line, (size_t)got)).n == 0)
             continue;
-        json_auto_t *doc = json_parse(str_n(line, (size_t)got), JSON_BYTES_MAX, err);
+        json_auto_t *doc = jparse(str_n(line, (size_t)got), JSON_BYTES_MAX, err);
         if (!doc || !each(arg, doc, err))
             return err_wrap(err, "line %zu", number);
     }
@@ -62,7 +62,7 @@ static bool each_document(const struct offline_options *o, on_document *each, vo
     size_t n;
     if (!fs_read_fd(STDIN_FILENO, "standard input", JSON_BYTES_MAX, &text, &n, err))
         return false;
-    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
     return doc && each(arg, doc, err);
 }
 
@@ -108,7 +108,7 @@ static bool load_dir(struct crash *c, const char *dir, struct err *err)
     snprintf(path, sizeof path, "%s/raw_crash.json", dir);
     if (!fs_read(path, JSON_BYTES_MAX, &text, &n, err))
         return false;
-    c->job.raw = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    c->job.raw = jparse(str_n(text, n), JSON_BYTES_MAX, err);
     if (!c->job.raw)
         return err_wrap(err, "%s", path);
     raw_crash_upgrade(c->job.raw);

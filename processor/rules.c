@@ -127,7 +127,7 @@ void job_note(struct job *job, const char *fmt, ...)
     va_start(ap, fmt);
     sb_vprintf(&text, fmt, ap);
     va_end(ap);
-    json_array_append_new(job->notes, json_text(sb_view(&text)));
+    json_array_append_new(job->notes, jtext(sb_view(&text)));
 }
 
 /* One broken rule must not cost us the crash: note it and go on. */
@@ -154,7 +154,7 @@ static void begin(struct job *job)
     char start[TIME_TEXT_MAX];
     time_iso(job->now_us, true, start);
     start[10] = ' '; /* the T between date and time */
-    json_set_bool(job->processed, "success", false);
+    jset_bool(job->processed, "success", false);
     set_time(job, "started_datetime", job->now_us);
     set_text(job, "signature", STR("EMPTY: crash failed to process"));
     job_note(job, ">>> Start processing: %s (%s)", start,
@@ -171,7 +171,7 @@ static json_t *joined_notes(const struct job *job)
         sb_text(&all, i ? "\n" : "");
         sb_text(&all, note ? note : "");
     }
-    return json_text(sb_view(&all));
+    return jtext(sb_view(&all));
 }
 
 /* Newest first: the notes of the last pass, then its own history. */
@@ -206,7 +206,7 @@ bool rules_run(struct job *job, const json_t *old_processed, struct err *err)
     begin(job);
     for (; *names; names++)
         run_rule(job, find_rule(str_of(*names)));
-    json_set_bool(job->processed, "success", true);
+    jset_bool(job->processed, "success", true);
     set_value(job, "processor_history", TAKE(old_history));
     set_value(job, "processor_notes", joined_notes(job));
     set_time(job, "completed_datetime", job->now_us + (mono_us() - begin_us));

@@ -23,7 +23,7 @@ static json_t *addon(struct str entry)
     put_decoded(&text, entry);
     if (str_find_char(entry, ':', 0) == SIZE_MAX)
         sb_text(&text, ":NO_VERSION");
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }
 
 bool addons_act(struct job *job, struct err *err)
@@ -74,7 +74,7 @@ bool theme_pretty_name_act(struct job *job, struct err *err)
         sb_init(&text, json_string_length(entry) + 32);
         sb_printf(&text, "%s (default theme)%s", default_theme,
                   json_string_value(entry) + strlen(default_theme));
-        json_array_append_new(list, json_text(sb_view(&text)));
+        json_array_append_new(list, jtext(sb_view(&text)));
     }
     set_value(job, "addons", list);
     return true;

@@ -15,7 +15,7 @@ static json_t *without_nul(const json_t *v)
     for (size_t i = 0; i < n; i++)
         if (p[i])
             sb_char(&text, p[i]);
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }
 
 /* Names cannot hold a NUL: no JSON object of ours can. */
@@ -55,7 +55,7 @@ bool convert_module_signature_info_act(struct job *job, struct err *err)
                                        JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
     if (!text)
         return err_set(err, ERR_INTERNAL, "cannot write JSON");
-    return json_set_text(job->raw, "ModuleSignatureInfo", str_of(text));
+    return jset_text(job->raw, "ModuleSignatureInfo", str_of(text));
 }
 
 enum { KEY_CHARS_MAX = 100 };
@@ -135,7 +135,7 @@ bool submitted_from_act(struct job *job, struct err *err)
         is_infobar = str_eq(from, STR("Infobar"));
     }
     set_text(job, "submitted_from", from);
-    json_set_bool(job->processed, "submitted_from_infobar", is_infobar);
+    jset_bool(job->processed, "submitted_from_infobar", is_infobar);
     return true;
 }
 
@@ -170,7 +170,7 @@ bool accessibility_act(struct job *job, struct err *err)
 {
     (void)err;
     bool is_active = str_eq(annotation_text(job, "Accessibility"), STR("Active"));
-    return json_set_bool(job->processed, "accessibility", is_active);
+    return jset_bool(job->processed, "accessibility", is_active);
 }
 
 bool utility_actors_name_applies(const struct job *job)
@@ -186,7 +186,7 @@ bool utility_actors_name_act(struct job *job, struct err *err)
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
         if (part.n > 0)
-            json_array_append_new(list, json_text(part));
+            json_array_append_new(list, jtext(part));
     }
     set_value(job, "utility_actors_name", list);
     return true;
@@ -219,7 +219,7 @@ static json_t *telemetry_environment(const struct job *job)
     json_t *parsed = jget_obj(job->processed, "telemetry_environment");
     if (parsed)
         return json_incref(parsed);
-    return json_parse_given(annotation_text(job, "TelemetryEnvironment"), JSON_BYTES_MAX, NULL);
+    return jparse_given(annotation_text(job, "TelemetryEnvironment"), JSON_BYTES_MAX, NULL);
 }
 
 bool distribution_id_act(struct job *job, struct err *err)

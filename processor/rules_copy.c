@@ -56,8 +56,8 @@ static json_t *copy_num(struct job *job, const struct annotation *a, struct str 
 static json_t *copy_obj(struct job *job, const struct annotation *a, struct str text)
 {
     const json_t *given = json_object_get(job->raw, a->name);
-    json_auto_t *v = json_is_object(given) ? json_deep_copy(given)
-                                           : json_parse_given(text, JSON_BYTES_MAX, NULL);
+    json_auto_t *v =
+        json_is_object(given) ? json_deep_copy(given) : jparse_given(text, JSON_BYTES_MAX, NULL);
     if (!v) {
         job_note(job, "%s value is malformed json", a->name);
         return NULL;
@@ -83,7 +83,7 @@ static json_t *convert(struct job *job, const struct annotation *a, struct str t
     case COPY_OBJ:
         return copy_obj(job, a, text);
     case COPY_STR:
-        return json_text(str_rtrim(text));
+        return jtext(str_rtrim(text));
     case COPY_NONE:
         break;
     }

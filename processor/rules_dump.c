@@ -48,10 +48,10 @@ static void rewrite_url(struct job *job, json_t *module)
     struct str host = url_host(url);
     size_t query = str_find_char(url, '?', 0);
     if (str_find(host, STR("localhost"), 0) != SIZE_MAX) {
-        json_set_null(module, "symbol_url");
+        jset_null(module, "symbol_url");
         job_note(job, "Redacting symbol url for module " STR_FMT, STR_ARG(module_name(module)));
     } else if (query != SIZE_MAX && is_symbol_server(job, host)) {
-        json_object_set_new(module, "symbol_url", json_text(str_sub(url, 0, query)));
+        json_object_set_new(module, "symbol_url", jtext(str_sub(url, 0, query)));
     }
 }
 
@@ -81,7 +81,7 @@ static struct str crash_address(const json_t *info)
 
 static json_t *text_or_null(struct str s)
 {
-    return s.p ? json_text(s) : json_null();
+    return s.p ? jtext(s) : json_null();
 }
 
 bool crashing_thread_info_act(struct job *job, struct err *err)
@@ -141,7 +141,7 @@ static size_t truncate_thread(json_t *thread)
     for (size_t i = n - FRAMES_BOTTOM; i < n; i++)
         json_array_append(kept, json_array_get(frames, i));
     json_object_set_new(thread, "frames", kept);
-    json_set_bool(thread, "truncated", true);
+    jset_bool(thread, "truncated", true);
     return n;
 }
 
@@ -194,8 +194,8 @@ bool possible_bit_flips_act(struct job *job, struct err *err)
     const json_t *flip;
     json_array_foreach (jget_arr(crash_info(job), "possible_bit_flips"), i, flip)
         best = fmax(best, json_number_value(json_object_get(flip, "confidence")));
-    return json_set_int(job->processed, "possible_bit_flips_max_confidence",
-                        (int64_t)floor(100 * fmin(best, 1)));
+    return jset_int(job->processed, "possible_bit_flips_max_confidence",
+                    (int64_t)floor(100 * fmin(best, 1)));
 }
 
 bool crash_inconsistencies_act(struct job *job, struct err *err)
@@ -218,7 +218,7 @@ bool has_guard_page_access_act(struct job *job, struct err *err)
     const json_t *access;
     json_array_foreach (jget_arr(crash_info(job), "memory_accesses"), i, access)
         if (jget_bool_or(access, "is_likely_guard_page", false))
-            json_set_bool(job->processed, "has_guard_page_access", true);
+            jset_bool(job->processed, "has_guard_page_access", true);
     return true;
 }
 
@@ -267,7 +267,7 @@ bool mac_boot_args_act(struct job *job, struct err *err)
     if (args.n == 0)
         return true;
     set_text(job, "mac_boot_args", args);
-    return json_set_bool(job->processed, "has_mac_boot_args", true);
+    return jset_bool(job->processed, "has_mac_boot_args", true);
 }
 
 bool mac_crash_info_act(struct job *job, struct err *err)
@@ -278,7 +278,7 @@ bool mac_crash_info_act(struct job *job, struct err *err)
     if (jget_int_or(info, "num_records", 0) <= 0)
         return true;
     size_t n;
-    FREE_LATER char *text = json_to_text(info, &n);
+    FREE_LATER char *text = jdump(info, &n);
     set_text(job, "mac_crash_info", str_n(text, n));
     return true;
 }
@@ -293,7 +293,7 @@ bool soft_errors_act(struct job *job, struct err *err)
     (void)err;
     enum { SHOWN_CHARS_MAX = 4096 };
     size_t n;
-    FREE_LATER char *text = json_to_text(json_object_get(json_dump(job), "soft_errors"), &n);
+    FREE_LATER char *text = jdump(json_object_get(json_dump(job), "soft_errors"), &n);
     struct str all = str_n(text, n);
     set_text(job, "soft_errors", str_sub(all, 0, utf8_prefix_chars(all, SHOWN_CHARS_MAX)));
     return true;

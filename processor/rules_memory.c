@@ -75,7 +75,7 @@ bool out_of_memory_binary_act(struct job *job, struct err *err)
     case UNPACKED:
         break;
     }
-    json_auto_t *report = json_parse(sb_view(&text), REPORT_BYTES_MAX, NULL);
+    json_auto_t *report = jparse(sb_view(&text), REPORT_BYTES_MAX, NULL);
     if (json_is_object(report))
         set_value(job, "memory_report", TAKE(report));
     else
@@ -215,7 +215,7 @@ bool memory_report_extraction_act(struct job *job, struct err *err)
     add(&t.measure[HEAP_UNCLASSIFIED], t.explicit_heap == INT64_MIN ? INT64_MAX : -t.explicit_heap);
     json_t *out = json_object();
     for (size_t i = 0; i < MEASURES; i++)
-        json_set_int(out, measures[i].key, t.measure[i]);
+        jset_int(out, measures[i].key, t.measure[i]);
     set_value(job, "memory_measures", out);
     return true;
 }
@@ -235,10 +235,10 @@ bool phc_act(struct job *job, struct err *err)
     set_text(job, "phc_kind", annotation_text(job, "PHCKind"));
     if (str_to_u64(str_trim(annotation_text(job, "PHCBaseAddress")), 10, UINT64_MAX, "address",
                    &address, NULL))
-        set_value(job, "phc_base_address", json_hex(address, 1));
+        set_value(job, "phc_base_address", jhex(address, 1));
     if (str_to_i64(str_trim(annotation_text(job, "PHCUsableSize")), INT64_MIN, INT64_MAX, "size",
                    &size, NULL))
-        json_set_int(job->processed, "phc_usable_size", size);
+        jset_int(job->processed, "phc_usable_size", size);
     for (size_t i = 0; i < ARRAY_LEN(stacks); i++) {
         struct str stack = annotation_text(job, stacks[i][1]);
         if (stack.p)

@@ -23,7 +23,7 @@ static void copy_microcode(struct job *job)
     if (json_is_string(v))
         set_text(job, "cpu_microcode_version", str_of(json_string_value(v)));
     else if (json_is_integer(v))
-        set_value(job, "cpu_microcode_version", json_hex((uint64_t)json_integer_value(v), 1));
+        set_value(job, "cpu_microcode_version", jhex((uint64_t)json_integer_value(v), 1));
 }
 
 bool cpu_info_act(struct job *job, struct err *err)
@@ -31,7 +31,7 @@ bool cpu_info_act(struct job *job, struct err *err)
     (void)err;
     set_text(job, "cpu_info", info_text(job, "cpu_info", STR("unknown")));
     set_text(job, "cpu_arch", info_text(job, "cpu_arch", STR("unknown")));
-    json_set_int(job->processed, "cpu_count", jget_int_or(system_info(job), "cpu_count", 0));
+    jset_int(job->processed, "cpu_count", jget_int_or(system_info(job), "cpu_count", 0));
     copy_microcode(job);
     return true;
 }

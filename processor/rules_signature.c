@@ -32,7 +32,7 @@ static json_t *joined(const json_t *lines)
         sb_text(&text, i ? "\n" : "");
         sb_text(&text, json_string_value(json_array_get(lines, i)));
     }
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }
 
 bool signature_generator_act(struct job *job, struct err *err)
@@ -63,6 +63,6 @@ bool shut_down_hang_crashing_thread_act(struct job *job, struct err *err)
     (void)err;
     const json_t *main_thread = json_array_get(jget_arr(json_dump(job), "threads"), 0);
     struct str name = jget_strn(main_thread, "thread_name");
-    set_value(job, "crashing_thread_name", name.p ? json_text(name) : json_null());
-    return json_set_int(job->processed, "crashing_thread", 0);
+    set_value(job, "crashing_thread_name", name.p ? jtext(name) : json_null());
+    return jset_int(job->processed, "crashing_thread", 0);
 }

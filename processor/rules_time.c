@@ -104,10 +104,10 @@ bool dates_and_times_act(struct job *job, struct err *err)
     int64_t install_s = install_time(job, startup_s);
     char text[TIME_TEXT_MAX];
     time_iso_s(crash_s, text);
-    json_set_int(job->processed, "crash_time", crash_s);
+    jset_int(job->processed, "crash_time", crash_s);
     set_text(job, "client_crash_date", str_of(text));
-    json_set_int(job->processed, "install_age", difference(crash_s, install_s));
-    json_set_int(job->processed, "uptime", MAX(0, difference(crash_s, startup_s)));
+    jset_int(job->processed, "install_age", difference(crash_s, install_s));
+    jset_int(job->processed, "uptime", MAX(0, difference(crash_s, startup_s)));
     set_value(job, "last_crash", last_crash(job));
     return true;
 }

@@ -27,7 +27,7 @@ void set_value(struct job *job, const char *key, json_t *v)
 
 void set_text(struct job *job, const char *key, struct str s)
 {
-    json_set_text(job->processed, key, s);
+    jset_text(job->processed, key, s);
 }
 
 const json_t *json_dump(const struct job *job)
@@ -107,7 +107,7 @@ json_t *set_to_list(const struct text_set *set)
         names[i++] = name;
     qsort(names, n, sizeof *names, by_text);
     for (i = 0; i < n; i++)
-        json_array_append_new(list, json_text(str_of(names[i])));
+        json_array_append_new(list, jtext(str_of(names[i])));
     return list;
 }
 
@@ -123,7 +123,7 @@ json_t *set_join(const struct text_set *set, const char *separator)
         sb_text(&text, i ? separator : "");
         sb_text(&text, json_string_value(json_array_get(list, i)));
     }
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }
 
 void set_release(struct text_set *set)

@@ -48,7 +48,7 @@ bool major_version_act(struct job *job, struct err *err)
     int64_t major = 0;
     str_to_i64(str_trim(str_sub(version, 0, str_find_char(version, '.', 0))), 0, INT32_MAX,
                "Version", &major, NULL);
-    return json_set_int(job->processed, "major_version", major);
+    return jset_int(job->processed, "major_version", major);
 }
 
 static bool is_one_of(struct str s, const char *const *list, size_t n)

@@ -41,7 +41,7 @@ static json_t *log_tail(const char *log)
     if (at > 0)
         sb_text(&text, "...\n");
     sb_str(&text, str_sub(s, at, SIZE_MAX));
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }
 
 /* The word behind "ERROR" if the log begins with it: the name of what went wrong. */
@@ -98,17 +98,17 @@ static void keep_result(struct job *job, json_t *into, const struct job_dump *d,
         text = str_adup(job->arena, name);
     }
     json_object_set_new(into, "json_dump", dump);
-    json_set_int(into, "mdsw_return_code", r->exit_code);
-    json_set_cstr(into, "mdsw_status_string", text);
-    json_set_bool(into, "success", is_good);
-    json_set_cstr(into, "stackwalk_version", r->version);
+    jset_int(into, "mdsw_return_code", r->exit_code);
+    jset_cstr(into, "mdsw_status_string", text);
+    jset_bool(into, "success", is_good);
+    jset_cstr(into, "stackwalk_version", r->version);
     json_object_set_new(into, "mdsw_stderr", log_tail(r->log));
 }
 
 static void keep_empty(struct job *job, json_t *into, const struct job_dump *d)
 {
-    json_set_cstr(into, "mdsw_status_string", "EmptyMinidump");
-    json_set_cstr(into, "mdsw_stderr", "Shortcut for 0-bytes minidump.");
+    jset_cstr(into, "mdsw_status_string", "EmptyMinidump");
+    jset_cstr(into, "mdsw_stderr", "Shortcut for 0-bytes minidump.");
     job_note(job, "MinidumpStackwalkRule: %s is empty--skipping minidump processing", d->name);
 }
 
@@ -135,7 +135,7 @@ static bool walk_dump(struct job *job, json_t *additional, const struct job_dump
 {
     if (strcmp(d->name, main_dump) == 0)
         return walk_one(job, job->processed, d, err);
-    json_array_append_new(additional, json_text(str_of(d->name)));
+    json_array_append_new(additional, jtext(str_of(d->name)));
     json_t *into = json_object();
     set_value(job, d->name, into);
     return walk_one(job, into, d, err);

@@ -46,7 +46,7 @@ static bool decide(struct dry_run *d, const json_t *in, struct throttle_result *
 static bool answer(struct dry_run *d, struct str line, struct err *err)
 {
     struct throttle_result result;
-    json_auto_t *in = json_parse(line, LINE_BYTES_MAX, err);
+    json_auto_t *in = jparse(line, LINE_BYTES_MAX, err);
     if (!in || !decide(d, in, &result, err))
         return false;
     json_auto_t *out = json_pack("{s:s, s:s, s:o}", "result", throttle_code_name(result.code),

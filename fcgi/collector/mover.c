@@ -82,7 +82,7 @@ static json_t *load_raw(struct mover *m, const char *state, const char *id, stru
     bool ok = fs_read(path, RAW_CRASH_MAX, &text, &n, err);
     if (!ok && m->store)
         ok = store_get(m->store, id, "raw_crash", RAW_CRASH_MAX, &text, &n, err);
-    return ok ? json_parse(str_n(text, n), RAW_CRASH_MAX, err) : NULL;
+    return ok ? jparse(str_n(text, n), RAW_CRASH_MAX, err) : NULL;
 }
 
 static void read_item(const json_t *raw, struct item *item)
@@ -124,7 +124,7 @@ static bool put_dump_names(struct mover *m, const char *id, const json_t *raw, s
     const char *key;
     json_auto_t *sorted = json_object();
     json_object_foreach (checksums, key, unused)
-        json_set_null(sorted, key);
+        jset_null(sorted, key);
     FREE_LATER char *text = json_dumps(sorted, JSON_SORT_KEYS);
     json_auto_t *in_order = json_loads(text, 0, NULL);
     json_object_foreach (in_order, key, unused)

@@ -65,7 +65,7 @@ static bool set_text_if_absent(json_t *annotations, const char *name, struct str
 {
     if (!text.p || text.n == 0)
         return false;
-    json_auto_t *value = json_text(text);
+    json_auto_t *value = jtext(text);
     return set_if_absent(annotations, name, value);
 }
 

@@ -66,7 +66,7 @@ void report_note(struct report *r, const char *fmt, ...)
     va_start(ap, fmt);
     sb_vprintf(&b, fmt, ap);
     va_end(ap);
-    json_array_append_new(r->notes, json_text(sb_view(&b)));
+    json_array_append_new(r->notes, jtext(sb_view(&b)));
 }
 
 /* Removes NUL in place; true if there was one. */
@@ -92,9 +92,9 @@ static void set_annotation(struct report *r, const char *name, struct str value)
         return;
     }
     r->annotation_bytes += value.n + strlen(name);
-    json_set_text(r->annotations, name, value);
+    jset_text(r->annotations, name, value);
     if (r->after_deferred)
-        json_set_text(r->after_deferred, name, value);
+        jset_text(r->after_deferred, name, value);
 }
 
 static void end_text(struct report *r)
@@ -145,18 +145,18 @@ void report_drop_surplus(struct report *r)
                     r->annotations_max);
 }
 
-json_t *report_json(struct str text, struct json_repairs *ret_repairs)
+json_t *report_json(struct str text, struct jrepairs *ret_repairs)
 {
     STRBUF_AUTO repaired;
     sb_init(&repaired, 2 * REPORT_ANNOTATIONS_MAX);
-    if (!json_repair(text, REPORT_JSON_DEPTH_MAX, &repaired, ret_repairs, NULL))
+    if (!jrepair(text, REPORT_JSON_DEPTH_MAX, &repaired, ret_repairs, NULL))
         return NULL;
-    return json_parse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, NULL);
+    return jparse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, NULL);
 }
 
 static bool take_json(struct report *r, struct str text, struct err *err)
 {
-    struct json_repairs repairs = {0};
+    struct jrepairs repairs = {0};
     json_auto_t *object = report_json(text, &repairs);
     if (!object)
         return report_malformed(r, "invalid_json", err);
@@ -209,7 +209,7 @@ static bool end_file(struct report *r, struct err *err)
         return false;
     if (!r->part_is_deferred && r->has_deferred && strcmp(r->deferred, r->dump_name) == 0)
         r->has_deferred = false; /* a later file of the same name has replaced it */
-    json_set_cstr(r->checksums, r->dump_name, sha);
+    jset_cstr(r->checksums, r->dump_name, sha);
     if (r->part_is_deferred) {
         r->has_deferred = true;
         memcpy(r->deferred, r->dump_name, sizeof r->deferred);
@@ -248,7 +248,7 @@ static bool keep_deferred(struct report *r, struct err *err)
  * Only the part `extra`, or a first JSON part without filename, surely holds annotations; a first
  * one with another name does if no `extra` comes.  Later ones are files like any other.
  */
-static enum part_kind json_kind(struct report *r, const struct multipart_part *part)
+static enum part_kind kind_of_json_part(struct report *r, const struct multipart_part *part)
 {
     bool is_first = r->json_parts++ == 0;
     bool is_extra = str_eq(part->name, STR("extra"));
@@ -269,7 +269,7 @@ static enum part_kind kind_of(struct report *r, const struct multipart_part *par
     if (is_sentry)
         return PART_TEXT;
     if (str_starts_nocase(part->content_type, STR("application/json")))
-        return json_kind(r, part);
+        return kind_of_json_part(r, part);
     bool is_text = str_starts_nocase(part->content_type, STR("text/plain"));
     return is_text && part->filename.n == 0 ? PART_TEXT : PART_FILE;
 }

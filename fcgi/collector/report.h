@@ -80,7 +80,7 @@ bool report_finish(struct report *r, struct err *err);
 /* Over annotations_max the names that the field table does not know go, then any; with a note. */
 void report_drop_surplus(struct report *r);
 /* A sender's JSON, mended and within the limits of depth and count; NULL: there is none.  New. */
-json_t *report_json(struct str text, struct json_repairs *ret_repairs);
+json_t *report_json(struct str text, struct jrepairs *ret_repairs);
 void report_note(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* False and the reason set. */

@@ -44,7 +44,7 @@ static json_t *take_text(json_t *annotations)
         json_object_del(annotations, name);
         snprintf(name, sizeof name, "sentry__%d", i);
     }
-    json_t *parsed = report_json(sb_view(&text), &(struct json_repairs){0});
+    json_t *parsed = report_json(sb_view(&text), &(struct jrepairs){0});
     if (json_is_object(parsed))
         return parsed;
     json_decref(parsed);
@@ -100,7 +100,7 @@ static void take_release(json_t *annotations, const json_t *event)
     version = str_sub(version, 0, str_find_char(version, '+', 0));
     if (!release.p || version.n == 0)
         return;
-    json_auto_t *text = json_text(version);
+    json_auto_t *text = jtext(version);
     set_if_absent(annotations, "Version", text);
 }
 
@@ -118,7 +118,7 @@ void sentry_map(json_t *annotations, const char *product)
 {
     json_auto_t *event = take_text(annotations);
     take_fields(annotations, event);
-    json_set_cstr(annotations, "ProductName", product);
+    jset_cstr(annotations, "ProductName", product);
     take_release(annotations, event);
     set_if_absent(annotations, "ReleaseChannel", json_object_get(event, "environment"));
     set_if_absent(annotations, "BuildID", json_object_get(event, "dist"));

@@ -216,18 +216,18 @@ static json_t *metadata(struct submission *s)
     struct report *r = &s->report;
     struct str agent = req_header(s->req, "User-Agent");
     json_t *m = json_object();
-    json_set_cstr(m, "payload", r->has_json ? "json" : "multipart");
-    json_set_cstr(m, "payload_compressed", s->coding == UNPACK_IDENTITY ? "0" : "1");
-    json_set_int(m, "payload_size", (int64_t)s->wire_bytes);
+    jset_cstr(m, "payload", r->has_json ? "json" : "multipart");
+    jset_cstr(m, "payload_compressed", s->coding == UNPACK_IDENTITY ? "0" : "1");
+    jset_int(m, "payload_size", (int64_t)s->wire_bytes);
     json_object_set(m, "collector_notes", r->notes);
     json_object_set(m, "dump_checksums", r->checksums);
-    json_set_text(m, "user_agent", agent.p ? agent : STR("None"));
-    json_set_cstr(m, "throttle_rule", s->throttle.rule);
+    jset_text(m, "user_agent", agent.p ? agent : STR("None"));
+    jset_cstr(m, "throttle_rule", s->throttle.rule);
     double rate = s->throttle.rate;
     json_object_set_new(m, "throttle_rate",
                         rate == (double)(int)rate ? json_integer((int)rate) : json_real(rate));
     if (s->throttle.code == THROTTLE_DEFER)
-        json_set_bool(m, "deferred", true); /* the mover stores it and queues nothing */
+        jset_bool(m, "deferred", true); /* the mover stores it and queues nothing */
     return m;
 }
 
@@ -237,9 +237,9 @@ static void complete(struct submission *s)
     json_t *a = s->report.annotations;
     time_iso(req_now_us(s->req), true, when);
     remove_forbidden(s);
-    json_set_cstr(a, "uuid", s->crash_id);
-    json_set_cstr(a, "submitted_timestamp", when);
-    json_set_int(a, "version", 2);
+    jset_cstr(a, "uuid", s->crash_id);
+    jset_cstr(a, "submitted_timestamp", when);
+    jset_int(a, "version", 2);
     json_object_set_new(a, "metadata", metadata(s));
 }
 

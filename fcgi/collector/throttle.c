@@ -230,7 +230,7 @@ static const json_t *value_inside(const struct context *c, const json_t *conditi
         return NULL;
     if (c->memo->annotation != c->annotation) {
         json_decref(c->memo->inside);
-        c->memo->inside = json_parse(c->text, ENVIRONMENT_MAX, NULL);
+        c->memo->inside = jparse(c->text, ENVIRONMENT_MAX, NULL);
         c->memo->annotation = c->annotation;
     }
     return jpath(c->memo->inside, jget_str(condition, "path"));
@@ -375,7 +375,7 @@ static bool compile_regex(struct throttle_rules *rules, json_t *condition, struc
     }
     rules->regexes[rules->regex_n] =
         (struct throttle_regex){code, pcre2_match_data_create_from_pattern(code, NULL)};
-    return json_set_int(condition, compiled_key, (int64_t)rules->regex_n++);
+    return jset_int(condition, compiled_key, (int64_t)rules->regex_n++);
 }
 
 static bool check_condition(struct throttle_rules *rules, json_t *c, bool is_keyed, int depth,
@@ -490,7 +490,7 @@ static int line_of_rule(struct str text, size_t number)
 
 bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err)
 {
-    json_auto_t *document = json_parse(text, FILE_MAX, err);
+    json_auto_t *document = jparse(text, FILE_MAX, err);
     if (!document)
         return err_wrap(err, "throttle rules");
     const json_t *list = jget_arr(document, "rules");
@@ -548,7 +548,7 @@ static const char *content_of(const struct throttle_facts *facts, struct memo *m
         return facts->checksum;
     if (!memo->content[0]) {
         size_t n;
-        FREE_LATER char *text = json_to_text(facts->annotations, &n);
+        FREE_LATER char *text = jdump(facts->annotations, &n);
         sha256_hex(text, n, memo->content);
     }
     return memo->content;

@@ -102,7 +102,7 @@ bool version_get(struct req *req, struct err *err)
     size_t n = 0;
     json_auto_t *parsed = NULL;
     if (fs_read(path, VERSION_MAX, &text, &n, NULL))
-        parsed = json_parse(str_n(text, n), VERSION_MAX, NULL);
+        parsed = jparse(str_n(text, n), VERSION_MAX, NULL);
     struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
     return resp_bytes(req, 200, "application/json; charset=utf-8", body);
 }

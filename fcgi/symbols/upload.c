@@ -201,7 +201,7 @@ static bool store_all(struct upload *u, struct symreader *r, const struct symrea
     return symadd_members(&add, r, list, err) && complete(u, err);
 }
 
-static json_t *json_names(struct strs names)
+static json_t *name_array(struct strs names)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < names.n; i++)
@@ -222,7 +222,7 @@ static bool answer(struct upload *u, struct err *err)
                   (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p, name.n,
                   "bucket", "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY,
                   "redirect_urls", "completed_at", completed, "created_at", created, "user",
-                  req_user(u->req)->email, "skipped_keys", json_names(u->skipped));
+                  req_user(u->req)->email, "skipped_keys", name_array(u->skipped));
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     return resp_json(u->req, 201, body, err);

@@ -49,7 +49,7 @@ bool answer_error(struct req *r, int status, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     json_auto_t *body = json_object();
-    json_object_set_new(body, "error", json_text(str_of(text)));
+    json_object_set_new(body, "error", jtext(str_of(text)));
     return answer_json(r, status, body, NULL);
 }
 

@@ -40,7 +40,7 @@ static json_t *load(struct req *r, const char *id, const char *kind, bool *ret_m
         *ret_missing = err->code == ERR_NOT_FOUND;
         return NULL;
     }
-    json_t *doc = json_parse(str_n(bytes, n), DOCUMENT_MAX, err);
+    json_t *doc = jparse(str_n(bytes, n), DOCUMENT_MAX, err);
     if (!doc)
         err_set(err, ERR_INTERNAL, "stored %s is no JSON", kind);
     return doc;
@@ -158,10 +158,10 @@ bool api_crash_verify_get(struct req *r, struct err *err)
     if (!app_index(app, &index, err) || !index_has(index, id, &indexed, err))
         return err_wrap(err, "asking the index");
     json_auto_t *body = json_object();
-    json_set_cstr(body, "uuid", id);
-    json_set_bool(body, "raw_crash", store_exists(app->store, id, "raw_crash"));
-    json_set_bool(body, "processed_crash", store_exists(app->store, id, "processed_crash"));
-    json_set_bool(body, "elasticsearch_crash", indexed);
-    json_set_bool(body, "telemetry_crash", store_exists(app->store, id, "crash_report"));
+    jset_cstr(body, "uuid", id);
+    jset_bool(body, "raw_crash", store_exists(app->store, id, "raw_crash"));
+    jset_bool(body, "processed_crash", store_exists(app->store, id, "processed_crash"));
+    jset_bool(body, "elasticsearch_crash", indexed);
+    jset_bool(body, "telemetry_crash", store_exists(app->store, id, "crash_report"));
     return answer_json(r, 200, body, err);
 }

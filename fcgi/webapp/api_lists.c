@@ -29,7 +29,7 @@ static bool required_list(struct req *r, const char *name, struct strs *ret)
 static bool answer_hits(struct req *r, json_t *hits, struct err *err)
 {
     json_auto_t *body = json_object();
-    json_set_int(body, "total", (int64_t)json_array_size(hits));
+    jset_int(body, "total", (int64_t)json_array_size(hits));
     json_object_set_new(body, "hits", hits);
     return answer_json_cached(r, body, err);
 }
@@ -39,8 +39,8 @@ static json_t *bug_hits(const struct db_rows *rows)
     json_t *hits = json_array();
     for (int i = 0; i < rows->count; i++) {
         json_t *hit = json_object();
-        json_set_int(hit, "id", db_col_int(rows, i, "bug_id", 0));
-        json_set_cstr(hit, "signature", db_col(rows, i, "signature"));
+        jset_int(hit, "id", db_col_int(rows, i, "bug_id", 0));
+        jset_cstr(hit, "signature", db_col(rows, i, "signature"));
         json_array_append_new(hits, hit);
     }
     return hits;
@@ -91,7 +91,7 @@ bool api_signature_first_date_get(struct req *r, struct err *err)
     for (int i = 0; i < rows.count; i++) {
         json_t *hit = json_object();
         for (size_t k = 0; k < ARRAY_LEN(keys); k++)
-            json_set_cstr(hit, keys[k], db_col(&rows, i, keys[k]));
+            jset_cstr(hit, keys[k], db_col(&rows, i, keys[k]));
         json_array_append_new(hits, hit);
     }
     return answer_hits(r, hits, err);
@@ -196,7 +196,7 @@ bool api_crash_signature_post(struct req *r, struct err *err)
         return answer_error(r, 415, "Unsupported Media Type");
     if (!req_body(r, BODY_MAX, &body, err))
         return false;
-    json_auto_t *sent = json_parse(body, BODY_MAX, err);
+    json_auto_t *sent = jparse(body, BODY_MAX, err);
     const json_t *jobs = jget_arr(sent, "jobs");
     if (!sent || json_array_size(jobs) == 0)
         return answer_error(r, 400, "no jobs specified");
@@ -217,11 +217,11 @@ bool api_crash_signature_post(struct req *r, struct err *err)
 static void set_page_link(struct req *r, json_t *body, const char *key, int64_t page, bool exists)
 {
     if (exists)
-        json_set_cstr(body, key,
-                      arena_printf(req_arena(r), "%s/api/MissingProcessedCrash/?page=%lld",
-                                   app_of(r)->base_url, (long long)page));
+        jset_cstr(body, key,
+                  arena_printf(req_arena(r), "%s/api/MissingProcessedCrash/?page=%lld",
+                               app_of(r)->base_url, (long long)page));
     else
-        json_set_null(body, key);
+        jset_null(body, key);
 }
 
 /* GET /api/MissingProcessedCrash/?page= */
@@ -242,13 +242,13 @@ bool api_missing_processed_crash_get(struct req *r, struct err *err)
     json_t *results = json_array();
     for (int i = 0; i < rows.count; i++) {
         json_t *row = json_object();
-        json_set_cstr(row, "crash_id", db_col(&rows, i, "crash_id"));
-        json_set_bool(row, "is_processed", db_col_bool(&rows, i, "is_processed"));
-        json_set_cstr(row, "created", db_col(&rows, i, "created"));
+        jset_cstr(row, "crash_id", db_col(&rows, i, "crash_id"));
+        jset_bool(row, "is_processed", db_col_bool(&rows, i, "is_processed"));
+        jset_cstr(row, "created", db_col(&rows, i, "created"));
         json_array_append_new(results, row);
     }
     json_object_set_new(body, "results", results);
-    json_set_int(body, "count", total);
+    jset_int(body, "count", total);
     set_page_link(r, body, "next", page + 1, page * PER_PAGE < total);
     set_page_link(r, body, "previous", page - 1, page > 1);
     return answer_json_cached(r, body, err);

@@ -228,9 +228,9 @@ static bool wants_page(struct req *r)
 static bool send_json_error(struct req *r, int status, const struct err *err)
 {
     json_auto_t *body = json_object();
-    json_set_cstr(body, "error", err->msg);
-    json_set_text(body, "path", req_path(r));
-    json_set_text(body, "query_string", req_query(r));
+    jset_cstr(body, "error", err->msg);
+    jset_text(body, "path", req_path(r));
+    jset_text(body, "query_string", req_query(r));
     return answer_json(r, status, body, NULL);
 }
 

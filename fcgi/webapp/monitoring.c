@@ -109,14 +109,14 @@ bool monitoring_cron_get(struct req *r, struct err *err)
         json_t *list = json_array();
         struct str rest = str_of(broken), name;
         while (str_split(&rest, ',', &name))
-            json_array_append_new(list, json_text(name));
-        json_set_cstr(body, "status", "Broken");
+            json_array_append_new(list, jtext(name));
+        jset_cstr(body, "status", "Broken");
         json_object_set_new(body, "broken", list);
     } else if (db_col_bool(&rows, 0, "is_stale")) {
-        json_set_cstr(body, "status", "Stale");
-        json_set_cstr(body, "last_run", db_col(&rows, 0, "last_run"));
+        jset_cstr(body, "status", "Stale");
+        jset_cstr(body, "last_run", db_col(&rows, 0, "last_run"));
     } else {
-        json_set_cstr(body, "status", "ALLGOOD");
+        jset_cstr(body, "status", "ALLGOOD");
     }
     return answer_json(r, 200, body, err);
 }

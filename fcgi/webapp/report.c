@@ -47,7 +47,7 @@ static bool load(struct req *r, const char *id, const char *kind, json_t **ret, 
         *err = why;
         return err_wrap(err, "reading the %s of a report", kind);
     }
-    json_t *doc = json_parse(str_n(bytes, n), DOCUMENT_MAX, &why);
+    json_t *doc = jparse(str_n(bytes, n), DOCUMENT_MAX, &why);
     *ret = doc ? doc : json_null(); /* what cannot be read is no object: malformed */
     return true;
 }

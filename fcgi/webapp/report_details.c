@@ -75,9 +75,9 @@ static struct str scalar(struct arena *a, const json_t *v)
     return STR_NONE;
 }
 
-static void json_block(struct html_writer *w, struct str text)
+static void write_json_block(struct html_writer *w, struct str text)
 {
-    json_auto_t *tree = json_parse(text, 1 << 20, NULL);
+    json_auto_t *tree = jparse(text, 1 << 20, NULL);
     FREE_LATER char *pretty = tree ? json_dumps(tree, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
     block(w, pretty ? str_of(pretty) : text);
 }
@@ -148,7 +148,7 @@ static bool write_value(const struct report *c, const struct detail *d, const js
         list(w, v);
         return json_array_size(v) > 0;
     case AS_JSON:
-        json_block(w, text);
+        write_json_block(w, text);
         return text.n > 0;
     case AS_TRUE:
         html_raw(w, "true");

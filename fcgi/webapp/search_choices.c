@@ -49,7 +49,7 @@ static void set_lines(struct req *r, struct tpl_values *v, const struct query *q
 {
     enum perm reader = app_reader(r);
     json_auto_t *operators = operators_json();
-    FREE_LATER char *text = json_to_text(operators, NULL);
+    FREE_LATER char *text = jdump(operators, NULL);
     tpl_cstr(v, "operators", arena_strdup(q->a, text));
     struct tpl_rows *names = tpl_rows(v, "fields"), *rows = tpl_rows(v, "lines");
     for (size_t i = 0; i < search_field_count; i++) {
@@ -192,7 +192,7 @@ bool search_form_fields(struct req *r, json_t *ret, struct err *err)
             return false;
         json_t *values = json_array();
         for (size_t k = 0; k < choices.n; k++)
-            json_array_append_new(values, json_text(choices.v[k].value));
+            json_array_append_new(values, jtext(choices.v[k].value));
         json_object_set_new(ret, f->name,
                             json_pack("{s:s, s:s, s:o, s:b, s:b, s:s}", "name",
                                       label_of_field(none.a, f->name), "valueType",

@@ -144,7 +144,7 @@ bool signature_graph_get(struct req *r, struct err *err)
         return false;
     json_auto_t *body = json_object();
     const json_t *days = app_facet(answer, "histogram_date"), *terms = app_facet(answer, f->name);
-    json_set_cstr(body, "aggregation", f->name);
+    jset_cstr(body, "aggregation", f->name);
     json_object_set_new(body, "aggregates", days ? json_deep_copy(days) : json_array());
     json_object_set_new(body, "term_counts", terms ? json_deep_copy(terms) : json_array());
     return answer_json(r, 200, body, err);

@@ -233,27 +233,27 @@ static bool send_json(struct req *r, const struct tcb_wanted *w, const struct tc
     json_t *rows = json_array();
     time_iso(w->from_us, false, from);
     time_iso(w->to_us, false, to);
-    json_set_cstr(body, "product", w->product->name);
-    json_set_cstr(body, "from", from);
-    json_set_cstr(body, "to", to);
-    json_set_int(body, "total", t->total);
-    json_set_int(body, "total_before", t->total_before);
+    jset_cstr(body, "product", w->product->name);
+    jset_cstr(body, "from", from);
+    jset_cstr(body, "to", to);
+    jset_int(body, "total", t->total);
+    jset_int(body, "total_before", t->total_before);
     json_object_set_new(body, "signatures", rows);
     for (size_t i = 0; i < t->n; i++) {
         const struct tcb_row *x = &t->rows[i];
         json_t *row = json_object(), *platforms = json_object();
-        json_set_cstr(row, "signature", x->signature);
-        json_set_int(row, "rank", x->rank);
+        jset_cstr(row, "signature", x->signature);
+        jset_int(row, "rank", x->rank);
         if (x->rank_before)
-            json_set_int(row, "rank_before", x->rank_before);
-        json_set_int(row, "count", x->count);
-        json_set_int(row, "count_before", x->count_before);
-        json_set_int(row, "installs", x->installs);
-        json_set_int(row, "startup", x->startup);
-        json_set_int(row, "garbage_collecting", x->gc);
-        json_set_cstr(row, "first_date", x->first_date);
+            jset_int(row, "rank_before", x->rank_before);
+        jset_int(row, "count", x->count);
+        jset_int(row, "count_before", x->count_before);
+        jset_int(row, "installs", x->installs);
+        jset_int(row, "startup", x->startup);
+        jset_int(row, "garbage_collecting", x->gc);
+        jset_cstr(row, "first_date", x->first_date);
         for (size_t p = 0; p < t->platforms.n; p++)
-            json_set_int(platforms, t->platforms.v[p].short_name, x->platforms[p]);
+            jset_int(platforms, t->platforms.v[p].short_name, x->platforms[p]);
         json_object_set_new(row, "platforms", platforms);
         json_array_append_new(rows, row);
     }

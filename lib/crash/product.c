@@ -177,7 +177,7 @@ static bool load_file(const char *path, struct product *ret, struct err *err)
     size_t n;
     if (!fs_read(path, FILE_BYTES_MAX, &text, &n, err))
         return false;
-    json_auto_t *doc = json_parse(str_n(text, n), FILE_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), FILE_BYTES_MAX, err);
     if (!doc)
         return err_wrap(err, "%s", path);
     struct product p = {.path = xstrdup(path)};

@@ -30,7 +30,7 @@ static void date_from_timestamp(json_t *raw)
     if (jget_str(raw, "submitted_timestamp") || !json_is_number(seconds) || !(s > 0 && s < 1e11))
         return;
     time_iso((int64_t)(s * 1e6), true, text);
-    json_set_cstr(raw, "submitted_timestamp", text);
+    jset_cstr(raw, "submitted_timestamp", text);
 }
 
 bool raw_crash_upgrade(json_t *raw)

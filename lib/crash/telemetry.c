@@ -238,7 +238,7 @@ static json_t *text_of_value(const json_t *v)
         return json_string(json_is_true(v) ? "1" : "0");
     if (!json_is_number(v))
         return NULL;
-    FREE_LATER char *text = json_to_text(v, NULL);
+    FREE_LATER char *text = jdump(v, NULL);
     return json_string(text);
 }
 

@@ -109,12 +109,12 @@ static json_t *parse(struct str text, size_t max_bytes, int depth_max, struct er
     return v;
 }
 
-json_t *json_parse(struct str text, size_t max_bytes, struct err *err)
+json_t *jparse(struct str text, size_t max_bytes, struct err *err)
 {
     return parse(text, max_bytes, JSON_DEPTH_MAX, err);
 }
 
-json_t *json_parse_given(struct str text, size_t max_bytes, struct err *err)
+json_t *jparse_given(struct str text, size_t max_bytes, struct err *err)
 {
     return parse(text, max_bytes, JSON_GIVEN_DEPTH_MAX, err);
 }
@@ -177,7 +177,7 @@ const char *jpath_str(const json_t *root, const char *dotted)
     return json_string_value(jpath(root, dotted));
 }
 
-json_t *json_text(struct str s)
+json_t *jtext(struct str s)
 {
     json_t *v = json_stringn(s.p ? s.p : "", s.n);
     if (v)
@@ -190,39 +190,39 @@ json_t *json_text(struct str s)
     return v;
 }
 
-bool json_set_text(json_t *obj, const char *key, struct str s)
+bool jset_text(json_t *obj, const char *key, struct str s)
 {
-    return json_object_set_new(obj, key, json_text(s)) == 0;
+    return json_object_set_new(obj, key, jtext(s)) == 0;
 }
 
-bool json_set_cstr(json_t *obj, const char *key, const char *s)
+bool jset_cstr(json_t *obj, const char *key, const char *s)
 {
-    return s ? json_set_text(obj, key, str_of(s)) : json_set_null(obj, key);
+    return s ? jset_text(obj, key, str_of(s)) : jset_null(obj, key);
 }
 
-bool json_set_int(json_t *obj, const char *key, int64_t v)
+bool jset_int(json_t *obj, const char *key, int64_t v)
 {
     return json_object_set_new(obj, key, json_integer(v)) == 0;
 }
 
-bool json_set_bool(json_t *obj, const char *key, bool v)
+bool jset_bool(json_t *obj, const char *key, bool v)
 {
     return json_object_set_new(obj, key, json_boolean(v)) == 0;
 }
 
-bool json_set_null(json_t *obj, const char *key)
+bool jset_null(json_t *obj, const char *key)
 {
     return json_object_set_new(obj, key, json_null()) == 0;
 }
 
-json_t *json_hex(uint64_t v, int digits)
+json_t *jhex(uint64_t v, int digits)
 {
     char text[24];
     snprintf(text, sizeof text, "0x%0*llx", digits, (unsigned long long)v);
     return json_string(text);
 }
 
-char *json_to_text(const json_t *v, size_t *ret_n)
+char *jdump(const json_t *v, size_t *ret_n)
 {
     char *text = json_dumps(v, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text)

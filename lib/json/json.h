@@ -10,6 +10,7 @@
 /*
  * json - jansson with limits and typed getters.
  *
+ * Names      What begins with json_ is jansson's and documented there; ours begin with j alone.
  * Ownership  As jansson says: _new takes, get borrows.  Trees are declared
  *            json_auto_t *.
  * Getters    A wrong type counts as absent; obj may be NULL.
@@ -26,12 +27,12 @@ enum {
  * from names of members, which cannot hold it here; of two names that become the same
  * the last one wins.  New reference.
  */
-json_t *json_parse(struct str text, size_t max_bytes, struct err *err);
+json_t *jparse(struct str text, size_t max_bytes, struct err *err);
 /*
  * The same for a stranger's text that becomes a part of a document: not nested so deep that the
  * document could not be read any more.
  */
-json_t *json_parse_given(struct str text, size_t max_bytes, struct err *err);
+json_t *jparse_given(struct str text, size_t max_bytes, struct err *err);
 
 const char *jget_str(const json_t *obj, const char *key); /* NULL if absent */
 struct str jget_strn(const json_t *obj, const char *key); /* p NULL if absent */
@@ -44,17 +45,17 @@ json_t *jpath(const json_t *root, const char *dotted); /* borrowed; null counts 
 const char *jpath_str(const json_t *root, const char *dotted);
 
 /* A string value from bytes of any kind: invalid UTF-8 becomes U+FFFD.  New reference. */
-json_t *json_text(struct str s);
-bool json_set_text(json_t *obj, const char *key, struct str s); /* sets; false only out of memory */
-bool json_set_cstr(json_t *obj, const char *key, const char *s); /* NULL sets null */
-bool json_set_int(json_t *obj, const char *key, int64_t v);
-bool json_set_bool(json_t *obj, const char *key, bool v);
-bool json_set_null(json_t *obj, const char *key);
+json_t *jtext(struct str s);
+bool jset_text(json_t *obj, const char *key, struct str s);  /* sets; false only out of memory */
+bool jset_cstr(json_t *obj, const char *key, const char *s); /* NULL sets null */
+bool jset_int(json_t *obj, const char *key, int64_t v);
+bool jset_bool(json_t *obj, const char *key, bool v);
+bool jset_null(json_t *obj, const char *key);
 
 /* "0x" and lower-case digits padded to `digits`. */
-json_t *json_hex(uint64_t v, int digits);
+json_t *jhex(uint64_t v, int digits);
 
 /* Sorted keys, compact; new terminated text (free).  Aborts only out of memory. */
-char *json_to_text(const json_t *v, size_t *ret_n);
+char *jdump(const json_t *v, size_t *ret_n);
 
 #endif

@@ -156,6 +156,6 @@ void jw_tree(struct jw *w, const json_t *v)
         jw_null(w);
         return;
     }
-    FREE_LATER char *text = json_to_text(v, NULL);
+    FREE_LATER char *text = jdump(v, NULL);
     jw_raw(w, str_of(text));
 }

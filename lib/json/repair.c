@@ -68,7 +68,7 @@ static uint32_t join(uint32_t high, uint32_t low)
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
-static bool to_utf8(struct str s, struct encoding e, struct strbuf *out, struct json_repairs *r,
+static bool to_utf8(struct str s, struct encoding e, struct strbuf *out, struct jrepairs *r,
                     struct err *err)
 {
     if (s.n % e.unit)
@@ -98,7 +98,7 @@ struct pass {
     size_t values;       /* strings, numbers, words, lists and objects seen */
     bool member_counted; /* the member of the top object at hand is in nul_members */
     struct strbuf *out;
-    struct json_repairs *repairs;
+    struct jrepairs *repairs;
 };
 
 /* Four hex digits at `off`; false if they are not there. */
@@ -275,10 +275,10 @@ static bool walk(struct pass *p, struct err *err)
     return true;
 }
 
-bool json_repair(struct str text, int max_depth, struct strbuf *out, struct json_repairs *ret,
-                 struct err *err)
+bool jrepair(struct str text, int max_depth, struct strbuf *out, struct jrepairs *ret,
+             struct err *err)
 {
-    struct json_repairs repairs = {0};
+    struct jrepairs repairs = {0};
     struct encoding e = detect(text);
     STRBUF_AUTO converted;
     sb_init(&converted, out->max);

@@ -23,13 +23,13 @@
  */
 enum { JSON_REPAIR_VALUES_MAX = 4 << 20 }; /* some 300 MB in the parser, for keys and values */
 
-struct json_repairs {
+struct jrepairs {
     size_t nul_members;     /* members of the top object that had a NUL */
     size_t lone_surrogates; /* escapes replaced */
 };
 
 /* Appends the repaired document to out (emptied by the caller). */
-bool json_repair(struct str text, int max_depth, struct strbuf *out, struct json_repairs *ret,
-                 struct err *err);
+bool jrepair(struct str text, int max_depth, struct strbuf *out, struct jrepairs *ret,
+             struct err *err);
 
 #endif

@@ -17,18 +17,18 @@ static struct str id_of(const json_t *doc)
 static void complete(json_t *doc, const char *id)
 {
     char day[CRASH_DATE_SIZE], date[TIME_TEXT_MAX];
-    json_set_cstr(doc, "uuid", id);
+    jset_cstr(doc, "uuid", id);
     if (jget_str(doc, "date_processed"))
         return;
     crash_id_date(id, day);
     snprintf(date, sizeof date, "%.4s-%.2s-%.2sT00:00:00+00:00", day, day + 4, day + 6);
-    json_set_cstr(doc, "date_processed", date);
+    jset_cstr(doc, "date_processed", date);
 }
 
 json_t *ledger_read_document(struct str line, struct err *err)
 {
     char id[CRASH_ID_SIZE] = "";
-    json_auto_t *doc = json_parse(line, JSON_BYTES_MAX, err);
+    json_auto_t *doc = jparse(line, JSON_BYTES_MAX, err);
     if (!doc)
         return NULL;
     struct str text = id_of(doc);

@@ -65,7 +65,7 @@ static bool put_processed(struct store *store, const char *crash_id, const json_
                           struct err *err)
 {
     size_t n;
-    FREE_LATER char *text = json_to_text(doc, &n);
+    FREE_LATER char *text = jdump(doc, &n);
     return store_put(store, crash_id, "processed_crash", str_n(text, n), err);
 }
 

@@ -52,7 +52,7 @@ bool ledger_fill_one(struct store *store, struct index_writer *index, const char
     *ret_put = false;
     if (!store_get(store, crash_id, "processed_crash", JSON_BYTES_MAX, &text, &n, err))
         return false;
-    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
     if (!doc || !index_put_absent(index, doc, &was_there, err))
         return false;
     *ret_put = !was_there;

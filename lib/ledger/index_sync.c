@@ -51,7 +51,7 @@ static bool put_again(struct store *store, struct index_writer *index, const cha
     struct err why = {0};
     json_auto_t *doc = NULL;
     if (store_get(store, crash_id, "processed_crash", PROCESSED_BYTES_MAX, &text, &n, &why))
-        doc = json_parse(str_n(text, n), PROCESSED_BYTES_MAX, &why);
+        doc = jparse(str_n(text, n), PROCESSED_BYTES_MAX, &why);
     if (doc && index_put(index, doc, &why))
         return true;
     if (why.code == ERR_NOT_FOUND ||

@@ -41,8 +41,8 @@ static json_t *uuid(struct rd *r)
 
 static void set_annotation(json_t *dict, struct str key, struct str value)
 {
-    json_t *name = json_text(key);
-    json_object_setn_new(dict, json_string_value(name), json_string_length(name), json_text(value));
+    json_t *name = jtext(key);
+    json_object_setn_new(dict, json_string_value(name), json_string_length(name), jtext(value));
     json_decref(name);
 }
 
@@ -74,7 +74,7 @@ static json_t *list(const struct mdmp *d, struct rd r, struct budget *budget)
             continue;
         if (!spend(budget, value.n))
             break;
-        json_array_append_new(all, json_text(value));
+        json_array_append_new(all, jtext(value));
     }
     return all;
 }
@@ -105,10 +105,10 @@ static json_t *objects(const struct mdmp *d, struct rd r, struct budget *budget)
         if (!spend(budget, name.n + len))
             break;
         json_t *o = json_object();
-        json_set_text(o, "name", name);
-        json_set_int(o, "type", type);
+        jset_text(o, "name", name);
+        jset_int(o, "type", type);
         if (type == ANNOTATION_STRING)
-            json_set_text(o, "value", str_n((const char *)value.p, len));
+            jset_text(o, "value", str_n((const char *)value.p, len));
         else /* bytes whose meaning only the application knows */
             json_object_set_new(o, "value", hex_text(value));
         json_array_append_new(all, o);
@@ -131,7 +131,7 @@ static json_t *modules(const struct mdmp *d, struct rd r, struct budget *budget)
         if (!rd_ok(&info) || version == 0 || !spend(budget, 0))
             continue;
         json_t *m = json_object();
-        json_set_int(m, "module_index", index);
+        jset_int(m, "module_index", index);
         json_object_set_new(m, "list_annotations", list(d, list_body, budget));
         json_object_set_new(m, "simple_annotations", dictionary(d, dict_body, budget));
         json_object_set_new(m, "annotation_objects", objects(d, objects_body, budget));

@@ -26,7 +26,7 @@ static json_t *choices_json(const char *choices)
     json_t *out = json_array();
     struct str rest = str_of(choices), part;
     while (str_split(&rest, ',', &part))
-        json_array_append_new(out, json_text(str_trim(part)));
+        json_array_append_new(out, jtext(str_trim(part)));
     return out;
 }
 

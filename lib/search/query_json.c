@@ -18,7 +18,7 @@ static json_t *cond_json(const struct search_field *f, const struct cond *c)
 {
     json_t *values = json_array();
     for (size_t i = 0; i < c->n; i++)
-        json_array_append_new(values, json_text(c->values[i].text));
+        json_array_append_new(values, jtext(c->values[i].text));
     json_t *one = json_pack("{s:s, s:s, s:o}", "field", f->name, "operator", op_names[c->op],
                             "any_of", values);
     return c->is_negated ? json_pack("{s:o}", "not", one) : one;

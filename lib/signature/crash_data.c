@@ -45,7 +45,6 @@ json_t *signature_crash_data(const json_t *processed_crash)
     }
     json_object_set_new(data, "oom_allocation_size",
                         size_of(json_object_get(processed_crash, "oom_allocation_size")));
-    json_object_set_new(data, "original_signature",
-                        json_text(text_of(processed_crash, "signature")));
+    json_object_set_new(data, "original_signature", jtext(text_of(processed_crash, "signature")));
     return data;
 }

@@ -139,7 +139,7 @@ static void put_shutdown_parts(struct sig_gen *g, const json_t *doc, struct strb
 void sig_shutdown_timeout(struct sig_gen *g, struct str json)
 {
     struct err err = {0};
-    json_auto_t *doc = json_parse(json, JSON_BYTES_MAX, &err);
+    json_auto_t *doc = jparse(json, JSON_BYTES_MAX, &err);
     STRBUF_AUTO text = {0};
     sb_init(&text, SIG_TEXT_MAX);
     sb_text(&text, "AsyncShutdownTimeout");

@@ -10,7 +10,7 @@ __attribute__((format(printf, 3, 0))) static void add_line(const char *rule, jso
     if (rule)
         sb_printf(&text, "%s: ", rule);
     sb_vprintf(&text, fmt, ap);
-    json_array_append_new(list, json_text(sb_view(&text)));
+    json_array_append_new(list, jtext(sb_view(&text)));
 }
 
 void sig_note(struct sig_gen *g, const char *fmt, ...)
@@ -65,7 +65,7 @@ static void end(struct sig_gen *g)
 {
     if (g->signature.n == 0)
         sig_set(g, STR("EMPTY: no frame data available"));
-    g->out->signature = json_text(sb_view(&g->signature));
+    g->out->signature = jtext(sb_view(&g->signature));
     sb_release(&g->signature);
 }
 

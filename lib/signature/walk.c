@@ -15,7 +15,7 @@ static void add_frame(struct sig_gen *g, const json_t *frame, const json_t *inli
     sb_init(&text, SIG_TEXT_MAX);
     sig_frame_read(frame, inlined, &f);
     sig_frame_text(g->lists, &f, is_windows(g->data), &text);
-    json_array_append_new(list, json_text(sb_view(&text)));
+    json_array_append_new(list, jtext(sb_view(&text)));
 }
 
 /* The texts of the first 40 frames; calls that were inlined count and come before their frame. */
@@ -55,7 +55,7 @@ static json_t *join(const json_t *list)
             sb_text(&text, " | ");
         sb_str(&text, frame_at(list, i));
     }
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }
 
 static bool is_sentinel(const struct siglists *l, struct str frame)
@@ -153,5 +153,5 @@ json_t *signature_frame_text(const struct siglists *l, const json_t *frame)
     sb_init(&text, SIG_TEXT_MAX);
     sig_frame_read(frame, NULL, &f);
     sig_frame_text(l, &f, false, &text);
-    return json_text(sb_view(&text));
+    return jtext(sb_view(&text));
 }

@@ -187,7 +187,7 @@ bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, st
             *err = why;
         return why.code == ERR_NOT_FOUND;
     }
-    json_auto_t *list = json_parse(str_n(text, n), DUMP_NAMES_BYTES_MAX, err);
+    json_auto_t *list = jparse(str_n(text, n), DUMP_NAMES_BYTES_MAX, err);
     if (!list)
         return err_wrap(err, "dump_names of %s", crash_id);
     size_t count = MIN(json_array_size(list), (size_t)DUMP_NAMES_MAX);

@@ -227,7 +227,7 @@ static void write_soft_errors(const struct report *r, struct jw *w)
     struct str text;
     json_auto_t *v = NULL;
     if (mdmp_soft_errors_read(&r->facts->dump, &text))
-        v = json_parse(str_trim(text), SOFT_ERRORS_MAX, NULL);
+        v = jparse(str_trim(text), SOFT_ERRORS_MAX, NULL);
     jw_tree(w, v && is_shallow(v, SOFT_ERRORS_DEPTH) ? v : NULL);
 }
 

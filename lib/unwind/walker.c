@@ -74,7 +74,7 @@ static bool annotations_file(const json_t *annotations, int *ret_fd, struct err 
     if (json_object_size(part) == 0)
         return true;
     size_t n;
-    FREE_LATER char *text = json_to_text(part, &n);
+    FREE_LATER char *text = jdump(part, &n);
     int fd = memfd_create("annotations", MFD_CLOEXEC);
     if (fd < 0)
         return err_errno(err, errno, "memfd_create");
@@ -243,7 +243,7 @@ static void finish(struct run *run, struct walker_result *ret)
 
     struct str output = sb_view(&run->output);
     if (ret->exit_code == 0 && has_few_values(output)) {
-        json_t *dump = json_parse_given(output, OUTPUT_MAX, NULL);
+        json_t *dump = jparse_given(output, OUTPUT_MAX, NULL);
         if (json_is_object(dump))
             ret->json_dump = dump;
         else

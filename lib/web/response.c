@@ -114,7 +114,7 @@ bool resp_bytes(struct req *r, int status, const char *content_type, struct str 
 bool resp_json(struct req *r, int status, const json_t *body, struct err *err)
 {
     size_t n;
-    FREE_LATER char *text = json_to_text(body, &n);
+    FREE_LATER char *text = jdump(body, &n);
     if (!arena_fits(&r->arena, n + 1, "answer", err))
         return false;
     return resp_bytes(r, status, "application/json", str_copy(&r->arena, str_n(text, n)));
@@ -162,11 +162,11 @@ static bool is_xhr(const struct req *r)
 static bool error_json(struct req *r, int status, const char *message, struct err *err)
 {
     json_auto_t *body = json_object();
-    json_set_cstr(body, "error", message);
+    jset_cstr(body, "error", message);
     if (status == 404 && !r->route) {
-        json_set_cstr(body, "error", "Page not found");
-        json_set_text(body, "path", r->path);
-        json_set_text(body, "query_string", r->query);
+        jset_cstr(body, "error", "Page not found");
+        jset_text(body, "path", r->path);
+        jset_text(body, "query_string", r->query);
     }
     return resp_json(r, status, body, err);
 }

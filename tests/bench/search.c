@@ -78,18 +78,18 @@ static void add_wide(struct bench *b, size_t i, json_t *doc)
 {
     char text[256];
     snprintf(text, sizeof text, "https://host%zu.example.org/path/%u", i, next(b, 1000000));
-    json_set_cstr(doc, "url", text);
+    jset_cstr(doc, "url", text);
     snprintf(text, sizeof text, "start | frame%zu | middle%u | js::Run | end%u", i, next(b, 100000),
              next(b, 5000));
-    json_set_cstr(doc, "proto_signature", text);
+    jset_cstr(doc, "proto_signature", text);
     snprintf(text, sizeof text, "note %zu of %u: device 0x%x, driver %u.%u", i, next(b, 9999),
              next(b, 65536), next(b, 40), next(b, 9000));
-    json_set_cstr(doc, "app_notes", text);
+    jset_cstr(doc, "app_notes", text);
     snprintf(text, sizeof text, "m%u/%x;m%u/%x;common.so/1", next(b, 30000), next(b, 1 << 20),
              next(b, 300), next(b, 1 << 20));
-    json_set_cstr(doc, "modules_in_stack", text);
+    jset_cstr(doc, "modules_in_stack", text);
     snprintf(text, sizeof text, "0x%zx", i * 16);
-    json_set_cstr(doc, "address", text);
+    jset_cstr(doc, "address", text);
 }
 
 static void fill(struct bench *b)

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     j.job.siglists = lists;
     struct str text = str_n((const char *)data, size);
     bool is_exception = size > 0 && data[0] == '{';
-    json_set_text(j.job.raw, is_exception ? "JavaException" : "JavaStackTrace", text);
+    jset_text(j.job.raw, is_exception ? "JavaException" : "JavaStackTrace", text);
     rule_job_apply(&j, "CopyFromRawCrash");
     rule_job_apply(&j, "JavaStackTrace");
     rule_job_apply(&j, "SignatureGenerator");

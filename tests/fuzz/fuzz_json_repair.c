@@ -34,20 +34,20 @@ static bool has_nul(const json_t *v)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str in = str_n((const char *)data, size);
-    struct json_repairs repairs;
+    struct jrepairs repairs;
     STRBUF_AUTO once;
     STRBUF_AUTO twice;
     sb_init(&once, MAX_BYTES);
     sb_init(&twice, MAX_BYTES);
-    json_auto_t *before = json_parse(in, MAX_BYTES, NULL);
-    if (!json_repair(in, DEPTH, &once, &repairs, NULL))
+    json_auto_t *before = jparse(in, MAX_BYTES, NULL);
+    if (!jrepair(in, DEPTH, &once, &repairs, NULL))
         return 0;
-    json_auto_t *after = json_parse(sb_view(&once), MAX_BYTES, NULL);
+    json_auto_t *after = jparse(sb_view(&once), MAX_BYTES, NULL);
     assert(!before || after);
     if (!after)
         return 0;
     assert(!has_nul(after));
-    bool ok = json_repair(sb_view(&once), DEPTH, &twice, &repairs, NULL);
+    bool ok = jrepair(sb_view(&once), DEPTH, &twice, &repairs, NULL);
     assert(ok && repairs.nul_members == 0 && repairs.lone_surrogates == 0);
     assert(str_eq(sb_view(&once), sb_view(&twice)));
     return 0;

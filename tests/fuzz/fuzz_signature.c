@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         patterns_free(p);
         return 0;
     }
-    json_t *doc = json_parse(str_n((const char *)data, size), JSON_BYTES_MAX, NULL);
+    json_t *doc = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, NULL);
     if (!doc)
         return 0;
     json_t *from_processed = signature_crash_data(doc);

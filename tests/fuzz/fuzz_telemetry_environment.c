@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rule_job j;
     rule_job_begin(&j);
-    json_set_text(j.job.raw, "TelemetryEnvironment", str_n((const char *)data, size));
+    jset_text(j.job.raw, "TelemetryEnvironment", str_n((const char *)data, size));
     rule_job_apply(&j, "DeNull");
     rule_job_apply(&j, "CopyFromRawCrash");
     rule_job_apply(&j, "DistributionId");

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
     if (stackwalk(&in, &out, NULL)) {
-        json_t *report = json_parse(sb_view(&out), REPORT_BYTES_MAX, NULL);
+        json_t *report = jparse(sb_view(&out), REPORT_BYTES_MAX, NULL);
         assert(json_is_object(report));
         json_decref(report);
     }

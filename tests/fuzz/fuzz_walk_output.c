@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct siglists *lists;
     if (!lists && !siglists_load(NULL, &lists, NULL))
         return 0;
-    json_t *dump = json_parse(str_n((const char *)data, size), JSON_BYTES_MAX, NULL);
+    json_t *dump = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, NULL);
     if (!json_is_object(dump)) { /* the walk counts as failed */
         json_decref(dump);
         return 0;
@@ -33,8 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(n > 0 && n <= SIGNATURE_MAX);
     json_auto_t *public_doc = reduce_processed(j.job.processed, PERM_PUBLIC, NULL);
     json_auto_t *record = telemetry_record(j.job.processed, NULL);
-    free(json_to_text(public_doc, NULL)); /* both can be written */
-    free(json_to_text(record, NULL));
+    free(jdump(public_doc, NULL)); /* both can be written */
+    free(jdump(record, NULL));
     rule_job_end(&j);
     return 0;
 }

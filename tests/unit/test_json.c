@@ -1,4 +1,4 @@
-/* json_parse: what jansson refuses and people send. */
+/* jparse: what jansson refuses and people send. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,8 +29,8 @@ static void test_nul_in_names(void **state)
         size_t n = strlen(nul_names[i].in);
         FREE_LATER char *copy = xmalloc(n);
         memcpy(copy, nul_names[i].in, n);
-        json_auto_t *v = json_parse(str_n(copy, n), 1 << 20, NULL);
-        FREE_LATER char *got = v ? json_to_text(v, NULL) : NULL;
+        json_auto_t *v = jparse(str_n(copy, n), 1 << 20, NULL);
+        FREE_LATER char *got = v ? jdump(v, NULL) : NULL;
         const char *want = nul_names[i].want;
         if (!got != !want || (want && strcmp(got, want) != 0))
             fail_msg("%s: %s", nul_names[i].in, got ? got : "refused");

@@ -69,16 +69,16 @@ static const struct {
 };
 /* clang-format on */
 
-static char *repair_and_parse(struct str in, struct json_repairs *repairs)
+static char *repair_and_parse(struct str in, struct jrepairs *repairs)
 {
     /* A heap copy of exactly this size: a sanitizer sees a read one byte too far. */
     FREE_LATER char *copy = xmalloc(MAX(in.n, (size_t)1));
     memcpy(copy, in.p, in.n);
     STRBUF_AUTO out;
     sb_init(&out, 1 << 20);
-    if (!json_repair(str_n(copy, in.n), 64, &out, repairs, NULL))
+    if (!jrepair(str_n(copy, in.n), 64, &out, repairs, NULL))
         return NULL;
-    json_auto_t *v = json_parse(sb_view(&out), 1 << 20, NULL);
+    json_auto_t *v = jparse(sb_view(&out), 1 << 20, NULL);
     return v ? json_dumps(v, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
 }
 
@@ -86,7 +86,7 @@ static void test_cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct json_repairs repairs = {0};
+        struct jrepairs repairs = {0};
         FREE_LATER char *got = repair_and_parse(str_n(cases[i].in, cases[i].n), &repairs);
         const char *want = cases[i].want;
         if ((want != NULL) != (got != NULL) || (want && strcmp(got, want) != 0))
@@ -108,7 +108,7 @@ static void test_depth(void **state)
             sb_char(&in, '[');
         for (int i = 0; i < depth; i++)
             sb_char(&in, ']');
-        struct json_repairs repairs;
+        struct jrepairs repairs;
         FREE_LATER char *got = repair_and_parse(sb_view(&in), &repairs);
         assert_int_equal(got != NULL, depth <= 64);
     }
@@ -117,11 +117,11 @@ static void test_depth(void **state)
 static void test_output_limit(void **state)
 {
     (void)state;
-    struct json_repairs repairs;
+    struct jrepairs repairs;
     struct err err = {0};
     STRBUF_AUTO out;
     sb_init(&out, 5);
-    assert_false(json_repair(STR("\"abcdef\""), 64, &out, &repairs, &err));
+    assert_false(jrepair(STR("\"abcdef\""), 64, &out, &repairs, &err));
     assert_int_equal(err.code, ERR_TOO_LARGE);
 }
 
@@ -133,14 +133,14 @@ static void test_too_many_values(void **state)
         size_t values = JSON_REPAIR_VALUES_MAX - 1 + over; /* and the list */
         STRBUF_AUTO text;
         STRBUF_AUTO out;
-        struct json_repairs repairs;
+        struct jrepairs repairs;
         sb_init(&text, 32 << 20);
         sb_init(&out, 32 << 20);
         sb_char(&text, '[');
         for (size_t i = 0; i < values; i++)
             sb_text(&text, i ? ",1" : "1");
         sb_char(&text, ']');
-        assert_int_equal(json_repair(sb_view(&text), 64, &out, &repairs, NULL), !over);
+        assert_int_equal(jrepair(sb_view(&text), 64, &out, &repairs, NULL), !over);
     }
 }
 

@@ -40,11 +40,11 @@ static void put(struct fixture *f, int n, const char *long_text, const char *lon
              "\"addons\":[\"x%d:1\",\"y%d:2\",\"z:%d\"]}",
              uuid, date, n % 7000, n % 3, n, n % 11, n % 3, n * 16, n % 150, 1600000000 + n * 7,
              n * 13 % 100000, n, n, n % 500, n % 77);
-    json_auto_t *doc = json_parse(str_of(text), sizeof text, &err);
+    json_auto_t *doc = jparse(str_of(text), sizeof text, &err);
     if (doc && n < LONG_TEXTS)
-        json_set_cstr(doc, "app_notes", long_text);
+        jset_cstr(doc, "app_notes", long_text);
     if (doc && n < LONG_LISTS)
-        json_set_cstr(doc, "modules_in_stack", long_list);
+        jset_cstr(doc, "modules_in_stack", long_list);
     if (!doc || !index_put(f->w, doc, &err))
         fail_msg("%s: %s", text, err.msg);
 }

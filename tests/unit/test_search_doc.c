@@ -54,7 +54,7 @@ static const struct {
 static bool parse(struct arena *a, const char *json, struct doc *d, json_t **ret_tree)
 {
     struct err err = {0};
-    *ret_tree = json_parse(str_of(json), 1 << 20, &err);
+    *ret_tree = jparse(str_of(json), 1 << 20, &err);
     assert_non_null(*ret_tree);
     json_object_set_new(*ret_tree, "uuid", json_string("u"));
     json_object_set_new(*ret_tree, "date_processed", json_string("2024-05-01T09:30:00Z"));
@@ -137,7 +137,7 @@ static void test_documents_without_a_name_or_date(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct doc d;
         struct err err = {0};
-        json_auto_t *tree = json_parse(str_of(bad[i]), 1000, &err);
+        json_auto_t *tree = jparse(str_of(bad[i]), 1000, &err);
         if (doc_from_json(&a, tree, &d, &err) || err.code != ERR_INVALID)
             fail_msg("%s was accepted", bad[i]);
     }

@@ -62,7 +62,7 @@ static void put(struct fixture *f, int n, int days_ago, const char *more)
     time_iso(f->now_us - days_ago * (int64_t)86400000000 - n * (int64_t)1000000, false, date);
     snprintf(text, sizeof text, "{\"uuid\":\"%s\",\"date_processed\":\"%s\"%s%s}", uuid, date,
              *more ? "," : "", more);
-    json_auto_t *doc = json_parse(str_of(text), 4096, &err);
+    json_auto_t *doc = jparse(str_of(text), 4096, &err);
     if (!doc || !index_put(f->w, doc, &err))
         fail_msg("%s: %s", text, err.msg);
 }

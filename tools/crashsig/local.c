@@ -26,7 +26,7 @@ bool next_document(FILE *in, int *line, json_t **ret, struct err *err)
         struct str s = str_trim(str_n(text, (size_t)n));
         if (s.n == 0)
             continue;
-        *ret = json_parse(s, JSON_BYTES_MAX, err);
+        *ret = jparse(s, JSON_BYTES_MAX, err);
         return *ret || err_wrap(err, "line %d", *line);
     }
     if (ferror(in))
@@ -89,7 +89,7 @@ bool run_stdin(const struct options *o, const struct siglists *l, struct err *er
     size_t n;
     if (!fs_read_fd(STDIN_FILENO, "standard input", JSON_BYTES_MAX, &text, &n, err))
         return false;
-    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
     if (!doc)
         return err_wrap(err, "standard input");
     json_auto_t *data = crash_data_of(doc, o->is_processed);

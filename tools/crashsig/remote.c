@@ -86,7 +86,7 @@ static json_t *fetch(const char *host, const char *id, struct err *err)
     if (r.status != 200)
         err_set(err, ERR_NOT_FOUND, "the server answers %d", r.status);
     else
-        doc = json_parse(str_n(r.body, r.n), JSON_BYTES_MAX, err);
+        doc = jparse(str_n(r.body, r.n), JSON_BYTES_MAX, err);
     http_response_release(&r);
     return doc;
 }

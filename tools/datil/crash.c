@@ -120,7 +120,7 @@ static bool run_show(struct app *app, struct args args, struct err *err)
     if (!store_get(app->store, id, is_raw ? "raw_crash" : "processed_crash", JSON_BYTES_MAX, &text,
                    &n, err))
         return false;
-    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
     if (!doc)
         return err_wrap(err, "crash %s", id);
     if (json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0 || putchar('\n') == EOF)

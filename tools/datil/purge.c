@@ -37,7 +37,7 @@ static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
     struct err why = {0};
     json_t *doc = NULL;
     if (store_get(p->app->store, id, kind, JSON_BYTES_MAX, &text, &n, &why))
-        doc = json_parse(str_n(text, n), JSON_BYTES_MAX, &why);
+        doc = jparse(str_n(text, n), JSON_BYTES_MAX, &why);
     *ret = doc;
     if (doc || why.code == ERR_NOT_FOUND)
         return true;
@@ -48,7 +48,7 @@ static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
 static bool put(struct purge *p, const char *id, const char *kind, const json_t *doc)
 {
     size_t n;
-    FREE_LATER char *text = json_to_text(doc, &n);
+    FREE_LATER char *text = jdump(doc, &n);
     return store_put(p->app->store, id, kind, str_n(text, n), p->err);
 }
 

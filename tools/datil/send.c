@@ -52,7 +52,7 @@ static bool add_annotations(struct report *r, const char *path, struct err *err)
     size_t n;
     if (!fs_read(path, JSON_BYTES_MAX, &text, &n, err))
         return false;
-    json_auto_t *doc = json_parse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
     if (!doc)
         return err_wrap(err, "%s", path);
     const char *key;

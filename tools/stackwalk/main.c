@@ -68,7 +68,7 @@ static json_t *read_annotations(const char *path)
     struct err err = {0};
     json_t *v = NULL;
     if (fs_read(path, JSON_BYTES_MAX, &text, &n, &err))
-        v = json_parse(str_n(text, n), JSON_BYTES_MAX, &err);
+        v = jparse(str_n(text, n), JSON_BYTES_MAX, &err);
     if (!v) /* the walk is worth more than they are */
         log_event(LOG_ERROR, "annotations", "annotations are ignored", LOG_E(&err));
     return v;

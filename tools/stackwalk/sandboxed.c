@@ -55,7 +55,7 @@ static json_t *read_annotations(void)
     const void *p = NULL;
     if (!size_of(WIRE_FD_ANNOTATIONS, &size, NULL) || !map_all(WIRE_FD_ANNOTATIONS, size, &p, NULL))
         return NULL;
-    return json_parse(str_n(p, (size_t)size), JSON_BYTES_MAX, NULL);
+    return jparse(str_n(p, (size_t)size), JSON_BYTES_MAX, NULL);
 }
 
 int sandboxed(const struct options *o)

@@ -515,7 +515,7 @@ static json_t *date_term(int64_t us)
 static json_t *term_json(const struct agg_node *n, uint32_t id)
 {
     if (n->unify)
-        return json_text(unify_text(n->unify, id));
+        return jtext(unify_text(n->unify, id));
     if (n->spec->field->index == INDEX_BOOLEAN)
         return json_string(id == 2 ? "T" : "F");
     uint64_t v = interner_value(&n->values, id);

@@ -15,10 +15,10 @@ static json_t *list_json(const struct column *c, uint32_t code)
     if (n == 0)
         return json_null();
     if (n == 1)
-        return json_text(dict_entry(&c->elements, codes[0]));
+        return jtext(dict_entry(&c->elements, codes[0]));
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_text(dict_entry(&c->elements, codes[i])));
+        json_array_append_new(list, jtext(dict_entry(&c->elements, codes[i])));
     return list;
 }
 
@@ -46,7 +46,7 @@ static json_t *value_json(const struct column *c, uint64_t row)
         return json_null();
     if (c->kind == COLUMN_BOOL)
         return json_boolean(code == 2);
-    return c->kind == COLUMN_LIST ? list_json(c, code) : json_text(dict_entry(&c->dict, code));
+    return c->kind == COLUMN_LIST ? list_json(c, code) : jtext(dict_entry(&c->dict, code));
 }
 
 /* What a value takes until the answer is sent: as JSON, as text, as text with escapes. */

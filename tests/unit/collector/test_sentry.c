@@ -57,8 +57,8 @@ static void test_deep_events_can_be_read_again(void **state)
         sentry_map(a, "P");
         bool is_kept = json_object_get(a, "sentry");
         size_t n;
-        FREE_LATER char *stored = json_to_text(a, &n);
-        json_auto_t *again = json_parse(str_n(stored, n), JSON_BYTES_MAX, NULL);
+        FREE_LATER char *stored = jdump(a, &n);
+        json_auto_t *again = jparse(str_n(stored, n), JSON_BYTES_MAX, NULL);
         if (!again || is_kept != (depth <= JSON_GIVEN_DEPTH_MAX))
             fail_msg("depth %d: %s, %s", depth, is_kept ? "kept" : "left out",
                      again ? "readable" : "lost");

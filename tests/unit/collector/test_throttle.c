@@ -152,7 +152,7 @@ static void test_default_rules(void **state)
     struct fixture *f = *state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err err = {0};
-        json_auto_t *a = json_parse(str_of(cases[i].annotations), 1 << 20, &err);
+        json_auto_t *a = jparse(str_of(cases[i].annotations), 1 << 20, &err);
         if (!a)
             fail_msg("%s: %s", cases[i].label, err.msg);
         const struct throttle_facts facts = {

@@ -214,7 +214,7 @@ static void test_json(void **state)
     sb_init(&out, NOTES_JSON_MAX);
     notes_json(t, &facts, &out);
 
-    json_auto_t *v = json_parse(sb_view(&out), NOTES_JSON_MAX, NULL);
+    json_auto_t *v = jparse(sb_view(&out), NOTES_JSON_MAX, NULL);
     assert_non_null(v);
     assert_string_equal(json_string_value(json_object_get(v, "CrashTime")), "1800000000");
     assert_string_equal(json_string_value(json_object_get(v, "UptimeTS")), "10.500");

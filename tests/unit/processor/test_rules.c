@@ -851,13 +851,13 @@ static void test_deep_annotations_can_be_read_again(void **state)
         struct err err = {0};
         size_t n;
         job_begin(&job, &arena, NULL, NULL);
-        json_set_cstr(job.raw, "TelemetryEnvironment", sb_cstr(&text));
-        json_set_cstr(job.raw, "Breadcrumbs", sb_cstr(&text));
+        jset_cstr(job.raw, "TelemetryEnvironment", sb_cstr(&text));
+        jset_cstr(job.raw, "Breadcrumbs", sb_cstr(&text));
         for (size_t i = 0; i < ARRAY_LEN(rules); i++)
             assert_true(rule_named(rules[i])->act(&job, &err));
         bool is_kept = json_object_get(job.processed, "telemetry_environment");
-        FREE_LATER char *stored = json_to_text(job.processed, &n);
-        json_auto_t *again = json_parse(str_n(stored, n), JSON_BYTES_MAX, NULL);
+        FREE_LATER char *stored = jdump(job.processed, &n);
+        json_auto_t *again = jparse(str_n(stored, n), JSON_BYTES_MAX, NULL);
         if (!again || is_kept != (depth <= JSON_GIVEN_DEPTH_MAX))
             fail_msg("depth %d: %s, %s", depth, is_kept ? "kept" : "left out",
                      again ? "readable" : "lost");
