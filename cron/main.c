@@ -104,7 +104,7 @@ static bool find_job(const char *name, const struct cron_job **ret, struct err *
 /* A job's failure is a matter of the job's state; only trouble of our own ends up here. */
 static void loop(struct scheduler *s)
 {
-    int interval_ms = (int)conf_int(s->conf, "CRON_INTERVAL_S") * 1000;
+    int interval_ms = (int)conf_int(s->conf, CONF_CRON_INTERVAL_S) * 1000;
     while (!proc_stopping()) {
         struct err err = {0};
         size_t failed = 0;
@@ -183,14 +183,14 @@ int main(int argc, char **argv)
     log_init("datil-cron", "info");
     bool ok = conf_load(&conf, &err);
     if (ok) {
-        log_init("datil-cron", conf_text(&conf, "LOGGING_LEVEL"));
+        log_init("datil-cron", conf_text(&conf, CONF_LOGGING_LEVEL));
         proc_block_signals();
         struct scheduler s = {
             .conf = &conf,
-            .db = db_new(conf_text(&conf, "DATABASE_URL"), "datil-cron", 60000),
+            .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),
         };
         ok = identity_settle(&conf, IDENTITY_SERVICE, &err) &&
-             fields_load(conf_text(&conf, "DATIL_VAR"), &err) && run(&s, &o, &err);
+             fields_load(conf_text(&conf, CONF_DATIL_VAR), &err) && run(&s, &o, &err);
         db_free(s.db);
         conf_release(&conf);
     }

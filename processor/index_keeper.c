@@ -40,9 +40,9 @@ static bool keeper_open(const struct conf *conf, struct keeper *k, struct err *e
 {
     struct store_config cfg = store_config_of(conf);
     *k = (struct keeper){
-        .dir = conf_text(conf, "INDEX_DIR"),
-        .db = db_new(conf_text(conf, "DATABASE_URL"), "datil-processor index", 0),
-        .index = index_writer_new(conf_text(conf, "INDEX_DIR")),
+        .dir = conf_text(conf, CONF_INDEX_DIR),
+        .db = db_new(conf_text(conf, CONF_DATABASE_URL), "datil-processor index", 0),
+        .index = index_writer_new(conf_text(conf, CONF_INDEX_DIR)),
         .fill_fd = -1,
     };
     return store_open(&cfg, &k->store, err);
@@ -214,7 +214,7 @@ static bool is_scrub_due(const char *dir, int64_t every_s)
 
 static void scrub_once(const struct conf *conf, struct index_writer *index)
 {
-    struct pace p = {.began_ms = mono_ms(), .bytes_s = conf_int(conf, "INDEX_SCRUB_BYTES_S")};
+    struct pace p = {.began_ms = mono_ms(), .bytes_s = conf_int(conf, CONF_INDEX_SCRUB_BYTES_S)};
     const struct index_pace pace = {go_slowly, &p};
     size_t damaged = 0;
     struct err err = {0};
@@ -229,13 +229,13 @@ static void scrub_once(const struct conf *conf, struct index_writer *index)
 
 int index_scrub_run(void *conf, int index)
 {
-    struct index_writer *w = index_writer_new(conf_text(conf, "INDEX_DIR"));
+    struct index_writer *w = index_writer_new(conf_text(conf, CONF_INDEX_DIR));
     (void)index;
     while (!proc_stopping()) {
         proc_wait(NULL, 0, SCRUB_LOOK_MS);
         proc_take_hangup();
         if (!proc_stopping() &&
-            is_scrub_due(conf_text(conf, "INDEX_DIR"), conf_int(conf, "INDEX_SCRUB_EVERY_S")))
+            is_scrub_due(conf_text(conf, CONF_INDEX_DIR), conf_int(conf, CONF_INDEX_SCRUB_EVERY_S)))
             scrub_once(conf, w);
     }
     index_writer_close(w);

@@ -128,7 +128,7 @@ static bool parse(int argc, char **argv, struct options *o)
 static bool be_alone(const struct conf *conf, int *ret_fd, struct err *err)
 {
     char path[PATH_MAX], parent[PATH_MAX];
-    const char *index = conf_text(conf, "INDEX_DIR");
+    const char *index = conf_text(conf, CONF_INDEX_DIR);
     snprintf(path, sizeof path, "%s.lock", index);
     snprintf(parent, sizeof parent, "%s", index);
     char *slash = strrchr(parent, '/');
@@ -157,7 +157,7 @@ static bool serve(struct conf *conf, struct err *err)
 {
     FD_AUTO alone = -1;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t wanted = conf_int(conf, "PROCESSOR_WORKERS");
+    int64_t wanted = conf_int(conf, CONF_PROCESSOR_WORKERS);
     int workers = (int)(wanted ? wanted : MAX(MIN(cores, (long)WORKERS_MAX), 1L));
     const struct proc_group groups[] = {
         {.name = "worker", .count = workers, .run = worker_run, .arg = conf},
@@ -167,7 +167,7 @@ static bool serve(struct conf *conf, struct err *err)
     if (!identity_settle(conf, IDENTITY_SERVICE, err) || !be_alone(conf, &alone, err))
         return false;
     proc_block_signals();
-    crash_sweep_tmp(conf_text(conf, "PROCESSOR_TMP_DIR"));
+    crash_sweep_tmp(conf_text(conf, CONF_PROCESSOR_TMP_DIR));
     index_keeper_prepare(conf);
     log_event(LOG_INFO, "start", "processor started", LOG_I("workers", workers));
     bool ok = proc_supervise(groups, ARRAY_LEN(groups), err);
@@ -214,8 +214,9 @@ int main(int argc, char **argv)
     log_init("datil-processor", "info");
     bool ok = conf_load(&conf, &err);
     if (ok) {
-        log_init("datil-processor", conf_text(&conf, "LOGGING_LEVEL"));
-        ok = fields_load(conf_text(&conf, "DATIL_VAR"), &err) && run(&o, &conf, argc, argv, &err);
+        log_init("datil-processor", conf_text(&conf, CONF_LOGGING_LEVEL));
+        ok =
+            fields_load(conf_text(&conf, CONF_DATIL_VAR), &err) && run(&o, &conf, argc, argv, &err);
         conf_release(&conf);
     }
     if (!ok)

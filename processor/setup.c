@@ -7,15 +7,15 @@
 
 static const char *lists_dir(const struct conf *conf)
 {
-    const char *dir = conf_text(conf, "SIGNATURE_LISTS_DIR");
+    const char *dir = conf_text(conf, CONF_SIGNATURE_LISTS_DIR);
     return *dir ? dir : NULL;
 }
 
 static bool open_with(const struct conf *conf, const struct symfind_options *symbols,
                       struct setup *s, struct err *err)
 {
-    *s = (struct setup){.conf = conf, .tmp_dir = conf_text(conf, "PROCESSOR_TMP_DIR")};
-    const char *host = conf_text(conf, "HOSTNAME");
+    *s = (struct setup){.conf = conf, .tmp_dir = conf_text(conf, CONF_PROCESSOR_TMP_DIR)};
+    const char *host = conf_text(conf, CONF_HOSTNAME);
     if (*host)
         snprintf(s->host, sizeof s->host, "%s", host);
     else if (gethostname(s->host, sizeof s->host - 1) != 0 || !s->host[0])
@@ -26,8 +26,8 @@ static bool open_with(const struct conf *conf, const struct symfind_options *sym
         return err_wrap(err, "symbols");
     s->walker = (struct walker_options){
         .symbols = s->symbols,
-        .timeout_ms = (int)conf_int(conf, "PROCESSOR_WALK_TIMEOUT_S") * 1000,
-        .memory_bytes = conf_int(conf, "PROCESSOR_WALK_MEMORY_BYTES"),
+        .timeout_ms = (int)conf_int(conf, CONF_PROCESSOR_WALK_TIMEOUT_S) * 1000,
+        .memory_bytes = conf_int(conf, CONF_PROCESSOR_WALK_MEMORY_BYTES),
     };
     return true;
 }
@@ -35,9 +35,9 @@ static bool open_with(const struct conf *conf, const struct symfind_options *sym
 bool setup_open(const struct conf *conf, struct setup *s, struct err *err)
 {
     struct symfind_options symbols = {
-        .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
-        .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES"),
-        .store_dir = conf_text(conf, "SYMBOLS_DIR"),
+        .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
+        .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
+        .store_dir = conf_text(conf, CONF_SYMBOLS_DIR),
     };
     return open_with(conf, &symbols, s, err);
 }
@@ -46,8 +46,8 @@ bool setup_open_offline(const struct conf *conf, const char *const *sym_dirs, st
                         struct err *err)
 {
     struct symfind_options symbols = {
-        .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
-        .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES"),
+        .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
+        .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
         .sym_dirs = sym_dirs,
     };
     return open_with(conf, &symbols, s, err);

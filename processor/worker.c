@@ -137,7 +137,7 @@ static void note_missing(struct worker *w, const json_t *processed)
 /* Time for every dump to be walked, so that nobody takes the crash for lost meanwhile. */
 static int lease_for(const struct worker *w, size_t dumps)
 {
-    int walk_s = (int)conf_int(w->conf, "PROCESSOR_WALK_TIMEOUT_S");
+    int walk_s = (int)conf_int(w->conf, CONF_PROCESSOR_WALK_TIMEOUT_S);
     return (int)(dumps + 1) * (walk_s + LEASE_PER_DUMP_S);
 }
 
@@ -285,13 +285,13 @@ static void loop(struct worker *w)
 static bool open_all(struct worker *w, struct err *err)
 {
     struct store_config cfg = store_config_of(w->conf);
-    const char *url = conf_text(w->conf, "DATABASE_URL");
+    const char *url = conf_text(w->conf, CONF_DATABASE_URL);
     w->db = db_new(url, "datil-processor", 0);
     w->listen = db_new(url, "datil-processor listen", 0);
     w->versions = versions_new(w->db);
     w->missing = missing_new();
     w->version_source = versions_source(w->versions);
-    w->index = index_writer_new(conf_text(w->conf, "INDEX_DIR"));
+    w->index = index_writer_new(conf_text(w->conf, CONF_INDEX_DIR));
     return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err);
 }
 

@@ -20,15 +20,15 @@ enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
 struct spool spool_of_conf(const struct conf *conf)
 {
     return (struct spool){
-        .dir = conf_text(conf, "SPOOL_DIR"),
-        .min_free_bytes = conf_int(conf, "SPOOL_MIN_FREE_BYTES"),
-        .no_fsync = !conf_bool(conf, "SPOOL_FSYNC"),
+        .dir = conf_text(conf, CONF_SPOOL_DIR),
+        .min_free_bytes = conf_int(conf, CONF_SPOOL_MIN_FREE_BYTES),
+        .no_fsync = !conf_bool(conf, CONF_SPOOL_FSYNC),
     };
 }
 
 static const char *rules_of(const struct conf *conf)
 {
-    return conf_text(conf, "BREAKPAD_THROTTLER_RULES");
+    return conf_text(conf, CONF_BREAKPAD_THROTTLER_RULES);
 }
 
 bool collector_prepare(const struct conf *conf, void *arg, struct err *err)
@@ -36,7 +36,7 @@ bool collector_prepare(const struct conf *conf, void *arg, struct err *err)
     struct shared *shared = arg;
     const struct spool spool = spool_of_conf(conf);
     return spool_open(&spool, err) && throttle_load(rules_of(conf), &shared->rules, err) &&
-           products_load(conf_text(conf, "DATIL_VAR"), &shared->products, err);
+           products_load(conf_text(conf, CONF_DATIL_VAR), &shared->products, err);
 }
 
 /* False: the old ones stay. */
@@ -115,8 +115,8 @@ void collector_stop(void *app)
 bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struct err *err)
 {
     const struct store_config config = {
-        .backend = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(c->conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
+        .backend = conf_text(c->conf, CONF_CRASHMOVER_CRASHSTORAGE_CLASS),
+        .fs_root = conf_text(c->conf, CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT),
         .no_fsync = c->spool.no_fsync,
     };
     *ret = false;
@@ -197,7 +197,7 @@ bool heartbeat_get(struct req *req, struct err *err)
                     why.code == ERR_UNAVAILABLE ? "not this installation's store: not mounted?"
                                                 : "cannot be written",
                     &why);
-    if (strcmp(conf_text(c->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "pg") == 0 &&
+    if (strcmp(conf_text(c->conf, CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "pg") == 0 &&
         !db_connect(req_db(req), &why))
         add_problem(errors, "database", "no connection", &why);
     refresh_products(c);
@@ -219,7 +219,7 @@ bool lbheartbeat_get(struct req *req, struct err *err)
 bool version_get(struct req *req, struct err *err)
 {
     (void)err;
-    const char *dir = conf_text(req_conf(req), "BASEDIR");
+    const char *dir = conf_text(req_conf(req), CONF_BASEDIR);
     const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
     FREE_LATER char *text = NULL;
     size_t n = 0;

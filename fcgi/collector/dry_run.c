@@ -86,10 +86,10 @@ int throttle_dry_run(int argc, char **argv)
     bool ok = conf_load(&conf, &err);
     const char *which = !ok         ? ""
                         : has_rules ? argv[1]
-                                    : conf_text(&conf, "BREAKPAD_THROTTLER_RULES");
+                                    : conf_text(&conf, CONF_BREAKPAD_THROTTLER_RULES);
     ok = ok && throttle_load(which, &d.rules, &err) &&
          throttle_load("accept_all", &d.accept_all, &err) &&
-         products_load(conf_text(&conf, "DATIL_VAR"), &d.products, &err) && run(&d, &err);
+         products_load(conf_text(&conf, CONF_DATIL_VAR), &d.products, &err) && run(&d, &err);
     if (!ok)
         fprintf(stderr, "datil-collector --throttle: %s\n", err.msg);
     throttle_release(&d.rules);

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     };
     const struct web_program program = {
         .name = "datil-collector",
-        .workers_key = "COLLECTOR_WORKERS",
+        .workers_key = CONF_COLLECTOR_WORKERS,
         .routes = collector_routes,
         .route_count = collector_route_count,
         .prepare = collector_prepare,

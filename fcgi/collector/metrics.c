@@ -51,10 +51,10 @@ bool metrics_new(struct metrics **ret, struct err *err)
 
 void metrics_open_statsd(struct metrics *m, const struct conf *conf)
 {
-    const char *host = conf_text(conf, "STATSD_HOST");
+    const char *host = conf_text(conf, CONF_STATSD_HOST);
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
     struct addrinfo *found = NULL;
-    if (!*host || getaddrinfo(host, conf_text(conf, "STATSD_PORT"), &hints, &found) != 0) {
+    if (!*host || getaddrinfo(host, conf_text(conf, CONF_STATSD_PORT), &hints, &found) != 0) {
         if (*host)
             log_event(LOG_WARN, "statsd_unknown", "STATSD_HOST is not a known host");
         return;

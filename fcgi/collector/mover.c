@@ -382,7 +382,7 @@ static void one_round(struct mover *m, bool is_retry)
 
 static void plan(struct mover *m, bool was_retry)
 {
-    int64_t first = conf_int(m->conf, "CRASHMOVER_RETRY_SLEEP_SECONDS") * 1000;
+    int64_t first = conf_int(m->conf, CONF_CRASHMOVER_RETRY_SLEEP_SECONDS) * 1000;
     int64_t now = mono_ms();
     if (!m->failed) {
         m->pause_ms = 0;
@@ -471,11 +471,11 @@ static bool run(struct mover *m, struct err *err)
 {
     FD_AUTO lock = -1;
     m->spool = spool_of_conf(m->conf);
-    m->wants_store = strcmp(conf_text(m->conf, "CRASHMOVER_CRASHSTORAGE_CLASS"), "noop") != 0;
+    m->wants_store = strcmp(conf_text(m->conf, CONF_CRASHMOVER_CRASHSTORAGE_CLASS), "noop") != 0;
     if (!spool_open(&m->spool, err) || !take_lock(m, &lock, err) || !watch(m, err))
         return false;
-    if (strcmp(conf_text(m->conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "noop") != 0)
-        m->db = db_new(conf_text(m->conf, "DATABASE_URL"), "datil-collector-mover",
+    if (strcmp(conf_text(m->conf, CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "noop") != 0)
+        m->db = db_new(conf_text(m->conf, CONF_DATABASE_URL), "datil-collector-mover",
                        STATEMENT_TIMEOUT_MS);
     live(m);
     return true;

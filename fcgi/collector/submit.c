@@ -134,7 +134,7 @@ static bool answer_walk(struct submission *s)
 static bool receive(struct submission *s)
 {
     struct err err = {0};
-    int64_t most = conf_int(s->app->conf, "COLLECTOR_MAX_DECOMPRESSED_BYTES");
+    int64_t most = conf_int(s->app->conf, CONF_COLLECTOR_MAX_DECOMPRESSED_BYTES);
     unpack_init(&s->unpack, s->coding, (uint64_t)most, take_bytes, s);
     bool is_whole = unpack_body(s, &err);
     uint64_t bytes = s->unpack.out_bytes;
@@ -189,7 +189,7 @@ static void map_names(struct submission *s)
         report_note(&s->report, "mapped sentry field names");
         return;
     }
-    if (!conf_bool(s->app->conf, "BREAKPAD_FIELD_NAMES"))
+    if (!conf_bool(s->app->conf, CONF_BREAKPAD_FIELD_NAMES))
         return;
     if (names_map_breakpad(a, req_param(s->req, "product"), req_param(s->req, "version")))
         report_note(&s->report, "mapped breakpad field names");
@@ -203,11 +203,11 @@ static void remove_annotation(struct report *r, const char *name)
 
 static void remove_forbidden(struct submission *s)
 {
-    struct str rest = str_of(conf_text(s->app->conf, "COLLECTOR_REMOVE_ANNOTATIONS")), name;
+    struct str rest = str_of(conf_text(s->app->conf, CONF_COLLECTOR_REMOVE_ANNOTATIONS)), name;
     while (str_split(&rest, ',', &name))
         if (str_trim(name).n)
             remove_annotation(&s->report, str_adup(req_arena(s->req), str_trim(name)));
-    if (conf_bool(s->app->conf, "BREAKPAD_FIELD_NAMES"))
+    if (conf_bool(s->app->conf, CONF_BREAKPAD_FIELD_NAMES))
         remove_annotation(&s->report, "email");
 }
 
@@ -284,7 +284,7 @@ static void note_odd_date(const struct submission *s)
     bool is_date = time_parse(str_of(day), &day_us, NULL);
     if (is_date)
         age_days = (req_now_us(s->req) - day_us) / (86400 * INT64_C(1000000));
-    if (is_date && age_days >= -1 && age_days <= conf_int(s->app->conf, "RETENTION_DAYS"))
+    if (is_date && age_days >= -1 && age_days <= conf_int(s->app->conf, CONF_RETENTION_DAYS))
         return;
     log_event(LOG_WARN, "crash_id_date",
               "a report brings a crash id with a date that cannot be right",
@@ -301,7 +301,7 @@ static bool choose_id(struct submission *s)
     }
     struct str header = str_trim(req_header(s->req, "Authorization"));
     struct str token = str_trim(str_sub(header, sizeof "Bearer" - 1, SIZE_MAX));
-    const char *configured = conf_text(s->app->conf, "BREAKPAD_STAGE_SUBMITTER_BEARER_TOKEN");
+    const char *configured = conf_text(s->app->conf, CONF_BREAKPAD_STAGE_SUBMITTER_BEARER_TOKEN);
     if (!str_starts_nocase(header, STR("Bearer ")) || !is_token(str_of(configured), token)) {
         metric_add(s->app->metrics, METRIC_UNAUTHORIZED, 1, NULL);
         reply(s->req, 401, "Discarded=unauthorized_uuid");
@@ -372,8 +372,8 @@ static bool answer_again(struct submission *s)
 {
     struct recent_answer before;
     const json_t *a = s->report.annotations;
-    s->has_key = conf_bool(s->app->conf, "COLLECTOR_DEDUPLICATE") && !json_object_get(a, "uuid") &&
-                 recent_key(a, s->report.checksums, s->key);
+    s->has_key = conf_bool(s->app->conf, CONF_COLLECTOR_DEDUPLICATE) &&
+                 !json_object_get(a, "uuid") && recent_key(a, s->report.checksums, s->key);
     if (!s->has_key)
         return false;
     recent_enter(&s->app->recent, s->key, now_s(), &before);
@@ -424,7 +424,7 @@ static bool decide(struct submission *s)
 
 static bool may_submit(struct submission *s)
 {
-    int64_t most = conf_int(s->app->conf, "RATE_LIMIT_SUBMIT");
+    int64_t most = conf_int(s->app->conf, CONF_RATE_LIMIT_SUBMIT);
     return most == 0 || req_rate_count(s->req, "submit", req_client(s->req), WINDOW_S, 1) <= most;
 }
 
@@ -443,8 +443,8 @@ static void submit(struct submission *s)
         reply(s->req, 429, "");
         return;
     }
-    report_init(&s->report, &s->app->spool, conf_text(s->app->conf, "BREAKPAD_DUMP_FIELD"),
-                (size_t)conf_int(s->app->conf, "COLLECTOR_MAX_ANNOTATIONS"));
+    report_init(&s->report, &s->app->spool, conf_text(s->app->conf, CONF_BREAKPAD_DUMP_FIELD),
+                (size_t)conf_int(s->app->conf, CONF_COLLECTOR_MAX_ANNOTATIONS));
     s->report.sentry_is_text = s->sentry_product != NULL;
     if (check_headers(s, &boundary) && receive(s))
         decide(s);

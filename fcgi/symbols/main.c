@@ -7,7 +7,7 @@ int main(int argc, char **argv)
 {
     const struct web_program program = {
         .name = "datil-symbols",
-        .workers_key = "SYMBOLS_WORKERS",
+        .workers_key = CONF_SYMBOLS_WORKERS,
         .routes = symbols_routes,
         .route_count = symbols_route_count,
         .start = symbols_start,

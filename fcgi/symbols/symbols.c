@@ -19,12 +19,12 @@ bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
     const struct conf *conf = web_conf(web);
     struct symbols *s = xcalloc(1, sizeof *s);
     s->web = web;
-    s->store = (struct symstore){.dir = conf_text(conf, "SYMBOLS_DIR"),
-                                 .cache_dir = conf_text(conf, "SYMBOLS_CACHE_DIR"),
-                                 .cache_max_bytes = conf_int(conf, "SYMBOLS_CACHE_MAX_BYTES"),
+    s->store = (struct symstore){.dir = conf_text(conf, CONF_SYMBOLS_DIR),
+                                 .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
+                                 .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
                                  .wants_mark = true};
-    s->temp_dir = conf_text(conf, "UPLOAD_TEMPDIR");
-    s->public_url = conf_text(conf, "SYMBOLS_PUBLIC_URL");
+    s->temp_dir = conf_text(conf, CONF_UPLOAD_TEMPDIR);
+    s->public_url = conf_text(conf, CONF_SYMBOLS_PUBLIC_URL);
     const char *const dirs[] = {s->store.dir, s->store.cache_dir, s->temp_dir};
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
         if (!fs_mkdirs(dirs[i], FS_DIR_MODE, err)) {
@@ -96,7 +96,7 @@ bool lbheartbeat_get(struct req *req, struct err *err)
 bool version_get(struct req *req, struct err *err)
 {
     (void)err;
-    const char *dir = conf_text(req_conf(req), "BASEDIR");
+    const char *dir = conf_text(req_conf(req), CONF_BASEDIR);
     const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
     FREE_LATER char *text = NULL;
     size_t n = 0;

@@ -232,9 +232,9 @@ static bool receive(struct upload *u, struct err *err)
 {
     const struct conf *conf = req_conf(u->req);
     const struct symzip_limits limits = {
-        .max_members = (uint64_t)conf_int(conf, "UPLOAD_MAX_MEMBERS"),
-        .max_uncompressed = (uint64_t)conf_int(conf, "UPLOAD_MAX_UNCOMPRESSED"),
-        .snippets = str_of(conf_text(conf, "DISALLOWED_SYMBOLS_SNIPPETS")),
+        .max_members = (uint64_t)conf_int(conf, CONF_UPLOAD_MAX_MEMBERS),
+        .max_uncompressed = (uint64_t)conf_int(conf, CONF_UPLOAD_MAX_UNCOMPRESSED),
+        .snippets = str_of(conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS)),
     };
     struct symreader *r = NULL;
     struct symreader_list list = {0};
@@ -265,7 +265,7 @@ bool upload_post(struct req *req, struct err *err)
     struct upload_body body;
     if (!check_user(req, err) ||
         !upload_body_read(req, s->temp_dir,
-                          (uint64_t)conf_int(req_conf(req), "SYMBOLS_UPLOAD_MAX_BYTES"), &body,
+                          (uint64_t)conf_int(req_conf(req), CONF_SYMBOLS_UPLOAD_MAX_BYTES), &body,
                           err))
         return false;
     struct upload u = {

@@ -71,7 +71,7 @@ static void add_params(struct tpl_rows *rows, const struct api_endpoint *e)
     }
 }
 
-static const char *limit_text(struct req *r, const char *key)
+static const char *limit_text(struct req *r, enum conf_name key)
 {
     int64_t n = conf_int(req_conf(r), key);
     return n ? arena_printf(req_arena(r), "%lld calls", (long long)n) : "as many calls as you like";
@@ -96,8 +96,8 @@ bool api_docs_get(struct req *r, struct err *err)
         tpl_row_int(row, e->params[0].name != NULL);
         tpl_row_url(row, str_of(arena_printf(a, "/api/%s/", e->name)));
     }
-    tpl_cstr(v, "limit_anonymous", limit_text(r, "RATE_LIMIT_API_ANONYMOUS"));
-    tpl_cstr(v, "limit_user", limit_text(r, "RATE_LIMIT_API_USER"));
+    tpl_cstr(v, "limit_anonymous", limit_text(r, CONF_RATE_LIMIT_API_ANONYMOUS));
+    tpl_cstr(v, "limit_user", limit_text(r, CONF_RATE_LIMIT_API_USER));
     return frame_send(r, 200, "api.html", v, err);
 }
 

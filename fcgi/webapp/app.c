@@ -34,7 +34,7 @@ static void set_asset(struct app *app)
 
 static void set_version_json(struct app *app, const struct conf *conf)
 {
-    const char *dir = conf_text(conf, "BASEDIR");
+    const char *dir = conf_text(conf, CONF_BASEDIR);
     char path[512];
     snprintf(path, sizeof path, "%s/version.json", *dir ? dir : fs_share_dir());
     size_t n;
@@ -44,13 +44,13 @@ static void set_version_json(struct app *app, const struct conf *conf)
 
 static void set_base_url(struct app *app, const struct conf *conf)
 {
-    const char *set = conf_text(conf, "DATIL_BASE_URL");
+    const char *set = conf_text(conf, CONF_DATIL_BASE_URL);
     char url[512];
     if (*set)
         snprintf(url, sizeof url, "%s", set);
     else
-        snprintf(url, sizeof url, "http://%s:%lld", conf_text(conf, "DATIL_BIND"),
-                 (long long)conf_int(conf, "DATIL_PORT"));
+        snprintf(url, sizeof url, "http://%s:%lld", conf_text(conf, CONF_DATIL_BIND),
+                 (long long)conf_int(conf, CONF_DATIL_PORT));
     size_t n = strlen(url);
     if (n > 0 && url[n - 1] == '/')
         url[n - 1] = '\0';
@@ -62,12 +62,12 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     const struct conf *conf = web_conf(web);
     struct app *app = xcalloc(1, sizeof *app);
     const struct store_config store = store_config_of(conf);
-    app->index_dir = xstrdup(conf_text(conf, "INDEX_DIR"));
+    app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
     set_asset(app);
     set_version_json(app, conf);
     set_base_url(app, conf);
     if (!store_open(&store, &app->store, err) ||
-        !products_load(conf_text(conf, "DATIL_VAR"), &app->products, err)) {
+        !products_load(conf_text(conf, CONF_DATIL_VAR), &app->products, err)) {
         app_stop(app);
         return false;
     }
@@ -169,7 +169,7 @@ enum { LONG_SEARCH_S = 120, CHECK_SEARCH_S = 5 };
 
 static int64_t deadline(struct req *r, bool is_check)
 {
-    int64_t seconds = conf_int(req_conf(r), "SEARCH_TIMEOUT_S");
+    int64_t seconds = conf_int(req_conf(r), CONF_SEARCH_TIMEOUT_S);
     if (is_check)
         seconds = MIN(seconds, (int64_t)CHECK_SEARCH_S);
     else if (req_may(r, "run_long_queries"))
@@ -202,8 +202,8 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
         .is_unredacted = how.is_unredacted,
         .is_html = how.is_html,
         .deadline_ms = deadline(r, how.is_check),
-        .max_buckets = (size_t)conf_int(req_conf(r), "SEARCH_MAX_BUCKETS"),
-        .max_bytes = (size_t)conf_int(req_conf(r), "SEARCH_MAX_BYTES"),
+        .max_buckets = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BUCKETS),
+        .max_bytes = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BYTES),
         .is_abandoned = is_abandoned,
         .asker = r,
         .products = product_names(r),
@@ -246,7 +246,7 @@ const json_t *app_facet(const json_t *answer, const char *name)
 struct str app_bug_url(struct req *r, const char *bug_id)
 {
     return str_of(
-        arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), "BUG_TRACKER_URL"), bug_id));
+        arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), CONF_BUG_TRACKER_URL), bug_id));
 }
 
 void app_audit(struct req *r, const char *object, const char *object_id, const char *action,

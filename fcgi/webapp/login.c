@@ -74,7 +74,7 @@ bool login_post(struct req *r, struct err *err)
 {
     struct str email = str_trim(req_param(r, "email")), password = req_param(r, "password");
     struct str next = req_param(r, "next");
-    int64_t user_id = 0, limit = conf_int(req_conf(r), "LOGIN_MAX_ATTEMPTS");
+    int64_t user_id = 0, limit = conf_int(req_conf(r), CONF_LOGIN_MAX_ATTEMPTS);
     if (email.n == 0 || email.n > EMAIL_MAX || password.n == 0 || password.n > PASSWORD_MAX)
         return send_form(r, 400, wrong, email, next, err);
     if (failures(r, email, 0) >= limit) {

@@ -7,7 +7,7 @@ int main(int argc, char **argv)
 {
     const struct web_program program = {
         .name = "datil-webapp",
-        .workers_key = "WEBAPP_WORKERS",
+        .workers_key = CONF_WEBAPP_WORKERS,
         .routes = routes,
         .route_count = route_count,
         .start = app_start,

@@ -11,16 +11,25 @@
 /*
  * conf - configuration from the environment and a file of KEY=value lines.
  *
- * One table (conf_keys in conf.c) declares every key of every program: type,
- * default, range, help, secret or not.  --help-config, the documentation page
- * and the checks all come from it.  The environment wins over the file named by
- * DATIL_CONFIG.  An unknown key in the file, an unknown DATIL_… variable or a bad
- * value stops the start with the key's name.
+ * One table (conf_keys.def) declares every key of every program: type, default,
+ * range, help, secret or not.  --help-config, the documentation page and the
+ * checks all come from it, and so does the enum by which a program asks:
+ * CONF_INDEX_DIR for INDEX_DIR, so that a key nobody declared does not compile.
+ * The environment wins over the file named by DATIL_CONFIG.  An unknown key in
+ * the file, an unknown DATIL_… variable or a bad value stops the start with the
+ * key's name.
  *
  * Ownership  struct conf owns its values until conf_release.
  * Threads    Read-only after conf_load.
  */
 enum conf_type { CONF_TEXT, CONF_INT, CONF_BOOL, CONF_PATH };
+
+enum conf_name {
+#define CONF_KEY(name, ...) CONF_##name,
+#include "lib/base/conf_keys.def"
+#undef CONF_KEY
+    CONF_KEY_COUNT
+};
 
 struct conf_key {
     const char *name;
@@ -31,8 +40,7 @@ struct conf_key {
     const char *help; /* one line */
 };
 
-extern const struct conf_key conf_keys[];
-extern const size_t conf_key_count;
+extern const struct conf_key conf_keys[CONF_KEY_COUNT]; /* by enum conf_name */
 
 struct conf {
     char **values; /* parallel to conf_keys, owned, never NULL after conf_load */
@@ -41,10 +49,10 @@ struct conf {
 bool conf_load(struct conf *c, struct err *err);
 void conf_release(struct conf *c);
 
-/* The key must be in the table with that type (asserted). Borrowed from c. */
-const char *conf_text(const struct conf *c, const char *name);
-int64_t conf_int(const struct conf *c, const char *name);
-bool conf_bool(const struct conf *c, const char *name);
+/* Any key as text, borrowed from c; as a number or a flag only a key of that type (asserted). */
+const char *conf_text(const struct conf *c, enum conf_name name);
+int64_t conf_int(const struct conf *c, enum conf_name name);
+bool conf_bool(const struct conf *c, enum conf_name name);
 
 /* --help-config (secrets hidden, present values shown) and the page of docs/. */
 void conf_print_help(const struct conf *c, FILE *out);

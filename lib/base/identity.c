@@ -91,8 +91,8 @@ static bool can_reach(const struct conf *conf)
     char *slash = strrchr(folder, '/');
     if (slash)
         *slash = '\0';
-    const char *share = conf_text(conf, "DATIL_SHARE");
-    return can_enter(conf_text(conf, "DATIL_VAR")) && can_enter(folder) &&
+    const char *share = conf_text(conf, CONF_DATIL_SHARE);
+    return can_enter(conf_text(conf, CONF_DATIL_VAR)) && can_enter(folder) &&
            can_enter(*share ? share : fs_share_dir());
 }
 
@@ -105,7 +105,7 @@ struct owner {
 /* ERR_NOT_FOUND: DATIL_VAR is root's or not there, and DATIL_USER does not exist. */
 static bool find_owner(const struct conf *conf, struct owner *ret, struct err *err)
 {
-    const char *var = conf_text(conf, "DATIL_VAR"), *name = conf_text(conf, "DATIL_USER");
+    const char *var = conf_text(conf, CONF_DATIL_VAR), *name = conf_text(conf, CONF_DATIL_USER);
     struct stat st;
     if (stat(var, &st) == 0 && st.st_uid != 0) {
         const struct passwd *pw = getpwuid(st.st_uid);

@@ -24,9 +24,9 @@ enum { KIND_MAX = 30, DUMP_NAMES_BYTES_MAX = 1 << 20, DUMP_NAMES_MAX = 1000, DAY
 struct store_config store_config_of(const struct conf *conf)
 {
     return (struct store_config){
-        .backend = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_CLASS"),
-        .fs_root = conf_text(conf, "CRASHMOVER_CRASHSTORAGE_FS_ROOT"),
-        .wants_mark = strcmp(conf_text(conf, "CRASHMOVER_CRASHPUBLISH_CLASS"), "noop") != 0,
+        .backend = conf_text(conf, CONF_CRASHMOVER_CRASHSTORAGE_CLASS),
+        .fs_root = conf_text(conf, CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT),
+        .wants_mark = strcmp(conf_text(conf, CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "noop") != 0,
     };
 }
 

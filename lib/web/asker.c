@@ -58,7 +58,7 @@ int64_t req_started_ms(const struct req *r)
 /* Turns at once: one worker less than there are. */
 static size_t most_turns(const struct web_app *web)
 {
-    int64_t most = conf_int(&web->conf, "SEARCH_MAX_CONCURRENT");
+    int64_t most = conf_int(&web->conf, CONF_SEARCH_MAX_CONCURRENT);
     int64_t workers = conf_int(&web->conf, web->program->workers_key);
     int64_t possible = MAX(workers - 1, (int64_t)1);
     return (size_t)(most > 0 ? MIN(most, possible) : possible);
@@ -95,7 +95,7 @@ bool req_take_turn(struct req *r, bool waits, struct err *err)
         return true;
     uint64_t asker = asker_hash(r);
     size_t most = most_turns(web);
-    size_t of_asker = (size_t)conf_int(&web->conf, "SEARCH_MAX_PER_ADDRESS");
+    size_t of_asker = (size_t)conf_int(&web->conf, CONF_SEARCH_MAX_PER_ADDRESS);
     for (;;) {
         int64_t youngest_ms = 0;
         enum turn got =

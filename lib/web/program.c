@@ -95,7 +95,7 @@ static bool open_socket(struct web_app *web, struct sockaddr_un *addr, struct er
 {
     char dir[PATH_MAX];
     addr->sun_family = AF_UNIX;
-    snprintf(dir, sizeof dir, "%s/web", conf_text(&web->conf, "DATIL_RUN"));
+    snprintf(dir, sizeof dir, "%s/web", conf_text(&web->conf, CONF_DATIL_RUN));
     int n = snprintf(addr->sun_path, sizeof addr->sun_path, "%s/%s.sock", dir, web->program->name);
     if (n < 0 || (size_t)n >= sizeof addr->sun_path)
         return err_set(err, ERR_INVALID, "DATIL_RUN: the path of a socket has at most %zu bytes",
@@ -114,7 +114,7 @@ static bool load_templates(struct web_app *web, struct err *err)
 {
     if (!web->program->template_dir)
         return true;
-    const char *share = conf_text(&web->conf, "DATIL_SHARE");
+    const char *share = conf_text(&web->conf, CONF_DATIL_SHARE);
     STRBUF_AUTO dir;
     sb_init(&dir, 4096);
     sb_printf(&dir, "%s/%s", *share ? share : fs_share_dir(), web->program->template_dir);
@@ -124,7 +124,7 @@ static bool load_templates(struct web_app *web, struct err *err)
 /* Secrets are shown as *****. */
 static void log_configuration(const struct web_app *web)
 {
-    for (size_t i = 0; i < conf_key_count; i++) {
+    for (size_t i = 0; i < CONF_KEY_COUNT; i++) {
         const char *value = web->conf.values[i];
         if (strcmp(value, conf_keys[i].fallback) != 0)
             log_event(LOG_DEBUG, "configuration", conf_keys[i].name,
@@ -192,9 +192,9 @@ int web_main(const struct web_program *program, int argc, char **argv)
     struct err err = {0};
     bool ok = conf_load(&web.conf, &err);
     if (ok) {
-        log_init(program->name, conf_text(&web.conf, "LOGGING_LEVEL"));
+        log_init(program->name, conf_text(&web.conf, CONF_LOGGING_LEVEL));
         ok = identity_settle(&web.conf, IDENTITY_SERVICE, &err) &&
-             fields_load(conf_text(&web.conf, "DATIL_VAR"), &err) && run(&web, &err);
+             fields_load(conf_text(&web.conf, CONF_DATIL_VAR), &err) && run(&web, &err);
     }
     if (!ok)
         log_event(LOG_ERROR, "start_failed", "the program cannot start", LOG_E(&err));

@@ -84,7 +84,7 @@ bool session_check_token(struct req *r, struct err *err)
 
 static bool touch(struct req *r, const char *hash, struct err *err)
 {
-    const char *days = db_int(&r->arena, conf_int(&r->web->conf, "SESSION_DAYS"));
+    const char *days = db_int(&r->arena, conf_int(&r->web->conf, CONF_SESSION_DAYS));
     return DB_EXEC(r->web->db, &q_session_touch, err, hash, days);
 }
 
@@ -139,7 +139,7 @@ static bool set_cookie(struct req *r, const char *name, const char *value, int64
 {
     const char *age =
         max_age_s >= 0 ? arena_printf(&r->arena, "; Max-Age=%lld", (long long)max_age_s) : "";
-    bool is_secure = conf_bool(&r->web->conf, "SESSION_COOKIE_SECURE");
+    bool is_secure = conf_bool(&r->web->conf, CONF_SESSION_COOKIE_SECURE);
     return resp_header(r, "Set-Cookie",
                        str_of(arena_printf(&r->arena, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s%s",
                                            name, value, age, is_secure ? "; Secure" : "")));
@@ -155,7 +155,7 @@ static void new_secret(char out[SESSION_SECRET_HEX + 1])
 bool session_open(struct req *r, int64_t user_id, struct err *err)
 {
     char secret[SESSION_SECRET_HEX + 1], hash[SHA256_HEX + 1];
-    int64_t days = conf_int(&r->web->conf, "SESSION_DAYS");
+    int64_t days = conf_int(&r->web->conf, CONF_SESSION_DAYS);
     new_secret(secret);
     hash_of(str_of(secret), hash);
     if (!DB_EXEC(r->web->db, &q_session_add, err, hash, db_int(&r->arena, user_id),

@@ -60,8 +60,8 @@ struct route {
 };
 
 struct web_program {
-    const char *name;        /* "datil-webapp": log name, socket $DATIL_RUN/web/<name>.sock */
-    const char *workers_key; /* configuration key with the number of workers */
+    const char *name;           /* "datil-webapp": log name, socket $DATIL_RUN/web/<name>.sock */
+    enum conf_name workers_key; /* the number of workers */
     const struct route *routes;
     size_t route_count;
     /* In the parent, before there is a socket: whatever has to be good for the program to start at

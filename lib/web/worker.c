@@ -63,11 +63,12 @@ static bool answer_options(struct req *r, const struct route_match *m)
 /* clang-format off */
 static const struct {
     unsigned flag;
-    const char *group, *anonymous_key, *user_key;
+    const char *group;
+    enum conf_name anonymous_key, user_key;
 } limits[] = {
-    {ROUTE_SEARCH, "search", "RATE_LIMIT_SEARCH_ANONYMOUS", "RATE_LIMIT_SEARCH_USER"},
-    {ROUTE_API, "api", "RATE_LIMIT_API_ANONYMOUS", "RATE_LIMIT_API_USER"},
-    {ROUTE_BROWSE, "browse", "RATE_LIMIT_PAGES_ANONYMOUS", "RATE_LIMIT_PAGES_USER"},
+    {ROUTE_SEARCH, "search", CONF_RATE_LIMIT_SEARCH_ANONYMOUS, CONF_RATE_LIMIT_SEARCH_USER},
+    {ROUTE_API, "api", CONF_RATE_LIMIT_API_ANONYMOUS, CONF_RATE_LIMIT_API_USER},
+    {ROUTE_BROWSE, "browse", CONF_RATE_LIMIT_PAGES_ANONYMOUS, CONF_RATE_LIMIT_PAGES_USER},
 };
 /* clang-format on */
 
@@ -401,7 +402,7 @@ static bool open_worker(struct web_app *web, struct req *r, struct err *err)
     if (!open_listener(web, r, err))
         return false;
     if (p->uses_db) /* connects when a request needs it */
-        web->db = db_new(conf_text(&web->conf, "DATABASE_URL"), p->name, STATEMENT_TIMEOUT_MS);
+        web->db = db_new(conf_text(&web->conf, CONF_DATABASE_URL), p->name, STATEMENT_TIMEOUT_MS);
     return !p->start || p->start(web, &web->app, err);
 }
 

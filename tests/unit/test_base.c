@@ -189,9 +189,9 @@ static void test_conf_refuses_unknown(void **state)
     setenv("DATIL_PORT", "9999", 1);
     setenv("DATIL_VAR", "/tmp/x", 1);
     assert_true(conf_load(&c, &err));
-    assert_int_equal(conf_int(&c, "DATIL_PORT"), 9999);
-    assert_string_equal(conf_text(&c, "SPOOL_DIR"), "/tmp/x/spool");
-    assert_string_equal(conf_text(&c, "DATABASE_URL"),
+    assert_int_equal(conf_int(&c, CONF_DATIL_PORT), 9999);
+    assert_string_equal(conf_text(&c, CONF_SPOOL_DIR), "/tmp/x/spool");
+    assert_string_equal(conf_text(&c, CONF_DATABASE_URL),
                         "host=/tmp/x/run/pg user=datil dbname=datil");
     conf_release(&c);
     unsetenv("DATIL_PORT");

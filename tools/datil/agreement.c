@@ -420,7 +420,7 @@ void doctor_index(struct doctor *d)
 {
     struct err err = {0};
     struct index_health h;
-    if (!index_health(conf_text(&d->app->conf, "INDEX_DIR"), &h, &err))
+    if (!index_health(conf_text(&d->app->conf, CONF_INDEX_DIR), &h, &err))
         doctor_problem(d, "index: %s", err.msg);
     else if (!h.exists)
         doctor_problem(d, "index: there is none; the processor makes it and fills it from the "
@@ -446,7 +446,7 @@ void doctor_index_bytes(struct doctor *d)
 {
     struct err err = {0};
     struct index_health h;
-    const char *dir = conf_text(&d->app->conf, "INDEX_DIR");
+    const char *dir = conf_text(&d->app->conf, CONF_INDEX_DIR);
     if (!index_health(dir, &h, &err) || !h.is_readable || !h.is_whole)
         return; /* doctor_index has told */
     if (!index_verify(dir, drop_line, NULL, &err))
@@ -466,7 +466,7 @@ void doctor_agreement(struct doctor *d)
         return;
     struct index_health health;
     a.is_filling =
-        index_health(conf_text(&app->conf, "INDEX_DIR"), &health, NULL) && !health.is_whole;
+        index_health(conf_text(&app->conf, CONF_INDEX_DIR), &health, NULL) && !health.is_whole;
     arena_init(&a.page, 4 << 20);
     size_t before = d->problems;
     if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !look(&a))

@@ -88,7 +88,7 @@ bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, in
 
 bool app_is_somewhere(struct app *app, struct err *err)
 {
-    const char *var = conf_text(&app->conf, "DATIL_VAR");
+    const char *var = conf_text(&app->conf, CONF_DATIL_VAR);
     return fs_exists(var) ||
            err_set(err, ERR_NOT_FOUND,
                    "there is no installation at %s: DATIL_VAR says where it is (or DATIL_CONFIG)",
@@ -98,11 +98,11 @@ bool app_is_somewhere(struct app *app, struct err *err)
 bool app_db(struct app *app, struct err *err)
 {
     if (!app->db)
-        app->db = db_new(conf_text(&app->conf, "DATABASE_URL"), "datil", 0);
+        app->db = db_new(conf_text(&app->conf, CONF_DATABASE_URL), "datil", 0);
     return db_connect(app->db, err) ||
            (app_is_somewhere(app, err) &&
             err_wrap(err, "is Datil running over %s (DATIL_VAR), and is DATABASE_URL right?",
-                     conf_text(&app->conf, "DATIL_VAR")));
+                     conf_text(&app->conf, CONF_DATIL_VAR)));
 }
 
 bool app_store(struct app *app, struct err *err)
@@ -114,18 +114,20 @@ bool app_store(struct app *app, struct err *err)
         return false;
     /* Without the database any mark will do: commands that only read work then, too. */
     if (!app->db)
-        app->db = db_new(conf_text(&app->conf, "DATABASE_URL"), "datil", 0);
+        app->db = db_new(conf_text(&app->conf, CONF_DATABASE_URL), "datil", 0);
     return ledger_store_check(app->db, app->store, app->installation, err);
 }
 
 bool app_writer(struct app *app, struct err *err)
 {
-    return app->writer || index_writer_open(conf_text(&app->conf, "INDEX_DIR"), &app->writer, err);
+    return app->writer ||
+           index_writer_open(conf_text(&app->conf, CONF_INDEX_DIR), &app->writer, err);
 }
 
 bool app_reader(struct app *app, struct err *err)
 {
-    return app->reader || index_reader_open(conf_text(&app->conf, "INDEX_DIR"), &app->reader, err);
+    return app->reader ||
+           index_reader_open(conf_text(&app->conf, CONF_INDEX_DIR), &app->reader, err);
 }
 
 /* "alice (root)" for alice's `sudo datil …`, else the account's name. */

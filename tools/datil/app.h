@@ -108,7 +108,8 @@ bool app_audit(struct app *app, const char *object, const char *id, const char *
  * migrate calls app_mark_new: those that never had a mark get theirs, trouble is printed only.
  */
 struct marked_dir {
-    const char *what, *key; /* "store", its configuration key */
+    const char *what;   /* "store" */
+    enum conf_name key; /* where it is */
 };
 extern const struct marked_dir marked_dirs[];
 extern const size_t marked_dir_count;

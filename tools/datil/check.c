@@ -22,14 +22,14 @@ typedef bool config_check(struct app *app, struct err *err);
 static bool check_products(struct app *app, struct err *err)
 {
     struct products products = {0};
-    bool ok = products_load(conf_text(&app->conf, "DATIL_VAR"), &products, err);
+    bool ok = products_load(conf_text(&app->conf, CONF_DATIL_VAR), &products, err);
     products_release(&products);
     return ok;
 }
 
 static bool check_lists(struct app *app, struct err *err)
 {
-    const char *dir = conf_text(&app->conf, "SIGNATURE_LISTS_DIR");
+    const char *dir = conf_text(&app->conf, CONF_SIGNATURE_LISTS_DIR);
     struct siglists *lists = NULL;
     if (!siglists_load(*dir ? dir : NULL, &lists, err))
         return err_wrap(err, "SIGNATURE_LISTS_DIR");
@@ -63,7 +63,7 @@ static bool check_throttle(struct app *app, struct err *err)
 static bool check_database_url(struct app *app, struct err *err)
 {
     char *problem = NULL;
-    PQconninfoOption *options = PQconninfoParse(conf_text(&app->conf, "DATABASE_URL"), &problem);
+    PQconninfoOption *options = PQconninfoParse(conf_text(&app->conf, CONF_DATABASE_URL), &problem);
     bool ok = options != NULL;
     if (!ok) { /* without the text: it may hold a password */
         struct str line = str_trim(str_of(problem ? problem : "out of memory"));
@@ -77,12 +77,13 @@ static bool check_database_url(struct app *app, struct err *err)
 /* Where somebody else has to put something: a wrong name is no empty directory. */
 static bool check_dirs(struct app *app, struct err *err)
 {
-    static const char *const keys[] = {"SIGNATURE_LISTS_DIR", "DATIL_SHARE", "BASEDIR"};
+    static const enum conf_name keys[] = {CONF_SIGNATURE_LISTS_DIR, CONF_DATIL_SHARE, CONF_BASEDIR};
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const char *dir = conf_text(&app->conf, keys[i]);
         struct stat st;
         if (*dir && (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)))
-            return err_set(err, ERR_INVALID, "%s: %s is no directory", keys[i], dir);
+            return err_set(err, ERR_INVALID, "%s: %s is no directory", conf_keys[keys[i]].name,
+                           dir);
     }
     return true;
 }

@@ -72,7 +72,7 @@ void doctor_problem(struct doctor *d, const char *fmt, ...)
     putchar('\n');
 }
 
-static const char *conf(struct doctor *d, const char *key)
+static const char *conf(struct doctor *d, enum conf_name key)
 {
     return conf_text(&d->app->conf, key);
 }
@@ -144,32 +144,33 @@ static void check_schema(struct doctor *d)
     }
 }
 
-static const char *const dir_keys[] = {
-    "DATIL_VAR",         "DATIL_RUN",         "CRASHMOVER_CRASHSTORAGE_FS_ROOT",
-    "INDEX_DIR",         "SPOOL_DIR",         "SYMBOLS_DIR",
-    "SYMBOLS_CACHE_DIR", "PROCESSOR_TMP_DIR",
+static const enum conf_name dir_keys[] = {
+    CONF_DATIL_VAR,         CONF_DATIL_RUN,         CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT,
+    CONF_INDEX_DIR,         CONF_SPOOL_DIR,         CONF_SYMBOLS_DIR,
+    CONF_SYMBOLS_CACHE_DIR, CONF_PROCESSOR_TMP_DIR,
 };
 
 /* The programs write in the sub-folders of the other two only. */
-static bool is_programs_own(const char *key)
+static bool is_programs_own(enum conf_name key)
 {
-    return strcmp(key, "DATIL_RUN") != 0 && strcmp(key, "DATIL_VAR") != 0;
+    return key != CONF_DATIL_RUN && key != CONF_DATIL_VAR;
 }
 
-static void check_dir(struct doctor *d, const char *key, size_t *good)
+static void check_dir(struct doctor *d, enum conf_name key, size_t *good)
 {
+    const char *name = conf_keys[key].name;
     const char *path = conf(d, key);
     struct stat st;
     if (stat(path, &st) != 0 && errno == ENOENT) {
-        if (strcmp(key, "DATIL_VAR") == 0)
-            doctor_problem(d, "directories: %s (%s) does not exist", path, key);
+        if (key == CONF_DATIL_VAR)
+            doctor_problem(d, "directories: %s (%s) does not exist", path, name);
         else
             ++*good; /* whoever needs it first makes it */
     } else if (is_programs_own(key) && st.st_uid == 0) {
         doctor_problem(d, "directories: %s (%s) belongs to root; `chown` it to the programs' user",
-                       path, key);
+                       path, name);
     } else if (is_programs_own(key) && !fs_is_writable_dir(path)) {
-        doctor_problem(d, "directories: %s (%s): %s", path, key, strerror(errno));
+        doctor_problem(d, "directories: %s (%s): %s", path, name, strerror(errno));
     } else {
         ++*good;
     }
@@ -241,7 +242,7 @@ static void check_program(struct doctor *d, const char *name, size_t *good)
     struct str said = STR("");
     struct err err = {0};
     bool is_answered = false;
-    snprintf(path, sizeof path, "%s/web/%s.sock", conf(d, "DATIL_RUN"), name);
+    snprintf(path, sizeof path, "%s/web/%s.sock", conf(d, CONF_DATIL_RUN), name);
     int64_t until_ms = mono_ms() + PROGRAM_PATIENCE_MS;
     do {
         if (status || err.code != ERR_NONE)
@@ -321,7 +322,7 @@ static void check_spool(struct doctor *d)
     struct spool s = {0};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", conf(d, "SPOOL_DIR"), parts[i]);
+        snprintf(path, sizeof path, "%s/%s", conf(d, CONF_SPOOL_DIR), parts[i]);
         look_at_spool(path, &s);
     }
     if (s.oldest_s > SPOOL_AGE_MAX_S)
@@ -386,7 +387,7 @@ static void check_products(struct doctor *d)
     int unknown = 0;
     if (!d->has_db)
         return;
-    if (!products_load(conf(d, "DATIL_VAR"), &products, &err) ||
+    if (!products_load(conf(d, CONF_DATIL_VAR), &products, &err) ||
         !DB_RUN(d->app->db, &q_rejected_product_list, &rows, &err, REFUSED_DAYS)) {
         doctor_problem(d, "products: %s", err.msg);
         products_release(&products);

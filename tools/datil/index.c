@@ -49,7 +49,7 @@ static bool fill_from_store(struct rebuild *r, struct strs days, struct err *err
 {
     struct ledger_fill fill;
     struct app *app = r->app;
-    if (!index_reset(conf_text(&app->conf, "INDEX_DIR"), err) || !app_writer(app, err) ||
+    if (!index_reset(conf_text(&app->conf, CONF_INDEX_DIR), err) || !app_writer(app, err) ||
         !ledger_fill_begin(&fill, app->db, app->writer, err))
         return false;
     for (size_t i = 0; i < days.n; i++)
@@ -65,7 +65,7 @@ static bool run_rebuild(struct app *app, struct args args, struct err *err)
     struct rebuild r = {.app = app, .err = err, .ok = true};
     struct strs days = {0};
     int claim;
-    const char *dir = conf_text(&app->conf, "INDEX_DIR");
+    const char *dir = conf_text(&app->conf, CONF_INDEX_DIR);
     if (!NO_OPTS(&args, 0, 0, err) || !app_db(app, err) || !app_store(app, err) ||
         !store_days(app->store, &app->arena, &days, err) || !app_writer(app, err) ||
         !index_claim_filling(dir, "datil index rebuild", CLAIM_WAIT_MS, &claim, err))
@@ -92,7 +92,7 @@ static void print_line(void *arg, const char *line)
 static bool run_verify(struct app *app, struct args args, struct err *err)
 {
     if (!NO_OPTS(&args, 0, 0, err) ||
-        !index_verify(conf_text(&app->conf, "INDEX_DIR"), print_line, NULL, err))
+        !index_verify(conf_text(&app->conf, CONF_INDEX_DIR), print_line, NULL, err))
         return false;
     puts("the index is sound");
     return true;
@@ -100,7 +100,7 @@ static bool run_verify(struct app *app, struct args args, struct err *err)
 
 static bool run_compact(struct app *app, struct args args, struct err *err)
 {
-    if (!NO_OPTS(&args, 0, 0, err) || !index_compact(conf_text(&app->conf, "INDEX_DIR"), err))
+    if (!NO_OPTS(&args, 0, 0, err) || !index_compact(conf_text(&app->conf, CONF_INDEX_DIR), err))
         return false;
     puts("compacted");
     return true;

@@ -110,9 +110,9 @@ static int run(const struct command *c, int argc, char **argv)
     arena_init(&app.arena, ARENA_BYTES_MAX);
     bool ok = conf_load(&app.conf, &err);
     if (ok) {
-        log_init("datil", conf_text(&app.conf, "LOGGING_LEVEL"));
+        log_init("datil", conf_text(&app.conf, CONF_LOGGING_LEVEL));
         ok = identity_settle(&app.conf, IDENTITY_ADMIN, &err) &&
-             fields_load(conf_text(&app.conf, "DATIL_VAR"), &err) &&
+             fields_load(conf_text(&app.conf, CONF_DATIL_VAR), &err) &&
              c->run(&app, (struct args){argc, argv}, &err);
     }
     int status = ok ? app.exit_status : EXIT_FAILURE;

@@ -13,8 +13,8 @@
 #include "tools/datil/app.h"
 
 const struct marked_dir marked_dirs[] = {
-    {"store", "CRASHMOVER_CRASHSTORAGE_FS_ROOT"},
-    {"symbols", "SYMBOLS_DIR"},
+    {"store", CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT},
+    {"symbols", CONF_SYMBOLS_DIR},
 };
 const size_t marked_dir_count = ARRAY_LEN(marked_dirs);
 

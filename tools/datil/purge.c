@@ -215,7 +215,8 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
     bool ok = all_days(p, first, last) && flush(p);
     arena_release(&p->ids);
     if (ok && p->hit && !p->dry_run) /* now the bytes themselves */
-        ok = index_sync(app->writer, err) && index_compact(conf_text(&app->conf, "INDEX_DIR"), err);
+        ok = index_sync(app->writer, err) &&
+             index_compact(conf_text(&app->conf, CONF_INDEX_DIR), err);
     if (!p->dry_run && !audit_annotations(p, product_text(p)))
         ok = false;
     printf("%zu crashes looked at, %zu had it%s, %zu dumps deleted\n", p->seen, p->hit,
@@ -231,7 +232,7 @@ static bool run_retention(struct app *app, struct args args, struct err *err)
     if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_db(app, err) ||
         !app_audit(app, "crash", "", "purge",
                    arena_printf(&app->arena, "older than %lld days%s",
-                                (long long)conf_int(&app->conf, "RETENTION_DAYS"),
+                                (long long)conf_int(&app->conf, CONF_RETENTION_DAYS),
                                 is_forced ? ", forced" : ""),
                    err))
         return false;

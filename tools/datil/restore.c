@@ -252,7 +252,7 @@ static bool on_stored(void *arg, const char *crash_id)
 static bool is_spooled(const struct restore *r, const char *crash_id)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/new/%s", conf_text(&r->app->conf, "SPOOL_DIR"), crash_id);
+    snprintf(path, sizeof path, "%s/new/%s", conf_text(&r->app->conf, CONF_SPOOL_DIR), crash_id);
     return fs_exists(path);
 }
 

@@ -120,7 +120,8 @@ static const char *running_address(struct app *app)
     struct err err = {0};
     char *text = NULL;
     size_t n = 0;
-    const char *path = arena_printf(&app->arena, "%s/address", conf_text(&app->conf, "DATIL_RUN"));
+    const char *path =
+        arena_printf(&app->arena, "%s/address", conf_text(&app->conf, CONF_DATIL_RUN));
     if (!fs_read(path, ADDRESS_BYTES_MAX, &text, &n, &err))
         return "";
     const char *address = str_adup(&app->arena, str_trim(str_n(text, n)));
@@ -130,13 +131,13 @@ static const char *running_address(struct app *app)
 
 static const char *submit_url(struct app *app)
 {
-    const char *base = conf_text(&app->conf, "DATIL_BASE_URL");
+    const char *base = conf_text(&app->conf, CONF_DATIL_BASE_URL);
     if (!*base)
         base = running_address(app);
     if (*base)
         return arena_printf(&app->arena, "%s/submit", base);
-    return arena_printf(&app->arena, "http://%s:%s/submit", conf_text(&app->conf, "DATIL_BIND"),
-                        conf_text(&app->conf, "DATIL_PORT"));
+    return arena_printf(&app->arena, "http://%s:%s/submit", conf_text(&app->conf, CONF_DATIL_BIND),
+                        conf_text(&app->conf, CONF_DATIL_PORT));
 }
 
 static bool send(struct app *app, const struct report *r, const char *url, struct err *err)

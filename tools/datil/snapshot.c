@@ -31,10 +31,10 @@ enum {
  * is copied.  The database comes before both (backup.c), so that what it knows of is there.
  */
 const struct snapshot_part snapshot_parts[] = {
-    {"config", "DATIL_VAR", "/config"},
-    {"spool", "SPOOL_DIR", ""},
-    {"symbols", "SYMBOLS_DIR", ""},
-    {"store", "CRASHMOVER_CRASHSTORAGE_FS_ROOT", ""},
+    {"config", CONF_DATIL_VAR, "/config"},
+    {"spool", CONF_SPOOL_DIR, ""},
+    {"symbols", CONF_SYMBOLS_DIR, ""},
+    {"store", CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT, ""},
 };
 const size_t snapshot_part_count = ARRAY_LEN(snapshot_parts);
 
@@ -318,7 +318,7 @@ bool snapshot_pg(struct app *app, char *const argv[], struct err *err)
     if (pid < 0)
         return err_errno(err, errno, "starting %s", argv[0]);
     if (pid == 0) {
-        export_connection(conf_text(&app->conf, "DATABASE_URL"));
+        export_connection(conf_text(&app->conf, CONF_DATABASE_URL));
         execvp(argv[0], argv);
         _exit(127);
     }

@@ -41,8 +41,9 @@ void manifest_release(struct manifest *m);
 
 /* The directories of an installation that go into a snapshot, in the order in which they must. */
 struct snapshot_part {
-    const char *name;         /* directory of the snapshot */
-    const char *key, *suffix; /* where it lies: value of the key, and what follows */
+    const char *name;   /* directory of the snapshot */
+    enum conf_name key; /* where it lies: value of the key, */
+    const char *suffix; /* and what follows */
 };
 extern const struct snapshot_part snapshot_parts[];
 extern const size_t snapshot_part_count;

@@ -14,9 +14,9 @@ enum { MISSING_SHOWN = 100 };
 static struct symstore store_of(struct app *app)
 {
     return (struct symstore){
-        .dir = conf_text(&app->conf, "SYMBOLS_DIR"),
-        .cache_dir = conf_text(&app->conf, "SYMBOLS_CACHE_DIR"),
-        .cache_max_bytes = conf_int(&app->conf, "SYMBOLS_CACHE_MAX_BYTES"),
+        .dir = conf_text(&app->conf, CONF_SYMBOLS_DIR),
+        .cache_dir = conf_text(&app->conf, CONF_SYMBOLS_CACHE_DIR),
+        .cache_max_bytes = conf_int(&app->conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
         .wants_mark = true,
     };
 }
@@ -66,7 +66,7 @@ static bool run_add(struct app *app, struct args args, struct err *err)
     if (!NO_OPTS(&args, 1, -1, err) || !app_db(app, err))
         return false;
     const struct symadd add = {.store = &store,
-                               .temp_dir = conf_text(&app->conf, "UPLOAD_TEMPDIR"),
+                               .temp_dir = conf_text(&app->conf, CONF_UPLOAD_TEMPDIR),
                                .db = app->db,
                                .report = report,
                                .arg = &c};
