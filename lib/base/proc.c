@@ -3,7 +3,9 @@
  * everywhere but in proc_wait, so a signal that comes between a test and a wait ends the wait.  A
  * child that dies is started again at once, one that dies young after a pause that doubles; where
  * nobody of a group lasts, a stand-in takes its place (a listening socket without an answer would
- * be worse than an error).
+ * be worse than an error).  A child that hangs in its start is killed, so it becomes one that dies;
+ * the kernel may not be able to end it yet (a dead network file system), so until it is gone it
+ * counts as nobody.
  *
  * Processes are named by number and start time (proc_name): a number alone may be somebody else's
  * by now.
@@ -98,9 +100,22 @@ struct child {
 
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, YOUNG_MS = 1000 };
 
+static bool is_starting(const struct child *c)
+{
+    const atomic_bool *flags = c->is_stand_in ? NULL : c->group->is_at_work;
+    return c->pid && flags && !atomic_load(&flags[c->index]);
+}
+
+static bool hangs_in_start(const struct child *c)
+{
+    return is_starting(c) && mono_ms() - c->born_ms >= c->group->start_limit_ms;
+}
+
 static void start(struct child *c, pid_t parent)
 {
     c->born_ms = mono_ms();
+    if (c->group->is_at_work && !c->is_stand_in)
+        atomic_store(&c->group->is_at_work[c->index], false);
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -119,10 +134,10 @@ static void start(struct child *c, pid_t parent)
 static void reaped(struct child *c, int status)
 {
     int64_t now = mono_ms();
-    bool young = now - c->born_ms < YOUNG_MS;
-    c->pause_ms = !young        ? 0
-                  : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS)
-                                : PAUSE_FIRST_MS;
+    bool young = is_starting(c) || now - c->born_ms < YOUNG_MS;
+    /* Whoever hung pauses as if for the second time, so that the stand-in stays meanwhile. */
+    int first_ms = hangs_in_start(c) ? 2 * PAUSE_FIRST_MS : PAUSE_FIRST_MS;
+    c->pause_ms = !young ? 0 : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS) : first_ms;
     c->start_ms = now + c->pause_ms;
     if (!proc_stopping() && !c->is_stand_in)
         log_event(LOG_WARN, "worker_exit", "a worker ended and will be started again",
@@ -132,21 +147,23 @@ static void reaped(struct child *c, int status)
     c->pid = 0;
 }
 
-/* Somebody of the group is up since a second, or nobody has died young twice in a row (the first
- * pause is too short to matter): no stand-in is needed. */
+/*
+ * Somebody of the group is at work since a second, or nobody has died young twice in a row (the
+ * first pause is too short to matter) nor hangs in the start: no stand-in is needed.
+ */
 static bool is_served(const struct child *children, size_t n, const struct proc_group *group)
 {
-    bool dies_again = false;
+    bool is_missed = false;
     int64_t now = mono_ms();
     for (size_t i = 0; i < n; i++) {
         const struct child *c = &children[i];
         if (c->group != group || c->is_stand_in)
             continue;
-        if (c->pid && now - c->born_ms >= YOUNG_MS)
+        if (c->pid && !is_starting(c) && now - c->born_ms >= YOUNG_MS)
             return true;
-        dies_again = dies_again || c->pause_ms > PAUSE_FIRST_MS;
+        is_missed = is_missed || c->pause_ms > PAUSE_FIRST_MS || hangs_in_start(c);
     }
-    return !dies_again;
+    return !is_missed;
 }
 
 static void place_stand_in(struct child *s, const struct child *children, size_t n, pid_t parent)
@@ -158,6 +175,18 @@ static void place_stand_in(struct child *s, const struct child *children, size_t
         log_event(LOG_ERROR, "no_worker", "no worker lasts; a stand-in answers in their place",
                   LOG_S("group", s->group->name));
         start(s, parent);
+    }
+}
+
+/* A second KILL does no harm to a child that the kernel cannot end yet. */
+static void kill_hanging(const struct child *children, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!hangs_in_start(&children[i]))
+            continue;
+        log_event(LOG_ERROR, "start_hangs", "a worker did not get through its start and is killed",
+                  LOG_S("group", children[i].group->name), LOG_I("worker_pid", children[i].pid));
+        kill(children[i].pid, SIGKILL);
     }
 }
 
@@ -255,6 +284,7 @@ bool proc_supervise(const struct proc_group *groups, size_t group_count, struct 
     while (!proc_stopping()) {
         reap(children, n);
         start_due(children, n, self);
+        kill_hanging(children, n);
         proc_wait(NULL, 0, next_due_ms(children, n));
         if (proc_take_hangup()) {
             hang_up(groups, group_count);

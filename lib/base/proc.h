@@ -2,6 +2,7 @@
 #define BASE_PROC_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -19,6 +20,8 @@
  *            second, after a pause that doubles up to 5 seconds.
  * Stand-in   While no child of a group lasts a second, one more process runs in their place (if
  *            the group has one): a socket that they share is then still served.
+ * Hanging    A child that has not said within the group's start limit that it is at work (a file
+ *            system that does not answer, a lock) counts as none and is killed.
  * Orphans    A child whose parent dies gets TERM from the kernel.
  */
 struct proc_group {
@@ -28,6 +31,12 @@ struct proc_group {
     void *arg;
     int (*stand_in)(void *arg, int index); /* until TERM; NULL: none */
     void (*hangup)(void *arg); /* in the parent, before HUP is passed on; NULL: nothing to do */
+    /*
+     * One flag for each child, in shared_map() memory: the child sets is_at_work[index] when its
+     * start is over.  NULL: a child is at work from its first moment.
+     */
+    atomic_bool *is_at_work;
+    int start_limit_ms; /* with is_at_work alone */
 };
 
 /* Runs the groups until told to stop; returns when every child is gone.  Forks. */

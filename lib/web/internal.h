@@ -1,6 +1,7 @@
 #ifndef WEB_INTERNAL_H
 #define WEB_INTERNAL_H
 
+#include <stdatomic.h>
 #include <fcgiapp.h>
 
 #include "lib/web/params.h"
@@ -26,6 +27,7 @@ struct web_app {
     struct rate_table *rates;
     struct turns *turns;
     int listen_fd;
+    atomic_bool *is_at_work; /* by number of the worker, shared with the parent */
     /* Of one worker: */
     size_t worker; /* its number */
     struct db *db;

@@ -11,6 +11,7 @@
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
+#include "lib/base/shared.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 #include "lib/web/internal.h"
@@ -23,6 +24,12 @@
  * directory (set-group-ID, made by tools/run/datilctl or tmpfiles.d): the web server's.
  */
 enum { BACKLOG = 511, SOCKET_MODE = 0660, GROUPS_MAX = 8 };
+
+/*
+ * The start of a worker takes milliseconds; on a machine that does nothing but compile, less than
+ * a second was measured.  A client that waits as long as this has a worse answer than a 503.
+ */
+enum { START_LIMIT_MS = 10000 };
 
 const struct conf *web_conf(const struct web_app *web)
 {
@@ -154,7 +161,9 @@ static bool supervise(struct web_app *web, struct err *err)
          .run = web_worker,
          .arg = web,
          .stand_in = web_stand_in,
-         .hangup = hangup},
+         .hangup = hangup,
+         .is_at_work = web->is_at_work,
+         .start_limit_ms = START_LIMIT_MS},
     };
     if (p->extra_group_count >= GROUPS_MAX)
         return err_set(err, ERR_INTERNAL, "%zu extra groups", p->extra_group_count);
@@ -172,7 +181,8 @@ static bool run(struct web_app *web, struct err *err)
     struct sockaddr_un addr = {0};
     proc_block_signals();
     size_t workers = (size_t)conf_int(&web->conf, web->program->workers_key);
-    if (!load_templates(web, err) || !rate_new(&web->rates, err) ||
+    web->is_at_work = shared_map(workers * sizeof *web->is_at_work, "flags of workers", err);
+    if (!web->is_at_work || !load_templates(web, err) || !rate_new(&web->rates, err) ||
         !turns_new(workers, &web->turns, err) || !prepare(web, err) ||
         !open_socket(web, &addr, err))
         return false;

@@ -415,6 +415,7 @@ int web_worker(void *arg, int index)
     struct req *r = xcalloc(1, sizeof *r);
     bool ok = open_worker(web, r, &err);
     if (ok) {
+        atomic_store(&web->is_at_work[index], true);
         loop(web, r);
         if (web->program->stop)
             web->program->stop(web->app);
