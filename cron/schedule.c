@@ -26,7 +26,8 @@ static bool parse_frequency(const char *text, int64_t *ret_us, struct err *err)
         char c = s.p[s.n - 1];
         unit = c == 'm' ? MINUTE_US : c == 'h' ? HOUR_US : c == 'd' ? DAY_US : 0;
     }
-    if (!unit || !str_to_u64(str_sub(s, 0, s.n - 1), 10, FREQUENCY_MAX, "frequency", &n, NULL) ||
+    if (!unit ||
+        !str_to_u64(str_sub(s, 0, s.n - 1), 10, FREQUENCY_MAX, "frequency", &n, ERR_IGNORED) ||
         n == 0)
         return err_set(err, ERR_INVALID, "frequency '%.20s': say a number and m, h or d", text);
     *ret_us = (int64_t)n * unit;

@@ -207,7 +207,7 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
     bool ok = load_state(s, job, &st, err);
     if (ok && plan_is_due(&plan, &st, now_us()))
         ok = run_slots(s, job, &plan, &st, ret_failed, err);
-    return DB_EXEC(s->db, &q_cron_unlock, ok ? err : NULL, job->name) && ok;
+    return DB_EXEC(s->db, &q_cron_unlock, ok ? err : ERR_IGNORED, job->name) && ok;
 }
 
 bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
@@ -251,7 +251,7 @@ bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char
     if (!wait_for_lock(s, job, err))
         return false;
     bool ok = run_job(&q, &r, err);
-    DB_EXEC(s->db, &q_cron_unlock, NULL, job->name);
+    DB_EXEC(s->db, &q_cron_unlock, ERR_IGNORED, job->name);
     return ok && (r.ok || err_set(err, ERR_INTERNAL, "%s: %s: %s", job->name, r.type, r.value));
 }
 

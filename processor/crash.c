@@ -59,7 +59,7 @@ void crash_sweep_tmp(const char *tmp_base)
             !proc_is_gone(str_sub(name, 0, dot)))
             continue;
         snprintf(path, sizeof path, "%s/%s", tmp_base, e->d_name);
-        fs_remove_tree(path, NULL);
+        fs_remove_tree(path, ERR_IGNORED);
     }
     closedir(dir);
 }
@@ -190,7 +190,7 @@ void crash_release(struct crash *c)
     for (size_t i = 0; i < c->job.dump_count; i++)
         close(c->fds[i]);
     if (c->tmp_dir[0])
-        fs_remove_tree(c->tmp_dir, NULL);
+        fs_remove_tree(c->tmp_dir, ERR_IGNORED);
     json_decref(c->job.raw);
     json_decref(c->job.processed);
     json_decref(c->job.notes);

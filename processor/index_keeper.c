@@ -207,7 +207,7 @@ static bool is_scrub_due(const char *dir, int64_t every_s)
 {
     struct index_health h;
     int64_t now = now_us();
-    if (every_s == 0 || !index_health(dir, &h, NULL) || !h.is_readable)
+    if (every_s == 0 || !index_health(dir, &h, ERR_IGNORED) || !h.is_readable)
         return false;
     return h.scrub_ended_us > now || now - h.scrub_ended_us >= every_s * 1000000;
 }

@@ -219,7 +219,7 @@ static json_t *telemetry_environment(const struct job *job)
     json_t *parsed = jget_obj(job->processed, "telemetry_environment");
     if (parsed)
         return json_incref(parsed);
-    return jparse_given(annotation_text(job, "TelemetryEnvironment"), JSON_BYTES_MAX, NULL);
+    return jparse_given(annotation_text(job, "TelemetryEnvironment"), JSON_BYTES_MAX, ERR_IGNORED);
 }
 
 bool distribution_id_act(struct job *job, struct err *err)

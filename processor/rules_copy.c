@@ -38,7 +38,7 @@ static json_t *copy_bool(struct job *job, const struct annotation *a, struct str
 static json_t *copy_int(struct job *job, const struct annotation *a, struct str text)
 {
     int64_t v;
-    if (str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, a->name, &v, NULL))
+    if (str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, a->name, &v, ERR_IGNORED))
         return json_integer(v);
     job_note(job, "%s has a non-int value", a->name);
     return NULL;
@@ -47,7 +47,7 @@ static json_t *copy_int(struct job *job, const struct annotation *a, struct str 
 static json_t *copy_num(struct job *job, const struct annotation *a, struct str text)
 {
     double v;
-    if (str_to_double(str_trim(text), a->name, &v, NULL) && isfinite(v))
+    if (str_to_double(str_trim(text), a->name, &v, ERR_IGNORED) && isfinite(v))
         return json_real(v);
     job_note(job, "%s has a non-float value", a->name);
     return NULL;
@@ -56,8 +56,8 @@ static json_t *copy_num(struct job *job, const struct annotation *a, struct str 
 static json_t *copy_obj(struct job *job, const struct annotation *a, struct str text)
 {
     const json_t *given = json_object_get(job->raw, a->name);
-    json_auto_t *v =
-        json_is_object(given) ? json_deep_copy(given) : jparse_given(text, JSON_BYTES_MAX, NULL);
+    json_auto_t *v = json_is_object(given) ? json_deep_copy(given)
+                                           : jparse_given(text, JSON_BYTES_MAX, ERR_IGNORED);
     if (!v) {
         job_note(job, "%s value is malformed json", a->name);
         return NULL;

@@ -88,7 +88,8 @@ bool breadcrumbs_applies(const struct job *job)
 bool breadcrumbs_act(struct job *job, struct err *err)
 {
     (void)err;
-    json_auto_t *doc = jparse_given(annotation_text(job, "Breadcrumbs"), JSON_BYTES_MAX, NULL);
+    json_auto_t *doc =
+        jparse_given(annotation_text(job, "Breadcrumbs"), JSON_BYTES_MAX, ERR_IGNORED);
     if (!doc) {
         job_note(job, "Breadcrumbs: malformed: not valid json");
         return true;

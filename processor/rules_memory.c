@@ -75,7 +75,7 @@ bool out_of_memory_binary_act(struct job *job, struct err *err)
     case UNPACKED:
         break;
     }
-    json_auto_t *report = jparse(sb_view(&text), REPORT_BYTES_MAX, NULL);
+    json_auto_t *report = jparse(sb_view(&text), REPORT_BYTES_MAX, ERR_IGNORED);
     if (json_is_object(report))
         set_value(job, "memory_report", TAKE(report));
     else
@@ -234,10 +234,10 @@ bool phc_act(struct job *job, struct err *err)
     int64_t size;
     set_text(job, "phc_kind", annotation_text(job, "PHCKind"));
     if (str_to_u64(str_trim(annotation_text(job, "PHCBaseAddress")), 10, UINT64_MAX, "address",
-                   &address, NULL))
+                   &address, ERR_IGNORED))
         set_value(job, "phc_base_address", jhex(address, 1));
     if (str_to_i64(str_trim(annotation_text(job, "PHCUsableSize")), INT64_MIN, INT64_MAX, "size",
-                   &size, NULL))
+                   &size, ERR_IGNORED))
         jset_int(job->processed, "phc_usable_size", size);
     for (size_t i = 0; i < ARRAY_LEN(stacks); i++) {
         struct str stack = annotation_text(job, stacks[i][1]);

@@ -87,7 +87,7 @@ bool android_os_info_act(struct job *job, struct err *err)
     int64_t level;
     version = str_sub(version, 0, str_find_char(version, ' ', 0));
     set_text(job, "os_name", STR("Android"));
-    if (str_to_i64(version, 0, INT64_MAX, "Android_Version", &level, NULL))
+    if (str_to_i64(version, 0, INT64_MAX, "Android_Version", &level, ERR_IGNORED))
         set_text(job, "os_version", version);
     return true;
 }
@@ -123,7 +123,7 @@ static bool take_number(struct str *s, int64_t *ret)
     size_t n = 0;
     while (n < s->n && s->p[n] >= '0' && s->p[n] <= '9')
         n++;
-    bool ok = str_to_i64(str_sub(*s, 0, n), 0, INT32_MAX, "version", ret, NULL);
+    bool ok = str_to_i64(str_sub(*s, 0, n), 0, INT32_MAX, "version", ret, ERR_IGNORED);
     *s = str_sub(*s, n, SIZE_MAX);
     return ok;
 }

@@ -13,7 +13,7 @@ static int64_t received_us(struct job *job)
 {
     int64_t us;
     struct str stamp = annotation_text(job, "submitted_timestamp");
-    if (time_parse(stamp, &us, NULL)) {
+    if (time_parse(stamp, &us, ERR_IGNORED)) {
         set_text(job, "submitted_timestamp", stamp);
         set_text(job, "date_processed", stamp);
         return us;
@@ -23,7 +23,7 @@ static int64_t received_us(struct job *job)
     if (job->crash_id && crash_id_valid(str_of(job->crash_id), false)) {
         crash_id_date(job->crash_id, date);
         snprintf(iso, sizeof iso, "%.4s-%.2s-%.2s", date, date + 4, date + 6);
-        time_parse(str_of(iso), &us, NULL);
+        time_parse(str_of(iso), &us, ERR_IGNORED);
     }
     time_iso_s(us / 1000000, text);
     set_text(job, "submitted_timestamp", str_of(text));
@@ -33,7 +33,7 @@ static int64_t received_us(struct job *job)
 
 static bool to_int(struct str s, int64_t *ret)
 {
-    return str_to_i64(str_trim(s), INT64_MIN, INT64_MAX, "time", ret, NULL);
+    return str_to_i64(str_trim(s), INT64_MIN, INT64_MAX, "time", ret, ERR_IGNORED);
 }
 
 static int64_t crash_time(struct job *job, int64_t received_s)

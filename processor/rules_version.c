@@ -47,7 +47,7 @@ bool major_version_act(struct job *job, struct err *err)
     struct str version = annotation_text(job, "Version");
     int64_t major = 0;
     str_to_i64(str_trim(str_sub(version, 0, str_find_char(version, '.', 0))), 0, INT32_MAX,
-               "Version", &major, NULL);
+               "Version", &major, ERR_IGNORED);
     return jset_int(job->processed, "major_version", major);
 }
 

@@ -163,7 +163,7 @@ static struct str cpuinfo_value(struct str text, struct str key)
 static uint64_t cpuinfo_number(struct str text, struct str key)
 {
     uint64_t n = 0;
-    str_to_u64(cpuinfo_value(text, key), 10, UINT16_MAX, "number", &n, NULL);
+    str_to_u64(cpuinfo_value(text, key), 10, UINT16_MAX, "number", &n, ERR_IGNORED);
     return n;
 }
 

@@ -149,7 +149,7 @@ static void copy_thread(struct dump *d, pid_t tid)
     struct context c;
     if (requesting && d->crash.n)
         c = d->crash;
-    else if (!context_of_thread(tid, &c, NULL))
+    else if (!context_of_thread(tid, &c, ERR_IGNORED))
         return;
     struct thread_record r = {.tid = tid, .sp = c.sp};
     r.context = w_blob(&d->w, c.bytes, c.n);
@@ -295,7 +295,7 @@ bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *er
 {
     struct dump d = {.q = q};
     if (q->ucontext_addr)
-        context_of_signal(q->target, q->ucontext_addr, &d.crash, NULL);
+        context_of_signal(q->target, q->ucontext_addr, &d.crash, ERR_IGNORED);
 
     writer_begin(&d.w, out, q->now_s);
     copy_threads(&d);

@@ -67,7 +67,8 @@ static uint64_t boot_time(void)
     uint64_t boot = 0;
     while (str_split(&rest, '\n', &line))
         if (str_starts(line, STR("btime ")))
-            str_to_u64(str_trim(str_sub(line, 6, SIZE_MAX)), 10, UINT32_MAX, "btime", &boot, NULL);
+            str_to_u64(str_trim(str_sub(line, 6, SIZE_MAX)), 10, UINT32_MAX, "btime", &boot,
+                       ERR_IGNORED);
     return boot;
 }
 

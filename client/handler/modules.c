@@ -33,7 +33,7 @@ static bool id_from_memory(const struct target *t, const struct elf_image *e, st
         size_t want = (size_t)MIN(s->memsz, (uint64_t)NOTES_MAX);
         FREE_LATER uint8_t *notes = xmalloc(want);
         size_t n = target_read(t, m->base + (s->vaddr - e->low), notes, want);
-        if (elf_notes_build_id(rd_init(notes, n), m->id, &m->id_length, NULL))
+        if (elf_notes_build_id(rd_init(notes, n), m->id, &m->id_length, ERR_IGNORED))
             return true;
     }
     return false;
@@ -48,9 +48,9 @@ static void id_from_file(const struct target *t, const struct mapping *map,
     struct stat st;
     const void *p;
     size_t n;
-    if (stat(path, &st) != 0 || st.st_ino != map->inode || !fs_map(path, &p, &n, NULL))
+    if (stat(path, &st) != 0 || st.st_ino != map->inode || !fs_map(path, &p, &n, ERR_IGNORED))
         return;
-    if (elf_text_hash(rd_init(p, n), e, m->id, NULL))
+    if (elf_text_hash(rd_init(p, n), e, m->id, ERR_IGNORED))
         m->id_length = 16;
     if (p)
         munmap((void *)p, n);
@@ -92,7 +92,7 @@ static struct str soname_from_memory(const struct target *t, const struct elf_im
         FREE_LATER uint8_t *dynamic = xmalloc(want);
         size_t n = target_read(t, m->base + (s->vaddr - e->low), dynamic, want);
         struct elf_soname at;
-        if (!elf_dynamic_soname(rd_init(dynamic, n), e->is_64, &at, NULL))
+        if (!elf_dynamic_soname(rd_init(dynamic, n), e->is_64, &at, ERR_IGNORED))
             continue;
         bool is_loaded = at.strings >= m->base && at.strings - m->base < m->size;
         uint64_t strings = is_loaded ? at.strings - m->base : at.strings - e->low;
@@ -141,7 +141,7 @@ static bool read_module(const struct target *t, const struct mapping *map, struc
     uint8_t headers[ELF_HEADERS_BYTES];
     size_t n = target_read(t, map->start, headers, MIN(sizeof headers, map->end - map->start));
     struct elf_image e;
-    if (!elf_image_read(rd_init(headers, n), &e, NULL))
+    if (!elf_image_read(rd_init(headers, n), &e, ERR_IGNORED))
         return false;
     uint64_t size = e.high - e.low;
     if (size > UINT32_MAX || size > UINT64_MAX - map->start ||

@@ -42,7 +42,7 @@ static void program_member(void *arg, const char *key, const char *value, size_t
     struct object *o = arg;
     member(o, key, str_n(value, n));
     if (strcmp(key, "StartupTime") == 0)
-        str_to_i64(str_n(value, n), 1, UINT32_MAX, "start", &o->started_s, NULL);
+        str_to_i64(str_n(value, n), 1, UINT32_MAX, "start", &o->started_s, ERR_IGNORED);
 }
 
 /* "Key:   123 kB" in bytes, -1 when absent. */
@@ -57,7 +57,7 @@ static int64_t meminfo_bytes(struct str text, struct str key)
         struct str number = str_trim(line);
         if (str_ends(number, STR(" kB")))
             number.n -= 3;
-        if (str_to_i64(number, 0, INT64_MAX / 1024, "kB", &kb, NULL))
+        if (str_to_i64(number, 0, INT64_MAX / 1024, "kB", &kb, ERR_IGNORED))
             return kb * 1024;
     }
     return -1;

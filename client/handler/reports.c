@@ -94,7 +94,7 @@ static void remember_crash(const struct reports *r, int64_t now_s)
 {
     char text[32];
     int n = snprintf(text, sizeof text, "%lld\n", (long long)now_s);
-    write_file(r->root, "last_crash", str_n(text, (size_t)n), NULL);
+    write_file(r->root, "last_crash", str_n(text, (size_t)n), ERR_IGNORED);
 }
 
 int64_t reports_last_crash_s(const struct reports *r)
@@ -104,8 +104,8 @@ int64_t reports_last_crash_s(const struct reports *r)
     FREE_LATER char *text = NULL;
     size_t n;
     int64_t s = 0;
-    if (fs_read(path, 64, &text, &n, NULL))
-        str_to_i64(str_trim(str_n(text, n)), 0, INT64_MAX, "time", &s, NULL);
+    if (fs_read(path, 64, &text, &n, ERR_IGNORED))
+        str_to_i64(str_trim(str_n(text, n)), 0, INT64_MAX, "time", &s, ERR_IGNORED);
     return s;
 }
 
@@ -137,7 +137,7 @@ bool reports_add(const struct reports *r, struct str json, struct str dump, int6
         return false;
     char pending[PATH_MAX];
     report_path(r, "pending", "", pending);
-    if (rename(temp, final) != 0 || !fs_sync_dir(pending, NULL)) {
+    if (rename(temp, final) != 0 || !fs_sync_dir(pending, ERR_IGNORED)) {
         err_errno(err, errno, "renaming %s", temp);
         close(report.lock);
         return false;
@@ -154,7 +154,7 @@ static void remember_id(const struct reports *r, const char *id, int64_t now_s)
     char when[TIME_TEXT_MAX];
     time_iso_s(now_s, when);
     int n = snprintf(text, sizeof text, "submitted %s\n", when);
-    write_file(folder, id, str_n(text, (size_t)n), NULL);
+    write_file(folder, id, str_n(text, (size_t)n), ERR_IGNORED);
 }
 
 static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MAX], struct err *err)
@@ -171,8 +171,6 @@ static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MA
 
 bool reports_send(const struct reports *r, struct report *report, struct err *err)
 {
-    struct err local = {0};
-    err = err ? err : &local;
     char folder[PATH_MAX];
     report_path(r, "pending", report->name, folder);
     if (report->lock < 0 && !lock_report(folder, report, err))
@@ -247,7 +245,7 @@ static void prune(const struct reports *r, const char *where, size_t keep, int64
         char path[PATH_MAX];
         report_path(r, where, names.v.v[i], path);
         if (i + keep < names.v.n || older_than(folder, names.v.v[i], oldest_s))
-            fs_remove_tree(path, NULL);
+            fs_remove_tree(path, ERR_IGNORED);
     }
     names_release(&names);
 }

@@ -75,7 +75,7 @@ static void handle(const struct serve *s, const struct request *q)
     if (!wait)
         answer(q->answer_fd, ok ? 0 : EIO);
     if (ok)
-        reports_send(s->reports, &report, NULL);
+        reports_send(s->reports, &report, ERR_IGNORED);
     if (wait)
         answer(q->answer_fd, ok ? 0 : EIO);
 }

@@ -44,7 +44,7 @@ bool target_stat(pid_t pid, const int *fields, size_t n, uint64_t *ret)
     size_t found = 0;
     for (int field = 3; found < n && str_split(&rest, ' ', &word); field++)
         if (field == fields[found] &&
-            !str_to_u64(str_trim(word), 10, UINT64_MAX, "stat", &ret[found++], NULL))
+            !str_to_u64(str_trim(word), 10, UINT64_MAX, "stat", &ret[found++], ERR_IGNORED))
             return false;
     return found == n;
 }
@@ -102,7 +102,7 @@ static size_t ask_listed(struct target *t, DIR *tasks)
     rewinddir(tasks);
     while ((e = readdir(tasks)) && t->threads.n < TARGET_THREADS_MAX) {
         uint64_t tid;
-        if (!str_to_u64(str_of(e->d_name), 10, INT32_MAX, "thread id", &tid, NULL) ||
+        if (!str_to_u64(str_of(e->d_name), 10, INT32_MAX, "thread id", &tid, ERR_IGNORED) ||
             known(t, (pid_t)tid) || !ask_to_stop((pid_t)tid))
             continue;
         VEC_PUSH(&t->threads, ((struct target_thread){.tid = (pid_t)tid}));
@@ -144,7 +144,7 @@ static bool stop_all(struct target *t, struct err *err)
     closedir(tasks);
     if (t->threads.n == 0) {
         err_errno(err, why, "cannot stop any thread of process %d", (int)t->pid);
-        if (err && (why == EPERM || why == EACCES))
+        if (why == EPERM || why == EACCES)
             err->code = ERR_FORBIDDEN;
         return false;
     }
@@ -165,10 +165,10 @@ static bool parse_mapping(struct str line, struct mapping *m, struct str *path)
     m->readable = word[1].p[0] == 'r';
     m->writable = word[1].p[1] == 'w';
     m->executable = word[1].p[2] == 'x';
-    return str_to_u64(start, 16, UINT64_MAX, "start", &m->start, NULL) &&
-           str_to_u64(end, 16, UINT64_MAX, "end", &m->end, NULL) && m->start < m->end &&
-           str_to_u64(word[2], 16, UINT64_MAX, "offset", &m->offset, NULL) &&
-           str_to_u64(word[4], 10, UINT64_MAX, "inode", &m->inode, NULL);
+    return str_to_u64(start, 16, UINT64_MAX, "start", &m->start, ERR_IGNORED) &&
+           str_to_u64(end, 16, UINT64_MAX, "end", &m->end, ERR_IGNORED) && m->start < m->end &&
+           str_to_u64(word[2], 16, UINT64_MAX, "offset", &m->offset, ERR_IGNORED) &&
+           str_to_u64(word[4], 10, UINT64_MAX, "inode", &m->inode, ERR_IGNORED);
 }
 
 void target_parse_maps(struct target *t)

@@ -34,7 +34,7 @@ static bool flush(struct search *s)
 static bool is_index_whole(struct job_context *x)
 {
     struct index_health h;
-    return index_health(conf_text(x->conf, CONF_INDEX_DIR), &h, NULL) && h.is_readable &&
+    return index_health(conf_text(x->conf, CONF_INDEX_DIR), &h, ERR_IGNORED) && h.is_readable &&
            h.is_whole;
 }
 

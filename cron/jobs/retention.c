@@ -138,7 +138,7 @@ static bool look_ahead(struct job_context *x, const char *first_kept, const char
 static int64_t age_days(const char *day, int64_t now)
 {
     int64_t us;
-    return time_parse(str_of(day), &us, NULL) ? (now - us) / DAY_US : INT64_MAX;
+    return time_parse(str_of(day), &us, ERR_IGNORED) ? (now - us) / DAY_US : INT64_MAX;
 }
 
 #define IF_MEANT "if this is meant, run `datil purge retention --force`"

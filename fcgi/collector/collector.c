@@ -225,8 +225,8 @@ bool version_get(struct req *req, struct err *err)
     size_t n = 0;
     metric_add(app_of(req)->metrics, METRIC_VERSION, 1, NULL);
     json_auto_t *parsed = NULL;
-    if (fs_read(path, VERSION_MAX, &text, &n, NULL))
-        parsed = jparse(str_n(text, n), VERSION_MAX, NULL);
+    if (fs_read(path, VERSION_MAX, &text, &n, ERR_IGNORED))
+        parsed = jparse(str_n(text, n), VERSION_MAX, ERR_IGNORED);
     struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
     return resp_bytes(req, 200, "application/json; charset=utf-8", body);
 }
@@ -262,5 +262,5 @@ bool collector_error(struct req *req, int status, const struct err *err)
         return resp_bytes(req, status, "text/plain", STR(""));
     json_auto_t *body = json_pack(
         "{s:s}", "title", arena_printf(req_arena(req), "%d %s", status, web_status_text(status)));
-    return resp_json(req, status, body, NULL);
+    return resp_json(req, status, body, ERR_IGNORED);
 }

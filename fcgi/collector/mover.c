@@ -187,7 +187,7 @@ static void set_aside(struct mover *m, const char *state, const char *id)
     entry_path(m, state, id, NULL, from);
     entry_path(m, "unpublished", id, NULL, to);
     if (rename(from, to) != 0 && (errno == ENOTEMPTY || errno == EEXIST))
-        fs_remove_tree(from, NULL);
+        fs_remove_tree(from, ERR_IGNORED);
 }
 
 static void refused(struct mover *m, const char *state, const struct item *items, size_t n,

@@ -149,9 +149,9 @@ json_t *report_json(struct str text, struct jrepairs *ret_repairs)
 {
     STRBUF_AUTO repaired;
     sb_init(&repaired, 2 * REPORT_ANNOTATIONS_MAX);
-    if (!jrepair(text, REPORT_JSON_DEPTH_MAX, &repaired, ret_repairs, NULL))
+    if (!jrepair(text, REPORT_JSON_DEPTH_MAX, &repaired, ret_repairs, ERR_IGNORED))
         return NULL;
-    return jparse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, NULL);
+    return jparse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, ERR_IGNORED);
 }
 
 static bool take_json(struct report *r, struct str text, struct err *err)

@@ -110,7 +110,7 @@ void spool_sweep(const struct spool *s, int64_t now_s)
             st.st_mtime > now_s - STALE_S)
             continue;
         spool_path(s, "tmp", e->d_name, path);
-        fs_remove_tree(path, NULL);
+        fs_remove_tree(path, ERR_IGNORED);
     }
     if (dir)
         closedir(dir);

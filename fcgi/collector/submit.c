@@ -169,7 +169,7 @@ static bool check_headers(struct submission *s, struct strbuf *ret_boundary)
         return malformed(s, 400, "wrong_content_type"), false;
     header_param(header, "boundary", ret_boundary);
     struct str boundary = str_rtrim(sb_view(ret_boundary));
-    if (!multipart_init(&s->form, boundary, &report_events, &s->report, NULL))
+    if (!multipart_init(&s->form, boundary, &report_events, &s->report, ERR_IGNORED))
         return malformed(s, 400, "no_boundary"), false;
     if (req_content_length(s->req) == 0)
         return malformed(s, 400, "no_content_length"), false;
@@ -281,7 +281,7 @@ static void note_odd_date(const struct submission *s)
     int64_t day_us, age_days = 0;
     crash_id_date(s->crash_id, digits);
     snprintf(day, sizeof day, "%.4s-%.2s-%.2s", digits, digits + 4, digits + 6);
-    bool is_date = time_parse(str_of(day), &day_us, NULL);
+    bool is_date = time_parse(str_of(day), &day_us, ERR_IGNORED);
     if (is_date)
         age_days = (req_now_us(s->req) - day_us) / (86400 * INT64_C(1000000));
     if (is_date && age_days >= -1 && age_days <= conf_int(s->app->conf, CONF_RETENTION_DAYS))

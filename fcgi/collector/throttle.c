@@ -177,7 +177,7 @@ static bool op_older_than_days(const struct context *c, const json_t *condition,
     (void)condition;
     uint64_t number;
     if (c->text.n != 14 || !str_starts(c->text, STR("20")) ||
-        !str_to_u64(c->text, 10, UINT64_MAX, "build id", &number, NULL))
+        !str_to_u64(c->text, 10, UINT64_MAX, "build id", &number, ERR_IGNORED))
         return false;
     int date = (int)(number / 1000000);
     int year = date / 10000, month = date / 100 % 100, day = date % 100;
@@ -230,7 +230,7 @@ static const json_t *value_inside(const struct context *c, const json_t *conditi
         return NULL;
     if (c->memo->annotation != c->annotation) {
         json_decref(c->memo->inside);
-        c->memo->inside = jparse(c->text, ENVIRONMENT_MAX, NULL);
+        c->memo->inside = jparse(c->text, ENVIRONMENT_MAX, ERR_IGNORED);
         c->memo->annotation = c->annotation;
     }
     return jpath(c->memo->inside, jget_str(condition, "path"));

@@ -126,7 +126,7 @@ static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool wi
     struct symkey to;
     if (rows.count == 0 ||
         !symkey_make(str_of(db_col(&rows, 0, "debug_filename")),
-                     str_of(db_col(&rows, 0, "debug_id")), str_of(k->file), &to, NULL) ||
+                     str_of(db_col(&rows, 0, "debug_id")), str_of(k->file), &to, ERR_IGNORED) ||
         (strcmp(to.debug_file, k->debug_file) == 0 && strcmp(to.debug_id, k->debug_id) == 0))
         return true; /* to itself would be an endless loop */
     *ret_found = true;
@@ -137,7 +137,7 @@ static bool download(struct req *req, bool with_try, struct err *err)
 {
     struct symbols *s = req_app(req);
     struct symkey k;
-    if (!symkey_parse(req_path_rest(req), &k, NULL))
+    if (!symkey_parse(req_path_rest(req), &k, ERR_IGNORED))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
     add_cors(req);
     if (is_ignored(&k)) {
@@ -215,7 +215,7 @@ static bool stored_key(struct str rest, enum symstore_area *ret_area, struct sym
         rest = str_sub(rest, strlen("try/"), SIZE_MAX);
     }
     return str_starts(rest, STR("v1/")) &&
-           symkey_parse(str_sub(rest, strlen("v1/"), SIZE_MAX), ret, NULL);
+           symkey_parse(str_sub(rest, strlen("v1/"), SIZE_MAX), ret, ERR_IGNORED);
 }
 
 /* What can be fetched cannot be posted to; everything else is unknown. */
@@ -225,7 +225,7 @@ bool other_method(struct req *req, struct err *err)
     enum symstore_area area;
     bool is_file = str_starts(req_path(req), STR("/symbols-files/"))
                        ? stored_key(req_path_rest(req), &area, &k)
-                       : symkey_parse(req_path_rest(req), &k, NULL);
+                       : symkey_parse(req_path_rest(req), &k, ERR_IGNORED);
     if (!is_file)
         return err_set(err, ERR_NOT_FOUND, "Not Found");
     return symbols_error(req, 405, &(struct err){.code = ERR_INVALID}) &&

@@ -101,8 +101,8 @@ bool version_get(struct req *req, struct err *err)
     FREE_LATER char *text = NULL;
     size_t n = 0;
     json_auto_t *parsed = NULL;
-    if (fs_read(path, VERSION_MAX, &text, &n, NULL))
-        parsed = jparse(str_n(text, n), VERSION_MAX, NULL);
+    if (fs_read(path, VERSION_MAX, &text, &n, ERR_IGNORED))
+        parsed = jparse(str_n(text, n), VERSION_MAX, ERR_IGNORED);
     struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
     return resp_bytes(req, 200, "application/json; charset=utf-8", body);
 }

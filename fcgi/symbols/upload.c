@@ -215,7 +215,7 @@ static bool answer(struct upload *u, struct err *err)
     int64_t id = 0;
     time_rfc3339_ms(u->created_us, created);
     time_rfc3339_ms(u->completed_us, completed);
-    str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, NULL);
+    str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
     struct str name = u->body->archive_name;
     json_auto_t *body =
         json_pack("{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:[], s:s, s:s, s:s, s:o}}", "upload", "id",

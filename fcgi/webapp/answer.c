@@ -50,13 +50,13 @@ bool answer_error(struct req *r, int status, const char *fmt, ...)
     va_end(ap);
     json_auto_t *body = json_object();
     json_object_set_new(body, "error", jtext(str_of(text)));
-    return answer_json(r, status, body, NULL);
+    return answer_json(r, status, body, ERR_IGNORED);
 }
 
 bool answer_param_error(struct req *r, const char *name, const char *text)
 {
     json_auto_t *body = json_pack("{s:{s:[s]}}", "errors", name, text);
-    return answer_json(r, 400, body, NULL);
+    return answer_json(r, 400, body, ERR_IGNORED);
 }
 
 bool answer_required(struct req *r, const char *name, struct str *ret)

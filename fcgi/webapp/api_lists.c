@@ -68,7 +68,7 @@ bool api_signatures_by_bugs_get(struct req *r, struct err *err)
         return true;
     for (size_t i = 0; i < ids.n; i++) {
         int64_t n;
-        if (!str_to_i64(ids.v[i], 0, INT64_MAX, "bug id", &n, NULL))
+        if (!str_to_i64(ids.v[i], 0, INT64_MAX, "bug id", &n, ERR_IGNORED))
             return answer_error(
                 r, 400, "Bad request: BadArgumentError: Bad value for parameter(s) 'bug_ids'");
     }
@@ -231,7 +231,7 @@ bool api_missing_processed_crash_get(struct req *r, struct err *err)
     int64_t page = 1;
     DB_ROWS rows = {0};
     DB_ROWS count = {0};
-    if (text.n > 0 && !str_to_i64(text, 1, 1000000, "page", &page, NULL))
+    if (text.n > 0 && !str_to_i64(text, 1, 1000000, "page", &page, ERR_IGNORED))
         return answer_error(r, 400, "invalid page number");
     if (!DB_RUN(req_db(r), &q_web_missing_processed_count, &count, err) ||
         !DB_RUN(req_db(r), &q_web_missing_processed, &rows, err, db_int(req_arena(r), PER_PAGE),

@@ -26,7 +26,7 @@ static void set_asset(struct app *app)
         snprintf(path, sizeof path, "%s/static/%s", fs_share_dir(), files[i]);
         FREE_LATER char *text = NULL;
         size_t n = 0;
-        if (fs_read(path, 4 << 20, &text, &n, NULL))
+        if (fs_read(path, 4 << 20, &text, &n, ERR_IGNORED))
             h = hash64_seed(text, n, h);
     }
     snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
@@ -38,7 +38,7 @@ static void set_version_json(struct app *app, const struct conf *conf)
     char path[512];
     snprintf(path, sizeof path, "%s/version.json", *dir ? dir : fs_share_dir());
     size_t n;
-    if (!fs_read(path, 1 << 16, &app->version_json, &n, NULL))
+    if (!fs_read(path, 1 << 16, &app->version_json, &n, ERR_IGNORED))
         app->version_json = xstrdup("{}");
 }
 

@@ -88,13 +88,14 @@ const char *fmt_iso_time(struct arena *a, const char *iso)
     int64_t us;
     if (!iso)
         return "";
-    return time_parse(str_of(iso), &us, NULL) ? fmt_time(a, us) : arena_strdup(a, iso);
+    return time_parse(str_of(iso), &us, ERR_IGNORED) ? fmt_time(a, us) : arena_strdup(a, iso);
 }
 
 const char *fmt_build_date(struct arena *a, struct str build_id)
 {
     uint64_t n;
-    if (build_id.n < 8 || !str_to_u64(str_sub(build_id, 0, 8), 10, 99991231, "date", &n, NULL))
+    if (build_id.n < 8 ||
+        !str_to_u64(str_sub(build_id, 0, 8), 10, 99991231, "date", &n, ERR_IGNORED))
         return "";
     int year = (int)(n / 10000), month = (int)(n / 100 % 100), day = (int)(n % 100);
     if (year < 1990 || !civil_date_exists(year, month, day))

@@ -231,7 +231,7 @@ static bool send_json_error(struct req *r, int status, const struct err *err)
     jset_cstr(body, "error", err->msg);
     jset_text(body, "path", req_path(r));
     jset_text(body, "query_string", req_query(r));
-    return answer_json(r, status, body, NULL);
+    return answer_json(r, status, body, ERR_IGNORED);
 }
 
 bool frame_error(struct req *r, int status, const struct err *err)

@@ -32,7 +32,7 @@ static struct days days_new(int64_t now_us, size_t n)
 static void add_day(struct days *d, const char *day, int64_t count)
 {
     int64_t us;
-    if (!day || !time_parse(str_of(day), &us, NULL) || us < d->first_us)
+    if (!day || !time_parse(str_of(day), &us, ERR_IGNORED) || us < d->first_us)
         return;
     size_t i = (size_t)((us - d->first_us) / DAY_US);
     if (i < d->n) {

@@ -77,7 +77,7 @@ static struct str scalar(struct arena *a, const json_t *v)
 
 static void write_json_block(struct html_writer *w, struct str text)
 {
-    json_auto_t *tree = jparse(text, 1 << 20, NULL);
+    json_auto_t *tree = jparse(text, 1 << 20, ERR_IGNORED);
     FREE_LATER char *pretty = tree ? json_dumps(tree, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
     block(w, pretty ? str_of(pretty) : text);
 }
@@ -89,8 +89,8 @@ static bool number_of(const json_t *v, int64_t *ret)
         *ret = json_integer_value(v);
         return true;
     }
-    return json_is_string(v) &&
-           str_to_i64(str_of(json_string_value(v)), INT64_MIN, INT64_MAX, "number", ret, NULL);
+    return json_is_string(v) && str_to_i64(str_of(json_string_value(v)), INT64_MIN, INT64_MAX,
+                                           "number", ret, ERR_IGNORED);
 }
 
 static bool write_number(const struct report *c, enum how how, const json_t *v,

@@ -300,7 +300,7 @@ bool results_page_number(struct req *r, size_t *ret, struct err *err)
 {
     struct str text = req_param(r, "page");
     int64_t n = 1;
-    if (text.n > 0 && !str_to_i64(text, INT64_MIN, INT64_MAX, "page", &n, NULL))
+    if (text.n > 0 && !str_to_i64(text, INT64_MIN, INT64_MAX, "page", &n, ERR_IGNORED))
         return err_set(err, ERR_INVALID, "Invalid page");
     *ret = (size_t)MIN(MAX(n, (int64_t)1), (int64_t)(RESULTS_REACHABLE / RESULTS_PER_PAGE));
     return true;

@@ -78,7 +78,7 @@ static void add_lines(struct req *r, struct query *out)
 static void add_date(struct query *out, const char *op, struct str text)
 {
     int64_t us;
-    if (time_parse(text, &us, NULL))
+    if (time_parse(text, &us, ERR_IGNORED))
         query_addf(out, "date", "%s%s:00Z", op, fmt_minute(out->a, us));
 }
 
@@ -108,11 +108,11 @@ static bool date_value(struct str text, int64_t now_us, int64_t *ret_us)
     if (text.n > 2 && text.p[0] == '-')
         for (size_t i = 0; i < ARRAY_LEN(units); i++)
             if (text.p[text.n - 1] == units[i].unit &&
-                str_to_i64(str_sub(text, 1, text.n - 2), 0, 1000000, "date", &n, NULL)) {
+                str_to_i64(str_sub(text, 1, text.n - 2), 0, 1000000, "date", &n, ERR_IGNORED)) {
                 *ret_us = now_us - n * units[i].s * 1000000;
                 return true;
             }
-    return time_parse(text, ret_us, NULL);
+    return time_parse(text, ret_us, ERR_IGNORED);
 }
 
 struct date_bounds search_form_bounds(const struct query *q, int64_t now_us)
@@ -216,8 +216,8 @@ static bool number_of(const struct search_field *f, struct str text, double *ret
 {
     int64_t us;
     if (f->value_type != VALUE_DATETIME)
-        return str_to_double(str_trim(text), f->name, ret, NULL);
-    if (!time_parse(text, &us, NULL))
+        return str_to_double(str_trim(text), f->name, ret, ERR_IGNORED);
+    if (!time_parse(text, &us, ERR_IGNORED))
         return false; /* the search itself complains */
     *ret = (double)us;
     return true;

@@ -52,7 +52,7 @@ static struct html picture(const struct signature_page *p, const json_t *days,
         json_array_foreach (days, i, day) {
             int64_t us;
             const char *text = jget_str(day, "term");
-            if (text && time_parse(str_of(text), &us, NULL) && us >= first &&
+            if (text && time_parse(str_of(text), &us, ERR_IGNORED) && us >= first &&
                 (size_t)((us - first) / DAY_US) < n)
                 counts[(us - first) / DAY_US] = count_on(p->a, day, p->graph_field, terms[l]);
         }

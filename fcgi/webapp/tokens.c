@@ -103,7 +103,7 @@ bool tokens_delete_post(struct req *r, struct err *err)
     int64_t id;
     if (str_ends(text, STR("/")))
         text.n--;
-    if (!str_to_i64(text, 1, INT64_MAX, "token", &id, NULL))
+    if (!str_to_i64(text, 1, INT64_MAX, "token", &id, ERR_IGNORED))
         return err_set(err, ERR_NOT_FOUND, "There is no such token");
     DB_ROWS gone = {0};
     if (!DB_RUN(req_db(r), &q_web_token_remove, &gone, err, db_int(a, req_user(r)->id),

@@ -64,7 +64,7 @@ static bool choose_number(struct req *r, enum choices_id id, bool only_known, in
     int64_t number;
     const char *name = tcb_choices[id].name;
     struct str asked = req_param(r, name);
-    if (asked.n > 0 && !str_to_i64(asked, INT64_MIN, INT64_MAX, name, &number, NULL))
+    if (asked.n > 0 && !str_to_i64(asked, INT64_MIN, INT64_MAX, name, &number, ERR_IGNORED))
         return err_set(err, ERR_INVALID, "'%s' not a number", name);
     const char *text = choose(r, id, &known);
     if (only_known && !known)

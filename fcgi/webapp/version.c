@@ -7,7 +7,7 @@ static bool number(struct str s, int64_t *ret)
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] < '0' || s.p[i] > '9')
             return false;
-    return str_to_i64(s, 0, INT64_MAX, "version", ret, NULL);
+    return str_to_i64(s, 0, INT64_MAX, "version", ret, ERR_IGNORED);
 }
 
 static bool add(struct version *v, struct str text)

@@ -240,7 +240,7 @@ const char *conf_text(const struct conf *c, enum conf_name name)
 int64_t conf_int(const struct conf *c, enum conf_name name)
 {
     int64_t v = 0;
-    bool ok = str_to_i64(str_of(conf_text(c, name)), INT64_MIN, INT64_MAX, "", &v, NULL);
+    bool ok = str_to_i64(str_of(conf_text(c, name)), INT64_MIN, INT64_MAX, "", &v, ERR_IGNORED);
     assert(ok && conf_keys[name].type == CONF_INT);
     (void)ok;
     return v;

@@ -5,6 +5,7 @@
 #define ERR_IMPLEMENTATION
 #include "lib/base/err.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +13,7 @@
 
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
-    if (!e)
-        return false;
+    assert(e);
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(e->msg, sizeof e->msg, fmt, ap);
@@ -30,8 +30,7 @@ static bool is_to_be_waited_for(int errno_value)
 
 bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
 {
-    if (!e)
-        return false;
+    assert(e);
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(e->msg, sizeof e->msg, fmt, ap);
@@ -44,8 +43,7 @@ bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
 
 bool err_wrap(struct err *e, const char *fmt, ...)
 {
-    if (!e)
-        return false;
+    assert(e);
     char old[sizeof e->msg];
     memcpy(old, e->msg, sizeof old);
     va_list ap;

@@ -8,7 +8,8 @@
  *
  * Ownership  A plain value on the caller's stack; nothing to release.
  * Errors     Every function that can fail returns bool and takes `struct err *`
- *            last.  err may be NULL where the caller does not care.
+ *            last, which is never NULL: a function that fails may read the code that what
+ *            it called has stored.  Who does not care says so with ERR_IGNORED.
  * Messages   State the fact with its values, lower case, no full stop.
  * Threads    As safe as the memory it lies in.
  */
@@ -29,6 +30,9 @@ struct err {
     enum err_code code;
     char msg[256];
 };
+
+/* For a failure that changes nothing for the caller: a variable of its own at each use. */
+#define ERR_IGNORED (&(struct err){.code = ERR_NONE})
 
 /* Fills *e and returns false, so that a failing function ends in `return err_set(…)`. */
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...)

@@ -333,7 +333,7 @@ bool proc_is_gone(struct str name)
     char now[PROC_NAME_MAX];
     int64_t pid;
     size_t dash = MIN(str_find_char(name, '-', 0), name.n);
-    if (!str_to_i64(str_sub(name, 0, dash), 1, INT32_MAX, "pid", &pid, NULL))
+    if (!str_to_i64(str_sub(name, 0, dash), 1, INT32_MAX, "pid", &pid, ERR_IGNORED))
         return false;
     if (!proc_name((pid_t)pid, now))
         return true;

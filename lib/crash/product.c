@@ -457,7 +457,7 @@ char *product_add_command(const char *name)
 {
     STRBUF_AUTO out;
     sb_init(&out, 1000);
-    if (!check_name(name, NULL) || strstr(name, "\uFFFD"))
+    if (!check_name(name, ERR_IGNORED) || strstr(name, "\uFFFD"))
         return NULL;
     sb_text(&out, "datil product add ");
     if (name[0] == '-')

@@ -71,7 +71,7 @@ static bool semantic_key(struct str version, char out[VERSION_KEY_MAX])
 
 static bool to_number(struct str s, uint64_t *ret)
 {
-    return is_number(s) && str_to_u64(s, 10, UINT64_MAX, "version", ret, NULL);
+    return is_number(s) && str_to_u64(s, 10, UINT64_MAX, "version", ret, ERR_IGNORED);
 }
 
 /* Cuts *s at `mark`, which may occur once; *ret_rest is what follows it. */

@@ -119,7 +119,7 @@ int64_t db_col_int(const struct db_rows *rows, int row, const char *column, int6
     if (!text)
         return if_null;
     int64_t v = 0;
-    bool ok = str_to_i64(str_of(text), INT64_MIN, INT64_MAX, column, &v, NULL);
+    bool ok = str_to_i64(str_of(text), INT64_MIN, INT64_MAX, column, &v, ERR_IGNORED);
     assert(ok); /* the statement is ours: the column is an integer */
     (void)ok;
     return v;
@@ -202,7 +202,7 @@ static bool run_once(struct db *db, const struct db_query *q, struct db_rows *re
     struct str changed = str_of(PQcmdTuples(res));
     uint64_t affected = 0;
     if (changed.n)
-        str_to_u64(changed, 10, INT32_MAX, "affected rows", &affected, NULL);
+        str_to_u64(changed, 10, INT32_MAX, "affected rows", &affected, ERR_IGNORED);
     db_rows_release(ret);
     *ret = (struct db_rows){.res = res, .count = PQntuples(res), .affected = (int)affected};
     return true;
@@ -253,7 +253,7 @@ bool db_tx(struct db *db, bool (*body)(struct db *db, void *arg, struct err *err
     db->in_tx = false;
     /* A COMMIT of a transaction that had failed answers ROLLBACK, so ask the state as well. */
     if (db_is_connected(db) && PQtransactionStatus(db->conn) != PQTRANS_IDLE)
-        command(db, "ROLLBACK", NULL);
+        command(db, "ROLLBACK", ERR_IGNORED);
     return ok;
 }
 

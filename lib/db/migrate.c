@@ -122,7 +122,7 @@ bool db_migrate(struct db *db, const char *dir, void (*progress)(const char *fil
     bool ok = list(dir, &a, &names, err) && DB_EXEC(db, &q_migration_lock, err, key);
     if (ok) {
         ok = apply_missing(db, dir, names, progress, err);
-        DB_EXEC(db, &q_migration_unlock, NULL, key); /* else it goes with the connection */
+        DB_EXEC(db, &q_migration_unlock, ERR_IGNORED, key); /* else it goes with the connection */
     }
     arena_release(&a);
     return ok;

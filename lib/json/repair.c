@@ -206,7 +206,7 @@ static bool overflows(struct str t, bool is_real)
 {
     int64_t v;
     if (!is_real)
-        return !str_to_i64(t, INT64_MIN, INT64_MAX, "number", &v, NULL);
+        return !str_to_i64(t, INT64_MIN, INT64_MAX, "number", &v, ERR_IGNORED);
     FREE_LATER char *text = str_dup(t);
     return isinf(strtod(text, NULL));
 }

@@ -53,10 +53,10 @@ static struct facts facts_of(struct arena *a, const json_t *doc)
     int64_t us;
     struct str build = jget_strn(doc, "build");
     if (jget_int(doc, "build", &number) ||
-        (build.n && str_to_i64(build, 0, INT64_MAX, "build", &number, NULL)))
+        (build.n && str_to_i64(build, 0, INT64_MAX, "build", &number, ERR_IGNORED)))
         f.build = db_int(a, number);
     const char *date = jget_str(doc, "date_processed");
-    if (date && strlen(date) < TIME_TEXT_MAX && time_parse(str_of(date), &us, NULL))
+    if (date && strlen(date) < TIME_TEXT_MAX && time_parse(str_of(date), &us, ERR_IGNORED))
         f.date = arena_strdup(a, date);
     return f;
 }
@@ -165,7 +165,7 @@ static bool put_all(struct store *store, struct index_writer *index, json_t *con
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
         ok = put_processed(store, jget_str(docs[i], "uuid"), docs[i], err);
-    if (is_bulk && !store_sync(store, ok ? err : NULL))
+    if (is_bulk && !store_sync(store, ok ? err : ERR_IGNORED))
         ok = false;
     *ret_are_indexed = true;
     for (size_t i = 0; ok && *ret_are_indexed && i < n; i++)

@@ -60,8 +60,7 @@ static bool put_again(struct store *store, struct index_writer *index, const cha
                   LOG_S("crash_id", crash_id), LOG_E(&why));
         return true;
     }
-    if (err)
-        *err = why;
+    *err = why;
     return err_wrap(err, "appending %s again", crash_id);
 }
 

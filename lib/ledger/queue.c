@@ -42,7 +42,7 @@ static void fill(struct columns *c, size_t i, const struct ledger_entry *e)
     c->queue.v[i] = str_of(digits[e->queue]);
     c->product.v[i] = str_sub(product, 0, utf8_prefix_bytes(product, 100));
     c->submitted.v[i] =
-        when.n && when.n < TIME_TEXT_MAX && time_parse(when, &us, NULL) ? when : STR("");
+        when.n && when.n < TIME_TEXT_MAX && time_parse(when, &us, ERR_IGNORED) ? when : STR("");
 }
 
 static struct strs column(struct arena *a, size_t n)

@@ -54,8 +54,8 @@ static json_t *dictionary(const struct mdmp *d, struct rd r, struct budget *budg
         uint32_t key_rva = rd_u32(&r);
         uint32_t value_rva = rd_u32(&r);
         struct str key, value;
-        if (!mdmp_utf8_string(d, key_rva, CRASHPAD_VALUE_MAX, &key, NULL) ||
-            !mdmp_utf8_string(d, value_rva, CRASHPAD_VALUE_MAX, &value, NULL))
+        if (!mdmp_utf8_string(d, key_rva, CRASHPAD_VALUE_MAX, &key, ERR_IGNORED) ||
+            !mdmp_utf8_string(d, value_rva, CRASHPAD_VALUE_MAX, &value, ERR_IGNORED))
             continue;
         if (!spend(budget, key.n + value.n))
             break;
@@ -70,7 +70,7 @@ static json_t *list(const struct mdmp *d, struct rd r, struct budget *budget)
     uint32_t count = rd_left(&r) ? rd_u32(&r) : 0;
     for (uint32_t i = 0; i < count && rd_left(&r) >= 4; i++) {
         struct str value;
-        if (!mdmp_utf8_string(d, rd_u32(&r), CRASHPAD_VALUE_MAX, &value, NULL))
+        if (!mdmp_utf8_string(d, rd_u32(&r), CRASHPAD_VALUE_MAX, &value, ERR_IGNORED))
             continue;
         if (!spend(budget, value.n))
             break;
@@ -100,7 +100,7 @@ static json_t *objects(const struct mdmp *d, struct rd r, struct budget *budget)
         uint32_t len = rd_u32(&head);
         struct rd value = mdmp_at(d, (uint64_t)value_rva + 4, len);
         if (type == 0 || !rd_ok(&head) || !rd_ok(&value) || len > CRASHPAD_VALUE_MAX ||
-            !mdmp_utf8_string(d, name_rva, CRASHPAD_VALUE_MAX, &name, NULL))
+            !mdmp_utf8_string(d, name_rva, CRASHPAD_VALUE_MAX, &name, ERR_IGNORED))
             continue;
         if (!spend(budget, name.n + len))
             break;
@@ -143,7 +143,7 @@ static json_t *modules(const struct mdmp *d, struct rd r, struct budget *budget)
 json_t *crashpad_json(const struct mdmp *d)
 {
     struct rd r;
-    if (!mdmp_stream(d, MDMP_CRASHPAD_INFO, &r, NULL))
+    if (!mdmp_stream(d, MDMP_CRASHPAD_INFO, &r, ERR_IGNORED))
         return NULL;
     uint32_t version = rd_u32(&r);
     struct rd ids = r;
@@ -165,7 +165,7 @@ json_t *crashpad_json(const struct mdmp *d)
 uint64_t crashpad_address_mask(const struct mdmp *d)
 {
     struct rd r;
-    if (!mdmp_stream(d, MDMP_CRASHPAD_INFO, &r, NULL))
+    if (!mdmp_stream(d, MDMP_CRASHPAD_INFO, &r, ERR_IGNORED))
         return 0;
     rd_skip(&r, ADDRESS_MASK_OFF);
     return rd_u64(&r);

@@ -179,7 +179,7 @@ struct rd mdmp_list_entry(const struct mdmp_list *l, size_t index)
 /* Room for n bytes of text and a terminator, or NULL when the pool is used up. */
 static char *pool_take(struct mdmp_pool *pool, size_t n)
 {
-    if (n >= pool->text_left || !arena_fits(pool->arena, n + 1, "text of a dump", NULL))
+    if (n >= pool->text_left || !arena_fits(pool->arena, n + 1, "text of a dump", ERR_IGNORED))
         return NULL;
     pool->text_left -= n + 1;
     return arena_alloc(pool->arena, n + 1);

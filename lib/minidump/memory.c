@@ -30,7 +30,7 @@ static void add_region(struct mdmp_memory *m, uint64_t base, struct rd bytes)
 static bool read_list64(const struct mdmp *d, struct arena *a, struct mdmp_memory *m)
 {
     struct rd body;
-    if (!mdmp_stream(d, MDMP_MEMORY64_LIST, &body, NULL))
+    if (!mdmp_stream(d, MDMP_MEMORY64_LIST, &body, ERR_IGNORED))
         return false;
     uint64_t count = rd_u64(&body);
     uint64_t rva = rd_u64(&body);
@@ -53,8 +53,8 @@ static bool read_list(const struct mdmp *d, struct arena *a, struct mdmp_memory 
 {
     struct rd body;
     struct mdmp_list list;
-    if (!mdmp_stream(d, MDMP_MEMORY_LIST, &body, NULL) ||
-        !mdmp_list(body, DESCRIPTOR_SIZE, &list, NULL))
+    if (!mdmp_stream(d, MDMP_MEMORY_LIST, &body, ERR_IGNORED) ||
+        !mdmp_list(body, DESCRIPTOR_SIZE, &list, ERR_IGNORED))
         return false;
     size_t n = MIN(list.count, (size_t)MDMP_REGIONS_MAX);
     memory_init(m, a, n);
@@ -128,8 +128,8 @@ static bool read_memory_info(const struct mdmp *d, struct arena *a, struct mdmp_
 {
     struct rd body;
     struct mdmp_list list;
-    if (!mdmp_stream(d, MDMP_MEMORY_INFO_LIST, &body, NULL) ||
-        !mdmp_list_ex(body, MEMORY_INFO_SIZE, true, &list, NULL))
+    if (!mdmp_stream(d, MDMP_MEMORY_INFO_LIST, &body, ERR_IGNORED) ||
+        !mdmp_list_ex(body, MEMORY_INFO_SIZE, true, &list, ERR_IGNORED))
         return false;
     size_t n = MIN(list.count, (size_t)MDMP_REGIONS_MAX);
     maps_init(m, a, n);
@@ -156,8 +156,8 @@ static bool parse_maps_line(struct str line, struct mdmp_mapping *ret, struct st
     uint64_t first, end;
     if (!str_split(&line, ' ', &range) || !str_split(&line, ' ', &perms) || !line.p ||
         perms.n != 4 || !str_split(&range, '-', &start) || !range.p ||
-        !str_to_u64(start, 16, UINT64_MAX, "start", &first, NULL) ||
-        !str_to_u64(range, 16, UINT64_MAX, "end", &end, NULL) || first >= end)
+        !str_to_u64(start, 16, UINT64_MAX, "start", &first, ERR_IGNORED) ||
+        !str_to_u64(range, 16, UINT64_MAX, "end", &end, ERR_IGNORED) || first >= end)
         return false;
     *ret = (struct mdmp_mapping){
         .base = first,
@@ -184,7 +184,7 @@ static void add_label(struct mdmp_maps *m, const struct mdmp_mapping *map, struc
 static bool read_linux_maps(const struct mdmp *d, struct arena *a, struct mdmp_maps *m)
 {
     struct rd body;
-    if (!mdmp_stream(d, MDMP_LINUX_MAPS, &body, NULL))
+    if (!mdmp_stream(d, MDMP_LINUX_MAPS, &body, ERR_IGNORED))
         return false;
     struct mdmp_maps own = {0}, *into = m->v ? &own : m;
     size_t lines_max = MIN(body.n / MAPS_LINE_MIN, (size_t)MDMP_REGIONS_MAX);

@@ -140,7 +140,7 @@ static struct mdmp_module read_module(const struct mdmp *d, const struct mdmp_sy
     uint32_t cv_rva = rd_u32(&e);
 
     struct codeview cv = read_codeview(mdmp_at(d, cv_rva, cv_size));
-    mdmp_string(d, name_rva, pool, &m.path, NULL);
+    mdmp_string(d, name_rva, pool, &m.path, ERR_IGNORED);
     m.file = mdmp_base_name(m.path);
     if (cv.kind == CV_IS_ELF)
         m.debug_file = m.file;
@@ -158,8 +158,8 @@ void mdmp_modules_read(const struct mdmp *d, const struct mdmp_system *sys, stru
     struct mdmp_modules modules = {0};
     struct rd body;
     struct mdmp_list list = {0};
-    if (mdmp_stream(d, MDMP_MODULE_LIST, &body, NULL))
-        mdmp_list(body, MODULE_SIZE, &list, NULL);
+    if (mdmp_stream(d, MDMP_MODULE_LIST, &body, ERR_IGNORED))
+        mdmp_list(body, MODULE_SIZE, &list, ERR_IGNORED);
     size_t n = MIN(list.count, (size_t)MDMP_MODULES_MAX);
     modules.is_cut = n < list.count;
     modules.v = arena_array(pool->arena, n, sizeof *modules.v);
@@ -186,8 +186,8 @@ void mdmp_unloaded_read(const struct mdmp *d, struct mdmp_pool *pool, struct mdm
     struct mdmp_unloadeds all = {0};
     struct rd body;
     struct mdmp_list list = {0};
-    if (mdmp_stream(d, MDMP_UNLOADED_MODULE_LIST, &body, NULL))
-        mdmp_list_ex(body, UNLOADED_SIZE, false, &list, NULL);
+    if (mdmp_stream(d, MDMP_UNLOADED_MODULE_LIST, &body, ERR_IGNORED))
+        mdmp_list_ex(body, UNLOADED_SIZE, false, &list, ERR_IGNORED);
     size_t n = MIN(list.count, (size_t)MDMP_MODULES_MAX);
     all.v = arena_array(pool->arena, n, sizeof *all.v);
     for (size_t i = 0; i < n; i++) {
@@ -197,7 +197,7 @@ void mdmp_unloaded_read(const struct mdmp *d, struct mdmp_pool *pool, struct mdm
         uint32_t timestamp = rd_u32(&e);
         uint32_t name_rva = rd_u32(&e);
         if (m.size == 0 || m.base > UINT64_MAX - m.size ||
-            !mdmp_string(d, name_rva, pool, &m.path, NULL))
+            !mdmp_string(d, name_rva, pool, &m.path, ERR_IGNORED))
             continue;
         m.code_id = arena_printf(pool->arena, "%08x%x", timestamp, m.size);
         all.v[all.n++] = m;

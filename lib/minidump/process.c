@@ -39,13 +39,13 @@ static bool next_pair(struct str *rest, char sep, struct str *ret_key, struct st
 bool mdmp_parse_microcode(struct str text, uint64_t *ret)
 {
     return str_starts(text, STR("0x")) &&
-           str_to_u64(str_sub(text, 2, SIZE_MAX), 16, UINT64_MAX, "microcode", ret, NULL);
+           str_to_u64(str_sub(text, 2, SIZE_MAX), 16, UINT64_MAX, "microcode", ret, ERR_IGNORED);
 }
 
 static void read_misc(const struct mdmp *d, struct mdmp_process *p)
 {
     struct rd r;
-    if (!mdmp_stream(d, MDMP_MISC_INFO, &r, NULL))
+    if (!mdmp_stream(d, MDMP_MISC_INFO, &r, ERR_IGNORED))
         return;
     rd_skip(&r, 4); /* size */
     uint32_t flags = rd_u32(&r);
@@ -68,16 +68,17 @@ struct mdmp_process mdmp_process_read(const struct mdmp *d)
     struct rd body;
     struct str rest, key, value;
     uint64_t n;
-    if (!p.has_pid && mdmp_stream(d, MDMP_LINUX_PROC_STATUS, &body, NULL)) {
+    if (!p.has_pid && mdmp_stream(d, MDMP_LINUX_PROC_STATUS, &body, ERR_IGNORED)) {
         rest = text_of(body);
         while (!p.has_pid && next_pair(&rest, ':', &key, &value)) {
-            if (str_eq(key, STR("Pid")) && str_to_u64(value, 10, UINT32_MAX, "pid", &n, NULL)) {
+            if (str_eq(key, STR("Pid")) &&
+                str_to_u64(value, 10, UINT32_MAX, "pid", &n, ERR_IGNORED)) {
                 p.has_pid = true;
                 p.pid = (uint32_t)n;
             }
         }
     }
-    if (mdmp_stream(d, MDMP_LINUX_CPU_INFO, &body, NULL)) {
+    if (mdmp_stream(d, MDMP_LINUX_CPU_INFO, &body, ERR_IGNORED)) {
         rest = text_of(body);
         while (next_pair(&rest, ':', &key, &value)) {
             if (str_eq(key, STR("microcode"))) {
@@ -92,7 +93,7 @@ struct mdmp_process mdmp_process_read(const struct mdmp *d)
 bool mdmp_lsb_read(const struct mdmp *d, struct mdmp_lsb *ret)
 {
     struct rd body;
-    if (!mdmp_stream(d, MDMP_LINUX_LSB_RELEASE, &body, NULL))
+    if (!mdmp_stream(d, MDMP_LINUX_LSB_RELEASE, &body, ERR_IGNORED))
         return false;
     struct mdmp_lsb lsb = {
         .id = STR(""), .release = STR(""), .codename = STR(""), .description = STR("")};
@@ -128,7 +129,7 @@ static struct str next_column(struct str *rest)
 bool mdmp_limits_read(const struct mdmp *d, struct arena *a, struct mdmp_limits *ret)
 {
     struct rd body;
-    if (!mdmp_stream(d, MDMP_MOZ_LINUX_LIMITS, &body, NULL))
+    if (!mdmp_stream(d, MDMP_MOZ_LINUX_LIMITS, &body, ERR_IGNORED))
         return false;
     struct mdmp_limits limits = {.v = arena_array(a, MDMP_LIMITS_MAX, sizeof *limits.v)};
     struct str rest = text_of(body), line;
@@ -158,8 +159,8 @@ bool mdmp_handles_read(const struct mdmp *d, struct mdmp_pool *pool, struct mdmp
 {
     struct rd body;
     struct mdmp_list list;
-    if (!mdmp_stream(d, MDMP_HANDLE_DATA, &body, NULL) ||
-        !mdmp_list_ex(body, HANDLE_SIZE, false, &list, NULL))
+    if (!mdmp_stream(d, MDMP_HANDLE_DATA, &body, ERR_IGNORED) ||
+        !mdmp_list_ex(body, HANDLE_SIZE, false, &list, ERR_IGNORED))
         return false;
     struct mdmp_handles handles = {.n = MIN(list.count, (size_t)MDMP_HANDLES_MAX)};
     handles.v = arena_array(pool->arena, handles.n, sizeof *handles.v);
@@ -169,9 +170,9 @@ bool mdmp_handles_read(const struct mdmp *d, struct mdmp_pool *pool, struct mdmp
         uint32_t type_rva = rd_u32(&e);
         uint32_t object_rva = rd_u32(&e);
         if (type_rva)
-            mdmp_string(d, type_rva, pool, &handles.v[i].type_name, NULL);
+            mdmp_string(d, type_rva, pool, &handles.v[i].type_name, ERR_IGNORED);
         if (object_rva)
-            mdmp_string(d, object_rva, pool, &handles.v[i].object_name, NULL);
+            mdmp_string(d, object_rva, pool, &handles.v[i].object_name, ERR_IGNORED);
     }
     *ret = handles;
     return true;
@@ -181,7 +182,7 @@ bool mdmp_assertion_read(const struct mdmp *d, struct mdmp_pool *pool, struct st
 {
     static const char *const kinds[] = {NULL, "invalid parameter", "pure virtual call"};
     struct rd r;
-    if (!mdmp_stream(d, MDMP_ASSERTION_INFO, &r, NULL))
+    if (!mdmp_stream(d, MDMP_ASSERTION_INFO, &r, ERR_IGNORED))
         return false;
     struct str expression = mdmp_utf16_field(&r, ASSERTION_CHARS, pool);
     struct str function = mdmp_utf16_field(&r, ASSERTION_CHARS, pool);
@@ -248,7 +249,7 @@ static bool mac_record(struct rd r, uint32_t record_start, uint64_t *version,
 bool mdmp_mac_info_read(const struct mdmp *d, struct mdmp_mac_info *ret)
 {
     struct rd r;
-    if (!mdmp_stream(d, MDMP_MOZ_MACOS_CRASH_INFO, &r, NULL))
+    if (!mdmp_stream(d, MDMP_MOZ_MACOS_CRASH_INFO, &r, ERR_IGNORED))
         return false;
     rd_skip(&r, 4); /* stream type again */
     uint32_t count = rd_u32(&r);
@@ -270,17 +271,17 @@ bool mdmp_mac_info_read(const struct mdmp *d, struct mdmp_mac_info *ret)
 bool mdmp_mac_bootargs_read(const struct mdmp *d, struct mdmp_pool *pool, struct str *ret)
 {
     struct rd r;
-    if (!mdmp_stream(d, MDMP_MOZ_MACOS_BOOTARGS, &r, NULL))
+    if (!mdmp_stream(d, MDMP_MOZ_MACOS_BOOTARGS, &r, ERR_IGNORED))
         return false;
     rd_skip(&r, 4); /* stream type again */
     uint64_t rva = rd_u64(&r);
-    return rd_ok(&r) && mdmp_string(d, rva, pool, ret, NULL);
+    return rd_ok(&r) && mdmp_string(d, rva, pool, ret, ERR_IGNORED);
 }
 
 bool mdmp_soft_errors_read(const struct mdmp *d, struct str *ret)
 {
     struct rd r;
-    if (!mdmp_stream(d, MDMP_MOZ_SOFT_ERRORS, &r, NULL))
+    if (!mdmp_stream(d, MDMP_MOZ_SOFT_ERRORS, &r, ERR_IGNORED))
         return false;
     *ret = text_of(r);
     return true;

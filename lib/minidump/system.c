@@ -175,7 +175,7 @@ static struct str os_version(const struct mdmp *d, const struct raw *s, enum mdm
                              struct mdmp_pool *pool)
 {
     struct str csd = STR_NONE, version;
-    mdmp_string(d, s->csd_rva, pool, &csd, NULL);
+    mdmp_string(d, s->csd_rva, pool, &csd, ERR_IGNORED);
     csd = str_trim(csd);
     bool is_zero = s->major == 0 && s->minor == 0 && s->build == 0;
     if (os == MDMP_OS_LINUX && is_zero && uname_version(csd, pool->arena, &version))

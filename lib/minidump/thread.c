@@ -60,8 +60,8 @@ static void read_names(const struct mdmp *d, struct mdmp_pool *pool, struct mdmp
 {
     struct rd body;
     struct mdmp_list list;
-    if (!mdmp_stream(d, MDMP_THREAD_NAMES, &body, NULL) ||
-        !mdmp_list(body, THREAD_NAME_SIZE, &list, NULL))
+    if (!mdmp_stream(d, MDMP_THREAD_NAMES, &body, ERR_IGNORED) ||
+        !mdmp_list(body, THREAD_NAME_SIZE, &list, ERR_IGNORED))
         return;
     size_t n = MIN(list.count, (size_t)MDMP_THREADS_MAX);
     struct name *names = arena_array(pool->arena, n, sizeof *names);
@@ -75,7 +75,7 @@ static void read_names(const struct mdmp *d, struct mdmp_pool *pool, struct mdmp
     for (size_t i = 0; i < threads->n; i++) {
         const struct name *name = find_name(names, n, threads->v[i].id);
         if (name)
-            mdmp_string(d, name->rva, pool, &threads->v[i].name, NULL);
+            mdmp_string(d, name->rva, pool, &threads->v[i].name, ERR_IGNORED);
     }
 }
 
@@ -88,7 +88,7 @@ bool mdmp_threads_read(const struct mdmp *d, const struct mdmp_memory *memory,
     if (!mdmp_stream(d, MDMP_THREAD_LIST, &body, err)) {
         /* The extended list begins each entry as the plain one does. */
         entry_size = THREAD_EX_SIZE;
-        if (!mdmp_stream(d, MDMP_THREAD_EX_LIST, &body, NULL))
+        if (!mdmp_stream(d, MDMP_THREAD_EX_LIST, &body, ERR_IGNORED))
             return false;
     }
     if (!mdmp_list(body, entry_size, &list, err))
@@ -141,7 +141,7 @@ struct mdmp_breakpad_info mdmp_breakpad_info(const struct mdmp *d)
 {
     struct mdmp_breakpad_info info = {0};
     struct rd r;
-    if (!mdmp_stream(d, MDMP_BREAKPAD_INFO, &r, NULL))
+    if (!mdmp_stream(d, MDMP_BREAKPAD_INFO, &r, ERR_IGNORED))
         return info;
     uint32_t validity = rd_u32(&r);
     uint32_t dump_thread = rd_u32(&r);

@@ -57,7 +57,7 @@ static bool to_double(const json_t *v, double *ret)
         *ret = json_number_value(v);
     else if (!json_is_string(v) ||
              !str_to_double(str_trim(str_n(json_string_value(v), json_string_length(v))), "number",
-                            ret, NULL))
+                            ret, ERR_IGNORED))
         return false;
     return isfinite(*ret);
 }
@@ -71,7 +71,7 @@ static bool to_int(const json_t *v, int64_t min, int64_t max, int64_t *ret)
         i = json_integer_value(v);
     } else if (json_is_string(v) &&
                str_to_i64(str_trim(str_n(json_string_value(v), json_string_length(v))), INT64_MIN,
-                          INT64_MAX, "number", &i, NULL)) {
+                          INT64_MAX, "number", &i, ERR_IGNORED)) {
     } else if (to_double(v, &d) && fabs(d) < 9.2e18) {
         i = (int64_t)d;
     } else {
@@ -91,7 +91,7 @@ static bool to_bool(const json_t *v)
 static bool to_date(const json_t *v, int64_t *ret)
 {
     return json_is_string(v) &&
-           time_parse(str_n(json_string_value(v), json_string_length(v)), ret, NULL);
+           time_parse(str_n(json_string_value(v), json_string_length(v)), ret, ERR_IGNORED);
 }
 
 static bool convert(struct arena *a, const json_t *v, struct doc_value *out)
@@ -133,7 +133,7 @@ bool doc_from_json(struct arena *a, const json_t *processed_crash, struct doc *r
     if (!d.uuid.p || d.uuid.n == 0 || d.uuid.n > 200)
         return err_set(err, ERR_INVALID, "the document has no uuid");
     struct str date = jget_strn(processed_crash, "date_processed");
-    if (!date.p || !time_parse(date, &d.date_us, NULL))
+    if (!date.p || !time_parse(date, &d.date_us, ERR_IGNORED))
         return err_set(err, ERR_INVALID, "the document has no date_processed");
 
     for (size_t i = 0; i < search_field_count; i++) {

@@ -24,7 +24,8 @@ static bool parse_multiple(struct str s, int64_t *ret_seconds)
         int64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
     uint64_t n;
-    if (s.n < 2 || !str_to_u64(str_sub(s, 0, s.n - 1), 10, 1000000, "multiple", &n, NULL) || n == 0)
+    if (s.n < 2 || !str_to_u64(str_sub(s, 0, s.n - 1), 10, 1000000, "multiple", &n, ERR_IGNORED) ||
+        n == 0)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(units); i++)
         if (units[i].unit == s.p[s.n - 1]) {
@@ -57,12 +58,12 @@ static bool set_interval(struct query_build *b, const struct search_field *f,
         if (parse_date_interval(p->value, w))
             return true;
     } else if (f->query_type == QUERY_INTEGER) {
-        if (!str_to_i64(str_trim(p->value), INT64_MIN, INT64_MAX, "interval", &w->i, NULL))
+        if (!str_to_i64(str_trim(p->value), INT64_MIN, INT64_MAX, "interval", &w->i, ERR_IGNORED))
             return query_form_error(b, p->name, "Enter a whole number.");
         if (w->i > 0)
             return true;
     } else if (f->query_type == QUERY_FLOAT) {
-        if (!str_to_double(str_trim(p->value), "interval", &w->d, NULL))
+        if (!str_to_double(str_trim(p->value), "interval", &w->d, ERR_IGNORED))
             return query_form_error(b, p->name, "Enter a number.");
         if (w->d > 0 && w->d < 1e300)
             return true;

@@ -27,7 +27,7 @@ static bool parse_relative(struct str s, int64_t now, int64_t *ret_us)
     uint64_t n;
     bool is_future = str_starts(s, STR("+"));
     if (s.n < 3 || (s.p[0] != '-' && !is_future) ||
-        !str_to_u64(str_sub(s, 1, s.n - 2), 10, 100000000, "amount", &n, NULL))
+        !str_to_u64(str_sub(s, 1, s.n - 2), 10, 100000000, "amount", &n, ERR_IGNORED))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(units); i++)
         if (units[i].unit == s.p[s.n - 1]) {
@@ -54,7 +54,7 @@ static bool add_bound(struct query_build *b, struct str value, struct bound *low
     if (op == COND_MATCHES)
         return err_set(b->err, ERR_INVALID, "date must have a prefix operator");
     struct bound at = {.is_set = true, .is_strict = op == COND_GT || op == COND_LT};
-    if (!parse_relative(value, b->ctx->now_us, &at.us) && !time_parse(value, &at.us, NULL))
+    if (!parse_relative(value, b->ctx->now_us, &at.us) && !time_parse(value, &at.us, ERR_IGNORED))
         return err_set(b->err, ERR_INVALID, "Bad value for parameter date: not a valid datetime");
     at.us = whole_seconds(at.us);
     bool is_low = op == COND_GT || op == COND_GE;

@@ -73,7 +73,7 @@ static bool set_regex(struct query_build *b, struct cond_value *v)
         return err_set(b->err, ERR_INVALID,
                        "Malformed supersearch query: regular expression longer than %d characters",
                        QUERY_REGEX_CHARS_MAX);
-    if (!arena_fits(b->arena, REGEX_ARENA_BYTES, "expressions", NULL))
+    if (!arena_fits(b->arena, REGEX_ARENA_BYTES, "expressions", ERR_IGNORED))
         return query_too_complex(b);
     if (regex_compile(b->arena, v->text, &v->regex, &why)) {
         b->regex_states += regex_state_count(v->regex);
@@ -93,13 +93,13 @@ static bool set_value(struct query_build *b, const struct search_field *f, enum 
         return true;
     switch (f->value_type) {
     case VALUE_INT:
-        if (!str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, "value", &v->i, NULL))
+        if (!str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, "value", &v->i, ERR_IGNORED))
             return err_set(b->err, ERR_INVALID, "Bad value for parameter %s: not a valid int",
                            f->name);
         v->d = (double)v->i;
         return true;
     case VALUE_FLOAT:
-        if (!str_to_double(str_trim(text), "value", &v->d, NULL) || v->d != v->d)
+        if (!str_to_double(str_trim(text), "value", &v->d, ERR_IGNORED) || v->d != v->d)
             return err_set(b->err, ERR_INVALID, "Bad value for parameter %s: not a valid float",
                            f->name);
         return true;

@@ -42,7 +42,7 @@ static struct str last_value(const struct query_build *b, struct str name)
 static bool whole_number(struct query_build *b, struct str name, int64_t *value)
 {
     struct str text = str_trim(last_value(b, name));
-    if (text.n == 0 || str_to_i64(text, INT64_MIN, INT64_MAX, "number", value, NULL))
+    if (text.n == 0 || str_to_i64(text, INT64_MIN, INT64_MAX, "number", value, ERR_IGNORED))
         return true;
     return query_form_error(b, name, "Enter a whole number.");
 }
@@ -156,7 +156,7 @@ static bool check_size(struct query_build *b)
     size_t need = (search_field_count + 1) * 128;
     for (size_t i = 0; i < b->params.n; i++)
         need += 1024 + b->params.v[i].name.n + b->params.v[i].value.n * 24;
-    return arena_fits(b->arena, need, "query", NULL) || query_too_complex(b);
+    return arena_fits(b->arena, need, "query", ERR_IGNORED) || query_too_complex(b);
 }
 
 static bool check_form(struct query_build *b)

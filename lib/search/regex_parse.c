@@ -359,7 +359,8 @@ static bool parse_count(struct parser *p, int32_t *ret)
     while (!at_end(p) && p->text.p[p->off] >= '0' && p->text.p[p->off] <= '9')
         p->off++;
     uint64_t v;
-    if (!str_to_u64(str_sub(p->text, start, p->off - start), 10, INT32_MAX, "count", &v, NULL))
+    if (!str_to_u64(str_sub(p->text, start, p->off - start), 10, INT32_MAX, "count", &v,
+                    ERR_IGNORED))
         return false;
     *ret = (int32_t)v;
     return true;

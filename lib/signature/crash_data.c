@@ -29,8 +29,8 @@ static json_t *size_of(const json_t *v)
     int64_t n;
     if (json_is_integer(v))
         return json_integer(json_integer_value(v));
-    if (json_is_string(v) &&
-        str_to_i64(str_trim(str_of(json_string_value(v))), INT64_MIN, INT64_MAX, "size", &n, NULL))
+    if (json_is_string(v) && str_to_i64(str_trim(str_of(json_string_value(v))), INT64_MIN,
+                                        INT64_MAX, "size", &n, ERR_IGNORED))
         return json_integer(n);
     return json_null();
 }

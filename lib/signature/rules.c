@@ -12,7 +12,7 @@ int64_t sig_thread_index(const json_t *data)
         index = (int64_t)json_real_value(v);
     else if (json_is_string(v))
         str_to_i64(text_trim(text_of(data, "crashing_thread")), INT64_MIN, INT64_MAX,
-                   "crashing_thread", &index, NULL);
+                   "crashing_thread", &index, ERR_IGNORED);
     return index;
 }
 
@@ -42,7 +42,7 @@ static bool allocation_size(const json_t *data, int64_t *ret_bytes)
     if (jget_int(data, "oom_allocation_size", ret_bytes))
         return true;
     struct str text = text_trim(text_of(data, "oom_allocation_size"));
-    return text.n > 0 && str_to_i64(text, INT64_MIN, INT64_MAX, "size", ret_bytes, NULL);
+    return text.n > 0 && str_to_i64(text, INT64_MIN, INT64_MAX, "size", ret_bytes, ERR_IGNORED);
 }
 
 static void append(struct sig_gen *g, const char *separator, struct str s)

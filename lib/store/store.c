@@ -183,7 +183,7 @@ bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, st
     if (!store_get(s, crash_id, "dump_names", DUMP_NAMES_BYTES_MAX, &text, &n, &why)) {
         if (why.code == ERR_NOT_FOUND)
             *ret = (struct strs){0};
-        else if (err)
+        else
             *err = why;
         return why.code == ERR_NOT_FOUND;
     }

@@ -290,7 +290,7 @@ static bool add_day(void *arg, const char *name)
     bool any = false;
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", l->s->root, name);
-    if (!each_name(path, stop_at_first, &any, NULL) || !any)
+    if (!each_name(path, stop_at_first, &any, ERR_IGNORED) || !any)
         return true;
     if (l->days.n == l->cap) {
         struct str *old = l->days.v;

@@ -58,7 +58,7 @@ static struct instruction read_token(struct cfi_builder *c, struct str token)
     struct instruction in = {.op = OP_REG};
     if (str_starts(token, STR("$")))
         token = str_sub(token, 1, SIZE_MAX);
-    else if (str_to_i64(token, INT64_MIN, INT64_MAX, "constant", &in.constant, NULL))
+    else if (str_to_i64(token, INT64_MIN, INT64_MAX, "constant", &in.constant, ERR_IGNORED))
         in.op = OP_PUSH;
     if (in.op == OP_REG && (token.n == 0 || c->regs.items.n >= CSYM_REG_MAX))
         in.op = OP_FAIL;

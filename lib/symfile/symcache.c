@@ -59,7 +59,7 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
         return SYMCACHE_MISS;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     struct csym c;
-    if (fd >= 0 && csym_open_fd(fd, &c, NULL)) {
+    if (fd >= 0 && csym_open_fd(fd, &c, ERR_IGNORED)) {
         bool fresh = c.source_stamp == stamp;
         csym_close(&c);
         if (fresh) {
@@ -109,7 +109,7 @@ void symcache_note_bad(const char *cache_dir, const struct symkey *k, uint64_t s
     if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
         return;
     unlink(path); /* what is there was made of another text */
-    fs_write_atomic(bad, &stamp, sizeof stamp, FS_FILE_MODE, NULL);
+    fs_write_atomic(bad, &stamp, sizeof stamp, FS_FILE_MODE, ERR_IGNORED);
 }
 
 bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err)

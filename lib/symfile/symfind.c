@@ -132,7 +132,7 @@ static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey 
                        const char *suffix, uint64_t *ret_stamp)
 {
     int n = snprintf(out, PATH_MAX, "%s/%s/%s/%s%s", dir, k->debug_file, id, k->file, suffix);
-    return n > 0 && n < PATH_MAX && symtext_stamp(out, ret_stamp, NULL);
+    return n > 0 && n < PATH_MAX && symtext_stamp(out, ret_stamp, ERR_IGNORED);
 }
 
 /* The spellings of an id: trees may write the age, or all of it, in either case. */
@@ -159,7 +159,7 @@ static void note_known(struct root *r, struct str debug_file, struct str id)
 {
     struct known k = {0};
     if (r->known.n >= KNOWN_MAX || id.n > SYMKEY_ID_MAX ||
-        !symkey_of_module(debug_file, id, &k.key, NULL))
+        !symkey_of_module(debug_file, id, &k.key, ERR_IGNORED))
         return;
     memcpy(k.id, id.p, id.n);
     VEC_PUSH(&r->known, k);
@@ -237,7 +237,7 @@ static bool find_by_id(struct symfind *s, struct root *r, struct symkey *k, char
     if (!known)
         return false;
     bool found = r->kind == ROOT_FILE ? snprintf(path, PATH_MAX, "%s", r->path) < PATH_MAX &&
-                                            symtext_stamp(path, ret_stamp, NULL)
+                                            symtext_stamp(path, ret_stamp, ERR_IGNORED)
                                       : is_in_tree(r, &known->key, known->id, path, ret_stamp);
     if (found)
         *k = known->key;
@@ -334,7 +334,7 @@ fail:
 static void read_url(int fd, struct symfind_result *ret)
 {
     struct csym c;
-    if (!csym_open_fd(fd, &c, NULL))
+    if (!csym_open_fd(fd, &c, ERR_IGNORED))
         return;
     snprintf(ret->url, sizeof ret->url, STR_FMT, STR_ARG(str_sub(c.url, 0, sizeof ret->url - 1)));
     csym_close(&c);
@@ -350,7 +350,7 @@ void symfind_get(struct symfind *s, const struct symfind_key *key, struct symfin
     *ret = (struct symfind_result){.state = SYMFIND_MISSING, .fd = -1};
     struct symkey k;
     char path[PATH_MAX], id[SYMKEY_ID_MAX + 1];
-    if (!symkey_of_module(base_name(key->debug_file), key->debug_id, &k, NULL) ||
+    if (!symkey_of_module(base_name(key->debug_file), key->debug_id, &k, ERR_IGNORED) ||
         is_null_id(k.debug_id))
         return;
     snprintf(id, sizeof id, STR_FMT, STR_ARG(key->debug_id));

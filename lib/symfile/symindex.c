@@ -34,7 +34,7 @@ static bool read_entry(const char *store_dir, bool is_try, const char *path, con
     char name[SYMKEY_PART_MAX + 1], object[PATH_MAX];
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof name);
-    if (n <= 0 || !symkey_of_module(str_n(name, (size_t)n), str_of(k->debug_id), ret, NULL))
+    if (n <= 0 || !symkey_of_module(str_n(name, (size_t)n), str_of(k->debug_id), ret, ERR_IGNORED))
         return false;
     int len = snprintf(object, sizeof object, "%s/%s/%s/%s/%s.gz", store_dir,
                        is_try ? "try/v1" : "v1", ret->debug_file, ret->debug_id, ret->file);
@@ -51,11 +51,11 @@ void symindex_add(const char *store_dir, bool is_try, const struct symkey *key)
     snprintf(temp, sizeof temp, "%s.%016llx", path, (unsigned long long)random_u64());
     snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
-    if (fd < 0 && fs_mkdirs(dir, FS_DIR_MODE, NULL))
+    if (fd < 0 && fs_mkdirs(dir, FS_DIR_MODE, ERR_IGNORED))
         fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return;
-    bool ok = fs_write_all(fd, key->debug_file, strlen(key->debug_file), temp, NULL);
+    bool ok = fs_write_all(fd, key->debug_file, strlen(key->debug_file), temp, ERR_IGNORED);
     close(fd);
     if (!ok || rename(temp, path) != 0)
         unlink(temp);

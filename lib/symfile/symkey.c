@@ -78,7 +78,7 @@ bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey 
 bool symkey_is_of_module(const struct symkey *k)
 {
     char file[SYMKEY_PART_MAX + 1];
-    return symfind_sym_name(str_of(k->debug_file), file, sizeof file, NULL) &&
+    return symfind_sym_name(str_of(k->debug_file), file, sizeof file, ERR_IGNORED) &&
            str_eq(str_of(file), str_of(k->file));
 }
 

@@ -170,7 +170,7 @@ static bool ask(struct symreader *r, const struct symwire_out *out, int fd, int6
                 uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, struct err *err)
 {
     unsigned status;
-    if (r->is_dead || !symwire_send(r->sock, out, fd, NULL))
+    if (r->is_dead || !symwire_send(r->sock, out, fd, ERR_IGNORED))
         return died(r, err);
     if (!receive(r, within_ms, buf, ret, err) || !open_answer(r, ret, &status, err))
         return false;
@@ -190,7 +190,7 @@ static bool take_member(struct rd *in, struct symreader_list *l, struct err *err
     m.size = rd_u64(in);
     struct str name = symwire_take_text(in);
     if (!rd_ok(in) || memchr(name.p, 0, name.n) || l->members.n >= MEMBERS_MAX_HARD ||
-        (!m.is_ignored && !symzip_key(name, &m.key, NULL)))
+        (!m.is_ignored && !symzip_key(name, &m.key, ERR_IGNORED)))
         return err_set(err, ERR_INVALID, "the list of the archive cannot be read");
     m.name = str_dup(name);
     VEC_PUSH(&l->members, m);
@@ -208,7 +208,7 @@ bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
     symwire_u64(&out, limits->max_uncompressed);
     symwire_text(&out, limits->snippets);
     unsigned status = SYMWIRE_MEMBER;
-    bool ok = symwire_send(r->sock, &out, -1, NULL) || died(r, err);
+    bool ok = symwire_send(r->sock, &out, -1, ERR_IGNORED) || died(r, err);
     while (ok && status == SYMWIRE_MEMBER) {
         struct rd in;
         ok = receive(r, ZIP_MS, buf, &in, err) && open_answer(r, &in, &status, err) &&

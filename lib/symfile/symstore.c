@@ -79,7 +79,7 @@ static bool look(const struct symstore *s, enum symstore_area area, const struct
     struct symstore_found f;
     bool same = false;
     *ret = SYMSTORE_ADDED;
-    if (!symstore_find(s, area, key, &f, NULL))
+    if (!symstore_find(s, area, key, &f, ERR_IGNORED))
         return true;
     FD_AUTO fd = open(f.path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && !symreader_same(r, fd, f.is_compressed, &same, err))
@@ -152,7 +152,7 @@ static bool is_to_compile(const struct symstore *s, const struct symstore_new *n
     struct symstore_found regular;
     return s->cache_dir && symkey_is_of_module(&n->key) &&
            (n->area == SYMSTORE_REGULAR ||
-            !symstore_find(s, SYMSTORE_REGULAR, &n->key, &regular, NULL));
+            !symstore_find(s, SYMSTORE_REGULAR, &n->key, &regular, ERR_IGNORED));
 }
 
 bool symstore_prepare(const struct symstore *s, enum symstore_area area, const struct symkey *key,
@@ -332,7 +332,7 @@ static bool visit_file(const FTSENT *e, symstore_visit *visit, void *arg)
     f.is_compressed = symstore_is_compressible(name) && str_ends(str_of(name), STR(".gz"));
     if (f.is_compressed)
         name[e->fts_namelen - strlen(".gz")] = '\0';
-    if (!symkey_make(str_of(file->fts_name), str_of(id->fts_name), str_of(name), &k, NULL))
+    if (!symkey_make(str_of(file->fts_name), str_of(id->fts_name), str_of(name), &k, ERR_IGNORED))
         return true;
     memcpy(f.path, e->fts_path, (size_t)e->fts_pathlen + 1);
     return visit(arg, &k, &f);

@@ -247,7 +247,7 @@ static bool check_name(struct symzip_member *m, struct str snippets, struct err 
                        STR_ARG(snippet));
     m->is_ignored = is_ignored(name);
     if (m->name.n > NAME_MAX_BYTES || memchr(m->name.p, 0, m->name.n) ||
-        (!m->is_ignored && !symkey_parse(name, &m->key, NULL)))
+        (!m->is_ignored && !symkey_parse(name, &m->key, ERR_IGNORED)))
         return err_set(err, ERR_INVALID,
                        "Unrecognized file pattern. Should only be <module>/<hex>/<file> or "
                        "<name>-symbols.txt and nothing else. (First unrecognized pattern was "

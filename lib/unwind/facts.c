@@ -39,7 +39,7 @@ bool facts_read(const void *bytes, size_t len, struct arena *arena, struct facts
     mdmp_modules_read(&f.dump, &f.system, &f.pool, &f.modules);
     mdmp_unloaded_read(&f.dump, &f.pool, &f.unloaded);
     f.process = mdmp_process_read(&f.dump);
-    f.has_exception = mdmp_exception_read(&f.dump, &f.exception, NULL);
+    f.has_exception = mdmp_exception_read(&f.dump, &f.exception, ERR_IGNORED);
     if (f.has_exception) {
         f.reason = mdmp_reason(&f.system, &f.exception, arena);
         f.crash_address = mdmp_crash_address(&f.system, &f.exception);
@@ -56,9 +56,9 @@ bool facts_context(const struct facts *f, size_t index, struct mdmp_context *ret
     if (!f->layout || (f->has_dump_thread && t->id == f->dump_thread_id))
         return false;
     if (index == f->crashing_thread && f->has_exception &&
-        mdmp_context_read(f->layout, f->exception.context, ret, NULL))
+        mdmp_context_read(f->layout, f->exception.context, ret, ERR_IGNORED))
         return true;
-    return mdmp_context_read(f->layout, t->context, ret, NULL);
+    return mdmp_context_read(f->layout, t->context, ret, ERR_IGNORED);
 }
 
 int facts_address_digits(const struct facts *f)

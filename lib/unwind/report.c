@@ -47,7 +47,8 @@ struct certs report_certs(const struct report *r)
 {
     struct certs certs = {0};
     const json_t *info = json_object_get(r->annotations, "ModuleSignatureInfo");
-    json_auto_t *parsed = json_is_string(info) ? jparse(text_of(info), JSON_BYTES_MAX, NULL) : NULL;
+    json_auto_t *parsed =
+        json_is_string(info) ? jparse(text_of(info), JSON_BYTES_MAX, ERR_IGNORED) : NULL;
     if (parsed)
         info = parsed;
     if (json_is_object(info))

@@ -177,7 +177,7 @@ static void key_limit(struct jw *w, const char *key, struct str value)
     jw_key(w, key);
     if (str_eq(value, STR("unlimited")))
         jw_text(w, value);
-    else if (str_to_u64(value, 10, INT64_MAX, "limit", &n, NULL))
+    else if (str_to_u64(value, 10, INT64_MAX, "limit", &n, ERR_IGNORED))
         jw_int(w, (int64_t)n);
     else
         jw_text(w, STR("err"));
@@ -227,7 +227,7 @@ static void write_soft_errors(const struct report *r, struct jw *w)
     struct str text;
     json_auto_t *v = NULL;
     if (mdmp_soft_errors_read(&r->facts->dump, &text))
-        v = jparse(str_trim(text), SOFT_ERRORS_MAX, NULL);
+        v = jparse(str_trim(text), SOFT_ERRORS_MAX, ERR_IGNORED);
     jw_tree(w, v && is_shallow(v, SOFT_ERRORS_DEPTH) ? v : NULL);
 }
 

@@ -78,7 +78,7 @@ static bool open_file(struct symbols *s, int fd, struct module_symbols *m)
         s->was_limited = true;
         return false;
     }
-    if (!csym_open_fd(fd, &m->csym, NULL))
+    if (!csym_open_fd(fd, &m->csym, ERR_IGNORED))
         return false;
     s->file_count++;
     s->mapped_bytes += size;

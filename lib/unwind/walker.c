@@ -243,7 +243,7 @@ static void finish(struct run *run, struct walker_result *ret)
 
     struct str output = sb_view(&run->output);
     if (ret->exit_code == 0 && has_few_values(output)) {
-        json_t *dump = jparse_given(output, OUTPUT_MAX, NULL);
+        json_t *dump = jparse_given(output, OUTPUT_MAX, ERR_IGNORED);
         if (json_is_object(dump))
             ret->json_dump = dump;
         else

@@ -144,7 +144,7 @@ static bool run_token(struct machine *m, struct str t)
         return v && push(m, (struct element){.variable = v});
     }
     int64_t number;
-    return str_to_i64(t, INT32_MIN, INT32_MAX, "number", &number, NULL) &&
+    return str_to_i64(t, INT32_MIN, INT32_MAX, "number", &number, ERR_IGNORED) &&
            push(m, (struct element){.number = (uint32_t)number});
 }
 

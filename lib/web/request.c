@@ -274,7 +274,7 @@ void req_drain(struct req *r)
     if (!r->body_ended)
         setsockopt(r->fcgi.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     while (!r->body_ended && got && r->body_read < end_bytes && mono_ms() < end_ms &&
-           read_some(r, piece, sizeof piece, &got, NULL))
+           read_some(r, piece, sizeof piece, &got, ERR_IGNORED))
         r->body_read += (int64_t)got;
     r->body_ended = r->body_ended || got == 0;
 }

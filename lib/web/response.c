@@ -218,7 +218,7 @@ bool resp_error(struct req *r, int status, const struct err *err)
         r->web->program->error_body(r, status, &passed))
         return true;
     if (r->route && r->route->flags & ROUTE_API)
-        return error_json(r, status, message, NULL);
+        return error_json(r, status, message, ERR_IGNORED);
     if (is_xhr(r) || !r->web->program->template_dir ||
         (status == 429 && !accepts(req_header(r, "Accept"), "text/html")))
         return error_plain(r, status, message);

@@ -170,7 +170,7 @@ static void failed(struct req *r, const struct err *err)
 static void refuse_token(struct req *r, const struct err *err)
 {
     json_auto_t *body = json_pack("{s:s}", "error", err->msg);
-    if (err->code != ERR_FORBIDDEN || !resp_json(r, 403, body, NULL))
+    if (err->code != ERR_FORBIDDEN || !resp_json(r, 403, body, ERR_IGNORED))
         failed(r, err);
 }
 

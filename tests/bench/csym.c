@@ -264,7 +264,7 @@ static double bench_open(const char *path)
     int64_t start = cpu_us();
     for (int i = 0; i < OPENS; i++) {
         struct csym c;
-        if (csym_open_file(path, &c, NULL)) {
+        if (csym_open_file(path, &c, ERR_IGNORED)) {
             sink += c.reg_count;
             csym_close(&c);
         }
@@ -330,7 +330,7 @@ int main(int argc, char **argv)
         return 1;
     snprintf(made, sizeof made, "%s/big.sym", dir);
     snprintf(path, sizeof path, "%s/big.csym", dir);
-    bool is_number = str_to_u64(str_of(what), 10, 4096, "MIB", &mib, NULL), ok = true;
+    bool is_number = str_to_u64(str_of(what), 10, 4096, "MIB", &mib, ERR_IGNORED), ok = true;
     if (is_number) {
         struct str b = generate((size_t)mib << 20);
         ok = fs_write_atomic(made, b.p, b.n, 0600, &err);
@@ -342,6 +342,6 @@ int main(int argc, char **argv)
     ok = ok && bench(text, is_number ? made : what, path, &err);
     if (!ok)
         fprintf(stderr, "%s\n", err.msg);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
     return ok ? 0 : 1;
 }

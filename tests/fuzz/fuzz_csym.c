@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct csym c;
-    if (!csym_open_mem(data, size, &c, NULL))
+    if (!csym_open_mem(data, size, &c, ERR_IGNORED))
         return 0;
     poke_str(c.debug_file);
     for (uint32_t i = 0; i < c.reg_count && i < 64; i++)

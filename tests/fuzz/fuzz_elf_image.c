@@ -59,7 +59,7 @@ static void on_fault(int number)
 
 static void remove_folder(void)
 {
-    fs_remove_tree(run.folder, NULL);
+    fs_remove_tree(run.folder, ERR_IGNORED);
 }
 
 /* On the first input, because libFuzzer installs its own handlers before that. */
@@ -109,7 +109,7 @@ static void read_module(void)
     check(&s);
     FILE *out = fopen("/dev/null", "we");
     if (out) {
-        sym_write(&s, out, NULL);
+        sym_write(&s, out, ERR_IGNORED);
         fclose(out);
     }
     sym_release(&s);
@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     prepare();
     unlink(run.path);
     FD_AUTO fd = open(run.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert(fd >= 0 && fs_write_all(fd, data, size, run.path, NULL));
+    assert(fd >= 0 && fs_write_all(fd, data, size, run.path, ERR_IGNORED));
     if (access(run.package, F_OK) != 0 && symlink("m", run.package) != 0)
         assert(access(run.package, F_OK) == 0);
     if (sigsetjmp(run.give_up, 1) == 0)

@@ -44,7 +44,7 @@ static const char *const files[] = {
 static void put_docs(const char *dir, int from, int to)
 {
     struct index_writer *w;
-    if (!index_writer_open(dir, &w, NULL))
+    if (!index_writer_open(dir, &w, ERR_IGNORED))
         return;
     for (int i = from; i < to; i++) {
         char uuid[40];
@@ -53,7 +53,7 @@ static void put_docs(const char *dir, int from, int to)
             json_pack("{s:s, s:s, s:s, s:i, s:b, s:[s,s]}", "uuid", uuid, "date_processed",
                       "2024-04-30T10:00:00Z", "signature", i % 2 ? "odd | x" : "even", "uptime", i,
                       "accessibility", i % 3, "addons", "a", uuid);
-        index_put(w, doc, NULL);
+        index_put(w, doc, ERR_IGNORED);
         json_decref(doc);
     }
     index_writer_close(w);
@@ -95,17 +95,17 @@ static void search(const char *dir)
     json_t *answer = NULL;
     const char *form;
     bool there;
-    if (!index_reader_open(dir, &r, NULL))
+    if (!index_reader_open(dir, &r, ERR_IGNORED))
         return;
     arena_init(&a, 8 << 20);
     struct search_context ctx = {.now_us = 1714564800 * (int64_t)1000000,
                                  .deadline_ms = mono_ms() + 5000};
     for (size_t n = 1; n <= ARRAY_LEN(v); n += 3) {
         answer = NULL;
-        search_answer(&a, r, &ctx, (struct search_params){v, n}, &answer, &form, NULL);
+        search_answer(&a, r, &ctx, (struct search_params){v, n}, &answer, &form, ERR_IGNORED);
         json_decref(answer);
     }
-    index_has(r, "00000000-0000-4000-8000-000000000003", &there, NULL);
+    index_has(r, "00000000-0000-4000-8000-000000000003", &there, ERR_IGNORED);
     arena_release(&a);
     index_reader_close(r);
 }
@@ -128,9 +128,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(folder, sizeof folder, "%s/20240429-1", dir);
     change(folder, data, size);
     search(dir);
-    index_verify(dir, quiet, NULL, NULL);
+    index_verify(dir, quiet, NULL, ERR_IGNORED);
     put_docs(dir, 20, 60);
     search(dir);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
     return 0;
 }

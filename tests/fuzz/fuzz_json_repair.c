@@ -39,15 +39,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     STRBUF_AUTO twice;
     sb_init(&once, MAX_BYTES);
     sb_init(&twice, MAX_BYTES);
-    json_auto_t *before = jparse(in, MAX_BYTES, NULL);
-    if (!jrepair(in, DEPTH, &once, &repairs, NULL))
+    json_auto_t *before = jparse(in, MAX_BYTES, ERR_IGNORED);
+    if (!jrepair(in, DEPTH, &once, &repairs, ERR_IGNORED))
         return 0;
-    json_auto_t *after = jparse(sb_view(&once), MAX_BYTES, NULL);
+    json_auto_t *after = jparse(sb_view(&once), MAX_BYTES, ERR_IGNORED);
     assert(!before || after);
     if (!after)
         return 0;
     assert(!has_nul(after));
-    bool ok = jrepair(sb_view(&once), DEPTH, &twice, &repairs, NULL);
+    bool ok = jrepair(sb_view(&once), DEPTH, &twice, &repairs, ERR_IGNORED);
     assert(ok && repairs.nul_members == 0 && repairs.lone_surrogates == 0);
     assert(str_eq(sb_view(&once), sb_view(&twice)));
     return 0;

@@ -32,7 +32,7 @@ static bool put_packed(int fd, const uint8_t *data, size_t size)
     z.avail_out = (unsigned)room;
     bool ok = deflate(&z, Z_FINISH) == Z_STREAM_END;
     deflateEnd(&z);
-    return ok && fs_write_all(fd, out, room - z.avail_out, "report", NULL);
+    return ok && fs_write_all(fd, out, room - z.avail_out, "report", ERR_IGNORED);
 }
 
 static void extract(const char *path)
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd = memfd_create("report", MFD_CLOEXEC);
     if (fd < 0)
         return 0;
-    bool ok = is_packed(data, size) ? fs_write_all(fd, data, size, "report", NULL)
+    bool ok = is_packed(data, size) ? fs_write_all(fd, data, size, "report", ERR_IGNORED)
                                     : put_packed(fd, data, size);
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

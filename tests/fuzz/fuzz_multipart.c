@@ -41,11 +41,11 @@ static bool run(const uint8_t *data, size_t size, size_t step, struct strbuf *ou
 {
     static const struct multipart_events events = {on_begin, on_data, on_end};
     struct multipart m;
-    bool ok = multipart_init(&m, STR("XX"), &events, out, NULL);
+    bool ok = multipart_init(&m, STR("XX"), &events, out, ERR_IGNORED);
     assert(ok);
     for (size_t at = 0; ok && at < size; at += step)
-        ok = multipart_feed(&m, data + at, size - at < step ? size - at : step, NULL);
-    ok = ok && multipart_finish(&m, NULL);
+        ok = multipart_feed(&m, data + at, size - at < step ? size - at : step, ERR_IGNORED);
+    ok = ok && multipart_finish(&m, ERR_IGNORED);
     multipart_release(&m);
     return ok;
 }

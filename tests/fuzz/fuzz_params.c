@@ -23,7 +23,7 @@ static void query(struct arena *a, struct str text)
     size_t pairs = 1;
     for (size_t i = 0; i < text.n; i++)
         pairs += text.p[i] == '&';
-    if (!params_parse(a, text, &list, NULL))
+    if (!params_parse(a, text, &list, ERR_IGNORED))
         return;
     assert(list.n <= pairs && list.n <= PARAMS_MAX);
     for (size_t i = 0; i < list.n; i++)

@@ -21,7 +21,7 @@ static void check_public(const json_t *obj)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    json_t *doc = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, NULL);
+    json_t *doc = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, ERR_IGNORED);
     if (!doc)
         return 0;
     json_t *pub = reduce_processed(doc, PERM_PUBLIC, NULL);

@@ -18,16 +18,16 @@ static void check(const json_t *crash_data)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (!lists && !siglists_load(NULL, &lists, NULL))
+    if (!lists && !siglists_load(NULL, &lists, ERR_IGNORED))
         return 0;
     if (size > 0 && data[0] == '#') {
         struct patterns *p = NULL;
-        if (patterns_compile(str_n((const char *)data, size), "input", &p, NULL))
+        if (patterns_compile(str_n((const char *)data, size), "input", &p, ERR_IGNORED))
             patterns_match(p, STR("mozilla::detail::Atomic<T>::operator()"));
         patterns_free(p);
         return 0;
     }
-    json_t *doc = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, NULL);
+    json_t *doc = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, ERR_IGNORED);
     if (!doc)
         return 0;
     json_t *from_processed = signature_crash_data(doc);

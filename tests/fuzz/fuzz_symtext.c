@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!symtext_is_packed(packed))
         return 0;
     FD_AUTO fd = memfd_create("text", MFD_CLOEXEC);
-    if (fd < 0 || !symtext_unpack(packed, fd, TEXT_MAX, &t, NULL))
+    if (fd < 0 || !symtext_unpack(packed, fd, TEXT_MAX, &t, ERR_IGNORED))
         return 0;
     if (t.text.n > TEXT_MAX)
         abort();

@@ -27,8 +27,8 @@ static bool run(enum unpack_coding coding, const uint8_t *data, size_t size, siz
     bool ok = true;
     unpack_init(&u, coding, MAX_OUT, sink, out);
     for (size_t at = 0; ok && at < size; at += step)
-        ok = unpack_feed(&u, data + at, MIN(step, size - at), NULL);
-    ok = ok && unpack_finish(&u, NULL);
+        ok = unpack_feed(&u, data + at, MIN(step, size - at), ERR_IGNORED);
+    ok = ok && unpack_finish(&u, ERR_IGNORED);
     assert(ok || u.is_bad_data || u.is_too_large);
     assert(out->n <= MAX_OUT);
     unpack_release(&u);

@@ -26,7 +26,7 @@ static void get(void *ctx, const struct symfind_key *key, struct symfind_result 
     const struct compiled *c = ctx;
     *ret = (struct symfind_result){.state = SYMFIND_CORRUPT, .fd = -1};
     int fd = c->p ? memfd_create("csym", MFD_CLOEXEC) : -1;
-    if (fd < 0 || !fs_write_all(fd, c->p, c->n, "csym", NULL))
+    if (fd < 0 || !fs_write_all(fd, c->p, c->n, "csym", ERR_IGNORED))
         return;
     ret->state = SYMFIND_LOADED;
     ret->fd = fd;
@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!dump)
         return 0;
     struct compiled c = {0};
-    csym_compile_mem(str_n((const char *)data + r.off, rd_left(&r)), 0, &c.p, &c.n, NULL, NULL);
+    csym_compile_mem(str_n((const char *)data + r.off, rd_left(&r)), 0, &c.p, &c.n, NULL,
+                     ERR_IGNORED);
     struct stackwalk in = {
         .bytes = dump,
         .len = dump_n,
@@ -51,8 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
-    if (stackwalk(&in, &out, NULL)) {
-        json_t *report = jparse(sb_view(&out), REPORT_BYTES_MAX, NULL);
+    if (stackwalk(&in, &out, ERR_IGNORED)) {
+        json_t *report = jparse(sb_view(&out), REPORT_BYTES_MAX, ERR_IGNORED);
         assert(json_is_object(report));
         json_decref(report);
     }

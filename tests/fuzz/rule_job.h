@@ -38,7 +38,7 @@ static inline void rule_job_end(struct rule_job *j)
 
 static inline void rule_job_apply(struct rule_job *j, const char *rule)
 {
-    if (!rules_apply_one(&j->job, rule, NULL))
+    if (!rules_apply_one(&j->job, rule, ERR_IGNORED))
         abort(); /* the target names a rule that is gone */
 }
 

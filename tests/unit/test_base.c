@@ -97,7 +97,7 @@ static void test_time_parse(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         int64_t us = 0;
-        bool ok = time_parse(str_of(times[i].text), &us, NULL);
+        bool ok = time_parse(str_of(times[i].text), &us, ERR_IGNORED);
         if (ok != times[i].ok || us != times[i].us)
             fail_msg("%s: %d %lld", times[i].text, ok, (long long)us);
     }
@@ -111,7 +111,7 @@ static void test_time_round_trip(void **state)
         time_iso_s(s, text);
         int64_t us;
         if (strlen(text) == 25 && text[0] != '-') {
-            assert_true(time_parse(str_of(text), &us, NULL));
+            assert_true(time_parse(str_of(text), &us, ERR_IGNORED));
             assert_int_equal(us, s * 1000000);
         }
     }
@@ -135,13 +135,15 @@ static void test_numbers(void **state)
     (void)state;
     int64_t i;
     uint64_t u;
-    assert_true(str_to_i64(STR("-9223372036854775808"), INT64_MIN, INT64_MAX, "x", &i, NULL));
+    assert_true(
+        str_to_i64(STR("-9223372036854775808"), INT64_MIN, INT64_MAX, "x", &i, ERR_IGNORED));
     assert_int_equal(i, INT64_MIN);
-    assert_false(str_to_i64(STR("9223372036854775808"), INT64_MIN, INT64_MAX, "x", &i, NULL));
-    assert_false(str_to_u64(STR("18446744073709551616"), 10, UINT64_MAX, "x", &u, NULL));
-    assert_true(str_to_u64(STR("ffffffffffffffff"), 16, UINT64_MAX, "x", &u, NULL));
-    assert_false(str_to_u64(STR("12 "), 10, UINT64_MAX, "x", &u, NULL));
-    assert_false(str_to_u64(STR(""), 10, UINT64_MAX, "x", &u, NULL));
+    assert_false(
+        str_to_i64(STR("9223372036854775808"), INT64_MIN, INT64_MAX, "x", &i, ERR_IGNORED));
+    assert_false(str_to_u64(STR("18446744073709551616"), 10, UINT64_MAX, "x", &u, ERR_IGNORED));
+    assert_true(str_to_u64(STR("ffffffffffffffff"), 16, UINT64_MAX, "x", &u, ERR_IGNORED));
+    assert_false(str_to_u64(STR("12 "), 10, UINT64_MAX, "x", &u, ERR_IGNORED));
+    assert_false(str_to_u64(STR(""), 10, UINT64_MAX, "x", &u, ERR_IGNORED));
 }
 
 static void test_arena_reset_gives_zeroes(void **state)

@@ -79,7 +79,8 @@ static void test_list(void **state)
     for (size_t i = 0; i < ARRAY_LEN(list_cases); i++) {
         FREE_LATER uint8_t *copy = exact_copy(list_cases[i].bytes, list_cases[i].len);
         struct mdmp_list list;
-        bool ok = mdmp_list(rd_init(copy, list_cases[i].len), list_cases[i].entry, &list, NULL);
+        bool ok =
+            mdmp_list(rd_init(copy, list_cases[i].len), list_cases[i].entry, &list, ERR_IGNORED);
         if (ok != (list_cases[i].count >= 0))
             fail_msg("%s", list_cases[i].label);
         if (!ok)
@@ -117,7 +118,7 @@ static void test_string(void **state)
         struct mdmp d = {.file = rd_init(copy, string_cases[i].len)};
         struct mdmp_pool pool = {&arena, 1000};
         struct str s = STR_NONE;
-        bool ok = mdmp_string(&d, 0, &pool, &s, NULL);
+        bool ok = mdmp_string(&d, 0, &pool, &s, ERR_IGNORED);
         const char *want = string_cases[i].want;
         if (ok != !!want || (want && !str_eq(s, str_of(want))))
             fail_msg("%s: " STR_FMT, string_cases[i].label, STR_ARG(s));

@@ -232,7 +232,7 @@ static void test_killed_writers(void **state)
     printf("%d checks, %d kills, %llu puts\n", checks, kills, (unsigned long long)s->puts);
     index_reader_close(r);
     munmap(s, sizeof *s);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
 }
 
 static void fill(const char *dir, uint32_t crashes)
@@ -325,7 +325,7 @@ static void test_damage_is_reported(void **state)
             fail_msg("%s: after writing again %s", damages[i].label, json_dumps(again, 0));
         index_reader_close(r);
         assert_true(index_reset(dir, &err));
-        fs_remove_tree(dir, NULL);
+        fs_remove_tree(dir, ERR_IGNORED);
     }
 }
 
@@ -391,7 +391,7 @@ static void test_damaged_head_heals(void **state)
             fail_msg("%s: %s", head_damages[i].label, json_dumps(healed, 0));
         index_writer_close(w);
         index_reader_close(r);
-        fs_remove_tree(dir, NULL);
+        fs_remove_tree(dir, ERR_IGNORED);
     }
 }
 
@@ -450,7 +450,7 @@ static void test_reboot(void **state)
     assert_int_equal(jget_int_or(after, "total", 0), 90);
     index_reader_close(r);
     index_writer_close(w);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
 }
 
 /* The machine failed and one page below the counts is not what the last sync wrote. */
@@ -507,7 +507,7 @@ static void test_reboot_with_a_bad_page(void **state)
     assert_int_equal(json_array_size(jget_arr(healed, "errors")), 0);
     index_reader_close(r);
     index_writer_close(w);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
 }
 
 /* What was purged is not in any file after compaction. */
@@ -542,7 +542,7 @@ static void test_compaction_removes_bytes(void **state)
         free(bytes);
     }
     closedir(d);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
 }
 
 int main(void)

@@ -127,7 +127,7 @@ static void end_world(struct world *w)
 {
     index_reader_close(w->r);
     index_writer_close(w->w);
-    fs_remove_tree(w->dir, NULL);
+    fs_remove_tree(w->dir, ERR_IGNORED);
     free(w->answers);
 }
 
@@ -206,9 +206,9 @@ static void test_every_flip_is_found(void **state)
     uint64_t n = FLIPS;
     struct world w = {.seed = random_u64() >> 1};
     if (flips)
-        assert_true(str_to_u64(str_of(flips), 10, 1000000, "flips", &n, NULL));
+        assert_true(str_to_u64(str_of(flips), 10, 1000000, "flips", &n, ERR_IGNORED));
     if (seed)
-        assert_true(str_to_u64(str_of(seed), 10, UINT64_MAX, "seed", &w.seed, NULL));
+        assert_true(str_to_u64(str_of(seed), 10, UINT64_MAX, "seed", &w.seed, ERR_IGNORED));
     printf("DATIL_SEED=%llu\n", (unsigned long long)w.seed);
     start_world(&w);
     for (uint64_t i = 0; i < n; i++) {
@@ -246,7 +246,7 @@ static void test_no_flip_changes_an_answer_under_writes(void **state)
     int found = 0;
     const char *seed = getenv("DATIL_SEED");
     if (seed)
-        assert_true(str_to_u64(str_of(seed), 10, UINT64_MAX, "seed", &w.seed, NULL));
+        assert_true(str_to_u64(str_of(seed), 10, UINT64_MAX, "seed", &w.seed, ERR_IGNORED));
     printf("DATIL_SEED=%llu\n", (unsigned long long)w.seed);
     start_world(&w);
     for (int i = 0; i < FLIPS / 2; i++) {

@@ -203,7 +203,7 @@ static void test_verify_cries_never_under_load(void **state)
     const char *ms = getenv("DATIL_HAMMER_MS");
     uint64_t run_ms = RUN_MS;
     if (ms)
-        assert_true(str_to_u64(str_of(ms), 10, 3600000, "ms", &run_ms, NULL));
+        assert_true(str_to_u64(str_of(ms), 10, 3600000, "ms", &run_ms, ERR_IGNORED));
     int64_t kill_ms = mono_ms() + KILL_EVERY_MS;
     for (int64_t end = mono_ms() + (int64_t)run_ms; mono_ms() < end; verified++) {
         verify_once(dir);
@@ -222,7 +222,7 @@ static void test_verify_cries_never_under_load(void **state)
     }
     verify_once(dir);
     printf("%d times verified, %d kills\n", verified, kills);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
 }
 
 int main(void)

@@ -50,7 +50,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct place *p = *state;
-    fs_remove_tree(p->dir, NULL);
+    fs_remove_tree(p->dir, ERR_IGNORED);
     free(p);
     return 0;
 }
@@ -132,13 +132,13 @@ static void test_sym_name(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char out[64] = "";
-        bool ok = symfind_sym_name(str_of(names[i].debug_file), out, sizeof out, NULL);
+        bool ok = symfind_sym_name(str_of(names[i].debug_file), out, sizeof out, ERR_IGNORED);
         if (ok != (names[i].want != NULL) || (ok && strcmp(out, names[i].want) != 0))
             fail_msg("%s: %s", names[i].debug_file, out);
     }
     char tiny[8];
-    assert_false(symfind_sym_name(STR("abcd"), tiny, sizeof tiny, NULL));
-    assert_true(symfind_sym_name(STR("abc"), tiny, sizeof tiny, NULL));
+    assert_false(symfind_sym_name(STR("abcd"), tiny, sizeof tiny, ERR_IGNORED));
+    assert_true(symfind_sym_name(STR("abc"), tiny, sizeof tiny, ERR_IGNORED));
 }
 
 static void test_header(void **state)
@@ -162,7 +162,7 @@ static void test_header(void **state)
 static struct symkey key_of(const char *text)
 {
     struct symkey k;
-    assert_true(symkey_parse(str_of(text), &k, NULL));
+    assert_true(symkey_parse(str_of(text), &k, ERR_IGNORED));
     return k;
 }
 
@@ -179,7 +179,7 @@ static void function_of(struct symfind *f, char out[64])
     }
     struct csym c;
     struct csym_hit hit;
-    assert_true(csym_open_fd(r.fd, &c, NULL));
+    assert_true(csym_open_fd(r.fd, &c, ERR_IGNORED));
     assert_true(csym_lookup(&c, 0x1000, &hit));
     snprintf(out, 64, STR_FMT, STR_ARG(hit.function));
     csym_close(&c);
@@ -190,7 +190,7 @@ static void function_of(struct symfind *f, char out[64])
 static int file_of(struct str bytes)
 {
     int fd = memfd_create("text", MFD_CLOEXEC);
-    assert_true(fd >= 0 && fs_write_all(fd, bytes.p, bytes.n, "text", NULL));
+    assert_true(fd >= 0 && fs_write_all(fd, bytes.p, bytes.n, "text", ERR_IGNORED));
     return fd;
 }
 
@@ -267,15 +267,15 @@ static void test_found_file_is_gzip(void **state)
     const struct symstore s = {.dir = p->store};
     struct symstore_found found;
     struct symkey k = key_of("prog/" ID "/prog.sym"), other = key_of("a.dll/ABC/a.dl_");
-    assert_false(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, NULL));
+    assert_false(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, ERR_IGNORED));
     put(&s, TEXT "one\n", SYMSTORE_ADDED);
-    assert_true(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, NULL));
+    assert_true(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, ERR_IGNORED));
     assert_true(found.is_compressed);
-    assert_false(symstore_find(&s, SYMSTORE_TRY, &k, &found, NULL));
+    assert_false(symstore_find(&s, SYMSTORE_TRY, &k, &found, ERR_IGNORED));
     char *bytes;
     size_t n;
-    assert_true(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, NULL));
-    assert_true(fs_read(found.path, 1 << 20, &bytes, &n, NULL));
+    assert_true(symstore_find(&s, SYMSTORE_REGULAR, &k, &found, ERR_IGNORED));
+    assert_true(fs_read(found.path, 1 << 20, &bytes, &n, ERR_IGNORED));
     assert_memory_equal(bytes, "\x1f\x8b", 2);
     free(bytes);
 
@@ -283,7 +283,7 @@ static void test_found_file_is_gzip(void **state)
     put_as(&s, SYMSTORE_TRY, "a.dll/ABC/a.dl_", STR("MSCF"), &done);
     assert_false(done.is_compressed);
     assert_int_equal(done.stored_size, 4);
-    assert_true(symstore_find(&s, SYMSTORE_TRY, &other, &found, NULL));
+    assert_true(symstore_find(&s, SYMSTORE_TRY, &other, &found, ERR_IGNORED));
 }
 
 /* A plain directory, ids with a lower-case age, text as it is. */
@@ -294,12 +294,12 @@ static void test_plain_directory(void **state)
     const char *text =
         "MODULE Linux x86_64 0123456789ABCDEF0123456789ABCDEFa prog\nFUNC 1000 10 0 plain\n";
     snprintf(path, sizeof path, "%s/plain/prog/0123456789ABCDEF0123456789ABCDEFa/prog.sym", p->dir);
-    assert_true(fs_write_atomic(path, text, strlen(text), 0644, NULL));
+    assert_true(fs_write_atomic(path, text, strlen(text), 0644, ERR_IGNORED));
     snprintf(path, sizeof path, "%s/plain", p->dir);
     const char *dirs[] = {path, NULL};
     struct symfind_options opt = {.cache_dir = p->cache, .sym_dirs = dirs};
     struct symfind *f;
-    assert_true(symfind_new(&opt, &f, NULL));
+    assert_true(symfind_new(&opt, &f, ERR_IGNORED));
     struct symfind_key key = {.debug_file = STR("C:\\x\\prog"),
                               .debug_id = STR("0123456789ABCDEF0123456789ABCDEFa")};
     struct symfind_result r;
@@ -325,7 +325,7 @@ static void test_damaged_cache_is_made_again(void **state)
     struct symfind_options opt = {.cache_dir = p->cache, .store_dir = p->store};
     struct symfind *f;
     char path[PATH_MAX], got[64];
-    assert_true(symfind_new(&opt, &f, NULL));
+    assert_true(symfind_new(&opt, &f, ERR_IGNORED));
     put(&s, TEXT "one\n", SYMSTORE_ADDED);
     snprintf(path, sizeof path, "%s/prog/" ID ".csym", p->cache);
     assert_int_equal(truncate(path, 700), 0);
@@ -369,11 +369,11 @@ static void path_of(const struct symstore *s, enum symstore_area area, const str
     char dir[PATH_MAX];
     snprintf(dir, sizeof dir, "%s/%s/%s/%s", s->dir, area == SYMSTORE_TRY ? "try/v1" : "v1",
              k->debug_file, k->debug_id);
-    assert_true(fs_mkdirs(dir, 0755, NULL));
+    assert_true(fs_mkdirs(dir, 0755, ERR_IGNORED));
     snprintf(out, PATH_MAX, "%s/%s", dir, k->file);
     for (int gz = 0; gz < 2; gz++) {
-        assert_true(fs_write_atomic(out, "x", 1, 0644, NULL));
-        bool found = symstore_find(s, area, k, &f, NULL);
+        assert_true(fs_write_atomic(out, "x", 1, 0644, ERR_IGNORED));
+        bool found = symstore_find(s, area, k, &f, ERR_IGNORED);
         assert_int_equal(unlink(out), 0);
         if (found)
             return;
@@ -457,7 +457,7 @@ static void expect_function(struct symfind *f, struct str debug_file, const char
         fail_msg(STR_FMT ": %d", STR_ARG(debug_file), (int)r.state);
     struct csym c;
     struct csym_hit hit;
-    assert_true(csym_open_fd(r.fd, &c, NULL));
+    assert_true(csym_open_fd(r.fd, &c, ERR_IGNORED));
     assert_true(csym_lookup(&c, 0x1000, &hit));
     assert_true(str_eq(hit.function, str_of(want)));
     csym_close(&c);
@@ -472,7 +472,7 @@ static void test_symbols_are_found_by_debug_id(void **state)
     struct symstore_new done;
     struct symfind_options opt = {.cache_dir = p->cache, .store_dir = p->store};
     struct symfind *f;
-    assert_true(symfind_new(&opt, &f, NULL));
+    assert_true(symfind_new(&opt, &f, ERR_IGNORED));
     put_as(&s, SYMSTORE_TRY, "libt.so.1/" ID "/libt.so.1.sym", STR(TEXT "tried\n"), &done);
     expect_function(f, STR("libfoo.so.1.2.3"), "tried");
     put_as(&s, SYMSTORE_REGULAR, "libfoo.so.1/" ID "/libfoo.so.1.sym", STR(TEXT "one\n"), &done);
@@ -498,7 +498,7 @@ static void test_older_store_is_indexed_once(void **state)
     struct symkey wanted = key_of("libfoo.so.1.2.3/" ID "/libfoo.so.1.2.3.sym"), got;
     put_as(&s, SYMSTORE_REGULAR, "libfoo.so.1/" ID "/libfoo.so.1.sym", STR(TEXT "one\n"), &done);
     snprintf(ids, sizeof ids, "%s/ids", p->store);
-    assert_true(fs_remove_tree(ids, NULL));
+    assert_true(fs_remove_tree(ids, ERR_IGNORED));
     assert_false(symindex_find(p->store, false, &wanted, &got));
     assert_true(symstore_ensure_index(&s, &err));
     assert_true(symindex_find(p->store, false, &wanted, &got));
@@ -517,20 +517,20 @@ static void test_files_and_trees_of_a_user(void **state)
     snprintf(plain, sizeof plain, "%s/any name.sym", p->dir);
     snprintf(gz, sizeof gz, "%s/x.sym.gz", p->dir);
     snprintf(zst, sizeof zst, "%s/x.sym.zst", p->dir);
-    assert_true(fs_write_atomic(path, text.p, text.n, 0644, NULL));
-    assert_true(fs_write_atomic(plain, text.p, text.n, 0644, NULL));
+    assert_true(fs_write_atomic(path, text.p, text.n, 0644, ERR_IGNORED));
+    assert_true(fs_write_atomic(plain, text.p, text.n, 0644, ERR_IGNORED));
     FD_AUTO fd = open(gz, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    assert_true(fd >= 0 && symtext_gzip(text, fd, gz, NULL));
+    assert_true(fd >= 0 && symtext_gzip(text, fd, gz, ERR_IGNORED));
     char packed[1024];
     size_t n = ZSTD_compress(packed, sizeof packed, text.p, text.n, 3);
     assert_false(ZSTD_isError(n));
-    assert_true(fs_write_atomic(zst, packed, n, 0644, NULL));
+    assert_true(fs_write_atomic(zst, packed, n, 0644, ERR_IGNORED));
     const char *const given[] = {tree, plain, gz, zst};
     for (size_t i = 0; i < ARRAY_LEN(given); i++) {
         const char *dirs[] = {given[i], NULL};
         struct symfind_options opt = {.cache_dir = p->cache, .sym_dirs = dirs};
         struct symfind *f;
-        assert_true(symfind_new(&opt, &f, NULL));
+        assert_true(symfind_new(&opt, &f, ERR_IGNORED));
         expect_function(f, STR("libfoo.so.1.2.3"), "given");
         symfind_free(f);
     }
@@ -580,14 +580,14 @@ static void test_eviction(void **state)
     static const char zeros[8192];
     for (int i = 0; i < 10; i++) { /* file 0 is the oldest */
         snprintf(path, sizeof path, "%s/f%d/AB.csym", p->cache, i);
-        assert_true(fs_write_atomic(path, zeros, sizeof zeros, 0644, NULL));
+        assert_true(fs_write_atomic(path, zeros, sizeof zeros, 0644, ERR_IGNORED));
         const struct timespec t[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 1000 + i}};
         assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
     }
     int64_t left = 0;
-    assert_true(symcache_evict(p->cache, 10 * 8192, &left, NULL));
+    assert_true(symcache_evict(p->cache, 10 * 8192, &left, ERR_IGNORED));
     assert_int_equal(left, 10 * 8192);
-    assert_true(symcache_evict(p->cache, 5 * 8192, &left, NULL));
+    assert_true(symcache_evict(p->cache, 5 * 8192, &left, ERR_IGNORED));
     assert_true(left <= 5 * 8192);
     snprintf(path, sizeof path, "%s/f0/AB.csym", p->cache);
     assert_false(fs_exists(path));
@@ -618,11 +618,11 @@ static void test_add_tree(void **state)
     char path[PATH_MAX], tree[PATH_MAX];
     snprintf(tree, sizeof tree, "%s/in", p->dir);
     snprintf(path, sizeof path, "%s/deep/er/x.sym", tree);
-    assert_true(fs_write_atomic(path, TEXT "one\n", strlen(TEXT "one\n"), 0644, NULL));
+    assert_true(fs_write_atomic(path, TEXT "one\n", strlen(TEXT "one\n"), 0644, ERR_IGNORED));
     snprintf(path, sizeof path, "%s/bad.sym", tree);
-    assert_true(fs_write_atomic(path, "bad", 3, 0644, NULL));
+    assert_true(fs_write_atomic(path, "bad", 3, 0644, ERR_IGNORED));
     snprintf(path, sizeof path, "%s/readme.txt", tree);
-    assert_true(fs_write_atomic(path, "x", 1, 0644, NULL));
+    assert_true(fs_write_atomic(path, "x", 1, 0644, ERR_IGNORED));
 
     const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
     int counts[4] = {0}, listed = 0;
@@ -662,7 +662,7 @@ static bool open_archive(const char *path, const struct symzip_limits *limits, c
 {
     char *all;
     size_t n;
-    assert_true(fs_read(path, 64 << 20, &all, &n, NULL));
+    assert_true(fs_read(path, 64 << 20, &all, &n, ERR_IGNORED));
     *ret_bytes = xmalloc(n + 1);
     memcpy(*ret_bytes, all, n);
     free(all);
@@ -747,9 +747,9 @@ static void test_zip_damage(void **state)
 {
     struct place *p = *state;
     const struct symzip_limits none = {0};
-    assert_true(fs_write_atomic(p->zip, "", 0, 0644, NULL));
+    assert_true(fs_write_atomic(p->zip, "", 0, 0644, ERR_IGNORED));
     expect_refusal("empty", p->zip, &none, "File is not a zip file");
-    assert_true(fs_write_atomic(p->zip, "Rar!", 4, 0644, NULL));
+    assert_true(fs_write_atomic(p->zip, "Rar!", 4, 0644, ERR_IGNORED));
     expect_refusal("rar", p->zip, &none, "File is not a zip file");
 
     static const struct entry two[] = {{"a/1/b.sym", "hello hello hello hello"},
@@ -772,11 +772,11 @@ static void test_zip_bad_crc(void **state)
     assert_int_equal(zip_close(z), 0);
     char *bytes;
     size_t n;
-    assert_true(fs_read(p->zip, 1 << 20, &bytes, &n, NULL));
+    assert_true(fs_read(p->zip, 1 << 20, &bytes, &n, ERR_IGNORED));
     char *hello = memmem(bytes, n, "hello", 5);
     assert_non_null(hello);
     hello[0] = 'j';
-    assert_true(fs_write_atomic(p->zip, bytes, n, 0644, NULL));
+    assert_true(fs_write_atomic(p->zip, bytes, n, 0644, ERR_IGNORED));
     free(bytes);
     expect_refusal("crc", p->zip, &(struct symzip_limits){0}, "Bad CRC-32 for file 'a/1/b.sym'");
 }
@@ -794,10 +794,10 @@ static void test_zip_duplicates(void **state)
         make_zip(p->zip, two, 2);
         char *bytes;
         size_t n;
-        assert_true(fs_read(p->zip, 1 << 20, &bytes, &n, NULL));
+        assert_true(fs_read(p->zip, 1 << 20, &bytes, &n, ERR_IGNORED));
         for (char *at; (at = memmem(bytes, n, "c.sym", 5));)
             *at = 'b';
-        assert_true(fs_write_atomic(p->zip, bytes, n, 0644, NULL));
+        assert_true(fs_write_atomic(p->zip, bytes, n, 0644, ERR_IGNORED));
         free(bytes);
         if (!cases[i].ok) {
             expect_refusal(cases[i].label, p->zip, &(struct symzip_limits){0},

@@ -59,7 +59,7 @@ static int tear_down(void **state)
 {
     struct place *p = *state;
     symfind_free(p->symbols);
-    fs_remove_tree(p->dir, NULL);
+    fs_remove_tree(p->dir, ERR_IGNORED);
     free(p);
     return 0;
 }
@@ -147,7 +147,7 @@ static void write_greedy_dump(const char *path)
     put_words(&at, (const uint32_t[]){REGIONS, 0, 32, 0}, 4);
     for (uint32_t i = 0; i < REGIONS; i++)
         put_words(&at, (const uint32_t[]){i * 2, 0, 1, 0}, 4);
-    assert_true(fs_write_atomic(path, bytes, n, 0600, NULL));
+    assert_true(fs_write_atomic(path, bytes, n, 0600, ERR_IGNORED));
 }
 
 static void test_memory_limit(void **state)
@@ -205,7 +205,7 @@ static void test_impostors(void **state)
         char path[128], script[256];
         snprintf(path, sizeof path, "%s/walker-%zu", p->dir, i);
         int n = snprintf(script, sizeof script, "#!/bin/sh\n%s\n", impostors[i].script);
-        assert_true(fs_write_atomic(path, script, (size_t)n, 0755, NULL));
+        assert_true(fs_write_atomic(path, script, (size_t)n, 0755, ERR_IGNORED));
         struct walker_options o = {path, p->symbols, impostors[i].timeout_ms, MEMORY};
         int64_t start_ms = mono_ms();
         struct walker_result r = run(&o, "/dev/null", NULL);
@@ -282,7 +282,8 @@ static void test_answer(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
     struct symfind_result found = {.state = SYMFIND_LOADED, .url = "https://example.com/a.sym"};
     found.fd = open("Makefile", O_RDONLY | O_CLOEXEC);
-    assert_true(wire_answer(pair[1], &found, NULL)); /* waits in the socket for the question */
+    assert_true(
+        wire_answer(pair[1], &found, ERR_IGNORED)); /* waits in the socket for the question */
     struct symfind_key key = {STR("a.so"), STR("00"), STR("a.so"), STR("")};
     struct symfind_result got;
     wire_ask(pair[0], &key, &got);

@@ -114,15 +114,15 @@ static const struct multipart_events events = {on_begin, on_data, on_end};
 static void run(struct str boundary, struct str body, size_t first, size_t step, struct strbuf *out)
 {
     struct multipart m;
-    assert_true(multipart_init(&m, boundary, &events, out, NULL));
+    assert_true(multipart_init(&m, boundary, &events, out, ERR_IGNORED));
     bool ok = true;
     for (size_t at = 0, n = first; ok && at < body.n; at += n, n = step) {
         n = MIN(n, body.n - at);
         FREE_LATER char *piece = xmalloc(MAX(n, (size_t)1));
         memcpy(piece, body.p + at, n);
-        ok = multipart_feed(&m, piece, n, NULL);
+        ok = multipart_feed(&m, piece, n, ERR_IGNORED);
     }
-    if (!ok || !multipart_finish(&m, NULL)) {
+    if (!ok || !multipart_finish(&m, ERR_IGNORED)) {
         assert_true(m.is_structure);
         sb_char(out, '!');
     }

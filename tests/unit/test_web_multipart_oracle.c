@@ -58,11 +58,11 @@ static void read_form(struct str body, size_t step, struct reading *r)
 {
     static const struct multipart_events events = {on_begin, on_data, on_end};
     struct multipart m;
-    assert_true(multipart_init(&m, STR("XX"), &events, r, NULL));
+    assert_true(multipart_init(&m, STR("XX"), &events, r, ERR_IGNORED));
     bool ok = true;
     for (size_t at = 0; ok && at < body.n; at += step)
-        ok = multipart_feed(&m, body.p + at, MIN(step, body.n - at), NULL);
-    if (!ok || !multipart_finish(&m, NULL)) {
+        ok = multipart_feed(&m, body.p + at, MIN(step, body.n - at), ERR_IGNORED);
+    if (!ok || !multipart_finish(&m, ERR_IGNORED)) {
         sb_reset(&r->parts);
         sb_char(&r->parts, '!');
     }

@@ -465,8 +465,8 @@ void doctor_agreement(struct doctor *d)
     if (!d->has_db || d->is_store_away)
         return;
     struct index_health health;
-    a.is_filling =
-        index_health(conf_text(&app->conf, CONF_INDEX_DIR), &health, NULL) && !health.is_whole;
+    a.is_filling = index_health(conf_text(&app->conf, CONF_INDEX_DIR), &health, ERR_IGNORED) &&
+                   !health.is_whole;
     arena_init(&a.page, 4 << 20);
     size_t before = d->problems;
     if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !look(&a))

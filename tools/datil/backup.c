@@ -86,7 +86,7 @@ static bool link_earlier(struct backup *b, const char *rel, const char *to, cons
         was.st_mtim.tv_sec != st->st_mtim.tv_sec || was.st_mtim.tv_nsec != st->st_mtim.tv_nsec ||
         link(old, to) != 0)
         return false;
-    if (snapshot_hash(to, ret, NULL))
+    if (snapshot_hash(to, ret, ERR_IGNORED))
         return true;
     unlink(to);
     return false;

@@ -51,7 +51,7 @@ static bool check_throttle(struct app *app, struct err *err)
     if (pid == 0) {
         FD_AUTO null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         dup2(null, STDIN_FILENO);
-        app_exec(argv[0], argv, NULL);
+        app_exec(argv[0], argv, ERR_IGNORED);
         _exit(127);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

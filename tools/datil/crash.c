@@ -89,7 +89,8 @@ static bool run_load(struct app *app, struct args args, struct err *err)
     bool ok = load_stream(l, in, err) && ledger_sync(app->db, app->writer, err);
     forget_batch(l);
     const char *count = arena_printf(&app->arena, "%zu crashes", l->loaded);
-    ok = (l->loaded == 0 || app_audit(app, "crash", "", "load", count, ok ? err : NULL)) && ok;
+    ok = (l->loaded == 0 || app_audit(app, "crash", "", "load", count, ok ? err : ERR_IGNORED)) &&
+         ok;
     printf("loaded %zu crashes\n", l->loaded);
     if (l->refused) {
         printf("refused %zu lines\n", l->refused);

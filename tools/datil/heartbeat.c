@@ -119,7 +119,7 @@ static bool parse_answer(struct arena *a, struct str text, int *ret_status, stru
     uint64_t code = 0;
     size_t at = str_find(text, status, 0), end = str_find(text, gap, 0);
     if (at == SIZE_MAX || end == SIZE_MAX || at > end ||
-        !str_to_u64(str_sub(text, at + status.n, 3), 10, 999, "status", &code, NULL))
+        !str_to_u64(str_sub(text, at + status.n, 3), 10, 999, "status", &code, ERR_IGNORED))
         return err_set(err, ERR_INVALID, "its answer is not one of a web program");
     *ret_status = (int)code;
     *ret_body = str_copy(a, str_sub(text, end + gap.n, SIZE_MAX));

@@ -86,7 +86,7 @@ static bool mark_if_new(struct app *app, const struct marked_dir *m, bool was, s
     if (mark_check(dir, app->installation, &why))
         return was || DB_EXEC(app->db, &q_installation_marked, err, m->what);
     char other[INSTALLATION_ID_SIZE];
-    if (was || mark_read(dir, other, NULL)) {
+    if (was || mark_read(dir, other, ERR_IGNORED)) {
         complain(m, why.msg);
         return true;
     }

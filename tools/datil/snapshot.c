@@ -111,8 +111,8 @@ static bool read_file_line(struct manifest *m, struct str line)
     struct snapshot_entry e = {0};
     if (!str_split(&line, ' ', &sum) || sum.n != SHA256_HEX || !str_split(&line, ' ', &size) ||
         !str_split(&line, ' ', &mtime) || !path_is_safe(line) ||
-        !str_to_i64(size, 0, INT64_MAX, "size", &e.size, NULL) ||
-        !str_to_i64(mtime, INT64_MIN, INT64_MAX, "time", &e.mtime_ns, NULL))
+        !str_to_i64(size, 0, INT64_MAX, "size", &e.size, ERR_IGNORED) ||
+        !str_to_i64(mtime, INT64_MIN, INT64_MAX, "time", &e.mtime_ns, ERR_IGNORED))
         return false;
     memcpy(e.sha256, sum.p, SHA256_HEX);
     FREE_LATER char *path = str_dup(line);
@@ -136,7 +136,7 @@ static bool read_line(struct manifest *m, struct str line)
     if (str_eq(word, STR("file")))
         return read_file_line(m, line);
     if (str_eq(word, STR("datil-backup")))
-        return str_to_i64(line, 1, INT32_MAX, "format", &m->format, NULL);
+        return str_to_i64(line, 1, INT32_MAX, "format", &m->format, ERR_IGNORED);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (str_eq(word, str_of(texts[i].word)) && line.n < texts[i].size) {
             snprintf(texts[i].into, texts[i].size, STR_FMT, STR_ARG(line));
@@ -160,8 +160,8 @@ static bool check_end(struct str text, struct str *ret_body, size_t *ret_count)
     uint64_t n;
     sha256_hex(body.p, body.n, sum);
     if (!str_split(&last, ' ', &word) || !str_eq(word, STR("end")) ||
-        !str_split(&last, ' ', &count) || !str_to_u64(count, 10, SIZE_MAX, "files", &n, NULL) ||
-        !str_eq(last, str_of(sum)))
+        !str_split(&last, ' ', &count) ||
+        !str_to_u64(count, 10, SIZE_MAX, "files", &n, ERR_IGNORED) || !str_eq(last, str_of(sum)))
         return false;
     *ret_body = body;
     *ret_count = n;

@@ -104,8 +104,8 @@ static bool is_here_now(const struct symstore *store, const struct db_rows *rows
     struct symkey key;
     struct symstore_found found;
     return symkey_make(str_of(db_col(rows, i, "symbol")), str_of(db_col(rows, i, "debugid")),
-                       str_of(db_col(rows, i, "filename")), &key, NULL) &&
-           symstore_find(store, SYMSTORE_REGULAR, &key, &found, NULL);
+                       str_of(db_col(rows, i, "filename")), &key, ERR_IGNORED) &&
+           symstore_find(store, SYMSTORE_REGULAR, &key, &found, ERR_IGNORED);
 }
 
 static bool run_missing(struct app *app, struct args args, struct err *err)

@@ -32,7 +32,7 @@ static bool map_file(const char *path, void **ret_p, size_t *ret_n, struct err *
     if (fd < 0 || fstat(fd, &st) != 0) {
         bool is_missing = errno == ENOENT || errno == ENOTDIR;
         err_errno(err, errno, "opening %s", path);
-        if (err && is_missing)
+        if (is_missing)
             err->code = ERR_NOT_FOUND;
         return false;
     }

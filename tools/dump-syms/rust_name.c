@@ -22,7 +22,7 @@ static bool put_escape(struct str code, struct strbuf *out)
         }
     uint64_t point;
     if (code.n < 2 || code.p[0] != 'u' ||
-        !str_to_u64(str_sub(code, 1, SIZE_MAX), 16, 0x10ffff, "code point", &point, NULL))
+        !str_to_u64(str_sub(code, 1, SIZE_MAX), 16, 0x10ffff, "code point", &point, ERR_IGNORED))
         return false;
     char utf8[4];
     sb_put(out, utf8, utf8_put(utf8, (uint32_t)point));
@@ -57,7 +57,7 @@ static bool take_part(struct str *rest, struct str *ret_part)
            rest->p[digits] <= '9')
         digits++;
     uint64_t n;
-    if (!str_to_u64(str_sub(*rest, 0, digits), 10, rest->n, "length", &n, NULL) ||
+    if (!str_to_u64(str_sub(*rest, 0, digits), 10, rest->n, "length", &n, ERR_IGNORED) ||
         n > rest->n - digits)
         return false;
     *ret_part = str_sub(*rest, digits, (size_t)n);

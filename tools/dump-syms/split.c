@@ -216,8 +216,8 @@ static bool build_unit(const struct splits *s, const struct contribution *c, Dwa
         if (pieces[i].n > 0)
             used[count++] = pieces[i];
     elf_write(used, count, s->image->is_big, &out);
-    bool ok =
-        !out.overflow && elf_file_from_bytes(sb_cstr(&out), out.n, "split unit", &u->file, NULL);
+    bool ok = !out.overflow &&
+              elf_file_from_bytes(sb_cstr(&out), out.n, "split unit", &u->file, ERR_IGNORED);
     sb_release(&offsets);
     sb_release(&strings);
     sb_release(&out);
@@ -246,9 +246,9 @@ static bool open_package(struct splits *s, const char *path)
     if (str_ends(name, STR(".debug")))
         name.n -= STR(".debug").n;
     return (snprintf(full, sizeof full, "%s.dwp", path) < (int)sizeof full &&
-            elf_file_open(full, &s->package, NULL)) ||
+            elf_file_open(full, &s->package, ERR_IGNORED)) ||
            (snprintf(full, sizeof full, STR_FMT ".dwp", STR_ARG(name)) < (int)sizeof full &&
-            elf_file_open(full, &s->package, NULL));
+            elf_file_open(full, &s->package, ERR_IGNORED));
 }
 
 /* Once: beside the module (as it was given, and as the file is called), or beside its debug file.
@@ -272,7 +272,7 @@ static bool try_dwo(const struct splits *s, const char *path, Dwarf_Die *skeleto
                     struct split_unit *u)
 {
     struct elf_file f;
-    if (!elf_file_open(path, &f, NULL))
+    if (!elf_file_open(path, &f, ERR_IGNORED))
         return false;
     struct contribution c = nothing();
     take_whole_file(s, &f, &c);

@@ -53,9 +53,10 @@ static json_t *read_annotations(void)
 {
     int64_t size = 0;
     const void *p = NULL;
-    if (!size_of(WIRE_FD_ANNOTATIONS, &size, NULL) || !map_all(WIRE_FD_ANNOTATIONS, size, &p, NULL))
+    if (!size_of(WIRE_FD_ANNOTATIONS, &size, ERR_IGNORED) ||
+        !map_all(WIRE_FD_ANNOTATIONS, size, &p, ERR_IGNORED))
         return NULL;
-    return jparse(str_n(p, (size_t)size), JSON_BYTES_MAX, NULL);
+    return jparse(str_n(p, (size_t)size), JSON_BYTES_MAX, ERR_IGNORED);
 }
 
 int sandboxed(const struct options *o)

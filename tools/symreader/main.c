@@ -41,7 +41,7 @@ static void refuse(const struct err *why)
     /* A full disk is no fault of the file, but nobody waits here until it is not. */
     symwire_u8(&out, why->code == ERR_UNAVAILABLE ? ERR_IO : (uint8_t)why->code);
     symwire_text(&out, str_of(why->msg));
-    symwire_send(SYMWIRE_FD_SOCKET, &out, -1, NULL);
+    symwire_send(SYMWIRE_FD_SOCKET, &out, -1, ERR_IGNORED);
 }
 
 /* ZIP: checks the archive and lists it; the last packet is the caller's. */
@@ -115,7 +115,7 @@ static void forget_text(struct reader *r)
 static void put_header(struct symwire_out *out, struct str text)
 {
     struct symheader h = {0};
-    symwire_u8(out, symheader_read(text, &h, NULL));
+    symwire_u8(out, symheader_read(text, &h, ERR_IGNORED));
     const struct str texts[SYMWIRE_HEADER_TEXTS] = {h.debug_file, h.debug_id, h.code_file,
                                                     h.code_id, h.generator};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

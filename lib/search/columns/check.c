@@ -27,7 +27,7 @@ static bool check_sums_once(const struct part *p, const struct index_pace *pace,
         ok = sums_check_tails(p->folder, &s, pace, &why);
         if (!ok && seal_turn(HEAD_PART, p->h) != turn && why.code != ERR_UNAVAILABLE)
             ok = true; /* a writer came in between */
-        if (!ok && err)
+        if (!ok)
             *err = why;
     }
     sums_release(&s);
@@ -141,9 +141,9 @@ static bool check_elsewhere(const struct root *r, const struct part *p, struct s
         struct part *other = r->parts[i];
         uint32_t code;
         if (!other || other == p || other->rows == 0 || !other->by_field[field] ||
-            other->week < p->week || !column_use(other->by_field[field], NULL) ||
-            !dict_find(&other->by_field[field]->dict, uuid, false, &code, NULL) || code == 0 ||
-            code > mfile_elements(&other->row_of, 4))
+            other->week < p->week || !column_use(other->by_field[field], ERR_IGNORED) ||
+            !dict_find(&other->by_field[field]->dict, uuid, false, &code, ERR_IGNORED) ||
+            code == 0 || code > mfile_elements(&other->row_of, 4))
             continue;
         uint32_t row = row_of_code(other, code);
         if (row > 0 && row <= other->rows && !part_is_dead(other, row - 1))

@@ -25,7 +25,7 @@ enum { COMPACTION_WAIT_MS = 30 * 60 * 1000 };
 static bool remove_folder(const char *path, struct err *err)
 {
     for (int tries = 0; tries < 5; tries++) {
-        if (fs_remove_tree(path, NULL))
+        if (fs_remove_tree(path, ERR_IGNORED))
             return true;
         usleep(20000);
     }
@@ -225,7 +225,7 @@ static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t re
     char gone[PATH_MAX], name[32];
     part_folder_name(week, ok ? revision : next, name);
     snprintf(gone, sizeof gone, "%s/%s", r->dir, name);
-    remove_folder(gone, NULL);
+    remove_folder(gone, ERR_IGNORED);
     arena_release(&c.arena);
     free(c.row_in_new);
     part_free(c.new);

@@ -43,7 +43,7 @@ static struct root_part *entry_of(struct mending *m, int32_t week)
 static bool is_whole(const char *dir, int32_t week, uint32_t revision, uint64_t *ret_changed)
 {
     struct part *p;
-    if (!part_open(dir, week, revision, false, &p, NULL))
+    if (!part_open(dir, week, revision, false, &p, ERR_IGNORED))
         return false;
     bool ok = seal_look(HEAD_PART, p->h) == SEAL_GOOD;
     *ret_changed = p->h->changed;
@@ -91,10 +91,10 @@ static void put_away(struct mending *m, int32_t week, uint32_t revision)
     part_folder_name(week, revision, name);
     snprintf(path, sizeof path, "%s/%s", m->dir, name);
     if (e->revision) {
-        fs_remove_tree(path, NULL);
+        fs_remove_tree(path, ERR_IGNORED);
         return;
     }
-    root_move_aside(m->dir, name, NULL);
+    root_move_aside(m->dir, name, ERR_IGNORED);
     e->flags |= PART_DAMAGED;
     m->lost++;
 }
@@ -120,7 +120,7 @@ static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
 static void start_head(struct mending *m)
 {
     struct root_head *h = m->h;
-    m->has_copy = sums_load_root(m->dir, h, NULL);
+    m->has_copy = sums_load_root(m->dir, h, ERR_IGNORED);
     if (!m->has_copy) {
         *h = (struct root_head){.format = FORMAT_VERSION, .sequence = 1, .next_revision = 1};
         memcpy(h->magic, ROOT_MAGIC, sizeof h->magic);

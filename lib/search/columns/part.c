@@ -44,8 +44,8 @@ bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revisi
     uint64_t date, revision;
     char again[32];
     if (strlen(name) < 10 || strlen(name) > 20 || name[8] != '-' ||
-        !str_to_u64(str_n(name, 8), 10, UINT32_MAX, "date", &date, NULL) ||
-        !str_to_u64(str_of(name + 9), 10, UINT32_MAX, "revision", &revision, NULL))
+        !str_to_u64(str_n(name, 8), 10, UINT32_MAX, "date", &date, ERR_IGNORED) ||
+        !str_to_u64(str_of(name + 9), 10, UINT32_MAX, "revision", &revision, ERR_IGNORED))
         return false;
     int year = (int)(date / 10000), month = (int)(date / 100 % 100), day = (int)(date % 100);
     if (!civil_date_exists(year, month, day))

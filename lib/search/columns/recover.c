@@ -21,7 +21,7 @@ void recover_boot_id(char out[40])
     char *text;
     size_t n;
     memset(out, 0, 40);
-    if (!fs_read("/proc/sys/kernel/random/boot_id", 4096, &text, &n, NULL))
+    if (!fs_read("/proc/sys/kernel/random/boot_id", 4096, &text, &n, ERR_IGNORED))
         return;
     memcpy(out, text, MIN(n, (size_t)36));
     free(text);

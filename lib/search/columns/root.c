@@ -341,7 +341,7 @@ static bool fix_part(struct root *r, size_t i, uint64_t sequence, bool *ret_agai
         *ret_again = true;
         return true;
     }
-    return part_use(r->parts[i], sequence, rows, NULL);
+    return part_use(r->parts[i], sequence, rows, ERR_IGNORED);
 }
 
 bool root_snapshot(struct root *r, struct err *err)

@@ -230,7 +230,7 @@ static bool check_replaced(const char *folder, const struct sums *old, const str
         uint64_t size;
         if (f->blocks == 0 || find_file(new, f->name))
             continue;
-        FD_AUTO fd = open_file(folder, f->name, &size, NULL);
+        FD_AUTO fd = open_file(folder, f->name, &size, ERR_IGNORED);
         for (uint32_t b = 0; fd >= 0 && b < f->blocks; b++)
             if (!check_block(folder, fd, old, f, b, err))
                 return false;

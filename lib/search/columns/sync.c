@@ -165,7 +165,7 @@ static void note_synced(struct root *r, const struct copies *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct part *p = r->parts[c->v[i].part];
-        if (!p || strcmp(p->folder, c->v[i].folder) != 0 || !root_open_part(r, p, NULL))
+        if (!p || strcmp(p->folder, c->v[i].folder) != 0 || !root_open_part(r, p, ERR_IGNORED))
             continue;
         atomic_store(&p->h->synced, c->v[i].changed);
         remove_old_files(&c->v[i]);

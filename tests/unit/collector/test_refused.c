@@ -59,7 +59,7 @@ static void test_bounded(void **state)
     struct refused_table *t;
     struct refused_count got[REFUSED_NAMES];
     (void)state;
-    assert_true(refused_new(&t, NULL));
+    assert_true(refused_new(&t, ERR_IGNORED));
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < REFUSED_NAMES + 100; i++) {
             char name[20];
@@ -79,7 +79,7 @@ static void test_no_database(void **state)
     struct err err = {0};
     struct db *db = db_new("host=/nonexistent dbname=x", "test", 0);
     (void)state;
-    assert_true(refused_new(&t, NULL));
+    assert_true(refused_new(&t, ERR_IGNORED));
     assert_true(refused_flush(t, db, &err)); /* nothing to write: nobody is asked */
     refused_add(t, STR("App"), 3);
     refused_add(t, STR(""), 1);
@@ -97,7 +97,7 @@ static void test_killed_holder(void **state)
     struct refused_table *t;
     struct refused_count got[REFUSED_NAMES];
     (void)state;
-    assert_true(refused_new(&t, NULL));
+    assert_true(refused_new(&t, ERR_IGNORED));
     for (int round = 0; round < 20; round++) {
         pid_t pid = fork();
         if (pid == 0)

@@ -128,9 +128,9 @@ static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
     snprintf(f->dir, sizeof f->dir, "/tmp/test-throttle-XXXXXX");
-    if (!mkdtemp(f->dir) || !products_load(f->dir, &f->products, NULL) ||
-        !throttle_load("default", &f->rules, NULL) ||
-        !throttle_load("accept_all", &f->accept_all, NULL))
+    if (!mkdtemp(f->dir) || !products_load(f->dir, &f->products, ERR_IGNORED) ||
+        !throttle_load("default", &f->rules, ERR_IGNORED) ||
+        !throttle_load("accept_all", &f->accept_all, ERR_IGNORED))
         return -1;
     *state = f;
     return 0;
@@ -142,7 +142,7 @@ static int tear_down(void **state)
     throttle_release(&f->rules);
     throttle_release(&f->accept_all);
     products_release(&f->products);
-    fs_remove_tree(f->dir, NULL);
+    fs_remove_tree(f->dir, ERR_IGNORED);
     free(f);
     return 0;
 }
@@ -192,7 +192,7 @@ static void test_no_match(void **state)
     (void)state;
     struct throttle_rules rules;
     struct throttle_result got;
-    assert_true(throttle_parse(STR("{\"rules\": []}"), &rules, NULL));
+    assert_true(throttle_parse(STR("{\"rules\": []}"), &rules, ERR_IGNORED));
     json_auto_t *a = json_object();
     throttle_decide(&rules, &(struct throttle_facts){.annotations = a}, &got);
     assert_int_equal(got.code, THROTTLE_REJECT);
@@ -229,7 +229,7 @@ static void test_sampling_by_content(void **state)
         "{\"name\": \"second\", \"key\": \"*\", \"if\": {\"op\": \"always\"},"
         " \"then\": [50, \"ACCEPT\", \"REJECT\"]}]}";
     struct throttle_rules rules;
-    assert_true(throttle_parse(str_of(text), &rules, NULL));
+    assert_true(throttle_parse(str_of(text), &rules, ERR_IGNORED));
     int through_first = 0, kept = 0;
     for (int i = 0; i < 20000; i++) {
         json_auto_t *a = json_pack("{s:i}", "CrashTime", i);

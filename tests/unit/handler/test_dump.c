@@ -93,7 +93,7 @@ static void test_read_up_to_a_hole(void **state)
     munmap(p + 2 * page, (size_t)page);
     struct child c = start_child();
     struct target t;
-    assert_true(target_open(c.pid, &t, NULL));
+    assert_true(target_open(c.pid, &t, ERR_IGNORED));
     FREE_LATER char *copy = xmalloc((size_t)page * 3);
     assert_int_equal(target_read(&t, (uint64_t)(uintptr_t)p + 10, copy, (size_t)page * 3 - 10),
                      page * 2 - 10);
@@ -194,7 +194,7 @@ static void test_no_signal_is_lost(void **state)
     int64_t end = mono_ms() + 300, deadline = mono_ms() + 30000;
     while (mono_ms() < end || (tally->sent <= 100 && mono_ms() < deadline)) {
         struct target t;
-        assert_true(target_open(pid, &t, NULL));
+        assert_true(target_open(pid, &t, ERR_IGNORED));
         target_close(&t);
     }
     tally->stop = true;
