@@ -109,7 +109,7 @@ static void log_done(const struct ledger_job *job, const struct crash *c, int64_
 {
     int64_t submitted_us, ingestion_ms = -1;
     const char *submitted = jget_str(c->job.raw, "submitted_timestamp");
-    if (!c->old_processed && submitted && time_parse(str_of(submitted), &submitted_us, NULL))
+    if (!c->old_processed && submitted && time_parse(str_of(submitted), &submitted_us, ERR_IGNORED))
         ingestion_ms = (now_us() - submitted_us) / 1000;
     log_event(LOG_INFO, "crash_processed", "processed", LOG_S("crash_id", job->crash_id),
               LOG_S("ruleset", c->job.ruleset), LOG_S("queue", queue_kind_name(job->queue)),
@@ -128,7 +128,7 @@ static void note_missing(struct worker *w, const json_t *processed)
         struct str code_id = jget_strn(module, "code_id");
         if (jget_bool_or(module, "missing_symbols", false) &&
             symkey_of_module(jget_strn(module, "debug_file"), jget_strn(module, "debug_id"), &key,
-                             NULL))
+                             ERR_IGNORED))
             missing_record(w->missing, &key, code_file, code_id);
     }
     missing_flush(w->missing, w->db, false);
@@ -150,17 +150,11 @@ static bool work(struct worker *w, const struct ledger_job *job, int64_t start_m
         return false;
     int lease_s = lease_for(w, c.job.dump_count);
     if (lease_s > LEDGER_LEASE_S)
-        ledger_extend(w->db, job, lease_s, NULL); /* at worst it is processed twice */
-    bool ok = crash_process(&c, err);
-    if (!ok && err->code == ERR_INVALID) {
-        log_event(LOG_WARN, "crash_dropped", "unknown rule set", LOG_S("crash_id", job->crash_id));
-        ok = persist(w, job, step_drop, NULL, err);
-    } else if (ok) {
-        ok = persist(w, job, step_finish, &c, err);
-        if (ok) {
-            log_done(job, &c, start_ms);
-            note_missing(w, c.job.processed);
-        }
+        ledger_extend(w->db, job, lease_s, ERR_IGNORED); /* at worst it is processed twice */
+    bool ok = crash_process(&c, err) && persist(w, job, step_finish, &c, err);
+    if (ok) {
+        log_done(job, &c, start_ms);
+        note_missing(w, c.job.processed);
     }
     crash_release(&c);
     return ok;
@@ -174,7 +168,7 @@ static bool work(struct worker *w, const struct ledger_job *job, int64_t start_m
  */
 static bool is_nobodys_fault(struct worker *w)
 {
-    return proc_stopping() || !ledger_store_check(w->db, w->store, w->installation, NULL);
+    return proc_stopping() || !ledger_store_check(w->db, w->store, w->installation, ERR_IGNORED);
 }
 
 static void process(struct worker *w, const struct ledger_job *job)
@@ -183,6 +177,12 @@ static void process(struct worker *w, const struct ledger_job *job)
     struct err err = {0}, second = {0};
     log_event(LOG_DEBUG, "crash_taken", "taken", LOG_S("crash_id", job->crash_id));
     if (!crash_id_valid(str_of(job->crash_id), false)) {
+        persist(w, job, step_drop, NULL, &err);
+        return;
+    }
+    /* before any work, so that no error from below is ever taken for this one */
+    if (!rules_names(job->ruleset)) {
+        log_event(LOG_WARN, "crash_dropped", "unknown rule set", LOG_S("crash_id", job->crash_id));
         persist(w, job, step_drop, NULL, &err);
         return;
     }
@@ -210,7 +210,7 @@ static void bury_the_dead(struct worker *w)
         return;
     w->buried_ms = mono_ms();
     crash_sweep_tmp(w->setup.tmp_dir);
-    ledger_bury(w->db, w->setup.host, &buried, NULL);
+    ledger_bury(w->db, w->setup.host, &buried, ERR_IGNORED);
 }
 
 /* Waits for a notification; true if the connection is new and the queue must be looked at first. */
@@ -269,7 +269,7 @@ static void loop(struct worker *w)
             reload(w);
         bury_the_dead(w);
         if (take_one(w, &job, &err)) {
-            settle_claims(w, &job, NULL); /* the claim itself may have reconnected */
+            settle_claims(w, &job, ERR_IGNORED); /* the claim itself may have reconnected */
             db_there(w);
             process(w, &job);
             db_drain_notifications(w->listen);

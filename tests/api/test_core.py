@@ -146,6 +146,20 @@ def test_unreadable_crash_waits_and_fails_for_good(datil):
     wait_until(lambda: state(datil, crash) == "processed", 20, "the retry")
 
 
+def test_unknown_rule_set_is_decided_before_anything_is_read(datil):
+    """The message goes although the crash itself cannot be read, and the crash stays what it was."""
+    crash = crash_id(18)
+    put_raw(datil, crash)
+    raw = datil.var / "store" / ("20" + crash[-6:]) / "raw_crash" / f"{crash}.json"
+    raw.write_text("{broken")
+    datil.sql("INSERT INTO crash_ledger (crash_id) VALUES (%s)", crash)
+    datil.sql("INSERT INTO crash_queue (crash_id, queue, ruleset) VALUES (%s, 1, 'nonsense')", crash)
+    datil.sql("NOTIFY crash_queue")
+    wait_until(lambda: not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", crash), 20, "the message to go")
+    assert state(datil, crash) == "received"
+    raw.unlink()
+
+
 def test_raw_crash_of_an_older_collector(datil, minidump):
     """Version 1: notes and MD5 checksums lie among the annotations, `version` is absent."""
     crash = crash_id(17)
