@@ -1,4 +1,4 @@
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
 #include "queries.h"
@@ -61,7 +61,7 @@ bool admin_get(struct req *r, struct err *err)
 {
     if (!check_admin(r, err))
         return false;
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Administration"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Administration"});
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
         if (!set_table(r, v, &tables[i], err))
             return false;
@@ -73,7 +73,7 @@ bool admin_get(struct req *r, struct err *err)
         tpl_row_cstr(row, all->v[i].description);
     }
     resp_header(r, "Cache-Control", STR("no-store"));
-    return frame_send(r, 200, "admin.html", v, err);
+    return layout_send(r, 200, "admin.html", v, err);
 }
 
 static bool is_severity(struct str s)

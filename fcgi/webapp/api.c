@@ -1,6 +1,6 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/app.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
 
@@ -81,7 +81,7 @@ static const char *limit_text(struct req *r, enum conf_name key)
 bool api_docs_get(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "API"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "API"});
     struct tpl_rows *rows = tpl_rows(v, "endpoints");
     for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
         const struct api_endpoint *e = &endpoints[i];
@@ -98,7 +98,7 @@ bool api_docs_get(struct req *r, struct err *err)
     }
     tpl_cstr(v, "limit_anonymous", limit_text(r, CONF_RATE_LIMIT_API_ANONYMOUS));
     tpl_cstr(v, "limit_user", limit_text(r, CONF_RATE_LIMIT_API_USER));
-    return frame_send(r, 200, "api.html", v, err);
+    return layout_send(r, 200, "api.html", v, err);
 }
 
 /* Anything else below /api/ */

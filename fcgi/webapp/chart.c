@@ -57,24 +57,23 @@ static int64_t step_for(int64_t most)
     return most;
 }
 
-struct frame_of_chart {
+struct plot {
     int64_t top; /* value at the upper edge */
     size_t days;
 };
 
-static double x_of(const struct frame_of_chart *f, size_t day)
+static double x_of(const struct plot *f, size_t day)
 {
     size_t last = f->days > 1 ? f->days - 1 : 1;
     return LEFT + (double)(WIDTH - LEFT - 12) * (double)day / (double)last;
 }
 
-static double y_of(const struct frame_of_chart *f, int64_t v)
+static double y_of(const struct plot *f, int64_t v)
 {
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (double)v / (double)f->top);
 }
 
-static void grid(struct html_writer *w, struct arena *a, const struct frame_of_chart *f,
-                 int64_t step)
+static void grid(struct html_writer *w, struct arena *a, const struct plot *f, int64_t step)
 {
     for (int64_t v = 0; v <= f->top; v += step) {
         double y = y_of(f, v);
@@ -89,7 +88,7 @@ static void grid(struct html_writer *w, struct arena *a, const struct frame_of_c
     }
 }
 
-static void day_names(struct html_writer *w, struct arena *a, const struct frame_of_chart *f,
+static void day_names(struct html_writer *w, struct arena *a, const struct plot *f,
                       int64_t first_day_us)
 {
     size_t every = (f->days + 7) / 8;
@@ -108,7 +107,7 @@ struct html chart_days(struct arena *a, int64_t first_day_us, size_t days,
         for (size_t i = 0; i < days; i++)
             most = MAX(most, lines[l].counts[i]);
     int64_t step = step_for(most);
-    struct frame_of_chart f = {.top = (most + step - 1) / step * step, .days = days};
+    struct plot f = {.top = (most + step - 1) / step * step, .days = days};
 
     HTML_WRITER_AUTO w;
     html_init(&w, SVG_MAX);

@@ -1,5 +1,5 @@
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
 #include "lib/crash/reduce.h"
@@ -29,7 +29,7 @@ static void index_row(struct arena *a, struct tpl_rows *rows, const char *datase
 bool dictionary_get(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Data dictionary"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Data dictionary"});
     struct tpl_rows *sent = tpl_rows(v, "annotations"), *stored = tpl_rows(v, "fields");
     for (size_t i = 0; i < annotation_count; i++)
         index_row(a, sent, "annotation", annotations[i].name, annotations[i].perm != PERM_PUBLIC,
@@ -37,7 +37,7 @@ bool dictionary_get(struct req *r, struct err *err)
     for (size_t i = 0; i < search_field_count; i++)
         index_row(a, stored, "processed", search_fields[i].source_key,
                   search_fields[i].perm != PERM_PUBLIC, search_fields[i].description);
-    return frame_send(r, 200, "dictionary.html", v, err);
+    return layout_send(r, 200, "dictionary.html", v, err);
 }
 
 static void fact(struct tpl_rows *rows, const char *label, struct str text, struct str url)
@@ -99,7 +99,7 @@ static bool send_field(struct req *r, struct str name, const char *text, struct 
 {
     tpl_text(v, "name", name);
     tpl_cstr(v, "text", text);
-    return set_values(r, v, f, err) && frame_send(r, 200, "dictionary_field.html", v, err);
+    return set_values(r, v, f, err) && layout_send(r, 200, "dictionary_field.html", v, err);
 }
 
 static bool send_annotation(struct req *r, struct str name, struct err *err)
@@ -107,7 +107,7 @@ static bool send_annotation(struct req *r, struct str name, struct err *err)
     const struct annotation *x = annotation_find(name);
     if (!x)
         return err_set(err, ERR_NOT_FOUND, "Field not found");
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = x->name});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = x->name});
     struct tpl_rows *facts = tpl_rows(v, "facts");
     const char *key = x->processed_key;
     fact(facts, "Dataset", STR("annotation"), STR(""));
@@ -124,7 +124,7 @@ static bool send_processed(struct req *r, struct str name, struct err *err)
     bool is_protected = !reduce_may_see(name, PERM_PUBLIC);
     if (!f && is_protected && !reduce_may_see(name, PERM_PROTECTED))
         return err_set(err, ERR_NOT_FOUND, "Field not found");
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = str_adup(req_arena(r), name)});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = str_adup(req_arena(r), name)});
     struct tpl_rows *facts = tpl_rows(v, "facts");
     fact(facts, "Dataset", STR("processed"), STR(""));
     permission(facts, is_protected);

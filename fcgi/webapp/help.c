@@ -1,4 +1,4 @@
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
 
@@ -10,8 +10,8 @@ static const char *const query_types[] = {
 
 static bool simple(struct req *r, const char *template_name, const char *title, struct err *err)
 {
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = title});
-    return frame_send(r, 200, template_name, v, err);
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = title});
+    return layout_send(r, 200, template_name, v, err);
 }
 
 /* GET /documentation/ */
@@ -42,7 +42,7 @@ bool help_products_get(struct req *r, struct err *err)
 bool help_search_get(struct req *r, struct err *err)
 {
     struct tpl_values *v =
-        frame_new(r, &(struct frame){.title = "Super Search guide", .nav = "search"});
+        layout_new(r, &(struct layout){.title = "Super Search guide", .nav = "search"});
     struct tpl_rows *rows = tpl_rows(v, "fields");
     for (size_t i = 0; i < search_field_count; i++) {
         const struct search_field *f = &search_fields[i];
@@ -52,5 +52,5 @@ bool help_search_get(struct req *r, struct err *err)
         tpl_row_int(row, f->perm == PERM_PROTECTED);
         tpl_row_cstr(row, f->description);
     }
-    return frame_send(r, 200, "help_search.html", v, err);
+    return layout_send(r, 200, "help_search.html", v, err);
 }

@@ -1,6 +1,6 @@
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/versions.h"
@@ -79,8 +79,8 @@ static void add_card(struct req *r, struct tpl_rows *cards, const struct product
     tpl_row_cstr(row, arena_printf(a, "report%s in 7 days", d->total == 1 ? "" : "s"));
     tpl_row_html(row, chart_spark(a, d->counts, d->n,
                                   arena_printf(a, "Reports of %s per day, last 7 days", p->name)));
-    tpl_row_url(row, frame_url(a, "/topcrashers/", p->name, NULL));
-    tpl_row_url(row, frame_url(a, "/search/", p->name, NULL));
+    tpl_row_url(row, layout_url(a, "/topcrashers/", p->name, NULL));
+    tpl_row_url(row, layout_url(a, "/search/", p->name, NULL));
 }
 
 /* Superusers learn which products' reports are refused, and what would accept them. */
@@ -122,7 +122,7 @@ bool home_get(struct req *r, struct err *err)
     int64_t total = 0;
     if (!ask_home(r, &empty, &answer, err))
         return err_wrap(err, "counting reports");
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Crashes by product"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Crashes by product"});
     struct tpl_rows *cards = tpl_rows(v, "cards"), *idle = tpl_rows(v, "idle");
     for (size_t i = 0; i < products->n; i++) {
         struct days d = empty;
@@ -145,7 +145,7 @@ bool home_get(struct req *r, struct err *err)
                          : "");
     tpl_cstr(v, "base_url", app_of(r)->base_url);
     tpl_cstr(v, "example_product", products->n ? products->v[0].name : "NAME");
-    return frame_send(r, 200, "home.html", v, err);
+    return layout_send(r, 200, "home.html", v, err);
 }
 
 static bool ask_product(struct req *r, const struct product *p, const struct days *d, json_t **ret,
@@ -216,7 +216,7 @@ static void version_card(struct arena *a, struct tpl_rows *rows, const struct pr
     tpl_row_cstr(
         row, version->count ? arena_printf(a, "%s in 60 days", fmt_count(a, version->count)) : "");
     struct tpl_rows *links = tpl_row_rows(row);
-    link_row(links, "Top Crashers", frame_url(a, "/topcrashers/", p->name, version->text));
+    link_row(links, "Top Crashers", layout_url(a, "/topcrashers/", p->name, version->text));
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct query q = query_new(a);
         query_addc(&q, "product", p->name);
@@ -265,7 +265,7 @@ bool product_get(struct req *r, struct err *err)
     if (!p)
         return err_set(err, ERR_NOT_FOUND, "There is no product of that name");
     struct tpl_values *v =
-        frame_new(r, &(struct frame){.title = p->name, .nav = "overview", .product = p});
+        layout_new(r, &(struct layout){.title = p->name, .nav = "overview", .product = p});
     tpl_cstr(v, "description", p->description);
     set_versions(r, v, p);
     if (!set_chart(r, v, p, err) || !ask_signatures(r, p, &answer, err))
@@ -275,5 +275,5 @@ bool product_get(struct req *r, struct err *err)
     for (char **l = p->home_links; l && l[0] && l[1]; l += 2)
         link_row(links, l[0], str_of(l[1]));
     tpl_bool(v, "has_links", tpl_rows_count(links) > 0);
-    return frame_send(r, 200, "product.html", v, err);
+    return layout_send(r, 200, "product.html", v, err);
 }

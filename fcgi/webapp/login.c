@@ -1,4 +1,4 @@
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
@@ -28,7 +28,7 @@ static bool send_form(struct req *r, int status, const char *problem, struct str
                       struct str next, struct err *err)
 {
     const struct web_user *user = req_user(r);
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Log in"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Log in"});
     tpl_cstr(v, "heading", "Log in");
     tpl_cstr(v, "error", problem);
     tpl_text(v, "email", email);
@@ -36,7 +36,7 @@ static bool send_form(struct req *r, int status, const char *problem, struct str
     tpl_bool(v, "insufficient", user->is_logged_in && next.n > 0);
     tpl_cstr(v, "csrf_token", req_csrf_token(r));
     resp_header(r, "Cache-Control", STR("no-store"));
-    return frame_send(r, status, "login.html", v, err);
+    return layout_send(r, status, "login.html", v, err);
 }
 
 /* GET /login/?next= */
@@ -103,7 +103,7 @@ bool logout_post(struct req *r, struct err *err)
 /* GET /profile/ */
 bool profile_get(struct req *r, struct err *err)
 {
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Profile"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Profile"});
     const char *id = db_int(req_arena(r), req_user(r)->id);
     DB_ROWS permissions = {0};
     DB_ROWS groups = {0};
@@ -120,5 +120,5 @@ bool profile_get(struct req *r, struct err *err)
     for (int i = 0; i < groups.count; i++)
         tpl_row_cstr(tpl_row_add(names), db_col(&groups, i, "name"));
     tpl_bool(v, "has_groups", groups.count > 0);
-    return frame_send(r, 200, "profile.html", v, err);
+    return layout_send(r, 200, "profile.html", v, err);
 }

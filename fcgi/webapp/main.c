@@ -1,5 +1,5 @@
 #include "fcgi/webapp/app.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/routes.h"
 
 /* datil-webapp: pages, JSON API and access control. */
@@ -15,7 +15,7 @@ int main(int argc, char **argv)
         .reload = app_reload,
         .template_dir = "templates",
         .uses_db = true,
-        .error_body = frame_error,
+        .error_body = layout_error,
     };
     return web_main(&program, argc, argv);
 }

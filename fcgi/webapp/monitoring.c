@@ -5,7 +5,7 @@
  */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/app.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
@@ -87,14 +87,14 @@ bool monitoring_get(struct req *r, struct err *err)
         {"/__version__", "what is installed"},
         {"/monitoring/cron/", "state of the scheduled jobs"},
     };
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Monitoring"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Monitoring"});
     struct tpl_rows *rows = tpl_rows(v, "links");
     for (size_t i = 0; i < ARRAY_LEN(links); i++) {
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_url(row, str_of(links[i][0]));
         tpl_row_cstr(row, links[i][1]);
     }
-    return frame_send(r, 200, "monitoring.html", v, err);
+    return layout_send(r, 200, "monitoring.html", v, err);
 }
 
 /* GET /monitoring/cron/: always 200; the word says it. */
@@ -171,6 +171,6 @@ bool old_profile_get(struct req *r, struct err *err)
 /* GET /about/throttling/ */
 bool throttling_get(struct req *r, struct err *err)
 {
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Why a report may be missing"});
-    return frame_send(r, 200, "throttling.html", v, err);
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Why a report may be missing"});
+    return layout_send(r, 200, "throttling.html", v, err);
 }

@@ -9,7 +9,7 @@
 #include "fcgi/webapp/report.h"
 
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/log.h"
@@ -73,9 +73,9 @@ static bool bad_id(struct str text, struct err *err)
 static bool send_simple(struct req *r, int status, const char *page, const char *title,
                         const char *id, struct err *err)
 {
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = title});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = title});
     tpl_cstr(v, "crash_id", id);
-    return frame_send(r, status, page, v, err);
+    return layout_send(r, status, page, v, err);
 }
 
 /* Somebody looks at it, so it goes first: at most once a minute for each report. */
@@ -92,12 +92,12 @@ static void process_now(struct req *r, const char *id, const json_t *raw)
 
 static bool send_pending(struct req *r, const char *id, const json_t *raw, struct err *err)
 {
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "Please wait"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Please wait"});
     process_now(r, id, raw);
     tpl_cstr(v, "crash_id", id);
     tpl_int(v, "reload_seconds", RELOAD_S);
     resp_header(r, "Cache-Control", STR("no-store"));
-    return frame_send(r, 200, "report_pending.html", v, err);
+    return layout_send(r, 200, "report_pending.html", v, err);
 }
 
 static void add_tab(struct tpl_rows *tabs, const char *id, const char *label, const char *count)
@@ -150,7 +150,7 @@ static void set_head(const struct report *c, struct tpl_values *v)
     tpl_url(v, "signature_url", query_url(&q, "/signature/"));
     tpl_cstr(v, "crash_product", product ? product : "Unknown product");
     tpl_cstr(v, "crash_version", version);
-    tpl_url(v, "version_url", frame_url(c->a, "/topcrashers/", product ? product : "", version));
+    tpl_url(v, "version_url", layout_url(c->a, "/topcrashers/", product ? product : "", version));
     tpl_cstr(v, "og_title", arena_printf(c->a, "%s [@ %s]", c->id, signature ? signature : ""));
 }
 
@@ -191,14 +191,14 @@ static bool send_report(struct report *c, struct err *err)
     const char *product = jget_str(c->doc, "product"), *version = jget_str(c->doc, "version");
     const char *signature = jget_str(c->doc, "signature");
     c->product = product ? products_find(app_products(c->req), str_of(product)) : NULL;
-    const struct frame frame = {
+    const struct layout layout = {
         .title = arena_printf(c->a, "%s - %s", signature ? signature : "Crash report", c->id),
         .product = c->product,
         .version = c->product ? version : NULL,
     };
-    struct tpl_values *v = frame_new(c->req, &frame);
+    struct tpl_values *v = layout_new(c->req, &layout);
     tpl_cstr(v, "crash_id", c->id);
-    return fill(c, v, err) && frame_send(c->req, 200, "report.html", v, err);
+    return fill(c, v, err) && layout_send(c->req, 200, "report.html", v, err);
 }
 
 static bool reduce_and_send(struct report *c, struct err *err)

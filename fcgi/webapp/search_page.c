@@ -1,6 +1,6 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
@@ -153,10 +153,10 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
     return search_form_set_simple(r, v, &q->query, err);
 }
 
-static struct frame frame_of(struct req *r, const struct asked *q)
+static struct layout frame_of(struct req *r, const struct asked *q)
 {
     struct str product = query_get(&q->query, "product"), version = query_get(&q->query, "version");
-    return (struct frame){
+    return (struct layout){
         .title = "Super Search",
         .nav = "search",
         .product = product.p ? products_find(app_products(r), product) : NULL,
@@ -180,13 +180,13 @@ bool search_get(struct req *r, struct err *err)
     }
     if (!read_request(r, &q, err))
         return false;
-    const struct frame frame = frame_of(r, &q);
-    struct tpl_values *v = frame_new(r, &frame);
+    const struct layout layout = frame_of(r, &q);
+    struct tpl_values *v = layout_new(r, &layout);
     bool run = q.query.n > 0 && !query_get(&q.query, "_dont_run").p;
     if (!set_form(r, v, &q, err))
         return false;
     if (run && !set_results(r, v, &q, &problem)) {
-        v = frame_new(r, &frame); /* without half a result */
+        v = layout_new(r, &layout); /* without half a result */
         if (!set_form(r, v, &q, err))
             return false;
     }
@@ -199,7 +199,7 @@ bool search_get(struct req *r, struct err *err)
     tpl_cstr(v, "problem", problem.msg);
     tpl_bool(v, "was_run", run);
     tpl_cstr(v, "lead", run ? "" : "Filter, list and count every report of the last six months.");
-    return frame_send(r, problem.code ? 400 : 200, "search.html", v, err);
+    return layout_send(r, problem.code ? 400 : 200, "search.html", v, err);
 }
 
 /* GET /search/results/: the results alone, for pages that load them later. */
@@ -209,7 +209,7 @@ bool search_results_get(struct req *r, struct err *err)
     struct err problem = {0};
     struct tpl_values *v = tpl_values_new(req_arena(r));
     if (read_request(r, &q, &problem) && set_results(r, v, &q, &problem))
-        return frame_send(r, 200, "search_results.html", v, err);
+        return layout_send(r, 200, "search_results.html", v, err);
     if (problem.code == ERR_INVALID &&
         str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest")))
         return resp_bytes(r, 400, "text/html; charset=utf-8",

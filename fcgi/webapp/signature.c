@@ -7,7 +7,7 @@
 #include "fcgi/webapp/signature.h"
 
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/search_form.h"
 #include "lib/base/util.h"
@@ -303,16 +303,16 @@ bool signature_get(struct req *r, struct err *err)
     if (!signature_read(r, &p, err))
         return false;
     struct str product = query_get(&p.query, "product");
-    const struct frame frame = {
+    const struct layout layout = {
         .title = arena_printf(p.a, STR_FMT " - signature report", STR_ARG(p.signature)),
         .product = product.p ? products_find(app_products(r), product) : NULL,
     };
-    struct tpl_values *v = frame_new(r, &frame);
+    struct tpl_values *v = layout_new(r, &layout);
     set_head(&p, v);
     tpl_bool(v, "needs_chart", true);
     if (!fill(&p, v, err))
         return false;
-    return frame_send(r, 200, "signature.html", v, err);
+    return layout_send(r, 200, "signature.html", v, err);
 }
 
 static bool fragment(struct req *r, const char *template_name, struct err *err)
@@ -320,7 +320,7 @@ static bool fragment(struct req *r, const char *template_name, struct err *err)
     struct signature_page p;
     struct tpl_values *v = tpl_values_new(req_arena(r));
     return signature_read(r, &p, err) && fill(&p, v, err) &&
-           frame_send(r, 200, template_name, v, err);
+           layout_send(r, 200, template_name, v, err);
 }
 
 bool signature_summary_get(struct req *r, struct err *err)

@@ -1,7 +1,7 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/search_form.h"
 #include "fcgi/webapp/signature.h"
@@ -170,5 +170,5 @@ bool signature_aggregation_get(struct req *r, struct err *err)
     tpl_cstr(v, "field", f->name);
     return results_add_terms(r, tpl_rows(v, "terms"), &links, f->name, app_facet(answer, f->name),
                              jget_int_or(answer, "total", 0), err) &&
-           frame_send(r, 200, "signature_aggregation.html", v, err);
+           layout_send(r, 200, "signature_aggregation.html", v, err);
 }

@@ -1,4 +1,4 @@
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
@@ -37,7 +37,7 @@ static bool send_page(struct req *r, int status, const char *key, const char *pr
     if (!DB_RUN(req_db(r), &q_web_tokens, &tokens, err, user) ||
         !DB_RUN(req_db(r), &q_web_permissions, &permissions, err, user))
         return err_wrap(err, "listing tokens");
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = "API tokens"});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = "API tokens"});
     list_tokens(&tokens, tpl_rows(v, "tokens"));
     struct tpl_rows *choices = tpl_rows(v, "permissions");
     for (int i = 0; i < permissions.count; i++) {
@@ -52,7 +52,7 @@ static bool send_page(struct req *r, int status, const char *key, const char *pr
     tpl_cstr(v, "key", key);
     tpl_cstr(v, "problem", problem);
     resp_header(r, "Cache-Control", STR("no-store"));
-    return frame_send(r, status, "tokens.html", v, err);
+    return layout_send(r, status, "tokens.html", v, err);
 }
 
 /* GET /api/tokens/ */

@@ -3,7 +3,7 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/versions.h"
 #include "lib/base/time.h"
@@ -205,13 +205,13 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
     const char *version = w->versions.n ? str_adup(a, w->versions.v[0]) : NULL;
     const char *period =
         arena_printf(a, "%s through %s.", fmt_time(a, w->from_us), fmt_time(a, w->to_us));
-    const struct frame frame = {
+    const struct layout layout = {
         .title = arena_printf(a, "Top crashers of %s", w->product->name),
         .nav = "topcrashers",
         .product = w->product,
         .version = version,
     };
-    struct tpl_values *v = frame_new(r, &frame);
+    struct tpl_values *v = layout_new(r, &layout);
     tpl_bool(v, "has_rows", t->n > 0);
     tpl_cstr(v, "heading",
              t->n ? arena_printf(a, "Top %zu Crashing Signatures", t->n) : "No crashes found");
@@ -221,7 +221,7 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
                               fmt_count(a, t->total));
     tpl_cstr(v, "period", period);
     set_controls(v, w);
-    return set_rows(r, v, w, t, err) && frame_send(r, 200, "topcrashers.html", v, err);
+    return set_rows(r, v, w, t, err) && layout_send(r, 200, "topcrashers.html", v, err);
 }
 
 /* _format=json: the same numbers for programs. */

@@ -1,9 +1,9 @@
 /*
  * What stands around every page: header with the menus of products and versions, the notices of
  * the administrator, the user, and the page for errors.  A part that cannot be made (no database,
- * no search) is left out: the frame of an error page must not be a second error.
+ * no search) is left out: the layout of an error page must not be a second error.
  */
-#include "fcgi/webapp/frame.h"
+#include "fcgi/webapp/layout.h"
 
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/versions.h"
@@ -14,7 +14,7 @@
 
 enum { NOTICES_KEEP_MS = 10000, VERSIONS_SHOWN = 30 };
 
-struct str frame_url(struct arena *a, const char *path, const char *product, const char *version)
+struct str layout_url(struct arena *a, const char *path, const char *product, const char *version)
 {
     struct query q = query_new(a);
     query_addc(&q, "product", product);
@@ -99,48 +99,48 @@ static void add_link(struct tpl_rows *rows, const char *text, struct str url, bo
 }
 
 /* Where the version menu leads: top crashers from top crashers, else the search. */
-static const char *version_path(const struct frame *f)
+static const char *version_path(const struct layout *l)
 {
-    return f->nav && strcmp(f->nav, "topcrashers") == 0 ? "/topcrashers/" : "/search/";
+    return l->nav && strcmp(l->nav, "topcrashers") == 0 ? "/topcrashers/" : "/search/";
 }
 
-static void set_product(struct req *r, struct tpl_values *v, const struct frame *f,
+static void set_product(struct req *r, struct tpl_values *v, const struct layout *l,
                         const struct product *product)
 {
     struct arena *a = req_arena(r);
     struct tpl_rows *rows = tpl_rows(v, "nav_versions");
     const struct version_list *versions = versions_of(r, product);
     /* An empty version asks for all of them; without one top crashers take the newest. */
-    add_link(rows, "All versions", frame_url(a, version_path(f), product->name, ""), !f->version);
+    add_link(rows, "All versions", layout_url(a, version_path(l), product->name, ""), !l->version);
     for (size_t i = 0; i < versions->n && i < VERSIONS_SHOWN; i++) {
         const char *text = versions->v[i].text;
-        add_link(rows, text, frame_url(a, version_path(f), product->name, text),
-                 f->version && strcmp(f->version, text) == 0);
+        add_link(rows, text, layout_url(a, version_path(l), product->name, text),
+                 l->version && strcmp(l->version, text) == 0);
     }
     tpl_cstr(v, "product", product->name);
-    tpl_cstr(v, "version_label", f->version ? f->version : "All versions");
+    tpl_cstr(v, "version_label", l->version ? l->version : "All versions");
     tpl_url(v, "overview_url", product_home(a, product->name));
-    tpl_url(v, "topcrashers_url", frame_url(a, "/topcrashers/", product->name, f->version));
+    tpl_url(v, "topcrashers_url", layout_url(a, "/topcrashers/", product->name, l->version));
 
     struct query q = query_new(a);
     query_addc(&q, "product", product->name);
-    if (f->version)
-        query_addc(&q, "version", f->version);
+    if (l->version)
+        query_addc(&q, "version", l->version);
     query_addc(&q, "_dont_run", "1");
     tpl_url(v, "search_url", query_url(&q, "/search/"));
 }
 
-static void set_header(struct req *r, struct tpl_values *v, const struct frame *f)
+static void set_header(struct req *r, struct tpl_values *v, const struct layout *l)
 {
     const struct products *products = app_products(r);
-    const struct product *product = f->product ? f->product : products->n ? &products->v[0] : NULL;
+    const struct product *product = l->product ? l->product : products->n ? &products->v[0] : NULL;
     struct tpl_rows *rows = tpl_rows(v, "nav_products");
     for (size_t i = 0; i < products->n; i++)
         add_link(rows, products->v[i].name, product_home(req_arena(r), products->v[i].name),
                  &products->v[i] == product);
     tpl_bool(v, "has_product", product != NULL);
     if (product) {
-        set_product(r, v, f, product);
+        set_product(r, v, l, product);
         return;
     }
     static const char *const names[] = {"product", "version_label", "overview_url",
@@ -175,25 +175,25 @@ static void set_user(struct req *r, struct tpl_values *v)
     tpl_bool(v, "sees_protected", req_may(r, "view_pii"));
 }
 
-struct tpl_values *frame_new(struct req *r, const struct frame *f)
+struct tpl_values *layout_new(struct req *r, const struct layout *l)
 {
     struct tpl_values *v = tpl_values_new(req_arena(r));
-    tpl_cstr(v, "title", f->title);
-    tpl_cstr(v, "nav", f->nav);
+    tpl_cstr(v, "title", l->title);
+    tpl_cstr(v, "nav", l->nav);
     tpl_cstr(v, "asset", app_of(r)->asset);
     tpl_cstr(v, "server_version", DATIL_VERSION);
     tpl_cstr(v, "quick_query", "");
     tpl_cstr(v, "og_title", "");
     tpl_bool(v, "needs_chart", false);
     tpl_int(v, "reload_seconds", 0);
-    set_header(r, v, f);
+    set_header(r, v, l);
     set_user(r, v);
     set_notices(r, v);
     return v;
 }
 
-bool frame_send(struct req *r, int status, const char *template_name, struct tpl_values *v,
-                struct err *err)
+bool layout_send(struct req *r, int status, const char *template_name, struct tpl_values *v,
+                 struct err *err)
 {
     return resp_page(r, status, template_name, v, err);
 }
@@ -234,7 +234,7 @@ static bool send_json_error(struct req *r, int status, const struct err *err)
     return answer_json(r, status, body, ERR_IGNORED);
 }
 
-bool frame_error(struct req *r, int status, const struct err *err)
+bool layout_error(struct req *r, int status, const struct err *err)
 {
     bool is_api = str_starts(req_path(r), STR("/api/"));
     if (!wants_page(r) && !is_api &&
@@ -251,13 +251,13 @@ bool frame_error(struct req *r, int status, const struct err *err)
                        err->code != ERR_BUSY; /* whose text says what to do */
             message = own ? error_texts[i].message : err->msg;
         }
-    struct tpl_values *v = frame_new(r, &(struct frame){.title = heading});
+    struct tpl_values *v = layout_new(r, &(struct layout){.title = heading});
     struct err why = {0};
     tpl_int(v, "status", status);
     tpl_cstr(v, "heading", heading);
     tpl_cstr(v, "message", message);
     tpl_cstr(v, "request_id", status >= 500 ? req_id(r) : "");
-    if (frame_send(r, status, "error.html", v, &why))
+    if (layout_send(r, status, "error.html", v, &why))
         return true;
     log_event(LOG_ERROR, "error_page_failed", "the error page cannot be rendered", LOG_E(&why));
     return false;
