@@ -11,6 +11,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
 enum { NOTICES_KEEP_MS = 10000, VERSIONS_SHOWN = 30 };
 
@@ -49,32 +50,30 @@ static void load_notices(struct req *r)
                                                             xstrdup(db_col(&rows, i, "message"))};
 }
 
-/* "bug #123" becomes a link, the rest is text. */
-static struct html notice_html(struct req *r, struct str text)
+static void add_notice_part(struct tpl_rows *parts, struct str text, struct str url)
 {
-    struct arena *a = req_arena(r);
-    HTML_WRITER_AUTO w;
-    html_init(&w, 1 << 16);
-    for (size_t at = 0; at < text.n;) {
-        size_t bug = str_find(text, STR("bug #"), at), end = bug;
-        if (bug != SIZE_MAX)
-            for (end = bug + 5; end < text.n && text.p[end] >= '0' && text.p[end] <= '9';)
-                end++;
-        if (bug == SIZE_MAX || end == bug + 5) {
-            size_t stop = bug == SIZE_MAX ? text.n : end;
-            html_text(&w, str_sub(text, at, stop - at));
-            at = stop;
-            continue;
+    struct tpl_row *row = tpl_row_add(parts);
+    tpl_col_text(row, NOTICE_PART_TEXT, text);
+    tpl_col_url(row, NOTICE_PART_URL, url);
+}
+
+/* "bug #123" becomes a link, the rest is text. */
+static void add_notice_text(struct req *r, struct tpl_rows *parts, struct str text)
+{
+    size_t shown = 0;
+    for (size_t at = 0; (at = str_find(text, STR("bug #"), at)) != SIZE_MAX;) {
+        size_t digits = at + 5, end = digits;
+        while (end < text.n && text.p[end] >= '0' && text.p[end] <= '9')
+            end++;
+        if (end > digits) {
+            const char *id = str_adup(req_arena(r), str_sub(text, digits, end - digits));
+            add_notice_part(parts, str_sub(text, shown, at - shown), STR(""));
+            add_notice_part(parts, str_sub(text, at, end - at), app_bug_url(r, id));
+            shown = end;
         }
-        html_text(&w, str_sub(text, at, bug - at));
-        html_raw(&w, "<a href=\"");
-        html_url(&w, app_bug_url(r, str_adup(a, str_sub(text, bug + 5, end - bug - 5))));
-        html_raw(&w, "\">");
-        html_text(&w, str_sub(text, bug, end - bug));
-        html_raw(&w, "</a>");
         at = end;
     }
-    return html_done(&w, a);
+    add_notice_part(parts, str_sub(text, shown, SIZE_MAX), STR(""));
 }
 
 static void set_notices(struct req *r, struct tpl_values *v)
@@ -82,20 +81,20 @@ static void set_notices(struct req *r, struct tpl_values *v)
     struct app *app = app_of(r);
     if (app->notices_until_ms <= mono_ms())
         load_notices(r);
-    struct tpl_rows *rows = tpl_rows(v, "notices");
+    struct tpl_rows *rows = tpl_list(v, LIST_NOTICES);
     for (size_t i = 0; i < app->notice_count; i++) {
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, app->notices[i].severity);
-        tpl_row_html(row, notice_html(r, str_of(app->notices[i].message)));
+        tpl_col_cstr(row, NOTICE_SEVERITY, app->notices[i].severity);
+        add_notice_text(r, tpl_col_rows(row, NOTICE_PARTS), str_of(app->notices[i].message));
     }
 }
 
-static void add_link(struct tpl_rows *rows, const char *text, struct str url, bool is_current)
+static void add_item(struct tpl_rows *menu, const char *text, struct str url, bool is_current)
 {
-    struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, text);
-    tpl_row_url(row, url);
-    tpl_row_int(row, is_current);
+    struct tpl_row *row = tpl_row_add(menu);
+    tpl_col_cstr(row, MENU_ITEM_TEXT, text);
+    tpl_col_url(row, MENU_ITEM_URL, url);
+    tpl_col_bool(row, MENU_ITEM_IS_CURRENT, is_current);
 }
 
 /* Where the version menu leads: top crashers from top crashers, else the search. */
@@ -108,13 +107,13 @@ static void set_product(struct req *r, struct tpl_values *v, const struct layout
                         const struct product *product)
 {
     struct arena *a = req_arena(r);
-    struct tpl_rows *rows = tpl_rows(v, "nav_versions");
+    struct tpl_rows *rows = tpl_list(v, LIST_NAV_VERSIONS);
     const struct version_list *versions = versions_of(r, product);
     /* An empty version asks for all of them; without one top crashers take the newest. */
-    add_link(rows, "All versions", layout_url(a, version_path(l), product->name, ""), !l->version);
+    add_item(rows, "All versions", layout_url(a, version_path(l), product->name, ""), !l->version);
     for (size_t i = 0; i < versions->n && i < VERSIONS_SHOWN; i++) {
         const char *text = versions->v[i].text;
-        add_link(rows, text, layout_url(a, version_path(l), product->name, text),
+        add_item(rows, text, layout_url(a, version_path(l), product->name, text),
                  l->version && strcmp(l->version, text) == 0);
     }
     tpl_cstr(v, "product", product->name);
@@ -134,9 +133,9 @@ static void set_header(struct req *r, struct tpl_values *v, const struct layout 
 {
     const struct products *products = app_products(r);
     const struct product *product = l->product ? l->product : products->n ? &products->v[0] : NULL;
-    struct tpl_rows *rows = tpl_rows(v, "nav_products");
+    struct tpl_rows *rows = tpl_list(v, LIST_NAV_PRODUCTS);
     for (size_t i = 0; i < products->n; i++)
-        add_link(rows, products->v[i].name, product_home(req_arena(r), products->v[i].name),
+        add_item(rows, products->v[i].name, product_home(req_arena(r), products->v[i].name),
                  &products->v[i] == product);
     tpl_bool(v, "has_product", product != NULL);
     if (product) {
@@ -147,7 +146,7 @@ static void set_header(struct req *r, struct tpl_values *v, const struct layout 
                                         "topcrashers_url"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         tpl_cstr(v, names[i], "");
-    tpl_rows(v, "nav_versions");
+    tpl_list(v, LIST_NAV_VERSIONS);
     tpl_cstr(v, "search_url", "/search/?_dont_run=1");
 }
 

@@ -1,6 +1,7 @@
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/routes.h"
+#include "rows.h"
 
 /* datil-webapp: pages, JSON API and access control. */
 int main(int argc, char **argv)
@@ -14,6 +15,7 @@ int main(int argc, char **argv)
         .stop = app_stop,
         .reload = app_reload,
         .template_dir = "templates",
+        .template_rows = &page_rows,
         .uses_db = true,
         .error_body = layout_error,
     };

@@ -2,22 +2,24 @@
 
 #include <ctpl/ctpl.h>
 #include <dirent.h>
-#include <limits.h>
 
 #undef MIN /* GLib has its own */
 #undef MAX
 
-#include "lib/base/fs.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/tpl/tpl_internal.h"
 
-enum { INCLUDE_DEPTH_MAX = 8, TEMPLATE_MAX = 1 << 20, TEMPLATES_MAX = 1000 };
+/*
+ * The loaded templates, by name.  All are read once, at start: a worker that is up never meets a
+ * template that cannot be used.
+ */
+enum { TEMPLATES_MAX = 1000 }; /* we have forty; more is a wrong directory */
 
 struct template
 {
-    char *name; /* relative to the directory */
-    char *text; /* includes resolved, without the trailer */
+    char *name; /* of its file */
+    char *text; /* as ctpl reads it, without the trailer */
     size_t text_len;
     CtplToken *tree;
 };
@@ -26,73 +28,17 @@ struct tpl_set {
     VEC(struct template) templates; /* sorted by name */
 };
 
-static bool include_file(const char *dir, struct str name, int depth, struct strbuf *out,
-                         struct err *err);
+struct loading {
+    const char *dir;
+    const struct tpl_schema *schema;
+    struct tpl_usage used;
+};
 
-/* {include NAME} and {# comment}: what stands at text[at], `at` behind the brace. */
-static bool directive(const char *dir, struct str block, int depth, struct strbuf *out,
-                      bool *ret_done, struct err *err)
-{
-    *ret_done = true;
-    if (str_starts(block, STR("#")))
-        return true;
-    if (str_starts(block, STR("include ")))
-        return include_file(dir, str_trim(str_sub(block, 8, SIZE_MAX)), depth + 1, out, err);
-    *ret_done = false;
-    return true;
-}
-
-static bool resolve(const char *dir, struct str text, int depth, struct strbuf *out,
-                    struct err *err)
-{
-    size_t at = 0;
-    while (at < text.n) {
-        size_t open = str_find_char(text, '{', at);
-        if (open == SIZE_MAX || (open > 0 && text.p[open - 1] == '\\')) {
-            size_t stop = open == SIZE_MAX ? text.n : open + 1;
-            sb_str(out, str_sub(text, at, stop - at));
-            at = stop;
-            continue;
-        }
-        sb_str(out, str_sub(text, at, open - at));
-        size_t close = str_find_char(text, '}', open);
-        bool done = false;
-        if (close != SIZE_MAX &&
-            !directive(dir, str_sub(text, open + 1, close - open - 1), depth, out, &done, err))
-            return false;
-        at = done ? close + 1 : open + 1;
-        if (!done)
-            sb_char(out, '{');
-    }
-    return true;
-}
-
-static bool include_file(const char *dir, struct str name, int depth, struct strbuf *out,
-                         struct err *err)
-{
-    if (depth > INCLUDE_DEPTH_MAX)
-        return err_set(err, ERR_INVALID, "includes nested more than %d deep", INCLUDE_DEPTH_MAX);
-    if (str_find(name, STR(".."), 0) != SIZE_MAX || str_starts(name, STR("/")))
-        return err_set(err, ERR_INVALID, "include outside the directory: " STR_FMT, STR_ARG(name));
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/" STR_FMT, dir, STR_ARG(name));
-    FREE_LATER char *text = NULL;
-    size_t n = 0;
-    if (!fs_read(path, TEMPLATE_MAX, &text, &n, err))
-        return err_wrap(err, "template " STR_FMT, STR_ARG(name));
-    if (!resolve(dir, str_n(text, n), depth, out, err))
-        return err_wrap(err, STR_FMT, STR_ARG(name));
-    if (out->overflow)
-        return err_set(err, ERR_INVALID, "template " STR_FMT " is too large", STR_ARG(name));
-    return true;
-}
-
+/* The tree of the text, which is good already but for what ctpl alone knows. */
 static bool parse(struct template *t, struct err *err)
 {
-    if (!tpl_check_blocks(str_n(t->text, t->text_len), err))
-        return err_wrap(err, "template %s", t->name);
     STRBUF_AUTO whole;
-    sb_init(&whole, 2 * TEMPLATE_MAX);
+    sb_init(&whole, 2 * TPL_TEMPLATE_MAX);
     sb_put(&whole, t->text, t->text_len);
     sb_text(&whole, TPL_TRAILER);
     GError *why = NULL;
@@ -104,11 +50,11 @@ static bool parse(struct template *t, struct err *err)
     return false;
 }
 
-static bool load_one(struct tpl_set *set, const char *dir, const char *name, struct err *err)
+static bool load_one(struct tpl_set *set, struct loading *l, const char *name, struct err *err)
 {
     STRBUF_AUTO text;
-    sb_init(&text, TEMPLATE_MAX);
-    if (!include_file(dir, str_of(name), 0, &text, err))
+    sb_init(&text, TPL_TEMPLATE_MAX);
+    if (!tpl_translate(l->dir, name, l->schema, &l->used, &text, err))
         return false;
     struct template t = {.name = xstrdup(name)};
     t.text = sb_take(&text, &t.text_len);
@@ -117,24 +63,16 @@ static bool load_one(struct tpl_set *set, const char *dir, const char *name, str
     return ok;
 }
 
-static bool load_dir(struct tpl_set *set, const char *root, const char *below, struct err *err)
+/* Directories are left alone: what is in them is included by templates and stands for nothing. */
+static bool load_all(struct tpl_set *set, struct loading *l, struct err *err)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", root, below);
-    DIR *d = opendir(path);
+    DIR *d = opendir(l->dir);
     if (!d)
-        return err_set(err, ERR_NOT_FOUND, "no template directory %s", path);
+        return err_set(err, ERR_NOT_FOUND, "no template directory %s", l->dir);
     bool ok = true;
-    for (struct dirent *e; ok && (e = readdir(d));) {
-        if (e->d_name[0] == '.')
-            continue;
-        char name[PATH_MAX];
-        snprintf(name, sizeof name, "%s%s%s", below, *below ? "/" : "", e->d_name);
-        if (e->d_type == DT_DIR)
-            ok = strlen(below) < 64 && load_dir(set, root, name, err);
-        else if (str_ends(str_of(name), STR(".html")))
-            ok = set->templates.n < TEMPLATES_MAX && load_one(set, root, name, err);
-    }
+    for (struct dirent *e; ok && (e = readdir(d));)
+        if (e->d_name[0] != '.' && str_ends(str_of(e->d_name), STR(".html")))
+            ok = set->templates.n < TEMPLATES_MAX && load_one(set, l, e->d_name, err);
     closedir(d);
     return ok;
 }
@@ -144,10 +82,14 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct template *)a)->name, ((const struct template *)b)->name);
 }
 
-bool tpl_load(const char *dir, struct tpl_set **ret, struct err *err)
+bool tpl_load(const char *dir, const struct tpl_schema *schema, struct tpl_set **ret,
+              struct err *err)
 {
+    FREE_LATER bool *columns = xcalloc(schema->column_count + 1, sizeof *columns);
+    FREE_LATER bool *lists = xcalloc(schema->list_count + 1, sizeof *lists);
+    struct loading l = {.dir = dir, .schema = schema, .used = {columns, lists}};
     struct tpl_set *set = xcalloc(1, sizeof *set);
-    if (!load_dir(set, dir, "", err)) {
+    if (!load_all(set, &l, err) || !tpl_check_usage(schema, &l.used, err)) {
         tpl_free(set);
         return false;
     }

@@ -125,7 +125,7 @@ static bool load_templates(struct web_app *web, struct err *err)
     STRBUF_AUTO dir;
     sb_init(&dir, 4096);
     sb_printf(&dir, "%s/%s", *share ? share : fs_share_dir(), web->program->template_dir);
-    return tpl_load(sb_cstr(&dir), &web->templates, err);
+    return tpl_load(sb_cstr(&dir), web->program->template_rows, &web->templates, err);
 }
 
 /* Secrets are shown as *****. */

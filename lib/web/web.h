@@ -81,6 +81,7 @@ struct web_program {
     /* HUP in a worker: look again at what may have changed.  May be NULL. */
     void (*reload)(void *app);
     const char *template_dir; /* below the share directory, or NULL for programs without pages */
+    const struct tpl_schema *template_rows; /* of the lists in them */
     bool uses_db;
     const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */

@@ -8,6 +8,34 @@
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 #include "lib/tpl/tpl.h"
+#include "rows.h"
+
+/* Row types of these tests: rows of a text, a link and a list of cells. */
+extern const struct tpl_row_type test_types[2];
+static const struct tpl_column test_columns[] = {
+    {"text", NULL},
+    {"url", NULL},
+    {"cells", &test_types[1]},
+    {"text", NULL},
+};
+const struct tpl_row_type test_types[2] = {
+    {"row", &test_columns[0], 3, 4},
+    {"cell", &test_columns[3], 1, 5},
+};
+static const struct tpl_list test_lists[] = {{"rows", &test_types[0]}, {"cells", &test_types[1]}};
+static const struct tpl_schema schema = {
+    "rows.tsv", test_types, 2, test_columns, 4, test_lists, 2,
+};
+#define ROW_TEXT   (&test_columns[0])
+#define ROW_URL    (&test_columns[1])
+#define ROW_CELLS  (&test_columns[2])
+#define CELL_TEXT  (&test_columns[3])
+#define LIST_ROWS  (&test_lists[0])
+#define LIST_CELLS (&test_lists[1])
+
+/* A template that names all of them, so that the others need not. */
+static const char everything[] =
+    "{for r in rows}{r.text}{r.url}{for c in r.cells}{c.text}{end}{end}{if cells}{end}";
 
 struct fixture {
     char dir[64];
@@ -46,10 +74,12 @@ static void write_template(struct fixture *f, const char *name, const char *text
 static const char *render(struct fixture *f, const char *text, const struct tpl_values *v)
 {
     write_template(f, "t.html", text);
+    write_template(f, "everything.html", everything);
     struct tpl_set *set = NULL;
     struct err err = {0};
     struct str page;
-    if (!tpl_load(f->dir, &set, &err) || !tpl_render(set, "t.html", v, &f->a, &page, &err)) {
+    if (!tpl_load(f->dir, &schema, &set, &err) ||
+        !tpl_render(set, "t.html", v, &f->a, &page, &err)) {
         tpl_free(set);
         return arena_printf(&f->a, "ERROR %s", err.msg);
     }
@@ -99,9 +129,10 @@ static void test_hostile(void **state)
         struct tpl_values *v = tpl_values_new(&f->a);
         tpl_text(v, "t", hostile[i].value);
         tpl_url(v, "u", hostile[i].value);
-        struct tpl_row *r = tpl_row_add(tpl_rows(v, "rows"));
-        tpl_row_text(r, hostile[i].value);
-        tpl_row_url(r, hostile[i].value);
+        struct tpl_row *r = tpl_row_add(tpl_list(v, LIST_ROWS));
+        tpl_col_rows(r, ROW_CELLS);
+        tpl_col_text(r, ROW_TEXT, hostile[i].value);
+        tpl_col_url(r, ROW_URL, hostile[i].value);
         HTML_WRITER_AUTO w;
         html_init(&w, 1000);
         html_raw(&w, "<b>");
@@ -111,7 +142,7 @@ static void test_hostile(void **state)
         html_printf(&w, "%d", 7);
         tpl_html(v, "h", html_done(&w, &f->a));
 
-        const char *page = render(f, "{t}|{u}|{h}|{for r in rows}{r[0]}|{r[1]}{end}", v);
+        const char *page = render(f, "{t}|{u}|{h}|{for r in rows}{r.text}|{r.url}{end}", v);
         const char *want =
             arena_printf(&f->a, "%s|%s|<b>%s</b>%s7|%s|%s", hostile[i].text, hostile[i].url,
                          hostile[i].text, hostile[i].url, hostile[i].text, hostile[i].url);
@@ -130,22 +161,26 @@ static void test_values(void **state)
     tpl_cstr(v, "none", NULL);
     tpl_cstr(v, "twice", "first");
     tpl_cstr(v, "twice", "second");
-    tpl_rows(v, "empty");
-    struct tpl_rows *rows = tpl_rows(v, "rows");
+    tpl_list(v, LIST_CELLS);
+    struct tpl_rows *rows = tpl_list(v, LIST_ROWS);
     for (int i = 0; i < 3; i++) {
         struct tpl_row *r = tpl_row_add(rows);
-        tpl_row_int(r, i);
-        struct tpl_rows *inner = tpl_row_rows(r);
+        struct tpl_rows *inner = tpl_col_rows(r, ROW_CELLS);
         for (int k = 0; k < i; k++)
-            tpl_row_cstr(tpl_row_add(inner), "x");
+            tpl_col_cstr(tpl_row_add(inner), CELL_TEXT, "x");
+        tpl_col_bool(r, ROW_URL, i > 1);
+        tpl_col_int(r, ROW_TEXT, 7);
+        tpl_col_int(r, ROW_TEXT, i);
     }
     assert_int_equal(tpl_rows_count(rows), 3);
     assert_string_equal(render(f,
                                "{n} {if yes}Y{else}N{end}{if no}Y{else}N{end}[{none}]{twice}"
-                               "{if empty}E{else}0{end}{# a comment }"
-                               "{for r in rows}({r[0]}{for q in r[1]}{q[0]}{end}){end}\\{\\}",
+                               "{if cells}E{else}0{end}{# a comment }"
+                               "{for r in rows}({r.text}{for q in r.cells}{q.text}{end}"
+                               "{if r.url}!{end}{if n > 1.5}?{end}{if twice == \"r.text\"}{end})"
+                               "{end}\\{\\}",
                                v),
-                        "-5 YN[]second0(0)(1x)(2xx){}");
+                        "-5 YN[]second0(0)(1x)(2xx!){}");
 }
 
 static void test_includes(void **state)
@@ -156,6 +191,17 @@ static void test_includes(void **state)
     struct tpl_values *v = tpl_values_new(&f->a);
     tpl_cstr(v, "t", "T");
     assert_string_equal(render(f, "a {include part/head.html} b", v), "a <h1>T</h1>deep b");
+
+    write_template(f, "part/row.html", "<i>{r.text}</i>");
+    struct tpl_rows *rows = tpl_list(v, LIST_ROWS);
+    for (int i = 0; i < 2; i++) {
+        struct tpl_row *r = tpl_row_add(rows);
+        tpl_col_int(r, ROW_TEXT, i);
+        tpl_col_cstr(r, ROW_URL, "");
+        tpl_col_rows(r, ROW_CELLS);
+    }
+    assert_string_equal(render(f, "{for r in rows}{include part/row.html}{end}", v),
+                        "<i>0</i><i>1</i>");
 }
 
 static const struct {
@@ -163,8 +209,22 @@ static const struct {
 } refused[] = {
     {"missing value", "{nobody}", "nobody"},
     {"missing list", "{for r in nobody}{end}", "nobody"},
-    {"column that is not there", "{for r in rows}{r[9]}{end}", "9"},
-    {"mistake inside if", "a\n{if t}{t t}{end}", "line 2"},
+    {"unknown column", "a\n{for r in rows}\n{r.txt}{end}",
+     "template t.html: line 3: a row \"row\" has no column txt: {r.txt}"},
+    {"column of another type", "{for c in cells}{c.url}{end}", "\"cell\" has no column url"},
+    {"unknown column of a list in a row", "{for r in rows}{for c in r.cells}{c.url}{end}{end}",
+     "\"cell\" has no column url"},
+    {"row as a value", "{for r in rows}{r}{end}", "name one of its columns"},
+    {"position in a row", "{for r in rows}{r[0]}{end}", "name one of its columns"},
+    {"column of a value", "{t.text}", "not a variable of a loop"},
+    {"variable after its loop", "{for r in rows}{end}{r.text}", "not a variable of a loop"},
+    {"member of a member", "{for r in rows}{r.text.n}{end}", "not an expression"},
+    {"mistake inside if", "a\n{if t}{t t}{end}", "template t.html: line 2"},
+    {"mistake in what is included", "a\n{include part/bad.html}",
+     "template t.html: line 2: template part/bad.html: line 3: not an expression: {t t}"},
+    {"loop left open in what is included", "{include part/open.html}x{end}",
+     "part/open.html: line 1: blocks left open"},
+    {"end of another file's block", "{if t}{include part/end.html}", "part/end.html: line 1"},
     {"two braces", "{if t}{t}}{end}", "closing brace"},
     {"brace in a string", "{if t == \"a}b\"}x{end}", "not an expression"},
     {"not closed", "{if t}x", "left open"},
@@ -184,14 +244,56 @@ static const struct {
 static void test_refused(void **state)
 {
     struct fixture *f = *state;
+    write_template(f, "part/bad.html", "x\n{t}\n{t t}");
+    write_template(f, "part/open.html", "{if t}");
+    write_template(f, "part/end.html", "{end}");
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
         struct tpl_values *v = tpl_values_new(&f->a);
         tpl_cstr(v, "t", "T");
-        tpl_row_int(tpl_row_add(tpl_rows(v, "rows")), 1);
         const char *page = render(f, refused[i].text, v);
         if (strncmp(page, "ERROR", 5) != 0 || !strstr(page, refused[i].complaint))
             fail_msg("%s: %s", refused[i].label, page);
     }
+}
+
+/* The other direction: what is declared and nobody shows. */
+static void test_unused(void **state)
+{
+    struct fixture *f = *state;
+    struct tpl_set *set = NULL;
+    struct err err = {0};
+    write_template(f, "t.html",
+                   "{for r in rows}{r.text}{r.url}{for c in r.cells}{c.text}{end}{end}");
+    assert_false(tpl_load(f->dir, &schema, &set, &err));
+    assert_string_equal(err.msg, "rows.tsv: line 5: no template shows the list cells");
+    write_template(f, "t.html", "{for r in rows}{r.text}{end}{for c in cells}{c.text}{end}");
+    assert_false(tpl_load(f->dir, &schema, &set, &err));
+    assert_string_equal(err.msg, "rows.tsv: line 4: no template names url of a row \"row\"");
+}
+
+/* Rows that are not what was declared are no half pages, wherever the template stops looking. */
+static void test_bad_rows(void **state)
+{
+    struct fixture *f = *state;
+    struct tpl_values *v = tpl_values_new(&f->a);
+    struct tpl_row *r = tpl_row_add(tpl_list(v, LIST_ROWS));
+    tpl_col_cstr(r, ROW_TEXT, "x");
+    tpl_col_rows(r, ROW_CELLS);
+    assert_string_equal(render(f, "{if rows}x{end}", v),
+                        "ERROR template t.html: list rows: a row \"row\" without url");
+    tpl_col_cstr(r, ROW_URL, "");
+    assert_string_equal(render(f, "{if rows}x{end}", v), "x");
+    tpl_col_cstr(r, CELL_TEXT, "x");
+    assert_string_equal(render(f, "{if rows}x{end}", v),
+                        "ERROR template t.html: list rows: a row \"row\" was given a wrong "
+                        "column: text");
+    v = tpl_values_new(&f->a);
+    r = tpl_row_add(tpl_list(v, LIST_ROWS));
+    tpl_row_add(tpl_col_rows(r, ROW_CELLS));
+    tpl_col_cstr(r, ROW_TEXT, "x");
+    tpl_col_cstr(r, ROW_URL, "");
+    assert_string_equal(render(f, "{if rows}x{end}", v),
+                        "ERROR template t.html: list rows: a row \"cell\" without text");
 }
 
 static void test_url_encode(void **state)
@@ -205,13 +307,15 @@ static void test_many_rows(void **state)
 {
     struct fixture *f = *state;
     struct tpl_values *v = tpl_values_new(&f->a);
-    struct tpl_rows *rows = tpl_rows(v, "rows");
+    struct tpl_rows *rows = tpl_list(v, LIST_ROWS);
     for (int i = 0; i < 2000; i++) {
         struct tpl_row *r = tpl_row_add(rows);
-        for (int k = 0; k < 8; k++)
-            tpl_row_int(r, i);
+        tpl_col_int(r, ROW_TEXT, i);
+        tpl_col_int(r, ROW_URL, i);
+        tpl_col_int(tpl_row_add(tpl_col_rows(r, ROW_CELLS)), CELL_TEXT, i);
     }
-    const char *page = render(f, "{for r in rows}{r[0]}{r[1]}{r[7]};{end}", v);
+    const char *page =
+        render(f, "{for r in rows}{r.text}{r.url}{for c in r.cells}{c.text}{end};{end}", v);
     assert_memory_equal(page, "000;111;222;", 12);
     assert_string_equal(page + strlen(page) - 13, "199919991999;");
 }
@@ -338,6 +442,27 @@ static void fill_list(struct scan *s, struct tpl_rows *rows, const struct need *
     }
 }
 
+static const struct tpl_list *declared(const char *name)
+{
+    for (size_t i = 0; i < page_rows.list_count; i++)
+        if (strcmp(page_lists[i].name, name) == 0)
+            return &page_lists[i];
+    return NULL;
+}
+
+/* `count` rows with a hostile text in every column. */
+static void fill_rows(struct tpl_rows *rows, const struct tpl_row_type *type, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct tpl_row *r = tpl_row_add(rows);
+        for (size_t c = 0; c < type->count; c++)
+            if (type->columns[c].rows)
+                fill_rows(tpl_col_rows(r, &type->columns[c]), type->columns[c].rows, count);
+            else
+                tpl_col_cstr(r, &type->columns[c], "<\"&'>");
+    }
+}
+
 static void test_project_templates(void **state)
 {
     struct fixture *f = *state;
@@ -349,11 +474,9 @@ static void test_project_templates(void **state)
     }
     struct tpl_set *set = NULL;
     struct err err = {0};
-    if (!tpl_load(dir, &set, &err))
+    if (!tpl_load(dir, &page_rows, &set, &err))
         fail_msg("%s", err.msg);
     for (size_t i = 0; i < tpl_count(set); i++) {
-        if (str_starts(str_of(tpl_name_at(set, i)), STR("part/")))
-            continue; /* rendered inside the others */
         struct scan s = {.f = f};
         scan(&s, tpl_source_at(set, i));
         for (int most = 0; most < 2; most++) {
@@ -361,7 +484,10 @@ static void test_project_templates(void **state)
             for (struct need *n = s.needs; n; n = n->next) {
                 if (n->parent)
                     continue;
-                if (n->is_list)
+                const struct tpl_list *list = declared(n->name);
+                if (list)
+                    fill_rows(tpl_list(v, list), list->rows, most ? 2 : 0);
+                else if (n->is_list)
                     fill_list(&s, tpl_rows(v, n->name), n, most ? 2 : 0);
                 else
                     tpl_cstr(v, n->name, most ? "<\"&'>" : "");
@@ -388,6 +514,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values, make, drop),
         cmocka_unit_test_setup_teardown(test_includes, make, drop),
         cmocka_unit_test_setup_teardown(test_refused, make, drop),
+        cmocka_unit_test_setup_teardown(test_unused, make, drop),
+        cmocka_unit_test_setup_teardown(test_bad_rows, make, drop),
         cmocka_unit_test_setup_teardown(test_url_encode, make, drop),
         cmocka_unit_test_setup_teardown(test_many_rows, make, drop),
         cmocka_unit_test_setup_teardown(test_project_templates, make, drop),
