@@ -28,11 +28,11 @@ static bool load_state(struct scheduler *s, const struct cron_job *job, struct j
     if (rows.count == 0)
         return err_set(err, ERR_CONFLICT, "the state of %s was reset meanwhile", job->name);
     *ret = (struct job_state){
-        .next_run_us = db_col_int(&rows, 0, "next_run", TIME_NEVER),
-        .first_run_us = db_col_int(&rows, 0, "first_run", TIME_NEVER),
-        .last_run_us = db_col_int(&rows, 0, "last_run", TIME_NEVER),
-        .last_success_us = db_col_int(&rows, 0, "last_success", TIME_NEVER),
-        .error_count = (int)db_col_int(&rows, 0, "error_count", 0),
+        .next_run_us = db_col_int(&rows, 0, Q_CRON_STATE_COL_NEXT_RUN, TIME_NEVER),
+        .first_run_us = db_col_int(&rows, 0, Q_CRON_STATE_COL_FIRST_RUN, TIME_NEVER),
+        .last_run_us = db_col_int(&rows, 0, Q_CRON_STATE_COL_LAST_RUN, TIME_NEVER),
+        .last_success_us = db_col_int(&rows, 0, Q_CRON_STATE_COL_LAST_SUCCESS, TIME_NEVER),
+        .error_count = (int)db_col_int(&rows, 0, Q_CRON_STATE_COL_ERROR_COUNT, 0),
     };
     return true;
 }
@@ -98,7 +98,7 @@ static bool keep_lock(void *arg)
     const struct lock *l = arg;
     DB_ROWS rows = {0};
     return !DB_RUN(l->s->db, &q_cron_keep_lock, &rows, NULL, l->name) ||
-           db_col_bool(&rows, 0, "is_locked");
+           db_col_bool(&rows, 0, Q_CRON_KEEP_LOCK_COL_IS_LOCKED);
 }
 
 static bool try_lock(struct scheduler *s, const struct cron_job *job, bool *ret, struct err *err)
@@ -106,7 +106,7 @@ static bool try_lock(struct scheduler *s, const struct cron_job *job, bool *ret,
     DB_ROWS rows = {0};
     if (!DB_RUN(s->db, &q_cron_lock, &rows, err, job->name))
         return false;
-    *ret = db_col_bool(&rows, 0, "is_locked");
+    *ret = db_col_bool(&rows, 0, Q_CRON_LOCK_COL_IS_LOCKED);
     return !*ret || DB_EXEC(s->db, &q_cron_mark, err, job->name);
 }
 
@@ -179,7 +179,7 @@ static bool dependencies_met(struct scheduler *s, const struct cron_job *job, bo
                      db_text_array(&a, (struct strs){v, n}));
     arena_release(&a);
     if (ok)
-        *ret = db_col_bool(&rows, 0, "is_met");
+        *ret = db_col_bool(&rows, 0, Q_CRON_DEPENDENCIES_MET_COL_IS_MET);
     return ok;
 }
 
@@ -277,11 +277,12 @@ bool scheduler_list(struct scheduler *s, struct err *err)
             puts("    Never run.");
             continue;
         }
-        print_time("last run:", db_col_int(&rows, 0, "last_run", TIME_NEVER));
-        print_time("last success:", db_col_int(&rows, 0, "last_success", TIME_NEVER));
-        print_time("next run:", db_col_int(&rows, 0, "next_run", TIME_NEVER));
-        if (*db_col(&rows, 0, "last_error"))
-            printf("    %-13s %s\n", "last error:", db_col(&rows, 0, "last_error"));
+        print_time("last run:", db_col_int(&rows, 0, Q_CRON_STATE_COL_LAST_RUN, TIME_NEVER));
+        print_time("last success:",
+                   db_col_int(&rows, 0, Q_CRON_STATE_COL_LAST_SUCCESS, TIME_NEVER));
+        print_time("next run:", db_col_int(&rows, 0, Q_CRON_STATE_COL_NEXT_RUN, TIME_NEVER));
+        if (*db_col(&rows, 0, Q_CRON_STATE_COL_LAST_ERROR))
+            printf("    %-13s %s\n", "last error:", db_col(&rows, 0, Q_CRON_STATE_COL_LAST_ERROR));
     }
     return true;
 }

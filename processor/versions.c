@@ -65,7 +65,8 @@ static json_t *look_up(struct versions *v, struct str product, struct str channe
     }
     json_t *list = json_array();
     for (int i = 0; i < rows.count; i++)
-        json_array_append_new(list, jtext(str_of(db_col(&rows, i, "version_string"))));
+        json_array_append_new(
+            list, jtext(str_of(db_col(&rows, i, Q_VERSION_STRINGS_COL_VERSION_STRING))));
     return list;
 }
 

@@ -29,7 +29,7 @@ UPDATE cron_job SET ongoing = now() WHERE app_name = $1;
 -- name: cron_unlock
 -- $1 app_name text
 WITH marked AS (UPDATE cron_job SET ongoing = NULL WHERE app_name = $1)
-SELECT pg_advisory_unlock(1668444014, hashtext($1));
+SELECT pg_advisory_unlock(1668444014, hashtext($1)) AS was_locked;
 
 -- name: cron_keep_lock
 -- While a job runs: is the lock still ours?  A new session, after a restart of the server, takes it

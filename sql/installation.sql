@@ -10,8 +10,6 @@ SELECT what FROM installation_mark ORDER BY what;
 -- $1 what text
 INSERT INTO installation_mark (what) VALUES ($1) ON CONFLICT (what) DO UPDATE SET marked = now();
 
--- name: installation_has_processed
-SELECT EXISTS (SELECT 1 FROM crash_ledger WHERE state = 'processed') AS has_any;
-
--- name: installation_has_symbols
-SELECT EXISTS (SELECT 1 FROM symbol_object) AS has_any;
+-- name: installation_holds
+SELECT EXISTS (SELECT 1 FROM crash_ledger WHERE state = 'processed') AS processed,
+       EXISTS (SELECT 1 FROM symbol_object) AS symbols;

@@ -30,7 +30,7 @@ WITH entry AS (
                   not_before = least(crash_queue.not_before, now())
     RETURNING id
 )
-SELECT count(*) AS queued, pg_notify('crash_queue', '') FROM queued;
+SELECT count(*) AS queued, pg_notify('crash_queue', '') AS notified FROM queued;
 
 -- name: queue_claim
 -- The oldest message of one queue that is due and whose crash nobody else has in work.  Losing
@@ -50,7 +50,7 @@ UPDATE crash_queue
                 FOR UPDATE SKIP LOCKED)
 RETURNING id, crash_id, ruleset, queue, attempts, worker_deaths,
           extract(epoch FROM now() - created)::bigint AS age_s,
-          set_config('synchronous_commit', 'off', true);
+          set_config('synchronous_commit', 'off', true) AS synchronous_commit;
 
 -- name: queue_extend
 -- $1 id bigint
@@ -89,7 +89,7 @@ UPDATE crash_ledger
    SET state = 'processed', processed_at = now(), product = coalesce($4, product),
        index_seq = CASE WHEN $8::boolean THEN nextval('crash_index_seq') END
  WHERE crash_id = $3
-RETURNING set_config('synchronous_commit', 'off', true);
+RETURNING set_config('synchronous_commit', 'off', true) AS synchronous_commit;
 
 -- name: queue_reject
 -- There is no raw crash for this message.
@@ -158,7 +158,7 @@ WITH mine AS (
       FROM mine m WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
     RETURNING q.id
 )
-SELECT crash_id, (SELECT count(*) FROM back) AS waiting, pg_notify('crash_queue', '') FROM mine;
+SELECT crash_id, (SELECT count(*) FROM back) AS waiting, pg_notify('crash_queue', '') AS notified FROM mine;
 
 -- name: queue_running
 -- Messages in work, for the search after dead workers.
@@ -195,7 +195,7 @@ WITH back AS (
                   WHERE t.crash_id = q.crash_id AND t.ruleset = q.ruleset AND t.state = 2)
     RETURNING id
 )
-SELECT count(*) AS count, pg_notify('crash_queue', '') FROM back;
+SELECT count(*) AS count, pg_notify('crash_queue', '') AS notified FROM back;
 
 -- name: queue_forget
 -- Messages of a crash that is being deleted.

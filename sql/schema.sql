@@ -3,11 +3,11 @@
 -- name: migration_lock
 -- One migrating process at a time; held by the session.
 -- $1 key bigint
-SELECT pg_advisory_lock($1::bigint);
+SELECT pg_advisory_lock($1::bigint) AS locked;
 
 -- name: migration_unlock
 -- $1 key bigint
-SELECT pg_advisory_unlock($1::bigint);
+SELECT pg_advisory_unlock($1::bigint) AS was_locked;
 
 -- name: migration_table_exists
 SELECT to_regclass('schema_migration') IS NOT NULL AS is_there;

@@ -31,7 +31,7 @@ bool job_cleanse_cronlog(struct job_context *x, struct err *err)
     if (!DB_RUN(x->db, dry ? &q_cron_log_old : &q_cron_log_cleanse, &rows, err))
         return false;
     if (dry)
-        printf("%s log rows would be deleted\n", db_col(&rows, 0, "count"));
+        printf("%s log rows would be deleted\n", db_col(&rows, 0, Q_CRON_LOG_OLD_COL_COUNT));
     else
         printf("%d log rows deleted\n", rows.affected);
     return true;

@@ -95,7 +95,7 @@ bool job_updatemissing(struct job_context *x, struct err *err)
     int updated = 0;
     for (int i = 0; ok && i < rows.count; i++) {
         bool done;
-        const char *id = db_col(&rows, i, "crash_id");
+        const char *id = db_col(&rows, i, Q_MISSING_OPEN_COL_CRASH_ID);
         ok = is_processed(x, index, id, &done, err);
         if (ok && done) {
             ok = DB_EXEC(x->db, &q_missing_done, err, id);
@@ -136,7 +136,7 @@ static bool republish_rows(struct republish *r)
         count = rows.count;
         for (int i = 0; i < count; i++)
             r->batch[r->n++] = (struct ledger_entry){
-                .crash_id = db_col(&rows, i, "crash_id"),
+                .crash_id = db_col(&rows, i, Q_LEDGER_STRANDED_COL_CRASH_ID),
                 .queue = QUEUE_STANDARD,
             };
         if (!publish_batch(r))
@@ -148,8 +148,8 @@ static bool republish_rows(struct republish *r)
 static bool is_known(const struct db_rows *known, const char *crash_id)
 {
     for (int i = 0; i < known->count; i++)
-        if (strcmp(db_col(known, i, "crash_id"), crash_id) == 0)
-            return strcmp(db_col(known, i, "state"), "rejected") != 0;
+        if (strcmp(db_col(known, i, Q_LEDGER_KNOWN_COL_CRASH_ID), crash_id) == 0)
+            return strcmp(db_col(known, i, Q_LEDGER_KNOWN_COL_STATE), "rejected") != 0;
     return false;
 }
 

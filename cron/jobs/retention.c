@@ -59,7 +59,7 @@ static bool drop_page(struct job_context *x, struct index_writer *index, const c
     struct strs ids = {.v = arena_array(&a, PAGE, sizeof(struct str))};
     for (int i = 0; ok && i < rows.count; i++) {
         bool was_there;
-        const char *id = db_col(&rows, i, "crash_id");
+        const char *id = db_col(&rows, i, Q_LEDGER_EXPIRED_COL_CRASH_ID);
         ok = index_delete(index, id, &was_there, err);
         ids.v[ids.n++] = str_of(id);
     }
@@ -126,9 +126,9 @@ static bool look_ahead(struct job_context *x, const char *first_kept, const char
                    STR_ARG(days.v[i]));
         note_newest(&o, days.v[i], today);
     }
-    o.rows = db_col_int(&rows, 0, "total", 0);
-    o.doomed_rows = db_col_int(&rows, 0, "doomed", 0);
-    const char *newest = db_col(&rows, 0, "newest");
+    o.rows = db_col_int(&rows, 0, Q_LEDGER_OUTLOOK_COL_TOTAL, 0);
+    o.doomed_rows = db_col_int(&rows, 0, Q_LEDGER_OUTLOOK_COL_DOOMED, 0);
+    const char *newest = db_col(&rows, 0, Q_LEDGER_OUTLOOK_COL_NEWEST);
     if (newest)
         note_newest(&o, str_of(arena_printf(x->arena, "20%s", newest)), today);
     *ret = o;

@@ -125,8 +125,9 @@ static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool wi
         return err_wrap(err, "looking up a code id");
     struct symkey to;
     if (rows.count == 0 ||
-        !symkey_make(str_of(db_col(&rows, 0, "debug_filename")),
-                     str_of(db_col(&rows, 0, "debug_id")), str_of(k->file), &to, ERR_IGNORED) ||
+        !symkey_make(str_of(db_col(&rows, 0, Q_SYMBOL_FILE_BY_IDS_COL_DEBUG_FILENAME)),
+                     str_of(db_col(&rows, 0, Q_SYMBOL_FILE_BY_IDS_COL_DEBUG_ID)), str_of(k->file),
+                     &to, ERR_IGNORED) ||
         (strcmp(to.debug_file, k->debug_file) == 0 && strcmp(to.debug_id, k->debug_id) == 0))
         return true; /* to itself would be an endless loop */
     *ret_found = true;

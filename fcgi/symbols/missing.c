@@ -33,7 +33,9 @@ bool missing_csv_get(struct req *req, struct err *err)
     if (!DB_RUN(req_db(req), &q_missing_symbol_recent, &rows, err, db_int(req_arena(req), since)))
         return err_wrap(err, "missing symbols");
 
-    static const char *const columns[] = {"symbol", "debugid", "code_file", "code_id"};
+    static const enum q_missing_symbol_recent_col columns[] = {
+        Q_MISSING_SYMBOL_RECENT_COL_SYMBOL, Q_MISSING_SYMBOL_RECENT_COL_DEBUGID,
+        Q_MISSING_SYMBOL_RECENT_COL_CODE_FILE, Q_MISSING_SYMBOL_RECENT_COL_CODE_ID};
     STRBUF_AUTO b;
     sb_init(&b, CSV_MAX);
     sb_text(&b, "debug_file,debug_id,code_file,code_id\r\n");

@@ -121,8 +121,8 @@ static bool add_row(struct upload *u, const struct symreader_list *list, struct 
                 db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, list),
                 db_bool(u->area == SYMSTORE_TRY)))
         return err_wrap(err, "recording an upload");
-    u->id = arena_strdup(u->arena, db_col(&rows, 0, "id"));
-    u->created_us = db_col_int(&rows, 0, "created_us", 0);
+    u->id = arena_strdup(u->arena, db_col(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_ID));
+    u->created_us = db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_CREATED_US, 0);
     return true;
 }
 
@@ -177,7 +177,8 @@ static bool complete(struct upload *u, struct err *err)
     if (!DB_RUN(req_db(u->req), &q_symbol_upload_complete, &rows, err, u->id,
                 db_text_array(u->arena, u->skipped), db_text_array(u->arena, u->ignored), warnings))
         return err_wrap(err, "completing an upload");
-    u->completed_us = rows.count ? db_col_int(&rows, 0, "completed_us", 0) : 0;
+    u->completed_us =
+        rows.count ? db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_COMPLETE_COL_COMPLETED_US, 0) : 0;
     return true;
 }
 

@@ -19,24 +19,43 @@ static bool check_admin(struct req *r, struct err *err)
 struct admin_table {
     const char *name; /* of the list in the template */
     const struct db_query *query;
-    const char *columns[8];
+    int columns[8]; /* ended by 0 */
 };
 
 static const struct admin_table tables[] = {
-    {"queue", &q_web_admin_queue, {"queue", "waiting", "running", "failed", "oldest"}},
-    {"ledger", &q_web_admin_ledger, {"product", "received", "processed", "rejected", "failed"}},
+    {"queue",
+     &q_web_admin_queue,
+     {Q_WEB_ADMIN_QUEUE_COL_QUEUE, Q_WEB_ADMIN_QUEUE_COL_WAITING, Q_WEB_ADMIN_QUEUE_COL_RUNNING,
+      Q_WEB_ADMIN_QUEUE_COL_FAILED, Q_WEB_ADMIN_QUEUE_COL_OLDEST}},
+    {"ledger",
+     &q_web_admin_ledger,
+     {Q_WEB_ADMIN_LEDGER_COL_PRODUCT, Q_WEB_ADMIN_LEDGER_COL_RECEIVED,
+      Q_WEB_ADMIN_LEDGER_COL_PROCESSED, Q_WEB_ADMIN_LEDGER_COL_REJECTED,
+      Q_WEB_ADMIN_LEDGER_COL_FAILED}},
     {"jobs",
      &q_web_admin_jobs,
-     {"app_name", "last_run", "last_success", "next_run", "error_count"}},
-    {"accounts", &q_account_list, {"email", "groups", "last_login", "is_active", "is_superuser"}},
-    {"audit", &q_web_admin_audit, {"at", "user_name", "object", "object_id", "action", "message"}},
-    {"messages", &q_web_admin_notices, {"id", "created", "severity", "message", "is_enabled"}},
+     {Q_WEB_ADMIN_JOBS_COL_APP_NAME, Q_WEB_ADMIN_JOBS_COL_LAST_RUN,
+      Q_WEB_ADMIN_JOBS_COL_LAST_SUCCESS, Q_WEB_ADMIN_JOBS_COL_NEXT_RUN,
+      Q_WEB_ADMIN_JOBS_COL_ERROR_COUNT}},
+    {"accounts",
+     &q_account_list,
+     {Q_ACCOUNT_LIST_COL_EMAIL, Q_ACCOUNT_LIST_COL_GROUPS, Q_ACCOUNT_LIST_COL_LAST_LOGIN,
+      Q_ACCOUNT_LIST_COL_IS_ACTIVE, Q_ACCOUNT_LIST_COL_IS_SUPERUSER}},
+    {"audit",
+     &q_web_admin_audit,
+     {Q_WEB_ADMIN_AUDIT_COL_AT, Q_WEB_ADMIN_AUDIT_COL_USER_NAME, Q_WEB_ADMIN_AUDIT_COL_OBJECT,
+      Q_WEB_ADMIN_AUDIT_COL_OBJECT_ID, Q_WEB_ADMIN_AUDIT_COL_ACTION,
+      Q_WEB_ADMIN_AUDIT_COL_MESSAGE}},
+    {"messages",
+     &q_web_admin_notices,
+     {Q_WEB_ADMIN_NOTICES_COL_ID, Q_WEB_ADMIN_NOTICES_COL_CREATED, Q_WEB_ADMIN_NOTICES_COL_SEVERITY,
+      Q_WEB_ADMIN_NOTICES_COL_MESSAGE, Q_WEB_ADMIN_NOTICES_COL_IS_ENABLED}},
 };
 
-static const char *cell(const struct db_rows *rows, int i, const char *column)
+static const char *cell(const struct db_rows *rows, int i, int column)
 {
     const char *text = db_col(rows, i, column);
-    if (strncmp(column, "is_", 3) == 0)
+    if (strncmp(db_col_name(column), "is_", 3) == 0)
         return text && *text == 't' ? "yes" : "";
     return text;
 }
@@ -94,7 +113,7 @@ bool admin_notice_post(struct req *r, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_admin_notice_add, &rows, err, str_adup(req_arena(r), message),
                 str_adup(req_arena(r), severity)))
         return err_wrap(err, "adding a notice");
-    app_audit(r, "notice", db_col(&rows, 0, "id"), "add", "");
+    app_audit(r, "notice", db_col(&rows, 0, Q_WEB_ADMIN_NOTICE_ADD_COL_ID), "add", "");
     app_of(r)->notices_until_ms = 0;
     return resp_redirect(r, 303, STR("/siteadmin/"));
 }

@@ -34,13 +34,13 @@ static bool answer_hits(struct req *r, json_t *hits, struct err *err)
     return answer_json_cached(r, body, err);
 }
 
-static json_t *bug_hits(const struct db_rows *rows)
+static json_t *bug_hits(const struct db_rows *rows, int id_column, int signature_column)
 {
     json_t *hits = json_array();
     for (int i = 0; i < rows->count; i++) {
         json_t *hit = json_object();
-        jset_int(hit, "id", db_col_int(rows, i, "bug_id", 0));
-        jset_cstr(hit, "signature", db_col(rows, i, "signature"));
+        jset_int(hit, "id", db_col_int(rows, i, id_column, 0));
+        jset_cstr(hit, "signature", db_col(rows, i, signature_column));
         json_array_append_new(hits, hit);
     }
     return hits;
@@ -56,7 +56,8 @@ bool api_bugs_get(struct req *r, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_bugs_related, &rows, err,
                 db_text_array(req_arena(r), signatures)))
         return err_wrap(err, "looking up bugs");
-    return answer_hits(r, bug_hits(&rows), err);
+    return answer_hits(
+        r, bug_hits(&rows, Q_WEB_BUGS_RELATED_COL_BUG_ID, Q_WEB_BUGS_RELATED_COL_SIGNATURE), err);
 }
 
 /* GET /api/SignaturesByBugs/?bug_ids= */
@@ -74,7 +75,10 @@ bool api_signatures_by_bugs_get(struct req *r, struct err *err)
     }
     if (!DB_RUN(req_db(r), &q_web_signatures_by_bugs, &rows, err, db_text_array(req_arena(r), ids)))
         return err_wrap(err, "looking up signatures");
-    return answer_hits(r, bug_hits(&rows), err);
+    return answer_hits(r,
+                       bug_hits(&rows, Q_WEB_SIGNATURES_BY_BUGS_COL_BUG_ID,
+                                Q_WEB_SIGNATURES_BY_BUGS_COL_SIGNATURE),
+                       err);
 }
 
 /* GET /api/SignatureFirstDate/?signatures=: unknown ones are left out. */
@@ -87,11 +91,13 @@ bool api_signature_first_date_get(struct req *r, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_first_dates, &rows, err, db_text_array(req_arena(r), signatures)))
         return err_wrap(err, "looking up %zu signatures", signatures.n);
     json_t *hits = json_array();
-    static const char *const keys[] = {"signature", "first_date", "first_build"};
+    static const enum q_web_first_dates_col columns[] = {Q_WEB_FIRST_DATES_COL_SIGNATURE,
+                                                         Q_WEB_FIRST_DATES_COL_FIRST_DATE,
+                                                         Q_WEB_FIRST_DATES_COL_FIRST_BUILD};
     for (int i = 0; i < rows.count; i++) {
         json_t *hit = json_object();
-        for (size_t k = 0; k < ARRAY_LEN(keys); k++)
-            jset_cstr(hit, keys[k], db_col(&rows, i, keys[k]));
+        for (size_t k = 0; k < ARRAY_LEN(columns); k++)
+            jset_cstr(hit, db_col_name(columns[k]), db_col(&rows, i, columns[k]));
         json_array_append_new(hits, hit);
     }
     return answer_hits(r, hits, err);
@@ -100,8 +106,9 @@ bool api_signature_first_date_get(struct req *r, struct err *err)
 /* Betas of aurora and beta come with release candidates; only one kind of them is wanted. */
 static bool keep_version(const struct db_rows *rows, int i, bool is_beta_channel)
 {
-    bool first_is_beta = strchr(db_col(rows, 0, "version_string"), 'b') != NULL;
-    bool is_rc = strstr(db_col(rows, i, "version_string"), "rc") != NULL;
+    bool first_is_beta =
+        strchr(db_col(rows, 0, Q_WEB_VERSION_STRING_COL_VERSION_STRING), 'b') != NULL;
+    bool is_rc = strstr(db_col(rows, i, Q_WEB_VERSION_STRING_COL_VERSION_STRING), "rc") != NULL;
     return !is_beta_channel || is_rc != first_is_beta;
 }
 
@@ -122,7 +129,8 @@ bool api_version_string_get(struct req *r, struct err *err)
     for (int i = 0; i < rows.count; i++)
         if (keep_version(&rows, i, is_beta))
             json_array_append_new(
-                hits, json_pack("{s:s}", "version_string", db_col(&rows, i, "version_string")));
+                hits, json_pack("{s:s}", "version_string",
+                                db_col(&rows, i, Q_WEB_VERSION_STRING_COL_VERSION_STRING)));
     return answer_hits(r, hits, err);
 }
 
@@ -237,14 +245,15 @@ bool api_missing_processed_crash_get(struct req *r, struct err *err)
         !DB_RUN(req_db(r), &q_web_missing_processed, &rows, err, db_int(req_arena(r), PER_PAGE),
                 db_int(req_arena(r), (page - 1) * PER_PAGE)))
         return err_wrap(err, "listing missing crashes");
-    int64_t total = db_col_int(&count, 0, "n", 0);
+    int64_t total = db_col_int(&count, 0, Q_WEB_MISSING_PROCESSED_COUNT_COL_N, 0);
     json_auto_t *body = json_object();
     json_t *results = json_array();
     for (int i = 0; i < rows.count; i++) {
         json_t *row = json_object();
-        jset_cstr(row, "crash_id", db_col(&rows, i, "crash_id"));
-        jset_bool(row, "is_processed", db_col_bool(&rows, i, "is_processed"));
-        jset_cstr(row, "created", db_col(&rows, i, "created"));
+        jset_cstr(row, "crash_id", db_col(&rows, i, Q_WEB_MISSING_PROCESSED_COL_CRASH_ID));
+        jset_bool(row, "is_processed",
+                  db_col_bool(&rows, i, Q_WEB_MISSING_PROCESSED_COL_IS_PROCESSED));
+        jset_cstr(row, "created", db_col(&rows, i, Q_WEB_MISSING_PROCESSED_COL_CREATED));
         json_array_append_new(results, row);
     }
     json_object_set_new(body, "results", results);

@@ -93,7 +93,7 @@ static bool set_refused(struct req *r, struct tpl_values *v, struct err *err)
         !DB_RUN(req_db(r), &q_rejected_product_list, &rows, err, db_int(req_arena(r), HOME_DAYS)))
         return err_wrap(err, "listing refused products");
     for (int i = 0; i < rows.count; i++) {
-        const char *name = db_col(&rows, i, "product");
+        const char *name = db_col(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_PRODUCT);
         if (products_find(app_products(r), str_of(name)))
             continue;
         if (tpl_rows_count(refused) == REFUSED_SHOWN) {
@@ -103,7 +103,8 @@ static bool set_refused(struct req *r, struct tpl_values *v, struct err *err)
         FREE_LATER char *command = product_add_command(name);
         struct tpl_row *row = tpl_row_add(refused);
         tpl_row_cstr(row, *name ? name : "(no ProductName)");
-        tpl_row_cstr(row, fmt_count(req_arena(r), db_col_int(&rows, i, "count", 0)));
+        tpl_row_cstr(row, fmt_count(req_arena(r),
+                                    db_col_int(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_COUNT, 0)));
         tpl_row_cstr(row, command ? command : "");
         tpl_row_int(row, command != NULL);
     }

@@ -46,8 +46,9 @@ static void load_notices(struct req *r)
     app->notices = xcalloc((size_t)rows.count + 1, sizeof *app->notices);
     app->notice_count = 0;
     for (int i = 0; i < rows.count; i++)
-        app->notices[app->notice_count++] = (struct notice){xstrdup(db_col(&rows, i, "severity")),
-                                                            xstrdup(db_col(&rows, i, "message"))};
+        app->notices[app->notice_count++] =
+            (struct notice){xstrdup(db_col(&rows, i, Q_WEB_NOTICES_COL_SEVERITY)),
+                            xstrdup(db_col(&rows, i, Q_WEB_NOTICES_COL_MESSAGE))};
 }
 
 static void add_notice_part(struct tpl_rows *parts, struct str text, struct str url)

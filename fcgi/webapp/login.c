@@ -63,9 +63,9 @@ static bool check_password(struct req *r, struct str email, struct str password,
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), &q_web_account, &rows, err, str_adup(req_arena(r), email)))
         return err_wrap(err, "looking up an account");
-    const char *hash = rows.count == 1 ? db_col(&rows, 0, "password_hash") : NULL;
+    const char *hash = rows.count == 1 ? db_col(&rows, 0, Q_WEB_ACCOUNT_COL_PASSWORD_HASH) : NULL;
     bool fits = password_verify(hash, str_adup(req_arena(r), password));
-    *ret_id = fits && rows.count == 1 ? db_col_int(&rows, 0, "id", 0) : 0;
+    *ret_id = fits && rows.count == 1 ? db_col_int(&rows, 0, Q_WEB_ACCOUNT_COL_ID, 0) : 0;
     return true;
 }
 
@@ -113,12 +113,12 @@ bool profile_get(struct req *r, struct err *err)
     struct tpl_rows *rows = tpl_rows(v, "permissions"), *names = tpl_rows(v, "groups");
     for (int i = 0; i < permissions.count; i++) {
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, db_col(&permissions, i, "label"));
-        tpl_row_cstr(row, db_col(&permissions, i, "name"));
-        tpl_row_int(row, db_col_bool(&permissions, i, "has_it"));
+        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_LABEL));
+        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_NAME));
+        tpl_row_int(row, db_col_bool(&permissions, i, Q_WEB_PERMISSIONS_COL_HAS_IT));
     }
     for (int i = 0; i < groups.count; i++)
-        tpl_row_cstr(tpl_row_add(names), db_col(&groups, i, "name"));
+        tpl_row_cstr(tpl_row_add(names), db_col(&groups, i, Q_WEB_GROUPS_COL_NAME));
     tpl_bool(v, "has_groups", groups.count > 0);
     return layout_send(r, 200, "profile.html", v, err);
 }

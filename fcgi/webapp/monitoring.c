@@ -103,7 +103,7 @@ bool monitoring_cron_get(struct req *r, struct err *err)
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), &q_web_cron_health, &rows, err))
         return err_wrap(err, "looking up the jobs");
-    const char *broken = db_col(&rows, 0, "broken");
+    const char *broken = db_col(&rows, 0, Q_WEB_CRON_HEALTH_COL_BROKEN);
     json_auto_t *body = json_object();
     if (broken && *broken) {
         json_t *list = json_array();
@@ -112,9 +112,9 @@ bool monitoring_cron_get(struct req *r, struct err *err)
             json_array_append_new(list, jtext(name));
         jset_cstr(body, "status", "Broken");
         json_object_set_new(body, "broken", list);
-    } else if (db_col_bool(&rows, 0, "is_stale")) {
+    } else if (db_col_bool(&rows, 0, Q_WEB_CRON_HEALTH_COL_IS_STALE)) {
         jset_cstr(body, "status", "Stale");
-        jset_cstr(body, "last_run", db_col(&rows, 0, "last_run"));
+        jset_cstr(body, "last_run", db_col(&rows, 0, Q_WEB_CRON_HEALTH_COL_LAST_RUN));
     } else {
         jset_cstr(body, "status", "ALLGOOD");
     }

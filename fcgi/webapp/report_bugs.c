@@ -185,11 +185,11 @@ bool report_set_bugs(const struct report *c, struct tpl_values *v, struct err *e
     if (!DB_RUN(req_db(c->req), &q_web_bugs, &rows, err, db_text_array(c->a, (struct strs){&s, 1})))
         return err_wrap(err, "looking up bugs");
     for (int i = 0; i < rows.count; i++) {
-        const char *id = db_col(&rows, i, "bug_id");
+        const char *id = db_col(&rows, i, Q_WEB_BUGS_COL_BUG_ID);
         struct tpl_row *row = tpl_row_add(bugs);
         tpl_row_cstr(row, arena_printf(c->a, "Bug %s", id));
         tpl_row_url(row, app_bug_url(c->req, id));
-        tpl_row_cstr(row, db_col(&rows, i, "signature"));
+        tpl_row_cstr(row, db_col(&rows, i, Q_WEB_BUGS_COL_SIGNATURE));
     }
     set_links(c, links);
     tpl_bool(v, "has_bugs", rows.count > 0);

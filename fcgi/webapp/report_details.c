@@ -271,11 +271,11 @@ static bool write_url(const struct report *c, const struct detail *d, struct htm
 }
 
 static bool device_name(const struct db_rows *rows, const char *vendor, const char *adapter,
-                        const char *column, const char **ret)
+                        enum q_web_graphics_col column, const char **ret)
 {
     for (int i = 0; i < rows->count; i++) {
-        const char *hex = db_col(rows, i, "adapter_hex");
-        if (strcmp(db_col(rows, i, "vendor_hex"), vendor) != 0 ||
+        const char *hex = db_col(rows, i, Q_WEB_GRAPHICS_COL_ADAPTER_HEX);
+        if (strcmp(db_col(rows, i, Q_WEB_GRAPHICS_COL_VENDOR_HEX), vendor) != 0 ||
             (adapter && (!hex || strcmp(hex, adapter) != 0)))
             continue;
         const char *name = db_col(rows, i, column);
@@ -321,12 +321,12 @@ static bool add_graphics(const struct report *c, struct tpl_rows *rows, struct e
                 db_text_array(c->a, (struct strs){&v, 1})))
         return err_wrap(err, "looking up graphics devices");
     const char *name = NULL;
-    device_name(&names, vendor, NULL, "vendor_name", &name);
+    device_name(&names, vendor, NULL, Q_WEB_GRAPHICS_COL_VENDOR_NAME, &name);
     add_row(rows, "Adapter Vendor ID", named_hex(c->a, name, vendor), false);
     if (!device)
         return true;
     name = NULL;
-    device_name(&names, vendor, device, "adapter_name", &name);
+    device_name(&names, vendor, device, Q_WEB_GRAPHICS_COL_ADAPTER_NAME, &name);
     add_row(rows, "Adapter Device ID", named_hex(c->a, name, device), false);
     return true;
 }

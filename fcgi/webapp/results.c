@@ -395,11 +395,11 @@ static struct html bug_links(struct req *r, const struct db_rows *bugs, struct s
     HTML_WRITER_AUTO w;
     html_init(&w, 1 << 14);
     for (int i = 0, n = 0; i < bugs->count; i++) {
-        if (!str_eq(str_of(db_col(bugs, i, "signature")), signature))
+        if (!str_eq(str_of(db_col(bugs, i, Q_WEB_BUGS_COL_SIGNATURE)), signature))
             continue;
         if (n++ > 0)
             html_raw(&w, ", ");
-        const char *id = db_col(bugs, i, "bug_id");
+        const char *id = db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID);
         link_to(&w, app_bug_url(r, id), str_of(id));
     }
     return html_done(&w, req_arena(r));

@@ -102,7 +102,8 @@ static bool add_platforms(struct req *r, struct query *choices, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_platforms, &rows, err))
         return err_wrap(err, "listing platforms");
     for (int i = 0; i < rows.count; i++)
-        query_add(choices, "platform", str_of(arena_strdup(choices->a, db_col(&rows, i, "name"))));
+        query_add(choices, "platform",
+                  str_of(arena_strdup(choices->a, db_col(&rows, i, Q_WEB_PLATFORMS_COL_NAME))));
     return true;
 }
 

@@ -173,7 +173,8 @@ static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struc
                 db_text_array(p->a, (struct strs){&s, 1})))
         return err_wrap(err, "looking up bugs");
     for (int i = rows.count - 1; i >= 0; i--) { /* newest first */
-        const char *id = db_col(&rows, i, "bug_id"), *name = db_col(&rows, i, "signature");
+        const char *id = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_BUG_ID),
+                   *name = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_SIGNATURE);
         if (str_eq(str_of(name), p->signature)) {
             struct tpl_row *row = tpl_row_add(bugs);
             tpl_row_cstr(row, arena_printf(p->a, "Bug %s", id));

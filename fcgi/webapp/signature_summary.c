@@ -234,9 +234,10 @@ static struct str with_name(struct arena *a, const struct db_rows *names, const 
 {
     struct str hex = is_vendor ? d->vendor : d->adapter;
     for (int i = 0; i < names->count; i++) {
-        const char *adapter = db_col(names, i, "adapter_hex");
-        const char *name = db_col(names, i, is_vendor ? "vendor_name" : "adapter_name");
-        bool fits = str_eq(str_of(db_col(names, i, "vendor_hex")), d->vendor) &&
+        const char *adapter = db_col(names, i, Q_WEB_GRAPHICS_COL_ADAPTER_HEX);
+        const char *name = db_col(
+            names, i, is_vendor ? Q_WEB_GRAPHICS_COL_VENDOR_NAME : Q_WEB_GRAPHICS_COL_ADAPTER_NAME);
+        bool fits = str_eq(str_of(db_col(names, i, Q_WEB_GRAPHICS_COL_VENDOR_HEX)), d->vendor) &&
                     (is_vendor || (adapter && str_eq(str_of(adapter), d->adapter)));
         if (fits && name && *name)
             return str_of(arena_printf(a, "%s (" STR_FMT ")", name, STR_ARG(hex)));

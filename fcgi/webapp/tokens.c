@@ -18,13 +18,15 @@ enum {
 
 static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
 {
-    static const char *const columns[] = {"created",     "key_start", "expires",
-                                          "permissions", "notes",     "id"};
+    static const enum q_web_tokens_col columns[] = {
+        Q_WEB_TOKENS_COL_CREATED,     Q_WEB_TOKENS_COL_KEY_START, Q_WEB_TOKENS_COL_EXPIRES,
+        Q_WEB_TOKENS_COL_PERMISSIONS, Q_WEB_TOKENS_COL_NOTES,     Q_WEB_TOKENS_COL_ID,
+    };
     for (int i = 0; i < found->count; i++) {
         struct tpl_row *row = tpl_row_add(rows);
         for (size_t k = 0; k < ARRAY_LEN(columns); k++)
             tpl_row_cstr(row, db_col(found, i, columns[k]));
-        tpl_row_int(row, db_col_bool(found, i, "is_expired"));
+        tpl_row_int(row, db_col_bool(found, i, Q_WEB_TOKENS_COL_IS_EXPIRED));
     }
 }
 
@@ -41,11 +43,11 @@ static bool send_page(struct req *r, int status, const char *key, const char *pr
     list_tokens(&tokens, tpl_rows(v, "tokens"));
     struct tpl_rows *choices = tpl_rows(v, "permissions");
     for (int i = 0; i < permissions.count; i++) {
-        if (!db_col_bool(&permissions, i, "has_it"))
+        if (!db_col_bool(&permissions, i, Q_WEB_PERMISSIONS_COL_HAS_IT))
             continue;
         struct tpl_row *row = tpl_row_add(choices);
-        tpl_row_cstr(row, db_col(&permissions, i, "name"));
-        tpl_row_cstr(row, db_col(&permissions, i, "label"));
+        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_NAME));
+        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_LABEL));
     }
     tpl_bool(v, "has_tokens", tokens.count > 0);
     tpl_bool(v, "has_permissions", tpl_rows_count(choices) > 0);

@@ -105,14 +105,14 @@ static struct html bugs_html(struct req *r, const struct db_rows *bugs, const ch
     html_init(&w, 1 << 14);
     int n = 0;
     for (int i = 0; i < bugs->count && n < 5; i++) {
-        if (strcmp(db_col(bugs, i, "signature"), signature) != 0)
+        if (strcmp(db_col(bugs, i, Q_WEB_BUGS_COL_SIGNATURE), signature) != 0)
             continue;
         if (n++ > 0)
             html_raw(&w, ", ");
         html_raw(&w, "<a href=\"");
-        html_url(&w, app_bug_url(r, db_col(bugs, i, "bug_id")));
+        html_url(&w, app_bug_url(r, db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID)));
         html_raw(&w, "\">");
-        html_text(&w, str_of(db_col(bugs, i, "bug_id")));
+        html_text(&w, str_of(db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID)));
         html_raw(&w, "</a>");
     }
     return html_done(&w, req_arena(r));

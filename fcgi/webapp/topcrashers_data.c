@@ -82,8 +82,8 @@ static bool read_platform(struct req *r, struct tcb_wanted *w, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_platforms, &rows, err))
         return err_wrap(err, "listing platforms");
     for (int i = 0; i < rows.count; i++)
-        if (str_eq(asked, str_of(db_col(&rows, i, "name"))))
-            w->platform = arena_strdup(req_arena(r), db_col(&rows, i, "name"));
+        if (str_eq(asked, str_of(db_col(&rows, i, Q_WEB_PLATFORMS_COL_NAME))))
+            w->platform = arena_strdup(req_arena(r), db_col(&rows, i, Q_WEB_PLATFORMS_COL_NAME));
     return true;
 }
 
@@ -289,8 +289,10 @@ static bool read_first_dates(struct req *r, struct tcb *t, struct err *err)
         return err_wrap(err, "looking up first appearances");
     for (int i = 0; i < rows.count; i++)
         for (size_t k = 0; k < t->n; k++)
-            if (strcmp(t->rows[k].signature, db_col(&rows, i, "signature")) == 0)
-                t->rows[k].first_date = arena_strdup(req_arena(r), db_col(&rows, i, "first_date"));
+            if (strcmp(t->rows[k].signature, db_col(&rows, i, Q_WEB_FIRST_DATES_COL_SIGNATURE)) ==
+                0)
+                t->rows[k].first_date =
+                    arena_strdup(req_arena(r), db_col(&rows, i, Q_WEB_FIRST_DATES_COL_FIRST_DATE));
     return true;
 }
 

@@ -106,29 +106,34 @@ void db_rows_release(struct db_rows *r)
     *r = (struct db_rows){0};
 }
 
-const char *db_col(const struct db_rows *rows, int row, const char *column)
+const char *db_col(const struct db_rows *rows, int row, int column)
 {
-    int at = PQfnumber(rows->res, column);
-    assert(at >= 0 && row < rows->count);
+    int at = column % DB_COLUMNS_MAX;
+    assert(column / DB_COLUMNS_MAX - 1 == rows->query->index && row < rows->count);
     return PQgetisnull(rows->res, row, at) ? NULL : PQgetvalue(rows->res, row, at);
 }
 
-int64_t db_col_int(const struct db_rows *rows, int row, const char *column, int64_t if_null)
+int64_t db_col_int(const struct db_rows *rows, int row, int column, int64_t if_null)
 {
     const char *text = db_col(rows, row, column);
     if (!text)
         return if_null;
     int64_t v = 0;
-    bool ok = str_to_i64(str_of(text), INT64_MIN, INT64_MAX, column, &v, ERR_IGNORED);
+    bool ok = str_to_i64(str_of(text), INT64_MIN, INT64_MAX, db_col_name(column), &v, ERR_IGNORED);
     assert(ok); /* the statement is ours: the column is an integer */
     (void)ok;
     return v;
 }
 
-bool db_col_bool(const struct db_rows *rows, int row, const char *column)
+bool db_col_bool(const struct db_rows *rows, int row, int column)
 {
     const char *text = db_col(rows, row, column);
     return text && text[0] == 't';
+}
+
+const char *db_col_name(int column)
+{
+    return db_queries[column / DB_COLUMNS_MAX - 1]->columns[column % DB_COLUMNS_MAX];
 }
 
 /* SQLSTATE prefixes in order; the first that fits decides. */
@@ -169,6 +174,28 @@ static bool check(struct db *db, const PGresult *res, const char *what, struct e
                    STR_ARG(first_line(primary ? primary : PQerrorMessage(db->conn))));
 }
 
+/*
+ * Is the statement what queries.h says?  Parameters and columns were read from its text when the
+ * programs were built; only the server knows whether that reading was right.
+ */
+static bool is_as_built(const PGresult *description, const struct db_query *q, struct err *err)
+{
+    if (PQnparams(description) != q->param_count)
+        return err_set(err, ERR_INTERNAL, "%s declares %d parameters, the server counts %d",
+                       q->name, q->param_count, PQnparams(description));
+    int count = 0;
+    for (; q->columns && q->columns[count]; count++) {
+        const char *name = PQfname(description, count); /* NULL behind the last */
+        if (!name || strcmp(name, q->columns[count]) != 0)
+            return err_set(err, ERR_INTERNAL, "%s: column %d is %s, the server says %s", q->name,
+                           count, q->columns[count], name ? name : "there is none");
+    }
+    if (PQnfields(description) != count)
+        return err_set(err, ERR_INTERNAL, "%s has %d columns, the server counts %d", q->name, count,
+                       PQnfields(description));
+    return true;
+}
+
 static bool prepare(struct db *db, const struct db_query *q, struct err *err)
 {
     if (db->is_prepared[q->index])
@@ -179,12 +206,8 @@ static bool prepare(struct db *db, const struct db_query *q, struct err *err)
     if (!ok)
         return false;
     res = PQdescribePrepared(db->conn, q->name);
-    ok = check(db, res, q->name, err);
-    int server_count = ok ? PQnparams(res) : 0;
+    ok = check(db, res, q->name, err) && is_as_built(res, q, err);
     PQclear(res);
-    if (ok && server_count != q->param_count)
-        return err_set(err, ERR_INTERNAL, "%s declares %d parameters, the server counts %d",
-                       q->name, q->param_count, server_count);
     db->is_prepared[q->index] = ok;
     return ok;
 }
@@ -204,7 +227,8 @@ static bool run_once(struct db *db, const struct db_query *q, struct db_rows *re
     if (changed.n)
         str_to_u64(changed, 10, INT32_MAX, "affected rows", &affected, ERR_IGNORED);
     db_rows_release(ret);
-    *ret = (struct db_rows){.res = res, .count = PQntuples(res), .affected = (int)affected};
+    *ret = (struct db_rows){
+        .res = res, .query = q, .count = PQntuples(res), .affected = (int)affected};
     return true;
 }
 

@@ -11,21 +11,30 @@
  * db - PostgreSQL through libpq: named, prepared statements from sql/ and nothing else.
  *
  * Statements Each is a struct db_query generated from sql/NAME.sql (queries.h):
- *            name, text, parameter count.  Prepared on first use in a connection and its
- *            parameter count compared with the server's; db_check prepares all.
+ *            name, text, parameter count, columns.  Prepared on first use in a connection and
+ *            parameter count and names of columns compared with the server's; db_check_all
+ *            prepares all.
  * Parameters Texts (NULL is SQL NULL), always bound, never concatenated.
  * Rows       struct db_rows is freed at scope end when declared DB_ROWS.
- * Errors     ERR_UNAVAILABLE: no connection after one reconnect, the server is shutting
- *            down, or a statement ran into its time limit.  ERR_CONFLICT: unique or serialization
- * failure.  ERR_INVALID: data the server refuses (class 22, 23).  ERR_INTERNAL: the statement is
- * wrong. Threads    One connection belongs to one process.
+ * Errors     ERR_UNAVAILABLE: no connection after one reconnect, the server is shutting down, or
+ *            a statement ran into its time limit.  ERR_CONFLICT: unique or serialization failure.
+ *            ERR_INVALID: data the server refuses (class 22, 23).  ERR_INTERNAL: the statement is
+ *            wrong.
+ * Threads    One connection belongs to one process.
  */
 struct db_query {
     const char *name;
     const char *text;
+    const char *const *columns; /* of its rows, NULL-ended; NULL when it answers none */
     int param_count;
     int index; /* position in db_queries[] of queries.h */
 };
+
+/*
+ * Columns are asked by the constants of queries.h, Q_NAME_COL_COLUMN: the number of the statement,
+ * from 1, times this, plus the position.  So 0 is no column.  PostgreSQL has at most 1664.
+ */
+enum { DB_COLUMNS_MAX = 1664 };
 
 struct db; /* one connection */
 
@@ -39,16 +48,19 @@ uint64_t db_session(const struct db *db);
 
 struct db_rows {
     PGresult *res;
+    const struct db_query *query;
     int count;    /* rows */
     int affected; /* rows changed by INSERT, UPDATE, DELETE */
 };
 void db_rows_release(struct db_rows *r);
 #define DB_ROWS __attribute__((cleanup(db_rows_release))) struct db_rows
 
-/* Borrowed from rows; NULL for SQL NULL.  The column must exist (asserted). */
-const char *db_col(const struct db_rows *rows, int row, const char *column);
-int64_t db_col_int(const struct db_rows *rows, int row, const char *column, int64_t if_null);
-bool db_col_bool(const struct db_rows *rows, int row, const char *column);
+/* Borrowed from rows; NULL for SQL NULL.  The column must be one of the statement that gave these
+ * rows (asserted). */
+const char *db_col(const struct db_rows *rows, int row, int column);
+int64_t db_col_int(const struct db_rows *rows, int row, int column, int64_t if_null);
+bool db_col_bool(const struct db_rows *rows, int row, int column);
+const char *db_col_name(int column);
 
 bool db_run(struct db *db, const struct db_query *q, struct db_rows *ret, struct err *err,
             int param_count, const char *const *params);

@@ -75,7 +75,7 @@ static bool apply_body(struct db *db, void *arg, struct err *err)
 static int applied_row(const struct db_rows *rows, struct str name)
 {
     for (int i = 0; i < rows->count; i++)
-        if (str_eq(name, str_of(db_col(rows, i, "name"))))
+        if (str_eq(name, str_of(db_col(rows, i, Q_MIGRATION_LIST_COL_NAME))))
             return i;
     return -1;
 }
@@ -135,7 +135,7 @@ bool db_migrations_pending(struct db *db, const char *dir, struct arena *a,
     DB_ROWS there = {0}, applied = {0};
     if (!list(dir, a, &names, err) || !DB_RUN(db, &q_migration_table_exists, &there, err))
         return false;
-    bool has_table = db_col_bool(&there, 0, "is_there");
+    bool has_table = db_col_bool(&there, 0, Q_MIGRATION_TABLE_EXISTS_COL_IS_THERE);
     if (has_table && !DB_RUN(db, &q_migration_list, &applied, err))
         return false;
     struct strs pending = {.v = arena_array(a, names.n, sizeof(struct str))};
@@ -148,7 +148,8 @@ bool db_migrations_pending(struct db *db, const char *dir, struct arena *a,
         int row = applied_row(&applied, m.name);
         if (row < 0 && !m.is_bootstrap)
             pending.v[pending.n++] = m.name;
-        else if (row >= 0 && strcmp(db_col(&applied, row, "sha256"), m.sha256) != 0)
+        else if (row >= 0 &&
+                 strcmp(db_col(&applied, row, Q_MIGRATION_LIST_COL_SHA256), m.sha256) != 0)
             changed.v[changed.n++] = m.name;
     }
     *ret_pending = pending;

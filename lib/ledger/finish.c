@@ -26,7 +26,7 @@ bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION
 {
     DB_ROWS rows = {0};
     if (!id[0] && DB_RUN(db, &q_installation_id, &rows, NULL) && rows.count == 1) {
-        snprintf(id, INSTALLATION_ID_SIZE, "%s", db_col(&rows, 0, "id"));
+        snprintf(id, INSTALLATION_ID_SIZE, "%s", db_col(&rows, 0, Q_INSTALLATION_ID_COL_ID));
         store_expect(store, id);
     }
     return store_check(store, err);

@@ -27,8 +27,8 @@ static bool count_rows(struct db *db, uint64_t *ret, struct err *err)
         return false;
     *ret = 0;
     for (int i = 0; i < rows.count; i++)
-        if (strcmp(db_col(&rows, i, "state"), "processed") == 0)
-            *ret = (uint64_t)db_col_int(&rows, i, "count", 0);
+        if (strcmp(db_col(&rows, i, Q_LEDGER_COUNT_BY_STATE_COL_STATE), "processed") == 0)
+            *ret = (uint64_t)db_col_int(&rows, i, Q_LEDGER_COUNT_BY_STATE_COL_COUNT, 0);
     return true;
 }
 
@@ -88,9 +88,10 @@ bool ledger_fill_page(struct ledger_fill *f, struct db *db, struct store *store,
     if (!DB_RUN(db, &q_index_seq_before, &rows, err, before, limit))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        if (!fill_row(f, store, index, reader, db_col(&rows, i, "crash_id"), err))
+        if (!fill_row(f, store, index, reader, db_col(&rows, i, Q_INDEX_SEQ_BEFORE_COL_CRASH_ID),
+                      err))
             return false;
-        f->before = db_col_int(&rows, i, "index_seq", f->before);
+        f->before = db_col_int(&rows, i, Q_INDEX_SEQ_BEFORE_COL_INDEX_SEQ, f->before);
     }
     *ret_done = rows.count < FILL_PAGE;
     return *ret_done ? index_filled(index, f->losses, err)

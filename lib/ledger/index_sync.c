@@ -27,8 +27,8 @@ static bool seq_state(struct db *db, int64_t *ret_last, int64_t *ret_synced, str
         return false;
     if (rows.count != 1)
         return err_set(err, ERR_INTERNAL, "crash_index_state has %d rows", rows.count);
-    *ret_last = db_col_int(&rows, 0, "last", 0);
-    *ret_synced = db_col_int(&rows, 0, "synced_seq", 0);
+    *ret_last = db_col_int(&rows, 0, Q_INDEX_SEQ_STATE_COL_LAST, 0);
+    *ret_synced = db_col_int(&rows, 0, Q_INDEX_SEQ_STATE_COL_SYNCED_SEQ, 0);
     return true;
 }
 
@@ -75,9 +75,9 @@ static bool replay_page(struct db *db, struct store *store, struct index_writer 
     if (!DB_RUN(db, &q_index_seq_after, &rows, err, after, limit))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        if (!put_again(store, index, db_col(&rows, i, "crash_id"), err))
+        if (!put_again(store, index, db_col(&rows, i, Q_INDEX_SEQ_AFTER_COL_CRASH_ID), err))
             return false;
-        *seq = db_col_int(&rows, i, "index_seq", *seq);
+        *seq = db_col_int(&rows, i, Q_INDEX_SEQ_AFTER_COL_INDEX_SEQ, *seq);
     }
     *ret_count = (size_t)rows.count;
     return true;
@@ -129,9 +129,10 @@ bool ledger_put_late(struct db *db, struct store *store, struct index_writer *in
     if (!DB_RUN(db, &q_index_late, &rows, err, limit))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        const char *id = db_col(&rows, i, "crash_id");
+        const char *id = db_col(&rows, i, Q_INDEX_LATE_COL_CRASH_ID);
         if (!put_again(store, index, id, err) ||
-            !DB_EXEC(db, &q_index_late_done, err, id, db_col(&rows, i, "processed_at")))
+            !DB_EXEC(db, &q_index_late_done, err, id,
+                     db_col(&rows, i, Q_INDEX_LATE_COL_PROCESSED_AT)))
             return false;
         ++*ret_put;
     }

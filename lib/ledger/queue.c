@@ -78,14 +78,15 @@ bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, en
 static void copy_job(const struct db_rows *rows, const char *worker, struct ledger_job *ret)
 {
     *ret = (struct ledger_job){
-        .queue = (enum queue_kind)db_col_int(rows, 0, "queue", QUEUE_STANDARD),
-        .attempts = (int)db_col_int(rows, 0, "attempts", 0),
-        .worker_deaths = (int)db_col_int(rows, 0, "worker_deaths", 0),
-        .age_s = db_col_int(rows, 0, "age_s", 0),
+        .queue = (enum queue_kind)db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_QUEUE, QUEUE_STANDARD),
+        .attempts = (int)db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_ATTEMPTS, 0),
+        .worker_deaths = (int)db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_WORKER_DEATHS, 0),
+        .age_s = db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_AGE_S, 0),
     };
-    snprintf(ret->id, sizeof ret->id, "%s", db_col(rows, 0, "id"));
-    snprintf(ret->crash_id, sizeof ret->crash_id, "%s", db_col(rows, 0, "crash_id"));
-    snprintf(ret->ruleset, sizeof ret->ruleset, "%s", db_col(rows, 0, "ruleset"));
+    snprintf(ret->id, sizeof ret->id, "%s", db_col(rows, 0, Q_QUEUE_CLAIM_COL_ID));
+    snprintf(ret->crash_id, sizeof ret->crash_id, "%s",
+             db_col(rows, 0, Q_QUEUE_CLAIM_COL_CRASH_ID));
+    snprintf(ret->ruleset, sizeof ret->ruleset, "%s", db_col(rows, 0, Q_QUEUE_CLAIM_COL_RULESET));
     snprintf(ret->worker, sizeof ret->worker, "%s", worker);
 }
 
@@ -157,7 +158,7 @@ bool ledger_release(struct db *db, const char *worker, const char *held_id, stru
         return err_wrap(err, "returning claims");
     for (int i = 0; i < rows.count; i++)
         log_event(LOG_INFO, "claim_returned", "claimed over a connection that broke",
-                  LOG_S("crash_id", db_col(&rows, i, "crash_id")));
+                  LOG_S("crash_id", db_col(&rows, i, Q_QUEUE_RELEASE_COL_CRASH_ID)));
     return true;
 }
 
@@ -180,18 +181,19 @@ bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err
         return false;
     size_t buried = 0;
     for (int i = 0; i < rows.count; i++) {
-        const char *worker = db_col(&rows, i, "locked_by");
+        const char *worker = db_col(&rows, i, Q_QUEUE_RUNNING_COL_LOCKED_BY);
         if (!worker)
             continue;
         enum worker_life life = life_of(worker, host);
-        if (life != WORKER_DEAD && !db_col_bool(&rows, i, "is_expired"))
+        if (life != WORKER_DEAD && !db_col_bool(&rows, i, Q_QUEUE_RUNNING_COL_IS_EXPIRED))
             continue;
         bool is_death = life != WORKER_LIVES;
         const char *why = is_death ? "worker died" : "lease ended";
-        if (!give_back(db, db_col(&rows, i, "id"), worker, 0, why, is_death, err))
+        if (!give_back(db, db_col(&rows, i, Q_QUEUE_RUNNING_COL_ID), worker, 0, why, is_death, err))
             return false;
         log_event(LOG_WARN, "crash_given_back", why,
-                  LOG_S("crash_id", db_col(&rows, i, "crash_id")), LOG_S("worker", worker));
+                  LOG_S("crash_id", db_col(&rows, i, Q_QUEUE_RUNNING_COL_CRASH_ID)),
+                  LOG_S("worker", worker));
         buried++;
     }
     *ret_buried = buried;

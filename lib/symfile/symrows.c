@@ -102,7 +102,7 @@ static bool ask_known(struct db *db, struct rows *r, const struct symstore_new *
                 db_text_array(&r->arena, keys)))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        int64_t at = db_col_int(&rows, i, "at", 0);
+        int64_t at = db_col_int(&rows, i, Q_SYMBOL_OBJECT_KNOWN_COL_AT, 0);
         if (at >= 1 && at <= (int64_t)n)
             is_known[at - 1] = true;
     }

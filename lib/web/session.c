@@ -41,12 +41,12 @@ static void set_permissions(struct req *r, const char *list)
     r->permissions = (struct strs){.v = v, .n = n};
 }
 
-static void set_user(struct req *r, const struct db_rows *rows)
+static void set_user(struct req *r, int64_t id, const char *email, const char *permissions)
 {
     r->user.is_logged_in = true;
-    r->user.id = db_col_int(rows, 0, "id", 0);
-    r->user.email = arena_strdup(&r->arena, db_col(rows, 0, "email"));
-    set_permissions(r, db_col(rows, 0, "permissions"));
+    r->user.id = id;
+    r->user.email = arena_strdup(&r->arena, email);
+    set_permissions(r, permissions);
 }
 
 static bool judge_token(struct req *r, const struct db_rows *rows, struct err *err)
@@ -54,13 +54,15 @@ static bool judge_token(struct req *r, const struct db_rows *rows, struct err *e
     const char *inactive = r->web->program->inactive_text;
     if (rows->count == 0)
         return err_set(err, ERR_FORBIDDEN, "API Token not matched");
-    if (db_col_bool(rows, 0, "is_expired"))
+    if (db_col_bool(rows, 0, Q_TOKEN_FIND_COL_IS_EXPIRED))
         return err_set(err, ERR_FORBIDDEN, "API Token found but expired");
-    if (!db_col_bool(rows, 0, "is_active"))
+    if (!db_col_bool(rows, 0, Q_TOKEN_FIND_COL_IS_ACTIVE))
         return err_set(err, ERR_FORBIDDEN, "%s",
                        inactive ? inactive : "User of API token not active");
-    set_user(r, rows);
-    r->user.token_id = db_col_int(rows, 0, "token_id", 0);
+    set_user(r, db_col_int(rows, 0, Q_TOKEN_FIND_COL_ID, 0),
+             db_col(rows, 0, Q_TOKEN_FIND_COL_EMAIL),
+             db_col(rows, 0, Q_TOKEN_FIND_COL_PERMISSIONS));
+    r->user.token_id = db_col_int(rows, 0, Q_TOKEN_FIND_COL_TOKEN_ID, 0);
     return true;
 }
 
@@ -104,10 +106,12 @@ bool session_load(struct req *r, struct err *err)
         return err_wrap(err, "looking up a session");
     if (rows.count == 0)
         return true;
-    set_user(r, &rows);
-    r->user.is_superuser = db_col_bool(&rows, 0, "is_superuser");
+    set_user(r, db_col_int(&rows, 0, Q_SESSION_FIND_COL_ID, 0),
+             db_col(&rows, 0, Q_SESSION_FIND_COL_EMAIL),
+             db_col(&rows, 0, Q_SESSION_FIND_COL_PERMISSIONS));
+    r->user.is_superuser = db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_SUPERUSER);
     memcpy(r->session_secret, secret.p, SESSION_SECRET_HEX);
-    return !db_col_bool(&rows, 0, "is_stale") || touch(r, hash, err);
+    return !db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_STALE) || touch(r, hash, err);
 }
 
 /* Pages work without the database as far as they can: nobody is logged in then. */

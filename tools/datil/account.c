@@ -20,7 +20,7 @@ static bool find_user(struct app *app, const char *email, const char **ret_id, s
     if (rows.count == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no user %s; `datil user list` shows all",
                        email);
-    *ret_id = arena_strdup(&app->arena, db_col(&rows, 0, "id"));
+    *ret_id = arena_strdup(&app->arena, db_col(&rows, 0, Q_ACCOUNT_FIND_COL_ID));
     return true;
 }
 
@@ -32,7 +32,7 @@ static bool find_group(struct app *app, const char *name, const char **ret_id, s
     if (rows.count == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no group '%s'; `datil group list` shows all",
                        name);
-    *ret_id = arena_strdup(&app->arena, db_col(&rows, 0, "id"));
+    *ret_id = arena_strdup(&app->arena, db_col(&rows, 0, Q_GROUP_FIND_COL_ID));
     return true;
 }
 
@@ -72,7 +72,8 @@ static bool add_user(struct db *db, void *arg, struct err *err)
                 db_bool(u->is_superuser), db_bool(u->is_staff)))
         return false;
     for (size_t i = 0; i < u->group_ids.n; i++)
-        if (!DB_EXEC(db, &q_group_join, err, db_col(&rows, 0, "id"), u->group_ids.v[i].p))
+        if (!DB_EXEC(db, &q_group_join, err, db_col(&rows, 0, Q_ACCOUNT_ADD_COL_ID),
+                     u->group_ids.v[i].p))
             return false;
     return app_audit(u->app, "user", u->email, "add", u->is_superuser ? "superuser" : "", err);
 }
@@ -121,11 +122,12 @@ static bool run_user_list(struct app *app, struct args args, struct err *err)
         !DB_RUN(app->db, &q_account_list, &rows, err))
         return false;
     for (int i = 0; i < rows.count; i++)
-        printf("%s%s%s; last log-in %s%s%s\n", db_col(&rows, i, "email"),
-               db_col_bool(&rows, i, "is_active") ? "" : " (disabled)",
-               db_col_bool(&rows, i, "is_superuser") ? " (superuser)" : "",
-               db_col(&rows, i, "last_login"), *db_col(&rows, i, "groups") ? "; " : "",
-               db_col(&rows, i, "groups"));
+        printf("%s%s%s; last log-in %s%s%s\n", db_col(&rows, i, Q_ACCOUNT_LIST_COL_EMAIL),
+               db_col_bool(&rows, i, Q_ACCOUNT_LIST_COL_IS_ACTIVE) ? "" : " (disabled)",
+               db_col_bool(&rows, i, Q_ACCOUNT_LIST_COL_IS_SUPERUSER) ? " (superuser)" : "",
+               db_col(&rows, i, Q_ACCOUNT_LIST_COL_LAST_LOGIN),
+               *db_col(&rows, i, Q_ACCOUNT_LIST_COL_GROUPS) ? "; " : "",
+               db_col(&rows, i, Q_ACCOUNT_LIST_COL_GROUPS));
     return true;
 }
 
@@ -178,8 +180,9 @@ static bool run_group_list(struct app *app, struct args args, struct err *err)
         !DB_RUN(app->db, &q_group_list, &rows, err))
         return false;
     for (int i = 0; i < rows.count; i++)
-        printf("%s (%s members): %s\n", db_col(&rows, i, "name"), db_col(&rows, i, "members"),
-               db_col(&rows, i, "permissions"));
+        printf("%s (%s members): %s\n", db_col(&rows, i, Q_GROUP_LIST_COL_NAME),
+               db_col(&rows, i, Q_GROUP_LIST_COL_MEMBERS),
+               db_col(&rows, i, Q_GROUP_LIST_COL_PERMISSIONS));
     return true;
 }
 

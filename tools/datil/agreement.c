@@ -86,8 +86,9 @@ static bool examine(struct agreement *a, const char *id, struct findings *ret)
         !index_has(app->reader, id, &ret->is_indexed, &a->err))
         return false;
     ret->has_row = row.count > 0;
-    ret->is_processed = row.count > 0 && strcmp(db_col(&row, 0, "state"), "processed") == 0;
-    ret->is_late = ret->is_processed && db_col(&row, 0, "index_seq") == NULL;
+    ret->is_processed =
+        row.count > 0 && strcmp(db_col(&row, 0, Q_LEDGER_ROW_COL_STATE), "processed") == 0;
+    ret->is_late = ret->is_processed && db_col(&row, 0, Q_LEDGER_ROW_COL_INDEX_SEQ) == NULL;
     ret->is_queued = queued.count > 0;
     ret->has_raw = store_exists(app->store, id, "raw_crash");
     ret->has_processed = store_exists(app->store, id, "processed_crash");
@@ -186,11 +187,11 @@ static bool ledger_page(struct agreement *a, char last[64], int *ret_count)
     if (!DB_RUN(app->db, &q_ledger_page, &rows, &a->err, last, db_int(&a->page, PAGE)))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        const char *id = db_col(&rows, i, "crash_id");
+        const char *id = db_col(&rows, i, Q_LEDGER_PAGE_COL_CRASH_ID);
         bool is_indexed;
         if (i == rows.count - 1)
             snprintf(last, 64, "%s", id);
-        if (strcmp(db_col(&rows, i, "state"), "processed") != 0)
+        if (strcmp(db_col(&rows, i, Q_LEDGER_PAGE_COL_STATE), "processed") != 0)
             continue;
         a->processed++;
         if (!index_has(app->reader, id, &is_indexed, &a->err))
@@ -225,14 +226,14 @@ static void compare(struct agreement *a, const struct db_rows *rows)
     for (size_t i = 0; i < a->batch.n; i++) {
         struct str id = a->batch.v[i], known = STR_NONE;
         while (at < rows->count) {
-            known = str_of(db_col(rows, at, "crash_id"));
+            known = str_of(db_col(rows, at, Q_LEDGER_KNOWN_COL_CRASH_ID));
             if (str_cmp(known, id) >= 0)
                 break;
             at++;
         }
         bool is_known = at < rows->count && str_eq(known, id);
-        if (!is_known ||
-            (a->must_be_processed && strcmp(db_col(rows, at, "state"), "processed") != 0))
+        if (!is_known || (a->must_be_processed &&
+                          strcmp(db_col(rows, at, Q_LEDGER_KNOWN_COL_STATE), "processed") != 0))
             suspect(&a->from_store, id.p);
     }
 }
@@ -326,8 +327,8 @@ static bool processed_count(struct agreement *a, int64_t *ret)
         return false;
     *ret = 0;
     for (int i = 0; i < rows.count; i++)
-        if (strcmp(db_col(&rows, i, "state"), "processed") == 0)
-            *ret = db_col_int(&rows, i, "count", 0);
+        if (strcmp(db_col(&rows, i, Q_LEDGER_COUNT_BY_STATE_COL_STATE), "processed") == 0)
+            *ret = db_col_int(&rows, i, Q_LEDGER_COUNT_BY_STATE_COL_COUNT, 0);
     return true;
 }
 
@@ -340,7 +341,7 @@ static bool unfinished_count(struct agreement *a, int64_t *ret)
     DB_ROWS rows = {0};
     if (!DB_RUN(a->d->app->db, &q_doctor_unfinished, &rows, &a->err))
         return false;
-    *ret = db_col_int(&rows, 0, "count", 0);
+    *ret = db_col_int(&rows, 0, Q_DOCTOR_UNFINISHED_COL_COUNT, 0);
     return true;
 }
 
@@ -409,11 +410,11 @@ static void say_late(struct doctor *d)
         return;
     if (!DB_RUN(d->app->db, &q_index_late_count, &rows, &err))
         doctor_problem(d, "index: %s", err.msg);
-    else if (db_col_int(&rows, 0, "count", 0) > 0)
+    else if (db_col_int(&rows, 0, Q_INDEX_LATE_COUNT_COL_COUNT, 0) > 0)
         doctor_problem(d,
                        "index: %s processed crashes wait for it, because it could not be used; the "
                        "log of the processor says why",
-                       db_col(&rows, 0, "count"));
+                       db_col(&rows, 0, Q_INDEX_LATE_COUNT_COL_COUNT));
 }
 
 void doctor_index(struct doctor *d)

@@ -86,8 +86,8 @@ static void check_database(struct doctor *d)
         return;
     }
     d->has_db = true;
-    doctor_good(d, "database: PostgreSQL %s answers", db_col(&rows, 0, "version"));
-    int64_t skew_s = now_s() - db_col_int(&rows, 0, "now_s", 0);
+    doctor_good(d, "database: PostgreSQL %s answers", db_col(&rows, 0, Q_DB_PING_COL_VERSION));
+    int64_t skew_s = now_s() - db_col_int(&rows, 0, Q_DB_PING_COL_NOW_S, 0);
     if (llabs(skew_s) > CLOCK_SKEW_MAX_S)
         doctor_problem(d, "clock: this machine is %lld s off the database; set both by NTP",
                        (long long)skew_s);
@@ -107,16 +107,16 @@ static void check_dates(struct doctor *d)
     snprintf(tomorrow, sizeof tomorrow, "%02d%02d%02d", c.year % 100, c.month % 100, c.day % 100);
     if (!DB_RUN(d->app->db, &q_doctor_dates, &rows, &err, tomorrow))
         doctor_problem(d, "dates: %s", err.msg);
-    else if (db_col_bool(&rows, 0, "is_clock_behind"))
+    else if (db_col_bool(&rows, 0, Q_DOCTOR_DATES_COL_IS_CLOCK_BEHIND))
         doctor_problem(d,
                        "dates: a report was received at %s, which is not yet by this clock; if the "
                        "clock was ahead, nothing has to be done but to watch `datil cron list`, "
                        "else set the clock",
-                       db_col(&rows, 0, "newest"));
-    else if (db_col_int(&rows, 0, "ahead", 0) > 0)
+                       db_col(&rows, 0, Q_DOCTOR_DATES_COL_NEWEST));
+    else if (db_col_int(&rows, 0, Q_DOCTOR_DATES_COL_AHEAD, 0) > 0)
         doctor_note(d,
                     "dates: the ids of %s reports lie in the future; retention comes to them late",
-                    db_col(&rows, 0, "ahead"));
+                    db_col(&rows, 0, Q_DOCTOR_DATES_COL_AHEAD));
 }
 
 static void check_schema(struct doctor *d)
@@ -286,8 +286,9 @@ static void check_processor(struct doctor *d)
             doctor_problem(d, "processor: %s", err.msg);
             return;
         }
-        if (db_col_int(&rows, 0, "count", 0) > 0) {
-            doctor_good(d, "processor: %s workers are connected", db_col(&rows, 0, "count"));
+        if (db_col_int(&rows, 0, Q_DOCTOR_PROCESSORS_COL_COUNT, 0) > 0) {
+            doctor_good(d, "processor: %s workers are connected",
+                        db_col(&rows, 0, Q_DOCTOR_PROCESSORS_COL_COUNT));
             return;
         }
         usleep(ASK_AGAIN_MS * 1000);
@@ -345,8 +346,8 @@ static void check_queue(struct doctor *d)
         doctor_problem(d, "queue: %s", err.msg);
         return;
     }
-    int64_t oldest_s = db_col_int(&due, 0, "oldest_s", 0);
-    int64_t failures = db_col_int(&failed, 0, "count", 0);
+    int64_t oldest_s = db_col_int(&due, 0, Q_QUEUE_DUE_COL_OLDEST_S, 0);
+    int64_t failures = db_col_int(&failed, 0, Q_DOCTOR_FAILED_COL_COUNT, 0);
     if (failures)
         doctor_problem(d,
                        "queue: %lld crashes failed for good; `datil queue failed` lists them, "
@@ -354,9 +355,9 @@ static void check_queue(struct doctor *d)
                        (long long)failures);
     if (oldest_s > QUEUE_AGE_MAX_S)
         doctor_problem(d, "queue: %s crashes wait, the oldest for %lld s; more workers are needed",
-                       db_col(&due, 0, "due"), (long long)oldest_s);
+                       db_col(&due, 0, Q_QUEUE_DUE_COL_DUE), (long long)oldest_s);
     else if (!failures)
-        doctor_good(d, "queue: %s crashes wait", db_col(&due, 0, "due"));
+        doctor_good(d, "queue: %s crashes wait", db_col(&due, 0, Q_QUEUE_DUE_COL_DUE));
 }
 
 static void check_cron(struct doctor *d)
@@ -373,8 +374,9 @@ static void check_cron(struct doctor *d)
     }
     for (int i = 0; i < rows.count; i++)
         doctor_problem(d, "scheduled jobs: %s has failed %s times: %s",
-                       db_col(&rows, i, "app_name"), db_col(&rows, i, "error_count"),
-                       db_col(&rows, i, "last_error"));
+                       db_col(&rows, i, Q_DOCTOR_CRON_COL_APP_NAME),
+                       db_col(&rows, i, Q_DOCTOR_CRON_COL_ERROR_COUNT),
+                       db_col(&rows, i, Q_DOCTOR_CRON_COL_LAST_ERROR));
     if (rows.count == 0)
         doctor_good(d, "scheduled jobs: none fails");
 }
@@ -394,7 +396,8 @@ static void check_products(struct doctor *d)
         return;
     }
     for (int i = 0; i < rows.count; i++)
-        unknown += !products_find(&products, str_of(db_col(&rows, i, "product")));
+        unknown += !products_find(&products,
+                                  str_of(db_col(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_PRODUCT)));
     if (unknown)
         doctor_note(d,
                     "products: reports of %d that are not configured were refused in the last "

@@ -27,14 +27,15 @@ bool app_installation(struct app *app, struct err *err)
         return false;
     if (rows.count != 1)
         return err_set(err, ERR_NOT_FOUND, "the database has no installation id");
-    snprintf(app->installation, sizeof app->installation, "%s", db_col(&rows, 0, "id"));
+    snprintf(app->installation, sizeof app->installation, "%s",
+             db_col(&rows, 0, Q_INSTALLATION_ID_COL_ID));
     return true;
 }
 
 static bool was_marked(const struct db_rows *marks, const char *what)
 {
     for (int i = 0; i < marks->count; i++)
-        if (strcmp(db_col(marks, i, "what"), what) == 0)
+        if (strcmp(db_col(marks, i, Q_INSTALLATION_MARKS_COL_WHAT), what) == 0)
             return true;
     return false;
 }
@@ -44,10 +45,10 @@ static bool should_hold_something(struct app *app, const char *what, bool *ret, 
 {
     DB_ROWS rows = {0};
     bool is_store = strcmp(what, "store") == 0;
-    if (!DB_RUN(app->db, is_store ? &q_installation_has_processed : &q_installation_has_symbols,
-                &rows, err))
+    if (!DB_RUN(app->db, &q_installation_holds, &rows, err))
         return false;
-    *ret = db_col_bool(&rows, 0, "has_any");
+    *ret = db_col_bool(
+        &rows, 0, is_store ? Q_INSTALLATION_HOLDS_COL_PROCESSED : Q_INSTALLATION_HOLDS_COL_SYMBOLS);
     return true;
 }
 

@@ -51,13 +51,14 @@ static void list_refused(struct app *app, const struct products *products)
     }
     bool is_first = true;
     for (int i = 0; i < rows.count; i++) {
-        const char *name = db_col(&rows, i, "product");
+        const char *name = db_col(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_PRODUCT);
         if (products_find(products, str_of(name)))
             continue;
         if (is_first)
             puts("\nRefused (not configured): reports, and the command that accepts them");
         is_first = false;
-        print_refused(name, db_col(&rows, i, "count"), db_col(&rows, i, "last_seen"));
+        print_refused(name, db_col(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_COUNT),
+                      db_col(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_LAST_SEEN));
     }
 }
 

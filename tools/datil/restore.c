@@ -115,10 +115,10 @@ static bool check_empty(struct restore *r)
     DB_ROWS rows = {0};
     if (!app_db(r->app, r->err) || !DB_RUN(r->app->db, &q_restore_tables, &rows, r->err))
         return false;
-    return db_col_int(&rows, 0, "count", 0) == 0 ||
+    return db_col_int(&rows, 0, Q_RESTORE_TABLES_COL_COUNT, 0) == 0 ||
            err_set(r->err, ERR_CONFLICT,
                    "the database is not empty (%s tables); make a new one with createdb",
-                   db_col(&rows, 0, "count"));
+                   db_col(&rows, 0, Q_RESTORE_TABLES_COL_COUNT));
 }
 
 static bool verify_files(struct restore *r)
@@ -227,8 +227,9 @@ static bool publish_unknown(struct restore *r)
     for (size_t i = 0; r->ok && i < r->n; i++) {
         bool is_known = false;
         for (int k = 0; !is_known && k < known.count; k++)
-            is_known = strcmp(db_col(&known, k, "crash_id"), r->batch[i].crash_id) == 0 &&
-                       strcmp(db_col(&known, k, "state"), "rejected") != 0;
+            is_known =
+                strcmp(db_col(&known, k, Q_LEDGER_KNOWN_COL_CRASH_ID), r->batch[i].crash_id) == 0 &&
+                strcmp(db_col(&known, k, Q_LEDGER_KNOWN_COL_STATE), "rejected") != 0;
         if (!is_known)
             r->batch[kept++] = r->batch[i];
     }
@@ -289,9 +290,9 @@ static bool settle_rows(struct restore *r)
         arena_release(&a);
         got = ok ? rows.count : 0;
         for (int i = 0; ok && i < got; i++) {
-            const char *id = db_col(&rows, i, "crash_id");
+            const char *id = db_col(&rows, i, Q_LEDGER_PAGE_COL_CRASH_ID);
             snprintf(last, sizeof last, "%s", id);
-            ok = settle_row(r, id, db_col(&rows, i, "state"));
+            ok = settle_row(r, id, db_col(&rows, i, Q_LEDGER_PAGE_COL_STATE));
         }
         if (!ok)
             return false;

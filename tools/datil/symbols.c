@@ -103,8 +103,10 @@ static bool is_here_now(const struct symstore *store, const struct db_rows *rows
 {
     struct symkey key;
     struct symstore_found found;
-    return symkey_make(str_of(db_col(rows, i, "symbol")), str_of(db_col(rows, i, "debugid")),
-                       str_of(db_col(rows, i, "filename")), &key, ERR_IGNORED) &&
+    return symkey_make(str_of(db_col(rows, i, Q_MISSING_SYMBOL_TOP_COL_SYMBOL)),
+                       str_of(db_col(rows, i, Q_MISSING_SYMBOL_TOP_COL_DEBUGID)),
+                       str_of(db_col(rows, i, Q_MISSING_SYMBOL_TOP_COL_FILENAME)), &key,
+                       ERR_IGNORED) &&
            symstore_find(store, SYMSTORE_REGULAR, &key, &found, ERR_IGNORED);
 }
 
@@ -122,12 +124,14 @@ static bool run_missing(struct app *app, struct args args, struct err *err)
     struct strs ids = {.v = arena_array(&app->arena, n + 1, sizeof(struct str))};
     for (int i = 0; i < rows.count; i++)
         if (is_here_now(&store, &rows, i)) {
-            names.v[names.n++] = str_of(db_col(&rows, i, "symbol"));
-            ids.v[ids.n++] = str_of(db_col(&rows, i, "debugid"));
+            names.v[names.n++] = str_of(db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_SYMBOL));
+            ids.v[ids.n++] = str_of(db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_DEBUGID));
         } else {
-            printf("%8s  %s/%s/%s  last %s\n", db_col(&rows, i, "count"),
-                   db_col(&rows, i, "symbol"), db_col(&rows, i, "debugid"),
-                   db_col(&rows, i, "filename"), db_col(&rows, i, "modified_at"));
+            printf("%8s  %s/%s/%s  last %s\n", db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_COUNT),
+                   db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_SYMBOL),
+                   db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_DEBUGID),
+                   db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_FILENAME),
+                   db_col(&rows, i, Q_MISSING_SYMBOL_TOP_COL_MODIFIED_AT));
         }
     if (names.n == n)
         puts("no symbols were looked for in vain");

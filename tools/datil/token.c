@@ -20,8 +20,8 @@ static bool check_permissions(struct app *app, const char *email, const char *us
         return false;
     if (rows.count == 0)
         return true;
-    const char *name = db_col(&rows, 0, "name");
-    if (!db_col_bool(&rows, 0, "is_known"))
+    const char *name = db_col(&rows, 0, Q_ACCOUNT_MAY_COL_NAME);
+    if (!db_col_bool(&rows, 0, Q_ACCOUNT_MAY_COL_IS_KNOWN))
         return err_set(err, ERR_INVALID, "there is no permission '%s'", name);
     return err_set(err, ERR_FORBIDDEN,
                    "%s does not hold %s; give it by a group first (`datil group list`)", email,
@@ -72,7 +72,7 @@ static bool run_token_create(struct app *app, struct args args, struct err *err)
         return false;
     if (user.count == 0)
         return err_set(err, ERR_NOT_FOUND, "there is no user %s", args.v[0]);
-    const char *user_id = db_col(&user, 0, "id");
+    const char *user_id = db_col(&user, 0, Q_ACCOUNT_FIND_COL_ID);
     if (!check_permissions(app, args.v[0], user_id, wanted, err))
         return false;
 
@@ -97,11 +97,14 @@ static bool run_token_list(struct app *app, struct args args, struct err *err)
         !DB_RUN(app->db, &q_account_token_list, &rows, err))
         return false;
     for (int i = 0; i < rows.count; i++)
-        printf("%s  %s…  %s  %s %s  %s%s%s\n", db_col(&rows, i, "id"),
-               db_col(&rows, i, "key_start"), db_col(&rows, i, "email"),
-               db_col_bool(&rows, i, "is_expired") ? "expired" : "expires",
-               db_col(&rows, i, "expires"), db_col(&rows, i, "permissions"),
-               *db_col(&rows, i, "notes") ? "  " : "", db_col(&rows, i, "notes"));
+        printf("%s  %s…  %s  %s %s  %s%s%s\n", db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_ID),
+               db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_KEY_START),
+               db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_EMAIL),
+               db_col_bool(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_IS_EXPIRED) ? "expired" : "expires",
+               db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_EXPIRES),
+               db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_PERMISSIONS),
+               *db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_NOTES) ? "  " : "",
+               db_col(&rows, i, Q_ACCOUNT_TOKEN_LIST_COL_NOTES));
     return true;
 }
 

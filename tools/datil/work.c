@@ -160,16 +160,19 @@ static bool run_queue(struct app *app, struct args args, struct err *err)
         !DB_RUN(app->db, &q_ledger_count_by_state, &ledger, err))
         return false;
     for (int i = 0; i < queue.count; i++) {
-        int64_t state = db_col_int(&queue, i, "state", 0);
-        printf("%-13s %-8s %8s, the oldest for %s s\n",
-               queue_kind_name((enum queue_kind)db_col_int(&queue, i, "queue", 0)),
-               states[state >= 0 && state < 3 ? state : 0], db_col(&queue, i, "count"),
-               db_col(&queue, i, "oldest_s"));
+        int64_t state = db_col_int(&queue, i, Q_QUEUE_SUMMARY_COL_STATE, 0);
+        printf(
+            "%-13s %-8s %8s, the oldest for %s s\n",
+            queue_kind_name((enum queue_kind)db_col_int(&queue, i, Q_QUEUE_SUMMARY_COL_QUEUE, 0)),
+            states[state >= 0 && state < 3 ? state : 0],
+            db_col(&queue, i, Q_QUEUE_SUMMARY_COL_COUNT),
+            db_col(&queue, i, Q_QUEUE_SUMMARY_COL_OLDEST_S));
     }
     if (queue.count == 0)
         puts("the queue is empty");
     for (int i = 0; i < ledger.count; i++)
-        printf("crashes %-14s %8s\n", db_col(&ledger, i, "state"), db_col(&ledger, i, "count"));
+        printf("crashes %-14s %8s\n", db_col(&ledger, i, Q_LEDGER_COUNT_BY_STATE_COL_STATE),
+               db_col(&ledger, i, Q_LEDGER_COUNT_BY_STATE_COL_COUNT));
     return true;
 }
 
@@ -181,10 +184,14 @@ static bool run_queue_failed(struct app *app, struct args args, struct err *err)
         return false;
     for (int i = 0; i < rows.count; i++)
         printf("%s %s since %s: %s attempts, %s of them killed the worker; %s\n",
-               db_col(&rows, i, "crash_id"), db_col(&rows, i, "ruleset"),
-               db_col(&rows, i, "created"), db_col(&rows, i, "attempts"),
-               db_col(&rows, i, "worker_deaths"),
-               db_col(&rows, i, "last_error") ? db_col(&rows, i, "last_error") : "no error noted");
+               db_col(&rows, i, Q_QUEUE_FAILED_COL_CRASH_ID),
+               db_col(&rows, i, Q_QUEUE_FAILED_COL_RULESET),
+               db_col(&rows, i, Q_QUEUE_FAILED_COL_CREATED),
+               db_col(&rows, i, Q_QUEUE_FAILED_COL_ATTEMPTS),
+               db_col(&rows, i, Q_QUEUE_FAILED_COL_WORKER_DEATHS),
+               db_col(&rows, i, Q_QUEUE_FAILED_COL_LAST_ERROR)
+                   ? db_col(&rows, i, Q_QUEUE_FAILED_COL_LAST_ERROR)
+                   : "no error noted");
     if (rows.count == 0)
         puts("no crash has failed for good");
     return true;
@@ -202,7 +209,8 @@ static bool run_queue_retry(struct app *app, struct args args, struct err *err)
         return false;
     if (!app_audit(app, "crash", args.n ? id : "", "retry", "", err))
         return false;
-    printf("%s crashes put back\n", rows.count ? db_col(&rows, 0, "count") : "0");
+    printf("%s crashes put back\n",
+           rows.count ? db_col(&rows, 0, Q_QUEUE_RETRY_FAILED_COL_COUNT) : "0");
     return true;
 }
 

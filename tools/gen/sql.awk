@@ -5,6 +5,12 @@
 # A statement starts with `-- name: NAME`, goes on with comments (kept in the header as its
 # manual), one line `-- $N name type` per parameter, then the text up to a semicolon at the end
 # of a line.  Anything that does not fit stops the build with file and line.
+#
+# A statement that answers rows also gets an enum of its columns: Q_QUEUE_CLAIM_COL_CRASH_ID is what
+# db_col() wants, so a column that does not exist does not compile.  The names are those of the
+# statement itself (a plain column, or what stands behind AS); db.c compares them with the server's
+# when it prepares the statement.  A constant also holds the number of its statement, so that one of
+# another statement is noticed at the first row.
 
 function fail(text)
 {
@@ -38,7 +44,59 @@ function c_escape(line,    out, i, c)
     return out
 }
 
-function finish()
+# The list of what a statement answers, "" if it answers nothing: from the SELECT or RETURNING that
+# stands outside of all parentheses.  A SELECT behind INSERT is no answer.
+function result_list(text,    i, c, depth, word, verb, list, in_list, quoted)
+{
+    list = word = verb = ""
+    for (i = 1; i <= length(text); i++) {
+        c = substr(text, i, 1)
+        if (c == "'")
+            quoted = !quoted
+        if (!quoted && c ~ /[A-Za-z_]/) {
+            match(substr(text, i), /^[A-Za-z_0-9]+/)
+            word = substr(text, i, RLENGTH)
+            if (!depth && !verb && word ~ /^(SELECT|INSERT|UPDATE|DELETE)$/)
+                verb = word
+            if (!depth && in_list && word == "FROM")
+                break
+            list = list (in_list ? word : "")
+            if (!depth && word == (verb == "SELECT" ? "SELECT" : "RETURNING"))
+                in_list = 1
+            i += RLENGTH - 1
+            continue
+        }
+        depth += quoted ? 0 : (c == "(") - (c == ")")
+        if (in_list)
+            list = list (c == "," && (depth || quoted) ? " " : c)
+    }
+    sub(/^[ \n]*DISTINCT[ \n]/, "", list)
+    return list
+}
+
+# The columns as rows of an enum, and their names for db.c to compare.
+function put_columns(text,    list, n, part, i, column, constants, names)
+{
+    list = result_list(text)
+    if (list == "")
+        return ""
+    n = split(list, part, ",")
+    constants = names = ""
+    for (i = 1; i <= n; i++) {
+        column = part[i]
+        gsub(/^[ \n]+|[ \n;]+$/, "", column)
+        if (column !~ /^([a-z_]+\.)?[a-z_0-9]+$/ && column !~ /[ \n]AS [a-z_0-9]+$/)
+            fail("statement " name ": a name (AS ...) for the column " column)
+        sub(/^.*[ \n.]/, "", column)
+        constants = constants sprintf("    Q_%s_COL_%s = %d * DB_COLUMNS_MAX + %d,\n",
+                                      toupper(name), toupper(column), count, i - 1)
+        names = names "\"" column "\", "
+    }
+    printf "enum q_%s_col {\n%s};\n", name, constants > header
+    return "    .columns = (const char *const[]){" names "NULL},\n"
+}
+
+function finish(    columns)
 {
     if (!in_body)
         fail("statement " name " has no text")
@@ -46,9 +104,12 @@ function finish()
     body = body "    \"" c_escape(last_line) "\""
     if (highest_param(plain) != params)
         fail("statement " name " declares " params " parameters and uses $" highest_param(plain))
-    printf "%s/* (%s) */\nextern const struct db_query q_%s;\n\n", doc, signature, name > header
-    printf "const struct db_query q_%s = {\n    .name = \"%s\",\n    .text =\n%s,\n" \
-           "    .param_count = %d,\n    .index = %d,\n};\n\n", name, name, body, params, count - 1 > source
+    printf "%s/* (%s) */\nextern const struct db_query q_%s;\n", doc, signature, name > header
+    columns = put_columns(plain)
+    printf "\n" > header
+    printf "const struct db_query q_%s = {\n    .name = \"%s\",\n    .text =\n%s,\n%s" \
+           "    .param_count = %d,\n    .index = %d,\n};\n\n", name, name, body, columns, params,
+           count - 1 > source
     list = list "    &q_" name ",\n"
     name = ""
 }
@@ -108,7 +169,9 @@ name == "" {
         body = body "    \"" c_escape(last_line) "\\n\"\n"
     in_body = 1
     last_line = $0
-    plain = plain $0 "\n"
+    line = $0
+    sub(/--.*/, "", line)
+    plain = plain line "\n"
     if ($0 ~ /;[ \t]*$/)
         finish()
 }
