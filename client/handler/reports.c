@@ -110,7 +110,7 @@ int64_t reports_last_crash_s(const struct reports *r)
 }
 
 /* Without waiting: who finds a report locked leaves it to the other. */
-static bool lock_report(const char *folder, struct report *report, struct err *err)
+static bool lock_report(const char *folder, struct pending_report *report, struct err *err)
 {
     FD_AUTO fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -122,9 +122,9 @@ static bool lock_report(const char *folder, struct report *report, struct err *e
 }
 
 bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
-                 struct report *ret_report, struct err *err)
+                 struct pending_report *ret_report, struct err *err)
 {
-    struct report report = {.lock = -1};
+    struct pending_report report = {.lock = -1};
     /* Names sort by age. */
     snprintf(report.name, sizeof report.name, "%016llx-%016llx", (unsigned long long)now_us,
              (unsigned long long)random_u64());
@@ -169,7 +169,7 @@ static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MA
     return send_report(r->url, str_n(json, n), fs_exists(path) ? path : NULL, id, err);
 }
 
-bool reports_send(const struct reports *r, struct report *report, struct err *err)
+bool reports_send(const struct reports *r, struct pending_report *report, struct err *err)
 {
     char folder[PATH_MAX];
     report_path(r, "pending", report->name, folder);
@@ -262,7 +262,7 @@ void reports_retry(const struct reports *r, int64_t now_us)
     list(folder, &names);
     for (size_t i = 0; i < names.v.n && i < REPORTS_RETRY_MAX; i++) {
         struct err err = {0};
-        struct report report = {.lock = -1};
+        struct pending_report report = {.lock = -1};
         snprintf(report.name, sizeof report.name, "%s", names.v.v[i]);
         /* A collector that is away stays away: do not wait for it ten times. */
         if (!reports_send(r, &report, &err) && err.code == ERR_UNAVAILABLE)

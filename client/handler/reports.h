@@ -33,7 +33,7 @@ enum {
 };
 
 /* One report in pending/.  Who holds its lock sends it. */
-struct report {
+struct pending_report {
     char name[REPORTS_NAME_MAX];
     int lock; /* owned, -1: not held */
 };
@@ -44,14 +44,14 @@ bool reports_open(struct reports *r, const char *root, const char *url, struct e
 
 /* Makes a report durable.  It is locked from the first moment it can be seen. */
 bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
-                 struct report *ret_report, struct err *err);
+                 struct pending_report *ret_report, struct err *err);
 
 /*
  * Sends one pending report, locked or not, tells the outcome and lets go of the
  * lock.  False: it is still pending (err says why).  A report the collector refuses
  * is dropped.
  */
-bool reports_send(const struct reports *r, struct report *report, struct err *err);
+bool reports_send(const struct reports *r, struct pending_report *report, struct err *err);
 
 /* Removes reports that are too old or too many, then tries the rest, oldest first. */
 void reports_retry(const struct reports *r, int64_t now_us);

@@ -46,8 +46,8 @@ static bool write_dump(const struct serve *s, const struct request *q, struct st
 }
 
 /* A crash whose dump cannot be made is still a report: with annotations and the reason. */
-static bool add_report(const struct serve *s, const struct request *q, struct report *ret_report,
-                       struct err *err)
+static bool add_report(const struct serve *s, const struct request *q,
+                       struct pending_report *ret_report, struct err *err)
 {
     struct notes_facts facts = {.now_us = now_us(),
                                 .last_crash_s = reports_last_crash_s(s->reports)};
@@ -67,7 +67,7 @@ static bool add_report(const struct serve *s, const struct request *q, struct re
 static void handle(const struct serve *s, const struct request *q)
 {
     struct err err = {0};
-    struct report report = {.lock = -1};
+    struct pending_report report = {.lock = -1};
     bool ok = add_report(s, q, &report, &err);
     if (!ok)
         reports_tell(s->reports, "crash report lost: %s", err.msg);

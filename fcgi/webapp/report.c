@@ -108,7 +108,7 @@ static void add_tab(struct tpl_rows *tabs, const char *id, const char *label, co
     tpl_row_cstr(row, count);
 }
 
-static void set_tabs(const struct report *c, struct tpl_values *v)
+static void set_tabs(const struct report_page *c, struct tpl_values *v)
 {
     struct tpl_rows *tabs = tpl_rows(v, "tabs");
     const json_t *environment = jget_obj(c->doc, "telemetry_environment");
@@ -135,7 +135,7 @@ static void set_tabs(const struct report *c, struct tpl_values *v)
     tpl_bool(v, "may_reprocess", may_reprocess);
 }
 
-static void set_head(const struct report *c, struct tpl_values *v)
+static void set_head(const struct report_page *c, struct tpl_values *v)
 {
     const char *signature = jget_str(c->doc, "signature"), *product = jget_str(c->doc, "product");
     const char *version = jget_str(c->doc, "version");
@@ -155,7 +155,7 @@ static void set_head(const struct report *c, struct tpl_values *v)
 }
 
 /* Lists change: what today's would say, for those who may act on it. */
-static void set_new_signature(const struct report *c, struct tpl_values *v)
+static void set_new_signature(const struct report_page *c, struct tpl_values *v)
 {
     const struct siglists *lists = NULL;
     struct err err = {0};
@@ -171,7 +171,7 @@ static void set_new_signature(const struct report *c, struct tpl_values *v)
     signature_result_release(&result);
 }
 
-static bool fill(const struct report *c, struct tpl_values *v, struct err *err)
+static bool fill(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     set_head(c, v);
     set_new_signature(c, v);
@@ -186,7 +186,7 @@ static bool fill(const struct report *c, struct tpl_values *v, struct err *err)
            report_set_downloads(c, v, err);
 }
 
-static bool send_report(struct report *c, struct err *err)
+static bool send_report(struct report_page *c, struct err *err)
 {
     const char *product = jget_str(c->doc, "product"), *version = jget_str(c->doc, "version");
     const char *signature = jget_str(c->doc, "signature");
@@ -201,7 +201,7 @@ static bool send_report(struct report *c, struct err *err)
     return fill(c, v, err) && layout_send(c->req, 200, "report.html", v, err);
 }
 
-static bool reduce_and_send(struct report *c, struct err *err)
+static bool reduce_and_send(struct report_page *c, struct err *err)
 {
     if (!json_is_object(c->stored) || (c->raw && !json_is_object(c->raw)))
         return send_simple(c->req, 500, "report_malformed.html", "Crash Report Malformed", c->id,
@@ -238,12 +238,12 @@ bool report_get(struct req *r, struct err *err)
     raw_crash_upgrade(raw);
     if (!stored)
         return send_pending(r, id, raw, err);
-    struct report c = {.req = r,
-                       .a = req_arena(r),
-                       .id = arena_strdup(req_arena(r), id),
-                       .raw = raw,
-                       .stored = stored,
-                       .reader = app_reader(r)};
+    struct report_page c = {.req = r,
+                            .a = req_arena(r),
+                            .id = arena_strdup(req_arena(r), id),
+                            .raw = raw,
+                            .stored = stored,
+                            .reader = app_reader(r)};
     return reduce_and_send(&c, err);
 }
 

@@ -106,7 +106,7 @@ static void stack_text(struct arena *a, struct strbuf *b, const json_t *doc)
     sb_text(b, "```\n");
 }
 
-static const char *description(const struct report *c, const json_t *doc)
+static const char *description(const struct report_page *c, const json_t *doc)
 {
     const char *moz = jget_str(doc, "moz_crash_reason"), *reason = jget_str(doc, "reason");
     STRBUF_AUTO b;
@@ -155,7 +155,7 @@ static struct str fill(struct arena *a, const char *template, const struct place
     return str_copy(a, sb_view(&b));
 }
 
-static void set_links(const struct report *c, struct tpl_rows *rows)
+static void set_links(const struct report_page *c, struct tpl_rows *rows)
 {
     json_auto_t *doc = reduce_processed(c->stored, PERM_PUBLIC, NULL);
     const char *signature = jget_str(doc, "signature"), *arch = jget_str(doc, "cpu_arch");
@@ -176,7 +176,7 @@ static void set_links(const struct report *c, struct tpl_rows *rows)
     }
 }
 
-bool report_set_bugs(const struct report *c, struct tpl_values *v, struct err *err)
+bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     const char *signature = jget_str(c->doc, "signature");
     struct tpl_rows *bugs = tpl_rows(v, "bugs"), *links = tpl_rows(v, "bug_links");

@@ -30,7 +30,7 @@ struct detail {
     enum how how;
     unsigned flags;
     /* For rows that are more than their value; NULL writer result means no row. */
-    bool (*write)(const struct report *c, const struct detail *d, struct html_writer *w);
+    bool (*write)(const struct report_page *c, const struct detail *d, struct html_writer *w);
 };
 
 static void text_link(struct html_writer *w, struct str url, struct str text)
@@ -93,7 +93,7 @@ static bool number_of(const json_t *v, int64_t *ret)
                                            "number", ret, ERR_IGNORED);
 }
 
-static bool write_number(const struct report *c, enum how how, const json_t *v,
+static bool write_number(const struct report_page *c, enum how how, const json_t *v,
                          struct html_writer *w)
 {
     int64_t n;
@@ -113,7 +113,7 @@ static bool write_number(const struct report *c, enum how how, const json_t *v,
 }
 
 /* What a filter on this field looks like, when the path is a search field of its own. */
-static void searchable(const struct report *c, const struct detail *d, struct str text,
+static void searchable(const struct report_page *c, const struct detail *d, struct str text,
                        struct html_writer *w)
 {
     const struct search_field *f = search_field_find(str_of(d->path));
@@ -126,7 +126,7 @@ static void searchable(const struct report *c, const struct detail *d, struct st
     html_raw(w, "\">Search</a>");
 }
 
-static bool write_value(const struct report *c, const struct detail *d, const json_t *v,
+static bool write_value(const struct report_page *c, const struct detail *d, const json_t *v,
                         struct html_writer *w)
 {
     struct str text = scalar(c->a, v);
@@ -160,7 +160,8 @@ static bool write_value(const struct report *c, const struct detail *d, const js
     return text.p != NULL;
 }
 
-static bool write_signature(const struct report *c, const struct detail *d, struct html_writer *w)
+static bool write_signature(const struct report_page *c, const struct detail *d,
+                            struct html_writer *w)
 {
     (void)d;
     const char *signature = jget_str(c->doc, "signature");
@@ -176,7 +177,7 @@ static bool write_signature(const struct report *c, const struct detail *d, stru
     return true;
 }
 
-static bool write_build(const struct report *c, const struct detail *d, struct html_writer *w)
+static bool write_build(const struct report_page *c, const struct detail *d, struct html_writer *w)
 {
     struct str build = scalar(c->a, json_object_get(c->doc, d->path));
     if (build.n == 0)
@@ -201,7 +202,7 @@ static bool write_build(const struct report *c, const struct detail *d, struct h
     return true;
 }
 
-static bool write_os(const struct report *c, const struct detail *d, struct html_writer *w)
+static bool write_os(const struct report_page *c, const struct detail *d, struct html_writer *w)
 {
     (void)d;
     const char *pretty = jget_str(c->doc, "os_pretty_version"), *name = jget_str(c->doc, "os_name");
@@ -212,7 +213,8 @@ static bool write_os(const struct report *c, const struct detail *d, struct html
     return true;
 }
 
-static bool write_cpu_info(const struct report *c, const struct detail *d, struct html_writer *w)
+static bool write_cpu_info(const struct report_page *c, const struct detail *d,
+                           struct html_writer *w)
 {
     const char *info = jget_str(c->doc, d->path);
     if (!info || !*info)
@@ -224,7 +226,7 @@ static bool write_cpu_info(const struct report *c, const struct detail *d, struc
     return true;
 }
 
-static bool write_process_type(const struct report *c, const struct detail *d,
+static bool write_process_type(const struct report_page *c, const struct detail *d,
                                struct html_writer *w)
 {
     const char *type = jget_str(c->doc, d->path), *remote = jget_str(c->doc, "remote_type");
@@ -246,7 +248,7 @@ static bool write_process_type(const struct report *c, const struct detail *d,
 }
 
 /* The raw text where the reader may see it, else the sanitised one. */
-static bool write_raw_or(const struct report *c, const struct detail *d, struct html_writer *w)
+static bool write_raw_or(const struct report_page *c, const struct detail *d, struct html_writer *w)
 {
     const char *raw = jget_str(c->doc, arena_printf(c->a, "%s_raw", d->path));
     const char *text = raw && *raw ? raw : jget_str(c->doc, d->path);
@@ -261,7 +263,7 @@ static bool write_raw_or(const struct report *c, const struct detail *d, struct 
     return true;
 }
 
-static bool write_url(const struct report *c, const struct detail *d, struct html_writer *w)
+static bool write_url(const struct report_page *c, const struct detail *d, struct html_writer *w)
 {
     const char *url = jget_str(c->doc, d->path);
     if (!url || !*url)
@@ -309,7 +311,7 @@ static struct html named_hex(struct arena *a, const char *name, const char *hex)
     return html_done(&w, a);
 }
 
-static bool add_graphics(const struct report *c, struct tpl_rows *rows, struct err *err)
+static bool add_graphics(const struct report_page *c, struct tpl_rows *rows, struct err *err)
 {
     const char *vendor = jget_str(c->doc, "adapter_vendor_id");
     const char *device = jget_str(c->doc, "adapter_device_id");
@@ -410,7 +412,7 @@ static const struct detail details[] = {
 
 enum { ROW_MAX = 4 << 20 };
 
-static void add_detail(const struct report *c, struct tpl_rows *rows, const struct detail *d)
+static void add_detail(const struct report_page *c, struct tpl_rows *rows, const struct detail *d)
 {
     HTML_WRITER_AUTO w;
     html_init(&w, ROW_MAX);
@@ -434,7 +436,7 @@ static void add_key(struct arena *a, struct tpl_rows *rows, const char *label, s
     tpl_row_html(row, html_done(&w, a));
 }
 
-static void set_keys(const struct report *c, struct tpl_values *v)
+static void set_keys(const struct report_page *c, struct tpl_values *v)
 {
     static const struct {
         const char *label, *path, *fallback;
@@ -458,7 +460,7 @@ static void set_keys(const struct report *c, struct tpl_values *v)
     add_key(c->a, rows, "Received", str_of(fmt_iso_time(c->a, jget_str(c->doc, "date_processed"))));
 }
 
-static void set_breadcrumbs(const struct report *c, struct tpl_values *v)
+static void set_breadcrumbs(const struct report_page *c, struct tpl_values *v)
 {
     enum { BREADCRUMBS_SHOWN = 10 };
     static const char *const keys[] = {"level", "type", "category", "message"};
@@ -477,7 +479,7 @@ static void set_breadcrumbs(const struct report *c, struct tpl_values *v)
     }
 }
 
-bool report_set_details(const struct report *c, struct tpl_values *v, struct err *err)
+bool report_set_details(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     struct tpl_rows *rows = tpl_rows(v, "details");
     for (size_t i = 0; i < ARRAY_LEN(details); i++)

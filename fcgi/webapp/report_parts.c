@@ -106,7 +106,7 @@ static void unloaded_table(struct html_writer *w, const json_t *modules, bool ha
     html_raw(w, "</section>");
 }
 
-void report_set_modules(const struct report *c, struct tpl_values *v)
+void report_set_modules(const struct report_page *c, struct tpl_values *v)
 {
     const json_t *dump = jget_obj(c->doc, "json_dump");
     const json_t *modules = jget_arr(dump, "modules"),
@@ -183,7 +183,7 @@ static void annotation_row(struct arena *a, struct tpl_rows *rows, const struct 
     tpl_row_cstr(row, known ? known->description : "");
 }
 
-void report_set_annotations(const struct report *c, struct tpl_values *v)
+void report_set_annotations(const struct report_page *c, struct tpl_values *v)
 {
     json_auto_t *open = c->raw ? reduce_raw(c->raw, PERM_PUBLIC, NULL) : json_object();
     VEC(struct shown) all = {0};
@@ -202,7 +202,7 @@ void report_set_annotations(const struct report *c, struct tpl_values *v)
     VEC_RELEASE(&all);
 }
 
-static void add_download(const struct report *c, struct tpl_rows *rows, const char *label,
+static void add_download(const struct report_page *c, struct tpl_rows *rows, const char *label,
                          const char *endpoint, const char *name, const char *note)
 {
     struct query q = query_new(c->a);
@@ -217,7 +217,7 @@ static void add_download(const struct report *c, struct tpl_rows *rows, const ch
     tpl_row_cstr(row, note);
 }
 
-bool report_set_downloads(const struct report *c, struct tpl_values *v, struct err *err)
+bool report_set_downloads(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     struct tpl_rows *rows = tpl_rows(v, "downloads");
     if (c->reader == PERM_PROTECTED) {
@@ -252,7 +252,7 @@ static const char *tree(struct arena *a, const json_t *value)
                         TREE_MAX >> 10);
 }
 
-void report_set_trees(const struct report *c, struct tpl_values *v)
+void report_set_trees(const struct report_page *c, struct tpl_values *v)
 {
     const json_t *dump = json_object_get(c->doc, "json_dump");
     const json_t *environment = jget_obj(c->doc, "telemetry_environment");
@@ -293,7 +293,7 @@ static void addon_from_list(struct tpl_rows *rows, struct str entry)
     tpl_row_cstr(row, "");
 }
 
-void report_set_extensions(const struct report *c, struct tpl_values *v)
+void report_set_extensions(const struct report_page *c, struct tpl_values *v)
 {
     struct tpl_rows *rows = tpl_rows(v, "extensions");
     const char *id;
@@ -371,7 +371,7 @@ static void checksum_rows(struct tpl_rows *rows, struct arena *a, const json_t *
  * Whole documents are read here: the page has it only for readers with both view_pii and
  * view_rawdump, and nothing is filled in for others.
  */
-void report_set_debug(const struct report *c, struct tpl_values *v)
+void report_set_debug(const struct report_page *c, struct tpl_values *v)
 {
     static const struct {
         const char *label, *path;

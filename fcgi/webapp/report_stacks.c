@@ -218,7 +218,7 @@ static bool java(struct html_writer *w, const json_t *doc)
     return json_array_size(values) > 0;
 }
 
-static struct html main_stack(const struct report *c, const json_t *thread, int64_t index)
+static struct html main_stack(const struct report_page *c, const json_t *thread, int64_t index)
 {
     HTML_WRITER_AUTO w;
     html_init(&w, STACKS_MAX);
@@ -236,7 +236,7 @@ static struct html main_stack(const struct report *c, const json_t *thread, int6
     return html_done(&w, c->a);
 }
 
-static struct html other_threads(const struct report *c, const json_t *crashing)
+static struct html other_threads(const struct report_page *c, const json_t *crashing)
 {
     const json_t *threads = jpath(c->doc, "json_dump.threads");
     size_t n = json_array_size(threads), i;
@@ -269,7 +269,7 @@ static struct html other_threads(const struct report *c, const json_t *crashing)
     return html_done(&w, c->a);
 }
 
-void report_set_stacks(const struct report *c, struct tpl_values *v)
+void report_set_stacks(const struct report_page *c, struct tpl_values *v)
 {
     int64_t index;
     const json_t *crashing = report_crashing_thread(c->doc, &index);

@@ -43,7 +43,7 @@ static void collect_certs(const json_t *info, struct arena *a, struct certs *cer
         qsort(certs->v, certs->n, sizeof *certs->v, by_file);
 }
 
-struct certs report_certs(const struct report *r)
+struct certs report_certs(const struct walk_report *r)
 {
     struct certs certs = {0};
     const json_t *info = json_object_get(r->annotations, "ModuleSignatureInfo");
@@ -56,7 +56,7 @@ struct certs report_certs(const struct report *r)
     return certs;
 }
 
-bool report_place(const struct report *r, const struct walk_frame *frame, struct str *ret_name,
+bool report_place(const struct walk_report *r, const struct walk_frame *frame, struct str *ret_name,
                   uint64_t *ret_offset)
 {
     if (frame->module != SIZE_MAX) {
@@ -82,7 +82,7 @@ struct str report_signer(const struct certs *certs, struct str file)
     return hit ? hit->signer : STR_NONE;
 }
 
-bool report_microcode(const struct report *r, uint64_t *ret)
+bool report_microcode(const struct walk_report *r, uint64_t *ret)
 {
     if (r->facts->process.has_microcode) {
         *ret = r->facts->process.microcode;
@@ -92,7 +92,7 @@ bool report_microcode(const struct report *r, uint64_t *ret)
     return json_is_string(v) && mdmp_parse_microcode(text_of(v), ret);
 }
 
-struct str report_last_error(const struct report *r, size_t thread)
+struct str report_last_error(const struct walk_report *r, size_t thread)
 {
     /* LastErrorValue is the fourteenth pointer-sized slot of the thread's block. */
     enum { LAST_ERROR_SLOT = 13 };

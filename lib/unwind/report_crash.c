@@ -8,7 +8,7 @@ static void key_null(struct jw *w, const char *key)
     jw_null(w);
 }
 
-static void write_adjusted(const struct report *r, struct jw *w)
+static void write_adjusted(const struct walk_report *r, struct jw *w)
 {
     const struct analysis *a = r->analysis;
     int digits = facts_address_digits(r->facts);
@@ -31,7 +31,7 @@ static void write_adjusted(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_inconsistencies(const struct report *r, struct jw *w)
+static void write_inconsistencies(const struct walk_report *r, struct jw *w)
 {
     if (!r->facts->has_exception) {
         jw_null(w);
@@ -51,7 +51,7 @@ static void key_guard(struct jw *w, bool is_guard)
     jw_bool(w, true);
 }
 
-static void write_update(const struct report *r, struct jw *w)
+static void write_update(const struct walk_report *r, struct jw *w)
 {
     const struct analysis *a = r->analysis;
     if (!a->has_update) {
@@ -65,7 +65,7 @@ static void write_update(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_accesses(const struct report *r, struct jw *w)
+static void write_accesses(const struct walk_report *r, struct jw *w)
 {
     const struct analysis *a = r->analysis;
     if (!a->has_accesses) {
@@ -107,7 +107,7 @@ static void write_float(struct jw *w, float v)
     jw_raw(w, str_of(text));
 }
 
-static void write_flip(const struct report *r, const struct bit_flip *flip, struct jw *w)
+static void write_flip(const struct walk_report *r, const struct bit_flip *flip, struct jw *w)
 {
     jw_object(w);
     jw_key(w, "address");
@@ -134,7 +134,7 @@ static void write_flip(const struct report *r, const struct bit_flip *flip, stru
     jw_end(w);
 }
 
-static void write_flips(const struct report *r, struct jw *w)
+static void write_flips(const struct walk_report *r, struct jw *w)
 {
     if (r->analysis->flip_count == 0) {
         jw_null(w);
@@ -146,7 +146,7 @@ static void write_flips(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-void report_crash_info(const struct report *r, struct jw *w)
+void report_crash_info(const struct walk_report *r, struct jw *w)
 {
     const struct facts *f = r->facts;
     struct mdmp_pool pool = f->pool;

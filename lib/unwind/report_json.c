@@ -43,7 +43,7 @@ static void key_null(struct jw *w, const char *key)
     jw_null(w);
 }
 
-static void write_handles(const struct report *r, struct jw *w)
+static void write_handles(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_pool pool = r->facts->pool;
     struct mdmp_handles handles;
@@ -62,7 +62,7 @@ static void write_handles(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_lsb_release(const struct report *r, struct jw *w)
+static void write_lsb_release(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_lsb lsb;
     if (!mdmp_lsb_read(&r->facts->dump, &lsb)) {
@@ -91,7 +91,7 @@ static void key_nonempty(struct jw *w, const char *key, struct str s)
     key_text(w, key, s.n ? s : STR_NONE);
 }
 
-static void write_mac_crash_info(const struct report *r, struct jw *w)
+static void write_mac_crash_info(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_mac_info info;
     if (!mdmp_mac_info_read(&r->facts->dump, &info)) {
@@ -120,7 +120,7 @@ static void write_mac_crash_info(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_modules(const struct report *r, const struct certs *certs, struct jw *w)
+static void write_modules(const struct walk_report *r, const struct certs *certs, struct jw *w)
 {
     int digits = facts_address_digits(r->facts);
     jw_array(w);
@@ -145,7 +145,7 @@ static void write_modules(const struct report *r, const struct certs *certs, str
     jw_end(w);
 }
 
-static bool any_signed(const struct report *r, const struct certs *certs)
+static bool any_signed(const struct walk_report *r, const struct certs *certs)
 {
     for (size_t i = 0; certs->n && i < r->facts->modules.n; i++)
         if (report_signer(certs, r->facts->modules.v[i].file).p)
@@ -153,7 +153,8 @@ static bool any_signed(const struct report *r, const struct certs *certs)
     return false;
 }
 
-static void write_unloaded_modules(const struct report *r, const struct certs *certs, struct jw *w)
+static void write_unloaded_modules(const struct walk_report *r, const struct certs *certs,
+                                   struct jw *w)
 {
     int digits = facts_address_digits(r->facts);
     jw_array(w);
@@ -183,7 +184,7 @@ static void key_limit(struct jw *w, const char *key, struct str value)
         jw_text(w, STR("err"));
 }
 
-static void write_proc_limits(const struct report *r, struct jw *w)
+static void write_proc_limits(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_limits limits;
     if (!mdmp_limits_read(&r->facts->dump, r->arena, &limits)) {
@@ -222,7 +223,7 @@ static bool is_shallow(const json_t *v, int levels)
 }
 
 /* The writer's JSON as it is, if it is JSON.  Deep nesting would make our own unreadable. */
-static void write_soft_errors(const struct report *r, struct jw *w)
+static void write_soft_errors(const struct walk_report *r, struct jw *w)
 {
     struct str text;
     json_auto_t *v = NULL;
@@ -231,7 +232,7 @@ static void write_soft_errors(const struct report *r, struct jw *w)
     jw_tree(w, v && is_shallow(v, SOFT_ERRORS_DEPTH) ? v : NULL);
 }
 
-static void write_streams(const struct report *r, struct jw *w)
+static void write_streams(const struct walk_report *r, struct jw *w)
 {
     jw_array(w);
     uint32_t n = MIN(r->facts->dump.stream_count, (uint32_t)MDMP_STREAMS_MAX);
@@ -246,7 +247,7 @@ static void write_streams(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_system_info(const struct report *r, struct jw *w)
+static void write_system_info(const struct walk_report *r, struct jw *w)
 {
     const struct mdmp_system *s = &r->facts->system;
     uint64_t microcode;
@@ -265,7 +266,7 @@ static void write_system_info(const struct report *r, struct jw *w)
 }
 
 /* What the walk did not do for want of room. */
-static void write_notes(const struct report *r, struct jw *w)
+static void write_notes(const struct walk_report *r, struct jw *w)
 {
     const struct {
         bool is_true;
@@ -284,7 +285,7 @@ static void write_notes(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_walker(const struct report *r, struct jw *w)
+static void write_walker(const struct walk_report *r, struct jw *w)
 {
     jw_object(w);
     key_int(w, "elapsed_ms", r->elapsed_ms);
@@ -296,7 +297,7 @@ static void write_walker(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-static void write_pid(const struct report *r, struct jw *w)
+static void write_pid(const struct walk_report *r, struct jw *w)
 {
     if (r->facts->process.has_pid)
         key_int(w, "pid", r->facts->process.pid);
@@ -304,7 +305,7 @@ static void write_pid(const struct report *r, struct jw *w)
         key_null(w, "pid");
 }
 
-static void write_uptime(const struct report *r, struct jw *w)
+static void write_uptime(const struct walk_report *r, struct jw *w)
 {
     const struct facts *f = r->facts;
     if (f->process.has_create_time)
@@ -314,7 +315,7 @@ static void write_uptime(const struct report *r, struct jw *w)
         key_null(w, "process_uptime");
 }
 
-static void write_boot_args(const struct report *r, struct jw *w)
+static void write_boot_args(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_pool pool = r->facts->pool;
     struct str args = STR_NONE;
@@ -322,7 +323,7 @@ static void write_boot_args(const struct report *r, struct jw *w)
     key_text(w, "mac_boot_args", args);
 }
 
-bool report_json(const struct report *r, struct strbuf *out, struct err *err)
+bool report_json(const struct walk_report *r, struct strbuf *out, struct err *err)
 {
     const struct facts *f = r->facts;
     struct certs certs = report_certs(r);

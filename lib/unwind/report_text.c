@@ -11,12 +11,12 @@
 
 enum { REGISTERS_PER_LINE = 6, REGISTER_NAME_MAX = 6 };
 
-static void put_address(const struct report *r, struct strbuf *out, uint64_t v)
+static void put_address(const struct walk_report *r, struct strbuf *out, uint64_t v)
 {
     sb_printf(out, "0x%0*llx", facts_address_digits(r->facts), (unsigned long long)v);
 }
 
-static void put_analysis(const struct report *r, struct strbuf *out)
+static void put_analysis(const struct walk_report *r, struct strbuf *out)
 {
     const struct analysis *a = r->analysis;
     if (a->adjustment == ADJUST_NULL_POINTER)
@@ -42,7 +42,7 @@ static void put_analysis(const struct report *r, struct strbuf *out)
         sb_printf(out, "Inconsistency: %s\n", a->inconsistencies[i]);
 }
 
-static void put_header(const struct report *r, struct strbuf *out)
+static void put_header(const struct walk_report *r, struct strbuf *out)
 {
     const struct facts *f = r->facts;
     sb_printf(out, "Operating system: %s\n                  ", f->system.os_name);
@@ -103,7 +103,8 @@ static void put_registers(const struct mdmp_context *c, struct strbuf *out)
     sb_char(out, '\n');
 }
 
-static void put_place(const struct report *r, struct strbuf *out, const struct walk_frame *frame)
+static void put_place(const struct walk_report *r, struct strbuf *out,
+                      const struct walk_frame *frame)
 {
     struct str name;
     uint64_t offset;
@@ -129,8 +130,8 @@ static void put_place(const struct report *r, struct strbuf *out, const struct w
     }
 }
 
-static void put_frame(const struct report *r, struct strbuf *out, const struct walk_frame *frame,
-                      size_t *number)
+static void put_frame(const struct walk_report *r, struct strbuf *out,
+                      const struct walk_frame *frame, size_t *number)
 {
     for (size_t i = 0; i < frame->inline_count; i++) {
         const struct walk_inline *in = &frame->inlines[i];
@@ -150,7 +151,7 @@ static void put_frame(const struct report *r, struct strbuf *out, const struct w
     sb_char(out, '\n');
 }
 
-static void put_thread(const struct report *r, struct strbuf *out, size_t index)
+static void put_thread(const struct walk_report *r, struct strbuf *out, size_t index)
 {
     const struct mdmp_thread *t = &r->facts->threads.v[index];
     const struct walk_stack *stack = &r->walk->stacks[index];
@@ -171,7 +172,7 @@ static void put_thread(const struct report *r, struct strbuf *out, size_t index)
         sb_text(out, "(cut at the limit of frames)\n");
 }
 
-static void put_modules(const struct report *r, struct strbuf *out)
+static void put_modules(const struct walk_report *r, struct strbuf *out)
 {
     sb_text(out, "\nLoaded modules:\n");
     for (size_t i = 0; i < r->facts->modules.n && !out->overflow; i++) {
@@ -199,7 +200,7 @@ static void put_modules(const struct report *r, struct strbuf *out)
     }
 }
 
-void report_text(const struct report *r, struct strbuf *out)
+void report_text(const struct walk_report *r, struct strbuf *out)
 {
     put_header(r, out);
     size_t crashing = r->facts->crashing_thread;

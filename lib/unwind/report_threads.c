@@ -35,7 +35,8 @@ static void write_inlines(const struct walk_frame *frame, struct jw *w)
     jw_end(w);
 }
 
-static void write_unloaded(const struct report *r, const struct walk_frame *frame, struct jw *w)
+static void write_unloaded(const struct walk_report *r, const struct walk_frame *frame,
+                           struct jw *w)
 {
     struct unloaded_hit hits[UNLOADED_HITS_MAX];
     size_t n = frame->module != SIZE_MAX
@@ -87,7 +88,7 @@ static void write_registers(const struct mdmp_context *c, struct jw *w)
 }
 
 /* registers NULL: not this frame's business. */
-static void write_frame(const struct report *r, const struct walk_frame *frame, size_t index,
+static void write_frame(const struct walk_report *r, const struct walk_frame *frame, size_t index,
                         const struct mdmp_context *registers, struct jw *w)
 {
     int digits = facts_address_digits(r->facts);
@@ -135,7 +136,8 @@ static void write_frame(const struct report *r, const struct walk_frame *frame, 
     jw_end(w);
 }
 
-static void write_thread(const struct report *r, size_t index, bool is_crashing_copy, struct jw *w)
+static void write_thread(const struct walk_report *r, size_t index, bool is_crashing_copy,
+                         struct jw *w)
 {
     const struct mdmp_thread *t = &r->facts->threads.v[index];
     const struct walk_stack *stack = &r->walk->stacks[index];
@@ -161,7 +163,7 @@ static void write_thread(const struct report *r, size_t index, bool is_crashing_
     jw_end(w);
 }
 
-void report_threads(const struct report *r, struct jw *w)
+void report_threads(const struct walk_report *r, struct jw *w)
 {
     jw_array(w);
     for (size_t i = 0; i < r->facts->threads.n && !w->out->overflow; i++)
@@ -169,7 +171,7 @@ void report_threads(const struct report *r, struct jw *w)
     jw_end(w);
 }
 
-void report_crashing_thread(const struct report *r, struct jw *w)
+void report_crashing_thread(const struct walk_report *r, struct jw *w)
 {
     write_thread(r, r->facts->crashing_thread, true, w);
 }

@@ -66,7 +66,7 @@ static bool walk_and_report(const struct stackwalk *in, struct arena *arena, str
     bool has_context = crashing != SIZE_MAX && walk.stacks[crashing].n;
     struct analysis *analysis = arena_alloc(arena, sizeof *analysis);
     analysis_run(&facts, has_context ? &walk.stacks[crashing].context : NULL, analysis);
-    const struct report report = {
+    const struct walk_report report = {
         .facts = &facts,
         .walk = &walk,
         .symbols = &symbols,

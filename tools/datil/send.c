@@ -14,13 +14,13 @@
 
 enum { PARTS_MAX = 1000, ANSWER_BYTES_MAX = 1 << 16 };
 
-struct report {
+struct outgoing_report {
     struct http_part parts[PARTS_MAX];
     size_t n;
     struct arena *arena;
 };
 
-static bool add(struct report *r, struct http_part part, struct err *err)
+static bool add(struct outgoing_report *r, struct http_part part, struct err *err)
 {
     for (size_t i = 0; i < r->n; i++)
         if (!part.path && !r->parts[i].path && strcmp(r->parts[i].name, part.name) == 0) {
@@ -33,7 +33,7 @@ static bool add(struct report *r, struct http_part part, struct err *err)
     return true;
 }
 
-static bool add_dump(struct report *r, const char *name, const char *path, struct err *err)
+static bool add_dump(struct outgoing_report *r, const char *name, const char *path, struct err *err)
 {
     return add(r,
                (struct http_part){.name = name,
@@ -44,7 +44,7 @@ static bool add_dump(struct report *r, const char *name, const char *path, struc
 }
 
 /* Annotations of raw_crash.json; what the collector adds itself stays out. */
-static bool add_annotations(struct report *r, const char *path, struct err *err)
+static bool add_annotations(struct outgoing_report *r, const char *path, struct err *err)
 {
     static const char *const collectors_own[] = {"uuid", "submitted_timestamp", "metadata",
                                                  "version"};
@@ -80,7 +80,7 @@ static const char *part_name(struct arena *a, const char *file)
     return str_eq(name, STR("dump")) ? "upload_file_minidump" : str_adup(a, name);
 }
 
-static bool add_dir(struct report *r, const char *dir, struct err *err)
+static bool add_dir(struct outgoing_report *r, const char *dir, struct err *err)
 {
     struct dirent **found = NULL;
     int n = scandir(dir, &found, NULL, alphasort);
@@ -100,7 +100,7 @@ static bool add_dir(struct report *r, const char *dir, struct err *err)
     return ok;
 }
 
-static bool add_option(struct report *r, const char *text, struct err *err)
+static bool add_option(struct outgoing_report *r, const char *text, struct err *err)
 {
     struct str s = str_of(text);
     size_t eq = str_find_char(s, '=', 0);
@@ -140,7 +140,7 @@ static const char *submit_url(struct app *app)
                         conf_text(&app->conf, CONF_DATIL_PORT));
 }
 
-static bool send(struct app *app, const struct report *r, const char *url, struct err *err)
+static bool send(struct app *app, const struct outgoing_report *r, const char *url, struct err *err)
 {
     struct http_request q = {
         .url = url ? url : submit_url(app),
@@ -175,7 +175,7 @@ static bool run_send(struct app *app, struct args args, struct err *err)
         return false;
     if (stat(args.v[0], &st) != 0)
         return err_errno(err, errno, "%s", args.v[0]);
-    struct report *r = arena_alloc(&app->arena, sizeof *r);
+    struct outgoing_report *r = arena_alloc(&app->arena, sizeof *r);
     r->arena = &app->arena;
     bool ok = S_ISDIR(st.st_mode) ? add_dir(r, args.v[0], err)
                                   : add_dump(r, "upload_file_minidump", args.v[0], err);

@@ -288,7 +288,7 @@ static void test_reports(void **state)
     struct err err = {0};
     assert_true(reports_open(&r, root, NULL, &err));
     assert_int_equal(reports_last_crash_s(&r), 0);
-    struct report first = {.lock = -1}, again = {.lock = -1};
+    struct pending_report first = {.lock = -1}, again = {.lock = -1};
     assert_true(reports_add(&r, STR("{}"), STR("MDMP"), 1800000000000000, &first, &err));
     assert_int_equal(reports_last_crash_s(&r), 1800000000);
     assert_int_equal(count_entries(root, "pending"), 1);
