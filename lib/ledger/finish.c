@@ -16,7 +16,7 @@
 enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };
 
 /* What the ledger and the signature table keep of a processed crash; NULL where it has nothing. */
-struct facts {
+struct crash_row {
     char *product, *signature; /* in the arena */
     const char *build, *date;
 };
@@ -43,9 +43,9 @@ static char *short_text(struct arena *a, const json_t *doc, const char *key, siz
     return str_adup(a, s);
 }
 
-static struct facts facts_of(struct arena *a, const json_t *doc)
+static struct crash_row crash_row_of(struct arena *a, const json_t *doc)
 {
-    struct facts f = {
+    struct crash_row f = {
         .product = short_text(a, doc, "product", PRODUCT_BYTES_MAX),
         .signature = short_text(a, doc, "signature", SIGNATURE_BYTES_MAX),
     };
@@ -112,7 +112,7 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
 
     struct arena a;
     arena_init(&a, 1 << 16);
-    struct facts f = facts_of(&a, processed);
+    struct crash_row f = crash_row_of(&a, processed);
     DB_ROWS rows = {0};
     bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
                      f.signature, f.build, f.date, is_indexed ? "true" : "false");
@@ -138,7 +138,7 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
     struct strs id = column(a, n), product = column(a, n), received = column(a, n);
     struct strs signature = column(a, n), build = column(a, n), date = column(a, n);
     for (size_t i = 0; i < n; i++) {
-        struct facts f = facts_of(a, docs[i]);
+        struct crash_row f = crash_row_of(a, docs[i]);
         push(&id, jget_str(docs[i], "uuid"));
         push(&product, f.product);
         push(&received, f.date);
