@@ -35,8 +35,8 @@ static const int64_t MEMORY_DEFAULT = INT64_C(1) << 30;
 /* What the walker reads of the annotations: it gets these and no others. */
 static const char *const annotation_keys[] = {"ModuleSignatureInfo", "CPUMicrocodeVersion"};
 
-/* One run. */
-struct run {
+/* One walk in a child, from its start to its end. */
+struct child_walk {
     const struct walker_options *opt;
     int64_t start_ms, timeout_ms;
     int64_t symbols_ms; /* spent by us on the walker's requests */
@@ -95,18 +95,18 @@ static bool make_ends(int dump_fd, const json_t *annotations, struct ends *e, st
     return annotations_file(annotations, &e->annotations, err);
 }
 
-static bool start(struct run *run, struct ends *e, struct err *err)
+static bool start(struct child_walk *walk, struct ends *e, struct err *err)
 {
     char beside[PATH_MAX], memory[32], cpu[32];
-    const char *program = run->opt->program;
+    const char *program = walk->opt->program;
     if (!program) {
         if (!child_find("datil-stackwalk", beside, err))
             return false;
         program = beside;
     }
-    int64_t memory_bytes = run->opt->memory_bytes > 0 ? run->opt->memory_bytes : MEMORY_DEFAULT;
+    int64_t memory_bytes = walk->opt->memory_bytes > 0 ? walk->opt->memory_bytes : MEMORY_DEFAULT;
     snprintf(memory, sizeof memory, "%lld", (long long)memory_bytes);
-    snprintf(cpu, sizeof cpu, "%lld", (long long)run->timeout_ms / 1000 + 1);
+    snprintf(cpu, sizeof cpu, "%lld", (long long)walk->timeout_ms / 1000 + 1);
     const char *const argv[] = {
         "datil-stackwalk", "--sandbox", "--memory-bytes", memory, "--cpu-s", cpu, NULL};
     const struct child_fd fds[] = {{e->dump, WIRE_FD_DUMP},
@@ -115,11 +115,11 @@ static bool start(struct run *run, struct ends *e, struct err *err)
                                    {e->sock[1], WIRE_FD_SOCKET},
                                    {e->annotations, WIRE_FD_ANNOTATIONS}};
     /* Without annotations there is no such descriptor. */
-    if (!child_start(program, argv, fds, ARRAY_LEN(fds) - (e->annotations < 0), &run->pid, err))
+    if (!child_start(program, argv, fds, ARRAY_LEN(fds) - (e->annotations < 0), &walk->pid, err))
         return false;
-    run->out = TAKE_FD(e->out[0]);
-    run->log = TAKE_FD(e->log[0]);
-    run->sock = TAKE_FD(e->sock[0]);
+    walk->out = TAKE_FD(e->out[0]);
+    walk->log = TAKE_FD(e->log[0]);
+    walk->sock = TAKE_FD(e->sock[0]);
     return true;
 }
 
@@ -140,24 +140,24 @@ static void drain(int *fd, struct strbuf *into)
         hang_up(fd);
 }
 
-static void serve_request(struct run *run)
+static void serve_request(struct child_walk *walk)
 {
     char buf[WIRE_PACKET_MAX];
     struct symfind_key key;
     struct err why = {0};
-    if (!wire_receive(run->sock, buf, &key, &why)) {
+    if (!wire_receive(walk->sock, buf, &key, &why)) {
         if (why.code != ERR_NOT_FOUND)
             log_event(LOG_WARN, "walker_request", "bad request of a walker", LOG_E(&why));
-        hang_up(&run->sock);
+        hang_up(&walk->sock);
         return;
     }
     int64_t start_ms = mono_ms();
     struct symfind_result found = {.state = SYMFIND_MISSING, .fd = -1};
-    if (run->opt->symbols && run->request_count++ < REQUESTS_MAX)
-        symfind_get(run->opt->symbols, &key, &found);
-    run->symbols_ms += mono_ms() - start_ms;
-    if (!wire_answer(run->sock, &found, &why))
-        hang_up(&run->sock);
+    if (walk->opt->symbols && walk->request_count++ < REQUESTS_MAX)
+        symfind_get(walk->opt->symbols, &key, &found);
+    walk->symbols_ms += mono_ms() - start_ms;
+    if (!wire_answer(walk->sock, &found, &why))
+        hang_up(&walk->sock);
     util_close_fd(&found.fd);
 }
 
@@ -165,54 +165,54 @@ static void serve_request(struct run *run)
  * The time that we take for its symbols is not the walker's, up to as much again as it
  * may take itself.
  */
-static int left_ms(const struct run *run)
+static int left_ms(const struct child_walk *walk)
 {
-    int64_t allowed = run->timeout_ms + MIN(run->symbols_ms, run->timeout_ms);
-    int64_t left = run->start_ms + allowed - mono_ms();
+    int64_t allowed = walk->timeout_ms + MIN(walk->symbols_ms, walk->timeout_ms);
+    int64_t left = walk->start_ms + allowed - mono_ms();
     return (int)MAX(MIN(left, (int64_t)INT32_MAX), (int64_t)0);
 }
 
-static void pump(struct run *run)
+static void pump(struct child_walk *walk)
 {
-    while (!run->end && (run->out >= 0 || run->log >= 0)) {
-        struct pollfd fds[] = {{.fd = run->out, .events = POLLIN},
-                               {.fd = run->log, .events = POLLIN},
-                               {.fd = run->sock, .events = POLLIN}};
-        int ms = left_ms(run);
+    while (!walk->end && (walk->out >= 0 || walk->log >= 0)) {
+        struct pollfd fds[] = {{.fd = walk->out, .events = POLLIN},
+                               {.fd = walk->log, .events = POLLIN},
+                               {.fd = walk->sock, .events = POLLIN}};
+        int ms = left_ms(walk);
         if (ms == 0) {
-            run->end = "killed at the time limit";
+            walk->end = "killed at the time limit";
             return;
         }
         if (poll(fds, ARRAY_LEN(fds), ms) <= 0)
             continue; /* time is up or a signal came: look again */
         if (fds[0].revents)
-            drain(&run->out, &run->output);
+            drain(&walk->out, &walk->output);
         if (fds[1].revents)
-            drain(&run->log, &run->log_text);
+            drain(&walk->log, &walk->log_text);
         if (fds[2].revents)
-            serve_request(run);
-        if (run->output.overflow)
-            run->end = "killed for too much output";
+            serve_request(walk);
+        if (walk->output.overflow)
+            walk->end = "killed for too much output";
     }
 }
 
 /* Its pipes are closed; it has nothing left to do but to exit. */
-static int wait_for_exit(struct run *run)
+static int wait_for_exit(struct child_walk *walk)
 {
     int status;
     const struct timespec pause = {.tv_nsec = 100 * 1000};
-    if (run->end)
-        kill(run->pid, SIGKILL);
+    if (walk->end)
+        kill(walk->pid, SIGKILL);
     for (;;) {
-        pid_t done = waitpid(run->pid, &status, run->end ? 0 : WNOHANG);
-        if (done == run->pid)
+        pid_t done = waitpid(walk->pid, &status, walk->end ? 0 : WNOHANG);
+        if (done == walk->pid)
             return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
         if (done < 0 && errno != EINTR)
             return -SIGKILL; /* somebody else reaped it */
-        if (!run->end && left_ms(run) == 0) {
-            run->end = "killed at the time limit";
-            kill(run->pid, SIGKILL);
-        } else if (!run->end) {
+        if (!walk->end && left_ms(walk) == 0) {
+            walk->end = "killed at the time limit";
+            kill(walk->pid, SIGKILL);
+        } else if (!walk->end) {
             nanosleep(&pause, NULL);
         }
     }
@@ -226,14 +226,14 @@ static bool has_few_values(struct str text)
     return n <= OUTPUT_VALUES_MAX;
 }
 
-static void finish(struct run *run, struct walker_result *ret)
+static void finish(struct child_walk *walk, struct walker_result *ret)
 {
-    if (run->end)
-        sb_printf(&run->log_text, "%sERROR %s\n",
-                  run->log_text.n && run->log_text.p[run->log_text.n - 1] != '\n' ? "\n" : "",
-                  run->end);
+    if (walk->end)
+        sb_printf(&walk->log_text, "%sERROR %s\n",
+                  walk->log_text.n && walk->log_text.p[walk->log_text.n - 1] != '\n' ? "\n" : "",
+                  walk->end);
     /* The end of the log says why; it becomes part of a report, so it must be clean text. */
-    struct str log = sb_view(&run->log_text);
+    struct str log = sb_view(&walk->log_text);
     if (log.n > LOG_MAX)
         log = str_sub(log, log.n - LOG_MAX, LOG_MAX);
     struct arena a;
@@ -241,7 +241,7 @@ static void finish(struct run *run, struct walker_result *ret)
     ret->log = str_dup(utf8_clean(&a, log));
     arena_release(&a);
 
-    struct str output = sb_view(&run->output);
+    struct str output = sb_view(&walk->output);
     if (ret->exit_code == 0 && has_few_values(output)) {
         json_t *dump = jparse_given(output, OUTPUT_MAX, ERR_IGNORED);
         if (json_is_object(dump))
@@ -253,13 +253,13 @@ static void finish(struct run *run, struct walker_result *ret)
     const char *version = jpath_str(ret->json_dump, "walker.version");
     snprintf(ret->version, sizeof ret->version, "%s",
              version ? version : "datil-stackwalk " DATIL_VERSION);
-    ret->elapsed_ms = mono_ms() - run->start_ms;
+    ret->elapsed_ms = mono_ms() - walk->start_ms;
 }
 
 bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *annotations,
                 struct walker_result *ret, struct err *err)
 {
-    struct run run = {
+    struct child_walk walk = {
         .opt = opt,
         .start_ms = mono_ms(),
         .timeout_ms = opt->timeout_ms > 0 ? opt->timeout_ms : TIMEOUT_DEFAULT_MS,
@@ -268,22 +268,22 @@ bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *ann
         .log = -1,
     };
     struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1};
-    bool started = make_ends(dump_fd, annotations, &ends, err) && start(&run, &ends, err);
+    bool started = make_ends(dump_fd, annotations, &ends, err) && start(&walk, &ends, err);
     close_ends(&ends); /* the walker's ends, so that we see it hang up */
     if (!started)
         return err_wrap(err, "walker");
 
     struct walker_result result = {0};
-    sb_init(&run.output, OUTPUT_MAX);
-    sb_init(&run.log_text, 16 * LOG_MAX);
-    pump(&run);
-    result.exit_code = wait_for_exit(&run);
-    finish(&run, &result);
-    hang_up(&run.out);
-    hang_up(&run.log);
-    hang_up(&run.sock);
-    sb_release(&run.output);
-    sb_release(&run.log_text);
+    sb_init(&walk.output, OUTPUT_MAX);
+    sb_init(&walk.log_text, 16 * LOG_MAX);
+    pump(&walk);
+    result.exit_code = wait_for_exit(&walk);
+    finish(&walk, &result);
+    hang_up(&walk.out);
+    hang_up(&walk.log);
+    hang_up(&walk.sock);
+    sb_release(&walk.output);
+    sb_release(&walk.log_text);
     *ret = result;
     return true;
 }
