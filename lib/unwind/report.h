@@ -17,7 +17,7 @@ enum { REPORT_BYTES_MAX = 64 << 20 };
 struct walk_report {
     const struct facts *facts;
     const struct walk *walk;
-    const struct symbols *symbols;
+    const struct walk_symbols *symbols;
     const struct analysis *analysis;
     const json_t *annotations; /* ModuleSignatureInfo, CPUMicrocodeVersion; or NULL */
     struct arena *arena;       /* for lookups while writing */

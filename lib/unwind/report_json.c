@@ -126,7 +126,7 @@ static void write_modules(const struct walk_report *r, const struct certs *certs
     jw_array(w);
     for (size_t i = 0; i < r->facts->modules.n && !w->out->overflow; i++) {
         const struct mdmp_module *m = &r->facts->modules.v[i];
-        const struct module_symbols *symbols = symbols_state(r->symbols, i);
+        const struct module_symbols *symbols = walk_symbols_state(r->symbols, i);
         jw_object(w);
         key_hex(w, "base_addr", m->base, digits);
         key_text(w, "cert_subject", report_signer(certs, m->file));

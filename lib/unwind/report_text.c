@@ -177,7 +177,7 @@ static void put_modules(const struct walk_report *r, struct strbuf *out)
     sb_text(out, "\nLoaded modules:\n");
     for (size_t i = 0; i < r->facts->modules.n && !out->overflow; i++) {
         const struct mdmp_module *m = &r->facts->modules.v[i];
-        const struct module_symbols *s = symbols_state(r->symbols, i);
+        const struct module_symbols *s = walk_symbols_state(r->symbols, i);
         put_address(r, out, m->base);
         sb_text(out, " - ");
         put_address(r, out, m->base + m->size - 1);

@@ -58,9 +58,9 @@ static bool walk_and_report(const struct stackwalk *in, struct arena *arena, str
         directory(&facts, out);
         return true;
     }
-    struct symbols symbols;
+    struct walk_symbols symbols;
     struct walk walk;
-    symbols_init(&symbols, &facts, in->source, arena, in->symbols_max_bytes);
+    walk_symbols_init(&symbols, &facts, in->source, arena, in->symbols_max_bytes);
     walk_run(&facts, &symbols, arena, in->frames_max, &walk);
     size_t crashing = facts.crashing_thread;
     bool has_context = crashing != SIZE_MAX && walk.stacks[crashing].n;
@@ -82,7 +82,7 @@ static bool walk_and_report(const struct stackwalk *in, struct arena *arena, str
         ok = report_json(&report, out, err);
     else
         report_text(&report, out);
-    symbols_release(&symbols);
+    walk_symbols_release(&symbols);
     return ok;
 }
 

@@ -66,7 +66,7 @@ static void symbolicate(struct walk *w, struct walk_frame *frame)
     frame->module = mdmp_module_at(&w->facts->modules, frame->instruction);
     if (frame->module == SIZE_MAX)
         return;
-    const struct module_symbols *m = symbols_of(w->symbols, frame->module);
+    const struct module_symbols *m = walk_symbols_of(w->symbols, frame->module);
     if (!m->is_open)
         return;
     uint64_t base = w->facts->modules.v[frame->module].base;
@@ -95,7 +95,7 @@ struct cfi_env {
 static bool cfi_reg(void *ctx, uint32_t index, uint64_t *ret)
 {
     const struct cfi_env *env = ctx;
-    if (index >= MIN(env->symbols->csym.reg_count, (uint32_t)SYMBOLS_REGS_MAX))
+    if (index >= MIN(env->symbols->csym.reg_count, (uint32_t)WALK_SYMBOLS_REGS_MAX))
         return false;
     uint8_t reg = env->symbols->regs[index];
     const struct cpu_ops *cpu = env->step->cpu;
@@ -134,7 +134,7 @@ static enum cpu_found by_cfi(const struct step *s, struct mdmp_context *ret)
 {
     if (s->frame->module == SIZE_MAX)
         return FOUND_NOTHING;
-    const struct module_symbols *m = symbols_state(s->walk->symbols, s->frame->module);
+    const struct module_symbols *m = walk_symbols_state(s->walk->symbols, s->frame->module);
     uint64_t base = s->walk->facts->modules.v[s->frame->module].base;
     struct csym_cfi cfi;
     uint32_t cfa_program, ra_program;
@@ -161,7 +161,7 @@ static enum cpu_found by_cfi(const struct step *s, struct mdmp_context *ret)
     mdmp_reg_set(&caller, caller.layout->pc, ra);
     for (uint32_t i = 0; i < cfi.rule_count; i++) {
         uint16_t index = cfi.rules[i].reg;
-        if (index >= MIN(m->csym.reg_count, (uint32_t)SYMBOLS_REGS_MAX) ||
+        if (index >= MIN(m->csym.reg_count, (uint32_t)WALK_SYMBOLS_REGS_MAX) ||
             m->regs[index] == MDMP_REG_NONE)
             continue;
         uint8_t reg = m->regs[index];
@@ -184,7 +184,7 @@ bool walk_is_return_address(const struct step *s, uint64_t address)
     size_t module = mdmp_module_at(&s->walk->facts->modules, a);
     if (module == SIZE_MAX)
         return false;
-    const struct module_symbols *m = symbols_of(s->walk->symbols, module);
+    const struct module_symbols *m = walk_symbols_of(s->walk->symbols, module);
     return !m->is_open || csym_is_code(&m->csym, a - s->walk->facts->modules.v[module].base);
 }
 
@@ -369,7 +369,7 @@ static uint64_t pointer_mask(const struct facts *f)
     return UINT64_MAX;
 }
 
-void walk_run(const struct facts *facts, struct symbols *symbols, struct arena *arena,
+void walk_run(const struct facts *facts, struct walk_symbols *symbols, struct arena *arena,
               size_t frames_max, struct walk *ret)
 {
     frames_max = frames_max ? MIN(frames_max, (size_t)WALK_FRAMES_MAX) : WALK_FRAMES_DEFAULT;

@@ -1,7 +1,7 @@
 #ifndef UNWIND_WALK_H
 #define UNWIND_WALK_H
 
-#include "lib/unwind/symbols.h"
+#include "lib/unwind/walk_symbols.h"
 
 /*
  * walk - from the registers and the stack memory of every thread to frames with
@@ -14,7 +14,7 @@
  * are limited besides.
  *
  * Ownership  Stacks and frames live in the arena; texts point into the dump and into
- *            the symbol files, which stay open as long as the struct symbols.
+ *            the symbol files, which stay open as long as the struct walk_symbols.
  */
 enum {
     WALK_FRAMES_DEFAULT = 1024,    /* per thread */
@@ -54,7 +54,7 @@ struct walk_stack {
 
 struct walk {
     const struct facts *facts;
-    struct symbols *symbols;
+    struct walk_symbols *symbols;
     struct arena *arena;
     size_t frames_max; /* per thread */
     size_t frames_left, inlines_left;
@@ -64,7 +64,7 @@ struct walk {
 };
 
 /* Walks every thread.  frames_max 0 means the default. */
-void walk_run(const struct facts *facts, struct symbols *symbols, struct arena *arena,
+void walk_run(const struct facts *facts, struct walk_symbols *symbols, struct arena *arena,
               size_t frames_max, struct walk *ret);
 
 const char *walk_trust_name(enum walk_trust trust); /* as in JSON */

@@ -224,7 +224,7 @@ bool x86_windows_cfi(const struct step *s, struct mdmp_context *ret)
 {
     if (s->frame->module == SIZE_MAX)
         return false;
-    const struct module_symbols *m = symbols_state(s->walk->symbols, s->frame->module);
+    const struct module_symbols *m = walk_symbols_state(s->walk->symbols, s->frame->module);
     uint64_t base = s->walk->facts->modules.v[s->frame->module].base;
     struct csym_win win;
     if (!m->is_open || !csym_win_find(&m->csym, s->frame->instruction - base, &win))

@@ -1,23 +1,23 @@
-#ifndef UNWIND_SYMBOLS_H
-#define UNWIND_SYMBOLS_H
+#ifndef UNWIND_WALK_SYMBOLS_H
+#define UNWIND_WALK_SYMBOLS_H
 
 #include "lib/symfile/csym.h"
 #include "lib/symfile/symfind.h"
 #include "lib/unwind/facts.h"
 
 /*
- * symbols - the symbol files of one dump's modules, asked for when first needed.
+ * walk_symbols - the symbol files of one dump's modules, asked for when first needed.
  *
  * Where they come from is a callback: symfind in the stand-alone tool, the socket to
  * the parent in the sandbox.  Two modules with the same names and ids share one entry.
  *
- * Ownership  symbols_release closes the files; texts of frames point into them.
+ * Ownership  walk_symbols_release closes the files; texts of frames point into them.
  * Limits     Files and mapped bytes per dump; beyond them modules count as missing and
  *            `was_limited` is set.
  */
 enum {
-    SYMBOLS_FILES_MAX = 4096,
-    SYMBOLS_REGS_MAX = 1024, /* register names of one file that are looked at */
+    WALK_SYMBOLS_FILES_MAX = 4096,
+    WALK_SYMBOLS_REGS_MAX = 1024, /* register names of one file that are looked at */
 };
 
 struct symbol_source {
@@ -36,7 +36,7 @@ struct module_symbols {
     const char *url;     /* NULL: local or none */
 };
 
-struct symbols {
+struct walk_symbols {
     const struct facts *facts; /* borrowed */
     struct symbol_source source;
     struct arena *arena;
@@ -49,14 +49,14 @@ struct symbols {
     bool was_limited;
 };
 
-void symbols_init(struct symbols *s, const struct facts *facts, struct symbol_source source,
-                  struct arena *arena, uint64_t max_bytes);
-void symbols_release(struct symbols *s);
+void walk_symbols_init(struct walk_symbols *s, const struct facts *facts,
+                       struct symbol_source source, struct arena *arena, uint64_t max_bytes);
+void walk_symbols_release(struct walk_symbols *s);
 
 /* Loads on first use.  Never NULL; look at is_open. */
-const struct module_symbols *symbols_of(struct symbols *s, size_t module);
+const struct module_symbols *walk_symbols_of(struct walk_symbols *s, size_t module);
 
 /* What is known without asking for anything. */
-const struct module_symbols *symbols_state(const struct symbols *s, size_t module);
+const struct module_symbols *walk_symbols_state(const struct walk_symbols *s, size_t module);
 
 #endif

@@ -1,4 +1,4 @@
-#include "lib/unwind/symbols.h"
+#include "lib/unwind/walk_symbols.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -27,11 +27,12 @@ static int by_identity(const void *pa, const void *pb, void *arg)
     return d;
 }
 
-void symbols_init(struct symbols *s, const struct facts *facts, struct symbol_source source,
-                  struct arena *arena, uint64_t max_bytes)
+void walk_symbols_init(struct walk_symbols *s, const struct facts *facts,
+                       struct symbol_source source, struct arena *arena, uint64_t max_bytes)
 {
     size_t n = facts->modules.n;
-    *s = (struct symbols){.facts = facts, .source = source, .arena = arena, .max_bytes = max_bytes};
+    *s = (struct walk_symbols){
+        .facts = facts, .source = source, .arena = arena, .max_bytes = max_bytes};
     uint32_t *order = arena_array(arena, n, sizeof *order);
     for (size_t i = 0; i < n; i++)
         order[i] = (uint32_t)i;
@@ -48,7 +49,7 @@ void symbols_init(struct symbols *s, const struct facts *facts, struct symbol_so
     }
 }
 
-void symbols_release(struct symbols *s)
+void walk_symbols_release(struct walk_symbols *s)
 {
     for (size_t i = 0; i < s->entry_count; i++)
         if (s->entries[i].is_open)
@@ -57,9 +58,9 @@ void symbols_release(struct symbols *s)
 }
 
 /* Maps the register names of the file to those of the dump's CPU, once. */
-static const uint8_t *map_registers(const struct symbols *s, const struct csym *c)
+static const uint8_t *map_registers(const struct walk_symbols *s, const struct csym *c)
 {
-    size_t n = MIN(c->reg_count, (uint32_t)SYMBOLS_REGS_MAX);
+    size_t n = MIN(c->reg_count, (uint32_t)WALK_SYMBOLS_REGS_MAX);
     uint8_t *regs = arena_alloc(s->arena, n + 1);
     for (size_t i = 0; i < n; i++) {
         struct str name = csym_reg_name(c, (uint32_t)i);
@@ -68,13 +69,13 @@ static const uint8_t *map_registers(const struct symbols *s, const struct csym *
     return regs;
 }
 
-static bool open_file(struct symbols *s, int fd, struct module_symbols *m)
+static bool open_file(struct walk_symbols *s, int fd, struct module_symbols *m)
 {
     struct stat st;
     if (fstat(fd, &st) != 0 || st.st_size < 0)
         return false;
     uint64_t size = (uint64_t)st.st_size;
-    if (s->file_count == SYMBOLS_FILES_MAX || size > s->max_bytes - s->mapped_bytes) {
+    if (s->file_count == WALK_SYMBOLS_FILES_MAX || size > s->max_bytes - s->mapped_bytes) {
         s->was_limited = true;
         return false;
     }
@@ -97,7 +98,7 @@ static struct symfind_key key_of(const struct mdmp_module *m)
     };
 }
 
-static void load(struct symbols *s, struct module_symbols *m)
+static void load(struct walk_symbols *s, struct module_symbols *m)
 {
     m->is_asked = true;
     m->is_missing = true;
@@ -123,7 +124,7 @@ static void load(struct symbols *s, struct module_symbols *m)
     s->load_us += mono_us() - start_us;
 }
 
-const struct module_symbols *symbols_of(struct symbols *s, size_t module)
+const struct module_symbols *walk_symbols_of(struct walk_symbols *s, size_t module)
 {
     struct module_symbols *m = &s->entries[s->entry_of[module]];
     if (!m->is_asked)
@@ -131,7 +132,7 @@ const struct module_symbols *symbols_of(struct symbols *s, size_t module)
     return m;
 }
 
-const struct module_symbols *symbols_state(const struct symbols *s, size_t module)
+const struct module_symbols *walk_symbols_state(const struct walk_symbols *s, size_t module)
 {
     return &s->entries[s->entry_of[module]];
 }
