@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/symbol_server.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symindex.h"
@@ -71,7 +71,7 @@ static bool not_found(struct req *req, const char *text)
 /* A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere. */
 static bool redirect_to_file(struct req *req, enum symstore_area area, const struct symkey *k)
 {
-    const struct symbols *s = req_app(req);
+    const struct symbol_server *s = req_app(req);
     struct arena *a = req_arena(req);
     char key[SYMKEY_MAX + 1];
     symkey_text(k, key);
@@ -104,7 +104,7 @@ static bool redirect_to_name(struct req *req, const struct symkey *to)
 static bool has_other_name(struct req *req, const struct symkey *k, bool with_try,
                            struct symkey *ret)
 {
-    const struct symbols *s = req_app(req);
+    const struct symbol_server *s = req_app(req);
     return symkey_is_of_module(k) && (symindex_find(s->store.dir, false, k, ret) ||
                                       (with_try && symindex_find(s->store.dir, true, k, ret)));
 }
@@ -136,7 +136,7 @@ static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool wi
 
 static bool download(struct req *req, bool with_try, struct err *err)
 {
-    struct symbols *s = req_app(req);
+    struct symbol_server *s = req_app(req);
     struct symkey k;
     if (!symkey_parse(req_path_rest(req), &k, ERR_IGNORED))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
@@ -229,13 +229,13 @@ bool other_method(struct req *req, struct err *err)
                        : symkey_parse(req_path_rest(req), &k, ERR_IGNORED);
     if (!is_file)
         return err_set(err, ERR_NOT_FOUND, "Not Found");
-    return symbols_error(req, 405, &(struct err){.code = ERR_INVALID}) &&
+    return symbol_server_error(req, 405, &(struct err){.code = ERR_INVALID}) &&
            resp_header(req, "Allow", STR("GET, HEAD"));
 }
 
 bool stored_file_get(struct req *req, struct err *err)
 {
-    const struct symbols *s = req_app(req);
+    const struct symbol_server *s = req_app(req);
     enum symstore_area area;
     struct symkey k;
     struct symstore_found f;

@@ -1,21 +1,21 @@
 /*
  * The symbol server's program: look-ups, uploads and symbolication behind one FastCGI socket.
  */
-#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/symbol_server.h"
 
 int main(int argc, char **argv)
 {
     const struct web_program program = {
         .name = "datil-symbols",
         .workers_key = CONF_SYMBOLS_WORKERS,
-        .routes = symbols_routes,
-        .route_count = symbols_route_count,
-        .start = symbols_start,
-        .stop = symbols_stop,
-        .tick = symbols_tick,
+        .routes = symbol_server_routes,
+        .route_count = symbol_server_route_count,
+        .start = symbol_server_start,
+        .stop = symbol_server_stop,
+        .tick = symbol_server_tick,
         .uses_db = true,
         .inactive_text = "API Token matched but user not active",
-        .error_body = symbols_error,
+        .error_body = symbol_server_error,
     };
     return web_main(&program, argc, argv);
 }

@@ -1,11 +1,11 @@
-#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/symbol_server.h"
 #include "lib/base/util.h"
 
 /* Every path below a prefix exists for GET only if it names a file: the handler knows. */
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
 /* clang-format off */
-const struct route symbols_routes[] = {
+const struct route symbol_server_routes[] = {
     {METHOD_POST, "/upload/", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post,
      "takes a ZIP archive of symbols; needs a token with upload_symbols or upload_try_symbols"},
     {METHOD_POST, "/upload", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post, "the same"},
@@ -30,4 +30,4 @@ const struct route symbols_routes[] = {
 };
 /* clang-format on */
 
-const size_t symbols_route_count = ARRAY_LEN(symbols_routes);
+const size_t symbol_server_route_count = ARRAY_LEN(symbol_server_routes);

@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload_body.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
@@ -18,7 +18,7 @@ enum { MD5_BYTES = 16, MD5_HEX = 32, CONTENT_HASH_HEX = 30 };
 
 struct upload {
     struct req *req;
-    struct symbols *symbols;
+    struct symbol_server *symbols;
     struct arena *arena;
     const struct upload_body *body;
     enum symstore_area area;
@@ -262,7 +262,7 @@ static bool receive(struct upload *u, struct err *err)
  */
 bool upload_post(struct req *req, struct err *err)
 {
-    struct symbols *s = req_app(req);
+    struct symbol_server *s = req_app(req);
     struct upload_body body;
     if (!check_user(req, err) ||
         !upload_body_read(req, s->temp_dir,

@@ -2,7 +2,7 @@
  * A worker of the symbol server: what it opens at its start, its errors and its health.  Errors
  * are small JSON objects; reasons that name files or the database go to the log alone.
  */
-#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/symbol_server.h"
 
 #include <unistd.h>
 
@@ -14,10 +14,10 @@
 
 enum { VERSION_MAX = 64 << 10 };
 
-bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
+bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
 {
     const struct conf *conf = web_conf(web);
-    struct symbols *s = xcalloc(1, sizeof *s);
+    struct symbol_server *s = xcalloc(1, sizeof *s);
     s->web = web;
     s->store = (struct symstore){.dir = conf_text(conf, CONF_SYMBOLS_DIR),
                                  .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
@@ -39,17 +39,17 @@ bool symbols_start(struct web_app *web, void **ret_app, struct err *err)
     return true;
 }
 
-void symbols_stop(void *app)
+void symbol_server_stop(void *app)
 {
-    struct symbols *s = app;
+    struct symbol_server *s = app;
     missing_flush(s->missing, web_db(s->web), true);
     missing_free(s->missing);
     free(s);
 }
 
-int symbols_tick(void *app)
+int symbol_server_tick(void *app)
 {
-    struct symbols *s = app;
+    struct symbol_server *s = app;
     missing_flush(s->missing, web_db(s->web), false);
     return missing_due_ms(s->missing);
 }
@@ -71,7 +71,7 @@ static const char *method_name(enum method m)
     return "?";
 }
 
-bool symbols_error(struct req *req, int status, const struct err *err)
+bool symbol_server_error(struct req *req, int status, const struct err *err)
 {
     struct arena *a = req_arena(req);
     struct str path = utf8_clean(a, req_path(req));
@@ -118,7 +118,7 @@ static void note(json_t *checks, const char *name, bool ok, const char *why, boo
 
 bool heartbeat_get(struct req *req, struct err *err)
 {
-    const struct symbols *s = req_app(req);
+    const struct symbol_server *s = req_app(req);
     struct err why = {0};
     bool ok = true;
     json_auto_t *body = json_pack("{s:s, s:{}, s:{}}", "status", "ok", "checks", "details");

@@ -1,32 +1,32 @@
-#ifndef SYMBOLS_SYMBOLS_H
-#define SYMBOLS_SYMBOLS_H
+#ifndef SYMBOLS_SYMBOL_SERVER_H
+#define SYMBOLS_SYMBOL_SERVER_H
 
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symstore.h"
 #include "lib/web/web.h"
 
 /*
- * symbols - the symbol server: takes archives of symbols from build machines and gives the
+ * symbol_server - takes archives of symbols from build machines and gives the
  * files to stack walkers and debuggers.
  *
- * Ownership  struct symbols is made once in each worker and lives as long as it.
+ * Ownership  struct symbol_server is made once in each worker and lives as long as it.
  * Trust      Archives and paths are hostile; see symkey and symzip.
  */
-struct symbols {
+struct symbol_server {
     struct web_app *web;
     struct symstore store;
     const char *temp_dir, *public_url;
     struct missing *missing; /* owned */
 };
 
-extern const struct route symbols_routes[];
-extern const size_t symbols_route_count;
+extern const struct route symbol_server_routes[];
+extern const size_t symbol_server_route_count;
 
-bool symbols_start(struct web_app *web, void **ret_app, struct err *err);
-void symbols_stop(void *app);
-int symbols_tick(void *app); /* writes down missing symbols when they are due */
+bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err);
+void symbol_server_stop(void *app);
+int symbol_server_tick(void *app); /* writes down missing symbols when they are due */
 /* {"error": …}, what clients of this program read. */
-bool symbols_error(struct req *req, int status, const struct err *err);
+bool symbol_server_error(struct req *req, int status, const struct err *err);
 
 web_handler upload_post;
 web_handler download_get;

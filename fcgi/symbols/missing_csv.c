@@ -2,7 +2,7 @@
  * GET /missingsymbols.csv: the symbols that were asked for and not found, for scripts that fetch
  * them elsewhere.  Fields are quoted as RFC 4180 says; lines are those that Tecken sends.
  */
-#include "fcgi/symbols/symbols.h"
+#include "fcgi/symbols/symbol_server.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "queries.h"
@@ -24,7 +24,7 @@ bool missing_csv_get(struct req *req, struct err *err)
 {
     enum { CSV_MAX = 256 << 20 };
     static const int64_t DAY_US = 86400LL * 1000000;
-    struct symbols *s = req_app(req);
+    struct symbol_server *s = req_app(req);
     missing_flush(s->missing, req_db(req), true);
     bool today = req_param(req, "today").n > 0;
     int64_t now = req_now_us(req);
