@@ -19,7 +19,7 @@
 #include "lib/symfile/missing.h"
 #include "processor/crash.h"
 #include "processor/setup.h"
-#include "processor/versions.h"
+#include "processor/version_cache.h"
 
 enum {
     IDLE_MS = 7000,       /* a look at the queue even if no notification came */
@@ -41,7 +41,7 @@ struct worker {
     struct db *db, *listen;
     struct store *store;
     struct index_writer *index;
-    struct versions *versions;
+    struct version_cache *versions;
     struct version_source version_source;
     struct missing *missing;
     char name[128]; /* host:process, see proc_name() */
@@ -288,9 +288,9 @@ static bool open_all(struct worker *w, struct err *err)
     const char *url = conf_text(w->conf, CONF_DATABASE_URL);
     w->db = db_new(url, "datil-processor", 0);
     w->listen = db_new(url, "datil-processor listen", 0);
-    w->versions = versions_new(w->db);
+    w->versions = version_cache_new(w->db);
     w->missing = missing_new();
-    w->version_source = versions_source(w->versions);
+    w->version_source = version_cache_source(w->versions);
     w->index = index_writer_new(conf_text(w->conf, CONF_INDEX_DIR));
     return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err);
 }
@@ -300,7 +300,7 @@ static void close_all(struct worker *w)
     index_writer_close(w->index);
     store_close(w->store);
     setup_release(&w->setup);
-    versions_free(w->versions);
+    version_cache_free(w->versions);
     missing_free(w->missing);
     db_free(w->listen);
     db_free(w->db);

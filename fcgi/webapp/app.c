@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "fcgi/webapp/versions.h"
+#include "fcgi/webapp/live_versions.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
@@ -95,7 +95,7 @@ void app_stop(void *arg)
         index_reader_close(app->index);
     products_release(&app->products);
     siglists_free(app->siglists);
-    versions_free(app->versions);
+    live_versions_free(app->versions);
     drop_notices(app);
     free(app->base_url);
     free(app->version_json);
@@ -107,7 +107,7 @@ void app_reload(void *arg)
 {
     struct app *app = arg;
     struct err err = {0};
-    versions_free(app->versions);
+    live_versions_free(app->versions);
     app->versions = NULL;
     app->notices_until_ms = 0;
     if (!products_refresh(&app->products, &err))

@@ -15,7 +15,7 @@
  *            until the request ends.
  * Threads    One worker, one request at a time.
  */
-struct version_list; /* versions.h */
+struct live_versions; /* live_versions.h */
 struct siglists;
 
 struct notice {
@@ -29,7 +29,7 @@ struct app {
     struct siglists *siglists;               /* NULL until somebody needs them */
     struct index_reader *index;              /* NULL until it could be opened; see app_index */
     struct products products;
-    struct version_list *versions;
+    struct live_versions *versions;
     struct notice *notices;
     size_t notice_count;
     int64_t notices_until_ms;

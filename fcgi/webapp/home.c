@@ -3,7 +3,7 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/results.h"
-#include "fcgi/webapp/versions.h"
+#include "fcgi/webapp/live_versions.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "queries.h"
@@ -137,7 +137,7 @@ bool home_get(struct req *r, struct err *err)
     /* With nothing in these days there may still be something older to see. */
     bool has_crashes = total > 0;
     for (size_t i = 0; i < products->n && !has_crashes; i++)
-        has_crashes = versions_of(r, &products->v[i])->n > 0;
+        has_crashes = live_versions_of(r, &products->v[i])->n > 0;
     tpl_bool(v, "has_crashes", has_crashes);
     tpl_bool(v, "no_products", products->n == 0);
     tpl_cstr(v, "lead",
@@ -230,7 +230,7 @@ static void version_card(struct arena *a, struct tpl_rows *rows, const struct pr
 
 static void set_versions(struct req *r, struct tpl_values *v, const struct product *p)
 {
-    const struct version_list *l = versions_of(r, p);
+    const struct live_versions *l = live_versions_of(r, p);
     struct tpl_rows *rows = tpl_rows(v, "versions");
     bool any_featured = l->n > 0 && l->v[0].is_featured;
     for (size_t i = 0; i < l->n; i++)

@@ -6,7 +6,7 @@
 #include "fcgi/webapp/layout.h"
 
 #include "fcgi/webapp/answer.h"
-#include "fcgi/webapp/versions.h"
+#include "fcgi/webapp/live_versions.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -109,7 +109,7 @@ static void set_product(struct req *r, struct tpl_values *v, const struct layout
 {
     struct arena *a = req_arena(r);
     struct tpl_rows *rows = tpl_list(v, LIST_NAV_VERSIONS);
-    const struct version_list *versions = versions_of(r, product);
+    const struct live_versions *versions = live_versions_of(r, product);
     /* An empty version asks for all of them; without one top crashers take the newest. */
     add_item(rows, "All versions", layout_url(a, version_path(l), product->name, ""), !l->version);
     for (size_t i = 0; i < versions->n && i < VERSIONS_SHOWN; i++) {

@@ -1,5 +1,5 @@
 #include "fcgi/webapp/search_form.h"
-#include "fcgi/webapp/versions.h"
+#include "fcgi/webapp/live_versions.h"
 #include "lib/base/util.h"
 #include "queries.h"
 
@@ -90,7 +90,7 @@ static void add_versions(struct req *r, const struct query *q, struct query *cho
     for (size_t i = 0; i < all->n; i++) {
         if (any ? !query_has(q, "product", str_of(all->v[i].name)) : i > 0)
             continue;
-        const struct version_list *l = versions_of(r, &all->v[i]);
+        const struct live_versions *l = live_versions_of(r, &all->v[i]);
         for (size_t k = 0; k < l->n; k++)
             query_add(choices, "version", str_of(arena_strdup(q->a, l->v[k].text)));
     }

@@ -5,7 +5,7 @@
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/versions.h"
+#include "fcgi/webapp/live_versions.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "queries.h"
@@ -263,7 +263,7 @@ static bool send_json(struct req *r, const struct tcb_wanted *w, const struct tc
 /* Without a version: the first one of the product, if it has any. */
 static bool redirect_to_version(struct req *r, const struct tcb_wanted *w)
 {
-    const struct version_list *l = versions_of(r, w->product);
+    const struct live_versions *l = live_versions_of(r, w->product);
     if (w->versions.n > 0 || l->n == 0 || req_param(r, "version").p)
         return false;
     struct query q = query_copy(&w->query);

@@ -10,7 +10,7 @@
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/query.h"
-#include "fcgi/webapp/version.h"
+#include "fcgi/webapp/version_order.h"
 
 static int make(void **state)
 {

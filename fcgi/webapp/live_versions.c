@@ -4,10 +4,10 @@
  * asked of the search at most once in KEEP_MS for each product and worker; the numbers below are
  * what keeps noise (a version of one private build) out of the menus.
  */
-#include "fcgi/webapp/versions.h"
+#include "fcgi/webapp/live_versions.h"
 
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/version.h"
+#include "fcgi/webapp/version_order.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -151,7 +151,7 @@ static int64_t count_of(const struct candidates *c, struct str text)
     return 0;
 }
 
-static void fill(struct version_list *l, const struct product *product, const struct candidates *c)
+static void fill(struct live_versions *l, const struct product *product, const struct candidates *c)
 {
     struct str first[FEATURED_MAX];
     size_t featured_count = featured(product, c, first);
@@ -164,7 +164,7 @@ static void fill(struct version_list *l, const struct product *product, const st
             l->v[l->n++] = (struct live_version){str_dup(c->v[i].text), c->v[i].count, false};
 }
 
-static void empty(struct version_list *l)
+static void empty(struct live_versions *l)
 {
     for (size_t i = 0; i < l->n; i++)
         free(l->v[i].text);
@@ -173,10 +173,10 @@ static void empty(struct version_list *l)
     l->n = 0;
 }
 
-void versions_free(struct version_list *all)
+void live_versions_free(struct live_versions *all)
 {
     while (all) {
-        struct version_list *next = all->next;
+        struct live_versions *next = all->next;
         empty(all);
         free(all->product);
         free(all);
@@ -184,9 +184,9 @@ void versions_free(struct version_list *all)
     }
 }
 
-static struct version_list *slot(struct app *app, const char *product)
+static struct live_versions *slot(struct app *app, const char *product)
 {
-    struct version_list *l = app->versions;
+    struct live_versions *l = app->versions;
     while (l && strcmp(l->product, product) != 0)
         l = l->next;
     if (!l) {
@@ -198,9 +198,9 @@ static struct version_list *slot(struct app *app, const char *product)
     return l;
 }
 
-const struct version_list *versions_of(struct req *r, const struct product *product)
+const struct live_versions *live_versions_of(struct req *r, const struct product *product)
 {
-    struct version_list *l = slot(app_of(r), product->name);
+    struct live_versions *l = slot(app_of(r), product->name);
     if (l->until_ms > mono_ms())
         return l;
     json_auto_t *answer = NULL;

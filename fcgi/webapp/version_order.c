@@ -1,4 +1,4 @@
-#include "fcgi/webapp/version.h"
+#include "fcgi/webapp/version_order.h"
 
 #include "lib/base/util.h"
 

@@ -1,10 +1,10 @@
-#ifndef WEBAPP_VERSIONS_H
-#define WEBAPP_VERSIONS_H
+#ifndef WEBAPP_LIVE_VERSIONS_H
+#define WEBAPP_LIVE_VERSIONS_H
 
 #include "fcgi/webapp/app.h"
 
 /*
- * versions - which versions of a product are alive: those in the reports of the last 60 days,
+ * live_versions - which versions of a product are alive: those in the reports of the last 60 days,
  * newest first, featured ones in front.
  *
  * Cache      By product, in the worker; ten minutes, one second while a product has none.
@@ -16,15 +16,15 @@ struct live_version {
     bool is_featured;
 };
 
-struct version_list {
+struct live_versions {
     char *product;
     struct live_version *v;
     size_t n;
     int64_t until_ms; /* mono_ms */
-    struct version_list *next;
+    struct live_versions *next;
 };
 
-const struct version_list *versions_of(struct req *r, const struct product *product);
-void versions_free(struct version_list *all);
+const struct live_versions *live_versions_of(struct req *r, const struct product *product);
+void live_versions_free(struct live_versions *all);
 
 #endif

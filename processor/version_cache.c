@@ -1,4 +1,4 @@
-#include "processor/versions.h"
+#include "processor/version_cache.h"
 
 #include <stdlib.h>
 
@@ -22,14 +22,14 @@ struct slot {
     int64_t good_until_ms;
 };
 
-struct versions {
+struct version_cache {
     struct db *db;
     struct slot slots[SLOTS];
 };
 
-struct versions *versions_new(struct db *db)
+struct version_cache *version_cache_new(struct db *db)
 {
-    struct versions *v = xcalloc(1, sizeof *v);
+    struct version_cache *v = xcalloc(1, sizeof *v);
     v->db = db;
     return v;
 }
@@ -41,7 +41,7 @@ static void clear(struct slot *s)
     *s = (struct slot){0};
 }
 
-void versions_free(struct versions *v)
+void version_cache_free(struct version_cache *v)
 {
     if (!v)
         return;
@@ -50,7 +50,8 @@ void versions_free(struct versions *v)
     free(v);
 }
 
-static json_t *look_up(struct versions *v, struct str product, struct str channel, struct str build)
+static json_t *look_up(struct version_cache *v, struct str product, struct str channel,
+                       struct str build)
 {
     struct arena a;
     struct err err = {0};
@@ -72,7 +73,7 @@ static json_t *look_up(struct versions *v, struct str product, struct str channe
 
 static json_t *find(void *ctx, struct str product, struct str channel, struct str build)
 {
-    struct versions *v = ctx;
+    struct version_cache *v = ctx;
     STRBUF_AUTO key;
     sb_init(&key, KEY_MAX);
     struct str parts[] = {product, channel, build};
@@ -100,7 +101,7 @@ static json_t *find(void *ctx, struct str product, struct str channel, struct st
     return list;
 }
 
-struct version_source versions_source(struct versions *v)
+struct version_source version_cache_source(struct version_cache *v)
 {
     return (struct version_source){.find = find, .ctx = v};
 }

@@ -1,10 +1,10 @@
-#ifndef WEBAPP_VERSION_H
-#define WEBAPP_VERSION_H
+#ifndef WEBAPP_VERSION_ORDER_H
+#define WEBAPP_VERSION_ORDER_H
 
 #include "lib/base/str.h"
 
 /*
- * version - the order of version texts: 1.0a1 < 1.0b2 < 1.0b < 1.0rc1 < 1.0 < 1.0esr < 1.1.
+ * version_order - the order of version texts: 1.0a1 < 1.0b2 < 1.0b < 1.0rc1 < 1.0 < 1.0esr < 1.1.
  *
  * A version becomes (major, minor, patch) and a list of pre-release parts, compared as
  * semantic versions are: numbers as numbers and before texts, texts by bytes, shorter first.
