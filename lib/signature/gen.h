@@ -30,8 +30,8 @@ void sig_prefix(struct sig_gen *g, const char *prefix);
 int64_t sig_thread_index(const json_t *data);
 const json_t *sig_thread(const json_t *data, int64_t index); /* NULL outside */
 
-/* Frame list and walk over one thread: proto signature, frames, signature. */
-void sig_walk_thread(struct sig_gen *g, int64_t thread);
+/* The frames of one thread, and which of them count: proto signature, frames, signature. */
+void sig_choose_frames(struct sig_gen *g, int64_t thread);
 
 /* All rules, in order. */
 void sig_run_rules(struct sig_gen *g);

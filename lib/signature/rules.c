@@ -79,7 +79,7 @@ static void generate_from(struct sig_gen *g, int64_t thread)
         sig_java_exception(g, exception);
     } else {
         sig_debug(g, "using CSignatureTool");
-        sig_walk_thread(g, thread);
+        sig_choose_frames(g, thread);
     }
 }
 

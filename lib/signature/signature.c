@@ -78,12 +78,12 @@ void signature_generate(const struct siglists *l, const json_t *crash_data,
     end(&g);
 }
 
-void signature_walk(const struct siglists *l, const json_t *crash_data,
-                    struct signature_result *ret)
+void signature_of_stack(const struct siglists *l, const json_t *crash_data,
+                        struct signature_result *ret)
 {
     struct sig_gen g;
     begin(&g, l, crash_data, ret);
-    sig_walk_thread(&g, sig_thread_index(crash_data));
+    sig_choose_frames(&g, sig_thread_index(crash_data));
     end(&g);
 }
 

@@ -34,8 +34,8 @@ void signature_generate(const struct siglists *l, const json_t *crash_data,
                         struct signature_result *ret);
 
 /* The part for native stacks alone: no rules, notes without a rule's name. */
-void signature_walk(const struct siglists *l, const json_t *crash_data,
-                    struct signature_result *ret);
+void signature_of_stack(const struct siglists *l, const json_t *crash_data,
+                        struct signature_result *ret);
 
 /* The normalised text of one frame object.  New reference, a string. */
 json_t *signature_frame_text(const struct siglists *l, const json_t *frame);

@@ -11,7 +11,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/rd.h"
 #include "lib/base/util.h"
-#include "lib/unwind/stackwalk.h"
+#include "lib/unwind/walk_dump.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,17 +42,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct compiled c = {0};
     csym_compile_mem(str_n((const char *)data + r.off, rd_left(&r)), 0, &c.p, &c.n, NULL,
                      ERR_IGNORED);
-    struct stackwalk in = {
+    struct walk_input in = {
         .bytes = dump,
         .len = dump_n,
         .source = {&c, get},
         .symbols_max_bytes = 1 << 30,
         .frames_max = 64,
-        .format = STACKWALK_JSON,
+        .format = WALK_JSON,
     };
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
-    if (stackwalk(&in, &out, ERR_IGNORED)) {
+    if (walk_dump(&in, &out, ERR_IGNORED)) {
         json_t *report = jparse(sb_view(&out), REPORT_BYTES_MAX, ERR_IGNORED);
         assert(json_is_object(report));
         json_decref(report);

@@ -13,7 +13,7 @@
 #include "lib/minidump/memory.h"
 #include "lib/minidump/reason.h"
 #include "lib/minidump/windows_codes.h"
-#include "lib/unwind/stackwalk.h"
+#include "lib/unwind/walk_dump.h"
 
 #define HEADER(count, rva) "MDMP\x93\xa7\0\0" count rva "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
@@ -372,12 +372,11 @@ static const char *const samples[] = {"linux_inline", "linux-mini", "null_read_a
 static void walk_bytes(const uint8_t *bytes, size_t len)
 {
     FREE_LATER uint8_t *copy = exact_copy(bytes, len);
-    struct stackwalk in = {
-        .bytes = copy, .len = len, .source = no_symbols(), .format = STACKWALK_JSON};
+    struct walk_input in = {.bytes = copy, .len = len, .source = no_symbols(), .format = WALK_JSON};
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
     struct err err = {0};
-    if (!stackwalk(&in, &out, &err) && !strstr(err.msg, " - "))
+    if (!walk_dump(&in, &out, &err) && !strstr(err.msg, " - "))
         fail_msg("an error without a name: %s", err.msg);
 }
 

@@ -499,7 +499,7 @@ static void test_list_directory(void **state)
         fail_msg("%s", err.msg);
     json_auto_t *data = doc("{" THREADS(F("skip") "," F("pre") "," F("big") "," F("x")) "}");
     struct signature_result r;
-    signature_walk(own, data, &r);
+    signature_of_stack(own, data, &r);
     assert_string_equal(json_string_value(r.signature), "pre | big:None");
     assert_string_equal(json_string_value(r.proto_signature), "skip | pre | big:None | x");
     char line[160];

@@ -59,7 +59,7 @@ static void print_line(const struct options *o, const struct siglists *l, const 
     json_auto_t *out = json_object();
     struct signature_result r;
     if (o->is_walk_only)
-        signature_walk(l, data, &r);
+        signature_of_stack(l, data, &r);
     else
         signature_generate(l, data, &r);
     add_result(out, &r);

@@ -21,7 +21,7 @@
 
 enum { TREE_DEPTH_MAX = 512, INLINE_DEPTH_MAX = 200, RANGES_MAX = 1 << 16 };
 
-struct walk {
+struct unit_walk {
     struct image *image;
     struct sym *sym;
     struct names names;
@@ -43,7 +43,7 @@ struct inline_call {
     struct pieces ranges;
 };
 
-static void keep_range(const struct walk *w, uint64_t from, uint64_t to, struct pieces *ret)
+static void keep_range(const struct unit_walk *w, uint64_t from, uint64_t to, struct pieces *ret)
 {
     from += w->image->dwarf_bias;
     to += w->image->dwarf_bias;
@@ -55,7 +55,7 @@ static void keep_range(const struct walk *w, uint64_t from, uint64_t to, struct 
 }
 
 /* Code of an entry, relative to the module; pieces that are no code are left out. */
-static void read_ranges(const struct walk *w, Dwarf_Die *die, struct pieces *ret)
+static void read_ranges(const struct unit_walk *w, Dwarf_Die *die, struct pieces *ret)
 {
     struct split_list list;
     Dwarf_Addr base, from, to;
@@ -87,7 +87,7 @@ static uint64_t number_attr(Dwarf_Die *die, unsigned name)
     return dwarf_formudata(dwarf_attr(die, name, &mem), &value) == 0 ? value : 0;
 }
 
-static uint32_t origin_of(struct walk *w, Dwarf_Die *die)
+static uint32_t origin_of(struct unit_walk *w, Dwarf_Die *die)
 {
     Dwarf_Attribute mem;
     Dwarf_Die origin = *die;
@@ -107,7 +107,7 @@ struct calls {
     VEC(struct inline_call) v;
 };
 
-static void add_call(struct walk *w, Dwarf_Die *die, uint32_t depth, struct calls *calls)
+static void add_call(struct unit_walk *w, Dwarf_Die *die, uint32_t depth, struct calls *calls)
 {
     struct inline_call c = {.depth = depth};
     read_ranges(w, die, &c.ranges);
@@ -120,7 +120,7 @@ static void add_call(struct walk *w, Dwarf_Die *die, uint32_t depth, struct call
 }
 
 /* Inlined calls inside a function, outermost first. */
-static void find_calls(struct walk *w, Dwarf_Die *parent, uint32_t depth, int tree_depth,
+static void find_calls(struct unit_walk *w, Dwarf_Die *parent, uint32_t depth, int tree_depth,
                        struct calls *calls)
 {
     Dwarf_Die die;
@@ -170,7 +170,7 @@ static void write_call(struct sym *s, const struct inline_call *c, struct sym_ra
 }
 
 /* One FUNC per piece: the cold part of a split function is a FUNC of the same name. */
-static void write_function(struct walk *w, Dwarf_Die *die, const struct pieces *pieces)
+static void write_function(struct unit_walk *w, Dwarf_Die *die, const struct pieces *pieces)
 {
     struct sym *s = w->sym;
     struct calls calls = {0};
@@ -212,7 +212,7 @@ static bool may_hold_functions(int tag)
     }
 }
 
-static void walk_children(struct walk *w, Dwarf_Die *parent, int depth)
+static void walk_children(struct unit_walk *w, Dwarf_Die *parent, int depth)
 {
     Dwarf_Die die;
     if (depth > TREE_DEPTH_MAX || dwarf_child(parent, &die) != 0)
@@ -235,8 +235,8 @@ static void walk_children(struct walk *w, Dwarf_Die *parent, int depth)
  * Calls `visit` for every unit with code or declarations.  With split debug
  * information the skeleton has the lines and the other part (`body`) the entries.
  */
-static void each_unit(struct walk *w, Dwarf *dwarf,
-                      void (*visit)(struct walk *, Dwarf_Die *unit, Dwarf_Die *body))
+static void each_unit(struct unit_walk *w, Dwarf *dwarf,
+                      void (*visit)(struct unit_walk *, Dwarf_Die *unit, Dwarf_Die *body))
 {
     Dwarf_CU *cu = NULL;
     Dwarf_Die unit;
@@ -253,13 +253,13 @@ static void each_unit(struct walk *w, Dwarf *dwarf,
     w->is_damaged |= got < 0;
 }
 
-static void note_names(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
+static void note_names(struct unit_walk *w, Dwarf_Die *unit, Dwarf_Die *body)
 {
     (void)unit;
     names_add_unit(&w->names, body);
 }
 
-static void walk_unit(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
+static void walk_unit(struct unit_walk *w, Dwarf_Die *unit, Dwarf_Die *body)
 {
     size_t first = w->sym->funcs.n;
     w->unreadable += !lines_read(w->image, w->sym, unit, &w->lines);
@@ -272,7 +272,7 @@ static void walk_unit(struct walk *w, Dwarf_Die *unit, Dwarf_Die *body)
     lines_release(&w->lines);
 }
 
-static void note_problems(const struct walk *w)
+static void note_problems(const struct unit_walk *w)
 {
     const struct image *i = w->image;
     const char *path = i->debug.elf ? i->debug.path : i->file.path;
@@ -287,7 +287,7 @@ void functions_add(struct image *image, struct sym *s)
 {
     if (!image->dwarf)
         return;
-    struct walk w = {.image = image, .sym = s};
+    struct unit_walk w = {.image = image, .sym = s};
     names_init(&w.names, s);
     splits_init(&w.splits, image);
     if (image->common_dwarf)

@@ -97,7 +97,7 @@ static int standalone(const struct options *o)
     if (o->dir_count && !open_symbols(o, &symbols, &err))
         return fail("IoError", &err);
     json_auto_t *annotations = o->annotations ? read_annotations(o->annotations) : NULL;
-    const struct stackwalk in = {
+    const struct walk_input in = {
         .bytes = bytes,
         .len = len,
         .source = symbols ? (struct symbol_source){symbols, get_symbols} : no_symbols(),
@@ -110,12 +110,12 @@ static int standalone(const struct options *o)
     };
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
-    bool ok = stackwalk(&in, &out, &err);
+    bool ok = walk_dump(&in, &out, &err);
     if (symbols)
         symfind_free(symbols);
     if (!ok)
         return fail(NULL, &err);
-    if (o->format == STACKWALK_JSON)
+    if (o->format == WALK_JSON)
         sb_char(&out, '\n');
     return write_report(o, sb_view(&out), &err) ? 0 : fail("IoError", &err);
 }

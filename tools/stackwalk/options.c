@@ -92,13 +92,13 @@ static bool apply(struct options *o, enum code code, const char *value, struct e
 {
     switch (code) {
     case OPT_JSON:
-        o->format = STACKWALK_JSON;
+        o->format = WALK_JSON;
         return true;
     case OPT_HUMAN:
-        o->format = STACKWALK_TEXT;
+        o->format = WALK_TEXT;
         return true;
     case OPT_DUMP:
-        o->format = STACKWALK_DIRECTORY;
+        o->format = WALK_DIRECTORY;
         return true;
     case OPT_PRETTY:
         o->is_pretty = true;

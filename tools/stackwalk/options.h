@@ -2,14 +2,14 @@
 #define STACKWALK_OPTIONS_H
 
 #include "lib/base/log.h"
-#include "lib/unwind/stackwalk.h"
+#include "lib/unwind/walk_dump.h"
 
 /* options - the command line of datil-stackwalk. */
 enum { OPTIONS_DIRS_MAX = 64 };
 
 struct options {
     bool is_sandbox, show_help, show_version;
-    enum stackwalk_format format;
+    enum walk_format format;
     bool is_pretty, is_brief;
     int64_t frames_max, memory_bytes, cpu_s;
     const char *dump, *annotations, *output_file, *log_file, *cache_dir, *verbose;

@@ -80,18 +80,18 @@ int sandboxed(const struct options *o)
         return fail("IoError", &err);
 
     json_auto_t *annotations = read_annotations();
-    const struct stackwalk in = {
+    const struct walk_input in = {
         .bytes = bytes,
         .len = (size_t)size,
         .source = {.get = ask_parent},
         .symbols_max_bytes = (uint64_t)SYMBOLS_MAX,
         .annotations = annotations,
         .frames_max = (size_t)o->frames_max,
-        .format = STACKWALK_JSON,
+        .format = WALK_JSON,
     };
     STRBUF_AUTO out;
     sb_init(&out, REPORT_BYTES_MAX);
-    if (!stackwalk(&in, &out, &err))
+    if (!walk_dump(&in, &out, &err))
         return fail(NULL, &err);
     if (!fs_write_all(STDOUT_FILENO, out.p, out.n, "the report", &err))
         return fail("IoError", &err);

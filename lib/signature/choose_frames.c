@@ -1,3 +1,10 @@
+/*
+ * From the frames of one thread to its signature.  All texts of the first frames are the proto
+ * signature.  The signature itself begins at the first sentinel (a frame below which the ones above
+ * tell nothing), or else at the youngest frame; it leaves out irrelevant frames and goes on as long
+ * as the frame it has just taken is a prefix, one that says too little to stand alone.  The lists
+ * decide which frame is what (lists/, docs/signatures.md).
+ */
 #include "lib/base/util.h"
 #include "lib/signature/frame.h"
 #include "lib/signature/gen.h"
@@ -93,7 +100,7 @@ static bool is_anonymous(struct str f)
            str_eq(f, STR("<name omitted>")) || str_starts(f, STR("<unknown in"));
 }
 
-static void walk(struct sig_gen *g, const json_t *list, size_t start, struct strbuf *out)
+static void add_frames(struct sig_gen *g, const json_t *list, size_t start, struct strbuf *out)
 {
     struct str last = STR_NONE;
     for (size_t i = start; i < json_array_size(list); i++) {
@@ -120,7 +127,7 @@ static void walk(struct sig_gen *g, const json_t *list, size_t start, struct str
     }
 }
 
-void sig_walk_thread(struct sig_gen *g, int64_t thread)
+void sig_choose_frames(struct sig_gen *g, int64_t thread)
 {
     json_auto_t *list = list_frames(g, jget_arr(sig_thread(g->data, thread), "frames"));
     if (json_array_size(list) > 0) {
@@ -134,7 +141,7 @@ void sig_walk_thread(struct sig_gen *g, int64_t thread)
     sb_init(&text, SIG_TEXT_MAX);
     sig_debug(g, "using %s", g->lists->origin);
     size_t start = find_start(g, list);
-    walk(g, list, start, &text);
+    add_frames(g, list, start, &text);
     if (text.n == 0) {
         sig_note(g, "CSignatureTool: no frame data for crashing thread (%lld)", (long long)thread);
         if (json_array_size(list) > 0)

@@ -1,4 +1,4 @@
-#include "lib/unwind/stackwalk.h"
+#include "lib/unwind/walk_dump.h"
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -47,14 +47,14 @@ static void directory(const struct facts *f, struct strbuf *out)
     }
 }
 
-static bool walk_and_report(const struct stackwalk *in, struct arena *arena, struct strbuf *out,
+static bool walk_and_report(const struct walk_input *in, struct arena *arena, struct strbuf *out,
                             struct err *err)
 {
     int64_t start_ms = mono_ms();
     struct facts facts;
     if (!facts_read(in->bytes, in->len, arena, &facts, err))
         return false;
-    if (in->format == STACKWALK_DIRECTORY) {
+    if (in->format == WALK_DIRECTORY) {
         directory(&facts, out);
         return true;
     }
@@ -78,7 +78,7 @@ static bool walk_and_report(const struct stackwalk *in, struct arena *arena, str
         .is_brief = in->is_brief,
     };
     bool ok = true;
-    if (in->format == STACKWALK_JSON)
+    if (in->format == WALK_JSON)
         ok = report_json(&report, out, err);
     else
         report_text(&report, out);
@@ -86,7 +86,7 @@ static bool walk_and_report(const struct stackwalk *in, struct arena *arena, str
     return ok;
 }
 
-bool stackwalk(const struct stackwalk *in, struct strbuf *out, struct err *err)
+bool walk_dump(const struct walk_input *in, struct strbuf *out, struct err *err)
 {
     struct arena arena;
     arena_init(&arena, ARENA_MAX);
