@@ -8,23 +8,12 @@
 #include <stdio.h>
 
 #include "lib/base/util.h"
+#include "lib/unwind/fault.h"
 #include "lib/unwind/insn.h"
 
 enum {
     GUARD_PAGES_MAX = 32 << 10, /* guard areas are small */
     VECTOR_BYTES_MIN = 16,
-    WINDOWS_ACCESS_VIOLATION = 0xc0000005,
-    WINDOWS_IN_PAGE_ERROR = 0xc0000006,
-    WINDOWS_DIVIDE_BY_ZERO = 0xc0000094,
-    WINDOWS_PRIVILEGED = 0xc0000096,
-    WINDOWS_STACK_OVERFLOW = 0xc00000fd,
-    SIGNAL_BUS = 7,
-    SIGNAL_FPE = 8,
-    SIGNAL_SEGV = 11,
-    SI_CODE_KERNEL = 0x80,
-    MACH_BAD_ACCESS = 1,
-    MACH_ARITHMETIC = 3,
-    MACH_GENERAL_PROTECTION = 13,
 };
 
 /*
@@ -45,54 +34,6 @@ const char *access_kind_name(enum access_kind kind)
 {
     static const char *const names[] = {NULL, "read", "write", "readwrite"};
     return names[kind];
-}
-
-bool analysis_is_non_canonical(uint64_t address)
-{
-    return address >= UINT64_C(0x0000800000000000) && address <= UINT64_C(0xffff7fffffffffff);
-}
-
-static bool is_windows(const struct facts *f, uint32_t code)
-{
-    return f->system.os == MDMP_OS_WINDOWS && f->exception.code == code;
-}
-
-enum operation analysis_operation(const struct facts *f)
-{
-    if (!(is_windows(f, WINDOWS_ACCESS_VIOLATION) || is_windows(f, WINDOWS_IN_PAGE_ERROR)) ||
-        f->exception.parameter_count == 0)
-        return OP_UNKNOWN;
-    switch (f->exception.parameters[0]) {
-    case 0:
-        return OP_READ;
-    case 1:
-        return OP_WRITE;
-    case 8:
-        return OP_EXECUTE;
-    default:
-        return OP_UNKNOWN;
-    }
-}
-
-/* A general protection fault: the processor does not tell the address. */
-bool analysis_is_hidden_address(const struct facts *f)
-{
-    const struct mdmp_exception *x = &f->exception;
-    switch (f->system.os) {
-    case MDMP_OS_WINDOWS:
-        return x->code == WINDOWS_ACCESS_VIOLATION && analysis_operation(f) == OP_READ &&
-               f->crash_address == UINT64_MAX;
-    case MDMP_OS_MAC:
-    case MDMP_OS_IOS:
-        return x->code == MACH_BAD_ACCESS && x->flags == MACH_GENERAL_PROTECTION &&
-               f->crash_address == 0;
-    case MDMP_OS_LINUX:
-    case MDMP_OS_ANDROID:
-        return (x->code == SIGNAL_SEGV || x->code == SIGNAL_BUS) && x->flags == SI_CODE_KERNEL &&
-               f->crash_address == 0;
-    default:
-        return false;
-    }
 }
 
 static bool is_accessible(const struct mdmp_mapping *m)
@@ -175,28 +116,17 @@ static void adjust(const struct facts *f, struct analysis *a)
         a->adjustment = ADJUST_NULL_POINTER;
         return;
     }
-    if (!analysis_is_hidden_address(f))
+    if (!fault_is_hidden_address(f))
         return;
     for (size_t k = 0; k <= a->access_count; k++) {
         bool is_update = k == a->access_count;
         uint64_t address = is_update ? a->update : a->accesses[k].address;
-        if ((is_update && !a->has_update) || !analysis_is_non_canonical(address))
+        if ((is_update && !a->has_update) || !fault_is_non_canonical(address))
             continue;
         a->adjustment = ADJUST_NON_CANONICAL;
         a->adjusted = address;
         return;
     }
-}
-
-static bool is_divide_by_zero(const struct facts *f)
-{
-    const struct mdmp_exception *x = &f->exception;
-    if (f->system.os == MDMP_OS_WINDOWS)
-        return x->code == WINDOWS_DIVIDE_BY_ZERO;
-    if (mdmp_os_is_apple(f->system.os))
-        return x->code == MACH_ARITHMETIC && x->flags == 1;
-    return (f->system.os == MDMP_OS_LINUX || f->system.os == MDMP_OS_ANDROID) &&
-           x->code == SIGNAL_FPE && x->flags == 1;
 }
 
 static bool is_privileged(const struct insn *i)
@@ -237,9 +167,9 @@ static bool may_be_misaligned(const struct analysis *a)
 static bool any_non_canonical(const struct analysis *a)
 {
     for (size_t k = 0; k < a->access_count; k++)
-        if (analysis_is_non_canonical(a->accesses[k].address))
+        if (fault_is_non_canonical(a->accesses[k].address))
             return true;
-    return a->has_update && analysis_is_non_canonical(a->update);
+    return a->has_update && fault_is_non_canonical(a->update);
 }
 
 static bool is_allowed(const struct facts *f, enum operation op)
@@ -259,7 +189,7 @@ static bool is_crashing_access_lost(const struct facts *f, const struct mdmp_con
         return false;
     if (op == OP_READ || op == OP_WRITE)
         return !is_covered(a, f->crash_address, op == OP_READ ? ACCESS_READ : ACCESS_WRITE);
-    return is_windows(f, WINDOWS_STACK_OVERFLOW) && a->access_count == 0;
+    return fault_is_windows(f, WINDOWS_STACK_OVERFLOW) && a->access_count == 0;
 }
 
 static void contradict(struct analysis *a, bool is_true, const char *what)
@@ -272,16 +202,17 @@ static void contradict(struct analysis *a, bool is_true, const char *what)
 static void find_inconsistencies(const struct facts *f, const struct mdmp_context *c,
                                  const struct insn *i, struct analysis *a)
 {
-    contradict(
-        a, i && is_divide_by_zero(f) && strcmp(i->name, "div") != 0 && strcmp(i->name, "idiv") != 0,
-        "int_div_by_zero_not_possible");
-    contradict(a, i && is_windows(f, WINDOWS_PRIVILEGED) && !is_privileged(i),
+    contradict(a,
+               i && fault_is_divide_by_zero(f) && strcmp(i->name, "div") != 0 &&
+                   strcmp(i->name, "idiv") != 0,
+               "int_div_by_zero_not_possible");
+    contradict(a, i && fault_is_windows(f, WINDOWS_PRIVILEGED) && !is_privileged(i),
                "priv_instruction_crash_without_priv_instruction");
     if (f->system.os != MDMP_OS_WINDOWS)
         return;
     enum operation op =
-        is_windows(f, WINDOWS_ACCESS_VIOLATION) ? analysis_operation(f) : OP_UNKNOWN;
-    if (analysis_is_hidden_address(f)) {
+        fault_is_windows(f, WINDOWS_ACCESS_VIOLATION) ? fault_operation(f) : OP_UNKNOWN;
+    if (fault_is_hidden_address(f)) {
         contradict(a,
                    i && a->has_accesses && !is_covered(a, f->crash_address, ACCESS_UNKNOWN) &&
                        !may_be_misaligned(a) && !any_non_canonical(a),
@@ -291,6 +222,22 @@ static void find_inconsistencies(const struct facts *f, const struct mdmp_contex
     contradict(a, op != OP_UNKNOWN && is_allowed(f, op), "access_violation_when_access_allowed");
     contradict(a, is_crashing_access_lost(f, c, i, a, op),
                "crashing_access_not_found_in_memory_accesses");
+}
+
+/* The address that faulted, the beginning of the access it lies in if one is known. */
+static uint64_t faulting_address(const struct facts *f, const struct analysis *a,
+                                 uint64_t *ret_bytes)
+{
+    uint64_t at = a->adjustment == ADJUST_NON_CANONICAL ? a->adjusted : f->crash_address;
+    *ret_bytes = 0;
+    for (size_t k = 0; k < a->access_count; k++) {
+        const struct memory_access *m = &a->accesses[k];
+        if (at >= m->address && at - m->address < MAX(m->bytes, 1)) {
+            *ret_bytes = m->bytes;
+            return m->address;
+        }
+    }
+    return at;
 }
 
 /* Base and index registers of the memory operands, each once. */
@@ -304,6 +251,22 @@ static size_t address_registers(const struct mdmp_context *c, const struct insn 
                 out[n++] = pair[p];
     }
     return n;
+}
+
+/* i NULL: the instruction is not known, and only the address itself is looked at. */
+static void find_flips(const struct facts *f, const struct mdmp_context *c, const struct insn *i,
+                       struct analysis *a)
+{
+    uint8_t registers[2 * INSN_MEMORY_MAX];
+    struct flip_suspect suspects[1 + ARRAY_LEN(registers)];
+    uint64_t access_bytes;
+    if (f->maps.n == 0 || a->adjustment == ADJUST_NULL_POINTER)
+        return;
+    size_t n = 0, register_count = i ? address_registers(c, i, registers) : 0;
+    suspects[n++] = (struct flip_suspect){faulting_address(f, a, &access_bytes), MDMP_REG_NONE};
+    for (size_t k = 0; k < register_count; k++)
+        suspects[n++] = (struct flip_suspect){c->r[registers[k]], registers[k]};
+    a->flip_count = bit_flips_find(f, c, suspects, n, access_bytes, a->flips);
 }
 
 static bool decode_at_pc(const struct facts *f, const struct mdmp_context *c, struct insn *ret)
@@ -323,17 +286,15 @@ void analysis_run(const struct facts *f, const struct mdmp_context *c, struct an
     if (!f->has_exception || !c || !is_x86)
         return;
     struct insn i = {0};
-    uint8_t registers[2 * INSN_MEMORY_MAX];
-    size_t register_count = 0;
     ret->has_instruction = decode_at_pc(f, c, &i);
     if (ret->has_instruction) {
         snprintf(ret->instruction, sizeof ret->instruction, "%s", i.text);
         find_accesses(f, c, &i, ret);
         find_update(f, c, &i, ret);
         adjust(f, ret);
-        register_count = address_registers(c, &i, registers);
     }
+    const struct insn *known = ret->has_instruction ? &i : NULL;
     if (f->system.cpu == MDMP_CPU_AMD64) /* 32-bit address spaces are too full for it */
-        analysis_find_flips(f, c, registers, register_count, ret);
-    find_inconsistencies(f, c, ret->has_instruction ? &i : NULL, ret);
+        find_flips(f, c, known, ret);
+    find_inconsistencies(f, c, known, ret);
 }

@@ -1,7 +1,7 @@
 #ifndef UNWIND_ANALYSIS_H
 #define UNWIND_ANALYSIS_H
 
-#include "lib/unwind/facts.h"
+#include "lib/unwind/bit_flips.h"
 
 /*
  * analysis - what the crashing instruction says about the crash: which memory it
@@ -13,7 +13,6 @@
  */
 enum {
     ANALYSIS_ACCESSES_MAX = 4, /* INSN_MEMORY_MAX: no instruction has more */
-    ANALYSIS_FLIPS_MAX = 256,
     ANALYSIS_INCONSISTENCIES_MAX = 8,
     ANALYSIS_TEXT_MAX = 96,
 };
@@ -30,14 +29,6 @@ struct memory_access {
 
 enum adjustment { ADJUST_NONE, ADJUST_NULL_POINTER, ADJUST_NON_CANONICAL };
 
-struct bit_flip {
-    uint64_t address;
-    float confidence;
-    uint8_t source_register; /* MDMP_REG_NONE: the crash address */
-    bool was_non_canonical, is_null, was_low, has_poison;
-    uint32_t nearby_registers;
-};
-
 struct analysis {
     bool has_instruction;
     char instruction[ANALYSIS_TEXT_MAX];
@@ -49,7 +40,7 @@ struct analysis {
     bool update_is_guard_page;
     enum adjustment adjustment;
     uint64_t adjusted; /* address, or offset from null */
-    struct bit_flip flips[ANALYSIS_FLIPS_MAX];
+    struct bit_flip flips[BIT_FLIPS_MAX];
     size_t flip_count;
     const char *inconsistencies[ANALYSIS_INCONSISTENCIES_MAX];
     size_t inconsistency_count;
@@ -57,15 +48,6 @@ struct analysis {
 
 /* context: registers at the crash, or NULL. */
 void analysis_run(const struct facts *f, const struct mdmp_context *context, struct analysis *ret);
-
-/* What the exception says was tried. */
-enum operation { OP_UNKNOWN, OP_READ, OP_WRITE, OP_EXECUTE };
-enum operation analysis_operation(const struct facts *f);
-bool analysis_is_hidden_address(const struct facts *f); /* a protection fault without address */
-bool analysis_is_non_canonical(uint64_t address);
-
-void analysis_find_flips(const struct facts *f, const struct mdmp_context *c,
-                         const uint8_t *registers, size_t register_count, struct analysis *a);
 
 const char *access_kind_name(enum access_kind kind); /* NULL for unknown */
 

@@ -2,9 +2,10 @@
  * Single flipped bits: an address that one bit away would have been fine hints at bad
  * memory hardware.  Confidence is a rough score, not a probability.
  */
-#include "lib/unwind/analysis.h"
+#include "lib/unwind/bit_flips.h"
 
 #include "lib/base/util.h"
+#include "lib/unwind/fault.h"
 
 enum { LOW_ADDRESS = 8192, NEARBY = 4096 };
 
@@ -61,47 +62,41 @@ static bool is_near_allowed(const struct facts *f, uint64_t address, uint64_t by
     return false;
 }
 
-static void try_address(const struct facts *f, const struct mdmp_context *c, uint64_t start,
-                        uint64_t access_bytes, uint8_t source, struct analysis *a)
+/* Adds what one suspect may have been; how many there are then. */
+static size_t flip_bits_of(const struct facts *f, const struct mdmp_context *c,
+                           const struct flip_suspect *suspect, uint64_t access_bytes,
+                           struct bit_flip *out, size_t n)
 {
-    enum operation op = analysis_operation(f);
-    bool was_non_canonical = analysis_is_non_canonical(start);
+    uint64_t start = suspect->address;
+    enum operation op = fault_operation(f);
+    bool was_non_canonical = fault_is_non_canonical(start);
     if (allows(mdmp_maps_at(&f->maps, start), op) || is_near_allowed(f, start, access_bytes, op))
-        return;
+        return n;
     unsigned from = was_non_canonical ? 48 : 0, to = was_non_canonical ? 64 : 48;
-    for (unsigned bit = from; bit < to && a->flip_count < ANALYSIS_FLIPS_MAX; bit++) {
+    for (unsigned bit = from; bit < to && n < BIT_FLIPS_MAX; bit++) {
         uint64_t candidate = start ^ UINT64_C(1) << bit;
         if (candidate != 0 && !allows(mdmp_maps_at(&f->maps, candidate), op))
             continue;
         struct bit_flip flip = {
             .address = candidate,
-            .source_register = source,
+            .source_register = suspect->source_register,
             .was_non_canonical = was_non_canonical,
             .is_null = candidate == 0,
             .was_low = candidate == 0 && start <= LOW_ADDRESS,
         };
         look_at_registers(c, &flip);
         flip.confidence = confidence(&flip);
-        a->flips[a->flip_count++] = flip;
+        out[n++] = flip;
     }
+    return n;
 }
 
-void analysis_find_flips(const struct facts *f, const struct mdmp_context *c,
-                         const uint8_t *registers, size_t register_count, struct analysis *a)
+size_t bit_flips_find(const struct facts *f, const struct mdmp_context *c,
+                      const struct flip_suspect *suspects, size_t n, uint64_t access_bytes,
+                      struct bit_flip out[BIT_FLIPS_MAX])
 {
-    if (f->maps.n == 0 || a->adjustment == ADJUST_NULL_POINTER)
-        return;
-    uint64_t start = a->adjustment == ADJUST_NON_CANONICAL ? a->adjusted : f->crash_address;
-    uint64_t access_bytes = 0;
-    for (size_t k = 0; k < a->access_count; k++) {
-        const struct memory_access *m = &a->accesses[k];
-        if (start >= m->address && start - m->address < MAX(m->bytes, 1)) {
-            start = m->address;
-            access_bytes = m->bytes;
-            break;
-        }
-    }
-    try_address(f, c, start, access_bytes, MDMP_REG_NONE, a);
-    for (size_t i = 0; i < register_count; i++)
-        try_address(f, c, c->r[registers[i]], access_bytes, registers[i], a);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found = flip_bits_of(f, c, &suspects[i], access_bytes, out, found);
+    return found;
 }
