@@ -67,15 +67,11 @@ void crash_sweep_tmp(const char *tmp_base)
 static bool get_json(struct store *store, const char *id, const char *kind, size_t max,
                      json_t **ret, struct err *err)
 {
-    FREE_LATER char *text = NULL;
-    size_t n;
-    if (!store_get(store, id, kind, max, &text, &n, err))
-        return false;
-    json_t *doc = jparse(str_n(text, n), max, err);
+    json_t *doc = store_get_json(store, id, kind, max, err);
     if (doc && !json_is_object(doc)) {
         json_decref(doc);
         doc = NULL;
-        err_set(err, ERR_INVALID, "%s is not an object", kind);
+        err_set(err, ERR_DAMAGED, "%s is not an object", kind);
     }
     *ret = doc;
     return doc != NULL || err_wrap(err, "crash %s", id);

@@ -10,7 +10,7 @@
  * Ownership  crash_load fills a struct crash; crash_release frees everything in it and removes
  *            its temporary directory, whatever happened in between.  Texts and the job's paths
  *            live as long as the struct crash, which must not move.
- * Errors     crash_load: ERR_NOT_FOUND: there is no raw crash.  ERR_INVALID, ERR_TOO_LARGE: it
+ * Errors     crash_load: ERR_NOT_FOUND: there is no raw crash.  ERR_DAMAGED, ERR_TOO_LARGE: it
  *            cannot be read.  crash_process: ERR_INVALID: unknown rule set.
  */
 struct crash_setup {

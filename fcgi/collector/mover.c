@@ -79,10 +79,12 @@ static json_t *load_raw(struct mover *m, const char *state, const char *id, stru
     FREE_LATER char *text = NULL;
     size_t n = 0;
     entry_path(m, state, id, "raw_crash", path);
-    bool ok = fs_read(path, RAW_CRASH_MAX, &text, &n, err);
-    if (!ok && m->store)
-        ok = store_get(m->store, id, "raw_crash", RAW_CRASH_MAX, &text, &n, err);
-    return ok ? jparse(str_n(text, n), RAW_CRASH_MAX, err) : NULL;
+    if (!fs_read(path, RAW_CRASH_MAX, &text, &n, err))
+        return m->store ? store_get_json(m->store, id, "raw_crash", RAW_CRASH_MAX, err) : NULL;
+    json_t *raw = jparse(str_n(text, n), RAW_CRASH_MAX, err);
+    if (!raw && err->code == ERR_INVALID)
+        err->code = ERR_DAMAGED; /* the collector wrote it */
+    return raw;
 }
 
 static void read_item(const json_t *raw, struct item *item)

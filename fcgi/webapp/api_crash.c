@@ -34,15 +34,8 @@ static bool not_found(struct req *r, const char *id)
 static json_t *load(struct req *r, const char *id, const char *kind, bool *ret_missing,
                     struct err *err)
 {
-    FREE_LATER char *bytes = NULL;
-    size_t n;
-    if (!store_get(app_of(r)->store, id, kind, DOCUMENT_MAX, &bytes, &n, err)) {
-        *ret_missing = err->code == ERR_NOT_FOUND;
-        return NULL;
-    }
-    json_t *doc = jparse(str_n(bytes, n), DOCUMENT_MAX, err);
-    if (!doc)
-        err_set(err, ERR_INTERNAL, "stored %s is no JSON", kind);
+    json_t *doc = store_get_json(app_of(r)->store, id, kind, DOCUMENT_MAX, err);
+    *ret_missing = !doc && err->code == ERR_NOT_FOUND;
     return doc;
 }
 

@@ -38,18 +38,13 @@ struct str report_search_url(struct arena *a, const char *field, struct str valu
 /* A document of the store; absent is not an error. */
 static bool load(struct req *r, const char *id, const char *kind, json_t **ret, struct err *err)
 {
-    FREE_LATER char *bytes = NULL;
-    size_t n;
     struct err why = {0};
-    if (!store_get(app_of(r)->store, id, kind, DOCUMENT_MAX, &bytes, &n, &why)) {
-        if (why.code == ERR_NOT_FOUND)
-            return true;
-        *err = why;
-        return err_wrap(err, "reading the %s of a report", kind);
-    }
-    json_t *doc = jparse(str_n(bytes, n), DOCUMENT_MAX, &why);
-    *ret = doc ? doc : json_null(); /* what cannot be read is no object: malformed */
-    return true;
+    json_t *doc = store_get_json(app_of(r)->store, id, kind, DOCUMENT_MAX, &why);
+    if (!doc && why.code == ERR_DAMAGED)
+        doc = json_null(); /* what cannot be read is no object: malformed */
+    *ret = doc;
+    return doc || why.code == ERR_NOT_FOUND ||
+           err_set(err, why.code, "reading the %s of a report: %s", kind, why.msg);
 }
 
 /* 8-4-4-4-12 hexadecimal digits, whatever the last six say. */

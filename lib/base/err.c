@@ -69,6 +69,7 @@ const char *err_code_name(enum err_code code)
         [ERR_IO] = "i/o",
         [ERR_UNAVAILABLE] = "unavailable",
         [ERR_BUSY] = "busy",
+        [ERR_DAMAGED] = "damaged",
         [ERR_INTERNAL] = "internal",
     };
     return (unsigned)code <= ERR_INTERNAL ? names[code] : "unknown";

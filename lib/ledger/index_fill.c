@@ -46,13 +46,9 @@ bool ledger_fill_begin(struct ledger_fill *f, struct db *db, struct index_writer
 bool ledger_fill_one(struct store *store, struct index_writer *index, const char *crash_id,
                      bool *ret_put, struct err *err)
 {
-    FREE_LATER char *text = NULL;
-    size_t n;
     bool was_there = false, ignored;
     *ret_put = false;
-    if (!store_get(store, crash_id, "processed_crash", JSON_BYTES_MAX, &text, &n, err))
-        return false;
-    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = store_get_json(store, crash_id, "processed_crash", JSON_BYTES_MAX, err);
     if (!doc || !index_put_absent(index, doc, &was_there, err))
         return false;
     *ret_put = !was_there;

@@ -46,16 +46,14 @@ bool ledger_sync(struct db *db, struct index_writer *index, struct err *err)
 static bool put_again(struct store *store, struct index_writer *index, const char *crash_id,
                       struct err *err)
 {
-    FREE_LATER char *text = NULL;
-    size_t n;
     struct err why = {0};
-    json_auto_t *doc = NULL;
-    if (store_get(store, crash_id, "processed_crash", PROCESSED_BYTES_MAX, &text, &n, &why))
-        doc = jparse(str_n(text, n), PROCESSED_BYTES_MAX, &why);
+    json_auto_t *doc =
+        store_get_json(store, crash_id, "processed_crash", PROCESSED_BYTES_MAX, &why);
     if (doc && index_put(index, doc, &why))
         return true;
-    if (why.code == ERR_NOT_FOUND ||
-        why.code == ERR_INVALID) { /* doctor reports what is left out */
+    /* The store has none or a broken one, or the index refuses it: doctor reports what is left out.
+     * Damage of the index itself comes as ERR_UNAVAILABLE. */
+    if (why.code == ERR_NOT_FOUND || why.code == ERR_DAMAGED || why.code == ERR_INVALID) {
         log_event(LOG_WARN, "replay_skipped", "not appended to the index again",
                   LOG_S("crash_id", crash_id), LOG_E(&why));
         return true;

@@ -34,7 +34,7 @@ bool mark_read(const char *dir, char ret_id[INSTALLATION_ID_SIZE], struct err *e
         return err_errno(err, errno, "reading %s", path);
     bool is_whole = n == INSTALLATION_ID_LEN + 1 && text[INSTALLATION_ID_LEN] == '\n';
     if (!is_whole)
-        return err_set(err, ERR_INVALID, "%s is damaged", path);
+        return err_set(err, ERR_DAMAGED, "%s is damaged", path);
     memcpy(ret_id, text, INSTALLATION_ID_LEN);
     ret_id[INSTALLATION_ID_LEN] = '\0';
     return true;

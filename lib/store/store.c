@@ -169,6 +169,19 @@ bool store_exists(struct store *s, const char *crash_id, const char *kind)
            s->back->exists(s->self, crash_id, kind);
 }
 
+json_t *store_get_json(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
+                       struct err *err)
+{
+    FREE_LATER char *text = NULL;
+    size_t n;
+    if (!store_get(s, crash_id, kind, max_bytes, &text, &n, err))
+        return NULL;
+    json_t *doc = jparse(str_n(text, n), max_bytes, err);
+    if (!doc && err->code == ERR_INVALID)
+        err->code = ERR_DAMAGED; /* it was JSON when it was put */
+    return doc;
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
@@ -177,19 +190,14 @@ static int by_bytes(const void *a, const void *b)
 bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, struct strs *ret,
                       struct err *err)
 {
-    FREE_LATER char *text = NULL;
-    size_t n;
     struct err why = {0};
-    if (!store_get(s, crash_id, "dump_names", DUMP_NAMES_BYTES_MAX, &text, &n, &why)) {
+    json_auto_t *list = store_get_json(s, crash_id, "dump_names", DUMP_NAMES_BYTES_MAX, &why);
+    if (!list) {
         if (why.code == ERR_NOT_FOUND)
             *ret = (struct strs){0};
-        else
-            *err = why;
-        return why.code == ERR_NOT_FOUND;
+        return why.code == ERR_NOT_FOUND ||
+               err_set(err, why.code, "dump_names of %s: %s", crash_id, why.msg);
     }
-    json_auto_t *list = jparse(str_n(text, n), DUMP_NAMES_BYTES_MAX, err);
-    if (!list)
-        return err_wrap(err, "dump_names of %s", crash_id);
     size_t count = MIN(json_array_size(list), (size_t)DUMP_NAMES_MAX);
     struct strs names = {.v = arena_array(a, count + 1, sizeof(struct str))};
     for (size_t i = 0; i < count; i++) {

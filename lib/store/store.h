@@ -1,6 +1,8 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <jansson.h>
+
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
@@ -63,6 +65,9 @@ bool store_put_file(struct store *s, const char *crash_id, const char *kind, con
                     struct err *err);
 bool store_get(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
                char **ret_bytes, size_t *ret_n, struct err *err);
+/* An object that is a JSON document: a new reference.  ERR_DAMAGED if it is none. */
+json_t *store_get_json(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
+                       struct err *err);
 /* Read-only descriptor of an object (fs: the file; other back ends: an unlinked local copy). */
 bool store_open_fd(struct store *s, const char *crash_id, const char *kind, int *ret_fd,
                    struct err *err);

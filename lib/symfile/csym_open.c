@@ -18,7 +18,7 @@ static bool read_sections(struct rd *file, struct csym *c, struct err *err)
         uint64_t size = rd_u64(&table);
         struct rd section = rd_window(file, off, size);
         if (!rd_ok(&section) || off % 8 != 0)
-            return err_set(err, ERR_INVALID, "section %zu of the csym file lies outside of it", i);
+            return err_set(err, ERR_DAMAGED, "section %zu of the csym file lies outside of it", i);
         c->sec[i] = (struct csym_section){section.p, section.n};
     }
     return true;
@@ -34,9 +34,9 @@ bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err)
     uint32_t header_size = rd_u32(&h);
     uint64_t total = rd_u64(&h);
     if (!rd_ok(&h) || magic != CSYM_MAGIC)
-        return err_set(err, ERR_INVALID, "no csym header in a file of %zu bytes", n);
+        return err_set(err, ERR_DAMAGED, "no csym header in a file of %zu bytes", n);
     if (version != CSYM_VERSION || header_size != CSYM_HEADER_SIZE || total != n)
-        return err_set(err, ERR_INVALID, "csym version %u of %llu bytes in a file of %zu", version,
+        return err_set(err, ERR_DAMAGED, "csym version %u of %llu bytes in a file of %zu", version,
                        (unsigned long long)total, n);
 
     struct csym c = {.p = p,
@@ -63,7 +63,7 @@ bool csym_open_fd(int fd, struct csym *ret, struct err *err)
     if (fstat(fd, &st) != 0)
         return err_errno(err, errno, "csym file");
     if (!S_ISREG(st.st_mode) || st.st_size < CSYM_HEADER_SIZE)
-        return err_set(err, ERR_INVALID, "no csym file");
+        return err_set(err, ERR_DAMAGED, "no csym file");
     size_t n = (size_t)st.st_size;
     void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
@@ -99,7 +99,7 @@ bool csym_verify(const struct csym *c, struct err *err)
     for (size_t i = 0; i < CSYM_SECTION_COUNT; i++)
         hash = hash64_seed(c->sec[i].p, c->sec[i].n, hash);
     if (hash != csym_u64(c->p + 40))
-        return err_set(err, ERR_INVALID, "the csym file is damaged");
+        return err_set(err, ERR_DAMAGED, "the csym file is damaged");
     return true;
 }
 

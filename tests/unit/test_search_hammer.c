@@ -167,9 +167,9 @@ static void no_damage(void *arg, const char *line)
 static void verify_once(const char *dir)
 {
     struct err err = {0};
-    if (!index_verify(dir, no_damage, NULL, &err) && err.code != ERR_INVALID)
+    if (!index_verify(dir, no_damage, NULL, &err) && err.code != ERR_DAMAGED)
         fail_msg("verify: %s", err.msg);
-    if (err.code == ERR_INVALID && !strstr(err.msg, "problems in the index"))
+    if (err.code == ERR_DAMAGED && !strstr(err.msg, "problems in the index"))
         fail_msg("verify: %s", err.msg);
 }
 

@@ -92,6 +92,24 @@ static void test_put_get(void **state)
     assert_false(store_exists(f->store, ID, "processed_crash"));
 }
 
+/* A broken document is our damage, not a mistake of who asks for it. */
+static void test_damaged_document(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct strs names;
+    put(f, ID, "raw_crash", "{broken");
+    put(f, ID, "dump_names", "[");
+    assert_null(store_get_json(f->store, ID, "raw_crash", 1000, &err));
+    assert_int_equal(err.code, ERR_DAMAGED);
+    assert_null(store_get_json(f->store, "no id", "raw_crash", 1000, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    assert_null(store_get_json(f->store, OTHER, "raw_crash", 1000, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_false(store_dump_names(f->store, &f->arena, ID, &names, &err));
+    assert_int_equal(err.code, ERR_DAMAGED);
+}
+
 static const struct {
     const char *label, *id, *kind;
 } refused[] = {
@@ -288,7 +306,7 @@ static void test_damaged_mark(void **state)
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_true(fs_write_atomic(path, "0123\n", 5, 0644, &err));
     assert_false(mark_read(f->dir, id, &err));
-    assert_int_equal(err.code, ERR_INVALID);
+    assert_int_equal(err.code, ERR_DAMAGED);
     assert_false(mark_check(f->dir, NULL, &err));
     assert_int_equal(err.code, ERR_UNAVAILABLE);
 }
@@ -297,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_put_get, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_document, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_put_file_moves_and_repeats, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dump_names, setup, teardown),

@@ -113,17 +113,13 @@ static bool run_show(struct app *app, struct args args, struct err *err)
     bool is_raw = false;
     const struct opt opts[] = {{"--raw", OPT_FLAG, &is_raw}};
     char id[CRASH_ID_SIZE];
-    FREE_LATER char *text = NULL;
-    size_t n;
     if (!OPTS_PARSE(opts, &args, 1, 1, err) || !parse_id(args.v[0], id, err) ||
         !app_store(app, err))
         return false;
-    if (!store_get(app->store, id, is_raw ? "raw_crash" : "processed_crash", JSON_BYTES_MAX, &text,
-                   &n, err))
-        return false;
-    json_auto_t *doc = jparse(str_n(text, n), JSON_BYTES_MAX, err);
+    json_auto_t *doc = store_get_json(app->store, id, is_raw ? "raw_crash" : "processed_crash",
+                                      JSON_BYTES_MAX, err);
     if (!doc)
-        return err_wrap(err, "crash %s", id);
+        return err->code == ERR_DAMAGED ? err_wrap(err, "crash %s", id) : false;
     if (json_dumpf(doc, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0 || putchar('\n') == EOF)
         return err_set(err, ERR_IO, "cannot write the document");
     return true;

@@ -32,17 +32,11 @@ struct purge {
 
 static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
 {
-    FREE_LATER char *text = NULL;
-    size_t n;
     struct err why = {0};
-    json_t *doc = NULL;
-    if (store_get(p->app->store, id, kind, JSON_BYTES_MAX, &text, &n, &why))
-        doc = jparse(str_n(text, n), JSON_BYTES_MAX, &why);
+    json_t *doc = store_get_json(p->app->store, id, kind, JSON_BYTES_MAX, &why);
     *ret = doc;
-    if (doc || why.code == ERR_NOT_FOUND)
-        return true;
-    *p->err = why;
-    return err_wrap(p->err, "%s of %s", kind, id);
+    return doc || why.code == ERR_NOT_FOUND ||
+           err_set(p->err, why.code, "%s of %s: %s", kind, id, why.msg);
 }
 
 static bool put(struct purge *p, const char *id, const char *kind, const json_t *doc)

@@ -132,7 +132,7 @@ static bool verify_files(struct restore *r)
         if (!snapshot_hash(path, &is, r->err))
             return err_wrap(r->err, "backup");
         if (strcmp(is.sha256, e->sha256) != 0)
-            return err_set(r->err, ERR_INVALID, "%s is damaged: its checksum differs", path);
+            return err_set(r->err, ERR_DAMAGED, "%s is damaged: its checksum differs", path);
         progress_step(&p, is.size);
     }
     printf("%zu files are as the manifest says\n", r->m.entries.n);

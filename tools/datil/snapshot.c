@@ -183,7 +183,7 @@ bool manifest_read(const char *dir, struct manifest *ret, struct err *err)
         ok = line.n == 0 || read_line(&m, line) || m.format > SNAPSHOT_FORMAT;
     if (!ok || (m.format <= SNAPSHOT_FORMAT && m.entries.n != count)) {
         manifest_release(&m);
-        return err_set(err, ERR_INVALID, "%s is damaged", path);
+        return err_set(err, ERR_DAMAGED, "%s is damaged", path);
     }
     manifest_sort(&m);
     *ret = m;

@@ -38,7 +38,7 @@ bool check_sums(const struct part *p, const struct index_pace *pace, struct err 
 {
     struct err why = {0};
     if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
-        return err_set(err, ERR_INVALID, "%s/head is not what was written", p->folder);
+        return err_set(err, ERR_DAMAGED, "%s/head is not what was written", p->folder);
     if (atomic_load(&p->h->synced) == 0)
         return true; /* made since the last sync */
     /* a file that the next sync does not name any more goes after it: read the sums again */
@@ -66,7 +66,7 @@ static bool check_dict(struct dict *d, const struct index_pace *pace, struct err
         if (!pace_rows(pace, code, err) || !dict_find(d, dict_entry(d, code), false, &found, err))
             return false;
         if (found != code)
-            return err_set(err, ERR_INVALID, "%s/%shash: entry %u is not found", d->folder, d->name,
+            return err_set(err, ERR_DAMAGED, "%s/%shash: entry %u is not found", d->folder, d->name,
                            code);
     }
     return true;
@@ -79,7 +79,7 @@ static bool check_column(struct column *c, const struct index_pace *pace, struct
     for (uint32_t code = 1; c->kind == COLUMN_LIST && code <= c->dict.checked; code++) {
         size_t n;
         if (dict_entry(&c->dict, code).n > 0 && !column_list(c, code, &n))
-            return err_set(err, ERR_INVALID, "%s/%s: list %u is damaged", c->part->folder,
+            return err_set(err, ERR_DAMAGED, "%s/%s: list %u is damaged", c->part->folder,
                            c->h->name, code);
     }
     return (!c->dict.h || check_dict(&c->dict, pace, err)) &&
@@ -94,7 +94,7 @@ static bool check_zones(const struct part *p, const struct index_pace *pace, str
         int64_t date = dates ? column_int(dates, row) : 0;
         const struct zone *z = &zones[row / BLOCK_ROWS];
         if (!dates || !column_has(dates, row) || date < z->min_us || date > z->max_us)
-            return err_set(err, ERR_INVALID, "%s: date of row %llu lies outside its zone",
+            return err_set(err, ERR_DAMAGED, "%s: date of row %llu lies outside its zone",
                            p->folder, (unsigned long long)row);
         if (!pace_rows(pace, row, err))
             return false;
@@ -147,7 +147,7 @@ static bool check_elsewhere(const struct root *r, const struct part *p, struct s
             continue;
         uint32_t row = row_of_code(other, code);
         if (row > 0 && row <= other->rows && !part_is_dead(other, row - 1))
-            return err_set(err, ERR_INVALID, "crash " STR_FMT " is in %s and in %s", STR_ARG(uuid),
+            return err_set(err, ERR_DAMAGED, "crash " STR_FMT " is in %s and in %s", STR_ARG(uuid),
                            p->folder, other->folder);
     }
     return true;
@@ -166,7 +166,7 @@ static bool check_live_row(const struct root *r, const struct part *p, const str
     found = row_of_code(p, code); /* it may have been written in between */
     if (found == row + 1 || found > p->rows || has_died_since(r, p, row))
         return true;
-    return err_set(err, ERR_INVALID, "%s: row %llu is not found by its crash id", p->folder,
+    return err_set(err, ERR_DAMAGED, "%s: row %llu is not found by its crash id", p->folder,
                    (unsigned long long)row);
 }
 
@@ -176,13 +176,13 @@ static bool check_row(const struct root *r, const struct part *p, const struct c
     uint32_t code = ids ? column_code(ids, row) : 0;
     uint64_t died = died_at(p, row);
     if (code == 0 || code > mfile_elements(&p->row_of, 4))
-        return err_set(err, ERR_INVALID, "%s: row %llu has no crash id", p->folder,
+        return err_set(err, ERR_DAMAGED, "%s: row %llu has no crash id", p->folder,
                        (unsigned long long)row);
     if (!is_possible(r, died))
-        return err_set(err, ERR_INVALID, "%s: row %llu dies in the future", p->folder,
+        return err_set(err, ERR_DAMAGED, "%s: row %llu dies in the future", p->folder,
                        (unsigned long long)row);
     if (died != 0 && died <= p->sequence && !is_marked_dead(p, row))
-        return err_set(err, ERR_INVALID, "%s: row %llu is dead and not marked", p->folder,
+        return err_set(err, ERR_DAMAGED, "%s: row %llu is dead and not marked", p->folder,
                        (unsigned long long)row);
     if (part_is_dead(p, row))
         return true;
@@ -197,7 +197,7 @@ static bool check_row_of(const struct part *p, const struct column *ids, struct 
     for (uint32_t code = 1; code <= n; code++) {
         uint32_t row = row_of_code(p, code);
         if (row > 0 && row <= p->rows && column_code(ids, row - 1) != code)
-            return err_set(err, ERR_INVALID, "%s: crash id %u leads to a row of another", p->folder,
+            return err_set(err, ERR_DAMAGED, "%s: crash id %u leads to a row of another", p->folder,
                            code);
     }
     return true;
@@ -223,10 +223,10 @@ bool check_root(const struct root *r, struct err *err)
 {
     const struct root_head *h = r->h;
     if (seal_look(HEAD_ROOT, h) == SEAL_BROKEN)
-        return err_set(err, ERR_INVALID, "%s/head is not what was written", r->dir);
+        return err_set(err, ERR_DAMAGED, "%s/head is not what was written", r->dir);
     for (uint32_t i = atomic_load(&h->part_count); i < PARTS_MAX; i++)
         if (h->parts[i].week != 0 || h->parts[i].revision != 0 || h->parts[i].flags != 0)
-            return err_set(err, ERR_INVALID, "%s/head: bytes behind the last partition", r->dir);
+            return err_set(err, ERR_DAMAGED, "%s/head: bytes behind the last partition", r->dir);
     struct root_head *copy = xmalloc(sizeof *copy);
     bool ok = atomic_load(&h->synced) == 0 || sums_load_root(r->dir, copy, err);
     free(copy);

@@ -7,7 +7,7 @@
 /*
  * check - whether a partition is what was written, byte by byte and in its meaning.
  *
- * Errors     ERR_INVALID: damage.  ERR_NOT_FOUND: files are gone, because the partition was
+ * Errors     ERR_DAMAGED: damage.  ERR_NOT_FOUND: files are gone, because the partition was
  * replaced or because it is damaged; the caller looks at the table.  ERR_UNAVAILABLE: told to stop.
  * Threads    Writers may be at work; needs no lock.
  */

@@ -71,12 +71,12 @@ bool dict_check(struct dict *d, struct err *err)
     uint64_t before = d->checked > 0 ? ends[d->checked - 1] : 0;
     for (uint64_t i = d->checked; i < d->count; i++) {
         if (ends[i] < before)
-            return err_set(err, ERR_INVALID, "%s/%s: entry %llu ends before it starts", d->folder,
+            return err_set(err, ERR_DAMAGED, "%s/%s: entry %llu ends before it starts", d->folder,
                            d->name, (unsigned long long)i);
         before = ends[i];
     }
     if (before > mfile_elements(&d->bytes, 1))
-        return err_set(err, ERR_INVALID, "%s/%s: entries exceed the file", d->folder, d->name);
+        return err_set(err, ERR_DAMAGED, "%s/%s: entries exceed the file", d->folder, d->name);
     d->checked = d->count;
     return true;
 }
@@ -98,7 +98,7 @@ bool dict_refresh(struct dict *d, bool is_writable, struct err *err)
     char path[PATH_MAX];
     uint64_t count = atomic_load_explicit(&d->h->count, memory_order_acquire);
     if (count > ROWS_MAX || count < d->count)
-        return err_set(err, ERR_INVALID, "%s/%s: %llu entries", d->folder, d->name,
+        return err_set(err, ERR_DAMAGED, "%s/%s: %llu entries", d->folder, d->name,
                        (unsigned long long)count);
     bool is_open = d->offsets.base && d->bytes.base;
     if (is_open && count == d->count && !is_writable)
@@ -127,7 +127,7 @@ static bool open_hash(struct dict *d, bool is_writable, struct err *err)
             return true;
         uint32_t bits = (uint32_t)(desc >> 32);
         if (bits < 1 || bits > HASH_BITS_MAX)
-            return err_set(err, ERR_INVALID, "%s/%s: hash of %u bits", d->folder, d->name, bits);
+            return err_set(err, ERR_DAMAGED, "%s/%s: hash of %u bits", d->folder, d->name, bits);
         char path[PATH_MAX];
         struct err why = {0};
         hash_path(d, (uint32_t)desc, path);
@@ -137,7 +137,7 @@ static bool open_hash(struct dict *d, bool is_writable, struct err *err)
             return true;
         }
         if (why.code != ERR_NOT_FOUND || tries > 100 || atomic_load(&d->h->hash) == desc)
-            return err_set(err, why.code == ERR_NOT_FOUND ? ERR_INVALID : why.code, "%s", why.msg);
+            return err_set(err, why.code == ERR_NOT_FOUND ? ERR_DAMAGED : why.code, "%s", why.msg);
     }
 }
 
@@ -186,7 +186,7 @@ static bool grow_hash(struct dict *d, struct err *err)
     for (uint32_t code = 1; code <= d->count; code++) {
         struct str s;
         if (!dict_entry_checked(d, code, &s))
-            return err_set(err, ERR_INVALID, "%s/%s: entry %u is damaged", d->folder, d->name,
+            return err_set(err, ERR_DAMAGED, "%s/%s: entry %u is damaged", d->folder, d->name,
                            code);
         uint64_t hash = hash64(s.p, s.n);
         _Atomic uint64_t *slots = mfile_data(&d->hash);
@@ -211,7 +211,7 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
     const uint64_t *ends = mfile_data(&d->offsets);
     uint64_t used = d->count > 0 ? ends[d->count - 1] : 0;
     if (used > mfile_elements(&d->bytes, 1))
-        return err_set(err, ERR_INVALID, "%s/%s: entries exceed the file", d->folder, d->name);
+        return err_set(err, ERR_DAMAGED, "%s/%s: entries exceed the file", d->folder, d->name);
     if (used + bytes > mfile_elements(&d->bytes, 1)) {
         uint64_t cap = (used + bytes) * 3 / 2;
         file_path(d, "bytes", path);
@@ -242,7 +242,7 @@ bool dict_add(struct dict *d, struct str s, uint32_t *ret_code, struct err *err)
         ends[d->count] = used + s.n;
         _Atomic uint64_t *slot = probe(d, s, hash, &code);
         if (!slot)
-            return err_set(err, ERR_INVALID, "%s/%s: hash table full", d->folder, d->name);
+            return err_set(err, ERR_DAMAGED, "%s/%s: hash table full", d->folder, d->name);
         code = (uint32_t)d->count + 1;
         atomic_store_explicit(slot, slot_of(hash, code), memory_order_relaxed);
         d->count++;

@@ -8,14 +8,14 @@
 #include "lib/search/columns/write.h"
 
 /*
- * Inside of this engine ERR_INVALID says that a file is not what it should be; partitions are set
- * aside by it.  Those who ask from outside would take it for a mistake of their own.
+ * Damage is for this engine alone: it sets the partition aside and has it filled again.  To those
+ * outside it is an index that cannot answer at the moment, so they try again later.
  */
 enum { SNAPSHOT_TRIES = 100 };
 
-static bool damage_is_ours(bool ok, struct err *err)
+static bool damage_heals(bool ok, struct err *err)
 {
-    if (!ok && err && err->code == ERR_INVALID)
+    if (!ok && err->code == ERR_DAMAGED)
         err->code = ERR_UNAVAILABLE;
     return ok;
 }
@@ -23,7 +23,7 @@ static bool damage_is_ours(bool ok, struct err *err)
 static bool writer_open(const char *dir, void **ret, struct err *err)
 {
     struct root *r;
-    if (!damage_is_ours(root_open(dir, true, &r, err), err))
+    if (!damage_heals(root_open(dir, true, &r, err), err))
         return false;
     *ret = r;
     return true;
@@ -38,32 +38,32 @@ static bool put(void *writer, const struct doc *doc, bool only_if_absent, bool *
                 struct err *err)
 {
     struct root *r = writer;
-    if (!damage_is_ours(root_lock(r, err), err))
+    if (!damage_heals(root_lock(r, err), err))
         return false;
     bool ok = write_put(r, doc, only_if_absent, ret_was_there, err);
     root_unlock(r);
-    return damage_is_ours(ok, err);
+    return damage_heals(ok, err);
 }
 
 static bool delete_crash(void *writer, struct str crash_id, bool *ret_was_there, struct err *err)
 {
     struct root *r = writer;
-    if (!damage_is_ours(root_lock(r, err), err))
+    if (!damage_heals(root_lock(r, err), err))
         return false;
     bool ok = write_delete(r, crash_id, ret_was_there, err);
     root_unlock(r);
-    return damage_is_ours(ok, err);
+    return damage_heals(ok, err);
 }
 
 static bool sync_index(void *writer, int64_t ledger_seq, struct err *err)
 {
-    return damage_is_ours(keep_sync(writer, ledger_seq, err), err);
+    return damage_heals(keep_sync(writer, ledger_seq, err), err);
 }
 
 static bool ledger_seq(void *writer, int64_t *ret, bool *ret_is_rolled_back, struct err *err)
 {
     struct root *r = writer;
-    if (!damage_is_ours(root_lock(r, err), err))
+    if (!damage_heals(root_lock(r, err), err))
         return false;
     *ret = r->h->ledger_seq;
     *ret_is_rolled_back = r->h->is_rolled_back;
@@ -74,7 +74,7 @@ static bool ledger_seq(void *writer, int64_t *ret, bool *ret_is_rolled_back, str
 static bool replayed(void *writer, struct err *err)
 {
     struct root *r = writer;
-    if (!damage_is_ours(root_lock(r, err), err))
+    if (!damage_heals(root_lock(r, err), err))
         return false;
     r->h->is_rolled_back = 0;
     root_unlock(r);
@@ -83,27 +83,27 @@ static bool replayed(void *writer, struct err *err)
 
 static bool look(void *writer, int64_t rest_ms, struct err *err)
 {
-    return damage_is_ours(keep_look(writer, rest_ms, err), err);
+    return damage_heals(keep_look(writer, rest_ms, err), err);
 }
 
 static bool scrub(void *writer, const struct index_pace *pace, size_t *ret_damaged, struct err *err)
 {
-    return damage_is_ours(keep_scrub(writer, pace, ret_damaged, err), err);
+    return damage_heals(keep_scrub(writer, pace, ret_damaged, err), err);
 }
 
 static bool fill_begin(void *writer, uint64_t crashes, uint64_t *ret_losses, struct err *err)
 {
-    return damage_is_ours(mend_fill_begin(writer, crashes, ret_losses, err), err);
+    return damage_heals(mend_fill_begin(writer, crashes, ret_losses, err), err);
 }
 
 static bool fill_progress(void *writer, uint64_t looked, uint64_t put_count, struct err *err)
 {
-    return damage_is_ours(mend_fill_progress(writer, looked, put_count, err), err);
+    return damage_heals(mend_fill_progress(writer, looked, put_count, err), err);
 }
 
 static bool filled(void *writer, uint64_t losses, struct err *err)
 {
-    return damage_is_ours(mend_filled(writer, losses, err), err);
+    return damage_heals(mend_filled(writer, losses, err), err);
 }
 
 static bool claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
@@ -162,7 +162,7 @@ static bool has_now(struct root *root, struct str crash_id, bool *ret_outdated, 
             continue;
         if (atomic_load(&root->h->parts[i].revision) != p->revision)
             *ret_outdated = true;
-        else if (why.code != ERR_INVALID) /* what a damaged partition held is not there */
+        else if (why.code != ERR_DAMAGED) /* what a damaged partition held is not there */
             return err_set(err, why.code, "%s", why.msg);
     }
     return true;
@@ -173,7 +173,7 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
     struct reader *r = reader;
     for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
         bool is_outdated = false, found = false;
-        if (!damage_is_ours(root_snapshot(r->root, err), err) ||
+        if (!damage_heals(root_snapshot(r->root, err), err) ||
             !has_now(r->root, crash_id, &is_outdated, &found, err))
             return false;
         if (found || !is_outdated) {
@@ -213,9 +213,9 @@ static bool run(void *reader, const struct search_query *q, const struct search_
     struct reader *r = reader;
     for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
         bool is_outdated = false;
-        if (!damage_is_ours(root_snapshot(r->root, err), err))
+        if (!damage_heals(root_snapshot(r->root, err), err))
             return false;
-        bool ok = run_query(r, q, limits, &is_outdated, ret, err);
+        bool ok = damage_heals(run_query(r, q, limits, &is_outdated, ret, err), err);
         if (ok && is_all_missing(r->root))
             name_all_weeks(q, *ret);
         if (!is_outdated)

@@ -107,7 +107,7 @@ static bool use_all(const struct root *r, struct part *p, struct err *err)
 {
     uint64_t sequence = atomic_load(&r->h->sequence), rows;
     if (!part_rows_at(p, sequence, &rows))
-        return err_set(err, ERR_INVALID, "%s: no commit up to %llu", p->folder,
+        return err_set(err, ERR_DAMAGED, "%s: no commit up to %llu", p->folder,
                        (unsigned long long)sequence);
     if (!part_use(p, sequence, rows, err))
         return false;
@@ -125,7 +125,7 @@ static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
     arena_reset(&c->arena);
     read_doc(&c->arena, c->old, row, &doc);
     if (doc.uuid.n == 0)
-        return err_set(err, ERR_INVALID, "%s: row without uuid", c->old->folder);
+        return err_set(err, ERR_DAMAGED, "%s: row without uuid", c->old->folder);
     if (!write_append(c->new, c->rows, &doc, &code, &to, err))
         return false;
     ((uint32_t *)mfile_data(&c->new->row_of))[code - 1] = (uint32_t)to + 1;
@@ -207,7 +207,7 @@ static bool settle_failure(struct root *r, size_t index, uint32_t revision, cons
     if (!root_lock(r, err))
         return false;
     bool is_gone = atomic_load(&r->h->parts[index].revision) != revision;
-    bool is_damaged = why->code == ERR_INVALID || why->code == ERR_NOT_FOUND;
+    bool is_damaged = why->code == ERR_DAMAGED || why->code == ERR_NOT_FOUND;
     bool ok = is_gone || (is_damaged && root_set_aside(r, index, why->msg, err)) ||
               err_set(err, why->code, "%s", why->msg);
     root_unlock(r);

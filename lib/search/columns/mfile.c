@@ -62,7 +62,7 @@ static bool file_size(int fd, const char *path, size_t *ret, struct err *err)
     if (fstat(fd, &st) < 0)
         return err_errno(err, errno, "looking at %s", path);
     if (!S_ISREG(st.st_mode))
-        return err_set(err, ERR_INVALID, "%s is not a file", path);
+        return err_set(err, ERR_DAMAGED, "%s is not a file", path);
     *ret = (size_t)st.st_size;
     return true;
 }
@@ -78,7 +78,7 @@ bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint6
     if (!file_size(fd, path, &bytes, err))
         return false;
     if (bytes < FILE_HEAD_BYTES || (bytes - FILE_HEAD_BYTES) / kind.element_bytes < min_elements)
-        return err_set(err, ERR_INVALID, "%s is too short: %zu bytes for %llu elements", path,
+        return err_set(err, ERR_DAMAGED, "%s is too short: %zu bytes for %llu elements", path,
                        bytes, (unsigned long long)min_elements);
     if (!map_fd(&new, fd, path, bytes, is_writable, err))
         return false;
@@ -87,7 +87,7 @@ bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint6
     if (memcmp(head.magic, FILE_MAGIC, sizeof head.magic) != 0 || head.kind != kind.kind ||
         head.element_bytes != kind.element_bytes || head.generation != kind.generation) {
         mfile_close(&new);
-        return err_set(err, ERR_INVALID, "%s is not the file that belongs here", path);
+        return err_set(err, ERR_DAMAGED, "%s is not the file that belongs here", path);
     }
     mfile_close(f);
     *f = new;
@@ -125,7 +125,7 @@ bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_wri
     if (!file_size(fd, path, &now, err))
         return false;
     if (now != bytes)
-        return err_set(err, ERR_INVALID, "%s has %zu bytes instead of %zu", path, now, bytes);
+        return err_set(err, ERR_DAMAGED, "%s has %zu bytes instead of %zu", path, now, bytes);
     struct stat st;
     if (fstat(fd, &st) < 0)
         return err_errno(err, errno, "looking at %s", path);

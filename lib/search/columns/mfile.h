@@ -8,7 +8,7 @@
  * mfile - a mapped column file: a head of 64 bytes, then elements of one size.
  *
  * Ownership  Owns the mapping; mfile_close gives it back.  A zeroed struct is closed.
- * Errors     ERR_NOT_FOUND; ERR_INVALID: not this file (size, kind, generation); ERR_IO.
+ * Errors     ERR_NOT_FOUND; ERR_DAMAGED: not this file (size, kind, generation); ERR_IO.
  * Trust      Sizes are checked against the file before use; elements are the caller's.
  * Growth     Space is allocated when a file grows, so that a full disk is an error of
  *            mfile_grow and not a signal in the middle of a store.

@@ -214,7 +214,7 @@ bool part_adopt_columns(struct part *p, struct err *err)
 {
     uint32_t n = atomic_load_explicit(&p->h->column_count, memory_order_acquire);
     if (n > COLUMNS_MAX || n < p->column_count)
-        return err_set(err, ERR_INVALID, "%s: %u columns", p->folder, n);
+        return err_set(err, ERR_DAMAGED, "%s: %u columns", p->folder, n);
     while (p->column_count < n)
         adopt(p, &p->h->columns[p->column_count]);
     return true;
@@ -237,7 +237,7 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
         uint64_t desc = atomic_load_explicit(&c->h->rows, memory_order_acquire);
         uint32_t width = (uint32_t)(desc >> 32);
         if (!is_width_right(c, width))
-            return err_set(err, ERR_INVALID, "%s/%s: %u bytes per row", c->part->folder, c->h->name,
+            return err_set(err, ERR_DAMAGED, "%s/%s: %u bytes per row", c->part->folder, c->h->name,
                            width);
         if (c->rows.base && desc == c->rows_desc && mfile_elements(&c->rows, width) >= rows)
             return true;
@@ -250,7 +250,7 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
             return true;
         }
         if (why.code != ERR_NOT_FOUND || tries > 100 || atomic_load(&c->h->rows) == desc)
-            return err_set(err, why.code == ERR_NOT_FOUND ? ERR_INVALID : why.code, "%s", why.msg);
+            return err_set(err, why.code == ERR_NOT_FOUND ? ERR_DAMAGED : why.code, "%s", why.msg);
     }
 }
 
@@ -276,7 +276,7 @@ static bool check_codes(struct column *c, uint64_t rows, struct err *err)
         highest = MAX(highest, code);
     }
     if (highest > max)
-        return err_set(err, ERR_INVALID, "%s/%s: code %u of %llu", c->part->folder, c->h->name,
+        return err_set(err, ERR_DAMAGED, "%s/%s: code %u of %llu", c->part->folder, c->h->name,
                        highest, (unsigned long long)max);
     c->checked_rows = MAX(c->checked_rows, rows);
     return true;
@@ -398,9 +398,9 @@ static bool check_head(const struct part *p, struct err *err)
 {
     if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 ||
         p->h->format != FORMAT_VERSION || p->h->week != p->week)
-        return err_set(err, ERR_INVALID, "%s: not the head of this partition", p->folder);
+        return err_set(err, ERR_DAMAGED, "%s: not the head of this partition", p->folder);
     if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
-        return err_set(err, ERR_INVALID, "%s: the head is not what was written", p->folder);
+        return err_set(err, ERR_DAMAGED, "%s: the head is not what was written", p->folder);
     return true;
 }
 
@@ -487,7 +487,7 @@ bool part_head_rows_at(const struct part_head *h, uint64_t sequence, uint64_t *r
 bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err)
 {
     if (rows > atomic_load(&p->h->row_cap) || rows > ROWS_MAX)
-        return err_set(err, ERR_INVALID, "%s: %llu rows", p->folder, (unsigned long long)rows);
+        return err_set(err, ERR_DAMAGED, "%s: %llu rows", p->folder, (unsigned long long)rows);
     p->sequence = sequence;
     if (rows != p->rows || p->epoch == 0) {
         p->rows = rows;

@@ -9,7 +9,7 @@
  * which are mapped when they are first used.
  *
  * Ownership  part_free gives back all mappings.
- * Errors     ERR_INVALID: the files do not fit together; the partition is damaged.
+ * Errors     ERR_DAMAGED: the files do not fit together; the partition is damaged.
  *            ERR_NOT_FOUND: it has been replaced; look at the root again.
  * Trust      Files are hostile until checked: column_use checks every code below the row
  *            count once per mapping, so the loops over rows need no checks.

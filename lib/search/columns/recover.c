@@ -41,12 +41,12 @@ static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t
     struct column *c = part_ids(p);
     uint64_t rows = 0;
     if (!part_rows_at(p, sequence, &rows) || row >= rows || !c)
-        return err_set(err, ERR_INVALID, "%s: no row %llu", p->folder, (unsigned long long)row);
+        return err_set(err, ERR_DAMAGED, "%s: no row %llu", p->folder, (unsigned long long)row);
     if (!part_use(p, sequence, rows, err) || !column_map(c, err))
         return false;
     uint32_t code = column_code(c, row);
     if (code == 0 || code > mfile_elements(&p->row_of, 4))
-        return err_set(err, ERR_INVALID, "%s: row %llu has no uuid", p->folder,
+        return err_set(err, ERR_DAMAGED, "%s: row %llu has no uuid", p->folder,
                        (unsigned long long)row);
     ((uint32_t *)mfile_data(&p->row_of))[code - 1] = value;
     return true;
@@ -72,7 +72,7 @@ static bool undo_commit(struct root *r, const struct intent *in, struct err *err
     if (!old)
         return true;
     if (!part_rows_at(old, sequence, &rows) || in->old_row > rows)
-        return err_set(err, ERR_INVALID, "%s: no row %llu", old->folder,
+        return err_set(err, ERR_DAMAGED, "%s: no row %llu", old->folder,
                        (unsigned long long)in->old_row);
     if (!part_use(old, sequence, rows, err))
         return false;
@@ -90,7 +90,7 @@ bool recover_intent(struct root *r, struct err *err)
         return true;
     bool was_committed = atomic_load(&r->h->sequence) >= sequence;
     if (!(was_committed ? finish_commit(r, in, &why) : undo_commit(r, in, &why)) &&
-        why.code != ERR_INVALID) /* a damaged partition is found and set aside when it is used */
+        why.code != ERR_DAMAGED) /* a damaged partition is found and set aside when it is used */
         return err_set(err, why.code, "%s", why.msg);
     log_event(LOG_WARN, "index_writer_died", "finished the work of a killed writer",
               LOG_I("was_committed", was_committed));
@@ -122,13 +122,13 @@ static bool rebuild_row_of(struct part *p, struct err *err)
     if (p->rows == 0)
         return true;
     if (!c)
-        return err_set(err, ERR_INVALID, "%s: no uuids", p->folder);
+        return err_set(err, ERR_DAMAGED, "%s: no uuids", p->folder);
     if (!column_use(c, err))
         return false;
     for (uint64_t row = 0; row < p->rows; row++) {
         uint32_t code = column_code(c, row);
         if (code == 0 || code > n)
-            return err_set(err, ERR_INVALID, "%s: row without uuid", p->folder);
+            return err_set(err, ERR_DAMAGED, "%s: row without uuid", p->folder);
         if (!part_is_dead(p, row))
             row_of[code - 1] = (uint32_t)row + 1;
     }
@@ -148,7 +148,7 @@ static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
 {
     uint64_t as_of = p->h->changed, rows = 0;
     if (!part_rows_at(p, as_of, &rows))
-        return err_set(err, ERR_INVALID, "%s: no row count", p->folder);
+        return err_set(err, ERR_DAMAGED, "%s: no row count", p->folder);
     if (!part_use(p, as_of, rows, err) || !use_every_column(p, err))
         return false;
     revive(p, as_of);
@@ -206,7 +206,7 @@ static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct e
     sums_release(&s);
     if (ok)
         return true;
-    if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+    if (why.code != ERR_DAMAGED && why.code != ERR_NOT_FOUND)
         return err_set(err, why.code, "%s", why.msg);
     return root_set_aside(r, i, why.msg, err);
 }
@@ -219,7 +219,7 @@ static bool restore_root(struct root *r, struct err *err)
     uint64_t turn = seal_turn(HEAD_ROOT, r->h), losses = r->h->losses;
     uint32_t next_revision = r->h->next_revision; /* folders of lost partitions may remain */
     bool has = sums_load_root(r->dir, copy, &why);
-    if (!has && why.code != ERR_NOT_FOUND && why.code != ERR_INVALID)
+    if (!has && why.code != ERR_NOT_FOUND && why.code != ERR_DAMAGED)
         return err_set(err, why.code, "%s", why.msg);
     if (has) {
         memcpy(r->h, copy, sizeof *copy);

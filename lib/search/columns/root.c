@@ -73,7 +73,7 @@ bool root_open_part(struct root *r, struct part *p, struct err *err)
     if (p->is_open)
         return true;
     if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
-        return err_set(err, ERR_INVALID, "%s: the head is not what was written", p->folder);
+        return err_set(err, ERR_DAMAGED, "%s: the head is not what was written", p->folder);
     seal_open(HEAD_PART, p->h);
     p->is_open = true;
     p->next_open = r->open;
@@ -95,7 +95,7 @@ static bool map_head(struct root *r, struct err *err)
         return true;
     }
     mfile_close(&r->head);
-    return err_set(err, ERR_INVALID, "%s is not the head of an index of this version", path);
+    return err_set(err, ERR_DAMAGED, "%s is not the head of an index of this version", path);
 }
 
 /* Below the lock. */
@@ -104,7 +104,7 @@ static bool map_or_make_head(struct root *r, struct err *err)
     struct err why = {0};
     if (map_head(r, &why))
         return true;
-    if (why.code != ERR_NOT_FOUND && why.code != ERR_INVALID)
+    if (why.code != ERR_NOT_FOUND && why.code != ERR_DAMAGED)
         return err_set(err, why.code, "%s", why.msg);
     return mend_head(r->dir, r->was_there, why.msg, err) && map_head(r, err);
 }
@@ -276,7 +276,7 @@ static bool refresh_part(struct root *r, size_t i, struct err *err)
         r->parts_epoch++;
         return true;
     }
-    if (r->is_writable && (why.code == ERR_INVALID || why.code == ERR_NOT_FOUND))
+    if (r->is_writable && (why.code == ERR_DAMAGED || why.code == ERR_NOT_FOUND))
         return root_set_aside(r, i, why.msg, err);
     if (why.code == ERR_NOT_FOUND && atomic_load(&entry->revision) != revision)
         return err_set(err, ERR_NOT_FOUND, "replaced meanwhile");
@@ -288,7 +288,7 @@ static bool refresh_all(struct root *r, struct err *err)
 {
     uint32_t n = atomic_load_explicit(&r->h->part_count, memory_order_acquire);
     if (n > PARTS_MAX)
-        return err_set(err, ERR_INVALID, "%s: %u partitions", r->dir, n);
+        return err_set(err, ERR_DAMAGED, "%s: %u partitions", r->dir, n);
     for (size_t i = n; i < r->part_count; i++)
         close_part(r, i);
     r->part_count = n;

@@ -47,7 +47,7 @@ bool root_refresh(struct root *r, struct err *err);
 bool root_snapshot(struct root *r, struct err *err);
 
 /* For writers, below the lock. */
-/* Before the first store into the head of a partition: ERR_INVALID if it is damaged. */
+/* Before the first store into the head of a partition: ERR_DAMAGED if it is damaged. */
 bool root_open_part(struct root *r, struct part *p, struct err *err);
 void root_begin_change(struct root *r); /* of the table of partitions */
 void root_end_change(struct root *r);

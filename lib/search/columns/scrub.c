@@ -59,7 +59,7 @@ static bool look_at_closed(struct look *l, struct week *w, struct err *err)
         part_free(p);
         char name[32];
         part_folder_name(w->week, w->revision, name);
-        return err_set(err, ERR_INVALID, "%s/%s: the rows do not fit the files", r->dir, name);
+        return err_set(err, ERR_DAMAGED, "%s/%s: the rows do not fit the files", r->dir, name);
     }
     return true;
 }
@@ -93,7 +93,7 @@ static bool look_locked(struct look *l, struct week *w, struct err *err)
     return ok;
 }
 
-/* ERR_INVALID, ERR_NOT_FOUND: it is damaged. */
+/* ERR_DAMAGED, ERR_NOT_FOUND: it is damaged. */
 static bool look_at_week(struct look *l, struct week *w, struct err *err)
 {
     struct err why = {0};
@@ -101,7 +101,7 @@ static bool look_at_week(struct look *l, struct week *w, struct err *err)
         bool ok = i < LOOKS - 1 ? look_once(l, w, &why) : look_locked(l, w, &why);
         if (ok)
             return true;
-        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+        if (why.code != ERR_DAMAGED && why.code != ERR_NOT_FOUND)
             break;
     }
     return err_set(err, why.code, "%s", why.msg);
@@ -148,7 +148,7 @@ bool keep_verify(const char *dir, void (*report)(void *arg, const char *line), v
         if (look_at_week(&l, &w, &why)) {
             if (w.line[0])
                 tell(&l, false, "%s", w.line);
-        } else if (why.code == ERR_INVALID || why.code == ERR_NOT_FOUND) {
+        } else if (why.code == ERR_DAMAGED || why.code == ERR_NOT_FOUND) {
             tell(&l, true, "DAMAGED: %s", why.msg);
         } else {
             ok = err_set(err, why.code, "%s", why.msg);
@@ -156,7 +156,7 @@ bool keep_verify(const char *dir, void (*report)(void *arg, const char *line), v
     }
     root_free(l.root);
     if (ok && l.problems > 0)
-        return err_set(err, ERR_INVALID, "%zu problems in the index", l.problems);
+        return err_set(err, ERR_DAMAGED, "%zu problems in the index", l.problems);
     return ok;
 }
 
@@ -218,7 +218,7 @@ static bool scrub_weeks(struct root *r, struct look *l, size_t *ret_damaged, str
         why = (struct err){0};
         if (look_at_week(l, &w, &why))
             continue;
-        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+        if (why.code != ERR_DAMAGED && why.code != ERR_NOT_FOUND)
             return err_set(err, why.code, "%s", why.msg);
         if (!put_aside(r, &w, why.msg, ret_damaged, err))
             return false;

@@ -79,7 +79,7 @@ static bool read_range(int fd, const char *name, uint64_t from, uint8_t *bytes, 
         if (got < 0)
             return err_errno(err, errno, "reading %s", name);
         if (got == 0)
-            return err_set(err, ERR_INVALID, "%s ends at byte %llu", name,
+            return err_set(err, ERR_DAMAGED, "%s ends at byte %llu", name,
                            (unsigned long long)(from + done));
         done += (size_t)got;
     }
@@ -96,7 +96,7 @@ static bool text_end(const char *folder, const char *offsets, uint64_t count, ui
                                             (uint8_t *)&end, sizeof end, err)))
         return false;
     if (end > INT64_MAX)
-        return err_set(err, ERR_INVALID, "%s/%s: entries exceed the file", folder, offsets);
+        return err_set(err, ERR_DAMAGED, "%s/%s: entries exceed the file", folder, offsets);
     *ret = end;
     return true;
 }
@@ -170,7 +170,7 @@ static bool sum_block(int fd, const char *name, uint64_t block, uint64_t end, ui
 
 static bool differs(const char *folder, const char *name, uint64_t from, struct err *err)
 {
-    return err_set(err, ERR_INVALID, "%s/%s: the bytes from %llu on are not what was written",
+    return err_set(err, ERR_DAMAGED, "%s/%s: the bytes from %llu on are not what was written",
                    folder, name, (unsigned long long)from);
 }
 
@@ -202,7 +202,7 @@ static bool sum_file(const char *folder, const struct plan *p, const struct sums
     if (fd < 0)
         return false;
     if (size < p->covered)
-        return err_set(err, ERR_INVALID, "%s/%s has %llu bytes instead of %llu", folder, p->name,
+        return err_set(err, ERR_DAMAGED, "%s/%s has %llu bytes instead of %llu", folder, p->name,
                        (unsigned long long)size, (unsigned long long)p->covered);
     if (before && before->covered > p->covered)
         before = NULL; /* the index went back to an older state */
@@ -325,8 +325,11 @@ static bool read_summed(const char *path, size_t max, char **ret, size_t *ret_n,
     uint64_t sum;
     char *bytes;
     size_t n;
-    if (!fs_read(path, max, &bytes, &n, err))
+    if (!fs_read(path, max, &bytes, &n, err)) {
+        if (err->code == ERR_INVALID) /* no regular file: what stands here is not ours */
+            err->code = ERR_DAMAGED;
         return false;
+    }
     if (n >= sizeof sum) {
         memcpy(&sum, bytes + n - sizeof sum, sizeof sum);
         if (hash64(bytes, n - sizeof sum) == sum) {
@@ -336,7 +339,7 @@ static bool read_summed(const char *path, size_t max, char **ret, size_t *ret_n,
         }
     }
     free(bytes);
-    return err_set(err, ERR_INVALID, "%s is not what was written", path);
+    return err_set(err, ERR_DAMAGED, "%s is not what was written", path);
 }
 
 bool sums_write(const char *folder, const struct sums *s, struct err *err)
@@ -400,7 +403,7 @@ bool sums_load(const char *folder, struct sums *ret, struct err *err)
         return false;
     if (!take_apart(bytes, n, &s)) {
         sums_release(&s);
-        return err_set(err, ERR_INVALID, "%s is not a copy of a head", path);
+        return err_set(err, ERR_DAMAGED, "%s is not a copy of a head", path);
     }
     *ret = s;
     return true;
@@ -423,11 +426,11 @@ bool sums_look(const char *folder, const struct sums *s, struct sums_inode **see
         }
         now[i] = (struct sums_inode){hash64(f->name, strlen(f->name)), st.st_ino};
         if ((uint64_t)st.st_size < f->covered)
-            ok = err_set(err, ERR_INVALID, "%s is too short: %lld bytes", path,
+            ok = err_set(err, ERR_DAMAGED, "%s is too short: %lld bytes", path,
                          (long long)st.st_size);
         else if (i < *seen_count && (*seen)[i].name == now[i].name &&
                  (*seen)[i].inode != now[i].inode)
-            ok = err_set(err, ERR_INVALID, "%s was replaced by another file", path);
+            ok = err_set(err, ERR_DAMAGED, "%s was replaced by another file", path);
     }
     free(*seen);
     *seen = now;
@@ -464,7 +467,7 @@ bool sums_check_tails(const char *folder, const struct sums *s, const struct ind
         if (fd < 0)
             return false;
         if (size != f->size)
-            return err_set(err, ERR_INVALID, "%s/%s has %llu bytes instead of %llu", folder,
+            return err_set(err, ERR_DAMAGED, "%s/%s has %llu bytes instead of %llu", folder,
                            f->name, (unsigned long long)size, (unsigned long long)f->size);
         if (!sum_tail(fd, f->name, tail_start(f), MAX(size, f->covered), pace, &sum, err))
             return false;
@@ -493,9 +496,9 @@ bool sums_load_root(const char *dir, struct root_head *ret, struct err *err)
     if (!read_summed(path, sizeof *ret + sizeof(uint64_t), &bytes, &n, err))
         return false;
     if (n != sizeof *ret || memcmp(bytes, ROOT_MAGIC, 8) != 0)
-        return err_set(err, ERR_INVALID, "%s is not a copy of a head", path);
+        return err_set(err, ERR_DAMAGED, "%s is not a copy of a head", path);
     memcpy(ret, bytes, n);
     return ret->format == FORMAT_VERSION && ret->part_count <= PARTS_MAX
                ? true
-               : err_set(err, ERR_INVALID, "%s is not of this version", path);
+               : err_set(err, ERR_DAMAGED, "%s is not of this version", path);
 }

@@ -9,7 +9,7 @@
  * sums - the durable copy of a partition's head with the sums of all its files (head.synced).
  *
  * Ownership  sums_release frees; a zeroed struct is empty.
- * Errors     ERR_INVALID: a byte is not what it was.  ERR_NOT_FOUND: a file is gone; damage as
+ * Errors     ERR_DAMAGED: a byte is not what it was.  ERR_NOT_FOUND: a file is gone; damage as
  * well, unless the partition was replaced meanwhile.  ERR_IO; ERR_UNAVAILABLE: told to stop. Trust
  * Everything read is checked; what sums_load gives fits together. Reading    With pread and not
  * through mappings: a bad sector is an error and no signal.

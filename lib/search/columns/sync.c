@@ -139,7 +139,7 @@ static bool write_copies(struct root *r, const struct copies *c, struct err *err
         if (!fs_exists(one->folder) || write_copy(one, &why) ||
             has_gone(r, one->part, one->revision))
             continue;
-        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND && why.code != ERR_NONE)
+        if (why.code != ERR_DAMAGED && why.code != ERR_NOT_FOUND && why.code != ERR_NONE)
             return err_set(err, why.code, "%s", why.msg);
         if (!set_aside_damaged(r, one->part, one->revision, why.msg, err))
             return false;
@@ -262,9 +262,9 @@ static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
     struct sums s = {0};
     snprintf(path, sizeof path, "%s/head", p->folder);
     if (!mfile_is_at(&p->head, path))
-        return err_set(err, ERR_INVALID, "%s was deleted or replaced", path);
+        return err_set(err, ERR_DAMAGED, "%s was deleted or replaced", path);
     if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
-        return err_set(err, ERR_INVALID, "%s is not what was written", path);
+        return err_set(err, ERR_DAMAGED, "%s is not what was written", path);
     if (p->h->synced == 0)
         return true; /* not on disk yet */
     bool ok = sums_load(p->folder, &s, err) &&
@@ -285,7 +285,7 @@ bool keep_look(struct root *r, int64_t rest_ms, struct err *err)
         struct err why = {0};
         if (!p || look_at_part(p, rest_ms, &why) || has_gone(r, i, p->revision))
             continue;
-        if (why.code != ERR_INVALID && why.code != ERR_NOT_FOUND)
+        if (why.code != ERR_DAMAGED && why.code != ERR_NOT_FOUND)
             return err_set(err, why.code, "%s", why.msg);
         if (!set_aside_damaged(r, i, p->revision, why.msg, err))
             return false;

@@ -228,7 +228,7 @@ static bool find_in(struct root *r, struct part *p, struct str uuid, uint64_t *r
     if (*ret_row > 0 && *ret_row <= rows && part_is_dead(p, *ret_row - 1))
         *ret_row = 0;
     if (*ret_row > rows)
-        return err_set(err, ERR_INVALID, "%s: row %llu of a crash lies behind the end", p->folder,
+        return err_set(err, ERR_DAMAGED, "%s: row %llu of a crash lies behind the end", p->folder,
                        (unsigned long long)*ret_row);
     return true;
 }
@@ -243,7 +243,7 @@ bool write_find(struct root *r, struct str uuid, struct part **ret_part, uint64_
         if (!r->parts[i])
             continue;
         if (!find_in(r, r->parts[i], uuid, &row, ret_code, &why)) {
-            if (why.code != ERR_INVALID)
+            if (why.code != ERR_DAMAGED)
                 return err_set(err, why.code, "%s", why.msg);
             if (!root_set_aside(r, i, why.msg, err))
                 return false;
@@ -382,7 +382,7 @@ bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool 
         if (found && append(r, doc, old, old_row, old_code, &bad, &why))
             return true;
         /* a damaged partition makes place for a new one; its own and that of the old row */
-        if (why.code != ERR_INVALID || !bad || tries > 1)
+        if (why.code != ERR_DAMAGED || !bad || tries > 1)
             return err_set(err, why.code, "%s", why.msg);
         if (!set_aside(r, bad, why.msg, err))
             return false;
