@@ -176,6 +176,10 @@ const struct mdmp_layout *mdmp_layout_of(const struct mdmp_system *sys)
     return NULL;
 }
 
+/*
+ * Registers of 32-bit CPUs may be stored in 8 bytes (mips), those of 64-bit ones never in 4;
+ * mdmp_reg_set cuts to the CPU's word.
+ */
 static uint64_t read_uint(struct rd *record, size_t off, size_t bytes)
 {
     rd_seek(record, off);
@@ -185,9 +189,18 @@ static uint64_t read_uint(struct rd *record, size_t off, size_t bytes)
 bool mdmp_context_read(const struct mdmp_layout *layout, struct rd record, struct mdmp_context *ret,
                        struct err *err)
 {
+    /*
+     * Longer records are fine: amd64 contexts may be followed by the extended state (AVX), which
+     * nobody here needs.
+     */
     if (!rd_ok(&record) || record.n < layout->size)
         return err_set(err, ERR_INVALID, "a context of %zu bytes where %u are needed", record.n,
                        layout->size);
+    /*
+     * The flags also say which groups of registers were saved.  Writers save control and integer
+     * registers always, so only the bits that name the CPU are asked for; a record without them
+     * belongs to another CPU or is not a context at all.
+     */
     uint64_t flags = read_uint(&record, layout->flags_off, layout->flags_bytes);
     if ((flags & layout->id) != layout->id)
         return err_set(err, ERR_INVALID, "context flags %llx without %x", (unsigned long long)flags,

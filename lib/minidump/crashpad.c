@@ -1,7 +1,23 @@
+/*
+ * Annotations that Crashpad's clients attach to a dump: of the whole process (simple_annotations)
+ * and of single modules, the latter as plain list, dictionary and typed objects.
+ *
+ * Everything is found through offsets, and offsets may be shared: a hostile dump of some KiB can
+ * name one long value ten thousand times, or lists that contain themselves.  So what is taken is
+ * counted in one budget for all lists together (number of annotations, and bytes of text), and a
+ * list ends where the budget does; nothing recurses.
+ *
+ * Numbers and sizes are those of Crashpad's minidump_extensions.h.  A version of 0 marks a
+ * structure that its writer has not filled in.
+ */
 #include "lib/minidump/crashpad.h"
 
 #include "lib/base/util.h"
 
+/*
+ * MODULE_LINKS_MAX is no number of Crashpad's: it bounds the walk over a list whose entries are all
+ * damaged and so cost no budget.
+ */
 enum { ANNOTATION_STRING = 1, ADDRESS_MASK_OFF = 56, MODULE_LINKS_MAX = 65536 };
 
 /* How much is still taken; lists may point into themselves and share long values. */
@@ -18,6 +34,7 @@ static bool spend(struct budget *b, size_t bytes)
     return true;
 }
 
+/* MINIDUMP_LOCATION_DESCRIPTOR: size, then offset. */
 static struct rd location(const struct mdmp *d, struct rd *r)
 {
     uint32_t size = rd_u32(r);
@@ -39,6 +56,10 @@ static json_t *uuid(struct rd *r)
     return json_stringn(text, n);
 }
 
+/*
+ * A key may hold bytes that are no UTF-8 or a NUL; jtext makes valid text of both, and the cleaned
+ * key with its length is what the dictionary gets (a NUL in a name once lost the whole walk).
+ */
 static void set_annotation(json_t *dict, struct str key, struct str value)
 {
     json_t *name = jtext(key);
@@ -86,6 +107,10 @@ static json_t *hex_text(struct rd bytes)
     return json_string(hex);
 }
 
+/*
+ * Typed annotations: 1 is text, everything from 0x8000 on belongs to the application, and 0 marks
+ * one that was never set.
+ */
 static json_t *objects(const struct mdmp *d, struct rd r, struct budget *budget)
 {
     json_t *all = json_array();
@@ -153,6 +178,10 @@ json_t *crashpad_json(const struct mdmp *d)
     if (!rd_ok(&r) || version == 0)
         return NULL;
 
+    /*
+     * 8 MiB of text: far above what real clients send (some KiB), and little beside the arena of a
+     * walk.
+     */
     struct budget budget = {CRASHPAD_ANNOTATIONS_MAX, 8 << 20};
     json_t *info = json_object();
     json_object_set_new(info, "report_id", uuid(&ids));
@@ -162,6 +191,11 @@ json_t *crashpad_json(const struct mdmp *d)
     return info;
 }
 
+/*
+ * Which bits of a pointer are an address, as the writer knows it from the CPU (arm64 with pointer
+ * authentication). 0, also where an old writer's structure ends earlier, means that it does not
+ * say.
+ */
 uint64_t crashpad_address_mask(const struct mdmp *d)
 {
     struct rd r;

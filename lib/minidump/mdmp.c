@@ -9,6 +9,10 @@
 
 #include "lib/base/util.h"
 
+/*
+ * "MDMP" as a little-endian word.  A dump written by a big-endian machine (PowerPC, old mips) has
+ * the same four letters in its own order, which is how its byte order is known.
+ */
 enum { MDMP_SIGNATURE = 0x504d444d, MDMP_SIGNATURE_BE = 0x4d444d50 };
 
 bool mdmp_open(const void *bytes, size_t len, struct mdmp *ret_dump, struct err *err)
@@ -33,6 +37,10 @@ bool mdmp_open(const void *bytes, size_t len, struct mdmp *ret_dump, struct err 
     if ((version & 0xffff) != MDMP_VERSION)
         return err_set(err, ERR_INVALID, "VersionMismatch - version %08x", version);
 
+    /*
+     * The whole directory must be there although only the first MDMP_STREAMS_MAX entries are looked
+     * at: a count that lies is a damaged file, and everything after it would be a guess.
+     */
     struct rd dir = rd_window(&file, dir_off, (size_t)count * MDMP_DIR_ENTRY_SIZE);
     if (!rd_ok(&dir))
         return err_set(err, ERR_INVALID,
@@ -62,6 +70,10 @@ struct mdmp_dir_entry mdmp_dir_entry(const struct mdmp *d, uint32_t index)
 
 bool mdmp_stream(const struct mdmp *d, uint32_t type, struct rd *ret_body, struct err *err)
 {
+    /*
+     * From the end: a handler that writes a stream a second time, when the first attempt failed
+     * half way, appends it, and the later one is the complete one.
+     */
     for (uint32_t i = MIN(d->stream_count, (uint32_t)MDMP_STREAMS_MAX); i-- > 0;) {
         struct mdmp_dir_entry e = mdmp_dir_entry(d, i);
         if (e.type != type)
@@ -137,6 +149,11 @@ const char *mdmp_stream_name(uint32_t type)
     return "Unknown";
 }
 
+/*
+ * The lists of the first generation have a count and nothing else.  Breakpad's writers on 64-bit
+ * machines let the compiler align the entries to 8 bytes, so four bytes of padding may follow the
+ * count; nothing but the length of the stream tells.
+ */
 bool mdmp_list(struct rd body, size_t entry_size, struct mdmp_list *ret, struct err *err)
 {
     uint32_t count = rd_u32(&body);
@@ -150,6 +167,12 @@ bool mdmp_list(struct rd body, size_t entry_size, struct mdmp_list *ret, struct 
     return true;
 }
 
+/*
+ * The lists of the second generation tell the size of their header and of one entry, so that later
+ * versions may append members.  Entries longer than known are read in their known part; shorter
+ * ones, or a header that does not even hold its own three numbers, are damage.  The count is
+ * compared by division, so that no product can wrap.
+ */
 bool mdmp_list_ex(struct rd body, size_t known_size, bool has_wide_count, struct mdmp_list *ret,
                   struct err *err)
 {
@@ -204,6 +227,10 @@ static bool utf16_next(struct rd *r, uint32_t *ret)
     return true;
 }
 
+/*
+ * A string that is wrong anywhere is refused as a whole: names of modules are keys to symbols, and
+ * half a name would find the wrong ones.
+ */
 bool mdmp_string(const struct mdmp *d, uint64_t rva, struct mdmp_pool *pool, struct str *ret,
                  struct err *err)
 {
@@ -229,6 +256,10 @@ bool mdmp_string(const struct mdmp *d, uint64_t rva, struct mdmp_pool *pool, str
     return true;
 }
 
+/*
+ * Fields of fixed size are text for people (an assertion), so what cannot be decoded is replaced
+ * and the rest is kept.
+ */
 struct str mdmp_utf16_field(struct rd *r, size_t unit_count, struct mdmp_pool *pool)
 {
     struct rd units = rd_window(r, r->off, unit_count * 2);
@@ -262,6 +293,11 @@ bool mdmp_utf8_string(const struct mdmp *d, uint64_t rva, size_t max, struct str
     return true;
 }
 
+/*
+ * The first three members of a GUID are numbers and turn with the byte order of the dump, the last
+ * eight bytes are bytes.  This mixed order is why ids of the same file differ from the hex of its
+ * build id.
+ */
 bool mdmp_guid(struct rd *r, char out[33])
 {
     uint32_t data1 = rd_u32(r);

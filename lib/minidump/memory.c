@@ -9,6 +9,11 @@
 
 #include "lib/base/util.h"
 
+/*
+ * Sizes of MINIDUMP_MEMORY_DESCRIPTOR(64) and MINIDUMP_MEMORY_INFO, and fewer bytes than any line
+ * of /proc/PID/maps has (two addresses, permissions, offset, device, inode), which bounds the count
+ * of lines by the bytes that are there.  STATE_FREE is MEM_FREE of winnt.h.
+ */
 enum { DESCRIPTOR_SIZE = 16, MEMORY_INFO_SIZE = 48, MAPS_LINE_MIN = 20, STATE_FREE = 0x10000 };
 
 static void memory_init(struct mdmp_memory *m, struct arena *a, size_t cap)
@@ -17,6 +22,10 @@ static void memory_init(struct mdmp_memory *m, struct arena *a, size_t cap)
     ranges_init(&m->index, a, cap);
 }
 
+/*
+ * The index of a region is its place in `regions`, so both grow together: a range that was dropped
+ * (it would wrap around the end of the address space) must not leave a hole.
+ */
 static void add_region(struct mdmp_memory *m, uint64_t base, struct rd bytes)
 {
     size_t i = m->index.n;
@@ -27,6 +36,10 @@ static void add_region(struct mdmp_memory *m, uint64_t base, struct rd bytes)
         m->regions[i] = (struct mdmp_region){base, bytes};
 }
 
+/*
+ * Full dumps: one start offset for all contents, then only address and size of each piece.  A list
+ * that promises more than the stream holds is read as far as it goes.
+ */
 static bool read_list64(const struct mdmp *d, struct arena *a, struct mdmp_memory *m)
 {
     struct rd body;
@@ -49,6 +62,10 @@ static bool read_list64(const struct mdmp *d, struct arena *a, struct mdmp_memor
     return true;
 }
 
+/*
+ * Small dumps: every piece says where its bytes lie.  An offset of 0 would be the header of the
+ * file; some writers leave it for pieces they could not copy.
+ */
 static bool read_list(const struct mdmp *d, struct arena *a, struct mdmp_memory *m)
 {
     struct rd body;
@@ -124,6 +141,10 @@ enum {
     PROT_EXECUTABLE = 0x10 | 0x20 | 0x40 | 0x80,
 };
 
+/*
+ * Free ranges are in Windows' list as well; they are left out, because whoever asks for a mapping
+ * wants to know whether memory is there.
+ */
 static bool read_memory_info(const struct mdmp *d, struct arena *a, struct mdmp_maps *m)
 {
     struct rd body;
@@ -181,6 +202,10 @@ static void add_label(struct mdmp_maps *m, const struct mdmp_mapping *map, struc
     m->labels[i] = (struct mdmp_label){map->base, path};
 }
 
+/*
+ * Where Windows' list was read already, the mappings of the text go to a list of their own that is
+ * only counted.
+ */
 static bool read_linux_maps(const struct mdmp *d, struct arena *a, struct mdmp_maps *m)
 {
     struct rd body;

@@ -1,3 +1,18 @@
+/*
+ * The loaded modules and what identifies them.  A module's debug file and debug id are the key to
+ * its symbols, code file and code id the key to the binary itself; both pairs come from the
+ * CodeView record that the linker put into the file and the writer copied, so this is where the
+ * formats of three linkers become one.
+ *
+ * debug id: 32 hex digits and an age.  Of a PDB 7.0 record it is GUID and age as they are; of an
+ * old PDB 2.0 record signature (8 digits) and age; of an ELF build id the first 16 bytes, taken as
+ * a GUID in the byte order of the dump, with age 0. code id: the build id in full for ELF, the GUID
+ * in lower case on Apple's systems, time stamp and size of the image on Windows.
+ *
+ * Modules that wrap around the address space or are empty are dropped, overlapping ones are settled
+ * by range.c.  What cannot be read about a module leaves NULL there; the module itself stays,
+ * because its address range still tells where code belongs.
+ */
 #include "lib/minidump/module.h"
 
 #include <stdio.h>
@@ -15,6 +30,10 @@ enum {
     GUID_BYTES = 16,
 };
 
+/*
+ * MODULE_SIZE and UNLOADED_SIZE are the records of minidumpapiset.h, which are not padded; the
+ * marks of the CodeView records are their first four bytes as a little-endian word.
+ */
 /* What a CodeView record says. */
 struct codeview {
     enum { CV_NONE, CV_IS_PDB70, CV_IS_PDB20, CV_IS_ELF, CV_UNKNOWN } kind;
@@ -62,6 +81,7 @@ static struct codeview read_codeview(struct rd r)
     }
     if (!rd_ok(&r))
         cv = (struct codeview){0};
+    /* A build id of zeros only is what a writer leaves that found no note in the file. */
     for (size_t i = 0, any = 0; cv.kind == CV_IS_ELF && !any; i++) {
         if (i == cv.build_id.n) {
             cv.build_id.n = 0; /* all zero means none */
@@ -90,6 +110,10 @@ static const char *debug_id(const struct codeview *cv, bool big, struct arena *a
     return NULL;
 }
 
+/*
+ * Where there is no record at all, Windows modules still have a code id: time stamp and size come
+ * from the image's header.  Elsewhere those two fields are 0 and would make the same id for all.
+ */
 static const char *code_id(const struct codeview *cv, const struct mdmp_system *sys,
                            uint32_t timestamp, uint32_t size, struct arena *a)
 {
@@ -122,6 +146,10 @@ static const char *version(struct rd *r, const struct mdmp_system *sys, struct a
     uint32_t hi = rd_u32(r), lo = rd_u32(r), product_hi = rd_u32(r), product_lo = rd_u32(r);
     if (!rd_ok(r) || signature != FIXED_INFO_SIGNATURE || struct_version != FIXED_INFO_VERSION)
         return NULL;
+    /*
+     * Windows and Apple pack four 16-bit numbers into two words; other writers put one number into
+     * each of the four words (file version, then product version).
+     */
     if (sys->os == MDMP_OS_WINDOWS || mdmp_os_is_apple(sys->os))
         return arena_printf(a, "%u.%u.%u.%u", hi >> 16, hi & 0xffff, lo >> 16, lo & 0xffff);
     return arena_printf(a, "%u.%u.%u.%u", hi, lo, product_hi, product_lo);
@@ -141,6 +169,7 @@ static struct mdmp_module read_module(const struct mdmp *d, const struct mdmp_sy
 
     struct codeview cv = read_codeview(mdmp_at(d, cv_rva, cv_size));
     mdmp_string(d, name_rva, pool, &m.path, ERR_IGNORED);
+    /* The path may be of another system than this one: both kinds of slashes separate. */
     m.file = mdmp_base_name(m.path);
     if (cv.kind == CV_IS_ELF)
         m.debug_file = m.file;

@@ -1,7 +1,21 @@
+/*
+ * Streams that describe the process and its machine as a whole: ids and times, Linux' texts
+ * (status, cpuinfo, lsb-release, limits), handles, assertions, macOS' crash info, boot arguments
+ * and soft errors.  All of them are optional: a stream that is missing or damaged leaves its values
+ * unset and is no reason to refuse a dump.
+ *
+ * Texts of Linux are copied into the dump as the kernel printed them, so they are read by lines
+ * with a forgiving reader, whose first match wins.  The layouts of the Moz… streams are those that
+ * Firefox's writers use; they have no other documentation than their source.
+ */
 #include "lib/minidump/process.h"
 
 #include "lib/base/util.h"
 
+/*
+ * Bits of MiscInfo's flags; the handle record of minidumpapiset.h; the arrays of 128 UTF-16 units
+ * in MDRawAssertionInfo; the longest text that macOS' crash info may hold.
+ */
 enum {
     MISC_HAS_PID = 1,
     MISC_HAS_TIMES = 2,
@@ -36,12 +50,20 @@ static bool next_pair(struct str *rest, char sep, struct str *ret_key, struct st
     return false;
 }
 
+/*
+ * Written with 0x by the kernel and by Firefox's annotation; a number without it would be
+ * ambiguous.
+ */
 bool mdmp_parse_microcode(struct str text, uint64_t *ret)
 {
     return str_starts(text, STR("0x")) &&
            str_to_u64(str_sub(text, 2, SIZE_MAX), 16, UINT64_MAX, "microcode", ret, ERR_IGNORED);
 }
 
+/*
+ * Members are read one by one and taken while they are there: MiscInfo grew four times, and the
+ * flags of a short one may promise what it does not hold.
+ */
 static void read_misc(const struct mdmp *d, struct mdmp_process *p)
 {
     struct rd r;
@@ -126,6 +148,11 @@ static struct str next_column(struct str *rest)
     return column;
 }
 
+/*
+ * The table of /proc/PID/limits: one line of headings, then columns separated by two or more blanks
+ * (names hold single ones, "Max cpu time").  The last column, the unit, may be missing ("Max nice
+ * priority").
+ */
 bool mdmp_limits_read(const struct mdmp *d, struct arena *a, struct mdmp_limits *ret)
 {
     struct rd body;
@@ -178,6 +205,10 @@ bool mdmp_handles_read(const struct mdmp *d, struct mdmp_pool *pool, struct mdmp
     return true;
 }
 
+/*
+ * One sentence for people from what the C runtime told: the expression, or what kind of check it
+ * was, and where.
+ */
 bool mdmp_assertion_read(const struct mdmp *d, struct mdmp_pool *pool, struct str *ret)
 {
     static const char *const kinds[] = {NULL, "invalid parameter", "pure virtual call"};
@@ -220,6 +251,10 @@ static bool mac_string(struct rd *r, struct str *ret)
     return true;
 }
 
+/*
+ * Numbers first, then texts from record_start on.  Versions 4 and 5 appended numbers; every record
+ * of a stream has the same version, so a second one means that the offsets do not point at records.
+ */
 static bool mac_record(struct rd r, uint32_t record_start, uint64_t *version,
                        struct mdmp_mac_record *ret)
 {

@@ -1,3 +1,10 @@
+/*
+ * Which range does an address belong to, when ranges come from a hostile file? They are sorted once
+ * and made disjoint: of overlapping ones the first by start, end and order in the file stays and
+ * the others are dropped as a whole, so the answer does not depend on the sort and a look-up is a
+ * plain binary search.  Ends are kept inclusive: a range may end at the last byte of the address
+ * space, where an exclusive end would be 0.
+ */
 #include "lib/minidump/range.h"
 
 #include <stdlib.h>

@@ -51,6 +51,11 @@ static const struct {
     {-6, "SI_TKILL"},    {-7, "SI_DETHREAD"}, {-60, "SI_ASYNCNL"},
 };
 
+/*
+ * A positive si_code belongs to its signal, and the same number means something else with another
+ * one; the kernel's own and the negative ones (who sent it) are the same for all.  So the signal's
+ * names come first.
+ */
 static const char *si_code_name(uint32_t signal, uint32_t flags)
 {
     for (size_t i = 0; i < ARRAY_LEN(si_codes); i++)
@@ -63,6 +68,10 @@ static const char *si_code_name(uint32_t signal, uint32_t flags)
     return NULL;
 }
 
+/*
+ * Both numbers, so that whoever knows the system better than this table can look them up, and so
+ * that like crashes still have like reasons.
+ */
 static struct str unknown(uint32_t code, uint32_t flags, struct arena *a)
 {
     return str_of(arena_printf(a, "unknown 0x%08x / 0x%08x", code, flags));
@@ -121,6 +130,10 @@ struct str mdmp_reason(const struct mdmp_system *sys, const struct mdmp_exceptio
     }
 }
 
+/*
+ * The address of the exception is that of the code on Windows; what could not be accessed is its
+ * second parameter.
+ */
 uint64_t mdmp_crash_address(const struct mdmp_system *sys, const struct mdmp_exception *x)
 {
     enum { ACCESS_VIOLATION = 0xc0000005, IN_PAGE_ERROR = 0xc0000006 };

@@ -126,6 +126,12 @@ static struct str unknown_flavor(const char *head, uint64_t code, uint64_t subco
                                (unsigned long long)subcode));
 }
 
+/*
+ * EXC_RESOURCE packs everything into bit fields (kern/exc_resource.h): the kind in the top three
+ * bits of the code, the flavour in the next three, then limits and intervals whose place differs by
+ * kind.  The 64-bit code and its companion are parameters 1 and 2; of these exceptions and of
+ * EXC_GUARD Crashpad keeps the upper half of the code in exception_flags, not the lower one.
+ */
 static struct str resource(const struct mdmp_exception *x, struct arena *a)
 {
     static const char *const kinds[] = {NULL,
@@ -217,6 +223,12 @@ static const struct {
     {6, 0, "MACH_TRAP"},
 };
 
+/*
+ * EXC_GUARD likewise (kern/exc_guard.h): kind in three bits, flavour in the 29 below, and 28 bits
+ * that are a port name, descriptor or process by kind; the companion is the guard's identifier.
+ * The missing blank before "/ namespace" is what other walkers print and what stored reports are
+ * compared with.
+ */
 static struct str guard(const struct mdmp_exception *x, struct arena *a)
 {
     static const char *const kinds[] = {

@@ -1,8 +1,17 @@
+/*
+ * The crash reason of Windows: names of exceptions, and where the code is none, of the errors that
+ * become one (winerror, ntstatus).  Three exceptions carry more in their parameters: the kind of
+ * access, the status of a failed read from disk, the reason of a fail-fast.
+ *
+ * The names come from windows-codes.tsv: a build step makes one blob of text and tables sorted by
+ * value of it.
+ */
 #include "lib/minidump/reason.h"
 
 #include "lib/base/util.h"
 #include "lib/minidump/windows_codes.h"
 
+/* STATUS_* of ntstatus.h.  STACK_BUFFER_OVERRUN is what __fastfail raises for every cause. */
 enum {
     ACCESS_VIOLATION = 0xc0000005,
     IN_PAGE_ERROR = 0xc0000006,
@@ -28,6 +37,10 @@ const char *windows_code_name(const char *table, uint32_t value)
     return NULL;
 }
 
+/*
+ * Win32 errors first: they are small numbers, and statuses of the kernel have their severity in the
+ * top bits, so few values are in both tables.
+ */
 struct str mdmp_windows_error(uint32_t code, struct arena *a)
 {
     const char *name = windows_code_name("winerror", code);

@@ -1,3 +1,13 @@
+/*
+ * Which processor, which operating system, and the texts that reports show of both.
+ *
+ * The texts are compared with those of other stack walkers and are searched for, so they are built
+ * exactly as there, odd details included: family, model and stepping for x86 and amd64 (with the
+ * vendor for x86 only), architecture, vendor, part and features for arm, nothing for the others.
+ *
+ * The numbers are PROCESSOR_ARCHITECTURE_* and VER_PLATFORM_* of Windows' headers, and above 0x8000
+ * those that Breakpad's writers added for the systems that have none.
+ */
 #include "lib/minidump/system.h"
 
 #include "lib/base/util.h"
@@ -52,6 +62,7 @@ static const struct {
     {0x41009660, "ARM966"},       {0x510006f0, "Krait"},     {0x510000f0, "Scorpion"},
 };
 
+/* Names of the bits of ELF_HWCAP on 32-bit arm, from bit 0 (asm/hwcap.h). */
 static const char *const arm_features[] = {
     "swp",    "half",    "thumb", "26bit", "fastmult", "fpa", "vfpv2", "edsp",  "java",  "iwmmxt",
     "crunch", "thumbee", "neon",  "vfpv3", "vfpv3d16", "tls", "vfpv4", "idiva", "idivt",
@@ -66,6 +77,10 @@ struct raw {
     uint32_t cpuid, elf_hwcaps; /* arm: the same bytes as numbers */
 };
 
+/*
+ * The last 24 bytes are a union by CPU: on x86 they begin with the vendor text of cpuid, on arm
+ * with two words.  Both views are read; the CPU decides later which one means something.
+ */
 static struct raw read_raw(struct rd *r)
 {
     struct raw s = {0};
@@ -171,6 +186,10 @@ static bool uname_version(struct str csd, struct arena *a, struct str *ret)
     return true;
 }
 
+/*
+ * "MAJOR.MINOR.BUILD SERVICE-PACK".  Linux has no such numbers: writers leave them 0 and put uname
+ * there.
+ */
 static struct str os_version(const struct mdmp *d, const struct raw *s, enum mdmp_os os,
                              struct mdmp_pool *pool)
 {

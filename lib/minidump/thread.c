@@ -1,9 +1,22 @@
+/*
+ * Threads, their names, and what made the process write a dump.
+ *
+ * A thread's stack memory is part of its entry; where the entry has none, the memory list may still
+ * hold it (full dumps keep all memory there).  Its registers stay an unread record here, because
+ * which layout they have depends on the CPU (context.c).  Names stand in a stream of their own,
+ * keyed by the system's thread id; ids may repeat in hostile or damaged dumps, so names are sorted
+ * once and the last one given wins, as with streams.
+ */
 #include "lib/minidump/thread.h"
 
 #include <stdlib.h>
 
 #include "lib/base/util.h"
 
+/*
+ * Sizes of MINIDUMP_THREAD, MINIDUMP_THREAD_EX, MINIDUMP_THREAD_NAME (packed) and
+ * MINIDUMP_EXCEPTION_STREAM.
+ */
 enum { THREAD_SIZE = 48, THREAD_EX_SIZE = 64, THREAD_NAME_SIZE = 12, EXCEPTION_SIZE = 168 };
 
 static struct mdmp_thread read_thread(const struct mdmp *d, const struct mdmp_memory *memory,
@@ -112,6 +125,10 @@ size_t mdmp_thread_by_id(const struct mdmp_threads *threads, uint32_t id)
     return SIZE_MAX;
 }
 
+/*
+ * All fifteen parameters are read whatever their count says: the record always has room for them,
+ * and the context stands behind them.
+ */
 bool mdmp_exception_read(const struct mdmp *d, struct mdmp_exception *ret, struct err *err)
 {
     struct rd r;
@@ -137,6 +154,10 @@ bool mdmp_exception_read(const struct mdmp *d, struct mdmp_exception *ret, struc
     return true;
 }
 
+/*
+ * Breakpad tells which thread wrote the dump (its frames are those of the handler) and which one
+ * asked for it where there was no exception; each id has a bit that says whether it is set.
+ */
 struct mdmp_breakpad_info mdmp_breakpad_info(const struct mdmp *d)
 {
     struct mdmp_breakpad_info info = {0};
