@@ -18,6 +18,7 @@
  */
 struct job_context {
     const struct conf *conf;
+    const struct field_table *fields;
     struct arena *arena;
     struct db *db;       /* connects on first use */
     struct store *store; /* NULL unless the job's row says JOB_STORE */

@@ -190,8 +190,9 @@ int main(int argc, char **argv)
             .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),
         };
         ok = identity_settle(&conf, IDENTITY_SERVICE, &err) &&
-             fields_load(conf_text(&conf, CONF_DATIL_VAR), &err) && run(&s, &o, &err);
+             fields_load(conf_text(&conf, CONF_DATIL_VAR), &s.fields, &err) && run(&s, &o, &err);
         db_free(s.db);
+        fields_free(s.fields);
         conf_release(&conf);
     }
     if (!ok)

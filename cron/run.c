@@ -29,6 +29,7 @@ static bool open_and_run(const struct run_request *q, struct err *err)
     struct arena arena;
     struct job_context x = {
         .conf = q->conf,
+        .fields = q->fields,
         .arena = &arena,
         .run_time_us = q->run_time_us,
         .last_success_us = q->last_success_us,

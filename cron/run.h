@@ -17,6 +17,7 @@ struct run_result {
 
 struct run_request {
     const struct conf *conf;
+    const struct field_table *fields;
     const struct cron_job *job;
     int64_t run_time_us, last_success_us;
     const char *const *args;

@@ -128,6 +128,7 @@ static bool run_slot(struct scheduler *s, const struct cron_job *job, const stru
     struct run_result r;
     struct run_request q = {
         .conf = s->conf,
+        .fields = s->fields,
         .job = job,
         .run_time_us = slot_us,
         .last_success_us = st->last_success_us,
@@ -240,6 +241,7 @@ bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char
     struct run_result r;
     struct run_request q = {
         .conf = s->conf,
+        .fields = s->fields,
         .job = job,
         .run_time_us = now_us(),
         .last_success_us = TIME_NEVER,

@@ -14,6 +14,7 @@
  */
 struct scheduler {
     const struct conf *conf;
+    const struct field_table *fields;
     struct db *db;
 };
 

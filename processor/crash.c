@@ -150,6 +150,7 @@ void crash_begin(struct crash *c, const struct crash_setup *setup, const char *c
         .arena = &c->arena,
         .crash_id = arena_strdup(&c->arena, crash_id),
         .ruleset = arena_strdup(&c->arena, ruleset),
+        .fields = setup->fields,
         .siglists = setup->siglists,
         .walker = setup->is_walk_skipped ? NULL : setup->walker,
         .versions = setup->versions,

@@ -14,6 +14,7 @@
  *            cannot be read.  crash_process: ERR_INVALID: unknown rule set.
  */
 struct crash_setup {
+    const struct field_table *fields;
     const char *tmp_base; /* where temporary directories are made */
     const struct siglists *siglists;
     const struct walker_options *walker;   /* NULL: do not walk */

@@ -27,6 +27,7 @@ enum {
 
 struct keeper {
     const char *dir;
+    const struct field_table *fields;
     struct db *db;
     struct store *store;
     struct index_writer *index;
@@ -36,13 +37,15 @@ struct keeper {
     bool is_failing;
 };
 
-static bool keeper_open(const struct conf *conf, struct keeper *k, struct err *err)
+static bool keeper_open(const struct processor *p, struct keeper *k, struct err *err)
 {
-    struct store_config cfg = store_config_of(conf);
+    struct store_config cfg = store_config_of(p->conf);
+    const char *dir = conf_text(p->conf, CONF_INDEX_DIR);
     *k = (struct keeper){
-        .dir = conf_text(conf, CONF_INDEX_DIR),
-        .db = db_new(conf_text(conf, CONF_DATABASE_URL), "datil-processor index", 0),
-        .index = index_writer_new(conf_text(conf, CONF_INDEX_DIR)),
+        .dir = dir,
+        .fields = p->fields,
+        .db = db_new(conf_text(p->conf, CONF_DATABASE_URL), "datil-processor index", 0),
+        .index = index_writer_new(dir, p->fields),
         .fill_fd = -1,
     };
     return store_open(&cfg, &k->store, err);
@@ -70,14 +73,14 @@ static bool start_filling(struct keeper *k, struct err *err)
 {
     struct index_health h;
     struct err why = {0};
-    if (!index_health(k->dir, &h, err))
+    if (!index_health(k->dir, k->fields, &h, err))
         return false;
     if (h.is_whole || !h.is_readable)
         return true;
     if (!index_claim_filling(k->dir, "filling by the index keeper", 0, &k->fill_fd, &why))
         return why.code == ERR_CONFLICT || err_set(err, why.code, "%s", why.msg);
     if (!ledger_fill_begin(&k->fill, k->db, k->index, err) ||
-        !index_reader_open(k->dir, &k->reader, err)) {
+        !index_reader_open(k->dir, k->fields, &k->reader, err)) {
         stop_filling(k);
         return false;
     }
@@ -150,12 +153,12 @@ static bool tick(struct keeper *k, struct err *err)
            ledger_sync(k->db, k->index, err);
 }
 
-int index_keeper_run(void *conf, int index)
+int index_keeper_run(void *processor, int index)
 {
     struct keeper k;
     struct err err = {0};
     (void)index;
-    bool ok = keeper_open(conf, &k, &err);
+    bool ok = keeper_open(processor, &k, &err);
     if (!ok)
         log_event(LOG_ERROR, "index_keeper_start", "the store cannot be opened", LOG_E(&err));
     while (ok && !proc_stopping()) {
@@ -178,11 +181,11 @@ int index_keeper_run(void *conf, int index)
  * An index that was made anew while nobody ran: if there are crashes, searches are to say that it
  * lacks them, from the first one on.
  */
-void index_keeper_prepare(const struct conf *conf)
+void index_keeper_prepare(const struct processor *p)
 {
     struct keeper k;
     struct err err = {0};
-    if (!keeper_open(conf, &k, &err) || !ledger_fill_begin(&k.fill, k.db, k.index, &err))
+    if (!keeper_open(p, &k, &err) || !ledger_fill_begin(&k.fill, k.db, k.index, &err))
         log_event(LOG_WARN, "index_unusable", "crashes are processed without the index",
                   LOG_E(&err));
     keeper_close(&k);
@@ -203,11 +206,13 @@ static bool go_slowly(void *arg, size_t bytes)
     return !proc_stopping();
 }
 
-static bool is_scrub_due(const char *dir, int64_t every_s)
+static bool is_scrub_due(const struct processor *p)
 {
     struct index_health h;
-    int64_t now = now_us();
-    if (every_s == 0 || !index_health(dir, &h, ERR_IGNORED) || !h.is_readable)
+    int64_t now = now_us(), every_s = conf_int(p->conf, CONF_INDEX_SCRUB_EVERY_S);
+    if (every_s == 0 ||
+        !index_health(conf_text(p->conf, CONF_INDEX_DIR), p->fields, &h, ERR_IGNORED) ||
+        !h.is_readable)
         return false;
     return h.scrub_ended_us > now || now - h.scrub_ended_us >= every_s * 1000000;
 }
@@ -227,16 +232,16 @@ static void scrub_once(const struct conf *conf, struct index_writer *index)
         log_event(LOG_ERROR, "index_scrub_failed", "trying again", LOG_E(&err));
 }
 
-int index_scrub_run(void *conf, int index)
+int index_scrub_run(void *processor, int index)
 {
-    struct index_writer *w = index_writer_new(conf_text(conf, CONF_INDEX_DIR));
+    const struct processor *p = processor;
+    struct index_writer *w = index_writer_new(conf_text(p->conf, CONF_INDEX_DIR), p->fields);
     (void)index;
     while (!proc_stopping()) {
         proc_wait(NULL, 0, SCRUB_LOOK_MS);
         proc_take_hangup();
-        if (!proc_stopping() &&
-            is_scrub_due(conf_text(conf, CONF_INDEX_DIR), conf_int(conf, CONF_INDEX_SCRUB_EVERY_S)))
-            scrub_once(conf, w);
+        if (!proc_stopping() && is_scrub_due(p))
+            scrub_once(p->conf, w);
     }
     index_writer_close(w);
     return EXIT_SUCCESS;

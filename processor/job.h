@@ -2,6 +2,7 @@
 #define PROCESSOR_JOB_H
 
 #include "lib/base/arena.h"
+#include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/signature/signature.h"
 #include "lib/unwind/walker.h"
@@ -38,6 +39,7 @@ struct job {
     size_t dump_count;
     json_t *notes;       /* owned array of strings */
     const char *tmp_dir; /* this crash's own directory */
+    const struct field_table *fields;
     const struct siglists *siglists;
     const struct walker_options *walker;   /* NULL: walking is switched off for this crash */
     const struct version_source *versions; /* NULL: nothing is known */

@@ -153,22 +153,23 @@ static bool be_alone(const struct conf *conf, int *ret_fd, struct err *err)
     return true;
 }
 
-static bool serve(struct conf *conf, struct err *err)
+static bool serve(struct conf *conf, const struct field_table *fields, struct err *err)
 {
+    struct processor processor = {conf, fields};
     FD_AUTO alone = -1;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t wanted = conf_int(conf, CONF_PROCESSOR_WORKERS);
     int workers = (int)(wanted ? wanted : MAX(MIN(cores, (long)WORKERS_MAX), 1L));
     const struct proc_group groups[] = {
-        {.name = "worker", .count = workers, .run = worker_run, .arg = conf},
-        {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = conf},
-        {.name = "index-scrub", .count = 1, .run = index_scrub_run, .arg = conf},
+        {.name = "worker", .count = workers, .run = worker_run, .arg = &processor},
+        {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = &processor},
+        {.name = "index-scrub", .count = 1, .run = index_scrub_run, .arg = &processor},
     };
     if (!identity_settle(conf, IDENTITY_SERVICE, err) || !be_alone(conf, &alone, err))
         return false;
     proc_block_signals();
     crash_sweep_tmp(conf_text(conf, CONF_PROCESSOR_TMP_DIR));
-    index_keeper_prepare(conf);
+    index_keeper_prepare(&processor);
     log_event(LOG_INFO, "start", "processor started", LOG_I("workers", workers));
     bool ok = proc_supervise(groups, ARRAY_LEN(groups), err);
     log_event(LOG_INFO, "stop", "processor stopped");
@@ -193,7 +194,7 @@ static bool run(struct options *o, struct conf *conf, int argc, char **argv, str
         conf_print_help(conf, stdout);
         return true;
     default:
-        return serve(conf, err);
+        return serve(conf, o->offline.fields, err);
     }
 }
 
@@ -215,8 +216,9 @@ int main(int argc, char **argv)
     bool ok = conf_load(&conf, &err);
     if (ok) {
         log_init("datil-processor", conf_text(&conf, CONF_LOGGING_LEVEL));
-        ok =
-            fields_load(conf_text(&conf, CONF_DATIL_VAR), &err) && run(&o, &conf, argc, argv, &err);
+        ok = fields_load(conf_text(&conf, CONF_DATIL_VAR), &o.offline.fields, &err) &&
+             run(&o, &conf, argc, argv, &err);
+        fields_free(o.offline.fields);
         conf_release(&conf);
     }
     if (!ok)

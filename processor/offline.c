@@ -142,7 +142,7 @@ static bool context_open(struct context *x, const struct conf *conf,
                          const struct offline_options *o, struct err *err)
 {
     *x = (struct context){.o = o};
-    if (!setup_open_offline(conf, o->symbol_dirs, &x->setup, err))
+    if (!setup_open_offline(conf, o->fields, o->symbol_dirs, &x->setup, err))
         return false;
     if (o->product_versions && !csv_versions_load(o->product_versions, &x->csv, err))
         return false;
@@ -221,8 +221,9 @@ bool offline_apply_rule(const struct conf *conf, const struct offline_options *o
 
 static bool reduce_one(void *arg, json_t *doc, struct err *err)
 {
-    json_auto_t *public_doc = reduce_processed(doc, PERM_PUBLIC, NULL);
-    return print(arg, public_doc, err);
+    const struct offline_options *o = arg;
+    json_auto_t *public_doc = reduce_processed(o->fields, doc, PERM_PUBLIC, NULL);
+    return print(o, public_doc, err);
 }
 
 bool offline_public(const struct offline_options *o, struct err *err)
@@ -233,8 +234,9 @@ bool offline_public(const struct offline_options *o, struct err *err)
 
 static bool export_one(void *arg, json_t *doc, struct err *err)
 {
-    json_auto_t *record = telemetry_record(doc, NULL);
-    return print(arg, record, err);
+    const struct offline_options *o = arg;
+    json_auto_t *record = telemetry_record(o->fields, doc, NULL);
+    return print(o, record, err);
 }
 
 bool offline_telemetry(const struct offline_options *o, struct err *err)

@@ -3,6 +3,7 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/crash/field.h"
 
 /*
  * offline - the entry points for tests and for looking at one crash: the code of the workers
@@ -11,6 +12,7 @@
  * Output  Indented JSON, or one compact line per input with is_jsonl.
  */
 struct offline_options {
+    const struct field_table *fields;
     const char *ruleset;            /* "default" */
     const char *const *symbol_dirs; /* NULL-ended */
     const char *product_versions;   /* CSV file for BetaVersion, or NULL */

@@ -62,7 +62,7 @@ static json_t *copy_obj(struct job *job, const struct annotation *a, struct str 
         job_note(job, "%s value is malformed json", a->name);
         return NULL;
     }
-    const struct schema_key *key = schema_find(&schema_processed, str_of(a->processed_key));
+    const struct schema_key *key = schema_find(&job->fields->processed, str_of(a->processed_key));
     const char *misfit = schema_misfit(key, v);
     if (misfit) {
         job_note(job, "%s value is malformed %s", a->name, misfit);
@@ -93,8 +93,8 @@ static json_t *convert(struct job *job, const struct annotation *a, struct str t
 bool copy_from_raw_crash_act(struct job *job, struct err *err)
 {
     (void)err;
-    for (size_t i = 0; i < annotation_count; i++) {
-        const struct annotation *a = &annotations[i];
+    for (size_t i = 0; i < job->fields->annotation_count; i++) {
+        const struct annotation *a = &job->fields->annotations[i];
         if (a->copy == COPY_NONE)
             continue;
         struct str text = annotation_text(job, a->name);

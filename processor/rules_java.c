@@ -97,7 +97,8 @@ bool breadcrumbs_act(struct job *job, struct err *err)
     json_t *list = doc;
     if (json_object_get(doc, "values"))
         list = json_object_get(doc, "values");
-    const char *misfit = schema_misfit(schema_find(&schema_processed, STR("breadcrumbs")), list);
+    const struct schema_key *key = schema_find(&job->fields->processed, STR("breadcrumbs"));
+    const char *misfit = schema_misfit(key, list);
     if (misfit)
         job_note(job, "Breadcrumbs: malformed: wrong type of %s", misfit);
     else

@@ -11,10 +11,11 @@ static const char *lists_dir(const struct conf *conf)
     return *dir ? dir : NULL;
 }
 
-static bool open_with(const struct conf *conf, const struct symfind_options *symbols,
-                      struct setup *s, struct err *err)
+static bool open_with(const struct conf *conf, const struct field_table *fields,
+                      const struct symfind_options *symbols, struct setup *s, struct err *err)
 {
-    *s = (struct setup){.conf = conf, .tmp_dir = conf_text(conf, CONF_PROCESSOR_TMP_DIR)};
+    *s = (struct setup){
+        .conf = conf, .fields = fields, .tmp_dir = conf_text(conf, CONF_PROCESSOR_TMP_DIR)};
     const char *host = conf_text(conf, CONF_HOSTNAME);
     if (*host)
         snprintf(s->host, sizeof s->host, "%s", host);
@@ -32,25 +33,26 @@ static bool open_with(const struct conf *conf, const struct symfind_options *sym
     return true;
 }
 
-bool setup_open(const struct conf *conf, struct setup *s, struct err *err)
+bool setup_open(const struct conf *conf, const struct field_table *fields, struct setup *s,
+                struct err *err)
 {
     struct symfind_options symbols = {
         .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
         .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
         .store_dir = conf_text(conf, CONF_SYMBOLS_DIR),
     };
-    return open_with(conf, &symbols, s, err);
+    return open_with(conf, fields, &symbols, s, err);
 }
 
-bool setup_open_offline(const struct conf *conf, const char *const *sym_dirs, struct setup *s,
-                        struct err *err)
+bool setup_open_offline(const struct conf *conf, const struct field_table *fields,
+                        const char *const *sym_dirs, struct setup *s, struct err *err)
 {
     struct symfind_options symbols = {
         .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
         .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
         .sym_dirs = sym_dirs,
     };
-    return open_with(conf, &symbols, s, err);
+    return open_with(conf, fields, &symbols, s, err);
 }
 
 void setup_release(struct setup *s)
@@ -73,6 +75,7 @@ bool setup_reload(struct setup *s, struct err *err)
 struct crash_setup setup_for_crash(const struct setup *s, const struct version_source *versions)
 {
     return (struct crash_setup){
+        .fields = s->fields,
         .tmp_base = s->tmp_dir,
         .siglists = s->siglists,
         .walker = &s->walker,

@@ -37,6 +37,7 @@ enum {
 
 struct worker {
     const struct conf *conf;
+    const struct field_table *fields;
     struct setup setup;
     struct db *db, *listen;
     struct store *store;
@@ -291,8 +292,8 @@ static bool open_all(struct worker *w, struct err *err)
     w->versions = version_cache_new(w->db);
     w->missing = missing_new();
     w->version_source = version_cache_source(w->versions);
-    w->index = index_writer_new(conf_text(w->conf, CONF_INDEX_DIR));
-    return setup_open(w->conf, &w->setup, err) && store_open(&cfg, &w->store, err);
+    w->index = index_writer_new(conf_text(w->conf, CONF_INDEX_DIR), w->fields);
+    return setup_open(w->conf, w->fields, &w->setup, err) && store_open(&cfg, &w->store, err);
 }
 
 static void close_all(struct worker *w)
@@ -306,9 +307,10 @@ static void close_all(struct worker *w)
     db_free(w->db);
 }
 
-int worker_run(void *conf, int index)
+int worker_run(void *processor, int index)
 {
-    struct worker w = {.conf = conf};
+    const struct processor *p = processor;
+    struct worker w = {.conf = p->conf, .fields = p->fields};
     struct err err = {0};
     (void)index;
     bool ok = open_all(&w, &err);

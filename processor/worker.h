@@ -3,6 +3,7 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/crash/field.h"
 
 /*
  * worker - one process that takes crashes from the queue until it is told to stop; and the
@@ -12,12 +13,18 @@
  *            two crashes; a list that does not load leaves the old one in use.
  * Database   A lost database is waited for; what was processed meanwhile is kept and stored.
  */
-int worker_run(void *conf, int index);
+struct processor { /* what main has loaded, for the processes below: borrowed */
+    const struct conf *conf;
+    const struct field_table *fields;
+};
+
+/* proc_function's; the argument is a struct processor. */
+int worker_run(void *processor, int index);
 
 /* The index: see index_keeper.c.  Neither ever ends because of the index. */
-int index_keeper_run(void *conf, int index);
-int index_scrub_run(void *conf, int index);
+int index_keeper_run(void *processor, int index);
+int index_scrub_run(void *processor, int index);
 /* Before the first worker starts. */
-void index_keeper_prepare(const struct conf *conf);
+void index_keeper_prepare(const struct processor *p);
 
 #endif

@@ -39,5 +39,5 @@ bool job_cleanse_cronlog(struct job_context *x, struct err *err)
 
 bool job_compactindex(struct job_context *x, struct err *err)
 {
-    return index_compact(conf_text(x->conf, CONF_INDEX_DIR), err);
+    return index_compact(conf_text(x->conf, CONF_INDEX_DIR), x->fields, err);
 }

@@ -75,7 +75,7 @@ static bool drop_rows(struct job_context *x, const char *before, struct err *err
 {
     struct index_writer *index;
     size_t got, total = 0;
-    if (!index_writer_open(conf_text(x->conf, CONF_INDEX_DIR), &index, err))
+    if (!index_writer_open(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &index, err))
         return false;
     bool ok = true;
     do {
@@ -183,7 +183,7 @@ bool job_retention(struct job_context *x, struct err *err)
     struct civil c = civil_of_us(cutoff_us);
     int64_t midnight_us = civil_to_us((struct civil){c.year, c.month, c.day, 0, 0, 0, 0});
     if (!drop_days(x, day, err) ||
-        !index_expire(conf_text(x->conf, CONF_INDEX_DIR), midnight_us, &partitions, err))
+        !index_expire(conf_text(x->conf, CONF_INDEX_DIR), x->fields, midnight_us, &partitions, err))
         return false;
     printf("%zu index partitions deleted\n", partitions);
     return drop_rows(x, day + 2, err);

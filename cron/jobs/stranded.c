@@ -34,8 +34,8 @@ static bool flush(struct search *s)
 static bool is_index_whole(struct job_context *x)
 {
     struct index_health h;
-    return index_health(conf_text(x->conf, CONF_INDEX_DIR), &h, ERR_IGNORED) && h.is_readable &&
-           h.is_whole;
+    return index_health(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &h, ERR_IGNORED) &&
+           h.is_readable && h.is_whole;
 }
 
 static bool is_processed(struct job_context *x, struct index_reader *index, const char *id,
@@ -75,7 +75,7 @@ bool job_verifyprocessed(struct job_context *x, struct err *err)
     *s = (struct search){.x = x, .err = err, .ok = true};
     arena_init(&s->ids, 1 << 20);
     bool ok = (!is_index_whole(x) ||
-               index_reader_open(conf_text(x->conf, CONF_INDEX_DIR), &s->index, err)) &&
+               index_reader_open(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &s->index, err)) &&
               store_catalog(x->store, day, "raw_crash", check_one, s, err) && s->ok && flush(s);
     index_reader_close(s->index);
     arena_release(&s->ids);
@@ -90,8 +90,8 @@ bool job_updatemissing(struct job_context *x, struct err *err)
     DB_ROWS rows = {0};
     if (!DB_RUN(x->db, &q_missing_open, &rows, err))
         return false;
-    bool ok =
-        !is_index_whole(x) || index_reader_open(conf_text(x->conf, CONF_INDEX_DIR), &index, err);
+    bool ok = !is_index_whole(x) ||
+              index_reader_open(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &index, err);
     int updated = 0;
     for (int i = 0; ok && i < rows.count; i++) {
         bool done;

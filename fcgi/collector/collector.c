@@ -87,6 +87,7 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     FREE_LATER struct collector *c = xcalloc(1, sizeof *c);
     const struct shared *shared = web_arg(web);
     c->conf = web_conf(web);
+    c->fields = web_fields(web);
     c->spool = spool_of_conf(c->conf);
     c->metrics = shared->metrics;
     c->refused = shared->refused;

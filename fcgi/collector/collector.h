@@ -14,6 +14,7 @@
  */
 struct collector {
     const struct conf *conf;
+    const struct field_table *fields;
     struct spool spool;
     struct throttle_rules rules;
     struct products products;

@@ -15,16 +15,16 @@
 #include <stdio.h>
 
 #include "lib/base/util.h"
-#include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/json/repair.h"
 #include "lib/web/params.h"
 
-void report_init(struct report *r, const struct spool *spool, const char *main_dump,
-                 size_t annotations_max)
+void report_init(struct report *r, const struct spool *spool, const struct field_table *fields,
+                 const char *main_dump, size_t annotations_max)
 {
     *r = (struct report){
         .main_dump = main_dump,
+        .fields = fields,
         .annotations_max = annotations_max,
         .entry = {.spool = spool},
         .annotations = json_object(),
@@ -136,7 +136,8 @@ void report_drop_surplus(struct report *r)
     json_t *value;
     for (int round = 0; round < 2; round++)
         json_object_foreach_safe (r->annotations, tmp, key, value)
-            if (left > r->annotations_max && (round == 1 || !annotation_find(str_of(key)))) {
+            if (left > r->annotations_max &&
+                (round == 1 || !annotation_find(r->fields, str_of(key)))) {
                 json_object_del(r->annotations, key);
                 left--;
             }

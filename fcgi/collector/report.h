@@ -1,6 +1,7 @@
 #ifndef COLLECTOR_REPORT_H
 #define COLLECTOR_REPORT_H
 
+#include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/json/repair.h"
 #include "fcgi/collector/spool.h"
@@ -38,7 +39,8 @@ enum part_kind { PART_SKIPPED, PART_TEXT, PART_JSON, PART_FILE };
 struct report {
     const char
         *main_dump; /* name of the form part with the main dump; stored under its usual name */
-    size_t annotations_max; /* names kept */
+    const struct field_table *fields; /* borrowed */
+    size_t annotations_max;           /* names kept */
     struct spool_entry entry;
     json_t *annotations; /* object, owned */
     json_t *notes;       /* array, owned */
@@ -72,8 +74,8 @@ struct report {
 
 extern const struct multipart_events report_events; /* arg: struct report * */
 
-void report_init(struct report *r, const struct spool *spool, const char *main_dump,
-                 size_t annotations_max);
+void report_init(struct report *r, const struct spool *spool, const struct field_table *fields,
+                 const char *main_dump, size_t annotations_max);
 void report_release(struct report *r);
 /* Call once behind the last part: settles what could not be known before. */
 bool report_finish(struct report *r, struct err *err);

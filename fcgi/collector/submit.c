@@ -443,7 +443,8 @@ static void submit(struct submission *s)
         reply(s->req, 429, "");
         return;
     }
-    report_init(&s->report, &s->app->spool, conf_text(s->app->conf, CONF_BREAKPAD_DUMP_FIELD),
+    report_init(&s->report, &s->app->spool, s->app->fields,
+                conf_text(s->app->conf, CONF_BREAKPAD_DUMP_FIELD),
                 (size_t)conf_int(s->app->conf, CONF_COLLECTOR_MAX_ANNOTATIONS));
     s->report.sentry_is_text = s->sentry_product != NULL;
     if (check_headers(s, &boundary) && receive(s))

@@ -52,7 +52,7 @@ bool api_processed_crash_get(struct req *r, struct err *err)
     resp_header(r, "Cache-Control", STR("private, no-store"));
     if (app_reader(r) == PERM_PROTECTED)
         return answer_json(r, 200, doc, err);
-    json_auto_t *open = reduce_processed(doc, PERM_PUBLIC, NULL);
+    json_auto_t *open = reduce_processed(app_fields(r), doc, PERM_PUBLIC, NULL);
     return answer_json(r, 200, open, err);
 }
 
@@ -63,7 +63,7 @@ static bool answer_annotations(struct req *r, const char *id, struct err *err)
     if (!raw)
         return missing && not_found(r, id);
     resp_header(r, "Cache-Control", STR("private, no-store"));
-    json_auto_t *open = reduce_raw(raw, app_reader(r), NULL);
+    json_auto_t *open = reduce_raw(app_fields(r), raw, app_reader(r), NULL);
     return answer_json(r, 200, open, err);
 }
 

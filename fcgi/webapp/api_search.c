@@ -40,6 +40,6 @@ bool api_super_search_unredacted_get(struct req *r, struct err *err)
 /* GET /api/SuperSearchFields/ */
 bool api_super_search_fields_get(struct req *r, struct err *err)
 {
-    json_auto_t *fields = search_fields_json();
+    json_auto_t *fields = search_fields_json(app_fields(r));
     return answer_json_cached(r, fields, err);
 }

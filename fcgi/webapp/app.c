@@ -62,6 +62,7 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     const struct conf *conf = web_conf(web);
     struct app *app = xcalloc(1, sizeof *app);
     const struct store_config store = store_config_of(conf);
+    app->fields = web_fields(web);
     app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
     set_asset(app);
     set_version_json(app, conf);
@@ -119,9 +120,14 @@ struct app *app_of(struct req *r)
     return req_app(r);
 }
 
+const struct field_table *app_fields(struct req *r)
+{
+    return app_of(r)->fields;
+}
+
 bool app_index(struct app *app, struct index_reader **ret, struct err *err)
 {
-    if (!app->index && !index_reader_open(app->index_dir, &app->index, err))
+    if (!app->index && !index_reader_open(app->index_dir, app->fields, &app->index, err))
         return err_wrap(err, "opening the crash index");
     *ret = app->index;
     return true;

@@ -24,6 +24,7 @@ struct notice {
 };
 
 struct app {
+    const struct field_table *fields; /* of the installation; what readers may see and search */
     struct store *store;
     char installation[INSTALLATION_ID_SIZE]; /* empty: the database was not asked yet */
     struct siglists *siglists;               /* NULL until somebody needs them */
@@ -44,6 +45,7 @@ void app_stop(void *app);
 void app_reload(void *app);
 
 struct app *app_of(struct req *r);
+const struct field_table *app_fields(struct req *r);
 bool app_index(struct app *app, struct index_reader **ret, struct err *err);
 bool app_siglists(struct app *app, const struct siglists **ret, struct err *err);
 /* Fresh from the directory if it changed. */

@@ -31,12 +31,15 @@ bool dictionary_get(struct req *r, struct err *err)
     struct arena *a = req_arena(r);
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Data dictionary"});
     struct tpl_rows *sent = tpl_rows(v, "annotations"), *stored = tpl_rows(v, "fields");
-    for (size_t i = 0; i < annotation_count; i++)
-        index_row(a, sent, "annotation", annotations[i].name, annotations[i].perm != PERM_PUBLIC,
-                  annotations[i].description);
-    for (size_t i = 0; i < search_field_count; i++)
-        index_row(a, stored, "processed", search_fields[i].source_key,
-                  search_fields[i].perm != PERM_PUBLIC, search_fields[i].description);
+    const struct field_table *fields = app_fields(r);
+    for (size_t i = 0; i < fields->annotation_count; i++) {
+        const struct annotation *x = &fields->annotations[i];
+        index_row(a, sent, "annotation", x->name, x->perm != PERM_PUBLIC, x->description);
+    }
+    for (size_t i = 0; i < fields->search_count; i++) {
+        const struct search_field *f = &fields->search[i];
+        index_row(a, stored, "processed", f->source_key, f->perm != PERM_PUBLIC, f->description);
+    }
     return layout_send(r, 200, "dictionary.html", v, err);
 }
 
@@ -86,11 +89,11 @@ static bool set_values(struct req *r, struct tpl_values *v, const struct search_
     return true;
 }
 
-static const struct search_field *by_source(struct str key)
+static const struct search_field *by_source(const struct field_table *fields, struct str key)
 {
-    for (size_t i = 0; i < search_field_count; i++)
-        if (str_eq(key, str_of(search_fields[i].source_key)))
-            return &search_fields[i];
+    for (size_t i = 0; i < fields->search_count; i++)
+        if (str_eq(key, str_of(fields->search[i].source_key)))
+            return &fields->search[i];
     return NULL;
 }
 
@@ -104,7 +107,8 @@ static bool send_field(struct req *r, struct str name, const char *text, struct 
 
 static bool send_annotation(struct req *r, struct str name, struct err *err)
 {
-    const struct annotation *x = annotation_find(name);
+    const struct field_table *fields = app_fields(r);
+    const struct annotation *x = annotation_find(fields, name);
     if (!x)
         return err_set(err, ERR_NOT_FOUND, "Field not found");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = x->name});
@@ -115,23 +119,26 @@ static bool send_annotation(struct req *r, struct str name, struct err *err)
     fact(facts, "Processed field", str_of(key ? key : ""),
          key ? field_url(req_arena(r), "processed", key) : STR(""));
     fact(facts, "When absent", str_of(x->fallback ? x->fallback : ""), STR(""));
-    return send_field(r, name, x->description, v, key ? by_source(str_of(key)) : NULL, err);
+    return send_field(r, name, x->description, v, key ? by_source(fields, str_of(key)) : NULL, err);
 }
 
 static bool send_processed(struct req *r, struct str name, struct err *err)
 {
-    const struct search_field *f = by_source(name);
-    bool is_protected = !reduce_may_see(name, PERM_PUBLIC);
-    if (!f && is_protected && !reduce_may_see(name, PERM_PROTECTED))
+    const struct field_table *fields = app_fields(r);
+    const struct search_field *f = by_source(fields, name);
+    bool is_protected = !reduce_may_see(fields, name, PERM_PUBLIC);
+    if (!f && is_protected && !reduce_may_see(fields, name, PERM_PROTECTED))
         return err_set(err, ERR_NOT_FOUND, "Field not found");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = str_adup(req_arena(r), name)});
     struct tpl_rows *facts = tpl_rows(v, "facts");
     fact(facts, "Dataset", STR("processed"), STR(""));
     permission(facts, is_protected);
-    for (size_t i = 0; i < annotation_count; i++)
-        if (annotations[i].processed_key && str_eq(name, str_of(annotations[i].processed_key)))
-            fact(facts, "Annotation", str_of(annotations[i].name),
-                 field_url(req_arena(r), "annotation", annotations[i].name));
+    for (size_t i = 0; i < fields->annotation_count; i++) {
+        const struct annotation *x = &fields->annotations[i];
+        if (x->processed_key && str_eq(name, str_of(x->processed_key)))
+            fact(facts, "Annotation", str_of(x->name),
+                 field_url(req_arena(r), "annotation", x->name));
+    }
     if (f)
         fact(facts, "Search field", str_of(f->name), STR("/documentation/supersearch/"));
     return send_field(r, name, f ? f->description : "", v, f, err);

@@ -44,8 +44,9 @@ bool help_search_get(struct req *r, struct err *err)
     struct tpl_values *v =
         layout_new(r, &(struct layout){.title = "Super Search guide", .nav = "search"});
     struct tpl_rows *rows = tpl_rows(v, "fields");
-    for (size_t i = 0; i < search_field_count; i++) {
-        const struct search_field *f = &search_fields[i];
+    const struct field_table *fields = app_fields(r);
+    for (size_t i = 0; i < fields->search_count; i++) {
+        const struct search_field *f = &fields->search[i];
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_cstr(row, f->name);
         tpl_row_cstr(row, query_types[f->query_type]);

@@ -23,9 +23,9 @@
 
 enum { DOCUMENT_MAX = 64 << 20, PUBLISH_EVERY_S = 60, RELOAD_S = 5 };
 
-bool report_is_protected(const char *path)
+bool report_is_protected(const struct report_page *c, const char *path)
 {
-    return !reduce_may_see(str_of(path), PERM_PUBLIC);
+    return !reduce_may_see(app_fields(c->req), str_of(path), PERM_PUBLIC);
 }
 
 struct str report_search_url(struct arena *a, const char *field, struct str value)
@@ -201,8 +201,9 @@ static bool reduce_and_send(struct report_page *c, struct err *err)
     if (!json_is_object(c->stored) || (c->raw && !json_is_object(c->raw)))
         return send_simple(c->req, 500, "report_malformed.html", "Crash Report Malformed", c->id,
                            err);
-    json_auto_t *doc = reduce_processed(c->stored, c->reader, NULL);
-    json_auto_t *annotated = c->raw ? reduce_raw(c->raw, c->reader, NULL) : json_object();
+    json_auto_t *doc = reduce_processed(app_fields(c->req), c->stored, c->reader, NULL);
+    json_auto_t *annotated =
+        c->raw ? reduce_raw(app_fields(c->req), c->raw, c->reader, NULL) : json_object();
     c->doc = doc;
     c->annotations = annotated;
     return send_report(c, err);

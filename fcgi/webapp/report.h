@@ -39,7 +39,7 @@ void report_set_debug(const struct report_page *c, struct tpl_values *v);
 bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct err *err);
 
 /* Whether a part of the processed crash is protected: marked on the page. */
-bool report_is_protected(const char *path);
+bool report_is_protected(const struct report_page *c, const char *path);
 struct str report_search_url(struct arena *a, const char *field, struct str value);
 
 #endif

@@ -157,7 +157,7 @@ static struct str fill(struct arena *a, const char *template, const struct place
 
 static void set_links(const struct report_page *c, struct tpl_rows *rows)
 {
-    json_auto_t *doc = reduce_processed(c->stored, PERM_PUBLIC, NULL);
+    json_auto_t *doc = reduce_processed(app_fields(c->req), c->stored, PERM_PUBLIC, NULL);
     const char *signature = jget_str(doc, "signature"), *arch = jget_str(doc, "cpu_arch");
     if (!c->product || !signature)
         return;

@@ -116,7 +116,7 @@ static bool write_number(const struct report_page *c, enum how how, const json_t
 static void searchable(const struct report_page *c, const struct detail *d, struct str text,
                        struct html_writer *w)
 {
-    const struct search_field *f = search_field_find(str_of(d->path));
+    const struct search_field *f = search_field_find(app_fields(c->req), str_of(d->path));
     html_text(w, text);
     if (!f || text.n == 0 || !(d->flags & SEARCHABLE))
         return;
@@ -419,7 +419,7 @@ static void add_detail(const struct report_page *c, struct tpl_rows *rows, const
     const json_t *value = jpath(c->doc, d->path);
     bool shown = d->write ? d->write(c, d, &w) : value && write_value(c, d, value, &w);
     if (shown)
-        add_row(rows, d->label, html_done(&w, c->a), report_is_protected(d->path));
+        add_row(rows, d->label, html_done(&w, c->a), report_is_protected(c, d->path));
     else if (d->flags & SHOW_ALWAYS)
         add_row(rows, d->label, (struct html){STR("")}, false);
 }

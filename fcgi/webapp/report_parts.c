@@ -168,16 +168,18 @@ static struct str cut(struct arena *a, struct str text)
     return str_of(arena_printf(a, STR_FMT "\n… (%zu bytes)", STR_ARG(start), text.n));
 }
 
-static void annotation_row(struct arena *a, struct tpl_rows *rows, const struct shown *s)
+static void annotation_row(const struct report_page *c, struct tpl_rows *rows,
+                           const struct shown *s)
 {
-    const struct annotation *known = annotation_find(str_of(s->name));
+    const struct annotation *known = annotation_find(app_fields(c->req), str_of(s->name));
     struct tpl_row *row = tpl_row_add(rows);
     tpl_row_cstr(row, s->name);
     if (json_is_string(s->value)) {
-        tpl_row_text(row, cut(a, str_n(json_string_value(s->value), json_string_length(s->value))));
+        tpl_row_text(row,
+                     cut(c->a, str_n(json_string_value(s->value), json_string_length(s->value))));
     } else {
         FREE_LATER char *text = json_dumps(s->value, JSON_COMPACT | JSON_ENCODE_ANY);
-        tpl_row_text(row, text ? str_copy(a, cut(a, str_of(text))) : STR(""));
+        tpl_row_text(row, text ? str_copy(c->a, cut(c->a, str_of(text))) : STR(""));
     }
     tpl_row_int(row, s->is_protected);
     tpl_row_cstr(row, known ? known->description : "");
@@ -185,7 +187,8 @@ static void annotation_row(struct arena *a, struct tpl_rows *rows, const struct 
 
 void report_set_annotations(const struct report_page *c, struct tpl_values *v)
 {
-    json_auto_t *open = c->raw ? reduce_raw(c->raw, PERM_PUBLIC, NULL) : json_object();
+    json_auto_t *open =
+        c->raw ? reduce_raw(app_fields(c->req), c->raw, PERM_PUBLIC, NULL) : json_object();
     VEC(struct shown) all = {0};
     const char *name;
     json_t *value;
@@ -196,7 +199,7 @@ void report_set_annotations(const struct report_page *c, struct tpl_values *v)
         qsort(all.v, all.n, sizeof *all.v, public_first_by_name);
     struct tpl_rows *rows = tpl_rows(v, "annotations");
     for (size_t i = 0; i < all.n && i < ANNOTATIONS_SHOWN; i++)
-        annotation_row(c->a, rows, &all.v[i]);
+        annotation_row(c, rows, &all.v[i]);
     tpl_cstr(v, "annotations_more", more_text(c->a, all.n, ANNOTATIONS_SHOWN));
     tpl_bool(v, "no_annotations", all.n == 0);
     VEC_RELEASE(&all);

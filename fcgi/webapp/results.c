@@ -14,31 +14,24 @@
 
 enum { CELL_MAX = 1 << 20, CELL_ITEMS_MAX = 200 };
 
-static const struct search_field *field_of(const char *name)
+static bool is_number_field(const struct search_field *f)
 {
-    return search_field_find(str_of(name));
-}
-
-static bool is_number_field(const char *name)
-{
-    const struct search_field *f = field_of(name);
-    if (!f || strcmp(name, "build_id") == 0)
+    if (!f || strcmp(f->name, "build_id") == 0)
         return false;
     return f->query_type == QUERY_INTEGER || f->query_type == QUERY_FLOAT;
 }
 
-struct str results_text(struct arena *a, const char *field, const json_t *value)
+struct str results_text(struct arena *a, const struct search_field *f, const json_t *value)
 {
     if (json_is_string(value)) {
         struct str s = str_n(json_string_value(value), json_string_length(value));
-        const struct search_field *f = field_of(field);
         return f && f->query_type == QUERY_DATE ? str_of(fmt_iso_time(a, str_adup(a, s))) : s;
     }
     if (json_is_boolean(value))
         return json_is_true(value) ? STR("true") : STR("false");
     if (json_is_integer(value)) {
         int64_t n = json_integer_value(value);
-        if (strcmp(field, "install_time") == 0)
+        if (f && strcmp(f->name, "install_time") == 0)
             return str_of(fmt_time(a, n * 1000000));
         return str_of(arena_printf(a, "%lld", (long long)n));
     }
@@ -54,21 +47,21 @@ static struct str filter_text(struct arena *a, const json_t *value)
         return STR("__true__");
     if (json_is_false(value))
         return STR("!__true__");
-    return results_text(a, "", value);
+    return results_text(a, NULL, value);
 }
 
-static bool is_simple(const char *field)
+static bool is_simple(const struct search_field *f)
 {
     static const char *const simple[] = {"product", "version", "platform", "process_type"};
     for (size_t i = 0; i < ARRAY_LEN(simple); i++)
-        if (strcmp(field, simple[i]) == 0)
+        if (strcmp(f->name, simple[i]) == 0)
             return true;
     return false;
 }
 
-struct str results_refine_url(const struct results_page *p, const char *field, struct str value)
+struct str results_refine_url(const struct results_page *p, const struct search_field *f,
+                              struct str value)
 {
-    const struct search_field *f = field_of(field);
     if (!f || f->query_type == QUERY_DATE)
         return STR("");
     struct query q = query_copy(p->query);
@@ -77,10 +70,10 @@ struct str results_refine_url(const struct results_page *p, const char *field, s
     query_drop(&q, "page");
     query_drop(&q, "_dont_run");
     struct str term = value;
-    if (!is_simple(field) && !is_bool)
+    if (!is_simple(f) && !is_bool)
         term = str_of(arena_printf(a, "=" STR_FMT, STR_ARG(value)));
-    if (!query_has(&q, field, term))
-        query_add(&q, field, term);
+    if (!query_has(&q, f->name, term))
+        query_add(&q, f->name, term);
     return query_url(&q, p->refine_path);
 }
 
@@ -118,30 +111,31 @@ static void link_to(struct html_writer *w, struct str url, struct str text)
     html_raw(w, "</a>");
 }
 
-static void add_term_link(struct html_writer *w, const struct results_page *p, struct str term)
+static void add_term_link(struct html_writer *w, const struct results_page *p,
+                          const struct search_field *f, struct str term)
 {
-    struct str url = results_refine_url(p, "signature", term);
+    struct str url = results_refine_url(p, f, term);
     html_raw(w, " <a class=\"refine\" href=\"");
     html_url(w, url);
     html_raw(w, "\">Add term</a>");
 }
 
 static void cell_value(struct arena *a, struct html_writer *w, const struct results_page *p,
-                       const char *field, const json_t *value)
+                       const struct search_field *f, const json_t *value)
 {
-    struct str text = results_text(a, field, value);
+    struct str text = results_text(a, f, value);
     if (!text.p)
         return;
-    if (strcmp(field, "signature") == 0) {
+    if (strcmp(f->name, "signature") == 0) {
         link_to(w, results_signature_url(p->query, text), text);
-        add_term_link(w, p, text);
+        add_term_link(w, p, f, text);
         return;
     }
-    if (strcmp(field, "uuid") == 0) {
+    if (f == p->fields->uuid) {
         link_to(w, results_report_url(a, str_adup(a, text)), text);
         return;
     }
-    struct str url = results_refine_url(p, field, filter_text(a, value));
+    struct str url = results_refine_url(p, f, filter_text(a, value));
     if (text.n == 0)
         html_raw(w, "<span class=\"muted\">(empty)</span>");
     else if (url.n == 0)
@@ -150,13 +144,13 @@ static void cell_value(struct arena *a, struct html_writer *w, const struct resu
         link_to(w, url, text);
 }
 
-static struct html cell(struct arena *a, const struct results_page *p, const char *field,
+static struct html cell(struct arena *a, const struct results_page *p, const struct search_field *f,
                         const json_t *value)
 {
     HTML_WRITER_AUTO w;
     html_init(&w, CELL_MAX);
     if (!json_is_array(value)) {
-        cell_value(a, &w, p, field, value);
+        cell_value(a, &w, p, f, value);
         return html_done(&w, a);
     }
     size_t i;
@@ -168,20 +162,20 @@ static struct html cell(struct arena *a, const struct results_page *p, const cha
         }
         if (i > 0)
             html_raw(&w, ", ");
-        cell_value(a, &w, p, field, item);
+        cell_value(a, &w, p, f, item);
     }
     return html_done(&w, a);
 }
 
-static const char *cell_class(const char *field)
+static const char *cell_class(const struct results_page *p, const struct search_field *f)
 {
-    if (strcmp(field, "uuid") == 0)
+    if (f == p->fields->uuid)
         return "id";
-    if (strcmp(field, "signature") == 0 || strcmp(field, "proto_signature") == 0)
+    if (strcmp(f->name, "signature") == 0 || strcmp(f->name, "proto_signature") == 0)
         return "sig";
-    if (strcmp(field, "date") == 0)
+    if (f == p->fields->date)
         return "nowrap";
-    return is_number_field(field) ? "num" : "";
+    return is_number_field(f) ? "num" : "";
 }
 
 static void add_column(struct tpl_rows *rows, const char *name, bool is_number)
@@ -213,7 +207,7 @@ static struct html id_cell(struct arena *a, const struct results_page *p, const 
 {
     HTML_WRITER_AUTO w;
     html_init(&w, CELL_MAX);
-    cell_value(a, &w, p, "uuid", json_object_get(hit, "uuid"));
+    cell_value(a, &w, p, p->fields->uuid, json_object_get(hit, "uuid"));
     if (p->marks_cpu && results_has_dangerous_cpu(hit))
         html_raw(&w,
                  " <span class=\"tag warn\" title=\"A processor with a known fault\">AMD</span>");
@@ -221,12 +215,12 @@ static struct html id_cell(struct arena *a, const struct results_page *p, const 
 }
 
 static void add_cell(struct arena *a, struct tpl_rows *cells, const struct results_page *p,
-                     const char *field, const json_t *hit)
+                     const struct search_field *f, const json_t *hit)
 {
     struct tpl_row *row = tpl_row_add(cells);
-    bool is_id = strcmp(field, "uuid") == 0;
-    tpl_row_html(row, is_id ? id_cell(a, p, hit) : cell(a, p, field, json_object_get(hit, field)));
-    tpl_row_cstr(row, cell_class(field));
+    bool is_id = f == p->fields->uuid;
+    tpl_row_html(row, is_id ? id_cell(a, p, hit) : cell(a, p, f, json_object_get(hit, f->name)));
+    tpl_row_cstr(row, cell_class(p, f));
 }
 
 static void set_pager(struct arena *a, struct tpl_values *v, const struct results_page *p,
@@ -271,19 +265,24 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     const json_t *found = jget_arr(answer, "hits");
     int64_t total = jget_int_or(answer, "total", 0);
     add_column(columns, "Crash ID", false);
+    const struct search_field **shown = arena_array(a, p->columns.n + 1, sizeof *shown);
+    size_t shown_count = 0;
     for (size_t i = 0; i < p->columns.n; i++) {
-        const char *name = str_adup(a, p->columns.v[i]);
-        add_column(columns, name, is_number_field(name));
+        const struct search_field *f = search_field_find(p->fields, p->columns.v[i]);
+        if (!f)
+            continue; /* the search would have failed */
+        add_column(columns, f->name, is_number_field(f));
+        shown[shown_count++] = f;
     }
     size_t i;
     const json_t *hit;
     json_array_foreach (found, i, hit) {
         struct tpl_rows *cells = tpl_row_rows(tpl_row_add(hits));
-        add_cell(a, cells, p, "uuid", hit);
-        for (size_t c = 0; c < p->columns.n; c++) {
+        add_cell(a, cells, p, p->fields->uuid, hit);
+        for (size_t c = 0; c < shown_count; c++) {
             if (!app_goes_on(r, err))
                 return false;
-            add_cell(a, cells, p, str_adup(a, p->columns.v[c]), hit);
+            add_cell(a, cells, p, shown[c], hit);
         }
     }
     set_pager(a, v, p, total, json_array_size(found));
@@ -327,7 +326,7 @@ static void inner_facets(struct arena *a, struct html_writer *w, const json_t *b
                 html_raw(w, "…");
                 break;
             }
-            html_text(w, results_text(a, "", json_object_get(b, "term")));
+            html_text(w, results_text(a, NULL, json_object_get(b, "term")));
             html_raw(w, " (");
             html_text(w, str_of(fmt_count(a, jget_int_or(b, "count", 0))));
             html_raw(w, ")");
@@ -337,27 +336,26 @@ static void inner_facets(struct arena *a, struct html_writer *w, const json_t *b
 }
 
 /* Facet terms of booleans are "T" and "F". */
-static struct str term_filter(struct arena *a, const char *field, const json_t *term)
+static struct str term_filter(struct arena *a, const struct search_field *f, const json_t *term)
 {
-    const struct search_field *f = field_of(field);
     struct str text = filter_text(a, term);
-    if (f && (f->query_type == QUERY_BOOL || f->value_type == VALUE_BOOL))
+    if (f->query_type == QUERY_BOOL || f->value_type == VALUE_BOOL)
         return str_eq(text, STR("T")) ? STR("__true__") : STR("!__true__");
     return text;
 }
 
-static struct html term_html(struct arena *a, const struct results_page *p, const char *field,
-                             const json_t *bucket)
+static struct html term_html(struct arena *a, const struct results_page *p,
+                             const struct search_field *f, const json_t *bucket)
 {
     const json_t *term = json_object_get(bucket, "term");
-    struct str text = results_text(a, field, term);
+    struct str text = results_text(a, f, term);
     HTML_WRITER_AUTO w;
     html_init(&w, CELL_MAX);
-    if (strcmp(field, "signature") == 0) {
+    if (strcmp(f->name, "signature") == 0) {
         link_to(&w, results_signature_url(p->query, text), text);
-        add_term_link(&w, p, text);
+        add_term_link(&w, p, f, text);
     } else {
-        struct str url = results_refine_url(p, field, term_filter(a, field, term));
+        struct str url = results_refine_url(p, f, term_filter(a, f, term));
         if (text.n == 0)
             html_raw(&w, "<span class=\"muted\">(empty)</span>");
         else if (url.n == 0)
@@ -370,7 +368,8 @@ static struct html term_html(struct arena *a, const struct results_page *p, cons
 }
 
 bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
-                       const char *field, const json_t *buckets, int64_t total, struct err *err)
+                       const struct search_field *f, const json_t *buckets, int64_t total,
+                       struct err *err)
 {
     struct arena *a = req_arena(r);
     size_t i;
@@ -381,7 +380,7 @@ bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct result
             return false;
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_int(row, (int64_t)i + 1);
-        tpl_row_html(row, term_html(a, p, field, bucket));
+        tpl_row_html(row, term_html(a, p, f, bucket));
         tpl_row_cstr(row, fmt_count(a, count));
         tpl_row_cstr(row, fmt_percent(a, count, total, 2));
         tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
@@ -407,14 +406,15 @@ static struct html bug_links(struct req *r, const struct db_rows *bugs, struct s
 
 /* The last column of signature terms: the bugs of each. */
 static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
-                                const json_t *buckets, int64_t total, struct err *err)
+                                const struct search_field *f, const json_t *buckets, int64_t total,
+                                struct err *err)
 {
     struct arena *a = req_arena(r);
     struct strs names = {.v = arena_array(a, json_array_size(buckets) + 1, sizeof *names.v)};
     size_t i;
     const json_t *bucket;
     json_array_foreach (buckets, i, bucket)
-        names.v[names.n++] = results_text(a, "signature", json_object_get(bucket, "term"));
+        names.v[names.n++] = results_text(a, NULL, json_object_get(bucket, "term"));
     DB_ROWS bugs = {0};
     if (names.n > 0 && !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, names)))
         return err_wrap(err, "looking up bugs");
@@ -424,7 +424,7 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
             return false;
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_int(row, (int64_t)i + 1);
-        tpl_row_html(row, term_html(a, p, "signature", bucket));
+        tpl_row_html(row, term_html(a, p, f, bucket));
         tpl_row_cstr(row, fmt_count(a, count));
         tpl_row_cstr(row, fmt_percent(a, count, total, 2));
         tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
@@ -468,7 +468,8 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
         const char *field;
         const char *key = answer_key(a, facets.v[i], &field);
         const json_t *found = json_object_get(jget_obj(answer, "facets"), key);
-        if (!found)
+        const struct search_field *f = search_field_find(p->fields, str_of(field));
+        if (!found || !f)
             continue;
         bool is_signature = strcmp(key, "signature") == 0;
         struct tpl_row *row = tpl_row_add(rows);
@@ -482,9 +483,9 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
         if (json_is_object(found))
             add_cardinality(a, terms, found);
         else if (is_signature)
-            ok = add_signature_terms(r, terms, p, found, total, err);
+            ok = add_signature_terms(r, terms, p, f, found, total, err);
         else
-            ok = results_add_terms(r, terms, p, field, found, total, err);
+            ok = results_add_terms(r, terms, p, f, found, total, err);
         if (!ok)
             return false;
     }

@@ -10,6 +10,7 @@
  * Errors     What adds rows fails when the page must not grow on (app_goes_on).
  */
 struct results_page {
+    const struct field_table *fields;
     const struct query *query;       /* what was asked, as in the address */
     const char *path;                /* of this page, for the pager */
     const char *refine_path;         /* where links of cells lead: "/search/" */
@@ -29,13 +30,15 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
 
 /* Rank, term (linked), count, share and bar of each bucket, for the row's next column. */
 bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
-                       const char *field, const json_t *buckets, int64_t total, struct err *err);
+                       const struct search_field *f, const json_t *buckets, int64_t total,
+                       struct err *err);
 
 /* `page` of the request: no number is ERR_INVALID "Invalid page", below 1 is 1. */
 bool results_page_number(struct req *r, size_t *ret, struct err *err);
 
 /* A link that narrows the query to this value of a field; empty where that makes no sense. */
-struct str results_refine_url(const struct results_page *p, const char *field, struct str value);
+struct str results_refine_url(const struct results_page *p, const struct search_field *f,
+                              struct str value);
 /* To the signature report, same filters. */
 struct str results_signature_url(const struct query *q, struct str signature);
 struct str results_report_url(struct arena *a, const char *crash_id);
@@ -43,8 +46,9 @@ struct str results_report_url(struct arena *a, const char *crash_id);
 /* CPUs with a fault of their own that looks like crashes of programs. */
 bool results_has_dangerous_cpu(const json_t *doc);
 
-/* The text of a JSON scalar as a cell shows it; p NULL for null. */
-struct str results_text(struct arena *a, const char *field, const json_t *value);
+/* The text of a JSON scalar as a cell of the field shows it (NULL: of no field of dates); p NULL
+ * for null. */
+struct str results_text(struct arena *a, const struct search_field *f, const json_t *value);
 /* "<ul><li>message</li></ul>", escaped: the body of a 400 of a fragment. */
 struct str results_error_list(struct arena *a, const char *message);
 

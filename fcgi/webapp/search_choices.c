@@ -52,16 +52,18 @@ static void set_lines(struct req *r, struct tpl_values *v, const struct query *q
     FREE_LATER char *text = jdump(operators, NULL);
     tpl_cstr(v, "operators", arena_strdup(q->a, text));
     struct tpl_rows *names = tpl_rows(v, "fields"), *rows = tpl_rows(v, "lines");
-    for (size_t i = 0; i < search_field_count; i++) {
-        if (search_fields[i].perm > reader)
+    const struct field_table *fields = app_fields(r);
+    for (size_t i = 0; i < fields->search_count; i++) {
+        const struct search_field *f = &fields->search[i];
+        if (f->perm > reader)
             continue;
         struct tpl_row *row = tpl_row_add(names);
-        tpl_row_cstr(row, search_fields[i].name);
-        tpl_row_cstr(row, search_fields[i].description);
+        tpl_row_cstr(row, f->name);
+        tpl_row_cstr(row, f->description);
     }
     for (size_t i = 0; i < q->n; i++) {
-        const struct search_field *f = search_field_find(q->v[i].name);
-        if (!f || f->perm > reader || strcmp(f->name, "date") == 0 ||
+        const struct search_field *f = search_field_find(fields, q->v[i].name);
+        if (!f || f->perm > reader || f == fields->date ||
             (!with_simple && is_simple_value(f, q->v[i].value)))
             continue;
         line_row(rows, f, filter_split(f, q->v[i].value));
@@ -151,7 +153,7 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
     static const char *const labels[] = {"Product", "Version", "Platform", "Process type"};
     struct tpl_rows *rows = tpl_rows(v, "simple");
     for (size_t i = 0; i < ARRAY_LEN(simple_fields); i++) {
-        const struct search_field *f = search_field_find(str_of(simple_fields[i]));
+        const struct search_field *f = search_field_find(app_fields(r), str_of(simple_fields[i]));
         struct query choices = query_new(q->a);
         if (!f || !add_choices(r, q, f, &choices, err))
             return false;
@@ -181,8 +183,9 @@ bool search_form_fields(struct req *r, json_t *ret, struct err *err)
 {
     struct query none = query_new(req_arena(r));
     struct strs exclude = req_params(r, "exclude");
-    for (size_t i = 0; i < search_field_count; i++) {
-        const struct search_field *f = &search_fields[i];
+    const struct field_table *fields = app_fields(r);
+    for (size_t i = 0; i < fields->search_count; i++) {
+        const struct search_field *f = &fields->search[i];
         struct query choices = query_new(none.a);
         bool is_excluded = f->perm > app_reader(r);
         for (size_t k = 0; k < exclude.n; k++)

@@ -43,9 +43,10 @@ static void add_list(struct query *out, const char *name, struct str text)
 }
 
 /* Several values of "matches" may stand in one line, separated by commas. */
-static void add_line(struct query *out, struct str field, struct str op, struct str value)
+static void add_line(const struct field_table *fields, struct query *out, struct str field,
+                     struct str op, struct str value)
 {
-    const struct search_field *f = search_field_find(field);
+    const struct search_field *f = search_field_find(fields, field);
     const char *name = str_adup(out->a, field);
     bool needs_value = !str_ends(op, STR("__"));
     if (!f || (needs_value && value.n == 0))
@@ -72,7 +73,7 @@ static void add_lines(struct req *r, struct query *out)
 {
     struct strs f = req_params(r, "_f"), o = req_params(r, "_o"), v = req_params(r, "_v");
     for (size_t i = 0; i < f.n && i < o.n && i < v.n; i++)
-        add_line(out, str_trim(f.v[i]), o.v[i], str_trim(v.v[i]));
+        add_line(app_fields(r), out, str_trim(f.v[i]), o.v[i], str_trim(v.v[i]));
 }
 
 static void add_date(struct query *out, const char *op, struct str text)
@@ -115,14 +116,14 @@ static bool date_value(struct str text, int64_t now_us, int64_t *ret_us)
     return time_parse(text, ret_us, ERR_IGNORED);
 }
 
-struct date_bounds search_form_bounds(const struct query *q, int64_t now_us)
+struct date_bounds search_form_bounds(struct req *r, const struct query *q)
 {
-    const struct search_field *date = search_field_find(STR("date"));
+    int64_t now_us = req_now_us(r);
     struct strs values = query_all(q, "date");
     bool has_from = false, has_to = false;
     struct date_bounds b = {0};
-    for (size_t i = 0; date && i < values.n; i++) {
-        struct filter_value f = filter_split(date, values.v[i]);
+    for (size_t i = 0; i < values.n; i++) {
+        struct filter_value f = filter_split(app_fields(r)->date, values.v[i]);
         int64_t us;
         if (!is_range(f.op) || !date_value(f.value, now_us, &us))
             continue;
@@ -167,7 +168,7 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
                            const char *path)
 {
     int64_t now = req_now_us(r);
-    struct date_bounds b = search_form_bounds(q, now);
+    struct date_bounds b = search_form_bounds(r, q);
     struct tpl_rows *rows = tpl_rows(v, "shortcuts");
     /* The end is the next full minute, so that what came in just now is inside. */
     int64_t end = (now / 60000000 + 1) * 60000000;
@@ -256,20 +257,20 @@ static bool is_first_of_name(const struct query *q, size_t i)
     return true;
 }
 
-bool search_form_check(struct arena *a, const struct query *q, struct err *err)
+bool search_form_check(struct req *r, const struct query *q, struct err *err)
 {
     for (size_t i = 0; i < q->n; i++) {
-        const struct search_field *f = search_field_find(q->v[i].name);
-        if (f && is_first_of_name(q, i) && !check_field(a, q, f, err))
+        const struct search_field *f = search_field_find(app_fields(r), q->v[i].name);
+        if (f && is_first_of_name(q, i) && !check_field(req_arena(r), q, f, err))
             return false;
     }
     return true;
 }
 
-void search_form_warnings(struct arena *a, const struct query *q, struct tpl_rows *rows)
+void search_form_warnings(struct req *r, const struct query *q, struct tpl_rows *rows)
 {
     for (size_t i = 0; i < q->n; i++) {
-        const struct search_field *f = search_field_find(q->v[i].name);
+        const struct search_field *f = search_field_find(app_fields(r), q->v[i].name);
         if (!f || !is_first_of_name(q, i))
             continue;
         struct strs values = query_all(q, f->name);
@@ -281,7 +282,7 @@ void search_form_warnings(struct arena *a, const struct query *q, struct tpl_row
         if (negated > 0 && values.n > 1)
             tpl_row_cstr(
                 tpl_row_add(rows),
-                arena_printf(a,
+                arena_printf(req_arena(r),
                              "Conditions on one field are joined by OR: with a negated one "
                              "beside another, nearly every report matches %s.",
                              f->name));

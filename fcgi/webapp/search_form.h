@@ -36,14 +36,14 @@ bool search_form_fields(struct req *r, json_t *ret, struct err *err);
  * What a person surely did not mean: ranges that cannot overlap, "does not exist" beside another
  * value.  ERR_INVALID with the text.
  */
-bool search_form_check(struct arena *a, const struct query *q, struct err *err);
+bool search_form_check(struct req *r, const struct query *q, struct err *err);
 /* What they perhaps did not mean, as sentences. */
-void search_form_warnings(struct arena *a, const struct query *q, struct tpl_rows *rows);
+void search_form_warnings(struct req *r, const struct query *q, struct tpl_rows *rows);
 
 /* Bounds of the search in microseconds, as the search itself decides them. */
 struct date_bounds {
     int64_t from_us, to_us;
 };
-struct date_bounds search_form_bounds(const struct query *q, int64_t now_us);
+struct date_bounds search_form_bounds(struct req *r, const struct query *q);
 
 #endif

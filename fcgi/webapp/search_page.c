@@ -39,7 +39,7 @@ static struct strs visible(struct req *r, struct strs names)
             name = str_sub(name, str_find_char(name, '.', 0) + 1, SIZE_MAX);
         if (str_starts(name, STR("-")))
             name = str_sub(name, 1, SIZE_MAX);
-        const struct search_field *f = search_field_find(name);
+        const struct search_field *f = search_field_find(app_fields(r), name);
         if (f && f->perm <= app_reader(r) && !str_eq(names.v[i], STR("uuid")))
             names.v[kept++] = names.v[i];
     }
@@ -97,10 +97,11 @@ static bool set_results(struct req *r, struct tpl_values *v, const struct asked 
 {
     struct query full = full_query(q);
     json_auto_t *answer = NULL;
-    if (!search_form_check(req_arena(r), &q->query, err) ||
+    if (!search_form_check(r, &q->query, err) ||
         !app_search(r, &full, (struct app_search){.is_html = true}, &answer, NULL, err))
         return false;
-    const struct results_page page = {.query = &q->query,
+    const struct results_page page = {.fields = app_fields(r),
+                                      .query = &q->query,
                                       .path = "/search/",
                                       .refine_path = "/search/",
                                       .columns = q->columns,
@@ -139,7 +140,7 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
     struct str size = query_get(&q->query, "_facets_size");
     search_form_set_dates(r, v, &q->query, "/search/");
     search_form_set_lines(r, v, &q->query, 2);
-    search_form_warnings(a, &q->query, tpl_rows(v, "warnings"));
+    search_form_warnings(r, &q->query, tpl_rows(v, "warnings"));
     tpl_cstr(v, "columns_text", join(a, q->columns));
     tpl_cstr(v, "facets_text", join(a, q->facets));
     tpl_cstr(v, "sort_text", join(a, q->sort));

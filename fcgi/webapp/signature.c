@@ -31,7 +31,7 @@ static struct strs field_list(struct req *r, const struct query *q, const char *
     for (size_t i = 0; i < given.n; i++) {
         struct str rest = given.v[i], part;
         while (str_split(&rest, ',', &part)) {
-            const struct search_field *f = search_field_find(str_trim(part));
+            const struct search_field *f = search_field_find(app_fields(r), str_trim(part));
             if (f && f->perm <= app_reader(r) && strcmp(f->name, "uuid") != 0)
                 out.v[out.n++] = str_of(f->name);
         }
@@ -45,7 +45,7 @@ static struct strs field_list(struct req *r, const struct query *q, const char *
 
 static const char *graph_field(struct req *r)
 {
-    const struct search_field *f = search_field_find(req_param(r, "_graph"));
+    const struct search_field *f = search_field_find(app_fields(r), req_param(r, "_graph"));
     return f && f->perm <= app_reader(r) ? f->name : "platform";
 }
 
@@ -103,7 +103,8 @@ static void ask_reports(const struct signature_page *p, struct query *q)
 
 static struct results_page results_of(const struct signature_page *p, const struct query *filters)
 {
-    return (struct results_page){.query = filters,
+    return (struct results_page){.fields = app_fields(p->req),
+                                 .query = filters,
                                  .path = "/signature/",
                                  .refine_path = "/search/",
                                  .columns = p->columns,
@@ -136,10 +137,12 @@ static bool set_aggregations(const struct signature_page *p, struct tpl_values *
     struct results_page links = results_of(p, &filters);
     struct tpl_rows *rows = tpl_rows(v, "aggregations"), *kept = tpl_rows(v, "kept");
     for (size_t i = 0; i < p->aggregations.n; i++) {
-        const char *field = str_adup(p->a, p->aggregations.v[i]);
+        const struct search_field *f = search_field_find(links.fields, p->aggregations.v[i]);
+        if (!f)
+            continue;
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, field);
-        if (!results_add_terms(p->req, tpl_row_rows(row), &links, field, app_facet(answer, field),
+        tpl_row_cstr(row, f->name);
+        if (!results_add_terms(p->req, tpl_row_rows(row), &links, f, app_facet(answer, f->name),
                                jget_int_or(answer, "total", 0), err))
             return false;
     }
@@ -214,10 +217,9 @@ static bool set_comments(const struct signature_page *p, struct tpl_values *v, s
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_cstr(row, id);
         tpl_row_url(row, results_report_url(p->a, id ? id : ""));
-        tpl_row_text(row,
-                     results_text(p->a, "user_comments", json_object_get(hit, "user_comments")));
+        tpl_row_text(row, results_text(p->a, NULL, json_object_get(hit, "user_comments")));
         tpl_row_cstr(row, fmt_iso_time(p->a, jget_str(hit, "date")));
-        tpl_row_text(row, results_text(p->a, "", json_object_get(hit, "useragent_locale")));
+        tpl_row_text(row, results_text(p->a, NULL, json_object_get(hit, "useragent_locale")));
     }
     tpl_bool(v, "no_comments", i == 0);
     return true;
@@ -243,7 +245,7 @@ static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64
 
 static void set_head(const struct signature_page *p, struct tpl_values *v)
 {
-    struct date_bounds b = search_form_bounds(&p->query, req_now_us(p->req));
+    struct date_bounds b = search_form_bounds(p->req, &p->query);
     struct query without = query_copy(&p->query);
     query_drop(&without, "signature");
     query_drop_meta(&without);
@@ -253,7 +255,7 @@ static void set_head(const struct signature_page *p, struct tpl_values *v)
     search_form_set_dates(p->req, v, &p->query, "/signature/");
     struct query lines = query_new(p->a);
     for (size_t i = 0; i < without.n; i++) { /* here also the simple fields are lines */
-        const struct search_field *f = search_field_find(without.v[i].name);
+        const struct search_field *f = search_field_find(app_fields(p->req), without.v[i].name);
         if (f)
             query_add(&lines, f->name, without.v[i].value);
     }
@@ -271,7 +273,7 @@ static void set_head(const struct signature_page *p, struct tpl_values *v)
 static bool ask(const struct signature_page *p, json_t **ret, struct err *err)
 {
     struct query q = signature_filters(p);
-    if (!search_form_check(p->a, &q, err))
+    if (!search_form_check(p->req, &q, err))
         return false;
     signature_ask_summary(&q);
     signature_ask_graph(&q, p->graph_field);

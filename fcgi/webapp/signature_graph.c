@@ -32,7 +32,7 @@ static int64_t count_on(struct arena *a, const json_t *day, const char *field, s
     size_t i;
     const json_t *b;
     json_array_foreach (jget_arr(jget_obj(day, "facets"), field), i, b)
-        if (str_eq(results_text(a, "", json_object_get(b, "term")), term))
+        if (str_eq(results_text(a, NULL, json_object_get(b, "term")), term))
             return jget_int_or(b, "count", 0);
     return 0;
 }
@@ -40,7 +40,7 @@ static int64_t count_on(struct arena *a, const json_t *day, const char *field, s
 static struct html picture(const struct signature_page *p, const json_t *days,
                            const struct str *terms, size_t term_count)
 {
-    struct date_bounds b = search_form_bounds(&p->query, req_now_us(p->req));
+    struct date_bounds b = search_form_bounds(p->req, &p->query);
     int64_t first = b.from_us / DAY_US * DAY_US;
     size_t n = (size_t)((b.to_us - first) / DAY_US) + 1, i;
     if (b.to_us < first || n > DAYS_MAX)
@@ -90,7 +90,7 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
     struct str terms[LINES];
     size_t i, n = 0;
     json_array_foreach (counts, i, b) {
-        struct str text = results_text(p->a, "", json_object_get(b, "term"));
+        struct str text = results_text(p->a, NULL, json_object_get(b, "term"));
         if (n < LINES)
             terms[n++] = text;
         if (i >= 20)
@@ -112,7 +112,7 @@ static const struct search_field *path_field(struct req *r, const char *what)
     struct str name = req_path_rest(r);
     if (str_ends(name, STR("/")))
         name.n--;
-    const struct search_field *f = search_field_find(name);
+    const struct search_field *f = search_field_find(app_fields(r), name);
     if (f && f->perm <= app_reader(r))
         return f;
     const char *text = arena_printf(
@@ -165,10 +165,13 @@ bool signature_aggregation_get(struct req *r, struct err *err)
     if (!ask_field(&p, &q, &answer, err))
         return false;
     struct tpl_values *v = tpl_values_new(p.a);
-    struct results_page links = {
-        .query = &filters, .path = "/signature/", .refine_path = "/search/", .page = 1};
+    struct results_page links = {.fields = app_fields(r),
+                                 .query = &filters,
+                                 .path = "/signature/",
+                                 .refine_path = "/search/",
+                                 .page = 1};
     tpl_cstr(v, "field", f->name);
-    return results_add_terms(r, tpl_rows(v, "terms"), &links, f->name, app_facet(answer, f->name),
+    return results_add_terms(r, tpl_rows(v, "terms"), &links, f, app_facet(answer, f->name),
                              jget_int_or(answer, "total", 0), err) &&
            layout_send(r, 200, "signature_aggregation.html", v, err);
 }

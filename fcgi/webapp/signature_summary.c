@@ -112,7 +112,7 @@ static struct tpl_rows *panel_row(struct panel *p, const struct str *texts, int6
 
 static struct str term(struct arena *a, const json_t *bucket)
 {
-    struct str s = results_text(a, "", json_object_get(bucket, "term"));
+    struct str s = results_text(a, NULL, json_object_get(bucket, "term"));
     return s.p ? s : STR("");
 }
 

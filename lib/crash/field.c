@@ -1,10 +1,14 @@
 #include "lib/crash/field.h"
 
 /*
- * All three tables are sorted by bytes and begin each row with its name, so one search
- * serves them all.
+ * Looking up names.  Search fields, annotations and keys are sorted by the bytes of their names
+ * (the generator and fields_load see to it) and begin each row with the name, so one binary search
+ * serves all three.
+ *
+ * Programs look up what a request or a file names.  What the code itself needs for every row or
+ * document (the crash id, the date) is resolved when the table is made: struct field_table.
  */
-static const void *find(const void *rows, size_t n, size_t row_bytes, struct str name)
+static const void *find_row(const void *rows, size_t n, size_t row_bytes, struct str name)
 {
     size_t low = 0;
     while (low < n) {
@@ -21,19 +25,20 @@ static const void *find(const void *rows, size_t n, size_t row_bytes, struct str
     return NULL;
 }
 
-const struct search_field *search_field_find(struct str name)
+const struct search_field *search_field_find(const struct field_table *fields, struct str name)
 {
-    return find(search_fields, search_field_count, sizeof search_fields[0], name);
+    return find_row(fields->search, fields->search_count, sizeof *fields->search, name);
 }
 
-const struct annotation *annotation_find(struct str name)
+const struct annotation *annotation_find(const struct field_table *fields, struct str name)
 {
-    return find(annotations, annotation_count, sizeof annotations[0], name);
+    return find_row(fields->annotations, fields->annotation_count, sizeof *fields->annotations,
+                    name);
 }
 
 const struct schema_key *schema_find(const struct schema_shape *shape, struct str name)
 {
-    const struct schema_key *exact = find(shape->keys, shape->n, sizeof shape->keys[0], name);
+    const struct schema_key *exact = find_row(shape->keys, shape->n, sizeof shape->keys[0], name);
     if (exact)
         return exact;
     for (size_t i = 0; i < shape->n; i++) {

@@ -7,13 +7,16 @@
 /*
  * field - the one table of processed-crash keys, annotations and search fields.
  *
- * The rows come from lib/crash/fields.tsv at build time; an installation may add its
- * own (fields_load).  They drive the copy rule, the reducer, the index, query checks,
+ * The rows come from lib/crash/fields.tsv at build time (fields_builtin); an installation may
+ * add its own (fields_load).  They drive the copy rule, the reducer, the index, query checks,
  * the fields API, the search form and the data dictionary.  There is no second list.
  *
- * Ownership  The tables live as long as the process; so do pointers into them once
- *            fields_load has run.
- * Threads    Read-only after fields_load, which a program calls at start or not at all.
+ * A table is a value: main loads it and hands it down, and whatever keeps something by field
+ * (an open index, a query) remembers which table it was made with.  A field belongs to one
+ * table, and its id is its place there; ids of two tables do not mean the same.
+ *
+ * Ownership  Rows and their texts live as long as their table: till fields_free.
+ * Threads    Nothing changes a table once it is there, so it may be shared.
  */
 enum perm {
     PERM_PUBLIC = 0,
@@ -52,7 +55,6 @@ struct schema_shape {
     const struct schema_key *keys; /* sorted by name */
     size_t n;
 };
-extern struct schema_shape schema_processed; /* nobody but fields_load writes it */
 
 /* The key `name` of an object of this shape; exact names win over patterns.  NULL if unknown. */
 const struct schema_key *schema_find(const struct schema_shape *shape, struct str name);
@@ -74,6 +76,7 @@ enum index_kind {
 
 struct search_field {
     const char *name;
+    size_t id; /* its place in the table: what arrays by field are indexed with */
     enum query_type query_type;
     enum value_type value_type;
     enum index_kind index;
@@ -85,9 +88,6 @@ struct search_field {
                           * "@platforms" stand for what the installation knows */
     const char *description;
 };
-extern const struct search_field *search_fields; /* sorted by name */
-extern size_t search_field_count;
-const struct search_field *search_field_find(struct str name);
 
 /* Annotations (raw crash) and the copy rule */
 enum copy_type { COPY_NONE, COPY_BOOL, COPY_INT, COPY_NUM, COPY_STR, COPY_OBJ };
@@ -101,16 +101,30 @@ struct annotation {
     const char *fallback;      /* default as JSON text when the annotation is absent, or NULL */
     const char *description;
 };
-extern const struct annotation *annotations; /* sorted by name */
-extern size_t annotation_count;
-const struct annotation *annotation_find(struct str name);
+
+struct field_table {
+    const struct search_field *search; /* sorted by name; search[i].id is i */
+    size_t search_count;
+    const struct annotation *annotations; /* sorted by name */
+    size_t annotation_count;
+    struct schema_shape processed; /* the processed crash itself */
+    /* Two that every table has and every index needs: the crash id and when the report came. */
+    const struct search_field *uuid, *date;
+    char *text; /* what the rows of the installation point into; NULL: there are none */
+};
+
+/* The table of fields.tsv alone. */
+extern const struct field_table fields_builtin;
+
+const struct search_field *search_field_find(const struct field_table *fields, struct str name);
+const struct annotation *annotation_find(const struct field_table *fields, struct str name);
 
 /*
- * Adds the rows of $DATIL_VAR/config/fields.tsv, if there is one, to the tables above:
- * annotations, top-level keys copied from them, search fields.  Call at start, before
- * anything keeps a pointer into a table.  ERR_INVALID names the line; then nothing was
- * added and the program should not start.
+ * The built-in table with the rows of $DATIL_VAR/config/fields.tsv, if there is one: annotations,
+ * top-level keys copied from them, search fields.  New; ERR_INVALID names the line, and the program
+ * should not start.
  */
-bool fields_load(const char *var_dir, struct err *err);
+bool fields_load(const char *var_dir, const struct field_table **ret, struct err *err);
+void fields_free(const struct field_table *fields); /* NULL is fine, fields_builtin is not */
 
 #endif

@@ -1,18 +1,31 @@
 /*
- * Rows an installation adds to the field table.
+ * The table of an installation: the built-in rows and those of its own file, sorted together.
  *
- * The same columns as lib/crash/fields.tsv, but less is allowed: annotations, top-level
- * keys copied from one annotation, search fields.  Everything is checked on copies; the
- * tables change only when the whole file is good.  The old tables and the texts of the
- * rows stay for the life of the process.
+ * The file has the columns of lib/crash/fields.tsv (docs/fields.md), one row a line, separated by
+ * tabs, but less is allowed: annotations, top-level keys copied from one annotation of the same
+ * file, search fields.  Rows come in an order in which each finds what it refers to: a key its
+ * annotation, a search field its key.  A name may not be taken already, so that no file can change
+ * what a built-in row says, above all not who may see it; and what is protected as an annotation
+ * cannot become a public key.
+ *
+ * Either the whole file is good or there is no table: a program that started without some of its
+ * fields would index crashes without them and nobody would notice.
+ *
+ * The rows point into the text of the file, which the table therefore keeps.
  */
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 #include "lib/json/json.h"
 
+/*
+ * COLUMNS_MAX is what the longest kind of row has.  The others are limits against accidents: the
+ * built-in file has some 900 rows in 60 kB.  Each search field costs every partition of the index
+ * a column, of which format.h has room for a fixed number, and a name is part of file names there.
+ */
 enum { FILE_BYTES_MAX = 1 << 20, ROWS_MAX = 1000, COLUMNS_MAX = 9, NAME_BYTES_MAX = 100 };
 
+/* The rows of the file so far. */
 struct added {
     struct annotation *annotations;
     size_t annotation_count;
@@ -116,7 +129,7 @@ static bool add_annotation(struct added *a, char **c, struct err *err)
     int perm;
     if (!is_annotation_name(c[1]))
         return err_set(err, ERR_INVALID, "not an annotation name");
-    if (annotation_find(str_of(c[1])) || added_annotation(a, c[1]))
+    if (annotation_find(&fields_builtin, str_of(c[1])) || added_annotation(a, c[1]))
         return err_set(err, ERR_INVALID, "annotation %s is known already", c[1]);
     if (!read_types(c[2], &row.types))
         return err_set(err, ERR_INVALID, "type '%s'", c[2]);
@@ -156,7 +169,7 @@ static bool add_key(struct added *a, char **c, struct err *err)
         return err_set(err, ERR_INVALID, "only 'processed' keys of CopyFromRawCrash can be added");
     if (!is_key_name(c[2]))
         return err_set(err, ERR_INVALID, "a key has lower-case letters, digits and '_'");
-    if (schema_find(&schema_processed, str_of(c[2])) || added_key(a, c[2]))
+    if (schema_find(&fields_builtin.processed, str_of(c[2])) || added_key(a, c[2]))
         return err_set(err, ERR_INVALID, "key %s is known already", c[2]);
     if (!LOOK_UP(copies, c[3], &copy) || !read_types(c[3], &row.types))
         return err_set(err, ERR_INVALID, "type '%s': say str, int, num or bool", c[3]);
@@ -175,7 +188,7 @@ static bool add_key(struct added *a, char **c, struct err *err)
 static bool path_perm(const struct added *a, const char *path, enum perm *ret)
 {
     struct str rest = str_of(path), name;
-    const struct schema_shape *shape = &schema_processed;
+    const struct schema_shape *shape = &fields_builtin.processed;
     const struct schema_key *own = added_key(a, path);
     enum perm perm = own ? own->perm : PERM_PUBLIC;
     while (!own && str_split(&rest, '.', &name)) {
@@ -194,7 +207,7 @@ static bool is_search_known(const struct added *a, const char *name)
     for (size_t i = 0; i < a->search_count; i++)
         if (strcmp(a->search[i].name, name) == 0)
             return true;
-    return search_field_find(str_of(name)) != NULL;
+    return search_field_find(&fields_builtin, str_of(name)) != NULL;
 }
 
 /* search NAME QUERY VALUE INDEX FLAGS SOURCE CHOICES DESCRIPTION */
@@ -286,37 +299,63 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Old rows and new ones, sorted; every row begins with its name. */
-static void *merged(const void *old, size_t old_n, const void *new, size_t new_n, size_t row_bytes)
+/* Built-in rows and added ones, sorted; every row begins with its name. */
+static void *merged(const void *builtin, size_t builtin_n, const void *added, size_t added_n,
+                    size_t row_bytes)
 {
-    char *all = xmalloc((old_n + new_n + 1) * row_bytes);
-    memcpy(all, old, old_n * row_bytes);
-    memcpy(all + old_n * row_bytes, new, new_n * row_bytes);
-    qsort(all, old_n + new_n, row_bytes, by_name);
+    char *all = xmalloc((builtin_n + added_n + 1) * row_bytes);
+    memcpy(all, builtin, builtin_n * row_bytes);
+    if (added_n > 0)
+        memcpy(all + builtin_n * row_bytes, added, added_n * row_bytes);
+    qsort(all, builtin_n + added_n, row_bytes, by_name);
     return all;
 }
 
-static void publish(const struct added *a)
+/* Takes the text. */
+static struct field_table *table_new(const struct added *a, char *text)
 {
-    annotations = merged(annotations, annotation_count, a->annotations, a->annotation_count,
-                         sizeof *annotations);
-    annotation_count += a->annotation_count;
-    search_fields = merged(search_fields, search_field_count, a->search, a->search_count,
-                           sizeof *search_fields);
-    search_field_count += a->search_count;
-    schema_processed.keys = merged(schema_processed.keys, schema_processed.n, a->keys, a->key_count,
-                                   sizeof *schema_processed.keys);
-    schema_processed.n += a->key_count;
+    const struct field_table *b = &fields_builtin;
+    struct field_table *t = xcalloc(1, sizeof *t);
+    struct search_field *search =
+        merged(b->search, b->search_count, a->search, a->search_count, sizeof *search);
+    t->search = search;
+    t->search_count = b->search_count + a->search_count;
+    for (size_t i = 0; i < t->search_count; i++)
+        search[i].id = i;
+    t->annotations = merged(b->annotations, b->annotation_count, a->annotations,
+                            a->annotation_count, sizeof *t->annotations);
+    t->annotation_count = b->annotation_count + a->annotation_count;
+    t->processed.name = b->processed.name;
+    t->processed.keys =
+        merged(b->processed.keys, b->processed.n, a->keys, a->key_count, sizeof *t->processed.keys);
+    t->processed.n = b->processed.n + a->key_count;
+    t->uuid = search_field_find(t, str_of(b->uuid->name));
+    t->date = search_field_find(t, str_of(b->date->name));
+    t->text = text;
+    return t;
 }
 
-bool fields_load(const char *var_dir, struct err *err)
+void fields_free(const struct field_table *fields)
+{
+    if (!fields)
+        return;
+    free((void *)fields->search);
+    free((void *)fields->annotations);
+    free((void *)fields->processed.keys);
+    free(fields->text);
+    free((void *)fields);
+}
+
+bool fields_load(const char *var_dir, const struct field_table **ret, struct err *err)
 {
     STRBUF_AUTO path = {0};
     sb_init(&path, 4096);
     sb_printf(&path, "%s/config/fields.tsv", var_dir);
-    if (!fs_exists(sb_cstr(&path)))
+    if (!fs_exists(sb_cstr(&path))) {
+        *ret = table_new(&(struct added){0}, NULL);
         return true;
-    char *text = NULL; /* the rows point into it */
+    }
+    char *text = NULL;
     size_t n;
     if (!fs_read(sb_cstr(&path), FILE_BYTES_MAX, &text, &n, err))
         return false;
@@ -327,8 +366,8 @@ bool fields_load(const char *var_dir, struct err *err)
     bool ok = strlen(text) == n && utf8_valid(str_n(text, n))
                   ? read_rows(&a, text, sb_cstr(&path), err)
                   : err_set(err, ERR_INVALID, "%s: not UTF-8 text", sb_cstr(&path));
-    if (ok && a.annotation_count + a.key_count + a.search_count > 0)
-        publish(&a);
+    if (ok)
+        *ret = table_new(&a, text);
     else
         free(text);
     return ok;

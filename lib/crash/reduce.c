@@ -105,10 +105,11 @@ static json_t *report(struct walk *w, json_t *out, size_t *ret_rejected)
     return out;
 }
 
-json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_rejected)
+json_t *reduce_processed(const struct field_table *fields, const json_t *processed,
+                         enum perm reader, size_t *ret_rejected)
 {
     struct walk w = {.reader = reader};
-    return report(&w, reduce_object(&w, &schema_processed, processed), ret_rejected);
+    return report(&w, reduce_object(&w, &fields->processed, processed), ret_rejected);
 }
 
 json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, size_t *ret_rejected)
@@ -127,14 +128,15 @@ static bool is_publishable(const struct annotation *a, const json_t *v)
     return a->types & SCHEMA_OBJ ? json_is_object(v) : !json_is_object(v) && !json_is_array(v);
 }
 
-json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_rejected)
+json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, enum perm reader,
+                   size_t *ret_rejected)
 {
     struct walk w = {.reader = reader};
     json_t *out = json_object();
     const char *name;
     json_t *v;
     json_object_foreach ((json_t *)raw_crash, name, v) {
-        const struct annotation *a = annotation_find(str_of(name));
+        const struct annotation *a = annotation_find(fields, str_of(name));
         if (reader != PERM_PROTECTED && (!a || a->perm != PERM_PUBLIC))
             continue;
         if (reader != PERM_PROTECTED && !is_publishable(a, v))
@@ -145,10 +147,10 @@ json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_reject
     return report(&w, out, ret_rejected);
 }
 
-bool reduce_may_see(struct str path, enum perm reader)
+bool reduce_may_see(const struct field_table *fields, struct str path, enum perm reader)
 {
     struct walk w = {.reader = reader};
-    const struct schema_shape *shape = &schema_processed;
+    const struct schema_shape *shape = &fields->processed;
     const struct schema_key *map = NULL; /* the path stands at this map: any name will do */
     bool is_below_any = false;
     struct str name;

@@ -20,7 +20,8 @@
  *            as a whole.  Anything but an object gives an empty object.
  * Trust      Documents are hostile.  The walk is as deep as the schema.
  */
-json_t *reduce_processed(const json_t *processed, enum perm reader, size_t *ret_rejected);
+json_t *reduce_processed(const struct field_table *fields, const json_t *processed,
+                         enum perm reader, size_t *ret_rejected);
 
 /* The same walk by another table of keys, whatever their permissions (telemetry.h). */
 json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, size_t *ret_rejected);
@@ -29,9 +30,10 @@ json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, siz
  * Public readers get the public annotations that are plain values; protected readers
  * get everything, for an annotation that nobody described is protected.
  */
-json_t *reduce_raw(const json_t *raw_crash, enum perm reader, size_t *ret_rejected);
+json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, enum perm reader,
+                   size_t *ret_rejected);
 
 /* Whether a reader may see the value at this dotted path of a processed crash ("json_dump.pid"). */
-bool reduce_may_see(struct str path, enum perm reader);
+bool reduce_may_see(const struct field_table *fields, struct str path, enum perm reader);
 
 #endif

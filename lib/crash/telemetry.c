@@ -273,10 +273,11 @@ static void cut_frames(json_t *record)
     json_object_set_new(crashing, "frames", first);
 }
 
-json_t *telemetry_record(const json_t *processed, size_t *ret_rejected)
+json_t *telemetry_record(const struct field_table *fields, const json_t *processed,
+                         size_t *ret_rejected)
 {
     size_t of_public = 0, of_export = 0;
-    json_auto_t *doc = reduce_processed(processed, PERM_PUBLIC, &of_public);
+    json_auto_t *doc = reduce_processed(fields, processed, PERM_PUBLIC, &of_public);
     convert_to_text(doc);
     add_exported_names(doc);
     json_t *record = reduce_to_shape(&telemetry_shape, doc, &of_export);

@@ -1,6 +1,7 @@
 #ifndef CRASH_TELEMETRY_H
 #define CRASH_TELEMETRY_H
 
+#include "lib/crash/field.h"
 #include "lib/json/json.h"
 
 /*
@@ -16,7 +17,8 @@
  */
 enum { TELEMETRY_FRAMES_MAX = 10, TELEMETRY_VERSION = 2 };
 
-json_t *telemetry_record(const json_t *processed, size_t *ret_rejected);
+json_t *telemetry_record(const struct field_table *fields, const json_t *processed,
+                         size_t *ret_rejected);
 
 extern const struct schema_shape telemetry_shape;
 

@@ -125,10 +125,11 @@ static bool is_text(const struct search_field *f)
     return f->index == INDEX_TEXT || f->index == INDEX_SEMI || f->index == INDEX_KEYWORD;
 }
 
-bool doc_from_json(struct arena *a, const json_t *processed_crash, struct doc *ret, struct err *err)
+bool doc_from_json(struct arena *a, const struct field_table *fields, const json_t *processed_crash,
+                   struct doc *ret, struct err *err)
 {
-    struct doc d = {.values = arena_array(a, search_field_count, sizeof *d.values),
-                    .removed.v = arena_array(a, search_field_count, sizeof(struct str))};
+    struct doc d = {.values = arena_array(a, fields->search_count, sizeof *d.values),
+                    .removed.v = arena_array(a, fields->search_count, sizeof(struct str))};
     d.uuid = jget_strn(processed_crash, "uuid");
     if (!d.uuid.p || d.uuid.n == 0 || d.uuid.n > 200)
         return err_set(err, ERR_INVALID, "the document has no uuid");
@@ -136,8 +137,8 @@ bool doc_from_json(struct arena *a, const json_t *processed_crash, struct doc *r
     if (!date.p || !time_parse(date, &d.date_us, ERR_IGNORED))
         return err_set(err, ERR_INVALID, "the document has no date_processed");
 
-    for (size_t i = 0; i < search_field_count; i++) {
-        const struct search_field *f = &search_fields[i];
+    for (size_t i = 0; i < fields->search_count; i++) {
+        const struct search_field *f = &fields->search[i];
         const json_t *v = source_of(processed_crash, f);
         struct doc_value *out = &d.values[d.n];
         out->field = f;

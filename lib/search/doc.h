@@ -29,7 +29,7 @@ struct doc {
     struct strs removed;
 };
 
-bool doc_from_json(struct arena *a, const json_t *processed_crash, struct doc *ret,
-                   struct err *err);
+bool doc_from_json(struct arena *a, const struct field_table *fields, const json_t *processed_crash,
+                   struct doc *ret, struct err *err);
 
 #endif

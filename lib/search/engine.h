@@ -27,7 +27,8 @@ struct search_limits {
 struct search_engine {
     const char *name;
 
-    bool (*writer_open)(const char *dir, void **ret, struct err *err);
+    bool (*writer_open)(const char *dir, const struct field_table *fields, void **ret,
+                        struct err *err);
     void (*writer_close)(void *writer);
     bool (*put)(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
                 struct err *err);
@@ -42,27 +43,31 @@ struct search_engine {
     bool (*fill_progress)(void *writer, uint64_t looked, uint64_t put, struct err *err);
     bool (*filled)(void *writer, uint64_t losses, struct err *err);
 
-    bool (*reader_open)(const char *dir, void **ret, struct err *err);
+    bool (*reader_open)(const char *dir, const struct field_table *fields, void **ret,
+                        struct err *err);
     void (*reader_close)(void *reader);
     bool (*has)(void *reader, struct str crash_id, bool *ret, struct err *err);
     bool (*run)(void *reader, const struct search_query *q, const struct search_limits *limits,
                 json_t **ret, struct err *err);
 
-    bool (*verify)(const char *dir, void (*report)(void *arg, const char *line), void *arg,
-                   struct err *err);
-    bool (*compact)(const char *dir, struct err *err);
-    bool (*expire)(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err);
-    bool (*reset)(const char *dir, struct err *err);
+    bool (*verify)(const char *dir, const struct field_table *fields,
+                   void (*report)(void *arg, const char *line), void *arg, struct err *err);
+    bool (*compact)(const char *dir, const struct field_table *fields, struct err *err);
+    bool (*expire)(const char *dir, const struct field_table *fields, int64_t cutoff_us,
+                   size_t *ret_dropped, struct err *err);
+    bool (*reset)(const char *dir, const struct field_table *fields, struct err *err);
     bool (*claim_filling)(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                           struct err *err);
-    bool (*health)(const char *dir, struct index_health *ret, struct err *err);
+    bool (*health)(const char *dir, const struct field_table *fields, struct index_health *ret,
+                   struct err *err);
 };
 
 extern const struct search_engine columns_engine;
 
-/* The engine of an open reader, for search_run. */
+/* The engine of an open reader, for search_run, and the table that its searches are parsed with. */
 struct index_reader {
     const struct search_engine *engine;
+    const struct field_table *fields; /* borrowed */
     void *impl;
 };
 

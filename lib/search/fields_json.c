@@ -62,10 +62,10 @@ static json_t *field_json(const struct search_field *f)
     return out;
 }
 
-json_t *search_fields_json(void)
+json_t *search_fields_json(const struct field_table *fields)
 {
     json_t *out = json_object();
-    for (size_t i = 0; i < search_field_count; i++)
-        json_object_set_new(out, search_fields[i].name, field_json(&search_fields[i]));
+    for (size_t i = 0; i < fields->search_count; i++)
+        json_object_set_new(out, fields->search[i].name, field_json(&fields->search[i]));
     return out;
 }

@@ -14,17 +14,19 @@ enum { DOC_ARENA_BYTES = 64 << 20, OPEN_AGAIN_MS = 1000 };
 struct index_writer {
     const struct search_engine *engine;
     char *dir;
+    const struct field_table *fields;
     void *impl; /* NULL: not open */
     int64_t open_again_ms;
     struct err why;     /* it could not be opened */
     struct arena arena; /* of the document at hand */
 };
 
-struct index_writer *index_writer_new(const char *dir)
+struct index_writer *index_writer_new(const char *dir, const struct field_table *fields)
 {
     struct index_writer *w = xcalloc(1, sizeof *w);
     w->engine = &columns_engine;
     w->dir = xstrdup(dir);
+    w->fields = fields;
     arena_init(&w->arena, DOC_ARENA_BYTES);
     return w;
 }
@@ -35,16 +37,17 @@ static bool ensure_open(struct index_writer *w, struct err *err)
         return true;
     if (mono_ms() >= w->open_again_ms) {
         w->why = (struct err){0};
-        if (w->engine->writer_open(w->dir, &w->impl, &w->why))
+        if (w->engine->writer_open(w->dir, w->fields, &w->impl, &w->why))
             return true;
         w->open_again_ms = mono_ms() + OPEN_AGAIN_MS;
     }
     return err_set(err, w->why.code, "%s", w->why.msg);
 }
 
-bool index_writer_open(const char *dir, struct index_writer **ret, struct err *err)
+bool index_writer_open(const char *dir, const struct field_table *fields, struct index_writer **ret,
+                       struct err *err)
 {
-    struct index_writer *w = index_writer_new(dir);
+    struct index_writer *w = index_writer_new(dir, fields);
     if (!ensure_open(w, err)) {
         index_writer_close(w);
         return false;
@@ -69,7 +72,7 @@ static bool put(struct index_writer *w, const json_t *processed_crash, bool only
 {
     struct doc doc;
     arena_reset(&w->arena);
-    return doc_from_json(&w->arena, processed_crash, &doc, err) && ensure_open(w, err) &&
+    return doc_from_json(&w->arena, w->fields, processed_crash, &doc, err) && ensure_open(w, err) &&
            w->engine->put(w->impl, &doc, only_if_absent, ret_was_there, err);
 }
 
@@ -140,13 +143,15 @@ bool index_filled(struct index_writer *w, uint64_t losses, struct err *err)
     return ensure_open(w, err) && w->engine->filled(w->impl, losses, err);
 }
 
-bool index_reader_open(const char *dir, struct index_reader **ret, struct err *err)
+bool index_reader_open(const char *dir, const struct field_table *fields, struct index_reader **ret,
+                       struct err *err)
 {
     void *impl;
-    if (!columns_engine.reader_open(dir, &impl, err))
+    if (!columns_engine.reader_open(dir, fields, &impl, err))
         return false;
     struct index_reader *r = xcalloc(1, sizeof *r);
     r->engine = &columns_engine;
+    r->fields = fields;
     r->impl = impl;
     *ret = r;
     return true;
@@ -165,25 +170,26 @@ bool index_has(struct index_reader *r, const char *crash_id, bool *ret, struct e
     return r->engine->has(r->impl, str_of(crash_id), ret, err);
 }
 
-bool index_verify(const char *dir, void (*report)(void *arg, const char *line), void *arg,
-                  struct err *err)
+bool index_verify(const char *dir, const struct field_table *fields,
+                  void (*report)(void *arg, const char *line), void *arg, struct err *err)
 {
-    return columns_engine.verify(dir, report, arg, err);
+    return columns_engine.verify(dir, fields, report, arg, err);
 }
 
-bool index_compact(const char *dir, struct err *err)
+bool index_compact(const char *dir, const struct field_table *fields, struct err *err)
 {
-    return columns_engine.compact(dir, err);
+    return columns_engine.compact(dir, fields, err);
 }
 
-bool index_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err)
+bool index_expire(const char *dir, const struct field_table *fields, int64_t cutoff_us,
+                  size_t *ret_dropped, struct err *err)
 {
-    return columns_engine.expire(dir, cutoff_us, ret_dropped, err);
+    return columns_engine.expire(dir, fields, cutoff_us, ret_dropped, err);
 }
 
-bool index_reset(const char *dir, struct err *err)
+bool index_reset(const char *dir, const struct field_table *fields, struct err *err)
 {
-    return columns_engine.reset(dir, err);
+    return columns_engine.reset(dir, fields, err);
 }
 
 bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
@@ -192,7 +198,8 @@ bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int
     return columns_engine.claim_filling(dir, what, wait_ms, ret_fd, err);
 }
 
-bool index_health(const char *dir, struct index_health *ret, struct err *err)
+bool index_health(const char *dir, const struct field_table *fields, struct index_health *ret,
+                  struct err *err)
 {
-    return columns_engine.health(dir, ret, err);
+    return columns_engine.health(dir, fields, ret, err);
 }

@@ -2,12 +2,15 @@
 #define SEARCH_INDEX_H
 
 #include "lib/base/err.h"
+#include "lib/crash/field.h"
 #include "lib/json/json.h"
 
 /*
  * index - the crash index behind one table of functions: put, delete, run (see
  * engine.h).  Programs that write use a writer, programs that search a reader.
  *
+ * Fields     The field table decides what of a document is kept and which columns a partition has
+ *            for this process; whatever opens an index gets it.  It outlives what was opened.
  * Writers    Any number of processes may hold a writer; each put takes the index's lock for
  *            the time of the append.  A put is visible to every reader when it returns.
  *            Open it after fork: processes that share one writer share its lock.
@@ -26,12 +29,13 @@
 struct index_writer;
 struct index_reader;
 
-bool index_writer_open(const char *dir, struct index_writer **ret, struct err *err);
+bool index_writer_open(const char *dir, const struct field_table *fields, struct index_writer **ret,
+                       struct err *err);
 /*
  * One that is opened when it is used: an index that cannot be opened fails what is done with it,
  * and is tried again a second later.  For programs that work on without an index.
  */
-struct index_writer *index_writer_new(const char *dir);
+struct index_writer *index_writer_new(const char *dir, const struct field_table *fields);
 void index_writer_close(struct index_writer *w);
 /* Adds or replaces the document of this processed crash (keyed by its uuid). */
 bool index_put(struct index_writer *w, const json_t *processed_crash, struct err *err);
@@ -81,19 +85,21 @@ bool index_filled(struct index_writer *w, uint64_t losses, struct err *err);
 bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                          struct err *err);
 
-bool index_reader_open(const char *dir, struct index_reader **ret, struct err *err);
+bool index_reader_open(const char *dir, const struct field_table *fields, struct index_reader **ret,
+                       struct err *err);
 void index_reader_close(struct index_reader *r);
 /* Whether the index holds exactly this crash. */
 bool index_has(struct index_reader *r, const char *crash_id, bool *ret, struct err *err);
 
 /* Housekeeping. */
-bool index_verify(const char *dir, void (*report)(void *arg, const char *line), void *arg,
-                  struct err *err);
-bool index_compact(const char *dir, struct err *err);
+bool index_verify(const char *dir, const struct field_table *fields,
+                  void (*report)(void *arg, const char *line), void *arg, struct err *err);
+bool index_compact(const char *dir, const struct field_table *fields, struct err *err);
 /* Drops weekly partitions that end before cutoff (microseconds since 1970). */
-bool index_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err);
+bool index_expire(const char *dir, const struct field_table *fields, int64_t cutoff_us,
+                  size_t *ret_dropped, struct err *err);
 /* Empties the index.  It is filled again with index_fill_begin. */
-bool index_reset(const char *dir, struct err *err);
+bool index_reset(const char *dir, const struct field_table *fields, struct err *err);
 
 /* How the index is, for doctors and pages. */
 struct index_health {
@@ -111,6 +117,7 @@ struct index_health {
     int64_t ledger_seq;
 };
 /* False only when it cannot be told. */
-bool index_health(const char *dir, struct index_health *ret, struct err *err);
+bool index_health(const char *dir, const struct field_table *fields, struct index_health *ret,
+                  struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
  */
 struct query_build {
     struct arena *arena;
+    const struct field_table *fields;
     const struct search_context *ctx;
     struct search_params params;
     struct search_query *query;

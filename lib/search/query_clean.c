@@ -9,19 +9,21 @@ bool query_may_see(const struct search_context *ctx, const struct search_field *
     return f->perm <= ctx->reader;
 }
 
-static bool is_allowed_name(const struct search_context *ctx, struct str name)
+static bool is_allowed_name(const struct field_table *fields, const struct search_context *ctx,
+                            struct str name)
 {
-    const struct search_field *f = search_field_find(name);
+    const struct search_field *f = search_field_find(fields, name);
     return f && query_may_see(ctx, f);
 }
 
 /* F1.F2.F3: every part must be allowed. */
-static bool is_allowed_path(const struct search_context *ctx, struct str path)
+static bool is_allowed_path(const struct field_table *fields, const struct search_context *ctx,
+                            struct str path)
 {
     struct str part;
     bool any = false;
     while (str_split(&path, '.', &part)) {
-        if (!is_allowed_name(ctx, part))
+        if (!is_allowed_name(fields, ctx, part))
             return false;
         any = true;
     }
@@ -36,42 +38,45 @@ static bool take_prefix(struct str *s, struct str prefix)
     return true;
 }
 
-static bool is_allowed_value(const struct search_context *ctx, struct str value, bool is_sort)
+static bool is_allowed_value(const struct field_table *fields, const struct search_context *ctx,
+                             struct str value, bool is_sort)
 {
     if (is_sort)
         take_prefix(&value, STR("-"));
     else if (!take_prefix(&value, STR("_histogram.")))
         take_prefix(&value, STR("_cardinality."));
-    return is_allowed_name(ctx, value);
+    return is_allowed_name(fields, ctx, value);
 }
 
-static bool keeps(const struct search_context *ctx, const struct search_param *p)
+static bool keeps(const struct field_table *fields, const struct search_context *ctx,
+                  const struct search_param *p)
 {
     struct str name = p->name;
     if (!str_starts(name, STR("_"))) {
-        const struct search_field *f = search_field_find(name);
+        const struct search_field *f = search_field_find(fields, name);
         return !f || query_may_see(ctx, f); /* unknown ones are ignored later */
     }
     if (str_eq(name, STR("_facets")) || str_eq(name, STR("_sort")))
-        return p->value.n == 0 || is_allowed_value(ctx, p->value, str_eq(name, STR("_sort")));
+        return p->value.n == 0 ||
+               is_allowed_value(fields, ctx, p->value, str_eq(name, STR("_sort")));
     if (str_eq(name, STR("_columns")))
-        return !ctx->is_html || p->value.n == 0 || is_allowed_name(ctx, p->value);
+        return !ctx->is_html || p->value.n == 0 || is_allowed_name(fields, ctx, p->value);
     if (take_prefix(&name, STR("_histogram_interval.")))
-        return is_allowed_path(ctx, name);
+        return is_allowed_path(fields, ctx, name);
     if (take_prefix(&name, STR("_aggs.")) || take_prefix(&name, STR("_histogram.")))
-        return is_allowed_path(ctx, name) &&
-               (p->value.n == 0 || is_allowed_value(ctx, p->value, false));
+        return is_allowed_path(fields, ctx, name) &&
+               (p->value.n == 0 || is_allowed_value(fields, ctx, p->value, false));
     return true;
 }
 
-void search_clean(struct arena *a, const struct search_context *ctx, struct search_params *params)
+void search_clean(const struct field_table *fields, const struct search_context *ctx,
+                  struct search_params *params)
 {
-    (void)a;
     if (ctx->is_unredacted || ctx->reader == PERM_PROTECTED)
         return;
     size_t kept = 0;
     for (size_t i = 0; i < params->n; i++)
-        if (keeps(ctx, &params->v[i]))
+        if (keeps(fields, ctx, &params->v[i]))
             params->v[kept++] = params->v[i];
     params->n = kept;
 }

@@ -180,11 +180,12 @@ static void finish_fold(struct query_build *b, struct fold *fold, struct filter 
         ret->conds[ret->n++] = fold->families[i];
 }
 
-static bool is_filter(const struct search_param *p, const struct search_field **ret)
+static bool is_filter(const struct field_table *fields, const struct search_param *p,
+                      const struct search_field **ret)
 {
     if (p->value.n == 0 || str_starts(p->name, STR("_")))
         return false;
-    *ret = search_field_find(p->name);
+    *ret = search_field_find(fields, p->name);
     return *ret && (*ret)->index != INDEX_DATE;
 }
 
@@ -260,9 +261,9 @@ bool query_build_filters(struct query_build *b)
 {
     const struct search_field *f;
     b->query->filters =
-        arena_array(b->arena, MIN(b->params.n, search_field_count) + 1, sizeof(struct filter));
+        arena_array(b->arena, MIN(b->params.n, b->fields->search_count) + 1, sizeof(struct filter));
     for (size_t i = 0; i < b->params.n; i++) {
-        if (!is_filter(&b->params.v[i], &f) || has_filter(b->query, f))
+        if (!is_filter(b->fields, &b->params.v[i], &f) || has_filter(b->query, f))
             continue;
         if (!query_may_see(b->ctx, f))
             return err_set(b->err, ERR_FORBIDDEN, "field '%s' needs a permission", f->name);

@@ -17,7 +17,7 @@ bool query_too_complex(struct query_build *b)
 
 const struct search_field *query_field(struct query_build *b, struct str name)
 {
-    const struct search_field *f = search_field_find(name);
+    const struct search_field *f = search_field_find(b->fields, name);
     if (!f) {
         struct str shown = str_n(name.p, utf8_prefix_bytes(name, 200));
         err_set(b->err, ERR_INVALID, "Unknown field '" STR_FMT "'", STR_ARG(shown));
@@ -83,7 +83,7 @@ static bool has_column(const struct search_query *q, const struct search_field *
 /* Columns that the reader may not see are known but left out: their keys are absent. */
 static bool add_column(struct query_build *b, struct str name)
 {
-    const struct search_field *f = search_field_find(name);
+    const struct search_field *f = search_field_find(b->fields, name);
     if (!f)
         return query_field(b, name) != NULL;
     if (query_may_see(b->ctx, f) && !has_column(b->query, f))
@@ -95,7 +95,8 @@ static bool build_columns(struct query_build *b)
 {
     static const struct str defaults[] = {
         {"uuid", 4}, {"date", 4}, {"signature", 9}, {"product", 7}, {"version", 7}};
-    b->query->columns = arena_array(b->arena, search_field_count + 1, sizeof *b->query->columns);
+    b->query->columns =
+        arena_array(b->arena, b->fields->search_count + 1, sizeof *b->query->columns);
     bool any = false;
     for (size_t i = 0; i < b->params.n; i++) {
         if (b->params.v[i].value.n == 0 || !str_eq(b->params.v[i].name, STR("_columns")))
@@ -127,7 +128,7 @@ static void add_sort(struct search_query *q, const struct search_field *f, bool 
 static bool build_sort(struct query_build *b)
 {
     struct search_query *q = b->query;
-    q->sort = arena_array(b->arena, search_field_count + 1, sizeof *q->sort);
+    q->sort = arena_array(b->arena, b->fields->search_count + 1, sizeof *q->sort);
     for (size_t i = 0; i < b->params.n; i++) {
         struct str value = b->params.v[i].value;
         if (value.n == 0 || !str_eq(b->params.v[i].name, STR("_sort")))
@@ -139,8 +140,8 @@ static bool build_sort(struct query_build *b)
         add_sort(q, f, is_descending);
     }
     if (q->sort_count == 0)
-        add_sort(q, search_field_find(STR("date")), true);
-    add_sort(q, search_field_find(STR("uuid")), false);
+        add_sort(q, b->fields->date, true);
+    add_sort(q, b->fields->uuid, false);
     return true;
 }
 
@@ -153,7 +154,7 @@ static bool is_yes(struct str s)
 /* Room for everything but regular expressions, which ask for themselves. */
 static bool check_size(struct query_build *b)
 {
-    size_t need = (search_field_count + 1) * 128;
+    size_t need = (b->fields->search_count + 1) * 128;
     for (size_t i = 0; i < b->params.n; i++)
         need += 1024 + b->params.v[i].name.n + b->params.v[i].value.n * 24;
     return arena_fits(b->arena, need, "query", ERR_IGNORED) || query_too_complex(b);
@@ -168,12 +169,15 @@ static bool check_form(struct query_build *b)
     return true;
 }
 
-bool search_parse(struct arena *a, const struct search_context *ctx, struct search_params params,
+bool search_parse(struct arena *a, const struct field_table *fields,
+                  const struct search_context *ctx, struct search_params params,
                   struct search_query **ret, const char **ret_form_param, struct err *err)
 {
     struct search_query *q = arena_alloc(a, sizeof *q);
     const char *form_param = NULL;
+    q->fields = fields;
     struct query_build b = {.arena = a,
+                            .fields = fields,
                             .ctx = ctx,
                             .params = params,
                             .query = q,

@@ -4,12 +4,15 @@
  */
 #include "lib/search/search.h"
 
+#include <assert.h>
+
 #include "lib/base/util.h"
 #include "lib/search/engine.h"
 
 bool search_run(struct index_reader *r, const struct search_context *ctx,
                 const struct search_query *q, json_t **ret, struct err *err)
 {
+    assert(q->fields == r->fields);
     const struct search_limits limits = {
         .deadline_ms = ctx->deadline_ms > 0 ? ctx->deadline_ms : INT64_MAX,
         .max_buckets = ctx->max_buckets ? ctx->max_buckets : SEARCH_BUCKETS_DEFAULT,
@@ -28,8 +31,8 @@ bool search_answer(struct arena *a, struct index_reader *r, const struct search_
     if (ret_form_param)
         *ret_form_param = NULL;
     if (!ctx->is_unredacted)
-        search_clean(a, ctx, &params);
-    if (!search_parse(a, ctx, params, &q, ret_form_param, err))
+        search_clean(r->fields, ctx, &params);
+    if (!search_parse(a, r->fields, ctx, params, &q, ret_form_param, err))
         return false;
     if (!search_wants_query(q))
         return search_run(r, ctx, q, ret, err);

@@ -12,10 +12,11 @@
  *   search_parse   parameters -> checked, typed query tree (no engine detail)
  *   search_run     query tree -> {"hits","total","facets","errors"}
  *
- * Ownership  A query lives in the arena given to search_parse.
- * Errors     ERR_INVALID carries the text for the user in msg; parse errors of meta
- *            parameters at form level set form_param to the parameter's name.
- * Trust      Parameters come from strangers.
+ * Fields     A query is parsed against a field table and can be run by readers that were opened
+ * with the same table; search_answer takes that of its reader. Ownership  A query lives in the
+ * arena given to search_parse. Errors     ERR_INVALID carries the text for the user in msg; parse
+ * errors of meta parameters at form level set form_param to the parameter's name. Trust Parameters
+ * come from strangers.
  */
 struct search_param {
     struct str name, value; /* decoded */
@@ -48,9 +49,11 @@ struct search_context {
 
 struct search_query; /* see query.h */
 
-void search_clean(struct arena *a, const struct search_context *ctx, struct search_params *params);
+void search_clean(const struct field_table *fields, const struct search_context *ctx,
+                  struct search_params *params);
 /* *ret_form_param is set (borrowed) when the error belongs to one parameter at form level. */
-bool search_parse(struct arena *a, const struct search_context *ctx, struct search_params params,
+bool search_parse(struct arena *a, const struct field_table *fields,
+                  const struct search_context *ctx, struct search_params params,
                   struct search_query **ret, const char **ret_form_param, struct err *err);
 bool search_run(struct index_reader *r, const struct search_context *ctx,
                 const struct search_query *q, json_t **ret, struct err *err);
@@ -64,6 +67,6 @@ bool search_answer(struct arena *a, struct index_reader *r, const struct search_
                    struct err *err);
 
 /* GET /api/SuperSearchFields/.  New reference. */
-json_t *search_fields_json(void);
+json_t *search_fields_json(const struct field_table *fields);
 
 #endif

@@ -23,6 +23,7 @@ enum {
 struct web_app {
     const struct web_program *program;
     struct conf conf;
+    const struct field_table *fields;
     struct tpl_set *templates; /* NULL without pages */
     struct rate_table *rates;
     struct turns *turns;

@@ -36,6 +36,11 @@ const struct conf *web_conf(const struct web_app *web)
     return &web->conf;
 }
 
+const struct field_table *web_fields(const struct web_app *web)
+{
+    return web->fields;
+}
+
 struct db *web_db(const struct web_app *web)
 {
     return web->db;
@@ -204,7 +209,8 @@ int web_main(const struct web_program *program, int argc, char **argv)
     if (ok) {
         log_init(program->name, conf_text(&web.conf, CONF_LOGGING_LEVEL));
         ok = identity_settle(&web.conf, IDENTITY_SERVICE, &err) &&
-             fields_load(conf_text(&web.conf, CONF_DATIL_VAR), &err) && run(&web, &err);
+             fields_load(conf_text(&web.conf, CONF_DATIL_VAR), &web.fields, &err) &&
+             run(&web, &err);
     }
     if (!ok)
         log_event(LOG_ERROR, "start_failed", "the program cannot start", LOG_E(&err));
@@ -214,6 +220,7 @@ int web_main(const struct web_program *program, int argc, char **argv)
     turns_free(web.turns);
     if (web.templates)
         tpl_free(web.templates);
+    fields_free(web.fields);
     conf_release(&web.conf);
     return ok ? 0 : 1;
 }

@@ -99,6 +99,7 @@ int web_main(const struct web_program *program, int argc, char **argv);
 
 /* Of a worker. */
 const struct conf *web_conf(const struct web_app *web);
+const struct field_table *web_fields(const struct web_app *web); /* of the installation */
 struct db *web_db(const struct web_app *web);
 void *web_arg(const struct web_app *web);
 const struct tpl_set *web_templates(const struct web_app *web);

@@ -97,7 +97,7 @@ static void fill(struct bench *b)
     struct index_writer *w;
     struct err err = {0};
     int64_t put_us = 0;
-    if (!index_writer_open(b->dir, &w, &err))
+    if (!index_writer_open(b->dir, &fields_builtin, &w, &err))
         abort();
     for (size_t i = 0; i < b->n; i++) {
         struct row *r = &b->rows[i];
@@ -262,7 +262,7 @@ int main(int argc, char **argv)
         return 1;
     printf("search: %zu crashes\n", b.n);
     fill(&b);
-    if (!index_reader_open(b.dir, &b.r, &err))
+    if (!index_reader_open(b.dir, &fields_builtin, &b.r, &err))
         abort();
     run_yardsticks(&b);
     index_reader_close(b.r);

@@ -44,7 +44,7 @@ static const char *const files[] = {
 static void put_docs(const char *dir, int from, int to)
 {
     struct index_writer *w;
-    if (!index_writer_open(dir, &w, ERR_IGNORED))
+    if (!index_writer_open(dir, &fields_builtin, &w, ERR_IGNORED))
         return;
     for (int i = from; i < to; i++) {
         char uuid[40];
@@ -95,7 +95,7 @@ static void search(const char *dir)
     json_t *answer = NULL;
     const char *form;
     bool there;
-    if (!index_reader_open(dir, &r, ERR_IGNORED))
+    if (!index_reader_open(dir, &fields_builtin, &r, ERR_IGNORED))
         return;
     arena_init(&a, 8 << 20);
     struct search_context ctx = {.now_us = 1714564800 * (int64_t)1000000,
@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(folder, sizeof folder, "%s/20240429-1", dir);
     change(folder, data, size);
     search(dir);
-    index_verify(dir, quiet, NULL, ERR_IGNORED);
+    index_verify(dir, &fields_builtin, quiet, NULL, ERR_IGNORED);
     put_docs(dir, 20, 60);
     search(dir);
     fs_remove_tree(dir, ERR_IGNORED);

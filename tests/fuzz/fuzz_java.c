@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rule_job_apply(&j, "JavaStackTrace");
     rule_job_apply(&j, "SignatureGenerator");
     assert(json_string_length(json_object_get(j.job.processed, "signature")) > 0);
-    json_auto_t *public_doc = reduce_processed(j.job.processed, PERM_PUBLIC, NULL);
+    json_auto_t *public_doc = reduce_processed(&fields_builtin, j.job.processed, PERM_PUBLIC, NULL);
     if (!is_exception && size > 0)
         check_trace(jget_strn(public_doc, "java_stack_trace"));
     check_exception(public_doc);

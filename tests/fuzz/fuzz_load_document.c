@@ -25,9 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena a;
     struct doc row;
     arena_init(&a, ARENA_MAX);
-    if (doc_from_json(&a, doc, &row, ERR_IGNORED))
+    if (doc_from_json(&a, &fields_builtin, doc, &row, ERR_IGNORED))
         assert(str_eq(row.uuid, jget_strn(doc, "uuid")));
-    json_auto_t *seen = reduce_processed(doc, PERM_PUBLIC, NULL);
+    json_auto_t *seen = reduce_processed(&fields_builtin, doc, PERM_PUBLIC, NULL);
     assert(json_is_object(seen));
     raw_crash_upgrade(doc);
     arena_release(&a);

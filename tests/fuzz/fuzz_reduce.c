@@ -24,12 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *doc = jparse(str_n((const char *)data, size), JSON_BYTES_MAX, ERR_IGNORED);
     if (!doc)
         return 0;
-    json_t *pub = reduce_processed(doc, PERM_PUBLIC, NULL);
-    json_t *prot = reduce_processed(doc, PERM_PROTECTED, NULL);
-    json_t *again = reduce_processed(prot, PERM_PUBLIC, NULL);
+    json_t *pub = reduce_processed(&fields_builtin, doc, PERM_PUBLIC, NULL);
+    json_t *prot = reduce_processed(&fields_builtin, doc, PERM_PROTECTED, NULL);
+    json_t *again = reduce_processed(&fields_builtin, prot, PERM_PUBLIC, NULL);
     assert(json_equal(pub, again));
     check_public(json_object_get(pub, "json_dump"));
-    json_t *raw = reduce_raw(doc, PERM_PUBLIC, NULL);
+    json_t *raw = reduce_raw(&fields_builtin, doc, PERM_PUBLIC, NULL);
     assert(json_is_object(raw) && !json_object_get(raw, "URL"));
     json_decref(raw);
     json_decref(again);

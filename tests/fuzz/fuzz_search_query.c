@@ -51,8 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *form;
     struct err err = {0};
     arena_init(&a, 8 << 20);
-    search_clean(&a, &ctx, &params);
-    if (search_parse(&a, &ctx, params, &q, &form, &err))
+    search_clean(&fields_builtin, &ctx, &params);
+    if (search_parse(&a, &fields_builtin, &ctx, params, &q, &form, &err))
         check(q);
     else if (err.code == ERR_FORBIDDEN)
         abort(); /* clean-up has let something through */

@@ -31,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rule_job_apply(&j, rule_table[i].name);
     size_t n = json_string_length(json_object_get(j.job.processed, "signature"));
     assert(n > 0 && n <= SIGNATURE_MAX);
-    json_auto_t *public_doc = reduce_processed(j.job.processed, PERM_PUBLIC, NULL);
-    json_auto_t *record = telemetry_record(j.job.processed, NULL);
+    json_auto_t *public_doc = reduce_processed(&fields_builtin, j.job.processed, PERM_PUBLIC, NULL);
+    json_auto_t *record = telemetry_record(&fields_builtin, j.job.processed, NULL);
     free(jdump(public_doc, NULL)); /* both can be written */
     free(jdump(record, NULL));
     rule_job_end(&j);

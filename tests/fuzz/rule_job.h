@@ -16,6 +16,7 @@ static inline void rule_job_begin(struct rule_job *j)
 {
     arena_init(&j->arena, 256 << 20);
     j->job = (struct job){
+        .fields = &fields_builtin,
         .arena = &j->arena,
         .crash_id = "de1bb258-cbbf-4589-a673-34f800240110",
         .ruleset = "default",

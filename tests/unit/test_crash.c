@@ -74,33 +74,35 @@ static void test_id_parse(void **state)
 static void test_tables_sorted(void **state)
 {
     (void)state;
-    for (size_t i = 1; i < annotation_count; i++)
-        assert_true(strcmp(annotations[i - 1].name, annotations[i].name) < 0);
-    for (size_t i = 1; i < search_field_count; i++)
-        assert_true(strcmp(search_fields[i - 1].name, search_fields[i].name) < 0);
-    assert_int_equal(annotation_count, 123);
-    assert_int_equal(search_field_count, 156);
-    for (size_t i = 0; i < search_field_count; i++)
-        assert_ptr_equal(search_field_find(str_of(search_fields[i].name)), &search_fields[i]);
-    assert_null(search_field_find(STR("signaturf")));
-    assert_null(search_field_find(STR("")));
-    assert_null(annotation_find(STR("productName")));
+    for (size_t i = 1; i < fields_builtin.annotation_count; i++)
+        assert_true(
+            strcmp(fields_builtin.annotations[i - 1].name, fields_builtin.annotations[i].name) < 0);
+    for (size_t i = 1; i < fields_builtin.search_count; i++)
+        assert_true(strcmp(fields_builtin.search[i - 1].name, fields_builtin.search[i].name) < 0);
+    assert_int_equal(fields_builtin.annotation_count, 123);
+    assert_int_equal(fields_builtin.search_count, 156);
+    for (size_t i = 0; i < fields_builtin.search_count; i++)
+        assert_ptr_equal(search_field_find(&fields_builtin, str_of(fields_builtin.search[i].name)),
+                         &fields_builtin.search[i]);
+    assert_null(search_field_find(&fields_builtin, STR("signaturf")));
+    assert_null(search_field_find(&fields_builtin, STR("")));
+    assert_null(annotation_find(&fields_builtin, STR("productName")));
 }
 
 static void test_annotation_rows(void **state)
 {
     (void)state;
-    const struct annotation *a = annotation_find(STR("Marionette"));
+    const struct annotation *a = annotation_find(&fields_builtin, STR("Marionette"));
     assert_int_equal(a->copy, COPY_BOOL);
     assert_string_equal(a->processed_key, "marionette");
     assert_string_equal(a->fallback, "false");
-    a = annotation_find(STR("MozCrashReason"));
+    a = annotation_find(&fields_builtin, STR("MozCrashReason"));
     assert_int_equal(a->copy, COPY_NONE);
     assert_null(a->processed_key);
     assert_int_equal(a->perm, PERM_PROTECTED);
-    a = annotation_find(STR("UptimeTS"));
+    a = annotation_find(&fields_builtin, STR("UptimeTS"));
     assert_int_equal(a->copy, COPY_NUM);
-    a = annotation_find(STR("TelemetryEnvironment"));
+    a = annotation_find(&fields_builtin, STR("TelemetryEnvironment"));
     assert_int_equal(a->copy, COPY_OBJ);
 }
 
@@ -117,12 +119,12 @@ static void test_protected_fields(void **state)
 {
     (void)state;
     size_t found = 0;
-    for (size_t i = 0; i < search_field_count; i++) {
-        if (search_fields[i].perm == PERM_PUBLIC)
+    for (size_t i = 0; i < fields_builtin.search_count; i++) {
+        if (fields_builtin.search[i].perm == PERM_PUBLIC)
             continue;
         if (found >= ARRAY_LEN(protected_fields) ||
-            strcmp(search_fields[i].name, protected_fields[found]) != 0)
-            fail_msg("%s is protected", search_fields[i].name);
+            strcmp(fields_builtin.search[i].name, protected_fields[found]) != 0)
+            fail_msg("%s is protected", fields_builtin.search[i].name);
         found++;
     }
     assert_int_equal(found, ARRAY_LEN(protected_fields));
@@ -131,7 +133,7 @@ static void test_protected_fields(void **state)
 static void test_schema(void **state)
 {
     (void)state;
-    const struct schema_key *k = schema_find(&schema_processed, STR("json_dump"));
+    const struct schema_key *k = schema_find(&fields_builtin.processed, STR("json_dump"));
     assert_int_equal(k->types, SCHEMA_OBJ | SCHEMA_NULL);
     k = schema_find(k->shape, STR("threads"));
     assert_int_equal(k->types, SCHEMA_LIST | SCHEMA_NULL);
@@ -139,9 +141,9 @@ static void test_schema(void **state)
     k = schema_find(schema_find(k->shape, STR("frames"))->shape, STR("registers"));
     assert_true(k->is_map);
     assert_int_equal(k->perm, PERM_PROTECTED);
-    assert_non_null(schema_find(&schema_processed, STR("upload_file_minidump_browser")));
-    assert_non_null(schema_find(&schema_processed, STR("upload_file_minidump_x")));
-    assert_null(schema_find(&schema_processed, STR("upload_file_minidump")));
+    assert_non_null(schema_find(&fields_builtin.processed, STR("upload_file_minidump_browser")));
+    assert_non_null(schema_find(&fields_builtin.processed, STR("upload_file_minidump_x")));
+    assert_null(schema_find(&fields_builtin.processed, STR("upload_file_minidump")));
 }
 
 struct dir {

@@ -1,4 +1,4 @@
-/* Rows of an installation: a test of its own, because they stay for the life of the process. */
+/* Rows of an installation: what a file may say, and that a table is a value of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,12 +11,12 @@
 
 static char dir[] = "/tmp/datil-test-XXXXXX";
 
-static bool load(const char *text, struct err *err)
+static bool load(const char *text, const struct field_table **ret, struct err *err)
 {
     char path[64];
     snprintf(path, sizeof path, "%s/config/fields.tsv", dir);
     assert_true(fs_write_atomic(path, text, strlen(text), 0600, err));
-    return fields_load(dir, err);
+    return fields_load(dir, ret, err);
 }
 
 #define ANNOTATION "annotation\tMyState\tstr\tpub\t-\twhat it was doing\n"
@@ -62,36 +62,68 @@ static void test_bad(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct err err = {0};
-        if (load(bad[i].text, &err) || err.code != ERR_INVALID || !strstr(err.msg, bad[i].want))
+        const struct field_table *fields = NULL;
+        if (load(bad[i].text, &fields, &err) || fields || err.code != ERR_INVALID ||
+            !strstr(err.msg, bad[i].want))
             fail_msg("%s: %s", bad[i].label, err.msg);
     }
-    assert_int_equal(annotation_count, 123);
-    assert_null(annotation_find(STR("MyState")));
+}
+
+static void check_order(const struct field_table *fields)
+{
+    for (size_t i = 0; i < fields->search_count; i++) {
+        assert_int_equal(fields->search[i].id, i);
+        assert_true(i == 0 || strcmp(fields->search[i - 1].name, fields->search[i].name) < 0);
+    }
+    assert_string_equal(fields->uuid->name, "uuid");
+    assert_ptr_equal(fields->uuid, &fields->search[fields->uuid->id]);
+    assert_string_equal(fields->date->name, "date");
+    assert_ptr_equal(fields->date, &fields->search[fields->date->id]);
 }
 
 static void test_good(void **state)
 {
     (void)state;
     struct err err = {0};
+    const struct field_table *fields;
     if (!load("# ours\n\n" ANNOTATION SECRET
               "key\tprocessed\tmy_state\tint\tpub\tCopyFromRawCrash\tMyState\t-\n"
               "key\tprocessed\tmy_secret\tstr\tprot\tCopyFromRawCrash\tMySecret\t-\n"
               "search\tmy_state\tinteger\tint\tlong\t-\t=\t-\tState\n"
               "search\tsecret\tstring\tstr\ttext\tfull\tmy_secret\ta,b\tSecret\n"
               "search\tmy_pid\tinteger\tint\tlong\t-\tjson_dump.pid\t-\tProcess\n",
-              &err))
+              &fields, &err))
         fail_msg("%s", err.msg);
-    const struct annotation *a = annotation_find(STR("MyState"));
+    const struct annotation *a = annotation_find(fields, STR("MyState"));
     assert_int_equal(a->copy, COPY_INT);
     assert_string_equal(a->processed_key, "my_state");
-    assert_int_equal(search_field_find(STR("secret"))->perm, PERM_PROTECTED);
-    assert_int_equal(search_field_find(STR("my_pid"))->perm, PERM_PUBLIC);
-    assert_true(reduce_may_see(STR("my_state"), PERM_PUBLIC));
-    assert_false(reduce_may_see(STR("my_secret"), PERM_PUBLIC));
-    assert_non_null(annotation_find(STR("URL")));
-    assert_int_equal(search_field_count, 159);
-    for (size_t i = 1; i < search_field_count; i++)
-        assert_true(strcmp(search_fields[i - 1].name, search_fields[i].name) < 0);
+    assert_int_equal(search_field_find(fields, STR("secret"))->perm, PERM_PROTECTED);
+    assert_int_equal(search_field_find(fields, STR("my_pid"))->perm, PERM_PUBLIC);
+    assert_true(reduce_may_see(fields, STR("my_state"), PERM_PUBLIC));
+    assert_false(reduce_may_see(fields, STR("my_secret"), PERM_PUBLIC));
+    assert_non_null(annotation_find(fields, STR("URL")));
+    assert_int_equal(fields->search_count, 159);
+    check_order(fields);
+    fields_free(fields);
+}
+
+/* The built-in table is as it was, whatever was loaded; without a file a new table is its copy. */
+static void test_builtin(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    const struct field_table *fields;
+    char path[64];
+    snprintf(path, sizeof path, "%s/nowhere", dir);
+    assert_true(fields_load(path, &fields, &err));
+    assert_int_equal(fields->annotation_count, 123);
+    assert_int_equal(fields->search_count, 156);
+    assert_int_equal(fields->processed.n, fields_builtin.processed.n);
+    assert_null(annotation_find(&fields_builtin, STR("MyState")));
+    assert_false(reduce_may_see(&fields_builtin, STR("my_state"), PERM_PROTECTED));
+    check_order(fields);
+    check_order(&fields_builtin);
+    fields_free(fields);
 }
 
 static int setup(void **state)
@@ -113,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_good),
+        cmocka_unit_test(test_builtin),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

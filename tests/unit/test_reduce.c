@@ -99,8 +99,8 @@ static void test_processed(void **state)
         json_auto_t *in = doc(cases[i].in);
         json_auto_t *before = json_deep_copy(in);
         size_t rejected;
-        json_auto_t *pub = reduce_processed(in, PERM_PUBLIC, NULL);
-        json_auto_t *prot = reduce_processed(in, PERM_PROTECTED, &rejected);
+        json_auto_t *pub = reduce_processed(&fields_builtin, in, PERM_PUBLIC, NULL);
+        json_auto_t *prot = reduce_processed(&fields_builtin, in, PERM_PROTECTED, &rejected);
         compare(cases[i].label, "public", pub, cases[i].pub);
         compare(cases[i].label, "protected", prot, cases[i].prot ? cases[i].prot : cases[i].pub);
         if (rejected != cases[i].rejected)
@@ -130,8 +130,8 @@ static void test_raw(void **state)
     for (size_t i = 0; i < ARRAY_LEN(raw_cases); i++) {
         json_auto_t *in = doc(raw_cases[i].in);
         size_t rejected;
-        json_auto_t *pub = reduce_raw(in, PERM_PUBLIC, &rejected);
-        json_auto_t *prot = reduce_raw(in, PERM_PROTECTED, NULL);
+        json_auto_t *pub = reduce_raw(&fields_builtin, in, PERM_PUBLIC, &rejected);
+        json_auto_t *prot = reduce_raw(&fields_builtin, in, PERM_PROTECTED, NULL);
         compare(raw_cases[i].label, "public", pub, raw_cases[i].pub);
         assert_true(json_equal(prot, in));
         assert_int_equal(rejected, raw_cases[i].rejected);
@@ -170,8 +170,8 @@ static void test_may_see(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         struct str p = str_of(paths[i].path);
-        if (reduce_may_see(p, PERM_PUBLIC) != paths[i].pub ||
-            reduce_may_see(p, PERM_PROTECTED) != paths[i].prot)
+        if (reduce_may_see(&fields_builtin, p, PERM_PUBLIC) != paths[i].pub ||
+            reduce_may_see(&fields_builtin, p, PERM_PROTECTED) != paths[i].prot)
             fail_msg("'%s'", paths[i].path);
     }
 }
@@ -180,11 +180,12 @@ static void test_may_see(void **state)
 static void test_search_fields_agree(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < search_field_count; i++) {
-        struct str p = str_of(search_fields[i].source_key);
-        if (reduce_may_see(p, PERM_PUBLIC) != (search_fields[i].perm == PERM_PUBLIC) ||
-            !reduce_may_see(p, PERM_PROTECTED))
-            fail_msg("%s", search_fields[i].name);
+    for (size_t i = 0; i < fields_builtin.search_count; i++) {
+        struct str p = str_of(fields_builtin.search[i].source_key);
+        if (reduce_may_see(&fields_builtin, p, PERM_PUBLIC) !=
+                (fields_builtin.search[i].perm == PERM_PUBLIC) ||
+            !reduce_may_see(&fields_builtin, p, PERM_PROTECTED))
+            fail_msg("%s", fields_builtin.search[i].name);
     }
 }
 
@@ -196,14 +197,15 @@ static void test_deep(void **state)
     for (int i = 0; i < 60; i++)
         v = json_pack("{s:o}", i % 2 ? "json_dump" : "crash_info", v);
     json_auto_t *in = v;
-    json_auto_t *out = reduce_processed(in, PERM_PROTECTED, NULL);
+    json_auto_t *out = reduce_processed(&fields_builtin, in, PERM_PROTECTED, NULL);
     compare("deep", "protected", out, "{'json_dump':{'crash_info':{}}}");
 }
 
 static void test_misfit(void **state)
 {
     (void)state;
-    const struct schema_key *k = schema_find(&schema_processed, STR("telemetry_environment"));
+    const struct schema_key *k =
+        schema_find(&fields_builtin.processed, STR("telemetry_environment"));
     json_auto_t *good = doc("{'build':{'buildId':'1'},'unknown':{'buildId':1}}");
     json_auto_t *bad = doc("{'system':{'gfx':{'adapters':[{'RAM':'many'}]}}}");
     json_auto_t *pref = doc("{'settings':{'userPrefs':{'x.y':[]}}}");

@@ -71,7 +71,7 @@ static int set_up(void **state)
     snprintf(f->dir, sizeof f->dir, "/tmp/datil-search-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     f->now_us = 1790000000 * (int64_t)1000000;
-    if (!index_writer_open(f->dir, &f->w, &err))
+    if (!index_writer_open(f->dir, &fields_builtin, &f->w, &err))
         fail_msg("%s", err.msg);
     make_long(&text, &list);
     for (int n = 0; n < REPORTS; n++)
@@ -95,7 +95,7 @@ static int open_reader(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
-    if (!index_reader_open(f->dir, &f->r, &err))
+    if (!index_reader_open(f->dir, &fields_builtin, &f->r, &err))
         fail_msg("%s", err.msg);
     return 0;
 }

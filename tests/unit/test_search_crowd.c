@@ -39,7 +39,8 @@ static void start_index(const char *dir, struct index_writer **ret)
 {
     struct err err = {0};
     uint64_t losses;
-    if (!index_writer_open(dir, ret, &err) || !index_fill_begin(*ret, 0, &losses, &err))
+    if (!index_writer_open(dir, &fields_builtin, ret, &err) ||
+        !index_fill_begin(*ret, 0, &losses, &err))
         fail_msg("%s", err.msg);
 }
 
@@ -61,7 +62,7 @@ static void write_for_ever(const char *dir, struct shared *s, uint32_t number)
 {
     struct index_writer *w;
     struct err err = {0};
-    if (!index_writer_open(dir, &w, &err))
+    if (!index_writer_open(dir, &fields_builtin, &w, &err))
         _exit(10);
     for (;;) {
         uint32_t crash = (uint32_t)(random_u64() % (CRASHES / WRITERS)) * WRITERS + number;
@@ -85,7 +86,7 @@ static void compact_for_ever(const char *dir)
 {
     struct err err = {0};
     for (;;) {
-        if (!index_compact(dir, &err)) {
+        if (!index_compact(dir, &fields_builtin, &err)) {
             fprintf(stderr, "compact: %s\n", err.msg);
             _exit(12);
         }
@@ -185,7 +186,7 @@ static void test_killed_writers(void **state)
     struct index_reader *r;
     struct err err = {0};
     start_index(dir, &w);
-    assert_true(index_reader_open(dir, &r, &err));
+    assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
     for (uint32_t c = 0; c < CRASHES; c++) {
         json_auto_t *doc = make_doc(c, 1);
         assert_true(index_put(w, doc, &err));
@@ -221,12 +222,12 @@ static void test_killed_writers(void **state)
     for (int c = 0; c < CRASHES; c++)
         acked[c] = s->acked[c];
     check_state(r, acked);
-    assert_true(index_writer_open(dir, &w, &err)); /* the next writer tidies up */
+    assert_true(index_writer_open(dir, &fields_builtin, &w, &err)); /* the next writer tidies up */
     json_auto_t *doc = make_doc(0, s->next + 1);
     assert_true(index_put(w, doc, &err));
     index_writer_close(w);
-    if (!index_verify(dir, quiet, NULL, &err)) {
-        index_verify(dir, loud, NULL, &err);
+    if (!index_verify(dir, &fields_builtin, quiet, NULL, &err)) {
+        index_verify(dir, &fields_builtin, loud, NULL, &err);
         fail_msg("%s", err.msg);
     }
     printf("%d checks, %d kills, %llu puts\n", checks, kills, (unsigned long long)s->puts);
@@ -309,14 +310,14 @@ static void test_damage_is_reported(void **state)
                 overwrite(path, damages[i].at + (off_t)sizeof(struct row_slot), damages[i].bytes,
                           damages[i].n);
         }
-        assert_true(index_reader_open(dir, &r, &err));
+        assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
         static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}},
                                           {{"signature", 9}, {"~sig", 4}}};
         json_auto_t *answer = ask(r, v, ARRAY_LEN(v));
         if (json_array_size(jget_arr(answer, "errors")) != 1 ||
             jget_int_or(answer, "total", 0) != 60)
             fail_msg("%s: %s", damages[i].label, json_dumps(answer, 0));
-        assert_false(index_verify(dir, quiet, NULL, &err));
+        assert_false(index_verify(dir, &fields_builtin, quiet, NULL, &err));
 
         /* a writer that touches it makes a new one beside */
         fill(dir, 90);
@@ -324,7 +325,7 @@ static void test_damage_is_reported(void **state)
         if (jget_int_or(again, "total", 0) < 60)
             fail_msg("%s: after writing again %s", damages[i].label, json_dumps(again, 0));
         index_reader_close(r);
-        assert_true(index_reset(dir, &err));
+        assert_true(index_reset(dir, &fields_builtin, &err));
         fs_remove_tree(dir, ERR_IGNORED);
     }
 }
@@ -346,7 +347,7 @@ static void sync_index(const char *dir)
 {
     struct index_writer *w;
     struct err err = {0};
-    if (!index_writer_open(dir, &w, &err) || !index_sync(w, &err))
+    if (!index_writer_open(dir, &fields_builtin, &w, &err) || !index_sync(w, &err))
         fail_msg("%s", err.msg);
     index_writer_close(w);
 }
@@ -374,14 +375,14 @@ static void test_damaged_head_heals(void **state)
         json_t *answer = NULL;
         const struct search_context ctx = {.now_us = NOW_US};
         arena_init(&a, 1 << 20);
-        assert_true(index_reader_open(dir, &r, &err));
+        assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
         ok = search_answer(&a, r, &ctx, (struct search_params){0}, &answer, NULL, &search);
         ok = ok || index_has(r, "x", &there, &has);
         arena_release(&a);
         if (ok || search.code != ERR_UNAVAILABLE || has.code != ERR_UNAVAILABLE)
             fail_msg("%s: search %d, has %d", head_damages[i].label, search.code, has.code);
 
-        assert_true(index_writer_open(dir, &w, &err));
+        assert_true(index_writer_open(dir, &fields_builtin, &w, &err));
         json_auto_t *doc = make_doc(1, 100);
         if (!index_put(w, doc, &err))
             fail_msg("%s: %s", head_damages[i].label, err.msg);
@@ -432,15 +433,15 @@ static void test_reboot(void **state)
     index_writer_close(w);
     boot_again(dir);
 
-    assert_true(index_writer_open(dir, &w, &err));
-    assert_true(index_reader_open(dir, &r, &err));
+    assert_true(index_writer_open(dir, &fields_builtin, &w, &err));
+    assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
     static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}}, {{"uptime", 6}, {"<=90", 4}}};
     json_auto_t *answer = ask(r, v, 1);
     assert_int_equal(jget_int_or(answer, "total", 0), 90);
     json_auto_t *old = ask(r, v, 2);
     assert_int_equal(jget_int_or(old, "total", 0), 90);
-    if (!index_verify(dir, quiet, NULL, &err)) {
-        index_verify(dir, loud, NULL, &err);
+    if (!index_verify(dir, &fields_builtin, quiet, NULL, &err)) {
+        index_verify(dir, &fields_builtin, loud, NULL, &err);
         fail_msg("%s", err.msg);
     }
     json_auto_t *doc = make_doc(3, 9000);
@@ -466,7 +467,7 @@ static void test_reboot_with_a_bad_page(void **state)
     bool is_rolled_back;
     assert_non_null(mkdtemp(dir));
     fill(dir, 90);
-    assert_true(index_writer_open(dir, &w, &err) && index_sync_to(w, 90, &err));
+    assert_true(index_writer_open(dir, &fields_builtin, &w, &err) && index_sync_to(w, 90, &err));
     json_auto_t *late = make_doc(91, 91);
     assert_true(index_put(w, late, &err)); /* so the weeks do not rest */
     json_auto_t *other = make_doc(92, 93);
@@ -477,10 +478,11 @@ static void test_reboot_with_a_bad_page(void **state)
     overwrite(path, 64 + 8, "\1\2\3", 3);
     boot_again(dir);
 
-    assert_true(index_writer_open(dir, &w, &err) && index_reader_open(dir, &r, &err));
+    assert_true(index_writer_open(dir, &fields_builtin, &w, &err) &&
+                index_reader_open(dir, &fields_builtin, &r, &err));
     assert_true(index_ledger_seq(w, &seq, &is_rolled_back, &err));
     assert_true(seq == 90 && is_rolled_back);
-    assert_true(index_health(dir, &h, &err) && !h.is_whole);
+    assert_true(index_health(dir, &fields_builtin, &h, &err) && !h.is_whole);
     assert_int_equal(h.weeks_missing, 1);
     static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}}};
     json_auto_t *answer = ask(r, v, 1);
@@ -518,13 +520,13 @@ static void test_compaction_removes_bytes(void **state)
     struct index_writer *w;
     struct err err = {0};
     assert_non_null(mkdtemp(dir));
-    assert_true(index_writer_open(dir, &w, &err));
+    assert_true(index_writer_open(dir, &fields_builtin, &w, &err));
     json_auto_t *doc = make_doc(1, 1);
     json_object_set_new(doc, "user_comments", json_string("my-secret-words"));
     assert_true(index_put(w, doc, &err));
     json_object_del(doc, "user_comments");
     assert_true(index_put(w, doc, &err));
-    if (!index_compact(dir, &err))
+    if (!index_compact(dir, &fields_builtin, &err))
         fail_msg("%s", err.msg);
     index_writer_close(w);
     snprintf(cmd, sizeof cmd, "%s", dir);

@@ -58,7 +58,7 @@ static bool parse(struct arena *a, const char *json, struct doc *d, json_t **ret
     assert_non_null(*ret_tree);
     json_object_set_new(*ret_tree, "uuid", json_string("u"));
     json_object_set_new(*ret_tree, "date_processed", json_string("2024-05-01T09:30:00Z"));
-    return doc_from_json(a, *ret_tree, d, &err);
+    return doc_from_json(a, &fields_builtin, *ret_tree, d, &err);
 }
 
 static void show(const struct doc_value *v, struct strbuf *out)
@@ -111,7 +111,7 @@ static void test_long_values_are_cut(void **state)
         memcpy(text + i, "\u00e9", 2);
     json_auto_t *tree = json_pack("{s:s, s:s, s:s, s:s}", "uuid", "u", "date_processed",
                                   "2024-05-01", "address", text, "signature", text);
-    assert_true(doc_from_json(&a, tree, &d, &err));
+    assert_true(doc_from_json(&a, &fields_builtin, tree, &d, &err));
     for (size_t i = 0; i < d.n; i++) {
         if (strcmp(d.values[i].field->name, "address") == 0)
             assert_int_equal(d.values[i].texts.v[0].n, 20000); /* 10000 characters */
@@ -138,7 +138,7 @@ static void test_documents_without_a_name_or_date(void **state)
         struct doc d;
         struct err err = {0};
         json_auto_t *tree = jparse(str_of(bad[i]), 1000, &err);
-        if (doc_from_json(&a, tree, &d, &err) || err.code != ERR_INVALID)
+        if (doc_from_json(&a, &fields_builtin, tree, &d, &err) || err.code != ERR_INVALID)
             fail_msg("%s was accepted", bad[i]);
     }
     arena_release(&a);

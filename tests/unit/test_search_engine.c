@@ -31,8 +31,9 @@ static int set_up(void **state)
     arena_init(&f->arena, 64 << 20);
     f->now_us = 1790000000 * (int64_t)1000000;
     uint64_t losses;
-    if (!index_writer_open(f->dir, &f->w, &err) || !index_fill_begin(f->w, 0, &losses, &err) ||
-        !index_reader_open(f->dir, &f->r, &err))
+    if (!index_writer_open(f->dir, &fields_builtin, &f->w, &err) ||
+        !index_fill_begin(f->w, 0, &losses, &err) ||
+        !index_reader_open(f->dir, &fields_builtin, &f->r, &err))
         fail_msg("%s", err.msg);
     *state = f;
     return 0;
@@ -182,15 +183,16 @@ static void test_replace_and_delete(void **state)
     assert_true(index_delete(f->w, uuid, &there, &err) && !there);
     assert_true(index_has(f->r, uuid, &there, &err) && !there);
     expect(f, "date=>=-30d", "total", "3");
-    if (!index_sync(f->w, &err) || !index_compact(f->dir, &err))
+    if (!index_sync(f->w, &err) || !index_compact(f->dir, &fields_builtin, &err))
         fail_msg("%s", err.msg);
     expect(f, "date=>=-30d", "total", "3");
     size_t dropped;
-    assert_true(index_expire(f->dir, f->now_us + 30 * (int64_t)86400000000, &dropped, &err));
+    assert_true(index_expire(f->dir, &fields_builtin, f->now_us + 30 * (int64_t)86400000000,
+                             &dropped, &err));
     expect(f, "date=>=-30d", "total", "0");
     put(f, 9, 0, "\"product\":\"Firefox\"");
     expect(f, "date=>=-30d", "total", "1");
-    assert_true(index_reset(f->dir, &err));
+    assert_true(index_reset(f->dir, &fields_builtin, &err));
     expect(f, "date=>=-30d", "total", "0");
 }
 

@@ -101,7 +101,7 @@ static void fill_again(struct world *w)
         }
         assert_true(losses == 0 || index_filled(w->w, losses, &err));
         assert_true(index_sync(w->w, &err) && index_look(w->w, 0, &err));
-        assert_true(index_health(w->dir, &h, &err));
+        assert_true(index_health(w->dir, &fields_builtin, &h, &err));
     } while (!h.is_whole && ++rounds < WEEKS + 1);
     assert_true(h.is_whole);
 }
@@ -112,7 +112,8 @@ static void start_world(struct world *w)
     snprintf(w->dir, sizeof w->dir, "%s/datil-flips-XXXXXX",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(w->dir));
-    assert_true(index_writer_open(w->dir, &w->w, &err) && index_reader_open(w->dir, &w->r, &err));
+    assert_true(index_writer_open(w->dir, &fields_builtin, &w->w, &err) &&
+                index_reader_open(w->dir, &fields_builtin, &w->r, &err));
     for (uint32_t c = 0; c < CRASHES; c++) {
         json_auto_t *doc = make_doc(c);
         assert_true(index_put(w->w, doc, &err));
@@ -195,7 +196,7 @@ static bool is_found(struct world *w, const char *path, off_t at, uint8_t flippe
 {
     struct index_health h;
     struct err err = {0};
-    assert_true(index_health(w->dir, &h, &err));
+    assert_true(index_health(w->dir, &fields_builtin, &h, &err));
     return !h.is_whole || byte_at(path, at) != flipped;
 }
 

@@ -48,7 +48,7 @@ static struct index_writer *open_index(const char *dir)
 {
     struct index_writer *w;
     struct err err = {0};
-    if (!index_writer_open(dir, &w, &err))
+    if (!index_writer_open(dir, &fields_builtin, &w, &err))
         give_up("open", &err);
     return w;
 }
@@ -98,7 +98,7 @@ static void compact_for_ever(const char *dir)
 {
     struct err err = {0};
     for (;;)
-        if (!index_compact(dir, &err))
+        if (!index_compact(dir, &fields_builtin, &err))
             give_up("compact", &err);
 }
 
@@ -107,7 +107,7 @@ static void expire_for_ever(const char *dir)
     struct err err = {0};
     for (;; usleep(100000)) {
         size_t dropped;
-        if (!index_expire(dir, NOW_US - (WEEKS - 2) * WEEK_US, &dropped, &err))
+        if (!index_expire(dir, &fields_builtin, NOW_US - (WEEKS - 2) * WEEK_US, &dropped, &err))
             give_up("expire", &err);
     }
 }
@@ -120,8 +120,8 @@ static void rebuild_for_ever(const char *dir)
         uint64_t losses;
         int fd;
         bool was_there;
-        if (!index_claim_filling(dir, "test", 5000, &fd, &err) || !index_reset(dir, &err) ||
-            !index_fill_begin(w, 500, &losses, &err))
+        if (!index_claim_filling(dir, "test", 5000, &fd, &err) ||
+            !index_reset(dir, &fields_builtin, &err) || !index_fill_begin(w, 500, &losses, &err))
             give_up("rebuild", &err);
         for (uint32_t i = 0; i < 500; i++) {
             json_t *doc = make_doc(i);
@@ -167,7 +167,7 @@ static void no_damage(void *arg, const char *line)
 static void verify_once(const char *dir)
 {
     struct err err = {0};
-    if (!index_verify(dir, no_damage, NULL, &err) && err.code != ERR_DAMAGED)
+    if (!index_verify(dir, &fields_builtin, no_damage, NULL, &err) && err.code != ERR_DAMAGED)
         fail_msg("verify: %s", err.msg);
     if (err.code == ERR_DAMAGED && !strstr(err.msg, "problems in the index"))
         fail_msg("verify: %s", err.msg);

@@ -921,8 +921,9 @@ static void test_random_queries(void **state)
     snprintf(w.dir, sizeof w.dir, "/tmp/datil-oracle-XXXXXX");
     assert_non_null(mkdtemp(w.dir));
     uint64_t losses;
-    assert_true(index_writer_open(w.dir, &w.w, &err) && index_fill_begin(w.w, 0, &losses, &err) &&
-                index_reader_open(w.dir, &w.r, &err));
+    assert_true(index_writer_open(w.dir, &fields_builtin, &w.w, &err) &&
+                index_fill_begin(w.w, 0, &losses, &err) &&
+                index_reader_open(w.dir, &fields_builtin, &w.r, &err));
     for (int i = 0; i < DOCS; i++) {
         random_doc(&w, i, &w.docs[i]);
         store(&w, i);
@@ -931,7 +932,8 @@ static void test_random_queries(void **state)
     shake(&w, 700);
     run_queries(&w, QUERIES / 4);
     assert_true(index_sync(w.w, &err));
-    if (!index_compact(w.dir, &err) || !index_verify(w.dir, quiet, &is_damaged, &err) || is_damaged)
+    if (!index_compact(w.dir, &fields_builtin, &err) ||
+        !index_verify(w.dir, &fields_builtin, quiet, &is_damaged, &err) || is_damaged)
         fail_msg("%s", err.msg);
     shake(&w, 200);
     run_queries(&w, QUERIES / 4);

@@ -35,8 +35,8 @@ static void parse(struct parsed *p, const char *query, const struct search_conte
     }
     *p = (struct parsed){0};
     arena_init(&p->arena, 8 << 20);
-    search_clean(&p->arena, ctx, &params);
-    search_parse(&p->arena, ctx, params, &p->q, &p->form_param, &p->err);
+    search_clean(&fields_builtin, ctx, &params);
+    search_parse(&p->arena, &fields_builtin, ctx, params, &p->q, &p->form_param, &p->err);
 }
 
 static struct search_context context(enum perm reader)
@@ -112,7 +112,8 @@ static void test_nul_character(void **state)
     const char *form = NULL;
     struct err err = {0};
     arena_init(&a, 1 << 20);
-    assert_false(search_parse(&a, &ctx, (struct search_params){&v, 1}, &q, &form, &err));
+    assert_false(
+        search_parse(&a, &fields_builtin, &ctx, (struct search_params){&v, 1}, &q, &form, &err));
     assert_string_equal(form, "signature");
     assert_string_equal(err.msg, "Null characters are not allowed.");
     arena_release(&a);
@@ -392,7 +393,8 @@ static void test_parse_refuses_what_clean_forgot(void **state)
         size_t eq = str_find_char(text, '=', 0);
         struct search_param v = {str_sub(text, 0, eq), str_sub(text, eq + 1, SIZE_MAX)};
         arena_init(&a, 8 << 20);
-        bool ok = search_parse(&a, &ctx, (struct search_params){&v, 1}, &q, &form, &err);
+        bool ok =
+            search_parse(&a, &fields_builtin, &ctx, (struct search_params){&v, 1}, &q, &form, &err);
         if (ok ? mentions_protected(q) : err.code != ERR_FORBIDDEN)
             fail_msg("%s: %s", ways_out[i], err.msg);
         arena_release(&a);
@@ -402,8 +404,8 @@ static void test_parse_refuses_what_clean_forgot(void **state)
 static void test_fields_json(void **state)
 {
     (void)state;
-    json_auto_t *fields = search_fields_json();
-    assert_int_equal(json_object_size(fields), search_field_count);
+    json_auto_t *fields = search_fields_json(&fields_builtin);
+    assert_int_equal(json_object_size(fields), fields_builtin.search_count);
     assert_string_equal(jpath_str(fields, "platform.in_database_name"), "os_name");
     assert_string_equal(jpath_str(fields, "platform.namespace"), "processed_crash");
     assert_string_equal(jpath_str(fields, "cpu_count.namespace"),

@@ -108,7 +108,7 @@ static void test_records(void **state)
         json_auto_t *before = json_deep_copy(in);
         json_auto_t *want = doc(records[i].want);
         size_t rejected;
-        json_auto_t *got = telemetry_record(in, &rejected);
+        json_auto_t *got = telemetry_record(&fields_builtin, in, &rejected);
         FREE_LATER char *text = jdump(got, NULL);
         if (!json_equal(got, want) || rejected != records[i].rejected)
             fail_msg("%s: %s, %zu rejected", records[i].label, text, rejected);
@@ -124,7 +124,7 @@ static void test_ten_frames(void **state)
         json_array_append_new(frames, json_pack("{s:i}", "frame", i));
     json_auto_t *in = json_pack("{s:{s:{s:o, s:i}}}", "json_dump", "crashing_thread", "frames",
                                 frames, "threads_index", 0);
-    json_auto_t *record = telemetry_record(in, NULL);
+    json_auto_t *record = telemetry_record(&fields_builtin, in, NULL);
     const json_t *kept = jpath(record, "json_dump.crashing_thread.frames");
     assert_int_equal(json_array_size(kept), TELEMETRY_FRAMES_MAX);
     assert_int_equal(json_array_size(frames), 25);

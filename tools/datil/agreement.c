@@ -421,7 +421,7 @@ void doctor_index(struct doctor *d)
 {
     struct err err = {0};
     struct index_health h;
-    if (!index_health(conf_text(&d->app->conf, CONF_INDEX_DIR), &h, &err))
+    if (!index_health(conf_text(&d->app->conf, CONF_INDEX_DIR), d->app->fields, &h, &err))
         doctor_problem(d, "index: %s", err.msg);
     else if (!h.exists)
         doctor_problem(d, "index: there is none; the processor makes it and fills it from the "
@@ -448,9 +448,9 @@ void doctor_index_bytes(struct doctor *d)
     struct err err = {0};
     struct index_health h;
     const char *dir = conf_text(&d->app->conf, CONF_INDEX_DIR);
-    if (!index_health(dir, &h, &err) || !h.is_readable || !h.is_whole)
+    if (!index_health(dir, d->app->fields, &h, &err) || !h.is_readable || !h.is_whole)
         return; /* doctor_index has told */
-    if (!index_verify(dir, drop_line, NULL, &err))
+    if (!index_verify(dir, d->app->fields, drop_line, NULL, &err))
         doctor_problem(d,
                        "index: %s; `datil index verify` says where, the processor's next scrub "
                        "mends it",
@@ -466,8 +466,9 @@ void doctor_agreement(struct doctor *d)
     if (!d->has_db || d->is_store_away)
         return;
     struct index_health health;
-    a.is_filling = index_health(conf_text(&app->conf, CONF_INDEX_DIR), &health, ERR_IGNORED) &&
-                   !health.is_whole;
+    a.is_filling =
+        index_health(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, &health, ERR_IGNORED) &&
+        !health.is_whole;
     arena_init(&a.page, 4 << 20);
     size_t before = d->problems;
     if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !look(&a))

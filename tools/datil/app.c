@@ -121,13 +121,13 @@ bool app_store(struct app *app, struct err *err)
 bool app_writer(struct app *app, struct err *err)
 {
     return app->writer ||
-           index_writer_open(conf_text(&app->conf, CONF_INDEX_DIR), &app->writer, err);
+           index_writer_open(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, &app->writer, err);
 }
 
 bool app_reader(struct app *app, struct err *err)
 {
     return app->reader ||
-           index_reader_open(conf_text(&app->conf, CONF_INDEX_DIR), &app->reader, err);
+           index_reader_open(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, &app->reader, err);
 }
 
 /* "alice (root)" for alice's `sudo datil …`, else the account's name. */

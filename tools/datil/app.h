@@ -19,6 +19,7 @@
  */
 struct app {
     struct conf conf;
+    const struct field_table *fields;
     struct arena arena; /* lives as long as the command */
     struct db *db;
     struct store *store;

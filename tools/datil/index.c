@@ -49,8 +49,8 @@ static bool fill_from_store(struct rebuild *r, struct strs days, struct err *err
 {
     struct ledger_fill fill;
     struct app *app = r->app;
-    if (!index_reset(conf_text(&app->conf, CONF_INDEX_DIR), err) || !app_writer(app, err) ||
-        !ledger_fill_begin(&fill, app->db, app->writer, err))
+    if (!index_reset(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, err) ||
+        !app_writer(app, err) || !ledger_fill_begin(&fill, app->db, app->writer, err))
         return false;
     for (size_t i = 0; i < days.n; i++)
         if (!store_catalog(app->store, days.v[i].p, "processed_crash", put_one, r, err) || !r->ok)
@@ -92,7 +92,7 @@ static void print_line(void *arg, const char *line)
 static bool run_verify(struct app *app, struct args args, struct err *err)
 {
     if (!NO_OPTS(&args, 0, 0, err) ||
-        !index_verify(conf_text(&app->conf, CONF_INDEX_DIR), print_line, NULL, err))
+        !index_verify(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, print_line, NULL, err))
         return false;
     puts("the index is sound");
     return true;
@@ -100,7 +100,8 @@ static bool run_verify(struct app *app, struct args args, struct err *err)
 
 static bool run_compact(struct app *app, struct args args, struct err *err)
 {
-    if (!NO_OPTS(&args, 0, 0, err) || !index_compact(conf_text(&app->conf, CONF_INDEX_DIR), err))
+    if (!NO_OPTS(&args, 0, 0, err) ||
+        !index_compact(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, err))
         return false;
     puts("compacted");
     return true;

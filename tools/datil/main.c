@@ -100,6 +100,7 @@ static void release(struct app *app)
     store_close(app->store);
     db_free(app->db);
     arena_release(&app->arena);
+    fields_free(app->fields);
     conf_release(&app->conf);
 }
 
@@ -112,7 +113,7 @@ static int run(const struct command *c, int argc, char **argv)
     if (ok) {
         log_init("datil", conf_text(&app.conf, CONF_LOGGING_LEVEL));
         ok = identity_settle(&app.conf, IDENTITY_ADMIN, &err) &&
-             fields_load(conf_text(&app.conf, CONF_DATIL_VAR), &err) &&
+             fields_load(conf_text(&app.conf, CONF_DATIL_VAR), &app.fields, &err) &&
              c->run(&app, (struct args){argc, argv}, &err);
     }
     int status = ok ? app.exit_status : EXIT_FAILURE;

@@ -69,7 +69,7 @@ static void strip_key_list(const struct purge *p, json_t *list)
 static void strip_processed(const struct purge *p, json_t *doc)
 {
     for (int i = 0; i < p->name_count; i++) {
-        const struct annotation *a = annotation_find(str_of(p->names[i]));
+        const struct annotation *a = annotation_find(p->app->fields, str_of(p->names[i]));
         if (a && a->processed_key)
             json_object_del(doc, a->processed_key);
     }
@@ -210,7 +210,7 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
     arena_release(&p->ids);
     if (ok && p->hit && !p->dry_run) /* now the bytes themselves */
         ok = index_sync(app->writer, err) &&
-             index_compact(conf_text(&app->conf, CONF_INDEX_DIR), err);
+             index_compact(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, err);
     if (!p->dry_run && !audit_annotations(p, product_text(p)))
         ok = false;
     printf("%zu crashes looked at, %zu had it%s, %zu dumps deleted\n", p->seen, p->hit,

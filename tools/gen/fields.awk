@@ -186,8 +186,6 @@ function print_annotations(    i, name, id) {
             or_null(ann_default[name]), quote(ann_desc[name])
     }
     print "};"
-    print "const struct annotation *annotations = annotation_rows;"
-    print "size_t annotation_count = " anns ";"
 }
 
 function key_description(shape, name, id) {
@@ -223,15 +221,21 @@ function print_search(    i, name, flags) {
     for (i = 1; i <= searches; i++) {
         name = search[i]
         flags = search_flags[name]
-        printf "    {%s, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
-            toupper(search_query[name]), toupper(search_value[name]), toupper(search_index[name]), \
+        id_of[name] = i - 1
+        printf "    {%s, %d, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
+            i - 1, toupper(search_query[name]), toupper(search_value[name]), toupper(search_index[name]), \
             flags ~ /list/ ? "true" : "false", flags ~ /full/ ? "true" : "false", \
             quote(search_source[name]), path_perm(search_source[name]), \
             or_null(search_choices[name]), quote(search_desc[name])
     }
     print "};"
-    print "const struct search_field *search_fields = search_rows;"
-    print "size_t search_field_count = " searches ";"
+}
+
+# The row of a field that struct field_table names by itself.
+function search_row(name) {
+    if (!(name in id_of))
+        fail("every table needs the search field " name)
+    return "&search_rows[" id_of[name] "]"
 }
 
 END {
@@ -251,8 +255,17 @@ END {
         print_shape(shapes[i])
     print ""
     for (i = 1; i <= shape_count; i++)
-        printf "%s%s = {\"%s\", keys_%s, %d};\n", \
-            shapes[i] == "processed" ? "struct schema_shape schema_" : "static const struct schema_shape shape_", \
-            shapes[i], shapes[i], shapes[i], shape_n[shapes[i]]
+        if (shapes[i] != "processed")
+            printf "static const struct schema_shape shape_%s = {\"%s\", keys_%s, %d};\n", \
+                shapes[i], shapes[i], shapes[i], shape_n[shapes[i]]
     print_search()
+    print "\nconst struct field_table fields_builtin = {"
+    print "    .search = search_rows,"
+    print "    .search_count = " searches ","
+    print "    .annotations = annotation_rows,"
+    print "    .annotation_count = " anns ","
+    print "    .processed = {\"processed\", keys_processed, " shape_n["processed"] "},"
+    print "    .uuid = " search_row("uuid") ","
+    print "    .date = " search_row("date") ","
+    print "};"
 }

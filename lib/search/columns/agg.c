@@ -202,7 +202,7 @@ static bool count_codes(struct agg_node *n, const struct column *c, const uint32
 static bool count_node(struct agg_node *n, const struct part *p, const struct block *b,
                        const uint32_t *slots)
 {
-    const struct column *c = p->by_field[n->spec->field - search_fields];
+    const struct column *c = p->by_field[n->spec->field->id];
     if (!c)
         return true;
     if (n->level == 0 && n->unify)

@@ -123,7 +123,7 @@ static bool push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n)
 {
-    const struct column *c = p->by_field[node->spec->field - search_fields];
+    const struct column *c = p->by_field[node->spec->field->id];
     struct pairs *out = &node->pairs;
     out->n = 0;
     if (!c || !make_room(out, n + 1, node->cost))

@@ -136,14 +136,14 @@ static bool has_died_since(const struct root *r, const struct part *p, uint64_t 
 static bool check_elsewhere(const struct root *r, const struct part *p, struct str uuid,
                             struct err *err)
 {
-    size_t field = (size_t)(search_field_find(STR("uuid")) - search_fields);
     for (size_t i = 0; i < r->part_count; i++) {
         struct part *other = r->parts[i];
         uint32_t code;
-        if (!other || other == p || other->rows == 0 || !other->by_field[field] ||
-            other->week < p->week || !column_use(other->by_field[field], ERR_IGNORED) ||
-            !dict_find(&other->by_field[field]->dict, uuid, false, &code, ERR_IGNORED) ||
-            code == 0 || code > mfile_elements(&other->row_of, 4))
+        struct column *ids = other ? part_ids(other) : NULL;
+        if (!ids || other == p || other->rows == 0 || other->week < p->week ||
+            !column_use(ids, ERR_IGNORED) ||
+            !dict_find(&ids->dict, uuid, false, &code, ERR_IGNORED) || code == 0 ||
+            code > mfile_elements(&other->row_of, 4))
             continue;
         uint32_t row = row_of_code(other, code);
         if (row > 0 && row <= other->rows && !part_is_dead(other, row - 1))

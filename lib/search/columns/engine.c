@@ -20,10 +20,11 @@ static bool damage_heals(bool ok, struct err *err)
     return ok;
 }
 
-static bool writer_open(const char *dir, void **ret, struct err *err)
+static bool writer_open(const char *dir, const struct field_table *fields, void **ret,
+                        struct err *err)
 {
     struct root *r;
-    if (!damage_heals(root_open(dir, true, &r, err), err))
+    if (!damage_heals(root_open(dir, fields, true, &r, err), err))
         return false;
     *ret = r;
     return true;
@@ -112,14 +113,15 @@ static bool claim_filling(const char *dir, const char *what, int64_t wait_ms, in
     return keep_claim(dir, CLAIM_FILLING, what, wait_ms, ret_fd, err);
 }
 
-static bool reader_open(const char *dir, void **ret, struct err *err)
+static bool reader_open(const char *dir, const struct field_table *fields, void **ret,
+                        struct err *err)
 {
     struct root *root;
-    if (!root_open(dir, false, &root, err))
+    if (!root_open(dir, fields, false, &root, err))
         return false;
     struct reader *r = xcalloc(1, sizeof *r);
     r->root = root;
-    r->unify = xcalloc(search_field_count + 1, sizeof(struct unify *));
+    r->unify = xcalloc(fields->search_count, sizeof(struct unify *));
     *ret = r;
     return true;
 }
@@ -127,7 +129,7 @@ static bool reader_open(const char *dir, void **ret, struct err *err)
 static void reader_close(void *reader)
 {
     struct reader *r = reader;
-    for (size_t i = 0; i < search_field_count; i++)
+    for (size_t i = 0; i < r->root->fields->search_count; i++)
         unify_free(r->unify[i]);
     free(r->unify);
     root_free(r->root);

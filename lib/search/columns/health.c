@@ -35,12 +35,13 @@ static void read_head(const struct root *r, struct index_health *h)
     h->ledger_seq = head->ledger_seq;
 }
 
-bool health_of(const char *dir, struct index_health *ret, struct err *err)
+bool health_of(const char *dir, const struct field_table *fields, struct index_health *ret,
+               struct err *err)
 {
     struct root *r;
     struct err why = {0};
     *ret = (struct index_health){.ledger_seq = -1};
-    if (!root_open(dir, false, &r, err))
+    if (!root_open(dir, fields, false, &r, err))
         return false;
     ret->exists = ret->is_readable = root_refresh(r, &why);
     if (!ret->is_readable)

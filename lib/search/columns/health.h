@@ -5,6 +5,7 @@
 #include "lib/search/index.h"
 
 /* health - index_health of this engine. */
-bool health_of(const char *dir, struct index_health *ret, struct err *err);
+bool health_of(const char *dir, const struct field_table *fields, struct index_health *ret,
+               struct err *err);
 
 #endif

@@ -69,7 +69,7 @@ static json_t *hit_json(struct run *run, struct place at)
     const struct part *p = run->root->parts[at.part];
     for (size_t i = 0; i < run->query->column_count; i++) {
         const struct search_field *f = run->query->columns[i];
-        json_t *v = value_json(p->by_field[f - search_fields], at.row);
+        json_t *v = value_json(p->by_field[f->id], at.row);
         bool goes_on = hold_value(run, v);
         json_object_set_new(hit, f->name, v ? v : json_null()); /* a NaN has no JSON form */
         if (!goes_on)

@@ -71,15 +71,15 @@ static bool read_value(struct arena *a, const struct column *c, uint64_t row, st
 
 static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct doc *ret)
 {
-    *ret = (struct doc){.values = arena_array(a, search_field_count, sizeof *ret->values)};
-    for (size_t i = 0; i < search_field_count; i++) {
+    *ret = (struct doc){.values = arena_array(a, p->fields->search_count, sizeof *ret->values)};
+    for (size_t i = 0; i < p->fields->search_count; i++) {
         struct doc_value *v = &ret->values[ret->n];
-        v->field = &search_fields[i];
+        v->field = &p->fields->search[i];
         if (!p->by_field[i] || !read_value(a, p->by_field[i], row, v))
             continue;
-        if (strcmp(search_fields[i].name, "date") == 0)
+        if (v->field == p->fields->date)
             ret->date_us = v->i;
-        if (strcmp(search_fields[i].name, "uuid") == 0)
+        if (v->field == p->fields->uuid)
             ret->uuid = v->texts.v[0];
         ret->n++;
     }
@@ -187,7 +187,8 @@ static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t ne
 {
     struct root *r = c->root;
     /* before the copy carries a flipped bit on, below new sums */
-    if (!check_sums(c->old, NULL, err) || !part_create(r->dir, c->old->week, next, &c->new, err) ||
+    if (!check_sums(c->old, NULL, err) ||
+        !part_create(r->dir, r->fields, c->old->week, next, &c->new, err) ||
         !take_snapshot(c, err) || !copy_rows(c, 0, err))
         return false;
     uint64_t copied = c->old->rows;
@@ -220,7 +221,7 @@ static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t re
     struct compaction c = {.root = r, .index = index};
     struct err why = {0};
     arena_init(&c.arena, 64 << 20);
-    bool ok = part_open(r->dir, week, revision, false, &c.old, &why) &&
+    bool ok = part_open(r->dir, r->fields, week, revision, false, &c.old, &why) &&
               copy_and_switch(&c, revision, next, &why);
     char gone[PATH_MAX], name[32];
     part_folder_name(week, ok ? revision : next, name);
@@ -290,11 +291,11 @@ static bool compact_all(struct root *r, struct err *err)
     return ok && keep_sync(r, -1, err);
 }
 
-bool keep_compact(const char *dir, struct err *err)
+bool keep_compact(const char *dir, const struct field_table *fields, struct err *err)
 {
     struct root *r;
     int fd;
-    if (!root_open(dir, true, &r, err))
+    if (!root_open(dir, fields, true, &r, err))
         return false;
     bool ok = keep_claim(dir, CLAIM_COMPACTION, "compaction", COMPACTION_WAIT_MS, &fd, err);
     if (ok) {
@@ -347,12 +348,12 @@ static bool drop_aside(const char *dir, int64_t cutoff_us, bool all, struct err 
     return ok;
 }
 
-static bool drop_until(const char *dir, int64_t cutoff_us, bool all, size_t *ret_dropped,
-                       struct err *err)
+static bool drop_until(const char *dir, const struct field_table *fields, int64_t cutoff_us,
+                       bool all, size_t *ret_dropped, struct err *err)
 {
     struct root *r;
     size_t dropped = 0;
-    if (!root_open(dir, true, &r, err))
+    if (!root_open(dir, fields, true, &r, err))
         return false;
     if (!root_lock(r, err)) {
         root_free(r);
@@ -377,12 +378,13 @@ static bool drop_until(const char *dir, int64_t cutoff_us, bool all, size_t *ret
     return ok;
 }
 
-bool keep_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err)
+bool keep_expire(const char *dir, const struct field_table *fields, int64_t cutoff_us,
+                 size_t *ret_dropped, struct err *err)
 {
-    return drop_until(dir, cutoff_us, false, ret_dropped, err);
+    return drop_until(dir, fields, cutoff_us, false, ret_dropped, err);
 }
 
-bool keep_reset(const char *dir, struct err *err)
+bool keep_reset(const char *dir, const struct field_table *fields, struct err *err)
 {
-    return drop_until(dir, 0, true, NULL, err);
+    return drop_until(dir, fields, 0, true, NULL, err);
 }

@@ -22,17 +22,18 @@ bool keep_sync(struct root *r, int64_t ledger_seq, struct err *err);
 bool keep_look(struct root *r, int64_t rest_ms, struct err *err);
 
 /* One compaction at a time; a second one waits for the first. */
-bool keep_compact(const char *dir, struct err *err);
-bool keep_expire(const char *dir, int64_t cutoff_us, size_t *ret_dropped, struct err *err);
+bool keep_compact(const char *dir, const struct field_table *fields, struct err *err);
+bool keep_expire(const char *dir, const struct field_table *fields, int64_t cutoff_us,
+                 size_t *ret_dropped, struct err *err);
 /* Empties the index; until it has been filled again all weeks count as missing. */
-bool keep_reset(const char *dir, struct err *err);
+bool keep_reset(const char *dir, const struct field_table *fields, struct err *err);
 
 /*
  * Reads every byte.  Right under any load: what looks wrong is looked at again below the lock
  * before it is called damage.
  */
-bool keep_verify(const char *dir, void (*report)(void *arg, const char *line), void *arg,
-                 struct err *err);
+bool keep_verify(const char *dir, const struct field_table *fields,
+                 void (*report)(void *arg, const char *line), void *arg, struct err *err);
 /* As keep_verify; damaged partitions go aside.  pace may slow it down or stop it. */
 bool keep_scrub(struct root *r, const struct index_pace *pace, size_t *ret_damaged,
                 struct err *err);

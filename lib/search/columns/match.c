@@ -348,7 +348,7 @@ static bool bool_part(struct ready_filter *r, struct err *err)
 bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err)
 {
     const struct filter *f = r->filter;
-    r->column = root->parts[part]->by_field[f->field - search_fields];
+    r->column = root->parts[part]->by_field[f->field->id];
     r->only_code = 0;
     r->matches_nothing = r->matches_all = false;
     if (!r->column) { /* absent in every row */

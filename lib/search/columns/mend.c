@@ -21,6 +21,7 @@
  */
 struct mending {
     const char *dir;
+    const struct field_table *fields;
     struct root_head *h;
     bool has_copy;
     size_t found, lost;
@@ -40,10 +41,11 @@ static struct root_part *entry_of(struct mending *m, int32_t week)
 }
 
 /* A compaction that was killed left its folder with an open seal; so did a dead writer. */
-static bool is_whole(const char *dir, int32_t week, uint32_t revision, uint64_t *ret_changed)
+static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
+                     uint64_t *ret_changed)
 {
     struct part *p;
-    if (!part_open(dir, week, revision, false, &p, ERR_IGNORED))
+    if (!part_open(m->dir, m->fields, week, revision, false, &p, ERR_IGNORED))
         return false;
     bool ok = seal_look(HEAD_PART, p->h) == SEAL_GOOD;
     *ret_changed = p->h->changed;
@@ -55,7 +57,7 @@ static void take_folder(struct mending *m, int32_t week, uint32_t revision)
 {
     uint64_t changed;
     m->h->next_revision = MAX(m->h->next_revision, revision + 1);
-    if (!is_whole(m->dir, week, revision, &changed))
+    if (!is_whole(m, week, revision, &changed))
         return;
     struct root_part *e = entry_of(m, week);
     if (!e || revision < e->revision)
@@ -147,11 +149,11 @@ static void log_mended(const struct mending *m, const char *why)
               LOG_I("lost", (int64_t)m->lost));
 }
 
-bool mend_head(const char *dir, bool was_there, const char *why, struct err *err)
+bool mend_head(const struct root *r, const char *why, struct err *err)
 {
     FREE_LATER struct root_head *h = xcalloc(1, sizeof *h);
     FREE_LATER uint32_t *had = xcalloc(PARTS_MAX, sizeof *had);
-    struct mending m = {.dir = dir, .h = h};
+    struct mending m = {.dir = r->dir, .fields = r->fields, .h = h};
     start_head(&m);
     uint32_t copied = h->part_count;
     forget_revisions(&m, had);
@@ -160,9 +162,9 @@ bool mend_head(const char *dir, bool was_there, const char *why, struct err *err
     note_gone(&m, had, copied);
     h->losses++;
     bool is_empty = m.found == 0 && m.lost == 0 && !m.has_copy;
-    if (is_empty && was_there)
+    if (is_empty && r->was_there)
         h->lost_all = h->losses;
-    if (!is_empty || was_there)
+    if (!is_empty || r->was_there)
         log_mended(&m, why);
     return write_head(&m, err);
 }

@@ -6,13 +6,12 @@
 /*
  * mend - the head of an index that has none, a damaged one, or one of another version.
  *
- * Called below the lock of the directory.  The new head is another file, so every process that has
- * mapped the old one notices.  What is lost is counted in it (`losses`), and the index keeper fills
- * it from the store.
- *
- * was_there  this process has seen an index here: it is not a new installation.
+ * mend_head  Called below the lock of the directory.  The new head is another file, so every
+ * process that has mapped the old one notices.  What is lost is counted in it (`losses`), and the
+ * index keeper fills it from the store. An index that this process has seen here (was_there) is no
+ * new installation.
  */
-bool mend_head(const char *dir, bool was_there, const char *why, struct err *err);
+bool mend_head(const struct root *r, const char *why, struct err *err);
 
 /*
  * Filling.  mend_fill_begin: *ret_losses 0 if nothing is lost; else say so again to mend_filled

@@ -61,12 +61,12 @@ bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revisi
 
 struct column *part_ids(const struct part *p)
 {
-    return p->by_field[search_field_find(STR("uuid")) - search_fields];
+    return p->by_field[p->fields->uuid->id];
 }
 
 struct column *part_dates(const struct part *p)
 {
-    return p->by_field[search_field_find(STR("date")) - search_fields];
+    return p->by_field[p->fields->date->id];
 }
 
 uint32_t column_width(enum index_kind index)
@@ -193,7 +193,7 @@ static void adopt(struct part *p, struct column_head *h)
     struct column *c = NULL;
     const struct search_field *f = NULL;
     if (memchr(h->name, '\0', sizeof h->name)) {
-        f = search_field_find(str_of(h->name));
+        f = search_field_find(p->fields, str_of(h->name));
         bool is_ours =
             f && column_kind_of(f) == h->kind && (h->kind != COLUMN_NUMBER || f->index == h->index);
         bool is_removed = strcmp(h->name, REMOVED_FIELDS) == 0 && h->kind == COLUMN_LIST;
@@ -205,7 +205,7 @@ static void adopt(struct part *p, struct column_head *h)
         return;
     c->field = f;
     if (f)
-        p->by_field[f - search_fields] = c;
+        p->by_field[f->id] = c;
     else
         p->removed_fields = c;
 }
@@ -363,7 +363,8 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     return true;
 }
 
-static struct part *part_new(const char *dir, int32_t week, uint32_t revision, bool is_writable)
+static struct part *part_new(const char *dir, const struct field_table *fields, int32_t week,
+                             uint32_t revision, bool is_writable)
 {
     char name[32];
     part_folder_name(week, revision, name);
@@ -371,10 +372,11 @@ static struct part *part_new(const char *dir, int32_t week, uint32_t revision, b
     size_t n = strlen(dir) + strlen(name) + 2;
     p->folder = xmalloc(n);
     snprintf(p->folder, n, "%s/%s", dir, name);
+    p->fields = fields;
     p->week = week;
     p->revision = revision;
     p->is_writable = is_writable;
-    p->by_field = xcalloc(search_field_count, sizeof *p->by_field);
+    p->by_field = xcalloc(fields->search_count, sizeof *p->by_field);
     return p;
 }
 
@@ -404,11 +406,11 @@ static bool check_head(const struct part *p, struct err *err)
     return true;
 }
 
-bool part_open(const char *dir, int32_t week, uint32_t revision, bool is_writable,
-               struct part **ret, struct err *err)
+bool part_open(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
+               bool is_writable, struct part **ret, struct err *err)
 {
     char path[PATH_MAX];
-    struct part *p = part_new(dir, week, revision, is_writable);
+    struct part *p = part_new(dir, fields, week, revision, is_writable);
     part_path(p, "head", path);
     if (!mfile_map_head(&p->head, path, sizeof(struct part_head), is_writable, err)) {
         part_free(p);
@@ -438,16 +440,16 @@ static bool write_empty_head(const struct part *p, const char *path, struct err 
     return ok;
 }
 
-bool part_create(const char *dir, int32_t week, uint32_t revision, struct part **ret,
-                 struct err *err)
+bool part_create(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
+                 struct part **ret, struct err *err)
 {
     char path[PATH_MAX];
-    struct part *p = part_new(dir, week, revision, true);
+    struct part *p = part_new(dir, fields, week, revision, true);
     part_path(p, "head", path);
     bool ok = fs_remove_tree(p->folder, err) && fs_mkdirs(p->folder, FS_DIR_MODE, err) &&
               write_empty_head(p, path, err);
     part_free(p);
-    if (!ok || !part_open(dir, week, revision, true, &p, err))
+    if (!ok || !part_open(dir, fields, week, revision, true, &p, err))
         return false;
     for (size_t i = 0; ok && i < ARRAY_LEN(row_files); i++) {
         const struct row_file *f = &row_files[i];

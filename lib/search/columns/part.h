@@ -30,6 +30,7 @@ struct column {
 
 struct part {
     char *folder;
+    const struct field_table *fields; /* borrowed */
     int32_t week;
     uint32_t revision;
     bool is_writable;
@@ -37,7 +38,7 @@ struct part {
     struct part_head *h;
     struct column *columns[COLUMNS_MAX];
     size_t column_count;
-    struct column **by_field; /* search_field_count entries, NULL: no such column */
+    struct column **by_field; /* by id of a field, NULL: no such column */
     struct column *removed_fields;
     struct mfile zones, dead, dead_at, row_of;
     uint64_t rows;     /* in use: of the snapshot, or of the writer */
@@ -59,11 +60,11 @@ bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revisi
 /* YYYYMMDD, as answers and reports name it. */
 void part_name(int32_t week, char out[16]);
 
-bool part_open(const char *dir, int32_t week, uint32_t revision, bool is_writable,
-               struct part **ret, struct err *err);
+bool part_open(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
+               bool is_writable, struct part **ret, struct err *err);
 /* Makes the folder and an empty partition in it; its seal stays open. */
-bool part_create(const char *dir, int32_t week, uint32_t revision, struct part **ret,
-                 struct err *err);
+bool part_create(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
+                 struct part **ret, struct err *err);
 void part_free(struct part *p);
 
 /*

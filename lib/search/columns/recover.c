@@ -160,7 +160,7 @@ static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
  * A partition that rested since its last sync is as it was; another goes back to the copy, whose
  * sums say whether the bytes below its counts have reached the disk.
  */
-static bool restore_part(const char *dir, int32_t week, uint32_t revision, const char *folder,
+static bool restore_part(const struct root *r, const struct root_part *e, const char *folder,
                          const struct sums *s, uint64_t *sequence, struct err *err)
 {
     struct part *p = NULL;
@@ -179,7 +179,8 @@ static bool restore_part(const char *dir, int32_t week, uint32_t revision, const
         *sequence = MAX(*sequence, s->head->changed);
         return true;
     }
-    if (!sums_check(folder, s, NULL, err) || !part_open(dir, week, revision, true, &p, err))
+    if (!sums_check(folder, s, NULL, err) ||
+        !part_open(r->dir, r->fields, e->week, e->revision, true, &p, err))
         return false;
     seal_open(HEAD_PART, p->h); /* another turn: what is changed in place now has no sums */
     bool ok = restore_rows(p, sequence, err);
@@ -202,7 +203,7 @@ static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct e
         e->revision = 0; /* never on disk as a whole: all of it comes again from the ledger */
         return true;
     }
-    bool ok = s.head && restore_part(r->dir, e->week, e->revision, folder, &s, sequence, &why);
+    bool ok = s.head && restore_part(r, e, folder, &s, sequence, &why);
     sums_release(&s);
     if (ok)
         return true;

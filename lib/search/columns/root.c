@@ -106,7 +106,7 @@ static bool map_or_make_head(struct root *r, struct err *err)
         return true;
     if (why.code != ERR_NOT_FOUND && why.code != ERR_DAMAGED)
         return err_set(err, why.code, "%s", why.msg);
-    return mend_head(r->dir, r->was_there, why.msg, err) && map_head(r, err);
+    return mend_head(r, why.msg, err) && map_head(r, err);
 }
 
 static void close_part(struct root *r, size_t i)
@@ -177,10 +177,12 @@ static bool open_for_writing(struct root *r, struct err *err)
     return ok;
 }
 
-bool root_open(const char *dir, bool is_writable, struct root **ret, struct err *err)
+bool root_open(const char *dir, const struct field_table *fields, bool is_writable,
+               struct root **ret, struct err *err)
 {
     struct root *r = xcalloc(1, sizeof *r);
     r->dir = xstrdup(dir);
+    r->fields = fields;
     r->lock_fd = -1;
     r->is_writable = is_writable;
     if (is_writable && !open_for_writing(r, err)) {
@@ -272,7 +274,7 @@ static bool refresh_part(struct root *r, size_t i, struct err *err)
         return true;
     struct err why = {0};
     r->is_damaged[i] = false;
-    if (part_open(r->dir, entry->week, revision, r->is_writable, &r->parts[i], &why)) {
+    if (part_open(r->dir, r->fields, entry->week, revision, r->is_writable, &r->parts[i], &why)) {
         r->parts_epoch++;
         return true;
     }
@@ -415,7 +417,7 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
         atomic_store(&entry->flags, 0);
     atomic_store(&entry->week, week);
     uint32_t revision = atomic_fetch_add(&r->h->next_revision, 1);
-    if (!part_create(r->dir, week, revision, &r->parts[i], err))
+    if (!part_create(r->dir, r->fields, week, revision, &r->parts[i], err))
         return false;
     r->parts[i]->is_open = true;
     r->parts[i]->next_open = r->open;

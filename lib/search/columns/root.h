@@ -19,6 +19,7 @@
  */
 struct root {
     char *dir;
+    const struct field_table *fields; /* borrowed */
     bool is_writable;
     int lock_fd;
     struct mfile head;
@@ -34,7 +35,8 @@ struct root {
 };
 
 /* Makes the index when is_writable and it is not there. */
-bool root_open(const char *dir, bool is_writable, struct root **ret, struct err *err);
+bool root_open(const char *dir, const struct field_table *fields, bool is_writable,
+               struct root **ret, struct err *err);
 void root_free(struct root *r);
 
 bool root_lock(struct root *r, struct err *err);

@@ -20,7 +20,7 @@ static void drop_unify(struct reader *r, size_t field)
 /* Numberings point into partitions: they go when one is closed. */
 static void begin_unify(struct reader *r)
 {
-    for (size_t i = 0; i < search_field_count; i++) {
+    for (size_t i = 0; i < r->root->fields->search_count; i++) {
         if (r->parts_epoch != r->root->parts_epoch)
             drop_unify(r, i);
         else if (r->unify[i])
@@ -34,7 +34,7 @@ static void shrink_unify(struct reader *r)
 {
     for (;;) {
         size_t bytes = 0, largest = 0, most = 0;
-        for (size_t i = 0; i < search_field_count; i++) {
+        for (size_t i = 0; i < r->root->fields->search_count; i++) {
             size_t one = r->unify[i] ? unify_bytes(r->unify[i]) : 0;
             bytes += one;
             if (one > most) {
@@ -50,7 +50,7 @@ static void shrink_unify(struct reader *r)
 
 static struct unify *unify_of(struct run *run, const struct search_field *f)
 {
-    struct unify **u = &run->reader->unify[f - search_fields];
+    struct unify **u = &run->reader->unify[f->id];
     if (!*u)
         *u = unify_new(run->root, f);
     return *u;
@@ -67,7 +67,7 @@ struct unify *run_unify(struct run *run, const struct search_field *f)
 
 static bool use_field(struct part *p, const struct search_field *f, struct err *err)
 {
-    struct column *c = p->by_field[f - search_fields];
+    struct column *c = p->by_field[f->id];
     return !c || column_use(c, err);
 }
 
@@ -83,8 +83,7 @@ static bool use_aggs(struct part *p, const struct agg *a, struct err *err)
 static bool use_part(const struct run *run, struct part *p, struct err *err)
 {
     const struct search_query *q = run->query;
-    if (!use_field(p, search_field_find(STR("date")), err) ||
-        !use_field(p, search_field_find(STR("uuid")), err))
+    if (!use_field(p, p->fields->date, err) || !use_field(p, p->fields->uuid, err))
         return false;
     for (size_t i = 0; i < q->filter_count; i++)
         if (!use_field(p, q->filters[i].field, err))

@@ -13,7 +13,7 @@
  */
 struct reader {
     struct root *root;
-    struct unify **unify; /* search_field_count, NULL until needed */
+    struct unify **unify; /* by id of a field, NULL until needed */
     uint64_t parts_epoch; /* the unified numberings belong to */
 };
 

@@ -54,7 +54,7 @@ static bool look_at_closed(struct look *l, struct week *w, struct err *err)
         w->revision = atomic_load(&e->revision);
         if (e->week != w->week || !r->is_damaged[i] || w->revision == 0)
             continue;
-        if (!part_open(r->dir, w->week, w->revision, false, &p, err))
+        if (!part_open(r->dir, r->fields, w->week, w->revision, false, &p, err))
             return false;
         part_free(p);
         char name[32];
@@ -131,13 +131,13 @@ static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
     return true;
 }
 
-bool keep_verify(const char *dir, void (*report)(void *arg, const char *line), void *arg,
-                 struct err *err)
+bool keep_verify(const char *dir, const struct field_table *fields,
+                 void (*report)(void *arg, const char *line), void *arg, struct err *err)
 {
     struct look l = {.report = report, .arg = arg};
     struct weeks weeks = {.n = 0};
     struct err why = {0};
-    if (!root_open(dir, false, &l.root, err))
+    if (!root_open(dir, fields, false, &l.root, err))
         return false;
     bool ok = list_weeks(&l, &weeks, err);
     if (ok && l.root->h && !check_root(l.root, &why))
@@ -230,7 +230,7 @@ bool keep_scrub(struct root *r, const struct index_pace *pace, size_t *ret_damag
 {
     struct look l = {.pace = pace};
     *ret_damaged = 0;
-    if (!note_scrub(r, false, err) || !root_open(r->dir, false, &l.root, err))
+    if (!note_scrub(r, false, err) || !root_open(r->dir, r->fields, false, &l.root, err))
         return false;
     bool ok = scrub_weeks(r, &l, ret_damaged, err);
     root_free(l.root);

@@ -39,7 +39,7 @@ bool sort_prepare(struct run *run)
     s->unify = arena_array(&run->arena, q->sort_count + 1, sizeof(struct unify *));
     for (size_t i = 0; i < q->sort_count && s->limit > 0; i++) {
         const struct search_field *f = q->sort[i].field;
-        if (!is_string(f) || strcmp(f->name, "uuid") == 0)
+        if (!is_string(f) || f == q->fields->uuid)
             continue;
         s->unify[i] = run_unify(run, f);
         if (!s->unify[i] || !unify_rank(s->unify[i], &run->cost))
@@ -75,7 +75,7 @@ static bool string_key(const struct unify *u, size_t part, const struct column *
 static bool key_of(const struct run *run, size_t key, struct place at, int64_t *ret)
 {
     const struct sort_key *k = &run->query->sort[key];
-    const struct column *c = run->root->parts[at.part]->by_field[k->field - search_fields];
+    const struct column *c = run->root->parts[at.part]->by_field[k->field->id];
     if (!c)
         return false;
     if (run->sorter->unify[key])
@@ -91,9 +91,8 @@ static bool key_of(const struct run *run, size_t key, struct place at, int64_t *
 
 static int compare_uuid(const struct run *run, struct place a, struct place b)
 {
-    size_t uuid = (size_t)(search_field_find(STR("uuid")) - search_fields);
-    const struct column *ca = run->root->parts[a.part]->by_field[uuid];
-    const struct column *cb = run->root->parts[b.part]->by_field[uuid];
+    const struct column *ca = part_ids(run->root->parts[a.part]);
+    const struct column *cb = part_ids(run->root->parts[b.part]);
     uint32_t x = ca ? column_code(ca, a.row) : 0, y = cb ? column_code(cb, b.row) : 0;
     if (x == 0 || y == 0)
         return (x == 0) - (y == 0);
@@ -104,7 +103,7 @@ static int compare_key(const struct run *run, size_t key, struct place a, struct
 {
     const struct sort_key *k = &run->query->sort[key];
     int64_t x = 0, y = 0;
-    if (strcmp(k->field->name, "uuid") == 0) {
+    if (k->field == run->query->fields->uuid) {
         int by_uuid = compare_uuid(run, a, b);
         return k->is_descending ? -by_uuid : by_uuid;
     }
@@ -133,7 +132,7 @@ static int compare(const struct run *run, const struct candidate *a, const struc
 static struct candidate candidate_of(const struct run *run, struct place at)
 {
     struct candidate c = {.at = at};
-    if (strcmp(run->query->sort[0].field->name, "uuid") == 0)
+    if (run->query->sort[0].field == run->query->fields->uuid)
         return c; /* compared in full */
     c.is_missing = !key_of(run, 0, at, &c.first);
     if (c.is_missing)

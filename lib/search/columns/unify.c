@@ -57,7 +57,7 @@ static bool hold(struct unify *u, struct cost *cost)
 static struct column *column_of(const struct unify *u, size_t part)
 {
     struct part *p = u->root->parts[part];
-    return p ? p->by_field[u->field - search_fields] : NULL;
+    return p ? p->by_field[u->field->id] : NULL;
 }
 
 static struct str text_at(const struct unify *u, uint64_t value)

@@ -185,19 +185,20 @@ static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint3
                       struct err *err)
 {
     size_t next = 0; /* both lists are in the order of the field table */
-    for (size_t i = 0; i < search_field_count; i++) {
+    for (size_t i = 0; i < p->fields->search_count; i++) {
+        const struct search_field *f = &p->fields->search[i];
         const struct doc_value *v = NULL;
-        if (next < doc->n && doc->values[next].field == &search_fields[i])
+        if (next < doc->n && doc->values[next].field == f)
             v = &doc->values[next++];
         struct column *c = p->by_field[i];
         uint32_t code;
-        if (!c && v && !column_create(p, &search_fields[i], &c, err))
+        if (!c && v && !column_create(p, f, &c, err))
             return false;
         if (!c)
             continue;
         if (!put_value(c, row, v, &code, err))
             return false;
-        if (strcmp(search_fields[i].name, "uuid") == 0)
+        if (f == p->fields->uuid)
             *ret_uuid_code = code;
     }
     return put_removed(p, row, doc, err);

@@ -154,7 +154,7 @@ static void test_parts(void **state)
         struct str body = str_of(cases[i].body);
         for (size_t cut = 0; cut <= body.n; cut++) {
             struct report r;
-            report_init(&r, &f->spool, "upload_file_minidump", 5000);
+            report_init(&r, &f->spool, &fields_builtin, "upload_file_minidump", 5000);
             bool ok = read_report(&r, body, cut, cut % 7 == 0);
             const char *reason = ok ? NULL : r.reason;
             if ((reason != NULL) != (cases[i].reason != NULL) ||
@@ -175,7 +175,7 @@ static void test_nul_in_fields(void **state)
     struct fixture *f = *state;
     static const char body[] = B CD "\"a\0b\"\r\n\r\nx\0y\0\r\n" B CD "\"\0\"\r\n\r\nz\r\n" END;
     struct report r;
-    report_init(&r, &f->spool, "upload_file_minidump", 5000);
+    report_init(&r, &f->spool, &fields_builtin, "upload_file_minidump", 5000);
     assert_true(read_report(&r, str_n(body, sizeof body - 1), 0, false));
     same("NUL", "annotations", r.annotations, "{\"ab\": \"xy\"}");
     report_release(&r);
@@ -205,7 +205,7 @@ static void test_long_values(void **state)
     add_part(&body, sb_cstr(&name) + 1, 1);
     sb_text(&body, END);
     struct report r;
-    report_init(&r, &f->spool, "upload_file_minidump", 5000);
+    report_init(&r, &f->spool, &fields_builtin, "upload_file_minidump", 5000);
     assert_true(read_report(&r, sb_view(&body), 1000, false));
     assert_int_equal(json_object_size(r.annotations), 2);
     assert_int_equal(jget_strn(r.annotations, "fits").n, REPORT_TEXT_MAX);
@@ -230,7 +230,7 @@ static void test_counts(void **state)
         }
         sb_text(&body, END);
         struct report r;
-        report_init(&r, &f->spool, "upload_file_minidump", 5000);
+        report_init(&r, &f->spool, &fields_builtin, "upload_file_minidump", 5000);
         assert_int_equal(read_report(&r, sb_view(&body), 9, false), parts == REPORT_PARTS_MAX);
         if (parts > REPORT_PARTS_MAX)
             assert_string_equal(r.reason, "too_many_parts");
@@ -348,7 +348,7 @@ static void test_too_many_annotations(void **state)
         sb_printf(&body, "\"k%d\": 1, ", i);
     sb_text(&body, "\"ProductName\": \"P\"}\r\n" END);
     struct report r;
-    report_init(&r, &f->spool, "upload_file_minidump", 100);
+    report_init(&r, &f->spool, &fields_builtin, "upload_file_minidump", 100);
     assert_true(read_report(&r, sb_view(&body), 0, false));
     assert_int_equal(json_object_size(r.annotations), 100);
     assert_string_equal(jget_str(r.annotations, "ProductName"), "P");

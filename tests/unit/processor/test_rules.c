@@ -66,6 +66,7 @@ static void job_begin(struct job *job, struct arena *arena, const char *raw, con
 {
     arena_init(arena, 64 << 20);
     *job = (struct job){
+        .fields = &fields_builtin,
         .arena = arena,
         .crash_id = "de1bb258-cbbf-4589-a673-34f800240110",
         .ruleset = "default",
@@ -107,8 +108,9 @@ static bool is_declared(const struct rule *rule, const char *key)
                     : str_eq(word, str_of(key)))
             return true;
         if (str_eq(word, STR("@copied")))
-            for (size_t i = 0; i < annotation_count; i++)
-                if (annotations[i].processed_key && strcmp(annotations[i].processed_key, key) == 0)
+            for (size_t i = 0; i < fields_builtin.annotation_count; i++)
+                if (fields_builtin.annotations[i].processed_key &&
+                    strcmp(fields_builtin.annotations[i].processed_key, key) == 0)
                     return true;
     }
     return false;
@@ -873,7 +875,7 @@ static void test_writes_are_known(void **state)
         while (str_split(&rest, ' ', &word)) {
             if (str_starts(word, STR("raw:")) || word.p[0] == '@' || word.n == 0)
                 continue;
-            if (!schema_find(&schema_processed, word))
+            if (!schema_find(&fields_builtin.processed, word))
                 fail_msg("%s writes " STR_FMT ", which the field table does not know",
                          rule_table[i].name, STR_ARG(word));
         }
@@ -884,8 +886,8 @@ static void test_writes_are_known(void **state)
 static void test_writers_agree(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < schema_processed.n; i++) {
-        const struct schema_key *k = &schema_processed.keys[i];
+    for (size_t i = 0; i < fields_builtin.processed.n; i++) {
+        const struct schema_key *k = &fields_builtin.processed.keys[i];
         if (strcmp(k->writer, "pipeline") != 0 && !is_declared(rule_named(k->writer), k->name))
             fail_msg("%s is not written by %s", k->name, k->writer);
     }
@@ -917,7 +919,7 @@ static void test_whole_run(void **state)
     const char *key;
     json_t *v;
     json_object_foreach (job.processed, key, v)
-        if (!schema_find(&schema_processed, str_of(key)))
+        if (!schema_find(&fields_builtin.processed, str_of(key)))
             fail_msg("%s is not in the field table", key);
     job_end(&job);
 }
@@ -962,10 +964,11 @@ static void test_hostile(void **state)
         struct err err = {0};
         sb_init(&raw, 1 << 20);
         sb_init(&processed, 1 << 20);
-        for (size_t i = 0; i < annotation_count; i++)
-            sb_printf(&raw, "%s'%s':%s", i ? "," : "{", annotations[i].name, values[v]);
-        for (size_t i = 0; i < schema_processed.n; i++)
-            sb_printf(&processed, "%s'%s':%s", i ? "," : "{", schema_processed.keys[i].name,
+        for (size_t i = 0; i < fields_builtin.annotation_count; i++)
+            sb_printf(&raw, "%s'%s':%s", i ? "," : "{", fields_builtin.annotations[i].name,
+                      values[v]);
+        for (size_t i = 0; i < fields_builtin.processed.n; i++)
+            sb_printf(&processed, "%s'%s':%s", i ? "," : "{", fields_builtin.processed.keys[i].name,
                       values[v]);
         sb_char(&raw, '}');
         sb_char(&processed, '}');
