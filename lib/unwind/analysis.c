@@ -51,6 +51,7 @@ static bool is_guard_page(const struct facts *f, uint64_t address)
            is_accessible(mdmp_maps_at(&f->maps, m->base + m->size));
 }
 
+/* An instruction that Zydis lists with no action on an operand only names the memory. */
 static enum access_kind kind_of(const struct insn_memory *m)
 {
     switch (m->actions) {
@@ -103,6 +104,12 @@ static void find_update(const struct facts *f, const struct mdmp_context *c, con
     a->update_is_guard_page = a->has_update && is_guard_page(f, a->update);
 }
 
+/*
+ * Two kinds of addresses hide the real fault.  A null pointer with an offset looks like a small
+ * address (or, with an index, like any address): the base register tells.  And for a non-canonical
+ * address the processor does not report which one it was, so the operating system reports 0 or all
+ * ones; the operands tell.
+ */
 static void adjust(const struct facts *f, struct analysis *a)
 {
     for (size_t k = 0; k < a->access_count; k++) {
@@ -179,6 +186,10 @@ static bool is_allowed(const struct facts *f, enum operation op)
                  (op == OP_EXECUTE && m->can_execute));
 }
 
+/*
+ * The exception names a kind of access at an address: is there such an operand? A stack overflow
+ * must come from an instruction that touches memory.
+ */
 static bool is_crashing_access_lost(const struct facts *f, const struct mdmp_context *c,
                                     const struct insn *i, const struct analysis *a,
                                     enum operation op)

@@ -25,6 +25,11 @@ static bool is_poison(uint64_t value)
     return value == b * UINT64_C(0x0101010101010101) && memchr(poison, b, sizeof poison);
 }
 
+/*
+ * Doubts are multiplied: each fact removes part of what is left.  The weights are those of the Rust
+ * walker whose numbers stored reports hold, and are not derived from measurements; only the order
+ * they give means something.
+ */
 static float confidence(const struct bit_flip *flip)
 {
     static const float nearby[] = {0, 0.50f, 0.55f, 0.60f, 0.65f};
@@ -52,6 +57,7 @@ static void look_at_registers(const struct mdmp_context *c, struct bit_flip *fli
 }
 
 /* Whether `address` lies within `bytes` of a region that allows op: off by one, not a flip. */
+/* A wide access may begin before a mapping and end in it, or run over its end. */
 static bool is_near_allowed(const struct facts *f, uint64_t address, uint64_t bytes,
                             enum operation op)
 {

@@ -12,13 +12,25 @@
 #define BIT(reg)       (UINT64_C(1) << (reg))
 #define BITS(from, to) (BIT((to) + 1) - BIT(from))
 
+/*
+ * Which registers a function gives back unchanged is set by the procedure call standards: AAPCS (r4
+ * to r11), AAPCS64 (x19 to x28 and the frame pointer), and for mips s0 to s7, gp and fp.
+ */
 /* Indices of the registers in their layouts (report order). */
 enum { ARM_R4 = 4, ARM_R7 = 7, ARM_R10 = 10, ARM_FP = 12, ARM_SP = 13, ARM_LR = 14, ARM_PC = 15 };
 enum { A64_X19 = 19, A64_X28 = 28, A64_FP = 29, A64_LR = 30, A64_SP = 31, A64_PC = 32 };
 enum { MIPS_GP = 0, MIPS_SP = 1, MIPS_FP = 2, MIPS_RA = 3, MIPS_S0 = 5, MIPS_S7 = 12 };
 
+/*
+ * Linux and Android use at most 52 bits of an address for user space; above lie kernel and pointer
+ * signatures.
+ */
 static const uint64_t A64_TOP = UINT64_C(0x000fffffffffffff);
 
+/*
+ * Only the function that was interrupted can be one that has not touched the stack: every other one
+ * has made a call.
+ */
 static bool leaf_may_keep_sp(const struct step *s, const struct mdmp_context *caller,
                              enum walk_trust trust)
 {
@@ -27,6 +39,7 @@ static bool leaf_may_keep_sp(const struct step *s, const struct mdmp_context *ca
     return s->frame->trust == TRUST_CONTEXT;
 }
 
+/* A frame record is two words: the caller's frame pointer, then the return address. */
 static enum cpu_found arm_frame_at(const struct step *s, uint8_t fp_reg, struct mdmp_context *ret)
 {
     uint64_t fp, caller_fp, caller_pc;
@@ -116,6 +129,7 @@ static enum cpu_found a64_frame_pointer(const struct step *s, struct mdmp_contex
     return FOUND_CALLER;
 }
 
+/* The first page is never mapped.  Code lies low in 32-bit mips, so nothing more can be asked. */
 static bool mips_is_candidate(uint64_t p)
 {
     return p >= 0x1000;

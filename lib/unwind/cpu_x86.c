@@ -21,6 +21,11 @@ enum {
 
 #define BIT(reg) (UINT64_C(1) << (reg))
 
+/*
+ * [ebp] is the caller's ebp and [ebp + 4] the return address.  Nothing is checked beyond their
+ * being in the stack: code without frame pointers uses ebp as it likes, and then the caller's pc is
+ * in no module and the walk ends there or scans, as other walkers do.
+ */
 static enum cpu_found x86_frame_pointer(const struct step *s, struct mdmp_context *ret)
 {
     uint64_t ebp, caller_eip, caller_ebp;
@@ -39,6 +44,7 @@ static enum cpu_found x86_frame_pointer(const struct step *s, struct mdmp_contex
     return FOUND_CALLER;
 }
 
+/* A frame pointer saved by a callee points further up the same stack, and not absurdly far. */
 static bool is_plausible_saved_bp(const struct step *s, uint64_t slot, uint64_t bp)
 {
     return bp > slot + s->cpu->word_bytes && bp - slot <= FRAME_GAP_MAX && step_in_stack(s, bp);
@@ -66,11 +72,19 @@ static void x86_scan_frame_pointer(const struct step *s, uint64_t at, size_t wor
     recover_bp(s, at, word_index, EBP, false, caller);
 }
 
+/*
+ * Bit 47 must be repeated in all higher bits; the processor faults on any other address (with four-
+ * level page tables, which every user space gets unless it asks for more).
+ */
 static bool is_canonical(uint64_t p)
 {
     return p <= UINT64_C(0x7fffffffffff) || p >= UINT64_C(0xffff800000000000);
 }
 
+/*
+ * Stricter than on x86, because amd64 compilers leave frame pointers out by default: the saved
+ * frame pointer must lie above the record, in the stack, and the return address must be canonical.
+ */
 static bool amd64_frame_at(const struct step *s, uint64_t rbp, struct mdmp_context *ret,
                            bool *ret_read_failed)
 {
@@ -91,6 +105,10 @@ static bool amd64_frame_at(const struct step *s, uint64_t rbp, struct mdmp_conte
     return true;
 }
 
+/*
+ * On Windows UWOP_SET_FPREG lets rbp point into the frame, up to 240 bytes above its bottom in
+ * steps of 16, so those places are tried in turn.
+ */
 static enum cpu_found amd64_frame_pointer(const struct step *s, struct mdmp_context *ret)
 {
     uint64_t rbp;

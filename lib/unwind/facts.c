@@ -1,3 +1,11 @@
+/*
+ * Reads a dump once, in the order in which the parts need each other: system before modules (how
+ * versions are written depends on it), memory before threads (stacks may lie there), exception and
+ * Breakpad's info before the choice of the crashing thread.
+ *
+ * That thread is the one of the exception; without an exception (a dump on request) the one that
+ * asked for it.  The thread that wrote the dump has the handler's frames and is never it.
+ */
 #include "lib/unwind/facts.h"
 
 #include "lib/minidump/crashpad.h"
@@ -50,6 +58,10 @@ bool facts_read(const void *bytes, size_t len, struct arena *arena, struct facts
     return true;
 }
 
+/*
+ * The registers in the exception are those at the fault; the thread's own record was taken later,
+ * inside the handler.
+ */
 bool facts_context(const struct facts *f, size_t index, struct mdmp_context *ret)
 {
     const struct mdmp_thread *t = &f->threads.v[index];

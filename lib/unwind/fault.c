@@ -1,3 +1,10 @@
+/*
+ * What the exception of a dump means, independent of the system that raised it.  The three families
+ * report the same fault in different ways: Windows names the kind of access in a parameter, Mach
+ * and Linux do not; a fault at an address the processor cannot report (a general protection fault)
+ * is a read of all ones on Windows, code 13 with address 0 on Apple's systems, and a SIGSEGV sent
+ * by the kernel (SI_KERNEL) with address 0 on Linux.
+ */
 #include "lib/unwind/fault.h"
 
 bool fault_is_non_canonical(uint64_t address)

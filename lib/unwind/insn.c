@@ -18,6 +18,7 @@
  * The text is in the style of the stack walkers that reports are compared with: Intel order, the
  * size as a word before the bracket, hexadecimal numbers without padding.
  */
+/* Zydis decodes by machine mode; 16-bit code and other CPUs are left alone. */
 static bool is_mode_of(const struct mdmp_layout *layout, ZydisMachineMode *mode,
                        ZydisStackWidth *stack)
 {
@@ -88,6 +89,10 @@ static struct insn_memory memory_of(const struct decoded *d, const ZydisDecodedO
     return m;
 }
 
+/*
+ * What the instruction does to the program counter, from Zydis' category, which holds for all
+ * encodings of a mnemonic.
+ */
 static enum insn_flow flow_of(const ZydisDecodedInstruction *i)
 {
     switch (i->meta.category) {
@@ -215,6 +220,10 @@ static void write_text(const struct decoded *d, struct insn *i)
     snprintf(i->text, sizeof i->text, "%s", sb_cstr(&b));
 }
 
+/*
+ * Fewer bytes than an instruction may have are given where the dump's memory ends there; Zydis then
+ * says that it needs more, which counts as not decoded.
+ */
 bool insn_decode(struct rd bytes, const struct mdmp_layout *layout, struct insn *ret)
 {
     ZydisDecoder decoder;
@@ -241,6 +250,10 @@ bool insn_decode(struct rd bytes, const struct mdmp_layout *layout, struct insn 
     return true;
 }
 
+/*
+ * Computed modulo the address size of the instruction, as the processor does: a 32-bit operand in
+ * 64-bit code (prefix 67) wraps at 4 GiB.
+ */
 uint64_t insn_address(const struct insn *i, const struct insn_memory *m,
                       const struct mdmp_context *c)
 {

@@ -9,6 +9,10 @@
 #include "lib/base/util.h"
 #include "lib/minidump/reason.h"
 
+/*
+ * Firefox has about a hundred modules with signers; a dump with more than 4,096 unloaded modules is
+ * made up, and each frame without a module looks through the list.
+ */
 enum { CERTS_MAX = 65536, UNLOADED_LOOKED_AT = 4096 };
 
 static int by_file(const void *pa, const void *pb)

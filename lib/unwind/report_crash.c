@@ -1,3 +1,9 @@
+/*
+ * "crash_info" of the JSON report: reason, address, and what the crashing instruction says of both
+ * (analysis.c).  The names of kinds and inconsistencies are searched for by people and rules, so
+ * they are part of the format.  Confidences are written with the fewest digits that give the same
+ * float back, because that is how the documents that ours are compared with have them.
+ */
 #include "lib/unwind/report.h"
 
 #include <stdio.h>

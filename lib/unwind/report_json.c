@@ -1,3 +1,13 @@
+/*
+ * The result of a walk as JSON: the "json_dump" that the rules of the processor, the pages and the
+ * API read, and that scripts written for other walkers know.  Keys are written in sorted order by
+ * hand, so the file reads like the document; a key whose value is unknown is there with null, so
+ * that readers need not ask for its presence.
+ *
+ * Numbers that are addresses are hexadecimal texts of the dump's pointer width.  What a writer of
+ * dumps may put in unbounded (soft errors, handles) is limited here, because the whole document has
+ * a limit and the stacks matter more.
+ */
 #include "lib/unwind/report.h"
 
 #include "lib/base/util.h"
@@ -5,6 +15,7 @@
 
 enum { SOFT_ERRORS_MAX = 1 << 20, SOFT_ERRORS_DEPTH = 16, HANDLES_WRITTEN_MAX = 65536 };
 
+/* 33 zeros: what symbol servers and other walkers take for "no debug id". */
 static const char NO_DEBUG_ID[] = "000000000000000000000000000000000";
 
 static void key_text(struct jw *w, const char *key, struct str s)

@@ -130,6 +130,7 @@ static void put_place(const struct walk_report *r, struct strbuf *out,
     }
 }
 
+/* Inlined functions have numbers of their own, as debuggers do it, and no registers. */
 static void put_frame(const struct walk_report *r, struct strbuf *out,
                       const struct walk_frame *frame, size_t *number)
 {

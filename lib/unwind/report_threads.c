@@ -9,6 +9,10 @@
 
 #include "lib/base/util.h"
 
+/*
+ * An address that was in use again and again by libraries which came and went; the first 256 by
+ * name tell enough.
+ */
 enum { UNLOADED_HITS_MAX = 256 };
 
 static void write_inlines(const struct walk_frame *frame, struct jw *w)
@@ -136,6 +140,7 @@ static void write_frame(const struct walk_report *r, const struct walk_frame *fr
     jw_end(w);
 }
 
+/* frame_count is of the walk; readers cut long stacks later and keep this number. */
 static void write_thread(const struct walk_report *r, size_t index, bool is_crashing_copy,
                          struct jw *w)
 {

@@ -11,6 +11,12 @@
 #include "lib/base/util.h"
 #include "lib/unwind/cpu.h"
 
+/*
+ * How far a scan looks for a return address.  The numbers are those of the walkers that reports are
+ * compared with (Breakpad's and its successor in Rust): 40 words, four times as many behind the
+ * first frame or a frame that CFI gave, since there the stack pointer is right and only the frame's
+ * size is unknown.  Looking further finds more old return addresses than real ones.
+ */
 enum {
     SCAN_WORDS_SURE = 160, /* behind a frame whose stack pointer is known for sure */
     SCAN_WORDS = 40,
@@ -46,6 +52,10 @@ const struct cpu_ops *cpu_ops_of(enum mdmp_cpu cpu)
     return NULL;
 }
 
+/*
+ * Inlines count against a sum for the whole dump: one line of a symbol file may hold hundreds, and
+ * every frame of a deep recursion would copy them.
+ */
 static void copy_inlines(struct walk *w, const struct csym_hit *hit, struct walk_frame *frame)
 {
     if (hit->inline_count > w->inlines_left) {
@@ -61,6 +71,12 @@ static void copy_inlines(struct walk *w, const struct csym_hit *hit, struct walk
     frame->inline_count = hit->inline_count;
 }
 
+/*
+ * No function name: `function` stays without pointer.  A function whose record has no name gets an
+ * empty one instead, which says that the address was found.  The size of parameters in a STACK WIN
+ * record is the linker's own and better than the one the symbol text repeats; x86_win.c needs it of
+ * the next younger frame.
+ */
 static void symbolicate(struct walk *w, struct walk_frame *frame)
 {
     frame->module = mdmp_module_at(&w->facts->modules, frame->instruction);
@@ -92,6 +108,10 @@ struct cfi_env {
     uint64_t init_addr; /* absolute */
 };
 
+/*
+ * Rules may only use registers whose value is known in this frame.  Names that the CPU does not
+ * have map to MDMP_REG_NONE, which is never valid.
+ */
 static bool cfi_reg(void *ctx, uint32_t index, uint64_t *ret)
 {
     const struct cfi_env *env = ctx;
@@ -122,6 +142,11 @@ static bool special_rule(const struct csym_cfi *cfi, uint16_t reg, uint32_t *ret
     return false;
 }
 
+/*
+ * A function gives these registers back unchanged, so where its CFI has no rule for one of them the
+ * caller's value is the callee's.  Registers that calls may destroy are unknown in the caller
+ * instead.
+ */
 static void forward_callee_saved(const struct step *s, struct mdmp_context *caller)
 {
     uint64_t kept = s->callee->valid & s->cpu->callee_saved;
@@ -130,6 +155,12 @@ static void forward_callee_saved(const struct step *s, struct mdmp_context *call
             mdmp_reg_set(caller, i, s->callee->r[i]);
 }
 
+/*
+ * The canonical frame address is the caller's stack pointer by definition (System V, AAPCS), and
+ * the return address its pc; the rules of a range may set both otherwise, and then win, since they
+ * are applied last.  Each rule reads the callee's registers, so their order does not matter.  A
+ * rule that cannot be computed makes its register unknown, not the whole step wrong.
+ */
 static enum cpu_found by_cfi(const struct step *s, struct mdmp_context *ret)
 {
     if (s->frame->module == SIZE_MAX)
@@ -176,6 +207,10 @@ static enum cpu_found by_cfi(const struct step *s, struct mdmp_context *ret)
     return FOUND_CALLER;
 }
 
+/*
+ * One byte is taken off before looking: a call that never returns may be the last instruction of
+ * its function, and then the return address already belongs to the next one.
+ */
 bool walk_is_return_address(const struct step *s, uint64_t address)
 {
     uint64_t a = address - 1;
@@ -188,6 +223,10 @@ bool walk_is_return_address(const struct step *s, uint64_t address)
     return !m->is_open || csym_is_code(&m->csym, a - s->walk->facts->modules.v[module].base);
 }
 
+/*
+ * The last resort: the nearest word of the stack that could be a return address.  Old values of
+ * finished calls look the same, so what is found is marked as such and signatures trust it less.
+ */
 static bool by_scan(const struct step *s, struct mdmp_context *ret)
 {
     const struct mdmp_layout *layout = s->callee->layout;
@@ -251,6 +290,12 @@ static bool is_thread_start(const struct step *s)
     return false;
 }
 
+/*
+ * The order is by how much each method knows.  A call through a bad pointer is first, because every
+ * other method would skip its caller.  STACK WIN is for x86 code of MSVC, which has no CFI.  The
+ * thread's own start routine is asked for before frame pointers and scans, which would find
+ * something above it in any case.
+ */
 static bool find_caller(const struct step *s, struct mdmp_context *ret, enum walk_trust *ret_trust)
 {
     *ret_trust = TRUST_CALL;
@@ -321,6 +366,11 @@ static void add_frame(struct walk *w, struct walk_stack *stack, size_t *cap,
     symbolicate(w, frame);
 }
 
+/*
+ * Each step replaces the registers of the callee by those of the caller.  The loop ends: is_end
+ * refuses a step that does not move the stack pointer up (but for leaf functions, which may keep
+ * it), and frames are counted.
+ */
 static void walk_thread(struct walk *w, size_t index, struct walk_stack *stack)
 {
     struct mdmp_context context, caller;

@@ -1,8 +1,16 @@
+/*
+ * One dump from bytes to report: facts, walk, analysis, and the writer of the wanted format.
+ * Everything is allocated in one arena that ends with the call.
+ */
 #include "lib/unwind/walk_dump.h"
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
+/*
+ * 768 MiB: below the address space that a sandboxed walk gets (1 GiB by default, 2 GiB from the
+ * processor), so that a monster dump meets this limit, with a message, before the kernel's.
+ */
 static const size_t ARENA_MAX = (size_t)768 << 20;
 
 static void none(void *ctx, const struct symfind_key *key, struct symfind_result *ret)

@@ -1,3 +1,11 @@
+/*
+ * Symbols of the modules of one dump, each asked for once and only if a frame lies in the module: a
+ * process has hundreds of modules and a crash touches some dozens.
+ *
+ * Modules are grouped by identity first (names and ids), because a hostile dump may list one file
+ * ten thousand times and each question goes through a socket.  Files and bytes mapped at a time are
+ * limited as well; what is over counts as missing, and the report says so.
+ */
 #include "lib/unwind/walk_symbols.h"
 
 #include <stdlib.h>
@@ -98,6 +106,10 @@ static struct symfind_key key_of(const struct mdmp_module *m)
     };
 }
 
+/*
+ * Missing is the answer until something better is known.  A file that exists but cannot be used
+ * counts as loaded and corrupt, since people must see that uploading it again is the cure.
+ */
 static void load(struct walk_symbols *s, struct module_symbols *m)
 {
     m->is_asked = true;

@@ -23,6 +23,13 @@
 #include "lib/sandbox/child.h"
 #include "lib/unwind/wire.h"
 
+/*
+ * OUTPUT_MAX is REPORT_BYTES_MAX, the most that the walker writes by itself.  A JSON tree takes
+ * some hundred bytes a value, so 6 Mi values bound the parsed result to about 600 MiB whatever the
+ * walker sends.  Of the log the end is kept, where the reason stands.  A dump with symbols for
+ * every one of its modules asks at most 4,096 times (WALK_SYMBOLS_FILES_MAX), so twice as many
+ * questions are a walker gone wrong.
+ */
 enum {
     OUTPUT_MAX = 64 << 20,
     OUTPUT_VALUES_MAX = 6 << 20, /* a tree takes some hundred bytes per value */
@@ -95,6 +102,10 @@ static bool make_ends(int dump_fd, const json_t *annotations, struct ends *e, st
     return annotations_file(annotations, &e->annotations, err);
 }
 
+/*
+ * Limits of time and memory are passed to the walker, which sets them on itself before it reads a
+ * byte; time is watched here as well.
+ */
 static bool start(struct child_walk *walk, struct ends *e, struct err *err)
 {
     char beside[PATH_MAX], memory[32], cpu[32];
@@ -140,6 +151,9 @@ static void drain(int *fd, struct strbuf *into)
         hang_up(fd);
 }
 
+/*
+ * A malformed packet ends the conversation and not the walk: without symbols it still has stacks.
+ */
 static void serve_request(struct child_walk *walk)
 {
     char buf[WIRE_PACKET_MAX];
@@ -172,6 +186,10 @@ static int left_ms(const struct child_walk *walk)
     return (int)MAX(MIN(left, (int64_t)INT32_MAX), (int64_t)0);
 }
 
+/*
+ * All three descriptors are served until output and log are closed; the walker closes them by
+ * ending.  Whatever happens, the loop is left at the time limit.
+ */
 static void pump(struct child_walk *walk)
 {
     while (!walk->end && (walk->out >= 0 || walk->log >= 0)) {
@@ -218,6 +236,7 @@ static int wait_for_exit(struct child_walk *walk)
     }
 }
 
+/* Counted before parsing, as an upper bound: commas and brackets inside of texts count as well. */
 static bool has_few_values(struct str text)
 {
     size_t n = 0;

@@ -14,6 +14,10 @@
 
 enum { KEY_TEXTS = 4 };
 
+/*
+ * SOCK_SEQPACKET: one call, one packet.  Descriptors that arrive are closed on exec like all of
+ * ours.
+ */
 static ssize_t receive(int sock, struct msghdr *msg, int flags)
 {
     ssize_t n;
@@ -32,6 +36,10 @@ static bool transmit(int sock, const struct msghdr *msg, int flags)
     return n >= 0;
 }
 
+/*
+ * A packet is four texts, each behind its length in two bytes; both ends are the same program on
+ * the same machine, so byte order does not matter.
+ */
 static bool send_key(int sock, const struct symfind_key *key)
 {
     const struct str texts[KEY_TEXTS] = {key->debug_file, key->debug_id, key->code_file,
@@ -48,6 +56,10 @@ static bool send_key(int sock, const struct symfind_key *key)
     return transmit(sock, &(struct msghdr){.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)}, 0);
 }
 
+/*
+ * Any answer that is not understood means that there are no symbols: a walk with fewer names is
+ * better than none.
+ */
 void wire_ask(int sock, const struct symfind_key *key, struct symfind_result *ret)
 {
     *ret = (struct symfind_result){.state = SYMFIND_MISSING, .fd = -1};

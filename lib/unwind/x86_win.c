@@ -6,6 +6,10 @@
 
 #include "lib/base/util.h"
 
+/*
+ * Limits of a program: real ones have below ten variables and some thirty tokens; the numbers bound
+ * what a hostile symbol file can make a walk do.
+ */
 enum { EIP, ESP, EBP, EBX, ESI, EDI, REGISTERS };
 enum { VARIABLES_MAX = 32, STACK_MAX = 64, TOKENS_MAX = 1024 };
 
@@ -32,7 +36,7 @@ struct machine {
 static const char *const register_names[REGISTERS] = {"$eip", "$esp", "$ebp",
                                                       "$ebx", "$esi", "$edi"};
 
-static struct variable *variable(struct machine *m, struct str name)
+static struct variable *variable_named(struct machine *m, struct str name)
 {
     for (size_t i = 0; i < m->variable_count; i++)
         if (str_eq(m->variables[i].name, name))
@@ -43,9 +47,9 @@ static struct variable *variable(struct machine *m, struct str name)
     return &m->variables[m->variable_count++];
 }
 
-static bool set(struct machine *m, const char *name, uint64_t value)
+static bool set_variable(struct machine *m, const char *name, uint64_t value)
 {
-    struct variable *v = variable(m, str_of(name));
+    struct variable *v = variable_named(m, str_of(name));
     if (!v)
         return false;
     v->value = (uint32_t)value;
@@ -53,7 +57,7 @@ static bool set(struct machine *m, const char *name, uint64_t value)
     return true;
 }
 
-static bool push(struct machine *m, struct element e)
+static bool push_element(struct machine *m, struct element e)
 {
     if (m->depth == STACK_MAX)
         return false;
@@ -61,7 +65,7 @@ static bool push(struct machine *m, struct element e)
     return true;
 }
 
-static bool pop(struct machine *m, struct element *ret)
+static bool pop_element(struct machine *m, struct element *ret)
 {
     if (m->depth == 0)
         return false;
@@ -72,13 +76,13 @@ static bool pop(struct machine *m, struct element *ret)
 static bool pop_number(struct machine *m, uint32_t *ret)
 {
     struct element e;
-    if (!pop(m, &e) || (e.variable && !e.variable->is_set))
+    if (!pop_element(m, &e) || (e.variable && !e.variable->is_set))
         return false;
     *ret = e.variable ? e.variable->value : e.number;
     return true;
 }
 
-static bool binary(struct machine *m, char op)
+static bool apply_binary(struct machine *m, char op)
 {
     uint32_t r, l, v;
     if (!pop_number(m, &r) || !pop_number(m, &l))
@@ -104,7 +108,7 @@ static bool binary(struct machine *m, char op)
             return false;
         v = l & ~(r - 1);
     }
-    return push(m, (struct element){.number = v});
+    return push_element(m, (struct element){.number = v});
 }
 
 static bool dereference(struct machine *m)
@@ -112,13 +116,13 @@ static bool dereference(struct machine *m)
     uint32_t addr;
     uint64_t word;
     return pop_number(m, &addr) && step_word(m->step, addr, &word) &&
-           push(m, (struct element){.number = (uint32_t)word});
+           push_element(m, (struct element){.number = (uint32_t)word});
 }
 
 static bool assign(struct machine *m)
 {
     struct element value, target;
-    if (!pop(m, &value) || !pop(m, &target) || !target.variable)
+    if (!pop_element(m, &value) || !pop_element(m, &target) || !target.variable)
         return false;
     if (value.variable && str_eq(value.variable->name, STR(".undef"))) {
         target.variable->is_set = false;
@@ -131,21 +135,21 @@ static bool assign(struct machine *m)
     return true;
 }
 
-static bool run_token(struct machine *m, struct str t)
+static bool apply_token(struct machine *m, struct str t)
 {
     if (t.n == 1 && memchr("+-*/%@", t.p[0], 6))
-        return binary(m, t.p[0]);
+        return apply_binary(m, t.p[0]);
     if (str_eq(t, STR("^")))
         return dereference(m);
     if (t.p[0] == '=') /* "=TOKEN" is a slip of a known tool */
-        return assign(m) && (t.n == 1 || run_token(m, str_sub(t, 1, SIZE_MAX)));
+        return assign(m) && (t.n == 1 || apply_token(m, str_sub(t, 1, SIZE_MAX)));
     if (t.p[0] == '$' || t.p[0] == '.') {
-        struct variable *v = variable(m, t);
-        return v && push(m, (struct element){.variable = v});
+        struct variable *v = variable_named(m, t);
+        return v && push_element(m, (struct element){.variable = v});
     }
     int64_t number;
     return str_to_i64(t, INT32_MIN, INT32_MAX, "number", &number, ERR_IGNORED) &&
-           push(m, (struct element){.number = (uint32_t)number});
+           push_element(m, (struct element){.number = (uint32_t)number});
 }
 
 /* Parameter bytes of the frame younger than the callee: they lie on the callee's stack. */
@@ -154,6 +158,12 @@ static uint32_t grand_param_size(const struct step *s)
     return s->grand ? s->grand->param_size : 0;
 }
 
+/*
+ * What the program may use is set before it runs: the registers and sizes under the names that the
+ * debugger documentation gives them. .raSearch is where the return address should lie if the frame
+ * is as large as the record says; programs that align the stack ('@') have an unknown gap there and
+ * keep ebp, so the search starts behind the saved one.
+ */
 static bool by_program(const struct step *s, const struct csym_win *win, struct mdmp_context *ret)
 {
     struct machine m = {.step = s};
@@ -164,24 +174,26 @@ static bool by_program(const struct step *s, const struct csym_win *win, struct 
     uint64_t search = esp + win->locals + win->saved_regs + gp;
     if (str_find_char(win->program, '@', 0) != SIZE_MAX)
         search = ebp + 4;
-    if (!set(&m, "$esp", esp) || !set(&m, "$ebp", ebp) || !set(&m, ".cbParams", win->param_size) ||
-        !set(&m, ".cbCalleeParams", gp) || !set(&m, ".cbSavedRegs", win->saved_regs) ||
-        !set(&m, ".cbLocals", win->locals) || !set(&m, ".raSearch", search) ||
-        !set(&m, ".raSearchStart", search))
+    if (!set_variable(&m, "$esp", esp) || !set_variable(&m, "$ebp", ebp) ||
+        !set_variable(&m, ".cbParams", win->param_size) ||
+        !set_variable(&m, ".cbCalleeParams", gp) ||
+        !set_variable(&m, ".cbSavedRegs", win->saved_regs) ||
+        !set_variable(&m, ".cbLocals", win->locals) || !set_variable(&m, ".raSearch", search) ||
+        !set_variable(&m, ".raSearchStart", search))
         return false;
     if (mdmp_reg_get(s->callee, EBX, &ebx))
-        set(&m, "$ebx", ebx);
+        set_variable(&m, "$ebx", ebx);
 
     struct str rest = win->program, token;
     for (size_t i = 0; str_split(&rest, ' ', &token);) {
         if (token.n == 0)
             continue;
-        if (i++ == TOKENS_MAX || !run_token(&m, token))
+        if (i++ == TOKENS_MAX || !apply_token(&m, token))
             return false;
     }
     struct mdmp_context caller = step_caller(s);
     for (int reg = 0; reg < REGISTERS; reg++) {
-        const struct variable *v = variable(&m, str_of(register_names[reg]));
+        const struct variable *v = variable_named(&m, str_of(register_names[reg]));
         if (v && v->is_set)
             mdmp_reg_set(&caller, (uint8_t)reg, v->value);
     }
@@ -192,6 +204,10 @@ static bool by_program(const struct step *s, const struct csym_win *win, struct 
     return true;
 }
 
+/*
+ * Without a program only sizes are known: the return address lies above the locals, the saved
+ * registers and the parameters of the frame below.
+ */
 static bool by_fpo(const struct step *s, const struct csym_win *win, struct mdmp_context *ret)
 {
     uint64_t esp, ebp, eip, ebx, caller_eip;
