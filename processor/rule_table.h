@@ -10,9 +10,9 @@ struct rule {
     const char *name;
     bool (*applies)(const struct job *job);
     bool (*act)(struct job *job, struct err *err);
-    const char *reads;
-    const char *writes; /* keys separated by blanks; a '*' at the end stands for any rest;
-                         * "@copied": the keys the field table copies annotations to */
+    /* Keys separated by blanks, "raw:" in front of annotations; a '*' at the end stands for any
+     * rest; "dumps": the files; "@copied": the keys the field table copies annotations to. */
+    const char *reads, *writes;
 };
 extern const struct rule rule_table[];
 extern const size_t rule_count;

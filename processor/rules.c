@@ -9,8 +9,8 @@
 
 /*
  * The pipeline, in order.  A later rule may read what an earlier one wrote into
- * job->processed; `reads` and `writes` say which keys ("raw:" in front: an annotation),
- * and the tests hold each rule to what it says it writes.
+ * job->processed; `reads` and `writes` say which keys ("raw:" in front: an annotation,
+ * "dumps": the files), and the tests hold each rule to both.
  */
 /* clang-format off */
 const struct rule rule_table[] = {
@@ -33,12 +33,13 @@ const struct rule rule_table[] = {
     {"ModuleURLRewrite", has_modules, module_url_rewrite_act, "json_dump", "json_dump"},
     {"CrashingThreadInfo", has_json_dump, crashing_thread_info_act, "json_dump",
      "crashing_thread crashing_thread_name reason address last_error_value"},
-    {"TruncateStacks", always, truncate_stacks_act, "json_dump additional_minidumps", "json_dump upload_file_minidump_*"},
+    {"TruncateStacks", always, truncate_stacks_act,
+     "json_dump additional_minidumps upload_file_minidump_*", "json_dump upload_file_minidump_*"},
     {"PossibleBitFlips", possible_bit_flips_applies, possible_bit_flips_act, "json_dump", "possible_bit_flips_max_confidence"},
     {"CrashInconsistencies", has_json_dump, crash_inconsistencies_act, "json_dump", "crash_inconsistencies"},
     {"HasGuardPageAccess", has_guard_page_access_applies, has_guard_page_access_act, "json_dump", "has_guard_page_access"},
     {"MajorVersion", always, major_version_act, "raw:Version", "major_version"},
-    {"Plugin", plugin_applies, plugin_act, "raw:PluginFilename raw:PluginName raw:PluginVersion",
+    {"Plugin", plugin_applies, plugin_act, "raw:ProcessType raw:PluginFilename raw:PluginName raw:PluginVersion",
      "plugin_filename plugin_name plugin_version"},
     {"ProcessType", always, process_type_act, "raw:ProcessType", "process_type"},
     {"Accessibility", always, accessibility_act, "raw:Accessibility", "accessibility"},
@@ -60,11 +61,12 @@ const struct rule rule_table[] = {
     {"ReportType", always, report_type_act, "ipc_channel_error async_shutdown_timeout json_dump", "report_type"},
     {"CPUInfo", always, cpu_info_act, "json_dump", "cpu_info cpu_count cpu_arch cpu_microcode_version"},
     {"AndroidCPUInfo", android_cpu_info_applies, android_cpu_info_act, "raw:Android_CPU_ABI cpu_arch", "cpu_arch"},
-    {"DistributionId", always, distribution_id_act, "raw:DistributionID raw:TelemetryEnvironment", "distribution_id"},
+    {"DistributionId", always, distribution_id_act,
+     "raw:DistributionID telemetry_environment raw:TelemetryEnvironment", "distribution_id"},
     {"OSInfo", always, os_info_act, "json_dump", "os_name os_version"},
     {"AndroidOSInfo", android_os_info_applies, android_os_info_act, "raw:Android_Version os_name", "os_name os_version"},
-    {"PlatformInfo", always, platform_info_act, "raw:CPUArchitecture raw:CPUInfo raw:OS raw:OSVersion",
-     "cpu_arch cpu_info os_name os_version"},
+    {"PlatformInfo", always, platform_info_act, "raw:CPUArchitecture raw:CPUInfo raw:OS raw:OSVersion "
+     "cpu_arch cpu_info os_name os_version", "cpu_arch cpu_info os_name os_version"},
     {"BetaVersion", beta_version_applies, beta_version_act, "product release_channel build version", "version"},
     {"OSPrettyVersion", always, os_pretty_version_act, "os_name os_version json_dump raw:LinuxLSBDescription", "os_pretty_version"},
     {"TopMostFiles", top_most_files_applies, top_most_files_act, "json_dump", "topmost_filenames"},

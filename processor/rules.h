@@ -7,8 +7,8 @@
  * rules - what the files of the rule families share.
  *
  * A rule is a row of the table in rules.c with two functions: does it apply, and what
- * does it do.  It reads job->raw, job->processed and the dumps, and writes the keys its
- * row declares; a test holds every rule to that.
+ * does it do.  It reads and writes the keys of job->raw and job->processed that its
+ * row names; a test holds every rule to that.
  */
 
 /* Annotations */

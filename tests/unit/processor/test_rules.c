@@ -1,4 +1,8 @@
-/* The rules one by one: what each makes of annotations and dump, and that it writes nothing else.
+/*
+ * The rules one by one: what each makes of annotations and dump, and that its row of the table
+ * tells the truth.  Every case runs again and again with other inputs: without the keys, and with
+ * other values of the keys, that the row does not name as read, which must change nothing; and
+ * without each key that it does name, which must change something in at least one case.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +29,7 @@ static struct {
 bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *annotations_,
                 struct walker_result *ret, struct err *err)
 {
-    (void)opt, (void)dump_fd, (void)annotations_, (void)err;
+    (void)opt, (void)dump_fd, (void)err;
     fake.runs++;
     *ret = (struct walker_result){
         .exit_code = fake.exit_code,
@@ -34,6 +38,8 @@ bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *ann
         .version = "datil-stackwalk 0.1.0",
     };
     ret->is_output_json = ret->json_dump != NULL;
+    if (json_object_size(annotations_) > 0)
+        json_object_set_new(ret->json_dump, "annotations", json_deep_copy(annotations_));
     return true;
 }
 
@@ -99,9 +105,9 @@ static const struct rule *rule_named(const char *name)
     return NULL;
 }
 
-static bool is_declared(const struct rule *rule, const char *key)
+static bool names_key(const char *words, const char *key)
 {
-    struct str rest = str_of(rule->writes), word;
+    struct str rest = str_of(words), word;
     while (str_split(&rest, ' ', &word)) {
         bool is_open = word.n > 0 && word.p[word.n - 1] == '*';
         if (is_open ? str_starts(str_of(key), str_sub(word, 0, word.n - 1))
@@ -127,7 +133,7 @@ static void check_writes(const char *label, const struct rule *rule, const char 
             char name[256];
             snprintf(name, sizeof name, "%s%s", prefix, key);
             json_t *other = json_object_get(sides[!i], key);
-            if ((!other || !json_equal(v, other)) && !is_declared(rule, name))
+            if ((!other || !json_equal(v, other)) && !names_key(rule->writes, name))
                 fail_msg("%s: %s writes %s without saying so", label, rule->name, name);
         }
     }
@@ -140,6 +146,148 @@ static char *joined_notes(const struct job *job)
     for (size_t i = 0; i < json_array_size(job->notes); i++)
         sb_printf(&all, "%s%s", i ? "; " : "", json_string_value(json_array_get(job->notes, i)));
     return xstrdup(sb_cstr(&all));
+}
+
+/* What a rule makes of a document: the document before and after. */
+struct sides {
+    json_t *raw, *raw_after, *processed, *processed_after;
+    char *notes;
+};
+
+static void sides_release(struct sides *s)
+{
+    json_decref(s->raw);
+    json_decref(s->raw_after);
+    json_decref(s->processed);
+    json_decref(s->processed_after);
+    free(s->notes);
+}
+#define SIDES_AUTO __attribute__((cleanup(sides_release))) struct sides
+
+/* Copies without, or with "7" for, the keys that the row does not name. */
+static json_t *without_unread(const json_t *from, const char *prefix, const char *reads)
+{
+    json_t *copy = json_deep_copy(from);
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)from, key, v) {
+        char name[256];
+        snprintf(name, sizeof name, "%s%s", prefix, key);
+        if (!names_key(reads, name))
+            json_object_del(copy, key);
+    }
+    return copy;
+}
+
+static json_t *with_unread(const json_t *from, const char *reads, bool is_raw)
+{
+    json_t *copy = json_deep_copy(from);
+    size_t n = is_raw ? fields_builtin.annotation_count : fields_builtin.processed.n;
+    for (size_t i = 0; i < n; i++) {
+        const char *key =
+            is_raw ? fields_builtin.annotations[i].name : fields_builtin.processed.keys[i].name;
+        char name[256];
+        snprintf(name, sizeof name, "%s%s", is_raw ? "raw:" : "", key);
+        if (!strchr(name, '*') && !names_key(reads, name))
+            json_object_set_new(copy, key, json_string("7"));
+    }
+    return copy;
+}
+
+/* Runs the rule on these documents (takes both). */
+static struct sides apply_to(const struct job *job, const char *rule, json_t *raw,
+                             json_t *processed, bool with_dumps)
+{
+    struct job other = *job;
+    struct err err = {0};
+    int runs = fake.runs;
+    other.raw = json_deep_copy(raw);
+    other.processed = json_deep_copy(processed);
+    other.notes = json_array();
+    other.dump_count = with_dumps ? job->dump_count : 0;
+    assert_true(rules_apply_one(&other, rule, &err));
+    fake.runs = runs;
+    struct sides s = {raw, other.raw, processed, other.processed, joined_notes(&other)};
+    json_decref(other.notes);
+    return s;
+}
+
+/* One key: the same value afterwards, or untouched both times. */
+static bool same_effect(const json_t *before, const json_t *after, const json_t *before2,
+                        const json_t *after2, const char *key)
+{
+    const json_t *a = json_object_get(after, key), *b = json_object_get(after2, key);
+    const json_t *was_a = json_object_get(before, key), *was_b = json_object_get(before2, key);
+    bool is_same = a == b || (a && b && json_equal(a, b));
+    bool a_stays = a == was_a || (a && was_a && json_equal(a, was_a));
+    bool b_stays = b == was_b || (b && was_b && json_equal(b, was_b));
+    return is_same || (a_stays && b_stays);
+}
+
+/* The first key on which the rule had another effect; "" when only the notes differ, else NULL. */
+static const char *difference(const struct sides *a, const struct sides *b)
+{
+    const json_t *all[] = {a->processed, a->processed_after, b->processed, b->processed_after};
+    const json_t *raws[] = {a->raw, a->raw_after, b->raw, b->raw_after};
+    const char *key;
+    json_t *v;
+    for (size_t i = 0; i < 4; i++) {
+        json_object_foreach ((json_t *)all[i], key, v)
+            if (!same_effect(all[0], all[1], all[2], all[3], key))
+                return key;
+        json_object_foreach ((json_t *)raws[i], key, v)
+            if (!same_effect(raws[0], raws[1], raws[2], raws[3], key))
+                return key;
+    }
+    return strcmp(a->notes, b->notes) != 0 ? "" : NULL;
+}
+
+/* "Rule key", of all cases: keys without which the rule did something else. */
+static json_t *used;
+
+static void note_used_keys(const struct job *job, const struct rule *rule, const struct sides *full)
+{
+    struct str rest = str_of(rule->reads), word;
+    while (str_split(&rest, ' ', &word)) {
+        bool is_raw = str_starts(word, STR("raw:"));
+        json_t *raw = json_deep_copy(job->raw), *processed = json_deep_copy(job->processed);
+        FREE_LATER char *words = str_dup(word);
+        const json_t *after = is_raw ? full->raw_after : full->processed_after;
+        bool matters = false; /* a key that the rule deletes matters by being there */
+        const char *key;
+        void *next;
+        json_t *v;
+        json_object_foreach_safe (is_raw ? raw : processed, next, key, v) {
+            char name[256];
+            snprintf(name, sizeof name, "%s%s", is_raw ? "raw:" : "", key);
+            if (!names_key(words, name))
+                continue;
+            matters |= !json_object_get(after, key);
+            json_object_del(is_raw ? raw : processed, key);
+        }
+        SIDES_AUTO without = apply_to(job, rule->name, raw, processed, !str_eq(word, STR("dumps")));
+        if (matters || difference(full, &without)) {
+            char pair[256];
+            snprintf(pair, sizeof pair, "%s %s", rule->name, words);
+            json_object_set_new(used, pair, json_true());
+        }
+    }
+}
+
+static void check_reads(const char *label, const struct job *job, const struct rule *rule)
+{
+    bool with_dumps = names_key(rule->reads, "dumps");
+    SIDES_AUTO full =
+        apply_to(job, rule->name, json_deep_copy(job->raw), json_deep_copy(job->processed), true);
+    SIDES_AUTO less = apply_to(job, rule->name, without_unread(job->raw, "raw:", rule->reads),
+                               without_unread(job->processed, "", rule->reads), with_dumps);
+    SIDES_AUTO more = apply_to(job, rule->name, with_unread(job->raw, rule->reads, true),
+                               with_unread(job->processed, rule->reads, false), true);
+    const char *by_less = difference(&full, &less), *by_more = difference(&full, &more);
+    if (by_less || by_more)
+        fail_msg("%s: %s reads something that its row does not name: %s is another", label,
+                 rule->name, by_less ? by_less : by_more);
+    note_used_keys(job, rule, &full);
 }
 
 /* Sets in `into` what `want` names; a member "-": ["a"] removes keys. */
@@ -163,6 +311,7 @@ static void check_rule(const char *label, struct job *job, const char *rule, con
     json_auto_t *before = json_deep_copy(job->processed);
     json_auto_t *changes = doc(want);
     struct err err = {0};
+    check_reads(label, job, rule_named(rule));
     assert_true(rules_apply_one(job, rule, &err));
     expect_changes(expected, changes);
     if (!json_equal(expected, job->processed)) {
@@ -320,6 +469,9 @@ static const struct {
     {"MajorVersion", "missing", "{}", NULL, "{'major_version':0}", NULL},
     {"Plugin", "plugin", "{'ProcessType':'plugin','PluginName':'p'}", NULL,
      "{'plugin_filename':'','plugin_name':'p','plugin_version':''}", NULL},
+    {"Plugin", "all of it",
+     "{'ProcessType':'plugin','PluginName':'p','PluginFilename':'f','PluginVersion':'v'}", NULL,
+     "{'plugin_filename':'f','plugin_name':'p','plugin_version':'v'}", NULL},
     {"Plugin", "not a plugin", "{'PluginName':'p'}", NULL, "{}", NULL},
     {"ProcessType", "absent", "{}", NULL, "{'process_type':'parent'}", NULL},
     {"ProcessType", "main", "{'ProcessType':'main'}", NULL, "{'process_type':'parent'}", NULL},
@@ -459,6 +611,8 @@ static const struct {
     {"ReportType", "crash", NULL, "{}", "{'report_type':'crash'}", NULL},
     {"ReportType", "channel error", NULL, "{'ipc_channel_error':''}", "{'report_type':'hang'}",
      NULL},
+    {"ReportType", "shutdown", NULL, "{'async_shutdown_timeout':'{}'}", "{'report_type':'hang'}",
+     NULL},
     {"ReportType", "watchdog", NULL,
      DUMP("'threads':[{'frames':[{'function':null},{'function':'a::RunWatchdog(x)'}]}]"),
      "{'report_type':'hang'}", NULL},
@@ -501,6 +655,9 @@ static const struct {
     {"DistributionId", "environment, null", "{}",
      "{'telemetry_environment':{'partner':{'distributionId':null}}}",
      "{'distribution_id':'mozilla'}", NULL},
+    {"DistributionId", "environment that no rule has parsed",
+     "{'TelemetryEnvironment':'{\\\"partner\\\":{\\\"distributionId\\\":\\\"e\\\"}}'}", NULL,
+     "{'distribution_id':'e'}", NULL},
     {"DistributionId", "nothing", "{}", NULL, "{'distribution_id':'unknown'}", NULL},
 
     {"OSInfo", "trimmed", NULL, DUMP("'system_info':{'os':' Linux ','os_ver':'6.1 '}"),
@@ -519,6 +676,10 @@ static const struct {
      "{'CPUArchitecture':'arm64','CPUInfo':' ','OS':'Linux','OSVersion':'5'}",
      "{'cpu_arch':'unknown','cpu_info':'unknown','os_name':'Unknown','os_version':'6'}",
      "{'cpu_arch':'arm64','os_name':'Linux'}", NULL},
+    {"PlatformInfo", "only stands in", "{'CPUArchitecture':'a','CPUInfo':'c','OS':'o'}",
+     "{'cpu_arch':'amd64','cpu_info':'family 6','os_name':'Linux'}", "{}", NULL},
+    {"PlatformInfo", "stands in for what is empty", "{'CPUInfo':'c','OSVersion':'5'}",
+     "{'cpu_info':'unknown','os_version':''}", "{'cpu_info':'c','os_version':'5'}", NULL},
 
     {"BetaVersion", "the one without rc", NULL,
      "{'product':'Firefox','release_channel':'Beta','build':'1','version':'63.0'}",
@@ -731,15 +892,20 @@ static void test_several_dumps(void **state)
     fake.exit_code = fake.runs = 0;
     fake.json = "{\"status\":\"OK\"}";
     fake.log = "";
-    job_begin(&job, &arena, NULL, NULL);
+    job_begin(&job, &arena, "{'a':'b'}", NULL);
     job.dumps = dumps;
     job.dump_count = ARRAY_LEN(dumps);
+    check_rule("names of dumps", &job, "CrashReportKeys",
+               "{'crash_report_keys':['a','memory_report','upload_file_minidump',"
+               "'upload_file_minidump_browser']}",
+               NULL);
     check_rule(
         "several", &job, "MinidumpStackwalk",
         "{'additional_minidumps':['upload_file_minidump_browser'],"
         "'mdsw_status_string':'EmptyMinidump','mdsw_stderr':'Shortcut for 0-bytes minidump.',"
-        "'upload_file_minidump_browser':{'json_dump':{'status':'OK'},'mdsw_return_code':0,"
-        "'mdsw_status_string':'OK','success':true,'stackwalk_version':'datil-stackwalk 0.1.0',"
+        "'upload_file_minidump_browser':{'json_dump':{'status':'OK',"
+        "'annotations':{'a':'b'}},'mdsw_return_code':0,'mdsw_status_string':'OK','success':true,'"
+        "stackwalk_version':'datil-stackwalk 0.1.0',"
         "'mdsw_stderr':''}}",
         "MinidumpStackwalkRule: upload_file_minidump is empty--skipping minidump processing");
     assert_int_equal(fake.runs, 1);
@@ -766,6 +932,7 @@ static void test_truncate(void **state)
     json_object_set_new(job.processed, "upload_file_minidump_x",
                         json_pack("{s:{s:[o]}}", "json_dump", "threads", thread_of(600)));
     struct err err = {0};
+    check_reads("truncate", &job, rule_named("TruncateStacks"));
     assert_true(rules_apply_one(&job, "TruncateStacksRule", &err));
     FREE_LATER char *notes = joined_notes(&job);
     assert_string_equal(
@@ -888,9 +1055,29 @@ static void test_writers_agree(void **state)
     (void)state;
     for (size_t i = 0; i < fields_builtin.processed.n; i++) {
         const struct schema_key *k = &fields_builtin.processed.keys[i];
-        if (strcmp(k->writer, "pipeline") != 0 && !is_declared(rule_named(k->writer), k->name))
+        if (strcmp(k->writer, "pipeline") != 0 &&
+            !names_key(rule_named(k->writer)->writes, k->name))
             fail_msg("%s is not written by %s", k->name, k->writer);
     }
+}
+
+/* Behind all cases: a key that a row names as read matters in one of them. */
+static void test_reads_are_used(void **state)
+{
+    (void)state;
+    int unused = 0;
+    for (size_t i = 0; i < rule_count; i++) {
+        struct str rest = str_of(rule_table[i].reads), word;
+        while (str_split(&rest, ' ', &word)) {
+            char name[256];
+            snprintf(name, sizeof name, "%s " STR_FMT, rule_table[i].name, STR_ARG(word));
+            if (!json_object_get(used, name)) {
+                print_error("no case in which it matters that %s\n", name);
+                unused++;
+            }
+        }
+    }
+    assert_int_equal(unused, 0);
 }
 
 static void test_whole_run(void **state)
@@ -986,6 +1173,7 @@ static void test_hostile(void **state)
 static int setup(void **state)
 {
     (void)state;
+    used = json_object();
     return siglists_load(NULL, &lists, ERR_IGNORED) ? 0 : -1;
 }
 
@@ -993,6 +1181,7 @@ static int teardown(void **state)
 {
     (void)state;
     siglists_free(lists);
+    json_decref(used);
     return 0;
 }
 
@@ -1006,6 +1195,7 @@ int main(void)
         cmocka_unit_test(test_truncate),
         cmocka_unit_test(test_memory_report),
         cmocka_unit_test(test_deep_annotations_can_be_read_again),
+        cmocka_unit_test(test_reads_are_used),
         cmocka_unit_test(test_writes_are_known),
         cmocka_unit_test(test_writers_agree),
         cmocka_unit_test(test_whole_run),
