@@ -1,6 +1,7 @@
 /*
  * /signature/: everything about one signature.  One search answers for the whole page (totals,
- * summary, graph, reports, aggregations); bugs and comments come from elsewhere.  Parameters are
+ * summary, graph, reports, aggregations); bugs and comments come from elsewhere.  The addresses
+ * below it answer one part, for which only that part is asked and made.  Parameters are
  * those of Super Search and are kept in every link, so that a narrowed page stays narrowed from
  * tab to tab.
  */
@@ -12,6 +13,18 @@
 #include "fcgi/webapp/search_form.h"
 #include "lib/base/util.h"
 #include "queries.h"
+
+enum part {
+    PART_SUMMARY = 1,
+    PART_GRAPH = 2,
+    PART_AGGREGATIONS = 4,
+    PART_REPORTS = 8,
+    PART_TABS = 16, /* shows the number of reports */
+    PART_BUGS = 32,
+    PART_COMMENTS = 64,
+    PARTS_SEARCHED = PART_SUMMARY | PART_GRAPH | PART_AGGREGATIONS | PART_REPORTS,
+    PARTS_ALL = PARTS_SEARCHED | PART_TABS | PART_BUGS | PART_COMMENTS,
+};
 
 static const char *const default_columns[] = {
     "date",   "product", "version",      "build_id",      "platform",
@@ -269,30 +282,42 @@ static void set_head(const struct signature_page *p, struct tpl_values *v)
              filters ? arena_printf(p->a, "%zu besides the dates", filters) : "dates and fields");
 }
 
-/* One search for summary, graph, aggregations and reports. */
-static bool ask(const struct signature_page *p, json_t **ret, struct err *err)
+/* One search for those of summary, graph, aggregations and reports that are wanted. */
+static bool ask(const struct signature_page *p, unsigned parts, json_t **ret, struct err *err)
 {
     struct query q = signature_filters(p);
     if (!search_form_check(p->req, &q, err))
         return false;
-    signature_ask_summary(&q);
-    signature_ask_graph(&q, p->graph_field);
-    for (size_t i = 0; i < p->aggregations.n; i++)
+    if (parts & PART_SUMMARY)
+        signature_ask_summary(&q);
+    if (parts & PART_GRAPH)
+        signature_ask_graph(&q, p->graph_field);
+    for (size_t i = 0; parts & PART_AGGREGATIONS && i < p->aggregations.n; i++)
         query_add(&q, "_facets", p->aggregations.v[i]);
-    ask_reports(p, &q);
+    if (parts & PART_REPORTS)
+        ask_reports(p, &q);
+    else
+        query_addc(&q, "_results_number", "0");
+    if (parts == PART_REPORTS)
+        query_addc(&q, "_facets_size", "0");
     return app_search(p->req, &q, (struct app_search){.is_html = true}, ret, NULL, err);
 }
 
-static bool fill(const struct signature_page *p, struct tpl_values *v, struct err *err)
+static bool set_parts(const struct signature_page *p, unsigned parts, struct tpl_values *v,
+                      struct err *err)
 {
     json_auto_t *answer = NULL;
-    if (!ask(p, &answer, err))
+    if (parts & PARTS_SEARCHED && !ask(p, parts, &answer, err))
         return false;
-    set_tabs(p, v, jget_int_or(answer, "total", 0));
-    signature_set_graph(p, v, answer);
-    return set_aggregations(p, v, answer, err) && set_reports(p, v, answer, err) &&
-           signature_set_summary(p, v, answer, err) && set_bugs(p, v, err) &&
-           set_comments(p, v, err);
+    if (parts & PART_TABS)
+        set_tabs(p, v, jget_int_or(answer, "total", 0));
+    if (parts & PART_GRAPH)
+        signature_set_graph(p, v, answer);
+    return (!(parts & PART_AGGREGATIONS) || set_aggregations(p, v, answer, err)) &&
+           (!(parts & PART_REPORTS) || set_reports(p, v, answer, err)) &&
+           (!(parts & PART_SUMMARY) || signature_set_summary(p, v, answer, err)) &&
+           (!(parts & PART_BUGS) || set_bugs(p, v, err)) &&
+           (!(parts & PART_COMMENTS) || set_comments(p, v, err));
 }
 
 /* GET /signature/?signature=S */
@@ -313,37 +338,38 @@ bool signature_get(struct req *r, struct err *err)
     struct tpl_values *v = layout_new(r, &layout);
     set_head(&p, v);
     tpl_bool(v, "needs_chart", true);
-    if (!fill(&p, v, err))
+    if (!set_parts(&p, PARTS_ALL, v, err))
         return false;
     return layout_send(r, 200, "signature.html", v, err);
 }
 
-static bool fragment(struct req *r, const char *template_name, struct err *err)
+/* One part alone: nothing is asked that does not show. */
+static bool fragment(struct req *r, enum part part, const char *template_name, struct err *err)
 {
     struct signature_page p;
     struct tpl_values *v = tpl_values_new(req_arena(r));
-    return signature_read(r, &p, err) && fill(&p, v, err) &&
+    return signature_read(r, &p, err) && set_parts(&p, part, v, err) &&
            layout_send(r, 200, template_name, v, err);
 }
 
 bool signature_summary_get(struct req *r, struct err *err)
 {
-    return fragment(r, "signature_summary.html", err);
+    return fragment(r, PART_SUMMARY, "signature_summary.html", err);
 }
 
 bool signature_reports_get(struct req *r, struct err *err)
 {
-    return fragment(r, "signature_reports.html", err);
+    return fragment(r, PART_REPORTS, "signature_reports.html", err);
 }
 
 bool signature_bugs_get(struct req *r, struct err *err)
 {
-    return fragment(r, "signature_bugs.html", err);
+    return fragment(r, PART_BUGS, "signature_bugs.html", err);
 }
 
 bool signature_comments_get(struct req *r, struct err *err)
 {
     if (app_reader(r) != PERM_PROTECTED)
         return err_set(err, ERR_FORBIDDEN, "Comments are protected data");
-    return fragment(r, "signature_comments.html", err);
+    return fragment(r, PART_COMMENTS, "signature_comments.html", err);
 }

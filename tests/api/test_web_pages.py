@@ -186,6 +186,16 @@ def test_signature_page_and_graph(datil, crash):
     assert (refused.status, html.unescape(refused.text)) == (400, '<ul><li>You are not allowed to group by the "url" field</li></ul>')
 
 
+@pytest.mark.parametrize("part", ["summary", "reports", "bugzilla"])
+def test_parts_of_the_signature_page_alone(datil, crash, part):
+    asked = {"signature": crash["signature"], "version": "5.0"}
+    datil.sql("INSERT INTO bug_association (bug_id, signature) VALUES (4711, %s) ON CONFLICT DO NOTHING", crash["signature"])
+    shows = {"summary": "Uptime Range", "reports": crash["id"], "bugzilla": "Bug 4711"}
+    page, alone = (datil.get(path, asked).text for path in ("/signature/", f"/signature/{part}/"))
+    assert alone.strip() in page
+    assert {p for p, text in shows.items() if text in alone} == {part}
+
+
 class Browser:
     def __init__(self, datil):
         self.datil, self.cookies = datil, {}
