@@ -1,6 +1,8 @@
 #include "fcgi/webapp/app.h"
 
 #include <assert.h>
+#include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "fcgi/webapp/live_versions.h"
@@ -12,23 +14,32 @@
 #include "lib/signature/signature.h"
 #include "queries.h"
 
+enum { ASSET_MAX = 4 << 20 }; /* the largest file of static/ has 50 KB */
+
+static int by_path(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
 /*
- * Browsers keep style sheets and scripts for an hour; the address changes with their content,
- * so that a new release never runs against an old script.
+ * Browsers keep style sheets and scripts for an hour; their addresses carry a hash of everything
+ * below static/, so that a new release never runs against an old script.  In the order of the
+ * names: two servers with the same files give the same address.
  */
 static void set_asset(struct app *app)
 {
-    static const char *const files[] = {"css/datil.css", "js/datil.js", "js/search-form.js",
-                                        "js/graph.js",   "js/tabs.js",  "js/tables.js"};
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s/static", fs_share_dir());
     uint64_t h = 0;
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/static/%s", fs_share_dir(), files[i]);
-        FREE_LATER char *text = NULL;
+    FTS *fts = fts_open((char *[]){folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_path);
+    for (FTSENT *e = NULL; fts && (e = fts_read(fts));) {
+        FREE_LATER char *bytes = NULL;
         size_t n = 0;
-        if (fs_read(path, 4 << 20, &text, &n, ERR_IGNORED))
-            h = hash64_seed(text, n, h);
+        if (e->fts_info == FTS_F && fs_read(e->fts_path, ASSET_MAX, &bytes, &n, ERR_IGNORED))
+            h = hash64_seed(bytes, n, h);
     }
+    if (fts)
+        fts_close(fts);
     snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
 }
 
