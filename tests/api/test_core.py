@@ -195,6 +195,7 @@ def test_crash_that_killed_its_workers_is_processed_without_walk(datil, minidump
 
 
 def test_message_of_a_dead_worker_comes_back(datil):
+    """Fails when the message stays with the dead worker, whose lease runs longer than the wait."""
     crash = crash_id(14)
     put_raw(datil, crash)
     host = datil.sql("SELECT 1") and os.uname().nodename

@@ -61,6 +61,7 @@ def test_an_added_product_is_no_longer_listed(refusing):
 
 
 def test_the_table_is_bounded(refusing):
+    """Fails when more than the thousand names stay that are kept, or the newest is not among the counted."""
     refusing.sql("INSERT INTO rejected_product (product, count, last_seen) "
                  "SELECT 'old ' || n, 5, now() - interval '1 day' FROM generate_series(1, 1500) AS n")
     refusing.submit({"ProductName": "Newcomer"})

@@ -432,12 +432,14 @@ def test_missing_symbols(datil):
 
 
 def test_missing_symbols_are_written_without_another_request(datil):
+    """Fails when the count waits in memory for the next request."""
     datil.get(f"/symbols/alone.pdb/{lone(3)}/alone.sym")
     count = "SELECT count(*) FROM missing_symbol WHERE symbol = %s"
     wait_until(lambda: datil.sql(count, "alone.pdb") == [(1,)], 30, "the count")
 
 
 def test_missing_symbols_are_written_at_the_end(datil):
+    """Fails when a worker that is stopped takes with it what it has counted."""
     datil.get(f"/symbols/last.pdb/{lone(4)}/last.sym")
     for pid in datil.program_pids("datil-symbols")[1]:
         datil.kill(pid, signal.SIGTERM)

@@ -50,6 +50,7 @@ def test_postgres_is_killed_while_crashes_are_taken(fresh):
 
 
 def test_lease_that_ends_under_a_living_worker_is_no_death(fresh):
+    """Fails when the message is not given back, is given back as a death, or is not worked off then."""
     crash_id = fresh.post()
     fresh.wait_processed(crash_id)
     (parent,), _ = fresh.program_pids("datil-processor")

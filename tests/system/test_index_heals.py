@@ -103,6 +103,7 @@ def test_deleted_directory(datil, crashes):
 
 
 def test_replaced_by_an_empty_directory(datil, crashes):
+    """The fixture `crashes` fails it: a crash is not processed while the index is away, or not found afterwards."""
     index(datil).rename(datil.var / "index.gone")
     index(datil).mkdir()
     give(datil, index(datil))
@@ -111,7 +112,7 @@ def test_replaced_by_an_empty_directory(datil, crashes):
 
 
 def test_replaced_by_an_older_copy(datil, crashes):
-    """Whole in itself, but it does not know the youngest crashes."""
+    """Whole in itself, but it does not know the youngest crashes.  Fails when they are not put again: no replay."""
     wait_until(lambda: is_whole(datil), HEALED_S, "the index to be whole")
     datil.datil("crash", "load", "-", stdin="\n")  # a sync
     shutil.copytree(index(datil), datil.var / "index.old")
@@ -128,6 +129,7 @@ def test_replaced_by_an_older_copy(datil, crashes):
 
 @pytest.mark.parametrize("damage", ["deleted", "cut", "garbage"])
 def test_damaged_head(datil, crashes, damage):
+    """The fixture `crashes` fails it: a crash is not processed while the index is away, or not found afterwards."""
     head = index(datil) / "head"
     if damage == "deleted":
         head.unlink()
@@ -143,6 +145,7 @@ def test_damaged_head(datil, crashes, damage):
 @pytest.mark.parametrize("damage", ["deleted", "cut", "replaced"])
 @pytest.mark.parametrize("name", ["head", "signature.rows-1", "uuid.bytes", "_row-of", "head.synced"])
 def test_damaged_file_of_a_week(datil, crashes, name, damage):
+    """Fails when the week is not set aside, when its crashes are not found again, or when `aside` stays."""
     wait_until(lambda: is_whole(datil) and (last_week(datil) / "head.synced").exists(), HEALED_S, "a synced index")
     week = last_week(datil)
     path = week / name
@@ -192,6 +195,7 @@ def test_unusable_index_holds_up_nothing(datil, crashes):
 
 
 def test_forbidden_index_holds_up_nothing(datil, crashes):
+    """The fixture `crashes` fails it: a crash is not processed while the index is away, or not found afterwards."""
     if (datil.var / "store").stat().st_uid == 0:
         pytest.skip("the programs run as root, to whom nothing is forbidden")
     index(datil).rename(datil.var / "index.away")
@@ -202,6 +206,7 @@ def test_forbidden_index_holds_up_nothing(datil, crashes):
 
 
 def test_the_processor_starts_without_an_index(datil, crashes):
+    """The fixture `crashes` fails it: a crash is not processed while the index is away, or not found afterwards."""
     index(datil).rename(datil.var / "index.away")
     index(datil).write_text("not a directory")
     for pid in datil.program_pids("datil-processor")[0]:
@@ -212,7 +217,7 @@ def test_the_processor_starts_without_an_index(datil, crashes):
 
 
 def test_index_of_an_older_version(datil, crashes):
-    """Set aside and filled again; nobody has to do anything."""
+    """Set aside and filled again; nobody has to do anything, or `crashes` fails it."""
     wait_until(lambda: is_whole(datil), HEALED_S, "the index to be whole")
     datil.stop()
     for head in index(datil).rglob("head*"):

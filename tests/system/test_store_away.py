@@ -116,7 +116,8 @@ def test_symbols_are_not_stored_below_a_mount_point(fresh, tmp_path):
 
 
 def test_empty_spool_takes_reports_at_once(fresh):
-    """Another disk is mounted as the spool while the collector runs: its directories are made, no report is refused."""
+    """Another disk is mounted as the spool while the collector runs: its directories are made.
+    Fails when the report is refused (post() checks the answer) or never processed."""
     spool = fresh.var / "spool"
     unmount(spool)
     crash_id = fresh.post()
