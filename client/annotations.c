@@ -1,3 +1,12 @@
+/*
+ * The annotations of a program in memory that its handler maps as well.  The program may crash
+ * between any two stores, in any thread, and the handler then reads what is there.
+ *
+ * So a slot has room for two values, and its state says which of them counts.  A new value is
+ * written into the other room and the state is stored last, with release order: a reader that sees
+ * the state sees the whole value, and a crash in the middle of writing leaves the old one.  Writers
+ * are serialised by the caller's lock; readers take no lock, since whoever holds one may be dead.
+ */
 #include "client/annotations.h"
 
 #include <string.h>
@@ -38,6 +47,10 @@ static size_t fitting(const char *value, size_t n)
     return n;
 }
 
+/*
+ * A key that is new gets its text before its state leaves "free", so no reader sees half a key.  A
+ * value that is too long is cut, because half an answer about a crash is better than none.
+ */
 bool datil_annotations_set(struct annotations *t, const char *key, const char *value, size_t n)
 {
     size_t key_length = strnlen(key, DATIL_CLIENT_KEY_MAX + 1);
@@ -64,6 +77,10 @@ void datil_annotations_forget(struct annotations *t, const char *key)
         atomic_store_explicit(&s->state, ANNOTATION_FREE, memory_order_release);
 }
 
+/*
+ * Nothing in the table is believed: a program that overwrites its own memory may have overwritten
+ * the table.
+ */
 bool datil_annotations_each(const struct annotations *t, annotation_fn *see, void *arg)
 {
     if (t->magic != ANNOTATIONS_MAGIC || t->version != ANNOTATIONS_VERSION)

@@ -1,4 +1,8 @@
-/* Signal stacks of threads. */
+/*
+ * Signal stacks of threads.  A thread that has run over the end of its stack has no room for the
+ * frame of a signal handler, so the handler runs on a stack of its own, one for each thread that
+ * asked.  It is given back when the thread ends (a key with a destructor).
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -6,6 +10,8 @@
 
 #include "client/datil_client.h"
 
+/* Our handler needs some KiB; a program's own handler that ours passes the signal on to may need
+ * more. */
 enum { SIGNAL_STACK_EXTRA = 64 * 1024 };
 
 static pthread_key_t stack_key;

@@ -1,4 +1,12 @@
 #ifdef __x86_64__
+/*
+ * Registers of amd64 threads as the record of a minidump.  They come from two places: of threads
+ * that were stopped, ptrace gives them; of the crashed one, the frame that the kernel put on the
+ * stack for the signal handler, because ptrace would show the handler's own registers.
+ *
+ * Flags say which groups were filled, so a kernel that refuses debug or floating point registers
+ * costs those and no more.
+ */
 #include "client/handler/context.h"
 
 #include <errno.h>
@@ -26,6 +34,7 @@ _Static_assert(sizeof(struct mdmp_amd64) == CONTEXT_BYTES_MAX, "size of the form
 _Static_assert(offsetof(struct mdmp_amd64, rip) == 248, "offset of the format");
 _Static_assert(sizeof(struct user_fpregs_struct) == 512, "FXSAVE area");
 
+/* CONTEXT_* of winnt.h for amd64. */
 enum {
     FLAG_AMD64 = 0x00100000,
     FLAG_CONTROL = 1,
@@ -44,6 +53,10 @@ static void finish(const struct mdmp_amd64 *c, struct context *ret_context)
     ret_context->sp = c->rsp;
 }
 
+/*
+ * Kernel and minidump both hold the 512 bytes of the FXSAVE instruction, so they are copied as they
+ * are.
+ */
 static void take_float(struct mdmp_amd64 *c, const void *fxsave)
 {
     memcpy(c->float_save, fxsave, sizeof c->float_save);
@@ -51,6 +64,7 @@ static void take_float(struct mdmp_amd64 *c, const void *fxsave)
     c->flags |= FLAG_FLOAT;
 }
 
+/* Debug registers tell of hardware watchpoints; DR4 and DR5 are only other names of DR6 and DR7. */
 static void take_debug(pid_t tid, struct mdmp_amd64 *c)
 {
     static const int numbers[6] = {0, 1, 2, 3, 6, 7};
@@ -167,6 +181,7 @@ static uint64_t cpuinfo_number(struct str text, struct str key)
     return n;
 }
 
+/* A minidump packs model and stepping into one number, as Windows does. */
 struct cpu_identity context_cpu_identity(struct str cpuinfo)
 {
     struct cpu_identity id = {

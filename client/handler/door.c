@@ -132,6 +132,11 @@ void door_polls(const struct door *d, struct pollfd polls[DOOR_POLLS])
             (struct pollfd){.fd = i < d->visitor_count ? d->visitors[i] : -1, .events = POLLIN};
 }
 
+/*
+ * The abstract name of the second door has no file and so no permissions; who connects is asked
+ * for instead.  A handler of root takes everybody, because its program may have given up root; the
+ * key in the request decides then.
+ */
 static bool may_stay(int fd)
 {
     struct ucred who;
@@ -158,6 +163,8 @@ static void let_in(struct door *d)
     }
 }
 
+/* Only the program and its handler know the key, so another process of the same user cannot ask in
+ * its name. */
 bool door_receive(struct door *d, struct request *ret)
 {
     let_in(d);

@@ -1,3 +1,8 @@
+/*
+ * The streams of a dump that describe machine and process: system info, times, and files of /proc
+ * as Breakpad's Linux writer copies them.  Stream numbers and sizes are those of minidumpapiset.h
+ * and of Breakpad's and Firefox's extensions.
+ */
 #include "client/handler/dump_system.h"
 
 #include <stdio.h>
@@ -20,6 +25,10 @@ enum stream_type {
     MOZ_LINUX_LIMITS = 0x4d7a0003,
 };
 
+/*
+ * 4 MiB of map text are some 40,000 mappings; readers look at the text for the permissions of an
+ * address and for labels.
+ */
 enum { PLATFORM_LINUX = 0x8201, MAPS_BYTES_MAX = 4 << 20 };
 
 static void write_system_info(struct writer *w)
@@ -72,6 +81,10 @@ static uint64_t boot_time(void)
     return boot;
 }
 
+/*
+ * The start of the process is known in clock ticks since the boot, so the time of the boot is
+ * added.  Without either of them the stream says that it has no times.
+ */
 static void write_misc_info(struct writer *w, const struct target *t)
 {
     enum { SIZE = 24, HAS_PID = 1, HAS_TIMES = 2 };

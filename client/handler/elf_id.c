@@ -89,6 +89,10 @@ bool elf_image_read(struct rd r, struct elf_image *ret_image, struct err *err)
     return true;
 }
 
+/*
+ * Notes are padded to 4 bytes each; the last one may lack its padding.  A note that runs over the
+ * end stops the search.
+ */
 bool elf_notes_build_id(struct rd r, uint8_t ret_id[ELF_BUILD_ID_MAX], size_t *ret_n,
                         struct err *err)
 {

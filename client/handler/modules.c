@@ -56,6 +56,10 @@ static void id_from_file(const struct target *t, const struct mapping *map,
         munmap((void *)p, n);
 }
 
+/*
+ * A file that is only mapped for reading (fonts, archives) may begin with ELF headers as well; a
+ * module has code.
+ */
 static bool executable_between(const struct target *t, const struct mapping *first, uint64_t end)
 {
     const struct mapping *stop = t->maps.v + t->maps.n;
@@ -132,6 +136,10 @@ static void set_soname(const struct target *t, const struct elf_image *e, struct
 }
 
 /* A module that starts with this mapping, if one does. */
+/*
+ * Modules start with their headers, which are mapped from offset 0.  The kernel's page [vdso] is an
+ * image without a file.
+ */
 static bool read_module(const struct target *t, const struct mapping *map, struct arena *names,
                         struct module *ret)
 {
@@ -172,6 +180,7 @@ static uint64_t program_address(pid_t pid)
     return 0;
 }
 
+/* Readers take the first module for the program itself. */
 static void program_first(struct modules *m, uint64_t addr)
 {
     for (size_t i = 1; i < m->list.n; i++) {

@@ -1,3 +1,10 @@
+/*
+ * The annotations of one report as a JSON object: what the program set, then what the handler
+ * knows.  A key is written once and the first one wins, so a program may override everything below,
+ * and a damaged table cannot make an object with doubled keys, which readers resolve differently.
+ *
+ * Values are texts, as all annotations are.
+ */
 #include "client/handler/notes.h"
 
 #include "client/handler/context.h"
@@ -92,6 +99,10 @@ static void memory(struct object *o)
     }
 }
 
+/*
+ * A clock that was set back since the start or the last crash would give negative times; they are
+ * left out.
+ */
 static void times(struct object *o, const struct notes_facts *f)
 {
     int64_t now_s = f->now_us / 1000000;

@@ -63,6 +63,10 @@ bool reports_open(struct reports *r, const char *root, const char *url, struct e
     return true;
 }
 
+/*
+ * For whoever looks for reports that did not arrive: on standard error and in a log beside the
+ * reports, which never takes more than twice REPORTS_LOG_MAX.
+ */
 void reports_tell(const struct reports *r, const char *fmt, ...)
 {
     char line[512], when[TIME_TEXT_MAX], path[PATH_MAX], old[PATH_MAX];
@@ -121,6 +125,11 @@ static bool lock_report(const char *folder, struct pending_report *report, struc
     return true;
 }
 
+/*
+ * A report is made in tmp/ and renamed into pending/ when it is whole and on the disk, so a handler
+ * that is killed leaves no half report to send.  It is locked before it can be seen, so that
+ * another handler, which looks for reports to send again, does not send it a second time.
+ */
 bool reports_add(const struct reports *r, struct str json, struct str dump, int64_t now_us,
                  struct pending_report *ret_report, struct err *err)
 {
@@ -157,6 +166,10 @@ static void remember_id(const struct reports *r, const char *id, int64_t now_s)
     write_file(folder, id, str_n(text, (size_t)n), ERR_IGNORED);
 }
 
+/*
+ * Read again from the disk although the caller has just written it: the report of today and the one
+ * left from yesterday go the same way.
+ */
 static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MAX], struct err *err)
 {
     char path[PATH_MAX + 32];
@@ -169,6 +182,11 @@ static bool post(const struct reports *r, const char *folder, char id[SEND_ID_MA
     return send_report(r->url, str_n(json, n), fs_exists(path) ? path : NULL, id, err);
 }
 
+/*
+ * ERR_INVALID is the collector's decision (send_judge) and final.  ERR_NOT_FOUND is a report
+ * without its files, which will never be one.  Everything else may be different tomorrow, so the
+ * report stays.
+ */
 bool reports_send(const struct reports *r, struct pending_report *report, struct err *err)
 {
     char folder[PATH_MAX];
@@ -250,6 +268,10 @@ static void prune(const struct reports *r, const char *where, size_t keep, int64
     names_release(&names);
 }
 
+/*
+ * Called when a program starts its handler: what is too old or too much goes first, the oldest of
+ * the rest is sent first.
+ */
 void reports_retry(const struct reports *r, int64_t now_us)
 {
     int64_t day = 86400, now_s = now_us / 1000000;

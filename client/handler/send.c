@@ -1,3 +1,11 @@
+/*
+ * One report to a collector, as the form that Breakpad's and Crashpad's senders make: annotations
+ * as one JSON part, the dump as a file. libcurl does the transport; this file decides what an
+ * answer means.
+ *
+ * The limits keep a handler from staying for ever behind a program that the user believes to be
+ * closed: 10 seconds to connect, 2 minutes for everything.
+ */
 #include "client/handler/send.h"
 
 #include <curl/curl.h>
@@ -7,6 +15,7 @@
 
 enum { CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 120, REDIRECTS_MAX = 3, ANSWER_MAX = 64 << 10 };
 
+/* People give the address of a server as often as that of its /submit. */
 bool send_url(const char *url, char *out, size_t size, struct err *err)
 {
     struct str u = str_of(url);
@@ -41,6 +50,11 @@ static bool take_id(struct str body, char ret_id[SEND_ID_MAX])
     return false;
 }
 
+/*
+ * An id: the collector has it for good. "Discarded=" and 413 are decisions about this report, and
+ * sending it again would have the same answer.  All others, 400 among them, may come from a proxy
+ * or a portal in front of the collector, so the report is kept.
+ */
 bool send_judge(long status, struct str body, char ret_id[SEND_ID_MAX], struct err *err)
 {
     if (status == 200 && take_id(body, ret_id))

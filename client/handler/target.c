@@ -1,3 +1,14 @@
+/*
+ * The crashed process, stopped and readable: threads, memory map, memory.
+ *
+ * All threads are stopped with PTRACE_SEIZE, which sends no signal that the program could see, and
+ * released at the end with the signals that came meanwhile, so a process that is only dumped runs
+ * on as if nothing had happened.  The main thread may have ended while others run (then /proc/PID
+ * has no map and no memory any more), so everything is read through a thread that is alive.
+ *
+ * Whatever cannot be read is left out of the dump: a dump without one thread's name is still worth
+ * sending.
+ */
 #include "client/handler/target.h"
 
 #include <dirent.h>
@@ -12,6 +23,11 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
+/*
+ * Two seconds: a thread in uninterruptible sleep (a dead network file system) does not stop at all,
+ * and the crashed program waits for the dump.  Maps of 32 MiB are some 300,000 mappings; the kernel
+ * allows 65,530 by default.
+ */
 enum { STOP_TIMEOUT_MS = 2000, PAGE = 4096, MAPS_TEXT_MAX = 32 << 20 };
 
 void target_slurp(pid_t pid, const char *path, struct strbuf *b)
@@ -69,6 +85,7 @@ static bool wait_for_stop(pid_t tid, int64_t deadline_ms, int *ret_signal)
     }
 }
 
+/* Without PTRACE_O options nothing is changed in the program but that it stops. */
 static bool ask_to_stop(pid_t tid)
 {
     return ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0 &&

@@ -1,3 +1,11 @@
+/*
+ * Puts a minidump together in memory: header, streams one behind the other, and the directory at
+ * the end, when their places are known.  Each piece starts on a multiple of 8, as readers with
+ * aligned access want it.
+ *
+ * Memory may run out in the middle; then the buffer says so once (overflow), further writes do
+ * nothing, and writer_end refuses the dump, so that no caller needs to check each number.
+ */
 #include "client/handler/writer.h"
 
 #include <assert.h>
