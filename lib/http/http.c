@@ -13,6 +13,11 @@
 
 #include "lib/base/util.h"
 
+/*
+ * Defaults; a caller may set its own for one request. 5 s are two lost SYN packets, 120 s an upload
+ * of some hundred MiB over a slow line; five redirects are what load balancers and code hosts need;
+ * 64 MiB hold every answer that a program of ours parses.
+ */
 enum {
     CONNECT_TIMEOUT_MS = 5000,
     TIMEOUT_MS = 120000,
@@ -100,6 +105,7 @@ static bool add_part(curl_mime *mime, const struct http_part *p)
     return code == CURLE_OK;
 }
 
+/* The body has one of three forms: parts of a form, bytes, or nothing. */
 static bool set_body(CURL *c, const struct http_request *q, curl_mime **ret_mime, struct err *err)
 {
     if (q->part_count) {
@@ -129,6 +135,10 @@ static void set_method(CURL *c, const char *method)
         curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
 }
 
+/*
+ * "Expect:" switches off libcurl's waiting for a 100, which many servers never send.  A line break
+ * in a header would begin another one.
+ */
 static bool set_headers(CURL *c, const struct http_request *q, struct curl_slist **ret,
                         struct err *err)
 {
@@ -145,6 +155,10 @@ static bool set_headers(CURL *c, const struct http_request *q, struct curl_slist
     return true;
 }
 
+/*
+ * Errors by whose fault they are: ours (the address), the other side's size, or that it could not
+ * be reached, which may be different later.  A status of any number is an answer and no error.
+ */
 static bool transfer(CURL *c, const struct http_request *q, struct sink *sink, struct err *err)
 {
     char why[CURL_ERROR_SIZE] = "";

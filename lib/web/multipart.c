@@ -86,6 +86,7 @@ static enum verdict judge(const struct multipart *m, const uint8_t *p, size_t n,
     return p[i + 1] == '\n' ? IS_NEXT : IS_DATA;
 }
 
+/* Data before the first delimiter is the preamble, which RFC 2046 says to ignore. */
 static bool emit(struct multipart *m, const uint8_t *p, size_t n, struct err *err)
 {
     if (m->state != MULTIPART_BODY || n == 0)
@@ -209,6 +210,13 @@ static bool split_headers(struct multipart *m, struct part_headers *h, struct er
     return true;
 }
 
+/*
+ * Browsers write filename="…" in the page's encoding, others filename*=UTF-8''…; the plain one
+ * counts unless it is empty.  A transfer encoding that changes bytes (base64, quoted-printable)
+ * belongs to mail: nobody sends it, and taking the bytes as they are would store something else
+ * than was sent.  A part without type is text/plain by definition; whether it said so is passed on,
+ * since some clients mark files only that way.
+ */
 static bool begin_part(struct multipart *m, struct err *err)
 {
     struct part_headers h = {0};
@@ -279,6 +287,7 @@ bool multipart_feed(struct multipart *m, const void *bytes, size_t n, struct err
     return true;
 }
 
+/* A body that ends before its last delimiter was cut on the way. */
 bool multipart_finish(struct multipart *m, struct err *err)
 {
     if (m->state != MULTIPART_EPILOGUE)

@@ -1,3 +1,7 @@
+/*
+ * Passwords as argon2id hashes in the encoded form, which carries its own parameters, so that
+ * stronger ones can be chosen later without touching what is stored.
+ */
 #include "lib/web/password.h"
 
 #include <argon2.h>
@@ -24,6 +28,10 @@ bool password_hash(const char *password, char out[PASSWORD_HASH_SIZE], struct er
     return true;
 }
 
+/*
+ * An account that does not exist costs the same time as one that does: a hash that nobody can match
+ * is verified instead, so the answer's time does not tell which addresses have accounts.
+ */
 bool password_verify(const char *hash, const char *password)
 {
     /* Of a random password nobody knows; same parameters as above. */

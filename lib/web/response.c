@@ -89,6 +89,10 @@ void resp_reset(struct req *r)
     r->resp = (struct resp){.status = 500, .headers = headers, .fd = -1};
 }
 
+/*
+ * A value with a line break would begin another header, a NUL end all of them: refused, whoever
+ * made it.
+ */
 bool resp_header(struct req *r, const char *name, struct str value)
 {
     for (size_t i = 0; i < value.n; i++)
@@ -131,6 +135,10 @@ bool resp_page(struct req *r, int status, const char *template_name, struct tpl_
     return resp_bytes(r, status, "text/html; charset=utf-8", page);
 }
 
+/*
+ * Addresses are built from what a form sent, so they may be longer than browsers and proxies take
+ * (8 KiB is a common limit).
+ */
 bool resp_redirect(struct req *r, int status, struct str location)
 {
     if (location.n > LOCATION_BYTES_MAX) {
@@ -154,6 +162,7 @@ bool resp_file(struct req *r, int status, const char *content_type, int fd, stru
     return true;
 }
 
+/* jQuery and the scripts of these pages mark their requests so. */
 static bool is_xhr(const struct req *r)
 {
     return str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest"));
@@ -201,6 +210,11 @@ static const char *public_message(int status, const struct err *err)
     return err->msg;
 }
 
+/*
+ * One place decides in which form an error comes: the program's own page if it can make one, JSON
+ * for the API, a line of text for scripts and programs without pages, else a bare page.  Everything
+ * from 500 on goes to the log with its own message.
+ */
 bool resp_error(struct req *r, int status, const struct err *err)
 {
     bool is_busy = err && err->code == ERR_BUSY;
@@ -266,6 +280,10 @@ static const char *cache_control(struct req *r)
     return r->resp.cache_control ? r->resp.cache_control : "private, no-cache";
 }
 
+/*
+ * Lines that hold for every answer. nosniff: a report's text must not become a page because a
+ * browser thinks it looks like one.
+ */
 static void head(struct req *r, struct strbuf *h)
 {
     const struct resp *p = &r->resp;

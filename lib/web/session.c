@@ -49,6 +49,7 @@ static void set_user(struct req *r, int64_t id, const char *email, const char *p
     set_permissions(r, permissions);
 }
 
+/* The texts are those that scripts of the originals look for. */
 static bool judge_token(struct req *r, const struct db_rows *rows, struct err *err)
 {
     const char *inactive = r->web->program->inactive_text;
@@ -66,6 +67,11 @@ static bool judge_token(struct req *r, const struct db_rows *rows, struct err *e
     return true;
 }
 
+/*
+ * A token is looked up before anything else, so a wrong one is refused even where none was needed:
+ * whoever sends one should learn that it no longer works.  Its owner is marked as seen, which keeps
+ * an account from counting as unused.
+ */
 bool session_check_token(struct req *r, struct err *err)
 {
     struct str header = str_trim(req_header(r, "Auth-Token"));
@@ -90,6 +96,11 @@ static bool touch(struct req *r, const char *hash, struct err *err)
     return DB_EXEC(r->web->db, &q_session_touch, err, hash, days);
 }
 
+/*
+ * Asked for lazily: most answers do not depend on who reads them, and then no session is looked up.
+ * The end of a session moves on with use, but is written at most now and then (is_stale) and not
+ * with every page.
+ */
 bool session_load(struct req *r, struct err *err)
 {
     if (r->user_known)
@@ -139,6 +150,10 @@ bool req_may(struct req *r, const char *permission)
     return false;
 }
 
+/*
+ * HttpOnly: no script reads it.  SameSite=Lax: other sites' forms do not carry it, links to a
+ * report do.
+ */
 static bool set_cookie(struct req *r, const char *name, const char *value, int64_t max_age_s)
 {
     const char *age =

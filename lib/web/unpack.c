@@ -14,6 +14,10 @@
 #include "lib/base/rd.h"
 #include "lib/base/util.h"
 
+/*
+ * zlib's windowBits: 15 is the largest window, plus 16 asks for a gzip header, negative for no
+ * header at all. 64 KiB of output at a time keep a piece in the cache of the processor.
+ */
 enum { WINDOW_BYTES = 64 << 10, RAW_BITS = -15, ZLIB_BITS = 15, GZIP_BITS = 15 + 16 };
 
 /* clang-format off */
@@ -77,6 +81,10 @@ static bool bad(struct unpack *u, const char *what, struct err *err)
     return err_set(err, ERR_INVALID, "%s: %s", unpack_coding_name(u->coding), what);
 }
 
+/*
+ * The ratio counts only from UNPACK_RATIO_FROM on, because a small text of one letter may compress
+ * a thousandfold and does no harm.
+ */
 static bool deliver(struct unpack *u, const void *p, size_t n, struct err *err)
 {
     u->out_bytes += n;
@@ -124,6 +132,10 @@ static bool run_inflate(struct unpack *u, const uint8_t **p, size_t *n, struct e
     return true;
 }
 
+/*
+ * The bytes that were held to decide what comes are the first bytes of it.  Two or four bytes never
+ * end a member, so all of them are consumed.
+ */
 static bool feed_held(struct unpack *u, struct err *err)
 {
     const uint8_t *p = u->held;
@@ -262,6 +274,10 @@ bool unpack_feed(struct unpack *u, const void *bytes, size_t n, struct err *err)
     return u->coding == UNPACK_ZSTD ? feed_zstd(u, bytes, n, err) : feed_zlib(u, bytes, n, err);
 }
 
+/*
+ * Whole means that the last member or frame has ended.  What follows a gzip member without being
+ * one is ignored, as gzip(1) does; behind a zstd frame nothing but another frame may come.
+ */
 bool unpack_finish(struct unpack *u, struct err *err)
 {
     bool is_whole = u->state == UNPACK_IGNORING ||

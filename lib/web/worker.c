@@ -48,6 +48,10 @@ static bool add_slash(struct req *r, const struct route *found)
                                     STR_ARG(path), r->query.n ? "?" : "", STR_ARG(r->query)));
 }
 
+/*
+ * Browsers ask before a script of another site may call the API (CORS preflight).  Pages are no
+ * API: they only tell their methods.
+ */
 static bool answer_options(struct req *r, const struct route_match *m)
 {
     const char *allow = route_allow(&r->arena, m->methods);
@@ -157,6 +161,7 @@ static bool check_permission(struct req *r)
     return false;
 }
 
+/* What the handler had begun is thrown away: an answer is whole or an error. */
 static void failed(struct req *r, const struct err *err)
 {
     resp_reset(r);
@@ -210,6 +215,7 @@ static bool check_nul(struct req *r)
     return false;
 }
 
+/* Bodies of other methods have no meaning (RFC 9110, 9.3) and are read only to be thrown away. */
 static bool has_body(const struct req *r)
 {
     return r->method == METHOD_POST || r->method == METHOD_PUT;
@@ -297,6 +303,10 @@ static void log_request(const struct req *r)
               LOG_I("bytes", (int64_t)r->resp.body.n), LOG_I("user_id", r->user.id));
 }
 
+/*
+ * Everything of a request lies in its struct and its arena, so nothing of one reader can reach the
+ * next one.  What is kept is the memory itself and the buffers of libfcgi.
+ */
 static void forget(struct req *r)
 {
     resp_reset(r);
@@ -320,6 +330,10 @@ static void linger(int fd)
         continue;
 }
 
+/*
+ * nginx is at the other end; these limits are for one that hangs.  Sending may wait longer, since
+ * nginx passes its own waiting for slow clients on.
+ */
 static void set_timeouts(int fd)
 {
     const struct timeval receive = {RECEIVE_TIMEOUT_S, 0}, send = {SEND_TIMEOUT_S, 0};
@@ -371,6 +385,10 @@ static void serve(struct req *r)
     end_turn(r, had_turn, arena_bytes);
 }
 
+/*
+ * All workers wait for the same socket, which does not block: the kernel wakes some of them and the
+ * first one gets the connection.
+ */
 static void loop(struct web_app *web, struct req *r)
 {
     while (!proc_stopping()) {
@@ -395,6 +413,10 @@ static bool open_listener(struct web_app *web, struct req *r, struct err *err)
     return true;
 }
 
+/*
+ * 10 s for a statement: the tables that pages and the collector ask are indexed for what they ask,
+ * so a longer one is a fault and would hold a worker.
+ */
 static bool open_worker(struct web_app *web, struct req *r, struct err *err)
 {
     const struct web_program *p = web->program;
