@@ -135,10 +135,7 @@ bool resp_page(struct req *r, int status, const char *template_name, struct tpl_
     return resp_bytes(r, status, "text/html; charset=utf-8", page);
 }
 
-/*
- * Addresses are built from what a form sent, so they may be longer than browsers and proxies take
- * (8 KiB is a common limit).
- */
+/* Addresses are built from what a form sent, so they may be longer than the web server takes. */
 bool resp_redirect(struct req *r, int status, struct str location)
 {
     if (location.n > LOCATION_BYTES_MAX) {
