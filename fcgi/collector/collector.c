@@ -17,15 +17,6 @@
 
 enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
 
-struct spool spool_of_conf(const struct conf *conf)
-{
-    return (struct spool){
-        .dir = conf_text(conf, CONF_SPOOL_DIR),
-        .min_free_bytes = conf_int(conf, CONF_SPOOL_MIN_FREE_BYTES),
-        .no_fsync = !conf_bool(conf, CONF_SPOOL_FSYNC),
-    };
-}
-
 static const char *rules_of(const struct conf *conf)
 {
     return conf_text(conf, CONF_BREAKPAD_THROTTLER_RULES);
@@ -92,7 +83,7 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     c->metrics = shared->metrics;
     c->refused = shared->refused;
     metrics_open_statsd(c->metrics, c->conf);
-    if (!spool_open(&c->spool, err) || !recent_open(c->spool.dir, &c->recent, err))
+    if (!spool_open(&c->spool, err) || !recent_open(&c->spool, &c->recent, err))
         return false;
     c->rules = shared->rules; /* this process's copy of the parent's memory */
     c->products = shared->products;
@@ -244,12 +235,13 @@ bool metrics_get(struct req *req, struct err *err)
     STRBUF_AUTO text;
     sb_init(&text, 64 << 10);
     struct collector *c = app_of(req);
-    int64_t depth, oldest_s;
-    spool_measure(&c->spool, now_s(), &depth, &oldest_s);
+    size_t depth;
+    int64_t oldest_s;
+    spool_count(&c->spool, now_s(), &depth, &oldest_s);
     metrics_print(c->metrics, &text);
     sb_printf(&text,
-              "socorro_collector_spool_depth %lld\nsocorro_collector_spool_oldest_age_s %lld\n",
-              (long long)depth, (long long)oldest_s);
+              "socorro_collector_spool_depth %zu\nsocorro_collector_spool_oldest_age_s %lld\n",
+              depth, (long long)oldest_s);
     return resp_bytes(req, 200, "text/plain; version=0.0.4",
                       str_copy(req_arena(req), sb_view(&text)));
 }

@@ -4,8 +4,8 @@
 #include "fcgi/collector/metrics.h"
 #include "fcgi/collector/recent.h"
 #include "fcgi/collector/refused.h"
-#include "fcgi/collector/spool.h"
 #include "fcgi/collector/throttle.h"
+#include "lib/spool/spool.h"
 #include "lib/web/web.h"
 
 /*
@@ -48,8 +48,6 @@ void collector_refresh(struct collector *c, struct str product);
 /* Whether an accepted report is in the spool (and synced there) or in the store.  False with an
  * error: nobody can say now. */
 bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struct err *err);
-
-struct spool spool_of_conf(const struct conf *conf);
 
 /* Handlers. */
 bool submit_post(struct req *req, struct err *err);

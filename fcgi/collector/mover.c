@@ -1,19 +1,18 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "fcgi/collector/collector.h"
 #include "lib/base/fs.h"
+#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/crash/crash_id.h"
 #include "lib/ledger/ledger.h"
+#include "lib/spool/spool.h"
 #include "lib/store/store.h"
 
 /*
@@ -64,21 +63,13 @@ struct mover {
     size_t n;
 };
 
-static void entry_path(const struct mover *m, const char *state, const char *id, const char *file,
-                       char out[SPOOL_PATH_SIZE])
-{
-    char name[100];
-    snprintf(name, sizeof name, "%s%s%s", id, file ? "/" : "", file ? file : "");
-    spool_path(&m->spool, state, name, out);
-}
-
 /* The raw crash from the entry, or from the store when an earlier attempt came that far. */
-static json_t *load_raw(struct mover *m, const char *state, const char *id, struct err *err)
+static json_t *load_raw(struct mover *m, enum spool_state state, const char *id, struct err *err)
 {
     char path[SPOOL_PATH_SIZE];
     FREE_LATER char *text = NULL;
     size_t n = 0;
-    entry_path(m, state, id, "raw_crash", path);
+    spool_path(&m->spool, state, id, SPOOL_RAW_CRASH, path);
     if (!fs_read(path, RAW_CRASH_MAX, &text, &n, err))
         return m->store ? store_get_json(m->store, id, "raw_crash", RAW_CRASH_MAX, err) : NULL;
     json_t *raw = jparse(str_n(text, n), RAW_CRASH_MAX, err);
@@ -98,24 +89,26 @@ static void read_item(const json_t *raw, struct item *item)
     item->is_deferred = jget_bool_or(jget_obj(raw, "metadata"), "deferred", false);
 }
 
+struct dump_carrier {
+    struct mover *m;
+    const char *id;
+    struct err *err;
+    bool ok;
+};
+
+static bool put_dump(void *arg, const char *file, const char *path)
+{
+    struct dump_carrier *c = arg;
+    size_t prefix = sizeof SPOOL_DUMP_PREFIX - 1;
+    if (strncmp(file, SPOOL_DUMP_PREFIX, prefix) == 0)
+        c->ok = store_put_file(c->m->store, c->id, file + prefix, path, c->err);
+    return c->ok;
+}
+
 static bool put_dumps(struct mover *m, const char *id, struct err *err)
 {
-    static const char prefix[] = "dump.";
-    char path[SPOOL_PATH_SIZE];
-    entry_path(m, "moving", id, NULL, path);
-    DIR *dir = opendir(path);
-    if (!dir)
-        return err_errno(err, errno, "spool entry %s", id);
-    bool ok = true;
-    struct dirent *e;
-    while (ok && (e = readdir(dir))) {
-        if (strncmp(e->d_name, prefix, sizeof prefix - 1) != 0)
-            continue;
-        entry_path(m, "moving", id, e->d_name, path);
-        ok = store_put_file(m->store, id, e->d_name + sizeof prefix - 1, path, err);
-    }
-    closedir(dir);
-    return ok;
+    struct dump_carrier c = {m, id, err, true};
+    return spool_each_file(&m->spool, SPOOL_MOVING, id, put_dump, &c, err) && c.ok;
 }
 
 /* ["a", "b"], sorted; written also when there is none. */
@@ -138,13 +131,13 @@ static bool put_dump_names(struct mover *m, const char *id, const json_t *raw, s
 static bool put_raw(struct mover *m, const char *id, struct err *err)
 {
     char path[SPOOL_PATH_SIZE];
-    entry_path(m, "moving", id, "raw_crash", path);
+    spool_path(&m->spool, SPOOL_MOVING, id, SPOOL_RAW_CRASH, path);
     return !fs_exists(path) || store_put_file(m->store, id, "raw_crash", path, err);
 }
 
 static bool save(struct mover *m, struct item *item, struct err *err)
 {
-    json_auto_t *raw = load_raw(m, "moving", item->id, err);
+    json_auto_t *raw = load_raw(m, SPOOL_MOVING, item->id, err);
     if (!raw)
         return false;
     read_item(raw, item);
@@ -152,16 +145,6 @@ static bool save(struct mover *m, struct item *item, struct err *err)
         return true;
     return put_dumps(m, item->id, err) && put_dump_names(m, item->id, raw, err) &&
            put_raw(m, item->id, err);
-}
-
-static void remove_entry(struct mover *m, const char *state, const char *id)
-{
-    char path[SPOOL_PATH_SIZE];
-    struct err err = {0};
-    entry_path(m, state, id, NULL, path);
-    if (!fs_remove_tree(path, &err))
-        log_event(LOG_WARN, "spool_leftover", "a spool entry stays behind", LOG_E(&err),
-                  LOG_S("crash_id", id));
 }
 
 static bool publish_some(struct mover *m, const struct item *items, size_t n, struct err *err)
@@ -180,19 +163,7 @@ static bool publish_some(struct mover *m, const struct item *items, size_t n, st
     return !m->db || count == 0 || ledger_publish_all(m->db, entries, count, err);
 }
 
-/* Where an entry waits for the database; only its name is needed there. */
-static void set_aside(struct mover *m, const char *state, const char *id)
-{
-    char from[SPOOL_PATH_SIZE], to[SPOOL_PATH_SIZE];
-    if (strcmp(state, "unpublished") == 0)
-        return;
-    entry_path(m, state, id, NULL, from);
-    entry_path(m, "unpublished", id, NULL, to);
-    if (rename(from, to) != 0 && (errno == ENOTEMPTY || errno == EEXIST))
-        fs_remove_tree(from, ERR_IGNORED);
-}
-
-static void refused(struct mover *m, const char *state, const struct item *items, size_t n,
+static void refused(struct mover *m, enum spool_state state, const struct item *items, size_t n,
                     const struct err *why)
 {
     m->failed = true;
@@ -201,11 +172,11 @@ static void refused(struct mover *m, const char *state, const struct item *items
     log_event(LOG_WARN, "publish_failed", "reports wait for the database", LOG_E(why),
               LOG_I("reports", (int64_t)n), LOG_S("crash_id", items[0].id));
     for (size_t i = 0; i < n; i++)
-        set_aside(m, state, items[i].id);
+        spool_set_aside(&m->spool, state, items[i].id);
 }
 
 /* All in one transaction; if that fails for one of them, each by itself. */
-static void publish(struct mover *m, const char *state, const struct item *items, size_t n)
+static void publish(struct mover *m, enum spool_state state, const struct item *items, size_t n)
 {
     struct err err = {0};
     if (n == 0)
@@ -213,7 +184,7 @@ static void publish(struct mover *m, const char *state, const struct item *items
     if (publish_some(m, items, n, &err)) {
         metric_add(m->metrics, METRIC_SAVED, n, NULL);
         for (size_t i = 0; i < n; i++)
-            remove_entry(m, state, items[i].id);
+            spool_remove(&m->spool, state, items[i].id);
     } else if (n == 1 || err_is_retryable(err.code)) {
         refused(m, state, items, n, &err);
     } else {
@@ -222,34 +193,30 @@ static void publish(struct mover *m, const char *state, const struct item *items
     }
 }
 
-/* Ids below a state's directory into m->items, at most BATCH. */
-static size_t list(struct mover *m, const char *state)
+static bool add_item(void *arg, const char *id)
 {
-    char path[SPOOL_PATH_SIZE];
+    struct mover *m = arg;
+    struct item *item = &m->items[m->n++];
+    *item = (struct item){0};
+    memcpy(item->id, id, CRASH_ID_SIZE);
+    return m->n < BATCH;
+}
+
+/* Some entries of a state into m->items. */
+static size_t list(struct mover *m, enum spool_state state)
+{
     m->n = 0;
-    spool_path(&m->spool, state, NULL, path);
-    DIR *dir = opendir(path);
-    struct dirent *e;
-    while (dir && m->n < BATCH && (e = readdir(dir)))
-        if (crash_id_valid(str_of(e->d_name), false)) {
-            m->items[m->n] = (struct item){0};
-            memcpy(m->items[m->n++].id, e->d_name, CRASH_ID_SIZE);
-        }
-    if (dir)
-        closedir(dir);
+    spool_each(&m->spool, state, add_item, m);
     return m->n;
 }
 
-/* Takes listed entries of new/ over; those that cannot be (an older self is still there) drop out
+/* Takes the listed new entries over; those that cannot be (an older self is still there) drop out
  * and come in a later round. */
 static void claim(struct mover *m)
 {
     size_t kept = 0;
     for (size_t i = 0; i < m->n; i++) {
-        char from[SPOOL_PATH_SIZE], to[SPOOL_PATH_SIZE];
-        entry_path(m, "new", m->items[i].id, NULL, from);
-        entry_path(m, "moving", m->items[i].id, NULL, to);
-        if (rename(from, to) == 0)
+        if (spool_claim(&m->spool, m->items[i].id))
             m->items[kept++] = m->items[i];
         else
             m->failed = true;
@@ -258,13 +225,14 @@ static void claim(struct mover *m)
 }
 
 /* The report is nowhere: deleted, with its entry left behind.  True: forgotten. */
-static bool forget_lost(struct mover *m, const char *state, const char *id, const struct err *why)
+static bool forget_lost(struct mover *m, enum spool_state state, const char *id,
+                        const struct err *why)
 {
     if (why->code != ERR_NOT_FOUND)
         return false;
     log_event(LOG_ERROR, "spool_entry_lost", "a spool entry without a report is dropped",
               LOG_S("crash_id", id));
-    remove_entry(m, state, id);
+    spool_remove(&m->spool, state, id);
     return true;
 }
 
@@ -294,7 +262,7 @@ static void carry(struct mover *m)
         struct item item = m->items[i];
         if (save(m, &item, &err)) {
             m->items[saved++] = item;
-        } else if (!forget_lost(m, "moving", item.id, &err)) {
+        } else if (!forget_lost(m, SPOOL_MOVING, item.id, &err)) {
             m->failed = true;
             metric_add(m->metrics, METRIC_SAVE_RETRY, 1, NULL);
             log_event(LOG_WARN, "save_failed", "a report cannot be stored yet", LOG_E(&err),
@@ -304,7 +272,7 @@ static void carry(struct mover *m)
         }
     }
     if (!at_once || sync_store(m))
-        publish(m, "moving", m->items, saved);
+        publish(m, SPOOL_MOVING, m->items, saved);
 }
 
 static void publish_waiting(struct mover *m)
@@ -313,15 +281,15 @@ static void publish_waiting(struct mover *m)
     for (size_t i = 0; i < m->n; i++) {
         struct err err = {0};
         struct item item = m->items[i];
-        json_auto_t *raw = load_raw(m, "unpublished", item.id, &err);
+        json_auto_t *raw = load_raw(m, SPOOL_UNPUBLISHED, item.id, &err);
         if (raw) {
             read_item(raw, &item);
             m->items[ready++] = item;
-        } else if (!forget_lost(m, "unpublished", item.id, &err)) {
+        } else if (!forget_lost(m, SPOOL_UNPUBLISHED, item.id, &err)) {
             m->failed = true;
         }
     }
-    publish(m, "unpublished", m->items, ready);
+    publish(m, SPOOL_UNPUBLISHED, m->items, ready);
 }
 
 static bool open_store(struct mover *m)
@@ -356,13 +324,13 @@ static bool store_is_there(struct mover *m)
 }
 
 /* All that lies in a state, batch by batch, as long as it goes well. */
-static void drain(struct mover *m, const char *state, bool is_new, void (*work)(struct mover *m))
+static void drain(struct mover *m, enum spool_state state, void (*work)(struct mover *m))
 {
     bool went_well = true;
     while (went_well && !proc_stopping() && list(m, state)) {
         bool failed_before = m->failed;
         m->failed = false;
-        if (is_new)
+        if (state == SPOOL_NEW)
             claim(m);
         work(m);
         went_well = !m->failed;
@@ -376,10 +344,10 @@ static void one_round(struct mover *m, bool is_retry)
     if (!open_store(m) || !store_is_there(m))
         return;
     if (is_retry)
-        drain(m, "moving", false, carry);
-    drain(m, "new", true, carry);
+        drain(m, SPOOL_MOVING, carry);
+    drain(m, SPOOL_NEW, carry);
     if (is_retry && !m->db_refused)
-        drain(m, "unpublished", false, publish_waiting);
+        drain(m, SPOOL_UNPUBLISHED, publish_waiting);
 }
 
 static void plan(struct mover *m, bool was_retry)
@@ -449,7 +417,7 @@ static bool take_lock(const struct mover *m, int *ret_fd, struct err *err)
 {
     enum { POLL_MS = 50 };
     char path[SPOOL_PATH_SIZE];
-    spool_path(&m->spool, "mover.lock", NULL, path);
+    spool_path_beside(&m->spool, "mover.lock", path);
     FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(err, errno, "opening %s", path);
@@ -459,22 +427,13 @@ static bool take_lock(const struct mover *m, int *ret_fd, struct err *err)
     return true;
 }
 
-static bool watch(struct mover *m, struct err *err)
-{
-    char path[SPOOL_PATH_SIZE];
-    spool_path(&m->spool, "new", NULL, path);
-    m->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (m->inotify < 0 || inotify_add_watch(m->inotify, path, IN_MOVED_TO) < 0)
-        return err_errno(err, errno, "watching %s", path);
-    return true;
-}
-
 static bool run(struct mover *m, struct err *err)
 {
     FD_AUTO lock = -1;
     m->spool = spool_of_conf(m->conf);
     m->wants_store = strcmp(conf_text(m->conf, CONF_CRASHMOVER_CRASHSTORAGE_CLASS), "noop") != 0;
-    if (!spool_open(&m->spool, err) || !take_lock(m, &lock, err) || !watch(m, err))
+    if (!spool_open(&m->spool, err) || !take_lock(m, &lock, err) ||
+        !spool_watch(&m->spool, &m->inotify, err))
         return false;
     if (strcmp(conf_text(m->conf, CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "noop") != 0)
         m->db = db_new(conf_text(m->conf, CONF_DATABASE_URL), "datil-collector-mover",

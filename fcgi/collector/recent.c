@@ -73,14 +73,13 @@ static bool check_header(const struct recent *t, struct err *err)
     return true;
 }
 
-bool recent_open(const char *dir, struct recent *ret, struct err *err)
+bool recent_open(const struct spool *spool, struct recent *ret, struct err *err)
 {
-    STRBUF_AUTO path;
-    sb_init(&path, 4096);
-    sb_printf(&path, "%s/recent", dir);
-    struct recent t = {.fd = open(sb_cstr(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+    char path[SPOOL_PATH_SIZE];
+    spool_path_beside(spool, "recent", path);
+    struct recent t = {.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
     if (t.fd < 0)
-        return err_errno(err, errno, "opening %s", sb_cstr(&path));
+        return err_errno(err, errno, "opening %s", path);
     bool ok = lock_byte(&t, HEADER_LOCK, F_WRLCK) && check_header(&t, err);
     lock_byte(&t, HEADER_LOCK, F_UNLCK);
     if (ok)

@@ -3,6 +3,7 @@
 
 #include "lib/crash/crash_id.h"
 #include "lib/json/json.h"
+#include "lib/spool/spool.h"
 
 /*
  * recent - answers of the last day by content, so that a client that lost the reply and sends
@@ -38,7 +39,7 @@ struct recent_answer {
     char rule[RECENT_RULE_SIZE]; /* of a rejection */
 };
 
-bool recent_open(const char *dir, struct recent *ret, struct err *err);
+bool recent_open(const struct spool *spool, struct recent *ret, struct err *err);
 void recent_close(struct recent *t);
 
 /* False: this report is never a duplicate. */

@@ -4,7 +4,7 @@
 #include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/json/repair.h"
-#include "fcgi/collector/spool.h"
+#include "lib/spool/receive.h"
 #include "lib/web/multipart.h"
 
 /*

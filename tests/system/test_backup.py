@@ -1,5 +1,7 @@
 """datil backup and restore: under load, into an empty installation, and nothing that was acknowledged is lost."""
 import json
+import os
+import shutil
 import stat
 import threading
 
@@ -87,6 +89,25 @@ def test_backup_under_load_and_restore(fresh, other, minidump, folder, tmp_path)
     other.wait_processed(new)
 
 
+def test_spool_entry_that_leaves_meanwhile_is_not_taken_by_halves(fresh, folder):
+    """The mover, or somebody who deletes a crash, is faster than the copy of its dumps."""
+    name = "11111111-2222-4333-8444-555550260728"
+    entry = fresh.var / "spool/moving" / name
+    entry.mkdir()
+    (entry / "raw_crash").write_text("{}")
+    for dump in ("dump.a", "dump.b"):
+        with open(entry / dump, "wb") as file:
+            os.truncate(file.fileno(), 128 << 20)
+    fresh.own(entry)
+    backup = threading.Thread(target=lambda: fresh.datil("backup", folder))
+    backup.start()
+    wait_until(lambda: list(folder.glob(f"*.partial/spool/moving/{name}/dump.*")), 60, "the first dump's copy", 0.001)
+    shutil.rmtree(entry)
+    backup.join()
+    (snapshot,) = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    assert not list(snapshot.glob(f"spool/*/{name}/*")) and name not in (snapshot / "manifest").read_text()
+
+
 def test_interrupted_backup_goes_on(fresh, folder):
     ids = [fresh.post() for _ in range(5)]
     for crash_id in ids:
@@ -138,4 +159,8 @@ def test_restore_refuses_what_would_do_harm(fresh, other, folder, tmp_path):
     assert "checksum differs" in restore(other, folder, check=False)
     assert not list((other.var / "store").glob("2*"))
     victim.write_bytes(kept)
+    waiting = other.var / "spool/unpublished/11111111-2222-4333-8444-555550260728"
+    waiting.mkdir(parents=True)
+    assert "spool is not empty" in restore(other, folder, check=False)
+    shutil.rmtree(other.var / "spool")
     restore(other, folder)

@@ -4,7 +4,8 @@
  * Nothing is stopped.  What makes the snapshot whole is the order: database, spool, symbols, store.
  * Whatever was acknowledged before it began is in the spool (copied first) or has left it for the
  * store (copied last); whatever the dump of the database knows of was stored before it was written
- * there.  What the store has beyond the dump is published when it is restored (restore.c).
+ * there.  What the store has beyond the dump is published when it is restored (restore.c).  An
+ * entry of the spool is taken whole or not at all.
  *
  * Objects of store and symbols never change under a name, their size and time: those that an
  * earlier snapshot has are linked instead of copied.  A snapshot that was interrupted is named
@@ -22,6 +23,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/spool/spool.h"
 #include "tools/datil/snapshot.h"
 
 enum { DEPTH_MAX = 16, DIR_MODE = 0700, FILE_MODE = 0600, STAMP_LEN = 16 };
@@ -144,18 +146,77 @@ static bool take_tree(struct backup *b, const char *from, const char *rel, int d
     return ok;
 }
 
-/* In the order in which reports go through it, so that none slips past. */
-static bool take_spool(struct backup *b, const char *dir)
+/* The entries of one state of the spool on their way into the snapshot. */
+struct spool_copy {
+    struct backup *b;
+    const struct spool *spool;
+    enum spool_state state;
+    const char *id; /* the entry that is being copied */
+    bool ok;
+};
+
+static bool take_spool_file(void *arg, const char *file, const char *path)
 {
-    static const char *const states[] = {"new", "moving", "unpublished"};
-    char from[PATH_MAX], rel[64];
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        snprintf(from, sizeof from, "%s/%s", dir, states[i]);
-        snprintf(rel, sizeof rel, "spool/%s", states[i]);
-        if (!take_tree(b, from, rel, 0))
-            return false;
+    struct spool_copy *c = arg;
+    char rel[PATH_MAX];
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return true;
+    snprintf(rel, sizeof rel, "spool/%s/%s/%s", spool_state_name(c->state), c->id, file);
+    c->ok = take_file(c->b, path, rel, &st);
+    return c->ok;
+}
+
+/* What was copied of an entry that is another one by now. */
+static bool drop_copy(struct spool_copy *c, const char *to, const struct backup *before)
+{
+    while (c->b->now.entries.n > before->now.entries.n)
+        free(c->b->now.entries.v[--c->b->now.entries.n].path);
+    c->b->linked = before->linked;
+    c->b->progress = before->progress;
+    return fs_remove_tree(to, c->b->err);
+}
+
+/*
+ * An entry is copied file by file, and meanwhile the mover may carry files out of it or move it on,
+ * or it may be sent again and replaced.  Half an entry, or two halves, would be restored as a
+ * report whose dumps are missing or another's.  So a copy counts only if the entry is afterwards as
+ * it was before.  Else it is copied again as it is then; one that has left this state is met in a
+ * later one, or in the store, which are all copied after this.
+ */
+static bool take_entry(void *arg, const char *id)
+{
+    struct spool_copy *c = arg;
+    struct spool_look look;
+    char to[PATH_MAX];
+    const struct backup before = *c->b;
+    snprintf(to, sizeof to, "%s/spool/%s/%s", c->b->to, spool_state_name(c->state), id);
+    c->id = id;
+    while (c->ok && spool_look(c->spool, c->state, id, &look)) {
+        struct err why = {0};
+        c->ok = fs_mkdirs(to, DIR_MODE, c->b->err);
+        bool is_read = c->ok && spool_each_file(c->spool, c->state, id, take_spool_file, c, &why);
+        if (!c->ok)
+            break;
+        if (spool_is_unchanged(c->spool, c->state, id, &look)) {
+            if (!is_read)
+                *c->b->err = why;
+            c->ok = is_read;
+            break;
+        }
+        c->ok = drop_copy(c, to, &before);
     }
-    return true;
+    return c->ok;
+}
+
+/* In the order in which reports go through it, so that none slips past. */
+static bool take_spool(struct backup *b)
+{
+    const struct spool spool = spool_of_conf(&b->app->conf);
+    struct spool_copy c = {.b = b, .spool = &spool, .ok = true};
+    for (c.state = SPOOL_ACCEPTED; c.ok && c.state < SPOOL_STATES; c.state++)
+        spool_each(&spool, c.state, take_entry, &c);
+    return c.ok;
 }
 
 static bool take_database(struct backup *b)
@@ -187,7 +248,7 @@ static bool take_all(struct backup *b)
         snapshot_part_dir(b->app, p, dir);
         b->progress = (struct progress){.what = p->name};
         bool is_spool = strcmp(p->name, "spool") == 0;
-        if (!(is_spool ? take_spool(b, dir) : take_tree(b, dir, p->name, 0)))
+        if (!(is_spool ? take_spool(b) : take_tree(b, dir, p->name, 0)))
             return err_wrap(b->err, "%s", p->name);
         printf("%s: %zu files, %lld MiB\n", p->name, b->progress.files,
                (long long)(b->progress.bytes >> 20));

@@ -20,6 +20,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/product.h"
+#include "lib/spool/spool.h"
 #include "queries.h"
 #include "tools/datil/heartbeat.h"
 
@@ -296,43 +297,19 @@ static void check_processor(struct doctor *d)
     doctor_problem(d, "processor: no worker is connected to the database; is it running?");
 }
 
-struct spool {
-    size_t count;
-    int64_t oldest_s;
-};
-
-static void look_at_spool(const char *path, struct spool *s)
-{
-    DIR *dir = opendir(path);
-    if (!dir)
-        return;
-    struct dirent *e;
-    while ((e = readdir(dir))) {
-        struct stat st;
-        if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        s->count++;
-        s->oldest_s = MAX(s->oldest_s, now_s() - (int64_t)st.st_mtime);
-    }
-    closedir(dir);
-}
-
 static void check_spool(struct doctor *d)
 {
-    static const char *const parts[] = {"new", "moving", "unpublished"}; /* tmp: not accepted */
-    struct spool s = {0};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", conf(d, CONF_SPOOL_DIR), parts[i]);
-        look_at_spool(path, &s);
-    }
-    if (s.oldest_s > SPOOL_AGE_MAX_S)
+    const struct spool spool = spool_of_conf(&d->app->conf);
+    size_t count;
+    int64_t oldest_s;
+    spool_count(&spool, now_s(), &count, &oldest_s);
+    if (oldest_s > SPOOL_AGE_MAX_S)
         doctor_problem(d,
                        "spool: %zu reports, the oldest for %lld s; the collector cannot move them "
                        "into the store or publish them, its log says why",
-                       s.count, (long long)s.oldest_s);
+                       count, (long long)oldest_s);
     else
-        doctor_good(d, "spool: %zu reports on their way", s.count);
+        doctor_good(d, "spool: %zu reports on their way", count);
 }
 
 static void check_queue(struct doctor *d)

@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 #include "lib/base/fs.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
 #include "lib/ledger/ledger.h"
+#include "lib/spool/spool.h"
 #include "queries.h"
 #include "tools/datil/snapshot.h"
 
@@ -74,7 +76,7 @@ static bool check_version(struct restore *r)
                r->m.version, r->m.schema, DATIL_VERSION, ours);
 }
 
-/* Any file below it but hidden ones; the spool's empty directories are made at each start. */
+/* Any file below it but hidden ones. */
 static bool has_files(const char *path, int depth)
 {
     DIR *dir = opendir(path);
@@ -93,6 +95,16 @@ static bool has_files(const char *path, int depth)
     return any;
 }
 
+/* The spool's directories are made at each start: what counts is whether a report waits in them. */
+static bool has_reports(struct restore *r)
+{
+    const struct spool spool = spool_of_conf(&r->app->conf);
+    size_t count;
+    int64_t oldest_s;
+    spool_count(&spool, now_s(), &count, &oldest_s);
+    return count > 0;
+}
+
 static bool check_empty(struct restore *r)
 {
     static const char *const tops[] = {"store", "symbols", "spool"};
@@ -104,9 +116,7 @@ static bool check_empty(struct restore *r)
             if (strcmp(snapshot_parts[i].name, tops[k]) != 0)
                 continue;
             bool is_spool = strcmp(tops[k], "spool") == 0;
-            char new_reports[PATH_MAX + 8];
-            snprintf(new_reports, sizeof new_reports, "%s/new", dir);
-            if (has_files(is_spool ? new_reports : dir, DEEP))
+            if (is_spool ? has_reports(r) : has_files(dir, DEEP))
                 return err_set(r->err, ERR_CONFLICT,
                                "%s is not empty; restore into a new installation (an empty "
                                "DATIL_VAR and an empty database)",
@@ -156,8 +166,9 @@ static void target_of(struct restore *r, const char *rel, char out[PATH_MAX])
         const char *rest = rel + n;
         if (strcmp(p->name, "spool") == 0) {
             const char *state_end = strchr(rest + 1, '/');
+            const struct spool spool = {.dir = dir};
             if (state_end)
-                snprintf(out, PATH_MAX, "%s/new%s", dir, state_end);
+                spool_path(&spool, SPOOL_NEW, state_end + 1, NULL, out);
         } else {
             snprintf(out, PATH_MAX, "%s%s", dir, rest);
         }
@@ -252,8 +263,9 @@ static bool on_stored(void *arg, const char *crash_id)
 
 static bool is_spooled(const struct restore *r, const char *crash_id)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/new/%s", conf_text(&r->app->conf, CONF_SPOOL_DIR), crash_id);
+    const struct spool spool = spool_of_conf(&r->app->conf);
+    char path[SPOOL_PATH_SIZE];
+    spool_path(&spool, SPOOL_NEW, crash_id, NULL, path);
     return fs_exists(path);
 }
 

@@ -30,7 +30,7 @@ static int set_up(void **state)
         return -1;
     snprintf(f->path, sizeof f->path, "%s/recent", f->dir);
     *state = f;
-    return recent_open(f->dir, &f->t, ERR_IGNORED) ? 0 : -1;
+    return recent_open(&(struct spool){.dir = f->dir}, &f->t, ERR_IGNORED) ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -110,7 +110,7 @@ static void test_a_restart_forgets_nothing(void **state)
     recent_put(&f->t, a, NOW_S, &first);
     recent_put(&f->t, b, NOW_S, &second);
     recent_close(&f->t);
-    assert_true(recent_open(f->dir, &f->t, ERR_IGNORED));
+    assert_true(recent_open(&(struct spool){.dir = f->dir}, &f->t, ERR_IGNORED));
     assert_int_equal(look(&f->t, a, NOW_S + RECENT_SECONDS - 1, &got), RECENT_ACCEPTED);
     assert_string_equal(got.crash_id, "one");
     assert_int_equal(look(&f->t, b, NOW_S, &got), RECENT_REJECTED);
@@ -174,7 +174,7 @@ static void test_a_damaged_header_begins_anew(void **state)
     recent_put(&f->t, key, NOW_S, &answer);
     recent_close(&f->t);
     assert_true(fs_write_atomic(f->path, "rubbish", 7, 0600, ERR_IGNORED));
-    assert_true(recent_open(f->dir, &f->t, ERR_IGNORED));
+    assert_true(recent_open(&(struct spool){.dir = f->dir}, &f->t, ERR_IGNORED));
     assert_int_equal(look(&f->t, key, NOW_S, &got), RECENT_NONE);
     recent_put(&f->t, key, NOW_S, &answer);
     assert_int_equal(look(&f->t, key, NOW_S, &got), RECENT_ACCEPTED);
@@ -186,7 +186,7 @@ static void decide(const char *dir, int number, bool is_killed)
     static const uint8_t key[RECENT_KEY_BYTES] = {7};
     struct recent t;
     struct recent_answer got;
-    if (!recent_open(dir, &t, ERR_IGNORED))
+    if (!recent_open(&(struct spool){.dir = dir}, &t, ERR_IGNORED))
         _exit(99);
     recent_enter(&t, key, NOW_S, &got);
     if (is_killed)

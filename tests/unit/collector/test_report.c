@@ -265,78 +265,6 @@ static void test_breakpad_names(void **state)
     }
 }
 
-#define ID "00000000-0000-4000-8000-000000260105"
-
-static void commit_one(struct fixture *f, const char *data, int64_t mark)
-{
-    struct spool_entry e = {.spool = &f->spool};
-    struct spool_file file;
-    char sha[SHA256_HEX + 1];
-    json_auto_t *raw = json_pack("{s:I}", "mark", (json_int_t)mark);
-    if (data) {
-        assert_true(spool_file_begin(&e, "d", &file, ERR_IGNORED));
-        assert_true(spool_file_add(&file, data, strlen(data), ERR_IGNORED));
-        assert_true(spool_file_end(&e, &file, sha, ERR_IGNORED));
-    }
-    assert_true(spool_commit(&e, ID, raw, ERR_IGNORED));
-    assert_string_equal(e.name, "");
-}
-
-static void assert_file(struct fixture *f, const char *below, const char *want)
-{
-    char path[200];
-    FREE_LATER char *text = NULL;
-    size_t n = 0;
-    snprintf(path, sizeof path, "%s/%s", f->dir, below);
-    assert_int_equal(fs_read(path, 1000, &text, &n, ERR_IGNORED), want != NULL);
-    if (want)
-        assert_string_equal(text, want);
-}
-
-/* A report sent again under its own id replaces the one that still waits, whole. */
-static void test_commit_twice(void **state)
-{
-    struct fixture *f = *state;
-    commit_one(f, "first", 1);
-    assert_file(f, "new/" ID "/dump.d", "first");
-    assert_file(f, "new/" ID "/raw_crash", "{\"mark\": 1}");
-    commit_one(f, NULL, 2);
-    assert_file(f, "new/" ID "/dump.d", NULL);
-    assert_file(f, "new/" ID "/raw_crash", "{\"mark\": 2}");
-    char path[SPOOL_PATH_SIZE];
-    spool_path(&f->spool, "tmp", NULL, path);
-    assert_int_equal(rmdir(path), 0); /* nothing was left in it */
-    assert_true(spool_open(&f->spool, ERR_IGNORED));
-}
-
-static void test_discard_and_sweep(void **state)
-{
-    struct fixture *f = *state;
-    struct spool_entry e = {.spool = &f->spool};
-    struct spool_file file;
-    char path[SPOOL_PATH_SIZE];
-    assert_true(spool_file_begin(&e, "d", &file, ERR_IGNORED));
-    spool_file_drop(&file);
-    spool_path(&f->spool, "tmp", e.name, path);
-    assert_true(fs_exists(path));
-    spool_sweep(&f->spool, 0); /* too young */
-    assert_true(fs_exists(path));
-    spool_sweep(&f->spool, INT64_C(1) << 40);
-    assert_false(fs_exists(path));
-    spool_discard(&e);
-}
-
-static void test_room(void **state)
-{
-    struct fixture *f = *state;
-    struct spool s = f->spool;
-    struct err err = {0};
-    assert_true(spool_has_room(&s, &err));
-    s.min_free_bytes = INT64_MAX;
-    assert_false(spool_has_room(&s, &err));
-    assert_int_equal(err.code, ERR_UNAVAILABLE);
-}
-
 /* What the field table knows stays. */
 static void test_too_many_annotations(void **state)
 {
@@ -356,31 +284,6 @@ static void test_too_many_annotations(void **state)
     report_release(&r);
 }
 
-/* Wherever a report is on its way, it is there; a directory that was never committed is not. */
-static void test_holds(void **state)
-{
-    static const char id[] = "00000000-0000-4000-8000-000000260101";
-    static const char *const states[] = {"new", "moving", "unpublished"};
-    struct fixture *f = *state;
-    bool is_there = true;
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        char path[SPOOL_PATH_SIZE];
-        assert_true(spool_holds(&f->spool, id, &is_there, ERR_IGNORED));
-        assert_false(is_there);
-        spool_path(&f->spool, states[i], id, path);
-        assert_true(fs_mkdirs(path, 0700, ERR_IGNORED));
-        assert_true(spool_holds(&f->spool, id, &is_there, ERR_IGNORED));
-        assert_true(is_there);
-        assert_true(fs_remove_tree(path, ERR_IGNORED));
-    }
-    char path[SPOOL_PATH_SIZE];
-    spool_path(&f->spool, "tmp", id, path);
-    assert_true(fs_mkdirs(path, 0700, ERR_IGNORED));
-    assert_true(spool_holds(&f->spool, id, &is_there, ERR_IGNORED));
-    assert_false(is_there);
-    assert_true(fs_remove_tree(path, ERR_IGNORED));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,10 +294,6 @@ int main(void)
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_dump_names),
         cmocka_unit_test(test_breakpad_names),
-        cmocka_unit_test(test_commit_twice),
-        cmocka_unit_test(test_discard_and_sweep),
-        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_holds),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
