@@ -4,6 +4,9 @@
  * tell nothing), or else at the youngest frame; it leaves out irrelevant frames and goes on as long
  * as the frame it has just taken is a prefix, one that says too little to stand alone.  The lists
  * decide which frame is what (lists/, docs/signatures.md).
+ *
+ * Every decision is written to the debug log in words that people who maintain the lists know: it
+ * is how they see which entry of which list a signature is due to.
  */
 #include "lib/base/util.h"
 #include "lib/signature/frame.h"
@@ -15,6 +18,10 @@ static bool is_windows(const json_t *data)
     return str_eq(text_of(data, "os"), STR("Windows NT"));
 }
 
+/*
+ * An inlined call has function, file and line of its own; module and offset are those of the frame
+ * it was inlined into.
+ */
 static void add_frame(struct sig_gen *g, const json_t *frame, const json_t *inlined, json_t *list)
 {
     struct sig_frame f;
@@ -47,12 +54,17 @@ static json_t *list_frames(struct sig_gen *g, const json_t *frames)
     return list;
 }
 
+/* Texts of the list are ours, made by add_frame(). */
 static struct str frame_at(const json_t *list, size_t i)
 {
     const json_t *v = json_array_get(list, i);
     return str_n(json_string_value(v), json_string_length(v));
 }
 
+/*
+ * The proto signature: every frame, whatever the lists say of it. Searches use it to find crashes
+ * by any function near the top.
+ */
 static json_t *join(const json_t *list)
 {
     STRBUF_AUTO text = {0};
@@ -65,6 +77,7 @@ static json_t *join(const json_t *list)
     return jtext(sb_view(&text));
 }
 
+/* Exact texts, two dozen of them: a list is as fast as anything. */
 static bool is_sentinel(const struct siglists *l, struct str frame)
 {
     for (size_t i = 0; i < l->sentinel_count; i++)

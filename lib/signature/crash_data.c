@@ -1,3 +1,8 @@
+/*
+ * Crash data is what a signature is made of, and nothing else: an object with a dozen keys that the
+ * command line, the pages and the API take as well.  So a signature can be made anew without the
+ * processed crash, and a change of its layout concerns this table alone.
+ */
 #include "lib/signature/signature.h"
 
 #include "lib/base/util.h"

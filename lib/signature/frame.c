@@ -1,3 +1,12 @@
+/*
+ * One frame as one line of text.  What is known best comes first: the function, the place in a
+ * source file, the module, an unloaded module, the bare offset.  A frame of which nothing is known
+ * is the empty text and counts for nothing.
+ *
+ * The text must be the same for the same code in another build, or crashes fall apart into groups
+ * of one.  So addresses are used only where there is nothing else, and functions lose what
+ * compilers and versions add (function.c).
+ */
 #include "lib/signature/frame.h"
 
 #include "lib/base/util.h"
@@ -64,6 +73,7 @@ static const struct {
     {"src/libstd/panicking.rs", "rust_panic_with_hook", "std::panicking::rust_panic_with_hook"},
 };
 
+/* Both must fit: "panic" is a frequent name. */
 static struct str full_rust_name(struct str path, struct str function)
 {
     for (size_t i = 0; i < ARRAY_LEN(rust_names); i++)
@@ -73,6 +83,10 @@ static struct str full_rust_name(struct str path, struct str function)
     return function;
 }
 
+/*
+ * Rust and C++ write types and parameters differently; the file says which it is, since demangled
+ * names do not.
+ */
 static void put_function(const struct siglists *l, const struct sig_frame *f, struct strbuf *out)
 {
     struct str path = source_path(f->file);
@@ -83,6 +97,10 @@ static void put_function(const struct siglists *l, const struct sig_frame *f, st
         sig_normalize_cpp(l->patterns[LIST_LINE_NUMBERS], function, f->line, out);
 }
 
+/*
+ * NAME#LINE, the name being what stands behind the last separator; of a path from version control
+ * ("hg:host:path/file.cpp:rev") the revision stays at the end of the name. So it has always been.
+ */
 static void put_file(const struct sig_frame *f, struct strbuf *out)
 {
     struct str file = f->file;
@@ -101,6 +119,10 @@ static bool is_bracket(char c)
     return c == '[' || c == ']';
 }
 
+/*
+ * Brackets around a name ("[vdso]") do not count.
+ * Names of Windows modules are in any case, so they are made lower case for that system.
+ */
 static void put_module(struct str module, bool lower, struct strbuf *out)
 {
     while (module.n > 0 && is_bracket(module.p[0]))
@@ -113,6 +135,10 @@ static void put_module(struct str module, bool lower, struct strbuf *out)
     }
 }
 
+/*
+ * Somebody calls into a library that is gone: which one is what matters. "None" is how a missing
+ * name has been written.
+ */
 static void put_unloaded(const json_t *list, struct strbuf *out)
 {
     const json_t *name = json_object_get(json_array_get(list, 0), "module");

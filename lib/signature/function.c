@@ -1,8 +1,21 @@
+/*
+ * A function name without what differs between builds and compilers, in steps of one pass each:
+ * return type and qualifiers, template arguments ("<T>"), parameters, numbers of lambdas, hashes of
+ * Rust.  Their order matters, each sees what the one before left.
+ *
+ * Slices between delimiters are found with a counter and not with a grammar: names come demangled
+ * by many tools, cut at some length, or made up, and a text whose brackets do not fit must give
+ * some answer, the same every time.  All steps are linear in the text; the only recursion, into the
+ * arguments of IPC::ParamTraits, has a limit.
+ */
 #include "lib/signature/function.h"
 
 #include "lib/base/util.h"
 #include "lib/signature/text.h"
 
+/*
+ * A name has 64 KiB at most (SIG_FUNCTION_BYTES_MAX), and no step makes it sixteen times as long.
+ */
 enum { TEXT_MAX = 1 << 20, NESTING_MAX = 32 };
 
 /*
@@ -44,6 +57,11 @@ static struct str without_last(struct str s)
     return s;
 }
 
+/*
+ * Template arguments become "<T>", unless they are no arguments: a trait of Rust ("<X as Y>"), a
+ * name that is not known ("<unknown in x.dll>") or was left out, or an operator ("operator<").
+ * IPC::ParamTraits is told apart by the message it is for, which is its argument.
+ */
 static void collapse_type(struct str before, struct str inside, int nesting, struct strbuf *out)
 {
     if (str_eq(inside, STR("<name omitted>")) || text_contains(inside, " as ") ||
@@ -59,6 +77,7 @@ static void collapse_type(struct str before, struct str inside, int nesting, str
     }
 }
 
+/* Rust: a slice with " as " is the trait that a method belongs to, and stays whole. */
 static void collapse_rust_type(struct str before, struct str inside, int nesting,
                                struct strbuf *out)
 {
@@ -66,6 +85,7 @@ static void collapse_rust_type(struct str before, struct str inside, int nesting
     sb_str(out, text_contains(inside, " as ") ? inside : STR("<T>"));
 }
 
+/* Parameters go; "(anonymous namespace)" is part of a name and "operator()" is one. */
 static void collapse_arguments(struct str before, struct str inside, int nesting,
                                struct strbuf *out)
 {
@@ -120,6 +140,10 @@ static struct str last_word(struct str text)
     return word;
 }
 
+/*
+ * In this order, each once. A combination that is not in the list ("const &&") leaves its first
+ * word as the whole name; signatures with it exist, so it stays.
+ */
 static struct str cut_qualifiers(struct str text)
 {
     static const char *const qualifiers[] = {"const", "const&", "const &", "&&", "&"};
@@ -155,6 +179,7 @@ static size_t lambda_number(struct str text, size_t at)
     return has_digits && str_starts(str_sub(text, i, SIZE_MAX), STR("::")) ? i + 2 - at : 0;
 }
 
+/* Lambdas are numbered by file: one more above them would change the names of all below. */
 static void drop_lambda_numbers(struct str text, struct strbuf *out)
 {
     size_t done = 0, at, n;
@@ -167,6 +192,7 @@ static void drop_lambda_numbers(struct str text, struct strbuf *out)
     sb_str(out, str_sub(text, done, SIZE_MAX));
 }
 
+/* Compilers differ in where they set blanks around pointers and commas. */
 static bool is_dropped_space(struct str text, size_t i)
 {
     return i + 1 < text.n && text.p[i] == ' ' && strchr("*&,", text.p[i + 1]) && text.p[i + 1];
@@ -185,6 +211,10 @@ static void fix_spaces(struct str text, struct strbuf *out)
     }
 }
 
+/*
+ * Some functions are so long that they say nothing (an interpreter's loop): the list says of which
+ * the line is part of the name.
+ */
 static void put_line_number(const struct patterns *line_numbers, struct strbuf *text,
                             struct str line)
 {
@@ -224,7 +254,7 @@ static struct strbuf *next_buf(struct work *w)
 }
 
 /* Where the next step reads, and (returned) where it writes. */
-static struct strbuf *step(struct work *w, struct str *ret_text)
+static struct strbuf *swap_buffers(struct work *w, struct str *ret_text)
 {
     *ret_text = view(w);
     return next_buf(w);
@@ -243,6 +273,11 @@ static void work_release(struct work *w)
     sb_release(&w->buf[1]);
 }
 
+/*
+ * "operator Obj* const &" has blanks that are no separators: names with "::operator" keep
+ * everything before it. Cold parts of functions that gcc has split off are called like the
+ * function.
+ */
 void sig_normalize_cpp(const struct patterns *line_numbers, struct str function, struct str line,
                        struct strbuf *out)
 {
@@ -254,16 +289,16 @@ void sig_normalize_cpp(const struct patterns *line_numbers, struct str function,
     if (!text_contains(function, "::operator"))
         function = last_word(function);
     sb_str(next_buf(&w), function);
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     replace_all(text, STR("`anonymous namespace'"), STR("(anonymous namespace)"), next);
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     drop_lambda_numbers(text, next);
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     replace_slices(text, '<', '>', collapse_type, 0, next);
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     replace_slices(text, '(', ')', collapse_arguments, 0, next);
     if (text_contains(view(&w), "clone .cold")) {
-        next = step(&w, &text);
+        next = swap_buffers(&w, &text);
         replace_slices(text, '[', ']', drop, 0, next);
     }
     put_line_number(line_numbers, &w.buf[w.at], line);
@@ -279,12 +314,12 @@ void sig_normalize_rust(const struct patterns *line_numbers, struct str function
     struct strbuf *next;
     work_init(&w);
     sb_str(next_buf(&w), last_word(function));
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     replace_slices(text, '<', '>', collapse_rust_type, 0, next);
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     replace_slices(text, '(', ')', drop, 0, next);
     put_line_number(line_numbers, &w.buf[w.at], line);
-    next = step(&w, &text);
+    next = swap_buffers(&w, &text);
     fix_spaces(text, next);
     sb_str(out, cut_rust_hash(view(&w)));
     work_release(&w);

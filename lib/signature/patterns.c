@@ -1,3 +1,12 @@
+/*
+ * Hundreds of patterns, asked of every frame of every crash.  Nine of ten are plain text, so they
+ * are sorted when the lists are loaded: literals for a binary search, "a.*b" for a search of
+ * pieces, and the forty that need an engine as one expression for PCRE2.
+ *
+ * The dialect is that of Python's re, in which the lists are written: a match at the start, '\<' a
+ * plain character, '{' a repeat only where it can be one.  Where an entry is simple enough for us
+ * we take it apart by exactly those rules; everything else is PCRE2's.
+ */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "lib/signature/patterns.h"
 
@@ -110,6 +119,7 @@ static bool split_glob(struct str s, struct glob *g)
     return true;
 }
 
+/* Newlines and "$" as in Python: "." stops at LF only, "$" is the end of the text. */
 static pcre2_code *compile_regex(struct str text, struct err *err)
 {
     int code;
@@ -128,6 +138,10 @@ static pcre2_code *compile_regex(struct str text, struct err *err)
     return re;
 }
 
+/*
+ * Each expression is compiled alone first: in the alternation an error would have no line, and an
+ * unbalanced bracket could swallow its neighbours.
+ */
 static bool add_entry(struct patterns *p, struct str entry, struct strbuf *regexes, struct err *err)
 {
     struct glob g = {.n = 0};
@@ -236,6 +250,10 @@ static bool match_literals(const struct patterns *p, struct str text)
     return low > 0 && str_starts(text, p->literals.v[low - 1]);
 }
 
+/*
+ * The leftmost place of each piece is enough: only yes or no matters, so there is nothing to come
+ * back to.
+ */
 static bool match_glob(const struct glob *g, struct str text)
 {
     if (!str_starts(text, g->pieces[0]))
@@ -250,6 +268,10 @@ static bool match_glob(const struct glob *g, struct str text)
     return true;
 }
 
+/*
+ * A match that exceeds its limits counts as none: a frame then is relevant, or no prefix, and the
+ * signature shorter or longer than it might be. No crash holds up a worker.
+ */
 static bool match_regex(const struct patterns *p, struct str text)
 {
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);

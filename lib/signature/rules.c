@@ -1,7 +1,24 @@
+/*
+ * The fourteen rules, a table at the end of this file: from the stack of the crashing thread to
+ * "OOM | large | ...".  Each rule sees the signature as those before it left it, so their order is
+ * part of what a signature is.
+ *
+ * Signatures are names: bugs, saved searches and people's memory hang on them.  So every byte is
+ * that of Socorro for the same crash, also where a rule of today would be made otherwise; the
+ * golden cases hold this file to it.  A new rule changes signatures of crashes that are known, and
+ * belongs behind the ones whose result it adjusts.
+ *
+ * Crash data is hostile and any key may have any type: text_of() and the getters take a wrong type
+ * for absent, which is why no rule can fail.
+ */
 #include "lib/base/util.h"
 #include "lib/signature/gen.h"
 #include "lib/signature/text.h"
 
+/*
+ * Crash data also comes from scripts, which write numbers as texts and as reals. What is no number
+ * is thread 0: rather a signature of some thread than none.
+ */
 int64_t sig_thread_index(const json_t *data)
 {
     const json_t *v = json_object_get(data, "crashing_thread");
@@ -45,7 +62,7 @@ static bool allocation_size(const json_t *data, int64_t *ret_bytes)
     return text.n > 0 && str_to_i64(text, INT64_MIN, INT64_MAX, "size", ret_bytes, ERR_IGNORED);
 }
 
-static void append(struct sig_gen *g, const char *separator, struct str s)
+static void add_behind(struct sig_gen *g, const char *separator, struct str s)
 {
     STRBUF_AUTO text = {0};
     sb_init(&text, SIG_TEXT_MAX);
@@ -68,6 +85,10 @@ static bool says_something(const json_t *v)
            json_number_value(v) != 0 || json_is_true(v);
 }
 
+/*
+ * SignatureGenerationRule. A Java trace wins over the native stack, which then has little to do
+ * with the crash; the text wins over the object, because it has been made public already.
+ */
 static void generate_from(struct sig_gen *g, int64_t thread)
 {
     const json_t *exception = json_object_get(g->data, "java_exception");
@@ -88,6 +109,10 @@ static void generate(struct sig_gen *g)
     generate_from(g, sig_thread_index(g->data));
 }
 
+/*
+ * StackwalkerErrorSignatureRule: why there was no stack is then the best that is known of a crash
+ * ("EMPTY: no frame data available; MissingThreadList").
+ */
 static bool has_walker_error(const struct sig_gen *g)
 {
     return str_starts(sb_view(&g->signature), STR("EMPTY")) &&
@@ -96,9 +121,13 @@ static bool has_walker_error(const struct sig_gen *g)
 
 static void append_walker_error(struct sig_gen *g)
 {
-    append(g, "; ", text_of(g->data, "mdsw_status_string"));
+    add_behind(g, "; ", text_of(g->data, "mdsw_status_string"));
 }
 
+/*
+ * BadHardware: the disk could not read a page of the program. Such crashes are everywhere and
+ * nobody can mend them; the prefix keeps them out of the way.
+ */
 static bool is_bad_hardware(const struct sig_gen *g)
 {
     return text_contains(text_of(g->data, "reason"), "STATUS_DEVICE_DATA_ERROR");
@@ -109,6 +138,10 @@ static void prefix_bad_hardware(struct sig_gen *g)
     sig_prefix(g, "bad hardware | ");
 }
 
+/*
+ * Functions that a program calls when it has no memory: of Firefox's allocator, of its JavaScript
+ * engine and of Rust.
+ */
 static bool names_out_of_memory(const struct sig_gen *g)
 {
     static const char *const functions[] = {"NS_ABORT_OOM", "mozalloc_handle_oom",
@@ -120,6 +153,11 @@ static bool names_out_of_memory(const struct sig_gen *g)
     return false;
 }
 
+/*
+ * OOMSignature. Five ways to know it: the size the program could not get, a function that gives
+ * up, the last error of Windows, its exception code, and an engine that reports a large
+ * allocation.
+ */
 static bool is_out_of_memory(const struct sig_gen *g)
 {
     int64_t bytes;
@@ -136,6 +174,10 @@ static bool is_out_of_memory(const struct sig_gen *g)
            text_is(g->data, "js_large_allocation_failure", "Reporting");
 }
 
+/*
+ * From 256 KiB on an allocation is large: then its place in the code is worth a signature. Below,
+ * any place may be the one that meets the end of memory, and all such crashes are one.
+ */
 static void prefix_out_of_memory(struct sig_gen *g)
 {
     enum { SMALL_MAX_BYTES = 256 << 10 };
@@ -150,6 +192,7 @@ static void prefix_out_of_memory(struct sig_gen *g)
         sig_prefix(g, "OOM | large | ");
 }
 
+/* AbortSignature: programs that abort say why, see rules_text.c. */
 static bool has_abort_message(const struct sig_gen *g)
 {
     return has_text(g->data, "abort_message");
@@ -160,6 +203,10 @@ static void prefix_abort_message(struct sig_gen *g)
     sig_abort_message(g, text_of(g->data, "abort_message"));
 }
 
+/*
+ * SignatureShutdownTimeout: replaces the stack, which is that of the timer that ended the process;
+ * what it waited for is in the annotation.
+ */
 static bool has_shutdown_timeout(const struct sig_gen *g)
 {
     return has_text(g->data, "async_shutdown_timeout");
@@ -170,6 +217,7 @@ static void replace_by_shutdown_timeout(struct sig_gen *g)
     sig_shutdown_timeout(g, text_of(g->data, "async_shutdown_timeout"));
 }
 
+/* SignatureRunWatchDog. */
 static bool is_watchdog(const struct sig_gen *g)
 {
     return signature_contains(g, "RunWatchdog");
@@ -182,6 +230,10 @@ static void use_main_thread(struct sig_gen *g)
     sig_prefix(g, "shutdownhang | ");
 }
 
+/*
+ * SignatureIPCChannelError: a process was ended because it broke the protocol between them. The
+ * stack says only that; what was wrong is in the annotation.
+ */
 static bool has_channel_error(const struct sig_gen *g)
 {
     return has_text(g->data, "ipc_channel_error");
@@ -200,6 +252,7 @@ static bool has_browser_dump(const json_t *data)
 
 static void replace_by_channel_error(struct sig_gen *g)
 {
+    /* Behind the first characters such errors have little in common. */
     enum { ERROR_CHARS_MAX = 100 };
     struct str error = text_of(g->data, "ipc_channel_error");
     STRBUF_AUTO text = {0};
@@ -210,6 +263,7 @@ static void replace_by_channel_error(struct sig_gen *g)
     sig_note(g, "IPC Channel Error stomped on signature");
 }
 
+/* SignatureIPCMessageName: which message was being handled. */
 static bool has_message_name(const struct sig_gen *g)
 {
     return has_text(g->data, "ipc_message_name");
@@ -217,9 +271,13 @@ static bool has_message_name(const struct sig_gen *g)
 
 static void append_message_name(struct sig_gen *g)
 {
-    append(g, " | IPC_Message_Name=", text_of(g->data, "ipc_message_name"));
+    add_behind(g, " | IPC_Message_Name=", text_of(g->data, "ipc_message_name"));
 }
 
+/*
+ * StackOverflowSignature: the function at the top of an exhausted stack is any of those that
+ * recur; the prefix says what really happened.
+ */
 static bool is_stack_overflow(const struct sig_gen *g)
 {
     return text_is(g->data, "reason", "EXCEPTION_STACK_OVERFLOW");
@@ -230,6 +288,7 @@ static void prefix_stack_overflow(struct sig_gen *g)
     sig_prefix(g, "stackoverflow | ");
 }
 
+/* HungProcess: reporters for hangs say which kind it was. The key counts by being there. */
 static bool is_hang(const struct sig_gen *g)
 {
     return json_is_string(json_object_get(g->data, "hang")); /* an empty text counts */
@@ -246,6 +305,10 @@ static void prefix_hang(struct sig_gen *g)
     sig_set(g, sb_view(&prefix));
 }
 
+/*
+ * SigPrintableCharsOnly. Signatures go into addresses, bugs and shell commands: printable ASCII
+ * alone. From here on bytes and characters are the same.
+ */
 static void keep_printable(struct sig_gen *g)
 {
     struct str old = sb_view(&g->signature);
@@ -259,6 +322,10 @@ static void keep_printable(struct sig_gen *g)
 }
 
 /* Only blanks are left by now (see the rule before). */
+/*
+ * SigFixWhitespace: one blank between words and none at the ends, so that signatures that look the
+ * same are the same.
+ */
 static void squeeze_blanks(struct sig_gen *g)
 {
     struct str old = str_trim(sb_view(&g->signature));
@@ -270,6 +337,9 @@ static void squeeze_blanks(struct sig_gen *g)
     sig_set(g, sb_view(&text));
 }
 
+/*
+ * SigTruncate: 255 characters, the three dots among them.
+ */
 static bool is_too_long(const struct sig_gen *g)
 {
     return g->signature.n > SIG_LENGTH_MAX;

@@ -47,6 +47,10 @@ struct java_parts {
     struct strbuf description, method;
 };
 
+/*
+ * "CLASS: MESSAGE". Of a public trace the message has been removed, of others it may be all that
+ * tells two crashes apart.
+ */
 static void read_first_line(struct sig_gen *g, struct str line, struct java_parts *p)
 {
     size_t colon = str_find_char(line, ':', 0);
@@ -58,6 +62,7 @@ static void read_first_line(struct sig_gen *g, struct str line, struct java_part
     put_without_addresses(&p->description, text_trim(str_sub(line, colon + 1, SIZE_MAX)));
 }
 
+/* "at CLASS.METHOD(FILE.java:LINE)": the first frame is the place. */
 static void read_second_line(struct sig_gen *g, struct str rest, struct java_parts *p)
 {
     struct str line;
@@ -79,6 +84,10 @@ static void put_part(struct strbuf *out, const char *separator, struct str part)
     sb_str(out, part);
 }
 
+/*
+ * A description that ends with an address is followed by a colon, others by a blank. Too long, it
+ * is the description that goes: class and method stay.
+ */
 static void put_java_signature(struct sig_gen *g, const struct java_parts *p, struct strbuf *out)
 {
     bool has_address = str_ends(sb_view(&p->description), STR("<addr>"));
@@ -141,6 +150,10 @@ static void put_java_frame(struct strbuf *out, const json_t *frame)
     }
 }
 
+/*
+ * The exception as an object: module and type of the first value, and the topmost frame of its
+ * stack.
+ */
 void sig_java_exception(struct sig_gen *g, const json_t *exception)
 {
     const json_t *first = json_array_get(jget_arr(jget_obj(exception, "exception"), "values"), 0);

@@ -1,3 +1,9 @@
+/*
+ * Two rules whose text comes from an annotation: what a program said when it aborted, and what a
+ * shutdown was waiting for.  Both are written by programs in formats of their own, so the work here
+ * is to keep what is the same for the same cause: no places in files, no lists of fonts, conditions
+ * in one order.
+ */
 #include <assert.h>
 
 #include "lib/base/util.h"
@@ -23,6 +29,10 @@ static void put_without_parentheses(struct strbuf *out, struct str s)
     sb_str(out, str_sub(s, close + 1, SIZE_MAX));
 }
 
+/*
+ * Takes the text behind "###!!! ABORT:" up to the place (": file NAME, line N"), 80 characters of
+ * it, and puts it in front of the signature.
+ */
 void sig_abort_message(struct sig_gen *g, struct str message)
 {
     if (text_contains(message, "###!!! ABORT: file ")) {
@@ -56,6 +66,11 @@ void sig_abort_message(struct sig_gen *g, struct str message)
     sig_set(g, sb_view(&text));
 }
 
+/*
+ * The annotation is JSON: {"phase": TEXT, "conditions": [...]}. What the phase waited for comes in
+ * any order, so it is sorted; what is no text is written as Python would write it, since those are
+ * the signatures that exist.
+ */
 enum { CONDITIONS_MAX = 10000 };
 
 /* A condition is a text or an object with a name; other values are written out. */
@@ -136,6 +151,10 @@ static void put_shutdown_parts(struct sig_gen *g, const json_t *doc, struct strb
     }
 }
 
+/*
+ * The stack is replaced as a whole and goes to the notes. A document that cannot be read still
+ * gives a signature of its own.
+ */
 void sig_shutdown_timeout(struct sig_gen *g, struct str json)
 {
     struct err err = {0};

@@ -1,3 +1,8 @@
+/*
+ * The four lists: built into the program by tools/gen/siglists.awk, or all of them from a
+ * directory. Loading is all or nothing, so a list with a mistake stops the start, and on reload
+ * leaves the old ones in use.
+ */
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 #include "lib/signature/lists.h"

@@ -1,3 +1,10 @@
+/*
+ * The entry point: makes the state that the rules share, runs them, hands over what they made.
+ *
+ * Every change of the signature goes through sig_set(), which writes it to the debug log: reading
+ * that log from top to bottom tells how a signature came about.  Notes are public and have fixed
+ * texts; the debug log quotes names and is for those who may see everything.
+ */
 #include "lib/signature/signature.h"
 
 #include "lib/signature/gen.h"
@@ -61,6 +68,7 @@ static void begin(struct sig_gen *g, const struct siglists *l, const json_t *cra
     sb_init(&g->signature, SIG_TEXT_MAX);
 }
 
+/* A crash without any signature has this one, by which people find such crashes. */
 static void end(struct sig_gen *g)
 {
     if (g->signature.n == 0)

@@ -1,3 +1,8 @@
+/*
+ * Blanks and line ends of Unicode, as Python's strip() and splitlines() know them: signatures that
+ * exist were cut with those.  Texts are valid UTF-8 or at least never read beyond their end; a byte
+ * that begins no character counts as one.
+ */
 #include "lib/signature/text.h"
 
 #include "lib/base/util.h"
