@@ -23,6 +23,10 @@
 #include "lib/crash/crash_id.h"
 #include "lib/crash/raw.h"
 
+/*
+ * The arena holds texts of rules and lists; documents are trees of their own. A gigabyte is never
+ * reached, it ends a rule that runs wild.
+ */
 enum {
     RAW_BYTES_MAX = JSON_BYTES_MAX,
     PROCESSED_BYTES_MAX = JSON_BYTES_MAX,
@@ -100,6 +104,10 @@ bool crash_add_dump(struct crash *c, const char *name, int fd, struct err *err)
     return true;
 }
 
+/*
+ * A dump that is listed and missing costs the crash its stack and not more; one that cannot be
+ * read just now is tried again with the whole crash.
+ */
 static bool open_dumps(struct crash *c, struct store *store, struct err *err)
 {
     struct strs names = {0};
@@ -182,6 +190,7 @@ bool crash_process(struct crash *c, struct err *err)
     return rules_run(&c->job, c->old_processed, err);
 }
 
+/* Also of a crash that was loaded in part: what is not there is 0 or NULL. */
 void crash_release(struct crash *c)
 {
     for (size_t i = 0; i < c->job.dump_count; i++)

@@ -1,3 +1,8 @@
+/*
+ * The table of versions as a file, for runs without a database: PRODUCT,CHANNEL,MAJOR,RELEASE,
+ * VERSION,BUILD,URL per line, in the order in which versions are to be preferred.  It is looked
+ * through for every question; a run asks a few times.
+ */
 #include "processor/csv_versions.h"
 
 #include <stdlib.h>
@@ -31,6 +36,7 @@ void csv_versions_free(struct csv_versions *v)
     free(v);
 }
 
+/* False for a line with too few columns; the URL may be missing. */
 static bool split_line(struct str line, struct str out[FIELDS])
 {
     for (size_t i = 0; i < FIELDS; i++)
@@ -39,7 +45,7 @@ static bool split_line(struct str line, struct str out[FIELDS])
     return true;
 }
 
-static json_t *find(void *ctx, struct str product, struct str channel, struct str build)
+static json_t *versions_in_file(void *ctx, struct str product, struct str channel, struct str build)
 {
     const struct csv_versions *v = ctx;
     struct str rest = str_n(v->text, v->n), line;
@@ -55,5 +61,5 @@ static json_t *find(void *ctx, struct str product, struct str channel, struct st
 
 struct version_source csv_versions_source(struct csv_versions *v)
 {
-    return (struct version_source){.find = find, .ctx = v};
+    return (struct version_source){.find = versions_in_file, .ctx = v};
 }

@@ -17,6 +17,10 @@
  *
  * A second process scrubs: it reads every byte once a day, slowly, and sets aside what is damaged.
  */
+/*
+ * A sync every three seconds: the crash index loses no more than those to a power failure, and
+ * they are put again (ledger_replay).
+ */
 enum {
     TICK_MS = 3000,
     REST_MS = 5000, /* without a put, before a week gets sums of all its bytes */
@@ -51,6 +55,7 @@ static bool keeper_open(const struct processor *p, struct keeper *k, struct err 
     return store_open(&cfg, &k->store, err);
 }
 
+/* Closing the descriptor gives up the claim: another process may take it. */
 static void stop_filling(struct keeper *k)
 {
     if (k->fill_fd >= 0)
@@ -104,6 +109,7 @@ static void log_progress(const struct keeper *k, uint64_t before, bool is_done)
                   LOG_I("put", (int64_t)f->put));
 }
 
+/* Page by page, so that syncs and repeats are not held up: filling a large index takes hours. */
 static bool fill_for_a_while(struct keeper *k, struct err *err)
 {
     int64_t until_ms = mono_ms() + FILL_MS;
@@ -121,6 +127,7 @@ static bool fill_for_a_while(struct keeper *k, struct err *err)
     return true;
 }
 
+/* Crashes that were processed while the index could not be used have no place in it yet. */
 static bool put_late(struct keeper *k, struct err *err)
 {
     size_t put, total = 0;
@@ -135,6 +142,10 @@ static bool put_late(struct keeper *k, struct err *err)
     return true;
 }
 
+/*
+ * Appended since the last sync, by whoever: after a failure of the machine they may not be on
+ * disk.
+ */
 static bool replay(struct keeper *k, struct err *err)
 {
     size_t replayed;
@@ -146,6 +157,10 @@ static bool replay(struct keeper *k, struct err *err)
     return true;
 }
 
+/*
+ * In this order: first what makes the index usable, then what it lacks, at the end the sync that
+ * makes both durable.
+ */
 static bool tick(struct keeper *k, struct err *err)
 {
     return index_look(k->index, REST_MS, err) && replay(k, err) && put_late(k, err) &&
@@ -191,6 +206,10 @@ void index_keeper_prepare(const struct processor *p)
     keeper_close(&k);
 }
 
+/*
+ * A scrub reads everything there is. Without a limit it would push the pages that searches need
+ * out of memory and keep the disk busy.
+ */
 struct pace {
     int64_t began_ms, bytes_s;
     int64_t bytes;
@@ -206,6 +225,7 @@ static bool go_slowly(void *arg, size_t bytes)
     return !proc_stopping();
 }
 
+/* A scrub that ended in the future is due: the clock was set back. */
 static bool is_scrub_due(const struct processor *p)
 {
     struct index_health h;

@@ -20,9 +20,6 @@
 #include "processor/offline.h"
 #include "processor/worker.h"
 
-/* datil-processor: a parent with N workers, the index keeper and the scrub, and the entry points
- * for tests. */
-
 enum { EXIT_USAGE = 2, SYMBOL_DIRS_MAX = 16, WORKERS_MAX = 256 };
 
 static const char usage[] =
@@ -80,6 +77,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* One option; false if it is unknown or there are too many of it. */
 static bool take(struct options *o, int opt)
 {
     size_t dirs = 0;
@@ -110,6 +108,7 @@ static bool take(struct options *o, int opt)
     }
 }
 
+/* Folders are for --offline alone. */
 static bool parse(int argc, char **argv, struct options *o)
 {
     *o = (struct options){.offline.ruleset = "default"};
@@ -153,6 +152,10 @@ static bool be_alone(const struct conf *conf, int *ret_fd, struct err *err)
     return true;
 }
 
+/*
+ * The order matters: identity before anything is created, the lock before the index is looked at,
+ * signals blocked before there are children, the index prepared before workers append to it.
+ */
 static bool serve(struct conf *conf, const struct field_table *fields, struct err *err)
 {
     struct processor processor = {conf, fields};
@@ -176,7 +179,7 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
     return ok;
 }
 
-static bool run(struct options *o, struct conf *conf, int argc, char **argv, struct err *err)
+static bool do_mode(struct options *o, struct conf *conf, int argc, char **argv, struct err *err)
 {
     switch (o->mode) {
     case MODE_OFFLINE:
@@ -217,7 +220,7 @@ int main(int argc, char **argv)
     if (ok) {
         log_init("datil-processor", conf_text(&conf, CONF_LOGGING_LEVEL));
         ok = fields_load(conf_text(&conf, CONF_DATIL_VAR), &o.offline.fields, &err) &&
-             run(&o, &conf, argc, argv, &err);
+             do_mode(&o, &conf, argc, argv, &err);
         fields_free(o.offline.fields);
         conf_release(&conf);
     }

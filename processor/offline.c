@@ -23,9 +23,11 @@
 #include "processor/csv_versions.h"
 #include "processor/setup.h"
 
+/* The id of a crash that has none; only its date matters, and that is the last six digits. */
 enum { NAME_MAX_BYTES = 64 };
 static const char no_id[] = "00000000-0000-4000-8000-000000000101";
 
+/* Keys are sorted and all is ASCII, so that outputs can be compared with diff. */
 static bool print(const struct offline_options *o, const json_t *doc, struct err *err)
 {
     size_t flags =
@@ -37,6 +39,7 @@ static bool print(const struct offline_options *o, const json_t *doc, struct err
 
 typedef bool on_document(void *arg, json_t *doc, struct err *err);
 
+/* Documents one a line: the first that fails ends the run, with its number. */
 static bool each_line(on_document *each, void *arg, struct err *err)
 {
     FREE_LATER char *line = NULL;
@@ -80,6 +83,7 @@ static bool dump_name(const char *file, char out[NAME_MAX_BYTES])
     return true;
 }
 
+/* Every file of the folder that is no JSON is a dump, in the order of names. */
 static bool add_files(struct crash *c, const char *dir, struct err *err)
 {
     struct dirent **found = NULL;
@@ -118,6 +122,7 @@ static bool load_dir(struct crash *c, const char *dir, struct err *err)
     return add_files(c, dir, err);
 }
 
+/* The same steps as for a crash from the store, except that there is no old processed crash. */
 static bool process_dir(const struct offline_options *o, const struct crash_setup *setup,
                         const char *dir, struct err *err)
 {
@@ -169,6 +174,7 @@ bool offline_process(const struct conf *conf, const struct offline_options *o,
     return ok;
 }
 
+/* Rules may be tried on anything: a part that is missing is empty. */
 static json_t *copy_or_empty(const json_t *doc, const char *key)
 {
     json_t *part = jget_obj(doc, key);
@@ -188,6 +194,10 @@ static bool add_named_dumps(struct crash *c, const json_t *names, struct err *er
     return true;
 }
 
+/*
+ * {"raw_crash", "processed_crash", "dump_names"} in, the first two and the notes out: what golden
+ * cases of single rules are made of.
+ */
 static bool apply_rule(void *arg, json_t *doc, struct err *err)
 {
     struct context *x = arg;
@@ -245,6 +255,7 @@ bool offline_telemetry(const struct offline_options *o, struct err *err)
     return each_document(o, export_one, &copy, err);
 }
 
+/* A line for a line, "null" for what is no version. */
 bool offline_version_keys(struct err *err)
 {
     FREE_LATER char *line = NULL;

@@ -84,6 +84,10 @@ const struct rule rule_table[] = {
 /* clang-format on */
 const size_t rule_count = ARRAY_LEN(rule_table);
 
+/*
+ * What needs no dump and no annotation: after a change of the signature lists it runs over
+ * thousands of crashes.
+ */
 static const char *const signature_only[] = {"SignatureGenerator", "ShutDownHangCrashingThread",
                                              NULL};
 
@@ -151,6 +155,11 @@ static void set_time(struct job *job, const char *key, int64_t us)
     set_text(job, key, str_of(text));
 }
 
+/*
+ * Until the end of the pass the document says that it failed: should a worker die and something of
+ * it be seen, it is not taken for a result. The line of the first note, with a blank for the T, is
+ * what scripts look for.
+ */
 static void begin(struct job *job)
 {
     char start[TIME_TEXT_MAX];
@@ -163,6 +172,7 @@ static void begin(struct job *job)
              job->hostname ? job->hostname : "unknown");
 }
 
+/* A megabyte of notes is more than any crash makes; what is beyond is left out. */
 static json_t *joined_notes(const struct job *job)
 {
     enum { NOTES_BYTES_MAX = 1 << 20 };
@@ -191,6 +201,10 @@ static json_t *history(const json_t *old)
     return list;
 }
 
+/*
+ * A rule set other than "default" works on the old document. One that is processed anew starts
+ * empty: keys of rules that no longer apply must not survive.
+ */
 bool rules_run(struct job *job, const json_t *old_processed, struct err *err)
 {
     int64_t begin_us = mono_us();

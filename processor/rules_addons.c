@@ -1,3 +1,7 @@
+/*
+ * The extensions of the browser, as "ID:VERSION".  They come as one annotation, separated by commas
+ * and each encoded like a form's value, so that ids may hold commas and colons.
+ */
 #include "lib/base/util.h"
 #include "processor/rules.h"
 
@@ -16,6 +20,10 @@ static void put_decoded(struct strbuf *out, struct str s)
     }
 }
 
+/*
+ * The colon is looked for before decoding: one that is part of an id is "%3A" there. Searches
+ * expect a version behind every id.
+ */
 static json_t *addon(struct str entry)
 {
     STRBUF_AUTO text = {0};
@@ -26,6 +34,10 @@ static json_t *addon(struct str entry)
     return jtext(sb_view(&text));
 }
 
+/*
+ * Addons. addons_checked: whether the browser asked for compatible extensions only; null when the
+ * report does not say.
+ */
 bool addons_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -49,6 +61,10 @@ static bool is_default_theme(const json_t *entry)
     return s.p && str_starts(s, id) && (s.n == id.n || s.p[id.n] == ':');
 }
 
+/*
+ * ThemePrettyName. "(default theme)" behind the id and before the version, as texts of reports
+ * have had it for years.
+ */
 bool theme_pretty_name_applies(const struct job *job)
 {
     size_t i;

@@ -3,7 +3,10 @@
 #include "processor/rules.h"
 
 /*
- * Rules that look at annotations alone.
+ * Rules that look at annotations alone.  What they make is what Socorro makes of the same report:
+ * people compare reports of both, and their searches and scripts know the words.  Texts of notes
+ * are fixed for the same reason, and because notes are public: no value of an annotation is in
+ * them.
  */
 
 static json_t *without_nul(const json_t *v)
@@ -19,6 +22,10 @@ static json_t *without_nul(const json_t *v)
 }
 
 /* Names cannot hold a NUL: no JSON object of ours can. */
+/*
+ * DeNull. A NUL in a text would end it for every C function and every text column behind us, and
+ * PostgreSQL refuses it altogether.
+ */
 bool de_null_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -31,6 +38,10 @@ bool de_null_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * DeNone. An annotation that is null says nothing; the other rules then only know "absent". Nulls
+ * deeper inside stay: they belong to the value.
+ */
 bool de_none_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -43,6 +54,10 @@ bool de_none_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * ConvertModuleSignatureInfo. The walker takes the certificates of modules as text, {"signer":
+ * ["module", ...]}; a collector that parsed all JSON annotations hands them over as an object.
+ */
 bool convert_module_signature_info_applies(const struct job *job)
 {
     const json_t *v = json_object_get(job->raw, "ModuleSignatureInfo");
@@ -58,6 +73,11 @@ bool convert_module_signature_info_act(struct job *job, struct err *err)
     return jset_text(job->raw, "ModuleSignatureInfo", str_of(text));
 }
 
+/*
+ * CrashReportKeys: what a report consists of, by name, so that new annotations are noticed. The
+ * names come from strangers and are public: letters, digits, underscore and hyphen only, 100
+ * characters at most. The note says that something was left out or cut, but not what.
+ */
 enum { KEY_CHARS_MAX = 100 };
 
 /* False if the name had to be left out or cut. */
@@ -90,6 +110,10 @@ bool crash_report_keys_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * CollectorMetadata: what the collector wrote about the submission (user agent, throttling,
+ * checksums of the dumps). Protected; an object in any case.
+ */
 bool collector_metadata_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -98,6 +122,10 @@ bool collector_metadata_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * Identifier. The id goes by two names: crash_id is ours, uuid what older reporters, scripts and
+ * the search know.
+ */
 bool identifier_applies(const struct job *job)
 {
     return has_annotation(job, "uuid");
@@ -111,6 +139,10 @@ bool identifier_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * MinidumpSha256Hash, of the main dump alone. Collectors of old wrote MD5 sums to the same place;
+ * these are no SHA-256 and count as none.
+ */
 bool minidump_sha256_hash_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -139,6 +171,10 @@ bool submitted_from_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * ProcessType. Reports of the main process do not say so, or say "main"; searches know it as
+ * "parent".
+ */
 bool process_type_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -148,6 +184,10 @@ bool process_type_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * Plugin: which one it was, for reports of plugin processes only. All three keys are there then,
+ * empty if the annotation is missing.
+ */
 bool plugin_applies(const struct job *job)
 {
     return str_eq(annotation_text(job, "ProcessType"), STR("plugin"));
@@ -166,6 +206,10 @@ bool plugin_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * Accessibility: whether it was active. The only word that means yes is "Active", in this
+ * spelling.
+ */
 bool accessibility_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -173,6 +217,10 @@ bool accessibility_act(struct job *job, struct err *err)
     return jset_bool(job->processed, "accessibility", is_active);
 }
 
+/*
+ * UtilityActorsName: the actors a utility process ran, separated by commas, as a list. An
+ * annotation of blanks and commas gives an empty list, an absent one no key.
+ */
 bool utility_actors_name_applies(const struct job *job)
 {
     return annotation_text(job, "UtilityActorsName").p != NULL;
@@ -193,6 +241,11 @@ bool utility_actors_name_act(struct job *job, struct err *err)
 }
 
 /* Assertion texts that quote what the user did. */
+/*
+ * MozCrashReason. The text of an assertion is public and the first thing people look at; but these
+ * three kinds quote an address, a text or a script of the user. Then the public key says so, and
+ * the text itself is in the protected one.
+ */
 static const char *const unsafe_reasons[] = {"Failed to load module", "byte index",
                                              "do not use eval with system privileges"};
 
@@ -214,6 +267,11 @@ bool moz_crash_reason_act(struct job *job, struct err *err)
 }
 
 /* New reference; NULL if the annotation is no JSON object. */
+/*
+ * DistributionId: who distributed the build. The annotation wins. Else the telemetry environment
+ * knows, which CopyFromRawCrash may have parsed already; "unknown" where it does not say, and
+ * "mozilla" where it says "none in particular", which is a null or an empty text.
+ */
 static json_t *telemetry_environment(const struct job *job)
 {
     json_t *parsed = jget_obj(job->processed, "telemetry_environment");

@@ -24,6 +24,10 @@ static const char *shown(struct str s, char out[SHOWN_CHARS_MAX + 1])
     return out;
 }
 
+/*
+ * A boolean that is none is the one case whose note shows the value, for there it says what the
+ * reporter got wrong; 20 characters in lower case tell too little of a person to matter.
+ */
 static json_t *copy_bool(struct job *job, const struct annotation *a, struct str text)
 {
     char value[SHOWN_CHARS_MAX + 1];
@@ -35,6 +39,7 @@ static json_t *copy_bool(struct job *job, const struct annotation *a, struct str
     return NULL;
 }
 
+/* 64 bits: what does not fit is counted as no number, rather than stored as another one. */
 static json_t *copy_int(struct job *job, const struct annotation *a, struct str text)
 {
     int64_t v;
@@ -44,6 +49,7 @@ static json_t *copy_int(struct job *job, const struct annotation *a, struct str 
     return NULL;
 }
 
+/* JSON has neither infinity nor NaN. */
 static json_t *copy_num(struct job *job, const struct annotation *a, struct str text)
 {
     double v;
@@ -53,6 +59,10 @@ static json_t *copy_num(struct job *job, const struct annotation *a, struct str 
     return NULL;
 }
 
+/*
+ * An object is stored whole if the keys that the table knows have their types: the others are kept
+ * for people who may see everything, and reduce.c hides them from all others.
+ */
 static json_t *copy_obj(struct job *job, const struct annotation *a, struct str text)
 {
     const json_t *given = json_object_get(job->raw, a->name);
@@ -90,6 +100,10 @@ static json_t *convert(struct job *job, const struct annotation *a, struct str t
     return NULL;
 }
 
+/*
+ * An annotation that is absent or null gives the default of the table, if there is one; a value
+ * that cannot be converted gives nothing, also no default: a wrong "false" is worse than none.
+ */
 bool copy_from_raw_crash_act(struct job *job, struct err *err)
 {
     (void)err;

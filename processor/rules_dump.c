@@ -4,9 +4,15 @@
 #include "processor/rules.h"
 
 /*
- * Rules that copy, correct or cut parts of json_dump.
+ * Rules that copy, correct or cut parts of json_dump, which the walker made of a stranger's dump in
+ * a sandbox: whatever its types, a rule answers with a value, a null or a note.  Most copy one
+ * value to the top level, where searches and pages find it.
  */
 
+/*
+ * Host of a URL without user and port. Not a validation: what is no URL gives some text that is
+ * nobody's host.
+ */
 static struct str url_host(struct str url)
 {
     size_t at = str_find(url, STR("://"), 0);
@@ -32,6 +38,7 @@ static bool is_symbol_server(const struct job *job, struct str host)
     return false;
 }
 
+/* For the note, which must name some module. */
 static struct str module_name(const json_t *module)
 {
     struct str name = jget_strn(module, "filename");
@@ -40,6 +47,10 @@ static struct str module_name(const json_t *module)
     return name.n ? name : STR("unknown");
 }
 
+/*
+ * ModuleURLRewrite. The URL says where symbols came from and is public: a developer's own machine
+ * is nobody's business, and the query of a symbol server holds tokens and the keys of one request.
+ */
 static void rewrite_url(struct job *job, json_t *module)
 {
     struct str url = jget_strn(module, "symbol_url");
@@ -67,6 +78,11 @@ bool module_url_rewrite_act(struct job *job, struct err *err)
 }
 
 /* The address as the walker corrected it, or as the dump has it. */
+/*
+ * The walker sees when an access to a null pointer, or to an address that no amd64 CPU takes,
+ * shows in the dump as some other one (struct analysis in lib/unwind). The null pointer is written
+ * as wide as the address was: 18 characters are 64 bits.
+ */
 static struct str crash_address(const json_t *info)
 {
     struct str address = jget_strn(info, "address");
@@ -84,6 +100,9 @@ static json_t *text_or_null(struct str s)
     return s.p ? jtext(s) : json_null();
 }
 
+/*
+ * CrashingThreadInfo. reason is a text in any case, name and address may be null.
+ */
 bool crashing_thread_info_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -104,6 +123,12 @@ bool crashing_thread_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * TruncateStacks. Runaway recursion gives stacks of thousands of frames, which nobody reads and
+ * every reader of the document pays for. What matters is at both ends: who crashed and who began.
+ * 250 from the top, one frame that says how many are missing, 249 from the bottom; frame_count
+ * keeps the number there were.
+ */
 enum { FRAMES_MAX = 500, FRAMES_TOP = 250, FRAMES_BOTTOM = 249 };
 
 /* 1234567 as 1,234,567. */
@@ -158,6 +183,10 @@ static void truncate_dump(struct job *job, const json_t *dump, const char *prefi
                      prefix, i, was, FRAMES_MAX);
 }
 
+/*
+ * Names in additional_minidumps are those that MinidumpStackwalk put there; in a document from the
+ * store they may be anything.
+ */
 bool truncate_stacks_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -181,6 +210,10 @@ static const json_t *crash_info(const struct job *job)
     return jget_obj(json_dump(job), "crash_info");
 }
 
+/*
+ * PossibleBitFlips: one number to search by, in percent: how sure the walker is that the address
+ * becomes plausible with one bit changed, which hints at bad memory.
+ */
 bool possible_bit_flips_applies(const struct job *job)
 {
     return json_array_size(jget_arr(crash_info(job), "possible_bit_flips")) > 0;
@@ -198,6 +231,7 @@ bool possible_bit_flips_act(struct job *job, struct err *err)
                     (int64_t)floor(100 * fmin(best, 1)));
 }
 
+/* CrashInconsistencies: where the exception and the crashing instruction contradict each other. */
 bool crash_inconsistencies_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -206,6 +240,10 @@ bool crash_inconsistencies_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * HasGuardPageAccess: true or absent. A page without access beside a stack or heap block is there
+ * to catch overruns, so an access to it is likely one.
+ */
 bool has_guard_page_access_applies(const struct job *job)
 {
     return jget_arr(crash_info(job), "memory_accesses") != NULL;
@@ -222,12 +260,16 @@ bool has_guard_page_access_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * Empty values of any type count as nothing: they are false in Python, which Socorro is written in.
+ */
 static bool says_something(const json_t *v)
 {
     return json_string_length(v) > 0 || json_object_size(v) > 0 || json_array_size(v) > 0 ||
            json_number_value(v) != 0 || json_is_true(v);
 }
 
+/* In the words of the notes that were there before this program. */
 static const char *type_name(const json_t *v)
 {
     switch (json_typeof(v)) {
@@ -250,6 +292,10 @@ static const char *type_name(const json_t *v)
     return "NoneType";
 }
 
+/*
+ * MacBootArgs: how the kernel was started. Such machines run with protections off, and their
+ * crashes are few and odd.
+ */
 bool mac_boot_args_applies(const struct job *job)
 {
     return says_something(json_object_get(json_dump(job), "mac_boot_args"));
@@ -270,6 +316,10 @@ bool mac_boot_args_act(struct job *job, struct err *err)
     return jset_bool(job->processed, "has_mac_boot_args", true);
 }
 
+/*
+ * MacCrashInfo: what libraries wrote about their own end, as JSON text with sorted keys. Those of
+ * a pass before must not stay when the dump has none.
+ */
 bool mac_crash_info_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -283,6 +333,10 @@ bool mac_crash_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * SoftErrors: what the program that wrote the dump failed at, as text; cut, since it may be the
+ * whole log of a writer in trouble.
+ */
 bool soft_errors_applies(const struct job *job)
 {
     return json_object_get(json_dump(job), "soft_errors") != NULL; /* null counts */
@@ -299,6 +353,7 @@ bool soft_errors_act(struct job *job, struct err *err)
     return true;
 }
 
+/* ThreadCount, null without a dump. */
 bool thread_count_act(struct job *job, struct err *err)
 {
     (void)err;

@@ -1,3 +1,11 @@
+/*
+ * Traces of Java exceptions and breadcrumbs: annotations that are documents themselves.
+ *
+ * The message of an exception may quote whatever the program handled, a URL or a text of the user.
+ * So there are two keys: the trace as it came, protected, and a public one of class names and stack
+ * lines alone.  Exceptions behind it ("Suppressed:", "Caused by:") have messages of their own and
+ * are left out of the public form altogether.
+ */
 #include "lib/base/util.h"
 #include "lib/crash/schema.h"
 #include "lib/signature/text.h"
@@ -64,6 +72,10 @@ static bool put_public_trace(struct str trace, struct strbuf *out)
     return true;
 }
 
+/*
+ * JavaStackTrace. What cannot be told apart into message and stack is "malformed" in public: when
+ * in doubt nothing is shown.
+ */
 bool java_stack_trace_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -80,6 +92,10 @@ bool java_stack_trace_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * Breadcrumbs: what the user did last, protected. Sentry's libraries send {"values": [...]},
+ * others the list itself; a list that does not have the types of the field table is not kept.
+ */
 bool breadcrumbs_applies(const struct job *job)
 {
     return has_annotation(job, "Breadcrumbs");

@@ -1,3 +1,9 @@
+/*
+ * What a process said about its memory: the report that Firefox writes when it runs out of it (a
+ * gzip file beside the dumps), the sixteen figures that are drawn from it, and the allocation that
+ * its heap checker PHC had under watch.  The report is a stranger's: sizes are bounded before
+ * anything is unpacked, sums stay inside 64 bits.
+ */
 #include <zlib.h>
 
 #include "lib/base/fs.h"
@@ -49,6 +55,10 @@ static void report_error(struct job *job, const char *text)
     job_note(job, "%s", text);
 }
 
+/*
+ * OutOfMemoryBinary: the report as an object, or why there is none. Both texts are fixed: messages
+ * of zlib and of the parser quote the bytes.
+ */
 bool out_of_memory_binary_applies(const struct job *job)
 {
     return find_dump(job, report_dump) != NULL;
@@ -83,6 +93,10 @@ bool out_of_memory_binary_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * Numbers of the report's format (nsIMemoryReporter): amounts may be counts or percentages, and
+ * lie on the heap or not.
+ */
 enum { UNITS_BYTES = 0, KIND_NONHEAP = 0, KIND_HEAP = 1 };
 
 enum measure {
@@ -145,6 +159,10 @@ struct entry {
     int64_t kind, units, amount;
 };
 
+/*
+ * The tree "explicit/" is the memory that a reporter could name. Its leaves must be bytes on or
+ * off the heap; a report where one is not is none of that format, and gives no figures at all.
+ */
 static bool add_explicit(struct totals *t, const struct entry *e)
 {
     if (e->units != UNITS_BYTES || (e->kind != KIND_NONHEAP && e->kind != KIND_HEAP))
@@ -177,6 +195,10 @@ static bool add_entry(struct totals *t, const json_t *report)
     return true;
 }
 
+/*
+ * A report has the memory of all processes of the browser; names of processes hold "(pid N)", and
+ * the dump says which one crashed.
+ */
 static bool add_process(struct totals *t, const json_t *reports, int64_t pid)
 {
     char mark[40];
@@ -209,6 +231,10 @@ bool memory_report_extraction_act(struct job *job, struct err *err)
     struct totals t = {.has_any = false};
     if (!add_process(&t, jget_arr(report, "reports"), jget_int_or(json_dump(job), "pid", 0)))
         return true;
+    /*
+     * What is on the heap and named by nobody is the difference; negative when a reporter counts
+     * something twice.
+     */
     t.measure[EXPLICIT] = t.explicit_nonheap;
     add(&t.measure[EXPLICIT], t.measure[HEAP_ALLOCATED]);
     t.measure[HEAP_UNCLASSIFIED] = t.measure[HEAP_ALLOCATED];
@@ -220,6 +246,11 @@ bool memory_report_extraction_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * PHC, the probabilistic heap checker: the allocation near the crashing address, and the stacks
+ * that made and freed it, as decimal addresses separated by commas. A number that cannot be read
+ * is left out, the rest stays.
+ */
 bool phc_applies(const struct job *job)
 {
     return annotation_text(job, "PHCKind").p != NULL;

@@ -2,9 +2,12 @@
 #include "processor/rules.h"
 
 /*
- * Rules that list files and modules.
+ * Rules that list files and modules, each as one text that searches can look into.  Names of
+ * modules are whatever a dump says: only characters that names of files and ids have are kept, so
+ * that the separators (";" between modules, "/" inside) are the only ones.
  */
 
+/* TopMostFiles: the file of the topmost frame that has one, for grouping by component. */
 bool top_most_files_applies(const struct job *job)
 {
     return json_array_size(crashing_frames(job, -1)) > 0;
@@ -52,6 +55,10 @@ static json_t *names_in_stack(const struct job *job)
     return names;
 }
 
+/*
+ * ModulesInStack: "FILE/DEBUGID;…" of the modules that the crashing stack runs through, sorted.
+ * Correlations of crashes with versions of drivers are made from it. No key when there is none.
+ */
 bool modules_in_stack_applies(const struct job *job)
 {
     return json_array_size(crashing_frames(job, -1)) > 0;
@@ -103,6 +110,10 @@ static void put_missing(struct strbuf *out, const json_t *module)
     put_only(out, code_id, RULE_HEX_DIGITS);
 }
 
+/*
+ * MissingSymbols: modules whose symbols the walker looked for in vain, for those who can upload
+ * them. Without a file name nobody could.
+ */
 bool missing_symbols_act(struct job *job, struct err *err)
 {
     (void)err;

@@ -17,6 +17,7 @@ static struct str info_text(const struct job *job, const char *key, struct str f
     return v.n ? v : fallback;
 }
 
+/* Walkers of old wrote the microcode version as a number, ours as hexadecimal text. */
 static void copy_microcode(struct job *job)
 {
     const json_t *v = json_object_get(system_info(job), "cpu_microcode_version");
@@ -26,6 +27,10 @@ static void copy_microcode(struct job *job)
         set_value(job, "cpu_microcode_version", jhex((uint64_t)json_integer_value(v), 1));
 }
 
+/*
+ * CPUInfo. Text keys are always there, "unknown" if need be, since facets are made of them; the
+ * microcode version only when it is known, and it matters on few machines.
+ */
 bool cpu_info_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -47,6 +52,11 @@ static bool has_words(const struct job *job, const char *annotation)
     return str_trim(annotation_text(job, annotation)).n > 0;
 }
 
+/*
+ * AndroidCPUInfo. Reports of Java crashes have no dump; the ABI that the device names is
+ * translated to the words of dumps. An ABI that is none of these (armeabi, mips) stays as it is:
+ * better an odd word than none.
+ */
 bool android_cpu_info_applies(const struct job *job)
 {
     return is_unknown(job, "cpu_arch") && has_words(job, "Android_CPU_ABI");
@@ -65,6 +75,7 @@ bool android_cpu_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/* OSInfo: name and version as the dump has them. */
 bool os_info_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -73,6 +84,11 @@ bool os_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * AndroidOSInfo. Minidumps of Android have the version of the kernel, and reports of Java crashes
+ * have no dump. The annotation is an API level with the name of a release behind it ("33 (REL)"):
+ * the number is the version.
+ */
 bool android_os_info_applies(const struct job *job)
 {
     return (is_unknown(job, "os_name") ||
@@ -92,6 +108,11 @@ bool android_os_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * PlatformInfo. Where dump and Android say nothing, reporters may say it themselves: these
+ * annotations stand in for keys that still have the word the rules above leave for "not known",
+ * and never replace anything better.
+ */
 static const struct {
     const char *key, *annotation, *unset;
 } stand_ins[] = {
@@ -113,6 +134,11 @@ bool platform_info_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * OSPrettyVersion: the name under which people know a system, without build and patch level, so
+ * that facets have few terms. The parts are numbers: compared as text, 10.0.9600 would be younger
+ * than 10.0.21996.
+ */
 struct os_version {
     int64_t major, minor, build;
 };
@@ -148,6 +174,9 @@ static bool parse_version(struct str s, struct os_version *ret)
     return true;
 }
 
+/*
+ * By the version of the kernel, which is what dumps have.
+ */
 static const struct {
     int major, minor;
     const char *name;
@@ -160,6 +189,7 @@ static const struct {
 
 static void put_windows(struct strbuf *out, const struct os_version *v)
 {
+    /* Windows 11 calls itself 10.0; 21996 is the first build that leaked under the new name. */
     enum { WINDOWS_11_BUILD = 21996 };
     if (v->major == 10 && v->minor == 0 && v->build >= WINDOWS_11_BUILD) {
         sb_text(out, "Windows 11");
@@ -184,6 +214,10 @@ static void put_mac(struct strbuf *out, const struct os_version *v)
         sb_text(out, "OS X Unknown");
 }
 
+/*
+ * The distribution, as its lsb_release says: from the dump, where Breakpad puts that file, else
+ * from the reporter.
+ */
 static void put_linux(const struct job *job, struct strbuf *out)
 {
     struct str text = str_trim(jget_strn(jget_obj(json_dump(job), "lsb_release"), "description"));
@@ -192,6 +226,7 @@ static void put_linux(const struct job *job, struct strbuf *out)
     sb_str(out, text.n ? text : STR("Linux"));
 }
 
+/* A version that cannot be read, or a system that has no table here: the bare name. */
 bool os_pretty_version_act(struct job *job, struct err *err)
 {
     (void)err;

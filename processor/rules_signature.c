@@ -1,3 +1,8 @@
+/*
+ * The signature, and the two rules around it.  They are last in the table: everything that the
+ * signature is made of must be there, and the second rule set, "regenerate_signature", runs the
+ * last two alone on a processed crash from the store.
+ */
 #include "lib/base/util.h"
 #include "processor/rules.h"
 
@@ -14,6 +19,11 @@ static bool is_watchdog(const struct job *job)
     return false;
 }
 
+/*
+ * ReportType. A hang is a process that was ended because it did not answer: its own watchdog
+ * crashes in a function of that name, a parent that waited in vain for a message or for the
+ * shutdown says so in an annotation. Those keys count by being there, also empty.
+ */
 bool report_type_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -23,6 +33,7 @@ bool report_type_act(struct job *job, struct err *err)
     return true;
 }
 
+/* One text of many lines: that is how the debug log has always been stored. */
 static json_t *joined(const json_t *lines)
 {
     enum { DEBUG_BYTES_MAX = 1 << 20 };
@@ -35,6 +46,10 @@ static json_t *joined(const json_t *lines)
     return jtext(sb_view(&text));
 }
 
+/*
+ * SignatureGenerator, behind all rules whose keys the signature rules look at (lib/signature). A
+ * signature made anew may have no proto signature any more: the old one goes first.
+ */
 bool signature_generator_act(struct job *job, struct err *err)
 {
     if (!job->siglists)
@@ -52,6 +67,10 @@ bool signature_generator_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * ShutDownHangCrashingThread. When a shutdown hangs it is the watchdog thread that crashes, and it
+ * knows nothing; the signature was made of the main thread, because that is what hangs.
+ */
 bool shut_down_hang_crashing_thread_applies(const struct job *job)
 {
     return str_starts(processed_text(job, "signature"), STR("shutdownhang"));

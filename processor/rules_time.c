@@ -5,7 +5,13 @@
 
 /*
  * DatesAndTimes.  The clocks of the machines that crash are often wrong; ours, at
- * receipt, is what a report is dated by.
+ * receipt, is what a report is dated by.  So date_processed is the time of receipt, however often
+ * and however late a crash is processed: a report stays in its day of the index, and whoever counts
+ * crashes per day counts them once.
+ *
+ * The client's times are kept beside it (client_crash_date, crash_time), and differences of two of
+ * them (uptime, install_age) are good even where the clock is wrong.  All of them are seconds; all
+ * come from strangers, so they may be anything that fits into 64 bits.
  */
 
 /* Microseconds of receipt.  A report that lost its time stamp keeps the day in its id. */
@@ -36,6 +42,10 @@ static bool to_int(struct str s, int64_t *ret)
     return str_to_i64(str_trim(s), INT64_MIN, INT64_MAX, "time", ret, ERR_IGNORED);
 }
 
+/*
+ * Seconds since 1970. Some clients send a fraction or milliseconds behind the ten digits. A time
+ * that cannot be read is 0 and not that of receipt: then it would look right.
+ */
 static int64_t crash_time(struct job *job, int64_t received_s)
 {
     enum { TIME_DIGITS = 10 };
@@ -71,6 +81,10 @@ static bool all_digits(struct str s)
     return s.n > 0;
 }
 
+/*
+ * How long ago the crash before this one was. A number too large is told apart from a text, since
+ * it is a fault of the client and not of the user's profile.
+ */
 static json_t *last_crash(struct job *job)
 {
     struct str text = annotation_text(job, "SecondsSinceLastCrash");
@@ -95,6 +109,10 @@ static int64_t difference(int64_t a, int64_t b)
     return d;
 }
 
+/*
+ * Missing start and installation count as the moment of the crash, so both ages are 0. Never a
+ * negative uptime; a negative install_age shows a clock that was set.
+ */
 bool dates_and_times_act(struct job *job, struct err *err)
 {
     (void)err;

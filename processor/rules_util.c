@@ -1,3 +1,9 @@
+/*
+ * What the rules share.  Annotations come as texts from forms and as any JSON from reports that are
+ * JSON documents; rules see texts in both cases.  Sets are JSON objects, because their keys are
+ * unique and hashed, and lists made from them are sorted by bytes: the same crash gives the same
+ * document, whoever processes it.
+ */
 #include "lib/base/util.h"
 #include "processor/rules.h"
 
@@ -8,6 +14,7 @@ struct str annotation_text(const struct job *job, const char *name)
         return STR_NONE;
     if (json_is_string(v))
         return str_n(json_string_value(v), json_string_length(v));
+    /* A list or object as annotation is text for the rules as well: some of them parse it again. */
     FREE_LATER char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
     struct err err = {0};
     if (!text || !arena_fits(job->arena, strlen(text) + 1, name, &err))
@@ -41,6 +48,7 @@ struct str processed_text(const struct job *job, const char *key)
     return s.p ? s : STR("");
 }
 
+/* The walker names no thread when the dump has no exception and no request of its writer. */
 int64_t crashing_thread_index(const struct job *job, int64_t fallback)
 {
     const json_t *v = jpath(json_dump(job), "crash_info.crashing_thread");
@@ -111,6 +119,10 @@ json_t *set_to_list(const struct text_set *set)
     return list;
 }
 
+/*
+ * The joined text of a dump with ten thousand modules is far below the limit; what is beyond it is
+ * left out.
+ */
 json_t *set_join(const struct text_set *set, const char *separator)
 {
     enum { JOINED_MAX = 4 << 20 };

@@ -1,3 +1,8 @@
+/*
+ * The version people mean.  What a program calls itself is not always what its release is called:
+ * nightly builds of Fenix have dates, builds of the extended support release do not say that they
+ * are, and all betas of a version have the same number.
+ */
 #include "lib/base/util.h"
 #include "processor/rules.h"
 
@@ -11,6 +16,7 @@ static void append_to_version(struct job *job, const char *suffix)
     set_text(job, "version", sb_view(&text));
 }
 
+/* FenixVersionRewrite: "Nightly 240101 …" becomes 0.0a1, which sorts as a version should. */
 bool fenix_version_rewrite_applies(const struct job *job)
 {
     return str_eq(processed_text(job, "product"), STR("Fenix")) &&
@@ -26,6 +32,7 @@ bool fenix_version_rewrite_act(struct job *job, struct err *err)
     return true;
 }
 
+/* ESRVersionRewrite: 60.0 of the channel esr is 60.0esr; it has other patches than 60.0. */
 bool esr_version_rewrite_applies(const struct job *job)
 {
     return str_eq(processed_text(job, "release_channel"), STR("esr"));
@@ -41,6 +48,10 @@ bool esr_version_rewrite_act(struct job *job, struct err *err)
     return true;
 }
 
+/*
+ * MajorVersion, of the annotation and not of the version as the rules have changed it: always a
+ * number, 0 where there is none.
+ */
 bool major_version_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -59,6 +70,11 @@ static bool is_one_of(struct str s, const char *const *list, size_t n)
     return false;
 }
 
+/*
+ * BetaVersion. Betas call themselves "63.0"; which one it was ("63.0b4") is known by product,
+ * channel and build id. The table of versions in the database has it (product_version), behind a
+ * cache of the worker.
+ */
 bool beta_version_applies(const struct job *job)
 {
     static const char *const products[] = {"Firefox", "Thunderbird"};
@@ -107,6 +123,7 @@ static json_t *find_versions(const struct job *job, struct str build)
     return job->versions->find(job->versions->ctx, product, sb_view(&channel), build);
 }
 
+/* Not known: "63.0b0" sorts before all betas of 63 and shows that somebody should look. */
 bool beta_version_act(struct job *job, struct err *err)
 {
     (void)err;

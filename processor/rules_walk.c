@@ -8,6 +8,13 @@
  * MinidumpStackwalk: every minidump of the report goes through the sandboxed walker.
  * What the walker says is checked here only as far as this rule reads it; the other
  * rules treat json_dump as hostile as well.
+ *
+ * The walker is given the annotations too, of which it reads the certificates of modules and the
+ * microcode version: its output has them beside what the dump itself says.
+ *
+ * A report may have several dumps: of the browser, of plugins, of a hung content process.  The main
+ * one fills the top level of the processed crash; each other one has an object of its own with the
+ * same keys, named like the dump and listed in additional_minidumps.
  */
 
 static const char main_dump[] = "upload_file_minidump";
@@ -45,6 +52,10 @@ static json_t *log_tail(const char *log)
 }
 
 /* The word behind "ERROR" if the log begins with it: the name of what went wrong. */
+/*
+ * The walker writes "ERROR NAME - text" first when it gives up, also when what it has written
+ * until then looks good: the name says more than the status then.
+ */
 static struct str error_name(const char *log)
 {
     struct str s = str_of(log);
@@ -57,11 +68,16 @@ static struct str error_name(const char *log)
     return str_sub(s, 0, n);
 }
 
+/* In the words of the notes that were there before this program. */
 static const char *kind_of(const json_t *v)
 {
     return json_is_array(v) ? "list" : json_is_string(v) ? "str" : "scalar";
 }
 
+/*
+ * The exit code is the negative number of the signal when one ended the walker. SIGKILL is ours,
+ * for a walk beyond its time; SIGABRT is an assertion of the walker, or memory beyond its limit.
+ */
 static void note_failure(struct job *job, const struct walker_result *r, const char *status)
 {
     static const char rule[] = "MinidumpStackwalkRule";
@@ -78,6 +94,7 @@ static void note_failure(struct job *job, const struct walker_result *r, const c
         job_note(job, "%s: minidump-stackwalk: failed: %d: %s", rule, r->exit_code, status);
 }
 
+/* json_dump is an object in any case: the rules behind this one need not ask twice. */
 static void keep_result(struct job *job, json_t *into, const struct job_dump *d,
                         const struct walker_result *r)
 {
@@ -105,6 +122,10 @@ static void keep_result(struct job *job, json_t *into, const struct job_dump *d,
     json_object_set_new(into, "mdsw_stderr", log_tail(r->log));
 }
 
+/*
+ * A reporter that died while it wrote the dump sends 0 bytes. That is so frequent that it has a
+ * status of its own, and no walker is started for it.
+ */
 static void keep_empty(struct job *job, json_t *into, const struct job_dump *d)
 {
     jset_cstr(into, "mdsw_status_string", "EmptyMinidump");

@@ -1,3 +1,8 @@
+/*
+ * What a worker has for all its crashes: signature lists, the symbol finder, the limits of a walk,
+ * its host's name.  Made once when it starts.  On HUP only the lists are loaded again, since people
+ * change those while crashes come in; everything else is read by a new worker.
+ */
 #include "processor/setup.h"
 
 #include <stdlib.h>
@@ -5,6 +10,7 @@
 
 #include "lib/base/util.h"
 
+/* NULL: the lists built into the program. */
 static const char *lists_dir(const struct conf *conf)
 {
     const char *dir = conf_text(conf, CONF_SIGNATURE_LISTS_DIR);
@@ -16,6 +22,10 @@ static bool open_with(const struct conf *conf, const struct field_table *fields,
 {
     *s = (struct setup){
         .conf = conf, .fields = fields, .tmp_dir = conf_text(conf, CONF_PROCESSOR_TMP_DIR)};
+    /*
+     * Part of the worker's name in the queue, and of the first note of each crash. Workers of
+     * several machines must differ, or they would bury each other's claims.
+     */
     const char *host = conf_text(conf, CONF_HOSTNAME);
     if (*host)
         snprintf(s->host, sizeof s->host, "%s", host);
@@ -44,6 +54,10 @@ bool setup_open(const struct conf *conf, const struct field_table *fields, struc
     return open_with(conf, fields, &symbols, s, err);
 }
 
+/*
+ * Symbols from folders of the command line, and none of the store: a run gives the same on every
+ * machine.
+ */
 bool setup_open_offline(const struct conf *conf, const struct field_table *fields,
                         const char *const *sym_dirs, struct setup *s, struct err *err)
 {
@@ -62,6 +76,7 @@ void setup_release(struct setup *s)
     *s = (struct setup){0};
 }
 
+/* The fresh lists are complete before the old ones go. */
 bool setup_reload(struct setup *s, struct err *err)
 {
     struct siglists *fresh;

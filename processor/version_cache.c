@@ -1,3 +1,13 @@
+/*
+ * The versions of a build, out of the table product_version, with a cache in front: a beta has one
+ * build and thousands of crashes.  A build that is known stays known for a day; one that is not may
+ * be entered any minute, so that answer is good for half an hour.  A failure of the database is no
+ * answer and is not kept.
+ *
+ * The cache is direct-mapped: a key has one slot, and takes it from whoever is in it.  So its size
+ * is fixed, nothing has to be found out to make room, and the worst that names of strangers can do
+ * is that the database is asked more often.
+ */
 #include "processor/version_cache.h"
 
 #include <stdlib.h>
@@ -71,18 +81,20 @@ static json_t *look_up(struct version_cache *v, struct str product, struct str c
     return list;
 }
 
-static json_t *find(void *ctx, struct str product, struct str channel, struct str build)
+static json_t *cached_versions(void *ctx, struct str product, struct str channel, struct str build)
 {
     struct version_cache *v = ctx;
     STRBUF_AUTO key;
     sb_init(&key, KEY_MAX);
     struct str parts[] = {product, channel, build};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        /* A NUL would end the parameter of the statement early and ask for something else. */
         if (str_find_char(parts[i], '\0', 0) != SIZE_MAX)
             return NULL;
         sb_str(&key, parts[i]);
         sb_char(&key, '\n');
     }
+    /* No product, channel or build is that long. */
     if (key.overflow)
         return NULL;
 
@@ -103,5 +115,5 @@ static json_t *find(void *ctx, struct str product, struct str channel, struct st
 
 struct version_source version_cache_source(struct version_cache *v)
 {
-    return (struct version_source){.find = find, .ctx = v};
+    return (struct version_source){.find = cached_versions, .ctx = v};
 }

@@ -52,6 +52,10 @@ struct worker {
     int retry_ms;     /* 0: database and store are there */
 };
 
+/*
+ * Said once in the log, however long it lasts. A pause that doubles up to five seconds: short
+ * enough to be unnoticed after a restart of the server, long enough not to keep it from starting.
+ */
 static void db_away(struct worker *w, const struct err *why)
 {
     if (!w->retry_ms)
@@ -106,6 +110,10 @@ static bool step_give_back(struct worker *w, const struct ledger_job *job, void 
     return ledger_give_back(w->db, job, arg, err);
 }
 
+/*
+ * ingestion_ms: from receipt to the result, of first passes only; a reprocessed crash would say
+ * how old it is.
+ */
 static void log_done(const struct ledger_job *job, const struct crash *c, int64_t start_ms)
 {
     int64_t submitted_us, ingestion_ms = -1;
@@ -142,6 +150,10 @@ static int lease_for(const struct worker *w, size_t dumps)
     return (int)(dumps + 1) * (walk_s + LEASE_PER_DUMP_S);
 }
 
+/*
+ * One crash from the store through the rules and back. What it holds while it waits for the
+ * database is this one crash.
+ */
 static bool work(struct worker *w, const struct ledger_job *job, int64_t start_ms, struct err *err)
 {
     struct crash_setup setup = setup_for_crash(&w->setup, &w->version_source);
@@ -172,6 +184,11 @@ static bool is_nobodys_fault(struct worker *w)
     return proc_stopping() || !ledger_store_check(w->db, w->store, w->installation, ERR_IGNORED);
 }
 
+/*
+ * What becomes of a message, in the order of the checks: dropped if it is none of ours, else
+ * worked on; then finished, released untouched when nobody is to blame, rejected when the report
+ * does not exist, or given back with an attempt counted.
+ */
 static void process(struct worker *w, const struct ledger_job *job)
 {
     int64_t start_ms = mono_ms();
@@ -204,6 +221,10 @@ static void process(struct worker *w, const struct ledger_job *job)
         log_event(LOG_ERROR, "give_back_failed", "its lease will end", LOG_E(&second));
 }
 
+/*
+ * Every worker looks, so that it is done as long as one lives; once in a while is enough, since a
+ * dead worker's crash only waits.
+ */
 static void bury_the_dead(struct worker *w)
 {
     size_t buried;
@@ -261,6 +282,11 @@ static bool take_one(struct worker *w, struct ledger_job *job, struct err *err)
            settle_claims(w, NULL, err) && ledger_claim(w->db, w->name, LEDGER_LEASE_S, job, err);
 }
 
+/*
+ * Database and store are asked before each claim: a message claimed while the store is away would
+ * only be given back. A notification that came while we worked says nothing new, for the queue is
+ * looked at next anyway.
+ */
 static void loop(struct worker *w)
 {
     while (!proc_stopping()) {
@@ -296,6 +322,7 @@ static bool open_all(struct worker *w, struct err *err)
     return setup_open(w->conf, w->fields, &w->setup, err) && store_open(&cfg, &w->store, err);
 }
 
+/* In the reverse order of open_all(); what was not opened is NULL. */
 static void close_all(struct worker *w)
 {
     index_writer_close(w->index);
