@@ -59,6 +59,9 @@ bool broken_get(struct req *req, struct err *err);
 bool metrics_get(struct req *req, struct err *err);
 bool collector_error(struct req *req, int status, const struct err *err);
 
+/* What they read (param_spec.h). */
+extern const struct param_spec *const submit_params[], *const sentry_params[];
+
 /* The mover: arg is struct shared *. */
 int mover_run(void *arg, int index);
 

@@ -3,19 +3,19 @@
 
 /* clang-format off */
 const struct route collector_routes[] = {
-    {METHOD_POST, "/submit", ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, submit_post,
+    {METHOD_POST, "/submit", ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, submit_post, submit_params,
      "takes one crash report"},
-    {METHOD_POST, "/api/", ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, sentry_post,
+    {METHOD_POST, "/api/", ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, sentry_post, sentry_params,
      "PROJECT/minidump/: one crash report of a program built for Sentry"},
-    {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get,
+    {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get, NULL,
      "checks everything the collector needs: 200, or 503 with the list of errors"},
-    {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get,
+    {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get, NULL,
      "200 as long as the program answers"},
-    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get,
+    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get, NULL,
      "version.json of the deployment"},
-    {METHOD_GET, "/__broken__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, broken_get,
+    {METHOD_GET, "/__broken__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, broken_get, NULL,
      "fails, to test error reporting"},
-    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, metrics_get,
+    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, metrics_get, NULL,
      "counters as Prometheus text"},
 };
 /* clang-format on */

@@ -8,6 +8,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/unpack.h"
 
@@ -17,6 +18,16 @@
  * the first that fails answers.
  */
 enum { PIECE_BYTES = 64 << 10, RETRY_MIN_S = 60, RETRY_SPREAD_S = 240, WINDOW_S = 60 };
+
+/* In the address of a report, where programs of Breakpad give them. */
+/* clang-format off */
+static const struct param_spec
+    product_param = {"product", PARAM_TEXT, .help = "product, if the form does not name it"},
+    version_param = {"version", PARAM_TEXT, .help = "version, if the form does not name it"},
+    sentry_key_param = {"sentry_key", PARAM_TEXT, .help = "public key of the product; or in X-Sentry-Auth"};
+/* clang-format on */
+const struct param_spec *const submit_params[] = {&product_param, &version_param, NULL};
+const struct param_spec *const sentry_params[] = {&sentry_key_param, NULL};
 
 struct submission {
     struct req *req;
@@ -191,7 +202,7 @@ static void map_names(struct submission *s)
     }
     if (!conf_bool(s->app->conf, CONF_BREAKPAD_FIELD_NAMES))
         return;
-    if (names_map_breakpad(a, req_param(s->req, "product"), req_param(s->req, "version")))
+    if (names_map_breakpad(a, req_text(s->req, &product_param), req_text(s->req, &version_param)))
         report_note(&s->report, "mapped breakpad field names");
 }
 
@@ -489,7 +500,7 @@ bool sentry_post(struct req *req, struct err *err)
     struct submission s = {.req = req, .app = req_app(req)};
     if (!is_minidump_path(req_path_rest(req)))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
-    struct str key = sentry_key(req_param(req, "sentry_key"), req_header(req, "X-Sentry-Auth"));
+    struct str key = sentry_key(req_text(req, &sentry_key_param), req_header(req, "X-Sentry-Auth"));
     collector_refresh(s.app, STR(""));
     const struct product *product = products_find_token(&s.app->products, key);
     if (!product)

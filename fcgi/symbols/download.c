@@ -15,6 +15,7 @@
 #include "lib/base/util.h"
 #include "lib/symfile/symindex.h"
 #include "lib/symfile/symreader.h"
+#include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "queries.h"
 
@@ -134,6 +135,15 @@ static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool wi
     return redirect_to_name(req, &to);
 }
 
+/* clang-format off */
+static const struct param_spec
+    try_too = {"try", PARAM_FLAG, .help = "present, with or without a value: symbols of experimental builds, too"},
+    code_file = {"code_file", PARAM_TEXT, .help = "file name of the module, for the list of missing symbols"},
+    code_id = {"code_id", PARAM_TEXT, .help = "code id of the module, for the list of missing symbols"};
+/* clang-format on */
+const struct param_spec *const download_params[] = {&try_too, &code_file, &code_id, NULL};
+const struct param_spec *const download_try_params[] = {&code_file, &code_id, NULL};
+
 static bool download(struct req *req, bool with_try, struct err *err)
 {
     struct symbol_server *s = req_app(req);
@@ -169,13 +179,13 @@ static bool download(struct req *req, bool with_try, struct err *err)
     if (is_redirected)
         return true;
     if (req_method(req) == METHOD_GET)
-        missing_record(s->missing, &k, req_param(req, "code_file"), req_param(req, "code_id"));
+        missing_record(s->missing, &k, req_text(req, &code_file), req_text(req, &code_id));
     return not_found(req, "Symbol Not Found");
 }
 
 bool download_get(struct req *req, struct err *err)
 {
-    return download(req, req_param(req, "try").p != NULL, err);
+    return download(req, req_is_sent(req, &try_too), err);
 }
 
 bool download_try_get(struct req *req, struct err *err)

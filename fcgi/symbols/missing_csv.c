@@ -5,6 +5,7 @@
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/web/param_spec.h"
 #include "queries.h"
 
 static void put_field(struct strbuf *b, const char *text, const char *behind)
@@ -20,15 +21,19 @@ static void put_field(struct strbuf *b, const char *text, const char *behind)
     sb_text(b, behind);
 }
 
+static const struct param_spec today = {"today", PARAM_FLAG,
+                                        .help = "since midnight; default: of the last 24 hours"};
+const struct param_spec *const missing_csv_params[] = {&today, NULL};
+
 bool missing_csv_get(struct req *req, struct err *err)
 {
     enum { CSV_MAX = 256 << 20 };
     static const int64_t DAY_US = 86400LL * 1000000;
     struct symbol_server *s = req_app(req);
     missing_flush(s->missing, req_db(req), true);
-    bool today = req_param(req, "today").n > 0;
+    bool is_today = req_flag(req, &today);
     int64_t now = req_now_us(req);
-    int64_t since = today ? now - now % DAY_US : now - DAY_US;
+    int64_t since = is_today ? now - now % DAY_US : now - DAY_US;
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(req), &q_missing_symbol_recent, &rows, err, db_int(req_arena(req), since)))
         return err_wrap(err, "missing symbols");
@@ -44,7 +49,7 @@ bool missing_csv_get(struct req *req, struct err *err)
             put_field(&b, db_col(&rows, i, columns[c]), c + 1 < ARRAY_LEN(columns) ? "," : "\r\n");
     if (b.overflow || !arena_fits(req_arena(req), b.n, "the list", err))
         return err_set(err, ERR_TOO_LARGE, "the list of missing symbols is too long");
-    struct civil day = civil_of_us(today ? now : now - DAY_US);
+    struct civil day = civil_of_us(is_today ? now : now - DAY_US);
     const char *name =
         arena_printf(req_arena(req), "attachment; filename=\"missing-symbols-%04d-%02d-%02d.csv\"",
                      day.year, day.month, day.day);

@@ -38,4 +38,8 @@ web_handler heartbeat_get;
 web_handler lbheartbeat_get;
 web_handler version_get;
 
+/* What they read (param_spec.h). */
+extern const struct param_spec *const missing_csv_params[], *const download_params[],
+                                                                *const download_try_params[];
+
 #endif

@@ -1,6 +1,7 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
+#include "lib/web/param_spec.h"
 #include "queries.h"
 
 /*
@@ -8,6 +9,24 @@
  * status notices.  Accounts themselves are changed with the command `datil`.
  */
 enum { MESSAGE_MAX = 2000 };
+
+static const char bad_notice[] = "A notice needs a text of at most 2,000 bytes and a severity";
+static const struct param_choice severities[] = {
+    {"info", NULL}, {"warning", NULL}, {"critical", NULL}, {0}};
+enum { SHOW_NOT, SHOW };
+static const struct param_choice shows[] = {[SHOW_NOT] = {"0", NULL}, [SHOW] = {"1", NULL}, {0}};
+
+/* clang-format off */
+static const struct param_spec
+    message = {"message", PARAM_TEXT, PARAM_REQUIRED | PARAM_TRIMMED, .max = MESSAGE_MAX,
+               .refusal = bad_notice, .help = "text of the notice"},
+    severity = {"severity", PARAM_CHOICE, PARAM_REQUIRED, .choices = severities,
+                .refusal = bad_notice, .help = "how it looks"},
+    notice_id = {"id", PARAM_INT, PARAM_REQUIRED, .min = 1, .max = INT64_MAX, .help = "which notice"},
+    show = {"show", PARAM_CHOICE, PARAM_LENIENT, .choices = shows, .help = "1 shows it, 0 hides it"};
+/* clang-format on */
+const struct param_spec *const admin_notice_params[] = {&message, &severity, NULL};
+const struct param_spec *const admin_notice_set_params[] = {&notice_id, &show, NULL};
 
 static bool check_admin(struct req *r, struct err *err)
 {
@@ -95,23 +114,15 @@ bool admin_get(struct req *r, struct err *err)
     return layout_send(r, 200, "admin.html", v, err);
 }
 
-static bool is_severity(struct str s)
-{
-    return str_eq(s, STR("info")) || str_eq(s, STR("warning")) || str_eq(s, STR("critical"));
-}
-
 /* POST /siteadmin/notice/: message, severity */
 bool admin_notice_post(struct req *r, struct err *err)
 {
-    struct str message = str_trim(req_param(r, "message")), severity = req_param(r, "severity");
-    if (!check_admin(r, err))
+    if (!check_admin(r, err) || !req_params_fit(r, err))
         return false;
-    if (message.n == 0 || message.n > MESSAGE_MAX || !is_severity(severity))
-        return err_set(err, ERR_INVALID,
-                       "A notice needs a text of at most 2,000 bytes and a severity");
     DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(r), &q_web_admin_notice_add, &rows, err, str_adup(req_arena(r), message),
-                str_adup(req_arena(r), severity)))
+    if (!DB_RUN(req_db(r), &q_web_admin_notice_add, &rows, err,
+                str_adup(req_arena(r), req_text(r, &message)),
+                severities[req_choice(r, &severity)].value))
         return err_wrap(err, "adding a notice");
     app_audit(r, "notice", db_col(&rows, 0, Q_WEB_ADMIN_NOTICE_ADD_COL_ID), "add", "");
     app_of(r)->notices_until_ms = 0;
@@ -122,13 +133,13 @@ bool admin_notice_post(struct req *r, struct err *err)
 bool admin_notice_set_post(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
-    int64_t id;
-    bool show = str_eq(req_param(r, "show"), STR("1"));
-    if (!check_admin(r, err) || !str_to_i64(req_param(r, "id"), 1, INT64_MAX, "id", &id, err))
+    if (!check_admin(r, err) || !req_params_fit(r, err))
         return false;
-    if (!DB_EXEC(req_db(r), &q_web_admin_notice_set, err, db_int(a, id), show ? "true" : "false"))
+    const char *id = db_int(a, req_int(r, &notice_id));
+    bool is_shown = req_choice(r, &show) == SHOW;
+    if (!DB_EXEC(req_db(r), &q_web_admin_notice_set, err, id, db_bool(is_shown)))
         return err_wrap(err, "changing a notice");
-    app_audit(r, "notice", db_int(a, id), show ? "show" : "hide", "");
+    app_audit(r, "notice", id, is_shown ? "show" : "hide", "");
     app_of(r)->notices_until_ms = 0;
     return resp_redirect(r, 303, STR("/siteadmin/"));
 }

@@ -5,6 +5,13 @@
 
 #include "lib/base/util.h"
 
+enum { PRETTY_NOT, PRETTY_PRINT };
+static const struct param_choice pretty_choices[] = {{"", NULL}, {"print", NULL}, {0}};
+static const struct param_spec pretty = {"pretty", PARAM_CHOICE, PARAM_LENIENT,
+                                         .choices = pretty_choices,
+                                         .help = "print: JSON over several lines, indented"};
+const struct param_spec *const answer_params[] = {&pretty, NULL};
+
 /* Copies JSON text with "</" as "<\/"; both mean the same to every reader of JSON. */
 static struct str escape_slashes(struct arena *a, const char *text, size_t n)
 {
@@ -23,9 +30,9 @@ static struct str escape_slashes(struct arena *a, const char *text, size_t n)
 
 bool answer_json(struct req *r, int status, const json_t *body, struct err *err)
 {
-    bool pretty = str_eq(req_param(r, "pretty"), STR("print"));
-    FREE_LATER char *text = json_dumps(body, (pretty ? JSON_INDENT(2) : JSON_COMPACT) |
-                                                 JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    FREE_LATER char *text =
+        json_dumps(body, (req_choice(r, &pretty) == PRETTY_PRINT ? JSON_INDENT(2) : JSON_COMPACT) |
+                             JSON_SORT_KEYS | JSON_ENCODE_ANY);
     if (!text)
         return err_set(err, ERR_INTERNAL, "the answer is no JSON");
     size_t n = strlen(text);
@@ -59,11 +66,9 @@ bool answer_param_error(struct req *r, const char *name, const char *text)
     return answer_json(r, 400, body, ERR_IGNORED);
 }
 
-bool answer_required(struct req *r, const char *name, struct str *ret)
+bool answer_param_problem(struct req *r, const struct param_problem *problem)
 {
-    *ret = req_param(r, name);
-    if (ret->n > 0)
-        return true;
-    answer_param_error(r, name, "This field is required.");
-    return false;
+    if (problem->is_missing)
+        return answer_param_error(r, problem->param->name, problem->err.msg);
+    return answer_error(r, 400, "%s", problem->err.msg);
 }

@@ -2,72 +2,23 @@
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/routes.h"
 #include "lib/base/util.h"
+#include "lib/web/param_spec.h"
 
 /*
- * The API as a table: it makes the page /api/ with its forms.  Handlers are in api_*.c; routes in
- * routes.c.
+ * The page /api/: every endpoint with its parameters and a form to try it, made from the rows of
+ * routes.c.  What stands there for the reference is what people read here.
  */
-struct api_param {
-    const char *name;
-    bool required;
-    const char *type, *text;
-};
-
-struct api_endpoint {
-    const char *name, *method, *text;
-    const char *permission; /* label, NULL: none */
-    const char *permission_name;
-    struct api_param params[6];
-};
-
-/* clang-format off */
-static const struct api_endpoint endpoints[] = {
-    {"SuperSearch", "GET", "Searches, lists and counts processed crashes. Any search field is a parameter; values start with an operator.", NULL, NULL,
-     {{"product", false, "list", "Any field works the same way"},
-      {"date", false, "list", "Bounds such as >=2026-01-01; default: the last 7 days"},
-      {"_columns", false, "list", "Fields of each hit"},
-      {"_facets", false, "list", "Fields to count"},
-      {"_results_number", false, "integer", "Number of hits, at most 1000"},
-      {"_sort", false, "list", "Fields; a leading - is descending"}}},
-    {"SuperSearchUnredacted", "GET", "The same with protected fields.", "View Personal Identifiable Information", "view_pii",
-     {{"product", false, "list", "As for SuperSearch"}, {"_columns", false, "list", "Fields of each hit"}}},
-    {"SuperSearchFields", "GET", "The fields a search can use.", NULL, NULL, {{0}}},
-    {"ProcessedCrash", "GET", "One processed crash. Without the permission to see protected data: its public part.", NULL, NULL,
-     {{"crash_id", true, "text", "Crash id"}}},
-    {"RawCrash", "GET", "Annotations of a crash as they were sent, or one of its files.", NULL, NULL,
-     {{"crash_id", true, "text", "Crash id"},
-      {"format", false, "text", "meta (default) or raw; raw needs the permission View Raw Dumps"},
-      {"name", false, "text", "With raw: name of the file, default upload_file_minidump"}}},
-    {"CrashVerify", "GET", "Which parts of a crash are stored.", NULL, NULL,
-     {{"crash_id", true, "text", "Crash id"}}},
-    {"Bugs", "GET", "All signatures of all bugs of the given signatures. POST takes long lists.", NULL, NULL,
-     {{"signatures", true, "list", "Crash signatures"}}},
-    {"SignaturesByBugs", "GET", "Signatures that bugs name.", NULL, NULL,
-     {{"bug_ids", true, "list", "Bug numbers"}}},
-    {"SignatureFirstDate", "GET", "When signatures were first seen.", NULL, NULL,
-     {{"signatures", true, "list", "Crash signatures"}}},
-    {"VersionString", "GET", "Version of a build of a product.", NULL, NULL,
-     {{"product", true, "text", "Product"}, {"channel", true, "text", "Release channel"},
-      {"build_id", true, "text", "Build id"}}},
-    {"Reprocessing", "POST", "Puts crashes into the queue again.", "Reprocess Crashes", "reprocess_crashes",
-     {{"crash_ids", true, "list", "Crash ids; each may end with :RULESET (default, regenerate_signature)"}}},
-    {"CrashSignature", "POST", "Signatures for crash data sent as JSON: {\"jobs\": [...]}.", NULL, NULL, {{0}}},
-    {"MissingProcessedCrash", "GET", "Crashes that were accepted and found not processed.", NULL, NULL,
-     {{"page", false, "integer", "From 1; 1000 a page"}}},
-    {"NoOp", "GET", "Does nothing, for tests of clients.", NULL, NULL,
-     {{"product", true, "text", "Any product but bad"}}},
-};
-/* clang-format on */
-
-static void add_params(struct tpl_rows *rows, const struct api_endpoint *e)
+static void add_params(struct tpl_rows *rows, const struct route *route)
 {
-    for (size_t i = 0; i < ARRAY_LEN(e->params) && e->params[i].name; i++) {
+    for (size_t i = 0; route->params && route->params[i]; i++) {
+        const struct param_spec *p = route->params[i];
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, e->params[i].name);
-        tpl_row_cstr(row, e->params[i].required ? "yes" : "");
-        tpl_row_cstr(row, e->params[i].type);
-        tpl_row_cstr(row, e->params[i].text);
+        tpl_row_cstr(row, p->name);
+        tpl_row_cstr(row, p->flags & PARAM_REQUIRED ? "yes" : "");
+        tpl_row_cstr(row, param_type_name(p->type));
+        tpl_row_cstr(row, p->help);
     }
 }
 
@@ -77,25 +28,29 @@ static const char *limit_text(struct req *r, enum conf_name key)
     return n ? arena_printf(req_arena(r), "%lld calls", (long long)n) : "as many calls as you like";
 }
 
+static void add_endpoint(struct req *r, struct tpl_rows *rows, const struct route *route)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    struct str name = str_of(route->path + strlen("/api/"));
+    bool lacks = route->permission && !req_may(r, route->permission);
+    tpl_row_text(row, str_sub(name, 0, name.n - 1)); /* without the slash */
+    tpl_row_cstr(row, route->methods & METHOD_GET ? "GET" : "POST");
+    tpl_row_cstr(row, route->doc);
+    tpl_row_cstr(row, arena_printf(req_arena(r), "%s%s", app_of(r)->base_url, route->path));
+    add_params(tpl_row_rows(row), route);
+    tpl_row_cstr(row, lacks ? web_permission_label(route->permission) : "");
+    tpl_row_int(row, route->params != NULL);
+    tpl_row_url(row, str_of(route->path));
+}
+
 /* GET /api/ */
 bool api_docs_get(struct req *r, struct err *err)
 {
-    struct arena *a = req_arena(r);
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "API"});
     struct tpl_rows *rows = tpl_rows(v, "endpoints");
-    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
-        const struct api_endpoint *e = &endpoints[i];
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, e->name);
-        tpl_row_cstr(row, e->method);
-        tpl_row_cstr(row, e->text);
-        tpl_row_cstr(row, arena_printf(a, "%s/api/%s/", app_of(r)->base_url, e->name));
-        add_params(tpl_row_rows(row), e);
-        tpl_row_cstr(row,
-                     e->permission_name && !req_may(r, e->permission_name) ? e->permission : "");
-        tpl_row_int(row, e->params[0].name != NULL);
-        tpl_row_url(row, str_of(arena_printf(a, "/api/%s/", e->name)));
-    }
+    for (size_t i = 0; i < route_count; i++)
+        if (routes[i].flags & ROUTE_API && !(routes[i].flags & ROUTE_PREFIX))
+            add_endpoint(r, rows, &routes[i]);
     tpl_cstr(v, "limit_anonymous", limit_text(r, CONF_RATE_LIMIT_API_ANONYMOUS));
     tpl_cstr(v, "limit_user", limit_text(r, CONF_RATE_LIMIT_API_USER));
     return layout_send(r, 200, "api.html", v, err);

@@ -13,17 +13,26 @@
  */
 enum { DOCUMENT_MAX = 64 << 20, NAME_MAX_BYTES = 30 };
 
-/* False: answered. */
-static bool wanted_crash(struct req *r, char id[CRASH_ID_SIZE])
-{
-    struct str text;
-    if (!answer_required(r, "crash_id", &text))
-        return false;
-    if (crash_id_parse(text, id))
-        return true;
-    answer_error(r, 400, "Bad request: BadArgumentError: Bad value for parameter(s) 'crash_id'");
-    return false;
-}
+static const struct param_spec crash_id = {"crash_id", PARAM_CRASH_ID, PARAM_REQUIRED,
+                                           .refusal = API_BAD_VALUE("crash_id"),
+                                           .help = "Crash id"};
+const struct param_spec *const api_processed_crash_params[] = {&crash_id, NULL};
+
+enum { FORMAT_META, FORMAT_RAW };
+static const struct param_choice formats[] = {
+    [FORMAT_META] = {"meta", NULL}, [FORMAT_RAW] = {"raw", NULL}, {0}};
+static const struct param_spec format = {
+    "format", PARAM_CHOICE, .choices = formats, .refusal = API_BAD_VALUE("format"),
+    .help = "meta (default) or raw; raw needs the permission View Raw Dumps"};
+/* Which names there may be is looked at by hand: who may not have files is told so first. */
+static const struct param_spec file_name = {
+    "name", PARAM_TEXT, .fallback = "upload_file_minidump",
+    .help = "With raw: name of the file, default upload_file_minidump"};
+const struct param_spec *const api_raw_crash_params[] = {&crash_id, &format, &file_name, NULL};
+
+static const struct param_spec verified_id = {"crash_id", PARAM_CRASH_ID, PARAM_REQUIRED,
+                                              .refusal = "unknown crash id", .help = "Crash id"};
+const struct param_spec *const api_crash_verify_params[] = {&verified_id, NULL};
 
 static bool not_found(struct req *r, const char *id)
 {
@@ -42,10 +51,8 @@ static json_t *load(struct req *r, const char *id, const char *kind, bool *ret_m
 /* GET /api/ProcessedCrash/?crash_id= */
 bool api_processed_crash_get(struct req *r, struct err *err)
 {
-    char id[CRASH_ID_SIZE];
+    const char *id = req_crash_id(r, &crash_id);
     bool missing = false;
-    if (!wanted_crash(r, id))
-        return true;
     json_auto_t *doc = load(r, id, "processed_crash", &missing, err);
     if (!doc)
         return missing && not_found(r, id);
@@ -99,16 +106,15 @@ static bool is_listed(struct req *r, const char *id, struct str name, bool *ret,
 static bool answer_file(struct req *r, const char *id, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct str name = req_param(r, "name");
+    struct str name = req_text(r, &file_name);
     bool listed = false;
     int fd;
     if (!req_may(r, "view_rawdump"))
         return answer_error(r, 403, "Binary response requires permissions: View Raw Dumps");
-    if (name.n == 0 || str_eq(name, STR("dump")))
-        name = STR("upload_file_minidump");
+    if (str_eq(name, STR("dump"))) /* as clients of older collectors call it */
+        name = str_of(file_name.fallback);
     if (!is_file_name(name))
-        return answer_error(r, 400,
-                            "Bad request: BadArgumentError: Bad value for parameter(s) 'name'");
+        return answer_error(r, 400, API_BAD_VALUE("name"));
     if (!is_listed(r, id, name, &listed, err))
         return err->code == ERR_NOT_FOUND && not_found(r, id);
     /* Only files that came with the report: never one of our own documents by its name. */
@@ -124,30 +130,18 @@ static bool answer_file(struct req *r, const char *id, struct err *err)
 /* GET /api/RawCrash/?crash_id=&format=meta|raw&name= */
 bool api_raw_crash_get(struct req *r, struct err *err)
 {
-    char id[CRASH_ID_SIZE];
-    struct str format = req_param(r, "format");
-    if (!wanted_crash(r, id))
-        return true;
-    if (format.n == 0 || str_eq(format, STR("meta")))
-        return answer_annotations(r, id, err);
-    if (str_eq(format, STR("raw")))
-        return answer_file(r, id, err);
-    return answer_error(r, 400,
-                        "Bad request: BadArgumentError: Bad value for parameter(s) 'format'");
+    const char *id = req_crash_id(r, &crash_id);
+    return req_choice(r, &format) == FORMAT_RAW ? answer_file(r, id, err)
+                                                : answer_annotations(r, id, err);
 }
 
 /* GET /api/CrashVerify/?crash_id=: which parts are stored. */
 bool api_crash_verify_get(struct req *r, struct err *err)
 {
-    char id[CRASH_ID_SIZE];
+    const char *id = req_crash_id(r, &verified_id);
     struct app *app = app_of(r);
     struct index_reader *index = NULL;
     bool indexed = false;
-    struct str text;
-    if (!answer_required(r, "crash_id", &text))
-        return true;
-    if (!crash_id_parse(text, id))
-        return answer_error(r, 400, "unknown crash id");
     if (!app_index(app, &index, err) || !index_has(index, id, &indexed, err))
         return err_wrap(err, "asking the index");
     json_auto_t *body = json_object();

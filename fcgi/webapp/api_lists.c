@@ -10,21 +10,30 @@
 /* The smaller endpoints: bugs, first dates, versions, queueing. */
 enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000, RULESET_MAX = 63 };
 
-/* False: answered. */
-static bool required_list(struct req *r, const char *name, struct strs *ret)
-{
-    struct strs all = req_params(r, name);
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++)
-        if (all.v[i].n > 0)
-            all.v[kept++] = all.v[i];
-    all.n = kept;
-    *ret = all;
-    if (kept > 0)
-        return true;
-    answer_param_error(r, name, "This field is required.");
-    return false;
-}
+enum { LIST = PARAM_REQUIRED | PARAM_SKIP_EMPTY };
+
+/* clang-format off */
+static const struct param_spec
+    signatures = {"signatures", PARAM_LIST, LIST, .help = "Crash signatures"},
+    bug_ids = {"bug_ids", PARAM_INT_LIST, LIST, .max = INT64_MAX,
+               .refusal = API_BAD_VALUE("bug_ids"), .help = "Bug numbers"},
+    product = {"product", PARAM_TEXT, PARAM_REQUIRED, .help = "Product"},
+    channel = {"channel", PARAM_TEXT, PARAM_REQUIRED, .help = "Release channel"},
+    build_id = {"build_id", PARAM_TEXT, PARAM_REQUIRED, .help = "Build id"},
+    /* Each is taken apart by hand: what is said of a bad one quotes it. */
+    crash_ids = {"crash_ids", PARAM_LIST, LIST,
+                 .help = "Crash ids; each may end with :RULESET (default, regenerate_signature)"},
+    page = {"page", PARAM_INT, .min = 1, .max = 1000000, .fallback = "1",
+            .refusal = "invalid page number", .help = "From 1; 1000 a page"},
+    tried_product = {"product", PARAM_TEXT, PARAM_REQUIRED, .help = "Any product but bad"};
+/* clang-format on */
+
+const struct param_spec *const api_signatures_params[] = {&signatures, NULL};
+const struct param_spec *const api_signatures_by_bugs_params[] = {&bug_ids, NULL};
+const struct param_spec *const api_version_string_params[] = {&product, &channel, &build_id, NULL};
+const struct param_spec *const api_reprocessing_params[] = {&crash_ids, NULL};
+const struct param_spec *const api_missing_processed_crash_params[] = {&page, NULL};
+const struct param_spec *const api_no_op_params[] = {&tried_product, NULL};
 
 static bool answer_hits(struct req *r, json_t *hits, struct err *err)
 {
@@ -49,12 +58,9 @@ static json_t *bug_hits(const struct db_rows *rows, int id_column, int signature
 /* GET, POST /api/Bugs/?signatures= */
 bool api_bugs_get(struct req *r, struct err *err)
 {
-    struct strs signatures;
     DB_ROWS rows = {0};
-    if (!required_list(r, "signatures", &signatures))
-        return true;
     if (!DB_RUN(req_db(r), &q_web_bugs_related, &rows, err,
-                db_text_array(req_arena(r), signatures)))
+                db_text_array(req_arena(r), req_list(r, &signatures))))
         return err_wrap(err, "looking up bugs");
     return answer_hits(
         r, bug_hits(&rows, Q_WEB_BUGS_RELATED_COL_BUG_ID, Q_WEB_BUGS_RELATED_COL_SIGNATURE), err);
@@ -63,17 +69,9 @@ bool api_bugs_get(struct req *r, struct err *err)
 /* GET /api/SignaturesByBugs/?bug_ids= */
 bool api_signatures_by_bugs_get(struct req *r, struct err *err)
 {
-    struct strs ids;
     DB_ROWS rows = {0};
-    if (!required_list(r, "bug_ids", &ids))
-        return true;
-    for (size_t i = 0; i < ids.n; i++) {
-        int64_t n;
-        if (!str_to_i64(ids.v[i], 0, INT64_MAX, "bug id", &n, ERR_IGNORED))
-            return answer_error(
-                r, 400, "Bad request: BadArgumentError: Bad value for parameter(s) 'bug_ids'");
-    }
-    if (!DB_RUN(req_db(r), &q_web_signatures_by_bugs, &rows, err, db_text_array(req_arena(r), ids)))
+    if (!DB_RUN(req_db(r), &q_web_signatures_by_bugs, &rows, err,
+                db_text_array(req_arena(r), req_list(r, &bug_ids))))
         return err_wrap(err, "looking up signatures");
     return answer_hits(r,
                        bug_hits(&rows, Q_WEB_SIGNATURES_BY_BUGS_COL_BUG_ID,
@@ -84,12 +82,10 @@ bool api_signatures_by_bugs_get(struct req *r, struct err *err)
 /* GET /api/SignatureFirstDate/?signatures=: unknown ones are left out. */
 bool api_signature_first_date_get(struct req *r, struct err *err)
 {
-    struct strs signatures;
+    struct strs wanted = req_list(r, &signatures);
     DB_ROWS rows = {0};
-    if (!required_list(r, "signatures", &signatures))
-        return true;
-    if (!DB_RUN(req_db(r), &q_web_first_dates, &rows, err, db_text_array(req_arena(r), signatures)))
-        return err_wrap(err, "looking up %zu signatures", signatures.n);
+    if (!DB_RUN(req_db(r), &q_web_first_dates, &rows, err, db_text_array(req_arena(r), wanted)))
+        return err_wrap(err, "looking up %zu signatures", wanted.n);
     json_t *hits = json_array();
     static const enum q_web_first_dates_col columns[] = {Q_WEB_FIRST_DATES_COL_SIGNATURE,
                                                          Q_WEB_FIRST_DATES_COL_FIRST_DATE,
@@ -115,16 +111,13 @@ static bool keep_version(const struct db_rows *rows, int i, bool is_beta_channel
 /* GET /api/VersionString/?product=&channel=&build_id= */
 bool api_version_string_get(struct req *r, struct err *err)
 {
-    struct str product, channel, build;
+    struct str name = req_text(r, &channel);
     struct arena *a = req_arena(r);
     DB_ROWS rows = {0};
-    if (!answer_required(r, "product", &product) || !answer_required(r, "channel", &channel) ||
-        !answer_required(r, "build_id", &build))
-        return true;
-    if (!DB_RUN(req_db(r), &q_web_version_string, &rows, err, str_adup(a, product),
-                str_adup(a, channel), str_adup(a, build)))
+    if (!DB_RUN(req_db(r), &q_web_version_string, &rows, err, str_adup(a, req_text(r, &product)),
+                str_adup(a, name), str_adup(a, req_text(r, &build_id))))
         return err_wrap(err, "looking up a version");
-    bool is_beta = str_eq_nocase(channel, STR("beta")) || str_eq_nocase(channel, STR("aurora"));
+    bool is_beta = str_eq_nocase(name, STR("beta")) || str_eq_nocase(name, STR("aurora"));
     json_t *hits = json_array();
     for (int i = 0; i < rows.count; i++)
         if (keep_version(&rows, i, is_beta))
@@ -165,9 +158,7 @@ static bool read_entry(struct req *r, struct str text, struct ledger_entry *ret)
 /* POST /api/Reprocessing/ crash_ids=: all are checked before any is queued. */
 bool api_reprocessing_post(struct req *r, struct err *err)
 {
-    struct strs ids;
-    if (!required_list(r, "crash_ids", &ids))
-        return true;
+    struct strs ids = req_list(r, &crash_ids);
     struct ledger_entry *entries = arena_array(req_arena(r), ids.n, sizeof *entries);
     for (size_t i = 0; i < ids.n; i++)
         if (!read_entry(r, str_trim(ids.v[i]), &entries[i]))
@@ -222,12 +213,12 @@ bool api_crash_signature_post(struct req *r, struct err *err)
     return answer_json(r, 200, answer, err);
 }
 
-static void set_page_link(struct req *r, json_t *body, const char *key, int64_t page, bool exists)
+static void set_page_link(struct req *r, json_t *body, const char *key, int64_t number, bool exists)
 {
     if (exists)
         jset_cstr(body, key,
                   arena_printf(req_arena(r), "%s/api/MissingProcessedCrash/?page=%lld",
-                               app_of(r)->base_url, (long long)page));
+                               app_of(r)->base_url, (long long)number));
     else
         jset_null(body, key);
 }
@@ -235,15 +226,12 @@ static void set_page_link(struct req *r, json_t *body, const char *key, int64_t 
 /* GET /api/MissingProcessedCrash/?page= */
 bool api_missing_processed_crash_get(struct req *r, struct err *err)
 {
-    struct str text = req_param(r, "page");
-    int64_t page = 1;
+    int64_t number = req_int(r, &page);
     DB_ROWS rows = {0};
     DB_ROWS count = {0};
-    if (text.n > 0 && !str_to_i64(text, 1, 1000000, "page", &page, ERR_IGNORED))
-        return answer_error(r, 400, "invalid page number");
     if (!DB_RUN(req_db(r), &q_web_missing_processed_count, &count, err) ||
         !DB_RUN(req_db(r), &q_web_missing_processed, &rows, err, db_int(req_arena(r), PER_PAGE),
-                db_int(req_arena(r), (page - 1) * PER_PAGE)))
+                db_int(req_arena(r), (number - 1) * PER_PAGE)))
         return err_wrap(err, "listing missing crashes");
     int64_t total = db_col_int(&count, 0, Q_WEB_MISSING_PROCESSED_COUNT_COL_N, 0);
     json_auto_t *body = json_object();
@@ -258,19 +246,15 @@ bool api_missing_processed_crash_get(struct req *r, struct err *err)
     }
     json_object_set_new(body, "results", results);
     jset_int(body, "count", total);
-    set_page_link(r, body, "next", page + 1, page * PER_PAGE < total);
-    set_page_link(r, body, "previous", page - 1, page > 1);
+    set_page_link(r, body, "next", number + 1, number * PER_PAGE < total);
+    set_page_link(r, body, "previous", number - 1, number > 1);
     return answer_json_cached(r, body, err);
 }
 
 /* GET /api/NoOp/?product= */
 bool api_no_op_get(struct req *r, struct err *err)
 {
-    struct str product;
-    if (!answer_required(r, "product", &product))
-        return true;
-    if (str_eq(product, STR("bad")))
-        return answer_error(
-            r, 400, "Bad request: BadArgumentError: Bad value for parameter(s) 'Bad product'");
+    if (str_eq(req_text(r, &tried_product), STR("bad")))
+        return answer_error(r, 400, API_BAD_VALUE("Bad product"));
     return answer_hits(r, json_array(), err);
 }

@@ -2,6 +2,25 @@
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/pages.h"
 
+/*
+ * Any search field is a parameter and lib/search reads them all, so these rows only tell people
+ * about the commonest.
+ */
+/* clang-format off */
+static const struct param_spec
+    product = {"product", PARAM_LIST, PARAM_OF_SEARCH, .help = "Any field works the same way"},
+    any_product = {"product", PARAM_LIST, PARAM_OF_SEARCH, .help = "As for SuperSearch"},
+    date = {"date", PARAM_LIST, PARAM_OF_SEARCH, .help = "Bounds such as >=2026-01-01; default: the last 7 days"},
+    columns = {"_columns", PARAM_LIST, PARAM_OF_SEARCH, .help = "Fields of each hit"},
+    facets = {"_facets", PARAM_LIST, PARAM_OF_SEARCH, .help = "Fields to count"},
+    results_number = {"_results_number", PARAM_INT, PARAM_OF_SEARCH, .max = 1000, .help = "Number of hits, at most 1000"},
+    sort = {"_sort", PARAM_LIST, PARAM_OF_SEARCH, .help = "Fields; a leading - is descending"};
+/* clang-format on */
+const struct param_spec *const api_super_search_params[] = {
+    &product, &date, &columns, &facets, &results_number, &sort, NULL};
+const struct param_spec *const api_super_search_unredacted_params[] = {&any_product, &columns,
+                                                                       NULL};
+
 /* The search's own words, as clients know them. */
 static bool refuse(struct req *r, const struct err *why, const char *form_param, struct err *err)
 {

@@ -161,10 +161,9 @@ const struct products *app_products(struct req *r)
     return &app->products;
 }
 
-bool app_product(struct req *r, const struct product **ret, struct err *err)
+bool app_product(struct req *r, struct str name, const struct product **ret, struct err *err)
 {
     const struct products *all = app_products(r);
-    struct str name = req_param(r, "product");
     if (name.n == 0 && all->n > 0) {
         *ret = &all->v[0];
         return true;

@@ -51,8 +51,8 @@ bool app_siglists(struct app *app, const struct siglists **ret, struct err *err)
 /* Fresh from the directory if it changed. */
 const struct products *app_products(struct req *r);
 
-/* The product of the parameter `product`; without one the first.  ERR_NOT_FOUND: unknown. */
-bool app_product(struct req *r, const struct product **ret, struct err *err);
+/* The product of that name; with an empty name the first.  ERR_NOT_FOUND: unknown. */
+bool app_product(struct req *r, struct str name, const struct product **ret, struct err *err);
 
 /* What the caller may see. */
 enum perm app_reader(struct req *r);

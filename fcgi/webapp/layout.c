@@ -237,6 +237,9 @@ static bool send_json_error(struct req *r, int status, const struct err *err)
 bool layout_error(struct req *r, int status, const struct err *err)
 {
     bool is_api = str_starts(req_path(r), STR("/api/"));
+    const struct param_problem *problem = req_param_problem(r);
+    if (is_api && problem && status == 400)
+        return answer_param_problem(r, problem);
     if (!wants_page(r) && !is_api &&
         str_find(req_header(r, "Accept"), STR("application/json"), 0) != SIZE_MAX)
         return send_json_error(r, status, err);

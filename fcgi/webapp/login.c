@@ -2,6 +2,7 @@
 #include "fcgi/webapp/pages.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
+#include "lib/web/param_spec.h"
 #include "lib/web/password.h"
 #include "queries.h"
 
@@ -16,6 +17,18 @@ static const char wrong[] = "That e-mail address and password do not fit togethe
 static const char too_many[] = "Too many attempts that failed. Wait a quarter of an hour, then try "
                                "again with the right password.";
 
+/* clang-format off */
+static const struct param_spec
+    email = {"email", PARAM_TEXT, PARAM_REQUIRED | PARAM_TRIMMED, .max = EMAIL_MAX, .refusal = wrong,
+             .help = "e-mail address of the account"},
+    password = {"password", PARAM_TEXT, PARAM_REQUIRED, .max = PASSWORD_MAX, .refusal = wrong,
+                .help = "password of the account"},
+    /* Which paths are good is looked at in local_path: others are no mistake of the person's. */
+    next_path = {"next", PARAM_TEXT, .help = "where to go after the log-in; a path of this server"};
+/* clang-format on */
+const struct param_spec *const login_get_params[] = {&next_path, NULL};
+const struct param_spec *const login_post_params[] = {&email, &password, &next_path, NULL};
+
 /* Paths of our own only: a link to /login/ must not send anybody elsewhere afterwards. */
 static struct str local_path(struct str next)
 {
@@ -24,14 +37,15 @@ static struct str local_path(struct str next)
     return is_local ? next : STR("/");
 }
 
-static bool send_form(struct req *r, int status, const char *problem, struct str email,
-                      struct str next, struct err *err)
+static bool send_form(struct req *r, int status, const char *problem, struct str address,
+                      struct err *err)
 {
+    struct str next = req_text(r, &next_path);
     const struct web_user *user = req_user(r);
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Log in"});
     tpl_cstr(v, "heading", "Log in");
     tpl_cstr(v, "error", problem);
-    tpl_text(v, "email", email);
+    tpl_text(v, "email", address);
     tpl_text(v, "next", local_path(next));
     tpl_bool(v, "insufficient", user->is_logged_in && next.n > 0);
     tpl_cstr(v, "csrf_token", req_csrf_token(r));
@@ -42,13 +56,13 @@ static bool send_form(struct req *r, int status, const char *problem, struct str
 /* GET /login/?next= */
 bool login_get(struct req *r, struct err *err)
 {
-    return send_form(r, 200, "", STR(""), req_param(r, "next"), err);
+    return send_form(r, 200, "", STR(""), err);
 }
 
-static uint32_t failures(struct req *r, struct str email, uint32_t add)
+static uint32_t failures(struct req *r, struct str address, uint32_t add)
 {
     struct arena *a = req_arena(r);
-    char *lower = str_adup(a, email);
+    char *lower = str_adup(a, address);
     for (char *p = lower; *p; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p + 32);
@@ -57,14 +71,13 @@ static uint32_t failures(struct req *r, struct str email, uint32_t add)
     return MAX(by_address, by_account);
 }
 
-static bool check_password(struct req *r, struct str email, struct str password, int64_t *ret_id,
-                           struct err *err)
+static bool check_password(struct req *r, struct str address, int64_t *ret_id, struct err *err)
 {
     DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(r), &q_web_account, &rows, err, str_adup(req_arena(r), email)))
+    if (!DB_RUN(req_db(r), &q_web_account, &rows, err, str_adup(req_arena(r), address)))
         return err_wrap(err, "looking up an account");
     const char *hash = rows.count == 1 ? db_col(&rows, 0, Q_WEB_ACCOUNT_COL_PASSWORD_HASH) : NULL;
-    bool fits = password_verify(hash, str_adup(req_arena(r), password));
+    bool fits = password_verify(hash, str_adup(req_arena(r), req_text(r, &password)));
     *ret_id = fits && rows.count == 1 ? db_col_int(&rows, 0, Q_WEB_ACCOUNT_COL_ID, 0) : 0;
     return true;
 }
@@ -72,26 +85,26 @@ static bool check_password(struct req *r, struct str email, struct str password,
 /* POST /login/: email, password, next */
 bool login_post(struct req *r, struct err *err)
 {
-    struct str email = str_trim(req_param(r, "email")), password = req_param(r, "password");
-    struct str next = req_param(r, "next");
+    struct str address = req_text(r, &email);
     int64_t user_id = 0, limit = conf_int(req_conf(r), CONF_LOGIN_MAX_ATTEMPTS);
-    if (email.n == 0 || email.n > EMAIL_MAX || password.n == 0 || password.n > PASSWORD_MAX)
-        return send_form(r, 400, wrong, email, next, err);
-    if (failures(r, email, 0) >= limit) {
+    struct err problem;
+    if (!req_params_fit(r, &problem))
+        return send_form(r, 400, problem.msg, address, err);
+    if (failures(r, address, 0) >= limit) {
         log_event(LOG_WARN, "login_throttled", "log-in refused after too many failures");
-        return send_form(r, 429, too_many, email, next, err);
+        return send_form(r, 429, too_many, address, err);
     }
-    if (!check_password(r, email, password, &user_id, err))
+    if (!check_password(r, address, &user_id, err))
         return false;
     if (user_id == 0) {
-        failures(r, email, 1);
+        failures(r, address, 1);
         log_event(LOG_INFO, "login_failed", "log-in with a wrong password or address");
-        return send_form(r, 400, wrong, email, next, err);
+        return send_form(r, 400, wrong, address, err);
     }
     if (!session_close(r, err) || !session_open(r, user_id, err))
         return false;
     log_event(LOG_INFO, "login", "a user has logged in", LOG_I("user_id", user_id));
-    return resp_redirect(r, 303, local_path(next));
+    return resp_redirect(r, 303, local_path(req_text(r, &next_path)));
 }
 
 /* POST /logout/ */

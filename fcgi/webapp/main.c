@@ -1,3 +1,4 @@
+#include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/routes.h"
@@ -11,6 +12,7 @@ int main(int argc, char **argv)
         .workers_key = CONF_WEBAPP_WORKERS,
         .routes = routes,
         .route_count = route_count,
+        .params = answer_params,
         .start = app_start,
         .stop = app_stop,
         .reload = app_reload,

@@ -30,4 +30,23 @@ web_handler help_get, help_search_get, help_protected_get, help_memory_get, help
 web_handler dictionary_get, dictionary_field_get;
 web_handler admin_get, admin_notice_post, admin_notice_set_post;
 
+/* What they read (lib/web/param_spec.h). */
+extern const struct param_spec *const search_params[],
+    *const search_results_params[], *const search_fields_params[], *const search_quick_params[];
+extern const struct param_spec *const report_reprocess_params[];
+extern const struct param_spec *const topcrashers_params[];
+extern const struct param_spec *const signature_params[];
+extern const struct param_spec *const login_get_params[], *const login_post_params[];
+extern const struct param_spec *const tokens_post_params[];
+extern const struct param_spec *const admin_notice_params[], *const admin_notice_set_params[];
+extern const struct param_spec *const api_super_search_params[],
+    *const api_super_search_unredacted_params[];
+extern const struct param_spec *const api_processed_crash_params[],
+    *const api_raw_crash_params[], *const api_crash_verify_params[];
+extern const struct param_spec *const api_signatures_params[],
+    *const api_signatures_by_bugs_params[], *const api_version_string_params[],
+                                                *const api_reprocessing_params[],
+                                                    *const api_missing_processed_crash_params[],
+                                                        *const api_no_op_params[];
+
 #endif

@@ -19,6 +19,7 @@
 #include "lib/crash/reduce.h"
 #include "lib/ledger/ledger.h"
 #include "lib/signature/signature.h"
+#include "lib/web/param_spec.h"
 #include "queries.h"
 
 enum { DOCUMENT_MAX = 64 << 20, PUBLISH_EVERY_S = 60, RELOAD_S = 5 };
@@ -243,12 +244,15 @@ bool report_get(struct req *r, struct err *err)
     return reduce_and_send(&c, err);
 }
 
+static const struct param_spec reprocess_id = {"crash_id", PARAM_CRASH_ID, PARAM_REQUIRED,
+                                               .refusal = "Invalid crash ID",
+                                               .help = "which report"};
+const struct param_spec *const report_reprocess_params[] = {&reprocess_id, NULL};
+
 /* POST /report/reprocess/: the button of the page, for readers without scripts too. */
 bool report_reprocess_post(struct req *r, struct err *err)
 {
-    char id[CRASH_ID_SIZE];
-    if (!crash_id_parse(req_param(r, "crash_id"), id))
-        return err_set(err, ERR_INVALID, "Invalid crash ID");
+    const char *id = req_crash_id(r, &reprocess_id);
     if (!ledger_publish(req_db(r), id, "default", QUEUE_REPROCESSING, NULL, NULL, err))
         return err_wrap(err, "queueing a report");
     app_audit(r, "crash", id, "reprocess", "default");

@@ -295,15 +295,14 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     return true;
 }
 
-bool results_page_number(struct req *r, size_t *ret, struct err *err)
-{
-    struct str text = req_param(r, "page");
-    int64_t n = 1;
-    if (text.n > 0 && !str_to_i64(text, INT64_MIN, INT64_MAX, "page", &n, ERR_IGNORED))
-        return err_set(err, ERR_INVALID, "Invalid page");
-    *ret = (size_t)MIN(MAX(n, (int64_t)1), (int64_t)(RESULTS_REACHABLE / RESULTS_PER_PAGE));
-    return true;
-}
+const struct param_spec results_page_param = {"page",
+                                              PARAM_INT,
+                                              PARAM_CLAMPED,
+                                              .min = 1,
+                                              .max = RESULTS_REACHABLE / RESULTS_PER_PAGE,
+                                              .fallback = "1",
+                                              .refusal = "Invalid page",
+                                              .help = "page of the table of reports"};
 
 /* Sub-aggregations of a bucket as one line of small text for each. */
 static void inner_facets(struct arena *a, struct html_writer *w, const json_t *bucket)

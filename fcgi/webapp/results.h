@@ -2,6 +2,7 @@
 #define WEBAPP_RESULTS_H
 
 #include "fcgi/webapp/app.h"
+#include "lib/web/param_spec.h"
 
 /*
  * results - an answer of Super Search as template values: table of reports, pager, facets.
@@ -33,8 +34,8 @@ bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct result
                        const struct search_field *f, const json_t *buckets, int64_t total,
                        struct err *err);
 
-/* `page` of the request: no number is ERR_INVALID "Invalid page", below 1 is 1. */
-bool results_page_number(struct req *r, size_t *ret, struct err *err);
+/* Which fifty reports of those that can be reached. */
+extern const struct param_spec results_page_param;
 
 /* A link that narrows the query to this value of a field; empty where that makes no sense. */
 struct str results_refine_url(const struct results_page *p, const struct search_field *f,

@@ -179,10 +179,9 @@ static const char *label_of_field(struct arena *a, const char *name)
     return label;
 }
 
-bool search_form_fields(struct req *r, json_t *ret, struct err *err)
+bool search_form_fields(struct req *r, struct strs exclude, json_t *ret, struct err *err)
 {
     struct query none = query_new(req_arena(r));
-    struct strs exclude = req_params(r, "exclude");
     const struct field_table *fields = app_fields(r);
     for (size_t i = 0; i < fields->search_count; i++) {
         const struct search_field *f = &fields->search[i];

@@ -16,20 +16,32 @@ static bool is_null(struct str op)
     return str_ends(op, STR("__null__"));
 }
 
-static const char *const helpers[] = {"_form", "_from", "_to",         "_f",        "_o",
-                                      "_v",    "_c",    "_facet_list", "_sort_list"};
+/* clang-format off */
+const struct param_spec
+    form_sent = {"_form", PARAM_FLAG, .help = "the form was sent: what follows is to become an address"},
+    form_from = {"_from", PARAM_DATE, PARAM_LENIENT | PARAM_SKIP_EMPTY, .help = "first date"},
+    form_to = {"_to", PARAM_DATE, PARAM_LENIENT | PARAM_SKIP_EMPTY, .help = "end of the dates"},
+    /* Lines of the form.  Empty values keep their places: the three lists belong together. */
+    form_fields = {"_f", PARAM_LIST, .help = "field of each line"},
+    form_operators = {"_o", PARAM_LIST, .help = "operator of each line"},
+    form_values = {"_v", PARAM_LIST, .help = "value of each line"},
+    form_columns = {"_c", PARAM_TEXT, PARAM_SKIP_EMPTY, .help = "columns, separated by commas"},
+    form_facets = {"_facet_list", PARAM_TEXT, PARAM_SKIP_EMPTY, .help = "facets, separated by commas"},
+    form_sort = {"_sort_list", PARAM_TEXT, PARAM_SKIP_EMPTY, .help = "sort keys, separated by commas"};
+/* clang-format on */
 
 static bool is_helper(struct str name)
 {
+    static const struct param_spec *const helpers[] = {SEARCH_FORM_PARAMS};
     for (size_t i = 0; i < ARRAY_LEN(helpers); i++)
-        if (str_eq(name, str_of(helpers[i])))
+        if (str_eq(name, str_of(helpers[i]->name)))
             return true;
     return false;
 }
 
 bool search_form_is_submitted(struct req *r)
 {
-    return req_param(r, "_form").n > 0;
+    return req_flag(r, &form_sent);
 }
 
 static void add_list(struct query *out, const char *name, struct str text)
@@ -68,18 +80,19 @@ static void add_line(const struct field_table *fields, struct query *out, struct
                                           STR_ARG(str_trim(part)))));
 }
 
-/* The helper parameters come straight from the request: an empty value keeps its place. */
 static void add_lines(struct req *r, struct query *out)
 {
-    struct strs f = req_params(r, "_f"), o = req_params(r, "_o"), v = req_params(r, "_v");
+    struct strs f = req_list(r, &form_fields), o = req_list(r, &form_operators),
+                v = req_list(r, &form_values);
     for (size_t i = 0; i < f.n && i < o.n && i < v.n; i++)
         add_line(app_fields(r), out, str_trim(f.v[i]), o.v[i], str_trim(v.v[i]));
 }
 
-static void add_date(struct query *out, const char *op, struct str text)
+static void add_date(struct req *r, const struct param_spec *date, const char *op,
+                     struct query *out)
 {
     int64_t us;
-    if (time_parse(text, &us, ERR_IGNORED))
+    if (req_date(r, date, &us))
         query_addf(out, "date", "%s%s:00Z", op, fmt_minute(out->a, us));
 }
 
@@ -89,12 +102,12 @@ struct str search_form_url(struct req *r, const struct query *sent, const char *
     for (size_t i = 0; i < sent->n; i++)
         if (!is_helper(sent->v[i].name))
             query_add(&out, str_adup(out.a, sent->v[i].name), sent->v[i].value);
-    add_date(&out, ">=", query_get(sent, "_from"));
-    add_date(&out, "<", query_get(sent, "_to"));
+    add_date(r, &form_from, ">=", &out);
+    add_date(r, &form_to, "<", &out);
     add_lines(r, &out);
-    add_list(&out, "_columns", query_get(sent, "_c"));
-    add_list(&out, "_facets", query_get(sent, "_facet_list"));
-    add_list(&out, "_sort", query_get(sent, "_sort_list"));
+    add_list(&out, "_columns", req_text(r, &form_columns));
+    add_list(&out, "_facets", req_text(r, &form_facets));
+    add_list(&out, "_sort", req_text(r, &form_sort));
     return query_url(&out, path);
 }
 

@@ -3,6 +3,7 @@
 
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/operators.h"
+#include "lib/web/param_spec.h"
 
 /*
  * search_form - between what a form sends and Super Search parameters.
@@ -12,6 +13,13 @@
  * _sort_list), and the page answers with a redirect to the address that means the same in plain
  * Super Search parameters.  Only those addresses are ever shown or shared.
  */
+extern const struct param_spec form_sent, form_from, form_to, form_fields, form_operators,
+    form_values, form_columns, form_facets, form_sort;
+/* For the lists of routes with the form. */
+#define SEARCH_FORM_PARAMS                                                                         \
+    &form_sent, &form_from, &form_to, &form_fields, &form_operators, &form_values, &form_columns,  \
+        &form_facets, &form_sort
+
 bool search_form_is_submitted(struct req *r);
 struct str search_form_url(struct req *r, const struct query *sent, const char *path);
 
@@ -28,9 +36,9 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
 
 /*
  * Fills ret with what the form's script asks for: field name to label, type, choices and
- * description, of the fields this reader may use, without those named in the parameter "exclude".
+ * description, of the fields this reader may use, without the excluded ones.
  */
-bool search_form_fields(struct req *r, json_t *ret, struct err *err);
+bool search_form_fields(struct req *r, struct strs exclude, json_t *ret, struct err *err);
 
 /*
  * What a person surely did not mean: ranges that cannot overlap, "does not exist" beside another

@@ -10,6 +10,18 @@
  * Super Search for people.  The page works without scripts: the form is sent to itself, see
  * search_form.h.
  */
+/* Everything else in an address of the search is a field or begins with "_", and lib/search's. */
+static const struct param_spec dont_run = {"_dont_run", PARAM_FLAG, PARAM_SKIP_EMPTY,
+                                           .help = "shows the form filled in, without results"};
+const struct param_spec *const search_params[] = {SEARCH_FORM_PARAMS, &dont_run,
+                                                  &results_page_param, NULL};
+const struct param_spec *const search_results_params[] = {&results_page_param, NULL};
+static const struct param_spec exclude = {"exclude", PARAM_LIST, .help = "fields to leave out"};
+const struct param_spec *const search_fields_params[] = {&exclude, NULL};
+static const struct param_spec quick = {"query", PARAM_TEXT, PARAM_TRIMMED,
+                                        .help = "crash id or part of a signature"};
+const struct param_spec *const search_quick_params[] = {&quick, NULL};
+
 static const char *const default_columns[] = {"date",     "signature", "product", "version",
                                               "build_id", "platform",  NULL};
 static const char *const default_facets[] = {"signature", NULL};
@@ -67,7 +79,8 @@ static bool read_request(struct req *r, struct asked *q, struct err *err)
     q->columns = visible(r, list_or(&q->query, "_columns", default_columns));
     q->facets = visible(r, list_or(&q->query, "_facets", default_facets));
     q->sort = visible(r, list_or(&q->query, "_sort", default_sort));
-    return results_page_number(r, &q->page, err);
+    q->page = (size_t)req_int(r, &results_page_param);
+    return req_params_fit(r, err);
 }
 
 static void replace(struct query *q, const char *name, struct strs values)
@@ -183,7 +196,7 @@ bool search_get(struct req *r, struct err *err)
         return false;
     const struct layout layout = frame_of(r, &q);
     struct tpl_values *v = layout_new(r, &layout);
-    bool run = q.query.n > 0 && !query_get(&q.query, "_dont_run").p;
+    bool run = q.query.n > 0 && !req_flag(r, &dont_run);
     if (!set_form(r, v, &q, err))
         return false;
     if (run && !set_results(r, v, &q, &problem)) {
@@ -223,14 +236,15 @@ bool search_results_get(struct req *r, struct err *err)
 bool search_fields_get(struct req *r, struct err *err)
 {
     json_auto_t *body = json_object();
-    return search_form_fields(r, body, err) && answer_json_cached(r, body, err);
+    return search_form_fields(r, req_list(r, &exclude), body, err) &&
+           answer_json_cached(r, body, err);
 }
 
 /* GET /search/quick/?query=: a crash id, a part of a signature, or nothing. */
 bool search_quick_get(struct req *r, struct err *err)
 {
     (void)err;
-    struct str text = str_trim(req_param(r, "query"));
+    struct str text = req_text(r, &quick);
     char id[CRASH_ID_SIZE];
     struct arena *a = req_arena(r);
     if (crash_id_parse(text, id))

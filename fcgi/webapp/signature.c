@@ -32,15 +32,30 @@ static const char *const default_columns[] = {
 };
 static const char *const default_aggregations[] = {"release_channel", "reason", "cpu_info"};
 
+/*
+ * Filters are any search fields, and lib/search's.  That there is just one signature is looked at
+ * by hand (signature_read): it has words of its own for none and for several, and other refusals
+ * come before them.
+ */
+/* clang-format off */
+static const struct param_spec
+    asked_signature = {"signature", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "the signature; required, and only one"},
+    asked_columns = {"_columns", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "columns of the table of reports, also separated by commas"},
+    asked_aggregations = {"_aggregations", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "fields to count, also separated by commas"},
+    asked_graph = {"_graph", PARAM_TEXT, .fallback = "platform", .help = "field of the graph"};
+const struct param_spec *const signature_params[] = {
+    &asked_signature, SEARCH_FORM_PARAMS, &asked_columns, &asked_aggregations, &asked_graph, &results_page_param, NULL};
+/* clang-format on */
+
 /* Field names of a parameter (repeated or separated by commas) that this reader may use. */
-static struct strs field_list(struct req *r, const struct query *q, const char *name,
+static struct strs field_list(struct req *r, const struct param_spec *fields,
                               const char *const *fallback, size_t fallback_count)
 {
-    struct strs given = query_all(q, name), out = {0};
+    struct strs given = req_list(r, fields), out = {0};
     size_t most = fallback_count;
     for (size_t i = 0; i < given.n; i++)
         most += given.v[i].n / 2 + 1;
-    out.v = arena_array(q->a, most + 1, sizeof *out.v);
+    out.v = arena_array(req_arena(r), most + 1, sizeof *out.v);
     for (size_t i = 0; i < given.n; i++) {
         struct str rest = given.v[i], part;
         while (str_split(&rest, ',', &part)) {
@@ -58,14 +73,13 @@ static struct strs field_list(struct req *r, const struct query *q, const char *
 
 static const char *graph_field(struct req *r)
 {
-    const struct search_field *f = search_field_find(app_fields(r), req_param(r, "_graph"));
-    return f && f->perm <= app_reader(r) ? f->name : "platform";
+    const struct search_field *f = search_field_find(app_fields(r), req_text(r, &asked_graph));
+    return f && f->perm <= app_reader(r) ? f->name : asked_graph.fallback;
 }
 
 bool signature_read(struct req *r, struct signature_page *ret, struct err *err)
 {
-    struct query q = query_of_request(r);
-    struct strs given = query_all(&q, "signature");
+    struct strs given = req_list(r, &asked_signature);
     if (given.n == 0)
         return err_set(err, ERR_INVALID, "\"signature\" parameter is mandatory");
     if (given.n > 1)
@@ -75,13 +89,14 @@ bool signature_read(struct req *r, struct signature_page *ret, struct err *err)
         .req = r,
         .a = req_arena(r),
         .signature = given.v[0],
-        .query = q,
-        .columns = field_list(r, &q, "_columns", default_columns, ARRAY_LEN(default_columns)),
-        .aggregations = field_list(r, &q, "_aggregations", default_aggregations,
+        .query = query_of_request(r),
+        .columns = field_list(r, &asked_columns, default_columns, ARRAY_LEN(default_columns)),
+        .aggregations = field_list(r, &asked_aggregations, default_aggregations,
                                    ARRAY_LEN(default_aggregations)),
         .graph_field = graph_field(r),
+        .page = (size_t)req_int(r, &results_page_param),
     };
-    return results_page_number(r, &ret->page, err);
+    return req_params_fit(r, err);
 }
 
 struct query signature_filters(const struct signature_page *p)

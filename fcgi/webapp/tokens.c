@@ -2,6 +2,7 @@
 #include "fcgi/webapp/pages.h"
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
+#include "lib/web/param_spec.h"
 #include "queries.h"
 
 /*
@@ -15,6 +16,18 @@ enum {
     NOTES_MAX = 2000,
     TOKEN_DAYS = 90
 };
+
+/* Whether the user holds each permission is looked at by hand: it is no matter of its text. */
+static const struct param_spec permissions = {"permissions", PARAM_LIST,
+                                              .help = "what the token may do, of what you may"};
+static const struct param_spec notes = {"notes",
+                                        PARAM_TEXT,
+                                        PARAM_TRIMMED | PARAM_CHARACTERS,
+                                        .max = NOTES_MAX,
+                                        .fallback = "",
+                                        .refusal = "Notes may have 2,000 characters.",
+                                        .help = "what it is for"};
+const struct param_spec *const tokens_post_params[] = {&permissions, &notes, NULL};
 
 static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
 {
@@ -35,19 +48,19 @@ static bool send_page(struct req *r, int status, const char *key, const char *pr
 {
     const char *user = db_int(req_arena(r), req_user(r)->id);
     DB_ROWS tokens = {0};
-    DB_ROWS permissions = {0};
+    DB_ROWS held = {0};
     if (!DB_RUN(req_db(r), &q_web_tokens, &tokens, err, user) ||
-        !DB_RUN(req_db(r), &q_web_permissions, &permissions, err, user))
+        !DB_RUN(req_db(r), &q_web_permissions, &held, err, user))
         return err_wrap(err, "listing tokens");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "API tokens"});
     list_tokens(&tokens, tpl_rows(v, "tokens"));
     struct tpl_rows *choices = tpl_rows(v, "permissions");
-    for (int i = 0; i < permissions.count; i++) {
-        if (!db_col_bool(&permissions, i, Q_WEB_PERMISSIONS_COL_HAS_IT))
+    for (int i = 0; i < held.count; i++) {
+        if (!db_col_bool(&held, i, Q_WEB_PERMISSIONS_COL_HAS_IT))
             continue;
         struct tpl_row *row = tpl_row_add(choices);
-        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_NAME));
-        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_LABEL));
+        tpl_row_cstr(row, db_col(&held, i, Q_WEB_PERMISSIONS_COL_NAME));
+        tpl_row_cstr(row, db_col(&held, i, Q_WEB_PERMISSIONS_COL_LABEL));
     }
     tpl_bool(v, "has_tokens", tokens.count > 0);
     tpl_bool(v, "has_permissions", tpl_rows_count(choices) > 0);
@@ -76,22 +89,20 @@ static bool may_all(struct req *r, struct strs names)
 bool tokens_post(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct strs permissions = req_params(r, "permissions");
-    struct str notes = str_trim(req_param(r, "notes"));
+    struct strs wanted = req_list(r, &permissions);
     uint8_t bytes[KEY_BYTES];
     char key[KEY_SIZE], hash[SHA256_HEX + 1];
-    if (!notes.p)
-        notes = STR("");
-    if (utf8_prefix_chars(notes, NOTES_MAX) < notes.n)
-        return send_page(r, 400, "", "Notes may have 2,000 characters.", err);
-    if (!may_all(r, permissions))
+    struct err problem;
+    if (!req_params_fit(r, &problem))
+        return send_page(r, 400, "", problem.msg, err);
+    if (!may_all(r, wanted))
         return send_page(r, 400, "", "A token can only have permissions that you hold.", err);
     random_bytes(bytes, sizeof bytes);
     hex_encode(bytes, sizeof bytes, key);
     sha256_hex(key, strlen(key), hash);
     const char *start = arena_memdup0(a, key, START_LEN);
     if (!DB_EXEC(req_db(r), &q_account_token_add, err, db_int(a, req_user(r)->id), hash, start,
-                 str_adup(a, notes), db_int(a, TOKEN_DAYS), db_text_array(a, permissions)))
+                 str_adup(a, req_text(r, &notes)), db_int(a, TOKEN_DAYS), db_text_array(a, wanted)))
         return err_wrap(err, "adding a token");
     app_audit(r, "token", start, "add", "");
     return send_page(r, 200, key, "", err);

@@ -155,47 +155,54 @@ static bool set_rows(struct req *r, struct tpl_values *v, const struct tcb_wante
     return true;
 }
 
-static void set_control(struct tpl_rows *groups, const struct tcb_wanted *w,
-                        const struct choices *c, const char *current)
+static void set_control(struct tpl_rows *groups, const struct tcb_wanted *w, const char *label,
+                        const char *name, const struct param_choice *choices, const char *current)
 {
     struct tpl_row *group = tpl_row_add(groups);
-    tpl_row_cstr(group, c->label);
+    tpl_row_cstr(group, label);
     struct tpl_rows *options = tpl_row_rows(group);
-    for (size_t i = 0; i < c->n; i++) {
+    for (size_t i = 0; choices[i].value; i++) {
         struct query q = query_copy(&w->query);
-        query_set(&q, c->name, str_of(c->v[i].value));
-        if (!c->v[i].value[0])
-            query_drop(&q, c->name);
+        query_set(&q, name, str_of(choices[i].value));
+        if (!choices[i].value[0])
+            query_drop(&q, name);
         struct tpl_row *row = tpl_row_add(options);
-        tpl_row_cstr(row, c->v[i].label);
+        tpl_row_cstr(row, choices[i].label);
         tpl_row_url(row, query_url(&q, "/topcrashers/"));
-        tpl_row_int(row, strcmp(c->v[i].value, current) == 0);
+        tpl_row_int(row, strcmp(choices[i].value, current) == 0);
     }
 }
 
 static void set_controls(struct tpl_values *v, const struct tcb_wanted *w)
 {
-    static const struct choice platforms[] = {
-        {"", "All"},        {"Windows", "Windows"}, {"Mac OS X", "Mac OS X"},
-        {"Linux", "Linux"}, {"Android", "Android"}, {"Unknown", "Unknown"},
+    static const struct param_choice platforms[] = {
+        {"", "All"},
+        {"Windows", "Windows"},
+        {"Mac OS X", "Mac OS X"},
+        {"Linux", "Linux"},
+        {"Android", "Android"},
+        {"Unknown", "Unknown"},
+        {0},
     };
-    static const struct choices platform = {"platform", "Platform", platforms,
-                                            ARRAY_LEN(platforms)};
     struct arena *a = w->query.a;
-    const char *const current[CHOICES_COUNT] = {
-        [CHOICES_DAYS] = arena_printf(a, "%d", w->days),
-        [CHOICES_MODE] = w->by_day ? "byday" : "realtime",
-        [CHOICES_RANGE] = w->by_build ? "build" : "report",
-        [CHOICES_TYPE] = w->report_type,
-        [CHOICES_PROCESS] = w->process_type,
-        [CHOICES_SIZE] = arena_printf(a, "%d", w->size),
+    const struct {
+        const char *label;
+        const struct param_spec *param;
+        const struct param_choice *choices;
+        const char *current;
+    } controls[] = {
+        {"Period", &tcb_days, tcb_days.choices, arena_printf(a, "%d", w->days)},
+        {"Ending", &tcb_mode, tcb_mode.choices, w->by_day ? "byday" : "realtime"},
+        {"By", &tcb_range, tcb_range.choices, w->by_build ? "build" : "report"},
+        {"Reports", &tcb_type, tcb_type.choices, w->report_type},
+        {"Process", &tcb_process, tcb_process.choices, w->process_type},
+        {"Platform", &tcb_platform, platforms, w->platform ? w->platform : ""},
+        {"Show", &tcb_size, tcb_size.choices, arena_printf(a, "%d", w->size)},
     };
     struct tpl_rows *groups = tpl_rows(v, "controls");
-    for (size_t i = 0; i < CHOICES_COUNT; i++) {
-        if (i == CHOICES_SIZE)
-            set_control(groups, w, &platform, w->platform ? w->platform : "");
-        set_control(groups, w, &tcb_choices[i], current[i]);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(controls); i++)
+        set_control(groups, w, controls[i].label, controls[i].param->name, controls[i].choices,
+                    controls[i].current);
 }
 
 static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tcb *t,
@@ -264,7 +271,7 @@ static bool send_json(struct req *r, const struct tcb_wanted *w, const struct tc
 static bool redirect_to_version(struct req *r, const struct tcb_wanted *w)
 {
     const struct live_versions *l = live_versions_of(r, w->product);
-    if (w->versions.n > 0 || l->n == 0 || req_param(r, "version").p)
+    if (w->versions.n > 0 || l->n == 0 || req_is_sent(r, &tcb_version))
         return false;
     struct query q = query_copy(&w->query);
     if (!query_get(&q, "product").p)
@@ -284,7 +291,7 @@ bool topcrashers_get(struct req *r, struct err *err)
         return true;
     if (!tcb_read(r, &w, &t, err))
         return false;
-    if (str_eq(req_param(r, "_format"), STR("json")))
+    if (req_choice(r, &tcb_format) == TCB_FORMAT_JSON)
         return send_json(r, &w, &t, err);
     return send_page(r, &w, &t, err);
 }

@@ -2,6 +2,7 @@
 #define WEBAPP_TOPCRASHERS_H
 
 #include "fcgi/webapp/app.h"
+#include "lib/web/param_spec.h"
 
 /*
  * topcrashers - signatures of a product by number of reports, compared with the period before.
@@ -9,26 +10,9 @@
  *
  * Ownership  Everything lives in the request's arena.
  */
-struct choice {
-    const char *value, *label;
-};
-
-/* The parameters with a fixed set of values; the first of each is the default. */
-struct choices {
-    const char *name, *label;
-    const struct choice *v;
-    size_t n;
-};
-enum choices_id {
-    CHOICES_DAYS,
-    CHOICES_MODE,
-    CHOICES_RANGE,
-    CHOICES_TYPE,
-    CHOICES_PROCESS,
-    CHOICES_SIZE,
-    CHOICES_COUNT
-};
-extern const struct choices tcb_choices[CHOICES_COUNT];
+extern const struct param_spec tcb_product, tcb_version, tcb_days, tcb_mode, tcb_range, tcb_type,
+    tcb_process, tcb_platform, tcb_size, tcb_format;
+enum tcb_format { TCB_FORMAT_PAGE, TCB_FORMAT_JSON };
 
 struct tcb_wanted {
     const struct product *product;
@@ -70,7 +54,8 @@ struct tcb {
     struct tcb_platforms platforms;
 };
 
-/* ERR_INVALID with the text for the client; ERR_NOT_FOUND: no such product. */
+/* Reads the parameters.  ERR_INVALID with the text for the client; ERR_NOT_FOUND: no such product.
+ */
 bool tcb_read_wanted(struct req *r, struct tcb_wanted *ret, struct err *err);
 bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *ret, struct err *err);
 struct strs tcb_signatures(struct arena *a, const struct tcb *t);

@@ -14,68 +14,53 @@
 static const int64_t SECOND_US = 1000000, DAY_US = 86400000000;
 enum { EARLY_S = 60, EARLY_SIGNATURES = 10000 }; /* as many as a search lists */
 
-static const struct choice days_choices[] = {
-    {"7", "7 days"}, {"1", "1 day"}, {"3", "3 days"}, {"14", "14 days"}, {"28", "28 days"},
-};
-static const struct choice mode_choices[] = {{"realtime", "Up to now"}, {"byday", "Whole days"}};
-static const struct choice range_choices[] = {{"report", "Report date"}, {"build", "Build date"}};
-static const struct choice type_choices[] = {
-    {"crash", "Crashes"}, {"hang", "Hangs"}, {"any", "Both"}};
-static const struct choice process_choices[] = {
-    {"parent", "parent"}, {"any", "any"},         {"content", "content"},
-    {"gpu", "gpu"},       {"plugin", "plugin"},   {"rdd", "rdd"},
-    {"socket", "socket"}, {"utility", "utility"}, {"other", "other"},
-};
-static const struct choice size_choices[] = {
-    {"50", "50"}, {"100", "100"}, {"200", "200"}, {"300", "300"}};
+/* clang-format off */
+static const struct param_choice
+    days[] = {{"7", "7 days"}, {"1", "1 day"}, {"3", "3 days"}, {"14", "14 days"}, {"28", "28 days"}, {0}},
+    modes[] = {{"realtime", "Up to now"}, {"byday", "Whole days"}, {0}},
+    ranges[] = {{"report", "Report date"}, {"build", "Build date"}, {0}},
+    types[] = {{"crash", "Crashes"}, {"hang", "Hangs"}, {"any", "Both"}, {0}},
+    processes[] = {
+        {"parent", "parent"}, {"any", "any"}, {"content", "content"}, {"gpu", "gpu"}, {"plugin", "plugin"},
+        {"rdd", "rdd"}, {"socket", "socket"}, {"utility", "utility"}, {"other", "other"}, {0},
+    },
+    sizes[] = {{"50", "50"}, {"100", "100"}, {"200", "200"}, {"300", "300"}, {0}},
+    formats[] = {[TCB_FORMAT_PAGE] = {"html", NULL}, [TCB_FORMAT_JSON] = {"json", NULL}, {0}};
+enum { MODE_REALTIME, MODE_BY_DAY };
+enum { RANGE_REPORT, RANGE_BUILD };
 
-#define CHOICES(name, label, list)                                                                 \
-    {                                                                                              \
-        name, label, list, ARRAY_LEN(list)                                                         \
-    }
-const struct choices tcb_choices[CHOICES_COUNT] = {
-    [CHOICES_DAYS] = CHOICES("days", "Period", days_choices),
-    [CHOICES_MODE] = CHOICES("_tcbs_mode", "Ending", mode_choices),
-    [CHOICES_RANGE] = CHOICES("_range_type", "By", range_choices),
-    [CHOICES_TYPE] = CHOICES("_report_type", "Reports", type_choices),
-    [CHOICES_PROCESS] = CHOICES("process_type", "Process", process_choices),
-    [CHOICES_SIZE] = CHOICES("_facets_size", "Show", size_choices),
-};
+const struct param_spec
+    tcb_product = {"product", PARAM_TEXT, .help = "one of the configured products; default: the first"},
+    tcb_version = {"version", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "versions; default: the first featured one"},
+    tcb_days = {"days", PARAM_CHOICE, .choices = days, .refusal = "'days' not a recognized number",
+                .number_refusal = "'days' not a number", .help = "length of the period"},
+    tcb_size = {"_facets_size", PARAM_CHOICE, PARAM_LENIENT, .choices = sizes,
+                .number_refusal = "'_facets_size' not a number", .help = "number of signatures"},
+    tcb_mode = {"_tcbs_mode", PARAM_CHOICE, PARAM_LENIENT, .choices = modes,
+                .help = "the period ends now, or at the last midnight (byday)"},
+    tcb_range = {"_range_type", PARAM_CHOICE, PARAM_LENIENT, .choices = ranges,
+                 .help = "period of the reports, or also of the builds (build)"},
+    tcb_type = {"_report_type", PARAM_CHOICE, .choices = types,
+                .refusal = "'_report_type' not recognized", .help = "kind of reports"},
+    tcb_process = {"process_type", PARAM_CHOICE, PARAM_LENIENT, .choices = processes,
+                   .help = "process that crashed"},
+    /* The database has the platforms (read_platform); others count as none. */
+    tcb_platform = {"platform", PARAM_TEXT, .help = "name of a platform; default: all"},
+    tcb_format = {"_format", PARAM_CHOICE, PARAM_LENIENT, .choices = formats,
+                  .help = "json: the ranking as numbers"};
+/* clang-format on */
+const struct param_spec *const topcrashers_params[] = {
+    &tcb_product, &tcb_version, &tcb_days,     &tcb_size,   &tcb_mode, &tcb_range,
+    &tcb_type,    &tcb_process, &tcb_platform, &tcb_format, NULL};
 
-/* The value asked for if it is one of the choices, else the first; *ret_known says which. */
-static const char *choose(struct req *r, enum choices_id id, bool *ret_known)
+static const char *chosen(struct req *r, const struct param_spec *p)
 {
-    const struct choices *c = &tcb_choices[id];
-    struct str asked = req_param(r, c->name);
-    *ret_known = asked.n == 0;
-    for (size_t i = 0; i < c->n; i++)
-        if (str_eq(asked, str_of(c->v[i].value))) {
-            *ret_known = true;
-            return c->v[i].value;
-        }
-    return c->v[0].value;
-}
-
-/* Numbers: a text that is none is the caller's mistake, another number may be. */
-static bool choose_number(struct req *r, enum choices_id id, bool only_known, int *ret,
-                          struct err *err)
-{
-    bool known;
-    int64_t number;
-    const char *name = tcb_choices[id].name;
-    struct str asked = req_param(r, name);
-    if (asked.n > 0 && !str_to_i64(asked, INT64_MIN, INT64_MAX, name, &number, ERR_IGNORED))
-        return err_set(err, ERR_INVALID, "'%s' not a number", name);
-    const char *text = choose(r, id, &known);
-    if (only_known && !known)
-        return err_set(err, ERR_INVALID, "'%s' not a recognized number", name);
-    *ret = (int)strtol(text, NULL, 10);
-    return true;
+    return p->choices[req_choice(r, p)].value;
 }
 
 static bool read_platform(struct req *r, struct tcb_wanted *w, struct err *err)
 {
-    struct str asked = req_param(r, "platform");
+    struct str asked = req_text(r, &tcb_platform);
     DB_ROWS rows = {0};
     if (asked.n == 0)
         return true;
@@ -89,23 +74,18 @@ static bool read_platform(struct req *r, struct tcb_wanted *w, struct err *err)
 
 bool tcb_read_wanted(struct req *r, struct tcb_wanted *w, struct err *err)
 {
-    bool known;
     w->query = query_of_request(r);
-    query_drop(&w->query, "_format");
-    if (!app_product(r, &w->product, err))
+    query_drop(&w->query, tcb_format.name);
+    /* An unknown product is a 404, whatever the other parameters are. */
+    if (!app_product(r, req_text(r, &tcb_product), &w->product, err) || !req_params_fit(r, err))
         return false;
-    w->versions = query_all(&w->query, "version");
-    if (!choose_number(r, CHOICES_DAYS, true, &w->days, err) ||
-        !choose_number(r, CHOICES_SIZE, false, &w->size, err))
-        return false;
-    const char *mode = choose(r, CHOICES_MODE, &known);
-    const char *range = choose(r, CHOICES_RANGE, &known);
-    w->by_day = strcmp(mode, "byday") == 0;
-    w->by_build = strcmp(range, "build") == 0;
-    w->process_type = choose(r, CHOICES_PROCESS, &known);
-    w->report_type = choose(r, CHOICES_TYPE, &known);
-    if (!known)
-        return err_set(err, ERR_INVALID, "'_report_type' not recognized");
+    w->versions = req_list(r, &tcb_version);
+    w->days = (int)strtol(chosen(r, &tcb_days), NULL, 10);
+    w->size = (int)strtol(chosen(r, &tcb_size), NULL, 10);
+    w->by_day = req_choice(r, &tcb_mode) == MODE_BY_DAY;
+    w->by_build = req_choice(r, &tcb_range) == RANGE_BUILD;
+    w->process_type = chosen(r, &tcb_process);
+    w->report_type = chosen(r, &tcb_type);
     int64_t now = req_now_us(r);
     w->to_us = w->by_day ? now / DAY_US * DAY_US : (now / SECOND_US + 1) * SECOND_US;
     w->from_us = w->to_us - w->days * DAY_US;
@@ -148,10 +128,9 @@ static void add_filters(const struct tcb_wanted *w, struct query *q)
         return;
     }
     /* Plain negated values are one condition: none of them. */
-    for (size_t i = 0; i < ARRAY_LEN(process_choices); i++)
-        if (strcmp(process_choices[i].value, "any") != 0 &&
-            strcmp(process_choices[i].value, "other") != 0)
-            query_addf(q, "process_type", "!%s", process_choices[i].value);
+    for (size_t i = 0; processes[i].value; i++)
+        if (strcmp(processes[i].value, "any") != 0 && strcmp(processes[i].value, "other") != 0)
+            query_addf(q, "process_type", "!%s", processes[i].value);
 }
 
 enum period { PERIOD_NOW, PERIOD_NOW_EARLY, PERIOD_BEFORE };

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <fcgiapp.h>
 
+#include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/rate.h"
 #include "lib/web/turns.h"
@@ -56,6 +57,7 @@ struct req {
     struct str mount; /* SCRIPT_NAME: prefix under which the program is served, without the slash */
     struct str path, path_rest, query;
     struct param_list params;
+    struct param_problem param_problem; /* after params_check */
     int64_t now_us, start_us;
     char id[REQ_ID_SIZE];
 
@@ -81,10 +83,15 @@ struct req {
 
 /* request.c */
 bool req_begin(struct req *r, struct err *err); /* parameters of the server, path, query */
+/* The parameters of a form body take the place of those of the query. */
 bool req_parse_form(struct req *r, struct err *err);
+struct strs req_params(struct req *r, const char *name); /* all values of a name, in the arena */
 void req_drain(struct req *r); /* reads what is left of the body, within limits */
 struct str req_env(const struct req *r, const char *name);
 bool req_is_form(const struct req *r);
+
+/* param_spec.c: looks at all parameters of the route; r->param_problem has the first bad one. */
+void params_check(struct req *r);
 
 /* route.c */
 struct route_match {

@@ -186,11 +186,6 @@ const struct req_param *req_param_at(const struct req *r, size_t i)
     return i < r->params.n ? &r->params.v[i] : NULL;
 }
 
-struct str req_param(const struct req *r, const char *name)
-{
-    return params_find(&r->params, name);
-}
-
 struct strs req_params(struct req *r, const char *name)
 {
     struct strs found = {.v = arena_array(&r->arena, r->params.n + 1, sizeof(struct str))};

@@ -244,7 +244,7 @@ bool session_check_csrf(struct req *r, struct err *err)
         return err_set(err, ERR_UNAVAILABLE, "the database cannot say who asks");
     struct str sent = req_header(r, "X-CSRF-Token");
     if (sent.n == 0)
-        sent = req_param(r, "csrf_token");
+        sent = params_find(&r->params, "csrf_token");
     bool fits =
         secret.p && sent.n == SHA256_HEX && secret_eq(sent.p, csrf_of(r, secret), SHA256_HEX);
     if (!fits)

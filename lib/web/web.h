@@ -18,7 +18,7 @@
  *            BUSY 429 or 503 with its text).
  * Checks     In this order: Auth-Token (403 before anything else), path (404), OPTIONS, method
  *            (405), rate limit (429), log-in and permission (pages: 302 to /login/?next=…; API:
- *            403), form, CSRF token (403).  See docs/web-runner.md.
+ *            403), form, CSRF token (403), parameters (400).  See docs/web-runner.md.
  * Ownership  Everything reached from a struct req lives until the handler returns; texts given to
  *            resp_… must live as long (arena).
  * Threads    One request at a time in a process.
@@ -48,7 +48,11 @@ enum route_flag {
     ROUTE_LOCAL = 128,    /* only through the operators' door of nginx (local.conf.in); a stranger
                              is told that there is no such page */
     ROUTE_BROWSE = 256,   /* rate limit group of pages that search or read much by themselves */
+    ROUTE_OWN_REFUSAL = 512, /* the handler runs although a parameter does not fit, because it has
+                                something to say before or says it in its own way */
 };
+
+struct param_spec; /* param_spec.h */
 
 struct route {
     unsigned methods; /* enum method, or-ed; HEAD follows GET */
@@ -56,7 +60,8 @@ struct route {
     unsigned flags;
     const char *permission; /* code name such as "view_pii", or NULL */
     web_handler *handler;
-    const char *doc; /* one line for the generated API reference */
+    const struct param_spec *const *params; /* NULL-terminated; NULL: none */
+    const char *doc;                        /* one line for the generated API reference */
 };
 
 struct web_program {
@@ -64,6 +69,7 @@ struct web_program {
     enum conf_name workers_key; /* the number of workers */
     const struct route *routes;
     size_t route_count;
+    const struct param_spec *const *params; /* that every route takes; NULL: none */
     /* In the parent, before there is a socket: whatever has to be good for the program to start at
      * all.  May be NULL. */
     bool (*prepare)(const struct conf *conf, void *arg, struct err *err);
@@ -122,16 +128,15 @@ const char *req_id(const struct req *r); /* for logs */
 int64_t req_now_us(const struct req *r);
 
 /*
- * Form fields of the body (urlencoded or multipart, at most 8 MiB, not with ROUTE_RAW_BODY), then
- * those of the query; decoded, in order, valid UTF-8 without NUL.
+ * Parameters as they came, decoded, in order, valid UTF-8 without NUL: those of the query, or of a
+ * POST's form body (urlencoded or multipart, at most 8 MiB).  For searches, where any field may be
+ * one; everybody else reads what the route declares (param_spec.h).
  */
 struct req_param {
     struct str name, value;
 };
 size_t req_param_count(const struct req *r);
 const struct req_param *req_param_at(const struct req *r, size_t i);
-struct str req_param(const struct req *r, const char *name); /* first; p NULL if absent */
-struct strs req_params(struct req *r, const char *name);     /* all, in the arena */
 
 /*
  * Something dear, such as a search, needs a turn: at most SEARCH_MAX_CONCURRENT workers have one,
@@ -177,6 +182,8 @@ bool session_open(struct req *r, int64_t user_id, struct err *err);
 bool session_close(struct req *r, struct err *err);
 
 const char *web_status_text(int status); /* "Not Found" */
+/* "View Raw Dumps" of "view_rawdump". */
+const char *web_permission_label(const char *permission);
 
 bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */
 bool resp_bytes(struct req *r, int status, const char *content_type, struct str body);

@@ -123,7 +123,7 @@ static const struct {
 };
 /* clang-format on */
 
-static const char *label_of(const char *permission)
+const char *web_permission_label(const char *permission)
 {
     for (size_t i = 0; i < ARRAY_LEN(permission_labels); i++)
         if (strcmp(permission_labels[i].name, permission) == 0)
@@ -148,7 +148,7 @@ static bool check_permission(struct req *r)
     } else if (route->flags & ROUTE_API) {
         if (route->permission)
             err_set(&err, ERR_FORBIDDEN, "Use of this endpoint requires the '%s' permission",
-                    label_of(route->permission));
+                    web_permission_label(route->permission));
         else
             err_set(&err, ERR_FORBIDDEN, "This requires an Auth-Token to authenticate the request");
         resp_error(r, 403, &err);
@@ -221,6 +221,17 @@ static bool has_body(const struct req *r)
     return r->method == METHOD_POST || r->method == METHOD_PUT;
 }
 
+/* False: answered. */
+static bool check_params(struct req *r)
+{
+    params_check(r);
+    const struct param_problem *problem = req_param_problem(r);
+    if (!problem || r->route->flags & ROUTE_OWN_REFUSAL)
+        return true;
+    failed(r, &problem->err);
+    return false;
+}
+
 /* All checks in their order; true if the handler's turn has come. */
 static bool check(struct req *r, struct route_match *m, struct err *err)
 {
@@ -258,7 +269,7 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
         failed(r, err);
         return false;
     }
-    return check_nul(r);
+    return check_nul(r) && check_params(r);
 }
 
 static void answer(struct req *r)

@@ -147,12 +147,12 @@ static void test_accept(void **state)
 }
 
 static const struct route routes[] = {
-    {METHOD_GET, "/", 0, NULL, NULL, ""},
-    {METHOD_GET, "/login/", 0, NULL, NULL, ""},
-    {METHOD_POST, "/login/", 0, NULL, NULL, ""},
-    {METHOD_GET, "/report/", ROUTE_PREFIX, NULL, NULL, ""},
-    {METHOD_GET, "/report/index/", ROUTE_PREFIX, NULL, NULL, ""},
-    {METHOD_GET | METHOD_POST, "/report/index/fixed", 0, NULL, NULL, ""},
+    {METHOD_GET, "/", 0, NULL, NULL, NULL, ""},
+    {METHOD_GET, "/login/", 0, NULL, NULL, NULL, ""},
+    {METHOD_POST, "/login/", 0, NULL, NULL, NULL, ""},
+    {METHOD_GET, "/report/", ROUTE_PREFIX, NULL, NULL, NULL, ""},
+    {METHOD_GET, "/report/index/", ROUTE_PREFIX, NULL, NULL, NULL, ""},
+    {METHOD_GET | METHOD_POST, "/report/index/fixed", 0, NULL, NULL, NULL, ""},
 };
 
 /* clang-format off */
@@ -192,6 +192,123 @@ static void test_routes(void **state)
                      route_allow(&a, m.methods));
     }
     arena_release(&a);
+}
+
+/* clang-format off */
+static const struct param_choice sizes[] = {{"50", NULL}, {"100", NULL}, {0}};
+static const struct param_spec
+    text = {"t", PARAM_TEXT, PARAM_TRIMMED, .max = 3, .fallback = "def", .refusal = "t is long"},
+    notes = {"t", PARAM_TEXT, PARAM_CHARACTERS, .max = 3, .refusal = "t is long"},
+    number = {"n", PARAM_INT, .min = 1, .max = 9, .fallback = "4", .refusal = "no n"},
+    bare_number = {"n", PARAM_INT, PARAM_REQUIRED, .min = 1, .max = 9},
+    clamped = {"n", PARAM_INT, PARAM_CLAMPED, .min = 1, .max = 9, .fallback = "1", .refusal = "no n"},
+    numbers = {"n", PARAM_INT_LIST, PARAM_REQUIRED | PARAM_SKIP_EMPTY, .max = 9, .refusal = "no n"},
+    all = {"t", PARAM_LIST, .help = ""},
+    size = {"s", PARAM_CHOICE, .choices = sizes, .refusal = "unknown s"},
+    any_size = {"s", PARAM_CHOICE, PARAM_LENIENT, .choices = sizes, .number_refusal = "s is no number"},
+    day = {"d", PARAM_DATE, PARAM_LENIENT | PARAM_SKIP_EMPTY, .help = ""},
+    id = {"i", PARAM_CRASH_ID, PARAM_REQUIRED, .refusal = "no id"},
+    flag = {"f", PARAM_FLAG, .help = ""},
+    foreign = {"n", PARAM_INT, PARAM_OF_SEARCH, .min = 1, .max = 2};
+#define CRASH "11111111-2222-4333-8444-555550260101"
+
+static const struct {
+    const char *query;
+    const struct param_spec *spec;
+    const char *want; /* the value as text, or what is said of it */
+} param_cases[] = {
+    {"", &text, "def"}, {"t=", &text, "def"}, {"t=+a+", &text, "a"}, {"t=a&t=b", &text, "a"},
+    {"t=%20abc%20", &text, "abc"}, {"t=abcd", &text, "t is long"}, {"t=%C3%A9%C3%A9", &text, "t is long"},
+    {"t=%C3%A9%C3%A9%C3%A9", &notes, "\xc3\xa9\xc3\xa9\xc3\xa9"}, {"t=%C3%A9%C3%A9%C3%A9x", &notes, "t is long"},
+    {"", &number, "4"}, {"n=", &number, "4"}, {"n=9", &number, "9"}, {"n=0", &number, "no n"},
+    {"n=10", &number, "no n"}, {"n=x", &number, "no n"}, {"n=1x", &number, "no n"},
+    {"n=99999999999999999999", &number, "no n"},
+    {"n=x", &bare_number, "n: not a number"}, {"n=0", &bare_number, "n: 0 lies outside 1..9"},
+    {"", &bare_number, "n: empty where a number was expected"},
+    {"n=-7", &clamped, "1"}, {"n=70", &clamped, "9"}, {"n=x", &clamped, "no n"}, {"", &clamped, "1"},
+    {"n=1&n=&n=007", &numbers, "1|007|"}, {"n=1&n=x", &numbers, "no n"}, {"n=-1", &numbers, "no n"},
+    {"n=", &numbers, "no n"},
+    {"t=&t=b", &all, "|b|"}, {"", &all, ""},
+    {"", &size, "0"}, {"s=100", &size, "1"}, {"s=070", &size, "unknown s"}, {"s=0100", &size, "unknown s"},
+    {"s=7", &any_size, "0"}, {"s=x", &any_size, "s is no number"}, {"s=100", &any_size, "1"},
+    {"d=&d=1970-01-01T00:00:01", &day, "1000000"}, {"d=never", &day, "none"}, {"", &day, "none"},
+    {"i=bp-" CRASH, &id, CRASH}, {"i=x", &id, "no id"}, {"", &id, "no id"}, {"i=&i=" CRASH, &id, "no id"},
+    {"f", &flag, "off"}, {"f=0", &flag, "on"},
+    {"n=77", &foreign, "0"},
+};
+/* clang-format on */
+
+static const char *list_text(struct arena *a, struct strs l)
+{
+    const char *joined = "";
+    for (size_t i = 0; i < l.n; i++)
+        joined = arena_printf(a, "%s" STR_FMT "|", joined, STR_ARG(l.v[i]));
+    return joined;
+}
+
+static const char *value_text(struct req *r, const struct param_spec *p)
+{
+    int64_t us;
+    switch (p->type) {
+    case PARAM_TEXT:
+        return str_adup(&r->arena, req_text(r, p));
+    case PARAM_LIST:
+    case PARAM_INT_LIST:
+        return list_text(&r->arena, req_list(r, p));
+    case PARAM_INT:
+        return arena_printf(&r->arena, "%lld", (long long)req_int(r, p));
+    case PARAM_FLAG:
+        return req_flag(r, p) ? "on" : "off";
+    case PARAM_CHOICE:
+        return arena_printf(&r->arena, "%zu", req_choice(r, p));
+    case PARAM_DATE:
+        return req_date(r, p, &us) ? arena_printf(&r->arena, "%lld", (long long)us) : "none";
+    case PARAM_CRASH_ID:
+        return req_crash_id(r, p);
+    }
+    return NULL;
+}
+
+/* Every type with values that fit and values that do not; the words of refusals are the declared.
+ */
+static void test_declared_params(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(param_cases); i++) {
+        const struct param_spec *const list[] = {param_cases[i].spec, NULL};
+        const struct route route = {METHOD_GET, "/", 0, NULL, NULL, list, ""};
+        const struct web_program program = {.routes = &route, .route_count = 1};
+        struct web_app web = {.program = &program};
+        struct req r = {.web = &web, .route = &route};
+        struct err err = {0};
+        arena_init(&r.arena, ARENA_MAX);
+        assert_true(params_parse(&r.arena, str_of(param_cases[i].query), &r.params, &err));
+        params_check(&r);
+        const char *got = req_params_fit(&r, &err) ? value_text(&r, list[0]) : err.msg;
+        if (strcmp(got, param_cases[i].want) != 0)
+            fail_msg("case %zu, %s of \"%s\": %s", i, list[0]->name, param_cases[i].query, got);
+        arena_release(&r.arena);
+    }
+}
+
+/* The first in the order of the list is the problem; the API has its own words for absent ones. */
+static void test_first_problem_of_a_route(void **state)
+{
+    (void)state;
+    const struct param_spec *const list[] = {&id, &number, NULL};
+    const struct route route = {METHOD_GET, "/api/x/", ROUTE_API, NULL, NULL, list, ""};
+    const struct web_program program = {.routes = &route, .route_count = 1};
+    struct web_app web = {.program = &program};
+    struct req r = {.web = &web, .route = &route};
+    arena_init(&r.arena, ARENA_MAX);
+    assert_true(params_parse(&r.arena, STR("n=x"), &r.params, NULL));
+    params_check(&r);
+    const struct param_problem *problem = req_param_problem(&r);
+    assert_non_null(problem);
+    assert_ptr_equal(problem->param, &id);
+    assert_true(problem->is_missing);
+    assert_string_equal(problem->err.msg, "This field is required.");
+    arena_release(&r.arena);
 }
 
 static void test_rate(void **state)
@@ -297,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_header_params),
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_declared_params),
+        cmocka_unit_test(test_first_problem_of_a_route),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_keeps_long_windows),
         cmocka_unit_test(test_rate_full_table_still_counts),
