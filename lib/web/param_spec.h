@@ -18,7 +18,9 @@
  * and in the handler `req_int(r, &page)`: a name that is mistyped does not compile, and one that
  * the route does not list stops the program at its first request.
  *
- * Where from   Those of a POST come from its form body, then from the query.
+ * Where from   Parameters of a GET come from the query, those of a POST from its form body and from
+ *              nowhere else: a link must not fill in a form.  With ROUTE_RAW_BODY the body is the
+ *              handler's, and the query has the parameters.
  * Errors       The runner looks at all parameters of the route, in order, before the handler runs.
  *              The first that does not fit is the answer: a 400 with its text, except with
  *              ROUTE_OWN_REFUSAL, whose handlers ask req_params_fit() when it is their turn.

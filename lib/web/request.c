@@ -339,7 +339,6 @@ static bool parse_multipart(struct req *r, struct str body, struct param_list *l
     return ok;
 }
 
-/* Fields of the body come before those of the query, so that a link cannot override a form. */
 bool req_parse_form(struct req *r, struct err *err)
 {
     struct str body;
@@ -348,10 +347,6 @@ bool req_parse_form(struct req *r, struct err *err)
         return false;
     bool ok = is_multipart(r) ? parse_multipart(r, body, &list, err)
                               : params_parse(&r->arena, body, &list, err);
-    for (size_t i = 0; ok && i < r->params.n; i++)
-        ok = params_add(&r->arena, &list, r->params.v[i].name, r->params.v[i].value, err);
-    if (!list.with_nul.p)
-        list.with_nul = r->params.with_nul;
     if (ok)
         r->params = list;
     return ok;

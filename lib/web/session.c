@@ -231,7 +231,8 @@ const char *req_csrf_token(struct req *r)
 
 /*
  * Needed where a browser adds authority by itself: any form, and an API call that comes with a
- * session.  A token in a header is never added by a browser.
+ * session.  A token in a header is never added by a browser.  Addresses are logged, kept in
+ * histories and sent on as referrers, so the token of a form is never looked for in the query.
  */
 bool session_check_csrf(struct req *r, struct err *err)
 {
@@ -243,7 +244,7 @@ bool session_check_csrf(struct req *r, struct err *err)
     if (r->user_failed)
         return err_set(err, ERR_UNAVAILABLE, "the database cannot say who asks");
     struct str sent = req_header(r, "X-CSRF-Token");
-    if (sent.n == 0)
+    if (sent.n == 0 && !(r->route->flags & ROUTE_RAW_BODY)) /* whose parameters are the query's */
         sent = params_find(&r->params, "csrf_token");
     bool fits =
         secret.p && sent.n == SHA256_HEX && secret_eq(sent.p, csrf_of(r, secret), SHA256_HEX);

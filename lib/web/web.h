@@ -37,8 +37,8 @@ enum method {
 typedef bool web_handler(struct req *req, struct err *err);
 
 enum route_flag {
-    ROUTE_RAW_BODY = 1,   /* the handler reads the body itself: req_read_body.  The CSRF token then
-                             comes in the header X-CSRF-Token or the query */
+    ROUTE_RAW_BODY = 1,   /* the handler reads the body itself: req_read_body.  Parameters are those
+                             of the query then; the CSRF token comes in X-CSRF-Token */
     ROUTE_NO_SESSION = 2, /* never look at cookies or tokens (collector, health) */
     ROUTE_API = 4,        /* JSON errors, CORS, Auth-Token, rate limit group API */
     ROUTE_LOGIN = 8,      /* log-in needed; pages redirect to /login/?next= */

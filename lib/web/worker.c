@@ -221,6 +221,18 @@ static bool has_body(const struct req *r)
     return r->method == METHOD_POST || r->method == METHOD_PUT;
 }
 
+/*
+ * A POST has the parameters of its form and no others, so that no link can fill in a form or add
+ * to it; a body that is no form has none.
+ */
+static bool take_form(struct req *r, struct err *err)
+{
+    if (r->route->flags & ROUTE_RAW_BODY)
+        return true;
+    r->params = (struct param_list){0};
+    return !req_is_form(r) || req_parse_form(r, err);
+}
+
 /* False: answered. */
 static bool check_params(struct req *r)
 {
@@ -263,9 +275,7 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
     }
     if (!check_rate(r) || !check_session_page(r) || !check_permission(r))
         return false;
-    bool is_raw = m->route->flags & ROUTE_RAW_BODY;
-    if (has_body(r) && ((!is_raw && req_is_form(r) && !req_parse_form(r, err)) ||
-                        (knows_users && !session_check_csrf(r, err)))) {
+    if (has_body(r) && (!take_form(r, err) || (knows_users && !session_check_csrf(r, err)))) {
         failed(r, err);
         return false;
     }

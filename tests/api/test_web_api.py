@@ -98,6 +98,16 @@ def test_reprocessing(datil, crash):
     assert post(f"crash_ids={crash}")[0] == 403
 
 
+def test_a_post_reads_its_body_alone(datil):
+    """A link with parameters must not be a form that somebody else has filled in."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body, head in [("", form), ("x=1", form), ("{}", {"Content-Type": "application/json"})]:
+        answer = datil.request("POST", "/api/Bugs/?signatures=a", body, head)
+        assert (answer.status, answer.json) == (400, {"errors": {"signatures": ["This field is required."]}}), body
+    answer = datil.request("POST", "/api/Bugs/?signatures=a%00&pretty=print", "signatures=none+such", form)
+    assert (answer.status, answer.text) == (200, '{"hits":[],"total":0}')
+
+
 def test_crash_signature(datil):
     def post(body, kind="application/json"):
         answer = datil.request("POST", "/api/CrashSignature/", body, {"Content-Type": kind})

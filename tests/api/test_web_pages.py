@@ -306,6 +306,8 @@ def test_administration(datil):
     assert page.status == 200 and "user@example.org" in page.text
     refused = {"csrf_token": csrf(user.send("GET", "/profile/")), "message": "x", "severity": "info"}
     assert user.send("POST", "/siteadmin/notice/", urllib.parse.urlencode(refused)).status == 403
+    of_a_link = "/siteadmin/notice/?message=of+a+link&severity=info"
+    assert root.send("POST", of_a_link, "csrf_token=" + csrf(page)).status == 400
     notice = {"csrf_token": csrf(page), "message": "<i>See bug #77", "severity": "warning"}
     assert root.send("POST", "/siteadmin/notice/", urllib.parse.urlencode(notice)).status == 303
     wait_until(lambda: "&lt;i&gt;See <a href=" in datil.get("/").text, what="the notice on every page")

@@ -197,6 +197,17 @@ def test_form_token_belongs_to_the_session(web):
     assert mine.request("GET", "/profile/").status == 200
 
 
+def test_form_token_is_not_taken_from_an_address(web):
+    """Addresses are logged and passed on; and a link must not be a form that sends itself."""
+    b = Browser(web)
+    b.log_in("hacker@example.org")
+    token = b.csrf("/profile/")
+    assert b.request("POST", "/logout/?csrf_token=" + token, {}).status == 403
+    assert b.request("POST", "/logout/?csrf_token=" + token).status == 403  # without a body
+    assert b.request("GET", "/profile/").status == 200
+    assert b.request("POST", "/logout/", {"csrf_token": token}).status == 303
+
+
 def test_permission_of_a_page_leads_to_the_log_in(web):
     answer = web.request("GET", "/profile/?a=b c".replace(" ", "%20"))
     assert answer.status == 302
