@@ -79,7 +79,8 @@ static bool read_choice(const struct param_spec *p, struct str text, int64_t *re
 static bool is_short_enough(const struct param_spec *p, struct str text, struct err *err)
 {
     size_t max = (size_t)p->max;
-    bool fits = p->flags & PARAM_CHARACTERS ? utf8_prefix_chars(text, max) == text.n : text.n <= max;
+    bool fits =
+        p->flags & PARAM_CHARACTERS ? utf8_prefix_chars(text, max) == text.n : text.n <= max;
     return max == 0 || fits || err_set(err, ERR_INVALID, "%s: too long", p->name);
 }
 
@@ -248,8 +249,8 @@ bool req_is_sent(struct req *r, const struct param_spec *p)
 const char *param_type_name(enum param_type type)
 {
     static const char *const names[] = {
-        [PARAM_TEXT] = "text",     [PARAM_LIST] = "list", [PARAM_INT] = "integer",
-        [PARAM_INT_LIST] = "list", [PARAM_FLAG] = "flag", [PARAM_CHOICE] = "text",
+        [PARAM_TEXT] = "text",     [PARAM_LIST] = "list",     [PARAM_INT] = "integer",
+        [PARAM_INT_LIST] = "list", [PARAM_FLAG] = "flag",     [PARAM_CHOICE] = "text",
         [PARAM_DATE] = "date",     [PARAM_CRASH_ID] = "text",
     };
     return names[type];

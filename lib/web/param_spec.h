@@ -40,9 +40,9 @@ enum param_type {
 
 enum param_flag {
     PARAM_REQUIRED = 1,
-    PARAM_LENIENT = 2,     /* a value that does not fit counts as absent, where others are refused */
-    PARAM_CLAMPED = 4,     /* PARAM_INT: a number outside the range becomes its nearest end */
-    PARAM_TRIMMED = 8,     /* blanks around the text do not count */
+    PARAM_LENIENT = 2, /* a value that does not fit counts as absent, where others are refused */
+    PARAM_CLAMPED = 4, /* PARAM_INT: a number outside the range becomes its nearest end */
+    PARAM_TRIMMED = 8, /* blanks around the text do not count */
     PARAM_SKIP_EMPTY = 16, /* empty values count as not sent, also between others */
     PARAM_CHARACTERS = 32, /* PARAM_TEXT: `max` counts characters, not bytes */
     PARAM_OF_SEARCH = 64,  /* lib/search reads and refuses it; it is here to be printed */
@@ -74,8 +74,8 @@ struct param_spec {
  * What the route's parameters hold.  All take parameters that the route or the program lists.
  * Absent and empty ones, and with PARAM_LENIENT those that do not fit, have their default.
  */
-/* PARAM_TEXT; as it was sent, also when it is too long (to show it again in a form).  p NULL: absent
- * and without a default. */
+/* PARAM_TEXT; as it was sent, also when it is too long (to show it again in a form).  p NULL:
+ * absent and without a default. */
 struct str req_text(struct req *r, const struct param_spec *p);
 struct strs req_list(struct req *r, const struct param_spec *p); /* PARAM_LIST, PARAM_INT_LIST */
 int64_t req_int(struct req *r, const struct param_spec *p);      /* 0 without a default */
