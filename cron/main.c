@@ -143,7 +143,7 @@ static bool mark(struct scheduler *s, const char *name, struct err *err)
     return true;
 }
 
-static bool run(struct scheduler *s, const struct options *o, struct err *err)
+static bool do_command(struct scheduler *s, const struct options *o, struct err *err)
 {
     assert(o->name || (o->mode != MODE_RESET && o->mode != MODE_MARK)); /* getopt has seen to it */
     switch (o->mode) {
@@ -190,7 +190,8 @@ int main(int argc, char **argv)
             .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),
         };
         ok = identity_settle(&conf, IDENTITY_SERVICE, &err) &&
-             fields_load(conf_text(&conf, CONF_DATIL_VAR), &s.fields, &err) && run(&s, &o, &err);
+             fields_load(conf_text(&conf, CONF_DATIL_VAR), &s.fields, &err) &&
+             do_command(&s, &o, &err);
         db_free(s.db);
         fields_free(s.fields);
         conf_release(&conf);

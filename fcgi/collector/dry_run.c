@@ -60,7 +60,7 @@ static bool answer(struct dry_run *d, struct str line, struct err *err)
     return true;
 }
 
-static bool run(struct dry_run *d, struct err *err)
+static bool judge_all(struct dry_run *d, struct err *err)
 {
     FREE_LATER char *line = NULL;
     size_t cap = 0;
@@ -89,7 +89,7 @@ int throttle_dry_run(int argc, char **argv)
                                     : conf_text(&conf, CONF_BREAKPAD_THROTTLER_RULES);
     ok = ok && throttle_load(which, &d.rules, &err) &&
          throttle_load("accept_all", &d.accept_all, &err) &&
-         products_load(conf_text(&conf, CONF_DATIL_VAR), &d.products, &err) && run(&d, &err);
+         products_load(conf_text(&conf, CONF_DATIL_VAR), &d.products, &err) && judge_all(&d, &err);
     if (!ok)
         fprintf(stderr, "datil-collector --throttle: %s\n", err.msg);
     throttle_release(&d.rules);

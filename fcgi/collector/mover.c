@@ -427,7 +427,7 @@ static bool take_lock(const struct mover *m, int *ret_fd, struct err *err)
     return true;
 }
 
-static bool run(struct mover *m, struct err *err)
+static bool move_until_told(struct mover *m, struct err *err)
 {
     FD_AUTO lock = -1;
     m->spool = spool_of_conf(m->conf);
@@ -456,7 +456,7 @@ int mover_run(void *arg, int index)
     bool ok = conf_load(&conf, &err);
     if (ok) {
         metrics_open_statsd(m->metrics, &conf);
-        ok = run(m, &err);
+        ok = move_until_told(m, &err);
     }
     if (!ok)
         log_event(LOG_ERROR, "start_failed", "the mover cannot start", LOG_E(&err));

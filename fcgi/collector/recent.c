@@ -157,7 +157,7 @@ static void read_set(const struct recent *t, size_t set, int64_t now_s, struct s
     }
 }
 
-static struct slot *find(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
+static struct slot *slot_of_key(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
 {
     for (size_t i = 0; i < WAYS; i++)
         if (slots[i].state != RECENT_NONE && memcmp(slots[i].key, key, RECENT_KEY_BYTES) == 0)
@@ -176,7 +176,7 @@ void recent_enter(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t
         return;
     read_set(t, set, now_s, slots);
     lock_byte(t, SET_LOCKS + (int64_t)set, F_UNLCK);
-    const struct slot *s = find(slots, key);
+    const struct slot *s = slot_of_key(slots, key);
     if (!s)
         return;
     ret->state = s->state;
@@ -195,7 +195,7 @@ static void write_slot(const struct recent *t, size_t set, size_t way, struct sl
 /* The key's own slot, else a free one, else the oldest. */
 static struct slot *slot_for(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
 {
-    struct slot *best = find(slots, key);
+    struct slot *best = slot_of_key(slots, key);
     for (size_t i = 0; !best && i < WAYS; i++)
         if (slots[i].state == RECENT_NONE)
             best = &slots[i];

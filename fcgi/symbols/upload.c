@@ -152,7 +152,7 @@ static void check_header(struct upload *u, const char *name, const struct symsto
         warn(u, name, "debug file of the MODULE line differs");
 }
 
-static void push(struct strs *list, const char *name)
+static void add_name(struct strs *list, const char *name)
 {
     list->v[list->n++] = str_of(name);
 }
@@ -165,7 +165,7 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
     if (problem)
         warn(u, name, problem);
     else if (done->change == SYMSTORE_SAME)
-        push(&u->skipped, arena_strdup(u->arena, name));
+        add_name(&u->skipped, arena_strdup(u->arena, name));
     else
         check_header(u, name, done);
 }
@@ -198,7 +198,7 @@ static bool store_all(struct upload *u, struct symreader *r, const struct symrea
     u->ignored.v = arena_array(u->arena, n + 1, sizeof(struct str));
     for (size_t i = 0; i < n; i++)
         if (list->members.v[i].is_ignored)
-            push(&u->ignored, list->members.v[i].name);
+            add_name(&u->ignored, list->members.v[i].name);
     return symadd_members(&add, r, list, err) && complete(u, err);
 }
 

@@ -151,7 +151,8 @@ static int64_t count_of(const struct candidates *c, struct str text)
     return 0;
 }
 
-static void fill(struct live_versions *l, const struct product *product, const struct candidates *c)
+static void list_versions(struct live_versions *l, const struct product *product,
+                          const struct candidates *c)
 {
     struct str first[FEATURED_MAX];
     size_t featured_count = featured(product, c, first);
@@ -208,7 +209,7 @@ const struct live_versions *live_versions_of(struct req *r, const struct product
     if (ask(r, product, &answer, &err)) {
         empty(l);
         struct candidates c = candidates_of(req_arena(r), app_facet(answer, "version"));
-        fill(l, product, &c);
+        list_versions(l, product, &c);
     } else if (err.code != ERR_BUSY) {
         log_event(LOG_WARN, "versions_unknown", "versions of a product cannot be listed",
                   LOG_S("product", product->name), LOG_E(&err));

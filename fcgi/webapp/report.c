@@ -167,7 +167,7 @@ static void set_new_signature(const struct report_page *c, struct tpl_values *v)
     signature_result_release(&result);
 }
 
-static bool fill(const struct report_page *c, struct tpl_values *v, struct err *err)
+static bool set_values(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     set_head(c, v);
     set_new_signature(c, v);
@@ -194,7 +194,7 @@ static bool send_report(struct report_page *c, struct err *err)
     };
     struct tpl_values *v = layout_new(c->req, &layout);
     tpl_cstr(v, "crash_id", c->id);
-    return fill(c, v, err) && layout_send(c->req, 200, "report.html", v, err);
+    return set_values(c, v, err) && layout_send(c->req, 200, "report.html", v, err);
 }
 
 static bool reduce_and_send(struct report_page *c, struct err *err)

@@ -134,7 +134,8 @@ struct placeholder {
 };
 
 /* Replaces %(name)s by the URL-encoded value; unknown names vanish. */
-static struct str fill(struct arena *a, const char *template, const struct placeholder *v, size_t n)
+static struct str replace_placeholders(struct arena *a, const char *template,
+                                       const struct placeholder *v, size_t n)
 {
     STRBUF_AUTO b;
     sb_init(&b, TEXT_MAX);
@@ -172,7 +173,7 @@ static void set_links(const struct report_page *c, struct tpl_rows *rows)
     for (char **l = c->product->bug_links; l && l[0] && l[1]; l += 2) {
         struct tpl_row *row = tpl_row_add(rows);
         tpl_row_cstr(row, l[0]);
-        tpl_row_url(row, fill(c->a, l[1], values, ARRAY_LEN(values)));
+        tpl_row_url(row, replace_placeholders(c->a, l[1], values, ARRAY_LEN(values)));
     }
 }
 

@@ -127,7 +127,7 @@ static struct strs column(struct arena *a, size_t n)
     return (struct strs){arena_array(a, n, sizeof(struct str)), 0};
 }
 
-static void push(struct strs *s, const char *text)
+static void add_text(struct strs *s, const char *text)
 {
     s->v[s->n++] = str_of(text ? text : "");
 }
@@ -139,14 +139,14 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
     struct strs signature = column(a, n), build = column(a, n), date = column(a, n);
     for (size_t i = 0; i < n; i++) {
         struct crash_row f = crash_row_of(a, docs[i]);
-        push(&id, jget_str(docs[i], "uuid"));
-        push(&product, f.product);
-        push(&received, f.date);
+        add_text(&id, jget_str(docs[i], "uuid"));
+        add_text(&product, f.product);
+        add_text(&received, f.date);
         if (!f.signature || !f.date)
             continue;
-        push(&signature, f.signature);
-        push(&build, f.build);
-        push(&date, f.date);
+        add_text(&signature, f.signature);
+        add_text(&build, f.build);
+        add_text(&date, f.date);
     }
     return DB_EXEC(db, &q_ledger_load, err, db_text_array(a, id), db_text_array(a, product),
                    db_text_array(a, received), are_indexed ? "true" : "false") &&

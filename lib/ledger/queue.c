@@ -30,7 +30,7 @@ struct columns {
     struct strs id, ruleset, queue, product, submitted;
 };
 
-static void fill(struct columns *c, size_t i, const struct ledger_entry *e)
+static void set_row(struct columns *c, size_t i, const struct ledger_entry *e)
 {
     static const char *const digits[] = {"0", "1", "2"};
     int64_t us;
@@ -60,7 +60,7 @@ bool ledger_publish_all(struct db *db, const struct ledger_entry *entries, size_
     arena_init(&a, 2 * BATCH_BYTES_MAX);
     struct columns c = {column(&a, n), column(&a, n), column(&a, n), column(&a, n), column(&a, n)};
     for (size_t i = 0; i < n; i++)
-        fill(&c, i, &entries[i]);
+        set_row(&c, i, &entries[i]);
     bool ok = DB_EXEC(db, &q_queue_publish, err, db_text_array(&a, c.id),
                       db_text_array(&a, c.ruleset), db_text_array(&a, c.queue),
                       db_text_array(&a, c.product), db_text_array(&a, c.submitted));

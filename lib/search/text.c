@@ -83,7 +83,7 @@ static uint32_t peek(struct str s, size_t off, size_t *ret_after)
     return utf8_next(s, ret_after);
 }
 
-static void append(struct text_tokens *t, uint32_t c)
+static void append_character(struct text_tokens *t, uint32_t c)
 {
     if (c < 0x80)
         t->buf[t->n++] = (char)lower_of(c);
@@ -132,13 +132,13 @@ static bool finish_token(struct text_tokens *t, enum char_class last)
             if (!may_join || chars + 1 >= TOKEN_CHARS_MAX ||
                 class_of(peek(t->text, after, &unused)) != last)
                 break;
-            append(t, c);
+            append_character(t, c);
             t->off = after;
             continue;
         }
         if (!sticks(last, k))
             break;
-        append(t, c);
+        append_character(t, c);
         t->off = after;
         if (k != EXTEND)
             last = k;
@@ -157,7 +157,7 @@ bool text_tokens_next(struct text_tokens *t, struct str *ret_token)
         if (k == OTHER || k == EXTEND)
             continue;
         t->n = 0;
-        append(t, c);
+        append_character(t, c);
         if (finish_token(t, k)) {
             *ret_token = str_n(t->buf, t->n);
             return true;

@@ -40,7 +40,7 @@ static bool fuse(struct code *c, enum csym_op op)
     return true;
 }
 
-static bool append(struct code *c, const struct instruction *in)
+static bool append_instruction(struct code *c, const struct instruction *in)
 {
     if (fuse(c, in->op))
         return true;
@@ -86,7 +86,7 @@ void cfi_compile(struct cfi_builder *c, struct str expression, bytes_vec *out)
             n++;
         if (n) {
             struct instruction in = read_token(c, str_n(expression.p, n));
-            ok = append(&code, &in);
+            ok = append_instruction(&code, &in);
         }
         expression = str_sub(expression, MAX(n, (size_t)1), SIZE_MAX);
     }

@@ -229,7 +229,7 @@ static void join(const struct image *m, const struct builder *b, uint64_t stamp,
 }
 
 /* Sections without names first: those of the CFI registers are among the strings. */
-static bool fill(struct image *m, struct builder *b, struct err *err)
+static bool put_sections(struct image *m, struct builder *b, struct err *err)
 {
     for (size_t i = 0; i < b->cfi.regs.items.n; i++)
         intern_id(&b->names, b->cfi.regs.items.v[i]);
@@ -256,7 +256,7 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
     if (b->too_large)
         return err_set(err, ERR_TOO_LARGE, "the symbol file has too many %s", b->too_large);
     struct image m = {0};
-    bool ok = fill(&m, b, err);
+    bool ok = put_sections(&m, b, err);
     bytes_vec out = {0};
     if (ok)
         join(&m, b, stamp, &out);

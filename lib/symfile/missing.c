@@ -77,7 +77,7 @@ static uint64_t hash_of(const struct str fields[FIELDS])
     return h;
 }
 
-static struct entry *find(struct missing *m, const struct str fields[FIELDS], uint64_t hash)
+static struct entry *find_entry(struct missing *m, const struct str fields[FIELDS], uint64_t hash)
 {
     for (size_t i = 0; i < m->entries.n; i++) {
         bool same = m->entries.v[i].hash == hash;
@@ -97,7 +97,7 @@ void missing_record(struct missing *m, const struct symkey *key, struct str code
     const struct str fields[FIELDS] = {str_of(key->debug_file), str_of(key->debug_id),
                                        str_of(key->file), code_file, code_id};
     uint64_t hash = hash_of(fields);
-    struct entry *known = find(m, fields, hash);
+    struct entry *known = find_entry(m, fields, hash);
     if (known) {
         known->count++;
         return;

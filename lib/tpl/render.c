@@ -65,8 +65,8 @@ static struct value rows_value(struct arena *a, const struct tpl_row_type *type)
     return v;
 }
 
-static struct value *append(struct arena *a, struct value **first, struct value **last,
-                            struct value v)
+static struct value *append_value(struct arena *a, struct value **first, struct value **last,
+                                  struct value v)
 {
     struct value *copy = arena_alloc(a, sizeof *copy);
     *copy = v;
@@ -87,7 +87,7 @@ static struct value *put(struct tpl_values *v, const char *name, struct value va
             return old;
         }
     value.name = arena_strdup(v->a, name);
-    return append(v->a, &v->first, &v->last, value);
+    return append_value(v->a, &v->first, &v->last, value);
 }
 
 struct tpl_values *tpl_values_new(struct arena *a)
@@ -213,7 +213,7 @@ struct tpl_rows *tpl_col_rows(struct tpl_row *r, const struct tpl_column *c)
 
 void tpl_row_text(struct tpl_row *r, struct str s)
 {
-    append(r->a, &r->first, &r->last, text_value(r->a, s));
+    append_value(r->a, &r->first, &r->last, text_value(r->a, s));
 }
 
 void tpl_row_cstr(struct tpl_row *r, const char *s)
@@ -223,22 +223,22 @@ void tpl_row_cstr(struct tpl_row *r, const char *s)
 
 void tpl_row_int(struct tpl_row *r, int64_t i)
 {
-    append(r->a, &r->first, &r->last, (struct value){.kind = V_INT, .i = i});
+    append_value(r->a, &r->first, &r->last, (struct value){.kind = V_INT, .i = i});
 }
 
 void tpl_row_url(struct tpl_row *r, struct str url)
 {
-    append(r->a, &r->first, &r->last, url_value(r->a, url));
+    append_value(r->a, &r->first, &r->last, url_value(r->a, url));
 }
 
 void tpl_row_html(struct tpl_row *r, struct html h)
 {
-    append(r->a, &r->first, &r->last, markup_value(r->a, h.escaped));
+    append_value(r->a, &r->first, &r->last, markup_value(r->a, h.escaped));
 }
 
 struct tpl_rows *tpl_row_rows(struct tpl_row *r)
 {
-    return append(r->a, &r->first, &r->last, rows_value(r->a, NULL))->rows;
+    return append_value(r->a, &r->first, &r->last, rows_value(r->a, NULL))->rows;
 }
 
 static bool give_value(CtplValue *out, const struct value *v, struct err *err);

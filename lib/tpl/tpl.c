@@ -113,7 +113,7 @@ void tpl_free(struct tpl_set *t)
     free(t);
 }
 
-static const struct template *find(const struct tpl_set *t, const char *name)
+static const struct template *template_named(const struct tpl_set *t, const char *name)
 {
     struct template key = {.name = (char *)(uintptr_t)name};
     if (t->templates.n == 0)
@@ -123,12 +123,12 @@ static const struct template *find(const struct tpl_set *t, const char *name)
 
 bool tpl_has(const struct tpl_set *t, const char *template_name)
 {
-    return find(t, template_name) != NULL;
+    return template_named(t, template_name) != NULL;
 }
 
 const void *tpl_tree(const struct tpl_set *t, const char *template_name)
 {
-    const struct template *found = find(t, template_name);
+    const struct template *found = template_named(t, template_name);
     return found ? found->tree : NULL;
 }
 

@@ -181,7 +181,7 @@ static bool supervise(struct web_app *web, struct err *err)
     return ok;
 }
 
-static bool run(struct web_app *web, struct err *err)
+static bool serve_until_told(struct web_app *web, struct err *err)
 {
     struct sockaddr_un addr = {0};
     proc_block_signals();
@@ -210,7 +210,7 @@ int web_main(const struct web_program *program, int argc, char **argv)
         log_init(program->name, conf_text(&web.conf, CONF_LOGGING_LEVEL));
         ok = identity_settle(&web.conf, IDENTITY_SERVICE, &err) &&
              fields_load(conf_text(&web.conf, CONF_DATIL_VAR), &web.fields, &err) &&
-             run(&web, &err);
+             serve_until_told(&web, &err);
     }
     if (!ok)
         log_event(LOG_ERROR, "start_failed", "the program cannot start", LOG_E(&err));

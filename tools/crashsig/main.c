@@ -81,7 +81,7 @@ static bool check(struct options *o)
     return false;
 }
 
-static bool run(const struct options *o, struct err *err)
+static bool make_signatures(const struct options *o, struct err *err)
 {
     struct siglists *lists = NULL, *other = NULL;
     if (!siglists_load(o->siglists, &lists, err))
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
     }
     if (!check(&o))
         return 2;
-    if (run(&o, &err) && fflush(stdout) == 0)
+    if (make_signatures(&o, &err) && fflush(stdout) == 0)
         return 0;
     fprintf(stderr, "crashsig: %s\n", err.code ? err.msg : "cannot write");
     return 1;

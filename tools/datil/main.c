@@ -34,7 +34,7 @@ static int words_matched(const struct command *c, int argc, char **argv)
     return n;
 }
 
-static const struct command *find(int argc, char **argv, int *ret_words)
+static const struct command *command_of_words(int argc, char **argv, int *ret_words)
 {
     const struct command *best = NULL;
     *ret_words = 0;
@@ -75,7 +75,7 @@ static bool print_list(const char *first_word, FILE *out)
 static int help(int argc, char **argv)
 {
     int words;
-    const struct command *c = find(argc, argv, &words);
+    const struct command *c = command_of_words(argc, argv, &words);
     if (c) {
         print_command(c, stdout);
         return EXIT_SUCCESS;
@@ -104,7 +104,7 @@ static void release(struct app *app)
     conf_release(&app->conf);
 }
 
-static int run(const struct command *c, int argc, char **argv)
+static int run_command(const struct command *c, int argc, char **argv)
 {
     struct app app = {.operator_uid = getuid()};
     struct err err = {0};
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         argc = 3;
     }
     int words;
-    const struct command *c = find(argc - 1, argv + 1, &words);
+    const struct command *c = command_of_words(argc - 1, argv + 1, &words);
     if (!c) {
         fprintf(stderr, "datil: there is no command '%s'\n", argv[1]);
         if (!print_list(argv[1], stderr))
@@ -160,5 +160,5 @@ int main(int argc, char **argv)
     for (int i = 1 + words; i < argc; i++)
         if (is(argv[i], "--help", "-h"))
             return print_command(c, stdout), EXIT_SUCCESS;
-    return run(c, argc - 1 - words, argv + 1 + words);
+    return run_command(c, argc - 1 - words, argv + 1 + words);
 }

@@ -31,7 +31,7 @@ static bool flush(struct batch *b, struct err *err)
     return ok;
 }
 
-static bool push(struct batch *b, const char *id, struct err *err)
+static bool add_to_batch(struct batch *b, const char *id, struct err *err)
 {
     b->entries[b->n++] = (struct ledger_entry){
         .crash_id = arena_strdup(&b->app->arena, id),
@@ -49,7 +49,7 @@ static bool add_ids(struct batch *b, struct args ids, struct err *err)
             return err_set(err, ERR_INVALID, "'%.60s' is not a crash id", ids.v[i]);
         if (!store_exists(b->app->store, id, "raw_crash"))
             return err_set(err, ERR_NOT_FOUND, "there is no raw crash of %s", id);
-        if (!push(b, id, err))
+        if (!add_to_batch(b, id, err))
             return false;
     }
     return true;
@@ -109,7 +109,7 @@ static bool add_search(struct batch *b, const char *text, struct err *err)
         got = json_array_size(hits);
         for (size_t i = 0; i < got; i++) {
             const char *id = jget_str(json_array_get(hits, i), "uuid");
-            if (id && store_exists(b->app->store, id, "raw_crash") && !push(b, id, err))
+            if (id && store_exists(b->app->store, id, "raw_crash") && !add_to_batch(b, id, err))
                 return false;
         }
         offset += got;

@@ -275,7 +275,7 @@ static bool register_step(struct machine *m, struct rd *r, uint8_t op)
     }
 }
 
-static bool step(struct machine *m, struct rd *r, bool *first)
+static bool do_instruction(struct machine *m, struct rd *r, bool *first)
 {
     uint8_t op = rd_u8(r), low = op & 0x3f;
     switch (op & 0xc0) {
@@ -329,21 +329,21 @@ static bool initial_row(struct machine *m)
         uint8_t op = code.p[code.off];
         bool moves = (op & 0xc0) == DW_CFA_advance_loc ||
                      (op >= DW_CFA_set_loc && op <= DW_CFA_advance_loc4);
-        if (moves || !step(m, &code, &first) || !rd_ok(&code))
+        if (moves || !do_instruction(m, &code, &first) || !rd_ok(&code))
             return false;
     }
     m->initial = m->row;
     return true;
 }
 
-static bool run(struct machine *m, struct rd code)
+static bool do_instructions(struct machine *m, struct rd code)
 {
     if (!initial_row(m))
         return false;
     bool first = true;
     /* Rows behind the end of the function concern nobody. */
     while (m->at < m->end && rd_left(&code) > 0)
-        if (!step(m, &code, &first) || !rd_ok(&code))
+        if (!do_instruction(m, &code, &first) || !rd_ok(&code))
             return false;
     if (m->at < m->end)
         write_row(m, first);
@@ -364,7 +364,7 @@ bool cfi_run(const struct cfi_section *section, const struct cie *cie, uint64_t 
                         .end = start + size,
                         .text = &text};
     struct sym_frame f = {.addr = start - section->base, .size = size, .text = s->cfi.n};
-    if (!run(&m, code)) {
+    if (!do_instructions(&m, code)) {
         s->cfi.n = f.text;
         return false;
     }

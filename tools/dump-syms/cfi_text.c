@@ -93,7 +93,7 @@ struct machine {
     size_t depth;
 };
 
-static bool push(struct machine *m, struct value v)
+static bool push_value(struct machine *m, struct value v)
 {
     if (m->depth == STACK_MAX)
         return false;
@@ -105,14 +105,14 @@ static bool push_constant(struct machine *m, uint64_t n)
 {
     struct value v = {.max = n, .is_constant = true, .constant = n};
     snprintf(v.text, sizeof v.text, "%" PRId64, (int64_t)n);
-    return push(m, v);
+    return push_value(m, v);
 }
 
 static bool push_text(struct machine *m, const char *text, uint64_t max)
 {
     struct value v = {.max = max};
     snprintf(v.text, sizeof v.text, "%s", text);
-    return push(m, v);
+    return push_value(m, v);
 }
 
 /* Replaces the two topmost values by "a b operator". */
@@ -216,7 +216,7 @@ static bool arithmetic(struct machine *m, uint8_t op)
     }
 }
 
-static bool step(struct machine *m, uint8_t op)
+static bool do_operation(struct machine *m, uint8_t op)
 {
     char number[24];
     if (op >= DW_OP_lit0 && op <= DW_OP_lit31)
@@ -233,7 +233,7 @@ static bool step(struct machine *m, uint8_t op)
     case DW_OP_deref:
         return m->depth > 0 && dereference(m);
     case DW_OP_dup:
-        return m->depth > 0 && push(m, m->stack[m->depth - 1]);
+        return m->depth > 0 && push_value(m, m->stack[m->depth - 1]);
     case DW_OP_drop:
         return m->depth-- > 0;
     case DW_OP_swap: {
@@ -267,7 +267,7 @@ bool cfi_expression(struct rd expr, uint16_t machine, uint8_t addr_size, bool st
         push_text(&m, ".cfa", UINT64_MAX);
     for (int steps = 0; rd_left(&m.code) > 0; steps++) {
         uint8_t op = rd_u8(&m.code);
-        if (steps == STEPS_MAX || !step(&m, op) || !rd_ok(&m.code))
+        if (steps == STEPS_MAX || !do_operation(&m, op) || !rd_ok(&m.code))
             return false;
     }
     if (m.depth == 0 || !rd_ok(&m.code))

@@ -101,7 +101,7 @@ static bool make_room(struct pairs *p, size_t n, struct cost *cost)
     return true;
 }
 
-static void push(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
+static void add_pair(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
 {
     p->rows[p->n] = row;
     p->slots[p->n] = slot;
@@ -116,7 +116,7 @@ static bool push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_
     if (!cost_work(cost, n) || !make_room(p, n + rows_left + 1, cost))
         return false;
     for (size_t i = 0; i < n; i++)
-        push(p, row, slot, ids[i]);
+        add_pair(p, row, slot, ids[i]);
     return true;
 }
 
@@ -133,16 +133,17 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = slots ? slots[i] : 0, row = rows[i];
         if (is_plain) {
-            push(out, row, slot, plain[column_code(c, row)]);
+            add_pair(out, row, slot, plain[column_code(c, row)]);
         } else if (node->unify) {
             size_t id_count;
             const uint32_t *ids = unify_ids(node->unify, part, column_code(c, row), &id_count);
             if (!push_all(out, row, slot, ids, id_count, n - i, node->cost))
                 return;
         } else if (c->kind == COLUMN_BOOL) {
-            push(out, row, slot, column_code(c, row));
+            add_pair(out, row, slot, column_code(c, row));
         } else if (column_has(c, row)) {
-            push(out, row, slot, intern(&node->values, number_of(node->spec, c, row), node->cost));
+            add_pair(out, row, slot,
+                     intern(&node->values, number_of(node->spec, c, row), node->cost));
         }
     }
 }

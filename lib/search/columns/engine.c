@@ -209,8 +209,8 @@ static void name_all_weeks(const struct search_query *q, json_t *answer)
     json_object_set_new(answer, "errors", errors);
 }
 
-static bool run(void *reader, const struct search_query *q, const struct search_limits *limits,
-                json_t **ret, struct err *err)
+static bool answer_query(void *reader, const struct search_query *q,
+                         const struct search_limits *limits, json_t **ret, struct err *err)
 {
     struct reader *r = reader;
     for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
@@ -236,7 +236,7 @@ const struct search_engine columns_engine = {
     .reader_open = reader_open,
     .reader_close = reader_close,
     .has = has,
-    .run = run,
+    .run = answer_query,
     .verify = keep_verify,
     .compact = keep_compact,
     .expire = keep_expire,

@@ -340,8 +340,8 @@ bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t
 }
 
 /* Into the partition of its week; *ret_bad: that one is damaged. */
-static bool append(struct root *r, const struct doc *doc, struct part *old, uint64_t old_row,
-                   uint32_t old_code, struct part **ret_bad, struct err *err)
+static bool append_row(struct root *r, const struct doc *doc, struct part *old, uint64_t old_row,
+                       uint32_t old_code, struct part **ret_bad, struct err *err)
 {
     uint64_t row;
     uint32_t code = 0;
@@ -380,7 +380,7 @@ bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool 
         *ret_was_there = found && old;
         if (found && old && only_if_absent)
             return true;
-        if (found && append(r, doc, old, old_row, old_code, &bad, &why))
+        if (found && append_row(r, doc, old, old_row, old_code, &bad, &why))
             return true;
         /* a damaged partition makes place for a new one; its own and that of the old row */
         if (why.code != ERR_DAMAGED || !bad || tries > 1)
