@@ -1,8 +1,5 @@
 #include <assert.h>
 
-#include <ctpl/ctpl.h>
-
-#include "lib/tpl/tpl.h"
 #include "lib/tpl/tpl_internal.h"
 
 /*
@@ -241,42 +238,27 @@ struct tpl_rows *tpl_row_rows(struct tpl_row *r)
     return append_value(r->a, &r->first, &r->last, rows_value(r->a, NULL))->rows;
 }
 
-static bool give_value(CtplValue *out, const struct value *v, struct err *err);
+/* Lists by position: ctpl's grow cheaply at the front only, so they are walked backwards. */
+static void give_positions(CtplValue *out, const struct tpl_rows *rows);
 
-/* An empty list, ready for ctpl_value_array_prepend. */
-static void give_empty_array(CtplValue *out)
+static void give_column(CtplValue *out, const struct value *v)
 {
     ctpl_value_init(out);
-    ctpl_value_set_array(out, CTPL_VTYPE_INT, 0, NULL);
+    if (v->kind == V_INT)
+        ctpl_value_set_int(out, (glong)v->i);
+    else if (v->kind == V_MARKUP)
+        ctpl_value_set_string(out, v->markup);
+    else
+        give_positions(out, v->rows);
 }
 
-static bool prepend(CtplValue *array, const struct value *v, struct err *err)
+static void prepend(CtplValue *array, CtplValue *one)
 {
-    CtplValue one;
-    bool ok = give_value(&one, v, err);
-    if (ok)
-        ctpl_value_array_prepend(array, &one);
-    ctpl_value_free_value(&one);
-    return ok;
+    ctpl_value_array_prepend(array, one);
+    ctpl_value_free_value(one);
 }
 
-static bool give_columns(CtplValue *out, const struct tpl_row *row, struct err *err)
-{
-    const struct tpl_row_type *type = row->type;
-    if (row->stray)
-        return err_set(err, ERR_INTERNAL, "a row \"%s\" was given a wrong column: %s", type->name,
-                       row->stray->name);
-    for (size_t i = type->count; i > 0; i--) {
-        if (row->columns[i - 1].kind == V_UNSET)
-            return err_set(err, ERR_INTERNAL, "a row \"%s\" without %s", type->name,
-                           type->columns[i - 1].name);
-        if (!prepend(out, &row->columns[i - 1], err))
-            return false;
-    }
-    return true;
-}
-
-static bool give_positions(CtplValue *out, const struct value *column, struct err *err)
+static void give_row(CtplValue *out, const struct value *column)
 {
     size_t n = 0;
     for (const struct value *c = column; c; c = c->next)
@@ -284,78 +266,186 @@ static bool give_positions(CtplValue *out, const struct value *column, struct er
     const struct value **all = g_new(const struct value *, n + 1);
     for (size_t i = 0; i < n; i++, column = column->next)
         all[i] = column;
-    bool ok = true;
-    for (size_t i = n; ok && i > 0; i--)
-        ok = prepend(out, all[i - 1], err);
+    ctpl_value_init(out);
+    ctpl_value_set_array(out, CTPL_VTYPE_INT, 0, NULL);
+    for (size_t i = n; i > 0; i--) {
+        CtplValue one;
+        give_column(&one, all[i - 1]);
+        prepend(out, &one);
+    }
     g_free(all);
-    return ok;
 }
 
-/*
- * ctpl's lists grow cheaply at the front only; so rows and columns are walked backwards.  The
- * recursion is as deep as lists are nested in our own code (two or three).
- */
-static bool give_rows(CtplValue *out, const struct tpl_rows *rows, struct err *err)
+static void give_positions(CtplValue *out, const struct tpl_rows *rows)
 {
-    give_empty_array(out);
+    ctpl_value_init(out);
+    ctpl_value_set_array(out, CTPL_VTYPE_INT, 0, NULL);
     const struct tpl_row **all = g_new(const struct tpl_row *, rows->count + 1);
     size_t n = 0;
     for (const struct tpl_row *r = rows->first; r; r = r->next)
         all[n++] = r;
-    bool ok = true;
-    for (; ok && n > 0; n--) {
-        const struct tpl_row *row = all[n - 1];
+    for (; n > 0; n--) {
         CtplValue one;
-        give_empty_array(&one);
-        ok = row->type ? give_columns(&one, row, err) : give_positions(&one, row->first, err);
-        if (ok)
-            ctpl_value_array_prepend(out, &one);
-        ctpl_value_free_value(&one);
+        give_row(&one, all[n - 1]->first);
+        prepend(out, &one);
     }
     g_free(all);
-    return ok;
 }
 
-/* *out is to be freed also where this fails. */
-static bool give_value(CtplValue *out, const struct value *v, struct err *err)
+/* A list is its number of rows for {if list}; what its loops show comes by other names. */
+static void push(CtplEnviron *env, const char *name, const struct value *v)
 {
-    ctpl_value_init(out);
+    CtplValue rows;
     switch (v->kind) {
     case V_UNSET:
-        break; /* give_columns has complained */
+        break;
     case V_INT:
-        ctpl_value_set_int(out, (glong)v->i);
+        ctpl_environ_push_int(env, name, (glong)v->i);
         break;
     case V_MARKUP:
-        ctpl_value_set_string(out, v->markup);
+        ctpl_environ_push_string(env, name, v->markup);
         break;
     case V_ROWS:
-        return give_rows(out, v->rows, err);
+        if (v->rows->type) {
+            ctpl_environ_push_int(env, name, (glong)v->rows->count);
+            break;
+        }
+        give_positions(&rows, v->rows);
+        ctpl_environ_push(env, name, &rows);
+        ctpl_value_free_value(&rows);
+        break;
+    }
+}
+
+/* One rendering: the page's values, and the row that each open loop is at. */
+struct rendering {
+    const struct tpl_values *values;
+    CtplEnviron *env;
+    const struct tpl_row *rows[TPL_NESTING_MAX];
+};
+
+struct output {
+    GOutputStream *memory;
+    CtplOutputStream *stream;
+};
+
+static struct output output_new(void)
+{
+    struct output o = {.memory = g_memory_output_stream_new_resizable()};
+    o.stream = ctpl_output_stream_new(o.memory);
+    return o;
+}
+
+static void output_free(struct output *o)
+{
+    ctpl_output_stream_unref(o->stream);
+    g_object_unref(o->memory);
+}
+
+static struct str output_text(const struct output *o)
+{
+    GMemoryOutputStream *memory = G_MEMORY_OUTPUT_STREAM(o->memory);
+    return str_n(g_memory_output_stream_get_data(memory),
+                 g_memory_output_stream_get_data_size(memory));
+}
+
+static bool render_piece(struct rendering *g, const struct tpl_piece *piece, struct output *out,
+                         struct err *err);
+
+/* Every column of every row must be there, whatever the template makes of it. */
+static bool check_rows(const struct tpl_rows *rows, struct err *err)
+{
+    const struct tpl_row_type *type = rows->type;
+    for (const struct tpl_row *row = rows->first; type && row; row = row->next) {
+        if (row->stray)
+            return err_set(err, ERR_INTERNAL, "a row \"%s\" was given a wrong column: %s",
+                           type->name, row->stray->name);
+        for (size_t i = 0; i < type->count; i++) {
+            const struct value *v = &row->columns[i];
+            if (v->kind == V_UNSET)
+                return err_set(err, ERR_INTERNAL, "a row \"%s\" without %s", type->name,
+                               type->columns[i].name);
+            if (v->kind == V_ROWS && !check_rows(v->rows, err))
+                return false;
+        }
     }
     return true;
 }
 
-static bool give_all(CtplEnviron *env, const struct tpl_values *v, struct err *err)
+static bool check_values(const struct tpl_values *v, struct err *err)
 {
-    bool ok = true;
-    for (const struct value *x = v->first; ok && x; x = x->next) {
-        CtplValue one;
-        ok = give_value(&one, x, err);
-        if (ok)
-            ctpl_environ_push(env, x->name, &one);
-        else
-            err_wrap(err, "list %s", x->name);
-        ctpl_value_free_value(&one);
+    for (const struct value *x = v->first; x; x = x->next)
+        if (x->kind == V_ROWS && !check_rows(x->rows, err))
+            return err_wrap(err, "list %s", x->name);
+    return true;
+}
+
+static bool render_row(struct rendering *g, const struct tpl_loop *loop, const struct tpl_row *row,
+                       struct output *out, struct err *err)
+{
+    g->rows[loop->depth] = row;
+    for (size_t i = 0; i < loop->row->count; i++)
+        if (loop->names[i])
+            push(g->env, loop->names[i], &row->columns[i]);
+    bool ok = render_piece(g, &loop->body, out, err);
+    for (size_t i = 0; i < loop->row->count; i++)
+        if (loop->names[i])
+            ctpl_environ_pop(g->env, loop->names[i], NULL);
+    return ok;
+}
+
+/* The rows a loop goes over; NULL where the page has not set that list, and must not show it. */
+static const struct tpl_rows *rows_of(const struct rendering *g, const struct tpl_loop *loop)
+{
+    if (!loop->list)
+        return g->rows[loop->outer]->columns[loop->column].rows;
+    for (const struct value *v = g->values->first; v; v = v->next)
+        if (v->kind == V_ROWS && v->rows->type && strcmp(v->name, loop->list->name) == 0)
+            return v->rows;
+    return NULL;
+}
+
+/* Gives the text around the loop what the loop shows. */
+static bool push_loop(struct rendering *g, const struct tpl_loop *loop, struct err *err)
+{
+    const struct tpl_rows *rows = rows_of(g, loop);
+    if (!rows)
+        return true;
+    if (rows->count == 0) { /* most lists inside of rows */
+        ctpl_environ_push_string(g->env, loop->symbol, "");
+        return true;
     }
+    struct output out = output_new();
+    bool ok = true;
+    for (const struct tpl_row *row = rows->first; ok && row; row = row->next)
+        ok = render_row(g, loop, row, &out, err);
+    gsize written;
+    g_output_stream_write_all(out.memory, "", 1, &written, NULL, NULL);
+    if (ok)
+        ctpl_environ_push_string(g->env, loop->symbol, output_text(&out).p);
+    output_free(&out);
+    return ok;
+}
+
+static bool render_piece(struct rendering *g, const struct tpl_piece *piece, struct output *out,
+                         struct err *err)
+{
+    GError *why = NULL;
+    bool ok = true;
+    for (size_t i = 0; ok && i < piece->loops.n; i++)
+        ok = push_loop(g, piece->loops.v[i], err);
+    if (ok && piece->tree && (!ctpl_parser_parse(piece->tree, g->env, out->stream, &why) || why))
+        ok = err_set(err, ERR_INTERNAL, "%s", why ? why->message : "rendering failed");
+    g_clear_error(&why);
+    for (size_t i = 0; i < piece->loops.n; i++)
+        ctpl_environ_pop(g->env, piece->loops.v[i]->symbol, NULL);
     return ok;
 }
 
 /* The finished text without the trailer, or an error if that did not come out. */
-static bool take_page(GOutputStream *stream, struct arena *a, struct str *ret, struct err *err)
+static bool take_page(const struct output *out, struct arena *a, struct str *ret, struct err *err)
 {
-    GMemoryOutputStream *memory = G_MEMORY_OUTPUT_STREAM(stream);
-    struct str all = str_n(g_memory_output_stream_get_data(memory),
-                           g_memory_output_stream_get_data_size(memory));
+    struct str all = output_text(out);
     if (!str_ends(all, STR(TPL_TRAILER)))
         return err_set(err, ERR_INTERNAL, "the page broke off after %zu bytes", all.n);
     all.n -= sizeof TPL_TRAILER - 1;
@@ -368,21 +458,17 @@ static bool take_page(GOutputStream *stream, struct arena *a, struct str *ret, s
 bool tpl_render(const struct tpl_set *t, const char *template_name, const struct tpl_values *v,
                 struct arena *a, struct str *ret_page, struct err *err)
 {
-    const CtplToken *tree = tpl_tree(t, template_name);
-    if (!tree)
+    const struct tpl_piece *page = tpl_parsed(t, template_name);
+    if (!page)
         return err_set(err, ERR_INTERNAL, "no template %s", template_name);
-    CtplEnviron *env = ctpl_environ_new();
-    GOutputStream *memory = g_memory_output_stream_new_resizable();
-    CtplOutputStream *out = ctpl_output_stream_new(memory);
-    GError *why = NULL;
-
-    bool ok = give_all(env, v, err);
-    if (ok && (!ctpl_parser_parse(tree, env, out, &why) || why))
-        ok = err_set(err, ERR_INTERNAL, "%s", why ? why->message : "rendering failed");
-    ok = ok && take_page(memory, a, ret_page, err);
-    g_clear_error(&why);
-    ctpl_output_stream_unref(out);
-    g_object_unref(memory);
-    ctpl_environ_unref(env);
+    if (!check_values(v, err))
+        return err_wrap(err, "template %s", template_name);
+    struct rendering g = {.values = v, .env = ctpl_environ_new()};
+    struct output out = output_new();
+    for (const struct value *x = v->first; x; x = x->next)
+        push(g.env, x->name, x);
+    bool ok = render_piece(&g, page, &out, err) && take_page(&out, a, ret_page, err);
+    output_free(&out);
+    ctpl_environ_unref(g.env);
     return ok || err_wrap(err, "template %s", template_name);
 }

@@ -1,13 +1,7 @@
 #include "lib/tpl/tpl.h"
 
-#include <ctpl/ctpl.h>
 #include <dirent.h>
 
-#undef MIN /* GLib has its own */
-#undef MAX
-
-#include "lib/base/util.h"
-#include "lib/base/vec.h"
 #include "lib/tpl/tpl_internal.h"
 
 /*
@@ -19,9 +13,7 @@ enum { TEMPLATES_MAX = 1000 }; /* we have forty; more is a wrong directory */
 struct template
 {
     char *name; /* of its file */
-    char *text; /* as ctpl reads it, without the trailer */
-    size_t text_len;
-    CtplToken *tree;
+    struct tpl_piece piece;
 };
 
 struct tpl_set {
@@ -34,31 +26,30 @@ struct loading {
     struct tpl_usage used;
 };
 
-/* The tree of the text, which is good already but for what ctpl alone knows. */
-static bool parse(struct template *t, struct err *err)
+/* The trees of the texts, which are good already but for what ctpl alone knows. */
+static bool parse(struct tpl_piece *piece, struct err *err)
 {
-    STRBUF_AUTO whole;
-    sb_init(&whole, 2 * TPL_TEMPLATE_MAX);
-    sb_put(&whole, t->text, t->text_len);
-    sb_text(&whole, TPL_TRAILER);
-    GError *why = NULL;
-    t->tree = ctpl_lexer_lex_string(sb_cstr(&whole), &why);
-    if (t->tree && !why)
+    for (size_t i = 0; i < piece->loops.n; i++)
+        if (!parse(&piece->loops.v[i]->body, err))
+            return false;
+    if (piece->text.n == 0)
         return true;
-    err_set(err, ERR_INVALID, "template %s: %s", t->name, why ? why->message : "cannot be read");
+    GError *why = NULL;
+    piece->tree = ctpl_lexer_lex_string(sb_cstr(&piece->text), &why);
+    if (!piece->tree || why)
+        err_set(err, ERR_INVALID, "%s", why ? why->message : "cannot be read");
+    bool ok = piece->tree && !why;
     g_clear_error(&why);
-    return false;
+    return ok;
 }
 
 static bool load_one(struct tpl_set *set, struct loading *l, const char *name, struct err *err)
 {
-    STRBUF_AUTO text;
-    sb_init(&text, TPL_TEMPLATE_MAX);
-    if (!tpl_translate(l->dir, name, l->schema, &l->used, &text, err))
-        return false;
     struct template t = {.name = xstrdup(name)};
-    t.text = sb_take(&text, &t.text_len);
-    bool ok = parse(&t, err);
+    sb_init(&t.piece.text, TPL_TEMPLATE_MAX);
+    bool ok = tpl_translate(l->dir, name, l->schema, &l->used, &t.piece, err);
+    sb_text(&t.piece.text, TPL_TRAILER);
+    ok = ok && (parse(&t.piece, err) || err_wrap(err, "template %s", name));
     VEC_PUSH(&set->templates, t); /* also a bad one: tpl_free releases it */
     return ok;
 }
@@ -105,9 +96,7 @@ void tpl_free(struct tpl_set *t)
         return;
     for (size_t i = 0; i < t->templates.n; i++) {
         free(t->templates.v[i].name);
-        free(t->templates.v[i].text);
-        if (t->templates.v[i].tree)
-            ctpl_token_free(t->templates.v[i].tree);
+        tpl_piece_release(&t->templates.v[i].piece);
     }
     VEC_RELEASE(&t->templates);
     free(t);
@@ -126,10 +115,10 @@ bool tpl_has(const struct tpl_set *t, const char *template_name)
     return template_named(t, template_name) != NULL;
 }
 
-const void *tpl_tree(const struct tpl_set *t, const char *template_name)
+const struct tpl_piece *tpl_parsed(const struct tpl_set *t, const char *template_name)
 {
     const struct template *found = template_named(t, template_name);
-    return found ? found->tree : NULL;
+    return found ? &found->piece : NULL;
 }
 
 size_t tpl_count(const struct tpl_set *t)
@@ -142,7 +131,17 @@ const char *tpl_name_at(const struct tpl_set *t, size_t i)
     return t->templates.v[i].name;
 }
 
-struct str tpl_source_at(const struct tpl_set *t, size_t i)
+static void add_source(const struct tpl_piece *piece, struct strbuf *out)
 {
-    return str_n(t->templates.v[i].text, t->templates.v[i].text_len);
+    sb_str(out, sb_view(&piece->text));
+    for (size_t i = 0; i < piece->loops.n; i++)
+        add_source(&piece->loops.v[i]->body, out);
+}
+
+struct str tpl_source_at(const struct tpl_set *t, size_t i, struct arena *a)
+{
+    STRBUF_AUTO b;
+    sb_init(&b, 2 * TPL_TEMPLATE_MAX);
+    add_source(&t->templates.v[i].piece, &b);
+    return str_copy(a, sb_view(&b));
 }

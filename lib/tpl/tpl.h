@@ -61,8 +61,9 @@ bool tpl_load(const char *dir, const struct tpl_schema *schema, struct tpl_set *
 void tpl_free(struct tpl_set *t);
 bool tpl_has(const struct tpl_set *t, const char *template_name);
 size_t tpl_count(const struct tpl_set *t);
-const char *tpl_name_at(const struct tpl_set *t, size_t i);  /* "search.html", sorted */
-struct str tpl_source_at(const struct tpl_set *t, size_t i); /* as ctpl reads it, for tests */
+const char *tpl_name_at(const struct tpl_set *t, size_t i); /* "search.html", sorted */
+/* As ctpl reads it, the bodies of loops over declared lists behind the page; for tests. */
+struct str tpl_source_at(const struct tpl_set *t, size_t i, struct arena *a);
 
 /* Escaped HTML; only the writer makes it. */
 struct html {

@@ -1,13 +1,22 @@
 #ifndef TPL_TPL_INTERNAL_H
 #define TPL_TPL_INTERNAL_H
 
+#include <ctpl/ctpl.h>
+
+#undef MIN /* GLib has its own */
+#undef MAX
+
 #include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/tpl/tpl.h"
 
 /* Shared by the files of this module only. */
 
-/* Of a file, and of a template with everything it includes: ten times the largest of ours. */
+/* Of a file, and of a text with everything it includes: a hundred times the largest of ours. */
 enum { TPL_TEMPLATE_MAX = 1 << 20 };
+/* Open blocks at one place; our deepest is eight. */
+enum { TPL_NESTING_MAX = 32 };
 
 /* Stands at the end of every template; a rendering without it is broken off. */
 #define TPL_TRAILER "\x02end of page\x03"
@@ -22,18 +31,40 @@ struct tpl_usage {
 };
 
 /*
- * Appends the template `name` of the directory as ctpl reads it, includes and all.  ERR_INVALID
- * with file and line for anything that is not well formed or not declared; what it names is added
- * to `used`.
+ * A text as ctpl reads it.  Loops over declared lists are cut out of it, and a name stands where
+ * each of them was: what that shows is rendered first.
+ */
+struct tpl_loop;
+struct tpl_piece {
+    struct strbuf text;
+    CtplToken *tree; /* NULL: the text is empty */
+    VEC(struct tpl_loop *) loops;
+};
+
+struct tpl_loop {
+    struct tpl_piece body;
+    char *symbol;                /* stands for it in the text around */
+    const struct tpl_list *list; /* of the page; NULL: a column of a row around */
+    size_t outer, column;        /* that column: of the row of the loop at this depth */
+    size_t depth;                /* how many loops over declared lists are around this one */
+    const struct tpl_row_type *row;
+    char **names; /* of the columns, for ctpl, by position; NULL: nobody asks for this one */
+};
+
+/*
+ * Appends the template `name` of the directory to the piece, includes and all.  ERR_INVALID with
+ * file and line for anything that is not well formed or not declared; what it names is added to
+ * `used`.  The piece has no trees yet.
  */
 bool tpl_translate(const char *dir, const char *name, const struct tpl_schema *schema,
-                   struct tpl_usage *used, struct strbuf *out, struct err *err);
+                   struct tpl_usage *used, struct tpl_piece *piece, struct err *err);
+void tpl_piece_release(struct tpl_piece *piece);
 
 /* The other direction, after the last template: ERR_INVALID for what none of them names. */
 bool tpl_check_usage(const struct tpl_schema *schema, const struct tpl_usage *used,
                      struct err *err);
 
 /* The parsed form of a template by name, or NULL. */
-const void *tpl_tree(const struct tpl_set *t, const char *template_name);
+const struct tpl_piece *tpl_parsed(const struct tpl_set *t, const char *template_name);
 
 #endif

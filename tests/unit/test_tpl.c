@@ -26,12 +26,12 @@ static const struct tpl_list test_lists[] = {{"rows", &test_types[0]}, {"cells",
 static const struct tpl_schema schema = {
     "rows.tsv", test_types, 2, test_columns, 4, test_lists, 2,
 };
-#define ROW_TEXT   (&test_columns[0])
-#define ROW_URL    (&test_columns[1])
-#define ROW_CELLS  (&test_columns[2])
-#define CELL_TEXT  (&test_columns[3])
-#define LIST_ROWS  (&test_lists[0])
-#define LIST_CELLS (&test_lists[1])
+#define TEST_ROW_TEXT   (&test_columns[0])
+#define TEST_ROW_URL    (&test_columns[1])
+#define TEST_ROW_CELLS  (&test_columns[2])
+#define TEST_CELL_TEXT  (&test_columns[3])
+#define TEST_LIST_ROWS  (&test_lists[0])
+#define TEST_LIST_CELLS (&test_lists[1])
 
 /* A template that names all of them, so that the others need not. */
 static const char everything[] =
@@ -129,10 +129,10 @@ static void test_hostile(void **state)
         struct tpl_values *v = tpl_values_new(&f->a);
         tpl_text(v, "t", hostile[i].value);
         tpl_url(v, "u", hostile[i].value);
-        struct tpl_row *r = tpl_row_add(tpl_list(v, LIST_ROWS));
-        tpl_col_rows(r, ROW_CELLS);
-        tpl_col_text(r, ROW_TEXT, hostile[i].value);
-        tpl_col_url(r, ROW_URL, hostile[i].value);
+        struct tpl_row *r = tpl_row_add(tpl_list(v, TEST_LIST_ROWS));
+        tpl_col_rows(r, TEST_ROW_CELLS);
+        tpl_col_text(r, TEST_ROW_TEXT, hostile[i].value);
+        tpl_col_url(r, TEST_ROW_URL, hostile[i].value);
         HTML_WRITER_AUTO w;
         html_init(&w, 1000);
         html_raw(&w, "<b>");
@@ -161,16 +161,16 @@ static void test_values(void **state)
     tpl_cstr(v, "none", NULL);
     tpl_cstr(v, "twice", "first");
     tpl_cstr(v, "twice", "second");
-    tpl_list(v, LIST_CELLS);
-    struct tpl_rows *rows = tpl_list(v, LIST_ROWS);
+    tpl_list(v, TEST_LIST_CELLS);
+    struct tpl_rows *rows = tpl_list(v, TEST_LIST_ROWS);
     for (int i = 0; i < 3; i++) {
         struct tpl_row *r = tpl_row_add(rows);
-        struct tpl_rows *inner = tpl_col_rows(r, ROW_CELLS);
+        struct tpl_rows *inner = tpl_col_rows(r, TEST_ROW_CELLS);
         for (int k = 0; k < i; k++)
-            tpl_col_cstr(tpl_row_add(inner), CELL_TEXT, "x");
-        tpl_col_bool(r, ROW_URL, i > 1);
-        tpl_col_int(r, ROW_TEXT, 7);
-        tpl_col_int(r, ROW_TEXT, i);
+            tpl_col_cstr(tpl_row_add(inner), TEST_CELL_TEXT, "x");
+        tpl_col_bool(r, TEST_ROW_URL, i > 1);
+        tpl_col_int(r, TEST_ROW_TEXT, 7);
+        tpl_col_int(r, TEST_ROW_TEXT, i);
     }
     assert_int_equal(tpl_rows_count(rows), 3);
     assert_string_equal(render(f,
@@ -193,12 +193,12 @@ static void test_includes(void **state)
     assert_string_equal(render(f, "a {include part/head.html} b", v), "a <h1>T</h1>deep b");
 
     write_template(f, "part/row.html", "<i>{r.text}</i>");
-    struct tpl_rows *rows = tpl_list(v, LIST_ROWS);
+    struct tpl_rows *rows = tpl_list(v, TEST_LIST_ROWS);
     for (int i = 0; i < 2; i++) {
         struct tpl_row *r = tpl_row_add(rows);
-        tpl_col_int(r, ROW_TEXT, i);
-        tpl_col_cstr(r, ROW_URL, "");
-        tpl_col_rows(r, ROW_CELLS);
+        tpl_col_int(r, TEST_ROW_TEXT, i);
+        tpl_col_cstr(r, TEST_ROW_URL, "");
+        tpl_col_rows(r, TEST_ROW_CELLS);
     }
     assert_string_equal(render(f, "{for r in rows}{include part/row.html}{end}", v),
                         "<i>0</i><i>1</i>");
@@ -276,22 +276,22 @@ static void test_bad_rows(void **state)
 {
     struct fixture *f = *state;
     struct tpl_values *v = tpl_values_new(&f->a);
-    struct tpl_row *r = tpl_row_add(tpl_list(v, LIST_ROWS));
-    tpl_col_cstr(r, ROW_TEXT, "x");
-    tpl_col_rows(r, ROW_CELLS);
+    struct tpl_row *r = tpl_row_add(tpl_list(v, TEST_LIST_ROWS));
+    tpl_col_cstr(r, TEST_ROW_TEXT, "x");
+    tpl_col_rows(r, TEST_ROW_CELLS);
     assert_string_equal(render(f, "{if rows}x{end}", v),
                         "ERROR template t.html: list rows: a row \"row\" without url");
-    tpl_col_cstr(r, ROW_URL, "");
+    tpl_col_cstr(r, TEST_ROW_URL, "");
     assert_string_equal(render(f, "{if rows}x{end}", v), "x");
-    tpl_col_cstr(r, CELL_TEXT, "x");
+    tpl_col_cstr(r, TEST_CELL_TEXT, "x");
     assert_string_equal(render(f, "{if rows}x{end}", v),
                         "ERROR template t.html: list rows: a row \"row\" was given a wrong "
                         "column: text");
     v = tpl_values_new(&f->a);
-    r = tpl_row_add(tpl_list(v, LIST_ROWS));
-    tpl_row_add(tpl_col_rows(r, ROW_CELLS));
-    tpl_col_cstr(r, ROW_TEXT, "x");
-    tpl_col_cstr(r, ROW_URL, "");
+    r = tpl_row_add(tpl_list(v, TEST_LIST_ROWS));
+    tpl_row_add(tpl_col_rows(r, TEST_ROW_CELLS));
+    tpl_col_cstr(r, TEST_ROW_TEXT, "x");
+    tpl_col_cstr(r, TEST_ROW_URL, "");
     assert_string_equal(render(f, "{if rows}x{end}", v),
                         "ERROR template t.html: list rows: a row \"cell\" without text");
 }
@@ -307,12 +307,12 @@ static void test_many_rows(void **state)
 {
     struct fixture *f = *state;
     struct tpl_values *v = tpl_values_new(&f->a);
-    struct tpl_rows *rows = tpl_list(v, LIST_ROWS);
+    struct tpl_rows *rows = tpl_list(v, TEST_LIST_ROWS);
     for (int i = 0; i < 2000; i++) {
         struct tpl_row *r = tpl_row_add(rows);
-        tpl_col_int(r, ROW_TEXT, i);
-        tpl_col_int(r, ROW_URL, i);
-        tpl_col_int(tpl_row_add(tpl_col_rows(r, ROW_CELLS)), CELL_TEXT, i);
+        tpl_col_int(r, TEST_ROW_TEXT, i);
+        tpl_col_int(r, TEST_ROW_URL, i);
+        tpl_col_int(tpl_row_add(tpl_col_rows(r, TEST_ROW_CELLS)), TEST_CELL_TEXT, i);
     }
     const char *page =
         render(f, "{for r in rows}{r.text}{r.url}{for c in r.cells}{c.text}{end};{end}", v);
@@ -442,14 +442,6 @@ static void fill_list(struct scan *s, struct tpl_rows *rows, const struct need *
     }
 }
 
-static const struct tpl_list *declared(const char *name)
-{
-    for (size_t i = 0; i < page_rows.list_count; i++)
-        if (strcmp(page_lists[i].name, name) == 0)
-            return &page_lists[i];
-    return NULL;
-}
-
 /* `count` rows with a hostile text in every column. */
 static void fill_rows(struct tpl_rows *rows, const struct tpl_row_type *type, int count)
 {
@@ -478,20 +470,19 @@ static void test_project_templates(void **state)
         fail_msg("%s", err.msg);
     for (size_t i = 0; i < tpl_count(set); i++) {
         struct scan s = {.f = f};
-        scan(&s, tpl_source_at(set, i));
+        scan(&s, tpl_source_at(set, i, &f->a));
         for (int most = 0; most < 2; most++) {
             struct tpl_values *v = tpl_values_new(&f->a);
             for (struct need *n = s.needs; n; n = n->next) {
                 if (n->parent)
                     continue;
-                const struct tpl_list *list = declared(n->name);
-                if (list)
-                    fill_rows(tpl_list(v, list), list->rows, most ? 2 : 0);
-                else if (n->is_list)
+                if (n->is_list)
                     fill_list(&s, tpl_rows(v, n->name), n, most ? 2 : 0);
                 else
                     tpl_cstr(v, n->name, most ? "<\"&'>" : "");
             }
+            for (size_t k = 0; k < page_rows.list_count; k++)
+                fill_rows(tpl_list(v, &page_lists[k]), page_lists[k].rows, most ? 2 : 0);
             struct str page;
             if (!tpl_render(set, tpl_name_at(set, i), v, &f->a, &page, &err))
                 fail_msg("%s with %s data: %s", tpl_name_at(set, i), most ? "most" : "least",
