@@ -3,6 +3,7 @@
 #include "lib/base/util.h"
 #include "lib/web/param_spec.h"
 #include "queries.h"
+#include "rows.h"
 
 /*
  * State of the installation for superusers: queue, reports by product, jobs, accounts, audit log,
@@ -34,42 +35,67 @@ static bool check_admin(struct req *r, struct err *err)
            err_set(err, ERR_FORBIDDEN, "This page is for administrators");
 }
 
-/* A table as the query gives it: its columns are those of the page. */
+/* A table as a query gives it: each column of its rows from one of the same name. */
 struct admin_table {
-    const char *name; /* of the list in the template */
+    const struct tpl_list *list;
     const struct db_query *query;
-    int columns[8]; /* ended by 0 */
+    struct {
+        const struct tpl_column *to; /* NULL: no more */
+        int from;
+    } columns[8];
 };
 
+#define COLUMN(row, query, name)                                                                   \
+    {                                                                                              \
+        row##_##name, Q_##query##_COL_##name                                                       \
+    }
+/* clang-format off */
 static const struct admin_table tables[] = {
-    {"queue",
+    {LIST_QUEUE,
      &q_web_admin_queue,
-     {Q_WEB_ADMIN_QUEUE_COL_QUEUE, Q_WEB_ADMIN_QUEUE_COL_WAITING, Q_WEB_ADMIN_QUEUE_COL_RUNNING,
-      Q_WEB_ADMIN_QUEUE_COL_FAILED, Q_WEB_ADMIN_QUEUE_COL_OLDEST}},
-    {"ledger",
+     {COLUMN(QUEUE_STATE, WEB_ADMIN_QUEUE, QUEUE),
+      COLUMN(QUEUE_STATE, WEB_ADMIN_QUEUE, WAITING),
+      COLUMN(QUEUE_STATE, WEB_ADMIN_QUEUE, RUNNING),
+      COLUMN(QUEUE_STATE, WEB_ADMIN_QUEUE, FAILED),
+      COLUMN(QUEUE_STATE, WEB_ADMIN_QUEUE, OLDEST)}},
+    {LIST_LEDGER,
      &q_web_admin_ledger,
-     {Q_WEB_ADMIN_LEDGER_COL_PRODUCT, Q_WEB_ADMIN_LEDGER_COL_RECEIVED,
-      Q_WEB_ADMIN_LEDGER_COL_PROCESSED, Q_WEB_ADMIN_LEDGER_COL_REJECTED,
-      Q_WEB_ADMIN_LEDGER_COL_FAILED}},
-    {"jobs",
+     {COLUMN(LEDGER_STATE, WEB_ADMIN_LEDGER, PRODUCT),
+      COLUMN(LEDGER_STATE, WEB_ADMIN_LEDGER, RECEIVED),
+      COLUMN(LEDGER_STATE, WEB_ADMIN_LEDGER, PROCESSED),
+      COLUMN(LEDGER_STATE, WEB_ADMIN_LEDGER, REJECTED),
+      COLUMN(LEDGER_STATE, WEB_ADMIN_LEDGER, FAILED)}},
+    {LIST_JOBS,
      &q_web_admin_jobs,
-     {Q_WEB_ADMIN_JOBS_COL_APP_NAME, Q_WEB_ADMIN_JOBS_COL_LAST_RUN,
-      Q_WEB_ADMIN_JOBS_COL_LAST_SUCCESS, Q_WEB_ADMIN_JOBS_COL_NEXT_RUN,
-      Q_WEB_ADMIN_JOBS_COL_ERROR_COUNT}},
-    {"accounts",
+     {COLUMN(JOB, WEB_ADMIN_JOBS, APP_NAME),
+      COLUMN(JOB, WEB_ADMIN_JOBS, LAST_RUN),
+      COLUMN(JOB, WEB_ADMIN_JOBS, LAST_SUCCESS),
+      COLUMN(JOB, WEB_ADMIN_JOBS, NEXT_RUN),
+      COLUMN(JOB, WEB_ADMIN_JOBS, ERROR_COUNT)}},
+    {LIST_ACCOUNTS,
      &q_account_list,
-     {Q_ACCOUNT_LIST_COL_EMAIL, Q_ACCOUNT_LIST_COL_GROUPS, Q_ACCOUNT_LIST_COL_LAST_LOGIN,
-      Q_ACCOUNT_LIST_COL_IS_ACTIVE, Q_ACCOUNT_LIST_COL_IS_SUPERUSER}},
-    {"audit",
+     {COLUMN(ACCOUNT, ACCOUNT_LIST, EMAIL),
+      COLUMN(ACCOUNT, ACCOUNT_LIST, GROUPS),
+      COLUMN(ACCOUNT, ACCOUNT_LIST, LAST_LOGIN),
+      COLUMN(ACCOUNT, ACCOUNT_LIST, IS_ACTIVE),
+      COLUMN(ACCOUNT, ACCOUNT_LIST, IS_SUPERUSER)}},
+    {LIST_AUDIT,
      &q_web_admin_audit,
-     {Q_WEB_ADMIN_AUDIT_COL_AT, Q_WEB_ADMIN_AUDIT_COL_USER_NAME, Q_WEB_ADMIN_AUDIT_COL_OBJECT,
-      Q_WEB_ADMIN_AUDIT_COL_OBJECT_ID, Q_WEB_ADMIN_AUDIT_COL_ACTION,
-      Q_WEB_ADMIN_AUDIT_COL_MESSAGE}},
-    {"messages",
+     {COLUMN(AUDIT_ENTRY, WEB_ADMIN_AUDIT, AT),
+      COLUMN(AUDIT_ENTRY, WEB_ADMIN_AUDIT, USER_NAME),
+      COLUMN(AUDIT_ENTRY, WEB_ADMIN_AUDIT, OBJECT),
+      COLUMN(AUDIT_ENTRY, WEB_ADMIN_AUDIT, OBJECT_ID),
+      COLUMN(AUDIT_ENTRY, WEB_ADMIN_AUDIT, ACTION),
+      COLUMN(AUDIT_ENTRY, WEB_ADMIN_AUDIT, MESSAGE)}},
+    {LIST_MESSAGES,
      &q_web_admin_notices,
-     {Q_WEB_ADMIN_NOTICES_COL_ID, Q_WEB_ADMIN_NOTICES_COL_CREATED, Q_WEB_ADMIN_NOTICES_COL_SEVERITY,
-      Q_WEB_ADMIN_NOTICES_COL_MESSAGE, Q_WEB_ADMIN_NOTICES_COL_IS_ENABLED}},
+     {COLUMN(MESSAGE, WEB_ADMIN_NOTICES, ID),
+      COLUMN(MESSAGE, WEB_ADMIN_NOTICES, CREATED),
+      COLUMN(MESSAGE, WEB_ADMIN_NOTICES, SEVERITY),
+      COLUMN(MESSAGE, WEB_ADMIN_NOTICES, MESSAGE),
+      COLUMN(MESSAGE, WEB_ADMIN_NOTICES, IS_ENABLED)}},
 };
+/* clang-format on */
 
 static const char *cell(const struct db_rows *rows, int i, int column)
 {
@@ -84,12 +110,12 @@ static bool set_table(struct req *r, struct tpl_values *v, const struct admin_ta
 {
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), t->query, &rows, err))
-        return err_wrap(err, "table %s", t->name);
-    struct tpl_rows *out = tpl_rows(v, t->name);
+        return err_wrap(err, "table %s", t->list->name);
+    struct tpl_rows *out = tpl_list(v, t->list);
     for (int i = 0; i < rows.count; i++) {
         struct tpl_row *row = tpl_row_add(out);
-        for (size_t k = 0; k < ARRAY_LEN(t->columns) && t->columns[k]; k++)
-            tpl_row_cstr(row, cell(&rows, i, t->columns[k]));
+        for (size_t k = 0; k < ARRAY_LEN(t->columns) && t->columns[k].to; k++)
+            tpl_col_cstr(row, t->columns[k].to, cell(&rows, i, t->columns[k].from));
     }
     return true;
 }
@@ -103,12 +129,12 @@ bool admin_get(struct req *r, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
         if (!set_table(r, v, &tables[i], err))
             return false;
-    struct tpl_rows *products = tpl_rows(v, "products");
+    struct tpl_rows *products = tpl_list(v, LIST_PRODUCTS);
     const struct products *all = app_products(r);
     for (size_t i = 0; i < all->n; i++) {
         struct tpl_row *row = tpl_row_add(products);
-        tpl_row_cstr(row, all->v[i].name);
-        tpl_row_cstr(row, all->v[i].description);
+        tpl_col_cstr(row, PRODUCT_NAME, all->v[i].name);
+        tpl_col_cstr(row, PRODUCT_DESCRIPTION, all->v[i].description);
     }
     resp_header(r, "Cache-Control", STR("no-store"));
     return layout_send(r, 200, "admin.html", v, err);

@@ -5,6 +5,7 @@
 #include "fcgi/webapp/routes.h"
 #include "lib/base/util.h"
 #include "lib/web/param_spec.h"
+#include "rows.h"
 
 /*
  * The page /api/: every endpoint with its parameters and a form to try it, made from the rows of
@@ -15,10 +16,10 @@ static void add_params(struct tpl_rows *rows, const struct route *route)
     for (size_t i = 0; route->params && route->params[i]; i++) {
         const struct param_spec *p = route->params[i];
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, p->name);
-        tpl_row_cstr(row, p->flags & PARAM_REQUIRED ? "yes" : "");
-        tpl_row_cstr(row, param_type_name(p->type));
-        tpl_row_cstr(row, p->help);
+        tpl_col_cstr(row, ENDPOINT_PARAM_NAME, p->name);
+        tpl_col_cstr(row, ENDPOINT_PARAM_IS_REQUIRED, p->flags & PARAM_REQUIRED ? "yes" : "");
+        tpl_col_cstr(row, ENDPOINT_PARAM_TYPE, param_type_name(p->type));
+        tpl_col_cstr(row, ENDPOINT_PARAM_TEXT, p->help);
     }
 }
 
@@ -33,21 +34,21 @@ static void add_endpoint(struct req *r, struct tpl_rows *rows, const struct rout
     struct tpl_row *row = tpl_row_add(rows);
     struct str name = str_of(route->path + strlen("/api/"));
     bool lacks = route->permission && !req_may(r, route->permission);
-    tpl_row_text(row, str_sub(name, 0, name.n - 1)); /* without the slash */
-    tpl_row_cstr(row, route->methods & METHOD_GET ? "GET" : "POST");
-    tpl_row_cstr(row, route->doc);
-    tpl_row_cstr(row, arena_printf(req_arena(r), "%s%s", app_of(r)->base_url, route->path));
-    add_params(tpl_row_rows(row), route);
-    tpl_row_cstr(row, lacks ? web_permission_label(route->permission) : "");
-    tpl_row_int(row, route->params != NULL);
-    tpl_row_url(row, str_of(route->path));
+    tpl_col_text(row, ENDPOINT_NAME, str_sub(name, 0, name.n - 1)); /* without the slash */
+    tpl_col_cstr(row, ENDPOINT_METHOD, route->methods & METHOD_GET ? "GET" : "POST");
+    tpl_col_cstr(row, ENDPOINT_TEXT, route->doc);
+    tpl_col_cstr(row, ENDPOINT_ADDRESS,
+                 arena_printf(req_arena(r), "%s%s", app_of(r)->base_url, route->path));
+    add_params(tpl_col_rows(row, ENDPOINT_PARAMS), route);
+    tpl_col_cstr(row, ENDPOINT_PERMISSION, lacks ? web_permission_label(route->permission) : "");
+    tpl_col_url(row, ENDPOINT_PATH, str_of(route->path));
 }
 
 /* GET /api/ */
 bool api_docs_get(struct req *r, struct err *err)
 {
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "API"});
-    struct tpl_rows *rows = tpl_rows(v, "endpoints");
+    struct tpl_rows *rows = tpl_list(v, LIST_ENDPOINTS);
     for (size_t i = 0; i < route_count; i++)
         if (routes[i].flags & ROUTE_API && !(routes[i].flags & ROUTE_PREFIX))
             add_endpoint(r, rows, &routes[i]);

@@ -2,48 +2,39 @@
 
 #include "fcgi/webapp/fmt.h"
 #include "lib/base/util.h"
+#include "rows.h"
 
-enum { WIDTH = 1000, HEIGHT = 240, LEFT = 56, BOTTOM = 24, TOP = 8, SVG_MAX = 1 << 20 };
+/*
+ * Where the parts of a picture are.  Coordinates are those of the viewBox; the style sheet gives
+ * pictures their size on the page, so WIDTH and HEIGHT only say how the two relate.  LEFT leaves
+ * room for "1,000,000", BOTTOM for one line of dates, TOP and RIGHT for half a line's width.
+ */
+enum { WIDTH = 1000, HEIGHT = 240, LEFT = 56, RIGHT = 12, BOTTOM = 24, TOP = 8, LINES_MAX = 5 };
 
-struct html chart_bar(struct arena *a, double share)
+const char *chart_share(struct arena *a, int64_t part, int64_t whole)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 400);
-    share = share < 0 ? 0 : share > 1 ? 1 : share;
-    html_raw(&w, "<svg class=\"bar\" viewBox=\"0 0 100 5\" preserveAspectRatio=\"none\" "
-                 "aria-hidden=\"true\">");
-    html_printf(&w, "<rect width=\"%.2f\" height=\"5\"/>", share * 100);
-    html_raw(&w, "</svg>");
-    return html_done(&w, a);
+    double share = whole > 0 ? (double)part / (double)whole : 0;
+    return arena_printf(a, "%.2f", 100 * MIN(MAX(share, 0.0), 1.0));
 }
 
-struct html chart_spark(struct arena *a, const int64_t *counts, size_t n, const char *label)
+/* A day without reports keeps a line one unit high, and few reports are not mistaken for none. */
+void chart_spark(struct arena *a, struct tpl_rows *bars, const int64_t *counts, size_t n,
+                 int64_t *ret_width)
 {
+    enum { STEP = 20, GAP = 3 };
     int64_t most = 1;
     for (size_t i = 0; i < n; i++)
         most = MAX(most, counts[i]);
-    HTML_WRITER_AUTO w;
-    html_init(&w, SVG_MAX);
-    html_printf(&w,
-                "<svg class=\"spark\" viewBox=\"0 0 %zu 44\" preserveAspectRatio=\"none\" "
-                "role=\"img\">",
-                n * 20);
-    html_raw(&w, "<title>");
-    html_text(&w, str_of(label));
-    html_raw(&w, "</title>");
     for (size_t i = 0; i < n; i++) {
-        double h = counts[i] > 0 ? MAX(3.0, 44.0 * (double)counts[i] / (double)most) : 1;
-        if (counts[i] == 0)
-            html_raw(&w, "<rect class=\"zero\"");
-        else if (i + 1 == n)
-            html_raw(&w, "<rect class=\"last\"");
-        else
-            html_raw(&w, "<rect");
-        html_printf(&w, " x=\"%zu\" y=\"%.1f\" width=\"14\" height=\"%.1f\"/>", i * 20 + 3, 44 - h,
-                    h);
+        double h =
+            counts[i] > 0 ? MAX(3.0, (double)SPARK_HEIGHT * (double)counts[i] / (double)most) : 1;
+        struct tpl_row *bar = tpl_row_add(bars);
+        tpl_col_cstr(bar, SPARK_BAR_CLASS, counts[i] == 0 ? "zero" : i + 1 == n ? "last" : "");
+        tpl_col_int(bar, SPARK_BAR_X, (int64_t)i * STEP + GAP);
+        tpl_col_cstr(bar, SPARK_BAR_Y, arena_printf(a, "%.1f", SPARK_HEIGHT - h));
+        tpl_col_cstr(bar, SPARK_BAR_HEIGHT, arena_printf(a, "%.1f", h));
     }
-    html_raw(&w, "</svg>");
-    return html_done(&w, a);
+    *ret_width = (int64_t)n * STEP;
 }
 
 /* 1, 2 or 5 times a power of ten, so that at most five steps reach `most`. */
@@ -65,7 +56,7 @@ struct plot {
 static double x_of(const struct plot *f, size_t day)
 {
     size_t last = f->days > 1 ? f->days - 1 : 1;
-    return LEFT + (double)(WIDTH - LEFT - 12) * (double)day / (double)last;
+    return LEFT + (double)(WIDTH - LEFT - RIGHT) * (double)day / (double)last;
 }
 
 static double y_of(const struct plot *f, int64_t v)
@@ -73,34 +64,57 @@ static double y_of(const struct plot *f, int64_t v)
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (double)v / (double)f->top);
 }
 
-static void grid(struct html_writer *w, struct arena *a, const struct plot *f, int64_t step)
+static void add_grid(struct tpl_rows *grid, struct arena *a, const struct plot *f, int64_t step)
 {
     for (int64_t v = 0; v <= f->top; v += step) {
         double y = y_of(f, v);
-        if (v == 0)
-            html_raw(w, "<line class=\"axis\"");
-        else
-            html_raw(w, "<line class=\"gridline\"");
-        html_printf(w, " x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, WIDTH - 12, y, y);
-        html_printf(w, "<text text-anchor=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 8, y + 4);
-        html_text(w, str_of(fmt_count(a, v)));
-        html_raw(w, "</text>");
+        struct tpl_row *line = tpl_row_add(grid);
+        tpl_col_cstr(line, GRIDLINE_CLASS, v == 0 ? "axis" : "gridline");
+        tpl_col_cstr(line, GRIDLINE_Y, arena_printf(a, "%.1f", y));
+        tpl_col_cstr(line, GRIDLINE_TEXT, fmt_count(a, v));
+        tpl_col_cstr(line, GRIDLINE_TEXT_Y, arena_printf(a, "%.1f", y + 4)); /* middle of digits */
     }
 }
 
-static void day_names(struct html_writer *w, struct arena *a, const struct plot *f,
+/* At most eight dates, month and day: more run into each other on a narrow screen. */
+static void add_dates(struct tpl_rows *dates, struct arena *a, const struct plot *f,
                       int64_t first_day_us)
 {
     size_t every = (f->days + 7) / 8;
     for (size_t i = 0; i < f->days; i += MAX(every, (size_t)1)) {
-        html_printf(w, "<text text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">", x_of(f, i), HEIGHT - 6);
-        html_text(w, str_sub(str_of(fmt_day(a, first_day_us + (int64_t)i * 86400000000)), 5, 5));
-        html_raw(w, "</text>");
+        const char *day = fmt_day(a, first_day_us + (int64_t)i * 86400000000);
+        struct tpl_row *date = tpl_row_add(dates);
+        tpl_col_cstr(date, CHART_DATE_X, arena_printf(a, "%.1f", x_of(f, i)));
+        tpl_col_text(date, CHART_DATE_TEXT, str_sub(str_of(day), 5, 5));
     }
 }
 
-struct html chart_days(struct arena *a, int64_t first_day_us, size_t days,
-                       const struct chart_line *lines, size_t line_count, const char *label)
+static void add_line(struct tpl_rows *rows, struct arena *a, const struct plot *f,
+                     const struct chart_line *line)
+{
+    enum { POINT_MAX = 64 };
+    STRBUF_AUTO points;
+    sb_init(&points, f->days * POINT_MAX);
+    for (size_t i = 0; i < f->days; i++)
+        sb_printf(&points, "%.1f,%.1f ", x_of(f, i), y_of(f, line->counts[i]));
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_cstr(row, CHART_LINE_CLASS, arena_printf(a, "s%zu", tpl_rows_count(rows)));
+    tpl_col_text(row, CHART_LINE_POINTS, sb_view(&points));
+}
+
+static void set_size(struct tpl_values *v, const char *label)
+{
+    tpl_cstr(v, "chart_label", label);
+    tpl_int(v, "chart_width", WIDTH);
+    tpl_int(v, "chart_height", HEIGHT);
+    tpl_int(v, "chart_left", LEFT);
+    tpl_int(v, "chart_right", WIDTH - RIGHT);
+    tpl_int(v, "chart_text_x", LEFT - 8);
+    tpl_int(v, "chart_dates_y", HEIGHT - 6);
+}
+
+void chart_set_days(struct tpl_values *v, struct arena *a, int64_t first_day_us, size_t days,
+                    const struct chart_line *lines, size_t line_count, const char *label)
 {
     int64_t most = 1;
     for (size_t l = 0; l < line_count; l++)
@@ -108,21 +122,18 @@ struct html chart_days(struct arena *a, int64_t first_day_us, size_t days,
             most = MAX(most, lines[l].counts[i]);
     int64_t step = step_for(most);
     struct plot f = {.top = (most + step - 1) / step * step, .days = days};
+    struct tpl_rows *drawn = tpl_list(v, LIST_CHART_LINES);
+    set_size(v, label);
+    add_grid(tpl_list(v, LIST_CHART_GRID), a, &f, step);
+    add_dates(tpl_list(v, LIST_CHART_DATES), a, &f, first_day_us);
+    for (size_t l = 0; l < line_count && l < LINES_MAX; l++)
+        add_line(drawn, a, &f, &lines[l]);
+}
 
-    HTML_WRITER_AUTO w;
-    html_init(&w, SVG_MAX);
-    html_printf(&w, "<svg viewBox=\"0 0 %d %d\" role=\"img\">", WIDTH, HEIGHT);
-    html_raw(&w, "<title>");
-    html_text(&w, str_of(label));
-    html_raw(&w, "</title>");
-    grid(&w, a, &f, step);
-    day_names(&w, a, &f, first_day_us);
-    for (size_t l = 0; l < line_count && l < 5; l++) {
-        html_printf(&w, "<polyline class=\"series s%zu\" points=\"", l + 1);
-        for (size_t i = 0; i < days; i++)
-            html_printf(&w, "%.1f,%.1f ", x_of(&f, i), y_of(&f, lines[l].counts[i]));
-        html_raw(&w, "\"/>");
-    }
-    html_raw(&w, "</svg>");
-    return html_done(&w, a);
+void chart_set_none(struct tpl_values *v)
+{
+    set_size(v, "");
+    tpl_list(v, LIST_CHART_GRID);
+    tpl_list(v, LIST_CHART_DATES);
+    tpl_list(v, LIST_CHART_LINES);
 }

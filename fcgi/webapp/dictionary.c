@@ -3,6 +3,7 @@
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
 #include "lib/crash/reduce.h"
+#include "rows.h"
 
 /*
  * Data dictionary: annotations as they are sent, fields as they are stored and searched; a page for
@@ -19,10 +20,10 @@ static void index_row(struct arena *a, struct tpl_rows *rows, const char *datase
                       bool is_protected, const char *text)
 {
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, name);
-    tpl_row_url(row, field_url(a, dataset, name));
-    tpl_row_int(row, is_protected);
-    tpl_row_cstr(row, text);
+    tpl_col_cstr(row, DESCRIBED_FIELD_NAME, name);
+    tpl_col_url(row, DESCRIBED_FIELD_URL, field_url(a, dataset, name));
+    tpl_col_bool(row, DESCRIBED_FIELD_IS_PROTECTED, is_protected);
+    tpl_col_cstr(row, DESCRIBED_FIELD_DESCRIPTION, text);
 }
 
 /* GET /documentation/datadictionary/ */
@@ -30,7 +31,8 @@ bool dictionary_get(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Data dictionary"});
-    struct tpl_rows *sent = tpl_rows(v, "annotations"), *stored = tpl_rows(v, "fields");
+    struct tpl_rows *sent = tpl_list(v, LIST_ANNOTATION_INDEX);
+    struct tpl_rows *stored = tpl_list(v, LIST_FIELD_INDEX);
     const struct field_table *fields = app_fields(r);
     for (size_t i = 0; i < fields->annotation_count; i++) {
         const struct annotation *x = &fields->annotations[i];
@@ -48,9 +50,9 @@ static void fact(struct tpl_rows *rows, const char *label, struct str text, stru
     if (text.n == 0)
         return;
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, label);
-    tpl_row_text(row, text);
-    tpl_row_url(row, url);
+    tpl_col_cstr(row, FACT_LABEL, label);
+    tpl_col_text(row, FACT_TEXT, text);
+    tpl_col_url(row, FACT_URL, url);
 }
 
 static void permission(struct tpl_rows *rows, bool is_protected)
@@ -64,7 +66,7 @@ static void permission(struct tpl_rows *rows, bool is_protected)
 static bool set_values(struct req *r, struct tpl_values *v, const struct search_field *f,
                        struct err *err)
 {
-    struct tpl_rows *rows = tpl_rows(v, "values");
+    struct tpl_rows *rows = tpl_list(v, LIST_COMMON_VALUES);
     struct query q = query_new(req_arena(r));
     json_auto_t *answer = NULL;
     tpl_bool(v, "has_values", false);
@@ -80,10 +82,11 @@ static bool set_values(struct req *r, struct tpl_values *v, const struct search_
     json_array_foreach (app_facet(answer, f->name), i, bucket) {
         const json_t *term = json_object_get(bucket, "term");
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_text(row, json_is_string(term)
-                              ? str_of(json_string_value(term))
-                              : str_of(arena_printf(q.a, "%.15g", json_number_value(term))));
-        tpl_row_cstr(row, fmt_count(q.a, jget_int_or(bucket, "count", 0)));
+        tpl_col_text(row, COMMON_VALUE_TEXT,
+                     json_is_string(term)
+                         ? str_of(json_string_value(term))
+                         : str_of(arena_printf(q.a, "%.15g", json_number_value(term))));
+        tpl_col_cstr(row, COMMON_VALUE_COUNT, fmt_count(q.a, jget_int_or(bucket, "count", 0)));
     }
     tpl_bool(v, "has_values", i > 0);
     return true;
@@ -112,7 +115,7 @@ static bool send_annotation(struct req *r, struct str name, struct err *err)
     if (!x)
         return err_set(err, ERR_NOT_FOUND, "Field not found");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = x->name});
-    struct tpl_rows *facts = tpl_rows(v, "facts");
+    struct tpl_rows *facts = tpl_list(v, LIST_FACTS);
     const char *key = x->processed_key;
     fact(facts, "Dataset", STR("annotation"), STR(""));
     permission(facts, x->perm != PERM_PUBLIC);
@@ -130,7 +133,7 @@ static bool send_processed(struct req *r, struct str name, struct err *err)
     if (!f && is_protected && !reduce_may_see(fields, name, PERM_PROTECTED))
         return err_set(err, ERR_NOT_FOUND, "Field not found");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = str_adup(req_arena(r), name)});
-    struct tpl_rows *facts = tpl_rows(v, "facts");
+    struct tpl_rows *facts = tpl_list(v, LIST_FACTS);
     fact(facts, "Dataset", STR("processed"), STR(""));
     permission(facts, is_protected);
     for (size_t i = 0; i < fields->annotation_count; i++) {

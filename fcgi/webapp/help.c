@@ -1,6 +1,7 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
+#include "rows.h"
 
 /* Help: pages of text, and lists made from the field table so that they cannot go stale. */
 static const char *const query_types[] = {
@@ -43,15 +44,15 @@ bool help_search_get(struct req *r, struct err *err)
 {
     struct tpl_values *v =
         layout_new(r, &(struct layout){.title = "Super Search guide", .nav = "search"});
-    struct tpl_rows *rows = tpl_rows(v, "fields");
+    struct tpl_rows *rows = tpl_list(v, LIST_HELP_FIELDS);
     const struct field_table *fields = app_fields(r);
     for (size_t i = 0; i < fields->search_count; i++) {
         const struct search_field *f = &fields->search[i];
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, f->name);
-        tpl_row_cstr(row, query_types[f->query_type]);
-        tpl_row_int(row, f->perm == PERM_PROTECTED);
-        tpl_row_cstr(row, f->description);
+        tpl_col_cstr(row, TYPED_FIELD_NAME, f->name);
+        tpl_col_cstr(row, TYPED_FIELD_TYPE, query_types[f->query_type]);
+        tpl_col_bool(row, TYPED_FIELD_IS_PROTECTED, f->perm == PERM_PROTECTED);
+        tpl_col_cstr(row, TYPED_FIELD_DESCRIPTION, f->description);
     }
     return layout_send(r, 200, "help_search.html", v, err);
 }

@@ -7,6 +7,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
 static const int64_t DAY_US = 86400000000;
 enum {
@@ -72,21 +73,26 @@ static void add_card(struct req *r, struct tpl_rows *cards, const struct product
     struct arena *a = req_arena(r);
     struct str name = url_encode(a, str_of(p->name));
     struct tpl_row *row = tpl_row_add(cards);
-    tpl_row_cstr(row, p->name);
-    tpl_row_url(row, str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name))));
-    tpl_row_cstr(row, p->description);
-    tpl_row_cstr(row, fmt_count(a, d->total));
-    tpl_row_cstr(row, arena_printf(a, "report%s in 7 days", d->total == 1 ? "" : "s"));
-    tpl_row_html(row, chart_spark(a, d->counts, d->n,
-                                  arena_printf(a, "Reports of %s per day, last 7 days", p->name)));
-    tpl_row_url(row, layout_url(a, "/topcrashers/", p->name, NULL));
-    tpl_row_url(row, layout_url(a, "/search/", p->name, NULL));
+    int64_t width;
+    tpl_col_cstr(row, PRODUCT_CARD_NAME, p->name);
+    tpl_col_url(row, PRODUCT_CARD_URL,
+                str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name))));
+    tpl_col_cstr(row, PRODUCT_CARD_DESCRIPTION, p->description);
+    tpl_col_cstr(row, PRODUCT_CARD_COUNT, fmt_count(a, d->total));
+    tpl_col_cstr(row, PRODUCT_CARD_UNIT,
+                 arena_printf(a, "report%s in 7 days", d->total == 1 ? "" : "s"));
+    tpl_col_url(row, PRODUCT_CARD_TOPCRASHERS_URL, layout_url(a, "/topcrashers/", p->name, NULL));
+    tpl_col_url(row, PRODUCT_CARD_SEARCH_URL, layout_url(a, "/search/", p->name, NULL));
+    tpl_col_cstr(row, PRODUCT_CARD_SPARK_LABEL,
+                 arena_printf(a, "Reports of %s per day, last 7 days", p->name));
+    chart_spark(a, tpl_col_rows(row, PRODUCT_CARD_SPARK), d->counts, d->n, &width);
+    tpl_col_int(row, PRODUCT_CARD_SPARK_WIDTH, width);
 }
 
 /* Superusers learn which products' reports are refused, and what would accept them. */
 static bool set_refused(struct req *r, struct tpl_values *v, struct err *err)
 {
-    struct tpl_rows *refused = tpl_rows(v, "refused");
+    struct tpl_rows *refused = tpl_list(v, LIST_REFUSED);
     size_t more = 0;
     DB_ROWS rows = {0};
     if (req_user(r)->is_superuser &&
@@ -102,11 +108,11 @@ static bool set_refused(struct req *r, struct tpl_values *v, struct err *err)
         }
         FREE_LATER char *command = product_add_command(name);
         struct tpl_row *row = tpl_row_add(refused);
-        tpl_row_cstr(row, *name ? name : "(no ProductName)");
-        tpl_row_cstr(row, fmt_count(req_arena(r),
-                                    db_col_int(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_COUNT, 0)));
-        tpl_row_cstr(row, command ? command : "");
-        tpl_row_int(row, command != NULL);
+        tpl_col_cstr(row, REFUSED_NAME, *name ? name : "(no ProductName)");
+        tpl_col_cstr(
+            row, REFUSED_COUNT,
+            fmt_count(req_arena(r), db_col_int(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_COUNT, 0)));
+        tpl_col_cstr(row, REFUSED_COMMAND, command);
     }
     tpl_bool(v, "has_refused", tpl_rows_count(refused) > 0);
     tpl_int(v, "more_refused", (int64_t)more);
@@ -124,7 +130,7 @@ bool home_get(struct req *r, struct err *err)
     if (!ask_home(r, &empty, &answer, err))
         return err_wrap(err, "counting reports");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Crashes by product"});
-    struct tpl_rows *cards = tpl_rows(v, "cards"), *idle = tpl_rows(v, "idle");
+    struct tpl_rows *cards = tpl_list(v, LIST_CARDS), *idle = tpl_list(v, LIST_IDLE);
     for (size_t i = 0; i < products->n; i++) {
         struct days d = empty;
         add_product_days(&d, answer, products->v[i].name);
@@ -176,7 +182,7 @@ static void set_signatures(struct req *r, struct tpl_values *v, const struct pro
                            const json_t *answer)
 {
     struct arena *a = req_arena(r);
-    struct tpl_rows *rows = tpl_rows(v, "signatures");
+    struct tpl_rows *rows = tpl_list(v, LIST_TOP_SIGNATURES);
     int64_t total = jget_int_or(answer, "total", 0);
     struct query q = query_new(a);
     size_t i;
@@ -186,21 +192,23 @@ static void set_signatures(struct req *r, struct tpl_values *v, const struct pro
         const char *signature = jget_str(b, "term");
         int64_t count = jget_int_or(b, "count", 0);
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_int(row, (int64_t)i + 1);
-        tpl_row_url(row, results_signature_url(&q, str_of(signature ? signature : "")));
-        tpl_row_cstr(row, signature);
-        tpl_row_cstr(row, fmt_count(a, count));
-        tpl_row_cstr(row, arena_printf(a, "%s%%", fmt_percent(a, count, total, 1)));
-        tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
+        tpl_col_int(row, TOP_SIGNATURE_RANK, (int64_t)i + 1);
+        tpl_col_url(row, TOP_SIGNATURE_URL,
+                    results_signature_url(&q, str_of(signature ? signature : "")));
+        tpl_col_cstr(row, TOP_SIGNATURE_SIGNATURE, signature);
+        tpl_col_cstr(row, TOP_SIGNATURE_COUNT, fmt_count(a, count));
+        tpl_col_cstr(row, TOP_SIGNATURE_PERCENT,
+                     arena_printf(a, "%s%%", fmt_percent(a, count, total, 1)));
+        tpl_col_cstr(row, TOP_SIGNATURE_SHARE, chart_share(a, count, total));
     }
     tpl_bool(v, "has_signatures", i > 0);
 }
 
-static void link_row(struct tpl_rows *rows, const char *text, struct str url)
+static void add_link(struct tpl_rows *rows, const char *text, struct str url)
 {
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, text);
-    tpl_row_url(row, url);
+    tpl_col_cstr(row, LINK_TEXT, text);
+    tpl_col_url(row, LINK_URL, url);
 }
 
 static void version_card(struct arena *a, struct tpl_rows *rows, const struct product *p,
@@ -212,18 +220,19 @@ static void version_card(struct arena *a, struct tpl_rows *rows, const struct pr
         {"GPU", "gpu"},
     };
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, version->text);
-    tpl_row_int(row, version->is_featured);
-    tpl_row_cstr(
-        row, version->count ? arena_printf(a, "%s in 60 days", fmt_count(a, version->count)) : "");
-    struct tpl_rows *links = tpl_row_rows(row);
-    link_row(links, "Top Crashers", layout_url(a, "/topcrashers/", p->name, version->text));
+    tpl_col_cstr(row, VERSION_CARD_TEXT, version->text);
+    tpl_col_bool(row, VERSION_CARD_IS_FEATURED, version->is_featured);
+    tpl_col_cstr(row, VERSION_CARD_COUNT,
+                 version->count ? arena_printf(a, "%s in 60 days", fmt_count(a, version->count))
+                                : "");
+    struct tpl_rows *links = tpl_col_rows(row, VERSION_CARD_LINKS);
+    add_link(links, "Top Crashers", layout_url(a, "/topcrashers/", p->name, version->text));
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct query q = query_new(a);
         query_addc(&q, "product", p->name);
         query_addc(&q, "version", version->text);
         query_addc(&q, "process_type", kinds[i][1]);
-        link_row(links, arena_printf(a, "Top %s Crashers", kinds[i][0]),
+        add_link(links, arena_printf(a, "Top %s Crashers", kinds[i][0]),
                  query_url(&q, "/topcrashers/"));
     }
 }
@@ -231,7 +240,7 @@ static void version_card(struct arena *a, struct tpl_rows *rows, const struct pr
 static void set_versions(struct req *r, struct tpl_values *v, const struct product *p)
 {
     const struct live_versions *l = live_versions_of(r, p);
-    struct tpl_rows *rows = tpl_rows(v, "versions");
+    struct tpl_rows *rows = tpl_list(v, LIST_VERSIONS);
     bool any_featured = l->n > 0 && l->v[0].is_featured;
     for (size_t i = 0; i < l->n; i++)
         if (any_featured ? l->v[i].is_featured : i < VERSIONS_WITHOUT_FEATURED)
@@ -248,9 +257,8 @@ static bool set_chart(struct req *r, struct tpl_values *v, const struct product 
     add_product_days(&d, answer, p->name);
     struct chart_line line = {d.counts};
     tpl_bool(v, "has_chart", d.total > 0);
-    tpl_html(v, "chart",
-             chart_days(req_arena(r), d.first_us, d.n, &line, 1,
-                        arena_printf(req_arena(r), "Reports of %s per day", p->name)));
+    chart_set_days(v, req_arena(r), d.first_us, d.n, &line, 1,
+                   arena_printf(req_arena(r), "Reports of %s per day", p->name));
     tpl_cstr(v, "total_text", fmt_count(req_arena(r), d.total));
     return true;
 }
@@ -272,9 +280,9 @@ bool product_get(struct req *r, struct err *err)
     if (!set_chart(r, v, p, err) || !ask_signatures(r, p, &answer, err))
         return err_wrap(err, "counting reports of a product");
     set_signatures(r, v, p, answer);
-    struct tpl_rows *links = tpl_rows(v, "links");
+    struct tpl_rows *links = tpl_list(v, LIST_PRODUCT_LINKS);
     for (char **l = p->home_links; l && l[0] && l[1]; l += 2)
-        link_row(links, l[0], str_of(l[1]));
+        add_link(links, l[0], str_of(l[1]));
     tpl_bool(v, "has_links", tpl_rows_count(links) > 0);
     return layout_send(r, 200, "product.html", v, err);
 }

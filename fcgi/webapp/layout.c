@@ -54,8 +54,8 @@ static void load_notices(struct req *r)
 static void add_notice_part(struct tpl_rows *parts, struct str text, struct str url)
 {
     struct tpl_row *row = tpl_row_add(parts);
-    tpl_col_text(row, NOTICE_PART_TEXT, text);
-    tpl_col_url(row, NOTICE_PART_URL, url);
+    tpl_col_text(row, LINK_TEXT, text);
+    tpl_col_url(row, LINK_URL, url);
 }
 
 /* "bug #123" becomes a link, the rest is text. */
@@ -93,9 +93,9 @@ static void set_notices(struct req *r, struct tpl_values *v)
 static void add_item(struct tpl_rows *menu, const char *text, struct str url, bool is_current)
 {
     struct tpl_row *row = tpl_row_add(menu);
-    tpl_col_cstr(row, MENU_ITEM_TEXT, text);
-    tpl_col_url(row, MENU_ITEM_URL, url);
-    tpl_col_bool(row, MENU_ITEM_IS_CURRENT, is_current);
+    tpl_col_cstr(row, CHOICE_TEXT, text);
+    tpl_col_url(row, CHOICE_URL, url);
+    tpl_col_bool(row, CHOICE_IS_CURRENT, is_current);
 }
 
 /* Where the version menu leads: top crashers from top crashers, else the search. */

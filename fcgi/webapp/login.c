@@ -5,6 +5,7 @@
 #include "lib/web/param_spec.h"
 #include "lib/web/password.h"
 #include "queries.h"
+#include "rows.h"
 
 /*
  * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
@@ -123,15 +124,16 @@ bool profile_get(struct req *r, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_permissions, &permissions, err, id) ||
         !DB_RUN(req_db(r), &q_web_groups, &groups, err, id))
         return err_wrap(err, "looking up permissions");
-    struct tpl_rows *rows = tpl_rows(v, "permissions"), *names = tpl_rows(v, "groups");
+    struct tpl_rows *rows = tpl_list(v, LIST_PERMISSIONS), *names = tpl_list(v, LIST_GROUPS);
     for (int i = 0; i < permissions.count; i++) {
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_LABEL));
-        tpl_row_cstr(row, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_NAME));
-        tpl_row_int(row, db_col_bool(&permissions, i, Q_WEB_PERMISSIONS_COL_HAS_IT));
+        tpl_col_cstr(row, PERMISSION_LABEL, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_LABEL));
+        tpl_col_cstr(row, PERMISSION_NAME, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_NAME));
+        tpl_col_bool(row, PERMISSION_HAS_IT,
+                     db_col_bool(&permissions, i, Q_WEB_PERMISSIONS_COL_HAS_IT));
     }
     for (int i = 0; i < groups.count; i++)
-        tpl_row_cstr(tpl_row_add(names), db_col(&groups, i, Q_WEB_GROUPS_COL_NAME));
+        tpl_col_cstr(tpl_row_add(names), GROUP_NAME, db_col(&groups, i, Q_WEB_GROUPS_COL_NAME));
     tpl_bool(v, "has_groups", groups.count > 0);
     return layout_send(r, 200, "profile.html", v, err);
 }

@@ -11,6 +11,7 @@
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 #include "queries.h"
+#include "rows.h"
 
 /* GET /__lbheartbeat__: this process answers; nothing else is looked at. */
 bool lbheartbeat_get(struct req *r, struct err *err)
@@ -88,11 +89,11 @@ bool monitoring_get(struct req *r, struct err *err)
         {"/monitoring/cron/", "state of the scheduled jobs"},
     };
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Monitoring"});
-    struct tpl_rows *rows = tpl_rows(v, "links");
+    struct tpl_rows *rows = tpl_list(v, LIST_MONITORING_LINKS);
     for (size_t i = 0; i < ARRAY_LEN(links); i++) {
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_url(row, str_of(links[i][0]));
-        tpl_row_cstr(row, links[i][1]);
+        tpl_col_url(row, LINK_URL, str_of(links[i][0]));
+        tpl_col_cstr(row, LINK_TEXT, links[i][1]);
     }
     return layout_send(r, 200, "monitoring.html", v, err);
 }

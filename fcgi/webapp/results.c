@@ -9,10 +9,16 @@
 
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/layout.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
-enum { CELL_MAX = 1 << 20, CELL_ITEMS_MAX = 200 };
+/*
+ * Lists inside one report (addons, modules) are as long as a stranger made them; a cell shows the
+ * first ones.  Of facets inside a facet a term shows the commonest.
+ */
+enum { CELL_ITEMS_MAX = 200, INNER_TERMS_MAX = 10, INNER_TEXT_MAX = 1 << 16 };
 
 static bool is_number_field(const struct search_field *f)
 {
@@ -92,79 +98,87 @@ struct str results_report_url(struct arena *a, const char *crash_id)
     return str_of(arena_printf(a, "/report/index/" STR_FMT, STR_ARG(id)));
 }
 
-struct str results_error_list(struct arena *a, const char *message)
+bool results_send_error(struct req *r, const char *message, struct err *err)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 4096);
-    html_raw(&w, "<ul><li>");
-    html_text(&w, str_of(message));
-    html_raw(&w, "</li></ul>");
-    return html_done(&w, a).escaped;
+    struct tpl_values *v = tpl_values_new(req_arena(r));
+    tpl_cstr(v, "message", message);
+    return layout_send(r, 400, "error_list.html", v, err);
 }
 
-static void link_to(struct html_writer *w, struct str url, struct str text)
+/*
+ * A value as part/value.html shows it, in a cell of the table of reports or as a term of a facet: a
+ * text with a link, and behind it rows for what most values do not have.
+ */
+#define EXTRA_ITEM    "item"   /* a further item of a list */
+#define EXTRA_EMPTY   "empty"  /* the text is empty */
+#define EXTRA_REFINE  "refine" /* a link that adds the value to the search */
+#define EXTRA_BAD_CPU "cpu"
+
+struct value_columns {
+    const struct tpl_column *text, *url;
+};
+static const struct value_columns of_cell = {CELL_TEXT, CELL_URL};
+static const struct value_columns of_term = {TERM_TEXT, TERM_URL};
+static const struct value_columns of_extra = {EXTRA_TEXT, EXTRA_URL};
+
+static void set_value(struct tpl_row *row, const struct value_columns *c, struct str text,
+                      struct str url)
 {
-    html_raw(w, "<a href=\"");
-    html_url(w, url);
-    html_raw(w, "\">");
-    html_text(w, text);
-    html_raw(w, "</a>");
+    tpl_col_text(row, c->text, text);
+    tpl_col_url(row, c->url, url);
 }
 
-static void add_term_link(struct html_writer *w, const struct results_page *p,
-                          const struct search_field *f, struct str term)
+static void add_extra(struct tpl_rows *extras, const char *kind, struct str text, struct str url)
 {
-    struct str url = results_refine_url(p, f, term);
-    html_raw(w, " <a class=\"refine\" href=\"");
-    html_url(w, url);
-    html_raw(w, "\">Add term</a>");
+    struct tpl_row *row = tpl_row_add(extras);
+    tpl_col_cstr(row, EXTRA_KIND, kind);
+    set_value(row, &of_extra, text, url);
 }
 
-static void cell_value(struct arena *a, struct html_writer *w, const struct results_page *p,
-                       const struct search_field *f, const json_t *value)
+/* `filter` is what a search for this value says; its text may differ (times, booleans). */
+static void show_value(struct tpl_row *row, const struct value_columns *c, struct tpl_rows *extras,
+                       const struct results_page *p, const struct search_field *f, struct str text,
+                       struct str filter)
 {
+    if (strcmp(f->name, "signature") == 0) {
+        set_value(row, c, text, results_signature_url(p->query, text));
+        add_extra(extras, EXTRA_REFINE, STR(""), results_refine_url(p, f, text));
+        return;
+    }
+    set_value(row, c, text, text.n > 0 ? results_refine_url(p, f, filter) : STR(""));
+    if (text.n == 0)
+        add_extra(extras, EXTRA_EMPTY, STR(""), STR(""));
+}
+
+static void show_json(struct tpl_row *row, const struct value_columns *c, struct tpl_rows *extras,
+                      const struct results_page *p, const struct search_field *f,
+                      const json_t *value)
+{
+    struct arena *a = p->query->a;
     struct str text = results_text(a, f, value);
     if (!text.p)
-        return;
-    if (strcmp(f->name, "signature") == 0) {
-        link_to(w, results_signature_url(p->query, text), text);
-        add_term_link(w, p, f, text);
-        return;
-    }
-    if (f == p->fields->uuid) {
-        link_to(w, results_report_url(a, str_adup(a, text)), text);
-        return;
-    }
-    struct str url = results_refine_url(p, f, filter_text(a, value));
-    if (text.n == 0)
-        html_raw(w, "<span class=\"muted\">(empty)</span>");
-    else if (url.n == 0)
-        html_text(w, text);
+        set_value(row, c, STR(""), STR(""));
+    else if (f == p->fields->uuid)
+        set_value(row, c, text, results_report_url(a, str_adup(a, text)));
     else
-        link_to(w, url, text);
+        show_value(row, c, extras, p, f, text, filter_text(a, value));
 }
 
-static struct html cell(struct arena *a, const struct results_page *p, const struct search_field *f,
-                        const json_t *value)
+/* The first item of a list is the value of the cell, the others stand behind it. */
+static void show_list(struct tpl_row *cell, struct tpl_rows *extras, const struct results_page *p,
+                      const struct search_field *f, const json_t *value)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, CELL_MAX);
-    if (!json_is_array(value)) {
-        cell_value(a, &w, p, f, value);
-        return html_done(&w, a);
-    }
-    size_t i;
-    const json_t *item;
-    json_array_foreach (value, i, item) {
+    bool is_list = json_is_array(value);
+    show_json(cell, &of_cell, extras, p, f, is_list ? json_array_get(value, 0) : value);
+    for (size_t i = 1; is_list && i < json_array_size(value); i++) {
         if (i == CELL_ITEMS_MAX) {
-            html_raw(&w, ", …");
+            add_extra(extras, EXTRA_ITEM, STR("…"), STR(""));
             break;
         }
-        if (i > 0)
-            html_raw(&w, ", ");
-        cell_value(a, &w, p, f, item);
+        struct tpl_row *row = tpl_row_add(extras);
+        tpl_col_cstr(row, EXTRA_KIND, EXTRA_ITEM);
+        show_json(row, &of_extra, extras, p, f, json_array_get(value, i));
     }
-    return html_done(&w, a);
 }
 
 static const char *cell_class(const struct results_page *p, const struct search_field *f)
@@ -181,8 +195,8 @@ static const char *cell_class(const struct results_page *p, const struct search_
 static void add_column(struct tpl_rows *rows, const char *name, bool is_number)
 {
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, name);
-    tpl_row_int(row, is_number);
+    tpl_col_cstr(row, HEAD_TEXT, name);
+    tpl_col_bool(row, HEAD_IS_NUMBER, is_number);
 }
 
 bool results_has_dangerous_cpu(const json_t *doc)
@@ -203,24 +217,15 @@ bool results_has_dangerous_cpu(const json_t *doc)
     return false;
 }
 
-static struct html id_cell(struct arena *a, const struct results_page *p, const json_t *hit)
-{
-    HTML_WRITER_AUTO w;
-    html_init(&w, CELL_MAX);
-    cell_value(a, &w, p, p->fields->uuid, json_object_get(hit, "uuid"));
-    if (p->marks_cpu && results_has_dangerous_cpu(hit))
-        html_raw(&w,
-                 " <span class=\"tag warn\" title=\"A processor with a known fault\">AMD</span>");
-    return html_done(&w, a);
-}
-
-static void add_cell(struct arena *a, struct tpl_rows *cells, const struct results_page *p,
+static void add_cell(struct tpl_rows *cells, const struct results_page *p,
                      const struct search_field *f, const json_t *hit)
 {
     struct tpl_row *row = tpl_row_add(cells);
-    bool is_id = f == p->fields->uuid;
-    tpl_row_html(row, is_id ? id_cell(a, p, hit) : cell(a, p, f, json_object_get(hit, f->name)));
-    tpl_row_cstr(row, cell_class(p, f));
+    struct tpl_rows *extras = tpl_col_rows(row, CELL_EXTRAS);
+    tpl_col_cstr(row, CELL_CLASS, cell_class(p, f));
+    show_list(row, extras, p, f, json_object_get(hit, f->name));
+    if (f == p->fields->uuid && p->marks_cpu && results_has_dangerous_cpu(hit))
+        add_extra(extras, EXTRA_BAD_CPU, STR(""), STR(""));
 }
 
 static void set_pager(struct arena *a, struct tpl_values *v, const struct results_page *p,
@@ -261,7 +266,7 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
                       const json_t *answer, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct tpl_rows *columns = tpl_rows(v, "columns"), *hits = tpl_rows(v, "hits");
+    struct tpl_rows *columns = tpl_list(v, LIST_COLUMNS), *hits = tpl_list(v, LIST_HITS);
     const json_t *found = jget_arr(answer, "hits");
     int64_t total = jget_int_or(answer, "total", 0);
     add_column(columns, "Crash ID", false);
@@ -277,21 +282,21 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     size_t i;
     const json_t *hit;
     json_array_foreach (found, i, hit) {
-        struct tpl_rows *cells = tpl_row_rows(tpl_row_add(hits));
-        add_cell(a, cells, p, p->fields->uuid, hit);
+        struct tpl_rows *cells = tpl_col_rows(tpl_row_add(hits), HIT_CELLS);
+        add_cell(cells, p, p->fields->uuid, hit);
         for (size_t c = 0; c < shown_count; c++) {
             if (!app_goes_on(r, err))
                 return false;
-            add_cell(a, cells, p, shown[c], hit);
+            add_cell(cells, p, shown[c], hit);
         }
     }
     set_pager(a, v, p, total, json_array_size(found));
     tpl_bool(v, "has_results", total > 0);
 
-    struct tpl_rows *errors = tpl_rows(v, "errors");
+    struct tpl_rows *errors = tpl_list(v, LIST_ERRORS);
     const json_t *e;
     json_array_foreach (jget_arr(answer, "errors"), i, e)
-        tpl_row_cstr(tpl_row_add(errors), error_text(a, e));
+        tpl_col_cstr(tpl_row_add(errors), NOTE_TEXT, error_text(a, e));
     return true;
 }
 
@@ -304,33 +309,37 @@ const struct param_spec results_page_param = {"page",
                                               .refusal = "Invalid page",
                                               .help = "page of the table of reports"};
 
-/* Sub-aggregations of a bucket as one line of small text for each. */
-static void inner_facets(struct arena *a, struct html_writer *w, const json_t *bucket)
+/* "release (12), beta (3)" of the buckets of a facet inside a facet; the number of a cardinality.
+ */
+static struct str inner_text(struct arena *a, const json_t *inner)
+{
+    int64_t value;
+    if (jget_int(inner, "value", &value))
+        return str_of(fmt_count(a, value));
+    STRBUF_AUTO b;
+    sb_init(&b, INNER_TEXT_MAX);
+    size_t i;
+    const json_t *bucket;
+    json_array_foreach (inner, i, bucket) {
+        sb_text(&b, i > 0 ? ", " : "");
+        if (i == INNER_TERMS_MAX) {
+            sb_text(&b, "…");
+            break;
+        }
+        sb_str(&b, results_text(a, NULL, json_object_get(bucket, "term")));
+        sb_printf(&b, " (%s)", fmt_count(a, jget_int_or(bucket, "count", 0)));
+    }
+    return str_copy(a, sb_view(&b));
+}
+
+static void add_inner_facets(struct arena *a, struct tpl_rows *rows, const json_t *bucket)
 {
     const char *name;
-    const json_t *inner;
+    json_t *inner;
     json_object_foreach (jget_obj(bucket, "facets"), name, inner) {
-        html_raw(w, "<div class=\"muted small\">");
-        html_text(w, str_of(name));
-        html_raw(w, ": ");
-        int64_t value;
-        if (jget_int(inner, "value", &value))
-            html_text(w, str_of(fmt_count(a, value)));
-        size_t i;
-        const json_t *b;
-        json_array_foreach (inner, i, b) {
-            if (i > 0)
-                html_raw(w, ", ");
-            if (i == 10) {
-                html_raw(w, "…");
-                break;
-            }
-            html_text(w, results_text(a, NULL, json_object_get(b, "term")));
-            html_raw(w, " (");
-            html_text(w, str_of(fmt_count(a, jget_int_or(b, "count", 0))));
-            html_raw(w, ")");
-        }
-        html_raw(w, "</div>");
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_col_cstr(row, INNER_FACET_FIELD, name);
+        tpl_col_text(row, INNER_FACET_TEXT, inner_text(a, inner));
     }
 }
 
@@ -343,64 +352,60 @@ static struct str term_filter(struct arena *a, const struct search_field *f, con
     return text;
 }
 
-static struct html term_html(struct arena *a, const struct results_page *p,
-                             const struct search_field *f, const json_t *bucket)
+void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows *bugs,
+                      struct str signature, size_t most)
 {
+    for (int i = 0; bugs && i < bugs->count && tpl_rows_count(rows) < most; i++) {
+        if (!str_eq(str_of(db_col(bugs, i, Q_WEB_BUGS_COL_SIGNATURE)), signature))
+            continue;
+        const char *id = db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID),
+                   *between = tpl_rows_count(rows) ? ", " : "";
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_col_cstr(row, BUG_LINK_SEPARATOR, between);
+        tpl_col_cstr(row, BUG_LINK_TEXT, id);
+        tpl_col_url(row, BUG_LINK_URL, app_bug_url(r, id));
+    }
+}
+
+static void add_term(struct req *r, struct tpl_rows *rows, const struct results_page *p,
+                     const struct search_field *f, const json_t *bucket, int64_t total,
+                     const struct db_rows *bugs)
+{
+    struct arena *a = req_arena(r);
     const json_t *term = json_object_get(bucket, "term");
     struct str text = results_text(a, f, term);
-    HTML_WRITER_AUTO w;
-    html_init(&w, CELL_MAX);
-    if (strcmp(f->name, "signature") == 0) {
-        link_to(&w, results_signature_url(p->query, text), text);
-        add_term_link(&w, p, f, text);
-    } else {
-        struct str url = results_refine_url(p, f, term_filter(a, f, term));
-        if (text.n == 0)
-            html_raw(&w, "<span class=\"muted\">(empty)</span>");
-        else if (url.n == 0)
-            html_text(&w, text);
-        else
-            link_to(&w, url, text);
+    int64_t count = jget_int_or(bucket, "count", 0);
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_int(row, TERM_RANK, (int64_t)tpl_rows_count(rows));
+    show_value(row, &of_term, tpl_col_rows(row, TERM_EXTRAS), p, f, text, term_filter(a, f, term));
+    add_inner_facets(a, tpl_col_rows(row, TERM_INNER), bucket);
+    tpl_col_cstr(row, TERM_COUNT, fmt_count(a, count));
+    tpl_col_cstr(row, TERM_PERCENT, fmt_percent(a, count, total, 2));
+    tpl_col_cstr(row, TERM_SHARE, chart_share(a, count, total));
+    tpl_col_bool(row, TERM_HAS_BUGS, bugs != NULL);
+    results_add_bugs(r, tpl_col_rows(row, TERM_BUGS), bugs, text, SIZE_MAX);
+}
+
+/* bugs NULL: rows without that column. */
+static bool add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
+                      const struct search_field *f, const json_t *buckets, int64_t total,
+                      const struct db_rows *bugs, struct err *err)
+{
+    size_t i;
+    const json_t *bucket;
+    json_array_foreach (buckets, i, bucket) {
+        if (!app_goes_on(r, err))
+            return false;
+        add_term(r, rows, p, f, bucket, total, bugs);
     }
-    inner_facets(a, &w, bucket);
-    return html_done(&w, a);
+    return true;
 }
 
 bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
                        const struct search_field *f, const json_t *buckets, int64_t total,
                        struct err *err)
 {
-    struct arena *a = req_arena(r);
-    size_t i;
-    const json_t *bucket;
-    json_array_foreach (buckets, i, bucket) {
-        int64_t count = jget_int_or(bucket, "count", 0);
-        if (!app_goes_on(r, err))
-            return false;
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_int(row, (int64_t)i + 1);
-        tpl_row_html(row, term_html(a, p, f, bucket));
-        tpl_row_cstr(row, fmt_count(a, count));
-        tpl_row_cstr(row, fmt_percent(a, count, total, 2));
-        tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
-        tpl_row_cstr(row, "");
-    }
-    return true;
-}
-
-static struct html bug_links(struct req *r, const struct db_rows *bugs, struct str signature)
-{
-    HTML_WRITER_AUTO w;
-    html_init(&w, 1 << 14);
-    for (int i = 0, n = 0; i < bugs->count; i++) {
-        if (!str_eq(str_of(db_col(bugs, i, Q_WEB_BUGS_COL_SIGNATURE)), signature))
-            continue;
-        if (n++ > 0)
-            html_raw(&w, ", ");
-        const char *id = db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID);
-        link_to(&w, app_bug_url(r, id), str_of(id));
-    }
-    return html_done(&w, req_arena(r));
+    return add_terms(r, rows, p, f, buckets, total, NULL, err);
 }
 
 /* The last column of signature terms: the bugs of each. */
@@ -417,19 +422,7 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
     DB_ROWS bugs = {0};
     if (names.n > 0 && !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, names)))
         return err_wrap(err, "looking up bugs");
-    json_array_foreach (buckets, i, bucket) {
-        int64_t count = jget_int_or(bucket, "count", 0);
-        if (!app_goes_on(r, err))
-            return false;
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_int(row, (int64_t)i + 1);
-        tpl_row_html(row, term_html(a, p, f, bucket));
-        tpl_row_cstr(row, fmt_count(a, count));
-        tpl_row_cstr(row, fmt_percent(a, count, total, 2));
-        tpl_row_html(row, chart_bar(a, total > 0 ? (double)count / (double)total : 0));
-        tpl_row_html(row, bug_links(r, &bugs, names.v[i]));
-    }
-    return true;
+    return add_terms(r, rows, p, f, buckets, total, &bugs, err);
 }
 
 /* The key of the answer: "_histogram.date" is histogram_date. */
@@ -449,19 +442,22 @@ static const char *answer_key(struct arena *a, struct str facet, const char **re
 static void add_cardinality(struct arena *a, struct tpl_rows *terms, const json_t *found)
 {
     struct tpl_row *row = tpl_row_add(terms);
-    tpl_row_int(row, 1);
-    tpl_row_cstr(row, "distinct values");
-    tpl_row_cstr(row, fmt_count(a, jget_int_or(found, "value", 0)));
-    tpl_row_cstr(row, "");
-    tpl_row_cstr(row, "");
-    tpl_row_cstr(row, "");
+    tpl_col_int(row, TERM_RANK, 1);
+    set_value(row, &of_term, STR("distinct values"), STR(""));
+    tpl_col_rows(row, TERM_EXTRAS);
+    tpl_col_rows(row, TERM_INNER);
+    tpl_col_cstr(row, TERM_COUNT, fmt_count(a, jget_int_or(found, "value", 0)));
+    tpl_col_cstr(row, TERM_PERCENT, "");
+    tpl_col_cstr(row, TERM_SHARE, "");
+    tpl_col_bool(row, TERM_HAS_BUGS, false);
+    tpl_col_rows(row, TERM_BUGS);
 }
 
 bool results_set_facets(struct req *r, struct tpl_values *v, const struct results_page *p,
                         struct strs facets, const json_t *answer, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct tpl_rows *rows = tpl_rows(v, "facets");
+    struct tpl_rows *rows = tpl_list(v, LIST_FACETS);
     int64_t total = jget_int_or(answer, "total", 0);
     for (size_t i = 0; i < facets.n; i++) {
         const char *field;
@@ -472,12 +468,11 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
             continue;
         bool is_signature = strcmp(key, "signature") == 0;
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, arena_printf(a, "facet-%s", key));
-        tpl_row_cstr(row, arena_printf(a, "%s facet", key));
-        tpl_row_cstr(row, key);
-        tpl_row_int(row, json_is_array(found) && json_array_size(found) == 0);
-        tpl_row_int(row, is_signature);
-        struct tpl_rows *terms = tpl_row_rows(row);
+        tpl_col_cstr(row, FACET_ID, arena_printf(a, "facet-%s", key));
+        tpl_col_cstr(row, FACET_TITLE, arena_printf(a, "%s facet", key));
+        tpl_col_cstr(row, FACET_FIELD, key);
+        tpl_col_bool(row, FACET_HAS_BUGS, is_signature);
+        struct tpl_rows *terms = tpl_col_rows(row, FACET_TERMS);
         bool ok = true;
         if (json_is_object(found))
             add_cardinality(a, terms, found);

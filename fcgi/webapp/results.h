@@ -25,11 +25,11 @@ enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
 /* columns, hits, total_text, range_text, page, pages, prev_url, next_url, is_capped, errors */
 bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
                       const json_t *answer, struct err *err);
-/* facets: id, name, heading, is_empty, is_signature, terms */
+/* facets */
 bool results_set_facets(struct req *r, struct tpl_values *v, const struct results_page *p,
                         struct strs facets, const json_t *answer, struct err *err);
 
-/* Rank, term (linked), count, share and bar of each bucket, for the row's next column. */
+/* Each bucket as a row "term", without bugs. */
 bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
                        const struct search_field *f, const json_t *buckets, int64_t total,
                        struct err *err);
@@ -50,7 +50,10 @@ bool results_has_dangerous_cpu(const json_t *doc);
 /* The text of a JSON scalar as a cell of the field shows it (NULL: of no field of dates); p NULL
  * for null. */
 struct str results_text(struct arena *a, const struct search_field *f, const json_t *value);
-/* "<ul><li>message</li></ul>", escaped: the body of a 400 of a fragment. */
-struct str results_error_list(struct arena *a, const char *message);
+/* The first `most` bugs of a signature as rows "bug_link"; `bugs` has those of several. */
+void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows *bugs,
+                      struct str signature, size_t most);
+/* A 400 of a fragment: the message as a list for the script to show. */
+bool results_send_error(struct req *r, const char *message, struct err *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "fcgi/webapp/live_versions.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
 /*
  * What the form offers: lines of field, operator and value, and the choices of fields.  The field
@@ -18,30 +19,32 @@ static bool is_simple_value(const struct search_field *f, struct str text)
     return false;
 }
 
-static void line_row(struct tpl_rows *rows, const struct search_field *f, struct filter_value value)
+static void add_option(struct tpl_rows *options, struct str value, struct str text, bool is_chosen)
+{
+    struct tpl_row *row = tpl_row_add(options);
+    tpl_col_text(row, OPTION_VALUE, value);
+    tpl_col_text(row, OPTION_TEXT, text);
+    tpl_col_bool(row, OPTION_IS_CHOSEN, is_chosen);
+}
+
+static void add_search_line(struct tpl_rows *rows, const struct search_field *f,
+                            struct filter_value value)
 {
     const struct operator_label *ops = operators_of(f ? f->query_type : QUERY_STRING);
     struct tpl_row *row = tpl_row_add(rows);
     bool known = false;
-    tpl_row_cstr(row, f ? f->name : "");
-    tpl_row_text(row, value.op);
-    tpl_row_text(row, value.value);
-    tpl_row_int(row, (int64_t)tpl_rows_count(rows));
-    struct tpl_rows *options = tpl_row_rows(row);
+    tpl_col_int(row, SEARCH_LINE_NUMBER, (int64_t)tpl_rows_count(rows));
+    tpl_col_cstr(row, SEARCH_LINE_FIELD, f ? f->name : "");
+    tpl_col_text(row, SEARCH_LINE_OPERATOR, value.op);
+    tpl_col_text(row, SEARCH_LINE_VALUE, value.value);
+    struct tpl_rows *options = tpl_col_rows(row, SEARCH_LINE_OPTIONS);
     for (const struct operator_label *op = ops; op->label; op++) {
         bool is_it = str_eq(value.op, str_of(op->code));
-        struct tpl_row *o = tpl_row_add(options);
-        tpl_row_cstr(o, op->code);
-        tpl_row_cstr(o, op->label);
-        tpl_row_int(o, is_it);
+        add_option(options, str_of(op->code), str_of(op->label), is_it);
         known = known || is_it;
     }
-    if (known || value.op.n == 0)
-        return;
-    struct tpl_row *o = tpl_row_add(options); /* legal, though not offered */
-    tpl_row_text(o, value.op);
-    tpl_row_text(o, value.op);
-    tpl_row_int(o, 1);
+    if (!known && value.op.n > 0)
+        add_option(options, value.op, value.op, true); /* legal, though not offered */
 }
 
 static void set_lines(struct req *r, struct tpl_values *v, const struct query *q,
@@ -51,25 +54,26 @@ static void set_lines(struct req *r, struct tpl_values *v, const struct query *q
     json_auto_t *operators = operators_json();
     FREE_LATER char *text = jdump(operators, NULL);
     tpl_cstr(v, "operators", arena_strdup(q->a, text));
-    struct tpl_rows *names = tpl_rows(v, "fields"), *rows = tpl_rows(v, "lines");
+    struct tpl_rows *names = tpl_list(v, LIST_SEARCH_FIELDS);
+    struct tpl_rows *rows = tpl_list(v, LIST_SEARCH_LINES);
     const struct field_table *fields = app_fields(r);
     for (size_t i = 0; i < fields->search_count; i++) {
         const struct search_field *f = &fields->search[i];
         if (f->perm > reader)
             continue;
         struct tpl_row *row = tpl_row_add(names);
-        tpl_row_cstr(row, f->name);
-        tpl_row_cstr(row, f->description);
+        tpl_col_cstr(row, SEARCH_FIELD_NAME, f->name);
+        tpl_col_cstr(row, SEARCH_FIELD_DESCRIPTION, f->description);
     }
     for (size_t i = 0; i < q->n; i++) {
         const struct search_field *f = search_field_find(fields, q->v[i].name);
         if (!f || f->perm > reader || f == fields->date ||
             (!with_simple && is_simple_value(f, q->v[i].value)))
             continue;
-        line_row(rows, f, filter_split(f, q->v[i].value));
+        add_search_line(rows, f, filter_split(f, q->v[i].value));
     }
     for (size_t i = 0; i < blank_lines; i++)
-        line_row(rows, NULL, (struct filter_value){STR(""), STR("")});
+        add_search_line(rows, NULL, (struct filter_value){STR(""), STR("")});
 }
 
 void search_form_set_lines(struct req *r, struct tpl_values *v, const struct query *q,
@@ -141,9 +145,7 @@ static void set_options(struct tpl_rows *options, const struct query *q, const c
         if (query_has(&seen, field, values.v[i]))
             continue;
         query_add(&seen, field, values.v[i]);
-        struct tpl_row *row = tpl_row_add(options);
-        tpl_row_text(row, values.v[i]);
-        tpl_row_int(row, query_has(q, field, values.v[i]));
+        add_option(options, values.v[i], values.v[i], query_has(q, field, values.v[i]));
     }
 }
 
@@ -151,7 +153,7 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
                             struct err *err)
 {
     static const char *const labels[] = {"Product", "Version", "Platform", "Process type"};
-    struct tpl_rows *rows = tpl_rows(v, "simple");
+    struct tpl_rows *rows = tpl_list(v, LIST_SIMPLE_FIELDS);
     for (size_t i = 0; i < ARRAY_LEN(simple_fields); i++) {
         const struct search_field *f = search_field_find(app_fields(r), str_of(simple_fields[i]));
         struct query choices = query_new(q->a);
@@ -162,9 +164,10 @@ bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct qu
             if (is_simple_value(f, chosen.v[k]))
                 query_add(&choices, f->name, chosen.v[k]);
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, f->name);
-        tpl_row_cstr(row, labels[i]);
-        set_options(tpl_row_rows(row), q, f->name, query_all(&choices, f->name));
+        tpl_col_cstr(row, SIMPLE_FIELD_NAME, f->name);
+        tpl_col_cstr(row, SIMPLE_FIELD_LABEL, labels[i]);
+        set_options(tpl_col_rows(row, SIMPLE_FIELD_OPTIONS), q, f->name,
+                    query_all(&choices, f->name));
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #include "fcgi/webapp/fmt.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "rows.h"
 
 static const int64_t DAY_US = 86400000000;
 
@@ -172,9 +173,9 @@ static void add_shortcut(struct tpl_rows *rows, const struct query *q, const cha
     query_addf(&c, "date", ">=%s:00Z", fmt_minute(q->a, b.from_us));
     query_addf(&c, "date", "<%s:00Z", fmt_minute(q->a, b.to_us));
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, label);
-    tpl_row_url(row, query_url(&c, path));
-    tpl_row_int(row, is_current);
+    tpl_col_cstr(row, CHOICE_TEXT, label);
+    tpl_col_url(row, CHOICE_URL, query_url(&c, path));
+    tpl_col_bool(row, CHOICE_IS_CURRENT, is_current);
 }
 
 void search_form_set_dates(struct req *r, struct tpl_values *v, const struct query *q,
@@ -182,7 +183,7 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
 {
     int64_t now = req_now_us(r);
     struct date_bounds b = search_form_bounds(r, q);
-    struct tpl_rows *rows = tpl_rows(v, "shortcuts");
+    struct tpl_rows *rows = tpl_list(v, LIST_SHORTCUTS);
     /* The end is the next full minute, so that what came in just now is inside. */
     int64_t end = (now / 60000000 + 1) * 60000000;
     tpl_cstr(v, "date_from", fmt_minute(q->a, b.from_us));
@@ -293,8 +294,8 @@ void search_form_warnings(struct req *r, const struct query *q, struct tpl_rows 
             negated += op.n > 1 && op.p[0] == '!';
         }
         if (negated > 0 && values.n > 1)
-            tpl_row_cstr(
-                tpl_row_add(rows),
+            tpl_col_cstr(
+                tpl_row_add(rows), NOTE_TEXT,
                 arena_printf(req_arena(r),
                              "Conditions on one field are joined by OR: with a negated one "
                              "beside another, nearly every report matches %s.",

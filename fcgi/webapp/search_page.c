@@ -4,7 +4,9 @@
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
+#include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "rows.h"
 
 /*
  * Super Search for people.  The page works without scripts: the form is sent to itself, see
@@ -125,11 +127,11 @@ static bool set_results(struct req *r, struct tpl_values *v, const struct asked 
 
 static void no_results(struct tpl_values *v)
 {
-    static const char *const lists[] = {"columns", "hits", "errors", "facets"};
+    const struct tpl_list *const lists[] = {LIST_COLUMNS, LIST_HITS, LIST_ERRORS, LIST_FACETS};
     static const char *const texts[] = {"total_text", "range_text", "prev_url", "next_url"};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        tpl_rows(v, lists[i]);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        tpl_list(v, lists[i]);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         tpl_cstr(v, texts[i], "");
     tpl_bool(v, "has_results", false);
     tpl_bool(v, "is_capped", false);
@@ -153,7 +155,7 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
     struct str size = query_get(&q->query, "_facets_size");
     search_form_set_dates(r, v, &q->query, "/search/");
     search_form_set_lines(r, v, &q->query, 2);
-    search_form_warnings(r, &q->query, tpl_rows(v, "warnings"));
+    search_form_warnings(r, &q->query, tpl_list(v, LIST_WARNINGS));
     tpl_cstr(v, "columns_text", join(a, q->columns));
     tpl_cstr(v, "facets_text", join(a, q->facets));
     tpl_cstr(v, "sort_text", join(a, q->sort));
@@ -167,7 +169,7 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
     return search_form_set_simple(r, v, &q->query, err);
 }
 
-static struct layout frame_of(struct req *r, const struct asked *q)
+static struct layout layout_of(struct req *r, const struct asked *q)
 {
     struct str product = query_get(&q->query, "product"), version = query_get(&q->query, "version");
     return (struct layout){
@@ -194,7 +196,7 @@ bool search_get(struct req *r, struct err *err)
     }
     if (!read_request(r, &q, err))
         return false;
-    const struct layout layout = frame_of(r, &q);
+    const struct layout layout = layout_of(r, &q);
     struct tpl_values *v = layout_new(r, &layout);
     bool run = q.query.n > 0 && !req_flag(r, &dont_run);
     if (!set_form(r, v, &q, err))
@@ -226,8 +228,7 @@ bool search_results_get(struct req *r, struct err *err)
         return layout_send(r, 200, "search_results.html", v, err);
     if (problem.code == ERR_INVALID &&
         str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest")))
-        return resp_bytes(r, 400, "text/html; charset=utf-8",
-                          results_error_list(req_arena(r), problem.msg));
+        return results_send_error(r, problem.msg, err);
     *err = problem;
     return false;
 }

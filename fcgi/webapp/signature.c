@@ -13,6 +13,7 @@
 #include "fcgi/webapp/search_form.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
 enum part {
     PART_SUMMARY = 1,
@@ -108,11 +109,6 @@ struct query signature_filters(const struct signature_page *p)
     return q;
 }
 
-struct str signature_url(const struct query *q)
-{
-    return query_url(q, "/signature/");
-}
-
 static void ask_reports(const struct signature_page *p, struct query *q)
 {
     struct strs sort = query_all(&p->query, "_sort");
@@ -163,40 +159,47 @@ static bool set_aggregations(const struct signature_page *p, struct tpl_values *
 {
     struct query filters = signature_filters(p);
     struct results_page links = results_of(p, &filters);
-    struct tpl_rows *rows = tpl_rows(v, "aggregations"), *kept = tpl_rows(v, "kept");
+    struct tpl_rows *rows = tpl_list(v, LIST_AGGREGATIONS);
+    struct tpl_rows *kept = tpl_list(v, LIST_KEPT_PARAMETERS);
     for (size_t i = 0; i < p->aggregations.n; i++) {
         const struct search_field *f = search_field_find(links.fields, p->aggregations.v[i]);
         if (!f)
             continue;
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, f->name);
-        if (!results_add_terms(p->req, tpl_row_rows(row), &links, f, app_facet(answer, f->name),
-                               jget_int_or(answer, "total", 0), err))
+        tpl_col_cstr(row, AGGREGATION_FIELD, f->name);
+        if (!results_add_terms(p->req, tpl_col_rows(row, AGGREGATION_TERMS), &links, f,
+                               app_facet(answer, f->name), jget_int_or(answer, "total", 0), err))
             return false;
     }
     for (size_t i = 0; i < p->query.n; i++) {
         if (str_eq(p->query.v[i].name, STR("_aggregations")))
             continue;
         struct tpl_row *row = tpl_row_add(kept);
-        tpl_row_text(row, p->query.v[i].name);
-        tpl_row_text(row, p->query.v[i].value);
+        tpl_col_text(row, PARAMETER_NAME, p->query.v[i].name);
+        tpl_col_text(row, PARAMETER_VALUE, p->query.v[i].value);
     }
     tpl_cstr(v, "aggregations_text", join(p->a, p->aggregations));
     return true;
 }
 
-static void related_row(struct tpl_rows *rows, struct arena *a, const char *signature)
+static void add_link(struct tpl_rows *rows, const char *text, struct str url)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_cstr(row, LINK_TEXT, text);
+    tpl_col_url(row, LINK_URL, url);
+}
+
+static struct str related_url(struct arena *a, const char *signature)
 {
     struct query q = query_new(a);
     query_addc(&q, "signature", signature);
-    struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, signature);
-    tpl_row_url(row, signature_url(&q));
+    return query_url(&q, "/signature/");
 }
 
 static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struct err *err)
 {
-    struct tpl_rows *bugs = tpl_rows(v, "bugs"), *related = tpl_rows(v, "related");
+    struct tpl_rows *bugs = tpl_list(v, LIST_SIGNATURE_BUGS);
+    struct tpl_rows *related = tpl_list(v, LIST_RELATED_SIGNATURES);
     DB_ROWS rows = {0};
     struct str s = p->signature;
     struct query seen = query_new(p->a); /* as a set */
@@ -207,12 +210,10 @@ static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struc
         const char *id = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_BUG_ID),
                    *name = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_SIGNATURE);
         if (str_eq(str_of(name), p->signature)) {
-            struct tpl_row *row = tpl_row_add(bugs);
-            tpl_row_cstr(row, arena_printf(p->a, "Bug %s", id));
-            tpl_row_url(row, app_bug_url(p->req, id));
+            add_link(bugs, arena_printf(p->a, "Bug %s", id), app_bug_url(p->req, id));
         } else if (!query_has(&seen, "s", str_of(name))) {
             query_addc(&seen, "s", arena_strdup(p->a, name));
-            related_row(related, p->a, name);
+            add_link(related, name, related_url(p->a, name));
         }
     }
     tpl_bool(v, "has_bugs", tpl_rows_count(bugs) > 0);
@@ -223,7 +224,7 @@ static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struc
 /* Protected: filled in only for readers with view_pii, by a search of its own. */
 static bool set_comments(const struct signature_page *p, struct tpl_values *v, struct err *err)
 {
-    struct tpl_rows *rows = tpl_rows(v, "comments");
+    struct tpl_rows *rows = tpl_list(v, LIST_COMMENTS);
     tpl_bool(v, "no_comments", true);
     if (app_reader(p->req) != PERM_PROTECTED)
         return true;
@@ -243,11 +244,13 @@ static bool set_comments(const struct signature_page *p, struct tpl_values *v, s
     json_array_foreach (jget_arr(answer, "hits"), i, hit) {
         const char *id = jget_str(hit, "uuid");
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, id);
-        tpl_row_url(row, results_report_url(p->a, id ? id : ""));
-        tpl_row_text(row, results_text(p->a, NULL, json_object_get(hit, "user_comments")));
-        tpl_row_cstr(row, fmt_iso_time(p->a, jget_str(hit, "date")));
-        tpl_row_text(row, results_text(p->a, NULL, json_object_get(hit, "useragent_locale")));
+        tpl_col_cstr(row, COMMENT_CRASH_ID, id);
+        tpl_col_url(row, COMMENT_URL, results_report_url(p->a, id ? id : ""));
+        tpl_col_text(row, COMMENT_TEXT,
+                     results_text(p->a, NULL, json_object_get(hit, "user_comments")));
+        tpl_col_cstr(row, COMMENT_DATE, fmt_iso_time(p->a, jget_str(hit, "date")));
+        tpl_col_text(row, COMMENT_LOCALE,
+                     results_text(p->a, NULL, json_object_get(hit, "useragent_locale")));
     }
     tpl_bool(v, "no_comments", i == 0);
     return true;
@@ -262,12 +265,13 @@ static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64
         {"reports", "Reports"}, {"bugzilla", "Bugs"}, {"comments", "Comments"},
     };
     bool may = app_reader(p->req) == PERM_PROTECTED;
-    struct tpl_rows *tabs = tpl_rows(v, "tabs");
+    struct tpl_rows *tabs = tpl_list(v, LIST_SIGNATURE_TABS);
     for (size_t i = 0; i < ARRAY_LEN(all) - (may ? 0 : 1); i++) {
         struct tpl_row *row = tpl_row_add(tabs);
-        tpl_row_cstr(row, all[i].id);
-        tpl_row_cstr(row, all[i].label);
-        tpl_row_cstr(row, strcmp(all[i].id, "reports") == 0 ? fmt_count(p->a, total) : "");
+        tpl_col_cstr(row, TAB_ID, all[i].id);
+        tpl_col_cstr(row, TAB_LABEL, all[i].label);
+        tpl_col_cstr(row, TAB_COUNT,
+                     strcmp(all[i].id, "reports") == 0 ? fmt_count(p->a, total) : "");
     }
 }
 

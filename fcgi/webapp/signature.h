@@ -22,7 +22,6 @@ struct signature_page {
 bool signature_read(struct req *r, struct signature_page *ret, struct err *err);
 /* The filters with the exact signature; no meta parameters. */
 struct query signature_filters(const struct signature_page *p);
-struct str signature_url(const struct query *q);
 
 /* signature_summary.c */
 void signature_ask_summary(struct query *q);

@@ -7,6 +7,7 @@
 #include "fcgi/webapp/signature.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "rows.h"
 
 /*
  * Crashes per day, one line for each of the commonest values of a field; and counts of one field.
@@ -37,14 +38,17 @@ static int64_t count_on(struct arena *a, const json_t *day, const char *field, s
     return 0;
 }
 
-static struct html picture(const struct signature_page *p, const json_t *days,
-                           const struct str *terms, size_t term_count)
+static void set_picture(const struct signature_page *p, struct tpl_values *v, const json_t *days,
+                        const struct str *terms, size_t term_count)
 {
     struct date_bounds b = search_form_bounds(p->req, &p->query);
     int64_t first = b.from_us / DAY_US * DAY_US;
     size_t n = (size_t)((b.to_us - first) / DAY_US) + 1, i;
-    if (b.to_us < first || n > DAYS_MAX)
-        return (struct html){STR("")};
+    bool fits = b.to_us >= first && n <= DAYS_MAX;
+    tpl_bool(v, "has_graph", fits);
+    chart_set_none(v);
+    if (!fits)
+        return;
     struct chart_line lines[LINES];
     const json_t *day;
     for (size_t l = 0; l < term_count; l++) {
@@ -58,7 +62,7 @@ static struct html picture(const struct signature_page *p, const json_t *days,
         }
         lines[l].counts = counts;
     }
-    return chart_days(p->a, first, n, lines, term_count, "Crashes per day");
+    chart_set_days(v, p->a, first, n, lines, term_count, "Crashes per day");
 }
 
 static struct str graph_url(const struct signature_page *p, const char *field)
@@ -70,15 +74,16 @@ static struct str graph_url(const struct signature_page *p, const char *field)
 
 static void set_fields(const struct signature_page *p, struct tpl_values *v)
 {
-    struct tpl_rows *rows = tpl_rows(v, "graph_fields");
+    struct tpl_rows *rows = tpl_list(v, LIST_GRAPH_FIELDS);
     for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
         struct query q = query_copy(&p->query);
         query_set(&q, "_graph", str_of(offered[i]));
         struct str url = query_url(&q, "/signature/");
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, offered[i]);
-        tpl_row_url(row, str_of(arena_printf(p->a, STR_FMT "#tab-graphs", STR_ARG(url))));
-        tpl_row_int(row, strcmp(offered[i], p->graph_field) == 0);
+        tpl_col_cstr(row, CHOICE_TEXT, offered[i]);
+        tpl_col_url(row, CHOICE_URL,
+                    str_of(arena_printf(p->a, STR_FMT "#tab-graphs", STR_ARG(url))));
+        tpl_col_bool(row, CHOICE_IS_CURRENT, strcmp(offered[i], p->graph_field) == 0);
     }
 }
 
@@ -86,7 +91,7 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
 {
     static const char *const classes[LINES] = {"s1", "s2", "s3", "s4"};
     const json_t *counts = app_facet(answer, p->graph_field), *b;
-    struct tpl_rows *legend = tpl_rows(v, "graph_terms");
+    struct tpl_rows *legend = tpl_list(v, LIST_GRAPH_TERMS);
     struct str terms[LINES];
     size_t i, n = 0;
     json_array_foreach (counts, i, b) {
@@ -96,13 +101,13 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
         if (i >= 20)
             break;
         struct tpl_row *row = tpl_row_add(legend);
-        tpl_row_text(row, text);
-        tpl_row_cstr(row, fmt_count(p->a, jget_int_or(b, "count", 0)));
-        tpl_row_cstr(row, i < LINES ? classes[i] : "");
+        tpl_col_text(row, GRAPH_TERM_TEXT, text);
+        tpl_col_cstr(row, GRAPH_TERM_COUNT, fmt_count(p->a, jget_int_or(b, "count", 0)));
+        tpl_col_cstr(row, GRAPH_TERM_CLASS, i < LINES ? classes[i] : "");
     }
     tpl_cstr(v, "graph_field", p->graph_field);
     tpl_url(v, "graph_url", graph_url(p, p->graph_field));
-    tpl_html(v, "graph", picture(p, app_facet(answer, "histogram_date"), terms, n));
+    set_picture(p, v, app_facet(answer, "histogram_date"), terms, n);
     set_fields(p, v);
 }
 
@@ -117,7 +122,7 @@ static const struct search_field *path_field(struct req *r, const char *what)
         return f;
     const char *text = arena_printf(
         req_arena(r), "You are not allowed to %s the \"" STR_FMT "\" field", what, STR_ARG(name));
-    resp_bytes(r, 400, "text/html; charset=utf-8", results_error_list(req_arena(r), text));
+    results_send_error(r, text, NULL);
     return NULL;
 }
 
@@ -171,7 +176,7 @@ bool signature_aggregation_get(struct req *r, struct err *err)
                                  .refine_path = "/search/",
                                  .page = 1};
     tpl_cstr(v, "field", f->name);
-    return results_add_terms(r, tpl_rows(v, "terms"), &links, f, app_facet(answer, f->name),
+    return results_add_terms(r, tpl_list(v, LIST_TERMS), &links, f, app_facet(answer, f->name),
                              jget_int_or(answer, "total", 0), err) &&
            layout_send(r, 200, "signature_aggregation.html", v, err);
 }

@@ -2,6 +2,7 @@
 #include "fcgi/webapp/signature.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
 /*
  * The panels of the Summary tab: small tables made from the facets of one search.
@@ -73,8 +74,8 @@ struct panel {
 static void head(struct tpl_rows *heads, const char *label, bool is_number)
 {
     struct tpl_row *row = tpl_row_add(heads);
-    tpl_row_cstr(row, label);
-    tpl_row_int(row, is_number);
+    tpl_col_cstr(row, HEAD_TEXT, label);
+    tpl_col_bool(row, HEAD_IS_NUMBER, is_number);
 }
 
 /* Labels of the text columns; Count and % follow, and one more number if it has a label. */
@@ -82,27 +83,28 @@ static struct panel panel_new(struct arena *a, struct tpl_rows *panels, const ch
                               const char *const *labels, size_t n, const char *last, int64_t total)
 {
     struct tpl_row *row = tpl_row_add(panels);
-    tpl_row_cstr(row, title);
-    struct tpl_rows *heads = tpl_row_rows(row);
+    tpl_col_cstr(row, PANEL_TITLE, title);
+    struct tpl_rows *heads = tpl_col_rows(row, PANEL_HEADS);
     for (size_t i = 0; i < n; i++)
         head(heads, labels[i], false);
     head(heads, "Count", true);
     head(heads, "%", true);
     if (last)
         head(heads, last, true);
-    return (struct panel){.a = a, .rows = tpl_row_rows(row), .total = total, .columns = n};
+    return (struct panel){
+        .a = a, .rows = tpl_col_rows(row, PANEL_ROWS), .total = total, .columns = n};
 }
 
 static void cell(struct tpl_rows *cells, struct str text, const char *class_name)
 {
     struct tpl_row *row = tpl_row_add(cells);
-    tpl_row_text(row, text);
-    tpl_row_cstr(row, class_name);
+    tpl_col_text(row, PANEL_CELL_TEXT, text);
+    tpl_col_cstr(row, PANEL_CELL_CLASS, class_name);
 }
 
 static struct tpl_rows *panel_row(struct panel *p, const struct str *texts, int64_t count)
 {
-    struct tpl_rows *cells = tpl_row_rows(tpl_row_add(p->rows));
+    struct tpl_rows *cells = tpl_col_rows(tpl_row_add(p->rows), PANEL_ROW_CELLS);
     for (size_t i = 0; i < p->columns; i++)
         cell(cells, texts[i], "");
     cell(cells, str_of(fmt_count(p->a, count)), "num");
@@ -290,8 +292,8 @@ static int64_t count_of(const json_t *buckets, const char *wanted)
 static void indicator(struct tpl_rows *rows, const char *text, const char *class_name)
 {
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, text);
-    tpl_row_cstr(row, class_name);
+    tpl_col_cstr(row, INDICATOR_TEXT, text);
+    tpl_col_cstr(row, INDICATOR_CLASS, class_name);
 }
 
 /* Within a minute of starting: the histogram's bucket from 0. */
@@ -335,8 +337,8 @@ bool signature_set_summary(const struct signature_page *p, struct tpl_values *v,
     if (!ask_first_hour(p, &first_hour, err))
         return false;
     const struct uptimes uptimes = uptimes_of(answer, first_hour);
-    struct tpl_rows *panels = tpl_rows(v, "panels");
-    indicators(p->a, tpl_rows(v, "indicators"), answer, &uptimes, total);
+    struct tpl_rows *panels = tpl_list(v, LIST_PANELS);
+    indicators(p->a, tpl_list(v, LIST_INDICATORS), answer, &uptimes, total);
     tpl_bool(v, "has_crashes", total > 0);
     simple_panel(p->a, panels, "Operating System", "Operating system",
                  app_facet(answer, "platform_pretty_version"), total);

@@ -4,6 +4,7 @@
 #include "lib/base/util.h"
 #include "lib/web/param_spec.h"
 #include "queries.h"
+#include "rows.h"
 
 /*
  * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it; the
@@ -31,15 +32,22 @@ const struct param_spec *const tokens_post_params[] = {&permissions, &notes, NUL
 
 static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
 {
-    static const enum q_web_tokens_col columns[] = {
-        Q_WEB_TOKENS_COL_CREATED,     Q_WEB_TOKENS_COL_KEY_START, Q_WEB_TOKENS_COL_EXPIRES,
-        Q_WEB_TOKENS_COL_PERMISSIONS, Q_WEB_TOKENS_COL_NOTES,     Q_WEB_TOKENS_COL_ID,
+    static const struct {
+        const struct tpl_column *column;
+        enum q_web_tokens_col from;
+    } texts[] = {
+        {TOKEN_ID, Q_WEB_TOKENS_COL_ID},
+        {TOKEN_CREATED, Q_WEB_TOKENS_COL_CREATED},
+        {TOKEN_KEY_START, Q_WEB_TOKENS_COL_KEY_START},
+        {TOKEN_EXPIRES, Q_WEB_TOKENS_COL_EXPIRES},
+        {TOKEN_PERMISSIONS, Q_WEB_TOKENS_COL_PERMISSIONS},
+        {TOKEN_NOTES, Q_WEB_TOKENS_COL_NOTES},
     };
     for (int i = 0; i < found->count; i++) {
         struct tpl_row *row = tpl_row_add(rows);
-        for (size_t k = 0; k < ARRAY_LEN(columns); k++)
-            tpl_row_cstr(row, db_col(found, i, columns[k]));
-        tpl_row_int(row, db_col_bool(found, i, Q_WEB_TOKENS_COL_IS_EXPIRED));
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
+            tpl_col_cstr(row, texts[k].column, db_col(found, i, (int)texts[k].from));
+        tpl_col_bool(row, TOKEN_IS_EXPIRED, db_col_bool(found, i, Q_WEB_TOKENS_COL_IS_EXPIRED));
     }
 }
 
@@ -53,14 +61,15 @@ static bool send_page(struct req *r, int status, const char *key, const char *pr
         !DB_RUN(req_db(r), &q_web_permissions, &held, err, user))
         return err_wrap(err, "listing tokens");
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "API tokens"});
-    list_tokens(&tokens, tpl_rows(v, "tokens"));
-    struct tpl_rows *choices = tpl_rows(v, "permissions");
+    list_tokens(&tokens, tpl_list(v, LIST_TOKENS));
+    struct tpl_rows *choices = tpl_list(v, LIST_GRANTABLE_PERMISSIONS);
     for (int i = 0; i < held.count; i++) {
         if (!db_col_bool(&held, i, Q_WEB_PERMISSIONS_COL_HAS_IT))
             continue;
         struct tpl_row *row = tpl_row_add(choices);
-        tpl_row_cstr(row, db_col(&held, i, Q_WEB_PERMISSIONS_COL_NAME));
-        tpl_row_cstr(row, db_col(&held, i, Q_WEB_PERMISSIONS_COL_LABEL));
+        tpl_col_cstr(row, PERMISSION_NAME, db_col(&held, i, Q_WEB_PERMISSIONS_COL_NAME));
+        tpl_col_cstr(row, PERMISSION_LABEL, db_col(&held, i, Q_WEB_PERMISSIONS_COL_LABEL));
+        tpl_col_bool(row, PERMISSION_HAS_IT, true);
     }
     tpl_bool(v, "has_tokens", tokens.count > 0);
     tpl_bool(v, "has_permissions", tpl_rows_count(choices) > 0);

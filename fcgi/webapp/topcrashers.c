@@ -4,88 +4,60 @@
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
-#include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/live_versions.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/results.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "queries.h"
+#include "rows.h"
 
-static void icon(struct html_writer *w, const char *which)
+static void add_icon(struct tpl_rows *icons, const char *name, const char *symbol,
+                     const char *title)
 {
-    static const struct {
-        const char *name, *title;
-    } icons[] = {
-        {"flag-red", "Every crash happened while starting"},
-        {"flag-yellow", "Some crashes happened while starting"},
-        {"rocket", "More than half happened within a minute of starting"},
-        {"brick", "Some happened in a plugin process"},
-        {"window", "Crash of the program itself"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(icons); i++) {
-        if (strcmp(icons[i].name, which) != 0)
-            continue;
-        struct str symbol = str_starts(str_of(which), STR("flag")) ? STR("flag") : str_of(which);
-        html_raw(w, "<svg class=\"icon ");
-        html_text(w, str_of(which));
-        html_raw(w, "\" role=\"img\"><title>");
-        html_text(w, str_of(icons[i].title));
-        html_raw(w, "</title><use href=\"/static/img/icons.svg#");
-        html_text(w, symbol);
-        html_raw(w, "\"></use></svg>");
-    }
+    struct tpl_row *row = tpl_row_add(icons);
+    tpl_col_cstr(row, ICON_NAME, name);
+    tpl_col_cstr(row, ICON_SYMBOL, symbol);
+    tpl_col_cstr(row, ICON_TITLE, title);
 }
 
-static struct html icons_of(struct arena *a, const struct tcb_row *row)
+static void set_icons(struct tpl_row *row, const struct tcb_row *x)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 4096);
-    html_raw(&w, "<span class=\"icons\">");
-    if (row->startup > 0)
-        icon(&w, row->startup == row->count ? "flag-red" : "flag-yellow");
-    if (2 * row->early > row->count)
-        icon(&w, "rocket");
-    if (row->plugin > 0)
-        icon(&w, "brick");
-    html_raw(&w, "</span>");
-    return html_done(&w, a);
+    struct tpl_rows *icons = tpl_col_rows(row, CRASHER_ICONS);
+    if (x->startup > 0 && x->startup == x->count)
+        add_icon(icons, "flag-red", "flag", "Every crash happened while starting");
+    else if (x->startup > 0)
+        add_icon(icons, "flag-yellow", "flag", "Some crashes happened while starting");
+    if (2 * x->early > x->count)
+        add_icon(icons, "rocket", "rocket", "More than half happened within a minute of starting");
+    if (x->plugin > 0)
+        add_icon(icons, "brick", "brick", "Some happened in a plugin process");
 }
 
-/* Place of five or more gained or lost. */
-static struct html rank_html(struct arena *a, const struct tcb_row *row)
+/* Places gained or lost, of five or more; a signature that is new has none to compare with. */
+static void set_rank(struct arena *a, struct tpl_row *row, const struct tcb_row *x)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 400);
-    const char *change = row->rank_before ? fmt_rank_change(a, row->rank, row->rank_before) : "";
-    if (*change == '+')
-        html_raw(&w, " <span class=\"small up\" title=\"Places gained\">▲");
-    else if (*change)
-        html_raw(&w, " <span class=\"small down\" title=\"Places lost\">▼");
-    if (*change) {
-        html_text(&w, str_of(change + 1));
-        html_raw(&w, "</span>");
-    }
-    return html_done(&w, a);
+    const char *change = x->rank_before ? fmt_rank_change(a, x->rank, x->rank_before) : "";
+    tpl_col_int(row, CRASHER_RANK, x->rank);
+    tpl_col_cstr(row, CRASHER_GAINED, *change == '+' ? change + 1 : "");
+    tpl_col_cstr(row, CRASHER_LOST, *change && *change != '+' ? change + 1 : "");
 }
 
-static double share(int64_t part, int64_t whole)
+static double percent(int64_t part, int64_t whole)
 {
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static struct html diff_html(struct arena *a, const struct tcb *t, const struct tcb_row *row)
+/* How the share of all crashes has changed, in percentage points; less than 0.005 is no change. */
+static void set_share(struct arena *a, struct tpl_row *row, const struct tcb *t,
+                      const struct tcb_row *x)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 400);
-    double diff = share(row->count, t->total) - share(row->count_before, t->total_before);
-    if (!row->rank_before)
-        html_raw(&w, "<span class=\"tag info\">new</span>");
-    else if (diff >= 0.005)
-        html_printf(&w, "<span class=\"up\">▲ %.2f</span>", diff);
-    else if (diff <= -0.005)
-        html_printf(&w, "<span class=\"down\">▼ %.2f</span>", -diff);
-    else
-        html_raw(&w, "0.00");
-    return html_done(&w, a);
+    double diff = percent(x->count, t->total) - percent(x->count_before, t->total_before);
+    tpl_col_cstr(row, CRASHER_PERCENT, fmt_percent(a, x->count, t->total, 2));
+    tpl_col_cstr(row, CRASHER_SHARE, chart_share(a, x->count, t->total));
+    tpl_col_bool(row, CRASHER_IS_NEW, !x->rank_before);
+    tpl_col_cstr(row, CRASHER_RISE, diff >= 0.005 ? arena_printf(a, "%.2f", diff) : "");
+    tpl_col_cstr(row, CRASHER_FALL, diff <= -0.005 ? arena_printf(a, "%.2f", -diff) : "");
 }
 
 static struct str signature_url(struct arena *a, const struct tcb_wanted *w, const char *signature)
@@ -99,59 +71,43 @@ static struct str signature_url(struct arena *a, const struct tcb_wanted *w, con
     return query_url(&q, "/signature/");
 }
 
-static struct html bugs_html(struct req *r, const struct db_rows *bugs, const char *signature)
+static void set_crasher(struct req *r, struct tpl_row *row, const struct tcb_wanted *w,
+                        const struct tcb *t, const struct tcb_row *x, const struct db_rows *bugs)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 1 << 14);
-    int n = 0;
-    for (int i = 0; i < bugs->count && n < 5; i++) {
-        if (strcmp(db_col(bugs, i, Q_WEB_BUGS_COL_SIGNATURE), signature) != 0)
-            continue;
-        if (n++ > 0)
-            html_raw(&w, ", ");
-        html_raw(&w, "<a href=\"");
-        html_url(&w, app_bug_url(r, db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID)));
-        html_raw(&w, "\">");
-        html_text(&w, str_of(db_col(bugs, i, Q_WEB_BUGS_COL_BUG_ID)));
-        html_raw(&w, "</a>");
-    }
-    return html_done(&w, req_arena(r));
+    enum { BUGS_SHOWN = 5 };
+    struct arena *a = req_arena(r);
+    set_rank(a, row, x);
+    set_share(a, row, t, x);
+    set_icons(row, x);
+    tpl_col_url(row, CRASHER_URL, signature_url(a, w, x->signature));
+    tpl_col_cstr(row, CRASHER_SIGNATURE, x->signature);
+    tpl_col_cstr(row, CRASHER_COUNT, fmt_count(a, x->count));
+    struct tpl_rows *platforms = tpl_col_rows(row, CRASHER_PLATFORMS);
+    for (size_t p = 0; p < t->platforms.n; p++)
+        tpl_col_cstr(tpl_row_add(platforms), PLATFORM_COUNT_COUNT, fmt_count(a, x->platforms[p]));
+    tpl_col_cstr(row, CRASHER_INSTALLS, fmt_count(a, x->installs));
+    tpl_col_cstr(row, CRASHER_GC, fmt_count(a, x->gc));
+    tpl_col_text(row, CRASHER_FIRST_DATE,
+                 x->first_date ? str_sub(str_of(x->first_date), 0, 10) : STR("-"));
+    results_add_bugs(r, tpl_col_rows(row, CRASHER_BUGS), bugs, str_of(x->signature), BUGS_SHOWN);
 }
 
 static bool set_rows(struct req *r, struct tpl_values *v, const struct tcb_wanted *w,
                      const struct tcb *t, struct err *err)
 {
     struct arena *a = req_arena(r);
-    struct tpl_rows *rows = tpl_rows(v, "rows"), *heads = tpl_rows(v, "platforms");
+    struct tpl_rows *rows = tpl_list(v, LIST_CRASHERS), *heads = tpl_list(v, LIST_PLATFORMS);
     DB_ROWS bugs = {0};
     for (size_t i = 0; i < t->platforms.n; i++) {
         struct tpl_row *head = tpl_row_add(heads);
-        tpl_row_cstr(head, t->platforms.v[i].label);
-        tpl_row_cstr(head, t->platforms.v[i].name);
+        tpl_col_cstr(head, PLATFORM_LABEL, t->platforms.v[i].label);
+        tpl_col_cstr(head, PLATFORM_NAME, t->platforms.v[i].name);
     }
     if (t->n > 0 &&
         !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, tcb_signatures(a, t))))
         return err_wrap(err, "looking up bugs");
-    for (size_t i = 0; i < t->n; i++) {
-        const struct tcb_row *x = &t->rows[i];
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_int(row, x->rank);
-        tpl_row_html(row, rank_html(a, x));
-        tpl_row_cstr(row, fmt_percent(a, x->count, t->total, 2));
-        tpl_row_html(row, chart_bar(a, share(x->count, t->total) / 100));
-        tpl_row_html(row, diff_html(a, t, x));
-        tpl_row_html(row, icons_of(a, x));
-        tpl_row_url(row, signature_url(a, w, x->signature));
-        tpl_row_cstr(row, x->signature);
-        tpl_row_cstr(row, fmt_count(a, x->count));
-        struct tpl_rows *cells = tpl_row_rows(row);
-        for (size_t p = 0; p < t->platforms.n; p++)
-            tpl_row_cstr(tpl_row_add(cells), fmt_count(a, x->platforms[p]));
-        tpl_row_cstr(row, fmt_count(a, x->installs));
-        tpl_row_cstr(row, fmt_count(a, x->gc));
-        tpl_row_text(row, x->first_date ? str_sub(str_of(x->first_date), 0, 10) : STR("-"));
-        tpl_row_html(row, bugs_html(r, &bugs, x->signature));
-    }
+    for (size_t i = 0; i < t->n; i++)
+        set_crasher(r, tpl_row_add(rows), w, t, &t->rows[i], &bugs);
     return true;
 }
 
@@ -159,17 +115,17 @@ static void set_control(struct tpl_rows *groups, const struct tcb_wanted *w, con
                         const char *name, const struct param_choice *choices, const char *current)
 {
     struct tpl_row *group = tpl_row_add(groups);
-    tpl_row_cstr(group, label);
-    struct tpl_rows *options = tpl_row_rows(group);
+    tpl_col_cstr(group, CONTROL_LABEL, label);
+    struct tpl_rows *options = tpl_col_rows(group, CONTROL_OPTIONS);
     for (size_t i = 0; choices[i].value; i++) {
         struct query q = query_copy(&w->query);
         query_set(&q, name, str_of(choices[i].value));
         if (!choices[i].value[0])
             query_drop(&q, name);
         struct tpl_row *row = tpl_row_add(options);
-        tpl_row_cstr(row, choices[i].label);
-        tpl_row_url(row, query_url(&q, "/topcrashers/"));
-        tpl_row_int(row, strcmp(choices[i].value, current) == 0);
+        tpl_col_cstr(row, CHOICE_TEXT, choices[i].label);
+        tpl_col_url(row, CHOICE_URL, query_url(&q, "/topcrashers/"));
+        tpl_col_bool(row, CHOICE_IS_CURRENT, strcmp(choices[i].value, current) == 0);
     }
 }
 
@@ -199,7 +155,7 @@ static void set_controls(struct tpl_values *v, const struct tcb_wanted *w)
         {"Platform", &tcb_platform, platforms, w->platform ? w->platform : ""},
         {"Show", &tcb_size, tcb_size.choices, arena_printf(a, "%d", w->size)},
     };
-    struct tpl_rows *groups = tpl_rows(v, "controls");
+    struct tpl_rows *groups = tpl_list(v, LIST_CONTROLS);
     for (size_t i = 0; i < ARRAY_LEN(controls); i++)
         set_control(groups, w, controls[i].label, controls[i].param->name, controls[i].choices,
                     controls[i].current);

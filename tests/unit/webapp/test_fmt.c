@@ -5,12 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lib/base/util.h"
-
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/query.h"
 #include "fcgi/webapp/version_order.h"
+#include "lib/base/fs.h"
+#include "lib/base/util.h"
+#include "rows.h"
 
 static int make(void **state)
 {
@@ -225,19 +226,89 @@ static void test_query(void **state)
     assert_int_equal(query_all(&q, "version").n, 1);
 }
 
+/* A template that names every column, so that a set of one piece can be loaded. */
+static void name_columns(FILE *out, const struct tpl_row_type *type, int depth)
+{
+    for (size_t i = 0; i < type->count; i++) {
+        const struct tpl_column *c = &type->columns[i];
+        if (!c->rows) {
+            fprintf(out, "{v%d.%s}", depth, c->name);
+            continue;
+        }
+        fprintf(out, "{for v%d in v%d.%s}", depth + 1, depth, c->name);
+        name_columns(out, c->rows, depth + 1);
+        fprintf(out, "{end}");
+    }
+}
+
+static FILE *open_template(const char *dir, const char *name)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    return out;
+}
+
+static void write_set(const char *dir)
+{
+    FILE *out = open_template(dir, "everything.html");
+    for (size_t i = 0; i < page_rows.list_count; i++) {
+        fprintf(out, "{for v0 in %s}", page_lists[i].name);
+        name_columns(out, page_lists[i].rows, 0);
+        fprintf(out, "{end}");
+    }
+    fclose(out);
+    out = open_template(dir, "chart.html");
+    fputs(
+        "{chart_label}|{for g in chart_grid}{g.class} {g.y} {g.text}|{end}"
+        "{for d in chart_dates}{d.x} {d.text}|{end}{for l in chart_lines}{l.class} {l.points}{end}",
+        out);
+    fclose(out);
+}
+
+static const char *draw(struct arena *a, const struct tpl_set *set, const int64_t *counts, size_t n)
+{
+    struct chart_line line = {counts};
+    struct tpl_values *v = tpl_values_new(a);
+    struct err err = {0};
+    struct str page;
+    chart_set_days(v, a, 0, n, &line, 1, "a <b>");
+    if (!tpl_render(set, "chart.html", v, a, &page, &err))
+        fail_msg("%s", err.msg);
+    return page.p;
+}
+
 static void test_charts(void **state)
 {
-    const int64_t counts[] = {0, 5, 1000000, 3};
-    struct chart_line line = {counts};
-    struct html h = chart_days(*state, 0, 4, &line, 1, "a <b>");
-    assert_true(str_find(h.escaped, STR("a &lt;b&gt;"), 0) != SIZE_MAX);
-    assert_true(str_find(h.escaped, STR("1,000,000"), 0) != SIZE_MAX);
-    assert_true(str_find(h.escaped, STR("nan"), 0) == SIZE_MAX);
-    const int64_t none[] = {0};
-    line.counts = none;
-    assert_true(chart_days(*state, 0, 1, &line, 1, "").escaped.n > 0);
-    assert_true(chart_spark(*state, none, 1, "").escaped.n > 0);
-    assert_true(str_find(chart_bar(*state, 7).escaped, STR("width=\"100.00\""), 0) != SIZE_MAX);
+    struct arena *a = *state;
+    const int64_t counts[] = {0, 5, 1000000, 3}, none[] = {0};
+    char dir[] = "/tmp/test-chart-XXXXXX";
+    struct tpl_set *set = NULL;
+    struct err err = {0};
+    assert_non_null(mkdtemp(dir));
+    write_set(dir);
+    if (!tpl_load(dir, &page_rows, &set, &err))
+        fail_msg("%s", err.msg);
+    check("four days", draw(a, set, counts, 4),
+          "a &lt;b&gt;|axis 216.0 0|gridline 174.4 200,000|gridline 132.8 400,000|"
+          "gridline 91.2 600,000|gridline 49.6 800,000|gridline 8.0 1,000,000|"
+          "56.0 01-01|366.7 01-02|677.3 01-03|988.0 01-04|"
+          "s1 56.0,216.0 366.7,216.0 677.3,8.0 988.0,216.0 ");
+    check("one day without reports", draw(a, set, none, 1),
+          "a &lt;b&gt;|axis 216.0 0|gridline 8.0 1|56.0 01-01|s1 56.0,216.0 ");
+    tpl_free(set);
+    fs_remove_tree(dir, NULL);
+
+    int64_t width = 0;
+    struct tpl_values *v = tpl_values_new(a);
+    struct tpl_rows *bars = tpl_col_rows(tpl_row_add(tpl_list(v, LIST_CARDS)), PRODUCT_CARD_SPARK);
+    chart_spark(a, bars, counts, 4, &width);
+    assert_int_equal(tpl_rows_count(bars), 4);
+    assert_int_equal(width, 80);
+    assert_string_equal(chart_share(a, 7, 1), "100.00");
+    assert_string_equal(chart_share(a, 1, 3), "33.33");
+    assert_string_equal(chart_share(a, 1, 0), "0.00");
 }
 
 int main(void)
