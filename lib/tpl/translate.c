@@ -376,9 +376,8 @@ static bool translate_file(struct translation *t, struct str name, struct err *e
     size_t n = 0;
     if (!fs_read(path, TPL_TEMPLATE_MAX, &text, &n, err))
         return err_wrap(err, "template " STR_FMT, STR_ARG(name));
-    /* What is included stands in a line of somebody else's: its last line feed is not content. */
-    bool is_piece = t->depth > 0 && n > 0 && text[n - 1] == '\n';
-    struct source s = {.text = str_n(text, n - is_piece), .line = 1, .outer = t->open_count};
+    bool ends = n > 0 && text[n - 1] == '\n'; /* the line, and not what stands in it */
+    struct source s = {.text = str_n(text, n - ends), .line = 1, .outer = t->open_count};
     t->depth++;
     if (!translate_text(t, &s, err))
         return err_wrap(err, "template " STR_FMT, STR_ARG(name));
