@@ -113,7 +113,6 @@ struct sort_key {
 struct search_query {
     const struct field_table *fields; /* whose fields these are */
     int64_t from_us, to_us;           /* half open; from >= to: nothing matches */
-    int64_t shown_from_us; /* lower bound before the retention time cut it, for _return_query */
     struct filter *filters;
     size_t filter_count;
     const struct search_field **columns;

@@ -1,3 +1,15 @@
+/*
+ * The filter `date` ends up with exactly one lower and one upper bound, because the index is cut
+ * into weeks and a search must know which of them it reads: without a date it is the last seven
+ * days, and never more than a year.  Of several bounds of a side the tightest counts.  Bounds are
+ * whole seconds and the interval of a query is half open, so a strict lower bound, or an upper one
+ * that is included, moves by a microsecond, the unit of the index.
+ *
+ * What is older than the retention time is not searched, without an error, though it may still be
+ * there: what a query finds should not depend on whether retention has run tonight.
+ *
+ * Below that: where the buckets of histograms start, for dates and for numbers.
+ */
 #include "lib/search/query_build.h"
 
 #include <math.h>
@@ -5,9 +17,6 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
-/*
- * The filter `date` ends up with exactly one lower and one upper bound.
- */
 static const int64_t SECOND_US = 1000000;
 static const int64_t DAY_US = 86400 * (int64_t)1000000;
 
@@ -17,20 +26,24 @@ struct bound {
     bool is_strict;
 };
 
-/* -7d, -12h: before now. */
+/*
+ * -7d, -12h: before now; +1h after it.  Three thousand years are more than anybody means, and few
+ * enough that the bounds and the distance between them fit into 64 bits of microseconds.
+ */
 static bool parse_relative(struct str s, int64_t now, int64_t *ret_us)
 {
     static const struct {
         char unit;
         int64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 7 * 86400}};
+    const uint64_t most_s = 100000000000;
     uint64_t n;
     bool is_future = str_starts(s, STR("+"));
     if (s.n < 3 || (s.p[0] != '-' && !is_future) ||
         !str_to_u64(str_sub(s, 1, s.n - 2), 10, 100000000, "amount", &n, ERR_IGNORED))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (units[i].unit == s.p[s.n - 1]) {
+        if (units[i].unit == s.p[s.n - 1] && n <= most_s / (uint64_t)units[i].seconds) {
             int64_t distance = (int64_t)n * units[i].seconds * SECOND_US;
             *ret_us = is_future ? now + distance : now - distance;
             return true;
@@ -38,12 +51,14 @@ static bool parse_relative(struct str s, int64_t now, int64_t *ret_us)
     return false;
 }
 
+/* The second that us lies in; also before 1970, where % gives what is missing as negative. */
 static int64_t whole_seconds(int64_t us)
 {
     int64_t rest = us % SECOND_US;
     return us - (rest < 0 ? rest + SECOND_US : rest);
 }
 
+/* A date always exists, so `__null__` says nothing and is left out rather than refused. */
 static bool add_bound(struct query_build *b, struct str value, struct bound *low,
                       struct bound *high)
 {
@@ -80,8 +95,7 @@ bool query_build_dates(struct query_build *b)
         return err_set(b->err, ERR_INVALID, "Date range is bigger than %d days",
                        QUERY_DATE_DAYS_MAX);
     struct search_query *q = b->query;
-    q->shown_from_us = low.us + low.is_strict;
-    q->from_us = MAX(q->shown_from_us, b->ctx->now_us - QUERY_RETENTION_DAYS * DAY_US);
+    q->from_us = MAX(low.us + low.is_strict, b->ctx->now_us - QUERY_RETENTION_DAYS * DAY_US);
     q->to_us = high.us + !high.is_strict;
     return true;
 }
@@ -92,6 +106,7 @@ static int64_t floor_div(int64_t v, int64_t by)
     return v % by < 0 ? q - 1 : q;
 }
 
+/* Weeks begin on Monday; months, quarters and years on their first day.  All in UTC. */
 static int64_t calendar_floor(enum calendar unit, int64_t us)
 {
     if (unit == CALENDAR_WEEK) {
@@ -105,6 +120,7 @@ static int64_t calendar_floor(enum calendar unit, int64_t us)
     return days_of_civil(c.year, month, 1) * DAY_US;
 }
 
+/* Widths of dates without a calendar count from 1970, so that "6h" falls on midnight. */
 int64_t interval_floor(const struct search_field *f, const struct interval *w, int64_t v)
 {
     if (f->index != INDEX_DATE) {

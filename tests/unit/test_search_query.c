@@ -69,6 +69,8 @@ static const struct {
     {"date==2024-05-01", NULL, "date must have a prefix operator"},
     {"date=>2024-13-01", NULL, "Bad value for parameter date: not a valid datetime"},
     {"date=>yesterday", NULL, "Bad value for parameter date: not a valid datetime"},
+    {"date=>-99999999w", NULL, "Bad value for parameter date: not a valid datetime"},
+    {"date=>=-1000000d&date=<+1000000d", NULL, "Date range is bigger than 365 days"},
     {"date=>=2023-04-01", NULL, "Date range is bigger than 365 days"},
     {"_histogram_interval.date=6w", NULL, "Bad value for parameter(s) '_histogram_interval.date'"},
     {"_histogram_interval.date=0d", NULL, "Bad value for parameter(s) '_histogram_interval.date'"},
