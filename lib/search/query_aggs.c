@@ -1,11 +1,26 @@
+/*
+ * Aggregations: counts of the values of a field over all reports that match, perhaps inside each
+ * value of another field.  Four spellings make one tree, in the order of request:
+ *
+ *   _facets=F                values of F
+ *   _facets=_histogram.F     ranges of numbers or dates of one width (_cardinality.F: how many
+ *                            values there are)
+ *   _aggs.F1.F2=X            X inside each value of F2 inside each value of F1
+ *   _histogram.F=X           X inside each range of F
+ *
+ * X may again be F, _histogram.F or _cardinality.F.  What is asked for twice is one node with the
+ * children of both, since its key in the answer is the same: `_facets=F&_aggs.F=X` is one list of
+ * F, each value with its X.  A histogram of a field that has no ranges is left out without an
+ * error, as clients expect it.
+ *
+ * The number of nodes is bounded by the number of parameters times QUERY_CHAIN_MAX; what they may
+ * cost is counted while the search runs (columns/cost.h).
+ */
 #include "lib/search/query_build.h"
 
 #include "lib/base/util.h"
 
-/*
- * _facets, _aggs.…, _histogram.… -> one tree of aggregations.  What is asked for twice
- * becomes one node with the children of both.
- */
+/* m is minute and M is month. */
 static const struct {
     const char *word, *short_word;
     enum calendar calendar;
@@ -17,6 +32,7 @@ static const struct {
     {"year", "1y", CALENDAR_YEAR, 0},
 };
 
+/* "6h", "3d": a fixed width that counts from 1970.  A week or month has its name alone. */
 static bool parse_multiple(struct str s, int64_t *ret_seconds)
 {
     static const struct {
@@ -51,8 +67,10 @@ static bool parse_date_interval(struct str s, struct interval *w)
     return true;
 }
 
-static bool set_interval(struct query_build *b, const struct search_field *f,
-                         const struct search_param *p, struct interval *w)
+/* A width as its field's type writes it.  1e300: a wider range has nothing outside and overflows.
+ */
+static bool read_interval(struct query_build *b, const struct search_field *f,
+                          const struct search_param *p, struct interval *w)
 {
     if (f->query_type == QUERY_DATE) {
         if (parse_date_interval(p->value, w))
@@ -74,7 +92,9 @@ static bool set_interval(struct query_build *b, const struct search_field *f,
                    f->name);
 }
 
-static bool find_interval(struct query_build *b, const struct search_field *f, struct interval *w)
+/* The width asked for; without one a day, or 1. */
+static bool interval_of_field(struct query_build *b, const struct search_field *f,
+                              struct interval *w)
 {
     *w = (struct interval){.width_us = 86400 * (int64_t)1000000, .i = 1, .d = 1.0};
     for (size_t i = 0; i < b->params.n; i++) {
@@ -83,15 +103,15 @@ static bool find_interval(struct query_build *b, const struct search_field *f, s
         if (p->value.n == 0 || !str_starts(name, STR("_histogram_interval.")))
             continue;
         if (str_eq(str_sub(name, strlen("_histogram_interval."), SIZE_MAX), str_of(f->name)) &&
-            !set_interval(b, f, p, w))
+            !read_interval(b, f, p, w))
             return false;
     }
     return true;
 }
 
 /* The node of this key among the siblings; added at the end if it is new. */
-static struct agg *find_or_add(struct query_build *b, struct agg **list, enum agg_kind kind,
-                               const struct search_field *f)
+static struct agg *node_of(struct query_build *b, struct agg **list, enum agg_kind kind,
+                           const struct search_field *f)
 {
     static const char *const prefix[] = {"", "histogram_", "cardinality_"};
     struct agg **at = list;
@@ -119,15 +139,15 @@ static bool add_histogram(struct query_build *b, struct agg **list, const struct
     if (!has_histogram(f))
         return true;
     struct interval w;
-    if (!find_interval(b, f, &w))
+    if (!interval_of_field(b, f, &w))
         return false;
-    *ret = find_or_add(b, list, AGG_HISTOGRAM, f);
+    *ret = node_of(b, list, AGG_HISTOGRAM, f);
     (*ret)->interval = w;
     return true;
 }
 
 /* F, _histogram.F or _cardinality.F */
-static bool add_value(struct query_build *b, struct agg **list, struct str value)
+static bool add_spelled(struct query_build *b, struct agg **list, struct str value)
 {
     enum agg_kind kind = AGG_TERMS;
     if (str_starts(value, STR("_histogram."))) {
@@ -143,11 +163,11 @@ static bool add_value(struct query_build *b, struct agg **list, struct str value
     struct agg *unused;
     if (kind == AGG_HISTOGRAM)
         return add_histogram(b, list, f, &unused);
-    find_or_add(b, list, kind, f);
+    node_of(b, list, kind, f);
     return true;
 }
 
-/* _aggs.F1.F2=x */
+/* _aggs.F1.F2=x.  More levels than QUERY_CHAIN_MAX would be a pass over all rows each. */
 static bool add_chain(struct query_build *b, struct str path, struct str value)
 {
     struct agg **list = &b->query->aggs;
@@ -159,12 +179,12 @@ static bool add_chain(struct query_build *b, struct str path, struct str value)
         const struct search_field *f = query_field(b, part);
         if (!f)
             return false;
-        list = &find_or_add(b, list, AGG_TERMS, f)->children;
+        list = &node_of(b, list, AGG_TERMS, f)->children;
     }
-    return add_value(b, list, value);
+    return add_spelled(b, list, value);
 }
 
-static bool add_param(struct query_build *b, const struct search_param *p)
+static bool add_nested(struct query_build *b, const struct search_param *p)
 {
     if (p->value.n == 0)
         return true;
@@ -177,7 +197,7 @@ static bool add_param(struct query_build *b, const struct search_param *p)
     struct agg *histogram;
     if (!f || !add_histogram(b, &b->query->aggs, f, &histogram))
         return false;
-    return !histogram || add_value(b, &histogram->children, p->value);
+    return !histogram || add_spelled(b, &histogram->children, p->value);
 }
 
 /* Widths are checked even when nothing uses them, so that a typing error is seen. */
@@ -190,12 +210,16 @@ static bool check_intervals(struct query_build *b)
         if (b->params.v[i].value.n == 0 || !str_starts(name, prefix))
             continue;
         const struct search_field *f = query_field(b, str_sub(name, prefix.n, SIZE_MAX));
-        if (!f || !set_interval(b, f, &b->params.v[i], &unused))
+        if (!f || !read_interval(b, f, &b->params.v[i], &unused))
             return false;
     }
     return true;
 }
 
+/*
+ * `_facets` first and the nested ones after it, whatever order they came in: this is the order of
+ * the keys in the answer.  All are checked even when `_facets_size` is 0 and none will be counted.
+ */
 bool query_build_aggs(struct query_build *b)
 {
     bool any = false;
@@ -203,13 +227,13 @@ bool query_build_aggs(struct query_build *b)
         if (b->params.v[i].value.n == 0 || !str_eq(b->params.v[i].name, STR("_facets")))
             continue;
         any = true;
-        if (!add_value(b, &b->query->aggs, b->params.v[i].value))
+        if (!add_spelled(b, &b->query->aggs, b->params.v[i].value))
             return false;
     }
-    if (!any && !add_value(b, &b->query->aggs, STR("signature")))
+    if (!any && !add_spelled(b, &b->query->aggs, STR("signature")))
         return false;
     for (size_t i = 0; i < b->params.n; i++)
-        if (!add_param(b, &b->params.v[i]))
+        if (!add_nested(b, &b->params.v[i]))
             return false;
     if (!check_intervals(b))
         return false;

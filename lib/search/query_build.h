@@ -4,7 +4,14 @@
 #include "lib/search/query.h"
 
 /*
- * query_build - what the query_*.c files share while a query is being made.
+ * query_build - a query while it is being made, and what its parts share.
+ *
+ * search_parse (query_parse.c) reads the numbers, columns and sort keys itself and then has the
+ * three larger parts made, each by the file of its name.  A part reads all parameters, takes
+ * those that are its own and adds to *query; what is none of its business it leaves alone.
+ *
+ * Errors     false with b->err: ERR_INVALID has the text for the user, ERR_FORBIDDEN names a
+ *            field that clean-up should have removed.
  */
 struct query_build {
     struct arena *arena;
@@ -17,6 +24,10 @@ struct query_build {
     size_t regex_states; /* of all expressions so far */
 };
 
+bool query_build_filters(struct query_build *b); /* query_filter.c */
+bool query_build_dates(struct query_build *b);   /* query_date.c */
+bool query_build_aggs(struct query_build *b);    /* query_aggs.c */
+
 /* "Unknown field 'x'", or ERR_FORBIDDEN for one that clean-up should have removed. */
 const struct search_field *query_field(struct query_build *b, struct str name);
 bool query_may_see(const struct search_context *ctx, const struct search_field *f);
@@ -27,14 +38,13 @@ bool query_form_error(struct query_build *b, struct str param, const char *text)
 /* The text for searches that would take too much memory. */
 bool query_too_complex(struct query_build *b);
 
-bool query_build_filters(struct query_build *b);
-bool query_build_dates(struct query_build *b);
-bool query_build_aggs(struct query_build *b);
-
 /*
  * Takes '!' and the operator of the field's value type off the front of *value.
  * COND_MATCHES if there is none.
  */
 enum cond_op query_take_operator(enum value_type type, struct str *value, bool *ret_is_negated);
+
+/* What people and clients write for true; everything else is false. */
+bool query_is_yes(struct str s);
 
 #endif

@@ -1,13 +1,15 @@
-#include "lib/search/query_build.h"
-
 /*
- * Clean-up for readers without view_pii: whatever names a field they may not see, or no
- * field at all, is dropped without a word.  See docs/search.md.
+ * Clean-up for readers without view_pii: whatever names a field they may not see, or no field at
+ * all, is dropped without a word.  The search becomes wider by it and is no error, so that a link
+ * that somebody with more permissions has sent still shows what this reader may see of it.
+ *
+ * It is the permission that counts and not the value: a protected field may not even be asked
+ * whether it is missing, for the number of hits would tell what stands in it.
+ *
+ * `_columns` of the API stay.  A column that the reader may not see is left out when the query is
+ * made, and an unknown one is an error there; pages have no use for that error.
  */
-bool query_may_see(const struct search_context *ctx, const struct search_field *f)
-{
-    return f->perm <= ctx->reader;
-}
+#include "lib/search/query_build.h"
 
 static bool is_allowed_name(const struct field_table *fields, const struct search_context *ctx,
                             struct str name)
@@ -48,8 +50,8 @@ static bool is_allowed_value(const struct field_table *fields, const struct sear
     return is_allowed_name(fields, ctx, value);
 }
 
-static bool keeps(const struct field_table *fields, const struct search_context *ctx,
-                  const struct search_param *p)
+static bool may_stay(const struct field_table *fields, const struct search_context *ctx,
+                     const struct search_param *p)
 {
     struct str name = p->name;
     if (!str_starts(name, STR("_"))) {
@@ -76,7 +78,7 @@ void search_clean(const struct field_table *fields, const struct search_context 
         return;
     size_t kept = 0;
     for (size_t i = 0; i < params->n; i++)
-        if (keeps(fields, ctx, &params->v[i]))
+        if (may_stay(fields, ctx, &params->v[i]))
             params->v[kept++] = params->v[i];
     params->n = kept;
 }

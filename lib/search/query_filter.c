@@ -1,72 +1,34 @@
 /*
- * Parameters of Super Search become filters.  The operator stands in front of the value and
- * depends on the type of the field; how the conditions of one field are joined is told in
- * docs/search.md.
+ * Parameters of Super Search become filters, one for each field that is named, whose values may be
+ * several.  Different fields must all hold.  The values of one field are folded from the left into
+ * (((c1 op c2) op c3) …), and what `op` is depends on the condition to its right:
+ *
+ *   1. values with an operator, in the order in which they came; a range joins with AND, so that
+ *      `uptime=>10&uptime=<20` is an interval, everything else with OR;
+ *   2. one condition "none of the negated plain values", joined with OR;
+ *   3. one condition "any of the plain values", joined with OR;
+ *   4. the beta rule's prefixes, joined with OR.
+ *
+ * This is what the search service did whose clients come here, oddities included: links to searches
+ * stand in bug trackers for years and must go on to mean what they meant.  Thus
+ * `signature=!~a&signature=!~b` is "not a or not b", which nearly every report satisfies; the form
+ * warns of it, the API keeps to it.
+ *
+ * The beta rule: people write 128.0b for all betas of 128.0, so a plain version that ends in 'b' is
+ * the prefix 128.0b.  Each of them is a condition of its own and keeps its '!'.
  */
 #include "lib/search/query_build.h"
 
 #include "lib/base/util.h"
 #include "lib/search/text.h"
 
-enum { TYPE_STR = 1, TYPE_NUM = 2, TYPE_DATE = 4, TYPE_BOOL = 8, TYPE_ENUM = 16, TYPE_ANY = 31 };
-
-/* In the order in which they are tried. */
-static const struct operator
-{
-    struct str text;
-    enum cond_op op;
-    unsigned types;
-}
-operators[] = {
-    {{"=", 1}, COND_EXACT, TYPE_STR},           {{"~", 1}, COND_CONTAINS, TYPE_STR},
-    {{"$", 1}, COND_SUFFIX, TYPE_STR},          {{"^", 1}, COND_PREFIX, TYPE_STR},
-    {{"@", 1}, COND_REGEX, TYPE_STR},           {{">=", 2}, COND_GE, TYPE_NUM | TYPE_DATE},
-    {{"<=", 2}, COND_LE, TYPE_NUM | TYPE_DATE}, {{"<", 1}, COND_LT, TYPE_NUM | TYPE_DATE},
-    {{">", 1}, COND_GT, TYPE_NUM | TYPE_DATE},  {{"__true__", 8}, COND_TRUE, TYPE_BOOL},
-    {{"__null__", 8}, COND_MISSING, TYPE_ANY},  {{"=", 1}, COND_EXACT, TYPE_NUM | TYPE_ENUM},
-};
-
-static unsigned type_bit(enum value_type type)
-{
-    switch (type) {
-    case VALUE_STR:
-        return TYPE_STR;
-    case VALUE_ENUM:
-        return TYPE_ENUM;
-    case VALUE_INT:
-    case VALUE_FLOAT:
-        return TYPE_NUM;
-    case VALUE_BOOL:
-        return TYPE_BOOL;
-    case VALUE_DATETIME:
-        return TYPE_DATE;
-    }
-    return 0;
-}
-
-enum cond_op query_take_operator(enum value_type type, struct str *value, bool *ret_is_negated)
-{
-    *ret_is_negated = str_starts(*value, STR("!"));
-    if (*ret_is_negated)
-        *value = str_sub(*value, 1, SIZE_MAX);
-    for (size_t i = 0; i < ARRAY_LEN(operators); i++)
-        if ((operators[i].types & type_bit(type)) && str_starts(*value, operators[i].text)) {
-            *value = str_sub(*value, operators[i].text.n, SIZE_MAX);
-            return operators[i].op;
-        }
-    return COND_MATCHES;
-}
-
-static bool is_true_text(struct str s)
-{
-    static const struct str words[] = {{"true", 4}, {"t", 1}, {"1", 1}, {"y", 1}, {"yes", 3}};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (str_eq_nocase(s, words[i]))
-            return true;
-    return false;
-}
-
-static bool set_regex(struct query_build *b, struct cond_value *v)
+/*
+ * Expressions come from strangers, so each is compiled here, before anything is searched: one that
+ * does not parse is an error even if no row would be held against it.  The length is limited in
+ * characters, as users count.  All expressions of a query share one budget of states, for each has
+ * a matcher with a cache while the search runs, and a query may have any number of them.
+ */
+static bool compile_value(struct query_build *b, struct cond_value *v)
 {
     struct err why = {0};
     if (utf8_prefix_chars(v->text, QUERY_REGEX_CHARS_MAX) < v->text.n)
@@ -84,9 +46,13 @@ static bool set_regex(struct query_build *b, struct cond_value *v)
     return err_set(b->err, ERR_INVALID, "Malformed supersearch query: %s", why.msg);
 }
 
-/* What stands behind the operator, by the field's type. */
-static bool set_value(struct query_build *b, const struct search_field *f, enum cond_op op,
-                      struct str text, struct cond_value *v)
+/*
+ * What stands behind the operator, by the field's type.  Integers fill v->d too, for the column may
+ * be one of doubles.  NaN is refused: it compares with nothing, not even with itself.  Of truth
+ * values whatever is no word for yes is false, as clients send it.
+ */
+static bool read_value(struct query_build *b, const struct search_field *f, enum cond_op op,
+                       struct str text, struct cond_value *v)
 {
     v->text = text;
     if (op == COND_TRUE || op == COND_MISSING)
@@ -104,13 +70,13 @@ static bool set_value(struct query_build *b, const struct search_field *f, enum 
                            f->name);
         return true;
     case VALUE_BOOL:
-        v->i = is_true_text(text);
+        v->i = query_is_yes(text);
         return true;
     default:
         break;
     }
     if (op == COND_REGEX)
-        return set_regex(b, v);
+        return compile_value(b, v);
     if (op == COND_MATCHES && f->index == INDEX_TEXT)
         v->tokens = text_words(b->arena, text);
     else if (op == COND_MATCHES && f->index == INDEX_SEMI)
@@ -133,8 +99,9 @@ struct fold {
     struct cond plain, negated; /* op COND_MATCHES */
 };
 
-static struct cond *single(struct query_build *b, struct cond *list, size_t *n, enum cond_op op,
-                           bool is_negated)
+/* Adds a condition of one value to the list, which has room for it. */
+static struct cond *add_cond(struct query_build *b, struct cond *list, size_t *n, enum cond_op op,
+                             bool is_negated)
 {
     struct cond *c = &list[(*n)++];
     *c = (struct cond){.op = op,
@@ -145,16 +112,16 @@ static struct cond *single(struct query_build *b, struct cond *list, size_t *n, 
     return c;
 }
 
-static bool add_value(struct query_build *b, const struct search_field *f, struct fold *fold,
-                      struct str value)
+static bool fold_value(struct query_build *b, const struct search_field *f, struct fold *fold,
+                       struct str value)
 {
     bool is_negated;
     enum cond_op op = query_take_operator(f->value_type, &value, &is_negated);
     struct cond_value v = {0};
-    if (!set_value(b, f, op, value, &v))
+    if (!read_value(b, f, op, value, &v))
         return false;
     if (op == COND_MATCHES && strcmp(f->name, "version") == 0 && str_ends(value, STR("b"))) {
-        single(b, fold->families, &fold->family_count, COND_PREFIX, is_negated)->values[0] = v;
+        add_cond(b, fold->families, &fold->family_count, COND_PREFIX, is_negated)->values[0] = v;
         return true;
     }
     if (op == COND_MATCHES) {
@@ -162,7 +129,7 @@ static bool add_value(struct query_build *b, const struct search_field *f, struc
         c->values[c->n++] = v;
         return true;
     }
-    single(b, fold->operators, &fold->operator_count, op, is_negated)->values[0] = v;
+    add_cond(b, fold->operators, &fold->operator_count, op, is_negated)->values[0] = v;
     return true;
 }
 
@@ -180,6 +147,7 @@ static void finish_fold(struct query_build *b, struct fold *fold, struct filter 
         ret->conds[ret->n++] = fold->families[i];
 }
 
+/* Dates are none: query_date.c makes two bounds of them.  Names of no field are ignored. */
 static bool is_filter(const struct field_table *fields, const struct search_param *p,
                       const struct search_field **ret)
 {
@@ -194,6 +162,8 @@ static bool is_value_of(const struct search_param *p, const struct search_field 
     return p->value.n > 0 && str_eq(p->name, str_of(f->name));
 }
 
+/* The filter of a field whose first value is parameter `first`; any of the values may be of any of
+ * the lists of the fold, so each has room for all. */
 static bool build_filter(struct query_build *b, const struct search_field *f, size_t first)
 {
     size_t n = 0;
@@ -207,7 +177,7 @@ static bool build_filter(struct query_build *b, const struct search_field *f, si
                     .values = arena_array(b->arena, n, sizeof(struct cond_value))},
     };
     for (size_t i = first; i < b->params.n; i++)
-        if (is_value_of(&b->params.v[i], f) && !add_value(b, f, &fold, b->params.v[i].value))
+        if (is_value_of(&b->params.v[i], f) && !fold_value(b, f, &fold, b->params.v[i].value))
             return false;
     struct filter *ret = &b->query->filters[b->query->filter_count++];
     ret->field = f;
@@ -231,7 +201,10 @@ static bool is_configured(const char *const *products, struct str name)
     return false;
 }
 
-/* Names every value of `product` that is not configured. */
+/*
+ * Names every value of `product` that is not configured, as many as fit into an error.  Somebody
+ * who has mistyped a product would otherwise read that it never crashes.
+ */
 static bool check_products(struct query_build *b)
 {
     char bad[160] = "";
@@ -257,6 +230,11 @@ static bool check_products(struct query_build *b)
                    "Bad value for parameter(s) 'Not valid products: " STR_FMT "'", STR_ARG(text));
 }
 
+/*
+ * A field that this reader may not see is refused here, although query_clean.c has dropped it
+ * before: whoever forgets the clean-up gets an error and not an answer that tells, by its number of
+ * hits, what stands in a protected field.
+ */
 bool query_build_filters(struct query_build *b)
 {
     const struct search_field *f;

@@ -1,12 +1,17 @@
+/*
+ * `_return_query`: the compiled query as a tree of conditions, for people who wonder why a search
+ * finds what it finds.  The outer form is the one that clients know from the search engine that was
+ * here before (query, aggs, size, from, sort, _source; indices are the weeks it would read); the
+ * tree inside says in plain words what query_filter.c and its neighbours have made of the
+ * parameters.  The dates are those of the query, after the retention time has cut them.
+ *
+ * It shows no more than was asked: every field in it has passed the check of permissions.
+ */
 #include "lib/search/query.h"
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
-/*
- * `_return_query`: the compiled query as a tree of conditions, in the outer form that
- * clients know (query, aggs, size, from, sort, _source) and with the weeks it would read.
- */
 static const char *const op_names[] = {
     [COND_MATCHES] = "matches", [COND_EXACT] = "is",      [COND_CONTAINS] = "contains",
     [COND_PREFIX] = "prefix",   [COND_SUFFIX] = "suffix", [COND_REGEX] = "regexp",
@@ -24,6 +29,7 @@ static json_t *cond_json(const struct search_field *f, const struct cond *c)
     return c->is_negated ? json_pack("{s:o}", "not", one) : one;
 }
 
+/* The conditions of a field, folded from the left as they are evaluated. */
 static json_t *filter_json(const struct filter *f)
 {
     json_t *acc = NULL;
@@ -67,6 +73,7 @@ static json_t *sort_json(const struct search_query *q)
     return out;
 }
 
+/* Each week by the day of its Monday, which is also how the folders of the index are named. */
 static json_t *weeks_json(const struct search_query *q)
 {
     json_t *out = json_array();

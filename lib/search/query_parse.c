@@ -1,34 +1,23 @@
+/*
+ * From parameters to a query: the numbers, columns and sort keys here, filters, dates and
+ * aggregations by the files that query_build.h names.
+ *
+ * Parameters whose names begin with '_' steer the search, all others are filters.  Several of their
+ * details look odd; clients of the search service that this one replaces depend on each of them:
+ *
+ *   - an empty value counts as not given, for forms send all their fields;
+ *   - of a number that is given twice the last one counts, but all of `_columns`, `_facets` and
+ *     `_sort`;
+ *   - a number that is not one is an error of the form (the answer names the parameter), a number
+ *     out of range an error of the search (the answer is one sentence);
+ *   - facets default to the signature, columns to the five below, and hits come youngest first;
+ *   - unknown names are errors as columns, sort keys and facets, but ignored as filters.
+ *
+ * The order of the steps decides which of several mistakes is told, nothing else.
+ */
 #include "lib/search/query_build.h"
 
 #include "lib/base/util.h"
-
-bool query_form_error(struct query_build *b, struct str param, const char *text)
-{
-    *b->ret_form_param = str_adup(b->arena, param);
-    return err_set(b->err, ERR_INVALID, "%s", text);
-}
-
-bool query_too_complex(struct query_build *b)
-{
-    return err_set(b->err, ERR_INVALID,
-                   "Search query is too complex to execute. Simplify the search pattern and try "
-                   "again.");
-}
-
-const struct search_field *query_field(struct query_build *b, struct str name)
-{
-    const struct search_field *f = search_field_find(b->fields, name);
-    if (!f) {
-        struct str shown = str_n(name.p, utf8_prefix_bytes(name, 200));
-        err_set(b->err, ERR_INVALID, "Unknown field '" STR_FMT "'", STR_ARG(shown));
-        return NULL;
-    }
-    if (!query_may_see(b->ctx, f)) {
-        err_set(b->err, ERR_FORBIDDEN, "field '%s' needs a permission", f->name);
-        return NULL;
-    }
-    return f;
-}
 
 /* The last non-empty value, as HTML forms have it; STR_NONE if there is none. */
 static struct str last_value(const struct query_build *b, struct str name)
@@ -39,7 +28,8 @@ static struct str last_value(const struct query_build *b, struct str name)
     return STR_NONE;
 }
 
-static bool whole_number(struct query_build *b, struct str name, int64_t *value)
+/* *value keeps its default when the parameter is absent or blank. */
+static bool read_number(struct query_build *b, struct str name, int64_t *value)
 {
     struct str text = str_trim(last_value(b, name));
     if (text.n == 0 || str_to_i64(text, INT64_MIN, INT64_MAX, "number", value, ERR_IGNORED))
@@ -47,12 +37,16 @@ static bool whole_number(struct query_build *b, struct str name, int64_t *value)
     return query_form_error(b, name, "Enter a whole number.");
 }
 
+/*
+ * The limits are those of query.h; the window of 10,000 bounds the heap that sorts the hits, which
+ * holds offset + number rows.
+ */
 static bool build_numbers(struct query_build *b)
 {
     int64_t number = QUERY_HITS_DEFAULT, offset = 0, facets = QUERY_FACETS_DEFAULT;
-    if (!whole_number(b, STR("_results_number"), &number) ||
-        !whole_number(b, STR("_results_offset"), &offset) ||
-        !whole_number(b, STR("_facets_size"), &facets))
+    if (!read_number(b, STR("_results_number"), &number) ||
+        !read_number(b, STR("_results_offset"), &offset) ||
+        !read_number(b, STR("_facets_size"), &facets))
         return false;
     if (number > QUERY_HITS_MAX)
         return err_set(b->err, ERR_INVALID, "_results_number cannot be greater than 1,000");
@@ -125,6 +119,11 @@ static void add_sort(struct search_query *q, const struct search_field *f, bool 
         q->sort[q->sort_count++] = (struct sort_key){f, is_descending};
 }
 
+/*
+ * The crash id comes last unless it is asked for earlier: without a key that tells any two rows
+ * apart the order of equal ones would change from page to page, and a client that pages would see
+ * some twice and others never.
+ */
 static bool build_sort(struct query_build *b)
 {
     struct search_query *q = b->query;
@@ -145,21 +144,25 @@ static bool build_sort(struct query_build *b)
     return true;
 }
 
-static bool is_yes(struct str s)
-{
-    return str_eq_nocase(s, STR("true")) || str_eq_nocase(s, STR("t")) || str_eq(s, STR("1")) ||
-           str_eq_nocase(s, STR("y")) || str_eq_nocase(s, STR("yes"));
-}
-
-/* Room for everything but regular expressions, which ask for themselves. */
+/*
+ * Room for everything but regular expressions, which ask for themselves.  The arena is the
+ * request's and has a limit; asked for at once here, nothing below has to fail for want of memory.
+ *
+ * FIELD_BYTES: a column, a sort key and a filter of every field, and the error texts.  PARAM_BYTES:
+ * a condition with its value, its places in the lists of build_filter, or a chain of aggregations.
+ * VALUE_FACTOR: every byte of a value may be a ';' between two pieces, a struct str of 16 bytes
+ * each, and in lower case take four bytes.
+ */
 static bool check_size(struct query_build *b)
 {
-    size_t need = (b->fields->search_count + 1) * 128;
+    enum { FIELD_BYTES = 128, PARAM_BYTES = 1024, VALUE_FACTOR = 24 };
+    size_t need = (b->fields->search_count + 1) * FIELD_BYTES;
     for (size_t i = 0; i < b->params.n; i++)
-        need += 1024 + b->params.v[i].name.n + b->params.v[i].value.n * 24;
+        need += PARAM_BYTES + b->params.v[i].name.n + b->params.v[i].value.n * VALUE_FACTOR;
     return arena_fits(b->arena, need, "query", ERR_IGNORED) || query_too_complex(b);
 }
 
+/* Nobody means a NUL: texts that show the value would end at it. */
 static bool check_form(struct query_build *b)
 {
     for (size_t i = 0; i < b->params.n; i++)
@@ -190,7 +193,7 @@ bool search_parse(struct arena *a, const struct field_table *fields,
             *ret_form_param = form_param;
         return false;
     }
-    q->wants_query = is_yes(str_trim(last_value(&b, STR("_return_query"))));
+    q->wants_query = query_is_yes(str_trim(last_value(&b, STR("_return_query"))));
     *ret = q;
     return true;
 }
