@@ -1,3 +1,15 @@
+/*
+ * A processed crash becomes the values that are indexed, field by field along the table.
+ *
+ * Documents differ by years of processors and by what reporters send, so a value is brought to the
+ * type of its field where that can be done without guessing: digits in a text are a number, "1" is
+ * true, a fraction is cut off a whole number.  What cannot be brought to its type is left out and
+ * named in `removed`, and the rest of the crash is found all the same.  Absent, null and an empty
+ * list are the same: the field is missing.  An empty text exists.
+ *
+ * The same document always gives the same values, whatever process makes them: the index is filled
+ * again from stored documents, and what is found must not depend on when that was.
+ */
 #include "lib/search/doc.h"
 
 #include <math.h>
@@ -6,7 +18,7 @@
 #include "lib/base/util.h"
 
 /* As jpath, but an explicit null is given, too. */
-static const json_t *source(const json_t *root, const char *dotted)
+static const json_t *value_at(const json_t *root, const char *dotted)
 {
     struct str rest = str_of(dotted), part;
     const json_t *at = root;
@@ -17,7 +29,7 @@ static const json_t *source(const json_t *root, const char *dotted)
 
 static const json_t *source_of(const json_t *root, const struct search_field *f)
 {
-    const json_t *v = source(root, f->source_key);
+    const json_t *v = value_at(root, f->source_key);
     /* the processor copies some numbers of the walker's output to the top, too */
     if ((!v || json_is_null(v)) && str_starts(str_of(f->source_key), STR("json_dump.")))
         v = json_object_get(root, f->name);
@@ -26,6 +38,7 @@ static const json_t *source_of(const json_t *root, const struct search_field *f)
     return v && !json_is_null(v) ? v : NULL;
 }
 
+/* A value of another type than text still says that there is one; clients know these words. */
 static struct str clean_text(const struct search_field *f, const json_t *v)
 {
     if (!json_is_string(v))
@@ -36,6 +49,7 @@ static struct str clean_text(const struct search_field *f, const json_t *v)
     return s;
 }
 
+/* A text where a list may be is a list of one. */
 static struct strs clean_texts(struct arena *a, const struct search_field *f, const json_t *v)
 {
     size_t n = f->is_list && json_is_array(v) ? MIN(json_array_size(v), (size_t)DOC_LIST_MAX) : 1;
@@ -44,8 +58,9 @@ static struct strs clean_texts(struct arena *a, const struct search_field *f, co
         out.v[0] = clean_text(f, v);
         return out;
     }
+    /* a list of keywords whose first element is no text counts as one bad value, the others not */
     if (n > 0 && f->index == INDEX_KEYWORD && !json_is_string(json_array_get(v, 0)))
-        n = out.n = 1; /* one bad first element spoils a list of keywords */
+        n = out.n = 1;
     for (size_t i = 0; i < n; i++)
         out.v[i] = clean_text(f, json_array_get(v, i));
     return out;
@@ -62,7 +77,7 @@ static bool to_double(const json_t *v, double *ret)
     return isfinite(*ret);
 }
 
-/* Whole numbers: text is parsed, a fraction is cut off. */
+/* Whole numbers: text is parsed, a fraction is cut off.  9.2e18 is just below 2^63. */
 static bool to_int(const json_t *v, int64_t min, int64_t max, int64_t *ret)
 {
     int64_t i;
@@ -94,6 +109,7 @@ static bool to_date(const json_t *v, int64_t *ret)
            time_parse(str_n(json_string_value(v), json_string_length(v)), ret, ERR_IGNORED);
 }
 
+/* False: the value cannot be brought to the type of the field, or does not fit into its column. */
 static bool convert(struct arena *a, const json_t *v, struct doc_value *out)
 {
     const struct search_field *f = out->field;

@@ -12,6 +12,11 @@
  * Errors     ERR_INVALID: no uuid or no date_processed.  A field whose value cannot be
  *            brought to its type is left out and named in `removed`.
  */
+/*
+ * Longer texts are cut: keywords in characters and other texts in bytes, where the search engine
+ * cut them that clients were written for.  The list is ours: a crash with more modules in a stack
+ * than that is an accident.
+ */
 enum { DOC_KEYWORD_CHARS_MAX = 10000, DOC_TEXT_BYTES_MAX = 32766, DOC_LIST_MAX = 10000 };
 
 struct doc_value {

@@ -1,10 +1,13 @@
+/*
+ * GET /api/SuperSearchFields/: the field table in the words that clients know.  They were made for
+ * a search engine that kept processed crashes as documents, hence the storage types and the split
+ * of a path into namespace and name.  A key here is a promise: clients read types, choices and
+ * permissions from it.  Protected fields are listed too; it is their values that are protected.
+ */
 #include "lib/search/search.h"
 
 #include "lib/base/util.h"
 
-/*
- * GET /api/SuperSearchFields/: the field table in the words that clients know.
- */
 static const char *const query_types[] = {
     [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
     [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
@@ -13,6 +16,7 @@ static const char *const value_types[] = {
     [VALUE_STR] = "str",     [VALUE_ENUM] = "enum", [VALUE_INT] = "int",
     [VALUE_FLOAT] = "float", [VALUE_BOOL] = "bool", [VALUE_DATETIME] = "datetime",
 };
+/* Both kinds of tokens were "text"; the analyzer below told them apart. */
 static const char *const storage_types[] = {
     [INDEX_TEXT] = "text",     [INDEX_SEMI] = "text",       [INDEX_KEYWORD] = "keyword",
     [INDEX_LONG] = "long",     [INDEX_INTEGER] = "integer", [INDEX_SHORT] = "short",

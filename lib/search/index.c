@@ -1,7 +1,16 @@
 /*
- * The index as others see it: documents in, searches out, whichever engine does it.  A writer is
- * opened when it is first needed and again after a failure, at most once a second: crashes are
- * processed whether or not the index can be used.
+ * The index as others see it: documents in, searches out, whichever engine does it.  The functions
+ * here add what no engine should have to think of:
+ *
+ *   - a writer is opened when it is first needed and again after a failure, at most once a second.
+ *     Crashes are processed whether or not the index can be used, and looking at a broken disk for
+ *     each of them would slow all of them down;
+ *   - a document is made of the processed crash (doc.c) before the engine is asked, in an arena
+ *     that belongs to the writer and is emptied for each: nothing of it outlives the put;
+ *   - writer and reader remember the field table that they were opened with, so that a put and a
+ *     search cannot mean different fields by one id.
+ *
+ * There is one engine, columns/; engine.h says what another would have to do.
  */
 #include "lib/search/index.h"
 
@@ -9,6 +18,10 @@
 #include "lib/base/util.h"
 #include "lib/search/engine.h"
 
+/*
+ * Texts stay in the JSON document; what the arena holds are the values and, for each field that is
+ * a list, up to DOC_LIST_MAX strings of 16 bytes: a few MB for the worst document there is.
+ */
 enum { DOC_ARENA_BYTES = 64 << 20, OPEN_AGAIN_MS = 1000 };
 
 struct index_writer {
@@ -31,6 +44,7 @@ struct index_writer *index_writer_new(const char *dir, const struct field_table 
     return w;
 }
 
+/* Between two tries the reason of the last one is told again. */
 static bool ensure_open(struct index_writer *w, struct err *err)
 {
     if (w->impl)

@@ -1,6 +1,10 @@
 /*
  * The whole way of a search: parameters, query, engine, answer.  Everything that asks the index
  * goes through here, so that no caller can forget a limit.
+ *
+ * A query holds fields by pointer and engines keep things by their ids, so a query that was parsed
+ * against another table than the reader's would read other columns than it names.  No input can
+ * bring that about, hence the assertion.
  */
 #include "lib/search/search.h"
 
