@@ -1,28 +1,41 @@
+/*
+ * From the tree to a Thompson automaton, which has a state for each character, alternative and
+ * loop that is written, and may be in several of them at once.  It is over bytes and not over
+ * characters: a class of characters becomes a few sequences of byte ranges, so that matching needs
+ * no decoding and a table of transitions has at most 256 columns.
+ *
+ * It is built from the back: compile(node, next) returns the state that starts `node` and goes on
+ * to `next`, so nothing is patched except the loop of a repetition.
+ *
+ * Strangers write expressions, so what one costs is decided here and not by its length: states
+ * are counted one by one, for a repetition is written out as many times as it says; work without
+ * states is counted likewise; and an interval of numbers takes a few states for each of its digits.
+ * (As a tree of alternatives <1-777777777777777777> once took 168 MB.)
+ */
 #include "lib/search/regex_nfa.h"
 
 #include "lib/base/vec.h"
 
 /*
- * Strangers write expressions, so what one costs is decided here and not by its length: states
- * are counted one by one, work without states likewise, and an interval of numbers takes a few
- * states for each of its digits.
- *
- * Tree -> Thompson automaton over bytes.  Built from the back: compile(node, next)
- * returns the state that starts `node` and goes on to `next`, so nothing is patched
- * except the loop of a repetition.
+ * WORK_MAX bounds expansions that add no state, such as (((){100}){100}){100}; that many calls take
+ * 1.5 ms.  An expression of REGEX_STATES_MAX states needs a few calls for each.
  */
 enum { WORK_MAX = 500000, STATE_FAIL = UINT32_MAX };
 
 struct builder {
     struct arena *arena;
     VEC(struct regex_state) states;
-    size_t work; /* bounds expansions that add no state */
+    size_t work; /* calls of compile */
     bool is_too_large;
 };
 
 static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t next);
 
-static uint32_t add(struct builder *b, struct regex_state s)
+/*
+ * Past the limit it answers with state 0, which exists, and the flag ends every loop soon: so the
+ * functions here need not look after each call whether there is a state.
+ */
+static uint32_t add_state(struct builder *b, struct regex_state s)
 {
     if (b->states.n >= REGEX_STATES_MAX) {
         b->is_too_large = true;
@@ -32,22 +45,26 @@ static uint32_t add(struct builder *b, struct regex_state s)
     return (uint32_t)b->states.n - 1;
 }
 
+/* Two ways; STATE_FAIL is a way that does not exist. */
 static uint32_t add_split(struct builder *b, uint32_t one, uint32_t other)
 {
     if (one == STATE_FAIL || one == other)
         return other;
     if (other == STATE_FAIL)
         return one;
-    return add(b, (struct regex_state){.kind = NFA_SPLIT, .out = one, .other = other});
+    return add_state(b, (struct regex_state){.kind = NFA_SPLIT, .out = one, .other = other});
 }
 
 static uint32_t add_bytes(struct builder *b, uint8_t low, uint8_t high, uint32_t next)
 {
-    return add(b, (struct regex_state){.kind = NFA_BYTES, .low = low, .high = high, .out = next});
+    return add_state(
+        b, (struct regex_state){.kind = NFA_BYTES, .low = low, .high = high, .out = next});
 }
 
-/* low and high have the same number of bytes and every lower byte runs through its whole range
- * unless it is shared: one chain of byte ranges. */
+/*
+ * One chain of byte ranges for the characters from low to high.  Both have the same number of bytes
+ * in UTF-8, and behind the first byte that differs every byte runs through its whole range.
+ */
 static uint32_t add_sequence(struct builder *b, uint32_t low, uint32_t high, uint32_t next)
 {
     char from[4], to[4];
@@ -58,7 +75,11 @@ static uint32_t add_sequence(struct builder *b, uint32_t low, uint32_t high, uin
     return next;
 }
 
-/* Cuts [low, high] so that add_sequence's condition holds for each part. */
+/*
+ * Cuts [low, high] so that add_sequence's condition holds for each part: first where the number of
+ * bytes changes, then, from the last byte (6 bits) to the second (18 bits), where a range begins or
+ * ends in the middle of what that byte can be.
+ */
 static uint32_t add_range(struct builder *b, uint32_t low, uint32_t high, uint32_t next,
                           uint32_t others)
 {
@@ -101,7 +122,7 @@ static uint32_t compile_set(struct builder *b, const struct regex_node *n, uint3
         }
         out = add_range(b, low >= 0xd800 && low <= 0xdfff ? 0xe000 : low, high, next, out);
     }
-    return out == STATE_FAIL ? add(b, (struct regex_state){.kind = NFA_FAIL}) : out;
+    return out == STATE_FAIL ? add_state(b, (struct regex_state){.kind = NFA_FAIL}) : out;
 }
 
 /*
@@ -122,7 +143,7 @@ static uint32_t digit_then_any(struct digits *d, char low, char high, size_t k)
 }
 
 /* n digits that are at least those of `low`, or at most those of `high`. */
-static uint32_t tight(struct digits *d, const char *bound, size_t n, bool is_low)
+static uint32_t tight_digits(struct digits *d, const char *bound, size_t n, bool is_low)
 {
     uint32_t out = d->any[0];
     for (size_t i = n; i-- > 0;) {
@@ -135,7 +156,7 @@ static uint32_t tight(struct digits *d, const char *bound, size_t n, bool is_low
 }
 
 /* Numbers of n digits between two bounds of n digits. */
-static uint32_t of_width(struct digits *d, const char *low, const char *high, size_t n)
+static uint32_t numbers_of_width(struct digits *d, const char *low, const char *high, size_t n)
 {
     size_t same = 0;
     while (same < n && low[same] == high[same])
@@ -143,8 +164,8 @@ static uint32_t of_width(struct digits *d, const char *low, const char *high, si
     uint32_t out = d->any[0];
     if (same < n) {
         size_t rest = n - same - 1;
-        uint32_t at_low = tight(d, low + same + 1, rest, true);
-        uint32_t at_high = tight(d, high + same + 1, rest, false);
+        uint32_t at_low = tight_digits(d, low + same + 1, rest, true);
+        uint32_t at_high = tight_digits(d, high + same + 1, rest, false);
         out = digit_then_any(d, (char)(low[same] + 1), (char)(high[same] - 1), rest);
         out = add_split(d->b, out, add_bytes(d->b, (uint8_t)low[same], (uint8_t)low[same], at_low));
         out = add_split(d->b, out,
@@ -156,18 +177,19 @@ static uint32_t of_width(struct digits *d, const char *low, const char *high, si
 }
 
 /* Numbers of one width after another, behind any leading zeros. */
-static uint32_t of_any_width(struct digits *d, const struct regex_interval *v)
+static uint32_t numbers_of_any_width(struct digits *d, const struct regex_interval *v)
 {
     static const char nines[] = "999999999999999999", tens[] = "100000000000000000";
     uint32_t out = STATE_FAIL;
     for (size_t n = v->low_n; n <= v->high_n; n++) {
         bool is_lowest = n == v->low_n, is_highest = n == v->high_n;
-        uint32_t one = is_lowest || is_highest
-                           ? of_width(d, is_lowest ? v->low : tens, is_highest ? v->high : nines, n)
-                           : digit_then_any(d, '1', '9', n - 1);
+        uint32_t one = is_lowest || is_highest ? numbers_of_width(d, is_lowest ? v->low : tens,
+                                                                  is_highest ? v->high : nines, n)
+                                               : digit_then_any(d, '1', '9', n - 1);
         out = add_split(d->b, out, one);
     }
-    uint32_t zeros = add(d->b, (struct regex_state){.kind = NFA_SPLIT, .out = out, .other = out});
+    uint32_t zeros =
+        add_state(d->b, (struct regex_state){.kind = NFA_SPLIT, .out = out, .other = out});
     uint32_t zero = add_bytes(d->b, '0', '0', zeros);
     if (!d->b->is_too_large)
         d->b->states.v[zeros].other = zero;
@@ -180,25 +202,29 @@ static uint32_t compile_interval(struct builder *b, const struct regex_node *n, 
     struct digits d = {.b = b, .any = {next}};
     for (size_t k = 1; k < v->high_n; k++)
         d.any[k] = add_bytes(b, '0', '9', d.any[k - 1]);
-    return v->is_any_width ? of_any_width(&d, v) : of_width(&d, v->low, v->high, v->high_n);
+    return v->is_any_width ? numbers_of_any_width(&d, v)
+                           : numbers_of_width(&d, v->low, v->high, v->high_n);
 }
 
+/* The split is made before what it goes on to, and patched: the one loop of the automaton. */
 static uint32_t compile_loop(struct builder *b, const struct regex_node *what, uint32_t next)
 {
-    uint32_t split = add(b, (struct regex_state){.kind = NFA_SPLIT, .out = next, .other = next});
+    uint32_t split =
+        add_state(b, (struct regex_state){.kind = NFA_SPLIT, .out = next, .other = next});
     uint32_t body = compile(b, what, split);
     if (!b->is_too_large)
         b->states.v[split].out = body;
     return split;
 }
 
+/* x{2,4} is written out as xx(x(x)?)?, and x{2,} as xxx*. */
 static uint32_t compile_repeat(struct builder *b, const struct regex_node *n, uint32_t next)
 {
     uint32_t out = next;
     if (n->max == REGEX_UNBOUNDED)
         out = compile_loop(b, n->left, next);
     else
-        for (int32_t i = n->min; i < n->max && !b->is_too_large; i++) /* (x(x)?)? */
+        for (int32_t i = n->min; i < n->max && !b->is_too_large; i++)
             out = add_split(b, compile(b, n->left, out), next);
     for (int32_t i = 0; i < n->min && !b->is_too_large; i++)
         out = compile(b, n->left, out);
@@ -215,7 +241,7 @@ static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t 
     case REGEX_EMPTY:
         return next;
     case REGEX_NOTHING:
-        return add(b, (struct regex_state){.kind = NFA_FAIL});
+        return add_state(b, (struct regex_state){.kind = NFA_FAIL});
     case REGEX_SET:
         return compile_set(b, n, next);
     case REGEX_CONCAT: /* lists lean to the left: walk them, do not recurse */
@@ -236,7 +262,10 @@ static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t 
     return next;
 }
 
-/* Bytes that no state tells apart share a column of the DFA's table. */
+/*
+ * Bytes that no state tells apart share a column of the matcher's table: a few letters and
+ * everything else are some tens of columns instead of 256.
+ */
 static void find_byte_classes(struct regex *re)
 {
     bool starts[257] = {[0] = true};
@@ -263,7 +292,7 @@ bool regex_compile(struct arena *a, struct str expression, const struct regex **
         return false;
 
     struct builder b = {.arena = a};
-    uint32_t match = add(&b, (struct regex_state){.kind = NFA_MATCH});
+    uint32_t match = add_state(&b, (struct regex_state){.kind = NFA_MATCH});
     uint32_t start = compile(&b, tree, match);
     if (b.is_too_large) {
         VEC_RELEASE(&b.states);

@@ -1,3 +1,21 @@
+/*
+ * From the text of an expression to its tree: recursive descent over the grammar
+ *
+ *   union   = concat { "|" concat }
+ *   concat  = repeat { repeat }
+ *   repeat  = atom { "?" | "*" | "+" | "{n}" | "{n,}" | "{n,m}" }
+ *   atom    = "." "@" "#" "text" "(" union ")" "<n-m>" [class] \c c
+ *
+ * It is the language of the search engine that users and their saved links come from, and differs
+ * from what a programmer expects: the expression is held against the whole value, so '^' and '$'
+ * are ordinary characters; "@" is any string and "#" none at all; quotes take away every meaning;
+ * <n-m> is a decimal number between two bounds.  Complement and intersection of that language are
+ * refused: an intersection squares the number of states, a complement takes two to its power.
+ *
+ * Strangers write these texts, so the tree is bounded by what is written and never by what it
+ * means: a repetition, an interval of numbers or a class is one node, and nodes are counted before
+ * each is made.  What an expression means in states is the compiler's to count.
+ */
 #include "lib/search/regex_tree.h"
 
 #include <assert.h>
@@ -5,21 +23,12 @@
 #include "lib/base/vec.h"
 
 /*
- * From the text of an expression to its tree.  Strangers write these texts, so the tree is
- * bounded by what is written and never by what it means: a repetition, an interval of numbers or
- * a class is one node, and nodes are counted before each is made.  What an expression means in
- * states is the compiler's to count.
- *
- * Recursive descent over the grammar
- *
- *   union   = concat { "|" concat }
- *   concat  = repeat { repeat }
- *   repeat  = atom { "?" | "*" | "+" | "{n}" | "{n,}" | "{n,m}" }
- *   atom    = "." "@" "#" "text" "(" union ")" "<n-m>" [class] \c c
- *
- * The depth is bounded by the length of the expression, which callers limit.
+ * DEPTH_MAX  of groups inside groups and of repetitions of repetitions, each of which is a level of
+ *            recursion here and in the compiler: some 250 times five small frames of stack.  Long
+ *            lists do not count: they lean to the left, where both walk in a loop.
+ * REPEAT_MAX as many as there may be states; more could only be repetitions of nothing.
  */
-enum { DEPTH_MAX = 250, REPEAT_MAX = 10000 };
+enum { DEPTH_MAX = 250, REPEAT_MAX = REGEX_STATES_MAX };
 
 struct parser {
     struct arena *arena;
@@ -32,41 +41,42 @@ struct parser {
 
 static struct regex_node *parse_union(struct parser *p);
 
-static struct regex_node *fail(struct parser *p, const char *what)
+/* The position is the number of bytes read so far. */
+static struct regex_node *syntax_error(struct parser *p, const char *what)
 {
     err_set(p->err, ERR_INVALID, "%s at position %zu", what, p->off);
     return NULL;
 }
 
-static struct regex_node *node(struct parser *p, enum regex_kind kind)
+static struct regex_node *new_node(struct parser *p, enum regex_kind kind)
 {
-    p->nodes++; /* looked at by has_room before each character that makes some */
+    p->nodes++;
     struct regex_node *n = arena_alloc(p->arena, sizeof *n);
     n->kind = kind;
     return n;
 }
 
-static struct regex_node *pair(struct parser *p, enum regex_kind kind, struct regex_node *left,
-                               struct regex_node *right)
+static struct regex_node *new_pair(struct parser *p, enum regex_kind kind, struct regex_node *left,
+                                   struct regex_node *right)
 {
-    struct regex_node *n = node(p, kind);
+    struct regex_node *n = new_node(p, kind);
     n->left = left;
     n->right = right;
     return n;
 }
 
-static struct regex_node *repeat(struct parser *p, struct regex_node *what, int32_t min,
-                                 int32_t max)
+static struct regex_node *new_repeat(struct parser *p, struct regex_node *what, int32_t min,
+                                     int32_t max)
 {
-    struct regex_node *n = pair(p, REGEX_REPEAT, what, NULL);
+    struct regex_node *n = new_pair(p, REGEX_REPEAT, what, NULL);
     n->min = min;
     n->max = max;
     return n;
 }
 
-static struct regex_node *range(struct parser *p, uint32_t low, uint32_t high)
+static struct regex_node *new_range(struct parser *p, uint32_t low, uint32_t high)
 {
-    struct regex_node *n = node(p, REGEX_SET);
+    struct regex_node *n = new_node(p, REGEX_SET);
     n->ranges = arena_alloc(p->arena, sizeof *n->ranges);
     n->ranges[0] = (struct regex_range){low, high};
     n->range_count = 1;
@@ -83,7 +93,7 @@ static bool next_is(const struct parser *p, char c)
     return !at_end(p) && p->text.p[p->off] == c;
 }
 
-static bool accept(struct parser *p, char c)
+static bool take_char(struct parser *p, char c)
 {
     if (!next_is(p, c))
         return false;
@@ -104,7 +114,11 @@ static int by_low(const void *a, const void *b)
     return x->low < y->low ? -1 : x->low > y->low;
 }
 
-/* Sorts, joins what overlaps, turns round when asked, copies into the arena. */
+/*
+ * Sorts, joins what overlaps, turns round when asked, copies into the arena.  The ranges of a set
+ * are disjoint and in order from here on: the compiler makes one way of each and takes it that no
+ * character goes two.
+ */
 static struct regex_node *set_of(struct parser *p, range_list *list, bool is_negated)
 {
     if (list->n > 1)
@@ -116,7 +130,7 @@ static struct regex_node *set_of(struct parser *p, range_list *list, bool is_neg
         else
             list->v[n++] = list->v[i];
     }
-    struct regex_node *set = node(p, REGEX_SET);
+    struct regex_node *set = new_node(p, REGEX_SET);
     set->ranges = arena_array(p->arena, n + 1, sizeof *set->ranges);
     if (!is_negated) {
         for (; set->range_count < n; set->range_count++)
@@ -134,7 +148,7 @@ static struct regex_node *set_of(struct parser *p, range_list *list, bool is_neg
     return set;
 }
 
-/* \d \w \s into the list; false if c names no class. */
+/* \d \w \s into the list, all of them ASCII as in the engine before; false: c names no class. */
 static bool add_class(range_list *list, char c)
 {
     static const struct {
@@ -156,11 +170,12 @@ static bool add_class(range_list *list, char c)
     return false;
 }
 
-/* After a backslash: a class or the next character as it is. */
+/* After a backslash: a class, turned round when it is an upper-case letter (the bit 0x20 of ASCII
+ * letters is clear), or the next character as it is. */
 static struct regex_node *parse_escape(struct parser *p)
 {
     if (at_end(p))
-        return fail(p, "nothing after \\");
+        return syntax_error(p, "nothing after \\");
     uint32_t c = next_char(p);
     range_list list = {0};
     if (c < 0x80 && add_class(&list, (char)(c | 0x20))) {
@@ -168,7 +183,7 @@ static struct regex_node *parse_escape(struct parser *p)
         VEC_RELEASE(&list);
         return set;
     }
-    return range(p, c, c);
+    return new_range(p, c, c);
 }
 
 /* \D \W \S inside brackets: the complement, piece by piece. */
@@ -185,9 +200,11 @@ static void add_escape(struct parser *p, range_list *list, uint32_t c)
     }
 }
 
+/* [a-z_] and [^…].  ']' ends it wherever it stands, so it must be escaped inside; '^' means
+ * something only at the start and '-' only between two characters. */
 static struct regex_node *parse_brackets(struct parser *p)
 {
-    bool is_negated = accept(p, '^');
+    bool is_negated = take_char(p, '^');
     range_list list = {0};
     struct regex_node *set = NULL;
     while (!at_end(p) && !next_is(p, ']')) {
@@ -197,7 +214,7 @@ static struct regex_node *parse_brackets(struct parser *p)
             break;
         if (is_escaped)
             low = next_char(p);
-        if (!accept(p, '-')) {
+        if (!take_char(p, '-')) {
             if (is_escaped)
                 add_escape(p, &list, low);
             else
@@ -214,35 +231,40 @@ static struct regex_node *parse_brackets(struct parser *p)
             high = next_char(p);
         if (high < low) {
             VEC_RELEASE(&list);
-            return fail(p, "range out of order");
+            return syntax_error(p, "range out of order");
         }
         VEC_PUSH(&list, ((struct regex_range){low, high}));
     }
     if (list.n == 0)
-        fail(p, "empty class");
-    else if (!accept(p, ']'))
-        fail(p, "expected ]");
+        syntax_error(p, "empty class");
+    else if (!take_char(p, ']'))
+        syntax_error(p, "expected ]");
     else
         set = set_of(p, &list, is_negated);
     VEC_RELEASE(&list);
     return set;
 }
 
-static struct regex_node *join(struct parser *p, struct regex_node *left, struct regex_node *right)
+static struct regex_node *concat_of(struct parser *p, struct regex_node *left,
+                                    struct regex_node *right)
 {
-    return left ? pair(p, REGEX_CONCAT, left, right) : right;
+    return left ? new_pair(p, REGEX_CONCAT, left, right) : right;
 }
 
-static struct regex_node *either(struct parser *p, struct regex_node *left,
-                                 struct regex_node *right)
+static struct regex_node *either_of(struct parser *p, struct regex_node *left,
+                                    struct regex_node *right)
 {
-    return left ? pair(p, REGEX_EITHER, left, right) : right;
+    return left ? new_pair(p, REGEX_EITHER, left, right) : right;
 }
 
-/* What is written, without leading zeros when the widths differ; the smaller number first. */
-static struct regex_node *interval(struct parser *p, struct str low, struct str high)
+/*
+ * What is written, without leading zeros when the widths differ; the smaller number first.  Two
+ * bounds of one width ask for numbers of that width, <01-12> for 03 and not for 3; otherwise any
+ * number of zeros may stand in front.  All this is what the language says.
+ */
+static struct regex_node *new_interval(struct parser *p, struct str low, struct str high)
 {
-    struct regex_node *n = node(p, REGEX_INTERVAL);
+    struct regex_node *n = new_node(p, REGEX_INTERVAL);
     struct regex_interval *i = n->interval = arena_alloc(p->arena, sizeof *i);
     i->is_any_width = low.n != high.n;
     while (i->is_any_width && low.n > 1 && low.p[0] == '0')
@@ -261,7 +283,7 @@ static struct regex_node *interval(struct parser *p, struct str low, struct str 
     return n;
 }
 
-/* Digits and nothing else, as few as fit. */
+/* Digits and nothing else, REGEX_DIGITS_MAX at most. */
 static bool is_number(struct str s)
 {
     if (s.n == 0 || s.n > REGEX_DIGITS_MAX)
@@ -277,15 +299,20 @@ static struct regex_node *parse_interval(struct parser *p)
     size_t end = str_find_char(p->text, '>', p->off);
     size_t minus = str_find_char(p->text, '-', p->off);
     if (end == SIZE_MAX || minus == SIZE_MAX || minus > end)
-        return fail(p, "expected <n-m>");
+        return syntax_error(p, "expected <n-m>");
     struct str low = str_sub(p->text, p->off, minus - p->off);
     struct str high = str_sub(p->text, minus + 1, end - minus - 1);
     if (!is_number(low) || !is_number(high))
-        return fail(p, "expected <n-m>");
+        return syntax_error(p, "expected <n-m>");
     p->off = end + 1;
-    return interval(p, low, high);
+    return new_interval(p, low, high);
 }
 
+/*
+ * Asked before each character but the signs of repetition.  A character makes three nodes at most
+ * (a repetition, a set and the link to what stands before), the signs behind it DEPTH_MAX more, so
+ * REGEX_NODES_MAX is crossed by a few hundred; REGEX_ARENA_BYTES has room for them.
+ */
 static bool has_room(struct parser *p)
 {
     return p->nodes <= REGEX_NODES_MAX ||
@@ -299,40 +326,40 @@ static struct regex_node *parse_quoted(struct parser *p)
         if (!has_room(p))
             return NULL;
         uint32_t c = next_char(p);
-        out = join(p, out, range(p, c, c));
+        out = concat_of(p, out, new_range(p, c, c));
     }
-    if (!accept(p, '"'))
-        return fail(p, "expected \"");
-    return out ? out : node(p, REGEX_EMPTY);
+    if (!take_char(p, '"'))
+        return syntax_error(p, "expected \"");
+    return out ? out : new_node(p, REGEX_EMPTY);
 }
 
 static struct regex_node *parse_group(struct parser *p)
 {
-    if (accept(p, ')'))
-        return node(p, REGEX_EMPTY);
+    if (take_char(p, ')'))
+        return new_node(p, REGEX_EMPTY);
     if (++p->depth > DEPTH_MAX)
-        return fail(p, "nested too deeply");
+        return syntax_error(p, "nested too deeply");
     struct regex_node *inside = parse_union(p);
     p->depth--;
-    if (inside && !accept(p, ')'))
-        return fail(p, "expected )");
+    if (inside && !take_char(p, ')'))
+        return syntax_error(p, "expected )");
     return inside;
 }
 
 static struct regex_node *parse_atom(struct parser *p)
 {
     if (at_end(p))
-        return fail(p, "unexpected end");
+        return syntax_error(p, "unexpected end");
     if (!has_room(p))
         return NULL;
     uint32_t c = next_char(p);
     switch (c) {
     case '.':
-        return range(p, 0, REGEX_CHAR_MAX);
+        return new_range(p, 0, REGEX_CHAR_MAX);
     case '@':
-        return repeat(p, range(p, 0, REGEX_CHAR_MAX), 0, REGEX_UNBOUNDED);
+        return new_repeat(p, new_range(p, 0, REGEX_CHAR_MAX), 0, REGEX_UNBOUNDED);
     case '#':
-        return node(p, REGEX_NOTHING);
+        return new_node(p, REGEX_NOTHING);
     case '"':
         return parse_quoted(p);
     case '(':
@@ -345,14 +372,15 @@ static struct regex_node *parse_atom(struct parser *p)
         return parse_escape(p);
     case '~':
     case '&':
-        return fail(p, "complement (~) and intersection (&) are not supported");
+        return syntax_error(p, "complement (~) and intersection (&) are not supported");
     case '|':
-        return fail(p, "empty alternative");
+        return syntax_error(p, "empty alternative");
     default:
-        return range(p, c, c);
+        return new_range(p, c, c);
     }
 }
 
+/* Of the repetitions in braces.  INT32_MAX only keeps it a number: parse_braces has the limit. */
 static bool parse_count(struct parser *p, int32_t *ret)
 {
     size_t start = p->off;
@@ -370,36 +398,36 @@ static struct regex_node *parse_braces(struct parser *p, struct regex_node *what
 {
     int32_t min, max;
     if (!parse_count(p, &min))
-        return fail(p, "expected a number");
+        return syntax_error(p, "expected a number");
     max = min;
-    if (accept(p, ','))
+    if (take_char(p, ','))
         if (!parse_count(p, &max))
             max = REGEX_UNBOUNDED;
-    if (!accept(p, '}'))
-        return fail(p, "expected }");
+    if (!take_char(p, '}'))
+        return syntax_error(p, "expected }");
     if (max != REGEX_UNBOUNDED && max < min)
-        return fail(p, "counts out of order");
+        return syntax_error(p, "counts out of order");
     if (min > REPEAT_MAX || max > REPEAT_MAX) {
         err_set(p->err, ERR_TOO_LARGE, "more than %d repetitions", REPEAT_MAX);
         return NULL;
     }
-    return repeat(p, what, min, max);
+    return new_repeat(p, what, min, max);
 }
 
 static struct regex_node *parse_repeat(struct parser *p)
 {
     struct regex_node *out = parse_atom(p);
     for (int stacked = 0; out; stacked++) {
-        /* a** is a tree that grows leftwards: the compiler recurses into it */
+        /* a** is a repetition in a repetition, into which the compiler recurses */
         if (stacked > DEPTH_MAX)
-            return fail(p, "nested too deeply");
-        if (accept(p, '?'))
-            out = repeat(p, out, 0, 1);
-        else if (accept(p, '*'))
-            out = repeat(p, out, 0, REGEX_UNBOUNDED);
-        else if (accept(p, '+'))
-            out = repeat(p, out, 1, REGEX_UNBOUNDED);
-        else if (accept(p, '{'))
+            return syntax_error(p, "nested too deeply");
+        if (take_char(p, '?'))
+            out = new_repeat(p, out, 0, 1);
+        else if (take_char(p, '*'))
+            out = new_repeat(p, out, 0, REGEX_UNBOUNDED);
+        else if (take_char(p, '+'))
+            out = new_repeat(p, out, 1, REGEX_UNBOUNDED);
+        else if (take_char(p, '{'))
             out = parse_braces(p, out);
         else
             break;
@@ -412,7 +440,7 @@ static struct regex_node *parse_concat(struct parser *p)
     struct regex_node *out = parse_repeat(p);
     while (out && !at_end(p) && !next_is(p, '|') && !next_is(p, ')')) {
         struct regex_node *right = parse_repeat(p);
-        out = right ? join(p, out, right) : NULL;
+        out = right ? concat_of(p, out, right) : NULL;
     }
     return out;
 }
@@ -420,9 +448,9 @@ static struct regex_node *parse_concat(struct parser *p)
 static struct regex_node *parse_union(struct parser *p)
 {
     struct regex_node *out = parse_concat(p);
-    while (out && accept(p, '|')) {
+    while (out && take_char(p, '|')) {
         struct regex_node *right = parse_concat(p);
-        out = right ? either(p, out, right) : NULL;
+        out = right ? either_of(p, out, right) : NULL;
     }
     return out;
 }
@@ -430,9 +458,9 @@ static struct regex_node *parse_union(struct parser *p)
 bool regex_parse(struct arena *a, struct str text, struct regex_node **ret, struct err *err)
 {
     struct parser p = {.arena = a, .text = text, .err = err};
-    struct regex_node *tree = text.n == 0 ? node(&p, REGEX_EMPTY) : parse_union(&p);
+    struct regex_node *tree = text.n == 0 ? new_node(&p, REGEX_EMPTY) : parse_union(&p);
     if (tree && !at_end(&p))
-        tree = fail(&p, "unexpected )");
+        tree = syntax_error(&p, "unexpected )");
     if (!tree)
         return false;
     *ret = tree;

@@ -1,3 +1,15 @@
+/*
+ * Words of text fields, pieces of semi fields, and wildcards.
+ *
+ * Words are cut by the rules of Unicode annex 29 as far as they matter for what crashes say, with
+ * GLib's tables for the classes of characters.  What people search for shows in the exceptions that
+ * the rules make: `break_your_browser` and `0x7fff12ab` are one word, `xul.dll` and `1.2.3` too,
+ * but `mozilla::js` is two.  The index keeps whole values; they are cut when a search runs, by the
+ * same code as the words of the query.
+ *
+ * Everything is compared in lower case by Unicode's simple mapping, which turns a character into
+ * one character: the full one depends on the language.
+ */
 #include "lib/search/text.h"
 
 #include <glib.h>
@@ -12,6 +24,7 @@ enum char_class {
     EXTEND,   /* marks and format characters: belong to what stands before */
 };
 
+/* ASCII first: nearly all of it is, and the tables are slow. */
 static enum char_class class_of(uint32_t c)
 {
     if (c < 0x80) {
@@ -52,6 +65,7 @@ static enum char_class class_of(uint32_t c)
     }
 }
 
+/* MidLetter and MidNum of annex 29, without the rare ones. */
 static bool joins_letters(uint32_t c)
 {
     return c == '.' || c == ':' || c == '\'' || c == 0x2019 || c == 0xb7;
@@ -70,7 +84,7 @@ static uint32_t lower_of(uint32_t c)
 }
 
 /* The character at off without moving; 0 (which separates) at the end. */
-static uint32_t peek(struct str s, size_t off, size_t *ret_after)
+static uint32_t char_at(struct str s, size_t off, size_t *ret_after)
 {
     *ret_after = off;
     if (off >= s.n)
@@ -116,21 +130,26 @@ void text_tokens_init(struct text_tokens *t, struct str text)
     t->n = 0;
 }
 
-/* Reads the rest of a token whose first character, of class `last`, is in the buffer. */
+/*
+ * Reads the rest of a token whose first character, of class `last`, is in the buffer.  After
+ * TOKEN_CHARS_MAX characters it is cut and the next token begins there.  A mark that belongs to the
+ * character before (EXTEND) does not change what may follow.  False: the token is of joiners alone,
+ * "___", and no word.
+ */
 static bool finish_token(struct text_tokens *t, enum char_class last)
 {
     bool has_word = last != JOINER;
     for (size_t chars = 1; chars < TOKEN_CHARS_MAX; chars++) {
         size_t after;
-        uint32_t c = peek(t->text, t->off, &after);
+        uint32_t c = char_at(t->text, t->off, &after);
         enum char_class k = class_of(c);
         if (k == OTHER) {
-            /* a single mark between two letters or two digits does not split */
+            /* a single joining character between two letters or two digits does not split */
             bool may_join =
                 (last == LETTER && joins_letters(c)) || (last == DIGIT && joins_digits(c));
             size_t unused;
             if (!may_join || chars + 1 >= TOKEN_CHARS_MAX ||
-                class_of(peek(t->text, after, &unused)) != last)
+                class_of(char_at(t->text, after, &unused)) != last)
                 break;
             append_character(t, c);
             t->off = after;
@@ -151,7 +170,7 @@ bool text_tokens_next(struct text_tokens *t, struct str *ret_token)
 {
     while (t->off < t->text.n) {
         size_t after;
-        uint32_t c = peek(t->text, t->off, &after);
+        uint32_t c = char_at(t->text, t->off, &after);
         t->off = after;
         enum char_class k = class_of(c);
         if (k == OTHER || k == EXTEND)
@@ -171,13 +190,13 @@ struct str text_lower(struct arena *a, struct str s)
     char *out = arena_alloc(a, s.n * 4 + 1); /* one byte may become a longer character */
     size_t n = 0;
     for (size_t off = 0; off < s.n;) {
-        uint32_t c = peek(s, off, &off);
+        uint32_t c = char_at(s, off, &off);
         n += utf8_put(out + n, lower_of(c));
     }
     return str_n(out, n);
 }
 
-static bool contains(const struct strs *list, struct str s)
+static bool has_text(const struct strs *list, struct str s)
 {
     for (size_t i = 0; i < list->n; i++)
         if (str_eq(list->v[i], s))
@@ -205,11 +224,12 @@ struct strs text_words(struct arena *a, struct str s)
     struct str token;
     text_tokens_init(&t, s);
     while (text_tokens_next(&t, &token))
-        if (!contains(&out, token))
+        if (!has_text(&out, token))
             out.v[out.n++] = str_copy(a, token);
     return out;
 }
 
+/* An escaped character is taken as it is; a '\' at the end stands for itself. */
 void wildcard_init(struct arena *a, struct wildcard *w, struct str value)
 {
     char *pattern = arena_alloc(a, value.n + 1);
@@ -238,10 +258,12 @@ static size_t char_bytes(struct str s, size_t off)
 }
 
 /*
- * Pattern against text; an open start or end stands for a '*' there.  On a misfit only the
- * last '*' takes one more character: no earlier one can do better, so O(pattern * text).
+ * Pattern against text; an open start or end stands for a '*' there.  On a misfit only the last '*'
+ * takes one more character: an earlier one could only bring the pattern to where it stands now, at
+ * a later place of the text.  So this takes pattern times text at worst, however many '*' there
+ * are.  '?' and what '*' takes are whole characters, everything else is compared by bytes.
  */
-static bool glob(const struct wildcard *w, struct str t, bool open_start, bool open_end)
+static bool wildcard_matches(const struct wildcard *w, struct str t, bool open_start, bool open_end)
 {
     size_t p = 0, s = 0, star_s = 0;
     size_t star_p = open_start ? 0 : SIZE_MAX;
@@ -270,15 +292,15 @@ bool wildcard_contains(const struct wildcard *w, struct str text)
 {
     if (w->is_literal)
         return str_find(text, w->pattern, 0) != SIZE_MAX;
-    return glob(w, text, true, true);
+    return wildcard_matches(w, text, true, true);
 }
 
 bool wildcard_prefix(const struct wildcard *w, struct str text)
 {
-    return w->is_literal ? str_starts(text, w->pattern) : glob(w, text, false, true);
+    return w->is_literal ? str_starts(text, w->pattern) : wildcard_matches(w, text, false, true);
 }
 
 bool wildcard_suffix(const struct wildcard *w, struct str text)
 {
-    return w->is_literal ? str_ends(text, w->pattern) : glob(w, text, true, false);
+    return w->is_literal ? str_ends(text, w->pattern) : wildcard_matches(w, text, true, false);
 }

@@ -13,6 +13,7 @@
  * Ownership  Tokens lie in a buffer of the iterator and are valid until the next call.
  * Trust      Any bytes; broken UTF-8 separates words.
  */
+/* 255 is where the engine before cut tokens, too; four bytes are the longest character. */
 enum { TOKEN_CHARS_MAX = 255, TOKEN_BYTES_MAX = TOKEN_CHARS_MAX * 4 };
 
 struct text_tokens {
