@@ -194,7 +194,7 @@ $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $$(FUZZ_PROG_$$*) $(CLIENT_LIB) $(LIB)
 
 lint:
 	@$(PACKAGES) build lint
-	@$(MAKE) --no-print-directory -j2 $(B)/bin/datil
+	@$(MAKE) --no-print-directory -j2 $(B)/bin/datil $(B)/bin/datil-webapp
 	@B=$(B) tools/lint/run
 
 # Benchmarks print numbers and ratios; nothing passes or fails by them.
@@ -206,8 +206,9 @@ bench: all $(BENCH_BIN)
 	$(Q)B=$(B) tests/bench/run $(BENCH)
 
 # Pages that repeat what a program knows.
-docs: $(B)/bin/datil
+docs: $(B)/bin/datil $(B)/bin/datil-webapp
 	$(Q)B=$(B) tools/gen/configuration-page > $(B)/configuration.md && mv $(B)/configuration.md docs/
+	$(Q)B=$(B) tools/gen/api-page > $(B)/api.md && mv $(B)/api.md docs/
 
 coverage:
 	$(Q)$(MAKE) --no-print-directory B=build-coverage SAN=coverage unit

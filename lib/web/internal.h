@@ -2,6 +2,7 @@
 #define WEB_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <fcgiapp.h>
 
 #include "lib/web/param_spec.h"
@@ -104,6 +105,9 @@ struct route_match route_find(const struct route *routes, size_t n, struct str p
                               enum method method);
 /* "GET, POST, OPTIONS" */
 const char *route_allow(struct arena *a, unsigned methods);
+
+/* reference.c */
+void web_print_routes(const struct web_program *p, FILE *out);
 
 /* session.c */
 /* A token in the header is looked at before anything else: ERR_FORBIDDEN with the text for the

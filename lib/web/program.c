@@ -58,10 +58,11 @@ const struct tpl_set *web_templates(const struct web_app *web)
 
 static void print_help(const struct web_program *p)
 {
-    printf("usage: %s [--help | --help-config | --version]\n\n"
+    printf("usage: %s [--help | --help-config | --help-routes | --version]\n\n"
            "FastCGI program; serves the unix socket $DATIL_RUN/web/%s.sock until TERM.\n"
            "Configuration comes from the environment and the file named by DATIL_CONFIG:\n"
-           "--help-config lists the keys with their present values.\n",
+           "--help-config lists the keys with their present values.  --help-routes lists the\n"
+           "addresses that are answered, with their parameters.\n",
            p->name, p->name);
 }
 
@@ -85,6 +86,8 @@ static bool handle_options(const struct web_program *p, int argc, char **argv, i
             fprintf(stderr, "%s: %s\n", p->name, err.msg);
         *ret_status = ok ? 0 : 1;
         conf_release(&conf);
+    } else if (str_eq(option, STR("--help-routes"))) {
+        web_print_routes(p, stdout);
     } else {
         fprintf(stderr, "%s: unknown option '%s'; try --help\n", p->name, argv[1]);
         *ret_status = 2;

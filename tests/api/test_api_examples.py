@@ -1,0 +1,60 @@
+"""The examples of docs/api.md, as they stand there: each is run by a shell, and what comes back has the shape that is shown."""
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PAGE = (Path(__file__).resolve().parent.parent.parent / "docs/api.md").read_text()
+SECTIONS = re.findall(r"^### [^\n]* /api/(\w+)/\n(.*?)(?=^##)", PAGE, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def shell(datil, minidump, tmp_path_factory):
+    """A folder and the variables of the examples."""
+    crash_id = datil.post({"Version": "4.0"}, minidump)
+    signature = datil.wait_processed(crash_id)["signature"]
+    datil.sql("INSERT INTO bug_association (bug_id, signature) VALUES (7, %s) ON CONFLICT DO NOTHING", signature)
+    datil.sql("INSERT INTO product_version (product_name, release_channel, major_version, release_version, "
+              "version_string, build_id, archive_url) VALUES ('Firefox', 'beta', 128, '128.0', '128.0b3', "
+              "'20260401000000', '') ON CONFLICT DO NOTHING")
+    datil.add_user("reader@example.org", "correct horse battery staple", "--group", "Hackers")
+    key = datil.token("reader@example.org", "view_pii", "view_rawdump", "reprocess_crashes")
+    return tmp_path_factory.mktemp("examples"), {
+        "PATH": os.environ["PATH"], "DATIL": datil.base, "KEY": key, "ID": crash_id, "PRODUCT": "Crashme",
+        "SIGNATURE": signature}
+
+
+def same_shape(shown, got, where=""):
+    """What is shown is there and of the same type; null stands for any value, an empty list or object for any of its kind."""
+    if shown is None:
+        return
+    assert type(shown) is type(got), f"{where}: {got!r}"
+    if isinstance(shown, dict):
+        for key, value in shown.items():
+            assert key in got, f"{where}: no {key} in {got}"
+            same_shape(value, got[key], f"{where}.{key}")
+    elif isinstance(shown, list) and shown:
+        assert got, f"{where} is empty"
+        same_shape(shown[0], got[0], f"{where}[0]")
+
+
+def test_every_endpoint_has_an_example():
+    assert len(SECTIONS) >= 14
+    assert not [name for name, text in SECTIONS if "```sh" not in text]
+
+
+@pytest.mark.parametrize("name, text", SECTIONS, ids=[name for name, _ in SECTIONS])
+def test_example(shell, name, text):
+    folder, env = shell
+    command = re.search(r"^```sh\n(.*?)^```", text, re.M | re.S)[1]
+    shown = re.search(r"^```json\n(.*?)^```", text, re.M | re.S)
+    done = subprocess.run(["bash", "-euc", command.replace("curl ", "curl --fail ", 1)], cwd=folder, env=env,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    if shown:
+        same_shape(json.loads(shown[1]), json.loads(done.stdout), name)
+    else:
+        assert (folder / "crash.dmp").read_bytes()[:4] == b"MDMP"
