@@ -20,7 +20,7 @@
  *            field is left out and named in `removed_fields`, it never fails the document.
  *            ERR_UNAVAILABLE when the index cannot be used now: nothing is wrong with what was
  *            asked, and nothing that the index holds is the only copy.  Housekeeping says
- *            ERR_DAMAGED from verify alone; elsewhere damage heals and is ERR_UNAVAILABLE.
+ *            ERR_DAMAGED for damage.
  * Damage     Heals by itself.  A writer that finds the directory or its head gone, replaced or
  * damaged opens or makes it again; a damaged partition is set aside.  What is lost is named in the
  * `errors` of searches until the index keeper of the processor has filled it from the store

@@ -17,7 +17,7 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/search/columns/seal.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/search.h"
 
 /*

@@ -1,7 +1,6 @@
 #include "lib/search/columns/check.h"
 
 #include "lib/base/util.h"
-#include "lib/search/columns/seal.h"
 
 /*
  * Bytes below the counts have sums at any time.  What is changed in place has sums only while the
@@ -39,7 +38,7 @@ bool check_sums(const struct part *p, const struct index_pace *pace, struct err 
     struct err why = {0};
     if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
         return err_set(err, ERR_DAMAGED, "%s/head is not what was written", p->folder);
-    if (atomic_load(&p->h->synced) == 0)
+    if (part_synced(p->h) == 0)
         return true; /* made since the last sync */
     /* a file that the next sync does not name any more goes after it: read the sums again */
     for (int tries = 0; tries < TRIES; tries++) {
@@ -93,7 +92,7 @@ static bool check_zones(const struct part *p, const struct index_pace *pace, str
     for (uint64_t row = 0; row < p->rows; row++) {
         int64_t date = dates ? column_int(dates, row) : 0;
         const struct zone *z = &zones[row / BLOCK_ROWS];
-        if (!dates || !column_has(dates, row) || date < z->min_us || date > z->max_us)
+        if (!dates || !column_has(dates, row) || date < zone_min(z) || date > zone_max(z))
             return err_set(err, ERR_DAMAGED, "%s: date of row %llu lies outside its zone",
                            p->folder, (unsigned long long)row);
         if (!pace_rows(pace, row, err))
@@ -102,28 +101,15 @@ static bool check_zones(const struct part *p, const struct index_pace *pace, str
     return true;
 }
 
-static uint32_t row_of_code(const struct part *p, uint32_t code)
-{
-    const _Atomic uint32_t *row_of = mfile_data(&p->row_of);
-    return atomic_load_explicit(&row_of[code - 1], memory_order_acquire);
-}
-
 static uint64_t died_at(const struct part *p, uint64_t row)
 {
-    const _Atomic uint64_t *at = mfile_data(&p->dead_at);
-    return atomic_load(&at[row]);
-}
-
-static bool is_marked_dead(const struct part *p, uint64_t row)
-{
-    const _Atomic uint64_t *bits = mfile_data(&p->dead);
-    return atomic_load(&bits[row / 64]) >> (row % 64) & 1;
+    return tomb_died_at(mfile_data(&p->dead_at), row);
 }
 
 /* The death of a row by a commit that is yet to come would make it live again. */
 static bool is_possible(const struct root *r, uint64_t died)
 {
-    return died <= atomic_load(&r->h->sequence) + 1; /* read after the death */
+    return died <= commit_sequence(r->h) + 1; /* read after the death */
 }
 
 static bool has_died_since(const struct root *r, const struct part *p, uint64_t row)
@@ -142,10 +128,9 @@ static bool check_elsewhere(const struct root *r, const struct part *p, struct s
         struct column *ids = other ? part_ids(other) : NULL;
         if (!ids || other == p || other->rows == 0 || other->week < p->week ||
             !column_use(ids, ERR_IGNORED) ||
-            !dict_find(&ids->dict, uuid, false, &code, ERR_IGNORED) || code == 0 ||
-            code > mfile_elements(&other->row_of, 4))
+            !dict_find(&ids->dict, uuid, false, &code, ERR_IGNORED))
             continue;
-        uint32_t row = row_of_code(other, code);
+        uint32_t row = part_row_of(other, code);
         if (row > 0 && row <= other->rows && !part_is_dead(other, row - 1))
             return err_set(err, ERR_DAMAGED, "crash " STR_FMT " is in %s and in %s", STR_ARG(uuid),
                            p->folder, other->folder);
@@ -157,13 +142,13 @@ static bool check_elsewhere(const struct root *r, const struct part *p, struct s
 static bool check_live_row(const struct root *r, const struct part *p, const struct column *ids,
                            uint64_t row, uint32_t code, struct err *err)
 {
-    uint32_t found = row_of_code(p, code);
-    uint64_t pending = atomic_load(&r->h->intent.sequence); /* of a writer at work or killed */
+    uint32_t found = part_row_of(p, code);
+    uint64_t pending = commit_announced(r->h).sequence; /* of a writer at work or killed */
     if (found == row + 1)
         return check_elsewhere(r, p, dict_entry(&ids->dict, code), err);
     if (found > p->rows || has_died_since(r, p, row) || pending != 0)
         return true;
-    found = row_of_code(p, code); /* it may have been written in between */
+    found = part_row_of(p, code); /* it may have been written in between */
     if (found == row + 1 || found > p->rows || has_died_since(r, p, row))
         return true;
     return err_set(err, ERR_DAMAGED, "%s: row %llu is not found by its crash id", p->folder,
@@ -181,7 +166,7 @@ static bool check_row(const struct root *r, const struct part *p, const struct c
     if (!is_possible(r, died))
         return err_set(err, ERR_DAMAGED, "%s: row %llu dies in the future", p->folder,
                        (unsigned long long)row);
-    if (died != 0 && died <= p->sequence && !is_marked_dead(p, row))
+    if (died != 0 && died <= p->sequence && !tomb_is_marked(mfile_data(&p->dead), row))
         return err_set(err, ERR_DAMAGED, "%s: row %llu is dead and not marked", p->folder,
                        (unsigned long long)row);
     if (part_is_dead(p, row))
@@ -195,7 +180,7 @@ static bool check_row_of(const struct part *p, const struct column *ids, struct 
 {
     uint64_t n = MIN(ids->dict.checked, mfile_elements(&p->row_of, 4));
     for (uint32_t code = 1; code <= n; code++) {
-        uint32_t row = row_of_code(p, code);
+        uint32_t row = part_row_of(p, code);
         if (row > 0 && row <= p->rows && column_code(ids, row - 1) != code)
             return err_set(err, ERR_DAMAGED, "%s: crash id %u leads to a row of another", p->folder,
                            code);
@@ -224,11 +209,13 @@ bool check_root(const struct root *r, struct err *err)
     const struct root_head *h = r->h;
     if (seal_look(HEAD_ROOT, h) == SEAL_BROKEN)
         return err_set(err, ERR_DAMAGED, "%s/head is not what was written", r->dir);
-    for (uint32_t i = atomic_load(&h->part_count); i < PARTS_MAX; i++)
-        if (h->parts[i].week != 0 || h->parts[i].revision != 0 || h->parts[i].flags != 0)
+    for (uint32_t i = table_count(h); i < PARTS_MAX; i++) {
+        struct table_entry e = table_entry(h, i);
+        if (e.week != 0 || e.revision != 0 || e.flags != 0)
             return err_set(err, ERR_DAMAGED, "%s/head: bytes behind the last partition", r->dir);
+    }
     struct root_head *copy = xmalloc(sizeof *copy);
-    bool ok = atomic_load(&h->synced) == 0 || sums_load_root(r->dir, copy, err);
+    bool ok = !sync_was(h) || sums_load_root(r->dir, copy, err);
     free(copy);
     return ok;
 }

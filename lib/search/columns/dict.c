@@ -59,9 +59,9 @@ bool dict_create(struct dict *d, struct err *err)
     hash_path(d, 1, path);
     if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), 1u << HASH_BITS_FIRST, err))
         return false;
-    d->hash_desc = (uint64_t)HASH_BITS_FIRST << 32 | 1;
-    atomic_store(&d->h->hash, d->hash_desc);
-    atomic_store(&d->h->count, 0);
+    d->hash_file = (struct file_name){HASH_BITS_FIRST, 1};
+    dict_set_hash_file(d->h, d->hash_file);
+    dict_set_entries(d->h, 0);
     return true;
 }
 
@@ -96,7 +96,7 @@ bool dict_entry_checked(const struct dict *d, uint32_t code, struct str *ret)
 bool dict_refresh(struct dict *d, bool is_writable, struct err *err)
 {
     char path[PATH_MAX];
-    uint64_t count = atomic_load_explicit(&d->h->count, memory_order_acquire);
+    uint64_t count = dict_entries(d->h);
     if (count > ROWS_MAX || count < d->count)
         return err_set(err, ERR_DAMAGED, "%s/%s: %llu entries", d->folder, d->name,
                        (unsigned long long)count);
@@ -122,35 +122,35 @@ bool dict_refresh(struct dict *d, bool is_writable, struct err *err)
 static bool open_hash(struct dict *d, bool is_writable, struct err *err)
 {
     for (int tries = 0;; tries++) {
-        uint64_t desc = atomic_load_explicit(&d->h->hash, memory_order_acquire);
-        if (d->hash.base && desc == d->hash_desc)
+        struct file_name file = dict_hash_file(d->h);
+        if (d->hash.base && file_is(file, d->hash_file))
             return true;
-        uint32_t bits = (uint32_t)(desc >> 32);
+        uint32_t bits = file.width;
         if (bits < 1 || bits > HASH_BITS_MAX)
             return err_set(err, ERR_DAMAGED, "%s/%s: hash of %u bits", d->folder, d->name, bits);
         char path[PATH_MAX];
         struct err why = {0};
-        hash_path(d, (uint32_t)desc, path);
+        hash_path(d, file.version, path);
         if (mfile_open(&d->hash, path, kind_of(d, FILE_HASH, 8), (uint64_t)1 << bits, is_writable,
                        &why)) {
-            d->hash_desc = desc;
+            d->hash_file = file;
             return true;
         }
-        if (why.code != ERR_NOT_FOUND || tries > 100 || atomic_load(&d->h->hash) == desc)
+        if (why.code != ERR_NOT_FOUND || tries > 100 || file_is(dict_hash_file(d->h), file))
             return err_set(err, why.code == ERR_NOT_FOUND ? ERR_DAMAGED : why.code, "%s", why.msg);
     }
 }
 
 /* The slot that holds s, or the one where it belongs. */
-static _Atomic uint64_t *probe(const struct dict *d, struct str s, uint64_t hash,
-                               uint32_t *ret_code)
+static struct shared_u64 *probe(const struct dict *d, struct str s, uint64_t hash,
+                                uint32_t *ret_code)
 {
-    _Atomic uint64_t *slots = mfile_data(&d->hash);
-    uint64_t mask = ((uint64_t)1 << (d->hash_desc >> 32)) - 1;
+    struct shared_u64 *slots = mfile_data(&d->hash);
+    uint64_t mask = ((uint64_t)1 << d->hash_file.width) - 1;
     uint64_t at = hash & mask;
     *ret_code = 0;
     for (uint64_t i = 0; i <= mask; i++, at = (at + 1) & mask) {
-        uint64_t slot = atomic_load_explicit(&slots[at], memory_order_relaxed);
+        uint64_t slot = slot_load(&slots[at]);
         uint32_t code = (uint32_t)slot;
         if (code == 0 || code > d->count)
             return &slots[at];
@@ -175,27 +175,27 @@ bool dict_find(struct dict *d, struct str s, bool is_writable, uint32_t *ret_cod
 /* Twice the size: a new file, so that readers keep the old one. */
 static bool grow_hash(struct dict *d, struct err *err)
 {
-    uint32_t bits = (uint32_t)(d->hash_desc >> 32) + 1, version = (uint32_t)d->hash_desc + 1;
+    uint32_t bits = d->hash_file.width + 1, version = d->hash_file.version + 1;
     if (bits > HASH_BITS_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s/%s: dictionary full", d->folder, d->name);
     char path[PATH_MAX];
     hash_path(d, version, path);
     if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), (uint64_t)1 << bits, err))
         return false;
-    d->hash_desc = (uint64_t)bits << 32 | version;
+    d->hash_file = (struct file_name){bits, version};
     for (uint32_t code = 1; code <= d->count; code++) {
         struct str s;
         if (!dict_entry_checked(d, code, &s))
             return err_set(err, ERR_DAMAGED, "%s/%s: entry %u is damaged", d->folder, d->name,
                            code);
         uint64_t hash = hash64(s.p, s.n);
-        _Atomic uint64_t *slots = mfile_data(&d->hash);
+        struct shared_u64 *slots = mfile_data(&d->hash);
         uint64_t mask = ((uint64_t)1 << bits) - 1, at = hash & mask;
-        while (slots[at] != 0)
+        while (slot_load(&slots[at]) != 0)
             at = (at + 1) & mask;
-        slots[at] = slot_of(hash, code);
+        slot_store(&slots[at], slot_of(hash, code));
     }
-    atomic_store_explicit(&d->h->hash, d->hash_desc, memory_order_release);
+    dict_set_hash_file(d->h, d->hash_file);
     return true; /* the old file goes with the next sync: a snapshot on disk may name it */
 }
 
@@ -218,7 +218,7 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
         if (!mfile_grow(&d->bytes, path, 1, cap, err))
             return false;
     }
-    if ((d->count + 1) * 3 / 2 > (uint64_t)1 << (d->hash_desc >> 32))
+    if ((d->count + 1) * 3 / 2 > (uint64_t)1 << d->hash_file.width)
         return grow_hash(d, err);
     return true;
 }
@@ -240,13 +240,13 @@ bool dict_add(struct dict *d, struct str s, uint32_t *ret_code, struct err *err)
         if (s.n > 0)
             memcpy((char *)mfile_data(&d->bytes) + used, s.p, s.n);
         ends[d->count] = used + s.n;
-        _Atomic uint64_t *slot = probe(d, s, hash, &code);
+        struct shared_u64 *slot = probe(d, s, hash, &code);
         if (!slot)
             return err_set(err, ERR_DAMAGED, "%s/%s: hash table full", d->folder, d->name);
         code = (uint32_t)d->count + 1;
-        atomic_store_explicit(slot, slot_of(hash, code), memory_order_relaxed);
+        slot_store(slot, slot_of(hash, code));
         d->count++;
-        atomic_store_explicit(&d->h->count, d->count, memory_order_release);
+        dict_set_entries(d->h, d->count);
     }
     *ret_code = code;
     return true;

@@ -2,6 +2,7 @@
 #define SEARCH_COLUMNS_DICT_H
 
 #include "lib/base/str.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/columns/mfile.h"
 
 /*
@@ -22,9 +23,9 @@ struct dict {
     const char *name;    /* FIELD. or FIELD.element- ; owned */
     uint64_t generation;
     struct mfile offsets, bytes, hash;
-    uint64_t hash_desc; /* as mapped */
-    uint64_t count;     /* entries that may be used */
-    uint64_t checked;   /* whose offsets have been looked at (dict_check) */
+    struct file_name hash_file; /* as mapped; its width: bits of the table */
+    uint64_t count;             /* entries that may be used */
+    uint64_t checked;           /* whose offsets have been looked at (dict_check) */
 };
 
 void dict_init(struct dict *d, struct dict_head *h, const char *folder, const char *column,

@@ -66,8 +66,8 @@ static bool ledger_seq(void *writer, int64_t *ret, bool *ret_is_rolled_back, str
     struct root *r = writer;
     if (!damage_heals(root_lock(r, err), err))
         return false;
-    *ret = r->h->ledger_seq;
-    *ret_is_rolled_back = r->h->is_rolled_back;
+    *ret = fact(r->h, FACT_LEDGER_SEQ);
+    *ret_is_rolled_back = fact(r->h, FACT_IS_ROLLED_BACK) != 0;
     root_unlock(r);
     return true;
 }
@@ -77,7 +77,7 @@ static bool replayed(void *writer, struct err *err)
     struct root *r = writer;
     if (!damage_heals(root_lock(r, err), err))
         return false;
-    r->h->is_rolled_back = 0;
+    fact_set(r->h, FACT_IS_ROLLED_BACK, 0);
     root_unlock(r);
     return true;
 }
@@ -145,9 +145,7 @@ static bool has_in(struct part *p, struct str crash_id, bool *ret, struct err *e
         return true;
     if (!column_map(c, err) || !dict_find(&c->dict, crash_id, false, &code, err))
         return false;
-    if (code == 0 || code > mfile_elements(&p->row_of, 4))
-        return true;
-    uint32_t row = ((const uint32_t *)mfile_data(&p->row_of))[code - 1];
+    uint32_t row = part_row_of(p, code);
     /* a row behind the snapshot was put a moment ago */
     *ret = row > p->rows || (row > 0 && !part_is_dead(p, row - 1));
     return true;
@@ -162,7 +160,7 @@ static bool has_now(struct root *root, struct str crash_id, bool *ret_outdated, 
         struct err why = {0};
         if (!p || has_in(p, crash_id, ret, &why))
             continue;
-        if (atomic_load(&root->h->parts[i].revision) != p->revision)
+        if (table_entry(root->h, i).revision != p->revision)
             *ret_outdated = true;
         else if (why.code != ERR_DAMAGED) /* what a damaged partition held is not there */
             return err_set(err, why.code, "%s", why.msg);
@@ -190,8 +188,8 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
  */
 static bool is_all_missing(const struct root *r)
 {
-    uint64_t filled = r->h ? atomic_load(&r->h->filled) : 0;
-    return filled == 0 || filled < atomic_load(&r->h->lost_all);
+    int64_t filled = r->h ? fact(r->h, FACT_FILLED) : 0;
+    return filled == 0 || filled < fact(r->h, FACT_LOST_ALL);
 }
 
 static void name_all_weeks(const struct search_query *q, json_t *answer)

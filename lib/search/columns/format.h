@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_FORMAT_H
 #define SEARCH_COLUMNS_FORMAT_H
 
-#include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -26,8 +26,8 @@
  *       _zones _dead _dead-at _row-of
  *
  * All numbers are in the byte order of the machine.  Heads are mapped and shared; every field
- * that a reader looks at while a writer works is atomic.  Each other file starts with a struct
- * file_head of 64 bytes.
+ * that a reader looks at while a writer works is a `struct shared_…`, which only the operations of
+ * commit.h can read and write.  Each other file starts with a struct file_head of 64 bytes.
  *
  * Version 2 added the sums.  An index of version 1 is set aside by the first writer and filled
  * again from the store.
@@ -68,15 +68,25 @@ enum file_kind {
     FILE_ROW_OF,
 };
 
-/* See seal.h.  The sum is XXH3 over the used part of the head around this struct. */
+struct shared_u32 {
+    _Atomic uint32_t shared;
+};
+struct shared_u64 {
+    _Atomic uint64_t shared;
+};
+struct shared_i64 {
+    _Atomic int64_t shared;
+};
+
+/* See commit.h.  The sum is XXH3 over the used part of the head around this struct. */
 struct head_seal {
-    _Atomic uint64_t turn; /* odd while a writer is at it */
-    _Atomic uint64_t sum;
+    struct shared_u64 turn; /* odd while a writer is at it */
+    struct shared_u64 sum;
 };
 
 struct dict_head {
-    _Atomic uint64_t count; /* entries; codes run from 1 */
-    _Atomic uint64_t hash;  /* bits << 32 | version of the file */
+    struct shared_u64 count; /* entries; codes run from 1 */
+    struct shared_u64 hash;  /* bits << 32 | version of the file */
 };
 
 enum column_kind { COLUMN_DICT, COLUMN_LIST, COLUMN_NUMBER, COLUMN_BOOL };
@@ -86,7 +96,7 @@ struct column_head {
     uint8_t kind;  /* enum column_kind */
     uint8_t index; /* enum index_kind */
     uint8_t reserved[6];
-    _Atomic uint64_t rows; /* bytes per row << 32 | version of the file */
+    struct shared_u64 rows; /* bytes per row << 32 | version of the file */
     struct dict_head dict;
     struct dict_head elements; /* COLUMN_LIST */
 };
@@ -94,8 +104,8 @@ struct column_head {
 /* Row count as of a commit.  A writer fills the slot that is not current; readers take the newest
  * one that is not younger than their snapshot. */
 struct row_slot {
-    _Atomic uint64_t sequence; /* SLOT_VOID while it is written */
-    _Atomic uint64_t rows;
+    struct shared_u64 sequence; /* SLOT_VOID while it is written */
+    struct shared_u64 rows;
 };
 #define SLOT_VOID UINT64_MAX
 
@@ -105,18 +115,18 @@ struct part_head {
     int32_t week; /* Monday, days since 1970 */
     uint64_t generation;
     struct head_seal seal;
-    _Atomic uint64_t row_cap;
+    struct shared_u64 row_cap;
     struct row_slot slots[2];
-    _Atomic uint64_t dead_rows; /* a hint for housekeeping */
-    _Atomic uint64_t changed;   /* sequence of the newest commit that touched it */
-    _Atomic uint64_t synced;    /* value of `changed` that is known to be on disk */
-    _Atomic uint32_t column_count;
+    struct shared_u64 dead_rows; /* a hint for housekeeping */
+    struct shared_u64 changed;   /* sequence of the newest commit that touched it */
+    struct shared_u64 synced;    /* value of `changed` that is known to be on disk */
+    struct shared_u32 column_count;
     uint32_t reserved[5];
     struct column_head columns[COLUMNS_MAX];
 };
 
 struct zone {
-    _Atomic int64_t min_us, max_us;
+    struct shared_i64 min_us, max_us;
 };
 
 /*
@@ -151,42 +161,58 @@ struct sums_file {
 enum { PART_DAMAGED = 1 }; /* what this week held is lost until it has been filled again */
 
 struct root_part {
-    _Atomic int32_t week;
-    _Atomic uint32_t revision; /* 0: no folder at the moment */
-    _Atomic uint32_t flags;
+    struct shared_u32 week;     /* int32_t */
+    struct shared_u32 revision; /* 0: no folder at the moment */
+    struct shared_u32 flags;
 };
 
-/* What the writer at work is about to commit: lets the next one finish or undo it. */
+/* What the writer at work is about to commit: lets the next one finish or undo it.  Read and
+ * written below the lock alone, but for the number. */
 struct intent {
-    _Atomic uint64_t sequence; /* 0: none */
+    struct shared_u64 sequence; /* 0: none */
     int32_t new_week, old_week;
     uint64_t new_row, old_row; /* + 1; 0: none */
+};
+
+/*
+ * What the head says of the index as a whole, one number each, signed ones as they are.  Times are
+ * microseconds since 1970.
+ */
+enum fact {
+    FACT_LEDGER_SEQ,     /* each crash with a ledger number up to this was put before the last
+                          * sync; -1: not known */
+    FACT_IS_ROLLED_BACK, /* what came later is to be put again before the ledger number grows */
+    FACT_LOSSES,         /* crashes may be missing until filled == losses */
+    FACT_FILLED,
+    FACT_LOST_ALL,      /* all of them may be missing until filled >= this */
+    FACT_FILL_BEGAN_US, /* the last filling; ended 0: not yet */
+    FACT_FILL_ENDED_US,
+    FACT_FILL_LOOKED,
+    FACT_FILL_TOTAL,
+    FACT_FILL_PUT,
+    FACT_SCRUB_BEGAN_US,
+    FACT_SCRUB_ENDED_US,
+    FACT_SCRUB_DAMAGE, /* partitions it set aside */
+    FACT_COUNT,
 };
 
 struct root_head {
     char magic[8];
     uint32_t format;
-    _Atomic uint32_t part_count;
+    struct shared_u32 part_count;
     struct head_seal seal;
-    _Atomic uint64_t sequence;             /* of the newest commit; storing it is the commit */
-    _Atomic uint64_t parts_stamp;          /* changes with the table of partitions */
-    _Atomic uint64_t synced, synced_stamp; /* sequence and parts_stamp of the last sync */
-    _Atomic uint32_t next_revision;
+    struct shared_u64 sequence;             /* of the newest commit; storing it is the commit */
+    struct shared_u64 parts_stamp;          /* changes with the table of partitions */
+    struct shared_u64 synced, synced_stamp; /* sequence and parts_stamp of the last sync */
+    struct shared_u32 next_revision;
     uint32_t reserved;
     char boot_id[40]; /* of the machine when this was last opened for writing */
     struct intent intent;
-    /* Each crash with a ledger number up to this was put before the last sync; -1: not known. */
-    _Atomic int64_t ledger_seq;
-    _Atomic uint64_t
-        is_rolled_back; /* what came later is to be put again before ledger_seq grows */
-    /* Losses counted: crashes may be missing until filled == losses, all of them until
-     * filled >= lost_all. */
-    _Atomic uint64_t losses, filled, lost_all;
-    _Atomic int64_t fill_began_us, fill_ended_us; /* the last filling; ended 0: not yet */
-    _Atomic uint64_t fill_looked, fill_total, fill_put;
-    _Atomic int64_t scrub_began_us, scrub_ended_us;
-    _Atomic uint64_t scrub_damage;     /* partitions it set aside */
+    struct shared_u64 facts[FACT_COUNT];
     struct root_part parts[PARTS_MAX]; /* sorted by nothing; never shrinks */
 };
+
+_Static_assert(offsetof(struct root_head, parts) == 248, "root head");
+_Static_assert(offsetof(struct part_head, columns) == 128, "part head");
 
 #endif

@@ -18,21 +18,23 @@ static void note_week(struct index_health *h, int32_t week)
 static void read_head(const struct root *r, struct index_health *h)
 {
     const struct root_head *head = r->h;
-    h->is_whole = atomic_load(&head->filled) >= atomic_load(&head->losses);
-    h->is_all_missing =
-        head->filled == 0 || atomic_load(&head->filled) < atomic_load(&head->lost_all);
-    for (size_t i = 0; i < r->part_count; i++)
-        if (r->is_damaged[i] || (head->parts[i].flags & PART_DAMAGED))
-            note_week(h, head->parts[i].week);
-    h->fill_began_us = head->fill_began_us;
-    h->fill_ended_us = head->fill_ended_us;
-    h->fill_looked = head->fill_looked;
-    h->fill_total = head->fill_total;
-    h->fill_put = head->fill_put;
-    h->scrub_began_us = head->scrub_began_us;
-    h->scrub_ended_us = head->scrub_ended_us;
-    h->scrub_damage = head->scrub_damage;
-    h->ledger_seq = head->ledger_seq;
+    int64_t filled = fact(head, FACT_FILLED);
+    h->is_whole = filled >= fact(head, FACT_LOSSES);
+    h->is_all_missing = filled == 0 || filled < fact(head, FACT_LOST_ALL);
+    for (size_t i = 0; i < r->part_count; i++) {
+        struct table_entry e = table_entry(head, i);
+        if (r->is_damaged[i] || (e.flags & PART_DAMAGED))
+            note_week(h, e.week);
+    }
+    h->fill_began_us = fact(head, FACT_FILL_BEGAN_US);
+    h->fill_ended_us = fact(head, FACT_FILL_ENDED_US);
+    h->fill_looked = (uint64_t)fact(head, FACT_FILL_LOOKED);
+    h->fill_total = (uint64_t)fact(head, FACT_FILL_TOTAL);
+    h->fill_put = (uint64_t)fact(head, FACT_FILL_PUT);
+    h->scrub_began_us = fact(head, FACT_SCRUB_BEGAN_US);
+    h->scrub_ended_us = fact(head, FACT_SCRUB_ENDED_US);
+    h->scrub_damage = (uint64_t)fact(head, FACT_SCRUB_DAMAGE);
+    h->ledger_seq = fact(head, FACT_LEDGER_SEQ);
 }
 
 bool health_of(const char *dir, const struct field_table *fields, struct index_health *ret,

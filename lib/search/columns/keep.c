@@ -15,7 +15,6 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/check.h"
 #include "lib/search/columns/recover.h"
-#include "lib/search/columns/seal.h"
 #include "lib/search/columns/sums.h"
 #include "lib/search/columns/write.h"
 
@@ -105,8 +104,8 @@ struct compaction {
 /* Below the lock: all rows committed so far, with every column. */
 static bool use_all(const struct root *r, struct part *p, struct err *err)
 {
-    uint64_t sequence = atomic_load(&r->h->sequence), rows;
-    if (!part_rows_at(p, sequence, &rows))
+    uint64_t sequence = commit_sequence(r->h), rows;
+    if (!rows_as_of(p->h, sequence, &rows))
         return err_set(err, ERR_DAMAGED, "%s: no commit up to %llu", p->folder,
                        (unsigned long long)sequence);
     if (!part_use(p, sequence, rows, err))
@@ -128,7 +127,7 @@ static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
         return err_set(err, ERR_DAMAGED, "%s: row without uuid", c->old->folder);
     if (!write_append(c->new, c->rows, &doc, &code, &to, err))
         return false;
-    ((uint32_t *)mfile_data(&c->new->row_of))[code - 1] = (uint32_t)to + 1;
+    row_of_set(mfile_data(&c->new->row_of), code, (uint32_t)to + 1);
     c->row_in_new[row] = (uint32_t)to + 1;
     c->rows++;
     return true;
@@ -148,29 +147,29 @@ static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
 /* A row that died while it was copied. */
 static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
 {
-    const struct column *ids = part_ids(c->new);
-    uint32_t *row_of = mfile_data(&c->new->row_of), code = column_code(ids, row);
-    write_bury(c->new, row, sequence);
-    if (row_of[code - 1] == row + 1) /* else a newer row of the crash has been copied */
-        row_of[code - 1] = 0;
+    struct part *p = c->new;
+    uint32_t code = column_code(part_ids(p), row);
+    tomb_set(p->h, mfile_data(&p->dead), mfile_data(&p->dead_at), row, sequence);
+    if (part_row_of(p, code) == row + 1) /* else a newer row of the crash has been copied */
+        row_of_set(mfile_data(&p->row_of), code, 0);
 }
 
 /* Below the lock: the rest, then the switch. */
 static bool finish(struct compaction *c, uint64_t copied, struct err *err)
 {
     struct root *r = c->root;
-    uint64_t sequence = atomic_load(&r->h->sequence);
+    uint64_t sequence = commit_sequence(r->h);
     if (!use_all(r, c->old, err) || !copy_rows(c, copied, err))
         return false;
     for (uint64_t row = 0; row < copied; row++)
         if (c->row_in_new[row] && part_is_dead(c->old, row))
             bury_copy(c, c->row_in_new[row] - 1, sequence);
-    part_publish(c->new, sequence, c->rows);
-    atomic_store(&c->new->h->changed, sequence);
+    rows_publish(c->new->h, sequence, c->rows);
+    part_set_changed(c->new->h, sequence);
     seal_close(HEAD_PART, c->new->h);
-    root_begin_change(r);
-    atomic_store_explicit(&r->h->parts[c->index].revision, c->new->revision, memory_order_release);
-    root_end_change(r);
+    struct table_entry entry = table_entry(r->h, c->index);
+    entry.revision = c->new->revision;
+    table_change(r->h, c->index, entry);
     return true;
 }
 
@@ -194,7 +193,7 @@ static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t ne
     uint64_t copied = c->old->rows;
     if (!root_lock(r, err))
         return false;
-    bool ok = atomic_load(&r->h->parts[c->index].revision) == revision
+    bool ok = table_entry(r->h, c->index).revision == revision
                   ? finish(c, copied, err)
                   : err_set(err, ERR_NOT_FOUND, "%s: replaced meanwhile", c->old->folder);
     root_unlock(r);
@@ -207,7 +206,7 @@ static bool settle_failure(struct root *r, size_t index, uint32_t revision, cons
 {
     if (!root_lock(r, err))
         return false;
-    bool is_gone = atomic_load(&r->h->parts[index].revision) != revision;
+    bool is_gone = table_entry(r->h, index).revision != revision;
     bool is_damaged = why->code == ERR_DAMAGED || why->code == ERR_NOT_FOUND;
     bool ok = is_gone || (is_damaged && root_set_aside(r, index, why->msg, err)) ||
               err_set(err, why->code, "%s", why->msg);
@@ -242,11 +241,11 @@ static bool choose_part(struct root *r, size_t index, int32_t *ret_week, uint32_
     if (!root_lock(r, err))
         return false;
     struct part *p = index < r->part_count ? r->parts[index] : NULL;
-    if (p && atomic_load(&p->h->dead_rows) > 0) {
+    if (p && tombs_count(p->h) > 0) {
         *ret_chosen = true;
         *ret_week = p->week;
         *ret_revision = p->revision;
-        *ret_next = atomic_fetch_add(&r->h->next_revision, 1);
+        *ret_next = table_take_revision(r->h);
     }
     root_unlock(r);
     return true;
@@ -261,8 +260,8 @@ static bool remove_leftovers(struct root *r, struct err *err)
         bool is_named = e->d_name[0] < '0' || e->d_name[0] > '9';
         for (size_t i = 0; i < r->part_count && !is_named; i++) {
             char name[32];
-            const struct root_part *p = &r->h->parts[i];
-            part_folder_name(p->week, p->revision, name);
+            struct table_entry entry = table_entry(r->h, i);
+            part_folder_name(entry.week, entry.revision, name);
             is_named = strcmp(name, e->d_name) == 0;
         }
         char path[PATH_MAX];
@@ -308,16 +307,12 @@ bool keep_compact(const char *dir, const struct field_table *fields, struct err 
 
 static bool drop_part(struct root *r, size_t i, struct err *err)
 {
-    struct root_part *e = &r->h->parts[i];
+    struct table_entry e = table_entry(r->h, i);
     char name[32], path[PATH_MAX];
-    part_folder_name(e->week, atomic_load(&e->revision), name);
-    bool has_folder = atomic_load(&e->revision) != 0;
-    root_begin_change(r);
-    atomic_store_explicit(&e->revision, 0, memory_order_release);
-    atomic_store(&e->flags, 0);
-    root_end_change(r);
+    part_folder_name(e.week, e.revision, name);
+    table_change(r->h, i, (struct table_entry){.week = e.week});
     snprintf(path, sizeof path, "%s/%s", r->dir, name);
-    return !has_folder || remove_folder(path, err);
+    return e.revision == 0 || remove_folder(path, err);
 }
 
 static bool is_old(int32_t week, int64_t cutoff_us)
@@ -359,18 +354,20 @@ static bool drop_until(const char *dir, const struct field_table *fields, int64_
         root_free(r);
         return false;
     }
-    uint32_t n = atomic_load(&r->h->part_count);
+    uint32_t n = table_count(r->h);
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
-        const struct root_part *e = &r->h->parts[i];
-        if ((!is_old(e->week, cutoff_us) && !all) || (e->revision == 0 && e->flags == 0))
+        struct table_entry e = table_entry(r->h, i);
+        if ((!is_old(e.week, cutoff_us) && !all) || (e.revision == 0 && e.flags == 0))
             continue;
         dropped++;
         ok = drop_part(r, i, err);
     }
     ok = ok && drop_aside(dir, cutoff_us, all, err);
-    if (ok && all)
-        r->h->lost_all = atomic_fetch_add(&r->h->losses, 1) + 1;
+    if (ok && all) {
+        fact_set(r->h, FACT_LOSSES, fact(r->h, FACT_LOSSES) + 1);
+        fact_set(r->h, FACT_LOST_ALL, fact(r->h, FACT_LOSSES));
+    }
     root_unlock(r);
     root_free(r);
     if (ok && ret_dropped)

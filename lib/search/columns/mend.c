@@ -9,7 +9,6 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/recover.h"
-#include "lib/search/columns/seal.h"
 #include "lib/search/columns/sums.h"
 
 /*
@@ -27,17 +26,32 @@ struct mending {
     size_t found, lost;
 };
 
-static struct root_part *entry_of(struct mending *m, int32_t week)
+/* The entry of a week, made if there is none.  False: the table is full. */
+static bool find_entry(struct mending *m, int32_t week, uint32_t *ret)
 {
-    uint32_t n = m->h->part_count;
-    for (uint32_t i = 0; i < n; i++)
-        if (m->h->parts[i].week == week)
-            return &m->h->parts[i];
+    uint32_t n = table_count(m->h);
+    for (*ret = 0; *ret < n; ++*ret)
+        if (table_entry(m->h, *ret).week == week)
+            return true;
     if (n == PARTS_MAX)
-        return NULL;
-    m->h->part_count = n + 1;
-    m->h->parts[n].week = week;
-    return &m->h->parts[n];
+        return false;
+    table_change(m->h, n, (struct table_entry){.week = week});
+    return true;
+}
+
+static void set_revision(struct mending *m, uint32_t i, uint32_t revision)
+{
+    struct table_entry e = table_entry(m->h, i);
+    e.revision = revision;
+    table_change(m->h, i, e);
+}
+
+static void set_lost(struct mending *m, uint32_t i)
+{
+    struct table_entry e = table_entry(m->h, i);
+    e.flags |= PART_DAMAGED;
+    table_change(m->h, i, e);
+    m->lost++;
 }
 
 /* A compaction that was killed left its folder with an open seal; so did a dead writer. */
@@ -48,7 +62,7 @@ static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
     if (!part_open(m->dir, m->fields, week, revision, false, &p, ERR_IGNORED))
         return false;
     bool ok = seal_look(HEAD_PART, p->h) == SEAL_GOOD;
-    *ret_changed = p->h->changed;
+    *ret_changed = part_changed(p->h);
     part_free(p);
     return ok;
 }
@@ -56,14 +70,14 @@ static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
 static void take_folder(struct mending *m, int32_t week, uint32_t revision)
 {
     uint64_t changed;
-    m->h->next_revision = MAX(m->h->next_revision, revision + 1);
+    table_skip_revisions(m->h, revision + 1);
     if (!is_whole(m, week, revision, &changed))
         return;
-    struct root_part *e = entry_of(m, week);
-    if (!e || revision < e->revision)
+    uint32_t i;
+    if (!find_entry(m, week, &i) || revision < table_entry(m->h, i).revision)
         return;
-    e->revision = revision;
-    m->h->sequence = MAX(m->h->sequence, changed);
+    set_revision(m, i, revision);
+    commit_set_sequence(m->h, MAX(commit_sequence(m->h), changed));
     m->found++;
 }
 
@@ -87,36 +101,35 @@ static bool each_folder(struct mending *m, void (*take)(struct mending *, int32_
 static void put_away(struct mending *m, int32_t week, uint32_t revision)
 {
     char name[32], path[PATH_MAX];
-    struct root_part *e = entry_of(m, week);
-    if (!e || e->revision == revision)
+    uint32_t i;
+    if (!find_entry(m, week, &i) || table_entry(m->h, i).revision == revision)
         return;
     part_folder_name(week, revision, name);
     snprintf(path, sizeof path, "%s/%s", m->dir, name);
-    if (e->revision) {
+    if (table_entry(m->h, i).revision) {
         fs_remove_tree(path, ERR_IGNORED);
         return;
     }
     root_move_aside(m->dir, name, ERR_IGNORED);
-    e->flags |= PART_DAMAGED;
-    m->lost++;
+    set_lost(m, i);
 }
 
 static void forget_revisions(struct mending *m, uint32_t *had)
 {
-    for (uint32_t i = 0; i < m->h->part_count; i++) {
-        had[i] = m->h->parts[i].revision;
-        m->h->parts[i].revision = 0;
+    for (uint32_t i = 0; i < table_count(m->h); i++) {
+        had[i] = table_entry(m->h, i).revision;
+        set_revision(m, i, 0);
     }
 }
 
 /* Weeks that the copy names and the directory does not have. */
 static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (had[i] && m->h->parts[i].revision == 0 && !(m->h->parts[i].flags & PART_DAMAGED)) {
-            m->h->parts[i].flags |= PART_DAMAGED;
-            m->lost++;
-        }
+    for (uint32_t i = 0; i < n; i++) {
+        struct table_entry e = table_entry(m->h, i);
+        if (had[i] && e.revision == 0 && !(e.flags & PART_DAMAGED))
+            set_lost(m, i);
+    }
 }
 
 static void start_head(struct mending *m)
@@ -124,14 +137,16 @@ static void start_head(struct mending *m)
     struct root_head *h = m->h;
     m->has_copy = sums_load_root(m->dir, h, ERR_IGNORED);
     if (!m->has_copy) {
-        *h = (struct root_head){.format = FORMAT_VERSION, .sequence = 1, .next_revision = 1};
+        memset(h, 0, sizeof *h);
+        h->format = FORMAT_VERSION;
         memcpy(h->magic, ROOT_MAGIC, sizeof h->magic);
-        h->ledger_seq = -1;
+        commit_set_sequence(h, 1);
+        table_skip_revisions(h, 1);
+        fact_set(h, FACT_LEDGER_SEQ, -1);
         recover_boot_id(h->boot_id);
     }
-    h->intent.sequence = 0;
-    h->synced = 0; /* the next sync writes the copy */
-    h->parts_stamp = 2;
+    commit_withdraw(h);
+    sync_forget(h);
 }
 
 static bool write_head(const struct mending *m, struct err *err)
@@ -155,15 +170,15 @@ bool mend_head(const struct root *r, const char *why, struct err *err)
     FREE_LATER uint32_t *had = xcalloc(PARTS_MAX, sizeof *had);
     struct mending m = {.dir = r->dir, .fields = r->fields, .h = h};
     start_head(&m);
-    uint32_t copied = h->part_count;
+    uint32_t copied = table_count(h);
     forget_revisions(&m, had);
     if (!each_folder(&m, take_folder, err) || !each_folder(&m, put_away, err))
         return false;
     note_gone(&m, had, copied);
-    h->losses++;
+    fact_set(h, FACT_LOSSES, fact(h, FACT_LOSSES) + 1);
     bool is_empty = m.found == 0 && m.lost == 0 && !m.has_copy;
     if (is_empty && r->was_there)
-        h->lost_all = h->losses;
+        fact_set(h, FACT_LOST_ALL, fact(h, FACT_LOSSES));
     if (!is_empty || r->was_there)
         log_mended(&m, why);
     return write_head(&m, err);
@@ -171,7 +186,7 @@ bool mend_head(const struct root *r, const char *why, struct err *err)
 
 static bool is_new(const struct root_head *h)
 {
-    return h->filled == 0 && h->part_count == 0;
+    return fact(h, FACT_FILLED) == 0 && table_count(h) == 0;
 }
 
 bool mend_fill_begin(struct root *r, uint64_t crashes, uint64_t *ret_losses, struct err *err)
@@ -179,17 +194,19 @@ bool mend_fill_begin(struct root *r, uint64_t crashes, uint64_t *ret_losses, str
     if (!root_lock(r, err))
         return false;
     struct root_head *h = r->h;
+    int64_t losses = fact(h, FACT_LOSSES);
     *ret_losses = 0;
-    if (h->losses > h->filled && crashes == 0 && is_new(h))
-        h->filled = h->losses; /* a new installation */
-    if (h->losses > h->filled) {
+    if (losses > fact(h, FACT_FILLED) && crashes == 0 && is_new(h))
+        fact_set(h, FACT_FILLED, losses); /* a new installation */
+    if (losses > fact(h, FACT_FILLED)) {
         if (is_new(h))
-            h->lost_all = h->losses;
-        *ret_losses = h->losses;
-        h->fill_began_us = now_us();
-        h->fill_ended_us = 0;
-        h->fill_total = crashes;
-        h->fill_looked = h->fill_put = 0;
+            fact_set(h, FACT_LOST_ALL, losses);
+        *ret_losses = (uint64_t)losses;
+        fact_set(h, FACT_FILL_BEGAN_US, now_us());
+        fact_set(h, FACT_FILL_ENDED_US, 0);
+        fact_set(h, FACT_FILL_TOTAL, (int64_t)crashes);
+        fact_set(h, FACT_FILL_LOOKED, 0);
+        fact_set(h, FACT_FILL_PUT, 0);
     }
     root_unlock(r);
     return true;
@@ -199,8 +216,8 @@ bool mend_fill_progress(struct root *r, uint64_t looked, uint64_t put, struct er
 {
     if (!root_lock(r, err))
         return false;
-    r->h->fill_looked = looked;
-    r->h->fill_put = put;
+    fact_set(r->h, FACT_FILL_LOOKED, (int64_t)looked);
+    fact_set(r->h, FACT_FILL_PUT, (int64_t)put);
     root_unlock(r);
     return true;
 }
@@ -212,12 +229,11 @@ bool mend_filled(struct root *r, uint64_t losses, struct err *err)
     if (!root_lock(r, err))
         return false;
     struct root_head *h = r->h;
-    h->filled = MAX(h->filled, losses);
-    h->fill_ended_us = now_us();
-    bool is_all = h->losses == h->filled;
-    if (is_all)
-        for (uint32_t i = 0; i < h->part_count; i++)
-            atomic_fetch_and(&h->parts[i].flags, ~(uint32_t)PART_DAMAGED);
+    fact_set(h, FACT_FILLED, MAX(fact(h, FACT_FILLED), (int64_t)losses));
+    fact_set(h, FACT_FILL_ENDED_US, now_us());
+    bool is_all = fact(h, FACT_LOSSES) == fact(h, FACT_FILLED);
+    for (uint32_t i = 0; is_all && i < table_count(h); i++)
+        table_clear_flag(h, i, PART_DAMAGED);
     root_unlock(r);
     return !is_all || fs_remove_tree(aside, err);
 }

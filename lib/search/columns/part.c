@@ -13,7 +13,6 @@
 #include "lib/base/hash.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/search/columns/seal.h"
 
 static const char REMOVED_FIELDS[] = "removed_fields";
 
@@ -139,7 +138,7 @@ static struct mfile *row_file_in(struct part *p, const struct row_file *f)
 static bool use_row_files(struct part *p, struct err *err)
 {
     char path[PATH_MAX];
-    uint64_t cap = atomic_load(&p->h->row_cap);
+    uint64_t cap = rows_room(p->h);
     for (size_t i = 0; i < ARRAY_LEN(row_files); i++) {
         const struct row_file *f = &row_files[i];
         struct mfile *m = row_file_in(p, f);
@@ -153,14 +152,10 @@ static bool use_row_files(struct part *p, struct err *err)
     return true;
 }
 
-bool part_is_dead(const struct part *p, uint64_t row)
+uint32_t part_row_of(const struct part *p, uint32_t code)
 {
-    const _Atomic uint64_t *bits = mfile_data(&p->dead);
-    if (!(atomic_load_explicit(&bits[row / 64], memory_order_relaxed) >> (row % 64) & 1))
-        return false;
-    const _Atomic uint64_t *at = mfile_data(&p->dead_at);
-    uint64_t died = atomic_load_explicit(&at[row], memory_order_relaxed);
-    return died != 0 && died <= p->sequence;
+    bool is_ours = code > 0 && code <= mfile_elements(&p->row_of, sizeof(struct shared_u32));
+    return is_ours ? row_of_code(mfile_data(&p->row_of), code) : 0;
 }
 
 static struct column *column_new(struct part *p, struct column_head *h)
@@ -212,7 +207,7 @@ static void adopt(struct part *p, struct column_head *h)
 
 bool part_adopt_columns(struct part *p, struct err *err)
 {
-    uint32_t n = atomic_load_explicit(&p->h->column_count, memory_order_acquire);
+    uint32_t n = columns_count(p->h);
     if (n > COLUMNS_MAX || n < p->column_count)
         return err_set(err, ERR_DAMAGED, "%s: %u columns", p->folder, n);
     while (p->column_count < n)
@@ -234,22 +229,22 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
 {
     char path[PATH_MAX];
     for (int tries = 0;; tries++) {
-        uint64_t desc = atomic_load_explicit(&c->h->rows, memory_order_acquire);
-        uint32_t width = (uint32_t)(desc >> 32);
+        struct file_name file = column_file(c->h);
+        uint32_t width = file.width;
         if (!is_width_right(c, width))
             return err_set(err, ERR_DAMAGED, "%s/%s: %u bytes per row", c->part->folder, c->h->name,
                            width);
-        if (c->rows.base && desc == c->rows_desc && mfile_elements(&c->rows, width) >= rows)
+        if (c->rows.base && file_is(file, c->rows_file) && mfile_elements(&c->rows, width) >= rows)
             return true;
         struct err why = {0};
-        column_path(c, "rows", (uint32_t)desc, path);
+        column_path(c, "rows", file.version, path);
         if (mfile_open(&c->rows, path, kind_in(c->part, FILE_ROWS, width), rows,
                        c->part->is_writable, &why)) {
-            c->rows_desc = desc;
+            c->rows_file = file;
             c->width = width;
             return true;
         }
-        if (why.code != ERR_NOT_FOUND || tries > 100 || atomic_load(&c->h->rows) == desc)
+        if (why.code != ERR_NOT_FOUND || tries > 100 || file_is(column_file(c->h), file))
             return err_set(err, why.code == ERR_NOT_FOUND ? ERR_DAMAGED : why.code, "%s", why.msg);
     }
 }
@@ -330,7 +325,7 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
                    struct err *err)
 {
     f = f ? f : &removed_fields_field;
-    uint32_t at = atomic_load(&p->h->column_count);
+    uint32_t at = columns_count(p->h);
     if (at >= COLUMNS_MAX || strlen(f->name) >= COLUMN_NAME_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: no room for column %s", p->folder, f->name);
     struct column_head *h = &p->h->columns[at];
@@ -341,7 +336,7 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
 
     char path[PATH_MAX];
     uint32_t width = column_width(f->index);
-    uint64_t cap = atomic_load(&p->h->row_cap);
+    uint64_t cap = rows_room(p->h);
     struct column *c = column_new(p, h);
     column_path(c, "rows", 1, path);
     bool ok = mfile_create(&c->rows, path, kind_in(p, FILE_ROWS, width), cap, err);
@@ -355,8 +350,8 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     column_free(c);
     if (!ok)
         return false;
-    atomic_store(&h->rows, (uint64_t)width << 32 | 1);
-    atomic_store_explicit(&p->h->column_count, at + 1, memory_order_release);
+    column_set_file(h, (struct file_name){width, 1});
+    columns_set_count(p->h, at + 1);
     if (!part_adopt_columns(p, err))
         return false;
     *ret = p->columns[at];
@@ -432,8 +427,8 @@ static bool write_empty_head(const struct part *p, const char *path, struct err 
     h->format = FORMAT_VERSION;
     h->week = p->week;
     h->generation = random_u64();
-    h->row_cap = ROWS_FIRST;
-    h->slots[1].sequence = SLOT_VOID;
+    rows_set_room(h, ROWS_FIRST);
+    rows_begin(h);
     seal_open(HEAD_PART, h);
     bool ok = fs_write_atomic(path, h, sizeof *h, FS_FILE_MODE, err);
     free(h);
@@ -465,30 +460,9 @@ bool part_create(const char *dir, const struct field_table *fields, int32_t week
     return true;
 }
 
-bool part_rows_at(const struct part *p, uint64_t sequence, uint64_t *ret_rows)
-{
-    return part_head_rows_at(p->h, sequence, ret_rows);
-}
-
-bool part_head_rows_at(const struct part_head *h, uint64_t sequence, uint64_t *ret_rows)
-{
-    uint64_t best = SLOT_VOID;
-    for (int i = 0; i < 2; i++) {
-        const struct row_slot *s = &h->slots[i];
-        uint64_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
-        uint64_t rows = atomic_load_explicit(&s->rows, memory_order_acquire);
-        uint64_t after = atomic_load_explicit(&s->sequence, memory_order_acquire);
-        if (before != after || before > sequence || (best != SLOT_VOID && before < best))
-            continue;
-        best = before;
-        *ret_rows = rows;
-    }
-    return best != SLOT_VOID;
-}
-
 bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err)
 {
-    if (rows > atomic_load(&p->h->row_cap) || rows > ROWS_MAX)
+    if (rows > rows_room(p->h) || rows > ROWS_MAX)
         return err_set(err, ERR_DAMAGED, "%s: %llu rows", p->folder, (unsigned long long)rows);
     p->sequence = sequence;
     if (rows != p->rows || p->epoch == 0) {

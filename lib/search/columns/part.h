@@ -2,6 +2,7 @@
 #define SEARCH_COLUMNS_PART_H
 
 #include "lib/crash/field.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/columns/dict.h"
 
 /*
@@ -20,8 +21,8 @@ struct column {
     struct column_head *h;
     const struct search_field *field; /* NULL: a bookkeeping column */
     enum column_kind kind;
-    uint32_t width; /* bytes per row */
-    uint64_t rows_desc;
+    uint32_t width;             /* bytes per row */
+    struct file_name rows_file; /* as mapped */
     struct mfile rows, present;
     struct dict dict, elements;
     uint64_t checked_rows; /* codes below are inside the dictionary */
@@ -67,11 +68,6 @@ bool part_create(const char *dir, const struct field_table *fields, int32_t week
                  struct part **ret, struct err *err);
 void part_free(struct part *p);
 
-/*
- * Rows as of commit `sequence`; false if both counts are younger: take a new snapshot.
- */
-bool part_rows_at(const struct part *p, uint64_t sequence, uint64_t *ret_rows);
-bool part_head_rows_at(const struct part_head *h, uint64_t sequence, uint64_t *ret_rows);
 /* Fixes the view to a snapshot: rows, new columns, row bookkeeping. */
 bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err);
 /* Maps what this column needs for the rows of the snapshot, without looking at it. */
@@ -84,7 +80,13 @@ struct column *part_ids(const struct part *p);   /* crash ids */
 struct column *part_dates(const struct part *p); /* when the report came in */
 
 /* Whether the row has been deleted as of the snapshot. */
-bool part_is_dead(const struct part *p, uint64_t row);
+static inline bool part_is_dead(const struct part *p, uint64_t row)
+{
+    return tomb_is_dead(mfile_data(&p->dead), mfile_data(&p->dead_at), row, p->sequence);
+}
+
+/* The row of the crash with this id, + 1, as row_of_code; 0: none, or the code is none of ours. */
+uint32_t part_row_of(const struct part *p, uint32_t code);
 
 void column_path(const struct column *c, const char *what, uint32_t version, char *out);
 uint32_t column_width(enum index_kind index);

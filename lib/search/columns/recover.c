@@ -12,7 +12,6 @@
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
-#include "lib/search/columns/seal.h"
 #include "lib/search/columns/sums.h"
 #include "lib/search/columns/write.h"
 
@@ -27,20 +26,12 @@ void recover_boot_id(char out[40])
     free(text);
 }
 
-/* Row counts of a commit that did not happen. */
-static void void_slots(struct part *p, uint64_t sequence)
-{
-    for (int i = 0; i < 2; i++)
-        if (atomic_load(&p->h->slots[i].sequence) > sequence)
-            atomic_store(&p->h->slots[i].sequence, SLOT_VOID);
-}
-
 static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t value,
                        struct err *err)
 {
     struct column *c = part_ids(p);
     uint64_t rows = 0;
-    if (!part_rows_at(p, sequence, &rows) || row >= rows || !c)
+    if (!rows_as_of(p->h, sequence, &rows) || row >= rows || !c)
         return err_set(err, ERR_DAMAGED, "%s: no row %llu", p->folder, (unsigned long long)row);
     if (!part_use(p, sequence, rows, err) || !column_map(c, err))
         return false;
@@ -48,13 +39,13 @@ static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t
     if (code == 0 || code > mfile_elements(&p->row_of, 4))
         return err_set(err, ERR_DAMAGED, "%s: row %llu has no uuid", p->folder,
                        (unsigned long long)row);
-    ((uint32_t *)mfile_data(&p->row_of))[code - 1] = value;
+    row_of_set(mfile_data(&p->row_of), code, value);
     return true;
 }
 
-static bool finish_commit(struct root *r, const struct intent *in, struct err *err)
+static bool finish_commit(struct root *r, const struct announced *in, struct err *err)
 {
-    uint64_t sequence = atomic_load(&r->h->sequence);
+    uint64_t sequence = commit_sequence(r->h);
     struct part *old = in->old_row ? root_part(r, in->old_week) : NULL;
     struct part *new = in->new_row ? root_part(r, in->new_week) : NULL;
     if (old && !fix_row_of(old, sequence, in->old_row - 1, 0, err))
@@ -62,63 +53,62 @@ static bool finish_commit(struct root *r, const struct intent *in, struct err *e
     return !new || fix_row_of(new, sequence, in->new_row - 1, (uint32_t)in->new_row, err);
 }
 
-static bool undo_commit(struct root *r, const struct intent *in, struct err *err)
+static bool undo_commit(struct root *r, const struct announced *in, struct err *err)
 {
-    uint64_t sequence = atomic_load(&r->h->sequence), rows = 0;
+    uint64_t sequence = commit_sequence(r->h), rows = 0;
     struct part *old = in->old_row ? root_part(r, in->old_week) : NULL;
     for (size_t i = 0; i < r->part_count; i++)
         if (r->parts[i])
-            void_slots(r->parts[i], sequence);
+            rows_void_since(r->parts[i]->h, sequence);
     if (!old)
         return true;
-    if (!part_rows_at(old, sequence, &rows) || in->old_row > rows)
+    if (!rows_as_of(old->h, sequence, &rows) || in->old_row > rows)
         return err_set(err, ERR_DAMAGED, "%s: no row %llu", old->folder,
                        (unsigned long long)in->old_row);
     if (!part_use(old, sequence, rows, err))
         return false;
-    _Atomic uint64_t *at = mfile_data(&old->dead_at);
-    atomic_store(&at[in->old_row - 1], 0);
+    tomb_undo(mfile_data(&old->dead_at), in->old_row - 1);
     return true;
 }
 
 bool recover_intent(struct root *r, struct err *err)
 {
-    struct intent *in = &r->h->intent;
-    uint64_t sequence = atomic_load_explicit(&in->sequence, memory_order_acquire);
+    struct announced in = commit_announced(r->h);
     struct err why = {0};
-    if (sequence == 0)
+    if (in.sequence == 0)
         return true;
-    bool was_committed = atomic_load(&r->h->sequence) >= sequence;
-    if (!(was_committed ? finish_commit(r, in, &why) : undo_commit(r, in, &why)) &&
+    bool was_committed = commit_sequence(r->h) >= in.sequence;
+    if (!(was_committed ? finish_commit(r, &in, &why) : undo_commit(r, &in, &why)) &&
         why.code != ERR_DAMAGED) /* a damaged partition is found and set aside when it is used */
         return err_set(err, why.code, "%s", why.msg);
     log_event(LOG_WARN, "index_writer_died", "finished the work of a killed writer",
               LOG_I("was_committed", was_committed));
-    atomic_store_explicit(&in->sequence, 0, memory_order_release);
+    commit_withdraw(r->h);
     return true;
 }
 
 /* Marks younger than the restored state never happened. */
 static void revive(struct part *p, uint64_t sequence)
 {
-    _Atomic uint64_t *at = mfile_data(&p->dead_at), *bits = mfile_data(&p->dead);
+    struct shared_u64 *dead_at = mfile_data(&p->dead_at);
     uint64_t dead = 0;
     for (uint64_t row = 0; row < p->rows; row++) {
-        if (at[row] > sequence)
-            at[row] = 0;
-        if (at[row] != 0)
-            atomic_fetch_or(&bits[row / 64], (uint64_t)1 << (row % 64));
-        dead += at[row] != 0;
+        if (tomb_died_at(dead_at, row) > sequence)
+            tomb_undo(dead_at, row);
+        if (tomb_died_at(dead_at, row) == 0)
+            continue;
+        tomb_remark(mfile_data(&p->dead), row);
+        dead++;
     }
-    p->h->dead_rows = dead;
+    tombs_set_count(p->h, dead);
 }
 
 static bool rebuild_row_of(struct part *p, struct err *err)
 {
     struct column *c = part_ids(p);
-    uint32_t *row_of = mfile_data(&p->row_of);
-    uint64_t n = mfile_elements(&p->row_of, 4);
-    memset(row_of, 0, n * sizeof *row_of);
+    struct shared_u32 *row_of = mfile_data(&p->row_of);
+    uint64_t n = mfile_elements(&p->row_of, sizeof *row_of);
+    memset((void *)row_of, 0, n * sizeof *row_of);
     if (p->rows == 0)
         return true;
     if (!c)
@@ -130,7 +120,7 @@ static bool rebuild_row_of(struct part *p, struct err *err)
         if (code == 0 || code > n)
             return err_set(err, ERR_DAMAGED, "%s: row without uuid", p->folder);
         if (!part_is_dead(p, row))
-            row_of[code - 1] = (uint32_t)row + 1;
+            row_of_set(row_of, code, (uint32_t)row + 1);
     }
     return true;
 }
@@ -146,8 +136,8 @@ static bool use_every_column(struct part *p, struct err *err)
 /* What stands in the copy, brought back: rows, tombstones, rows of crashes. */
 static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
 {
-    uint64_t as_of = p->h->changed, rows = 0;
-    if (!part_rows_at(p, as_of, &rows))
+    uint64_t as_of = part_changed(p->h), rows = 0;
+    if (!rows_as_of(p->h, as_of, &rows))
         return err_set(err, ERR_DAMAGED, "%s: no row count", p->folder);
     if (!part_use(p, as_of, rows, err) || !use_every_column(p, err))
         return false;
@@ -160,7 +150,7 @@ static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
  * A partition that rested since its last sync is as it was; another goes back to the copy, whose
  * sums say whether the bytes below its counts have reached the disk.
  */
-static bool restore_part(const struct root *r, const struct root_part *e, const char *folder,
+static bool restore_part(const struct root *r, const struct table_entry *e, const char *folder,
                          const struct sums *s, uint64_t *sequence, struct err *err)
 {
     struct part *p = NULL;
@@ -176,7 +166,7 @@ static bool restore_part(const struct root *r, const struct root_part *e, const 
         memcpy(head.base, s->head, sizeof(struct part_head));
     mfile_close(&head);
     if (rested) {
-        *sequence = MAX(*sequence, s->head->changed);
+        *sequence = MAX(*sequence, part_changed(s->head));
         return true;
     }
     if (!sums_check(folder, s, NULL, err) ||
@@ -191,19 +181,21 @@ static bool restore_part(const struct root *r, const struct root_part *e, const 
 
 static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct err *err)
 {
-    struct root_part *e = &r->h->parts[i];
+    struct table_entry e = table_entry(r->h, i);
     char name[32], folder[PATH_MAX];
     struct err why = {0};
     struct sums s = {0};
-    if (e->revision == 0)
+    if (e.revision == 0)
         return true;
-    part_folder_name(e->week, e->revision, name);
+    part_folder_name(e.week, e.revision, name);
     snprintf(folder, sizeof folder, "%s/%s", r->dir, name);
     if (!fs_exists(folder) || (!sums_load(folder, &s, &why) && why.code == ERR_NOT_FOUND)) {
-        e->revision = 0; /* never on disk as a whole: all of it comes again from the ledger */
+        /* never on disk as a whole: all of it comes again from the ledger */
+        e.revision = 0;
+        table_change(r->h, i, e);
         return true;
     }
-    bool ok = s.head && restore_part(r, e, folder, &s, sequence, &why);
+    bool ok = s.head && restore_part(r, &e, folder, &s, sequence, &why);
     sums_release(&s);
     if (ok)
         return true;
@@ -217,22 +209,23 @@ static bool restore_root(struct root *r, struct err *err)
 {
     FREE_LATER struct root_head *copy = xmalloc(sizeof *copy);
     struct err why = {0};
-    uint64_t turn = seal_turn(HEAD_ROOT, r->h), losses = r->h->losses;
-    uint32_t next_revision = r->h->next_revision; /* folders of lost partitions may remain */
+    uint64_t turn = seal_turn(HEAD_ROOT, r->h);
+    int64_t losses = fact(r->h, FACT_LOSSES);
+    uint32_t next_revision = table_next_revision(r->h); /* folders of lost ones may remain */
     bool has = sums_load_root(r->dir, copy, &why);
     if (!has && why.code != ERR_NOT_FOUND && why.code != ERR_DAMAGED)
         return err_set(err, why.code, "%s", why.msg);
     if (has) {
         memcpy(r->h, copy, sizeof *copy);
-        r->h->next_revision = MAX(r->h->next_revision, next_revision);
-        r->h->losses = MAX(r->h->losses, losses);
-        r->h->seal.turn = turn;
+        table_skip_revisions(r->h, next_revision);
+        fact_set(r->h, FACT_LOSSES, MAX(fact(r->h, FACT_LOSSES), losses));
+        seal_set_turn(HEAD_ROOT, r->h, turn);
         return true;
     }
     if (why.code == ERR_NOT_FOUND)
-        r->h->part_count = 0;
-    r->h->ledger_seq = -1;
-    r->h->losses++;
+        table_forget(r->h);
+    fact_set(r->h, FACT_LEDGER_SEQ, -1);
+    fact_set(r->h, FACT_LOSSES, losses + 1);
     return true;
 }
 
@@ -244,16 +237,14 @@ static bool roll_back(struct root *r, struct err *err)
 {
     if (!restore_root(r, err))
         return false;
-    uint64_t sequence = r->h->sequence;
-    for (size_t i = 0; i < r->h->part_count; i++)
+    uint64_t sequence = commit_sequence(r->h);
+    for (size_t i = 0; i < table_count(r->h); i++)
         if (!restore_entry(r, i, &sequence, err))
             return false;
-    r->h->sequence = sequence;
-    r->h->intent.sequence = 0;
-    r->h->is_rolled_back = 1;
-    r->h->synced = 0; /* the next sync writes everything */
-    root_begin_change(r);
-    root_end_change(r);
+    commit_set_sequence(r->h, sequence);
+    fact_set(r->h, FACT_IS_ROLLED_BACK, 1);
+    sync_forget(r->h);
+    table_renew(r->h);
     log_event(LOG_WARN, "index_rolled_back",
               "the machine was restarted: the index is at its last sync");
     return true;

@@ -16,7 +16,6 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/mend.h"
 #include "lib/search/columns/recover.h"
-#include "lib/search/columns/seal.h"
 
 /*
  * Whoever has the lock may rely on three things: the head that is mapped is the one in the
@@ -89,7 +88,7 @@ static bool map_head(struct root *r, struct err *err)
         return false;
     struct root_head *h = (struct root_head *)(void *)r->head.base;
     if (memcmp(h->magic, ROOT_MAGIC, sizeof h->magic) == 0 && h->format == FORMAT_VERSION &&
-        h->part_count <= PARTS_MAX && seal_look(HEAD_ROOT, h) != SEAL_BROKEN) {
+        table_count(h) <= PARTS_MAX && seal_look(HEAD_ROOT, h) != SEAL_BROKEN) {
         r->h = h;
         r->was_there = true;
         return true;
@@ -251,7 +250,7 @@ bool root_lock(struct root *r, struct err *err)
     if (!lock_in_place(r, &died, err))
         return false;
     seal_open(HEAD_ROOT, r->h);
-    root_end_change(r);
+    table_end_change(r->h);
     if (root_refresh(r, err) && recover_intent(r, err) &&
         (!died || close_seals_of_the_dead(r, err)))
         return true;
@@ -265,22 +264,22 @@ bool root_lock(struct root *r, struct err *err)
  */
 static bool refresh_part(struct root *r, size_t i, struct err *err)
 {
-    struct root_part *entry = &r->h->parts[i];
-    uint32_t revision = atomic_load_explicit(&entry->revision, memory_order_acquire);
+    struct table_entry entry = table_entry(r->h, i);
     struct part *have = r->parts[i];
-    if (have && (have->revision != revision || have->week != entry->week))
+    if (have && (have->revision != entry.revision || have->week != entry.week))
         close_part(r, i);
-    if (revision == 0 || r->parts[i])
+    if (entry.revision == 0 || r->parts[i])
         return true;
     struct err why = {0};
     r->is_damaged[i] = false;
-    if (part_open(r->dir, r->fields, entry->week, revision, r->is_writable, &r->parts[i], &why)) {
+    if (part_open(r->dir, r->fields, entry.week, entry.revision, r->is_writable, &r->parts[i],
+                  &why)) {
         r->parts_epoch++;
         return true;
     }
     if (r->is_writable && (why.code == ERR_DAMAGED || why.code == ERR_NOT_FOUND))
         return root_set_aside(r, i, why.msg, err);
-    if (why.code == ERR_NOT_FOUND && atomic_load(&entry->revision) != revision)
+    if (why.code == ERR_NOT_FOUND && table_entry(r->h, i).revision != entry.revision)
         return err_set(err, ERR_NOT_FOUND, "replaced meanwhile");
     r->is_damaged[i] = true;
     return true;
@@ -288,7 +287,7 @@ static bool refresh_part(struct root *r, size_t i, struct err *err)
 
 static bool refresh_all(struct root *r, struct err *err)
 {
-    uint32_t n = atomic_load_explicit(&r->h->part_count, memory_order_acquire);
+    uint32_t n = table_count(r->h);
     if (n > PARTS_MAX)
         return err_set(err, ERR_DAMAGED, "%s: %u partitions", r->dir, n);
     for (size_t i = n; i < r->part_count; i++)
@@ -322,7 +321,7 @@ bool root_refresh(struct root *r, struct err *err)
             return why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s", why.msg);
     }
     for (int tries = 0; tries < 100; tries++) {
-        uint64_t stamp = atomic_load_explicit(&r->h->parts_stamp, memory_order_acquire);
+        uint64_t stamp = table_stamp(r->h);
         if (stamp == r->stamp && stamp % 2 == 0 && !is_time_to_retry(r))
             return true;
         struct err why = {0};
@@ -339,7 +338,7 @@ bool root_refresh(struct root *r, struct err *err)
 static bool fix_part(struct root *r, size_t i, uint64_t sequence, bool *ret_again)
 {
     uint64_t rows = 0;
-    if (!part_rows_at(r->parts[i], sequence, &rows)) {
+    if (!rows_as_of(r->parts[i]->h, sequence, &rows)) {
         *ret_again = true;
         return true;
     }
@@ -353,7 +352,7 @@ bool root_snapshot(struct root *r, struct err *err)
             return false;
         if (!r->h)
             return true;
-        uint64_t sequence = atomic_load_explicit(&r->h->sequence, memory_order_acquire);
+        uint64_t sequence = commit_sequence(r->h);
         bool again = false;
         for (size_t i = 0; i < r->part_count && !again; i++)
             if (r->parts[i] && !fix_part(r, i, sequence, &again)) {
@@ -361,7 +360,7 @@ bool root_snapshot(struct root *r, struct err *err)
                 r->is_damaged[i] = true;
             }
         /* a partition replaced after the sequence was read might have younger rows */
-        if (!again && atomic_load(&r->h->parts_stamp) == r->stamp)
+        if (!again && table_stamp(r->h) == r->stamp)
             return true;
         sched_yield();
     }
@@ -376,32 +375,15 @@ struct part *root_part(struct root *r, int32_t week)
     return NULL;
 }
 
-/*
- * Changes of the table stand between these two.  While the stamp is odd nobody relies on
- * partitions opened before; if the writer dies there, the next one makes it even (root_lock),
- * so every commit into a new partition comes after a new stamp.
- */
-void root_begin_change(struct root *r)
-{
-    if (atomic_load(&r->h->parts_stamp) % 2 == 0)
-        atomic_fetch_add(&r->h->parts_stamp, 1);
-}
-
-void root_end_change(struct root *r)
-{
-    if (atomic_load(&r->h->parts_stamp) % 2 == 1)
-        atomic_fetch_add(&r->h->parts_stamp, 1);
-}
-
 /* The entry of this week, else one that is free. */
 static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
 {
     uint32_t free_one = n;
     for (uint32_t i = 0; i < n; i++) {
-        const struct root_part *e = &r->h->parts[i];
-        if (e->week == week)
+        struct table_entry e = table_entry(r->h, i);
+        if (e.week == week)
             return i;
-        if (e->revision == 0 && e->flags == 0 && free_one == n)
+        if (e.revision == 0 && e.flags == 0 && free_one == n)
             free_one = i;
     }
     return free_one;
@@ -409,27 +391,22 @@ static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
 
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err)
 {
-    uint32_t n = atomic_load(&r->h->part_count), i = find_entry(r, week, n);
+    uint32_t n = table_count(r->h), i = find_entry(r, week, n);
     if (i == PARTS_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: more than %d partitions", r->dir, PARTS_MAX);
-    struct root_part *entry = &r->h->parts[i];
-    if (entry->week != week || i == n)
-        atomic_store(&entry->flags, 0);
-    atomic_store(&entry->week, week);
-    uint32_t revision = atomic_fetch_add(&r->h->next_revision, 1);
-    if (!part_create(r->dir, r->fields, week, revision, &r->parts[i], err))
+    struct table_entry entry = i < n ? table_entry(r->h, i) : (struct table_entry){.week = week};
+    if (entry.week != week) /* a week that was dropped makes place */
+        entry = (struct table_entry){.week = week};
+    entry.revision = table_take_revision(r->h);
+    if (!part_create(r->dir, r->fields, week, entry.revision, &r->parts[i], err))
         return false;
     r->parts[i]->is_open = true;
     r->parts[i]->next_open = r->open;
     r->open = r->parts[i];
-    root_begin_change(r);
-    atomic_store_explicit(&entry->revision, revision, memory_order_release);
-    if (i == n)
-        atomic_store_explicit(&r->h->part_count, n + 1, memory_order_release);
-    root_end_change(r);
+    table_change(r->h, i, entry);
     r->part_count = MAX(r->part_count, (size_t)i + 1);
     r->parts_epoch++;
-    r->stamp = atomic_load(&r->h->parts_stamp);
+    r->stamp = table_stamp(r->h);
     *ret = r->parts[i];
     return true;
 }
@@ -448,18 +425,19 @@ bool root_move_aside(const char *dir, const char *name, struct err *err)
 
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err)
 {
-    struct root_part *entry = &r->h->parts[index];
+    struct table_entry entry = table_entry(r->h, index);
     char name[32];
-    part_folder_name(entry->week, atomic_load(&entry->revision), name);
+    part_folder_name(entry.week, entry.revision, name);
     log_event(LOG_ERROR, "index_partition_damaged", "a partition of the index was set aside",
               LOG_S("partition", name), LOG_S("error", why));
     close_part(r, index);
     if (!root_move_aside(r->dir, name, err))
         return false;
-    root_begin_change(r);
-    atomic_fetch_or(&entry->flags, (uint32_t)PART_DAMAGED);
-    atomic_store_explicit(&entry->revision, 0, memory_order_release);
-    atomic_fetch_add(&r->h->losses, 1);
-    root_end_change(r);
+    /* Counted first: a writer that is killed in between has counted a loss that is found again,
+     * never lost a week that nobody fills. */
+    fact_set(r->h, FACT_LOSSES, fact(r->h, FACT_LOSSES) + 1);
+    entry.flags |= PART_DAMAGED;
+    entry.revision = 0;
+    table_change(r->h, index, entry);
     return true;
 }

@@ -51,8 +51,6 @@ bool root_snapshot(struct root *r, struct err *err);
 /* For writers, below the lock. */
 /* Before the first store into the head of a partition: ERR_DAMAGED if it is damaged. */
 bool root_open_part(struct root *r, struct part *p, struct err *err);
-void root_begin_change(struct root *r); /* of the table of partitions */
-void root_end_change(struct root *r);
 struct part *root_part(struct root *r, int32_t week); /* NULL: none */
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
 /* Takes a damaged partition out of use: its folder moves to DIR/aside/, the loss is counted. */

@@ -119,12 +119,12 @@ static bool choose_parts(struct run *run)
     if (!root->h || !query_weeks(run->query, &from, &to))
         return true;
     for (size_t i = 0; i < root->part_count; i++) {
-        struct root_part *e = &root->h->parts[i];
+        struct table_entry e = table_entry(root->h, i);
         struct part *p = root->parts[i];
-        int32_t week = p ? p->week : e->week;
+        int32_t week = p ? p->week : e.week;
         if (week < from || week > to)
             continue;
-        if (root->is_damaged[i] || (e->flags & PART_DAMAGED))
+        if (root->is_damaged[i] || (e.flags & PART_DAMAGED))
             note_missing(run, week);
         if (!p || p->rows == 0)
             continue;
@@ -134,7 +134,7 @@ static bool choose_parts(struct run *run)
             return true;
         if (run->part_used[i])
             continue;
-        if (atomic_load(&e->revision) != p->revision)
+        if (table_entry(root->h, i).revision != p->revision)
             return false;
         note_missing(run, week);
     }
@@ -143,10 +143,10 @@ static bool choose_parts(struct run *run)
 
 static size_t live_rows(const struct part *p, uint64_t from, uint64_t to, uint32_t *rows)
 {
-    const _Atomic uint64_t *dead = mfile_data(&p->dead);
+    const struct shared_u64 *dead = mfile_data(&p->dead);
     size_t n = 0;
     for (uint64_t row = from; row < to;) {
-        uint64_t word = atomic_load_explicit(&dead[row / 64], memory_order_relaxed);
+        uint64_t word = tomb_word(dead, row);
         uint64_t end = MIN(to, (row / 64 + 1) * 64);
         for (; row < end; row++) {
             rows[n] = (uint32_t)row;
@@ -161,7 +161,7 @@ static size_t in_dates(const struct run *run, const struct part *p, uint32_t *ro
 {
     const struct search_query *q = run->query;
     const struct zone *z = (const struct zone *)mfile_data(&p->zones) + block;
-    if (z->min_us >= q->from_us && z->max_us < q->to_us)
+    if (zone_min(z) >= q->from_us && zone_max(z) < q->to_us)
         return n;
     const struct column *c = part_dates(p);
     size_t kept = 0;
@@ -176,7 +176,7 @@ static size_t in_dates(const struct run *run, const struct part *p, uint32_t *ro
 static bool is_outside(const struct run *run, const struct part *p, uint64_t block)
 {
     const struct zone *z = (const struct zone *)mfile_data(&p->zones) + block;
-    return z->max_us < run->query->from_us || z->min_us >= run->query->to_us;
+    return zone_max(z) < run->query->from_us || zone_min(z) >= run->query->to_us;
 }
 
 typedef bool block_function(struct run *run, size_t level, const struct block *b);

@@ -6,7 +6,6 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/check.h"
 #include "lib/search/columns/keep.h"
-#include "lib/search/columns/seal.h"
 
 /*
  * Looking at everything: `verify` tells, the scrub of the index keeper acts.  Both look at one
@@ -49,10 +48,10 @@ static bool look_at_closed(struct look *l, struct week *w, struct err *err)
 {
     const struct root *r = l->root;
     for (size_t i = 0; i < r->part_count; i++) {
-        const struct root_part *e = &r->h->parts[i];
+        struct table_entry e = table_entry(r->h, i);
         struct part *p;
-        w->revision = atomic_load(&e->revision);
-        if (e->week != w->week || !r->is_damaged[i] || w->revision == 0)
+        w->revision = e.revision;
+        if (e.week != w->week || !r->is_damaged[i] || w->revision == 0)
             continue;
         if (!part_open(r->dir, r->fields, w->week, w->revision, false, &p, err))
             return false;
@@ -118,15 +117,15 @@ static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
         return false;
     w->n = 0;
     for (size_t i = 0; i < l->root->part_count; i++) {
-        const struct root_part *e = &l->root->h->parts[i];
+        struct table_entry e = table_entry(l->root->h, i);
         char name[16];
-        part_name(e->week, name);
-        if (e->flags & PART_DAMAGED)
+        part_name(e.week, name);
+        if (e.flags & PART_DAMAGED)
             tell(l, true, "%s: this week was set aside and is filled again from the store", name);
-        if (e->revision)
-            w->v[w->n++] = e->week;
+        if (e.revision)
+            w->v[w->n++] = e.week;
     }
-    if (l->root->h && atomic_load(&l->root->h->filled) < atomic_load(&l->root->h->lost_all))
+    if (l->root->h && fact(l->root->h, FACT_FILLED) < fact(l->root->h, FACT_LOST_ALL))
         tell(l, true, "the index was lost and is filled again from the store");
     return true;
 }
@@ -167,12 +166,14 @@ static bool put_aside(struct root *r, const struct week *w, const char *why, siz
     if (!root_lock(r, err))
         return false;
     bool ok = true;
-    for (size_t i = 0; ok && i < r->part_count; i++)
-        if (r->h->parts[i].week == w->week && r->h->parts[i].revision == w->revision) {
-            ok = root_set_aside(r, i, why, err);
-            r->h->scrub_damage++;
-            ++*ret_damaged;
-        }
+    for (size_t i = 0; ok && i < r->part_count; i++) {
+        struct table_entry e = table_entry(r->h, i);
+        if (e.week != w->week || e.revision != w->revision)
+            continue;
+        ok = root_set_aside(r, i, why, err);
+        fact_set(r->h, FACT_SCRUB_DAMAGE, fact(r->h, FACT_SCRUB_DAMAGE) + 1);
+        ++*ret_damaged;
+    }
     root_unlock(r);
     return ok;
 }
@@ -184,9 +185,8 @@ static bool tidy_root(struct root *r, const char *why, struct err *err)
               LOG_S("error", why));
     if (!root_lock(r, err))
         return false;
-    uint32_t n = r->h->part_count;
-    memset(&r->h->parts[n], 0, (PARTS_MAX - n) * sizeof r->h->parts[0]);
-    r->h->synced = 0;
+    table_clear_rest(r->h);
+    sync_forget(r->h);
     root_unlock(r);
     return keep_sync(r, -1, err);
 }
@@ -196,10 +196,10 @@ static bool note_scrub(struct root *r, bool is_end, struct err *err)
     if (!root_lock(r, err))
         return false;
     if (is_end) {
-        r->h->scrub_ended_us = now_us();
+        fact_set(r->h, FACT_SCRUB_ENDED_US, now_us());
     } else {
-        r->h->scrub_began_us = now_us();
-        r->h->scrub_damage = 0;
+        fact_set(r->h, FACT_SCRUB_BEGAN_US, now_us());
+        fact_set(r->h, FACT_SCRUB_DAMAGE, 0);
     }
     root_unlock(r);
     return true;

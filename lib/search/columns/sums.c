@@ -104,14 +104,14 @@ static bool text_end(const char *folder, const char *offsets, uint64_t count, ui
 static bool plan_dict(struct plans *p, const char *folder, const char *column,
                       const struct dict_head *d, struct err *err)
 {
-    uint64_t end = 0, count = d->count;
+    uint64_t end = 0, count = dict_entries(d);
     char offsets[SUM_NAME_MAX];
     snprintf(offsets, sizeof offsets, "%soffsets", column);
     if (!text_end(folder, offsets, count, &end, err))
         return false;
     plan_file(p, FILE_HEAD_BYTES + count * 8, "%s", offsets);
     plan_file(p, FILE_HEAD_BYTES + end, "%sbytes", column);
-    plan_file(p, 0, "%shash-%u", column, (uint32_t)d->hash);
+    plan_file(p, 0, "%shash-%u", column, dict_hash_file(d).version);
     return true;
 }
 
@@ -119,9 +119,9 @@ static bool plan_column(struct plans *p, const char *folder, const struct column
                         uint64_t rows, struct err *err)
 {
     char name[COLUMN_NAME_MAX + 1], prefix[SUM_NAME_MAX];
-    uint64_t desc = c->rows;
+    struct file_name file = column_file(c);
     snprintf(name, sizeof name, "%.*s", COLUMN_NAME_MAX, c->name);
-    plan_file(p, FILE_HEAD_BYTES + rows * (desc >> 32), "%s.rows-%u", name, (uint32_t)desc);
+    plan_file(p, FILE_HEAD_BYTES + rows * file.width, "%s.rows-%u", name, file.version);
     if (c->kind == COLUMN_NUMBER) { /* the next rows change the upper bits of the last byte */
         plan_file(p, FILE_HEAD_BYTES + (rows + 7) / 8, "%s.present", name);
         p->v.v[p->v.n - 1].last_bits = rows % 8;
@@ -140,7 +140,7 @@ static bool plan_part(struct plans *p, const char *folder, const struct part_hea
     static const char *const in_place[] = {"head", "_zones", "_dead", "_dead-at", "_row-of"};
     for (size_t i = 0; i < ARRAY_LEN(in_place); i++)
         plan_file(p, 0, "%s", in_place[i]);
-    for (uint32_t i = 0; i < h->column_count && i < COLUMNS_MAX; i++)
+    for (uint32_t i = 0; i < MIN(columns_count(h), (uint32_t)COLUMNS_MAX); i++)
         if (!plan_column(p, folder, &h->columns[i], rows, err))
             return false;
     return true;
@@ -498,7 +498,7 @@ bool sums_load_root(const char *dir, struct root_head *ret, struct err *err)
     if (n != sizeof *ret || memcmp(bytes, ROOT_MAGIC, 8) != 0)
         return err_set(err, ERR_DAMAGED, "%s is not a copy of a head", path);
     memcpy(ret, bytes, n);
-    return ret->format == FORMAT_VERSION && ret->part_count <= PARTS_MAX
+    return ret->format == FORMAT_VERSION && table_count(ret) <= PARTS_MAX
                ? true
                : err_set(err, ERR_DAMAGED, "%s is not of this version", path);
 }

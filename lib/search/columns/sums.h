@@ -2,7 +2,7 @@
 #define SEARCH_COLUMNS_SUMS_H
 
 #include "lib/base/err.h"
-#include "lib/search/columns/format.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/index.h"
 
 /*

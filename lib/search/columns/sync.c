@@ -11,7 +11,6 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/search/columns/seal.h"
 #include "lib/search/columns/sums.h"
 
 /*
@@ -60,20 +59,20 @@ static void copy_heads(struct root *r, struct copies *out)
     out->v = xcalloc(r->part_count + 1, sizeof *out->v);
     for (size_t i = 0; i < r->part_count; i++) {
         struct part *p = r->parts[i];
-        if (!p || atomic_load(&p->h->synced) == atomic_load(&p->h->changed) ||
+        if (!p || part_synced(p->h) == part_changed(p->h) ||
             seal_look(HEAD_PART, p->h) == SEAL_BROKEN) /* keep_look sets it aside */
             continue;
         struct copy *c = &out->v[out->n++];
         c->part = i;
         c->revision = p->revision;
-        c->changed = atomic_load(&p->h->changed);
-        c->had_sums = atomic_load(&p->h->synced) != 0;
+        c->changed = part_changed(p->h);
+        c->had_sums = part_synced(p->h) != 0;
         snprintf(c->folder, sizeof c->folder, "%s", p->folder);
         c->head = copy_of(p->h, sizeof *p->h);
-        c->head->synced = c->changed;
+        part_set_synced(c->head, c->changed);
         seal_open(HEAD_PART, c->head);
         seal_close(HEAD_PART, c->head);
-        part_head_rows_at(c->head, out->root->sequence, &c->rows);
+        rows_as_of(c->head, commit_sequence(out->root), &c->rows);
     }
 }
 
@@ -81,15 +80,17 @@ static void copy_heads(struct root *r, struct copies *out)
 static void remove_old_files(const struct copy *c)
 {
     char path[PATH_MAX + 128];
-    for (uint32_t i = 0; i < c->head->column_count && i < COLUMNS_MAX; i++) {
+    uint32_t columns = MIN(columns_count(c->head), (uint32_t)COLUMNS_MAX);
+    for (uint32_t i = 0; i < columns; i++) {
         const struct column_head *h = &c->head->columns[i];
         const struct {
             const char *what;
-            uint64_t desc;
-        } files[] = {
-            {".rows", h->rows}, {".hash", h->dict.hash}, {".element-hash", h->elements.hash}};
+            struct file_name now;
+        } files[] = {{".rows", column_file(h)},
+                     {".hash", dict_hash_file(&h->dict)},
+                     {".element-hash", dict_hash_file(&h->elements)}};
         for (size_t k = 0; k < ARRAY_LEN(files); k++)
-            for (uint32_t v = (uint32_t)files[k].desc; v-- > 1;) {
+            for (uint32_t v = files[k].now.version; v-- > 1;) {
                 snprintf(path, sizeof path, "%s/%.*s%s-%u", c->folder, COLUMN_NAME_MAX, h->name,
                          files[k].what, v);
                 if (unlink(path) < 0)
@@ -104,7 +105,7 @@ static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, co
 {
     if (!root_lock(r, err))
         return false;
-    bool ok = part >= r->part_count || atomic_load(&r->h->parts[part].revision) != revision ||
+    bool ok = part >= r->part_count || table_entry(r->h, part).revision != revision ||
               root_set_aside(r, part, why, err);
     root_unlock(r);
     return ok;
@@ -127,7 +128,7 @@ static bool write_copy(const struct copy *c, struct err *err)
 /* Out of use since it was looked at; its folder may have vanished under our hands. */
 static bool has_gone(const struct root *r, size_t part, uint32_t revision)
 {
-    return part >= PARTS_MAX || atomic_load(&r->h->parts[part].revision) != revision;
+    return part >= PARTS_MAX || table_entry(r->h, part).revision != revision;
 }
 
 static bool write_copies(struct root *r, const struct copies *c, struct err *err)
@@ -155,23 +156,16 @@ static bool flush(const struct root *r, struct err *err)
     return syncfs(fd) == 0 || err_errno(err, errno, "flushing %s", r->dir);
 }
 
-static bool is_clean(const struct root *r)
-{
-    return atomic_load(&r->h->synced) == atomic_load(&r->h->sequence) &&
-           atomic_load(&r->h->synced_stamp) == atomic_load(&r->h->parts_stamp);
-}
-
 static void note_synced(struct root *r, const struct copies *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct part *p = r->parts[c->v[i].part];
         if (!p || strcmp(p->folder, c->v[i].folder) != 0 || !root_open_part(r, p, ERR_IGNORED))
             continue;
-        atomic_store(&p->h->synced, c->v[i].changed);
+        part_set_synced(p->h, c->v[i].changed);
         remove_old_files(&c->v[i]);
     }
-    atomic_store(&r->h->synced, c->root->sequence);
-    atomic_store(&r->h->synced_stamp, c->root->parts_stamp);
+    sync_note(r->h, commit_sequence(c->root), table_stamp(c->root));
 }
 
 static bool sync_alone(struct root *r, int64_t ledger_seq, struct err *err)
@@ -179,11 +173,12 @@ static bool sync_alone(struct root *r, int64_t ledger_seq, struct err *err)
     struct copies c = {0};
     if (!root_lock(r, err))
         return false;
-    if (r->h->is_rolled_back)
+    if (fact(r->h, FACT_IS_ROLLED_BACK))
         ledger_seq = -1;
-    bool is_needed = !is_clean(r) || (ledger_seq >= 0 && r->h->ledger_seq != ledger_seq);
+    bool is_needed =
+        sync_is_due(r->h) || (ledger_seq >= 0 && fact(r->h, FACT_LEDGER_SEQ) != ledger_seq);
     if (ledger_seq >= 0)
-        r->h->ledger_seq = ledger_seq;
+        fact_set(r->h, FACT_LEDGER_SEQ, ledger_seq);
     if (is_needed)
         copy_heads(r, &c);
     root_unlock(r);
@@ -238,8 +233,8 @@ static bool has_rested(const struct part *p, int64_t rest_ms)
 static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct err *err)
 {
     uint64_t turn = seal_turn(HEAD_PART, p->h);
-    if (turn == p->rest_turn || turn % 2 || p->h->synced != p->h->changed ||
-        s->head->changed != p->h->changed)
+    if (turn == p->rest_turn || turn % 2 || part_synced(p->h) != part_changed(p->h) ||
+        part_changed(s->head) != part_changed(p->h))
         return true;
     if (s->h.rest_turn != turn) {
         if (rest_ms > 0 && !has_rested(p, rest_ms))
@@ -265,7 +260,7 @@ static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
         return err_set(err, ERR_DAMAGED, "%s was deleted or replaced", path);
     if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
         return err_set(err, ERR_DAMAGED, "%s is not what was written", path);
-    if (p->h->synced == 0)
+    if (part_synced(p->h) == 0)
         return true; /* not on disk yet */
     bool ok = sums_load(p->folder, &s, err) &&
               sums_look(p->folder, &s, &p->inodes, &p->inode_count, err) &&

@@ -22,12 +22,12 @@ int32_t week_of(int64_t date_us)
 static bool grow_column(struct column *c, uint64_t cap, struct err *err)
 {
     char path[PATH_MAX];
-    uint64_t desc = atomic_load(&c->h->rows);
-    column_path(c, "rows", (uint32_t)desc, path);
-    if (!mfile_grow(&c->rows, path, (uint32_t)(desc >> 32), cap, err))
+    struct file_name file = column_file(c->h);
+    column_path(c, "rows", file.version, path);
+    if (!mfile_grow(&c->rows, path, file.width, cap, err))
         return false;
-    c->rows_desc = desc;
-    c->width = (uint32_t)(desc >> 32);
+    c->rows_file = file;
+    c->width = file.width;
     column_path(c, "present", 0, path);
     return c->kind != COLUMN_NUMBER || mfile_grow(&c->present, path, 1, (cap + 7) / 8, err);
 }
@@ -55,20 +55,20 @@ static bool grow_part(struct part *p, uint64_t cap, struct err *err)
     for (size_t i = 0; i < p->column_count; i++)
         if (p->columns[i] && !grow_column(p->columns[i], cap, err))
             return false;
-    atomic_store(&p->h->row_cap, cap);
+    rows_set_room(p->h, cap);
     return true;
 }
 
 uint64_t part_current_rows(const struct root *r, const struct part *p)
 {
     uint64_t rows = 0;
-    part_rows_at(p, atomic_load(&r->h->sequence), &rows);
+    rows_as_of(p->h, commit_sequence(r->h), &rows);
     return rows;
 }
 
 static bool make_room(struct part *p, uint64_t row, struct err *err)
 {
-    uint64_t cap = atomic_load(&p->h->row_cap);
+    uint64_t cap = rows_room(p->h);
     if (row >= ROWS_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: more than %d rows", p->folder, ROWS_MAX);
     if (!part_adopt_columns(p, err))
@@ -92,10 +92,10 @@ static bool widen(struct column *c, uint64_t rows, struct err *err)
 {
     char path[PATH_MAX];
     struct mfile wide = {0};
-    uint32_t width = c->width * 2, version = (uint32_t)c->rows_desc + 1;
+    uint32_t width = c->width * 2, version = c->rows_file.version + 1;
     struct mfile_kind kind = {FILE_ROWS, width, c->part->h->generation};
     column_path(c, "rows", version, path);
-    if (!mfile_create(&wide, path, kind, atomic_load(&c->part->h->row_cap), err))
+    if (!mfile_create(&wide, path, kind, rows_room(c->part->h), err))
         return false;
     struct column new = *c;
     new.rows = wide;
@@ -105,10 +105,8 @@ static bool widen(struct column *c, uint64_t rows, struct err *err)
     mfile_close(&c->rows);
     c->rows = wide;
     c->width = width;
-    /* The analyser overlooks the cast.
-     * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
-    c->rows_desc = (uint64_t)width << 32 | version;
-    atomic_store_explicit(&c->h->rows, c->rows_desc, memory_order_release);
+    c->rows_file = (struct file_name){width, version};
+    column_set_file(c->h, c->rows_file);
     return true;
 }
 
@@ -204,122 +202,46 @@ static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint3
     return put_removed(p, row, doc, err);
 }
 
-static uint32_t *row_of(struct part *p)
+/* The live row of a crash in one partition; ret->part NULL: there is none. */
+static bool find_in_part(struct root *r, struct part *p, struct str uuid, struct live_row *ret,
+                         struct err *err)
 {
-    return mfile_data(&p->row_of);
-}
-
-static bool find_in(struct root *r, struct part *p, struct str uuid, uint64_t *ret_row,
-                    uint32_t *ret_code, struct err *err)
-{
-    *ret_row = 0;
-    *ret_code = 0;
     uint64_t rows = part_current_rows(r, p);
+    *ret = (struct live_row){.part = NULL};
     if (rows == 0)
         return true;
-    if (!part_use(p, atomic_load(&r->h->sequence), rows, err))
+    if (!part_use(p, commit_sequence(r->h), rows, err))
         return false;
     struct column *c = part_ids(p);
     if (!c)
         return true;
-    if (!column_map(c, err) || !dict_find(&c->dict, uuid, true, ret_code, err))
+    if (!column_map(c, err) || !dict_find(&c->dict, uuid, true, &ret->code, err))
         return false;
-    if (*ret_code > 0 && *ret_code <= mfile_elements(&p->row_of, 4))
-        *ret_row = row_of(p)[*ret_code - 1];
-    if (*ret_row > 0 && *ret_row <= rows && part_is_dead(p, *ret_row - 1))
-        *ret_row = 0;
-    if (*ret_row > rows)
-        return err_set(err, ERR_DAMAGED, "%s: row %llu of a crash lies behind the end", p->folder,
-                       (unsigned long long)*ret_row);
+    uint32_t row = part_row_of(p, ret->code);
+    if (row > rows)
+        return err_set(err, ERR_DAMAGED, "%s: row %u of a crash lies behind the end", p->folder,
+                       row);
+    if (row > 0 && !part_is_dead(p, row - 1)) {
+        ret->part = p;
+        ret->row = row - 1;
+    }
     return true;
 }
 
-bool write_find(struct root *r, struct str uuid, struct part **ret_part, uint64_t *ret_row,
-                uint32_t *ret_code, struct err *err)
+bool write_find(struct root *r, struct str uuid, struct live_row *ret, struct err *err)
 {
-    *ret_part = NULL;
-    for (size_t i = 0; i < r->part_count; i++) {
-        uint64_t row;
+    *ret = (struct live_row){.part = NULL};
+    for (size_t i = 0; i < r->part_count && !ret->part; i++) {
         struct err why = {0};
-        if (!r->parts[i])
+        if (!r->parts[i] || find_in_part(r, r->parts[i], uuid, ret, &why))
             continue;
-        if (!find_in(r, r->parts[i], uuid, &row, ret_code, &why)) {
-            if (why.code != ERR_DAMAGED)
-                return err_set(err, why.code, "%s", why.msg);
-            if (!root_set_aside(r, i, why.msg, err))
-                return false;
-            continue;
-        }
-        if (row > 0) {
-            *ret_part = r->parts[i];
-            *ret_row = row - 1;
-            return true;
-        }
+        if (why.code != ERR_DAMAGED)
+            return err_set(err, why.code, "%s", why.msg);
+        if (!root_set_aside(r, i, why.msg, err))
+            return false;
+        ret->part = NULL;
     }
     return true;
-}
-
-void write_bury(struct part *p, uint64_t row, uint64_t sequence)
-{
-    _Atomic uint64_t *at = mfile_data(&p->dead_at), *bits = mfile_data(&p->dead);
-    atomic_store_explicit(&at[row], sequence, memory_order_relaxed);
-    atomic_fetch_or_explicit(&bits[row / 64], (uint64_t)1 << (row % 64), memory_order_release);
-    atomic_fetch_add(&p->h->dead_rows, 1);
-    atomic_store(&p->h->changed, sequence);
-}
-
-void part_publish(struct part *p, uint64_t sequence, uint64_t rows)
-{
-    struct row_slot *slots = p->h->slots;
-    uint64_t one = atomic_load(&slots[0].sequence), other = atomic_load(&slots[1].sequence);
-    /* the one that is not current: void or older */
-    struct row_slot *s =
-        other == SLOT_VOID || (one != SLOT_VOID && other < one) ? &slots[1] : &slots[0];
-    atomic_store(&s->sequence, SLOT_VOID);
-    atomic_store(&s->rows, rows);
-    atomic_store_explicit(&s->sequence, sequence, memory_order_release);
-}
-
-static void widen_zone(struct part *p, uint64_t row, int64_t date_us)
-{
-    struct zone *z = (struct zone *)mfile_data(&p->zones) + row / BLOCK_ROWS;
-    bool is_first = row % BLOCK_ROWS == 0;
-    if (is_first || date_us < atomic_load(&z->min_us))
-        atomic_store(&z->min_us, date_us);
-    if (is_first || date_us > atomic_load(&z->max_us))
-        atomic_store(&z->max_us, date_us);
-}
-
-static void clear_tombstone(struct part *p, uint64_t row)
-{
-    _Atomic uint64_t *at = mfile_data(&p->dead_at), *bits = mfile_data(&p->dead);
-    atomic_store(&at[row], 0);
-    atomic_fetch_and(&bits[row / 64], ~((uint64_t)1 << (row % 64)));
-}
-
-/* Everything is written: from here on only stores that recover_intent can finish or undo. */
-static void commit(struct root *r, struct part *new, uint64_t new_row, uint32_t new_code,
-                   struct part *old, uint64_t old_row, uint32_t old_code)
-{
-    struct intent *in = &r->h->intent;
-    uint64_t sequence = atomic_load(&r->h->sequence) + 1;
-    in->new_week = new ? new->week : 0;
-    in->new_row = new ? new_row + 1 : 0;
-    in->old_week = old ? old->week : 0;
-    in->old_row = old ? old_row + 1 : 0;
-    atomic_store_explicit(&in->sequence, sequence, memory_order_release);
-    if (old)
-        write_bury(old, old_row, sequence);
-    if (new) {
-        atomic_store(&new->h->changed, sequence);
-        part_publish(new, sequence, new_row + 1);
-    }
-    atomic_store_explicit(&r->h->sequence, sequence, memory_order_release);
-    if (old && old != new)
-        row_of(old)[old_code - 1] = 0;
-    if (new)
-        row_of(new)[new_code - 1] = (uint32_t)new_row + 1;
-    atomic_store_explicit(&in->sequence, 0, memory_order_release);
 }
 
 bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t *ret_uuid_code,
@@ -330,18 +252,31 @@ bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t
         !write_row(p, rows, doc, ret_uuid_code, err))
         return err_wrap(err, "partition %s", p->folder);
     /* entries of killed writers count, too: there may be more codes than rows */
-    if (*ret_uuid_code > mfile_elements(&p->row_of, 4) &&
-        !grow_part(p, atomic_load(&p->h->row_cap) * 2, err))
+    if (*ret_uuid_code > mfile_elements(&p->row_of, 4) && !grow_part(p, rows_room(p->h) * 2, err))
         return false;
-    widen_zone(p, rows, doc->date_us);
-    clear_tombstone(p, rows);
+    zone_widen((struct zone *)mfile_data(&p->zones) + rows / BLOCK_ROWS, doc->date_us,
+               rows % BLOCK_ROWS == 0);
+    tomb_clear(mfile_data(&p->dead), mfile_data(&p->dead_at), rows); /* of a killed writer's row */
     *ret_row = rows;
     return true;
 }
 
-/* Into the partition of its week; *ret_bad: that one is damaged. */
-static bool append_row(struct root *r, const struct doc *doc, struct part *old, uint64_t old_row,
-                       uint32_t old_code, struct part **ret_bad, struct err *err)
+static struct commit_row commit_row_of(struct part *p, uint64_t row, uint32_t code)
+{
+    return (struct commit_row){.part = p->h,
+                               .dead = mfile_data(&p->dead),
+                               .dead_at = mfile_data(&p->dead_at),
+                               .row_of = mfile_data(&p->row_of),
+                               .row = row,
+                               .code = code};
+}
+
+/*
+ * The row of the document in the partition of its week, and the row that it replaces, made ready
+ * for the commit.  *ret_bad: this partition is damaged.
+ */
+static bool prepare_rows(struct root *r, const struct doc *doc, const struct live_row *old,
+                         struct commit *ret, struct part **ret_bad, struct err *err)
 {
     uint64_t row;
     uint32_t code = 0;
@@ -352,11 +287,13 @@ static bool append_row(struct root *r, const struct doc *doc, struct part *old, 
     if (!root_open_part(r, p, err) ||
         !write_append(p, part_current_rows(r, p), doc, &code, &row, err))
         return false;
-    if (old && !root_open_part(r, old, err)) {
-        *ret_bad = old;
+    *ret = (struct commit){.head = r->h, .new = commit_row_of(p, row, code)};
+    if (!old->part)
+        return true;
+    *ret_bad = old->part;
+    if (!root_open_part(r, old->part, err))
         return false;
-    }
-    commit(r, p, row, code, old, old_row, old_code);
+    ret->old = commit_row_of(old->part, old->row, old->code);
     return true;
 }
 
@@ -368,19 +305,19 @@ static bool set_aside(struct root *r, const struct part *bad, const char *why, s
     return true;
 }
 
-bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
-               struct err *err)
+bool write_prepare(struct root *r, const struct doc *doc, bool only_if_absent, struct commit *ret,
+                   bool *ret_was_there, struct err *err)
 {
     for (int tries = 0;; tries++) {
-        struct part *old, *bad = NULL;
-        uint64_t old_row = 0;
-        uint32_t old_code = 0;
+        struct live_row old;
+        struct part *bad = NULL;
         struct err why = {0};
-        bool found = write_find(r, doc->uuid, &old, &old_row, &old_code, &why);
-        *ret_was_there = found && old;
-        if (found && old && only_if_absent)
+        *ret = (struct commit){.head = NULL};
+        bool found = write_find(r, doc->uuid, &old, &why);
+        *ret_was_there = found && old.part;
+        if (found && old.part && only_if_absent)
             return true;
-        if (found && append_row(r, doc, old, old_row, old_code, &bad, &why))
+        if (found && prepare_rows(r, doc, &old, ret, &bad, &why))
             return true;
         /* a damaged partition makes place for a new one; its own and that of the old row */
         if (why.code != ERR_DAMAGED || !bad || tries > 1)
@@ -390,18 +327,29 @@ bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool 
     }
 }
 
+bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
+               struct err *err)
+{
+    struct commit c;
+    if (!write_prepare(r, doc, only_if_absent, &c, ret_was_there, err))
+        return false;
+    if (c.head)
+        commit_do(&c);
+    return true;
+}
+
 bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct err *err)
 {
-    struct part *old;
-    uint64_t row;
-    uint32_t code;
-    if (!write_find(r, uuid, &old, &row, &code, err))
+    struct live_row old;
+    if (!write_find(r, uuid, &old, err))
         return false;
-    *ret_was_there = old != NULL;
+    *ret_was_there = old.part != NULL;
     struct err why = {0};
-    if (old && !root_open_part(r, old, &why)) /* it goes with the partition */
-        return set_aside(r, old, why.msg, err);
-    if (old)
-        commit(r, NULL, 0, 0, old, row, code);
+    if (old.part && !root_open_part(r, old.part, &why)) /* it goes with the partition */
+        return set_aside(r, old.part, why.msg, err);
+    if (old.part) {
+        struct commit c = {.head = r->h, .old = commit_row_of(old.part, old.row, old.code)};
+        commit_do(&c);
+    }
     return true;
 }

@@ -13,6 +13,9 @@
 /* only_if_absent: nothing is changed when the crash is there already. */
 bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
                struct err *err);
+/* A put up to its commit, which is ret; ret->head NULL: nothing is to be done. */
+bool write_prepare(struct root *r, const struct doc *doc, bool only_if_absent, struct commit *ret,
+                   bool *ret_was_there, struct err *err);
 bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct err *err);
 
 /*
@@ -21,15 +24,16 @@ bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct e
  */
 bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t *ret_uuid_code,
                   uint64_t *ret_row, struct err *err);
-/* Marks a row as deleted by commit `sequence`. */
-void write_bury(struct part *p, uint64_t row, uint64_t sequence);
 
-/* The live row of a crash: *ret_part NULL if there is none. */
-bool write_find(struct root *r, struct str uuid, struct part **ret_part, uint64_t *ret_row,
-                uint32_t *ret_code, struct err *err);
+/* The live row of a crash: part NULL if there is none. */
+struct live_row {
+    struct part *part;
+    uint64_t row;
+    uint32_t code; /* of the crash id in that partition */
+};
+bool write_find(struct root *r, struct str uuid, struct live_row *ret, struct err *err);
 
 uint64_t part_current_rows(const struct root *r, const struct part *p);
-void part_publish(struct part *p, uint64_t sequence, uint64_t rows);
 int32_t week_of(int64_t date_us);
 
 #endif
