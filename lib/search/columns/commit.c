@@ -122,36 +122,35 @@ static struct row_slot *spare_slot(struct part_head *h)
     return &h->slots[is_second];
 }
 
-static void announce_rows(struct commit *c)
+static void announce_rows(const struct commit *c)
 {
     struct intent *in = &c->head->intent;
-    c->sequence = commit_sequence(c->head) + 1;
     in->new_week = c->new.part ? c->new.part->week : 0;
     in->new_row = c->new.part ? c->new.row + 1 : 0;
     in->old_week = c->old.part ? c->old.part->week : 0;
     in->old_row = c->old.part ? c->old.row + 1 : 0;
 }
 
-static void announce(struct commit *c)
+static void announce(const struct commit *c)
 {
     store(&c->head->intent.sequence, c->sequence);
 }
 
-static void kill_old(struct commit *c)
+static void kill_old(const struct commit *c)
 {
     if (c->old.part)
         atomic_store_explicit(&c->old.dead_at[c->old.row].shared, c->sequence,
                               memory_order_relaxed);
 }
 
-static void mark_old(struct commit *c)
+static void mark_old(const struct commit *c)
 {
     if (c->old.part)
         atomic_fetch_or_explicit(&c->old.dead[c->old.row / 64].shared,
                                  (uint64_t)1 << (c->old.row % 64), memory_order_release);
 }
 
-static void note_change(struct commit *c)
+static void note_change(const struct commit *c)
 {
     if (c->old.part) {
         tombs_set_count(c->old.part, tombs_count(c->old.part) + 1);
@@ -161,42 +160,42 @@ static void note_change(struct commit *c)
         part_set_changed(c->new.part, c->sequence);
 }
 
-static void void_slot(struct commit *c)
+static void void_slot(const struct commit *c)
 {
     if (c->new.part)
         store(&spare_slot(c->new.part)->sequence, SLOT_VOID);
 }
 
-static void fill_slot(struct commit *c)
+static void fill_slot(const struct commit *c)
 {
     if (c->new.part)
         store(&spare_slot(c->new.part)->rows, c->new.row + 1);
 }
 
-static void date_slot(struct commit *c)
+static void date_slot(const struct commit *c)
 {
     if (c->new.part)
         store(&spare_slot(c->new.part)->sequence, c->sequence);
 }
 
-static void store_number(struct commit *c)
+static void store_number(const struct commit *c)
 {
     store(&c->head->sequence, c->sequence);
 }
 
-static void unlink_old(struct commit *c)
+static void unlink_old(const struct commit *c)
 {
     if (c->old.part && c->old.part != c->new.part)
         row_of_set(c->old.row_of, c->old.code, 0);
 }
 
-static void link_new(struct commit *c)
+static void link_new(const struct commit *c)
 {
     if (c->new.part)
         row_of_set(c->new.row_of, c->new.code, (uint32_t)c->new.row + 1);
 }
 
-static void withdraw(struct commit *c)
+static void withdraw(const struct commit *c)
 {
     commit_withdraw(c->head);
 }
@@ -216,7 +215,7 @@ const struct commit_step commit_steps[COMMIT_STEPS] = {
     {"nothing announced", withdraw},
 };
 
-void commit_do(struct commit *c)
+void commit_do(const struct commit *c)
 {
     for (size_t i = 0; i < COMMIT_STEPS; i++)
         commit_steps[i].act(c);
@@ -435,17 +434,55 @@ struct table_entry table_entry(const struct root_head *h, size_t i)
     return e;
 }
 
-void table_change(struct root_head *h, size_t i, struct table_entry to)
+static void stamp_odd(struct root_head *h, size_t i, struct table_entry to)
 {
-    struct root_part *p = &h->parts[i];
+    (void)i, (void)to;
     if (table_stamp(h) % 2 == 0)
-        atomic_fetch_add(&h->parts_stamp.shared, 1);
-    store32(&p->week, (uint32_t)to.week);
-    store32(&p->flags, to.flags);
-    store32(&p->revision, to.revision);
+        atomic_fetch_add(&h->parts_stamp.shared, 1); /* a full barrier: no entry comes before it */
+}
+
+static void set_week(struct root_head *h, size_t i, struct table_entry to)
+{
+    store32(&h->parts[i].week, (uint32_t)to.week);
+}
+
+static void set_flags(struct root_head *h, size_t i, struct table_entry to)
+{
+    store32(&h->parts[i].flags, to.flags);
+}
+
+static void set_revision(struct root_head *h, size_t i, struct table_entry to)
+{
+    store32(&h->parts[i].revision, to.revision);
+}
+
+static void count_entry(struct root_head *h, size_t i, struct table_entry to)
+{
+    (void)to;
     if (i == table_count(h))
         store32(&h->part_count, (uint32_t)i + 1);
-    table_end_change(h);
+}
+
+static void stamp_even(struct root_head *h, size_t i, struct table_entry to)
+{
+    (void)i, (void)to;
+    if (table_stamp(h) % 2 == 1)
+        atomic_fetch_add(&h->parts_stamp.shared, 1);
+}
+
+const struct table_step table_steps[TABLE_STEPS] = {
+    {"the stamp becomes odd", stamp_odd},
+    {"week", set_week},
+    {"flags", set_flags},
+    {"revision", set_revision},
+    {"the entry counts", count_entry},
+    {"the stamp becomes even", stamp_even},
+};
+
+void table_change(struct root_head *h, size_t i, struct table_entry to)
+{
+    for (size_t step = 0; step < TABLE_STEPS; step++)
+        table_steps[step].act(h, i, to);
 }
 
 void table_clear_flag(struct root_head *h, size_t i, uint32_t flag)
@@ -453,10 +490,12 @@ void table_clear_flag(struct root_head *h, size_t i, uint32_t flag)
     atomic_fetch_and(&h->parts[i].flags.shared, ~flag);
 }
 
-void table_end_change(struct root_head *h)
+void table_settle(struct root_head *h)
 {
-    if (table_stamp(h) % 2 == 1)
-        atomic_fetch_add(&h->parts_stamp.shared, 1);
+    if (table_stamp(h) % 2 == 0)
+        return;
+    table_clear_rest(h);
+    atomic_fetch_add(&h->parts_stamp.shared, 1);
 }
 
 void table_renew(struct root_head *h)

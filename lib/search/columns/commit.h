@@ -52,16 +52,16 @@ struct commit_row {
  */
 struct commit {
     struct root_head *head;
+    uint64_t sequence; /* of this commit: one more than that of the newest */
     struct commit_row new, old;
-    uint64_t sequence; /* of this commit; set by its first step */
 };
 enum { COMMIT_STEPS = 12 };
 struct commit_step {
     const char *name;
-    void (*act)(struct commit *c);
+    void (*act)(const struct commit *c);
 };
 extern const struct commit_step commit_steps[COMMIT_STEPS];
-void commit_do(struct commit *c);
+void commit_do(const struct commit *c);
 
 /* The newest commit.  A reader loads it once; it is the snapshot. */
 uint64_t commit_sequence(const struct root_head *h);
@@ -146,11 +146,18 @@ struct table_entry {
 uint64_t table_stamp(const struct root_head *h);
 uint32_t table_count(const struct root_head *h);
 struct table_entry table_entry(const struct root_head *h, size_t i);
+enum { TABLE_STEPS = 6 };
+struct table_step {
+    const char *name;
+    void (*act)(struct root_head *h, size_t i, struct table_entry to);
+};
+extern const struct table_step table_steps[TABLE_STEPS];
 void table_change(struct root_head *h, size_t i, struct table_entry to);
 /* Of an entry alone: nobody has to open anything for it. */
 void table_clear_flag(struct root_head *h, size_t i, uint32_t flag);
-/* A writer died within table_change: makes the stamp even, so that everybody looks again. */
-void table_end_change(struct root_head *h);
+/* If a writer died within table_change: forgets an entry that does not count yet, and makes the
+ * stamp even, so that everybody looks again. */
+void table_settle(struct root_head *h);
 /* Everybody opens every partition again. */
 void table_renew(struct root_head *h);
 /* Nothing counts any more; a head that is being made. */

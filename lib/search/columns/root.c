@@ -250,7 +250,7 @@ bool root_lock(struct root *r, struct err *err)
     if (!lock_in_place(r, &died, err))
         return false;
     seal_open(HEAD_ROOT, r->h);
-    table_end_change(r->h);
+    table_settle(r->h);
     if (root_refresh(r, err) && recover_intent(r, err) &&
         (!died || close_seals_of_the_dead(r, err)))
         return true;

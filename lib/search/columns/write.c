@@ -287,7 +287,8 @@ static bool prepare_rows(struct root *r, const struct doc *doc, const struct liv
     if (!root_open_part(r, p, err) ||
         !write_append(p, part_current_rows(r, p), doc, &code, &row, err))
         return false;
-    *ret = (struct commit){.head = r->h, .new = commit_row_of(p, row, code)};
+    *ret = (struct commit){
+        .head = r->h, .sequence = commit_sequence(r->h) + 1, .new = commit_row_of(p, row, code)};
     if (!old->part)
         return true;
     *ret_bad = old->part;
@@ -338,6 +339,13 @@ bool write_put(struct root *r, const struct doc *doc, bool only_if_absent, bool 
     return true;
 }
 
+void write_prepare_delete(const struct root *r, const struct live_row *old, struct commit *ret)
+{
+    *ret = (struct commit){.head = r->h,
+                           .sequence = commit_sequence(r->h) + 1,
+                           .old = commit_row_of(old->part, old->row, old->code)};
+}
+
 bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct err *err)
 {
     struct live_row old;
@@ -348,7 +356,8 @@ bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct e
     if (old.part && !root_open_part(r, old.part, &why)) /* it goes with the partition */
         return set_aside(r, old.part, why.msg, err);
     if (old.part) {
-        struct commit c = {.head = r->h, .old = commit_row_of(old.part, old.row, old.code)};
+        struct commit c;
+        write_prepare_delete(r, &old, &c);
         commit_do(&c);
     }
     return true;
