@@ -15,17 +15,18 @@
 #include "lib/search/columns/write.h"
 
 /*
- * The commit protocol of the index, step by step (lib/search/columns/commit.h, docs/index-commit.md).
+ * The commit protocol of the index, step by step (lib/search/columns/commit.h,
+ * docs/index-commit.md).
  *
  * A small index is made and one change of it prepared, all with the real functions.  Then the steps
  * of the commit are done one by one.  Between any two of them readers look: one that took its
- * snapshot before the first step, and one that takes a new one each time.  And after any of them the
- * writer is killed: it lets go of the index as a dead process does, and the next writer takes over,
- * after which everything has to be as before the change or as after it, and further changes have
- * to work.
+ * snapshot before the first step, and one that takes a new one each time.  And after any of them
+ * the writer is killed: it lets go of the index as a dead process does, and the next writer takes
+ * over, after which everything has to be as before the change or as after it, and further changes
+ * have to work.
  *
- * The same is done with two neighbours of the list swapped.  Where the order matters somebody has to
- * complain; so this test fails when it would not notice a wrong order, too.
+ * The same is done with two neighbours of the list swapped.  Where the order matters somebody has
+ * to complain; so this test fails when it would not notice a wrong order, too.
  */
 enum { CRASHES = 6, TWICE = -1 };
 
@@ -42,7 +43,7 @@ struct world {
     json_t *json;
     struct root *writer, *held, *fresh;
     struct state before, after;
-    uint64_t began;     /* number of the newest commit before the change */
+    uint64_t began;      /* number of the newest commit before the change */
     char complaint[300]; /* "": all is well */
 };
 
@@ -69,10 +70,9 @@ static void make_doc(struct world *w, int crash, int version, int weeks_ago, str
     crash_name(crash, uuid);
     time_iso(NOW_US - weeks_ago * (int64_t)7 * 86400 * 1000000, false, date);
     json_decref(w->json); /* the document borrows from it */
-    w->json = json_pack("{s:s, s:s, s:i}", "uuid", uuid, "date_processed", date, "uptime",
-                             version);
+    w->json = json_pack("{s:s, s:s, s:i}", "uuid", uuid, "date_processed", date, "uptime", version);
     arena_reset(&w->arena);
-    assert_true(doc_from_json(&w->arena, w->json, ret, &err));
+    assert_true(doc_from_json(&w->arena, &fields_builtin, w->json, ret, &err));
 }
 
 static bool put(struct world *w, struct root *r, int crash, int version, int weeks_ago)
@@ -91,7 +91,7 @@ static bool put(struct world *w, struct root *r, int crash, int version, int wee
 static bool read_row(struct world *w, const struct part *p, uint64_t row, struct state *out)
 {
     struct column *ids = part_ids(p);
-    struct column *versions = p->by_field[search_field_find(STR("uptime")) - search_fields];
+    struct column *versions = p->by_field[search_field_find(p->fields, STR("uptime"))->id];
     struct err err = {0};
     struct str id;
     char name[40];
@@ -102,8 +102,7 @@ static bool read_row(struct world *w, const struct part *p, uint64_t row, struct
     for (int crash = 0; crash < CRASHES; crash++) {
         crash_name(crash, name);
         if (str_eq(id, str_of(name)))
-            out->version[crash] =
-                out->version[crash] ? TWICE : (int)column_int(versions, row);
+            out->version[crash] = out->version[crash] ? TWICE : (int)column_int(versions, row);
     }
     return true;
 }
@@ -169,7 +168,8 @@ static bool is_whole(struct world *w)
     struct root *r;
     struct err err = {0};
     uint64_t live;
-    bool ok = root_open(w->dir, false, &r, &err) && root_snapshot(r, &err) && check_root(r, &err);
+    bool ok = root_open(w->dir, &fields_builtin, false, &r, &err) && root_snapshot(r, &err) &&
+              check_root(r, &err);
     for (size_t i = 0; ok && i < r->part_count; i++)
         ok = !r->parts[i] || (seal_look(HEAD_PART, r->parts[i]->h) == SEAL_GOOD &&
                               check_meaning(r, r->parts[i], NULL, &live, &err));
@@ -191,12 +191,14 @@ static void begin_world(struct world *w)
              fs_is_writable_dir("/dev/shm") ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(w->dir));
     arena_init(&w->arena, 1 << 20);
-    assert_true(root_open(w->dir, true, &w->writer, &err));
+    assert_true(root_open(w->dir, &fields_builtin, true, &w->writer, &err));
     assert_true(put(w, w->writer, 0, 1, 0) && put(w, w->writer, 1, 1, 0));
     assert_true(put(w, w->writer, 2, 1, 1) && put(w, w->writer, 3, 1, 1));
     assert_true(put(w, w->writer, 1, 2, 0) && put(w, w->writer, 1, 3, 0));
-    assert_true(root_open(w->dir, false, &w->held, &err) && root_snapshot(w->held, &err));
-    assert_true(root_open(w->dir, false, &w->fresh, &err) && root_snapshot(w->fresh, &err));
+    assert_true(root_open(w->dir, &fields_builtin, false, &w->held, &err) &&
+                root_snapshot(w->held, &err));
+    assert_true(root_open(w->dir, &fields_builtin, false, &w->fresh, &err) &&
+                root_snapshot(w->fresh, &err));
     if (!is_state(w, w->held, &w->before, "at first"))
         fail_msg("%s", w->complaint);
     w->began = commit_sequence(w->held->h);
@@ -225,7 +227,7 @@ static bool go_on(struct world *w)
 {
     struct err err = {0};
     struct state now = *wanted(w, w->fresh);
-    if (!root_open(w->dir, true, &w->writer, &err) || !root_lock(w->writer, &err))
+    if (!root_open(w->dir, &fields_builtin, true, &w->writer, &err) || !root_lock(w->writer, &err))
         return complain(w, "next writer: %s", err.msg);
     root_unlock(w->writer);
     if (!look_fresh(w, w->fresh, &now, "after the kill") || !is_whole(w))
@@ -311,7 +313,8 @@ static bool try_commit(struct world *w, const struct change *change, const size_
     bool ok = true;
     for (size_t i = 0; ok && i < stop; i++) {
         commit_steps[order[i]].act(&c);
-        ok = is_state(w, w->held, &w->before, "an older snapshot") && are_counts_right(w, &counts) &&
+        ok = is_state(w, w->held, &w->before, "an older snapshot") &&
+             are_counts_right(w, &counts) &&
              look_fresh(w, w->fresh, wanted(w, w->fresh), "a new snapshot");
     }
     kill_writer(w);
@@ -360,15 +363,15 @@ static const struct {
     const char *step;
     bool matters;
 } neighbours[COMMIT_STEPS - 1] = {
-    {"say which rows", true},                  /* else rows of an older announcement are undone */
-    {"say which commit", true},                /* else nobody undoes the tombstone */
-    {"tombstone: the number", false},          /* one without the other is no death */
-    {"tombstone: the bit", false},             /* only housekeeping reads the note */
-    {"note the change", false},                /* likewise */
-    {"row count: void", true},                 /* else the old commit has the new count */
-    {"row count: the count", true},            /* the slot is known by being void: else the other's */
-    {"row count: the number", true},           /* else the old row is dead, the new one not there */
-    {"the commit", true},                      /* else the crash of an undone commit is lost */
+    {"say which rows", true},         /* else rows of an older announcement are undone */
+    {"say which commit", true},       /* else nobody undoes the tombstone */
+    {"tombstone: the number", false}, /* one without the other is no death */
+    {"tombstone: the bit", false},    /* only housekeeping reads the note */
+    {"note the change", false},       /* likewise */
+    {"row count: void", true},        /* else the old commit has the new count */
+    {"row count: the count", true},   /* the slot is known by being void: else the other's */
+    {"row count: the number", true},  /* else the old row is dead, the new one not there */
+    {"the commit", true},             /* else the crash of an undone commit is lost */
     {"crash to row: the old one goes", false}, /* both are made good from the announcement */
     {"crash to row: the new one", true},       /* else nobody makes it good */
 };
@@ -399,7 +402,8 @@ static bool try_table(struct world *w, bool is_new, const size_t *order, size_t 
     to.revision = is_new ? table_take_revision(w->writer->h) : 0;
     to.week = is_new ? week_of(NOW_US) - 7 * 9 : to.week;
     if (is_new) {
-        assert_true(part_create(w->dir, to.week, to.revision, &w->writer->parts[at], &err));
+        assert_true(part_create(w->dir, &fields_builtin, to.week, to.revision,
+                                &w->writer->parts[at], &err));
         assert_true(root_open_part(w->writer, w->writer->parts[at], &err));
     }
     bool ok = true;
