@@ -122,7 +122,7 @@ static const struct search_field *path_field(struct req *r, const char *what)
         return f;
     const char *text = arena_printf(
         req_arena(r), "You are not allowed to %s the \"" STR_FMT "\" field", what, STR_ARG(name));
-    results_send_error(r, text, NULL);
+    results_send_error(r, text, ERR_IGNORED);
     return NULL;
 }
 

@@ -301,7 +301,7 @@ static void test_first_problem_of_a_route(void **state)
     struct web_app web = {.program = &program};
     struct req r = {.web = &web, .route = &route};
     arena_init(&r.arena, ARENA_MAX);
-    assert_true(params_parse(&r.arena, STR("n=x"), &r.params, NULL));
+    assert_true(params_parse(&r.arena, STR("n=x"), &r.params, ERR_IGNORED));
     params_check(&r);
     const struct param_problem *problem = req_param_problem(&r);
     assert_non_null(problem);

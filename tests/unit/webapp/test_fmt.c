@@ -298,7 +298,7 @@ static void test_charts(void **state)
     check("one day without reports", draw(a, set, none, 1),
           "a &lt;b&gt;|axis 216.0 0|gridline 8.0 1|56.0 01-01|s1 56.0,216.0 ");
     tpl_free(set);
-    fs_remove_tree(dir, NULL);
+    fs_remove_tree(dir, ERR_IGNORED);
 
     int64_t width = 0;
     struct tpl_values *v = tpl_values_new(a);
