@@ -1,10 +1,12 @@
+#include "fcgi/webapp/signature_graph.h"
+
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
-#include "fcgi/webapp/signature.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "rows.h"

@@ -1,5 +1,7 @@
+#include "fcgi/webapp/signature_summary.h"
+
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/signature.h"
+#include "fcgi/webapp/results.h"
 #include "lib/base/util.h"
 #include "queries.h"
 #include "rows.h"
