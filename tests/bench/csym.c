@@ -177,9 +177,8 @@ static const char *naive_lookup(const struct naive *v, uint64_t addr, unsigned *
     return f ? f->name : NULL;
 }
 
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
-    /* Processor time where there is only work to do, so that a busy machine tells the same. */
-    static int64_t cpu_us(void)
+/* Processor time where there is only work to do, so that a busy machine tells the same. */
+static int64_t cpu_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
