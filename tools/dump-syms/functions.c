@@ -14,6 +14,7 @@
 
 #include <dwarf.h>
 
+#include "lib/base/map.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/lines.h"
 #include "tools/dump-syms/names.h"
@@ -28,9 +29,9 @@ struct unit_walk {
     struct splits splits;
     const struct split_unit *split; /* the unit that is walked is the other part of a skeleton */
     struct unit_lines lines;
-    struct idmap origin_ids; /* entry of an inlined function -> INLINE_ORIGIN */
-    bool is_damaged;         /* the list of units breaks off */
-    size_t unreadable;       /* units whose line table cannot be read */
+    struct map origin_ids; /* entry of an inlined function -> number of its INLINE_ORIGIN + 1 */
+    bool is_damaged;       /* the list of units breaks off */
+    size_t unreadable;     /* units whose line table cannot be read */
 };
 
 /* Where INLINE records of a function go: one FUNC per piece of code. */
@@ -94,13 +95,13 @@ static uint32_t origin_of(struct unit_walk *w, Dwarf_Die *die)
     if (dwarf_attr(die, DW_AT_abstract_origin, &mem))
         dwarf_formref_die(&mem, &origin);
     uint64_t key = (uint64_t)(uintptr_t)origin.addr;
-    uint32_t id;
+    uint32_t *place = map_at(&w->origin_ids, key);
     bool is_unsure;
-    if (!idmap_get(&w->origin_ids, key, &id)) {
-        id = pool_add(&w->sym->origins, names_of_function(&w->names, &origin, &is_unsure));
-        idmap_set(&w->origin_ids, key, id);
+    if (*place == 0) {
+        struct str name = names_of_function(&w->names, &origin, &is_unsure);
+        *place = textmap_number(&w->sym->origins, &w->sym->arena, name) + 1;
     }
-    return id;
+    return *place - 1;
 }
 
 struct calls {
@@ -176,7 +177,8 @@ static void write_function(struct unit_walk *w, Dwarf_Die *die, const struct pie
     struct calls calls = {0};
     find_calls(w, die, 0, 0, &calls);
     bool is_unsure;
-    uint32_t name = pool_add(&s->names, names_of_function(&w->names, die, &is_unsure));
+    uint32_t name =
+        textmap_number(&s->names, &s->arena, names_of_function(&w->names, die, &is_unsure));
     for (size_t i = 0; i < pieces->v.n; i++) {
         struct sym_range piece = pieces->v.v[i];
         struct sym_func f = {.addr = piece.addr,
@@ -288,6 +290,7 @@ void functions_add(struct image *image, struct sym *s)
     if (!image->dwarf)
         return;
     struct unit_walk w = {.image = image, .sym = s};
+    map_init(&w.origin_ids, SYM_ENTRIES_MAX);
     names_init(&w.names, s);
     splits_init(&w.splits, image);
     if (image->common_dwarf)
@@ -297,5 +300,5 @@ void functions_add(struct image *image, struct sym *s)
     note_problems(&w);
     names_release(&w.names);
     splits_release(&w.splits);
-    idmap_release(&w.origin_ids);
+    map_release(&w.origin_ids);
 }

@@ -42,7 +42,8 @@ static uint32_t add_file(const struct unit_lines *l, struct sym *s, const char *
 {
     if (path[0] != '/' && l->folder && l->folder[0])
         path = arena_printf(&s->arena, "%s/%s", l->folder, path);
-    return pool_add(&s->files, sym_clean(s, lines_clean_path(&s->arena, str_of(path))));
+    return textmap_number(&s->files, &s->arena,
+                          sym_clean(s, lines_clean_path(&s->arena, str_of(path))));
 }
 
 bool lines_file(struct unit_lines *l, struct sym *s, uint64_t index, uint32_t *ret_file)

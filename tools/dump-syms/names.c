@@ -28,16 +28,19 @@ char *__cxa_demangle(const char *mangled, char *buf, size_t *length, int *status
 
 void names_init(struct names *n, struct sym *sym)
 {
-    *n = (struct names){.sym = sym, .scopes.arena = &sym->arena};
+    *n = (struct names){.sym = sym};
+    textmap_init(&n->scopes, SYM_ENTRIES_MAX);
+    map_init(&n->scope_of, SYM_ENTRIES_MAX);
+    map_init(&n->lambda_number, SYM_ENTRIES_MAX);
+    map_init(&n->is_typed, SYM_ENTRIES_MAX);
 }
 
 void names_release(struct names *n)
 {
-    idmap_release(&n->scope_of);
-    idmap_release(&n->lambda_number);
-    idmap_release(&n->is_typed);
-    free(n->scopes.slots);
-    VEC_RELEASE(&n->scopes.texts);
+    map_release(&n->scope_of);
+    map_release(&n->lambda_number);
+    map_release(&n->is_typed);
+    textmap_release(&n->scopes);
 }
 
 /*
@@ -203,7 +206,7 @@ static bool number_closures(struct names *n, Dwarf_Die *scope)
     if (c.v.n)
         qsort(c.v.v, c.v.n, sizeof *c.v.v, by_place);
     for (size_t i = 0; i < c.v.n; i++)
-        idmap_set(&n->lambda_number, c.v.v[i].key, (uint32_t)i + 1);
+        *map_at(&n->lambda_number, c.v.v[i].key) = (uint32_t)i + 1;
     VEC_RELEASE(&c.v);
     return c.has_scopes;
 }
@@ -211,9 +214,8 @@ static bool number_closures(struct names *n, Dwarf_Die *scope)
 bool names_put_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
 {
     Dwarf_Die call;
-    uint32_t number;
-    if (!idmap_get(&n->lambda_number, (uint64_t)(uintptr_t)type->addr, &number) ||
-        !call_operator_of(type, &call))
+    uint32_t number = map_get(&n->lambda_number, (uint64_t)(uintptr_t)type->addr);
+    if (number == 0 || !call_operator_of(type, &call))
         return false;
     sb_text(out, "{lambda");
     type_name_lambda(n, &call, depth, out);
@@ -237,8 +239,8 @@ static void push_scope(const struct names *n, struct strbuf *path, Dwarf_Die *di
 static void note_scope(struct names *n, Dwarf_Die *die, const struct strbuf *path)
 {
     if (path->n)
-        idmap_set(&n->scope_of, (uint64_t)(uintptr_t)die->addr,
-                  pool_add(&n->scopes, sb_view(path)));
+        *map_at(&n->scope_of, (uint64_t)(uintptr_t)die->addr) =
+            textmap_number(&n->scopes, &n->sym->arena, sb_view(path)) + 1;
 }
 
 static void note_children(struct names *n, Dwarf_Die *parent, struct strbuf *path, int depth);
@@ -310,7 +312,7 @@ void names_add_unit(struct names *n, Dwarf_Die *unit)
     STRBUF_AUTO path;
     sb_init(&path, SCOPE_BYTES_MAX);
     if (describes_types(unit))
-        idmap_set(&n->is_typed, (uint64_t)(uintptr_t)unit->addr, 1);
+        *map_at(&n->is_typed, (uint64_t)(uintptr_t)unit->addr) = 1;
     number_closures(n, unit);
     note_children(n, unit, &path, 0);
 }
@@ -362,15 +364,15 @@ static struct str qualified(struct names *n, Dwarf_Die die, const char *name)
     Dwarf_Die origin = names_origin(die), unit;
     STRBUF_AUTO text;
     sb_init(&text, SCOPE_BYTES_MAX);
-    uint32_t scope, is_typed = 0;
-    if (idmap_get(&n->scope_of, (uint64_t)(uintptr_t)origin.addr, &scope))
-        sb_str(&text, n->scopes.texts.v[scope]);
+    uint32_t scope = map_get(&n->scope_of, (uint64_t)(uintptr_t)origin.addr);
+    if (scope)
+        sb_str(&text, n->scopes.texts.v[scope - 1]);
     sb_text(&text, name);
     bool is_main =
         text.n == 4 && strcmp(name, "main") == 0; /* has no linkage name, yet C's rules */
     if (!is_main && !dwarf_hasattr(&origin, DW_AT_external) &&
         dwarf_diecu(&origin, &unit, NULL, NULL) && is_cplusplus(dwarf_srclang(&unit)) &&
-        idmap_get(&n->is_typed, (uint64_t)(uintptr_t)unit.addr, &is_typed))
+        map_get(&n->is_typed, (uint64_t)(uintptr_t)unit.addr))
         type_name_parameters(n, &origin, &text);
     return str_copy(&n->sym->arena, sb_view(&text));
 }

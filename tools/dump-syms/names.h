@@ -3,7 +3,6 @@
 
 #include <elfutils/libdw.h>
 
-#include "tools/dump-syms/idmap.h"
 #include "tools/dump-syms/sym.h"
 
 /*
@@ -18,11 +17,15 @@
  * even different units.  So the scopes of all functions are noted in a first pass.
  */
 struct names {
-    struct sym *sym;            /* borrowed */
-    struct pool scopes;         /* "a::b::" */
-    struct idmap scope_of;      /* entry of a function or type -> scopes */
-    struct idmap lambda_number; /* entry of a closure type -> its number in the scope */
-    struct idmap is_typed;      /* entry of a unit -> 1, when it describes types */
+    struct sym *sym;       /* borrowed */
+    struct textmap scopes; /* "a::b::", copied into the arena of the symbols */
+    /*
+     * Entries are told apart by their address in the mapped debug information: unlike the offset
+     * that is unique when two files (with and without dwz) are in play.
+     */
+    struct map scope_of;      /* entry of a function or type -> number in scopes + 1 */
+    struct map lambda_number; /* entry of a closure type -> its number in the scope */
+    struct map is_typed;      /* entry of a unit -> 1, when it describes types */
 };
 
 void names_init(struct names *n, struct sym *sym);

@@ -55,7 +55,7 @@ static void add_plt_sections(const struct image *image, struct sym *s)
         const char *name = arena_printf(&s->arena, "<%s ELF section in %s>", r->plt_name, s->name);
         struct sym_section one = {.addr = r->from - image->base,
                                   .end = r->to - image->base,
-                                  .name = pool_add(&s->names, str_of(name))};
+                                  .name = textmap_number(&s->names, &s->arena, str_of(name))};
         VEC_PUSH(&s->plt, one);
     }
 }
@@ -72,7 +72,7 @@ static void add_symbol(const struct image *image, const char *name, const GElf_S
     struct sym_symbol one = {.addr = addr - image->base,
                              .size = MIN(symbol->st_size, limit - addr),
                              .limit = limit - image->base,
-                             .name = pool_add(&s->names, names_of_symbol(s, name)),
+                             .name = textmap_number(&s->names, &s->arena, names_of_symbol(s, name)),
                              .rank = rank_of(symbol, name),
                              .is_mangled = name[0] == '_' && (name[1] == 'Z' || name[1] == 'R')};
     VEC_PUSH(&s->symbols, one);

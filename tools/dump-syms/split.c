@@ -322,9 +322,9 @@ static bool find_dwo(const struct splits *s, Dwarf_Die *skeleton, const char *na
 struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skeleton)
 {
     uint64_t key = (uint64_t)(uintptr_t)skeleton->addr;
-    uint32_t index;
-    if (idmap_get(&s->unit_of, key, &index)) {
-        struct split_unit *known = s->units.v[index];
+    uint32_t *place = map_at(&s->unit_of, key);
+    if (*place) {
+        struct split_unit *known = s->units.v[*place - 1];
         return known->is_found ? known : NULL;
     }
     uint64_t id = 0;
@@ -341,14 +341,15 @@ struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skelet
     }
     if (!u->is_found && s->missing++ == 0)
         snprintf(s->first_missing, sizeof s->first_missing, "%s", name ? name : "without name");
-    idmap_set(&s->unit_of, key, (uint32_t)s->units.n);
     VEC_PUSH(&s->units, u);
+    *place = (uint32_t)s->units.n;
     return u->is_found ? u : NULL;
 }
 
 void splits_init(struct splits *s, struct image *image)
 {
     *s = (struct splits){.image = image};
+    map_init(&s->unit_of, SYM_ENTRIES_MAX);
 }
 
 void splits_release(struct splits *s)
@@ -358,7 +359,7 @@ void splits_release(struct splits *s)
         free(s->units.v[i]);
     }
     VEC_RELEASE(&s->units);
-    idmap_release(&s->unit_of);
+    map_release(&s->unit_of);
     elf_file_close(&s->package);
 }
 

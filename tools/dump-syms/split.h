@@ -3,7 +3,7 @@
 
 #include <elfutils/libdw.h>
 
-#include "tools/dump-syms/idmap.h"
+#include "lib/base/map.h"
 #include "tools/dump-syms/image.h"
 
 /*
@@ -30,7 +30,7 @@ struct splits {
     struct elf_file package;
     bool has_looked;
     VEC(struct split_unit *) units; /* owned */
-    struct idmap unit_of;           /* entry of a skeleton -> index in units */
+    struct map unit_of;             /* entry of a skeleton -> index in units + 1 */
     size_t missing;
     char first_missing[256];
 };

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "lib/base/hash.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/extents.h"
 
@@ -20,20 +19,16 @@ void sym_init(struct sym *s)
     *s = (struct sym){0};
     arena_init(&s->arena, (size_t)16 << 30);
     sb_init(&s->cfi, (size_t)4 << 30);
-    s->files.arena = s->origins.arena = s->names.arena = &s->arena;
-}
-
-static void pool_release(struct pool *p)
-{
-    free(p->slots);
-    VEC_RELEASE(&p->texts);
+    textmap_init(&s->files, SYM_ENTRIES_MAX);
+    textmap_init(&s->origins, SYM_ENTRIES_MAX);
+    textmap_init(&s->names, SYM_ENTRIES_MAX);
 }
 
 void sym_release(struct sym *s)
 {
-    pool_release(&s->files);
-    pool_release(&s->origins);
-    pool_release(&s->names);
+    textmap_release(&s->files);
+    textmap_release(&s->origins);
+    textmap_release(&s->names);
     VEC_RELEASE(&s->lines);
     VEC_RELEASE(&s->ranges);
     VEC_RELEASE(&s->inlines);
@@ -45,35 +40,6 @@ void sym_release(struct sym *s)
     VEC_RELEASE(&s->frames);
     sb_release(&s->cfi);
     arena_release(&s->arena);
-}
-
-static uint32_t *pool_slot(const struct pool *p, struct str text)
-{
-    size_t at = hash64(text.p, text.n) & (p->slot_count - 1);
-    while (p->slots[at] && !str_eq(p->texts.v[p->slots[at] - 1], text))
-        at = (at + 1) & (p->slot_count - 1);
-    return &p->slots[at];
-}
-
-static void pool_grow(struct pool *p)
-{
-    free(p->slots);
-    p->slot_count = p->slot_count ? p->slot_count * 2 : 1024;
-    p->slots = xcalloc(p->slot_count, sizeof *p->slots);
-    for (size_t i = 0; i < p->texts.n; i++)
-        *pool_slot(p, p->texts.v[i]) = (uint32_t)i + 1;
-}
-
-uint32_t pool_add(struct pool *p, struct str text)
-{
-    if (p->texts.n * 2 >= p->slot_count)
-        pool_grow(p);
-    uint32_t *slot = pool_slot(p, text);
-    if (*slot == 0) {
-        VEC_PUSH(&p->texts, str_copy(p->arena, text));
-        *slot = (uint32_t)p->texts.n;
-    }
-    return *slot - 1;
 }
 
 struct str sym_clean(struct sym *s, struct str text)
@@ -211,10 +177,10 @@ void sym_finish(struct sym *s)
     extents_add(s);
 }
 
-static void write_pool(const struct pool *p, const char *record, FILE *out)
+static void write_texts(const struct textmap *m, const char *record, FILE *out)
 {
-    for (size_t i = 0; i < p->texts.n; i++)
-        fprintf(out, "%s %zu " STR_FMT "\n", record, i, STR_ARG(p->texts.v[i]));
+    for (size_t i = 0; i < m->texts.n; i++)
+        fprintf(out, "%s %zu " STR_FMT "\n", record, i, STR_ARG(m->texts.v[i]));
 }
 
 static void write_inline(const struct sym *s, const struct sym_inline *in, FILE *out)
@@ -246,8 +212,8 @@ bool sym_write(const struct sym *s, FILE *out, struct err *err)
     if (s->code_id[0])
         fprintf(out, "INFO CODE_ID %s %s\n", s->code_id, s->name);
     fputs("INFO GENERATOR datil-dump-syms " DATIL_VERSION "\n", out);
-    write_pool(&s->files, "FILE", out);
-    write_pool(&s->origins, "INLINE_ORIGIN", out);
+    write_texts(&s->files, "FILE", out);
+    write_texts(&s->origins, "INLINE_ORIGIN", out);
     for (size_t i = 0; i < s->funcs.n; i++)
         write_func(s, &s->funcs.v[i], out);
     for (size_t i = 0; i < s->publics.n; i++) {

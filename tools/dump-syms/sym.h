@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/base/vec.h"
 
@@ -15,15 +16,11 @@
  * Ownership  struct sym owns everything; texts live in its arena.
  */
 
-/* Each text once, numbered from 0 in the order of first use. */
-struct pool {
-    VEC(struct str) texts;
-    uint32_t *slots; /* owned; index + 1, 0: empty */
-    size_t slot_count;
-    struct arena *arena; /* borrowed */
-};
-
-uint32_t pool_add(struct pool *p, struct str text);
+/*
+ * Most entries of a table: the arena of the symbols is full long before (a text takes 16 bytes of
+ * it), and no file has so many entries of debug information.
+ */
+enum { SYM_ENTRIES_MAX = 1 << 30 };
 
 struct sym_line {
     uint64_t addr;
@@ -80,7 +77,7 @@ struct sym {
     const char *arch;
     char debug_id[48], code_id[160];
     const char *name;
-    struct pool files, origins, names;
+    struct textmap files, origins, names; /* copied into the arena */
     VEC(struct sym_line) lines;
     VEC(struct sym_range) ranges;
     VEC(struct sym_inline) inlines;

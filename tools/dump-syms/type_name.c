@@ -55,9 +55,9 @@ static void put_base(Dwarf_Die *type, struct strbuf *out)
 
 static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
 {
-    uint32_t scope;
-    if (idmap_get(&n->scope_of, (uint64_t)(uintptr_t)type->addr, &scope))
-        sb_str(out, n->scopes.texts.v[scope]);
+    uint32_t scope = map_get(&n->scope_of, (uint64_t)(uintptr_t)type->addr);
+    if (scope)
+        sb_str(out, n->scopes.texts.v[scope - 1]);
     const char *name = dwarf_diename(type);
     if (name || !names_put_closure(n, type, depth, out))
         sb_text(out, name ? name : "{unnamed}");
