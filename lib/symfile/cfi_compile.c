@@ -60,10 +60,10 @@ static struct instruction read_token(struct cfi_builder *c, struct str token)
         token = str_sub(token, 1, SIZE_MAX);
     else if (str_to_i64(token, INT64_MIN, INT64_MAX, "constant", &in.constant, ERR_IGNORED))
         in.op = OP_PUSH;
-    if (in.op == OP_REG && (token.n == 0 || c->regs.items.n >= CSYM_REG_MAX))
+    if (in.op == OP_REG && (token.n == 0 || c->regs.texts.n >= CSYM_REG_MAX))
         in.op = OP_FAIL;
     if (in.op == OP_REG)
-        in.reg = intern_id(&c->regs, token);
+        in.reg = textmap_number(&c->regs, NULL, token);
     return in;
 }
 

@@ -74,17 +74,17 @@ static int by_public_start(const void *a, const void *b)
 static bool public_follows(const struct builder *b, const struct public_record *x,
                            const struct public_record *y)
 {
-    int c = str_cmp(b->names.items.v[x->name], b->names.items.v[y->name]);
+    int c = str_cmp(b->names.texts.v[x->name], b->names.texts.v[y->name]);
     return c < 0 || (c == 0 && x->param_size <= y->param_size);
 }
 
 static bool put_strings(struct image *m, const struct builder *b, struct err *err)
 {
     bytes_vec *out = &m->sec[SEC_STRINGS];
-    size_t n = b->names.items.n;
+    size_t n = b->names.texts.n;
     m->name_offset = xmalloc(n * sizeof *m->name_offset);
     for (size_t i = 0; i < n; i++) {
-        struct str s = b->names.items.v[i];
+        struct str s = b->names.texts.v[i];
         if (out->n > UINT32_MAX)
             return err_set(err, ERR_TOO_LARGE, "more than 4 GiB of names");
         m->name_offset[i] = (uint32_t)out->n;
@@ -153,8 +153,8 @@ static void put_cfi(struct image *m, struct builder *b)
     put_bytes(&m->sec[SEC_CFI_RULE], c->set_bytes.v, c->set_bytes.n);
     put_bytes(&m->sec[SEC_CFI_PROGRAM], c->program_bytes.v, c->program_bytes.n);
     put_bytes(&m->sec[SEC_CFI_SET], c->set_offset.v, c->set_offset.n * sizeof *c->set_offset.v);
-    for (size_t i = 0; i < c->regs.items.n; i++)
-        put_name(m, SEC_REG, intern_id(&b->names, c->regs.items.v[i]));
+    for (size_t i = 0; i < c->regs.texts.n; i++)
+        put_name(m, SEC_REG, textmap_number(&b->names, NULL, c->regs.texts.v[i]));
     b->stats.cfi_rule_sets = c->set_offset.n - 1;
 }
 
@@ -231,8 +231,8 @@ static void join(const struct image *m, const struct builder *b, uint64_t stamp,
 /* Sections without names first: those of the CFI registers are among the strings. */
 static bool put_sections(struct image *m, struct builder *b, struct err *err)
 {
-    for (size_t i = 0; i < b->cfi.regs.items.n; i++)
-        intern_id(&b->names, b->cfi.regs.items.v[i]);
+    for (size_t i = 0; i < b->cfi.regs.texts.n; i++)
+        textmap_number(&b->names, NULL, b->cfi.regs.texts.v[i]);
     if (!put_strings(m, b, err))
         return false;
     m->is_wide = is_wide(b);

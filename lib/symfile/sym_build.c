@@ -2,24 +2,35 @@
 #include "lib/symfile/sym_build.h"
 
 #include "lib/base/sort.h"
+#include "lib/base/util.h"
+
+enum { INDEX_SMALL_MAX = 1 << 22 }; /* sixteen megabytes */
+
+static void index_of_release(struct index_of *t)
+{
+    VEC_RELEASE(&t->small);
+    map_release(&t->others);
+}
 
 void builder_init(struct builder *b, struct str text)
 {
     *b = (struct builder){.text = text.n ? text : STR("")}; /* never a null pointer */
     arena_init(&b->arena, SIZE_MAX); /* grows with the text, whose size the caller bounds */
-    intern_init(&b->names);
-    intern_id(&b->names, STR("")); /* name 0 is the empty one */
-    idmap_init(&b->file_ids);
-    idmap_init(&b->origin_ids);
-    cfi_builder_init(&b->cfi);
+    /* Whatever gets a number takes a byte of the text at least, or is the empty name. */
+    size_t numbers_max = MIN(text.n + 1, (size_t)TEXTMAP_FULL - 1);
+    textmap_init(&b->names, numbers_max);
+    textmap_number(&b->names, NULL, STR("")); /* name 0 is the empty one */
+    map_init(&b->file_index.others, numbers_max);
+    map_init(&b->origin_index.others, numbers_max);
+    cfi_builder_init(&b->cfi, numbers_max);
     b->stats.source_bytes = text.n;
 }
 
 void builder_release(struct builder *b)
 {
-    intern_release(&b->names);
-    idmap_release(&b->file_ids);
-    idmap_release(&b->origin_ids);
+    textmap_release(&b->names);
+    index_of_release(&b->file_index);
+    index_of_release(&b->origin_index);
     VEC_RELEASE(&b->files);
     VEC_RELEASE(&b->origins);
     VEC_RELEASE(&b->funcs);
@@ -42,13 +53,32 @@ void builder_bad_line(struct builder *b)
 
 void builder_info(struct builder *b, enum csym_info what, struct str value)
 {
-    b->info[what] = intern_id(&b->names, value);
+    b->info[what] = textmap_number(&b->names, NULL, value);
+}
+
+/* The index of the number; `next`, for a new one. */
+static uint32_t index_of(struct index_of *t, uint32_t number, size_t next)
+{
+    uint32_t *place;
+    if (number >= INDEX_SMALL_MAX) {
+        place = map_at(&t->others, number);
+    } else {
+        if (number >= t->small.n) {
+            VEC_RESERVE(&t->small, number + 1);
+            memset(t->small.v + t->small.n, 0, (t->small.cap - t->small.n) * sizeof *t->small.v);
+            t->small.n = t->small.cap;
+        }
+        place = &t->small.v[number];
+    }
+    if (*place == 0)
+        *place = (uint32_t)next + 1;
+    return *place - 1;
 }
 
 /* A number may be used before its record is read, or never get one. */
 uint32_t builder_file_index(struct builder *b, uint32_t number)
 {
-    uint32_t i = idmap_id(&b->file_ids, number);
+    uint32_t i = index_of(&b->file_index, number, b->files.n);
     if (i == b->files.n)
         VEC_PUSH(&b->files, NAME_NONE);
     return i;
@@ -56,7 +86,7 @@ uint32_t builder_file_index(struct builder *b, uint32_t number)
 
 uint32_t builder_origin_index(struct builder *b, uint32_t number)
 {
-    uint32_t i = idmap_id(&b->origin_ids, number);
+    uint32_t i = index_of(&b->origin_index, number, b->origins.n);
     if (i == b->origins.n)
         VEC_PUSH(&b->origins, NAME_NONE);
     return i;
@@ -65,13 +95,13 @@ uint32_t builder_origin_index(struct builder *b, uint32_t number)
 void builder_file(struct builder *b, uint32_t number, struct str name)
 {
     uint32_t i = builder_file_index(b, number); /* may move the array */
-    b->files.v[i] = intern_id(&b->names, name);
+    b->files.v[i] = textmap_number(&b->names, NULL, name);
 }
 
 void builder_origin(struct builder *b, uint32_t number, struct str name)
 {
     uint32_t i = builder_origin_index(b, number); /* may move the array */
-    b->origins.v[i] = intern_id(&b->names, name);
+    b->origins.v[i] = textmap_number(&b->names, NULL, name);
 }
 
 static int cmp_u64(uint64_t a, uint64_t b)
@@ -263,7 +293,8 @@ void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t para
 {
     builder_no_func(b, size == 0 || addr + size < addr ? OWNER_DROPPED : OWNER_KEPT);
     if (b->owner == OWNER_KEPT)
-        b->open = (struct func_record){addr, size, intern_id(&b->names, name), 0, param_size};
+        b->open =
+            (struct func_record){addr, size, textmap_number(&b->names, NULL, name), 0, param_size};
 }
 
 /* Compilers give lines in order and apart; what comes otherwise is settled at the end. */
@@ -295,7 +326,8 @@ bool builder_inline(struct builder *b, const struct inline_record *r)
 
 void builder_public(struct builder *b, uint64_t addr, uint32_t param_size, struct str name)
 {
-    VEC_PUSH(&b->publics, ((struct public_record){addr, intern_id(&b->names, name), param_size}));
+    VEC_PUSH(&b->publics,
+             ((struct public_record){addr, textmap_number(&b->names, NULL, name), param_size}));
 }
 
 /*

@@ -15,27 +15,27 @@ enum {
     SETS_BYTES_MIN = 1 << 20, /* rule sets may take this, or as much as the text */
 };
 
-void cfi_builder_init(struct cfi_builder *c)
+void cfi_builder_init(struct cfi_builder *c, size_t numbers_max)
 {
     *c = (struct cfi_builder){0};
-    intern_init(&c->texts);
-    intern_init(&c->regs);
-    intern_init(&c->programs);
-    intern_init(&c->sets);
-    idmap_init(&c->sums);
+    textmap_init(&c->texts, numbers_max);
+    textmap_init(&c->regs, numbers_max);
+    textmap_init(&c->programs, numbers_max);
+    textmap_init(&c->sets, numbers_max);
+    map_init(&c->sums, numbers_max);
     put_varint(&c->set_bytes, 0);
     VEC_PUSH(&c->set_offset, 0);
     VEC_PUSH(&c->set_rules, ((struct cfi_span){0}));
-    intern_id(&c->sets, STR("\0"));
+    textmap_number(&c->sets, NULL, STR("\0"));
 }
 
 void cfi_builder_release(struct cfi_builder *c)
 {
-    intern_release(&c->texts);
-    intern_release(&c->regs);
-    intern_release(&c->programs);
-    intern_release(&c->sets);
-    idmap_release(&c->sums);
+    textmap_release(&c->texts);
+    textmap_release(&c->regs);
+    textmap_release(&c->programs);
+    textmap_release(&c->sets);
+    map_release(&c->sums);
     VEC_RELEASE(&c->set_of_sum);
     VEC_RELEASE(&c->deltas);
     VEC_RELEASE(&c->set_rules);
@@ -77,8 +77,8 @@ static bool register_code(struct cfi_builder *c, struct str token, uint32_t *ret
     else if (str_eq(name, STR(".ra")))
         *ret = CSYM_RULE_RA;
     else
-        *ret = CSYM_RULE_REG + intern_id(&c->regs, name);
-    return name.n > 0 && c->regs.items.n <= CSYM_REG_MAX;
+        *ret = CSYM_RULE_REG + textmap_number(&c->regs, NULL, name);
+    return name.n > 0 && c->regs.texts.n <= CSYM_REG_MAX;
 }
 
 static uint32_t program_of(struct builder *b, struct str expression)
@@ -86,7 +86,7 @@ static uint32_t program_of(struct builder *b, struct str expression)
     struct cfi_builder *c = &b->cfi;
     bytes_vec code = {0};
     cfi_compile(c, expression, &code);
-    uint32_t id = intern_copy(&c->programs, &b->arena, str_n((char *)code.v, code.n));
+    uint32_t id = textmap_number(&c->programs, &b->arena, str_n((char *)code.v, code.n));
     if (id == c->program_offset.n) {
         VEC_PUSH(&c->program_offset, (uint32_t)c->program_bytes.n);
         put_bytes(&c->program_bytes, code.v, code.n);
@@ -139,7 +139,7 @@ static struct cfi_span parse_rules(struct builder *b, struct str text)
 static uint32_t delta_of(struct builder *b, struct str text)
 {
     struct cfi_builder *c = &b->cfi;
-    uint32_t id = intern_id(&c->texts, text);
+    uint32_t id = textmap_number(&c->texts, NULL, text);
     if (id == c->deltas.n)
         VEC_PUSH(&c->deltas, parse_rules(b, text));
     return id;
@@ -157,7 +157,7 @@ static uint32_t set_of_rules(struct builder *b, uint32_t first)
         put_varint(&code, c->rules.v[i].reg);
         put_varint(&code, c->rules.v[i].program);
     }
-    uint32_t id = intern_copy(&c->sets, &b->arena, str_n((char *)code.v, code.n));
+    uint32_t id = textmap_number(&c->sets, &b->arena, str_n((char *)code.v, code.n));
     if (id == c->set_offset.n) {
         VEC_PUSH(&c->set_offset, (uint32_t)c->set_bytes.n);
         VEC_PUSH(&c->set_rules, ((struct cfi_span){first, count}));
@@ -192,7 +192,7 @@ static uint32_t next_set(struct builder *b, uint32_t set, bool is_init, uint32_t
     struct cfi_builder *c = &b->cfi;
     if (set == SET_MALFORMED && !is_init)
         return SET_MALFORMED;
-    uint32_t sum = idmap_id(&c->sums, (uint64_t)set << 32 | delta);
+    uint32_t sum = map_number(&c->sums, (uint64_t)set << 32 | delta) - 1;
     if (sum == c->set_of_sum.n) {
         struct cfi_span change = c->deltas.v[delta];
         VEC_PUSH(&c->set_of_sum, change.count ? add_delta(b, c->set_rules.v[set], change)

@@ -234,7 +234,7 @@ static bool read_win(struct builder *b, struct tok *t)
 
     struct str rest = tok_rest(t);
     if (type == WIN_FRAME_DATA)
-        w.program = intern_id(&b->names, rest);
+        w.program = textmap_number(&b->names, NULL, rest);
     else
         w.allocates_base_pointer = tok_hex(t, UINT64_MAX) != 0;
     if (t->bad)
