@@ -9,43 +9,17 @@
 #include <assert.h>
 
 #include "lib/base/time.h"
+#include "lib/base/topk.h"
 #include "lib/base/util.h"
 
-static size_t pair_place(const struct pair_table *t, uint64_t key)
+static bool grow_sparse(struct map *m, struct cost *cost)
 {
-    return (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (t->cap - 1);
-}
-
-static uint32_t *pair_slot(struct pair_table *t, uint64_t key)
-{
-    size_t at = pair_place(t, key);
-    while (t->keys[at] && t->keys[at] != key)
-        at = (at + 1) & (t->cap - 1);
-    if (!t->keys[at]) {
-        t->keys[at] = key;
-        t->n++;
-    }
-    return &t->counts[at];
-}
-
-static bool pair_grow(struct pair_table *t, struct cost *cost)
-{
-    enum { PAIR_BYTES = sizeof *t->keys + sizeof *t->counts };
-    struct pair_table old = *t;
-    size_t cap = MAX(old.cap * 2, (size_t)1024);
-    if (!cost_hold(cost, cap * PAIR_BYTES) || !cost_work(cost, cap))
+    size_t old_bytes = map_bytes(m);
+    if (!cost_hold(cost, map_grown_bytes(m)))
         return false;
-    t->cap = cap;
-    t->n = 0;
-    t->keys = xcalloc(t->cap, sizeof *t->keys);
-    t->counts = xcalloc(t->cap, sizeof *t->counts);
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.keys[i])
-            *pair_slot(t, old.keys[i]) = old.counts[i];
-    free(old.keys);
-    free(old.counts);
-    cost_give_back(cost, old.cap * PAIR_BYTES);
-    return true;
+    map_grow(m);
+    cost_give_back(cost, old_bytes);
+    return cost_work(cost, m->cap);
 }
 
 static bool grow_dense(struct agg_node *node)
@@ -68,10 +42,9 @@ static bool count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32
         node->dense[slot * node->id_count + id] += by;
         return true;
     }
-    struct pair_table *t = &node->sparse;
-    if (t->n * 2 >= t->cap && !pair_grow(t, node->cost))
+    if (map_must_grow(&node->sparse) && !grow_sparse(&node->sparse, node->cost))
         return false;
-    *pair_slot(t, (uint64_t)slot << 32 | id) += by;
+    *map_at(&node->sparse, (uint64_t)slot << 32 | id) += by;
     return true;
 }
 
@@ -80,14 +53,7 @@ static uint32_t bucket_of(const struct agg_node *node, uint32_t slot, uint32_t i
 {
     if (node->dense)
         return node->dense[slot * node->id_count + id];
-    const struct pair_table *t = &node->sparse;
-    uint64_t key = (uint64_t)slot << 32 | id;
-    if (t->cap == 0)
-        return 0;
-    size_t at = pair_place(t, key);
-    while (t->keys[at] && t->keys[at] != key)
-        at = (at + 1) & (t->cap - 1);
-    return t->keys[at] ? t->counts[at] : 0;
+    return map_get(&node->sparse, (uint64_t)slot << 32 | id);
 }
 
 static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size_t level)
@@ -98,6 +64,8 @@ static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size
         n->spec = spec;
         n->cost = &run->cost;
         n->level = level;
+        map_init(&n->sparse, SIZE_MAX); /* the account of the search is its limit */
+        map_init(&n->values.ids, UINT32_MAX);
         n->children = make_nodes(run, spec->children, level + 1);
         *at = n;
         at = &n->next;
@@ -302,37 +270,6 @@ static int compare_buckets(const void *pa, const void *pb, void *arg)
     return compare_ids(n, a->id, b->id);
 }
 
-/* Heap with the last listed on top, so that the best `limit` remain. */
-static void offer_bucket(struct agg_node *n, struct bucket *heap, size_t *size, size_t limit,
-                         struct bucket b)
-{
-    size_t at;
-    if (*size < limit) {
-        at = (*size)++;
-        for (; at > 0; at = (at - 1) / 2) {
-            if (compare_buckets(&b, &heap[(at - 1) / 2], n) <= 0)
-                break;
-            heap[at] = heap[(at - 1) / 2];
-        }
-        heap[at] = b;
-        return;
-    }
-    if (limit == 0 || compare_buckets(&b, &heap[0], n) >= 0)
-        return;
-    for (at = 0;;) {
-        size_t child = 2 * at + 1;
-        if (child >= *size)
-            break;
-        if (child + 1 < *size && compare_buckets(&heap[child + 1], &heap[child], n) > 0)
-            child++;
-        if (compare_buckets(&b, &heap[child], n) >= 0)
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = b;
-}
-
 static void add_bucket(struct agg_node *n, struct bucket b)
 {
     if (!cost_buckets(n->cost, 1))
@@ -357,7 +294,7 @@ struct pair_list {
 /* Counting sort: comparing would take n log n for millions of pairs.  False: no room, no time. */
 static bool list_pairs(struct agg_node *n, struct pair_list *ret)
 {
-    const struct pair_table *t = &n->sparse;
+    const struct map *t = &n->sparse;
     size_t bytes = (t->n + 1) * sizeof *ret->v + (n->slot_count + 2) * sizeof *ret->starts;
     if (!cost_hold(n->cost, bytes) || !cost_work(n->cost, 2 * t->cap + n->slot_count))
         return false;
@@ -365,14 +302,14 @@ static bool list_pairs(struct agg_node *n, struct pair_list *ret)
                           .starts = xcalloc(n->slot_count + 2, sizeof *l.starts),
                           .bytes = bytes};
     for (size_t i = 0; i < t->cap; i++)
-        if (t->keys[i])
+        if (t->values[i])
             l.starts[(t->keys[i] >> 32) + 2]++;
     for (size_t slot = 2; slot < n->slot_count + 2; slot++)
         l.starts[slot] += l.starts[slot - 1];
     for (size_t i = 0; i < t->cap; i++)
-        if (t->keys[i])
+        if (t->values[i])
             l.v[l.starts[(t->keys[i] >> 32) + 1]++] =
-                (struct bucket){(uint32_t)t->keys[i], t->counts[i]};
+                (struct bucket){(uint32_t)t->keys[i], t->values[i]};
     *ret = l;
     return true;
 }
@@ -387,8 +324,7 @@ static void drop_pairs(struct agg_node *n, struct pair_list *l)
 /* What one slot has counted goes through the heap and, sorted, to the buckets. */
 struct chooser {
     struct agg_node *node;
-    struct bucket *heap;
-    size_t n, cap, limit;
+    struct topk best; /* of struct bucket */
     uint32_t distinct;
 };
 
@@ -401,11 +337,7 @@ static bool choose(struct chooser *c, struct bucket b)
         return false;
     if (c->node->spec->kind == AGG_CARDINALITY)
         return true;
-    if (c->n == c->cap && c->cap < c->limit) {
-        c->cap = MIN(MAX(c->cap * 2, (size_t)64), c->limit);
-        c->heap = xrealloc(c->heap, c->cap * sizeof *c->heap);
-    }
-    offer_bucket(c->node, c->heap, &c->n, c->limit, b);
+    topk_offer(&c->best, &b);
     return true;
 }
 
@@ -414,11 +346,11 @@ static void end_slot(struct chooser *c)
     struct agg_node *n = c->node;
     if (n->spec->kind == AGG_CARDINALITY)
         add_bucket(n, (struct bucket){0, c->distinct});
-    if (c->n > 1)
-        qsort_r(c->heap, c->n, sizeof *c->heap, compare_buckets, n);
-    for (size_t i = 0; i < c->n; i++)
-        add_bucket(n, c->heap[i]);
-    c->n = 0;
+    topk_sort(&c->best);
+    const struct bucket *best = c->best.v;
+    for (size_t i = 0; i < c->best.n; i++)
+        add_bucket(n, best[i]);
+    topk_reset(&c->best);
     c->distinct = 0;
 }
 
@@ -443,19 +375,20 @@ static bool choose_buckets(struct run *run, struct agg_node *n)
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
     size_t limit = n->spec->kind == AGG_HISTOGRAM ? run->cost.limits->max_buckets + 1
                                                   : run->query->facets_size;
-    struct chooser c = {.node = n, .limit = limit};
+    struct chooser c = {.node = n};
     struct pair_list list = {0};
     size_t first_bytes = (n->slot_count + 1) * sizeof *n->first;
     if (!cost_hold(n->cost, first_bytes) || (!n->dense && !list_pairs(n, &list)))
         return false;
     n->first = xcalloc(n->slot_count + 1, sizeof *n->first);
+    topk_init(&c.best, sizeof(struct bucket), limit, compare_buckets, n);
     for (size_t slot = 0; slot < n->slot_count && run->cost.end == COST_GOES_ON; slot++) {
         n->first[slot] = n->bucket_count;
         if (choose_in_slot(&c, &list, slot))
             end_slot(&c);
         n->first[slot + 1] = n->bucket_count;
     }
-    free(c.heap);
+    topk_release(&c.best);
     drop_pairs(n, &list);
     return run->cost.end == COST_GOES_ON;
 }
@@ -466,14 +399,14 @@ static void index_buckets(struct agg_node *n)
     if (n->dense)
         memset(n->dense, 0, n->slot_count * n->id_count * sizeof *n->dense);
     else
-        memset(n->sparse.counts, 0, n->sparse.cap * sizeof *n->sparse.counts);
+        map_reset(&n->sparse);
     for (size_t slot = 0; slot < n->slot_count; slot++)
         for (size_t i = n->first[slot]; i < n->first[slot + 1]; i++) {
             uint32_t id = n->buckets[i].id;
             if (n->dense)
                 n->dense[slot * n->id_count + id] = (uint32_t)i + 1;
             else
-                *pair_slot(&n->sparse, (uint64_t)slot << 32 | id) = (uint32_t)i + 1;
+                *map_at(&n->sparse, (uint64_t)slot << 32 | id) = (uint32_t)i + 1;
         }
 }
 
@@ -578,8 +511,7 @@ static void release_nodes(struct agg_node *n)
         release_nodes(n->children);
         interner_release(&n->values);
         free(n->dense);
-        free(n->sparse.keys);
-        free(n->sparse.counts);
+        map_release(&n->sparse);
         free(n->local);
         free(n->pairs.rows);
         free(n->pairs.slots);

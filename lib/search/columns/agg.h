@@ -1,6 +1,7 @@
 #ifndef SEARCH_COLUMNS_AGG_H
 #define SEARCH_COLUMNS_AGG_H
 
+#include "lib/base/map.h"
 #include "lib/search/columns/run.h"
 
 /*
@@ -20,25 +21,12 @@
 enum { DENSE_MAX = 4 << 20 }; /* counters in an array rather than a hash table */
 
 /* Numeric values -> ids from 1. */
-struct interner_slot {
-    uint64_t value;
-    uint32_t id; /* 0 empty */
-};
-
 struct interner {
+    struct map ids;
     uint64_t *values; /* by id - 1 */
-    size_t n, cap;
-    struct interner_slot *slots;
-    size_t slot_count;
+    size_t cap;
     uint64_t last; /* neighbours are often equal */
     uint32_t last_id;
-};
-
-/* (slot << 32 | id) -> count, later bucket + 1. */
-struct pair_table {
-    uint64_t *keys; /* 0 empty: no id is 0 */
-    uint32_t *counts;
-    size_t n, cap;
 };
 
 struct pairs {
@@ -62,8 +50,8 @@ struct agg_node {
     size_t id_count;        /* of a dense table, 0 included */
     uint32_t *dense;        /* slot * id_count + id */
     bool grows;             /* dense, one slot, ids still being given: numbers on the first level */
-    struct pair_table sparse;
-    uint32_t *local; /* first level, strings: by code of the partition at hand */
+    struct map sparse;      /* (slot << 32 | id) -> count, later bucket + 1 */
+    uint32_t *local;        /* first level, strings: by code of the partition at hand */
     size_t local_n, local_cap;
     struct pairs pairs;
     struct bucket *buckets; /* of slot s: first[s] .. first[s + 1] */

@@ -2,12 +2,12 @@
 
 #include <math.h>
 
+#include "lib/base/topk.h"
 #include "lib/base/util.h"
 
 /*
- * The first offset + number rows in the order asked for: a heap with the worst on top.  The
- * first key is kept as a number beside the row (texts by rank), so that nearly every row is
- * refused by one comparison.
+ * The first offset + number rows in the order asked for.  The first key is kept as a number beside
+ * the row (texts by rank), so that nearly every row is refused by one comparison.
  */
 struct candidate {
     struct place at;
@@ -17,35 +17,12 @@ struct candidate {
 
 struct sorter {
     struct unify **unify; /* per key, NULL for numbers and uuid */
-    size_t limit;
-    struct candidate *heap;
-    size_t n;
+    struct topk best;     /* of struct candidate */
 };
 
 static bool is_string(const struct search_field *f)
 {
     return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
-}
-
-bool sort_prepare(struct run *run)
-{
-    const struct search_query *q = run->query;
-    struct sorter *s = arena_alloc(&run->arena, sizeof *s);
-    s->limit = q->number > 0 ? q->offset + q->number : 0;
-    run->sorter = s;
-    if (!cost_hold(&run->cost, (s->limit + 1) * sizeof *s->heap))
-        return false;
-    s->heap = xcalloc(s->limit + 1, sizeof *s->heap);
-    s->unify = arena_array(&run->arena, q->sort_count + 1, sizeof(struct unify *));
-    for (size_t i = 0; i < q->sort_count && s->limit > 0; i++) {
-        const struct search_field *f = q->sort[i].field;
-        if (!is_string(f) || f == q->fields->uuid)
-            continue;
-        s->unify[i] = run_unify(run, f);
-        if (!s->unify[i] || !unify_rank(s->unify[i], &run->cost))
-            return false;
-    }
-    return true;
 }
 
 /* A double as an integer of the same order. */
@@ -115,8 +92,10 @@ static int compare_key(const struct run *run, size_t key, struct place a, struct
 }
 
 /* Negative: a comes before b. */
-static int compare(const struct run *run, const struct candidate *a, const struct candidate *b)
+static int compare(const void *pa, const void *pb, void *arg)
 {
+    const struct candidate *a = pa, *b = pb;
+    const struct run *run = arg;
     if (a->is_missing != b->is_missing)
         return a->is_missing ? 1 : -1;
     if (a->first != b->first)
@@ -127,6 +106,27 @@ static int compare(const struct run *run, const struct candidate *a, const struc
             return by_key;
     }
     return 0;
+}
+
+bool sort_prepare(struct run *run)
+{
+    const struct search_query *q = run->query;
+    struct sorter *s = arena_alloc(&run->arena, sizeof *s);
+    size_t limit = q->number > 0 ? q->offset + q->number : 0;
+    run->sorter = s;
+    topk_init(&s->best, sizeof(struct candidate), limit, compare, run);
+    if (!cost_hold(&run->cost, (limit + 1) * sizeof(struct candidate)))
+        return false;
+    s->unify = arena_array(&run->arena, q->sort_count + 1, sizeof(struct unify *));
+    for (size_t i = 0; i < q->sort_count && limit > 0; i++) {
+        const struct search_field *f = q->sort[i].field;
+        if (!is_string(f) || f == q->fields->uuid)
+            continue;
+        s->unify[i] = run_unify(run, f);
+        if (!s->unify[i] || !unify_rank(s->unify[i], &run->cost))
+            return false;
+    }
+    return true;
 }
 
 static struct candidate candidate_of(const struct run *run, struct place at)
@@ -142,23 +142,6 @@ static struct candidate candidate_of(const struct run *run, struct place at)
     return c;
 }
 
-static void sift_down(const struct run *run, struct candidate *heap, size_t n, size_t at)
-{
-    for (;;) {
-        size_t worst = at, left = 2 * at + 1, right = left + 1;
-        if (left < n && compare(run, &heap[left], &heap[worst]) > 0)
-            worst = left;
-        if (right < n && compare(run, &heap[right], &heap[worst]) > 0)
-            worst = right;
-        if (worst == at)
-            return;
-        struct candidate t = heap[at];
-        heap[at] = heap[worst];
-        heap[worst] = t;
-        at = worst;
-    }
-}
-
 /* Work of moving a row through the heap: up to two comparisons of every key on 14 levels. */
 static size_t move_units(const struct run *run)
 {
@@ -171,26 +154,12 @@ static size_t offer(const struct run *run, struct sorter *s, struct place at)
 {
     enum { REFUSED_UNITS = 16 };
     struct candidate c = candidate_of(run, at);
-    if (s->n == s->limit) {
-        if (compare(run, &c, &s->heap[0]) >= 0)
-            return REFUSED_UNITS;
-        s->heap[0] = c;
-        sift_down(run, s->heap, s->n, 0);
-        return move_units(run);
-    }
-    size_t i = s->n++;
-    s->heap[i] = c;
-    for (; i > 0 && compare(run, &s->heap[i], &s->heap[(i - 1) / 2]) > 0; i = (i - 1) / 2) {
-        struct candidate t = s->heap[i];
-        s->heap[i] = s->heap[(i - 1) / 2];
-        s->heap[(i - 1) / 2] = t;
-    }
-    return move_units(run);
+    return topk_offer(&s->best, &c) ? move_units(run) : REFUSED_UNITS;
 }
 
 bool sort_block(struct run *run, const struct block *b)
 {
-    if (run->sorter->limit == 0)
+    if (run->sorter->best.limit == 0)
         return true;
     for (size_t i = 0; i < b->n; i++)
         if (!cost_work(&run->cost,
@@ -202,12 +171,10 @@ bool sort_block(struct run *run, const struct block *b)
 bool sort_page(struct run *run, struct place **ret, size_t *ret_n)
 {
     struct sorter *s = run->sorter;
-    size_t found = s->n;
-    for (size_t n = found; n > 1; n--) { /* heap sort: the worst goes to the end */
-        struct candidate t = s->heap[0];
-        s->heap[0] = s->heap[n - 1];
-        s->heap[n - 1] = t;
-        sift_down(run, s->heap, n - 1, 0);
+    size_t found = s->best.n;
+    const struct candidate *sorted = s->best.v;
+    while (s->best.n > 1) {
+        topk_pop(&s->best);
         if (!cost_work(&run->cost, move_units(run)))
             return false;
     }
@@ -215,7 +182,7 @@ bool sort_page(struct run *run, struct place **ret, size_t *ret_n)
     *ret_n = found > offset ? found - offset : 0;
     struct place *page = arena_array(&run->arena, *ret_n + 1, sizeof *page);
     for (size_t i = 0; i < *ret_n; i++)
-        page[i] = s->heap[offset + i].at;
+        page[i] = sorted[offset + i].at;
     *ret = page;
     return true;
 }
@@ -223,5 +190,5 @@ bool sort_page(struct run *run, struct place **ret, size_t *ret_n)
 void sort_release(struct run *run)
 {
     if (run->sorter)
-        free(run->sorter->heap);
+        topk_release(&run->sorter->best);
 }

@@ -18,6 +18,7 @@ struct unify *unify_new(struct root *root, const struct search_field *f)
     struct unify *u = xcalloc(1, sizeof *u);
     u->field = f;
     u->root = root;
+    u->seed = random_u64();
     u->is_several = f->is_list || f->index == INDEX_SEMI;
     return u;
 }
@@ -34,14 +35,14 @@ void unify_free(struct unify *u)
     }
     VEC_RELEASE(&u->values);
     VEC_RELEASE(&u->owned);
-    free(u->slots);
+    tagmap_release(&u->ids);
     free(u->ranks);
     free(u);
 }
 
 size_t unify_bytes(const struct unify *u)
 {
-    return u->values.cap * 8 + u->slot_count * 8 + u->rank_count * 4 + u->part_bytes +
+    return u->values.cap * 8 + tagmap_bytes(&u->ids) + u->rank_count * 4 + u->part_bytes +
            u->owned_bytes;
 }
 
@@ -74,44 +75,25 @@ struct str unify_text(const struct unify *u, uint32_t id)
     return text_at(u, u->values.v[id - 1]);
 }
 
-static void grow_slots(struct unify *u)
+static bool is_text(const void *owner, uint32_t id, const void *wanted)
 {
-    size_t n = MAX(u->slot_count * 2, (size_t)1024);
-    uint64_t *new = xcalloc(n, sizeof *new);
-    for (size_t i = 0; i < u->slot_count; i++) {
-        uint64_t slot = u->slots[i];
-        if (slot == 0)
-            continue;
-        /* the table is at most 2^32 long, so the upper half of the hash finds the place */
-        size_t at = (slot >> 32) & (n - 1);
-        while (new[at])
-            at = (at + 1) & (n - 1);
-        new[at] = slot;
-    }
-    free(u->slots);
-    u->slots = new;
-    u->slot_count = n;
+    return str_eq(unify_text(owner, id), *(const struct str *)wanted);
 }
 
 /* The id of text s; a new one stands at `value`, or is copied when value is OWNED. */
 static uint32_t id_of(struct unify *u, struct str s, uint64_t value)
 {
-    if (u->values.n * 2 >= u->slot_count)
-        grow_slots(u);
-    uint32_t tag = (uint32_t)(hash64(s.p, s.n) >> 32);
-    size_t at = tag & (u->slot_count - 1);
-    for (; u->slots[at]; at = (at + 1) & (u->slot_count - 1)) {
-        uint32_t id = (uint32_t)u->slots[at];
-        if (u->slots[at] >> 32 == tag && str_eq(unify_text(u, id), s))
-            return id;
-    }
+    uint64_t hash = hash64_seed(s.p, s.n, u->seed);
+    uint32_t id = tagmap_find(&u->ids, hash, is_text, u, &s);
+    if (id)
+        return id;
     if (value == OWNED) {
         value = OWNED | u->owned.n;
         VEC_PUSH(&u->owned, str_n(str_dup(s), s.n));
         u->owned_bytes += sizeof(struct str) + s.n + 1;
     }
     VEC_PUSH(&u->values, value);
-    u->slots[at] = (uint64_t)tag << 32 | u->values.n;
+    tagmap_add(&u->ids, hash, (uint32_t)u->values.n);
     return (uint32_t)u->values.n;
 }
 

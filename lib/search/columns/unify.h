@@ -1,6 +1,7 @@
 #ifndef SEARCH_COLUMNS_UNIFY_H
 #define SEARCH_COLUMNS_UNIFY_H
 
+#include "lib/base/map.h"
 #include "lib/base/vec.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/root.h"
@@ -31,8 +32,8 @@ struct unify {
     bool is_several;       /* list or semi */
     VEC(uint64_t) values;  /* by id - 1: where the text is */
     VEC(struct str) owned; /* pieces of semi fields */
-    uint64_t *slots;       /* hash table: upper half of the hash, id */
-    size_t slot_count;
+    struct tagmap ids;     /* texts -> ids */
+    uint64_t seed;         /* of their hashes: the texts are strangers' */
     struct unify_part parts[PARTS_MAX];
     uint32_t *ranks; /* by id; valid for rank_count ids */
     size_t rank_count;
