@@ -298,7 +298,8 @@ static void test_rust_references_do_not_explode(void **state)
 
 static void add_func(struct sym *s, uint64_t addr, uint32_t size, const char *name)
 {
-    struct sym_func f = {.addr = addr, .size = size, .name = pool_add(&s->names, str_of(name))};
+    struct sym_func f = {
+        .addr = addr, .size = size, .name = textmap_number(&s->names, &s->arena, str_of(name))};
     VEC_PUSH(&s->funcs, f);
 }
 
@@ -308,13 +309,13 @@ static void add_symbol(struct sym *s, uint64_t addr, uint64_t size, int rank, co
                              .size = size,
                              .limit = 0x1000,
                              .rank = rank,
-                             .name = pool_add(&s->names, str_of(name))};
+                             .name = textmap_number(&s->names, &s->arena, str_of(name))};
     VEC_PUSH(&s->symbols, one);
 }
 
 static void add_plt(struct sym *s, uint64_t addr, uint64_t end, const char *name)
 {
-    struct sym_section one = {addr, end, pool_add(&s->names, str_of(name))};
+    struct sym_section one = {addr, end, textmap_number(&s->names, &s->arena, str_of(name))};
     VEC_PUSH(&s->plt, one);
 }
 
