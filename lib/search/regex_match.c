@@ -58,7 +58,13 @@ struct regex_matcher {
     size_t table_cap;
     uint32_t *members; /* of all states */
     size_t member_count, member_cap;
-    uint32_t *buckets; /* open addressing, 0 empty; twice as many as states */
+    /*
+     * The states by their sets: open addressing, 0 empty, twice as many places as states.  Not a
+     * tagmap, whose places take eight bytes: the size of this one is part of what the cache may
+     * take, and with twenty classes of bytes a fifth fewer states would fit.
+     */
+    uint32_t *buckets;
+    uint64_t seed; /* the expressions are strangers' */
     uint32_t start;
     /* scratch for building a set */
     uint32_t *set;
@@ -184,7 +190,7 @@ static uint32_t state_of_set(struct regex_matcher *m, bool *ret_cleared)
         *ret_cleared = true;
     }
     size_t slots = 2 * m->max.states;
-    size_t at = hash64(m->set, m->set_count * sizeof *m->set) % slots;
+    size_t at = hash64_seed(m->set, m->set_count * sizeof *m->set, m->seed) % slots;
     for (; m->buckets[at]; at = (at + 1) % slots)
         if (set_is(m, &m->states[m->buckets[at]]))
             return m->buckets[at];
@@ -233,6 +239,7 @@ struct regex_matcher *regex_matcher_new(const struct regex *re, size_t cache_byt
 {
     struct regex_matcher *m = xcalloc(1, sizeof *m);
     m->re = re;
+    m->seed = random_u64();
     m->goes_on = goes_on;
     m->arg = arg;
     m->max = limits_of(re, cache_bytes);
