@@ -15,7 +15,7 @@
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
 
-enum { LOOK_INTERVAL_MS = 1000, VERSION_MAX = 64 << 10 };
+enum { LOOK_INTERVAL_MS = 1000 };
 
 static const char *rules_of(const struct conf *conf)
 {
@@ -210,17 +210,8 @@ bool lbheartbeat_get(struct req *req, struct err *err)
 
 bool version_get(struct req *req, struct err *err)
 {
-    (void)err;
-    const char *dir = conf_text(req_conf(req), CONF_BASEDIR);
-    const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
-    FREE_LATER char *text = NULL;
-    size_t n = 0;
     metric_add(app_of(req)->metrics, METRIC_VERSION, 1, NULL);
-    json_auto_t *parsed = NULL;
-    if (fs_read(path, VERSION_MAX, &text, &n, ERR_IGNORED))
-        parsed = jparse(str_n(text, n), VERSION_MAX, ERR_IGNORED);
-    struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
-    return resp_bytes(req, 200, "application/json; charset=utf-8", body);
+    return web_version_get(req, err);
 }
 
 bool broken_get(struct req *req, struct err *err)

@@ -15,7 +15,7 @@ const struct route symbol_server_routes[] = {
      "checks everything the symbol server needs: 200, or 500 and what does not work"},
     {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get, NULL,
      "200 as long as the program answers"},
-    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get, NULL,
+    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, web_version_get, NULL,
      "version.json of the deployment"},
     {METHOD_POST | METHOD_PUT, "/symbols-files/", OTHER, NULL, other_method, NULL,
      "404, or 405 for the path of a file"},

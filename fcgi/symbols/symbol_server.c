@@ -12,8 +12,6 @@
 #include "lib/store/mark.h"
 #include "queries.h"
 
-enum { VERSION_MAX = 64 << 10 };
-
 bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
 {
     const struct conf *conf = web_conf(web);
@@ -91,20 +89,6 @@ bool lbheartbeat_get(struct req *req, struct err *err)
 {
     (void)err;
     return resp_bytes(req, 200, "text/plain; charset=utf-8", STR("ok"));
-}
-
-bool version_get(struct req *req, struct err *err)
-{
-    (void)err;
-    const char *dir = conf_text(req_conf(req), CONF_BASEDIR);
-    const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
-    FREE_LATER char *text = NULL;
-    size_t n = 0;
-    json_auto_t *parsed = NULL;
-    if (fs_read(path, VERSION_MAX, &text, &n, ERR_IGNORED))
-        parsed = jparse(str_n(text, n), VERSION_MAX, ERR_IGNORED);
-    struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
-    return resp_bytes(req, 200, "application/json; charset=utf-8", body);
 }
 
 /* Notes one check; the reason of a failure goes to the log only. */

@@ -36,7 +36,6 @@ web_handler other_method;
 web_handler missing_csv_get;
 web_handler heartbeat_get;
 web_handler lbheartbeat_get;
-web_handler version_get;
 
 /* What they read (param_spec.h). */
 extern const struct param_spec *const missing_csv_params[], *const download_params[],

@@ -185,6 +185,9 @@ const char *web_status_text(int status); /* "Not Found" */
 /* "View Raw Dumps" of "view_rawdump". */
 const char *web_permission_label(const char *permission);
 
+/* GET /__version__: version.json of the deployment, {} without one.  For routes of any program. */
+web_handler web_version_get;
+
 bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */
 bool resp_bytes(struct req *r, int status, const char *content_type, struct str body);
 bool resp_json(struct req *r, int status, const json_t *body, struct err *err);
