@@ -103,14 +103,14 @@ void collector_stop(void *app)
     free(c);
 }
 
-/* In the order in which a report moves on, so that it cannot slip past. */
+/*
+ * In the order in which a report moves on, so that it cannot slip past.  A store that has lost its
+ * file system shows no report, which says nothing: taken for a no, the report would be accepted a
+ * second time.
+ */
 bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struct err *err)
 {
-    const struct store_config config = {
-        .backend = conf_text(c->conf, CONF_CRASHMOVER_CRASHSTORAGE_CLASS),
-        .fs_root = conf_text(c->conf, CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT),
-        .no_fsync = c->spool.no_fsync,
-    };
+    const struct store_config config = store_config_of(c->conf);
     *ret = false;
     if (!spool_holds(&c->spool, crash_id, ret, err))
         return false;
@@ -120,8 +120,9 @@ bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struc
     if (!store_open(&config, &store, err))
         return false;
     *ret = store_exists(store, crash_id, "raw_crash");
+    bool is_known = *ret || store_check(store, err);
     store_close(store);
-    return true;
+    return is_known;
 }
 
 void collector_reload(void *app)
