@@ -206,9 +206,12 @@ static void process(struct worker *w, const struct ledger_job *job)
     }
     if (work(w, job, start_ms, &err))
         return;
-    if (err.code == ERR_UNAVAILABLE && is_nobodys_fault(w) &&
-        ledger_release(w->db, w->name, NULL, &second))
+    if (err.code == ERR_UNAVAILABLE && is_nobodys_fault(w)) {
+        /* Without a database its claim is returned over the next connection, or buried with us. */
+        if (!ledger_release(w->db, w->name, NULL, ERR_IGNORED))
+            w->session = 0;
         return;
+    }
     if (err.code == ERR_NOT_FOUND && job->age_s >= NOT_FOUND_FINAL_S) {
         log_event(LOG_WARN, "crash_rejected", "crash cannot be found in raw crash storage",
                   LOG_S("crash_id", job->crash_id));

@@ -4,7 +4,10 @@ import socket
 
 from pathlib import Path
 
+import psycopg2
+
 from harness import wait_until
+from victims import victims
 
 
 def name_of(pid):
@@ -59,3 +62,29 @@ def test_lease_that_ends_under_a_living_worker_is_no_death(fresh):
     wait_until(lambda: any(line["event"] == "crash_given_back" and line["msg"] == "lease ended"
                            for line in fresh.log_lines("processor")), 30, "the end of the lease")
     wait_until(lambda: not fresh.sql("SELECT 1 FROM crash_queue"), 20, "an empty queue")
+
+
+def test_worker_that_ends_while_the_database_is_away_calls_no_crash_failed(fresh):
+    """TERM while a result waits to be finished: the crash is as good as before, and is taken again soon."""
+    crash_id = fresh.post()
+    before = fresh.wait_processed(crash_id)
+    supervisor = int((fresh.var / "run/datilctl.pid").read_text())
+    locking = psycopg2.connect(f"host={fresh.var}/run/pg user=datil dbname=datil")
+    locking.cursor().execute("LOCK TABLE crash_ledger IN SHARE ROW EXCLUSIVE MODE")
+    fresh.sql("INSERT INTO crash_queue (crash_id, queue) VALUES (%s, 0)", crash_id)
+    fresh.sql("NOTIFY crash_queue")
+    wait_until(lambda: fresh.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'datil-processor' "
+                                 "AND wait_event_type = 'Lock'"), 30, "a worker that finishes the crash")
+    fresh.kill(supervisor, signal.SIGSTOP)  # nobody starts PostgreSQL again
+    try:
+        for pid in victims(fresh)["postgres"]:
+            fresh.kill(pid, signal.SIGKILL)
+        (parent,), workers = fresh.program_pids("datil-processor")
+        wait_until(lambda: any(line["event"] == "db_away" for line in fresh.log_lines("processor")), 20, "the log")
+        fresh.kill(parent, signal.SIGTERM)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 30, "the end of the workers")
+    finally:
+        fresh.kill(supervisor, signal.SIGCONT)
+    assert not [line for line in fresh.log_lines("processor") if line["level"] == "error"]
+    wait_until(lambda: fresh.processed(crash_id)["completed_datetime"] > before["completed_datetime"]
+               and not fresh.sql("SELECT 1 FROM crash_queue"), 60, "the crash to be processed again")
