@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,7 +76,9 @@ struct running {
     const struct run_request *q;
     struct run_result *r;
     pid_t pid;
-    int out, status; /* reading ends */
+    int exit;   /* readable when the child has ended (pidfd) */
+    int out;    /* its standard output; -1: closed by the other side */
+    int status; /* where the reason of a failure comes */
     struct strbuf line;
 };
 
@@ -137,6 +140,7 @@ static void read_error(struct running *run)
     fail(run->r, text, newline + 1);
 }
 
+/* The child has ended. */
 static void collect(struct running *run, const char *killed_for)
 {
     int status = 0;
@@ -155,15 +159,30 @@ static void collect(struct running *run, const char *killed_for)
     }
 }
 
-/* Reads until the output ends; returns why the child was killed, or NULL. */
+/* Reads what comes.  True: the child has ended, and what it wrote is read. */
+static bool wait_a_moment(struct running *run, bool is_killed)
+{
+    const int fds[] = {run->exit, run->out};
+    unsigned ready = proc_wait(fds, run->out >= 0 ? 2 : 1, POLL_MS);
+    bool has_ended = ready & 1, has_output = ready & 2;
+    if (has_output && !read_output(run)) {
+        close(run->out);
+        run->out = -1;
+    }
+    /* A process that the child has left behind may hold the output open for ever, or fill it. */
+    return has_ended && (!has_output || is_killed);
+}
+
+/*
+ * Until the child has ended; returns why it was killed, or NULL.  The end of its output is no end:
+ * a job may close it and go on, and the limit of time is for the process.
+ */
 static const char *watch(struct running *run)
 {
     int64_t start_ms = mono_ms(), kept_ms = start_ms;
     int64_t limit_ms = (int64_t)run->q->job->timeout_s * 1000, stopped_ms = 0;
     const char *why = NULL;
-    for (;;) {
-        if (proc_wait(&run->out, 1, POLL_MS) && !read_output(run))
-            return why;
+    while (!wait_a_moment(run, why != NULL)) {
         int64_t now = mono_ms();
         if (!why && (proc_stopping() || now - start_ms > limit_ms)) {
             why = proc_stopping() ? "stopped" : "timeout";
@@ -181,35 +200,56 @@ static const char *watch(struct running *run)
             }
         }
     }
+    if (run->line.n)
+        emit(run);
+    return why;
+}
+
+/* Forks the child with a pipe for its output and one for the reason of its failure. */
+static bool start_child(struct running *run, struct err *err)
+{
+    int out[2], status[2];
+    if (pipe2(out, O_CLOEXEC) != 0)
+        return err_errno(err, errno, "pipe");
+    FD_AUTO out_read = out[0];
+    FD_AUTO out_write = out[1];
+    if (pipe2(status, O_CLOEXEC) != 0)
+        return err_errno(err, errno, "pipe");
+    FD_AUTO status_read = status[0];
+    FD_AUTO status_write = status[1];
+    fflush(stdout); /* or the child writes it once more */
+    pid_t parent = getpid();
+    run->pid = fork();
+    if (run->pid < 0)
+        return err_errno(err, errno, "starting a job");
+    if (run->pid == 0)
+        child(run->q, out_write, status_write, parent);
+    run->exit = pidfd_open(run->pid, 0);
+    if (run->exit < 0) { /* nobody could watch over it */
+        int why = errno;
+        kill(run->pid, SIGKILL);
+        waitpid(run->pid, NULL, 0);
+        return err_errno(err, why, "watching a job");
+    }
+    run->out = TAKE_FD(out_read);
+    run->status = TAKE_FD(status_read);
+    return true;
 }
 
 bool run_job(const struct run_request *q, struct run_result *ret, struct err *err)
 {
-    int out[2], status[2];
-    *ret = (struct run_result){0};
-    if (pipe2(out, O_CLOEXEC) != 0)
-        return err_errno(err, errno, "pipe");
-    if (pipe2(status, O_CLOEXEC) != 0) {
-        close(out[0]);
-        close(out[1]);
-        return err_errno(err, errno, "pipe");
-    }
+    struct running run = {.q = q, .r = ret, .exit = -1, .out = -1, .status = -1};
     int64_t start_ms = mono_ms();
-    fflush(stdout);
-    pid_t parent = getpid(), pid = fork();
-    if (pid == 0)
-        child(q, out[1], status[1], parent);
-    close(out[1]);
-    close(status[1]);
-    if (pid > 0) {
-        struct running run = {.q = q, .r = ret, .pid = pid, .out = out[0], .status = status[0]};
-        sb_init(&run.line, LINE_MAX_BYTES);
-        collect(&run, watch(&run));
-        sb_release(&run.line);
-        ret->duration_ms = mono_ms() - start_ms;
-    }
-    int why = errno;
-    close(out[0]);
-    close(status[0]);
-    return pid > 0 || err_errno(err, why, "starting a job");
+    *ret = (struct run_result){0};
+    if (!start_child(&run, err))
+        return false;
+    sb_init(&run.line, LINE_MAX_BYTES);
+    collect(&run, watch(&run));
+    sb_release(&run.line);
+    ret->duration_ms = mono_ms() - start_ms;
+    close(run.exit);
+    close(run.status);
+    if (run.out >= 0)
+        close(run.out);
+    return true;
 }
