@@ -108,17 +108,22 @@ UPDATE crash_ledger SET state = 'rejected' WHERE crash_id = $3 AND state <> 'pro
 DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1;
 
 -- name: queue_give_back
--- Waiting again after a pause, or failed for good after the last attempt.  When the same message
--- was published again meanwhile, that one takes over.
--- $1 id bigint
--- $2 locked_by text
--- $3 pause_s bigint
--- $4 max_attempts integer
--- $5 error_class text
--- $6 deaths integer
+-- Claims of a worker wait again after a pause, or have failed for good after the last attempt.  When
+-- the same message was published again meanwhile, that one takes over.  Without an attempt they are
+-- as if they had not been claimed.
+-- $1 locked_by text
+-- $2 id bigint: this one; NULL: all of the worker
+-- $3 held_id bigint: but not this one; 0: none is left out
+-- $4 attempts integer: 1 or 0
+-- $5 deaths integer: 1 or 0
+-- $6 pause_s bigint
+-- $7 max_attempts integer
+-- $8 error_class text: NULL keeps what was there
 WITH mine AS (
-    SELECT id, crash_id, ruleset, attempts + 1 >= $4::integer AS is_last
-      FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
+    SELECT id, crash_id, ruleset, $4::integer > 0 AND attempts + 1 >= $7::integer AS is_last
+      FROM crash_queue
+     WHERE state = 1 AND locked_by = $1 AND ($2::bigint IS NULL OR id = $2::bigint)
+       AND id <> $3::bigint
        FOR UPDATE
 ), twin AS (
     SELECT m.id FROM mine m
@@ -129,36 +134,16 @@ WITH mine AS (
     UPDATE crash_ledger SET state = 'failed'
      WHERE crash_id IN (SELECT crash_id FROM mine WHERE is_last AND id NOT IN (SELECT id FROM twin))
        AND state = 'received'
-)
-UPDATE crash_queue q
-   SET state = CASE WHEN m.is_last THEN 2 ELSE 0 END,
-       attempts = q.attempts + 1, worker_deaths = q.worker_deaths + $6::integer,
-       not_before = now() + $3::bigint * interval '1 second',
-       locked_by = NULL, locked_until = NULL, last_error = $5
-  FROM mine m
- WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
-RETURNING q.state;
-
--- name: queue_release
--- Claims of a worker that does not work on them wait again as if they had not been made.  Where the
--- same message was published again meanwhile, that one is enough.
--- $1 locked_by text
--- $2 held_id bigint
-WITH mine AS (
-    SELECT id, crash_id, ruleset FROM crash_queue
-     WHERE state = 1 AND locked_by = $1 AND id <> $2::bigint
-       FOR UPDATE
-), twin AS (
-    SELECT m.id FROM mine m
-      JOIN crash_queue w ON w.crash_id = m.crash_id AND w.ruleset = m.ruleset AND w.state = 0
-), gone AS (
-    DELETE FROM crash_queue WHERE id IN (SELECT id FROM twin)
 ), back AS (
-    UPDATE crash_queue q SET state = 0, not_before = now(), locked_by = NULL, locked_until = NULL
-      FROM mine m WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
-    RETURNING q.id
+    UPDATE crash_queue q
+       SET state = CASE WHEN m.is_last THEN 2 ELSE 0 END,
+           attempts = q.attempts + $4::integer, worker_deaths = q.worker_deaths + $5::integer,
+           not_before = now() + $6::bigint * interval '1 second',
+           locked_by = NULL, locked_until = NULL, last_error = coalesce($8, q.last_error)
+      FROM mine m
+     WHERE q.id = m.id AND q.id NOT IN (SELECT id FROM twin)
 )
-SELECT crash_id, (SELECT count(*) FROM back) AS waiting, pg_notify('crash_queue', '') AS notified FROM mine;
+SELECT crash_id, pg_notify('crash_queue', '') AS notified FROM mine;
 
 -- name: queue_running
 -- Messages in work, for the search after dead workers.

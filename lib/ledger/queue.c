@@ -124,20 +124,36 @@ int ledger_backoff_s(int attempts)
     return MIN(pause, (int)BACKOFF_MAX_S);
 }
 
-static bool give_back(struct db *db, const char *id, const char *worker, int pause_s,
-                      const char *why, bool is_death, struct err *err)
+/* How a claim ended that did not lead to a result. */
+struct lapse {
+    int attempts, deaths; /* 1 or 0: what it counts as */
+    int pause_s;
+    const char *error_class; /* NULL: the last one stays */
+};
+
+/* The claim of a worker on one message, or with id NULL those on all but held_id (NULL: on all). */
+static bool give_back(struct db *db, const char *worker, const char *id, const char *held_id,
+                      const struct lapse *l, struct db_rows *ret, struct err *err)
 {
-    char pause[16], max[16];
-    snprintf(pause, sizeof pause, "%d", pause_s);
+    char attempts[16], deaths[16], pause[16], max[16];
+    snprintf(attempts, sizeof attempts, "%d", l->attempts);
+    snprintf(deaths, sizeof deaths, "%d", l->deaths);
+    snprintf(pause, sizeof pause, "%d", l->pause_s);
     snprintf(max, sizeof max, "%d", LEDGER_ATTEMPTS_MAX);
-    return DB_EXEC(db, &q_queue_give_back, err, id, worker, pause, max, why, is_death ? "1" : "0");
+    return DB_RUN(db, &q_queue_give_back, ret, err, worker, id, held_id ? held_id : "0", attempts,
+                  deaths, pause, max, l->error_class);
 }
 
 bool ledger_give_back(struct db *db, const struct ledger_job *job, const struct err *why,
                       struct err *err)
 {
-    return give_back(db, job->id, job->worker, ledger_backoff_s(job->attempts),
-                     err_code_name(why->code), false, err) ||
+    const struct lapse failure = {
+        .attempts = 1,
+        .pause_s = ledger_backoff_s(job->attempts),
+        .error_class = err_code_name(why->code),
+    };
+    DB_ROWS rows = {0};
+    return give_back(db, job->worker, job->id, NULL, &failure, &rows, err) ||
            err_wrap(err, "giving back crash %s", job->crash_id);
 }
 
@@ -154,11 +170,11 @@ bool ledger_drop(struct db *db, const struct ledger_job *job, struct err *err)
 bool ledger_release(struct db *db, const char *worker, const char *held_id, struct err *err)
 {
     DB_ROWS rows = {0};
-    if (!DB_RUN(db, &q_queue_release, &rows, err, worker, held_id ? held_id : "0"))
+    if (!give_back(db, worker, NULL, held_id, &(struct lapse){0}, &rows, err))
         return err_wrap(err, "returning claims");
     for (int i = 0; i < rows.count; i++)
         log_event(LOG_INFO, "claim_returned", "claimed over a connection that broke",
-                  LOG_S("crash_id", db_col(&rows, i, Q_QUEUE_RELEASE_COL_CRASH_ID)));
+                  LOG_S("crash_id", db_col(&rows, i, Q_QUEUE_GIVE_BACK_COL_CRASH_ID)));
     return true;
 }
 
@@ -187,11 +203,16 @@ bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err
         enum worker_life life = life_of(worker, host);
         if (life != WORKER_DEAD && !db_col_bool(&rows, i, Q_QUEUE_RUNNING_COL_IS_EXPIRED))
             continue;
-        bool is_death = life != WORKER_LIVES;
-        const char *why = is_death ? "worker died" : "lease ended";
-        if (!give_back(db, db_col(&rows, i, Q_QUEUE_RUNNING_COL_ID), worker, 0, why, is_death, err))
+        const struct lapse lapse = {
+            .attempts = 1,
+            .deaths = life != WORKER_LIVES,
+            .error_class = life != WORKER_LIVES ? "worker died" : "lease ended",
+        };
+        DB_ROWS given = {0};
+        const char *id = db_col(&rows, i, Q_QUEUE_RUNNING_COL_ID);
+        if (!give_back(db, worker, id, NULL, &lapse, &given, err))
             return false;
-        log_event(LOG_WARN, "crash_given_back", why,
+        log_event(LOG_WARN, "crash_given_back", lapse.error_class,
                   LOG_S("crash_id", db_col(&rows, i, Q_QUEUE_RUNNING_COL_CRASH_ID)),
                   LOG_S("worker", worker));
         buried++;
