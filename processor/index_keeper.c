@@ -37,6 +37,7 @@ struct keeper {
     struct index_writer *index;
     struct index_reader *reader; /* NULL until something is to be filled */
     struct ledger_fill fill;
+    struct ledger_unsettled unsettled;
     int fill_fd; /* the claim; -1: nothing is being filled */
     bool is_failing;
 };
@@ -68,6 +69,7 @@ static void stop_filling(struct keeper *k)
 static void keeper_close(struct keeper *k)
 {
     stop_filling(k);
+    ledger_unsettled_release(&k->unsettled);
     index_writer_close(k->index);
     store_close(k->store);
     db_free(k->db);
@@ -132,7 +134,7 @@ static bool put_late(struct keeper *k, struct err *err)
 {
     size_t put, total = 0;
     do {
-        if (!ledger_put_late(k->db, k->store, k->index, &put, err))
+        if (!ledger_put_late(k->db, k->store, k->index, &k->unsettled, &put, err))
             return false;
         total += put;
     } while (put > 0 && !proc_stopping());
@@ -149,7 +151,7 @@ static bool put_late(struct keeper *k, struct err *err)
 static bool replay(struct keeper *k, struct err *err)
 {
     size_t replayed;
-    if (!ledger_replay(k->db, k->store, k->index, &replayed, err))
+    if (!ledger_replay(k->db, k->store, k->index, &k->unsettled, &replayed, err))
         return false;
     if (replayed)
         log_event(LOG_INFO, "index_replayed", "crashes appended to the index again",

@@ -108,7 +108,7 @@ UPDATE crash_index_state SET synced_seq = $1::bigint WHERE synced_seq < $1::bigi
 -- Crashes appended after a place, in that order.
 -- $1 seq bigint
 -- $2 limit integer
-SELECT crash_id, index_seq FROM crash_ledger
+SELECT crash_id, index_seq, processed_at FROM crash_ledger
  WHERE index_seq > $1::bigint ORDER BY index_seq LIMIT $2::integer;
 
 -- name: index_seq_before
@@ -119,17 +119,32 @@ SELECT crash_id, index_seq FROM crash_ledger
  WHERE index_seq < $1::bigint ORDER BY index_seq DESC LIMIT $2::integer;
 
 -- name: index_late
--- Processed while the index could not be used.
+-- Processed while the index could not be used, and not in work; and those that the caller names.
 -- $1 limit integer
-SELECT crash_id, processed_at FROM crash_ledger
- WHERE state = 'processed' AND index_seq IS NULL LIMIT $1::integer;
+-- $2 crash_ids text[]
+WITH late AS (
+    SELECT crash_id FROM crash_ledger l
+     WHERE state = 'processed' AND index_seq IS NULL
+       AND NOT EXISTS (SELECT 1 FROM crash_queue q WHERE q.crash_id = l.crash_id AND q.state = 1)
+     LIMIT $1::integer
+)
+SELECT l.crash_id, l.processed_at,
+       EXISTS (SELECT 1 FROM crash_queue q WHERE q.crash_id = l.crash_id AND q.state = 1) AS in_work
+  FROM crash_ledger l
+ WHERE l.crash_id IN (SELECT crash_id FROM late UNION SELECT unnest($2::text[]))
+   AND l.state = 'processed';
 
--- name: index_late_done
--- Put; unless it was processed once more meanwhile.
+-- name: index_put_again
+-- What was put is what is stored, unless the crash was processed meanwhile, or is in work: then no
+-- row comes back.  A late one gets its place; so does one that lost it to the put.
 -- $1 crash_id text
 -- $2 processed_at timestamptz
-UPDATE crash_ledger SET index_seq = nextval('crash_index_seq')
- WHERE crash_id = $1 AND processed_at = $2::timestamptz AND index_seq IS NULL;
+-- $3 is_late boolean
+UPDATE crash_ledger l
+   SET index_seq = CASE WHEN $3::boolean THEN nextval('crash_index_seq') ELSE index_seq END
+ WHERE crash_id = $1 AND processed_at = $2::timestamptz
+   AND NOT EXISTS (SELECT 1 FROM crash_queue q WHERE q.crash_id = l.crash_id AND q.state = 1)
+RETURNING crash_id;
 
 -- name: index_late_count
 SELECT count(*) AS count FROM crash_ledger WHERE state = 'processed' AND index_seq IS NULL;

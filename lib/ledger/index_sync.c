@@ -1,10 +1,3 @@
-#include <stdlib.h>
-
-#include "lib/base/log.h"
-#include "lib/base/util.h"
-#include "lib/ledger/ledger.h"
-#include "queries.h"
-
 /*
  * Keeping the index and the ledger in step, whatever happens to the index.
  *
@@ -17,7 +10,22 @@
  *
  * A row that is processed and has no number could not be appended: it is late, and tried again
  * here.
+ *
+ * What is put here was read from the store before, and a worker may process the same crash between
+ * the two: it puts its result into the index, then into the store, then ends its claim and writes
+ * the ledger row.  So after each put the database is asked whether the row is still of the same
+ * moment and nobody has the crash in work.  If so, no worker came in between, and one that comes
+ * now puts over ours.  Else the crash stays noted as unsettled and is put once more, from what is
+ * stored then, until that is so.  The note is in memory: a keeper that is killed while it has one
+ * leaves the older document in the index until the crash is processed or replayed the next time.
  */
+#include <stdlib.h>
+
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
+#include "queries.h"
+
 enum { REPLAY_PAGE = 500, LATE_PAGE = 200, PROCESSED_BYTES_MAX = JSON_BYTES_MAX };
 
 static bool seq_state(struct db *db, int64_t *ret_last, int64_t *ret_synced, struct err *err)
@@ -62,9 +70,49 @@ static bool put_again(struct store *store, struct index_writer *index, const cha
     return err_wrap(err, "appending %s again", crash_id);
 }
 
+static size_t find_unsettled(const struct ledger_unsettled *u, const char *crash_id)
+{
+    size_t i = 0;
+    while (i < u->list.n && strcmp(u->list.v[i].crash_id, crash_id) != 0)
+        i++;
+    return i;
+}
+
+static void note(struct ledger_unsettled *u, const char *crash_id, bool is_settled)
+{
+    size_t i = find_unsettled(u, crash_id);
+    if (is_settled && i < u->list.n) {
+        u->list.v[i] = u->list.v[--u->list.n];
+    } else if (!is_settled && i == u->list.n) {
+        struct ledger_unsettled_crash c;
+        snprintf(c.crash_id, sizeof c.crash_id, "%s", crash_id);
+        VEC_PUSH(&u->list, c);
+    }
+}
+
+void ledger_unsettled_release(struct ledger_unsettled *u)
+{
+    VEC_RELEASE(&u->list);
+}
+
+/* Puts a crash as it is stored; processed_at: what the ledger said before. */
+static bool put_and_check(struct db *db, struct store *store, struct index_writer *index,
+                          struct ledger_unsettled *u, const char *crash_id,
+                          const char *processed_at, bool is_late, struct err *err)
+{
+    DB_ROWS rows = {0};
+    note(u, crash_id, false); /* also if the rest fails */
+    if (!put_again(store, index, crash_id, err) ||
+        !DB_RUN(db, &q_index_put_again, &rows, err, crash_id, processed_at, db_bool(is_late)))
+        return false;
+    note(u, crash_id, rows.count > 0);
+    return true;
+}
+
 /* One page of rows behind *seq, which moves on. */
 static bool replay_page(struct db *db, struct store *store, struct index_writer *index,
-                        int64_t *seq, size_t *ret_count, struct err *err)
+                        struct ledger_unsettled *u, int64_t *seq, size_t *ret_count,
+                        struct err *err)
 {
     char after[24], limit[16];
     snprintf(after, sizeof after, "%lld", (long long)*seq);
@@ -73,7 +121,8 @@ static bool replay_page(struct db *db, struct store *store, struct index_writer 
     if (!DB_RUN(db, &q_index_seq_after, &rows, err, after, limit))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        if (!put_again(store, index, db_col(&rows, i, Q_INDEX_SEQ_AFTER_COL_CRASH_ID), err))
+        if (!put_and_check(db, store, index, u, db_col(&rows, i, Q_INDEX_SEQ_AFTER_COL_CRASH_ID),
+                           db_col(&rows, i, Q_INDEX_SEQ_AFTER_COL_PROCESSED_AT), false, err))
             return false;
         *seq = db_col_int(&rows, i, Q_INDEX_SEQ_AFTER_COL_INDEX_SEQ, *seq);
     }
@@ -97,7 +146,7 @@ static bool replay_from(struct db *db, struct index_writer *index, int64_t *ret,
 }
 
 bool ledger_replay(struct db *db, struct store *store, struct index_writer *index,
-                   size_t *ret_replayed, struct err *err)
+                   struct ledger_unsettled *u, size_t *ret_replayed, struct err *err)
 {
     int64_t seq = -1;
     size_t total = 0, got;
@@ -107,7 +156,7 @@ bool ledger_replay(struct db *db, struct store *store, struct index_writer *inde
     if (seq < 0)
         return true;
     do {
-        if (!replay_page(db, store, index, &seq, &got, err))
+        if (!replay_page(db, store, index, u, &seq, &got, err))
             return false;
         total += got;
     } while (got == REPLAY_PAGE);
@@ -117,22 +166,51 @@ bool ledger_replay(struct db *db, struct store *store, struct index_writer *inde
     return true;
 }
 
-bool ledger_put_late(struct db *db, struct store *store, struct index_writer *index,
-                     size_t *ret_put, struct err *err)
+static bool find_late(struct db *db, const struct ledger_unsettled *u, struct db_rows *ret,
+                      struct err *err)
 {
     char limit[16];
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    struct strs ids = {.v = arena_array(&a, u->list.n + 1, sizeof(struct str))};
+    for (; ids.n < MIN(u->list.n, (size_t)LATE_PAGE); ids.n++)
+        ids.v[ids.n] = str_of(u->list.v[ids.n].crash_id);
     snprintf(limit, sizeof limit, "%d", LATE_PAGE);
+    bool ok = DB_RUN(db, &q_index_late, ret, err, limit, db_text_array(&a, ids));
+    arena_release(&a);
+    return ok;
+}
+
+/* Of the first n that were asked for, those without a row: somebody deleted the crash, also from
+ * the index. */
+static void forget_deleted(struct ledger_unsettled *u, size_t n, const struct db_rows *rows)
+{
+    while (n-- > 0) {
+        int i = 0;
+        while (i < rows->count &&
+               strcmp(db_col(rows, i, Q_INDEX_LATE_COL_CRASH_ID), u->list.v[n].crash_id) != 0)
+            i++;
+        if (i == rows->count)
+            u->list.v[n] = u->list.v[--u->list.n];
+    }
+}
+
+bool ledger_put_late(struct db *db, struct store *store, struct index_writer *index,
+                     struct ledger_unsettled *u, size_t *ret_put, struct err *err)
+{
     DB_ROWS rows = {0};
     *ret_put = 0;
-    if (!DB_RUN(db, &q_index_late, &rows, err, limit))
+    if (!find_late(db, u, &rows, err))
         return false;
+    forget_deleted(u, MIN(u->list.n, (size_t)LATE_PAGE), &rows);
     for (int i = 0; i < rows.count; i++) {
         const char *id = db_col(&rows, i, Q_INDEX_LATE_COL_CRASH_ID);
-        if (!put_again(store, index, id, err) ||
-            !DB_EXEC(db, &q_index_late_done, err, id,
-                     db_col(&rows, i, Q_INDEX_LATE_COL_PROCESSED_AT)))
+        if (db_col_bool(&rows, i, Q_INDEX_LATE_COL_IN_WORK))
+            continue; /* an unsettled one: when its worker is done */
+        if (!put_and_check(db, store, index, u, id, db_col(&rows, i, Q_INDEX_LATE_COL_PROCESSED_AT),
+                           true, err))
             return false;
-        ++*ret_put;
+        *ret_put += find_unsettled(u, id) == u->list.n;
     }
     return true;
 }

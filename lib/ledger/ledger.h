@@ -1,6 +1,7 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include "lib/base/vec.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/search/index.h"
@@ -104,12 +105,21 @@ bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err
  */
 /* Makes finished appends survive a crash of the machine and remembers up to where. */
 bool ledger_sync(struct db *db, struct index_writer *index, struct err *err);
+/*
+ * Crashes that ledger_replay or ledger_put_late have put while a worker may have processed them:
+ * the next ledger_put_late puts them once more.  Begins as {0}.
+ */
+struct ledger_unsettled {
+    VEC(struct ledger_unsettled_crash { char crash_id[37]; }) list;
+};
+void ledger_unsettled_release(struct ledger_unsettled *u);
 /* Appends again what a failure of the machine took, or an older copy of the index does not have. */
 bool ledger_replay(struct db *db, struct store *store, struct index_writer *index,
-                   size_t *ret_replayed, struct err *err);
-/* Some of those that are processed and not in the index. */
+                   struct ledger_unsettled *u, size_t *ret_replayed, struct err *err);
+/* Some of those that are processed and not in the index, and of the unsettled ones.  *ret_put 0:
+ * there are none that could be settled now. */
 bool ledger_put_late(struct db *db, struct store *store, struct index_writer *index,
-                     size_t *ret_put, struct err *err);
+                     struct ledger_unsettled *u, size_t *ret_put, struct err *err);
 
 /*
  * Filling what the index has lost, page by page: begin; if losses is not 0, pages until

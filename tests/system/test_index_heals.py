@@ -194,6 +194,35 @@ def test_unusable_index_holds_up_nothing(datil, crashes):
     assert events(datil, "index_caught_up")
 
 
+def make_late(datil, crash):
+    datil.sql("UPDATE crash_ledger SET index_seq = NULL WHERE crash_id = %s", crash)
+
+
+def test_late_crash_that_is_processed_meanwhile_is_found_as_it_is_stored(datil, minidump):
+    """The keeper reads a processed crash; before it puts that, a worker is done with the same crash once more."""
+    crash, other = (datil.post(dump=minidump) for _ in range(2))
+    signature = datil.wait_processed(crash)["signature"]
+    datil.wait_processed(other)
+    path = next(datil.var.glob(f"store/*/processed_crash/{crash}.json"))
+    kept = path.with_name(".kept")
+    path.rename(kept)
+    os.mkfifo(path)
+    datil.own(path)
+    make_late(datil, crash)
+    with open(path, "w") as feed:  # waits for the keeper
+        old = json.loads(kept.read_text())
+        kept.rename(path)
+        datil.datil("reprocess", crash)
+        wait_until(lambda: not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", crash)
+                   and json.loads(path.read_text())["completed_datetime"] > old["completed_datetime"], 30, "the worker")
+        feed.write(json.dumps({**old, "signature": "overtaken"}))
+    make_late(datil, other)
+    wait_until(lambda: datil.sql("SELECT 1 FROM crash_ledger WHERE crash_id = %s AND index_seq > 0", other), 20,
+               "the keeper's next round")
+    wait_until(lambda: [hit["signature"] for hit in datil.search(uuid=crash, _columns=["signature"])["hits"]]
+               == [signature], 20, "the crash as it is stored")
+
+
 def test_forbidden_index_holds_up_nothing(datil, crashes):
     """The fixture `crashes` fails it: a crash is not processed while the index is away, or not found afterwards."""
     if (datil.var / "store").stat().st_uid == 0:
