@@ -1,3 +1,8 @@
+/*
+ * Text parts in other charsets than UTF-8.  The list is closed: iconv knows hundreds of names, some
+ * of them with state or side effects ("//TRANSLIT", "UTF-7"), and a name out of a stranger's header
+ * never reaches it.
+ */
 #include <errno.h>
 #include <iconv.h>
 #include <strings.h>
@@ -22,6 +27,7 @@ static const struct {
 };
 /* clang-format on */
 
+/* Piece by piece, so that the output's limit holds however much a charset grows. */
 static bool convert(struct str bytes, const char *from, struct strbuf *out)
 {
     iconv_t cd = iconv_open("UTF-8", from);

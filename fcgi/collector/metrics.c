@@ -1,3 +1,9 @@
+/*
+ * Counters in memory that all workers and the mover share: an atomic addition and, if anybody wants
+ * it, a datagram to statsd.  Nothing is read back, so no lock is needed and a killed worker leaves
+ * no counter in between.  They begin at 0 with the program.  Names and tags are those of Socorro's
+ * collector, so that dashboards made for it go on working.
+ */
 #include "fcgi/collector/metrics.h"
 
 #include <netdb.h>
@@ -49,6 +55,8 @@ bool metrics_new(struct metrics **ret, struct err *err)
     return true;
 }
 
+/* Each process has a socket of its own, made after the fork; without one only the counters count.
+ */
 void metrics_open_statsd(struct metrics *m, const struct conf *conf)
 {
     const char *host = conf_text(conf, CONF_STATSD_HOST);

@@ -1,10 +1,12 @@
-#include "fcgi/collector/report.h"
-#include "lib/base/util.h"
-
 /*
  * Names from outside: of file parts, which become names of files, and of annotations that other
  * clients than Mozilla's use for product and version.
+ *
+ * The name of a file part is reduced to letters, digits and underscores, so it is a name in the
+ * spool and a kind of the store as it is, and can neither climb out of a directory nor hide in it.
  */
+#include "fcgi/collector/report.h"
+#include "lib/base/util.h"
 
 /* Names that mean other things in the store of crashes. */
 static const char *const reserved[] = {

@@ -1,3 +1,9 @@
+/*
+ * A small table that is searched from its beginning: REFUSED_NAMES entries are compared in
+ * microseconds, and only for reports that are refused anyway.  Who sends many invented names fills
+ * it, and then no further name is counted until the mover has emptied it: memory and database stay
+ * bounded, and an administrator sees the flood.
+ */
 #include "fcgi/collector/refused.h"
 
 #include <string.h>
@@ -6,7 +12,7 @@
 #include "lib/base/util.h"
 #include "queries.h"
 
-enum { ARENA_MAX = 1 << 20 };
+enum { ARENA_MAX = 1 << 20 }; /* REFUSED_NAMES names of at most REFUSED_NAME_SIZE, and as arrays */
 
 /* n grows only behind a complete entry, so the state a killed holder leaves is a good one. */
 struct refused_table {
@@ -25,7 +31,8 @@ bool refused_new(struct refused_table **ret, struct err *err)
     return true;
 }
 
-/* What a terminal obeys, or what makes a name look like another one. */
+/* What a terminal obeys, or what makes a name look like another one: controls, soft hyphen, zero
+ * width, direction, byte order mark, interlinear notes, tags (Unicode's general category Cf). */
 static bool is_hidden(uint32_t cp)
 {
     static const struct {
@@ -76,6 +83,8 @@ void refused_add(struct refused_table *t, struct str product, uint64_t count)
     shared_unlock(&t->mutex);
 }
 
+/* Counts are either still in the table or with the caller, who puts back what it cannot write; a
+ * mover that is killed in between loses them. */
 size_t refused_take(struct refused_table *t, struct refused_count *out)
 {
     shared_lock(&t->mutex);

@@ -69,7 +69,8 @@ void report_note(struct report *r, const char *fmt, ...)
     json_array_append_new(r->notes, jtext(sb_view(&b)));
 }
 
-/* Removes NUL in place; true if there was one. */
+/* Removes NUL in place; true if there was one.  PostgreSQL's text cannot hold it, and too much of C
+ * behind us would take it for an end. */
 static bool drop_nul(char *p, size_t *n)
 {
     size_t kept = 0, had = *n;
@@ -80,6 +81,8 @@ static bool drop_nul(char *p, size_t *n)
     return kept != had;
 }
 
+/* The limit of names in all is not held here but at the end (report_drop_surplus): only then is it
+ * known which of them the field table knows. */
 static void set_annotation(struct report *r, const char *name, struct str value)
 {
     r->has_fields = true;
@@ -97,6 +100,8 @@ static void set_annotation(struct report *r, const char *name, struct str value)
         jset_text(r->after_deferred, name, value);
 }
 
+/* What does not decode is left out and not mended: a wrong charset would make an annotation out of
+ * noise that then groups crashes. */
 static void end_text(struct report *r)
 {
     if (r->text_too_long) {
@@ -134,6 +139,7 @@ void report_drop_surplus(struct report *r)
     void *tmp;
     const char *key;
     json_t *value;
+    /* First those that nothing behind us reads; then, if that was not enough, any. */
     for (int round = 0; round < 2; round++)
         json_object_foreach_safe (r->annotations, tmp, key, value)
             if (left > r->annotations_max &&
@@ -146,6 +152,10 @@ void report_drop_surplus(struct report *r)
                     r->annotations_max);
 }
 
+/*
+ * Programs write their last JSON while they crash, and some by hand: what jrepair can mend (a lone
+ * surrogate, a NUL, a number beyond all bounds) must not cost the crash.
+ */
 json_t *report_json(struct str text, struct jrepairs *ret_repairs)
 {
     STRBUF_AUTO repaired;
@@ -155,6 +165,8 @@ json_t *report_json(struct str text, struct jrepairs *ret_repairs)
     return jparse(sb_view(&repaired), 2 * REPORT_ANNOTATIONS_MAX, ERR_IGNORED);
 }
 
+/* All annotations at once: what came in text parts before is replaced, as clients that send both
+ * mean the JSON.  Text parts behind it are added. */
 static bool take_json(struct report *r, struct str text, struct err *err)
 {
     struct jrepairs repairs = {0};
@@ -184,11 +196,14 @@ static bool end_json(struct report *r, struct err *err)
     return take_json(r, sb_view(&r->text), err);
 }
 
+/* A file is written and hashed as it comes.  Of two parts with one name the later one stays. */
 static bool begin_file(struct report *r, const struct multipart_part *part, struct err *err)
 {
     if (++r->file_count > REPORT_FILES_MAX)
         return report_malformed(r, "too_many_parts", err);
     enum dump_name_change change = dump_name_of(part->name, r->dump_name);
+    /* The rest of the system knows the main dump by one name, whatever this installation's clients
+     * call it. */
     if (strcmp(r->dump_name, r->main_dump) == 0)
         snprintf(r->dump_name, sizeof r->dump_name, "upload_file_minidump");
     if (dump_name_is_reserved(r->dump_name) && !r->part_is_deferred)
@@ -275,6 +290,7 @@ static enum part_kind kind_of(struct report *r, const struct multipart_part *par
     return is_text && part->filename.n == 0 ? PART_TEXT : PART_FILE;
 }
 
+/* A part that names no charset is UTF-8, which is what all known clients send. */
 static void take_charset(struct report *r, struct str content_type)
 {
     STRBUF_AUTO charset;
@@ -318,6 +334,8 @@ static bool part_begin(void *arg, const struct multipart_part *part, struct err 
     return r->kind != PART_FILE || begin_file(r, part, err);
 }
 
+/* Beyond the limit the bytes of a text are passed over, and its end says so: the parts behind it
+ * are still read. */
 static bool part_data(void *arg, const void *p, size_t n, struct err *err)
 {
     struct report *r = arg;
@@ -351,6 +369,7 @@ static bool part_end(void *arg, struct err *err)
 
 const struct multipart_events report_events = {part_begin, part_data, part_end};
 
+/* The order is that of the collector notes, which readers compare between crashes. */
 bool report_finish(struct report *r, struct err *err)
 {
     if (r->has_deferred && !(r->has_extra ? keep_deferred(r, err) : take_deferred(r, err)))

@@ -1,3 +1,15 @@
+/*
+ * Rules as data.  A condition stays the JSON that it was read from; what is dear about one is done
+ * when the file is read (regular expressions) or once for a report (JSON inside an annotation).
+ *
+ * Sampling draws from what the report is, not from a generator: a retry, another worker and another
+ * collector draw the same.  Each rule has a draw of its own, because with a common one a report
+ * that got through "10 % CONTINUE" would get through every later "10 %" as well.
+ *
+ * The first rule that matches and does not say CONTINUE decides; a report that none matches is
+ * rejected.  A rules file is checked whole before it is used, down to the operators' values, so
+ * that deciding about a report cannot fail: a report is never lost over a mistake in a rule.
+ */
 #include "fcgi/collector/throttle.h"
 
 #include <assert.h>
@@ -11,20 +23,17 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
-/*
- * Rules as data.  A condition stays the JSON that it was read from; what is dear about one is done
- * when the file is read (regular expressions) or once for a report (JSON inside an annotation).
- *
- * Sampling draws from what the report is, not from a generator: a retry, another worker and another
- * collector draw the same.  Each rule has a draw of its own, because with a common one a report
- * that got through "10 % CONTINUE" would get through every later "10 %" as well.
- */
-enum { RULES_MAX = 1000, NAME_MAX_BYTES = 100, NESTING_MAX = 8, FILE_MAX = 1 << 20 };
 enum {
+    RULES_MAX = 1000, /* people write them; the rules that ship are 16 */
+    NAME_MAX_BYTES = 100,
+    NESTING_MAX = 8, /* of conditions, which are tested by recursion */
+    FILE_MAX = 1 << 20,
+    /* A report is a stranger's, an expression an administrator's: what backtracks further, or is
+     * applied to a longer text, does not match.  PCRE2's own limit is a hundred times as much. */
     REGEX_MATCH_LIMIT = 100000,
-    REGEXES_MAX = 1000,
     REGEX_SUBJECT_MAX = 64 << 10,
-    ENVIRONMENT_MAX = 4 << 20
+    REGEXES_MAX = 1000,
+    ENVIRONMENT_MAX = 4 << 20, /* JSON in an annotation, such as a telemetry environment */
 };
 
 struct throttle_rule {
@@ -56,6 +65,7 @@ struct memo {
     char content[SHA256_HEX + 1];
 };
 
+/* What one condition is tested with; by value, since a condition inside another looks elsewhere. */
 struct context {
     const struct throttle_facts *facts;
     const struct throttle_rules *rules;
@@ -68,7 +78,8 @@ struct context {
     char number[40]; /* storage of a number's text */
 };
 
-/* Values compare as text; a missing one is the default, or empty. */
+/* Values compare as text; a missing one is the default, or empty.  None, True and False are what
+ * rules written for Mozilla's collector, which is in Python, expect. */
 static void take_text(struct context *c, const json_t *condition)
 {
     const json_t *v = c->annotation;
@@ -146,6 +157,7 @@ static bool op_prefix_in(const struct context *c, const json_t *condition, const
     return false;
 }
 
+/* By bytes: meant for build ids, which are digits of one length. */
 static bool op_lt(const struct context *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
@@ -170,7 +182,8 @@ static bool op_regex(const struct context *c, const json_t *condition, const jso
                        c->rules->limits) >= 0;
 }
 
-/* A build id is 14 digits that start with a date of this century. */
+/* A build id is 14 digits that start with a date of this century.  Anything else has no age, so the
+ * rule does not match: an odd build id is no reason to reject. */
 static bool op_older_than_days(const struct context *c, const json_t *condition,
                                const json_t *value)
 {
@@ -187,6 +200,8 @@ static bool op_older_than_days(const struct context *c, const json_t *condition,
     return built_us < c->facts->now_us - json_integer_value(value) * 86400 * 1000000;
 }
 
+/* Without product files nobody has said which products there are: then none is unsupported, but
+ * each is unlisted. */
 static bool op_product_unlisted(const struct context *c, const json_t *condition,
                                 const json_t *value)
 {
@@ -223,7 +238,8 @@ static bool op_package_unsupported(const struct context *c, const json_t *condit
     return true;
 }
 
-/* The annotation is itself a JSON text; the value at `path` in it, borrowed, or NULL. */
+/* The annotation is itself a JSON text; the value at `path` in it, borrowed, or NULL.  It is parsed
+ * once for all conditions in a row that look at the same annotation. */
 static const json_t *value_inside(const struct context *c, const json_t *condition)
 {
     if (!json_is_string(c->annotation))
@@ -285,6 +301,7 @@ enum value_kind {
     VALUE_CONDITIONS
 };
 
+/* The operators.  A new one is a row and a function; the checks at load follow from the row. */
 /* clang-format off */
 static const struct op {
     const char *name;
@@ -359,6 +376,8 @@ static bool value_fits(enum value_kind kind, const json_t *v)
     }
 }
 
+/* The place of the compiled expression is written into the condition, so that a rule needs no tree
+ * of its own beside the document. */
 static bool compile_regex(struct throttle_rules *rules, json_t *condition, struct err *err)
 {
     PCRE2_UCHAR why[120];
@@ -387,6 +406,7 @@ static bool check_condition(struct throttle_rules *rules, json_t *c, bool is_key
                        jget_str(c, "op") ? jget_str(c, "op") : "");
     if (depth > NESTING_MAX)
         return err_set(err, ERR_INVALID, "conditions nested deeper than %d", NESTING_MAX);
+    /* With key "*" a condition must say which annotation it means. */
     bool looks =
         op->kind != VALUE_CONDITIONS && op->test != op_always && op->test != op_product_unlisted;
     if (looks && !is_keyed && !jget_str(c, "of"))
@@ -418,6 +438,8 @@ static bool parse_code(const json_t *v, bool may_continue, enum throttle_code *r
     return false;
 }
 
+/* "ACCEPT", or [PERCENT, what happens to so many, what to the others]; CONTINUE makes sense only in
+ * the second form, a rule that always continued would be no rule. */
 static bool parse_then(const json_t *then, struct throttle_rule *rule)
 {
     rule->percentage = 100;
@@ -516,6 +538,7 @@ bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err
     return true;
 }
 
+/* "default", "accept_all", or the path of a file. */
 bool throttle_load(const char *which, struct throttle_rules *ret, struct err *err)
 {
     if (strcmp(which, "default") == 0)
@@ -574,6 +597,7 @@ static enum throttle_code outcome(const struct throttle_rule *rule,
                                   const struct throttle_facts *facts, struct memo *memo,
                                   double *rate)
 {
+    /* No draw where both ways are the same: the rate of the crash stays what it was. */
     if (rule->percentage >= 100 || rule->le == rule->gt)
         return rule->le;
     bool is_le = draw(facts, memo, rule->name) <= rule->percentage;

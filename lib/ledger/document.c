@@ -1,3 +1,8 @@
+/*
+ * A document of somebody else becomes one of ours: it gets the one name for its id that the store
+ * and the index go by, and a date, without which it would be in no week of the index.  Everything
+ * else stays as it came; what the fields of the index are is decided there.
+ */
 #include "lib/ledger/document.h"
 
 #include <stdio.h>

@@ -13,6 +13,8 @@
 #include "lib/ledger/ledger.h"
 #include "queries.h"
 
+/* Our signatures have 255 characters, names of products 100 bytes.  Loaded documents may have
+ * anything, and a key of a PostgreSQL index ends at 2704 bytes. */
 enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };
 
 /* What the ledger and the signature table keep of a processed crash; NULL where it has nothing. */
@@ -32,6 +34,7 @@ bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION
     return store_check(store, err);
 }
 
+/* A text that a column takes: not empty, not too long, without NUL. */
 static char *short_text(struct arena *a, const json_t *doc, const char *key, size_t max)
 {
     struct str s = jget_strn(doc, key);
@@ -97,6 +100,13 @@ static bool undo(struct store *store, struct index_writer *index, const char *cr
            index_delete(index, crash_id, &was_there, err) && index_sync(index, err);
 }
 
+/*
+ * Index, store, database.  A kill behind the index leaves a crash that is found by a search and has
+ * no page yet, or an older one; behind the store, a result without a row.  Either way the claim
+ * ends with the worker, and the next one does all three again.  The claim is asked for in the same
+ * statement that writes the row: a worker that was given up for dead meanwhile overwrites a result
+ * with an equal one and takes no message from its successor.
+ */
 bool ledger_finish(struct db *db, struct store *store, struct index_writer *index,
                    const struct ledger_job *job, const char *crash_id, const json_t *processed,
                    struct err *err)
@@ -159,7 +169,7 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
 static bool put_all(struct store *store, struct index_writer *index, json_t *const *docs, size_t n,
                     bool *ret_are_indexed, struct err *err)
 {
-    bool is_bulk = n > 1;
+    bool is_bulk = n > 1; /* one sync for all of them */
     if (is_bulk)
         store_defer_sync(store);
     bool ok = true;
@@ -180,6 +190,7 @@ bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
     if (n == 0)
         return true;
     bool are_indexed;
+    /* The rows last: a load that is broken off leaves documents without rows, and is repeated. */
     if (!put_all(store, index, docs, n, &are_indexed, err))
         return err_wrap(err, "storing %zu crashes", n);
     struct arena a;

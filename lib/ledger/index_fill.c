@@ -1,9 +1,3 @@
-#include <stdlib.h>
-
-#include "lib/base/util.h"
-#include "lib/ledger/ledger.h"
-#include "queries.h"
-
 /*
  * Filling an index that has lost something: the ledger's processed crashes, the newest first, each
  * looked up in the index and put from the store when it is not there.  It needs no list of what was
@@ -13,7 +7,13 @@
  * put only what is absent, which the index decides below its lock; and take it back when the
  * store has nothing of it any more.
  */
-enum { FILL_PAGE = 200 };
+#include <stdlib.h>
+
+#include "lib/base/util.h"
+#include "lib/ledger/ledger.h"
+#include "queries.h"
+
+enum { FILL_PAGE = 200 }; /* crashes between two looks at the clock and at the wish to stop */
 
 void ledger_fill_init(struct ledger_fill *f)
 {

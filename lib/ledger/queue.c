@@ -17,8 +17,15 @@
 #include "lib/ledger/ledger.h"
 #include "queries.h"
 
-enum { BACKOFF_FIRST_S = 10, BACKOFF_FACTOR = 4, BACKOFF_MAX_S = 3600, STANDARD_SHARE = 10 };
-enum { ENTRY_BYTES = 1024, BATCH_BYTES_MAX = LEDGER_BATCH_MAX * ENTRY_BYTES };
+enum {
+    /* 10, 40, 160, 640 s: the fifth and last attempt comes 850 s after the first.  docs/queue.md */
+    BACKOFF_FIRST_S = 10,
+    BACKOFF_FACTOR = 4,
+    BACKOFF_MAX_S = 3600,
+    STANDARD_SHARE = 10, /* crashes of the standard queue for one that is processed again */
+    ENTRY_BYTES = 1024,  /* of a message as parameters: an id, a rule set, 100 bytes of product */
+    BATCH_BYTES_MAX = LEDGER_BATCH_MAX * ENTRY_BYTES,
+};
 
 const char *queue_kind_name(enum queue_kind kind)
 {
@@ -26,6 +33,7 @@ const char *queue_kind_name(enum queue_kind kind)
     return (size_t)kind < ARRAY_LEN(names) ? names[kind] : "unknown";
 }
 
+/* Messages by column, as the arrays of the statement want them. */
 struct columns {
     struct strs id, ruleset, queue, product, submitted;
 };
@@ -90,6 +98,11 @@ static void copy_job(const struct db_rows *rows, const char *worker, struct ledg
     snprintf(ret->worker, sizeof ret->worker, "%s", worker);
 }
 
+/*
+ * One statement for each queue, in an order that is drawn: with one order only, a steady stream of
+ * new crashes would leave those that are processed again to wait for ever.  A claim that was
+ * committed and whose answer got lost is found by ledger_release.
+ */
 bool ledger_claim(struct db *db, const char *worker, int lease_s, struct ledger_job *ret,
                   struct err *err)
 {
@@ -157,6 +170,8 @@ bool ledger_give_back(struct db *db, const struct ledger_job *job, const struct 
            err_wrap(err, "giving back crash %s", job->crash_id);
 }
 
+/* Nothing happens, and that is no error, if the claim is not the worker's any more: another one has
+ * the message by now.  So it is with extend and drop. */
 bool ledger_reject(struct db *db, const struct ledger_job *job, struct err *err)
 {
     return DB_EXEC(db, &q_queue_reject, err, job->id, job->worker, job->crash_id);
@@ -196,6 +211,8 @@ bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err
     if (!DB_RUN(db, &q_queue_running, &rows, err))
         return false;
     size_t buried = 0;
+    /* Several may look at once.  The statement names worker and message, so one of them gives back
+     * and the others find nothing to do. */
     for (int i = 0; i < rows.count; i++) {
         const char *worker = db_col(&rows, i, Q_QUEUE_RUNNING_COL_LOCKED_BY);
         if (!worker)

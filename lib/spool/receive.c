@@ -31,6 +31,7 @@ static void file_path(const struct spool_entry *e, const char *prefix, const cha
     spool_path(e->spool, SPOOL_RECEIVING, e->name, file, out);
 }
 
+/* The directory is made with the first file: most requests that are refused never need one. */
 static bool ensure_dir(struct spool_entry *e, struct err *err)
 {
     if (e->name[0])
@@ -76,6 +77,8 @@ bool spool_file_begin(struct spool_entry *e, const char *dump_name, struct spool
     return true;
 }
 
+/* Pieces go to the page cache as they come; nothing is kept in memory and nothing synced before the
+ * end. */
 bool spool_file_add(struct spool_file *f, const void *p, size_t n, struct err *err)
 {
     const uint8_t *at = p;
@@ -102,6 +105,8 @@ void spool_file_drop(struct spool_file *f)
     sha256_release(&f->sha);
 }
 
+/* The descriptor is gone afterwards, also when the sync failed: the file then counts for nothing.
+ */
 bool spool_file_end(struct spool_entry *e, struct spool_file *f, char ret_sha256[SHA256_HEX + 1],
                     struct err *err)
 {
@@ -124,6 +129,7 @@ bool spool_file_remove(struct spool_entry *e, const char *dump_name, struct err 
     return true;
 }
 
+/* For a part that turned out to be annotations when it had been taken for a file. */
 bool spool_file_take(struct spool_entry *e, const char *dump_name, size_t max_bytes,
                      char **ret_bytes, size_t *ret_n, struct err *err)
 {
@@ -152,6 +158,7 @@ static bool write_raw_crash(struct spool_entry *e, const json_t *raw_crash, stru
     return ok;
 }
 
+/* Names are data of their directory and survive a power cut only when that is synced. */
 static bool sync_dir(const struct spool *s, const char *path, struct err *err)
 {
     return s->no_fsync || fs_sync_dir(path, err);

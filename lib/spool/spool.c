@@ -63,6 +63,8 @@ void spool_path_beside(const struct spool *s, const char *name, char out[SPOOL_P
     snprintf(out, SPOOL_PATH_SIZE, "%s/%s", s->dir, name);
 }
 
+/* Also called by a heartbeat, and again when a directory has vanished: another disk may have been
+ * mounted there since. */
 bool spool_open(const struct spool *s, struct err *err)
 {
     char path[SPOOL_PATH_SIZE];
@@ -78,6 +80,8 @@ bool spool_open(const struct spool *s, struct err *err)
     return true;
 }
 
+/* Asked before a body is read.  The rest of the disk stays for what others keep there: a full disk
+ * would stop the mover as well, which is the only one to make room. */
 bool spool_has_room(const struct spool *s, struct err *err)
 {
     struct statvfs v;
@@ -123,6 +127,8 @@ static void each_name(const struct spool *s, enum spool_state state,
         closedir(dir);
 }
 
+/* The time of an entry is when its last file came, or when the mover last took one out: near enough
+ * to tell a spool that stands still. */
 struct tally {
     size_t count;
     int64_t first_s;
@@ -146,6 +152,7 @@ void spool_count(const struct spool *s, int64_t now_s, size_t *ret_count, int64_
     *ret_oldest_s = now_s - t.first_s;
 }
 
+/* Whatever is not the name of a report (lost+found, an editor's file) is nobody's work. */
 struct id_filter {
     bool (*each)(void *arg, const char *crash_id);
     void *arg;
@@ -204,6 +211,7 @@ bool spool_claim(const struct spool *s, const char *crash_id)
 
 void spool_set_aside(const struct spool *s, enum spool_state from, const char *crash_id)
 {
+    /* Any other failure leaves it where it is; the mover takes it up again. */
     if (from == SPOOL_UNPUBLISHED || change_state(s, from, SPOOL_UNPUBLISHED, crash_id) ||
         (errno != ENOTEMPTY && errno != EEXIST))
         return;
@@ -243,6 +251,7 @@ void spool_sweep(const struct spool *s, int64_t now_s)
     each_name(s, SPOOL_RECEIVING, sweep_one, &w);
 }
 
+/* Only renames into the directory count: nothing else makes an entry complete. */
 bool spool_watch(const struct spool *s, int *ret_fd, struct err *err)
 {
     char path[SPOOL_PATH_SIZE];

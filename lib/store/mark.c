@@ -1,6 +1,10 @@
 /*
  * The mark of a directory tree.  It is read at each put and whenever something is not found: one
  * small file out of the page cache, some microseconds beside an fsync.
+ *
+ * It is read anew each time and never kept: a file system may go away and come back, or another one
+ * take its place, while a program runs.  A link in its place is refused, since that would vouch for
+ * a directory somewhere else.
  */
 #include "lib/store/mark.h"
 
@@ -27,6 +31,7 @@ bool mark_read(const char *dir, char ret_id[INSTALLATION_ID_SIZE], struct err *e
     if (!mark_path(dir, path, err))
         return false;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* What looks like an unmounted file system is "no mark"; everything else is an error. */
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return err_set(err, ERR_NOT_FOUND, "%s has no mark (" MARK_FILE ")", dir);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);

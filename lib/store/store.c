@@ -1,6 +1,10 @@
 /*
  * The object store in front of its back ends: crash ids and kinds are checked here, once, so that
- * no back end makes a path of a name that nobody has looked at.
+ * no back end makes a path of a name that nobody has looked at.  Both come from outside: ids out of
+ * addresses, reports and the database, kinds out of the names that a report gives its files.
+ *
+ * A back end is a table of functions (back.h).  There is one; the table is what keeps everybody
+ * else from knowing that objects are files.
  */
 #include "lib/store/store.h"
 
@@ -19,7 +23,13 @@ struct store {
 
 static const struct store_back *const backs[] = {&store_back_fs};
 
-enum { KIND_MAX = 30, DUMP_NAMES_BYTES_MAX = 1 << 20, DUMP_NAMES_MAX = 1000, DAY_DIGITS = 6 };
+enum {
+    KIND_MAX = 30, /* as long as the collector lets the name of a file part be */
+    /* Far beyond the 64 file parts that the collector takes: bounds for a damaged list only. */
+    DUMP_NAMES_BYTES_MAX = 1 << 20,
+    DUMP_NAMES_MAX = 1000,
+    DAY_DIGITS = 6, /* YYMMDD at the end of a crash id */
+};
 
 struct store_config store_config_of(const struct conf *conf)
 {
@@ -32,6 +42,7 @@ struct store_config store_config_of(const struct conf *conf)
 
 bool store_open(const struct store_config *cfg, struct store **ret, struct err *err)
 {
+    /* "noop" is no back end: who may go without a store asks before it opens one. */
     for (size_t i = 0; i < ARRAY_LEN(backs); i++) {
         if (strcmp(backs[i]->name, cfg->backend) != 0)
             continue;
@@ -69,6 +80,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Less than crash_id_valid asks, which belongs to a later module: just what a path needs. */
 bool store_id_ok(const char *id)
 {
     for (size_t i = 0; i < STORE_ID_LEN; i++) {
@@ -90,11 +102,13 @@ bool store_day_ok(const char *day)
     return day[STORE_DAY_LEN] == '\0';
 }
 
+/* A crash id has two digits of the year. */
 void store_day_of(const char *id, char out[STORE_DAY_LEN + 1])
 {
     snprintf(out, STORE_DAY_LEN + 1, "20%.6s", id + STORE_ID_LEN - DAY_DIGITS);
 }
 
+/* No dot and no slash: a kind can neither climb nor be taken for a temporary name. */
 static bool kind_ok(struct str kind)
 {
     if (kind.n == 0 || kind.n > KIND_MAX)
@@ -169,6 +183,7 @@ bool store_exists(struct store *s, const char *crash_id, const char *kind)
            s->back->exists(s->self, crash_id, kind);
 }
 
+/* What does not parse is damage of the store: nobody puts anything under these kinds but JSON. */
 json_t *store_get_json(struct store *s, const char *crash_id, const char *kind, size_t max_bytes,
                        struct err *err)
 {
@@ -193,11 +208,12 @@ bool store_dump_names(struct store *s, struct arena *a, const char *crash_id, st
     struct err why = {0};
     json_auto_t *list = store_get_json(s, crash_id, "dump_names", DUMP_NAMES_BYTES_MAX, &why);
     if (!list) {
-        if (why.code == ERR_NOT_FOUND)
+        if (why.code == ERR_NOT_FOUND) /* a crash that came as a document */
             *ret = (struct strs){0};
         return why.code == ERR_NOT_FOUND ||
                err_set(err, why.code, "dump_names of %s: %s", crash_id, why.msg);
     }
+    /* Names that cannot be kinds are left out: nobody could have put an object under them. */
     size_t count = MIN(json_array_size(list), (size_t)DUMP_NAMES_MAX);
     struct strs names = {.v = arena_array(a, count + 1, sizeof(struct str))};
     for (size_t i = 0; i < count; i++) {

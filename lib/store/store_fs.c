@@ -1,3 +1,20 @@
+/*
+ * The fs back end: a directory for each day, below it one for each kind of object, below that the
+ * objects.  Days are the outer level because crashes go by age, and a whole day goes with one
+ * rename.
+ *
+ * An object appears by rename of a temporary file in its own directory, so a reader sees the whole
+ * object or none, and a repeated put replaces it.  Names that begin with a dot are temporary and
+ * never listed; what a killed process leaves of them goes with the day.
+ *
+ * What a put promises, in this order: the bytes are on disk (fsync of the file), the name is (fsync
+ * of its directory), and so is every directory above that had to be made.  A kill in between leaves
+ * a temporary file or a whole object; a power cut may take back a name of which nobody was told. In
+ * the deferred mode all of these wait for one syncfs of the file system.
+ *
+ * The root's mark is looked at before each put and whenever something is not there, so that a file
+ * system that is not mounted is an error and neither an empty store nor a place to write to.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,14 +29,6 @@
 #include "lib/store/back.h"
 #include "lib/store/mark.h"
 
-/*
- * The fs back end.  An object appears by rename of a temporary file in its own directory; names
- * beginning with a dot are temporary and never listed.  What a killed process leaves behind goes
- * with the day.
- *
- * The root's mark is looked at before each put and whenever something is not there, so that a file
- * system that is not mounted is an error and neither an empty store nor a place to write to.
- */
 struct fs_store {
     char *root;
     bool no_fsync, is_deferred, wants_mark;
@@ -31,6 +40,8 @@ struct fs_path {
     char file[PATH_MAX]; /* ROOT/DAY/KIND/ID[.json] */
 };
 
+/* These carry the ending .json on disk, so that people and their tools know them; file parts of a
+ * report have none. */
 static const char *const json_kinds[] = {"raw_crash", "dump_names", "processed_crash",
                                          "crash_report"};
 
@@ -44,6 +55,7 @@ static const char *suffix_of(const char *kind)
 
 static bool fs_open_store(const struct store_config *cfg, void **ret_self, struct err *err)
 {
+    /* With a root of half the maximum every path below fits, and is formatted without a look. */
     if (!cfg->fs_root || !*cfg->fs_root || strlen(cfg->fs_root) > PATH_MAX / 2)
         return err_set(err, ERR_INVALID, "the fs object store needs a root directory");
     struct fs_store *s = xcalloc(1, sizeof *s);
@@ -80,7 +92,7 @@ static void fs_defer_sync(void *self)
 static bool fs_sync(void *self, struct err *err)
 {
     struct fs_store *s = self;
-    s->is_deferred = false;
+    s->is_deferred = false; /* also when it fails: the caller begins its puts again */
     if (s->no_fsync)
         return true;
     FD_AUTO fd = open(s->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -124,6 +136,7 @@ static bool temp_path(const struct fs_path *at, char out[PATH_MAX], struct err *
     return n < PATH_MAX || err_set(err, ERR_INVALID, "path too long: %.60s…", at->dir);
 }
 
+/* The directory is made only when it turns out to be missing: once for each day and kind. */
 static int create_temp(const struct fs_store *s, const char *id, const char *kind, const char *temp,
                        struct err *err)
 {
@@ -165,6 +178,11 @@ static bool fs_put(void *self, const char *id, const char *kind, struct str byte
     return false;
 }
 
+/*
+ * The collector has synced the file already, then the fsync here finds nothing to do; other callers
+ * have not.  A rename moves it within one file system.  Across two it is copied, and the source
+ * goes last: a kill before that leaves both, and the repeat puts the same bytes once more.
+ */
 static bool fs_put_file(void *self, const char *id, const char *kind, const char *path,
                         struct err *err)
 {
@@ -185,7 +203,7 @@ static bool fs_put_file(void *self, const char *id, const char *kind, const char
         return !wants_sync(s) || fs_sync_dir(at.dir, err);
     if (errno != EXDEV)
         return err_errno(err, errno, "moving %s into the store", path);
-    if (!fs_copy(path, at.file, FS_FILE_MODE, err)) /* another file system: the source goes last */
+    if (!fs_copy(path, at.file, FS_FILE_MODE, err))
         return false;
     unlink(path);
     return true;
@@ -204,6 +222,7 @@ static bool fs_open_object(void *self, const char *id, const char *kind, int *re
     return true;
 }
 
+/* "No" of a root that is not mounted is worth nothing; who acts on it asks store_check as well. */
 static bool fs_has(void *self, const char *id, const char *kind)
 {
     struct fs_path at = path_of(self, id, kind);
@@ -227,6 +246,7 @@ static bool each_name(const char *path, bool (*each)(void *arg, const char *name
     return true;
 }
 
+/* The kinds of a crash are not recorded anywhere: each directory of its day is tried. */
 struct removal {
     const struct fs_store *s;
     const char *id;
@@ -262,12 +282,16 @@ static bool fs_remove(void *self, const char *id, size_t *ret_removed, struct er
     snprintf(path, sizeof path, "%s/%s", r.s->root, day);
     if (!fs_check(self, err) || !each_name(path, remove_kind, &r, err))
         return false;
-    if (r.error)
+    if (r.error) /* the others are gone; a repeat tries what is left */
         return err_errno(err, r.error, "removing crash %s", id);
     *ret_removed = r.removed;
     return true;
 }
 
+/*
+ * A day counts as soon as a kind has a directory in it, even if every crash in there was deleted by
+ * itself: to find that out would mean to list them all, and whoever lists a day sees it anyway.
+ */
 struct day_list {
     const struct fs_store *s;
     struct arena *a;
@@ -325,6 +349,7 @@ struct catalog {
     const char *suffix;
 };
 
+/* What somebody else has put beside the objects is passed over. */
 static bool catalog_name(void *arg, const char *name)
 {
     const struct catalog *c = arg;
