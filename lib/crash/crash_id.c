@@ -1,3 +1,16 @@
+/*
+ * The name of a report: a random UUID (version 4) whose last seven characters say how the collector
+ * throttled the report and on which day it came in.  So whoever has an id, a store without its
+ * database for instance, knows the directory of the day without asking anybody.
+ *
+ * Collectors write 0 (accepted) or 1 (deferred) as the digit; read is any hexadecimal one unless
+ * is_strict, for reports of other collectors have others.  The date must be one that exists, since
+ * it becomes the name of a directory; hence the UUID of zeros, which has the right form, is no
+ * crash id.  Years are of this century.
+ *
+ * The random part is 25 hexadecimal digits, 100 bits less the six that UUIDs fix, and comes from
+ * the kernel: ids must not be guessed, for whoever has one can open the page of the report.
+ */
 #include "lib/crash/crash_id.h"
 
 #include <assert.h>

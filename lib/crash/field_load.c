@@ -19,9 +19,8 @@
 #include "lib/json/json.h"
 
 /*
- * COLUMNS_MAX is what the longest kind of row has.  The others are limits against accidents: the
- * built-in file has some 900 rows in 60 kB.  Each search field costs every partition of the index
- * a column, of which format.h has room for a fixed number, and a name is part of file names there.
+ * COLUMNS_MAX is what the longest kind of row has.  The others are limits against accidents, a
+ * wrong file or one without ends of lines: the built-in table has some 850 rows in 54 kB.
  */
 enum { FILE_BYTES_MAX = 1 << 20, ROWS_MAX = 1000, COLUMNS_MAX = 9, NAME_BYTES_MAX = 100 };
 
@@ -69,7 +68,8 @@ static const struct word types[] = {
 static const struct word copies[] = {
     {"str", COPY_STR}, {"int", COPY_INT}, {"num", COPY_NUM}, {"bool", COPY_BOOL}};
 
-/* "str/null" to bits. */
+/* "str/null" to bits.  Maps, shapes and what is inside a list can be said in the built-in table
+ * alone. */
 static bool read_types(const char *text, unsigned *ret)
 {
     struct str rest = str_of(text), part;
@@ -97,6 +97,7 @@ static bool is_key_name(const char *name)
     return n > 0 && n <= NAME_BYTES_MAX && !name[n];
 }
 
+/* What clients send: any text without blanks and control characters. */
 static bool is_annotation_name(const char *name)
 {
     struct str s = str_of(name);
@@ -122,7 +123,7 @@ static const struct schema_key *added_key(const struct added *a, const char *nam
     return NULL;
 }
 
-/* annotation NAME TYPE PERM DEFAULT DESCRIPTION */
+/* annotation NAME TYPE PERM DEFAULT DESCRIPTION.  It is copied to no key until a row says so. */
 static bool add_annotation(struct added *a, char **c, struct err *err)
 {
     struct annotation row = {.name = c[1], .fallback = or_null(c[4]), .description = c[5]};
@@ -160,7 +161,11 @@ static bool link_annotation(struct added *a, const struct schema_key *key, int c
     return true;
 }
 
-/* key processed NAME TYPES PERM CopyFromRawCrash ANNOTATION DESCRIPTION */
+/*
+ * key processed NAME TYPES PERM CopyFromRawCrash ANNOTATION DESCRIPTION.  The columns are those of
+ * the built-in table, though two of them have one legal value here.  A key that a built-in pattern
+ * covers ("upload_file_minidump_*") is known already.
+ */
 static bool add_key(struct added *a, char **c, struct err *err)
 {
     struct schema_key row = {.name = c[2], .writer = c[5], .from = c[6], .description = c[7]};
@@ -184,7 +189,11 @@ static bool add_key(struct added *a, char **c, struct err *err)
     return true;
 }
 
-/* The permission of a dotted path through built-in and added keys. */
+/*
+ * The permission of a dotted path: the strictest of its steps, as the generator has it for built-in
+ * fields.  An added key is a plain value at the top, so a path through one is that key and no more.
+ * False: there is no such key.
+ */
 static bool path_perm(const struct added *a, const char *path, enum perm *ret)
 {
     struct str rest = str_of(path), name;
@@ -210,7 +219,8 @@ static bool is_search_known(const struct added *a, const char *name)
     return search_field_find(&fields_builtin, str_of(name)) != NULL;
 }
 
-/* search NAME QUERY VALUE INDEX FLAGS SOURCE CHOICES DESCRIPTION */
+/* search NAME QUERY VALUE INDEX FLAGS SOURCE CHOICES DESCRIPTION.  The permission is that of the
+ * source, so that nobody can say something else here. */
 static bool add_search(struct added *a, char **c, struct err *err)
 {
     int query, value, kind;
@@ -252,6 +262,7 @@ static const struct {
 };
 
 /* `line` is cut up in place and kept. */
+/* Cuts the line at its tabs; the function of its kind reads the columns. */
 static bool add_row(struct added *a, char *line, struct err *err)
 {
     char *columns[COLUMNS_MAX] = {line};
@@ -273,6 +284,7 @@ static bool add_row(struct added *a, char *line, struct err *err)
     return err_set(err, ERR_INVALID, "unknown kind of row");
 }
 
+/* Blank lines and those that begin with '#' are none.  The text is cut into lines in place. */
 static bool read_rows(struct added *a, char *text, const char *path, struct err *err)
 {
     size_t rows = 0;

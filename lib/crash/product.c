@@ -5,6 +5,13 @@
  * type or a name that two files have is an error that names the file, and programs that already
  * run keep what they had.  Whether anything has changed is told by a stamp of names, sizes and
  * times, which costs one look at the directory.
+ *
+ * They are files and not rows of the database because the collector needs them, and a collector
+ * must take reports while the database is away.
+ *
+ * A row of product_keys is all there is to say of a key: how it is read, where to, and what it is
+ * when it is absent.  Lists end with NULL; pairs and maps are lists of twice as many texts, for
+ * pages that go through them two by two.
  */
 #include "lib/crash/product.h"
 
@@ -19,6 +26,7 @@
 #include "lib/crash/product_files.h"
 #include "lib/json/json.h"
 
+/* Limits against accidents: a product file has some kB, an installation some tens of them. */
 enum { FILE_BYTES_MAX = 256 << 10, PRODUCTS_MAX = 10000, NAME_BYTES_MAX = 100 };
 
 static void free_list(char **list)
@@ -42,7 +50,10 @@ static void product_release(struct product *p)
     *p = (struct product){0};
 }
 
-/* Appends the texts of v to *list (room is there); false if one is not a text. */
+/*
+ * Appends the texts of v to *list (room is there); false if one is not a text.  The list belongs to
+ * the product from its first text on, so that a failure in the middle is freed with it.
+ */
 static bool add_texts(const json_t *v, char **list, size_t *n)
 {
     size_t i;
@@ -189,6 +200,7 @@ static bool load_file(const char *path, struct product *ret, struct err *err)
     return true;
 }
 
+/* New. */
 static char *products_dir(const char *var_dir)
 {
     STRBUF_AUTO b = {0};
@@ -197,7 +209,8 @@ static char *products_dir(const char *var_dir)
     return sb_take(&b, NULL);
 }
 
-/* A file name for a product: what is not a plain character becomes '_'. */
+/* A file name for a product, new: what is not a plain character becomes '_', '.' and '/' above all.
+ */
 static char *file_path(const char *dir, const char *name)
 {
     STRBUF_AUTO b = {0};
@@ -215,6 +228,7 @@ static bool write_shipped(const char *dir, const struct product_file *f, struct 
 {
     STRBUF_AUTO b = {0};
     sb_init(&b, FILE_BYTES_MAX);
+    /* written by hand and not by jansson: in this order and layout it is to be edited */
     sb_printf(&b, "{\n  \"name\": \"%s\",\n  \"description\": \"%s\",\n  \"home_page_sort\": %d,\n",
               f->name, f->description, f->home_page_sort);
     sb_printf(&b, "  \"featured_versions\": [%s],\n", f->featured_versions);
@@ -247,12 +261,16 @@ static bool make_dir(const char *dir, struct err *err)
     return ok;
 }
 
+/* Editors leave hidden files and copies with other endings beside those they write. */
 static bool is_product_file(const char *name)
 {
     return name[0] != '.' && str_ends(str_of(name), STR(".json"));
 }
 
-/* Independent of the order of entries: a sum of hashes of name, size and time. */
+/*
+ * Independent of the order of entries: a sum of hashes of name, size, time and inode.  The inode
+ * tells a file that was replaced within one tick of the clock by another of the same size.
+ */
 static bool dir_stamp(const char *dir, int64_t *ret_stamp, struct err *err)
 {
     DIR *d = opendir(dir);
@@ -271,6 +289,7 @@ static bool dir_stamp(const char *dir, int64_t *ret_stamp, struct err *err)
     return true;
 }
 
+/* As the home page has them. */
 static int by_sort_then_name(const void *a, const void *b)
 {
     const struct product *x = a, *y = b;
@@ -279,6 +298,7 @@ static int by_sort_then_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+/* Two files may hold the same name, for the name is in the file and not that of the file. */
 static bool check_set(struct products *set, struct err *err)
 {
     for (size_t i = 0; i < set->n; i++)
@@ -308,6 +328,7 @@ static bool load_entries(DIR *d, struct products *set, struct err *err)
     return true;
 }
 
+/* All files or none: *ret is touched at the end only. */
 static bool load_dir(const char *dir, struct products *ret, struct err *err)
 {
     /* The stamp first: a change while we read is then seen by the next refresh. */
@@ -346,6 +367,7 @@ bool products_load(const char *var_dir, struct products *ret, struct err *err)
     return load_dir(dir, ret, err);
 }
 
+/* What is there stays whole until the fresh set is good. */
 bool products_refresh(struct products *p, struct err *err)
 {
     int64_t stamp;
@@ -370,6 +392,10 @@ void products_release(struct products *p)
     *p = (struct products){0};
 }
 
+/*
+ * Tokens are secrets that a stranger may try to guess: each is compared in constant time, and the
+ * search does not end at the one that fits.
+ */
 const struct product *products_find_token(const struct products *p, struct str token)
 {
     const struct product *found = NULL;
@@ -388,6 +414,7 @@ const struct product *products_find(const struct products *p, struct str name)
     return NULL;
 }
 
+/* Control characters would make lines of lists and logs that nobody has written. */
 static bool check_name(const char *name, struct err *err)
 {
     struct str s = str_of(name);
@@ -400,12 +427,16 @@ static bool check_name(const char *name, struct err *err)
     return true;
 }
 
-/* New products go behind those that somebody has put in order. */
+/* New products go behind those that somebody has put in order, from 100 on. */
 static int64_t next_sort(const struct products *all)
 {
     return all->n ? MAX(all->v[all->n - 1].home_page_sort, 99) + 1 : 100;
 }
 
+/*
+ * The keys without which a file is not read; the rest have defaults.  A file of that name with
+ * another product in it is possible, since file_path makes one '_' of many characters.
+ */
 static bool write_new(const struct products *all, const char *name, const char *description,
                       struct err *err)
 {
@@ -433,7 +464,7 @@ bool product_add(const char *var_dir, const char *name, const char *description,
     return ok;
 }
 
-/* Plain words stay as they are. */
+/* For a shell: plain words stay as they are, everything else stands between apostrophes. */
 static void put_quoted(struct strbuf *out, struct str s)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -453,6 +484,10 @@ static void put_quoted(struct strbuf *out, struct str s)
     sb_char(out, '\'');
 }
 
+/*
+ * U+FFFD stands where the collector has mended a name that was no UTF-8; the product would not be
+ * the one that was sent.  "--" ends the options for a name that looks like one.
+ */
 char *product_add_command(const char *name)
 {
     STRBUF_AUTO out;

@@ -1,13 +1,23 @@
+/*
+ * What of a crash a reader may see.
+ *
+ * Table and document are walked together, the table leading: what it does not name is not copied.
+ * So a key that a new processor, a new client or a stranger has invented is invisible until
+ * somebody has described it and said who may see it; a list of what is secret would have been wrong
+ * from the first key that nobody thought of.
+ *
+ * Types are checked for the same reason: a description that says "a number, public" was not made
+ * for the object that a hostile client sends instead.  A value of a wrong type is dropped, whole.
+ * Below a value of type "any" nothing is looked at; the table uses it below protected keys alone.
+ *
+ * The walk is as deep as the table, whatever the document looks like.  Subtrees that are copied
+ * whole are shared with the document and not copied.
+ */
 #include "lib/crash/reduce.h"
 
 #include "lib/base/util.h"
 #include "lib/crash/schema.h"
 
-/*
- * Table and document are walked together, the table leading: what it does not name is
- * not copied.  The walk is as deep as the table, whatever the document looks like; below
- * a value of type "any" nothing is looked at.
- */
 struct walk {
     enum perm reader;
     size_t rejected;
@@ -20,6 +30,7 @@ static bool may_see(const struct walk *w, const struct schema_key *key)
     return key->perm <= w->reader;
 }
 
+/* An object of which this reader may see no key is left out, not shown as an empty one. */
 static bool shows_anything(const struct walk *w, const struct schema_shape *shape)
 {
     for (size_t i = 0; i < shape->n; i++)
@@ -54,6 +65,7 @@ static json_t *reduce_list(struct walk *w, const struct schema_key *key, const j
     return TAKE(out);
 }
 
+/* The keys of a map are data, so all of them stay; a value that does not fit costs itself alone. */
 static json_t *reduce_map(struct walk *w, const struct schema_key *key, const json_t *map)
 {
     json_t *out = json_object();
@@ -98,7 +110,7 @@ static json_t *reduce_object(struct walk *w, const struct schema_shape *shape, c
     return out;
 }
 
-static json_t *report(struct walk *w, json_t *out, size_t *ret_rejected)
+static json_t *with_count(const struct walk *w, json_t *out, size_t *ret_rejected)
 {
     if (ret_rejected)
         *ret_rejected = w->rejected;
@@ -109,13 +121,13 @@ json_t *reduce_processed(const struct field_table *fields, const json_t *process
                          enum perm reader, size_t *ret_rejected)
 {
     struct walk w = {.reader = reader};
-    return report(&w, reduce_object(&w, &fields->processed, processed), ret_rejected);
+    return with_count(&w, reduce_object(&w, &fields->processed, processed), ret_rejected);
 }
 
 json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, size_t *ret_rejected)
 {
     struct walk w = {.reader = PERM_PROTECTED};
-    return report(&w, reduce_object(&w, shape, doc), ret_rejected);
+    return with_count(&w, reduce_object(&w, shape, doc), ret_rejected);
 }
 
 /*
@@ -144,14 +156,18 @@ json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, en
         else
             json_object_set_nocheck(out, name, v);
     }
-    return report(&w, out, ret_rejected);
+    return with_count(&w, out, ret_rejected);
 }
 
+/*
+ * The same walk along one path, without a document: for pages that mark what is protected, and for
+ * the data dictionary.  Any name will do as the key of a map, and anything below "any".
+ */
 bool reduce_may_see(const struct field_table *fields, struct str path, enum perm reader)
 {
     struct walk w = {.reader = reader};
     const struct schema_shape *shape = &fields->processed;
-    const struct schema_key *map = NULL; /* the path stands at this map: any name will do */
+    const struct schema_key *map = NULL; /* the path stands at this map */
     bool is_below_any = false;
     struct str name;
     if (path.n == 0)

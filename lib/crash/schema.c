@@ -1,3 +1,11 @@
+/*
+ * The types of the field table held against JSON.  A type is a set of bits, since many keys may be
+ * null, or a text as well as a number; an integer is a number, too.
+ *
+ * Only what the table describes is looked at.  A key that it does not know is no misfit: whether it
+ * may be shown is the reducer's question, and that drops it.  The walk is as deep as the table, so
+ * a document cannot make it deep.
+ */
 #include "lib/crash/schema.h"
 
 static unsigned types_of(const json_t *v)

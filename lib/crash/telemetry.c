@@ -1,8 +1,17 @@
 /*
- * The export schema as tables, and the three steps from a processed crash to a record: what
- * the public may see, the names that the export uses, and the types it promises.  Keys that
- * were numbers or truth values when the export began are texts in it ("1", "0"): that is
- * what importers' tables were made for, so it stays.
+ * The export schema as tables, and the three steps from a processed crash to a record:
+ *
+ *   1. what the public may see, by the reducer: from here on nothing protected is left, whatever
+ *      the tables below name;
+ *   2. names and texts of the export: some keys have another name there, which is added beside
+ *      ours, and what was a number or a truth value when the export began is a text in it ("1",
+ *      "0");
+ *   3. the types it promises, by the reducer once more, with the export's own tables: what is not
+ *      in them or has another type is left out.
+ *
+ * Importers elsewhere have made tables of a data warehouse from this schema.  A key that changed
+ * its name or type would break their imports years after anybody remembers why, so the tables only
+ * grow.  Every value may be null.
  *
  * Keys of each table are sorted by bytes, as schema_find wants them; a test checks it.
  */
@@ -231,7 +240,7 @@ static const struct {
     {"os_version", "platform_version"},
 };
 
-/* NULL: nothing that could be written as text. */
+/* NULL: nothing to convert, a text already or none that could be written as one. */
 static json_t *text_of_value(const json_t *v)
 {
     if (json_is_boolean(v))
@@ -260,7 +269,10 @@ static void add_exported_names(json_t *doc)
     }
 }
 
-/* The record is ours down to the list of frames; the frames are shared. */
+/*
+ * The export has the first frames of the crashing thread alone.  The record is ours down to the
+ * list of frames; the frames are shared.
+ */
 static void cut_frames(json_t *record)
 {
     json_t *crashing = jget_obj(jget_obj(record, "json_dump"), "crashing_thread");

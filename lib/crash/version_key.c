@@ -11,7 +11,7 @@
 
 #include "lib/base/util.h"
 
-enum { NUMBERS = 3 };
+enum { NUMBERS = 3 }; /* of a semantic version; what stands behind the third does not count */
 static const char final_build[] = "rc.999"; /* behind every release candidate */
 
 static bool is_digit(char c)
@@ -27,6 +27,7 @@ static bool is_number(struct str s)
     return s.n > 0;
 }
 
+/* By semver.org: "01" is no number of a version, or two texts would be one version. */
 static bool is_strict_number(struct str s)
 {
     return is_number(s) && (s.n == 1 || s.p[0] != '0');
@@ -49,7 +50,11 @@ static bool is_prerelease(struct str s)
     return true;
 }
 
-/* "X.Y.Z" or "X.Y.Z-PRE" by the rules of semver.org. */
+/*
+ * "X.Y.Z" or "X.Y.Z-PRE" by the rules of semver.org.  A version without a pre-release part gets
+ * one, so that it compares with those of the marked kind: by that order "1.0.0-beta" <
+ * "1.0.0-release", while a bare "1.0.0" would be behind both and esr could not be behind it.
+ */
 static bool semantic_key(struct str version, char out[VERSION_KEY_MAX])
 {
     size_t dash = str_find_char(version, '-', 0);
@@ -114,6 +119,7 @@ static bool put_kind(struct strbuf *out, struct str *s)
     return true;
 }
 
+/* One to three numbers, missing ones are 0: "63.0b4" is 63.0.0-beta.4. */
 static bool put_numbers(struct strbuf *out, struct str s)
 {
     uint64_t numbers[NUMBERS] = {0}, value;
@@ -129,6 +135,7 @@ static bool put_numbers(struct strbuf *out, struct str s)
     return true;
 }
 
+/* "rc" goes first, for "rc" may stand behind any of the kinds and is cut off the end. */
 static bool marked_key(struct str version, struct strbuf *kind, struct strbuf *out)
 {
     struct str rest = STR_NONE;

@@ -81,6 +81,10 @@ void index_writer_close(struct index_writer *w)
     free(w);
 }
 
+/*
+ * The document is made first: one without a crash id or a date is the caller's mistake
+ * (ERR_INVALID) whether or not the index can be opened.
+ */
 static bool put(struct index_writer *w, const json_t *processed_crash, bool only_if_absent,
                 bool *ret_was_there, struct err *err)
 {
@@ -157,6 +161,8 @@ bool index_filled(struct index_writer *w, uint64_t losses, struct err *err)
     return ensure_open(w, err) && w->engine->filled(w->impl, losses, err);
 }
 
+/* A reader is opened where there is no index, too: it then answers as one that has lost everything.
+ */
 bool index_reader_open(const char *dir, const struct field_table *fields, struct index_reader **ret,
                        struct err *err)
 {

@@ -245,6 +245,7 @@ static struct regex_node *parse_brackets(struct parser *p)
     return set;
 }
 
+/* Lists lean to the left: ((a b) c) d.  `left` is NULL for the first element. */
 static struct regex_node *concat_of(struct parser *p, struct regex_node *left,
                                     struct regex_node *right)
 {
@@ -319,6 +320,7 @@ static bool has_room(struct parser *p)
            err_set(p->err, ERR_TOO_LARGE, "more than %d parts", REGEX_NODES_MAX);
 }
 
+/* "text": its characters one by one, so that nothing in it means anything; "" is the empty text. */
 static struct regex_node *parse_quoted(struct parser *p)
 {
     struct regex_node *out = NULL;
@@ -333,6 +335,7 @@ static struct regex_node *parse_quoted(struct parser *p)
     return out ? out : new_node(p, REGEX_EMPTY);
 }
 
+/* Behind the opening bracket; "()" is the empty text. */
 static struct regex_node *parse_group(struct parser *p)
 {
     if (take_char(p, ')'))
@@ -394,6 +397,7 @@ static bool parse_count(struct parser *p, int32_t *ret)
     return true;
 }
 
+/* {n}, {n,} and {n,m}, behind the opening brace. */
 static struct regex_node *parse_braces(struct parser *p, struct regex_node *what)
 {
     int32_t min, max;
@@ -414,6 +418,7 @@ static struct regex_node *parse_braces(struct parser *p, struct regex_node *what
     return new_repeat(p, what, min, max);
 }
 
+/* Signs of repetition may be stacked, (a{2}){3} without brackets, and hold from the inside out. */
 static struct regex_node *parse_repeat(struct parser *p)
 {
     struct regex_node *out = parse_atom(p);
@@ -455,6 +460,7 @@ static struct regex_node *parse_union(struct parser *p)
     return out;
 }
 
+/* The empty expression matches the empty text.  A ')' that nothing has opened ends parse_union. */
 bool regex_parse(struct arena *a, struct str text, struct regex_node **ret, struct err *err)
 {
     struct parser p = {.arena = a, .text = text, .err = err};

@@ -83,7 +83,7 @@ static uint32_t lower_of(uint32_t c)
     return g_unichar_tolower(c);
 }
 
-/* The character at off without moving; 0 (which separates) at the end. */
+/* The character at off, and where the next one begins; 0 (which separates) at the end. */
 static uint32_t char_at(struct str s, size_t off, size_t *ret_after)
 {
     *ret_after = off;
@@ -105,7 +105,11 @@ static void append_character(struct text_tokens *t, uint32_t c)
         t->n += utf8_put(t->buf + t->n, lower_of(c));
 }
 
-/* Whether a character of class `next` goes on with a token whose last class is `last`. */
+/*
+ * Whether a character of class `next` goes on with a token whose last class is `last`.  An
+ * ideograph is a word of its own, since nobody writes blanks between them; a mark belongs to
+ * whatever it stands on.
+ */
 static bool sticks(enum char_class last, enum char_class next)
 {
     switch (next) {
@@ -185,6 +189,7 @@ bool text_tokens_next(struct text_tokens *t, struct str *ret_token)
     return false;
 }
 
+/* Not in place: "İ" is two bytes and its lower case one, others grow. */
 struct str text_lower(struct arena *a, struct str s)
 {
     char *out = arena_alloc(a, s.n * 4 + 1); /* one byte may become a longer character */
@@ -196,6 +201,7 @@ struct str text_lower(struct arena *a, struct str s)
     return str_n(out, n);
 }
 
+/* Queries have few words, so a list will do for the distinct ones. */
 static bool has_text(const struct strs *list, struct str s)
 {
     for (size_t i = 0; i < list->n; i++)
