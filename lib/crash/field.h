@@ -74,6 +74,13 @@ enum index_kind {
     INDEX_DATE,
 };
 
+/*
+ * What the index has room for: a partition has a column for every search field that it has ever had
+ * a value of, and the name is part of the names of files.  columns/part.c holds both against the
+ * format; 400 leaves a hundred for fields that an installation had once.
+ */
+enum { SEARCH_FIELDS_MAX = 400, SEARCH_FIELD_NAME_MAX = 55 };
+
 struct search_field {
     const char *name;
     size_t id; /* its place in the table: what arrays by field are indexed with */

@@ -226,6 +226,11 @@ static bool add_search(struct added *a, char **c, struct err *err)
     int query, value, kind;
     if (!is_key_name(c[1]))
         return err_set(err, ERR_INVALID, "a field has lower-case letters, digits and '_'");
+    if (strlen(c[1]) > SEARCH_FIELD_NAME_MAX)
+        return err_set(err, ERR_INVALID, "the name of a search field has at most %d letters",
+                       SEARCH_FIELD_NAME_MAX);
+    if (fields_builtin.search_count + a->search_count >= SEARCH_FIELDS_MAX)
+        return err_set(err, ERR_TOO_LARGE, "more than %d search fields", SEARCH_FIELDS_MAX);
     if (is_search_known(a, c[1]))
         return err_set(err, ERR_INVALID, "search field %s is known already", c[1]);
     if (!LOOK_UP(queries, c[2], &query))

@@ -54,6 +54,11 @@ static const struct {
     {"no source", "search\tmy_state\tstring\tstr\tkeyword\t-\t=\t-\tx\n", "no key my_state"},
     {"known field", "search\turl\tstring\tstr\tkeyword\t-\t=\t-\tx\n", "url is known"},
     {"name of a field", "search\t../x\tstring\tstr\tkeyword\t-\turl\t-\tx\n", "lower-case"},
+    {"long name",
+     "search\tmy_state_of_the_application_when_the_user_last_looked_at_it\tstring\tstr\tkeyword\t-"
+     "\t"
+     "url\t-\tx\n",
+     "at most 55"},
     {"index kind", "search\tx\tstring\tstr\twhole\t-\turl\t-\tx\n", "index kind 'whole'"},
 };
 
@@ -67,6 +72,25 @@ static void test_bad(void **state)
             !strstr(err.msg, bad[i].want))
             fail_msg("%s: %s", bad[i].label, err.msg);
     }
+}
+
+static void test_too_many(void **state)
+{
+    (void)state;
+    STRBUF_AUTO text = {0};
+    struct err err = {0};
+    const struct field_table *fields;
+    sb_init(&text, 1 << 16);
+    size_t room = SEARCH_FIELDS_MAX - fields_builtin.search_count;
+    for (size_t i = 0; i < room; i++)
+        sb_printf(&text, "search\tx%zu\tstring\tstr\tkeyword\t-\turl\t-\tx\n", i);
+    if (!load(sb_cstr(&text), &fields, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(fields->search_count, SEARCH_FIELDS_MAX);
+    fields_free(fields);
+    sb_text(&text, "search\ty\tstring\tstr\tkeyword\t-\turl\t-\tx\n");
+    assert_false(load(sb_cstr(&text), &fields, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
 }
 
 static void check_order(const struct field_table *fields)
@@ -144,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_builtin),
     };

@@ -6,6 +6,7 @@
  */
 #include "lib/search/columns/part.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -320,6 +321,11 @@ const uint32_t *column_list(const struct column *c, uint32_t code, size_t *ret_n
     *ret_n = entry.n / 4;
     return codes;
 }
+
+static_assert((int)SEARCH_FIELD_NAME_MAX < (int)COLUMN_NAME_MAX,
+              "every search field has room for its name");
+static_assert((int)SEARCH_FIELDS_MAX < (int)COLUMNS_MAX,
+              "and for its column, beside that of removed fields");
 
 bool column_create(struct part *p, const struct search_field *f, struct column **ret,
                    struct err *err)
