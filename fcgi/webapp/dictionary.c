@@ -16,6 +16,7 @@ static struct str field_url(struct arena *a, const char *dataset, const char *na
                                dataset, STR_ARG(n)));
 }
 
+/* A row of the index, with a link to the page of its own. */
 static void index_row(struct arena *a, struct tpl_rows *rows, const char *dataset, const char *name,
                       bool is_protected, const char *text)
 {
@@ -45,6 +46,7 @@ bool dictionary_get(struct req *r, struct err *err)
     return layout_send(r, 200, "dictionary.html", v, err);
 }
 
+/* A row of a field's page; without a text there is nothing to tell. */
 static void fact(struct tpl_rows *rows, const char *label, struct str text, struct str url)
 {
     if (text.n == 0)
@@ -92,6 +94,7 @@ static bool set_values(struct req *r, struct tpl_values *v, const struct search_
     return true;
 }
 
+/* The search field made of a key of the processed crash; NULL: none is. */
 static const struct search_field *by_source(const struct field_table *fields, struct str key)
 {
     for (size_t i = 0; i < fields->search_count; i++)
@@ -108,6 +111,7 @@ static bool send_field(struct req *r, struct str name, const char *text, struct 
     return set_values(r, v, f, err) && layout_send(r, 200, "dictionary_field.html", v, err);
 }
 
+/* What a program sends: who may see it, and what becomes of it. */
 static bool send_annotation(struct req *r, struct str name, struct err *err)
 {
     const struct field_table *fields = app_fields(r);
@@ -125,6 +129,10 @@ static bool send_annotation(struct req *r, struct str name, struct err *err)
     return send_field(r, name, x->description, v, key ? by_source(fields, str_of(key)) : NULL, err);
 }
 
+/*
+ * A key of the processed crash.  Keys without a search field have a page as well, if the field
+ * table knows them for anybody; what it does not know has none.
+ */
 static bool send_processed(struct req *r, struct str name, struct err *err)
 {
     const struct field_table *fields = app_fields(r);

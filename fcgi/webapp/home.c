@@ -1,3 +1,11 @@
+/*
+ * The front page (all products at a glance) and the page of one product.
+ *
+ * The front page makes one search for all products together, a product's page two.  Every search
+ * here is made with public eyes, whoever reads: numbers of reports are public, so these numbers are
+ * the same for everybody.  Days are UTC days, from midnight to midnight, and today counts as one of
+ * them, however little of it is over.
+ */
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
@@ -11,13 +19,14 @@
 
 static const int64_t DAY_US = 86400000000;
 enum {
-    HOME_DAYS = 7,
-    REFUSED_SHOWN = 5,
-    PRODUCT_DAYS = 14,
-    TOP_SIGNATURES = 10,
-    VERSIONS_WITHOUT_FEATURED = 4
+    HOME_DAYS = 7,       /* a week, so that weekdays compare */
+    REFUSED_SHOWN = 5,   /* the rest is counted: names come from strangers */
+    PRODUCT_DAYS = 14,   /* two weeks, for the same reason */
+    TOP_SIGNATURES = 10, /* without leaving the first screen; Top Crashers has the others */
+    VERSIONS_WITHOUT_FEATURED = 4 /* the newest, where the product file features none */
 };
 
+/* Reports of one product by day; a search answers with days that have any, the others are 0. */
 struct days {
     int64_t first_us; /* midnight */
     size_t n;         /* today included */
@@ -30,6 +39,7 @@ static struct days days_new(int64_t now_us, size_t n)
     return (struct days){.first_us = (now_us / DAY_US - (int64_t)n + 1) * DAY_US, .n = n};
 }
 
+/* Days that the answer has and nobody asked for (clocks that go wrong) are passed over. */
 static void add_day(struct days *d, const char *day, int64_t count)
 {
     int64_t us;
@@ -55,6 +65,7 @@ static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct e
     return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
 }
 
+/* Takes the days of one product out of the answer that has those of all. */
 static void add_product_days(struct days *d, const json_t *answer, const char *product)
 {
     size_t i, k;
@@ -67,6 +78,7 @@ static void add_product_days(struct days *d, const json_t *answer, const char *p
         }
 }
 
+/* One product of the front page, with its last days as bars. */
 static void add_card(struct req *r, struct tpl_rows *cards, const struct product *p,
                      const struct days *d)
 {
@@ -155,6 +167,7 @@ bool home_get(struct req *r, struct err *err)
     return layout_send(r, 200, "home.html", v, err);
 }
 
+/* The same for one product over more days. */
 static bool ask_product(struct req *r, const struct product *p, const struct days *d, json_t **ret,
                         struct err *err)
 {
@@ -168,6 +181,7 @@ static bool ask_product(struct req *r, const struct product *p, const struct day
     return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
 }
 
+/* The commonest signatures of the last week, which is what a search covers without dates. */
 static bool ask_signatures(struct req *r, const struct product *p, json_t **ret, struct err *err)
 {
     struct query q = query_new(req_arena(r));
@@ -178,6 +192,10 @@ static bool ask_signatures(struct req *r, const struct product *p, json_t **ret,
     return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
 }
 
+/*
+ * Links carry the product, so that the signature report shows what was counted here.  The share is
+ * of all reports of the product, not of those in the table.
+ */
 static void set_signatures(struct req *r, struct tpl_values *v, const struct product *p,
                            const json_t *answer)
 {
@@ -204,13 +222,7 @@ static void set_signatures(struct req *r, struct tpl_values *v, const struct pro
     tpl_bool(v, "has_signatures", i > 0);
 }
 
-static void add_link(struct tpl_rows *rows, const char *text, struct str url)
-{
-    struct tpl_row *row = tpl_row_add(rows);
-    tpl_col_cstr(row, LINK_TEXT, text);
-    tpl_col_url(row, LINK_URL, url);
-}
-
+/* A version with the ways into Top Crashers that people look for: all, and by process type. */
 static void version_card(struct arena *a, struct tpl_rows *rows, const struct product *p,
                          const struct live_version *version)
 {
@@ -226,17 +238,22 @@ static void version_card(struct arena *a, struct tpl_rows *rows, const struct pr
                  version->count ? arena_printf(a, "%s in 60 days", fmt_count(a, version->count))
                                 : "");
     struct tpl_rows *links = tpl_col_rows(row, VERSION_CARD_LINKS);
-    add_link(links, "Top Crashers", layout_url(a, "/topcrashers/", p->name, version->text));
+    layout_add_link(links, STR("Top Crashers"),
+                    layout_url(a, "/topcrashers/", p->name, version->text));
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct query q = query_new(a);
         query_addc(&q, "product", p->name);
         query_addc(&q, "version", version->text);
         query_addc(&q, "process_type", kinds[i][1]);
-        add_link(links, arena_printf(a, "Top %s Crashers", kinds[i][0]),
-                 query_url(&q, "/topcrashers/"));
+        layout_add_link(links, str_of(arena_printf(a, "Top %s Crashers", kinds[i][0])),
+                        query_url(&q, "/topcrashers/"));
     }
 }
 
+/*
+ * The versions that the product file features; where it features none the newest ones.  Featured
+ * versions stand first in the list, so the first one tells.
+ */
 static void set_versions(struct req *r, struct tpl_values *v, const struct product *p)
 {
     const struct live_versions *l = live_versions_of(r, p);
@@ -282,7 +299,7 @@ bool product_get(struct req *r, struct err *err)
     set_signatures(r, v, p, answer);
     struct tpl_rows *links = tpl_list(v, LIST_PRODUCT_LINKS);
     for (char **l = p->home_links; l && l[0] && l[1]; l += 2)
-        add_link(links, l[0], str_of(l[1]));
+        layout_add_link(links, str_of(l[0]), str_of(l[1]));
     tpl_bool(v, "has_links", tpl_rows_count(links) > 0);
     return layout_send(r, 200, "product.html", v, err);
 }

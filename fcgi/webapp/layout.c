@@ -24,12 +24,29 @@ struct str layout_url(struct arena *a, const char *path, const char *product, co
     return query_url(&q, path);
 }
 
+void layout_add_link(struct tpl_rows *rows, struct str text, struct str url)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_text(row, LINK_TEXT, text);
+    tpl_col_url(row, LINK_URL, url);
+}
+
+void layout_add_choice(struct tpl_rows *rows, const char *text, struct str url, bool is_current)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_cstr(row, CHOICE_TEXT, text);
+    tpl_col_url(row, CHOICE_URL, url);
+    tpl_col_bool(row, CHOICE_IS_CURRENT, is_current);
+}
+
+/* The page of one product. */
 static struct str product_home(struct arena *a, const char *product)
 {
     struct str name = url_encode(a, str_of(product));
     return str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name)));
 }
 
+/* Kept by the worker for a while: every page shows them, and they hardly ever change. */
 static void load_notices(struct req *r)
 {
     struct app *app = app_of(r);
@@ -51,13 +68,6 @@ static void load_notices(struct req *r)
                             xstrdup(db_col(&rows, i, Q_WEB_NOTICES_COL_MESSAGE))};
 }
 
-static void add_notice_part(struct tpl_rows *parts, struct str text, struct str url)
-{
-    struct tpl_row *row = tpl_row_add(parts);
-    tpl_col_text(row, LINK_TEXT, text);
-    tpl_col_url(row, LINK_URL, url);
-}
-
 /* "bug #123" becomes a link, the rest is text. */
 static void add_notice_text(struct req *r, struct tpl_rows *parts, struct str text)
 {
@@ -68,13 +78,13 @@ static void add_notice_text(struct req *r, struct tpl_rows *parts, struct str te
             end++;
         if (end > digits) {
             const char *id = str_adup(req_arena(r), str_sub(text, digits, end - digits));
-            add_notice_part(parts, str_sub(text, shown, at - shown), STR(""));
-            add_notice_part(parts, str_sub(text, at, end - at), app_bug_url(r, id));
+            layout_add_link(parts, str_sub(text, shown, at - shown), STR(""));
+            layout_add_link(parts, str_sub(text, at, end - at), app_bug_url(r, id));
             shown = end;
         }
         at = end;
     }
-    add_notice_part(parts, str_sub(text, shown, SIZE_MAX), STR(""));
+    layout_add_link(parts, str_sub(text, shown, SIZE_MAX), STR(""));
 }
 
 static void set_notices(struct req *r, struct tpl_values *v)
@@ -90,20 +100,13 @@ static void set_notices(struct req *r, struct tpl_values *v)
     }
 }
 
-static void add_item(struct tpl_rows *menu, const char *text, struct str url, bool is_current)
-{
-    struct tpl_row *row = tpl_row_add(menu);
-    tpl_col_cstr(row, CHOICE_TEXT, text);
-    tpl_col_url(row, CHOICE_URL, url);
-    tpl_col_bool(row, CHOICE_IS_CURRENT, is_current);
-}
-
 /* Where the version menu leads: top crashers from top crashers, else the search. */
 static const char *version_path(const struct layout *l)
 {
     return l->nav && strcmp(l->nav, "topcrashers") == 0 ? "/topcrashers/" : "/search/";
 }
 
+/* The menu of versions, and links that stay with the product and version that are shown. */
 static void set_product(struct req *r, struct tpl_values *v, const struct layout *l,
                         const struct product *product)
 {
@@ -111,11 +114,12 @@ static void set_product(struct req *r, struct tpl_values *v, const struct layout
     struct tpl_rows *rows = tpl_list(v, LIST_NAV_VERSIONS);
     const struct live_versions *versions = live_versions_of(r, product);
     /* An empty version asks for all of them; without one top crashers take the newest. */
-    add_item(rows, "All versions", layout_url(a, version_path(l), product->name, ""), !l->version);
+    layout_add_choice(rows, "All versions", layout_url(a, version_path(l), product->name, ""),
+                      !l->version);
     for (size_t i = 0; i < versions->n && i < VERSIONS_SHOWN; i++) {
         const char *text = versions->v[i].text;
-        add_item(rows, text, layout_url(a, version_path(l), product->name, text),
-                 l->version && strcmp(l->version, text) == 0);
+        layout_add_choice(rows, text, layout_url(a, version_path(l), product->name, text),
+                          l->version && strcmp(l->version, text) == 0);
     }
     tpl_cstr(v, "product", product->name);
     tpl_cstr(v, "version_label", l->version ? l->version : "All versions");
@@ -130,14 +134,20 @@ static void set_product(struct req *r, struct tpl_values *v, const struct layout
     tpl_url(v, "search_url", query_url(&q, "/search/"));
 }
 
+/*
+ * The product in the header is that of the page; a page without one shows the first, so that there
+ * is always a way to go on.  An installation without products has no menu, and every name of it is
+ * empty.
+ */
 static void set_header(struct req *r, struct tpl_values *v, const struct layout *l)
 {
     const struct products *products = app_products(r);
     const struct product *product = l->product ? l->product : products->n ? &products->v[0] : NULL;
     struct tpl_rows *rows = tpl_list(v, LIST_NAV_PRODUCTS);
     for (size_t i = 0; i < products->n; i++)
-        add_item(rows, products->v[i].name, product_home(req_arena(r), products->v[i].name),
-                 &products->v[i] == product);
+        layout_add_choice(rows, products->v[i].name,
+                          product_home(req_arena(r), products->v[i].name),
+                          &products->v[i] == product);
     tpl_bool(v, "has_product", product != NULL);
     if (product) {
         set_product(r, v, l, product);
@@ -151,6 +161,7 @@ static void set_header(struct req *r, struct tpl_values *v, const struct layout 
     tpl_cstr(v, "search_url", "/search/?_dont_run=1");
 }
 
+/* Comes back to the page that it was on, the log-in page itself excepted. */
 static struct str login_url(struct req *r)
 {
     struct arena *a = req_arena(r);
@@ -198,6 +209,7 @@ bool layout_send(struct req *r, int status, const char *template_name, struct tp
     return resp_page(r, status, template_name, v, err);
 }
 
+/* Words for each status.  What the server itself got wrong is told in general words only. */
 static const struct {
     int status;
     const char *heading, *message; /* message NULL: that of the error */
@@ -215,6 +227,10 @@ static const struct {
      "A part of this installation does not answer. Try again in a moment."},
 };
 
+/*
+ * Whether the client would show a page: not the API, not scripts, and not programs that ask for
+ * something else.  Who takes anything, or does not say, gets the page.
+ */
 static bool wants_page(struct req *r)
 {
     struct str accept = req_header(r, "Accept");

@@ -23,6 +23,10 @@ bool layout_send(struct req *r, int status, const char *template_name, struct tp
 /* Errors of pages in the same layout; the runner's default for everything else. */
 bool layout_error(struct req *r, int status, const struct err *err);
 
+/* Rows that several pages have: a "link", and a "choice" of a menu or of a group of links. */
+void layout_add_link(struct tpl_rows *rows, struct str text, struct str url);
+void layout_add_choice(struct tpl_rows *rows, const char *text, struct str url, bool is_current);
+
 /* A link for a product: topcrashers or search with its first versions. */
 struct str layout_url(struct arena *a, const char *path, const char *product, const char *version);
 

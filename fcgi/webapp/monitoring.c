@@ -90,11 +90,8 @@ bool monitoring_get(struct req *r, struct err *err)
     };
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Monitoring"});
     struct tpl_rows *rows = tpl_list(v, LIST_MONITORING_LINKS);
-    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_col_url(row, LINK_URL, str_of(links[i][0]));
-        tpl_col_cstr(row, LINK_TEXT, links[i][1]);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(links); i++)
+        layout_add_link(rows, str_of(links[i][1]), str_of(links[i][0]));
     return layout_send(r, 200, "monitoring.html", v, err);
 }
 

@@ -11,6 +11,7 @@
  */
 static const char *const simple_fields[] = {"product", "version", "platform", "process_type"};
 
+/* The simple fields show values without an operator; any other filter on them is a line. */
 static bool is_simple_value(const struct search_field *f, struct str text)
 {
     for (size_t i = 0; i < ARRAY_LEN(simple_fields); i++)
@@ -27,6 +28,10 @@ static void add_option(struct tpl_rows *options, struct str value, struct str te
     tpl_col_bool(row, OPTION_IS_CHOSEN, is_chosen);
 }
 
+/*
+ * A line of the form.  The operators offered depend on the type of the field; one that is not among
+ * them, from an address written by hand, is added, since sending the form must not change it.
+ */
 static void add_search_line(struct tpl_rows *rows, const struct search_field *f,
                             struct filter_value value)
 {
@@ -47,6 +52,7 @@ static void add_search_line(struct tpl_rows *rows, const struct search_field *f,
         add_option(options, value.op, value.op, true); /* legal, though not offered */
 }
 
+/* Filters as lines, and empty ones to fill in; names of fields that complete what is typed. */
 static void set_lines(struct req *r, struct tpl_values *v, const struct query *q,
                       size_t blank_lines, bool with_simple)
 {
@@ -149,6 +155,7 @@ static void set_options(struct tpl_rows *options, const struct query *q, const c
     }
 }
 
+/* The labels are in the order of simple_fields. */
 bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct query *q,
                             struct err *err)
 {

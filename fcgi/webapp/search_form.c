@@ -1,10 +1,19 @@
 #include "fcgi/webapp/search_form.h"
 
 #include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/layout.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "rows.h"
 
+/*
+ * From what the form sent to an address, and from an address to what the form shows.
+ *
+ * The address is the truth: the form is filled in from Super Search parameters, whoever wrote them,
+ * and what it sends becomes such parameters before anything is searched.  Nothing here decides what
+ * a filter means, which is lib/search's; dates and ranges are read once more only to fill in
+ * fields, and to tell people before the search what can never match.
+ */
 static const int64_t DAY_US = 86400000000;
 
 static bool is_range(struct str op)
@@ -31,6 +40,7 @@ const struct param_spec
     form_sort = {"_sort_list", PARAM_TEXT, PARAM_SKIP_EMPTY, .help = "sort keys, separated by commas"};
 /* clang-format on */
 
+/* Parameters that the form alone sends; none of them is in an address that is shown. */
 static bool is_helper(struct str name)
 {
     static const struct param_spec *const helpers[] = {SEARCH_FORM_PARAMS};
@@ -89,6 +99,7 @@ static void add_lines(struct req *r, struct query *out)
         add_line(app_fields(r), out, str_trim(f.v[i]), o.v[i], str_trim(v.v[i]));
 }
 
+/* What is no date is left out: the browser's own check has told, and a search without it runs. */
 static void add_date(struct req *r, const struct param_spec *date, const char *op,
                      struct query *out)
 {
@@ -164,6 +175,7 @@ static const struct {
     {"1 month", 30}, {"3 months", 91}, {"6 months", 182},
 };
 
+/* A link to the same search over other dates; it starts on the first page again. */
 static void add_shortcut(struct tpl_rows *rows, const struct query *q, const char *path,
                          const char *label, struct date_bounds b, bool is_current)
 {
@@ -172,10 +184,7 @@ static void add_shortcut(struct tpl_rows *rows, const struct query *q, const cha
     query_drop(&c, "page");
     query_addf(&c, "date", ">=%s:00Z", fmt_minute(q->a, b.from_us));
     query_addf(&c, "date", "<%s:00Z", fmt_minute(q->a, b.to_us));
-    struct tpl_row *row = tpl_row_add(rows);
-    tpl_col_cstr(row, CHOICE_TEXT, label);
-    tpl_col_url(row, CHOICE_URL, query_url(&c, path));
-    tpl_col_bool(row, CHOICE_IS_CURRENT, is_current);
+    layout_add_choice(rows, label, query_url(&c, path), is_current);
 }
 
 void search_form_set_dates(struct req *r, struct tpl_values *v, const struct query *q,
@@ -200,6 +209,7 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
     add_shortcut(rows, q, path, "day ends", midnight, false);
 }
 
+/* A range as filters narrow it; open ends do not hold their value themselves. */
 struct bounds {
     bool has_low, has_high, low_open, high_open;
     double low, high;
@@ -227,6 +237,7 @@ static bool is_empty_range(const struct bounds *b)
     return b->low > b->high || (b->low == b->high && (b->low_open || b->high_open));
 }
 
+/* Dates compare as microseconds, as everything else as it is. */
 static bool number_of(const struct search_field *f, struct str text, double *ret)
 {
     int64_t us;
@@ -238,6 +249,7 @@ static bool number_of(const struct search_field *f, struct str text, double *ret
     return true;
 }
 
+/* All filters on one field together: those are what can contradict each other. */
 static bool check_field(struct arena *a, const struct query *q, const struct search_field *f,
                         struct err *err)
 {
@@ -263,6 +275,7 @@ static bool check_field(struct arena *a, const struct query *q, const struct sea
                    all);
 }
 
+/* Whether this is the first parameter of its name, so that a field is looked at once. */
 static bool is_first_of_name(const struct query *q, size_t i)
 {
     for (size_t k = 0; k < i; k++)

@@ -13,10 +13,18 @@
 
 /*
  * Crashes per day, one line for each of the commonest values of a field; and counts of one field.
+ *
+ * The picture on the page is still, made here from a histogram of the page's own search.  The
+ * script replaces it by one that can be moved, from the same numbers (/signature/graphs/FIELD/).
  */
-enum { LINES = 4, DAYS_MAX = 400 };
+enum {
+    LINES = 4,       /* with a class, so a colour, in the legend */
+    LEGEND_MAX = 20, /* values listed below the graph; the first ones have a line */
+    DAYS_MAX = 400   /* more than the year that a search may span; longer ones get no picture */
+};
 static const int64_t DAY_US = 86400000000;
 
+/* Fields to split by that are a click away; the parameter _graph takes any. */
 static const char *const offered[] = {
     "platform",     "product",  "version",  "release_channel",
     "process_type", "build_id", "cpu_arch", "platform_pretty_version",
@@ -30,6 +38,7 @@ void signature_ask_graph(struct query *q, const char *field)
     query_addc(q, "_facets", field);
 }
 
+/* Crashes of one day with one value of the field. */
 static int64_t count_on(struct arena *a, const json_t *day, const char *field, struct str term)
 {
     size_t i;
@@ -40,6 +49,7 @@ static int64_t count_on(struct arena *a, const json_t *day, const char *field, s
     return 0;
 }
 
+/* Days are whole UTC days; the first one is the day in which the period begins. */
 static void set_picture(const struct signature_page *p, struct tpl_values *v, const json_t *days,
                         const struct str *terms, size_t term_count)
 {
@@ -67,6 +77,7 @@ static void set_picture(const struct signature_page *p, struct tpl_values *v, co
     chart_set_days(v, p->a, first, n, lines, term_count, "Crashes per day");
 }
 
+/* Where the script takes the numbers from: the same filters, without what the page shows. */
 static struct str graph_url(const struct signature_page *p, const char *field)
 {
     struct query q = query_copy(&p->query);
@@ -81,11 +92,8 @@ static void set_fields(const struct signature_page *p, struct tpl_values *v)
         struct query q = query_copy(&p->query);
         query_set(&q, "_graph", str_of(offered[i]));
         struct str url = query_url(&q, "/signature/");
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_col_cstr(row, CHOICE_TEXT, offered[i]);
-        tpl_col_url(row, CHOICE_URL,
-                    str_of(arena_printf(p->a, STR_FMT "#tab-graphs", STR_ARG(url))));
-        tpl_col_bool(row, CHOICE_IS_CURRENT, strcmp(offered[i], p->graph_field) == 0);
+        url = str_of(arena_printf(p->a, STR_FMT "#tab-graphs", STR_ARG(url)));
+        layout_add_choice(rows, offered[i], url, strcmp(offered[i], p->graph_field) == 0);
     }
 }
 
@@ -100,7 +108,7 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
         struct str text = results_text(p->a, NULL, json_object_get(b, "term"));
         if (n < LINES)
             terms[n++] = text;
-        if (i >= 20)
+        if (i >= LEGEND_MAX)
             break;
         struct tpl_row *row = tpl_row_add(legend);
         tpl_col_text(row, GRAPH_TERM_TEXT, text);
@@ -128,6 +136,7 @@ static const struct search_field *path_field(struct req *r, const char *what)
     return NULL;
 }
 
+/* A search for counts alone. */
 static bool ask_field(const struct signature_page *p, struct query *q, json_t **ret,
                       struct err *err)
 {

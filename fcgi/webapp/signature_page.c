@@ -15,6 +15,7 @@
 #include "queries.h"
 #include "rows.h"
 
+/* Parts of the page as bits, since a request wants one of them or all. */
 enum part {
     PART_SUMMARY = 1,
     PART_GRAPH = 2,
@@ -27,6 +28,7 @@ enum part {
     PARTS_ALL = PARTS_SEARCHED | PART_TABS | PART_BUGS | PART_COMMENTS,
 };
 
+/* What the table of reports needs of the search, as parameters. */
 static void ask_reports(const struct signature_page *p, struct query *q)
 {
     struct strs sort = query_all(&p->query, "_sort");
@@ -43,6 +45,7 @@ static void ask_reports(const struct signature_page *p, struct query *q)
     query_addf(q, "_results_offset", "%zu", (p->page - 1) * RESULTS_PER_PAGE);
 }
 
+/* Values lead to the search, with this signature as one of its filters. */
 static struct results_page results_of(const struct signature_page *p, const struct query *filters)
 {
     return (struct results_page){.fields = app_fields(p->req),
@@ -64,6 +67,7 @@ static bool set_reports(const struct signature_page *p, struct tpl_values *v, co
     return results_set_hits(p->req, v, &links, answer, err);
 }
 
+/* For a text field of the page. */
 static const char *join(struct arena *a, struct strs l)
 {
     const char *text = "";
@@ -72,6 +76,10 @@ static const char *join(struct arena *a, struct strs l)
     return text;
 }
 
+/*
+ * The terms of each field, and the other parameters as hidden fields: the form that asks for other
+ * fields must not lose the filters.
+ */
 static bool set_aggregations(const struct signature_page *p, struct tpl_values *v,
                              const json_t *answer, struct err *err)
 {
@@ -100,13 +108,7 @@ static bool set_aggregations(const struct signature_page *p, struct tpl_values *
     return true;
 }
 
-static void add_link(struct tpl_rows *rows, const char *text, struct str url)
-{
-    struct tpl_row *row = tpl_row_add(rows);
-    tpl_col_cstr(row, LINK_TEXT, text);
-    tpl_col_url(row, LINK_URL, url);
-}
-
+/* Without filters: another signature may have nothing to do with them. */
 static struct str related_url(struct arena *a, const char *signature)
 {
     struct query q = query_new(a);
@@ -114,6 +116,10 @@ static struct str related_url(struct arena *a, const char *signature)
     return query_url(&q, "/signature/");
 }
 
+/*
+ * Bugs that name this signature, and the other signatures that these bugs name.  One query gives
+ * both, ordered by number of bug, and is walked from its end.
+ */
 static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struct err *err)
 {
     struct tpl_rows *bugs = tpl_list(v, LIST_SIGNATURE_BUGS);
@@ -128,10 +134,11 @@ static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struc
         const char *id = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_BUG_ID),
                    *name = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_SIGNATURE);
         if (str_eq(str_of(name), p->signature)) {
-            add_link(bugs, arena_printf(p->a, "Bug %s", id), app_bug_url(p->req, id));
+            layout_add_link(bugs, str_of(arena_printf(p->a, "Bug %s", id)),
+                            app_bug_url(p->req, id));
         } else if (!query_has(&seen, "s", str_of(name))) {
             query_addc(&seen, "s", arena_strdup(p->a, name));
-            add_link(related, name, related_url(p->a, name));
+            layout_add_link(related, str_of(name), related_url(p->a, name));
         }
     }
     tpl_bool(v, "has_bugs", tpl_rows_count(bugs) > 0);
@@ -174,6 +181,7 @@ static bool set_comments(const struct signature_page *p, struct tpl_values *v, s
     return true;
 }
 
+/* Comments come last, so that those who may not see them have a list that is one shorter. */
 static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64_t total)
 {
     static const struct {
@@ -193,6 +201,10 @@ static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64
     }
 }
 
+/*
+ * Title, period and form.  The signature itself is no line of the form: it is what the page is
+ * about.
+ */
 static void set_head(const struct signature_page *p, struct tpl_values *v)
 {
     struct date_bounds b = search_form_bounds(p->req, &p->query);
@@ -240,6 +252,7 @@ static bool ask(const struct signature_page *p, unsigned parts, json_t **ret, st
     return app_search(p->req, &q, (struct app_search){.is_html = true}, ret, NULL, err);
 }
 
+/* Sets everything that the wanted parts show, and nothing of the others. */
 static bool set_parts(const struct signature_page *p, unsigned parts, struct tpl_values *v,
                       struct err *err)
 {

@@ -66,6 +66,7 @@ static struct uptimes uptimes_of(const json_t *answer, const json_t *first_hour)
     return (struct uptimes){.minutes = app_facet(first_hour, "histogram_uptime"), .hours = all};
 }
 
+/* A small table that rows are added to. */
 struct panel {
     struct arena *a;
     struct tpl_rows *rows;
@@ -130,6 +131,7 @@ static const json_t *inner(const json_t *bucket, const char *name)
     return jget_arr(jget_obj(bucket, "facets"), name);
 }
 
+/* The values of one field. */
 static void simple_panel(struct arena *a, struct tpl_rows *panels, const char *title,
                          const char *label, const json_t *buckets, int64_t total)
 {
@@ -140,6 +142,10 @@ static void simple_panel(struct arena *a, struct tpl_rows *panels, const char *t
         panel_row(&p, (struct str[]){term(a, b)}, count(b));
 }
 
+/*
+ * Installations are told apart by the time of installation; never shown as more than there are
+ * crashes.
+ */
 static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t *answer,
                           int64_t total)
 {
@@ -200,6 +206,7 @@ static void uptime_panel(struct arena *a, struct tpl_rows *panels, const struct 
                       ranges[i].count);
 }
 
+/* Only where there are any: most products do not run there. */
 static void mobile_panel(struct arena *a, struct tpl_rows *panels, const json_t *answer,
                          int64_t total)
 {
@@ -233,6 +240,7 @@ static int device_order(const void *x, const void *y)
     return d ? d : str_cmp(a->adapter, b->adapter);
 }
 
+/* "NVIDIA (0x10de)" where the database knows a name; the number alone where it does not. */
 static struct str with_name(struct arena *a, const struct db_rows *names, const struct device *d,
                             bool is_vendor)
 {
@@ -249,6 +257,7 @@ static struct str with_name(struct arena *a, const struct db_rows *names, const 
     return hex;
 }
 
+/* Devices of all vendors in one order, the commonest first; names come from one query. */
 static bool graphics_panel(const struct signature_page *s, struct tpl_rows *panels,
                            const json_t *answer, int64_t total, struct err *err)
 {
@@ -279,6 +288,7 @@ static bool graphics_panel(const struct signature_page *s, struct tpl_rows *pane
     return true;
 }
 
+/* Crashes with one value of a facet. */
 static int64_t count_of(const json_t *buckets, const char *wanted)
 {
     size_t i;
@@ -309,6 +319,7 @@ static int64_t count_early(const struct uptimes *uptimes)
     return 0;
 }
 
+/* What the reports have in common, in words: the same limits as the marks of Top Crashers. */
 static void indicators(struct arena *a, struct tpl_rows *rows, const json_t *answer,
                        const struct uptimes *uptimes, int64_t total)
 {
