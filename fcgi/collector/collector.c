@@ -82,7 +82,7 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     c->spool = spool_of_conf(c->conf);
     c->metrics = shared->metrics;
     c->refused = shared->refused;
-    metrics_open_statsd(c->metrics, c->conf);
+    metrics_open_statsd(c->conf);
     if (!spool_open(&c->spool, err) || !recent_open(&c->spool, &c->recent, err))
         return false;
     c->rules = shared->rules; /* this process's copy of the parent's memory */

@@ -45,19 +45,20 @@ static const struct {
 };
 /* clang-format on */
 
+/* Connected UDP socket of this process, or -1: only the counters count.  A descriptor means nothing
+ * in another process, so it is no part of what they share. */
+static int statsd = -1;
+
 bool metrics_new(struct metrics **ret, struct err *err)
 {
     struct metrics *m = shared_map(sizeof *m, "the table of counters", err);
     if (!m)
         return false;
-    m->statsd = -1;
     *ret = m;
     return true;
 }
 
-/* Each process has a socket of its own, made after the fork; without one only the counters count.
- */
-void metrics_open_statsd(struct metrics *m, const struct conf *conf)
+void metrics_open_statsd(const struct conf *conf)
 {
     const char *host = conf_text(conf, CONF_STATSD_HOST);
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
@@ -69,13 +70,13 @@ void metrics_open_statsd(struct metrics *m, const struct conf *conf)
     }
     int fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0)
-        m->statsd = fd;
+        statsd = fd;
     else if (fd >= 0)
         close(fd);
     freeaddrinfo(found);
 }
 
-static void send_line(const struct metrics *m, enum metric what, uint64_t n, const char *tag)
+static void send_line(enum metric what, uint64_t n, const char *tag)
 {
     char line[300];
     if (!tag)
@@ -83,14 +84,14 @@ static void send_line(const struct metrics *m, enum metric what, uint64_t n, con
     int len = snprintf(line, sizeof line, "socorro.collector.%s:%llu|%s%s%s", table[what].name,
                        (unsigned long long)n, table[what].kind, tag ? "|#" : "", tag ? tag : "");
     if (len > 0 && (size_t)len < sizeof line)
-        send(m->statsd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL); /* lost ones are lost */
+        send(statsd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL); /* lost ones are lost */
 }
 
 void metric_add(struct metrics *m, enum metric what, uint64_t n, const char *tag)
 {
     atomic_fetch_add_explicit(&m->v[what], n, memory_order_relaxed);
-    if (m->statsd >= 0)
-        send_line(m, what, n, tag);
+    if (statsd >= 0)
+        send_line(what, n, tag);
 }
 
 /* "a.b" becomes "a_b"; "result:accept" becomes {result="accept"}. */

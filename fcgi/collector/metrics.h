@@ -42,12 +42,11 @@ enum metric {
 
 struct metrics {
     _Atomic uint64_t v[METRIC_TOTAL];
-    int statsd; /* connected UDP socket, or -1 */
 };
 
 bool metrics_new(struct metrics **ret, struct err *err);
-/* Also sends statsd lines from now on, if STATSD_HOST is set. */
-void metrics_open_statsd(struct metrics *m, const struct conf *conf);
+/* This process also sends statsd lines from now on, if STATSD_HOST is set. */
+void metrics_open_statsd(const struct conf *conf);
 
 /* tag: "reason:bad_gzip", or NULL. */
 void metric_add(struct metrics *m, enum metric what, uint64_t n, const char *tag);

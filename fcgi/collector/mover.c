@@ -455,7 +455,7 @@ int mover_run(void *arg, int index)
     m->conf = &conf;
     bool ok = conf_load(&conf, &err);
     if (ok) {
-        metrics_open_statsd(m->metrics, &conf);
+        metrics_open_statsd(&conf);
         ok = move_until_told(m, &err);
     }
     if (!ok)
