@@ -22,6 +22,8 @@ static const char *rules_of(const struct conf *conf)
     return conf_text(conf, CONF_BREAKPAD_THROTTLER_RULES);
 }
 
+/* What has to be good for the program to start at all: a collector that could not keep its promise,
+ * or whose rules nobody meant, must not take reports. */
 bool collector_prepare(const struct conf *conf, void *arg, struct err *err)
 {
     struct shared *shared = arg;
@@ -49,6 +51,7 @@ void collector_reprepare(const struct conf *conf, void *arg)
     products_refresh(&shared->products, &(struct err){0});
 }
 
+/* The old ones were good, and a mistake in a file must not cost reports meanwhile. */
 static void keep_old(struct err *place, const struct err *why)
 {
     *place = *why;
@@ -135,6 +138,8 @@ void collector_reload(void *app)
                   LOG_I("rules", (int64_t)c->rules.n));
 }
 
+/* An unknown product is worth a look at the disk at once: an administrator may just have added it,
+ * and a refused report does not come again. */
 void collector_refresh(struct collector *c, struct str product)
 {
     int64_t now = mono_ms();
@@ -157,6 +162,8 @@ static void add_problem(json_t *errors, const char *name, const char *msg, const
     json_array_append_new(errors, json_pack("{s:s, s:s}", "name", name, "msg", msg));
 }
 
+/* What the mover needs.  The store is opened for this one question; the mover's is in another
+ * process. */
 static bool check_store(struct req *req, struct err *err)
 {
     const struct conf *conf = app_of(req)->conf;
@@ -176,6 +183,8 @@ static bool check_store(struct req *req, struct err *err)
     return ok;
 }
 
+/* For monitoring.  With the database away it is 503 as well, though reports are taken all the same;
+ * a balancer asks lbheartbeat. */
 bool heartbeat_get(struct req *req, struct err *err)
 {
     struct collector *c = app_of(req);
@@ -202,6 +211,7 @@ bool heartbeat_get(struct req *req, struct err *err)
     return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
 }
 
+/* Touches nothing: it says that a worker answers. */
 bool lbheartbeat_get(struct req *req, struct err *err)
 {
     (void)err;

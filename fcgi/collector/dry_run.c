@@ -6,7 +6,9 @@
 #include "lib/base/util.h"
 
 /*
- * datil-collector --throttle [--rules F]
+ * datil-collector --throttle [--rules F]: what the rules would say, for tests of a rules file
+ * before it is put in place.  The same code decides as for reports; only the clock and the draw can
+ * be set.
  *
  * Each line of standard input is {"annotations": {…}, "profile": "default" | "all_products" |
  * "all_packages" | "accept_all", "now": ISO time or absent, "random": 0 to 1 or absent}; each line

@@ -1,3 +1,23 @@
+/*
+ * The mover carries accepted reports from the spool to the store and tells the database, many at
+ * once: the more wait, the larger the transaction.  It wakes up when a report arrives and owns
+ * each entry by renaming it to moving/.
+ *
+ * Every step may be repeated, so a kill at any moment costs nothing:
+ *
+ *   claim       new becomes moving.  What moves is taken up at the next start.
+ *   dumps       each is renamed out of the entry into the store, or copied.  A repeat that finds
+ *               the file gone and the object there goes on.
+ *   dump_names  of all of them, out of the raw crash.
+ *   raw_crash   the last object: whoever sees it in the store sees the rest, too.  A repeat reads
+ *               it from the store, since the entry has it no more.
+ *   publish     rows of queue and ledger, in one transaction for all.  Once more is the same row.
+ *   removal     of the entry.
+ *
+ * What the database did not take waits in unpublished/, where only the name of the directory
+ * matters; its report is in the store.  An entry is removed only behind a commit, so at each moment
+ * a report is in the spool, or in store and queue.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,27 +35,17 @@
 #include "lib/spool/spool.h"
 #include "lib/store/store.h"
 
-/*
- * The mover carries accepted reports from the spool to the store and tells the database, many at
- * once: the more wait, the larger the transaction.  It wakes up when a report arrives and owns
- * each entry by renaming it to moving/.
- *
- * Every step may be repeated, so a kill at any moment costs nothing: dumps, then dump_names, then
- * raw_crash (whose presence means that the rest is there), then the queue, then the entry goes.
- * What the database did not take waits in unpublished/, where only the name of the directory
- * matters; its report is in the store.
- */
 enum {
-    BATCH = 100,
+    BATCH = 100,          /* so many are tried one by one when the database refuses one of them */
     SYNC_TOGETHER = 8,    /* entries from which one sync of the whole store is cheaper */
     RETRY_FIRST_MS = 100, /* when CRASHMOVER_RETRY_SLEEP_SECONDS is 0 */
     RETRY_MAX_MS = 300000,
-    SWEEP_MS = 600000,
-    FLUSH_MS = 5000,        /* counts of refused products */
-    FLUSH_AGAIN_MS = 60000, /* after the database was away */
-    RAW_CRASH_MAX = 256 << 20,
+    SWEEP_MS = 600000,         /* a sixth of the age at which leftovers count as such */
+    FLUSH_MS = 5000,           /* counts of refused products */
+    FLUSH_AGAIN_MS = 60000,    /* after the database was away */
+    RAW_CRASH_MAX = 256 << 20, /* as large as a report may be unpacked */
     STATEMENT_TIMEOUT_MS = 30000,
-    PRODUCT_SIZE = 201,
+    PRODUCT_SIZE = 201, /* longer than the ledger keeps of it */
 };
 
 struct item {
@@ -78,6 +88,7 @@ static json_t *load_raw(struct mover *m, enum spool_state state, const char *id,
     return raw;
 }
 
+/* What the queue wants to know of a report, out of the raw crash, which is a stranger's. */
 static void read_item(const json_t *raw, struct item *item)
 {
     const char *product = jget_str(raw, "ProductName");
@@ -111,7 +122,8 @@ static bool put_dumps(struct mover *m, const char *id, struct err *err)
     return spool_each_file(&m->spool, SPOOL_MOVING, id, put_dump, &c, err) && c.ok;
 }
 
-/* ["a", "b"], sorted; written also when there is none. */
+/* ["a", "b"], sorted; written also when there is none.  It goes by the checksums in the raw crash
+ * and not by the files of the entry, of which a repeat finds only some. */
 static bool put_dump_names(struct mover *m, const char *id, const json_t *raw, struct err *err)
 {
     json_auto_t *names = json_array();
@@ -128,6 +140,7 @@ static bool put_dump_names(struct mover *m, const char *id, const json_t *raw, s
     return store_put(m->store, id, "dump_names", str_of(list), err);
 }
 
+/* The entry has no raw crash any more when an earlier attempt has put it. */
 static bool put_raw(struct mover *m, const char *id, struct err *err)
 {
     char path[SPOOL_PATH_SIZE];
@@ -163,6 +176,7 @@ static bool publish_some(struct mover *m, const struct item *items, size_t n, st
     return !m->db || count == 0 || ledger_publish_all(m->db, entries, count, err);
 }
 
+/* The database did not take them.  If it is away, the rest of this round need not be tried. */
 static void refused(struct mover *m, enum spool_state state, const struct item *items, size_t n,
                     const struct err *why)
 {
@@ -202,7 +216,8 @@ static bool add_item(void *arg, const char *id)
     return m->n < BATCH;
 }
 
-/* Some entries of a state into m->items. */
+/* Some entries of a state into m->items.  The directory is read anew for each batch: what was
+ * carried is gone from it, and what came meanwhile is there. */
 static size_t list(struct mover *m, enum spool_state state)
 {
     m->n = 0;
@@ -224,7 +239,11 @@ static void claim(struct mover *m)
     m->n = kept;
 }
 
-/* The report is nowhere: deleted, with its entry left behind.  True: forgotten. */
+/*
+ * The report is nowhere: deleted, with its entry left behind.  True: forgotten.  Only the word of
+ * the right store counts, which store_is_there has asked for at the beginning of the round and each
+ * store_get once more; an unmounted one says ERR_UNAVAILABLE.
+ */
 static bool forget_lost(struct mover *m, enum spool_state state, const char *id,
                         const struct err *why)
 {
@@ -275,6 +294,8 @@ static void carry(struct mover *m)
         publish(m, SPOOL_MOVING, m->items, saved);
 }
 
+/* The reports of unpublished/ are in the store; from the raw crash comes what their messages say.
+ */
 static void publish_waiting(struct mover *m)
 {
     size_t ready = 0;
@@ -292,6 +313,7 @@ static void publish_waiting(struct mover *m)
     publish(m, SPOOL_UNPUBLISHED, m->items, ready);
 }
 
+/* The spool's promise does not depend on it: reports are taken while the store cannot be opened. */
 static bool open_store(struct mover *m)
 {
     struct err err = {0};
@@ -350,6 +372,11 @@ static void one_round(struct mover *m, bool is_retry)
         drain(m, SPOOL_UNPUBLISHED, publish_waiting);
 }
 
+/*
+ * When to try again what failed: after a pause that doubles, with a quarter of it by chance, so
+ * that several collectors do not come back to a store or a database at the same moment.  New
+ * reports do not wait for that; when one goes well, so does the rest.
+ */
 static void plan(struct mover *m, bool was_retry)
 {
     int64_t first = conf_int(m->conf, CONF_CRASHMOVER_RETRY_SLEEP_SECONDS) * 1000;
@@ -369,6 +396,7 @@ static void plan(struct mover *m, bool was_retry)
     m->retry_at_ms = now + m->pause_ms + (int64_t)(random_u64() % (uint64_t)(m->pause_ms / 4 + 1));
 }
 
+/* Until a report arrives, something is due, or a signal comes. */
 static void wait_for_work(struct mover *m)
 {
     int64_t now = mono_ms(), until = MIN(m->sweep_at_ms, m->flush_at_ms);

@@ -1,3 +1,16 @@
+/*
+ * The file is a header and SETS sets of WAYS slots, read and written in place; a hole reads as free
+ * slots.  524,288 answers are a whole day of 364 reports a minute, in at most 96 MiB; of a busier
+ * site the oldest answers go first, and sampling by content still draws the same for them.
+ *
+ * The kernel's record locks on bytes of the file, none of which need exist, keep order: one byte
+ * for each set while a slot is chosen, one for each key from recent_enter to recent_leave, one for
+ * the header.  A killed worker leaves no lock behind.
+ *
+ * What a kill leaves: between recent_enter and the first recent_put nothing; behind RECENT_BEGUN an
+ * id of which nobody knows whether it was made durable, which the next one finds out.  A slot that
+ * was being written is torn, fails its checksum and is free; the report then counts as new.
+ */
 #include "fcgi/collector/recent.h"
 
 #include <errno.h>
@@ -9,15 +22,6 @@
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 
-/*
- * The file is a header and SETS sets of WAYS slots, read and written in place; a hole reads as free
- * slots.  524,288 answers are a whole day of 364 reports a minute, in at most 96 MiB; of a busier
- * site the oldest answers go first, and sampling by content still draws the same for them.
- *
- * The kernel's record locks on bytes of the file, none of which need exist, keep order: one byte
- * for each set while a slot is chosen, one for each key from recent_enter to recent_leave, one for
- * the header.  A killed worker leaves no lock behind.
- */
 enum { SETS = 1 << 16, WAYS = 8, HEADER_BYTES = 4096 };
 static const int64_t SET_LOCKS = 0, HEADER_LOCK = 1LL << 31, KEY_LOCKS = 1LL << 32;
 
@@ -39,6 +43,7 @@ struct slot {
 };
 _Static_assert(sizeof(struct slot) == 192, "a slot of the file");
 
+/* Waits for it.  Signals do not end the wait: who holds the lock is about to answer. */
 static bool lock_byte(const struct recent *t, int64_t at, short kind)
 {
     struct flock l = {.l_type = kind, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
@@ -52,6 +57,7 @@ static bool lock_byte(const struct recent *t, int64_t at, short kind)
     return rc == 0;
 }
 
+/* Two keys may share a byte; then their reports wait for each other without need. */
 static int64_t lock_of_key(const uint8_t key[RECENT_KEY_BYTES])
 {
     uint64_t number;
@@ -59,6 +65,8 @@ static int64_t lock_of_key(const uint8_t key[RECENT_KEY_BYTES])
     return KEY_LOCKS + (int64_t)(number >> 2);
 }
 
+/* A file of another layout, or none: it begins anew.  What is lost are answers of
+ * one day. */
 static bool check_header(const struct recent *t, struct err *err)
 {
     struct header want = {.slot_bytes = sizeof(struct slot), .sets = SETS}, have = {0};
@@ -106,6 +114,11 @@ static void add_value(struct sha256 *h, const json_t *annotations, const char *n
     sha256_add(h, "\n", 1);
 }
 
+/*
+ * Not all annotations: a client that sends again changes some (SubmittedFrom).  An empty dump is
+ * the same for everybody, and a report without CrashTime could be any of a program that crashes at
+ * each start.
+ */
 bool recent_key(const json_t *annotations, const json_t *checksums,
                 uint8_t ret_key[RECENT_KEY_BYTES])
 {
@@ -126,6 +139,7 @@ bool recent_key(const json_t *annotations, const json_t *checksums,
     return true;
 }
 
+/* By other bytes of the key than its lock. */
 static size_t set_of(const uint8_t key[RECENT_KEY_BYTES])
 {
     return (size_t)(key[RECENT_KEY_BYTES - 2] << 8 | key[RECENT_KEY_BYTES - 1]) % SETS;
@@ -136,6 +150,7 @@ static int64_t place(size_t set, size_t way)
     return HEADER_BYTES + (int64_t)((set * WAYS + way) * sizeof(struct slot));
 }
 
+/* Of all that follows the checksum itself. */
 static uint64_t check_of(const struct slot *s)
 {
     return hash64(&s->at_s, sizeof *s - offsetof(struct slot, at_s));
@@ -208,6 +223,8 @@ static struct slot *slot_for(struct slot slots[WAYS], const uint8_t key[RECENT_K
     return best;
 }
 
+/* A read, a choice and a write below the lock of the set; microseconds, so nobody waits for a disk.
+ */
 void recent_put(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
                 const struct recent_answer *answer)
 {

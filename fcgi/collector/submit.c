@@ -1,3 +1,17 @@
+/*
+ * POST /submit: receives, decides, makes durable, answers.  The replies are a contract with crash
+ * reporters in the field; docs/collector.md has the table.  The checks run in one fixed order, and
+ * the first that fails answers.
+ *
+ * The order of the last steps is the promise: the answer of an earlier time is looked for before a
+ * rule is asked, since a sampling rule must not be asked twice; the id is noted as begun, then the
+ * report committed (spool), then the id noted as accepted, then the answer written.  Whatever is
+ * killed in between, a client that sends again gets the same id or a report that is its only one.
+ *
+ * A report is refused for what it is, with a status that tells its client not to come again, and
+ * put off for what we lack (room, a disk that works), with 503 and a time.  The two never mix: a
+ * client that reads a decision out of our trouble throws its crash away.
+ */
 #include <stdio.h>
 
 #include "fcgi/collector/collector.h"
@@ -12,12 +26,13 @@
 #include "lib/web/params.h"
 #include "lib/web/unpack.h"
 
-/*
- * POST /submit: receives, decides, makes durable, answers.  The replies are a contract with crash
- * reporters in the field; docs/collector.md has the table.  The checks run in one fixed order, and
- * the first that fails answers.
- */
-enum { PIECE_BYTES = 64 << 10, RETRY_MIN_S = 60, RETRY_SPREAD_S = 240, WINDOW_S = 60 };
+enum {
+    PIECE_BYTES = 64 << 10, /* of the body, in memory at a time */
+    /* Between one and five minutes, by chance: all clients were turned away at the same moment. */
+    RETRY_MIN_S = 60,
+    RETRY_SPREAD_S = 240,
+    WINDOW_S = 60, /* RATE_LIMIT_SUBMIT is per minute */
+};
 
 /* In the address of a report, where programs of Breakpad give them. */
 /* clang-format off */
@@ -56,6 +71,7 @@ static bool reply(struct req *req, int status, const char *text)
     return resp_bytes(req, status, "text/plain", str_of(text));
 }
 
+/* Sentry's clients take any text for an id, so a report that a rule threw away gets none. */
 static bool discarded(struct submission *s, int status, const char *what, const char *reason)
 {
     if (s->sentry_product && status == 200)
@@ -103,6 +119,7 @@ static bool take_bytes(void *arg, const void *p, size_t n, struct err *err)
     return true;
 }
 
+/* An empty body is no broken one: nothing was begun, so nothing has to be complete. */
 static bool unpack_body(struct submission *s, struct err *err)
 {
     FREE_LATER char *piece = xmalloc(PIECE_BYTES);
@@ -131,6 +148,7 @@ static bool answer_unpack(struct submission *s, const struct err *err)
     return reply(s->req, 400, "");
 }
 
+/* The form could be unpacked and is not good: by its contents, by its grammar, or for our lack. */
 static bool answer_walk(struct submission *s)
 {
     struct report *r = &s->report;
@@ -191,6 +209,7 @@ static bool check_headers(struct submission *s, struct strbuf *ret_boundary)
     return true;
 }
 
+/* Product and version by the names that rules and fields know, before any rule looks at them. */
 static void map_names(struct submission *s)
 {
     json_t *a = s->report.annotations;
@@ -212,6 +231,7 @@ static void remove_annotation(struct report *r, const char *name)
         report_note(r, "Removed %s from raw crash.", name);
 }
 
+/* Behind the decision, so that a rule may go by an annotation that is not kept. */
 static void remove_forbidden(struct submission *s)
 {
     struct str rest = str_of(conf_text(s->app->conf, CONF_COLLECTOR_REMOVE_ANNOTATIONS)), name;
@@ -222,6 +242,8 @@ static void remove_forbidden(struct submission *s)
         remove_annotation(&s->report, "email");
 }
 
+/* What the collector knows of a report beside its annotations.  The keys are those of Socorro's raw
+ * crashes; the mover and the processor read `deferred` and `dump_checksums`. */
 static json_t *metadata(struct submission *s)
 {
     struct report *r = &s->report;
@@ -242,6 +264,7 @@ static json_t *metadata(struct submission *s)
     return m;
 }
 
+/* From here on the annotations are the raw crash. */
 static void complete(struct submission *s)
 {
     char when[TIME_TEXT_MAX];
@@ -342,6 +365,7 @@ static void log_decision(const struct submission *s)
               LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
 }
 
+/* Costs no sync and cannot fail: at worst a report that is sent again counts twice (recent.h). */
 static void remember(struct submission *s, enum recent_state state)
 {
     struct recent_answer answer = {.state = state};
@@ -433,6 +457,7 @@ static bool decide(struct submission *s)
     return accepted(s);
 }
 
+/* Per address, over all workers. */
 static bool may_submit(struct submission *s)
 {
     int64_t most = conf_int(s->app->conf, CONF_RATE_LIMIT_SUBMIT);

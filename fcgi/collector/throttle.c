@@ -172,6 +172,7 @@ struct throttle_regex {
 /* In a condition of a loaded document: the place of its expression in rules->regexes. */
 static const char compiled_key[] = "compiled";
 
+/* Found anywhere in the text, unless the expression is anchored. */
 static bool op_regex(const struct context *c, const json_t *condition, const json_t *value)
 {
     (void)value;
@@ -221,6 +222,8 @@ static bool op_product_unsupported(const struct context *c, const json_t *condit
     return true;
 }
 
+/* A product without a list of packages takes all of them; with one, a report that names none is
+ * none of that product. */
 static bool op_package_unsupported(const struct context *c, const json_t *condition,
                                    const json_t *value)
 {
@@ -258,6 +261,7 @@ static bool op_json_equals(const struct context *c, const json_t *condition, con
     return found && json_equal(found, value);
 }
 
+/* Numbers in an annotation's JSON are compared as numbers, unlike annotations themselves. */
 static bool op_json_at_most(const struct context *c, const json_t *condition, const json_t *value)
 {
     const json_t *found = value_inside(c, condition);
@@ -286,6 +290,7 @@ static bool op_any(const struct context *c, const json_t *condition, const json_
     return false;
 }
 
+/* None of the conditions holds. */
 static bool op_not(const struct context *c, const json_t *condition, const json_t *value)
 {
     return !op_any(c, condition, value);
@@ -330,6 +335,7 @@ static const struct op {
 };
 /* clang-format on */
 
+/* By name each time: a dozen comparisons of short words beside the parsing of a report. */
 static const struct op *op_of(const json_t *condition)
 {
     const char *name = jget_str(condition, "op");
@@ -358,6 +364,7 @@ static bool is_text_list(const json_t *v)
     return json_is_array(v);
 }
 
+/* So that no operator has to look at the type of its value. */
 static bool value_fits(enum value_kind kind, const json_t *v)
 {
     switch (kind) {
@@ -452,6 +459,7 @@ static bool parse_then(const json_t *then, struct throttle_rule *rule)
            parse_code(json_array_get(then, 2), true, &rule->gt);
 }
 
+/* A name goes into logs, into the reply of a rejection and into the raw crash. */
 static bool is_rule_name(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -564,7 +572,8 @@ void throttle_release(struct throttle_rules *r)
     *r = (struct throttle_rules){0};
 }
 
-/* The checksum of the main dump, or of all annotations when there is none. */
+/* The checksum of the main dump, or of all annotations when there is none: a report that is sent
+ * again with other annotations but the same dump is to draw the same. */
 static const char *content_of(const struct throttle_facts *facts, struct memo *memo)
 {
     if (facts->checksum)
@@ -616,7 +625,7 @@ void throttle_decide(const struct throttle_rules *rules, const struct throttle_f
         const struct context c = {.facts = facts, .rules = rules, .memo = &memo, .key = rule->key};
         bool is_keyed = rule->key[0] != '*';
         if (is_keyed && !json_object_get(facts->annotations, rule->key))
-            continue;
+            continue; /* a condition such as `not` must not match for want of the annotation */
         if (!matches(c, rule->condition))
             continue;
         enum throttle_code code = outcome(rule, facts, &memo, &rate);
