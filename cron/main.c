@@ -1,3 +1,9 @@
+/*
+ * datil-cron: looks at the table of jobs every few minutes, or does one thing and exits.
+ *
+ * The process itself does nothing but look at the clock and at the database: each run of a job is a
+ * child (run.h).  So it needs little, and a job that fails, hangs or dies is a line in its log.
+ */
 #include <assert.h>
 #include <getopt.h>
 #include <locale.h>
@@ -10,9 +16,11 @@
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 
-/* datil-cron: looks at the table of jobs every few minutes, or does one thing and exits. */
-
-enum { EXIT_USAGE = 2, ARGS_MAX = 32, RETRY_MS = 5000 };
+enum {
+    EXIT_USAGE = 2,
+    ARGS_MAX = 32,
+    RETRY_MS = 5000, /* while the database is away; CRON_INTERVAL_S may be long */
+};
 
 static const char usage[] =
     "usage: datil-cron                     runs due jobs every CRON_INTERVAL_S seconds\n"
@@ -59,6 +67,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* The last mode on the command line counts; a name goes with it. */
 static bool take(struct options *o, int opt)
 {
     switch (opt) {
@@ -117,6 +126,7 @@ static void loop(struct scheduler *s)
     }
 }
 
+/* For timers of others and for people: failures of jobs become the exit status. */
 static bool once(struct scheduler *s, const struct options *o, struct err *err)
 {
     const struct cron_job *job;
@@ -132,6 +142,7 @@ static bool once(struct scheduler *s, const struct options *o, struct err *err)
            (failed == 0 || err_set(err, ERR_INTERNAL, "%s failed", job->name));
 }
 
+/* "all" stops at the first that cannot be written; those before it are marked. */
 static bool mark(struct scheduler *s, const char *name, struct err *err)
 {
     const struct cron_job *job;
@@ -184,7 +195,7 @@ int main(int argc, char **argv)
     bool ok = conf_load(&conf, &err);
     if (ok) {
         log_init("datil-cron", conf_text(&conf, CONF_LOGGING_LEVEL));
-        proc_block_signals();
+        proc_block_signals(); /* a stop request ends the wait, not a statement */
         struct scheduler s = {
             .conf = &conf,
             .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),

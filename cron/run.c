@@ -4,6 +4,9 @@
  * failure as class and message over a second pipe.  The parent ends the child when its time is
  * over, when it is told to stop itself, or when the lock of the job is lost; TERM first, KILL for
  * one that does not listen.
+ *
+ * A child ends with its parent (PR_SET_PDEATHSIG): the lock is the parent's, and without it another
+ * scheduler may begin the same job.
  */
 #include "cron/run.h"
 
@@ -23,7 +26,12 @@
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 
-enum { LINE_MAX_BYTES = 2000, POLL_MS = 1000, KEEP_ALIVE_MS = 60000, KILL_AFTER_MS = 5000 };
+enum {
+    LINE_MAX_BYTES = 2000, /* a longer line becomes several, as a log takes it */
+    POLL_MS = 1000,        /* how late a limit of time may be noticed */
+    KEEP_ALIVE_MS = 60000, /* between two looks at the lock */
+    KILL_AFTER_MS = 5000,  /* behind TERM; every job may be killed */
+};
 
 static bool open_and_run(const struct run_request *q, struct err *err)
 {

@@ -15,7 +15,10 @@
 #define HOUR_US   (60 * MINUTE_US)
 #define DAY_US    (24 * HOUR_US)
 
-enum { FREQUENCY_MAX = 100000, RETRY_S = 60 };
+enum {
+    FREQUENCY_MAX = 100000, /* days would be 273 years: no overflow in microseconds */
+    RETRY_S = 60,           /* behind a failure, however long the period is */
+};
 
 static bool parse_frequency(const char *text, int64_t *ret_us, struct err *err)
 {
@@ -78,6 +81,8 @@ bool plan_is_due(const struct plan *p, const struct job_state *s, int64_t now_us
     return c.hour > p->hour || (c.hour == p->hour && c.minute >= p->minute);
 }
 
+/* Slots lie a whole number of periods behind the last success, not behind now: a job that counts
+ * what belongs to a day gets each day once, however late it runs. */
 size_t plan_slots(const struct plan *p, const struct job_state *s, int64_t now_us, int64_t *slots,
                   size_t max)
 {

@@ -16,8 +16,14 @@
 #include "lib/json/json.h"
 #include "queries.h"
 
-enum { SLOTS_MAX = 1000, ALERT_AFTER_ERRORS = 3, FORCE_WAIT_MS = 60000, FORCE_POLL_MS = 200 };
+enum {
+    SLOTS_MAX = 1000, /* of one run of a backfilling job; the rest is left for the next look */
+    ALERT_AFTER_ERRORS = 3, /* a failure is tried again after a minute: so many are no hiccup */
+    FORCE_WAIT_MS = 60000,  /* a person waits */
+    FORCE_POLL_MS = 200,
+};
 
+/* A job that has no row yet gets one: a new row of the table in jobs.c needs no migration. */
 static bool load_state(struct scheduler *s, const struct cron_job *job, struct job_state *ret,
                        struct err *err)
 {
@@ -37,6 +43,7 @@ static bool load_state(struct scheduler *s, const struct cron_job *job, struct j
     return true;
 }
 
+/* "" is SQL's NULL in the statements below: never. */
 static const char *time_param(struct arena *a, int64_t us)
 {
     char text[TIME_TEXT_MAX];
@@ -46,6 +53,7 @@ static const char *time_param(struct arena *a, int64_t us)
     return arena_strdup(a, text);
 }
 
+/* The shape of the column last_error: class and message, and the last lines of the output. */
 static const char *error_param(struct arena *a, const struct run_result *r)
 {
     if (!r || r->ok)
@@ -59,6 +67,7 @@ static const char *error_param(struct arena *a, const struct run_result *r)
     return arena_strdup(a, text);
 }
 
+/* r NULL: no run, somebody has said that it counts as one. */
 static bool save_state(struct scheduler *s, const struct cron_job *job, const struct job_state *st,
                        const struct run_result *r, struct err *err)
 {
@@ -72,6 +81,7 @@ static bool save_state(struct scheduler *s, const struct cron_job *job, const st
     return ok;
 }
 
+/* One row for each run; cleanse_cronlog deletes them after half a year. */
 static bool save_log(struct scheduler *s, const struct cron_job *job, int64_t slot_us,
                      const struct run_result *r, struct err *err)
 {
@@ -101,6 +111,8 @@ static bool keep_lock(void *arg)
            db_col_bool(&rows, 0, Q_CRON_KEEP_LOCK_COL_IS_LOCKED);
 }
 
+/* The lock is the session's and not the transaction's: it lasts for the run.  The mark beside it
+ * only says since when, for people. */
 static bool try_lock(struct scheduler *s, const struct cron_job *job, bool *ret, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -110,6 +122,7 @@ static bool try_lock(struct scheduler *s, const struct cron_job *job, bool *ret,
     return !*ret || DB_EXEC(s->db, &q_cron_mark, err, job->name);
 }
 
+/* A failure is a warning; only one that stays is for somebody to act upon. */
 static void log_result(const struct cron_job *job, const struct job_state *st,
                        const struct run_result *r)
 {
@@ -121,6 +134,10 @@ static void log_result(const struct cron_job *job, const struct job_state *st,
                   LOG_S("job", job->name), LOG_I("error_count", st->error_count));
 }
 
+/*
+ * One run.  State and log are written behind it, still below the lock.  A scheduler that is killed
+ * before that has run the job and does not know it: the job is due again, and may be repeated.
+ */
 static bool run_slot(struct scheduler *s, const struct cron_job *job, const struct plan *plan,
                      struct job_state *st, int64_t slot_us, bool *ret_ok, struct err *err)
 {
@@ -146,6 +163,7 @@ static bool run_slot(struct scheduler *s, const struct cron_job *job, const stru
     return save_log(s, job, slot_us, &r, err) && save_state(s, job, st, &r, err);
 }
 
+/* Oldest first, and none behind one that failed: a later success would move the state past it. */
 static bool run_slots(struct scheduler *s, const struct cron_job *job, const struct plan *plan,
                       struct job_state *st, size_t *ret_failed, struct err *err)
 {
@@ -163,6 +181,7 @@ static bool run_slots(struct scheduler *s, const struct cron_job *job, const str
     return true;
 }
 
+/* Every job it depends on has had a success since this one's own last. */
 static bool dependencies_met(struct scheduler *s, const struct cron_job *job, bool *ret,
                              struct err *err)
 {
@@ -234,6 +253,8 @@ static bool wait_for_lock(struct scheduler *s, const struct cron_job *job, struc
     return false;
 }
 
+/* Neither due nor a success: the state is not touched, so the plan goes on as if nothing had been.
+ */
 bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char *const *args,
                      struct err *err)
 {
@@ -265,6 +286,7 @@ static void print_time(const char *label, int64_t us)
     printf("    %-13s %s\n", label, text);
 }
 
+/* A job without a row was never run, whoever made the database. */
 bool scheduler_list(struct scheduler *s, struct err *err)
 {
     for (size_t i = 0; i < cron_job_count; i++) {
@@ -294,6 +316,7 @@ bool scheduler_reset(struct scheduler *s, const char *name, struct err *err)
     return DB_EXEC(s->db, &q_cron_reset, err, name);
 }
 
+/* For a job that must not catch up with what it has missed. */
 bool scheduler_mark_success(struct scheduler *s, const struct cron_job *job, struct err *err)
 {
     struct plan plan;

@@ -1,9 +1,12 @@
+/*
+ * The small ones: crontest, clearsessions, cleanse_cronlog, compactindex.  Each is one statement,
+ * or one call, that may be broken off anywhere and does the rest the next time.
+ */
 #include "cron/jobs/jobs.h"
 #include "lib/base/util.h"
 #include "queries.h"
 
-/* The small ones: crontest, clearsessions, cleanse_cronlog, compactindex. */
-
+/* Prints and fails as it is told, to try out schedules, logs and alerts. */
 bool job_crontest(struct job_context *x, struct err *err)
 {
     const char *text = job_arg(x, "print");
@@ -24,6 +27,7 @@ bool job_clearsessions(struct job_context *x, struct err *err)
     return true;
 }
 
+/* The statement knows the age (180 days).  With dry-run it is only counted. */
 bool job_cleanse_cronlog(struct job_context *x, struct err *err)
 {
     DB_ROWS rows = {0};

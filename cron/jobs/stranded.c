@@ -1,11 +1,25 @@
+/*
+ * verifyprocessed, updatemissing, republish: nothing that was accepted stays behind.
+ *
+ * The steps of a report are made so that none can be lost between them (docs/queue.md); these jobs
+ * look whether that is true, and mend what no step can: a database that was restored from a backup,
+ * a store that was away when the ledger gave a report up, a mistake of ours.  verifyprocessed goes
+ * by the store, one day at a time; updatemissing looks again at what that has found; republish goes
+ * by the ledger and by the store's last two days.
+ *
+ * What they queue may just be on its way: a crash that is queued twice is one message, and one that
+ * is processed twice comes out the same.
+ */
 #include "cron/jobs/jobs.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 #include "queries.h"
 
-/* verifyprocessed, updatemissing, republish: nothing that was accepted stays behind. */
-enum { PAGE = LEDGER_BATCH_MAX, STRANDED_AFTER_S = 600 };
+enum {
+    PAGE = LEDGER_BATCH_MAX,
+    STRANDED_AFTER_S = 600, /* a row is followed by its message in the same transaction */
+};
 #define DAY_US ((int64_t)86400 * 1000000)
 
 struct search {
@@ -18,6 +32,7 @@ struct search {
     bool ok;
 };
 
+/* The table of missing crashes first: what was queued and is not in it would be seen by nobody. */
 static bool flush(struct search *s)
 {
     struct strs ids = {.v = arena_array(&s->ids, s->n + 1, sizeof(struct str)), .n = s->n};
@@ -38,6 +53,7 @@ static bool is_index_whole(struct job_context *x)
            h.is_readable && h.is_whole;
 }
 
+/* Stored and, if an index is given, found by searches. */
 static bool is_processed(struct job_context *x, struct index_reader *index, const char *id,
                          bool *ret, struct err *err)
 {
@@ -84,6 +100,7 @@ bool job_verifyprocessed(struct job_context *x, struct err *err)
     return ok;
 }
 
+/* Administrators see the table: what was processed since is marked and stays there. */
 bool job_updatemissing(struct job_context *x, struct err *err)
 {
     struct index_reader *index = NULL;

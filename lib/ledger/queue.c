@@ -83,6 +83,7 @@ bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, en
     return ledger_publish_all(db, &e, 1, err);
 }
 
+/* The row's texts end with the result. */
 static void copy_job(const struct db_rows *rows, const char *worker, struct ledger_job *ret)
 {
     *ret = (struct ledger_job){

@@ -30,6 +30,7 @@ enum {
     STALE_S = 3600,  /* what is being received is younger: a report takes seconds, rarely minutes */
 };
 
+/* On disk since the first release: an entry that waits across an upgrade is found. */
 static const char *const names[SPOOL_STATES] = {
     [SPOOL_RECEIVING] = "tmp",
     [SPOOL_NEW] = "new",
@@ -94,6 +95,8 @@ bool spool_has_room(const struct spool *s, struct err *err)
     return true;
 }
 
+/* In the order in which a report moves on: one that changes its state meanwhile is met in the next.
+ */
 bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct err *err)
 {
     char path[SPOOL_PATH_SIZE], above[SPOOL_PATH_SIZE];
@@ -193,6 +196,7 @@ bool spool_each_file(const struct spool *s, enum spool_state state, const char *
     return true;
 }
 
+/* No sync: see above. */
 static bool change_state(const struct spool *s, enum spool_state from, enum spool_state to,
                          const char *crash_id)
 {
@@ -220,6 +224,8 @@ void spool_set_aside(const struct spool *s, enum spool_state from, const char *c
     fs_remove_tree(path, ERR_IGNORED);
 }
 
+/* Not renamed away first: a removal that is cut short leaves the entry in its state, where the
+ * mover finds it again. */
 void spool_remove(const struct spool *s, enum spool_state state, const char *crash_id)
 {
     char path[SPOOL_PATH_SIZE];
@@ -271,6 +277,8 @@ static bool count_file(void *arg, const char *file, const char *path)
     return true;
 }
 
+/* The directory first, then the count: a file that goes in between is missing from the count, and
+ * one that went before has changed the directory. */
 bool spool_look(const struct spool *s, enum spool_state state, const char *crash_id,
                 struct spool_look *ret)
 {

@@ -16,6 +16,7 @@
 #include "lib/json/json.h"
 #include "lib/store/back.h"
 
+/* A handle and no connection: whether the root is there is asked at each call. */
 struct store {
     const struct store_back *back;
     void *self;
@@ -31,6 +32,8 @@ enum {
     DAY_DIGITS = 6, /* YYMMDD at the end of a crash id */
 };
 
+/* One reading of the configuration for everybody, so that no program works on a store that the
+ * others would refuse. */
 struct store_config store_config_of(const struct conf *conf)
 {
     return (struct store_config){
@@ -177,6 +180,7 @@ bool store_get(struct store *s, const char *crash_id, const char *kind, size_t m
            err_wrap(err, "crash %s", crash_id);
 }
 
+/* A bad id or kind names nothing that could exist. */
 bool store_exists(struct store *s, const char *crash_id, const char *kind)
 {
     return store_id_ok(crash_id) && kind_ok(str_of(kind)) &&

@@ -101,6 +101,7 @@ static bool fs_sync(void *self, struct err *err)
     return true;
 }
 
+/* Nothing is cut: see fs_open_store for the room, and store.c for what may stand in a path. */
 static struct fs_path path_of(const struct fs_store *s, const char *id, const char *kind)
 {
     struct fs_path at;
@@ -151,7 +152,8 @@ static int create_temp(const struct fs_store *s, const char *id, const char *kin
     return fd;
 }
 
-/* Gives a complete temporary file its name. */
+/* Gives a complete temporary file its name.  Its bytes go to disk first, or a power cut could leave
+ * the name of an empty file. */
 static bool publish(const struct fs_store *s, int fd, const char *temp, const struct fs_path *at,
                     struct err *err)
 {
