@@ -30,7 +30,7 @@ enum {
     STALE_S = 3600,  /* what is being received is younger: a report takes seconds, rarely minutes */
 };
 
-/* On disk since the first release: an entry that waits across an upgrade is found. */
+/* They lie on disk: an entry that waits across an upgrade must be found. */
 static const char *const names[SPOOL_STATES] = {
     [SPOOL_RECEIVING] = "tmp",
     [SPOOL_NEW] = "new",
