@@ -52,7 +52,7 @@ static bool open_and_run(const struct run_request *q, struct err *err)
     arena_init(&arena, (size_t)1 << 30);
     x.db = db_new(conf_text(q->conf, CONF_DATABASE_URL), "datil-cron job", 0);
     bool ok = (!needs_store || ledger_store_check(x.db, x.store, installation, err)) &&
-              q->job->run(&x, err);
+              q->job->run(&x, err) && arena_within(&arena, "the job", err);
     db_free(x.db);
     store_close(x.store);
     arena_release(&arena);

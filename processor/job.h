@@ -56,7 +56,9 @@ void job_note(struct job *job, const char *fmt, ...) __attribute__((format(print
  * order, processor_notes, processor_history (from old_processed, may be NULL),
  * completed_datetime.  "default" starts from an empty job->processed, others from a copy
  * of old_processed, made here if job->processed is empty.  Rules that fail are noted and
- * skipped.  ERR_INVALID: unknown rule set (who takes jobs from the queue asks rules_names before).
+ * skipped.  ERR_TOO_LARGE: the crash takes more memory than its arena may hold;
+ * nothing may be stored.  ERR_INVALID: unknown rule set (who takes jobs from the queue asks
+ * rules_names before).
  */
 bool rules_run(struct job *job, const json_t *old_processed, struct err *err);
 

@@ -220,8 +220,10 @@ bool rules_run(struct job *job, const json_t *old_processed, struct err *err)
         json_object_update(job->processed, copy);
     }
     begin(job);
-    for (; *names; names++)
+    for (; *names && !arena_is_over(job->arena); names++)
         run_rule(job, find_rule(str_of(*names)));
+    if (!arena_within(job->arena, "the crash", err))
+        return false;
     jset_bool(job->processed, "success", true);
     set_value(job, "processor_history", TAKE(old_history));
     set_value(job, "processor_notes", joined_notes(job));

@@ -9,6 +9,11 @@
 #include "lib/base/util.h"
 
 /*
+ * The limit is a promise about input, not about memory: code that crosses it by a few small blocks
+ * goes on as if nothing had happened, so that no caller of arena_strdup needs an error path, and
+ * the one who owns the arena throws the result away.  Before, crossing it ended the process, which
+ * made every limit a way to kill a worker.
+ *
  * Chunks grow from 16 KiB by doubling up to 1 MiB; an allocation larger than
  * that gets a chunk of its own.  Resetting keeps the newest ordinary chunk:
  * after a few requests a worker allocates nothing any more.
@@ -46,6 +51,7 @@ void arena_release(struct arena *a)
     free_chunks(a->chunks);
     a->chunks = NULL;
     a->used_bytes = 0;
+    a->is_over = false;
 }
 
 void arena_reset(struct arena *a)
@@ -60,6 +66,7 @@ void arena_reset(struct arena *a)
         memset(keep->data, 0, keep->used); /* arena_alloc promises zeroes */
         keep->used = 0;
         a->used_bytes = 0;
+        a->is_over = false;
     } else {
         arena_release(a);
     }
@@ -80,9 +87,19 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t need)
     return c;
 }
 
+static bool is_inside(const struct arena *a, size_t size, size_t limit)
+{
+    return size <= limit && a->used_bytes <= limit - size;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
-    assert(size <= a->max_bytes && a->used_bytes <= a->max_bytes - size);
+    if (__builtin_expect(!is_inside(a, size, a->max_bytes), 0)) {
+        size_t reserve = MAX(a->max_bytes, (size_t)ARENA_RESERVE_MIN);
+        a->is_over = true;
+        /* sized by input without arena_fits, or a loop that does not ask arena_is_over */
+        assert(is_inside(a, size, a->max_bytes + MIN(reserve, SIZE_MAX - a->max_bytes)));
+    }
     a->used_bytes += size;
 
     size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
@@ -109,10 +126,16 @@ void *arena_array(struct arena *a, size_t n, size_t size)
 
 bool arena_fits(const struct arena *a, size_t size, const char *what, struct err *err)
 {
-    if (size <= a->max_bytes && a->used_bytes <= a->max_bytes - size)
+    if (is_inside(a, size, a->max_bytes))
         return true;
     return err_set(err, ERR_TOO_LARGE, "%s: %zu more bytes exceed the limit of %zu", what, size,
                    a->max_bytes);
+}
+
+bool arena_within(const struct arena *a, const char *what, struct err *err)
+{
+    return !a->is_over || err_set(err, ERR_TOO_LARGE, "%s takes more than %zu bytes of memory",
+                                  what, a->max_bytes);
 }
 
 char *arena_memdup0(struct arena *a, const void *p, size_t n)

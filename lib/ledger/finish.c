@@ -81,7 +81,7 @@ static bool put_index(struct index_writer *index, const char *crash_id, const js
     struct err why = {0};
     if (index_put(index, doc, &why))
         return true;
-    bool is_refused = why.code == ERR_INVALID;
+    bool is_refused = why.code == ERR_INVALID || why.code == ERR_TOO_LARGE;
     log_event(LOG_WARN, is_refused ? "index_refused" : "index_late",
               is_refused ? "stored, but not searchable" : "stored; the index gets it later",
               LOG_S("crash_id", crash_id), LOG_E(&why));

@@ -61,7 +61,8 @@ static bool put_again(struct store *store, struct index_writer *index, const cha
         return true;
     /* The store has none or a broken one, or the index refuses it: doctor reports what is left out.
      * Damage of the index itself comes as ERR_UNAVAILABLE. */
-    if (why.code == ERR_NOT_FOUND || why.code == ERR_DAMAGED || why.code == ERR_INVALID) {
+    if (why.code == ERR_NOT_FOUND || why.code == ERR_DAMAGED || why.code == ERR_INVALID ||
+        why.code == ERR_TOO_LARGE) {
         log_event(LOG_WARN, "replay_skipped", "not appended to the index again",
                   LOG_S("crash_id", crash_id), LOG_E(&why));
         return true;

@@ -46,7 +46,8 @@ static void set_row(struct columns *c, size_t i, const struct ledger_entry *e)
     struct str product = str_of(e->product ? e->product : "");
     assert((size_t)e->queue < ARRAY_LEN(digits));
     c->id.v[i] = str_of(e->crash_id);
-    c->ruleset.v[i] = str_of(e->ruleset ? e->ruleset : "default");
+    /* No rule set has so long a name: what is cut here is dropped as unknown by a worker. */
+    c->ruleset.v[i] = str_sub(str_of(e->ruleset ? e->ruleset : "default"), 0, 100);
     c->queue.v[i] = str_of(digits[e->queue]);
     c->product.v[i] = str_sub(product, 0, utf8_prefix_bytes(product, 100));
     c->submitted.v[i] =

@@ -90,7 +90,8 @@ static bool put(struct index_writer *w, const json_t *processed_crash, bool only
 {
     struct doc doc;
     arena_reset(&w->arena);
-    return doc_from_json(&w->arena, w->fields, processed_crash, &doc, err) && ensure_open(w, err) &&
+    return doc_from_json(&w->arena, w->fields, processed_crash, &doc, err) &&
+           arena_within(&w->arena, "the document", err) && ensure_open(w, err) &&
            w->engine->put(w->impl, &doc, only_if_absent, ret_was_there, err);
 }
 

@@ -98,7 +98,8 @@ bool walk_dump(const struct walk_input *in, struct strbuf *out, struct err *err)
 {
     struct arena arena;
     arena_init(&arena, ARENA_MAX);
-    bool ok = walk_and_report(in, &arena, out, err);
+    bool ok = walk_and_report(in, &arena, out, err) &&
+              arena_within(&arena, "OutputTooLarge - the dump", err);
     arena_release(&arena);
     return ok;
 }

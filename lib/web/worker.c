@@ -294,7 +294,8 @@ static void answer(struct req *r)
     r->path_rest = m.rest;
     if (!check(r, &m, &err))
         return;
-    if (!r->route->handler(r, &err))
+    /* A handler that went beyond its memory has an answer that nobody should get. */
+    if (!r->route->handler(r, &err) || !arena_within(&r->arena, "the request", &err))
         failed(r, &err);
     else if (!r->resp.is_set) {
         err_set(&err, ERR_INTERNAL, "the handler of %s gave no answer", r->route->path);

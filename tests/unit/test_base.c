@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,6 +165,47 @@ static void test_arena_reset_gives_zeroes(void **state)
     arena_release(&a);
 }
 
+/* Crossing the limit is remembered and goes on; what does not fit is not given. */
+static void test_arena_limit_is_soft_and_sticky(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct err err = {0};
+    arena_init(&a, 1000);
+    memset(arena_alloc(&a, 1000), 'x', 1000);
+    assert_true(arena_within(&a, "a test", &err));
+    memset(arena_alloc(&a, 1), 'x', 1);
+    assert_true(arena_is_over(&a));
+    memset(arena_alloc(&a, 100000), 'x', 100000);
+    assert_false(arena_within(&a, "a test", &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_string_equal(err.msg, "a test takes more than 1000 bytes of memory");
+    assert_false(arena_fits(&a, 1, "a test", &err));
+    arena_reset(&a);
+    assert_true(arena_within(&a, "a test", &err));
+    assert_true(arena_fits(&a, 1000, "a test", &err));
+    arena_release(&a);
+}
+
+/* The reserve ends, too: a block that input sizes without a question is a mistake of ours. */
+static void test_arena_reserve_ends(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        struct arena a;
+        arena_init(&a, 1000);
+        close(STDERR_FILENO);
+        signal(SIGABRT, SIG_DFL);
+        arena_alloc(&a, ARENA_RESERVE_MIN); /* 1000 bytes are left of limit and reserve */
+        arena_alloc(&a, 1001);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 static void test_strbuf_limit(void **state)
 {
     (void)state;
@@ -257,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_utf8_clean),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_arena_reset_gives_zeroes),
+        cmocka_unit_test(test_arena_limit_is_soft_and_sticky),
+        cmocka_unit_test(test_arena_reserve_ends),
         cmocka_unit_test(test_strbuf_limit),
         cmocka_unit_test(test_conf_refuses_unknown),
         cmocka_unit_test(test_write_atomic),

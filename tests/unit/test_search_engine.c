@@ -196,12 +196,58 @@ static void test_replace_and_delete(void **state)
     expect(f, "date=>=-30d", "total", "0");
 }
 
+/*
+ * A document that takes more memory than it may: as many long lists as a table of an installation
+ * can ask for.  It is refused, and the writer goes on.
+ */
+static void test_document_beyond_its_memory(void **state)
+{
+    struct fixture *f = *state;
+    enum { LISTS = 480, ELEMENTS = 10000 };
+    const struct search_field *like = search_field_find(&fields_builtin, STR("addons"));
+    struct field_table table = fields_builtin;
+    struct search_field *fields = xcalloc(LISTS + 2, sizeof *fields);
+    static char names[LISTS][16];
+    struct index_writer *w;
+    struct err err = {0};
+    json_auto_t *doc = json_pack("{s:s, s:s}", "uuid", "00000001-0000-4000-8000-000000260101",
+                                 "date_processed", "2026-01-01T00:00:00+00:00");
+    json_auto_t *list = json_array(), *text = json_string("x");
+    for (int i = 0; i < ELEMENTS; i++)
+        json_array_append(list, text);
+    for (int i = 0; i < LISTS; i++) {
+        snprintf(names[i], sizeof names[i], "a_list_%03d", i);
+        fields[i] = *like;
+        fields[i].name = fields[i].source_key = names[i];
+        fields[i].id = (size_t)i;
+        json_object_set(doc, names[i], list);
+    }
+    fields[LISTS] = *fields_builtin.date;
+    fields[LISTS].id = LISTS;
+    fields[LISTS + 1] = *fields_builtin.uuid;
+    fields[LISTS + 1].id = LISTS + 1;
+    table.search = fields;
+    table.search_count = LISTS + 2;
+    table.date = &fields[LISTS];
+    table.uuid = &fields[LISTS + 1];
+    assert_true(index_writer_open(f->dir, &table, &w, &err));
+    assert_false(index_put(w, doc, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    for (int i = 0; i < LISTS; i++)
+        json_object_del(doc, names[i]);
+    if (!index_put(w, doc, &err))
+        fail_msg("%s", err.msg);
+    index_writer_close(w);
+    free(fields);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_first_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shapes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace_and_delete, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_document_beyond_its_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

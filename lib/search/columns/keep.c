@@ -35,6 +35,7 @@ static struct strs list_texts(struct arena *a, const struct column *c, uint32_t 
 {
     size_t n;
     const uint32_t *codes = column_list(c, code, &n);
+    n = MIN(n, (size_t)DOC_LIST_MAX); /* more only if it is damaged */
     struct strs out = {.v = arena_array(a, n + 1, sizeof(struct str)), .n = n};
     for (size_t i = 0; i < n; i++)
         out.v[i] = dict_entry(&c->elements, codes[i]);
@@ -123,6 +124,8 @@ static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
     uint64_t to;
     arena_reset(&c->arena);
     read_doc(&c->arena, c->old, row, &doc);
+    if (!arena_within(&c->arena, "a row", err))
+        return false;
     if (doc.uuid.n == 0)
         return err_set(err, ERR_DAMAGED, "%s: row without uuid", c->old->folder);
     if (!write_append(c->new, c->rows, &doc, &code, &to, err))

@@ -295,6 +295,8 @@ static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct er
                   "facets", agg_json(run), "errors", errors_json(run));
     if (!answer)
         return err_set(err, ERR_INTERNAL, "cannot build the answer");
+    if (arena_is_over(&run->arena) && run->cost.end == COST_GOES_ON)
+        run->cost.end = COST_BYTES;
     if (run->cost.end != COST_GOES_ON)
         return cost_error(&run->cost, err);
     *ret = json_incref(answer);

@@ -2,6 +2,7 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
+#include "lib/search/doc.h"
 #include "lib/search/text.h"
 
 /* A value is a place: a dictionary entry (part << 32 | code) or an owned text. */
@@ -111,6 +112,8 @@ static void add_pieces(struct unify *u, struct unify_part *p, struct str s, stru
 {
     size_t start = p->ids.n;
     arena_reset(a);
+    /* A document has no longer text, but a damaged dictionary may. */
+    s.n = MIN(s.n, (size_t)DOC_TEXT_BYTES_MAX);
     struct strs pieces = text_semi(a, s);
     for (size_t i = 0; i < pieces.n && cost->end == COST_GOES_ON; i++)
         add_id(p, start, id_of(u, pieces.v[i], OWNED), cost);

@@ -1137,6 +1137,22 @@ static void test_regenerate(void **state)
     job_end(&job);
 }
 
+/* A crash that takes more memory than it may is refused; the worker and the next crash live. */
+static void test_crash_beyond_its_memory(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct job job;
+    struct err err = {0};
+    job_begin(&job, &arena, "{'ProductName':'P','Version':'1.0','BuildID':'20240101000000'}", NULL);
+    arena.max_bytes = 16;
+    arena_alloc(&arena, 17); /* as its dumps' names or a rule may take */
+    assert_false(rules_run(&job, NULL, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_null(json_object_get(job.processed, "completed_datetime"));
+    job_end(&job);
+}
+
 /* Every rule over documents in which everything has a wrong type. */
 static void test_hostile(void **state)
 {
@@ -1200,6 +1216,7 @@ int main(void)
         cmocka_unit_test(test_writers_agree),
         cmocka_unit_test(test_whole_run),
         cmocka_unit_test(test_regenerate),
+        cmocka_unit_test(test_crash_beyond_its_memory),
         cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
