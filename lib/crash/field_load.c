@@ -219,6 +219,25 @@ static bool is_search_known(const struct added *a, const char *name)
     return search_field_find(&fields_builtin, str_of(name)) != NULL;
 }
 
+/* Whether an index of this kind finds values of this type; tools/gen/fields.awk says the same. */
+static bool holds(enum index_kind kind, enum value_type value)
+{
+    switch (value) {
+    case VALUE_INT:
+        return kind == INDEX_INTEGER || kind == INDEX_SHORT || kind == INDEX_LONG;
+    case VALUE_FLOAT:
+        return kind == INDEX_DOUBLE;
+    case VALUE_BOOL:
+        return kind == INDEX_BOOLEAN;
+    case VALUE_DATETIME:
+        return kind == INDEX_DATE;
+    case VALUE_STR:
+    case VALUE_ENUM:
+        break;
+    }
+    return kind == INDEX_TEXT || kind == INDEX_SEMI || kind == INDEX_KEYWORD;
+}
+
 /* search NAME QUERY VALUE INDEX FLAGS SOURCE CHOICES DESCRIPTION.  The permission is that of the
  * source, so that nobody can say something else here. */
 static bool add_search(struct added *a, char **c, struct err *err)
@@ -239,6 +258,9 @@ static bool add_search(struct added *a, char **c, struct err *err)
         return err_set(err, ERR_INVALID, "value type '%s'", c[3]);
     if (!LOOK_UP(kinds, c[4], &kind))
         return err_set(err, ERR_INVALID, "index kind '%s'", c[4]);
+    if (!holds((enum index_kind)kind, (enum value_type)value))
+        return err_set(err, ERR_INVALID, "an index of kind %s cannot hold values of type %s", c[4],
+                       c[3]);
     struct search_field row = {
         .name = c[1],
         .query_type = (enum query_type)query,

@@ -79,8 +79,6 @@ static void test_tables_sorted(void **state)
             strcmp(fields_builtin.annotations[i - 1].name, fields_builtin.annotations[i].name) < 0);
     for (size_t i = 1; i < fields_builtin.search_count; i++)
         assert_true(strcmp(fields_builtin.search[i - 1].name, fields_builtin.search[i].name) < 0);
-    assert_int_equal(fields_builtin.annotation_count, 123);
-    assert_int_equal(fields_builtin.search_count, 156);
     for (size_t i = 0; i < fields_builtin.search_count; i++)
         assert_ptr_equal(search_field_find(&fields_builtin, str_of(fields_builtin.search[i].name)),
                          &fields_builtin.search[i]);

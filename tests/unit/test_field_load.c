@@ -60,6 +60,8 @@ static const struct {
      "url\t-\tx\n",
      "at most 55"},
     {"index kind", "search\tx\tstring\tstr\twhole\t-\turl\t-\tx\n", "index kind 'whole'"},
+    {"index of another type", "search\tx\tbool\tbool\tkeyword\t-\tsafe_mode\t-\tx\n",
+     "an index of kind keyword cannot hold values of type bool"},
 };
 
 static void test_bad(void **state)
@@ -126,7 +128,7 @@ static void test_good(void **state)
     assert_true(reduce_may_see(fields, STR("my_state"), PERM_PUBLIC));
     assert_false(reduce_may_see(fields, STR("my_secret"), PERM_PUBLIC));
     assert_non_null(annotation_find(fields, STR("URL")));
-    assert_int_equal(fields->search_count, 159);
+    assert_int_equal(fields->search_count, fields_builtin.search_count + 3);
     check_order(fields);
     fields_free(fields);
 }
@@ -140,8 +142,8 @@ static void test_builtin(void **state)
     char path[64];
     snprintf(path, sizeof path, "%s/nowhere", dir);
     assert_true(fields_load(path, &fields, &err));
-    assert_int_equal(fields->annotation_count, 123);
-    assert_int_equal(fields->search_count, 156);
+    assert_int_equal(fields->annotation_count, fields_builtin.annotation_count);
+    assert_int_equal(fields->search_count, fields_builtin.search_count);
     assert_int_equal(fields->processed.n, fields_builtin.processed.n);
     assert_null(annotation_find(&fields_builtin, STR("MyState")));
     assert_false(reduce_may_see(&fields_builtin, STR("my_state"), PERM_PROTECTED));

@@ -7,7 +7,16 @@
 #
 # Run with LC_ALL=C, so that names sort by bytes.
 
-BEGIN { FS = "\t" }
+BEGIN {
+    FS = "\t"
+    # Which kinds of index find values of a type.  lib/crash/field_load.c says the same of rows that an
+    # installation adds.
+    kinds_of["str"] = kinds_of["enum"] = "text semi keyword"
+    kinds_of["int"] = "integer short long"
+    kinds_of["float"] = "double"
+    kinds_of["bool"] = "boolean"
+    kinds_of["datetime"] = "date"
+}
 
 function fail(text) {
     printf "%s:%d: %s\n", FILENAME, FNR, text > "/dev/stderr"
@@ -129,6 +138,8 @@ $1 == "search" && NF == 9 {
     search_query[$2] = $3
     search_value[$2] = $4
     search_index[$2] = $5
+    if ((" " kinds_of[$4] " ") !~ (" " $5 " "))
+        fail("search field " $2 ": an index of kind " $5 " cannot hold values of type " $4)
     search_flags[$2] = $6
     search_source[$2] = $7 == "=" ? $2 : $7
     search_choices[$2] = $8
