@@ -29,6 +29,7 @@ static const struct param_spec
 const struct param_spec *const admin_notice_params[] = {&message, &severity, NULL};
 const struct param_spec *const admin_notice_set_params[] = {&notice_id, &show, NULL};
 
+/* No permission gives access: only superusers have it, so a group cannot hand it on. */
 static bool check_admin(struct req *r, struct err *err)
 {
     return req_user(r)->is_superuser ||
@@ -97,6 +98,7 @@ static const struct admin_table tables[] = {
 };
 /* clang-format on */
 
+/* Columns of yes and no are named is_…; no is shown as nothing, so that yes stands out. */
 static const char *cell(const struct db_rows *rows, int i, int column)
 {
     const char *text = db_col(rows, i, column);
@@ -105,6 +107,7 @@ static const char *cell(const struct db_rows *rows, int i, int column)
     return text;
 }
 
+/* All rows that the query answers: those of the tables that only grow have a LIMIT there. */
 static bool set_table(struct req *r, struct tpl_values *v, const struct admin_table *t,
                       struct err *err)
 {

@@ -48,17 +48,20 @@ static int64_t step_for(int64_t most)
     return most;
 }
 
+/* What turns days and counts into coordinates. */
 struct plot {
     int64_t top; /* value at the upper edge */
     size_t days;
 };
 
+/* The first day stands at the left edge and the last at the right; one day alone at the left. */
 static double x_of(const struct plot *f, size_t day)
 {
     size_t last = f->days > 1 ? f->days - 1 : 1;
     return LEFT + (double)(WIDTH - LEFT - RIGHT) * (double)day / (double)last;
 }
 
+/* SVG counts from the top. */
 static double y_of(const struct plot *f, int64_t v)
 {
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (double)v / (double)f->top);
@@ -89,6 +92,7 @@ static void add_dates(struct tpl_rows *dates, struct arena *a, const struct plot
     }
 }
 
+/* The points as one attribute of a polyline. */
 static void add_line(struct tpl_rows *rows, struct arena *a, const struct plot *f,
                      const struct chart_line *line)
 {
@@ -102,6 +106,7 @@ static void add_line(struct tpl_rows *rows, struct arena *a, const struct plot *
     tpl_col_text(row, CHART_LINE_POINTS, sb_view(&points));
 }
 
+/* Where the parts of the picture are; the same for all of them. */
 static void set_size(struct tpl_values *v, const char *label)
 {
     tpl_cstr(v, "chart_label", label);
@@ -113,6 +118,8 @@ static void set_size(struct tpl_values *v, const char *label)
     tpl_int(v, "chart_dates_y", HEIGHT - 6);
 }
 
+/* The top is a whole number of steps, and never 0: a graph without crashes is a line at its foot.
+ */
 void chart_set_days(struct tpl_values *v, struct arena *a, int64_t first_day_us, size_t days,
                     const struct chart_line *lines, size_t line_count, const char *label)
 {

@@ -9,6 +9,7 @@ static const char *const query_types[] = {
     [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
 };
 
+/* A page that is all text. */
 static bool simple(struct req *r, const char *template_name, const char *title, struct err *err)
 {
     struct tpl_values *v = layout_new(r, &(struct layout){.title = title});
@@ -27,6 +28,7 @@ bool help_protected_get(struct req *r, struct err *err)
     return simple(r, "help_protected.html", "Protected data", err);
 }
 
+/* Two addresses that lead to where their subject is explained. */
 bool help_memory_get(struct req *r, struct err *err)
 {
     (void)err;

@@ -18,8 +18,13 @@
  * Lists inside one report (addons, modules) are as long as a stranger made them; a cell shows the
  * first ones.  Of facets inside a facet a term shows the commonest.
  */
-enum { CELL_ITEMS_MAX = 200, INNER_TERMS_MAX = 10, INNER_TEXT_MAX = 1 << 16 };
+enum {
+    CELL_ITEMS_MAX = 200,    /* more than anybody reads in a cell */
+    INNER_TERMS_MAX = 10,    /* a line or two of small text */
+    INNER_TEXT_MAX = 1 << 16 /* ten terms at their longest fit in */
+};
 
+/* Numbers stand at the right edge of their cells; build ids are numbers that nobody adds up. */
 static bool is_number_field(const struct search_field *f)
 {
     if (!f || strcmp(f->name, "build_id") == 0)
@@ -150,6 +155,7 @@ static void show_value(struct tpl_row *row, const struct value_columns *c, struc
         add_extra(extras, EXTRA_EMPTY, STR(""), STR(""));
 }
 
+/* A value of a report; null shows as nothing, which is not the same as an empty text. */
 static void show_json(struct tpl_row *row, const struct value_columns *c, struct tpl_rows *extras,
                       const struct results_page *p, const struct search_field *f,
                       const json_t *value)
@@ -181,6 +187,7 @@ static void show_list(struct tpl_row *cell, struct tpl_rows *extras, const struc
     }
 }
 
+/* How the style sheet sets a cell: signatures break anywhere, dates and ids never. */
 static const char *cell_class(const struct results_page *p, const struct search_field *f)
 {
     if (f == p->fields->uuid)
@@ -217,6 +224,7 @@ bool results_has_dangerous_cpu(const json_t *doc)
     return false;
 }
 
+/* A cell of the table of reports.  The mark on the processor stands behind the crash id. */
 static void add_cell(struct tpl_rows *cells, const struct results_page *p,
                      const struct search_field *f, const json_t *hit)
 {
@@ -228,6 +236,10 @@ static void add_cell(struct tpl_rows *cells, const struct results_page *p,
         add_extra(extras, EXTRA_BAD_CPU, STR(""), STR(""));
 }
 
+/*
+ * Links to the pages before and after.  Paging ends at RESULTS_REACHABLE, where lib/search ends as
+ * well; page 1 has no number in its address, so that it is the same address as without paging.
+ */
 static void set_pager(struct arena *a, struct tpl_values *v, const struct results_page *p,
                       int64_t total, size_t shown)
 {
@@ -332,6 +344,7 @@ static struct str inner_text(struct arena *a, const json_t *inner)
     return str_copy(a, sb_view(&b));
 }
 
+/* One line of text for each facet inside of a term. */
 static void add_inner_facets(struct arena *a, struct tpl_rows *rows, const json_t *bucket)
 {
     const char *name;
@@ -367,6 +380,8 @@ void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows
     }
 }
 
+/* One bucket of a facet.  Shares are of all reports found, so those of a field that is a list may
+ * add up to more than 100 %. */
 static void add_term(struct req *r, struct tpl_rows *rows, const struct results_page *p,
                      const struct search_field *f, const json_t *bucket, int64_t total,
                      const struct db_rows *bugs)
@@ -439,6 +454,7 @@ static const char *answer_key(struct arena *a, struct str facet, const char **re
     return *ret_field = str_adup(a, facet);
 }
 
+/* A cardinality is a single number: a facet with one term. */
 static void add_cardinality(struct arena *a, struct tpl_rows *terms, const json_t *found)
 {
     struct tpl_row *row = tpl_row_add(terms);
@@ -453,6 +469,7 @@ static void add_cardinality(struct arena *a, struct tpl_rows *terms, const json_
     tpl_col_rows(row, TERM_BUGS);
 }
 
+/* Facets in the order asked for; what the answer does not have has no tab. */
 bool results_set_facets(struct req *r, struct tpl_values *v, const struct results_page *p,
                         struct strs facets, const json_t *answer, struct err *err)
 {

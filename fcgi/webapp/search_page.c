@@ -29,6 +29,7 @@ static const char *const default_columns[] = {"date",     "signature", "product"
 static const char *const default_facets[] = {"signature", NULL};
 static const char *const default_sort[] = {"-date", NULL};
 
+/* The values of a parameter, or those that an address without it means. */
 static struct strs list_or(const struct query *q, const char *name, const char *const *fallback)
 {
     struct strs l = query_all(q, name);
@@ -61,6 +62,7 @@ static struct strs visible(struct req *r, struct strs names)
     return names;
 }
 
+/* For a text field of the form. */
 static const char *join(struct arena *a, struct strs l)
 {
     const char *text = "";
@@ -69,6 +71,7 @@ static const char *join(struct arena *a, struct strs l)
     return text;
 }
 
+/* The request, with the fields that this reader may use. */
 struct asked {
     struct query query; /* as in the address */
     struct strs columns, facets, sort;
@@ -85,6 +88,7 @@ static bool read_request(struct req *r, struct asked *q, struct err *err)
     return req_params_fit(r, err);
 }
 
+/* The parameter has just these values afterwards. */
 static void replace(struct query *q, const char *name, struct strs values)
 {
     query_drop(q, name);
@@ -125,6 +129,7 @@ static bool set_results(struct req *r, struct tpl_values *v, const struct asked 
            results_set_facets(r, v, &page, q->facets, answer, err);
 }
 
+/* The page without results needs everything that the results would set. */
 static void no_results(struct tpl_values *v)
 {
     const struct tpl_list *const lists[] = {LIST_COLUMNS, LIST_HITS, LIST_ERRORS, LIST_FACETS};
@@ -149,6 +154,7 @@ static const char *api_url(struct req *r, const struct asked *q)
     return arena_printf(req_arena(r), "%s" STR_FMT, app_of(r)->base_url, STR_ARG(url));
 }
 
+/* The form shows what is asked now, whether it can be searched or not. */
 static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q, struct err *err)
 {
     struct arena *a = req_arena(r);

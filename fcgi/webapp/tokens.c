@@ -30,6 +30,7 @@ static const struct param_spec notes = {"notes",
                                         .help = "what it is for"};
 const struct param_spec *const tokens_post_params[] = {&permissions, &notes, NULL};
 
+/* Tokens of the user, expired ones among them: those can be removed, not renewed. */
 static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
 {
     static const struct {
@@ -51,6 +52,7 @@ static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
     }
 }
 
+/* The page after every answer: the list, the form, and the key or the problem if there is one. */
 static bool send_page(struct req *r, int status, const char *key, const char *problem,
                       struct err *err)
 {

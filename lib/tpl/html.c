@@ -6,8 +6,10 @@
 #include "lib/tpl/tpl_internal.h"
 
 /*
- * Escaping in one place.  Text keeps tab and line feed; other control characters and broken
- * UTF-8 become U+FFFD, because no HTML document may hold them.
+ * Escaping in one place, for text in an element and in a quoted attribute alike: the five
+ * characters that can end either are written as references.  Text keeps tab and line feeds; other
+ * control characters and broken UTF-8 become U+FFFD, because no HTML document may hold them.  That
+ * also keeps the bytes of TPL_TRAILER out of every value.
  */
 void tpl_escape(struct strbuf *b, struct str s)
 {
@@ -43,6 +45,11 @@ void tpl_escape(struct strbuf *b, struct str s)
     }
 }
 
+/*
+ * An allow-list, because browsers read addresses more freely than any list of bad ones foresees:
+ * they drop tabs and line feeds inside "java\tscript:", take "\\" for "/", and "//host" for another
+ * host.
+ */
 bool url_is_safe(struct str url)
 {
     for (size_t i = 0; i < url.n; i++)
@@ -90,7 +97,7 @@ void html_add(struct html_writer *w, struct html h)
     sb_str(&w->b, h.escaped);
 }
 
-/* %s and %c would let a value in unescaped. */
+/* %s and %c would let a value in unescaped: the format is checked, not what it prints. */
 static bool only_numbers(const char *fmt)
 {
     for (const char *p = fmt; *p; p++) {
@@ -119,6 +126,7 @@ struct html html_done(struct html_writer *w, struct arena *a)
     return h;
 }
 
+/* All but the unreserved characters of RFC 3986, section 2.3; so the result fits everywhere. */
 void url_encode_to(struct strbuf *b, struct str s)
 {
     static const char digits[] = "0123456789ABCDEF";

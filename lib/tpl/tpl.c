@@ -5,8 +5,12 @@
 #include "lib/tpl/tpl_internal.h"
 
 /*
- * The loaded templates, by name.  All are read once, at start: a worker that is up never meets a
- * template that cannot be used.
+ * The loaded templates, by name.
+ *
+ * All are read once, at start, in the parent: a worker that is up never meets a template that
+ * cannot be used, and an operator who changed one learns at the next start what is wrong with it.
+ * The order of checks is that of use: each text by itself first, then what the schema has and no
+ * text names.
  */
 enum { TEMPLATES_MAX = 1000 }; /* we have forty; more is a wrong directory */
 
@@ -20,6 +24,7 @@ struct tpl_set {
     VEC(struct template) templates; /* sorted by name */
 };
 
+/* What reading a directory takes along from file to file. */
 struct loading {
     const char *dir;
     const struct tpl_schema *schema;

@@ -64,6 +64,39 @@ void tpl_piece_release(struct tpl_piece *piece);
 bool tpl_check_usage(const struct tpl_schema *schema, const struct tpl_usage *used,
                      struct err *err);
 
+/*
+ * What C has set, in the arena and escaped already.
+ */
+struct tpl_value {
+    const char *name; /* NULL in a column */
+    enum { TPL_UNSET, TPL_INT, TPL_MARKUP, TPL_ROWS } kind;
+    int64_t i;
+    const char *markup; /* escaped, terminated */
+    struct tpl_rows *rows;
+    struct tpl_value *next;
+};
+
+struct tpl_row {
+    struct arena *a;
+    const struct tpl_row_type *type; /* NULL: columns by position */
+    struct tpl_value *columns;       /* one for each of the type */
+    const struct tpl_column *stray;  /* one that was set and is not of the type; NULL: none */
+    struct tpl_value *first, *last;  /* by position */
+    struct tpl_row *next;
+};
+
+struct tpl_rows {
+    struct arena *a;
+    const struct tpl_row_type *type;
+    struct tpl_row *first, *last;
+    size_t count;
+};
+
+struct tpl_values {
+    struct arena *a;
+    struct tpl_value *first, *last;
+};
+
 /* The parsed form of a template by name, or NULL. */
 const struct tpl_piece *tpl_parsed(const struct tpl_set *t, const char *template_name);
 

@@ -23,8 +23,9 @@
  * variables around its {include}, and a message can say the file and line that somebody has to look
  * at, whatever was put in before it.
  */
-enum { INCLUDE_DEPTH_MAX = 8 };
+enum { INCLUDE_DEPTH_MAX = 8 }; /* ours are three deep; more is a file that includes itself */
 
+/* An {if} or {for} whose {end} has not come yet. */
 struct block {
     bool is_if;              /* {else} may still come */
     struct str variable;     /* of a loop; empty for {if} */
@@ -32,6 +33,7 @@ struct block {
     struct tpl_piece *outer; /* of a loop: the text it was cut out of */
 };
 
+/* One template with everything it includes. */
 struct translation {
     const char *dir;
     const struct tpl_schema *schema;
@@ -59,6 +61,7 @@ static bool complain(const struct source *s, struct err *err, const char *what, 
     return err_set(err, ERR_INVALID, "line %zu: %s: {" STR_FMT "}", s->line, what, STR_ARG(where));
 }
 
+/* The innermost open loop with this variable: an inner one hides those around it. */
 static const struct block *loop_of(const struct translation *t, struct str variable)
 {
     for (size_t i = t->open_count; i > 0; i--)
@@ -109,6 +112,8 @@ static bool resolve_column(struct translation *t, const struct source *s, struct
     return true;
 }
 
+/* What a name stands for, and that it is used; names of values are checked when they are rendered.
+ */
 static bool resolve(struct translation *t, const struct source *s, struct reference *ref,
                     struct err *err)
 {
@@ -163,6 +168,7 @@ static size_t string_end(struct str e, size_t at)
     return at < e.n ? at + 1 : e.n;
 }
 
+/* "1.5" is no column 5 of a row 1. */
 static size_t number_end(struct str e, size_t at)
 {
     while (at < e.n && (is_name_char(e.p[at]) || e.p[at] == '.'))
@@ -183,6 +189,7 @@ static size_t read_reference(struct str e, size_t at, struct reference *ret)
     return end;
 }
 
+/* ctpl's own reader decides. */
 static bool is_expression(struct str text)
 {
     GError *why = NULL;
@@ -194,6 +201,10 @@ static bool is_expression(struct str text)
     return ok;
 }
 
+/*
+ * Copies an expression with its names replaced.  Only names, strings and numbers are told apart
+ * here: what operators there are, and how they go together, is ctpl's business.
+ */
 static bool write_expr(struct translation *t, const struct source *s, struct str e, struct err *err)
 {
     struct strbuf *out = &t->piece->text;
@@ -285,6 +296,7 @@ static bool translate_if(struct translation *t, const struct source *s, struct s
     return open_block(t, s, (struct block){.is_if = true}, block, err);
 }
 
+/* Belongs to an {if} of the same file that has none yet. */
 static bool translate_else(struct translation *t, const struct source *s, struct err *err)
 {
     struct block *last = t->open_count > s->outer ? &t->open[t->open_count - 1] : NULL;
@@ -295,6 +307,7 @@ static bool translate_else(struct translation *t, const struct source *s, struct
     return true;
 }
 
+/* Ends what this file has opened; behind a cut-out loop, writing goes on in the text around it. */
 static bool translate_end(struct translation *t, const struct source *s, struct err *err)
 {
     if (t->open_count == s->outer)
@@ -319,6 +332,8 @@ static bool translate_value(struct translation *t, const struct source *s, struc
     return true;
 }
 
+/* What stands between two braces.  A brace or a new line in it means that the closing one is
+ * missing. */
 static bool translate_block(struct translation *t, const struct source *s, struct str block,
                             struct err *err)
 {
@@ -340,6 +355,7 @@ static bool translate_block(struct translation *t, const struct source *s, struc
     return translate_value(t, s, block, err);
 }
 
+/* Line numbers count what has been read of this file, whatever was included meanwhile. */
 static bool translate_text(struct translation *t, struct source *s, struct err *err)
 {
     while (s->at < s->text.n) {
@@ -364,6 +380,10 @@ static bool translate_text(struct translation *t, struct source *s, struct err *
     return t->open_count == s->outer || complain(s, err, "blocks left open at the end", STR(""));
 }
 
+/*
+ * A file, at the place where it is included.  Names are paths below the template directory; a loop
+ * of includes ends at the maximum of depth.
+ */
 static bool translate_file(struct translation *t, struct str name, struct err *err)
 {
     if (t->depth > INCLUDE_DEPTH_MAX)
