@@ -18,46 +18,47 @@
 #include "lib/base/util.h"
 #include "lib/crash/schema.h"
 
-struct walk {
+struct reduction {
     enum perm reader;
     size_t rejected;
 };
 
-static json_t *reduce_object(struct walk *w, const struct schema_shape *shape, const json_t *obj);
+static json_t *reduce_object(struct reduction *r, const struct schema_shape *shape,
+                             const json_t *obj);
 
-static bool may_see(const struct walk *w, const struct schema_key *key)
+static bool may_see(const struct reduction *r, const struct schema_key *key)
 {
-    return key->perm <= w->reader;
+    return key->perm <= r->reader;
 }
 
 /* An object of which this reader may see no key is left out, not shown as an empty one. */
-static bool shows_anything(const struct walk *w, const struct schema_shape *shape)
+static bool shows_anything(const struct reduction *r, const struct schema_shape *shape)
 {
     for (size_t i = 0; i < shape->n; i++)
-        if (may_see(w, &shape->keys[i]))
+        if (may_see(r, &shape->keys[i]))
             return true;
     return false;
 }
 
 /* One element of a list or one value of a map. */
-static json_t *reduce_item(struct walk *w, const struct schema_key *key, json_t *v)
+static json_t *reduce_item(struct reduction *r, const struct schema_key *key, json_t *v)
 {
     if (!schema_fits(key->item_types, v)) {
-        w->rejected++;
+        r->rejected++;
         return NULL;
     }
     bool is_whole = !json_is_object(v) || !key->shape;
-    return is_whole ? json_incref(v) : reduce_object(w, key->shape, v);
+    return is_whole ? json_incref(v) : reduce_object(r, key->shape, v);
 }
 
 /* A list with an element of a wrong type vanishes: its indices mean something elsewhere. */
-static json_t *reduce_list(struct walk *w, const struct schema_key *key, const json_t *list)
+static json_t *reduce_list(struct reduction *r, const struct schema_key *key, const json_t *list)
 {
     json_auto_t *out = json_array();
     size_t i;
     json_t *item;
     json_array_foreach (list, i, item) {
-        json_t *kept = reduce_item(w, key, item);
+        json_t *kept = reduce_item(r, key, item);
         if (!kept)
             return NULL;
         json_array_append_new(out, kept);
@@ -66,68 +67,69 @@ static json_t *reduce_list(struct walk *w, const struct schema_key *key, const j
 }
 
 /* The keys of a map are data, so all of them stay; a value that does not fit costs itself alone. */
-static json_t *reduce_map(struct walk *w, const struct schema_key *key, const json_t *map)
+static json_t *reduce_map(struct reduction *r, const struct schema_key *key, const json_t *map)
 {
     json_t *out = json_object();
     const char *name;
     json_t *item;
     json_object_foreach ((json_t *)map, name, item) {
-        json_t *kept = reduce_item(w, key, item);
+        json_t *kept = reduce_item(r, key, item);
         if (kept)
             json_object_set_new_nocheck(out, name, kept);
     }
     return out;
 }
 
-static json_t *reduce_value(struct walk *w, const struct schema_key *key, json_t *v)
+static json_t *reduce_value(struct reduction *r, const struct schema_key *key, json_t *v)
 {
     if (key->types & SCHEMA_ANY)
         return json_incref(v);
     if (!schema_fits(key->types, v)) {
-        w->rejected++;
+        r->rejected++;
         return NULL;
     }
     if (json_is_array(v))
-        return reduce_list(w, key, v);
+        return reduce_list(r, key, v);
     if (!json_is_object(v))
         return json_incref(v);
     if (key->is_map)
-        return reduce_map(w, key, v);
-    return key->shape && shows_anything(w, key->shape) ? reduce_object(w, key->shape, v) : NULL;
+        return reduce_map(r, key, v);
+    return key->shape && shows_anything(r, key->shape) ? reduce_object(r, key->shape, v) : NULL;
 }
 
-static json_t *reduce_object(struct walk *w, const struct schema_shape *shape, const json_t *obj)
+static json_t *reduce_object(struct reduction *r, const struct schema_shape *shape,
+                             const json_t *obj)
 {
     json_t *out = json_object();
     const char *name;
     json_t *v;
     json_object_foreach ((json_t *)obj, name, v) {
         const struct schema_key *key = schema_find(shape, str_of(name));
-        json_t *kept = key && may_see(w, key) ? reduce_value(w, key, v) : NULL;
+        json_t *kept = key && may_see(r, key) ? reduce_value(r, key, v) : NULL;
         if (kept)
             json_object_set_new_nocheck(out, name, kept);
     }
     return out;
 }
 
-static json_t *with_count(const struct walk *w, json_t *out, size_t *ret_rejected)
+static json_t *with_count(const struct reduction *r, json_t *out, size_t *ret_rejected)
 {
     if (ret_rejected)
-        *ret_rejected = w->rejected;
+        *ret_rejected = r->rejected;
     return out;
 }
 
 json_t *reduce_processed(const struct field_table *fields, const json_t *processed,
                          enum perm reader, size_t *ret_rejected)
 {
-    struct walk w = {.reader = reader};
-    return with_count(&w, reduce_object(&w, &fields->processed, processed), ret_rejected);
+    struct reduction r = {.reader = reader};
+    return with_count(&r, reduce_object(&r, &fields->processed, processed), ret_rejected);
 }
 
 json_t *reduce_to_shape(const struct schema_shape *shape, const json_t *doc, size_t *ret_rejected)
 {
-    struct walk w = {.reader = PERM_PROTECTED};
-    return with_count(&w, reduce_object(&w, shape, doc), ret_rejected);
+    struct reduction r = {.reader = PERM_PROTECTED};
+    return with_count(&r, reduce_object(&r, shape, doc), ret_rejected);
 }
 
 /*
@@ -143,7 +145,7 @@ static bool is_publishable(const struct annotation *a, const json_t *v)
 json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, enum perm reader,
                    size_t *ret_rejected)
 {
-    struct walk w = {.reader = reader};
+    struct reduction r = {.reader = reader};
     json_t *out = json_object();
     const char *name;
     json_t *v;
@@ -152,11 +154,11 @@ json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, en
         if (reader != PERM_PROTECTED && (!a || a->perm != PERM_PUBLIC))
             continue;
         if (reader != PERM_PROTECTED && !is_publishable(a, v))
-            w.rejected++;
+            r.rejected++;
         else
             json_object_set_nocheck(out, name, v);
     }
-    return with_count(&w, out, ret_rejected);
+    return with_count(&r, out, ret_rejected);
 }
 
 /*
@@ -165,7 +167,7 @@ json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, en
  */
 bool reduce_may_see(const struct field_table *fields, struct str path, enum perm reader)
 {
-    struct walk w = {.reader = reader};
+    struct reduction r = {.reader = reader};
     const struct schema_shape *shape = &fields->processed;
     const struct schema_key *map = NULL; /* the path stands at this map */
     bool is_below_any = false;
@@ -182,7 +184,7 @@ bool reduce_may_see(const struct field_table *fields, struct str path, enum perm
         if (is_below_any)
             continue;
         const struct schema_key *key = shape ? schema_find(shape, name) : NULL;
-        if (!key || !may_see(&w, key))
+        if (!key || !may_see(&r, key))
             return false;
         is_below_any = key->types & SCHEMA_ANY;
         map = key->is_map ? key : NULL;

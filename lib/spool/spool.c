@@ -132,14 +132,14 @@ static void each_name(const struct spool *s, enum spool_state state,
 
 /* The time of an entry is when its last file came, or when the mover last took one out: near enough
  * to tell a spool that stands still. */
-struct tally {
+struct spool_tally {
     size_t count;
     int64_t first_s;
 };
 
 static bool count_one(void *arg, const char *name, const struct stat *st)
 {
-    struct tally *t = arg;
+    struct spool_tally *t = arg;
     (void)name;
     t->count++;
     t->first_s = MIN(t->first_s, (int64_t)st->st_mtime);
@@ -148,7 +148,7 @@ static bool count_one(void *arg, const char *name, const struct stat *st)
 
 void spool_count(const struct spool *s, int64_t now_s, size_t *ret_count, int64_t *ret_oldest_s)
 {
-    struct tally t = {.first_s = now_s};
+    struct spool_tally t = {.first_s = now_s};
     for (enum spool_state state = SPOOL_ACCEPTED; state < SPOOL_STATES; state++)
         each_name(s, state, count_one, &t);
     *ret_count = t.count;
