@@ -52,6 +52,7 @@ struct options {
     size_t arg_count;
 };
 
+/* Above every character that getopt may return; what asks for a mode is OPT_MODE and the mode. */
 enum { OPT_JOB = 256, OPT_FORCE, OPT_ARG, OPT_MODE };
 static const struct option long_options[] = {
     {"once", no_argument, NULL, OPT_MODE + MODE_ONCE},
@@ -93,6 +94,7 @@ static bool take(struct options *o, int opt)
     }
 }
 
+/* --force needs a job: all of them at once would be much to start by accident. */
 static bool parse(int argc, char **argv, struct options *o)
 {
     int opt;
@@ -122,7 +124,7 @@ static void loop(struct scheduler *s)
             log_event(LOG_WARN, "cron_retry", "the table of jobs cannot be used", LOG_E(&err));
         if (!proc_stopping())
             proc_wait(NULL, 0, ok ? interval_ms : RETRY_MS);
-        proc_take_hangup();
+        proc_take_hangup(); /* nothing is kept that could be read again */
     }
 }
 

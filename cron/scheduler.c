@@ -97,6 +97,7 @@ static bool save_log(struct scheduler *s, const struct cron_job *job, int64_t sl
     return ok;
 }
 
+/* What keep_lock needs while a child runs. */
 struct lock {
     struct scheduler *s;
     const char *name;
@@ -203,6 +204,11 @@ static bool dependencies_met(struct scheduler *s, const struct cron_job *job, bo
     return ok;
 }
 
+/*
+ * Due? Allowed? Locked? Still due?  The order keeps the common answer, not due, at one statement,
+ * and the lock short.  A job whose dependencies are not met yet is asked about again at the next
+ * look.
+ */
 bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *ret_failed,
                        struct err *err)
 {
@@ -230,6 +236,7 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
     return DB_EXEC(s->db, &q_cron_unlock, ok ? err : ERR_IGNORED, job->name) && ok;
 }
 
+/* One after the other, in the order of the table: they share a machine that has other work. */
 bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
 {
     for (size_t i = 0; i < cron_job_count && !proc_stopping(); i++)

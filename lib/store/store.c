@@ -73,6 +73,8 @@ void store_expect(struct store *s, const char *installation_id)
     s->back->expect(s->self, installation_id);
 }
 
+/* Each call that changes something asks this itself; to ask before is for those who decide by what
+ * is not there. */
 bool store_check(struct store *s, struct err *err)
 {
     return s->back->check(s->self, err) || err_wrap(err, "object store");
