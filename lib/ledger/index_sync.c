@@ -182,18 +182,24 @@ static bool find_late(struct db *db, const struct ledger_unsettled *u, struct db
     return ok;
 }
 
-/* Of the first n that were asked for, those without a row: somebody deleted the crash, also from
- * the index. */
-static void forget_deleted(struct ledger_unsettled *u, size_t n, const struct db_rows *rows)
+/* Of the first n that were asked for, those without a row: somebody has deleted the crash, perhaps
+ * before our put brought it back into the index. */
+static bool drop_deleted(struct index_writer *index, struct ledger_unsettled *u, size_t n,
+                         const struct db_rows *rows, struct err *err)
 {
     while (n-- > 0) {
+        const char *id = u->list.v[n].crash_id;
+        bool was_there;
         int i = 0;
-        while (i < rows->count &&
-               strcmp(db_col(rows, i, Q_INDEX_LATE_COL_CRASH_ID), u->list.v[n].crash_id) != 0)
+        while (i < rows->count && strcmp(db_col(rows, i, Q_INDEX_LATE_COL_CRASH_ID), id) != 0)
             i++;
-        if (i == rows->count)
-            u->list.v[n] = u->list.v[--u->list.n];
+        if (i < rows->count)
+            continue;
+        if (!index_delete(index, id, &was_there, err))
+            return false;
+        u->list.v[n] = u->list.v[--u->list.n];
     }
+    return true;
 }
 
 bool ledger_put_late(struct db *db, struct store *store, struct index_writer *index,
@@ -203,7 +209,8 @@ bool ledger_put_late(struct db *db, struct store *store, struct index_writer *in
     *ret_put = 0;
     if (!find_late(db, u, &rows, err))
         return false;
-    forget_deleted(u, MIN(u->list.n, (size_t)LATE_PAGE), &rows);
+    if (!drop_deleted(index, u, MIN(u->list.n, (size_t)LATE_PAGE), &rows, err))
+        return false;
     for (int i = 0; i < rows.count; i++) {
         const char *id = db_col(&rows, i, Q_INDEX_LATE_COL_CRASH_ID);
         if (db_col_bool(&rows, i, Q_INDEX_LATE_COL_IN_WORK))

@@ -198,29 +198,54 @@ def make_late(datil, crash):
     datil.sql("UPDATE crash_ledger SET index_seq = NULL WHERE crash_id = %s", crash)
 
 
+def hold_keeper_at(datil, crash):
+    """The keeper waits while it reads the processed crash, for what is written to the result.  Where that lies
+    otherwise, and the crash as it was."""
+    path = next(datil.var.glob(f"store/*/processed_crash/{crash}.json"))
+    old = path.read_text()
+    path.unlink()
+    os.mkfifo(path)
+    datil.own(path)
+    make_late(datil, crash)
+    return open(path, "w"), path, json.loads(old)
+
+
+def wait_for_next_round(datil, other):
+    make_late(datil, other)
+    wait_until(lambda: datil.sql("SELECT 1 FROM crash_ledger WHERE crash_id = %s AND index_seq > 0", other), 20,
+               "the keeper's next round")
+
+
 def test_late_crash_that_is_processed_meanwhile_is_found_as_it_is_stored(datil, minidump):
     """The keeper reads a processed crash; before it puts that, a worker is done with the same crash once more."""
     crash, other = (datil.post(dump=minidump) for _ in range(2))
     signature = datil.wait_processed(crash)["signature"]
     datil.wait_processed(other)
-    path = next(datil.var.glob(f"store/*/processed_crash/{crash}.json"))
-    kept = path.with_name(".kept")
-    path.rename(kept)
-    os.mkfifo(path)
-    datil.own(path)
-    make_late(datil, crash)
-    with open(path, "w") as feed:  # waits for the keeper
-        old = json.loads(kept.read_text())
-        kept.rename(path)
+    feed, path, old = hold_keeper_at(datil, crash)
+    with feed:
+        new = path.with_name(".new")
+        new.write_text(json.dumps(old))
+        datil.own(new)
+        new.rename(path)
         datil.datil("reprocess", crash)
         wait_until(lambda: not datil.sql("SELECT 1 FROM crash_queue WHERE crash_id = %s", crash)
                    and json.loads(path.read_text())["completed_datetime"] > old["completed_datetime"], 30, "the worker")
         feed.write(json.dumps({**old, "signature": "overtaken"}))
-    make_late(datil, other)
-    wait_until(lambda: datil.sql("SELECT 1 FROM crash_ledger WHERE crash_id = %s AND index_seq > 0", other), 20,
-               "the keeper's next round")
+    wait_for_next_round(datil, other)
     wait_until(lambda: [hit["signature"] for hit in datil.search(uuid=crash, _columns=["signature"])["hits"]]
                == [signature], 20, "the crash as it is stored")
+
+
+def test_late_crash_that_is_deleted_meanwhile_stays_deleted(datil, minidump):
+    crash, other = (datil.post(dump=minidump) for _ in range(2))
+    datil.wait_processed(crash)
+    datil.wait_processed(other)
+    feed, _, old = hold_keeper_at(datil, crash)
+    with feed:
+        datil.datil("crash", "delete", crash)
+        feed.write(json.dumps(old))
+    wait_for_next_round(datil, other)
+    wait_until(lambda: datil.search(uuid=crash)["total"] == 0, 20, "the crash to be gone from searches")
 
 
 def test_forbidden_index_holds_up_nothing(datil, crashes):
