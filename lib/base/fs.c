@@ -202,6 +202,20 @@ bool fs_mkdirs(const char *path, mode_t mode, struct err *err)
     return err_errno(err, errno, "making directory %s", path);
 }
 
+/* The directory is nearly always there, so it is made only after the rename has missed it. */
+bool fs_move(const char *from, const char *to, struct err *err)
+{
+    char dir[PATH_MAX];
+    if (rename(from, to) == 0)
+        return true;
+    if (errno != ENOENT)
+        return err_errno(err, errno, "renaming %s", from);
+    dir_of(to, dir);
+    if (!fs_mkdirs(dir, FS_DIR_MODE, err))
+        return false;
+    return rename(from, to) == 0 || err_errno(err, errno, "renaming %s", from);
+}
+
 bool fs_exists(const char *path)
 {
     return faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0;

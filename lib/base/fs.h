@@ -32,6 +32,8 @@ bool fs_write_all(int fd, const void *p, size_t n, const char *name, struct err 
 bool fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode, struct err *err);
 
 bool fs_mkdirs(const char *path, mode_t mode, struct err *err); /* like mkdir -p */
+/* Renames, making the directories of `to` when they are missing; nothing is flushed. */
+bool fs_move(const char *from, const char *to, struct err *err);
 bool fs_sync_dir(const char *path, struct err *err);
 /*
  * Both ask with what the process may do now.  access() would ask for the real user without its

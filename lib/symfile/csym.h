@@ -79,7 +79,7 @@ bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret
                       struct csym_stats *ret_stats, struct err *err);
 
 /* Gives a compiled file its stamp, when that is known only after it was made. */
-bool csym_set_stamp(const char *path, uint64_t stamp, struct err *err);
+bool csym_set_stamp(int fd, uint64_t stamp, struct err *err);
 
 bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err);
 bool csym_open_file(const char *path, struct csym *ret, struct err *err);

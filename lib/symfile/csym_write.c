@@ -297,10 +297,8 @@ bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym
     return true;
 }
 
-bool csym_set_stamp(const char *path, uint64_t stamp, struct err *err)
+bool csym_set_stamp(int fd, uint64_t stamp, struct err *err)
 {
-    FD_AUTO fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) != sizeof stamp)
-        return err_errno(err, errno, "stamp of %s", path);
-    return true;
+    return pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) == sizeof stamp ||
+           err_errno(err, errno, "stamp of compiled symbols");
 }

@@ -20,6 +20,8 @@
 enum {
     BATCH_FILES = 10000,
     BATCH_BYTES = 512 << 20, /* of text: so much may be prepared and not yet be there */
+    AHEAD_FILES = 8,         /* the reader may be so many behind: enough to keep both busy */
+    AHEAD_BYTES = 1 << 20,   /* of a member that is asked for ahead */
 };
 
 /* Files that are prepared and not yet under their names. */
@@ -27,17 +29,23 @@ struct batch {
     const struct symadd *add;
     VEC(struct symstore_new) news;
     VEC(char *) names;
+    size_t taken; /* of news; the reader is still asked for those behind */
     uint64_t bytes;
     size_t usable; /* files over all batches */
 };
 
-static void clear_batch(struct batch *b)
+static void drop_behind(struct batch *b, size_t n)
 {
-    for (size_t i = 0; i < b->news.n; i++) {
+    for (size_t i = n; i < b->news.n; i++) {
         symstore_discard(&b->news.v[i]);
         free(b->names.v[i]);
     }
-    b->news.n = b->names.n = 0;
+    b->news.n = b->names.n = b->taken = n;
+}
+
+static void clear_batch(struct batch *b)
+{
+    drop_behind(b, 0);
     b->bytes = 0;
 }
 
@@ -61,30 +69,81 @@ static bool flush_batch(struct batch *b, struct err *err)
     return true;
 }
 
+static void push_file(struct batch *b, const char *name, const struct symstore_new *n)
+{
+    VEC_PUSH(&b->news, *n);
+    VEC_PUSH(&b->names, xstrdup(name));
+}
+
+static bool flush_if_full(struct batch *b, struct err *err)
+{
+    return (b->taken < BATCH_FILES && b->bytes < BATCH_BYTES) || flush_batch(b, err);
+}
+
 /* The current text of r. */
 static bool add_to_batch(struct batch *b, const char *name, const struct symkey *key,
                          struct symreader *r, const struct symreader_text *text, struct err *err)
 {
     struct symstore_new n;
-    if (!symstore_prepare(b->add->store, b->add->area, key, r, text, &n, err))
+    if ((b->news.n == 0 && !symstore_check(b->add->store, err)) ||
+        !symstore_prepare(b->add->store, b->add->area, key, r, text, &n, err))
         return false;
-    VEC_PUSH(&b->news, n);
-    VEC_PUSH(&b->names, xstrdup(name));
+    push_file(b, name, &n);
+    b->taken++;
     b->bytes += text->size;
-    return (b->news.n < BATCH_FILES && b->bytes < BATCH_BYTES) || flush_batch(b, err);
+    return flush_if_full(b, err);
 }
 
+/* Takes what the reader has done, until it is at most so many files behind. */
+static bool catch_up(struct batch *b, struct symreader *r, size_t behind, struct err *err)
+{
+    while (b->news.n - b->taken > behind) {
+        struct symstore_new *n = &b->news.v[b->taken];
+        if (!symstore_take(b->add->store, r, n, err))
+            return false;
+        b->taken++;
+        b->bytes += n->text.size;
+    }
+    return true;
+}
+
+static bool ask_member(struct batch *b, struct symreader *r, const struct symreader_member *m,
+                       struct err *err)
+{
+    struct symstore_new n;
+    if ((b->news.n == 0 && !symstore_check(b->add->store, err)) ||
+        !symreader_ask_load(r, m, true, err) ||
+        !symstore_ask(b->add->store, b->add->area, &m->key, r, &n, err))
+        return false;
+    push_file(b, m->name, &n);
+    return true;
+}
+
+/* Small new members go ahead; what may be compared or may take long is done alone. */
+static bool add_member(struct batch *b, struct symreader *r, const struct symreader_member *m,
+                       struct err *err)
+{
+    struct symreader_text text;
+    bool alone = m->size > AHEAD_BYTES || symstore_has(b->add->store, b->add->area, &m->key);
+    if (alone)
+        return catch_up(b, r, 0, err) && flush_if_full(b, err) &&
+               symreader_load(r, m, &text, err) && add_to_batch(b, m->name, &m->key, r, &text, err);
+    if (!ask_member(b, r, m, err))
+        return false;
+    bool is_full = b->news.n >= BATCH_FILES || b->bytes >= BATCH_BYTES;
+    return catch_up(b, r, is_full ? 0 : AHEAD_FILES, err) && flush_if_full(b, err);
+}
+
+/* An error does not undo what was asked for before it, and ends what comes behind it. */
 static bool add_members(struct batch *b, struct symreader *r, const struct symreader_list *list,
                         struct err *err)
 {
-    for (size_t i = 0; i < list->members.n; i++) {
-        const struct symreader_member *m = &list->members.v[i];
-        struct symreader_text text;
-        if (!m->is_ignored && (!symreader_load(r, m, &text, err) ||
-                               !add_to_batch(b, m->name, &m->key, r, &text, err)))
-            return false;
-    }
-    return true;
+    bool ok = true;
+    for (size_t i = 0; ok && i < list->members.n; i++)
+        ok = list->members.v[i].is_ignored || add_member(b, r, &list->members.v[i], err);
+    ok = catch_up(b, r, 0, ok ? err : ERR_IGNORED) && ok;
+    drop_behind(b, b->taken);
+    return ok;
 }
 
 bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,

@@ -24,6 +24,8 @@ enum {
     LOCKS = 1024, /* lock files; two keys may share one */
     TOUCH_AFTER_S = 3600,
     EVICT_TO_PERCENT = 90, /* so that not every new file means a clean-up */
+    WALK_EVERY_S = 86400,
+    DISK_BLOCK = 4096, /* what files of ext4 and XFS are made of */
 };
 
 #define TEMP_MARK ".tmp."
@@ -84,51 +86,107 @@ bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, stru
     return true;
 }
 
-bool symcache_publish(const char *cache_dir, const struct symkey *k, uint64_t stamp,
-                      const char *temp, struct err *err)
+bool symcache_mark_bad(int fd, uint64_t stamp, struct err *err)
 {
-    char path[PATH_MAX], dir[PATH_MAX], bad[PATH_MAX];
-    if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
+    return (ftruncate(fd, 0) == 0 && pwrite(fd, &stamp, sizeof stamp, 0) == sizeof stamp) ||
+           err_errno(err, errno, "noting symbols that do not compile");
+}
+
+/* What is there under the other ending was made of another text. */
+bool symcache_publish(const char *cache_dir, const struct symkey *k, const char *temp,
+                      bool is_bad_text, struct err *err)
+{
+    char path[PATH_MAX], other[PATH_MAX];
+    if (!cache_path(cache_dir, k, is_bad_text ? ".bad" : ".csym", path) ||
+        !cache_path(cache_dir, k, is_bad_text ? ".csym" : ".bad", other))
         return err_set(err, ERR_IO, "path of the symbol cache too long");
-    if (!csym_set_stamp(temp, stamp, err))
+    if (!fs_move(temp, path, err))
         return false;
-    if (rename(temp, path) != 0) {
-        snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-        if (!fs_mkdirs(dir, FS_DIR_MODE, err))
-            return false;
-        if (rename(temp, path) != 0)
-            return err_errno(err, errno, "renaming %s", temp);
-    }
-    unlink(bad);
+    unlink(other);
     return true;
 }
 
-void symcache_note_bad(const char *cache_dir, const struct symkey *k, uint64_t stamp)
+/* A file below .lock, which the clean-up leaves alone. */
+static int open_lock_file(const char *cache_dir, const char *name, struct err *err)
 {
-    char path[PATH_MAX], bad[PATH_MAX];
-    if (!cache_path(cache_dir, k, ".csym", path) || !cache_path(cache_dir, k, ".bad", bad))
-        return;
-    unlink(path); /* what is there was made of another text */
-    fs_write_atomic(bad, &stamp, sizeof stamp, FS_FILE_MODE, ERR_IGNORED);
+    char dir[PATH_MAX], path[PATH_MAX + 32];
+    snprintf(dir, sizeof dir, "%s/.lock", cache_dir);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0 && errno == ENOENT && fs_mkdirs(dir, FS_DIR_MODE, err))
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0)
+        err_errno(err, errno, "opening %s", path);
+    return fd;
+}
+
+static bool lock(int fd, struct err *err)
+{
+    while (flock(fd, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return err_errno(err, errno, "locking the symbol cache");
+    return true;
 }
 
 bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err)
 {
-    char dir[PATH_MAX], path[PATH_MAX + 32], text[SYMKEY_MAX + 1];
+    char text[SYMKEY_MAX + 1], slot[16];
     symkey_text(k, text);
-    unsigned slot = (unsigned)(hash64(text, strlen(text)) % LOCKS);
-    snprintf(dir, sizeof dir, "%s/.lock", cache_dir);
-    snprintf(path, sizeof path, "%s/%u", dir, slot);
-    if (!fs_mkdirs(dir, FS_DIR_MODE, err))
+    snprintf(slot, sizeof slot, "%u", (unsigned)(hash64(text, strlen(text)) % LOCKS));
+    FD_AUTO fd = open_lock_file(cache_dir, slot, err);
+    if (fd < 0 || !lock(fd, err))
         return false;
-    FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
-    if (fd < 0)
-        return err_errno(err, errno, "opening %s", path);
-    while (flock(fd, LOCK_EX) != 0)
-        if (errno != EINTR)
-            return err_errno(err, errno, "locking %s", path);
     *ret_fd = TAKE_FD(fd);
     return true;
+}
+
+/*
+ * .lock/bytes: how much the cache takes, so that adding ten thousand files does not mean to look
+ * at all that are there.  Files are counted before they get their names, so whoever is killed in
+ * between leaves a count that is too high and not too low; replaced files stay counted, too.  A
+ * walk over the directory sets it right: when the count exceeds the limit, and once a day, because
+ * programs of older versions add files that they do not count.
+ */
+struct tally {
+    int64_t bytes;
+    int64_t walked_s; /* when the bytes were last added up file by file; 0: never */
+};
+
+/* A damaged or missing tally is one that was never walked. */
+static struct tally read_tally(int fd)
+{
+    struct tally t;
+    bool is_whole = pread(fd, &t, sizeof t, 0) == sizeof t && t.bytes >= 0 && t.walked_s >= 0 &&
+                    t.walked_s <= now_s();
+    return is_whole ? t : (struct tally){.walked_s = 0};
+}
+
+static bool write_tally(int fd, struct tally t, struct err *err)
+{
+    return pwrite(fd, &t, sizeof t, 0) == sizeof t ||
+           err_errno(err, errno, "counting the bytes of the symbol cache");
+}
+
+int64_t symcache_disk_bytes(uint64_t file_bytes)
+{
+    return (int64_t)((file_bytes + DISK_BLOCK - 1) / DISK_BLOCK * DISK_BLOCK);
+}
+
+static bool add_to_tally(const char *cache_dir, int64_t bytes, struct tally *ret, struct err *err)
+{
+    FD_AUTO fd = open_lock_file(cache_dir, "bytes", err);
+    if (fd < 0 || !lock(fd, err))
+        return false;
+    struct tally t = read_tally(fd);
+    t.bytes += bytes;
+    *ret = t;
+    return bytes == 0 || write_tally(fd, t, err);
+}
+
+bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err)
+{
+    struct tally t;
+    return add_to_tally(cache_dir, bytes, &t, err);
 }
 
 struct used_file {
@@ -173,22 +231,56 @@ static bool list_files(const char *cache_dir, used_files *files, int64_t *total,
     return true;
 }
 
+/* Oldest first, until there is room for a while. */
+static void remove_oldest(used_files *files, int64_t max_bytes, int64_t *total)
+{
+    qsort(files->v, files->n, sizeof *files->v, by_use);
+    int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT;
+    for (size_t i = 0; i<files->n && * total> goal; i++)
+        if (unlink(files->v[i].path) == 0)
+            *total -= files->v[i].bytes;
+}
+
+/* What others added while we walked may be in our sum or not: it is counted again. */
+static bool set_tally(const char *cache_dir, int64_t before, int64_t total, struct err *err)
+{
+    FD_AUTO fd = open_lock_file(cache_dir, "bytes", err);
+    if (fd < 0 || !lock(fd, err))
+        return false;
+    int64_t added = MAX(read_tally(fd).bytes - before, 0);
+    return write_tally(fd, (struct tally){total + added, now_s()}, err);
+}
+
 bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err)
 {
     used_files files = {0};
     int64_t total = 0;
-    if (!list_files(cache_dir, &files, &total, err))
-        return false;
-    if (files.n > 0 && total > max_bytes) {
-        qsort(files.v, files.n, sizeof *files.v, by_use);
-        int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT;
-        for (size_t i = 0; i < files.n && total > goal; i++)
-            if (unlink(files.v[i].path) == 0)
-                total -= files.v[i].bytes;
-    }
+    struct tally before;
+    bool ok =
+        add_to_tally(cache_dir, 0, &before, err) && list_files(cache_dir, &files, &total, err);
+    if (ok && files.n > 0 && total > max_bytes)
+        remove_oldest(&files, max_bytes, &total);
     for (size_t i = 0; i < files.n; i++)
         free(files.v[i].path);
     VEC_RELEASE(&files);
+    if (!ok || !set_tally(cache_dir, before.bytes, total, err))
+        return false;
     *ret_left = total;
     return true;
+}
+
+/* One process at a time walks; others have no need to. */
+bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err)
+{
+    struct tally t;
+    int64_t left;
+    if (!add_to_tally(cache_dir, 0, &t, err))
+        return false;
+    if (t.bytes <= max_bytes && t.walked_s + WALK_EVERY_S > now_s())
+        return true;
+    FD_AUTO walking = open_lock_file(cache_dir, "walk", err);
+    if (walking < 0)
+        return false;
+    return flock(walking, LOCK_EX | LOCK_NB) != 0 ||
+           symcache_evict(cache_dir, max_bytes, &left, err);
 }

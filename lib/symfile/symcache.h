@@ -27,16 +27,22 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
 
 /* An empty file below cache_dir that a text is compiled to; the caller closes it. */
 bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, struct err *err);
-/* Gives it the stamp of its text and its name; what is there already is replaced. */
-bool symcache_publish(const char *cache_dir, const struct symkey *k, uint64_t stamp,
-                      const char *temp, struct err *err);
-/* The text with this stamp cannot be compiled. */
-void symcache_note_bad(const char *cache_dir, const struct symkey *k, uint64_t stamp);
+/* Makes of it, instead of a .csym, the note that the text with this stamp cannot be compiled. */
+bool symcache_mark_bad(int fd, uint64_t stamp, struct err *err);
+/* Gives it its name, .csym or .bad; it has its stamp (csym_set_stamp, symcache_mark_bad). */
+bool symcache_publish(const char *cache_dir, const struct symkey *k, const char *temp,
+                      bool is_bad_text, struct err *err);
 
 /* Lock of the key, shared by all processes; closing *ret_fd releases it. */
 bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err);
 
-/* Removes least recently used files until the directory takes at most max_bytes. */
+/* What a file of so many bytes takes on disk. */
+int64_t symcache_disk_bytes(uint64_t file_bytes);
+/* So many bytes on disk are about to get their names. */
+bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err);
+/* Evicts if the count of bytes says so; looks at the files themselves once a day. */
+bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err);
+/* Removes least recently used files until the directory takes at most max_bytes; counts anew. */
 bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err);
 
 #endif

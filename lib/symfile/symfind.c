@@ -51,7 +51,6 @@ struct symfind {
     int64_t cache_max_bytes;
     struct root *roots;
     size_t root_count;
-    int64_t cache_bytes; /* at the last count, plus what we added since; -1 not counted yet */
 };
 
 static void add_root(struct symfind *s, enum root_kind kind, const char *dir, const char *below)
@@ -77,7 +76,6 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     struct symfind *s = xcalloc(1, sizeof *s);
     s->cache_dir = xstrdup(opt->cache_dir);
     s->cache_max_bytes = opt->cache_max_bytes;
-    s->cache_bytes = -1;
     if (opt->store_dir) {
         add_root(s, ROOT_STORE, opt->store_dir, "/v1");
         add_root(s, ROOT_TRY_STORE, opt->store_dir, "/try/v1");
@@ -257,14 +255,10 @@ static bool find_text(struct symfind *s, struct symkey *k, const char *id_as_giv
     return false;
 }
 
-static void keep_in_bounds(struct symfind *s, uint64_t added)
+static void keep_in_bounds(struct symfind *s)
 {
     struct err err = {0};
-    if (s->cache_bytes >= 0)
-        s->cache_bytes += (int64_t)added;
-    if (s->cache_max_bytes <= 0 || (s->cache_bytes >= 0 && s->cache_bytes <= s->cache_max_bytes))
-        return;
-    if (!symcache_evict(s->cache_dir, s->cache_max_bytes, &s->cache_bytes, &err))
+    if (s->cache_max_bytes > 0 && !symcache_keep_below(s->cache_dir, s->cache_max_bytes, &err))
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
 }
 
@@ -274,11 +268,18 @@ static bool compile_to(struct symfind *s, int text_fd, int csym_fd, struct csym_
 {
     struct symreader *r = NULL;
     bool ok = symreader_start(text_fd, s->cache_dir, &r, err) &&
-              symreader_load(r, NULL, NULL, err) && symreader_compile(r, csym_fd, stats, err);
+              symreader_load(r, NULL, NULL, err) && symreader_ask_compile(r, csym_fd, err) &&
+              symreader_take_compile(r, stats, err);
     symreader_stop(r);
     return ok;
 }
 
+static bool is_about_the_text(const struct err *err)
+{
+    return err->code == ERR_INVALID || err->code == ERR_TOO_LARGE;
+}
+
+/* A text that cannot be compiled is remembered as such; why it cannot is the error. */
 static bool compile_text(struct symfind *s, const struct symkey *k, const char *path,
                          uint64_t stamp, struct csym_stats *stats, struct err *err)
 {
@@ -289,15 +290,17 @@ static bool compile_text(struct symfind *s, const struct symkey *k, const char *
         return err_errno(err, errno, "%s", path);
     if (!symcache_temp(s->cache_dir, temp, &csym, err))
         return false;
-    bool ok = compile_to(s, text, csym, stats, err);
+    bool compiled = compile_to(s, text, csym, stats, err);
+    struct err *why = compiled ? err : ERR_IGNORED;
+    bool ok = compiled ? csym_set_stamp(csym, stamp, why)
+                       : is_about_the_text(err) && symcache_mark_bad(csym, stamp, why);
     if (ok && fsync(csym) != 0)
-        ok = err_errno(err, errno, "fsync of %s", temp);
-    if (ok && symcache_publish(s->cache_dir, k, stamp, temp, err))
-        return true;
-    unlink(temp);
-    if (err->code == ERR_INVALID || err->code == ERR_TOO_LARGE)
-        symcache_note_bad(s->cache_dir, k, stamp);
-    return false;
+        ok = err_errno(why, errno, "fsync of %s", temp);
+    ok = ok && symcache_count(s->cache_dir, symcache_disk_bytes(stats->csym_bytes), why) &&
+         symcache_publish(s->cache_dir, k, temp, !compiled, why);
+    if (!ok)
+        unlink(temp);
+    return compiled && ok;
 }
 
 /* With the lock of the key: what another process has made in the meantime counts. */
@@ -323,12 +326,12 @@ static enum symcache_state compile(struct symfind *s, const struct symkey *k, co
         LOG_I("csym_bytes", (int64_t)stats.csym_bytes),
         LOG_I("bad_lines", (int64_t)stats.bad_lines), LOG_I("duration_ms", mono_ms() - start_ms));
     state = symcache_get(s->cache_dir, k, stamp, ret_fd);
-    keep_in_bounds(s, stats.csym_bytes);
+    keep_in_bounds(s);
     return state;
 fail:
     log_event(LOG_WARN, "symbols_unusable", "cannot use a symbols file",
               LOG_S("debug_file", k->debug_file), LOG_S("debug_id", k->debug_id), LOG_E(&err));
-    return err.code == ERR_INVALID || err.code == ERR_TOO_LARGE ? SYMCACHE_BAD : SYMCACHE_MISS;
+    return is_about_the_text(&err) ? SYMCACHE_BAD : SYMCACHE_MISS;
 }
 
 static void read_url(int fd, struct symfind_result *ret)

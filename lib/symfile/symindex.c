@@ -5,6 +5,7 @@
  */
 #include "lib/symfile/symindex.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -41,24 +42,41 @@ static bool read_entry(const char *store_dir, bool is_try, const char *path, con
     return len > 0 && len < (int)sizeof object && fs_exists(object);
 }
 
-void symindex_add(const char *store_dir, bool is_try, const struct symkey *key)
+/* An entry that is there and is not believed: readers see the old one or the new one. */
+static void replace_entry(const char *path, const struct symkey *key)
 {
-    char path[PATH_MAX], temp[PATH_MAX + 32], dir[PATH_MAX];
-    struct symkey known;
-    if (!entry_path(store_dir, is_try, key, path) ||
-        read_entry(store_dir, is_try, path, key, &known))
-        return;
+    char temp[PATH_MAX + 32];
     snprintf(temp, sizeof temp, "%s.%016llx", path, (unsigned long long)random_u64());
-    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
-    if (fd < 0 && fs_mkdirs(dir, FS_DIR_MODE, ERR_IGNORED))
-        fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    FD_AUTO fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return;
-    bool ok = fs_write_all(fd, key->debug_file, strlen(key->debug_file), temp, ERR_IGNORED);
-    close(fd);
-    if (!ok || rename(temp, path) != 0)
+    if (!fs_write_all(fd, key->debug_file, strlen(key->debug_file), temp, ERR_IGNORED) ||
+        rename(temp, path) != 0)
         unlink(temp);
+}
+
+/*
+ * A new entry is written in place, which costs a third of a temporary file and a rename: until the
+ * name is in it, it is an entry that is not believed, and one that stays so is replaced.
+ */
+void symindex_add(const char *store_dir, bool is_try, const struct symkey *key)
+{
+    char path[PATH_MAX], dir[PATH_MAX];
+    struct symkey known;
+    if (!entry_path(store_dir, is_try, key, path))
+        return;
+    FD_AUTO fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    if (fd < 0 && errno == ENOENT) {
+        snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+        if (fs_mkdirs(dir, FS_DIR_MODE, ERR_IGNORED))
+            fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    }
+    if (fd >= 0) {
+        if (!fs_write_all(fd, key->debug_file, strlen(key->debug_file), path, ERR_IGNORED))
+            unlink(path);
+    } else if (errno == EEXIST && !read_entry(store_dir, is_try, path, key, &known)) {
+        replace_entry(path, key);
+    }
 }
 
 bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key, struct symkey *ret)

@@ -13,10 +13,13 @@
  *
  * Errors     None: an entry that cannot be written or read is as if it were not there, and a
  *            look-up by name does not need it.
- * Processes  Entries appear by rename.
+ * Processes  Of two that add the same id at once, one wins.
  */
 
-/* After the file is stored.  An entry whose file is still there stays. */
+/*
+ * Before the file gets its name: whoever is killed in between leaves an entry without a file, which
+ * is not believed, and no file without an entry.  An entry whose file is still there stays.
+ */
 void symindex_add(const char *store_dir, bool is_try, const struct symkey *key);
 
 /* The same module under the name that the index knows.  False: none, or it is the same name. */

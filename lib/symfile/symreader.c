@@ -40,7 +40,8 @@ struct symreader {
     pid_t pid;
     int sock, input;
     char *temp_dir;
-    int64_t text_bytes; /* of the current text, for the time it may take */
+    int64_t text_bytes;  /* of the largest text in work, for the time it may take */
+    unsigned unanswered; /* requests whose answers have not been taken */
     bool is_dead;
 };
 
@@ -166,20 +167,30 @@ static bool open_answer(struct symreader *r, struct rd *in, unsigned *ret_status
     return false;
 }
 
-static bool ask(struct symreader *r, const struct symwire_out *out, int fd, int64_t within_ms,
-                uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, struct err *err)
-{
-    unsigned status;
-    if (r->is_dead || !symwire_send(r->sock, out, fd, ERR_IGNORED))
-        return died(r, err);
-    if (!receive(r, within_ms, buf, ret, err) || !open_answer(r, ret, &status, err))
-        return false;
-    return status == SYMWIRE_OK || is_wrong(r, err);
-}
-
 static int64_t answer_ms(const struct symreader *r)
 {
     return ANSWER_MS + r->text_bytes / BYTES_PER_MS;
+}
+
+static bool ask(struct symreader *r, const struct symwire_out *out, int fd, struct err *err)
+{
+    if (r->is_dead || !symwire_send(r->sock, out, fd, NULL))
+        return died(r, err);
+    r->unanswered++;
+    return true;
+}
+
+/* The answer to the oldest request that has none: the reader works in order. */
+static bool take_answer(struct symreader *r, uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret,
+                        struct err *err)
+{
+    unsigned status;
+    if (r->is_dead)
+        return died(r, err);
+    r->unanswered--;
+    if (!receive(r, answer_ms(r), buf, ret, err) || !open_answer(r, ret, &status, err))
+        return false;
+    return status == SYMWIRE_OK || is_wrong(r, err);
 }
 
 /* ZIP: member by member. */
@@ -245,7 +256,8 @@ static bool take_text_facts(struct symreader *r, struct rd *in, struct symreader
     struct symreader_text t = {.size = rd_u64(in)};
     if (!rd_ok(in) || t.size > INT64_MAX)
         return is_wrong(r, err);
-    r->text_bytes = (int64_t)t.size;
+    if (r->unanswered == 0)
+        r->text_bytes = (int64_t)t.size;
     if (!ret)
         return true;
     const uint8_t *md5 = rd_bytes(in, SYMWIRE_MD5);
@@ -272,26 +284,38 @@ static bool needs_scratch(const struct symreader *r, const struct symreader_memb
     return fstat(r->input, &st) != 0 || st.st_size > 0;
 }
 
-static bool load_to(struct symreader *r, const struct symreader_member *m, int scratch,
-                    struct symreader_text *ret, struct err *err)
+static bool ask_load(struct symreader *r, const struct symreader_member *m, int scratch,
+                     bool wants_facts, struct err *err)
 {
     struct symwire_out out = {0};
-    struct rd in;
-    uint8_t buf[SYMWIRE_PACKET_MAX];
+    int64_t bytes = (int64_t)MIN(m ? m->size : SYMTEXT_MAX_BYTES, SYMTEXT_MAX_BYTES);
     symwire_u8(&out, SYMWIRE_LOAD);
     symwire_u64(&out, m ? m->index : SYMWIRE_INPUT);
-    symwire_u8(&out, ret != NULL);
-    r->text_bytes = m ? (int64_t)MIN(m->size, SYMTEXT_MAX_BYTES) : (int64_t)SYMTEXT_MAX_BYTES;
-    return ask(r, &out, scratch, answer_ms(r), buf, &in, err) && take_text_facts(r, &in, ret, err);
+    symwire_u8(&out, wants_facts);
+    r->text_bytes = r->unanswered ? MAX(bytes, r->text_bytes) : bytes;
+    return ask(r, &out, scratch, err);
+}
+
+bool symreader_ask_load(struct symreader *r, const struct symreader_member *member,
+                        bool wants_facts, struct err *err)
+{
+    FD_AUTO scratch = -1;
+    if (needs_scratch(r, member) && !symtext_temp(r->temp_dir, &scratch, err))
+        return false;
+    return ask_load(r, member, scratch, wants_facts, err);
+}
+
+bool symreader_take_load(struct symreader *r, struct symreader_text *ret, struct err *err)
+{
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    return take_answer(r, buf, &in, err) && take_text_facts(r, &in, ret, err);
 }
 
 bool symreader_load(struct symreader *r, const struct symreader_member *member,
                     struct symreader_text *ret, struct err *err)
 {
-    FD_AUTO scratch = -1;
-    if (needs_scratch(r, member) && !symtext_temp(r->temp_dir, &scratch, err))
-        return false;
-    return load_to(r, member, scratch, ret, err);
+    return symreader_ask_load(r, member, ret != NULL, err) && symreader_take_load(r, ret, err);
 }
 
 bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, struct err *err)
@@ -301,33 +325,42 @@ bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, s
     uint8_t buf[SYMWIRE_PACKET_MAX];
     symwire_u8(&out, SYMWIRE_SAME);
     symwire_u8(&out, is_gzip);
-    if (!ask(r, &out, fd, answer_ms(r), buf, &in, err))
+    if (!ask(r, &out, fd, err) || !take_answer(r, buf, &in, err))
         return false;
     *ret_same = rd_u8(&in) != 0;
     return rd_ok(&in) || is_wrong(r, err);
 }
 
-bool symreader_write(struct symreader *r, int fd, bool as_gzip, uint64_t *ret_bytes,
-                     struct err *err)
+bool symreader_ask_write(struct symreader *r, int fd, bool as_gzip, struct err *err)
 {
     struct symwire_out out = {0};
-    struct rd in;
-    uint8_t buf[SYMWIRE_PACKET_MAX];
     symwire_u8(&out, SYMWIRE_WRITE);
     symwire_u8(&out, as_gzip);
-    if (!ask(r, &out, fd, answer_ms(r), buf, &in, err))
+    return ask(r, &out, fd, err);
+}
+
+bool symreader_take_write(struct symreader *r, uint64_t *ret_bytes, struct err *err)
+{
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    if (!take_answer(r, buf, &in, err))
         return false;
     *ret_bytes = rd_u64(&in) & INT64_MAX;
     return rd_ok(&in) || is_wrong(r, err);
 }
 
-bool symreader_compile(struct symreader *r, int fd, struct csym_stats *ret, struct err *err)
+bool symreader_ask_compile(struct symreader *r, int fd, struct err *err)
 {
     struct symwire_out out = {0};
+    symwire_u8(&out, SYMWIRE_COMPILE);
+    return ask(r, &out, fd, err);
+}
+
+bool symreader_take_compile(struct symreader *r, struct csym_stats *ret, struct err *err)
+{
     struct rd in;
     uint8_t buf[SYMWIRE_PACKET_MAX];
-    symwire_u8(&out, SYMWIRE_COMPILE);
-    if (!ask(r, &out, fd, answer_ms(r), buf, &in, err))
+    if (!take_answer(r, buf, &in, err))
         return false;
     ret->source_bytes = rd_u64(&in);
     ret->csym_bytes = rd_u64(&in);
@@ -344,7 +377,7 @@ bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, stru
         return err_set(err, ERR_NOT_FOUND, "no such symbols file");
     if (!symtext_temp(temp_dir, &scratch, err) || !symreader_start(fd, temp_dir, &r, err))
         return false;
-    bool ok = load_to(r, NULL, scratch, NULL, err);
+    bool ok = ask_load(r, NULL, scratch, false, err) && symreader_take_load(r, NULL, err);
     symreader_stop(r);
     if (!ok || lseek(scratch, 0, SEEK_SET) != 0)
         return err_set(err, ERR_INTERNAL, "a stored symbols file cannot be unpacked");

@@ -59,11 +59,23 @@ bool symreader_load(struct symreader *r, const struct symreader_member *member,
 
 /* Whether a stored file holds the current text; damaged ones do not. */
 bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, struct err *err);
+
+/*
+ * Load, write and compile in two halves: what is asked for is worked on in order while the caller
+ * does something else, and the answers are taken in the same order.  Ten thousand small members
+ * would otherwise be thirty thousand times two processes that wait for each other.  A few small
+ * texts may be asked for ahead; after an error with answers outstanding the reader can only be
+ * stopped.
+ */
+bool symreader_ask_load(struct symreader *r, const struct symreader_member *member,
+                        bool wants_facts, struct err *err);
+bool symreader_take_load(struct symreader *r, struct symreader_text *ret, struct err *err);
 /* Writes the current text to an empty file. */
-bool symreader_write(struct symreader *r, int fd, bool as_gzip, uint64_t *ret_bytes,
-                     struct err *err);
+bool symreader_ask_write(struct symreader *r, int fd, bool as_gzip, struct err *err);
+bool symreader_take_write(struct symreader *r, uint64_t *ret_bytes, struct err *err);
 /* Compiles the current text to an empty file; it carries no stamp yet (csym_set_stamp). */
-bool symreader_compile(struct symreader *r, int fd, struct csym_stats *ret, struct err *err);
+bool symreader_ask_compile(struct symreader *r, int fd, struct err *err);
+bool symreader_take_compile(struct symreader *r, struct csym_stats *ret, struct err *err);
 
 /* The bytes of a gzip file in a nameless file, at its start; the caller closes it. */
 bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, struct err *err);

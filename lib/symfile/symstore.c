@@ -72,20 +72,17 @@ bool symstore_find(const struct symstore *s, enum symstore_area area, const stru
     return true;
 }
 
-/* Whether the area has the current text under this key, or something else, or nothing. */
-static bool look(const struct symstore *s, enum symstore_area area, const struct symkey *key,
-                 struct symreader *r, enum symstore_change *ret, struct err *err)
+bool symstore_check(const struct symstore *s, struct err *err)
 {
-    struct symstore_found f;
-    bool same = false;
-    *ret = SYMSTORE_ADDED;
-    if (!symstore_find(s, area, key, &f, ERR_IGNORED))
-        return true;
-    FD_AUTO fd = open(f.path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && !symreader_same(r, fd, f.is_compressed, &same, err))
-        return false;
-    *ret = same ? SYMSTORE_SAME : SYMSTORE_UPDATED;
-    return true;
+    return !s->wants_mark || mark_check(s->dir, NULL, err);
+}
+
+/* Whether a stored file holds the current text; damaged and unreadable ones do not. */
+static bool is_same(const struct symstore_found *f, struct symreader *r, bool *ret, struct err *err)
+{
+    FD_AUTO fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    *ret = false;
+    return fd < 0 || symreader_same(r, fd, f->is_compressed, ret, err);
 }
 
 /* Beside the areas, so that a rename stays inside one file system. */
@@ -110,41 +107,6 @@ static bool open_incoming(const struct symstore *s, char path[PATH_MAX], int *re
     return true;
 }
 
-static bool write_object(const struct symstore *s, struct symreader *r, struct symstore_new *n,
-                         struct err *err)
-{
-    char path[PATH_MAX];
-    FD_AUTO fd = -1;
-    if (!open_incoming(s, path, &fd, err))
-        return false;
-    n->temp = xstrdup(path);
-    return symreader_write(r, fd, n->is_compressed, &n->stored_size, err);
-}
-
-/* A crash that comes a second later should not have to wait for this. */
-static bool compile_object(const struct symstore *s, struct symreader *r, struct symstore_new *n,
-                           struct err *err)
-{
-    char path[PATH_MAX];
-    FD_AUTO fd = -1;
-    struct csym_stats stats = {0};
-    struct err why = {0};
-    if (!symcache_temp(s->cache_dir, path, &fd, err))
-        return false;
-    n->csym = xstrdup(path);
-    if (symreader_compile(r, fd, &stats, &why)) {
-        n->csym_bytes = stats.csym_bytes;
-        return true;
-    }
-    if (why.code != ERR_INVALID && why.code != ERR_TOO_LARGE)
-        return err_set(err, why.code, "%s", why.msg);
-    log_event(LOG_WARN, "symbols_unusable", "stored a symbols file that does not compile",
-              LOG_S("debug_file", n->key.debug_file), LOG_S("debug_id", n->key.debug_id),
-              LOG_E(&why));
-    n->is_bad = true;
-    return true;
-}
-
 /* Only the file that a look-up of the module finds; and try symbols do not take the place of
  * regular ones. */
 static bool is_to_compile(const struct symstore *s, const struct symstore_new *n)
@@ -155,26 +117,122 @@ static bool is_to_compile(const struct symstore *s, const struct symstore_new *n
             !symstore_find(s, SYMSTORE_REGULAR, &n->key, &regular, ERR_IGNORED));
 }
 
+/* Asks for the file as it is stored, and for its .csym: a crash that comes a second later should
+ * not have to wait for that. */
+static bool ask_files(const struct symstore *s, struct symreader *r, struct symstore_new *n,
+                      struct err *err)
+{
+    char path[PATH_MAX];
+    if (!open_incoming(s, path, &n->temp_fd, err))
+        return false;
+    n->temp = xstrdup(path);
+    if (!symreader_ask_write(r, n->temp_fd, n->is_compressed, err))
+        return false;
+    if (!is_to_compile(s, n))
+        return true;
+    if (!symcache_temp(s->cache_dir, path, &n->csym_fd, err))
+        return false;
+    n->csym = xstrdup(path);
+    return symreader_ask_compile(r, n->csym_fd, err);
+}
+
+/* The stamp of a .csym names the stored file as it will lie there; nothing changes it on the way.
+ */
+static bool take_csym(const struct symstore *s, struct symreader *r, struct symstore_new *n,
+                      struct err *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    struct csym_stats stats = {0};
+    struct err why = {0};
+    if (!object_path(s, n->area, &n->key, path, err))
+        return false;
+    if (fstat(n->temp_fd, &st) != 0)
+        return err_errno(err, errno, "%s", n->temp);
+    uint64_t stamp = symtext_stamp_of(path, &st);
+    if (symreader_take_compile(r, &stats, &why)) {
+        n->csym_bytes = stats.csym_bytes;
+        return csym_set_stamp(n->csym_fd, stamp, err);
+    }
+    if (why.code != ERR_INVALID && why.code != ERR_TOO_LARGE)
+        return err_set(err, why.code, "%s", why.msg);
+    log_event(LOG_WARN, "symbols_unusable", "stored a symbols file that does not compile",
+              LOG_S("debug_file", n->key.debug_file), LOG_S("debug_id", n->key.debug_id),
+              LOG_E(&why));
+    n->is_bad = true;
+    return symcache_mark_bad(n->csym_fd, stamp, err);
+}
+
+static bool take_files(const struct symstore *s, struct symreader *r, struct symstore_new *n,
+                       struct err *err)
+{
+    bool ok =
+        symreader_take_write(r, &n->stored_size, err) && (!n->csym || take_csym(s, r, n, err));
+    util_close_fd(&n->temp_fd);
+    util_close_fd(&n->csym_fd);
+    return ok;
+}
+
+static struct symstore_new new_file(enum symstore_area area, const struct symkey *key)
+{
+    return (struct symstore_new){.key = *key,
+                                 .area = area,
+                                 .change = SYMSTORE_ADDED,
+                                 .is_compressed = symstore_is_compressible(key->file),
+                                 .started_us = now_us(),
+                                 .temp_fd = -1,
+                                 .csym_fd = -1};
+}
+
+bool symstore_ask(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                  struct symreader *r, struct symstore_new *ret, struct err *err)
+{
+    struct symstore_new n = new_file(area, key);
+    if (!ask_files(s, r, &n, err)) {
+        symstore_discard(&n);
+        return false;
+    }
+    *ret = n;
+    return true;
+}
+
+bool symstore_take(const struct symstore *s, struct symreader *r, struct symstore_new *n,
+                   struct err *err)
+{
+    return symreader_take_load(r, &n->text, err) && take_files(s, r, n, err);
+}
+
+bool symstore_has(const struct symstore *s, enum symstore_area area, const struct symkey *key)
+{
+    struct symstore_found f;
+    return symstore_find(s, SYMSTORE_REGULAR, key, &f, ERR_IGNORED) ||
+           (area == SYMSTORE_TRY && symstore_find(s, area, key, &f, ERR_IGNORED));
+}
+
+/* Compares with what is stored under the key; a try file may have its twin in the regular area. */
+static bool compare(const struct symstore *s, enum symstore_area area, struct symreader *r,
+                    struct symstore_new *n, struct err *err)
+{
+    bool same = false;
+    struct symstore_found f;
+    for (enum symstore_area at = SYMSTORE_REGULAR; at <= area && !same; at++) {
+        bool is_there = symstore_find(s, at, &n->key, &f, ERR_IGNORED);
+        if (is_there && !is_same(&f, r, &same, err))
+            return false;
+        n->area = at;
+        n->change = same ? SYMSTORE_SAME : is_there ? SYMSTORE_UPDATED : SYMSTORE_ADDED;
+    }
+    return true;
+}
+
 bool symstore_prepare(const struct symstore *s, enum symstore_area area, const struct symkey *key,
                       struct symreader *r, const struct symreader_text *text,
                       struct symstore_new *ret, struct err *err)
 {
-    if (s->wants_mark && !mark_check(s->dir, NULL, err))
-        return false;
-    struct symstore_new n = {.key = *key,
-                             .area = SYMSTORE_REGULAR,
-                             .is_compressed = symstore_is_compressible(key->file),
-                             .started_us = now_us(),
-                             .text = *text};
-    if (!look(s, SYMSTORE_REGULAR, key, r, &n.change, err))
-        return false;
-    if (area == SYMSTORE_TRY && n.change != SYMSTORE_SAME) {
-        n.area = area;
-        if (!look(s, area, key, r, &n.change, err))
-            return false;
-    }
-    if (n.change != SYMSTORE_SAME && (!write_object(s, r, &n, err) ||
-                                      (is_to_compile(s, &n) && !compile_object(s, r, &n, err)))) {
+    struct symstore_new n = new_file(area, key);
+    n.text = *text;
+    if (!compare(s, area, r, &n, err) ||
+        (n.change != SYMSTORE_SAME && (!ask_files(s, r, &n, err) || !take_files(s, r, &n, err)))) {
         symstore_discard(&n);
         return false;
     }
@@ -191,6 +249,8 @@ void symstore_discard(struct symstore_new *n)
         free(*files[i]);
         *files[i] = NULL;
     }
+    util_close_fd(&n->temp_fd);
+    util_close_fd(&n->csym_fd);
 }
 
 static bool sync_file(const char *path, struct err *err)
@@ -221,7 +281,7 @@ static bool sync_bytes(const struct symstore *s, const struct symstore_new *news
     }
     for (size_t i = 0; i < n; i++)
         if ((news[i].temp && !sync_file(news[i].temp, err)) ||
-            (news[i].csym && !news[i].is_bad && !sync_file(news[i].csym, err)))
+            (news[i].csym && !sync_file(news[i].csym, err)))
             return false;
     return true;
 }
@@ -240,42 +300,43 @@ static bool sync_names(const struct symstore *s, const struct symstore_new *n, s
     return true;
 }
 
-static bool move_object(const char *temp, const char *path, struct err *err)
-{
-    char dir[PATH_MAX];
-    if (rename(temp, path) == 0)
-        return true;
-    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-    if (!fs_mkdirs(dir, FS_DIR_MODE, err))
-        return false;
-    return rename(temp, path) == 0 || err_errno(err, errno, "renaming %s", temp);
-}
-
-/* The lock keeps another upload of this key from coming between file and .csym. */
+/*
+ * The entry of the debug id comes before the file, the .csym after it: what is interrupted leaves
+ * no file that is not found by its id, and no .csym without its text.  Two uploads of one key may
+ * mix; a .csym that is not of the text beside it has another stamp, and is made anew.
+ */
 static bool publish(const struct symstore *s, struct symstore_new *n, struct err *err)
 {
     char path[PATH_MAX];
-    uint64_t stamp;
-    FD_AUTO lock = -1;
-    if (!object_path(s, n->area, &n->key, path, err) ||
-        (n->csym && !symcache_lock(s->cache_dir, &n->key, &lock, err)) ||
-        !move_object(n->temp, path, err))
+    if (!object_path(s, n->area, &n->key, path, err))
         return false;
-    if (n->csym && symtext_stamp(path, &stamp, err)) {
-        if (n->is_bad)
-            symcache_note_bad(s->cache_dir, &n->key, stamp);
-        else if (!symcache_publish(s->cache_dir, &n->key, stamp, n->csym, err))
-            return false;
-    }
     if (symkey_is_of_module(&n->key))
         symindex_add(s->dir, n->area == SYMSTORE_TRY, &n->key);
-    symstore_discard(n); /* the names are gone; a bad .csym is removed */
+    if (!fs_move(n->temp, path, err))
+        return false;
+    free(n->temp);
+    n->temp = NULL;
+    if (!n->csym)
+        return true;
+    if (!symcache_publish(s->cache_dir, &n->key, n->csym, n->is_bad, err))
+        return false;
+    free(n->csym);
+    n->csym = NULL;
     return true;
+}
+
+static bool count_csyms(const struct symstore *s, const struct symstore_new *news, size_t n,
+                        struct err *err)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += symcache_disk_bytes(news[i].csym ? news[i].csym_bytes : 0);
+    return bytes == 0 || symcache_count(s->cache_dir, bytes, err);
 }
 
 bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t n, struct err *err)
 {
-    if (s->wants_mark && !mark_check(s->dir, NULL, err))
+    if (!symstore_check(s, err))
         return false;
     size_t changed = 0;
     for (size_t i = 0; i < n; i++)
@@ -283,7 +344,7 @@ bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t
     if (changed == 0)
         return true;
     bool one_by_one = changed <= SYNC_EACH_MAX;
-    if (!sync_bytes(s, news, n, one_by_one, err))
+    if (!sync_bytes(s, news, n, one_by_one, err) || !count_csyms(s, news, n, err))
         return false;
     for (size_t i = 0; i < n; i++)
         if (news[i].temp &&
@@ -311,10 +372,9 @@ static void clear_incoming(const struct symstore *s)
 void symstore_tidy(const struct symstore *s)
 {
     struct err err = {0};
-    int64_t left;
     clear_incoming(s);
     if (s->cache_dir && s->cache_max_bytes > 0 &&
-        !symcache_evict(s->cache_dir, s->cache_max_bytes, &left, &err))
+        !symcache_keep_below(s->cache_dir, s->cache_max_bytes, &err))
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
 }
 

@@ -41,11 +41,16 @@ struct symstore_new {
     uint64_t stored_size;
     int64_t started_us;
     struct symreader_text text;
-    char *temp, *csym;   /* owned: files that are not yet under their names, or NULL */
-    bool is_bad;         /* symbols that do not compile */
-    uint64_t csym_bytes; /* for the limit of the cache */
+    char *temp, *csym;    /* owned: files that are not yet under their names, or NULL */
+    int temp_fd, csym_fd; /* of those, while the reader writes them; else -1 */
+    bool is_bad;          /* symbols that do not compile: csym notes that */
+    uint64_t csym_bytes;
 };
 
+/* Whether this is the store of an installation, if wants_mark; before the first of many files. */
+bool symstore_check(const struct symstore *s, struct err *err);
+/* Whether there is something under the key that the text must be compared with. */
+bool symstore_has(const struct symstore *s, enum symstore_area area, const struct symkey *key);
 /*
  * The current text of r, as the file `key`.  SAME: the area has exactly these bytes (for
  * SYMSTORE_TRY also the regular area), nothing was written.
@@ -53,6 +58,14 @@ struct symstore_new {
 bool symstore_prepare(const struct symstore *s, enum symstore_area area, const struct symkey *key,
                       struct symreader *r, const struct symreader_text *text,
                       struct symstore_new *ret, struct err *err);
+/*
+ * The same in two halves for a key that the store does not have: r was asked to load the text, with
+ * its facts.  The answers are taken in the order of the questions.
+ */
+bool symstore_ask(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                  struct symreader *r, struct symstore_new *ret, struct err *err);
+bool symstore_take(const struct symstore *s, struct symreader *r, struct symstore_new *n,
+                   struct err *err);
 /* All of them are durable when it returns; false: some may be stored all the same. */
 bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t n,
                      struct err *err);

@@ -26,7 +26,8 @@ enum {
     ZSTD_WINDOW_LOG_MAX = 27, /* 128 MiB: what zstd itself reads without being told to */
 };
 
-static uint64_t stamp_of(const char *path, const struct stat *st)
+/* A rename changes none of these facts, so the stamp is known before the file has its name. */
+uint64_t symtext_stamp_of(const char *path, const struct stat *st)
 {
     const uint64_t facts[] = {hash64(path, strlen(path)), (uint64_t)st->st_size,
                               (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
@@ -43,7 +44,7 @@ bool symtext_stamp(const char *path, uint64_t *ret_stamp, struct err *err)
         return err_errno(err, errno, "%s", path);
     if (!ok || !S_ISREG(st.st_mode))
         return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
-    *ret_stamp = stamp_of(path, &st);
+    *ret_stamp = symtext_stamp_of(path, &st);
     return true;
 }
 

@@ -1,6 +1,8 @@
 #ifndef SYMFILE_SYMTEXT_H
 #define SYMFILE_SYMTEXT_H
 
+#include <sys/stat.h>
+
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 
@@ -30,6 +32,8 @@ bool symtext_unpack(struct str packed, int fd, uint64_t max_bytes, struct symtex
 
 /* What identifies path, size and time of the file on disk; never 0.  ERR_NOT_FOUND. */
 bool symtext_stamp(const char *path, uint64_t *ret_stamp, struct err *err);
+/* The same for a file of these facts that is or will be at path. */
+uint64_t symtext_stamp_of(const char *path, const struct stat *st);
 
 /* Nameless file in dir for writing and reading; the caller closes it. */
 bool symtext_temp(const char *dir, int *ret_fd, struct err *err);

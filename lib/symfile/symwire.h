@@ -8,7 +8,8 @@
 /*
  * symwire - what the sandboxed reader of symbol files and the program that started it say to
  * each other: packets on a SOCK_SEQPACKET pair, descriptors beside them.  One packet asks, one
- * answers; the list of an archive's members is a packet for each and one that ends it.
+ * answers; the list of an archive's members is a packet for each and one that ends it.  Requests
+ * may be sent before earlier ones are answered; answers come in the order of the requests.
  *
  *     request      u8 kind, then
  *       ZIP        u64 members at most, u64 bytes at most, text snippets

@@ -550,7 +550,8 @@ static void test_reader_that_dies_is_an_error(void **state)
     assert_string_equal(text.debug_file, "prog");
     FD_AUTO read_only = open("/dev/null", O_RDONLY | O_CLOEXEC);
     uint64_t n;
-    assert_false(symreader_write(r, read_only, true, &n, &err)); /* EBADF */
+    assert_true(symreader_ask_write(r, read_only, true, &err));
+    assert_false(symreader_take_write(r, &n, &err)); /* EBADF */
     assert_int_equal(err.code, ERR_IO);
     assert_true(symreader_load(r, NULL, &text, &err)); /* goes on */
     kill(symreader_pid(r), SIGKILL);
@@ -593,6 +594,78 @@ static void test_eviction(void **state)
     assert_false(fs_exists(path));
     snprintf(path, sizeof path, "%s/f9/AB.csym", p->cache);
     assert_true(fs_exists(path));
+}
+
+static void write_cached(const struct place *p, int i)
+{
+    char path[PATH_MAX];
+    static const char zeros[8192];
+    snprintf(path, sizeof path, "%s/f%d/AB.csym", p->cache, i);
+    assert_true(fs_write_atomic(path, zeros, sizeof zeros, 0644, ERR_IGNORED));
+}
+
+static int count_cached(const struct place *p)
+{
+    char path[PATH_MAX];
+    int n = 0;
+    for (int i = 0; i < 20; i++) {
+        snprintf(path, sizeof path, "%s/f%d/AB.csym", p->cache, i);
+        n += fs_exists(path);
+    }
+    return n;
+}
+
+/* The files are looked at when the count is missing, damaged, a day old, or beyond the limit. */
+static void test_cache_is_counted(void **state)
+{
+    struct place *p = *state;
+    enum { FILES = 10, LIMIT = FILES * 8192 };
+    char path[PATH_MAX];
+    struct err err = {0};
+    snprintf(path, sizeof path, "%s/.lock/bytes", p->cache);
+    for (int i = 0; i < FILES + 2; i++)
+        write_cached(p, i);
+    assert_true(symcache_keep_below(p->cache, LIMIT, &err)); /* was never walked */
+    assert_true(count_cached(p) < FILES);
+    int left = count_cached(p);
+
+    for (int i = 0; i < FILES + 2; i++)
+        write_cached(p, i);
+    assert_true(symcache_keep_below(p->cache, LIMIT, &err)); /* nobody counted those */
+    assert_int_equal(count_cached(p), FILES + 2);
+    assert_true(symcache_count(p->cache, (FILES - left) * 8192, &err));
+    assert_true(symcache_keep_below(p->cache, LIMIT, &err));
+    assert_int_equal(count_cached(p), FILES + 2);
+    assert_true(symcache_count(p->cache, symcache_disk_bytes(1), &err));
+    assert_true(symcache_keep_below(p->cache, LIMIT, &err));
+    assert_int_equal(count_cached(p), left);
+
+    const int64_t a_day_ago[] = {0, now_s() - 86401}, tomorrow[] = {0, now_s() + 86400};
+    const struct str tallies[] = {STR(""), STR("half"), str_n((const char *)a_day_ago, 16),
+                                  str_n((const char *)tomorrow, 16)};
+    for (size_t i = 0; i < ARRAY_LEN(tallies); i++) {
+        for (int f = 0; f < FILES + 2; f++)
+            write_cached(p, f);
+        assert_true(fs_write_atomic(path, tallies[i].p, tallies[i].n, 0644, &err));
+        assert_true(symcache_keep_below(p->cache, LIMIT, &err));
+        assert_int_equal(count_cached(p), left);
+    }
+}
+
+/* An entry that a killed process left without its name is replaced by the next one. */
+static void test_empty_entry_of_an_id_is_replaced(void **state)
+{
+    struct place *p = *state;
+    char path[PATH_MAX];
+    const struct symstore s = {.dir = p->store};
+    struct symkey k = key_of("prog/" ID "/prog.sym"), other = key_of("other/" ID "/other.sym"),
+                  found;
+    snprintf(path, sizeof path, "%s/ids/v1/%.2s/" ID, p->store, ID);
+    assert_true(fs_write_atomic(path, "", 0, 0644, ERR_IGNORED));
+    assert_false(symindex_find(p->store, false, &other, &found));
+    put(&s, TEXT "one\n", SYMSTORE_ADDED);
+    assert_true(symindex_find(p->store, false, &other, &found));
+    assert_string_equal(found.debug_file, k.debug_file);
 }
 
 static void count_report(void *arg, const char *name, const struct symstore_new *done,
@@ -838,6 +911,8 @@ int main(void)
         WITH_PLACE(test_reader_that_dies_is_an_error),
         WITH_PLACE(test_damaged_gzip_is_refused),
         WITH_PLACE(test_eviction),
+        WITH_PLACE(test_cache_is_counted),
+        WITH_PLACE(test_empty_entry_of_an_id_is_replaced),
         WITH_PLACE(test_add_tree),
         WITH_PLACE(test_zip_names),
         WITH_PLACE(test_zip_damage),

@@ -7,6 +7,7 @@
  * be checked as a whole before its members can be loaded.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/evp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 #include "lib/symfile/symwire.h"
 #include "lib/symfile/symzip.h"
 
-enum { FILES = 16, CPU_S = 3600 };
+enum { FILES = 16, CPU_S = 3600, KEPT_BLOCK = 1 << 20, KEPT = 16 << 20 };
 /* A text of 8 GiB compiles in less than 3 GiB; measured: 0.3 of the text (tests/bench/csym). */
 static const int64_t MEMORY_MAX = INT64_C(4) << 30;
 /* Beside the input: the scratch file of a text, and a stored file to compare with. */
@@ -32,6 +33,7 @@ struct reader {
     struct symzip zip;
     struct symtext text; /* the current one */
     bool is_input;       /* the current text is the input itself */
+    bool has_text;       /* a text is loaded: requests come without waiting for answers */
 };
 
 static void refuse(const struct err *why)
@@ -109,7 +111,7 @@ static void forget_text(struct reader *r)
     if (!r->is_input)
         symtext_close(&r->text);
     r->text = (struct symtext){0};
-    r->is_input = false;
+    r->is_input = r->has_text = false;
 }
 
 static void put_header(struct symwire_out *out, struct str text)
@@ -140,6 +142,7 @@ static bool load(struct reader *r, struct rd *in, int fd, struct symwire_out *ou
     }
     if (r->text.text.n > SYMTEXT_MAX_BYTES)
         return err_set(err, ERR_TOO_LARGE, "symbol text of more than %d GiB", SYMTEXT_MAX_GIB);
+    r->has_text = true;
     symwire_u64(out, r->text.text.n);
     if (!wants_facts)
         return true;
@@ -195,8 +198,11 @@ static bool compile(struct reader *r, int fd, struct symwire_out *out, struct er
 static bool answer(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
                    struct err *err)
 {
+    enum symwire_kind kind = rd_u8(in);
     symwire_u8(out, SYMWIRE_OK);
-    switch ((enum symwire_kind)rd_u8(in)) {
+    if (!r->has_text && (kind == SYMWIRE_SAME || kind == SYMWIRE_WRITE || kind == SYMWIRE_COMPILE))
+        return err_set(err, ERR_INVALID, "no text is loaded");
+    switch (kind) {
     case SYMWIRE_ZIP:
         return list_archive(r, in, err);
     case SYMWIRE_LOAD:
@@ -249,9 +255,21 @@ static void serve(void)
     }
 }
 
+/*
+ * For each of ten thousand small members, the memory of a compression and of a compilation would
+ * be given back and be asked for again, page by page: a third of the reader's time.  Small blocks
+ * stay; the large ones of large texts are mapped and given back each.
+ */
+static void keep_small_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK);
+    mallopt(M_TRIM_THRESHOLD, KEPT);
+}
+
 int main(int argc, char **argv)
 {
     (void)argv;
+    keep_small_memory();
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would hear it */
     if (argc > 1) {
         puts("datil-symreader: started by other programs of Datil, to read symbol files");
