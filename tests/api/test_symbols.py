@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import Installation, multipart, wait_until  # noqa: E402
+from harness import BIN, Installation, multipart, wait_until  # noqa: E402
 
 ID = "0123456789ABCDEF0123456789ABCDEF0"
 TEXT = f"MODULE windows x86_64 {ID} xul.pdb\nINFO CODE_ID 652DE0ED706D000 xul.dll\n" \
@@ -572,6 +573,39 @@ def test_a_reader_that_is_killed_costs_one_archive(datil):
     assert "datil-symreader" in status
     assert datil.program_pids("datil-symbols")[1] == workers
     assert upload(datil, data, datil.uploader).status == 201
+
+
+@pytest.mark.parametrize("number,where,files", [(0, "incoming", 200), (1, "v1", 1), (2, "v1", 200)])
+def test_adding_that_is_killed_leaves_nothing_half(datil, tmp_path, number, where, files):
+    """Killed while files are prepared, and while they get their names; then the same again."""
+    store, members = datil.var / "symbols", {}
+    for i in range(600):
+        name, debug_id = f"killed{number}.{i}.so", f"{number:X}D{i:030X}0"
+        members[f"{name}/{debug_id}/{name}.sym"] = f"MODULE Linux x86_64 {debug_id} {name}\nFUNC 1000 10 0 f{i}\n"
+    path = tmp_path / "many.zip"
+    path.write_bytes(archive(list(members.items())))
+    adding = subprocess.Popen([str(BIN / "datil"), "symbols", "add", str(path)], env=datil.env,
+                              stdout=subprocess.DEVNULL)
+
+    def seen():
+        paths = (store / "incoming").glob("*") if where == "incoming" else (store / "v1").glob(f"killed{number}.*/*/*")
+        return sum(1 for _ in paths) >= files
+    wait_until(seen, 60, "the moment", pause_s=0.001)
+    adding.kill()
+    adding.wait()
+
+    stored = {str(p.relative_to(store / "v1"))[:-len(".gz")]: p for p in (store / "v1").glob(f"killed{number}.*/*/*")}
+    assert len(stored) < len(members), "it was not killed in the middle"
+    for key, file in stored.items():
+        assert gzip.decompress(file.read_bytes()).decode() == members[key]
+        assert (store / "ids/v1" / key.split("/")[1][:2] / key.split("/")[1]).read_text() == key.split("/")[0]
+    rows = "SELECT key FROM symbol_object WHERE key LIKE %s"
+    assert datil.sql(rows, f"killed{number}.%") == []
+
+    datil.datil("symbols", "add", path)
+    assert {key for key, in datil.sql(rows, f"killed{number}.%")} == set(members)
+    for key, text in members.items():
+        assert gzip.decompress((store / "v1" / f"{key}.gz").read_bytes()).decode() == text
 
 
 def test_health(datil):
