@@ -174,7 +174,7 @@ static int64_t answer_ms(const struct symreader *r)
 
 static bool ask(struct symreader *r, const struct symwire_out *out, int fd, struct err *err)
 {
-    if (r->is_dead || !symwire_send(r->sock, out, fd, NULL))
+    if (r->is_dead || !symwire_send(r->sock, out, fd, ERR_IGNORED))
         return died(r, err);
     r->unanswered++;
     return true;
