@@ -377,7 +377,7 @@ def handler_ends_with_program(server, folder):
         process = subprocess.Popen([str(binary), str(folder / "db"), str(HANDLER)], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
         assert process.stdout.readline() == b"ready\n"
-        assert len(handler_of(str(folder / "db").encode())) == 1
+        only_handler_of(str(folder / "db").encode())
         if how == "kill":
             process.kill()
         process.stdin.close()
@@ -454,8 +454,14 @@ def strangers_at_the_second_door(server, folder):
         s.close()
 
 
+def only_handler_of(database):
+    """One process and no more, once the one that sends old reports at the start has gone."""
+    wait_until(lambda: len(handler_of(database)) == 1, "a single handler")
+    return handler_of(database)[0]
+
+
 def second_door_of(database):
-    (pid,) = handler_of(database)
+    pid = only_handler_of(database)
     args = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     return b"\0" + args[args.index(b"--listen") + 1]
 
@@ -474,7 +480,7 @@ def crowd_at_the_second_door(server, folder):
         crowd[-1].connect(name)
     crowd[0].settimeout(20)
     assert crowd[0].recv(1) == b"", "the first of a hundred still has a place"
-    assert len(handler_of(database)) == 1, "visitors cost processes"
+    only_handler_of(database)  # visitors cost no processes
     process.stdin.write(b"crash\n")
     process.stdin.close()
     assert process.wait(timeout=30) == -signal.SIGSEGV
