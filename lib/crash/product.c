@@ -160,7 +160,7 @@ static bool read_key(const json_t *doc, size_t row, struct product *p, struct er
 static bool is_known(const char *key)
 {
     if (key[0] == '_')
-        return true; /* a comment */
+        return true; /* JSON has no comments: "_why": "…" is one */
     for (size_t i = 0; i < ARRAY_LEN(product_keys); i++)
         if (strcmp(key, product_keys[i].key) == 0)
             return true;

@@ -34,7 +34,7 @@ static const json_t *source_of(const json_t *root, const struct search_field *f)
     if ((!v || json_is_null(v)) && str_starts(str_of(f->source_key), STR("json_dump.")))
         v = json_object_get(root, f->name);
     if (v && json_is_null(v) && strcmp(f->name, "startup_crash") == 0)
-        return json_false(); /* a singleton: reports say null for "not while starting" */
+        return json_false(); /* in this field alone: the program was not starting */
     return v && !json_is_null(v) ? v : NULL;
 }
 

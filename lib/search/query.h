@@ -15,16 +15,19 @@
  *            is inside its limit and every expression compiles.
  */
 enum {
+    /* Defaults and limits of the search service that clients were written for; the texts of the
+     * errors name them. */
     QUERY_FACETS_MAX = 10000,
     QUERY_FACETS_DEFAULT = 50,
     QUERY_HITS_MAX = 1000,
     QUERY_HITS_DEFAULT = 100,
     QUERY_WINDOW_MAX = 10000, /* offset + number */
-    QUERY_CHAIN_MAX = 4,      /* fields in one _aggs chain */
     QUERY_DATE_DAYS_MAX = 365,
     QUERY_DATE_DAYS_DEFAULT = 7,
     QUERY_RETENTION_DAYS = 26 * 7,
     QUERY_REGEX_CHARS_MAX = 1000,
+    /* Ours. */
+    QUERY_CHAIN_MAX = 4, /* fields in one _aggs chain: each is one more pass over the rows */
     QUERY_REGEX_STATES_MAX =
         5 * REGEX_STATES_MAX, /* of all expressions: 2 MB with their matchers */
 };
