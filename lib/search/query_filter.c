@@ -47,9 +47,9 @@ static bool compile_value(struct query_build *b, struct cond_value *v)
 }
 
 /*
- * What stands behind the operator, by the field's type.  Integers fill v->d too, for the column may
- * be one of doubles.  NaN is refused: it compares with nothing, not even with itself.  Of truth
- * values whatever is no word for yes is false, as clients send it.
+ * What stands behind the operator, by the field's type, which is that of its column (fields_load
+ * and the generator see to it).  NaN is refused: it compares with nothing, not even with itself. Of
+ * truth values whatever is no word for yes is false, as clients send it.
  */
 static bool read_value(struct query_build *b, const struct search_field *f, enum cond_op op,
                        struct str text, struct cond_value *v)
@@ -62,7 +62,6 @@ static bool read_value(struct query_build *b, const struct search_field *f, enum
         if (!str_to_i64(str_trim(text), INT64_MIN, INT64_MAX, "value", &v->i, ERR_IGNORED))
             return err_set(b->err, ERR_INVALID, "Bad value for parameter %s: not a valid int",
                            f->name);
-        v->d = (double)v->i;
         return true;
     case VALUE_FLOAT:
         if (!str_to_double(str_trim(text), "value", &v->d, ERR_IGNORED) || v->d != v->d)
