@@ -4,11 +4,17 @@
 #include "fcgi/webapp/app.h"
 
 /*
- * report_page - one crash as its page shows it.
+ * report - one crash as its page shows it, and what the parts of that page have in common.
  *
- * What leaves: `doc` and `annotations` have gone through the reducer for this reader; the parts of
- * the page read nothing else.  `stored` and `raw` are the whole documents, for the few places
- * where a permission is checked for the whole (Debug).
+ * report_page.c answers requests and asks the parts, each a pair of files of its own
+ * (report_details, report_stacks, report_parts, report_bugs), to set their values; the parts know
+ * this header and not each other.
+ *
+ * What leaves  `doc` and `annotations` have gone through the reducer for this reader; the parts of
+ *              the page read nothing else.  `stored` and `raw` are the whole documents, for the
+ *              few places where a permission is checked for the whole (Debug) or where everybody
+ *              gets the public part (links that create a bug).
+ * Ownership    The documents are those of report_page.c and live until the page is rendered.
  */
 struct report_page {
     struct req *req;
@@ -22,24 +28,16 @@ struct report_page {
     const struct product *product; /* NULL: not one of ours any more */
 };
 
-/* report_details.c: rows `details` (label, html, is_protected) and `keys` (label, html). */
-bool report_set_details(const struct report_page *c, struct tpl_values *v, struct err *err);
-/* report_stacks.c: `stacks` and `other_threads`. */
-void report_set_stacks(const struct report_page *c, struct tpl_values *v);
-/* The thread whose stack matters, and its number in threads (-1: unknown). */
-const json_t *report_crashing_thread(const json_t *doc, int64_t *ret_index);
-/* report_parts.c: modules, annotations, downloads, extensions, telemetry, debug. */
-void report_set_modules(const struct report_page *c, struct tpl_values *v);
-void report_set_annotations(const struct report_page *c, struct tpl_values *v);
-bool report_set_downloads(const struct report_page *c, struct tpl_values *v, struct err *err);
-void report_set_trees(const struct report_page *c, struct tpl_values *v);
-void report_set_extensions(const struct report_page *c, struct tpl_values *v);
-void report_set_debug(const struct report_page *c, struct tpl_values *v);
-/* report_bugs.c: known bugs, links that create one (public values only). */
-bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct err *err);
-
 /* Whether a part of the processed crash is protected: marked on the page. */
 bool report_is_protected(const struct report_page *c, const char *path);
+
+/* A search for the reports whose field has this value, as Super Search writes values. */
 struct str report_search_url(struct arena *a, const char *field, struct str value);
+
+/* The thread whose stack matters, and its number in threads (-1: unknown).  NULL: none is known. */
+const json_t *report_crashing_thread(const json_t *doc, int64_t *ret_index);
+
+/* What is said under a list of which only so many are shown; empty when it is whole. */
+const char *report_more_text(struct arena *a, size_t all, size_t shown);
 
 #endif

@@ -1,15 +1,23 @@
+/*
+ * "Create a bug": links made from the product's templates.  Only public values go into them,
+ * whoever is reading, because the tracker is public: somebody with access to protected data would
+ * otherwise publish it with one click.  So the document is reduced anew here, for the public.
+ *
+ * The limits are those of Bugzilla and of Crash Stats, whose bugs people compare with ours: a title
+ * of 255 characters, the ten top frames with 80 characters of each function, 5,000 of a Java trace.
+ * TEXT_MAX bounds a link; addresses beyond the room of a web server for them would lead nowhere.
+ */
+#include "fcgi/webapp/report_bugs.h"
+
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/report.h"
 #include "lib/base/util.h"
 #include "lib/crash/reduce.h"
 #include "queries.h"
+#include "rows.h"
 
-/*
- * "Create a bug": links made from the product's templates.  Only public values go into them,
- * whoever is reading, because the tracker is public.
- */
 enum { TITLE_MAX = 255, FRAMES_MAX = 10, SIGNATURE_MAX = 80, TRACE_MAX = 5000, TEXT_MAX = 1 << 16 };
 
+/* Names of operating systems as Bugzilla's own list has them; others are given as they are. */
 static const char *op_sys(const json_t *doc)
 {
     static const struct {
@@ -30,6 +38,7 @@ static const char *op_sys(const json_t *doc)
     return text ? text : "";
 }
 
+/* One line for each frame, as people paste stacks: number, module, function, place. */
 static void frame_line(struct arena *a, struct strbuf *b, size_t number, const char *module,
                        struct str signature, const json_t *source)
 {
@@ -64,6 +73,7 @@ static void frames_text(struct arena *a, struct strbuf *b, const json_t *thread)
     }
 }
 
+/* The frames of the first exception; the others are on the page. */
 static bool java_text(struct strbuf *b, const json_t *doc)
 {
     size_t i;
@@ -81,6 +91,10 @@ static bool java_text(struct strbuf *b, const json_t *doc)
     return json_array_size(frames) > 0;
 }
 
+/*
+ * The best stack there is: of the crashing thread; else of thread 0, saying so, because a bug whose
+ * stack belongs to nobody misleads; else of Java; else the trace as it came.
+ */
 static void stack_text(struct arena *a, struct strbuf *b, const json_t *doc)
 {
     int64_t index;
@@ -106,6 +120,10 @@ static void stack_text(struct arena *a, struct strbuf *b, const json_t *doc)
     sb_text(b, "```\n");
 }
 
+/*
+ * The first comment of the bug.  Reason and stack are in blocks of Markdown, so that brackets and
+ * underscores of functions stay what they are.
+ */
 static const char *description(const struct report_page *c, const json_t *doc)
 {
     const char *moz = jget_str(doc, "moz_crash_reason"), *reason = jget_str(doc, "reason");
@@ -120,6 +138,7 @@ static const char *description(const struct report_page *c, const json_t *doc)
     return str_adup(c->a, sb_view(&b));
 }
 
+/* "Crash in [@ SIGNATURE]", cut to what a summary of Bugzilla may have. */
 static const char *title(struct arena *a, const char *signature)
 {
     struct str whole = str_of(arena_printf(a, "Crash in [@ %s]", signature));
@@ -172,15 +191,15 @@ static void set_links(const struct report_page *c, struct tpl_rows *rows)
     };
     for (char **l = c->product->bug_links; l && l[0] && l[1]; l += 2) {
         struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, l[0]);
-        tpl_row_url(row, replace_placeholders(c->a, l[1], values, ARRAY_LEN(values)));
+        tpl_col_cstr(row, LINK_TEXT, l[0]);
+        tpl_col_url(row, LINK_URL, replace_placeholders(c->a, l[1], values, ARRAY_LEN(values)));
     }
 }
 
 bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     const char *signature = jget_str(c->doc, "signature");
-    struct tpl_rows *bugs = tpl_rows(v, "bugs"), *links = tpl_rows(v, "bug_links");
+    struct tpl_rows *bugs = tpl_list(v, LIST_REPORT_BUGS), *links = tpl_list(v, LIST_BUG_LINKS);
     DB_ROWS rows = {0};
     struct str s = str_of(signature ? signature : "");
     if (!DB_RUN(req_db(c->req), &q_web_bugs, &rows, err, db_text_array(c->a, (struct strs){&s, 1})))
@@ -188,9 +207,9 @@ bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct e
     for (int i = 0; i < rows.count; i++) {
         const char *id = db_col(&rows, i, Q_WEB_BUGS_COL_BUG_ID);
         struct tpl_row *row = tpl_row_add(bugs);
-        tpl_row_cstr(row, arena_printf(c->a, "Bug %s", id));
-        tpl_row_url(row, app_bug_url(c->req, id));
-        tpl_row_cstr(row, db_col(&rows, i, Q_WEB_BUGS_COL_SIGNATURE));
+        tpl_col_cstr(row, REPORT_BUG_TEXT, arena_printf(c->a, "Bug %s", id));
+        tpl_col_url(row, REPORT_BUG_URL, app_bug_url(c->req, id));
+        tpl_col_cstr(row, REPORT_BUG_SIGNATURE, db_col(&rows, i, Q_WEB_BUGS_COL_SIGNATURE));
     }
     set_links(c, links);
     tpl_bool(v, "has_bugs", rows.count > 0);

@@ -1,14 +1,23 @@
-#include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/report.h"
-#include "fcgi/webapp/results.h"
-#include "lib/base/util.h"
-#include "queries.h"
-
 /*
  * The rows of the Details table, in order.  A row is shown when the reduced document has its
  * value; rows marked SHOW_ALWAYS also without.  Whether a value is protected comes from the field
  * table, not from here.
+ *
+ * Most rows are one value in one of ten forms (`how`).  The few that put several values together
+ * have a function of their own, which fills in more of struct shown; the template
+ * (templates/part/report-detail.html) decides how each of them looks.
  */
+#include "fcgi/webapp/report_details.h"
+
+#include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/results.h"
+#include "lib/base/util.h"
+#include "queries.h"
+#include "rows.h"
+
+/* Texts of a report may be as long as the document; nobody reads more than this of one. */
+enum { VALUE_BYTES_SHOWN = 4 << 20 };
+
 enum how {
     AS_TEXT, /* string, number or boolean as it is */
     AS_SECONDS,
@@ -24,44 +33,31 @@ enum how {
 
 enum { SHOW_ALWAYS = 1, SEARCHABLE = 2 };
 
+/* What a row shows, each part only where it is set. */
+struct shown {
+    struct str text;
+    struct str url;      /* the text is a link there */
+    bool is_block;       /* several lines */
+    bool is_raw;         /* the protected text in the place of the sanitised one */
+    const json_t *items; /* a list in the place of the text */
+    const char *date;    /* of a build */
+    struct str buildhub_url;
+    bool has_faulty_cpu;
+    const char *remote_type; /* protected */
+    const char *plugin;      /* name, version and file, each with a blank before */
+    struct str search_url;
+};
+
 struct detail {
     const char *label;
     const char *path; /* in the processed crash */
     enum how how;
     unsigned flags;
-    /* For rows that are more than their value; NULL writer result means no row. */
-    bool (*write)(const struct report_page *c, const struct detail *d, struct html_writer *w);
+    /* For rows that are more than their value.  False: there is nothing to show. */
+    bool (*read)(const struct report_page *c, const struct detail *d, struct shown *s);
 };
 
-static void text_link(struct html_writer *w, struct str url, struct str text)
-{
-    html_raw(w, "<a href=\"");
-    html_url(w, url);
-    html_raw(w, "\">");
-    html_text(w, text);
-    html_raw(w, "</a>");
-}
-
-static void block(struct html_writer *w, struct str text)
-{
-    html_raw(w, "<pre tabindex=\"0\">");
-    html_text(w, text);
-    html_raw(w, "</pre>");
-}
-
-static void list(struct html_writer *w, const json_t *items)
-{
-    size_t i;
-    const json_t *item;
-    html_raw(w, "<ul>");
-    json_array_foreach (items, i, item) {
-        html_raw(w, "<li>");
-        html_text(w, json_is_string(item) ? str_of(json_string_value(item)) : STR("?"));
-        html_raw(w, "</li>");
-    }
-    html_raw(w, "</ul>");
-}
-
+/* p NULL: lists, objects and null have no text of one line. */
 static struct str scalar(struct arena *a, const json_t *v)
 {
     if (json_is_string(v))
@@ -75,11 +71,17 @@ static struct str scalar(struct arena *a, const json_t *v)
     return STR_NONE;
 }
 
-static void write_json_block(struct html_writer *w, struct str text)
+/*
+ * Annotations that hold JSON are shown with a line for each member; what is no JSON, as it came.
+ */
+static bool read_json(const struct report_page *c, struct str text, struct shown *s)
 {
-    json_auto_t *tree = jparse(text, 1 << 20, ERR_IGNORED);
+    enum { JSON_MAX = 1 << 20 };
+    json_auto_t *tree = jparse(text, JSON_MAX, ERR_IGNORED);
     FREE_LATER char *pretty = tree ? json_dumps(tree, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
-    block(w, pretty ? str_of(pretty) : text);
+    s->is_block = true;
+    s->text = pretty ? str_of(arena_strdup(c->a, pretty)) : text;
+    return text.n > 0;
 }
 
 /* Numbers that came as text (build ids, sizes of old clients) count as numbers. */
@@ -93,9 +95,9 @@ static bool number_of(const json_t *v, int64_t *ret)
                                            "number", ret, ERR_IGNORED);
 }
 
-static bool write_number(const struct report_page *c, enum how how, const json_t *v,
-                         struct html_writer *w)
+static bool read_number(const struct report_page *c, enum how how, const json_t *v, struct shown *s)
 {
+    static const int64_t LAST_EPOCH_S = 100000000000; /* the year 5138; clients send rubbish, too */
     int64_t n;
     if (!number_of(v, &n))
         return false;
@@ -106,28 +108,27 @@ static bool write_number(const struct report_page *c, enum how how, const json_t
         text = fmt_bytes(c->a, n);
     else if (how == AS_PERCENT)
         text = arena_printf(c->a, "%lld%%", (long long)n);
-    else if (how == AS_EPOCH && n > 0 && n < 100000000000)
+    else if (how == AS_EPOCH && n > 0 && n < LAST_EPOCH_S)
         text = fmt_time(c->a, n * 1000000);
-    html_text(w, str_of(text));
+    s->text = str_of(text);
     return true;
 }
 
 /* What a filter on this field looks like, when the path is a search field of its own. */
-static void searchable(const struct report_page *c, const struct detail *d, struct str text,
-                       struct html_writer *w)
+static bool read_text(const struct report_page *c, const struct detail *d, struct str text,
+                      struct shown *s)
 {
     const struct search_field *f = search_field_find(app_fields(c->req), str_of(d->path));
-    html_text(w, text);
-    if (!f || text.n == 0 || !(d->flags & SEARCHABLE))
-        return;
-    struct str value = str_of(arena_printf(c->a, "=" STR_FMT, STR_ARG(text)));
-    html_raw(w, " <a class=\"refine\" href=\"");
-    html_url(w, report_search_url(c->a, f->name, value));
-    html_raw(w, "\">Search</a>");
+    s->text = text;
+    if (f && text.n > 0 && d->flags & SEARCHABLE)
+        s->search_url = report_search_url(c->a, f->name,
+                                          str_of(arena_printf(c->a, "=" STR_FMT, STR_ARG(text))));
+    return text.p != NULL;
 }
 
-static bool write_value(const struct report_page *c, const struct detail *d, const json_t *v,
-                        struct html_writer *w)
+/* False: there is nothing to show, so no row, or an empty one with SHOW_ALWAYS. */
+static bool read_value(const struct report_page *c, const struct detail *d, const json_t *v,
+                       struct shown *s)
 {
     struct str text = scalar(c->a, v);
     switch (d->how) {
@@ -135,143 +136,120 @@ static bool write_value(const struct report_page *c, const struct detail *d, con
     case AS_BYTES:
     case AS_PERCENT:
     case AS_EPOCH:
-        if (write_number(c, d->how, v, w))
+        if (read_number(c, d->how, v, s))
             return true;
         break;
     case AS_DATE:
-        html_text(w, str_of(fmt_iso_time(c->a, json_string_value(v))));
+        s->text = str_of(fmt_iso_time(c->a, json_string_value(v)));
         return true;
     case AS_BLOCK:
-        block(w, text);
+        s->is_block = true;
+        s->text = text;
         return text.n > 0;
     case AS_LIST:
-        list(w, v);
+        s->items = v;
         return json_array_size(v) > 0;
     case AS_JSON:
-        write_json_block(w, text);
-        return text.n > 0;
+        return read_json(c, text, s);
     case AS_TRUE:
-        html_raw(w, "true");
+        s->text = STR("true");
         return json_is_true(v);
     case AS_TEXT:
         break;
     }
-    searchable(c, d, text, w);
-    return text.p != NULL;
+    return read_text(c, d, text, s);
 }
 
-static bool write_signature(const struct report_page *c, const struct detail *d,
-                            struct html_writer *w)
+static bool read_signature(const struct report_page *c, const struct detail *d, struct shown *s)
 {
-    (void)d;
-    const char *signature = jget_str(c->doc, "signature");
+    const char *signature = jget_str(c->doc, d->path);
     if (!signature)
         return false;
     struct query q = query_new(c->a);
     query_addc(&q, "signature", signature);
-    html_raw(w, "<span class=\"mono\">");
-    text_link(w, query_url(&q, "/signature/"), str_of(signature));
-    html_raw(w, "</span> <a class=\"refine\" href=\"");
-    html_url(w, report_search_url(c->a, "signature", str_of(arena_printf(c->a, "=%s", signature))));
-    html_raw(w, "\">Search</a>");
+    s->text = str_of(signature);
+    s->url = query_url(&q, "/signature/");
+    s->search_url =
+        report_search_url(c->a, "signature", str_of(arena_printf(c->a, "=%s", signature)));
     return true;
 }
 
-static bool write_build(const struct report_page *c, const struct detail *d, struct html_writer *w)
+/* Build ids are times, YYYYMMDDhhmmss: the date beside them is what people look for. */
+static bool read_build(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     struct str build = scalar(c->a, json_object_get(c->doc, d->path));
+    struct str id = url_encode(c->a, build);
     if (build.n == 0)
         return false;
-    const char *date = fmt_build_date(c->a, build);
-    html_text(w, build);
-    if (*date) {
-        html_raw(w, " <span class=\"muted\">(");
-        html_text(w, str_of(date));
-        html_raw(w, ")</span>");
-    }
-    if (c->product && c->product->in_buildhub) {
-        struct str id = url_encode(c->a, build);
-        html_raw(w, " ");
-        text_link(w,
-                  str_of(arena_printf(c->a, "https://buildhub.moz.tools/?q=" STR_FMT, STR_ARG(id))),
-                  STR("Buildhub"));
-    }
-    html_raw(w, " <a class=\"refine\" href=\"");
-    html_url(w, report_search_url(c->a, "build_id", build));
-    html_raw(w, "\">Search</a>");
+    s->text = build;
+    s->date = fmt_build_date(c->a, build);
+    s->search_url = report_search_url(c->a, "build_id", build);
+    if (c->product && c->product->in_buildhub)
+        s->buildhub_url =
+            str_of(arena_printf(c->a, "https://buildhub.moz.tools/?q=" STR_FMT, STR_ARG(id)));
     return true;
 }
 
-static bool write_os(const struct report_page *c, const struct detail *d, struct html_writer *w)
+/* The text of a key, or where that is empty the text of another (NULL: none). */
+static const char *text_or(const json_t *doc, const char *key, const char *other)
 {
-    (void)d;
-    const char *pretty = jget_str(c->doc, "os_pretty_version"), *name = jget_str(c->doc, "os_name");
-    const char *text = pretty && *pretty ? pretty : name;
-    if (!text)
-        return false;
-    html_text(w, str_of(text));
-    return true;
+    const char *text = jget_str(doc, key);
+    return (text && *text) || !other ? text : jget_str(doc, other);
 }
 
-static bool write_cpu_info(const struct report_page *c, const struct detail *d,
-                           struct html_writer *w)
+/* "Windows 11" rather than "Windows NT", where the processor could tell. */
+static bool read_os(const struct report_page *c, const struct detail *d, struct shown *s)
+{
+    const char *text = text_or(c->doc, "os_pretty_version", d->path);
+    s->text = str_of(text ? text : "");
+    return text != NULL;
+}
+
+/* Some processors crash programs by themselves; who reads one report should know. */
+static bool read_cpu_info(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     const char *info = jget_str(c->doc, d->path);
-    if (!info || !*info)
-        return false;
-    html_text(w, str_of(info));
-    if (results_has_dangerous_cpu(c->doc))
-        html_raw(w, " <span class=\"tag warn\" title=\"This processor has a fault that crashes "
-                    "programs at random\">processor with a known fault</span>");
-    return true;
+    s->text = str_of(info ? info : "");
+    s->has_faulty_cpu = results_has_dangerous_cpu(c->doc);
+    return s->text.n > 0;
 }
 
-static bool write_process_type(const struct report_page *c, const struct detail *d,
-                               struct html_writer *w)
+/* The main process has no type in its report.  Other processes say for what site or plugin. */
+static bool read_process_type(const struct report_page *c, const struct detail *d, struct shown *s)
 {
-    const char *type = jget_str(c->doc, d->path), *remote = jget_str(c->doc, "remote_type");
-    html_text(w, str_of(type && *type ? type : "parent"));
-    if (remote && *remote) { /* protected: absent for other readers */
-        html_raw(w, " (");
-        html_text(w, str_of(remote));
-        html_raw(w, ") <span class=\"tag secret\">protected</span>");
-    }
     static const char *const plugin[] = {"plugin_name", "plugin_version", "plugin_filename"};
+    const char *type = jget_str(c->doc, d->path);
+    s->text = str_of(type && *type ? type : "parent");
+    s->remote_type = jget_str(c->doc, "remote_type"); /* absent for readers who may not see it */
+    s->plugin = "";
     for (size_t i = 0; i < ARRAY_LEN(plugin); i++) {
         const char *text = jget_str(c->doc, plugin[i]);
-        if (!text || !*text)
-            continue;
-        html_raw(w, " ");
-        html_text(w, str_of(text));
+        if (text && *text)
+            s->plugin = arena_printf(c->a, "%s %s", s->plugin, text);
     }
     return true;
 }
 
 /* The raw text where the reader may see it, else the sanitised one. */
-static bool write_raw_or(const struct report_page *c, const struct detail *d, struct html_writer *w)
+static bool read_raw_or(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     const char *raw = jget_str(c->doc, arena_printf(c->a, "%s_raw", d->path));
-    const char *text = raw && *raw ? raw : jget_str(c->doc, d->path);
-    if (!text || !*text)
-        return false;
-    if (raw && *raw)
-        html_raw(w, "<span class=\"tag secret\">protected</span> ");
-    if (d->how == AS_BLOCK)
-        block(w, str_of(text));
-    else
-        html_text(w, str_of(text));
-    return true;
+    s->is_raw = raw && *raw;
+    const char *text = s->is_raw ? raw : jget_str(c->doc, d->path);
+    s->text = str_of(text ? text : "");
+    s->is_block = d->how == AS_BLOCK;
+    return s->text.n > 0;
 }
 
-static bool write_url(const struct report_page *c, const struct detail *d, struct html_writer *w)
+/* As text and never as a link: the address belongs to a person. */
+static bool read_url(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     const char *url = jget_str(c->doc, d->path);
-    if (!url || !*url)
-        return false;
-    html_text(w, str_of(url)); /* never a link: it belongs to a person */
-    return true;
+    s->text = str_of(url ? url : "");
+    return s->text.n > 0;
 }
 
+/* Several adapters share a vendor; with `adapter` NULL any of them names it. */
 static bool device_name(const struct db_rows *rows, const char *vendor, const char *adapter,
                         enum q_web_graphics_col column, const char **ret)
 {
@@ -289,28 +267,45 @@ static bool device_name(const struct db_rows *rows, const char *vendor, const ch
     return false;
 }
 
-static void add_row(struct tpl_rows *rows, const char *label, struct html value, bool is_protected)
+static struct str cut(struct str text)
+{
+    return str_sub(text, 0, utf8_prefix_bytes(text, VALUE_BYTES_SHOWN));
+}
+
+static void add_row(struct tpl_rows *rows, const char *label, const struct shown *s,
+                    bool is_protected)
 {
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, label);
-    tpl_row_html(row, value);
-    tpl_row_int(row, is_protected);
+    struct tpl_rows *items = tpl_col_rows(row, DETAIL_ITEMS);
+    const json_t *item;
+    size_t i;
+    tpl_col_cstr(row, DETAIL_LABEL, label);
+    tpl_col_bool(row, DETAIL_IS_PROTECTED, is_protected);
+    tpl_col_text(row, DETAIL_TEXT, cut(s->text));
+    tpl_col_url(row, DETAIL_URL, s->url);
+    tpl_col_bool(row, DETAIL_IS_BLOCK, s->is_block);
+    tpl_col_bool(row, DETAIL_IS_RAW, s->is_raw);
+    tpl_col_bool(row, DETAIL_HAS_ITEMS, s->items != NULL);
+    json_array_foreach (s->items, i, item)
+        tpl_col_cstr(tpl_row_add(items), DETAIL_ITEM_TEXT,
+                     json_is_string(item) ? json_string_value(item) : "?");
+    tpl_col_cstr(row, DETAIL_DATE, s->date);
+    tpl_col_url(row, DETAIL_BUILDHUB_URL, s->buildhub_url);
+    tpl_col_bool(row, DETAIL_HAS_FAULTY_CPU, s->has_faulty_cpu);
+    tpl_col_cstr(row, DETAIL_REMOTE_TYPE, s->remote_type);
+    tpl_col_cstr(row, DETAIL_PLUGIN, s->plugin);
+    tpl_col_url(row, DETAIL_SEARCH_URL, s->search_url);
 }
 
-static struct html named_hex(struct arena *a, const char *name, const char *hex)
+/* A number that graphics drivers know, with its name where the database has one. */
+static void add_device(struct arena *a, struct tpl_rows *rows, const char *label, const char *name,
+                       const char *hex)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 4096);
-    if (name) {
-        html_text(&w, str_of(name));
-        html_raw(&w, " (");
-    }
-    html_text(&w, str_of(hex));
-    if (name)
-        html_raw(&w, ")");
-    return html_done(&w, a);
+    const char *text = name ? arena_printf(a, "%s (%s)", name, hex) : hex;
+    add_row(rows, label, &(struct shown){.text = str_of(text)}, false);
 }
 
+/* Two rows, looked up together: a number of a device means something with its vendor only. */
 static bool add_graphics(const struct report_page *c, struct tpl_rows *rows, struct err *err)
 {
     const char *vendor = jget_str(c->doc, "adapter_vendor_id");
@@ -324,18 +319,18 @@ static bool add_graphics(const struct report_page *c, struct tpl_rows *rows, str
         return err_wrap(err, "looking up graphics devices");
     const char *name = NULL;
     device_name(&names, vendor, NULL, Q_WEB_GRAPHICS_COL_VENDOR_NAME, &name);
-    add_row(rows, "Adapter Vendor ID", named_hex(c->a, name, vendor), false);
+    add_device(c->a, rows, "Adapter Vendor ID", name, vendor);
     if (!device)
         return true;
     name = NULL;
     device_name(&names, vendor, device, Q_WEB_GRAPHICS_COL_ADAPTER_NAME, &name);
-    add_row(rows, "Adapter Device ID", named_hex(c->a, name, device), false);
+    add_device(c->a, rows, "Adapter Device ID", name, device);
     return true;
 }
 
 /* clang-format off */
 static const struct detail details[] = {
-    {"Signature", "signature", AS_TEXT, SHOW_ALWAYS, write_signature},
+    {"Signature", "signature", AS_TEXT, SHOW_ALWAYS, read_signature},
     {"UUID", "uuid", AS_TEXT, SHOW_ALWAYS, NULL},
     {"Date Processed", "date_processed", AS_DATE, SHOW_ALWAYS, NULL},
     {"Uptime", "uptime", AS_SECONDS, SHOW_ALWAYS, NULL},
@@ -345,15 +340,15 @@ static const struct detail details[] = {
     {"Product", "product", AS_TEXT, SHOW_ALWAYS, NULL},
     {"Release Channel", "release_channel", AS_TEXT, SHOW_ALWAYS | SEARCHABLE, NULL},
     {"Version", "version", AS_TEXT, SHOW_ALWAYS, NULL},
-    {"Build ID", "build", AS_TEXT, SHOW_ALWAYS, write_build},
-    {"Application Build ID", "application_build_id", AS_TEXT, 0, write_build},
+    {"Build ID", "build", AS_TEXT, SHOW_ALWAYS, read_build},
+    {"Application Build ID", "application_build_id", AS_TEXT, 0, read_build},
     {"Android PackageName", "android_packagename", AS_TEXT, SEARCHABLE, NULL},
-    {"OS", "os_name", AS_TEXT, SHOW_ALWAYS, write_os},
+    {"OS", "os_name", AS_TEXT, SHOW_ALWAYS, read_os},
     {"OS Version", "os_version", AS_TEXT, SHOW_ALWAYS, NULL},
     {"Android Version", "android_version", AS_TEXT, SEARCHABLE, NULL},
     {"Windows Error Reporting", "windows_error_reporting", AS_TRUE, 0, NULL},
     {"Build Architecture", "cpu_arch", AS_TEXT, SHOW_ALWAYS | SEARCHABLE, NULL},
-    {"CPU Info", "cpu_info", AS_TEXT, 0, write_cpu_info},
+    {"CPU Info", "cpu_info", AS_TEXT, 0, read_cpu_info},
     {"CPU Count", "cpu_count", AS_TEXT, 0, NULL},
     {"Android Manufacturer", "android_manufacturer", AS_TEXT, SEARCHABLE, NULL},
     {"Android Model", "android_model", AS_TEXT, SEARCHABLE, NULL},
@@ -363,17 +358,17 @@ static const struct detail details[] = {
     {"Likely Guard Page Access", "has_guard_page_access", AS_TEXT, 0, NULL},
     {"Possible Bit Flip Confidence", "possible_bit_flips_max_confidence", AS_PERCENT, 0, NULL},
     {"Crash Inconsistencies", "crash_inconsistencies", AS_LIST, 0, NULL},
-    {"Process Type", "process_type", AS_TEXT, SHOW_ALWAYS, write_process_type},
-    {"MOZ_CRASH Reason", "moz_crash_reason", AS_TEXT, 0, write_raw_or},
+    {"Process Type", "process_type", AS_TEXT, SHOW_ALWAYS, read_process_type},
+    {"MOZ_CRASH Reason", "moz_crash_reason", AS_TEXT, 0, read_raw_or},
     {"Abort Message", "abort_message", AS_BLOCK, 0, NULL},
     {"Crash Reason", "reason", AS_TEXT, SHOW_ALWAYS | SEARCHABLE, NULL},
     {"Crash Address", "address", AS_TEXT, SHOW_ALWAYS | SEARCHABLE, NULL},
     {"Crashing Instruction", "json_dump.crash_info.instruction", AS_TEXT, 0, NULL},
     {"Last Error Value", "last_error_value", AS_TEXT, SEARCHABLE, NULL},
     {"Mac Crash Info", "mac_crash_info", AS_JSON, 0, NULL},
-    {"Java Stack Trace", "java_stack_trace", AS_BLOCK, 0, write_raw_or},
+    {"Java Stack Trace", "java_stack_trace", AS_BLOCK, 0, read_raw_or},
     {"Thread Count", "thread_count", AS_TEXT, 0, NULL},
-    {"URL", "url", AS_TEXT, 0, write_url},
+    {"URL", "url", AS_TEXT, 0, read_url},
     {"User Comments", "user_comments", AS_BLOCK, 0, NULL},
     {"Total Virtual Memory", "total_virtual_memory", AS_BYTES, 0, NULL},
     {"Available Virtual Memory", "available_virtual_memory", AS_BYTES, 0, NULL},
@@ -410,78 +405,76 @@ static const struct detail details[] = {
 };
 /* clang-format on */
 
-enum { ROW_MAX = 4 << 20 };
-
+/* A row that is shown empty is not marked as protected: there is nothing to protect. */
 static void add_detail(const struct report_page *c, struct tpl_rows *rows, const struct detail *d)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, ROW_MAX);
     const json_t *value = jpath(c->doc, d->path);
-    bool shown = d->write ? d->write(c, d, &w) : value && write_value(c, d, value, &w);
-    if (shown)
-        add_row(rows, d->label, html_done(&w, c->a), report_is_protected(c, d->path));
+    struct shown s = {0};
+    if (d->read ? d->read(c, d, &s) : value && read_value(c, d, value, &s))
+        add_row(rows, d->label, &s, report_is_protected(c, d->path));
     else if (d->flags & SHOW_ALWAYS)
-        add_row(rows, d->label, (struct html){STR("")}, false);
+        add_row(rows, d->label, &(struct shown){0}, false);
 }
 
-static void add_key(struct arena *a, struct tpl_rows *rows, const char *label, struct str text)
+static void add_key(struct tpl_rows *rows, const char *label, const char *text)
 {
-    HTML_WRITER_AUTO w;
-    html_init(&w, 1 << 16);
-    if (text.n == 0)
-        html_raw(&w, "<span class=\"muted\">unknown</span>");
-    html_text(&w, text);
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, label);
-    tpl_row_html(row, html_done(&w, a));
+    tpl_col_cstr(row, REPORT_KEY_LABEL, label);
+    tpl_col_cstr(row, REPORT_KEY_TEXT, text);
 }
 
+/* What people look at first; "unknown" where the report does not say. */
 static void set_keys(const struct report_page *c, struct tpl_values *v)
 {
     static const struct {
-        const char *label, *path, *fallback;
+        const char *label, *path, *other_path, *fallback;
     } keys[] = {
-        {"Reason", "reason", ""},
-        {"Address", "address", ""},
-        {"Process", "process_type", "parent"},
-        {"System", "os_pretty_version", ""},
-        {"Architecture", "cpu_arch", ""},
+        {"Reason", "reason", NULL, ""},
+        {"Address", "address", NULL, ""},
+        {"Process", "process_type", NULL, "parent"},
+        {"System", "os_pretty_version", "os_name", ""},
+        {"Architecture", "cpu_arch", NULL, ""},
     };
-    struct tpl_rows *rows = tpl_rows(v, "keys");
+    struct tpl_rows *rows = tpl_list(v, LIST_REPORT_KEYS);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        const char *text = jget_str(c->doc, keys[i].path);
-        if ((!text || !*text) && strcmp(keys[i].path, "os_pretty_version") == 0)
-            text = jget_str(c->doc, "os_name");
-        add_key(c->a, rows, keys[i].label, str_of(text && *text ? text : keys[i].fallback));
+        const char *text = text_or(c->doc, keys[i].path, keys[i].other_path);
+        add_key(rows, keys[i].label, text && *text ? text : keys[i].fallback);
     }
     int64_t uptime;
     if (jget_int(c->doc, "uptime", &uptime))
-        add_key(c->a, rows, "Uptime", str_of(fmt_duration(c->a, uptime)));
-    add_key(c->a, rows, "Received", str_of(fmt_iso_time(c->a, jget_str(c->doc, "date_processed"))));
+        add_key(rows, "Uptime", fmt_duration(c->a, uptime));
+    add_key(rows, "Received", fmt_iso_time(c->a, jget_str(c->doc, "date_processed")));
 }
 
+/* The last ones: a program leaves dozens, and what came shortly before the crash counts. */
 static void set_breadcrumbs(const struct report_page *c, struct tpl_values *v)
 {
     enum { BREADCRUMBS_SHOWN = 10 };
-    static const char *const keys[] = {"level", "type", "category", "message"};
+    static const struct {
+        const struct tpl_column *column;
+        const char *key;
+    } texts[] = {
+        {BREADCRUMB_LEVEL, "level"},       {BREADCRUMB_TYPE, "type"},
+        {BREADCRUMB_CATEGORY, "category"}, {BREADCRUMB_MESSAGE, "message"},
+        {BREADCRUMB_TIME, "timestamp"},
+    };
     const json_t *all = jget_arr(c->doc, "breadcrumbs");
     size_t n = json_array_size(all);
-    struct tpl_rows *rows = tpl_rows(v, "breadcrumbs");
+    struct tpl_rows *rows = tpl_list(v, LIST_BREADCRUMBS);
     tpl_bool(v, "has_breadcrumbs", n > 0);
     for (size_t i = n > BREADCRUMBS_SHOWN ? n - BREADCRUMBS_SHOWN : 0; i < n; i++) {
         const json_t *b = json_array_get(all, i);
         struct tpl_row *row = tpl_row_add(rows);
-        for (size_t k = 0; k < ARRAY_LEN(keys); k++)
-            tpl_row_cstr(row, jget_str(b, keys[k]));
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
+            tpl_col_cstr(row, texts[k].column, jget_str(b, texts[k].key));
         FREE_LATER char *data = json_dumps(jget_obj(b, "data"), JSON_COMPACT | JSON_ENCODE_ANY);
-        tpl_row_cstr(row, data);
-        tpl_row_cstr(row, jget_str(b, "timestamp"));
+        tpl_col_cstr(row, BREADCRUMB_DATA, data);
     }
 }
 
 bool report_set_details(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
-    struct tpl_rows *rows = tpl_rows(v, "details");
+    struct tpl_rows *rows = tpl_list(v, LIST_DETAILS);
     for (size_t i = 0; i < ARRAY_LEN(details); i++)
         if (details[i].path)
             add_detail(c, rows, &details[i]);

@@ -1,16 +1,20 @@
+/*
+ * Tabs of a report.  Strangers decide how long its lists are, so each shows a number that no honest
+ * report comes near, says how many more there are, and leaves the rest to the downloads.
+ *
+ * Lists are rows of templates (fcgi/webapp/rows.tsv, templates/part/report-*.html).  Documents are
+ * shown as text, indented and sorted, so that two reports can be compared by eye.
+ */
+#include "fcgi/webapp/report_parts.h"
+
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/report.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/crash/raw.h"
 #include "lib/crash/reduce.h"
+#include "rows.h"
 
-/*
- * Tabs of a report.  Strangers decide how long its lists are, so each shows a number that no honest
- * report comes near, says how many more there are, and leaves the rest to the downloads.
- */
 enum {
-    PART_MAX = 8 << 20,
     TREE_MAX = 256 << 10,
     MODULES_SHOWN = 4000,
     ANNOTATIONS_SHOWN = 1000, /* honest reports have up to 250 */
@@ -18,130 +22,77 @@ enum {
     CHECKSUMS_SHOWN = 100,
     METADATA_SHOWN = 100,
     ANNOTATION_BYTES_SHOWN = 256 << 10,
+    DEBUG_BYTES_SHOWN = 8 << 20, /* of a log: those who see it want all of it */
 };
 
-static const char *more_text(struct arena *a, size_t all, size_t shown)
+/* Whether there are symbols for a module, as the walker found out; empty: it did not ask. */
+static const char *symbols_of(const json_t *m)
 {
-    return all > shown ? arena_printf(a, "and %zu more, in the raw data", all - shown) : "";
-}
-
-static void more_line(struct html_writer *w, size_t all, size_t shown)
-{
-    if (all > shown)
-        html_printf(w, "<p class=\"muted\">and %zu more, in the raw data</p>", all - shown);
-}
-
-static void cell(struct html_writer *w, const char *text)
-{
-    html_raw(w, "<td class=\"mono\">");
-    html_text(w, text ? str_of(text) : STR(""));
-    html_raw(w, "</td>");
-}
-
-static void module_name(struct html_writer *w, const json_t *m)
-{
-    const char *name = jget_str(m, "filename"), *url = jget_str(m, "symbol_url");
-    bool is_link = url && (str_starts(str_of(url), STR("http://")) ||
-                           str_starts(str_of(url), STR("https://")));
-    html_raw(w, "<td class=\"mono\">");
-    if (is_link) {
-        html_raw(w, "<a href=\"");
-        html_url(w, str_of(url));
-        html_raw(w, "\">");
-    }
-    html_text(w, name ? str_of(name) : STR("?"));
-    if (is_link)
-        html_raw(w, "</a>");
     if (jget_bool_or(m, "missing_symbols", false))
-        html_raw(w, " <span class=\"no-symbols\" title=\"No symbols were found\">Ø</span>");
-    else if (jget_bool_or(m, "corrupt_symbols", false))
-        html_raw(w, " <span class=\"tag bad\">corrupt symbols</span>");
-    else if (jget_bool_or(m, "loaded_symbols", false))
-        html_raw(w, " <span class=\"tag good\">symbols</span>");
-    html_raw(w, "</td>");
+        return "missing";
+    if (jget_bool_or(m, "corrupt_symbols", false))
+        return "corrupt";
+    return jget_bool_or(m, "loaded_symbols", false) ? "loaded" : "";
 }
 
-static void module_rows(struct html_writer *w, const json_t *modules, bool has_signers)
+/* Only what a browser can open. */
+static struct str symbol_url(const json_t *m)
 {
-    size_t i;
-    const json_t *m;
-    json_array_foreach (modules, i, m) {
-        if (i == MODULES_SHOWN)
-            break;
-        html_raw(w, "<tr>");
-        module_name(w, m);
-        cell(w, jget_str(m, "version"));
-        cell(w, jget_str(m, "debug_id"));
-        cell(w, jget_str(m, "debug_file"));
-        if (has_signers)
-            cell(w, jget_str(m, "cert_subject"));
-        html_raw(w, "</tr>\n");
-    }
+    struct str url = jget_strn(m, "symbol_url");
+    bool is_link = str_starts(url, STR("http://")) || str_starts(url, STR("https://"));
+    return is_link ? url : STR("");
 }
 
-static void unloaded_table(struct html_writer *w, const json_t *modules, bool has_signers)
+static void add_module(struct tpl_rows *rows, const json_t *m)
 {
-    size_t i;
-    const json_t *m;
-    html_raw(
-        w,
-        "<section class=\"card\"><h2>Unloaded modules</h2><div class=\"table-wrap\" tabindex=\"0\">"
-        "<table class=\"data\" data-sortable><thead><tr><th scope=\"col\">Filename</th>"
-        "<th scope=\"col\">Code id</th>");
-    if (has_signers)
-        html_raw(w, "<th scope=\"col\">Signed by</th>");
-    html_raw(w, "</tr></thead><tbody>");
-    json_array_foreach (modules, i, m) {
-        if (i == MODULES_SHOWN)
-            break;
-        html_raw(w, "<tr>");
-        cell(w, jget_str(m, "filename"));
-        cell(w, jget_str(m, "code_id"));
-        if (has_signers)
-            cell(w, jget_str(m, "cert_subject"));
-        html_raw(w, "</tr>");
-    }
-    html_raw(w, "</tbody></table></div>");
-    more_line(w, json_array_size(modules), MODULES_SHOWN);
-    html_raw(w, "</section>");
+    const char *name = jget_str(m, "filename");
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_cstr(row, MODULE_FILENAME, name ? name : "?");
+    tpl_col_url(row, MODULE_URL, symbol_url(m));
+    tpl_col_cstr(row, MODULE_SYMBOLS, symbols_of(m));
+    tpl_col_cstr(row, MODULE_VERSION, jget_str(m, "version"));
+    tpl_col_cstr(row, MODULE_DEBUG_ID, jget_str(m, "debug_id"));
+    tpl_col_cstr(row, MODULE_DEBUG_FILE, jget_str(m, "debug_file"));
+    tpl_col_cstr(row, MODULE_SIGNER, jget_str(m, "cert_subject"));
+}
+
+static void add_unloaded(struct tpl_rows *rows, const json_t *m)
+{
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_cstr(row, UNLOADED_MODULE_FILENAME, jget_str(m, "filename"));
+    tpl_col_cstr(row, UNLOADED_MODULE_CODE_ID, jget_str(m, "code_id"));
+    tpl_col_cstr(row, UNLOADED_MODULE_SIGNER, jget_str(m, "cert_subject"));
 }
 
 void report_set_modules(const struct report_page *c, struct tpl_values *v)
 {
-    const json_t *dump = jget_obj(c->doc, "json_dump");
+    const json_t *dump = jget_obj(c->doc, "json_dump"), *m;
     const json_t *modules = jget_arr(dump, "modules"),
                  *unloaded = jget_arr(dump, "unloaded_modules");
-    bool has_signers = jget_bool_or(dump, "modules_contains_cert_info", false);
-    HTML_WRITER_AUTO w;
-    html_init(&w, PART_MAX);
-    if (json_array_size(modules) == 0) {
-        html_raw(&w,
-                 "<section class=\"card\"><p class=\"empty\">No modules are known.</p></section>");
-    } else {
-        html_raw(&w, "<section class=\"card\"><div class=\"table-wrap\" tabindex=\"0\"><table "
-                     "class=\"data\" "
-                     "data-sortable><thead><tr><th scope=\"col\">Filename</th>"
-                     "<th scope=\"col\">Version</th><th scope=\"col\">Debug Identifier</th>"
-                     "<th scope=\"col\">Debug Filename</th>");
-        if (has_signers)
-            html_raw(&w, "<th scope=\"col\">Signed By</th>");
-        html_raw(&w, "</tr></thead><tbody>\n");
-        module_rows(&w, modules, has_signers);
-        html_raw(&w, "</tbody></table></div>");
-        more_line(&w, json_array_size(modules), MODULES_SHOWN);
-        html_raw(&w, "</section>");
-    }
-    if (json_array_size(unloaded) > 0)
-        unloaded_table(&w, unloaded, has_signers);
-    tpl_html(v, "modules", html_done(&w, c->a));
+    struct tpl_rows *rows = tpl_list(v, LIST_MODULES),
+                    *unloaded_rows = tpl_list(v, LIST_UNLOADED_MODULES);
+    size_t n = json_array_size(modules), unloaded_n = json_array_size(unloaded), i;
+    tpl_bool(v, "has_signers", jget_bool_or(dump, "modules_contains_cert_info", false));
+    tpl_bool(v, "has_modules", n > 0);
+    tpl_bool(v, "has_unloaded_modules", unloaded_n > 0);
+    tpl_cstr(v, "modules_more", report_more_text(c->a, n, MODULES_SHOWN));
+    tpl_cstr(v, "unloaded_modules_more", report_more_text(c->a, unloaded_n, MODULES_SHOWN));
+    json_array_foreach (modules, i, m)
+        if (i < MODULES_SHOWN)
+            add_module(rows, m);
+    json_array_foreach (unloaded, i, m)
+        if (i < MODULES_SHOWN)
+            add_unloaded(unloaded_rows, m);
 }
 
+/* An annotation; protected ones are there only for readers who may see them. */
 struct shown {
     const char *name;
     const json_t *value;
     bool is_protected;
 };
 
+/* By name without case, as people look them up; those that must not be passed on come last. */
 static int public_first_by_name(const void *x, const void *y)
 {
     const struct shown *a = x, *b = y;
@@ -151,6 +102,7 @@ static int public_first_by_name(const void *x, const void *y)
     return d ? d : strcmp(a->name, b->name);
 }
 
+/* What the collector added is on the tab Debug: the program did not send it. */
 static bool is_of_collector(const char *name)
 {
     static const char *const own[] = {"metadata", "uuid", "submitted_timestamp", "version"};
@@ -160,6 +112,7 @@ static bool is_of_collector(const char *name)
     return false;
 }
 
+/* Whole characters, with the length of the whole behind them. */
 static struct str cut(struct arena *a, struct str text)
 {
     if (text.n <= ANNOTATION_BYTES_SHOWN)
@@ -173,18 +126,22 @@ static void annotation_row(const struct report_page *c, struct tpl_rows *rows,
 {
     const struct annotation *known = annotation_find(app_fields(c->req), str_of(s->name));
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, s->name);
+    tpl_col_cstr(row, ANNOTATION_NAME, s->name);
     if (json_is_string(s->value)) {
-        tpl_row_text(row,
+        tpl_col_text(row, ANNOTATION_VALUE,
                      cut(c->a, str_n(json_string_value(s->value), json_string_length(s->value))));
     } else {
         FREE_LATER char *text = json_dumps(s->value, JSON_COMPACT | JSON_ENCODE_ANY);
-        tpl_row_text(row, text ? str_copy(c->a, cut(c->a, str_of(text))) : STR(""));
+        tpl_col_text(row, ANNOTATION_VALUE, text ? cut(c->a, str_of(text)) : STR(""));
     }
-    tpl_row_int(row, s->is_protected);
-    tpl_row_cstr(row, known ? known->description : "");
+    tpl_col_bool(row, ANNOTATION_IS_PROTECTED, s->is_protected);
+    tpl_col_cstr(row, ANNOTATION_DESCRIPTION, known ? known->description : "");
 }
 
+/*
+ * Whether an annotation is protected is seen from what the public gets of the same document: the
+ * reducer decides that in one place, by table and by default for names that nobody knows.
+ */
 void report_set_annotations(const struct report_page *c, struct tpl_values *v)
 {
     json_auto_t *open =
@@ -197,14 +154,15 @@ void report_set_annotations(const struct report_page *c, struct tpl_values *v)
             VEC_PUSH(&all, ((struct shown){name, value, !json_object_get(open, name)}));
     if (all.n > 0)
         qsort(all.v, all.n, sizeof *all.v, public_first_by_name);
-    struct tpl_rows *rows = tpl_rows(v, "annotations");
+    struct tpl_rows *rows = tpl_list(v, LIST_REPORT_ANNOTATIONS);
     for (size_t i = 0; i < all.n && i < ANNOTATIONS_SHOWN; i++)
         annotation_row(c, rows, &all.v[i]);
-    tpl_cstr(v, "annotations_more", more_text(c->a, all.n, ANNOTATIONS_SHOWN));
+    tpl_cstr(v, "annotations_more", report_more_text(c->a, all.n, ANNOTATIONS_SHOWN));
     tpl_bool(v, "no_annotations", all.n == 0);
     VEC_RELEASE(&all);
 }
 
+/* A file has a name; without one it is a document, and RawCrash gives the annotations. */
 static void add_download(const struct report_page *c, struct tpl_rows *rows, const char *label,
                          const char *endpoint, const char *name, const char *note)
 {
@@ -215,14 +173,18 @@ static void add_download(const struct report_page *c, struct tpl_rows *rows, con
     if (name)
         query_addc(&q, "name", name);
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, label);
-    tpl_row_url(row, query_url(&q, endpoint));
-    tpl_row_cstr(row, note);
+    tpl_col_cstr(row, DOWNLOAD_LABEL, label);
+    tpl_col_url(row, DOWNLOAD_URL, query_url(&q, endpoint));
+    tpl_col_cstr(row, DOWNLOAD_NOTE, note);
 }
 
+/*
+ * Links only for those whom the API will answer: whole documents need view_pii, files need
+ * view_rawdump.
+ */
 bool report_set_downloads(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
-    struct tpl_rows *rows = tpl_rows(v, "downloads");
+    struct tpl_rows *rows = tpl_list(v, LIST_DOWNLOADS);
     if (c->reader == PERM_PROTECTED) {
         add_download(c, rows, "Processed crash", "/api/ProcessedCrash/", NULL, "JSON, protected");
         if (c->raw)
@@ -242,6 +204,7 @@ bool report_set_downloads(const struct report_page *c, struct tpl_values *v, str
     return true;
 }
 
+/* JSON as text, sorted and indented; the cut keeps a page of a large document usable. */
 static const char *tree(struct arena *a, const json_t *value)
 {
     if (!value)
@@ -270,18 +233,19 @@ static const char *yes_no(const json_t *o, const char *key)
     return json_is_boolean(v) ? (json_is_true(v) ? "yes" : "no") : "";
 }
 
+/* The telemetry environment knows names and states; numbers of states are Firefox's own. */
 static void addon_from_environment(struct arena *a, struct tpl_rows *rows, const char *id,
                                    const json_t *addon)
 {
     int64_t state;
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_cstr(row, id);
-    tpl_row_cstr(row, jget_str(addon, "name"));
-    tpl_row_cstr(row, jget_str(addon, "version"));
-    tpl_row_cstr(row, yes_no(addon, "isSystem"));
-    tpl_row_cstr(row, jget_int(addon, "signedState", &state)
-                          ? arena_printf(a, "%lld", (long long)state)
-                          : "");
+    tpl_col_cstr(row, EXTENSION_ID, id);
+    tpl_col_cstr(row, EXTENSION_NAME, jget_str(addon, "name"));
+    tpl_col_cstr(row, EXTENSION_VERSION, jget_str(addon, "version"));
+    tpl_col_cstr(row, EXTENSION_IS_SYSTEM, yes_no(addon, "isSystem"));
+    tpl_col_cstr(row, EXTENSION_SIGNED_STATE,
+                 jget_int(addon, "signedState", &state) ? arena_printf(a, "%lld", (long long)state)
+                                                        : "");
 }
 
 /* "id:version" as the annotation has it. */
@@ -289,16 +253,18 @@ static void addon_from_list(struct tpl_rows *rows, struct str entry)
 {
     size_t colon = str_rfind_char(entry, ':');
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_row_text(row, str_sub(entry, 0, colon));
-    tpl_row_cstr(row, "");
-    tpl_row_text(row, colon == SIZE_MAX ? STR("") : str_sub(entry, colon + 1, SIZE_MAX));
-    tpl_row_cstr(row, "");
-    tpl_row_cstr(row, "");
+    tpl_col_text(row, EXTENSION_ID, str_sub(entry, 0, colon));
+    tpl_col_cstr(row, EXTENSION_NAME, "");
+    tpl_col_text(row, EXTENSION_VERSION,
+                 colon == SIZE_MAX ? STR("") : str_sub(entry, colon + 1, SIZE_MAX));
+    tpl_col_cstr(row, EXTENSION_IS_SYSTEM, "");
+    tpl_col_cstr(row, EXTENSION_SIGNED_STATE, "");
 }
 
+/* From the telemetry environment, or where a report has none from the annotation Add-ons. */
 void report_set_extensions(const struct report_page *c, struct tpl_values *v)
 {
-    struct tpl_rows *rows = tpl_rows(v, "extensions");
+    struct tpl_rows *rows = tpl_list(v, LIST_EXTENSIONS);
     const char *id;
     json_t *addon;
     size_t i;
@@ -314,59 +280,54 @@ void report_set_extensions(const struct report_page *c, struct tpl_values *v)
             if (json_is_string(addon) && tpl_rows_count(rows) < EXTENSIONS_SHOWN)
                 addon_from_list(rows, str_of(json_string_value(addon)));
     }
-    tpl_cstr(v, "extensions_more", more_text(c->a, all, EXTENSIONS_SHOWN));
+    tpl_cstr(v, "extensions_more", report_more_text(c->a, all, EXTENSIONS_SHOWN));
     tpl_bool(v, "has_extensions", tpl_rows_count(rows) > 0);
 }
 
-static void debug_row(struct arena *a, struct tpl_rows *rows, const char *label,
-                      const json_t *value)
+static struct tpl_row *add_debug(struct tpl_rows *rows, const char *label, struct str text,
+                                 bool is_block)
 {
-    struct tpl_row *row;
-    HTML_WRITER_AUTO w;
-    html_init(&w, PART_MAX);
+    struct tpl_row *row = tpl_row_add(rows);
+    tpl_col_cstr(row, DEBUG_FACT_LABEL, label);
+    tpl_col_text(row, DEBUG_FACT_TEXT, text);
+    tpl_col_bool(row, DEBUG_FACT_IS_BLOCK, is_block);
+    tpl_col_bool(row, DEBUG_FACT_IS_CHECKSUM, false);
+    tpl_col_bool(row, DEBUG_FACT_IS_EMPTY_FILE, false);
+    return row;
+}
+
+/* Texts of one line as they are; longer ones and lists keep their lines. */
+static void add_debug_value(struct arena *a, struct tpl_rows *rows, const char *label,
+                            const json_t *value)
+{
     if (!value || json_is_null(value))
         return;
     if (json_is_string(value)) {
         struct str text = str_n(json_string_value(value), json_string_length(value));
-        bool is_block = str_find_char(text, '\n', 0) != SIZE_MAX;
-        if (is_block)
-            html_raw(&w, "<pre tabindex=\"0\">");
-        html_text(&w, text);
-        if (is_block)
-            html_raw(&w, "</pre>");
-    } else if (json_array_size(value) > 0 || json_object_size(value) > 0) {
-        html_raw(&w, "<pre tabindex=\"0\">");
-        html_text(&w, str_of(tree(a, value)));
-        html_raw(&w, "</pre>");
-    } else {
-        html_text(&w, str_of(tree(a, value)));
+        add_debug(rows, label, str_sub(text, 0, DEBUG_BYTES_SHOWN),
+                  str_find_char(text, '\n', 0) != SIZE_MAX);
+        return;
     }
-    row = tpl_row_add(rows);
-    tpl_row_cstr(row, label);
-    tpl_row_html(row, html_done(&w, a));
+    bool is_list = json_array_size(value) > 0 || json_object_size(value) > 0;
+    add_debug(rows, label, str_of(tree(a, value)), is_list);
 }
 
-static void checksum_rows(struct tpl_rows *rows, struct arena *a, const json_t *checksums)
+/* Checksums of the files that came with a report; old collectors took MD5. */
+static void add_checksums(struct tpl_rows *rows, struct arena *a, const json_t *checksums)
 {
-    static const char nothing[] =
+    static const char nothing[] = /* SHA-256 of no bytes: the upload broke off, or was empty */
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     const char *name;
-    json_t *sum;
+    json_t *value;
     size_t shown = 0;
-    json_object_foreach ((json_t *)checksums, name, sum) {
+    json_object_foreach ((json_t *)checksums, name, value) {
         if (shown++ == CHECKSUMS_SHOWN)
             return;
-        HTML_WRITER_AUTO w;
-        html_init(&w, 4096);
-        html_raw(&w, "<span class=\"mono\">");
-        html_text(&w, str_of(json_is_string(sum) ? json_string_value(sum) : ""));
-        html_raw(&w, "</span>");
-        if (json_is_string(sum) && strcmp(json_string_value(sum), nothing) == 0)
-            html_raw(&w, " <span class=\"tag warn\">an empty file</span>");
-        bool is_md5 = json_is_string(sum) && raw_checksum_is_md5(str_of(json_string_value(sum)));
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_row_cstr(row, arena_printf(a, "%s of %s", is_md5 ? "MD5" : "SHA-256", name));
-        tpl_row_html(row, html_done(&w, a));
+        struct str sum = str_of(json_is_string(value) ? json_string_value(value) : "");
+        const char *kind = raw_checksum_is_md5(sum) ? "MD5" : "SHA-256";
+        struct tpl_row *row = add_debug(rows, arena_printf(a, "%s of %s", kind, name), sum, false);
+        tpl_col_bool(row, DEBUG_FACT_IS_CHECKSUM, true);
+        tpl_col_bool(row, DEBUG_FACT_IS_EMPTY_FILE, str_eq(sum, str_of(nothing)));
     }
 }
 
@@ -391,17 +352,17 @@ void report_set_debug(const struct report_page *c, struct tpl_values *v)
         {"Notes", "processor_notes"},
         {"Earlier processings", "processor_history"},
     };
-    struct tpl_rows *rows = tpl_rows(v, "debug");
+    struct tpl_rows *rows = tpl_list(v, LIST_DEBUG);
     if (c->reader != PERM_PROTECTED || !req_may(c->req, "view_rawdump"))
         return;
     for (size_t i = 0; i < ARRAY_LEN(processed); i++)
-        debug_row(c->a, rows, processed[i].label, jpath(c->stored, processed[i].path));
+        add_debug_value(c->a, rows, processed[i].label, jpath(c->stored, processed[i].path));
     const json_t *metadata = jget_obj(c->raw, "metadata");
     const char *name;
     json_t *value;
-    checksum_rows(rows, c->a, jget_obj(metadata, "dump_checksums"));
+    add_checksums(rows, c->a, jget_obj(metadata, "dump_checksums"));
     size_t shown = 0;
     json_object_foreach ((json_t *)metadata, name, value)
         if (strcmp(name, "dump_checksums") != 0 && shown++ < METADATA_SHOWN)
-            debug_row(c->a, rows, arena_printf(c->a, "Collector: %s", name), value);
+            add_debug_value(c->a, rows, arena_printf(c->a, "Collector: %s", name), value);
 }

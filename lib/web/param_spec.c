@@ -45,6 +45,8 @@ static struct str sent_text(const struct req *r, const struct param_spec *p)
     return STR_NONE;
 }
 
+/* Empty values stay unless the declaration says otherwise: lists may belong together by position.
+ */
 static struct strs sent_list(struct req *r, const struct param_spec *p)
 {
     struct strs all = req_params(r, p->name);
@@ -56,6 +58,7 @@ static struct strs sent_list(struct req *r, const struct param_spec *p)
     return all;
 }
 
+/* A clamped number may still be too long for 64 bits: that is no number to anybody. */
 static bool read_int(const struct param_spec *p, struct str text, int64_t *ret, struct err *err)
 {
     bool is_clamped = p->flags & PARAM_CLAMPED;
@@ -66,6 +69,7 @@ static bool read_int(const struct param_spec *p, struct str text, int64_t *ret, 
     return true;
 }
 
+/* Compared as text: "07" is not 7, as in the addresses that the pages themselves make. */
 static bool read_choice(const struct param_spec *p, struct str text, int64_t *ret, struct err *err)
 {
     for (size_t i = 0; p->choices[i].value; i++)
@@ -122,6 +126,7 @@ static bool read_text(const struct param_spec *p, struct str text, int64_t *ret,
     return p->refusal ? err_set(err, ERR_INVALID, "%s", p->refusal) : false;
 }
 
+/* Asked first and of lenient parameters, too: no number at all is a slip, another number a wish. */
 static bool is_number_where_needed(const struct param_spec *p, struct str text, struct err *err)
 {
     int64_t number;
@@ -161,6 +166,7 @@ static bool fits(struct req *r, const struct param_spec *p, struct err *err)
     return true;
 }
 
+/* In the order of the list, which is therefore the order in which clients learn of mistakes. */
 void params_check(struct req *r)
 {
     struct param_problem *problem = &r->param_problem;
@@ -214,6 +220,7 @@ static int64_t number_of(struct req *r, const struct param_spec *p)
     return number;
 }
 
+/* Whoever asks after a refusal (ROUTE_OWN_REFUSAL) gets the default, never half a number. */
 int64_t req_int(struct req *r, const struct param_spec *p)
 {
     return number_of(r, p);
