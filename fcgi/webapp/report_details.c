@@ -73,6 +73,7 @@ static struct str scalar(struct arena *a, const json_t *v)
 
 /*
  * Annotations that hold JSON are shown with a line for each member; what is no JSON, as it came.
+ * "null" says that the writer of the report does not know: no row.
  */
 static bool read_json(const struct report_page *c, struct str text, struct shown *s)
 {
@@ -81,7 +82,7 @@ static bool read_json(const struct report_page *c, struct str text, struct shown
     FREE_LATER char *pretty = tree ? json_dumps(tree, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
     s->is_block = true;
     s->text = pretty ? str_of(arena_strdup(c->a, pretty)) : text;
-    return text.n > 0;
+    return text.n > 0 && !json_is_null(tree);
 }
 
 /* Numbers that came as text (build ids, sizes of old clients) count as numbers. */

@@ -76,6 +76,15 @@ def test_answers(datil, path, status, text):
     assert answer.status == status and text in answer.text, answer
 
 
+def test_unknown_details_have_no_row(datil, crash):
+    """Every report with a minidump said "Soft Errors: null" to those who see protected data."""
+    datil.add_user("details@example.org", PASSWORD, "--group", "Hackers")
+    reader = {"Auth-Token": datil.token("details@example.org", "view_pii")}
+    assert datil.processed(crash["id"], reader)["soft_errors"] == "null"
+    page = datil.get("/report/index/" + crash["id"], headers=reader).text
+    assert "Crash Reason" in page and "Soft Errors" not in page
+
+
 def test_fragments_keep_their_errors_short(datil):
     answer = datil.get("/search/results/?uptime=<b>", headers={"X-Requested-With": "XMLHttpRequest"})
     assert answer.status == 400
