@@ -92,7 +92,7 @@ static void add_wide(struct bench *b, size_t i, json_t *doc)
     jset_cstr(doc, "address", text);
 }
 
-static void fill(struct bench *b)
+static void put_crashes(struct bench *b)
 {
     struct index_writer *w;
     struct err err = {0};
@@ -252,7 +252,7 @@ int main(int argc, char **argv)
         snprintf(b.dir, sizeof b.dir, "%s", argv[2]);
         b.is_wide = true;
         b.now_us = now_us();
-        fill(&b);
+        put_crashes(&b);
         free(b.rows);
         return 0;
     }
@@ -261,7 +261,7 @@ int main(int argc, char **argv)
     if (!mkdtemp(b.dir))
         return 1;
     printf("search: %zu crashes\n", b.n);
-    fill(&b);
+    put_crashes(&b);
     if (!index_reader_open(b.dir, &fields_builtin, &b.r, &err))
         abort();
     run_yardsticks(&b);

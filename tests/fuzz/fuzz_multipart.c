@@ -37,7 +37,7 @@ static bool on_end(void *arg, struct err *err)
     return true;
 }
 
-static bool run(const uint8_t *data, size_t size, size_t step, struct strbuf *out)
+static bool read_in_pieces(const uint8_t *data, size_t size, size_t step, struct strbuf *out)
 {
     static const struct multipart_events events = {on_begin, on_data, on_end};
     struct multipart m;
@@ -58,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     STRBUF_AUTO cut;
     sb_init(&whole, 16 << 20);
     sb_init(&cut, 16 << 20);
-    bool a = run(data + 1, size - 1, size, &whole);
-    bool b = run(data + 1, size - 1, 1u + data[0] % 64, &cut);
+    bool a = read_in_pieces(data + 1, size - 1, size, &whole);
+    bool b = read_in_pieces(data + 1, size - 1, 1u + data[0] % 64, &cut);
     assert(a == b);
     if (a)
         assert(str_eq(sb_view(&whole), sb_view(&cut)));

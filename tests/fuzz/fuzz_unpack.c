@@ -20,8 +20,8 @@ static bool sink(void *arg, const void *p, size_t n, struct err *err)
     return true;
 }
 
-static bool run(enum unpack_coding coding, const uint8_t *data, size_t size, size_t step,
-                struct strbuf *out)
+static bool unpack_in_pieces(enum unpack_coding coding, const uint8_t *data, size_t size,
+                             size_t step, struct strbuf *out)
 {
     struct unpack u;
     bool ok = true;
@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     STRBUF_AUTO cut;
     sb_init(&whole, MAX_OUT + 1);
     sb_init(&cut, MAX_OUT + 1);
-    bool a = run(coding, data + 2, size - 2, size, &whole);
-    bool b = run(coding, data + 2, size - 2, 1u + data[1] % 32, &cut);
+    bool a = unpack_in_pieces(coding, data + 2, size - 2, size, &whole);
+    bool b = unpack_in_pieces(coding, data + 2, size - 2, 1u + data[1] % 32, &cut);
     assert(a == b);
     if (a)
         assert(str_eq(sb_view(&whole), sb_view(&cut)));

@@ -10,7 +10,7 @@
 #include "lib/base/util.h"
 
 /* "key=value;" of everything in the table. */
-static void append(void *arg, const char *key, const char *value, size_t n)
+static void append_pair(void *arg, const char *key, const char *value, size_t n)
 {
     sb_printf(arg, "%s=%.*s;", key, (int)n, value);
 }
@@ -19,7 +19,7 @@ static void assert_table(const struct annotations *t, const char *want)
 {
     STRBUF_AUTO text;
     sb_init(&text, 1 << 22);
-    assert_true(datil_annotations_each(t, append, &text));
+    assert_true(datil_annotations_each(t, append_pair, &text));
     assert_string_equal(sb_cstr(&text), want);
 }
 
@@ -79,7 +79,7 @@ static void test_cut(void **state)
     assert_true(set(t, "long", value));
     STRBUF_AUTO text;
     sb_init(&text, 1 << 20);
-    datil_annotations_each(t, append, &text);
+    datil_annotations_each(t, append_pair, &text);
     assert_int_equal(text.n, strlen("long=;") + DATIL_CLIENT_VALUE_MAX - 2);
     assert_true(utf8_valid(sb_view(&text)));
 }
@@ -119,13 +119,13 @@ static void test_damaged_slots(void **state)
         assert_table(t, hostile[i].want);
     }
     FREE_LATER struct annotations *t = xcalloc(1, sizeof *t);
-    assert_false(datil_annotations_each(t, append, NULL)); /* no table at all */
+    assert_false(datil_annotations_each(t, append_pair, NULL)); /* no table at all */
     datil_annotations_init(t);
     set(t, "A", "1");
     memset(t->slots[0].key, 'z', sizeof t->slots[0].key); /* no terminator */
     STRBUF_AUTO text;
     sb_init(&text, 1000);
-    assert_true(datil_annotations_each(t, append, &text));
+    assert_true(datil_annotations_each(t, append_pair, &text));
     assert_int_equal(text.n, DATIL_CLIENT_KEY_MAX + strlen("=1;"));
 }
 

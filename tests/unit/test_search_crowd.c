@@ -236,7 +236,7 @@ static void test_killed_writers(void **state)
     fs_remove_tree(dir, ERR_IGNORED);
 }
 
-static void fill(const char *dir, uint32_t crashes)
+static void put_crashes(const char *dir, uint32_t crashes)
 {
     struct index_writer *w;
     struct err err = {0};
@@ -298,7 +298,7 @@ static void test_damage_is_reported(void **state)
         struct index_reader *r;
         struct err err = {0};
         assert_non_null(mkdtemp(dir));
-        fill(dir, 90);
+        put_crashes(dir, 90);
         newest_folder(dir, folder);
         snprintf(path, sizeof path, "%s/%s", folder, damages[i].file);
         if (damages[i].truncate_to >= 0)
@@ -320,7 +320,7 @@ static void test_damage_is_reported(void **state)
         assert_false(index_verify(dir, &fields_builtin, quiet, NULL, &err));
 
         /* a writer that touches it makes a new one beside */
-        fill(dir, 90);
+        put_crashes(dir, 90);
         json_auto_t *again = ask(r, v, ARRAY_LEN(v));
         if (jget_int_or(again, "total", 0) < 60)
             fail_msg("%s: after writing again %s", damages[i].label, json_dumps(again, 0));
@@ -364,7 +364,7 @@ static void test_damaged_head_heals(void **state)
         struct arena a;
         bool there, ok;
         assert_non_null(mkdtemp(dir));
-        fill(dir, 9);
+        put_crashes(dir, 9);
         sync_index(dir);
         snprintf(path, sizeof path, "%s/head", dir);
         if (head_damages[i].truncate_to >= 0)
@@ -466,7 +466,7 @@ static void test_reboot_with_a_bad_page(void **state)
     int64_t seq;
     bool is_rolled_back;
     assert_non_null(mkdtemp(dir));
-    fill(dir, 90);
+    put_crashes(dir, 90);
     assert_true(index_writer_open(dir, &fields_builtin, &w, &err) && index_sync_to(w, 90, &err));
     json_auto_t *late = make_doc(91, 91);
     assert_true(index_put(w, late, &err)); /* so the weeks do not rest */

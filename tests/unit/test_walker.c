@@ -64,8 +64,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct walker_result run(const struct walker_options *o, const char *dump,
-                                const json_t *annotations)
+static struct walker_result walk_with(const struct walker_options *o, const char *dump,
+                                      const json_t *annotations)
 {
     struct walker_result r = {0};
     struct err err = {0};
@@ -80,7 +80,7 @@ static void test_good_dump(void **state)
 {
     struct place *p = *state;
     struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
-    struct walker_result r = run(&o, "tests/data/minidumps/linux_inline.dmp", NULL);
+    struct walker_result r = walk_with(&o, "tests/data/minidumps/linux_inline.dmp", NULL);
     if (r.exit_code != 0)
         fail_msg("exit %d: %s", r.exit_code, r.log);
     assert_true(r.is_output_json);
@@ -101,7 +101,7 @@ static void test_annotations(void **state)
     json_auto_t *annotations =
         json_pack("{s:{s:[s]}, s:s, s:s}", "ModuleSignatureInfo", "Somebody Ltd", "libm.so.6",
                   "CPUMicrocodeVersion", "0x1d", "Email", "someone@example.com");
-    struct walker_result r = run(&o, "tests/data/minidumps/linux_inline.dmp", annotations);
+    struct walker_result r = walk_with(&o, "tests/data/minidumps/linux_inline.dmp", annotations);
     assert_int_equal(r.exit_code, 0);
     json_t *libm = json_array_get(jget_arr(r.json_dump, "modules"), 3);
     assert_string_equal(jget_str(libm, "cert_subject"), "Somebody Ltd");
@@ -114,12 +114,12 @@ static void test_bad_dump(void **state)
 {
     struct place *p = *state;
     struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
-    struct walker_result r = run(&o, "Makefile", NULL);
+    struct walker_result r = walk_with(&o, "Makefile", NULL);
     assert_int_equal(r.exit_code, 1);
     assert_false(r.is_output_json);
     assert_true(str_starts(str_of(r.log), STR("ERROR HeaderMismatch - ")));
     walker_result_release(&r);
-    r = run(&o, "/dev/null", NULL);
+    r = walk_with(&o, "/dev/null", NULL);
     assert_int_equal(r.exit_code, 1);
     assert_true(str_starts(str_of(r.log), STR("ERROR MissingHeader - ")));
     walker_result_release(&r);
@@ -157,12 +157,12 @@ static void test_memory_limit(void **state)
     snprintf(path, sizeof path, "%s/greedy.dmp", p->dir);
     write_greedy_dump(path);
     struct walker_options o = {p->program, p->symbols, 60 * SECOND, 40 << 20};
-    struct walker_result r = run(&o, path, NULL);
+    struct walker_result r = walk_with(&o, path, NULL);
     assert_int_equal(r.exit_code, -SIGABRT);
     assert_null(r.json_dump);
     walker_result_release(&r);
     o.memory_bytes = MEMORY;
-    r = run(&o, path, NULL);
+    r = walk_with(&o, path, NULL);
     assert_int_equal(r.exit_code, 0);
     walker_result_release(&r);
 }
@@ -208,7 +208,7 @@ static void test_impostors(void **state)
         assert_true(fs_write_atomic(path, script, (size_t)n, 0755, ERR_IGNORED));
         struct walker_options o = {path, p->symbols, impostors[i].timeout_ms, MEMORY};
         int64_t start_ms = mono_ms();
-        struct walker_result r = run(&o, "/dev/null", NULL);
+        struct walker_result r = walk_with(&o, "/dev/null", NULL);
         if (r.exit_code != impostors[i].exit_code || r.json_dump || r.is_output_json ||
             !strstr(r.log, impostors[i].log) || strlen(r.log) > 64 << 10 ||
             (impostors[i].not_log && strstr(r.log, impostors[i].not_log)))

@@ -111,7 +111,8 @@ static bool on_end(void *arg, struct err *err)
 static const struct multipart_events events = {on_begin, on_data, on_end};
 
 /* Feeds `first` bytes, then the rest in pieces of `step`; each piece is a heap copy of its size. */
-static void run(struct str boundary, struct str body, size_t first, size_t step, struct strbuf *out)
+static void read_in_pieces(struct str boundary, struct str body, size_t first, size_t step,
+                           struct strbuf *out)
 {
     struct multipart m;
     assert_true(multipart_init(&m, boundary, &events, out, ERR_IGNORED));
@@ -135,7 +136,7 @@ static void check_cuts(const char *label, struct str body, struct str want, bool
         for (int way = 0; way < 2; way++) {
             STRBUF_AUTO got;
             sb_init(&got, 1 << 20);
-            run(STR("XX"), body, first, way ? 1 : body.n + 1, &got);
+            read_in_pieces(STR("XX"), body, first, way ? 1 : body.n + 1, &got);
             struct str out = sb_view(&got);
             /* An open part may have given all its data, or hold some of it back. */
             bool same =
@@ -185,7 +186,7 @@ static void test_header_limit(void **state)
         sb_text(&body, "\r\n\r\n1" END);
         STRBUF_AUTO got;
         sb_init(&got, 1 << 20);
-        run(STR("XX"), sb_view(&body), 100, 1000, &got);
+        read_in_pieces(STR("XX"), sb_view(&body), 100, 1000, &got);
         assert_string_equal(sb_cstr(&got), extra ? "!" : "||text/plain|1;");
     }
 }
@@ -206,7 +207,7 @@ static void test_boundaries(void **state)
     STRBUF_AUTO body;
     sb_init(&body, 1000);
     sb_printf(&body, "--%s\r\n\r\nx\r\n--%.69s\r\n--%s--", seventy, seventy, seventy);
-    run(str_of(seventy), sb_view(&body), 7, 3, &got);
+    read_in_pieces(str_of(seventy), sb_view(&body), 7, 3, &got);
     assert_memory_equal(sb_cstr(&got), "||text/plain|x\r\n--012", 21);
     assert_true(str_ends(sb_view(&got), STR("8;")));
 }

@@ -52,8 +52,8 @@ static void pack_zstd(struct str in, int window_log, struct strbuf *out)
 
 enum outcome { GOOD, BAD, TOO_LARGE };
 
-static enum outcome run(enum unpack_coding coding, struct str in, size_t first, size_t step,
-                        struct strbuf *out)
+static enum outcome unpack_in_pieces(enum unpack_coding coding, struct str in, size_t first,
+                                     size_t step, struct strbuf *out)
 {
     struct unpack u;
     unpack_init(&u, coding, 100 << 20, sink, out);
@@ -77,7 +77,7 @@ static void check(const char *label, enum unpack_coding coding, struct str in, e
         for (size_t step = 1; step <= in.n + 1; step += MAX(in.n, (size_t)1)) {
             STRBUF_AUTO out;
             sb_init(&out, 1 << 20);
-            enum outcome got = run(coding, in, first, step, &out);
+            enum outcome got = unpack_in_pieces(coding, in, first, step, &out);
             if (got != want || (want == GOOD && !str_eq(sb_view(&out), want_bytes)))
                 fail_msg("%s, cut at %zu: outcome %d, %zu bytes", label, first, (int)got, out.n);
         }

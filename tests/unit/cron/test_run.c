@@ -53,8 +53,8 @@ static bool leave_somebody_behind(struct job_context *x, struct err *err)
     return true;
 }
 
-static void run(const char *label, bool (*job)(struct job_context *x, struct err *err),
-                struct run_result *ret)
+static void run_here(const char *label, bool (*job)(struct job_context *x, struct err *err),
+                     struct run_result *ret)
 {
     const struct cron_job row = {.name = label, .timeout_s = 1, .run = job};
     struct conf conf;
@@ -71,10 +71,10 @@ static void test_results(void **state)
 {
     struct run_result r;
     (void)state;
-    run("speak", speak, &r);
+    run_here("speak", speak, &r);
     assert_true(r.ok);
     assert_string_equal(r.tail, "one\ntwo\n");
-    run("refuse", refuse, &r);
+    run_here("refuse", refuse, &r);
     assert_false(r.ok);
     assert_string_equal(r.type, "conflict");
     assert_string_equal(r.value, "not today");
@@ -84,7 +84,7 @@ static void test_limit_holds_behind_the_end_of_the_output(void **state)
 {
     struct run_result r;
     (void)state;
-    run("close_output_and_sleep", close_output_and_sleep, &r);
+    run_here("close_output_and_sleep", close_output_and_sleep, &r);
     assert_false(r.ok);
     assert_string_equal(r.type, "timeout");
     assert_string_equal(r.tail, "good bye\n");
@@ -94,7 +94,7 @@ static void test_a_child_of_the_job_does_not_keep_it_running(void **state)
 {
     struct run_result r;
     (void)state;
-    run("leave_somebody_behind", leave_somebody_behind, &r);
+    run_here("leave_somebody_behind", leave_somebody_behind, &r);
     assert_true(r.ok);
     assert_string_equal(r.tail, "started\n");
 }
