@@ -1,8 +1,8 @@
 /*
  * Aggregations, level by level: counting, choosing the best of each slot, and the JSON of the
- * answer; agg.h says how.  Counters are an array where slots times ids stay below DENSE_MAX and a
- * hash table of pairs beyond that: an array costs one addition for a row, but most pairs of two
- * long lists never occur.
+ * answer; agg_node.h says how.  Counters are an array where slots times ids stay below DENSE_MAX
+ * and a hash table of pairs beyond that: an array costs one addition for a row, but most pairs of
+ * two long lists never occur.
  */
 #include "lib/search/columns/agg.h"
 
@@ -11,6 +11,7 @@
 #include "lib/base/time.h"
 #include "lib/base/topk.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/agg_node.h"
 
 static bool grow_sparse(struct map *m, struct cost *cost)
 {

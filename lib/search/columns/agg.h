@@ -1,72 +1,23 @@
 #ifndef SEARCH_COLUMNS_AGG_H
 #define SEARCH_COLUMNS_AGG_H
 
-#include "lib/base/map.h"
-#include "lib/search/columns/run.h"
+#include "lib/search/columns/run_state.h"
 
 /*
- * agg - aggregations while a query runs; private to agg*.c.
+ * agg - facets, histograms and counts of distinct values, level by level.
  *
- * Every aggregation turns a row into ids: of the unified numbering for strings, 1 and 2 for
- * false and true, numbers given in order of appearance for numeric values and bucket starts.
- * It counts pairs (slot, id), where the slot is the bucket of the parent that the row is in
- * (0 on the first level).  At the end of its level each slot's best ids become buckets; their
- * numbers are the slots of the level below.
- *
- * All tables here grow with what strangers ask for, so each byte is held on the account of the
- * search before it is allocated, each bucket counted, each loop over rows, ids or pairs told to
- * run->cost.  When it says stop, counting goes on with what room there is and the answer is
- * thrown away.
+ * For each level, from 0: agg_block for every selected block, agg_end_part behind each partition,
+ * agg_end_level at the end, which chooses the buckets that the next level counts in.
  */
-enum { DENSE_MAX = 4 << 20 }; /* counters in an array rather than a hash table */
 
-/* Numeric values -> ids from 1. */
-struct interner {
-    struct map ids;
-    uint64_t *values; /* by id - 1 */
-    size_t cap;
-    uint64_t last; /* neighbours are often equal */
-    uint32_t last_id;
-};
-
-struct pairs {
-    uint32_t *rows, *slots, *ids;
-    size_t n, cap;
-};
-
-struct bucket {
-    uint32_t id;
-    uint32_t count;
-};
-
-struct agg_node {
-    const struct agg *spec;
-    struct cost *cost;
-    struct agg_node *next, *children;
-    size_t level;
-    size_t slot_count;
-    struct unify *unify;    /* string fields */
-    struct interner values; /* numeric fields */
-    size_t id_count;        /* of a dense table, 0 included */
-    uint32_t *dense;        /* slot * id_count + id */
-    bool grows;             /* dense, one slot, ids still being given: numbers on the first level */
-    struct map sparse;      /* (slot << 32 | id) -> count, later bucket + 1 */
-    uint32_t *local;        /* first level, strings: by code of the partition at hand */
-    size_t local_n, local_cap;
-    struct pairs pairs;
-    struct bucket *buckets; /* of slot s: first[s] .. first[s + 1] */
-    size_t bucket_count, bucket_cap;
-    size_t *first;
-};
-
-/* Fills node->pairs for rows with the given slots (NULL: all 0). */
-void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
-               const uint32_t *slots, size_t n);
-void interner_release(struct interner *in);
-/* The value of an id: bits of an int64_t or a double. */
-static inline uint64_t interner_value(const struct interner *in, uint32_t id)
-{
-    return in->values[id - 1];
-}
+/* Makes the tree and numbers the values of its string fields. */
+bool agg_prepare(struct run *run);
+size_t agg_depth(const struct run *run);
+bool agg_block(struct run *run, size_t level, const struct block *b);
+bool agg_end_part(struct run *run, size_t level, size_t part);
+bool agg_end_level(struct run *run, size_t level);
+/* Less than everything when the search must end. */
+json_t *agg_json(struct run *run);
+void agg_release(struct run *run);
 
 #endif

@@ -3,7 +3,7 @@
  * buckets, in the order in which they appear.  Reports say what the numbers are, so strangers do;
  * the map is seeded.
  */
-#include "lib/search/columns/agg.h"
+#include "lib/search/columns/agg_node.h"
 
 #include "lib/base/util.h"
 

@@ -1,9 +1,9 @@
 #include "lib/search/engine.h"
 
 #include "lib/base/util.h"
+#include "lib/search/columns/filling.h"
 #include "lib/search/columns/health.h"
 #include "lib/search/columns/keep.h"
-#include "lib/search/columns/mend.h"
 #include "lib/search/columns/run.h"
 #include "lib/search/columns/write.h"
 
@@ -94,17 +94,17 @@ static bool scrub(void *writer, const struct index_pace *pace, size_t *ret_damag
 
 static bool fill_begin(void *writer, uint64_t crashes, uint64_t *ret_losses, struct err *err)
 {
-    return damage_heals(mend_fill_begin(writer, crashes, ret_losses, err), err);
+    return damage_heals(filling_begin(writer, crashes, ret_losses, err), err);
 }
 
 static bool fill_progress(void *writer, uint64_t looked, uint64_t put_count, struct err *err)
 {
-    return damage_heals(mend_fill_progress(writer, looked, put_count, err), err);
+    return damage_heals(filling_progress(writer, looked, put_count, err), err);
 }
 
 static bool filled(void *writer, uint64_t losses, struct err *err)
 {
-    return damage_heals(mend_filled(writer, losses, err), err);
+    return damage_heals(filling_end(writer, losses, err), err);
 }
 
 static bool claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,

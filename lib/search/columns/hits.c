@@ -3,10 +3,11 @@
  * Every value is held on the account of the search for all the forms it takes until the answer is
  * sent.
  */
-#include "lib/search/columns/run.h"
+#include "lib/search/columns/hits.h"
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/sort.h"
 
 static json_t *list_json(const struct column *c, uint32_t code)
 {

@@ -13,7 +13,6 @@
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/sums.h"
-#include "lib/search/columns/write.h"
 
 void recover_boot_id(char out[40])
 {

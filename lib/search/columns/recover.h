@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_RECOVER_H
 #define SEARCH_COLUMNS_RECOVER_H
 
-#include "lib/search/columns/root.h"
+#include "lib/search/columns/root_parts.h"
 
 /*
  * recover - what a writer does before it begins: finish or undo the commit of one that was

@@ -1,7 +1,7 @@
 #ifndef SEARCH_COLUMNS_ROOT_H
 #define SEARCH_COLUMNS_ROOT_H
 
-#include "lib/search/columns/part.h"
+#include "lib/search/columns/root_parts.h"
 
 /*
  * root - the index as a whole: its head, the lock, the opened partitions.
@@ -17,22 +17,6 @@
  *            damaged one makes it anew (mend.h).
  * Ownership  root_free closes everything.
  */
-struct root {
-    char *dir;
-    const struct field_table *fields; /* borrowed */
-    bool is_writable;
-    int lock_fd;
-    struct mfile head;
-    struct root_head *h;           /* NULL: reader of an index that does not exist (any more) */
-    bool was_there;                /* there has been a head since root_open */
-    struct part *open;             /* whose seals are open, till root_unlock */
-    uint64_t stamp;                /* of the table of partitions as opened */
-    struct part *parts[PARTS_MAX]; /* parallel to the table; NULL: none, not opened or damaged */
-    bool is_damaged[PARTS_MAX];    /* could not be read */
-    size_t part_count;
-    int64_t retry_ms;     /* when to look at damaged ones again */
-    uint64_t parts_epoch; /* changes when a struct part is closed or opened */
-};
 
 /* Makes the index when is_writable and it is not there. */
 bool root_open(const char *dir, const struct field_table *fields, bool is_writable,
@@ -47,15 +31,5 @@ bool root_refresh(struct root *r, struct err *err);
 
 /* A consistent state of all partitions: each is fixed to it (part_use). */
 bool root_snapshot(struct root *r, struct err *err);
-
-/* For writers, below the lock. */
-/* Before the first store into the head of a partition: ERR_DAMAGED if it is damaged. */
-bool root_open_part(struct root *r, struct part *p, struct err *err);
-struct part *root_part(struct root *r, int32_t week); /* NULL: none */
-bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
-/* Takes a damaged partition out of use: its folder moves to DIR/aside/, the loss is counted. */
-bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err);
-/* Moves DIR/name to DIR/aside/; a missing one is fine. */
-bool root_move_aside(const char *dir, const char *name, struct err *err);
 
 #endif

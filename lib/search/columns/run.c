@@ -3,67 +3,11 @@
 #include <assert.h>
 
 #include "lib/base/util.h"
+#include "lib/search/columns/agg.h"
+#include "lib/search/columns/hits.h"
+#include "lib/search/columns/sort.h"
 
-/*
- * A worker keeps UNIFY_KEPT_BYTES of numberings between searches: those of a million reports' usual
- * facets (signature, version, platform …) take 20 MB together, a field with a value of its own in
- * every report 40 MB.  The largest go first.
- */
-enum { RUN_ARENA_BYTES = 256 << 20, UNIFY_KEPT_BYTES = 64 << 20 };
-
-static void drop_unify(struct reader *r, size_t field)
-{
-    unify_free(r->unify[field]);
-    r->unify[field] = NULL;
-}
-
-/* Numberings point into partitions: they go when one is closed. */
-static void begin_unify(struct reader *r)
-{
-    for (size_t i = 0; i < r->root->fields->search_count; i++) {
-        if (r->parts_epoch != r->root->parts_epoch)
-            drop_unify(r, i);
-        else if (r->unify[i])
-            r->unify[i]->held = 0;
-    }
-    r->parts_epoch = r->root->parts_epoch;
-}
-
-/* What a search has made large does not stay. */
-static void shrink_unify(struct reader *r)
-{
-    for (;;) {
-        size_t bytes = 0, largest = 0, most = 0;
-        for (size_t i = 0; i < r->root->fields->search_count; i++) {
-            size_t one = r->unify[i] ? unify_bytes(r->unify[i]) : 0;
-            bytes += one;
-            if (one > most) {
-                most = one;
-                largest = i;
-            }
-        }
-        if (bytes <= UNIFY_KEPT_BYTES)
-            return;
-        drop_unify(r, largest);
-    }
-}
-
-static struct unify *unify_of(struct run *run, const struct search_field *f)
-{
-    struct unify **u = &run->reader->unify[f->id];
-    if (!*u)
-        *u = unify_new(run->root, f);
-    return *u;
-}
-
-struct unify *run_unify(struct run *run, const struct search_field *f)
-{
-    struct unify *u = unify_of(run, f);
-    for (size_t i = 0; i < run->root->part_count; i++)
-        if (run->part_used[i] && !unify_add_part(u, i, &run->cost))
-            return NULL;
-    return u;
-}
+enum { RUN_ARENA_BYTES = 256 << 20 };
 
 static bool use_field(struct part *p, const struct search_field *f, struct err *err)
 {
@@ -260,7 +204,7 @@ static bool prepare_filters(struct run *run)
     for (size_t i = 0; i < q->filter_count; i++) {
         const struct search_field *f = q->filters[i].field;
         enum column_kind kind = column_kind_of(f);
-        struct unify *u = kind == COLUMN_DICT || kind == COLUMN_LIST ? unify_of(run, f) : NULL;
+        struct unify *u = kind == COLUMN_DICT || kind == COLUMN_LIST ? run_unify_of(run, f) : NULL;
         run->row_units += conds_of_row(&q->filters[i]);
         if (!ready_filter_init(&run->arena, &run->filters[i], &q->filters[i], u, cache_bytes,
                                &run->cost))
@@ -306,7 +250,7 @@ static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct er
 bool run_query(struct reader *r, const struct search_query *q, const struct search_limits *limits,
                bool *ret_outdated, json_t **ret, struct err *err)
 {
-    begin_unify(r);
+    reader_begin_search(r);
     struct run *run = xcalloc(1, sizeof *run);
     run->reader = r;
     run->root = r->root;
@@ -320,6 +264,6 @@ bool run_query(struct reader *r, const struct search_query *q, const struct sear
     sort_release(run);
     arena_release(&run->arena);
     free(run);
-    shrink_unify(r);
+    reader_end_search(r);
     return ok;
 }

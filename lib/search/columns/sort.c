@@ -1,4 +1,4 @@
-#include "lib/search/columns/run.h"
+#include "lib/search/columns/sort.h"
 
 #include <math.h>
 

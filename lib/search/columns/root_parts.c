@@ -1,0 +1,118 @@
+/*
+ * Partitions of an index that is open: which one a week has, a new one, one that goes aside.  The
+ * table in the head says which partitions there are (table_change in commit.c); the array beside
+ * it holds those that this process has mapped.
+ */
+#include "lib/search/columns/root_parts.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/util.h"
+
+void root_close_part(struct root *r, size_t i)
+{
+    struct part *p = r->parts[i];
+    if (p)
+        r->parts_epoch++;
+    for (struct part **at = &r->open; p && p->is_open && *at; at = &(*at)->next_open)
+        if (*at == p) {
+            *at = p->next_open;
+            break;
+        }
+    part_free(p);
+    r->parts[i] = NULL;
+    r->is_damaged[i] = false;
+}
+
+bool root_open_part(struct root *r, struct part *p, struct err *err)
+{
+    if (p->is_open)
+        return true;
+    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+        return err_set(err, ERR_DAMAGED, "%s: the head is not what was written", p->folder);
+    seal_open(HEAD_PART, p->h);
+    p->is_open = true;
+    p->next_open = r->open;
+    r->open = p;
+    return true;
+}
+
+struct part *root_part(struct root *r, int32_t week)
+{
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i] && r->parts[i]->week == week)
+            return r->parts[i];
+    return NULL;
+}
+
+/* The entry of this week, else one that is free. */
+static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
+{
+    uint32_t free_one = n;
+    for (uint32_t i = 0; i < n; i++) {
+        struct table_entry e = table_entry(r->h, i);
+        if (e.week == week)
+            return i;
+        if (e.revision == 0 && e.flags == 0 && free_one == n)
+            free_one = i;
+    }
+    return free_one;
+}
+
+bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err)
+{
+    uint32_t n = table_count(r->h), i = find_entry(r, week, n);
+    if (i == PARTS_MAX)
+        return err_set(err, ERR_TOO_LARGE, "%s: more than %d partitions", r->dir, PARTS_MAX);
+    struct table_entry entry = i < n ? table_entry(r->h, i) : (struct table_entry){.week = week};
+    if (entry.week != week) /* a week that was dropped makes place */
+        entry = (struct table_entry){.week = week};
+    entry.revision = table_take_revision(r->h);
+    if (!part_create(r->dir, r->fields, week, entry.revision, &r->parts[i], err))
+        return false;
+    r->parts[i]->is_open = true;
+    r->parts[i]->next_open = r->open;
+    r->open = r->parts[i];
+    table_change(r->h, i, entry);
+    r->part_count = MAX(r->part_count, (size_t)i + 1);
+    r->parts_epoch++;
+    r->stamp = table_stamp(r->h);
+    *ret = r->parts[i];
+    return true;
+}
+
+bool root_move_aside(const char *dir, const char *name, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    snprintf(to, sizeof to, "%s/aside", dir);
+    if (!fs_mkdirs(to, FS_DIR_MODE, err))
+        return false;
+    snprintf(from, sizeof from, "%s/%s", dir, name);
+    snprintf(to, sizeof to, "%s/aside/%s.%llx", dir, name, (unsigned long long)random_u64());
+    return rename(from, to) == 0 || errno == ENOENT ||
+           err_errno(err, errno, "setting aside %s", from);
+}
+
+bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err)
+{
+    struct table_entry entry = table_entry(r->h, index);
+    char name[32];
+    part_folder_name(entry.week, entry.revision, name);
+    log_event(LOG_ERROR, "index_partition_damaged", "a partition of the index was set aside",
+              LOG_S("partition", name), LOG_S("error", why));
+    root_close_part(r, index);
+    if (!root_move_aside(r->dir, name, err))
+        return false;
+    /* Counted first: a writer that is killed in between has counted a loss that is found again,
+     * never lost a week that nobody fills. */
+    fact_set(r->h, FACT_LOSSES, fact(r->h, FACT_LOSSES) + 1);
+    entry.flags |= PART_DAMAGED;
+    entry.revision = 0;
+    table_change(r->h, index, entry);
+    return true;
+}
