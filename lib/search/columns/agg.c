@@ -3,6 +3,15 @@
  * answer; agg_node.h says how.  Counters are an array where slots times ids stay below DENSE_MAX
  * and a hash table of pairs beyond that: an array costs one addition for a row, but most pairs of
  * two long lists never occur.
+ *
+ * What is counted are pairs of a slot and an id. The slot is the bucket of the parent that a row
+ * lies in, so a nested aggregation is the same loop as a flat one with more slots; what the ids are
+ * says agg_ids.c. Which buckets there are is known only when all rows of a level have been counted,
+ * hence one pass over the selected rows for each level: keeping the rows of every bucket instead
+ * would take memory by the row, not by the bucket.
+ *
+ * A finished level no longer needs its counters: index_buckets turns the same table into one from
+ * pair to bucket number, which the next pass uses as slots.
  */
 #include "lib/search/columns/agg.h"
 
@@ -13,6 +22,10 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/agg_node.h"
 
+/*
+ * Memory is held for the larger table before it is made and given back for the smaller one after,
+ * since both are there while entries move.
+ */
 static bool grow_sparse(struct map *m, struct cost *cost)
 {
     size_t old_bytes = map_bytes(m);
@@ -23,6 +36,10 @@ static bool grow_sparse(struct map *m, struct cost *cost)
     return cost_work(cost, m->cap);
 }
 
+/*
+ * Numeric fields on the first level number their values as they come, so the array of counters
+ * grows with them, by doubling from 1024 counters.
+ */
 static bool grow_dense(struct agg_node *node)
 {
     size_t n = MAX(node->id_count * 2, (size_t)1024);
@@ -57,6 +74,10 @@ static uint32_t bucket_of(const struct agg_node *node, uint32_t slot, uint32_t i
     return map_get(&node->sparse, (uint64_t)slot << 32 | id);
 }
 
+/*
+ * The tree of the query with a node for each aggregation, in the order in which they were asked
+ * for, which is the order of the answer.
+ */
 static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size_t level)
 {
     struct agg_node *head = NULL, **at = &head;
@@ -74,6 +95,10 @@ static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size
     return head;
 }
 
+/*
+ * Numberings are made before the first row is looked at: the size of the counters depends on how
+ * many distinct values there are.
+ */
 static bool number_values(struct run *run, struct agg_node *n)
 {
     for (; n; n = n->next) {
@@ -123,6 +148,7 @@ bool agg_prepare(struct run *run)
     return true;
 }
 
+/* How many passes over the rows it takes: one for each level of nesting. */
 static size_t depth_of(const struct agg_node *n)
 {
     size_t depth = 0;
@@ -168,6 +194,7 @@ static bool count_codes(struct agg_node *n, const struct column *c, const uint32
     return true;
 }
 
+/* A partition without the column has no value in any row: nothing to count. */
 static bool count_node(struct agg_node *n, const struct part *p, const struct block *b,
                        const uint32_t *slots)
 {
@@ -197,6 +224,10 @@ static void to_buckets(struct agg_node *n)
     p->n = kept;
 }
 
+/*
+ * Walks down to the aggregations of this level, and takes the rows along that fall into kept
+ * buckets on the way: a row that is in no bucket of the parent is not counted below it.
+ */
 static bool block_node(struct agg_node *n, size_t level, const struct part *p,
                        const struct block *b, const uint32_t *slots)
 {
@@ -225,6 +256,10 @@ bool agg_block(struct run *run, size_t level, const struct block *b)
     return block_node(run->aggs, level, run->root->parts[b->part], b, NULL);
 }
 
+/*
+ * Codes are of one partition, so what count_codes has counted is added to the common ids when the
+ * partition ends: once for each distinct value rather than for each row.
+ */
 bool agg_end_part(struct run *run, size_t level, size_t part)
 {
     if (level > 0)
@@ -245,6 +280,10 @@ bool agg_end_part(struct run *run, size_t level, size_t part)
     return true;
 }
 
+/*
+ * Values in their natural order: texts by bytes, false before
+ * true, numbers by size.
+ */
 static int compare_ids(const struct agg_node *n, uint32_t a, uint32_t b)
 {
     if (n->unify)
@@ -271,6 +310,10 @@ static int compare_buckets(const void *pa, const void *pb, void *arg)
     return compare_ids(n, a->id, b->id);
 }
 
+/*
+ * The limit on buckets is one for the whole answer. Where it ends the search the bucket is left
+ * out; what there is of the answer is thrown away.
+ */
 static void add_bucket(struct agg_node *n, struct bucket b)
 {
     if (!cost_buckets(n->cost, 1))
@@ -342,6 +385,7 @@ static bool choose(struct chooser *c, struct bucket b)
     return true;
 }
 
+/* A cardinality is one bucket without an id, whose count is the number of distinct values. */
 static void end_slot(struct chooser *c)
 {
     struct agg_node *n = c->node;
@@ -355,6 +399,7 @@ static void end_slot(struct chooser *c)
     c->distinct = 0;
 }
 
+/* Id 0 is "no value" and makes no bucket. */
 static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size_t slot)
 {
     struct agg_node *n = c->node;
@@ -371,6 +416,7 @@ static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size
     return true;
 }
 
+/* Buckets of all slots lie in one array, slot after slot; first[] says where each begins. */
 static bool choose_buckets(struct run *run, struct agg_node *n)
 {
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
@@ -411,6 +457,10 @@ static void index_buckets(struct agg_node *n)
         }
 }
 
+/*
+ * Every child of a finished aggregation gets as many slots as there are buckets, in all slots
+ * together.
+ */
 static bool end_nodes(struct run *run, struct agg_node *n, size_t level)
 {
     for (; n; n = n->next) {
@@ -437,6 +487,9 @@ bool agg_end_level(struct run *run, size_t level)
     return end_nodes(run, run->aggs, level);
 }
 
+/*
+ * Terms of date fields are shown in whole seconds; agg_ids.c has cut the rest off before counting.
+ */
 static json_t *date_term(int64_t us)
 {
     char text[TIME_TEXT_MAX];
@@ -446,6 +499,9 @@ static json_t *date_term(int64_t us)
     return json_string(text);
 }
 
+/*
+ * As clients know them: truth values are "T" and "F", and a double that has no JSON form is null.
+ */
 static json_t *term_json(const struct agg_node *n, uint32_t id)
 {
     if (n->unify)
@@ -476,6 +532,7 @@ static bool hold_bucket(const struct agg_node *n, const json_t *bucket)
     return cost_hold(n->cost, bytes) && cost_work(n->cost, bytes);
 }
 
+/* The facets below one bucket, or of the whole answer for slot 0 of the first level. */
 static json_t *nodes_json(const struct agg_node *n, size_t slot)
 {
     json_t *out = json_object();

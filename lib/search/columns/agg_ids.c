@@ -31,6 +31,10 @@ static bool grow_ids(struct interner *in, struct cost *cost)
 }
 
 /* 0: no room, the search must end. */
+/*
+ * Rows come in the order of arrival, and neighbours often have the same value (a build date, a
+ * truncated time), so the last one is tried before the map.
+ */
 static uint32_t intern(struct interner *in, uint64_t value, struct cost *cost)
 {
     if (in->last_id && in->last == value)
@@ -71,6 +75,10 @@ static uint64_t number_of(const struct agg *spec, const struct column *c, uint64
     return (uint64_t)v;
 }
 
+/*
+ * Room for three arrays of one length; doubling, so a block costs no allocation after the first
+ * ones.
+ */
 static bool make_room(struct pairs *p, size_t n, struct cost *cost)
 {
     if (p->n + n <= p->cap)
@@ -85,6 +93,7 @@ static bool make_room(struct pairs *p, size_t n, struct cost *cost)
     return true;
 }
 
+/* Written without a branch: an absent value is written, too, and overwritten by the next one. */
 static void add_pair(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
 {
     p->rows[p->n] = row;
@@ -94,8 +103,8 @@ static void add_pair(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
 }
 
 /* Leaves room for one pair of each of the rows that are left. */
-static bool push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_t *ids, size_t n,
-                     size_t rows_left, struct cost *cost)
+static bool add_pairs(struct pairs *p, uint32_t row, uint32_t slot, const uint32_t *ids, size_t n,
+                      size_t rows_left, struct cost *cost)
 {
     if (!cost_work(cost, n) || !make_room(p, n + rows_left + 1, cost))
         return false;
@@ -104,6 +113,10 @@ static bool push_all(struct pairs *p, uint32_t row, uint32_t slot, const uint32_
     return true;
 }
 
+/*
+ * For a field of single texts the numbering is one array from code to id, read directly here: this
+ * is the inner loop of nested facets.
+ */
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n)
 {
@@ -121,7 +134,7 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
         } else if (node->unify) {
             size_t id_count;
             const uint32_t *ids = unify_ids(node->unify, part, column_code(c, row), &id_count);
-            if (!push_all(out, row, slot, ids, id_count, n - i, node->cost))
+            if (!add_pairs(out, row, slot, ids, id_count, n - i, node->cost))
                 return;
         } else if (c->kind == COLUMN_BOOL) {
             add_pair(out, row, slot, column_code(c, row));

@@ -1,3 +1,8 @@
+/*
+ * Whoever looks without a lock must not take a writer at work for damage. Where two things do not
+ * fit, the one that was stored later is read again, or the order of the stores says which of them a
+ * writer has just changed; and scrub.c looks again in any case before it acts.
+ */
 #include "lib/search/columns/check.h"
 
 #include "lib/base/util.h"
@@ -12,8 +17,15 @@
  * may have a newer row; both show in the order of the stores of a commit (write.c): tombstone, row
  * count, sequence, and the row of the crash last.
  */
+/*
+ * Three readings of the sums: a sync takes its time between two copies. The clock of the pace is
+ * looked at every 4096 rows, each counted as 64 bytes.
+ */
 enum { TRIES = 3, PACE_EVERY = 4096, ROW_BYTES = 64 };
 
+/*
+ * The sums of resting files hold only as long as the turn of the head is the one they were made at.
+ */
 static bool check_sums_once(const struct part *p, const struct index_pace *pace, struct err *err)
 {
     struct sums s = {0};
@@ -58,6 +70,7 @@ static bool pace_rows(const struct index_pace *pace, uint64_t row, struct err *e
     return err_set(err, ERR_UNAVAILABLE, "told to stop");
 }
 
+/* An entry that the hash does not lead to would be put a second time. */
 static bool check_dict(struct dict *d, const struct index_pace *pace, struct err *err)
 {
     for (uint32_t code = 1; code <= d->checked; code++) {
@@ -71,6 +84,7 @@ static bool check_dict(struct dict *d, const struct index_pace *pace, struct err
     return true;
 }
 
+/* An empty list has an entry of no bytes, which is no damage. */
 static bool check_column(struct column *c, const struct index_pace *pace, struct err *err)
 {
     if (!column_use(c, err))
@@ -85,6 +99,7 @@ static bool check_column(struct column *c, const struct index_pace *pace, struct
            (!c->elements.h || check_dict(&c->elements, pace, err));
 }
 
+/* A row outside its zone would be left out of searches by date. */
 static bool check_zones(const struct part *p, const struct index_pace *pace, struct err *err)
 {
     const struct column *dates = part_dates(p);
@@ -112,6 +127,7 @@ static bool is_possible(const struct root *r, uint64_t died)
     return died <= commit_sequence(r->h) + 1; /* read after the death */
 }
 
+/* Since the snapshot, by a commit that exists or is about to. */
 static bool has_died_since(const struct root *r, const struct part *p, uint64_t row)
 {
     uint64_t died = died_at(p, row);
@@ -155,6 +171,7 @@ static bool check_live_row(const struct root *r, const struct part *p, const str
                    (unsigned long long)row);
 }
 
+/* Everything about one row that does not need another one; the last line looks for its crash. */
 static bool check_row(const struct root *r, const struct part *p, const struct column *ids,
                       uint64_t row, uint64_t *ret_live, struct err *err)
 {
@@ -188,6 +205,7 @@ static bool check_row_of(const struct part *p, const struct column *ids, struct 
     return true;
 }
 
+/* Columns first: everything after it relies on codes inside their dictionaries. */
 bool check_meaning(struct root *r, struct part *p, const struct index_pace *pace,
                    uint64_t *ret_live, struct err *err)
 {
@@ -204,6 +222,7 @@ bool check_meaning(struct root *r, struct part *p, const struct index_pace *pace
     return !ids || check_row_of(p, ids, err);
 }
 
+/* The sum of the head covers the table up to its count; the rest is compared with zero. */
 bool check_root(const struct root *r, struct err *err)
 {
     const struct root_head *h = r->h;

@@ -1,3 +1,7 @@
+/*
+ * The text is for people and may be stale: a holder that died has left its name, and the lock alone
+ * says whether anybody is there.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +21,7 @@
  */
 enum { PAUSE_US = 50000, TEXT_MAX = 160 };
 
+/* The first line of the file; "another process" if there is none. */
 static void read_holder(int fd, char out[TEXT_MAX])
 {
     ssize_t n = pread(fd, out, TEXT_MAX - 1, 0);
@@ -36,6 +41,10 @@ static void write_holder(int fd, const char *what)
         log_event(LOG_DEBUG, "claim_text", "the holder of a claim could not be noted");
 }
 
+/*
+ * Waiting is polling, twenty times a second: flock has no end of its own, and a signal to end it
+ * would interrupt other things.
+ */
 bool keep_claim(const char *dir, const char *file, const char *what, int64_t wait_ms, int *ret_fd,
                 struct err *err)
 {
@@ -64,6 +73,7 @@ bool keep_claim(const char *dir, const char *file, const char *what, int64_t wai
     return true;
 }
 
+/* A shared lock that is free says that nobody holds the claim; it goes with the descriptor. */
 bool keep_claim_holder(const char *dir, const char *file, char *out, size_t size)
 {
     char path[PATH_MAX], holder[TEXT_MAX];

@@ -10,6 +10,12 @@
  *
  * Every step is one store.  Which neighbours may change places and which may not is written down,
  * and tried out, in tests/unit/test_search_commit.c.
+ *
+ * Plain loads and stores of one aligned word are enough on the machines we know; what is needed
+ * beyond that is order. A release store may not move before what was written earlier, an acquire
+ * load may not move behind what is read later, and on amd64 both cost nothing. Where a store must
+ * not be overtaken by later ones either (the turn of a seal, the stamp of the table), it is an
+ * addition, which is a full barrier.
  */
 #include "lib/search/columns/commit.h"
 
@@ -46,6 +52,7 @@ static void store32(struct shared_u32 *s, uint32_t v)
  */
 enum { LOOKS = 3 };
 
+/* Where in a head the seal is, and what of the head is in use. */
 static const struct layout {
     size_t seal, count, array, element;
     uint32_t max;
@@ -96,6 +103,7 @@ void seal_open(enum head_type type, void *head)
         atomic_fetch_add(&s->turn.shared, 1); /* a full barrier: no store into the head before it */
 }
 
+/* The turn becomes even with the release of everything before it: whoever sees it sees the sum. */
 void seal_close(enum head_type type, void *head)
 {
     struct head_seal *s = seal_in(type, head);
@@ -122,6 +130,7 @@ static struct row_slot *spare_slot(struct part_head *h)
     return &h->slots[is_second];
 }
 
+/* Plain stores: only the holder of the lock reads them, and only if the number says so. */
 static void announce_rows(const struct commit *c)
 {
     struct intent *in = &c->head->intent;
@@ -150,6 +159,7 @@ static void mark_old(const struct commit *c)
                                  (uint64_t)1 << (c->old.row % 64), memory_order_release);
 }
 
+/* For housekeeping: how many rows a compaction would save, and that a sync is due. */
 static void note_change(const struct commit *c)
 {
     if (c->old.part) {
@@ -183,6 +193,7 @@ static void store_number(const struct commit *c)
     store(&c->head->sequence, c->sequence);
 }
 
+/* In the same partition the code of the crash is the same, and the next step overwrites it. */
 static void unlink_old(const struct commit *c)
 {
     if (c->old.part && c->old.part != c->new.part)
@@ -281,6 +292,10 @@ void rows_publish(struct part_head *h, uint64_t sequence, uint64_t rows)
     store(&s->sequence, sequence);
 }
 
+/*
+ * After a kill before the commit: a later commit would take the same number and bring the row count
+ * to life that nobody committed.
+ */
 void rows_void_since(struct part_head *h, uint64_t sequence)
 {
     for (int i = 0; i < 2; i++)
@@ -308,6 +323,9 @@ void tomb_set(struct part_head *h, struct shared_u64 *dead, struct shared_u64 *d
     note_change(&c);
 }
 
+/*
+ * Before a row is committed: a killed writer may have had a row at the same place, and buried it.
+ */
 void tomb_clear(struct shared_u64 *dead, struct shared_u64 *dead_at, uint64_t row)
 {
     tomb_undo(dead_at, row);
@@ -406,6 +424,10 @@ void dict_set_hash_file(struct dict_head *d, struct file_name file)
     set_file(&d->hash, file);
 }
 
+/*
+ * The first row of a block sets both ends: whatever stands there is of a row that was never
+ * committed.
+ */
 void zone_widen(struct zone *z, int64_t date_us, bool is_first)
 {
     if (is_first || date_us < zone_min(z))
@@ -508,12 +530,14 @@ void table_forget(struct root_head *h)
     store32(&h->part_count, 0);
 }
 
+/* By memset: no reader looks behind the count. */
 void table_clear_rest(struct root_head *h)
 {
     uint32_t n = table_count(h);
     memset((void *)&h->parts[n], 0, (PARTS_MAX - n) * sizeof h->parts[0]);
 }
 
+/* Given once and never again, so a folder of a killed writer is never taken for a new one. */
 uint32_t table_take_revision(struct root_head *h)
 {
     return atomic_fetch_add(&h->next_revision.shared, 1);

@@ -1,3 +1,7 @@
+/*
+ * Once a limit is crossed the search is over, but nothing is torn down from below: every loop gets
+ * "no" from its next question and returns, so that memory is given back by those who took it.
+ */
 #include "lib/search/columns/cost.h"
 
 #include "lib/base/time.h"
@@ -17,6 +21,7 @@ void cost_begin(struct cost *c, const struct search_limits *limits)
     *c = (struct cost){.limits = limits};
 }
 
+/* The asker is looked for more rarely than the clock, since that is a system call. */
 bool cost_look(struct cost *c)
 {
     int64_t now = mono_ms();
@@ -32,6 +37,7 @@ bool cost_look(struct cost *c)
     return c->end == COST_GOES_ON;
 }
 
+/* What is held is what was asked for, before it is allocated: the sum can never be exceeded. */
 bool cost_hold(struct cost *c, size_t bytes)
 {
     if (c->end != COST_GOES_ON)
@@ -45,11 +51,13 @@ bool cost_hold(struct cost *c, size_t bytes)
     return true;
 }
 
+/* For memory that goes before the search ends; the rest needs no accounting. */
 void cost_give_back(struct cost *c, size_t bytes)
 {
     c->bytes_held -= bytes;
 }
 
+/* Counted for the whole answer, over all aggregations and levels. */
 bool cost_buckets(struct cost *c, size_t n)
 {
     if (c->end != COST_GOES_ON)
@@ -62,6 +70,7 @@ bool cost_buckets(struct cost *c, size_t n)
     return c->end == COST_GOES_ON;
 }
 
+/* All are the asker's: the words say what to ask instead. Clients know the first text. */
 bool cost_error(const struct cost *c, struct err *err)
 {
     switch (c->end) {

@@ -1,3 +1,7 @@
+/*
+ * Numbers are read one by one, so they may be from two moments of a filling; doctor shows them to
+ * people and decides nothing by them.
+ */
 #include "lib/search/columns/health.h"
 
 #include <stdlib.h>
@@ -5,6 +9,7 @@
 #include "lib/search/columns/keep.h"
 
 /* What the head says about losses, filling and scrubs.  Nothing is changed, nothing is locked. */
+/* As many names as fit; the count is always right. */
 static void note_week(struct index_health *h, int32_t week)
 {
     char name[16];
@@ -37,6 +42,7 @@ static void read_head(const struct root *r, struct index_health *h)
     h->ledger_seq = fact(head, FACT_LEDGER_SEQ);
 }
 
+/* An index that cannot be read exists all the same: that is what doctor wants to say. */
 bool health_of(const char *dir, const struct field_table *fields, struct index_health *ret,
                struct err *err)
 {

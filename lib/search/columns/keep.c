@@ -3,6 +3,11 @@
  * disk: live rows are copied to a new revision of the partition, first without the lock, then,
  * below it, what has come meanwhile; one store into the head of the index makes the new revision
  * the valid one.
+ *
+ * Nothing here may lose a put that comes meanwhile. A compaction therefore works on a copy with a
+ * revision of its own, which no table names until everything is in it; a kill leaves a folder that
+ * the next compaction removes. Retention and reset only change the table and remove folders, under
+ * the lock.
  */
 #include "lib/search/columns/keep.h"
 
@@ -18,6 +23,9 @@
 #include "lib/search/columns/sums.h"
 #include "lib/search/columns/write.h"
 
+/*
+ * A compaction of a large index takes minutes; who waits longer than this is told who is at work.
+ */
 enum { COMPACTION_WAIT_MS = 30 * 60 * 1000 };
 
 /* A sync may be writing its copy of the head into a folder that has just gone out of use. */
@@ -42,6 +50,7 @@ static struct strs list_texts(struct arena *a, const struct column *c, uint32_t 
     return out;
 }
 
+/* The other way round of put_value in write.c; false: the row has no value. */
 static bool read_value(struct arena *a, const struct column *c, uint64_t row, struct doc_value *out)
 {
     uint32_t code;
@@ -69,6 +78,7 @@ static bool read_value(struct arena *a, const struct column *c, uint64_t row, st
     return false;
 }
 
+/* A row as the document it was made of. Texts borrow from the old partition's mappings. */
 static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct doc *ret)
 {
     *ret = (struct doc){.values = arena_array(a, p->fields->search_count, sizeof *ret->values)};
@@ -117,6 +127,10 @@ static bool use_all(const struct root *r, struct part *p, struct err *err)
     return true;
 }
 
+/*
+ * The row of the crash is set at once: nobody sees the new partition yet, so there is no order to
+ * keep.
+ */
 static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
 {
     struct doc doc;
@@ -136,6 +150,10 @@ static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
     return true;
 }
 
+/*
+ * From `from` to the end of the snapshot; rows that are dead by then are left behind, which is what
+ * all this is for.
+ */
 static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
 {
     c->row_in_new = xrealloc(c->row_in_new, (c->old->rows + 1) * sizeof *c->row_in_new);
@@ -176,6 +194,7 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
     return true;
 }
 
+/* Briefly below the lock; see struct compaction. */
 static bool take_snapshot(struct compaction *c, struct err *err)
 {
     if (!root_lock(c->root, err))
@@ -185,6 +204,7 @@ static bool take_snapshot(struct compaction *c, struct err *err)
     return ok;
 }
 
+/* The long part needs no lock. Below it there is only what has come since the snapshot. */
 static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t next, struct err *err)
 {
     struct root *r = c->root;
@@ -217,6 +237,7 @@ static bool settle_failure(struct root *r, size_t index, uint32_t revision, cons
     return ok;
 }
 
+/* Whichever revision is out of use in the end, the old or the unfinished new one, goes. */
 static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t revision,
                          uint32_t next, struct err *err)
 {
@@ -277,6 +298,10 @@ static bool remove_leftovers(struct root *r, struct err *err)
     return ok;
 }
 
+/*
+ * Leftovers first: a folder of a revision that no table names takes room and holds what was
+ * deleted.
+ */
 static bool compact_all(struct root *r, struct err *err)
 {
     if (!root_lock(r, err))
@@ -293,6 +318,7 @@ static bool compact_all(struct root *r, struct err *err)
     return ok && keep_sync(r, -1, err);
 }
 
+/* The claim is for other compactions; puts and searches do not ask for it. */
 bool keep_compact(const char *dir, const struct field_table *fields, struct err *err)
 {
     struct root *r;
@@ -308,6 +334,7 @@ bool keep_compact(const char *dir, const struct field_table *fields, struct err 
     return ok;
 }
 
+/* Out of the table first, then the folder: a kill in between leaves a folder, not a hole. */
 static bool drop_part(struct root *r, size_t i, struct err *err)
 {
     struct table_entry e = table_entry(r->h, i);
@@ -318,6 +345,7 @@ static bool drop_part(struct root *r, size_t i, struct err *err)
     return e.revision == 0 || remove_folder(path, err);
 }
 
+/* A week goes when its last day is older than the cutoff. */
 static bool is_old(int32_t week, int64_t cutoff_us)
 {
     return ((int64_t)week + 7) * 86400 * 1000000 <= cutoff_us;
@@ -346,6 +374,9 @@ static bool drop_aside(const char *dir, int64_t cutoff_us, bool all, struct err 
     return ok;
 }
 
+/*
+ * Emptying everything counts as a loss of everything, so answers name all weeks until it is filled.
+ */
 static bool drop_until(const char *dir, const struct field_table *fields, int64_t cutoff_us,
                        bool all, size_t *ret_dropped, struct err *err)
 {

@@ -3,11 +3,26 @@
  * one byte, so that the loop over rows is a look-up.  The cost of comparing is told to the search
  * as it arises, since a regular expression over a million distinct URLs is work although no row
  * was looked at.
+ *
+ * Which of three tables a text condition gets, in string_part: if it only asks for equality, the
+ * texts that it names are looked up in the hash, and all other codes share one result
+ * (equality_table); if nearly every row has a text of its own, each entry of this partition is
+ * compared (local_table), since numbering them would cost more than it saves; else each id of the
+ * common numbering is compared once for all partitions and remembered (unified_table).
+ *
+ * A filter has several conditions which are joined from left to right, without precedence, as the
+ * rules of query_filter.c give them; a condition may be negated. Rows without a value match what
+ * the fold gives for "missing", so each table has an entry for code 0.
  */
 #include "lib/search/columns/match.h"
 
 #include "lib/base/util.h"
 
+/*
+ * Numbering so many entries takes a millisecond or two (CODE_UNITS in unify.c) and serves every
+ * later search.  Beyond, when more than half of the rows have a text of their own (crash ids,
+ * URLs), the numbering would take memory for nearly every report.
+ */
 enum { UNIQUE_ENTRIES_MIN = 20000 };
 
 static bool is_string(const struct search_field *f)
@@ -20,6 +35,10 @@ static bool match_goes_on(void *cost, size_t units)
     return cost_work(cost, units);
 }
 
+/*
+ * The automaton's states are made while it runs, up to cache_bytes; the most it may take is held at
+ * once.
+ */
 static bool add_matcher(struct ready_cond *rc, size_t value, size_t cache_bytes, struct cost *cost)
 {
     const struct regex *re = rc->cond->values[value].regex;
@@ -29,6 +48,7 @@ static bool add_matcher(struct ready_cond *rc, size_t value, size_t cache_bytes,
     return true;
 }
 
+/* Wildcards and automata are made once for a search and not for each partition. */
 bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
                        struct unify *u, size_t cache_bytes, struct cost *cost)
 {
@@ -70,6 +90,7 @@ static bool has_token(const struct strs *wanted, struct str token)
     return false;
 }
 
+/* Analysed text matches if any of the wanted words is one of its words. */
 static bool has_word(const struct strs *wanted, struct str text)
 {
     struct text_tokens t;
@@ -156,6 +177,7 @@ static bool fold(const struct filter *f, const bool *results)
     return acc;
 }
 
+/* The table of codes is kept from partition to partition and grows to the largest dictionary. */
 static bool make_room(struct ready_filter *r, size_t n)
 {
     if (r->table_cap >= n)
@@ -169,6 +191,7 @@ static bool make_room(struct ready_filter *r, size_t n)
     return true;
 }
 
+/* Of a row without a value: only "is missing" holds. */
 static bool absent_result(const struct filter *f, bool *results)
 {
     for (size_t i = 0; i < f->n; i++)
@@ -246,6 +269,7 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
     return true;
 }
 
+/* Evaluated when the id is first met, in whichever partition that is. */
 static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t id)
 {
     uint8_t *memo = &rc->memo[id];
@@ -256,6 +280,7 @@ static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t i
     return *memo == 2;
 }
 
+/* The numbering may have grown by the partition at hand; new ids are not known yet. */
 static bool make_memos(struct ready_filter *r)
 {
     for (size_t i = 0; i < r->filter->n; i++) {
@@ -272,6 +297,10 @@ static bool make_memos(struct ready_filter *r)
     return true;
 }
 
+/*
+ * A list matches if one of its elements does; "is missing" is about the whole value and never about
+ * an element.
+ */
 static bool unified_table(struct ready_filter *r, size_t part, bool *results, struct err *err)
 {
     const struct filter *f = r->filter;
@@ -292,6 +321,10 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, st
     return cost_look(r->cost) || cost_error(r->cost, err);
 }
 
+/*
+ * The texts of this partition alone. text_matches looks at the clock by the length of what it
+ * compares.
+ */
 static bool local_table(struct ready_filter *r, bool *results, struct err *err)
 {
     const struct filter *f = r->filter;
@@ -327,6 +360,7 @@ static bool string_part(struct ready_filter *r, size_t part, struct err *err)
     return ok;
 }
 
+/* Codes of a truth field: 0 absent, 1 false, 2 true. */
 static bool bool_part(struct ready_filter *r, struct err *err)
 {
     const struct filter *f = r->filter;
@@ -364,6 +398,7 @@ bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, s
     return true;
 }
 
+/* One condition and one row. Several values of a condition are alternatives. */
 static bool number_matches(const struct column *c, const struct cond *cond, uint64_t row)
 {
     bool has = column_has(c, row);
@@ -386,6 +421,10 @@ static bool number_matches(const struct column *c, const struct cond *cond, uint
     return false;
 }
 
+/*
+ * Numbers have no dictionary, so every row is compared; the loop is short, since zones and earlier
+ * filters have left few rows in most searches.
+ */
 static bool number_row(const struct ready_filter *r, uint64_t row)
 {
     const struct filter *f = r->filter;
@@ -412,6 +451,10 @@ static bool number_row(const struct ready_filter *r, uint64_t row)
         }                                                                                          \
     } while (0)
 
+/*
+ * The rows that match move to the front, in order. A table of the whole dictionary is not even read
+ * when one code is all that can match.
+ */
 size_t ready_filter_rows(const struct ready_filter *r, uint32_t *rows, size_t n)
 {
     size_t kept = 0;

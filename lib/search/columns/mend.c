@@ -6,7 +6,6 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
-#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/recover.h"
 #include "lib/search/columns/sums.h"
@@ -27,6 +26,7 @@ struct mending {
 };
 
 /* The entry of a week, made if there is none.  False: the table is full. */
+/* The entry of a week, made if there is none. False: the table is full. */
 static bool find_entry(struct mending *m, int32_t week, uint32_t *ret)
 {
     uint32_t n = table_count(m->h);
@@ -67,6 +67,7 @@ static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
     return ok;
 }
 
+/* Of several whole revisions the newest counts; the others are what a compaction left. */
 static void take_folder(struct mending *m, int32_t week, uint32_t revision)
 {
     uint64_t changed;
@@ -81,6 +82,7 @@ static void take_folder(struct mending *m, int32_t week, uint32_t revision)
     m->found++;
 }
 
+/* Anything whose name is no partition's is left alone. */
 static bool each_folder(struct mending *m, void (*take)(struct mending *, int32_t, uint32_t),
                         struct err *err)
 {
@@ -114,6 +116,7 @@ static void put_away(struct mending *m, int32_t week, uint32_t revision)
     set_lost(m, i);
 }
 
+/* What is really there decides, not what the copy names; it is compared afterwards. */
 static void forget_revisions(struct mending *m, uint32_t *had)
 {
     for (uint32_t i = 0; i < table_count(m->h); i++) {
@@ -132,6 +135,7 @@ static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
     }
 }
 
+/* With the durable copy, if it is good, else with nothing. */
 static void start_head(struct mending *m)
 {
     struct root_head *h = m->h;
@@ -149,6 +153,7 @@ static void start_head(struct mending *m)
     sync_forget(h);
 }
 
+/* Another file under the name of the old one: who has that mapped notices at its next look. */
 static bool write_head(const struct mending *m, struct err *err)
 {
     char path[PATH_MAX];
@@ -164,6 +169,10 @@ static void log_mended(const struct mending *m, const char *why)
               LOG_I("lost", (int64_t)m->lost));
 }
 
+/*
+ * Always a loss, since nobody can say what a missing head would have named; on a new installation
+ * there is nothing to fill, and the first filling notes that (filling.c).
+ */
 bool mend_head(const struct root *r, const char *why, struct err *err)
 {
     FREE_LATER struct root_head *h = xcalloc(1, sizeof *h);

@@ -2,6 +2,10 @@
  * Column files as mappings.  Room is allocated on the disk before it is mapped, so a full disk is
  * an error here and never a SIGBUS in the middle of a row; and a file that grows is mapped anew,
  * since a mapping made before ends where the file ended then.
+ *
+ * A file that is mapped stays what it was for whoever has it mapped, even if another one takes its
+ * name. So nothing here waits or locks: a reader works on with what it has, and notices by stamps
+ * and counts that there is something newer.
  */
 #include "lib/search/columns/mfile.h"
 
@@ -14,6 +18,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 
+/* The old mapping goes only after the new one is there: a failure leaves what was. */
 static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool is_writable,
                    struct err *err)
 {
@@ -27,12 +32,17 @@ static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool
     return true;
 }
 
+/*
+ * posix_fallocate and not ftruncate: a hole would be filled at the first store, and a full disk
+ * would then be a signal.
+ */
 static bool allocate(int fd, const char *path, size_t bytes, struct err *err)
 {
     int failed = posix_fallocate(fd, 0, (off_t)bytes);
     return failed == 0 || err_errno(err, failed, "making room for %zu bytes in %s", bytes, path);
 }
 
+/* A folder that is gone is a file that is gone: the partition was replaced. */
 static bool open_failed(const char *path, struct err *err)
 {
     if (errno == ENOENT || errno == ENOTDIR)
@@ -40,6 +50,7 @@ static bool open_failed(const char *path, struct err *err)
     return err_errno(err, errno, "opening %s", path);
 }
 
+/* Truncates: a killed writer may have left a file of this name that nothing names. */
 bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
                   struct err *err)
 {
@@ -67,6 +78,10 @@ static bool file_size(int fd, const char *path, size_t *ret, struct err *err)
     return true;
 }
 
+/*
+ * Checked before anything of it is believed: regular, long enough, and the one that belongs to this
+ * partition; the generation tells it from a file of an earlier index that has the same name.
+ */
 bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t min_elements,
                 bool is_writable, struct err *err)
 {
@@ -94,6 +109,7 @@ bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint6
     return true;
 }
 
+/* Another writer may have made it longer already; then that is what is mapped. */
 bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
                 struct err *err)
 {
@@ -115,6 +131,10 @@ void mfile_close(struct mfile *f)
     *f = (struct mfile){0};
 }
 
+/*
+ * Heads have one size for ever, and remember which file they are, so that a replaced one is
+ * noticed.
+ */
 bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,
                     struct err *err)
 {

@@ -3,6 +3,10 @@
  * reader fixes sequence and row count once (part_use); columns are mapped when they are first used
  * and checked once for each mapping, so that a search of three fields touches the files of three
  * fields.
+ *
+ * Two counts decide what may be read: rows below the row count of the snapshot, and dictionary
+ * entries below theirs. Both were stored after what they count. A file may be longer, and its rest
+ * means nothing.
  */
 #include "lib/search/columns/part.h"
 
@@ -59,6 +63,7 @@ bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revisi
     return true;
 }
 
+/* Two columns are asked for everywhere, so the table of fields knows them. */
 struct column *part_ids(const struct part *p)
 {
     return p->by_field[p->fields->uuid->id];
@@ -69,6 +74,7 @@ struct column *part_dates(const struct part *p)
     return p->by_field[p->fields->date->id];
 }
 
+/* Text columns begin with one byte for a code and get wider when they must (widen in write.c). */
 uint32_t column_width(enum index_kind index)
 {
     switch (index) {
@@ -117,6 +123,10 @@ static struct mfile_kind kind_in(const struct part *p, enum file_kind kind, uint
     return (struct mfile_kind){kind, bytes, p->h->generation};
 }
 
+/*
+ * What every row has besides its columns. _zones counts in blocks, _dead in words of 64 bits, and
+ * _row-of by code of the crash id.
+ */
 static const struct row_file {
     const char *name;
     enum file_kind kind;
@@ -159,6 +169,7 @@ uint32_t part_row_of(const struct part *p, uint32_t code)
     return is_ours ? row_of_code(mfile_data(&p->row_of), code) : 0;
 }
 
+/* The epoch is one that no partition has, so the first use maps and checks. */
 static struct column *column_new(struct part *p, struct column_head *h)
 {
     struct column *c = xcalloc(1, sizeof *c);
@@ -216,6 +227,7 @@ bool part_adopt_columns(struct part *p, struct err *err)
     return true;
 }
 
+/* Else a flipped bit in the width would let rows be read beyond the file. */
 static bool is_width_right(const struct column *c, uint32_t width)
 {
     if (c->kind == COLUMN_NUMBER)
@@ -250,6 +262,7 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
     }
 }
 
+/* A bit per row, for numbers only: every other kind has code 0 for "no value". */
 static bool use_present(struct column *c, uint64_t rows, struct err *err)
 {
     char path[PATH_MAX];
@@ -261,6 +274,9 @@ static bool use_present(struct column *c, uint64_t rows, struct err *err)
                       c->part->is_writable, err);
 }
 
+/*
+ * The highest code is looked for without a branch in the loop; one comparison at the end is enough.
+ */
 static bool check_codes(struct column *c, uint64_t rows, struct err *err)
 {
     uint64_t max = c->kind == COLUMN_BOOL ? 2 : c->dict.count;
@@ -278,6 +294,7 @@ static bool check_codes(struct column *c, uint64_t rows, struct err *err)
     return true;
 }
 
+/* For writers, who read single rows and check what they meet. */
 bool column_map(struct column *c, struct err *err)
 {
     struct part *p = c->part;
@@ -289,6 +306,10 @@ bool column_map(struct column *c, struct err *err)
     return c->kind != COLUMN_LIST || dict_refresh(&c->elements, p->is_writable, err);
 }
 
+/*
+ * Once for each snapshot of a reader: afterwards every code of every row below the count is inside
+ * the dictionary, and every entry inside its file.
+ */
 bool column_use(struct column *c, struct err *err)
 {
     if (c->epoch == c->part->epoch)
@@ -327,6 +348,10 @@ static_assert((int)SEARCH_FIELD_NAME_MAX < (int)COLUMN_NAME_MAX,
 static_assert((int)SEARCH_FIELDS_MAX < (int)COLUMNS_MAX,
               "and for its column, beside that of removed fields");
 
+/*
+ * The description lies above the count of columns until everything is there; a writer that dies
+ * before leaves files that the next one truncates.
+ */
 bool column_create(struct part *p, const struct search_field *f, struct column **ret,
                    struct err *err)
 {
@@ -364,6 +389,7 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     return true;
 }
 
+/* Nothing is opened yet. */
 static struct part *part_new(const char *dir, const struct field_table *fields, int32_t week,
                              uint32_t revision, bool is_writable)
 {
@@ -397,6 +423,7 @@ void part_free(struct part *p)
     free(p);
 }
 
+/* A good seal says that all of it is what a writer left; an open one that somebody is at work. */
 static bool check_head(const struct part *p, struct err *err)
 {
     if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 ||
@@ -426,6 +453,9 @@ bool part_open(const char *dir, const struct field_table *fields, int32_t week, 
     return true;
 }
 
+/*
+ * The seal stays open until its maker gives the lock back: one that was never finished is none.
+ */
 static bool write_empty_head(const struct part *p, const char *path, struct err *err)
 {
     struct part_head *h = xcalloc(1, sizeof *h);
@@ -441,6 +471,7 @@ static bool write_empty_head(const struct part *p, const char *path, struct err 
     return ok;
 }
 
+/* A folder of this name is what a killed writer left: revisions are given once. */
 bool part_create(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
                  struct part **ret, struct err *err)
 {
@@ -466,6 +497,10 @@ bool part_create(const char *dir, const struct field_table *fields, int32_t week
     return true;
 }
 
+/*
+ * For a reader the rows of its snapshot, for a writer those it is about to have. The epoch changes
+ * only with the count: a second search over the same state checks nothing.
+ */
 bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err)
 {
     if (rows > rows_room(p->h) || rows > ROWS_MAX)

@@ -1,3 +1,9 @@
+/*
+ * Readers take no lock. They load the number of the newest commit and fix each partition to it
+ * (root_snapshot); if one has been overtaken by two commits in between, or the table has changed,
+ * they begin again. Under sixty thousand puts a second that happens a few times, so the tries are
+ * many and each costs little.
+ */
 #include "lib/search/columns/root.h"
 
 #include <assert.h>
@@ -10,7 +16,6 @@
 #include <unistd.h>
 
 #include "lib/base/fs.h"
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -28,6 +33,7 @@ enum {
     PLACE_TRIES = 5,
 };
 
+/* DIR/what. */
 static void root_path(const struct root *r, const char *what, char out[PATH_MAX])
 {
     snprintf(out, PATH_MAX, "%s/%s", r->dir, what);
@@ -57,6 +63,10 @@ static void drop_lock(struct root *r)
     flock(r->lock_fd, LOCK_UN);
 }
 
+/*
+ * The sums are made here, after the last store of whatever was done below the lock: once for each
+ * head that was changed and not for each change.
+ */
 void root_unlock(struct root *r)
 {
     for (struct part *p; (p = r->open); r->open = p->next_open) {
@@ -67,6 +77,9 @@ void root_unlock(struct root *r)
     drop_lock(r);
 }
 
+/*
+ * ERR_DAMAGED covers a foreign version, too: to this program that is an index that cannot be read.
+ */
 static bool map_head(struct root *r, struct err *err)
 {
     char path[PATH_MAX];
@@ -95,6 +108,7 @@ static bool map_or_make_head(struct root *r, struct err *err)
     return mend_head(r, why.msg, err) && map_head(r, err);
 }
 
+/* Everything that was read through it goes as well: another head may name other partitions. */
 static void close_head(struct root *r)
 {
     for (size_t i = 0; i < PARTS_MAX; i++)
@@ -115,6 +129,10 @@ static bool is_lock_in_place(const struct root *r)
            st.st_ino == on_disk.st_ino && st.st_dev == on_disk.st_dev;
 }
 
+/*
+ * The lock is on a file by that name; a directory that is replaced at the same moment has another
+ * one.
+ */
 static bool open_lock(struct root *r, struct err *err)
 {
     char path[PATH_MAX];
@@ -137,6 +155,7 @@ static bool open_lock(struct root *r, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "%s keeps being replaced", r->dir);
 }
 
+/* Whoever comes first after a restart of the machine puts the index back to its last sync. */
 static bool open_for_writing(struct root *r, struct err *err)
 {
     if (!open_lock(r, err))
@@ -148,6 +167,7 @@ static bool open_for_writing(struct root *r, struct err *err)
     return ok;
 }
 
+/* A reader opens nothing yet: there may be no index, and it may come at any time. */
 bool root_open(const char *dir, const struct field_table *fields, bool is_writable,
                struct root **ret, struct err *err)
 {
@@ -175,6 +195,10 @@ void root_free(struct root *r)
     free(r);
 }
 
+/*
+ * A call of stat for each put and each search: the price of noticing that somebody has deleted the
+ * index or put back another one.
+ */
 static bool is_in_place(const struct root *r)
 {
     char path[PATH_MAX];
@@ -216,6 +240,10 @@ static bool close_seals_of_the_dead(struct root *r, struct err *err)
     return true;
 }
 
+/*
+ * In this order: our own turn, so that readers see that somebody is at work; the table, if a writer
+ * died changing it; the partitions; the commit that it died in; the seals that it left open.
+ */
 bool root_lock(struct root *r, struct err *err)
 {
     bool died;
@@ -257,6 +285,7 @@ static bool refresh_part(struct root *r, size_t i, struct err *err)
     return true;
 }
 
+/* A count that shrinks has gone back to an older sync, after a failure of the machine. */
 static bool refresh_all(struct root *r, struct err *err)
 {
     uint32_t n = table_count(r->h);
@@ -283,6 +312,7 @@ static bool is_time_to_retry(struct root *r)
     return true;
 }
 
+/* An odd stamp never counts as known: the table is looked at again next time. */
 bool root_refresh(struct root *r, struct err *err)
 {
     if (!r->is_writable && r->h && !is_in_place(r))
@@ -307,6 +337,7 @@ bool root_refresh(struct root *r, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "%s: the partitions keep changing", r->dir);
 }
 
+/* *ret_again: the partition has had two commits since the number was loaded. */
 static bool fix_part(struct root *r, size_t i, uint64_t sequence, bool *ret_again)
 {
     uint64_t rows = 0;
@@ -317,6 +348,7 @@ static bool fix_part(struct root *r, size_t i, uint64_t sequence, bool *ret_agai
     return part_use(r->parts[i], sequence, rows, ERR_IGNORED);
 }
 
+/* A partition that cannot be brought to the snapshot is damaged: noted, and tried again later. */
 bool root_snapshot(struct root *r, struct err *err)
 {
     for (int tries = 0; tries < 10000; tries++) {

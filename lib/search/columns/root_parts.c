@@ -2,6 +2,10 @@
  * Partitions of an index that is open: which one a week has, a new one, one that goes aside.  The
  * table in the head says which partitions there are (table_change in commit.c); the array beside
  * it holds those that this process has mapped.
+ *
+ * Setting aside is how all damage ends. The folder moves to aside/ for somebody to look at, the
+ * week is marked as lost in the table, the loss is counted, and the index keeper fills it from the
+ * store. The next put into that week makes a new partition beside all this.
  */
 #include "lib/search/columns/root_parts.h"
 
@@ -14,6 +18,10 @@
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 
+/*
+ * The list of open seals must not name it any more: root_unlock would close the seal of memory that
+ * is gone.
+ */
 void root_close_part(struct root *r, size_t i)
 {
     struct part *p = r->parts[i];
@@ -64,6 +72,10 @@ static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
     return free_one;
 }
 
+/*
+ * Made completely before the table names it. An entry whose week was dropped is used again; the
+ * table has 1024, which is twenty years of weeks.
+ */
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err)
 {
     uint32_t n = table_count(r->h), i = find_entry(r, week, n);
@@ -86,6 +98,7 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     return true;
 }
 
+/* The random number keeps two losses of one week apart. */
 bool root_move_aside(const char *dir, const char *name, struct err *err)
 {
     char from[PATH_MAX], to[PATH_MAX];
@@ -98,6 +111,7 @@ bool root_move_aside(const char *dir, const char *name, struct err *err)
            err_errno(err, errno, "setting aside %s", from);
 }
 
+/* In the order that a kill cannot turn into a silent loss: see index-commit.md. */
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err)
 {
     struct table_entry entry = table_entry(r->h, index);

@@ -1,3 +1,13 @@
+/*
+ * A search, from the top. Partitions whose week lies in the range of dates are taken, the columns
+ * of the query mapped and checked; then, block by block, rows are selected and handed to the sorter
+ * and to the aggregations, once for each level of them; then the answer is put together. Everything
+ * below reports its costs to run->cost, and whatever ends the search ends it here.
+ *
+ * A block is 4096 rows, the same as a zone: its row numbers fit the first-level cache, and a search
+ * of some days skips most blocks of a week by two comparisons, since rows lie in the order of
+ * arrival.
+ */
 #include "lib/search/columns/run.h"
 
 #include <assert.h>
@@ -7,8 +17,13 @@
 #include "lib/search/columns/hits.h"
 #include "lib/search/columns/sort.h"
 
+/*
+ * Nodes, filters and the page: kilobytes. What grows with the data is held on the account of the
+ * search and not in the arena.
+ */
 enum { RUN_ARENA_BYTES = 256 << 20 };
 
+/* A field without a column in this week is absent in all its rows, which is nothing to map. */
 static bool use_field(struct part *p, const struct search_field *f, struct err *err)
 {
     struct column *c = p->by_field[f->id];
@@ -41,6 +56,7 @@ static bool use_part(const struct run *run, struct part *p, struct err *err)
     return use_aggs(p, q->aggs, err);
 }
 
+/* A week is named once, though it may be both set aside and unreadable. */
 static void note_missing(struct run *run, int32_t week)
 {
     char name[16];
@@ -85,6 +101,7 @@ static bool choose_parts(struct run *run)
     return true;
 }
 
+/* Most words of the bits are 0, and then no row of 64 is looked up. */
 static size_t live_rows(const struct part *p, uint64_t from, uint64_t to, uint32_t *rows)
 {
     const struct shared_u64 *dead = mfile_data(&p->dead);
@@ -100,6 +117,7 @@ static size_t live_rows(const struct part *p, uint64_t from, uint64_t to, uint32
     return n;
 }
 
+/* Only blocks at the edges of the range have to look at the dates themselves. */
 static size_t in_dates(const struct run *run, const struct part *p, uint32_t *rows, size_t n,
                        uint64_t block)
 {
@@ -117,6 +135,7 @@ static size_t in_dates(const struct run *run, const struct part *p, uint32_t *ro
     return kept;
 }
 
+/* The end of a range is exclusive. Zones may be too wide, never too narrow (index-commit.md). */
 static bool is_outside(const struct run *run, const struct part *p, uint64_t block)
 {
     const struct zone *z = (const struct zone *)mfile_data(&p->zones) + block;
@@ -125,6 +144,10 @@ static bool is_outside(const struct run *run, const struct part *p, uint64_t blo
 
 typedef bool block_function(struct run *run, size_t level, const struct block *b);
 
+/*
+ * The rows of a partition that match everything, a block at a time. Filters run in the order of the
+ * query; each shrinks the vector that the next one sees.
+ */
 static bool select_part(struct run *run, size_t part, size_t level, block_function *take,
                         struct err *err)
 {
@@ -154,6 +177,7 @@ static bool select_part(struct run *run, size_t part, size_t level, block_functi
     return true;
 }
 
+/* Total and page need one pass; further levels are for the aggregations alone. */
 static bool take_block(struct run *run, size_t level, const struct block *b)
 {
     if (level == 0) {
@@ -164,7 +188,8 @@ static bool take_block(struct run *run, size_t level, const struct block *b)
     return agg_block(run, level, b);
 }
 
-static bool pass(struct run *run, size_t level, struct err *err)
+/* Once over all selected rows, for one level of the aggregations. */
+static bool pass_over_rows(struct run *run, size_t level, struct err *err)
 {
     for (size_t i = 0; i < run->root->part_count; i++) {
         if (!run->part_used[i])
@@ -186,6 +211,7 @@ static size_t conds_of_row(const struct filter *f)
     return n;
 }
 
+/* Expressions share one allowance of memory for their states. */
 static size_t regex_count(const struct search_query *q)
 {
     size_t n = 0;
@@ -213,6 +239,7 @@ static bool prepare_filters(struct run *run)
     return true;
 }
 
+/* Weeks that the answer lacks, in the form that clients know from a missing index. */
 static json_t *errors_json(const struct run *run)
 {
     json_t *errors = json_array();
@@ -232,7 +259,7 @@ static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct er
         return cost_error(&run->cost, err);
     size_t levels = MAX(agg_depth(run), (size_t)1);
     for (size_t level = 0; level < levels; level++)
-        if (!pass(run, level, err))
+        if (!pass_over_rows(run, level, err))
             return false;
     json_auto_t *answer =
         json_pack("{s:o, s:I, s:o, s:o}", "hits", hits_json(run), "total", (json_int_t)run->total,

@@ -1,3 +1,8 @@
+/*
+ * A verdict is dear: a week that goes aside is missing from answers until it has been filled. So it
+ * takes three looks, the last with all writers standing still, and the entry of the table must
+ * still name the revision that was looked at when the week is set aside.
+ */
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -63,6 +68,7 @@ static bool look_at_closed(struct look *l, struct week *w, struct err *err)
     return true;
 }
 
+/* Bytes first, then meaning: the first tells where, the second only that something is wrong. */
 static bool look_once(struct look *l, struct week *w, struct err *err)
 {
     struct part *p;
@@ -111,6 +117,9 @@ struct weeks {
     size_t n;
 };
 
+/*
+ * The weeks as they are at the beginning; those that come later are looked at next time.
+ */
 static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
 {
     if (!root_snapshot(l->root, err))
@@ -130,6 +139,7 @@ static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
     return true;
 }
 
+/* As a reader: changes nothing and needs no right to write. */
 bool keep_verify(const char *dir, const struct field_table *fields,
                  void (*report)(void *arg, const char *line), void *arg, struct err *err)
 {
@@ -191,6 +201,7 @@ static bool tidy_root(struct root *r, const char *why, struct err *err)
     return keep_sync(r, -1, err);
 }
 
+/* The beginning is written down as well, so that doctor can tell a scrub that never ends. */
 static bool note_scrub(struct root *r, bool is_end, struct err *err)
 {
     if (!root_lock(r, err))
@@ -226,6 +237,7 @@ static bool scrub_weeks(struct root *r, struct look *l, size_t *ret_damaged, str
     return true;
 }
 
+/* It reads through a reader of its own and takes the writer's lock only to act. */
 bool keep_scrub(struct root *r, const struct index_pace *pace, size_t *ret_damaged, struct err *err)
 {
     struct look l = {.pace = pace};

@@ -9,6 +9,7 @@
  * The first offset + number rows in the order asked for.  The first key is kept as a number beside
  * the row (texts by rank), so that nearly every row is refused by one comparison.
  */
+/* One row as the heap keeps it. */
 struct candidate {
     struct place at;
     bool is_missing; /* of the first key; last in both directions */
@@ -108,6 +109,7 @@ static int compare(const void *pa, const void *pb, void *arg)
     return 0;
 }
 
+/* Room for offset and page; without hits nothing is sorted. */
 bool sort_prepare(struct run *run)
 {
     const struct search_query *q = run->query;

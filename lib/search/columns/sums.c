@@ -1,3 +1,8 @@
+/*
+ * The file names its own bytes: at the end of head.synced stands the sum of all before, so that a
+ * torn or flipped copy is never believed. Files are read with pread and not through mappings, since
+ * a bad sector is an error there and would be a signal here.
+ */
 #include "lib/search/columns/sums.h"
 
 #include <errno.h>
@@ -51,6 +56,10 @@ __attribute__((format(printf, 3, 4))) static void plan_file(struct plans *p, uin
     VEC_PUSH(&p->v, one);
 }
 
+/*
+ * -1 with the reason. A file that is gone may be damage or a partition that was replaced; the
+ * caller knows.
+ */
 static int open_file(const char *folder, const char *name, uint64_t *ret_size, struct err *err)
 {
     char path[PATH_MAX];
@@ -69,6 +78,7 @@ static int open_file(const char *folder, const char *name, uint64_t *ret_size, s
     return fd;
 }
 
+/* All n bytes or an error: a file that ends early is damage. */
 static bool read_range(int fd, const char *name, uint64_t from, uint8_t *bytes, size_t n,
                        struct err *err)
 {
@@ -101,6 +111,7 @@ static bool text_end(const char *folder, const char *offsets, uint64_t count, ui
     return true;
 }
 
+/* Offsets and texts up to the count; of the hash table nothing, since it is changed in place. */
 static bool plan_dict(struct plans *p, const char *folder, const char *column,
                       const struct dict_head *d, struct err *err)
 {
@@ -115,6 +126,7 @@ static bool plan_dict(struct plans *p, const char *folder, const char *column,
     return true;
 }
 
+/* Rows up to the count of the copy, whatever has been added to the file since. */
 static bool plan_column(struct plans *p, const char *folder, const struct column_head *c,
                         uint64_t rows, struct err *err)
 {
@@ -134,6 +146,10 @@ static bool plan_column(struct plans *p, const char *folder, const struct column
     return c->kind != COLUMN_LIST || plan_dict(p, folder, prefix, &c->elements, err);
 }
 
+/*
+ * Every file of the partition is in the plan, those without sums per block as well: they are looked
+ * for and get a sum when the week rests.
+ */
 static bool plan_part(struct plans *p, const char *folder, const struct part_head *h, uint64_t rows,
                       struct err *err)
 {
@@ -146,6 +162,7 @@ static bool plan_part(struct plans *p, const char *folder, const struct part_hea
     return true;
 }
 
+/* Some hundred files, looked up some hundred times per sync: a scan is enough. */
 static const struct sums_file *find_file(const struct sums *s, const char *name)
 {
     for (uint32_t i = 0; s && i < s->h.file_count; i++)
@@ -154,6 +171,7 @@ static const struct sums_file *find_file(const struct sums *s, const char *name)
     return NULL;
 }
 
+/* The number of the block is the seed, so that two blocks that were exchanged show. */
 static bool sum_block(int fd, const char *name, uint64_t block, uint64_t end, uint32_t last_bits,
                       uint64_t *ret, struct err *err)
 {
@@ -174,6 +192,7 @@ static bool differs(const char *folder, const char *name, uint64_t from, struct 
                    folder, name, (unsigned long long)from);
 }
 
+/* Against what an earlier sync has written down. */
 static bool check_block(const char *folder, int fd, const struct sums *s, const struct sums_file *f,
                         uint32_t block, struct err *err)
 {
@@ -238,6 +257,7 @@ static bool check_replaced(const char *folder, const struct sums *old, const str
     return true;
 }
 
+/* The sums of all files in one array; each file knows where its own begin. */
 static bool sum_files(const char *folder, const struct plans *p, const struct sums *old,
                       struct sums *s, struct err *err)
 {
@@ -358,6 +378,10 @@ bool sums_write(const char *folder, const struct sums *s, struct err *err)
     return write_summed(path, bytes, n, err);
 }
 
+/*
+ * Nothing in a copy is believed before its parts fit each other, although its sum is good: a
+ * program of another version may have written it.
+ */
 static bool are_files_right(const struct sums *s)
 {
     for (uint32_t i = 0; i < s->h.file_count; i++) {
@@ -376,6 +400,7 @@ static void *copy_of(const char *p, size_t n)
     return n > 0 ? memcpy(xmalloc(n), p, n) : xmalloc(1);
 }
 
+/* Heads, files, sums, and no byte more. */
 static bool take_apart(const char *bytes, size_t n, struct sums *s)
 {
     size_t heads = sizeof *s->head + sizeof s->h;
@@ -438,6 +463,7 @@ bool sums_look(const char *folder, const struct sums *s, struct sums_inode **see
     return ok;
 }
 
+/* Every byte below the counts; the pace is asked after each block. */
 bool sums_check(const char *folder, const struct sums *s, const struct index_pace *pace,
                 struct err *err)
 {

@@ -1,3 +1,9 @@
+/*
+ * What a sync promises: everything put before it began is there after a failure of the machine, and
+ * the ledger knows up to which number. It is why a put needs no fsync of its own (decision 061).
+ * The order is the whole matter: heads are copied before the flush, so that what they name is
+ * flushed, and written after it.
+ */
 #include "lib/search/columns/keep.h"
 
 #include <errno.h>
@@ -52,6 +58,10 @@ static void copies_release(struct copies *c)
     free(c->root);
 }
 
+/*
+ * Partitions without a change since the last sync are skipped: their copies are good. The copies
+ * are closed with a sum of their own, since the originals are open at this moment.
+ */
 static void copy_heads(struct root *r, struct copies *out)
 {
     out->root = copy_of(r->h, sizeof *r->h);
@@ -111,6 +121,7 @@ static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, co
     return ok;
 }
 
+/* A partition that had sums and has none now was tampered with: that is damage, too. */
 static bool write_copy(const struct copy *c, struct err *err)
 {
     struct sums old = {0}, new = {0};
@@ -131,6 +142,7 @@ static bool has_gone(const struct root *r, size_t part, uint32_t revision)
     return part >= PARTS_MAX || table_entry(r->h, part).revision != revision;
 }
 
+/* The head of the index comes last: it names only partitions whose own copies are written. */
 static bool write_copies(struct root *r, const struct copies *c, struct err *err)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -148,6 +160,7 @@ static bool write_copies(struct root *r, const struct copies *c, struct err *err
     return sums_write_root(r->dir, c->root, err);
 }
 
+/* One syncfs for all files: there are hundreds, and most of them have changed. */
 static bool flush(const struct root *r, struct err *err)
 {
     FD_AUTO fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -156,6 +169,10 @@ static bool flush(const struct root *r, struct err *err)
     return syncfs(fd) == 0 || err_errno(err, errno, "flushing %s", r->dir);
 }
 
+/*
+ * Only now may the older versions of widened files go: until this moment the durable copies named
+ * them.
+ */
 static void note_synced(struct root *r, const struct copies *c)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -168,6 +185,10 @@ static void note_synced(struct root *r, const struct copies *c)
     sync_note(r->h, commit_sequence(c->root), table_stamp(c->root));
 }
 
+/*
+ * While the index is rolled back the ledger's number must not grow: what it counts as put is not
+ * there yet.
+ */
 static bool sync_alone(struct root *r, int64_t ledger_seq, struct err *err)
 {
     struct copies c = {0};
@@ -212,12 +233,14 @@ static int lock_sync(const struct root *r, struct err *err)
     return fd;
 }
 
+/* Two at a time would be wrong and not only slow; the second one finds nothing to do. */
 bool keep_sync(struct root *r, int64_t ledger_seq, struct err *err)
 {
     FD_AUTO fd = lock_sync(r, err);
     return fd >= 0 && sync_alone(r, ledger_seq, err);
 }
 
+/* By the time of the last sync: where somebody writes, the index keeper syncs every few seconds. */
 static bool has_rested(const struct part *p, int64_t rest_ms)
 {
     char path[PATH_MAX];
@@ -251,6 +274,7 @@ static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct er
     return true;
 }
 
+/* Cheap enough for every few seconds: a stat of each file and the sum of one head. */
 static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
 {
     char path[PATH_MAX];
@@ -269,6 +293,10 @@ static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
     return ok;
 }
 
+/*
+ * Without the lock, since a look at half a year takes milliseconds; what it finds is settled below
+ * it.
+ */
 bool keep_look(struct root *r, int64_t rest_ms, struct err *err)
 {
     FD_AUTO fd = lock_sync(r, err);

@@ -1,3 +1,14 @@
+/*
+ * Numbers for texts, common to all partitions. Every week has its own dictionary (decision 050), so
+ * the same signature has another code in each; here it gets one id. A code never changes its
+ * meaning, so what has been numbered stays: the next search numbers only the codes that were added
+ * since.
+ *
+ * A value is stored as the place of its text and not as the text: the mappings have it already, and
+ * a million signatures would be copied for nothing. Only pieces of semi fields are copied, because
+ * they are lower-cased and stand in no dictionary. When a partition is closed all numberings of the
+ * reader go (run_state.c), since places in it would point into nothing.
+ */
 #include "lib/search/columns/unify.h"
 
 #include "lib/base/hash.h"
@@ -14,6 +25,7 @@ static const uint64_t OWNED = (uint64_t)1 << 63;
  */
 enum { CODE_UNITS = 64, PIECES_BYTES_MAX = 1 << 20, RANKED_AT_ONCE = 1 << 14 };
 
+/* The seed is a process's own: whoever chooses texts that collide under one hash gains nothing. */
 struct unify *unify_new(struct root *root, const struct search_field *f)
 {
     struct unify *u = xcalloc(1, sizeof *u);
@@ -41,6 +53,7 @@ void unify_free(struct unify *u)
     free(u);
 }
 
+/* What it takes by capacity and not by use: this is what a worker keeps. */
 size_t unify_bytes(const struct unify *u)
 {
     return u->values.cap * 8 + tagmap_bytes(&u->ids) + u->rank_count * 4 + u->part_bytes +
@@ -56,12 +69,14 @@ static bool hold(struct unify *u, struct cost *cost)
     return cost_hold(cost, more);
 }
 
+/* NULL: the partition has no such field, or is not open. */
 static struct column *column_of(const struct unify *u, size_t part)
 {
     struct part *p = u->root->parts[part];
     return p ? p->by_field[u->field->id] : NULL;
 }
 
+/* Both kinds of dictionary have checked offsets here: column_use has looked at them. */
 static struct str text_at(const struct unify *u, uint64_t value)
 {
     if (value & OWNED)
@@ -76,6 +91,7 @@ struct str unify_text(const struct unify *u, uint32_t id)
     return text_at(u, u->values.v[id - 1]);
 }
 
+/* The comparison behind an equal hash. */
 static bool is_text(const void *owner, uint32_t id, const void *wanted)
 {
     return str_eq(unify_text(owner, id), *(const struct str *)wanted);
@@ -107,6 +123,7 @@ static void add_id(struct unify_part *p, size_t start, uint32_t id, struct cost 
     VEC_PUSH(&p->ids, id);
 }
 
+/* One text of a semi field is several values: "a;b;A" counts once for a and once for b. */
 static void add_pieces(struct unify *u, struct unify_part *p, struct str s, struct arena *a,
                        struct cost *cost)
 {
@@ -119,6 +136,7 @@ static void add_pieces(struct unify *u, struct unify_part *p, struct str s, stru
         add_id(p, start, id_of(u, pieces.v[i], OWNED), cost);
 }
 
+/* The elements of one list. Lists of semi fields are cut into pieces again. */
 static void add_list(struct unify *u, size_t part, struct unify_part *p, const struct column *c,
                      uint32_t code, struct arena *a, struct cost *cost)
 {
@@ -156,6 +174,7 @@ static bool add_code(struct unify *u, size_t part, const struct column *c, uint3
     return true;
 }
 
+/* Codes run from 1. Index 0 stands for "no value": no id, or an empty range of ids. */
 static void make_room(struct unify *u, struct unify_part *p, size_t want)
 {
     if (p->cap < want + 1) {
@@ -171,6 +190,11 @@ static void make_room(struct unify *u, struct unify_part *p, size_t want)
     }
 }
 
+/*
+ * Stops between two codes when the search must end. What has been numbered until then is whole and
+ * stays, so the next search goes on there: a search that runs out of time makes the next one
+ * faster.
+ */
 bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
 {
     const struct column *c = column_of(u, part);
@@ -195,6 +219,7 @@ bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
     return goes_on;
 }
 
+/* Bytes, not a language. */
 static int by_text(const void *a, const void *b, void *arg)
 {
     const struct unify *u = arg;
@@ -238,6 +263,10 @@ static bool sort_ids(struct unify *u, uint32_t **order, uint32_t **spare, size_t
     return true;
 }
 
+/*
+ * Ranks are made for a sort by a text field: comparing two rows is then comparing two numbers. They
+ * hold as long as no id is added. The scratch is given back to the account, the ranks are not.
+ */
 bool unify_rank(struct unify *u, struct cost *cost)
 {
     size_t n = u->values.n, scratch = 2 * (n + 1) * sizeof(uint32_t);

@@ -4,6 +4,11 @@
  * intent, the tombstone of the row that is replaced, the row count, the sequence number in the
  * head, the row of the crash.  Whatever a killed writer leaves of it, recover.c can tell which of
  * them happened.
+ *
+ * A put looks for the crash in every partition, since a report may have moved to another week, and
+ * knows then whether it is new or replaces a row. Damage that it meets on the way does not stop it:
+ * the partition goes aside, and the put is tried again, at most twice, for its own week and for
+ * that of the old row.
  */
 #include "lib/search/columns/write.h"
 
@@ -12,6 +17,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
+/* Weeks begin on Monday, in UTC, also before 1970. */
 int32_t week_of(int64_t date_us)
 {
     const int64_t day_us = (int64_t)86400 * 1000000;
@@ -19,6 +25,10 @@ int32_t week_of(int64_t date_us)
     return (int32_t)(day - weekday_of_us(date_us));
 }
 
+/*
+ * Other writers may have widened the column or made it longer since; the head says which file it
+ * is.
+ */
 static bool grow_column(struct column *c, uint64_t cap, struct err *err)
 {
     char path[PATH_MAX];
@@ -32,6 +42,10 @@ static bool grow_column(struct column *c, uint64_t cap, struct err *err)
     return c->kind != COLUMN_NUMBER || mfile_grow(&c->present, path, 1, (cap + 7) / 8, err);
 }
 
+/*
+ * Every file of the partition for `cap` rows, then the capacity: a reader that sees the capacity
+ * finds files that long.
+ */
 static bool grow_part(struct part *p, uint64_t cap, struct err *err)
 {
     static const struct {
@@ -59,6 +73,7 @@ static bool grow_part(struct part *p, uint64_t cap, struct err *err)
     return true;
 }
 
+/* Below the lock there is always a count: two commits cannot come in between. */
 uint64_t part_current_rows(const struct root *r, const struct part *p)
 {
     uint64_t rows = 0;
@@ -66,6 +81,10 @@ uint64_t part_current_rows(const struct root *r, const struct part *p)
     return rows;
 }
 
+/*
+ * Twice the rows each time, up to a million more, so that a large week does not take the space of
+ * two.
+ */
 static bool make_room(struct part *p, uint64_t row, struct err *err)
 {
     uint64_t cap = rows_room(p->h);
@@ -110,6 +129,7 @@ static bool widen(struct column *c, uint64_t rows, struct err *err)
     return true;
 }
 
+/* A column becomes wider when the first code does not fit: 255 texts fit one byte, 65535 two. */
 static bool put_code(struct column *c, uint64_t row, uint32_t code, struct err *err)
 {
     while (c->width < 4 && code >> (8 * c->width))
@@ -119,6 +139,7 @@ static bool put_code(struct column *c, uint64_t row, uint32_t code, struct err *
     return true;
 }
 
+/* Absent numbers are 0 with their bit cleared; a killed writer may have left another bit there. */
 static void put_number(struct column *c, uint64_t row, const struct doc_value *v)
 {
     void *data = mfile_data(&c->rows);
@@ -135,6 +156,10 @@ static void put_number(struct column *c, uint64_t row, const struct doc_value *v
         ((int64_t *)data)[row] = v ? v->i : 0;
 }
 
+/*
+ * A list is itself an entry of a dictionary, an array of element codes: equal lists are stored
+ * once.
+ */
 static bool put_list(struct column *c, uint64_t row, struct strs texts, struct err *err)
 {
     FREE_LATER uint32_t *codes = xmalloc((texts.n + 1) * sizeof *codes);
@@ -169,6 +194,9 @@ static bool put_value(struct column *c, uint64_t row, const struct doc_value *v,
     return true;
 }
 
+/*
+ * Fields that the document had in a form that does not fit are named in a column that is no field.
+ */
 static bool put_removed(struct part *p, uint64_t row, const struct doc *doc, struct err *err)
 {
     struct doc_value v = {.texts = doc->removed};
@@ -179,6 +207,11 @@ static bool put_removed(struct part *p, uint64_t row, const struct doc *doc, str
            put_value(p->removed_fields, row, v.texts.n > 0 ? &v : NULL, &code, err);
 }
 
+/*
+ * Every column of the partition gets a value in every row, so a column that the document does not
+ * have gets "absent". A field that no row had before makes its column now; the rows before read as
+ * absent, since the file begins with zeroes.
+ */
 static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint32_t *ret_uuid_code,
                       struct err *err)
 {
@@ -228,6 +261,7 @@ static bool find_in_part(struct root *r, struct part *p, struct str uuid, struct
     return true;
 }
 
+/* At most one partition has a live row of a crash. */
 bool write_find(struct root *r, struct str uuid, struct live_row *ret, struct err *err)
 {
     *ret = (struct live_row){.part = NULL};
@@ -261,6 +295,7 @@ bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t
     return true;
 }
 
+/* The mappings hold until the next file grows, which is after the commit. */
 static struct commit_row commit_row_of(struct part *p, uint64_t row, uint32_t code)
 {
     return (struct commit_row){.part = p->h,
@@ -298,6 +333,7 @@ static bool prepare_rows(struct root *r, const struct doc *doc, const struct liv
     return true;
 }
 
+/* The partition may have gone already with the old row's. */
 static bool set_aside(struct root *r, const struct part *bad, const char *why, struct err *err)
 {
     for (size_t i = 0; i < r->part_count; i++)
@@ -346,6 +382,9 @@ void write_prepare_delete(const struct root *r, const struct live_row *old, stru
                            .old = commit_row_of(old->part, old->row, old->code)};
 }
 
+/*
+ * A crash in a damaged partition is deleted with it, and the filling does not find it in the store.
+ */
 bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct err *err)
 {
     struct live_row old;
