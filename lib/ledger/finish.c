@@ -27,7 +27,7 @@ bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION
                         struct err *err)
 {
     DB_ROWS rows = {0};
-    if (!id[0] && DB_RUN(db, &q_installation_id, &rows, NULL) && rows.count == 1) {
+    if (!id[0] && DB_RUN(db, &q_installation_id, &rows, ERR_IGNORED) && rows.count == 1) {
         snprintf(id, INSTALLATION_ID_SIZE, "%s", db_col(&rows, 0, Q_INSTALLATION_ID_COL_ID));
         store_expect(store, id);
     }
