@@ -33,6 +33,8 @@ enum {
     KILL_AFTER_MS = 5000,  /* behind TERM; every job may be killed */
 };
 
+/* In the child: a connection and a store of its own.  Statements have no limit of their own, the
+ * job has one. */
 static bool open_and_run(const struct run_request *q, struct err *err)
 {
     struct arena arena;
@@ -59,7 +61,11 @@ static bool open_and_run(const struct run_request *q, struct err *err)
     return ok;
 }
 
-/* The error goes to the parent as "class\nmessage" over a pipe of its own. */
+/*
+ * The error goes to the parent as "class\nmessage" over a pipe of its own.  Signals are as in a
+ * fresh process: TERM ends a job at once, since it may be repeated.  Lines are written when they
+ * are whole, so that the log has what a job said before it was killed.
+ */
 static void child(const struct run_request *q, int out, int status, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -80,6 +86,7 @@ static void child(const struct run_request *q, int out, int status, pid_t parent
     _exit(ok ? 0 : 1);
 }
 
+/* The parent's view of a run. */
 struct running {
     const struct run_request *q;
     struct run_result *r;
@@ -90,6 +97,7 @@ struct running {
     struct strbuf line;
 };
 
+/* One line of output: to the log, and behind the lines that are kept for the table of runs. */
 static void emit(struct running *run)
 {
     struct str s = sb_view(&run->line);
@@ -134,6 +142,7 @@ static void fail(struct run_result *r, const char *type, const char *value)
     snprintf(r->value, sizeof r->value, "%s", value);
 }
 
+/* At most the text that the table of runs keeps; the child wrote it at once. */
 static void read_error(struct running *run)
 {
     char text[400];

@@ -103,12 +103,13 @@ struct lock {
     const char *name;
 };
 
-/* While the database is away nobody else can begin either. */
+/* While the database is away nobody else can begin either, so the job goes on.  Behind a restart of
+ * the server the lock is taken anew; if another scheduler was faster, this run ends. */
 static bool keep_lock(void *arg)
 {
     const struct lock *l = arg;
     DB_ROWS rows = {0};
-    return !DB_RUN(l->s->db, &q_cron_keep_lock, &rows, NULL, l->name) ||
+    return !DB_RUN(l->s->db, &q_cron_keep_lock, &rows, ERR_IGNORED, l->name) ||
            db_col_bool(&rows, 0, Q_CRON_KEEP_LOCK_COL_IS_LOCKED);
 }
 

@@ -67,6 +67,7 @@ static bool give_to_owner_of(const char *dir, const char *path, struct err *err)
            err_errno(err, errno, "owner of %s", path);
 }
 
+/* By rename, so that nobody reads half a mark and takes the store for damaged. */
 bool mark_write(const char *dir, const char *id, struct err *err)
 {
     char path[PATH_MAX], text[INSTALLATION_ID_SIZE + 1];

@@ -84,11 +84,14 @@ static bool fs_check(void *self, struct err *err)
     return !s->wants_mark || mark_check(s->root, s->installation, err);
 }
 
+/* Objects appear by rename all the same: only their way to the disk is left for fs_sync. */
 static void fs_defer_sync(void *self)
 {
     ((struct fs_store *)self)->is_deferred = true;
 }
 
+/* The whole file system, whoever wrote to it: the kernel knows no smaller unit than that or one
+ * file. */
 static bool fs_sync(void *self, struct err *err)
 {
     struct fs_store *s = self;
@@ -211,6 +214,8 @@ static bool fs_put_file(void *self, const char *id, const char *kind, const char
     return true;
 }
 
+/* A link in the place of an object is none of ours and not followed.  "Not found" is the word of
+ * the right store: the mark is asked for before it is given. */
 static bool fs_open_object(void *self, const char *id, const char *kind, int *ret_fd,
                            struct err *err)
 {
