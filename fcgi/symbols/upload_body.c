@@ -5,7 +5,7 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/web/multipart.h"
 #include "lib/web/params.h"
 
@@ -24,7 +24,7 @@ struct reading {
 static bool open_temp(struct reading *r, struct err *err)
 {
     struct upload_body *b = r->body;
-    if (!symtext_temp(r->temp_dir, &b->fd, err))
+    if (!symbytes_temp(r->temp_dir, &b->fd, err))
         return false;
     snprintf(b->path, sizeof b->path, "/proc/self/fd/%d", b->fd);
     b->has_file = true;

@@ -16,7 +16,7 @@
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symindex.h"
 #include "lib/symfile/symreader.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 
 /*
  * The stamp of the text decides, not the order of caches: a look-up finds the text first (a
@@ -130,7 +130,7 @@ static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey 
                        const char *suffix, uint64_t *ret_stamp)
 {
     int n = snprintf(out, PATH_MAX, "%s/%s/%s/%s%s", dir, k->debug_file, id, k->file, suffix);
-    return n > 0 && n < PATH_MAX && symtext_stamp(out, ret_stamp, ERR_IGNORED);
+    return n > 0 && n < PATH_MAX && symbytes_stamp(out, ret_stamp, ERR_IGNORED);
 }
 
 /* The spellings of an id: trees may write the age, or all of it, in either case. */
@@ -235,7 +235,7 @@ static bool find_by_id(struct symfind *s, struct root *r, struct symkey *k, char
     if (!known)
         return false;
     bool found = r->kind == ROOT_FILE ? snprintf(path, PATH_MAX, "%s", r->path) < PATH_MAX &&
-                                            symtext_stamp(path, ret_stamp, ERR_IGNORED)
+                                            symbytes_stamp(path, ret_stamp, ERR_IGNORED)
                                       : is_in_tree(r, &known->key, known->id, path, ret_stamp);
     if (found)
         *k = known->key;
@@ -311,7 +311,7 @@ static enum symcache_state compile(struct symfind *s, const struct symkey *k, co
     FD_AUTO lock = -1;
     struct csym_stats stats = {0};
     uint64_t stamp;
-    if (!symcache_lock(s->cache_dir, k, &lock, &err) || !symtext_stamp(path, &stamp, &err))
+    if (!symcache_lock(s->cache_dir, k, &lock, &err) || !symbytes_stamp(path, &stamp, &err))
         goto fail;
     enum symcache_state state = symcache_get(s->cache_dir, k, stamp, ret_fd);
     if (state != SYMCACHE_MISS)

@@ -24,7 +24,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/sandbox/child.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symwire.h"
 
 enum {
@@ -288,7 +288,7 @@ static bool ask_load(struct symreader *r, const struct symreader_member *m, int 
                      bool wants_facts, struct err *err)
 {
     struct symwire_out out = {0};
-    int64_t bytes = (int64_t)MIN(m ? m->size : SYMTEXT_MAX_BYTES, SYMTEXT_MAX_BYTES);
+    int64_t bytes = (int64_t)MIN(m ? m->size : SYMBYTES_MAX, SYMBYTES_MAX);
     symwire_u8(&out, SYMWIRE_LOAD);
     symwire_u64(&out, m ? m->index : SYMWIRE_INPUT);
     symwire_u8(&out, wants_facts);
@@ -300,7 +300,7 @@ bool symreader_ask_load(struct symreader *r, const struct symreader_member *memb
                         bool wants_facts, struct err *err)
 {
     FD_AUTO scratch = -1;
-    if (needs_scratch(r, member) && !symtext_temp(r->temp_dir, &scratch, err))
+    if (needs_scratch(r, member) && !symbytes_temp(r->temp_dir, &scratch, err))
         return false;
     return ask_load(r, member, scratch, wants_facts, err);
 }
@@ -375,7 +375,7 @@ bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, stru
     struct symreader *r = NULL;
     if (fd < 0)
         return err_set(err, ERR_NOT_FOUND, "no such symbols file");
-    if (!symtext_temp(temp_dir, &scratch, err) || !symreader_start(fd, temp_dir, &r, err))
+    if (!symbytes_temp(temp_dir, &scratch, err) || !symreader_start(fd, temp_dir, &r, err))
         return false;
     bool ok = ask_load(r, NULL, scratch, false, err) && symreader_take_load(r, NULL, err);
     symreader_stop(r);

@@ -24,7 +24,7 @@
 #include "lib/store/mark.h"
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symindex.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 
 enum {
     SYNC_EACH_MAX = 4, /* more files than this: one syncfs costs less than an fsync for each */
@@ -149,7 +149,7 @@ static bool take_csym(const struct symstore *s, struct symreader *r, struct syms
         return false;
     if (fstat(n->temp_fd, &st) != 0)
         return err_errno(err, errno, "%s", n->temp);
-    uint64_t stamp = symtext_stamp_of(path, &st);
+    uint64_t stamp = symbytes_stamp_of(path, &st);
     if (symreader_take_compile(r, &stats, &why)) {
         n->csym_bytes = stats.csym_bytes;
         return csym_set_stamp(n->csym_fd, stamp, err);

@@ -24,7 +24,7 @@
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symfind.h"
 #include "lib/symfile/symindex.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symzip.h"
 
 #define ID   "0123456789ABCDEF0123456789ABCDEF0"
@@ -520,7 +520,7 @@ static void test_files_and_trees_of_a_user(void **state)
     assert_true(fs_write_atomic(path, text.p, text.n, 0644, ERR_IGNORED));
     assert_true(fs_write_atomic(plain, text.p, text.n, 0644, ERR_IGNORED));
     FD_AUTO fd = open(gz, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    assert_true(fd >= 0 && symtext_gzip(text, fd, gz, ERR_IGNORED));
+    assert_true(fd >= 0 && symbytes_gzip(text, fd, gz, ERR_IGNORED));
     char packed[1024];
     size_t n = ZSTD_compress(packed, sizeof packed, text.p, text.n, 3);
     assert_false(ZSTD_isError(n));

@@ -18,7 +18,7 @@
 #include "lib/base/util.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/symfile/csym.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symwire.h"
 #include "lib/symfile/symzip.h"
 
@@ -29,11 +29,11 @@ static const int64_t MEMORY_MAX = INT64_C(4) << 30;
 static const int64_t MAPPED_MAX = INT64_C(32) << 30;
 
 struct reader {
-    struct symtext input;
+    struct symbytes input;
     struct symzip zip;
-    struct symtext text; /* the current one */
-    bool is_input;       /* the current text is the input itself */
-    bool has_text;       /* a text is loaded: requests come without waiting for answers */
+    struct symbytes text; /* the current one */
+    bool is_input;        /* the current text is the input itself */
+    bool has_text;        /* a text is loaded: requests come without waiting for answers */
 };
 
 static void refuse(const struct err *why)
@@ -91,26 +91,26 @@ static bool load_member(struct reader *r, uint64_t index, int scratch, struct er
     if (index >= r->zip.members.n)
         return err_set(err, ERR_INVALID, "no such member");
     const struct symzip_member *m = &r->zip.members.v[index];
-    if (m->size > SYMTEXT_MAX_BYTES)
+    if (m->size > SYMBYTES_MAX)
         return err_set(err, ERR_TOO_LARGE, "'" STR_FMT "' has more than %d GiB",
-                       STR_ARG(str_sub(m->name, 0, 150)), SYMTEXT_MAX_GIB);
+                       STR_ARG(str_sub(m->name, 0, 150)), SYMBYTES_MAX_GIB);
     if (scratch >= 0)
         return symzip_read(&r->zip, m, file_piece, &scratch, err) &&
-               symtext_map(scratch, &r->text, err);
+               symbytes_map(scratch, &r->text, err);
     struct block b = {.p = xmalloc(m->size + 1)};
     if (!symzip_read(&r->zip, m, block_piece, &b, err)) {
         free(b.p);
         return false;
     }
-    r->text = (struct symtext){.text = str_n(b.p, b.n), .block = b.p};
+    r->text = (struct symbytes){.text = str_n(b.p, b.n), .block = b.p};
     return true;
 }
 
 static void forget_text(struct reader *r)
 {
     if (!r->is_input)
-        symtext_close(&r->text);
-    r->text = (struct symtext){0};
+        symbytes_close(&r->text);
+    r->text = (struct symbytes){0};
     r->is_input = r->has_text = false;
 }
 
@@ -133,15 +133,15 @@ static bool load(struct reader *r, struct rd *in, int fd, struct symwire_out *ou
     if (index != SYMWIRE_INPUT) {
         if (!load_member(r, index, fd, err))
             return false;
-    } else if (symtext_is_packed(r->input.text)) {
-        if (!symtext_unpack(r->input.text, fd, SYMTEXT_MAX_BYTES, &r->text, err))
+    } else if (symbytes_is_packed(r->input.text)) {
+        if (!symbytes_unpack(r->input.text, fd, SYMBYTES_MAX, &r->text, err))
             return false;
     } else {
         r->text = r->input;
         r->is_input = true;
     }
-    if (r->text.text.n > SYMTEXT_MAX_BYTES)
-        return err_set(err, ERR_TOO_LARGE, "symbol text of more than %d GiB", SYMTEXT_MAX_GIB);
+    if (r->text.text.n > SYMBYTES_MAX)
+        return err_set(err, ERR_TOO_LARGE, "symbol text of more than %d GiB", SYMBYTES_MAX_GIB);
     r->has_text = true;
     symwire_u64(out, r->text.text.n);
     if (!wants_facts)
@@ -156,12 +156,12 @@ static bool compare(struct reader *r, struct rd *in, int fd, struct symwire_out 
                     struct err *err)
 {
     bool is_gzip = rd_u8(in);
-    struct symtext stored;
-    if (!symtext_map(fd, &stored, err))
+    struct symbytes stored;
+    if (!symbytes_map(fd, &stored, err))
         return false;
-    bool same = is_gzip ? symtext_gzip_equals(stored.text, r->text.text)
+    bool same = is_gzip ? symbytes_gzip_equals(stored.text, r->text.text)
                         : str_eq(stored.text, r->text.text);
-    symtext_close(&stored);
+    symbytes_close(&stored);
     symwire_u8(out, same);
     return true;
 }
@@ -171,7 +171,7 @@ static bool write_text(struct reader *r, struct rd *in, int fd, struct symwire_o
 {
     struct stat st;
     bool as_gzip = rd_u8(in);
-    bool ok = as_gzip ? symtext_gzip(r->text.text, fd, "symbols file", err)
+    bool ok = as_gzip ? symbytes_gzip(r->text.text, fd, "symbols file", err)
                       : fs_write_all(fd, r->text.text.p, r->text.text.n, "symbols file", err);
     if (!ok)
         return false;
@@ -227,7 +227,7 @@ static bool enter(struct err *err)
     const struct sandbox_limits limits = {
         .memory_bytes = MEMORY_MAX,
         .mapped_bytes = MAPPED_MAX + st.st_size,
-        .output_bytes = SYMTEXT_MAX_BYTES + (1 << 20),
+        .output_bytes = SYMBYTES_MAX + (1 << 20),
         .cpu_s = CPU_S,
         .files = FILES,
     };
@@ -241,7 +241,7 @@ static void serve(void)
     uint8_t buf[SYMWIRE_PACKET_MAX];
     struct rd in;
     int fd = -1;
-    if (!enter(&err) || !symtext_map(SYMWIRE_FD_INPUT, &r.input, &err)) {
+    if (!enter(&err) || !symbytes_map(SYMWIRE_FD_INPUT, &r.input, &err)) {
         refuse(&err);
         return;
     }

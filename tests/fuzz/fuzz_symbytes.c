@@ -2,7 +2,7 @@
 #include <sys/mman.h>
 
 #include "lib/base/util.h"
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 
 enum { TEXT_MAX = 1 << 20 };
 
@@ -11,15 +11,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str packed = str_n((const char *)data, size);
-    struct symtext t = {0};
-    if (!symtext_is_packed(packed))
+    struct symbytes t = {0};
+    if (!symbytes_is_packed(packed))
         return 0;
     FD_AUTO fd = memfd_create("text", MFD_CLOEXEC);
-    if (fd < 0 || !symtext_unpack(packed, fd, TEXT_MAX, &t, ERR_IGNORED))
+    if (fd < 0 || !symbytes_unpack(packed, fd, TEXT_MAX, &t, ERR_IGNORED))
         return 0;
     if (t.text.n > TEXT_MAX)
         abort();
-    symtext_gzip_equals(packed, t.text);
-    symtext_close(&t);
+    symbytes_gzip_equals(packed, t.text);
+    symbytes_close(&t);
     return 0;
 }

@@ -4,7 +4,7 @@
  * memory of that size would count against the process; what comes out of the decoder is limited
  * while it comes.
  */
-#include "lib/symfile/symtext.h"
+#include "lib/symfile/symbytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ enum {
 };
 
 /* A rename changes none of these facts, so the stamp is known before the file has its name. */
-uint64_t symtext_stamp_of(const char *path, const struct stat *st)
+uint64_t symbytes_stamp_of(const char *path, const struct stat *st)
 {
     const uint64_t facts[] = {hash64(path, strlen(path)), (uint64_t)st->st_size,
                               (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
@@ -36,7 +36,7 @@ uint64_t symtext_stamp_of(const char *path, const struct stat *st)
     return h ? h : 1;
 }
 
-bool symtext_stamp(const char *path, uint64_t *ret_stamp, struct err *err)
+bool symbytes_stamp(const char *path, uint64_t *ret_stamp, struct err *err)
 {
     struct stat st;
     bool ok = stat(path, &st) == 0;
@@ -44,11 +44,11 @@ bool symtext_stamp(const char *path, uint64_t *ret_stamp, struct err *err)
         return err_errno(err, errno, "%s", path);
     if (!ok || !S_ISREG(st.st_mode))
         return err_set(err, ERR_NOT_FOUND, "%s: no such file", path);
-    *ret_stamp = symtext_stamp_of(path, &st);
+    *ret_stamp = symbytes_stamp_of(path, &st);
     return true;
 }
 
-bool symtext_temp(const char *dir, int *ret_fd, struct err *err)
+bool symbytes_temp(const char *dir, int *ret_fd, struct err *err)
 {
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -57,12 +57,12 @@ bool symtext_temp(const char *dir, int *ret_fd, struct err *err)
     return true;
 }
 
-bool symtext_map(int fd, struct symtext *ret, struct err *err)
+bool symbytes_map(int fd, struct symbytes *ret, struct err *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return err_errno(err, errno, "symbol text");
-    struct symtext t = {.text = STR("")};
+    struct symbytes t = {.text = STR("")};
     if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED)
@@ -74,12 +74,12 @@ bool symtext_map(int fd, struct symtext *ret, struct err *err)
     return true;
 }
 
-void symtext_close(struct symtext *t)
+void symbytes_close(struct symbytes *t)
 {
     if (!t->block && t->text.n)
         munmap((void *)t->text.p, t->text.n);
     free(t->block);
-    *t = (struct symtext){0};
+    *t = (struct symbytes){0};
 }
 
 typedef bool inflate_sink(void *arg, const uint8_t *p, size_t n, struct err *err);
@@ -147,7 +147,7 @@ static bool is_zstd(struct str s)
     return s.n >= 4 && memcmp(s.p, "\x28\xb5\x2f\xfd", 4) == 0;
 }
 
-bool symtext_is_packed(struct str bytes)
+bool symbytes_is_packed(struct str bytes)
 {
     return is_gzip(bytes) || is_zstd(bytes);
 }
@@ -176,16 +176,16 @@ static bool unzstd_all(struct str packed, struct to_file *to, struct err *err)
     return ok;
 }
 
-bool symtext_unpack(struct str packed, int fd, uint64_t max_bytes, struct symtext *ret,
-                    struct err *err)
+bool symbytes_unpack(struct str packed, int fd, uint64_t max_bytes, struct symbytes *ret,
+                     struct err *err)
 {
     struct to_file to = {.fd = fd, .max = max_bytes};
     bool ok =
         is_zstd(packed) ? unzstd_all(packed, &to, err) : inflate_all(packed, write_piece, &to, err);
-    return ok && symtext_map(fd, ret, err);
+    return ok && symbytes_map(fd, ret, err);
 }
 
-bool symtext_gzip_equals(struct str packed, struct str bytes)
+bool symbytes_gzip_equals(struct str packed, struct str bytes)
 {
     /* The last four bytes of a member are its length: different lengths cost nothing. */
     uint32_t length = 0;
@@ -196,7 +196,7 @@ bool symtext_gzip_equals(struct str packed, struct str bytes)
            rest.n == 0;
 }
 
-bool symtext_gzip(struct str bytes, int fd, const char *name, struct err *err)
+bool symbytes_gzip(struct str bytes, int fd, const char *name, struct err *err)
 {
     z_stream z = {.next_in = (Bytef *)bytes.p};
     if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) !=
