@@ -52,7 +52,7 @@ struct csym {
     bool is_wide;    /* private: start addresses are 64 bits wide */
     struct str os, arch, debug_id, debug_file, code_id, url; /* from MODULE and INFO lines */
     uint64_t source_bytes;                                   /* size of the symbol text */
-    uint64_t source_stamp;                                   /* what csym_compile was given */
+    uint64_t source_stamp;                                   /* what identifies the text */
     uint32_t reg_count; /* register names used by CFI rules, see csym_reg_name */
     struct csym_section {
         const uint8_t *p;
@@ -67,14 +67,10 @@ struct csym_stats {
 };
 
 /*
- * Compiles symbol text (mapped by the caller) into the file `path`: temporary file,
- * fsync, rename.  `stamp` is kept for the caller, who may put there what identifies the
- * source (0: nothing).  ERR_INVALID: no valid MODULE line.  ERR_TOO_LARGE: a limit.
- * ret_stats may be NULL.
+ * Compiles symbol text into a new memory block (free), which is the file from its first byte to its
+ * last.  `stamp` is kept for the caller, who may put there what identifies the source (0: nothing
+ * yet).  ERR_INVALID: no valid MODULE line.  ERR_TOO_LARGE: a limit.  ret_stats may be NULL.
  */
-bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym_stats *ret_stats,
-                  struct err *err);
-/* The same into a new memory block (free). */
 bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret_n,
                       struct csym_stats *ret_stats, struct err *err);
 

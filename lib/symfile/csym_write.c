@@ -283,20 +283,6 @@ bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret
     return ok;
 }
 
-bool csym_compile(struct str text, uint64_t stamp, const char *path, struct csym_stats *ret_stats,
-                  struct err *err)
-{
-    FREE_LATER void *image = NULL;
-    size_t n;
-    struct csym_stats stats;
-    if (!csym_compile_mem(text, stamp, &image, &n, &stats, err) ||
-        !fs_write_atomic(path, image, n, FS_FILE_MODE, err))
-        return false;
-    if (ret_stats)
-        *ret_stats = stats;
-    return true;
-}
-
 bool csym_set_stamp(int fd, uint64_t stamp, struct err *err)
 {
     return pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) == sizeof stamp ||
