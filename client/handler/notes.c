@@ -75,11 +75,11 @@ static const struct {
     struct str of;   /* in /proc/meminfo */
     struct str less; /* subtracted, not below 0 */
 } memory_members[] = {
-    {"TotalPhysicalMemory", {"MemTotal", 8}, {NULL, 0}},
-    {"AvailablePhysicalMemory", {"MemFree", 7}, {NULL, 0}},
-    {"AvailableVirtualMemory", {"MemAvailable", 12}, {NULL, 0}},
-    {"TotalPageFile", {"CommitLimit", 11}, {NULL, 0}},
-    {"AvailablePageFile", {"CommitLimit", 11}, {"Committed_AS", 12}},
+    {"TotalPhysicalMemory", STR_INIT("MemTotal"), {NULL, 0}},
+    {"AvailablePhysicalMemory", STR_INIT("MemFree"), {NULL, 0}},
+    {"AvailableVirtualMemory", STR_INIT("MemAvailable"), {NULL, 0}},
+    {"TotalPageFile", STR_INIT("CommitLimit"), {NULL, 0}},
+    {"AvailablePageFile", STR_INIT("CommitLimit"), STR_INIT("Committed_AS")},
 };
 
 static void memory(struct object *o)

@@ -30,9 +30,14 @@ struct strs {
 };
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_FMT      "%.*s"
-#define STR_ARG(s)   (int)(s).n, (s).p
-#define STR_NONE     ((struct str){NULL, 0})
+/* The same in the initialiser of a table, which must be constant. */
+#define STR_INIT(literal)                                                                          \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
+#define STR_FMT    "%.*s"
+#define STR_ARG(s) (int)(s).n, (s).p
+#define STR_NONE   ((struct str){NULL, 0})
 
 static inline struct str str_of(const char *s)
 {

@@ -22,12 +22,18 @@ static const struct operator
     unsigned types;
 }
 operators[] = {
-    {{"=", 1}, COND_EXACT, TYPE_STR},           {{"~", 1}, COND_CONTAINS, TYPE_STR},
-    {{"$", 1}, COND_SUFFIX, TYPE_STR},          {{"^", 1}, COND_PREFIX, TYPE_STR},
-    {{"@", 1}, COND_REGEX, TYPE_STR},           {{">=", 2}, COND_GE, TYPE_NUM | TYPE_DATE},
-    {{"<=", 2}, COND_LE, TYPE_NUM | TYPE_DATE}, {{"<", 1}, COND_LT, TYPE_NUM | TYPE_DATE},
-    {{">", 1}, COND_GT, TYPE_NUM | TYPE_DATE},  {{"__true__", 8}, COND_TRUE, TYPE_BOOL},
-    {{"__null__", 8}, COND_MISSING, TYPE_ANY},  {{"=", 1}, COND_EXACT, TYPE_NUM | TYPE_ENUM},
+    {STR_INIT("="), COND_EXACT, TYPE_STR},
+    {STR_INIT("~"), COND_CONTAINS, TYPE_STR},
+    {STR_INIT("$"), COND_SUFFIX, TYPE_STR},
+    {STR_INIT("^"), COND_PREFIX, TYPE_STR},
+    {STR_INIT("@"), COND_REGEX, TYPE_STR},
+    {STR_INIT(">="), COND_GE, TYPE_NUM | TYPE_DATE},
+    {STR_INIT("<="), COND_LE, TYPE_NUM | TYPE_DATE},
+    {STR_INIT("<"), COND_LT, TYPE_NUM | TYPE_DATE},
+    {STR_INIT(">"), COND_GT, TYPE_NUM | TYPE_DATE},
+    {STR_INIT("__true__"), COND_TRUE, TYPE_BOOL},
+    {STR_INIT("__null__"), COND_MISSING, TYPE_ANY},
+    {STR_INIT("="), COND_EXACT, TYPE_NUM | TYPE_ENUM},
 };
 
 static unsigned type_bit(enum value_type type)
@@ -63,7 +69,8 @@ enum cond_op query_take_operator(enum value_type type, struct str *value, bool *
 
 bool query_is_yes(struct str s)
 {
-    static const struct str words[] = {{"true", 4}, {"t", 1}, {"1", 1}, {"y", 1}, {"yes", 3}};
+    static const struct str words[] = {STR_INIT("true"), STR_INIT("t"), STR_INIT("1"),
+                                       STR_INIT("y"), STR_INIT("yes")};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (str_eq_nocase(s, words[i]))
             return true;

@@ -87,8 +87,8 @@ static bool add_column(struct query_build *b, struct str name)
 
 static bool build_columns(struct query_build *b)
 {
-    static const struct str defaults[] = {
-        {"uuid", 4}, {"date", 4}, {"signature", 9}, {"product", 7}, {"version", 7}};
+    static const struct str defaults[] = {STR_INIT("uuid"), STR_INIT("date"), STR_INIT("signature"),
+                                          STR_INIT("product"), STR_INIT("version")};
     b->query->columns =
         arena_array(b->arena, b->fields->search_count + 1, sizeof *b->query->columns);
     bool any = false;

@@ -79,16 +79,16 @@ static void change(const char *folder, const uint8_t *data, size_t size)
 static void search(const char *dir)
 {
     static struct search_param v[] = {
-        {{"date", 4}, {">=2024-04-20", 12}},
-        {{"signature", 9}, {"~e", 2}},
-        {{"signature", 9}, {"=even", 5}},
-        {{"_facets", 7}, {"addons", 6}},
-        {{"_facets", 7}, {"_cardinality.uuid", 17}},
-        {{"_aggs.addons", 12}, {"signature", 9}},
-        {{"_histogram.uptime", 17}, {"accessibility", 13}},
-        {{"_sort", 5}, {"-addons", 7}},
-        {{"_columns", 8}, {"addons", 6}},
-        {{"_columns", 8}, {"uptime", 6}},
+        {STR_INIT("date"), STR_INIT(">=2024-04-20")},
+        {STR_INIT("signature"), STR_INIT("~e")},
+        {STR_INIT("signature"), STR_INIT("=even")},
+        {STR_INIT("_facets"), STR_INIT("addons")},
+        {STR_INIT("_facets"), STR_INIT("_cardinality.uuid")},
+        {STR_INIT("_aggs.addons"), STR_INIT("signature")},
+        {STR_INIT("_histogram.uptime"), STR_INIT("accessibility")},
+        {STR_INIT("_sort"), STR_INIT("-addons")},
+        {STR_INIT("_columns"), STR_INIT("addons")},
+        {STR_INIT("_columns"), STR_INIT("uptime")},
     };
     struct index_reader *r;
     struct arena a;

@@ -137,15 +137,15 @@ static void check_hit(const json_t *hit, uint32_t *versions)
 static void check_state(struct index_reader *r, const uint32_t *acked_before)
 {
     static struct search_param v[] = {
-        {{"date", 4}, {">=-30d", 6}},
-        {{"_results_number", 15}, {"1000", 4}},
-        {{"_facets", 7}, {"_cardinality.uuid", 17}},
-        {{"_columns", 8}, {"uuid", 4}},
-        {{"_columns", 8}, {"uptime", 6}},
-        {{"_columns", 8}, {"signature", 9}},
-        {{"_columns", 8}, {"install_time", 12}},
-        {{"_columns", 8}, {"addons", 6}},
-        {{"_columns", 8}, {"product", 7}},
+        {STR_INIT("date"), STR_INIT(">=-30d")},
+        {STR_INIT("_results_number"), STR_INIT("1000")},
+        {STR_INIT("_facets"), STR_INIT("_cardinality.uuid")},
+        {STR_INIT("_columns"), STR_INIT("uuid")},
+        {STR_INIT("_columns"), STR_INIT("uptime")},
+        {STR_INIT("_columns"), STR_INIT("signature")},
+        {STR_INIT("_columns"), STR_INIT("install_time")},
+        {STR_INIT("_columns"), STR_INIT("addons")},
+        {STR_INIT("_columns"), STR_INIT("product")},
     };
     uint32_t versions[CRASHES] = {0};
     json_auto_t *answer = ask(r, v, ARRAY_LEN(v));
@@ -311,8 +311,8 @@ static void test_damage_is_reported(void **state)
                           damages[i].n);
         }
         assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
-        static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}},
-                                          {{"signature", 9}, {"~sig", 4}}};
+        static struct search_param v[] = {{STR_INIT("date"), STR_INIT(">=-30d")},
+                                          {STR_INIT("signature"), STR_INIT("~sig")}};
         json_auto_t *answer = ask(r, v, ARRAY_LEN(v));
         if (json_array_size(jget_arr(answer, "errors")) != 1 ||
             jget_int_or(answer, "total", 0) != 60)
@@ -386,7 +386,7 @@ static void test_damaged_head_heals(void **state)
         json_auto_t *doc = make_doc(1, 100);
         if (!index_put(w, doc, &err))
             fail_msg("%s: %s", head_damages[i].label, err.msg);
-        static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}}};
+        static struct search_param v[] = {{STR_INIT("date"), STR_INIT(">=-30d")}};
         json_auto_t *healed = ask(r, v, 1); /* the reader notices the new head */
         if (jget_int_or(healed, "total", 0) != 9 || json_array_size(jget_arr(healed, "errors")))
             fail_msg("%s: %s", head_damages[i].label, json_dumps(healed, 0));
@@ -435,7 +435,8 @@ static void test_reboot(void **state)
 
     assert_true(index_writer_open(dir, &fields_builtin, &w, &err));
     assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
-    static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}}, {{"uptime", 6}, {"<=90", 4}}};
+    static struct search_param v[] = {{STR_INIT("date"), STR_INIT(">=-30d")},
+                                      {STR_INIT("uptime"), STR_INIT("<=90")}};
     json_auto_t *answer = ask(r, v, 1);
     assert_int_equal(jget_int_or(answer, "total", 0), 90);
     json_auto_t *old = ask(r, v, 2);
@@ -484,7 +485,7 @@ static void test_reboot_with_a_bad_page(void **state)
     assert_true(seq == 90 && is_rolled_back);
     assert_true(index_health(dir, &fields_builtin, &h, &err) && !h.is_whole);
     assert_int_equal(h.weeks_missing, 1);
-    static struct search_param v[] = {{{"date", 4}, {">=-30d", 6}}};
+    static struct search_param v[] = {{STR_INIT("date"), STR_INIT(">=-30d")}};
     json_auto_t *answer = ask(r, v, 1);
     assert_int_equal(jget_int_or(answer, "total", 0), 60);
     assert_int_equal(json_array_size(jget_arr(answer, "errors")), 1);

@@ -71,12 +71,18 @@ static void ask(struct world *w, struct search_param *v, size_t n, json_t *all)
 static char *all_answers(struct world *w)
 {
     static struct search_param v[] = {
-        {{"date", 4}, {">=-30d", 6}},           {{"_results_number", 15}, {"1000", 4}},
-        {{"_sort", 5}, {"uptime", 6}},          {{"_columns", 8}, {"uuid", 4}},
-        {{"_columns", 8}, {"uptime", 6}},       {{"_columns", 8}, {"signature", 9}},
-        {{"_columns", 8}, {"addons", 6}},       {{"_columns", 8}, {"startup_crash", 13}},
-        {{"_facets", 7}, {"signature", 9}},     {{"_facets", 7}, {"_cardinality.uuid", 17}},
-        {{"_aggs.product", 13}, {"addons", 6}}, {{"signature", 9}, {"~g1", 3}},
+        {STR_INIT("date"), STR_INIT(">=-30d")},
+        {STR_INIT("_results_number"), STR_INIT("1000")},
+        {STR_INIT("_sort"), STR_INIT("uptime")},
+        {STR_INIT("_columns"), STR_INIT("uuid")},
+        {STR_INIT("_columns"), STR_INIT("uptime")},
+        {STR_INIT("_columns"), STR_INIT("signature")},
+        {STR_INIT("_columns"), STR_INIT("addons")},
+        {STR_INIT("_columns"), STR_INIT("startup_crash")},
+        {STR_INIT("_facets"), STR_INIT("signature")},
+        {STR_INIT("_facets"), STR_INIT("_cardinality.uuid")},
+        {STR_INIT("_aggs.product"), STR_INIT("addons")},
+        {STR_INIT("signature"), STR_INIT("~g1")},
     };
     json_auto_t *all = json_array();
     ask(w, v, ARRAY_LEN(v) - 1, all);

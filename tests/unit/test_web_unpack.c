@@ -83,7 +83,7 @@ static void check(const char *label, enum unpack_coding coding, struct str in, e
         }
 }
 
-static const struct str plain = {"hello hello hello, this is the body of a report", 47};
+static const struct str plain = STR_INIT("hello hello hello, this is the body of a report");
 
 static void test_gzip(void **state)
 {
