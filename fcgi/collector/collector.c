@@ -14,6 +14,7 @@
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
+#include "lib/web/health.h"
 
 enum { LOOK_INTERVAL_MS = 1000 };
 
@@ -155,13 +156,6 @@ static struct collector *app_of(struct req *req)
     return req_app(req);
 }
 
-/* Whoever asks may be a stranger: the details go to the log. */
-static void add_problem(json_t *errors, const char *name, const char *msg, const struct err *err)
-{
-    log_event(LOG_WARN, "unhealthy", msg, LOG_S("component", name), LOG_E(err));
-    json_array_append_new(errors, json_pack("{s:s, s:s}", "name", name, "msg", msg));
-}
-
 /* What the mover needs.  The store is opened for this one question; the mover's is in another
  * process. */
 static bool check_store(struct req *req, struct err *err)
@@ -183,6 +177,45 @@ static bool check_store(struct req *req, struct err *err)
     return ok;
 }
 
+static bool check_spool(struct req *req, struct err *err)
+{
+    const struct spool *spool = &app_of(req)->spool;
+    return spool_open(spool, err) && spool_has_room(spool, err);
+}
+
+static bool check_database(struct req *req, struct err *err)
+{
+    bool needs_it = strcmp(conf_text(req_conf(req), CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "pg") == 0;
+    return !needs_it || db_connect(req_db(req), err);
+}
+
+static bool pass_on(const struct err *kept, struct err *err)
+{
+    return kept->code == ERR_NONE || err_set(err, kept->code, "%s", kept->msg);
+}
+
+static bool check_rules(struct req *req, struct err *err)
+{
+    return pass_on(&app_of(req)->rules_err, err);
+}
+
+static bool check_products(struct req *req, struct err *err)
+{
+    return pass_on(&app_of(req)->products_err, err);
+}
+
+/* Whoever asks may be a stranger: he gets these words, the log the reason. */
+static const struct {
+    struct health_check check;
+    const char *msg;
+} health_checks[] = {
+    {{"spool", check_spool}, "not writable, or nearly full"},
+    {{"store", check_store}, "cannot be written"},
+    {{"database", check_database}, "no connection"},
+    {{"rules", check_rules}, "cannot be read; the old ones are in use"},
+    {{"products", check_products}, "cannot be read; the old ones are in use"},
+};
+
 /* For monitoring.  With the database away it is 503 as well, though reports are taken all the same;
  * a balancer asks lbheartbeat. */
 bool heartbeat_get(struct req *req, struct err *err)
@@ -190,24 +223,18 @@ bool heartbeat_get(struct req *req, struct err *err)
     struct collector *c = app_of(req);
     json_auto_t *body = json_pack("{s:[]}", "errors");
     json_t *errors = json_object_get(body, "errors"); /* borrowed */
-    struct err why = {0};
     metric_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
-    if (!spool_open(&c->spool, &why) || !spool_has_room(&c->spool, &why))
-        add_problem(errors, "spool", "not writable, or nearly full", &why);
-    if (!check_store(req, &why))
-        add_problem(errors, "store",
-                    why.code == ERR_UNAVAILABLE ? "not this installation's store: not mounted?"
-                                                : "cannot be written",
-                    &why);
-    if (strcmp(conf_text(c->conf, CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "pg") == 0 &&
-        !db_connect(req_db(req), &why))
-        add_problem(errors, "database", "no connection", &why);
     refresh_products(c);
-    if (c->rules_err.code != ERR_NONE)
-        add_problem(errors, "rules", "cannot be read; the old ones are in use", &c->rules_err);
-    if (c->products_err.code != ERR_NONE)
-        add_problem(errors, "products", "cannot be read; the old ones are in use",
-                    &c->products_err);
+    for (size_t i = 0; i < ARRAY_LEN(health_checks); i++) {
+        const struct health_check *check = &health_checks[i].check;
+        struct err why;
+        if (health_holds(req, check, &why))
+            continue;
+        bool is_away = check->holds == check_store && why.code == ERR_UNAVAILABLE;
+        const char *msg =
+            is_away ? "not this installation's store: not mounted?" : health_checks[i].msg;
+        json_array_append_new(errors, json_pack("{s:s, s:s}", "name", check->name, "msg", msg));
+    }
     return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
 }
 

@@ -10,7 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
-#include "queries.h"
+#include "lib/web/health.h"
 
 bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
 {
@@ -52,23 +52,6 @@ int symbol_server_tick(void *app)
     return missing_due_ms(s->missing);
 }
 
-static const char *method_name(enum method m)
-{
-    switch (m) {
-    case METHOD_GET:
-        return "GET";
-    case METHOD_POST:
-        return "POST";
-    case METHOD_HEAD:
-        return "HEAD";
-    case METHOD_OPTIONS:
-        return "OPTIONS";
-    case METHOD_PUT:
-        return "PUT";
-    }
-    return "?";
-}
-
 bool symbol_server_error(struct req *req, int status, const struct err *err)
 {
     struct arena *a = req_arena(req);
@@ -78,7 +61,8 @@ bool symbol_server_error(struct req *req, int status, const struct err *err)
         message = STR("Not Found");
     if (status == 405)
         message = str_of(arena_printf(a, "Method Not Allowed (%s): " STR_FMT,
-                                      method_name(req_method(req)), STR_ARG(path)));
+                                      req_method(req) ? method_name(req_method(req)) : "?",
+                                      STR_ARG(path)));
     json_auto_t *body = json_pack("{s:s%}", "error", message.p, message.n);
     if (status == 404)
         json_object_set_new(body, "path", json_stringn(path.p, path.n));
@@ -91,29 +75,37 @@ bool lbheartbeat_get(struct req *req, struct err *err)
     return resp_bytes(req, 200, "text/plain; charset=utf-8", STR("ok"));
 }
 
-/* Notes one check; the reason of a failure goes to the log only. */
-static void note(json_t *checks, const char *name, bool ok, const char *why, bool *all)
+static bool check_storage(struct req *req, struct err *err)
 {
-    json_object_set_new(checks, name, json_string(ok ? "ok" : "error"));
-    if (!ok)
-        log_event(LOG_ERROR, "heartbeat_failed", name, LOG_S("error", why));
-    *all &= ok;
+    const struct symbol_server *s = req_app(req);
+    return mark_check(s->store.dir, NULL, err) &&
+           (fs_is_writable_dir(s->store.dir) ||
+            err_set(err, ERR_IO, "%s cannot be written", s->store.dir));
+}
+
+static bool check_symcache(struct req *req, struct err *err)
+{
+    const struct symbol_server *s = req_app(req);
+    return fs_is_writable_dir(s->store.cache_dir) ||
+           err_set(err, ERR_IO, "%s cannot be written", s->store.cache_dir);
 }
 
 bool heartbeat_get(struct req *req, struct err *err)
 {
-    const struct symbol_server *s = req_app(req);
-    struct err why = {0};
+    static const struct health_check checks[] = {
+        {"database", health_database},
+        {"storage", check_storage},
+        {"symcache", check_symcache},
+    };
     bool ok = true;
     json_auto_t *body = json_pack("{s:s, s:{}, s:{}}", "status", "ok", "checks", "details");
-    json_t *checks = json_object_get(body, "checks"); /* borrowed */
-    DB_ROWS rows = {0};
-    note(checks, "database", DB_RUN(req_db(req), &q_db_ping, &rows, &why), why.msg, &ok);
-    why.msg[0] = '\0';
-    note(checks, "storage",
-         mark_check(s->store.dir, NULL, &why) && fs_is_writable_dir(s->store.dir),
-         why.msg[0] ? why.msg : s->store.dir, &ok);
-    note(checks, "symcache", fs_is_writable_dir(s->store.cache_dir), s->store.cache_dir, &ok);
+    json_t *verdicts = json_object_get(body, "checks"); /* borrowed */
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+        struct err why;
+        bool holds = health_holds(req, &checks[i], &why);
+        json_object_set_new(verdicts, checks[i].name, json_string(holds ? "ok" : "error"));
+        ok &= holds;
+    }
     if (!ok)
         json_object_set_new(body, "status", json_string("error"));
     return resp_json(req, ok ? 200 : 500, body, err);

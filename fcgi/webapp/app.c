@@ -43,16 +43,6 @@ static void set_asset(struct app *app)
     snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
 }
 
-static void set_version_json(struct app *app, const struct conf *conf)
-{
-    const char *dir = conf_text(conf, CONF_BASEDIR);
-    char path[512];
-    snprintf(path, sizeof path, "%s/version.json", *dir ? dir : fs_share_dir());
-    size_t n;
-    if (!fs_read(path, 1 << 16, &app->version_json, &n, ERR_IGNORED))
-        app->version_json = xstrdup("{}");
-}
-
 static void set_base_url(struct app *app, const struct conf *conf)
 {
     const char *set = conf_text(conf, CONF_DATIL_BASE_URL);
@@ -76,7 +66,6 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     app->fields = web_fields(web);
     app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
     set_asset(app);
-    set_version_json(app, conf);
     set_base_url(app, conf);
     if (!store_open(&store, &app->store, err) ||
         !products_load(conf_text(conf, CONF_DATIL_VAR), &app->products, err)) {
@@ -110,7 +99,6 @@ void app_stop(void *arg)
     live_versions_free(app->versions);
     drop_notices(app);
     free(app->base_url);
-    free(app->version_json);
     free(app->index_dir);
     free(app);
 }

@@ -34,9 +34,8 @@ struct app {
     struct notice *notices;
     size_t notice_count;
     int64_t notices_until_ms;
-    char *base_url;     /* public address, without a slash at the end */
-    char asset[40];     /* in the addresses of style sheets and scripts */
-    char *version_json; /* what /__version__ answers */
+    char *base_url; /* public address, without a slash at the end */
+    char asset[40]; /* in the addresses of style sheets and scripts */
     char *index_dir;
 };
 

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
+#include "lib/web/health.h"
 #include "queries.h"
 #include "rows.h"
 
@@ -20,19 +21,12 @@ bool lbheartbeat_get(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
-static bool check_database(struct req *r, struct err *err)
-{
-    DB_ROWS rows = {0};
-    return DB_RUN(req_db(r), &q_db_ping, &rows, err) || err_wrap(err, "database");
-}
-
 static bool check_store(struct req *r, struct err *err)
 {
     struct app *app = app_of(r);
     struct strs days = {0};
-    return (ledger_store_check(req_db(r), app->store, app->installation, err) &&
-            store_days(app->store, req_arena(r), &days, err)) ||
-           err_wrap(err, "store");
+    return ledger_store_check(req_db(r), app->store, app->installation, err) &&
+           store_days(app->store, req_arena(r), &days, err);
 }
 
 /* One search as anybody may do it: default product, one hit, no part of the index missing. */
@@ -47,20 +41,24 @@ static bool check_search(struct req *r, struct err *err)
     query_addc(&q, "_facets_size", "0");
     if (!app_search(r, &q, (struct app_search){.as_public = true, .is_check = true}, &answer, NULL,
                     err))
-        return err_wrap(err, "search");
+        return false;
     if (json_array_size(jget_arr(answer, "errors")) > 0)
-        return err_set(err, ERR_INTERNAL, "search: a part of the index cannot be read");
+        return err_set(err, ERR_INTERNAL, "a part of the index cannot be read");
     return true;
 }
 
-/* GET /__heartbeat__ */
+/* GET /__heartbeat__.  Each part needs those before it, so the first failure ends it. */
 bool heartbeat_get(struct req *r, struct err *err)
 {
-    struct err why = {0};
-    bool ok = check_database(r, &why) && check_store(r, &why) && check_search(r, &why);
-    if (!ok)
-        log_event(LOG_ERROR, "heartbeat_failed", "a part this program needs does not answer",
-                  LOG_E(&why));
+    static const struct health_check checks[] = {
+        {"database", health_database},
+        {"store", check_store},
+        {"search", check_search},
+    };
+    struct err why;
+    bool ok = true;
+    for (size_t i = 0; ok && i < ARRAY_LEN(checks); i++)
+        ok = health_holds(r, &checks[i], &why);
     json_auto_t *body = json_pack("{s:b}", "ok", (int)ok);
     return answer_json(r, ok ? 200 : 500, body, err);
 }
@@ -69,7 +67,7 @@ bool heartbeat_get(struct req *r, struct err *err)
 bool version_get(struct req *r, struct err *err)
 {
     (void)err;
-    return resp_bytes(r, 200, "application/json; charset=UTF-8", str_of(app_of(r)->version_json));
+    return resp_bytes(r, 200, "application/json; charset=UTF-8", web_version(r));
 }
 
 /* GET /__broken__: to see that errors are noticed. */

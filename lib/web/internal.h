@@ -54,7 +54,6 @@ struct req {
     struct arena arena;
     const struct route *route; /* NULL: none matches */
     enum method method;
-    const char *method_name;
     struct str mount; /* SCRIPT_NAME: prefix under which the program is served, without the slash */
     struct str path, path_rest, query;
     struct param_list params;
@@ -103,6 +102,7 @@ struct route_match {
 };
 struct route_match route_find(const struct route *routes, size_t n, struct str path,
                               enum method method);
+enum method method_of(struct str name); /* 0, which fits no route: none of ours */
 /* "GET, POST, OPTIONS" */
 const char *route_allow(struct arena *a, unsigned methods);
 

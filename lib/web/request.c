@@ -19,28 +19,6 @@ struct str req_env(const struct req *r, const char *name)
     return str_of(FCGX_GetParam(name, r->fcgi.envp));
 }
 
-/* clang-format off */
-static const struct {
-    const char *name;
-    enum method method;
-} method_names[] = {
-    {"GET", METHOD_GET}, {"POST", METHOD_POST}, {"HEAD", METHOD_HEAD},
-    {"OPTIONS", METHOD_OPTIONS}, {"PUT", METHOD_PUT},
-};
-/* clang-format on */
-
-static void take_method(struct req *r)
-{
-    struct str name = req_env(r, "REQUEST_METHOD");
-    r->method = 0; /* fits no route */
-    r->method_name = "OTHER";
-    for (size_t i = 0; i < ARRAY_LEN(method_names); i++)
-        if (str_eq(name, str_of(method_names[i].name))) {
-            r->method = method_names[i].method;
-            r->method_name = method_names[i].name;
-        }
-}
-
 /*
  * The id that nginx made (nginx/fastcgi_params sets the header, so a client's own never comes
  * through), else one of ours: log lines of two requests must not share a number.
@@ -74,7 +52,7 @@ static bool take_path(struct req *r, struct err *err)
 bool req_begin(struct req *r, struct err *err)
 {
     r->now_us = now_us();
-    take_method(r);
+    r->method = method_of(req_env(r, "REQUEST_METHOD"));
     take_id(r);
     r->query = req_env(r, "QUERY_STRING");
     r->content_length = -1;

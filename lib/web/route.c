@@ -1,14 +1,30 @@
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
 
-/* clang-format off */
+/* The one table of methods, in the order in which Allow names them. */
 static const struct {
-    enum method bit;
+    enum method method;
     const char *name;
 } methods[] = {
-    {METHOD_GET, "GET"}, {METHOD_POST, "POST"}, {METHOD_PUT, "PUT"}, {METHOD_OPTIONS, "OPTIONS"},
+    {METHOD_GET, "GET"}, {METHOD_POST, "POST"},       {METHOD_HEAD, "HEAD"},
+    {METHOD_PUT, "PUT"}, {METHOD_OPTIONS, "OPTIONS"},
 };
-/* clang-format on */
+
+enum method method_of(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (str_eq(name, str_of(methods[i].name)))
+            return methods[i].method;
+    return 0;
+}
+
+const char *method_name(enum method method)
+{
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (method == methods[i].method)
+            return methods[i].name;
+    return "OTHER";
+}
 
 static bool is_path(const struct route *route, struct str path)
 {
@@ -48,7 +64,7 @@ const char *route_allow(struct arena *a, unsigned allowed)
 {
     char *text = arena_strdup(a, "");
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        if ((allowed | METHOD_OPTIONS) & methods[i].bit)
+        if ((allowed | METHOD_OPTIONS) & methods[i].method)
             text = arena_printf(a, "%s%s%s", text, *text ? ", " : "", methods[i].name);
     return text;
 }

@@ -9,9 +9,8 @@
 
 enum { VERSION_BYTES_MAX = 64 << 10 }; /* a few names and addresses */
 
-bool web_version_get(struct req *req, struct err *err)
+struct str web_version(struct req *req)
 {
-    (void)err;
     const char *dir = conf_text(req_conf(req), CONF_BASEDIR);
     const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
     FREE_LATER char *text = NULL;
@@ -19,6 +18,11 @@ bool web_version_get(struct req *req, struct err *err)
     json_auto_t *parsed = NULL;
     if (fs_read(path, VERSION_BYTES_MAX, &text, &n, ERR_IGNORED))
         parsed = jparse(str_n(text, n), VERSION_BYTES_MAX, ERR_IGNORED);
-    struct str body = parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
-    return resp_bytes(req, 200, "application/json; charset=utf-8", body);
+    return parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}");
+}
+
+bool web_version_get(struct req *req, struct err *err)
+{
+    (void)err;
+    return resp_bytes(req, 200, "application/json; charset=utf-8", web_version(req));
 }

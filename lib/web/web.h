@@ -33,6 +33,7 @@ enum method {
     METHOD_OPTIONS = 8,
     METHOD_PUT = 16
 };
+const char *method_name(enum method method); /* "GET"; "OTHER" for 0 */
 
 typedef bool web_handler(struct req *req, struct err *err);
 
@@ -114,7 +115,7 @@ struct arena *req_arena(struct req *r);
 struct db *req_db(struct req *r);
 void *req_app(struct req *r);
 const struct conf *req_conf(struct req *r);
-enum method req_method(const struct req *r);
+enum method req_method(const struct req *r);   /* 0: none of enum method */
 struct str req_path(const struct req *r);      /* decoded, without query and prefix */
 struct str req_mount(const struct req *r);     /* prefix of the program ("/symbols") or "" */
 struct str req_path_rest(const struct req *r); /* behind a ROUTE_PREFIX */
@@ -186,6 +187,7 @@ const char *web_status_text(int status); /* "Not Found" */
 const char *web_permission_label(const char *permission);
 
 /* GET /__version__: version.json of the deployment, {} without one.  For routes of any program. */
+struct str web_version(struct req *req); /* the text alone, in the arena */
 web_handler web_version_get;
 
 bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */

@@ -318,7 +318,7 @@ static void answer_unavailable(struct req *r)
 static void log_request(const struct req *r)
 {
     char route[120];
-    snprintf(route, sizeof route, "%s %s", r->method_name, r->route ? r->route->path : "-");
+    snprintf(route, sizeof route, "%s %s", method_name(r->method), r->route ? r->route->path : "-");
     log_event(LOG_INFO, "request", route, LOG_S("request_id", r->id),
               LOG_I("status", r->resp.status),
               LOG_I("duration_ms", (mono_us() - r->start_us) / 1000),

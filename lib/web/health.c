@@ -1,0 +1,21 @@
+/* The parts of health checks that do not differ between programs. */
+#include "lib/web/health.h"
+
+#include "lib/base/log.h"
+#include "queries.h"
+
+bool health_holds(struct req *req, const struct health_check *check, struct err *ret_why)
+{
+    *ret_why = (struct err){0};
+    if (check->holds(req, ret_why))
+        return true;
+    log_event(LOG_ERROR, "heartbeat_failed", "a part this program needs does not answer",
+              LOG_S("component", check->name), LOG_E(ret_why));
+    return false;
+}
+
+bool health_database(struct req *req, struct err *err)
+{
+    DB_ROWS rows = {0};
+    return DB_RUN(req_db(req), &q_db_ping, &rows, err);
+}
