@@ -5,13 +5,13 @@
  * child (run.h).  So it needs little, and a job that fails, hangs or dies is a line in its log.
  */
 #include <assert.h>
-#include <getopt.h>
 #include <locale.h>
 #include <stdlib.h>
 
 #include "cron/scheduler.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
@@ -48,62 +48,30 @@ struct options {
     enum mode mode;
     const char *name; /* of a job, or "all" */
     bool force;
-    const char *args[ARGS_MAX + 1];
-    size_t arg_count;
+    struct opt_list args;
 };
 
-/* Above every character that getopt may return; what asks for a mode is OPT_MODE and the mode. */
-enum { OPT_JOB = 256, OPT_FORCE, OPT_ARG, OPT_MODE };
-static const struct option long_options[] = {
-    {"once", no_argument, NULL, OPT_MODE + MODE_ONCE},
-    {"job", required_argument, NULL, OPT_JOB},
-    {"force", no_argument, NULL, OPT_FORCE},
-    {"job-arg", required_argument, NULL, OPT_ARG},
-    {"list", no_argument, NULL, OPT_MODE + MODE_LIST},
-    {"reset", required_argument, NULL, OPT_MODE + MODE_RESET},
-    {"mark-success", required_argument, NULL, OPT_MODE + MODE_MARK},
-    {"help", no_argument, NULL, OPT_MODE + MODE_HELP},
-    {"help-config", no_argument, NULL, OPT_MODE + MODE_CONFIG},
-    {"version", no_argument, NULL, OPT_MODE + MODE_VERSION},
-    {NULL, 0, NULL, 0},
-};
-
-/* The last mode on the command line counts; a name goes with it. */
-static bool take(struct options *o, int opt)
+/*
+ * The last mode on the command line counts; a name goes with it.  --force needs a job: all of them
+ * at once would be much to start by accident.
+ */
+static bool parse(struct args *args, struct options *o)
 {
-    switch (opt) {
-    case OPT_JOB:
-        o->mode = MODE_ONCE;
-        o->name = optarg;
-        return true;
-    case OPT_FORCE:
-        o->force = true;
-        return true;
-    case OPT_ARG:
-        if (o->arg_count == ARGS_MAX)
-            return false;
-        o->args[o->arg_count++] = optarg;
-        return true;
-    default:
-        if (opt < OPT_MODE)
-            return false;
-        o->mode = (enum mode)(opt - OPT_MODE);
-        if (optarg)
-            o->name = optarg;
-        return true;
-    }
-}
-
-/* --force needs a job: all of them at once would be much to start by accident. */
-static bool parse(int argc, char **argv, struct options *o)
-{
-    int opt;
     *o = (struct options){0};
-    while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (!take(o, opt))
-            return false;
-    }
-    return optind == argc && (!o->force || o->name);
+    const struct opt opts[] = {
+        {"--once", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_ONCE, NULL}},
+        {"--job", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_ONCE, &o->name}},
+        {"--force", OPT_FLAG, &o->force},
+        {"--job-arg", OPT_LIST, &o->args},
+        {"--list", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_LIST, NULL}},
+        {"--reset", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_RESET, &o->name}},
+        {"--mark-success", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_MARK, &o->name}},
+        {"--help", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_HELP, NULL}},
+        {"--help-config", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_CONFIG, NULL}},
+        {"--version", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION, NULL}},
+    };
+    return OPTS_PARSE(opts, args, 0, 0, ERR_IGNORED) && o->args.n <= ARGS_MAX &&
+           (!o->force || o->name);
 }
 
 static bool find_job(const char *name, const struct cron_job **ret, struct err *err)
@@ -139,7 +107,7 @@ static bool once(struct scheduler *s, const struct options *o, struct err *err)
     if (!find_job(o->name, &job, err))
         return false;
     if (o->force)
-        return scheduler_force(s, job, o->args, err);
+        return scheduler_force(s, job, o->args.v, err);
     return scheduler_run_one(s, job, &failed, err) &&
            (failed == 0 || err_set(err, ERR_INTERNAL, "%s failed", job->name));
 }
@@ -181,11 +149,12 @@ static bool do_command(struct scheduler *s, const struct options *o, struct err 
 
 int main(int argc, char **argv)
 {
+    struct args args = {.n = argc - 1, .v = argv + 1, .program = argv[0]};
     struct options o;
     struct conf conf;
     struct err err = {0};
     setlocale(LC_CTYPE, "C.UTF-8");
-    if (!parse(argc, argv, &o)) {
+    if (!parse(&args, &o)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }

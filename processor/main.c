@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
@@ -56,68 +56,32 @@ enum mode {
 struct options {
     enum mode mode;
     const char *rule;
-    const char *symbol_dirs[SYMBOL_DIRS_MAX + 1];
+    struct opt_list symbol_dirs;
     struct offline_options offline;
 };
 
-enum { OPT_RULESET = 256, OPT_SYMBOLS, OPT_VERSIONS, OPT_JSONL, OPT_MODE };
-static const struct option long_options[] = {
-    {"offline", no_argument, NULL, OPT_MODE + MODE_OFFLINE},
-    {"apply-rule", required_argument, NULL, OPT_MODE + MODE_RULE},
-    {"public", no_argument, NULL, OPT_MODE + MODE_PUBLIC},
-    {"telemetry", no_argument, NULL, OPT_MODE + MODE_TELEMETRY},
-    {"version-key", no_argument, NULL, OPT_MODE + MODE_VERSION_KEY},
-    {"ruleset", required_argument, NULL, OPT_RULESET},
-    {"symbols", required_argument, NULL, OPT_SYMBOLS},
-    {"product-versions", required_argument, NULL, OPT_VERSIONS},
-    {"jsonl", no_argument, NULL, OPT_JSONL},
-    {"help", no_argument, NULL, OPT_MODE + MODE_HELP},
-    {"help-config", no_argument, NULL, OPT_MODE + MODE_CONFIG},
-    {"version", no_argument, NULL, OPT_MODE + MODE_VERSION},
-    {NULL, 0, NULL, 0},
-};
-
-/* One option; false if it is unknown or there are too many of it. */
-static bool take(struct options *o, int opt)
-{
-    size_t dirs = 0;
-    switch (opt) {
-    case OPT_RULESET:
-        o->offline.ruleset = optarg;
-        return true;
-    case OPT_SYMBOLS:
-        while (o->symbol_dirs[dirs])
-            dirs++;
-        if (dirs == SYMBOL_DIRS_MAX)
-            return false;
-        o->symbol_dirs[dirs] = optarg;
-        return true;
-    case OPT_VERSIONS:
-        o->offline.product_versions = optarg;
-        return true;
-    case OPT_JSONL:
-        o->offline.is_jsonl = true;
-        return true;
-    default:
-        if (opt < OPT_MODE)
-            return false;
-        o->mode = (enum mode)(opt - OPT_MODE);
-        if (o->mode == MODE_RULE)
-            o->rule = optarg;
-        return true;
-    }
-}
-
-/* Folders are for --offline alone. */
-static bool parse(int argc, char **argv, struct options *o)
+/* Folders, the positional arguments, are for --offline alone; they stay in *args. */
+static bool parse(struct args *args, struct options *o)
 {
     *o = (struct options){.offline.ruleset = "default"};
-    o->offline.symbol_dirs = o->symbol_dirs;
-    int opt;
-    while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        if (!take(o, opt))
-            return false;
-    return o->mode == MODE_OFFLINE ? optind < argc : optind == argc;
+    o->offline.symbol_dirs = o->symbol_dirs.v;
+    const struct opt opts[] = {
+        {"--offline", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_OFFLINE, NULL}},
+        {"--apply-rule", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_RULE, &o->rule}},
+        {"--public", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_PUBLIC, NULL}},
+        {"--telemetry", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_TELEMETRY, NULL}},
+        {"--version-key", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION_KEY, NULL}},
+        {"--ruleset", OPT_TEXT, &o->offline.ruleset},
+        {"--symbols", OPT_LIST, &o->symbol_dirs},
+        {"--product-versions", OPT_TEXT, &o->offline.product_versions},
+        {"--jsonl", OPT_FLAG, &o->offline.is_jsonl},
+        {"--help", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_HELP, NULL}},
+        {"--help-config", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_CONFIG, NULL}},
+        {"--version", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION, NULL}},
+    };
+    if (!OPTS_PARSE(opts, args, 0, -1, ERR_IGNORED) || o->symbol_dirs.n > SYMBOL_DIRS_MAX)
+        return false;
+    return (o->mode == MODE_OFFLINE) == (args->n > 0);
 }
 
 /*
@@ -179,12 +143,11 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
     return ok;
 }
 
-static bool do_mode(struct options *o, struct conf *conf, int argc, char **argv, struct err *err)
+static bool do_mode(struct options *o, struct conf *conf, struct args args, struct err *err)
 {
     switch (o->mode) {
     case MODE_OFFLINE:
-        return offline_process(conf, &o->offline, (const char *const *)argv + optind,
-                               (size_t)(argc - optind), err);
+        return offline_process(conf, &o->offline, (const char *const *)args.v, (size_t)args.n, err);
     case MODE_RULE:
         return offline_apply_rule(conf, &o->offline, o->rule, err);
     case MODE_PUBLIC:
@@ -203,11 +166,12 @@ static bool do_mode(struct options *o, struct conf *conf, int argc, char **argv,
 
 int main(int argc, char **argv)
 {
+    struct args args = {.n = argc - 1, .v = argv + 1, .program = argv[0]};
     struct options o;
     struct conf conf;
     struct err err = {0};
     setlocale(LC_CTYPE, "C.UTF-8");
-    if (!parse(argc, argv, &o)) {
+    if (!parse(&args, &o)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
@@ -220,7 +184,7 @@ int main(int argc, char **argv)
     if (ok) {
         log_init("datil-processor", conf_text(&conf, CONF_LOGGING_LEVEL));
         ok = fields_load(conf_text(&conf, CONF_DATIL_VAR), &o.offline.fields, &err) &&
-             do_mode(&o, &conf, argc, argv, &err);
+             do_mode(&o, &conf, args, &err);
         fields_free(o.offline.fields);
         conf_release(&conf);
     }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/handler/serve.h"
+#include "lib/base/opts.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
@@ -33,47 +34,26 @@ struct options {
     bool send_command_line, send_environment;
 };
 
-static bool parse(int argc, char **argv, struct options *o, struct err *err)
+static bool parse(struct args *args, struct options *o, struct err *err)
 {
-    static const struct {
-        const char *name;
-        int mode;
-        size_t field; /* offset of the text field it sets, 0: none */
-    } table[] = {
-        {"--serve", MODE_SERVE, 0},
-        {"--send-pending", MODE_SEND, 0},
-        {"--help", MODE_HELP, 0},
-        {"--version", MODE_VERSION, 0},
-        {"--database", MODE_NONE, offsetof(struct options, database)},
-        {"--url", MODE_NONE, offsetof(struct options, url)},
-        {"--listen", MODE_NONE, offsetof(struct options, channel)},
-        {"-o", MODE_NONE, offsetof(struct options, output)},
+    const char *pid = NULL;
+    const struct opt opts[] = {
+        {"--serve", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_SERVE, NULL}},
+        {"--send-pending", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_SEND, NULL}},
+        {"--dump-pid", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_DUMP, &pid}},
+        {"--help", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_HELP, NULL}},
+        {"--version", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION, NULL}},
+        {"--database", OPT_TEXT, &o->database},
+        {"--url", OPT_TEXT, &o->url},
+        {"--listen", OPT_TEXT, &o->channel},
+        {"-o", OPT_TEXT, &o->output},
+        {"--send-command-line", OPT_FLAG, &o->send_command_line},
+        {"--send-environment", OPT_FLAG, &o->send_environment},
     };
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--send-command-line") == 0) {
-            o->send_command_line = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--send-environment") == 0) {
-            o->send_environment = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--dump-pid") == 0 && i + 1 < argc) {
-            o->mode = MODE_DUMP;
-            if (!str_to_i64(str_of(argv[++i]), 1, INT32_MAX, "--dump-pid", &o->pid, err))
-                return false;
-            continue;
-        }
-        size_t k = 0;
-        while (k < ARRAY_LEN(table) && strcmp(argv[i], table[k].name) != 0)
-            k++;
-        if (k == ARRAY_LEN(table) || (table[k].field && i + 1 >= argc))
-            return err_set(err, ERR_INVALID, "cannot use %s", argv[i]);
-        if (table[k].field)
-            *(const char **)((char *)o + table[k].field) = argv[++i];
-        else
-            o->mode = table[k].mode;
-    }
+    if (!OPTS_PARSE(opts, args, 0, 0, err))
+        return args->bad ? err_set(err, ERR_INVALID, "cannot use %s", args->bad) : false;
+    if (pid && !str_to_i64(str_of(pid), 1, INT32_MAX, "--dump-pid", &o->pid, err))
+        return false;
     bool database = o->mode == MODE_SERVE || o->mode == MODE_SEND;
     if (o->mode == MODE_NONE || (database && !o->database) ||
         (o->mode == MODE_DUMP && !o->output) || (o->mode == MODE_SEND && !o->url))
@@ -128,9 +108,10 @@ static bool send_pending(const struct options *o, struct err *err)
 
 int main(int argc, char **argv)
 {
+    struct args args = {.n = argc - 1, .v = argv + 1};
     struct options o = {0};
     struct err err = {0};
-    if (!parse(argc, argv, &o, &err)) {
+    if (!parse(&args, &o, &err)) {
         fprintf(stderr, "datil-client-handler: %s\n%s", err.msg, usage);
         return 2;
     }

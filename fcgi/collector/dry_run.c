@@ -2,6 +2,7 @@
 
 #include "fcgi/collector/throttle.h"
 #include "lib/base/conf.h"
+#include "lib/base/opts.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
@@ -80,16 +81,17 @@ int throttle_dry_run(int argc, char **argv)
     struct dry_run d = {0};
     struct conf conf = {0};
     struct err err = {0};
-    bool has_rules = argc == 2 && strcmp(argv[0], "--rules") == 0;
-    if (argc != 0 && !has_rules) {
+    const char *rules = NULL;
+    struct args args = {.n = argc, .v = argv};
+    const struct opt opts[] = {{"--rules", OPT_TEXT, &rules}};
+    if (!OPTS_PARSE(opts, &args, 0, 0, ERR_IGNORED)) {
         fprintf(stderr, "usage: datil-collector --throttle [--rules FILE]\n");
         return 2;
     }
     bool ok = conf_load(&conf, &err);
-    const char *which = !ok         ? ""
-                        : has_rules ? argv[1]
-                                    : conf_text(&conf, CONF_BREAKPAD_THROTTLER_RULES);
-    ok = ok && throttle_load(which, &d.rules, &err) &&
+    if (ok && !rules)
+        rules = conf_text(&conf, CONF_BREAKPAD_THROTTLER_RULES);
+    ok = ok && throttle_load(rules, &d.rules, &err) &&
          throttle_load("accept_all", &d.accept_all, &err) &&
          products_load(conf_text(&conf, CONF_DATIL_VAR), &d.products, &err) && judge_all(&d, &err);
     if (!ok)

@@ -10,6 +10,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/shared.h"
 #include "lib/base/util.h"
@@ -66,31 +67,44 @@ static void print_help(const struct web_program *p)
            p->name, p->name);
 }
 
+static int print_config(const struct web_program *p)
+{
+    struct conf conf = {0};
+    struct err err = {0};
+    bool ok = conf_load(&conf, &err);
+    conf_print_help(ok ? &conf : NULL, stdout);
+    if (!ok)
+        fprintf(stderr, "%s: %s\n", p->name, err.msg);
+    conf_release(&conf);
+    return ok ? 0 : 1;
+}
+
 /* True if there was an option; *ret_status is then the program's. */
 static bool handle_options(const struct web_program *p, int argc, char **argv, int *ret_status)
 {
-    if (argc < 2)
-        return false;
+    enum { SERVE, HELP, VERSION, CONFIG, ROUTES } mode = SERVE;
+    const struct opt opts[] = {
+        {"--help", OPT_CHOICE, &(struct opt_choice){&mode, HELP, NULL}},
+        {"-h", OPT_CHOICE, &(struct opt_choice){&mode, HELP, NULL}},
+        {"--version", OPT_CHOICE, &(struct opt_choice){&mode, VERSION, NULL}},
+        {"--help-config", OPT_CHOICE, &(struct opt_choice){&mode, CONFIG, NULL}},
+        {"--help-routes", OPT_CHOICE, &(struct opt_choice){&mode, ROUTES, NULL}},
+    };
+    struct args args = {.n = argc - 1, .v = argv + 1};
     *ret_status = 0;
-    struct str option = str_of(argv[1]);
-    if (str_eq(option, STR("--help")) || str_eq(option, STR("-h"))) {
+    if (!OPTS_PARSE(opts, &args, 0, 0, ERR_IGNORED)) {
+        fprintf(stderr, "%s: unknown option '%s'; try --help\n", p->name, args.bad);
+        *ret_status = 2;
+    } else if (mode == HELP) {
         print_help(p);
-    } else if (str_eq(option, STR("--version"))) {
+    } else if (mode == VERSION) {
         printf("%s %s\n", p->name, DATIL_VERSION);
-    } else if (str_eq(option, STR("--help-config"))) {
-        struct conf conf = {0};
-        struct err err = {0};
-        bool ok = conf_load(&conf, &err);
-        conf_print_help(ok ? &conf : NULL, stdout);
-        if (!ok)
-            fprintf(stderr, "%s: %s\n", p->name, err.msg);
-        *ret_status = ok ? 0 : 1;
-        conf_release(&conf);
-    } else if (str_eq(option, STR("--help-routes"))) {
+    } else if (mode == CONFIG) {
+        *ret_status = print_config(p);
+    } else if (mode == ROUTES) {
         web_print_routes(p, stdout);
     } else {
-        fprintf(stderr, "%s: unknown option '%s'; try --help\n", p->name, argv[1]);
-        *ret_status = 2;
+        return false;
     }
     return true;
 }

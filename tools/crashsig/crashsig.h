@@ -11,6 +11,7 @@
 enum format { FORMAT_TEXT, FORMAT_CSV, FORMAT_MARKDOWN };
 
 struct options {
+    enum { MODE_SIGNATURES, MODE_HELP, MODE_VERSION } mode;
     bool is_jsonl, is_processed, is_frames, is_walk_only, with_debug, is_ids, is_different_only;
     const char *siglists;   /* directory or NULL */
     const char *compare_to; /* second directory, or NULL */

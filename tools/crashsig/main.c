@@ -4,6 +4,7 @@
 #include "tools/crashsig/crashsig.h"
 
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
 #include "lib/base/util.h"
 
 static const char usage[] =
@@ -16,51 +17,46 @@ static const char usage[] =
     "Documents are crash data or processed crashes.  --ids fetches processed crashes (ids also\n"
     "from standard input); an API token is taken from the variable AUTH_TOKEN.\n";
 
-/* The value behind an option, or NULL with a message. */
-static const char *value_of(int argc, char **argv, int *i)
+/*
+ * --compare has two values: the second is the first argument that is no option.  False: said.
+ */
+static bool parse(struct args *args, struct options *o)
 {
-    if (*i + 1 < argc)
-        return argv[++*i];
-    fprintf(stderr, "crashsig: %s needs a value\n", argv[*i]);
-    return NULL;
-}
-
-static bool take_flag(struct options *o, const char *arg)
-{
-    const struct {
-        const char *name;
-        bool *flag;
-    } flags[] = {
-        {"--jsonl", &o->is_jsonl},
-        {"--processed", &o->is_processed},
-        {"--frames", &o->is_frames},
-        {"--walk-only", &o->is_walk_only},
-        {"--debug", &o->with_debug},
-        {"--ids", &o->is_ids},
-        {"--different-only", &o->is_different_only},
+    const char *compare = NULL;
+    const struct opt opts[] = {
+        {"--jsonl", OPT_FLAG, &o->is_jsonl},
+        {"--processed", OPT_FLAG, &o->is_processed},
+        {"--frames", OPT_FLAG, &o->is_frames},
+        {"--walk-only", OPT_FLAG, &o->is_walk_only},
+        {"--debug", OPT_FLAG, &o->with_debug},
+        {"--ids", OPT_FLAG, &o->is_ids},
+        {"--different-only", OPT_FLAG, &o->is_different_only},
+        {"--compare", OPT_TEXT, &compare},
+        {"--siglists", OPT_TEXT, &o->siglists},
+        {"--host", OPT_TEXT, &o->host},
+        {"--format", OPT_TEXT, &o->format_name},
+        {"--help", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_HELP, NULL}},
+        {"--version", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION, NULL}},
     };
-    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-        if (strcmp(arg, flags[i].name) == 0)
-            return *flags[i].flag = true;
-    return false;
-}
-
-static bool take_values(struct options *o, int argc, char **argv, int *i)
-{
-    const char *arg = argv[*i];
-    if (strcmp(arg, "--compare") == 0)
-        return (o->siglists = value_of(argc, argv, i)) && (o->compare_to = value_of(argc, argv, i));
-    if (strcmp(arg, "--siglists") == 0)
-        return (o->siglists = value_of(argc, argv, i)) != NULL;
-    if (strcmp(arg, "--host") == 0)
-        return (o->host = value_of(argc, argv, i)) != NULL;
-    if (strcmp(arg, "--format") == 0)
-        return (o->format_name = value_of(argc, argv, i)) != NULL;
-    if (arg[0] == '-') {
-        fprintf(stderr, "crashsig: unknown option %s\n%s", arg, usage);
+    struct err err = {0};
+    bool ok = OPTS_PARSE(opts, args, 0, -1, &err);
+    if (o->mode != MODE_SIGNATURES)
+        return true;
+    if (ok && compare && args->n == 0)
+        ok = err_set(&err, ERR_INVALID, "--compare needs a value");
+    if (!ok) {
+        if (args->trouble == OPTS_UNKNOWN)
+            fprintf(stderr, "crashsig: unknown option %s\n%s", args->bad, usage);
+        else
+            fprintf(stderr, "crashsig: %s\n", err.msg);
         return false;
     }
-    o->ids[o->id_count++] = argv[*i];
+    if (compare) {
+        o->siglists = compare;
+        o->compare_to = args->v[0];
+    }
+    o->ids = args->v + (compare != NULL);
+    o->id_count = (size_t)args->n - (compare != NULL);
     return true;
 }
 
@@ -100,22 +96,16 @@ static bool make_signatures(const struct options *o, struct err *err)
 
 int main(int argc, char **argv)
 {
-    FREE_LATER char **ids = xcalloc((size_t)argc + 1, sizeof *ids);
-    struct options o = {.host = "http://127.0.0.1:8080", .format_name = "text", .ids = ids};
+    struct args args = {.n = argc - 1, .v = argv + 1};
+    struct options o = {.host = "http://127.0.0.1:8080", .format_name = "text"};
     struct err err = {0};
     log_init("crashsig", "warn");
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (strcmp(argv[i], "--version") == 0) {
-            puts("crashsig " DATIL_VERSION);
-            return 0;
-        }
-        if (!take_flag(&o, argv[i]) && !take_values(&o, argc, argv, &i))
-            return 2;
-    }
+    if (!parse(&args, &o))
+        return 2;
+    if (o.mode == MODE_HELP)
+        return fputs(usage, stdout) < 0;
+    if (o.mode == MODE_VERSION)
+        return puts("crashsig " DATIL_VERSION) < 0;
     if (!check(&o))
         return 2;
     if (make_signatures(&o, &err) && fflush(stdout) == 0)

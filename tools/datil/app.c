@@ -1,5 +1,5 @@
 /*
- * What the commands share: options, connections that are made when a command needs them, and the
+ * What the commands share: connections that are made when a command needs them, and the
  * audit log with the name of who really typed (also behind sudo).
  */
 #include "tools/datil/app.h"
@@ -14,77 +14,6 @@
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 #include "queries.h"
-
-static const struct opt *find_opt(const struct opt *opts, size_t n, struct str name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(name, str_of(opts[i].name)))
-            return &opts[i];
-    return NULL;
-}
-
-static bool store_opt(const struct opt *o, const char *value, struct err *err)
-{
-    struct opt_list *list = o->into;
-    switch (o->kind) {
-    case OPT_FLAG:
-        *(bool *)o->into = true;
-        return true;
-    case OPT_TEXT:
-        *(const char **)o->into = value;
-        return true;
-    case OPT_INT:
-        return str_to_i64(str_of(value), INT64_MIN, INT64_MAX, o->name, o->into, err);
-    case OPT_LIST:
-        if (list->n == OPT_LIST_MAX)
-            return err_set(err, ERR_INVALID, "%s: at most %d times", o->name, OPT_LIST_MAX);
-        list->v[list->n++] = value;
-        return true;
-    }
-    return false;
-}
-
-/* The option at args->v[*at]; moves *at over its value. */
-static bool take_opt(const struct opt *opts, size_t n, struct args *args, int *at, struct err *err)
-{
-    struct str text = str_of(args->v[*at]);
-    size_t eq = str_find_char(text, '=', 0);
-    struct str name = str_sub(text, 0, MIN(eq, text.n));
-    const struct opt *o = find_opt(opts, n, name);
-    if (!o)
-        return err_set(err, ERR_INVALID, "unknown option " STR_FMT, STR_ARG(name));
-    const char *value = eq == SIZE_MAX ? NULL : text.p + eq + 1;
-    if (o->kind == OPT_FLAG && value)
-        return err_set(err, ERR_INVALID, "%s takes no value", o->name);
-    if (o->kind != OPT_FLAG && !value) {
-        if (*at + 1 >= args->n)
-            return err_set(err, ERR_INVALID, "%s needs a value", o->name);
-        value = args->v[++*at];
-    }
-    return store_opt(o, value, err);
-}
-
-bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, int max,
-                struct err *err)
-{
-    int kept = 0;
-    bool ended = false;
-    for (int i = 0; i < args->n; i++) {
-        const char *text = args->v[i];
-        if (!ended && strcmp(text, "--") == 0)
-            ended = true;
-        else if (ended || strncmp(text, "--", 2) != 0)
-            args->v[kept++] = args->v[i];
-        else if (!take_opt(opts, n, args, &i, err))
-            return false;
-    }
-    args->n = kept;
-    if (kept < min)
-        return err_set(err, ERR_INVALID, "something is missing on the command line");
-    if (max >= 0 && kept > max)
-        return err_set(err, ERR_INVALID, "too much on the command line: %.60s", args->v[max]);
-    return true;
-}
 
 bool app_is_somewhere(struct app *app, struct err *err)
 {

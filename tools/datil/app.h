@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "lib/base/conf.h"
+#include "lib/base/opts.h"
 #include "lib/db/db.h"
 #include "lib/search/index.h"
 #include "lib/store/mark.h"
@@ -30,11 +31,7 @@ struct app {
     uid_t operator_uid; /* who started the command, whoever it works as */
 };
 
-struct args {
-    int n;
-    char **v; /* without the command's own words; opts_parse leaves the positional ones */
-};
-
+/* The arguments come without the words of the command. */
 typedef bool command_run(struct app *app, struct args args, struct err *err);
 
 struct command {
@@ -61,30 +58,6 @@ extern const struct command mark_commands[];
 extern const struct command backup_commands[];
 extern const struct command restore_commands[];
 extern const struct command doctor_commands[];
-
-enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };
-enum { OPT_LIST_MAX = 64 };
-
-struct opt_list {
-    const char *v[OPT_LIST_MAX];
-    size_t n;
-};
-
-struct opt {
-    const char *name; /* "--group" */
-    enum opt_kind kind;
-    void *into; /* bool, const char *, int64_t or struct opt_list */
-};
-
-/*
- * Takes the options out of args ("--x value" or "--x=value", "--" ends them) and leaves
- * between min and max positional arguments; max < 0: any number.
- */
-bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, int max,
-                struct err *err);
-#define OPTS_PARSE(opts, args, min, max, err)                                                      \
-    opts_parse((opts), ARRAY_LEN(opts), (args), (min), (max), (err))
-#define NO_OPTS(args, min, max, err) opts_parse(NULL, 0, (args), (min), (max), (err))
 
 /*
  * Somebody who forgets DATIL_VAR means an installation elsewhere: commands that work without the

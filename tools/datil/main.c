@@ -114,7 +114,7 @@ static int run_command(const struct command *c, int argc, char **argv)
         log_init("datil", conf_text(&app.conf, CONF_LOGGING_LEVEL));
         ok = identity_settle(&app.conf, IDENTITY_ADMIN, &err) &&
              fields_load(conf_text(&app.conf, CONF_DATIL_VAR), &app.fields, &err) &&
-             c->run(&app, (struct args){argc, argv}, &err) &&
+             c->run(&app, (struct args){.n = argc, .v = argv}, &err) &&
              arena_within(&app.arena, "the command", &err);
     }
     int status = ok ? app.exit_status : EXIT_FAILURE;

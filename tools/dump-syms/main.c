@@ -18,6 +18,7 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
+#include "lib/base/opts.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/module.h"
 
@@ -40,52 +41,34 @@ static const char usage[] =
     "information was there and could not be read (standard error says which).\n";
 
 struct options {
+    enum { MODE_DUMP, MODE_HELP, MODE_VERSION } mode;
     struct image_options image;
     const char *output, *store;
     const char *memory_gib, *seconds;
     bool no_cfi;
-    const char **files; /* owned; borrowed texts */
-    size_t file_count;
 };
 
-static bool take_option(struct options *o, const char *name, const char *value)
+static bool parse(struct args *args, struct options *o, struct err *err)
 {
-    const struct {
-        const char *name;
-        const char **field;
-    } table[] = {
-        {"-o", &o->output},
-        {"--store", &o->store},
-        {"--debug-file", &o->image.debug_file},
-        {"--debug-dir", &o->image.debug_dir},
-        {"--name", &o->image.name},
-        {"--memory-gib", &o->memory_gib},
-        {"--seconds", &o->seconds},
+    const struct opt opts[] = {
+        {"-o", OPT_TEXT, &o->output},
+        {"--store", OPT_TEXT, &o->store},
+        {"--debug-file", OPT_TEXT, &o->image.debug_file},
+        {"--debug-dir", OPT_TEXT, &o->image.debug_dir},
+        {"--name", OPT_TEXT, &o->image.name},
+        {"--memory-gib", OPT_TEXT, &o->memory_gib},
+        {"--seconds", OPT_TEXT, &o->seconds},
+        {"--no-cfi", OPT_FLAG, &o->no_cfi},
+        {"--help", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_HELP, NULL}},
+        {"--version", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION, NULL}},
     };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (value && strcmp(name, table[i].name) == 0) {
-            *table[i].field = value;
-            return true;
-        }
-    return false;
-}
-
-static bool parse(int argc, char **argv, struct options *o, struct err *err)
-{
-    o->files = xcalloc((size_t)argc, sizeof *o->files);
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--no-cfi") == 0)
-            o->no_cfi = true;
-        else if (argv[i][0] != '-')
-            o->files[o->file_count++] = argv[i];
-        else if (take_option(o, argv[i], argv[i + 1]))
-            i++;
-        else
-            return err_set(err, ERR_INVALID, "cannot use %s", argv[i]);
-    }
-    if (o->file_count == 0)
+    if (!OPTS_PARSE(opts, args, 0, -1, err))
+        return args->bad ? err_set(err, ERR_INVALID, "cannot use %s", args->bad) : false;
+    if (o->mode != MODE_DUMP)
+        return true;
+    if (args->n == 0)
         return err_set(err, ERR_INVALID, "no file given");
-    if (o->file_count > 1 && (o->output || o->image.debug_file || o->image.name || !o->store))
+    if (args->n > 1 && (o->output || o->image.debug_file || o->image.name || !o->store))
         return err_set(err, ERR_INVALID,
                        "several files need --store and no option of a single one");
     return true;
@@ -218,28 +201,23 @@ static int dump_in_child(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("datil-dump-syms " DATIL_VERSION);
-        return 0;
-    }
+    struct args args = {.n = argc - 1, .v = argv + 1};
     struct options o = {0};
     struct err err = {0};
-    if (!parse(argc, argv, &o, &err)) {
+    if (!parse(&args, &o, &err)) {
         fprintf(stderr, "datil-dump-syms: %s\n%s", err.msg, usage);
-        free(o.files);
         return STATUS_USAGE;
     }
+    if (o.mode == MODE_HELP)
+        return fputs(usage, stdout) < 0;
+    if (o.mode == MODE_VERSION)
+        return puts("datil-dump-syms " DATIL_VERSION) < 0;
     int worst = STATUS_GOOD;
-    for (size_t i = 0; i < o.file_count; i++) {
-        o.image.path = o.files[i];
+    for (int i = 0; i < args.n; i++) {
+        o.image.path = args.v[i];
         int status = dump_in_child(&o);
         if (status != STATUS_GOOD && (worst == STATUS_GOOD || status < worst))
             worst = status;
     }
-    free(o.files);
     return worst;
 }

@@ -47,7 +47,7 @@ static bool open_symbols(const struct options *o, struct symfind **ret, struct e
     const struct symfind_options options = {
         .cache_dir = o->cache_dir ? o->cache_dir : cache,
         .cache_max_bytes = CACHE_MAX_BYTES,
-        .sym_dirs = o->dirs,
+        .sym_dirs = o->dirs.v,
     };
     return fs_mkdirs(options.cache_dir, 0700, err) && symfind_new(&options, ret, err);
 }
@@ -55,7 +55,7 @@ static bool open_symbols(const struct options *o, struct symfind **ret, struct e
 /* A slip in a path looks like a dump without symbols; the walk goes on, as with symbols missing. */
 static void note_missing_paths(const struct options *o)
 {
-    for (const char *const *dir = o->dirs; *dir; dir++)
+    for (const char *const *dir = o->dirs.v; *dir; dir++)
         if (!fs_exists(*dir))
             log_event(LOG_ERROR, "symbols", "there are no symbols: no such file or folder",
                       LOG_S("path", *dir));
@@ -94,7 +94,7 @@ static int standalone(const struct options *o)
 
     struct symfind *symbols = NULL;
     note_missing_paths(o);
-    if (o->dir_count && !open_symbols(o, &symbols, &err))
+    if (o->dirs.n && !open_symbols(o, &symbols, &err))
         return fail("IoError", &err);
     json_auto_t *annotations = o->annotations ? read_annotations(o->annotations) : NULL;
     const struct walk_input in = {

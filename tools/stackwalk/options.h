@@ -2,19 +2,17 @@
 #define STACKWALK_OPTIONS_H
 
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
 #include "lib/unwind/walk_dump.h"
 
 /* options - the command line of datil-stackwalk. */
-enum { OPTIONS_DIRS_MAX = 64 };
-
 struct options {
     bool is_sandbox, show_help, show_version;
     enum walk_format format;
     bool is_pretty, is_brief;
     int64_t frames_max, memory_bytes, cpu_s;
     const char *dump, *annotations, *output_file, *log_file, *cache_dir, *verbose;
-    const char *dirs[OPTIONS_DIRS_MAX + 1]; /* symbol folders, NULL-ended */
-    size_t dir_count;
+    struct opt_list dirs; /* symbol folders */
 };
 
 /* Values point into argv. */
