@@ -21,6 +21,7 @@ static bool is_range(struct str op)
     return op.n > 0 && (op.p[0] == '<' || op.p[0] == '>');
 }
 
+/* "does not exist", with or without the "!" that negates it. */
 static bool is_null(struct str op)
 {
     return str_ends(op, STR("__null__"));
@@ -55,6 +56,7 @@ bool search_form_is_submitted(struct req *r)
     return req_flag(r, &form_sent);
 }
 
+/* A text field with names and commas becomes a parameter for each name. */
 static void add_list(struct query *out, const char *name, struct str text)
 {
     struct str part;
@@ -141,6 +143,10 @@ static bool date_value(struct str text, int64_t now_us, int64_t *ret_us)
     return time_parse(text, ret_us, ERR_IGNORED);
 }
 
+/*
+ * The period of a search, for fields and shortcuts to show: the narrowest of all bounds given, and
+ * the seven days up to now that lib/search takes where there are none.
+ */
 struct date_bounds search_form_bounds(struct req *r, const struct query *q)
 {
     int64_t now_us = req_now_us(r);
@@ -167,6 +173,7 @@ struct date_bounds search_form_bounds(struct req *r, const struct query *q)
     return b;
 }
 
+/* Up to the six months that reports are kept unless an installation says otherwise. */
 static const struct {
     const char *label;
     int days;
@@ -187,6 +194,10 @@ static void add_shortcut(struct tpl_rows *rows, const struct query *q, const cha
     layout_add_choice(rows, label, query_url(&c, path), is_current);
 }
 
+/*
+ * Dates as the form shows them, and links to other periods.  The last link widens the period to
+ * whole UTC days, for histograms by day that are not cut at their ends.
+ */
 void search_form_set_dates(struct req *r, struct tpl_values *v, const struct query *q,
                            const char *path)
 {
@@ -197,6 +208,7 @@ void search_form_set_dates(struct req *r, struct tpl_values *v, const struct que
     int64_t end = (now / 60000000 + 1) * 60000000;
     tpl_cstr(v, "date_from", fmt_minute(q->a, b.from_us));
     tpl_cstr(v, "date_to", fmt_minute(q->a, b.to_us == now ? end : b.to_us));
+    /* An address made some minutes ago still shows as "24 hours" and the like: people reload. */
     bool ends_now = b.to_us > now - 15 * 60000000LL && b.to_us <= end;
     for (size_t i = 0; i < ARRAY_LEN(shortcuts); i++) {
         int64_t off = b.to_us - b.from_us - shortcuts[i].days * DAY_US;
@@ -215,6 +227,7 @@ struct bounds {
     double low, high;
 };
 
+/* Takes a filter into the range; of two equal bounds the open one is narrower. */
 static void narrow(struct bounds *b, struct str op, double x)
 {
     bool is_open = op.n == 1;
@@ -230,6 +243,7 @@ static void narrow(struct bounds *b, struct str op, double x)
     }
 }
 
+/* A range with one end is never empty. */
 static bool is_empty_range(const struct bounds *b)
 {
     if (!b->has_low || !b->has_high)
@@ -237,7 +251,7 @@ static bool is_empty_range(const struct bounds *b)
     return b->low > b->high || (b->low == b->high && (b->low_open || b->high_open));
 }
 
-/* Dates compare as microseconds, as everything else as it is. */
+/* Dates compare as microseconds, numbers as they are.  False: not comparable, so not looked at. */
 static bool number_of(const struct search_field *f, struct str text, double *ret)
 {
     int64_t us;

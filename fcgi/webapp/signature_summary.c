@@ -22,6 +22,10 @@ static bool filters_uptime(const struct query *q)
     return query_get(q, "uptime").p;
 }
 
+/*
+ * Facets of all panels.  Those that are one inside the other count how often values meet, and go no
+ * deeper than four fields, which is what lib/search takes.
+ */
 void signature_ask_summary(struct query *q)
 {
     static const char *const pairs[][2] = {
@@ -58,6 +62,7 @@ struct uptimes {
     const json_t *hours;   /* buckets; NULL: the minutes are all */
 };
 
+/* What the two searches say together; minutes alone where one search said it all. */
 static struct uptimes uptimes_of(const json_t *answer, const json_t *first_hour)
 {
     const json_t *all = app_facet(answer, "histogram_uptime");
@@ -105,6 +110,7 @@ static void cell(struct tpl_rows *cells, struct str text, const char *class_name
     tpl_col_cstr(row, PANEL_CELL_CLASS, class_name);
 }
 
+/* The texts, the count and its share of all crashes; returns the cells for one number more. */
 static struct tpl_rows *panel_row(struct panel *p, const struct str *texts, int64_t count)
 {
     struct tpl_rows *cells = tpl_col_rows(tpl_row_add(p->rows), PANEL_ROW_CELLS);
@@ -164,11 +170,13 @@ static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t
         }
 }
 
+/* Crashes with an up-time in a range of fmt.c. */
 struct range {
     size_t index;
     int64_t count;
 };
 
+/* Of equal ones the shorter up-time stands first. */
 static int most_first(const void *x, const void *y)
 {
     const struct range *a = x, *b = y;
@@ -177,6 +185,7 @@ static int most_first(const void *x, const void *y)
     return (a->index > b->index) - (a->index < b->index);
 }
 
+/* Buckets from from_s on: what is below is known in minutes already. */
 static void add_uptimes(struct range ranges[UPTIME_RANGES], const json_t *buckets, int64_t from_s)
 {
     size_t i;
@@ -226,6 +235,7 @@ static void mobile_panel(struct arena *a, struct tpl_rows *panels, const json_t 
                               count(version));
 }
 
+/* A graphics device and its crashes. */
 struct device {
     struct str vendor, adapter;
     int64_t count;
