@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 
 #include "lib/base/fs.h"
 #include "lib/tpl/tpl_internal.h"
