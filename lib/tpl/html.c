@@ -62,11 +62,6 @@ bool url_is_safe(struct str url)
     return url.p[0] == '/' && (url.n == 1 || url.p[1] != '/');
 }
 
-void tpl_escape_url(struct strbuf *b, struct str url)
-{
-    tpl_escape(b, url_is_safe(url) ? url : STR("#"));
-}
-
 void html_init(struct html_writer *w, size_t max)
 {
     sb_init(&w->b, max);
@@ -89,12 +84,7 @@ void html_text(struct html_writer *w, struct str s)
 
 void html_url(struct html_writer *w, struct str url)
 {
-    tpl_escape_url(&w->b, url);
-}
-
-void html_add(struct html_writer *w, struct html h)
-{
-    sb_str(&w->b, h.escaped);
+    html_text(w, url_is_safe(url) ? url : STR("#"));
 }
 
 /* %s and %c would let a value in unescaped: the format is checked, not what it prints. */

@@ -3,70 +3,15 @@
 /*
  * From values to a page.
  *
- * ctpl renders texts without loops over declared lists (translate.c has cut them out), and is given
+ * ctpl renders texts without loops (translate.c has cut them out), and is given
  * what they name: values of the page, columns of the rows they are in, and under a name of its own
  * what each loop inside of them shows.  So texts are rendered from the inside out, once for each
  * row. Nothing is sent before all of it is there: a missing value is an error of the whole page,
  * and the trailer at its end tells that ctpl came that far.
  */
-/* Lists by position: ctpl's grow cheaply at the front only, so they are walked backwards. */
-static void give_positions(CtplValue *out, const struct tpl_rows *rows);
-
-static void give_column(CtplValue *out, const struct tpl_value *v)
-{
-    ctpl_value_init(out);
-    if (v->kind == TPL_INT)
-        ctpl_value_set_int(out, (glong)v->i);
-    else if (v->kind == TPL_MARKUP)
-        ctpl_value_set_string(out, v->markup);
-    else
-        give_positions(out, v->rows);
-}
-
-static void prepend(CtplValue *array, CtplValue *one)
-{
-    ctpl_value_array_prepend(array, one);
-    ctpl_value_free_value(one);
-}
-
-static void give_row(CtplValue *out, const struct tpl_value *column)
-{
-    size_t n = 0;
-    for (const struct tpl_value *c = column; c; c = c->next)
-        n++;
-    const struct tpl_value **all = g_new(const struct tpl_value *, n + 1);
-    for (size_t i = 0; i < n; i++, column = column->next)
-        all[i] = column;
-    ctpl_value_init(out);
-    ctpl_value_set_array(out, CTPL_VTYPE_INT, 0, NULL);
-    for (size_t i = n; i > 0; i--) {
-        CtplValue one;
-        give_column(&one, all[i - 1]);
-        prepend(out, &one);
-    }
-    g_free(all);
-}
-
-static void give_positions(CtplValue *out, const struct tpl_rows *rows)
-{
-    ctpl_value_init(out);
-    ctpl_value_set_array(out, CTPL_VTYPE_INT, 0, NULL);
-    const struct tpl_row **all = g_new(const struct tpl_row *, rows->count + 1);
-    size_t n = 0;
-    for (const struct tpl_row *r = rows->first; r; r = r->next)
-        all[n++] = r;
-    for (; n > 0; n--) {
-        CtplValue one;
-        give_row(&one, all[n - 1]->first);
-        prepend(out, &one);
-    }
-    g_free(all);
-}
-
 /* A list is its number of rows for {if list}; what its loops show comes by other names. */
 static void give_value(CtplEnviron *env, const char *name, const struct tpl_value *v)
 {
-    CtplValue rows;
     switch (v->kind) {
     case TPL_UNSET:
         break;
@@ -77,13 +22,7 @@ static void give_value(CtplEnviron *env, const char *name, const struct tpl_valu
         ctpl_environ_push_string(env, name, v->markup);
         break;
     case TPL_ROWS:
-        if (v->rows->type) {
-            ctpl_environ_push_int(env, name, (glong)v->rows->count);
-            break;
-        }
-        give_positions(&rows, v->rows);
-        ctpl_environ_push(env, name, &rows);
-        ctpl_value_free_value(&rows);
+        ctpl_environ_push_int(env, name, (glong)v->rows->count);
         break;
     }
 }
@@ -131,7 +70,7 @@ static bool render_piece(struct rendering *g, const struct tpl_piece *piece, str
 static bool check_rows(const struct tpl_rows *rows, struct err *err)
 {
     const struct tpl_row_type *type = rows->type;
-    for (const struct tpl_row *row = rows->first; type && row; row = row->next) {
+    for (const struct tpl_row *row = rows->first; row; row = row->next) {
         if (row->stray)
             return err_set(err, ERR_INTERNAL, "a row \"%s\" was given a wrong column: %s",
                            type->name, row->stray->name);
@@ -179,7 +118,7 @@ static const struct tpl_rows *rows_of(const struct rendering *g, const struct tp
     if (!loop->list)
         return g->rows[loop->outer]->columns[loop->column].rows;
     for (const struct tpl_value *v = g->values->first; v; v = v->next)
-        if (v->kind == TPL_ROWS && v->rows->type && strcmp(v->name, loop->list->name) == 0)
+        if (v->kind == TPL_ROWS && strcmp(v->name, loop->list->name) == 0)
             return v->rows;
     return NULL;
 }

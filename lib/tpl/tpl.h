@@ -62,7 +62,7 @@ void tpl_free(struct tpl_set *t);
 bool tpl_has(const struct tpl_set *t, const char *template_name);
 size_t tpl_count(const struct tpl_set *t);
 const char *tpl_name_at(const struct tpl_set *t, size_t i); /* "search.html", sorted */
-/* As ctpl reads it, the bodies of loops over declared lists behind the page; for tests. */
+/* As ctpl reads it, the bodies of loops behind the page; for tests. */
 struct str tpl_source_at(const struct tpl_set *t, size_t i, struct arena *a);
 
 /* Escaped HTML; only the writer makes it. */
@@ -77,9 +77,8 @@ void html_release(struct html_writer *w);
 /* Markup written by us: takes string literals only. */
 #define html_raw(w, literal) html_markup((w), STR(literal))
 void html_markup(struct html_writer *w, struct str literal);
-void html_text(struct html_writer *w, struct str s);  /* escaped */
-void html_url(struct html_writer *w, struct str url); /* checked and escaped */
-void html_add(struct html_writer *w, struct html h);
+void html_text(struct html_writer *w, struct str s);          /* escaped */
+void html_url(struct html_writer *w, struct str url);         /* checked and escaped */
 void html_printf(struct html_writer *w, const char *fmt, ...) /* numbers only: %d %zu %.2f … */
     __attribute__((format(printf, 2, 3)));
 /* Copies to the arena and releases the writer; too much text was cut at max. */
@@ -94,7 +93,6 @@ void tpl_cstr(struct tpl_values *v, const char *name, const char *s); /* NULL is
 void tpl_int(struct tpl_values *v, const char *name, int64_t i);
 void tpl_bool(struct tpl_values *v, const char *name, bool b);
 void tpl_url(struct tpl_values *v, const char *name, struct str url);
-void tpl_html(struct tpl_values *v, const char *name, struct html h);
 /*
  * A list of rows for {for hit in hits}.  Every column of every row is set, in any order; one that
  * is left out, or one of another row type, makes the rendering fail.  Setting it again replaces
@@ -113,16 +111,6 @@ void tpl_col_url(struct tpl_row *r, const struct tpl_column *c, struct str url);
 void tpl_col_html(struct tpl_row *r, const struct tpl_column *c, struct html h);
 /* A column that is a list of rows itself: {for f in stack.frames}. */
 struct tpl_rows *tpl_col_rows(struct tpl_row *r, const struct tpl_column *c);
-
-/* The same by position, r[0], r[1], …, in the order of calls: until the last page has names. */
-struct tpl_rows *tpl_rows(struct tpl_values *v, const char *name);
-void tpl_row_text(struct tpl_row *r, struct str s);
-void tpl_row_cstr(struct tpl_row *r, const char *s); /* NULL is empty */
-void tpl_row_int(struct tpl_row *r, int64_t i);
-void tpl_row_url(struct tpl_row *r, struct str url);
-void tpl_row_html(struct tpl_row *r, struct html h);
-/* A column that is a list of rows itself: {for x in r[3]}. */
-struct tpl_rows *tpl_row_rows(struct tpl_row *r);
 
 bool tpl_render(const struct tpl_set *t, const char *template_name, const struct tpl_values *v,
                 struct arena *a, struct str *ret_page, struct err *err);

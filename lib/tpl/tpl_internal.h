@@ -22,7 +22,6 @@ enum { TPL_NESTING_MAX = 32 };
 #define TPL_TRAILER "\x02end of page\x03"
 
 void tpl_escape(struct strbuf *b, struct str s);
-void tpl_escape_url(struct strbuf *b, struct str url);
 
 /* Which columns and lists of a schema templates have named, in its order. */
 struct tpl_usage {
@@ -31,7 +30,7 @@ struct tpl_usage {
 };
 
 /*
- * A text as ctpl reads it.  Loops over declared lists are cut out of it, and a name stands where
+ * A text as ctpl reads it.  Loops are cut out of it, and a name stands where
  * each of them was: what that shows is rendered first.
  */
 struct tpl_loop;
@@ -46,7 +45,7 @@ struct tpl_loop {
     char *symbol;                /* stands for it in the text around */
     const struct tpl_list *list; /* of the page; NULL: a column of a row around */
     size_t outer, column;        /* that column: of the row of the loop at this depth */
-    size_t depth;                /* how many loops over declared lists are around this one */
+    size_t depth;                /* how many loops are around this one */
     const struct tpl_row_type *row;
     char **names; /* of the columns, for ctpl, by position; NULL: nobody asks for this one */
 };
@@ -78,10 +77,9 @@ struct tpl_value {
 
 struct tpl_row {
     struct arena *a;
-    const struct tpl_row_type *type; /* NULL: columns by position */
-    struct tpl_value *columns;       /* one for each of the type */
-    const struct tpl_column *stray;  /* one that was set and is not of the type; NULL: none */
-    struct tpl_value *first, *last;  /* by position */
+    const struct tpl_row_type *type;
+    struct tpl_value *columns;      /* one for each of the type */
+    const struct tpl_column *stray; /* one that was set and is not of the type; NULL: none */
     struct tpl_row *next;
 };
 

@@ -14,7 +14,7 @@
  * are tried with ctpl's own expression reader.
  *
  * ctpl has no members, and it copies a whole row, with the lists in it, for each position that an
- * expression asks for.  So a loop over a declared list is cut out and becomes a text of its own,
+ * expression asks for.  So a loop is cut out and becomes a text of its own,
  * which is rendered for one row after the other with the columns it names as plain values:
  * {hit.url} is {hit__url} there.  500 rows of four columns with a list of one row in each took 21
  * ms as lists of lists with positions, and 1.9 this way.  Which columns and lists were named is
@@ -30,7 +30,7 @@ enum { INCLUDE_DEPTH_MAX = 8 }; /* ours are three deep; more is a file that incl
 struct block {
     bool is_if;              /* {else} may still come */
     struct str variable;     /* of a loop; empty for {if} */
-    struct tpl_loop *loop;   /* over a declared list; NULL: {if}, or columns by position */
+    struct tpl_loop *loop;   /* NULL: {if} */
     struct tpl_piece *outer; /* of a loop: the text it was cut out of */
 };
 
@@ -42,7 +42,7 @@ struct translation {
     struct tpl_piece *piece; /* that is written to */
     struct block open[TPL_NESTING_MAX];
     size_t open_count;
-    size_t loop_count; /* loops over declared lists that are open */
+    size_t loop_count; /* loops that are open */
     size_t loops;      /* all that there were */
     int depth;         /* of includes */
 };
@@ -96,7 +96,7 @@ struct reference {
     const struct tpl_list *list;     /* of the page; NULL: something else */
 };
 
-/* {hit.url} of a loop over a declared list. */
+/* {hit.url} of a loop. */
 static bool resolve_column(struct translation *t, const struct source *s, struct reference *ref,
                            struct err *err)
 {
@@ -119,12 +119,13 @@ static bool resolve(struct translation *t, const struct source *s, struct refere
                     struct err *err)
 {
     const struct block *block = loop_of(t, ref->name);
-    ref->loop = block ? block->loop : NULL;
-    if (ref->loop)
+    if (block) {
+        ref->loop = block->loop;
         return resolve_column(t, s, ref, err);
+    }
     if (ref->member.p)
-        return complain(s, err, "not a variable of a loop over a declared list", ref->name);
-    ref->list = block ? NULL : list_of(t, ref->name);
+        return complain(s, err, "not a variable of a loop around it", ref->name);
+    ref->list = list_of(t, ref->name);
     if (ref->list)
         t->used->lists[ref->list - t->schema->lists] = true;
     return true;
@@ -219,6 +220,8 @@ static bool write_expr(struct translation *t, const struct source *s, struct str
             write_reference(t, &ref);
             continue;
         }
+        if (e.p[at] == '[')
+            return complain(s, err, "a position: columns have names", e);
         end = e.p[at] == '"'                    ? string_end(e, at)
               : isdigit((unsigned char)e.p[at]) ? number_end(e, at)
                                                 : at + 1;
@@ -279,12 +282,8 @@ static bool translate_for(struct translation *t, const struct source *s, struct 
     if (ref.list || (ref.column && ref.column->rows))
         return open_loop(t, s, variable, &ref, block, err);
     if (ref.column)
-        return complain(s, err, "not a list", block);
-    sb_printf(&t->piece->text, "{for " STR_FMT " in ", STR_ARG(variable));
-    if (!write_expr(t, s, list, err))
-        return false;
-    sb_char(&t->piece->text, '}');
-    return open_block(t, s, (struct block){.variable = variable}, block, err);
+        return complain(s, err, "a column that is no list", block);
+    return complain(s, err, "not a declared list", block);
 }
 
 static bool translate_if(struct translation *t, const struct source *s, struct str block,

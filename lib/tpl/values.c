@@ -36,18 +36,6 @@ static struct tpl_value rows_value(struct arena *a, const struct tpl_row_type *t
     return v;
 }
 
-static struct tpl_value *append_value(struct arena *a, struct tpl_value **first,
-                                      struct tpl_value **last, struct tpl_value v)
-{
-    struct tpl_value *copy = arena_alloc(a, sizeof *copy);
-    *copy = v;
-    if (*last)
-        (*last)->next = copy;
-    else
-        *first = copy;
-    return *last = copy;
-}
-
 /* In the order of first setting; a second one replaces the first in its place. */
 static struct tpl_value *set_value(struct tpl_values *v, const char *name, struct tpl_value value)
 {
@@ -58,8 +46,11 @@ static struct tpl_value *set_value(struct tpl_values *v, const char *name, struc
             *old = value;
             return old;
         }
-    value.name = arena_strdup(v->a, name);
-    return append_value(v->a, &v->first, &v->last, value);
+    struct tpl_value *last = arena_alloc(v->a, sizeof *last);
+    *last = value;
+    last->name = arena_strdup(v->a, name);
+    *(v->last ? &v->last->next : &v->first) = last;
+    return v->last = last;
 }
 
 struct tpl_values *tpl_values_new(struct arena *a)
@@ -94,16 +85,6 @@ void tpl_url(struct tpl_values *v, const char *name, struct str url)
     set_value(v, name, url_value(v->a, url));
 }
 
-void tpl_html(struct tpl_values *v, const char *name, struct html h)
-{
-    set_value(v, name, markup_value(v->a, h.escaped));
-}
-
-struct tpl_rows *tpl_rows(struct tpl_values *v, const char *name)
-{
-    return set_value(v, name, rows_value(v->a, NULL))->rows;
-}
-
 struct tpl_rows *tpl_list(struct tpl_values *v, const struct tpl_list *list)
 {
     return set_value(v, list->name, rows_value(v->a, list->rows))->rows;
@@ -120,8 +101,7 @@ struct tpl_row *tpl_row_add(struct tpl_rows *rows)
     struct tpl_row *r = arena_alloc(rows->a, sizeof *r);
     r->a = rows->a;
     r->type = rows->type;
-    if (r->type)
-        r->columns = arena_array(rows->a, r->type->count, sizeof *r->columns);
+    r->columns = arena_array(rows->a, r->type->count, sizeof *r->columns);
     if (rows->last)
         rows->last->next = r;
     else
@@ -138,7 +118,7 @@ struct tpl_row *tpl_row_add(struct tpl_rows *rows)
 static struct tpl_value *set_column(struct tpl_row *r, const struct tpl_column *c,
                                     struct tpl_value v)
 {
-    bool is_ours = r->type && c >= r->type->columns && c < r->type->columns + r->type->count;
+    bool is_ours = c >= r->type->columns && c < r->type->columns + r->type->count;
     if (!is_ours || (v.kind == TPL_ROWS) != (c->rows != NULL)) {
         r->stray = c;
         struct tpl_value *nowhere = arena_alloc(r->a, sizeof *nowhere);
@@ -182,35 +162,6 @@ void tpl_col_html(struct tpl_row *r, const struct tpl_column *c, struct html h)
 
 struct tpl_rows *tpl_col_rows(struct tpl_row *r, const struct tpl_column *c)
 {
-    return set_column(r, c, rows_value(r->a, c->rows))->rows;
-}
-
-void tpl_row_text(struct tpl_row *r, struct str s)
-{
-    append_value(r->a, &r->first, &r->last, text_value(r->a, s));
-}
-
-void tpl_row_cstr(struct tpl_row *r, const char *s)
-{
-    tpl_row_text(r, s ? str_of(s) : STR(""));
-}
-
-void tpl_row_int(struct tpl_row *r, int64_t i)
-{
-    append_value(r->a, &r->first, &r->last, (struct tpl_value){.kind = TPL_INT, .i = i});
-}
-
-void tpl_row_url(struct tpl_row *r, struct str url)
-{
-    append_value(r->a, &r->first, &r->last, url_value(r->a, url));
-}
-
-void tpl_row_html(struct tpl_row *r, struct html h)
-{
-    append_value(r->a, &r->first, &r->last, markup_value(r->a, h.escaped));
-}
-
-struct tpl_rows *tpl_row_rows(struct tpl_row *r)
-{
-    return append_value(r->a, &r->first, &r->last, rows_value(r->a, NULL))->rows;
+    static const struct tpl_row_type no_columns = {.name = "nothing"};
+    return set_column(r, c, rows_value(r->a, c->rows ? c->rows : &no_columns))->rows;
 }

@@ -130,7 +130,7 @@ static void test_hostile(void **state)
         tpl_text(v, "t", hostile[i].value);
         tpl_url(v, "u", hostile[i].value);
         struct tpl_row *r = tpl_row_add(tpl_list(v, TEST_LIST_ROWS));
-        tpl_col_rows(r, TEST_ROW_CELLS);
+        struct tpl_row *cell = tpl_row_add(tpl_col_rows(r, TEST_ROW_CELLS));
         tpl_col_text(r, TEST_ROW_TEXT, hostile[i].value);
         tpl_col_url(r, TEST_ROW_URL, hostile[i].value);
         HTML_WRITER_AUTO w;
@@ -140,9 +140,10 @@ static void test_hostile(void **state)
         html_raw(&w, "</b>");
         html_url(&w, hostile[i].value);
         html_printf(&w, "%d", 7);
-        tpl_html(v, "h", html_done(&w, &f->a));
+        tpl_col_html(cell, TEST_CELL_TEXT, html_done(&w, &f->a));
 
-        const char *page = render(f, "{t}|{u}|{h}|{for r in rows}{r.text}|{r.url}{end}", v);
+        const char *page = render(
+            f, "{t}|{u}|{for r in rows}{for c in r.cells}{c.text}{end}|{r.text}|{r.url}{end}", v);
         const char *want =
             arena_printf(&f->a, "%s|%s|<b>%s</b>%s7|%s|%s", hostile[i].text, hostile[i].url,
                          hostile[i].text, hostile[i].url, hostile[i].text, hostile[i].url);
@@ -208,7 +209,11 @@ static const struct {
     const char *label, *text, *complaint;
 } refused[] = {
     {"missing value", "{nobody}", "nobody"},
-    {"missing list", "{for r in nobody}{end}", "nobody"},
+    {"list that is not declared", "{for r in nobody}{end}", "not a declared list"},
+    {"list that the page has not set", "{for r in rows}{r.text}{end}", "rows"},
+    {"column that is no list", "{for r in rows}{for c in r.text}{end}{end}", "no list"},
+    {"loop over an expression", "{for r in t + 1}{end}", "not a declared list"},
+    {"position in a value", "{t[0]}", "a position"},
     {"unknown column", "a\n{for r in rows}\n{r.txt}{end}",
      "template t.html: line 3: a row \"row\" has no column txt: {r.txt}"},
     {"column of another type", "{for c in cells}{c.url}{end}", "\"cell\" has no column url"},
@@ -287,6 +292,11 @@ static void test_bad_rows(void **state)
     assert_string_equal(render(f, "{if rows}x{end}", v),
                         "ERROR template t.html: list rows: a row \"row\" was given a wrong "
                         "column: text");
+    r = tpl_row_add(tpl_list(v, TEST_LIST_ROWS));
+    tpl_col_int(tpl_row_add(tpl_col_rows(r, TEST_ROW_URL)), TEST_CELL_TEXT, 1);
+    assert_string_equal(render(f, "{if rows}x{end}", v),
+                        "ERROR template t.html: list rows: a row \"row\" was given a wrong "
+                        "column: url");
     v = tpl_values_new(&f->a);
     r = tpl_row_add(tpl_list(v, TEST_LIST_ROWS));
     tpl_row_add(tpl_col_rows(r, TEST_ROW_CELLS));
@@ -320,128 +330,6 @@ static void test_many_rows(void **state)
     assert_string_equal(page + strlen(page) - 13, "199919991999;");
 }
 
-/*
- * What a template asks for, read from its own text: names, and which of them are lists of what.
- * Loop variables know the list they walk, so that r[3] can be a list again.
- */
-struct need {
-    char name[48]; /* empty: column of a list */
-    long column;
-    bool is_list;
-    struct need *parent; /* the list this is a column of */
-    struct need *next;
-};
-
-struct scan {
-    struct fixture *f;
-    struct need *needs;
-    struct {
-        char var[48];
-        struct need *list;
-        bool is_loop;
-    } open[40];
-    size_t depth;
-};
-
-static struct need *need(struct scan *s, struct need *parent, struct str name, long column)
-{
-    char text[48];
-    snprintf(text, sizeof text, STR_FMT, STR_ARG(name));
-    for (struct need *n = s->needs; n; n = n->next)
-        if (n->parent == parent && n->column == column && strcmp(n->name, text) == 0)
-            return n;
-    struct need *n = arena_alloc(&s->f->a, sizeof *n);
-    memcpy(n->name, text, sizeof text);
-    n->column = column;
-    n->parent = parent;
-    n->next = s->needs;
-    return s->needs = n;
-}
-
-/* One name or name[number], as it stands in an expression. */
-static struct need *use(struct scan *s, struct str name, long column)
-{
-    for (size_t i = s->depth; i > 0; i--)
-        if (s->open[i - 1].is_loop && str_eq(name, str_of(s->open[i - 1].var)))
-            return column < 0 ? NULL : need(s, s->open[i - 1].list, STR(""), column);
-    return need(s, NULL, name, -1);
-}
-
-static struct need *scan_expr(struct scan *s, struct str e)
-{
-    struct need *last = NULL;
-    for (size_t i = 0; i < e.n;) {
-        if (e.p[i] == '"') {
-            i = str_find_char(e, '"', i + 1) + 1;
-        } else if (isalpha((unsigned char)e.p[i])) {
-            size_t from = i;
-            while (i < e.n && (isalnum((unsigned char)e.p[i]) || e.p[i] == '_'))
-                i++;
-            struct str name = str_sub(e, from, i - from);
-            long column = -1;
-            if (i < e.n && e.p[i] == '[')
-                column = strtol(e.p + i + 1, NULL, 10);
-            last = use(s, name, column);
-        } else {
-            i++;
-        }
-    }
-    return last;
-}
-
-static void scan_block(struct scan *s, struct str block)
-{
-    if (str_eq(block, STR("end"))) {
-        s->depth--;
-    } else if (str_starts(block, STR("if "))) {
-        scan_expr(s, str_sub(block, 3, SIZE_MAX));
-        s->open[s->depth++].is_loop = false;
-    } else if (str_starts(block, STR("for "))) {
-        size_t in = str_find(block, STR(" in "), 4);
-        struct need *list = scan_expr(s, str_sub(block, in + 4, SIZE_MAX));
-        if (!list)
-            fail_msg("loop over a loop variable: " STR_FMT, STR_ARG(block));
-        list->is_list = true;
-        snprintf(s->open[s->depth].var, sizeof s->open[0].var, STR_FMT,
-                 STR_ARG(str_trim(str_sub(block, 4, in - 4))));
-        s->open[s->depth].list = list;
-        s->open[s->depth++].is_loop = true;
-    } else if (!str_eq(block, STR("else"))) {
-        scan_expr(s, block);
-    }
-}
-
-static void scan(struct scan *s, struct str text)
-{
-    for (size_t at = 0; at < text.n; at++) {
-        if (text.p[at] == '\\') {
-            at++;
-        } else if (text.p[at] == '{') {
-            size_t close = str_find_char(text, '}', at);
-            scan_block(s, str_sub(text, at + 1, close - at - 1));
-            at = close;
-        }
-    }
-}
-
-static void fill_list(struct scan *s, struct tpl_rows *rows, const struct need *list, int count)
-{
-    long width = 0;
-    for (struct need *n = s->needs; n; n = n->next)
-        if (n->parent == list)
-            width = MAX(width, n->column + 1);
-    for (int i = 0; i < count; i++) {
-        struct tpl_row *r = tpl_row_add(rows);
-        for (long c = 0; c < width; c++) {
-            struct need *n = need(s, (struct need *)(uintptr_t)list, STR(""), c);
-            if (n->is_list)
-                fill_list(s, tpl_row_rows(r), n, count);
-            else
-                tpl_row_cstr(r, "<\"&'>");
-        }
-    }
-}
-
 /* `count` rows with a hostile text in every column. */
 static void fill_rows(struct tpl_rows *rows, const struct tpl_row_type *type, int count)
 {
@@ -455,6 +343,40 @@ static void fill_rows(struct tpl_rows *rows, const struct tpl_row_type *type, in
     }
 }
 
+/* Every name that stands in a block, as a value of the page: more than are needed do no harm. */
+static void set_names(struct tpl_values *v, struct arena *a, struct str text, const char *value)
+{
+    for (size_t open = 0; (open = str_find_char(text, '{', open)) != SIZE_MAX; open++) {
+        struct str block = str_sub(text, open + 1, str_find_char(text, '}', open) - open - 1);
+        for (size_t at = 0, end; at < block.n; at = end + 1) {
+            for (end = at;
+                 end < block.n && (isalnum((unsigned char)block.p[end]) || block.p[end] == '_');)
+                end++;
+            if (end > at)
+                tpl_cstr(v, str_adup(a, str_sub(block, at, end - at)), value);
+        }
+    }
+}
+
+static void check_page(struct fixture *f, const struct tpl_set *set, size_t i, bool most)
+{
+    struct tpl_values *v = tpl_values_new(&f->a);
+    struct err err = {0};
+    struct str page;
+    set_names(v, &f->a, tpl_source_at(set, i, &f->a), most ? "<\"&'>" : "");
+    for (size_t k = 0; k < page_rows.list_count; k++)
+        fill_rows(tpl_list(v, &page_lists[k]), page_lists[k].rows, most ? 2 : 0);
+    if (!tpl_render(set, tpl_name_at(set, i), v, &f->a, &page, &err))
+        fail_msg("%s with %s data: %s", tpl_name_at(set, i), most ? "most" : "least", err.msg);
+    if (str_find(page, STR("<\"&'>"), 0) != SIZE_MAX)
+        fail_msg("%s: a value came out unescaped", tpl_name_at(set, i));
+    if (str_find(page, STR("<script>"), 0) != SIZE_MAX ||
+        str_find(page, STR(" style=\""), 0) != SIZE_MAX ||
+        str_find(page, STR(" onclick="), 0) != SIZE_MAX)
+        fail_msg("%s: inline script or style", tpl_name_at(set, i));
+}
+
+/* Every template of the project, with least and with most data. */
 static void test_project_templates(void **state)
 {
     struct fixture *f = *state;
@@ -468,33 +390,9 @@ static void test_project_templates(void **state)
     struct err err = {0};
     if (!tpl_load(dir, &page_rows, &set, &err))
         fail_msg("%s", err.msg);
-    for (size_t i = 0; i < tpl_count(set); i++) {
-        struct scan s = {.f = f};
-        scan(&s, tpl_source_at(set, i, &f->a));
-        for (int most = 0; most < 2; most++) {
-            struct tpl_values *v = tpl_values_new(&f->a);
-            for (struct need *n = s.needs; n; n = n->next) {
-                if (n->parent)
-                    continue;
-                if (n->is_list)
-                    fill_list(&s, tpl_rows(v, n->name), n, most ? 2 : 0);
-                else
-                    tpl_cstr(v, n->name, most ? "<\"&'>" : "");
-            }
-            for (size_t k = 0; k < page_rows.list_count; k++)
-                fill_rows(tpl_list(v, &page_lists[k]), page_lists[k].rows, most ? 2 : 0);
-            struct str page;
-            if (!tpl_render(set, tpl_name_at(set, i), v, &f->a, &page, &err))
-                fail_msg("%s with %s data: %s", tpl_name_at(set, i), most ? "most" : "least",
-                         err.msg);
-            if (str_find(page, STR("<\"&'>"), 0) != SIZE_MAX)
-                fail_msg("%s: a value came out unescaped", tpl_name_at(set, i));
-            if (str_find(page, STR("<script>"), 0) != SIZE_MAX ||
-                str_find(page, STR(" style=\""), 0) != SIZE_MAX ||
-                str_find(page, STR(" onclick="), 0) != SIZE_MAX)
-                fail_msg("%s: inline script or style", tpl_name_at(set, i));
-        }
-    }
+    for (size_t i = 0; i < tpl_count(set); i++)
+        for (int most = 0; most < 2; most++)
+            check_page(f, set, i, most);
     tpl_free(set);
 }
 
