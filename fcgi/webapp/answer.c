@@ -5,6 +5,11 @@
 
 #include "lib/base/util.h"
 
+/*
+ * JSON answers of the API.  Keys are sorted, so that two answers can be compared; a "</" never
+ * stands in one, so that none can end a script element that it stands in.
+ */
+
 enum { PRETTY_NOT, PRETTY_PRINT };
 static const struct param_choice pretty_choices[] = {{"", NULL}, {"print", NULL}, {0}};
 static const struct param_spec pretty = {"pretty", PARAM_CHOICE, PARAM_LENIENT,

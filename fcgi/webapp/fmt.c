@@ -5,6 +5,11 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
+/*
+ * Values as people read them.  Everything is pure and in English: numbers have commas, times are
+ * UTC, and what cannot be read is shown as it came.  Bytes are counted in thousands, as disks and
+ * downloads are.
+ */
 const char *fmt_count(struct arena *a, int64_t n)
 {
     char digits[24], out[40];
@@ -91,6 +96,7 @@ const char *fmt_iso_time(struct arena *a, const char *iso)
     return time_parse(str_of(iso), &us, ERR_IGNORED) ? fmt_time(a, us) : arena_strdup(a, iso);
 }
 
+/* Build ids begin with a date by convention; one that is none gives no date. */
 const char *fmt_build_date(struct arena *a, struct str build_id)
 {
     uint64_t n;
@@ -103,6 +109,7 @@ const char *fmt_build_date(struct arena *a, struct str build_id)
     return arena_printf(a, "%04d-%02d-%02d", year, month, day);
 }
 
+/* Most crashes come early: the first hour is told apart finely, and all after it is one range. */
 static const struct {
     int64_t below_s;
     const char *name;
@@ -124,6 +131,7 @@ const char *fmt_uptime_range(size_t i)
     return uptime_ranges[i].name;
 }
 
+/* Fewer than five places are noise, and not shown. */
 const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_before)
 {
     int64_t up = rank_before - rank_now;
@@ -132,6 +140,7 @@ const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_befo
     return arena_printf(a, "%+lld", (long long)up);
 }
 
+/* No space before "*", "&" and ",", one behind a comma. */
 struct str fmt_function(struct arena *a, struct str function)
 {
     STRBUF_AUTO b;
@@ -163,6 +172,7 @@ struct str fmt_strip_zeros(struct arena *a, struct str hex)
     return str_of(arena_printf(a, "0x" STR_FMT, STR_ARG(str_sub(hex, i, SIZE_MAX))));
 }
 
+/* Code that was in memory and is no more; the first module it may have been is shown. */
 static struct str unloaded_text(struct arena *a, const json_t *frame)
 {
     const json_t *first = json_array_get(jget_arr(frame, "unloaded_modules"), 0);
@@ -174,6 +184,10 @@ static struct str unloaded_text(struct arena *a, const json_t *frame)
     return str_of(arena_printf(a, "(unloaded %s@" STR_FMT ")", module, STR_ARG(at)));
 }
 
+/*
+ * The best that is known of a frame: its function, else file and line, else the place in a module,
+ * else the address alone.
+ */
 struct str fmt_frame(struct arena *a, const json_t *frame)
 {
     const char *function = jget_str(frame, "function"), *file = jget_str(frame, "file");
@@ -211,6 +225,7 @@ struct vcs_file {
     struct str kind, server, repo, path, revision;
 };
 
+/* False: an ordinary path. */
 static bool vcs_split(struct str file, struct vcs_file *f)
 {
     struct str rest = file, place;

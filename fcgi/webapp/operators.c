@@ -2,6 +2,15 @@
 
 #include "lib/base/util.h"
 
+/*
+ * Operators as the form offers them, and how one is cut off the front of a value.
+ *
+ * There are two tables, because two questions are asked.  What is offered depends on how a field is
+ * searched (query type) and has words for people.  What may stand in front of a value depends on
+ * what the field holds (value type), and has to be tried in the order of lib/search, or the form
+ * would show another filter than the one that was applied.
+ */
+
 /* Offered by kind of field; the first is the default.  An empty row ends a list. */
 static const struct operator_label string_operators[] = {
     {"", "matches"},
@@ -74,6 +83,7 @@ const struct operator_label *operators_of(enum query_type type)
     return kinds[type].operators;
 }
 
+/* A "!" belongs to the operator, also where it stands alone. */
 struct filter_value filter_split(const struct search_field *field, struct str text)
 {
     size_t bang = text.n > 0 && text.p[0] == '!' ? 1 : 0;
@@ -86,12 +96,14 @@ struct filter_value filter_split(const struct search_field *field, struct str te
     return (struct filter_value){str_sub(text, 0, bang), rest};
 }
 
+/* "@…" names a list that the installation has (search_choices.c), and is none itself. */
 struct str choices_of(const struct search_field *field)
 {
     bool has_list = field->choices && field->choices[0] != '@';
     return has_list ? str_of(field->choices) : STR_NONE;
 }
 
+/* For the script of the form: kind of field to pairs of label and code. */
 json_t *operators_json(void)
 {
     json_t *all = json_object();

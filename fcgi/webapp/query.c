@@ -3,6 +3,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/*
+ * Parameters of an address, in order and with repetitions, because both mean something to a search.
+ * A page makes thousands of links out of its own parameters, so copies share names and values and
+ * only the list itself is new.
+ */
 struct query query_new(struct arena *a)
 {
     return (struct query){.a = a};
@@ -36,6 +41,7 @@ void query_addf(struct query *q, const char *name, const char *fmt, ...)
     query_add(q, name, str_of(arena_strdup(q->a, text)));
 }
 
+/* An empty value is a field of a form that nobody filled in. */
 struct query query_of_request(struct req *r)
 {
     struct query q = query_new(req_arena(r));
@@ -47,6 +53,7 @@ struct query query_of_request(struct req *r)
     return q;
 }
 
+/* With room for what is usually added to a link. */
 struct query query_copy(const struct query *q)
 {
     struct query c = query_new(q->a);
@@ -67,6 +74,7 @@ void query_drop(struct query *q, const char *name)
     q->n = kept;
 }
 
+/* What is left is what a search filters by: fields, and no "_facets" or page number. */
 void query_drop_meta(struct query *q)
 {
     size_t kept = 0;

@@ -1,7 +1,8 @@
 /*
  * /topcrashers/ as a page and as JSON: the signatures of a product by number of reports.  What is
  * counted, and against which period before, is decided in topcrashers_data.c; here the numbers
- * become rows.  A page of 200 signatures takes 17 ms, its two searches over 4,000 reports included.
+ * become rows.  A page of 200 signatures takes 17 ms, its three searches over 4,000 reports
+ * included.
  */
 #include "fcgi/webapp/topcrashers.h"
 

@@ -6,7 +6,7 @@
 
 /*
  * topcrashers - signatures of a product by number of reports, compared with the period before.
- * Two searches without hits; everything else is arithmetic on their facets.
+ * Three searches without hits; everything else is arithmetic on their facets.
  *
  * Ownership  Everything lives in the request's arena.
  */

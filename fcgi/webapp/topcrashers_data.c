@@ -58,6 +58,7 @@ static const char *chosen(struct req *r, const struct param_spec *p)
     return p->choices[req_choice(r, p)].value;
 }
 
+/* A platform that the database does not know is no filter: the page shows all of them. */
 static bool read_platform(struct req *r, struct tcb_wanted *w, struct err *err)
 {
     struct str asked = req_text(r, &tcb_platform);
@@ -92,6 +93,7 @@ bool tcb_read_wanted(struct req *r, struct tcb_wanted *w, struct err *err)
     return read_platform(r, w, err);
 }
 
+/* A bound of the search, to the second. */
 static const char *date_text(struct arena *a, const char *op, int64_t us)
 {
     char iso[TIME_TEXT_MAX];
@@ -99,6 +101,7 @@ static const char *date_text(struct arena *a, const char *op, int64_t us)
     return arena_printf(a, "%s%.19sZ", op, iso);
 }
 
+/* The same as a build id, whose digits are a time. */
 static const char *build_text(struct arena *a, const char *op, int64_t us)
 {
     struct civil c = civil_of_us(us);
@@ -112,6 +115,10 @@ void tcb_add_dates(struct query *q, int64_t from, int64_t to)
     query_addc(q, "date", date_text(q->a, "<", to));
 }
 
+/*
+ * What all searches have in common.  Product and versions are matched as people write them; what
+ * comes from a list of choices is meant exactly.
+ */
 static void add_filters(const struct tcb_wanted *w, struct query *q)
 {
     query_addf(q, "product", "%s", w->product->name);
@@ -170,6 +177,7 @@ static bool search(struct req *r, const struct tcb_wanted *w, enum period period
     return app_search(r, &q, (struct app_search){0}, ret, NULL, err);
 }
 
+/* Columns of the table: all platforms, or the one that was asked for. */
 static struct tcb_platforms platforms_of(const struct tcb_wanted *w)
 {
     static const struct tcb_platform all[] = {
@@ -197,6 +205,7 @@ static int64_t count_of_term(const json_t *bucket, const char *facet, const char
     return 0;
 }
 
+/* By the beginning of the name: "Windows NT" is Windows. */
 static int64_t count_of_platform(const json_t *bucket, const struct tcb_platform *p)
 {
     int64_t count = 0;
@@ -210,6 +219,7 @@ static int64_t count_of_platform(const json_t *bucket, const struct tcb_platform
     return count;
 }
 
+/* What a bucket of the search itself says about a signature. */
 static void read_bucket(const struct tcb *t, const json_t *bucket, struct tcb_row *row)
 {
     const json_t *facets = jget_obj(bucket, "facets");
@@ -222,6 +232,7 @@ static void read_bucket(const struct tcb *t, const json_t *bucket, struct tcb_ro
         row->platforms[i] = count_of_platform(bucket, &t->platforms.v[i]);
 }
 
+/* Signatures that are not in the ranking are passed over, here and below. */
 static void read_early(struct tcb *t, const json_t *early)
 {
     size_t i;
@@ -234,6 +245,7 @@ static void read_early(struct tcb *t, const json_t *early)
     }
 }
 
+/* The place in the period before is that among all signatures of then. */
 static void read_before(struct tcb *t, const json_t *before)
 {
     const json_t *buckets = app_facet(before, "signature");
