@@ -201,6 +201,7 @@ static const char *watch(struct running *run)
     const char *why = NULL;
     while (!wait_a_moment(run, why != NULL)) {
         int64_t now = mono_ms();
+        /* A TERM for us is one for the child; it is not a failure of the job's own. */
         if (!why && (proc_stopping() || now - start_ms > limit_ms)) {
             why = proc_stopping() ? "stopped" : "timeout";
             stopped_ms = now;
@@ -253,6 +254,7 @@ static bool start_child(struct running *run, struct err *err)
     return true;
 }
 
+/* How it went is the result; false is only for what kept it from being begun. */
 bool run_job(const struct run_request *q, struct run_result *ret, struct err *err)
 {
     struct running run = {.q = q, .r = ret, .exit = -1, .out = -1, .status = -1};

@@ -319,6 +319,7 @@ bool scheduler_list(struct scheduler *s, struct err *err)
     return true;
 }
 
+/* A job without state is due at once, or at its time of day. */
 bool scheduler_reset(struct scheduler *s, const char *name, struct err *err)
 {
     return DB_EXEC(s->db, &q_cron_reset, err, name);

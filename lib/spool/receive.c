@@ -185,6 +185,11 @@ static bool publish_dir(struct spool_entry *e, const char *from, const char *to,
     return err_errno(err, errno, "spool: rename");
 }
 
+/*
+ * The promise is made here.  If anything fails the report was not accepted and its sender is told
+ * to come again; when that is the last sync, behind the rename, the entry is new all the same, and
+ * the mover carries a report that may come a second time.
+ */
 bool spool_commit(struct spool_entry *e, const char *crash_id, const json_t *raw_crash,
                   struct err *err)
 {

@@ -134,6 +134,8 @@ static bool make_dir(const struct fs_store *s, const char *id, const char *kind,
     return fs_sync_dir(path, err) && fs_sync_dir(s->root, err);
 }
 
+/* By chance, so that two processes may put the same object at the same time; the later rename
+ * stays. */
 static bool temp_path(const struct fs_path *at, char out[PATH_MAX], struct err *err)
 {
     int n = snprintf(out, PATH_MAX, "%s/.%016llx", at->dir, (unsigned long long)random_u64());
@@ -272,6 +274,8 @@ static bool remove_kind(void *arg, const char *kind)
     return true;
 }
 
+/* Not synced: an object that comes back after a power cut is removed by whoever repeats the step.
+ */
 static bool fs_remove_one(void *self, const char *id, const char *kind, struct err *err)
 {
     struct fs_path at = path_of(self, id, kind);
