@@ -274,8 +274,7 @@ static bool remove_kind(void *arg, const char *kind)
     return true;
 }
 
-/* Not synced: an object that comes back after a power cut is removed by whoever repeats the step.
- */
+/* No removal is synced: a power cut within seconds may bring the object back. */
 static bool fs_remove_one(void *self, const char *id, const char *kind, struct err *err)
 {
     struct fs_path at = path_of(self, id, kind);
