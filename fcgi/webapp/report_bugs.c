@@ -52,6 +52,7 @@ static void frame_line(struct arena *a, struct strbuf *b, size_t number, const c
     sb_char(b, '\n');
 }
 
+/* Inlined functions count as frames here: people know them by name, and the top ten matter. */
 static void frames_text(struct arena *a, struct strbuf *b, const json_t *thread)
 {
     size_t i, number = 0;
@@ -175,6 +176,7 @@ static struct str replace_placeholders(struct arena *a, const char *template,
     return str_copy(a, sb_view(&b));
 }
 
+/* Without a product there are no templates, and without a signature there is nothing to report. */
 static void set_links(const struct report_page *c, struct tpl_rows *rows)
 {
     json_auto_t *doc = reduce_processed(app_fields(c->req), c->stored, PERM_PUBLIC, NULL);

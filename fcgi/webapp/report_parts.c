@@ -64,6 +64,7 @@ static void add_unloaded(struct tpl_rows *rows, const json_t *m)
     tpl_col_cstr(row, UNLOADED_MODULE_SIGNER, jget_str(m, "cert_subject"));
 }
 
+/* Signers are a column only where the report says who signed its modules. */
 void report_set_modules(const struct report_page *c, struct tpl_values *v)
 {
     const json_t *dump = jget_obj(c->doc, "json_dump"), *m;
@@ -218,6 +219,7 @@ static const char *tree(struct arena *a, const json_t *value)
                         TREE_MAX >> 10);
 }
 
+/* The walker's output as this reader may see it; a report without a minidump has none. */
 void report_set_trees(const struct report_page *c, struct tpl_values *v)
 {
     const json_t *dump = json_object_get(c->doc, "json_dump");
@@ -227,6 +229,7 @@ void report_set_trees(const struct report_page *c, struct tpl_values *v)
     tpl_cstr(v, "telemetry", tree(c->a, environment));
 }
 
+/* Empty where the environment does not say. */
 static const char *yes_no(const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);

@@ -62,6 +62,7 @@ static void write_place(struct html_writer *w, const json_t *frame, size_t i)
     html_raw(w, "</td><td class=\"fn\">");
 }
 
+/* Its source is the one of the inlined function; the frame's own is that of the call. */
 static void write_inlined(struct arena *a, struct html_writer *w, const json_t *frame,
                           const json_t *in, size_t i)
 {
@@ -121,6 +122,10 @@ static void write_frame(struct arena *a, struct html_writer *w, const json_t *fr
     html_raw(w, "</tr>\n");
 }
 
+/*
+ * The room is looked at before each row, so a table never ends inside one: it may grow beyond the
+ * room by the last row, which ROW_BYTES_MAX bounds.
+ */
 static struct html frame_rows(struct stacks *s, const json_t *frames, bool is_crash)
 {
     HTML_WRITER_AUTO w;
@@ -169,6 +174,10 @@ static void add_java_frame(struct arena *a, struct tpl_rows *frames, const json_
     tpl_col_cstr(row, JAVA_FRAME_IN_APP, in_app_text(frame));
 }
 
+/*
+ * The message of an exception quotes what the program worked on, so it is protected; for readers
+ * who may not see it the reducer has taken it away.
+ */
 static void add_java_exception(struct arena *a, struct tpl_rows *exceptions, const json_t *value)
 {
     const json_t *trace = jget_obj(value, "stacktrace"), *frames = jget_arr(trace, "frames"),
@@ -201,6 +210,7 @@ static bool set_java(const struct report_page *c, struct tpl_values *v)
     return i > 0;
 }
 
+/* Folded away beside a crashing thread; without one they are all there is, and open. */
 static void set_other_threads(const struct report_page *c, struct stacks *s, struct tpl_values *v,
                               const json_t *crashing)
 {

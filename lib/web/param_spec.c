@@ -154,6 +154,7 @@ static bool is_missing(struct req *r, const struct param_spec *p, struct err *er
     return true;
 }
 
+/* An empty text is an absent one, whatever the type; elements of a list are looked at each. */
 static bool fits(struct req *r, const struct param_spec *p, struct err *err)
 {
     int64_t number;
@@ -196,6 +197,10 @@ bool req_params_fit(const struct req *r, struct err *err)
     return false;
 }
 
+/*
+ * Not cut and not refused, so that a form can show again what was typed.  Whoever stores it has
+ * asked req_params_fit() before, or the runner has.
+ */
 struct str req_text(struct req *r, const struct param_spec *p)
 {
     assert_declared(r, p);
@@ -241,6 +246,7 @@ bool req_date(struct req *r, const struct param_spec *p, int64_t *ret_us)
     return time_parse(req_text(r, p), ret_us, ERR_IGNORED);
 }
 
+/* A copy, because the text that was sent may have a prefix. */
 const char *req_crash_id(struct req *r, const struct param_spec *p)
 {
     char id[CRASH_ID_SIZE];
