@@ -1,4 +1,14 @@
-/* One CFI expression in postfix text becomes byte code (enum csym_op). */
+/*
+ * One CFI expression in postfix text becomes byte code (enum csym_op).
+ *
+ * The language is that of Breakpad's STACK CFI records: constants, registers with or without "$",
+ * .cfa, .undef, the operators + - * / % @ (align) and ^ (the word at an address).  Nearly all rules
+ * that compilers make have one of three shapes, "$rsp 16 +", ".cfa 8 -" and ".cfa -8 + ^",
+ * and each of those is one instruction.
+ *
+ * Nothing is an error here: what cannot be expressed becomes OP_FAIL, so that the rule is there and
+ * has no value, and the other rules of its record stay good.
+ */
 #include "lib/base/util.h"
 #include "lib/symfile/sym_build.h"
 
@@ -50,6 +60,7 @@ static bool append_instruction(struct code *c, const struct instruction *in)
     return true;
 }
 
+/* A word that is no operator and no number is a register, with "$" in front or without. */
 static struct instruction read_token(struct cfi_builder *c, struct str token)
 {
     for (size_t i = 0; i < ARRAY_LEN(words); i++)

@@ -1,8 +1,19 @@
-/* STACK CFI: which rules hold at an address, and what they give. */
+/*
+ * STACK CFI: which rules hold at an address, and what they give.
+ *
+ * The compiler has applied all deltas (sym_build_cfi.c): a row names the complete set of rules in
+ * force from there on, so a look-up is a bisection over INIT records, one over the blocks of a row
+ * run, at most CSYM_BLOCK rows read, and one set.  A rule is a program of csym_op in CFI_PROGRAM.
+ *
+ * The file may be damaged, and what the rules read is the memory of a crashed program.  Nothing
+ * here trusts a number: offsets go through vr, registers are compared with reg_count, a program
+ * ends after CSYM_PROGRAM_OPS_MAX instructions and has a stack of STACK_MAX words.  What fails is
+ * "no value", and the walker goes on by frame pointer or scan.
+ */
 #include "lib/base/util.h"
 #include "lib/symfile/csym_read.h"
 
-enum { STACK_MAX = 64 };
+enum { STACK_MAX = 64 }; /* words; more than any expression of a compiler needs */
 
 /* The rule set of the last row at or below key. */
 static bool find_row(struct vr run, uint32_t key, uint32_t *ret_set)
@@ -25,6 +36,7 @@ static bool find_row(struct vr run, uint32_t key, uint32_t *ret_set)
     return found;
 }
 
+/* False for set 0, which has no rules: it stands for a record that could not be understood. */
 static bool read_set(const struct csym *c, uint32_t set, struct csym_cfi *ret)
 {
     uint32_t off;
@@ -47,6 +59,7 @@ static bool read_set(const struct csym *c, uint32_t set, struct csym_cfi *ret)
     return !r.bad;
 }
 
+/* A FUNC and the INIT record that covers it are independent: only the address connects them. */
 bool csym_cfi_find(const struct csym *c, uint64_t addr, struct csym_cfi *ret)
 {
     size_t i;
@@ -68,7 +81,7 @@ struct str csym_reg_name(const struct csym *c, uint32_t index)
 }
 
 /* Unsigned and wrapping; false for what has no value. */
-static bool binary(enum csym_op op, uint64_t left, uint64_t right, uint64_t *ret)
+static bool eval_binary(enum csym_op op, uint64_t left, uint64_t right, uint64_t *ret)
 {
     switch (op) {
     case OP_ADD:
@@ -94,17 +107,18 @@ static bool binary(enum csym_op op, uint64_t left, uint64_t right, uint64_t *ret
     }
 }
 
-static uint64_t constant(struct vr *code)
+static uint64_t take_constant(struct vr *code)
 {
     return (uint64_t)unzigzag(vr_u64(code));
 }
 
 /* One instruction that makes a value out of its operands in the code. */
-static bool produce(enum csym_op op, struct vr *code, const struct csym_env *env, uint64_t *ret)
+static bool eval_operand(enum csym_op op, struct vr *code, const struct csym_env *env,
+                         uint64_t *ret)
 {
     switch (op) {
     case OP_PUSH:
-        *ret = constant(code);
+        *ret = take_constant(code);
         return true;
     case OP_REG:
         return env->reg(env->ctx, vr_u32(code), ret);
@@ -113,19 +127,24 @@ static bool produce(enum csym_op op, struct vr *code, const struct csym_env *env
         return env->has_cfa;
     case OP_REG_ADD: {
         bool known = env->reg(env->ctx, vr_u32(code), ret);
-        *ret += constant(code);
+        *ret += take_constant(code);
         return known;
     }
     case OP_CFA_ADD:
-        *ret = env->cfa + constant(code);
+        *ret = env->cfa + take_constant(code);
         return env->has_cfa;
     case OP_CFA_DEREF:
-        return env->has_cfa && env->word(env->ctx, env->cfa + constant(code), ret);
+        return env->has_cfa && env->word(env->ctx, env->cfa + take_constant(code), ret);
     default:
         return false;
     }
 }
 
+/*
+ * An expression that leaves more or less than one word has no value; OP_FAIL and OP_UNDEF have
+ * none, because eval_operand knows neither.  Division by zero and alignment to what is no power of
+ * two are no value, too: the numbers come from a crashed program.
+ */
 bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env *env,
                    uint64_t *ret)
 {
@@ -142,7 +161,7 @@ bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env
             return n == 1;
         }
         if (op >= OP_ADD && op <= OP_ALIGN) {
-            if (n < 2 || !binary(op, stack[n - 2], stack[n - 1], &stack[n - 2]))
+            if (n < 2 || !eval_binary(op, stack[n - 2], stack[n - 1], &stack[n - 2]))
                 return false;
             n--;
         } else if (op == OP_DEREF) {
@@ -150,7 +169,7 @@ bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env
                 return false;
         } else {
             uint64_t value = 0;
-            if (n == STACK_MAX || !produce(op, &code, env, &value))
+            if (n == STACK_MAX || !eval_operand(op, &code, env, &value))
                 return false;
             stack[n++] = value;
         }
@@ -158,6 +177,7 @@ bool csym_cfi_eval(const struct csym *c, uint32_t program, const struct csym_env
     return false;
 }
 
+/* Exactly ".undef"; an expression that merely holds it fails when it is evaluated. */
 bool csym_cfi_is_undef(const struct csym *c, uint32_t program)
 {
     struct vr code = vr_at(c->sec[SEC_CFI_PROGRAM].p, c->sec[SEC_CFI_PROGRAM].n, program);

@@ -1,7 +1,12 @@
 /*
  * Address to function, line and inlined functions, by halving over the sections of a mapped .csym.
- * Nothing is allocated and nothing copied; every offset that is followed was checked when the file
- * was opened.
+ * Nothing is allocated and nothing copied.  Opening has checked that the sections lie in the file
+ * and no more, so every index and offset is checked here, when it is followed: a damaged file gives
+ * wrong answers or none, and never a read outside of the mapping.
+ *
+ * The rules are those of the stack walkers that read Breakpad text: a FUNC covers its size and no
+ * more; a PUBLIC reaches to the next FUNC or PUBLIC; of overlapping records the compiler has kept
+ * one.
  */
 #include "lib/base/util.h"
 #include "lib/symfile/csym_read.h"
@@ -45,6 +50,7 @@ static const uint8_t *public_at(const struct csym *c, uint64_t addr, const struc
     return csym_record(c, SEC_PUBLIC, i, CSYM_PUBLIC_SIZE);
 }
 
+/* A gap may be negative among inlines, which may overlap; the sum wraps back as it was made. */
 static void read_range(struct vr *r, struct range_in *at)
 {
     uint64_t head = vr_u64(r);
@@ -53,6 +59,8 @@ static void read_range(struct vr *r, struct range_in *at)
     at->end = at->start + (head >> 1);
 }
 
+/* Lines are apart and sorted, so the first that ends behind key decides: it holds key or none does.
+ */
 static bool find_line(struct vr run, uint32_t key, struct range_in *ret)
 {
     struct run_in in;
@@ -216,6 +224,7 @@ static bool win_find(const struct csym *c, enum csym_section_id start_id,
     return true;
 }
 
+/* STACK WIN addresses have 32 bits in the text, whatever the file's other addresses have. */
 bool csym_win_find(const struct csym *c, uint64_t addr, struct csym_win *ret)
 {
     return win_find(c, SEC_WIN_FRAME_START, SEC_WIN_FRAME, addr, ret) ||

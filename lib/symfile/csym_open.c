@@ -1,3 +1,16 @@
+/*
+ * Opening a .csym, and the few ways in which its sections are read.
+ *
+ * Opening costs 20 to 30 microseconds (make bench BENCH=csym), because it looks at the header
+ * and at nothing else: magic, version, the length of the file, and that each of the sections lies
+ * inside.  A crash maps dozens of modules and asks each for a few addresses, so a check of the
+ * contents would cost more than all look-ups together.  The price is that whoever follows an offset
+ * checks it; the functions here do so, and answer with the empty string or false.
+ *
+ * A length that differs from the header's means that the file was cut, for instance by a disk that
+ * was full.  The checksum of the sections is for housekeeping (csym_verify); it leaves out the
+ * header, in which the stamp is set after the file was made.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -57,6 +70,7 @@ bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err)
     return true;
 }
 
+/* The mapping keeps the file alive: it may be replaced or deleted while a crash is being walked. */
 bool csym_open_fd(int fd, struct csym *ret, struct err *err)
 {
     struct stat st;
@@ -103,6 +117,7 @@ bool csym_verify(const struct csym *c, struct err *err)
     return true;
 }
 
+/* The length stands before the bytes, so a name may contain anything and need not be searched. */
 struct str csym_string(const struct csym *c, uint32_t off)
 {
     const struct csym_section *s = &c->sec[SEC_STRINGS];
@@ -126,6 +141,11 @@ struct str csym_string_at(const struct csym *c, enum csym_section_id id, uint64_
     return csym_u32_at(c, id, i, &off) ? csym_string(c, off) : STR("");
 }
 
+/*
+ * Starts and payload are two arrays, so that a search touches eight or sixteen starts in each
+ * line of the processor's cache.  A narrow file has no start above 32 bits, so an address
+ * above that is searched as the highest one.
+ */
 bool csym_floor(const struct csym *c, enum csym_section_id id, bool is_wide, uint64_t addr,
                 size_t *ret_i, uint64_t *ret_start)
 {
@@ -154,6 +174,11 @@ bool csym_floor(const struct csym *c, enum csym_section_id id, bool is_wide, uin
     return true;
 }
 
+/*
+ * A run of at most CSYM_BLOCK records, as that of nearly every function, has no table and is read
+ * from its start.  In a longer one the table is searched for the block; at most CSYM_BLOCK records
+ * are decoded in either case.
+ */
 bool run_seek(struct vr run, uint32_t key, struct run_in *ret)
 {
     uint64_t count = vr_u64(&run);

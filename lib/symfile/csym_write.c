@@ -1,8 +1,12 @@
 /*
- * The last step of a compilation: sort, drop overlaps, lay out the sections (docs/symbols.md has
- * the format).  Symbol text may say two things about one address; readers of the compiled form
+ * The last step of a compilation: sort, drop overlaps, lay out the sections (csym_format.h has the
+ * format).  Symbol text may say two things about one address; readers of the compiled form
  * search by halving and must find one, so overlaps are decided here, once: a range that starts
  * inside the one kept before it is dropped.
+ *
+ * Sorting is stable everywhere: the same text makes the same bytes.  Sections are made apart and
+ * joined at the end, because their sizes are known only then; for a moment the result is in memory
+ * twice, which is a small part of the text.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +17,10 @@
 #include "lib/base/sort.h"
 #include "lib/symfile/sym_parse.h"
 
+/* Symbols of a whole browser have half a GiB to one. */
 static const size_t TEXT_MAX_BYTES = (size_t)8 << 30;
 
+/* The sections while they grow; their places in the file follow from their sizes. */
 struct image {
     bytes_vec sec[CSYM_SECTION_COUNT];
     uint32_t *name_offset; /* in SEC_STRINGS, by name */
@@ -28,6 +34,7 @@ static void image_release(struct image *m)
     free(m->name_offset);
 }
 
+/* Which of the two all start arrays use is decided before the first is written (is_wide). */
 static void put_start(struct image *m, enum csym_section_id id, uint64_t start)
 {
     if (m->is_wide)
@@ -36,6 +43,7 @@ static void put_start(struct image *m, enum csym_section_id id, uint64_t start)
         put_u32(&m->sec[id], (uint32_t)start);
 }
 
+/* Offset 0 is the empty string: a FILE or INLINE_ORIGIN that was used and never came. */
 static void put_name(struct image *m, enum csym_section_id id, uint32_t name)
 {
     put_u32(&m->sec[id], name == NAME_NONE ? 0 : m->name_offset[name]);
@@ -46,6 +54,7 @@ static int cmp_u64(uint64_t a, uint64_t b)
     return (a > b) - (a < b);
 }
 
+/* Of FUNCs that begin at one address the shortest comes first and is the one that is kept. */
 static int by_func(const void *a, const void *b)
 {
     const struct func_record *x = a, *y = b;
@@ -78,6 +87,7 @@ static bool public_follows(const struct builder *b, const struct public_record *
     return c < 0 || (c == 0 && x->param_size <= y->param_size);
 }
 
+/* In order of first use, which keeps names of neighbours together. */
 static bool put_strings(struct image *m, const struct builder *b, struct err *err)
 {
     bytes_vec *out = &m->sec[SEC_STRINGS];
@@ -94,6 +104,7 @@ static bool put_strings(struct image *m, const struct builder *b, struct err *er
     return true;
 }
 
+/* FILE, INLINE_ORIGIN and INFO are arrays of string offsets, by the index that records use. */
 static void put_names(struct image *m, enum csym_section_id id, const uint32_t *names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -119,6 +130,7 @@ static void put_funcs(struct image *m, struct builder *b)
     }
 }
 
+/* Several PUBLICs of one address are names of the same code: the last in order is kept. */
 static void put_publics(struct image *m, struct builder *b)
 {
     sort_stable(b->publics.v, b->publics.n, sizeof *b->publics.v, by_public_start);
@@ -134,6 +146,8 @@ static void put_publics(struct image *m, struct builder *b)
     }
 }
 
+/* Rows, sets and programs were packed while the text was read; only the INIT records are settled.
+ */
 static void put_cfi(struct image *m, struct builder *b)
 {
     struct cfi_builder *c = &b->cfi;
@@ -158,6 +172,7 @@ static void put_cfi(struct image *m, struct builder *b)
     b->stats.cfi_rule_sets = c->set_offset.n - 1;
 }
 
+/* Eight numbers and a name, each of 32 bits, behind every start: CSYM_WIN_SIZE bytes. */
 static void put_win(struct image *m, win_vec *all, enum csym_section_id start,
                     enum csym_section_id body)
 {
@@ -177,6 +192,7 @@ static void put_win(struct image *m, win_vec *all, enum csym_section_id start,
     }
 }
 
+/* One high address makes all start arrays wide; programs are linked at one place or another. */
 static bool is_wide(const struct builder *b)
 {
     uint64_t all = 0;
@@ -194,7 +210,9 @@ static size_t aligned(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
-static void join(const struct image *m, const struct builder *b, uint64_t stamp, bytes_vec *out)
+/* Header, section table, sections, each at a multiple of eight; what lies between is zero. */
+static void join_sections(const struct image *m, const struct builder *b, uint64_t stamp,
+                          bytes_vec *out)
 {
     bytes_vec table = {0};
     size_t at = CSYM_HEADER_SIZE;
@@ -249,6 +267,8 @@ static bool put_sections(struct image *m, struct builder *b, struct err *err)
     return true;
 }
 
+/* What is open, a function or an INIT record, ends here.  A limit that was broken on the way is
+ * told only now, so that the records need no error of their own. */
 bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_n, struct err *err)
 {
     builder_no_func(b, OWNER_NONE);
@@ -259,7 +279,7 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
     bool ok = put_sections(&m, b, err);
     bytes_vec out = {0};
     if (ok)
-        join(&m, b, stamp, &out);
+        join_sections(&m, b, stamp, &out);
     image_release(&m);
     if (!ok)
         return false;
@@ -283,6 +303,7 @@ bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret
     return ok;
 }
 
+/* The checksum does not cover the header, so it stays right. */
 bool csym_set_stamp(int fd, uint64_t stamp, struct err *err)
 {
     return pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) == sizeof stamp ||

@@ -19,12 +19,13 @@ enum {
     ENTRIES_MAX =
         1000, /* different symbols between two writes; beyond it the rest is not counted */
     FLUSH_AFTER_MS = 10000,
-    PART_MAX = 150,
-    ID_MIN = 9, /* digits of an id worth remembering */
+    PART_MAX = 150, /* bytes of a name; longer ones are not recorded */
+    ID_MIN = 9,     /* digits of an id worth remembering */
 };
 
 enum { FIELDS = 5 };
 
+/* The five fields are the key of a row of missing_symbol; code file and id may be empty. */
 struct entry {
     char *fields[FIELDS]; /* symbol, debug id, file name, code file, code id; owned */
     uint64_t hash;        /* of the fields: most comparisons end here */
@@ -42,7 +43,8 @@ struct missing *missing_new(void)
     return xcalloc(1, sizeof(struct missing));
 }
 
-static void clear(struct missing *m)
+/* Keeps the room of the table for the next ones. */
+static void clear_entries(struct missing *m)
 {
     for (size_t i = 0; i < m->entries.n; i++)
         for (size_t f = 0; f < ARRAY_LEN(m->entries.v[i].fields); f++)
@@ -52,13 +54,13 @@ static void clear(struct missing *m)
 
 void missing_free(struct missing *m)
 {
-    clear(m);
+    clear_entries(m);
     VEC_RELEASE(&m->entries);
     free(m);
 }
 
 /* Is it the name of something that a walker would want?  Debuggers ask for .pdb, .pd_ too. */
-static bool is_worth(const struct symkey *key, struct str code_file, struct str code_id)
+static bool is_worth_recording(const struct symkey *key, struct str code_file, struct str code_id)
 {
     const char *id = key->debug_id;
     bool has_id = strlen(id) >= ID_MIN && id[strspn(id, "0")];
@@ -69,6 +71,7 @@ static bool is_worth(const struct symkey *key, struct str code_file, struct str 
            code_file.n <= PART_MAX && code_id.n <= PART_MAX;
 }
 
+/* The count of fields goes in, so that an empty field between two others counts. */
 static uint64_t hash_of(const struct str fields[FIELDS])
 {
     uint64_t h = 0;
@@ -77,6 +80,7 @@ static uint64_t hash_of(const struct str fields[FIELDS])
     return h;
 }
 
+/* At most ENTRIES_MAX hashes are compared: microseconds beside a request. */
 static struct entry *find_entry(struct missing *m, const struct str fields[FIELDS], uint64_t hash)
 {
     for (size_t i = 0; i < m->entries.n; i++) {
@@ -89,10 +93,11 @@ static struct entry *find_entry(struct missing *m, const struct str fields[FIELD
     return NULL;
 }
 
+/* When the table is full, only symbols that are in it already are counted, until the next write. */
 void missing_record(struct missing *m, const struct symkey *key, struct str code_file,
                     struct str code_id)
 {
-    if (!is_worth(key, code_file, code_id))
+    if (!is_worth_recording(key, code_file, code_id))
         return;
     const struct str fields[FIELDS] = {str_of(key->debug_file), str_of(key->debug_id),
                                        str_of(key->file), code_file, code_id};
@@ -118,6 +123,7 @@ static int by_hash(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* One statement with an array for each column. */
 static bool write_all(const struct missing *m, struct db *db, struct arena *a, struct err *err)
 {
     size_t n = m->entries.n;
@@ -135,6 +141,7 @@ static bool write_all(const struct missing *m, struct db *db, struct arena *a, s
                    db_text_array(a, columns[5]));
 }
 
+/* For the poll of the caller's loop: -1 nothing to write, 0 now, else the time until then. */
 int missing_due_ms(const struct missing *m)
 {
     if (m->entries.n == 0)
@@ -160,7 +167,7 @@ void missing_flush(struct missing *m, struct db *db, bool now)
     if (m->is_waiting)
         m->oldest_ms = mono_ms();
     else
-        clear(m);
+        clear_entries(m);
     if (!ok)
         log_event(LOG_WARN, "missing_symbols_late", "cannot record missing symbols", LOG_E(&err),
                   LOG_I("kept", (int64_t)m->entries.n));

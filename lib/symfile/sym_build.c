@@ -1,10 +1,24 @@
-/* Functions with their lines and inlines, PUBLICs, STACK WIN: what is kept, and packed how. */
+/*
+ * Functions with their lines and inlines, PUBLICs, STACK WIN: what is kept, and packed how.
+ *
+ * Records of one function follow their FUNC line, so a function is packed when the next one begins
+ * and its records are forgotten: memory grows with the result, which is a fifth of the text.  What
+ * belongs to nobody is a bad line (OWNER_NONE); what belongs to a FUNC that is dropped goes with it
+ * silently (OWNER_DROPPED), so that one broken FUNC is counted once.
+ *
+ * Invariants of what is packed, which the reading side relies on: lines of a function are sorted,
+ * do not overlap and lie inside it; inlines of one level are sorted by start and lie inside, but
+ * may overlap, and the last that starts at or below an address decides; a level without
+ * records ends the levels.  File and origin numbers are dense indices in order of first use.
+ */
 #include "lib/symfile/sym_build.h"
 
 #include "lib/base/sort.h"
 #include "lib/base/util.h"
 
-enum { INDEX_SMALL_MAX = 1 << 22 }; /* sixteen megabytes */
+/* Sixteen megabytes of array at most; a text with one higher number costs a map entry, not memory.
+ */
+enum { INDEX_SMALL_MAX = 1 << 22 };
 
 static void index_of_release(struct index_of *t)
 {
@@ -51,6 +65,7 @@ void builder_bad_line(struct builder *b)
     b->stats.bad_lines++;
 }
 
+/* Said twice, the last one counts. */
 void builder_info(struct builder *b, enum csym_info what, struct str value)
 {
     b->info[what] = textmap_number(&b->names, NULL, value);
@@ -183,6 +198,8 @@ static void settle_inlines(inline_vec *inlines, const struct func_record *f)
     inlines->n = kept;
 }
 
+/* Most ranges begin where the one before ended: then there is no gap to write, which one bit says.
+ */
 static inline void put_range(bytes_vec *out, uint64_t start, uint64_t end, uint64_t *last_end)
 {
     uint64_t gap = start - *last_end; /* wraps where ranges overlap: inlines may */
@@ -192,6 +209,7 @@ static inline void put_range(bytes_vec *out, uint64_t start, uint64_t end, uint6
     *last_end = end;
 }
 
+/* The deltas start afresh with each block, so that a reader can begin at any of them. */
 static void put_lines(bytes_vec *out, const line_vec *lines, uint64_t base)
 {
     struct run_out run;
@@ -213,6 +231,7 @@ static void put_lines(bytes_vec *out, const line_vec *lines, uint64_t base)
     }
 }
 
+/* Call lines of neighbours have nothing to do with each other: they are written whole. */
 static void put_inline_level(bytes_vec *out, const inline_vec *inlines, uint64_t base)
 {
     struct run_out run;
@@ -234,6 +253,7 @@ static void put_inline_level(bytes_vec *out, const inline_vec *inlines, uint64_t
     }
 }
 
+/* A reader that wants a later part goes past this one by its length. */
 static void put_sized(bytes_vec *out, const bytes_vec *part)
 {
     put_varint(out, part->n);
@@ -258,6 +278,7 @@ static void put_inlines(struct builder *b)
     }
 }
 
+/* Body of a function as csym_format.h has it: parameter size, lines, inline levels. */
 static void finish_func(struct builder *b)
 {
     if (b->owner != OWNER_KEPT)
@@ -288,6 +309,7 @@ void builder_no_func(struct builder *b, enum owner owner)
         b->inlines[--b->inline_levels].n = 0;
 }
 
+/* A FUNC of no size, or one that runs over the end of the addresses, covers nothing. */
 void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t param_size,
                   struct str name)
 {
@@ -313,6 +335,7 @@ bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line
     return true;
 }
 
+/* Deeper than CSYM_INLINE_MAX nobody looks; the record is no error. */
 bool builder_inline(struct builder *b, const struct inline_record *r)
 {
     if (b->owner != OWNER_KEPT)
@@ -324,6 +347,7 @@ bool builder_inline(struct builder *b, const struct inline_record *r)
     return true;
 }
 
+/* Two PUBLICs of one address are settled when all are known (csym_write.c). */
 void builder_public(struct builder *b, uint64_t addr, uint32_t param_size, struct str name)
 {
     VEC_PUSH(&b->publics,

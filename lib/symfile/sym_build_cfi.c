@@ -5,14 +5,26 @@
  * distinct input: the text of a record becomes a delta (its rules, compiled), and a rule
  * set plus a delta becomes the next rule set.  What is stored per row is the complete rule
  * set in force from there on, so a lookup applies nothing.
+ *
+ * Why a row is a number: in the text a row says only what changes, and a walker would have to apply
+ * all rows from the INIT record to its address, parsing each.  Programs of compilers
+ * have a few hundred different sets among a million rows (push a register, adjust the stack,
+ * and back), so a number of one or two bytes says more than the row's text.
+ *
+ * Three tables of what was seen stand behind each other: text -> delta, (set, delta) -> set,
+ * and encoded set -> set, the last because different ways lead to one set.  A row whose rules
+ * cannot be read makes SET_MALFORMED, and so are all rows behind it: what would be applied to is
+ * unknown.
  */
 #include "lib/symfile/sym_build.h"
 
 #include "lib/base/sort.h"
 
 enum {
-    SET_MALFORMED = 0,
-    SETS_BYTES_MIN = 1 << 20, /* rule sets may take this, or as much as the text */
+    SET_MALFORMED = 0, /* written as a set without rules */
+    /* Rule sets may take this, or as much as the text.  Without a limit a hostile text of n rows
+     * that each add a register makes n sets of up to CSYM_CFI_RULES_MAX rules. */
+    SETS_BYTES_MIN = 1 << 20,
 };
 
 void cfi_builder_init(struct cfi_builder *c, size_t numbers_max)
@@ -81,6 +93,7 @@ static bool register_code(struct cfi_builder *c, struct str token, uint32_t *ret
     return name.n > 0 && c->regs.texts.n <= CSYM_REG_MAX;
 }
 
+/* Offset of the byte code of an expression; equal code is stored once, whatever its text was. */
 static uint32_t program_of(struct builder *b, struct str expression)
 {
     struct cfi_builder *c = &b->cfi;
@@ -136,6 +149,7 @@ static struct cfi_span parse_rules(struct builder *b, struct str text)
     return span;
 }
 
+/* The text is compared as it stands: the same rules with other blanks are parsed again, no more. */
 static uint32_t delta_of(struct builder *b, struct str text)
 {
     struct cfi_builder *c = &b->cfi;
@@ -171,6 +185,7 @@ static uint32_t set_of_rules(struct builder *b, uint32_t first)
     return id;
 }
 
+/* The rules of base in their order, replaced or continued by those of delta. */
 static uint32_t add_delta(struct builder *b, struct cfi_span base, struct cfi_span delta)
 {
     struct cfi_builder *c = &b->cfi;
@@ -229,6 +244,8 @@ static void settle_rows(struct builder *b)
     c->rows.n = kept;
 }
 
+/* Within a block addresses are differences; the first row of a block has its address in the table.
+ */
 static void put_rows(bytes_vec *out, const struct cfi_row *rows, size_t n)
 {
     struct run_out run;
@@ -243,6 +260,7 @@ static void put_rows(bytes_vec *out, const struct cfi_row *rows, size_t n)
     }
 }
 
+/* Rows belong to the INIT record before them; they are packed when the next one begins. */
 void builder_cfi_finish(struct builder *b)
 {
     struct cfi_builder *c = &b->cfi;
@@ -259,6 +277,7 @@ void builder_cfi_finish(struct builder *b)
     c->is_sorted = true;
 }
 
+/* An INIT record that could not be read: the rows behind it belong to it and go with it. */
 void builder_cfi_bad(struct builder *b)
 {
     builder_cfi_finish(b);

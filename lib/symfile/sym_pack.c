@@ -1,4 +1,9 @@
-/* Varints and runs, see csym_format.h. */
+/*
+ * The writing side of runs (csym_format.h): a count, a table of the blocks behind the first,
+ * records. The table has its room before the records are known and is filled while they are
+ * written, so a run is made in one pass.  Numbers are copied as they are in memory: the format is
+ * little-endian as the machines that read it are.
+ */
 #include "lib/symfile/sym_build.h"
 
 void put_bytes(bytes_vec *out, const void *p, size_t n)
@@ -29,6 +34,7 @@ void run_begin(struct run_out *r, bytes_vec *out, size_t count)
     r->data = out->n;
 }
 
+/* Offsets count from behind the table, so a run can be copied to another place. */
 bool run_record(struct run_out *r, uint32_t key)
 {
     size_t i = r->i++;

@@ -2,13 +2,21 @@
  * The reader of Breakpad symbol text: one pass, no copies.
  *
  * Line records are most of a file, so they are tried first, straight from the text; only
- * what is no line record is cut out with memchr and looked at by keyword.
+ * what is no line record is cut out with memchr and looked at by keyword.  That a keyword may begin
+ * with a hexadecimal digit (FUNC, FILE) costs one failed attempt at a number.
+ *
+ * The text is as somebody's tool wrote it: lines end with \n or \r\n, words are apart by
+ * blanks or tabs, a name is the rest of its line and may contain both.  Records that nobody
+ * understands are counted, and beyond CSYM_BAD_LINES_MAX the file counts as corrupt; only a text
+ * without a MODULE line is refused.  Nothing is copied, so the text must stay mapped until the
+ * image is made.
  */
 #include "lib/symfile/sym_parse.h"
 
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 };
+/* No name is that long; a file without line ends is not one. */
+enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 /* digits, as in symkey */ };
 
 /* A position in the text; sticky like rd: after the first misfit everything is 0. */
 struct tok {
@@ -44,6 +52,7 @@ static inline void end_number(struct tok *t)
     skip_blanks(t);
 }
 
+/* More than sixteen digits are no number, except that zeros in front do not count. */
 static inline uint64_t tok_hex(struct tok *t, uint64_t max)
 {
     const char *from = t->p;
@@ -61,6 +70,7 @@ static inline uint64_t tok_hex(struct tok *t, uint64_t max)
     return v;
 }
 
+/* A number above 32 bits makes the record a bad one; v is kept small so that it cannot wrap. */
 static inline uint32_t tok_dec(struct tok *t)
 {
     const char *from = t->p;
@@ -94,11 +104,13 @@ static struct str tok_word(struct tok *t)
     return word;
 }
 
+/* To the end of the line, blanks included: names may have them anywhere. */
 static struct str tok_rest(const struct tok *t)
 {
     return str_n(t->p, (size_t)(t->end - t->p));
 }
 
+/* Keywords are in capitals and stand alone: "FUNCTION" is none. */
 static bool tok_keyword(struct tok *t, const char *word)
 {
     size_t n = strlen(word);
@@ -119,8 +131,10 @@ static void tok_multiple(struct tok *t)
     }
 }
 
+/* False: the line could not be read, or belongs to nobody; it counts as a bad one. */
 typedef bool record_fn(struct builder *b, struct tok *t);
 
+/* FILE number name; INLINE_ORIGIN is the same.  An empty name is one: the place is unknown. */
 static bool read_file(struct builder *b, struct tok *t)
 {
     uint32_t number = tok_dec(t);
@@ -137,6 +151,7 @@ static bool read_origin(struct builder *b, struct tok *t)
     return !t->bad;
 }
 
+/* A FUNC that cannot be read still ends the one before: its lines belong to nobody. */
 static bool read_func(struct builder *b, struct tok *t)
 {
     tok_multiple(t);
@@ -152,6 +167,7 @@ static bool read_func(struct builder *b, struct tok *t)
     return true;
 }
 
+/* PUBLIC [m] address parameter_size name: ends the function before it as well. */
 static bool read_public(struct builder *b, struct tok *t)
 {
     builder_no_func(b, OWNER_NONE);
@@ -193,6 +209,7 @@ static bool read_inline(struct builder *b, struct tok *t)
     return true;
 }
 
+/* STACK CFI INIT address size rules, or STACK CFI address rules for what changes there. */
 static bool read_cfi(struct builder *b, struct tok *t)
 {
     bool is_init = tok_keyword(t, "INIT");
@@ -212,6 +229,7 @@ static bool read_cfi(struct builder *b, struct tok *t)
 
 enum { WIN_FPO = 0, WIN_FRAME_DATA = 4 };
 
+/* STACK WIN type and nine numbers in hexadecimal, then the program or a flag. */
 static bool read_win(struct builder *b, struct tok *t)
 {
     uint64_t type = tok_hex(t, UINT64_MAX);
@@ -250,6 +268,7 @@ static bool read_stack(struct builder *b, struct tok *t)
     return tok_keyword(t, "WIN") && read_win(b, t);
 }
 
+/* Of INFO only what a .csym has room for; any other is no bad line. */
 static bool read_info(struct builder *b, struct tok *t)
 {
     if (tok_keyword(t, "CODE_ID"))
@@ -259,6 +278,7 @@ static bool read_info(struct builder *b, struct tok *t)
     return true;
 }
 
+/* The frequent ones in front. */
 static const struct {
     const char *keyword;
     record_fn *read;
@@ -269,6 +289,7 @@ static const struct {
     {"INFO", read_info},
 };
 
+/* A line that begins with no keyword is bad, as is a line record that belongs to no function. */
 static bool read_keyword_line(struct builder *b, struct str line)
 {
     for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
@@ -309,6 +330,8 @@ static struct str next_line(const char **at, const char *end)
     return str_n(from, (size_t)(stop - from));
 }
 
+/* Any number of digits up to the longest of a key: what else an id has to be is for symkey to say.
+ */
 static bool is_debug_id(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -332,6 +355,8 @@ bool sym_parse_module(struct str line, struct sym_module *ret, struct err *err)
     return true;
 }
 
+/* Empty lines in front of MODULE are passed over; a limit that is broken ends the pass, and
+ * builder_image says which. */
 bool sym_parse(struct builder *b, struct err *err)
 {
     const char *p = b->text.p, *end = p + b->text.n;

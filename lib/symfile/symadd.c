@@ -3,6 +3,14 @@
  * is, is told by the sandboxed reader; its text is prepared beside its place, and a batch at a
  * time appears under its names and in the database.  A batch that is interrupted can be sent
  * again: texts that are there already are the same.
+ *
+ * A batch is limited twice.  Its files are known in memory, a few kilobytes for each, and its texts
+ * lie in incoming/ beside what they will replace; and what was prepared when a process dies has
+ * to be prepared again.  On the other side each flush waits for the disk, several times.
+ *
+ * Small members that the store does not have are asked for ahead (AHEAD_FILES): while the reader
+ * inflates, packs and compiles some, this process makes the files of the next ones.  Members that
+ * may be there already need the reader's current text for a comparison, so they are done alone.
  */
 #include "lib/symfile/symadd.h"
 
@@ -34,6 +42,7 @@ struct batch {
     size_t usable; /* files over all batches */
 };
 
+/* Discards what lies in incoming/ and has no name yet. */
 static void drop_behind(struct batch *b, size_t n)
 {
     for (size_t i = n; i < b->news.n; i++) {
@@ -56,6 +65,7 @@ static void release_batch(struct batch *b)
     VEC_RELEASE(&b->names);
 }
 
+/* Files, then rows, then the report: what was reported is durable and found. */
 static bool flush_batch(struct batch *b, struct err *err)
 {
     const struct symadd *a = b->add;
@@ -146,6 +156,7 @@ static bool add_members(struct batch *b, struct symreader *r, const struct symre
     return ok;
 }
 
+/* What was not flushed when something failed is discarded: the next try prepares it again. */
 bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
                     struct err *err)
 {
@@ -156,13 +167,15 @@ bool symadd_members(const struct symadd *a, struct symreader *r, const struct sy
     return ok;
 }
 
+/* The store, the disk and the database are not to blame: another file may be good. */
 static bool is_about_the_file(const struct err *err)
 {
     return err->code == ERR_INVALID || err->code == ERR_TOO_LARGE || err->code == ERR_NOT_FOUND;
 }
 
 /* A bad file is reported and skipped; a store that cannot be written ends the work. */
-static bool left_out(struct batch *b, const char *name, const struct err *why, struct err *err)
+static bool report_left_out(struct batch *b, const char *name, const struct err *why,
+                            struct err *err)
 {
     if (!is_about_the_file(why))
         return err_set(err, why->code, "%s", why->msg);
@@ -170,6 +183,7 @@ static bool left_out(struct batch *b, const char *name, const struct err *why, s
     return true;
 }
 
+/* A text alone is named by its MODULE line, whatever the file is called. */
 static bool add_text(struct batch *b, const char *path, struct symreader *r, struct err *err)
 {
     struct symreader_text text;
@@ -187,6 +201,7 @@ static bool add_text(struct batch *b, const char *path, struct symreader *r, str
     return add_to_batch(b, name, &key, r, &text, err);
 }
 
+/* The limits of symzip hold; those of the server's configuration are for uploads. */
 static bool add_archive(struct batch *b, struct symreader *r, struct err *err)
 {
     struct symreader_list list = {0};
@@ -204,6 +219,8 @@ static bool has_ending(struct str name, const char *const *endings, size_t n)
     return false;
 }
 
+/* A file that was named is tried whatever its name is; below a folder only the known endings are.
+ */
 static bool add_file(struct batch *b, const char *path, bool was_named, struct err *err)
 {
     static const char *const texts[] = {".sym", ".sym.gz", ".sym.zst"};
@@ -216,15 +233,16 @@ static bool add_file(struct batch *b, const char *path, bool was_named, struct e
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         err_set(&why, ERR_NOT_FOUND, "it cannot be read: %s", strerror(errno));
-        return left_out(b, path, &why, err);
+        return report_left_out(b, path, &why, err);
     }
     if (!symreader_start(fd, b->add->temp_dir, &r, err))
         return false;
     bool ok = is_zip ? add_archive(b, r, &why) : add_text(b, path, r, &why);
     symreader_stop(r);
-    return ok || left_out(b, path, &why, err);
+    return ok || report_left_out(b, path, &why, err);
 }
 
+/* Links are not followed: a tree may contain one to itself. */
 static bool add_tree(struct batch *b, const char *path, struct err *err)
 {
     char *const roots[] = {(char *)path, NULL};
@@ -239,6 +257,7 @@ static bool add_tree(struct batch *b, const char *path, struct err *err)
     return ok;
 }
 
+/* Folders of the installation are made here: the command may be the first program that runs. */
 bool symadd_path(const struct symadd *a, const char *path, struct err *err)
 {
     struct batch b = {.add = a};

@@ -3,6 +3,11 @@
  * directory of ours and is mapped from there, because symbols of a browser have a gigabyte and
  * memory of that size would count against the process; what comes out of the decoder is limited
  * while it comes.
+ *
+ * The stamp is what a .csym is recognised by as made of just this file: path, size, time to the
+ * nanosecond and inode.  A file that is replaced by rename has another inode, one that is written
+ * in place another time; to read a gigabyte for a checksum would cost what the .csym is there to
+ * save.
  */
 #include "lib/symfile/symbytes.h"
 
@@ -20,9 +25,9 @@
 
 enum {
     BUFFER = 1 << 18,
-    GZIP_WINDOW = 15 + 16,
+    GZIP_WINDOW = 15 + 16, /* zlib: the largest window, and a gzip header around it */
     GZIP_LEVEL = 5,
-    GZIP_MEMORY = 8,
+    GZIP_MEMORY = 8,          /* zlib's own default */
     ZSTD_WINDOW_LOG_MAX = 27, /* 128 MiB: what zstd itself reads without being told to */
 };
 
@@ -48,6 +53,7 @@ bool symbytes_stamp(const char *path, uint64_t *ret_stamp, struct err *err)
     return true;
 }
 
+/* Without a name, so that whoever is killed leaves nothing behind. */
 bool symbytes_temp(const char *dir, int *ret_fd, struct err *err)
 {
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -57,6 +63,7 @@ bool symbytes_temp(const char *dir, int *ret_fd, struct err *err)
     return true;
 }
 
+/* An empty file cannot be mapped: its text is empty and not null. */
 bool symbytes_map(int fd, struct symbytes *ret, struct err *err)
 {
     struct stat st;
@@ -74,6 +81,7 @@ bool symbytes_map(int fd, struct symbytes *ret, struct err *err)
     return true;
 }
 
+/* A block is freed, anything else was mapped. */
 void symbytes_close(struct symbytes *t)
 {
     if (!t->block && t->text.n)
@@ -82,6 +90,7 @@ void symbytes_close(struct symbytes *t)
     *t = (struct symbytes){0};
 }
 
+/* False with an error ends the inflating. */
 typedef bool inflate_sink(void *arg, const uint8_t *p, size_t n, struct err *err);
 
 /* Hands out the inflated bytes in pieces.  Several members behind each other are one text. */
@@ -118,6 +127,8 @@ struct to_file {
     uint64_t written, max;
 };
 
+/* The limit is looked at before each piece is written, so a bomb costs no more disk than the limit.
+ */
 static bool write_piece(void *arg, const uint8_t *p, size_t n, struct err *err)
 {
     struct to_file *to = arg;
@@ -128,6 +139,7 @@ static bool write_piece(void *arg, const uint8_t *p, size_t n, struct err *err)
     return fs_write_all(to->fd, p, n, "symbol text", err);
 }
 
+/* An error ends the inflating at the first byte that differs. */
 static bool compare_piece(void *arg, const uint8_t *p, size_t n, struct err *err)
 {
     struct str *rest = arg;
@@ -137,6 +149,7 @@ static bool compare_piece(void *arg, const uint8_t *p, size_t n, struct err *err
     return true;
 }
 
+/* What a file is, is told by its first bytes and never by its name: names come from strangers. */
 static bool is_gzip(struct str s)
 {
     return s.n >= 2 && memcmp(s.p, "\x1f\x8b", 2) == 0;
@@ -176,6 +189,7 @@ static bool unzstd_all(struct str packed, struct to_file *to, struct err *err)
     return ok;
 }
 
+/* What is neither gzip nor zstd fails as gzip: callers ask symbytes_is_packed before. */
 bool symbytes_unpack(struct str packed, int fd, uint64_t max_bytes, struct symbytes *ret,
                      struct err *err)
 {
@@ -185,6 +199,7 @@ bool symbytes_unpack(struct str packed, int fd, uint64_t max_bytes, struct symby
     return ok && symbytes_map(fd, ret, err);
 }
 
+/* In pieces: the stored text is never in memory as a whole. */
 bool symbytes_gzip_equals(struct str packed, struct str bytes)
 {
     /* The last four bytes of a member are its length: different lengths cost nothing. */
@@ -196,6 +211,7 @@ bool symbytes_gzip_equals(struct str packed, struct str bytes)
            rest.n == 0;
 }
 
+/* zlib counts in 32 bits: what is larger is handed to it a GiB at a time. */
 bool symbytes_gzip(struct str bytes, int fd, const char *name, struct err *err)
 {
     z_stream z = {.next_in = (Bytef *)bytes.p};

@@ -2,6 +2,15 @@
  * Compiled symbols on disk, shared by all processes without a server of their own: files are
  * replaced by rename, so whoever has the old one mapped keeps it; a lock lets one process compile
  * a key while others wait; and what is oldest goes when the directory grows beyond its limit.
+ *
+ *     <debug file>/<DEBUG ID>.csym   compiled symbols with the stamp of their text
+ *     <debug file>/<DEBUG ID>.bad    eight bytes: the stamp of a text that does not compile
+ *     .tmp.<random>                  what is being written; an hour old: of a dead process
+ *     .lock/<number>                 locks of keys; bytes: what all of it takes; walk: who cleans
+ * up
+ *
+ * Nothing in here is a record: every file may be deleted at any time, and is made again from its
+ * text when it is wanted.  So nothing depends on who comes first; the stamp decides what is good.
  */
 #include "lib/symfile/symcache.h"
 
@@ -21,8 +30,8 @@
 #include "lib/base/vec.h"
 
 enum {
-    LOCKS = 1024, /* lock files; two keys may share one */
-    TOUCH_AFTER_S = 3600,
+    LOCKS = 1024,          /* lock files; two keys may share one, and then wait for each other */
+    TOUCH_AFTER_S = 3600,  /* use is known to the hour: a write for each use would cost more */
     EVICT_TO_PERCENT = 90, /* so that not every new file means a clean-up */
     WALK_EVERY_S = 86400,
     DISK_BLOCK = 4096, /* what files of ext4 and XFS are made of */
@@ -38,6 +47,7 @@ static bool cache_path(const char *cache_dir, const struct symkey *k, const char
     return n > 0 && n < PATH_MAX;
 }
 
+/* The time of modification is that of the last use; reading alone would not change it. */
 static void touch(int fd)
 {
     struct stat st;
@@ -53,6 +63,8 @@ static bool is_bad(const char *path, uint64_t stamp)
     return fd >= 0 && read(fd, &noted, sizeof noted) == sizeof noted && noted == stamp;
 }
 
+/* The .csym decides before the .bad: of two that contradict each other the stamps tell the true
+ * one. */
 enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, uint64_t stamp,
                                  int *ret_fd)
 {
@@ -73,6 +85,7 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
     return is_bad(bad, stamp) ? SYMCACHE_BAD : SYMCACHE_MISS;
 }
 
+/* At the top of the cache, and so on its file system: publishing is a rename. */
 bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, struct err *err)
 {
     int n = snprintf(path, PATH_MAX, "%s/" TEMP_MARK "%016llx", cache_dir,
@@ -86,6 +99,7 @@ bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, stru
     return true;
 }
 
+/* What the reader may have written before it failed is cut off. */
 bool symcache_mark_bad(int fd, uint64_t stamp, struct err *err)
 {
     return (ftruncate(fd, 0) == 0 && pwrite(fd, &stamp, sizeof stamp, 0) == sizeof stamp) ||
@@ -207,6 +221,7 @@ static bool is_stale_temp(const FTSENT *e)
     return strstr(e->fts_name, TEMP_MARK) && e->fts_statp->st_mtim.tv_sec + TOUCH_AFTER_S < now_s();
 }
 
+/* Files in use by their time, and bytes as the file system counts them. */
 static bool list_files(const char *cache_dir, used_files *files, int64_t *total, struct err *err)
 {
     char *const roots[] = {(char *)cache_dir, NULL};

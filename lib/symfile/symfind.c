@@ -22,8 +22,15 @@
  * The stamp of the text decides, not the order of caches: a look-up finds the text first (a
  * few stat calls) and then its .csym, or makes it.  So symbols that were uploaded a moment
  * ago are found by everybody, and there is no list of misses that could hide them.
+ *
+ * A module is looked for twice: in every root under the name that the dump has, then in every
+ * root by debug id alone, under whatever name.  Names come first, because a store may hold two
+ * files of one id (a library and its renamed copy), and what bears the name is what was meant.
+ *
+ * No failure fails a crash: what cannot be had is MISSING, a text that is no symbols file is
+ * CORRUPT, and the reason is logged once for each attempt to compile, not for each crash.
  */
-enum { KNOWN_MAX = 1000000 }; /* modules of one tree */
+enum { KNOWN_MAX = 1000000 }; /* modules of one tree: a limit for trees that are none */
 
 enum root_kind {
     ROOT_STORE,     /* ids in upper case, .sym.gz; with an index by debug id */
@@ -53,6 +60,8 @@ struct symfind {
     size_t root_count;
 };
 
+/* Roots are asked in the order in which they are added: regular symbols of the store, symbols of
+ * experimental builds, then what a user names. */
 static void add_root(struct symfind *s, enum root_kind kind, const char *dir, const char *below)
 {
     STRBUF_AUTO path;
@@ -63,6 +72,7 @@ static void add_root(struct symfind *s, enum root_kind kind, const char *dir, co
         (struct root){.path = str_dup(sb_view(&path)), .store_dir = xstrdup(dir), .kind = kind};
 }
 
+/* What is not there now may be there later, as a tree. */
 static enum root_kind kind_of(const char *path)
 {
     struct stat st;
@@ -100,6 +110,7 @@ void symfind_free(struct symfind *s)
     free(s);
 }
 
+/* Dumps of Windows have the whole path of the build machine, with either separator. */
 static struct str base_name(struct str path)
 {
     for (size_t i = path.n; i-- > 0;)
@@ -108,6 +119,8 @@ static struct str base_name(struct str path)
     return path;
 }
 
+/* "xul.pdb" has symbols in "xul.sym", everything else in its name with ".sym" behind it; the ending
+ * .pdb is compared without case, as the tools that write it do not agree. */
 bool symfind_sym_name(struct str debug_file, char *out, size_t out_size, struct err *err)
 {
     if (debug_file.n == 0 || str_eq(debug_file, STR(".")) || str_eq(debug_file, STR("..")))
@@ -126,6 +139,7 @@ bool symfind_sym_name(struct str debug_file, char *out, size_t out_size, struct 
     return true;
 }
 
+/* A stat tells whether it is there and gives the stamp at once. */
 static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey *k, const char *id,
                        const char *suffix, uint64_t *ret_stamp)
 {
@@ -147,12 +161,14 @@ static bool is_in_tree(const struct root *r, const struct symkey *k, const char 
     return false;
 }
 
+/* One of several modules with one id is as good as another: they are the same code. */
 static int by_id(const void *a, const void *b)
 {
     const struct known *x = a, *y = b;
     return strcmp(x->key.debug_id, y->key.debug_id);
 }
 
+/* Names that are no key are not listed: nothing could ask for them. */
 static void note_known(struct root *r, struct str debug_file, struct str id)
 {
     struct known k = {0};
@@ -163,6 +179,8 @@ static void note_known(struct root *r, struct str debug_file, struct str id)
     VEC_PUSH(&r->known, k);
 }
 
+/* Two levels of folders are <debug file>/<debug id>; what is in them is looked at when it is
+ * wanted. */
 static void list_tree(struct root *r)
 {
     char *const roots[] = {r->path, NULL};
@@ -195,6 +213,7 @@ static void list_file(struct symfind *s, struct root *r)
                   LOG_E(&err));
 }
 
+/* Listed when the first module is not found by name: most programs never need it. */
 static const struct known *find_known(struct symfind *s, struct root *r, const struct symkey *k)
 {
     if (!r->is_listed) {
@@ -255,6 +274,7 @@ static bool find_text(struct symfind *s, struct symkey *k, const char *id_as_giv
     return false;
 }
 
+/* Only after compiling: who finds what is there does not make the cache larger. */
 static void keep_in_bounds(struct symfind *s)
 {
     struct err err = {0};
@@ -262,7 +282,8 @@ static void keep_in_bounds(struct symfind *s)
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
 }
 
-/* The reader's part of compiling: a text to a file that has no name yet. */
+/* The reader's part of compiling: a text to a file that has no name yet.  The text is of a stranger
+ * here, too: it lies in the store as it was sent. */
 static bool compile_to(struct symfind *s, int text_fd, int csym_fd, struct csym_stats *stats,
                        struct err *err)
 {
@@ -274,6 +295,7 @@ static bool compile_to(struct symfind *s, int text_fd, int csym_fd, struct csym_
     return ok;
 }
 
+/* Any other error may be over the next time, and must not leave a .bad. */
 static bool is_about_the_text(const struct err *err)
 {
     return err->code == ERR_INVALID || err->code == ERR_TOO_LARGE;
@@ -303,9 +325,13 @@ static bool compile_text(struct symfind *s, const struct symkey *k, const char *
     return compiled && ok;
 }
 
-/* With the lock of the key: what another process has made in the meantime counts. */
-static enum symcache_state compile(struct symfind *s, const struct symkey *k, const char *path,
-                                   int *ret_fd)
+/*
+ * With the lock of the key: what another process has made in the meantime counts.  The stamp is
+ * taken again below the lock and before the text is opened, so a text that is replaced while it is
+ * compiled leaves a .csym with the stamp of the one before, and the next look-up makes it again.
+ */
+static enum symcache_state compile_locked(struct symfind *s, const struct symkey *k,
+                                          const char *path, int *ret_fd)
 {
     struct err err = {0};
     FD_AUTO lock = -1;
@@ -334,6 +360,7 @@ fail:
     return is_about_the_text(&err) ? SYMCACHE_BAD : SYMCACHE_MISS;
 }
 
+/* INFO URL of the text: where the symbols were fetched from, for the report. */
 static void read_url(int fd, struct symfind_result *ret)
 {
     struct csym c;
@@ -343,11 +370,13 @@ static void read_url(int fd, struct symfind_result *ret)
     csym_close(&c);
 }
 
+/* Modules without an id have zeros; symbols under zeros would be those of any of them. */
 static bool is_null_id(const char *id)
 {
     return id[strspn(id, "0")] == '\0';
 }
 
+/* Text first, then its .csym: the order that makes new symbols count at once. */
 void symfind_get(struct symfind *s, const struct symfind_key *key, struct symfind_result *ret)
 {
     *ret = (struct symfind_result){.state = SYMFIND_MISSING, .fd = -1};
@@ -364,7 +393,7 @@ void symfind_get(struct symfind *s, const struct symfind_key *key, struct symfin
     int fd = -1;
     enum symcache_state state = symcache_get(s->cache_dir, &k, stamp, &fd);
     if (state == SYMCACHE_MISS)
-        state = compile(s, &k, path, &fd);
+        state = compile_locked(s, &k, path, &fd);
     if (state == SYMCACHE_BAD)
         ret->state = SYMFIND_CORRUPT;
     if (state != SYMCACHE_HIT)

@@ -11,6 +11,8 @@
 #include "lib/symfile/sym_parse.h"
 #include "lib/symfile/symfind.h"
 
+/* What the upload protocol allows: no control characters, nothing that means something in a URL or
+ * a path, and of Unicode all but U+0080 to U+00FF. */
 static bool is_allowed(uint32_t cp)
 {
     if (cp < 0x20 || (cp >= 0x7f && cp <= 0xff))
@@ -18,6 +20,8 @@ static bool is_allowed(uint32_t cp)
     return cp > 0x7f || !strchr("\\^`<>{}[]#%\"'|/", (int)cp);
 }
 
+/* Parts are file names of their own: one that is "..", hidden or too long is refused, so no key
+ * leads out of the folder of its store. */
 static bool copy_part(struct str part, const char *what, char out[SYMKEY_PART_MAX + 1],
                       struct err *err)
 {
@@ -34,6 +38,7 @@ static bool copy_part(struct str part, const char *what, char out[SYMKEY_PART_MA
     return true;
 }
 
+/* Ids are stored in upper case, however they came: the same module is then the same path. */
 bool symkey_make(struct str debug_file, struct str debug_id, struct str file, struct symkey *ret,
                  struct err *err)
 {
@@ -57,6 +62,7 @@ bool symkey_make(struct str debug_file, struct str debug_id, struct str file, st
     return true;
 }
 
+/* Exactly three parts: a third "/" is a character that no part may have. */
 bool symkey_parse(struct str text, struct symkey *ret, struct err *err)
 {
     size_t first = str_find_char(text, '/', 0);
@@ -67,6 +73,7 @@ bool symkey_parse(struct str text, struct symkey *ret, struct err *err)
                        str_sub(text, second + 1, SIZE_MAX), ret, err);
 }
 
+/* What a look-up of the module finds: xul.pdb/<ID>/xul.sym. */
 bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey *ret,
                       struct err *err)
 {
@@ -75,6 +82,7 @@ bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey 
            symkey_make(debug_file, debug_id, str_of(file), ret, err);
 }
 
+/* Only this file of a module is what symfind looks for, and so the only one to compile. */
 bool symkey_is_of_module(const struct symkey *k)
 {
     char file[SYMKEY_PART_MAX + 1];
@@ -93,7 +101,7 @@ void symkey_text(const struct symkey *k, char out[SYMKEY_MAX + 1])
     snprintf(out, SYMKEY_MAX + 1, "%s/%s/%s", k->debug_file, k->debug_id, k->file);
 }
 
-static struct str word(struct str *rest)
+static struct str next_word(struct str *rest)
 {
     size_t n = str_find_char(*rest, ' ', 0);
     struct str w = str_sub(*rest, 0, n);
@@ -101,18 +109,20 @@ static struct str word(struct str *rest)
     return w;
 }
 
+/* INFO CODE_ID id [code file], INFO GENERATOR text; a line of another kind says nothing to us. */
 static void read_info(struct str line, struct symheader *h)
 {
-    word(&line);
-    struct str kind = word(&line);
+    next_word(&line);
+    struct str kind = next_word(&line);
     if (str_eq(kind, STR("CODE_ID"))) {
-        h->code_id = word(&line);
+        h->code_id = next_word(&line);
         h->code_file = line;
     } else if (str_eq(kind, STR("GENERATOR"))) {
         h->generator = line;
     }
 }
 
+/* MODULE and the INFO lines right behind it; the first other line ends the header. */
 bool symheader_read(struct str text, struct symheader *ret, struct err *err)
 {
     struct symheader h = {0};

@@ -5,6 +5,15 @@
  *
  * A reader gets as much time for an answer as the work may need on a slow machine: a minute, and
  * a second for every 4 MiB of text (compressing takes most, at 20 MB/s and more).
+ *
+ * Requests and answers are in one order on one socket, so nothing says which answer is whose: the
+ * n-th answer is that to the n-th request.  The queue of the socket holds what was asked ahead,
+ * descriptors included; they are closed on this side at once.  The reader never asks back, so the
+ * two cannot wait for each other as long as requests are few and small.
+ *
+ * How a reader ended says what was wrong: limits of the sandbox end it by a signal, and that is
+ * the fault of the file (ERR_TOO_LARGE, ERR_INVALID), which is not tried again; a signal that an
+ * administrator or the system sends is none (ERR_IO).
  */
 #include "lib/symfile/symreader.h"
 
@@ -36,6 +45,7 @@ enum {
     MEMBERS_MAX_HARD = 100000, /* a reader that lists more is broken */
 };
 
+/* input is the caller's descriptor, kept to ask for the size of what is read. */
 struct symreader {
     pid_t pid;
     int sock, input;
@@ -45,6 +55,7 @@ struct symreader {
     bool is_dead;
 };
 
+/* The reader gets its input as descriptor 0 and its socket as 3; 1 and 2 lead nowhere. */
 bool symreader_start(int input_fd, const char *temp_dir, struct symreader **ret, struct err *err)
 {
     char program[PATH_MAX];
@@ -80,6 +91,7 @@ static int wait_for(pid_t pid)
     return status;
 }
 
+/* Also of a reader that works: what it writes to has no name yet, and its caller discards it. */
 void symreader_stop(struct symreader *r)
 {
     if (!r)
@@ -111,7 +123,7 @@ static int reap(struct symreader *r, bool is_leaving)
 }
 
 /* It died of the file, unless somebody stopped it. */
-static bool died(struct symreader *r, struct err *err)
+static bool fail_of_dead_reader(struct symreader *r, struct err *err)
 {
     int status = r->is_dead ? -1 : reap(r, true);
     int signal = status >= 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -127,13 +139,14 @@ static bool died(struct symreader *r, struct err *err)
 }
 
 /* What no reader of ours says. */
-static bool is_wrong(struct symreader *r, struct err *err)
+static bool fail_of_wrong_answer(struct symreader *r, struct err *err)
 {
     if (!r->is_dead)
         reap(r, false);
     return err_set(err, ERR_INVALID, "the symbols cannot be read");
 }
 
+/* A reader that is silent for too long is killed: it may be in a loop that a hostile file made. */
 static bool receive(struct symreader *r, int64_t within_ms, uint8_t buf[SYMWIRE_PACKET_MAX],
                     struct rd *ret, struct err *err)
 {
@@ -143,7 +156,7 @@ static bool receive(struct symreader *r, int64_t within_ms, uint8_t buf[SYMWIRE_
         if (poll(&p, 1, (int)MIN(left, (int64_t)INT32_MAX)) > 0) {
             if (symwire_receive(r->sock, buf, ret, NULL, err))
                 return true;
-            return died(r, err);
+            return fail_of_dead_reader(r, err);
         }
     reap(r, false);
     return err_set(err, ERR_TOO_LARGE, "reading the symbols took too long");
@@ -154,7 +167,7 @@ static bool open_answer(struct symreader *r, struct rd *in, unsigned *ret_status
 {
     *ret_status = rd_u8(in);
     if (*ret_status != SYMWIRE_ERROR)
-        return rd_ok(in) || is_wrong(r, err);
+        return rd_ok(in) || fail_of_wrong_answer(r, err);
     unsigned code = rd_u8(in);
     struct str text = symwire_take_text(in);
     if (!rd_ok(in) || (code != ERR_TOO_LARGE && code != ERR_INVALID && code != ERR_IO))
@@ -167,15 +180,17 @@ static bool open_answer(struct symreader *r, struct rd *in, unsigned *ret_status
     return false;
 }
 
+/* For any request about the text: reading, packing and compiling take a similar time. */
 static int64_t answer_ms(const struct symreader *r)
 {
     return ANSWER_MS + r->text_bytes / BYTES_PER_MS;
 }
 
+/* A dead reader is noticed here or when its answer is taken; either says how it ended. */
 static bool ask(struct symreader *r, const struct symwire_out *out, int fd, struct err *err)
 {
     if (r->is_dead || !symwire_send(r->sock, out, fd, ERR_IGNORED))
-        return died(r, err);
+        return fail_of_dead_reader(r, err);
     r->unanswered++;
     return true;
 }
@@ -186,14 +201,15 @@ static bool take_answer(struct symreader *r, uint8_t buf[SYMWIRE_PACKET_MAX], st
 {
     unsigned status;
     if (r->is_dead)
-        return died(r, err);
+        return fail_of_dead_reader(r, err);
     r->unanswered--;
     if (!receive(r, answer_ms(r), buf, ret, err) || !open_answer(r, ret, &status, err))
         return false;
-    return status == SYMWIRE_OK || is_wrong(r, err);
+    return status == SYMWIRE_OK || fail_of_wrong_answer(r, err);
 }
 
-/* ZIP: member by member. */
+/* ZIP: member by member.  The name becomes a key here as well: a reader that was taken over can
+ * only name what an honest archive could. */
 static bool take_member(struct rd *in, struct symreader_list *l, struct err *err)
 {
     struct symreader_member m = {.index = l->members.n};
@@ -208,6 +224,8 @@ static bool take_member(struct rd *in, struct symreader_list *l, struct err *err
     return true;
 }
 
+/* A packet for each member and one that ends the list; a reader that lies about names makes no key.
+ */
 bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
                    struct symreader_list *ret, struct err *err)
 {
@@ -219,7 +237,7 @@ bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
     symwire_u64(&out, limits->max_uncompressed);
     symwire_text(&out, limits->snippets);
     unsigned status = SYMWIRE_MEMBER;
-    bool ok = symwire_send(r->sock, &out, -1, ERR_IGNORED) || died(r, err);
+    bool ok = symwire_send(r->sock, &out, -1, ERR_IGNORED) || fail_of_dead_reader(r, err);
     while (ok && status == SYMWIRE_MEMBER) {
         struct rd in;
         ok = receive(r, ZIP_MS, buf, &in, err) && open_answer(r, &in, &status, err) &&
@@ -240,6 +258,8 @@ void symreader_list_release(struct symreader_list *l)
     VEC_RELEASE(&l->members);
 }
 
+/* What is too long, no UTF-8 or holds a NUL counts as absent: it goes into the database and
+ * answers. */
 static void take_header_text(struct rd *in, char out[SYMREADER_TEXT_MAX + 1])
 {
     struct str s = symwire_take_text(in);
@@ -250,12 +270,13 @@ static void take_header_text(struct rd *in, char out[SYMREADER_TEXT_MAX + 1])
     out[s.n] = '\0';
 }
 
+/* Sizes are believed as far as a number can be: nothing is allocated or skipped by them. */
 static bool take_text_facts(struct symreader *r, struct rd *in, struct symreader_text *ret,
                             struct err *err)
 {
     struct symreader_text t = {.size = rd_u64(in)};
     if (!rd_ok(in) || t.size > INT64_MAX)
-        return is_wrong(r, err);
+        return fail_of_wrong_answer(r, err);
     if (r->unanswered == 0)
         r->text_bytes = (int64_t)t.size;
     if (!ret)
@@ -270,7 +291,7 @@ static bool take_text_facts(struct symreader *r, struct rd *in, struct symreader
     take_header_text(in, t.code_id);
     take_header_text(in, t.generator);
     if (!rd_ok(in))
-        return is_wrong(r, err);
+        return fail_of_wrong_answer(r, err);
     *ret = t;
     return true;
 }
@@ -284,6 +305,8 @@ static bool needs_scratch(const struct symreader *r, const struct symreader_memb
     return fstat(r->input, &st) != 0 || st.st_size > 0;
 }
 
+/* The scratch file goes with the request and is closed here: it lives as long as the reader maps
+ * it. */
 static bool ask_load(struct symreader *r, const struct symreader_member *m, int scratch,
                      bool wants_facts, struct err *err)
 {
@@ -328,7 +351,7 @@ bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, s
     if (!ask(r, &out, fd, err) || !take_answer(r, buf, &in, err))
         return false;
     *ret_same = rd_u8(&in) != 0;
-    return rd_ok(&in) || is_wrong(r, err);
+    return rd_ok(&in) || fail_of_wrong_answer(r, err);
 }
 
 bool symreader_ask_write(struct symreader *r, int fd, bool as_gzip, struct err *err)
@@ -339,6 +362,7 @@ bool symreader_ask_write(struct symreader *r, int fd, bool as_gzip, struct err *
     return ask(r, &out, fd, err);
 }
 
+/* The mask makes a number of any answer that a row of the database can hold. */
 bool symreader_take_write(struct symreader *r, uint64_t *ret_bytes, struct err *err)
 {
     struct rd in;
@@ -346,7 +370,7 @@ bool symreader_take_write(struct symreader *r, uint64_t *ret_bytes, struct err *
     if (!take_answer(r, buf, &in, err))
         return false;
     *ret_bytes = rd_u64(&in) & INT64_MAX;
-    return rd_ok(&in) || is_wrong(r, err);
+    return rd_ok(&in) || fail_of_wrong_answer(r, err);
 }
 
 bool symreader_ask_compile(struct symreader *r, int fd, struct err *err)
@@ -365,9 +389,10 @@ bool symreader_take_compile(struct symreader *r, struct csym_stats *ret, struct 
     ret->source_bytes = rd_u64(&in);
     ret->csym_bytes = rd_u64(&in);
     ret->bad_lines = rd_u64(&in);
-    return rd_ok(&in) || is_wrong(r, err);
+    return rd_ok(&in) || fail_of_wrong_answer(r, err);
 }
 
+/* What is stored was checked when it came; a file that cannot be unpacked now is damage of ours. */
 bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);

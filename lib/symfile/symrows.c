@@ -2,12 +2,19 @@
  * Rows of stored symbols files, a batch for each statement: all columns are arrays of one length,
  * and the database unnests them.  Ten thousand files of an upload are then three statements and
  * not thirty thousand.
+ *
+ * Rows come after files, because a row without a file would be an answer that leads nowhere, while
+ * a file without a row is only not found by its code id.  Who is killed between the two leaves such
+ * files; they are found again here when the same archive is sent once more, as files that are
+ * there already (SYMSTORE_SAME) and are not known to the database.
  */
 #include "lib/symfile/symrows.h"
 
 #include "lib/base/util.h"
 #include "queries.h"
 
+/* Ten thousand files with seventeen texts of a few hundred bytes, twice: as columns and as arrays.
+ */
 enum { ARENA_MAX = 256 << 20 };
 
 static const char *const area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};
@@ -41,6 +48,7 @@ struct rows {
     const char *upload_id;
 };
 
+/* Ids are looked up in upper case; what is too long to be one is stored as none. */
 static const char *upper(struct arena *a, const char *id)
 {
     char *out = arena_strdup(a, strlen(id) <= SYMKEY_ID_MAX ? id : "");
@@ -88,6 +96,8 @@ static void add_row(struct rows *r, const struct symstore_new *n)
 }
 
 /* is_known[i]: the file has rows. */
+/* Asked before the transaction: two who add the same file at once write its present state twice,
+ * which is the same, and each a row of history. */
 static bool ask_known(struct db *db, struct rows *r, const struct symstore_new *news, size_t n,
                       bool *is_known, struct err *err)
 {
@@ -109,6 +119,8 @@ static bool ask_known(struct db *db, struct rows *r, const struct symstore_new *
     return true;
 }
 
+/* The present state, the history, and that nobody misses the file any more: all of it or nothing.
+ */
 static bool write_rows(struct db *db, void *arg, struct err *err)
 {
     struct rows *r = arg;

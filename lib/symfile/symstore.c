@@ -3,6 +3,19 @@
  * under its name with .gz behind it, everything else as it came.  A file is prepared beside its
  * place, many are flushed together, and each appears by rename; so a name holds a whole file or
  * none, and equal content is not written again.
+ *
+ *     v1/<debug file>/<ID>/<file>[.gz]       regular; try/v1/… what is tried out
+ *     ids/<area>/<2 digits>/<ID>             a debug file that has symbols of this id (symindex.c)
+ *     incoming/<random>                      files that are prepared, below the same mount
+ *
+ * The order in a commit makes it safe to be killed, or to lose power, between any two steps:
+ *
+ *   1. the bytes of all prepared files are flushed: a name never holds less than its file;
+ *   2. for each file, the entry of its id, its name, its .csym: an entry without a file is not
+ *      believed, and a .csym that is not of the text beside it has another stamp;
+ *   3. the names are flushed; only now the caller writes rows and answers.
+ *
+ * Whatever was done before a kill is found as done when the same files come again.
  */
 #include "lib/symfile/symstore.h"
 
@@ -27,8 +40,8 @@
 #include "lib/symfile/symbytes.h"
 
 enum {
-    SYNC_EACH_MAX = 4, /* more files than this: one syncfs costs less than an fsync for each */
-    INCOMING_MAX_S = 86400,
+    SYNC_EACH_MAX = 4,      /* more files than this: one syncfs costs less than an fsync for each */
+    INCOMING_MAX_S = 86400, /* no batch takes a day: what is older belongs to a dead process */
 };
 
 static const char *const area_dirs[] = {[SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1"};
@@ -45,6 +58,7 @@ bool symstore_is_compressible(const char *file)
     return name.n >= end.n && str_eq_nocase(str_sub(name, name.n - end.n, end.n), end);
 }
 
+/* The one place where a key becomes a path. */
 static bool object_path(const struct symstore *s, enum symstore_area area, const struct symkey *k,
                         char out[PATH_MAX], struct err *err)
 {
@@ -53,6 +67,7 @@ static bool object_path(const struct symstore *s, enum symstore_area area, const
     return (n > 0 && n < PATH_MAX) || err_set(err, ERR_INVALID, "path of a symbols file too long");
 }
 
+/* A name that is too long for the file system is not there, like any other that is not. */
 bool symstore_find(const struct symstore *s, enum symstore_area area, const struct symkey *key,
                    struct symstore_found *ret, struct err *err)
 {
@@ -163,6 +178,7 @@ static bool take_csym(const struct symstore *s, struct symreader *r, struct syms
     return symcache_mark_bad(n->csym_fd, stamp, err);
 }
 
+/* Descriptors are closed as soon as the answers are there: a batch may have ten thousand files. */
 static bool take_files(const struct symstore *s, struct symreader *r, struct symstore_new *n,
                        struct err *err)
 {
@@ -253,6 +269,7 @@ void symstore_discard(struct symstore_new *n)
     util_close_fd(&n->csym_fd);
 }
 
+/* fsync flushes what other descriptors wrote, too; this one is only to call it. */
 static bool sync_file(const char *path, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -261,6 +278,8 @@ static bool sync_file(const char *path, struct err *err)
     return true;
 }
 
+/* Flushes everything of the file system, of others too: that is why few files are flushed one by
+ * one. */
 static bool sync_system(const char *dir, struct err *err)
 {
     FD_AUTO fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -325,6 +344,7 @@ static bool publish(const struct symstore *s, struct symstore_new *n, struct err
     return true;
 }
 
+/* Before the files get their names, as symcache.c wants it. */
 static bool count_csyms(const struct symstore *s, const struct symstore_new *news, size_t n,
                         struct err *err)
 {
@@ -334,6 +354,7 @@ static bool count_csyms(const struct symstore *s, const struct symstore_new *new
     return bytes == 0 || symcache_count(s->cache_dir, bytes, err);
 }
 
+/* The mark is read again: between preparing and here the file system may have been taken away. */
 bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t n, struct err *err)
 {
     if (!symstore_check(s, err))
@@ -398,6 +419,7 @@ static bool visit_file(const FTSENT *e, symstore_visit *visit, void *arg)
     return visit(arg, &k, &f);
 }
 
+/* Only the depth that files have: what lies elsewhere was put there by somebody else. */
 bool symstore_list(const struct symstore *s, enum symstore_area area, symstore_visit *visit,
                    void *arg, struct err *err)
 {

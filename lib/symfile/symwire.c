@@ -2,6 +2,10 @@
  * Packets between a program and the sandboxed reader of symbols.  The reader has read strangers'
  * bytes, so the other side takes its packets as hostile: sizes are bounded before they are used,
  * and a packet that is too long, too short or cut is an error and never a guess.
+ *
+ * Both sides are programs of one installation, so numbers are sent as they are in memory, and
+ * there is no version.  Writing never fails half-way: a packet that became too long is noted and
+ * not sent.
  */
 #include "lib/symfile/symwire.h"
 
@@ -34,6 +38,8 @@ void symwire_u64(struct symwire_out *o, uint64_t v)
     symwire_bytes(o, &v, sizeof v);
 }
 
+/* Texts are for people, or names that were checked to be shorter: cutting loses nothing that
+ * counts. */
 void symwire_text(struct symwire_out *o, struct str s)
 {
     uint16_t n = (uint16_t)MIN(s.n, (size_t)SYMWIRE_TEXT_MAX);
@@ -66,6 +72,8 @@ bool symwire_send(int sock, const struct symwire_out *o, int fd, struct err *err
     return n >= 0 || err_errno(err, errno, "packet to the reader of symbols");
 }
 
+/* SOCK_SEQPACKET keeps packets apart, and hands out no part of one unless the buffer is too small.
+ */
 bool symwire_receive(int sock, uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, int *ret_fd,
                      struct err *err)
 {

@@ -6,6 +6,10 @@
  * Symbol text deflates to a tenth, with many equal lines to a fortieth; deflate itself ends at
  * 1:1032.  RATIO_MAX is far above the one and far below the other, and files below the floor,
  * which cost milliseconds, may be as they like.
+ *
+ * Every member is inflated twice: once here, for its checksum, before anything is stored, and once
+ * when it is stored.  To keep what came out would take up to 20 GiB of disk; to store first and
+ * check later would leave half of a damaged archive in the store.
  */
 #include "lib/symfile/symzip.h"
 
@@ -26,7 +30,8 @@ enum {
 
 #define SHOWN(name) STR_ARG(str_sub((name), 0, NAME_SHOWN))
 
-/* Hands out what the inflater has made; *left is what the directory lets come yet. */
+/* Hands out what the inflater has made; *left is what the directory lets come yet.  Stored members
+ * come in one piece. */
 static bool pass_on(const struct symzip_member *m, uint64_t *left, uLong *crc, const void *p,
                     size_t n, symzip_piece *piece, void *arg, struct err *err)
 {
@@ -38,6 +43,7 @@ static bool pass_on(const struct symzip_member *m, uint64_t *left, uLong *crc, c
     return piece(arg, p, n, err);
 }
 
+/* More than the directory says ends the inflating, so a member costs at most what was judged. */
 static bool inflate_member(struct str packed, const struct symzip_member *m, uint64_t *left,
                            uLong *crc, symzip_piece *piece, void *arg, struct err *err)
 {
@@ -66,6 +72,7 @@ static bool inflate_member(struct str packed, const struct symzip_member *m, uin
     return ok;
 }
 
+/* The whole member or an error: pieces that were handed out before one are the caller's to drop. */
 bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_piece *piece,
                  void *arg, struct err *err)
 {
@@ -84,6 +91,7 @@ bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_p
     return true;
 }
 
+/* Divided and not multiplied: sizes of ZIP64 have 64 bits. */
 static bool is_bomb(uint64_t size, uint64_t packed_size, uint64_t floor)
 {
     return size > floor && size / RATIO_MAX > packed_size;
@@ -141,6 +149,7 @@ static int by_key(const void *a, const void *b)
     return c ? c : strcmp(x->key.file, y->key.file);
 }
 
+/* Pointers into the list, which keeps the order of the archive. */
 static struct symzip_member **sorted_members(const struct symzip *z,
                                              int (*order)(const void *, const void *))
 {
@@ -191,6 +200,7 @@ static bool check_places(const struct symzip *z, struct err *err)
     return true;
 }
 
+/* Snippets are a list with commas, from the configuration. */
 static bool has_snippet(struct str name, struct str snippets, struct str *ret)
 {
     struct str one;
@@ -204,6 +214,7 @@ static bool has_snippet(struct str name, struct str snippets, struct str *ret)
     return false;
 }
 
+/* What build systems pack beside symbols: lists of files, and folders of macOS. */
 static bool is_ignored(struct str name)
 {
     size_t slash = str_rfind_char(name, '/');
@@ -236,6 +247,8 @@ bool symzip_key(struct str name, struct symkey *ret, struct err *err)
     return symkey_parse(plain_name(name, buf), ret, err);
 }
 
+/* Of each member the snippet first, then the pattern: the order that clients of the protocol know.
+ */
 static bool check_name(struct symzip_member *m, struct str snippets, struct err *err)
 {
     char buf[SYMKEY_MAX];
@@ -271,6 +284,7 @@ static bool check_keys(const struct symzip *z, struct err *err)
     return true;
 }
 
+/* For the checksums alone. */
 static bool drop_piece(void *arg, const void *p, size_t n, struct err *err)
 {
     (void)arg;
@@ -280,6 +294,8 @@ static bool drop_piece(void *arg, const void *p, size_t n, struct err *err)
     return true;
 }
 
+/* All that the directory tells comes before the first byte is inflated; names come last, because
+ * clients of the upload protocol expect to hear first that the archive is damaged. */
 static bool check_members(struct symzip *z, const struct symzip_limits *limits, struct err *err)
 {
     if (!symzip_list(z, limits->max_members ? limits->max_members : MEMBERS_MAX, err) ||

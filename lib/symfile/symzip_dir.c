@@ -70,6 +70,7 @@ static bool read_end64(struct str bytes, uint64_t locator_at, struct end *ret)
     return place_directory(bytes, at, rd_le64(bytes.p + at + 40), rd_le64(bytes.p + at + 48), ret);
 }
 
+/* A ZIP64 record that makes sense wins over the end record, whose numbers may be cut to 32 bits. */
 static bool read_end(struct str bytes, uint64_t at, bool *ret_is_split, struct end *ret)
 {
     const char *p = bytes.p + at;
@@ -129,6 +130,7 @@ static void read_extra(struct rd extra, uint64_t *const wide[3])
     }
 }
 
+/* Refusals say what to do: they are read by whoever wrote the script that made the archive. */
 static bool check_method(const struct symzip_member *m, uint16_t flags, uint16_t method,
                          struct err *err)
 {
@@ -161,6 +163,7 @@ static bool find_data(struct symzip *z, struct symzip_member *m, uint64_t direct
     return true;
 }
 
+/* 4.3.12: an entry of the directory; folders are passed over. */
 static bool read_entry(struct symzip *z, struct rd *r, const struct end *end, uint64_t index,
                        struct err *err)
 {
@@ -198,6 +201,7 @@ static bool read_entry(struct symzip *z, struct rd *r, const struct end *end, ui
     return true;
 }
 
+/* The length of the directory decides; the number of entries in the end record is not looked at. */
 bool symzip_list(struct symzip *z, uint64_t max_members, struct err *err)
 {
     struct end end;

@@ -5,6 +5,15 @@
  * It is started with an archive or a text, and a socket.  Before it looks at the first byte it
  * gives up everything but memory, the descriptors it has and those it is sent.  An archive has to
  * be checked as a whole before its members can be loaded.
+ *
+ * Requests are read one after the other until the socket closes; symwire.h has them.  One text is
+ * current at a time, and what is asked about it is answered from memory: writing and compiling
+ * read the mapping of the input, a scratch file, or a block of a small member.  After LOAD has
+ * failed there is none, and what was asked ahead about it is refused until the next LOAD.
+ *
+ * A failure of the process is an answer, too: the parent learns from the signal that a limit of
+ * the sandbox was reached (symreader.c).  So nothing is cleaned up here, and memory that
+ * cannot be had aborts.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -72,6 +81,7 @@ static bool file_piece(void *arg, const void *p, size_t n, struct err *err)
     return fs_write_all(*(int *)arg, p, n, "symbol text", err);
 }
 
+/* A small member as it comes out of the inflater; p has room for its size in the directory. */
 struct block {
     char *p;
     size_t n;
@@ -86,6 +96,8 @@ static bool block_piece(void *arg, const void *p, size_t n, struct err *err)
     return true;
 }
 
+/* A large member goes to a scratch file, which counts as page cache; a small one is worth no file.
+ */
 static bool load_member(struct reader *r, uint64_t index, int scratch, struct err *err)
 {
     if (index >= r->zip.members.n)
@@ -114,6 +126,7 @@ static void forget_text(struct reader *r)
     r->is_input = r->has_text = false;
 }
 
+/* The MODULE and INFO lines as they stand; without them five empty texts. */
 static void put_header(struct symwire_out *out, struct str text)
 {
     struct symheader h = {0};
@@ -124,6 +137,7 @@ static void put_header(struct symwire_out *out, struct str text)
         symwire_text(out, texts[i]);
 }
 
+/* A plain text is used where it is mapped; packed ones and members come into being here. */
 static bool load(struct reader *r, struct rd *in, int fd, struct symwire_out *out, struct err *err)
 {
     uint64_t index = rd_u64(in);
@@ -166,6 +180,7 @@ static bool compare(struct reader *r, struct rd *in, int fd, struct symwire_out 
     return true;
 }
 
+/* The size is asked of the file: what the parent gives a name to is what it has. */
 static bool write_text(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
                        struct err *err)
 {
@@ -181,6 +196,7 @@ static bool write_text(struct reader *r, struct rd *in, int fd, struct symwire_o
     return true;
 }
 
+/* Stamp 0: the parent knows what the text will be called, and sets it. */
 static bool compile(struct reader *r, int fd, struct symwire_out *out, struct err *err)
 {
     FREE_LATER void *image = NULL;
@@ -195,6 +211,7 @@ static bool compile(struct reader *r, int fd, struct symwire_out *out, struct er
     return true;
 }
 
+/* The status is written first and sent only if all went well; refuse has a packet of its own. */
 static bool answer(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
                    struct err *err)
 {
@@ -217,6 +234,7 @@ static bool answer(struct reader *r, struct rd *in, int fd, struct symwire_out *
     return err_set(err, ERR_INVALID, "unknown request");
 }
 
+/* The digest of nothing makes libcrypto load what it needs while files can still be opened. */
 static bool enter(struct err *err)
 {
     uint8_t md5[EVP_MAX_MD_SIZE];
@@ -234,6 +252,7 @@ static bool enter(struct err *err)
     return sandbox_enter(&limits, err);
 }
 
+/* An error of one request is an answer; only a parent that is gone ends the loop. */
 static void serve(void)
 {
     struct reader r = {0};
