@@ -1,4 +1,7 @@
 /*
+ * Long work on an index is claimed with flock, which ends with the process, and the file's text
+ * names who has it, for the one who waits and for `datil doctor`.
+ *
  * The text is for people and may be stale: a holder that died has left its name, and the lock alone
  * says whether anybody is there.
  */
@@ -15,13 +18,9 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/keep.h"
 
-/*
- * Long work on an index is claimed with flock, which ends with the process, and the file's text
- * names who has it, for the one who waits and for `datil doctor`.
- */
 enum { PAUSE_US = 50000, TEXT_MAX = 160 };
 
-/* The first line of the file; "another process" if there is none. */
+/* The first line of the file; "another process" if there is none.  */
 static void read_holder(int fd, char out[TEXT_MAX])
 {
     ssize_t n = pread(fd, out, TEXT_MAX - 1, 0);
@@ -73,7 +72,7 @@ bool keep_claim(const char *dir, const char *file, const char *what, int64_t wai
     return true;
 }
 
-/* A shared lock that is free says that nobody holds the claim; it goes with the descriptor. */
+/* A shared lock that is free says that nobody holds the claim; it goes with the descriptor.  */
 bool keep_claim_holder(const char *dir, const char *file, char *out, size_t size)
 {
     char path[PATH_MAX], holder[TEXT_MAX];

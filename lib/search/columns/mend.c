@@ -1,3 +1,10 @@
+/*
+ * The head says which partitions there are and which commit is the newest.  Both can be read off
+ * the partitions: their folders carry week and revision, and their sealed heads the newest commit
+ * that touched them.  The durable copy of the head adds what they cannot know: weeks that were set
+ * aside before, the ledger's number, the boot id.  Folders that are not ours (damaged, another
+ * version) go aside and their weeks count as lost.
+ */
 #include "lib/search/columns/mend.h"
 
 #include <dirent.h>
@@ -10,13 +17,6 @@
 #include "lib/search/columns/recover.h"
 #include "lib/search/columns/sums.h"
 
-/*
- * The head says which partitions there are and which commit is the newest.  Both can be read off
- * the partitions: their folders carry week and revision, and their sealed heads the newest commit
- * that touched them.  The durable copy of the head adds what they cannot know: weeks that were set
- * aside before, the ledger's number, the boot id.  Folders that are not ours (damaged, another
- * version) go aside and their weeks count as lost.
- */
 struct mending {
     const char *dir;
     const struct field_table *fields;
@@ -25,8 +25,8 @@ struct mending {
     size_t found, lost;
 };
 
-/* The entry of a week, made if there is none.  False: the table is full. */
-/* The entry of a week, made if there is none. False: the table is full. */
+/* The entry of a week, made if there is none.  False: the table is full.  */
+/* The entry of a week, made if there is none.  False: the table is full.  */
 static bool find_entry(struct mending *m, int32_t week, uint32_t *ret)
 {
     uint32_t n = table_count(m->h);
@@ -54,7 +54,7 @@ static void set_lost(struct mending *m, uint32_t i)
     m->lost++;
 }
 
-/* A compaction that was killed left its folder with an open seal; so did a dead writer. */
+/* A compaction that was killed left its folder with an open seal; so did a dead writer.  */
 static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
                      uint64_t *ret_changed)
 {
@@ -67,7 +67,7 @@ static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
     return ok;
 }
 
-/* Of several whole revisions the newest counts; the others are what a compaction left. */
+/* Of several whole revisions the newest counts; the others are what a compaction left.  */
 static void take_folder(struct mending *m, int32_t week, uint32_t revision)
 {
     uint64_t changed;
@@ -82,7 +82,7 @@ static void take_folder(struct mending *m, int32_t week, uint32_t revision)
     m->found++;
 }
 
-/* Anything whose name is no partition's is left alone. */
+/* Anything whose name is no partition's is left alone.  */
 static bool each_folder(struct mending *m, void (*take)(struct mending *, int32_t, uint32_t),
                         struct err *err)
 {
@@ -99,7 +99,7 @@ static bool each_folder(struct mending *m, void (*take)(struct mending *, int32_
     return true;
 }
 
-/* Older revisions and half-made ones of a week that was found are leftovers; others are a loss. */
+/* Older revisions and half-made ones of a week that was found are leftovers; others are a loss.  */
 static void put_away(struct mending *m, int32_t week, uint32_t revision)
 {
     char name[32], path[PATH_MAX];
@@ -116,7 +116,7 @@ static void put_away(struct mending *m, int32_t week, uint32_t revision)
     set_lost(m, i);
 }
 
-/* What is really there decides, not what the copy names; it is compared afterwards. */
+/* What is really there decides, not what the copy names; it is compared afterwards.  */
 static void forget_revisions(struct mending *m, uint32_t *had)
 {
     for (uint32_t i = 0; i < table_count(m->h); i++) {
@@ -125,7 +125,7 @@ static void forget_revisions(struct mending *m, uint32_t *had)
     }
 }
 
-/* Weeks that the copy names and the directory does not have. */
+/* Weeks that the copy names and the directory does not have.  */
 static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -135,7 +135,7 @@ static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
     }
 }
 
-/* With the durable copy, if it is good, else with nothing. */
+/* With the durable copy, if it is good, else with nothing.  */
 static void start_head(struct mending *m)
 {
     struct root_head *h = m->h;
@@ -153,7 +153,7 @@ static void start_head(struct mending *m)
     sync_forget(h);
 }
 
-/* Another file under the name of the old one: who has that mapped notices at its next look. */
+/* Another file under the name of the old one: who has that mapped notices at its next look.  */
 static bool write_head(const struct mending *m, struct err *err)
 {
     char path[PATH_MAX];

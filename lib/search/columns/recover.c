@@ -14,7 +14,7 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/sums.h"
 
-/* Zeroes if the system does not say: then every start counts as the same machine run. */
+/* Zeroes if the system does not say: then every start counts as the same machine run.  */
 void recover_boot_id(char out[40])
 {
     char *text;
@@ -26,7 +26,7 @@ void recover_boot_id(char out[40])
     free(text);
 }
 
-/* The crash of this row leads to `value`: its row, or none. */
+/* The crash of this row leads to `value`: its row, or none.  */
 static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t value,
                        struct err *err)
 {
@@ -44,7 +44,7 @@ static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t
     return true;
 }
 
-/* Killed after the commit: rows of crashes are set as the commit would have. */
+/* Killed after the commit: rows of crashes are set as the commit would have.  */
 static bool finish_commit(struct root *r, const struct announced *in, struct err *err)
 {
     uint64_t sequence = commit_sequence(r->h);
@@ -56,7 +56,7 @@ static bool finish_commit(struct root *r, const struct announced *in, struct err
 }
 
 /*
- * Killed before it: counts of the future go from every partition, and the old row lives again. The
+ * Killed before it: counts of the future go from every partition, and the old row lives again.  The
  * new row lies above the count and needs nothing.
  */
 static bool undo_commit(struct root *r, const struct announced *in, struct err *err)
@@ -94,7 +94,7 @@ bool recover_intent(struct root *r, struct err *err)
     return true;
 }
 
-/* Marks younger than the restored state never happened. */
+/* Marks younger than the restored state never happened.  */
 static void revive(struct part *p, uint64_t sequence)
 {
     struct shared_u64 *dead_at = mfile_data(&p->dead_at);
@@ -110,7 +110,7 @@ static void revive(struct part *p, uint64_t sequence)
     tombs_set_count(p->h, dead);
 }
 
-/* From the column of crash ids, which has sums; _row-of itself may be of any moment. */
+/* From the column of crash ids, which has sums; _row-of itself may be of any moment.  */
 static bool rebuild_row_of(struct part *p, struct err *err)
 {
     struct column *c = part_ids(p);
@@ -141,7 +141,7 @@ static bool use_every_column(struct part *p, struct err *err)
     return true;
 }
 
-/* What stands in the copy, brought back: rows, tombstones, rows of crashes. */
+/* What stands in the copy, brought back: rows, tombstones, rows of crashes.  */
 static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
 {
     uint64_t as_of = part_changed(p->h), rows = 0;
@@ -212,8 +212,8 @@ static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct e
     return root_set_aside(r, i, why.msg, err);
 }
 
-/* The table of the copy; without a good one that of the head, which may name what is not there. */
-/* Losses are never forgotten, whatever the copy says, nor is a revision given twice. */
+/* The table of the copy; without a good one that of the head, which may name what is not there.  */
+/* Losses are never forgotten, whatever the copy says, nor is a revision given twice.  */
 static bool restore_root(struct root *r, struct err *err)
 {
     FREE_LATER struct root_head *copy = xmalloc(sizeof *copy);
@@ -259,7 +259,7 @@ static bool roll_back(struct root *r, struct err *err)
     return true;
 }
 
-/* The boot id is stored last: a kill in between begins the same work again. */
+/* The boot id is stored last: a kill in between begins the same work again.  */
 bool recover_after_boot(struct root *r, struct err *err)
 {
     char boot_id[40];

@@ -1,6 +1,13 @@
 /*
+ * A sync copies the heads below the lock, flushes the file system without it, and then
+ * writes the copies durably, each with the sums of the files it describes.  The copies describe a
+ * state that is on disk completely; files that only an older state named can go.
+ *
+ * Sums are made of bytes below the counts, which never change, so no lock is needed for them.  A
+ * byte that does not fit the sums of the sync before is damage: the partition goes aside.
+ *
  * What a sync promises: everything put before it began is there after a failure of the machine, and
- * the ledger knows up to which number. It is why a put needs no fsync of its own (decision 061).
+ * the ledger knows up to which number.  It is why a put needs no fsync of its own (decision 061).
  * The order is the whole matter: heads are copied before the flush, so that what they name is
  * flushed, and written after it.
  */
@@ -19,14 +26,6 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/sums.h"
 
-/*
- * A sync copies the heads below the lock, flushes the file system without it, and then
- * writes the copies durably, each with the sums of the files it describes.  The copies describe a
- * state that is on disk completely; files that only an older state named can go.
- *
- * Sums are made of bytes below the counts, which never change, so no lock is needed for them.  A
- * byte that does not fit the sums of the sync before is damage: the partition goes aside.
- */
 struct copy {
     size_t part;
     uint32_t revision;
@@ -59,7 +58,7 @@ static void copies_release(struct copies *c)
 }
 
 /*
- * Partitions without a change since the last sync are skipped: their copies are good. The copies
+ * Partitions without a change since the last sync are skipped: their copies are good.  The copies
  * are closed with a sum of their own, since the originals are open at this moment.
  */
 static void copy_heads(struct root *r, struct copies *out)
@@ -86,7 +85,7 @@ static void copy_heads(struct root *r, struct copies *out)
     }
 }
 
-/* Older versions of the row and hash files. */
+/* Older versions of the row and hash files.  */
 static void remove_old_files(const struct copy *c)
 {
     char path[PATH_MAX + 128];
@@ -109,7 +108,7 @@ static void remove_old_files(const struct copy *c)
     }
 }
 
-/* Below no lock.  A partition that was replaced or dropped meanwhile is no damage. */
+/* Below no lock.  A partition that was replaced or dropped meanwhile is no damage.  */
 static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, const char *why,
                               struct err *err)
 {
@@ -121,7 +120,7 @@ static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, co
     return ok;
 }
 
-/* A partition that had sums and has none now was tampered with: that is damage, too. */
+/* A partition that had sums and has none now was tampered with: that is damage, too.  */
 static bool write_copy(const struct copy *c, struct err *err)
 {
     struct sums old = {0}, new = {0};
@@ -136,13 +135,13 @@ static bool write_copy(const struct copy *c, struct err *err)
     return ok;
 }
 
-/* Out of use since it was looked at; its folder may have vanished under our hands. */
+/* Out of use since it was looked at; its folder may have vanished under our hands.  */
 static bool has_gone(const struct root *r, size_t part, uint32_t revision)
 {
     return part >= PARTS_MAX || table_entry(r->h, part).revision != revision;
 }
 
-/* The head of the index comes last: it names only partitions whose own copies are written. */
+/* The head of the index comes last: it names only partitions whose own copies are written.  */
 static bool write_copies(struct root *r, const struct copies *c, struct err *err)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -160,7 +159,7 @@ static bool write_copies(struct root *r, const struct copies *c, struct err *err
     return sums_write_root(r->dir, c->root, err);
 }
 
-/* One syncfs for all files: there are hundreds, and most of them have changed. */
+/* One syncfs for all files: there are hundreds, and most of them have changed.  */
 static bool flush(const struct root *r, struct err *err)
 {
     FD_AUTO fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -214,7 +213,7 @@ static bool sync_alone(struct root *r, int64_t ledger_seq, struct err *err)
     return ok;
 }
 
-/* Only one sync at a time: an older copy must not overwrite a newer one. */
+/* Only one sync at a time: an older copy must not overwrite a newer one.  */
 static int lock_sync(const struct root *r, struct err *err)
 {
     char path[PATH_MAX];
@@ -233,7 +232,7 @@ static int lock_sync(const struct root *r, struct err *err)
     return fd;
 }
 
-/* Two at a time would be wrong and not only slow; the second one finds nothing to do. */
+/* Two at a time would be wrong and not only slow; the second one finds nothing to do.  */
 bool keep_sync(struct root *r, int64_t ledger_seq, struct err *err)
 {
     FD_AUTO fd = lock_sync(r, err);
@@ -252,7 +251,7 @@ static bool has_rested(const struct part *p, int64_t rest_ms)
            rest_ms;
 }
 
-/* Tails of a partition that is on disk and that nobody writes to. */
+/* Tails of a partition that is on disk and that nobody writes to.  */
 static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct err *err)
 {
     uint64_t turn = seal_turn(HEAD_PART, p->h);
@@ -274,7 +273,7 @@ static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct er
     return true;
 }
 
-/* Cheap enough for every few seconds: a stat of each file and the sum of one head. */
+/* Cheap enough for every few seconds: a stat of each file and the sum of one head.  */
 static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
 {
     char path[PATH_MAX];
