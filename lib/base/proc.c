@@ -37,6 +37,7 @@ static void on_signal(int sig)
         stop_flag = 1;
 }
 
+/* Those that proc_wait alone lets through. */
 static void signal_set(sigset_t *set)
 {
     sigemptyset(set);
@@ -69,6 +70,10 @@ bool proc_take_hangup(void)
     return was;
 }
 
+/*
+ * ppoll swaps the mask and waits in one step; with a separate unblocking a signal could come
+ * between that and the wait, and the wait would then last its whole time.
+ */
 unsigned proc_wait(const int *fds, size_t n, int timeout_ms)
 {
     struct pollfd p[8];
@@ -98,6 +103,10 @@ struct child {
     bool is_stand_in;
 };
 
+/*
+ * Who lives less than YOUNG_MS has not lasted.  The longest pause bounds how long a program stays
+ * away once its trouble (a full disk, a database that starts) is over.
+ */
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, YOUNG_MS = 1000 };
 
 static bool is_starting(const struct child *c)
@@ -118,8 +127,8 @@ static void start(struct child *c, pid_t parent)
         atomic_store(&c->group->is_at_work[c->index], false);
     pid_t pid = fork();
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (getppid() != parent) /* died between fork and prctl */
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a parent that was killed leaves no workers behind */
+        if (getppid() != parent)          /* died between fork and prctl */
             _exit(1);
         signal(SIGCHLD, SIG_DFL);
         exit((c->is_stand_in ? c->group->stand_in : c->group->run)(c->group->arg, c->index));
@@ -201,6 +210,7 @@ static void start_due(struct child *children, size_t n, pid_t parent)
     }
 }
 
+/* All that are gone: one SIGCHLD may stand for several.  Children of others are reaped, too. */
 static size_t reap(struct child *children, size_t n)
 {
     size_t gone = 0;
@@ -276,9 +286,6 @@ bool proc_supervise(const struct proc_group *groups, size_t group_count, struct 
     proc_block_signals();
     struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_NOCLDSTOP};
     sigaction(SIGCHLD, &act, NULL); /* wakes proc_wait */
-    sigset_t chld;
-    sigemptyset(&chld);
-    sigaddset(&chld, SIGCHLD);
 
     pid_t self = getpid();
     while (!proc_stopping()) {
@@ -292,7 +299,7 @@ bool proc_supervise(const struct proc_group *groups, size_t group_count, struct 
         }
     }
     signal_all(children, n, SIGTERM);
-    while (any_alive(children, n)) {
+    while (any_alive(children, n)) { /* each ends its request or job first */
         reap(children, n);
         proc_wait(NULL, 0, 50);
     }
