@@ -24,6 +24,7 @@ const struct conf_key conf_keys[CONF_KEY_COUNT] = {
 #undef CONF_KEY
 };
 
+/* Names come from the environment and the file; programs ask by number. */
 static const struct conf_key *find_key(struct str name)
 {
     for (size_t i = 0; i < CONF_KEY_COUNT; i++)
@@ -106,6 +107,10 @@ static bool check(const struct conf_key *key, const char *value, struct err *err
     return key->type != CONF_TEXT || check_text(key, value, err);
 }
 
+/*
+ * A value is checked when it is set, so that a bad one is named with the place it came from.  Later
+ * values replace earlier ones: the environment comes after the file.
+ */
 static bool set(struct conf *c, const struct conf_key *key, const char *value, struct err *err)
 {
     if (!check(key, value, err))
@@ -147,6 +152,10 @@ static bool load_file(struct conf *c, const char *path, struct err *err)
     return true;
 }
 
+/*
+ * Variables of others are ignored; one that begins with DATIL_ can only be meant for us, so a name
+ * that is in no table is a typing mistake and stops the start.
+ */
 static bool load_environment(struct conf *c, struct err *err)
 {
     for (char **e = environ; *e; e++) {

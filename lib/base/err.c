@@ -41,6 +41,10 @@ bool err_errno(struct err *e, int errno_value, const char *fmt, ...)
     return false;
 }
 
+/*
+ * The old message is copied aside first, for the new one is written into the same room.  A wrap of
+ * no error at all is a fault of ours and becomes one.
+ */
 bool err_wrap(struct err *e, const char *fmt, ...)
 {
     assert(e);

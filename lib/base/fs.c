@@ -21,6 +21,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
 
+/* A missing file is often no error for the caller, so it has a code of its own. */
 static bool open_error(int e, const char *path, struct err *err)
 {
     if (e == ENOENT || e == ENOTDIR)
@@ -28,6 +29,10 @@ static bool open_error(int e, const char *path, struct err *err)
     return err_errno(err, e, "opening %s", path);
 }
 
+/*
+ * The size that the kernel tells saves growing, but is only believed for a regular file, and the
+ * file may grow while it is read: what counts against the maximum is what was read.
+ */
 bool fs_read_fd(int fd, const char *name, size_t max_bytes, char **ret_bytes, size_t *ret_n,
                 struct err *err)
 {
@@ -115,6 +120,10 @@ static bool temp_name(const char *path, char out[PATH_MAX], struct err *err)
     return true;
 }
 
+/*
+ * The directory is made only when it was missed; nearly always it is there.  O_EXCL, since the name
+ * is random: whatever is there already is not ours.
+ */
 static int create(const char *path, mode_t mode, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -130,6 +139,7 @@ static int create(const char *path, mode_t mode, struct err *err)
     return fd;
 }
 
+/* The order makes it durable: bytes, then the name, then the directory that has the name. */
 static bool finish(int fd, const char *temp, const char *path, struct err *err)
 {
     if (fsync(fd) != 0)
@@ -185,6 +195,10 @@ bool fs_copy(const char *from, const char *to, mode_t mode, struct err *err)
     return false;
 }
 
+/*
+ * From the leaf: one call when all parents are there.  EEXIST is success also when somebody else
+ * made the directory in between.
+ */
 bool fs_mkdirs(const char *path, mode_t mode, struct err *err)
 {
     if (mkdir(path, mode) == 0 || errno == EEXIST)
@@ -228,6 +242,10 @@ bool fs_is_writable_dir(const char *path)
 
 enum { TREE_DEPTH_MAX = 32 };
 
+/*
+ * Directories are opened relative to their parent and never through a link, so a tree that somebody
+ * changes meanwhile cannot lead the removal elsewhere.
+ */
 static bool remove_below(int parent, const char *name, int depth, struct err *err)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
@@ -260,6 +278,7 @@ bool fs_remove_tree(const char *path, struct err *err)
     return remove_below(AT_FDCWD, path, 0, err);
 }
 
+/* MAP_SHARED: nothing is copied, and the file must not be shortened while it is mapped. */
 bool fs_map(const char *path, const void **ret_p, size_t *ret_n, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -283,6 +302,7 @@ bool fs_map(const char *path, const void **ret_p, size_t *ret_n, struct err *err
     return true;
 }
 
+/* Found once and kept: programs change directory, and their file may be replaced while they run. */
 const char *fs_share_dir(void)
 {
     static char dir[PATH_MAX];

@@ -1,3 +1,10 @@
+/*
+ * One line of JSON per event on standard error, written with one write(2): lines of many workers
+ * that share the descriptor do not mix, as long as they are shorter than a pipe takes at once or go
+ * to a file.  Whatever the values are, a line is valid JSON: control characters and the two line
+ * separators of Unicode are escaped, broken UTF-8 becomes U+FFFD, and a line that grows beyond its
+ * maximum is replaced by one that says so.
+ */
 #include "lib/base/log.h"
 
 #include <stdio.h>
@@ -9,11 +16,13 @@
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
+/* The one state besides the flags of signals that belongs to no struct (style: no globals). */
 static struct {
     const char *program;
     enum log_level level;
 } sink = {.program = "datil", .level = LOG_INFO};
 
+/* More than any line of ours; what makes it longer is a value of a stranger. */
 enum { LINE_MAX_BYTES = 32 << 10 };
 
 void log_init(const char *program, const char *level)

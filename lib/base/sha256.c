@@ -24,6 +24,7 @@ void sha256_add(struct sha256 *h, const void *p, size_t n)
         abort();
 }
 
+/* Fails only when libcrypto has no memory left, or no SHA-256: nothing of ours works then. */
 void sha256_finish(struct sha256 *h, uint8_t out[SHA256_BYTES])
 {
     unsigned n = 0;

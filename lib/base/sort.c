@@ -1,3 +1,12 @@
+/*
+ * A stable merge sort: short runs by insertion, then runs of double width are merged through a
+ * copy. glibc's qsort is a stable merge sort as well, until the array is larger than a quarter of
+ * the memory, when it becomes a quicksort that is not; records of a symbols file of which the first
+ * one counts must not depend on that.
+ *
+ * Two neighbours that are in order already are not merged: records of symbols files come sorted as
+ * a rule.
+ */
 #include "lib/base/sort.h"
 
 #include <assert.h>
@@ -7,6 +16,7 @@
 
 #include "lib/base/util.h"
 
+/* The element in hand, and the length of the runs that insertion sorts. */
 enum { ELEMENT_MAX = 64, RUN = 16 };
 
 typedef int cmp_fn(const void *, const void *);

@@ -1,3 +1,12 @@
+/*
+ * Texts as pointer and length: comparing, searching, cutting, numbers, UTF-8, and the growing
+ * buffer. Nothing here allocates but the buffer and the copies that say so; cutting moves the ends
+ * of what is borrowed.  A length of 0 may come with a null pointer (an empty annotation, an empty
+ * stream), which the functions of <string.h> may not be given, so each asks before it calls one.
+ *
+ * Case is folded for ASCII only: header names, hexadecimal ids and Windows file names need no more,
+ * and a locale would make the answer depend on the machine.
+ */
 #include "lib/base/str.h"
 
 #include <assert.h>
@@ -83,6 +92,7 @@ struct str str_sub(struct str s, size_t from, size_t n)
     return (struct str){s.p ? s.p + from : NULL, MIN(n, s.n - from)};
 }
 
+/* isspace in the C locale, whatever the locale is. */
 static bool is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -105,6 +115,10 @@ struct str str_trim(struct str s)
     return s;
 }
 
+/*
+ * The part behind the last separator is a part, too, also when it is empty; after it the rest is
+ * STR_NONE, which ends the loop, where an empty text would give one more part.
+ */
 bool str_split(struct str *rest, char sep, struct str *ret_part)
 {
     if (!rest->p)
@@ -150,6 +164,10 @@ int hex_digit(char c)
     return -1;
 }
 
+/*
+ * The whole text, no blanks, no sign: what strtoull would let through beside that (leading blanks,
+ * "-1" as a huge number, "0x") is an error.  The limit is checked before multiplying.
+ */
 bool str_to_u64(struct str s, int base, uint64_t max, const char *what, uint64_t *ret,
                 struct err *err)
 {
@@ -190,6 +208,11 @@ bool str_to_i64(struct str s, int64_t min, int64_t max, const char *what, int64_
     return true;
 }
 
+/*
+ * strtod needs an end and knows more than a decimal number: hexadecimal ones are refused by their
+ * x, infinities and not-a-numbers by isfinite.  Programs set LC_CTYPE at most, so the point is a
+ * point.
+ */
 bool str_to_double(struct str s, const char *what, double *ret, struct err *err)
 {
     char text[64];
@@ -272,6 +295,7 @@ static bool decode(struct str s, size_t off, uint32_t *ret_cp, size_t *ret_len)
     return true;
 }
 
+/* Always moves on by a byte at least, so loops over broken text end. */
 uint32_t utf8_next(struct str s, size_t *off)
 {
     assert(*off < s.n);
@@ -301,6 +325,7 @@ bool utf8_valid(struct str s)
     return first_bad(s, false) == s.n;
 }
 
+/* Text that is clean, nearly all, is returned as it is and costs no copy. */
 struct str utf8_clean(struct arena *a, struct str s)
 {
     size_t off = first_bad(s, true);
@@ -319,6 +344,7 @@ struct str utf8_clean(struct arena *a, struct str s)
     return str_n(out, n);
 }
 
+/* Steps back from the cut over continuation bytes, so that no character is cut in two. */
 size_t utf8_prefix_bytes(struct str s, size_t max_bytes)
 {
     if (s.n <= max_bytes)
@@ -396,6 +422,7 @@ void sb_char(struct strbuf *b, char c)
     sb_put(b, &c, 1);
 }
 
+/* Formats twice: the length is not known before, and the text may have to be clipped. */
 void sb_vprintf(struct strbuf *b, const char *fmt, va_list ap)
 {
     va_list again;
@@ -427,6 +454,7 @@ const char *sb_cstr(const struct strbuf *b)
     return b->p ? b->p : "";
 }
 
+/* An empty buffer gives an empty text, not NULL. */
 char *sb_take(struct strbuf *b, size_t *ret_n)
 {
     make_room(b, 0);

@@ -1,3 +1,8 @@
+/*
+ * UTC in microseconds since 1970, to and from calendar dates, without the time zones and the locale
+ * of the C library: a report's date must come out the same on every machine.  Leap seconds do not
+ * exist here, as they do not in POSIX time.
+ */
 #include "lib/base/time.h"
 
 #include <stdio.h>
@@ -30,12 +35,19 @@ int64_t mono_ms(void)
     return mono_us() / 1000;
 }
 
+/* C rounds towards zero; dates before 1970 need the floor. */
 static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
 }
 
-/* Days <-> civil date in the proleptic Gregorian calendar, years counted from March. */
+/*
+ * Days <-> civil date in the proleptic Gregorian calendar, by the arithmetic of Howard Hinnant
+ * ("chrono-compatible low-level date algorithms").  Years are counted from March, so that the leap
+ * day is the last of a year; 400 years are an era of 146097 days, and 719468 days lie between the
+ * first of March of the year 0 and 1970.  153 days are five months from March on: 31, 30, 31,
+ * 30, 31.
+ */
 int64_t days_of_civil(int year, int month, int day)
 {
     int64_t y = month <= 2 ? (int64_t)year - 1 : year;
@@ -136,6 +148,7 @@ static bool eat(struct str s, size_t *off, char c)
     return true;
 }
 
+/* Digits behind the sixth are read and dropped. */
 static bool fraction(struct str s, size_t *off, int *ret_micro)
 {
     int v = 0, scale = 100000;
@@ -148,6 +161,7 @@ static bool fraction(struct str s, size_t *off, int *ret_micro)
     return *off > start;
 }
 
+/* A blank stands for "+", which is what a decoded query makes of one that nobody escaped. */
 static bool zone(struct str s, size_t *off, int *ret_minutes)
 {
     *ret_minutes = 0;
@@ -168,6 +182,7 @@ static bool zone(struct str s, size_t *off, int *ret_minutes)
     return *off == s.n && h < 24 && m < 60;
 }
 
+/* Fields that are not there are 0; the whole text must be used up. */
 static bool parse(struct str s, struct civil *c, int *ret_zone_min)
 {
     size_t off = 0;

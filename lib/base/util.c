@@ -1,3 +1,9 @@
+/*
+ * Allocation without a failure to handle.  Sizes are bounded before they get here, so no memory
+ * means that the machine is full; the process ends and its parent starts another (proc.c), which is
+ * better tested than any path that would go on without memory.  Zero bytes are asked for as one,
+ * since malloc(0) may answer NULL.
+ */
 #include "lib/base/util.h"
 
 #include <string.h>

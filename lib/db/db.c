@@ -1,3 +1,18 @@
+/*
+ * One connection and its prepared statements.
+ *
+ * A statement is prepared when it is first used in a session of the server, and compared at once
+ * with what queries.h believes of it: SQL was read by an awk script at build time, and only the
+ * server knows whether that reading was right.
+ *
+ * A connection that is lost is made anew once per statement, and the statement sent again.  That is
+ * right for single statements only: inside a transaction the part before is gone, so there a lost
+ * connection is an error and the whole transaction is the caller's to repeat.  A statement may have
+ * been carried out although its answer was lost, so one that stands alone must bear to be run
+ * twice.
+ *
+ * Errors are sorted by SQLSTATE, not by text, which the server translates.
+ */
 #include "lib/db/db.h"
 
 #include <assert.h>
@@ -20,6 +35,10 @@ struct db {
     uint64_t session; /* connections made so far */
 };
 
+/*
+ * A server that answers at all answers sooner; a request waits for this.  Channel names are
+ * identifiers, of which PostgreSQL keeps 63 bytes.
+ */
 enum { CONNECT_TIMEOUT_S = 5, CHANNEL_MAX = 63 };
 
 struct db *db_new(const char *conninfo, const char *application_name, int statement_timeout_ms)
@@ -257,6 +276,10 @@ static bool command(struct db *db, const char *text, struct err *err)
     return ok;
 }
 
+/*
+ * BEGIN is the first to notice a connection that was lost while idle; nothing is gone yet, so it
+ * may be repeated.
+ */
 static bool begin(struct db *db, struct err *err)
 {
     if (!db_connect(db, err))
@@ -335,6 +358,10 @@ const char *db_bool(bool v)
     return v ? "t" : "f";
 }
 
+/*
+ * An array literal of the server: every element in quotes, in which only quote and backslash mean
+ * something.  Room for the worst case, so nothing grows.
+ */
 const char *db_text_array(struct arena *a, struct strs values)
 {
     size_t need = 3;

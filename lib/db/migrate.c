@@ -1,3 +1,13 @@
+/*
+ * Migrations: NNNN_subject.sql, applied in the order of their names.  Each runs together with its
+ * row in schema_migration in one transaction, so it is there as a whole or not at all.
+ *
+ * A checksum of each applied file is kept, so that a file which was edited after its release is
+ * noticed (db_migrations_pending): databases made before and after would differ without a word.
+ * Files that begin with 0000_ make the table of migrations itself; they are applied each time and
+ * have no row.  An advisory lock of the server keeps two migrations apart; it ends with the
+ * connection, so a migration that is killed blocks nobody.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -9,10 +19,6 @@
 #include "lib/db/db.h"
 #include "queries.h"
 
-/*
- * Migrations: NNNN_subject.sql, applied in the order of their names.  Each runs together with its
- * row in schema_migration in one transaction, so it is there as a whole or not at all.
- */
 enum { MIGRATION_BYTES_MAX = 4 << 20, MIGRATION_MAX = 9999, ADVISORY_KEY = 0x64617469 };
 
 static int is_migration(const struct dirent *e)

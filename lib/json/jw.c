@@ -1,3 +1,11 @@
+/*
+ * JSON as it is written, without a tree in between: a walk's report names every frame of every
+ * thread, and jansson would keep each member as an object of its own before the first byte is out.
+ *
+ * The writer knows for each open level whether it has members, and so puts commas and line breaks
+ * by itself; that keys and values alternate is the caller's part.  Whatever the texts are, the
+ * result is valid JSON in UTF-8: broken sequences become U+FFFD.
+ */
 #include "lib/json/jw.h"
 
 #include <assert.h>
@@ -62,6 +70,7 @@ void jw_end(struct jw *w)
 }
 
 /* Bytes from `off` that stand for themselves inside a JSON string. */
+/* Names and hexadecimal numbers are plain from end to end, so they are copied in one piece. */
 static size_t plain_run(struct str s, size_t off)
 {
     size_t n = off;
@@ -129,6 +138,8 @@ void jw_null(struct jw *w)
     jw_raw(w, STR("null"));
 }
 
+/* Digits from the last to the first; at least as many as asked for, more when the value has more.
+ */
 void jw_hex(struct jw *w, uint64_t v, int digits)
 {
     static const char hex[] = "0123456789abcdef";

@@ -10,7 +10,7 @@
 #include "queries.h"
 #include "tools/datil/app.h"
 
-enum { EMAIL_MAX = 254 };
+enum { EMAIL_MAX = 254 }; /* RFC 5321, 4.5.3.1.3: a path of 256 with its brackets */
 
 static bool find_user(struct app *app, const char *email, const char **ret_id, struct err *err)
 {
@@ -36,6 +36,10 @@ static bool find_group(struct app *app, const char *name, const char **ret_id, s
     return true;
 }
 
+/*
+ * What keeps addresses apart from mistakes and from text that a page or a header would take apart;
+ * whether mail arrives there is nobody's business here.
+ */
 static bool check_email(const char *email, struct err *err)
 {
     const char *at = strchr(email, '@');
@@ -64,6 +68,7 @@ struct new_user {
     struct strs group_ids;
 };
 
+/* Account, memberships and the row in the log are there together or not at all. */
 static bool add_user(struct db *db, void *arg, struct err *err)
 {
     struct new_user *u = arg;

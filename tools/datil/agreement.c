@@ -1,13 +1,3 @@
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "lib/base/time.h"
-#include "lib/base/util.h"
-#include "lib/base/vec.h"
-#include "lib/search/search.h"
-#include "queries.h"
-#include "tools/datil/doctor.h"
-
 /*
  * The agreement of ledger, store and index, both ways:
  *
@@ -23,6 +13,16 @@
  * look may show a state that never was: a crash deleted between two of them, say.  Whoever looks
  * suspicious is looked at LOOKS times with a pause; one good look clears it.
  */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/search/search.h"
+#include "queries.h"
+#include "tools/datil/doctor.h"
+
 enum { PAGE = 1000, SHOWN_MAX = 50, SUSPECTS_MAX = 10000, PAUSE_MS = 1000, LOOKS = 4, TRIES = 10 };
 /* From so many on it is rather the disk than single crashes: said once, not for each. */
 enum { MANY_LOST = 20 };

@@ -1,7 +1,9 @@
+/*
+ * cron …: words for people in front of datil-cron, which does the work.  It takes the place of this
+ * process, so its output and exit status are the command's.
+ */
 #include "lib/base/util.h"
 #include "tools/datil/app.h"
-
-/* cron …: the work is done by datil-cron. */
 
 static bool run_cron_run(struct app *app, struct args args, struct err *err)
 {

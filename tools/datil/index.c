@@ -1,3 +1,9 @@
+/*
+ * index rebuild, index verify, index compact.
+ *
+ * A rebuild is a filling (lib/ledger/index_fill.c) of an index that was emptied, by what the store
+ * has and not by what the ledger says.  If it is interrupted, the index keeper fills the rest.
+ */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -7,12 +13,6 @@
 #include "lib/ledger/ledger.h"
 #include "tools/datil/app.h"
 
-/*
- * index rebuild, index verify, index compact.
- *
- * A rebuild is a filling (lib/ledger/index_fill.c) of an index that was emptied, by what the store
- * has and not by what the ledger says.  If it is interrupted, the index keeper fills the rest.
- */
 enum { PROGRESS_EVERY = 10000, SYNC_EVERY = 50000, CLAIM_WAIT_MS = 5000 };
 
 struct rebuild {

@@ -1,3 +1,11 @@
+/*
+ * datil - the administrator's command.  Each command is a row of a table; the longest name that
+ * fits the first words of the command line runs.
+ *
+ * Everything a command may need (configuration, fields, whom it works as) is there before it runs;
+ * connections are made when a command asks for them (app.c), so that `datil help` needs no
+ * installation and `datil doctor` can tell what is missing from one.
+ */
 #include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,10 +16,6 @@
 #include "lib/crash/field.h"
 #include "tools/datil/app.h"
 
-/*
- * datil - the administrator's command.  Each command is a row of a table; the longest name that
- * fits the first words of the command line runs.
- */
 static const struct command *const families[] = {
     schema_commands,  doctor_commands, account_commands, token_commands,
     product_commands, crash_commands,  send_commands,    work_commands,

@@ -1,3 +1,13 @@
+/*
+ * purge retention, purge annotation
+ *
+ * An annotation that was collected by mistake goes from the raw crash and, with the key it is
+ * copied to, from processed crash and index at once; then the crash is queued for processing, which
+ * starts from an empty document, so that whatever other rules derived from it goes, too.
+ *
+ * The order within a crash makes a repeat after a failure complete: the raw crash, by which a crash
+ * is found to have the annotation, is written last.
+ */
 #include <stdlib.h>
 
 #include "lib/base/time.h"
@@ -7,13 +17,6 @@
 #include "lib/ledger/ledger.h"
 #include "tools/datil/app.h"
 
-/*
- * purge retention, purge annotation
- *
- * An annotation that was collected by mistake goes from the raw crash and, with the key it is
- * copied to, from processed crash and index at once; then the crash is queued for processing, which
- * starts from an empty document, so that whatever other rules derived from it goes, too.
- */
 enum { COUNT_NAMES_MAX = OPT_LIST_MAX };
 
 struct purge {
@@ -91,6 +94,7 @@ static bool drop_dumps(struct purge *p, const char *id)
     return ok;
 }
 
+/* Crashes are queued in batches, one transaction each. */
 static bool flush(struct purge *p)
 {
     bool ok = ledger_publish_all(p->app->db, p->batch, p->batch_n, p->err);
@@ -110,7 +114,6 @@ static bool purge_crash(struct purge *p, const char *id, json_t *raw)
             !index_put(p->app->writer, processed, p->err))
             return false;
     }
-    /* The raw crash last: until then a repeat finds the annotation again. */
     if ((p->drop_dumps && !drop_dumps(p, id)) || !put(p, id, "raw_crash", raw))
         return false;
     p->batch[p->batch_n++] = (struct ledger_entry){
@@ -120,6 +123,7 @@ static bool purge_crash(struct purge *p, const char *id, json_t *raw)
     return p->batch_n < LEDGER_BATCH_MAX || flush(p);
 }
 
+/* One crash of the catalogue.  A missing raw crash was deleted meanwhile. */
 static bool look_at(void *arg, const char *id)
 {
     struct purge *p = arg;

@@ -1,3 +1,11 @@
+/*
+ * crash send: a report over HTTP, as a crashing program would send it: a dump with annotations from
+ * the command line, or a directory as the store lays it out (raw_crash.json and dumps), which sends
+ * a stored report once more.  Of raw_crash.json only what a client sends goes along; what the
+ * collector writes itself it will write again.
+ *
+ * The address is that of the web server, as for everybody, so the whole way is tried out.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -9,8 +17,6 @@
 #include "lib/http/http.h"
 #include "lib/json/json.h"
 #include "tools/datil/app.h"
-
-/* crash send: a report over HTTP, as a crashing program would send it. */
 
 enum { PARTS_MAX = 1000, ANSWER_BYTES_MAX = 1 << 16 };
 

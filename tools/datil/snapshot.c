@@ -76,6 +76,10 @@ void manifest_release(struct manifest *m)
     VEC_RELEASE(&m->entries);
 }
 
+/*
+ * The last line has the number of files and the checksum of all before it, so a manifest that was
+ * cut off, at the end of a line even, is known as one.
+ */
 bool manifest_write(const struct manifest *m, const char *dir, struct err *err)
 {
     char path[PATH_MAX], sum[SHA256_HEX + 1];
@@ -94,6 +98,8 @@ bool manifest_write(const struct manifest *m, const char *dir, struct err *err)
     return fs_write_atomic(path, b.p, b.n, 0600, err);
 }
 
+/* A manifest may come from elsewhere: what it names must stay below the folder it is restored to.
+ */
 static bool path_is_safe(struct str path)
 {
     struct str rest = path, piece;
@@ -168,6 +174,8 @@ static bool check_end(struct str text, struct str *ret_body, size_t *ret_count)
     return true;
 }
 
+/* Of a later format only the checksum and the head are looked at; the caller refuses it by its
+ * number. */
 bool manifest_read(const char *dir, struct manifest *ret, struct err *err)
 {
     char path[PATH_MAX];
@@ -190,6 +198,7 @@ bool manifest_read(const char *dir, struct manifest *ret, struct err *err)
     return true;
 }
 
+/* The newest migration of this release: an older one cannot restore what a newer one has saved. */
 bool snapshot_schema(char out[128], struct err *err)
 {
     char dir[PATH_MAX];
@@ -234,6 +243,7 @@ static bool pump(int in, int out, const char *name, struct snapshot_entry *e, st
     return ok;
 }
 
+/* No links are followed: the copy would hold what the link points at, from anywhere. */
 static int open_original(const char *path, struct snapshot_entry *e, struct err *err)
 {
     struct stat st;
@@ -260,6 +270,10 @@ bool snapshot_hash(const char *path, struct snapshot_entry *ret, struct err *err
     return true;
 }
 
+/*
+ * The time of the original goes along; with size and checksum it tells the next backup that nothing
+ * changed.
+ */
 bool snapshot_copy(const char *from, const char *to, mode_t mode, struct snapshot_entry *ret,
                    struct err *err)
 {

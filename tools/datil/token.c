@@ -9,6 +9,10 @@
 #include "queries.h"
 #include "tools/datil/app.h"
 
+/*
+ * 128 random bits, which nobody guesses, so a plain SHA-256 is enough to store.  The first
+ * characters are kept to tell tokens apart in lists.
+ */
 enum { KEY_BYTES = 16, KEY_START_CHARS = 12, TOKEN_DAYS = 90, TOKEN_DAYS_MAX = 3650 };
 
 /* The owner must hold every permission the token gets. */
@@ -34,6 +38,10 @@ static bool check_days(int64_t days, struct err *err)
            err_set(err, ERR_INVALID, "--days: from 0 to %d", TOKEN_DAYS_MAX);
 }
 
+/*
+ * An array of the server, each name once.  Regular and try symbols go to different places, and the
+ * upload knows by the token which one is meant.
+ */
 static bool wanted_permissions(struct app *app, const struct opt_list *list, const char **ret,
                                struct err *err)
 {

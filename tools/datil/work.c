@@ -23,6 +23,7 @@ struct batch {
     size_t n, total;
 };
 
+/* One transaction for the batch: all of its crashes are queued, or none. */
 static bool flush(struct batch *b, struct err *err)
 {
     bool ok = ledger_publish_all(b->app->db, b->entries, b->n, err);
@@ -75,6 +76,10 @@ static bool parse_query(struct app *app, const char *text, struct search_params 
     return true;
 }
 
+/*
+ * By date, so that a page begins where the last one ended although crashes come in meanwhile:
+ * theirs are the newest dates.
+ */
 static bool search_page(struct app *app, struct search_params base, size_t offset, json_t **ret,
                         struct err *err)
 {
@@ -95,6 +100,7 @@ static bool search_page(struct app *app, struct search_params base, size_t offse
     return form_param ? err_wrap(err, "%s", form_param) : false;
 }
 
+/* A crash whose raw crash is gone cannot be processed and is left out. */
 static bool add_search(struct batch *b, const char *text, struct err *err)
 {
     struct search_params base;
