@@ -34,6 +34,7 @@ struct slot {
 
 struct version_cache {
     struct db *db;
+    uint64_t seed; /* the names are strangers': nobody can aim at the slot of another */
     struct slot slots[SLOTS];
 };
 
@@ -41,6 +42,7 @@ struct version_cache *version_cache_new(struct db *db)
 {
     struct version_cache *v = xcalloc(1, sizeof *v);
     v->db = db;
+    v->seed = random_u64();
     return v;
 }
 
@@ -98,7 +100,7 @@ static json_t *cached_versions(void *ctx, struct str product, struct str channel
     if (key.overflow)
         return NULL;
 
-    struct slot *s = &v->slots[hash64(key.p, key.n) % SLOTS];
+    struct slot *s = &v->slots[hash64_seed(key.p, key.n, v->seed) % SLOTS];
     if (s->key && strcmp(s->key, key.p) == 0 && mono_ms() < s->good_until_ms)
         return json_incref(s->list);
     json_t *list = look_up(v, product, channel, build);
