@@ -26,10 +26,10 @@
 
 enum {
     CLOCK_SKEW_MAX_S = 60,
-    DISK_FREE_PERCENT_MIN = 5,
-    SPOOL_AGE_MAX_S = 600,
+    DISK_FREE_PERCENT_MIN = 5, /* of every file system that a directory lies on, */
+    SPOOL_AGE_MAX_S = 600,     /* the mover pauses 5 minutes at most between tries */
     QUEUE_AGE_MAX_S = 3600,
-    CRON_ERRORS_MAX = 3,
+    CRON_ERRORS_MAX = 3,          /* in a row: one failure of a job is mended by its next run */
     PROGRAM_PATIENCE_MS = 5000,   /* a program may just be restarting */
     HEARTBEAT_TIMEOUT_MS = 10000, /* every worker may be busy with a long request */
     ASK_AGAIN_MS = 200,

@@ -37,6 +37,7 @@ struct restore {
     bool ok;
 };
 
+/* Finished backups are named by their time; one that was interrupted has another name. */
 static int is_snapshot(const struct dirent *e)
 {
     return strlen(e->d_name) == 16 && e->d_name[15] == 'Z';
@@ -63,6 +64,7 @@ static bool find_snapshot(struct restore *r, const char *dir)
     return n > 0 || err_set(r->err, ERR_NOT_FOUND, "%s holds no finished backup", dir);
 }
 
+/* Migrations are numbered, so names of the newest ones compare as releases do. */
 static bool check_version(struct restore *r)
 {
     char ours[128];
