@@ -63,11 +63,13 @@ static bool is_low(uint32_t cp)
     return cp >= 0xdc00 && cp <= 0xdfff;
 }
 
+/* Of a surrogate pair (Unicode 15, 3.9, table 3-5). */
 static uint32_t join(uint32_t high, uint32_t low)
 {
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
+/* The result has the room of the repaired document; jrepair notices when that is too little. */
 static bool to_utf8(struct str s, struct encoding e, struct strbuf *out, struct jrepairs *r,
                     struct err *err)
 {
@@ -118,6 +120,11 @@ static bool hex4(struct str s, size_t off, uint32_t *ret)
 }
 
 /* Stands at a backslash. */
+/*
+ * NUL goes away, for much that reads our documents takes it for the end of a text; a surrogate
+ * without its other half, which is no character, becomes U+FFFD; all other escapes stay as they
+ * are, for the parser to judge.
+ */
 static void escape(struct pass *p)
 {
     uint32_t cp, low;
@@ -202,6 +209,7 @@ static bool is_number(struct str t, bool *ret_is_real)
     return at == t.n;
 }
 
+/* What fits neither 64 bits nor a double would be refused by the parser, or become infinite. */
 static bool overflows(struct str t, bool is_real)
 {
     int64_t v;
@@ -218,6 +226,8 @@ static bool is_token_char(char c)
 }
 
 /* A number or a word. */
+/* What is no number of JSON but means one, or is too large, becomes a text: nothing of it is lost.
+ */
 static void token(struct pass *p)
 {
     static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
@@ -253,6 +263,7 @@ static bool mark(struct pass *p, char c, struct err *err)
     return true;
 }
 
+/* Whatever this does not know goes to the output as it is; the parser then refuses the document. */
 static bool walk(struct pass *p, struct err *err)
 {
     while (p->at < p->s.n) {

@@ -13,6 +13,7 @@
 #include "lib/ledger/ledger.h"
 #include "tools/datil/app.h"
 
+/* A batch holds its documents in memory, parsed, hence the limit in bytes of text as well. */
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
 
 struct loading {
@@ -59,6 +60,7 @@ static bool take_line(struct loading *l, struct str line, struct err *err)
     return (l->n < LOAD_BATCH && l->bytes < LOAD_BATCH_BYTES) || flush_batch(l, err);
 }
 
+/* Lines of any length: one that is too long for a document is refused as one. */
 static bool load_stream(struct loading *l, FILE *in, struct err *err)
 {
     FREE_LATER char *line = NULL;

@@ -110,6 +110,10 @@ static bool is_here_now(const struct symstore *store, const struct db_rows *rows
            symstore_find(store, SYMSTORE_REGULAR, &key, &found, ERR_IGNORED);
 }
 
+/*
+ * What has come meanwhile is taken off the list on the way: nobody tells the table when files are
+ * copied into the store by hand.
+ */
 static bool run_missing(struct app *app, struct args args, struct err *err)
 {
     int64_t limit = MISSING_SHOWN;
