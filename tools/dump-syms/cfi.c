@@ -136,7 +136,7 @@ static void write_frame(const struct cfi_section *sec, struct sym *s, const stru
     if (sec->is_code && !sec->is_code(sec->arg, start, size))
         return; /* dropped by the linker */
 
-    if (!cfi_run(sec, cie, start, size, rd_window(&r, r.off, rd_left(&r)), s))
+    if (!cfi_add_frame(sec, cie, start, size, rd_window(&r, r.off, rd_left(&r)), s))
         s->skipped_frames++;
 }
 

@@ -223,7 +223,7 @@ static bool def_cfa(struct machine *m, uint64_t reg, int64_t offset)
 }
 
 /* Register rules: the operation, then the register. */
-static bool register_step(struct machine *m, struct rd *r, uint8_t op)
+static bool do_register_instruction(struct machine *m, struct rd *r, uint8_t op)
 {
     uint64_t reg = cfi_uleb(r);
     switch (op) {
@@ -317,7 +317,7 @@ static bool do_instruction(struct machine *m, struct rd *r, bool *first)
         cfi_uleb(r);
         return true;
     default:
-        return register_step(m, r, op);
+        return do_register_instruction(m, r, op);
     }
 }
 
@@ -350,8 +350,8 @@ static bool do_instructions(struct machine *m, struct rd code)
     return m->has_cfa;
 }
 
-bool cfi_run(const struct cfi_section *section, const struct cie *cie, uint64_t start,
-             uint64_t size, struct rd code, struct sym *s)
+bool cfi_add_frame(const struct cfi_section *section, const struct cie *cie, uint64_t start,
+                   uint64_t size, struct rd code, struct sym *s)
 {
     struct row remembered[REMEMBERED_MAX];
     STRBUF_AUTO text;

@@ -22,7 +22,7 @@ struct cie {
  * Appends a frame to s.  False, and nothing appended, when the program is damaged or
  * says nothing about the CFA.
  */
-bool cfi_run(const struct cfi_section *section, const struct cie *cie, uint64_t start,
-             uint64_t size, struct rd code, struct sym *s);
+bool cfi_add_frame(const struct cfi_section *section, const struct cie *cie, uint64_t start,
+                   uint64_t size, struct rd code, struct sym *s);
 
 #endif

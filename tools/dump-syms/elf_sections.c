@@ -186,7 +186,7 @@ static void set_header(struct rewriting *w, size_t index, size_t field, uint64_t
     put_word(header(w, index) + field, value, bytes, w->t->file.big);
 }
 
-static void begin(struct rewriting *w)
+static void begin_rewriting(struct rewriting *w)
 {
     if (w->headers.n)
         return;
@@ -199,7 +199,7 @@ static void unpack_section(struct rewriting *w, size_t index, const struct packe
 {
     struct str name = section_name(w->t, index);
     struct err err = {0};
-    begin(w);
+    begin_rewriting(w);
     pad(w->image);
     size_t start = w->image->n;
     size_t room = w->image->max - MIN(w->image->n, w->image->max);
@@ -227,7 +227,7 @@ static void unpack_section(struct rewriting *w, size_t index, const struct packe
 }
 
 /* The names and the table behind everything else, and the file header that points there. */
-static void finish(struct rewriting *w)
+static void put_names_and_table(struct rewriting *w)
 {
     const struct table *t = w->t;
     struct rd r = rd_try_window(&t->file, t->at->file_shentsize + 4, 2);
@@ -261,7 +261,7 @@ void elf_unpack_sections(struct rd file, struct strbuf *ret_image, struct strbuf
             unpack_section(&w, i, &p, bad);
     }
     if (w.headers.n)
-        finish(&w);
+        put_names_and_table(&w);
     if (ret_image->overflow) {
         sb_text(bad, "the file unpacks to more than it may\n");
         sb_release(ret_image);
