@@ -7,6 +7,9 @@
  * A name is no proof.  Build ids decide where both files have one, else the checksum that the link
  * holds.  A file of another build would give wrong names to every frame, so it is left alone and
  * said so.
+ *
+ * The order of the search is that of GDB: build id first, because it needs no luck with names.  Not
+ * tried: debuginfod, and any other way over the network (docs/symbols-from-binaries.md).
  */
 #include "tools/dump-syms/debug_files.h"
 
@@ -17,6 +20,7 @@
 #include "lib/base/util.h"
 #include "tools/dump-syms/unpack.h"
 
+/* Linkers write 8 bytes (fast), 16 (md5, uuid) or 20 (sha1); `--build-id=0x…` may be longer. */
 enum { BUILD_ID_MAX = 64 };
 
 /* What a candidate is compared with. */
@@ -28,6 +32,11 @@ struct proof {
     bool is_common; /* of a file common to several, which may hold nothing but their strings */
 };
 
+/*
+ * What the module says about its debug file: its own build id, which the debug file shares, and the
+ * checksum beside the name in .gnu_debuglink.  A module with neither proves nothing, and any file
+ * that was named for it is accepted.
+ */
 static struct proof proof_of(const struct elf_file *module)
 {
     struct proof p = {0};
@@ -43,6 +52,11 @@ static struct proof proof_of(const struct elf_file *module)
     return p;
 }
 
+/*
+ * Two build ids decide alone.  The checksum is only computed when one of them is missing: it reads
+ * the whole file, and tools that change a debug file afterwards (dwz, compression) change its
+ * checksum but not its build id.
+ */
 static bool belongs(const struct elf_file *f, const struct proof *p, struct err *err)
 {
     const void *id;
@@ -57,6 +71,10 @@ static bool belongs(const struct elf_file *f, const struct proof *p, struct err 
     return true;
 }
 
+/*
+ * A file of the right build may hold nothing that helps, neither debug information nor .symtab.  It
+ * is skipped without a word, and the search goes on.
+ */
 static bool is_useful(const struct elf_file *f, const struct proof *p)
 {
     return elf_file_section(f, ".debug_info").n || elf_file_section(f, ".symtab").n ||
@@ -106,6 +124,10 @@ const char *debug_folder_of(const char *path, char *buf, size_t size)
     return buf;
 }
 
+/*
+ * DIR/.build-id/ab/cdef….debug: the first byte of the build id is a folder, so that none of them
+ * grows to a hundred thousand entries.
+ */
 static bool find_by_id(const struct debug_search *s, const struct proof *p,
                        struct elf_file *ret_file)
 {
@@ -139,6 +161,11 @@ static bool find_beside(const struct debug_search *s, const char *folder, const 
     return false;
 }
 
+/*
+ * The name in the link comes out of the file and must be a plain file name: with a slash or ".." it
+ * could name any file of this machine.  The folder is looked at as given and with links resolved,
+ * since distributions link /lib to /usr/lib and debug packages know only one of the two.
+ */
 static bool find_by_link(const struct debug_search *s, const struct proof *p,
                          struct elf_file *ret_file)
 {
@@ -194,6 +221,12 @@ bool debug_open_given(const struct elf_file *module, const char *path, struct el
     return true;
 }
 
+/*
+ * The link of dwz is a path, often relative (../../.dwz/…), with the build id of the common file
+ * behind it.  Unlike .gnu_debuglink it may have folders in it, because that is how distributions
+ * use it; the build id must fit, so a foreign file of that name is refused.  A missing common file
+ * is a problem and not a shrug: names and types of the module point into it.
+ */
 bool debug_find_common(const struct debug_search *s, const struct elf_file *debug, Dwarf *dwarf,
                        struct elf_file *ret_file)
 {
@@ -221,6 +254,10 @@ bool debug_find_common(const struct debug_search *s, const struct elf_file *debu
     return false;
 }
 
+/*
+ * ".gnu_debugdata" is Fedora's MiniDebugInfo: an ELF file packed with xz, with a .symtab of the
+ * functions that .dynsym does not have.  No line numbers are in it.
+ */
 bool debug_open_packed_symbols(const struct debug_search *s, struct elf_file *ret_file)
 {
     struct str packed = elf_file_section(s->module, ".gnu_debugdata");

@@ -17,6 +17,12 @@
 #include "lib/base/util.h"
 #include "tools/dump-syms/unpack.h"
 
+/*
+ * How much more than its own size a file may become. 64 MiB are granted to small ones, whose few
+ * kilobytes of headers say little about what follows; 8 GiB is half of what the child may take by
+ * default.  Deflate shrinks zeros to a thousandth, so a file of a few megabytes could ask for
+ * gigabytes.
+ */
 enum { GROWTH_MAX = 200 };
 
 size_t elf_unpacked_max(size_t n)
@@ -25,6 +31,10 @@ size_t elf_unpacked_max(size_t n)
     return n > (most - small) / GROWTH_MAX ? most : small + n * GROWTH_MAX;
 }
 
+/*
+ * ENOTDIR counts as missing too: candidates are put together from folders that need not be any.  A
+ * file that shrinks while it is mapped ends the child with SIGBUS, which main.c reports.
+ */
 static bool map_file(const char *path, void **ret_p, size_t *ret_n, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -48,7 +58,10 @@ static bool map_file(const char *path, void **ret_p, size_t *ret_n, struct err *
     return true;
 }
 
-/* Hands the bytes over to elfutils, sections unpacked. */
+/*
+ * Hands the bytes over to elfutils, sections unpacked.  The mapping stays as it is beside the new
+ * image, because the checksum of .gnu_debuglink is about the bytes on disk (elf_file_crc).
+ */
 static bool begin_elf(struct elf_file *f, const void *bytes, size_t n, struct err *err)
 {
     sb_init(&f->image, n + elf_unpacked_max(n));
@@ -71,6 +84,10 @@ static struct elf_file new_file(const char *path)
     return f;
 }
 
+/*
+ * Packed as a whole once only: what comes out of a .gz is opened as ELF and never unpacked again,
+ * so files cannot be nested to multiply their growth.
+ */
 bool elf_file_open(const char *path, struct elf_file *ret_file, struct err *err)
 {
     struct elf_file f = new_file(path);
@@ -107,12 +124,21 @@ bool elf_file_from_bytes(const void *bytes, size_t n, const char *name, struct e
     return false;
 }
 
+/*
+ * CRC-32 with the polynomial of zlib, as GDB's manual gives it for .gnu_debuglink.  A file packed
+ * as a whole is counted unpacked: the link was made before somebody packed it.
+ */
 uint32_t elf_file_crc(const struct elf_file *f)
 {
     const uint8_t *p = f->mapped ? f->mapped : (const uint8_t *)sb_cstr(&f->whole);
     return (uint32_t)crc32_z(crc32_z(0, NULL, 0), p, f->mapped ? f->mapped_n : f->whole.n);
 }
 
+/*
+ * By name, because the kinds of sections that matter here (.debug_*, .gnu_debugdata) have no type
+ * of their own.  SHT_NOBITS is how strip leaves sections behind in a separate debug file: the
+ * header stays, the content is gone.
+ */
 struct str elf_file_section(const struct elf_file *f, const char *name)
 {
     size_t names;

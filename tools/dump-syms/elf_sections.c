@@ -1,11 +1,14 @@
 /*
- * Compressed sections made plain.  elfutils 0.188 (Debian 12) does not know zstd, and reads the old
+ * Compressed sections made plain. elfutils 0.188 (Debian 12) does not know zstd, and reads the old
  * .zdebug_ form only for some sections (not .zdebug_frame); so the file is rewritten in memory
  * before elfutils sees it: the bytes of the file, behind them the unpacked sections, new section
  * names and a new table of sections that points to them.  Offsets of everything else stay.
  *
  * Forms: ELF gABI, "Section Compression" (Elf32_Chdr, Elf64_Chdr), and GNU's older one, where a
  * section .zdebug_NAME starts with "ZLIB" and the size as 8 bytes, big-endian.
+ *
+ * The invariant: whoever reads the result finds every section either plain or named in `bad`.  A
+ * section that cannot be unpacked keeps its header and its flag, and the line in `bad` says why.
  */
 #include <elf.h>
 
@@ -15,6 +18,7 @@
 
 enum {
     COMPRESSED_ZSTD = 2, /* ELFCOMPRESS_ZSTD of the gABI, newer than the header of Debian 12 */
+    /* Linked files have some forty, object files with -ffunction-sections tens of thousands. */
     SECTIONS_MAX = 1 << 20,
     ALIGN = 8,
     GNU_HEAD_BYTES = 12,
@@ -26,6 +30,10 @@ struct layout {
     size_t flags, offset, size, link, align;
 };
 
+/*
+ * From Elf32_Ehdr, Elf32_Shdr and their 64-bit siblings in elf.h; offsets and not structures,
+ * because the byte order and the width of a file are only known while it is read.
+ */
 static const struct layout layout32 = {4, 32, 46, 40, 8, 16, 20, 24, 32};
 static const struct layout layout64 = {8, 40, 58, 64, 8, 24, 32, 40, 48};
 
@@ -42,6 +50,11 @@ static uint64_t read_word(const struct table *t, struct rd *r)
     return t->at->word == 8 ? rd_u64(r) : rd_u32(r);
 }
 
+/*
+ * A field of a section header, 0 when the header lies outside of the file. read_table has checked
+ * that the whole table is there, so this happens only for section 0 while the table is being
+ * measured.
+ */
 static uint64_t section_word(const struct table *t, size_t index, size_t field)
 {
     struct rd r = rd_try_window(&t->file, t->offset + index * t->entry + field, t->at->word);
@@ -92,6 +105,10 @@ static bool read_table(struct rd file, struct table *ret, struct strbuf *bad)
     size_t names = rd_u16(&r);
     if (!rd_ok(&r) || t.offset == 0 || t.entry < t.at->section_bytes)
         return false;
+    /*
+     * A file with 0xff00 sections or more has 0 here, and SHN_XINDEX for the names; both numbers
+     * then stand in the first section header (gABI, "ELF Header", e_shnum and e_shstrndx).
+     */
     /* Numbers that do not fit stand in the first section header. */
     if (t.count == 0)
         t.count = (size_t)section_word(&t, 0, t.at->size);
@@ -108,7 +125,11 @@ static bool read_table(struct rd file, struct table *ret, struct strbuf *bad)
     return true;
 }
 
-/* A section of the debug information that the header promises and the file does not have. */
+/*
+ * A section of the debug information that the header promises and the file does not have.  Of a
+ * file cut at its end elfutils would silently read less, and the symbols would be poor without
+ * anybody knowing why.
+ */
 static void note_if_lost(const struct table *t, size_t index, struct strbuf *bad)
 {
     struct str name = section_name(t, index);
@@ -125,7 +146,11 @@ struct packed {
     bool is_renamed; /* .zdebug_NAME becomes .debug_NAME */
 };
 
-/* How section `index` is packed; false when it is not. */
+/*
+ * How section `index` is packed; false when it is not.  A kind of compression that is not known
+ * counts as packed: it fails in unpack_bytes and is named there, instead of being handed to libdw
+ * as if it were plain.
+ */
 static bool read_packed(const struct table *t, size_t index, struct packed *ret)
 {
     struct packed p = {0};
@@ -186,6 +211,10 @@ static void set_header(struct rewriting *w, size_t index, size_t field, uint64_t
     put_word(header(w, index) + field, value, bytes, w->t->file.big);
 }
 
+/*
+ * Files without compressed sections are the common case and are not copied at all: the image is
+ * begun by the first section that needs it.
+ */
 static void begin_rewriting(struct rewriting *w)
 {
     if (w->headers.n)
@@ -194,6 +223,12 @@ static void begin_rewriting(struct rewriting *w)
     sb_put(&w->headers, w->t->file.p + w->t->offset, w->t->count * w->t->entry);
 }
 
+/*
+ * Appends the plain bytes and points the section's header to them.  The size in the header of a
+ * compressed section is only a promise: no more than that is unpacked, and less is damage.  What
+ * was appended before a failure is taken back, so the sections that follow lie where their headers
+ * say.
+ */
 static void unpack_section(struct rewriting *w, size_t index, const struct packed *p,
                            struct strbuf *bad)
 {

@@ -22,6 +22,11 @@ void elf_put_number(struct strbuf *b, uint64_t value, size_t bytes, bool big)
         sb_char(b, byte_of(value, big ? bytes - 1 - i : i));
 }
 
+/*
+ * The section of names comes last and names itself.  Its bytes are only complete when its own name
+ * is in them, which is why the size is taken from `names` after that.  The head is written at the
+ * end over the zeros at the front: only then is the place of the table known.
+ */
 void elf_write(const struct elf_piece *pieces, size_t count, bool big, struct strbuf *out)
 {
     struct strbuf names, headers;

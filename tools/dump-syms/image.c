@@ -1,8 +1,12 @@
 /*
  * Opens a module with all files that say something about it, and decides its identity: the name,
  * the debug id and the code id must be those that writers of minidumps give it, or no dump finds
- * its symbols. For libraries and programs of ours that writer is client/handler (modules.c,
+ * its symbols.  For libraries and programs of ours that writer is client/handler (modules.c,
  * elf_id.c).
+ *
+ * What cannot be opened beside the module (a debug file, dwz's common file, packed symbols) never
+ * fails the whole: it becomes a line in image.problems.  Only what was named on the command line
+ * must be usable, and the module itself must be a program or library.
  */
 #include "tools/dump-syms/image.h"
 
@@ -15,6 +19,11 @@
 #include "tools/dump-syms/debug_files.h"
 #include "tools/dump-syms/elf_write.h"
 
+/*
+ * PAGE is what addresses of a dump's modules are rounded to.  HASHED_BYTES and the folding to
+ * ID_BYTES come from Breakpad (src/common/linux/file_id.cc), whose readers compute the same id from
+ * a file without build id.  ADDED_BYTES_MAX is room for the headers around one section of strings.
+ */
 enum {
     PAGE = 4096,
     HASHED_BYTES = 4096,
@@ -25,7 +34,11 @@ enum {
 
 static const char default_dirs[] = "/usr/lib/debug";
 
-/* Page of the first loaded byte, as linked; UINT64_MAX: nothing is loaded. */
+/*
+ * Page of the first loaded byte, as linked; UINT64_MAX: nothing is loaded.  Everything in a symbol
+ * file is relative to this address.  It is not always 0: programs that are not position independent
+ * are linked at 0x400000 on amd64.
+ */
 static uint64_t start_of(Elf *elf)
 {
     size_t count;
@@ -50,6 +63,11 @@ static const char *plt_name(const char *section)
     return NULL;
 }
 
+/*
+ * Sections, not segments, say what is code: the segment that is loaded executable also holds
+ * headers and constants in older links, and entries of dropped functions at address 0 would lie in
+ * it.  In a file without a table of sections nothing is taken for code (decision 108).
+ */
 static void read_code_ranges(struct image *i)
 {
     Elf_Scn *scn = NULL;
@@ -98,6 +116,7 @@ static bool read_headers(struct image *i, const char *path, struct err *err)
     return true;
 }
 
+/* Section by section, with the file that it belongs to in front. */
 static void note_bad_sections(struct image *i, const struct elf_file *f)
 {
     struct str rest = sb_view(&f->bad), line;
@@ -157,13 +176,21 @@ static bool add_empty_unit(struct image *i)
     return true;
 }
 
-/* Of a file that was relinked for fixed addresses (prelink) only one of the two has moved. */
+/*
+ * Of a file that was relinked for fixed addresses (prelink) only one of the two has moved.  The
+ * difference may be negative: it is added with wrapping, as unsigned numbers do.
+ */
 static Dwarf_Addr bias_between(const struct image *i, const struct elf_file *debug)
 {
     uint64_t start = start_of(debug->elf);
     return start == UINT64_MAX ? 0 : i->base - start;
 }
 
+/*
+ * A file with .debug_info of its own needs no other, and none is searched.  The common file of dwz
+ * is asked for even so, since it belongs to whichever file has the debug information.  Symbols in
+ * .gnu_debugdata are opened whatever else was found; twice the same symbol does no harm.
+ */
 static bool open_debug(struct image *i, const struct image_options *o, struct err *err)
 {
     struct debug_search search = {&i->file, i->debug_dirs, &i->problems};
@@ -224,6 +251,10 @@ void image_close(struct image *i)
 static const struct {
     uint16_t machine;
     const char *arch;
+    /*
+     * Names of the MODULE record, from Breakpad's documentation of symbol files.  The machines are
+     * those whose minidumps we can walk.
+     */
 } arches[] = {
     {EM_386, "x86"},
     {EM_X86_64, "x86_64"},
@@ -241,7 +272,12 @@ static bool text_hash(const struct image *i, uint8_t id[ID_BYTES])
     return text.n > 0;
 }
 
-/* The first 16 bytes read as a GUID of a little-endian machine, then age 0. */
+/*
+ * The first 16 bytes read as a GUID of a little-endian machine, then age 0.  Its first three
+ * members are numbers, so their bytes are written backwards; Breakpad does so on every machine, and
+ * a symbol server would look in another directory otherwise.  The age is a counter of Windows' PDB
+ * files and always 0 here.
+ */
 static void debug_id(const uint8_t *b, char *out, size_t size)
 {
     snprintf(out, size, "%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X0", b[3],
@@ -273,7 +309,10 @@ static const char *soname(Elf *elf)
     return NULL;
 }
 
-/* The last part of a path, and nothing of ".debug": that is a file beside the module. */
+/*
+ * The last part of a path, and nothing of ".debug": that is a file beside the module.  Symbols made
+ * of libfoo.so.debug must carry the name that dumps have, libfoo.so.
+ */
 static struct str file_name(const char *path)
 {
     struct str name = str_of(path);
@@ -288,7 +327,8 @@ static struct str file_name(const char *path)
 /*
  * Modules of a dump carry the name that a library gives itself, programs that of the file the
  * kernel has run: links resolved.  The crash handler (client/handler/modules.c) follows the same
- * rule.
+ * rule.  The name becomes a directory of the symbol store and a part of addresses, so one that
+ * begins with a dot or holds a slash is refused, whoever gave it.
  */
 static bool identify_name(const struct image *i, const struct image_options *o, struct sym *s,
                           struct err *err)
@@ -310,6 +350,10 @@ static bool identify_name(const struct image *i, const struct image_options *o, 
     return true;
 }
 
+/*
+ * The code id is the whole build id (usually 20 bytes of SHA-1), the debug id its first 16 bytes.
+ * Build ids of fewer bytes are filled up with zeros.
+ */
 bool image_identify(const struct image *i, const struct image_options *o, struct sym *s,
                     struct err *err)
 {

@@ -5,6 +5,10 @@
  * limits; the worst of files ends in a message and status 1.  A build that uploads symbols wants to
  * know when they are worse than they should be: then they are written all the same, and the status
  * is 3.
+ *
+ * Several files are read one after the other, a child for each, so that a damaged one costs nothing
+ * but its own symbols.  The parent never touches a byte of a file: what it knows of a child is its
+ * exit status, or the signal that ended it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +29,7 @@
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */
 enum { STATUS_GOOD, STATUS_FAILED, STATUS_USAGE, STATUS_INCOMPLETE };
 
+/* The defaults that are named here (16 GiB, 1800 s) are those that child() sets: change both. */
 static const char usage[] =
     "usage: datil-dump-syms [options] FILE...\n"
     "  -o FILE            write to FILE instead of standard output\n"
@@ -48,6 +53,10 @@ struct options {
     bool no_cfi;
 };
 
+/*
+ * Options of one file (its output, its debug file, its name) make no sense for several, and
+ * standard output cannot hold more than one symbol file; both are refused rather than guessed at.
+ */
 static bool parse(struct args *args, struct options *o, struct err *err)
 {
     const struct opt opts[] = {
@@ -74,6 +83,12 @@ static bool parse(struct args *args, struct options *o, struct err *err)
     return true;
 }
 
+/*
+ * Problems that make the symbols worse than they could be.  Without debug information the file is
+ * still good for something, which is why that alone is said and does not change the status.  What
+ * the text of STACK CFI cannot say is a number only, and does not change the status either: nobody
+ * who builds the file can mend it.
+ */
 static void say_what_is_missing(const struct image *i, const char *path, const struct sym *s)
 {
     struct str rest = sb_view(&i->problems), line;
@@ -117,6 +132,10 @@ static bool store_file(const struct options *o, const struct sym *s, struct err 
     return ok;
 }
 
+/*
+ * A file given with -o is written in place: whoever names it owns it, unlike a file of the store,
+ * where servers may read at any time.
+ */
 static bool write_output(const struct options *o, const struct sym *s, struct err *err)
 {
     if (o->store)
@@ -147,6 +166,10 @@ static bool dump(const struct options *o, int *ret_status, struct err *err)
     return ok;
 }
 
+/*
+ * Soft and hard limit are the same: a child of elfutils' cannot raise it again.  Beyond 2^20 the
+ * number is refused, so n * unit cannot wrap.
+ */
 static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, const char *name,
                   struct err *err)
 {
@@ -157,6 +180,11 @@ static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, 
     return setrlimit(what, &r) == 0 || err_errno(err, errno, "setting limit %s", name);
 }
 
+/*
+ * Memory is limited as address space, because that is what the kernel can limit; the file is mapped
+ * and counts as well.  Sixteen gigabytes is what the symbols' arena may grow to (sym_init).  Time
+ * is processor time and not time on the wall, so that a busy build machine refuses nothing.
+ */
 static int child(const struct options *o)
 {
     struct err err = {0};
@@ -175,6 +203,11 @@ fail:
     return STATUS_FAILED;
 }
 
+/*
+ * A child that is killed leaves no file in a store, at most a temporary one; with -o it may leave
+ * half of one, and the status says so.  SIGXCPU is the limit of time; all other signals are told as
+ * damage, since a fault of elfutils and a limit of memory look the same from here.
+ */
 static int dump_in_child(const struct options *o)
 {
     fflush(NULL);
@@ -212,6 +245,7 @@ int main(int argc, char **argv)
         return fputs(usage, stdout) < 0;
     if (o.mode == MODE_VERSION)
         return puts("datil-dump-syms " DATIL_VERSION) < 0;
+    /* 1 is worse than 3: symbols that are missing outweigh symbols that are poor. */
     int worst = STATUS_GOOD;
     for (int i = 0; i < args.n; i++) {
         o.image.path = args.v[i];

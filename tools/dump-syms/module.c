@@ -3,6 +3,9 @@
  * carry the module's name), then what the debug information knows, then symbols for the rest, then
  * unwind entries, which also say where code without a name begins; sym_finish puts all of it in
  * order.
+ *
+ * The order matters in one more way: publics_add only collects symbols.  Which code they name can
+ * be decided when all functions and all unwind entries are there, and so happens in sym_finish.
  */
 #include "tools/dump-syms/module.h"
 
@@ -15,6 +18,11 @@ static bool is_code(const void *image, uint64_t addr, uint64_t size)
     return image_is_code(image, addr, size);
 }
 
+/*
+ * Sections have no type of their own for call frames, so they are found by name, and all of that
+ * name are read.  `bias` moves addresses of a separate debug file to those of the module, which
+ * only matters for pointers relative to the section.
+ */
 static void add_cfi_of(const struct image *i, Elf *elf, uint64_t bias, const char *wanted,
                        struct sym *s)
 {
@@ -45,6 +53,12 @@ static void add_cfi_of(const struct image *i, Elf *elf, uint64_t bias, const cha
     }
 }
 
+/*
+ * The order decides who wins where two sections describe the same code: .eh_frame is what the
+ * running program unwinds with, .debug_frame of the module is next, the one of its debug file last.
+ * Separate debug files keep .eh_frame as a section without content, so it is only asked for in the
+ * module.
+ */
 static void add_cfi(const struct image *i, struct sym *s)
 {
     add_cfi_of(i, i->elf, 0, ".eh_frame", s);

@@ -3,6 +3,9 @@
  * gzip), zstd (sections since binutils 2.40) and xz (the symbols in .gnu_debugdata).  Each decoder
  * is asked for pieces of one buffer until it says that the end is reached, so that a small file
  * cannot take more memory than its caller allows.
+ *
+ * Each of the three loops ends: a decoder that neither reads nor writes is stopped by its own error
+ * (zlib and xz report a missing end, zstd is watched for it), and output is bounded by the sink.
  */
 #include "tools/dump-syms/unpack.h"
 
@@ -26,6 +29,11 @@ enum packing packing_of_file(const void *bytes, size_t n)
         enum packing packing;
         const char *magic;
         size_t n;
+        /*
+         * The first bytes of each format: RFC 1952 (gzip, with deflate as its only method), RFC
+         * 8878 (zstd), and the .xz file format, 2.1.1.1. zlib's own head is not among them: whole
+         * files are never packed so, and its two bytes fit many others.
+         */
     } magics[] = {
         {PACKED_ZLIB, "\x1f\x8b\x08", 3},
         {PACKED_ZSTD, "\x28\xb5\x2f\xfd", 4},
@@ -44,6 +52,10 @@ struct sink {
     uint8_t *piece;
 };
 
+/*
+ * Two limits: what the caller allows for this section or file, and what the buffer may hold
+ * altogether.  Both are said as ERR_TOO_LARGE; neither is damage.
+ */
 static bool sink_take(struct sink *s, size_t n, struct err *err)
 {
     if (n > s->left)
@@ -77,6 +89,11 @@ static bool unpack_zlib(const uint8_t *p, size_t n, struct sink *s, struct err *
     return ok && (state == Z_STREAM_END || err_set(err, ERR_INVALID, "zlib data is damaged"));
 }
 
+/*
+ * Debug sections are one frame; packed files may be several frames behind each other (pzstd), so
+ * the loop goes on until the input is used up as well. state is what zstd wants next: 0 only
+ * between frames.
+ */
 static bool unpack_zstd(const uint8_t *p, size_t n, struct sink *s, struct err *err)
 {
     ZSTD_DCtx *z = ZSTD_createDCtx();
@@ -98,6 +115,10 @@ static bool unpack_zstd(const uint8_t *p, size_t n, struct sink *s, struct err *
     return ok && (!is_bad || err_set(err, ERR_INVALID, "zstd data is damaged"));
 }
 
+/*
+ * LZMA_CONCATENATED: a file may be several streams behind each other (.xz file format, 2).  With
+ * LZMA_FINISH the decoder knows that no more input comes, and tells a cut file from a slow one.
+ */
 static bool unpack_xz(const uint8_t *p, size_t n, struct sink *s, struct err *err)
 {
     lzma_stream z = LZMA_STREAM_INIT;
