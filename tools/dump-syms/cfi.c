@@ -13,6 +13,10 @@
 
 enum { ENCODING_OMIT = 0xff, ENCODING_PC_RELATIVE = 0x10 };
 
+/*
+ * The low four bits of an encoding: how wide the number is and whether it has a sign (DW_EH_PE_… of
+ * the Linux Standard Base).
+ */
 static uint64_t read_encoded_value(struct rd *r, const struct cfi_section *sec, uint8_t format)
 {
     switch (format) {
@@ -39,7 +43,10 @@ static uint64_t read_encoded_value(struct rd *r, const struct cfi_section *sec, 
     }
 }
 
-/* Absolute or relative to the field itself; others need tables that are not at hand. */
+/*
+ * Absolute or relative to the field itself; others need tables that are not at hand.  An indirect
+ * pointer lies in a table that the dynamic linker fills, so the file does not know it.
+ */
 static uint64_t read_encoded(struct rd *r, uint64_t window_at, const struct cfi_section *sec,
                              uint8_t encoding)
 {
@@ -55,6 +62,10 @@ static uint64_t read_encoded(struct rd *r, uint64_t window_at, const struct cfi_
     return sec->addr_size == 4 ? (uint32_t)value : value;
 }
 
+/*
+ * The letters behind 'z', in the order in which their data follows.  Only 'R', the encoding of
+ * addresses, is of use; the others are read to get past them.
+ */
 static void read_augmentation(struct rd *r, const struct cfi_section *sec, const char *letters,
                               struct cie *c)
 {
@@ -87,7 +98,11 @@ static void read_augmentation(struct rd *r, const struct cfi_section *sec, const
         r->bad = true;
 }
 
-/* `r` covers the entry behind its id field. */
+/*
+ * `r` covers the entry behind its id field.  Version 1 is what compilers write into .eh_frame, 3
+ * and 4 are .debug_frame of DWARF 3 to 5.  An augmentation without 'z' has no size, so nothing
+ * behind it can be found; gcc 2 wrote such ("eh").
+ */
 static bool read_cie(struct rd r, const struct cfi_section *sec, struct cie *ret)
 {
     struct cie c = {.encoding = DW_EH_PE_absptr};
@@ -118,6 +133,11 @@ static bool read_cie(struct rd r, const struct cfi_section *sec, struct cie *ret
     return true;
 }
 
+/*
+ * An FDE behind its pointer to the CIE: where the code begins, how long it is, then its program.
+ * The length has the format of the address but is never relative to anything.  What is no code (the
+ * linker sets the addresses of dropped functions to 0) is not counted as lost.
+ */
 static void write_frame(const struct cfi_section *sec, struct sym *s, const struct cie *cie,
                         struct rd r, uint64_t window_at)
 {
@@ -140,7 +160,12 @@ static void write_frame(const struct cfi_section *sec, struct sym *s, const stru
         s->skipped_frames++;
 }
 
-/* One entry at `at`; its length has been read.  `id_at` is the offset of its id field. */
+/*
+ * One entry at `at`; its length has been read.  `id_at` is the offset of its id field.  The two
+ * sections differ in three places: the pointer of .eh_frame is a distance back from the field
+ * itself and always 4 bytes, that of .debug_frame an offset into the section; and a CIE has the id
+ * 0 there, all ones here.
+ */
 static void read_entry(const struct cfi_section *sec, struct sym *s, uint64_t id_at, uint64_t size,
                        bool is_wide)
 {

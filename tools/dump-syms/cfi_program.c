@@ -3,6 +3,11 @@
  * rules for every stretch of code.  A row is written when the next begins, and only what differs
  * from the row before.  A rule that the text cannot say is written as .undef and counted: silence
  * would let readers go on with the rule of the line before.
+ *
+ * What has no name in the text (vector registers) is followed through the program and never
+ * written.  Writers and readers of the format agree that a register which functions preserve keeps
+ * its value without a rule, so `same value` needs no word in the first line of an entry, but does
+ * in a later one, where it takes back a rule.
  */
 #include "tools/dump-syms/cfi_program.h"
 
@@ -13,6 +18,10 @@
 #include "tools/dump-syms/cfi_text.h"
 
 enum {
+    /*
+     * Of DW_CFA_remember_state; compilers nest it once or twice.  A text of rules beyond
+     * SCRATCH_MAX bytes is no row of a compiler.
+     */
     REMEMBERED_MAX = 64,
     SCRATCH_MAX = 1 << 16,
     AARCH64_NEGATE_RA_STATE = 0x2d, /* also DW_CFA_GNU_window_save of SPARC */
@@ -50,6 +59,11 @@ static bool same_rule(const struct rule *a, const struct rule *b)
            a->expr_size == b->expr_size;
 }
 
+/*
+ * The text calls the column of the return address ".ra" in every entry, whichever register it is:
+ * $rip on amd64, which no instruction can address otherwise, and x30 on arm64, where the caller's
+ * x30 is found by the same rule.
+ */
 static const char *register_name(const struct machine *m, uint64_t number)
 {
     return number == m->cie->ra ? ".ra" : cfi_register_name(m->section->machine, number);
@@ -90,6 +104,10 @@ static bool rule_text(const struct machine *m, uint64_t number, const struct rul
     }
 }
 
+/*
+ * The CFA itself: a register and an offset nearly always, an expression in the linker's PLT.  It is
+ * on no stack yet, so such an expression starts with an empty one, unlike those of registers.
+ */
 static bool cfa_text(const struct machine *m, struct strbuf *out)
 {
     const struct rule *r = &m->row.cfa;
@@ -121,7 +139,11 @@ static void separate(struct strbuf *text)
         sb_char(text, ' ');
 }
 
-/* What has changed since the last row, or (first) everything that is known. */
+/*
+ * What has changed since the last row, or (first) everything that is known.  The first line of an
+ * entry needs a rule for the return address even where the program has none (a leaf function of
+ * arm64 still has it in x30): without one a reader gives the entry up.
+ */
 static void row_text(struct machine *m, bool first)
 {
     struct strbuf *t = m->text;
@@ -148,6 +170,10 @@ static void row_text(struct machine *m, bool first)
     }
 }
 
+/*
+ * The first row stands on the line of STACK CFI INIT, which sym_write begins.  A later row without
+ * changes is no line at all.
+ */
 static void write_row(struct machine *m, bool first)
 {
     row_text(m, first);
@@ -171,12 +197,17 @@ static void set_rule(struct machine *m, uint64_t number, struct rule r)
     *rule_of(m, number) = r;
 }
 
+/* Back to the rule that the instructions of the CIE have set up, not to that of the row before. */
 static void restore(struct machine *m, uint64_t number)
 {
     if (number < CFI_REGISTERS_MAX)
         m->row.regs[number] = m->initial.regs[number];
 }
 
+/*
+ * The expression stays where it is in the section; a rule borrows it, which makes copies of whole
+ * rows cheap.  It is only read when its row is written.
+ */
 static struct rule expression(struct rd *r, int kind)
 {
     uint64_t size = cfi_uleb(r);
@@ -184,12 +215,20 @@ static struct rule expression(struct rd *r, int kind)
     return (struct rule){.kind = kind, .expr = p, .expr_size = p ? (size_t)size : 0};
 }
 
+/*
+ * Offsets are stored divided by the data alignment of the CIE, -8 on amd64.  Computed without a
+ * sign, because a hostile product may be too large for one.
+ */
 static int64_t scaled(const struct machine *m, int64_t n)
 {
     return (int64_t)((uint64_t)n * (uint64_t)m->cie->data_align);
 }
 
-/* The rows up to here are done: write what has changed at their address. */
+/*
+ * The rows up to here are done: write what has changed at their address.  A distance that leaves
+ * the function, or wraps, ends the program at the end of the code: the rules of the row before hold
+ * up to there.
+ */
 static bool advance(struct machine *m, uint64_t delta, bool *first)
 {
     write_row(m, *first);
@@ -200,6 +239,7 @@ static bool advance(struct machine *m, uint64_t delta, bool *first)
     return true;
 }
 
+/* The stack of whole rows.  The CFA is part of a row and comes back with it. */
 static bool remember(struct machine *m)
 {
     if (m->remembered_count == REMEMBERED_MAX)
@@ -222,7 +262,11 @@ static bool def_cfa(struct machine *m, uint64_t reg, int64_t offset)
     return true;
 }
 
-/* Register rules: the operation, then the register. */
+/*
+ * Register rules: the operation, then the register.  Names and operands are those of DWARF 5,
+ * 6.4.2.3 and 6.4.2.2; DW_CFA_GNU_negative_offset_extended is an early form of the signed one.  An
+ * instruction that nobody knows has an unknown length, so the whole entry is given up.
+ */
 static bool do_register_instruction(struct machine *m, struct rd *r, uint8_t op)
 {
     uint64_t reg = cfi_uleb(r);
@@ -275,6 +319,11 @@ static bool do_register_instruction(struct machine *m, struct rd *r, uint8_t op)
     }
 }
 
+/*
+ * Three instructions keep their operand in the low six bits; for all others the high two are 0.
+ * DW_CFA_set_loc, which would need the encoding of addresses, is not understood: compilers advance
+ * instead.
+ */
 static bool do_instruction(struct machine *m, struct rd *r, bool *first)
 {
     uint8_t op = rd_u8(r), low = op & 0x3f;
@@ -321,6 +370,10 @@ static bool do_instruction(struct machine *m, struct rd *r, bool *first)
     }
 }
 
+/*
+ * The instructions of the CIE give the row that every entry of it begins with, and what
+ * DW_CFA_restore goes back to.  They have no place in the code, so one that moves on is damage.
+ */
 static bool initial_row(struct machine *m)
 {
     bool first = false;

@@ -3,6 +3,10 @@
  * expression is run with texts instead of values: each place of the stack holds the text that
  * computes it.  Linkers' PLT entries are the expressions that occur in practice; they test bits,
  * which is said with arithmetic here.  What cannot be said fails, and the rule becomes .undef.
+ *
+ * Texts are put together from left to right and never taken apart again.  An upper bound goes with
+ * each, because some bit operations equal arithmetic only below a bound; a value from a register or
+ * memory has none.
  */
 #include "tools/dump-syms/cfi_text.h"
 
@@ -12,8 +16,17 @@
 
 #include "lib/base/util.h"
 
+/*
+ * The linker's expression for a PLT is nine operations, three places deep and thirty bytes as text;
+ * these are some multiple of that.  An expression that grows beyond cannot be said and becomes
+ * .undef.
+ */
 enum { STACK_MAX = 16, VALUE_BYTES_MAX = 160, STEPS_MAX = 64 };
 
+/*
+ * LEB128 (DWARF 5, 7.6): seven bits a byte, the lowest first.  Bits beyond 64 are dropped; the
+ * number still ends where the file says, so that what follows is read in its place.
+ */
 uint64_t cfi_uleb(struct rd *r)
 {
     uint64_t value = 0;
@@ -43,6 +56,11 @@ int64_t cfi_sleb(struct rd *r)
     return (int64_t)value;
 }
 
+/*
+ * By the numbers of DWARF, which every architecture gives in an order of its own: System V ABI for
+ * AMD64 and i386, "DWARF Register Number Mapping"; DWARF for the Arm Architecture, for arm and
+ * arm64.  The spelling is Breakpad's, with $ on x86 and amd64 alone.
+ */
 static const char *const amd64[] = {"$rax", "$rdx", "$rcx", "$rbx", "$rsi", "$rdi",
                                     "$rbp", "$rsp", "$r8",  "$r9",  "$r10", "$r11",
                                     "$r12", "$r13", "$r14", "$r15", "$rip"};
@@ -115,7 +133,10 @@ static bool push_text(struct machine *m, const char *text, uint64_t max)
     return push_value(m, v);
 }
 
-/* Replaces the two topmost values by "a b operator". */
+/*
+ * Replaces the two topmost values by "a b operator".  `b_text` may be another text than the value's
+ * own, for operations that are imitated.
+ */
 static bool binary(struct machine *m, const char *b_text, char operator, uint64_t max)
 {
     struct value *a = &m->stack[m->depth - 2];
@@ -127,7 +148,12 @@ static bool binary(struct machine *m, const char *b_text, char operator, uint64_
     return more > 0 && (size_t)more < sizeof a->text - n;
 }
 
-/* Bit operations with a constant that arithmetic can imitate; everything else fails. */
+/*
+ * Bit operations with a constant that arithmetic can imitate; everything else fails.  What has to
+ * be said is the CFA in the linker's PLT, $rsp + 8 + ((($rip & 15) >= 11) << 3): the first eleven
+ * bytes of an entry have pushed nothing yet. x & 15 is x % 16; y >= 11 is y / 11 as long as y < 22,
+ * which the bound of the remainder shows; and << 3 is * 8.
+ */
 static bool bits(struct machine *m, uint8_t op)
 {
     const struct value *a = &m->stack[m->depth - 2], *b = &m->stack[m->depth - 1];
@@ -148,6 +174,7 @@ static bool bits(struct machine *m, uint8_t op)
     return false;
 }
 
+/* The value at that address; DW_OP_deref reads as many bytes as an address has, and so does '^'. */
 static bool dereference(struct machine *m)
 {
     struct value *a = &m->stack[m->depth - 1];
@@ -157,6 +184,10 @@ static bool dereference(struct machine *m)
     return snprintf(a->text + n, sizeof a->text - n, " ^") < (int)(sizeof a->text - n);
 }
 
+/*
+ * A register and an offset in one operation.  Registers of the text are those of the frame that is
+ * unwound, as they are in DWARF.
+ */
 static bool push_register(struct machine *m, uint64_t number, int64_t offset)
 {
     const char *name = cfi_register_name(m->elf_machine, number);
@@ -216,6 +247,10 @@ static bool arithmetic(struct machine *m, uint8_t op)
     }
 }
 
+/*
+ * What is not here cannot be said: other comparisons, shifts by registers, branches, thread-local
+ * storage, calls.  False ends the expression.
+ */
 static bool do_operation(struct machine *m, uint8_t op)
 {
     char number[24];
