@@ -20,6 +20,10 @@
 #include "tools/dump-syms/names.h"
 #include "tools/dump-syms/split.h"
 
+/*
+ * Far beyond what compilers write.  They keep a hostile tree from taking the stack, and one entry
+ * from taking all memory.
+ */
 enum { TREE_DEPTH_MAX = 512, INLINE_DEPTH_MAX = 200, RANGES_MAX = 1 << 16 };
 
 struct unit_walk {
@@ -44,6 +48,10 @@ struct inline_call {
     struct pieces ranges;
 };
 
+/*
+ * Sizes have 32 bits in the records; a larger piece of code does not exist in a file that can be
+ * linked.
+ */
 static void keep_range(const struct unit_walk *w, uint64_t from, uint64_t to, struct pieces *ret)
 {
     from += w->image->dwarf_bias;
@@ -88,6 +96,10 @@ static uint64_t number_attr(Dwarf_Die *die, unsigned name)
     return dwarf_formudata(dwarf_attr(die, name, &mem), &value) == 0 ? value : 0;
 }
 
+/*
+ * The number of the INLINE_ORIGIN of an inlined call.  One function is inlined in thousands of
+ * places; its name is made once and found by the entry afterwards.
+ */
 static uint32_t origin_of(struct unit_walk *w, Dwarf_Die *die)
 {
     Dwarf_Attribute mem;
@@ -120,7 +132,11 @@ static void add_call(struct unit_walk *w, Dwarf_Die *die, uint32_t depth, struct
     VEC_PUSH(&calls->v, c);
 }
 
-/* Inlined calls inside a function, outermost first. */
+/*
+ * Inlined calls inside a function, outermost first.  Blocks count as no level of their own: depth
+ * is the depth of INLINE records, 0 for a call in the function itself.  Functions inside a function
+ * (of a local class) are left to walk_children.
+ */
 static void find_calls(struct unit_walk *w, Dwarf_Die *parent, uint32_t depth, int tree_depth,
                        struct calls *calls)
 {
@@ -151,7 +167,10 @@ static void calls_release(struct calls *calls)
     VEC_RELEASE(&calls->v);
 }
 
-/* The part of an inlined call that lies in this piece of the function. */
+/*
+ * The part of an inlined call that lies in this piece of the function.  A call with nothing in this
+ * piece has no record; records of its inner calls then have nothing there either.
+ */
 static void write_call(struct sym *s, const struct inline_call *c, struct sym_range piece)
 {
     struct sym_inline in = {.depth = c->depth,
@@ -214,6 +233,10 @@ static bool may_hold_functions(int tag)
     }
 }
 
+/*
+ * Functions anywhere below: in namespaces, classes and other functions.  What has no code is a
+ * declaration or was inlined everywhere, and only its children matter.
+ */
 static void walk_children(struct unit_walk *w, Dwarf_Die *parent, int depth)
 {
     Dwarf_Die die;
@@ -261,6 +284,10 @@ static void note_names(struct unit_walk *w, Dwarf_Die *unit, Dwarf_Die *body)
     names_add_unit(&w->names, body);
 }
 
+/*
+ * `first` is the place of the unit's first function among all, so that its lines can be told from
+ * those of no function.  The ranges of the unit itself say which code it may speak about.
+ */
 static void walk_unit(struct unit_walk *w, Dwarf_Die *unit, Dwarf_Die *body)
 {
     size_t first = w->sym->funcs.n;
@@ -285,6 +312,10 @@ static void note_problems(const struct unit_walk *w)
     splits_note_missing(&w->splits);
 }
 
+/*
+ * Names first, for all units, because a function may have its declaration in a unit that comes
+ * later.  The common file of dwz has no code, and so takes part in the first pass alone.
+ */
 void functions_add(struct image *image, struct sym *s)
 {
     if (!image->dwarf)

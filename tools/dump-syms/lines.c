@@ -2,6 +2,10 @@
  * Line tables.  A row of DWARF says where a line begins; here it gets a size, up to the next row of
  * the same sequence.  Names of files come out joined with the folder of the compilation and without
  * detours, so that gcc and clang, DWARF 4 and 5, write the same name for the same file.
+ *
+ * A row whose size cannot be said (the last of a sequence, one that lies outside of the module) is
+ * left out: it would name code of somebody else.  Rows that only differ in column or in the flag of
+ * a statement are merged when they are copied (sym_copy_lines).
  */
 #include "tools/dump-syms/lines.h"
 
@@ -9,8 +13,15 @@
 
 #include "lib/base/util.h"
 
+/* Entries of one file table: beyond that it is a number of a hostile file. */
 enum { FILES_MAX = 1 << 22 };
 
+/*
+ * Only the text decides, nothing is looked up: the file was compiled on another machine.  A ".."
+ * that leads out of a relative path stays, with all that is before it.  A symbolic link may make
+ * "a/../b" another folder than "b"; that cannot be known here, and one name for one file is worth
+ * more.
+ */
 struct str lines_clean_path(struct arena *a, struct str path)
 {
     if (!str_starts(path, STR("./")) && str_find(path, STR("/."), 0) == SIZE_MAX &&
@@ -61,7 +72,11 @@ bool lines_file(struct unit_lines *l, struct sym *s, uint64_t index, uint32_t *r
     return true;
 }
 
-/* Row i of the table up to the next address; false when it covers nothing. */
+/*
+ * Row i of the table up to the next address; false when it covers nothing. libdw hands out one
+ * pointer for one file of a table, so equal pointers mean the file of the row before, whose number
+ * is known.  Line 0 is code that no line has caused; it is kept.
+ */
 static bool read_row(const struct image *image, const struct unit_lines *l, struct sym *s,
                      Dwarf_Lines *table, size_t i, const char **last_path, struct sym_line *row)
 {
@@ -130,7 +145,10 @@ struct loose {
     size_t code_n, at;
 };
 
-/* Rows come in the order of their addresses. */
+/*
+ * Rows come in the order of their addresses.  Rows without an end in a table that is sorted by
+ * address reach up to the next unit's code, so each is cut to the code of its own unit.
+ */
 static void keep_row(struct loose *l, struct sym_line row, uint64_t from, uint64_t to)
 {
     while (l->at < l->code_n && l->code[l->at].addr + l->code[l->at].size <= from)
@@ -146,6 +164,10 @@ static void keep_row(struct loose *l, struct sym_line row, uint64_t from, uint64
     }
 }
 
+/*
+ * Walks rows and functions side by side, both in the order of their addresses; what of a row lies
+ * before, between and behind the functions is kept.
+ */
 void lines_keep_loose(const struct unit_lines *l, struct sym *s, size_t first,
                       struct sym_range *code, size_t code_n)
 {

@@ -29,7 +29,11 @@ enum {
     UNIT_MAX = 1 << 30, /* of one source file: no compiler lives to write more */
 };
 
-/* What the columns of a package's index mean. */
+/*
+ * What the columns of a package's index mean (DW_SECT_…): the first three have one number in DWARF
+ * 5 and in the GNU form.  Number 8 is a section of macros in the GNU form, whose units have no
+ * range lists of their own and never ask for it.
+ */
 enum { COLUMN_INFO = 1, COLUMN_ABBREV = 3, COLUMN_STR_OFFSETS = 6, COLUMN_RNGLISTS = 8 };
 
 enum part { PART_INFO, PART_ABBREV, PART_STR_OFFSETS, PART_RNGLISTS, PARTS };
@@ -50,6 +54,7 @@ struct contribution {
     struct rd strings;
 };
 
+/* Windows on an empty text, so that no pointer is NULL. */
 static struct contribution nothing(void)
 {
     struct contribution c = {.strings = rd_init("", 0)};
@@ -66,7 +71,11 @@ static struct rd section(const struct splits *s, const struct elf_file *f, const
     return r;
 }
 
-/* The row of a unit in the hash table of the index; 0 is none. */
+/*
+ * The row of a unit in the hash table of the index; 0 is none.  Open addressing (DWARF 5, 7.3.5.3):
+ * the low half of the id is the first place, the high half, made odd, the distance to the next.
+ * The number of slots is a power of two, so all of them are tried.
+ */
 static uint32_t find_row(const struct rd *index, uint64_t id, uint32_t slots)
 {
     if (slots == 0 || (slots & (slots - 1)) != 0)
@@ -85,7 +94,12 @@ static uint32_t find_row(const struct rd *index, uint64_t id, uint32_t slots)
     return 0;
 }
 
-/* Cuts the parts of unit `id` out of a package. */
+/*
+ * Cuts the parts of unit `id` out of a package.  Behind the head of 16 bytes lie the ids, the rows,
+ * the columns' names, then a table of offsets and one of sizes, each a row per unit.  Rows count
+ * from 1.  A column that is not needed, or that lies outside of its section, is left empty; without
+ * .debug_info there is no unit.
+ */
 static bool cut_from_package(const struct splits *s, uint64_t id, struct contribution *ret)
 {
     struct rd index = section(s, &s->package, ".debug_cu_index");
@@ -120,6 +134,7 @@ static bool cut_from_package(const struct splits *s, uint64_t id, struct contrib
     return ret->part[PART_INFO].n > 0;
 }
 
+/* A .dwo file is one unit, so its sections are that unit's contributions. */
 static void take_whole_file(const struct splits *s, const struct elf_file *f,
                             struct contribution *ret)
 {
@@ -128,7 +143,11 @@ static void take_whole_file(const struct splits *s, const struct elf_file *f,
     ret->strings = section(s, f, ".debug_str.dwo");
 }
 
-/* The strings that the unit's offsets point to, and offsets that point to them there. */
+/*
+ * The strings that the unit's offsets point to, and offsets that point to them there.  A string
+ * that does not end, or lies outside, becomes the empty one at offset 0: an entry without a name
+ * does no harm to the others.  The number of offsets stays, since entries name strings by it.
+ */
 static void gather_strings(const struct contribution *c, struct strbuf *offsets,
                            struct strbuf *strings)
 {
@@ -162,7 +181,10 @@ static uint64_t offset_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
     return dwarf_formudata(&mem, &value) == 0 ? value : 0;
 }
 
-/* A section of the module from `base` on. */
+/*
+ * A section of the module from `base` on.  A skeleton that says nothing has base 0, which is the
+ * beginning of the section.
+ */
 static struct rd module_section(const struct splits *s, const char *name, uint64_t base)
 {
     const struct image *i = s->image;
@@ -171,7 +193,10 @@ static struct rd module_section(const struct splits *s, const char *name, uint64
     return rd_ok(&rest) ? rest : rd_init("", 0);
 }
 
-/* The unit of that id in an image made by us. */
+/*
+ * The unit of that id in an image made by us.  A file of another build has the right name and the
+ * wrong id; that is all the proof there is.
+ */
 static bool find_unit(struct split_unit *u, uint64_t id)
 {
     Dwarf_CU *cu = NULL;
@@ -189,6 +214,11 @@ static bool find_unit(struct split_unit *u, uint64_t id)
     return false;
 }
 
+/*
+ * Puts the parts together and lets libdw look.  elf_file_from_bytes copies, so everything that was
+ * borrowed for it may go.  Missing pieces are left out of the image: an empty section would be one
+ * that libdw tries to read.
+ */
 static bool build_unit(const struct splits *s, const struct contribution *c, Dwarf_Die *skeleton,
                        uint64_t id, struct split_unit *u)
 {
@@ -239,6 +269,7 @@ static void unit_close(struct split_unit *u)
     elf_file_close(&u->file);
 }
 
+/* "module.dwp", and for "module.debug" also "module.dwp", as tools name it. */
 static bool open_package(struct splits *s, const char *path)
 {
     char full[PATH_MAX];
@@ -290,6 +321,11 @@ static const char *text_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
     return text ? text : dwarf_formstring(dwarf_attr(die, gnu_name, &mem));
 }
 
+/*
+ * Names are looked for where the compiler left them, then beside the module with and without their
+ * folders, then in the folders of debug files.  What does not fit is passed over without a word;
+ * that a unit is missing is said once, at the end.
+ */
 static bool find_dwo(const struct splits *s, Dwarf_Die *skeleton, const char *name, uint64_t id,
                      struct split_unit *u)
 {
@@ -319,6 +355,10 @@ static bool find_dwo(const struct splits *s, Dwarf_Die *skeleton, const char *na
     return false;
 }
 
+/*
+ * The package is asked first, because it holds all units.  The answer is kept, also that there is
+ * none, because units are walked twice.
+ */
 struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skeleton)
 {
     uint64_t key = (uint64_t)(uintptr_t)skeleton->addr;

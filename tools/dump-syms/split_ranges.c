@@ -47,6 +47,10 @@ bool split_ranges_begin(const struct split_unit *u, Dwarf_Die *die, struct split
     return rd_ok(&ret_list->r);
 }
 
+/*
+ * DWARF 4: pairs of distances from the base, ended by two zeros; a first address of all ones sets
+ * the base instead.  The window ends with the section, so a list without an end ends there.
+ */
 static bool next_pair(const struct split_unit *u, struct split_list *l, uint64_t *ret_from,
                       uint64_t *ret_to)
 {
@@ -66,6 +70,10 @@ static bool next_pair(const struct split_unit *u, struct split_list *l, uint64_t
     return false;
 }
 
+/*
+ * DWARF 5: each entry begins with its kind (7.25, DW_RLE_…).  Those that only set a base are read
+ * over; addresses given by a number come out of the skeleton's table.
+ */
 bool split_ranges_next(const struct split_unit *u, struct split_list *l, uint64_t *ret_from,
                        uint64_t *ret_to)
 {
