@@ -91,7 +91,11 @@ static void add_func(struct growing *g, uint64_t from, uint64_t to, const struct
     VEC_PUSH(&g->s->funcs, f);
 }
 
-/* The last part of a qualified name, without template arguments and parameters. */
+/*
+ * The last part of a qualified name, without template arguments and parameters.
+ * "a::b<int>::f(char)" is f: what stands in a symbol in the same form, whichever way its scopes are
+ * spelled.
+ */
 static struct str plain_name(struct str name)
 {
     size_t end = 0, start = 0;
@@ -134,7 +138,10 @@ static void improve_names(struct sym *s)
     }
 }
 
-/* What of [from, to) the debug information does not know. */
+/*
+ * What of [from, to) the debug information does not know.  The debug information is never cut:
+ * where it has a function that stays, and the symbol names what is around.
+ */
 static void add_around(struct growing *g, uint64_t from, uint64_t to,
                        const struct sym_symbol *symbol)
 {

@@ -16,6 +16,12 @@
 #include "tools/dump-syms/type_name.h"
 
 enum {
+    /*
+     * How deep scopes are followed, how long one path of scopes or one mangled name may be, how
+     * many links lead to an origin (compilers write two: from a copy to its function, and from
+     * there to the declaration in the class), and how many lambdas one scope may have.  Beyond the
+     * limits a name is not demangled or loses its scopes.
+     */
     SCOPES_MAX = 64,
     SCOPE_BYTES_MAX = 1 << 16,
     MANGLED_MAX = 1 << 16,
@@ -46,7 +52,8 @@ void names_release(struct names *n)
 /*
  * Compilers cut functions into pieces and make variants of them, under the name of the function and
  * a word of their own.  In a report all of them are that function, as they are in debug
- * information.
+ * information.  A dot alone decides nothing: names of other languages and of assembler files
+ * contain dots.
  */
 static const char *without_clone_suffix(struct sym *s, const char *symbol)
 {
@@ -63,7 +70,10 @@ static const char *without_clone_suffix(struct sym *s, const char *symbol)
     return symbol;
 }
 
-/* The readable form, or the symbol itself: then false. */
+/*
+ * Old Rust names look like C++ and C++ names never end in Rust's hash, so Rust is asked first; the
+ * demangler of C++ would show the hash as a function.
+ */
 static bool demangle(struct sym *s, const char *symbol, struct str *ret)
 {
     const char *mangled = without_clone_suffix(s, symbol);
@@ -84,6 +94,10 @@ static bool demangle(struct sym *s, const char *symbol, struct str *ret)
     return text != NULL;
 }
 
+/*
+ * Versions are written behind an '@' (memcpy@@GLIBC_2.14) and say nothing to a reader of a crash.
+ * An '@' at the front belongs to the name.
+ */
 struct str names_of_symbol(struct sym *s, const char *symbol)
 {
     struct str name = str_of(symbol);
@@ -95,6 +109,10 @@ struct str names_of_symbol(struct sym *s, const char *symbol)
     return sym_clean(s, text);
 }
 
+/*
+ * What is written in front of a name with "::" behind it.  Enumerations are scopes since C++11, and
+ * Rust puts functions into them.
+ */
 static bool is_scope(int tag)
 {
     switch (tag) {
@@ -223,7 +241,11 @@ bool names_put_closure(const struct names *n, Dwarf_Die *type, int depth, struct
     return true;
 }
 
-static void push_scope(const struct names *n, struct strbuf *path, Dwarf_Die *die)
+/*
+ * A namespace, class or closure as it is written in front of what it holds.  A class that is
+ * described outside of its declaration has its name there, hence the origin.
+ */
+static void put_scope_name(const struct names *n, struct strbuf *path, Dwarf_Die *die)
 {
     Dwarf_Die origin = names_origin(*die);
     const char *name = dwarf_diename(&origin);
@@ -236,6 +258,7 @@ static void push_scope(const struct names *n, struct strbuf *path, Dwarf_Die *di
     sb_text(path, "::");
 }
 
+/* What stands at the top level needs no scope, and most functions of C stand there. */
 static void note_scope(struct names *n, Dwarf_Die *die, const struct strbuf *path)
 {
     if (path->n)
@@ -262,11 +285,15 @@ static void note_function(struct names *n, Dwarf_Die *die, const struct strbuf *
         sb_text(&inner, "::");
     } else {
         sb_str(&inner, sb_view(path));
-        push_scope(n, &inner, die);
+        put_scope_name(n, &inner, die);
     }
     note_children(n, die, &inner, depth + 1);
 }
 
+/*
+ * One path for the whole walk: each level writes its name behind and takes it away again.
+ * Namespaces are not noted themselves, because nothing is named by them alone.
+ */
 static void note_children(struct names *n, Dwarf_Die *parent, struct strbuf *path, int depth)
 {
     Dwarf_Die die;
@@ -283,7 +310,7 @@ static void note_children(struct names *n, Dwarf_Die *parent, struct strbuf *pat
         } else if (is_scope(tag)) {
             if (tag != DW_TAG_namespace && tag != DW_TAG_module)
                 note_scope(n, &die, path);
-            push_scope(n, path, &die);
+            put_scope_name(n, path, &die);
             number_closures(n, &die);
             note_children(n, &die, path, depth + 1);
         }
@@ -358,7 +385,11 @@ static bool is_cplusplus(int language)
     }
 }
 
-/* The name with its scopes in front, and for C++ with its parameters behind. */
+/*
+ * The name with its scopes in front, and for C++ with its parameters behind.  Functions that others
+ * can call have a linkage name or, as extern "C", no parameters in their name: so external ones get
+ * none.
+ */
 static struct str qualified(struct names *n, Dwarf_Die die, const char *name)
 {
     Dwarf_Die origin = names_origin(die), unit;
@@ -377,6 +408,11 @@ static struct str qualified(struct names *n, Dwarf_Die die, const char *name)
     return str_copy(&n->sym->arena, sb_view(&text));
 }
 
+/*
+ * In the order of trust: C's own name, the demangled linkage name, the name with its scopes.  A
+ * linkage name that cannot be demangled (another language's scheme) is worse than a name with
+ * scopes, but better than nothing.  DW_AT_MIPS_linkage_name is what compilers wrote before DWARF 4.
+ */
 struct str names_of_function(struct names *n, Dwarf_Die *die, bool *ret_is_unsure)
 {
     *ret_is_unsure = false;

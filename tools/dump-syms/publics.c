@@ -10,8 +10,9 @@
 #include "tools/dump-syms/names.h"
 
 /*
- * Several symbols often name one address (write, __write, __libc_write).  The one a
- * reader knows is global and has the fewest underscores in front.
+ * Several symbols often name one address (write, __write, __libc_write).  The one a reader knows is
+ * global and has the fewest underscores in front.  Global counts more than weak, weak more than
+ * local, and no number of underscores outweighs that.
  */
 static int rank_of(const GElf_Sym *sym, const char *name)
 {
@@ -60,6 +61,11 @@ static void add_plt_sections(const struct image *image, struct sym *s)
     }
 }
 
+/*
+ * A symbol of ARM has bit 0 set when its code is Thumb (ELF for the Arm Architecture, 5.5.3); the
+ * address has not.  A symbol whose section holds no code (data, or a section that was dropped)
+ * names nothing here, and none reaches beyond its section.
+ */
 static void add_symbol(const struct image *image, const char *name, const GElf_Sym *symbol,
                        uint64_t bias, struct sym *s)
 {
@@ -78,6 +84,10 @@ static void add_symbol(const struct image *image, const char *name, const GElf_S
     VEC_PUSH(&s->symbols, one);
 }
 
+/*
+ * Entry 0 of a symbol table is empty by definition (gABI, "Symbol Table").  Undefined symbols are
+ * those of other modules.
+ */
 static void add_table(const struct image *image, const struct elf_file *f, GElf_Word type,
                       uint64_t bias, struct sym *s)
 {

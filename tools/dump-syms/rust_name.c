@@ -1,12 +1,23 @@
+/*
+ * Rust's older mangling scheme (rustc, symbol_mangling/legacy.rs): names in the form of C++, _ZN,
+ * then each part of the path with its length, then E.  The last part is 'h' and a hash of 16
+ * digits; that alone tells such a name from one of C++, so a name without it is left to the
+ * demangler of C++.  The hash is dropped, because it changes with the compiler and the version of
+ * the crate, and signatures would change with it.
+ *
+ * Characters that C++ names may not hold are written as words between '$', and "::" as two dots.
+ */
 #include "tools/dump-syms/rust_name.h"
 
 #include "lib/base/util.h"
 
+/* PARTS_MAX bounds the parts of a hostile name; lengths of more than five digits are no names. */
 enum { HASH_DIGITS = 16, PARTS_MAX = 256, DIGITS_MAX = 5 };
 
 static const struct {
     struct str code;
     char means;
+    /* All words that rustc writes.  Other characters are 'u' and their hexadecimal number. */
 } escapes[] = {
     {STR_INIT("SP"), '@'}, {STR_INIT("BP"), '*'}, {STR_INIT("RF"), '&'}, {STR_INIT("LT"), '<'},
     {STR_INIT("GT"), '>'}, {STR_INIT("LP"), '('}, {STR_INIT("RP"), ')'}, {STR_INIT("C"), ','},
@@ -29,6 +40,7 @@ static bool put_escape(struct str code, struct strbuf *out)
     return true;
 }
 
+/* A word that is not known makes the whole name one of another scheme: then nothing is written. */
 static bool put_part(struct str part, struct strbuf *out)
 {
     if (str_starts(part, STR("_$"))) /* keeps the name from starting with '$' */

@@ -1,13 +1,20 @@
 /*
- * Rust's second mangling scheme ("v0", names that start with _R): a prefix notation of
- * paths and types in which whatever occurred before may be referred to by its place.
- * References make small names big, so steps, depth and output are limited.
+ * Rust's second mangling scheme ("v0", names that start with _R; RFC 2603): a prefix notation of
+ * paths and types in which whatever occurred before may be referred to by its place.  References
+ * make small names big, so steps, depth and output are limited.  Each function below reads one rule
+ * of the RFC's grammar and writes it in the syntax of Rust as it goes; there is no tree in between.
+ *
+ * The first misfit makes the parser bad for good: peek() then sees the end, so every loop and every
+ * rule comes to its own, and what was written so far is thrown away by rust_v0_name.  What is not
+ * understood (structures as constants) fails in the same way, and the name stays mangled in the
+ * report.
  */
 #include <ctype.h>
 
 #include "lib/base/util.h"
 #include "tools/dump-syms/rust_name.h"
 
+/* Bounds of what a hostile name may cost.  LIFETIMES_MAX is the alphabet: 'a to 'z. */
 enum { DEPTH_MAX = 128, STEPS_MAX = 20000, OUTPUT_MAX = 1 << 16, LIFETIMES_MAX = 26 };
 
 struct parser {
@@ -23,6 +30,7 @@ static void path(struct parser *p, bool in_value);
 static void type(struct parser *p);
 static void constant(struct parser *p);
 
+/* The next character, '\0' at the end and when the name is bad; no rule begins with that. */
 static char peek(const struct parser *p)
 {
     return !p->bad && p->at < p->s.n ? p->s.p[p->at] : '\0';
@@ -49,7 +57,7 @@ static void put(struct parser *p, const char *text)
         sb_text(p->out, text);
 }
 
-/* Up to the '_': "_" is 0, "0_" is 1. */
+/* Up to the '_': "_" is 0, "0_" is 1.  Digits are 0-9, a-z, A-Z in this order. */
 static uint64_t base62(struct parser *p)
 {
     uint64_t n = 0;
@@ -75,6 +83,11 @@ static uint64_t optional(struct parser *p, char letter)
     return eat(p, letter) ? base62(p) + 1 : 0;
 }
 
+/*
+ * A length.  Leading zeros are not allowed by the grammar, so "0" is a number of its own; growth
+ * stops above 32 bits, since no name is so long, and the length is compared with what is there
+ * afterwards.
+ */
 static uint64_t decimal(struct parser *p)
 {
     uint64_t n = 0;
@@ -94,8 +107,9 @@ static bool enter(struct parser *p)
 }
 
 /*
- * Goes back to the place that a reference names and reads that; the place must lie
- * before the reference.
+ * Goes back to the place that a reference names and reads that; the place must lie before the
+ * reference.  When nothing is written (inside a path that is skipped) nothing is read there either,
+ * which keeps skipping linear.
  */
 static void reference(struct parser *p, void (*read)(struct parser *))
 {
@@ -117,6 +131,10 @@ struct identifier {
     uint64_t disambiguator;
 };
 
+/*
+ * An optional number that tells equal names apart (of closures, of versions of a crate), then the
+ * length and the name.
+ */
 static struct identifier identifier(struct parser *p)
 {
     struct identifier i = {.disambiguator = optional(p, 's'), .is_punycode = eat(p, 'u')};
@@ -154,7 +172,10 @@ static void lifetime(struct parser *p, uint64_t index)
     put(p, name);
 }
 
-/* for<'a, 'b>; returns how many lifetimes end with what follows. */
+/*
+ * for<'a, 'b>; returns how many lifetimes end with what follows.  The caller takes as many off
+ * p->binders when that is over.
+ */
 static uint64_t binder(struct parser *p)
 {
     uint64_t n = optional(p, 'G');
@@ -189,7 +210,7 @@ static void generic_arguments(struct parser *p)
     }
 }
 
-/* Where an impl stands; nobody wants to read that. */
+/* Where an impl stands; nobody wants to read that.  The type that follows says enough. */
 static void skip_impl_path(struct parser *p)
 {
     struct strbuf *out = TAKE(p->out);
@@ -223,6 +244,10 @@ static void nested(struct parser *p, bool in_value)
     put(p, number);
 }
 
+/*
+ * Two shapes for reference(), which calls what it refers to without further arguments.  In a value
+ * path arguments are written as in an expression, Vec::<u8>::new, else as in a type, Vec<u8>.
+ */
 static void value_path(struct parser *p)
 {
     path(p, true);
@@ -283,6 +308,7 @@ static void path(struct parser *p, bool in_value)
     p->depth--;
 }
 
+/* One small letter each (RFC 2603, "basic-type"); 'p' is the placeholder _ and 'v' the ... of C. */
 static const char *basic_type(char letter)
 {
     static const char *const names[26] = {
@@ -299,6 +325,7 @@ static void pointer_to(struct parser *p, const char *prefix)
     type(p);
 }
 
+/* A lifetime that was erased ('_) is not written: it would stand in nearly every name. */
 static void reference_type(struct parser *p, const char *mut)
 {
     put(p, "&");
@@ -312,6 +339,7 @@ static void reference_type(struct parser *p, const char *mut)
     pointer_to(p, mut);
 }
 
+/* A tuple of one has a comma, as in Rust, where (T) is just T. */
 static void tuple(struct parser *p)
 {
     size_t n = 0;
@@ -323,6 +351,9 @@ static void tuple(struct parser *p)
     put(p, n == 1 ? ",)" : ")");
 }
 
+/*
+ * "C" has a letter of its own; in other names '-' is written as '_', since symbols cannot hold it.
+ */
 static void abi(struct parser *p)
 {
     if (!eat(p, 'K'))
@@ -340,6 +371,7 @@ static void abi(struct parser *p)
     put(p, "\" ");
 }
 
+/* Nothing is written for a function that returns (), here 'u', as nobody writes it in a source. */
 static void function_type(struct parser *p)
 {
     uint64_t bound = binder(p);
@@ -471,7 +503,11 @@ static void put_wide(struct parser *p, const char *sign, struct str digits)
         sb_str(p->out, digits);
 }
 
-/* Hexadecimal digits up to '_'. */
+/*
+ * Hexadecimal digits up to '_', with 'n' in front of a negative number.  The letter of the type
+ * decides how it is shown: bool as a word, char as an escape, all others as a decimal number, up to
+ * 64 bits.
+ */
 static void constant_number(struct parser *p, char of)
 {
     uint64_t n = 0;
@@ -513,6 +549,11 @@ static void constant(struct parser *p)
     p->depth--;
 }
 
+/*
+ * A name may be followed by the path of the crate that made this instance of a generic function; it
+ * is read, so that the end is found, and not written.  Then nothing may follow but what compilers
+ * append behind a dot or '$'.
+ */
 bool rust_v0_name(const char *mangled, struct strbuf *out)
 {
     struct str all = str_of(mangled);

@@ -3,6 +3,10 @@
  * number; records are small and lie in arrays, because a browser's library has ten million of them.
  * Readers of the format want functions that do not overlap, sorted by address, and lines that the
  * longest of their buffers holds; sym_finish and sym_clean see to that.
+ *
+ * The format is Breakpad's (docs/symbol_files.md of its source): a MODULE line, numbered FILE and
+ * INLINE_ORIGIN texts, FUNC with INLINE and line records behind it, PUBLIC, STACK CFI.  Addresses
+ * are hexadecimal and relative to the module, line numbers decimal.
  */
 #include "tools/dump-syms/sym.h"
 
@@ -14,6 +18,10 @@
 
 enum { NAME_MAX_BYTES = 1 << 19 }; /* readers drop lines above a megabyte */
 
+/*
+ * The two that grow most have bounds of their own; the limit of memory of the child (main.c) stands
+ * behind them.
+ */
 void sym_init(struct sym *s)
 {
     *s = (struct sym){0};
@@ -42,6 +50,11 @@ void sym_release(struct sym *s)
     arena_release(&s->arena);
 }
 
+/*
+ * A name is the last thing on its line, so spaces in it are allowed; a line break would begin a
+ * record of the file's choice.  Bytes above 127 stay as they are: names may be UTF-8.  A text that
+ * needs no change is not copied.
+ */
 struct str sym_clean(struct sym *s, struct str text)
 {
     text = str_trim(str_sub(text, 0, NAME_MAX_BYTES));
@@ -57,7 +70,10 @@ struct str sym_clean(struct sym *s, struct str text)
     return text;
 }
 
-/* By address; of several at one address the longest comes first, then the first found. */
+/*
+ * By address; of several at one address the longest comes first, then the first found.  The name
+ * decides at last, so that the output does not depend on how qsort orders what is equal.
+ */
 static int by_func(const void *a, const void *b)
 {
     const struct sym_func *x = a, *y = b;
@@ -68,7 +84,11 @@ static int by_func(const void *a, const void *b)
     return x->name < y->name ? -1 : x->name > y->name;
 }
 
-/* Identical code folding: one FUNC stays and is marked. */
+/*
+ * Identical code folding: one FUNC stays and is marked.  A function that begins inside another is
+ * dropped, whatever it is: readers look for the last one that begins at or before an address, and
+ * would not find the outer one behind the inner.
+ */
 void sym_sort_funcs(struct sym *s)
 {
     if (s->funcs.n == 0)
@@ -155,6 +175,7 @@ static int by_frame(const void *a, const void *b)
     return x->text < y->text ? -1 : x->text > y->text;
 }
 
+/* The same rule as for functions: what begins inside a frame that is already there is dropped. */
 static void finish_frames(struct sym *s)
 {
     if (s->frames.n == 0)
@@ -169,6 +190,7 @@ static void finish_frames(struct sym *s)
     s->frames.n = kept + 1;
 }
 
+/* extents_add comes last because it searches functions, frames and loose lines, each by halving. */
 void sym_finish(struct sym *s)
 {
     sym_sort_funcs(s);
@@ -193,6 +215,10 @@ static void write_inline(const struct sym *s, const struct sym_inline *in, FILE 
     fputc('\n', out);
 }
 
+/*
+ * The 0 behind the size is the number of bytes of parameters on the stack, which only matters for
+ * Windows on x86.  INLINE records stand before lines, outer calls before inner ones.
+ */
 static void write_func(const struct sym *s, const struct sym_func *f, FILE *out)
 {
     struct str name = s->names.texts.v[f->name];
@@ -206,6 +232,11 @@ static void write_func(const struct sym *s, const struct sym_func *f, FILE *out)
     }
 }
 
+/*
+ * Results of single writes are not looked at: ferror keeps the first failure until the end.  STACK
+ * CFI INIT is begun here, since the text in s->cfi starts with the rules of the first row and holds
+ * all further lines of that frame.
+ */
 bool sym_write(const struct sym *s, FILE *out, struct err *err)
 {
     fprintf(out, "MODULE Linux %s %s %s\n", s->arch, s->debug_id, s->name);

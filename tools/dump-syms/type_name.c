@@ -4,6 +4,10 @@
  * parameters, their inlined copies have nothing.  So that both get one name in a report, the
  * parameters are spelled here from the debug information as the demangler spells them: qualifiers
  * behind what they qualify, `unsigned long` and not DWARF's `long unsigned int`, typedefs resolved.
+ *
+ * The spelling must be right to the blank: a name that differs in one space is another signature.
+ * What the debug information does not say (a type without a name) is written as a word that no
+ * demangler writes.
  */
 #include "tools/dump-syms/type_name.h"
 
@@ -11,11 +15,16 @@
 
 #include "lib/base/util.h"
 
+/*
+ * Types of hostile files may contain themselves.  Beyond the depth nothing is written, beyond the
+ * parameters the list ends; real functions come to neither.
+ */
 enum { TYPE_DEPTH_MAX = 32, PARAMETERS_MAX = 64 };
 
 /* What gcc calls the types of C in DWARF, and what the demangler calls them. */
 static const struct {
     const char *dwarf, *demangled;
+    /* Types not in this list (int, char, double, bool) have one name in both. */
 } base_names[] = {
     {"long int", "long"},
     {"long unsigned int", "unsigned long"},
@@ -53,6 +62,10 @@ static void put_base(Dwarf_Die *type, struct strbuf *out)
     sb_text(out, name ? name : "?");
 }
 
+/*
+ * Classes and enumerations, with the scope that the first pass has noted (names.c).  A type without
+ * a name may be the closure of a lambda, which has one made of its parameters.
+ */
 static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
 {
     uint32_t scope = map_get(&n->scope_of, (uint64_t)(uintptr_t)type->addr);
@@ -63,6 +76,10 @@ static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct 
         sb_text(out, name ? name : "{unnamed}");
 }
 
+/*
+ * Parameters that compilers add (this, the hidden ones of constructors) are artificial and not in
+ * the name of the function.
+ */
 static void put_list(const struct names *n, Dwarf_Die *function, int depth, struct strbuf *out)
 {
     Dwarf_Die die;
@@ -85,7 +102,7 @@ static void put_list(const struct names *n, Dwarf_Die *function, int depth, stru
     sb_char(out, ')');
 }
 
-/* A pointer or reference; to functions the sign stands inside. */
+/* A pointer or reference; to functions the sign stands inside.  That is, `void (*)(int)`. */
 static void put_pointer(const struct names *n, Dwarf_Die *type, const char *sign, int depth,
                         struct strbuf *out)
 {
@@ -143,7 +160,9 @@ static void put_type(const struct names *n, Dwarf_Die *type, int depth, struct s
     }
 }
 
-/* Whether the object of a method is const: `this` (or gcc's __closure) points to something const.
+/*
+ * Whether the object of a method is const: `this` (or gcc's __closure) points to something const.
+ * Only the first parameter can be the object; a static member has none.
  */
 static bool has_const_object(Dwarf_Die *function)
 {
@@ -170,7 +189,11 @@ void type_name_parameters(const struct names *n, Dwarf_Die *function, struct str
         sb_text(out, " const");
 }
 
-/* Number of the template parameter auto:N whose type this is, else 0. */
+/*
+ * Number of the template parameter auto:N whose type this is, else 0. gcc writes an `auto`
+ * parameter of a lambda as a template parameter of that name, and the demangler shows the name and
+ * not the type it stands for.
+ */
 static unsigned generic_number(Dwarf_Die *call_operator, Dwarf_Die *type)
 {
     Dwarf_Die die, bound;
