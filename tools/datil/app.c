@@ -24,6 +24,11 @@ bool app_is_somewhere(struct app *app, struct err *err)
                    var);
 }
 
+/*
+ * A connection that broke is made again by db_connect, so a long command may ask for it any number
+ * of times.  Of two reasons the simpler comes first: where there is no installation at all,
+ * DATIL_VAR is wrong and not the database.
+ */
 bool app_db(struct app *app, struct err *err)
 {
     if (!app->db)
@@ -47,6 +52,7 @@ bool app_store(struct app *app, struct err *err)
     return ledger_store_check(app->db, app->store, app->installation, err);
 }
 
+/* Writer and reader of the index are opened apart, because most commands that use it only read. */
 bool app_writer(struct app *app, struct err *err)
 {
     return app->writer ||
@@ -59,7 +65,11 @@ bool app_reader(struct app *app, struct err *err)
            index_reader_open(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, &app->reader, err);
 }
 
-/* "alice (root)" for alice's `sudo datil …`, else the account's name. */
+/*
+ * "alice (root)" for alice's `sudo datil …`, else the account's name.  SUDO_USER is believed only
+ * from root, who could write anything into the log anyway; from others it is just a variable.  It
+ * is cleaned and bounded, because it comes from outside and ends in a page.
+ */
 static const char *operator_name(struct app *app)
 {
     struct arena *a = &app->arena;
@@ -72,6 +82,10 @@ static const char *operator_name(struct app *app)
                    : name;
 }
 
+/*
+ * The first value is the account of the web application, which there is none of on the command
+ * line; the name stands in a column of its own.
+ */
 bool app_audit(struct app *app, const char *object, const char *id, const char *action,
                const char *message, struct err *err)
 {
@@ -96,6 +110,10 @@ bool app_read_line(size_t max, const char *what, char **ret, struct err *err)
     return true;
 }
 
+/*
+ * Permissions may be written with an application in front, as scripts made for other crash servers
+ * have them.
+ */
 const char *permission_name(const char *text)
 {
     static const char *const prefixes[] = {"crashstats.", "upload.", "tokens."};
@@ -105,6 +123,10 @@ const char *permission_name(const char *text)
     return text;
 }
 
+/*
+ * Beside this very program, not by PATH: a program of another version there would read this
+ * installation's configuration and schema as its own.
+ */
 bool app_exec(const char *program, char *const *argv, struct err *err)
 {
     char self[PATH_MAX], path[PATH_MAX + 64];

@@ -26,6 +26,11 @@
 #include "lib/spool/spool.h"
 #include "tools/datil/snapshot.h"
 
+/*
+ * Nothing of ours lies deeper than DEPTH_MAX folders.  Modes are for the owner alone, since a
+ * snapshot holds what reports hold, and the configuration.  STAMP_LEN is the length of
+ * YYYYMMDDTHHMMSSZ.
+ */
 enum { DEPTH_MAX = 16, DIR_MODE = 0700, FILE_MODE = 0600, STAMP_LEN = 16 };
 #define PARTIAL ".partial"
 
@@ -66,7 +71,12 @@ static void newest(const char *dir, bool is_partial, char out[PATH_MAX])
         snprintf(out, PATH_MAX, "%s/%s", dir, best);
 }
 
-/* The same file in an older snapshot, linked; false: copy it. */
+/*
+ * The same file in an older snapshot, linked; false: copy it.  A finished snapshot has a checksum
+ * in its manifest; of an interrupted one nothing is written down, so there the file is read again
+ * for it. snapshot_copy sets the time last, which is how a file of the right size and time is known
+ * to be whole.
+ */
 static bool link_earlier(struct backup *b, const char *rel, const char *to, const struct stat *st,
                          struct snapshot_entry *ret)
 {
@@ -94,6 +104,10 @@ static bool link_earlier(struct backup *b, const char *rel, const char *to, cons
     return false;
 }
 
+/*
+ * A path with a line break could write lines of its own into the manifest.  A file that has gone
+ * meanwhile was moved on or deleted, both of which the order of the copies allows for (above).
+ */
 static bool take_file(struct backup *b, const char *from, const char *rel, const struct stat *st)
 {
     char to[PATH_MAX];
@@ -121,6 +135,11 @@ static bool is_wanted(const char *name)
     return name[0] != '.' || strcmp(name, ".datil-store") == 0;
 }
 
+/*
+ * Links and devices are passed over: what a snapshot holds is files, and a link could lead out of
+ * the directory.  A part that does not exist, such as symbols that nobody has uploaded yet, is
+ * empty.
+ */
 static bool take_tree(struct backup *b, const char *from, const char *rel, int depth)
 {
     char to[PATH_MAX];
@@ -219,6 +238,10 @@ static bool take_spool(struct backup *b)
     return c.ok;
 }
 
+/*
+ * Custom format: one compressed file, which pg_restore can put in within one transaction.  Owners
+ * and privileges stay out: the new installation may have a user of another name.
+ */
 static bool take_database(struct backup *b)
 {
     char path[PATH_MAX], file[PATH_MAX + 16];
@@ -238,6 +261,7 @@ static bool take_database(struct backup *b)
     return true;
 }
 
+/* Each part's name is the folder of the snapshot it goes to. */
 static bool take_all(struct backup *b)
 {
     if (!take_database(b))
@@ -256,7 +280,11 @@ static bool take_all(struct backup *b)
     return true;
 }
 
-/* All on disk, then the name that says so. */
+/*
+ * All on disk, then the name that says so. syncfs and not an fsync per file: there may be millions,
+ * most of them links.  The name is the only sign of a whole snapshot, so it comes after everything
+ * is on disk.
+ */
 static bool publish_snapshot(struct backup *b, const char *final)
 {
     if (!manifest_write(&b->now, b->to, b->err))
@@ -301,6 +329,7 @@ static void name_snapshot(struct backup *b, char final[PATH_MAX])
     } while (fs_exists(final) || fs_exists(b->to));
 }
 
+/* Older ones are removed last: until the new one has its name they are all there is. */
 static bool make_snapshot(struct backup *b, int64_t keep)
 {
     char final[PATH_MAX];
@@ -324,7 +353,10 @@ static bool make_snapshot(struct backup *b, int64_t keep)
     return true;
 }
 
-/* One at a time below a directory. */
+/*
+ * One at a time below a directory.  The lock is one of the kernel's and ends with the process,
+ * however that ends.  Two at a time would remove each other's partial snapshot.
+ */
 static bool lock_dir(const char *dir, int *ret_fd, struct err *err)
 {
     char path[PATH_MAX];
@@ -352,6 +384,7 @@ static bool run_backup(struct app *app, struct args args, struct err *err)
     if (!app_db(app, err) || !app_store(app, err) || !app_installation(app, err) ||
         !lock_dir(args.v[0], &lock, err))
         return false;
+    /* pg_dump makes its file by itself, so its mode is decided here, before it is chmod's turn. */
     umask(077);
     struct backup *b = arena_alloc(&app->arena, sizeof *b);
     *b = (struct backup){.app = app, .dir = args.v[0], .err = err};

@@ -4,6 +4,10 @@
  *
  * Keys and values were checked by conf_load, the installation's own fields by fields_load, before
  * this command began: either would have stopped it with file and line.
+ *
+ * Every check runs, whatever the ones before found: a person who mends one line wants to know of
+ * the next one in the same go.  Nothing is connected to or written; whether the database answers is
+ * what `datil doctor` says.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +41,11 @@ static bool check_lists(struct app *app, struct err *err)
     return true;
 }
 
-/* The rules are the collector's: its own dry run, without input, loads them and says what is wrong.
+/*
+ * The rules are the collector's: its own dry run, without input, loads them and says what is wrong.
+ * A program and not a library of rules: the collector is a module of its own that this command does
+ * not link. 127 is app_exec's failure, whose reason is lost; the collector lies beside us, so that
+ * hardly happens.
  */
 static bool check_throttle(struct app *app, struct err *err)
 {

@@ -3,6 +3,9 @@
  * for a responder that closes the connection afterwards, the parameters with an empty record that
  * ends them, an empty standard input.  The answer comes as records of standard output, whose text
  * begins with "Status: 200 OK" (the runner always says it) up to an empty line.
+ *
+ * By hand and not with a library: libfcgi is for the side that answers, and one request is a page
+ * of code.
  */
 #include "tools/datil/heartbeat.h"
 
@@ -17,6 +20,10 @@
 #include "lib/base/util.h"
 
 enum {
+    /*
+     * Numbers of the specification (8, "Types and Constants"); the head of a record is version,
+     * type, id of the request, length of the content, length of the padding, and a spare byte.
+     */
     FCGI_VERSION = 1,
     FCGI_BEGIN = 1,
     FCGI_PARAMS = 4,
@@ -27,6 +34,7 @@ enum {
     ANSWER_MAX = 1 << 20, /* a heartbeat is some hundred bytes */
 };
 
+/* The id of the request is 1; there is one per connection. */
 static void add_header(struct strbuf *b, int type, size_t n)
 {
     char h[FCGI_HEADER] = {FCGI_VERSION, (char)type, 0, 1, (char)(n >> 8), (char)(n & 0xff)};
@@ -66,6 +74,10 @@ static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
            err_set(err, ERR_UNAVAILABLE, "it takes connections, but does not answer");
 }
 
+/*
+ * Until the program closes the connection, as it was asked to, or the time is over.  The limit is
+ * on the whole exchange: one that drips a byte now and then is as good as silent.
+ */
 static bool exchange(int fd, struct str request, int64_t until_ms, struct strbuf *answer,
                      struct err *err)
 {
@@ -93,7 +105,10 @@ static bool exchange(int fd, struct str request, int64_t until_ms, struct strbuf
     }
 }
 
-/* What the records of standard output say, in one text. */
+/*
+ * What the records of standard output say, in one text.  Records of standard error and the end of
+ * the request are read over.
+ */
 static void unpack_records(struct str answer, struct strbuf *text)
 {
     struct rd r = rd_init(answer.p, answer.n);

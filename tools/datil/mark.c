@@ -4,6 +4,11 @@
  * `datil migrate` marks a directory that never was marked; the database remembers that.  From then
  * on a missing mark is an alarm, and only a person may say that a directory without it, or with
  * another one, is the right one: `datil store mark`.
+ *
+ * The rule in between: a directory with the right mark is right.  One with another mark, or without
+ * one although it had one, is never touched.  One that never had a mark gets it, unless it is empty
+ * while the database knows of contents.  That last case is an installation of an earlier release,
+ * whose file system is not mounted while it is brought up to date.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -79,6 +84,10 @@ static void complain(const struct marked_dir *m, const char *why)
             why, m->what);
 }
 
+/*
+ * `was`: the database remembers a mark.  A mark that is right but not remembered is remembered from
+ * now on.
+ */
 static bool mark_if_new(struct app *app, const struct marked_dir *m, bool was, struct err *err)
 {
     const char *dir = conf_text(&app->conf, m->key);
@@ -101,6 +110,10 @@ static bool mark_if_new(struct app *app, const struct marked_dir *m, bool was, s
     return give_mark(app, m, err);
 }
 
+/*
+ * Complaints do not fail `datil migrate`: the schema is up to date all the same, and programs
+ * refuse the directory themselves.
+ */
 bool app_mark_new(struct app *app, struct err *err)
 {
     DB_ROWS marks = {0};
@@ -112,6 +125,7 @@ bool app_mark_new(struct app *app, struct err *err)
     return true;
 }
 
+/* Audited, because it overrides the alarm: after it, programs write there. */
 static bool run_mark(struct app *app, struct args args, struct err *err)
 {
     if (!NO_OPTS(&args, 0, 1, err) || !app_installation(app, err))

@@ -1,6 +1,9 @@
 /*
  * product …: which products are accepted, and which names come in that none of them has.  The
  * files stay the administrator's; these commands write what a person would.
+ *
+ * Removing a product deletes no report; only new ones are refused.  The collector looks whether the
+ * files have changed (products_refresh), so nothing has to be restarted.
  */
 #include "lib/base/util.h"
 #include "lib/crash/product.h"
@@ -30,6 +33,10 @@ static bool run_product_add(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/*
+ * What to type is made by product_add_command, so that a name with blanks or quotes comes out as
+ * the shell needs it.  A name that no command can take is printed bare.
+ */
 static void print_refused(const char *name, const char *count, const char *last_seen)
 {
     FREE_LATER char *command = product_add_command(name);
@@ -62,6 +69,7 @@ static void list_refused(struct app *app, const struct products *products)
     }
 }
 
+/* Below the products those that were refused: a misspelled or forgotten name is found here. */
 static bool run_product_list(struct app *app, struct args args, struct err *err)
 {
     struct products products = {0};

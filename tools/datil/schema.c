@@ -15,6 +15,10 @@ static void applied(const char *file)
     printf("applied %s\n", file);
 }
 
+/*
+ * Every statement of sql/ is prepared against the new schema, so that a release whose statements do
+ * not fit is found here and not by the first crash.
+ */
 static bool run_migrate(struct app *app, struct args args, struct err *err)
 {
     char dir[PATH_MAX];
