@@ -1,5 +1,7 @@
 /*
- * Documents from standard input.
+ * Documents from standard input: one, or one per line, as signatures, frames, or a comparison of
+ * two sets of lists.  The shapes of the answers are an interface that scripts read: members are
+ * neither renamed nor left out when they are empty.
  */
 #include "tools/crashsig/crashsig.h"
 
@@ -8,6 +10,10 @@
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 
+/*
+ * What a signature is made of is a small part of a processed crash.  Whoever has that part already
+ * may give it as it is; json_dump is what tells the two apart.
+ */
 json_t *crash_data_of(const json_t *doc, bool is_processed)
 {
     if (is_processed || json_object_get(doc, "json_dump"))
@@ -15,6 +21,10 @@ json_t *crash_data_of(const json_t *doc, bool is_processed)
     return json_incref((json_t *)doc);
 }
 
+/*
+ * Empty lines are read over.  A line that is no JSON ends everything: a file that is broken in one
+ * place is not to be trusted in others, and its number says where.
+ */
 bool next_document(FILE *in, int *line, json_t **ret, struct err *err)
 {
     FREE_LATER char *text = NULL;
@@ -48,6 +58,7 @@ static void print(const json_t *v, size_t flags)
     putchar('\n');
 }
 
+/* One line in, one line out, in the same order, whichever way it is asked. */
 static void print_line(const struct options *o, const struct siglists *l, const json_t *doc)
 {
     if (o->is_frames) {
@@ -117,6 +128,7 @@ static int by_count(const void *a, const void *b)
     return strcmp(x->text, y->text);
 }
 
+/* The most frequent first, then by text, so that two runs can be compared. */
 static void print_moves(json_t *moves, int changed, int total)
 {
     size_t n = 0;
@@ -131,7 +143,11 @@ static void print_moves(json_t *moves, int changed, int total)
         printf("%7lld  %s\n", (long long)sorted[i].count, sorted[i].text);
 }
 
-/* Prints the crash if its signature differs, and counts. */
+/*
+ * Prints the crash if its signature differs, and counts.  Every crash is one line of JSON; the sums
+ * come at the end.  Only the two signatures are compared: notes and frames may differ when a list
+ * was sorted anew.
+ */
 static bool compare_one(const struct siglists *before, const struct siglists *after,
                         const json_t *doc, bool is_processed, json_t *moves)
 {

@@ -1,5 +1,10 @@
 /*
- * crashsig - crash data in, signature out.
+ * crashsig - crash data in, signature out, by the very code of the processor.  It is what a change
+ * of the signature lists is tried with before it goes to a server: --ids shows what known crashes
+ * would be called, --compare what a whole day of them would.
+ *
+ * Exit status: 0; 1 when something could not be read, fetched or written; 2 for a command line that
+ * makes no sense.
  */
 #include "tools/crashsig/crashsig.h"
 
@@ -19,6 +24,7 @@ static const char usage[] =
 
 /*
  * --compare has two values: the second is the first argument that is no option.  False: said.
+ * Words that are no options are crash ids, behind --ids.
  */
 static bool parse(struct args *args, struct options *o)
 {
@@ -60,6 +66,10 @@ static bool parse(struct args *args, struct options *o)
     return true;
 }
 
+/*
+ * A crash id without --ids is most likely a forgotten --ids: the program would wait for standard
+ * input otherwise, and look as if it hung.
+ */
 static bool check(struct options *o)
 {
     static const char *const formats[] = {"text", "csv", "markdown"};
@@ -77,6 +87,7 @@ static bool check(struct options *o)
     return false;
 }
 
+/* Lists are loaded once for all documents, since every pattern in them is compiled. */
 static bool make_signatures(const struct options *o, struct err *err)
 {
     struct siglists *lists = NULL, *other = NULL;

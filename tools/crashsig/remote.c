@@ -1,5 +1,8 @@
 /*
- * Processed crashes from a server, by id.
+ * Processed crashes from a server, by id: what they are called there, and what these lists would
+ * call them.  The server's answer is public data unless AUTH_TOKEN says who asks; annotations that
+ * signatures need (abort messages, say) may be protected, and then the new signature lacks what the
+ * old one was made of.
  */
 #include "tools/crashsig/crashsig.h"
 
@@ -32,6 +35,10 @@ static void print_markdown(const struct outcome *r)
     putchar('\n');
 }
 
+/*
+ * RFC 4180: fields with a comma, a quote or a line break stand in quotes, in which a quote is
+ * written twice; lines end in CR LF.
+ */
 static void put_csv(const char *text)
 {
     bool needs_quotes = strpbrk(text, "\",\r\n") != NULL;
@@ -71,6 +78,7 @@ static bool read_id(const char *text, char ret_id[CRASH_ID_SIZE])
     return s.n >= CRASH_ID_LEN && crash_id_parse(str_sub(s, s.n - CRASH_ID_LEN, SIZE_MAX), ret_id);
 }
 
+/* The token stands in a header and not in the address, which would end in logs. */
 static json_t *fetch(const char *host, const char *id, struct err *err)
 {
     char url[2048], token[512];
@@ -91,6 +99,10 @@ static json_t *fetch(const char *host, const char *id, struct err *err)
     return doc;
 }
 
+/*
+ * One crash that cannot be fetched is said on standard error and the others go on: ids come from
+ * lists in which some have expired.
+ */
 static void run_one(const struct options *o, const struct siglists *l, const char *text)
 {
     char id[CRASH_ID_SIZE];

@@ -2,6 +2,8 @@
  * datil-stackwalk: a minidump in, JSON or text out.  No database, no network.
  *
  * The processor runs it as its sandboxed walker (--sandbox); people run it on files.
+ *
+ * Errors are one line, `ERROR Name - text`, because callers look for the name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,10 @@
 #include "tools/stackwalk/options.h"
 #include "tools/stackwalk/sandboxed.h"
 
+/*
+ * A dump of a gigabyte holds all memory of a large program.  The cache of compiled symbol files is
+ * trimmed to CACHE_MAX_BYTES.
+ */
 enum { DUMP_MAX = 1 << 30, CACHE_MAX_BYTES = 1 << 30 };
 
 int fail(const char *name, const struct err *err)
@@ -40,6 +46,10 @@ static void default_cache(char *out, size_t size)
         snprintf(out, size, "/tmp/datil-symbols-%u", (unsigned)getuid());
 }
 
+/*
+ * Compiled symbol files are made of strangers' text as this user, hence a folder nobody else may
+ * write into.
+ */
 static bool open_symbols(const struct options *o, struct symfind **ret, struct err *err)
 {
     char cache[4096];
@@ -74,6 +84,7 @@ static json_t *read_annotations(const char *path)
     return v;
 }
 
+/* The file is opened after the walk: a dump that cannot be read leaves an older report alone. */
 static bool write_report(const struct options *o, struct str report, struct err *err)
 {
     if (!o->output_file)
@@ -84,6 +95,11 @@ static bool write_report(const struct options *o, struct str report, struct err 
     return fs_write_all(fd, report.p, report.n, o->output_file, err);
 }
 
+/*
+ * Without sandbox: somebody runs it on a file of his own, with his own rights, and limits would
+ * only be in the way of large dumps.  The report is made in memory first, so that a failure in the
+ * middle writes no half of one.
+ */
 static int standalone(const struct options *o)
 {
     struct err err = {0};

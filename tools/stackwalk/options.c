@@ -46,6 +46,10 @@ static bool check_level(const char *level, struct err *err)
     return err_set(err, ERR_INVALID, "--verbose: no level %s", level);
 }
 
+/*
+ * The defaults of the limits are for a sandbox that is started by hand. --evil-json is
+ * minidump-stackwalk's name for --annotations.
+ */
 bool options_parse(int argc, char **argv, struct options *ret, struct err *err)
 {
     struct args args = {.n = argc - 1, .v = argv + 1};
