@@ -10,7 +10,11 @@
 
 #include "lib/base/util.h"
 
-/* jansson itself refuses deeper nesting than 2048 only. */
+/*
+ * jansson itself refuses deeper nesting than 2048 only.  Here a document may be a part of another
+ * later on, and everything that walks trees recurses.  Brackets are counted outside of strings;
+ * whether they fit each other is for the parser to say.
+ */
 static bool depth_ok(struct str text, int depth_max)
 {
     int depth = 0;
@@ -43,6 +47,10 @@ static size_t string_end(struct str text, size_t start)
     return MIN(i + 1, text.n);
 }
 
+/*
+ * That is what makes a string the name of a member; a string that is a value is never followed by
+ * one.
+ */
 static bool is_followed_by_colon(struct str text, size_t at)
 {
     while (at < text.n && strchr(" \t\r\n", text.p[at]) && text.p[at])
@@ -52,6 +60,10 @@ static bool is_followed_by_colon(struct str text, size_t at)
 
 static const char nul_escape[] = "\\u0000";
 
+/*
+ * Steps over each escape as a pair, so that "\\\\u0000", a backslash and the text u0000, is not
+ * taken for a NUL.
+ */
 static void put_without_nul(struct strbuf *out, struct str string)
 {
     struct str nul = str_of(nul_escape);
@@ -79,11 +91,16 @@ static void put_with_clean_names(struct strbuf *out, struct str text)
     }
 }
 
+/*
+ * JSON_DECODE_ANY: a document may be a single value.  JSON_ALLOW_NUL: in values a NUL is kept,
+ * since jansson's strings have a length.
+ */
 static json_t *load(struct str text, json_error_t *why)
 {
     return json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, why);
 }
 
+/* Nearly no document holds the escape, so the text is copied only when it is there. */
 static json_t *parse(struct str text, size_t max_bytes, int depth_max, struct err *err)
 {
     if (text.n > max_bytes) {
@@ -163,6 +180,7 @@ json_t *jget_arr(const json_t *obj, const char *key)
     return json_is_array(v) ? v : NULL;
 }
 
+/* Names with a dot in them cannot be reached this way; none of ours has one. */
 json_t *jpath(const json_t *root, const char *dotted)
 {
     struct str rest = str_of(dotted), part;
@@ -177,6 +195,10 @@ const char *jpath_str(const json_t *root, const char *dotted)
     return json_string_value(jpath(root, dotted));
 }
 
+/*
+ * jansson checks by itself; only what it refuses is copied and mended.  A byte becomes at most
+ * three, which is the length of U+FFFD.
+ */
 json_t *jtext(struct str s)
 {
     json_t *v = json_stringn(s.p ? s.p : "", s.n);
@@ -222,6 +244,7 @@ json_t *jhex(uint64_t v, int digits)
     return json_string(text);
 }
 
+/* Sorted and compact, so that equal trees give equal bytes. */
 char *jdump(const json_t *v, size_t *ret_n)
 {
     char *text = json_dumps(v, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
