@@ -93,9 +93,7 @@ bool ledger_release(struct db *db, const char *worker, const char *held_id, stru
 /*
  * Gives back what dead workers held: those of this host whose process is gone, at once; those of
  * other hosts when their lease has ended.  A lease that ended under a worker that lives (a machine
- * that slept, a clock that jumped) is given back as well, but is not a death.  newborn: the name of
- * a worker that has claimed nothing yet, or NULL; what stands under it was an earlier process's
- * with the same number.
+ * that slept, a clock that jumped) is given back as well, but is not a death.
  */
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err);
 
