@@ -14,6 +14,7 @@
  */
 #include "lib/symfile/symadd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -69,6 +70,7 @@ static void release_batch(struct batch *b)
 static bool flush_batch(struct batch *b, struct err *err)
 {
     const struct symadd *a = b->add;
+    assert(b->taken == b->news.n); /* no name for a file that is still being written */
     if (!symstore_commit(a->store, b->news.v, b->news.n, err) ||
         (a->db && b->news.n > 0 && !symrows_add(a->db, a->upload_id, b->news.v, b->news.n, err)))
         return false;
@@ -85,9 +87,26 @@ static void push_file(struct batch *b, const char *name, const struct symstore_n
     VEC_PUSH(&b->names, xstrdup(name));
 }
 
-static bool flush_if_full(struct batch *b, struct err *err)
+/* Takes what the reader has done, until it is at most so many files behind.  After a failure nobody
+ * waits for the rest: answers and files would no longer belong together. */
+static bool catch_up(struct batch *b, struct symreader *r, size_t behind, struct err *err)
 {
-    return (b->taken < BATCH_FILES && b->bytes < BATCH_BYTES) || flush_batch(b, err);
+    while (b->news.n - b->taken > behind) {
+        struct symstore_new *n = &b->news.v[b->taken];
+        if (!symstore_take(b->add->store, r, n, err)) {
+            drop_behind(b, b->taken);
+            return false;
+        }
+        b->taken++;
+        b->bytes += n->text.size;
+    }
+    return true;
+}
+
+static bool flush_if_full(struct batch *b, struct symreader *r, struct err *err)
+{
+    bool is_full = b->news.n >= BATCH_FILES || b->bytes >= BATCH_BYTES;
+    return !is_full || (catch_up(b, r, 0, err) && flush_batch(b, err));
 }
 
 /* The current text of r. */
@@ -101,20 +120,7 @@ static bool add_to_batch(struct batch *b, const char *name, const struct symkey 
     push_file(b, name, &n);
     b->taken++;
     b->bytes += text->size;
-    return flush_if_full(b, err);
-}
-
-/* Takes what the reader has done, until it is at most so many files behind. */
-static bool catch_up(struct batch *b, struct symreader *r, size_t behind, struct err *err)
-{
-    while (b->news.n - b->taken > behind) {
-        struct symstore_new *n = &b->news.v[b->taken];
-        if (!symstore_take(b->add->store, r, n, err))
-            return false;
-        b->taken++;
-        b->bytes += n->text.size;
-    }
-    return true;
+    return flush_if_full(b, r, err);
 }
 
 static bool ask_member(struct batch *b, struct symreader *r, const struct symreader_member *m,
@@ -136,12 +142,9 @@ static bool add_member(struct batch *b, struct symreader *r, const struct symrea
     struct symreader_text text;
     bool alone = m->size > AHEAD_BYTES || symstore_has(b->add->store, b->add->area, &m->key);
     if (alone)
-        return catch_up(b, r, 0, err) && flush_if_full(b, err) &&
-               symreader_load(r, m, &text, err) && add_to_batch(b, m->name, &m->key, r, &text, err);
-    if (!ask_member(b, r, m, err))
-        return false;
-    bool is_full = b->news.n >= BATCH_FILES || b->bytes >= BATCH_BYTES;
-    return catch_up(b, r, is_full ? 0 : AHEAD_FILES, err) && flush_if_full(b, err);
+        return catch_up(b, r, 0, err) && symreader_load(r, m, &text, err) &&
+               add_to_batch(b, m->name, &m->key, r, &text, err);
+    return ask_member(b, r, m, err) && catch_up(b, r, AHEAD_FILES, err) && flush_if_full(b, r, err);
 }
 
 /* An error does not undo what was asked for before it, and ends what comes behind it. */
@@ -151,9 +154,7 @@ static bool add_members(struct batch *b, struct symreader *r, const struct symre
     bool ok = true;
     for (size_t i = 0; ok && i < list->members.n; i++)
         ok = list->members.v[i].is_ignored || add_member(b, r, &list->members.v[i], err);
-    ok = catch_up(b, r, 0, ok ? err : ERR_IGNORED) && ok;
-    drop_behind(b, b->taken);
-    return ok;
+    return catch_up(b, r, 0, ok ? err : ERR_IGNORED) && ok;
 }
 
 /* What was not flushed when something failed is discarded: the next try prepares it again. */
