@@ -70,6 +70,20 @@ const char *fmt_percent(struct arena *a, int64_t part, int64_t whole, int decima
     return arena_printf(a, "%.*f", decimals, whole > 0 ? 100.0 * (double)part / (double)whole : 0);
 }
 
+const char *fmt_names(struct arena *a, struct strs names)
+{
+    STRBUF_AUTO b;
+    size_t most = 0;
+    for (size_t i = 0; i < names.n; i++)
+        most += names.v[i].n + 2;
+    sb_init(&b, most);
+    for (size_t i = 0; i < names.n; i++) {
+        sb_text(&b, i > 0 ? ", " : "");
+        sb_str(&b, names.v[i]);
+    }
+    return arena_strdup(a, sb_cstr(&b));
+}
+
 const char *fmt_time(struct arena *a, int64_t us)
 {
     struct civil c = civil_of_us(us);

@@ -17,6 +17,9 @@ const char *fmt_duration(struct arena *a, int64_t s); /* "20 minutes, 34 seconds
 /* "1,024 bytes"; above that "12,345,678 bytes (12.35 MB)", decimal units. */
 const char *fmt_bytes(struct arena *a, int64_t n);
 
+/* "date, signature": for a text field of a form. */
+const char *fmt_names(struct arena *a, struct strs names);
+
 /* 100 * part / whole with that many decimals and no sign; whole 0 gives 0. */
 const char *fmt_percent(struct arena *a, int64_t part, int64_t whole, int decimals);
 

@@ -62,15 +62,6 @@ static struct strs visible(struct req *r, struct strs names)
     return names;
 }
 
-/* For a text field of the form. */
-static const char *join(struct arena *a, struct strs l)
-{
-    const char *text = "";
-    for (size_t i = 0; i < l.n; i++)
-        text = arena_printf(a, "%s%s" STR_FMT, text, i ? ", " : "", STR_ARG(l.v[i]));
-    return text;
-}
-
 /* The request, with the fields that this reader may use. */
 struct asked {
     struct query query; /* as in the address */
@@ -162,9 +153,9 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
     search_form_set_dates(r, v, &q->query, "/search/");
     search_form_set_lines(r, v, &q->query, 2);
     search_form_warnings(r, &q->query, tpl_list(v, LIST_WARNINGS));
-    tpl_cstr(v, "columns_text", join(a, q->columns));
-    tpl_cstr(v, "facets_text", join(a, q->facets));
-    tpl_cstr(v, "sort_text", join(a, q->sort));
+    tpl_cstr(v, "columns_text", fmt_names(a, q->columns));
+    tpl_cstr(v, "facets_text", fmt_names(a, q->facets));
+    tpl_cstr(v, "sort_text", fmt_names(a, q->sort));
     tpl_text(v, "facets_size", size.p ? size : STR("50"));
     tpl_bool(v, "more_open",
              query_get(&q->query, "_columns").p || query_get(&q->query, "_facets").p);

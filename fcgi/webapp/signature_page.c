@@ -67,15 +67,6 @@ static bool set_reports(const struct signature_page *p, struct tpl_values *v, co
     return results_set_hits(p->req, v, &links, answer, err);
 }
 
-/* For a text field of the page. */
-static const char *join(struct arena *a, struct strs l)
-{
-    const char *text = "";
-    for (size_t i = 0; i < l.n; i++)
-        text = arena_printf(a, "%s%s" STR_FMT, text, i ? ", " : "", STR_ARG(l.v[i]));
-    return text;
-}
-
 /*
  * The terms of each field, and the other parameters as hidden fields: the form that asks for other
  * fields must not lose the filters.
@@ -104,7 +95,7 @@ static bool set_aggregations(const struct signature_page *p, struct tpl_values *
         tpl_col_text(row, PARAMETER_NAME, p->query.v[i].name);
         tpl_col_text(row, PARAMETER_VALUE, p->query.v[i].value);
     }
-    tpl_cstr(v, "aggregations_text", join(p->a, p->aggregations));
+    tpl_cstr(v, "aggregations_text", fmt_names(p->a, p->aggregations));
     return true;
 }
 

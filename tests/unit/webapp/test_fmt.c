@@ -81,6 +81,14 @@ static const struct {
     {"18000101000000", ""},
 };
 
+static void test_names(void **state)
+{
+    struct str v[] = {STR("date"), STR("signature"), STR("")};
+    check("none", fmt_names(*state, (struct strs){v, 0}), "");
+    check("one", fmt_names(*state, (struct strs){v, 1}), "date");
+    check("three", fmt_names(*state, (struct strs){v, 3}), "date, signature, ");
+}
+
 static void test_dates(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(builds); i++)
@@ -315,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_numbers, make, drop),
+        cmocka_unit_test_setup_teardown(test_names, make, drop),
         cmocka_unit_test_setup_teardown(test_dates, make, drop),
         cmocka_unit_test_setup_teardown(test_ranges, make, drop),
         cmocka_unit_test_setup_teardown(test_frames, make, drop),
