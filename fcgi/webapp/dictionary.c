@@ -57,6 +57,7 @@ static void fact(struct tpl_rows *rows, const char *label, struct str text, stru
     tpl_col_url(row, FACT_URL, url);
 }
 
+/* Who may see a field, with the way to access for those who may not. */
 static void permission(struct tpl_rows *rows, bool is_protected)
 {
     fact(rows, "Who may see it",
@@ -103,6 +104,7 @@ static const struct search_field *by_source(const struct field_table *fields, st
     return NULL;
 }
 
+/* What both kinds of fields end with: text and common values. */
 static bool send_field(struct req *r, struct str name, const char *text, struct tpl_values *v,
                        const struct search_field *f, struct err *err)
 {

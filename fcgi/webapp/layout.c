@@ -15,6 +15,7 @@
 
 enum { NOTICES_KEEP_MS = 10000, VERSIONS_SHOWN = 30 };
 
+/* An empty version asks for all of them, NULL leaves the choice to the page. */
 struct str layout_url(struct arena *a, const char *path, const char *product, const char *version)
 {
     struct query q = query_new(a);
@@ -175,6 +176,8 @@ static struct str login_url(struct req *r)
     return str_of(arena_printf(a, "/login/?next=" STR_FMT, STR_ARG(next)));
 }
 
+/* The token is for forms that change something for who is logged in; the log-in page sets its own.
+ */
 static void set_user(struct req *r, struct tpl_values *v)
 {
     const struct web_user *user = req_user(r);
@@ -250,6 +253,10 @@ static bool send_json_error(struct req *r, int status, const struct err *err)
     return answer_json(r, status, body, ERR_IGNORED);
 }
 
+/*
+ * The runner asks for this after a handler has failed, and answers in its own way where it returns
+ * false: to scripts and programs, and when the page for the error cannot be made either.
+ */
 bool layout_error(struct req *r, int status, const struct err *err)
 {
     bool is_api = str_starts(req_path(r), STR("/api/"));

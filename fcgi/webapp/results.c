@@ -10,6 +10,7 @@
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
+#include "fcgi/webapp/search_form.h"
 #include "lib/base/util.h"
 #include "queries.h"
 #include "rows.h"
@@ -61,15 +62,10 @@ static struct str filter_text(struct arena *a, const json_t *value)
     return results_text(a, NULL, value);
 }
 
-static bool is_simple(const struct search_field *f)
-{
-    static const char *const simple[] = {"product", "version", "platform", "process_type"};
-    for (size_t i = 0; i < ARRAY_LEN(simple); i++)
-        if (strcmp(f->name, simple[i]) == 0)
-            return true;
-    return false;
-}
-
+/*
+ * The search with this value as one more filter.  A moment makes no
+ * filter; text is filtered by "=", since a plain value would match any of its words.
+ */
 struct str results_refine_url(const struct results_page *p, const struct search_field *f,
                               struct str value)
 {
@@ -81,13 +77,14 @@ struct str results_refine_url(const struct results_page *p, const struct search_
     query_drop(&q, "page");
     query_drop(&q, "_dont_run");
     struct str term = value;
-    if (!is_simple(f) && !is_bool)
+    if (!search_form_is_simple(f) && !is_bool)
         term = str_of(arena_printf(a, "=" STR_FMT, STR_ARG(value)));
     if (!query_has(&q, f->name, term))
         query_add(&q, f->name, term);
     return query_url(&q, p->refine_path);
 }
 
+/* The filters stay, so that the report counts what was counted here. */
 struct str results_signature_url(const struct query *from, struct str signature)
 {
     struct query q = query_copy(from);
@@ -126,6 +123,7 @@ static const struct value_columns of_cell = {CELL_TEXT, CELL_URL};
 static const struct value_columns of_term = {TERM_TEXT, TERM_URL};
 static const struct value_columns of_extra = {EXTRA_TEXT, EXTRA_URL};
 
+/* Text and link, for all three of them alike. */
 static void set_value(struct tpl_row *row, const struct value_columns *c, struct str text,
                       struct str url)
 {
@@ -206,6 +204,10 @@ static void add_column(struct tpl_rows *rows, const char *name, bool is_number)
     tpl_col_bool(row, HEAD_IS_NUMBER, is_number);
 }
 
+/*
+ * AMD family 20 (Bobcat), models 1 and 2.  cpu_info comes with or without the maker's name; without
+ * it the architecture must be amd64.
+ */
 bool results_has_dangerous_cpu(const json_t *doc)
 {
     static const struct {
@@ -263,6 +265,7 @@ static void set_pager(struct arena *a, struct tpl_values *v, const struct result
                    : "");
 }
 
+/* What is missing of an answer, in words: parts of the index, or counts that ran out of time. */
 static const char *error_text(struct arena *a, const json_t *e)
 {
     const char *type = jget_str(e, "type");
@@ -365,6 +368,7 @@ static struct str term_filter(struct arena *a, const struct search_field *f, con
     return text;
 }
 
+/* `bugs` has those of several signatures, since one query asks for all of a page. */
 void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows *bugs,
                       struct str signature, size_t most)
 {

@@ -11,13 +11,18 @@
  */
 static const char *const simple_fields[] = {"product", "version", "platform", "process_type"};
 
-/* The simple fields show values without an operator; any other filter on them is a line. */
-static bool is_simple_value(const struct search_field *f, struct str text)
+bool search_form_is_simple(const struct search_field *f)
 {
     for (size_t i = 0; i < ARRAY_LEN(simple_fields); i++)
         if (strcmp(f->name, simple_fields[i]) == 0)
-            return filter_split(f, text).op.n == 0;
+            return true;
     return false;
+}
+
+/* The simple fields show values without an operator; any other filter on them is a line. */
+static bool is_simple_value(const struct search_field *f, struct str text)
+{
+    return search_form_is_simple(f) && filter_split(f, text).op.n == 0;
 }
 
 static void add_option(struct tpl_rows *options, struct str value, struct str text, bool is_chosen)

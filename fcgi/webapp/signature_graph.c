@@ -31,6 +31,7 @@ static const char *const offered[] = {
     "reason",
 };
 
+/* A histogram by day with the field inside, and the field alone for the order of its values. */
 void signature_ask_graph(struct query *q, const char *field)
 {
     query_addc(q, "_histogram.date", field);
@@ -85,6 +86,7 @@ static struct str graph_url(const struct signature_page *p, const char *field)
     return query_url(&q, arena_printf(p->a, "/signature/graphs/%s/", field));
 }
 
+/* Links to the same tab, split by another field. */
 static void set_fields(const struct signature_page *p, struct tpl_values *v)
 {
     struct tpl_rows *rows = tpl_list(v, LIST_GRAPH_FIELDS);
@@ -97,6 +99,7 @@ static void set_fields(const struct signature_page *p, struct tpl_values *v)
     }
 }
 
+/* The commonest values get a line each; more of them are listed with their counts. */
 void signature_set_graph(const struct signature_page *p, struct tpl_values *v, const json_t *answer)
 {
     static const char *const classes[LINES] = {"s1", "s2", "s3", "s4"};

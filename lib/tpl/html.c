@@ -62,6 +62,11 @@ bool url_is_safe(struct str url)
     return url.p[0] == '/' && (url.n == 1 || url.p[1] != '/');
 }
 
+/*
+ * The writer, for the few tables that are written in C.  It has three doors: literals of the
+ * program go in as they are, text and links are escaped, and numbers are printed by a format that
+ * can hold nothing else.  So what comes out as `struct html` needs no second look by anybody.
+ */
 void html_init(struct html_writer *w, size_t max)
 {
     sb_init(&w->b, max);

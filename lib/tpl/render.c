@@ -56,6 +56,7 @@ static void output_free(struct output *o)
     g_object_unref(o->memory);
 }
 
+/* Borrowed from the stream. */
 static struct str output_text(const struct output *o)
 {
     GMemoryOutputStream *memory = G_MEMORY_OUTPUT_STREAM(o->memory);
@@ -86,6 +87,11 @@ static bool check_rows(const struct tpl_rows *rows, struct err *err)
     return true;
 }
 
+/*
+ * Before anything is rendered: loops inside of an {if} that is not taken are rendered like all
+ * others, and what is wrong with a row is found on the first visit of a page and not on the rare
+ * one.
+ */
 static bool check_values(const struct tpl_values *v, struct err *err)
 {
     for (const struct tpl_value *x = v->first; x; x = x->next)
@@ -145,6 +151,7 @@ static bool give_loop(struct rendering *g, const struct tpl_loop *loop, struct e
     return ok;
 }
 
+/* A text, after the loops that were cut out of it; their names are gone again afterwards. */
 static bool render_piece(struct rendering *g, const struct tpl_piece *piece, struct output *out,
                          struct err *err)
 {

@@ -48,6 +48,7 @@ static bool parse(struct tpl_piece *piece, struct err *err)
     return ok;
 }
 
+/* The trailer belongs to the page alone: the texts of its loops end up in front of it. */
 static bool load_one(struct tpl_set *set, struct loading *l, const char *name, struct err *err)
 {
     struct template t = {.name = xstrdup(name)};
@@ -73,6 +74,7 @@ static bool load_all(struct tpl_set *set, struct loading *l, struct err *err)
     return ok;
 }
 
+/* Templates are looked up by name for every page, so they are kept sorted. */
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct template *)a)->name, ((const struct template *)b)->name);

@@ -14,6 +14,7 @@ static struct tpl_value markup_value(struct arena *a, struct str escaped)
     return (struct tpl_value){.kind = TPL_MARKUP, .markup = str_adup(a, escaped)};
 }
 
+/* Escaping six bytes for one is the worst case, so the buffer never overflows. */
 static struct tpl_value text_value(struct arena *a, struct str s)
 {
     STRBUF_AUTO b;
@@ -28,6 +29,7 @@ static struct tpl_value url_value(struct arena *a, struct str url)
     return text_value(a, url_is_safe(url) ? url : STR("#"));
 }
 
+/* Rows of one type; they are added behind each other and shown in that order. */
 static struct tpl_value rows_value(struct arena *a, const struct tpl_row_type *type)
 {
     struct tpl_value v = {.kind = TPL_ROWS, .rows = arena_alloc(a, sizeof(struct tpl_rows))};
@@ -85,6 +87,7 @@ void tpl_url(struct tpl_values *v, const char *name, struct str url)
     set_value(v, name, url_value(v->a, url));
 }
 
+/* Setting a list again begins it anew, as with any value. */
 struct tpl_rows *tpl_list(struct tpl_values *v, const struct tpl_list *list)
 {
     return set_value(v, list->name, rows_value(v->a, list->rows))->rows;
