@@ -5,6 +5,25 @@
 
 #include "lib/tpl/tpl_internal.h"
 
+/* Characters that stand for themselves.  Nearly all do, so they are copied in runs. */
+static bool is_plain(char c)
+{
+    switch (c) {
+    case '&':
+    case '<':
+    case '>':
+    case '"':
+    case '\'':
+        return false;
+    case '\t':
+    case '\n':
+    case '\r':
+        return true;
+    default:
+        return c >= 0x20 && c < 0x7F;
+    }
+}
+
 /*
  * Escaping in one place, for text in an element and in a quoted attribute alike: the five
  * characters that can end either are written as references.  Text keeps tab and line feeds; other
@@ -13,9 +32,14 @@
  */
 void tpl_escape(struct strbuf *b, struct str s)
 {
-    size_t off = 0;
-    while (off < s.n) {
+    for (size_t off = 0; off < s.n;) {
         size_t start = off;
+        while (off < s.n && is_plain(s.p[off]))
+            off++;
+        sb_put(b, s.p + start, off - start);
+        if (off == s.n)
+            return;
+        start = off;
         uint32_t cp = utf8_next(s, &off);
         switch (cp) {
         case '&':
