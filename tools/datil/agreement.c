@@ -12,6 +12,10 @@
  * Work goes on meanwhile, and a crash is looked at in four places one after the other, so a single
  * look may show a state that never was: a crash deleted between two of them, say.  Whoever looks
  * suspicious is looked at LOOKS times with a pause; one good look clears it.
+ *
+ * Memory is bounded by pages, not by the installation: the ledger is read in pages by crash id, the
+ * store in batches, and only suspects are kept.  That the index holds too much is found by
+ * counting.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,9 +27,18 @@
 #include "queries.h"
 #include "tools/datil/doctor.h"
 
+/*
+ * PAGE is what one statement asks for.  SHOWN_MAX lines are as many as anybody reads, SUSPECTS_MAX
+ * as many as are kept to be looked at again.  A crash that is being processed changes from one
+ * second to the next, hence PAUSE_MS; four looks are three pauses apart.
+ */
 enum { PAGE = 1000, SHOWN_MAX = 50, SUSPECTS_MAX = 10000, PAUSE_MS = 1000, LOOKS = 4, TRIES = 10 };
 /* From so many on it is rather the disk than single crashes: said once, not for each. */
 enum { MANY_LOST = 20 };
+/*
+ * Crash ids carry a year of two digits, so none is older than FIRST_YEAR.  Spans are a day short of
+ * a year, since searches refuse more; ten minutes for each are patience for a disk that is cold.
+ */
 enum { FIRST_YEAR = 2000, SEARCH_TIME_MS = 600 * 1000 };
 #define SPAN_US ((int64_t)364 * 86400 * 1000000)
 
@@ -62,6 +75,7 @@ static void suspects_release(struct suspects *s)
     VEC_RELEASE(&s->ids);
 }
 
+/* Beyond SHOWN_MAX problems are counted only; doctor_agreement says how many. */
 static void report(struct agreement *a, const char *id, const char *what)
 {
     if (a->shown++ < SHOWN_MAX)
@@ -74,6 +88,11 @@ struct findings {
     bool has_row, is_processed, is_late, is_queued, has_raw, has_processed, is_indexed;
 };
 
+/*
+ * Everything about one crash, from all four places, as near to each other in time as can be.
+ * is_late: processed, but without a place in the sequence of the index, which is how the ledger
+ * notes that the index has it not yet (lib/ledger).
+ */
 static bool examine(struct agreement *a, const char *id, struct findings *ret)
 {
     struct app *app = a->d->app;
@@ -95,7 +114,11 @@ static bool examine(struct agreement *a, const char *id, struct findings *ret)
     return true;
 }
 
-/* What is wrong with it now, or NULL. */
+/*
+ * What is wrong with it now, or NULL.  In the order of what is worst: a result that is lost, one
+ * that cannot be found, one that the ledger does not know, a report that was never worked on.  The
+ * advice after the semicolon is a command that mends it and may be repeated.
+ */
 static const char *verdict(const struct findings *f, bool is_filling)
 {
     if (f->is_processed && !f->has_processed)
@@ -158,6 +181,11 @@ static bool look_again(struct agreement *a, struct suspects *s, bool is_last)
     return ok;
 }
 
+/*
+ * Many crashes of which nothing at all is stored are one problem and not many: a file system that
+ * is not mounted, or an old copy.  Advice to delete them, which would be right for one, would
+ * destroy them all.
+ */
 static bool judge(struct agreement *a, struct suspects *s)
 {
     drop_twins(s);
@@ -179,6 +207,10 @@ static bool judge(struct agreement *a, struct suspects *s)
     return true;
 }
 
+/*
+ * One page behind `last`, in the order of crash ids, so that rows that come and go meanwhile shift
+ * nothing.
+ */
 static bool ledger_page(struct agreement *a, char last[64], int *ret_count)
 {
     struct app *app = a->d->app;
@@ -238,6 +270,10 @@ static void compare(struct agreement *a, const struct db_rows *rows)
     }
 }
 
+/*
+ * One statement for the whole batch.  It returns ids in the order of their bytes (COLLATE "C"), and
+ * the batch is sorted the same way, for compare().
+ */
 static bool check_batch(struct agreement *a)
 {
     DB_ROWS rows = {0};
@@ -264,6 +300,7 @@ static bool on_stored(void *arg, const char *id)
     return a->batch.n < PAGE || (a->ok = check_batch(a));
 }
 
+/* A raw crash needs a row of any state; a processed crash needs one that says processed. */
 static bool look_at_kind(struct agreement *a, struct strs days, const char *kind,
                          bool must_be_processed)
 {
@@ -283,7 +320,10 @@ static bool look_from_store(struct agreement *a)
            look_at_kind(a, days, "processed_crash", true);
 }
 
-/* Documents of a span of time; searches refuse spans of more than a year. */
+/*
+ * Documents of a span of time; searches refuse spans of more than a year.  The reader's rights are
+ * the highest that a search knows, so that no crash is hidden from the count.
+ */
 static bool count_span(struct agreement *a, int64_t from_us, int64_t to_us, int64_t *total)
 {
     struct app *app = a->d->app;
@@ -364,6 +404,9 @@ static bool look_from_index(struct agreement *a)
     return true;
 }
 
+/*
+ * Suspects are judged after all three looks: by then most of those that were only in work are done.
+ */
 static bool look(struct agreement *a)
 {
     if (!look_from_ledger(a) || !look_from_store(a) || !look_from_index(a))
@@ -417,6 +460,10 @@ static void say_late(struct doctor *d)
                        db_col(&rows, 0, Q_INDEX_LATE_COUNT_COL_COUNT));
 }
 
+/*
+ * Cheap, so it is part of --quick: only heads are read.  Damage is not found here but by the
+ * processor's daily scrub, whose last result is told, or by doctor_index_bytes.
+ */
 void doctor_index(struct doctor *d)
 {
     struct err err = {0};
@@ -459,6 +506,10 @@ void doctor_index_bytes(struct doctor *d)
         doctor_good(d, "index: every file is sound");
 }
 
+/*
+ * Says nothing when the store is away or the database: everything would disagree then, and doctor
+ * has told the reason.
+ */
 void doctor_agreement(struct doctor *d)
 {
     struct agreement a = {.d = d, .ok = true};

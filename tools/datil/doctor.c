@@ -3,6 +3,10 @@
  *
  * Whoever runs it runs it from a timer, so a false alarm costs as much as a missed one: whatever
  * changes while work goes on is looked at again before it is called a problem.
+ *
+ * The order of the checks is that of dependence: what needs the database is left out when it does
+ * not answer, what needs the store when that is not the right one, so that one cause gives one line
+ * and not ten.  Advice names a command or a file.
  */
 #include "tools/datil/doctor.h"
 
@@ -25,6 +29,11 @@
 #include "tools/datil/heartbeat.h"
 
 enum {
+    /*
+     * All are set well above what is normal, because a false alarm is expensive: NTP keeps clocks
+     * within a second, a report leaves the spool within seconds, and a job that has failed three
+     * times has not just been unlucky.
+     */
     CLOCK_SKEW_MAX_S = 60,
     DISK_FREE_PERCENT_MIN = 5, /* of every file system that a directory lies on, */
     SPOOL_AGE_MAX_S = 600,     /* the mover pauses 5 minutes at most between tries */
@@ -96,7 +105,10 @@ static void check_database(struct doctor *d)
         doctor_good(d, "clock: agrees with the database");
 }
 
-/* Reports dated after today: the clock was set back, or somebody sends ids of his own making. */
+/*
+ * Reports dated after today: the clock was set back, or somebody sends ids of his own making.
+ * Retention goes by the date in the id (docs/decisions/118): reports from the future outlive it.
+ */
 static void check_dates(struct doctor *d)
 {
     struct err err = {0};
@@ -120,6 +132,11 @@ static void check_dates(struct doctor *d)
                     db_col(&rows, 0, Q_DOCTOR_DATES_COL_AHEAD));
 }
 
+/*
+ * A migration that was changed after it had been applied is an alarm of its own: this database has
+ * another schema than a new one.  Then db_check_all prepares every statement, which finds a table
+ * that somebody has altered by hand.
+ */
 static void check_schema(struct doctor *d)
 {
     char dir[PATH_MAX];
@@ -157,6 +174,11 @@ static bool is_programs_own(enum conf_name key)
     return key != CONF_DATIL_RUN && key != CONF_DATIL_VAR;
 }
 
+/*
+ * doctor works as the programs' user, but started by root it keeps the right to write everywhere
+ * (lib/base/identity.h), and whether it could write says nothing then.  So what belongs to root is
+ * a problem by itself.
+ */
 static void check_dir(struct doctor *d, enum conf_name key, size_t *good)
 {
     const char *name = conf_keys[key].name;
@@ -186,7 +208,10 @@ static void check_dirs(struct doctor *d)
         doctor_good(d, "directories: all can be written");
 }
 
-/* A directory without its mark is empty for a reason: nothing may be concluded from it. */
+/*
+ * A directory without its mark is empty for a reason: nothing may be concluded from it.
+ * is_store_away keeps doctor_agreement from taking all crashes for lost.
+ */
 static void check_marks(struct doctor *d)
 {
     size_t good = 0;
@@ -213,6 +238,7 @@ static void check_marks(struct doctor *d)
         doctor_good(d, "store: store and symbols are those of this installation");
 }
 
+/* f_bavail and not f_bfree: what is reserved for root is of no use to programs that are not. */
 static void check_disk(struct doctor *d)
 {
     size_t problems = d->problems;
@@ -276,6 +302,10 @@ static void check_programs(struct doctor *d)
         doctor_good(d, "programs: collector, webapp and symbol server answer");
 }
 
+/*
+ * A processor has no socket; its workers are known by the name that their connections to the
+ * database carry.  During a restart there is none for a moment, hence the patience.
+ */
 static void check_processor(struct doctor *d)
 {
     struct err err = {0};
@@ -312,6 +342,10 @@ static void check_spool(struct doctor *d)
         doctor_good(d, "spool: %zu reports on their way", count);
 }
 
+/*
+ * Crashes that failed for good are a problem whatever the queue does: nobody will look at them
+ * again unless a person says so.
+ */
 static void check_queue(struct doctor *d)
 {
     struct err err = {0};
@@ -358,6 +392,10 @@ static void check_cron(struct doctor *d)
         doctor_good(d, "scheduled jobs: none fails");
 }
 
+/*
+ * A note and no problem: whoever sends reports of a foreign product does nothing wrong, and neither
+ * does the installation that refuses them.  A misspelled name in a release is found here.
+ */
 static void check_products(struct doctor *d)
 {
     struct err err = {0};
@@ -385,6 +423,9 @@ static void check_products(struct doctor *d)
     products_release(&products);
 }
 
+/*
+ * Lines go out one by one, since the last two checks may take long and whoever waits wants to read.
+ */
 static bool run_doctor(struct app *app, struct args args, struct err *err)
 {
     static doctor_check *const checks[] = {
