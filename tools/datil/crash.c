@@ -2,6 +2,9 @@
  * crash load, show, delete.  Loading reads one processed crash a line, from anywhere: a line that
  * is no such document is refused by its number and the others go on.  Batches share the waits for
  * the disk; a batch that is interrupted may be loaded again, since a crash replaces itself.
+ *
+ * Deleting is done in all places for each crash, one after the other, and may be repeated; the line
+ * that is printed says where it was found, so a crash that was half deleted before is seen as well.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +33,10 @@ static void forget_batch(struct loading *l)
     l->n = l->bytes = 0;
 }
 
+/*
+ * After a failure none of the batch counts as loaded, although some may be: loading again is
+ * harmless.
+ */
 static bool flush_batch(struct loading *l, struct err *err)
 {
     size_t n = l->n;
@@ -88,6 +95,11 @@ static bool run_load(struct app *app, struct args args, struct err *err)
         return err_errno(err, errno, "opening %s", args.v[0]);
     struct loading *l = xcalloc(1, sizeof *l);
     l->app = app;
+    /*
+     * The index is flushed once at the end, not per batch; what a power failure takes before that
+     * is put again by the index keeper, which goes by the ledger.  The audit row tells what was
+     * loaded even when the rest failed.
+     */
     bool ok = load_stream(l, in, err) && ledger_sync(app->db, app->writer, err);
     forget_batch(l);
     const char *count = arena_printf(&app->arena, "%zu crashes", l->loaded);
@@ -110,6 +122,10 @@ static bool parse_id(const char *text, char out[CRASH_ID_SIZE], struct err *err)
            err_set(err, ERR_INVALID, "'%.60s' is not a crash id", text);
 }
 
+/*
+ * Works without a database: the store alone has the document, and somebody whose database is down
+ * may want to see it.
+ */
 static bool run_show(struct app *app, struct args args, struct err *err)
 {
     bool is_raw = false;

@@ -3,6 +3,9 @@
  *
  * A rebuild is a filling (lib/ledger/index_fill.c) of an index that was emptied, by what the store
  * has and not by what the ledger says.  If it is interrupted, the index keeper fills the rest.
+ *
+ * Searches go on meanwhile and find what is there already.  Workers go on as well: what they put is
+ * in the new index, and a crash that is put twice replaces itself.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,6 +16,10 @@
 #include "lib/ledger/ledger.h"
 #include "tools/datil/app.h"
 
+/*
+ * SYNC_EVERY is how much is done again when the machine fails.  CLAIM_WAIT_MS: how long whoever
+ * fills at the moment is waited for; then the error names it.
+ */
 enum { PROGRESS_EVERY = 10000, SYNC_EVERY = 50000, CLAIM_WAIT_MS = 5000 };
 
 struct rebuild {
@@ -22,6 +29,10 @@ struct rebuild {
     bool ok;
 };
 
+/*
+ * One document that cannot be put (damaged, without a date) is named and passed over; a full disk
+ * or a broken connection ends the rebuild, because every further crash would fail as well.
+ */
 static bool put_one(void *arg, const char *crash_id)
 {
     struct rebuild *r = arg;
@@ -45,6 +56,10 @@ static bool put_one(void *arg, const char *crash_id)
     return true;
 }
 
+/*
+ * index_filled only takes back the losses that were known when the filling began: a week that is
+ * damaged while it runs stays on the list of the keeper.
+ */
 static bool fill_from_store(struct rebuild *r, struct strs days, struct err *err)
 {
     struct ledger_fill fill;
@@ -60,6 +75,10 @@ static bool fill_from_store(struct rebuild *r, struct strs days, struct err *err
            ledger_sync(app->db, app->writer, err);
 }
 
+/*
+ * The days of the store are listed first, so that a store that cannot be read costs no index.  The
+ * claim keeps the keeper from filling at the same time.
+ */
 static bool run_rebuild(struct app *app, struct args args, struct err *err)
 {
     struct rebuild r = {.app = app, .err = err, .ok = true};

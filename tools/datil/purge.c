@@ -7,6 +7,8 @@
  *
  * The order within a crash makes a repeat after a failure complete: the raw crash, by which a crash
  * is found to have the annotation, is written last.
+ *
+ * Values are never printed or logged, only ids, names and counts.
  */
 #include <stdlib.h>
 
@@ -33,6 +35,10 @@ struct purge {
     bool ok;
 };
 
+/*
+ * NULL in *ret and true: there is none, which is no failure here, since crashes are deleted
+ * meanwhile.
+ */
 static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
 {
     struct err why = {0};
@@ -57,6 +63,10 @@ static bool strip_raw(const struct purge *p, json_t *raw)
     return any;
 }
 
+/*
+ * The names alone would tell that a report had the annotation.  Backwards, since removing moves
+ * what follows.
+ */
 static void strip_key_list(const struct purge *p, json_t *list)
 {
     for (size_t k = json_array_size(list); k-- > 0;)
@@ -79,6 +89,10 @@ static void strip_processed(const struct purge *p, json_t *doc)
     strip_key_list(p, jget_arr(doc, "crash_report_keys"));
 }
 
+/*
+ * A minidump may hold the value in its memory, which nobody can cut out.  The list of dumps is
+ * emptied, for none is left.
+ */
 static bool drop_dumps(struct purge *p, const char *id)
 {
     struct strs names = {0};
@@ -123,7 +137,11 @@ static bool purge_crash(struct purge *p, const char *id, json_t *raw)
     return p->batch_n < LEDGER_BATCH_MAX || flush(p);
 }
 
-/* One crash of the catalogue.  A missing raw crash was deleted meanwhile. */
+/*
+ * One crash of the catalogue.  A missing raw crash was deleted meanwhile.  Each raw crash of the
+ * day is read as a whole: the index does not know every annotation, and is not to be trusted with
+ * finding all.
+ */
 static bool look_at(void *arg, const char *id)
 {
     struct purge *p = arg;
@@ -143,7 +161,10 @@ static bool look_at(void *arg, const char *id)
     return p->ok;
 }
 
-/* A day given as YYYY-MM-DD, as the store writes it. */
+/*
+ * A day given as YYYY-MM-DD, as the store writes it.  Days of the store are compared as texts of
+ * eight digits; the fallbacks lie before and behind all of them.
+ */
 static bool day_of(const char *text, const char *fallback, char out[16], struct err *err)
 {
     int64_t us;
@@ -222,6 +243,7 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
     return ok;
 }
 
+/* Audited before it runs: this process becomes datil-cron and cannot say anything afterwards. */
 static bool run_retention(struct app *app, struct args args, struct err *err)
 {
     bool is_forced = false;

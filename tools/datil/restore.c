@@ -6,6 +6,10 @@
  * the store was copied after the dump, so what it has beyond is published, and rows of crashes that
  * were deleted in between are forgotten.  Spooled reports become new ones for the mover, which may
  * repeat every step.  The index is made from the store.
+ *
+ * If anything fails half-way the target is not empty any more; it is thrown away and made anew, and
+ * restore starts over.  That is why it asks for an empty one: there is no state in between to get
+ * right.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -78,7 +82,10 @@ static bool check_version(struct restore *r)
                r->m.version, r->m.schema, DATIL_VERSION, ours);
 }
 
-/* Any file below it but hidden ones. */
+/*
+ * Any file below it but hidden ones.  Hidden files are the mark, and temporary ones.  A folder
+ * alone is no content either: programs make what they miss when they start.
+ */
 static bool has_files(const char *path, int depth)
 {
     DIR *dir = opendir(path);
@@ -133,6 +140,10 @@ static bool check_empty(struct restore *r)
                    db_col(&rows, 0, Q_RESTORE_TABLES_COL_COUNT));
 }
 
+/*
+ * Everything is read twice, here and when it is copied: a damaged snapshot is found before anything
+ * was written.
+ */
 static bool verify_files(struct restore *r)
 {
     struct progress p = {.what = "checking", .total = r->m.entries.n};
@@ -178,6 +189,11 @@ static void target_of(struct restore *r, const char *rel, char out[PATH_MAX])
     }
 }
 
+/*
+ * Checked again while it is copied, in case somebody writes into the snapshot meanwhile.  The
+ * manifest is sorted, so files of one folder follow each other, and `made` spares asking for the
+ * folder each time.
+ */
 static bool copy_files(struct restore *r)
 {
     struct progress p = {.what = "copying", .total = r->m.entries.n};
@@ -206,6 +222,11 @@ static bool copy_files(struct restore *r)
     return true;
 }
 
+/*
+ * One transaction: a dump that breaks off leaves the database as empty as it was, and the command
+ * can be repeated.  What workers and jobs held at the moment of the dump is given back, since none
+ * of them lives here.
+ */
 static bool restore_database(struct restore *r)
 {
     char path[PATH_MAX];
@@ -227,6 +248,10 @@ static bool restore_database(struct restore *r)
            err_wrap(r->err, "database");
 }
 
+/*
+ * Those of the batch that the ledger does not know, or calls rejected (it had no raw crash then,
+ * and has one now), are queued as if they had just been received.
+ */
 static bool publish_unknown(struct restore *r)
 {
     DB_ROWS known = {0};
@@ -273,7 +298,8 @@ static bool is_spooled(const struct restore *r, const char *crash_id)
 
 /*
  * Rows of crashes of which nothing is stored were deleted while the backup ran.  A crash that is
- * "processed", but whose processed crash went meanwhile, is processed again.
+ * "processed", but whose processed crash went meanwhile, is processed again.  Reports in the spool
+ * are left to the mover, which publishes them itself.
  */
 static bool settle_row(struct restore *r, const char *id, const char *state)
 {
@@ -314,7 +340,10 @@ static bool settle_rows(struct restore *r)
     return true;
 }
 
-/* Database and store tell one story from here on. */
+/*
+ * Database and store tell one story from here on.  Marks first: app_store refuses a store without
+ * one.
+ */
 static bool settle(struct restore *r)
 {
     struct strs days = {0};
@@ -334,6 +363,10 @@ static bool settle(struct restore *r)
     return true;
 }
 
+/*
+ * The database before the files: what can fail for reasons of its own (another PostgreSQL, no
+ * space) does so before the long copying.
+ */
 static bool restore_snapshot(struct restore *r, const char *dir)
 {
     struct app *app = r->app;
@@ -346,6 +379,10 @@ static bool restore_snapshot(struct restore *r, const char *dir)
            app_audit(app, "store", r->m.created, "restore", "from a backup", r->err);
 }
 
+/*
+ * The index is made by the command that makes it at other times, in this process's place, when
+ * everything else is done.
+ */
 static bool run_restore(struct app *app, struct args args, struct err *err)
 {
     static char *const rebuild[] = {"datil", "index", "rebuild", NULL};

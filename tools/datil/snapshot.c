@@ -126,6 +126,7 @@ static bool read_file_line(struct manifest *m, struct str line)
     return true;
 }
 
+/* A word that is not known is an error, unless the head names a later format (manifest_read). */
 static bool read_line(struct manifest *m, struct str line)
 {
     const struct {
@@ -219,7 +220,10 @@ static int64_t ns_of(struct timespec t)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Reads fd to its end into the checksum and, if out >= 0, into out. */
+/*
+ * Reads fd to its end into the checksum and, if out >= 0, into out.  Copy and checksum in one go:
+ * what the manifest says is what was read, even if the file changes a moment later.
+ */
 static bool pump(int in, int out, const char *name, struct snapshot_entry *e, struct err *err)
 {
     FREE_LATER char *buf = xmalloc(COPY_BYTES);
@@ -243,7 +247,11 @@ static bool pump(int in, int out, const char *name, struct snapshot_entry *e, st
     return ok;
 }
 
-/* No links are followed: the copy would hold what the link points at, from anywhere. */
+/*
+ * No links are followed: the copy would hold what the link points at, from anywhere.  The time is
+ * taken before the first byte is read, so a file that is written meanwhile does not look like a
+ * whole one of the later time.
+ */
 static int open_original(const char *path, struct snapshot_entry *e, struct err *err)
 {
     struct stat st;
@@ -294,6 +302,7 @@ bool snapshot_copy(const char *from, const char *to, mode_t mode, struct snapsho
     return true;
 }
 
+/* Nothing for work that is done in two seconds. */
 void progress_step(struct progress *p, int64_t bytes)
 {
     p->files++;
@@ -312,7 +321,10 @@ void progress_step(struct progress *p, int64_t bytes)
                 (long long)(p->bytes >> 20));
 }
 
-/* The connection string as the variables that libpq reads: passwords are in no process list. */
+/*
+ * The connection string as the variables that libpq reads: passwords are in no process list.
+ * PQconninfoParse gives the variable of each key itself (o->envvar).
+ */
 static void export_connection(const char *conninfo)
 {
     char *problem = NULL;
@@ -324,6 +336,10 @@ static void export_connection(const char *conninfo)
     PQfreemem(problem);
 }
 
+/*
+ * The variables are set in the child alone.  Status 127 is what a shell gives, too, when a program
+ * is not there.
+ */
 bool snapshot_pg(struct app *app, char *const argv[], struct err *err)
 {
     int status = 0;
