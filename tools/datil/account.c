@@ -1,6 +1,10 @@
 /*
  * user …, group …: accounts and what they may do.  Passwords come on standard input, never as an
  * argument, where other users would see them; every change stands in the audit log.
+ *
+ * The statements that switch an account off or set a password also delete its sessions
+ * (sql/account.sql), so nobody stays logged in with an old right.  Addresses are compared without
+ * regard to case.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,8 +14,13 @@
 #include "queries.h"
 #include "tools/datil/app.h"
 
+/* The longest address that SMTP can carry: 256 with its angle brackets (RFC 5321, 4.5.3.1.3). */
 enum { EMAIL_MAX = 254 }; /* RFC 5321, 4.5.3.1.3: a path of 256 with its brackets */
 
+/*
+ * The id stays a text: it only goes back into the next statement.  It is copied, since the rows end
+ * with this function.
+ */
 static bool find_user(struct app *app, const char *email, const char **ret_id, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -48,7 +57,7 @@ static bool check_email(const char *email, struct err *err)
     return true;
 }
 
-/* Hash of the password on standard input. */
+/* Hash of the password on standard input.  The text is overwritten before it is freed. */
 static bool read_password(char out[PASSWORD_HASH_SIZE], struct err *err)
 {
     FREE_LATER char *password = NULL;
@@ -98,6 +107,9 @@ static bool run_user_add(struct app *app, struct args args, struct err *err)
     char hash[PASSWORD_HASH_SIZE];
     if (!OPTS_PARSE(opts, &args, 1, 1, err) || !check_email(args.v[0], err) || !app_db(app, err))
         return false;
+    /*
+     * Groups are looked up first, so that a misspelled one is said before a password is asked for.
+     */
     u.email = args.v[0];
     u.group_ids.v = arena_array(&app->arena, OPT_LIST_MAX, sizeof(struct str));
     for (size_t i = 0; i < groups.n; i++) {
@@ -112,6 +124,7 @@ static bool run_user_add(struct app *app, struct args args, struct err *err)
         u.hash = hash;
     }
     if (!db_tx(app->db, add_user, &u, err)) {
+        /* The unique index on the address decides, not a look before: two may be adding it. */
         if (err->code == ERR_CONFLICT)
             return err_set(err, ERR_CONFLICT, "there is a user %s already", u.email);
         return err_wrap(err, "adding %s", u.email);
@@ -136,6 +149,7 @@ static bool run_user_list(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/* No command deletes an account: rows of the audit log name it. */
 static bool set_active(struct app *app, struct args args, bool is_active, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -161,6 +175,7 @@ static bool run_user_enable(struct app *app, struct args args, struct err *err)
     return set_active(app, args, true, err);
 }
 
+/* The flag --password-stdin is accepted for scripts; there is no other way in any case. */
 static bool run_user_password(struct app *app, struct args args, struct err *err)
 {
     bool from_stdin = false;
@@ -191,6 +206,7 @@ static bool run_group_list(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/* Both ways may be repeated: a member who joins and a stranger who leaves are no errors. */
 static bool change_member(struct app *app, struct args args, bool join, struct err *err)
 {
     const char *user = NULL, *group = NULL;

@@ -5,6 +5,12 @@
 #include "lib/base/util.h"
 #include "tools/datil/app.h"
 
+/*
+ * Two things are called force.  The option --force of datil-cron runs a job that is not due; a job
+ * that is named here is meant to run, so it is always given, but with --if-due.  The job argument
+ * "force" is the other: it lifts the refusals of a job (retention's doubts, docs/decisions/118), so
+ * it needs a name and stands in the audit log.
+ */
 static bool run_cron_run(struct app *app, struct args args, struct err *err)
 {
     struct opt_list job_args = {0};

@@ -5,6 +5,9 @@
  * Everything a command may need (configuration, fields, whom it works as) is there before it runs;
  * connections are made when a command asks for them (app.c), so that `datil help` needs no
  * installation and `datil doctor` can tell what is missing from one.
+ *
+ * Exit status: 0; 1 for an error or a difference that was found; 2 for a command line that names no
+ * command.
  */
 #include <locale.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 #include "lib/crash/field.h"
 #include "tools/datil/app.h"
 
+/* In the order in which `datil help` lists them. */
 static const struct command *const families[] = {
     schema_commands,  doctor_commands, account_commands, token_commands,
     product_commands, crash_commands,  send_commands,    work_commands,
@@ -23,6 +27,10 @@ static const struct command *const families[] = {
     check_commands,   mark_commands,   backup_commands,  restore_commands,
 };
 
+/*
+ * A command lives as long as its arena: what it allocates piece by piece for a million crashes ends
+ * at a gigabyte, with an error (arena_within) and not with the machine's memory.
+ */
 enum { EXIT_USAGE = 2, ARENA_BYTES_MAX = 1 << 30 };
 
 /* Number of leading arguments that spell the command's name, or 0. */
@@ -76,6 +84,10 @@ static bool print_list(const char *first_word, FILE *out)
     return any;
 }
 
+/*
+ * With a command's name its own page; with a first word only, such as "queue", all commands that
+ * begin with it.
+ */
 static int help(int argc, char **argv)
 {
     int words;
@@ -108,6 +120,11 @@ static void release(struct app *app)
     conf_release(&app->conf);
 }
 
+/*
+ * getuid is asked before identity_settle, which may make root's process one of the programs' user:
+ * the audit log wants to know who typed.  What was printed so far goes out before the error, so
+ * that both stand in their order where they are mixed.
+ */
 static int run_command(const struct command *c, int argc, char **argv)
 {
     struct app app = {.operator_uid = getuid()};
@@ -139,6 +156,7 @@ static bool is(const char *text, const char *a, const char *b)
 
 int main(int argc, char **argv)
 {
+    /* Names of products and annotations are UTF-8, whatever the terminal says. */
     setlocale(LC_CTYPE, "C.UTF-8");
     if (argc < 2) {
         help(0, NULL);

@@ -18,6 +18,10 @@
 #include "lib/json/json.h"
 #include "tools/datil/app.h"
 
+/*
+ * A report has some hundred annotations.  An answer is one line; 64 KiB leave room for an error
+ * page of a proxy.
+ */
 enum { PARTS_MAX = 1000, ANSWER_BYTES_MAX = 1 << 16 };
 
 struct outgoing_report {
@@ -86,6 +90,10 @@ static const char *part_name(struct arena *a, const char *file)
     return str_eq(name, STR("dump")) ? "upload_file_minidump" : str_adup(a, name);
 }
 
+/*
+ * In the order of their names, so that the same directory makes the same request.  Other JSON files
+ * are the server's own.
+ */
 static bool add_dir(struct outgoing_report *r, const char *dir, struct err *err)
 {
     struct dirent **found = NULL;
@@ -135,6 +143,10 @@ static const char *running_address(struct app *app)
     return address;
 }
 
+/*
+ * In this order: the address that is configured, the one that the start script has noted, the one
+ * that nginx would be bound to.
+ */
 static const char *submit_url(struct app *app)
 {
     const char *base = conf_text(&app->conf, CONF_DATIL_BASE_URL);
@@ -146,6 +158,10 @@ static const char *submit_url(struct app *app)
                         conf_text(&app->conf, CONF_DATIL_PORT));
 }
 
+/*
+ * "CrashID=…" is the answer to a report that was accepted; a refusal is a text that says why, and
+ * is repeated here.
+ */
 static bool send(struct app *app, const struct outgoing_report *r, const char *url, struct err *err)
 {
     struct http_request q = {

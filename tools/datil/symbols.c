@@ -11,6 +11,10 @@
 
 enum { MISSING_SHOWN = 100 };
 
+/*
+ * wants_mark: files that are added below a mount point whose file system is away would be hidden
+ * when it comes back.
+ */
 static struct symstore store_of(struct app *app)
 {
     return (struct symstore){
@@ -59,6 +63,10 @@ static bool add_path(const struct symadd *add, const char *path, struct counts *
     return true;
 }
 
+/*
+ * Files that were left out are named one by one on standard error; the status is 1 then, for builds
+ * that want to know.
+ */
 static bool run_add(struct app *app, struct args args, struct err *err)
 {
     struct symstore store = store_of(app);

@@ -15,7 +15,11 @@
  */
 enum { KEY_BYTES = 16, KEY_START_CHARS = 12, TOKEN_DAYS = 90, TOKEN_DAYS_MAX = 3650 };
 
-/* The owner must hold every permission the token gets. */
+/*
+ * The owner must hold every permission the token gets.  At every use the token's permissions are
+ * cut to its owner's again (token_find), since an owner may lose one; here it is refused so that
+ * nobody makes a token that never works.
+ */
 static bool check_permissions(struct app *app, const char *email, const char *user_id,
                               const char *wanted, struct err *err)
 {
@@ -86,6 +90,10 @@ static bool run_token_create(struct app *app, struct args args, struct err *err)
 
     uint8_t bytes[KEY_BYTES];
     char key[2 * KEY_BYTES + 1], hash[SHA256_HEX + 1], start[KEY_START_CHARS + 1];
+    /*
+     * The audit row comes before the key is printed: a key that is in use and in no log could not
+     * be traced.  Standard output gets the key alone, for scripts.
+     */
     random_bytes(bytes, sizeof bytes);
     hex_encode(bytes, sizeof bytes, key);
     sha256_hex(key, sizeof key - 1, hash);

@@ -2,6 +2,11 @@
  * reprocess …, queue …: crashes into the queue once more, one by one or by a search, and what
  * waits there.  They go behind newly received ones (QUEUE_REPROCESSING), so that a million of them
  * holds up nobody.
+ *
+ * A search is read page by page while crashes it finds are queued; the order by date and the offset
+ * stay the same meanwhile, unless processing changes what the search asked for.  Then some may be
+ * passed over; a second call finds them.  A search has a window of 10,000 hits (QUERY_WINDOW_MAX):
+ * one that matches more ends in its error, after those in the window were queued.
  */
 #include <stdlib.h>
 
@@ -14,6 +19,10 @@
 #include "queries.h"
 #include "tools/datil/app.h"
 
+/*
+ * SEARCH_PAGE is what a search gives at most.  Two minutes for each, since nobody waits at a
+ * browser.
+ */
 enum { SEARCH_PAGE = 1000, SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
 
 struct batch {
@@ -42,6 +51,10 @@ static bool add_to_batch(struct batch *b, const char *id, struct err *err)
     return b->n < LEDGER_BATCH_MAX || flush(b, err);
 }
 
+/*
+ * An id that was typed wrong stops everything before a message is written for those of the last
+ * batch.  Crashes without a raw crash cannot be processed, and would only be rejected by a worker.
+ */
 static bool add_ids(struct batch *b, struct args ids, struct err *err)
 {
     for (int i = 0; i < ids.n; i++) {
@@ -56,7 +69,10 @@ static bool add_ids(struct batch *b, struct args ids, struct err *err)
     return true;
 }
 
-/* "product=Firefox&signature=~foo" and what makes a page of ids of it. */
+/*
+ * "product=Firefox&signature=~foo" and what makes a page of ids of it.  What the address says about
+ * pages, columns and facets is dropped: only the conditions matter.
+ */
 static bool parse_query(struct app *app, const char *text, struct search_params *ret,
                         struct err *err)
 {
@@ -157,6 +173,9 @@ static bool run_reprocess(struct app *app, struct args args, struct err *err)
     return ok;
 }
 
+/*
+ * Both sides: what waits in the queue, by kind and state, and what the ledger counts in each state.
+ */
 static bool run_queue(struct app *app, struct args args, struct err *err)
 {
     static const char *const states[] = {"waiting", "in work", "failed"};
@@ -203,6 +222,10 @@ static bool run_queue_failed(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/*
+ * Attempts and deaths are counted anew (sql/queue.sql), or the next failure would be the last
+ * again.
+ */
 static bool run_queue_retry(struct app *app, struct args args, struct err *err)
 {
     char id[CRASH_ID_SIZE];
