@@ -1,6 +1,6 @@
 /*
  * Texts as pointer and length: comparing, searching, cutting, numbers, UTF-8, and the growing
- * buffer. Nothing here allocates but the buffer and the copies that say so; cutting moves the ends
+ * buffer.  Nothing here allocates but the buffer and the copies that say so; cutting moves the ends
  * of what is borrowed.  A length of 0 may come with a null pointer (an empty annotation, an empty
  * stream), which the functions of <string.h> may not be given, so each asks before it calls one.
  *
@@ -61,6 +61,7 @@ bool str_ends(struct str s, struct str suffix)
            (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
+/* memmem of glibc is linear in the worst case, which strangers' texts may ask for. */
 size_t str_find(struct str s, struct str needle, size_t from)
 {
     if (from > s.n || needle.n > s.n - from)
@@ -85,6 +86,10 @@ size_t str_rfind_char(struct str s, char c)
     return hit ? (size_t)(hit - s.p) : SIZE_MAX;
 }
 
+/*
+ * What lies outside is cut off rather than refused, so a parser may ask for "the rest" without
+ * counting; the result always points into s.
+ */
 struct str str_sub(struct str s, size_t from, size_t n)
 {
     if (from > s.n)
@@ -190,6 +195,7 @@ bool str_to_u64(struct str s, int base, uint64_t max, const char *what, uint64_t
     return true;
 }
 
+/* The lowest number has no positive counterpart, so the value is negated without a sign. */
 bool str_to_i64(struct str s, int64_t min, int64_t max, const char *what, int64_t *ret,
                 struct err *err)
 {
@@ -229,6 +235,10 @@ bool str_to_double(struct str s, const char *what, double *ret, struct err *err)
     return true;
 }
 
+/*
+ * Encodes what it is given: surrogates, and what lies beyond U+10FFFF, are the caller's to keep
+ * out.
+ */
 size_t utf8_put(char out[4], uint32_t cp)
 {
     if (cp < 0x80) {
@@ -254,8 +264,10 @@ size_t utf8_put(char out[4], uint32_t cp)
 }
 
 /*
- * Decodes one character.  Broken input yields false and the length of the
- * maximal broken part (Unicode 15, table 3-7), so that each gets one U+FFFD.
+ * Decodes one character.  Broken input yields false and the length of the maximal broken part
+ * (Unicode 15, table 3-7), so that each gets one U+FFFD.  The range of the second byte leaves out
+ * longer forms than needed, surrogates and what lies beyond U+10FFFF, so nothing has to be checked
+ * afterwards.
  */
 static bool decode(struct str s, size_t off, uint32_t *ret_cp, size_t *ret_len)
 {
@@ -382,7 +394,11 @@ void sb_reset(struct strbuf *b)
         b->p[0] = '\0';
 }
 
-/* Makes room for n more bytes and the terminator; clips n to the limit. */
+/*
+ * Makes room for n more bytes and the terminator; clips n to the limit.  Doubling keeps a long
+ * series of small appends linear, and the byte for the terminator makes a C string of every buffer.
+ * Overflow sticks until sb_reset: whoever writes looks at it once, at the end.
+ */
 static size_t make_room(struct strbuf *b, size_t n)
 {
     if (n > b->max - b->n) {

@@ -85,6 +85,7 @@ static struct str first_line(const char *text)
     return str_trim(str_sub(s, 0, MIN(str_find_char(s, '\n', 0), s.n)));
 }
 
+/* Notices come from migrations ("already exists, skipping") and help when one is looked into. */
 static void on_notice(void *arg, const char *message)
 {
     (void)arg;
@@ -92,6 +93,11 @@ static void on_notice(void *arg, const char *message)
               LOG_V("notice", first_line(message)));
 }
 
+/*
+ * Times are UTC everywhere, so the session says so rather than each statement.  The time limit is
+ * the server's: it ends the statement there as well, where a limit of ours would only stop waiting
+ * for it.
+ */
 bool db_connect(struct db *db, struct err *err)
 {
     if (db_is_connected(db))
@@ -125,6 +131,7 @@ void db_rows_release(struct db_rows *r)
     *r = (struct db_rows){0};
 }
 
+/* Columns are constants of one statement, so one that belongs to another statement is noticed. */
 const char *db_col(const struct db_rows *rows, int row, int column)
 {
     int at = column % DB_COLUMNS_MAX;
@@ -159,6 +166,10 @@ const char *db_col_name(int column)
 static const struct {
     const char *prefix;
     enum err_code code;
+    /*
+     * The list of codes is Appendix A of PostgreSQL's manual.  Whatever is not here is a mistake in
+     * a statement.
+     */
 } sqlstates[] = {
     {"08", ERR_UNAVAILABLE},    /* connection */
     {"57P0", ERR_UNAVAILABLE},  /* shutdown, starting up, connection killed */
@@ -181,7 +192,10 @@ static enum err_code code_of(const PGresult *res)
     return ERR_INTERNAL;
 }
 
-/* True for a good result; otherwise the class and the server's first line. */
+/*
+ * True for a good result; otherwise the class and the server's first line.  Only the primary
+ * message: details and hints may quote values, which belong into no log.
+ */
 static bool check(struct db *db, const PGresult *res, const char *what, struct err *err)
 {
     ExecStatusType status = PQresultStatus(res);
@@ -231,6 +245,7 @@ static bool prepare(struct db *db, const struct db_query *q, struct err *err)
     return ok;
 }
 
+/* ret is released first, so that a loop may use one DB_ROWS for all its pages. */
 static bool run_once(struct db *db, const struct db_query *q, struct db_rows *ret, struct err *err,
                      const char *const *params)
 {
@@ -304,6 +319,10 @@ bool db_tx(struct db *db, bool (*body)(struct db *db, void *arg, struct err *err
     return ok;
 }
 
+/*
+ * The simple protocol, since a migration has many statements; it runs them in one transaction if no
+ * BEGIN is around.
+ */
 bool db_script(struct db *db, const char *text, struct err *err)
 {
     if (!db_connect(db, err))
@@ -324,6 +343,7 @@ bool db_listen(struct db *db, const char *channel, struct err *err)
     return command(db, text, err);
 }
 
+/* What a notification says does not matter; that there was one means "look at the queue". */
 bool db_drain_notifications(struct db *db)
 {
     if (!db_is_connected(db))

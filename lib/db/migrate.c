@@ -19,8 +19,13 @@
 #include "lib/db/db.h"
 #include "queries.h"
 
+/*
+ * ADVISORY_KEY spells "dati"; advisory locks share one space of numbers for all programs of a
+ * database.
+ */
 enum { MIGRATION_BYTES_MAX = 4 << 20, MIGRATION_MAX = 9999, ADVISORY_KEY = 0x64617469 };
 
+/* Others in the folder (a note, an editor's copy) are passed over. */
 static int is_migration(const struct dirent *e)
 {
     struct str name = str_of(e->d_name);
@@ -101,6 +106,10 @@ static bool apply_one(struct db *db, const char *dir, struct str name,
     return true;
 }
 
+/*
+ * The list is read after the lock was taken and 0000 has made the table: what another process has
+ * applied meanwhile is in it.
+ */
 static bool apply_missing(struct db *db, const char *dir, struct strs names,
                           void (*progress)(const char *file), struct err *err)
 {
@@ -134,6 +143,10 @@ bool db_migrate(struct db *db, const char *dir, void (*progress)(const char *fil
     return ok;
 }
 
+/*
+ * Only looks, so a database in which nobody has ever migrated has no table to ask; then everything
+ * is pending.
+ */
 bool db_migrations_pending(struct db *db, const char *dir, struct arena *a,
                            struct strs *ret_pending, struct strs *ret_changed, struct err *err)
 {

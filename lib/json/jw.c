@@ -80,6 +80,10 @@ static size_t plain_run(struct str s, size_t off)
     return n - off;
 }
 
+/*
+ * Invalid UTF-8 comes out of utf8_next as U+FFFD.  Only what RFC 8259 (7) demands is escaped, and
+ * DEL, which terminals do not show.
+ */
 static void put_string(struct strbuf *b, struct str s)
 {
     sb_char(b, '"');

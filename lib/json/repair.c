@@ -69,7 +69,11 @@ static uint32_t join(uint32_t high, uint32_t low)
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
-/* The result has the room of the repaired document; jrepair notices when that is too little. */
+/*
+ * The result has the room of the repaired document; jrepair notices when that is too little.
+ * UTF-32 beyond U+10FFFF is no text at all, and the whole is refused; a lone surrogate is one odd
+ * character in it.
+ */
 static bool to_utf8(struct str s, struct encoding e, struct strbuf *out, struct jrepairs *r,
                     struct err *err)
 {
@@ -226,7 +230,10 @@ static bool is_token_char(char c)
 }
 
 /* A number or a word. */
-/* What is no number of JSON but means one, or is too large, becomes a text: nothing of it is lost.
+/*
+ * What is no number of JSON but means one, or is too large, becomes a text: nothing of it is lost.
+ * Words that JSON does not know are copied, for the parser to refuse, except for the three that
+ * Python and JavaScript write for numbers.
  */
 static void token(struct pass *p)
 {
