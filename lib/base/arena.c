@@ -46,6 +46,7 @@ static void free_chunks(struct arena_chunk *c)
     }
 }
 
+/* The arena may be used again afterwards; its limit stays. */
 void arena_release(struct arena *a)
 {
     free_chunks(a->chunks);
@@ -87,6 +88,7 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t need)
     return c;
 }
 
+/* Written so that neither side can wrap, whatever size a file has asked for. */
 static bool is_inside(const struct arena *a, size_t size, size_t limit)
 {
     return size <= limit && a->used_bytes <= limit - size;
@@ -151,6 +153,7 @@ char *arena_strdup(struct arena *a, const char *s)
     return arena_memdup0(a, s, strlen(s));
 }
 
+/* Formatted twice: the length must be known before room is taken, which cannot be given back. */
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap;

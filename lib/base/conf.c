@@ -33,6 +33,10 @@ static const struct conf_key *find_key(struct str name)
     return NULL;
 }
 
+/*
+ * The empty text is "no": a variable that is set to nothing is how shells and units switch
+ * something off.
+ */
 static bool parse_bool(const char *text, bool *ret)
 {
     static const char *const yes[] = {"on", "true", "yes", "1"};
@@ -139,6 +143,10 @@ static bool load_line(struct conf *c, const char *path, int number, struct str l
     return set(c, key, value, err) || err_wrap(err, "%s:%d", path, number);
 }
 
+/*
+ * A megabyte is far more than such a file has; the limit keeps a wrong path (a log, a device) from
+ * being read to its end.
+ */
 static bool load_file(struct conf *c, const char *path, struct err *err)
 {
     FREE_LATER char *text = NULL;
@@ -246,6 +254,7 @@ const char *conf_text(const struct conf *c, enum conf_name name)
     return c->values[name];
 }
 
+/* conf_load has checked the text, so it is a number within its bounds. */
 int64_t conf_int(const struct conf *c, enum conf_name name)
 {
     int64_t v = 0;

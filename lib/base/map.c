@@ -31,6 +31,10 @@ void map_release(struct map *m)
     *m = (struct map){0};
 }
 
+/*
+ * Empties without giving back: a map that is filled again and again keeps the size it needed once.
+ * Keys need no clearing, since a value of 0 says that the place is free.
+ */
 void map_reset(struct map *m)
 {
     if (m->n)
@@ -69,6 +73,7 @@ void map_restart(struct map *m)
     map_take_arrays(m);
 }
 
+/* Every key is put again: its place depends on the size of the table. */
 void map_grow(struct map *m)
 {
     assert(m->factor != 0); /* map_init was called */

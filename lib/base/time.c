@@ -25,6 +25,7 @@ int64_t now_s(void)
     return now_us() / 1000000;
 }
 
+/* For spans and deadlines: the other clock may be set back or ahead in between. */
 int64_t mono_us(void)
 {
     return clock_us(CLOCK_MONOTONIC);
@@ -104,6 +105,10 @@ bool civil_date_exists(int year, int month, int day)
     return day <= len[month - 1] + (month == 2 && leap);
 }
 
+/*
+ * The form of Python's isoformat, in which documents and their readers have dates: no fraction when
+ * it is zero, and +00:00 rather than Z.
+ */
 void time_iso(int64_t us, bool with_micro, char out[TIME_TEXT_MAX])
 {
     struct civil c = civil_of_us(us);
@@ -206,6 +211,7 @@ static bool parse(struct str s, struct civil *c, int *ret_zone_min)
     return zone(s, &off, ret_zone_min) && c->hour < 24 && c->minute < 60 && c->second < 60;
 }
 
+/* The message holds nothing of the text: it may be a stranger's, and ends in answers and logs. */
 bool time_parse(struct str text, int64_t *ret_us, struct err *err)
 {
     struct civil c = {0};
