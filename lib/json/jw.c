@@ -60,6 +60,7 @@ void jw_array(struct jw *w)
     open_level(w, '[', ']');
 }
 
+/* An empty object or list is closed at once, as "{}", also when the text is indented. */
 void jw_end(struct jw *w)
 {
     assert(w->depth > 0 && !w->after_key);
@@ -108,6 +109,7 @@ static void put_string(struct strbuf *b, struct str s)
     sb_char(b, '"');
 }
 
+/* The value that follows belongs to the key: no comma and no new line in front of it. */
 void jw_key(struct jw *w, const char *key)
 {
     before_item(w);
@@ -159,6 +161,7 @@ void jw_hex(struct jw *w, uint64_t v, int digits)
     sb_put(w->out, text + at, sizeof text - at);
 }
 
+/* Written as it is, without indentation inside. */
 void jw_raw(struct jw *w, struct str json)
 {
     before_item(w);

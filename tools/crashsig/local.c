@@ -44,6 +44,10 @@ bool next_document(FILE *in, int *line, json_t **ret, struct err *err)
     return false;
 }
 
+/*
+ * A member that has no value is there as an empty text or list, as readers in other languages
+ * expect.
+ */
 static void add_result(json_t *out, const struct signature_result *r)
 {
     json_object_set(out, "signature", r->signature);
@@ -174,6 +178,10 @@ static bool compare_one(const struct siglists *before, const struct siglists *af
     return differs;
 }
 
+/*
+ * Nothing is kept of the crashes but the number of each move, so a day of a large installation fits
+ * into memory.
+ */
 bool run_compare(const struct options *o, const struct siglists *before,
                  const struct siglists *after, struct err *err)
 {

@@ -129,6 +129,7 @@ static void run_one(const struct options *o, const struct siglists *l, const cha
     signature_result_release(&r);
 }
 
+/* Ids of the command line, else those of standard input, one a line. */
 bool run_ids(const struct options *o, const struct siglists *l, struct err *err)
 {
     (void)err;

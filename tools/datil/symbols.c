@@ -29,6 +29,7 @@ struct counts {
     size_t added, same, refused;
 };
 
+/* What symadd calls for each file it meets, in an archive or a folder, whatever became of it. */
 static void report(void *arg, const char *name, const struct symstore_new *done,
                    const char *problem)
 {

@@ -37,6 +37,7 @@ void options_help(FILE *out)
     fputs(usage, out);
 }
 
+/* The names of levels are those of minidump-stackwalk; start_log (main.c) maps them to ours. */
 static bool check_level(const char *level, struct err *err)
 {
     static const char *const levels[] = {"off", "error", "warn", "info", "debug", "trace"};
