@@ -116,6 +116,10 @@ bool session_check_token(struct req *r, struct err *err);
 bool session_load(struct req *r, struct err *err); /* fills in r->user from the cookie */
 bool session_check_csrf(struct req *r, struct err *err);
 
+/* worker.c */
+/* Runs the handler of r->route; what it fails with, or what it forgets, becomes the answer. */
+void answer_of_handler(struct req *r);
+
 /* response.c */
 void resp_init(struct req *r);
 void resp_reset(struct req *r); /* drops what a failed handler has built, cookies included */

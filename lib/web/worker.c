@@ -161,10 +161,15 @@ static bool check_permission(struct req *r)
     return false;
 }
 
-/* What the handler had begun is thrown away: an answer is whole or an error. */
+/*
+ * What the handler had begun is thrown away: an answer is whole or an error.  The words that say so
+ * need room as well, also when memory is what the request has run out of.
+ */
 static void failed(struct req *r, const struct err *err)
 {
+    enum { ERROR_ANSWER_BYTES = 1 << 20 }; /* a page of ours with the reason: some 10 KiB */
     resp_reset(r);
+    r->arena.max_bytes = MAX(r->arena.max_bytes, r->arena.used_bytes + ERROR_ANSWER_BYTES);
     bool is_busy = err->code == ERR_BUSY && r->busy_status;
     resp_error(r, is_busy ? r->busy_status : status_of(err->code), err);
     if (is_busy)
@@ -282,6 +287,17 @@ static bool check(struct req *r, struct route_match *m, struct err *err)
     return check_nul(r) && check_params(r);
 }
 
+void answer_of_handler(struct req *r)
+{
+    struct err err = {0};
+    /* A handler that went beyond its memory has an answer that nobody should get. */
+    bool ok = r->route->handler(r, &err) && arena_within(&r->arena, "the request", &err);
+    if (ok && !r->resp.is_set)
+        ok = err_set(&err, ERR_INTERNAL, "the handler of %s gave no answer", r->route->path);
+    if (!ok)
+        failed(r, &err);
+}
+
 static void answer(struct req *r)
 {
     struct err err = {0};
@@ -292,15 +308,8 @@ static void answer(struct req *r)
     const struct web_program *p = r->web->program;
     struct route_match m = route_find(p->routes, p->route_count, r->path, r->method);
     r->path_rest = m.rest;
-    if (!check(r, &m, &err))
-        return;
-    /* A handler that went beyond its memory has an answer that nobody should get. */
-    if (!r->route->handler(r, &err) || !arena_within(&r->arena, "the request", &err))
-        failed(r, &err);
-    else if (!r->resp.is_set) {
-        err_set(&err, ERR_INTERNAL, "the handler of %s gave no answer", r->route->path);
-        failed(r, &err);
-    }
+    if (check(r, &m, &err))
+        answer_of_handler(r);
 }
 
 /* Also for a request that is itself broken: the answer is the same. */
@@ -333,6 +342,7 @@ static void forget(struct req *r)
 {
     resp_reset(r);
     arena_reset(&r->arena);
+    r->arena.max_bytes = REQ_ARENA_MAX; /* failed() may have given more */
     struct req empty = {
         .web = r->web, .fcgi = r->fcgi, .arena = r->arena, .resp = r->resp, .content_length = -1};
     *r = empty;

@@ -311,6 +311,32 @@ static void test_first_problem_of_a_route(void **state)
     arena_release(&r.arena);
 }
 
+/* What any request may ask for: more memory than it has. */
+static bool take_too_much(struct req *r, struct err *err)
+{
+    arena_alloc(&r->arena, ARENA_MAX + 1);
+    return resp_bytes(r, 200, "text/plain", STR("all of it")) || err_wrap(err, "unreachable");
+}
+
+/* A request beyond its memory is answered with 413, and the worker takes the next one. */
+static void test_request_beyond_its_memory(void **state)
+{
+    (void)state;
+    const struct route route = {METHOD_GET, "/api/x/", ROUTE_API, NULL, take_too_much, NULL, ""};
+    const struct web_program program = {.routes = &route, .route_count = 1};
+    struct web_app web = {.program = &program};
+    struct req r = {.web = &web, .route = &route};
+    arena_init(&r.arena, ARENA_MAX);
+    resp_init(&r);
+    answer_of_handler(&r);
+    assert_int_equal(r.resp.status, 413);
+    assert_true(str_find(r.resp.body, STR("takes more than"), 0) != SIZE_MAX);
+    resp_reset(&r);
+    arena_reset(&r.arena);
+    assert_false(arena_is_over(&r.arena));
+    arena_release(&r.arena);
+}
+
 static void test_rate(void **state)
 {
     (void)state;
@@ -416,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_declared_params),
         cmocka_unit_test(test_first_problem_of_a_route),
+        cmocka_unit_test(test_request_beyond_its_memory),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_keeps_long_windows),
         cmocka_unit_test(test_rate_full_table_still_counts),
