@@ -164,7 +164,7 @@ static void write_frame(const struct cfi_section *sec, struct sym *s, const stru
  * One entry at `at`; its length has been read.  `id_at` is the offset of its id field.  The two
  * sections differ in three places: the pointer of .eh_frame is a distance back from the field
  * itself and always 4 bytes, that of .debug_frame an offset into the section; and a CIE has the id
- * 0 there, all ones here.
+ * 0 in the one, all ones in the other.
  */
 static void read_entry(const struct cfi_section *sec, struct sym *s, uint64_t id_at, uint64_t size,
                        bool is_wide)

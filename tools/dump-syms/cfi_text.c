@@ -151,8 +151,8 @@ static bool binary(struct machine *m, const char *b_text, char operator, uint64_
 /*
  * Bit operations with a constant that arithmetic can imitate; everything else fails.  What has to
  * be said is the CFA in the linker's PLT, $rsp + 8 + ((($rip & 15) >= 11) << 3): the first eleven
- * bytes of an entry have pushed nothing yet. x & 15 is x % 16; y >= 11 is y / 11 as long as y < 22,
- * which the bound of the remainder shows; and << 3 is * 8.
+ * bytes of an entry have pushed nothing yet.  There x & 15 is x % 16; y >= 11 is y / 11 as long as
+ * y < 22, which the bound of the remainder shows; and << 3 is * 8.
  */
 static bool bits(struct machine *m, uint8_t op)
 {

@@ -116,7 +116,6 @@ static bool read_headers(struct image *i, const char *path, struct err *err)
     return true;
 }
 
-/* Section by section, with the file that it belongs to in front. */
 static void note_bad_sections(struct image *i, const struct elf_file *f)
 {
     struct str rest = sb_view(&f->bad), line;

@@ -73,7 +73,7 @@ bool lines_file(struct unit_lines *l, struct sym *s, uint64_t index, uint32_t *r
 }
 
 /*
- * Row i of the table up to the next address; false when it covers nothing. libdw hands out one
+ * Row i of the table up to the next address; false when it covers nothing.  libdw hands out one
  * pointer for one file of a table, so equal pointers mean the file of the row before, whose number
  * is known.  Line 0 is code that no line has caused; it is kept.
  */

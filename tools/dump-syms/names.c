@@ -377,7 +377,7 @@ static bool is_cplusplus(int language)
     case DW_LANG_C_plus_plus_03:
     case DW_LANG_C_plus_plus_11:
     case DW_LANG_C_plus_plus_14:
-    case 0x2b: /* C++17 and C++20, newer than the header */
+    case 0x2b: /* C++20 and C++23, newer than the header */
     case 0x3a:
         return true;
     default:

@@ -102,7 +102,7 @@ static void put_list(const struct names *n, Dwarf_Die *function, int depth, stru
     sb_char(out, ')');
 }
 
-/* A pointer or reference; to functions the sign stands inside.  That is, `void (*)(int)`. */
+/* A pointer or reference; to functions the sign stands inside, as in `void (*)(int)`. */
 static void put_pointer(const struct names *n, Dwarf_Die *type, const char *sign, int depth,
                         struct strbuf *out)
 {
@@ -190,7 +190,7 @@ void type_name_parameters(const struct names *n, Dwarf_Die *function, struct str
 }
 
 /*
- * Number of the template parameter auto:N whose type this is, else 0. gcc writes an `auto`
+ * Number of the template parameter auto:N whose type this is, else 0.  gcc writes an `auto`
  * parameter of a lambda as a template parameter of that name, and the demangler shows the name and
  * not the type it stands for.
  */
