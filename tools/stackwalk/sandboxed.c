@@ -21,6 +21,10 @@ enum { FILES = 16 };
 /* Address space for mapped symbol files, besides the memory limit. */
 static const int64_t SYMBOLS_MAX = INT64_C(16) << 30;
 
+/*
+ * Waits for the answer without a limit of its own: how long a walk may take is the parent's
+ * decision.
+ */
 static void ask_parent(void *ctx, const struct symfind_key *key, struct symfind_result *ret)
 {
     (void)ctx;
@@ -48,7 +52,7 @@ static bool map_all(int fd, int64_t size, const void **ret, struct err *err)
     return true;
 }
 
-/* NULL without annotations, or when they are not JSON. */
+/* NULL without annotations, or when they are not JSON.  The walk is worth more than they are. */
 static json_t *read_annotations(void)
 {
     int64_t size = 0;
@@ -68,6 +72,9 @@ int sandboxed(const struct options *o)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!size_of(WIRE_FD_DUMP, &size, &err))
         return fail("IoError", &err);
+    /*
+     * The dump is mapped and not read, so its size counts with the symbols and not with the heap.
+     */
     const struct sandbox_limits limits = {
         .memory_bytes = o->memory_bytes,
         .mapped_bytes = SYMBOLS_MAX + size,
