@@ -24,7 +24,7 @@ bool has_annotation(const struct job *job, const char *name); /* neither absent,
 /* The processed crash */
 void set_value(struct job *job, const char *key, json_t *v); /* takes v; NULL sets null */
 void set_text(struct job *job, const char *key, struct str s);
-const json_t *json_dump(const struct job *job);                    /* NULL unless an object */
+const json_t *job_json_dump(const struct job *job);                /* NULL unless an object */
 struct str processed_text(const struct job *job, const char *key); /* empty if no text */
 
 /* Frames of the crashing thread of the dump; its index, `fallback` if it names none. */

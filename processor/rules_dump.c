@@ -71,17 +71,17 @@ bool module_url_rewrite_act(struct job *job, struct err *err)
     (void)err;
     size_t i;
     json_t *module;
-    json_array_foreach (jget_arr(json_dump(job), "modules"), i, module)
+    json_array_foreach (jget_arr(job_json_dump(job), "modules"), i, module)
         if (json_is_object(module))
             rewrite_url(job, module);
     return true;
 }
 
-/* The address as the walker corrected it, or as the dump has it. */
 /*
- * The walker sees when an access to a null pointer, or to an address that no amd64 CPU takes,
- * shows in the dump as some other one (struct analysis in lib/unwind). The null pointer is written
- * as wide as the address was: 18 characters are 64 bits.
+ * The address as the walker corrected it, or as the dump has it. The walker sees when an access to
+ * a null pointer, or to an address that no amd64 CPU takes, shows in the dump as some other one
+ * (struct analysis in lib/unwind). The null pointer is written as wide as the address was: 18
+ * characters are 64 bits.
  */
 static struct str crash_address(const json_t *info)
 {
@@ -106,7 +106,7 @@ static json_t *text_or_null(struct str s)
 bool crashing_thread_info_act(struct job *job, struct err *err)
 {
     (void)err;
-    const json_t *dump = json_dump(job), *info = jget_obj(dump, "crash_info");
+    const json_t *dump = job_json_dump(job), *info = jget_obj(dump, "crash_info");
     const json_t *thread = jget_obj(dump, "crashing_thread");
     int64_t index;
     bool is_known = jget_int(info, "crashing_thread", &index);
@@ -190,7 +190,7 @@ static void truncate_dump(struct job *job, const json_t *dump, const char *prefi
 bool truncate_stacks_act(struct job *job, struct err *err)
 {
     (void)err;
-    truncate_dump(job, json_dump(job), "");
+    truncate_dump(job, job_json_dump(job), "");
     size_t i;
     const json_t *name;
     json_array_foreach (jget_arr(job->processed, "additional_minidumps"), i, name) {
@@ -207,7 +207,7 @@ bool truncate_stacks_act(struct job *job, struct err *err)
 
 static const json_t *crash_info(const struct job *job)
 {
-    return jget_obj(json_dump(job), "crash_info");
+    return jget_obj(job_json_dump(job), "crash_info");
 }
 
 /*
@@ -298,13 +298,13 @@ static const char *type_name(const json_t *v)
  */
 bool mac_boot_args_applies(const struct job *job)
 {
-    return says_something(json_object_get(json_dump(job), "mac_boot_args"));
+    return says_something(json_object_get(job_json_dump(job), "mac_boot_args"));
 }
 
 bool mac_boot_args_act(struct job *job, struct err *err)
 {
     (void)err;
-    const json_t *v = json_object_get(json_dump(job), "mac_boot_args");
+    const json_t *v = json_object_get(job_json_dump(job), "mac_boot_args");
     if (!json_is_string(v)) {
         job_note(job, "MacBootArgsRule: mac_boot_args is %s and not str", type_name(v));
         return true;
@@ -323,7 +323,7 @@ bool mac_boot_args_act(struct job *job, struct err *err)
 bool mac_crash_info_act(struct job *job, struct err *err)
 {
     (void)err;
-    const json_t *info = jget_obj(json_dump(job), "mac_crash_info");
+    const json_t *info = jget_obj(job_json_dump(job), "mac_crash_info");
     json_object_del(job->processed, "mac_crash_info");
     if (jget_int_or(info, "num_records", 0) <= 0)
         return true;
@@ -339,7 +339,7 @@ bool mac_crash_info_act(struct job *job, struct err *err)
  */
 bool soft_errors_applies(const struct job *job)
 {
-    return json_object_get(json_dump(job), "soft_errors") != NULL; /* null counts */
+    return json_object_get(job_json_dump(job), "soft_errors") != NULL; /* null counts */
 }
 
 bool soft_errors_act(struct job *job, struct err *err)
@@ -347,7 +347,7 @@ bool soft_errors_act(struct job *job, struct err *err)
     (void)err;
     enum { SHOWN_CHARS_MAX = 4096 };
     size_t n;
-    FREE_LATER char *text = jdump(json_object_get(json_dump(job), "soft_errors"), &n);
+    FREE_LATER char *text = jdump(json_object_get(job_json_dump(job), "soft_errors"), &n);
     struct str all = str_n(text, n);
     set_text(job, "soft_errors", str_sub(all, 0, utf8_prefix_chars(all, SHOWN_CHARS_MAX)));
     return true;
@@ -358,7 +358,7 @@ bool thread_count_act(struct job *job, struct err *err)
 {
     (void)err;
     int64_t n;
-    bool is_known = jget_int(json_dump(job), "thread_count", &n);
+    bool is_known = jget_int(job_json_dump(job), "thread_count", &n);
     set_value(job, "thread_count", is_known ? json_integer(n) : json_null());
     return true;
 }

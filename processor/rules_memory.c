@@ -220,7 +220,7 @@ bool memory_report_extraction_applies(const struct job *job)
     const json_t *report = jget_obj(job->processed, "memory_report");
     return json_object_get(report, "version") && jget_arr(report, "reports") &&
            json_object_get(report, "hasMozMallocUsableSize") &&
-           json_is_integer(json_object_get(json_dump(job), "pid"));
+           json_is_integer(json_object_get(job_json_dump(job), "pid"));
 }
 
 /* A report that is not as it should be gives no figures and is no failure either. */
@@ -229,7 +229,7 @@ bool memory_report_extraction_act(struct job *job, struct err *err)
     (void)err;
     const json_t *report = jget_obj(job->processed, "memory_report");
     struct totals t = {.has_any = false};
-    if (!add_process(&t, jget_arr(report, "reports"), jget_int_or(json_dump(job), "pid", 0)))
+    if (!add_process(&t, jget_arr(report, "reports"), jget_int_or(job_json_dump(job), "pid", 0)))
         return true;
     /*
      * What is on the heap and named by nobody is the difference; negative when a reporter counts

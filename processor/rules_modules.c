@@ -71,7 +71,7 @@ bool modules_in_stack_act(struct job *job, struct err *err)
     struct text_set set = {0};
     size_t i;
     const json_t *module;
-    json_array_foreach (jget_arr(json_dump(job), "modules"), i, module) {
+    json_array_foreach (jget_arr(job_json_dump(job), "modules"), i, module) {
         const char *name = jget_str(module, "filename");
         if (!name || !json_object_get(names, name))
             continue;
@@ -120,7 +120,7 @@ bool missing_symbols_act(struct job *job, struct err *err)
     struct text_set set = {0};
     size_t i;
     const json_t *module;
-    json_array_foreach (jget_arr(json_dump(job), "modules"), i, module) {
+    json_array_foreach (jget_arr(job_json_dump(job), "modules"), i, module) {
         if (jget_strn(module, "filename").n == 0 || !jget_bool_or(module, "missing_symbols", false))
             continue;
         STRBUF_AUTO text = {0};

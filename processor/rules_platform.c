@@ -8,7 +8,7 @@
 
 static const json_t *system_info(const struct job *job)
 {
-    return jget_obj(json_dump(job), "system_info");
+    return jget_obj(job_json_dump(job), "system_info");
 }
 
 static struct str info_text(const struct job *job, const char *key, struct str fallback)
@@ -220,7 +220,8 @@ static void put_mac(struct strbuf *out, const struct os_version *v)
  */
 static void put_linux(const struct job *job, struct strbuf *out)
 {
-    struct str text = str_trim(jget_strn(jget_obj(json_dump(job), "lsb_release"), "description"));
+    struct str text =
+        str_trim(jget_strn(jget_obj(job_json_dump(job), "lsb_release"), "description"));
     if (text.n == 0)
         text = str_trim(annotation_text(job, "LinuxLSBDescription"));
     sb_str(out, text.n ? text : STR("Linux"));

@@ -80,7 +80,7 @@ bool shut_down_hang_crashing_thread_applies(const struct job *job)
 bool shut_down_hang_crashing_thread_act(struct job *job, struct err *err)
 {
     (void)err;
-    const json_t *main_thread = json_array_get(jget_arr(json_dump(job), "threads"), 0);
+    const json_t *main_thread = json_array_get(jget_arr(job_json_dump(job), "threads"), 0);
     struct str name = jget_strn(main_thread, "thread_name");
     set_value(job, "crashing_thread_name", name.p ? jtext(name) : json_null());
     return jset_int(job->processed, "crashing_thread", 0);

@@ -37,7 +37,7 @@ void set_text(struct job *job, const char *key, struct str s)
     jset_text(job->processed, key, s);
 }
 
-const json_t *json_dump(const struct job *job)
+const json_t *job_json_dump(const struct job *job)
 {
     return jget_obj(job->processed, "json_dump");
 }
@@ -51,14 +51,14 @@ struct str processed_text(const struct job *job, const char *key)
 /* The walker names no thread when the dump has no exception and no request of its writer. */
 int64_t crashing_thread_index(const struct job *job, int64_t fallback)
 {
-    const json_t *v = jpath(json_dump(job), "crash_info.crashing_thread");
+    const json_t *v = jpath(job_json_dump(job), "crash_info.crashing_thread");
     return json_is_integer(v) ? json_integer_value(v) : fallback;
 }
 
 const json_t *crashing_frames(const struct job *job, int64_t fallback_index)
 {
     int64_t index = crashing_thread_index(job, fallback_index);
-    const json_t *threads = jget_arr(json_dump(job), "threads");
+    const json_t *threads = jget_arr(job_json_dump(job), "threads");
     return index < 0 ? NULL : jget_arr(json_array_get(threads, (size_t)index), "frames");
 }
 
@@ -70,12 +70,12 @@ bool always(const struct job *job)
 
 bool has_json_dump(const struct job *job)
 {
-    return json_dump(job) != NULL;
+    return job_json_dump(job) != NULL;
 }
 
 bool has_modules(const struct job *job)
 {
-    return json_array_size(jget_arr(json_dump(job), "modules")) > 0;
+    return json_array_size(jget_arr(job_json_dump(job), "modules")) > 0;
 }
 
 const struct job_dump *find_dump(const struct job *job, const char *name)
