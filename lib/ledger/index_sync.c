@@ -173,7 +173,7 @@ static bool find_late(struct db *db, const struct ledger_unsettled *u, struct db
     char limit[16];
     struct arena a;
     arena_init(&a, 1 << 20);
-    struct strs ids = {.v = arena_array(&a, u->list.n + 1, sizeof(struct str))};
+    struct strs ids = {.v = arena_array(&a, LATE_PAGE, sizeof(struct str))};
     for (; ids.n < MIN(u->list.n, (size_t)LATE_PAGE); ids.n++)
         ids.v[ids.n] = str_of(u->list.v[ids.n].crash_id);
     snprintf(limit, sizeof limit, "%d", LATE_PAGE);
