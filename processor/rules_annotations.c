@@ -21,10 +21,10 @@ static json_t *without_nul(const json_t *v)
     return jtext(sb_view(&text));
 }
 
-/* Names cannot hold a NUL: no JSON object of ours can. */
 /*
  * DeNull. A NUL in a text would end it for every C function and every text column behind us, and
- * PostgreSQL refuses it altogether.
+ * PostgreSQL refuses it altogether. Names need no look: no JSON object of ours can have one in a
+ * name.
  */
 bool de_null_act(struct job *job, struct err *err)
 {
@@ -240,7 +240,6 @@ bool utility_actors_name_act(struct job *job, struct err *err)
     return true;
 }
 
-/* Assertion texts that quote what the user did. */
 /*
  * MozCrashReason. The text of an assertion is public and the first thing people look at; but these
  * three kinds quote an address, a text or a script of the user. Then the public key says so, and
@@ -267,11 +266,6 @@ bool moz_crash_reason_act(struct job *job, struct err *err)
 }
 
 /* New reference; NULL if the annotation is no JSON object. */
-/*
- * DistributionId: who distributed the build. The annotation wins. Else the telemetry environment
- * knows, which CopyFromRawCrash may have parsed already; "unknown" where it does not say, and
- * "mozilla" where it says "none in particular", which is a null or an empty text.
- */
 static json_t *telemetry_environment(const struct job *job)
 {
     json_t *parsed = jget_obj(job->processed, "telemetry_environment");
@@ -280,6 +274,11 @@ static json_t *telemetry_environment(const struct job *job)
     return jparse_given(annotation_text(job, "TelemetryEnvironment"), JSON_BYTES_MAX, ERR_IGNORED);
 }
 
+/*
+ * DistributionId: who distributed the build. The annotation wins. Else the telemetry environment
+ * knows, which CopyFromRawCrash may have parsed already; "unknown" where it does not say, and
+ * "mozilla" where it says "none in particular", which is a null or an empty text.
+ */
 bool distribution_id_act(struct job *job, struct err *err)
 {
     (void)err;

@@ -51,10 +51,10 @@ static json_t *log_tail(const char *log)
     return jtext(sb_view(&text));
 }
 
-/* The word behind "ERROR" if the log begins with it: the name of what went wrong. */
 /*
- * The walker writes "ERROR NAME - text" first when it gives up, also when what it has written
- * until then looks good: the name says more than the status then.
+ * The word behind "ERROR" if the log begins with it: the name of what went wrong. The walker writes
+ * "ERROR NAME - text" first when it gives up, also when what it has written until then looks good:
+ * the name says more than the status then.
  */
 static struct str error_name(const char *log)
 {

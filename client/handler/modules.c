@@ -135,10 +135,9 @@ static void set_soname(const struct target *t, const struct elf_image *e, struct
     m->name_length = folder.n + soname.n;
 }
 
-/* A module that starts with this mapping, if one does. */
 /*
- * Modules start with their headers, which are mapped from offset 0.  The kernel's page [vdso] is an
- * image without a file.
+ * A module that starts with this mapping, if one does.  Modules start with their headers, which are
+ * mapped from offset 0.  The kernel's page [vdso] is an image without a file.
  */
 static bool read_module(const struct target *t, const struct mapping *map, struct arena *names,
                         struct module *ret)

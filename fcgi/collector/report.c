@@ -5,9 +5,10 @@
  * Most of the cases here exist because clients in the field send them: annotations as one JSON
  * part called `extra` (or by any other name, with or without a file name), as text parts, or both;
  * charsets; NUL in values; names without end.  The rule for all of them: what is wrong with one
- * value costs that value, with a note in the raw crash; only a form that cannot be read as a form
- * is refused.  A JSON part of doubtful meaning is kept as a file and decided about at the end,
- * when all names have been seen.
+ * value costs that value, with a note in the raw crash.  Refused is what leaves no report to note
+ * it in: a form that is none, annotations whose JSON cannot be mended, no annotation at all, too
+ * many parts, and a file that would take the place of one of ours.  A JSON part of doubtful meaning
+ * is kept as a file and decided about at the end, when all names have been seen.
  */
 #include "fcgi/collector/report.h"
 

@@ -288,8 +288,7 @@ static const struct {
     {"search", 9, add_search},
 };
 
-/* `line` is cut up in place and kept. */
-/* Cuts the line at its tabs; the function of its kind reads the columns. */
+/* Cuts `line`, which is kept, at its tabs; the function of its kind reads the columns. */
 static bool add_row(struct added *a, char *line, struct err *err)
 {
     char *columns[COLUMNS_MAX] = {line};

@@ -70,8 +70,10 @@ void jw_end(struct jw *w)
     sb_char(w->out, w->closer[w->depth]);
 }
 
-/* Bytes from `off` that stand for themselves inside a JSON string. */
-/* Names and hexadecimal numbers are plain from end to end, so they are copied in one piece. */
+/*
+ * Bytes from `off` that stand for themselves inside a JSON string. Names and hexadecimal numbers
+ * are plain from end to end, so they are copied in one piece.
+ */
 static size_t plain_run(struct str s, size_t off)
 {
     size_t n = off;

@@ -123,11 +123,10 @@ static bool hex4(struct str s, size_t off, uint32_t *ret)
     return true;
 }
 
-/* Stands at a backslash. */
 /*
- * NUL goes away, for much that reads our documents takes it for the end of a text; a surrogate
- * without its other half, which is no character, becomes U+FFFD; all other escapes stay as they
- * are, for the parser to judge.
+ * Stands at a backslash. NUL goes away, for much that reads our documents takes it for the end of a
+ * text; a surrogate without its other half, which is no character, becomes U+FFFD; all other
+ * escapes stay as they are, for the parser to judge.
  */
 static void escape(struct pass *p)
 {
@@ -229,11 +228,9 @@ static bool is_token_char(char c)
            c == '+' || c == '.';
 }
 
-/* A number or a word. */
 /*
- * What is no number of JSON but means one, or is too large, becomes a text: nothing of it is lost.
- * Words that JSON does not know are copied, for the parser to refuse, except for the three that
- * Python and JavaScript write for numbers.
+ * A number or a word. What is no number of JSON but means one, or is too large, becomes a text:
+ * nothing of it is lost.
  */
 static void token(struct pass *p)
 {

@@ -321,10 +321,9 @@ static void keep_printable(struct sig_gen *g)
     sig_note(g, "unprintable characters removed");
 }
 
-/* Only blanks are left by now (see the rule before). */
 /*
  * SigFixWhitespace: one blank between words and none at the ends, so that signatures that look the
- * same are the same.
+ * same are the same. The rule before has left no other white space than blanks.
  */
 static void squeeze_blanks(struct sig_gen *g)
 {

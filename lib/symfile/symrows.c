@@ -95,9 +95,10 @@ static void add_row(struct rows *r, const struct symstore_new *n)
         r->columns[c].n = r->n;
 }
 
-/* is_known[i]: the file has rows. */
-/* Asked before the transaction: two who add the same file at once write its present state twice,
- * which is the same, and each a row of history. */
+/*
+ * is_known[i]: the file has rows. Asked before the transaction: two who add the same file at once
+ * write its present state twice, which is the same, and each a row of history.
+ */
 static bool ask_known(struct db *db, struct rows *r, const struct symstore_new *news, size_t n,
                       bool *is_known, struct err *err)
 {

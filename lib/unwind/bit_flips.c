@@ -56,8 +56,10 @@ static void look_at_registers(const struct mdmp_context *c, struct bit_flip *fli
     }
 }
 
-/* Whether `address` lies within `bytes` of a region that allows op: off by one, not a flip. */
-/* A wide access may begin before a mapping and end in it, or run over its end. */
+/*
+ * Whether `address` lies within `bytes` of a region that allows op: off by one, not a flip. A wide
+ * access may begin before a mapping and end in it, or run over its end.
+ */
 static bool is_near_allowed(const struct facts *f, uint64_t address, uint64_t bytes,
                             enum operation op)
 {

@@ -30,10 +30,10 @@ static bool grow_ids(struct interner *in, struct cost *cost)
     return cost_work(cost, in->ids.cap);
 }
 
-/* 0: no room, the search must end.  */
 /*
- * Rows come in the order of arrival, and neighbours often have the same value (a build date, a
- * truncated time), so the last one is tried before the map.
+ * The id of a value; 0: no room, the search must end. Rows come in the order of arrival, and
+ * neighbours often have the same value (a build date, a truncated time), so the last one is tried
+ * before the map.
  */
 static uint32_t intern(struct interner *in, uint64_t value, struct cost *cost)
 {

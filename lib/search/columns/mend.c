@@ -25,8 +25,7 @@ struct mending {
     size_t found, lost;
 };
 
-/* The entry of a week, made if there is none.  False: the table is full.  */
-/* The entry of a week, made if there is none.  False: the table is full.  */
+/* The entry of a week, made if there is none. False: the table is full. */
 static bool find_entry(struct mending *m, int32_t week, uint32_t *ret)
 {
     uint32_t n = table_count(m->h);

@@ -212,8 +212,10 @@ static bool restore_entry(struct root *r, size_t i, uint64_t *sequence, struct e
     return root_set_aside(r, i, why.msg, err);
 }
 
-/* The table of the copy; without a good one that of the head, which may name what is not there.  */
-/* Losses are never forgotten, whatever the copy says, nor is a revision given twice.  */
+/*
+ * The table of the copy; without a good one that of the head, which may name what is not there.
+ * Losses are never forgotten, whatever the copy says, nor is a revision given twice.
+ */
 static bool restore_root(struct root *r, struct err *err)
 {
     FREE_LATER struct root_head *copy = xmalloc(sizeof *copy);
