@@ -61,7 +61,7 @@ static bool is_followed_by_colon(struct str text, size_t at)
 static const char nul_escape[] = "\\u0000";
 
 /*
- * Steps over each escape as a pair, so that "\\\\u0000", a backslash and the text u0000, is not
+ * Steps over each escape as a pair, so that "\\u0000", a backslash and the text u0000, is not
  * taken for a NUL.
  */
 static void put_without_nul(struct strbuf *out, struct str string)

@@ -74,8 +74,8 @@ static void newest(const char *dir, bool is_partial, char out[PATH_MAX])
 /*
  * The same file in an older snapshot, linked; false: copy it.  A finished snapshot has a checksum
  * in its manifest; of an interrupted one nothing is written down, so there the file is read again
- * for it. snapshot_copy sets the time last, which is how a file of the right size and time is known
- * to be whole.
+ * for it.  snapshot_copy sets the time last, which is how a file of the right size and time is
+ * known to be whole.
  */
 static bool link_earlier(struct backup *b, const char *rel, const char *to, const struct stat *st,
                          struct snapshot_entry *ret)
@@ -281,9 +281,9 @@ static bool take_all(struct backup *b)
 }
 
 /*
- * All on disk, then the name that says so. syncfs and not an fsync per file: there may be millions,
- * most of them links.  The name is the only sign of a whole snapshot, so it comes after everything
- * is on disk.
+ * All on disk, then the name that says so.  syncfs and not an fsync per file: there may be
+ * millions, most of them links.  The name is the only sign of a whole snapshot, so it comes after
+ * everything is on disk.
  */
 static bool publish_snapshot(struct backup *b, const char *final)
 {

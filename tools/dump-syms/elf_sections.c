@@ -1,5 +1,5 @@
 /*
- * Compressed sections made plain. elfutils 0.188 (Debian 12) does not know zstd, and reads the old
+ * Compressed sections made plain.  elfutils 0.188 (Debian 12) does not know zstd, and reads the old
  * .zdebug_ form only for some sections (not .zdebug_frame); so the file is rewritten in memory
  * before elfutils sees it: the bytes of the file, behind them the unpacked sections, new section
  * names and a new table of sections that points to them.  Offsets of everything else stay.
@@ -51,7 +51,7 @@ static uint64_t read_word(const struct table *t, struct rd *r)
 }
 
 /*
- * A field of a section header, 0 when the header lies outside of the file. read_table has checked
+ * A field of a section header, 0 when the header lies outside of the file.  read_table has checked
  * that the whole table is there, so this happens only for section 0 while the table is being
  * measured.
  */

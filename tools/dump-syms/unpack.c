@@ -31,7 +31,7 @@ enum packing packing_of_file(const void *bytes, size_t n)
         size_t n;
         /*
          * The first bytes of each format: RFC 1952 (gzip, with deflate as its only method), RFC
-         * 8878 (zstd), and the .xz file format, 2.1.1.1. zlib's own head is not among them: whole
+         * 8878 (zstd), and the .xz file format, 2.1.1.1.  zlib's own head is not among them: whole
          * files are never packed so, and its two bytes fit many others.
          */
     } magics[] = {
@@ -91,7 +91,7 @@ static bool unpack_zlib(const uint8_t *p, size_t n, struct sink *s, struct err *
 
 /*
  * Debug sections are one frame; packed files may be several frames behind each other (pzstd), so
- * the loop goes on until the input is used up as well. state is what zstd wants next: 0 only
+ * the loop goes on until the input is used up as well.  state is what zstd wants next: 0 only
  * between frames.
  */
 static bool unpack_zstd(const uint8_t *p, size_t n, struct sink *s, struct err *err)
