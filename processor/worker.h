@@ -18,7 +18,7 @@ struct processor { /* what main has loaded, for the processes below: borrowed */
     const struct field_table *fields;
 };
 
-/* proc_function's; the argument is a struct processor. */
+/* `run` of a struct proc_group; the argument is a struct processor. */
 int worker_run(void *processor, int index);
 
 /* The index: see index_keeper.c.  Neither ever ends because of the index. */

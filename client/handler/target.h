@@ -67,7 +67,7 @@ void target_slurp(pid_t pid, const char *path, struct strbuf *b);
 /* Numbers of /proc/PID/stat by the field numbers of proc(5), rising, from 4 on. */
 bool target_stat(pid_t pid, const int *fields, size_t n, uint64_t *ret);
 
-/* Splits the text of a maps file.  Fills maps; *ret_paths is new. */
+/* Splits maps_text into maps and paths, which target_close frees. */
 void target_parse_maps(struct target *t);
 
 #endif

@@ -13,10 +13,11 @@
  *   search_run     query tree -> {"hits","total","facets","errors"}
  *
  * Fields     A query is parsed against a field table and can be run by readers that were opened
- * with the same table; search_answer takes that of its reader. Ownership  A query lives in the
- * arena given to search_parse. Errors     ERR_INVALID carries the text for the user in msg; parse
- * errors of meta parameters at form level set form_param to the parameter's name. Trust Parameters
- * come from strangers.
+ *            with the same table; search_answer takes that of its reader.
+ * Ownership  A query lives in the arena given to search_parse.
+ * Errors     ERR_INVALID carries the text for the user in msg; parse errors of meta
+ *            parameters at form level set form_param to the parameter's name.
+ * Trust      Parameters come from strangers.
  */
 struct search_param {
     struct str name, value; /* decoded */

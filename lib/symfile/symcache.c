@@ -6,8 +6,9 @@
  *     <debug file>/<DEBUG ID>.csym   compiled symbols with the stamp of their text
  *     <debug file>/<DEBUG ID>.bad    eight bytes: the stamp of a text that does not compile
  *     .tmp.<random>                  what is being written; an hour old: of a dead process
- *     .lock/<number>                 locks of keys; bytes: what all of it takes; walk: who cleans
- * up
+ *     .lock/<number>                 locks of keys
+ *     .lock/bytes                    what all of it takes
+ *     .lock/walk                     who cleans up
  *
  * Nothing in here is a record: every file may be deleted at any time, and is made again from its
  * text when it is wanted.  So nothing depends on who comes first; the stamp decides what is good.

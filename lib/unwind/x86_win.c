@@ -6,11 +6,11 @@
 
 #include "lib/base/util.h"
 
+enum { EIP, ESP, EBP, EBX, ESI, EDI, REGISTERS };
 /*
  * Limits of a program: real ones have below ten variables and some thirty tokens; the numbers bound
  * what a hostile symbol file can make a walk do.
  */
-enum { EIP, ESP, EBP, EBX, ESI, EDI, REGISTERS };
 enum { VARIABLES_MAX = 32, STACK_MAX = 64, TOKENS_MAX = 1024 };
 
 struct variable {

@@ -10,8 +10,9 @@
  *
  * Ownership  After true the caller releases both results (sym_release first).
  * Errors     False: there is nothing to write, and nothing to release.  What was there and could
- * not be read is named in ret_image->problems. Trust      Files are hostile, and elfutils may crash
- * on them: call it in a child process with limits.
+ *            not be read is named in ret_image->problems.
+ * Trust      Files are hostile, and elfutils may crash on them: call it in a child process with
+ *            limits.
  */
 bool module_read(const struct image_options *o, struct image *ret_image, struct sym *ret_sym,
                  struct err *err);

@@ -10,9 +10,10 @@
  *
  * Ownership  sums_release frees; a zeroed struct is empty.
  * Errors     ERR_DAMAGED: a byte is not what it was.  ERR_NOT_FOUND: a file is gone; damage as
- * well, unless the partition was replaced meanwhile.  ERR_IO; ERR_UNAVAILABLE: told to stop. Trust
- * Everything read is checked; what sums_load gives fits together. Reading    With pread and not
- * through mappings: a bad sector is an error and no signal.
+ *            well, unless the partition was replaced meanwhile.  ERR_IO; ERR_UNAVAILABLE: told to
+ *            stop.
+ * Trust      Everything read is checked; what sums_load gives fits together.
+ * Reading    With pread and not through mappings: a bad sector is an error and no signal.
  */
 struct sums {
     struct part_head *head; /* owned */
