@@ -20,7 +20,10 @@ enum {
 
 enum unpacked { UNPACKED, NOT_GZIP, TOO_LARGE };
 
-/* Unpacks into out as much as it takes; *ret_n counts on a while, for the note. */
+/*
+ * Unpacks into out, which keeps REPORT_BYTES_MAX.  *ret_n is the whole size, up to
+ * COUNTED_BYTES_MAX: the note says how much too large a report is.
+ */
 static enum unpacked inflate_all(z_stream *z, struct strbuf *out, size_t *ret_n)
 {
     unsigned char chunk[16384];

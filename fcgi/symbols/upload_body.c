@@ -1,3 +1,8 @@
+/*
+ * The body of an upload, part by part as it comes in: up to gigabytes, so the archive goes straight
+ * into a file and only two short fields into memory.  The first part with a filename is the
+ * archive, whatever its field is called; further files and unknown fields are read and thrown away.
+ */
 #include "fcgi/symbols/upload_body.h"
 
 #include <stdio.h>
@@ -9,7 +14,12 @@
 #include "lib/web/multipart.h"
 #include "lib/web/params.h"
 
-enum { FIELD_MAX = 4096, FORM_MAX = 64 << 10, PIECE = 1 << 16, NAME_MAX_BYTES = 255 };
+enum {
+    FIELD_MAX = 4096,     /* an address, or "1" */
+    FORM_MAX = 64 << 10,  /* of an upload by address, which has no file */
+    PIECE = 1 << 16,      /* of the body, in memory at a time */
+    NAME_MAX_BYTES = 255, /* of the archive, as the database and people see it */
+};
 
 struct reading {
     struct arena *arena;
@@ -80,7 +90,7 @@ static bool on_end(void *arg, struct err *err)
     return true;
 }
 
-/* Every byte of the body is read, whatever becomes of it. */
+/* Ends at the first fault or the byte that is too much; the runner deals with what is unread. */
 static bool feed(struct req *req, struct multipart *m, uint64_t max_bytes, struct err *err)
 {
     char *piece = arena_alloc(req_arena(req), PIECE);

@@ -201,7 +201,8 @@ bool spool_commit(struct spool_entry *e, const char *crash_id, const json_t *raw
     spool_path(e->spool, SPOOL_NEW, NULL, NULL, above);
     bool ok = sync_dir(e->spool, from, err) && publish_dir(e, from, to, err) &&
               sync_dir(e->spool, above, err);
-    spool_discard(e); /* what an exchange has left */
+    /* In tmp/ there is nothing now, or the older entry of this id, or ours if something failed. */
+    spool_discard(e);
     return ok;
 }
 
