@@ -231,7 +231,9 @@ static bool compare(const struct symstore *s, enum symstore_area area, struct sy
 {
     bool same = false;
     struct symstore_found f;
-    for (enum symstore_area at = SYMSTORE_REGULAR; at <= area && !same; at++) {
+    static const enum symstore_area areas[] = {SYMSTORE_REGULAR, SYMSTORE_TRY};
+    for (size_t i = 0, count = area == SYMSTORE_TRY ? 2 : 1; i < count && !same; i++) {
+        enum symstore_area at = areas[i];
         bool is_there = symstore_find(s, at, &n->key, &f, ERR_IGNORED);
         if (is_there && !is_same(&f, r, &same, err))
             return false;
