@@ -23,8 +23,8 @@
  * few stat calls) and then its .csym, or makes it.  So symbols that were uploaded a moment
  * ago are found by everybody, and there is no list of misses that could hide them.
  *
- * A module is looked for twice: in every root under the name that the dump has, then in every
- * root by debug id alone, under whatever name.  Names come first, because a store may hold two
+ * A module is looked for twice: in every source under the name that the dump has, then in every
+ * source by debug id alone, under whatever name.  Names come first, because a store may hold two
  * files of one id (a library and its renamed copy), and what bears the name is what was meant.
  *
  * No failure fails a crash: what cannot be had is MISSING, a text that is no symbols file is
@@ -32,11 +32,11 @@
  */
 enum { KNOWN_MAX = 1000000 }; /* modules of one tree: a limit for trees that are none */
 
-enum root_kind {
-    ROOT_STORE,     /* ids in upper case, .sym.gz; with an index by debug id */
-    ROOT_TRY_STORE, /* the same for experimental builds */
-    ROOT_TREE,      /* <debug file>/<debug id>/<file>, as a user has it */
-    ROOT_FILE,      /* one symbols file, whatever its name */
+enum source_kind {
+    SOURCE_STORE,     /* ids in upper case, .sym.gz; with an index by debug id */
+    SOURCE_TRY_STORE, /* the same for experimental builds */
+    SOURCE_TREE,      /* <debug file>/<debug id>/<file>, as a user has it */
+    SOURCE_FILE,      /* one symbols file, whatever its name */
 };
 
 /* A module that a tree or file has: for dumps that know it by another name. */
@@ -45,10 +45,10 @@ struct known {
     char id[SYMKEY_ID_MAX + 1]; /* as the folder spells it */
 };
 
-struct root {
+struct symbol_source {
     char *path;
     char *store_dir; /* of the stores */
-    enum root_kind kind;
+    enum source_kind kind;
     bool is_listed;
     VEC(struct known) known; /* sorted by id */
 };
@@ -56,27 +56,27 @@ struct root {
 struct symfind {
     char *cache_dir;
     int64_t cache_max_bytes;
-    struct root *roots;
-    size_t root_count;
+    struct symbol_source *sources;
+    size_t source_count;
 };
 
-/* Roots are asked in the order in which they are added: regular symbols of the store, symbols of
+/* Sources are asked in the order in which they are added: regular symbols of the store, symbols of
  * experimental builds, then what a user names. */
-static void add_root(struct symfind *s, enum root_kind kind, const char *dir, const char *below)
+static void add_source(struct symfind *s, enum source_kind kind, const char *dir, const char *below)
 {
     STRBUF_AUTO path;
     sb_init(&path, PATH_MAX);
     sb_printf(&path, "%s%s", dir, below);
-    s->roots = xrealloc(s->roots, (s->root_count + 1) * sizeof *s->roots);
-    s->roots[s->root_count++] =
-        (struct root){.path = str_dup(sb_view(&path)), .store_dir = xstrdup(dir), .kind = kind};
+    s->sources = xrealloc(s->sources, (s->source_count + 1) * sizeof *s->sources);
+    s->sources[s->source_count++] = (struct symbol_source){
+        .path = str_dup(sb_view(&path)), .store_dir = xstrdup(dir), .kind = kind};
 }
 
 /* What is not there now may be there later, as a tree. */
-static enum root_kind kind_of(const char *path)
+static enum source_kind kind_of(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? ROOT_FILE : ROOT_TREE;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? SOURCE_FILE : SOURCE_TREE;
 }
 
 bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct err *err)
@@ -87,11 +87,11 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     s->cache_dir = xstrdup(opt->cache_dir);
     s->cache_max_bytes = opt->cache_max_bytes;
     if (opt->store_dir) {
-        add_root(s, ROOT_STORE, opt->store_dir, "/v1");
-        add_root(s, ROOT_TRY_STORE, opt->store_dir, "/try/v1");
+        add_source(s, SOURCE_STORE, opt->store_dir, "/v1");
+        add_source(s, SOURCE_TRY_STORE, opt->store_dir, "/try/v1");
     }
     for (size_t i = 0; opt->sym_dirs && opt->sym_dirs[i]; i++)
-        add_root(s, kind_of(opt->sym_dirs[i]), opt->sym_dirs[i], "");
+        add_source(s, kind_of(opt->sym_dirs[i]), opt->sym_dirs[i], "");
     *ret = s;
     return true;
 }
@@ -100,12 +100,12 @@ void symfind_free(struct symfind *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->root_count; i++) {
-        free(s->roots[i].path);
-        free(s->roots[i].store_dir);
-        VEC_RELEASE(&s->roots[i].known);
+    for (size_t i = 0; i < s->source_count; i++) {
+        free(s->sources[i].path);
+        free(s->sources[i].store_dir);
+        VEC_RELEASE(&s->sources[i].known);
     }
-    free(s->roots);
+    free(s->sources);
     free(s->cache_dir);
     free(s);
 }
@@ -148,8 +148,8 @@ static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey 
 }
 
 /* The spellings of an id: trees may write the age, or all of it, in either case. */
-static bool is_in_tree(const struct root *r, const struct symkey *k, const char *id_as_given,
-                       char path[PATH_MAX], uint64_t *ret_stamp)
+static bool is_in_tree(const struct symbol_source *r, const struct symkey *k,
+                       const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
 {
     static const char *const suffixes[] = {"", ".gz", ".zst"};
     const char *const ids[] = {k->debug_id, id_as_given};
@@ -169,7 +169,7 @@ static int by_id(const void *a, const void *b)
 }
 
 /* Names that are no key are not listed: nothing could ask for them. */
-static void note_known(struct root *r, struct str debug_file, struct str id)
+static void note_known(struct symbol_source *r, struct str debug_file, struct str id)
 {
     struct known k = {0};
     if (r->known.n >= KNOWN_MAX || id.n > SYMKEY_ID_MAX ||
@@ -181,7 +181,7 @@ static void note_known(struct root *r, struct str debug_file, struct str id)
 
 /* Two levels of folders are <debug file>/<debug id>; what is in them is looked at when it is
  * wanted. */
-static void list_tree(struct root *r)
+static void list_tree(struct symbol_source *r)
 {
     char *const roots[] = {r->path, NULL};
     FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
@@ -196,7 +196,7 @@ static void list_tree(struct root *r)
 }
 
 /* A file of symbols says itself whose they are. */
-static void list_file(struct symfind *s, struct root *r)
+static void list_file(struct symfind *s, struct symbol_source *r)
 {
     struct symreader *reader = NULL;
     struct symreader_text text;
@@ -214,11 +214,12 @@ static void list_file(struct symfind *s, struct root *r)
 }
 
 /* Listed when the first module is not found by name: most programs never need it. */
-static const struct known *find_known(struct symfind *s, struct root *r, const struct symkey *k)
+static const struct known *find_known(struct symfind *s, struct symbol_source *r,
+                                      const struct symkey *k)
 {
     if (!r->is_listed) {
         r->is_listed = true;
-        if (r->kind == ROOT_FILE)
+        if (r->kind == SOURCE_FILE)
             list_file(s, r);
         else
             list_tree(r);
@@ -230,21 +231,21 @@ static const struct known *find_known(struct symfind *s, struct root *r, const s
 }
 
 /* Under the name that the dump has. */
-static bool find_by_name(const struct root *r, const struct symkey *k, const char *id_as_given,
-                         char path[PATH_MAX], uint64_t *ret_stamp)
+static bool find_by_name(const struct symbol_source *r, const struct symkey *k,
+                         const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
 {
-    if (r->kind == ROOT_TREE)
+    if (r->kind == SOURCE_TREE)
         return is_in_tree(r, k, id_as_given, path, ret_stamp);
-    return r->kind != ROOT_FILE && is_text_at(path, r->path, k, k->debug_id, ".gz", ret_stamp);
+    return r->kind != SOURCE_FILE && is_text_at(path, r->path, k, k->debug_id, ".gz", ret_stamp);
 }
 
 /* Under another name with the same debug id; *k becomes the key of that. */
-static bool find_by_id(struct symfind *s, struct root *r, struct symkey *k, char path[PATH_MAX],
-                       uint64_t *ret_stamp)
+static bool find_by_id(struct symfind *s, struct symbol_source *r, struct symkey *k,
+                       char path[PATH_MAX], uint64_t *ret_stamp)
 {
     struct symkey other;
-    if (r->kind == ROOT_STORE || r->kind == ROOT_TRY_STORE) {
-        if (!symindex_find(r->store_dir, r->kind == ROOT_TRY_STORE, k, &other) ||
+    if (r->kind == SOURCE_STORE || r->kind == SOURCE_TRY_STORE) {
+        if (!symindex_find(r->store_dir, r->kind == SOURCE_TRY_STORE, k, &other) ||
             !is_text_at(path, r->path, &other, other.debug_id, ".gz", ret_stamp))
             return false;
         *k = other;
@@ -253,9 +254,9 @@ static bool find_by_id(struct symfind *s, struct root *r, struct symkey *k, char
     const struct known *known = find_known(s, r, k);
     if (!known)
         return false;
-    bool found = r->kind == ROOT_FILE ? snprintf(path, PATH_MAX, "%s", r->path) < PATH_MAX &&
-                                            symbytes_stamp(path, ret_stamp, ERR_IGNORED)
-                                      : is_in_tree(r, &known->key, known->id, path, ret_stamp);
+    bool found = r->kind == SOURCE_FILE ? snprintf(path, PATH_MAX, "%s", r->path) < PATH_MAX &&
+                                              symbytes_stamp(path, ret_stamp, ERR_IGNORED)
+                                        : is_in_tree(r, &known->key, known->id, path, ret_stamp);
     if (found)
         *k = known->key;
     return found;
@@ -265,11 +266,11 @@ static bool find_by_id(struct symfind *s, struct root *r, struct symkey *k, char
 static bool find_text(struct symfind *s, struct symkey *k, const char *id_as_given,
                       char path[PATH_MAX], uint64_t *ret_stamp)
 {
-    for (size_t i = 0; i < s->root_count; i++)
-        if (find_by_name(&s->roots[i], k, id_as_given, path, ret_stamp))
+    for (size_t i = 0; i < s->source_count; i++)
+        if (find_by_name(&s->sources[i], k, id_as_given, path, ret_stamp))
             return true;
-    for (size_t i = 0; i < s->root_count; i++)
-        if (find_by_id(s, &s->roots[i], k, path, ret_stamp))
+    for (size_t i = 0; i < s->source_count; i++)
+        if (find_by_id(s, &s->sources[i], k, path, ret_stamp))
             return true;
     return false;
 }
