@@ -1,9 +1,9 @@
 /*
  * From the frames of one thread to its signature.  All texts of the first frames are the proto
- * signature.  The signature itself begins at the first sentinel (a frame below which the ones above
- * tell nothing), or else at the youngest frame; it leaves out irrelevant frames and goes on as long
- * as the frame it has just taken is a prefix, one that says too little to stand alone.  The lists
- * decide which frame is what (lists/, docs/signatures.md).
+ * signature.  The signature itself begins at the first sentinel (a frame that says more than all
+ * those above it), or else at the youngest frame; it leaves out irrelevant frames and goes on as
+ * long as the frame it has just taken is a prefix, one that says too little to stand alone.  The
+ * lists decide which frame is what (lists/, docs/signatures.md).
  *
  * Every decision is written to the debug log in words that people who maintain the lists know: it
  * is how they see which entry of which list a signature is due to.
@@ -77,7 +77,7 @@ static json_t *join(const json_t *list)
     return jtext(sb_view(&text));
 }
 
-/* Exact texts, two dozen of them: a list is as fast as anything. */
+/* Exact texts, twenty of them: a list is as fast as anything. */
 static bool is_sentinel(const struct siglists *l, struct str frame)
 {
     for (size_t i = 0; i < l->sentinel_count; i++)
