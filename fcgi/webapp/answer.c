@@ -7,7 +7,11 @@
 
 /*
  * JSON answers of the API.  Keys are sorted, so that two answers can be compared; a "</" never
- * stands in one, so that none can end a script element that it stands in.
+ * stands in one, so that none can end a script element that it stands in.  Both promises are in
+ * docs/api.md, and every endpoint keeps them because every endpoint answers through answer_json.
+ *
+ * Refusals come in two shapes, because clients read both: {"error": TEXT} where the request as a
+ * whole is no good, {"errors": {NAME: [TEXT]}} where a form field is to be marked.
  */
 
 enum { PRETTY_NOT, PRETTY_PRINT };
@@ -17,7 +21,10 @@ static const struct param_spec pretty = {"pretty", PARAM_CHOICE, PARAM_LENIENT,
                                          .help = "print: JSON over several lines, indented"};
 const struct param_spec *const answer_params[] = {&pretty, NULL};
 
-/* Copies JSON text with "</" as "<\/"; both mean the same to every reader of JSON. */
+/*
+ * Copies JSON text with "</" as "<\/"; both mean the same to every reader of JSON.  Counted first
+ * and then copied, since most answers hold none and the copy then has the exact size.
+ */
 static struct str escape_slashes(struct arena *a, const char *text, size_t n)
 {
     size_t extra = 0;
@@ -33,6 +40,11 @@ static struct str escape_slashes(struct arena *a, const char *text, size_t n)
     return str_n(out, at);
 }
 
+/*
+ * The text is made before its size is known, so what it takes in the arena is asked for here: an
+ * answer too large for a request is a refusal that the client can read.  A byte is added for two at
+ * most, which twice the length always covers.
+ */
 bool answer_json(struct req *r, int status, const json_t *body, struct err *err)
 {
     FREE_LATER char *text =
@@ -47,6 +59,10 @@ bool answer_json(struct req *r, int status, const json_t *body, struct err *err)
                       escape_slashes(req_arena(r), text, n));
 }
 
+/*
+ * Five minutes, for what counts and lists.  Documents of single crashes never come through here:
+ * they are not to be kept by anybody.
+ */
 bool answer_json_cached(struct req *r, const json_t *body, struct err *err)
 {
     resp_header(r, "Cache-Control", STR("private, max-age=300"));
@@ -71,6 +87,10 @@ bool answer_param_error(struct req *r, const char *name, const char *text)
     return answer_json(r, 400, body, ERR_IGNORED);
 }
 
+/*
+ * A missing parameter is said by name, as form libraries of clients expect it; one that does not
+ * fit has a text of its own, which API_BAD_VALUE gives the form that old clients look for.
+ */
 bool answer_param_problem(struct req *r, const struct param_problem *problem)
 {
     if (problem->is_missing)

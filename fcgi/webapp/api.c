@@ -9,7 +9,8 @@
 
 /*
  * The page /api/: every endpoint with its parameters and a form to try it, made from the rows of
- * routes.c.  What stands there for the reference is what people read here.
+ * routes.c.  What stands there for the reference is what people read here, so neither can name a
+ * parameter that the runner does not check.
  */
 static void add_params(struct tpl_rows *rows, const struct route *route)
 {
@@ -23,6 +24,7 @@ static void add_params(struct tpl_rows *rows, const struct route *route)
     }
 }
 
+/* 0 in the configuration means no limit, which a number would say wrongly. */
 static const char *limit_text(struct req *r, enum conf_name key)
 {
     int64_t n = conf_int(req_conf(r), key);
@@ -44,7 +46,9 @@ static void add_endpoint(struct req *r, struct tpl_rows *rows, const struct rout
     tpl_col_url(row, ENDPOINT_PATH, str_of(route->path));
 }
 
-/* GET /api/ */
+/*
+ * GET /api/.  Prefixes are left out: they catch what no endpoint answers and are none themselves.
+ */
 bool api_docs_get(struct req *r, struct err *err)
 {
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "API"});
@@ -57,7 +61,10 @@ bool api_docs_get(struct req *r, struct err *err)
     return layout_send(r, 200, "api.html", v, err);
 }
 
-/* Anything else below /api/ */
+/*
+ * Anything else below /api/.  In the API's form and not as a page, since a program reads it; the
+ * name is cut to 100 bytes, because strangers choose it.
+ */
 bool api_unknown_get(struct req *r, struct err *err)
 {
     (void)err;

@@ -9,7 +9,15 @@
 
 /*
  * Single crashes for programs.  Everything passes the reducer unless the reader holds the
- * permission for the whole document.
+ * permission for the whole document; files are behind a permission of their own (view_rawdump),
+ * because memory of a crashed program may hold anything.  Nothing from here may be kept by browsers
+ * or servers between (no-store): who may see it changes with the token.
+ *
+ * Names of parameters, texts and status codes are those that clients of Crash Stats know, which are
+ * pointed at us by changing an address: CrashIDNotFound, "meta" and "raw", elasticsearch_crash.
+ *
+ * DOCUMENT_MAX bounds what a worker holds of one document.  NAME_MAX_BYTES is that of
+ * lib/store/store.h: the collector cuts names of files to it.
  */
 enum { DOCUMENT_MAX = 64 << 20, NAME_MAX_BYTES = 30 };
 
@@ -39,7 +47,9 @@ static bool not_found(struct req *r, const char *id)
     return answer_error(r, 404, "Not found: CrashIDNotFound %s", id);
 }
 
-/* NULL with *ret_missing: not there. */
+/*
+ * NULL with *ret_missing: not there, which is a 404 with the id in it; any other failure is ours.
+ */
 static json_t *load(struct req *r, const char *id, const char *kind, bool *ret_missing,
                     struct err *err)
 {
@@ -48,7 +58,10 @@ static json_t *load(struct req *r, const char *id, const char *kind, bool *ret_m
     return doc;
 }
 
-/* GET /api/ProcessedCrash/?crash_id= */
+/*
+ * GET /api/ProcessedCrash/?crash_id=.  The document as it is stored for those with view_pii; what
+ * the field table calls public for everybody else.
+ */
 bool api_processed_crash_get(struct req *r, struct err *err)
 {
     const char *id = req_crash_id(r, &crash_id);
@@ -63,6 +76,10 @@ bool api_processed_crash_get(struct req *r, struct err *err)
     return answer_json(r, 200, open, err);
 }
 
+/*
+ * format=meta.  The public gets the annotations that the field table calls public; an annotation
+ * that nobody described is protected, so only those with view_pii get everything.
+ */
 static bool answer_annotations(struct req *r, const char *id, struct err *err)
 {
     bool missing = false;
@@ -74,7 +91,10 @@ static bool answer_annotations(struct req *r, const char *id, struct err *err)
     return answer_json(r, 200, open, err);
 }
 
-/* Letters, digits and underscore, as the collector leaves them. */
+/*
+ * Letters, digits and underscore, as the collector leaves them.  The name becomes a path in the
+ * store: no dot and no slash gets that far.
+ */
 static bool is_file_name(struct str name)
 {
     for (size_t i = 0; i < name.n; i++)
@@ -83,6 +103,10 @@ static bool is_file_name(struct str name)
     return name.n > 0 && name.n <= NAME_MAX_BYTES;
 }
 
+/*
+ * What a browser saves it as.  Debuggers go by ".dmp", and a memory report is stored as it was
+ * sent, compressed JSON.
+ */
 static const char *download_name(struct arena *a, const char *id, struct str name)
 {
     if (str_eq(name, STR("memory_report")))
@@ -92,6 +116,7 @@ static const char *download_name(struct arena *a, const char *id, struct str nam
     return arena_printf(a, "%s-" STR_FMT ".dmp", id, STR_ARG(name));
 }
 
+/* Whether the report came with a file of that name, by the list that was stored beside it. */
 static bool is_listed(struct req *r, const char *id, struct str name, bool *ret, struct err *err)
 {
     struct strs names = {0};
@@ -103,6 +128,10 @@ static bool is_listed(struct req *r, const char *id, struct str name, bool *ret,
     return true;
 }
 
+/*
+ * format=raw.  The permission is asked for first, before anything is looked up: who lacks it is
+ * told so whatever the name is.  Each download is audited before the bytes leave.
+ */
 static bool answer_file(struct req *r, const char *id, struct err *err)
 {
     struct arena *a = req_arena(r);
@@ -127,7 +156,7 @@ static bool answer_file(struct req *r, const char *id, struct err *err)
     return resp_file(r, 200, "application/octet-stream", fd, err);
 }
 
-/* GET /api/RawCrash/?crash_id=&format=meta|raw&name= */
+/* GET /api/RawCrash/?crash_id=&format=meta|raw&name=. */
 bool api_raw_crash_get(struct req *r, struct err *err)
 {
     const char *id = req_crash_id(r, &crash_id);
@@ -135,7 +164,11 @@ bool api_raw_crash_get(struct req *r, struct err *err)
                                                 : answer_annotations(r, id, err);
 }
 
-/* GET /api/CrashVerify/?crash_id=: which parts are stored. */
+/*
+ * GET /api/CrashVerify/?crash_id=: which parts are stored.  For scripts that look for losses: each
+ * part is asked for where it lies, so the answer shows at which step a report stopped.  The index
+ * is called elasticsearch_crash, as those scripts know it.
+ */
 bool api_crash_verify_get(struct req *r, struct err *err)
 {
     const char *id = req_crash_id(r, &verified_id);

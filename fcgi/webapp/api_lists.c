@@ -7,9 +7,18 @@
 #include "lib/signature/signature.h"
 #include "queries.h"
 
-/* The smaller endpoints: bugs, first dates, versions, queueing. */
+/*
+ * The smaller endpoints: bugs, first dates, versions, queueing.  Lists of rows come as {"hits":
+ * […], "total": N}, the shape that clients of Crash Stats read; total is the number of hits in this
+ * answer.
+ *
+ * PER_PAGE is promised in docs/api.md.  BODY_MAX is above the 4 MiB that nginx lets through for
+ * crash data (nginx/host.conf.in) and holds where another server is in front.  JOBS_MAX keeps one
+ * call from occupying a worker: more are for crashsig on the command line.
+ */
 enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000, RULESET_MAX = 63 };
 
+/* Lists must be sent; an empty value among others comes from a form with a field too many. */
 enum { LIST = PARAM_REQUIRED | PARAM_SKIP_EMPTY };
 
 /* clang-format off */
@@ -35,6 +44,7 @@ const struct param_spec *const api_reprocessing_params[] = {&crash_ids, NULL};
 const struct param_spec *const api_missing_processed_crash_params[] = {&page, NULL};
 const struct param_spec *const api_no_op_params[] = {&tried_product, NULL};
 
+/* Takes `hits`. */
 static bool answer_hits(struct req *r, json_t *hits, struct err *err)
 {
     json_auto_t *body = json_object();
@@ -43,6 +53,7 @@ static bool answer_hits(struct req *r, json_t *hits, struct err *err)
     return answer_json_cached(r, body, err);
 }
 
+/* Two queries have these columns, in places of their own; one bug may stand in many hits. */
 static json_t *bug_hits(const struct db_rows *rows, int id_column, int signature_column)
 {
     json_t *hits = json_array();
@@ -55,7 +66,11 @@ static json_t *bug_hits(const struct db_rows *rows, int id_column, int signature
     return hits;
 }
 
-/* GET, POST /api/Bugs/?signatures= */
+/*
+ * GET, POST /api/Bugs/?signatures=: not only the bugs of these signatures but all signatures of
+ * those bugs, since people want to see what else a bug covers.  POST is for lists too long for an
+ * address.
+ */
 bool api_bugs_get(struct req *r, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -108,7 +123,10 @@ static bool keep_version(const struct db_rows *rows, int i, bool is_beta_channel
     return !is_beta_channel || is_rc != first_is_beta;
 }
 
-/* GET /api/VersionString/?product=&channel=&build_id= */
+/*
+ * GET /api/VersionString/?product=&channel=&build_id=.  The table is that which the processor asks
+ * (processor/version_cache.c), so what this answers is what reports of that build are given.
+ */
 bool api_version_string_get(struct req *r, struct err *err)
 {
     struct str name = req_text(r, &channel);
@@ -127,12 +145,16 @@ bool api_version_string_get(struct req *r, struct err *err)
     return answer_hits(r, hits, err);
 }
 
+/* The two that processing knows: all rules, or only that of the signature. */
 static bool is_ruleset(struct str name)
 {
     return str_eq(name, STR("default")) || str_eq(name, STR("regenerate_signature"));
 }
 
-/* ID or ID:RULESET.  False: answered. */
+/*
+ * ID or ID:RULESET.  False: answered.  The text quotes what was sent, 80 bytes of it, so that a
+ * client with hundreds of ids in one call learns which one is wrong.
+ */
 static bool read_entry(struct req *r, struct str text, struct ledger_entry *ret)
 {
     char id[CRASH_ID_SIZE];
@@ -155,7 +177,12 @@ static bool read_entry(struct req *r, struct str text, struct ledger_entry *ret)
     return true;
 }
 
-/* POST /api/Reprocessing/ crash_ids=: all are checked before any is queued. */
+/*
+ * POST /api/Reprocessing/ crash_ids=: all are checked before any is queued, so a call that is
+ * refused has done nothing and may be sent again whole.  Queued in batches of what the ledger takes
+ * in one transaction; a failure between two leaves the first queued, which does no harm, for a
+ * report may be processed as often as anybody likes.
+ */
 bool api_reprocessing_post(struct req *r, struct err *err)
 {
     struct strs ids = req_list(r, &crash_ids);
@@ -173,6 +200,7 @@ bool api_reprocessing_post(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
+/* The same code as the processor's: what this answers is what a report would get. */
 static json_t *signature_json(const struct siglists *lists, const json_t *job)
 {
     struct signature_result s = {0};
@@ -185,7 +213,10 @@ static json_t *signature_json(const struct siglists *lists, const json_t *job)
     return out;
 }
 
-/* POST /api/CrashSignature/ {"jobs": [crash data, …]} */
+/*
+ * POST /api/CrashSignature/ {"jobs": [crash data, …]}.  Another type of body is a 415 before it is
+ * read; no jobs at all is a mistake of the caller (400), since an empty answer would hide it.
+ */
 bool api_crash_signature_post(struct req *r, struct err *err)
 {
     struct str body;
@@ -213,6 +244,7 @@ bool api_crash_signature_post(struct req *r, struct err *err)
     return answer_json(r, 200, answer, err);
 }
 
+/* Absolute, or null where there is none: clients follow "next" until it is null. */
 static void set_page_link(struct req *r, json_t *body, const char *key, int64_t number, bool exists)
 {
     if (exists)
@@ -223,7 +255,10 @@ static void set_page_link(struct req *r, json_t *body, const char *key, int64_t 
         jset_null(body, key);
 }
 
-/* GET /api/MissingProcessedCrash/?page= */
+/*
+ * GET /api/MissingProcessedCrash/?page=.  In the order of being found, which does not change, so a
+ * client that turns pages misses none while rows are added at the end.
+ */
 bool api_missing_processed_crash_get(struct req *r, struct err *err)
 {
     int64_t number = req_int(r, &page);
@@ -251,7 +286,10 @@ bool api_missing_processed_crash_get(struct req *r, struct err *err)
     return answer_json_cached(r, body, err);
 }
 
-/* GET /api/NoOp/?product= */
+/*
+ * GET /api/NoOp/?product=.  Needs nothing behind it, and "bad" gives an error on purpose: for tests
+ * of clients, of their error paths too.
+ */
 bool api_no_op_get(struct req *r, struct err *err)
 {
     if (str_eq(req_text(r, &tried_product), STR("bad")))
