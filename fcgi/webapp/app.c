@@ -1,3 +1,11 @@
+/*
+ * What a worker of the web application keeps between requests, and the one way to search.
+ *
+ * A worker opens the store and reads the products before its first request, for without them no
+ * page is any good.  The index and the signature lists are opened when somebody needs them: pages
+ * that only read documents go on while the index is away.  Everything here belongs to one process
+ * that serves one request at a time; so nothing is locked, and each worker has its own copies.
+ */
 #include "fcgi/webapp/app.h"
 
 #include <assert.h>
@@ -43,6 +51,10 @@ static void set_asset(struct app *app)
     snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
 }
 
+/*
+ * For links that leave the installation: in bugs, and in answers of the API.  Without the key it is
+ * the address that the server listens on, which is right for a trial on one machine.
+ */
 static void set_base_url(struct app *app, const struct conf *conf)
 {
     const char *set = conf_text(conf, CONF_DATIL_BASE_URL);
@@ -58,6 +70,7 @@ static void set_base_url(struct app *app, const struct conf *conf)
     app->base_url = xstrdup(url);
 }
 
+/* app_stop takes what was made so far, since the rest of the structure is zero. */
 bool app_start(struct web_app *web, void **ret_app, struct err *err)
 {
     const struct conf *conf = web_conf(web);
@@ -103,6 +116,10 @@ void app_stop(void *arg)
     free(app);
 }
 
+/*
+ * HUP.  Products that cannot be read now stay those of before: a slip in a file must not take pages
+ * away.  Versions and notices are asked for again when a page wants them.
+ */
 void app_reload(void *arg)
 {
     struct app *app = arg;
@@ -124,6 +141,10 @@ const struct field_table *app_fields(struct req *r)
     return app_of(r)->fields;
 }
 
+/*
+ * Not opened at the start, and tried again with every request until it works: an index that is
+ * still to be made, by the keeper for instance, appears without a restart.
+ */
 bool app_index(struct app *app, struct index_reader **ret, struct err *err)
 {
     if (!app->index && !index_reader_open(app->index_dir, app->fields, &app->index, err))
@@ -140,6 +161,10 @@ bool app_siglists(struct app *app, const struct siglists **ret, struct err *err)
     return true;
 }
 
+/*
+ * Products change by hand, so a look at the directory for each request is enough to have them live.
+ * One that cannot be read now leaves those of before.
+ */
 const struct products *app_products(struct req *r)
 {
     struct app *app = app_of(r);
@@ -163,14 +188,22 @@ bool app_product(struct req *r, struct str name, const struct product **ret, str
     return true;
 }
 
+/* The one place where a permission becomes what the reducer and the search understand. */
 enum perm app_reader(struct req *r)
 {
     return req_may(r, "view_pii") ? PERM_PROTECTED : PERM_PUBLIC;
 }
 
-/* A health check that takes longer has failed: those who ask wait a few seconds only. */
+/*
+ * A health check that takes longer has failed: those who ask wait a few seconds only.  The long
+ * limit is for people with the permission run_long_queries.
+ */
 enum { LONG_SEARCH_S = 120, CHECK_SEARCH_S = 5 };
 
+/*
+ * In mono_ms, from the arrival of the request: what has passed before a search began counts, and so
+ * a page with three searches has no more time than one.
+ */
 static int64_t deadline(struct req *r, bool is_check)
 {
     int64_t seconds = conf_int(req_conf(r), CONF_SEARCH_TIMEOUT_S);
@@ -195,6 +228,11 @@ static const char *const *product_names(struct req *r)
     return names;
 }
 
+/*
+ * Every search takes a turn, so that a few long ones cannot occupy all workers; those that a page
+ * can do without do not wait for one, and a health check must not, for it has to answer while
+ * everything is busy.
+ */
 bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
                 const char **ret_form_param, struct err *err)
 {
@@ -226,7 +264,7 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
 
 /*
  * An answer of a few MB can be a page of hundreds: every value is a link, and every link repeats
- * the whole query.
+ * the whole query.  The text names what makes the page smaller.
  */
 bool app_goes_on(struct req *r, struct err *err)
 {
@@ -253,6 +291,11 @@ struct str app_bug_url(struct req *r, const char *bug_id)
         arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), CONF_BUG_TRACKER_URL), bug_id));
 }
 
+/*
+ * To the database, where administrators read it, and to the log, which keeps it when the database
+ * does not answer: what was asked for is then done all the same, for a download is not worth less
+ * than its record, but the failure is in the log.
+ */
 void app_audit(struct req *r, const char *object, const char *object_id, const char *action,
                const char *message)
 {
