@@ -7,10 +7,15 @@
 
 /*
  * State of the installation for superusers: queue, reports by product, jobs, accounts, audit log,
- * status notices.  Accounts themselves are changed with the command `datil`.
+ * status notices.  All but the notices is read only.  Accounts themselves are changed with the
+ * command `datil`: who can run that has the machine, and a stolen session of a browser cannot make
+ * accounts.
  */
 enum { MESSAGE_MAX = 2000 };
 
+/*
+ * A notice stands above every page, hence the limit; the form in templates/admin.html has it too.
+ */
 static const char bad_notice[] = "A notice needs a text of at most 2,000 bytes and a severity";
 static const struct param_choice severities[] = {
     {"info", NULL}, {"warning", NULL}, {"critical", NULL}, {0}};
@@ -36,7 +41,11 @@ static bool check_admin(struct req *r, struct err *err)
            err_set(err, ERR_FORBIDDEN, "This page is for administrators");
 }
 
-/* A table as a query gives it: each column of its rows from one of the same name. */
+/*
+ * A table as a query gives it: each column of its rows from one of the same name.  Both names are
+ * constants made at build time (rows.tsv, sql/webapp.sql), so a column that one side does not have
+ * is an error of the compiler.
+ */
 struct admin_table {
     const struct tpl_list *list;
     const struct db_query *query;
@@ -124,6 +133,7 @@ static bool set_table(struct req *r, struct tpl_values *v, const struct admin_ta
 }
 
 /* GET /siteadmin/ */
+/* GET /siteadmin/.  Never kept by a browser: the page has the addresses of all accounts on it. */
 bool admin_get(struct req *r, struct err *err)
 {
     if (!check_admin(r, err))
@@ -143,7 +153,10 @@ bool admin_get(struct req *r, struct err *err)
     return layout_send(r, 200, "admin.html", v, err);
 }
 
-/* POST /siteadmin/notice/: message, severity */
+/*
+ * POST /siteadmin/notice/: message, severity.  The worker that took the notice shows it at once;
+ * the others when the time for which they keep notices is over (layout.c).
+ */
 bool admin_notice_post(struct req *r, struct err *err)
 {
     if (!check_admin(r, err) || !req_params_fit(r, err))
@@ -158,7 +171,10 @@ bool admin_notice_post(struct req *r, struct err *err)
     return resp_redirect(r, 303, STR("/siteadmin/"));
 }
 
-/* POST /siteadmin/notice/set/: id, show (1 or 0) */
+/*
+ * POST /siteadmin/notice/set/: id, show (1 or 0).  Hidden notices are kept, so that the list tells
+ * what people were told when.
+ */
 bool admin_notice_set_post(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);

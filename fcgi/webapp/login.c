@@ -11,6 +11,10 @@
  * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
  * an unknown address is answered after a comparison with a hash that fits nothing.  Failures are
  * counted by client address and by account; over the limit nothing is compared any more.
+ *
+ * Counts are in memory that all workers share (lib/web/rate.h).  By address alone, many machines
+ * could try one account; by account alone, one machine could try a common password on all of them.
+ * An address of e-mail has at most 254 bytes by RFC 5321.
  */
 enum { WINDOW_S = 15 * 60, EMAIL_MAX = 254, NEXT_MAX = 2048 };
 
@@ -38,6 +42,11 @@ static struct str local_path(struct str next)
     return is_local ? next : STR("/");
 }
 
+/*
+ * The same form for the first visit and for every refusal.  "insufficient" is the visitor who is
+ * logged in and was sent here all the same: the page behind `next` needs a permission that they
+ * lack.
+ */
 static bool send_form(struct req *r, int status, const char *problem, struct str address,
                       struct err *err)
 {
@@ -54,12 +63,16 @@ static bool send_form(struct req *r, int status, const char *problem, struct str
     return layout_send(r, status, "login.html", v, err);
 }
 
-/* GET /login/?next= */
+/* GET /login/?next=: where routes that need a log-in send people (ROUTE_LOGIN). */
 bool login_get(struct req *r, struct err *err)
 {
     return send_form(r, 200, "", STR(""), err);
 }
 
+/*
+ * The higher of the two counts; `add` 0 only looks.  Lower case, as the look-up of accounts ignores
+ * case: else each spelling of an address would have attempts of its own.
+ */
 static uint32_t failures(struct req *r, struct str address, uint32_t add)
 {
     struct arena *a = req_arena(r);
@@ -72,6 +85,11 @@ static uint32_t failures(struct req *r, struct str address, uint32_t add)
     return MAX(by_address, by_account);
 }
 
+/*
+ * *ret_id 0: wrong, whatever the reason.  The hash is compared in each case, with NULL for an
+ * unknown account, because a comparison takes tens of milliseconds and leaving it out could be
+ * measured.
+ */
 static bool check_password(struct req *r, struct str address, int64_t *ret_id, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -83,7 +101,11 @@ static bool check_password(struct req *r, struct str address, int64_t *ret_id, s
     return true;
 }
 
-/* POST /login/: email, password, next */
+/*
+ * POST /login/: email, password, next.  A wrong password is a 400 with the form, and too many of
+ * them a 429, also for the right one.  The old session is closed and another one opened: an id that
+ * somebody planted in the browser before must not become that of a user who is logged in.
+ */
 bool login_post(struct req *r, struct err *err)
 {
     struct str address = req_text(r, &email);

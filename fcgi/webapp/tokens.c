@@ -8,7 +8,13 @@
 
 /*
  * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it; the
- * database has its SHA-256 and the first characters, so that people can tell their tokens apart.
+ * database has its SHA-256 and the first characters, so that people can tell their tokens apart.  A
+ * key is 128 random bits, so a plain hash is enough where passwords need a slow one: there is
+ * nothing to guess.
+ *
+ * A token never may more than its owner: permissions are checked when it is made, and what its
+ * owner loses later it cannot do either, for each call looks at both (sql/session.sql).  It ends
+ * after 90 days; a new one takes its place, none is prolonged.
  */
 enum {
     KEY_BYTES = 16,
@@ -34,6 +40,7 @@ const struct param_spec *const tokens_post_params[] = {&permissions, &notes, NUL
 static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
 {
     static const struct {
+        /* Of the page's row, and of the query's. */
         const struct tpl_column *column;
         enum q_web_tokens_col from;
     } texts[] = {
@@ -52,7 +59,11 @@ static void list_tokens(const struct db_rows *found, struct tpl_rows *rows)
     }
 }
 
-/* The page after every answer: the list, the form, and the key or the problem if there is one. */
+/*
+ * The page after every answer: the list, the form, and the key or the problem if there is one.  The
+ * answer to a POST is a page and no redirect, for the key is nowhere else to be had; so it must not
+ * be kept by a browser either.
+ */
 static bool send_page(struct req *r, int status, const char *key, const char *problem,
                       struct err *err)
 {
@@ -96,7 +107,10 @@ static bool may_all(struct req *r, struct strs names)
     return true;
 }
 
-/* POST /api/tokens/: permissions (repeated), notes */
+/*
+ * POST /api/tokens/: permissions (repeated), notes.  What is hashed is the key's text, the 32
+ * digits a client sends in Auth-Token, and not the bytes behind it.
+ */
 bool tokens_post(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
@@ -119,7 +133,10 @@ bool tokens_post(struct req *r, struct err *err)
     return send_page(r, 200, key, "", err);
 }
 
-/* POST /api/tokens/delete/ID/ */
+/*
+ * POST /api/tokens/delete/ID/.  The statement asks for the owner too: the number of somebody else's
+ * token is answered like one that does not exist.
+ */
 bool tokens_delete_post(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
