@@ -7,7 +7,14 @@
 
 /*
  * Data dictionary: annotations as they are sent, fields as they are stored and searched; a page for
- * each.  Everything comes from the field table.
+ * each.  Everything comes from the field table, so what an installation adds in its own fields.tsv
+ * is described here as well.
+ *
+ * Everybody may read it, the names of protected fields too: that a report has a field is no secret,
+ * its values are.  So common values are shown of public fields only, and counted with public eyes
+ * whoever asks.
+ *
+ * Addresses are those of Crash Stats (dataset/annotation/field/NAME), because bugs link to them.
  */
 static struct str field_url(struct arena *a, const char *dataset, const char *name)
 {
@@ -46,7 +53,9 @@ bool dictionary_get(struct req *r, struct err *err)
     return layout_send(r, 200, "dictionary.html", v, err);
 }
 
-/* A row of a field's page; without a text there is nothing to tell. */
+/*
+ * A row of a field's page; without a text there is nothing to tell.  An empty url gives plain text.
+ */
 static void fact(struct tpl_rows *rows, const char *label, struct str text, struct str url)
 {
     if (text.n == 0)
@@ -65,7 +74,10 @@ static void permission(struct tpl_rows *rows, bool is_protected)
          is_protected ? STR("/documentation/protected_data_access/") : STR(""));
 }
 
-/* The five commonest values of the last week; only of public fields, with public eyes. */
+/*
+ * The five commonest values of the last week, which is the search's default period; only of public
+ * fields, with public eyes.  Five show what a field looks like; the search is for more.
+ */
 static bool set_values(struct req *r, struct tpl_values *v, const struct search_field *f,
                        struct err *err)
 {
@@ -104,7 +116,10 @@ static const struct search_field *by_source(const struct field_table *fields, st
     return NULL;
 }
 
-/* What both kinds of fields end with: text and common values. */
+/*
+ * What both kinds of fields end with: text and common values.  f NULL: the field cannot be
+ * searched, so there are no values.
+ */
 static bool send_field(struct req *r, struct str name, const char *text, struct tpl_values *v,
                        const struct search_field *f, struct err *err)
 {
@@ -157,7 +172,10 @@ static bool send_processed(struct req *r, struct str name, struct err *err)
     return send_field(r, name, f ? f->description : "", v, f, err);
 }
 
-/* GET /documentation/datadictionary/dataset/DATASET/field/PATH */
+/*
+ * GET /documentation/datadictionary/dataset/DATASET/field/PATH.  PATH is all of the rest: names of
+ * nested keys may hold slashes.
+ */
 bool dictionary_field_get(struct req *r, struct err *err)
 {
     struct str rest = req_path_rest(r), dataset, word;

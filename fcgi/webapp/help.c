@@ -3,7 +3,11 @@
 #include "lib/base/util.h"
 #include "rows.h"
 
-/* Help: pages of text, and lists made from the field table so that they cannot go stale. */
+/*
+ * Help: pages of text, and lists made from the field table so that they cannot go stale.  Protected
+ * fields are in the list of search fields as well, marked: who lacks the permission shall see that
+ * a field exists and what to ask for.
+ */
 static const char *const query_types[] = {
     [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
     [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
@@ -28,7 +32,10 @@ bool help_protected_get(struct req *r, struct err *err)
     return simple(r, "help_protected.html", "Protected data", err);
 }
 
-/* Two addresses that lead to where their subject is explained. */
+/*
+ * Two addresses that lead to where their subject is explained.  Bugs and old pages link to them;
+ * 302 and not 301, so that no browser remembers them should they get a page of their own.
+ */
 bool help_memory_get(struct req *r, struct err *err)
 {
     (void)err;

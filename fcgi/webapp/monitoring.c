@@ -21,6 +21,10 @@ bool lbheartbeat_get(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
+/*
+ * That it is the store of this installation, by its mark, and that it can be listed: a mount that
+ * is gone leaves an empty directory, which would look like a store without crashes.
+ */
 static bool check_store(struct req *r, struct err *err)
 {
     struct app *app = app_of(r);
@@ -47,7 +51,10 @@ static bool check_search(struct req *r, struct err *err)
     return true;
 }
 
-/* GET /__heartbeat__.  Each part needs those before it, so the first failure ends it. */
+/*
+ * GET /__heartbeat__.  Each part needs those before it, so the first failure ends it.  The answer
+ * says no more than yes or no; the log names the part.
+ */
 bool heartbeat_get(struct req *r, struct err *err)
 {
     static const struct health_check checks[] = {
@@ -63,14 +70,17 @@ bool heartbeat_get(struct req *r, struct err *err)
     return answer_json(r, ok ? 200 : 500, body, err);
 }
 
-/* GET /__version__ */
+/* GET /__version__: the version.json of the deployment as it is. */
 bool version_get(struct req *r, struct err *err)
 {
     (void)err;
     return resp_bytes(r, 200, "application/json; charset=UTF-8", web_version(r));
 }
 
-/* GET /__broken__: to see that errors are noticed. */
+/*
+ * GET /__broken__: to see that errors are noticed.  Only through the operators' door (ROUTE_LOCAL):
+ * a stranger could fill the log with it.
+ */
 bool broken_get(struct req *r, struct err *err)
 {
     (void)r;
@@ -93,7 +103,11 @@ bool monitoring_get(struct req *r, struct err *err)
     return layout_send(r, 200, "monitoring.html", v, err);
 }
 
-/* GET /monitoring/cron/: always 200; the word says it. */
+/*
+ * GET /monitoring/cron/: always 200; the word says it.  A job in error counts more than a scheduler
+ * that has not run for two hours (the time is in sql/webapp.sql): whoever is told "Broken" looks at
+ * the jobs and sees the other as well.
+ */
 bool monitoring_cron_get(struct req *r, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -124,13 +138,14 @@ bool robots_get(struct req *r, struct err *err)
     return resp_bytes(r, 200, "text/plain; charset=utf-8", STR("User-agent: *\nDisallow: /\n"));
 }
 
+/* Browsers ask for it whatever a page says; the picture is where all static files are. */
 bool favicon_get(struct req *r, struct err *err)
 {
     (void)err;
     return resp_redirect(r, 301, STR("/static/img/favicon.svg"));
 }
 
-/* GET /contribute.json */
+/* GET /contribute.json: what this is and under which license, in the form of Mozilla's sites. */
 bool contribute_get(struct req *r, struct err *err)
 {
     json_auto_t *body = json_pack("{s:s, s:s, s:{s:s}}", "name", "Datil", "description",
@@ -139,7 +154,10 @@ bool contribute_get(struct req *r, struct err *err)
     return answer_json(r, 200, body, err);
 }
 
-/* POST /__cspreport__: browsers tell what the policy stopped; only that it happened is noted. */
+/*
+ * POST /__cspreport__: browsers tell what the policy stopped; only that it happened is noted.  The
+ * body is not even read: anybody can send one, and it would put a stranger's text into the log.
+ */
 bool csp_report_post(struct req *r, struct err *err)
 {
     (void)err;

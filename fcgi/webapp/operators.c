@@ -83,7 +83,10 @@ const struct operator_label *operators_of(enum query_type type)
     return kinds[type].operators;
 }
 
-/* A "!" belongs to the operator, also where it stands alone. */
+/*
+ * A "!" belongs to the operator, also where it stands alone.  The first operator of the list that
+ * fits is taken: ">=" stands before ">", or the value of ">=5" would be "=5".
+ */
 struct filter_value filter_split(const struct search_field *field, struct str text)
 {
     size_t bang = text.n > 0 && text.p[0] == '!' ? 1 : 0;
@@ -96,14 +99,20 @@ struct filter_value filter_split(const struct search_field *field, struct str te
     return (struct filter_value){str_sub(text, 0, bang), rest};
 }
 
-/* "@…" names a list that the installation has (search_choices.c), and is none itself. */
+/*
+ * "@…" names a list that the installation has (search_choices.c), and is none itself. p NULL: any
+ * value may be typed.
+ */
 struct str choices_of(const struct search_field *field)
 {
     bool has_list = field->choices && field->choices[0] != '@';
     return has_list ? str_of(field->choices) : STR_NONE;
 }
 
-/* For the script of the form: kind of field to pairs of label and code. */
+/*
+ * For the script of the form (static/js/search-form.js): kind of field to pairs of label and code.
+ * The page carries it, so that script and server offer the same.
+ */
 json_t *operators_json(void)
 {
     json_t *all = json_object();
