@@ -17,7 +17,11 @@ const char *chart_share(struct arena *a, int64_t part, int64_t whole)
     return arena_printf(a, "%.2f", 100 * MIN(MAX(share, 0.0), 1.0));
 }
 
-/* A day without reports keeps a line one unit high, and few reports are not mistaken for none. */
+/*
+ * A day without reports keeps a line one unit high, and few reports are not mistaken for none: 3
+ * units is the lowest bar that looks like one.  A bar takes 20 units with its gap; the picture is
+ * as wide as its bars, and the page scales it.
+ */
 void chart_spark(struct arena *a, struct tpl_rows *bars, const int64_t *counts, size_t n,
                  int64_t *ret_width)
 {
@@ -37,7 +41,11 @@ void chart_spark(struct arena *a, struct tpl_rows *bars, const int64_t *counts, 
     *ret_width = (int64_t)n * STEP;
 }
 
-/* 1, 2 or 5 times a power of ten, so that at most five steps reach `most`. */
+/*
+ * 1, 2 or 5 times a power of ten, so that at most five steps reach `most`: such numbers are read
+ * off a scale without reckoning.  The end of the loop is for counts that no installation has, where
+ * the next power would overflow.
+ */
 static int64_t step_for(int64_t most)
 {
     static const int64_t factors[] = {1, 2, 5};
@@ -92,7 +100,10 @@ static void add_dates(struct tpl_rows *dates, struct arena *a, const struct plot
     }
 }
 
-/* The points as one attribute of a polyline. */
+/*
+ * The points as one attribute of a polyline, POINT_MAX bytes for each of two numbers with one
+ * decimal.  The class is the place of the line, from s1: the style sheet has a colour for each.
+ */
 static void add_line(struct tpl_rows *rows, struct arena *a, const struct plot *f,
                      const struct chart_line *line)
 {
@@ -137,6 +148,7 @@ void chart_set_days(struct tpl_values *v, struct arena *a, int64_t first_day_us,
         add_line(drawn, a, &f, &lines[l]);
 }
 
+/* Empty lists and a size: the template names them all, and what a template names must be set. */
 void chart_set_none(struct tpl_values *v)
 {
     set_size(v, "");

@@ -7,12 +7,16 @@
 
 /*
  * Values as people read them.  Everything is pure and in English: numbers have commas, times are
- * UTC, and what cannot be read is shown as it came.  Bytes are counted in thousands, as disks and
- * downloads are.
+ * UTC, and what cannot be read is shown as it came, since a report that lies is still to be looked
+ * at.  Bytes are counted in thousands, as disks and downloads are.
+ *
+ * Texts are made as Crash Stats makes them, because people compare pages of both and copy from them
+ * into bugs.  Only the pages use them: the API gives numbers as numbers.
  */
 const char *fmt_count(struct arena *a, int64_t n)
 {
     char digits[24], out[40];
+    /* The least number of all has no positive counterpart. */
     uint64_t magnitude = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
     int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)magnitude);
     int used = 0;
@@ -50,6 +54,10 @@ const char *fmt_seconds(struct arena *a, int64_t s)
     return s < 60 ? total : arena_printf(a, "%s (%s)", total, fmt_duration(a, s));
 }
 
+/*
+ * The number itself comes first, for sizes in reports are compared to the byte; the unit behind it
+ * is for the eye.  From 999.995 on two decimals would print 1000.00.
+ */
 const char *fmt_bytes(struct arena *a, int64_t n)
 {
     static const char *const units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
@@ -110,7 +118,10 @@ const char *fmt_iso_time(struct arena *a, const char *iso)
     return time_parse(str_of(iso), &us, ERR_IGNORED) ? fmt_time(a, us) : arena_strdup(a, iso);
 }
 
-/* Build ids begin with a date by convention; one that is none gives no date. */
+/*
+ * Build ids begin with a date by convention; one that is none gives no date.  Nothing was built
+ * before 1990: such digits are a number that somebody counts up.
+ */
 const char *fmt_build_date(struct arena *a, struct str build_id)
 {
     uint64_t n;
@@ -145,7 +156,10 @@ const char *fmt_uptime_range(size_t i)
     return uptime_ranges[i].name;
 }
 
-/* Fewer than five places are noise, and not shown. */
+/*
+ * Fewer than five places are noise, and not shown.  Up is positive, though a better rank is a
+ * smaller number.
+ */
 const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_before)
 {
     int64_t up = rank_before - rank_now;
@@ -154,7 +168,11 @@ const char *fmt_rank_change(struct arena *a, int64_t rank_now, int64_t rank_befo
     return arena_printf(a, "%+lld", (long long)up);
 }
 
-/* No space before "*", "&" and ",", one behind a comma. */
+/*
+ * No space before "*", "&" and ",", one behind a comma: compilers write the same function in
+ * several ways, and a reader who looks for one name must find it.  A comma may need a byte more,
+ * hence twice the length.
+ */
 struct str fmt_function(struct arena *a, struct str function)
 {
     STRBUF_AUTO b;
@@ -176,6 +194,7 @@ struct str fmt_function(struct arena *a, struct str function)
     return str_copy(a, str_rtrim(sb_view(&b)));
 }
 
+/* The last digit stays, so that zero is 0x0; what is no hexadecimal number stays as it is. */
 struct str fmt_strip_zeros(struct arena *a, struct str hex)
 {
     if (!str_starts_nocase(hex, STR("0x")))
@@ -225,7 +244,7 @@ struct str fmt_frame(struct arena *a, const json_t *frame)
 
 /*
  * Files of version-control builds are named kind:server/repository:path:revision.
- * Placeholders: %S server, %R repository, %P path, %V revision, %L line.
+ * Placeholders: %R repository, %P path, %V revision, %L line; the server is part of the pattern.
  */
 static const struct {
     const char *kind, *server, *url;
@@ -280,13 +299,20 @@ static struct str fill_url(struct arena *a, const char *pattern, const struct vc
     return str_copy(a, sb_view(&b));
 }
 
-/* Generated files lie below their own hash, which says nothing to a reader. */
+/*
+ * Generated files lie below their own hash, which says nothing to a reader.  128 digits are a
+ * SHA-512.
+ */
 static struct str without_hash(struct str path)
 {
     size_t slash = str_find_char(path, '/', 0);
     return slash == 128 ? str_sub(path, 129, SIZE_MAX) : path;
 }
 
+/*
+ * A known server gives a link, an unknown one only a name that reads well; so an installation whose
+ * code is elsewhere loses nothing but the links.
+ */
 struct source_link fmt_source(struct arena *a, struct str file, int64_t line)
 {
     struct vcs_file f;

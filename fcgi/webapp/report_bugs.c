@@ -17,7 +17,10 @@
 
 enum { TITLE_MAX = 255, FRAMES_MAX = 10, SIGNATURE_MAX = 80, TRACE_MAX = 5000, TEXT_MAX = 1 << 16 };
 
-/* Names of operating systems as Bugzilla's own list has them; others are given as they are. */
+/*
+ * Names of operating systems as Bugzilla's own list has them; others are given as they are.  By the
+ * beginning, since os_pretty_version goes on with a version.
+ */
 static const char *op_sys(const json_t *doc)
 {
     static const struct {
@@ -52,7 +55,11 @@ static void frame_line(struct arena *a, struct strbuf *b, size_t number, const c
     sb_char(b, '\n');
 }
 
-/* Inlined functions count as frames here: people know them by name, and the top ten matter. */
+/*
+ * Inlined functions count as frames here: people know them by name, and the top ten matter.  A
+ * frame marked "truncated" stands for those that the processor left out of a long stack, and is
+ * none.
+ */
 static void frames_text(struct arena *a, struct strbuf *b, const json_t *thread)
 {
     size_t i, number = 0;
@@ -153,7 +160,10 @@ struct placeholder {
     const char *name, *value;
 };
 
-/* Replaces %(name)s by the URL-encoded value; unknown names vanish. */
+/*
+ * Replaces %(name)s by the URL-encoded value; unknown names vanish.  The form is that of Python, as
+ * product files of Crash Stats have it; what has no end is left as text.
+ */
 static struct str replace_placeholders(struct arena *a, const char *template,
                                        const struct placeholder *v, size_t n)
 {
@@ -198,6 +208,10 @@ static void set_links(const struct report_page *c, struct tpl_rows *rows)
     }
 }
 
+/*
+ * Bugs that name the signature, and links for a new one.  The bugs are those of the table
+ * bug_association; the tracker itself is not asked.
+ */
 bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     const char *signature = jget_str(c->doc, "signature");

@@ -15,7 +15,10 @@
 #include "queries.h"
 #include "rows.h"
 
-/* Texts of a report may be as long as the document; nobody reads more than this of one. */
+/*
+ * Texts of a report may be as long as the document; nobody reads more than this of one.  It bounds
+ * one row, and there are some ninety.
+ */
 enum { VALUE_BYTES_SHOWN = 4 << 20 };
 
 enum how {
@@ -31,6 +34,10 @@ enum how {
     AS_TRUE, /* only when true */
 };
 
+/*
+ * SHOW_ALWAYS is for what people look for first and want to see missing.  SEARCHABLE gives a link
+ * to all reports with the same value.
+ */
 enum { SHOW_ALWAYS = 1, SEARCHABLE = 2 };
 
 /* What a row shows, each part only where it is set. */
@@ -57,7 +64,10 @@ struct detail {
     bool (*read)(const struct report_page *c, const struct detail *d, struct shown *s);
 };
 
-/* p NULL: lists, objects and null have no text of one line. */
+/*
+ * p NULL: lists, objects and null have no text of one line.  15 digits are what a double holds for
+ * certain; a sixteenth would show its error.
+ */
 static struct str scalar(struct arena *a, const json_t *v)
 {
     if (json_is_string(v))
@@ -96,6 +106,10 @@ static bool number_of(const json_t *v, int64_t *ret)
                                            "number", ret, ERR_IGNORED);
 }
 
+/*
+ * False: no number, and the caller shows the text that is there.  A date out of range gives a row
+ * without a text.
+ */
 static bool read_number(const struct report_page *c, enum how how, const json_t *v, struct shown *s)
 {
     static const int64_t LAST_EPOCH_S = 100000000000; /* the year 5138; clients send rubbish, too */
@@ -115,7 +129,10 @@ static bool read_number(const struct report_page *c, enum how how, const json_t 
     return true;
 }
 
-/* What a filter on this field looks like, when the path is a search field of its own. */
+/*
+ * What a filter on this field looks like, when the path is a search field of its own.  "=" asks for
+ * exactly this value, where a plain one would search for words.
+ */
 static bool read_text(const struct report_page *c, const struct detail *d, struct str text,
                       struct shown *s)
 {
@@ -175,7 +192,10 @@ static bool read_signature(const struct report_page *c, const struct detail *d, 
     return true;
 }
 
-/* Build ids are times, YYYYMMDDhhmmss: the date beside them is what people look for. */
+/*
+ * Build ids are times, YYYYMMDDhhmmss: the date beside them is what people look for.  Buildhub is
+ * Mozilla's own list of builds, so only products that say they are in it get the link.
+ */
 static bool read_build(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     struct str build = scalar(c->a, json_object_get(c->doc, d->path));
@@ -206,7 +226,10 @@ static bool read_os(const struct report_page *c, const struct detail *d, struct 
     return text != NULL;
 }
 
-/* Some processors crash programs by themselves; who reads one report should know. */
+/*
+ * Some processors crash programs by themselves; who reads one report should know.  Which they are
+ * stands in results.c, for search results mark them too.
+ */
 static bool read_cpu_info(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     const char *info = jget_str(c->doc, d->path);
@@ -231,7 +254,10 @@ static bool read_process_type(const struct report_page *c, const struct detail *
     return true;
 }
 
-/* The raw text where the reader may see it, else the sanitised one. */
+/*
+ * The raw text where the reader may see it, else the sanitised one.  The key of the raw one is
+ * protected, so the reduced document itself decides; the template says which of them it is.
+ */
 static bool read_raw_or(const struct report_page *c, const struct detail *d, struct shown *s)
 {
     const char *raw = jget_str(c->doc, arena_printf(c->a, "%s_raw", d->path));
@@ -273,6 +299,10 @@ static struct str cut(struct str text)
     return str_sub(text, 0, utf8_prefix_bytes(text, VALUE_BYTES_SHOWN));
 }
 
+/*
+ * Every column is set in every row, empty where `s` has nothing: the template shows what is not
+ * empty, and a row with a column unset would be an error of the page.
+ */
 static void add_row(struct tpl_rows *rows, const char *label, const struct shown *s,
                     bool is_protected)
 {
@@ -306,7 +336,10 @@ static void add_device(struct arena *a, struct tpl_rows *rows, const char *label
     add_row(rows, label, &(struct shown){.text = str_of(text)}, false);
 }
 
-/* Two rows, looked up together: a number of a device means something with its vendor only. */
+/*
+ * Two rows, looked up together: a number of a device means something with its vendor only.  Names
+ * come from the table graphics_device; without a row there the numbers stand alone.
+ */
 static bool add_graphics(const struct report_page *c, struct tpl_rows *rows, struct err *err)
 {
     const char *vendor = jget_str(c->doc, "adapter_vendor_id");
@@ -473,6 +506,7 @@ static void set_breadcrumbs(const struct report_page *c, struct tpl_values *v)
     }
 }
 
+/* The row without a path is the place of the graphics rows, which are two and need the database. */
 bool report_set_details(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     struct tpl_rows *rows = tpl_list(v, LIST_DETAILS);

@@ -25,7 +25,10 @@ enum {
     DEBUG_BYTES_SHOWN = 8 << 20, /* of a log: those who see it want all of it */
 };
 
-/* Whether there are symbols for a module, as the walker found out; empty: it did not ask. */
+/*
+ * Whether there are symbols for a module, as the walker found out; empty: it did not ask, since it
+ * asks only for modules that frames lie in.
+ */
 static const char *symbols_of(const json_t *m)
 {
     if (jget_bool_or(m, "missing_symbols", false))
@@ -35,7 +38,10 @@ static const char *symbols_of(const json_t *m)
     return jget_bool_or(m, "loaded_symbols", false) ? "loaded" : "";
 }
 
-/* Only what a browser can open. */
+/*
+ * Only what a browser can open.  The document says it, so it may be anything; a name without a link
+ * is good enough.
+ */
 static struct str symbol_url(const json_t *m)
 {
     struct str url = jget_strn(m, "symbol_url");
@@ -103,7 +109,10 @@ static int public_first_by_name(const void *x, const void *y)
     return d ? d : strcmp(a->name, b->name);
 }
 
-/* What the collector added is on the tab Debug: the program did not send it. */
+/*
+ * What the collector added is on the tab Debug: the program did not send it.  The names are those
+ * that the collector overwrites in every report.
+ */
 static bool is_of_collector(const char *name)
 {
     static const char *const own[] = {"metadata", "uuid", "submitted_timestamp", "version"};
@@ -113,7 +122,10 @@ static bool is_of_collector(const char *name)
     return false;
 }
 
-/* Whole characters, with the length of the whole behind them. */
+/*
+ * Whole characters, with the length of the whole behind them, so that nobody takes a cut text for
+ * the text.
+ */
 static struct str cut(struct arena *a, struct str text)
 {
     if (text.n <= ANNOTATION_BYTES_SHOWN)
@@ -122,6 +134,7 @@ static struct str cut(struct arena *a, struct str text)
     return str_of(arena_printf(a, STR_FMT "\n… (%zu bytes)", STR_ARG(start), text.n));
 }
 
+/* A value that is no text is shown as the JSON that it is. */
 static void annotation_row(const struct report_page *c, struct tpl_rows *rows,
                            const struct shown *s)
 {
@@ -205,7 +218,10 @@ bool report_set_downloads(const struct report_page *c, struct tpl_values *v, str
     return true;
 }
 
-/* JSON as text, sorted and indented; the cut keeps a page of a large document usable. */
+/*
+ * JSON as text, sorted and indented; the cut keeps a page of a large document usable: TREE_MAX is
+ * some ten thousand lines.
+ */
 static const char *tree(struct arena *a, const json_t *value)
 {
     if (!value)
@@ -236,7 +252,10 @@ static const char *yes_no(const json_t *o, const char *key)
     return json_is_boolean(v) ? (json_is_true(v) ? "yes" : "no") : "";
 }
 
-/* The telemetry environment knows names and states; numbers of states are Firefox's own. */
+/*
+ * The telemetry environment knows names and states; numbers of states are Firefox's own, and shown
+ * as they are rather than explained wrongly for some version.
+ */
 static void addon_from_environment(struct arena *a, struct tpl_rows *rows, const char *id,
                                    const json_t *addon)
 {
@@ -251,7 +270,9 @@ static void addon_from_environment(struct arena *a, struct tpl_rows *rows, const
                                                         : "");
 }
 
-/* "id:version" as the annotation has it. */
+/*
+ * "id:version" as the annotation has it.  The last colon counts: ids may hold one, versions do not.
+ */
 static void addon_from_list(struct tpl_rows *rows, struct str entry)
 {
     size_t colon = str_rfind_char(entry, ':');
@@ -287,6 +308,7 @@ void report_set_extensions(const struct report_page *c, struct tpl_values *v)
     tpl_bool(v, "has_extensions", tpl_rows_count(rows) > 0);
 }
 
+/* The caller changes what differs; a row with a column unset is an error of the page. */
 static struct tpl_row *add_debug(struct tpl_rows *rows, const char *label, struct str text,
                                  bool is_block)
 {
@@ -299,7 +321,10 @@ static struct tpl_row *add_debug(struct tpl_rows *rows, const char *label, struc
     return row;
 }
 
-/* Texts of one line as they are; longer ones and lists keep their lines. */
+/*
+ * Texts of one line as they are; longer ones and lists keep their lines.  What a report lacks has
+ * no row: an empty one would look like a value.
+ */
 static void add_debug_value(struct arena *a, struct tpl_rows *rows, const char *label,
                             const json_t *value)
 {

@@ -35,6 +35,7 @@ static void add_icon(struct tpl_rows *icons, const char *name, const char *symbo
 static void set_icons(struct tpl_row *row, const struct tcb_row *x)
 {
     struct tpl_rows *icons = tpl_col_rows(row, CRASHER_ICONS);
+    /* Red and yellow are one mark in two strengths: never both. */
     if (x->startup > 0 && x->startup == x->count)
         add_icon(icons, "flag-red", "flag", "Every crash happened while starting");
     else if (x->startup > 0)
@@ -149,6 +150,11 @@ static void set_control(struct tpl_rows *groups, const struct tcb_wanted *w, con
     }
 }
 
+/*
+ * What can be chosen, and what is chosen now.  The choices are those that the parameters are
+ * checked with, so the page cannot offer what is refused; platforms alone are listed here, since
+ * that parameter takes any name the database knows (read_platform).
+ */
 static void set_controls(struct tpl_values *v, const struct tcb_wanted *w)
 {
     static const struct param_choice platforms[] = {
@@ -181,6 +187,10 @@ static void set_controls(struct tpl_values *v, const struct tcb_wanted *w)
                     controls[i].current);
 }
 
+/*
+ * The heading counts what is shown; the sentence below says what share of all crashes that is,
+ * because a ranking that covers a tenth of them is read in another way than one that covers all.
+ */
 static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tcb *t,
                       struct err *err)
 {
@@ -207,7 +217,11 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
     return set_rows(r, v, w, t, err) && layout_send(r, 200, "topcrashers.html", v, err);
 }
 
-/* _format=json: the same numbers for programs. */
+/*
+ * _format=json: the same numbers for programs. rank_before is left out of a new signature, since 0
+ * would sort as the best rank of all; first_date is null for what the table of signatures does not
+ * know yet.
+ */
 static bool send_json(struct req *r, const struct tcb_wanted *w, const struct tcb *t,
                       struct err *err)
 {
@@ -243,7 +257,10 @@ static bool send_json(struct req *r, const struct tcb_wanted *w, const struct tc
     return answer_json(r, 200, body, err);
 }
 
-/* Without a version: the first one of the product, if it has any. */
+/*
+ * Without a version: the first one of the product, if it has any, by a redirect, so that the
+ * address in the browser says what is shown.  Who sends an empty version wants all of them.
+ */
 static bool redirect_to_version(struct req *r, const struct tcb_wanted *w)
 {
     const struct live_versions *l = live_versions_of(r, w->product);
@@ -256,7 +273,10 @@ static bool redirect_to_version(struct req *r, const struct tcb_wanted *w)
     return resp_redirect(r, 302, query_url(&q, "/topcrashers/"));
 }
 
-/* GET /topcrashers/ */
+/*
+ * GET /topcrashers/.  Parameters are refused here and not by the runner (ROUTE_OWN_REFUSAL): an
+ * unknown product is a 404 whatever else is wrong.
+ */
 bool topcrashers_get(struct req *r, struct err *err)
 {
     struct tcb_wanted w = {0};

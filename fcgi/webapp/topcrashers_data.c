@@ -11,6 +11,10 @@
 #include "lib/base/util.h"
 #include "queries.h"
 
+/*
+ * EARLY_S is the minute that the page's mark speaks of.  The search for early crashes lists as many
+ * signatures as any search may, because the ones wanted need not be its commonest.
+ */
 static const int64_t SECOND_US = 1000000, DAY_US = 86400000000;
 enum { EARLY_S = 60, EARLY_SIGNATURES = 10000 }; /* as many as a search lists */
 
@@ -53,6 +57,7 @@ const struct param_spec *const topcrashers_params[] = {
     &tcb_product, &tcb_version, &tcb_days,     &tcb_size,   &tcb_mode, &tcb_range,
     &tcb_type,    &tcb_process, &tcb_platform, &tcb_format, NULL};
 
+/* The value as it is sent and searched for; choices[0] is the default. */
 static const char *chosen(struct req *r, const struct param_spec *p)
 {
     return p->choices[req_choice(r, p)].value;
@@ -73,6 +78,10 @@ static bool read_platform(struct req *r, struct tcb_wanted *w, struct err *err)
     return true;
 }
 
+/*
+ * The period ends now, at the next full second, or with _tcbs_mode=byday at the last midnight of
+ * UTC: then everybody who opens the page on one day sees the same numbers.
+ */
 bool tcb_read_wanted(struct req *r, struct tcb_wanted *w, struct err *err)
 {
     w->query = query_of_request(r);
@@ -146,6 +155,10 @@ enum period { PERIOD_NOW, PERIOD_NOW_EARLY, PERIOD_BEFORE };
  * The ranking now; of the crashes within a minute of starting; and in the time before.  The early
  * ones are counted by a search of their own: a histogram of up-times inside each signature would
  * have a bucket for every minute that a program ran, and only the first is looked at.
+ *
+ * With _range_type=build the period is that of the builds.  Reports come in after a build was made,
+ * so for the period before they are looked for up to now: else the older builds would lack the
+ * reports of the newer days.
  */
 static bool search(struct req *r, const struct tcb_wanted *w, enum period period, json_t **ret,
                    struct err *err)
@@ -166,6 +179,7 @@ static bool search(struct req *r, const struct tcb_wanted *w, enum period period
         query_addc(&q, "build_id", build_text(q.a, "<", to));
     }
     if (period == PERIOD_NOW_EARLY) {
+        /* Reports without an up-time count as none of the early ones. */
         query_addc(&q, "uptime", ">=0");
         query_addf(&q, "uptime", "<%d", EARLY_S);
     }
@@ -205,7 +219,10 @@ static int64_t count_of_term(const json_t *bucket, const char *facet, const char
     return 0;
 }
 
-/* By the beginning of the name: "Windows NT" is Windows. */
+/*
+ * By the beginning of the name: "Windows NT" is Windows.  The short name is that beginning, in any
+ * case.
+ */
 static int64_t count_of_platform(const json_t *bucket, const struct tcb_platform *p)
 {
     int64_t count = 0;
@@ -245,7 +262,10 @@ static void read_early(struct tcb *t, const json_t *early)
     }
 }
 
-/* The place in the period before is that among all signatures of then. */
+/*
+ * The place in the period before is that among all signatures of then.  A signature the search did
+ * not list keeps rank_before 0, which pages show as new.
+ */
 static void read_before(struct tcb *t, const json_t *before)
 {
     const json_t *buckets = app_facet(before, "signature");
@@ -270,6 +290,10 @@ struct strs tcb_signatures(struct arena *a, const struct tcb *t)
     return s;
 }
 
+/*
+ * From the table of signatures and not from the index: old weeks of the index go, a signature's
+ * first day does not.
+ */
 static bool read_first_dates(struct req *r, struct tcb *t, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -287,6 +311,10 @@ static bool read_first_dates(struct req *r, struct tcb *t, struct err *err)
     return true;
 }
 
+/*
+ * Ranks count the signatures only: a bucket without a text has no row.  The two other searches are
+ * left out where there is nothing to compare.
+ */
 bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct err *err)
 {
     json_auto_t *now = NULL, *early = NULL, *before = NULL;
