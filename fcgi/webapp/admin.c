@@ -132,7 +132,6 @@ static bool set_table(struct req *r, struct tpl_values *v, const struct admin_ta
     return true;
 }
 
-/* GET /siteadmin/ */
 /* GET /siteadmin/.  Never kept by a browser: the page has the addresses of all accounts on it. */
 bool admin_get(struct req *r, struct err *err)
 {
