@@ -19,9 +19,18 @@
 #include "lib/web/params.h"
 #include "queries.h"
 
-enum { DEBUG_ID_DIGITS = 33 }; /* a shorter one may be a code id */
+/*
+ * A debug id has 32 digits of an identity and at least one of an age; a shorter one may be a code
+ * id.
+ */
+enum { DEBUG_ID_DIGITS = 33 };
 
 /* clang-format off */
+/*
+ * What stack walkers (.sym) and debuggers ask for: compressed DLL, EXE and PDB of Microsoft's,
+ * debug files and archives of other systems.  The list is Tecken's; a request for anything else
+ * ends without a look at the disk.
+ */
 static const char *const extensions[] = {".sym", ".dl_", ".ex_", ".pd_", ".dbg.gz", ".tar.bz2"};
 static const struct {
     const char *name, *value;
@@ -34,13 +43,20 @@ static const struct {
 static const char *const area_paths[] = {[SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1"};
 /* clang-format on */
 
+/*
+ * Scripts of pages on other sites may read the answers: downloads need no log-in.  The headers are
+ * those that Tecken allows.
+ */
 static void add_cors(struct req *req)
 {
     for (size_t i = 0; i < ARRAY_LEN(cors); i++)
         resp_header(req, cors[i].name, str_of(cors[i].value));
 }
 
-/* Names that no symbol server has: answered without a look. */
+/*
+ * Names that no symbol server has: answered without a look.  Microsoft's debuggers ask for file.ptr
+ * after every miss, and an id of zeros is that of a module without one.
+ */
 static bool is_ignored(const struct symkey *k)
 {
     if (strcmp(k->file, "file.ptr") == 0)
@@ -53,7 +69,10 @@ static bool is_ignored(const struct symkey *k)
     return true;
 }
 
-/* For those who ask how long the store took. */
+/*
+ * For those who ask how long the store took: seconds, and exactly 0 for a request that did not
+ * look.
+ */
 static void add_debug_time(struct req *req, int64_t us)
 {
     struct str wish = req_header(req, "Debug");
@@ -69,7 +88,11 @@ static bool not_found(struct req *req, const char *text)
     return resp_bytes(req, 404, "text/plain; charset=utf-8", str_of(text));
 }
 
-/* A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere. */
+/*
+ * A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere.  HEAD is a
+ * 200 and not a 302, as with Tecken: who only asks whether a file is there need not follow
+ * anything.
+ */
 static bool redirect_to_file(struct req *req, enum symstore_area area, const struct symkey *k)
 {
     const struct symbol_server *s = req_app(req);
@@ -87,7 +110,10 @@ static bool redirect_to_file(struct req *req, enum symstore_area area, const str
     return resp_header(req, "Location", str_of(where)) && resp_bytes(req, 200, NULL, STR(""));
 }
 
-/* Where a file has another name: the same request for that. */
+/*
+ * Where a file has another name: the same request for that.  The query goes along, for the second
+ * request may miss as well and then wants code_file and code_id in the list.
+ */
 static bool redirect_to_name(struct req *req, const struct symkey *to)
 {
     struct arena *a = req_arena(req);
@@ -144,6 +170,10 @@ static const struct param_spec
 const struct param_spec *const download_params[] = {&try_too, &code_file, &code_id, NULL};
 const struct param_spec *const download_try_params[] = {&code_file, &code_id, NULL};
 
+/*
+ * The order is that of the head of this file.  A miss is written down for GET only: HEAD asks
+ * whether a file is there and does not want it.
+ */
 static bool download(struct req *req, bool with_try, struct err *err)
 {
     struct symbol_server *s = req_app(req);
@@ -193,12 +223,16 @@ bool download_try_get(struct req *req, struct err *err)
     return download(req, true, err);
 }
 
+/* A client that names gzip is taken at its word: quality values are not read. */
 static bool takes_gzip(struct req *req)
 {
     return str_find(req_header(req, "Accept-Encoding"), STR("gzip"), 0) != SIZE_MAX;
 }
 
-/* HTTP dates are the one place where days have names. */
+/*
+ * HTTP dates are the one place where days have names.  The tag is time and size of the stored file;
+ * no-transform, because a proxy that unpacks or packs would change what the tag stands for.
+ */
 static void add_validators(struct req *req, const struct symstore_found *f)
 {
     static const char days[] = "MonTueWedThuFriSatSun";
@@ -243,6 +277,11 @@ bool other_method(struct req *req, struct err *err)
            resp_header(req, "Allow", STR("GET, HEAD"));
 }
 
+/*
+ * A file is stored as it was uploaded, mostly compressed.  Who takes gzip gets those bytes; for
+ * others it is unpacked by the sandboxed reader into a temporary file, since its bytes are a
+ * stranger's.
+ */
 bool stored_file_get(struct req *req, struct err *err)
 {
     const struct symbol_server *s = req_app(req);

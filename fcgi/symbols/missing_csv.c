@@ -8,6 +8,10 @@
 #include "lib/web/param_spec.h"
 #include "queries.h"
 
+/*
+ * Names of files come from dumps of strangers, so they may hold anything; a quote inside is
+ * doubled, and only what needs quotes has them, so that simple scripts can split the common lines.
+ */
 static void put_field(struct strbuf *b, const char *text, const char *behind)
 {
     bool quote = strpbrk(text, "\",\r\n");
@@ -25,8 +29,14 @@ static const struct param_spec today = {"today", PARAM_FLAG,
                                         .help = "since midnight; default: of the last 24 hours"};
 const struct param_spec *const missing_csv_params[] = {&today, NULL};
 
+/*
+ * What this worker still has in its memory is written first, or the list would lack what was asked
+ * for a moment ago; other workers write theirs when it is due.  The name of the file has
+ * yesterday's date unless ?today is sent, as with Tecken.
+ */
 bool missing_csv_get(struct req *req, struct err *err)
 {
+    /* Millions of lines; above it an error is better than a worker that holds still more. */
     enum { CSV_MAX = 256 << 20 };
     static const int64_t DAY_US = 86400LL * 1000000;
     struct symbol_server *s = req_app(req);

@@ -1,6 +1,12 @@
 /*
- * A worker of the symbol server: what it opens at its start, its errors and its health.  Errors
- * are small JSON objects; reasons that name files or the database go to the log alone.
+ * A worker of the symbol server: what it opens at its start, its errors and its health.  Errors are
+ * small JSON objects, as upload scripts written for Tecken read them; reasons that name files or
+ * the database go to the log alone.  A miss of a download is no error and has its text in
+ * download.c.
+ *
+ * Symbols that were asked for in vain are counted in memory and written now and then
+ * (lib/symfile/missing.h): a dump asks for hundreds of modules at once, and a statement for each
+ * would cost more than the answers.
  */
 #include "fcgi/symbols/symbol_server.h"
 
@@ -37,6 +43,10 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
     return true;
 }
 
+/*
+ * What was counted is written down even now; a worker that is killed loses what it had not written,
+ * which is a statistic and no report.
+ */
 void symbol_server_stop(void *app)
 {
     struct symbol_server *s = app;
@@ -52,6 +62,10 @@ int symbol_server_tick(void *app)
     return missing_due_ms(s->missing);
 }
 
+/*
+ * An error of 404 names the path, and a 405 the method, in the words of Tecken.  Both come from
+ * strangers, hence the clean-up: JSON has to be valid UTF-8.
+ */
 bool symbol_server_error(struct req *req, int status, const struct err *err)
 {
     struct arena *a = req_arena(req);
@@ -69,12 +83,20 @@ bool symbol_server_error(struct req *req, int status, const struct err *err)
     return body && resp_json(req, status, body, &(struct err){0});
 }
 
+/*
+ * Nothing is looked at: a load balancer asks every few seconds, and only wants to know that a
+ * worker answers.
+ */
 bool lbheartbeat_get(struct req *req, struct err *err)
 {
     (void)err;
     return resp_bytes(req, 200, "text/plain; charset=utf-8", STR("ok"));
 }
 
+/*
+ * The mark first: an empty directory where the store is not mounted can be written to as well, and
+ * uploads would vanish under the mount.
+ */
 static bool check_storage(struct req *req, struct err *err)
 {
     const struct symbol_server *s = req_app(req);
@@ -90,6 +112,11 @@ static bool check_symcache(struct req *req, struct err *err)
            err_set(err, ERR_IO, "%s cannot be written", s->store.cache_dir);
 }
 
+/*
+ * All checks are made even after one has failed, and the document says which: monitors show them
+ * side by side.  The keys are those of Tecken, "details" among them, which is always empty here:
+ * reasons are in the log.
+ */
 bool heartbeat_get(struct req *req, struct err *err)
 {
     static const struct health_check checks[] = {
