@@ -7,6 +7,10 @@
 
 #include "lib/base/util.h"
 
+/*
+ * A % that no two digits follow stays as it is: people type addresses, and refusing one would tell
+ * them less than a search for "100%".  A plus is a blank in queries and forms, and a plus in paths.
+ */
 struct str pct_decode(struct arena *a, struct str s, bool plus_is_space)
 {
     char *out = arena_alloc(a, s.n + 1);
@@ -27,6 +31,10 @@ struct str pct_decode(struct arena *a, struct str s, bool plus_is_space)
     return str_n(out, n);
 }
 
+/*
+ * What RFC 3986 lets stand in a path stays as it is: names of libraries have plus signs, as in
+ * libstdc++.so, and should be readable in an address.
+ */
 struct str url_path_encode(struct arena *a, struct str path)
 {
     static const char safe[] = "-._~/:@!$&'()*+,;=";
@@ -48,6 +56,10 @@ struct str url_path_encode(struct arena *a, struct str path)
     return str_n(out, n);
 }
 
+/*
+ * PARAMS_MAX is checked before anything is copied; the list doubles, so many parameters cost no
+ * more than their bytes.
+ */
 bool params_add(struct arena *a, struct param_list *list, struct str name, struct str value,
                 struct err *err)
 {
@@ -88,6 +100,7 @@ bool params_parse(struct arena *a, struct str text, struct param_list *list, str
     return true;
 }
 
+/* The first of that name, for those who want one value; p NULL: not sent. */
 struct str params_find(const struct param_list *list, const char *name)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -96,6 +109,10 @@ struct str params_find(const struct param_list *list, const char *name)
     return STR_NONE;
 }
 
+/*
+ * Two cookies of one name are possible; the first counts, since browsers send that of the longer
+ * path first (RFC 6265).
+ */
 struct str cookie_find(struct str header, const char *name)
 {
     struct str pair;
@@ -111,6 +128,7 @@ struct str cookie_find(struct str header, const char *name)
     return STR_NONE;
 }
 
+/* "text/html; charset=utf-8" is text/html: what parameters say is asked for by header_param. */
 struct str header_value(struct str header)
 {
     return str_trim(str_sub(header, 0, str_find_char(header, ';', 0)));
@@ -153,6 +171,10 @@ static bool next_param(struct str *rest, struct str *ret_name, struct str *ret_v
     return true;
 }
 
+/*
+ * Only \" and \\ are escapes here: a path of Windows that was sent with single backslashes stays
+ * whole.
+ */
 static void unquote(struct str value, struct strbuf *out)
 {
     if (value.n == 0 || value.p[0] != '"') {
@@ -168,6 +190,7 @@ static void unquote(struct str value, struct strbuf *out)
     }
 }
 
+/* The last one counts, when a name is there twice. */
 bool header_param(struct str header, const char *name, struct strbuf *out)
 {
     struct str found_name, value, last = STR_NONE;
@@ -180,6 +203,7 @@ bool header_param(struct str header, const char *name, struct strbuf *out)
     return true;
 }
 
+/* ISO-8859-1 is the first 256 code points. */
 static void latin1_to_utf8(struct str text, struct strbuf *out)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -188,6 +212,10 @@ static void latin1_to_utf8(struct str text, struct strbuf *out)
     }
 }
 
+/*
+ * The form of RFC 5987, charset'language'value, for names that are not ASCII.  What does not fit it
+ * is given as it was written: a name that looks odd is better than none.
+ */
 bool header_param_extended(struct str header, const char *name, struct strbuf *out)
 {
     STRBUF_AUTO starred;
@@ -212,6 +240,7 @@ bool header_param_extended(struct str header, const char *name, struct strbuf *o
     return true;
 }
 
+/* Quality values are not weighed: the question is whether a client can read a type at all. */
 bool accepts(struct str header, const char *media_type)
 {
     struct str want = str_of(media_type), item;

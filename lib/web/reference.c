@@ -12,6 +12,7 @@ static void print_choices(const struct param_spec *p, FILE *out)
         fprintf(out, "%s`%s`", i ? ", " : "", p->choices[i].value);
 }
 
+/* A limit is part of the type, because readers ask for both at once; 0 means that there is none. */
 static void print_type(const struct param_spec *p, FILE *out)
 {
     if (p->type == PARAM_CHOICE) {
@@ -51,6 +52,7 @@ static void print_params(const struct param_spec *const *params, FILE *out)
     }
 }
 
+/* HEAD comes with GET and OPTIONS with everything, so neither is printed. */
 static const char *methods_of(const struct route *r)
 {
     if (r->methods & METHOD_PUT)

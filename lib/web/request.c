@@ -11,8 +11,12 @@
 #include "lib/web/multipart.h"
 
 /*
- * The server (nginx/fastcgi_params) passes the decoded path in PATH_INFO, without the prefix that
- * a location took off; that prefix is SCRIPT_NAME.
+ * The request as the web server gives it: environment, headers, parameters, body.  Nothing in it is
+ * trusted but what nginx sets itself (nginx/fastcgi_params): a client's own header never has the
+ * name of one of those.
+ *
+ * The server passes the decoded path in PATH_INFO, without the prefix that a location took off;
+ * that prefix is SCRIPT_NAME.  What is missing is STR_NONE.
  */
 struct str req_env(const struct req *r, const char *name)
 {
@@ -35,6 +39,10 @@ static void take_id(struct req *r)
         snprintf(r->id, sizeof r->id, "%016llx", (unsigned long long)random_u64());
 }
 
+/*
+ * DOCUMENT_URI is what servers send that have no location with a prefix in front of us.  A path
+ * without a slash at its start comes from no browser and fits no route.
+ */
 static bool take_path(struct req *r, struct err *err)
 {
     struct str path = req_env(r, "PATH_INFO");
@@ -49,6 +57,7 @@ static bool take_path(struct req *r, struct err *err)
     return true;
 }
 
+/* The clock is read once: whatever a request does by the time, it does by the same. */
 bool req_begin(struct req *r, struct err *err)
 {
     r->now_us = now_us();
@@ -142,12 +151,20 @@ struct str req_cookie(const struct req *r, const char *name)
     return cookie_find(req_header(r, "Cookie"), name);
 }
 
+/*
+ * nginx always sets X-Real-IP (nginx/fastcgi_params), so a client's own never counts; REMOTE_ADDR
+ * is for servers that set no such header.
+ */
 struct str req_remote_addr(const struct req *r)
 {
     struct str addr = req_header(r, "X-Real-IP");
     return addr.n ? addr : req_env(r, "REMOTE_ADDR");
 }
 
+/*
+ * By network for IPv6, where one household has more addresses than any table of counts has room
+ * for.
+ */
 struct str req_client(struct req *r)
 {
     char key[RATE_CLIENT_SIZE];
@@ -173,6 +190,7 @@ struct strs req_params(struct req *r, const char *name)
     return found;
 }
 
+/* Path and query as a browser would send them, for the ?next= of a log-in. */
 struct str req_raw_target(struct req *r)
 {
     return str_of(arena_printf(&r->arena, STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(r->mount),
@@ -186,6 +204,10 @@ uint32_t req_rate_count(struct req *r, const char *group, struct str key, int wi
     return rate_count(r->web->rates, group, key, window_s, r->now_us / 1000000, add);
 }
 
+/*
+ * FastCGI tells an end from a break only by the stream's error; lengths are ints there, hence the
+ * piece.
+ */
 static bool read_some(struct req *r, void *buf, size_t n, size_t *ret_got, struct err *err)
 {
     int got = FCGX_GetStr(buf, (int)MIN(n, (size_t)1 << 20), r->fcgi.in);
@@ -211,6 +233,10 @@ bool req_read_body(struct req *r, void *buf, size_t n, size_t *ret_got, struct e
     return true;
 }
 
+/*
+ * Grows with what comes rather than by Content-Length: whoever announces gigabytes and sends
+ * nothing costs nothing.
+ */
 bool req_body(struct req *r, size_t max_bytes, struct str *ret, struct err *err)
 {
     STRBUF_AUTO body;
@@ -264,6 +290,10 @@ bool req_is_form(const struct req *r)
     return str_eq_nocase(type, STR("application/x-www-form-urlencoded")) || is_multipart(r);
 }
 
+/*
+ * One field of a form that is being read; files count as fields here and are bounded by
+ * REQ_FORM_MAX together.
+ */
 struct form {
     struct req *r;
     struct param_list *list;
@@ -317,6 +347,10 @@ static bool parse_multipart(struct req *r, struct str body, struct param_list *l
     return ok;
 }
 
+/*
+ * Parameters of a form take the place of those in the address: what a POST means stands in its body
+ * alone, and a link cannot add to it.
+ */
 bool req_parse_form(struct req *r, struct err *err)
 {
     struct str body;

@@ -10,6 +10,7 @@ static const struct {
     {METHOD_PUT, "PUT"}, {METHOD_OPTIONS, "OPTIONS"},
 };
 
+/* 0: none that any route has; such a request is refused with 405 where the path exists. */
 enum method method_of(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)

@@ -49,6 +49,7 @@ void turns_free(struct turns *t)
         munmap(t, size_of(t->count));
 }
 
+/* A worker that was started again: whatever its predecessor held ended with it. */
 void turns_begin(struct turns *t, size_t worker)
 {
     atomic_store(&t->entries[worker].asker, 0);
@@ -67,6 +68,10 @@ struct tally {
     int64_t newest_ms, newest_of_asker_ms;
 };
 
+/*
+ * The caller has the lock.  A worker's own turn is none that stands in its way: asking twice is
+ * free.
+ */
 static struct tally tally(const struct turns *t, size_t self, uint64_t asker)
 {
     struct tally found = {.newest_ms = INT64_MIN, .newest_of_asker_ms = INT64_MIN};
@@ -85,6 +90,7 @@ static struct tally tally(const struct turns *t, size_t self, uint64_t asker)
     return found;
 }
 
+/* The asker's limit first: it is the one that the asker can do something about. */
 enum turn turns_take(struct turns *t, size_t worker, uint64_t asker, size_t most,
                      size_t most_of_asker, int64_t now_ms, int64_t *ret_youngest_ms)
 {
