@@ -1,6 +1,11 @@
 /*
  * The library's functions for programs.  Annotations and the way to the handler survive what
  * programs do to their descriptors: see descriptor.h and wire.h.
+ *
+ * Everything that a crash needs is made in datil_client_start, since a program that has crashed can
+ * make nothing: the table of annotations is a mapping that the handler has too, the socket is
+ * connected, two more descriptors are held in reserve.  What is set here is read by signal
+ * handlers, so it is complete before they are installed and taken back only after they are removed.
  */
 #include "client/datil_client.h"
 
@@ -26,8 +31,13 @@ struct datil_client_state datil_client_state = {
 
 static pthread_mutex_t annotations_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/*
+ * How long a crashed program waits at most for its report: time for a dump and its upload.  A
+ * handler that hangs must not keep a program from ending.
+ */
 enum { DEFAULT_TIMEOUT_MS = 30000 };
 
+/* False, with `what` and the text of errno for the caller's `why`, which may be NULL. */
 static bool fail(char *why, size_t why_size, const char *what)
 {
     if (why && why_size)
@@ -85,6 +95,10 @@ static bool renew_table(void)
     return ok;
 }
 
+/*
+ * The lock is for threads of the program.  The handler reads without it, while the program stands
+ * still or has crashed in the middle of this: annotations.h says how the table stays readable.
+ */
 bool datil_client_annotate(const char *key, const char *value)
 {
     if (!key || !value)
@@ -111,6 +125,7 @@ void datil_client_forget(const char *key)
     pthread_mutex_unlock(&annotations_lock);
 }
 
+/* A program that gives no product, version or database could send nothing a collector takes. */
 static bool check(const struct datil_client_options *o, char *why, size_t why_size)
 {
     const char *missing = !o->product    ? "product"
@@ -124,6 +139,7 @@ static bool check(const struct datil_client_options *o, char *why, size_t why_si
     return !missing && datil_client_state.socket.fd < 0;
 }
 
+/* What every report needs; the program's own annotations come beside them and may replace them. */
 static bool annotate_start(const struct datil_client_options *o)
 {
     return datil_client_annotate("ProductName", o->product) &&
@@ -131,6 +147,10 @@ static bool annotate_start(const struct datil_client_options *o)
            datil_client_annotate_int("StartupTime", (long long)time(NULL));
 }
 
+/*
+ * In this order: the table, the handler with its hello, the descriptors in reserve, and the signals
+ * last: from then on a crash is reported, and before it everything the report needs is there.
+ */
 bool datil_client_start(const struct datil_client_options *options, char *why, size_t why_size)
 {
     char unused[2];
@@ -166,6 +186,10 @@ bool datil_client_report(void)
     return datil_client_ask(WIRE_REPORT, NULL, NULL);
 }
 
+/*
+ * Signals first, so that no crash finds half of it.  The table goes on in a new file, for the
+ * handler of before to see that nobody has the old one and to end.
+ */
 void datil_client_stop(void)
 {
     struct datil_client_state *s = &datil_client_state;

@@ -1,6 +1,10 @@
 /*
- * The signal handlers.  Everything in here must be async-signal-safe: no malloc,
- * no stdio, no locks; memory and descriptors were made ready by datil_client_start.
+ * The signal handlers.  Everything in here must be async-signal-safe: no malloc, no stdio, no
+ * locks; memory and descriptors were made ready by datil_client_start.
+ *
+ * A crash asks the handler for a dump, waits for its answer, and then lets the signal take the
+ * course that it would have taken without us, so that exit status, core file and the parent's view
+ * of the death stay the same.
  */
 #include "client/state.h"
 
@@ -28,6 +32,7 @@ static pid_t this_thread(void)
     return (pid_t)syscall(SYS_gettid);
 }
 
+/* Monotonic: a clock that is set meanwhile must neither end the wait nor make it longer. */
 static long now_ms(void)
 {
     struct timespec t;
@@ -99,6 +104,12 @@ static bool wait_for_answer(int fd)
     }
 }
 
+/*
+ * Also for reports without a crash (info and ucontext NULL).  A program may have closed or reused
+ * our descriptor; then the second door is a new connection by the handler's name.
+ *
+ * Permission to read our memory is given for the time of the question only.
+ */
 bool datil_client_ask(unsigned kind, siginfo_t *info, void *ucontext)
 {
     const struct descriptor *socket = &datil_client_state.socket;
@@ -165,6 +176,9 @@ static void pass_on(int signal, siginfo_t *info)
         syscall(SYS_tgkill, getpid(), this_thread(), signal);
 }
 
+/*
+ * What was installed before us, for this one signal: a handler of the program's own is called next.
+ */
 static void restore(int signal)
 {
     for (int i = 0; i < CRASH_SIGNALS; i++)
@@ -172,6 +186,10 @@ static void restore(int signal)
             sigaction(signal, &previous[i], NULL);
 }
 
+/*
+ * The first thread that crashes is reported; others wait for the end, or they would end the process
+ * in the middle of the dump.
+ */
 static void on_crash(int signal, siginfo_t *info, void *ucontext)
 {
     int saved_errno = errno;
@@ -186,6 +204,7 @@ static void on_crash(int signal, siginfo_t *info, void *ucontext)
     pass_on(signal, info);
 }
 
+/* On the alternate stack, for an overflow has left no room on the thread's own. */
 bool datil_client_take_signals(void)
 {
     struct sigaction act = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};

@@ -20,6 +20,11 @@
 
 #include "client/wire.h"
 
+/*
+ * The handler says hello as soon as it runs; ten seconds are for a machine that is busy with other
+ * things.  16 random bytes make a name in the abstract namespace of sockets that nobody else has by
+ * chance.
+ */
 enum { HELLO_TIMEOUT_MS = 10000, ARGUMENTS_MAX = 16, CHANNEL_RANDOM = 16 };
 
 /* datil-client-handler beside the running program; the bare name (looked up in PATH) otherwise. */
@@ -39,6 +44,10 @@ static void default_handler(char out[PATH_MAX])
     memcpy(out, name, sizeof name);
 }
 
+/*
+ * The parent learns from the hello's error why exec failed, in place of an end of file that could
+ * mean anything.
+ */
 static void tell(int fd, int error)
 {
     struct wire_answer answer = {.magic = WIRE_MAGIC, .pid = getpid(), .error = error};
@@ -98,6 +107,10 @@ static bool start_process(char *const argv[], int socket)
     return child > 0 && status == 0;
 }
 
+/*
+ * The pid comes with the hello because the handler is a grandchild: fork told it to nobody that is
+ * alive.  It is the process that may read our memory.
+ */
 static bool wait_for_hello(int fd, const char *path, char *why, size_t why_size)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -135,6 +148,10 @@ static bool name_channel(void)
     return true;
 }
 
+/*
+ * Options become arguments and nothing else, so the handler can be started by hand in the same way.
+ * A pair of sockets keeps messages apart, and its end tells each side that the other is gone.
+ */
 bool datil_client_spawn(const struct datil_client_options *options, char *why, size_t why_size)
 {
     char path[PATH_MAX];

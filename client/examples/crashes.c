@@ -12,9 +12,16 @@
 
 #include "client/examples/ledger.h"
 
+/*
+ * Each of these is a frame of its own in the report; what is to show as an inlined one is `static
+ * inline`.
+ */
 #define NOINLINE __attribute__((noinline))
 
-/* A value the compiler cannot see through. */
+/*
+ * Values the compiler cannot see through: else it would find the faults itself and compile each of
+ * these ways to die into a trap.
+ */
 static void *volatile nowhere;
 static volatile int zero;
 
@@ -40,6 +47,10 @@ static void crash_null(void)
     printf("%ld\n", settle_day(&ledger, 7));
 }
 
+/*
+ * Two functions that call each other, each with an array that it uses behind the call: a loop made
+ * of the recursion would not overflow.
+ */
 static NOINLINE int odd(unsigned n, volatile char *note);
 
 static inline int take_note(volatile char *out, size_t size, unsigned n, volatile char *before)

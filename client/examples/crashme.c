@@ -66,6 +66,7 @@ static void print_usage(FILE *out)
         fprintf(out, "  %-18s %s\n", crashes[i].name, crashes[i].what);
 }
 
+/* Options with a value; false: unknown, or one annotation too many. */
 static bool parse_option(struct options *o, const char *name, const char *value)
 {
     const struct {
@@ -110,7 +111,10 @@ static bool parse(int argc, char **argv, struct options *o)
     return o->way != NULL;
 }
 
-/* A build id of 14 digits: when this program was linked. */
+/*
+ * A build id of 14 digits, YYYYMMDDhhmmss, as collectors and pages read build ids: when this
+ * program was linked.
+ */
 static void build_time(char out[32], long long *ret_s)
 {
     struct stat st;
@@ -121,7 +125,9 @@ static void build_time(char out[32], long long *ret_s)
     }
 }
 
-/* de-DE of de_DE.UTF-8 */
+/*
+ * de-DE of de_DE.UTF-8; without a locale en-US, the language of the texts that such programs show.
+ */
 static void locale_tag(char *out, size_t size)
 {
     const char *name = setlocale(LC_MESSAGES, "");
@@ -134,6 +140,10 @@ static void locale_tag(char *out, size_t size)
             *c = '-';
 }
 
+/*
+ * What reports of a product are usually sorted by.  Called when reports are on, so that a crash in
+ * here has the annotations made so far.
+ */
 static void annotate(const struct options *o)
 {
     char built[32] = "20260101000000", locale[32], notes[160];
@@ -163,6 +173,7 @@ static void annotate(const struct options *o)
     }
 }
 
+/* The directory has the user's number: two users of one machine must not share their reports. */
 static bool start_reports(struct options *o)
 {
     static char database[PATH_MAX]; /* o keeps it */

@@ -8,6 +8,10 @@
 
 #include "client/datil_client.h"
 
+/*
+ * The last one does it, so that the crashing thread of the report is neither the first nor the one
+ * that a reader would guess.
+ */
 enum { WORKERS = 8, BAD_WORKER = 7 };
 
 static const char motto[] = "constant";
@@ -33,6 +37,10 @@ __attribute__((noinline)) static void process_job(const struct job *job)
         pause();
 }
 
+/*
+ * The name of a thread is in the report; with its own signal stack even an overflow in it would be
+ * reported.
+ */
 static void *worker_main(void *arg)
 {
     struct job *job = arg;

@@ -1,7 +1,9 @@
 /*
  * datil-client-handler - writes and sends the crash reports of one program.
  *
- * libdatil-client starts it with --serve; people start it with --dump-pid.
+ * libdatil-client starts it with --serve; people start it with --dump-pid.  It is a process of its
+ * own, because a program that has crashed cannot be trusted to read its own memory, to allocate or
+ * to use a network; and it outlives the program for as long as an upload takes.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -34,6 +36,10 @@ struct options {
     bool send_command_line, send_environment;
 };
 
+/*
+ * Each mode needs options of its own; what is missing is told with the usage and a status of 2,
+ * before anything is opened.
+ */
 static bool parse(struct args *args, struct options *o, struct err *err)
 {
     const char *pid = NULL;
@@ -97,6 +103,7 @@ static bool serve(const struct options *o, struct err *err)
     return true;
 }
 
+/* For a job of the system: reports that stayed behind when the network was away. */
 static bool send_pending(const struct options *o, struct err *err)
 {
     struct reports reports;
@@ -115,6 +122,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "datil-client-handler: %s\n%s", err.msg, usage);
         return 2;
     }
+    /* A program that has ended no longer reads answers: that is no reason to end here. */
     signal(SIGPIPE, SIG_IGN);
     bool ok = true;
     switch (o.mode) {

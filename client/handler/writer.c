@@ -10,6 +10,10 @@
 
 #include <assert.h>
 
+/*
+ * "MDMP", and the version that every writer has put there since the format exists; the header has
+ * eight words, and the number of streams is the third of them.
+ */
 enum { MDMP_SIGNATURE = 0x504d444d, MDMP_VERSION = 0xa793, HEADER_BYTES = 32, COUNT_AT = 8 };
 
 void w_u8(struct writer *w, uint8_t v)
@@ -47,6 +51,7 @@ void w_zeros(struct writer *w, size_t n)
         sb_char(w->out, '\0');
 }
 
+/* Returns the place (RVA) where the next piece begins. */
 uint32_t w_begin(struct writer *w)
 {
     w_zeros(w, (8 - w->out->n % 8) % 8);
@@ -65,6 +70,10 @@ struct location w_blob(struct writer *w, const void *p, size_t n)
     return w_since(w, begin);
 }
 
+/*
+ * MINIDUMP_STRING: the length in bytes without the end, then UTF-16 and a zero.  The length is
+ * known afterwards only and is patched in.
+ */
 uint32_t w_string(struct writer *w, struct str text)
 {
     uint32_t begin = w_begin(w);
@@ -94,6 +103,7 @@ void w_stream(struct writer *w, uint32_t type, uint32_t begin)
     w->stream_count++;
 }
 
+/* The checksum stays 0, as in all dumps: no reader looks at it. */
 void writer_begin(struct writer *w, struct strbuf *out, int64_t now_s)
 {
     *w = (struct writer){.out = out};
