@@ -54,6 +54,11 @@ static bool lift_all(const struct child_fd *fds, size_t n, int high[FDS_MAX], st
     return true;
 }
 
+/*
+ * posix_spawn and not fork: nothing of ours runs in the child, and the parent's memory is not
+ * copied for it.  All signals have their default action and none is blocked, whatever the parent
+ * does; a session of its own keeps a terminal's Ctrl-C from it.
+ */
 static int spawn_with(const char *program, const char *const argv[], const struct child_fd *fds,
                       size_t n, const int high[FDS_MAX], pid_t *ret_pid)
 {

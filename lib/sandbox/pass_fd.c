@@ -25,6 +25,10 @@ void pass_fd_put(struct msghdr *msg, union pass_fd_room *room, int fd)
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
 }
 
+/*
+ * -1: none, or more than one, which nobody honest sends; those are closed, or a peer could fill our
+ * table of descriptors.
+ */
 int pass_fd_take(struct msghdr *msg)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(msg);

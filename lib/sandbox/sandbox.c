@@ -21,7 +21,16 @@
 #define HAS_ASAN 0 /* AddressSanitizer reserves terabytes of address space */
 #endif
 
-/* Allowed whatever the arguments. */
+/*
+ * What a process gives up before it looks at the first byte of a stranger's file: limits first,
+ * then identity, then the filter of system calls, which allows none of the steps before it.
+ *
+ * The filter is a list of what is allowed, and everything else kills the process: a call that
+ * nobody thought of is a call that an exploit may need.  That a reader was killed by its filter is
+ * seen by its parent and noted with the crash, so a call that a new libc makes shows up at once.
+ *
+ * Allowed whatever the arguments: memory, the descriptors that are open already, clocks, the end.
+ */
 static const int allowed[] = {
     SCMP_SYS(read),          SCMP_SYS(pread64),      SCMP_SYS(write),
     SCMP_SYS(writev),        SCMP_SYS(close),        SCMP_SYS(fstat),
@@ -98,6 +107,7 @@ static bool install_filter(struct err *err)
     return true;
 }
 
+/* Soft and hard: what is given up cannot be taken back. */
 static bool limit(int what, const char *name, int64_t value, struct err *err)
 {
     struct rlimit r = {.rlim_cur = (rlim_t)value, .rlim_max = (rlim_t)value};
@@ -106,6 +116,7 @@ static bool limit(int what, const char *name, int64_t value, struct err *err)
     return true;
 }
 
+/* All or nothing: with false the caller must end, since some of it is done already. */
 bool sandbox_enter(const struct sandbox_limits *limits, struct err *err)
 {
     const struct {
