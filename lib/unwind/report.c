@@ -47,6 +47,10 @@ static void collect_certs(const json_t *info, struct arena *a, struct certs *cer
         qsort(certs->v, certs->n, sizeof *certs->v, by_file);
 }
 
+/*
+ * An annotation of Firefox on Windows: who signed which files.  It comes as a text that holds JSON,
+ * or already as an object where the caller has parsed it.
+ */
 struct certs report_certs(const struct walk_report *r)
 {
     struct certs certs = {0};
@@ -60,6 +64,7 @@ struct certs report_certs(const struct walk_report *r)
     return certs;
 }
 
+/* A label is memory that its owner named, as runtimes do for code that they make. */
 bool report_place(const struct walk_report *r, const struct walk_frame *frame, struct str *ret_name,
                   uint64_t *ret_offset)
 {
@@ -96,6 +101,10 @@ bool report_microcode(const struct walk_report *r, uint64_t *ret)
     return json_is_string(v) && mdmp_parse_microcode(text_of(v), ret);
 }
 
+/*
+ * What GetLastError() would have said in that thread.  The thread's block (TEB) is memory of the
+ * process, so a small dump may not have it.
+ */
 struct str report_last_error(const struct walk_report *r, size_t thread)
 {
     /* LastErrorValue is the fourteenth pointer-sized slot of the thread's block. */
@@ -127,6 +136,7 @@ static int by_name_and_offset(const void *pa, const void *pb)
     return d ? d : (a->offset > b->offset) - (a->offset < b->offset);
 }
 
+/* Sorted by name and offset, each once: a library that was loaded there ten times is one hit. */
 size_t report_unloaded_at(const struct facts *f, uint64_t addr, struct unloaded_hit *out,
                           size_t max)
 {

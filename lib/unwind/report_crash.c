@@ -14,6 +14,10 @@ static void key_null(struct jw *w, const char *key)
     jw_null(w);
 }
 
+/*
+ * What the address means where the CPU could not say it: an offset from a null pointer, or the
+ * address that was no canonical one.
+ */
 static void write_adjusted(const struct walk_report *r, struct jw *w)
 {
     const struct analysis *a = r->analysis;
@@ -37,6 +41,7 @@ static void write_adjusted(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/* null where there is no exception to be inconsistent; an empty list says that it was looked at. */
 static void write_inconsistencies(const struct walk_report *r, struct jw *w)
 {
     if (!r->facts->has_exception) {
@@ -49,6 +54,7 @@ static void write_inconsistencies(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/* Written only where it is true, as in the documents that ours are compared with. */
 static void key_guard(struct jw *w, bool is_guard)
 {
     if (!is_guard)
@@ -57,6 +63,7 @@ static void key_guard(struct jw *w, bool is_guard)
     jw_bool(w, true);
 }
 
+/* Where the instruction would have gone: of a call or jump. */
 static void write_update(const struct walk_report *r, struct jw *w)
 {
     const struct analysis *a = r->analysis;
@@ -71,6 +78,10 @@ static void write_update(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/*
+ * null: nothing is known, because the instruction could not be read or an operand is relative to a
+ * segment; an empty list: it accesses no memory.
+ */
 static void write_accesses(const struct walk_report *r, struct jw *w)
 {
     const struct analysis *a = r->analysis;
@@ -99,7 +110,7 @@ static void write_accesses(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
-/* The shortest decimal that gives the same float back. */
+/* The shortest decimal that gives the same float back.  Nine digits always do. */
 static void write_float(struct jw *w, float v)
 {
     char text[32];
@@ -113,6 +124,10 @@ static void write_float(struct jw *w, float v)
     jw_raw(w, str_of(text));
 }
 
+/*
+ * The details are what the confidence was computed from (analysis.c), so that a rule may weigh them
+ * in another way.
+ */
 static void write_flip(const struct walk_report *r, const struct bit_flip *flip, struct jw *w)
 {
     jw_object(w);
@@ -152,6 +167,7 @@ static void write_flips(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/* The assertion is read here and not with the facts: only this report shows it. */
 void report_crash_info(const struct walk_report *r, struct jw *w)
 {
     const struct facts *f = r->facts;

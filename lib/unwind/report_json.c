@@ -13,11 +13,13 @@
 #include "lib/base/util.h"
 #include "lib/minidump/crashpad.h"
 
+/* Far beyond what honest dumps hold, and small beside REPORT_BYTES_MAX. */
 enum { SOFT_ERRORS_MAX = 1 << 20, SOFT_ERRORS_DEPTH = 16, HANDLES_WRITTEN_MAX = 65536 };
 
 /* 33 zeros: what symbol servers and other walkers take for "no debug id". */
 static const char NO_DEBUG_ID[] = "000000000000000000000000000000000";
 
+/* The functions below write a key and its value at once; p NULL of a text becomes null. */
 static void key_text(struct jw *w, const char *key, struct str s)
 {
     jw_key(w, key);
@@ -54,6 +56,10 @@ static void key_null(struct jw *w, const char *key)
     jw_null(w);
 }
 
+/*
+ * A dump without the stream gives null, one with an empty stream an empty list: the same for all
+ * the parts that only some dumps have.
+ */
 static void write_handles(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_pool pool = r->facts->pool;
@@ -88,6 +94,7 @@ static void write_lsb_release(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/* In records of macOS a zero, and an empty text below, stand for "not set". */
 static void key_nonzero_hex(struct jw *w, const char *key, uint64_t v, int digits)
 {
     jw_key(w, key);
@@ -102,6 +109,10 @@ static void key_nonempty(struct jw *w, const char *key, struct str s)
     key_text(w, key, s.n ? s : STR_NONE);
 }
 
+/*
+ * What libraries of macOS left for the crash reporter before they ended the process: often the only
+ * sentence that says why.
+ */
 static void write_mac_crash_info(const struct walk_report *r, struct jw *w)
 {
     struct mdmp_mac_info info;
@@ -131,6 +142,11 @@ static void write_mac_crash_info(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/*
+ * In the order of the dump, because "main_module" is a place in this list: the first module is the
+ * program.  Of the three states of symbols none is true where nobody asked, which is where no frame
+ * lies.
+ */
 static void write_modules(const struct walk_report *r, const struct certs *certs, struct jw *w)
 {
     int digits = facts_address_digits(r->facts);
@@ -156,6 +172,10 @@ static void write_modules(const struct walk_report *r, const struct certs *certs
     jw_end(w);
 }
 
+/*
+ * So that pages know whether a column of signers is worth showing, without looking through all
+ * modules.
+ */
 static bool any_signed(const struct walk_report *r, const struct certs *certs)
 {
     for (size_t i = 0; certs->n && i < r->facts->modules.n; i++)
@@ -164,6 +184,7 @@ static bool any_signed(const struct walk_report *r, const struct certs *certs)
     return false;
 }
 
+/* Nobody asks for their symbols: what ran there is gone, and only a name is left to tell. */
 static void write_unloaded_modules(const struct walk_report *r, const struct certs *certs,
                                    struct jw *w)
 {
@@ -217,6 +238,7 @@ static void write_proc_limits(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/* Whether containers are nested at most `levels` deep. */
 static bool is_shallow(const json_t *v, int levels)
 {
     const char *key;
@@ -243,6 +265,7 @@ static void write_soft_errors(const struct walk_report *r, struct jw *w)
     jw_tree(w, v && is_shallow(v, SOFT_ERRORS_DEPTH) ? v : NULL);
 }
 
+/* What the dump holds, for those who ask why something is missing from a report. */
 static void write_streams(const struct walk_report *r, struct jw *w)
 {
     jw_array(w);
@@ -258,6 +281,9 @@ static void write_streams(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/*
+ * The microcode has no leading zeros (one digit at least): it is compared with lists of versions.
+ */
 static void write_system_info(const struct walk_report *r, struct jw *w)
 {
     const struct mdmp_system *s = &r->facts->system;
@@ -296,6 +322,7 @@ static void write_notes(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/* About the walk and not about the crash, so rules and signatures do not read it. */
 static void write_walker(const struct walk_report *r, struct jw *w)
 {
     jw_object(w);
@@ -316,6 +343,10 @@ static void write_pid(const struct walk_report *r, struct jw *w)
         key_null(w, "pid");
 }
 
+/*
+ * By the clock of the machine that crashed, twice, so it does not matter how wrong it was; 0 where
+ * it was set back in between.
+ */
 static void write_uptime(const struct walk_report *r, struct jw *w)
 {
     const struct facts *f = r->facts;
@@ -334,6 +365,10 @@ static void write_boot_args(const struct walk_report *r, struct jw *w)
     key_text(w, "mac_boot_args", args);
 }
 
+/*
+ * Parts that are absent and not null: the copy of the crashing thread where there is none, and what
+ * only Crashpad writes.
+ */
 bool report_json(const struct walk_report *r, struct strbuf *out, struct err *err)
 {
     const struct facts *f = r->facts;

@@ -16,6 +16,7 @@ static void put_address(const struct walk_report *r, struct strbuf *out, uint64_
     sb_printf(out, "0x%0*llx", facts_address_digits(r->facts), (unsigned long long)v);
 }
 
+/* Only what the analysis found: a crash it has nothing to say about has no lines here. */
 static void put_analysis(const struct walk_report *r, struct strbuf *out)
 {
     const struct analysis *a = r->analysis;
@@ -42,6 +43,10 @@ static void put_analysis(const struct walk_report *r, struct strbuf *out)
         sb_printf(out, "Inconsistency: %s\n", a->inconsistencies[i]);
 }
 
+/*
+ * Two columns, as people know them: system and its version, CPU and its details.  Texts of the dump
+ * go through report_put_text, for they may hold escape sequences of a terminal.
+ */
 static void put_header(const struct walk_report *r, struct strbuf *out)
 {
     const struct facts *f = r->facts;
@@ -85,6 +90,7 @@ static void put_header(const struct walk_report *r, struct strbuf *out)
         sb_text(out, "Process uptime: not available\n");
 }
 
+/* Those that the dump has, in the order of the CPU's layout and not of their names. */
 static void put_registers(const struct mdmp_context *c, struct strbuf *out)
 {
     int on_line = 0;
@@ -103,6 +109,10 @@ static void put_registers(const struct mdmp_context *c, struct strbuf *out)
     sb_char(out, '\n');
 }
 
+/*
+ * module!function [file : line + offset], as far as it is known; else the place in the module; else
+ * the address.
+ */
 static void put_place(const struct walk_report *r, struct strbuf *out,
                       const struct walk_frame *frame)
 {
@@ -152,6 +162,10 @@ static void put_frame(const struct walk_report *r, struct strbuf *out,
     sb_char(out, '\n');
 }
 
+/*
+ * Registers are those of the first frame, as the dump has them; for the others they would be
+ * conclusions.
+ */
 static void put_thread(const struct walk_report *r, struct strbuf *out, size_t index)
 {
     const struct mdmp_thread *t = &r->facts->threads.v[index];
@@ -173,6 +187,7 @@ static void put_thread(const struct walk_report *r, struct strbuf *out, size_t i
         sb_text(out, "(cut at the limit of frames)\n");
 }
 
+/* A module without symbols is marked only if it was asked for, which is where frames lie. */
 static void put_modules(const struct walk_report *r, struct strbuf *out)
 {
     sb_text(out, "\nLoaded modules:\n");
@@ -201,6 +216,7 @@ static void put_modules(const struct walk_report *r, struct strbuf *out)
     }
 }
 
+/* The crashed thread first, since that is what people open a report for. */
 void report_text(const struct walk_report *r, struct strbuf *out)
 {
     put_header(r, out);

@@ -39,6 +39,10 @@ static void write_inlines(const struct walk_frame *frame, struct jw *w)
     jw_end(w);
 }
 
+/*
+ * Only for frames outside of all loaded modules: code that lay there before is no explanation for
+ * code that lies there now.  Hits are sorted by name, so those of one module follow each other.
+ */
 static void write_unloaded(const struct walk_report *r, const struct walk_frame *frame,
                            struct jw *w)
 {
@@ -73,6 +77,7 @@ static int by_register_name(const void *pa, const void *pb, void *arg)
     return strcmp(regs[*(const uint8_t *)pa].name, regs[*(const uint8_t *)pb].name);
 }
 
+/* By name, since all keys of the document are sorted; each in its own width. */
 static void write_registers(const struct mdmp_context *c, struct jw *w)
 {
     uint8_t order[MDMP_REG_MAX];
@@ -91,7 +96,10 @@ static void write_registers(const struct mdmp_context *c, struct jw *w)
     jw_end(w);
 }
 
-/* registers NULL: not this frame's business. */
+/*
+ * registers NULL: not this frame's business.  "missing_symbols" is about the frame: true also where
+ * a module has symbols but none for this address.
+ */
 static void write_frame(const struct walk_report *r, const struct walk_frame *frame, size_t index,
                         const struct mdmp_context *registers, struct jw *w)
 {
@@ -176,6 +184,10 @@ void report_threads(const struct walk_report *r, struct jw *w)
     jw_end(w);
 }
 
+/*
+ * The same thread once more, at the top of the document, because the rules look there;
+ * "threads_index" says which of them it is.
+ */
 void report_crashing_thread(const struct walk_report *r, struct jw *w)
 {
     write_thread(r, r->facts->crashing_thread, true, w);

@@ -13,6 +13,7 @@
  */
 static const size_t ARENA_MAX = (size_t)768 << 20;
 
+/* All modules lack symbols: for a quick look, and for tests that must not depend on any. */
 static void none(void *ctx, const struct symfind_key *key, struct symfind_result *ret)
 {
     (void)ctx;
@@ -55,6 +56,11 @@ static void directory(const struct facts *f, struct strbuf *out)
     }
 }
 
+/*
+ * The registers of the crashing thread are those of its first frame; without a frame the analysis
+ * has the exception alone.  The time in the report is that of reading and walking, without the
+ * writing.
+ */
 static bool walk_and_report(const struct walk_input *in, struct arena *arena, struct strbuf *out,
                             struct err *err)
 {
@@ -94,6 +100,10 @@ static bool walk_and_report(const struct walk_input *in, struct arena *arena, st
     return ok;
 }
 
+/*
+ * An arena over its limit is noticed at the end here; it has a reserve for what was under way
+ * (arena.h).
+ */
 bool walk_dump(const struct walk_input *in, struct strbuf *out, struct err *err)
 {
     struct arena arena;

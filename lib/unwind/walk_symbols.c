@@ -77,6 +77,10 @@ static const uint8_t *map_registers(const struct walk_symbols *s, const struct c
     return regs;
 }
 
+/*
+ * A file that does not fit is left out as a whole: half of the symbols of a module would give wrong
+ * names.
+ */
 static bool open_file(struct walk_symbols *s, int fd, struct module_symbols *m)
 {
     struct stat st;
@@ -144,6 +148,10 @@ const struct module_symbols *walk_symbols_of(struct walk_symbols *s, size_t modu
     return m;
 }
 
+/*
+ * What is known, without asking: for reports, which must not start to load symbols that the walk
+ * did not need.
+ */
 const struct module_symbols *walk_symbols_state(const struct walk_symbols *s, size_t module)
 {
     return &s->entries[s->entry_of[module]];

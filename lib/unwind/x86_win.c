@@ -36,6 +36,10 @@ struct machine {
 static const char *const register_names[REGISTERS] = {"$eip", "$esp", "$ebp",
                                                       "$ebx", "$esi", "$edi"};
 
+/*
+ * Made on first use: a program may assign to names of its own.  A search of at most 32 names is
+ * fast enough.
+ */
 static struct variable *variable_named(struct machine *m, struct str name)
 {
     for (size_t i = 0; i < m->variable_count; i++)
@@ -47,6 +51,7 @@ static struct variable *variable_named(struct machine *m, struct str name)
     return &m->variables[m->variable_count++];
 }
 
+/* All values are of 32 bits, and what overflows wraps around, as on the machine. */
 static bool set_variable(struct machine *m, const char *name, uint64_t value)
 {
     struct variable *v = variable_named(m, str_of(name));
@@ -111,6 +116,10 @@ static bool apply_binary(struct machine *m, char op)
     return push_element(m, (struct element){.number = v});
 }
 
+/*
+ * Reads the stack in the dump; an address outside of it ends the program, and the frame is left to
+ * other ways of unwinding.
+ */
 static bool dereference(struct machine *m)
 {
     uint32_t addr;
@@ -119,6 +128,7 @@ static bool dereference(struct machine *m)
            push_element(m, (struct element){.number = (uint32_t)word});
 }
 
+/* ".undef" takes a value back: the register is unknown in the caller. */
 static bool assign(struct machine *m)
 {
     struct element value, target;
@@ -236,6 +246,10 @@ static bool by_fpo(const struct step *s, const struct csym_win *win, struct mdmp
     return true;
 }
 
+/*
+ * Only modules whose symbols are open have such records; the address that is looked up is relative
+ * to the module.
+ */
 bool x86_windows_cfi(const struct step *s, struct mdmp_context *ret)
 {
     if (s->frame->module == SIZE_MAX)
