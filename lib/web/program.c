@@ -67,6 +67,10 @@ static void print_help(const struct web_program *p)
            p->name, p->name);
 }
 
+/*
+ * Also with a configuration that is no good: then the keys are listed with what they would be, and
+ * the status says that it is no good.
+ */
 static int print_config(const struct web_program *p)
 {
     struct conf conf = {0};
@@ -120,6 +124,11 @@ static bool clear_socket(const struct sockaddr_un *addr, struct err *err)
     return true;
 }
 
+/*
+ * The socket appears with its directory's group and SOCKET_MODE.  It does not block: of several
+ * workers that are woken by one connection only one gets it, and the others must not wait inside
+ * accept.
+ */
 static bool open_socket(struct web_app *web, struct sockaddr_un *addr, struct err *err)
 {
     char dir[PATH_MAX];
@@ -161,6 +170,7 @@ static void log_configuration(const struct web_app *web)
     }
 }
 
+/* In the parent; workers reload by themselves (worker.c). */
 static void hangup(void *arg)
 {
     struct web_app *web = arg;
@@ -174,6 +184,7 @@ static bool prepare(struct web_app *web, struct err *err)
     return !p->prepare || p->prepare(&web->conf, p->arg, err);
 }
 
+/* The program's own workers are the first group; a collector adds its mover. */
 static bool supervise(struct web_app *web, struct err *err)
 {
     const struct web_program *p = web->program;
@@ -198,6 +209,10 @@ static bool supervise(struct web_app *web, struct err *err)
     return ok;
 }
 
+/*
+ * All that workers share is made before they are forked, and templates and prepare() are judged
+ * before the socket exists: a program that cannot work must not take requests from one that might.
+ */
 static bool serve_until_told(struct web_app *web, struct err *err)
 {
     struct sockaddr_un addr = {0};
@@ -214,6 +229,9 @@ static bool serve_until_told(struct web_app *web, struct err *err)
     return ok;
 }
 
+/*
+ * The log starts twice, since the configuration, which has its level, may itself be what is wrong.
+ */
 int web_main(const struct web_program *program, int argc, char **argv)
 {
     int status = 0;

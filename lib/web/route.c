@@ -1,3 +1,11 @@
+/*
+ * Which route answers a request: the table of a program, searched from its beginning to its end.
+ * The largest program has fewer than a hundred routes, so nothing is built to make that faster, and
+ * the table may stand in any order.
+ *
+ * A path that exists is told from one that does not by any row of it, whatever the method: so a
+ * wrong method is a 405 with the right ones in Allow, and not a 404.
+ */
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
 
@@ -39,6 +47,10 @@ static size_t weight(const struct route *route)
     return 2 * strlen(route->path) + (route->flags & ROUTE_PREFIX ? 0 : 1);
 }
 
+/*
+ * Two passes: the row with the best path, whatever its method, and then all rows of that same path,
+ * whose methods together make up Allow.  HEAD is answered by the route of GET.
+ */
 struct route_match route_find(const struct route *routes, size_t n, struct str path,
                               enum method method)
 {
@@ -61,6 +73,7 @@ struct route_match route_find(const struct route *routes, size_t n, struct str p
     return m;
 }
 
+/* OPTIONS is answered for every path, so it is always named. */
 const char *route_allow(struct arena *a, unsigned allowed)
 {
     char *text = arena_strdup(a, "");
