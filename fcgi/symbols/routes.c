@@ -1,7 +1,10 @@
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/util.h"
 
-/* Every path below a prefix exists for GET only if it names a file: the handler knows. */
+/*
+ * Every path below a prefix exists for GET only if it names a file: the handler knows.  So other
+ * methods have rows of their own, which answer 404 or 405 by the same test.
+ */
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
 /* clang-format off */
