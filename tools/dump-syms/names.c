@@ -377,7 +377,8 @@ static bool is_cplusplus(int language)
     case DW_LANG_C_plus_plus_03:
     case DW_LANG_C_plus_plus_11:
     case DW_LANG_C_plus_plus_14:
-    case 0x2b: /* C++20 and C++23, newer than the header */
+    case 0x2a: /* C++17, C++20 and C++23: dwarfstd.org's list, newer than the header */
+    case 0x2b:
     case 0x3a:
         return true;
     default:
