@@ -36,7 +36,7 @@ static void check_request(const struct symfind_key *key)
 static void at_parent(const int sock[2], struct rd r)
 {
     while (rd_left(&r) >= 2) {
-        size_t n = MIN((size_t)rd_u16(&r), rd_left(&r));
+        size_t asked = rd_u16(&r), n = MIN(asked, rd_left(&r));
         const uint8_t *p = rd_bytes(&r, n);
         if (n == 0 || send(sock[0], p, n, MSG_DONTWAIT) < 0)
             return; /* an empty packet looks like the end */
