@@ -125,7 +125,10 @@ void datil_client_forget(const char *key)
     pthread_mutex_unlock(&annotations_lock);
 }
 
-/* A program that gives no product, version or database could send nothing a collector takes. */
+/*
+ * A report without product or version tells nobody anything, and without a database it has no
+ * place.
+ */
 static bool check(const struct datil_client_options *o, char *why, size_t why_size)
 {
     const char *missing = !o->product    ? "product"

@@ -108,8 +108,8 @@ static bool start_process(char *const argv[], int socket)
 }
 
 /*
- * The pid comes with the hello because the handler is a grandchild: fork told it to nobody that is
- * alive.  It is the process that may read our memory.
+ * The pid comes with the hello because the handler is a grandchild, whose pid fork gave to the
+ * child in between only.  It is the process that may read our memory.
  */
 static bool wait_for_hello(int fd, const char *path, char *why, size_t why_size)
 {
@@ -149,8 +149,9 @@ static bool name_channel(void)
 }
 
 /*
- * Options become arguments and nothing else, so the handler can be started by hand in the same way.
- * A pair of sockets keeps messages apart, and its end tells each side that the other is gone.
+ * Options become arguments, and nothing of them the environment: what a handler does can be read
+ * off its command line.  A pair of sockets keeps messages apart, and its end tells each side that
+ * the other is gone.
  */
 bool datil_client_spawn(const struct datil_client_options *options, char *why, size_t why_size)
 {

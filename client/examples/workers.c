@@ -9,8 +9,8 @@
 #include "client/datil_client.h"
 
 /*
- * The last one does it, so that the crashing thread of the report is neither the first nor the one
- * that a reader would guess.
+ * The bad one is neither the first nor the last, so that a report whose crashing thread is guessed
+ * by its place names the wrong one.
  */
 enum { WORKERS = 8, BAD_WORKER = 7 };
 

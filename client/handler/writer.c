@@ -103,7 +103,7 @@ void w_stream(struct writer *w, uint32_t type, uint32_t begin)
     w->stream_count++;
 }
 
-/* The checksum stays 0, as in all dumps: no reader looks at it. */
+/* The checksum stays 0, which the format allows. */
 void writer_begin(struct writer *w, struct strbuf *out, int64_t now_s)
 {
     *w = (struct writer){.out = out};

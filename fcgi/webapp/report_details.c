@@ -17,7 +17,7 @@
 
 /*
  * Texts of a report may be as long as the document; nobody reads more than this of one.  It bounds
- * one row, and there are some ninety.
+ * one row, and there are some seventy.
  */
 enum { VALUE_BYTES_SHOWN = 4 << 20 };
 

@@ -44,8 +44,8 @@ static void put_analysis(const struct walk_report *r, struct strbuf *out)
 }
 
 /*
- * Two columns, as people know them: system and its version, CPU and its details.  Texts of the dump
- * go through report_put_text, for they may hold escape sequences of a terminal.
+ * Second lines are indented to the value above them, as people know it from other walkers.  Texts
+ * of the dump go through report_put_text, for they may hold escape sequences of a terminal.
  */
 static void put_header(const struct walk_report *r, struct strbuf *out)
 {

@@ -4,6 +4,9 @@
 #include "lib/base/log.h"
 #include "queries.h"
 
+/*
+ * The reason goes to the log under one name of event for all programs, so one alert finds them all.
+ */
 bool health_holds(struct req *req, const struct health_check *check, struct err *ret_why)
 {
     *ret_why = (struct err){0};

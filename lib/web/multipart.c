@@ -57,6 +57,9 @@ static bool bad(struct multipart *m, struct err *err, const char *what)
     return err_set(err, ERR_INVALID, "%s", what);
 }
 
+/*
+ * UNDECIDED: the input ended before it could be told; NEXT and LAST are the two kinds of delimiter.
+ */
 enum verdict { UNDECIDED, IS_DATA, IS_NEXT, IS_LAST };
 
 /* What the bytes at p, which start with CR, are; *ret_len is the length of a delimiter. */
@@ -174,6 +177,10 @@ static bool is_ascii(struct str s)
     return true;
 }
 
+/*
+ * What a part's headers say; others are passed over, as RFC 7578 wants it.  Of a header that comes
+ * twice the last one counts.
+ */
 struct part_headers {
     struct str disposition, type, encoding; /* p NULL: not seen */
 };

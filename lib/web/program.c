@@ -68,8 +68,8 @@ static void print_help(const struct web_program *p)
 }
 
 /*
- * Also with a configuration that is no good: then the keys are listed with what they would be, and
- * the status says that it is no good.
+ * Also with a configuration that is no good: then the keys are listed with their defaults, and the
+ * status says that it is no good.
  */
 static int print_config(const struct web_program *p)
 {

@@ -37,6 +37,7 @@ static const char *default_of(const struct param_spec *p)
     return p->fallback || p->type != PARAM_CHOICE ? p->fallback : p->choices[0].value;
 }
 
+/* A parameter that must be sent has no default, and the column says so. */
 static void print_params(const struct param_spec *const *params, FILE *out)
 {
     fputs("\n| Parameter | Type | Default | |\n|---|---|---|---|\n", out);
