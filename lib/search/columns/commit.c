@@ -261,22 +261,28 @@ void commit_set_sequence(struct root_head *h, uint64_t sequence)
 }
 
 /*
- * The two newest counts are kept, since a reader may hold the number before the newest.  The slot's
- * own number is loaded before and after the count: a writer voids it first, so a count that is
- * being replaced is never taken for the old one.
+ * The two newest counts are kept, since a reader may hold the number before the newest.  Both slots
+ * are loaded, and their numbers once more behind the counts.  A writer voids a slot before it fills
+ * it and takes the two in turns, so numbers that are the same before and after stood there
+ * together, with these counts; a reader that looked at one slot after the other could miss the
+ * count of its commit in the second, after two more commits, and take the one before from the
+ * first.
  */
 bool rows_as_of(const struct part_head *h, uint64_t sequence, uint64_t *ret_rows)
 {
-    uint64_t best = SLOT_VOID;
-    for (int i = 0; i < 2; i++) {
-        const struct row_slot *s = &h->slots[i];
-        uint64_t before = load(&s->sequence), rows = load(&s->rows), after = load(&s->sequence);
-        if (before != after || before > sequence || (best != SLOT_VOID && before < best))
+    const struct row_slot *s = h->slots;
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t at[2] = {load(&s[0].sequence), load(&s[1].sequence)};
+        uint64_t rows[2] = {load(&s[0].rows), load(&s[1].rows)};
+        if (load(&s[0].sequence) != at[0] || load(&s[1].sequence) != at[1])
             continue;
-        best = before;
-        *ret_rows = rows;
+        bool is_second = at[0] > sequence || (at[1] <= sequence && at[1] > at[0]);
+        if (at[is_second] > sequence)
+            return false; /* void slots are greater than any number */
+        *ret_rows = rows[is_second];
+        return true;
     }
-    return best != SLOT_VOID;
+    return false;
 }
 
 void rows_begin(struct part_head *h)
