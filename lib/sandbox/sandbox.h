@@ -11,9 +11,9 @@
  *
  * After sandbox_enter the process can read and map (not write, not execute) the
  * descriptors it has or is sent, write to them, get memory up to its limit, ask for the
- * time, and exit.  Opening files, sockets, new processes and programs, signals to others
- * and everything unheard-of end it with SIGSYS; a few harmless questions that libc asks
- * by itself (opening, stat by name, sysinfo) fail with EACCES.
+ * time, and exit.  Sockets, new processes and programs, signals to others and everything
+ * unheard-of end it with SIGSYS.  What libc tries by itself (opening a file, stat by name,
+ * sysinfo) fails with EACCES instead, since it goes on without.
  *
  * Errors     False: some part could not be set up; the caller must not go on.
  * Threads    Call while there is one thread.
