@@ -1,3 +1,13 @@
+/*
+ * Versions as people of Mozilla write them, made to compare like semantic versions.
+ *
+ * What stands behind the numbers becomes a list of parts whose first word is chosen for its place
+ * in the alphabet: alpha, beta, release, xsr ("esr" must come after the release of the same
+ * number). Then "rc" and its number; without one it is 999, which is behind every release
+ * candidate.  A beta without a number ends up behind those with one, for a number comes before a
+ * text.  All alphas of one version are equal: what stands behind the "a", a number or nothing, is
+ * not looked at.
+ */
 #include "fcgi/webapp/version_order.h"
 
 #include "lib/base/util.h"
