@@ -51,7 +51,7 @@ static bool grow_dense(struct agg_node *node)
     return true;
 }
 
-/* False: no room.  */
+/* False: no room. */
 static bool count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
 {
     if (node->grows && id >= node->id_count && !grow_dense(node))
@@ -66,7 +66,7 @@ static bool count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32
     return true;
 }
 
-/* Bucket number + 1 of a pair on a finished level, 0 for none.  */
+/* Bucket number + 1 of a pair on a finished level, 0 for none. */
 static uint32_t bucket_of(const struct agg_node *node, uint32_t slot, uint32_t id)
 {
     if (node->dense)
@@ -114,7 +114,7 @@ static bool number_values(struct run *run, struct agg_node *n)
     return true;
 }
 
-/* Room for the counters of one aggregation, once the number of its slots is known.  */
+/* Room for the counters of one aggregation, once the number of its slots is known. */
 static bool begin_node(struct agg_node *n, size_t slot_count)
 {
     n->slot_count = slot_count;
@@ -148,7 +148,7 @@ bool agg_prepare(struct run *run)
     return true;
 }
 
-/* How many passes over the rows it takes: one for each level of nesting.  */
+/* How many passes over the rows it takes: one for each level of nesting. */
 static size_t depth_of(const struct agg_node *n)
 {
     size_t depth = 0;
@@ -162,7 +162,7 @@ size_t agg_depth(const struct run *run)
     return depth_of(run->aggs);
 }
 
-/* First level of a string field: count codes, translate once per partition.  */
+/* First level of a string field: count codes, translate once per partition. */
 static bool count_codes(struct agg_node *n, const struct column *c, const uint32_t *rows,
                         size_t row_count)
 {
@@ -194,7 +194,7 @@ static bool count_codes(struct agg_node *n, const struct column *c, const uint32
     return true;
 }
 
-/* A partition without the column has no value in any row: nothing to count.  */
+/* A partition without the column has no value in any row: nothing to count. */
 static bool count_node(struct agg_node *n, const struct part *p, const struct block *b,
                        const uint32_t *slots)
 {
@@ -210,7 +210,7 @@ static bool count_node(struct agg_node *n, const struct part *p, const struct bl
     return true;
 }
 
-/* Keeps the pairs that fall into buckets; their slots become bucket numbers.  */
+/* Keeps the pairs that fall into buckets; their slots become bucket numbers. */
 static void to_buckets(struct agg_node *n)
 {
     struct pairs *p = &n->pairs;
@@ -300,7 +300,7 @@ static int compare_ids(const struct agg_node *n, uint32_t a, uint32_t b)
     return (int64_t)x < (int64_t)y ? -1 : (int64_t)x > (int64_t)y;
 }
 
-/* Negative: a is listed before b.  */
+/* Negative: a is listed before b. */
 static int compare_buckets(const void *pa, const void *pb, void *arg)
 {
     const struct bucket *a = pa, *b = pb;
@@ -335,7 +335,7 @@ struct pair_list {
     size_t bytes;
 };
 
-/* Counting sort: comparing would take n log n for millions of pairs.  False: no room, no time.  */
+/* Counting sort: comparing would take n log n for millions of pairs.  False: no room, no time. */
 static bool list_pairs(struct agg_node *n, struct pair_list *ret)
 {
     const struct map *t = &n->sparse;
@@ -365,14 +365,14 @@ static void drop_pairs(struct agg_node *n, struct pair_list *l)
     cost_give_back(n->cost, l->bytes);
 }
 
-/* What one slot has counted goes through the heap and, sorted, to the buckets.  */
+/* What one slot has counted goes through the heap and, sorted, to the buckets. */
 struct chooser {
     struct agg_node *node;
     struct topk best; /* of struct bucket */
     uint32_t distinct;
 };
 
-/* False: the search must end.  */
+/* False: the search must end. */
 static bool choose(struct chooser *c, struct bucket b)
 {
     enum { CHOOSE_UNITS = 32 }; /* texts are compared where counts are equal */
@@ -385,7 +385,7 @@ static bool choose(struct chooser *c, struct bucket b)
     return true;
 }
 
-/* A cardinality is one bucket without an id, whose count is the number of distinct values.  */
+/* A cardinality is one bucket without an id, whose count is the number of distinct values. */
 static void end_slot(struct chooser *c)
 {
     struct agg_node *n = c->node;
@@ -399,7 +399,7 @@ static void end_slot(struct chooser *c)
     c->distinct = 0;
 }
 
-/* Id 0 is "no value" and makes no bucket.  */
+/* Id 0 is "no value" and makes no bucket. */
 static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size_t slot)
 {
     struct agg_node *n = c->node;
@@ -416,7 +416,7 @@ static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size
     return true;
 }
 
-/* Buckets of all slots lie in one array, slot after slot; first[] says where each begins.  */
+/* Buckets of all slots lie in one array, slot after slot; first[] says where each begins. */
 static bool choose_buckets(struct run *run, struct agg_node *n)
 {
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
@@ -440,7 +440,7 @@ static bool choose_buckets(struct run *run, struct agg_node *n)
     return run->cost.end == COST_GOES_ON;
 }
 
-/* From now on the table tells the bucket of a pair.  */
+/* From now on the table tells the bucket of a pair. */
 static void index_buckets(struct agg_node *n)
 {
     if (n->dense)
@@ -532,7 +532,7 @@ static bool hold_bucket(const struct agg_node *n, const json_t *bucket)
     return cost_hold(n->cost, bytes) && cost_work(n->cost, bytes);
 }
 
-/* The facets below one bucket, or of the whole answer for slot 0 of the first level.  */
+/* The facets below one bucket, or of the whole answer for slot 0 of the first level. */
 static json_t *nodes_json(const struct agg_node *n, size_t slot)
 {
     json_t *out = json_object();

@@ -18,7 +18,7 @@ static bool grow_values(struct interner *in, struct cost *cost)
 }
 
 /* By way of map_restart: 200,000 install times are counted in 8 ms rather than 15
- * (tests/bench/search, 2 cores), which is the page faults of a heap that was given back.  */
+ * (tests/bench/search, 2 cores), which is the page faults of a heap that was given back. */
 static bool grow_ids(struct interner *in, struct cost *cost)
 {
     size_t n = in->ids.n;
@@ -55,7 +55,7 @@ void interner_release(struct interner *in)
     map_release(&in->ids);
 }
 
-/* What is counted for a row's number: the value itself or the start of its bucket.  */
+/* What is counted for a row's number: the value itself or the start of its bucket. */
 static uint64_t number_of(const struct agg *spec, const struct column *c, uint64_t row)
 {
     if (c->h->index == INDEX_DOUBLE) {
@@ -93,7 +93,7 @@ static bool make_room(struct pairs *p, size_t n, struct cost *cost)
     return true;
 }
 
-/* Written without a branch: an absent value is written, too, and overwritten by the next one.  */
+/* Written without a branch: an absent value is written, too, and overwritten by the next one. */
 static void add_pair(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
 {
     p->rows[p->n] = row;
@@ -102,7 +102,7 @@ static void add_pair(struct pairs *p, uint32_t row, uint32_t slot, uint32_t id)
     p->n += id != 0;
 }
 
-/* Leaves room for one pair of each of the rows that are left.  */
+/* Leaves room for one pair of each of the rows that are left. */
 static bool add_pairs(struct pairs *p, uint32_t row, uint32_t slot, const uint32_t *ids, size_t n,
                       size_t rows_left, struct cost *cost)
 {

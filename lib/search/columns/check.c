@@ -69,7 +69,7 @@ static bool pace_rows(const struct index_pace *pace, uint64_t row, struct err *e
     return err_set(err, ERR_UNAVAILABLE, "told to stop");
 }
 
-/* An entry that the hash does not lead to would be put a second time.  */
+/* An entry that the hash does not lead to would be put a second time. */
 static bool check_dict(struct dict *d, const struct index_pace *pace, struct err *err)
 {
     for (uint32_t code = 1; code <= d->checked; code++) {
@@ -83,7 +83,7 @@ static bool check_dict(struct dict *d, const struct index_pace *pace, struct err
     return true;
 }
 
-/* An empty list has an entry of no bytes, which is no damage.  */
+/* An empty list has an entry of no bytes, which is no damage. */
 static bool check_column(struct column *c, const struct index_pace *pace, struct err *err)
 {
     if (!column_use(c, err))
@@ -98,7 +98,7 @@ static bool check_column(struct column *c, const struct index_pace *pace, struct
            (!c->elements.h || check_dict(&c->elements, pace, err));
 }
 
-/* A row outside its zone would be left out of searches by date.  */
+/* A row outside its zone would be left out of searches by date. */
 static bool check_zones(const struct part *p, const struct index_pace *pace, struct err *err)
 {
     const struct column *dates = part_dates(p);
@@ -120,20 +120,20 @@ static uint64_t died_at(const struct part *p, uint64_t row)
     return tomb_died_at(mfile_data(&p->dead_at), row);
 }
 
-/* The death of a row by a commit that is yet to come would make it live again.  */
+/* The death of a row by a commit that is yet to come would make it live again. */
 static bool is_possible(const struct root *r, uint64_t died)
 {
     return died <= commit_sequence(r->h) + 1; /* read after the death */
 }
 
-/* Since the snapshot, by a commit that exists or is about to.  */
+/* Since the snapshot, by a commit that exists or is about to. */
 static bool has_died_since(const struct root *r, const struct part *p, uint64_t row)
 {
     uint64_t died = died_at(p, row);
     return died > p->sequence && is_possible(r, died);
 }
 
-/* Is there a live row of this crash in another partition?  */
+/* Is there a live row of this crash in another partition? */
 static bool check_elsewhere(const struct root *r, const struct part *p, struct str uuid,
                             struct err *err)
 {
@@ -153,7 +153,7 @@ static bool check_elsewhere(const struct root *r, const struct part *p, struct s
     return true;
 }
 
-/* A row that is live in the snapshot is the row of its crash, or has died since.  */
+/* A row that is live in the snapshot is the row of its crash, or has died since. */
 static bool check_live_row(const struct root *r, const struct part *p, const struct column *ids,
                            uint64_t row, uint32_t code, struct err *err)
 {
@@ -170,7 +170,7 @@ static bool check_live_row(const struct root *r, const struct part *p, const str
                    (unsigned long long)row);
 }
 
-/* Everything about one row that does not need another one; the last line looks for its crash.  */
+/* Everything about one row that does not need another one; the last line looks for its crash. */
 static bool check_row(const struct root *r, const struct part *p, const struct column *ids,
                       uint64_t row, uint64_t *ret_live, struct err *err)
 {
@@ -191,7 +191,7 @@ static bool check_row(const struct root *r, const struct part *p, const struct c
     return check_live_row(r, p, ids, row, code, err);
 }
 
-/* Whatever a crash id leads to is a row of that crash.  */
+/* Whatever a crash id leads to is a row of that crash. */
 static bool check_row_of(const struct part *p, const struct column *ids, struct err *err)
 {
     uint64_t n = MIN(ids->dict.checked, mfile_elements(&p->row_of, 4));
@@ -204,7 +204,7 @@ static bool check_row_of(const struct part *p, const struct column *ids, struct 
     return true;
 }
 
-/* Columns first: everything after it relies on codes inside their dictionaries.  */
+/* Columns first: everything after it relies on codes inside their dictionaries. */
 bool check_meaning(struct root *r, struct part *p, const struct index_pace *pace,
                    uint64_t *ret_live, struct err *err)
 {
@@ -221,7 +221,7 @@ bool check_meaning(struct root *r, struct part *p, const struct index_pace *pace
     return !ids || check_row_of(p, ids, err);
 }
 
-/* The sum of the head covers the table up to its count; the rest is compared with zero.  */
+/* The sum of the head covers the table up to its count; the rest is compared with zero. */
 bool check_root(const struct root *r, struct err *err)
 {
     const struct root_head *h = r->h;

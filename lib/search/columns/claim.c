@@ -20,7 +20,7 @@
 
 enum { PAUSE_US = 50000, TEXT_MAX = 160 };
 
-/* The first line of the file; "another process" if there is none.  */
+/* The first line of the file; "another process" if there is none. */
 static void read_holder(int fd, char out[TEXT_MAX])
 {
     ssize_t n = pread(fd, out, TEXT_MAX - 1, 0);
@@ -72,7 +72,7 @@ bool keep_claim(const char *dir, const char *file, const char *what, int64_t wai
     return true;
 }
 
-/* A shared lock that is free says that nobody holds the claim; it goes with the descriptor.  */
+/* A shared lock that is free says that nobody holds the claim; it goes with the descriptor. */
 bool keep_claim_holder(const char *dir, const char *file, char *out, size_t size)
 {
     char path[PATH_MAX], holder[TEXT_MAX];

@@ -52,7 +52,7 @@ static void store32(struct shared_u32 *s, uint32_t v)
  */
 enum { LOOKS = 3 };
 
-/* Where in a head the seal is, and what of the head is in use.  */
+/* Where in a head the seal is, and what of the head is in use. */
 static const struct layout {
     size_t seal, count, array, element;
     uint32_t max;
@@ -79,7 +79,7 @@ static uint64_t sum_of(enum head_type type, const void *head, uint64_t turn)
     return hash64_seed(bytes + from, to - from, hash64_seed(bytes, l->seal, turn));
 }
 
-/* The sum counts only if the turn is the same before and after it was made: a sequence lock.  */
+/* The sum counts only if the turn is the same before and after it was made: a sequence lock. */
 enum seal_state seal_look(enum head_type type, const void *head)
 {
     const struct head_seal *s = seal_in(type, head);
@@ -103,7 +103,7 @@ void seal_open(enum head_type type, void *head)
         atomic_fetch_add(&s->turn.shared, 1); /* a full barrier: no store into the head before it */
 }
 
-/* The turn becomes even with the release of everything before it: whoever sees it sees the sum.  */
+/* The turn becomes even with the release of everything before it: whoever sees it sees the sum. */
 void seal_close(enum head_type type, void *head)
 {
     struct head_seal *s = seal_in(type, head);
@@ -117,13 +117,13 @@ uint64_t seal_turn(enum head_type type, const void *head)
     return load(&seal_in(type, head)->turn);
 }
 
-/* A turn that went back would make old sums of resting files look valid.  */
+/* A turn that went back would make old sums of resting files look valid. */
 void seal_set_turn(enum head_type type, void *head, uint64_t turn)
 {
     store(&seal_in(type, head)->turn, turn);
 }
 
-/* The slot that is not current: void or older.  It stays the same while it is being filled.  */
+/* The slot that is not current: void or older.  It stays the same while it is being filled. */
 static struct row_slot *spare_slot(struct part_head *h)
 {
     uint64_t one = load(&h->slots[0].sequence), other = load(&h->slots[1].sequence);
@@ -131,7 +131,7 @@ static struct row_slot *spare_slot(struct part_head *h)
     return &h->slots[is_second];
 }
 
-/* Plain stores: only the holder of the lock reads them, and only if the number says so.  */
+/* Plain stores: only the holder of the lock reads them, and only if the number says so. */
 static void announce_rows(const struct commit *c)
 {
     struct intent *in = &c->head->intent;
@@ -160,7 +160,7 @@ static void mark_old(const struct commit *c)
                                  (uint64_t)1 << (c->old.row % 64), memory_order_release);
 }
 
-/* For housekeeping: how many rows a compaction would save, and that a sync is due.  */
+/* For housekeeping: how many rows a compaction would save, and that a sync is due. */
 static void note_change(const struct commit *c)
 {
     if (c->old.part) {
@@ -194,7 +194,7 @@ static void store_number(const struct commit *c)
     store(&c->head->sequence, c->sequence);
 }
 
-/* In the same partition the code of the crash is the same, and the next step overwrites it.  */
+/* In the same partition the code of the crash is the same, and the next step overwrites it. */
 static void unlink_old(const struct commit *c)
 {
     if (c->old.part && c->old.part != c->new.part)
@@ -227,7 +227,7 @@ const struct commit_step commit_steps[COMMIT_STEPS] = {
     {"nothing announced", withdraw},
 };
 
-/* All steps, in their order.  */
+/* All steps, in their order. */
 void commit_do(const struct commit *c)
 {
     for (size_t i = 0; i < COMMIT_STEPS; i++)
@@ -390,7 +390,7 @@ void columns_set_count(struct part_head *h, uint32_t n)
     store32(&h->column_count, n);
 }
 
-/* Width and version are one number on disk, so a reader never has one of each.  */
+/* Width and version are one number on disk, so a reader never has one of each. */
 static struct file_name file_of(const struct shared_u64 *s)
 {
     uint64_t both = load(s);
@@ -455,7 +455,7 @@ uint32_t table_count(const struct root_head *h)
 }
 
 /* The revision is stored last, so it is loaded first: week and flags belong to it or to a later
- * one, which the stamp then shows.  */
+ * one, which the stamp then shows. */
 struct table_entry table_entry(const struct root_head *h, size_t i)
 {
     struct table_entry e = {.revision = load32(&h->parts[i].revision)};
@@ -538,14 +538,14 @@ void table_forget(struct root_head *h)
     store32(&h->part_count, 0);
 }
 
-/* By memset: no reader looks behind the count.  */
+/* By memset: no reader looks behind the count. */
 void table_clear_rest(struct root_head *h)
 {
     uint32_t n = table_count(h);
     memset((void *)&h->parts[n], 0, (PARTS_MAX - n) * sizeof h->parts[0]);
 }
 
-/* Given once and never again, so a folder of a killed writer is never taken for a new one.  */
+/* Given once and never again, so a folder of a killed writer is never taken for a new one. */
 uint32_t table_take_revision(struct root_head *h)
 {
     return atomic_fetch_add(&h->next_revision.shared, 1);

@@ -20,7 +20,7 @@ void cost_begin(struct cost *c, const struct search_limits *limits)
     *c = (struct cost){.limits = limits};
 }
 
-/* The asker is looked for more rarely than the clock, since that is a system call.  */
+/* The asker is looked for more rarely than the clock, since that is a system call. */
 bool cost_look(struct cost *c)
 {
     int64_t now = mono_ms();
@@ -31,12 +31,12 @@ bool cost_look(struct cost *c)
         if (c->limits->is_abandoned(c->limits->asker))
             c->end = COST_ABANDONED;
     }
-    /* Once it has ended, every further piece of work comes here to be told so.  */
+    /* Once it has ended, every further piece of work comes here to be told so. */
     c->work = c->end == COST_GOES_ON ? 0 : COST_LOOK_EVERY;
     return c->end == COST_GOES_ON;
 }
 
-/* What is held is what was asked for, before it is allocated: the sum can never be exceeded.  */
+/* What is held is what was asked for, before it is allocated: the sum can never be exceeded. */
 bool cost_hold(struct cost *c, size_t bytes)
 {
     if (c->end != COST_GOES_ON)
@@ -50,13 +50,13 @@ bool cost_hold(struct cost *c, size_t bytes)
     return true;
 }
 
-/* For memory that goes before the search ends; the rest needs no accounting.  */
+/* For memory that goes before the search ends; the rest needs no accounting. */
 void cost_give_back(struct cost *c, size_t bytes)
 {
     c->bytes_held -= bytes;
 }
 
-/* Counted for the whole answer, over all aggregations and levels.  */
+/* Counted for the whole answer, over all aggregations and levels. */
 bool cost_buckets(struct cost *c, size_t n)
 {
     if (c->end != COST_GOES_ON)
@@ -69,7 +69,7 @@ bool cost_buckets(struct cost *c, size_t n)
     return c->end == COST_GOES_ON;
 }
 
-/* All are the asker's: the words say what to ask instead.  Clients know the first text.  */
+/* All are the asker's: the words say what to ask instead.  Clients know the first text. */
 bool cost_error(const struct cost *c, struct err *err)
 {
     switch (c->end) {

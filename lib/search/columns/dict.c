@@ -21,7 +21,7 @@
  */
 enum { COUNT_FIRST = 64, BYTES_FIRST = 4096, HASH_BITS_FIRST = 7, HASH_BITS_MAX = 31 };
 
-/* A slot: upper half of the hash, then the code; 0 is empty.  */
+/* A slot: upper half of the hash, then the code; 0 is empty. */
 static uint64_t slot_of(uint64_t hash, uint32_t code)
 {
     return (hash & 0xffffffff00000000u) | code;
@@ -37,13 +37,13 @@ static void hash_path(const struct dict *d, uint32_t version, char out[PATH_MAX]
     snprintf(out, PATH_MAX, "%s/%shash-%u", d->folder, d->name, version);
 }
 
-/* What a file of this dictionary must say of itself.  */
+/* What a file of this dictionary must say of itself. */
 static struct mfile_kind kind_of(const struct dict *d, enum file_kind kind, uint32_t bytes)
 {
     return (struct mfile_kind){kind, bytes, d->generation};
 }
 
-/* Nothing is opened: files are mapped when they are first asked for.  */
+/* Nothing is opened: files are mapped when they are first asked for. */
 void dict_init(struct dict *d, struct dict_head *h, const char *folder, const char *column,
                const char *suffix, uint64_t generation)
 {
@@ -62,7 +62,7 @@ void dict_release(struct dict *d)
     *d = (struct dict){0};
 }
 
-/* The count is stored last, when all three files are there.  */
+/* The count is stored last, when all three files are there. */
 bool dict_create(struct dict *d, struct err *err)
 {
     char path[PATH_MAX];
@@ -142,7 +142,7 @@ bool dict_refresh(struct dict *d, bool is_writable, struct err *err)
     return true;
 }
 
-/* Maps the current hash file; a writer may replace it in between, so look twice.  */
+/* Maps the current hash file; a writer may replace it in between, so look twice. */
 static bool open_hash(struct dict *d, bool is_writable, struct err *err)
 {
     for (int tries = 0;; tries++) {
@@ -165,7 +165,7 @@ static bool open_hash(struct dict *d, bool is_writable, struct err *err)
     }
 }
 
-/* The slot that holds s, or the one where it belongs.  */
+/* The slot that holds s, or the one where it belongs. */
 static struct shared_u64 *probe(const struct dict *d, struct str s, uint64_t hash,
                                 uint32_t *ret_code)
 {
@@ -196,7 +196,7 @@ bool dict_find(struct dict *d, struct str s, bool is_writable, uint32_t *ret_cod
     return true;
 }
 
-/* Twice the size: a new file, so that readers keep the old one.  */
+/* Twice the size: a new file, so that readers keep the old one. */
 static bool grow_hash(struct dict *d, struct err *err)
 {
     uint32_t bits = d->hash_file.width + 1, version = d->hash_file.version + 1;
@@ -223,7 +223,7 @@ static bool grow_hash(struct dict *d, struct err *err)
     return true; /* the old file goes with the next sync: a snapshot on disk may name it */
 }
 
-/* The table is kept at most two thirds full, so probing stays short.  */
+/* The table is kept at most two thirds full, so probing stays short. */
 static bool make_room(struct dict *d, size_t bytes, struct err *err)
 {
     char path[PATH_MAX];
@@ -248,7 +248,7 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
     return true;
 }
 
-/* A text that is there already costs one look-up.  */
+/* A text that is there already costs one look-up. */
 bool dict_add(struct dict *d, struct str s, uint32_t *ret_code, struct err *err)
 {
     uint32_t code;

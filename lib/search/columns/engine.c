@@ -24,7 +24,7 @@ static bool damage_heals(bool ok, struct err *err)
     return ok;
 }
 
-/* A writer of a directory that does not exist makes the index.  */
+/* A writer of a directory that does not exist makes the index. */
 static bool writer_open(const char *dir, const struct field_table *fields, void **ret,
                         struct err *err)
 {
@@ -40,7 +40,7 @@ static void writer_close(void *writer)
     root_free(writer);
 }
 
-/* Lock, work, unlock: what is below the lock is one commit.  */
+/* Lock, work, unlock: what is below the lock is one commit. */
 static bool put(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
                 struct err *err)
 {
@@ -78,7 +78,7 @@ static bool ledger_seq(void *writer, int64_t *ret, bool *ret_is_rolled_back, str
     return true;
 }
 
-/* From here on the ledger's number may grow again (sync.c).  */
+/* From here on the ledger's number may grow again (sync.c). */
 static bool replayed(void *writer, struct err *err)
 {
     struct root *r = writer;
@@ -114,7 +114,7 @@ static bool filled(void *writer, uint64_t losses, struct err *err)
     return damage_heals(filling_end(writer, losses, err), err);
 }
 
-/* A rebuild and the index keeper would both fill; one at a time, and the other is told who.  */
+/* A rebuild and the index keeper would both fill; one at a time, and the other is told who. */
 static bool claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                           struct err *err)
 {
@@ -148,7 +148,7 @@ static void reader_close(void *reader)
     free(r);
 }
 
-/* Without a pass over rows: crash id to code to row, about a microsecond.  */
+/* Without a pass over rows: crash id to code to row, about a microsecond. */
 static bool has_in(struct part *p, struct str crash_id, bool *ret, struct err *err)
 {
     struct column *c = part_ids(p);
@@ -164,7 +164,7 @@ static bool has_in(struct part *p, struct str crash_id, bool *ret, struct err *e
     return true;
 }
 
-/* One look over a snapshot.  *ret_outdated: a partition was replaced meanwhile, look again.  */
+/* One look over a snapshot.  *ret_outdated: a partition was replaced meanwhile, look again. */
 static bool has_now(struct root *root, struct str crash_id, bool *ret_outdated, bool *ret,
                     struct err *err)
 {

@@ -12,13 +12,13 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
-/* Nothing was ever filled and there is no partition: the head was made a moment ago.  */
+/* Nothing was ever filled and there is no partition: the head was made a moment ago. */
 static bool is_new(const struct root_head *h)
 {
     return fact(h, FACT_FILLED) == 0 && table_count(h) == 0;
 }
 
-/* A new installation has one counted loss (mend.c) and no crash: it is whole as it is.  */
+/* A new installation has one counted loss (mend.c) and no crash: it is whole as it is. */
 bool filling_begin(struct root *r, uint64_t crashes, uint64_t *ret_losses, struct err *err)
 {
     if (!root_lock(r, err))
@@ -42,7 +42,7 @@ bool filling_begin(struct root *r, uint64_t crashes, uint64_t *ret_losses, struc
     return true;
 }
 
-/* For doctor, in between.  */
+/* For doctor, in between. */
 bool filling_progress(struct root *r, uint64_t looked, uint64_t put, struct err *err)
 {
     if (!root_lock(r, err))

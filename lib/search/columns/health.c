@@ -10,7 +10,7 @@
 
 #include "lib/search/columns/keep.h"
 
-/* As many names as fit; the count is always right.  */
+/* As many names as fit; the count is always right. */
 static void note_week(struct index_health *h, int32_t week)
 {
     char name[16];
@@ -43,7 +43,7 @@ static void read_head(const struct root *r, struct index_health *h)
     h->ledger_seq = fact(head, FACT_LEDGER_SEQ);
 }
 
-/* An index that cannot be read exists all the same: that is what doctor wants to say.  */
+/* An index that cannot be read exists all the same: that is what doctor wants to say. */
 bool health_of(const char *dir, const struct field_table *fields, struct index_health *ret,
                struct err *err)
 {

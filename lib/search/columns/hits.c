@@ -9,7 +9,7 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/sort.h"
 
-/* A list of one element is shown as that element, as clients know it.  */
+/* A list of one element is shown as that element, as clients know it. */
 static json_t *list_json(const struct column *c, uint32_t code)
 {
     size_t n;
@@ -37,7 +37,7 @@ static json_t *number_json(const struct column *c, uint64_t row)
     return json_string(text);
 }
 
-/* null for "no value"; a field that the week does not have is one, too.  */
+/* null for "no value"; a field that the week does not have is one, too. */
 static json_t *value_json(const struct column *c, uint64_t row)
 {
     if (!c)
@@ -52,7 +52,7 @@ static json_t *value_json(const struct column *c, uint64_t row)
     return c->kind == COLUMN_LIST ? list_json(c, code) : jtext(dict_entry(&c->dict, code));
 }
 
-/* What a value takes until the answer is sent: as JSON, as text, as text with escapes.  */
+/* What a value takes until the answer is sent: as JSON, as text, as text with escapes. */
 static bool hold_value(struct run *run, const json_t *v)
 {
     enum { VALUE_BYTES = 192, TEXT_COPIES = 4 };
@@ -66,7 +66,7 @@ static bool hold_value(struct run *run, const json_t *v)
     return cost_hold(&run->cost, bytes) && cost_work(&run->cost, bytes);
 }
 
-/* One report: the columns asked for, in their order.  */
+/* One report: the columns asked for, in their order. */
 static json_t *hit_json(struct run *run, struct place at)
 {
     json_t *hit = json_object();

@@ -28,7 +28,7 @@
  */
 enum { COMPACTION_WAIT_MS = 30 * 60 * 1000 };
 
-/* A sync may be writing its copy of the head into a folder that has just gone out of use.  */
+/* A sync may be writing its copy of the head into a folder that has just gone out of use. */
 static bool remove_folder(const char *path, struct err *err)
 {
     for (int tries = 0; tries < 5; tries++) {
@@ -50,7 +50,7 @@ static struct strs list_texts(struct arena *a, const struct column *c, uint32_t 
     return out;
 }
 
-/* The other way round of put_value in write.c; false: the row has no value.  */
+/* The other way round of put_value in write.c; false: the row has no value. */
 static bool read_value(struct arena *a, const struct column *c, uint64_t row, struct doc_value *out)
 {
     uint32_t code;
@@ -78,7 +78,7 @@ static bool read_value(struct arena *a, const struct column *c, uint64_t row, st
     return false;
 }
 
-/* A row as the document it was made of.  Texts borrow from the old partition's mappings.  */
+/* A row as the document it was made of.  Texts borrow from the old partition's mappings. */
 static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct doc *ret)
 {
     *ret = (struct doc){.values = arena_array(a, p->fields->search_count, sizeof *ret->values)};
@@ -112,7 +112,7 @@ struct compaction {
     struct arena arena;
 };
 
-/* Below the lock: all rows committed so far, with every column.  */
+/* Below the lock: all rows committed so far, with every column. */
 static bool use_all(const struct root *r, struct part *p, struct err *err)
 {
     uint64_t sequence = commit_sequence(r->h), rows;
@@ -165,7 +165,7 @@ static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
     return true;
 }
 
-/* A row that died while it was copied.  */
+/* A row that died while it was copied. */
 static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
 {
     struct part *p = c->new;
@@ -175,7 +175,7 @@ static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
         row_of_set(mfile_data(&p->row_of), code, 0);
 }
 
-/* Below the lock: the rest, then the switch.  */
+/* Below the lock: the rest, then the switch. */
 static bool finish(struct compaction *c, uint64_t copied, struct err *err)
 {
     struct root *r = c->root;
@@ -194,7 +194,7 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
     return true;
 }
 
-/* Briefly below the lock; see struct compaction.  */
+/* Briefly below the lock; see struct compaction. */
 static bool take_snapshot(struct compaction *c, struct err *err)
 {
     if (!root_lock(c->root, err))
@@ -204,7 +204,7 @@ static bool take_snapshot(struct compaction *c, struct err *err)
     return ok;
 }
 
-/* The long part needs no lock.  Below it there is only what has come since the snapshot.  */
+/* The long part needs no lock.  Below it there is only what has come since the snapshot. */
 static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t next, struct err *err)
 {
     struct root *r = c->root;
@@ -223,7 +223,7 @@ static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t ne
     return ok;
 }
 
-/* After a failure: was the partition dropped, emptied by a rebuild or set aside meanwhile?  */
+/* After a failure: was the partition dropped, emptied by a rebuild or set aside meanwhile? */
 static bool settle_failure(struct root *r, size_t index, uint32_t revision, const struct err *why,
                            struct err *err)
 {
@@ -237,7 +237,7 @@ static bool settle_failure(struct root *r, size_t index, uint32_t revision, cons
     return ok;
 }
 
-/* Whichever revision is out of use in the end, the old or the unfinished new one, goes.  */
+/* Whichever revision is out of use in the end, the old or the unfinished new one, goes. */
 static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t revision,
                          uint32_t next, struct err *err)
 {
@@ -257,7 +257,7 @@ static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t re
     return ok || settle_failure(r, index, revision, &why, err);
 }
 
-/* Below the lock: what is to be compacted, and under which revision the copy is made.  */
+/* Below the lock: what is to be compacted, and under which revision the copy is made. */
 static bool choose_part(struct root *r, size_t index, int32_t *ret_week, uint32_t *ret_revision,
                         uint32_t *ret_next, bool *ret_chosen, struct err *err)
 {
@@ -275,7 +275,7 @@ static bool choose_part(struct root *r, size_t index, int32_t *ret_week, uint32_
     return true;
 }
 
-/* Folders that killed compactions and lost partitions left.  Below both locks.  */
+/* Folders that killed compactions and lost partitions left.  Below both locks. */
 static bool remove_leftovers(struct root *r, struct err *err)
 {
     DIR *d = opendir(r->dir);
@@ -318,7 +318,7 @@ static bool compact_all(struct root *r, struct err *err)
     return ok && keep_sync(r, -1, err);
 }
 
-/* The claim is for other compactions; puts and searches do not ask for it.  */
+/* The claim is for other compactions; puts and searches do not ask for it. */
 bool keep_compact(const char *dir, const struct field_table *fields, struct err *err)
 {
     struct root *r;
@@ -334,7 +334,7 @@ bool keep_compact(const char *dir, const struct field_table *fields, struct err 
     return ok;
 }
 
-/* Out of the table first, then the folder: a kill in between leaves a folder, not a hole.  */
+/* Out of the table first, then the folder: a kill in between leaves a folder, not a hole. */
 static bool drop_part(struct root *r, size_t i, struct err *err)
 {
     struct table_entry e = table_entry(r->h, i);
@@ -345,13 +345,13 @@ static bool drop_part(struct root *r, size_t i, struct err *err)
     return e.revision == 0 || remove_folder(path, err);
 }
 
-/* A week goes when its last day is older than the cutoff.  */
+/* A week goes when its last day is older than the cutoff. */
 static bool is_old(int32_t week, int64_t cutoff_us)
 {
     return ((int64_t)week + 7) * 86400 * 1000000 <= cutoff_us;
 }
 
-/* What was set aside holds values of crashes, too, and goes when its week goes.  */
+/* What was set aside holds values of crashes, too, and goes when its week goes. */
 static bool drop_aside(const char *dir, int64_t cutoff_us, bool all, struct err *err)
 {
     char aside[PATH_MAX], path[PATH_MAX + 300], name[32];

@@ -48,7 +48,7 @@ static bool add_matcher(struct ready_cond *rc, size_t value, size_t cache_bytes,
     return true;
 }
 
-/* Wildcards and automata are made once for a search and not for each partition.  */
+/* Wildcards and automata are made once for a search and not for each partition. */
 bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
                        struct unify *u, size_t cache_bytes, struct cost *cost)
 {
@@ -90,7 +90,7 @@ static bool has_token(const struct strs *wanted, struct str token)
     return false;
 }
 
-/* Analysed text matches if any of the wanted words is one of its words.  */
+/* Analysed text matches if any of the wanted words is one of its words. */
 static bool has_word(const struct strs *wanted, struct str text)
 {
     struct text_tokens t;
@@ -104,7 +104,7 @@ static bool has_word(const struct strs *wanted, struct str text)
     return false;
 }
 
-/* COND_MATCHES; for semi fields text is one token already.  */
+/* COND_MATCHES; for semi fields text is one token already. */
 static bool matches_plain(const struct search_field *f, const struct cond_value *v, struct str text)
 {
     switch (f->index) {
@@ -128,7 +128,7 @@ static bool in_time(struct cost *cost, const struct cond *c, size_t value, struc
     return cost_work(cost, (text.n + 16) * (1 + by));
 }
 
-/* False also when the search must end: whoever asks for more looks at the cost.  */
+/* False also when the search must end: whoever asks for more looks at the cost. */
 static bool text_matches(struct ready_filter *r, const struct ready_cond *rc, struct str text)
 {
     const struct search_field *f = r->filter->field;
@@ -163,7 +163,7 @@ static bool text_matches(struct ready_filter *r, const struct ready_cond *rc, st
     return false;
 }
 
-/* results: of each condition before negation.  */
+/* results: of each condition before negation. */
 static bool fold(const struct filter *f, const bool *results)
 {
     bool acc = false;
@@ -177,7 +177,7 @@ static bool fold(const struct filter *f, const bool *results)
     return acc;
 }
 
-/* The table of codes is kept from partition to partition and grows to the largest dictionary.  */
+/* The table of codes is kept from partition to partition and grows to the largest dictionary. */
 static bool make_room(struct ready_filter *r, size_t n)
 {
     if (r->table_cap >= n)
@@ -191,7 +191,7 @@ static bool make_room(struct ready_filter *r, size_t n)
     return true;
 }
 
-/* Of a row without a value: only "is missing" holds.  */
+/* Of a row without a value: only "is missing" holds. */
 static bool absent_result(const struct filter *f, bool *results)
 {
     for (size_t i = 0; i < f->n; i++)
@@ -199,7 +199,7 @@ static bool absent_result(const struct filter *f, bool *results)
     return fold(f, results);
 }
 
-/* A condition that only asks whether the whole value is one of some texts.  */
+/* A condition that only asks whether the whole value is one of some texts. */
 static bool is_equality(const struct search_field *f, const struct cond *c)
 {
     return c->op == COND_EXACT || c->op == COND_MISSING ||
@@ -214,7 +214,7 @@ static bool is_all_equality(const struct filter *f)
     return true;
 }
 
-/* The codes of all texts that the conditions name, with the result for each.  */
+/* The codes of all texts that the conditions name, with the result for each. */
 struct named_code {
     uint32_t code;
     bool yes;
@@ -241,7 +241,7 @@ static bool find_named(struct ready_filter *r, bool *results, struct named_code 
     return true;
 }
 
-/* Texts are looked up in the hash; all other codes have one common result.  */
+/* Texts are looked up in the hash; all other codes have one common result. */
 static bool equality_table(struct ready_filter *r, bool absent, bool *results, struct err *err)
 {
     const struct filter *f = r->filter;
@@ -269,7 +269,7 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
     return true;
 }
 
-/* Evaluated when the id is first met, in whichever partition that is.  */
+/* Evaluated when the id is first met, in whichever partition that is. */
 static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t id)
 {
     uint8_t *memo = &rc->memo[id];
@@ -280,7 +280,7 @@ static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t i
     return *memo == 2;
 }
 
-/* The numbering may have grown by the partition at hand; new ids are not known yet.  */
+/* The numbering may have grown by the partition at hand; new ids are not known yet. */
 static bool make_memos(struct ready_filter *r)
 {
     for (size_t i = 0; i < r->filter->n; i++) {
@@ -360,7 +360,7 @@ static bool string_part(struct ready_filter *r, size_t part, struct err *err)
     return ok;
 }
 
-/* Codes of a truth field: 0 absent, 1 false, 2 true.  */
+/* Codes of a truth field: 0 absent, 1 false, 2 true. */
 static bool bool_part(struct ready_filter *r, struct err *err)
 {
     const struct filter *f = r->filter;
@@ -398,7 +398,7 @@ bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, s
     return true;
 }
 
-/* One condition and one row.  Several values of a condition are alternatives.  */
+/* One condition and one row.  Several values of a condition are alternatives. */
 static bool number_matches(const struct column *c, const struct cond *cond, uint64_t row)
 {
     bool has = column_has(c, row);
@@ -439,7 +439,7 @@ static bool number_row(const struct ready_filter *r, uint64_t row)
     return acc;
 }
 
-/* One loop per width, without branches: the row is always stored, the count moves on or not.  */
+/* One loop per width, without branches: the row is always stored, the count moves on or not. */
 #define KEEP(type, condition)                                                                      \
     do {                                                                                           \
         const type *codes = mfile_data(&r->column->rows);                                          \

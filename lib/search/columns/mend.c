@@ -53,7 +53,7 @@ static void set_lost(struct mending *m, uint32_t i)
     m->lost++;
 }
 
-/* A compaction that was killed left its folder with an open seal; so did a dead writer.  */
+/* A compaction that was killed left its folder with an open seal; so did a dead writer. */
 static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
                      uint64_t *ret_changed)
 {
@@ -66,7 +66,7 @@ static bool is_whole(const struct mending *m, int32_t week, uint32_t revision,
     return ok;
 }
 
-/* Of several whole revisions the newest counts; the others are what a compaction left.  */
+/* Of several whole revisions the newest counts; the others are what a compaction left. */
 static void take_folder(struct mending *m, int32_t week, uint32_t revision)
 {
     uint64_t changed;
@@ -81,7 +81,7 @@ static void take_folder(struct mending *m, int32_t week, uint32_t revision)
     m->found++;
 }
 
-/* Anything whose name is no partition's is left alone.  */
+/* Anything whose name is no partition's is left alone. */
 static bool each_folder(struct mending *m, void (*take)(struct mending *, int32_t, uint32_t),
                         struct err *err)
 {
@@ -98,7 +98,7 @@ static bool each_folder(struct mending *m, void (*take)(struct mending *, int32_
     return true;
 }
 
-/* Older revisions and half-made ones of a week that was found are leftovers; others are a loss.  */
+/* Older revisions and half-made ones of a week that was found are leftovers; others are a loss. */
 static void put_away(struct mending *m, int32_t week, uint32_t revision)
 {
     char name[32], path[PATH_MAX];
@@ -115,7 +115,7 @@ static void put_away(struct mending *m, int32_t week, uint32_t revision)
     set_lost(m, i);
 }
 
-/* What is really there decides, not what the copy names; it is compared afterwards.  */
+/* What is really there decides, not what the copy names; it is compared afterwards. */
 static void forget_revisions(struct mending *m, uint32_t *had)
 {
     for (uint32_t i = 0; i < table_count(m->h); i++) {
@@ -124,7 +124,7 @@ static void forget_revisions(struct mending *m, uint32_t *had)
     }
 }
 
-/* Weeks that the copy names and the directory does not have.  */
+/* Weeks that the copy names and the directory does not have. */
 static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -134,7 +134,7 @@ static void note_gone(struct mending *m, const uint32_t *had, uint32_t n)
     }
 }
 
-/* With the durable copy, if it is good, else with nothing.  */
+/* With the durable copy, if it is good, else with nothing. */
 static void start_head(struct mending *m)
 {
     struct root_head *h = m->h;
@@ -152,7 +152,7 @@ static void start_head(struct mending *m)
     sync_forget(h);
 }
 
-/* Another file under the name of the old one: who has that mapped notices at its next look.  */
+/* Another file under the name of the old one: who has that mapped notices at its next look. */
 static bool write_head(const struct mending *m, struct err *err)
 {
     char path[PATH_MAX];

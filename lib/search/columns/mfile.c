@@ -18,7 +18,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 
-/* The old mapping goes only after the new one is there: a failure leaves what was.  */
+/* The old mapping goes only after the new one is there: a failure leaves what was. */
 static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool is_writable,
                    struct err *err)
 {
@@ -42,7 +42,7 @@ static bool allocate(int fd, const char *path, size_t bytes, struct err *err)
     return failed == 0 || err_errno(err, failed, "making room for %zu bytes in %s", bytes, path);
 }
 
-/* A folder that is gone is a file that is gone: the partition was replaced.  */
+/* A folder that is gone is a file that is gone: the partition was replaced. */
 static bool open_failed(const char *path, struct err *err)
 {
     if (errno == ENOENT || errno == ENOTDIR)
@@ -50,7 +50,7 @@ static bool open_failed(const char *path, struct err *err)
     return err_errno(err, errno, "opening %s", path);
 }
 
-/* Truncates: a killed writer may have left a file of this name that nothing names.  */
+/* Truncates: a killed writer may have left a file of this name that nothing names. */
 bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
                   struct err *err)
 {
@@ -109,7 +109,7 @@ bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint6
     return true;
 }
 
-/* Another writer may have made it longer already; then that is what is mapped.  */
+/* Another writer may have made it longer already; then that is what is mapped. */
 bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
                 struct err *err)
 {

@@ -21,7 +21,7 @@
 
 static const char REMOVED_FIELDS[] = "removed_fields";
 
-/* What the bookkeeping column looks like; it is not a field of the table.  */
+/* What the bookkeeping column looks like; it is not a field of the table. */
 static const struct search_field removed_fields_field = {
     .name = REMOVED_FIELDS,
     .index = INDEX_KEYWORD,
@@ -30,7 +30,7 @@ static const struct search_field removed_fields_field = {
     .perm = PERM_PROTECTED,
 };
 
-/* Dates of weeks as people and clients read them.  */
+/* Dates of weeks as people and clients read them. */
 void part_name(int32_t week, char out[16])
 {
     struct civil c = civil_of_us((int64_t)week * 86400 * 1000000);
@@ -44,7 +44,7 @@ void part_folder_name(int32_t week, uint32_t revision, char out[32])
     snprintf(out, 32, "%s-%u", name, revision);
 }
 
-/* Only names that part_folder_name would give: "20240429-017" is not one of ours.  */
+/* Only names that part_folder_name would give: "20240429-017" is not one of ours. */
 bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revision)
 {
     uint64_t date, revision;
@@ -65,7 +65,7 @@ bool part_folder_parse(const char *name, int32_t *ret_week, uint32_t *ret_revisi
     return true;
 }
 
-/* Two columns are asked for everywhere, so the table of fields knows them.  */
+/* Two columns are asked for everywhere, so the table of fields knows them. */
 struct column *part_ids(const struct part *p)
 {
     return p->by_field[p->fields->uuid->id];
@@ -76,7 +76,7 @@ struct column *part_dates(const struct part *p)
     return p->by_field[p->fields->date->id];
 }
 
-/* Text columns begin with one byte for a code and get wider when they must (widen in write.c).  */
+/* Text columns begin with one byte for a code and get wider when they must (widen in write.c). */
 uint32_t column_width(enum index_kind index)
 {
     switch (index) {
@@ -150,7 +150,7 @@ static struct mfile *row_file_in(struct part *p, const struct row_file *f)
     return (struct mfile *)((char *)p + f->offset);
 }
 
-/* All of the capacity, not only the rows: _row-of is indexed by code.  */
+/* All of the capacity, not only the rows: _row-of is indexed by code. */
 static bool use_row_files(struct part *p, struct err *err)
 {
     char path[PATH_MAX];
@@ -174,7 +174,7 @@ uint32_t part_row_of(const struct part *p, uint32_t code)
     return is_ours ? row_of_code(mfile_data(&p->row_of), code) : 0;
 }
 
-/* The epoch is one that no partition has, so the first use maps and checks.  */
+/* The epoch is one that no partition has, so the first use maps and checks. */
 static struct column *column_new(struct part *p, struct column_head *h)
 {
     struct column *c = xcalloc(1, sizeof *c);
@@ -190,7 +190,7 @@ static struct column *column_new(struct part *p, struct column_head *h)
     return c;
 }
 
-/* Mappings only: what is on disk stays.  */
+/* Mappings only: what is on disk stays. */
 static void column_free(struct column *c)
 {
     mfile_close(&c->rows);
@@ -200,7 +200,7 @@ static void column_free(struct column *c)
     free(c);
 }
 
-/* Ties a column of the file to the field table; one that does not fit stays unused.  */
+/* Ties a column of the file to the field table; one that does not fit stays unused. */
 static void adopt(struct part *p, struct column_head *h)
 {
     struct column *c = NULL;
@@ -237,7 +237,7 @@ bool part_adopt_columns(struct part *p, struct err *err)
     return true;
 }
 
-/* Else a flipped bit in the width would let rows be read beyond the file.  */
+/* Else a flipped bit in the width would let rows be read beyond the file. */
 static bool is_width_right(const struct column *c, uint32_t width)
 {
     if (c->kind == COLUMN_NUMBER)
@@ -247,7 +247,7 @@ static bool is_width_right(const struct column *c, uint32_t width)
     return width == 1 || width == 2 || width == 4;
 }
 
-/* Maps the current file of the rows; a writer may be widening it, so look twice.  */
+/* Maps the current file of the rows; a writer may be widening it, so look twice. */
 static bool use_rows(struct column *c, uint64_t rows, struct err *err)
 {
     char path[PATH_MAX];
@@ -272,7 +272,7 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
     }
 }
 
-/* A bit per row, for numbers only: every other kind has code 0 for "no value".  */
+/* A bit per row, for numbers only: every other kind has code 0 for "no value". */
 static bool use_present(struct column *c, uint64_t rows, struct err *err)
 {
     char path[PATH_MAX];
@@ -304,7 +304,7 @@ static bool check_codes(struct column *c, uint64_t rows, struct err *err)
     return true;
 }
 
-/* For writers, who read single rows and check what they meet.  */
+/* For writers, who read single rows and check what they meet. */
 bool column_map(struct column *c, struct err *err)
 {
     struct part *p = c->part;
@@ -336,7 +336,7 @@ bool column_use(struct column *c, struct err *err)
     return true;
 }
 
-/* Elements are checked here and not in column_use: most searches look at few lists.  */
+/* Elements are checked here and not in column_use: most searches look at few lists. */
 const uint32_t *column_list(const struct column *c, uint32_t code, size_t *ret_n)
 {
     *ret_n = 0;
@@ -400,7 +400,7 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     return true;
 }
 
-/* Nothing is opened yet.  */
+/* Nothing is opened yet. */
 static struct part *part_new(const char *dir, const struct field_table *fields, int32_t week,
                              uint32_t revision, bool is_writable)
 {
@@ -418,7 +418,7 @@ static struct part *part_new(const char *dir, const struct field_table *fields, 
     return p;
 }
 
-/* Whoever borrowed texts from its dictionaries must be done with them.  */
+/* Whoever borrowed texts from its dictionaries must be done with them. */
 void part_free(struct part *p)
 {
     if (!p)
@@ -435,7 +435,7 @@ void part_free(struct part *p)
     free(p);
 }
 
-/* A good seal says that all of it is what a writer left; an open one that somebody is at work.  */
+/* A good seal says that all of it is what a writer left; an open one that somebody is at work. */
 static bool check_head(const struct part *p, struct err *err)
 {
     if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 ||
@@ -446,7 +446,7 @@ static bool check_head(const struct part *p, struct err *err)
     return true;
 }
 
-/* The head alone; columns are mapped when they are asked for.  */
+/* The head alone; columns are mapped when they are asked for. */
 bool part_open(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
                bool is_writable, struct part **ret, struct err *err)
 {
@@ -484,7 +484,7 @@ static bool write_empty_head(const struct part *p, const char *path, struct err 
     return ok;
 }
 
-/* A folder of this name is what a killed writer left: revisions are given once.  */
+/* A folder of this name is what a killed writer left: revisions are given once. */
 bool part_create(const char *dir, const struct field_table *fields, int32_t week, uint32_t revision,
                  struct part **ret, struct err *err)
 {

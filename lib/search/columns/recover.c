@@ -14,7 +14,7 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/sums.h"
 
-/* Zeroes if the system does not say: then every start counts as the same machine run.  */
+/* Zeroes if the system does not say: then every start counts as the same machine run. */
 void recover_boot_id(char out[40])
 {
     char *text;
@@ -26,7 +26,7 @@ void recover_boot_id(char out[40])
     free(text);
 }
 
-/* The crash of this row leads to `value`: its row, or none.  */
+/* The crash of this row leads to `value`: its row, or none. */
 static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t value,
                        struct err *err)
 {
@@ -44,7 +44,7 @@ static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t
     return true;
 }
 
-/* Killed after the commit: rows of crashes are set as the commit would have.  */
+/* Killed after the commit: rows of crashes are set as the commit would have. */
 static bool finish_commit(struct root *r, const struct announced *in, struct err *err)
 {
     uint64_t sequence = commit_sequence(r->h);
@@ -94,7 +94,7 @@ bool recover_intent(struct root *r, struct err *err)
     return true;
 }
 
-/* Marks younger than the restored state never happened.  */
+/* Marks younger than the restored state never happened. */
 static void revive(struct part *p, uint64_t sequence)
 {
     struct shared_u64 *dead_at = mfile_data(&p->dead_at);
@@ -110,7 +110,7 @@ static void revive(struct part *p, uint64_t sequence)
     tombs_set_count(p->h, dead);
 }
 
-/* From the column of crash ids, which has sums; _row-of itself may be of any moment.  */
+/* From the column of crash ids, which has sums; _row-of itself may be of any moment. */
 static bool rebuild_row_of(struct part *p, struct err *err)
 {
     struct column *c = part_ids(p);
@@ -141,7 +141,7 @@ static bool use_every_column(struct part *p, struct err *err)
     return true;
 }
 
-/* What stands in the copy, brought back: rows, tombstones, rows of crashes.  */
+/* What stands in the copy, brought back: rows, tombstones, rows of crashes. */
 static bool restore_rows(struct part *p, uint64_t *sequence, struct err *err)
 {
     uint64_t as_of = part_changed(p->h), rows = 0;
@@ -261,7 +261,7 @@ static bool roll_back(struct root *r, struct err *err)
     return true;
 }
 
-/* The boot id is stored last: a kill in between begins the same work again.  */
+/* The boot id is stored last: a kill in between begins the same work again. */
 bool recover_after_boot(struct root *r, struct err *err)
 {
     char boot_id[40];

@@ -32,7 +32,7 @@ enum {
     PLACE_TRIES = 5,
 };
 
-/* DIR/what.  */
+/* DIR/what. */
 static void root_path(const struct root *r, const char *what, char out[PATH_MAX])
 {
     snprintf(out, PATH_MAX, "%s/%s", r->dir, what);
@@ -96,7 +96,7 @@ static bool map_head(struct root *r, struct err *err)
     return err_set(err, ERR_DAMAGED, "%s is not the head of an index of this version", path);
 }
 
-/* Below the lock.  */
+/* Below the lock. */
 static bool map_or_make_head(struct root *r, struct err *err)
 {
     struct err why = {0};
@@ -107,7 +107,7 @@ static bool map_or_make_head(struct root *r, struct err *err)
     return mend_head(r, why.msg, err) && map_head(r, err);
 }
 
-/* Everything that was read through it goes as well: another head may name other partitions.  */
+/* Everything that was read through it goes as well: another head may name other partitions. */
 static void close_head(struct root *r)
 {
     for (size_t i = 0; i < PARTS_MAX; i++)
@@ -118,7 +118,7 @@ static void close_head(struct root *r)
     r->stamp = 0;
 }
 
-/* The lock file may have been deleted with its directory between open and flock.  */
+/* The lock file may have been deleted with its directory between open and flock. */
 static bool is_lock_in_place(const struct root *r)
 {
     struct stat st, on_disk;
@@ -154,7 +154,7 @@ static bool open_lock(struct root *r, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "%s keeps being replaced", r->dir);
 }
 
-/* Whoever comes first after a restart of the machine puts the index back to its last sync.  */
+/* Whoever comes first after a restart of the machine puts the index back to its last sync. */
 static bool open_for_writing(struct root *r, struct err *err)
 {
     if (!open_lock(r, err))
@@ -166,7 +166,7 @@ static bool open_for_writing(struct root *r, struct err *err)
     return ok;
 }
 
-/* A reader opens nothing yet: there may be no index, and it may come at any time.  */
+/* A reader opens nothing yet: there may be no index, and it may come at any time. */
 bool root_open(const char *dir, const struct field_table *fields, bool is_writable,
                struct root **ret, struct err *err)
 {
@@ -205,7 +205,7 @@ static bool is_in_place(const struct root *r)
     return r->h && mfile_is_at(&r->head, path);
 }
 
-/* Takes the lock of the directory that is there now.  *ret_died: its last holder was killed.  */
+/* Takes the lock of the directory that is there now.  *ret_died: its last holder was killed. */
 static bool lock_in_place(struct root *r, bool *ret_died, struct err *err)
 {
     for (int tries = 0; tries < PLACE_TRIES; tries++) {
@@ -229,7 +229,7 @@ static bool lock_in_place(struct root *r, bool *ret_died, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "%s keeps being replaced", r->dir);
 }
 
-/* Heads that a dead writer left open, after its commit was finished or undone.  */
+/* Heads that a dead writer left open, after its commit was finished or undone. */
 static bool close_seals_of_the_dead(struct root *r, struct err *err)
 {
     for (size_t i = 0; i < r->part_count; i++)
@@ -284,7 +284,7 @@ static bool refresh_part(struct root *r, size_t i, struct err *err)
     return true;
 }
 
-/* A count that shrinks has gone back to an older sync, after a failure of the machine.  */
+/* A count that shrinks has gone back to an older sync, after a failure of the machine. */
 static bool refresh_all(struct root *r, struct err *err)
 {
     uint32_t n = table_count(r->h);
@@ -299,7 +299,7 @@ static bool refresh_all(struct root *r, struct err *err)
     return true;
 }
 
-/* What could not be read for want of memory or descriptors may be readable now.  */
+/* What could not be read for want of memory or descriptors may be readable now. */
 static bool is_time_to_retry(struct root *r)
 {
     bool any = false;
@@ -311,7 +311,7 @@ static bool is_time_to_retry(struct root *r)
     return true;
 }
 
-/* An odd stamp never counts as known: the table is looked at again next time.  */
+/* An odd stamp never counts as known: the table is looked at again next time. */
 bool root_refresh(struct root *r, struct err *err)
 {
     if (!r->is_writable && r->h && !is_in_place(r))
@@ -336,7 +336,7 @@ bool root_refresh(struct root *r, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "%s: the partitions keep changing", r->dir);
 }
 
-/* *ret_again: the partition has had two commits since the number was loaded.  */
+/* *ret_again: the partition has had two commits since the number was loaded. */
 static bool fix_part(struct root *r, size_t i, uint64_t sequence, bool *ret_again)
 {
     uint64_t rows = 0;
@@ -347,7 +347,7 @@ static bool fix_part(struct root *r, size_t i, uint64_t sequence, bool *ret_agai
     return part_use(r->parts[i], sequence, rows, ERR_IGNORED);
 }
 
-/* A partition that cannot be brought to the snapshot is damaged: noted, and tried again later.  */
+/* A partition that cannot be brought to the snapshot is damaged: noted, and tried again later. */
 bool root_snapshot(struct root *r, struct err *err)
 {
     for (int tries = 0; tries < 10000; tries++) {

@@ -58,7 +58,7 @@ struct part *root_part(struct root *r, int32_t week)
     return NULL;
 }
 
-/* The entry of this week, else one that is free.  */
+/* The entry of this week, else one that is free. */
 static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
 {
     uint32_t free_one = n;
@@ -98,7 +98,7 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     return true;
 }
 
-/* The random number keeps two losses of one week apart.  */
+/* The random number keeps two losses of one week apart. */
 bool root_move_aside(const char *dir, const char *name, struct err *err)
 {
     char from[PATH_MAX], to[PATH_MAX];
@@ -111,7 +111,7 @@ bool root_move_aside(const char *dir, const char *name, struct err *err)
            err_errno(err, errno, "setting aside %s", from);
 }
 
-/* In the order that a kill cannot turn into a silent loss: see index-commit.md.  */
+/* In the order that a kill cannot turn into a silent loss: see index-commit.md. */
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err)
 {
     struct table_entry entry = table_entry(r->h, index);
@@ -123,7 +123,7 @@ bool root_set_aside(struct root *r, size_t index, const char *why, struct err *e
     if (!root_move_aside(r->dir, name, err))
         return false;
     /* Counted first: a writer that is killed in between has counted a loss that is found again,
-     * never lost a week that nobody fills.  */
+     * never lost a week that nobody fills. */
     fact_set(r->h, FACT_LOSSES, fact(r->h, FACT_LOSSES) + 1);
     entry.flags |= PART_DAMAGED;
     entry.revision = 0;

@@ -23,7 +23,7 @@
  */
 enum { RUN_ARENA_BYTES = 256 << 20 };
 
-/* A field without a column in this week is absent in all its rows, which is nothing to map.  */
+/* A field without a column in this week is absent in all its rows, which is nothing to map. */
 static bool use_field(struct part *p, const struct search_field *f, struct err *err)
 {
     struct column *c = p->by_field[f->id];
@@ -38,7 +38,7 @@ static bool use_aggs(struct part *p, const struct agg *a, struct err *err)
     return true;
 }
 
-/* Maps and checks all columns that the query needs.  */
+/* Maps and checks all columns that the query needs. */
 static bool use_part(const struct run *run, struct part *p, struct err *err)
 {
     const struct search_query *q = run->query;
@@ -56,7 +56,7 @@ static bool use_part(const struct run *run, struct part *p, struct err *err)
     return use_aggs(p, q->aggs, err);
 }
 
-/* A week is named once, though it may be both set aside and unreadable.  */
+/* A week is named once, though it may be both set aside and unreadable. */
 static void note_missing(struct run *run, int32_t week)
 {
     char name[16];
@@ -101,7 +101,7 @@ static bool choose_parts(struct run *run)
     return true;
 }
 
-/* Most words of the bits are 0, and then no row of 64 is looked up.  */
+/* Most words of the bits are 0, and then no row of 64 is looked up. */
 static size_t live_rows(const struct part *p, uint64_t from, uint64_t to, uint32_t *rows)
 {
     const struct shared_u64 *dead = mfile_data(&p->dead);
@@ -117,7 +117,7 @@ static size_t live_rows(const struct part *p, uint64_t from, uint64_t to, uint32
     return n;
 }
 
-/* Only blocks at the edges of the range have to look at the dates themselves.  */
+/* Only blocks at the edges of the range have to look at the dates themselves. */
 static size_t in_dates(const struct run *run, const struct part *p, uint32_t *rows, size_t n,
                        uint64_t block)
 {
@@ -135,7 +135,7 @@ static size_t in_dates(const struct run *run, const struct part *p, uint32_t *ro
     return kept;
 }
 
-/* The end of a range is exclusive.  Zones may be too wide, never too narrow (index-commit.md).  */
+/* The end of a range is exclusive.  Zones may be too wide, never too narrow (index-commit.md). */
 static bool is_outside(const struct run *run, const struct part *p, uint64_t block)
 {
     const struct zone *z = (const struct zone *)mfile_data(&p->zones) + block;
@@ -177,7 +177,7 @@ static bool select_part(struct run *run, size_t part, size_t level, block_functi
     return true;
 }
 
-/* Total and page need one pass; further levels are for the aggregations alone.  */
+/* Total and page need one pass; further levels are for the aggregations alone. */
 static bool take_block(struct run *run, size_t level, const struct block *b)
 {
     if (level == 0) {
@@ -188,7 +188,7 @@ static bool take_block(struct run *run, size_t level, const struct block *b)
     return agg_block(run, level, b);
 }
 
-/* Once over all selected rows, for one level of the aggregations.  */
+/* Once over all selected rows, for one level of the aggregations. */
 static bool pass_over_rows(struct run *run, size_t level, struct err *err)
 {
     for (size_t i = 0; i < run->root->part_count; i++) {
@@ -202,7 +202,7 @@ static bool pass_over_rows(struct run *run, size_t level, struct err *err)
     return agg_end_level(run, level) || cost_error(&run->cost, err);
 }
 
-/* Conditions that a row of a number field is held against; all others are one look-up.  */
+/* Conditions that a row of a number field is held against; all others are one look-up. */
 static size_t conds_of_row(const struct filter *f)
 {
     size_t n = 1;
@@ -211,7 +211,7 @@ static size_t conds_of_row(const struct filter *f)
     return n;
 }
 
-/* Expressions share one allowance of memory for their states.  */
+/* Expressions share one allowance of memory for their states. */
 static size_t regex_count(const struct search_query *q)
 {
     size_t n = 0;
@@ -239,7 +239,7 @@ static bool prepare_filters(struct run *run)
     return true;
 }
 
-/* Weeks that the answer lacks, in the form that clients know from a missing index.  */
+/* Weeks that the answer lacks, in the form that clients know from a missing index. */
 static json_t *errors_json(const struct run *run)
 {
     json_t *errors = json_array();

@@ -18,7 +18,7 @@ static void drop_unify(struct reader *r, size_t field)
     r->unify[field] = NULL;
 }
 
-/* Numberings point into partitions: they go when one is closed.  */
+/* Numberings point into partitions: they go when one is closed. */
 void reader_begin_search(struct reader *r)
 {
     for (size_t i = 0; i < r->root->fields->search_count; i++) {
@@ -30,7 +30,7 @@ void reader_begin_search(struct reader *r)
     r->parts_epoch = r->root->parts_epoch;
 }
 
-/* What a search has made large does not stay.  */
+/* What a search has made large does not stay. */
 void reader_end_search(struct reader *r)
 {
     for (;;) {

@@ -40,14 +40,14 @@ __attribute__((format(printf, 3, 4))) static void tell(struct look *l, bool is_p
         l->report(l->arg, line);
 }
 
-/* One week; `line` says what is there, "" if it was dropped or set aside meanwhile.  */
+/* One week; `line` says what is there, "" if it was dropped or set aside meanwhile. */
 struct week {
     int32_t week;
     uint32_t revision; /* that was looked at last */
     char line[400];
 };
 
-/* Why the partition of this week cannot be opened; true if there is none or it can.  */
+/* Why the partition of this week cannot be opened; true if there is none or it can. */
 static bool look_at_closed(struct look *l, struct week *w, struct err *err)
 {
     const struct root *r = l->root;
@@ -67,7 +67,7 @@ static bool look_at_closed(struct look *l, struct week *w, struct err *err)
     return true;
 }
 
-/* Bytes first, then meaning: the first tells where, the second only that something is wrong.  */
+/* Bytes first, then meaning: the first tells where, the second only that something is wrong. */
 static bool look_once(struct look *l, struct week *w, struct err *err)
 {
     struct part *p;
@@ -85,7 +85,7 @@ static bool look_once(struct look *l, struct week *w, struct err *err)
     return true;
 }
 
-/* With all writers standing still; without the right to lock it, as it is.  */
+/* With all writers standing still; without the right to lock it, as it is. */
 static bool look_locked(struct look *l, struct week *w, struct err *err)
 {
     int fd = -1;
@@ -97,7 +97,7 @@ static bool look_locked(struct look *l, struct week *w, struct err *err)
     return ok;
 }
 
-/* ERR_DAMAGED, ERR_NOT_FOUND: it is damaged.  */
+/* ERR_DAMAGED, ERR_NOT_FOUND: it is damaged. */
 static bool look_at_week(struct look *l, struct week *w, struct err *err)
 {
     struct err why = {0};
@@ -138,7 +138,7 @@ static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
     return true;
 }
 
-/* As a reader: changes nothing and needs no right to write.  */
+/* As a reader: changes nothing and needs no right to write. */
 bool keep_verify(const char *dir, const struct field_table *fields,
                  void (*report)(void *arg, const char *line), void *arg, struct err *err)
 {
@@ -168,7 +168,7 @@ bool keep_verify(const char *dir, const struct field_table *fields,
     return ok;
 }
 
-/* Below the lock at last: the entry still names what was found damaged.  */
+/* Below the lock at last: the entry still names what was found damaged. */
 static bool put_aside(struct root *r, const struct week *w, const char *why, size_t *ret_damaged,
                       struct err *err)
 {
@@ -187,7 +187,7 @@ static bool put_aside(struct root *r, const struct week *w, const char *why, siz
     return ok;
 }
 
-/* Bytes behind the table mean nothing; a copy that is damaged is written anew.  */
+/* Bytes behind the table mean nothing; a copy that is damaged is written anew. */
 static bool tidy_root(struct root *r, const char *why, struct err *err)
 {
     log_event(LOG_ERROR, "index_head_tidied", "the head of the index was not clean",
@@ -200,7 +200,7 @@ static bool tidy_root(struct root *r, const char *why, struct err *err)
     return keep_sync(r, -1, err);
 }
 
-/* The beginning is written down as well, so that doctor can tell a scrub that never ends.  */
+/* The beginning is written down as well, so that doctor can tell a scrub that never ends. */
 static bool note_scrub(struct root *r, bool is_end, struct err *err)
 {
     if (!root_lock(r, err))
@@ -236,7 +236,7 @@ static bool scrub_weeks(struct root *r, struct look *l, size_t *ret_damaged, str
     return true;
 }
 
-/* It reads through a reader of its own and takes the writer's lock only to act.  */
+/* It reads through a reader of its own and takes the writer's lock only to act. */
 bool keep_scrub(struct root *r, const struct index_pace *pace, size_t *ret_damaged, struct err *err)
 {
     struct look l = {.pace = pace};

@@ -9,7 +9,7 @@
 #include "lib/base/topk.h"
 #include "lib/base/util.h"
 
-/* One row as the heap keeps it.  */
+/* One row as the heap keeps it. */
 struct candidate {
     struct place at;
     bool is_missing; /* of the first key; last in both directions */
@@ -26,7 +26,7 @@ static bool is_string(const struct search_field *f)
     return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
 }
 
-/* A double as an integer of the same order.  */
+/* A double as an integer of the same order. */
 static int64_t order_of_double(double d)
 {
     int64_t bits;
@@ -35,7 +35,7 @@ static int64_t order_of_double(double d)
     return bits < 0 ? INT64_MIN - bits : bits;
 }
 
-/* The rank that counts: of several values the smallest ascending, the largest descending.  */
+/* The rank that counts: of several values the smallest ascending, the largest descending. */
 static bool string_key(const struct unify *u, size_t part, const struct column *c, uint64_t row,
                        bool is_descending, int64_t *ret)
 {
@@ -49,7 +49,7 @@ static bool string_key(const struct unify *u, size_t part, const struct column *
     return n > 0;
 }
 
-/* False: the row has no value.  */
+/* False: the row has no value. */
 static bool key_of(const struct run *run, size_t key, struct place at, int64_t *ret)
 {
     const struct sort_key *k = &run->query->sort[key];
@@ -92,7 +92,7 @@ static int compare_key(const struct run *run, size_t key, struct place a, struct
     return k->is_descending ? -by_value : by_value;
 }
 
-/* Negative: a comes before b.  */
+/* Negative: a comes before b. */
 static int compare(const void *pa, const void *pb, void *arg)
 {
     const struct candidate *a = pa, *b = pb;
@@ -109,7 +109,7 @@ static int compare(const void *pa, const void *pb, void *arg)
     return 0;
 }
 
-/* Room for offset and page; without hits nothing is sorted.  */
+/* Room for offset and page; without hits nothing is sorted. */
 bool sort_prepare(struct run *run)
 {
     const struct search_query *q = run->query;
@@ -144,14 +144,14 @@ static struct candidate candidate_of(const struct run *run, struct place at)
     return c;
 }
 
-/* Work of moving a row through the heap: up to two comparisons of every key on 14 levels.  */
+/* Work of moving a row through the heap: up to two comparisons of every key on 14 levels. */
 static size_t move_units(const struct run *run)
 {
     enum { KEY_UNITS = 64 };
     return KEY_UNITS * run->query->sort_count;
 }
 
-/* The work that it took.  */
+/* The work that it took. */
 static size_t offer(const struct run *run, struct sorter *s, struct place at)
 {
     enum { REFUSED_UNITS = 16 };

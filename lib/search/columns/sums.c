@@ -23,10 +23,10 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 
-/* A whole copy is read into memory; the limit is against a length that a flip has made.  */
+/* A whole copy is read into memory; the limit is against a length that a flip has made. */
 enum { COPY_BYTES_MAX = 1 << 30 }; /* 2^30 rows with 512 columns need less */
 
-/* Also of one that was only half loaded.  */
+/* Also of one that was only half loaded. */
 void sums_release(struct sums *s)
 {
     free(s->head);
@@ -35,7 +35,7 @@ void sums_release(struct sums *s)
     *s = (struct sums){0};
 }
 
-/* What a sync knows of one file before it has looked at it.  */
+/* What a sync knows of one file before it has looked at it. */
 struct plan {
     char name[SUM_NAME_MAX];
     uint64_t covered;
@@ -79,7 +79,7 @@ static int open_file(const char *folder, const char *name, uint64_t *ret_size, s
     return fd;
 }
 
-/* All n bytes or an error: a file that ends early is damage.  */
+/* All n bytes or an error: a file that ends early is damage. */
 static bool read_range(int fd, const char *name, uint64_t from, uint8_t *bytes, size_t n,
                        struct err *err)
 {
@@ -97,7 +97,7 @@ static bool read_range(int fd, const char *name, uint64_t from, uint8_t *bytes, 
     return true;
 }
 
-/* Where the text of a dictionary ends: the last of its offsets.  */
+/* Where the text of a dictionary ends: the last of its offsets. */
 static bool text_end(const char *folder, const char *offsets, uint64_t count, uint64_t *ret,
                      struct err *err)
 {
@@ -112,7 +112,7 @@ static bool text_end(const char *folder, const char *offsets, uint64_t count, ui
     return true;
 }
 
-/* Offsets and texts up to the count; of the hash table nothing, since it is changed in place.  */
+/* Offsets and texts up to the count; of the hash table nothing, since it is changed in place. */
 static bool plan_dict(struct plans *p, const char *folder, const char *column,
                       const struct dict_head *d, struct err *err)
 {
@@ -127,7 +127,7 @@ static bool plan_dict(struct plans *p, const char *folder, const char *column,
     return true;
 }
 
-/* Rows up to the count of the copy, whatever has been added to the file since.  */
+/* Rows up to the count of the copy, whatever has been added to the file since. */
 static bool plan_column(struct plans *p, const char *folder, const struct column_head *c,
                         uint64_t rows, struct err *err)
 {
@@ -163,7 +163,7 @@ static bool plan_part(struct plans *p, const char *folder, const struct part_hea
     return true;
 }
 
-/* Some hundred files, looked up some hundred times per sync: a scan is enough.  */
+/* Some hundred files, looked up some hundred times per sync: a scan is enough. */
 static const struct sums_file *find_file(const struct sums *s, const char *name)
 {
     for (uint32_t i = 0; s && i < s->h.file_count; i++)
@@ -172,7 +172,7 @@ static const struct sums_file *find_file(const struct sums *s, const char *name)
     return NULL;
 }
 
-/* The number of the block is the seed, so that two blocks that were exchanged show.  */
+/* The number of the block is the seed, so that two blocks that were exchanged show. */
 static bool sum_block(int fd, const char *name, uint64_t block, uint64_t end, uint32_t last_bits,
                       uint64_t *ret, struct err *err)
 {
@@ -187,14 +187,14 @@ static bool sum_block(int fd, const char *name, uint64_t block, uint64_t end, ui
     return true;
 }
 
-/* In words that name the first byte of the block, for who looks at the file.  */
+/* In words that name the first byte of the block, for who looks at the file. */
 static bool differs(const char *folder, const char *name, uint64_t from, struct err *err)
 {
     return err_set(err, ERR_DAMAGED, "%s/%s: the bytes from %llu on are not what was written",
                    folder, name, (unsigned long long)from);
 }
 
-/* Against what an earlier sync has written down.  */
+/* Against what an earlier sync has written down. */
 static bool check_block(const char *folder, int fd, const struct sums *s, const struct sums_file *f,
                         uint32_t block, struct err *err)
 {
@@ -242,7 +242,7 @@ static bool sum_file(const char *folder, const struct plan *p, const struct sums
     return true;
 }
 
-/* A column that was widened was copied from a file that the new sums do not name any more.  */
+/* A column that was widened was copied from a file that the new sums do not name any more. */
 static bool check_replaced(const char *folder, const struct sums *old, const struct sums *new,
                            struct err *err)
 {
@@ -259,7 +259,7 @@ static bool check_replaced(const char *folder, const struct sums *old, const str
     return true;
 }
 
-/* The sums of all files in one array; each file knows where its own begin.  */
+/* The sums of all files in one array; each file knows where its own begin. */
 static bool sum_files(const char *folder, const struct plans *p, const struct sums *old,
                       struct sums *s, struct err *err)
 {
@@ -300,7 +300,7 @@ bool sums_extend(const char *folder, const struct part_head *head, uint64_t rows
     return ok;
 }
 
-/* Sum of the bytes from `from` to `to`, however many.  */
+/* Sum of the bytes from `from` to `to`, however many. */
 static bool sum_tail(int fd, const char *name, uint64_t from, uint64_t to,
                      const struct index_pace *pace, uint64_t *ret, struct err *err)
 {
@@ -318,7 +318,7 @@ static bool sum_tail(int fd, const char *name, uint64_t from, uint64_t to,
     return true;
 }
 
-/* Where the tail begins: with the last byte, if not all of its bits are covered.  */
+/* Where the tail begins: with the last byte, if not all of its bits are covered. */
 static uint64_t tail_start(const struct sums_file *f)
 {
     return f->covered - (f->last_bits != 0);
@@ -348,7 +348,7 @@ static bool write_summed(const char *path, uint8_t *bytes, size_t n, struct err 
     return fs_write_atomic(path, bytes, n, FS_FILE_MODE, err);
 }
 
-/* *ret_n without the sum at the end, which has been checked.  */
+/* *ret_n without the sum at the end, which has been checked. */
 static bool read_summed(const char *path, size_t max, char **ret, size_t *ret_n, struct err *err)
 {
     uint64_t sum;
@@ -409,7 +409,7 @@ static void *copy_of(const char *p, size_t n)
     return n > 0 ? memcpy(xmalloc(n), p, n) : xmalloc(1);
 }
 
-/* Heads, files, sums, and no byte more.  */
+/* Heads, files, sums, and no byte more. */
 static bool take_apart(const char *bytes, size_t n, struct sums *s)
 {
     size_t heads = sizeof *s->head + sizeof s->h;
@@ -472,7 +472,7 @@ bool sums_look(const char *folder, const struct sums *s, struct sums_inode **see
     return ok;
 }
 
-/* Every byte below the counts; the pace is asked after each block.  */
+/* Every byte below the counts; the pace is asked after each block. */
 bool sums_check(const char *folder, const struct sums *s, const struct index_pace *pace,
                 struct err *err)
 {
@@ -492,7 +492,7 @@ bool sums_check(const char *folder, const struct sums *s, const struct index_pac
     return true;
 }
 
-/* A resting file has the size it had, too: bytes behind its end would be used by the next row.  */
+/* A resting file has the size it had, too: bytes behind its end would be used by the next row. */
 bool sums_check_tails(const char *folder, const struct sums *s, const struct index_pace *pace,
                       struct err *err)
 {
@@ -513,7 +513,7 @@ bool sums_check_tails(const char *folder, const struct sums *s, const struct ind
     return true;
 }
 
-/* The head of the index has no files of its own to sum: the copy is the head and the sum of it.  */
+/* The head of the index has no files of its own to sum: the copy is the head and the sum of it. */
 bool sums_write_root(const char *dir, const struct root_head *head, struct err *err)
 {
     char path[PATH_MAX];

@@ -85,7 +85,7 @@ static void copy_heads(struct root *r, struct copies *out)
     }
 }
 
-/* Older versions of the row and hash files.  */
+/* Older versions of the row and hash files. */
 static void remove_old_files(const struct copy *c)
 {
     char path[PATH_MAX + 128];
@@ -108,7 +108,7 @@ static void remove_old_files(const struct copy *c)
     }
 }
 
-/* Below no lock.  A partition that was replaced or dropped meanwhile is no damage.  */
+/* Below no lock.  A partition that was replaced or dropped meanwhile is no damage. */
 static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, const char *why,
                               struct err *err)
 {
@@ -120,7 +120,7 @@ static bool set_aside_damaged(struct root *r, size_t part, uint32_t revision, co
     return ok;
 }
 
-/* A partition that had sums and has none now was tampered with: that is damage, too.  */
+/* A partition that had sums and has none now was tampered with: that is damage, too. */
 static bool write_copy(const struct copy *c, struct err *err)
 {
     struct sums old = {0}, new = {0};
@@ -135,13 +135,13 @@ static bool write_copy(const struct copy *c, struct err *err)
     return ok;
 }
 
-/* Out of use since it was looked at; its folder may have vanished under our hands.  */
+/* Out of use since it was looked at; its folder may have vanished under our hands. */
 static bool has_gone(const struct root *r, size_t part, uint32_t revision)
 {
     return part >= PARTS_MAX || table_entry(r->h, part).revision != revision;
 }
 
-/* The head of the index comes last: it names only partitions whose own copies are written.  */
+/* The head of the index comes last: it names only partitions whose own copies are written. */
 static bool write_copies(struct root *r, const struct copies *c, struct err *err)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -159,7 +159,7 @@ static bool write_copies(struct root *r, const struct copies *c, struct err *err
     return sums_write_root(r->dir, c->root, err);
 }
 
-/* One syncfs for all files: there are hundreds, and most of them have changed.  */
+/* One syncfs for all files: there are hundreds, and most of them have changed. */
 static bool flush(const struct root *r, struct err *err)
 {
     FD_AUTO fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -213,7 +213,7 @@ static bool sync_alone(struct root *r, int64_t ledger_seq, struct err *err)
     return ok;
 }
 
-/* Only one sync at a time: an older copy must not overwrite a newer one.  */
+/* Only one sync at a time: an older copy must not overwrite a newer one. */
 static int lock_sync(const struct root *r, struct err *err)
 {
     char path[PATH_MAX];
@@ -232,7 +232,7 @@ static int lock_sync(const struct root *r, struct err *err)
     return fd;
 }
 
-/* Two at a time would be wrong and not only slow; the second one finds nothing to do.  */
+/* Two at a time would be wrong and not only slow; the second one finds nothing to do. */
 bool keep_sync(struct root *r, int64_t ledger_seq, struct err *err)
 {
     FD_AUTO fd = lock_sync(r, err);
@@ -251,7 +251,7 @@ static bool has_rested(const struct part *p, int64_t rest_ms)
            rest_ms;
 }
 
-/* Tails of a partition that is on disk and that nobody writes to.  */
+/* Tails of a partition that is on disk and that nobody writes to. */
 static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct err *err)
 {
     uint64_t turn = seal_turn(HEAD_PART, p->h);
@@ -273,7 +273,7 @@ static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct er
     return true;
 }
 
-/* Cheap enough for every few seconds: a stat of each file and the sum of one head.  */
+/* Cheap enough for every few seconds: a stat of each file and the sum of one head. */
 static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
 {
     char path[PATH_MAX];

@@ -16,7 +16,7 @@
 #include "lib/search/doc.h"
 #include "lib/search/text.h"
 
-/* A value is a place: a dictionary entry (part << 32 | code) or an owned text.  */
+/* A value is a place: a dictionary entry (part << 32 | code) or an owned text. */
 static const uint64_t OWNED = (uint64_t)1 << 63;
 
 /*
@@ -25,7 +25,7 @@ static const uint64_t OWNED = (uint64_t)1 << 63;
  */
 enum { CODE_UNITS = 64, PIECES_BYTES_MAX = 1 << 20, RANKED_AT_ONCE = 1 << 14 };
 
-/* The seed is a process's own: whoever chooses texts that collide under one hash gains nothing.  */
+/* The seed is a process's own: whoever chooses texts that collide under one hash gains nothing. */
 struct unify *unify_new(struct root *root, const struct search_field *f)
 {
     struct unify *u = xcalloc(1, sizeof *u);
@@ -53,14 +53,14 @@ void unify_free(struct unify *u)
     free(u);
 }
 
-/* What it takes by capacity and not by use: this is what a worker keeps.  */
+/* What it takes by capacity and not by use: this is what a worker keeps. */
 size_t unify_bytes(const struct unify *u)
 {
     return u->values.cap * 8 + tagmap_bytes(&u->ids) + u->rank_count * 4 + u->part_bytes +
            u->owned_bytes;
 }
 
-/* Puts what has grown on the account of the search.  */
+/* Puts what has grown on the account of the search. */
 static bool hold(struct unify *u, struct cost *cost)
 {
     size_t now = unify_bytes(u);
@@ -69,14 +69,14 @@ static bool hold(struct unify *u, struct cost *cost)
     return cost_hold(cost, more);
 }
 
-/* NULL: the partition has no such field, or is not open.  */
+/* NULL: the partition has no such field, or is not open. */
 static struct column *column_of(const struct unify *u, size_t part)
 {
     struct part *p = u->root->parts[part];
     return p ? p->by_field[u->field->id] : NULL;
 }
 
-/* Both kinds of dictionary have checked offsets here: column_use has looked at them.  */
+/* Both kinds of dictionary have checked offsets here: column_use has looked at them. */
 static struct str text_at(const struct unify *u, uint64_t value)
 {
     if (value & OWNED)
@@ -91,13 +91,13 @@ struct str unify_text(const struct unify *u, uint32_t id)
     return text_at(u, u->values.v[id - 1]);
 }
 
-/* The comparison behind an equal hash.  */
+/* The comparison behind an equal hash. */
 static bool is_text(const void *owner, uint32_t id, const void *wanted)
 {
     return str_eq(unify_text(owner, id), *(const struct str *)wanted);
 }
 
-/* The id of text s; a new one stands at `value`, or is copied when value is OWNED.  */
+/* The id of text s; a new one stands at `value`, or is copied when value is OWNED. */
 static uint32_t id_of(struct unify *u, struct str s, uint64_t value)
 {
     uint64_t hash = hash64_seed(s.p, s.n, u->seed);
@@ -123,20 +123,20 @@ static void add_id(struct unify_part *p, size_t start, uint32_t id, struct cost 
     VEC_PUSH(&p->ids, id);
 }
 
-/* One text of a semi field is several values: "a;b;A" counts once for a and once for b.  */
+/* One text of a semi field is several values: "a;b;A" counts once for a and once for b. */
 static void add_pieces(struct unify *u, struct unify_part *p, struct str s, struct arena *a,
                        struct cost *cost)
 {
     size_t start = p->ids.n;
     arena_reset(a);
-    /* A document has no longer text, but a damaged dictionary may.  */
+    /* A document has no longer text, but a damaged dictionary may. */
     s.n = MIN(s.n, (size_t)DOC_TEXT_BYTES_MAX);
     struct strs pieces = text_semi(a, s);
     for (size_t i = 0; i < pieces.n && cost->end == COST_GOES_ON; i++)
         add_id(p, start, id_of(u, pieces.v[i], OWNED), cost);
 }
 
-/* The elements of one list.  Lists of semi fields are cut into pieces again.  */
+/* The elements of one list.  Lists of semi fields are cut into pieces again. */
 static void add_list(struct unify *u, size_t part, struct unify_part *p, const struct column *c,
                      uint32_t code, struct arena *a, struct cost *cost)
 {
@@ -151,7 +151,7 @@ static void add_list(struct unify *u, size_t part, struct unify_part *p, const s
     }
 }
 
-/* False: the search must end; the code then counts as not there yet.  */
+/* False: the search must end; the code then counts as not there yet. */
 static bool add_code(struct unify *u, size_t part, const struct column *c, uint32_t code,
                      struct arena *a, struct cost *cost)
 {
@@ -174,7 +174,7 @@ static bool add_code(struct unify *u, size_t part, const struct column *c, uint3
     return true;
 }
 
-/* Codes run from 1.  Index 0 stands for "no value": no id, or an empty range of ids.  */
+/* Codes run from 1.  Index 0 stands for "no value": no id, or an empty range of ids. */
 static void make_room(struct unify *u, struct unify_part *p, size_t want)
 {
     if (p->cap < want + 1) {
@@ -219,14 +219,14 @@ bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
     return goes_on;
 }
 
-/* Bytes, not a language.  */
+/* Bytes, not a language. */
 static int by_text(const void *a, const void *b, void *arg)
 {
     const struct unify *u = arg;
     return str_cmp(unify_text(u, *(const uint32_t *)a), unify_text(u, *(const uint32_t *)b));
 }
 
-/* Joins two sorted neighbours from[0..left) and from[left..n) in to.  */
+/* Joins two sorted neighbours from[0..left) and from[left..n) in to. */
 static bool merge(struct unify *u, const uint32_t *from, size_t left, size_t n, uint32_t *to,
                   struct cost *cost)
 {
@@ -240,7 +240,7 @@ static bool merge(struct unify *u, const uint32_t *from, size_t left, size_t n, 
     return true;
 }
 
-/* Sorts by text in pieces and joins them, so that there are looks at the clock between.  */
+/* Sorts by text in pieces and joins them, so that there are looks at the clock between. */
 static bool sort_ids(struct unify *u, uint32_t **order, uint32_t **spare, size_t n,
                      struct cost *cost)
 {

@@ -17,7 +17,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
-/* Weeks begin on Monday, in UTC, also before 1970.  */
+/* Weeks begin on Monday, in UTC, also before 1970. */
 int32_t week_of(int64_t date_us)
 {
     const int64_t day_us = (int64_t)86400 * 1000000;
@@ -73,7 +73,7 @@ static bool grow_part(struct part *p, uint64_t cap, struct err *err)
     return true;
 }
 
-/* Below the lock there is always a count: two commits cannot come in between.  */
+/* Below the lock there is always a count: two commits cannot come in between. */
 uint64_t part_current_rows(const struct root *r, const struct part *p)
 {
     uint64_t rows = 0;
@@ -106,7 +106,7 @@ static void store_code(struct column *c, uint64_t row, uint32_t code)
         ((uint32_t *)data)[row] = code;
 }
 
-/* Twice the bytes per row: a new file, so that readers keep the old one.  */
+/* Twice the bytes per row: a new file, so that readers keep the old one. */
 static bool widen(struct column *c, uint64_t rows, struct err *err)
 {
     char path[PATH_MAX];
@@ -129,7 +129,7 @@ static bool widen(struct column *c, uint64_t rows, struct err *err)
     return true;
 }
 
-/* A column becomes wider when the first code does not fit: 255 texts fit one byte, 65535 two.  */
+/* A column becomes wider when the first code does not fit: 255 texts fit one byte, 65535 two. */
 static bool put_code(struct column *c, uint64_t row, uint32_t code, struct err *err)
 {
     while (c->width < 4 && code >> (8 * c->width))
@@ -139,7 +139,7 @@ static bool put_code(struct column *c, uint64_t row, uint32_t code, struct err *
     return true;
 }
 
-/* Absent numbers are 0 with their bit cleared; a killed writer may have left another bit there.  */
+/* Absent numbers are 0 with their bit cleared; a killed writer may have left another bit there. */
 static void put_number(struct column *c, uint64_t row, const struct doc_value *v)
 {
     void *data = mfile_data(&c->rows);
@@ -171,7 +171,7 @@ static bool put_list(struct column *c, uint64_t row, struct strs texts, struct e
            put_code(c, row, list, err);
 }
 
-/* The value of one column in the new row; v NULL: absent.  */
+/* The value of one column in the new row; v NULL: absent. */
 static bool put_value(struct column *c, uint64_t row, const struct doc_value *v, uint32_t *ret_code,
                       struct err *err)
 {
@@ -235,7 +235,7 @@ static bool write_row(struct part *p, uint64_t row, const struct doc *doc, uint3
     return put_removed(p, row, doc, err);
 }
 
-/* The live row of a crash in one partition; ret->part NULL: there is none.  */
+/* The live row of a crash in one partition; ret->part NULL: there is none. */
 static bool find_in_part(struct root *r, struct part *p, struct str uuid, struct live_row *ret,
                          struct err *err)
 {
@@ -261,7 +261,7 @@ static bool find_in_part(struct root *r, struct part *p, struct str uuid, struct
     return true;
 }
 
-/* At most one partition has a live row of a crash.  */
+/* At most one partition has a live row of a crash. */
 bool write_find(struct root *r, struct str uuid, struct live_row *ret, struct err *err)
 {
     *ret = (struct live_row){.part = NULL};
@@ -295,7 +295,7 @@ bool write_append(struct part *p, uint64_t rows, const struct doc *doc, uint32_t
     return true;
 }
 
-/* The mappings hold until the next file grows, which is after the commit.  */
+/* The mappings hold until the next file grows, which is after the commit. */
 static struct commit_row commit_row_of(struct part *p, uint64_t row, uint32_t code)
 {
     return (struct commit_row){.part = p->h,
@@ -333,7 +333,7 @@ static bool prepare_rows(struct root *r, const struct doc *doc, const struct liv
     return true;
 }
 
-/* The partition may have gone already with the old row's.  */
+/* The partition may have gone already with the old row's. */
 static bool set_aside(struct root *r, const struct part *bad, const char *why, struct err *err)
 {
     for (size_t i = 0; i < r->part_count; i++)
