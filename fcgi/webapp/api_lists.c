@@ -16,7 +16,7 @@
  * crash data (nginx/host.conf.in) and holds where another server is in front.  JOBS_MAX keeps one
  * call from occupying a worker: more are for crashsig on the command line.
  */
-enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000, RULESET_MAX = 63 };
+enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000 };
 
 /* Lists must be sent; an empty value among others comes from a form with a field too many. */
 enum { LIST = PARAM_REQUIRED | PARAM_SKIP_EMPTY };
