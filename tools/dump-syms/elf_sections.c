@@ -25,7 +25,7 @@ enum {
 };
 
 /* Offsets of the fields of the file header and of a section header. */
-struct layout {
+struct elf_layout {
     size_t word, file_shoff, file_shentsize, section_bytes;
     size_t flags, offset, size, link, align;
 };
@@ -34,12 +34,12 @@ struct layout {
  * From Elf32_Ehdr, Elf32_Shdr and their 64-bit siblings in elf.h; offsets and not structures,
  * because the byte order and the width of a file are only known while it is read.
  */
-static const struct layout layout32 = {4, 32, 46, 40, 8, 16, 20, 24, 32};
-static const struct layout layout64 = {8, 40, 58, 64, 8, 24, 32, 40, 48};
+static const struct elf_layout layout32 = {4, 32, 46, 40, 8, 16, 20, 24, 32};
+static const struct elf_layout layout64 = {8, 40, 58, 64, 8, 24, 32, 40, 48};
 
 struct table {
     struct rd file;
-    const struct layout *at;
+    const struct elf_layout *at;
     uint64_t offset;
     size_t count, entry;
     struct rd names;

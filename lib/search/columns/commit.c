@@ -53,7 +53,7 @@ static void store32(struct shared_u32 *s, uint32_t v)
 enum { LOOKS = 3 };
 
 /* Where in a head the seal is, and what of the head is in use. */
-static const struct layout {
+static const struct head_layout {
     size_t seal, count, array, element;
     uint32_t max;
 } layouts[] = {
@@ -70,7 +70,7 @@ static struct head_seal *seal_in(enum head_type type, const void *head)
 
 static uint64_t sum_of(enum head_type type, const void *head, uint64_t turn)
 {
-    const struct layout *l = &layouts[type];
+    const struct head_layout *l = &layouts[type];
     const uint8_t *bytes = head;
     const struct shared_u32 *count = (const void *)(bytes + l->count);
     uint32_t n = atomic_load_explicit(&count->shared, memory_order_relaxed);
