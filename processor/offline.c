@@ -134,7 +134,7 @@ static bool process_dir(const struct offline_options *o, const struct crash_setu
     return ok || err_wrap(err, "%s", dir);
 }
 
-struct context {
+struct offline_context {
     const struct offline_options *o;
     struct setup setup;
     struct csv_versions *csv;
@@ -143,10 +143,10 @@ struct context {
     const char *rule;
 };
 
-static bool context_open(struct context *x, const struct conf *conf,
+static bool context_open(struct offline_context *x, const struct conf *conf,
                          const struct offline_options *o, struct err *err)
 {
-    *x = (struct context){.o = o};
+    *x = (struct offline_context){.o = o};
     if (!setup_open_offline(conf, o->fields, o->symbol_dirs, &x->setup, err))
         return false;
     if (o->product_versions && !csv_versions_load(o->product_versions, &x->csv, err))
@@ -157,7 +157,7 @@ static bool context_open(struct context *x, const struct conf *conf,
     return true;
 }
 
-static void context_release(struct context *x)
+static void context_release(struct offline_context *x)
 {
     csv_versions_free(x->csv);
     setup_release(&x->setup);
@@ -166,7 +166,7 @@ static void context_release(struct context *x)
 bool offline_process(const struct conf *conf, const struct offline_options *o,
                      const char *const *dirs, size_t dir_count, struct err *err)
 {
-    struct context x;
+    struct offline_context x;
     bool ok = context_open(&x, conf, o, err);
     for (size_t i = 0; ok && i < dir_count; i++)
         ok = process_dir(o, &x.crash, dirs[i], err);
@@ -200,7 +200,7 @@ static bool add_named_dumps(struct crash *c, const json_t *names, struct err *er
  */
 static bool apply_rule(void *arg, json_t *doc, struct err *err)
 {
-    struct context *x = arg;
+    struct offline_context *x = arg;
     struct crash c;
     const char *id = jpath_str(doc, "raw_crash.uuid");
     crash_begin(&c, &x->crash, id && crash_id_valid(str_of(id), false) ? id : no_id, x->o->ruleset);
@@ -221,7 +221,7 @@ static bool apply_rule(void *arg, json_t *doc, struct err *err)
 bool offline_apply_rule(const struct conf *conf, const struct offline_options *o, const char *rule,
                         struct err *err)
 {
-    struct context x;
+    struct offline_context x;
     bool ok = context_open(&x, conf, o, err);
     x.rule = rule;
     ok = ok && each_document(o, apply_rule, &x, err);

@@ -66,7 +66,7 @@ struct memo {
 };
 
 /* What one condition is tested with; by value, since a condition inside another looks elsewhere. */
-struct context {
+struct subject {
     const struct throttle_facts *facts;
     const struct throttle_rules *rules;
     struct memo *memo;
@@ -80,7 +80,7 @@ struct context {
 
 /* Values compare as text; a missing one is the default, or empty.  None, True and False are what
  * rules written for Mozilla's collector, which is in Python, expect. */
-static void take_text(struct context *c, const json_t *condition)
+static void take_text(struct subject *c, const json_t *condition)
 {
     const json_t *v = c->annotation;
     c->has_text = true;
@@ -105,36 +105,36 @@ static void take_text(struct context *c, const json_t *condition)
     }
 }
 
-static bool text_equals(const struct context *c, const json_t *value)
+static bool text_equals(const struct subject *c, const json_t *value)
 {
     return c->has_text && str_eq(c->text, str_of(json_string_value(value)));
 }
 
-static bool op_always(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_always(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)c, (void)condition, (void)value;
     return true;
 }
 
-static bool op_exists(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_exists(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition, (void)value;
     return c->annotation != NULL;
 }
 
-static bool op_equals(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_equals(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
     return text_equals(c, value);
 }
 
-static bool op_equals_nocase(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_equals_nocase(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
     return c->has_text && str_eq_nocase(c->text, str_of(json_string_value(value)));
 }
 
-static bool op_in(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_in(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
     for (size_t i = 0; i < json_array_size(value); i++)
@@ -143,13 +143,13 @@ static bool op_in(const struct context *c, const json_t *condition, const json_t
     return false;
 }
 
-static bool op_prefix(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_prefix(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
     return c->has_text && str_starts(c->text, str_of(json_string_value(value)));
 }
 
-static bool op_prefix_in(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_prefix_in(const struct subject *c, const json_t *condition, const json_t *value)
 {
     for (size_t i = 0; i < json_array_size(value); i++)
         if (op_prefix(c, condition, json_array_get(value, i)))
@@ -158,7 +158,7 @@ static bool op_prefix_in(const struct context *c, const json_t *condition, const
 }
 
 /* By bytes: meant for build ids, which are digits of one length. */
-static bool op_lt(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_lt(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
     return c->has_text && str_cmp(c->text, str_of(json_string_value(value))) < 0;
@@ -173,7 +173,7 @@ struct throttle_regex {
 static const char compiled_key[] = "compiled";
 
 /* Found anywhere in the text, unless the expression is anchored. */
-static bool op_regex(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_regex(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)value;
     const struct throttle_regex *re = &c->rules->regexes[jget_int_or(condition, compiled_key, 0)];
@@ -185,7 +185,7 @@ static bool op_regex(const struct context *c, const json_t *condition, const jso
 
 /* A build id is 14 digits that start with a date of this century.  Anything else has no age, so the
  * rule does not match: an odd build id is no reason to reject. */
-static bool op_older_than_days(const struct context *c, const json_t *condition,
+static bool op_older_than_days(const struct subject *c, const json_t *condition,
                                const json_t *value)
 {
     (void)condition;
@@ -203,7 +203,7 @@ static bool op_older_than_days(const struct context *c, const json_t *condition,
 
 /* Without product files nobody has said which products there are: then none is unsupported, but
  * each is unlisted. */
-static bool op_product_unlisted(const struct context *c, const json_t *condition,
+static bool op_product_unlisted(const struct subject *c, const json_t *condition,
                                 const json_t *value)
 {
     (void)condition;
@@ -211,7 +211,7 @@ static bool op_product_unlisted(const struct context *c, const json_t *condition
     return !p || !products_find(p, str_of(json_string_value(value)));
 }
 
-static bool op_product_unsupported(const struct context *c, const json_t *condition,
+static bool op_product_unsupported(const struct subject *c, const json_t *condition,
                                    const json_t *value)
 {
     (void)condition, (void)value;
@@ -224,7 +224,7 @@ static bool op_product_unsupported(const struct context *c, const json_t *condit
 
 /* A product without a list of packages takes all of them; with one, a report that names none is
  * none of that product. */
-static bool op_package_unsupported(const struct context *c, const json_t *condition,
+static bool op_package_unsupported(const struct subject *c, const json_t *condition,
                                    const json_t *value)
 {
     (void)condition, (void)value;
@@ -243,7 +243,7 @@ static bool op_package_unsupported(const struct context *c, const json_t *condit
 
 /* The annotation is itself a JSON text; the value at `path` in it, borrowed, or NULL.  It is parsed
  * once for all conditions in a row that look at the same annotation. */
-static const json_t *value_inside(const struct context *c, const json_t *condition)
+static const json_t *value_inside(const struct subject *c, const json_t *condition)
 {
     if (!json_is_string(c->annotation))
         return NULL;
@@ -255,22 +255,22 @@ static const json_t *value_inside(const struct context *c, const json_t *conditi
     return jpath(c->memo->inside, jget_str(condition, "path"));
 }
 
-static bool op_json_equals(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_json_equals(const struct subject *c, const json_t *condition, const json_t *value)
 {
     const json_t *found = value_inside(c, condition);
     return found && json_equal(found, value);
 }
 
 /* Numbers in an annotation's JSON are compared as numbers, unlike annotations themselves. */
-static bool op_json_at_most(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_json_at_most(const struct subject *c, const json_t *condition, const json_t *value)
 {
     const json_t *found = value_inside(c, condition);
     return json_is_integer(found) && json_integer_value(found) <= json_integer_value(value);
 }
 
-static bool matches(struct context c, const json_t *condition);
+static bool matches(struct subject c, const json_t *condition);
 
-static bool op_all(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_all(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)value;
     const json_t *list = jget_arr(condition, "conditions");
@@ -280,7 +280,7 @@ static bool op_all(const struct context *c, const json_t *condition, const json_
     return true;
 }
 
-static bool op_any(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_any(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)value;
     const json_t *list = jget_arr(condition, "conditions");
@@ -291,7 +291,7 @@ static bool op_any(const struct context *c, const json_t *condition, const json_
 }
 
 /* None of the conditions holds. */
-static bool op_not(const struct context *c, const json_t *condition, const json_t *value)
+static bool op_not(const struct subject *c, const json_t *condition, const json_t *value)
 {
     return !op_any(c, condition, value);
 }
@@ -312,7 +312,7 @@ static const struct op {
     const char *name;
     enum value_kind kind; /* of "value" */
     bool needs_path;
-    bool (*test)(const struct context *c, const json_t *condition, const json_t *value);
+    bool (*test)(const struct subject *c, const json_t *condition, const json_t *value);
 } ops[] = {
     {"always", VALUE_NONE, false, op_always},
     {"exists", VALUE_NONE, false, op_exists},
@@ -345,7 +345,7 @@ static const struct op *op_of(const json_t *condition)
     return NULL;
 }
 
-static bool matches(struct context c, const json_t *condition)
+static bool matches(struct subject c, const json_t *condition)
 {
     const char *of = jget_str(condition, "of");
     c.field = of ? of : c.key;
@@ -622,7 +622,7 @@ void throttle_decide(const struct throttle_rules *rules, const struct throttle_f
     *ret = (struct throttle_result){THROTTLE_REJECT, "NO_MATCH", 0, rate};
     for (size_t i = 0; i < rules->n; i++) {
         const struct throttle_rule *rule = &rules->v[i];
-        const struct context c = {.facts = facts, .rules = rules, .memo = &memo, .key = rule->key};
+        const struct subject c = {.facts = facts, .rules = rules, .memo = &memo, .key = rule->key};
         bool is_keyed = rule->key[0] != '*';
         if (is_keyed && !json_object_get(facts->annotations, rule->key))
             continue; /* a condition such as `not` must not match for want of the annotation */
