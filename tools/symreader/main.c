@@ -37,7 +37,7 @@ static const int64_t MEMORY_MAX = INT64_C(4) << 30;
 /* Beside the input: the scratch file of a text, and a stored file to compare with. */
 static const int64_t MAPPED_MAX = INT64_C(32) << 30;
 
-struct reader {
+struct text_reader {
     struct symbytes input;
     struct symzip zip;
     struct symbytes text; /* the current one */
@@ -56,7 +56,7 @@ static void refuse(const struct err *why)
 }
 
 /* ZIP: checks the archive and lists it; the last packet is the caller's. */
-static bool list_archive(struct reader *r, struct rd *in, struct err *err)
+static bool list_archive(struct text_reader *r, struct rd *in, struct err *err)
 {
     struct symzip_limits limits = {.max_members = rd_u64(in), .max_uncompressed = rd_u64(in)};
     limits.snippets = symwire_take_text(in);
@@ -98,7 +98,7 @@ static bool block_piece(void *arg, const void *p, size_t n, struct err *err)
 
 /* A large member goes to a scratch file, which counts as page cache; a small one is worth no file.
  */
-static bool load_member(struct reader *r, uint64_t index, int scratch, struct err *err)
+static bool load_member(struct text_reader *r, uint64_t index, int scratch, struct err *err)
 {
     if (index >= r->zip.members.n)
         return err_set(err, ERR_INVALID, "no such member");
@@ -118,7 +118,7 @@ static bool load_member(struct reader *r, uint64_t index, int scratch, struct er
     return true;
 }
 
-static void forget_text(struct reader *r)
+static void forget_text(struct text_reader *r)
 {
     if (!r->is_input)
         symbytes_close(&r->text);
@@ -138,7 +138,8 @@ static void put_header(struct symwire_out *out, struct str text)
 }
 
 /* A plain text is used where it is mapped; packed ones and members come into being here. */
-static bool load(struct reader *r, struct rd *in, int fd, struct symwire_out *out, struct err *err)
+static bool load(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
+                 struct err *err)
 {
     uint64_t index = rd_u64(in);
     bool wants_facts = rd_u8(in);
@@ -166,7 +167,7 @@ static bool load(struct reader *r, struct rd *in, int fd, struct symwire_out *ou
     return true;
 }
 
-static bool compare(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
+static bool compare(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
                     struct err *err)
 {
     bool is_gzip = rd_u8(in);
@@ -181,7 +182,7 @@ static bool compare(struct reader *r, struct rd *in, int fd, struct symwire_out 
 }
 
 /* The size is asked of the file: what the parent gives a name to is what it has. */
-static bool write_text(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
+static bool write_text(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
                        struct err *err)
 {
     struct stat st;
@@ -197,7 +198,7 @@ static bool write_text(struct reader *r, struct rd *in, int fd, struct symwire_o
 }
 
 /* Stamp 0: the parent knows what the text will be called, and sets it. */
-static bool compile(struct reader *r, int fd, struct symwire_out *out, struct err *err)
+static bool compile(struct text_reader *r, int fd, struct symwire_out *out, struct err *err)
 {
     FREE_LATER void *image = NULL;
     size_t n;
@@ -212,7 +213,7 @@ static bool compile(struct reader *r, int fd, struct symwire_out *out, struct er
 }
 
 /* The status is written first and sent only if all went well; refuse has a packet of its own. */
-static bool answer(struct reader *r, struct rd *in, int fd, struct symwire_out *out,
+static bool answer(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
                    struct err *err)
 {
     enum symwire_kind kind = rd_u8(in);
@@ -255,7 +256,7 @@ static bool enter(struct err *err)
 /* An error of one request is an answer; only a parent that is gone ends the loop. */
 static void serve(void)
 {
-    struct reader r = {0};
+    struct text_reader r = {0};
     struct err err = {0};
     uint8_t buf[SYMWIRE_PACKET_MAX];
     struct rd in;
