@@ -36,20 +36,20 @@ void sums_release(struct sums *s)
 }
 
 /* What a sync knows of one file before it has looked at it. */
-struct plan {
+struct file_plan {
     char name[SUM_NAME_MAX];
     uint64_t covered;
     uint32_t last_bits;
 };
 
 struct plans {
-    VEC(struct plan) v;
+    VEC(struct file_plan) v;
 };
 
 __attribute__((format(printf, 3, 4))) static void plan_file(struct plans *p, uint64_t covered,
                                                             const char *fmt, ...)
 {
-    struct plan one = {.covered = covered};
+    struct file_plan one = {.covered = covered};
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(one.name, sizeof one.name, fmt, ap);
@@ -214,7 +214,7 @@ struct sum_list {
 };
 
 /* The sums of one file up to `covered`, those of whole blocks taken from `old`. */
-static bool sum_file(const char *folder, const struct plan *p, const struct sums *old,
+static bool sum_file(const char *folder, const struct file_plan *p, const struct sums *old,
                      struct sum_list *out, struct err *err)
 {
     uint64_t size, sum;
