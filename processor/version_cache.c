@@ -26,7 +26,7 @@ enum {
     ARENA_BYTES_MAX = 1 << 16,
 };
 
-struct slot {
+struct version_slot {
     char *key;    /* owned; NULL: free */
     json_t *list; /* owned */
     int64_t good_until_ms;
@@ -35,7 +35,7 @@ struct slot {
 struct version_cache {
     struct db *db;
     uint64_t seed; /* the names are strangers': nobody can aim at the slot of another */
-    struct slot slots[SLOTS];
+    struct version_slot slots[SLOTS];
 };
 
 struct version_cache *version_cache_new(struct db *db)
@@ -46,11 +46,11 @@ struct version_cache *version_cache_new(struct db *db)
     return v;
 }
 
-static void clear(struct slot *s)
+static void clear(struct version_slot *s)
 {
     free(s->key);
     json_decref(s->list);
-    *s = (struct slot){0};
+    *s = (struct version_slot){0};
 }
 
 void version_cache_free(struct version_cache *v)
@@ -100,14 +100,14 @@ static json_t *cached_versions(void *ctx, struct str product, struct str channel
     if (key.overflow)
         return NULL;
 
-    struct slot *s = &v->slots[hash64_seed(key.p, key.n, v->seed) % SLOTS];
+    struct version_slot *s = &v->slots[hash64_seed(key.p, key.n, v->seed) % SLOTS];
     if (s->key && strcmp(s->key, key.p) == 0 && mono_ms() < s->good_until_ms)
         return json_incref(s->list);
     json_t *list = look_up(v, product, channel, build);
     if (!list)
         return NULL;
     clear(s);
-    *s = (struct slot){
+    *s = (struct version_slot){
         .key = str_dup(sb_view(&key)),
         .list = json_incref(list),
         .good_until_ms = mono_ms() + (json_array_size(list) ? FOUND_MS : EMPTY_MS),

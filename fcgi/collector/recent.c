@@ -32,7 +32,7 @@ struct header {
 static const char magic[8] = {'D', 'A', 'T', 'I', 'L', 'R', 'E', '1'};
 
 /* As it lies in the file; the machine that wrote it reads it. */
-struct slot {
+struct recent_slot {
     uint64_t check; /* of what follows; a slot that disagrees is free */
     int64_t at_s;
     uint8_t key[RECENT_KEY_BYTES];
@@ -41,7 +41,7 @@ struct slot {
     char rule[RECENT_RULE_SIZE];
     char unused[21];
 };
-_Static_assert(sizeof(struct slot) == 192, "a slot of the file");
+_Static_assert(sizeof(struct recent_slot) == 192, "a slot of the file");
 
 /* Waits for it.  Signals do not end the wait: who holds the lock is about to answer. */
 static bool lock_byte(const struct recent *t, int64_t at, short kind)
@@ -69,7 +69,7 @@ static int64_t lock_of_key(const uint8_t key[RECENT_KEY_BYTES])
  * one day. */
 static bool check_header(const struct recent *t, struct err *err)
 {
-    struct header want = {.slot_bytes = sizeof(struct slot), .sets = SETS}, have = {0};
+    struct header want = {.slot_bytes = sizeof(struct recent_slot), .sets = SETS}, have = {0};
     memcpy(want.magic, magic, sizeof magic);
     ssize_t got = pread(t->fd, &have, sizeof have, 0);
     if (got == sizeof have && memcmp(&have, &want, sizeof want) == 0)
@@ -147,32 +147,34 @@ static size_t set_of(const uint8_t key[RECENT_KEY_BYTES])
 
 static int64_t place(size_t set, size_t way)
 {
-    return HEADER_BYTES + (int64_t)((set * WAYS + way) * sizeof(struct slot));
+    return HEADER_BYTES + (int64_t)((set * WAYS + way) * sizeof(struct recent_slot));
 }
 
 /* Of all that follows the checksum itself. */
-static uint64_t check_of(const struct slot *s)
+static uint64_t check_of(const struct recent_slot *s)
 {
-    return hash64(&s->at_s, sizeof *s - offsetof(struct slot, at_s));
+    return hash64(&s->at_s, sizeof *s - offsetof(struct recent_slot, at_s));
 }
 
 /* Slots that are torn, of another day or not there are free: state RECENT_NONE. */
-static void read_set(const struct recent *t, size_t set, int64_t now_s, struct slot slots[WAYS])
+static void read_set(const struct recent *t, size_t set, int64_t now_s,
+                     struct recent_slot slots[WAYS])
 {
     ssize_t got = pread(t->fd, slots, WAYS * sizeof *slots, place(set, 0));
     size_t whole = got < 0 ? 0 : (size_t)got / sizeof *slots;
     for (size_t i = 0; i < WAYS; i++) {
-        struct slot *s = &slots[i];
+        struct recent_slot *s = &slots[i];
         bool good = i < whole && s->check == check_of(s) && s->state <= RECENT_REJECTED &&
                     s->at_s > now_s - RECENT_SECONDS && s->at_s < now_s + RECENT_SECONDS &&
                     memchr(s->crash_id, 0, sizeof s->crash_id) &&
                     memchr(s->rule, 0, sizeof s->rule);
         if (!good)
-            *s = (struct slot){.state = RECENT_NONE};
+            *s = (struct recent_slot){.state = RECENT_NONE};
     }
 }
 
-static struct slot *slot_of_key(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
+static struct recent_slot *slot_of_key(struct recent_slot slots[WAYS],
+                                       const uint8_t key[RECENT_KEY_BYTES])
 {
     for (size_t i = 0; i < WAYS; i++)
         if (slots[i].state != RECENT_NONE && memcmp(slots[i].key, key, RECENT_KEY_BYTES) == 0)
@@ -183,7 +185,7 @@ static struct slot *slot_of_key(struct slot slots[WAYS], const uint8_t key[RECEN
 void recent_enter(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
                   struct recent_answer *ret)
 {
-    struct slot slots[WAYS];
+    struct recent_slot slots[WAYS];
     size_t set = set_of(key);
     *ret = (struct recent_answer){.state = RECENT_NONE};
     if (!lock_byte(t, lock_of_key(key), F_WRLCK) ||
@@ -191,7 +193,7 @@ void recent_enter(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t
         return;
     read_set(t, set, now_s, slots);
     lock_byte(t, SET_LOCKS + (int64_t)set, F_UNLCK);
-    const struct slot *s = slot_of_key(slots, key);
+    const struct recent_slot *s = slot_of_key(slots, key);
     if (!s)
         return;
     ret->state = s->state;
@@ -199,7 +201,7 @@ void recent_enter(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t
     memcpy(ret->rule, s->rule, sizeof ret->rule);
 }
 
-static void write_slot(const struct recent *t, size_t set, size_t way, struct slot *s)
+static void write_slot(const struct recent *t, size_t set, size_t way, struct recent_slot *s)
 {
     s->check = check_of(s);
     if (pwrite(t->fd, s, sizeof *s, place(set, way)) != sizeof *s)
@@ -208,9 +210,10 @@ static void write_slot(const struct recent *t, size_t set, size_t way, struct sl
 }
 
 /* The key's own slot, else a free one, else the oldest. */
-static struct slot *slot_for(struct slot slots[WAYS], const uint8_t key[RECENT_KEY_BYTES])
+static struct recent_slot *slot_for(struct recent_slot slots[WAYS],
+                                    const uint8_t key[RECENT_KEY_BYTES])
 {
-    struct slot *best = slot_of_key(slots, key);
+    struct recent_slot *best = slot_of_key(slots, key);
     for (size_t i = 0; !best && i < WAYS; i++)
         if (slots[i].state == RECENT_NONE)
             best = &slots[i];
@@ -228,13 +231,13 @@ static struct slot *slot_for(struct slot slots[WAYS], const uint8_t key[RECENT_K
 void recent_put(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
                 const struct recent_answer *answer)
 {
-    struct slot slots[WAYS];
+    struct recent_slot slots[WAYS];
     size_t set = set_of(key);
     if (!lock_byte(t, SET_LOCKS + (int64_t)set, F_WRLCK))
         return;
     read_set(t, set, now_s, slots);
-    struct slot *s = slot_for(slots, key);
-    *s = (struct slot){.at_s = now_s, .state = (uint8_t)answer->state};
+    struct recent_slot *s = slot_for(slots, key);
+    *s = (struct recent_slot){.at_s = now_s, .state = (uint8_t)answer->state};
     memcpy(s->key, key, sizeof s->key);
     memcpy(s->crash_id, answer->crash_id, sizeof s->crash_id);
     memcpy(s->rule, answer->rule, sizeof s->rule);
