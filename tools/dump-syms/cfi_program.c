@@ -28,7 +28,7 @@ enum {
 };
 
 /* How to find one value of the caller.  Rules with equal members are equal. */
-struct rule {
+struct dwarf_rule {
     enum { UNSPECIFIED, UNDEFINED, SAME, OFFSET, VAL_OFFSET, REGISTER, EXPR, VAL_EXPR } kind;
     uint64_t reg; /* REGISTER, and the base of a CFA given as register and offset */
     int64_t offset;
@@ -37,8 +37,8 @@ struct rule {
 };
 
 struct row {
-    struct rule cfa; /* OFFSET: reg + offset; VAL_EXPR */
-    struct rule regs[CFI_REGISTERS_MAX];
+    struct dwarf_rule cfa; /* OFFSET: reg + offset; VAL_EXPR */
+    struct dwarf_rule regs[CFI_REGISTERS_MAX];
 };
 
 struct machine {
@@ -53,7 +53,7 @@ struct machine {
     struct strbuf *text; /* rules of the current row */
 };
 
-static bool same_rule(const struct rule *a, const struct rule *b)
+static bool same_rule(const struct dwarf_rule *a, const struct dwarf_rule *b)
 {
     return a->kind == b->kind && a->reg == b->reg && a->offset == b->offset && a->expr == b->expr &&
            a->expr_size == b->expr_size;
@@ -70,7 +70,7 @@ static const char *register_name(const struct machine *m, uint64_t number)
 }
 
 /* Appends the value of a rule; false when the text cannot say it. */
-static bool rule_text(const struct machine *m, uint64_t number, const struct rule *r,
+static bool rule_text(const struct machine *m, uint64_t number, const struct dwarf_rule *r,
                       struct strbuf *out)
 {
     struct rd expr = rd_init(r->expr, r->expr_size);
@@ -110,7 +110,7 @@ static bool rule_text(const struct machine *m, uint64_t number, const struct rul
  */
 static bool cfa_text(const struct machine *m, struct strbuf *out)
 {
-    const struct rule *r = &m->row.cfa;
+    const struct dwarf_rule *r = &m->row.cfa;
     if (r->kind == OFFSET) {
         const char *name = cfi_register_name(m->section->machine, r->reg);
         if (name)
@@ -156,7 +156,7 @@ static void row_text(struct machine *m, bool first)
         check_said(m, cfa_text(m, t), before);
     }
     for (uint64_t i = 0; i < CFI_REGISTERS_MAX; i++) {
-        const struct rule *now = &m->row.regs[i];
+        const struct dwarf_rule *now = &m->row.regs[i];
         const char *name = register_name(m, i);
         bool is_ra = i == m->cie->ra;
         bool changed = first ? is_ra || (now->kind != UNSPECIFIED && now->kind != SAME)
@@ -186,13 +186,13 @@ static void write_row(struct machine *m, bool first)
     m->written = m->row;
 }
 
-static struct rule *rule_of(struct machine *m, uint64_t number)
+static struct dwarf_rule *rule_of(struct machine *m, uint64_t number)
 {
-    static _Thread_local struct rule ignored; /* registers without a name */
+    static _Thread_local struct dwarf_rule ignored; /* registers without a name */
     return number < CFI_REGISTERS_MAX ? &m->row.regs[number] : &ignored;
 }
 
-static void set_rule(struct machine *m, uint64_t number, struct rule r)
+static void set_rule(struct machine *m, uint64_t number, struct dwarf_rule r)
 {
     *rule_of(m, number) = r;
 }
@@ -208,11 +208,11 @@ static void restore(struct machine *m, uint64_t number)
  * The expression stays where it is in the section; a rule borrows it, which makes copies of whole
  * rows cheap.  It is only read when its row is written.
  */
-static struct rule expression(struct rd *r, int kind)
+static struct dwarf_rule expression(struct rd *r, int kind)
 {
     uint64_t size = cfi_uleb(r);
     const uint8_t *p = size <= rd_left(r) ? rd_bytes(r, (size_t)size) : (r->bad = true, NULL);
-    return (struct rule){.kind = kind, .expr = p, .expr_size = p ? (size_t)size : 0};
+    return (struct dwarf_rule){.kind = kind, .expr = p, .expr_size = p ? (size_t)size : 0};
 }
 
 /*
@@ -258,7 +258,7 @@ static bool recall(struct machine *m)
 
 static bool def_cfa(struct machine *m, uint64_t reg, int64_t offset)
 {
-    m->row.cfa = (struct rule){.kind = OFFSET, .reg = reg, .offset = offset};
+    m->row.cfa = (struct dwarf_rule){.kind = OFFSET, .reg = reg, .offset = offset};
     return true;
 }
 
@@ -272,32 +272,35 @@ static bool do_register_instruction(struct machine *m, struct rd *r, uint8_t op)
     uint64_t reg = cfi_uleb(r);
     switch (op) {
     case DW_CFA_offset_extended:
-        set_rule(m, reg, (struct rule){.kind = OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
+        set_rule(m, reg,
+                 (struct dwarf_rule){.kind = OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
         return true;
     case DW_CFA_offset_extended_sf:
-        set_rule(m, reg, (struct rule){.kind = OFFSET, .offset = scaled(m, cfi_sleb(r))});
+        set_rule(m, reg, (struct dwarf_rule){.kind = OFFSET, .offset = scaled(m, cfi_sleb(r))});
         return true;
     case DW_CFA_GNU_negative_offset_extended:
-        set_rule(m, reg, (struct rule){.kind = OFFSET, .offset = -scaled(m, (int64_t)cfi_uleb(r))});
+        set_rule(m, reg,
+                 (struct dwarf_rule){.kind = OFFSET, .offset = -scaled(m, (int64_t)cfi_uleb(r))});
         return true;
     case DW_CFA_val_offset:
-        set_rule(m, reg,
-                 (struct rule){.kind = VAL_OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
+        set_rule(
+            m, reg,
+            (struct dwarf_rule){.kind = VAL_OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
         return true;
     case DW_CFA_val_offset_sf:
-        set_rule(m, reg, (struct rule){.kind = VAL_OFFSET, .offset = scaled(m, cfi_sleb(r))});
+        set_rule(m, reg, (struct dwarf_rule){.kind = VAL_OFFSET, .offset = scaled(m, cfi_sleb(r))});
         return true;
     case DW_CFA_restore_extended:
         restore(m, reg);
         return true;
     case DW_CFA_undefined:
-        set_rule(m, reg, (struct rule){.kind = UNDEFINED});
+        set_rule(m, reg, (struct dwarf_rule){.kind = UNDEFINED});
         return true;
     case DW_CFA_same_value:
-        set_rule(m, reg, (struct rule){.kind = SAME});
+        set_rule(m, reg, (struct dwarf_rule){.kind = SAME});
         return true;
     case DW_CFA_register:
-        set_rule(m, reg, (struct rule){.kind = REGISTER, .reg = cfi_uleb(r)});
+        set_rule(m, reg, (struct dwarf_rule){.kind = REGISTER, .reg = cfi_uleb(r)});
         return true;
     case DW_CFA_expression:
         set_rule(m, reg, expression(r, EXPR));
@@ -331,7 +334,8 @@ static bool do_instruction(struct machine *m, struct rd *r, bool *first)
     case DW_CFA_advance_loc:
         return advance(m, low, first);
     case DW_CFA_offset:
-        set_rule(m, low, (struct rule){.kind = OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
+        set_rule(m, low,
+                 (struct dwarf_rule){.kind = OFFSET, .offset = scaled(m, (int64_t)cfi_uleb(r))});
         return true;
     case DW_CFA_restore:
         restore(m, low);
