@@ -16,7 +16,7 @@
 #include "rows.h"
 
 /* Parts of the page as bits, since a request wants one of them or all. */
-enum part {
+enum page_part {
     PART_SUMMARY = 1,
     PART_GRAPH = 2,
     PART_AGGREGATIONS = 4,
@@ -285,7 +285,7 @@ bool signature_get(struct req *r, struct err *err)
 }
 
 /* One part alone: nothing is asked that does not show. */
-static bool fragment(struct req *r, enum part part, const char *template_name, struct err *err)
+static bool fragment(struct req *r, enum page_part part, const char *template_name, struct err *err)
 {
     struct signature_page p;
     struct tpl_values *v = tpl_values_new(req_arena(r));

@@ -36,7 +36,7 @@ enum {
  */
 enum { COLUMN_INFO = 1, COLUMN_ABBREV = 3, COLUMN_STR_OFFSETS = 6, COLUMN_RNGLISTS = 8 };
 
-enum part { PART_INFO, PART_ABBREV, PART_STR_OFFSETS, PART_RNGLISTS, PARTS };
+enum dwo_part { PART_INFO, PART_ABBREV, PART_STR_OFFSETS, PART_RNGLISTS, PARTS };
 
 static const struct {
     const char *section;
