@@ -21,14 +21,14 @@ enum {
     KEEP_EMPTY_MS = 1000,
 };
 
-struct candidate {
+struct version_candidate {
     struct str text;
     int64_t count;
     struct version key;
 };
 
 struct candidates {
-    struct candidate *v;
+    struct version_candidate *v;
     size_t n;
 };
 
@@ -42,7 +42,7 @@ static bool has(const struct candidates *c, struct str text)
 
 static void add(struct candidates *c, struct str text, int64_t count)
 {
-    struct candidate x = {.text = text, .count = count};
+    struct version_candidate x = {.text = text, .count = count};
     if (!str_starts(text, STR("1024")) && version_parse(text, &x.key) && !has(c, text))
         c->v[c->n++] = x;
 }
@@ -57,7 +57,7 @@ static void add_family(struct arena *a, struct candidates *c, struct str text)
 
 static int newest_first(const void *x, const void *y)
 {
-    const struct candidate *a = x, *b = y;
+    const struct version_candidate *a = x, *b = y;
     int d = version_cmp(&b->key, &a->key);
     return d ? d : str_cmp(b->text, a->text);
 }
@@ -101,7 +101,7 @@ static size_t feature_auto(const struct candidates *c, struct str *out)
     size_t n = 0;
     const struct version *last = NULL;
     for (size_t i = 0; i < c->n && n < FEATURED_AUTO; i++) {
-        const struct candidate *x = &c->v[i];
+        const struct version_candidate *x = &c->v[i];
         if (str_ends(x->text, STR("b")) || str_ends(x->text, STR("esr")))
             continue;
         if (last && last->number[0] == x->key.number[0] && last->number[1] == x->key.number[1])

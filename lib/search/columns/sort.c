@@ -10,7 +10,7 @@
 #include "lib/base/util.h"
 
 /* One row as the heap keeps it. */
-struct candidate {
+struct row_candidate {
     struct place at;
     bool is_missing; /* of the first key; last in both directions */
     int64_t first;   /* order of the first key, turned round for descending */
@@ -18,7 +18,7 @@ struct candidate {
 
 struct sorter {
     struct unify **unify; /* per key, NULL for numbers and uuid */
-    struct topk best;     /* of struct candidate */
+    struct topk best;     /* of struct row_candidate */
 };
 
 static bool is_string(const struct search_field *f)
@@ -95,7 +95,7 @@ static int compare_key(const struct run *run, size_t key, struct place a, struct
 /* Negative: a comes before b. */
 static int compare(const void *pa, const void *pb, void *arg)
 {
-    const struct candidate *a = pa, *b = pb;
+    const struct row_candidate *a = pa, *b = pb;
     const struct run *run = arg;
     if (a->is_missing != b->is_missing)
         return a->is_missing ? 1 : -1;
@@ -116,8 +116,8 @@ bool sort_prepare(struct run *run)
     struct sorter *s = arena_alloc(&run->arena, sizeof *s);
     size_t limit = q->number > 0 ? q->offset + q->number : 0;
     run->sorter = s;
-    topk_init(&s->best, sizeof(struct candidate), limit, compare, run);
-    if (!cost_hold(&run->cost, (limit + 1) * sizeof(struct candidate)))
+    topk_init(&s->best, sizeof(struct row_candidate), limit, compare, run);
+    if (!cost_hold(&run->cost, (limit + 1) * sizeof(struct row_candidate)))
         return false;
     s->unify = arena_array(&run->arena, q->sort_count + 1, sizeof(struct unify *));
     for (size_t i = 0; i < q->sort_count && limit > 0; i++) {
@@ -131,9 +131,9 @@ bool sort_prepare(struct run *run)
     return true;
 }
 
-static struct candidate candidate_of(const struct run *run, struct place at)
+static struct row_candidate candidate_of(const struct run *run, struct place at)
 {
-    struct candidate c = {.at = at};
+    struct row_candidate c = {.at = at};
     if (run->query->sort[0].field == run->query->fields->uuid)
         return c; /* compared in full */
     c.is_missing = !key_of(run, 0, at, &c.first);
@@ -155,7 +155,7 @@ static size_t move_units(const struct run *run)
 static size_t offer(const struct run *run, struct sorter *s, struct place at)
 {
     enum { REFUSED_UNITS = 16 };
-    struct candidate c = candidate_of(run, at);
+    struct row_candidate c = candidate_of(run, at);
     return topk_offer(&s->best, &c) ? move_units(run) : REFUSED_UNITS;
 }
 
@@ -174,7 +174,7 @@ bool sort_page(struct run *run, struct place **ret, size_t *ret_n)
 {
     struct sorter *s = run->sorter;
     size_t found = s->best.n;
-    const struct candidate *sorted = s->best.v;
+    const struct row_candidate *sorted = s->best.v;
     while (s->best.n > 1) {
         topk_pop(&s->best);
         if (!cost_work(&run->cost, move_units(run)))
