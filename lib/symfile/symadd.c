@@ -34,7 +34,7 @@ enum {
 };
 
 /* Files that are prepared and not yet under their names. */
-struct batch {
+struct file_batch {
     const struct symadd *add;
     VEC(struct symstore_new) news;
     VEC(char *) names;
@@ -44,7 +44,7 @@ struct batch {
 };
 
 /* Discards what lies in incoming/ and has no name yet. */
-static void drop_behind(struct batch *b, size_t n)
+static void drop_behind(struct file_batch *b, size_t n)
 {
     for (size_t i = n; i < b->news.n; i++) {
         symstore_discard(&b->news.v[i]);
@@ -53,13 +53,13 @@ static void drop_behind(struct batch *b, size_t n)
     b->news.n = b->names.n = b->taken = n;
 }
 
-static void clear_batch(struct batch *b)
+static void clear_batch(struct file_batch *b)
 {
     drop_behind(b, 0);
     b->bytes = 0;
 }
 
-static void release_batch(struct batch *b)
+static void release_batch(struct file_batch *b)
 {
     clear_batch(b);
     VEC_RELEASE(&b->news);
@@ -67,7 +67,7 @@ static void release_batch(struct batch *b)
 }
 
 /* Files, then rows, then the report: what was reported is durable and found. */
-static bool flush_batch(struct batch *b, struct err *err)
+static bool flush_batch(struct file_batch *b, struct err *err)
 {
     const struct symadd *a = b->add;
     assert(b->taken == b->news.n); /* no name for a file that is still being written */
@@ -81,7 +81,7 @@ static bool flush_batch(struct batch *b, struct err *err)
     return true;
 }
 
-static void push_file(struct batch *b, const char *name, const struct symstore_new *n)
+static void push_file(struct file_batch *b, const char *name, const struct symstore_new *n)
 {
     VEC_PUSH(&b->news, *n);
     VEC_PUSH(&b->names, xstrdup(name));
@@ -89,7 +89,7 @@ static void push_file(struct batch *b, const char *name, const struct symstore_n
 
 /* Takes what the reader has done, until it is at most so many files behind.  After a failure nobody
  * waits for the rest: answers and files would no longer belong together. */
-static bool catch_up(struct batch *b, struct symreader *r, size_t behind, struct err *err)
+static bool catch_up(struct file_batch *b, struct symreader *r, size_t behind, struct err *err)
 {
     while (b->news.n - b->taken > behind) {
         struct symstore_new *n = &b->news.v[b->taken];
@@ -103,14 +103,14 @@ static bool catch_up(struct batch *b, struct symreader *r, size_t behind, struct
     return true;
 }
 
-static bool flush_if_full(struct batch *b, struct symreader *r, struct err *err)
+static bool flush_if_full(struct file_batch *b, struct symreader *r, struct err *err)
 {
     bool is_full = b->news.n >= BATCH_FILES || b->bytes >= BATCH_BYTES;
     return !is_full || (catch_up(b, r, 0, err) && flush_batch(b, err));
 }
 
 /* The current text of r. */
-static bool add_to_batch(struct batch *b, const char *name, const struct symkey *key,
+static bool add_to_batch(struct file_batch *b, const char *name, const struct symkey *key,
                          struct symreader *r, const struct symreader_text *text, struct err *err)
 {
     struct symstore_new n;
@@ -123,7 +123,7 @@ static bool add_to_batch(struct batch *b, const char *name, const struct symkey 
     return flush_if_full(b, r, err);
 }
 
-static bool ask_member(struct batch *b, struct symreader *r, const struct symreader_member *m,
+static bool ask_member(struct file_batch *b, struct symreader *r, const struct symreader_member *m,
                        struct err *err)
 {
     struct symstore_new n;
@@ -136,7 +136,7 @@ static bool ask_member(struct batch *b, struct symreader *r, const struct symrea
 }
 
 /* Small new members go ahead; what may be compared or may take long is done alone. */
-static bool add_member(struct batch *b, struct symreader *r, const struct symreader_member *m,
+static bool add_member(struct file_batch *b, struct symreader *r, const struct symreader_member *m,
                        struct err *err)
 {
     struct symreader_text text;
@@ -148,8 +148,8 @@ static bool add_member(struct batch *b, struct symreader *r, const struct symrea
 }
 
 /* An error does not undo what was asked for before it, and ends what comes behind it. */
-static bool add_members(struct batch *b, struct symreader *r, const struct symreader_list *list,
-                        struct err *err)
+static bool add_members(struct file_batch *b, struct symreader *r,
+                        const struct symreader_list *list, struct err *err)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < list->members.n; i++)
@@ -161,7 +161,7 @@ static bool add_members(struct batch *b, struct symreader *r, const struct symre
 bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
                     struct err *err)
 {
-    struct batch b = {.add = a};
+    struct file_batch b = {.add = a};
     bool ok = add_members(&b, r, list, err) && flush_batch(&b, err);
     release_batch(&b);
     symstore_tidy(a->store);
@@ -175,7 +175,7 @@ static bool is_about_the_file(const struct err *err)
 }
 
 /* A bad file is reported and skipped; a store that cannot be written ends the work. */
-static bool report_left_out(struct batch *b, const char *name, const struct err *why,
+static bool report_left_out(struct file_batch *b, const char *name, const struct err *why,
                             struct err *err)
 {
     if (!is_about_the_file(why))
@@ -185,7 +185,7 @@ static bool report_left_out(struct batch *b, const char *name, const struct err 
 }
 
 /* A text alone is named by its MODULE line, whatever the file is called. */
-static bool add_text(struct batch *b, const char *path, struct symreader *r, struct err *err)
+static bool add_text(struct file_batch *b, const char *path, struct symreader *r, struct err *err)
 {
     struct symreader_text text;
     struct symkey key;
@@ -203,7 +203,7 @@ static bool add_text(struct batch *b, const char *path, struct symreader *r, str
 }
 
 /* The limits of symzip hold; those of the server's configuration are for uploads. */
-static bool add_archive(struct batch *b, struct symreader *r, struct err *err)
+static bool add_archive(struct file_batch *b, struct symreader *r, struct err *err)
 {
     struct symreader_list list = {0};
     bool ok =
@@ -222,7 +222,7 @@ static bool has_ending(struct str name, const char *const *endings, size_t n)
 
 /* A file that was named is tried whatever its name is; below a folder only the known endings are.
  */
-static bool add_file(struct batch *b, const char *path, bool was_named, struct err *err)
+static bool add_file(struct file_batch *b, const char *path, bool was_named, struct err *err)
 {
     static const char *const texts[] = {".sym", ".sym.gz", ".sym.zst"};
     struct str name = str_of(path);
@@ -244,7 +244,7 @@ static bool add_file(struct batch *b, const char *path, bool was_named, struct e
 }
 
 /* Links are not followed: a tree may contain one to itself. */
-static bool add_tree(struct batch *b, const char *path, struct err *err)
+static bool add_tree(struct file_batch *b, const char *path, struct err *err)
 {
     char *const roots[] = {(char *)path, NULL};
     FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
@@ -261,7 +261,7 @@ static bool add_tree(struct batch *b, const char *path, struct err *err)
 /* Folders of the installation are made here: the command may be the first program that runs. */
 bool symadd_path(const struct symadd *a, const char *path, struct err *err)
 {
-    struct batch b = {.add = a};
+    struct file_batch b = {.add = a};
     struct stat st;
     if (stat(path, &st) != 0)
         return err_set(err, ERR_NOT_FOUND, "%s: no such file or directory", path);

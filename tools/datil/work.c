@@ -25,7 +25,7 @@
  */
 enum { SEARCH_PAGE = 1000, SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
 
-struct batch {
+struct queue_batch {
     struct app *app;
     const char *ruleset;
     struct ledger_entry entries[LEDGER_BATCH_MAX];
@@ -33,7 +33,7 @@ struct batch {
 };
 
 /* One transaction for the batch: all of its crashes are queued, or none. */
-static bool flush(struct batch *b, struct err *err)
+static bool flush(struct queue_batch *b, struct err *err)
 {
     bool ok = ledger_publish_all(b->app->db, b->entries, b->n, err);
     b->total += ok ? b->n : 0;
@@ -41,7 +41,7 @@ static bool flush(struct batch *b, struct err *err)
     return ok;
 }
 
-static bool add_to_batch(struct batch *b, const char *id, struct err *err)
+static bool add_to_batch(struct queue_batch *b, const char *id, struct err *err)
 {
     b->entries[b->n++] = (struct ledger_entry){
         .crash_id = arena_strdup(&b->app->arena, id),
@@ -55,7 +55,7 @@ static bool add_to_batch(struct batch *b, const char *id, struct err *err)
  * An id that was typed wrong stops everything before a message is written for those of the last
  * batch.  Crashes without a raw crash cannot be processed, and would only be rejected by a worker.
  */
-static bool add_ids(struct batch *b, struct args ids, struct err *err)
+static bool add_ids(struct queue_batch *b, struct args ids, struct err *err)
 {
     for (int i = 0; i < ids.n; i++) {
         char id[CRASH_ID_SIZE];
@@ -117,7 +117,7 @@ static bool search_page(struct app *app, struct search_params base, size_t offse
 }
 
 /* A crash whose raw crash is gone cannot be processed and is left out. */
-static bool add_search(struct batch *b, const char *text, struct err *err)
+static bool add_search(struct queue_batch *b, const char *text, struct err *err)
 {
     struct search_params base;
     size_t got, offset = 0;
@@ -164,7 +164,7 @@ static bool run_reprocess(struct app *app, struct args args, struct err *err)
         return err_set(err, ERR_INVALID, "name crash ids, or --search QUERY");
     if (!app_db(app, err) || !app_store(app, err))
         return false;
-    struct batch *b = arena_alloc(&app->arena, sizeof *b);
+    struct queue_batch *b = arena_alloc(&app->arena, sizeof *b);
     b->app = app;
     b->ruleset = ruleset;
     bool ok = add_ids(b, args, err) && (!search || add_search(b, search, err)) && flush(b, err) &&
