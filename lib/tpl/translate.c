@@ -27,7 +27,7 @@
 enum { INCLUDE_DEPTH_MAX = 8 }; /* ours are three deep; more is a file that includes itself */
 
 /* An {if} or {for} whose {end} has not come yet. */
-struct block {
+struct tpl_block {
     bool is_if;              /* {else} may still come */
     struct str variable;     /* of a loop; empty for {if} */
     struct tpl_loop *loop;   /* NULL: {if} */
@@ -40,7 +40,7 @@ struct translation {
     const struct tpl_schema *schema;
     struct tpl_usage *used;
     struct tpl_piece *piece; /* that is written to */
-    struct block open[TPL_NESTING_MAX];
+    struct tpl_block open[TPL_NESTING_MAX];
     size_t open_count;
     size_t loop_count; /* loops that are open */
     size_t loops;      /* all that there were */
@@ -63,7 +63,7 @@ static bool complain(const struct source *s, struct err *err, const char *what, 
 }
 
 /* The innermost open loop with this variable: an inner one hides those around it. */
-static const struct block *loop_of(const struct translation *t, struct str variable)
+static const struct tpl_block *loop_of(const struct translation *t, struct str variable)
 {
     for (size_t i = t->open_count; i > 0; i--)
         if (str_eq(t->open[i - 1].variable, variable))
@@ -118,7 +118,7 @@ static bool resolve_column(struct translation *t, const struct source *s, struct
 static bool resolve(struct translation *t, const struct source *s, struct reference *ref,
                     struct err *err)
 {
-    const struct block *block = loop_of(t, ref->name);
+    const struct tpl_block *block = loop_of(t, ref->name);
     if (block) {
         ref->loop = block->loop;
         return resolve_column(t, s, ref, err);
@@ -231,7 +231,7 @@ static bool write_expr(struct translation *t, const struct source *s, struct str
            complain(s, err, "not an expression", e);
 }
 
-static bool open_block(struct translation *t, const struct source *s, struct block b,
+static bool open_block(struct translation *t, const struct source *s, struct tpl_block b,
                        struct str text, struct err *err)
 {
     if (t->open_count == TPL_NESTING_MAX)
@@ -261,7 +261,7 @@ static bool open_loop(struct translation *t, const struct source *s, struct str 
               STR_ARG(list->list ? list->name : list->member));
     loop->symbol = sb_take(&symbol, NULL);
     sb_printf(&t->piece->text, "{%s}", loop->symbol);
-    struct block b = {.variable = variable, .loop = loop, .outer = t->piece};
+    struct tpl_block b = {.variable = variable, .loop = loop, .outer = t->piece};
     t->piece = &loop->body;
     return open_block(t, s, b, block, err);
 }
@@ -293,13 +293,13 @@ static bool translate_if(struct translation *t, const struct source *s, struct s
     if (!write_expr(t, s, str_trim(str_sub(block, 3, SIZE_MAX)), err))
         return false;
     sb_char(&t->piece->text, '}');
-    return open_block(t, s, (struct block){.is_if = true}, block, err);
+    return open_block(t, s, (struct tpl_block){.is_if = true}, block, err);
 }
 
 /* Belongs to an {if} of the same file that has none yet. */
 static bool translate_else(struct translation *t, const struct source *s, struct err *err)
 {
-    struct block *last = t->open_count > s->outer ? &t->open[t->open_count - 1] : NULL;
+    struct tpl_block *last = t->open_count > s->outer ? &t->open[t->open_count - 1] : NULL;
     if (!last || !last->is_if)
         return complain(s, err, "no 'if' before", STR("else"));
     last->is_if = false; /* a second one is a mistake */
@@ -312,7 +312,7 @@ static bool translate_end(struct translation *t, const struct source *s, struct 
 {
     if (t->open_count == s->outer)
         return complain(s, err, "nothing to end", STR("end"));
-    const struct block *block = &t->open[--t->open_count];
+    const struct tpl_block *block = &t->open[--t->open_count];
     if (!block->loop) {
         sb_text(&t->piece->text, "{end}");
         return true;

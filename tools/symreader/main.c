@@ -82,14 +82,14 @@ static bool file_piece(void *arg, const void *p, size_t n, struct err *err)
 }
 
 /* A small member as it comes out of the inflater; p has room for its size in the directory. */
-struct block {
+struct inflated {
     char *p;
     size_t n;
 };
 
 static bool block_piece(void *arg, const void *p, size_t n, struct err *err)
 {
-    struct block *b = arg;
+    struct inflated *b = arg;
     (void)err; /* symzip_read hands out no more than the size of the member */
     memcpy(b->p + b->n, p, n);
     b->n += n;
@@ -109,7 +109,7 @@ static bool load_member(struct text_reader *r, uint64_t index, int scratch, stru
     if (scratch >= 0)
         return symzip_read(&r->zip, m, file_piece, &scratch, err) &&
                symbytes_map(scratch, &r->text, err);
-    struct block b = {.p = xmalloc(m->size + 1)};
+    struct inflated b = {.p = xmalloc(m->size + 1)};
     if (!symzip_read(&r->zip, m, block_piece, &b, err)) {
         free(b.p);
         return false;
