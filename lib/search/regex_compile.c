@@ -22,20 +22,20 @@
  */
 enum { WORK_MAX = 500000, STATE_FAIL = UINT32_MAX };
 
-struct builder {
+struct regex_builder {
     struct arena *arena;
     VEC(struct regex_state) states;
     size_t work; /* calls of compile */
     bool is_too_large;
 };
 
-static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t next);
+static uint32_t compile(struct regex_builder *b, const struct regex_node *n, uint32_t next);
 
 /*
  * Past the limit it answers with state 0, which exists, and the flag ends every loop soon: so the
  * functions here need not look after each call whether there is a state.
  */
-static uint32_t add_state(struct builder *b, struct regex_state s)
+static uint32_t add_state(struct regex_builder *b, struct regex_state s)
 {
     if (b->states.n >= REGEX_STATES_MAX) {
         b->is_too_large = true;
@@ -46,7 +46,7 @@ static uint32_t add_state(struct builder *b, struct regex_state s)
 }
 
 /* Two ways; STATE_FAIL is a way that does not exist. */
-static uint32_t add_split(struct builder *b, uint32_t one, uint32_t other)
+static uint32_t add_split(struct regex_builder *b, uint32_t one, uint32_t other)
 {
     if (one == STATE_FAIL || one == other)
         return other;
@@ -55,7 +55,7 @@ static uint32_t add_split(struct builder *b, uint32_t one, uint32_t other)
     return add_state(b, (struct regex_state){.kind = NFA_SPLIT, .out = one, .other = other});
 }
 
-static uint32_t add_bytes(struct builder *b, uint8_t low, uint8_t high, uint32_t next)
+static uint32_t add_bytes(struct regex_builder *b, uint8_t low, uint8_t high, uint32_t next)
 {
     return add_state(
         b, (struct regex_state){.kind = NFA_BYTES, .low = low, .high = high, .out = next});
@@ -65,7 +65,7 @@ static uint32_t add_bytes(struct builder *b, uint8_t low, uint8_t high, uint32_t
  * One chain of byte ranges for the characters from low to high.  Both have the same number of bytes
  * in UTF-8, and behind the first byte that differs every byte runs through its whole range.
  */
-static uint32_t add_sequence(struct builder *b, uint32_t low, uint32_t high, uint32_t next)
+static uint32_t add_sequence(struct regex_builder *b, uint32_t low, uint32_t high, uint32_t next)
 {
     char from[4], to[4];
     size_t n = utf8_put(from, low);
@@ -80,7 +80,7 @@ static uint32_t add_sequence(struct builder *b, uint32_t low, uint32_t high, uin
  * bytes changes, then, from the last byte (6 bits) to the second (18 bits), where a range begins or
  * ends in the middle of what that byte can be.
  */
-static uint32_t add_range(struct builder *b, uint32_t low, uint32_t high, uint32_t next,
+static uint32_t add_range(struct regex_builder *b, uint32_t low, uint32_t high, uint32_t next,
                           uint32_t others)
 {
     static const uint32_t last_of_length[] = {0x7f, 0x7ff, 0xffff};
@@ -106,7 +106,7 @@ static uint32_t add_range(struct builder *b, uint32_t low, uint32_t high, uint32
     return add_split(b, add_sequence(b, low, high, next), others);
 }
 
-static uint32_t compile_set(struct builder *b, const struct regex_node *n, uint32_t next)
+static uint32_t compile_set(struct regex_builder *b, const struct regex_node *n, uint32_t next)
 {
     uint32_t out = STATE_FAIL;
     for (size_t i = 0; i < n->range_count && !b->is_too_large; i++) {
@@ -132,7 +132,7 @@ static uint32_t compile_set(struct builder *b, const struct regex_node *n, uint3
  * states in O(digits), where a state per number of digits and way would be their power.
  */
 struct digits {
-    struct builder *b;
+    struct regex_builder *b;
     uint32_t any[REGEX_DIGITS_MAX]; /* any[k]: k digits, whichever, then what follows */
 };
 
@@ -196,7 +196,7 @@ static uint32_t numbers_of_any_width(struct digits *d, const struct regex_interv
     return zeros;
 }
 
-static uint32_t compile_interval(struct builder *b, const struct regex_node *n, uint32_t next)
+static uint32_t compile_interval(struct regex_builder *b, const struct regex_node *n, uint32_t next)
 {
     const struct regex_interval *v = n->interval;
     struct digits d = {.b = b, .any = {next}};
@@ -207,7 +207,7 @@ static uint32_t compile_interval(struct builder *b, const struct regex_node *n, 
 }
 
 /* The split is made before what it goes on to, and patched: the one loop of the automaton. */
-static uint32_t compile_loop(struct builder *b, const struct regex_node *what, uint32_t next)
+static uint32_t compile_loop(struct regex_builder *b, const struct regex_node *what, uint32_t next)
 {
     uint32_t split =
         add_state(b, (struct regex_state){.kind = NFA_SPLIT, .out = next, .other = next});
@@ -218,7 +218,7 @@ static uint32_t compile_loop(struct builder *b, const struct regex_node *what, u
 }
 
 /* x{2,4} is written out as xx(x(x)?)?, and x{2,} as xxx*. */
-static uint32_t compile_repeat(struct builder *b, const struct regex_node *n, uint32_t next)
+static uint32_t compile_repeat(struct regex_builder *b, const struct regex_node *n, uint32_t next)
 {
     uint32_t out = next;
     if (n->max == REGEX_UNBOUNDED)
@@ -231,7 +231,7 @@ static uint32_t compile_repeat(struct builder *b, const struct regex_node *n, ui
     return out;
 }
 
-static uint32_t compile(struct builder *b, const struct regex_node *n, uint32_t next)
+static uint32_t compile(struct regex_builder *b, const struct regex_node *n, uint32_t next)
 {
     if (b->is_too_large || ++b->work > WORK_MAX) {
         b->is_too_large = true;
@@ -291,7 +291,7 @@ bool regex_compile(struct arena *a, struct str expression, const struct regex **
     if (!regex_parse(a, expression, &tree, err))
         return false;
 
-    struct builder b = {.arena = a};
+    struct regex_builder b = {.arena = a};
     uint32_t match = add_state(&b, (struct regex_state){.kind = NFA_MATCH});
     uint32_t start = compile(&b, tree, match);
     if (b.is_too_large) {
