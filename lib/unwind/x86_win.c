@@ -25,7 +25,7 @@ struct element {
     struct variable *variable; /* NULL: number */
 };
 
-struct machine {
+struct postfix_machine {
     const struct step *step;
     struct variable variables[VARIABLES_MAX];
     size_t variable_count;
@@ -40,7 +40,7 @@ static const char *const register_names[REGISTERS] = {"$eip", "$esp", "$ebp",
  * Made on first use: a program may assign to names of its own.  A search of at most 32 names is
  * fast enough.
  */
-static struct variable *variable_named(struct machine *m, struct str name)
+static struct variable *variable_named(struct postfix_machine *m, struct str name)
 {
     for (size_t i = 0; i < m->variable_count; i++)
         if (str_eq(m->variables[i].name, name))
@@ -52,7 +52,7 @@ static struct variable *variable_named(struct machine *m, struct str name)
 }
 
 /* All values are of 32 bits, and what overflows wraps around, as on the machine. */
-static bool set_variable(struct machine *m, const char *name, uint64_t value)
+static bool set_variable(struct postfix_machine *m, const char *name, uint64_t value)
 {
     struct variable *v = variable_named(m, str_of(name));
     if (!v)
@@ -62,7 +62,7 @@ static bool set_variable(struct machine *m, const char *name, uint64_t value)
     return true;
 }
 
-static bool push_element(struct machine *m, struct element e)
+static bool push_element(struct postfix_machine *m, struct element e)
 {
     if (m->depth == STACK_MAX)
         return false;
@@ -70,7 +70,7 @@ static bool push_element(struct machine *m, struct element e)
     return true;
 }
 
-static bool pop_element(struct machine *m, struct element *ret)
+static bool pop_element(struct postfix_machine *m, struct element *ret)
 {
     if (m->depth == 0)
         return false;
@@ -78,7 +78,7 @@ static bool pop_element(struct machine *m, struct element *ret)
     return true;
 }
 
-static bool pop_number(struct machine *m, uint32_t *ret)
+static bool pop_number(struct postfix_machine *m, uint32_t *ret)
 {
     struct element e;
     if (!pop_element(m, &e) || (e.variable && !e.variable->is_set))
@@ -87,7 +87,7 @@ static bool pop_number(struct machine *m, uint32_t *ret)
     return true;
 }
 
-static bool apply_binary(struct machine *m, char op)
+static bool apply_binary(struct postfix_machine *m, char op)
 {
     uint32_t r, l, v;
     if (!pop_number(m, &r) || !pop_number(m, &l))
@@ -120,7 +120,7 @@ static bool apply_binary(struct machine *m, char op)
  * Reads the stack in the dump; an address outside of it ends the program, and the frame is left to
  * other ways of unwinding.
  */
-static bool dereference(struct machine *m)
+static bool dereference(struct postfix_machine *m)
 {
     uint32_t addr;
     uint64_t word;
@@ -129,7 +129,7 @@ static bool dereference(struct machine *m)
 }
 
 /* ".undef" takes a value back: the register is unknown in the caller. */
-static bool assign(struct machine *m)
+static bool assign(struct postfix_machine *m)
 {
     struct element value, target;
     if (!pop_element(m, &value) || !pop_element(m, &target) || !target.variable)
@@ -145,7 +145,7 @@ static bool assign(struct machine *m)
     return true;
 }
 
-static bool apply_token(struct machine *m, struct str t)
+static bool apply_token(struct postfix_machine *m, struct str t)
 {
     if (t.n == 1 && memchr("+-*/%@", t.p[0], 6))
         return apply_binary(m, t.p[0]);
@@ -176,7 +176,7 @@ static uint32_t grand_param_size(const struct step *s)
  */
 static bool by_program(const struct step *s, const struct csym_win *win, struct mdmp_context *ret)
 {
-    struct machine m = {.step = s};
+    struct postfix_machine m = {.step = s};
     uint64_t esp, ebp, ebx;
     if (!mdmp_reg_get(s->callee, ESP, &esp) || !mdmp_reg_get(s->callee, EBP, &ebp))
         return false;

@@ -41,7 +41,7 @@ struct row {
     struct dwarf_rule regs[CFI_REGISTERS_MAX];
 };
 
-struct machine {
+struct cfi_machine {
     const struct cfi_section *section;
     const struct cie *cie;
     struct sym *s;
@@ -64,13 +64,13 @@ static bool same_rule(const struct dwarf_rule *a, const struct dwarf_rule *b)
  * $rip on amd64, which no instruction can address otherwise, and x30 on arm64, where the caller's
  * x30 is found by the same rule.
  */
-static const char *register_name(const struct machine *m, uint64_t number)
+static const char *register_name(const struct cfi_machine *m, uint64_t number)
 {
     return number == m->cie->ra ? ".ra" : cfi_register_name(m->section->machine, number);
 }
 
 /* Appends the value of a rule; false when the text cannot say it. */
-static bool rule_text(const struct machine *m, uint64_t number, const struct dwarf_rule *r,
+static bool rule_text(const struct cfi_machine *m, uint64_t number, const struct dwarf_rule *r,
                       struct strbuf *out)
 {
     struct rd expr = rd_init(r->expr, r->expr_size);
@@ -108,7 +108,7 @@ static bool rule_text(const struct machine *m, uint64_t number, const struct dwa
  * The CFA itself: a register and an offset nearly always, an expression in the linker's PLT.  It is
  * on no stack yet, so such an expression starts with an empty one, unlike those of registers.
  */
-static bool cfa_text(const struct machine *m, struct strbuf *out)
+static bool cfa_text(const struct cfi_machine *m, struct strbuf *out)
 {
     const struct dwarf_rule *r = &m->row.cfa;
     if (r->kind == OFFSET) {
@@ -123,7 +123,7 @@ static bool cfa_text(const struct machine *m, struct strbuf *out)
            cfi_expression(expr, m->section->machine, m->section->addr_size, false, out);
 }
 
-static void check_said(struct machine *m, bool said, size_t before)
+static void check_said(struct cfi_machine *m, bool said, size_t before)
 {
     if (said)
         return;
@@ -144,7 +144,7 @@ static void separate(struct strbuf *text)
  * entry needs a rule for the return address even where the program has none (a leaf function of
  * arm64 still has it in x30): without one a reader gives the entry up.
  */
-static void row_text(struct machine *m, bool first)
+static void row_text(struct cfi_machine *m, bool first)
 {
     struct strbuf *t = m->text;
     sb_reset(t);
@@ -174,7 +174,7 @@ static void row_text(struct machine *m, bool first)
  * The first row stands on the line of STACK CFI INIT, which sym_write begins.  A later row without
  * changes is no line at all.
  */
-static void write_row(struct machine *m, bool first)
+static void write_row(struct cfi_machine *m, bool first)
 {
     row_text(m, first);
     if (m->text->n && !first)
@@ -186,19 +186,19 @@ static void write_row(struct machine *m, bool first)
     m->written = m->row;
 }
 
-static struct dwarf_rule *rule_of(struct machine *m, uint64_t number)
+static struct dwarf_rule *rule_of(struct cfi_machine *m, uint64_t number)
 {
     static _Thread_local struct dwarf_rule ignored; /* registers without a name */
     return number < CFI_REGISTERS_MAX ? &m->row.regs[number] : &ignored;
 }
 
-static void set_rule(struct machine *m, uint64_t number, struct dwarf_rule r)
+static void set_rule(struct cfi_machine *m, uint64_t number, struct dwarf_rule r)
 {
     *rule_of(m, number) = r;
 }
 
 /* Back to the rule that the instructions of the CIE have set up, not to that of the row before. */
-static void restore(struct machine *m, uint64_t number)
+static void restore(struct cfi_machine *m, uint64_t number)
 {
     if (number < CFI_REGISTERS_MAX)
         m->row.regs[number] = m->initial.regs[number];
@@ -219,7 +219,7 @@ static struct dwarf_rule expression(struct rd *r, int kind)
  * Offsets are stored divided by the data alignment of the CIE, -8 on amd64.  Computed without a
  * sign, because a hostile product may be too large for one.
  */
-static int64_t scaled(const struct machine *m, int64_t n)
+static int64_t scaled(const struct cfi_machine *m, int64_t n)
 {
     return (int64_t)((uint64_t)n * (uint64_t)m->cie->data_align);
 }
@@ -229,7 +229,7 @@ static int64_t scaled(const struct machine *m, int64_t n)
  * the function, or wraps, ends the program at the end of the code: the rules of the row before hold
  * up to there.
  */
-static bool advance(struct machine *m, uint64_t delta, bool *first)
+static bool advance(struct cfi_machine *m, uint64_t delta, bool *first)
 {
     write_row(m, *first);
     *first = false;
@@ -240,7 +240,7 @@ static bool advance(struct machine *m, uint64_t delta, bool *first)
 }
 
 /* The stack of whole rows.  The CFA is part of a row and comes back with it. */
-static bool remember(struct machine *m)
+static bool remember(struct cfi_machine *m)
 {
     if (m->remembered_count == REMEMBERED_MAX)
         return false;
@@ -248,7 +248,7 @@ static bool remember(struct machine *m)
     return true;
 }
 
-static bool recall(struct machine *m)
+static bool recall(struct cfi_machine *m)
 {
     if (m->remembered_count == 0)
         return false;
@@ -256,7 +256,7 @@ static bool recall(struct machine *m)
     return true;
 }
 
-static bool def_cfa(struct machine *m, uint64_t reg, int64_t offset)
+static bool def_cfa(struct cfi_machine *m, uint64_t reg, int64_t offset)
 {
     m->row.cfa = (struct dwarf_rule){.kind = OFFSET, .reg = reg, .offset = offset};
     return true;
@@ -267,7 +267,7 @@ static bool def_cfa(struct machine *m, uint64_t reg, int64_t offset)
  * 6.4.2.3 and 6.4.2.2; DW_CFA_GNU_negative_offset_extended is an early form of the signed one.  An
  * instruction that nobody knows has an unknown length, so the whole entry is given up.
  */
-static bool do_register_instruction(struct machine *m, struct rd *r, uint8_t op)
+static bool do_register_instruction(struct cfi_machine *m, struct rd *r, uint8_t op)
 {
     uint64_t reg = cfi_uleb(r);
     switch (op) {
@@ -327,7 +327,7 @@ static bool do_register_instruction(struct machine *m, struct rd *r, uint8_t op)
  * DW_CFA_set_loc, which would need the encoding of addresses, is not understood: compilers advance
  * instead.
  */
-static bool do_instruction(struct machine *m, struct rd *r, bool *first)
+static bool do_instruction(struct cfi_machine *m, struct rd *r, bool *first)
 {
     uint8_t op = rd_u8(r), low = op & 0x3f;
     switch (op & 0xc0) {
@@ -378,7 +378,7 @@ static bool do_instruction(struct machine *m, struct rd *r, bool *first)
  * The instructions of the CIE give the row that every entry of it begins with, and what
  * DW_CFA_restore goes back to.  They have no place in the code, so one that moves on is damage.
  */
-static bool initial_row(struct machine *m)
+static bool initial_row(struct cfi_machine *m)
 {
     bool first = false;
     struct rd code = m->cie->instructions;
@@ -393,7 +393,7 @@ static bool initial_row(struct machine *m)
     return true;
 }
 
-static bool do_instructions(struct machine *m, struct rd code)
+static bool do_instructions(struct cfi_machine *m, struct rd code)
 {
     if (!initial_row(m))
         return false;
@@ -413,13 +413,13 @@ bool cfi_add_frame(const struct cfi_section *section, const struct cie *cie, uin
     struct row remembered[REMEMBERED_MAX];
     STRBUF_AUTO text;
     sb_init(&text, SCRATCH_MAX);
-    struct machine m = {.section = section,
-                        .cie = cie,
-                        .s = s,
-                        .remembered = remembered,
-                        .at = start,
-                        .end = start + size,
-                        .text = &text};
+    struct cfi_machine m = {.section = section,
+                            .cie = cie,
+                            .s = s,
+                            .remembered = remembered,
+                            .at = start,
+                            .end = start + size,
+                            .text = &text};
     struct sym_frame f = {.addr = start - section->base, .size = size, .text = s->cfi.n};
     if (!do_instructions(&m, code)) {
         s->cfi.n = f.text;

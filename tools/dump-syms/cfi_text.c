@@ -103,7 +103,7 @@ struct value {
     uint64_t constant;
 };
 
-struct machine {
+struct expr_machine {
     struct rd code;
     uint16_t elf_machine;
     uint8_t addr_size;
@@ -111,7 +111,7 @@ struct machine {
     size_t depth;
 };
 
-static bool push_value(struct machine *m, struct value v)
+static bool push_value(struct expr_machine *m, struct value v)
 {
     if (m->depth == STACK_MAX)
         return false;
@@ -119,14 +119,14 @@ static bool push_value(struct machine *m, struct value v)
     return true;
 }
 
-static bool push_constant(struct machine *m, uint64_t n)
+static bool push_constant(struct expr_machine *m, uint64_t n)
 {
     struct value v = {.max = n, .is_constant = true, .constant = n};
     snprintf(v.text, sizeof v.text, "%" PRId64, (int64_t)n);
     return push_value(m, v);
 }
 
-static bool push_text(struct machine *m, const char *text, uint64_t max)
+static bool push_text(struct expr_machine *m, const char *text, uint64_t max)
 {
     struct value v = {.max = max};
     snprintf(v.text, sizeof v.text, "%s", text);
@@ -137,7 +137,7 @@ static bool push_text(struct machine *m, const char *text, uint64_t max)
  * Replaces the two topmost values by "a b operator".  `b_text` may be another text than the value's
  * own, for operations that are imitated.
  */
-static bool binary(struct machine *m, const char *b_text, char operator, uint64_t max)
+static bool binary(struct expr_machine *m, const char *b_text, char operator, uint64_t max)
 {
     struct value *a = &m->stack[m->depth - 2];
     size_t n = strlen(a->text);
@@ -154,7 +154,7 @@ static bool binary(struct machine *m, const char *b_text, char operator, uint64_
  * bytes of an entry have pushed nothing yet.  There x & 15 is x % 16; y >= 11 is y / 11 as long as
  * y < 22, which the bound of the remainder shows; and << 3 is * 8.
  */
-static bool bits(struct machine *m, uint8_t op)
+static bool bits(struct expr_machine *m, uint8_t op)
 {
     const struct value *a = &m->stack[m->depth - 2], *b = &m->stack[m->depth - 1];
     char number[24];
@@ -175,7 +175,7 @@ static bool bits(struct machine *m, uint8_t op)
 }
 
 /* The value at that address; DW_OP_deref reads as many bytes as an address has, and so does '^'. */
-static bool dereference(struct machine *m)
+static bool dereference(struct expr_machine *m)
 {
     struct value *a = &m->stack[m->depth - 1];
     size_t n = strlen(a->text);
@@ -188,7 +188,7 @@ static bool dereference(struct machine *m)
  * A register and an offset in one operation.  Registers of the text are those of the frame that is
  * unwound, as they are in DWARF.
  */
-static bool push_register(struct machine *m, uint64_t number, int64_t offset)
+static bool push_register(struct expr_machine *m, uint64_t number, int64_t offset)
 {
     const char *name = cfi_register_name(m->elf_machine, number);
     char text[VALUE_BYTES_MAX];
@@ -200,7 +200,7 @@ static bool push_register(struct machine *m, uint64_t number, int64_t offset)
 }
 
 /* Constants: the operation says how they are stored. */
-static bool constant(struct machine *m, uint8_t op)
+static bool constant(struct expr_machine *m, uint8_t op)
 {
     struct rd *r = &m->code;
     switch (op) {
@@ -230,7 +230,7 @@ static bool constant(struct machine *m, uint8_t op)
     }
 }
 
-static bool arithmetic(struct machine *m, uint8_t op)
+static bool arithmetic(struct expr_machine *m, uint8_t op)
 {
     if (m->depth < 2)
         return false;
@@ -251,7 +251,7 @@ static bool arithmetic(struct machine *m, uint8_t op)
  * What is not here cannot be said: other comparisons, shifts by registers, branches, thread-local
  * storage, calls.  False ends the expression.
  */
-static bool do_operation(struct machine *m, uint8_t op)
+static bool do_operation(struct expr_machine *m, uint8_t op)
 {
     char number[24];
     if (op >= DW_OP_lit0 && op <= DW_OP_lit31)
@@ -297,7 +297,7 @@ static bool do_operation(struct machine *m, uint8_t op)
 bool cfi_expression(struct rd expr, uint16_t machine, uint8_t addr_size, bool starts_with_cfa,
                     struct strbuf *out)
 {
-    struct machine m = {.code = expr, .elf_machine = machine, .addr_size = addr_size};
+    struct expr_machine m = {.code = expr, .elf_machine = machine, .addr_size = addr_size};
     if (starts_with_cfa)
         push_text(&m, ".cfa", UINT64_MAX);
     for (int steps = 0; rd_left(&m.code) > 0; steps++) {
