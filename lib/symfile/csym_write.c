@@ -21,13 +21,13 @@
 static const size_t TEXT_MAX_BYTES = (size_t)8 << 30;
 
 /* The sections while they grow; their places in the file follow from their sizes. */
-struct image {
+struct csym_image {
     bytes_vec sec[CSYM_SECTION_COUNT];
     uint32_t *name_offset; /* in SEC_STRINGS, by name */
     bool is_wide;
 };
 
-static void image_release(struct image *m)
+static void image_release(struct csym_image *m)
 {
     for (size_t i = 0; i < CSYM_SECTION_COUNT; i++)
         VEC_RELEASE(&m->sec[i]);
@@ -35,7 +35,7 @@ static void image_release(struct image *m)
 }
 
 /* Which of the two all start arrays use is decided before the first is written (is_wide). */
-static void put_start(struct image *m, enum csym_section_id id, uint64_t start)
+static void put_start(struct csym_image *m, enum csym_section_id id, uint64_t start)
 {
     if (m->is_wide)
         put_u64(&m->sec[id], start);
@@ -44,7 +44,7 @@ static void put_start(struct image *m, enum csym_section_id id, uint64_t start)
 }
 
 /* Offset 0 is the empty string: a FILE or INLINE_ORIGIN that was used and never came. */
-static void put_name(struct image *m, enum csym_section_id id, uint32_t name)
+static void put_name(struct csym_image *m, enum csym_section_id id, uint32_t name)
 {
     put_u32(&m->sec[id], name == NAME_NONE ? 0 : m->name_offset[name]);
 }
@@ -88,7 +88,7 @@ static bool public_follows(const struct builder *b, const struct public_record *
 }
 
 /* In order of first use, which keeps names of neighbours together. */
-static bool put_strings(struct image *m, const struct builder *b, struct err *err)
+static bool put_strings(struct csym_image *m, const struct builder *b, struct err *err)
 {
     bytes_vec *out = &m->sec[SEC_STRINGS];
     size_t n = b->names.texts.n;
@@ -105,7 +105,8 @@ static bool put_strings(struct image *m, const struct builder *b, struct err *er
 }
 
 /* FILE, INLINE_ORIGIN and INFO are arrays of string offsets, by the index that records use. */
-static void put_names(struct image *m, enum csym_section_id id, const uint32_t *names, size_t n)
+static void put_names(struct csym_image *m, enum csym_section_id id, const uint32_t *names,
+                      size_t n)
 {
     for (size_t i = 0; i < n; i++)
         put_name(m, id, names[i]);
@@ -113,7 +114,7 @@ static void put_names(struct image *m, enum csym_section_id id, const uint32_t *
 
 /* A range that starts inside the one kept before it is dropped: it begins elsewhere or ends
  * elsewhere, so it is never the same one. */
-static void put_funcs(struct image *m, struct builder *b)
+static void put_funcs(struct csym_image *m, struct builder *b)
 {
     sort_stable(b->funcs.v, b->funcs.n, sizeof *b->funcs.v, by_func);
     uint64_t end = 0;
@@ -131,7 +132,7 @@ static void put_funcs(struct image *m, struct builder *b)
 }
 
 /* Several PUBLICs of one address are names of the same code: the last in order is kept. */
-static void put_publics(struct image *m, struct builder *b)
+static void put_publics(struct csym_image *m, struct builder *b)
 {
     sort_stable(b->publics.v, b->publics.n, sizeof *b->publics.v, by_public_start);
     for (size_t i = 0, next; i < b->publics.n; i = next) {
@@ -148,7 +149,7 @@ static void put_publics(struct image *m, struct builder *b)
 
 /* Rows, sets and programs were packed while the text was read; only the INIT records are settled.
  */
-static void put_cfi(struct image *m, struct builder *b)
+static void put_cfi(struct csym_image *m, struct builder *b)
 {
     struct cfi_builder *c = &b->cfi;
     sort_stable(c->ranges.v, c->ranges.n, sizeof *c->ranges.v, by_cfi);
@@ -173,7 +174,7 @@ static void put_cfi(struct image *m, struct builder *b)
 }
 
 /* Eight numbers and a name, each of 32 bits, behind every start: CSYM_WIN_SIZE bytes. */
-static void put_win(struct image *m, win_vec *all, enum csym_section_id start,
+static void put_win(struct csym_image *m, win_vec *all, enum csym_section_id start,
                     enum csym_section_id body)
 {
     sort_stable(all->v, all->n, sizeof *all->v, by_win);
@@ -211,7 +212,7 @@ static size_t aligned(size_t n)
 }
 
 /* Header, section table, sections, each at a multiple of eight; what lies between is zero. */
-static void join_sections(const struct image *m, const struct builder *b, uint64_t stamp,
+static void join_sections(const struct csym_image *m, const struct builder *b, uint64_t stamp,
                           bytes_vec *out)
 {
     bytes_vec table = {0};
@@ -247,7 +248,7 @@ static void join_sections(const struct image *m, const struct builder *b, uint64
 }
 
 /* Sections without names first: those of the CFI registers are among the strings. */
-static bool put_sections(struct image *m, struct builder *b, struct err *err)
+static bool put_sections(struct csym_image *m, struct builder *b, struct err *err)
 {
     for (size_t i = 0; i < b->cfi.regs.texts.n; i++)
         textmap_number(&b->names, NULL, b->cfi.regs.texts.v[i]);
@@ -275,7 +276,7 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
     builder_cfi_finish(b);
     if (b->too_large)
         return err_set(err, ERR_TOO_LARGE, "the symbol file has too many %s", b->too_large);
-    struct image m = {0};
+    struct csym_image m = {0};
     bool ok = put_sections(&m, b, err);
     bytes_vec out = {0};
     if (ok)
