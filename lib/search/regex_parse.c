@@ -30,7 +30,7 @@
  */
 enum { DEPTH_MAX = 250, REPEAT_MAX = REGEX_STATES_MAX };
 
-struct parser {
+struct regex_parser {
     struct arena *arena;
     struct str text;
     size_t off;
@@ -39,16 +39,16 @@ struct parser {
     struct err *err;
 };
 
-static struct regex_node *parse_union(struct parser *p);
+static struct regex_node *parse_union(struct regex_parser *p);
 
 /* The position is the number of bytes read so far. */
-static struct regex_node *syntax_error(struct parser *p, const char *what)
+static struct regex_node *syntax_error(struct regex_parser *p, const char *what)
 {
     err_set(p->err, ERR_INVALID, "%s at position %zu", what, p->off);
     return NULL;
 }
 
-static struct regex_node *new_node(struct parser *p, enum regex_kind kind)
+static struct regex_node *new_node(struct regex_parser *p, enum regex_kind kind)
 {
     p->nodes++;
     struct regex_node *n = arena_alloc(p->arena, sizeof *n);
@@ -56,8 +56,8 @@ static struct regex_node *new_node(struct parser *p, enum regex_kind kind)
     return n;
 }
 
-static struct regex_node *new_pair(struct parser *p, enum regex_kind kind, struct regex_node *left,
-                                   struct regex_node *right)
+static struct regex_node *new_pair(struct regex_parser *p, enum regex_kind kind,
+                                   struct regex_node *left, struct regex_node *right)
 {
     struct regex_node *n = new_node(p, kind);
     n->left = left;
@@ -65,7 +65,7 @@ static struct regex_node *new_pair(struct parser *p, enum regex_kind kind, struc
     return n;
 }
 
-static struct regex_node *new_repeat(struct parser *p, struct regex_node *what, int32_t min,
+static struct regex_node *new_repeat(struct regex_parser *p, struct regex_node *what, int32_t min,
                                      int32_t max)
 {
     struct regex_node *n = new_pair(p, REGEX_REPEAT, what, NULL);
@@ -74,7 +74,7 @@ static struct regex_node *new_repeat(struct parser *p, struct regex_node *what, 
     return n;
 }
 
-static struct regex_node *new_range(struct parser *p, uint32_t low, uint32_t high)
+static struct regex_node *new_range(struct regex_parser *p, uint32_t low, uint32_t high)
 {
     struct regex_node *n = new_node(p, REGEX_SET);
     n->ranges = arena_alloc(p->arena, sizeof *n->ranges);
@@ -83,17 +83,17 @@ static struct regex_node *new_range(struct parser *p, uint32_t low, uint32_t hig
     return n;
 }
 
-static bool at_end(const struct parser *p)
+static bool at_end(const struct regex_parser *p)
 {
     return p->off >= p->text.n;
 }
 
-static bool next_is(const struct parser *p, char c)
+static bool next_is(const struct regex_parser *p, char c)
 {
     return !at_end(p) && p->text.p[p->off] == c;
 }
 
-static bool take_char(struct parser *p, char c)
+static bool take_char(struct regex_parser *p, char c)
 {
     if (!next_is(p, c))
         return false;
@@ -101,7 +101,7 @@ static bool take_char(struct parser *p, char c)
     return true;
 }
 
-static uint32_t next_char(struct parser *p)
+static uint32_t next_char(struct regex_parser *p)
 {
     return utf8_next(p->text, &p->off);
 }
@@ -119,7 +119,7 @@ static int by_low(const void *a, const void *b)
  * are disjoint and in order from here on: the compiler makes one way of each and takes it that no
  * character goes two.
  */
-static struct regex_node *set_of(struct parser *p, range_list *list, bool is_negated)
+static struct regex_node *set_of(struct regex_parser *p, range_list *list, bool is_negated)
 {
     if (list->n > 1)
         qsort(list->v, list->n, sizeof *list->v, by_low);
@@ -172,7 +172,7 @@ static bool add_class(range_list *list, char c)
 
 /* After a backslash: a class, turned round when it is an upper-case letter (the bit 0x20 of ASCII
  * letters is clear), or the next character as it is. */
-static struct regex_node *parse_escape(struct parser *p)
+static struct regex_node *parse_escape(struct regex_parser *p)
 {
     if (at_end(p))
         return syntax_error(p, "nothing after \\");
@@ -187,7 +187,7 @@ static struct regex_node *parse_escape(struct parser *p)
 }
 
 /* \D \W \S inside brackets: the complement, piece by piece. */
-static void add_escape(struct parser *p, range_list *list, uint32_t c)
+static void add_escape(struct regex_parser *p, range_list *list, uint32_t c)
 {
     range_list part = {0};
     if (c < 0x80 && add_class(&part, (char)(c | 0x20))) {
@@ -202,7 +202,7 @@ static void add_escape(struct parser *p, range_list *list, uint32_t c)
 
 /* [a-z_] and [^…].  ']' ends it wherever it stands, so it must be escaped inside; '^' means
  * something only at the start and '-' only between two characters. */
-static struct regex_node *parse_brackets(struct parser *p)
+static struct regex_node *parse_brackets(struct regex_parser *p)
 {
     bool is_negated = take_char(p, '^');
     range_list list = {0};
@@ -246,13 +246,13 @@ static struct regex_node *parse_brackets(struct parser *p)
 }
 
 /* Lists lean to the left: ((a b) c) d.  `left` is NULL for the first element. */
-static struct regex_node *concat_of(struct parser *p, struct regex_node *left,
+static struct regex_node *concat_of(struct regex_parser *p, struct regex_node *left,
                                     struct regex_node *right)
 {
     return left ? new_pair(p, REGEX_CONCAT, left, right) : right;
 }
 
-static struct regex_node *either_of(struct parser *p, struct regex_node *left,
+static struct regex_node *either_of(struct regex_parser *p, struct regex_node *left,
                                     struct regex_node *right)
 {
     return left ? new_pair(p, REGEX_EITHER, left, right) : right;
@@ -263,7 +263,7 @@ static struct regex_node *either_of(struct parser *p, struct regex_node *left,
  * bounds of one width ask for numbers of that width, <01-12> for 03 and not for 3; otherwise any
  * number of zeros may stand in front.  All this is what the language says.
  */
-static struct regex_node *new_interval(struct parser *p, struct str low, struct str high)
+static struct regex_node *new_interval(struct regex_parser *p, struct str low, struct str high)
 {
     struct regex_node *n = new_node(p, REGEX_INTERVAL);
     struct regex_interval *i = n->interval = arena_alloc(p->arena, sizeof *i);
@@ -295,7 +295,7 @@ static bool is_number(struct str s)
     return true;
 }
 
-static struct regex_node *parse_interval(struct parser *p)
+static struct regex_node *parse_interval(struct regex_parser *p)
 {
     size_t end = str_find_char(p->text, '>', p->off);
     size_t minus = str_find_char(p->text, '-', p->off);
@@ -314,14 +314,14 @@ static struct regex_node *parse_interval(struct parser *p)
  * (a repetition, a set and the link to what stands before), the signs behind it DEPTH_MAX more, so
  * REGEX_NODES_MAX is crossed by a few hundred; REGEX_ARENA_BYTES has room for them.
  */
-static bool has_room(struct parser *p)
+static bool has_room(struct regex_parser *p)
 {
     return p->nodes <= REGEX_NODES_MAX ||
            err_set(p->err, ERR_TOO_LARGE, "more than %d parts", REGEX_NODES_MAX);
 }
 
 /* "text": its characters one by one, so that nothing in it means anything; "" is the empty text. */
-static struct regex_node *parse_quoted(struct parser *p)
+static struct regex_node *parse_quoted(struct regex_parser *p)
 {
     struct regex_node *out = NULL;
     while (!at_end(p) && !next_is(p, '"')) {
@@ -336,7 +336,7 @@ static struct regex_node *parse_quoted(struct parser *p)
 }
 
 /* Behind the opening bracket; "()" is the empty text. */
-static struct regex_node *parse_group(struct parser *p)
+static struct regex_node *parse_group(struct regex_parser *p)
 {
     if (take_char(p, ')'))
         return new_node(p, REGEX_EMPTY);
@@ -349,7 +349,7 @@ static struct regex_node *parse_group(struct parser *p)
     return inside;
 }
 
-static struct regex_node *parse_atom(struct parser *p)
+static struct regex_node *parse_atom(struct regex_parser *p)
 {
     if (at_end(p))
         return syntax_error(p, "unexpected end");
@@ -384,7 +384,7 @@ static struct regex_node *parse_atom(struct parser *p)
 }
 
 /* Of the repetitions in braces.  INT32_MAX only keeps it a number: parse_braces has the limit. */
-static bool parse_count(struct parser *p, int32_t *ret)
+static bool parse_count(struct regex_parser *p, int32_t *ret)
 {
     size_t start = p->off;
     while (!at_end(p) && p->text.p[p->off] >= '0' && p->text.p[p->off] <= '9')
@@ -398,7 +398,7 @@ static bool parse_count(struct parser *p, int32_t *ret)
 }
 
 /* {n}, {n,} and {n,m}, behind the opening brace. */
-static struct regex_node *parse_braces(struct parser *p, struct regex_node *what)
+static struct regex_node *parse_braces(struct regex_parser *p, struct regex_node *what)
 {
     int32_t min, max;
     if (!parse_count(p, &min))
@@ -419,7 +419,7 @@ static struct regex_node *parse_braces(struct parser *p, struct regex_node *what
 }
 
 /* Signs of repetition may be stacked, (a{2}){3} without brackets, and hold from the inside out. */
-static struct regex_node *parse_repeat(struct parser *p)
+static struct regex_node *parse_repeat(struct regex_parser *p)
 {
     struct regex_node *out = parse_atom(p);
     for (int stacked = 0; out; stacked++) {
@@ -440,7 +440,7 @@ static struct regex_node *parse_repeat(struct parser *p)
     return out;
 }
 
-static struct regex_node *parse_concat(struct parser *p)
+static struct regex_node *parse_concat(struct regex_parser *p)
 {
     struct regex_node *out = parse_repeat(p);
     while (out && !at_end(p) && !next_is(p, '|') && !next_is(p, ')')) {
@@ -450,7 +450,7 @@ static struct regex_node *parse_concat(struct parser *p)
     return out;
 }
 
-static struct regex_node *parse_union(struct parser *p)
+static struct regex_node *parse_union(struct regex_parser *p)
 {
     struct regex_node *out = parse_concat(p);
     while (out && take_char(p, '|')) {
@@ -463,7 +463,7 @@ static struct regex_node *parse_union(struct parser *p)
 /* The empty expression matches the empty text.  A ')' that nothing has opened ends parse_union. */
 bool regex_parse(struct arena *a, struct str text, struct regex_node **ret, struct err *err)
 {
-    struct parser p = {.arena = a, .text = text, .err = err};
+    struct regex_parser p = {.arena = a, .text = text, .err = err};
     struct regex_node *tree = text.n == 0 ? new_node(&p, REGEX_EMPTY) : parse_union(&p);
     if (tree && !at_end(&p))
         tree = syntax_error(&p, "unexpected )");

@@ -17,7 +17,7 @@
 /* Bounds of what a hostile name may cost.  LIFETIMES_MAX is the alphabet: 'a to 'z. */
 enum { DEPTH_MAX = 128, STEPS_MAX = 20000, OUTPUT_MAX = 1 << 16, LIFETIMES_MAX = 26 };
 
-struct parser {
+struct rust_parser {
     struct str s; /* behind _R */
     size_t at;
     struct strbuf *out; /* NULL: read on without writing */
@@ -26,24 +26,24 @@ struct parser {
     bool bad;
 };
 
-static void path(struct parser *p, bool in_value);
-static void type(struct parser *p);
-static void constant(struct parser *p);
+static void path(struct rust_parser *p, bool in_value);
+static void type(struct rust_parser *p);
+static void constant(struct rust_parser *p);
 
 /* The next character, '\0' at the end and when the name is bad; no rule begins with that. */
-static char peek(const struct parser *p)
+static char peek(const struct rust_parser *p)
 {
     return !p->bad && p->at < p->s.n ? p->s.p[p->at] : '\0';
 }
 
-static bool eat(struct parser *p, char c)
+static bool eat(struct rust_parser *p, char c)
 {
     bool found = peek(p) == c && c != '\0';
     p->at += found;
     return found;
 }
 
-static char next(struct parser *p)
+static char next(struct rust_parser *p)
 {
     char c = peek(p);
     p->bad |= c == '\0';
@@ -51,14 +51,14 @@ static char next(struct parser *p)
     return c;
 }
 
-static void put(struct parser *p, const char *text)
+static void put(struct rust_parser *p, const char *text)
 {
     if (p->out && !p->bad)
         sb_text(p->out, text);
 }
 
 /* Up to the '_': "_" is 0, "0_" is 1.  Digits are 0-9, a-z, A-Z in this order. */
-static uint64_t base62(struct parser *p)
+static uint64_t base62(struct rust_parser *p)
 {
     uint64_t n = 0;
     if (eat(p, '_'))
@@ -78,7 +78,7 @@ static uint64_t base62(struct parser *p)
 }
 
 /* A number behind a letter; 0 when the letter is not there. */
-static uint64_t optional(struct parser *p, char letter)
+static uint64_t optional(struct rust_parser *p, char letter)
 {
     return eat(p, letter) ? base62(p) + 1 : 0;
 }
@@ -88,7 +88,7 @@ static uint64_t optional(struct parser *p, char letter)
  * stops above 32 bits, since no name is so long, and the length is compared with what is there
  * afterwards.
  */
-static uint64_t decimal(struct parser *p)
+static uint64_t decimal(struct rust_parser *p)
 {
     uint64_t n = 0;
     if (eat(p, '0'))
@@ -100,7 +100,7 @@ static uint64_t decimal(struct parser *p)
 }
 
 /* One level deeper, unless that is too deep or has gone on for too long. */
-static bool enter(struct parser *p)
+static bool enter(struct rust_parser *p)
 {
     p->bad |= ++p->steps > STEPS_MAX || ++p->depth > DEPTH_MAX || (p->out && p->out->overflow);
     return !p->bad;
@@ -111,7 +111,7 @@ static bool enter(struct parser *p)
  * reference.  When nothing is written (inside a path that is skipped) nothing is read there either,
  * which keeps skipping linear.
  */
-static void reference(struct parser *p, void (*read)(struct parser *))
+static void reference(struct rust_parser *p, void (*read)(struct rust_parser *))
 {
     size_t start = p->at - 1;
     uint64_t to = base62(p);
@@ -135,7 +135,7 @@ struct identifier {
  * An optional number that tells equal names apart (of closures, of versions of a crate), then the
  * length and the name.
  */
-static struct identifier identifier(struct parser *p)
+static struct identifier identifier(struct rust_parser *p)
 {
     struct identifier i = {.disambiguator = optional(p, 's'), .is_punycode = eat(p, 'u')};
     uint64_t n = decimal(p);
@@ -149,7 +149,7 @@ static struct identifier identifier(struct parser *p)
 }
 
 /* Names outside ASCII are rare enough to be shown as they are written. */
-static void put_identifier(struct parser *p, const struct identifier *i)
+static void put_identifier(struct rust_parser *p, const struct identifier *i)
 {
     if (!p->out || p->bad)
         return;
@@ -161,7 +161,7 @@ static void put_identifier(struct parser *p, const struct identifier *i)
 }
 
 /* 0 is '_; others count outwards from the innermost binder. */
-static void lifetime(struct parser *p, uint64_t index)
+static void lifetime(struct rust_parser *p, uint64_t index)
 {
     char name[3] = "'_";
     p->bad |= index > p->binders;
@@ -176,7 +176,7 @@ static void lifetime(struct parser *p, uint64_t index)
  * for<'a, 'b>; returns how many lifetimes end with what follows.  The caller takes as many off
  * p->binders when that is over.
  */
-static uint64_t binder(struct parser *p)
+static uint64_t binder(struct rust_parser *p)
 {
     uint64_t n = optional(p, 'G');
     p->bad |= n > LIFETIMES_MAX;
@@ -192,7 +192,7 @@ static uint64_t binder(struct parser *p)
     return n;
 }
 
-static void generic_argument(struct parser *p)
+static void generic_argument(struct rust_parser *p)
 {
     if (eat(p, 'L'))
         lifetime(p, base62(p));
@@ -202,7 +202,7 @@ static void generic_argument(struct parser *p)
         type(p);
 }
 
-static void generic_arguments(struct parser *p)
+static void generic_arguments(struct rust_parser *p)
 {
     for (bool first = true; !p->bad && !eat(p, 'E'); first = false) {
         put(p, first ? "" : ", ");
@@ -211,7 +211,7 @@ static void generic_arguments(struct parser *p)
 }
 
 /* Where an impl stands; nobody wants to read that.  The type that follows says enough. */
-static void skip_impl_path(struct parser *p)
+static void skip_impl_path(struct rust_parser *p)
 {
     struct strbuf *out = TAKE(p->out);
     optional(p, 's');
@@ -220,7 +220,7 @@ static void skip_impl_path(struct parser *p)
 }
 
 /* namespace path identifier: small letters are ordinary names, capitals are special. */
-static void nested(struct parser *p, bool in_value)
+static void nested(struct rust_parser *p, bool in_value)
 {
     char space = next(p);
     path(p, in_value);
@@ -248,17 +248,17 @@ static void nested(struct parser *p, bool in_value)
  * Two shapes for reference(), which calls what it refers to without further arguments.  In a value
  * path arguments are written as in an expression, Vec::<u8>::new, else as in a type, Vec<u8>.
  */
-static void value_path(struct parser *p)
+static void value_path(struct rust_parser *p)
 {
     path(p, true);
 }
 
-static void type_path(struct parser *p)
+static void type_path(struct rust_parser *p)
 {
     path(p, false);
 }
 
-static void as_trait(struct parser *p)
+static void as_trait(struct rust_parser *p)
 {
     put(p, "<");
     type(p);
@@ -267,7 +267,7 @@ static void as_trait(struct parser *p)
     put(p, ">");
 }
 
-static void path(struct parser *p, bool in_value)
+static void path(struct rust_parser *p, bool in_value)
 {
     if (!enter(p))
         return;
@@ -319,14 +319,14 @@ static const char *basic_type(char letter)
     return letter >= 'a' && letter <= 'z' ? names[letter - 'a'] : NULL;
 }
 
-static void pointer_to(struct parser *p, const char *prefix)
+static void pointer_to(struct rust_parser *p, const char *prefix)
 {
     put(p, prefix);
     type(p);
 }
 
 /* A lifetime that was erased ('_) is not written: it would stand in nearly every name. */
-static void reference_type(struct parser *p, const char *mut)
+static void reference_type(struct rust_parser *p, const char *mut)
 {
     put(p, "&");
     if (eat(p, 'L')) {
@@ -340,7 +340,7 @@ static void reference_type(struct parser *p, const char *mut)
 }
 
 /* A tuple of one has a comma, as in Rust, where (T) is just T. */
-static void tuple(struct parser *p)
+static void tuple(struct rust_parser *p)
 {
     size_t n = 0;
     put(p, "(");
@@ -354,7 +354,7 @@ static void tuple(struct parser *p)
 /*
  * "C" has a letter of its own; in other names '-' is written as '_', since symbols cannot hold it.
  */
-static void abi(struct parser *p)
+static void abi(struct rust_parser *p)
 {
     if (!eat(p, 'K'))
         return;
@@ -372,7 +372,7 @@ static void abi(struct parser *p)
 }
 
 /* Nothing is written for a function that returns (), here 'u', as nobody writes it in a source. */
-static void function_type(struct parser *p)
+static void function_type(struct rust_parser *p)
 {
     uint64_t bound = binder(p);
     if (eat(p, 'U'))
@@ -392,7 +392,7 @@ static void function_type(struct parser *p)
 }
 
 /* A trait with the types it is bound to: Iterator<Item = u8>. */
-static void dyn_trait(struct parser *p)
+static void dyn_trait(struct rust_parser *p)
 {
     bool open = false;
     if (eat(p, 'I')) {
@@ -414,7 +414,7 @@ static void dyn_trait(struct parser *p)
     put(p, open ? ">" : "");
 }
 
-static void dyn(struct parser *p)
+static void dyn(struct rust_parser *p)
 {
     put(p, "dyn ");
     uint64_t bound = binder(p);
@@ -431,7 +431,7 @@ static void dyn(struct parser *p)
     }
 }
 
-static void array(struct parser *p)
+static void array(struct rust_parser *p)
 {
     put(p, "[");
     type(p);
@@ -440,14 +440,14 @@ static void array(struct parser *p)
     put(p, "]");
 }
 
-static void slice(struct parser *p)
+static void slice(struct rust_parser *p)
 {
     put(p, "[");
     type(p);
     put(p, "]");
 }
 
-static void type(struct parser *p)
+static void type(struct rust_parser *p)
 {
     if (!enter(p))
         return;
@@ -495,7 +495,7 @@ static void type(struct parser *p)
     p->depth--;
 }
 
-static void put_wide(struct parser *p, const char *sign, struct str digits)
+static void put_wide(struct rust_parser *p, const char *sign, struct str digits)
 {
     put(p, sign);
     put(p, "0x");
@@ -508,7 +508,7 @@ static void put_wide(struct parser *p, const char *sign, struct str digits)
  * decides how it is shown: bool as a word, char as an escape, all others as a decimal number, up to
  * 64 bits.
  */
-static void constant_number(struct parser *p, char of)
+static void constant_number(struct rust_parser *p, char of)
 {
     uint64_t n = 0;
     size_t digits = 0;
@@ -533,7 +533,7 @@ static void constant_number(struct parser *p, char of)
     }
 }
 
-static void constant(struct parser *p)
+static void constant(struct rust_parser *p)
 {
     if (!enter(p))
         return;
@@ -562,7 +562,7 @@ bool rust_v0_name(const char *mangled, struct strbuf *out)
     size_t before = out->n;
     STRBUF_AUTO text;
     sb_init(&text, OUTPUT_MAX);
-    struct parser p = {.s = str_sub(all, 2, SIZE_MAX), .out = &text};
+    struct rust_parser p = {.s = str_sub(all, 2, SIZE_MAX), .out = &text};
     path(&p, true);
     if (isupper((unsigned char)peek(&p))) { /* the crate that made this instance */
         p.out = NULL;
