@@ -27,19 +27,19 @@ enum {
     STALL_S = 60,
 };
 
-struct sink {
+struct body_sink {
     struct strbuf body;
 };
 
 /* libcurl stops the transfer when less is taken than was offered. */
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
-    struct sink *sink = arg;
+    struct body_sink *sink = arg;
     sb_put(&sink->body, p, size * n);
     return sink->body.overflow ? 0 : size * n;
 }
 
-static void set_limits(CURL *c, const struct http_request *q, struct sink *sink)
+static void set_limits(CURL *c, const struct http_request *q, struct body_sink *sink)
 {
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -159,7 +159,7 @@ static bool set_headers(CURL *c, const struct http_request *q, struct curl_slist
  * Errors by whose fault they are: ours (the address), the other side's size, or that it could not
  * be reached, which may be different later.  A status of any number is an answer and no error.
  */
-static bool transfer(CURL *c, const struct http_request *q, struct sink *sink, struct err *err)
+static bool transfer(CURL *c, const struct http_request *q, struct body_sink *sink, struct err *err)
 {
     char why[CURL_ERROR_SIZE] = "";
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
@@ -176,7 +176,7 @@ static bool transfer(CURL *c, const struct http_request *q, struct sink *sink, s
     return true;
 }
 
-static void read_answer(CURL *c, struct sink *sink, struct http_response *ret)
+static void read_answer(CURL *c, struct body_sink *sink, struct http_response *ret)
 {
     long status = 0;
     const char *type = NULL, *url = NULL;
@@ -194,7 +194,7 @@ bool http_do(const struct http_request *q, struct http_response *ret, struct err
     CURL *c = curl_easy_init();
     if (!c)
         return err_set(err, ERR_INTERNAL, "cannot start libcurl");
-    struct sink sink;
+    struct body_sink sink;
     curl_mime *mime = NULL;
     struct curl_slist *headers = NULL;
     sb_init(&sink.body, q->max_bytes ? q->max_bytes : BODY_MAX);
