@@ -213,7 +213,7 @@ bool reports_send(const struct reports *r, struct pending_report *report, struct
     return fs_remove_tree(folder, err);
 }
 
-struct names {
+struct report_names {
     VEC(char *) v;
 };
 
@@ -223,7 +223,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Entries of a folder that look like ours, sorted: oldest first in pending/. */
-static void list(const char *folder, struct names *ret_names)
+static void list(const char *folder, struct report_names *ret_names)
 {
     enum { LISTED_MAX = 4096 };
     DIR *dir = opendir(folder);
@@ -237,7 +237,7 @@ static void list(const char *folder, struct names *ret_names)
         qsort(ret_names->v.v, ret_names->v.n, sizeof(char *), by_name);
 }
 
-static void names_release(struct names *names)
+static void names_release(struct report_names *names)
 {
     for (size_t i = 0; i < names->v.n; i++)
         free(names->v.v[i]);
@@ -257,7 +257,7 @@ static void prune(const struct reports *r, const char *where, size_t keep, int64
 {
     char folder[PATH_MAX];
     report_path(r, where, "", folder);
-    struct names names = {0};
+    struct report_names names = {0};
     list(folder, &names);
     for (size_t i = 0; i < names.v.n; i++) {
         char path[PATH_MAX];
@@ -280,7 +280,7 @@ void reports_retry(const struct reports *r, int64_t now_us)
     prune(r, "tmp", SIZE_MAX / 2, now_s - day); /* of handlers that were killed */
     char folder[PATH_MAX];
     report_path(r, "pending", "", folder);
-    struct names names = {0};
+    struct report_names names = {0};
     list(folder, &names);
     for (size_t i = 0; i < names.v.n && i < REPORTS_RETRY_MAX; i++) {
         struct err err = {0};
