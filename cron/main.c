@@ -33,7 +33,7 @@ static const char usage[] =
     "       datil-cron --mark-success NAME|all\n"
     "       datil-cron --help | --help-config | --version\n";
 
-enum mode {
+enum cron_mode {
     MODE_LOOP,
     MODE_ONCE,
     MODE_LIST,
@@ -45,7 +45,7 @@ enum mode {
 };
 
 struct options {
-    enum mode mode;
+    enum cron_mode mode;
     const char *name; /* of a job, or "all" */
     bool force;
     struct opt_list args;

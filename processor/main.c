@@ -41,7 +41,7 @@ static const char usage[] =
     "  --jsonl                  one document a line, in and out\n"
     "  --help, --help-config, --version\n";
 
-enum mode {
+enum processor_mode {
     MODE_RUN,
     MODE_OFFLINE,
     MODE_RULE,
@@ -54,7 +54,7 @@ enum mode {
 };
 
 struct options {
-    enum mode mode;
+    enum processor_mode mode;
     const char *rule;
     struct opt_list symbol_dirs;
     struct offline_options offline;
