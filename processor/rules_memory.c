@@ -157,7 +157,7 @@ static void add(int64_t *sum, int64_t amount)
         *sum = amount < 0 ? INT64_MIN : INT64_MAX;
 }
 
-struct entry {
+struct memory_entry {
     struct str path;
     int64_t kind, units, amount;
 };
@@ -166,7 +166,7 @@ struct entry {
  * The tree "explicit/" is the memory that a reporter could name. Its leaves must be bytes on or
  * off the heap; a report where one is not is none of that format, and gives no figures at all.
  */
-static bool add_explicit(struct totals *t, const struct entry *e)
+static bool add_explicit(struct totals *t, const struct memory_entry *e)
 {
     if (e->units != UNITS_BYTES || (e->kind != KIND_NONHEAP && e->kind != KIND_HEAP))
         return false;
@@ -183,7 +183,7 @@ static bool add_explicit(struct totals *t, const struct entry *e)
 /* False: the report is not as it should be. */
 static bool add_entry(struct totals *t, const json_t *report)
 {
-    struct entry e = {.path = jget_strn(report, "path")};
+    struct memory_entry e = {.path = jget_strn(report, "path")};
     if (!e.path.p || !jget_int(report, "kind", &e.kind) || !jget_int(report, "units", &e.units) ||
         !jget_int(report, "amount", &e.amount))
         return false;

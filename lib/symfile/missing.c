@@ -26,14 +26,14 @@ enum {
 enum { FIELDS = 5 };
 
 /* The five fields are the key of a row of missing_symbol; code file and id may be empty. */
-struct entry {
+struct missing_entry {
     char *fields[FIELDS]; /* symbol, debug id, file name, code file, code id; owned */
     uint64_t hash;        /* of the fields: most comparisons end here */
     int64_t count;
 };
 
 struct missing {
-    VEC(struct entry) entries;
+    VEC(struct missing_entry) entries;
     int64_t oldest_ms;
     bool is_waiting; /* the last try to write found no database */
 };
@@ -81,7 +81,8 @@ static uint64_t hash_of(const struct str fields[FIELDS])
 }
 
 /* At most ENTRIES_MAX hashes are compared: microseconds beside a request. */
-static struct entry *find_entry(struct missing *m, const struct str fields[FIELDS], uint64_t hash)
+static struct missing_entry *find_entry(struct missing *m, const struct str fields[FIELDS],
+                                        uint64_t hash)
 {
     for (size_t i = 0; i < m->entries.n; i++) {
         bool same = m->entries.v[i].hash == hash;
@@ -102,7 +103,7 @@ void missing_record(struct missing *m, const struct symkey *key, struct str code
     const struct str fields[FIELDS] = {str_of(key->debug_file), str_of(key->debug_id),
                                        str_of(key->file), code_file, code_id};
     uint64_t hash = hash_of(fields);
-    struct entry *known = find_entry(m, fields, hash);
+    struct missing_entry *known = find_entry(m, fields, hash);
     if (known) {
         known->count++;
         return;
@@ -111,7 +112,7 @@ void missing_record(struct missing *m, const struct symkey *key, struct str code
         return;
     if (m->entries.n == 0)
         m->oldest_ms = mono_ms();
-    struct entry e = {.count = 1, .hash = hash};
+    struct missing_entry e = {.count = 1, .hash = hash};
     for (size_t f = 0; f < FIELDS; f++)
         e.fields[f] = str_dup(fields[f]);
     VEC_PUSH(&m->entries, e);
@@ -119,7 +120,8 @@ void missing_record(struct missing *m, const struct symkey *key, struct str code
 
 static int by_hash(const void *a, const void *b)
 {
-    uint64_t x = ((const struct entry *)a)->hash, y = ((const struct entry *)b)->hash;
+    uint64_t x = ((const struct missing_entry *)a)->hash,
+             y = ((const struct missing_entry *)b)->hash;
     return (x > y) - (x < y);
 }
 
@@ -131,7 +133,7 @@ static bool write_all(const struct missing *m, struct db *db, struct arena *a, s
     for (size_t c = 0; c < 6; c++) {
         columns[c] = (struct strs){.v = arena_array(a, n, sizeof(struct str)), .n = n};
         for (size_t i = 0; i < n; i++) {
-            const struct entry *e = &m->entries.v[i];
+            const struct missing_entry *e = &m->entries.v[i];
             columns[c].v[i] = str_of(c < 5 ? e->fields[c] : db_int(a, e->count));
         }
     }
