@@ -171,7 +171,7 @@ static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t
 }
 
 /* Crashes with an up-time in a range of fmt.c. */
-struct range {
+struct uptime_range {
     size_t index;
     int64_t count;
 };
@@ -179,14 +179,15 @@ struct range {
 /* Of equal ones the shorter up-time stands first. */
 static int most_first(const void *x, const void *y)
 {
-    const struct range *a = x, *b = y;
+    const struct uptime_range *a = x, *b = y;
     if (a->count != b->count)
         return a->count < b->count ? 1 : -1;
     return (a->index > b->index) - (a->index < b->index);
 }
 
 /* Buckets from from_s on: what is below is known in minutes already. */
-static void add_uptimes(struct range ranges[UPTIME_RANGES], const json_t *buckets, int64_t from_s)
+static void add_uptimes(struct uptime_range ranges[UPTIME_RANGES], const json_t *buckets,
+                        int64_t from_s)
 {
     size_t i;
     const json_t *b;
@@ -201,7 +202,7 @@ static void uptime_panel(struct arena *a, struct tpl_rows *panels, const struct 
                          int64_t total)
 {
     static const char *const label = "Uptime";
-    struct range ranges[UPTIME_RANGES] = {0};
+    struct uptime_range ranges[UPTIME_RANGES] = {0};
     size_t i;
     for (i = 0; i < UPTIME_RANGES; i++)
         ranges[i].index = i;
