@@ -120,7 +120,7 @@ static void crash_div_zero(void)
     printf("%ld\n", share_of(&empty, 5));
 }
 
-const struct crash crashes[] = {
+const struct example_crash crashes[] = {
     {"null", "reads through a null pointer", crash_null},
     {"stack-overflow", "recursion without end", crash_stack_overflow},
     {"abort", "a failed check calls abort()", crash_abort},

@@ -6,12 +6,12 @@
 /*
  * crashes - the ways in which the example program can die.
  */
-struct crash {
+struct example_crash {
     const char *name, *what;
     void (*run)(void);
 };
 
-extern const struct crash crashes[];
+extern const struct example_crash crashes[];
 extern const size_t crash_count;
 
 /* Which function of which object is called; see shapes.c. */
