@@ -16,7 +16,7 @@ enum { WORKERS = 8, BAD_WORKER = 7 };
 
 static const char motto[] = "constant";
 
-struct job {
+struct worker_job {
     int number;
     char *out;
 };
@@ -27,7 +27,7 @@ __attribute__((noinline)) static void scribble(char *out, int number)
     *(volatile char *)out = (char)('0' + number);
 }
 
-__attribute__((noinline)) static void process_job(const struct job *job)
+__attribute__((noinline)) static void process_job(const struct worker_job *job)
 {
     if (job->number == BAD_WORKER) {
         usleep(20 * 1000); /* until the others wait */
@@ -43,7 +43,7 @@ __attribute__((noinline)) static void process_job(const struct job *job)
  */
 static void *worker_main(void *arg)
 {
-    struct job *job = arg;
+    struct worker_job *job = arg;
     char name[16];
     snprintf(name, sizeof name, "worker-%d", job->number);
     pthread_setname_np(pthread_self(), name);
@@ -54,10 +54,10 @@ static void *worker_main(void *arg)
 
 void crash_thread(void)
 {
-    static struct job jobs[WORKERS];
+    static struct worker_job jobs[WORKERS];
     pthread_t threads[WORKERS];
     for (int i = 0; i < WORKERS; i++) {
-        jobs[i] = (struct job){.number = i + 1, .out = (char *)(uintptr_t)motto};
+        jobs[i] = (struct worker_job){.number = i + 1, .out = (char *)(uintptr_t)motto};
         if (pthread_create(&threads[i], NULL, worker_main, &jobs[i]) != 0)
             return;
     }
