@@ -172,7 +172,7 @@ bool api_raw_crash_get(struct req *r, struct err *err)
 bool api_crash_verify_get(struct req *r, struct err *err)
 {
     const char *id = req_crash_id(r, &verified_id);
-    struct app *app = app_of(r);
+    struct webapp *app = app_of(r);
     struct index_reader *index = NULL;
     bool indexed = false;
     if (!app_index(app, &index, err) || !index_has(index, id, &indexed, err))

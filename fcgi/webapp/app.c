@@ -34,7 +34,7 @@ static int by_path(const FTSENT **a, const FTSENT **b)
  * below static/, so that a new release never runs against an old script.  In the order of the
  * names: two servers with the same files give the same address.
  */
-static void set_asset(struct app *app)
+static void set_asset(struct webapp *app)
 {
     char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%s/static", fs_share_dir());
@@ -55,7 +55,7 @@ static void set_asset(struct app *app)
  * For links that leave the installation: in bugs, and in answers of the API.  Without the key it is
  * the address that the server listens on, which is right for a trial on one machine.
  */
-static void set_base_url(struct app *app, const struct conf *conf)
+static void set_base_url(struct webapp *app, const struct conf *conf)
 {
     const char *set = conf_text(conf, CONF_DATIL_BASE_URL);
     char url[512];
@@ -74,7 +74,7 @@ static void set_base_url(struct app *app, const struct conf *conf)
 bool app_start(struct web_app *web, void **ret_app, struct err *err)
 {
     const struct conf *conf = web_conf(web);
-    struct app *app = xcalloc(1, sizeof *app);
+    struct webapp *app = xcalloc(1, sizeof *app);
     const struct store_config store = store_config_of(conf);
     app->fields = web_fields(web);
     app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
@@ -89,7 +89,7 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     return true;
 }
 
-static void drop_notices(struct app *app)
+static void drop_notices(struct webapp *app)
 {
     for (size_t i = 0; i < app->notice_count; i++) {
         free(app->notices[i].severity);
@@ -102,7 +102,7 @@ static void drop_notices(struct app *app)
 
 void app_stop(void *arg)
 {
-    struct app *app = arg;
+    struct webapp *app = arg;
     if (app->store)
         store_close(app->store);
     if (app->index)
@@ -122,7 +122,7 @@ void app_stop(void *arg)
  */
 void app_reload(void *arg)
 {
-    struct app *app = arg;
+    struct webapp *app = arg;
     struct err err = {0};
     live_versions_free(app->versions);
     app->versions = NULL;
@@ -131,7 +131,7 @@ void app_reload(void *arg)
         log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));
 }
 
-struct app *app_of(struct req *r)
+struct webapp *app_of(struct req *r)
 {
     return req_app(r);
 }
@@ -145,7 +145,7 @@ const struct field_table *app_fields(struct req *r)
  * Not opened at the start, and tried again with every request until it works: an index that is
  * still to be made, by the keeper for instance, appears without a restart.
  */
-bool app_index(struct app *app, struct index_reader **ret, struct err *err)
+bool app_index(struct webapp *app, struct index_reader **ret, struct err *err)
 {
     if (!app->index && !index_reader_open(app->index_dir, app->fields, &app->index, err))
         return err_wrap(err, "opening the crash index");
@@ -153,7 +153,7 @@ bool app_index(struct app *app, struct index_reader **ret, struct err *err)
     return true;
 }
 
-bool app_siglists(struct app *app, const struct siglists **ret, struct err *err)
+bool app_siglists(struct webapp *app, const struct siglists **ret, struct err *err)
 {
     if (!app->siglists && !siglists_load(NULL, &app->siglists, err))
         return err_wrap(err, "loading the signature lists");
@@ -167,7 +167,7 @@ bool app_siglists(struct app *app, const struct siglists **ret, struct err *err)
  */
 const struct products *app_products(struct req *r)
 {
-    struct app *app = app_of(r);
+    struct webapp *app = app_of(r);
     struct err err = {0};
     if (!products_refresh(&app->products, &err))
         log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));

@@ -23,7 +23,7 @@ struct notice {
     char *message;
 };
 
-struct app {
+struct webapp {
     const struct field_table *fields; /* of the installation; what readers may see and search */
     struct store *store;
     char installation[INSTALLATION_ID_SIZE]; /* empty: the database was not asked yet */
@@ -43,10 +43,10 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err);
 void app_stop(void *app);
 void app_reload(void *app);
 
-struct app *app_of(struct req *r);
+struct webapp *app_of(struct req *r);
 const struct field_table *app_fields(struct req *r);
-bool app_index(struct app *app, struct index_reader **ret, struct err *err);
-bool app_siglists(struct app *app, const struct siglists **ret, struct err *err);
+bool app_index(struct webapp *app, struct index_reader **ret, struct err *err);
+bool app_siglists(struct webapp *app, const struct siglists **ret, struct err *err);
 /* Fresh from the directory if it changed. */
 const struct products *app_products(struct req *r);
 

@@ -50,7 +50,7 @@ static struct str product_home(struct arena *a, const char *product)
 /* Kept by the worker for a while: every page shows them, and they hardly ever change. */
 static void load_notices(struct req *r)
 {
-    struct app *app = app_of(r);
+    struct webapp *app = app_of(r);
     DB_ROWS rows = {0};
     struct err err = {0};
     app->notices_until_ms = mono_ms() + NOTICES_KEEP_MS;
@@ -90,7 +90,7 @@ static void add_notice_text(struct req *r, struct tpl_rows *parts, struct str te
 
 static void set_notices(struct req *r, struct tpl_values *v)
 {
-    struct app *app = app_of(r);
+    struct webapp *app = app_of(r);
     if (app->notices_until_ms <= mono_ms())
         load_notices(r);
     struct tpl_rows *rows = tpl_list(v, LIST_NOTICES);

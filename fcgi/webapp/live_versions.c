@@ -185,7 +185,7 @@ void live_versions_free(struct live_versions *all)
     }
 }
 
-static struct live_versions *slot(struct app *app, const char *product)
+static struct live_versions *slot(struct webapp *app, const char *product)
 {
     struct live_versions *l = app->versions;
     while (l && strcmp(l->product, product) != 0)

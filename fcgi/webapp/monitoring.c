@@ -27,7 +27,7 @@ bool lbheartbeat_get(struct req *r, struct err *err)
  */
 static bool check_store(struct req *r, struct err *err)
 {
-    struct app *app = app_of(r);
+    struct webapp *app = app_of(r);
     struct strs days = {0};
     return ledger_store_check(req_db(r), app->store, app->installation, err) &&
            store_days(app->store, req_arena(r), &days, err);
