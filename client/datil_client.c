@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/annotations.h"
+#include "client/descriptor.h"
 #include "client/state.h"
 #include "client/wire.h"
 

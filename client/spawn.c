@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/descriptor.h"
 #include "client/wire.h"
 
 /*

@@ -8,13 +8,17 @@
 #include <locale.h>
 #include <stdlib.h>
 
+#include "cron/job.h"
 #include "cron/scheduler.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/db/db.h"
 
 enum {
     EXIT_USAGE = 2,

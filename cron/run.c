@@ -19,12 +19,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
+#include "lib/store/store.h"
 
 enum {
     LINE_MAX_BYTES = 2000, /* a longer line becomes several, as a log takes it */

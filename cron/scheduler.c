@@ -9,10 +9,15 @@
 #include <stdlib.h>
 
 #include "cron/run.h"
+#include "cron/schedule.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "queries.h"
 

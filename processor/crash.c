@@ -15,9 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"

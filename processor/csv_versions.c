@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 
 enum { CSV_BYTES_MAX = 64 << 20, FIELDS = 7 };
 enum field { PRODUCT, CHANNEL, MAJOR, RELEASE, VERSION, BUILD, URL };

@@ -1,11 +1,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "processor/worker.h"
 
 /*

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"

@@ -13,14 +13,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
 #include "lib/crash/raw.h"
 #include "lib/crash/reduce.h"
 #include "lib/crash/telemetry.h"
 #include "lib/crash/version_key.h"
+#include "lib/json/json.h"
+#include "processor/crash.h"
 #include "processor/csv_versions.h"
+#include "processor/job.h"
 #include "processor/setup.h"
 
 /* The id of a crash that has none; only its date matters, and that is the last six digits. */

@@ -2,9 +2,13 @@
 
 #include <assert.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "processor/rule_table.h"
 
 /*

@@ -2,7 +2,9 @@
  * The extensions of the browser, as "ID:VERSION".  They come as one annotation, separated by commas
  * and each encoded like a form's value, so that ids may hold commas and colons.
  */
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "processor/rules.h"
 
 /* URL decoding as for forms: '+' is a blank, "%41" an A; a lone '%' stays. */

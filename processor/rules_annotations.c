@@ -1,5 +1,9 @@
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/raw.h"
+#include "lib/json/json.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 /*

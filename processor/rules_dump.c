@@ -1,6 +1,9 @@
 #include <math.h>
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 /*

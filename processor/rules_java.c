@@ -6,9 +6,14 @@
  * lines alone.  Exceptions behind it ("Suppressed:", "Caused by:") have messages of their own and
  * are left out of the public form altogether.
  */
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
 #include "lib/crash/schema.h"
+#include "lib/json/json.h"
 #include "lib/signature/text.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 bool java_stack_trace_applies(const struct job *job)

@@ -6,8 +6,12 @@
  */
 #include <zlib.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 static const char report_dump[] = "memory_report";

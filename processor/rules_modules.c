@@ -1,4 +1,6 @@
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "processor/rules.h"
 
 /*

@@ -3,7 +3,10 @@
  * A key that is missing, null or blank says as little as the word "unknown" that CPUInfo
  * and OSInfo write: reports of other makers and rules applied one at a time have those.
  */
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "processor/rules.h"
 
 static const json_t *system_info(const struct job *job)

@@ -3,7 +3,11 @@
  * signature is made of must be there, and the second rule set, "regenerate_signature", runs the
  * last two alone on a processed crash from the store.
  */
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/signature/signature.h"
 #include "processor/rules.h"
 
 /* The watchdog crashes a process that hangs. */

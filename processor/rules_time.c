@@ -1,6 +1,10 @@
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/json/json.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 /*

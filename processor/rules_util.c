@@ -4,7 +4,11 @@
  * unique and hashed, and lists made from them are sorted by bytes: the same crash gives the same
  * document, whoever processes it.
  */
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "processor/rules.h"
 
 struct str annotation_text(const struct job *job, const char *name)

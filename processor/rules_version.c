@@ -3,7 +3,11 @@
  * nightly builds of Fenix have dates, builds of the extended support release do not say that they
  * are, and all betas of a version have the same number.
  */
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 static void append_to_version(struct job *job, const char *suffix)

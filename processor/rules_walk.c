@@ -1,7 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/unwind/walker.h"
+#include "processor/job.h"
 #include "processor/rules.h"
 
 /*

@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
+#include "lib/signature/signature.h"
+#include "lib/symfile/symfind.h"
+#include "lib/unwind/walker.h"
 
 /* NULL: the lists built into the program. */
 static const char *lists_dir(const struct conf *conf)

@@ -12,10 +12,14 @@
 
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "queries.h"
 
 enum {

@@ -8,6 +8,10 @@
  * costs those and no more.
  */
 #include "client/handler/context.h"
+#include "client/handler/target.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 
 #include <errno.h>
 #include <stddef.h>

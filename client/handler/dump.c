@@ -16,7 +16,11 @@
 
 #include "client/handler/dump_system.h"
 #include "client/handler/modules.h"
+#include "client/handler/writer.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum stream_type {
     THREAD_LIST = 3,

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "client/handler/context.h"
+#include "client/handler/target.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 enum stream_type {

@@ -12,8 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/annotations.h"
+#include "client/handler/reports.h"
 #include "client/handler/serve.h"
+#include "lib/base/err.h"
 #include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 

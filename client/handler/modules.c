@@ -13,8 +13,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum {
     NOTES_MAX = 64 * 1024,

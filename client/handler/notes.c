@@ -8,8 +8,11 @@
 #include "client/handler/notes.h"
 
 #include "client/handler/context.h"
+#include "client/handler/target.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 struct object {
     struct strbuf *out;

@@ -11,7 +11,10 @@
 #include "client/handler/door.h"
 #include "client/handler/dump.h"
 #include "client/handler/notes.h"
+#include "client/handler/target.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 

@@ -10,6 +10,8 @@
 
 #include <assert.h>
 
+#include "lib/base/err.h"
+
 /*
  * "MDMP", and the version that every writer has put there since the format exists; the header has
  * eight words, and the number of streams is the third of them.

@@ -2,8 +2,13 @@
  * The small ones: crontest, clearsessions, cleanse_cronlog, compactindex.  Each is one statement,
  * or one call, that may be broken off anywhere and does the rest the next time.
  */
+#include "cron/job.h"
 #include "cron/jobs/jobs.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
 #include "queries.h"
 
 /* Prints and fails as it is told, to try out schedules, logs and alerts. */

@@ -1,8 +1,17 @@
 #include <stdlib.h>
 
+#include "cron/job.h"
 #include "cron/jobs/jobs.h"
+#include "cron/schedule.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "queries.h"
 
 /*

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "fcgi/collector/report.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /* What clients have been seen to send, and its name for iconv; NULL: UTF-8 itself. */

@@ -8,10 +8,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/product.h"
+#include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
 #include "lib/web/health.h"

@@ -2,9 +2,13 @@
 
 #include "fcgi/collector/throttle.h"
 #include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/product.h"
+#include "lib/json/json.h"
 
 /*
  * datil-collector --throttle [--rules F]: what the rules would say, for tests of a rules file

@@ -7,7 +7,12 @@
 #include <string.h>
 
 #include "fcgi/collector/collector.h"
+#include "fcgi/collector/metrics.h"
+#include "fcgi/collector/refused.h"
+#include "fcgi/collector/throttle.h"
+#include "lib/base/err.h"
 #include "lib/base/proc.h"
+#include "lib/web/web.h"
 
 int main(int argc, char **argv)
 {

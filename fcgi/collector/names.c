@@ -6,7 +6,9 @@
  * spool and a kind of the store as it is, and can neither climb out of a directory nor hide in it.
  */
 #include "fcgi/collector/report.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 
 /* Names that mean other things in the store of crashes. */
 static const char *const reserved[] = {

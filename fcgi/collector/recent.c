@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/shared.h"
 #include "lib/base/util.h"
 #include "queries.h"

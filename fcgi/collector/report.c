@@ -15,6 +15,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/json/repair.h"

@@ -14,7 +14,9 @@
 #include <stdio.h>
 
 #include "fcgi/collector/report.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/repair.h"
 
 enum {
     PARTS_MAX = 100,    /* a value of Crashpad has up to 5 * 4096 bytes: an event of 2 MB */

@@ -15,16 +15,30 @@
 #include <stdio.h>
 
 #include "fcgi/collector/collector.h"
+#include "fcgi/collector/metrics.h"
+#include "fcgi/collector/recent.h"
+#include "fcgi/collector/refused.h"
 #include "fcgi/collector/report.h"
 #include "fcgi/collector/sentry.h"
+#include "fcgi/collector/throttle.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/crash/product.h"
+#include "lib/json/json.h"
+#include "lib/spool/receive.h"
+#include "lib/spool/spool.h"
+#include "lib/web/multipart.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/unpack.h"
+#include "lib/web/web.h"
 
 enum {
     PIECE_BYTES = 64 << 10, /* of the body, in memory at a time */

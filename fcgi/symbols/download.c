@@ -11,12 +11,20 @@
 #include <unistd.h>
 
 #include "fcgi/symbols/symbol_server.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/symfile/missing.h"
 #include "lib/symfile/symindex.h"
+#include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"
+#include "lib/symfile/symstore.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /*

@@ -2,6 +2,7 @@
  * The symbol server's program: look-ups, uploads and symbolication behind one FastCGI socket.
  */
 #include "fcgi/symbols/symbol_server.h"
+#include "lib/web/web.h"
 
 int main(int argc, char **argv)
 {

@@ -3,9 +3,15 @@
  * them elsewhere.  Fields are quoted as RFC 4180 says; lines are those that Tecken sends.
  */
 #include "fcgi/symbols/symbol_server.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/symfile/missing.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /*

@@ -1,5 +1,6 @@
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/util.h"
+#include "lib/web/web.h"
 
 /*
  * Every path below a prefix exists for GET only if it names a file: the handler knows.  So other

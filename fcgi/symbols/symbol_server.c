@@ -12,8 +12,12 @@
 
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
 #include "lib/web/health.h"

@@ -8,10 +8,20 @@
 
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload_body.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/symfile/symadd.h"
+#include "lib/symfile/symkey.h"
+#include "lib/symfile/symreader.h"
+#include "lib/symfile/symstore.h"
+#include "lib/symfile/symzip.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 enum { MD5_BYTES = 16, MD5_HEX = 32, CONTENT_HASH_HEX = 30 };

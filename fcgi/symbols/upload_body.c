@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symbytes.h"
 #include "lib/web/multipart.h"

@@ -1,7 +1,13 @@
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 

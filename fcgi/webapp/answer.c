@@ -3,7 +3,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/web/web.h"
 
 /*
  * JSON answers of the API.  Keys are sorted, so that two answers can be compared; a "</" never

@@ -3,8 +3,13 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/routes.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 /*

@@ -3,9 +3,17 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/pages.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
 #include "lib/crash/reduce.h"
+#include "lib/json/json.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 
 /*
  * Single crashes for programs.  Everything passes the reducer unless the reader holds the

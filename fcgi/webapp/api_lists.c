@@ -1,10 +1,17 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/pages.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
 #include "lib/signature/signature.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /*

@@ -1,6 +1,10 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
+#include "lib/base/err.h"
+#include "lib/search/search.h"
+#include "lib/web/param_spec.h"
 
 /*
  * Any search field is a parameter and lib/search reads them all, so these rows only tell people

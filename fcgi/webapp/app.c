@@ -14,11 +14,18 @@
 #include <stdio.h>
 
 #include "fcgi/webapp/live_versions.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/search/search.h"
 #include "lib/signature/signature.h"
 #include "queries.h"
 

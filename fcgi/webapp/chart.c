@@ -1,6 +1,8 @@
 #include "fcgi/webapp/chart.h"
 
 #include "fcgi/webapp/fmt.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "rows.h"
 

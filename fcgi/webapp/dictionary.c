@@ -1,8 +1,17 @@
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
 #include "lib/crash/reduce.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 /*

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "lib/base/err.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 

@@ -1,6 +1,10 @@
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 /*

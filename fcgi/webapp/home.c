@@ -6,14 +6,24 @@
  * the same for everybody.  Days are UTC days, from midnight to midnight, and today counts as one of
  * them, however little of it is over.
  */
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
-#include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/results.h"
 #include "fcgi/webapp/live_versions.h"
+#include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/results.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/product.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 

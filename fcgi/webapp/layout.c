@@ -7,9 +7,18 @@
 
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/live_versions.h"
+#include "fcgi/webapp/query.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 

@@ -7,10 +7,16 @@
 #include "fcgi/webapp/live_versions.h"
 
 #include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/query.h"
 #include "fcgi/webapp/version_order.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/web/web.h"
 
 enum {
     DAYS = 60,

@@ -2,6 +2,7 @@
 #include "fcgi/webapp/app.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/routes.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 /* datil-webapp: pages, JSON API and access control. */

@@ -1,5 +1,6 @@
 #include "fcgi/webapp/operators.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

@@ -3,6 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/tpl/tpl.h"
+
 /*
  * Parameters of an address, in order and with repetitions, because both mean something to a search.
  * A page makes thousands of links out of its own parameters, so copies share names and values and

@@ -3,7 +3,11 @@
  */
 #include "fcgi/webapp/report.h"
 
+#include "fcgi/webapp/query.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/crash/reduce.h"
+#include "lib/json/json.h"
 
 bool report_is_protected(const struct report_page *c, const char *path)
 {

@@ -9,9 +9,17 @@
  */
 #include "fcgi/webapp/report_bugs.h"
 
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/fmt.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/reduce.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 

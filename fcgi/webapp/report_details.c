@@ -9,9 +9,19 @@
  */
 #include "fcgi/webapp/report_details.h"
 
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/query.h"
 #include "fcgi/webapp/results.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 

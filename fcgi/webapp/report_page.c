@@ -6,22 +6,33 @@
  * report that is stored but not yet processed is put in front of the queue, and the page waits for
  * it.
  */
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/report.h"
 #include "fcgi/webapp/report_bugs.h"
 #include "fcgi/webapp/report_details.h"
 #include "fcgi/webapp/report_parts.h"
 #include "fcgi/webapp/report_stacks.h"
 #include "fcgi/webapp/results.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/crash/product.h"
 #include "lib/crash/raw.h"
 #include "lib/crash/reduce.h"
+#include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
 #include "lib/signature/signature.h"
+#include "lib/store/store.h"
+#include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 enum {

@@ -7,11 +7,21 @@
  */
 #include "fcgi/webapp/report_parts.h"
 
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/query.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/crash/field.h"
 #include "lib/crash/raw.h"
 #include "lib/crash/reduce.h"
+#include "lib/json/json.h"
+#include "lib/store/store.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 enum {

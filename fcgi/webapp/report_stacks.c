@@ -17,7 +17,11 @@
 #include "fcgi/webapp/report_stacks.h"
 
 #include "fcgi/webapp/fmt.h"
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
 #include "rows.h"
 
 enum {

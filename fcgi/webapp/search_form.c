@@ -2,8 +2,15 @@
 
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
+#include "fcgi/webapp/query.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 /*

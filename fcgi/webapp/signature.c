@@ -1,9 +1,16 @@
 #include "fcgi/webapp/signature.h"
 
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 
 /*
  * What is asked about a signature.  Parameters are those of Super Search and are kept in every

@@ -1,14 +1,23 @@
 #include "fcgi/webapp/signature_graph.h"
 
 #include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 /*

@@ -3,15 +3,26 @@
  * summary, graph, reports, aggregations); bugs and comments come from elsewhere.  The addresses
  * below it answer one part, for which only that part is asked and made.
  */
+#include "fcgi/webapp/app.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
+#include "fcgi/webapp/query.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
 #include "fcgi/webapp/signature.h"
 #include "fcgi/webapp/signature_graph.h"
 #include "fcgi/webapp/signature_summary.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/crash/product.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
+#include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 

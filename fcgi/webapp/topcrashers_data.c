@@ -7,8 +7,17 @@
  */
 #include "fcgi/webapp/topcrashers.h"
 
+#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/query.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /*

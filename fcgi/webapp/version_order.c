@@ -10,6 +10,7 @@
  */
 #include "fcgi/webapp/version_order.h"
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 
 static bool number(struct str s, int64_t *ret)

@@ -10,8 +10,10 @@
  * scope-bound release, allocation that cannot fail.
  */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)    ((a) < (b) ? (a) : (b))
-#define MAX(a, b)    ((a) > (b) ? (a) : (b))
+#undef MIN /* GLib, which templates bring along, has the same ones */
+#undef MAX
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Moves a pointer out of a scope-bound variable: the variable becomes NULL. */
 #define TAKE(ptr)                                                                                  \

@@ -13,7 +13,9 @@
  *
  * The rows point into the text of the file, which the table therefore keeps.
  */
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 #include "lib/json/json.h"

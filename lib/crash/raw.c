@@ -7,6 +7,7 @@
  */
 #include "lib/crash/raw.h"
 
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 

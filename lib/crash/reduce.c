@@ -15,6 +15,7 @@
  */
 #include "lib/crash/reduce.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/schema.h"
 

@@ -8,6 +8,8 @@
  */
 #include "lib/crash/schema.h"
 
+#include "lib/base/str.h"
+
 static unsigned types_of(const json_t *v)
 {
     switch (json_typeof(v)) {

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 
 enum { NUMBERS = 3 }; /* of a semantic version; what stands behind the third does not count */

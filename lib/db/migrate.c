@@ -13,8 +13,11 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "queries.h"

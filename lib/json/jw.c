@@ -10,6 +10,7 @@
 
 #include <assert.h>
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 void jw_init(struct jw *w, struct strbuf *out, bool is_pretty)

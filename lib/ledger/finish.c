@@ -7,10 +7,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "queries.h"
 
 /* Our signatures have 255 characters, names of products 100 bytes.  Loaded documents may have

@@ -9,8 +9,12 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "queries.h"
 
 enum { FILL_PAGE = 200 }; /* crashes between two looks at the clock and at the wish to stop */

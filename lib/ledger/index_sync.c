@@ -21,9 +21,16 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "queries.h"
 
 enum { REPLAY_PAGE = 500, LATE_PAGE = 200, PROCESSED_BYTES_MAX = JSON_BYTES_MAX };

@@ -1,5 +1,8 @@
 #include "lib/minidump/context.h"
 
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

@@ -12,6 +12,9 @@
  */
 #include "lib/minidump/crashpad.h"
 
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

@@ -7,6 +7,10 @@
  */
 #include "lib/minidump/memory.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

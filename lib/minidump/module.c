@@ -17,7 +17,12 @@
 
 #include <stdio.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/minidump/mdmp.h"
 
 enum {
     MODULE_SIZE = 108,

@@ -7,6 +7,8 @@
  */
 #include "lib/minidump/reason.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /* Linux signals from 1; exception_code is the signal, exception_flags the si_code. */

@@ -1,5 +1,7 @@
 #include "lib/minidump/reason.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

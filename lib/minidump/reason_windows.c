@@ -8,6 +8,8 @@
  */
 #include "lib/minidump/reason.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/minidump/windows_codes.h"
 

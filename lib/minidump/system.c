@@ -10,6 +10,10 @@
  */
 #include "lib/minidump/system.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 static const struct {

@@ -11,7 +11,11 @@
 
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
 #include "lib/base/util.h"
+#include "lib/minidump/mdmp.h"
 
 /*
  * Sizes of MINIDUMP_THREAD, MINIDUMP_THREAD_EX, MINIDUMP_THREAD_NAME (packed) and

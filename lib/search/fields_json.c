@@ -6,7 +6,9 @@
  */
 #include "lib/search/search.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 
 static const char *const query_types[] = {
     [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",

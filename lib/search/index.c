@@ -14,8 +14,11 @@
  */
 #include "lib/search/index.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/doc.h"
 #include "lib/search/engine.h"
 
 /*

@@ -18,7 +18,11 @@
  */
 #include "lib/search/query_build.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/query.h"
 
 /* m is minute and M is month. */
 static const struct {

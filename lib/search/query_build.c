@@ -5,7 +5,10 @@
  */
 #include "lib/search/query_build.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
 
 /*
  * A condition is written as one value, "!~foo": perhaps '!', perhaps an operator, then the rest.

@@ -9,6 +9,8 @@
  * `_columns` of the API stay.  A column that the reader may not see is left out when the query is
  * made, and an unknown one is an error there; pages have no use for that error.
  */
+#include "lib/base/str.h"
+#include "lib/crash/field.h"
 #include "lib/search/query_build.h"
 
 static bool is_allowed_name(const struct field_table *fields, const struct search_context *ctx,

@@ -19,7 +19,13 @@
  */
 #include "lib/search/query_build.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/search/query.h"
+#include "lib/search/regex.h"
 #include "lib/search/text.h"
 
 /*

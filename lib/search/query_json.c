@@ -11,6 +11,7 @@
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 
 static const char *const op_names[] = {
     [COND_MATCHES] = "matches", [COND_EXACT] = "is",      [COND_CONTAINS] = "contains",

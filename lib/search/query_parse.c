@@ -17,7 +17,13 @@
  */
 #include "lib/search/query_build.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/field.h"
+#include "lib/search/query.h"
+#include "lib/search/search.h"
 
 /* The last non-empty value, as HTML forms have it; STR_NONE if there is none. */
 static struct str last_value(const struct query_build *b, struct str name)

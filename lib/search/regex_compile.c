@@ -14,7 +14,12 @@
  */
 #include "lib/search/regex_nfa.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/search/regex_tree.h"
 
 /*
  * WORK_MAX bounds expansions that add no state, such as (((){100}){100}){100}; that many calls take

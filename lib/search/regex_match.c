@@ -20,6 +20,7 @@
 #include <assert.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

@@ -20,6 +20,10 @@
 
 #include <assert.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 #include "lib/base/vec.h"
 
 /*

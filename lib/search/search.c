@@ -10,6 +10,7 @@
 
 #include <assert.h>
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 #include "lib/search/engine.h"
 

@@ -8,9 +8,12 @@
  * Every decision is written to the debug log in words that people who maintain the lists know: it
  * is how they see which entry of which list a signature is due to.
  */
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/signature/frame.h"
 #include "lib/signature/gen.h"
+#include "lib/signature/patterns.h"
 #include "lib/signature/text.h"
 
 static bool is_windows(const json_t *data)

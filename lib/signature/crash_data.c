@@ -5,7 +5,10 @@
  */
 #include "lib/signature/signature.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/signature/text.h"
 
 /* Where each key comes from; see docs/signatures.md. */

@@ -9,6 +9,7 @@
  */
 #include "lib/signature/frame.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/signature/function.h"
 #include "lib/signature/text.h"

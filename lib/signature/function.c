@@ -10,6 +10,7 @@
  */
 #include "lib/signature/function.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/signature/text.h"
 

@@ -11,7 +11,10 @@
  * Crash data is hostile and any key may have any type: text_of() and the getters take a wrong type
  * for absent, which is why no rule can fail.
  */
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/signature/gen.h"
 #include "lib/signature/text.h"
 

@@ -3,7 +3,9 @@
  * from the exception as an object.  Line numbers of Java files and object addresses change
  * with every build and run, so they go; what a trace does not have is left out, with a note.
  */
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/signature/gen.h"
 #include "lib/signature/text.h"
 

@@ -6,7 +6,10 @@
  */
 #include <assert.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/signature/gen.h"
 #include "lib/signature/text.h"
 

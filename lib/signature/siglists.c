@@ -3,9 +3,12 @@
  * directory. Loading is all or nothing, so a list with a mistake stops the start, and on reload
  * leaves the old ones in use.
  */
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/signature/lists.h"
+#include "lib/signature/patterns.h"
 
 enum { LIST_BYTES_MAX = 4 << 20 };
 

@@ -7,6 +7,7 @@
  */
 #include "lib/signature/signature.h"
 
+#include "lib/base/str.h"
 #include "lib/signature/gen.h"
 
 __attribute__((format(printf, 3, 0))) static void add_line(const char *rule, json_t *list,

@@ -23,6 +23,7 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 enum {

@@ -23,8 +23,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/store/back.h"
 #include "lib/store/mark.h"

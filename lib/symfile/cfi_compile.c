@@ -9,7 +9,12 @@
  * Nothing is an error here: what cannot be expressed becomes OP_FAIL, so that the rule is there and
  * has no value, and the other rules of its record stay good.
  */
+#include "lib/base/err.h"
+#include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/csym_format.h"
 #include "lib/symfile/sym_build.h"
 
 struct code {

@@ -10,7 +10,9 @@
  * ends after CSYM_PROGRAM_OPS_MAX instructions and has a stack of STACK_MAX words.  What fails is
  * "no value", and the walker goes on by frame pointer or scan.
  */
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/csym_format.h"
 #include "lib/symfile/csym_read.h"
 
 enum { STACK_MAX = 64 }; /* words; more than any expression of a compiler needs */

@@ -8,7 +8,10 @@
  * more; a PUBLIC reaches to the next FUNC or PUBLIC; of overlapping records the compiler has kept
  * one.
  */
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/csym_format.h"
 #include "lib/symfile/csym_read.h"
 
 struct func_at {

@@ -17,9 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/csym_format.h"
 #include "lib/symfile/csym_read.h"
 
 /* Every section must lie in the file; after this nobody needs the header any more. */

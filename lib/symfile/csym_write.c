@@ -12,9 +12,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
+#include "lib/base/map.h"
 #include "lib/base/sort.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/sym_build.h"
 #include "lib/symfile/sym_parse.h"
 
 /* Symbols of a whole browser have half a GiB to one. */

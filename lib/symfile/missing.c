@@ -8,8 +8,11 @@
 
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"

@@ -13,8 +13,11 @@
  */
 #include "lib/symfile/sym_build.h"
 
+#include "lib/base/arena.h"
 #include "lib/base/sort.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 /* Sixteen megabytes of array at most; a text with one higher number costs a map entry, not memory.
  */

@@ -18,7 +18,11 @@
  */
 #include "lib/symfile/sym_build.h"
 
+#include "lib/base/map.h"
 #include "lib/base/sort.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum {
     SET_MALFORMED = 0, /* written as a set without rules */

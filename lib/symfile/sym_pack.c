@@ -4,6 +4,7 @@
  * written, so a run is made in one pass.  Numbers are copied as they are in memory: the format is
  * little-endian as the machines that read it are.
  */
+#include "lib/base/vec.h"
 #include "lib/symfile/sym_build.h"
 
 void put_bytes(bytes_vec *out, const void *p, size_t n)

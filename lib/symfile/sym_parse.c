@@ -15,6 +15,10 @@
 
 #include <string.h>
 
+#include "lib/base/err.h"
+#include "lib/base/map.h"
+#include "lib/base/str.h"
+
 /* No name is that long; a file without line ends is not one. */
 enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 /* digits, as in symkey */ };
 

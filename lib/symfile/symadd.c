@@ -22,9 +22,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/symkey.h"
+#include "lib/symfile/symreader.h"
 #include "lib/symfile/symrows.h"
+#include "lib/symfile/symzip.h"
 
 enum {
     BATCH_FILES = 10000,

@@ -13,10 +13,12 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symindex.h"
+#include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"
-#include "lib/symfile/symbytes.h"
 
 /*
  * The stamp of the text decides, not the order of caches: a look-up finds the text first (a

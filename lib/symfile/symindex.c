@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 enum { ID_MIN = 32 }; /* shorter ones may be code ids, which other files share */

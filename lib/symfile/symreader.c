@@ -29,9 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/sandbox/child.h"
 #include "lib/symfile/symbytes.h"
 #include "lib/symfile/symwire.h"

@@ -10,7 +10,11 @@
  */
 #include "lib/symfile/symrows.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/symkey.h"
 #include "queries.h"
 
 /* Ten thousand files with seventeen texts of a few hundred bytes, twice: as columns and as arrays.

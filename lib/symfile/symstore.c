@@ -29,15 +29,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symindex.h"
-#include "lib/symfile/symbytes.h"
 
 enum {
     SYNC_EACH_MAX = 4,      /* more files than this: one syncfs costs less than an fsync for each */

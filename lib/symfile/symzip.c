@@ -15,6 +15,8 @@
 
 #include <zlib.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 enum {

@@ -8,8 +8,11 @@
  * is moved by it.  Everything is read by this one reader: that members do not share bytes is
  * only true if the reader that checks it is the one that inflates.
  */
+#include "lib/base/err.h"
 #include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/symfile/symzip.h"
 
 enum {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "lib/base/str.h"
 #include "lib/tpl/tpl_internal.h"
 
 /* Characters that stand for themselves.  Nearly all do, so they are copied in runs. */

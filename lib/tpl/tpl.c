@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/tpl/tpl_internal.h"
 
 /*

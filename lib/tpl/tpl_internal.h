@@ -3,9 +3,6 @@
 
 #include <ctpl/ctpl.h>
 
-#undef MIN /* GLib has its own */
-#undef MAX
-
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"

@@ -2,7 +2,11 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/tpl/tpl_internal.h"
 
 /*

@@ -1,3 +1,6 @@
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/tpl/tpl.h"
 #include "lib/tpl/tpl_internal.h"
 
 /*

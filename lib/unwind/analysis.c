@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
+#include "lib/base/rd.h"
 #include "lib/base/util.h"
+#include "lib/minidump/memory.h"
 #include "lib/unwind/fault.h"
 #include "lib/unwind/insn.h"
 

@@ -12,6 +12,8 @@
 #include "lib/unwind/cpu.h"
 
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
+#include "lib/minidump/memory.h"
 
 enum {
     SIGNAL_BUS = 7,

@@ -5,6 +5,8 @@
 #include "lib/unwind/bit_flips.h"
 
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
+#include "lib/minidump/memory.h"
 #include "lib/unwind/fault.h"
 
 enum { LOW_ADDRESS = 8192, NEARBY = 4096 };

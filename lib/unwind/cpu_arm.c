@@ -8,6 +8,7 @@
 #include "lib/unwind/cpu.h"
 
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
 
 #define BIT(reg)       (UINT64_C(1) << (reg))
 #define BITS(from, to) (BIT((to) + 1) - BIT(from))

@@ -8,6 +8,7 @@
 #include "lib/unwind/cpu.h"
 
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
 
 /* Indices of the registers in their layouts (report order). */
 enum { EIP, ESP, EBP, EBX, ESI, EDI };

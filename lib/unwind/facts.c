@@ -8,7 +8,9 @@
  */
 #include "lib/unwind/facts.h"
 
+#include "lib/base/err.h"
 #include "lib/minidump/crashpad.h"
+#include "lib/minidump/mdmp.h"
 #include "lib/minidump/reason.h"
 
 /* Converted text of one dump; module paths of a large process are some hundred KiB. */

@@ -7,6 +7,8 @@
  */
 #include "lib/unwind/fault.h"
 
+#include "lib/minidump/system.h"
+
 bool fault_is_non_canonical(uint64_t address)
 {
     return address >= UINT64_C(0x0000800000000000) && address <= UINT64_C(0xffff7fffffffffff);

@@ -6,7 +6,14 @@
 
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/minidump/mdmp.h"
+#include "lib/minidump/memory.h"
+#include "lib/minidump/process.h"
 #include "lib/minidump/reason.h"
 
 /*

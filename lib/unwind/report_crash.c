@@ -4,6 +4,12 @@
  * they are part of the format.  Confidences are written with the fewest digits that give the same
  * float back, because that is how the documents that ours are compared with have them.
  */
+#include "lib/base/str.h"
+#include "lib/json/jw.h"
+#include "lib/minidump/mdmp.h"
+#include "lib/minidump/process.h"
+#include "lib/unwind/analysis.h"
+#include "lib/unwind/facts.h"
 #include "lib/unwind/report.h"
 
 #include <stdio.h>

@@ -10,8 +10,16 @@
  */
 #include "lib/unwind/report.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/json/jw.h"
 #include "lib/minidump/crashpad.h"
+#include "lib/minidump/mdmp.h"
+#include "lib/minidump/process.h"
+#include "lib/unwind/facts.h"
+#include "lib/unwind/walk_symbols.h"
 
 /* Far beyond what honest dumps hold, and small beside REPORT_BYTES_MAX. */
 enum { SOFT_ERRORS_MAX = 1 << 20, SOFT_ERRORS_DEPTH = 16, HANDLES_WRITTEN_MAX = 65536 };

@@ -7,7 +7,15 @@
  */
 #include "lib/unwind/report.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
+#include "lib/minidump/mdmp.h"
+#include "lib/minidump/process.h"
+#include "lib/unwind/analysis.h"
+#include "lib/unwind/facts.h"
+#include "lib/unwind/walk.h"
+#include "lib/unwind/walk_symbols.h"
 
 enum { REGISTERS_PER_LINE = 6, REGISTER_NAME_MAX = 6 };
 

@@ -7,7 +7,12 @@
 
 #include <stdlib.h>
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/jw.h"
+#include "lib/minidump/context.h"
+#include "lib/unwind/facts.h"
+#include "lib/unwind/walk.h"
 
 /*
  * An address that was in use again and again by libraries which came and went; the first 256 by

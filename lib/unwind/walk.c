@@ -8,8 +8,15 @@
  */
 #include "lib/unwind/walk.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
+#include "lib/minidump/memory.h"
+#include "lib/minidump/module.h"
+#include "lib/symfile/csym.h"
 #include "lib/unwind/cpu.h"
+#include "lib/unwind/facts.h"
 
 /*
  * How far a scan looks for a return address.  The numbers are those of the walkers that reports are

@@ -4,8 +4,16 @@
  */
 #include "lib/unwind/walk_dump.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/minidump/mdmp.h"
+#include "lib/symfile/symfind.h"
+#include "lib/unwind/analysis.h"
+#include "lib/unwind/facts.h"
+#include "lib/unwind/walk.h"
+#include "lib/unwind/walk_symbols.h"
 
 /*
  * 768 MiB: below the address space that a sandboxed walk gets (1 GiB by default, 2 GiB from the

@@ -11,8 +11,12 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
 
 static int compare_text(const char *a, const char *b)
 {

@@ -16,8 +16,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/sandbox/child.h"

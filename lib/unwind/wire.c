@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "lib/base/err.h"
 #include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/sandbox/pass_fd.h"
 

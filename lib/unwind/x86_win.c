@@ -4,7 +4,12 @@
  */
 #include "lib/unwind/cpu.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/minidump/context.h"
+#include "lib/symfile/csym.h"
+#include "lib/unwind/walk_symbols.h"
 
 enum { EIP, ESP, EBP, EBX, ESI, EDI, REGISTERS };
 /*

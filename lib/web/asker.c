@@ -1,11 +1,17 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/proc.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
+#include "lib/web/turns.h"
+#include "lib/web/web.h"
 
 /*
  * Whether an asker may have something dear done now, and whether it still waits for it.

@@ -1,7 +1,9 @@
 /* The parts of health checks that do not differ between programs. */
 #include "lib/web/health.h"
 
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/db/db.h"
 #include "queries.h"
 
 /*

@@ -13,10 +13,13 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
 #include "lib/web/internal.h"
+#include "lib/web/params.h"
 
 static bool is_listed(const struct param_spec *const *params, const struct param_spec *p)
 {

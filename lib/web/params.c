@@ -5,6 +5,7 @@
  */
 #include "lib/web/params.h"
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 
 /*

@@ -7,15 +7,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/shared.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/tpl/tpl.h"
 #include "lib/web/internal.h"
+#include "lib/web/rate.h"
+#include "lib/web/turns.h"
 
 /*
  * The life of a FastCGI program: options, configuration, identity, socket, workers.

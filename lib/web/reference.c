@@ -5,6 +5,8 @@
  */
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/web.h"
 
 static void print_choices(const struct param_spec *p, FILE *out)
 {

@@ -3,12 +3,17 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
 #include "lib/web/multipart.h"
+#include "lib/web/params.h"
+#include "lib/web/rate.h"
 
 /*
  * The request as the web server gives it: environment, headers, parameters, body.  Nothing in it is

@@ -8,10 +8,17 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/tpl/tpl.h"
 #include "lib/web/internal.h"
+#include "lib/web/params.h"
+#include "lib/web/web.h"
 
 /* clang-format off */
 static const struct {

@@ -6,6 +6,8 @@
  * A path that exists is told from one that does not by any row of it, whatever the method: so a
  * wrong method is a 405 with the right ones in Allow, and not a 404.
  */
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
 

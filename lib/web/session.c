@@ -1,9 +1,16 @@
 #include "queries.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/web/internal.h"
+#include "lib/web/params.h"
+#include "lib/web/web.h"
 
 /*
  * Who asks.  The cookie holds 32 random bytes; the table web_session knows only their SHA-256, as

@@ -3,8 +3,13 @@
  * folder of templates and migrations.  It is read at each request, since a deployment may replace
  * it while workers run; what is not JSON, or not there, is answered as an empty object.
  */
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/web/web.h"
 
 enum { VERSION_BYTES_MAX = 64 << 10 }; /* a few names and addresses */

@@ -5,11 +5,21 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/tpl/tpl.h"
 #include "lib/web/internal.h"
+#include "lib/web/param_spec.h"
+#include "lib/web/params.h"
+#include "lib/web/turns.h"
+#include "lib/web/web.h"
 
 /*
  * One worker: waits on the shared socket, takes one request at a time through the checks, the

@@ -20,11 +20,14 @@ def shell(datil, minidump, tmp_path_factory):
     datil.sql("INSERT INTO product_version (product_name, release_channel, major_version, release_version, "
               "version_string, build_id, archive_url) VALUES ('Firefox', 'beta', 128, '128.0', '128.0b3', "
               "'20260401000000', '') ON CONFLICT DO NOTHING")
-    datil.add_user("reader@example.org", "correct horse battery staple", "--group", "Hackers")
-    key = datil.token("reader@example.org", "view_pii", "view_rawdump", "reprocess_crashes")
-    return tmp_path_factory.mktemp("examples"), {
+    datil.add_user("examples@example.org", "correct horse battery staple", "--group", "Hackers")
+    key = datil.token("examples@example.org", "view_pii", "view_rawdump", "reprocess_crashes")
+    yield tmp_path_factory.mktemp("examples"), {
         "PATH": os.environ["PATH"], "DATIL": datil.base, "KEY": key, "ID": crash_id, "PRODUCT": "Crashme",
         "SIGNATURE": signature}
+    # Other tests share the installation.
+    datil.sql("DELETE FROM bug_association WHERE bug_id = 7 AND signature = %s", signature)
+    datil.sql("DELETE FROM product_version WHERE product_name = 'Firefox' AND version_string = '128.0b3'")
 
 
 def same_shape(shown, got, where=""):

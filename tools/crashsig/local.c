@@ -7,8 +7,12 @@
 
 #include <errno.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/signature/signature.h"
 
 /*
  * What a signature is made of is a small part of a processed crash.  Whoever has that part already

@@ -8,9 +8,11 @@
  */
 #include "tools/crashsig/crashsig.h"
 
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 #include "lib/base/util.h"
+#include "lib/signature/signature.h"
 
 static const char usage[] =
     "usage: crashsig [--siglists DIR]            one JSON document on standard input\n"

@@ -6,9 +6,13 @@
  */
 #include "tools/crashsig/crashsig.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
 #include "lib/http/http.h"
+#include "lib/json/json.h"
+#include "lib/signature/signature.h"
 
 struct outcome {
     const char *id;

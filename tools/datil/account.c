@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/web/password.h"
 #include "queries.h"
 #include "tools/datil/app.h"

@@ -20,11 +20,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/search/index.h"
 #include "lib/search/search.h"
+#include "lib/store/store.h"
 #include "queries.h"
+#include "tools/datil/app.h"
 #include "tools/datil/doctor.h"
 
 /*

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 #include "queries.h"

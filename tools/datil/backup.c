@@ -20,10 +20,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/spool/spool.h"
+#include "tools/datil/app.h"
 #include "tools/datil/snapshot.h"
 
 /*

@@ -9,11 +9,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
 #include "lib/ledger/document.h"
 #include "lib/ledger/ledger.h"
+#include "lib/store/store.h"
 #include "tools/datil/app.h"
 
 /* A batch holds its documents in memory, parsed, hence the limit in bytes of text as well. */

@@ -2,6 +2,8 @@
  * cron …: words for people in front of datil-cron, which does the work.  It takes the place of this
  * process, so its output and exit status are the command's.
  */
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
 #include "lib/base/util.h"
 #include "tools/datil/app.h"
 

@@ -20,11 +20,17 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/product.h"
+#include "lib/db/db.h"
 #include "lib/spool/spool.h"
+#include "lib/store/mark.h"
 #include "queries.h"
 #include "tools/datil/heartbeat.h"
 

@@ -10,10 +10,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "tools/datil/app.h"
 
 /*

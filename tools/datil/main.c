@@ -13,10 +13,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "tools/datil/app.h"
 
 /* In the order in which `datil help` lists them. */

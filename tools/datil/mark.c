@@ -13,7 +13,12 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/store/mark.h"
 #include "queries.h"
 #include "tools/datil/app.h"
 

@@ -5,8 +5,13 @@
  * Removing a product deletes no report; only new ones are refused.  The collector looks whether the
  * files have changed (products_refresh), so nothing has to be restarted.
  */
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/product.h"
+#include "lib/db/db.h"
 #include "queries.h"
 #include "tools/datil/app.h"
 

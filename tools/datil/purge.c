@@ -12,11 +12,18 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
 #include "tools/datil/app.h"
 
 enum { COUNT_NAMES_MAX = OPT_LIST_MAX };

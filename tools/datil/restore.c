@@ -19,13 +19,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
 #include "lib/spool/spool.h"
+#include "lib/store/mark.h"
+#include "lib/store/store.h"
 #include "queries.h"
+#include "tools/datil/app.h"
 #include "tools/datil/snapshot.h"
 
 enum { PAGE = LEDGER_BATCH_MAX };

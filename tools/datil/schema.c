@@ -6,8 +6,11 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "lib/base/conf.h"
 #include "lib/base/fs.h"
+#include "lib/base/opts.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "tools/datil/app.h"
 
 static void applied(const char *file)

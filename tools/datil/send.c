@@ -12,7 +12,12 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/http/http.h"
 #include "lib/json/json.h"

@@ -4,8 +4,16 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "lib/symfile/symadd.h"
+#include "lib/symfile/symkey.h"
+#include "lib/symfile/symstore.h"
 #include "queries.h"
 #include "tools/datil/app.h"
 

@@ -4,8 +4,13 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
 #include "queries.h"
 #include "tools/datil/app.h"
 

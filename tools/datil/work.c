@@ -10,11 +10,18 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
 #include "lib/search/search.h"
+#include "lib/store/store.h"
 #include "lib/web/params.h"
 #include "queries.h"
 #include "tools/datil/app.h"

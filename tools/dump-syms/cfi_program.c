@@ -14,8 +14,12 @@
 #include <dwarf.h>
 #include <inttypes.h>
 
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/cfi_text.h"
+#include "tools/dump-syms/sym.h"
 
 enum {
     /*

@@ -17,6 +17,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/unpack.h"
 

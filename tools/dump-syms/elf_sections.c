@@ -12,6 +12,9 @@
  */
 #include <elf.h>
 
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/elf_file.h"
 #include "tools/dump-syms/unpack.h"

@@ -16,7 +16,9 @@
  */
 #include "tools/dump-syms/extents.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum { PADDING_MAX = 16 }; /* linkers align sections of code to 16 bytes */
 

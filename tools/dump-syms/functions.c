@@ -15,7 +15,9 @@
 #include <dwarf.h>
 
 #include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/lines.h"
 #include "tools/dump-syms/names.h"
 #include "tools/dump-syms/split.h"

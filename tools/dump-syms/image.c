@@ -15,7 +15,10 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/debug_files.h"
 #include "tools/dump-syms/elf_write.h"
 

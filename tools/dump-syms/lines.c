@@ -11,7 +11,11 @@
 
 #include <dwarf.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 /* Entries of one file table: beyond that it is a number of a hostile file. */
 enum { FILES_MAX = 1 << 22 };

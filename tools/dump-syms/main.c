@@ -20,11 +20,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/opts.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "tools/dump-syms/image.h"
 #include "tools/dump-syms/module.h"
+#include "tools/dump-syms/sym.h"
 
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */
 enum { STATUS_GOOD, STATUS_FAILED, STATUS_USAGE, STATUS_INCOMPLETE };

@@ -9,6 +9,7 @@
  */
 #include "tools/dump-syms/module.h"
 
+#include "lib/base/rd.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/cfi.h"
 #include "tools/dump-syms/functions.h"

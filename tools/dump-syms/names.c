@@ -11,7 +11,10 @@
 
 #include <dwarf.h>
 
+#include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/rust_name.h"
 #include "tools/dump-syms/type_name.h"
 

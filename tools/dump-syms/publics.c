@@ -5,9 +5,15 @@
 #include <gelf.h>
 #include <limits.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/functions.h"
+#include "tools/dump-syms/image.h"
 #include "tools/dump-syms/names.h"
+#include "tools/dump-syms/sym.h"
 
 /*
  * Several symbols often name one address (write, __write, __libc_write).  The one a reader knows is

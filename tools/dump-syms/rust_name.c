@@ -9,6 +9,7 @@
  */
 #include "tools/dump-syms/rust_name.h"
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 
 /* PARTS_MAX bounds the parts of a hostile name; lengths of more than five digits are no names. */

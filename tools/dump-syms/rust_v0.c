@@ -11,6 +11,7 @@
  */
 #include <ctype.h>
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/rust_name.h"
 

@@ -19,8 +19,13 @@
 #include <dwarf.h>
 #include <limits.h>
 
+#include "lib/base/err.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/debug_files.h"
+#include "tools/dump-syms/elf_file.h"
 #include "tools/dump-syms/elf_write.h"
 
 enum {

@@ -5,6 +5,7 @@
  */
 #include <dwarf.h>
 
+#include "lib/base/rd.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/cfi_text.h"
 #include "tools/dump-syms/split.h"

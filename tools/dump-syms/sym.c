@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/extents.h"
 

@@ -13,6 +13,8 @@
 
 #include <dwarf.h>
 
+#include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 
 /*

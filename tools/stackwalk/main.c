@@ -9,8 +9,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/symfile/symfind.h"
+#include "lib/unwind/walk_dump.h"
+#include "lib/unwind/walk_symbols.h"
 #include "tools/stackwalk/options.h"
 #include "tools/stackwalk/sandboxed.h"
 

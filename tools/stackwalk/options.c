@@ -5,6 +5,7 @@
  */
 #include "tools/stackwalk/options.h"
 
+#include "lib/base/err.h"
 #include "lib/base/util.h"
 
 /* clang-format off */

@@ -12,9 +12,13 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/sandbox/sandbox.h"
+#include "lib/unwind/walk_dump.h"
 #include "lib/unwind/wire.h"
 
 enum { FILES = 16 };

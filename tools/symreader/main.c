@@ -23,11 +23,15 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/symfile/csym.h"
 #include "lib/symfile/symbytes.h"
+#include "lib/symfile/symkey.h"
 #include "lib/symfile/symwire.h"
 #include "lib/symfile/symzip.h"
 

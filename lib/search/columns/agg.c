@@ -17,10 +17,18 @@
 
 #include <assert.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/topk.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
 #include "lib/search/columns/agg_node.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/columns/unify.h"
 
 /*
  * Memory is held for the larger table before it is made and given back for the smaller one after,

@@ -5,7 +5,12 @@
  */
 #include "lib/search/columns/agg_node.h"
 
+#include "lib/base/map.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/columns/unify.h"
+#include "lib/search/query.h"
 
 static bool grow_values(struct interner *in, struct cost *cost)
 {

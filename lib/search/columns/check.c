@@ -14,7 +14,13 @@
  */
 #include "lib/search/columns/check.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
 
 /*
  * Three readings of the sums: a sync takes its time between two copies.  The clock of the pace is

@@ -11,6 +11,7 @@
  */
 #include "lib/search/columns/cost.h"
 
+#include "lib/base/err.h"
 #include "lib/base/time.h"
 
 enum { MIB = 1 << 20 };

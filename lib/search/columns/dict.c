@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
 

@@ -8,12 +8,20 @@
  */
 #include "lib/search/engine.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/dict.h"
 #include "lib/search/columns/filling.h"
 #include "lib/search/columns/health.h"
 #include "lib/search/columns/keep.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/columns/root.h"
 #include "lib/search/columns/run.h"
+#include "lib/search/columns/unify.h"
 #include "lib/search/columns/write.h"
+#include "lib/search/query.h"
 
 enum { SNAPSHOT_TRIES = 100 };
 

@@ -11,6 +11,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
 
 /* Nothing was ever filled and there is no partition: the head was made a moment ago. */
 static bool is_new(const struct root_head *h)

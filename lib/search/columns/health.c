@@ -8,7 +8,10 @@
 
 #include <stdlib.h>
 
+#include "lib/base/err.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/columns/keep.h"
+#include "lib/search/columns/part.h"
 
 /* As many names as fit; the count is always right. */
 static void note_week(struct index_health *h, int32_t week)

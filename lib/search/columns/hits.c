@@ -7,6 +7,10 @@
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/columns/sort.h"
 
 /* A list of one element is shown as that element, as clients know it. */

@@ -16,12 +16,21 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/check.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/columns/recover.h"
+#include "lib/search/columns/root_parts.h"
 #include "lib/search/columns/sums.h"
 #include "lib/search/columns/write.h"
+#include "lib/search/doc.h"
 
 /*
  * A compaction of a large index takes minutes; who waits longer than this is told who is at work.

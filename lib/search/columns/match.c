@@ -16,7 +16,13 @@
  */
 #include "lib/search/columns/match.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/regex.h"
 
 /*
  * Numbering so many entries takes a millisecond or two (CODE_UNITS in unify.c) and serves every

@@ -11,9 +11,13 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/format.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/columns/recover.h"
 #include "lib/search/columns/sums.h"
 

@@ -14,10 +14,14 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/format.h"
+#include "lib/search/columns/mfile.h"
 
 static const char REMOVED_FIELDS[] = "removed_fields";
 

@@ -9,9 +9,14 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/format.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/columns/sums.h"
 
 /* Zeroes if the system does not say: then every start counts as the same machine run. */

@@ -18,11 +18,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/format.h"
 #include "lib/search/columns/mend.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/columns/recover.h"
 
 enum {

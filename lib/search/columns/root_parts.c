@@ -13,10 +13,12 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
 
 /*
  * The list of open seals must not name it any more: root_unlock would close the seal of memory that

@@ -12,10 +12,19 @@
 
 #include <assert.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/agg.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/cost.h"
 #include "lib/search/columns/hits.h"
+#include "lib/search/columns/match.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/columns/sort.h"
+#include "lib/search/query.h"
 
 /*
  * Nodes, filters and the page: kilobytes.  What grows with the data is held on the account of the

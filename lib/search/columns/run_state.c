@@ -5,6 +5,8 @@
  */
 #include "lib/search/columns/run_state.h"
 
+#include "lib/search/columns/unify.h"
+
 /*
  * A worker keeps UNIFY_KEPT_BYTES of numberings between searches: those of a million reports' usual
  * facets (signature, version, platform …) take 20 MB together, a field with a value of its own in

@@ -11,11 +11,16 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/check.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/columns/keep.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/columns/root.h"
+#include "lib/search/columns/root_parts.h"
 
 enum { LOOKS = 3, VERIFY_LOCK_MS = 10000 };
 

@@ -6,8 +6,14 @@
 
 #include <math.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
 #include "lib/base/topk.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/cost.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/columns/unify.h"
 
 /* One row as the heap keeps it. */
 struct row_candidate {

@@ -22,6 +22,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/search/columns/format.h"
 
 /* A whole copy is read into memory; the limit is against a length that a flip has made. */
 enum { COPY_BYTES_MAX = 1 << 30 }; /* 2^30 rows with 512 columns need less */

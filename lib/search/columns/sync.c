@@ -20,10 +20,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/root.h"
+#include "lib/search/columns/root_parts.h"
 #include "lib/search/columns/sums.h"
 
 struct copy {

@@ -11,8 +11,12 @@
  */
 #include "lib/search/columns/unify.h"
 
+#include "lib/base/arena.h"
 #include "lib/base/hash.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/part.h"
 #include "lib/search/doc.h"
 #include "lib/search/text.h"
 

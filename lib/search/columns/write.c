@@ -14,8 +14,16 @@
 
 #include <limits.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/format.h"
+#include "lib/search/columns/mfile.h"
+#include "lib/search/columns/part.h"
+#include "lib/search/columns/root_parts.h"
 
 /* Weeks begin on Monday, in UTC, also before 1970. */
 int32_t week_of(int64_t date_us)
