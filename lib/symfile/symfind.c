@@ -47,7 +47,7 @@ struct known {
     char id[SYMKEY_ID_MAX + 1]; /* as the folder spells it */
 };
 
-struct symbol_source {
+struct symfind_source {
     char *path;
     char *store_dir; /* of the stores */
     enum source_kind kind;
@@ -58,7 +58,7 @@ struct symbol_source {
 struct symfind {
     char *cache_dir;
     int64_t cache_max_bytes;
-    struct symbol_source *sources;
+    struct symfind_source *sources;
     size_t source_count;
 };
 
@@ -70,7 +70,7 @@ static void add_source(struct symfind *s, enum source_kind kind, const char *dir
     sb_init(&path, PATH_MAX);
     sb_printf(&path, "%s%s", dir, below);
     s->sources = xrealloc(s->sources, (s->source_count + 1) * sizeof *s->sources);
-    s->sources[s->source_count++] = (struct symbol_source){
+    s->sources[s->source_count++] = (struct symfind_source){
         .path = str_dup(sb_view(&path)), .store_dir = xstrdup(dir), .kind = kind};
 }
 
@@ -150,7 +150,7 @@ static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey 
 }
 
 /* The spellings of an id: trees may write the age, or all of it, in either case. */
-static bool is_in_tree(const struct symbol_source *r, const struct symkey *k,
+static bool is_in_tree(const struct symfind_source *r, const struct symkey *k,
                        const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
 {
     static const char *const suffixes[] = {"", ".gz", ".zst"};
@@ -171,7 +171,7 @@ static int by_id(const void *a, const void *b)
 }
 
 /* Names that are no key are not listed: nothing could ask for them. */
-static void note_known(struct symbol_source *r, struct str debug_file, struct str id)
+static void note_known(struct symfind_source *r, struct str debug_file, struct str id)
 {
     struct known k = {0};
     if (r->known.n >= KNOWN_MAX || id.n > SYMKEY_ID_MAX ||
@@ -183,7 +183,7 @@ static void note_known(struct symbol_source *r, struct str debug_file, struct st
 
 /* Two levels of folders are <debug file>/<debug id>; what is in them is looked at when it is
  * wanted. */
-static void list_tree(struct symbol_source *r)
+static void list_tree(struct symfind_source *r)
 {
     char *const roots[] = {r->path, NULL};
     FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
@@ -198,7 +198,7 @@ static void list_tree(struct symbol_source *r)
 }
 
 /* A file of symbols says itself whose they are. */
-static void list_file(struct symfind *s, struct symbol_source *r)
+static void list_file(struct symfind *s, struct symfind_source *r)
 {
     struct symreader *reader = NULL;
     struct symreader_text text;
@@ -216,7 +216,7 @@ static void list_file(struct symfind *s, struct symbol_source *r)
 }
 
 /* Listed when the first module is not found by name: most programs never need it. */
-static const struct known *find_known(struct symfind *s, struct symbol_source *r,
+static const struct known *find_known(struct symfind *s, struct symfind_source *r,
                                       const struct symkey *k)
 {
     if (!r->is_listed) {
@@ -233,7 +233,7 @@ static const struct known *find_known(struct symfind *s, struct symbol_source *r
 }
 
 /* Under the name that the dump has. */
-static bool find_by_name(const struct symbol_source *r, const struct symkey *k,
+static bool find_by_name(const struct symfind_source *r, const struct symkey *k,
                          const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
 {
     if (r->kind == SOURCE_TREE)
@@ -242,7 +242,7 @@ static bool find_by_name(const struct symbol_source *r, const struct symkey *k,
 }
 
 /* Under another name with the same debug id; *k becomes the key of that. */
-static bool find_by_id(struct symfind *s, struct symbol_source *r, struct symkey *k,
+static bool find_by_id(struct symfind *s, struct symfind_source *r, struct symkey *k,
                        char path[PATH_MAX], uint64_t *ret_stamp)
 {
     struct symkey other;
