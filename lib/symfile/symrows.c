@@ -24,7 +24,7 @@ enum { ARENA_MAX = 256 << 20 };
 static const char *const area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};
 
 /* One array parameter per column; all have the length of the batch. */
-enum column {
+enum row_column {
     AREA,
     KEY,
     STORED_SIZE,
