@@ -96,20 +96,20 @@ static bool can_reach(const struct conf *conf)
            can_enter(*share ? share : fs_share_dir());
 }
 
-struct owner {
+struct var_owner {
     char name[64]; /* empty: a uid without a name */
     uid_t uid;
     gid_t gid;
 };
 
 /* ERR_NOT_FOUND: DATIL_VAR is root's or not there, and DATIL_USER does not exist. */
-static bool find_owner(const struct conf *conf, struct owner *ret, struct err *err)
+static bool find_owner(const struct conf *conf, struct var_owner *ret, struct err *err)
 {
     const char *var = conf_text(conf, CONF_DATIL_VAR), *name = conf_text(conf, CONF_DATIL_USER);
     struct stat st;
     if (stat(var, &st) == 0 && st.st_uid != 0) {
         const struct passwd *pw = getpwuid(st.st_uid);
-        *ret = (struct owner){.uid = st.st_uid, .gid = pw ? pw->pw_gid : st.st_gid};
+        *ret = (struct var_owner){.uid = st.st_uid, .gid = pw ? pw->pw_gid : st.st_gid};
         snprintf(ret->name, sizeof ret->name, "%s", pw ? pw->pw_name : "");
         return true;
     }
@@ -121,7 +121,7 @@ static bool find_owner(const struct conf *conf, struct owner *ret, struct err *e
                        var, name, name);
     if (pw->pw_uid == 0)
         return err_set(err, ERR_INVALID, "DATIL_USER: the programs do not work as root");
-    *ret = (struct owner){.uid = pw->pw_uid, .gid = pw->pw_gid};
+    *ret = (struct var_owner){.uid = pw->pw_uid, .gid = pw->pw_gid};
     snprintf(ret->name, sizeof ret->name, "%s", name);
     return true;
 }
@@ -137,7 +137,7 @@ static bool change_ids(uid_t uid, gid_t gid)
     return true;
 }
 
-static bool become(const struct owner *o, struct err *err)
+static bool become(const struct var_owner *o, struct err *err)
 {
     int groups = *o->name ? initgroups(o->name, o->gid) : setgroups(0, NULL);
     if (groups != 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || !change_ids(o->uid, o->gid))
@@ -162,7 +162,7 @@ bool identity_settle(const struct conf *conf, enum identity_kind kind, struct er
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_errno(err, errno, "no_new_privs");
     bool was_root = geteuid() == 0;
-    struct owner owner;
+    struct var_owner owner;
     if (was_root && !find_owner(conf, &owner, err))
         return kind == IDENTITY_ADMIN && err->code == ERR_NOT_FOUND;
     if (was_root && !become(&owner, err))
