@@ -27,7 +27,7 @@ struct tpl_set {
 };
 
 /* What reading a directory takes along from file to file. */
-struct loading {
+struct tpl_loading {
     const char *dir;
     const struct tpl_schema *schema;
     struct tpl_usage used;
@@ -51,7 +51,7 @@ static bool parse(struct tpl_piece *piece, struct err *err)
 }
 
 /* The trailer belongs to the page alone: the texts of its loops end up in front of it. */
-static bool load_one(struct tpl_set *set, struct loading *l, const char *name, struct err *err)
+static bool load_one(struct tpl_set *set, struct tpl_loading *l, const char *name, struct err *err)
 {
     struct template t = {.name = xstrdup(name)};
     sb_init(&t.piece.text, TPL_TEMPLATE_MAX);
@@ -63,7 +63,7 @@ static bool load_one(struct tpl_set *set, struct loading *l, const char *name, s
 }
 
 /* Directories are left alone: what is in them is included by templates and stands for nothing. */
-static bool load_all(struct tpl_set *set, struct loading *l, struct err *err)
+static bool load_all(struct tpl_set *set, struct tpl_loading *l, struct err *err)
 {
     DIR *d = opendir(l->dir);
     if (!d)
@@ -87,7 +87,7 @@ bool tpl_load(const char *dir, const struct tpl_schema *schema, struct tpl_set *
 {
     FREE_LATER bool *columns = xcalloc(schema->column_count + 1, sizeof *columns);
     FREE_LATER bool *lists = xcalloc(schema->list_count + 1, sizeof *lists);
-    struct loading l = {.dir = dir, .schema = schema, .used = {columns, lists}};
+    struct tpl_loading l = {.dir = dir, .schema = schema, .used = {columns, lists}};
     struct tpl_set *set = xcalloc(1, sizeof *set);
     if (!load_all(set, &l, err) || !tpl_check_usage(schema, &l.used, err)) {
         tpl_free(set);

@@ -24,14 +24,14 @@
 /* A batch holds its documents in memory, parsed, hence the limit in bytes of text as well. */
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
 
-struct loading {
+struct crash_loading {
     struct app *app;
     json_t *docs[LOAD_BATCH];
     size_t n, bytes;
     size_t loaded, refused, line;
 };
 
-static void forget_batch(struct loading *l)
+static void forget_batch(struct crash_loading *l)
 {
     for (size_t i = 0; i < l->n; i++)
         json_decref(l->docs[i]);
@@ -42,7 +42,7 @@ static void forget_batch(struct loading *l)
  * After a failure none of the batch counts as loaded, although some may be: loading again is
  * harmless.
  */
-static bool flush_batch(struct loading *l, struct err *err)
+static bool flush_batch(struct crash_loading *l, struct err *err)
 {
     size_t n = l->n;
     bool ok = ledger_load(l->app->db, l->app->store, l->app->writer, l->docs, n, err);
@@ -51,7 +51,7 @@ static bool flush_batch(struct loading *l, struct err *err)
     return ok;
 }
 
-static void refuse(struct loading *l, const char *why)
+static void refuse(struct crash_loading *l, const char *why)
 {
     if (++l->refused <= COMPLAINTS_MAX)
         fprintf(stderr, "line %zu: %s\n", l->line, why);
@@ -59,7 +59,7 @@ static void refuse(struct loading *l, const char *why)
         fputs("further lines are refused without a word\n", stderr);
 }
 
-static bool take_line(struct loading *l, struct str line, struct err *err)
+static bool take_line(struct crash_loading *l, struct str line, struct err *err)
 {
     struct err why = {0};
     json_t *doc = ledger_read_document(line, &why);
@@ -73,7 +73,7 @@ static bool take_line(struct loading *l, struct str line, struct err *err)
 }
 
 /* Lines of any length: one that is too long for a document is refused as one. */
-static bool load_stream(struct loading *l, FILE *in, struct err *err)
+static bool load_stream(struct crash_loading *l, FILE *in, struct err *err)
 {
     FREE_LATER char *line = NULL;
     size_t cap = 0;
@@ -98,7 +98,7 @@ static bool run_load(struct app *app, struct args args, struct err *err)
     FILE *in = is_stdin ? stdin : fopen(args.v[0], "re");
     if (!in)
         return err_errno(err, errno, "opening %s", args.v[0]);
-    struct loading *l = xcalloc(1, sizeof *l);
+    struct crash_loading *l = xcalloc(1, sizeof *l);
     l->app = app;
     /*
      * The index is flushed once at the end, not per batch; what a power failure takes before that
