@@ -4,7 +4,7 @@
  * table, not from here.
  *
  * Most rows are one value in one of ten forms (`how`).  The few that put several values together
- * have a function of their own, which fills in more of struct shown; the template
+ * have a function of their own, which fills in more of struct shown_value; the template
  * (templates/part/report-detail.html) decides how each of them looks.
  */
 #include "fcgi/webapp/report_details.h"
@@ -51,7 +51,7 @@ enum how {
 enum { SHOW_ALWAYS = 1, SEARCHABLE = 2 };
 
 /* What a row shows, each part only where it is set. */
-struct shown {
+struct shown_value {
     struct str text;
     struct str url;      /* the text is a link there */
     bool is_block;       /* several lines */
@@ -71,7 +71,7 @@ struct detail {
     enum how how;
     unsigned flags;
     /* For rows that are more than their value.  False: there is nothing to show. */
-    bool (*read)(const struct report_page *c, const struct detail *d, struct shown *s);
+    bool (*read)(const struct report_page *c, const struct detail *d, struct shown_value *s);
 };
 
 /*
@@ -95,7 +95,7 @@ static struct str scalar(struct arena *a, const json_t *v)
  * Annotations that hold JSON are shown with a line for each member; what is no JSON, as it came.
  * "null" says that the writer of the report does not know: no row.
  */
-static bool read_json(const struct report_page *c, struct str text, struct shown *s)
+static bool read_json(const struct report_page *c, struct str text, struct shown_value *s)
 {
     enum { JSON_MAX = 1 << 20 };
     json_auto_t *tree = jparse(text, JSON_MAX, ERR_IGNORED);
@@ -120,7 +120,8 @@ static bool number_of(const json_t *v, int64_t *ret)
  * False: no number, and the caller shows the text that is there.  A date out of range gives a row
  * without a text.
  */
-static bool read_number(const struct report_page *c, enum how how, const json_t *v, struct shown *s)
+static bool read_number(const struct report_page *c, enum how how, const json_t *v,
+                        struct shown_value *s)
 {
     static const int64_t LAST_EPOCH_S = 100000000000; /* the year 5138; clients send rubbish, too */
     int64_t n;
@@ -144,7 +145,7 @@ static bool read_number(const struct report_page *c, enum how how, const json_t 
  * exactly this value, where a plain one would search for words.
  */
 static bool read_text(const struct report_page *c, const struct detail *d, struct str text,
-                      struct shown *s)
+                      struct shown_value *s)
 {
     const struct search_field *f = search_field_find(app_fields(c->req), str_of(d->path));
     s->text = text;
@@ -156,7 +157,7 @@ static bool read_text(const struct report_page *c, const struct detail *d, struc
 
 /* False: there is nothing to show, so no row, or an empty one with SHOW_ALWAYS. */
 static bool read_value(const struct report_page *c, const struct detail *d, const json_t *v,
-                       struct shown *s)
+                       struct shown_value *s)
 {
     struct str text = scalar(c->a, v);
     switch (d->how) {
@@ -188,7 +189,8 @@ static bool read_value(const struct report_page *c, const struct detail *d, cons
     return read_text(c, d, text, s);
 }
 
-static bool read_signature(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_signature(const struct report_page *c, const struct detail *d,
+                           struct shown_value *s)
 {
     const char *signature = jget_str(c->doc, d->path);
     if (!signature)
@@ -206,7 +208,7 @@ static bool read_signature(const struct report_page *c, const struct detail *d, 
  * Build ids are times, YYYYMMDDhhmmss: the date beside them is what people look for.  Buildhub is
  * Mozilla's own list of builds, so only products that say they are in it get the link.
  */
-static bool read_build(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_build(const struct report_page *c, const struct detail *d, struct shown_value *s)
 {
     struct str build = scalar(c->a, json_object_get(c->doc, d->path));
     struct str id = url_encode(c->a, build);
@@ -229,7 +231,7 @@ static const char *text_or(const json_t *doc, const char *key, const char *other
 }
 
 /* "Windows 11" rather than "Windows NT", where the processor could tell. */
-static bool read_os(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_os(const struct report_page *c, const struct detail *d, struct shown_value *s)
 {
     const char *text = text_or(c->doc, "os_pretty_version", d->path);
     s->text = str_of(text ? text : "");
@@ -240,7 +242,8 @@ static bool read_os(const struct report_page *c, const struct detail *d, struct 
  * Some processors crash programs by themselves; who reads one report should know.  Which they are
  * stands in results.c, for search results mark them too.
  */
-static bool read_cpu_info(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_cpu_info(const struct report_page *c, const struct detail *d,
+                          struct shown_value *s)
 {
     const char *info = jget_str(c->doc, d->path);
     s->text = str_of(info ? info : "");
@@ -249,7 +252,8 @@ static bool read_cpu_info(const struct report_page *c, const struct detail *d, s
 }
 
 /* The main process has no type in its report.  Other processes say for what site or plugin. */
-static bool read_process_type(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_process_type(const struct report_page *c, const struct detail *d,
+                              struct shown_value *s)
 {
     static const char *const plugin[] = {"plugin_name", "plugin_version", "plugin_filename"};
     const char *type = jget_str(c->doc, d->path);
@@ -268,7 +272,7 @@ static bool read_process_type(const struct report_page *c, const struct detail *
  * The raw text where the reader may see it, else the sanitised one.  The key of the raw one is
  * protected, so the reduced document itself decides; the template says which of them it is.
  */
-static bool read_raw_or(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_raw_or(const struct report_page *c, const struct detail *d, struct shown_value *s)
 {
     const char *raw = jget_str(c->doc, arena_printf(c->a, "%s_raw", d->path));
     s->is_raw = raw && *raw;
@@ -279,7 +283,7 @@ static bool read_raw_or(const struct report_page *c, const struct detail *d, str
 }
 
 /* As text and never as a link: the address belongs to a person. */
-static bool read_url(const struct report_page *c, const struct detail *d, struct shown *s)
+static bool read_url(const struct report_page *c, const struct detail *d, struct shown_value *s)
 {
     const char *url = jget_str(c->doc, d->path);
     s->text = str_of(url ? url : "");
@@ -313,7 +317,7 @@ static struct str cut(struct str text)
  * Every column is set in every row, empty where `s` has nothing: the template shows what is not
  * empty, and a row with a column unset would be an error of the page.
  */
-static void add_row(struct tpl_rows *rows, const char *label, const struct shown *s,
+static void add_row(struct tpl_rows *rows, const char *label, const struct shown_value *s,
                     bool is_protected)
 {
     struct tpl_row *row = tpl_row_add(rows);
@@ -343,7 +347,7 @@ static void add_device(struct arena *a, struct tpl_rows *rows, const char *label
                        const char *hex)
 {
     const char *text = name ? arena_printf(a, "%s (%s)", name, hex) : hex;
-    add_row(rows, label, &(struct shown){.text = str_of(text)}, false);
+    add_row(rows, label, &(struct shown_value){.text = str_of(text)}, false);
 }
 
 /*
@@ -453,11 +457,11 @@ static const struct detail details[] = {
 static void add_detail(const struct report_page *c, struct tpl_rows *rows, const struct detail *d)
 {
     const json_t *value = jpath(c->doc, d->path);
-    struct shown s = {0};
+    struct shown_value s = {0};
     if (d->read ? d->read(c, d, &s) : value && read_value(c, d, value, &s))
         add_row(rows, d->label, &s, report_is_protected(c, d->path));
     else if (d->flags & SHOW_ALWAYS)
-        add_row(rows, d->label, &(struct shown){0}, false);
+        add_row(rows, d->label, &(struct shown_value){0}, false);
 }
 
 static void add_key(struct tpl_rows *rows, const char *label, const char *text)

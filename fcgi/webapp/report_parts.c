@@ -103,7 +103,7 @@ void report_set_modules(const struct report_page *c, struct tpl_values *v)
 }
 
 /* An annotation; protected ones are there only for readers who may see them. */
-struct shown {
+struct shown_annotation {
     const char *name;
     const json_t *value;
     bool is_protected;
@@ -112,7 +112,7 @@ struct shown {
 /* By name without case, as people look them up; those that must not be passed on come last. */
 static int public_first_by_name(const void *x, const void *y)
 {
-    const struct shown *a = x, *b = y;
+    const struct shown_annotation *a = x, *b = y;
     if (a->is_protected != b->is_protected)
         return a->is_protected - b->is_protected;
     int d = strcasecmp(a->name, b->name);
@@ -146,7 +146,7 @@ static struct str cut(struct arena *a, struct str text)
 
 /* A value that is no text is shown as the JSON that it is. */
 static void annotation_row(const struct report_page *c, struct tpl_rows *rows,
-                           const struct shown *s)
+                           const struct shown_annotation *s)
 {
     const struct annotation *known = annotation_find(app_fields(c->req), str_of(s->name));
     struct tpl_row *row = tpl_row_add(rows);
@@ -170,12 +170,12 @@ void report_set_annotations(const struct report_page *c, struct tpl_values *v)
 {
     json_auto_t *open =
         c->raw ? reduce_raw(app_fields(c->req), c->raw, PERM_PUBLIC, NULL) : json_object();
-    VEC(struct shown) all = {0};
+    VEC(struct shown_annotation) all = {0};
     const char *name;
     json_t *value;
     json_object_foreach (c->annotations, name, value)
         if (!is_of_collector(name))
-            VEC_PUSH(&all, ((struct shown){name, value, !json_object_get(open, name)}));
+            VEC_PUSH(&all, ((struct shown_annotation){name, value, !json_object_get(open, name)}));
     if (all.n > 0)
         qsort(all.v, all.n, sizeof *all.v, public_first_by_name);
     struct tpl_rows *rows = tpl_list(v, LIST_REPORT_ANNOTATIONS);
