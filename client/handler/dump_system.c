@@ -15,7 +15,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-enum stream_type {
+enum system_stream_type {
     SYSTEM_INFO = 7,
     MISC_INFO = 15,
     LINUX_CPU_INFO = 0x47670003,
