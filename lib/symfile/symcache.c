@@ -163,21 +163,21 @@ bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, s
  * walk over the directory sets it right: when the count exceeds the limit, and once a day, because
  * programs of older versions add files that they do not count.
  */
-struct tally {
+struct cache_tally {
     int64_t bytes;
     int64_t walked_s; /* when the bytes were last added up file by file; 0: never */
 };
 
 /* A damaged or missing tally is one that was never walked. */
-static struct tally read_tally(int fd)
+static struct cache_tally read_tally(int fd)
 {
-    struct tally t;
+    struct cache_tally t;
     bool is_whole = pread(fd, &t, sizeof t, 0) == sizeof t && t.bytes >= 0 && t.walked_s >= 0 &&
                     t.walked_s <= now_s();
-    return is_whole ? t : (struct tally){.walked_s = 0};
+    return is_whole ? t : (struct cache_tally){.walked_s = 0};
 }
 
-static bool write_tally(int fd, struct tally t, struct err *err)
+static bool write_tally(int fd, struct cache_tally t, struct err *err)
 {
     return pwrite(fd, &t, sizeof t, 0) == sizeof t ||
            err_errno(err, errno, "counting the bytes of the symbol cache");
@@ -188,12 +188,13 @@ int64_t symcache_disk_bytes(uint64_t file_bytes)
     return (int64_t)((file_bytes + DISK_BLOCK - 1) / DISK_BLOCK * DISK_BLOCK);
 }
 
-static bool add_to_tally(const char *cache_dir, int64_t bytes, struct tally *ret, struct err *err)
+static bool add_to_tally(const char *cache_dir, int64_t bytes, struct cache_tally *ret,
+                         struct err *err)
 {
     FD_AUTO fd = open_lock_file(cache_dir, "bytes", err);
     if (fd < 0 || !lock(fd, err))
         return false;
-    struct tally t = read_tally(fd);
+    struct cache_tally t = read_tally(fd);
     t.bytes += bytes;
     *ret = t;
     return bytes == 0 || write_tally(fd, t, err);
@@ -201,7 +202,7 @@ static bool add_to_tally(const char *cache_dir, int64_t bytes, struct tally *ret
 
 bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err)
 {
-    struct tally t;
+    struct cache_tally t;
     return add_to_tally(cache_dir, bytes, &t, err);
 }
 
@@ -265,14 +266,14 @@ static bool set_tally(const char *cache_dir, int64_t before, int64_t total, stru
     if (fd < 0 || !lock(fd, err))
         return false;
     int64_t added = MAX(read_tally(fd).bytes - before, 0);
-    return write_tally(fd, (struct tally){total + added, now_s()}, err);
+    return write_tally(fd, (struct cache_tally){total + added, now_s()}, err);
 }
 
 bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err)
 {
     used_files files = {0};
     int64_t total = 0;
-    struct tally before;
+    struct cache_tally before;
     bool ok =
         add_to_tally(cache_dir, 0, &before, err) && list_files(cache_dir, &files, &total, err);
     if (ok && files.n > 0 && total > max_bytes)
@@ -289,7 +290,7 @@ bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left,
 /* One process at a time walks; others have no need to. */
 bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err)
 {
-    struct tally t;
+    struct cache_tally t;
     int64_t left;
     if (!add_to_tally(cache_dir, 0, &t, err))
         return false;
