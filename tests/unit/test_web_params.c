@@ -337,6 +337,78 @@ static void test_request_beyond_its_memory(void **state)
     arena_release(&r.arena);
 }
 
+/* A page that quotes each parameter in two links, as search pages do with their query. */
+static bool quote_twice(struct req *r, struct err *err)
+{
+    struct str last = STR("");
+    for (size_t i = 0; i < 2 * r->params.n; i++)
+        last = url_path_encode(&r->arena, r->params.v[i / 2].value);
+    return resp_bytes(r, 200, "text/plain", last) || err_wrap(err, "the page");
+}
+
+/* One request with `n` parameters of `bytes` bytes; the memory it leaves is emptied afterwards. */
+static int status_of_request(struct req *r, size_t n, size_t bytes)
+{
+    struct str piece = str_n(xcalloc(1, bytes + 1), bytes);
+    memset((char *)piece.p, 'a', bytes);
+    STRBUF_AUTO query;
+    sb_init(&query, n * (bytes + 3));
+    for (size_t i = 0; i < n; i++) {
+        sb_text(&query, "v=");
+        sb_str(&query, piece);
+        sb_char(&query, '&');
+    }
+    free((char *)piece.p);
+    resp_init(r);
+    r->params = (struct param_list){0};
+    assert_true(params_parse(&r->arena, sb_view(&query), &r->params, ERR_IGNORED));
+    assert_int_equal(r->params.n, n);
+    answer_of_handler(r);
+    int status = r->resp.status;
+    resp_reset(r);
+    arena_reset(&r->arena);
+    return status;
+}
+
+/*
+ * Parameters that fit into the memory of a request, but not together with what a page makes of
+ * them: 900 KiB, once in one piece and once in many, of which the links take six times as much.
+ */
+static void test_parameters_beyond_the_memory_of_a_request(void **state)
+{
+    (void)state;
+    const struct route route = {METHOD_GET, "/api/x/", ROUTE_API, NULL, quote_twice, NULL, ""};
+    const struct web_program program = {.routes = &route, .route_count = 1};
+    struct web_app web = {.program = &program};
+    struct req r = {.web = &web, .route = &route};
+    arena_init(&r.arena, ARENA_MAX);
+    assert_int_equal(status_of_request(&r, 1, 900 << 10), 413);
+    r.arena.max_bytes = ARENA_MAX; /* the refusal was given more, as in the worker */
+    assert_int_equal(status_of_request(&r, 1, 100), 200);
+    assert_int_equal(status_of_request(&r, 9000, 100), 413);
+    r.arena.max_bytes = ARENA_MAX;
+    assert_int_equal(status_of_request(&r, 9, 100), 200);
+    arena_release(&r.arena);
+}
+
+/* A form larger than the limit and its reserve together: refused before anything is copied. */
+static void test_form_beyond_the_memory_of_a_request(void **state)
+{
+    (void)state;
+    enum { BYTES = ARENA_MAX + ARENA_RESERVE_MIN + (1 << 20) };
+    struct arena a;
+    struct param_list list = {0};
+    struct err err = {0};
+    FREE_LATER char *body = xmalloc(BYTES);
+    memset(body, 'a', BYTES);
+    arena_init(&a, ARENA_MAX);
+    assert_false(params_parse(&a, str_n(body, BYTES), &list, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_int_equal(list.n, 0);
+    assert_false(arena_is_over(&a));
+    arena_release(&a);
+}
+
 static void test_rate(void **state)
 {
     (void)state;
@@ -443,6 +515,8 @@ int main(void)
         cmocka_unit_test(test_declared_params),
         cmocka_unit_test(test_first_problem_of_a_route),
         cmocka_unit_test(test_request_beyond_its_memory),
+        cmocka_unit_test(test_parameters_beyond_the_memory_of_a_request),
+        cmocka_unit_test(test_form_beyond_the_memory_of_a_request),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_rate_keeps_long_windows),
         cmocka_unit_test(test_rate_full_table_still_counts),

@@ -17,6 +17,7 @@
 #include "lib/crash/field.h"
 #include "processor/job.h"
 #include "processor/rule_table.h"
+#include "processor/rules.h"
 #include "tests/unit/doc.h"
 
 static struct {
@@ -1153,6 +1154,31 @@ static void test_crash_beyond_its_memory(void **state)
     job_end(&job);
 }
 
+/*
+ * An annotation that is a list becomes a text five times as long (0.1 is written with 17 digits),
+ * larger than the limit and its reserve: the rules see an empty text, and the crash is processed.
+ */
+static void test_annotation_beyond_the_memory_of_a_crash(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 1200000, LIMIT = 1 << 20 };
+    struct arena arena;
+    struct job job;
+    struct err err = {0};
+    job_begin(&job, &arena, "{'ProductName':'P','Version':'1.0','BuildID':'20240101000000'}", NULL);
+    json_t *list = json_array();
+    for (int i = 0; i < NUMBERS; i++)
+        json_array_append_new(list, json_real(0.1));
+    json_object_set_new(job.raw, "JavaStackTrace", list);
+    arena.max_bytes = LIMIT;
+    if (!rules_run(&job, NULL, &err))
+        fail_msg("%s", err.msg);
+    assert_true(jget_bool_or(job.processed, "success", false));
+    assert_int_equal(annotation_text(&job, "JavaStackTrace").n, 0);
+    assert_string_equal(jget_str(job.processed, "product"), "P");
+    job_end(&job);
+}
+
 /* Every rule over documents in which everything has a wrong type. */
 static void test_hostile(void **state)
 {
@@ -1217,6 +1243,7 @@ int main(void)
         cmocka_unit_test(test_whole_run),
         cmocka_unit_test(test_regenerate),
         cmocka_unit_test(test_crash_beyond_its_memory),
+        cmocka_unit_test(test_annotation_beyond_the_memory_of_a_crash),
         cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
