@@ -58,12 +58,11 @@ void job_note(struct job *job, const char *fmt, ...) __attribute__((format(print
  * of old_processed, made here if job->processed is empty.  Rules that fail are noted and
  * skipped.  ERR_TOO_LARGE: the crash takes more memory than its arena may hold;
  * nothing may be stored.  ERR_INVALID: unknown rule set (who takes jobs from the queue asks
- * rules_names before).
+ * rules_has_set before).
  */
 bool rules_run(struct job *job, const json_t *old_processed, struct err *err);
 
-/* Names of the rules of a rule set, for tests and docs; NULL-ended. */
-const char *const *rules_names(const char *ruleset);
+bool rules_has_set(const char *ruleset);
 
 /* One rule by name (with or without the suffix "Rule"), for --apply-rule.  ERR_NOT_FOUND. */
 bool rules_apply_one(struct job *job, const char *name, struct err *err);

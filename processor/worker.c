@@ -206,7 +206,7 @@ static void process(struct worker *w, const struct ledger_job *job)
         return;
     }
     /* before any work, so that no error from below is ever taken for this one */
-    if (!rules_names(job->ruleset)) {
+    if (!rules_has_set(job->ruleset)) {
         log_event(LOG_WARN, "crash_dropped", "unknown rule set", LOG_S("crash_id", job->crash_id));
         persist(w, job, step_drop, NULL, &err);
         return;
