@@ -1,3 +1,17 @@
+/*
+ * The handler's loop, and what one request sets off.
+ *
+ * The handler must outlive what it watches, and a report must not depend on whether the next one
+ * goes well.  So this process only takes requests; each is worked off in a child: stopping the
+ * program, writing the dump, adding the report, sending it.  If fork fails, the request is worked
+ * off here, since a slow report is better than none.  A dump that cannot be made still gives a
+ * report, and the answer to the program comes as soon as the report is on disk, unless it asked to
+ * wait for the sending.
+ *
+ * That the program's socket is closed does not mean that the program has ended, since a program
+ * may close descriptors it does not know.  While there is a second door (door.h) and a process has
+ * the annotations mapped, the handler stays, and looks once a second.
+ */
 #include "client/handler/serve.h"
 
 #include <errno.h>
