@@ -302,7 +302,10 @@ bool fs_map(const char *path, const void **ret_p, size_t *ret_n, struct err *err
     return true;
 }
 
-/* Found once and kept: programs change directory, and their file may be replaced while they run. */
+/*
+ * Found once and kept, which is why it is a variable of the process: programs change directory, and
+ * their file may be replaced while they run.
+ */
 const char *fs_share_dir(void)
 {
     static char dir[PATH_MAX];

@@ -1,3 +1,8 @@
+/*
+ * What makes a text safe in a page: escaping, the check of addresses, the writer for HTML made in
+ * C, and percent-encoding.  The rest of the library decides by the type of a value which of them
+ * it gets (tpl.h).
+ */
 #include "lib/tpl/tpl.h"
 
 #include <assert.h>

@@ -190,7 +190,10 @@ static bool error_plain(struct req *r, int status, const char *message)
                       str_of(arena_strdup(&r->arena, message)));
 }
 
-/* Without template: when the program has none for errors, or it is itself broken. */
+/*
+ * The bare page: when the program has no template for errors, or it is itself broken.  lib/web has
+ * no templates of its own, they belong to programs; so these few elements are written here.
+ */
 static bool error_html(struct req *r, int status, const char *message)
 {
     HTML_WRITER_AUTO w;
