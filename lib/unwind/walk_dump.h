@@ -8,8 +8,9 @@
  *
  * Errors     err->msg starts with the public name of the failure and " - ".
  * Trust      Dump, symbol files and annotations are hostile.  What may be allocated is
- *            bounded by counts and by the arena's maximum; beyond that the process
- *            aborts, which its parent takes as a result.
+ *            bounded by counts and by the arena's maximum, beyond which the dump is
+ *            refused (OutputTooLarge).  A process that may not have that much aborts,
+ *            which its parent takes as a result.
  */
 enum walk_format { WALK_TEXT, WALK_JSON, WALK_DIRECTORY };
 
