@@ -407,11 +407,11 @@ static void end_slot(struct chooser *c)
     c->distinct = 0;
 }
 
-/* Id 0 is "no value" and makes no bucket. */
+/* Id 0 is "no value" and makes no bucket.  list NULL: the counts are dense. */
 static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size_t slot)
 {
     struct agg_node *n = c->node;
-    if (n->dense) {
+    if (!list) {
         const uint32_t *counts = n->dense + slot * n->id_count;
         for (size_t id = 1; id < n->id_count; id++)
             if (counts[id] && !choose(c, (struct bucket){(uint32_t)id, counts[id]}))
@@ -435,11 +435,12 @@ static bool choose_buckets(struct run *run, struct agg_node *n)
     size_t first_bytes = (n->slot_count + 1) * sizeof *n->first;
     if (!cost_hold(n->cost, first_bytes) || (!n->dense && !list_pairs(n, &list)))
         return false;
+    const struct pair_list *pairs = n->dense ? NULL : &list;
     n->first = xcalloc(n->slot_count + 1, sizeof *n->first);
     topk_init(&c.best, sizeof(struct bucket), limit, compare_buckets, n);
     for (size_t slot = 0; slot < n->slot_count && run->cost.end == COST_GOES_ON; slot++) {
         n->first[slot] = n->bucket_count;
-        if (choose_in_slot(&c, &list, slot))
+        if (choose_in_slot(&c, pairs, slot))
             end_slot(&c);
         n->first[slot + 1] = n->bucket_count;
     }
