@@ -48,6 +48,7 @@ struct known {
 };
 
 struct symfind_source {
+    char *name; /* as in symfind_asked */
     char *path;
     char *store_dir; /* of the stores */
     enum source_kind kind;
@@ -64,14 +65,17 @@ struct symfind {
 
 /* Sources are asked in the order in which they are added: regular symbols of the store, symbols of
  * experimental builds, then what a user names. */
-static void add_source(struct symfind *s, enum source_kind kind, const char *dir, const char *below)
+static void add_source(struct symfind *s, enum source_kind kind, const char *name, const char *dir,
+                       const char *below)
 {
     STRBUF_AUTO path;
     sb_init(&path, PATH_MAX);
     sb_printf(&path, "%s%s", dir, below);
     s->sources = xrealloc(s->sources, (s->source_count + 1) * sizeof *s->sources);
-    s->sources[s->source_count++] = (struct symfind_source){
-        .path = str_dup(sb_view(&path)), .store_dir = xstrdup(dir), .kind = kind};
+    s->sources[s->source_count++] = (struct symfind_source){.name = xstrdup(name),
+                                                            .path = str_dup(sb_view(&path)),
+                                                            .store_dir = xstrdup(dir),
+                                                            .kind = kind};
 }
 
 /* What is not there now may be there later, as a tree. */
@@ -89,11 +93,11 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     s->cache_dir = xstrdup(opt->cache_dir);
     s->cache_max_bytes = opt->cache_max_bytes;
     if (opt->store_dir) {
-        add_source(s, SOURCE_STORE, opt->store_dir, "/v1");
-        add_source(s, SOURCE_TRY_STORE, opt->store_dir, "/try/v1");
+        add_source(s, SOURCE_STORE, "own store", opt->store_dir, "/v1");
+        add_source(s, SOURCE_TRY_STORE, "try", opt->store_dir, "/try/v1");
     }
     for (size_t i = 0; opt->sym_dirs && opt->sym_dirs[i]; i++)
-        add_source(s, kind_of(opt->sym_dirs[i]), opt->sym_dirs[i], "");
+        add_source(s, kind_of(opt->sym_dirs[i]), opt->sym_dirs[i], opt->sym_dirs[i], "");
     *ret = s;
     return true;
 }
@@ -103,6 +107,7 @@ void symfind_free(struct symfind *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->source_count; i++) {
+        free(s->sources[i].name);
         free(s->sources[i].path);
         free(s->sources[i].store_dir);
         VEC_RELEASE(&s->sources[i].known);
@@ -264,19 +269,6 @@ static bool find_by_id(struct symfind *s, struct symfind_source *r, struct symke
     return found;
 }
 
-/* Names before ids: what is stored under just this name is meant. */
-static bool find_text(struct symfind *s, struct symkey *k, const char *id_as_given,
-                      char path[PATH_MAX], uint64_t *ret_stamp)
-{
-    for (size_t i = 0; i < s->source_count; i++)
-        if (find_by_name(&s->sources[i], k, id_as_given, path, ret_stamp))
-            return true;
-    for (size_t i = 0; i < s->source_count; i++)
-        if (find_by_id(s, &s->sources[i], k, path, ret_stamp))
-            return true;
-    return false;
-}
-
 /* Only after compiling: who finds what is there does not make the cache larger. */
 static void keep_in_bounds(struct symfind *s)
 {
@@ -363,45 +355,108 @@ fail:
     return is_about_the_text(&err) ? SYMCACHE_BAD : SYMCACHE_MISS;
 }
 
-/* INFO URL of the text: where the symbols were fetched from, for the report. */
-static void read_url(int fd, struct symfind_result *ret)
-{
-    struct csym c;
-    if (!csym_open_fd(fd, &c, ERR_IGNORED))
-        return;
-    snprintf(ret->url, sizeof ret->url, STR_FMT, STR_ARG(str_sub(c.url, 0, sizeof ret->url - 1)));
-    csym_close(&c);
-}
-
 /* Modules without an id have zeros; symbols under zeros would be those of any of them. */
 static bool is_null_id(const char *id)
 {
     return id[strspn(id, "0")] == '\0';
 }
 
+const char *symfind_answer_text(enum symfind_answer answer)
+{
+    static const char *const texts[] = {
+        [SYMFIND_ANSWER_FOUND] = "found",         [SYMFIND_ANSWER_NOT_FOUND] = "not found",
+        [SYMFIND_ANSWER_MALFORMED] = "malformed", [SYMFIND_ANSWER_WRONG_ID] = "wrong id",
+        [SYMFIND_ANSWER_TIMED_OUT] = "timed out", [SYMFIND_ANSWER_UNREACHABLE] = "unreachable",
+        [SYMFIND_ANSWER_REFUSED] = "refused",     [SYMFIND_ANSWER_TOO_LARGE] = "too large",
+        [SYMFIND_ANSWER_PAUSED] = "paused",       [SYMFIND_ANSWER_PENDING] = "pending",
+    };
+    return answer < ARRAY_LEN(texts) ? texts[answer] : "";
+}
+
+/* One line for each source, however often it is asked; later answers say more. */
+static void note_answer(struct symfind_result *ret, const char *source, enum symfind_answer answer)
+{
+    char name[SYMFIND_SOURCE_MAX + 1];
+    snprintf(name, sizeof name, "%s", source);
+    size_t i = 0;
+    while (i < ret->asked_count && strcmp(ret->asked[i].source, name) != 0)
+        i++;
+    if (i == SYMFIND_ASKED_MAX)
+        return;
+    ret->asked_count = MAX(ret->asked_count, i + 1);
+    memcpy(ret->asked[i].source, name, sizeof name);
+    ret->asked[i].answer = answer;
+}
+
+/*
+ * The text says itself whose symbols it has, and what it says must be what was asked for: names
+ * from the symbols of another build are worse than none.  INFO URL is where they were fetched from.
+ */
+static enum symfind_answer check_compiled(int fd, const struct symkey *k,
+                                          struct symfind_result *ret)
+{
+    struct csym c;
+    if (!csym_open_fd(fd, &c, ERR_IGNORED))
+        return SYMFIND_ANSWER_MALFORMED;
+    bool is_it = str_eq_nocase(c.debug_id, str_of(k->debug_id));
+    if (is_it)
+        snprintf(ret->url, sizeof ret->url, STR_FMT,
+                 STR_ARG(str_sub(c.url, 0, sizeof ret->url - 1)));
+    csym_close(&c);
+    return is_it ? SYMFIND_ANSWER_FOUND : SYMFIND_ANSWER_WRONG_ID;
+}
+
 /* Text first, then its .csym: the order that makes new symbols count at once. */
+static enum symfind_answer use_text(struct symfind *s, const struct symkey *k, const char *path,
+                                    uint64_t stamp, struct symfind_result *ret)
+{
+    FD_AUTO fd = -1;
+    enum symcache_state state = symcache_get(s->cache_dir, k, stamp, &fd);
+    if (state == SYMCACHE_MISS)
+        state = compile_locked(s, k, path, &fd);
+    if (state != SYMCACHE_HIT)
+        return state == SYMCACHE_BAD ? SYMFIND_ANSWER_MALFORMED : SYMFIND_ANSWER_NOT_FOUND;
+    enum symfind_answer answer = check_compiled(fd, k, ret);
+    if (answer == SYMFIND_ANSWER_FOUND)
+        ret->fd = TAKE_FD(fd);
+    return answer;
+}
+
+/*
+ * Names before ids: what is stored under just this name is meant.  A text that cannot be used does
+ * not hide a good one in a later source.
+ */
+static bool find_local(struct symfind *s, const struct symkey *k, const char *id_as_given,
+                       struct symfind_result *ret)
+{
+    char path[PATH_MAX];
+    uint64_t stamp;
+    for (size_t i = 0; i < 2 * s->source_count; i++) {
+        struct symfind_source *r = &s->sources[i % s->source_count];
+        struct symkey at = *k;
+        bool is_there = i < s->source_count ? find_by_name(r, k, id_as_given, path, &stamp)
+                                            : find_by_id(s, r, &at, path, &stamp);
+        enum symfind_answer answer =
+            is_there ? use_text(s, &at, path, stamp, ret) : SYMFIND_ANSWER_NOT_FOUND;
+        if (is_there || i < s->source_count)
+            note_answer(ret, r->name, answer);
+        if (answer == SYMFIND_ANSWER_FOUND)
+            return true;
+        if (answer != SYMFIND_ANSWER_NOT_FOUND)
+            ret->state = SYMFIND_CORRUPT;
+    }
+    return false;
+}
+
 void symfind_get(struct symfind *s, const struct symfind_key *key, struct symfind_result *ret)
 {
     *ret = (struct symfind_result){.state = SYMFIND_MISSING, .fd = -1};
     struct symkey k;
-    char path[PATH_MAX], id[SYMKEY_ID_MAX + 1];
+    char id[SYMKEY_ID_MAX + 1];
     if (!symkey_of_module(base_name(key->debug_file), key->debug_id, &k, ERR_IGNORED) ||
         is_null_id(k.debug_id))
         return;
     snprintf(id, sizeof id, STR_FMT, STR_ARG(key->debug_id));
-    uint64_t stamp;
-    if (!find_text(s, &k, id, path, &stamp))
-        return;
-
-    int fd = -1;
-    enum symcache_state state = symcache_get(s->cache_dir, &k, stamp, &fd);
-    if (state == SYMCACHE_MISS)
-        state = compile_locked(s, &k, path, &fd);
-    if (state == SYMCACHE_BAD)
-        ret->state = SYMFIND_CORRUPT;
-    if (state != SYMCACHE_HIT)
-        return;
-    ret->state = SYMFIND_LOADED;
-    ret->fd = fd;
-    read_url(fd, ret);
+    if (find_local(s, &k, id, ret))
+        ret->state = SYMFIND_LOADED;
 }

@@ -487,6 +487,86 @@ static void test_symbols_are_found_by_debug_id(void **state)
     symfind_free(f);
 }
 
+/* What one source answered, with all others before it. */
+static void test_every_source_says_what_it_has(void **state)
+{
+    struct place *p = *state;
+    const struct symstore s = {.dir = p->store, .cache_dir = p->cache};
+    struct symstore_new done;
+    char tree[PATH_MAX], path[PATH_MAX];
+    snprintf(tree, sizeof tree, "%s/tree", p->dir);
+    snprintf(path, sizeof path, "%s/prog/" ID "/prog.sym", tree);
+    const char *dirs[] = {tree, NULL};
+    struct symfind_options opt = {.cache_dir = p->cache, .store_dir = p->store, .sym_dirs = dirs};
+    struct symfind *f;
+    const char *other = "MODULE Linux x86_64 1123456789ABCDEF0123456789ABCDEF0 prog\n"
+                        "FUNC 1000 10 0 other\n";
+    static const struct {
+        const char *regular, *tried, *tree;
+        enum symfind_state state;
+        size_t asked;
+        enum symfind_answer answers[3];
+    } cases[] = {
+        {NULL,
+         NULL,
+         NULL,
+         SYMFIND_MISSING,
+         3,
+         {SYMFIND_ANSWER_NOT_FOUND, SYMFIND_ANSWER_NOT_FOUND, SYMFIND_ANSWER_NOT_FOUND}},
+        {"other",
+         NULL,
+         NULL,
+         SYMFIND_CORRUPT,
+         3,
+         {SYMFIND_ANSWER_WRONG_ID, SYMFIND_ANSWER_NOT_FOUND, SYMFIND_ANSWER_NOT_FOUND}},
+        {"other",
+         "garbage\n",
+         NULL,
+         SYMFIND_CORRUPT,
+         3,
+         {SYMFIND_ANSWER_WRONG_ID, SYMFIND_ANSWER_MALFORMED, SYMFIND_ANSWER_NOT_FOUND}},
+        {"other",
+         "garbage\n",
+         TEXT "good\n",
+         SYMFIND_LOADED,
+         3,
+         {SYMFIND_ANSWER_WRONG_ID, SYMFIND_ANSWER_MALFORMED, SYMFIND_ANSWER_FOUND}},
+        {"other",
+         TEXT "good\n",
+         TEXT "good\n",
+         SYMFIND_LOADED,
+         2,
+         {SYMFIND_ANSWER_WRONG_ID, SYMFIND_ANSWER_FOUND}},
+        {TEXT "good\n", TEXT "good\n", TEXT "good\n", SYMFIND_LOADED, 1, {SYMFIND_ANSWER_FOUND}},
+    };
+    const char *const sources[] = {"own store", "try", tree};
+    assert_true(symfind_new(&opt, &f, ERR_IGNORED));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct symfind_key key = {.debug_file = STR("prog"), .debug_id = STR(ID)};
+        struct symfind_result r;
+        const char *regular = cases[i].regular;
+        if (regular)
+            put_as(&s, SYMSTORE_REGULAR, "prog/" ID "/prog.sym",
+                   str_of(strcmp(regular, "other") == 0 ? other : regular), &done);
+        if (cases[i].tried)
+            put_as(&s, SYMSTORE_TRY, "prog/" ID "/prog.sym", str_of(cases[i].tried), &done);
+        if (cases[i].tree)
+            assert_true(
+                fs_write_atomic(path, cases[i].tree, strlen(cases[i].tree), 0644, ERR_IGNORED));
+        symfind_get(f, &key, &r);
+        assert_int_equal(r.state, cases[i].state);
+        assert_int_equal(r.asked_count, cases[i].asked);
+        for (size_t a = 0; a < cases[i].asked; a++) {
+            assert_string_equal(r.asked[a].source, sources[a]);
+            if (r.asked[a].answer != cases[i].answers[a])
+                fail_msg("case %zu, %s: %s", i, r.asked[a].source,
+                         symfind_answer_text(r.asked[a].answer));
+        }
+        util_close_fd(&r.fd);
+    }
+    symfind_free(f);
+}
+
 /* Symbols that were stored before there was an index. */
 static void test_older_store_is_indexed_once(void **state)
 {
@@ -906,6 +986,7 @@ int main(void)
         WITH_PLACE(test_stored_files_never_replace_one_another),
         WITH_PLACE(test_only_symbols_of_the_module_are_compiled),
         WITH_PLACE(test_symbols_are_found_by_debug_id),
+        WITH_PLACE(test_every_source_says_what_it_has),
         WITH_PLACE(test_older_store_is_indexed_once),
         WITH_PLACE(test_files_and_trees_of_a_user),
         WITH_PLACE(test_reader_that_dies_is_an_error),
