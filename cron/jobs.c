@@ -25,6 +25,18 @@ const struct cron_job cron_jobs[] = {
      "deletes expired web sessions"},
     {"cleanse_cronlog", "7d", "05:00", 0, 1800, job_cleanse_cronlog, NULL,
      "deletes log rows of scheduled jobs older than 180 days"},
+    {"expire-symbols", "1d", "05:30", 0, 4 * 3600, job_expire_symbols, NULL,
+     "removes symbols files that are old (SYMBOLS_…_RETENTION_DAYS) and not in use"},
+    {"clear-uploads", "1d", "05:40", 0, 1800, job_clear_uploads, NULL,
+     "deletes the history of old uploads of symbols"},
+    {"clear-missing-symbols", "1d", "05:45", 0, 1800, job_clear_missing_symbols, NULL,
+     "forgets missing symbols that nobody asked for in 30 days"},
+    {"clear-orphans", "5m", NULL, 0, 300, job_clear_orphans, NULL,
+     "removes what uploads that died left in UPLOAD_TEMPDIR"},
+    {"symcache-janitor", "10m", NULL, 0, 1800, job_symcache_janitor, NULL,
+     "keeps the cache of compiled symbols below SYMBOLS_CACHE_MAX_BYTES"},
+    {"verify-storage", "7d", "04:30", 0, 4 * 3600, job_verify_storage, NULL,
+     "compares symbols files with their rows, mends both"},
 };
 /* clang-format on */
 const size_t cron_job_count = ARRAY_LEN(cron_jobs);

@@ -131,3 +131,99 @@ SELECT symbol, debugid, filename, code_file, code_id, count,
   FROM missing_symbol
  ORDER BY count DESC, modified_at DESC
  LIMIT $1::bigint;
+
+-- name: symbol_sign_of_life
+-- When somebody last did anything here, as this server's rows know it: a clock that is far ahead of
+-- all of it is wrong.  No row at all: NULL.
+SELECT (extract(epoch FROM greatest(
+            (SELECT max(last_modified) FROM symbol_object),
+            (SELECT max(received) FROM crash_ledger),
+            (SELECT max(last_seen) FROM web_session),
+            (SELECT max(last_login) FROM app_user))) * 1000000)::bigint AS newest_us;
+
+-- name: symbol_object_old
+-- Files of an area that were stored before a moment, a page in the order of their keys.
+-- $1 area text
+-- $2 before_us bigint
+-- $3 used_since_us bigint
+-- $4 after text
+-- $5 limit integer
+SELECT key, stored_size,
+       coalesce(last_download >= to_timestamp($3::bigint / 1000000.0), false) AS was_downloaded
+  FROM symbol_object
+ WHERE area = $1 AND last_modified < to_timestamp($2::bigint / 1000000.0) AND key > $4
+ ORDER BY key
+ LIMIT $5::integer;
+
+-- name: symbol_object_forget
+-- Files that are about to be removed; one that was stored anew meanwhile keeps its row.
+-- $1 area text
+-- $2 keys text[]
+-- $3 before_us bigint
+DELETE FROM symbol_object
+ WHERE area = $1 AND key = ANY($2::text[]) AND last_modified < to_timestamp($3::bigint / 1000000.0);
+
+-- name: symbol_file_clear
+-- History of files that are not stored any more; rows of stored ones are looked up by code id.
+-- $1 before_us bigint
+-- $2 is_try boolean
+-- $3 limit integer
+DELETE FROM symbol_file
+ WHERE id IN (SELECT f.id FROM symbol_file f
+               WHERE f.created_at < to_timestamp($1::bigint / 1000000.0)
+                 AND (f.area = 'try') = $2::boolean
+                 AND NOT EXISTS (SELECT 1 FROM symbol_object o
+                                  WHERE o.area = f.area AND o.key = f.key)
+               LIMIT $3::integer);
+
+-- name: symbol_upload_clear
+-- $1 before_us bigint
+-- $2 is_try boolean
+-- $3 limit integer
+DELETE FROM symbol_upload
+ WHERE id IN (SELECT id FROM symbol_upload
+               WHERE created_at < to_timestamp($1::bigint / 1000000.0)
+                 AND try_symbols = $2::boolean
+               LIMIT $3::integer);
+
+-- name: symbol_history_old
+-- What the two above would delete.
+-- $1 before_us bigint
+-- $2 is_try boolean
+SELECT (SELECT count(*) FROM symbol_file f
+         WHERE f.created_at < to_timestamp($1::bigint / 1000000.0)
+           AND (f.area = 'try') = $2::boolean
+           AND NOT EXISTS (SELECT 1 FROM symbol_object o
+                            WHERE o.area = f.area AND o.key = f.key)) AS files,
+       (SELECT count(*) FROM symbol_upload
+         WHERE created_at < to_timestamp($1::bigint / 1000000.0)
+           AND try_symbols = $2::boolean) AS uploads;
+
+-- name: missing_symbol_clear
+-- Nobody asked for them in a month.
+DELETE FROM missing_symbol WHERE modified_at < now() - interval '30 days';
+
+-- name: missing_symbol_old
+SELECT count(*) AS count FROM missing_symbol WHERE modified_at < now() - interval '30 days';
+
+-- name: symbol_object_page
+-- Rows in the order of their keys, after one, for comparing with the store.
+-- $1 area text
+-- $2 after text
+-- $3 limit integer
+SELECT key, stored_size, original_md5 FROM symbol_object
+ WHERE area = $1 AND key > $2
+ ORDER BY key
+ LIMIT $3::integer;
+
+-- name: symbol_object_of
+-- The rows of these files, in no particular order.
+-- $1 area text
+-- $2 keys text[]
+SELECT key, stored_size, original_md5 FROM symbol_object WHERE area = $1 AND key = ANY($2::text[]);
+
+-- name: symbol_object_drop
+-- A row whose file is not there.
+-- $1 area text
+-- $2 key text
+DELETE FROM symbol_object WHERE area = $1 AND key = $2;

@@ -11,6 +11,12 @@ bool job_verifyprocessed(struct job_context *x, struct err *err);
 bool job_updatemissing(struct job_context *x, struct err *err);
 bool job_republish(struct job_context *x, struct err *err);
 bool job_clearsessions(struct job_context *x, struct err *err);
+bool job_expire_symbols(struct job_context *x, struct err *err);
+bool job_clear_uploads(struct job_context *x, struct err *err);
+bool job_clear_missing_symbols(struct job_context *x, struct err *err);
+bool job_clear_orphans(struct job_context *x, struct err *err);
+bool job_symcache_janitor(struct job_context *x, struct err *err);
+bool job_verify_storage(struct job_context *x, struct err *err);
 bool job_cleanse_cronlog(struct job_context *x, struct err *err);
 
 #endif

@@ -216,18 +216,23 @@ bool fs_mkdirs(const char *path, mode_t mode, struct err *err)
     return err_errno(err, errno, "making directory %s", path);
 }
 
+/* Housekeeping that removes empty folders may take one between making it and the rename; that it
+ * does so three times in a row is not bad luck any more. */
+enum { MOVE_TRIES = 3 };
+
 /* The directory is nearly always there, so it is made only after the rename has missed it. */
 bool fs_move(const char *from, const char *to, struct err *err)
 {
     char dir[PATH_MAX];
-    if (rename(from, to) == 0)
-        return true;
-    if (errno != ENOENT)
-        return err_errno(err, errno, "renaming %s", from);
     dir_of(to, dir);
-    if (!fs_mkdirs(dir, FS_DIR_MODE, err))
-        return false;
-    return rename(from, to) == 0 || err_errno(err, errno, "renaming %s", from);
+    for (int tries = 1; rename(from, to) != 0; tries++) {
+        if (errno != ENOENT || tries > MOVE_TRIES)
+            return err_errno(err, errno, "renaming %s", from);
+        if (!fs_mkdirs(dir, FS_DIR_MODE, tries == MOVE_TRIES ? err : ERR_IGNORED) &&
+            tries == MOVE_TRIES)
+            return false;
+    }
+    return true;
 }
 
 bool fs_exists(const char *path)

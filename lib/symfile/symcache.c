@@ -87,6 +87,26 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
     return is_bad(bad, stamp) ? SYMCACHE_BAD : SYMCACHE_MISS;
 }
 
+int64_t symcache_used_s(const char *cache_dir, const struct symkey *k)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return cache_path(cache_dir, k, ".csym", path) && stat(path, &st) == 0 ? st.st_mtim.tv_sec : 0;
+}
+
+void symcache_forget(const char *cache_dir, const struct symkey *k)
+{
+    static const char *const suffixes[] = {".csym", ".bad"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
+        if (cache_path(cache_dir, k, suffixes[i], path))
+            unlink(path);
+    if (cache_path(cache_dir, k, "", path)) {
+        *strrchr(path, '/') = '\0';
+        rmdir(path); /* if that was the last of this debug file */
+    }
+}
+
 /* At the top of the cache, and so on its file system: publishing is a rename. */
 bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, struct err *err)
 {
@@ -204,6 +224,12 @@ bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err)
 {
     struct cache_tally t;
     return add_to_tally(cache_dir, bytes, &t, err);
+}
+
+int64_t symcache_bytes(const char *cache_dir)
+{
+    struct cache_tally t = {0};
+    return add_to_tally(cache_dir, 0, &t, ERR_IGNORED) ? t.bytes : 0;
 }
 
 struct used_file {

@@ -25,6 +25,11 @@ enum symcache_state { SYMCACHE_HIT, SYMCACHE_MISS, SYMCACHE_BAD };
 enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, uint64_t stamp,
                                  int *ret_fd);
 
+/* When the .csym of a key was used last, to the hour, in seconds; 0: there is none. */
+int64_t symcache_used_s(const char *cache_dir, const struct symkey *k);
+/* The files of a key, whatever they were made of; those who have them mapped keep them. */
+void symcache_forget(const char *cache_dir, const struct symkey *k);
+
 /* An empty file below cache_dir that a text is compiled to; the caller closes it. */
 bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, struct err *err);
 /* Makes of it, instead of a .csym, the note that the text with this stamp cannot be compiled. */
@@ -40,6 +45,8 @@ bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, s
 int64_t symcache_disk_bytes(uint64_t file_bytes);
 /* So many bytes on disk are about to get their names. */
 bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err);
+/* What the cache takes by the count; too high rather than too low. */
+int64_t symcache_bytes(const char *cache_dir);
 /* Evicts if the count of bytes says so; looks at the files themselves once a day. */
 bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err);
 /* Removes least recently used files until the directory takes at most max_bytes; counts anew. */

@@ -30,14 +30,21 @@ static bool entry_path(const char *store_dir, bool is_try, const struct symkey *
     return n > 0 && n < PATH_MAX;
 }
 
-/* The key of the entry's name, if symbols are stored there. */
+/* The key of the entry's name. */
+static bool read_name(const char *path, const struct symkey *k, struct symkey *ret)
+{
+    char name[SYMKEY_PART_MAX + 1];
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof name);
+    return n > 0 && symkey_of_module(str_n(name, (size_t)n), str_of(k->debug_id), ret, ERR_IGNORED);
+}
+
+/* The same, if symbols are stored there. */
 static bool read_entry(const char *store_dir, bool is_try, const char *path, const struct symkey *k,
                        struct symkey *ret)
 {
-    char name[SYMKEY_PART_MAX + 1], object[PATH_MAX];
-    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof name);
-    if (n <= 0 || !symkey_of_module(str_n(name, (size_t)n), str_of(k->debug_id), ret, ERR_IGNORED))
+    char object[PATH_MAX];
+    if (!read_name(path, k, ret))
         return false;
     int len = snprintf(object, sizeof object, "%s/%s/%s/%s/%s.gz", store_dir,
                        is_try ? "try/v1" : "v1", ret->debug_file, ret->debug_id, ret->file);
@@ -79,6 +86,15 @@ void symindex_add(const char *store_dir, bool is_try, const struct symkey *key)
     } else if (errno == EEXIST && !read_entry(store_dir, is_try, path, key, &known)) {
         replace_entry(path, key);
     }
+}
+
+void symindex_remove(const char *store_dir, bool is_try, const struct symkey *key)
+{
+    char path[PATH_MAX];
+    struct symkey known;
+    if (entry_path(store_dir, is_try, key, path) && read_name(path, key, &known) &&
+        strcmp(known.debug_file, key->debug_file) == 0)
+        unlink(path);
 }
 
 bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key, struct symkey *ret)

@@ -22,6 +22,9 @@
  */
 void symindex_add(const char *store_dir, bool is_try, const struct symkey *key);
 
+/* The entry of an id, if it names this debug file; another's stays. */
+void symindex_remove(const char *store_dir, bool is_try, const struct symkey *key);
+
 /* The same module under the name that the index knows.  False: none, or it is the same name. */
 bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key,
                    struct symkey *ret);

@@ -21,8 +21,6 @@
  */
 enum { ARENA_MAX = 256 << 20 };
 
-static const char *const area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};
-
 /* One array parameter per column; all have the length of the batch. */
 enum row_column {
     AREA,
@@ -74,7 +72,7 @@ static void add_row(struct rows *r, const struct symstore_new *n)
     struct arena *a = &r->arena;
     const struct symreader_text *t = &n->text;
     const char *const values[COLUMNS] = {
-        [AREA] = area_names[n->area],
+        [AREA] = symstore_area_names[n->area],
         [KEY] = key_text(a, &n->key),
         [STORED_SIZE] = db_int(a, (int64_t)n->stored_size),
         [ORIGINAL_SIZE] = db_int(a, (int64_t)t->size),
@@ -109,7 +107,7 @@ static bool ask_known(struct db *db, struct rows *r, const struct symstore_new *
     struct strs areas = {.v = arena_array(&r->arena, n + 1, sizeof(struct str)), .n = n};
     struct strs keys = {.v = arena_array(&r->arena, n + 1, sizeof(struct str)), .n = n};
     for (size_t i = 0; i < n; i++) {
-        areas.v[i] = str_of(area_names[news[i].area]);
+        areas.v[i] = str_of(symstore_area_names[news[i].area]);
         keys.v[i] = str_of(key_text(&r->arena, &news[i].key));
     }
     DB_ROWS rows = {0};

@@ -48,6 +48,7 @@ enum {
 };
 
 static const char *const area_dirs[] = {[SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1"};
+const char *const symstore_area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};
 
 /*
  * What follows from "a name gets .gz behind it" for a name that ends in .gz already: x.sym.gz is
@@ -402,6 +403,45 @@ void symstore_tidy(const struct symstore *s)
     if (s->cache_dir && s->cache_max_bytes > 0 &&
         !symcache_keep_below(s->cache_dir, s->cache_max_bytes, &err))
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
+}
+
+/* The folders of the id and of the debug file, if this was their last file. */
+static void remove_empty_dirs(const char *file)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", file);
+    for (int up = 0; up < 2; up++) {
+        *strrchr(path, '/') = '\0';
+        if (rmdir(path) != 0)
+            return;
+    }
+}
+
+/*
+ * The time of the file decides, not the row that led here: an upload that replaces it meanwhile has
+ * renamed a younger one over it.  The entry of the id and the .csym go first, because neither is
+ * believed without its file, and a file without them is still found by its name.
+ */
+bool symstore_remove(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                     int64_t not_after_s, bool *ret_is_gone, struct err *err)
+{
+    struct symstore_found f;
+    struct err why = {0};
+    *ret_is_gone = !symstore_find(s, area, key, &f, &why);
+    if (*ret_is_gone)
+        return why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s", why.msg);
+    if (f.modified_s > not_after_s)
+        return true;
+    if (symkey_is_of_module(key)) {
+        symindex_remove(s->dir, area == SYMSTORE_TRY, key);
+        if (s->cache_dir)
+            symcache_forget(s->cache_dir, key);
+    }
+    if (unlink(f.path) != 0 && errno != ENOENT)
+        return err_errno(err, errno, "removing %s", f.path);
+    remove_empty_dirs(f.path);
+    *ret_is_gone = true;
+    return true;
 }
 
 /* v1/<debug file>/<id>/<file>[.gz]: three levels below the root. */

@@ -25,7 +25,8 @@ struct symstore {
     bool wants_mark;         /* store only below a dir with an installation's mark (store/mark.h) */
 };
 
-enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY };
+enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY, SYMSTORE_AREA_COUNT };
+extern const char *const symstore_area_names[]; /* as rows of the database call them */
 enum symstore_change { SYMSTORE_ADDED, SYMSTORE_UPDATED, SYMSTORE_SAME };
 
 /*
@@ -89,6 +90,14 @@ struct symstore_found {
 };
 bool symstore_find(const struct symstore *s, enum symstore_area area, const struct symkey *key,
                    struct symstore_found *ret, struct err *err);
+
+/*
+ * Removes a file unless it was stored later than not_after_s, with its .csym, the entry of its
+ * debug id and the folders that are empty then.  *ret_is_gone: the area does not have it (any
+ * more).
+ */
+bool symstore_remove(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                     int64_t not_after_s, bool *ret_is_gone, struct err *err);
 
 /* Every file of an area, in no particular order.  The callback stops it with false. */
 typedef bool symstore_visit(void *arg, const struct symkey *key, const struct symstore_found *file);

@@ -29,6 +29,7 @@
 #include "lib/base/util.h"
 #include "lib/spool/spool.h"
 #include "tools/datil/app.h"
+#include "tools/datil/progress.h"
 #include "tools/datil/snapshot.h"
 
 /*
@@ -279,6 +280,7 @@ static bool take_all(struct backup *b)
         bool is_spool = strcmp(p->name, "spool") == 0;
         if (!(is_spool ? take_spool(b) : take_tree(b, dir, p->name, 0)))
             return err_wrap(b->err, "%s", p->name);
+        progress_clear(&b->progress);
         printf("%s: %zu files, %lld MiB\n", p->name, b->progress.files,
                (long long)(b->progress.bytes >> 20));
     }

@@ -35,6 +35,7 @@
 #include "lib/store/store.h"
 #include "queries.h"
 #include "tools/datil/app.h"
+#include "tools/datil/progress.h"
 #include "tools/datil/snapshot.h"
 
 enum { PAGE = LEDGER_BATCH_MAX };
@@ -167,6 +168,7 @@ static bool verify_files(struct restore *r)
             return err_set(r->err, ERR_DAMAGED, "%s is damaged: its checksum differs", path);
         progress_step(&p, is.size);
     }
+    progress_clear(&p);
     printf("%zu files are as the manifest says\n", r->m.entries.n);
     return true;
 }
@@ -227,6 +229,7 @@ static bool copy_files(struct restore *r)
             return err_set(r->err, ERR_INVALID, "%s changed while it was read", from);
         progress_step(&p, copy.size);
     }
+    progress_clear(&p);
     sync(); /* several file systems, perhaps */
     return true;
 }

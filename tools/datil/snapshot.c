@@ -25,7 +25,6 @@
 
 enum {
     COPY_BYTES = 256 << 10,
-    PROGRESS_EVERY_MS = 2000,
     MANIFEST_MAX = 1 << 30, /* some four million files */
 };
 
@@ -303,25 +302,6 @@ bool snapshot_copy(const char *from, const char *to, mode_t mode, struct snapsho
         return err_errno(err, errno, "time of %s", to);
     *ret = e;
     return true;
-}
-
-/* Nothing for work that is done in two seconds. */
-void progress_step(struct progress *p, int64_t bytes)
-{
-    p->files++;
-    p->bytes += bytes;
-    int64_t now = mono_ms();
-    if (!p->said_ms)
-        p->said_ms = now;
-    if (now - p->said_ms < PROGRESS_EVERY_MS)
-        return;
-    p->said_ms = now;
-    if (p->total)
-        fprintf(stderr, "%s: %zu of %zu files, %lld MiB\n", p->what, p->files, p->total,
-                (long long)(p->bytes >> 20));
-    else
-        fprintf(stderr, "%s: %zu files, %lld MiB\n", p->what, p->files,
-                (long long)(p->bytes >> 20));
 }
 
 /*

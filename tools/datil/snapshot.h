@@ -67,14 +67,6 @@ bool snapshot_copy(const char *from, const char *to, mode_t mode, struct snapsho
                    struct err *err);
 bool snapshot_hash(const char *path, struct snapshot_entry *ret, struct err *err);
 
-/* Says on standard error how far long work has come, every few seconds. */
-struct progress {
-    const char *what;
-    size_t files, total; /* total 0: unknown */
-    int64_t bytes, said_ms;
-};
-void progress_step(struct progress *p, int64_t bytes);
-
 /* Runs pg_dump or pg_restore on the installation's database; secrets go by the environment. */
 bool snapshot_pg(struct app *app, char *const argv[], struct err *err);
 

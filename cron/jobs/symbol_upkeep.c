@@ -1,0 +1,195 @@
+/*
+ * Upkeep of symbols: what is old disappears (symexpire.h), its history too, the list of missing
+ * symbols forgets what nobody asks for any more, files that dead uploads left behind are removed,
+ * and the cache of compiled files stays below its limit.
+ *
+ * All of them may be killed anywhere and do the rest the next time.  With the job argument dry-run
+ * they only say what they would do, with force expire-symbols believes the clock whatever it says.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cron/job.h"
+#include "cron/jobs/jobs.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/symfile/symcache.h"
+#include "lib/symfile/symexpire.h"
+#include "lib/symfile/symstore.h"
+#include "lib/symfile/symverify.h"
+#include "queries.h"
+
+/* So many names of files that go, or stay, stand in the log of a run; the rest is counted. */
+enum { NAMES_SHOWN = 50, FINDINGS_SHOWN = 50 };
+
+static struct symstore store_of(const struct job_context *x)
+{
+    return (struct symstore){
+        .dir = conf_text(x->conf, CONF_SYMBOLS_DIR),
+        .cache_dir = conf_text(x->conf, CONF_SYMBOLS_CACHE_DIR),
+        .cache_max_bytes = conf_int(x->conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
+        .wants_mark = true,
+    };
+}
+
+/* Old files in use first of all: who keeps them alive should know what would else be gone. */
+static void print_file(void *arg, enum symstore_area area, const char *key, bool is_in_use)
+{
+    size_t *shown = arg;
+    if ((*shown)++ < NAMES_SHOWN)
+        printf("%s %s %s\n", is_in_use ? "old, but in use:" : "expired:", symstore_area_names[area],
+               key);
+}
+
+static struct symexpire expiry_of(const struct job_context *x, const struct symstore *store,
+                                  size_t *shown)
+{
+    return (struct symexpire){
+        .store = store,
+        .db = x->db,
+        .now_us = x->run_time_us,
+        .days = {[SYMSTORE_REGULAR] = (int)conf_int(x->conf, CONF_SYMBOLS_REGULAR_RETENTION_DAYS),
+                 [SYMSTORE_TRY] = (int)conf_int(x->conf, CONF_SYMBOLS_TRY_RETENTION_DAYS)},
+        .keep_used_days = (int)conf_int(x->conf, CONF_SYMBOLS_KEEP_USED_DAYS),
+        .is_dry = job_arg(x, "dry-run"),
+        .is_forced = job_arg(x, "force"),
+        .report = print_file,
+        .arg = shown,
+    };
+}
+
+bool job_expire_symbols(struct job_context *x, struct err *err)
+{
+    struct symstore store = store_of(x);
+    struct symexpire_counts counts;
+    size_t shown = 0;
+    struct symexpire expiry = expiry_of(x, &store, &shown);
+    if (!symexpire_files(&expiry, &counts, err))
+        return false;
+    printf("%zu symbols files %s (%lld MiB), %zu old ones kept because they are in use\n",
+           counts.removed, expiry.is_dry ? "would be removed" : "removed",
+           (long long)(counts.bytes >> 20), counts.kept);
+    return true;
+}
+
+bool job_clear_uploads(struct job_context *x, struct err *err)
+{
+    struct symstore store = store_of(x);
+    size_t files, uploads, shown = 0;
+    struct symexpire expiry = expiry_of(x, &store, &shown);
+    if (!symexpire_history(&expiry, &files, &uploads, err))
+        return false;
+    printf("%zu rows of files and %zu of uploads %s\n", files, uploads,
+           expiry.is_dry ? "would be deleted" : "deleted");
+    return true;
+}
+
+bool job_clear_missing_symbols(struct job_context *x, struct err *err)
+{
+    DB_ROWS rows = {0};
+    bool dry = job_arg(x, "dry-run");
+    if (!DB_RUN(x->db, dry ? &q_missing_symbol_old : &q_missing_symbol_clear, &rows, err))
+        return false;
+    if (dry)
+        printf("%s missing symbols would be forgotten\n",
+               db_col(&rows, 0, Q_MISSING_SYMBOL_OLD_COL_COUNT));
+    else
+        printf("%d missing symbols forgotten\n", rows.affected);
+    return true;
+}
+
+/*
+ * A lease to write is granted only while nobody else has the file open, so asking for one tells
+ * whether an upload that takes long is still at work with it; closing gives it back.
+ */
+static bool is_open_elsewhere(int dir, const char *name)
+{
+    FD_AUTO fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0;
+}
+
+static void remove_orphan(int dir, const char *name, int64_t before_s, bool dry, size_t *count)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_mtim.tv_sec > before_s || is_open_elsewhere(dir, name))
+        return;
+    if (dry || unlinkat(dir, name, 0) == 0)
+        ++*count;
+}
+
+/* Most scratch files have no name; what has one and no owner belonged to a process that died. */
+bool job_clear_orphans(struct job_context *x, struct err *err)
+{
+    const char *path = conf_text(x->conf, CONF_UPLOAD_TEMPDIR);
+    int64_t before_s =
+        x->run_time_us / 1000000 - conf_int(x->conf, CONF_UPLOAD_TEMPDIR_ORPHANS_CUTOFF) * 60;
+    bool dry = job_arg(x, "dry-run");
+    size_t count = 0;
+    DIR *dir = opendir(path);
+    if (!dir && errno != ENOENT)
+        return err_errno(err, errno, "%s", path);
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        remove_orphan(dirfd(dir), e->d_name, before_s, dry, &count);
+    if (dir)
+        closedir(dir);
+    printf("%zu orphaned files of uploads %s\n", count, dry ? "would be removed" : "removed");
+    return true;
+}
+
+bool job_symcache_janitor(struct job_context *x, struct err *err)
+{
+    struct symstore store = store_of(x);
+    if (!job_arg(x, "dry-run") && !symcache_keep_below(store.cache_dir, store.cache_max_bytes, err))
+        return false;
+    printf("compiled symbols take %lld MiB of %lld MiB\n",
+           (long long)(symcache_bytes(store.cache_dir) >> 20),
+           (long long)(store.cache_max_bytes >> 20));
+    return true;
+}
+
+struct findings {
+    size_t n, mended;
+};
+
+static void print_finding(void *arg, enum symverify_finding finding, const char *name,
+                          bool is_mended)
+{
+    struct findings *f = arg;
+    f->mended += is_mended;
+    if (f->n++ < FINDINGS_SHOWN)
+        printf("%s: %s%s\n", name, symverify_words[finding], is_mended ? " (mended)" : "");
+}
+
+static void no_step(void *arg, uint64_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+}
+
+/* Finds and mends; contents are left to `datil symbols verify --content`, which reads everything.
+ */
+bool job_verify_storage(struct job_context *x, struct err *err)
+{
+    struct symstore store = store_of(x);
+    struct findings found = {0};
+    const struct symverify v = {
+        .store = &store,
+        .db = x->db,
+        .temp_dir = conf_text(x->conf, CONF_UPLOAD_TEMPDIR),
+        .is_fixing = !job_arg(x, "dry-run"),
+        .found = print_finding,
+        .step = no_step,
+        .arg = &found,
+    };
+    if (!symverify_run(&v, err))
+        return false;
+    printf("%zu differences, %zu mended\n", found.n, found.mended);
+    return true;
+}
