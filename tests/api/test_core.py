@@ -233,6 +233,22 @@ def test_reprocess_by_search(datil):
     assert len(shown["processor_history"]) == 1
 
 
+def test_reprocess_by_a_search_of_more_than_its_window(datil):
+    """10,400 crashes, 10,100 of them of one date: more than a search shows (QUERY_WINDOW_MAX), at one
+    moment too.  Only those with a raw crash are queued: the first, one beyond the window, the last."""
+    hour_ago = (NOW - timedelta(hours=1)).isoformat(timespec="seconds")
+    many = [document(20000 + i, release_channel="manychannel") for i in range(10400)]
+    for doc in many[:300]:
+        doc["date_processed"] = hour_ago
+    load(datil, *many)
+    wait_until(lambda: datil.search(release_channel="manychannel")["total"] == 10400, 60, "the index")
+    raw = {many[0]["uuid"], max(d["uuid"] for d in many[300:]), min(d["uuid"] for d in many[300:]), many[5000]["uuid"]}
+    for crash in raw:
+        put_raw(datil, crash)
+    said = datil.datil("reprocess", "--search", "release_channel=manychannel").stdout
+    assert said.startswith(f"{len(raw)} crashes queued")
+
+
 def test_rebuild_gives_the_same_answers(datil):
     load(datil, *[document(100 + i, signature="core::rebuild") for i in range(30)])
     before = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])

@@ -3,10 +3,13 @@
  * waits there.  They go behind newly received ones (QUEUE_REPROCESSING), so that a million of them
  * holds up nobody.
  *
- * A search is read page by page while crashes it finds are queued; the order by date and the offset
- * stay the same meanwhile, unless processing changes what the search asked for.  Then some may be
- * passed over; a second call finds them.  A search has a window of 10,000 hits (QUERY_WINDOW_MAX):
- * one that matches more ends in its error, after those in the window were queued.
+ * A search is read page by page while crashes it finds are queued.  Pages come in the order of date
+ * and crash id, and each begins at the date of the last hit, so that any number of crashes costs
+ * the same for each page: an offset alone would have every page sort all that was read before it,
+ * and ends at 10,000 (QUERY_WINDOW_MAX) where others ask.  The end of the search is the moment it
+ * began: what comes in meanwhile, by being processed again too, is not read.  Where processing
+ * changes what the search asked for, some crashes of one and the same date may be passed over; a
+ * second call finds them.
  */
 #include <stdlib.h>
 
@@ -20,6 +23,7 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/query.h"
 #include "lib/search/search.h"
 #include "lib/store/store.h"
 #include "lib/web/params.h"
@@ -80,10 +84,12 @@ static bool add_ids(struct queue_batch *b, struct args ids, struct err *err)
  * "product=Firefox&signature=~foo" and what makes a page of ids of it.  What the address says about
  * pages, columns and facets is dropped: only the conditions matter.
  */
-static bool parse_query(struct app *app, const char *text, struct search_params *ret,
+static bool parse_query(struct app *app, const char *text, struct search_query **ret,
                         struct err *err)
 {
+    const struct search_context ctx = {.now_us = now_us(), .reader = PERM_PROTECTED};
     struct param_list list = {0};
+    const char *form_param = NULL;
     if (!params_parse(&app->arena, str_of(text[0] == '?' ? text + 1 : text), &list, err))
         return false;
     struct search_params p = {
@@ -93,55 +99,65 @@ static bool parse_query(struct app *app, const char *text, struct search_params 
         if (!str_starts(list.v[i].name, STR("_")))
             p.v[p.n++] = (struct search_param){list.v[i].name, list.v[i].value};
     p.v[p.n++] = (struct search_param){STR("_columns"), STR("uuid")};
+    p.v[p.n++] = (struct search_param){STR("_columns"), STR("date")};
     p.v[p.n++] = (struct search_param){STR("_facets_size"), STR("0")};
     p.v[p.n++] = (struct search_param){STR("_sort"), STR("date")};
-    *ret = p;
-    return true;
-}
-
-/*
- * By date, so that a page begins where the last one ended although crashes come in meanwhile:
- * theirs are the newest dates.
- */
-static bool search_page(struct app *app, struct search_params base, size_t offset, json_t **ret,
-                        struct err *err)
-{
-    struct search_context ctx = {
-        .now_us = now_us(),
-        .reader = PERM_PROTECTED,
-        .deadline_ms = mono_ms() + SEARCH_TIME_MS,
-    };
-    struct search_params p = {arena_array(&app->arena, base.n + 2, sizeof *base.v), base.n};
-    memcpy(p.v, base.v, base.n * sizeof *base.v);
     p.v[p.n++] =
         (struct search_param){STR("_results_number"), str_of(db_int(&app->arena, SEARCH_PAGE))};
-    p.v[p.n++] =
-        (struct search_param){STR("_results_offset"), str_of(db_int(&app->arena, (int64_t)offset))};
-    const char *form_param = NULL;
-    if (search_answer(&app->arena, app->reader, &ctx, p, ret, &form_param, err))
+    if (search_parse(&app->arena, app->fields, &ctx, p, ret, &form_param, err))
         return true;
     return form_param ? err_wrap(err, "%s", form_param) : false;
 }
 
+/*
+ * The query moves on behind a hit: it begins at the date of the hit, of which `offset` have been
+ * read.  Crash ids order those of one date (query_parse.c, build_sort).
+ */
+static bool move_behind(struct search_query *q, const json_t *hit, struct err *err)
+{
+    const char *date = jget_str(hit, "date");
+    int64_t us;
+    if (!date || !time_parse(str_of(date), &us, err))
+        return err_set(err, ERR_INTERNAL, "a hit without a date");
+    q->offset = us == q->from_us ? q->offset + 1 : 1;
+    q->from_us = us;
+    return true;
+}
+
 /* A crash whose raw crash is gone cannot be processed and is left out. */
+static bool add_hits(struct queue_batch *b, const json_t *hits, struct search_query *q,
+                     struct err *err)
+{
+    for (size_t i = 0; i < json_array_size(hits); i++) {
+        const json_t *hit = json_array_get(hits, i);
+        const char *id = jget_str(hit, "uuid");
+        if (id && store_exists(b->app->store, id, "raw_crash") && !add_to_batch(b, id, err))
+            return false;
+        if (!move_behind(q, hit, err))
+            return false;
+    }
+    return true;
+}
+
 static bool add_search(struct queue_batch *b, const char *text, struct err *err)
 {
-    struct search_params base;
-    size_t got, offset = 0;
-    if (!app_reader(b->app, err) || !parse_query(b->app, text, &base, err))
-        return false;
+    struct search_query *q;
+    size_t got;
+    if (!app_reader(b->app, err) || !parse_query(b->app, text, &q, err))
+        return err_wrap(err, "search");
     do {
+        const struct search_context ctx = {
+            .now_us = now_us(),
+            .reader = PERM_PROTECTED,
+            .deadline_ms = mono_ms() + SEARCH_TIME_MS,
+        };
         json_auto_t *answer = NULL;
-        if (!search_page(b->app, base, offset, &answer, err))
+        if (!search_run(b->app->reader, &ctx, q, &answer, err))
             return err_wrap(err, "search");
         const json_t *hits = jget_arr(answer, "hits");
         got = json_array_size(hits);
-        for (size_t i = 0; i < got; i++) {
-            const char *id = jget_str(json_array_get(hits, i), "uuid");
-            if (id && store_exists(b->app->store, id, "raw_crash") && !add_to_batch(b, id, err))
-                return false;
-        }
-        offset += got;
+        if (!add_hits(b, hits, q, err))
+            return false;
     } while (got == SEARCH_PAGE);
     return true;
 }
