@@ -5,6 +5,7 @@ import signal
 import time
 import urllib.parse
 
+import fastcgi
 import pytest
 from harness import Installation, wait_until
 
@@ -317,3 +318,52 @@ def test_pages_without_the_database(fresh):
     finally:
         fresh.kill(supervisor, signal.SIGCONT)
     wait_until(lambda: b.request("GET", "/profile/").status == 200, 60, "the same session again")
+
+
+def multipart(*parts):
+    """A form with boundary X of (header lines, value), as short as the grammar allows."""
+    return b"".join(b"--X\r\n" + head + b"\r\n\r\n" + value + b"\r\n" for head, value in parts) + b"--X--\r\n"
+
+
+def field(name, value=b""):
+    return b"Content-Disposition:form-data;name=" + name, value
+
+
+def status_behind_nginx(web, body):
+    """Straight to the socket: what comes in where another server than our nginx is in front."""
+    return fastcgi.request(web.var / "run/web/datil-webapp.sock", "POST", "/login/", body,
+                           {"Content-Type": "multipart/form-data; boundary=X"})[0]
+
+
+FORMS_BEYOND = [
+    ("more fields than a request may have", [field(b"a")] * 20001, 413),
+    ("a header block of 9 KB", [field(b"a" * 9000)], 400),
+    ("a field of 8 MiB and some", [field(b"a", b"v" * (8 << 20))], 413),
+    ("8 MiB of fields together", [field(b"a%d" % i, b"v" * (1 << 20)) for i in range(8)], 413),
+    ("no end", [field(b"a", b"\r\n--X" * 10)], 400),
+]
+
+
+@pytest.mark.parametrize("label,parts,status", FORMS_BEYOND, ids=[f[0] for f in FORMS_BEYOND])
+def test_multipart_forms_beyond_their_limits(web, label, parts, status):
+    """Each is refused by the worker, and every worker that was there serves the next request."""
+    before = web.program_pids("datil-webapp")
+    body = multipart(*parts)
+    if label == "no end":
+        body = body[:-len(b"--X--\r\n")]
+    for _ in range(3):
+        assert status_behind_nginx(web, body) == status
+    assert status_behind_nginx(web, multipart(field(b"email", b"x"))) == 403  # a form, without its token
+    assert web.get("/login/").status == 200
+    assert web.program_pids("datil-webapp") == before
+
+
+def test_many_fields_come_through_nginx(web):
+    """20,001 fields are less than the megabyte that nginx lets through."""
+    before = web.program_pids("datil-webapp")
+    body = multipart(*[field(b"a")] * 20001)
+    assert len(body) < 1 << 20
+    answer = web.request("POST", "/login/", body, {"Content-Type": "multipart/form-data; boundary=X"})
+    assert answer.status == 413
+    assert web.get("/login/").status == 200
+    assert web.program_pids("datil-webapp") == before
