@@ -41,7 +41,7 @@ struct annotation_slot {
 struct annotations {
     uint32_t magic;
     uint32_t version;
-    uint64_t key; /* random; who knows it shares this memory (wire.h) */
+    uint64_t key; /* random; who knows it shares this memory (handler_wire.h) */
     struct annotation_slot slots[DATIL_CLIENT_ANNOTATIONS_MAX];
 };
 

@@ -1,5 +1,5 @@
 /*
- * The way to the handler when the program has closed the socket: its second door (wire.h).
+ * The way to the handler when the program has closed the socket: its second door (handler_wire.h).
  * Everything in here must be async-signal-safe.
  */
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
  * The library's functions for programs.  Annotations and the way to the handler survive what
- * programs do to their descriptors: see descriptor.h and wire.h.
+ * programs do to their descriptors: see descriptor.h and handler_wire.h.
  *
  * Everything that a crash needs is made in datil_client_start, since a program that has crashed can
  * make nothing: the table of annotations is a mapping that the handler has too, the socket is
@@ -23,7 +23,7 @@
 #include "client/annotations.h"
 #include "client/descriptor.h"
 #include "client/state.h"
-#include "client/wire.h"
+#include "client/handler_wire.h"
 
 struct datil_client_state datil_client_state = {
     .annotations_fd = DESCRIPTOR_NONE,

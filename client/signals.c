@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "client/descriptor.h"
-#include "client/wire.h"
+#include "client/handler_wire.h"
 
 static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 enum { CRASH_SIGNALS = sizeof crash_signals / sizeof crash_signals[0] };

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "client/descriptor.h"
-#include "client/wire.h"
+#include "client/handler_wire.h"
 
 /*
  * The handler says hello as soon as it runs; ten seconds are for a machine that is busy with other

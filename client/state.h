@@ -9,7 +9,7 @@
 
 #include "client/annotations.h"
 #include "client/descriptor.h"
-#include "client/wire.h"
+#include "client/handler_wire.h"
 
 /*
  * state - everything the signal handler needs, made ready before the crash.

@@ -3,8 +3,8 @@
  * 04:00, retention at 05:00).  A job whose limit of time is four hours goes through everything
  * there is; the others are done in minutes or are stuck.
  */
-#include "cron/job.h"
-#include "cron/jobs/jobs.h"
+#include "cron/jobs.h"
+#include "cron/jobs/job_functions.h"
 #include "lib/base/util.h"
 
 /* clang-format off */

@@ -2,13 +2,13 @@
  * datil-cron: looks at the table of jobs every few minutes, or does one thing and exits.
  *
  * The process itself does nothing but look at the clock and at the database: each run of a job is a
- * child (run.h).  So it needs little, and a job that fails, hangs or dies is a line in its log.
+ * child (job_run.h).  So it needs little, and a job that fails, hangs or dies is a line in its log.
  */
 #include <assert.h>
 #include <locale.h>
 #include <stdlib.h>
 
-#include "cron/job.h"
+#include "cron/jobs.h"
 #include "cron/scheduler.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "cron/run.h"
+#include "cron/job_run.h"
 #include "cron/schedule.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

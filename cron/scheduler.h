@@ -1,7 +1,7 @@
 #ifndef CRON_SCHEDULER_H
 #define CRON_SCHEDULER_H
 
-#include "cron/job.h"
+#include "cron/jobs.h"
 
 /*
  * scheduler - runs the jobs that are due, with their state in the table cron_job.

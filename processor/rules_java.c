@@ -12,7 +12,7 @@
 #include "lib/crash/field.h"
 #include "lib/crash/schema.h"
 #include "lib/json/json.h"
-#include "lib/signature/text.h"
+#include "lib/signature/sig_text.h"
 #include "processor/job.h"
 #include "processor/rules.h"
 

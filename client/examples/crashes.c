@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/examples/ledger.h"
+#include "client/examples/accounts.h"
 
 /*
  * Each of these is a frame of its own in the report; what is to show as an inlined one is `static

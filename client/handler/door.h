@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "client/wire.h"
+#include "client/handler_wire.h"
 
 /*
- * door - requests from the program's socket, and the second door (wire.h) with the visitors who
- * have come through it and have not said anything yet.
+ * door - requests from the program's socket, and the second door (handler_wire.h) with the visitors
+ * who have come through it and have not said anything yet.
  *
  * Trust      Anybody on the machine can read the door's name in /proc/net/unix and connect.  Other
  *            users are shown out at once, unless the handler is root's: its program may have become

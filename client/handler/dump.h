@@ -1,7 +1,7 @@
 #ifndef HANDLER_DUMP_H
 #define HANDLER_DUMP_H
 
-#include "client/handler/context.h"
+#include "client/handler/registers.h"
 #include "client/handler/target.h"
 
 /*

@@ -9,7 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "client/handler/context.h"
+#include "client/handler/registers.h"
 #include "client/handler/target.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"

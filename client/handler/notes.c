@@ -7,7 +7,7 @@
  */
 #include "client/handler/notes.h"
 
-#include "client/handler/context.h"
+#include "client/handler/registers.h"
 #include "client/handler/target.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"

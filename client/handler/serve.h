@@ -3,7 +3,7 @@
 
 #include "client/annotations.h"
 #include "client/handler/reports.h"
-#include "client/wire.h"
+#include "client/handler_wire.h"
 
 /*
  * serve - the handler's life beside one program: says hello, sends what earlier
@@ -11,7 +11,7 @@
  */
 struct serve {
     int socket;
-    const char *channel; /* abstract name of the second door (wire.h); NULL: none */
+    const char *channel; /* abstract name of the second door (handler_wire.h); NULL: none */
     const struct annotations *annotations; /* NULL: none */
     const struct reports *reports;
     bool send_command_line, send_environment;

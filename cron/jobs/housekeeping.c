@@ -2,8 +2,8 @@
  * The small ones: crontest, clearsessions, cleanse_cronlog, compactindex.  Each is one statement,
  * or one call, that may be broken off anywhere and does the rest the next time.
  */
-#include "cron/job.h"
-#include "cron/jobs/jobs.h"
+#include "cron/jobs.h"
+#include "cron/jobs/job_functions.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/util.h"

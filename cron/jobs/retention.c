@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "cron/job.h"
-#include "cron/jobs/jobs.h"
+#include "cron/jobs.h"
+#include "cron/jobs/job_functions.h"
 #include "cron/schedule.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"

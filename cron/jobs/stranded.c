@@ -10,7 +10,7 @@
  * What they queue may just be on its way: a crash that is queued twice is one message, and one that
  * is processed twice comes out the same.
  */
-#include "cron/jobs/jobs.h"
+#include "cron/jobs/job_functions.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"

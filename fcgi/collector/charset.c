@@ -3,11 +3,12 @@
  * of them with state or side effects ("//TRANSLIT", "UTF-7"), and a name out of a stranger's header
  * never reaches it.
  */
+#include "fcgi/collector/charset.h"
+
 #include <errno.h>
 #include <iconv.h>
 #include <strings.h>
 
-#include "fcgi/collector/report.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 

@@ -5,7 +5,8 @@
  * The name of a file part is reduced to letters, digits and underscores, so it is a name in the
  * spool and a kind of the store as it is, and can neither climb out of a directory nor hide in it.
  */
-#include "fcgi/collector/report.h"
+#include "fcgi/collector/names.h"
+
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"

@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#include "fcgi/collector/report.h"
+#include "fcgi/collector/report_form.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/repair.h"

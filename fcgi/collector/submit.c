@@ -16,9 +16,10 @@
 
 #include "fcgi/collector/collector.h"
 #include "fcgi/collector/metrics.h"
+#include "fcgi/collector/names.h"
 #include "fcgi/collector/recent.h"
 #include "fcgi/collector/refused.h"
-#include "fcgi/collector/report.h"
+#include "fcgi/collector/report_form.h"
 #include "fcgi/collector/sentry.h"
 #include "fcgi/collector/throttle.h"
 #include "lib/base/arena.h"

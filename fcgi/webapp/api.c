@@ -1,5 +1,5 @@
 #include "fcgi/webapp/answer.h"
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/routes.h"

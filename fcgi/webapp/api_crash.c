@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "fcgi/webapp/answer.h"
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

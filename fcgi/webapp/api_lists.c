@@ -1,5 +1,5 @@
 #include "fcgi/webapp/answer.h"
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

@@ -1,4 +1,4 @@
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "lib/base/str.h"

@@ -6,13 +6,13 @@
  * the same for everybody.  Days are UTC days, from midnight to midnight, and today counts as one of
  * them, however little of it is over.
  */
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/live_versions.h"
 #include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

@@ -7,7 +7,7 @@
 
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/live_versions.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"

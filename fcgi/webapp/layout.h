@@ -1,7 +1,7 @@
 #ifndef WEBAPP_LAYOUT_H
 #define WEBAPP_LAYOUT_H
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 
 /*
  * layout - what every page has: header with product, version and reports, notices, footer.

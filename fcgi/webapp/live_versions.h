@@ -1,7 +1,7 @@
 #ifndef WEBAPP_LIVE_VERSIONS_H
 #define WEBAPP_LIVE_VERSIONS_H
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 
 /*
  * live_versions - which versions of a product are alive: those in the reports of the last 60 days,

@@ -4,10 +4,10 @@
  * ask.
  */
 #include "fcgi/webapp/answer.h"
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"

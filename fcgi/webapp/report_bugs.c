@@ -9,7 +9,7 @@
  */
 #include "fcgi/webapp/report_bugs.h"
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

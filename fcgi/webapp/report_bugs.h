@@ -1,7 +1,7 @@
 #ifndef WEBAPP_REPORT_BUGS_H
 #define WEBAPP_REPORT_BUGS_H
 
-#include "fcgi/webapp/report.h"
+#include "fcgi/webapp/report_common.h"
 
 /*
  * report_bugs - bugs that name the signature (`report_bugs`), and links that create one, filled in

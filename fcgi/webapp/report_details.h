@@ -1,7 +1,7 @@
 #ifndef WEBAPP_REPORT_DETAILS_H
 #define WEBAPP_REPORT_DETAILS_H
 
-#include "fcgi/webapp/report.h"
+#include "fcgi/webapp/report_common.h"
 
 /*
  * report_details - what a report says of itself: the table of details (`details`), the few values

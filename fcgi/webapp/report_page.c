@@ -6,12 +6,12 @@
  * report that is stored but not yet processed is put in front of the queue, and the page waits for
  * it.
  */
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/query.h"
-#include "fcgi/webapp/report.h"
+#include "fcgi/webapp/url_query.h"
+#include "fcgi/webapp/report_common.h"
 #include "fcgi/webapp/report_bugs.h"
 #include "fcgi/webapp/report_details.h"
 #include "fcgi/webapp/report_parts.h"

@@ -7,9 +7,9 @@
  */
 #include "fcgi/webapp/report_parts.h"
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"

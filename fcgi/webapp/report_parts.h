@@ -1,7 +1,7 @@
 #ifndef WEBAPP_REPORT_PARTS_H
 #define WEBAPP_REPORT_PARTS_H
 
-#include "fcgi/webapp/report.h"
+#include "fcgi/webapp/report_common.h"
 
 /*
  * report_parts - the tabs behind the first: lists of what came with the report, and the documents

@@ -1,7 +1,7 @@
 #ifndef WEBAPP_REPORT_STACKS_H
 #define WEBAPP_REPORT_STACKS_H
 
-#include "fcgi/webapp/report.h"
+#include "fcgi/webapp/report_common.h"
 
 /*
  * report_stacks - exceptions of Java, the stack of the crashing thread and those of the others:

@@ -10,7 +10,7 @@
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/search_form.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

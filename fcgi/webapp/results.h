@@ -1,7 +1,7 @@
 #ifndef WEBAPP_RESULTS_H
 #define WEBAPP_RESULTS_H
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "lib/web/param_spec.h"
 
 /*

@@ -2,7 +2,7 @@
 
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"

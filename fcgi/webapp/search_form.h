@@ -1,7 +1,7 @@
 #ifndef WEBAPP_SEARCH_FORM_H
 #define WEBAPP_SEARCH_FORM_H
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/operators.h"
 #include "lib/web/param_spec.h"
 

@@ -1,7 +1,7 @@
 #ifndef WEBAPP_SIGNATURE_GRAPH_H
 #define WEBAPP_SIGNATURE_GRAPH_H
 
-#include "fcgi/webapp/signature.h"
+#include "fcgi/webapp/signature_params.h"
 
 /*
  * signature_graph - crashes of a signature per day, one line for each of the commonest values of a

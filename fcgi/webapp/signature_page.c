@@ -3,14 +3,14 @@
  * summary, graph, reports, aggregations); bugs and comments come from elsewhere.  The addresses
  * below it answer one part, for which only that part is asked and made.
  */
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
-#include "fcgi/webapp/signature.h"
+#include "fcgi/webapp/signature_params.h"
 #include "fcgi/webapp/signature_graph.h"
 #include "fcgi/webapp/signature_summary.h"
 #include "lib/base/arena.h"

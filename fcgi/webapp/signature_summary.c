@@ -1,8 +1,8 @@
 #include "fcgi/webapp/signature_summary.h"
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

@@ -1,7 +1,7 @@
 #ifndef WEBAPP_SIGNATURE_SUMMARY_H
 #define WEBAPP_SIGNATURE_SUMMARY_H
 
-#include "fcgi/webapp/signature.h"
+#include "fcgi/webapp/signature_params.h"
 
 /*
  * signature_summary - the panels of the Summary tab.

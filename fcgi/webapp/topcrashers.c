@@ -12,7 +12,7 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/live_versions.h"
 #include "fcgi/webapp/pages.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

@@ -1,7 +1,7 @@
 #ifndef WEBAPP_TOPCRASHERS_H
 #define WEBAPP_TOPCRASHERS_H
 
-#include "fcgi/webapp/app.h"
+#include "fcgi/webapp/webapp.h"
 #include "lib/web/param_spec.h"
 
 /*

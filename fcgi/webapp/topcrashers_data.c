@@ -7,8 +7,8 @@
  */
 #include "fcgi/webapp/topcrashers.h"
 
-#include "fcgi/webapp/app.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/webapp.h"
+#include "fcgi/webapp/url_query.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"

@@ -14,7 +14,7 @@
 #include "lib/signature/frame.h"
 #include "lib/signature/gen.h"
 #include "lib/signature/patterns.h"
-#include "lib/signature/text.h"
+#include "lib/signature/sig_text.h"
 
 static bool is_windows(const json_t *data)
 {

@@ -9,7 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
-#include "lib/signature/text.h"
+#include "lib/signature/sig_text.h"
 
 /* Where each key comes from; see docs/signatures.md. */
 static const struct {

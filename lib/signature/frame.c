@@ -12,7 +12,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/signature/function.h"
-#include "lib/signature/text.h"
+#include "lib/signature/sig_text.h"
 
 static struct str read_line(const json_t *v, struct sig_frame *f)
 {

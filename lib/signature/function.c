@@ -12,7 +12,7 @@
 
 #include "lib/base/str.h"
 #include "lib/base/util.h"
-#include "lib/signature/text.h"
+#include "lib/signature/sig_text.h"
 
 /*
  * A name has 64 KiB at most (SIG_FUNCTION_BYTES_MAX), and no step makes it sixteen times as long.

@@ -116,7 +116,7 @@ bool session_check_token(struct req *r, struct err *err);
 bool session_load(struct req *r, struct err *err); /* fills in r->user from the cookie */
 bool session_check_csrf(struct req *r, struct err *err);
 
-/* worker.c */
+/* request_worker.c */
 /* Runs the handler of r->route; what it fails with, or what it forgets, becomes the answer. */
 void answer_of_handler(struct req *r);
 
@@ -128,7 +128,7 @@ bool resp_error(struct req *r, int status, const struct err *err);
 int status_of(enum err_code code);
 struct str req_raw_target(struct req *r); /* path and query, for redirects back */
 
-/* worker.c */
+/* request_worker.c */
 int web_worker(void *arg, int index);
 int web_stand_in(void *arg, int index); /* 503 to everybody, while no worker comes up */
 

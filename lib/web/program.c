@@ -176,7 +176,7 @@ static void log_configuration(const struct web_app *web)
     }
 }
 
-/* In the parent; workers reload by themselves (worker.c). */
+/* In the parent; workers reload by themselves (request_worker.c). */
 static void hangup(void *arg)
 {
     struct web_app *web = arg;

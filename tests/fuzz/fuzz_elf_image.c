@@ -21,7 +21,7 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
-#include "tools/dump-syms/module.h"
+#include "tools/dump-syms/module_symbols.h"
 
 enum { FRAMES_MAX = 64, HANDLER_STACK = 1 << 20 };
 

@@ -6,7 +6,7 @@
 #include "lib/base/util.h"
 #include "lib/crash/reduce.h"
 #include "lib/crash/schema.h"
-#include "tests/unit/doc.h"
+#include "tests/unit/json_doc.h"
 
 static const struct {
     const char *label, *in, *pub, *prot;

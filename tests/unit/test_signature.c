@@ -9,7 +9,7 @@
 #include "lib/base/util.h"
 #include "lib/signature/patterns.h"
 #include "lib/signature/signature.h"
-#include "tests/unit/doc.h"
+#include "tests/unit/json_doc.h"
 
 static struct siglists *lists;
 

@@ -8,7 +8,7 @@
 #include "lib/crash/field.h"
 #include "lib/crash/telemetry.h"
 #include "lib/crash/version_key.h"
-#include "tests/unit/doc.h"
+#include "tests/unit/json_doc.h"
 
 static const struct {
     const char *version, *key; /* NULL: no version */

@@ -34,7 +34,7 @@
 #include "lib/store/store.h"
 #include "queries.h"
 #include "tools/datil/app.h"
-#include "tools/datil/doctor.h"
+#include "tools/datil/cmd_doctor.h"
 
 /*
  * PAGE is what one statement asks for.  SHOWN_MAX lines are as many as anybody reads, SUSPECTS_MAX

@@ -30,7 +30,7 @@ enum {
 
 /*
  * The spool before the store: a report that leaves it meanwhile is in the store by the time that
- * is copied.  The database comes before both (backup.c), so that what it knows of is there.
+ * is copied.  The database comes before both (cmd_backup.c), so that what it knows of is there.
  */
 const struct snapshot_part snapshot_parts[] = {
     {"config", CONF_DATIL_VAR, "/config"},

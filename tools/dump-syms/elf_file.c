@@ -15,7 +15,7 @@
 #include <zlib.h>
 
 #include "lib/base/util.h"
-#include "tools/dump-syms/unpack.h"
+#include "tools/dump-syms/decompress.h"
 
 /*
  * How much more than its own size a file may become. 64 MiB are granted to small ones, whose few

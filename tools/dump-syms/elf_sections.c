@@ -17,7 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/elf_file.h"
-#include "tools/dump-syms/unpack.h"
+#include "tools/dump-syms/decompress.h"
 
 enum {
     COMPRESSED_ZSTD = 2, /* ELFCOMPRESS_ZSTD of the gABI, newer than the header of Debian 12 */

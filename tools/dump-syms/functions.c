@@ -19,7 +19,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "tools/dump-syms/lines.h"
-#include "tools/dump-syms/names.h"
+#include "tools/dump-syms/function_names.h"
 #include "tools/dump-syms/split.h"
 
 /*

@@ -27,7 +27,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/image.h"
-#include "tools/dump-syms/module.h"
+#include "tools/dump-syms/module_symbols.h"
 #include "tools/dump-syms/sym.h"
 
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */

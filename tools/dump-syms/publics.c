@@ -12,7 +12,7 @@
 #include "lib/base/vec.h"
 #include "tools/dump-syms/functions.h"
 #include "tools/dump-syms/image.h"
-#include "tools/dump-syms/names.h"
+#include "tools/dump-syms/function_names.h"
 #include "tools/dump-syms/sym.h"
 
 /*

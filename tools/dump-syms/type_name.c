@@ -65,8 +65,8 @@ static void put_base(Dwarf_Die *type, struct strbuf *out)
 }
 
 /*
- * Classes and enumerations, with the scope that the first pass has noted (names.c).  A type without
- * a name may be the closure of a lambda, which has one made of its parameters.
+ * Classes and enumerations, with the scope that the first pass has noted (function_names.c).  A
+ * type without a name may be the closure of a lambda, which has one made of its parameters.
  */
 static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
 {

@@ -1,7 +1,7 @@
 #ifndef DUMP_SYMS_TYPE_NAME_H
 #define DUMP_SYMS_TYPE_NAME_H
 
-#include "tools/dump-syms/names.h"
+#include "tools/dump-syms/function_names.h"
 
 /*
  * type_name - types of C++ as the demangler of the C++ library writes them.

@@ -11,7 +11,7 @@
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/part.h"
-#include "lib/search/columns/sort.h"
+#include "lib/search/columns/row_sort.h"
 
 /* A list of one element is shown as that element, as clients know it. */
 static json_t *list_json(const struct column *c, uint32_t code)

@@ -23,7 +23,7 @@
 #include "lib/search/columns/match.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
-#include "lib/search/columns/sort.h"
+#include "lib/search/columns/row_sort.h"
 #include "lib/search/query.h"
 
 /*

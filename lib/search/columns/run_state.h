@@ -4,8 +4,8 @@
 #include "lib/search/columns/match.h"
 
 /*
- * run_state - what a search holds while it runs; run.c drives it, agg*.c, sort.c and hits.c each
- * have their part of it.
+ * run_state - what a search holds while it runs; run.c drives it, agg*.c, row_sort.c and hits.c
+ * each have their part of it.
  *
  * Ownership  All but the reader and the query ends with the search.  The reader stays: its mappings
  *            and its numberings (unify.h) are what makes the next search fast.

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "cron/job.h"
+#include "cron/jobs.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 

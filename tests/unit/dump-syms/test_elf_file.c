@@ -13,7 +13,7 @@
 
 #include "lib/base/util.h"
 #include "tools/dump-syms/elf_file.h"
-#include "tools/dump-syms/unpack.h"
+#include "tools/dump-syms/decompress.h"
 
 enum { PLAIN_BYTES = 3 << 20, PACKED_MAX = 1 << 16 };
 

@@ -18,7 +18,7 @@
 #include "processor/job.h"
 #include "processor/rule_table.h"
 #include "processor/rules.h"
-#include "tests/unit/doc.h"
+#include "tests/unit/json_doc.h"
 
 static struct {
     int exit_code;

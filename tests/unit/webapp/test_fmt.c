@@ -7,7 +7,7 @@
 
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/fmt.h"
-#include "fcgi/webapp/query.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/version_order.h"
 #include "lib/base/fs.h"
 #include "lib/base/util.h"

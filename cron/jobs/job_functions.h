@@ -1,0 +1,22 @@
+#ifndef CRON_JOBS_JOB_FUNCTIONS_H
+#define CRON_JOBS_JOB_FUNCTIONS_H
+
+#include "cron/jobs.h"
+
+/* The functions behind the table in ../jobs.c; each says what it does in its file. */
+bool job_crontest(struct job_context *x, struct err *err);
+bool job_retention(struct job_context *x, struct err *err);
+bool job_compactindex(struct job_context *x, struct err *err);
+bool job_verifyprocessed(struct job_context *x, struct err *err);
+bool job_updatemissing(struct job_context *x, struct err *err);
+bool job_republish(struct job_context *x, struct err *err);
+bool job_clearsessions(struct job_context *x, struct err *err);
+bool job_expire_symbols(struct job_context *x, struct err *err);
+bool job_clear_uploads(struct job_context *x, struct err *err);
+bool job_clear_missing_symbols(struct job_context *x, struct err *err);
+bool job_clear_orphans(struct job_context *x, struct err *err);
+bool job_symcache_janitor(struct job_context *x, struct err *err);
+bool job_verify_storage(struct job_context *x, struct err *err);
+bool job_cleanse_cronlog(struct job_context *x, struct err *err);
+
+#endif

@@ -1,0 +1,316 @@
+/*
+ * What a worker of the web application keeps between requests, and the one way to search.
+ *
+ * A worker opens the store and reads the products before its first request, for without them no
+ * page is any good.  The index and the signature lists are opened when somebody needs them: pages
+ * that only read documents go on while the index is away.  Everything here belongs to one process
+ * that serves one request at a time; so nothing is locked, and each worker has its own copies.
+ */
+#include "fcgi/webapp/webapp.h"
+
+#include <assert.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "fcgi/webapp/live_versions.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/search/search.h"
+#include "lib/signature/signature.h"
+#include "queries.h"
+
+enum { ASSET_MAX = 4 << 20 }; /* the largest file of static/ has 50 KB */
+
+static int by_path(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/*
+ * Browsers keep style sheets and scripts for an hour; their addresses carry a hash of everything
+ * below static/, so that a new release never runs against an old script.  In the order of the
+ * names: two servers with the same files give the same address.
+ */
+static void set_asset(struct webapp *app)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s/static", fs_share_dir());
+    uint64_t h = 0;
+    FTS *fts = fts_open((char *[]){folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_path);
+    for (FTSENT *e = NULL; fts && (e = fts_read(fts));) {
+        FREE_LATER char *bytes = NULL;
+        size_t n = 0;
+        if (e->fts_info == FTS_F && fs_read(e->fts_path, ASSET_MAX, &bytes, &n, ERR_IGNORED))
+            h = hash64_seed(bytes, n, h);
+    }
+    if (fts)
+        fts_close(fts);
+    snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
+}
+
+/*
+ * For links that leave the installation: in bugs, and in answers of the API.  Without the key it is
+ * the address that the server listens on, which is right for a trial on one machine.
+ */
+static void set_base_url(struct webapp *app, const struct conf *conf)
+{
+    const char *set = conf_text(conf, CONF_DATIL_BASE_URL);
+    char url[512];
+    if (*set)
+        snprintf(url, sizeof url, "%s", set);
+    else
+        snprintf(url, sizeof url, "http://%s:%lld", conf_text(conf, CONF_DATIL_BIND),
+                 (long long)conf_int(conf, CONF_DATIL_PORT));
+    size_t n = strlen(url);
+    if (n > 0 && url[n - 1] == '/')
+        url[n - 1] = '\0';
+    app->base_url = xstrdup(url);
+}
+
+/* app_stop takes what was made so far, since the rest of the structure is zero. */
+bool app_start(struct web_app *web, void **ret_app, struct err *err)
+{
+    const struct conf *conf = web_conf(web);
+    struct webapp *app = xcalloc(1, sizeof *app);
+    const struct store_config store = store_config_of(conf);
+    app->fields = web_fields(web);
+    app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
+    set_asset(app);
+    set_base_url(app, conf);
+    if (!store_open(&store, &app->store, err) ||
+        !products_load(conf_text(conf, CONF_DATIL_VAR), &app->products, err)) {
+        app_stop(app);
+        return false;
+    }
+    *ret_app = app;
+    return true;
+}
+
+static void drop_notices(struct webapp *app)
+{
+    for (size_t i = 0; i < app->notice_count; i++) {
+        free(app->notices[i].severity);
+        free(app->notices[i].message);
+    }
+    free(app->notices);
+    app->notices = NULL;
+    app->notice_count = 0;
+}
+
+void app_stop(void *arg)
+{
+    struct webapp *app = arg;
+    if (app->store)
+        store_close(app->store);
+    if (app->index)
+        index_reader_close(app->index);
+    products_release(&app->products);
+    siglists_free(app->siglists);
+    live_versions_free(app->versions);
+    drop_notices(app);
+    free(app->base_url);
+    free(app->index_dir);
+    free(app);
+}
+
+/*
+ * HUP.  Products that cannot be read now stay those of before: a slip in a file must not take pages
+ * away.  Versions and notices are asked for again when a page wants them.
+ */
+void app_reload(void *arg)
+{
+    struct webapp *app = arg;
+    struct err err = {0};
+    live_versions_free(app->versions);
+    app->versions = NULL;
+    app->notices_until_ms = 0;
+    if (!products_refresh(&app->products, &err))
+        log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));
+}
+
+struct webapp *app_of(struct req *r)
+{
+    return req_app(r);
+}
+
+const struct field_table *app_fields(struct req *r)
+{
+    return app_of(r)->fields;
+}
+
+/*
+ * Not opened at the start, and tried again with every request until it works: an index that is
+ * still to be made, by the keeper for instance, appears without a restart.
+ */
+bool app_index(struct webapp *app, struct index_reader **ret, struct err *err)
+{
+    if (!app->index && !index_reader_open(app->index_dir, app->fields, &app->index, err))
+        return err_wrap(err, "opening the crash index");
+    *ret = app->index;
+    return true;
+}
+
+bool app_siglists(struct webapp *app, const struct siglists **ret, struct err *err)
+{
+    if (!app->siglists && !siglists_load(NULL, &app->siglists, err))
+        return err_wrap(err, "loading the signature lists");
+    *ret = app->siglists;
+    return true;
+}
+
+/*
+ * Products change by hand, so a look at the directory for each request is enough to have them live.
+ * One that cannot be read now leaves those of before.
+ */
+const struct products *app_products(struct req *r)
+{
+    struct webapp *app = app_of(r);
+    struct err err = {0};
+    if (!products_refresh(&app->products, &err))
+        log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));
+    return &app->products;
+}
+
+bool app_product(struct req *r, struct str name, const struct product **ret, struct err *err)
+{
+    const struct products *all = app_products(r);
+    if (name.n == 0 && all->n > 0) {
+        *ret = &all->v[0];
+        return true;
+    }
+    const struct product *found = products_find(all, name);
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "There is no product of that name");
+    *ret = found;
+    return true;
+}
+
+/* The one place where a permission becomes what the reducer and the search understand. */
+enum perm app_reader(struct req *r)
+{
+    return req_may(r, "view_pii") ? PERM_PROTECTED : PERM_PUBLIC;
+}
+
+/*
+ * A health check that takes longer has failed: those who ask wait a few seconds only.  The long
+ * limit is for people with the permission run_long_queries.
+ */
+enum { LONG_SEARCH_S = 120, CHECK_SEARCH_S = 5 };
+
+/*
+ * In mono_ms, from the arrival of the request: what has passed before a search began counts, and so
+ * a page with three searches has no more time than one.
+ */
+static int64_t deadline(struct req *r, bool is_check)
+{
+    int64_t seconds = conf_int(req_conf(r), CONF_SEARCH_TIMEOUT_S);
+    if (is_check)
+        seconds = MIN(seconds, (int64_t)CHECK_SEARCH_S);
+    else if (req_may(r, "run_long_queries"))
+        seconds = MAX(seconds, (int64_t)LONG_SEARCH_S);
+    return req_started_ms(r) + seconds * 1000;
+}
+
+static bool is_abandoned(void *asker)
+{
+    return req_is_abandoned(asker);
+}
+
+static const char *const *product_names(struct req *r)
+{
+    const struct products *all = app_products(r);
+    const char **names = arena_array(req_arena(r), all->n + 1, sizeof *names);
+    for (size_t i = 0; i < all->n; i++)
+        names[i] = arena_strdup(req_arena(r), all->v[i].name);
+    return names;
+}
+
+/*
+ * Every search takes a turn, so that a few long ones cannot occupy all workers; those that a page
+ * can do without do not wait for one, and a health check must not, for it has to answer while
+ * everything is busy.
+ */
+bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
+                const char **ret_form_param, struct err *err)
+{
+    struct index_reader *index = NULL;
+    const char *form_param = NULL;
+    const struct search_context ctx = {
+        .now_us = req_now_us(r),
+        .reader = how.as_public ? PERM_PUBLIC : app_reader(r),
+        .is_unredacted = how.is_unredacted,
+        .is_html = how.is_html,
+        .deadline_ms = deadline(r, how.is_check),
+        .max_buckets = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BUCKETS),
+        .max_bytes = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BYTES),
+        .is_abandoned = is_abandoned,
+        .asker = r,
+        .products = product_names(r),
+    };
+    /* Whatever page searches, strangers can open it again and again: see routes.c. */
+    assert(req_has_rate_limit(r) || how.is_extra || how.is_check);
+    if ((!how.is_check && !req_take_turn(r, !how.is_extra, err)) ||
+        !app_index(app_of(r), &index, err))
+        return false;
+    if (search_answer(req_arena(r), index, &ctx, query_params(q), ret, &form_param, err))
+        return true;
+    if (ret_form_param)
+        *ret_form_param = form_param;
+    return false;
+}
+
+/*
+ * An answer of a few MB can be a page of hundreds: every value is a link, and every link repeats
+ * the whole query.  The text names what makes the page smaller.
+ */
+bool app_goes_on(struct req *r, struct err *err)
+{
+    enum { PAGE_MIB = 64 };
+    if (req_arena(r)->used_bytes > (size_t)PAGE_MIB << 20)
+        return err_set(err, ERR_INVALID,
+                       "This page would take more than %d MiB. Lower _facets_size, ask for fewer "
+                       "facets or columns, or take the answer from /api/SuperSearch/.",
+                       PAGE_MIB);
+    if (mono_ms() >= deadline(r, false))
+        return err_set(err, ERR_INVALID,
+                       "Search query timed out. Simplify the search pattern and try again.");
+    return !req_is_abandoned(r) || err_set(err, ERR_INVALID, "nobody waits for this page");
+}
+
+const json_t *app_facet(const json_t *answer, const char *name)
+{
+    return jget_arr(jget_obj(answer, "facets"), name);
+}
+
+struct str app_bug_url(struct req *r, const char *bug_id)
+{
+    return str_of(
+        arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), CONF_BUG_TRACKER_URL), bug_id));
+}
+
+/*
+ * To the database, where administrators read it, and to the log, which keeps it when the database
+ * does not answer: what was asked for is then done all the same, for a download is not worth less
+ * than its record, but the failure is in the log.
+ */
+void app_audit(struct req *r, const char *object, const char *object_id, const char *action,
+               const char *message)
+{
+    const struct web_user *user = req_user(r);
+    struct err err = {0};
+    log_event(LOG_INFO, "audit", action, LOG_S("object", object), LOG_S("object_id", object_id),
+              LOG_I("user_id", user->id));
+    if (!DB_EXEC(req_db(r), &q_audit_add, &err, user->id ? db_int(req_arena(r), user->id) : NULL,
+                 user->email ? user->email : "", object, object_id, action, message))
+        log_event(LOG_WARN, "audit_failed", "the audit log cannot be written", LOG_E(&err));
+}
