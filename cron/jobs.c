@@ -48,12 +48,3 @@ const struct cron_job *cron_job_find(const char *name)
             return &cron_jobs[i];
     return NULL;
 }
-
-const char *job_arg(const struct job_context *x, const char *key)
-{
-    size_t n = strlen(key);
-    for (const char *const *a = x->args; a && *a; a++)
-        if (strncmp(*a, key, n) == 0 && ((*a)[n] == '=' || !(*a)[n]))
-            return (*a)[n] ? *a + n + 1 : "";
-    return NULL;
-}

@@ -311,7 +311,7 @@ bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *er
     write_modules(&d);
     write_breakpad_info(&d);
     write_thread_names(&d);
-    dump_write_system(&d.w, q);
+    dump_write_system(&d.w, q->target, q->send_command_line, q->send_environment);
     bool ok = writer_end(&d.w, err);
     VEC_RELEASE(&d.threads);
     VEC_RELEASE(&d.regions);

@@ -124,18 +124,13 @@ static const struct text_stream {
     {MOZ_LINUX_LIMITS, "limits", NULL, 16 << 10},
 };
 
-static bool is_wanted(uint32_t type, const struct dump_request *q)
+static void write_texts(struct writer *w, const struct target *t, bool send_command_line,
+                        bool send_environment)
 {
-    return (type != LINUX_CMD_LINE || q->send_command_line) &&
-           (type != LINUX_ENVIRON || q->send_environment);
-}
-
-static void write_texts(struct writer *w, const struct dump_request *q)
-{
-    const struct target *t = q->target;
     for (size_t i = 0; i < ARRAY_LEN(text_streams); i++) {
         const struct text_stream *s = &text_streams[i];
-        if (!is_wanted(s->type, q))
+        if ((s->type == LINUX_CMD_LINE && !send_command_line) ||
+            (s->type == LINUX_ENVIRON && !send_environment))
             continue;
         STRBUF_AUTO text;
         sb_init(&text, s->max_bytes);
@@ -150,9 +145,10 @@ static void write_texts(struct writer *w, const struct dump_request *q)
     w_stream(w, LINUX_MAPS, w_blob(w, maps.p, maps.n).rva);
 }
 
-void dump_write_system(struct writer *w, const struct dump_request *q)
+void dump_write_system(struct writer *w, const struct target *t, bool send_command_line,
+                       bool send_environment)
 {
     write_system_info(w);
-    write_misc_info(w, q->target);
-    write_texts(w, q);
+    write_misc_info(w, t);
+    write_texts(w, t, send_command_line, send_environment);
 }

@@ -2,6 +2,7 @@
  * The small ones: crontest, clearsessions, cleanse_cronlog, compactindex.  Each is one statement,
  * or one call, that may be broken off anywhere and does the rest the next time.
  */
+#include "cron/job_context.h"
 #include "cron/jobs.h"
 #include "cron/jobs/job_functions.h"
 #include "lib/base/conf.h"

@@ -1,7 +1,7 @@
 #ifndef CRON_JOBS_JOB_FUNCTIONS_H
 #define CRON_JOBS_JOB_FUNCTIONS_H
 
-#include "cron/jobs.h"
+#include "cron/job_context.h"
 
 /* The functions behind the table in ../jobs.c; each says what it does in its file. */
 bool job_crontest(struct job_context *x, struct err *err);

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "cron/job_context.h"
 #include "cron/jobs.h"
 #include "cron/jobs/job_functions.h"
 #include "cron/schedule.h"

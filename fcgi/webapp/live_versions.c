@@ -9,6 +9,7 @@
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/version_order.h"
+#include "fcgi/webapp/webapp.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
@@ -171,49 +172,15 @@ static void list_versions(struct live_versions *l, const struct product *product
             l->v[l->n++] = (struct live_version){str_dup(c->v[i].text), c->v[i].count, false};
 }
 
-static void empty(struct live_versions *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        free(l->v[i].text);
-    free(l->v);
-    l->v = NULL;
-    l->n = 0;
-}
-
-void live_versions_free(struct live_versions *all)
-{
-    while (all) {
-        struct live_versions *next = all->next;
-        empty(all);
-        free(all->product);
-        free(all);
-        all = next;
-    }
-}
-
-static struct live_versions *slot(struct webapp *app, const char *product)
-{
-    struct live_versions *l = app->versions;
-    while (l && strcmp(l->product, product) != 0)
-        l = l->next;
-    if (!l) {
-        l = xcalloc(1, sizeof *l);
-        l->product = xstrdup(product);
-        l->next = app->versions;
-        app->versions = l;
-    }
-    return l;
-}
-
 const struct live_versions *live_versions_of(struct req *r, const struct product *product)
 {
-    struct live_versions *l = slot(app_of(r), product->name);
+    struct live_versions *l = versions_kept_of(&app_of(r)->versions, product->name);
     if (l->until_ms > mono_ms())
         return l;
     json_auto_t *answer = NULL;
     struct err err = {0};
     if (ask(r, product, &answer, &err)) {
-        empty(l);
+        versions_kept_clear(l);
         struct candidates c = candidates_of(req_arena(r), app_facet(answer, "version"));
         list_versions(l, product, &c);
     } else if (err.code != ERR_BUSY) {

@@ -13,7 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "fcgi/webapp/live_versions.h"
+#include "fcgi/webapp/versions_kept.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
@@ -116,7 +116,7 @@ void app_stop(void *arg)
         index_reader_close(app->index);
     products_release(&app->products);
     siglists_free(app->siglists);
-    live_versions_free(app->versions);
+    versions_kept_free(app->versions);
     drop_notices(app);
     free(app->base_url);
     free(app->index_dir);
@@ -131,7 +131,7 @@ void app_reload(void *arg)
 {
     struct webapp *app = arg;
     struct err err = {0};
-    live_versions_free(app->versions);
+    versions_kept_free(app->versions);
     app->versions = NULL;
     app->notices_until_ms = 0;
     if (!products_refresh(&app->products, &err))

@@ -15,7 +15,7 @@
  *            until the request ends.
  * Threads    One worker, one request at a time.
  */
-struct live_versions; /* live_versions.h */
+struct live_versions; /* versions_kept.h */
 struct siglists;
 
 struct notice {

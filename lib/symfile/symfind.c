@@ -126,26 +126,6 @@ static struct str base_name(struct str path)
     return path;
 }
 
-/* "xul.pdb" has symbols in "xul.sym", everything else in its name with ".sym" behind it; the ending
- * .pdb is compared without case, as the tools that write it do not agree. */
-bool symfind_sym_name(struct str debug_file, char *out, size_t out_size, struct err *err)
-{
-    if (debug_file.n == 0 || str_eq(debug_file, STR(".")) || str_eq(debug_file, STR("..")))
-        return err_set(err, ERR_INVALID, "no file name");
-    for (size_t i = 0; i < debug_file.n; i++) {
-        unsigned char c = (unsigned char)debug_file.p[i];
-        if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
-            return err_set(err, ERR_INVALID, "a file name with a path or control characters");
-    }
-    struct str stem = debug_file;
-    if (stem.n >= 4 && str_eq_nocase(str_sub(stem, stem.n - 4, 4), STR(".pdb")))
-        stem.n -= 4;
-    if (stem.n + sizeof ".sym" > out_size)
-        return err_set(err, ERR_INVALID, "a file name of %zu bytes", debug_file.n);
-    snprintf(out, out_size, STR_FMT ".sym", STR_ARG(stem));
-    return true;
-}
-
 /* A stat tells whether it is there and gives the stamp at once. */
 static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey *k, const char *id,
                        const char *suffix, uint64_t *ret_stamp)

@@ -81,10 +81,4 @@ void symfind_free(struct symfind *s);
  */
 void symfind_get(struct symfind *s, const struct symfind_key *key, struct symfind_result *ret);
 
-/*
- * Name of the symbols file for a debug file: xul.pdb -> xul.sym, libxul.so ->
- * libxul.so.sym.  ERR_INVALID for names that may not become a path.
- */
-bool symfind_sym_name(struct str debug_file, char *out, size_t out_size, struct err *err);
-
 #endif

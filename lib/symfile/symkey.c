@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "lib/symfile/sym_parse.h"
-#include "lib/symfile/symfind.h"
 
 /* What the upload protocol allows: no control characters, nothing that means something in a URL or
  * a path, and of Unicode all but U+0080 to U+00FF. */
@@ -73,12 +72,32 @@ bool symkey_parse(struct str text, struct symkey *ret, struct err *err)
                        str_sub(text, second + 1, SIZE_MAX), ret, err);
 }
 
+/* "xul.pdb" has symbols in "xul.sym", everything else in its name with ".sym" behind it; the ending
+ * .pdb is compared without case, as the tools that write it do not agree. */
+bool symkey_file_name(struct str debug_file, char *out, size_t out_size, struct err *err)
+{
+    if (debug_file.n == 0 || str_eq(debug_file, STR(".")) || str_eq(debug_file, STR("..")))
+        return err_set(err, ERR_INVALID, "no file name");
+    for (size_t i = 0; i < debug_file.n; i++) {
+        unsigned char c = (unsigned char)debug_file.p[i];
+        if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+            return err_set(err, ERR_INVALID, "a file name with a path or control characters");
+    }
+    struct str stem = debug_file;
+    if (stem.n >= 4 && str_eq_nocase(str_sub(stem, stem.n - 4, 4), STR(".pdb")))
+        stem.n -= 4;
+    if (stem.n + sizeof ".sym" > out_size)
+        return err_set(err, ERR_INVALID, "a file name of %zu bytes", debug_file.n);
+    snprintf(out, out_size, STR_FMT ".sym", STR_ARG(stem));
+    return true;
+}
+
 /* What a look-up of the module finds: xul.pdb/<ID>/xul.sym. */
 bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey *ret,
                       struct err *err)
 {
     char file[SYMKEY_PART_MAX + 1];
-    return symfind_sym_name(debug_file, file, sizeof file, err) &&
+    return symkey_file_name(debug_file, file, sizeof file, err) &&
            symkey_make(debug_file, debug_id, str_of(file), ret, err);
 }
 
@@ -86,7 +105,7 @@ bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey 
 bool symkey_is_of_module(const struct symkey *k)
 {
     char file[SYMKEY_PART_MAX + 1];
-    return symfind_sym_name(str_of(k->debug_file), file, sizeof file, ERR_IGNORED) &&
+    return symkey_file_name(str_of(k->debug_file), file, sizeof file, ERR_IGNORED) &&
            str_eq(str_of(file), str_of(k->file));
 }
 

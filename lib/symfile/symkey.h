@@ -24,6 +24,11 @@ struct symkey {
 bool symkey_parse(struct str text, struct symkey *ret, struct err *err);
 bool symkey_make(struct str debug_file, struct str debug_id, struct str file, struct symkey *ret,
                  struct err *err);
+/*
+ * Name of the symbols file for a debug file: xul.pdb -> xul.sym, libxul.so ->
+ * libxul.so.sym.  ERR_INVALID for names that may not become a path.
+ */
+bool symkey_file_name(struct str debug_file, char *out, size_t out_size, struct err *err);
 /* For the .sym file of a module: the file name follows from the debug file. */
 bool symkey_of_module(struct str debug_file, struct str debug_id, struct symkey *ret,
                       struct err *err);

@@ -9,7 +9,7 @@
  * pointer: unless the memory map or the fault itself says that pc cannot be executed, it
  * counts as code.
  */
-#include "lib/unwind/cpu.h"
+#include "lib/unwind/bad_call.h"
 
 #include "lib/base/util.h"
 #include "lib/minidump/context.h"
@@ -54,7 +54,7 @@ static bool is_bad_pc(const struct step *s, uint64_t pc)
 static bool is_caller(const struct step *s, uint64_t address)
 {
     const struct mdmp_mapping *map = mdmp_maps_at(&s->walk->facts->maps, address - 1);
-    return walk_is_return_address(s, address) ||
+    return step_is_return_address(s, address) ||
            (address > CPU_LOWEST_PC && map && map->can_execute);
 }
 

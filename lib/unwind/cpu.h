@@ -1,7 +1,7 @@
 #ifndef UNWIND_CPU_H
 #define UNWIND_CPU_H
 
-#include "lib/unwind/walk.h"
+#include "lib/unwind/walk_frames.h"
 
 /*
  * cpu - what differs between processors in a stack walk: one row of operations each.
@@ -65,13 +65,7 @@ extern const struct cpu_ops cpu_amd64, cpu_x86, cpu_arm, cpu_arm64, cpu_mips, cp
  * Whether a word looks like a return address: it points behind something in a module,
  * and where the module has symbols, into or behind a function.
  */
-bool walk_is_return_address(const struct step *s, uint64_t address);
-
-/* The caller of a first frame whose pc holds no code (bad_call.c); false: not one of those. */
-bool walk_bad_call(const struct step *s, struct mdmp_context *ret);
-
-/* STACK WIN records, in a file of their own. */
-bool x86_windows_cfi(const struct step *s, struct mdmp_context *ret);
+bool step_is_return_address(const struct step *s, uint64_t address);
 
 /* A word of the thread's stack; false outside it. */
 static inline bool step_word(const struct step *s, uint64_t addr, uint64_t *ret)

@@ -9,6 +9,7 @@
 
 #include "lib/base/util.h"
 #include "lib/minidump/context.h"
+#include "lib/unwind/x86_win.h"
 
 /* Indices of the registers in their layouts (report order). */
 enum { EIP, ESP, EBP, EBX, ESI, EDI };

@@ -15,6 +15,7 @@
 #include "lib/minidump/memory.h"
 #include "lib/minidump/module.h"
 #include "lib/symfile/csym.h"
+#include "lib/unwind/bad_call.h"
 #include "lib/unwind/cpu.h"
 #include "lib/unwind/facts.h"
 
@@ -47,16 +48,6 @@ const char *walk_trust_name(enum walk_trust trust)
 const char *walk_trust_text(enum walk_trust trust)
 {
     return trusts[trust].text;
-}
-
-const struct cpu_ops *cpu_ops_of(enum mdmp_cpu cpu)
-{
-    static const struct cpu_ops *const rows[] = {&cpu_amd64, &cpu_x86,  &cpu_arm,
-                                                 &cpu_arm64, &cpu_mips, &cpu_mips64};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i]->cpu == cpu)
-            return rows[i];
-    return NULL;
 }
 
 /*
@@ -215,22 +206,6 @@ static enum cpu_found by_cfi(const struct step *s, struct mdmp_context *ret)
 }
 
 /*
- * One byte is taken off before looking: a call that never returns may be the last instruction of
- * its function, and then the return address already belongs to the next one.
- */
-bool walk_is_return_address(const struct step *s, uint64_t address)
-{
-    uint64_t a = address - 1;
-    if (address <= 1 || (s->cpu->is_candidate && !s->cpu->is_candidate(address)))
-        return false;
-    size_t module = mdmp_module_at(&s->walk->facts->modules, a);
-    if (module == SIZE_MAX)
-        return false;
-    const struct module_symbols *m = walk_symbols_of(s->walk->symbols, module);
-    return !m->is_open || csym_is_code(&m->csym, a - s->walk->facts->modules.v[module].base);
-}
-
-/*
  * The last resort: the nearest word of the stack that could be a return address.  Old values of
  * finished calls look the same, so what is found is marked as such and signatures trust it less.
  */
@@ -246,7 +221,7 @@ static bool by_scan(const struct step *s, struct mdmp_context *ret)
         uint64_t at = sp + i * s->cpu->word_bytes;
         if (!step_word(s, at, &word))
             return false;
-        if (!walk_is_return_address(s, word))
+        if (!step_is_return_address(s, word))
             continue;
         struct mdmp_context caller = step_caller(s);
         mdmp_reg_set(&caller, layout->pc, word);

@@ -13,6 +13,7 @@
 #include "lib/unwind/analysis.h"
 #include "lib/unwind/facts.h"
 #include "lib/unwind/walk.h"
+#include "lib/unwind/walk_frames.h"
 #include "lib/unwind/walk_symbols.h"
 
 /*

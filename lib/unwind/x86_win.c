@@ -2,7 +2,7 @@
  * STACK WIN records: how MSVC describes x86 frames.  Type 0 (FPO) gives sizes only, type 4
  * a postfix program over 32-bit values with variables.
  */
-#include "lib/unwind/cpu.h"
+#include "lib/unwind/x86_win.h"
 
 #include "lib/base/err.h"
 #include "lib/base/str.h"

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/extents.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(f->text_length > 0 && s.cfi.p[f->text + f->text_length - 1] == '\n');
     }
     sym_finish(&s);
+    extents_add(&s);
     sym_release(&s);
     return 0;
 }

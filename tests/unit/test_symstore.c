@@ -132,13 +132,13 @@ static void test_sym_name(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char out[64] = "";
-        bool ok = symfind_sym_name(str_of(names[i].debug_file), out, sizeof out, ERR_IGNORED);
+        bool ok = symkey_file_name(str_of(names[i].debug_file), out, sizeof out, ERR_IGNORED);
         if (ok != (names[i].want != NULL) || (ok && strcmp(out, names[i].want) != 0))
             fail_msg("%s: %s", names[i].debug_file, out);
     }
     char tiny[8];
-    assert_false(symfind_sym_name(STR("abcd"), tiny, sizeof tiny, ERR_IGNORED));
-    assert_true(symfind_sym_name(STR("abc"), tiny, sizeof tiny, ERR_IGNORED));
+    assert_false(symkey_file_name(STR("abcd"), tiny, sizeof tiny, ERR_IGNORED));
+    assert_true(symkey_file_name(STR("abc"), tiny, sizeof tiny, ERR_IGNORED));
 }
 
 static void test_header(void **state)

@@ -8,6 +8,7 @@
 
 #include <dwarf.h>
 
+#include "lib/base/rd.h"
 #include "tools/dump-syms/cfi_program.h"
 #include "tools/dump-syms/cfi_text.h"
 

@@ -8,7 +8,7 @@
  *
  * Turns s->symbols into FUNC records around those of the debug information, and the
  * PLT sections into PUBLIC records.  The functions of the debug information and the
- * frames must be in order (sym_finish sees to that).
+ * frames must be in order (sym_finish).
  */
 void extents_add(struct sym *s);
 

@@ -3,7 +3,7 @@
  * and parameters.  Where compilers give none, the name is put together from the scopes around the
  * entry, and for C++ the parameters are spelled behind it (type_name.c), so that it comes out as
  * the demangler would write it.  Lambdas have a number in their scope, in the order of the source,
- * as the C++ ABI counts them in symbols ("Closure Types (Lambdas)").
+ * as the C++ ABI counts them in symbols (closures.c).
  *
  * All of a large library's names pass through here: texts are kept once each, by number.
  */
@@ -15,6 +15,8 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "tools/dump-syms/closures.h"
+#include "tools/dump-syms/name_scopes.h"
 #include "tools/dump-syms/rust_name.h"
 #include "tools/dump-syms/type_name.h"
 
@@ -22,14 +24,13 @@ enum {
     /*
      * How deep scopes are followed, how long one path of scopes or one mangled name may be, how
      * many links lead to an origin (compilers write two: from a copy to its function, and from
-     * there to the declaration in the class), and how many lambdas one scope may have.  Beyond the
-     * limits a name is not demangled or loses its scopes.
+     * there to the declaration in the class).  Beyond the limits a name is not demangled or loses
+     * its scopes.
      */
     SCOPES_MAX = 64,
     SCOPE_BYTES_MAX = 1 << 16,
     MANGLED_MAX = 1 << 16,
     ORIGIN_HOPS = 8,
-    CLOSURES_MAX = 1 << 16,
 };
 
 /* Of the C++ run-time library. */
@@ -112,26 +113,6 @@ struct str names_of_symbol(struct sym *s, const char *symbol)
     return sym_clean(s, text);
 }
 
-/*
- * What is written in front of a name with "::" behind it.  Enumerations are scopes since C++11, and
- * Rust puts functions into them.
- */
-static bool is_scope(int tag)
-{
-    switch (tag) {
-    case DW_TAG_namespace:
-    case DW_TAG_class_type:
-    case DW_TAG_structure_type:
-    case DW_TAG_union_type:
-    case DW_TAG_enumeration_type:
-    case DW_TAG_interface_type:
-    case DW_TAG_module:
-        return true;
-    default:
-        return false;
-    }
-}
-
 Dwarf_Die names_origin(Dwarf_Die die)
 {
     static const unsigned links[] = {DW_AT_abstract_origin, DW_AT_specification};
@@ -150,100 +131,6 @@ Dwarf_Die names_origin(Dwarf_Die die)
     return die;
 }
 
-/* The call operator of a closure type as gcc describes it; clang gives linkage names to them. */
-static bool call_operator_of(Dwarf_Die *type, Dwarf_Die *ret)
-{
-    int tag = dwarf_tag(type);
-    Dwarf_Die die, first;
-    if ((tag != DW_TAG_structure_type && tag != DW_TAG_class_type) || dwarf_diename(type) ||
-        dwarf_child(type, &die) != 0)
-        return false;
-    do {
-        const char *name = dwarf_tag(&die) == DW_TAG_subprogram ? dwarf_diename(&die) : NULL;
-        if (!name || strncmp(name, "operator()", 10) != 0 || dwarf_child(&die, &first) != 0)
-            continue;
-        do {
-            const char *object =
-                dwarf_tag(&first) == DW_TAG_formal_parameter ? dwarf_diename(&first) : NULL;
-            if (object && strcmp(object, "__closure") == 0) {
-                *ret = die;
-                return true;
-            }
-        } while (dwarf_siblingof(&first, &first) == 0);
-    } while (dwarf_siblingof(&die, &die) == 0);
-    return false;
-}
-
-struct closure {
-    uint64_t key, line, column;
-};
-
-struct closures {
-    VEC(struct closure) v;
-    bool has_scopes; /* something is described in there that has a name of its own */
-};
-
-static uint64_t number_attr(Dwarf_Die *die, unsigned name)
-{
-    Dwarf_Attribute mem;
-    Dwarf_Word value = 0;
-    return dwarf_formudata(dwarf_attr(die, name, &mem), &value) == 0 ? value : 0;
-}
-
-/* The closure types of one scope: of a function also those in its blocks. */
-static void find_closures(Dwarf_Die *parent, int depth, struct closures *c)
-{
-    Dwarf_Die die, call;
-    if (depth > SCOPES_MAX || c->v.n >= CLOSURES_MAX || dwarf_child(parent, &die) != 0)
-        return;
-    do {
-        int tag = dwarf_tag(&die);
-        c->has_scopes |= is_scope(tag) || tag == DW_TAG_subprogram;
-        if (tag == DW_TAG_lexical_block)
-            find_closures(&die, depth + 1, c);
-        else if (call_operator_of(&die, &call))
-            VEC_PUSH(&c->v, ((struct closure){(uint64_t)(uintptr_t)die.addr,
-                                              number_attr(&die, DW_AT_decl_line),
-                                              number_attr(&die, DW_AT_decl_column)}));
-    } while (dwarf_siblingof(&die, &die) == 0);
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct closure *x = a, *y = b;
-    if (x->line != y->line)
-        return x->line < y->line ? -1 : 1;
-    if (x->column != y->column)
-        return x->column < y->column ? -1 : 1;
-    return x->key < y->key ? -1 : x->key > y->key;
-}
-
-/* In the order of the source, as gcc numbers them in symbols.  Returns whether it is worth going
- * in. */
-static bool number_closures(struct names *n, Dwarf_Die *scope)
-{
-    struct closures c = {0};
-    find_closures(scope, 0, &c);
-    if (c.v.n)
-        qsort(c.v.v, c.v.n, sizeof *c.v.v, by_place);
-    for (size_t i = 0; i < c.v.n; i++)
-        *map_at(&n->lambda_number, c.v.v[i].key) = (uint32_t)i + 1;
-    VEC_RELEASE(&c.v);
-    return c.has_scopes;
-}
-
-bool names_put_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
-{
-    Dwarf_Die call;
-    uint32_t number = map_get(&n->lambda_number, (uint64_t)(uintptr_t)type->addr);
-    if (number == 0 || !call_operator_of(type, &call))
-        return false;
-    sb_text(out, "{lambda");
-    type_name_lambda(n, &call, depth, out);
-    sb_printf(out, "#%u}", number);
-    return true;
-}
-
 /*
  * A namespace, class or closure as it is written in front of what it holds.  A class that is
  * described outside of its declaration has its name there, hence the origin.
@@ -256,7 +143,7 @@ static void put_scope_name(const struct names *n, struct strbuf *path, Dwarf_Die
         sb_text(path, name);
     else if (dwarf_tag(die) == DW_TAG_namespace)
         sb_text(path, "(anonymous namespace)");
-    else if (!names_put_closure(n, die, 0, path))
+    else if (!type_name_closure(n, die, 0, path))
         sb_text(path, "(anonymous)");
     sb_text(path, "::");
 }
@@ -277,7 +164,7 @@ static void note_children(struct names *n, Dwarf_Die *parent, struct strbuf *pat
  */
 static void note_function(struct names *n, Dwarf_Die *die, const struct strbuf *path, int depth)
 {
-    if (!number_closures(n, die))
+    if (!closures_number(n, die))
         return;
     STRBUF_AUTO inner;
     sb_init(&inner, SCOPE_BYTES_MAX);
@@ -310,11 +197,11 @@ static void note_children(struct names *n, Dwarf_Die *parent, struct strbuf *pat
             note_function(n, &die, path, depth);
         } else if (tag == DW_TAG_lexical_block) {
             note_children(n, &die, path, depth + 1);
-        } else if (is_scope(tag)) {
+        } else if (is_scope_tag(tag)) {
             if (tag != DW_TAG_namespace && tag != DW_TAG_module)
                 note_scope(n, &die, path);
             put_scope_name(n, path, &die);
-            number_closures(n, &die);
+            closures_number(n, &die);
             note_children(n, &die, path, depth + 1);
         }
         path->n = before;
@@ -343,7 +230,7 @@ void names_add_unit(struct names *n, Dwarf_Die *unit)
     sb_init(&path, SCOPE_BYTES_MAX);
     if (describes_types(unit))
         *map_at(&n->is_typed, (uint64_t)(uintptr_t)unit->addr) = 1;
-    number_closures(n, unit);
+    closures_number(n, unit);
     note_children(n, unit, &path, 0);
 }
 

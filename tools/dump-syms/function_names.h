@@ -3,6 +3,7 @@
 
 #include <elfutils/libdw.h>
 
+#include "tools/dump-syms/name_scopes.h"
 #include "tools/dump-syms/sym.h"
 
 /*
@@ -16,18 +17,6 @@
  * declaration in a class and its inlined copies are entries in different places,
  * even different units.  So the scopes of all functions are noted in a first pass.
  */
-struct names {
-    struct sym *sym;       /* borrowed */
-    struct textmap scopes; /* "a::b::", copied into the arena of the symbols */
-    /*
-     * Entries are told apart by their address in the mapped debug information: unlike the offset
-     * that is unique when two files (with and without dwz) are in play.
-     */
-    struct map scope_of;      /* entry of a function or type -> number in scopes + 1 */
-    struct map lambda_number; /* entry of a closure type -> its number in the scope */
-    struct map is_typed;      /* entry of a unit -> 1, when it describes types */
-};
-
 void names_init(struct names *n, struct sym *sym);
 void names_release(struct names *n);
 
@@ -39,9 +28,6 @@ void names_add_unit(struct names *n, Dwarf_Die *unit);
  * of scopes because there is no linkage name; a symbol for the same code may have a better one.
  */
 struct str names_of_function(struct names *n, Dwarf_Die *die, bool *ret_is_unsure);
-
-/* "{lambda(int)#1}" when the type is the closure of a lambda that was noted; depth: type_name.h. */
-bool names_put_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out);
 
 /* The entry where the function was first described: the end of the chain of origins. */
 Dwarf_Die names_origin(Dwarf_Die die);

@@ -18,8 +18,9 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
-#include "tools/dump-syms/lines.h"
 #include "tools/dump-syms/function_names.h"
+#include "tools/dump-syms/lines.h"
+#include "tools/dump-syms/name_scopes.h"
 #include "tools/dump-syms/split.h"
 
 /*

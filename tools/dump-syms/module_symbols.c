@@ -5,13 +5,15 @@
  * order.
  *
  * The order matters in one more way: publics_add only collects symbols.  Which code they name can
- * be decided when all functions and all unwind entries are there, and so happens in sym_finish.
+ * be decided when all functions and all unwind entries are there, and so happens in extents_add.
  */
 #include "tools/dump-syms/module_symbols.h"
 
 #include "lib/base/rd.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/cfi_program.h"
+#include "tools/dump-syms/extents.h"
 #include "tools/dump-syms/functions.h"
 
 static bool is_code(const void *image, uint64_t addr, uint64_t size)
@@ -81,5 +83,6 @@ bool module_read(const struct image_options *o, struct image *image, struct sym 
     publics_add(image, s);
     add_cfi(image, s);
     sym_finish(s);
+    extents_add(s);
     return true;
 }

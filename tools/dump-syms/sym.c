@@ -15,7 +15,6 @@
 
 #include "lib/base/err.h"
 #include "lib/base/util.h"
-#include "tools/dump-syms/extents.h"
 
 enum { NAME_MAX_BYTES = 1 << 19 }; /* readers drop lines above a megabyte */
 
@@ -191,13 +190,11 @@ static void finish_frames(struct sym *s)
     s->frames.n = kept + 1;
 }
 
-/* extents_add comes last because it searches functions, frames and loose lines, each by halving. */
 void sym_finish(struct sym *s)
 {
     sym_sort_funcs(s);
     finish_frames(s);
     finish_loose_lines(s);
-    extents_add(s);
 }
 
 static void write_texts(const struct textmap *m, const char *record, FILE *out)

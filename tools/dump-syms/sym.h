@@ -112,7 +112,10 @@ size_t sym_funcs_behind(const struct sym *s, size_t count, uint64_t addr);
 void sym_copy_lines(struct sym *s, const struct sym_line *rows, size_t n, uint64_t addr,
                     uint32_t size);
 
-/* Sorts, drops overlapping and covered records.  Call once when everything is collected. */
+/*
+ * Sorts, drops overlapping and covered records.  Call once when everything is collected, and then
+ * extents_add, which searches functions, frames and loose lines by halving.
+ */
 void sym_finish(struct sym *s);
 
 /* False when a write failed. */

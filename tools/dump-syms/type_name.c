@@ -16,6 +16,8 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "tools/dump-syms/closures.h"
+#include "tools/dump-syms/name_scopes.h"
 
 /*
  * Types of hostile files may contain themselves.  Beyond the depth nothing is written, beyond the
@@ -65,7 +67,7 @@ static void put_base(Dwarf_Die *type, struct strbuf *out)
 }
 
 /*
- * Classes and enumerations, with the scope that the first pass has noted (function_names.c).  A
+ * Classes and enumerations, with the scope that the first pass has noted.  A
  * type without a name may be the closure of a lambda, which has one made of its parameters.
  */
 static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
@@ -74,7 +76,7 @@ static void put_named(const struct names *n, Dwarf_Die *type, int depth, struct 
     if (scope)
         sb_str(out, n->scopes.texts.v[scope - 1]);
     const char *name = dwarf_diename(type);
-    if (name || !names_put_closure(n, type, depth, out))
+    if (name || !type_name_closure(n, type, depth, out))
         sb_text(out, name ? name : "{unnamed}");
 }
 
@@ -214,8 +216,8 @@ static unsigned generic_number(Dwarf_Die *call_operator, Dwarf_Die *type)
     return 0;
 }
 
-void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, int depth,
-                      struct strbuf *out)
+static void put_lambda(const struct names *n, Dwarf_Die *call_operator, int depth,
+                       struct strbuf *out)
 {
     Dwarf_Die die, type;
     int count = 0;
@@ -233,4 +235,16 @@ void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, int depth
         } while (count < PARAMETERS_MAX && dwarf_siblingof(&die, &die) == 0);
     }
     sb_char(out, ')');
+}
+
+bool type_name_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out)
+{
+    Dwarf_Die call;
+    uint32_t number = map_get(&n->lambda_number, (uint64_t)(uintptr_t)type->addr);
+    if (number == 0 || !closure_call_operator(type, &call))
+        return false;
+    sb_text(out, "{lambda");
+    put_lambda(n, &call, depth, out);
+    sb_printf(out, "#%u}", number);
+    return true;
 }

@@ -1,7 +1,9 @@
 #ifndef DUMP_SYMS_TYPE_NAME_H
 #define DUMP_SYMS_TYPE_NAME_H
 
-#include "tools/dump-syms/function_names.h"
+#include <elfutils/libdw.h>
+
+#include "tools/dump-syms/name_scopes.h"
 
 /*
  * type_name - types of C++ as the demangler of the C++ library writes them.
@@ -17,10 +19,9 @@
 void type_name_parameters(const struct names *n, Dwarf_Die *function, struct strbuf *out);
 
 /*
- * The same without what is behind the closing bracket, and with auto:1 for what is generic. `depth`
- * counts the types around: of a hostile file, a lambda may take itself.
+ * "{lambda(int)#1}" when the type is the closure of a lambda that was noted; auto:1 for what is
+ * generic.  `depth` counts the types around: of a hostile file, a lambda may take itself.
  */
-void type_name_lambda(const struct names *n, Dwarf_Die *call_operator, int depth,
-                      struct strbuf *out);
+bool type_name_closure(const struct names *n, Dwarf_Die *type, int depth, struct strbuf *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/extents.h"
 #include "tools/dump-syms/cfi_text.h"
 #include "tools/dump-syms/lines.h"
 #include "tools/dump-syms/rust_name.h"
@@ -337,6 +338,7 @@ static void named_module(struct sym *s)
 static void assert_records(struct sym *s, const char *want)
 {
     sym_finish(s);
+    extents_add(s);
     char *text = NULL;
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);

@@ -1,0 +1,12 @@
+#include "cron/job_context.h"
+
+#include <string.h>
+
+const char *job_arg(const struct job_context *x, const char *key)
+{
+    size_t n = strlen(key);
+    for (const char *const *a = x->args; a && *a; a++)
+        if (strncmp(*a, key, n) == 0 && ((*a)[n] == '=' || !(*a)[n]))
+            return (*a)[n] ? *a + n + 1 : "";
+    return NULL;
+}

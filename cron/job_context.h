@@ -1,0 +1,29 @@
+#ifndef CRON_JOB_CONTEXT_H
+#define CRON_JOB_CONTEXT_H
+
+#include "cron/schedule.h"
+#include "lib/base/conf.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
+
+/*
+ * job_context - what a job is given.
+ *
+ * Ownership  Everything in it lives until the job returns.
+ */
+struct job_context {
+    const struct conf *conf;
+    const struct field_table *fields;
+    struct arena *arena;
+    struct db *db;       /* connects on first use */
+    struct store *store; /* NULL unless the job's row says JOB_STORE */
+    int64_t run_time_us;
+    int64_t last_success_us; /* or TIME_NEVER */
+    const char *const *args; /* "key=value" from --job-arg; NULL-ended */
+};
+
+/* Value of "--job-arg key=value", or NULL; a key alone gives "". */
+const char *job_arg(const struct job_context *x, const char *key);
+
+#endif
