@@ -131,7 +131,7 @@ void datil_client_forget(const char *key)
  * A report without product or version tells nobody anything, and without a database it has no
  * place.
  */
-static bool check(const struct datil_client_options *o, char *why, size_t why_size)
+static bool options_are_complete(const struct datil_client_options *o, char *why, size_t why_size)
 {
     const char *missing = !o->product    ? "product"
                           : !o->version  ? "version"
@@ -163,7 +163,7 @@ bool datil_client_start(const struct datil_client_options *options, char *why, s
         why = unused;
         why_size = sizeof unused;
     }
-    if (!check(options, why, why_size))
+    if (!options_are_complete(options, why, why_size))
         return false;
     if (!annotate_start(options) ||
         (!descriptor_is_ours(&datil_client_state.annotations_fd) && !renew_table()))

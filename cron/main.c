@@ -59,7 +59,7 @@ struct options {
  * The last mode on the command line counts; a name goes with it.  --force needs a job: all of them
  * at once would be much to start by accident.
  */
-static bool parse(struct args *args, struct options *o)
+static bool read_options(struct args *args, struct options *o)
 {
     *o = (struct options){0};
     const struct opt opts[] = {
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
     struct conf conf;
     struct err err = {0};
     setlocale(LC_CTYPE, "C.UTF-8");
-    if (!parse(&args, &o)) {
+    if (!read_options(&args, &o)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }

@@ -133,8 +133,8 @@ static bool open_dumps(struct crash *c, struct store *store, struct err *err)
     return true;
 }
 
-static bool load(struct crash *c, const struct crash_setup *setup, struct store *store,
-                 struct err *err)
+static bool open_report(struct crash *c, const struct crash_setup *setup, struct store *store,
+                        struct err *err)
 {
     struct job *job = &c->job;
     struct err why = {0};
@@ -179,7 +179,7 @@ bool crash_load(struct crash *c, const struct crash_setup *setup, struct store *
                 const char *crash_id, const char *ruleset, struct err *err)
 {
     crash_begin(c, setup, crash_id, ruleset);
-    if (load(c, setup, store, err))
+    if (open_report(c, setup, store, err))
         return true;
     crash_release(c);
     return false;

@@ -63,7 +63,7 @@ struct options {
 };
 
 /* Folders, the positional arguments, are for --offline alone; they stay in *args. */
-static bool parse(struct args *args, struct options *o)
+static bool read_options(struct args *args, struct options *o)
 {
     *o = (struct options){.offline.ruleset = "default"};
     o->offline.symbol_dirs = o->symbol_dirs.v;
@@ -173,7 +173,7 @@ int main(int argc, char **argv)
     struct conf conf;
     struct err err = {0};
     setlocale(LC_CTYPE, "C.UTF-8");
-    if (!parse(&args, &o)) {
+    if (!read_options(&args, &o)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }

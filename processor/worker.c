@@ -161,7 +161,8 @@ static int lease_for(const struct worker *w, size_t dumps)
  * One crash from the store through the rules and back. What it holds while it waits for the
  * database is this one crash.
  */
-static bool work(struct worker *w, const struct ledger_job *job, int64_t start_ms, struct err *err)
+static bool process_crash(struct worker *w, const struct ledger_job *job, int64_t start_ms,
+                          struct err *err)
 {
     struct crash_setup setup = setup_for_crash(&w->setup, &w->version_source);
     setup.is_walk_skipped = job->worker_deaths >= LEDGER_DEATHS_MAX;
@@ -196,7 +197,7 @@ static bool is_nobodys_fault(struct worker *w)
  * worked on; then finished, released untouched when nobody is to blame, rejected when the report
  * does not exist, or given back with an attempt counted.
  */
-static void process(struct worker *w, const struct ledger_job *job)
+static void process_message(struct worker *w, const struct ledger_job *job)
 {
     int64_t start_ms = mono_ms();
     struct err err = {0}, second = {0};
@@ -211,7 +212,7 @@ static void process(struct worker *w, const struct ledger_job *job)
         persist(w, job, step_drop, NULL, &err);
         return;
     }
-    if (work(w, job, start_ms, &err))
+    if (process_crash(w, job, start_ms, &err))
         return;
     if (err.code == ERR_UNAVAILABLE && is_nobodys_fault(w)) {
         /* Without a database its claim is returned over the next connection, or buried with us. */
@@ -308,7 +309,7 @@ static void loop(struct worker *w)
         if (take_one(w, &job, &err)) {
             settle_claims(w, &job, ERR_IGNORED); /* the claim itself may have reconnected */
             db_there(w);
-            process(w, &job);
+            process_message(w, &job);
             db_drain_notifications(w->listen);
         } else if (err.code == ERR_NOT_FOUND) {
             db_there(w);

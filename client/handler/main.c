@@ -44,7 +44,7 @@ struct options {
  * Each mode needs options of its own; what is missing is told with the usage and a status of 2,
  * before anything is opened.
  */
-static bool parse(struct args *args, struct options *o, struct err *err)
+static bool read_options(struct args *args, struct options *o, struct err *err)
 {
     const char *pid = NULL;
     const struct opt opts[] = {
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
     struct args args = {.n = argc - 1, .v = argv + 1};
     struct options o = {0};
     struct err err = {0};
-    if (!parse(&args, &o, &err)) {
+    if (!read_options(&args, &o, &err)) {
         fprintf(stderr, "datil-client-handler: %s\n%s", err.msg, usage);
         return 2;
     }

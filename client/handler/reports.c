@@ -223,7 +223,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Entries of a folder that look like ours, sorted: oldest first in pending/. */
-static void list(const char *folder, struct report_names *ret_names)
+static void list_folder(const char *folder, struct report_names *ret_names)
 {
     enum { LISTED_MAX = 4096 };
     DIR *dir = opendir(folder);
@@ -258,7 +258,7 @@ static void prune(const struct reports *r, const char *where, size_t keep, int64
     char folder[PATH_MAX];
     report_path(r, where, "", folder);
     struct report_names names = {0};
-    list(folder, &names);
+    list_folder(folder, &names);
     for (size_t i = 0; i < names.v.n; i++) {
         char path[PATH_MAX];
         report_path(r, where, names.v.v[i], path);
@@ -281,7 +281,7 @@ void reports_retry(const struct reports *r, int64_t now_us)
     char folder[PATH_MAX];
     report_path(r, "pending", "", folder);
     struct report_names names = {0};
-    list(folder, &names);
+    list_folder(folder, &names);
     for (size_t i = 0; i < names.v.n && i < REPORTS_RETRY_MAX; i++) {
         struct err err = {0};
         struct pending_report report = {.lock = -1};

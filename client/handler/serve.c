@@ -81,7 +81,7 @@ static bool add_report(const struct serve *s, const struct request *q,
     return reports_add(s->reports, sb_view(&json), sb_view(&dump), facts.now_us, ret_report, err);
 }
 
-static void handle(const struct serve *s, const struct request *q)
+static void answer_request(const struct serve *s, const struct request *q)
 {
     struct err err = {0};
     struct pending_report report = {.lock = -1};
@@ -130,7 +130,7 @@ static void handle_apart(const struct serve *s, struct door *door, const struct 
         door_close(door);
         signal(SIGCHLD, SIG_DFL); /* stopped threads are waited for */
     }
-    handle(s, q);
+    answer_request(s, q);
     if (worker == 0)
         _exit(0);
 }

@@ -155,7 +155,7 @@ static bool put_raw(struct mover *m, const char *id, struct err *err)
     return !fs_exists(path) || store_put_file(m->store, id, "raw_crash", path, err);
 }
 
-static bool save(struct mover *m, struct item *item, struct err *err)
+static bool put_in_store(struct mover *m, struct item *item, struct err *err)
 {
     json_auto_t *raw = load_raw(m, SPOOL_MOVING, item->id, err);
     if (!raw)
@@ -225,7 +225,7 @@ static bool add_item(void *arg, const char *id)
 
 /* Some entries of a state into m->items.  The directory is read anew for each batch: what was
  * carried is gone from it, and what came meanwhile is there. */
-static size_t list(struct mover *m, enum spool_state state)
+static size_t list_batch(struct mover *m, enum spool_state state)
 {
     m->n = 0;
     spool_each(&m->spool, state, add_item, m);
@@ -286,7 +286,7 @@ static void carry(struct mover *m)
     for (size_t i = 0; i < m->n; i++) {
         struct err err = {0};
         struct item item = m->items[i];
-        if (save(m, &item, &err)) {
+        if (put_in_store(m, &item, &err)) {
             m->items[saved++] = item;
         } else if (!forget_lost(m, SPOOL_MOVING, item.id, &err)) {
             m->failed = true;
@@ -356,7 +356,7 @@ static bool store_is_there(struct mover *m)
 static void drain(struct mover *m, enum spool_state state, void (*work)(struct mover *m))
 {
     bool went_well = true;
-    while (went_well && !proc_stopping() && list(m, state)) {
+    while (went_well && !proc_stopping() && list_batch(m, state)) {
         bool failed_before = m->failed;
         m->failed = false;
         if (state == SPOOL_NEW)
@@ -429,7 +429,7 @@ static void flush_refused(struct mover *m)
     }
 }
 
-static void live(struct mover *m)
+static void move_until_stopped(struct mover *m)
 {
     bool is_retry = true; /* what an earlier life has left */
     while (!proc_stopping()) {
@@ -473,7 +473,7 @@ static bool move_until_told(struct mover *m, struct err *err)
     if (strcmp(conf_text(m->conf, CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "noop") != 0)
         m->db = db_new(conf_text(m->conf, CONF_DATABASE_URL), "datil-collector-mover",
                        STATEMENT_TIMEOUT_MS);
-    live(m);
+    move_until_stopped(m);
     return true;
 }
 

@@ -58,8 +58,8 @@ static bool not_found(struct req *r, const char *id)
 /*
  * NULL with *ret_missing: not there, which is a 404 with the id in it; any other failure is ours.
  */
-static json_t *load(struct req *r, const char *id, const char *kind, bool *ret_missing,
-                    struct err *err)
+static json_t *stored_document(struct req *r, const char *id, const char *kind, bool *ret_missing,
+                               struct err *err)
 {
     json_t *doc = store_get_json(app_of(r)->store, id, kind, DOCUMENT_MAX, err);
     *ret_missing = !doc && err->code == ERR_NOT_FOUND;
@@ -74,7 +74,7 @@ bool api_processed_crash_get(struct req *r, struct err *err)
 {
     const char *id = req_crash_id(r, &crash_id);
     bool missing = false;
-    json_auto_t *doc = load(r, id, "processed_crash", &missing, err);
+    json_auto_t *doc = stored_document(r, id, "processed_crash", &missing, err);
     if (!doc)
         return missing && not_found(r, id);
     resp_header(r, "Cache-Control", STR("private, no-store"));
@@ -91,7 +91,7 @@ bool api_processed_crash_get(struct req *r, struct err *err)
 static bool answer_annotations(struct req *r, const char *id, struct err *err)
 {
     bool missing = false;
-    json_auto_t *raw = load(r, id, "raw_crash", &missing, err);
+    json_auto_t *raw = stored_document(r, id, "raw_crash", &missing, err);
     if (!raw)
         return missing && not_found(r, id);
     resp_header(r, "Cache-Control", STR("private, no-store"));

@@ -69,7 +69,8 @@ static int newest_first(const void *x, const void *y)
     return d ? d : str_cmp(b->text, a->text);
 }
 
-static bool ask(struct req *r, const struct product *product, json_t **ret, struct err *err)
+static bool count_versions(struct req *r, const struct product *product, json_t **ret,
+                           struct err *err)
 {
     struct query q = query_new(req_arena(r));
     query_addf(&q, "product", "=%s", product->name);
@@ -179,7 +180,7 @@ const struct live_versions *live_versions_of(struct req *r, const struct product
         return l;
     json_auto_t *answer = NULL;
     struct err err = {0};
-    if (ask(r, product, &answer, &err)) {
+    if (count_versions(r, product, &answer, &err)) {
         versions_kept_clear(l);
         struct candidates c = candidates_of(req_arena(r), app_facet(answer, "version"));
         list_versions(l, product, &c);

@@ -42,7 +42,8 @@ enum {
 };
 
 /* A document of the store; absent is not an error. */
-static bool load(struct req *r, const char *id, const char *kind, json_t **ret, struct err *err)
+static bool read_document(struct req *r, const char *id, const char *kind, json_t **ret,
+                          struct err *err)
 {
     struct err why = {0};
     json_t *doc = store_get_json(app_of(r)->store, id, kind, DOCUMENT_MAX, &why);
@@ -244,7 +245,8 @@ bool report_get(struct req *r, struct err *err)
         return resp_redirect(r, 302, results_report_url(req_arena(r), id));
 
     json_auto_t *raw = NULL, *stored = NULL;
-    if (!load(r, id, "raw_crash", &raw, err) || !load(r, id, "processed_crash", &stored, err))
+    if (!read_document(r, id, "raw_crash", &raw, err) ||
+        !read_document(r, id, "processed_crash", &stored, err))
         return false;
     if (!raw && !stored)
         return send_simple(r, 404, "report_missing.html", "Crash Report Not Found", id, err);

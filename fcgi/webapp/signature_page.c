@@ -234,7 +234,8 @@ static void set_head(const struct signature_page *p, struct tpl_values *v)
 }
 
 /* One search for those of summary, graph, aggregations and reports that are wanted. */
-static bool ask(const struct signature_page *p, unsigned parts, json_t **ret, struct err *err)
+static bool search_parts(const struct signature_page *p, unsigned parts, json_t **ret,
+                         struct err *err)
 {
     struct query q = signature_filters(p);
     if (!search_form_check(p->req, &q, err))
@@ -259,7 +260,7 @@ static bool set_parts(const struct signature_page *p, unsigned parts, struct tpl
                       struct err *err)
 {
     json_auto_t *answer = NULL;
-    if (parts & PARTS_SEARCHED && !ask(p, parts, &answer, err))
+    if (parts & PARTS_SEARCHED && !search_parts(p, parts, &answer, err))
         return false;
     if (parts & PART_TABS)
         set_tabs(p, v, jget_int_or(answer, "total", 0));

@@ -97,7 +97,7 @@ static bool check_text(const struct conf_key *key, const char *value, struct err
     return true;
 }
 
-static bool check(const struct conf_key *key, const char *value, struct err *err)
+static bool value_is_allowed(const struct conf_key *key, const char *value, struct err *err)
 {
     bool flag;
     int64_t number;
@@ -115,9 +115,10 @@ static bool check(const struct conf_key *key, const char *value, struct err *err
  * A value is checked when it is set, so that a bad one is named with the place it came from.  Later
  * values replace earlier ones: the environment comes after the file.
  */
-static bool set(struct conf *c, const struct conf_key *key, const char *value, struct err *err)
+static bool set_checked(struct conf *c, const struct conf_key *key, const char *value,
+                        struct err *err)
 {
-    if (!check(key, value, err))
+    if (!value_is_allowed(key, value, err))
         return false;
     char **slot = &c->values[key - conf_keys];
     free(*slot);
@@ -140,7 +141,7 @@ static bool load_line(struct conf *c, const char *path, int number, struct str l
         return err_set(err, ERR_INVALID, "%s:%d: unknown key '" STR_FMT "'", path, number,
                        STR_ARG(name));
     FREE_LATER char *value = str_dup(str_trim(str_sub(line, eq + 1, SIZE_MAX)));
-    return set(c, key, value, err) || err_wrap(err, "%s:%d", path, number);
+    return set_checked(c, key, value, err) || err_wrap(err, "%s:%d", path, number);
 }
 
 /*
@@ -176,7 +177,7 @@ static bool load_environment(struct conf *c, struct err *err)
         if (!key && str_starts(name, STR("DATIL_")))
             return err_set(err, ERR_INVALID, "unknown configuration variable '" STR_FMT "'",
                            STR_ARG(name));
-        if (key && !set(c, key, *e + eq + 1, err))
+        if (key && !set_checked(c, key, *e + eq + 1, err))
             return false;
     }
     return true;

@@ -59,7 +59,7 @@ static const struct opt *opt_of(const struct opt *opts, size_t n, int code)
     return NULL;
 }
 
-static bool store(const struct opt *o, const char *value, struct err *err)
+static bool store_value(const struct opt *o, const char *value, struct err *err)
 {
     struct opt_list *list = o->into;
     const struct opt_range *range = o->into;
@@ -126,7 +126,7 @@ static bool take_all(const struct opt *opts, size_t n, struct args *args, struct
             return refuse(opts, n, args, argv[at], err);
         if (code == IN_ORDER) {
             args->v[kept++] = optarg;
-        } else if (!store(opt_of(opts, n, code), optarg, err)) {
+        } else if (!store_value(opt_of(opts, n, code), optarg, err)) {
             args->trouble = OPTS_OTHER;
             return false;
         }

@@ -188,7 +188,7 @@ static bool zone(struct str s, size_t *off, int *ret_minutes)
 }
 
 /* Fields that are not there are 0; the whole text must be used up. */
-static bool parse(struct str s, struct civil *c, int *ret_zone_min)
+static bool parse_civil(struct str s, struct civil *c, int *ret_zone_min)
 {
     size_t off = 0;
     if (!digits(s, &off, 4, 4, &c->year) || !eat(s, &off, '-') ||
@@ -216,7 +216,7 @@ bool time_parse(struct str text, int64_t *ret_us, struct err *err)
 {
     struct civil c = {0};
     int zone_min = 0;
-    if (!parse(text, &c, &zone_min))
+    if (!parse_civil(text, &c, &zone_min))
         return err_set(err, ERR_INVALID, "not a valid datetime");
     *ret_us = civil_to_us(c) - (int64_t)zone_min * 60 * 1000000;
     return true;

@@ -39,7 +39,7 @@ static int is_migration(const struct dirent *e)
 }
 
 /* Names in order, in the arena. */
-static bool list(const char *dir, struct arena *a, struct strs *ret, struct err *err)
+static bool list_migrations(const char *dir, struct arena *a, struct strs *ret, struct err *err)
 {
     struct dirent **found = NULL;
     int n = scandir(dir, &found, is_migration, alphasort);
@@ -64,7 +64,7 @@ struct migration {
     bool is_bootstrap; /* 0000_…: applied each time, has no row */
 };
 
-static bool load(const char *dir, struct str name, struct migration *ret, struct err *err)
+static bool read_migration(const char *dir, struct str name, struct migration *ret, struct err *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/" STR_FMT, dir, STR_ARG(name));
@@ -98,7 +98,7 @@ static bool apply_one(struct db *db, const char *dir, struct str name,
                       void (*progress)(const char *file), struct err *err)
 {
     struct migration m = {0};
-    if (!load(dir, name, &m, err))
+    if (!read_migration(dir, name, &m, err))
         return false;
     bool ok = db_tx(db, apply_body, &m, err);
     free(m.text);
@@ -137,7 +137,7 @@ bool db_migrate(struct db *db, const char *dir, void (*progress)(const char *fil
     struct strs names;
     char key[16];
     snprintf(key, sizeof key, "%d", ADVISORY_KEY);
-    bool ok = list(dir, &a, &names, err) && DB_EXEC(db, &q_migration_lock, err, key);
+    bool ok = list_migrations(dir, &a, &names, err) && DB_EXEC(db, &q_migration_lock, err, key);
     if (ok) {
         ok = apply_missing(db, dir, names, progress, err);
         DB_EXEC(db, &q_migration_unlock, ERR_IGNORED, key); /* else it goes with the connection */
@@ -155,7 +155,8 @@ bool db_migrations_pending(struct db *db, const char *dir, struct arena *a,
 {
     struct strs names;
     DB_ROWS there = {0}, applied = {0};
-    if (!list(dir, a, &names, err) || !DB_RUN(db, &q_migration_table_exists, &there, err))
+    if (!list_migrations(dir, a, &names, err) ||
+        !DB_RUN(db, &q_migration_table_exists, &there, err))
         return false;
     bool has_table = db_col_bool(&there, 0, Q_MIGRATION_TABLE_EXISTS_COL_IS_THERE);
     if (has_table && !DB_RUN(db, &q_migration_list, &applied, err))
@@ -164,7 +165,7 @@ bool db_migrations_pending(struct db *db, const char *dir, struct arena *a,
     struct strs changed = {.v = arena_array(a, names.n, sizeof(struct str))};
     for (size_t i = 0; i < names.n; i++) {
         struct migration m = {0};
-        if (!load(dir, names.v[i], &m, err))
+        if (!read_migration(dir, names.v[i], &m, err))
             return false;
         free(m.text);
         int row = applied_row(&applied, m.name);

@@ -95,13 +95,13 @@ static void put_with_clean_names(struct strbuf *out, struct str text)
  * JSON_DECODE_ANY: a document may be a single value.  JSON_ALLOW_NUL: in values a NUL is kept,
  * since jansson's strings have a length.
  */
-static json_t *load(struct str text, json_error_t *why)
+static json_t *load_any(struct str text, json_error_t *why)
 {
     return json_loadb(text.p ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, why);
 }
 
 /* Nearly no document holds the escape, so the text is copied only when it is there. */
-static json_t *parse(struct str text, size_t max_bytes, int depth_max, struct err *err)
+static json_t *parse_bounded(struct str text, size_t max_bytes, int depth_max, struct err *err)
 {
     if (text.n > max_bytes) {
         err_set(err, ERR_TOO_LARGE, "JSON of %zu bytes, the limit is %zu", text.n, max_bytes);
@@ -114,12 +114,12 @@ static json_t *parse(struct str text, size_t max_bytes, int depth_max, struct er
     json_error_t why;
     json_t *v = NULL;
     if (str_find(text, str_of(nul_escape), 0) == SIZE_MAX) {
-        v = load(text, &why);
+        v = load_any(text, &why);
     } else {
         STRBUF_AUTO clean = {0};
         sb_init(&clean, text.n);
         put_with_clean_names(&clean, text);
-        v = load(sb_view(&clean), &why);
+        v = load_any(sb_view(&clean), &why);
     }
     if (!v) /* the text of why may quote the document, which may be protected */
         err_set(err, ERR_INVALID, "not valid JSON (line %d, column %d)", why.line, why.column);
@@ -128,12 +128,12 @@ static json_t *parse(struct str text, size_t max_bytes, int depth_max, struct er
 
 json_t *jparse(struct str text, size_t max_bytes, struct err *err)
 {
-    return parse(text, max_bytes, JSON_DEPTH_MAX, err);
+    return parse_bounded(text, max_bytes, JSON_DEPTH_MAX, err);
 }
 
 json_t *jparse_given(struct str text, size_t max_bytes, struct err *err)
 {
-    return parse(text, max_bytes, JSON_GIVEN_DEPTH_MAX, err);
+    return parse_bounded(text, max_bytes, JSON_GIVEN_DEPTH_MAX, err);
 }
 
 const char *jget_str(const json_t *obj, const char *key)

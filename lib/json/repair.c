@@ -64,7 +64,7 @@ static bool is_low(uint32_t cp)
 }
 
 /* Of a surrogate pair (Unicode 15, 3.9, table 3-5). */
-static uint32_t join(uint32_t high, uint32_t low)
+static uint32_t join_surrogates(uint32_t high, uint32_t low)
 {
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
@@ -82,7 +82,7 @@ static bool to_utf8(struct str s, struct encoding e, struct strbuf *out, struct 
     for (size_t at = e.mark; at < s.n; at += e.unit) {
         uint32_t cp = unit_at(s, at, e);
         if (is_high(cp) && e.unit == 2 && s.n - at >= 4 && is_low(unit_at(s, at + 2, e))) {
-            cp = join(cp, unit_at(s, at + 2, e));
+            cp = join_surrogates(cp, unit_at(s, at + 2, e));
             at += 2;
         }
         if (is_high(cp) || is_low(cp)) {

@@ -88,7 +88,7 @@ static json_t *dictionary(const struct mdmp *d, struct rd r, struct budget *budg
     return dict;
 }
 
-static json_t *list(const struct mdmp *d, struct rd r, struct budget *budget)
+static json_t *string_list(const struct mdmp *d, struct rd r, struct budget *budget)
 {
     json_t *all = json_array();
     uint32_t count = rd_left(&r) ? rd_u32(&r) : 0;
@@ -160,7 +160,7 @@ static json_t *modules(const struct mdmp *d, struct rd r, struct budget *budget)
             continue;
         json_t *m = json_object();
         jset_int(m, "module_index", index);
-        json_object_set_new(m, "list_annotations", list(d, list_body, budget));
+        json_object_set_new(m, "list_annotations", string_list(d, list_body, budget));
         json_object_set_new(m, "simple_annotations", dictionary(d, dict_body, budget));
         json_object_set_new(m, "annotation_objects", objects(d, objects_body, budget));
         json_array_append_new(all, m);

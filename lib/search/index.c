@@ -88,8 +88,8 @@ void index_writer_close(struct index_writer *w)
  * The document is made first: one without a crash id or a date is the caller's mistake
  * (ERR_INVALID) whether or not the index can be opened.
  */
-static bool put(struct index_writer *w, const json_t *processed_crash, bool only_if_absent,
-                bool *ret_was_there, struct err *err)
+static bool put_document(struct index_writer *w, const json_t *processed_crash, bool only_if_absent,
+                         bool *ret_was_there, struct err *err)
 {
     struct doc doc;
     arena_reset(&w->arena);
@@ -101,13 +101,13 @@ static bool put(struct index_writer *w, const json_t *processed_crash, bool only
 bool index_put(struct index_writer *w, const json_t *processed_crash, struct err *err)
 {
     bool was_there;
-    return put(w, processed_crash, false, &was_there, err);
+    return put_document(w, processed_crash, false, &was_there, err);
 }
 
 bool index_put_absent(struct index_writer *w, const json_t *processed_crash, bool *ret_was_there,
                       struct err *err)
 {
-    return put(w, processed_crash, true, ret_was_there, err);
+    return put_document(w, processed_crash, true, ret_was_there, err);
 }
 
 bool index_delete(struct index_writer *w, const char *crash_id, bool *ret_was_there,

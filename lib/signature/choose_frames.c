@@ -68,7 +68,7 @@ static struct str frame_at(const json_t *list, size_t i)
  * The proto signature: every frame, whatever the lists say of it. Searches use it to find crashes
  * by any function near the top.
  */
-static json_t *join(const json_t *list)
+static json_t *proto_signature_of(const json_t *list)
 {
     STRBUF_AUTO text = {0};
     sb_init(&text, SIG_FRAMES_MAX * (size_t)SIG_TEXT_MAX);
@@ -149,7 +149,7 @@ void sig_choose_frames(struct sig_gen *g, int64_t thread)
     if (json_array_size(list) > 0) {
         json_decref(g->out->proto_signature);
         json_decref(g->out->frames);
-        g->out->proto_signature = join(list);
+        g->out->proto_signature = proto_signature_of(list);
         g->out->frames = json_incref(list);
     }
 

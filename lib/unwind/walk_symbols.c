@@ -118,7 +118,7 @@ static struct symfind_key key_of(const struct mdmp_module *m)
  * Missing is the answer until something better is known.  A file that exists but cannot be used
  * counts as loaded and corrupt, since people must see that uploading it again is the cure.
  */
-static void load(struct walk_symbols *s, struct module_symbols *m)
+static void load_symbols(struct walk_symbols *s, struct module_symbols *m)
 {
     m->is_asked = true;
     m->is_missing = true;
@@ -148,7 +148,7 @@ const struct module_symbols *walk_symbols_of(struct walk_symbols *s, size_t modu
 {
     struct module_symbols *m = &s->entries[s->entry_of[module]];
     if (!m->is_asked)
-        load(s, m);
+        load_symbols(s, m);
     return m;
 }
 

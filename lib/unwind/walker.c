@@ -108,7 +108,7 @@ static bool make_ends(int dump_fd, const json_t *annotations, struct ends *e, st
  * Limits of time and memory are passed to the walker, which sets them on itself before it reads a
  * byte; time is watched here as well.
  */
-static bool start(struct child_walk *walk, struct ends *e, struct err *err)
+static bool start_walker(struct child_walk *walk, struct ends *e, struct err *err)
 {
     char beside[PATH_MAX], memory[32], cpu[32];
     const char *program = walk->opt->program;
@@ -289,7 +289,7 @@ bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *ann
         .log = -1,
     };
     struct ends ends = {-1, {-1, -1}, {-1, -1}, {-1, -1}, -1};
-    bool started = make_ends(dump_fd, annotations, &ends, err) && start(&walk, &ends, err);
+    bool started = make_ends(dump_fd, annotations, &ends, err) && start_walker(&walk, &ends, err);
     close_ends(&ends); /* the walker's ends, so that we see it hang up */
     if (!started)
         return err_wrap(err, "walker");

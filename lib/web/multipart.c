@@ -141,7 +141,8 @@ static bool scan_hold(struct multipart *m, const uint8_t *p, size_t n, size_t *u
 }
 
 /* Scans without copying up to a delimiter, or to bytes that have to be held. */
-static bool scan(struct multipart *m, const uint8_t *p, size_t n, size_t *used, struct err *err)
+static bool scan_to_delimiter(struct multipart *m, const uint8_t *p, size_t n, size_t *used,
+                              struct err *err)
 {
     size_t at = 0;
     while (at < n) {
@@ -285,7 +286,7 @@ bool multipart_feed(struct multipart *m, const void *bytes, size_t n, struct err
         size_t used = 0;
         bool ok = m->state == MULTIPART_HEADERS ? read_headers(m, p, n, &used, err)
                   : m->hold_n                   ? scan_hold(m, p, n, &used, err)
-                                                : scan(m, p, n, &used, err);
+                                                : scan_to_delimiter(m, p, n, &used, err);
         if (!ok)
             return false;
         p += used;

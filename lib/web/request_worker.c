@@ -260,7 +260,7 @@ static bool check_params(struct req *r)
 }
 
 /* All checks in their order; true if the handler's turn has come. */
-static bool check(struct req *r, struct route_match *m, struct err *err)
+static bool pass_checks(struct req *r, struct route_match *m, struct err *err)
 {
     const struct web_program *p = r->web->program;
     bool is_hidden =
@@ -318,7 +318,7 @@ static void answer(struct req *r)
     const struct web_program *p = r->web->program;
     struct route_match m = route_find(p->routes, p->route_count, r->path, r->method);
     r->path_rest = m.rest;
-    if (check(r, &m, &err))
+    if (pass_checks(r, &m, &err))
         answer_of_handler(r);
 }
 

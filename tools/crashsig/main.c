@@ -28,7 +28,7 @@ static const char usage[] =
  * --compare has two values: the second is the first argument that is no option.  False: said.
  * Words that are no options are crash ids, behind --ids.
  */
-static bool parse(struct args *args, struct options *o)
+static bool read_options(struct args *args, struct options *o)
 {
     const char *compare = NULL;
     const struct opt opts[] = {
@@ -72,7 +72,7 @@ static bool parse(struct args *args, struct options *o)
  * A crash id without --ids is most likely a forgotten --ids: the program would wait for standard
  * input otherwise, and look as if it hung.
  */
-static bool check(struct options *o)
+static bool options_make_sense(struct options *o)
 {
     static const char *const formats[] = {"text", "csv", "markdown"};
     for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
@@ -113,13 +113,13 @@ int main(int argc, char **argv)
     struct options o = {.host = "http://127.0.0.1:8080", .format_name = "text"};
     struct err err = {0};
     log_init("crashsig", "warn");
-    if (!parse(&args, &o))
+    if (!read_options(&args, &o))
         return 2;
     if (o.mode == MODE_HELP)
         return fputs(usage, stdout) < 0;
     if (o.mode == MODE_VERSION)
         return puts("crashsig " DATIL_VERSION) < 0;
-    if (!check(&o))
+    if (!options_make_sense(&o))
         return 2;
     if (make_signatures(&o, &err) && fflush(stdout) == 0)
         return 0;

@@ -416,7 +416,7 @@ static bool look_from_index(struct agreement *a)
 /*
  * Suspects are judged after all three looks: by then most of those that were only in work are done.
  */
-static bool look(struct agreement *a)
+static bool compare_places(struct agreement *a)
 {
     if (!look_from_ledger(a) || !look_from_store(a) || !look_from_index(a))
         return false;
@@ -531,7 +531,7 @@ void doctor_agreement(struct doctor *d)
         !health.is_whole;
     arena_init(&a.page, 4 << 20);
     size_t before = d->problems;
-    if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !look(&a))
+    if (!app_store(app, &a.err) || !app_reader(app, &a.err) || !compare_places(&a))
         doctor_problem(d, "agreement: %s", a.err.msg);
     if (d->problems == before)
         doctor_good(d, "agreement: ledger, store and index agree on %zu processed crashes%s",

@@ -167,7 +167,8 @@ static const char *submit_url(struct app *app)
  * "CrashID=…" is the answer to a report that was accepted; a refusal is a text that says why, and
  * is repeated here.
  */
-static bool send(struct app *app, const struct outgoing_report *r, const char *url, struct err *err)
+static bool submit_report(struct app *app, const struct outgoing_report *r, const char *url,
+                          struct err *err)
 {
     struct http_request q = {
         .url = url ? url : submit_url(app),
@@ -208,7 +209,7 @@ static bool run_send(struct app *app, struct args args, struct err *err)
                                   : add_dump(r, "upload_file_minidump", args.v[0], err);
     for (size_t i = 0; ok && i < annotations.n; i++)
         ok = add_option(r, annotations.v[i], err);
-    return ok && send(app, r, url, err);
+    return ok && submit_report(app, r, url, err);
 }
 
 const struct command send_commands[] = {

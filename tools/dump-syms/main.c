@@ -61,7 +61,7 @@ struct options {
  * Options of one file (its output, its debug file, its name) make no sense for several, and
  * standard output cannot hold more than one symbol file; both are refused rather than guessed at.
  */
-static bool parse(struct args *args, struct options *o, struct err *err)
+static bool read_options(struct args *args, struct options *o, struct err *err)
 {
     const struct opt opts[] = {
         {"-o", OPT_TEXT, &o->output},
@@ -241,7 +241,7 @@ int main(int argc, char **argv)
     struct args args = {.n = argc - 1, .v = argv + 1};
     struct options o = {0};
     struct err err = {0};
-    if (!parse(&args, &o, &err)) {
+    if (!read_options(&args, &o, &err)) {
         fprintf(stderr, "datil-dump-syms: %s\n%s", err.msg, usage);
         return STATUS_USAGE;
     }

@@ -142,8 +142,8 @@ static void put_header(struct symwire_out *out, struct str text)
 }
 
 /* A plain text is used where it is mapped; packed ones and members come into being here. */
-static bool load(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
-                 struct err *err)
+static bool load_text(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
+                      struct err *err)
 {
     uint64_t index = rd_u64(in);
     bool wants_facts = rd_u8(in);
@@ -228,7 +228,7 @@ static bool answer(struct text_reader *r, struct rd *in, int fd, struct symwire_
     case SYMWIRE_ZIP:
         return list_archive(r, in, err);
     case SYMWIRE_LOAD:
-        return load(r, in, fd, out, err);
+        return load_text(r, in, fd, out, err);
     case SYMWIRE_SAME:
         return compare(r, in, fd, out, err);
     case SYMWIRE_WRITE:
