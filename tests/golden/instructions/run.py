@@ -37,7 +37,7 @@ CASES = [
      {"memory_accesses": [(BAD, 1, "write"), (GOOD, 1, "read")]}),
     ("strlen, AVX2", "amd64", "c5fd740f", {"rdi": BAD}, BAD,
      {"instruction": "vpcmpeqb ymm1, ymm0, ymmword [rdi]", "memory_accesses": [(BAD, 32, "read")]}),
-    ("strlen, AVX-512 of null", "amd64", "62b37d203f0700", {"rdi": 0}, 0,
+    ("strlen, AVX-512 of null", "amd64", "62f37d203f0700", {"rdi": 0}, 0,
      {"memory_accesses": [(0, 32, "read")], "adjusted_address": {"kind": "null-pointer", "offset": "0x0000000000000000"}}),
     ("a gather has no one address", "amd64", "c4e26d900488", {"rax": BAD}, BAD, {"memory_accesses": None}),
     ("a prefetch touches nothing", "amd64", "0f180f", {"rdi": 0}, 0, {"memory_accesses": []}),

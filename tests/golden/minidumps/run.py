@@ -23,6 +23,7 @@ COLLECTIONS = [ROOT / "tests/data", ROOT.parent / "shared/testdata", ROOT.parent
 # Text forms of which two are right.
 EQUIVALENT = {"unknown 0x43506e78 / 0x00000000": "Uncaught NSException"}
 FRAME_KEYS = ("trust", "offset", "module", "module_offset", "function", "function_offset", "file", "line")
+INSTRUCTION_KEYS = ("instruction", "memory_accesses", "adjusted_address")  # of the samples that say so
 MODULE_KEYS = ("filename", "base_addr", "end_addr", "debug_file", "debug_id", "code_id", "version")
 
 
@@ -80,6 +81,9 @@ def problems_of(got, want):
         right = want[key]
         if value != right and EQUIVALENT.get(right, right) != value:
             problems.append(f"{key} is {value!r}, not {right!r}")
+    for key in INSTRUCTION_KEYS:
+        if key in want and info[key] != want[key]:
+            problems.append(f"{key} is {info[key]!r}, not {want[key]!r}")
     modules = [{k: m[k] for k in MODULE_KEYS} for m in got["modules"]]
     for i, (m, w) in enumerate(zip(modules, want["modules"])):
         if m != {k: w[k] for k in MODULE_KEYS}:
