@@ -24,6 +24,7 @@ struct rust_parser {
     struct strbuf *out; /* NULL: read on without writing */
     unsigned depth, steps;
     uint64_t binders; /* lifetimes of the for<> around */
+    bool is_open;     /* the last trait's arguments: no '>' yet */
     bool bad;
 };
 
@@ -392,18 +393,31 @@ static void function_type(struct rust_parser *p)
     p->binders -= bound;
 }
 
-/* A trait with the types it is bound to: Iterator<Item = u8>. */
-static void dyn_trait(struct rust_parser *p)
+/*
+ * The path of a trait.  Its arguments are left open (is_open), for the types it is bound to go on
+ * in the same brackets; they may have been written before and be referred to here.
+ */
+static void trait_path(struct rust_parser *p)
 {
-    bool open = false;
-    if (eat(p, 'I')) {
+    if (eat(p, 'B')) {
+        reference(p, trait_path);
+    } else if (eat(p, 'I')) {
         path(p, false);
         put(p, "<");
         generic_arguments(p);
-        open = true;
+        p->is_open = true;
     } else {
         path(p, false);
+        p->is_open = false;
     }
+}
+
+/* A trait with the types it is bound to: Iterator<Item = u8>. */
+static void dyn_trait(struct rust_parser *p)
+{
+    p->is_open = false;
+    trait_path(p);
+    bool open = p->is_open;
     while (!p->bad && eat(p, 'p')) {
         put(p, open ? ", " : "<");
         open = true;
@@ -505,9 +519,27 @@ static void put_wide(struct rust_parser *p, const char *sign, struct str digits)
 }
 
 /*
+ * As Rust's {:?} writes it.  What is not ASCII stays a number: whether it can be seen would take
+ * Unicode's tables.
+ */
+static void put_char(struct rust_parser *p, uint64_t c)
+{
+    static const char escaped[] = "\0\t\n\r'\\", letters[] = "0tnr'\\";
+    char text[32];
+    const char *found = c < 0x7f ? memchr(escaped, (int)c, sizeof escaped - 1) : NULL;
+    if (found)
+        snprintf(text, sizeof text, "'\\%c'", letters[found - escaped]);
+    else if (c >= ' ' && c < 0x7f)
+        snprintf(text, sizeof text, "'%c'", (char)c);
+    else
+        snprintf(text, sizeof text, "'\\u{%llx}'", (unsigned long long)c);
+    put(p, text);
+}
+
+/*
  * Hexadecimal digits up to '_', with 'n' in front of a negative number.  The letter of the type
- * decides how it is shown: bool as a word, char as an escape, all others as a decimal number, up to
- * 64 bits.
+ * decides how it is shown: bool as a word, char in quotes, all others as a decimal number, up to 64
+ * bits.
  */
 static void constant_number(struct rust_parser *p, char of)
 {
@@ -525,10 +557,9 @@ static void constant_number(struct rust_parser *p, char of)
         put(p, n ? "true" : "false");
     else if (digits > 16) /* 128 bits: as they are written */
         put_wide(p, sign, str_sub(p->s, start, digits));
-    else if (of == 'c') {
-        snprintf(text, sizeof text, "'\\u{%llx}'", (unsigned long long)n);
-        put(p, text);
-    } else {
+    else if (of == 'c')
+        put_char(p, n);
+    else {
         snprintf(text, sizeof text, "%s%llu", sign, (unsigned long long)n);
         put(p, text);
     }

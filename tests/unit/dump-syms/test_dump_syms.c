@@ -252,7 +252,14 @@ static void test_rust_v0_names(void **state)
         {"_RINvC1a1fDG_INtB2_1TTRL0_eEEp6OutputbEL_E",
          "a::f::<dyn for<'a> a::T<(&'a str,), Output = bool>>"},
         {"_RINvC1a1fFUKCPaOtEuE", "a::f::<unsafe extern \"C\" fn(*const i8, *mut u16)>"},
-        {"_RINvC1a1fKl_Kln1f_Kb1_Kc41_E", "a::f::<0, -31, true, '\\u{41}'>"},
+        {"_RINvC1a1fKl_Kln1f_Kb1_Kc41_E", "a::f::<0, -31, true, 'A'>"},
+        {"_RINvC1a1fKc27_Kc22_Kca_Kc0_Kc5c_Kc7f_Kce9_E",
+         "a::f::<'\\'', '\"', '\\n', '\\0', '\\\\', '\\u{7f}', '\\u{e9}'>"},
+        /* A trait by reference, whose arguments go on with the type it is bound to. */
+        {"_RINvC1a1fINtC1b1TTmEEDB7_p6OutputmEL_E",
+         "a::f::<b::T<(u32,)>, dyn b::T<(u32,), Output = u32>>"},
+        {"_RINvC1a1fINtC1b1TTmEEDB7_EL_E", "a::f::<b::T<(u32,)>, dyn b::T<(u32,)>>"},
+        {"_RINvC1a1fINtC1b1TTmEEDBk_p6OutputmEL_E", NULL}, /* a trait that is itself */
         {"_RNvC1a1f.llvm.123", "a::f"},
         {"_RIC0B_E", NULL},   /* a reference to itself */
         {"_RNvC1a9f", NULL},  /* length beyond the end */
