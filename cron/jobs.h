@@ -4,7 +4,7 @@
 #include "cron/job_context.h"
 
 /*
- * jobs - one scheduled job: a row of the table in jobs.c and a function.
+ * jobs - the scheduled jobs, each a row of the table in jobs.c and a function.
  *
  * A job runs in a child process of its own, prints what it did to standard output (the scheduler
  * logs it line by line) and returns true, or false with the reason.  It may be killed at any

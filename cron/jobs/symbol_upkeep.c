@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cron/job.h"
-#include "cron/jobs/jobs.h"
+#include "cron/job_context.h"
+#include "cron/jobs.h"
+#include "cron/jobs/job_functions.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/util.h"

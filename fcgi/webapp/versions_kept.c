@@ -1,3 +1,7 @@
+/*
+ * A list by product in which places stay: whoever got one may keep it for the request, while its
+ * versions are made anew.  Products are few, so it is searched from the front.
+ */
 #include "fcgi/webapp/versions_kept.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * The processors that have a row, and what the methods of all of them ask: whether a word of the
+ * stack can be a return address.
+ */
 #include "lib/unwind/cpu.h"
 
 #include "lib/base/util.h"
