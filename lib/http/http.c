@@ -1,17 +1,25 @@
 /*
  * One request to another server, with a limit on everything it could take: time to connect, time
- * in all, silence, redirects and bytes of the answer.  Only http and https, also behind a
- * redirect, and a body is never sent again to where a redirect points.
+ * to the first byte, time in all, silence, redirects and bytes of the answer.  Only http and https,
+ * also behind a redirect, and a body is never sent again to where a redirect points.
+ *
+ * Whether an address may be reached is decided when the socket is made, on the resolved address:
+ * a check of the name before would ask the resolver a second time, and could get another answer.
  */
 #include "lib/http/http.h"
 
 #include <curl/curl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "lib/base/fs.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/http/reserved.h"
 
 /*
  * Defaults; a caller may set its own for one request. 5 s are two lost SYN packets, 120 s an upload
@@ -27,33 +35,106 @@ enum {
     STALL_S = 60,
 };
 
-struct body_sink {
+/* What the callbacks of one transfer know. */
+struct transfer {
+    const struct http_request *q;
+    CURL *curl; /* borrowed */
     struct strbuf body;
+    uint64_t max, n; /* bytes of the body: at most, so far */
+    int64_t start_ms;
+    bool is_too_large, is_refused, is_late;
+    struct err write_err;
 };
 
 /* libcurl stops the transfer when less is taken than was offered. */
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
-    struct body_sink *sink = arg;
-    sb_put(&sink->body, p, size * n);
-    return sink->body.overflow ? 0 : size * n;
+    struct transfer *t = arg;
+    size_t bytes = size * n;
+    if (bytes > t->max - t->n) {
+        t->is_too_large = true;
+        return 0;
+    }
+    t->n += bytes;
+    if (t->q->save_fd <= 0) {
+        sb_put(&t->body, p, bytes);
+        return bytes;
+    }
+    long status = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status / 100 != 2)
+        return bytes;
+    return fs_write_all(t->q->save_fd, p, bytes, "the answer", &t->write_err) ? bytes : 0;
 }
 
-static void set_limits(CURL *c, const struct http_request *q, struct body_sink *sink)
+/* Called about once a second, so that a peer that accepts and never answers is left in time. */
+static int on_progress(void *arg, curl_off_t down_max, curl_off_t down, curl_off_t up_max,
+                       curl_off_t up)
+{
+    struct transfer *t = arg;
+    (void)down_max, (void)up_max, (void)up;
+    curl_off_t first_byte_us = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+    t->is_late =
+        first_byte_us == 0 && down == 0 && mono_ms() - t->start_ms > t->q->first_byte_timeout_ms;
+    return t->is_late;
+}
+
+/* A socket to `to`, if the request may go there.  libcurl tries the next address after a BAD. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct transfer *t = arg;
+    (void)purpose;
+    if (http_is_reserved_address(&to->addr)) {
+        t->is_refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static long or_default(int value, int fallback)
+{
+    return value ? value : fallback;
+}
+
+static void set_limits(CURL *c, const struct http_request *q, struct transfer *t)
 {
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(q->connect_timeout_ms ? q->connect_timeout_ms : CONNECT_TIMEOUT_MS));
-    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(q->timeout_ms ? q->timeout_ms : TIMEOUT_MS));
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_S);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
+                     or_default(q->connect_timeout_ms, CONNECT_TIMEOUT_MS));
+    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, or_default(q->timeout_ms, TIMEOUT_MS));
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT,
+                     or_default(q->stall_bytes_per_s, STALL_BYTES_PER_S));
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, or_default(q->stall_s, STALL_S));
+    if (q->first_byte_timeout_ms) {
+        curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+    }
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "datil/" DATIL_VERSION);
-    curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
+    if (!q->keeps_encoding)
+        curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, sink);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+}
+
+/* Through a proxy the socket leads to the proxy, and the check of addresses would be of that. */
+static void set_route(CURL *c, const struct http_request *q, struct transfer *t)
+{
+    const char *proxy = q->proxy ? q->proxy : q->may_reach_reserved ? NULL : "";
+    if (proxy)
+        curl_easy_setopt(c, CURLOPT_PROXY, proxy);
+    if (!q->may_reach_reserved && !*proxy) {
+        curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+        curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t);
+    }
+    if (q->ca_file) {
+        curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
+        curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+    }
 }
 
 static size_t read_file(char *buf, size_t size, size_t n, void *file)
@@ -120,7 +201,7 @@ static bool set_body(CURL *c, const struct http_request *q, curl_mime **ret_mime
     } else if (q->body.p) {
         curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n);
         curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body.p);
-    } else {
+    } else if (!q->is_redirect_answer) {
         /* Only requests without a body may be sent again elsewhere. */
         curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
     }
@@ -159,34 +240,67 @@ static bool set_headers(CURL *c, const struct http_request *q, struct curl_slist
  * Errors by whose fault they are: ours (the address), the other side's size, or that it could not
  * be reached, which may be different later.  A status of any number is an answer and no error.
  */
-static bool transfer(CURL *c, const struct http_request *q, struct body_sink *sink, struct err *err)
+static bool transfer(CURL *c, struct transfer *t, struct err *err)
 {
     char why[CURL_ERROR_SIZE] = "";
+    const char *url = t->q->url;
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
     CURLcode code = curl_easy_perform(c);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
-    if (sink->body.overflow)
-        return err_set(err, ERR_TOO_LARGE, "%s: the answer has more than %zu bytes", q->url,
-                       sink->body.max);
+    if (t->is_too_large)
+        return err_set(err, ERR_TOO_LARGE, "%s: the answer has more than %llu bytes", url,
+                       (unsigned long long)t->max);
+    if (t->write_err.code) {
+        *err = t->write_err;
+        return err_wrap(err, "%s", url);
+    }
+    if (t->is_late)
+        return err_set(err, ERR_UNAVAILABLE, "%s: no answer within %d ms", url,
+                       t->q->first_byte_timeout_ms);
+    if (code == CURLE_COULDNT_CONNECT && t->is_refused)
+        return err_set(err, ERR_FORBIDDEN, "%s: leads to a reserved address", url);
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
-        return err_set(err, ERR_INVALID, "%s: no http or https address", q->url);
+        return err_set(err, ERR_INVALID, "%s: no http or https address", url);
     if (code != CURLE_OK)
-        return err_set(err, ERR_UNAVAILABLE, "%s: %s", q->url,
-                       *why ? why : curl_easy_strerror(code));
+        return err_set(err, ERR_UNAVAILABLE, "%s: %s", url, *why ? why : curl_easy_strerror(code));
     return true;
 }
 
-static void read_answer(CURL *c, struct body_sink *sink, struct http_response *ret)
+static void copy_header(CURL *c, const char *name, char *out, size_t size)
+{
+    struct curl_header *h;
+    bool found = curl_easy_header(c, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK;
+    snprintf(out, size, "%s", found ? h->value : "");
+}
+
+static bool read_answer(CURL *c, struct transfer *t, struct http_response *ret, struct err *err)
 {
     long status = 0;
-    const char *type = NULL, *url = NULL;
+    const char *type = NULL, *url = NULL, *location = NULL;
+    curl_off_t length = -1, retry_after = 0;
+    struct http_response r;
+    char after[16];
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(c, CURLINFO_CONTENT_TYPE, &type);
     curl_easy_getinfo(c, CURLINFO_EFFECTIVE_URL, &url);
-    *ret = (struct http_response){.status = (int)status};
-    snprintf(ret->content_type, sizeof ret->content_type, "%s", type ? type : "");
-    snprintf(ret->effective_url, sizeof ret->effective_url, "%s", url ? url : "");
-    ret->body = sb_take(&sink->body, &ret->n);
+    curl_easy_getinfo(c, CURLINFO_REDIRECT_URL, &location);
+    curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &retry_after);
+    copy_header(c, "Retry-After", after, sizeof after);
+    if (location && strlen(location) >= sizeof r.location)
+        return err_set(err, ERR_TOO_LARGE, "%s: redirects to an address of %zu bytes", t->q->url,
+                       strlen(location));
+    r = (struct http_response){.status = (int)status,
+                               .n = t->n,
+                               .content_length = length,
+                               .retry_after_s = *after ? (int)MIN(retry_after, INT_MAX) : -1};
+    snprintf(r.content_type, sizeof r.content_type, "%s", type ? type : "");
+    snprintf(r.effective_url, sizeof r.effective_url, "%s", url ? url : "");
+    snprintf(r.location, sizeof r.location, "%s", location ? location : "");
+    copy_header(c, "Content-Encoding", r.content_encoding, sizeof r.content_encoding);
+    r.body = sb_take(&t->body, &(size_t){0});
+    *ret = r;
+    return true;
 }
 
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err)
@@ -194,18 +308,18 @@ bool http_do(const struct http_request *q, struct http_response *ret, struct err
     CURL *c = curl_easy_init();
     if (!c)
         return err_set(err, ERR_INTERNAL, "cannot start libcurl");
-    struct body_sink sink;
+    struct transfer t = {
+        .q = q, .curl = c, .max = q->max_bytes ? q->max_bytes : BODY_MAX, .start_ms = mono_ms()};
     curl_mime *mime = NULL;
     struct curl_slist *headers = NULL;
-    sb_init(&sink.body, q->max_bytes ? q->max_bytes : BODY_MAX);
-    set_limits(c, q, &sink);
+    sb_init(&t.body, q->save_fd > 0 ? 0 : t.max);
+    set_limits(c, q, &t);
+    set_route(c, q, &t);
     curl_easy_setopt(c, CURLOPT_URL, q->url);
     bool ok = set_headers(c, q, &headers, err) && set_body(c, q, &mime, err);
     set_method(c, q->method);
-    ok = ok && transfer(c, q, &sink, err);
-    if (ok)
-        read_answer(c, &sink, ret);
-    sb_release(&sink.body);
+    ok = ok && transfer(c, &t, err) && read_answer(c, &t, ret, err);
+    sb_release(&t.body);
     curl_easy_cleanup(c);
     curl_mime_free(mime);
     curl_slist_free_all(headers);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -14,18 +16,31 @@
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
 #include "lib/http/http.h"
+#include "lib/http/reserved.h"
 
 static const struct {
-    const char *path, *answer;
+    const char *path;
+    struct str answer;
 } answers[] = {
-    {"/ok", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"},
-    {"/missing", "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone"},
-    {"/moved", "HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n"},
-    {"/loop", "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n"},
-    {"/file", "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"},
-    {"/short", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello"},
-    {"/long", "HTTP/1.1 200 OK\r\n\r\n0123456789012345678901234567890123456789"},
-    {"/silent", NULL},
+    {"/ok",
+     STR_INIT("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")},
+    {"/missing", STR_INIT("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone")},
+    {"/moved", STR_INIT("HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n")},
+    {"/loop", STR_INIT("HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n")},
+    {"/file",
+     STR_INIT("HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n")},
+    {"/short", STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello")},
+    {"/long", STR_INIT("HTTP/1.1 200 OK\r\n\r\n0123456789012345678901234567890123456789")},
+    {"/silent", STR_INIT("")},
+    {"/away", STR_INIT("HTTP/1.1 307 Temporary Redirect\r\nLocation: //elsewhere.example/x?y\r\n"
+                       "Content-Length: 4\r\n\r\ngone")},
+    {"/busy",
+     STR_INIT("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nbusy")},
+    {"/head", STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: 123456789012\r\n\r\n")},
+    {"/declared", STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: 123456789012\r\n\r\nhello")},
+    {"/deflated",
+     STR_INIT("HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 12\r\n\r\n"
+              "\x78\xda\xcb\xc8\x20\x1b\x00\x00\xcf\x69\x17\xf9")},
 };
 
 /* Reads one request, up to the end of its body. */
@@ -52,6 +67,13 @@ static void serve_one(int fd)
     char path[64] = "";
     if (sscanf(buf, "%*s %63s", path) != 1)
         return;
+    if (strcmp(path, "/drip") == 0) { /* a byte now and then, without end */
+        static const char start[] = "HTTP/1.1 200 OK\r\n\r\n";
+        bool is_there = fs_write_all(fd, start, sizeof start - 1, "drip", ERR_IGNORED);
+        for (struct pollfd gone = {.fd = fd, .events = POLLIN};
+             is_there && poll(&gone, 1, 100) == 0;)
+            is_there = fs_write_all(fd, "x", 1, "drip", ERR_IGNORED);
+    }
     if (strcmp(path, "/echo") == 0) { /* the request itself is the answer */
         int h = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n);
         fs_write_all(fd, head, (size_t)h, "echo", ERR_IGNORED);
@@ -60,8 +82,8 @@ static void serve_one(int fd)
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         if (strcmp(path, answers[i].path) != 0)
             continue;
-        if (answers[i].answer)
-            fs_write_all(fd, answers[i].answer, strlen(answers[i].answer), "answer", ERR_IGNORED);
+        if (answers[i].answer.n)
+            fs_write_all(fd, answers[i].answer.p, answers[i].answer.n, "answer", ERR_IGNORED);
         else
             pause();
     }
@@ -129,7 +151,8 @@ static void test_answers(void **state)
         snprintf(url, sizeof url, "http://127.0.0.1:%d%s", s->port, cases[i].path);
         struct http_response r = {0};
         struct err err = {0};
-        const struct http_request q = {.url = url, .timeout_ms = 500, .max_bytes = 32};
+        const struct http_request q = {
+            .url = url, .may_reach_reserved = true, .timeout_ms = 500, .max_bytes = 32};
         bool ok = http_do(&q, &r, &err);
         if (ok != (cases[i].status != 0) || (ok && r.status != cases[i].status) ||
             (!ok && err.code != cases[i].code))
@@ -146,7 +169,9 @@ static void test_no_server(void **state)
     (void)state;
     struct http_response r;
     struct err err = {0};
-    assert_false(http_do(&(struct http_request){.url = "http://127.0.0.1:1/"}, &r, &err));
+    assert_false(
+        http_do(&(struct http_request){.url = "http://127.0.0.1:1/", .may_reach_reserved = true},
+                &r, &err));
     assert_int_equal(err.code, ERR_UNAVAILABLE);
     assert_false(http_do(&(struct http_request){.url = "file:///etc/passwd"}, &r, &err));
     assert_int_equal(err.code, ERR_INVALID);
@@ -162,6 +187,7 @@ static void echo(const struct server *s, struct http_request q, struct http_resp
     struct err err = {0};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/echo", s->port);
     q.url = url;
+    q.may_reach_reserved = true;
     if (!http_do(&q, r, &err))
         fail_msg("%s", err.msg);
 }
@@ -204,6 +230,224 @@ static void test_multipart(void **state)
     http_response_release(&r);
 }
 
+/* The last one leaves the server waiting for ever. */
+static const struct {
+    const char *label, *path;
+    struct http_request q; /* url and save_fd are set by the test */
+    int status;            /* 0: an error */
+    enum err_code code;
+    const char *saved;      /* what is in the file afterwards */
+    int64_t content_length; /* as declared */
+    const char *location;
+    int retry_after_s;
+} downloads[] = {
+    {"a body", "/ok", {0}, 200, 0, "hello", 5, "", -1},
+    {"not that of an error", "/missing", {0}, 404, 0, "", 4, "", -1},
+    {"a redirect is an answer",
+     "/away",
+     {.is_redirect_answer = true},
+     307,
+     0,
+     "",
+     4,
+     "http://elsewhere.example/x?y",
+     -1},
+    {"when to come again", "/busy", {0}, 429, 0, "", 4, "", 7},
+    {"as much as may be", "/ok", {.max_bytes = 5}, 200, 0, "hello", 5, "", -1},
+    {"a byte more", "/ok", {.max_bytes = 4}, 0, ERR_TOO_LARGE, "", 0, NULL, 0},
+    {"cut short", "/short", {0}, 0, ERR_UNAVAILABLE, "hello", 0, NULL, 0},
+    {"size only", "/head", {.method = "HEAD"}, 200, 0, "", 123456789012, "", -1},
+    {"less than declared", "/declared", {0}, 0, ERR_UNAVAILABLE, "hello", 0, NULL, 0},
+    {"as it was sent",
+     "/deflated",
+     {.keeps_encoding = true},
+     200,
+     0,
+     "\x78\xda\xcb\xc8\x20\x1b\x00\x00\xcf\x69\x17\xf9",
+     12,
+     "",
+     -1},
+    {"bytes after inflating", "/deflated", {.max_bytes = 2}, 0, ERR_TOO_LARGE, "", 0, NULL, 0},
+    {"too slow",
+     "/drip",
+     {.stall_bytes_per_s = 1000, .stall_s = 1},
+     0,
+     ERR_UNAVAILABLE,
+     "x",
+     0,
+     NULL,
+     0},
+    {"no first byte",
+     "/silent",
+     {.first_byte_timeout_ms = 100},
+     0,
+     ERR_UNAVAILABLE,
+     "",
+     0,
+     NULL,
+     0},
+};
+
+static void test_downloads(void **state)
+{
+    const struct server *s = *state;
+    for (size_t i = 0; i < ARRAY_LEN(downloads); i++) {
+        char url[128], path[] = "/tmp/datil-http-XXXXXX", saved[64] = "";
+        FD_AUTO fd = mkstemp(path);
+        unlink(path);
+        snprintf(url, sizeof url, "http://127.0.0.1:%d%s", s->port, downloads[i].path);
+        struct http_request q = downloads[i].q;
+        struct http_response r = {0};
+        struct err err = {0};
+        q.url = url;
+        q.save_fd = fd;
+        q.may_reach_reserved = true;
+        bool ok = http_do(&q, &r, &err);
+        if (ok != (downloads[i].status != 0) || r.status != downloads[i].status ||
+            err.code != downloads[i].code)
+            fail_msg("%s: %d, status %d, %s: %s", downloads[i].label, ok, r.status,
+                     err_code_name(err.code), err.msg);
+        assert_true(pread(fd, saved, sizeof saved - 1, 0) >= 0);
+        if (strncmp(saved, downloads[i].saved, MAX(strlen(downloads[i].saved), 1)) != 0)
+            fail_msg("%s: the file has '%s'", downloads[i].label, saved);
+        if (ok && (r.content_length != downloads[i].content_length ||
+                   strcmp(r.location, downloads[i].location) != 0 ||
+                   r.retry_after_s != downloads[i].retry_after_s || *r.body))
+            fail_msg("%s: length %lld, location '%s', retry after %d", downloads[i].label,
+                     (long long)r.content_length, r.location, r.retry_after_s);
+        http_response_release(&r);
+    }
+}
+
+static void test_full_disk(void **state)
+{
+    const struct server *s = *state;
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/ok", s->port);
+    FD_AUTO full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    struct http_response r;
+    struct err err = {0};
+    assert_false(http_do(
+        &(struct http_request){.url = url, .save_fd = full, .may_reach_reserved = true}, &r, &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "No space left"));
+}
+
+static const struct {
+    const char *address;
+    bool is_reserved;
+} addresses[] = {
+    {"0.0.0.0", true},
+    {"0.255.255.255", true},
+    {"1.0.0.0", false},
+    {"9.255.255.255", false},
+    {"10.0.0.0", true},
+    {"10.255.255.255", true},
+    {"11.0.0.0", false},
+    {"100.63.255.255", false},
+    {"100.64.0.0", true},
+    {"100.127.255.255", true},
+    {"100.128.0.0", false},
+    {"127.0.0.1", true},
+    {"127.255.255.255", true},
+    {"128.0.0.0", false},
+    {"169.253.255.255", false},
+    {"169.254.169.254", true},
+    {"169.255.0.0", false},
+    {"172.15.255.255", false},
+    {"172.16.0.0", true},
+    {"172.31.255.255", true},
+    {"172.32.0.0", false},
+    {"192.0.0.8", true},
+    {"192.0.1.0", false},
+    {"192.0.2.1", true},
+    {"192.88.99.1", true},
+    {"192.167.255.255", false},
+    {"192.168.0.0", true},
+    {"192.169.0.0", false},
+    {"198.17.255.255", false},
+    {"198.18.0.0", true},
+    {"198.19.255.255", true},
+    {"198.20.0.0", false},
+    {"198.51.100.7", true},
+    {"203.0.113.7", true},
+    {"223.255.255.255", false},
+    {"224.0.0.1", true},
+    {"239.255.255.255", true},
+    {"240.0.0.0", true},
+    {"255.255.255.255", true},
+    {"::", true},
+    {"::1", true},
+    {"::8.8.8.8", true}, /* "compatible", of no use any more */
+    {"::ffff:127.0.0.1", true},
+    {"::ffff:192.168.1.1", true},
+    {"::ffff:8.8.8.8", false},
+    {"64:ff9b::10.0.0.1", true},
+    {"64:ff9b::169.254.169.254", true},
+    {"64:ff9b::8.8.8.8", false},
+    {"64:ff9b:1::8.8.8.8", true},
+    {"100::1", true},
+    {"1fff:ffff::1", true},
+    {"2001::1", true},
+    {"2001:1ff:ffff::", true},
+    {"2001:200::", false},
+    {"2001:db7::", false},
+    {"2001:db8::1", true},
+    {"2001:db9::", false},
+    {"2002:0a00:0001::", true},
+    {"2002:0808:0808::", true},
+    {"2003::", false},
+    {"2606:4700::1111", false},
+    {"3ffe::", false},
+    {"3fff::1", true},
+    {"3fff:0fff::", true},
+    {"3fff:1000::", false},
+    {"4000::", true},
+    {"fc00::1", true},
+    {"fdff::1", true},
+    {"fe80::1", true},
+    {"fec0::1", true},
+    {"ff02::1", true},
+};
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        const struct sockaddr *a = (const struct sockaddr *)&v4;
+        if (inet_pton(AF_INET, addresses[i].address, &v4.sin_addr) != 1) {
+            assert_int_equal(inet_pton(AF_INET6, addresses[i].address, &v6.sin6_addr), 1);
+            a = (const struct sockaddr *)&v6;
+        }
+        if (http_is_reserved_address(a) != addresses[i].is_reserved)
+            fail_msg("%s", addresses[i].address);
+    }
+    assert_true(http_is_reserved_address(&(struct sockaddr){.sa_family = AF_UNIX}));
+}
+
+/* Each spelling of the machine that the test's server listens on, which would answer 200. */
+static void test_reserved_addresses_are_not_reached(void **state)
+{
+    static const char *const hosts[] = {
+        "127.0.0.1",    "localhost",          "0.0.0.0",
+        "127.1",        "2130706433",         "0x7f000001",
+        "017700000001", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+    };
+    const struct server *s = *state;
+    setenv("http_proxy", "http://127.0.0.1:1/", 1); /* must not lead around the check */
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        char url[128];
+        struct http_response r = {0};
+        struct err err = {0};
+        snprintf(url, sizeof url, "http://%s:%d/ok", hosts[i], s->port);
+        if (http_do(&(struct http_request){.url = url}, &r, &err) || err.code != ERR_FORBIDDEN)
+            fail_msg("%s: status %d, %s", hosts[i], r.status, err.msg);
+    }
+    unsetenv("http_proxy");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +455,10 @@ int main(void)
         cmocka_unit_test(test_no_server),
         cmocka_unit_test_setup_teardown(test_requests, start, stop),
         cmocka_unit_test_setup_teardown(test_multipart, start, stop),
+        cmocka_unit_test_setup_teardown(test_downloads, start, stop),
+        cmocka_unit_test_setup_teardown(test_full_disk, start, stop),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test_setup_teardown(test_reserved_addresses_are_not_reached, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
