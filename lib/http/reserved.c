@@ -24,21 +24,21 @@ struct prefix {
 };
 
 static const struct prefix reserved_v4[] = {
-    {{0}, 8},              /* "this network"; 0.0.0.0 reaches the machine itself */
-    {{10}, 8},             /* private */
-    {{100, 64}, 10},       /* shared by carriers */
-    {{127}, 8},            /* loopback */
-    {{169, 254}, 16},      /* link-local, with the metadata services of clouds */
-    {{172, 16}, 12},       /* private */
-    {{192, 0, 0}, 24},     /* protocol assignments */
-    {{192, 0, 2}, 24},     /* documentation */
-    {{192, 88, 99}, 24},   /* relays of 6to4 */
-    {{192, 168}, 16},      /* private */
-    {{198, 18}, 15},       /* benchmarks */
-    {{198, 51, 100}, 24},  /* documentation */
-    {{203, 0, 113}, 24},   /* documentation */
-    {{224}, 4},            /* multicast */
-    {{240}, 4},            /* reserved, and broadcast */
+    {{0}, 8},             /* "this network"; 0.0.0.0 reaches the machine itself */
+    {{10}, 8},            /* private */
+    {{100, 64}, 10},      /* shared by carriers */
+    {{127}, 8},           /* loopback */
+    {{169, 254}, 16},     /* link-local, with the metadata services of clouds */
+    {{172, 16}, 12},      /* private */
+    {{192, 0, 0}, 24},    /* protocol assignments */
+    {{192, 0, 2}, 24},    /* documentation */
+    {{192, 88, 99}, 24},  /* relays of 6to4 */
+    {{192, 168}, 16},     /* private */
+    {{198, 18}, 15},      /* benchmarks */
+    {{198, 51, 100}, 24}, /* documentation */
+    {{203, 0, 113}, 24},  /* documentation */
+    {{224}, 4},           /* multicast */
+    {{240}, 4},           /* reserved, and broadcast */
 };
 
 static const struct prefix global_v6 = {{0x20}, 3};
