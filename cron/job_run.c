@@ -36,7 +36,7 @@
 enum {
     LINE_MAX_BYTES = 2000, /* a longer line becomes several, as a log takes it */
     POLL_MS = 1000,        /* how late a limit of time may be noticed */
-    KEEP_ALIVE_MS = 60000, /* between two looks at the lock */
+    KEEP_ALIVE_MS = 60000, /* between two looks at the lock, each of which is one statement */
     KILL_AFTER_MS = 5000,  /* behind TERM; every job may be killed */
 };
 

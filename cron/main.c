@@ -22,7 +22,7 @@
 
 enum {
     EXIT_USAGE = 2,
-    ARGS_MAX = 32,
+    ARGS_MAX = 32,   /* --job-arg: no job takes more than a few */
     RETRY_MS = 5000, /* while the database is away; CRON_INTERVAL_S may be long */
 };
 

@@ -70,6 +70,10 @@ static int64_t at_time_of_day(const struct plan *p, int64_t us)
     return civil_to_us(c);
 }
 
+/*
+ * A job that has never run is due at once or, if it has a time of day, when that is past today: on
+ * a new installation the jobs of the night run on the first day, too.
+ */
 bool plan_is_due(const struct plan *p, const struct job_state *s, int64_t now_us)
 {
     bool is_from_future = s->next_run_us > now_us + p->every_us + DAY_US;
@@ -98,6 +102,8 @@ size_t plan_slots(const struct plan *p, const struct job_state *s, int64_t now_u
     return n;
 }
 
+/* The next run counts from now and not from the slot, so one that is late is not followed by
+ * others. */
 void plan_success(const struct plan *p, struct job_state *s, int64_t slot_us, int64_t now_us)
 {
     s->last_success_us = slot_us;
@@ -108,6 +114,7 @@ void plan_success(const struct plan *p, struct job_state *s, int64_t slot_us, in
     s->next_run_us = at_time_of_day(p, now_us + p->every_us);
 }
 
+/* The last success stays, so a backfilling job comes back to the slots that it has not done. */
 void plan_failure(struct job_state *s, int64_t now_us)
 {
     s->last_run_us = now_us;

@@ -25,7 +25,7 @@ enum {
     SLOTS_MAX = 1000, /* of one run of a backfilling job; the rest is left for the next look */
     ALERT_AFTER_ERRORS = 3, /* a failure is tried again after a minute: so many are no hiccup */
     FORCE_WAIT_MS = 60000,  /* a person waits */
-    FORCE_POLL_MS = 200,
+    FORCE_POLL_MS = 200,    /* between two tries to get the job's lock */
 };
 
 /* A job that has no row yet gets one: a new row of the table in jobs.c needs no migration. */

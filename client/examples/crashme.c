@@ -18,7 +18,7 @@
 #include "client/datil_client.h"
 #include "client/examples/crashes.h"
 
-enum { ANNOTATIONS_MAX = 64 };
+enum { ANNOTATIONS_MAX = 64 }; /* half of what the library takes (DATIL_CLIENT_ANNOTATIONS_MAX) */
 
 struct options {
     struct datil_client_options client;

@@ -13,8 +13,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 8 };
+enum {
+    BACKLOG = 8
+}; /* not let in yet; one program has at most a few processes that crash at once */
 
+/* The kernel then writes beside each message who has sent it. */
 void request_socket(int fd)
 {
     int on = 1;
@@ -85,6 +88,10 @@ enum request_state request_receive(int socket, int flags, struct request *ret)
     return REQUEST_HERE;
 }
 
+/*
+ * An abstract name has no zero at its end: its length is the address's.  Without a door the handler
+ * works all the same, for programs that keep their socket.
+ */
 static int listen_at(const char *channel)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX}; /* sun_path[0] stays 0: abstract */
@@ -108,6 +115,7 @@ void door_open(struct door *d, const char *channel, uint64_t key)
     *d = (struct door){.listener = key ? listen_at(channel) : -1, .key = key};
 }
 
+/* The order is that of arrival, so that the first is who has waited longest. */
 static void show_out(struct door *d, size_t i)
 {
     close(d->visitors[i]);

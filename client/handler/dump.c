@@ -32,10 +32,14 @@ enum stream_type {
 };
 
 enum {
-    EXCEPTION_DUMP_REQUESTED = 0xffffffff,
-    CODEVIEW_ELF = 0x4270454c,
-    STACK_GAP_MAX = 1 << 20, /* an overflowed stack pointer lies at most this far below its stack */
-    RED_ZONE = 128,          /* below the stack pointer, in use by leaf functions */
+    EXCEPTION_DUMP_REQUESTED = 0xffffffff, /* Breakpad's code for "no crash, a dump was wanted" */
+    CODEVIEW_ELF = 0x4270454c,             /* "LEpB": a build id follows (Breakpad, MDCVInfoELF) */
+    /*
+     * An overflowed stack pointer lies at most this far below its stack: Linux keeps a gap of 256
+     * pages below a stack that grows (stack_guard_gap), which is as much.
+     */
+    STACK_GAP_MAX = 1 << 20,
+    RED_ZONE = 128, /* below the stack pointer, in use by leaf functions (System V ABI, amd64) */
 };
 
 struct region {
@@ -61,7 +65,7 @@ struct dump {
     size_t stack_bytes; /* of all threads so far */
 };
 
-/* Zeros what lies inside the span. */
+/* Zeros what lies inside the span: arguments and environment lie on the first thread's stack. */
 static void hide(uint8_t *buf, uint64_t addr, size_t n, struct span secret)
 {
     uint64_t from = MAX(addr, secret.start), to = MIN(addr + n, secret.end);
@@ -116,6 +120,7 @@ static struct region copy_stack(struct dump *d, uint64_t sp, size_t max)
     return youngest;
 }
 
+/* Whether the byte is in the dump already, so that no piece of code is written twice. */
 static bool covered(const struct dump *d, uint64_t addr)
 {
     for (size_t i = 0; i < d->regions.n; i++)

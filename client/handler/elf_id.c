@@ -12,13 +12,14 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096 }; /* what the extent of a module is rounded to, as in the dump-syms tool */
 
 static uint64_t rd_word(struct rd *r, bool is_64)
 {
     return is_64 ? rd_u64(r) : rd_u32(r);
 }
 
+/* A program header; in the 64-bit form the flags stand in another place (elf.h, Elf64_Phdr). */
 static struct elf_segment read_segment(struct rd *r, bool is_64)
 {
     struct elf_segment s = {.type = rd_u32(r)};
@@ -34,7 +35,10 @@ static struct elf_segment read_segment(struct rd *r, bool is_64)
     return s;
 }
 
-/* Extent of the PT_LOAD segments. */
+/*
+ * Extent of the PT_LOAD segments, in whole pages.  Beginning and size are limited to half of the
+ * address space each: no program has more, and their sum does not wrap.
+ */
 static bool measure(struct elf_image *e, struct err *err)
 {
     e->low = UINT64_MAX;

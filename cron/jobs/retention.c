@@ -34,14 +34,15 @@
  * `datil purge retention --force` (job argument force) says that it is meant.
  */
 enum {
-    PAGE = 1000,
+    PAGE = 1000, /* ids of 37 bytes and their rows, far below the arena of drop_page */
     STALE_DAYS = 30,
     REGULAR_GAP_DAYS = 2,
     REGULAR_DAYS = 7,
-    LATER_DAYS_SHOWN = 20
+    LATER_DAYS_SHOWN = 20 /* lines of a log: who sends ids of his own may have sent any day */
 };
 #define DAY_US ((int64_t)86400 * 1000000)
 
+/* Oldest first, so that a run that is interrupted has deleted what was due for longest. */
 static bool drop_days(struct job_context *x, const char *first_kept, struct err *err)
 {
     struct strs days = {0};

@@ -25,7 +25,11 @@
 
 enum {
     PAGE = LEDGER_BATCH_MAX,
-    STRANDED_AFTER_S = 600, /* a row is followed by its message in the same transaction */
+    /*
+     * A row is followed by its message in the same transaction, of which each statement may take
+     * half a minute (STATEMENT_TIMEOUT_MS of the mover): what stands alone for ten is left behind.
+     */
+    STRANDED_AFTER_S = 600,
 };
 #define DAY_US ((int64_t)86400 * 1000000)
 

@@ -22,6 +22,7 @@
 #include "lib/store/store.h"
 #include "lib/web/health.h"
 
+/* How old the look at the product files may be; an unknown product is looked for at once. */
 enum { LOOK_INTERVAL_MS = 1000 };
 
 static const char *rules_of(const struct conf *conf)
@@ -50,7 +51,10 @@ static bool reload_rules(const struct conf *conf, struct throttle_rules *rules, 
     return true;
 }
 
-/* Workers say what is wrong with the files. */
+/*
+ * In the parent, so that workers which are forked later begin with what is good now.  Workers say
+ * what is wrong with the files.
+ */
 void collector_reprepare(const struct conf *conf, void *arg)
 {
     struct shared *shared = arg;
@@ -135,6 +139,7 @@ bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struc
     return is_known;
 }
 
+/* On HUP.  The rules at once; the products with the next report (looked_ms 0: never looked). */
 void collector_reload(void *app)
 {
     struct collector *c = app;
@@ -189,12 +194,14 @@ static bool check_spool(struct req *req, struct err *err)
     return spool_open(spool, err) && spool_has_room(spool, err);
 }
 
+/* Only where reports are queued there: a collector whose queue is switched off needs none. */
 static bool check_database(struct req *req, struct err *err)
 {
     bool needs_it = strcmp(conf_text(req_conf(req), CONF_CRASHMOVER_CRASHPUBLISH_CLASS), "pg") == 0;
     return !needs_it || db_connect(req_db(req), err);
 }
 
+/* The error that a reload has kept, for as long as the file stays bad. */
 static bool pass_on(const struct err *kept, struct err *err)
 {
     return kept->code == ERR_NONE || err_set(err, kept->code, "%s", kept->msg);
@@ -258,6 +265,7 @@ bool version_get(struct req *req, struct err *err)
     return web_version_get(req, err);
 }
 
+/* For those who want to see that errors reach their monitoring. */
 bool broken_get(struct req *req, struct err *err)
 {
     metric_add(app_of(req)->metrics, METRIC_BROKEN, 1, NULL);
@@ -268,7 +276,7 @@ bool metrics_get(struct req *req, struct err *err)
 {
     (void)err;
     STRBUF_AUTO text;
-    sb_init(&text, 64 << 10);
+    sb_init(&text, 64 << 10); /* some two dozen lines of a hundred bytes */
     struct collector *c = app_of(req);
     size_t depth;
     int64_t oldest_s;

@@ -18,6 +18,9 @@
  * Each line of standard input is {"annotations": {…}, "profile": "default" | "all_products" |
  * "all_packages" | "accept_all", "now": ISO time or absent, "random": 0 to 1 or absent}; each line
  * of output is {"result", "rule", "percentage"}.
+ *
+ * A line may have twice the bytes that all annotations of a report may have
+ * (REPORT_ANNOTATIONS_MAX), which leaves room for their escapes.
  */
 enum { LINE_BYTES_MAX = 64 << 20 };
 
@@ -26,6 +29,10 @@ struct dry_run {
     struct products products;
 };
 
+/*
+ * A profile says what is known of products: without a list none is unsupported.  A draw below 0
+ * leaves it to the rules; "random" is a share, theirs are per cent.
+ */
 static bool decide(struct dry_run *d, const json_t *in, struct throttle_result *ret,
                    struct err *err)
 {

@@ -58,6 +58,7 @@ bool metrics_new(struct metrics **ret, struct err *err)
     return true;
 }
 
+/* The name is looked up once for each worker; a server that moves is found at the next start. */
 void metrics_open_statsd(const struct conf *conf)
 {
     const char *host = conf_text(conf, CONF_STATSD_HOST);
@@ -76,6 +77,7 @@ void metrics_open_statsd(const struct conf *conf)
     freeaddrinfo(found);
 }
 
+/* The form of DogStatsD: name, value, kind, and tags behind "|#".  Too long is not sent at all. */
 static void send_line(enum metric what, uint64_t n, const char *tag)
 {
     char line[300];

@@ -23,7 +23,12 @@
 #include "lib/base/log.h"
 #include "lib/base/util.h"
 
+/*
+ * Slots have 192 bytes.  Eight ways, since a set is read as a whole: 1.5 KiB, one page or two.  The
+ * header has a page of its own.
+ */
 enum { SETS = 1 << 16, WAYS = 8, HEADER_BYTES = 4096 };
+/* Places of the locks, which are no places of bytes: the ranges are too far apart to meet. */
 static const int64_t SET_LOCKS = 0, HEADER_LOCK = 1LL << 31, KEY_LOCKS = 1LL << 32;
 
 struct header {

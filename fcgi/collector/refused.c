@@ -48,6 +48,7 @@ static bool is_hidden(uint32_t cp)
     return false;
 }
 
+/* The name as people see it and as it is counted: cut at a character, with a mark that it was. */
 void refused_name(struct str product, char out[REFUSED_NAME_SIZE])
 {
     static const uint32_t replacement = 0xFFFD;
@@ -109,6 +110,7 @@ static bool write_counts(struct db *db, const struct refused_count *v, size_t n,
                    db_text_array(a, counts));
 }
 
+/* Counts that come while it writes go with the next ones. */
 bool refused_flush(struct refused_table *t, struct db *db, struct err *err)
 {
     FREE_LATER struct refused_count *v = xcalloc(REFUSED_NAMES, sizeof *v);

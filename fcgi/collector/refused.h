@@ -21,10 +21,10 @@
  * Threads    A robust mutex between processes: a worker may be killed while it holds it.
  */
 enum {
-    REFUSED_NAMES = 256,
-    REFUSED_KEPT = 1000,
+    REFUSED_NAMES = 256,    /* between two writes (FLUSH_MS of the mover): enough to see a flood */
+    REFUSED_KEPT = 1000,    /* more than anybody reads */
     REFUSED_NAME_MAX = 100, /* bytes, as long as the name of a product can be */
-    REFUSED_NAME_SIZE = REFUSED_NAME_MAX + 3 + 1,
+    REFUSED_NAME_SIZE = REFUSED_NAME_MAX + 3 + 1, /* U+FFFD has three bytes; and the zero */
 };
 
 struct refused_table;

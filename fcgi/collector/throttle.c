@@ -26,15 +26,16 @@
 #include "lib/base/util.h"
 
 enum {
-    RULES_MAX = 1000, /* people write them; the rules that ship are 16 */
-    NAME_MAX_BYTES = 100,
-    NESTING_MAX = 8, /* of conditions, which are tested by recursion */
-    FILE_MAX = 1 << 20,
+    RULES_MAX = 1000,     /* people write them; the rules that ship are 16 */
+    NAME_MAX_BYTES = 100, /* RECENT_RULE_SIZE holds it, with its zero */
+    NESTING_MAX =
+        8, /* of conditions, which are tested by recursion; those that ship have three levels */
+    FILE_MAX = 1 << 20, /* a thousand rules of a kilobyte */
     /* A report is a stranger's, an expression an administrator's: what backtracks further, or is
      * applied to a longer text, does not match.  PCRE2's own limit is a hundred times as much. */
     REGEX_MATCH_LIMIT = 100000,
     REGEX_SUBJECT_MAX = 64 << 10,
-    REGEXES_MAX = 1000,
+    REGEXES_MAX = 1000,        /* one for each rule */
     ENVIRONMENT_MAX = 4 << 20, /* JSON in an annotation, such as a telemetry environment */
 };
 
@@ -107,6 +108,7 @@ static void take_text(struct subject *c, const json_t *condition)
     }
 }
 
+/* An object or a list equals nothing, not even the empty text. */
 static bool text_equals(const struct subject *c, const json_t *value)
 {
     return c->has_text && str_eq(c->text, str_of(json_string_value(value)));
@@ -130,6 +132,7 @@ static bool op_equals(const struct subject *c, const json_t *condition, const js
     return text_equals(c, value);
 }
 
+/* ASCII only, as everywhere (lib/base/str.c). */
 static bool op_equals_nocase(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)condition;
@@ -257,6 +260,7 @@ static const json_t *value_inside(const struct subject *c, const json_t *conditi
     return jpath(c->memo->inside, jget_str(condition, "path"));
 }
 
+/* By JSON's own equality: 1 is not "1", as it would be for an annotation. */
 static bool op_json_equals(const struct subject *c, const json_t *condition, const json_t *value)
 {
     const json_t *found = value_inside(c, condition);
@@ -272,6 +276,7 @@ static bool op_json_at_most(const struct subject *c, const json_t *condition, co
 
 static bool matches(struct subject c, const json_t *condition);
 
+/* Of no condition at all: true, and `any` is false, as in logic. */
 static bool op_all(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)value;
@@ -347,6 +352,10 @@ static const struct op *op_of(const json_t *condition)
     return NULL;
 }
 
+/*
+ * c by value: a condition below another one looks at an annotation of its own ("of") and leaves
+ * that of the one above as it was.  The memo is shared by all.
+ */
 static bool matches(struct subject c, const json_t *condition)
 {
     const char *of = jget_str(condition, "of");
@@ -406,6 +415,10 @@ static bool compile_regex(struct throttle_rules *rules, json_t *condition, struc
     return jset_int(condition, compiled_key, (int64_t)rules->regex_n++);
 }
 
+/*
+ * Everything that deciding relies on: a known operator, an annotation to look at, a value of the
+ * operator's type, no deeper nesting than recursion is meant for.
+ */
 static bool check_condition(struct throttle_rules *rules, json_t *c, bool is_keyed, int depth,
                             struct err *err)
 {
@@ -471,6 +484,7 @@ static bool is_rule_name(struct str s)
     return s.n > 0 && s.n <= NAME_MAX_BYTES;
 }
 
+/* The name first: every later message of this rule says it. */
 static bool parse_rule(struct throttle_rules *rules, const json_t *v, struct throttle_rule *rule,
                        struct err *err)
 {
@@ -616,6 +630,10 @@ static enum throttle_code outcome(const struct throttle_rule *rule,
     return is_le ? rule->le : rule->gt;
 }
 
+/*
+ * The rate is what the report counts for: 10 after one rule that kept ten of a hundred, 2.5 when a
+ * second one then kept a quarter.
+ */
 void throttle_decide(const struct throttle_rules *rules, const struct throttle_facts *facts,
                      struct throttle_result *ret)
 {

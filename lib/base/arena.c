@@ -19,9 +19,9 @@
  * after a few requests a worker allocates nothing any more.
  */
 enum {
-    ALIGN = 16,
-    CHUNK_FIRST = 16 << 10,
-    CHUNK_MAX = 1 << 20,
+    ALIGN = 16,             /* what malloc promises on 64-bit machines: room for any type */
+    CHUNK_FIRST = 16 << 10, /* four pages: an arena for a few texts costs no more than that */
+    CHUNK_MAX = 1 << 20,    /* what an emptied arena goes on holding at most */
 };
 
 struct arena_chunk {
@@ -55,6 +55,10 @@ void arena_release(struct arena *a)
     a->is_over = false;
 }
 
+/*
+ * With ARENA_DEBUG each allocation is a block of its own and all of them are given back here, so
+ * that the sanitizer sees a read behind an end, and a pointer that has outlived its request.
+ */
 void arena_reset(struct arena *a)
 {
 #if ARENA_DEBUG
@@ -140,6 +144,7 @@ bool arena_within(const struct arena *a, const char *what, struct err *err)
                                   what, a->max_bytes);
 }
 
+/* n may be 0 with p NULL, as in struct str: memcpy is not asked then. */
 char *arena_memdup0(struct arena *a, const void *p, size_t n)
 {
     char *copy = arena_alloc(a, n + 1);

@@ -42,7 +42,7 @@ bool fs_read_fd(int fd, const char *name, size_t max_bytes, char **ret_bytes, si
         if ((uintmax_t)st.st_size > max_bytes)
             return err_set(err, ERR_TOO_LARGE, "%s: %jd bytes, the limit is %zu", name,
                            (intmax_t)st.st_size, max_bytes);
-        cap = (size_t)st.st_size + 1;
+        cap = (size_t)st.st_size + 1; /* the read that finds the end needs room, too */
     }
     FREE_LATER char *buf = xmalloc(cap + 1);
     size_t n = 0;
@@ -151,6 +151,10 @@ static bool finish(int fd, const char *temp, const char *path, struct err *err)
     return fs_sync_dir(dir, err);
 }
 
+/*
+ * A kill in between leaves the old file as it was, and beside it a temporary one under a name that
+ * no reader knows.  An error leaves nothing.
+ */
 bool fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode, struct err *err)
 {
     char temp[PATH_MAX];
@@ -235,6 +239,10 @@ bool fs_move(const char *from, const char *to, struct err *err)
     return true;
 }
 
+/*
+ * AT_EACCESS: as whom the program works now, capabilities included; without it the kernel would ask
+ * for the user who has started it.
+ */
 bool fs_exists(const char *path)
 {
     return faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0;
@@ -245,6 +253,7 @@ bool fs_is_writable_dir(const char *path)
     return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
+/* Each level is an open descriptor and a level of recursion; our trees are a few levels deep. */
 enum { TREE_DEPTH_MAX = 32 };
 
 /*
@@ -255,7 +264,7 @@ static bool remove_below(int parent, const char *name, int depth, struct err *er
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return true;
-    if (errno != EISDIR && errno != EPERM)
+    if (errno != EISDIR && errno != EPERM) /* "a directory", as Linux and as POSIX say it */
         return err_errno(err, errno, "removing %s", name);
     if (depth > TREE_DEPTH_MAX)
         return err_set(err, ERR_TOO_LARGE, "directories nested deeper than %d", TREE_DEPTH_MAX);
@@ -294,7 +303,7 @@ bool fs_map(const char *path, const void **ret_p, size_t *ret_n, struct err *err
         return err_errno(err, errno, "%s", path);
     if (!S_ISREG(st.st_mode))
         return err_set(err, ERR_INVALID, "%s: not a regular file", path);
-    if (st.st_size == 0) {
+    if (st.st_size == 0) { /* mmap refuses a length of 0 */
         *ret_p = NULL;
         *ret_n = 0;
         return true;

@@ -17,7 +17,7 @@
 enum {
     CAP_FIRST = 1024, /* twelve kilobytes: most tables of a search or a symbols file stay there */
     PLACE_BYTES = sizeof(uint64_t) + sizeof(uint32_t),
-    TAGMAP_CAP_FIRST = 256,
+    TAGMAP_CAP_FIRST = 256, /* two kilobytes */
 };
 
 void map_init(struct map *m, size_t max)

@@ -17,10 +17,11 @@
 
 enum {
     CODE_FIRST = 256, /* of a row of the table: codes below are letters */
-    LETTERS_MAX = 64,
-    IN_ORDER = 1, /* getopt's code for an argument that is no option */
+    LETTERS_MAX = 64, /* for the letters of one program; asserted when they are written */
+    IN_ORDER = 1,     /* getopt's code for an argument that is no option */
 };
 
+/* A choice may carry a text ("--job NAME" chooses a mode and names the job). */
 static bool has_value(const struct opt *o)
 {
     const struct opt_choice *choice = o->into;
@@ -59,6 +60,7 @@ static const struct opt *opt_of(const struct opt *opts, size_t n, int code)
     return NULL;
 }
 
+/* `into` NULL: the option is accepted, for those who still write it, and means nothing. */
 static bool store_value(const struct opt *o, const char *value, struct err *err)
 {
     struct opt_list *list = o->into;

@@ -29,6 +29,7 @@
 /* Set by signal handlers: one of the two allowed global states. */
 static volatile sig_atomic_t stop_flag, hangup_flag;
 
+/* Of SIGCHLD nothing is kept: that it comes is what ends the wait. */
 static void on_signal(int sig)
 {
     if (sig == SIGHUP)
@@ -63,6 +64,7 @@ bool proc_stopping(void)
     return stop_flag;
 }
 
+/* Nothing is lost between the two lines: HUP is blocked everywhere but in proc_wait. */
 bool proc_take_hangup(void)
 {
     bool was = hangup_flag;
@@ -274,6 +276,11 @@ static void hang_up(const struct proc_group *groups, size_t group_count)
             groups[g].hangup(groups[g].arg);
 }
 
+/*
+ * SIGCHLD is not blocked.  One that comes between reap and proc_wait does not end that wait, and
+ * the child is found when the wait is over: after a second at most, after 50 ms at the end.  1024
+ * is a limit against a number that was typed wrong.
+ */
 bool proc_supervise(const struct proc_group *groups, size_t group_count, struct err *err)
 {
     size_t wanted = 0, n;
@@ -320,6 +327,10 @@ static const char *stat_fields(pid_t pid, char *buf, size_t size)
     return end && end[1] == ' ' ? end + 2 : NULL;
 }
 
+/*
+ * Numbers of the fields are those of proc(5); 52 numbers and a name of 16 bytes are about 1.1 KiB
+ * at their longest.  A zombie counts as gone: it does nothing any more, though its number is taken.
+ */
 bool proc_name(pid_t pid, char out[PROC_NAME_MAX])
 {
     enum { STATE_FIELD = 3, START_FIELD = 22, STAT_MAX = 2048 };
@@ -335,6 +346,10 @@ bool proc_name(pid_t pid, char out[PROC_NAME_MAX])
     return true;
 }
 
+/*
+ * In doubt it is alive: a name that cannot be read, or a number without a start time that some
+ * process has.  Taking work from a process that is at it is worse than waiting for its lease.
+ */
 bool proc_is_gone(struct str name)
 {
     char now[PROC_NAME_MAX];

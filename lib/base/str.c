@@ -43,6 +43,7 @@ bool str_starts_nocase(struct str s, struct str prefix)
     return true;
 }
 
+/* By bytes without a sign, which for UTF-8 is the order of the characters' numbers. */
 int str_cmp(struct str a, struct str b)
 {
     size_t n = MIN(a.n, b.n);
@@ -221,7 +222,7 @@ bool str_to_i64(struct str s, int64_t min, int64_t max, const char *what, int64_
  */
 bool str_to_double(struct str s, const char *what, double *ret, struct err *err)
 {
-    char text[64];
+    char text[64]; /* a double has 17 digits that count; "%.17g" needs 24 bytes */
     s = str_trim(s);
     if (s.n == 0 || s.n >= sizeof text || memchr(s.p, 'x', s.n) || memchr(s.p, 'X', s.n))
         return err_set(err, ERR_INVALID, "%s: not a number", what);
@@ -236,8 +237,9 @@ bool str_to_double(struct str s, const char *what, double *ret, struct err *err)
 }
 
 /*
- * Encodes what it is given: surrogates, and what lies beyond U+10FFFF, are the caller's to keep
- * out.
+ * RFC 3629: the first byte begins with as many ones as the character has bytes, each further byte
+ * has six bits behind 10.  Encodes what it is given: surrogates, and what lies beyond U+10FFFF, are
+ * the caller's to keep out.
  */
 size_t utf8_put(char out[4], uint32_t cp)
 {
@@ -337,7 +339,11 @@ bool utf8_valid(struct str s)
     return first_bad(s, false) == s.n;
 }
 
-/* Text that is clean, nearly all, is returned as it is and costs no copy. */
+/*
+ * Text that is clean, nearly all, is returned as it is and costs no copy.  NUL is dropped rather
+ * than replaced: texts become C strings here and `text` in PostgreSQL, neither of which can hold
+ * one.
+ */
 struct str utf8_clean(struct arena *a, struct str s)
 {
     size_t off = first_bad(s, true);
@@ -408,7 +414,7 @@ static size_t make_room(struct strbuf *b, size_t n)
     size_t need = b->n + n + 1;
     if (need > b->cap) {
         b->cap = MAX(need, b->cap * 2);
-        b->cap = MAX(b->cap, (size_t)64);
+        b->cap = MAX(b->cap, (size_t)64); /* most texts are one allocation */
         b->p = xrealloc(b->p, b->cap);
     }
     return n;

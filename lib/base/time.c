@@ -59,6 +59,10 @@ int64_t days_of_civil(int year, int month, int day)
     return era * 146097 + doe - 719468;
 }
 
+/*
+ * The way back.  Of the day in its era the leap days that lie before it are taken out, one in 1460
+ * days, less one in 36524, more one in 146096; then every year has 365.
+ */
 struct civil civil_of_us(int64_t us)
 {
     int64_t s = floor_div(us, 1000000);

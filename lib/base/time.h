@@ -15,6 +15,8 @@ int64_t now_s(void);
 int64_t mono_us(void);
 int64_t mono_ms(void);
 
+/* The longest form has 32 bytes with a year of four digits; the last one has six and perhaps a
+ * sign. */
 enum { TIME_TEXT_MAX = 40 };
 
 struct civil {

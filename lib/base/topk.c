@@ -15,7 +15,7 @@
 
 #include "lib/base/util.h"
 
-enum { CAP_FIRST = 64 };
+enum { CAP_FIRST = 64 }; /* a page of fifty fits in without growing */
 
 void topk_init(struct topk *t, size_t size, size_t limit, topk_order *order, void *arg)
 {

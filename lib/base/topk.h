@@ -21,7 +21,7 @@
 /* Negative: a comes before b.  Two different things should not be equal, or chance decides. */
 typedef int topk_order(const void *a, const void *b, void *arg);
 
-enum { TOPK_SIZE_MAX = 64 };
+enum { TOPK_SIZE_MAX = 64 }; /* topk_pop keeps one thing on the stack */
 
 struct topk {
     void *v; /* a heap with the last of the order in front, until topk_sort or the last topk_pop */

@@ -8,6 +8,7 @@
  */
 #define DETAILS "https://product-details.mozilla.org/1.0/"
 
+/* The form for a new bug, filled in: %(…)s are replaced by what a report says (report_bugs.c). */
 static const char bugzilla[] =
     "\"bug_links\": [[\"Bugzilla\", \"https://bugzilla.mozilla.org/enter_bug.cgi?bug_type="
     "%(bug_type)s&op_sys=%(op_sys)s&rep_platform=%(rep_platform)s&short_desc=%(title)s&"

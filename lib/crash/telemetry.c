@@ -212,7 +212,10 @@ static const struct schema_key telemetry_keys[] = {
 };
 const struct schema_shape telemetry_shape = SHAPE(telemetry);
 
-/* Exported as text, whatever they are here. */
+/*
+ * Exported as text, whatever they are here.  No key is added to this list: a new one goes into
+ * telemetry_keys with the type that it has.
+ */
 static const char *const as_text[] = {
     "accessibility",
     "available_physical_memory",
@@ -230,6 +233,7 @@ static const char *const as_text[] = {
     "total_virtual_memory",
 };
 
+/* Names of ours, and what importers know them by. */
 static const struct {
     const char *here, *exported;
 } renamed[] = {
@@ -260,6 +264,7 @@ static void convert_to_text(json_t *doc)
     }
 }
 
+/* Beside our names, which the last step leaves out where the export does not know them. */
 static void add_exported_names(json_t *doc)
 {
     for (size_t i = 0; i < ARRAY_LEN(renamed); i++) {

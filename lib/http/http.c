@@ -303,6 +303,10 @@ static bool read_answer(CURL *c, struct transfer *t, struct http_response *ret, 
     return true;
 }
 
+/*
+ * A handle for each request: what one sets cannot reach the next, and the connection ends with
+ * it.
+ */
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err)
 {
     CURL *c = curl_easy_init();

@@ -43,6 +43,7 @@ struct store_config store_config_of(const struct conf *conf)
     };
 }
 
+/* Opening says nothing about the disk: a root that is away may come back while the handle lives. */
 bool store_open(const struct store_config *cfg, struct store **ret, struct err *err)
 {
     /* "noop" is no back end: who may go without a store asks before it opens one. */
@@ -80,6 +81,7 @@ bool store_check(struct store *s, struct err *err)
     return s->back->check(s->self, err) || err_wrap(err, "object store");
 }
 
+/* isdigit may answer by the locale. */
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -99,6 +101,7 @@ bool store_id_ok(const char *id)
     return id[STORE_ID_LEN] == '\0';
 }
 
+/* Digits and not a date: a folder such as 20269999 is only never asked for. */
 bool store_day_ok(const char *day)
 {
     for (size_t i = 0; i < STORE_DAY_LEN; i++)
@@ -107,7 +110,7 @@ bool store_day_ok(const char *day)
     return day[STORE_DAY_LEN] == '\0';
 }
 
-/* A crash id has two digits of the year. */
+/* A crash id has two digits of the year; the century is written here, and ends with it. */
 void store_day_of(const char *id, char out[STORE_DAY_LEN + 1])
 {
     snprintf(out, STORE_DAY_LEN + 1, "20%.6s", id + STORE_ID_LEN - DAY_DIGITS);
