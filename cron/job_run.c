@@ -58,6 +58,7 @@ static bool open_and_run(const struct run_request *q, struct err *err)
     bool needs_store = q->job->flags & JOB_STORE;
     if (needs_store && !store_open(&cfg, &x.store, err))
         return false;
+    /* Against a job that runs wild, as for a command of datil: docs/decisions/125. */
     arena_init(&arena, (size_t)1 << 30);
     x.db = db_new(conf_text(q->conf, CONF_DATABASE_URL), "datil-cron job", 0);
     bool ok = (!needs_store || ledger_store_check(x.db, x.store, installation, err)) &&

@@ -22,7 +22,11 @@
 #include "queries.h"
 
 enum {
-    SLOTS_MAX = 1000, /* of one run of a backfilling job; the rest is left for the next look */
+    /*
+     * Of one run of a backfilling job; the rest is left for the next look.  A job of every hour is
+     * at the present again after six weeks at most, one of every day after three years.
+     */
+    SLOTS_MAX = 1000,
     ALERT_AFTER_ERRORS = 3, /* a failure is tried again after a minute: so many are no hiccup */
     FORCE_WAIT_MS = 60000,  /* a person waits */
     FORCE_POLL_MS = 200,    /* between two tries to get the job's lock */
@@ -251,7 +255,10 @@ bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
     return true;
 }
 
-/* Somebody else's run of the same job comes to its end first. */
+/*
+ * Somebody else's run of the same job comes to its end first.  The lock is asked for again and
+ * again rather than waited for in the server: a statement that waits could not be left by a signal.
+ */
 static bool wait_for_lock(struct scheduler *s, const struct cron_job *job, struct err *err)
 {
     int64_t end_ms = mono_ms() + FORCE_WAIT_MS;

@@ -24,6 +24,7 @@ void request_socket(int fd)
     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
 }
 
+/* Closing the answer's socket tells the program that there will be none. */
 void request_release(struct request *q)
 {
     if (q->answer_fd >= 0)
@@ -45,6 +46,7 @@ static void take_descriptors(const struct cmsghdr *c, struct request *q)
     }
 }
 
+/* What came beside the message.  Only the kernel writes credentials, so they may be believed. */
 static void read_control(struct msghdr *m, struct request *q)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {

@@ -23,9 +23,10 @@ struct dump_request {
 
 enum {
     DUMP_BYTES_MAX = 24 << 20, /* what a collector takes by default, less the annotations */
-    DUMP_STACK_MAX = 1 << 20,  /* of the thread in question */
+    DUMP_STACK_MAX = 1 << 20,  /* of the thread in question; usually it may grow to 8 MiB */
     DUMP_OTHER_STACK_MAX = 256 << 10,
-    DUMP_STACKS_MAX = 14 << 20, /* of all threads; later ones get DUMP_SHORT_STACK */
+    /* Of all threads: the one in question and 52 whole others.  Later ones get DUMP_SHORT_STACK. */
+    DUMP_STACKS_MAX = 14 << 20,
     DUMP_SHORT_STACK = 8 << 10,
     DUMP_CODE_BYTES = 256, /* around the instruction that crashed */
 };

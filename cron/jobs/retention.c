@@ -65,7 +65,7 @@ static bool drop_page(struct job_context *x, struct index_writer *index, const c
 {
     struct arena a;
     DB_ROWS rows = {0};
-    arena_init(&a, 1 << 20);
+    arena_init(&a, 1 << 20); /* one page of ids, twice */
     bool ok = DB_RUN(x->db, &q_ledger_expired, &rows, err, before, db_int(&a, PAGE));
     struct strs ids = {.v = arena_array(&a, PAGE, sizeof(struct str))};
     for (int i = 0; ok && i < rows.count; i++) {
@@ -105,6 +105,7 @@ struct outlook {
     char newest[16];           /* YYYYMMDD, not later than today; empty: nothing is there */
 };
 
+/* Days compare as texts, since all have eight digits. */
 static void note_newest(struct outlook *o, struct str day, const char *today)
 {
     if (str_cmp(day, str_of(today)) <= 0 && str_cmp(day, str_of(o->newest)) > 0)

@@ -61,6 +61,7 @@ bool store_open(const struct store_config *cfg, struct store **ret, struct err *
                    cfg->backend);
 }
 
+/* NULL is allowed: a program without a store has none to close. */
 void store_close(struct store *s)
 {
     if (!s)

@@ -24,11 +24,15 @@
 /*
  * One worker: waits on the shared socket, takes one request at a time through the checks, the
  * handler and the answer.
+ *
+ * The time-outs are for silence of the web server, of one read or one write.  Nginx
+ * reads a body whole before it connects, except for uploads of symbols; it takes an answer at the
+ * pace of its client once its buffers are full, hence the longer of the two.  LINGER: see linger().
  */
 enum {
     RECEIVE_TIMEOUT_S = 120,
     SEND_TIMEOUT_S = 300,
-    WINDOW_S = 60,
+    WINDOW_S = 60, /* limits of requests are per minute */
     LINGER_BYTES = 1 << 16,
     LINGER_MS = 2000,
     STATUS_CLIENT_GONE = 499, /* in the log only, as nginx writes it */
