@@ -18,8 +18,10 @@
 #include "client/datil_client.h"
 #include "client/examples/crashes.h"
 
-enum { ANNOTATIONS_MAX = 64 }; /* half of what the library takes (DATIL_CLIENT_ANNOTATIONS_MAX) */
+/* Half of what the library takes (DATIL_CLIENT_ANNOTATIONS_MAX). */
+enum { ANNOTATIONS_MAX = 64 };
 
+/* From the command line; what the library wants to know lies in `client`. */
 struct options {
     struct datil_client_options client;
     const char *channel, *build_id;

@@ -13,6 +13,7 @@ struct shape_class {
     double (*area)(const struct shape *shape);
 };
 
+/* The first word leads to the functions, as in an object of C++. */
 struct shape {
     const struct shape_class *class;
     double width, height;
@@ -64,6 +65,7 @@ __attribute__((noinline)) static double total_area(struct shape *const *shapes, 
 /* The compiler must not see that the object is gone. */
 static void (*volatile release)(struct shape *) = shape_free;
 
+/* The area is asked for twice: while both objects are there, and when one of them is not. */
 void crash_use_after_free(void)
 {
     struct shape *shapes[] = {shape_new(&rectangle, 3, 4), shape_new(&triangle, 3, 4)};

@@ -82,6 +82,7 @@ static bool drop_page(struct job_context *x, struct index_writer *index, const c
     return ok;
 }
 
+/* Always the first page: what was deleted is not on the next one. */
 static bool drop_rows(struct job_context *x, const char *before, struct err *err)
 {
     struct index_writer *index;
@@ -112,6 +113,7 @@ static void note_newest(struct outlook *o, struct str day, const char *today)
         snprintf(o->newest, sizeof o->newest, STR_FMT, STR_ARG(day));
 }
 
+/* The remainders change nothing; they show the compiler that 16 bytes are enough. */
 static void day_text(int64_t us, char out[16])
 {
     struct civil c = civil_of_us(us);
@@ -127,6 +129,7 @@ static bool look_ahead(struct job_context *x, const char *first_kept, const char
     char tomorrow[16];
     DB_ROWS rows = {0};
     day_text(x->run_time_us + DAY_US, tomorrow);
+    /* The ledger is asked by the days of crash ids, which have no century, hence the + 2. */
     if (!store_days(x->store, x->arena, &days, err) ||
         !DB_RUN(x->db, &q_ledger_outlook, &rows, err, first_kept + 2, today + 2))
         return false;

@@ -92,6 +92,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
     return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
+/* 0, as a field that the caller did not name, stands for the default. */
 static long or_default(int value, int fallback)
 {
     return value ? value : fallback;
@@ -113,8 +114,9 @@ static void set_limits(CURL *c, const struct http_request *q, struct transfer *t
         curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
         curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
     }
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L); /* signals are the program's (lib/base/proc.c) */
     curl_easy_setopt(c, CURLOPT_USERAGENT, "datil/" DATIL_VERSION);
+    /* "": all that libcurl can undo.  on_body counts what comes out, so a bomb meets the limit. */
     if (!q->keeps_encoding)
         curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
@@ -208,6 +210,7 @@ static bool set_body(CURL *c, const struct http_request *q, curl_mime **ret_mime
     return true;
 }
 
+/* HEAD by libcurl's own option: a mere name would leave it waiting for a body. */
 static void set_method(CURL *c, const char *method)
 {
     if (method && strcasecmp(method, "HEAD") == 0)
@@ -273,6 +276,10 @@ static void copy_header(CURL *c, const char *name, char *out, size_t size)
     snprintf(out, size, "%s", found ? h->value : "");
 }
 
+/*
+ * An address that does not fit is an error: cut, it would be another address.  Retry-After counts
+ * when the header is there, since libcurl says 0 for "at once" and for "not said".
+ */
 static bool read_answer(CURL *c, struct transfer *t, struct http_response *ret, struct err *err)
 {
     long status = 0;
