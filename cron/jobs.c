@@ -21,6 +21,8 @@ const struct cron_job cron_jobs[] = {
      "notes which of the missing crashes have been processed since"},
     {"republish", "1h", NULL, JOB_STORE, 1800, job_republish, NULL,
      "queues reports that are stored or in the ledger and have no message in the queue"},
+    {"reprocesslacking", "5m", NULL, 0, 600, job_reprocesslacking, NULL,
+     "queues crashes whose symbols have arrived since, see SYMBOLS_REPROCESS_DAYS"},
     {"clearsessions", "7d", "05:00", 0, 1800, job_clearsessions, NULL,
      "deletes expired web sessions"},
     {"cleanse_cronlog", "7d", "05:00", 0, 1800, job_cleanse_cronlog, NULL,

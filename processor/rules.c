@@ -76,6 +76,7 @@ const struct rule rule_table[] = {
     {"TopMostFiles", top_most_files_applies, top_most_files_act, "json_dump", "topmost_filenames"},
     {"ModulesInStack", modules_in_stack_applies, modules_in_stack_act, "json_dump", "modules_in_stack"},
     {"MissingSymbols", has_modules, missing_symbols_act, "json_dump", "missing_symbols"},
+    {"SymbolsWanted", has_modules, symbols_wanted_act, "json_dump", "symbols_wanted"},
     {"ThemePrettyName", theme_pretty_name_applies, theme_pretty_name_act, "addons", "addons"},
     {"MemoryReportExtraction", memory_report_extraction_applies, memory_report_extraction_act,
      "memory_report json_dump", "memory_measures"},

@@ -108,6 +108,9 @@ RULE(top_most_files);
 RULE(modules_in_stack);
 RULE_ALWAYS(missing_symbols);
 
+/* rules_symbols.c */
+RULE_ALWAYS(symbols_wanted);
+
 /* rules_time.c */
 RULE_ALWAYS(dates_and_times);
 

@@ -96,7 +96,8 @@ static bool persist(struct worker *w, const struct ledger_job *job, job_step *st
 static bool step_finish(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
 {
     const struct crash *c = arg;
-    return ledger_finish(w->db, w->store, w->index, job, job->crash_id, c->job.processed, err);
+    return ledger_finish(w->db, w->store, w->index, job, job->crash_id, c->job.processed,
+                         (int)conf_int(w->conf, CONF_SYMBOLS_REPROCESS_DAYS), err);
 }
 
 static bool step_reject(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
@@ -140,12 +141,16 @@ static void note_missing(struct worker *w, const json_t *processed)
     const json_t *module;
     json_array_foreach (jget_arr(jget_obj(processed, "json_dump"), "modules"), i, module) {
         struct symkey key;
-        struct str code_file = jget_strn(module, "filename");
-        struct str code_id = jget_strn(module, "code_id");
+        const struct missing_about about = {
+            .code_file = jget_strn(module, "filename"),
+            .code_id = jget_strn(module, "code_id"),
+            .product = jget_strn(processed, "product"),
+            .version = jget_strn(processed, "version"),
+        };
         if (jget_bool_or(module, "missing_symbols", false) &&
             symkey_of_module(jget_strn(module, "debug_file"), jget_strn(module, "debug_id"), &key,
                              ERR_IGNORED))
-            missing_record(w->missing, &key, code_file, code_id);
+            missing_record(w->missing, &key, &about);
     }
     missing_flush(w->missing, w->db, false);
 }

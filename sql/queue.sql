@@ -72,6 +72,10 @@ UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
 -- $6 build bigint
 -- $7 crash_date timestamptz
 -- $8 is_indexed boolean
+-- $9 lacking text[]: debug ids that symbols were missing for; NULL: as before, for it was not walked
+-- $10 walk_age_ms bigint: since the walk may have looked for the first
+-- $11 version text
+-- $12 day text: of the report, or NULL: too old to be improved
 WITH done AS (
     DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
 ), seen AS (
@@ -84,12 +88,25 @@ WITH done AS (
     ON CONFLICT (signature) DO UPDATE
        SET first_build = least(signature.first_build, excluded.first_build),
            first_date = least(signature.first_date, excluded.first_date)
+), ledger AS (
+    UPDATE crash_ledger
+       SET state = 'processed', processed_at = now(), product = coalesce($4, product),
+           index_seq = CASE WHEN $8::boolean THEN nextval('crash_index_seq') END
+     WHERE crash_id = $3
+    RETURNING crash_id::uuid AS crash_id
+), has_now AS (
+    DELETE FROM crash_lacks_symbols l USING ledger
+     WHERE l.crash_id = ledger.crash_id AND l.debug_id <> ALL ($9::text[])
+), lacks AS (
+    INSERT INTO crash_lacks_symbols (crash_id, debug_id, walked, day, product, version)
+    SELECT ledger.crash_id, d.debug_id, now() - $10::bigint * interval '1 millisecond',
+           $12::text::date, $4, $11
+      FROM ledger, (SELECT DISTINCT unnest($9::text[])) AS d (debug_id)
+     WHERE $12::text IS NOT NULL
+    ON CONFLICT (crash_id, debug_id) DO UPDATE
+       SET walked = excluded.walked, product = excluded.product, version = excluded.version
 )
-UPDATE crash_ledger
-   SET state = 'processed', processed_at = now(), product = coalesce($4, product),
-       index_seq = CASE WHEN $8::boolean THEN nextval('crash_index_seq') END
- WHERE crash_id = $3
-RETURNING set_config('synchronous_commit', 'off', true) AS synchronous_commit;
+SELECT set_config('synchronous_commit', 'off', true) AS synchronous_commit FROM ledger;
 
 -- name: queue_reject
 -- There is no raw crash for this message.

@@ -98,14 +98,22 @@ SELECT debug_filename, debug_id
 -- $4 code_file text[]
 -- $5 code_id text[]
 -- $6 count bigint[]
-INSERT INTO missing_symbol (hash, symbol, debugid, filename, code_file, code_id, count)
+-- $7 product text[]
+-- $8 version text[]
+INSERT INTO missing_symbol (hash, symbol, debugid, filename, code_file, code_id, count, product,
+                            version)
 SELECT md5(m.symbol || E'\n' || m.debugid || E'\n' || m.filename || E'\n' || m.code_file || E'\n' ||
            m.code_id),
-       m.symbol, m.debugid, m.filename, m.code_file, m.code_id, m.count
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-       AS m (symbol, debugid, filename, code_file, code_id, count)
+       m.symbol, m.debugid, m.filename, m.code_file, m.code_id, m.count, nullif(m.product, ''),
+       nullif(m.version, '')
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+              $8::text[])
+       AS m (symbol, debugid, filename, code_file, code_id, count, product, version)
 ON CONFLICT (hash) DO UPDATE
-   SET count = missing_symbol.count + excluded.count, modified_at = now();
+   SET count = missing_symbol.count + excluded.count, modified_at = now(),
+       version = CASE WHEN excluded.product IS NULL THEN missing_symbol.version
+                      ELSE excluded.version END,
+       product = coalesce(excluded.product, missing_symbol.product);
 
 -- name: missing_symbol_found
 -- Arrays of equal length: files that are here now.

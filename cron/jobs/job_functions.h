@@ -10,6 +10,7 @@ bool job_compactindex(struct job_context *x, struct err *err);
 bool job_verifyprocessed(struct job_context *x, struct err *err);
 bool job_updatemissing(struct job_context *x, struct err *err);
 bool job_republish(struct job_context *x, struct err *err);
+bool job_reprocesslacking(struct job_context *x, struct err *err);
 bool job_clearsessions(struct job_context *x, struct err *err);
 bool job_expire_symbols(struct job_context *x, struct err *err);
 bool job_clear_uploads(struct job_context *x, struct err *err);

@@ -76,7 +76,8 @@ static bool drop_page(struct job_context *x, struct index_writer *index, const c
     }
     if (ok && ids.n)
         ok = index_sync(index, err) &&
-             DB_EXEC(x->db, &q_ledger_forget_all, err, db_text_array(&a, ids));
+             DB_EXEC(x->db, &q_ledger_forget_all, err, db_text_array(&a, ids)) &&
+             DB_EXEC(x->db, &q_lacking_forget, err, db_text_array(&a, ids));
     arena_release(&a);
     *ret_count = ids.n;
     return ok;

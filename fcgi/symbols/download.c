@@ -217,7 +217,9 @@ static bool download(struct req *req, bool with_try, struct err *err)
     if (is_redirected)
         return true;
     if (req_method(req) == METHOD_GET)
-        missing_record(s->missing, &k, req_text(req, &code_file), req_text(req, &code_id));
+        missing_record(s->missing, &k,
+                       &(struct missing_about){.code_file = req_text(req, &code_file),
+                                               .code_id = req_text(req, &code_id)});
     return not_found(req, "Symbol Not Found");
 }
 

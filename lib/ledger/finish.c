@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
@@ -20,13 +21,14 @@
 #include "lib/store/store.h"
 #include "queries.h"
 
-/* Our signatures have 255 characters, names of products 100 bytes.  Loaded documents may have
- * anything, and a key of a PostgreSQL index ends at 2704 bytes. */
+/* Our signatures have 255 characters, names of products 100 bytes, versions less.  Loaded documents
+ * may have anything, and a key of a PostgreSQL index ends at 2704 bytes. */
 enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };
+static const int64_t DAY_US = INT64_C(86400) * 1000000;
 
 /* What the ledger and the signature table keep of a processed crash; NULL where it has nothing. */
 struct crash_row {
-    char *product, *signature; /* in the arena */
+    char *product, *version, *signature; /* in the arena */
     const char *build, *date;
 };
 
@@ -57,6 +59,7 @@ static struct crash_row crash_row_of(struct arena *a, const json_t *doc)
 {
     struct crash_row f = {
         .product = short_text(a, doc, "product", PRODUCT_BYTES_MAX),
+        .version = short_text(a, doc, "version", PRODUCT_BYTES_MAX),
         .signature = short_text(a, doc, "signature", SIGNATURE_BYTES_MAX),
     };
     int64_t number;
@@ -69,6 +72,44 @@ static struct crash_row crash_row_of(struct arena *a, const json_t *doc)
     if (date && strlen(date) < TIME_TEXT_MAX && time_parse(str_of(date), &us, ERR_IGNORED))
         f.date = arena_strdup(a, date);
     return f;
+}
+
+/* What queue_finish notes about symbols; NULL where nothing is to be noted. */
+struct lacking {
+    const char *debug_ids, *walk_age_ms, *day;
+};
+
+/*
+ * A pass that did not walk the dump knows nothing new.  The age is that of the claim: symbols that
+ * came after it may have been looked for before, so the crash is processed once too often rather
+ * than never.
+ */
+static struct lacking lacking_of(struct arena *a, const struct ledger_job *job,
+                                 const char *crash_id, const json_t *doc, int days)
+{
+    enum { ID_BYTES_MAX = 40 }; /* of the column */
+    struct lacking l = {0};
+    char day[CRASH_DATE_SIZE];
+    int64_t day_us;
+    if (strcmp(job->ruleset, "default") != 0)
+        return l;
+    const json_t *list = jget_arr(doc, "symbols_wanted"), *wanted;
+    struct strs ids = {.v = arena_array(a, json_array_size(list) + 1, sizeof(struct str))};
+    size_t i;
+    json_array_foreach (list, i, wanted) {
+        struct str id = jget_strn(wanted, "debug_id");
+        if (id.n > 0 && id.n <= ID_BYTES_MAX)
+            ids.v[ids.n++] = id;
+    }
+    l.debug_ids = db_text_array(a, ids);
+    l.walk_age_ms = db_int(a, mono_ms() - job->claimed_ms);
+    crash_id_date(crash_id, day);
+    if (days > 0 &&
+        time_parse(str_of(arena_printf(a, "%.4s-%.2s-%.2s", day, day + 4, day + 6)), &day_us,
+                   ERR_IGNORED) &&
+        now_us() - day_us < (days + 1) * DAY_US)
+        l.day = arena_strdup(a, day);
+    return l;
 }
 
 static bool put_processed(struct store *store, const char *crash_id, const json_t *doc,
@@ -116,7 +157,7 @@ static bool undo(struct store *store, struct index_writer *index, const char *cr
  */
 bool ledger_finish(struct db *db, struct store *store, struct index_writer *index,
                    const struct ledger_job *job, const char *crash_id, const json_t *processed,
-                   struct err *err)
+                   int lacking_days, struct err *err)
 {
     if (!job) {
         json_t *doc = (json_t *)processed; /* ledger_load only reads it */
@@ -128,11 +169,13 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
         return err_wrap(err, "storing crash %s", crash_id);
 
     struct arena a;
-    arena_init(&a, 1 << 16);
+    arena_init(&a, 1 << 20);
     struct crash_row f = crash_row_of(&a, processed);
+    struct lacking l = lacking_of(&a, job, crash_id, processed, lacking_days);
     DB_ROWS rows = {0};
     bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
-                     f.signature, f.build, f.date, is_indexed ? "true" : "false");
+                     f.signature, f.build, f.date, is_indexed ? "true" : "false", l.debug_ids,
+                     l.walk_age_ms, f.version, l.day);
     arena_release(&a);
     if (!ok)
         return err_wrap(err, "finishing crash %s", crash_id);
@@ -208,6 +251,9 @@ bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
 }
 
 /*
+ * What symbols it lacked is forgotten behind the ledger row, because a worker that is just
+ * finishing holds that row and writes the other.
+ *
  * The objects go first, so that an interrupted deletion leaves a ledger row and can be repeated;
  * and once more at the end, for a worker that stored its result in between.  A worker that comes
  * later still finds no ledger row and takes its result back (undo above).
@@ -217,11 +263,13 @@ bool ledger_delete(struct db *db, struct store *store, struct index_writer *inde
 {
     struct ledger_removed r = {0};
     size_t late = 0;
+    char only[CRASH_ID_SIZE + 4]; /* an array of one */
+    snprintf(only, sizeof only, "{%s}", crash_id);
     DB_ROWS queue = {0}, ledger = {0};
     if (!store_delete(store, crash_id, &r.store_objects, err) ||
         !DB_RUN(db, &q_queue_forget, &queue, err, crash_id) ||
         !DB_RUN(db, &q_ledger_forget, &ledger, err, crash_id) ||
-        !store_delete(store, crash_id, &late, err) ||
+        !DB_EXEC(db, &q_lacking_forget, err, only) || !store_delete(store, crash_id, &late, err) ||
         !index_delete(index, crash_id, &r.was_in_index, err) || !index_sync(index, err))
         return err_wrap(err, "deleting crash %s", crash_id);
     r.store_objects += late;

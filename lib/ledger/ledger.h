@@ -58,9 +58,10 @@ struct ledger_job {
     char ruleset[64];
     char worker[128]; /* who claimed it */
     enum queue_kind queue;
-    int64_t age_s;     /* since it was published */
-    int attempts;      /* earlier ones */
-    int worker_deaths; /* attempts that ended with the death of the worker */
+    int64_t age_s;      /* since it was published */
+    int attempts;       /* earlier ones */
+    int worker_deaths;  /* attempts that ended with the death of the worker */
+    int64_t claimed_ms; /* when, by mono_ms() */
 };
 /*
  * Priority first, then standard and reprocessing 10:1, oldest first in each.  worker is
@@ -70,10 +71,14 @@ bool ledger_claim(struct db *db, const char *worker, int lease_s, struct ledger_
                   struct err *err);
 bool ledger_extend(struct db *db, const struct ledger_job *job, int lease_s, struct err *err);
 
-/* Stores, indexes and records one processed crash; job NULL when it did not come from the queue. */
+/*
+ * Stores, indexes and records one processed crash; job NULL when it did not come from the queue.
+ * Of reports up to lacking_days old it is noted which symbols they lack (symbols_wanted), for
+ * ledger_requeue_lacking; 0: of none.
+ */
 bool ledger_finish(struct db *db, struct store *store, struct index_writer *index,
                    const struct ledger_job *job, const char *crash_id, const json_t *processed,
-                   struct err *err);
+                   int lacking_days, struct err *err);
 /* The raw crash does not exist: the row goes, the ledger says so. */
 bool ledger_reject(struct db *db, const struct ledger_job *job, struct err *err);
 /* A message whose crash id is not one. */
@@ -96,6 +101,19 @@ bool ledger_release(struct db *db, const char *worker, const char *held_id, stru
  * that slept, a clock that jumped) is given back as well, but is not a death.
  */
 bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err *err);
+
+/*
+ * Queues crashes again whose symbols arrived after they were walked: reports of the last `days`
+ * days, the newest first, at most max_per_day of them between two midnights (UTC) and at most half
+ * as many for the symbols of one module.  What is beyond waits for the next day.  Symbols that came
+ * less than quiet_s ago wait for others of the same upload.  May be broken off and repeated at any
+ * time: each crash is queued once for what has arrived until then.
+ */
+struct ledger_requeued {
+    size_t queued, waiting; /* waiting: due as well, but beyond a limit or in other hands */
+};
+bool ledger_requeue_lacking(struct db *db, int days, int64_t max_per_day, int quiet_s,
+                            struct ledger_requeued *ret, struct err *err);
 
 /*
  * The index.  What a worker cannot put, because the index is damaged, gone, full or forbidden, is

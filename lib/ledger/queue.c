@@ -89,12 +89,14 @@ bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, en
 }
 
 /* The row's texts end with the result. */
-static void copy_job(const struct db_rows *rows, const char *worker, struct ledger_job *ret)
+static void copy_job(const struct db_rows *rows, const char *worker, int64_t claimed_ms,
+                     struct ledger_job *ret)
 {
     *ret = (struct ledger_job){
         .queue = (enum queue_kind)db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_QUEUE, QUEUE_STANDARD),
         .attempts = (int)db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_ATTEMPTS, 0),
         .worker_deaths = (int)db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_WORKER_DEATHS, 0),
+        .claimed_ms = claimed_ms,
         .age_s = db_col_int(rows, 0, Q_QUEUE_CLAIM_COL_AGE_S, 0),
     };
     snprintf(ret->id, sizeof ret->id, "%s", db_col(rows, 0, Q_QUEUE_CLAIM_COL_ID));
@@ -118,10 +120,11 @@ bool ledger_claim(struct db *db, const char *worker, int lease_s, struct ledger_
     snprintf(lease, sizeof lease, "%d", lease_s);
     for (size_t i = 0; i < ARRAY_LEN(orders[0]); i++) {
         DB_ROWS rows = {0};
+        int64_t claimed_ms = mono_ms();
         if (!DB_RUN(db, &q_queue_claim, &rows, err, order[i], worker, lease))
             return err_wrap(err, "taking a crash from the queue");
         if (rows.count > 0) {
-            copy_job(&rows, worker, ret);
+            copy_job(&rows, worker, claimed_ms, ret);
             return true;
         }
     }

@@ -30,8 +30,9 @@ enum { FIELDS = 5 };
 
 /* The five fields are the key of a row of missing_symbol; code file and id may be empty. */
 struct missing_entry {
-    char *fields[FIELDS]; /* symbol, debug id, file name, code file, code id; owned */
-    uint64_t hash;        /* of the fields: most comparisons end here */
+    char *fields[FIELDS];    /* symbol, debug id, file name, code file, code id; owned */
+    char *product, *version; /* of the last crash that wanted it, or empty; owned */
+    uint64_t hash;           /* of the fields: most comparisons end here */
     int64_t count;
 };
 
@@ -49,9 +50,13 @@ struct missing *missing_new(void)
 /* Keeps the room of the table for the next ones. */
 static void clear_entries(struct missing *m)
 {
-    for (size_t i = 0; i < m->entries.n; i++)
-        for (size_t f = 0; f < ARRAY_LEN(m->entries.v[i].fields); f++)
-            free(m->entries.v[i].fields[f]);
+    for (size_t i = 0; i < m->entries.n; i++) {
+        struct missing_entry *e = &m->entries.v[i];
+        for (size_t f = 0; f < ARRAY_LEN(e->fields); f++)
+            free(e->fields[f]);
+        free(e->product);
+        free(e->version);
+    }
     m->entries.n = 0;
 }
 
@@ -63,7 +68,7 @@ void missing_free(struct missing *m)
 }
 
 /* Is it the name of something that a walker would want?  Debuggers ask for .pdb, .pd_ too. */
-static bool is_worth_recording(const struct symkey *key, struct str code_file, struct str code_id)
+static bool is_worth_recording(const struct symkey *key, const struct missing_about *about)
 {
     const char *id = key->debug_id;
     bool has_id = strlen(id) >= ID_MIN && id[strspn(id, "0")];
@@ -71,7 +76,7 @@ static bool is_worth_recording(const struct symkey *key, struct str code_file, s
     bool kind =
         str_ends(file, STR(".sym")) || str_ends(file, STR(".pdb")) || str_ends(file, STR(".pd_"));
     return kind && has_id && file.n <= PART_MAX && strlen(key->debug_file) <= PART_MAX &&
-           code_file.n <= PART_MAX && code_id.n <= PART_MAX;
+           about->code_file.n <= PART_MAX && about->code_id.n <= PART_MAX;
 }
 
 /* The count of fields goes in, so that an empty field between two others counts. */
@@ -97,27 +102,48 @@ static struct missing_entry *find_entry(struct missing *m, const struct str fiel
     return NULL;
 }
 
-/* When the table is full, only symbols that are in it already are counted, until the next write. */
-void missing_record(struct missing *m, const struct symkey *key, struct str code_file,
-                    struct str code_id)
+/* What is too long to be a name of ours is none. */
+static struct str short_name(struct str s)
 {
-    if (!is_worth_recording(key, code_file, code_id))
+    return s.n <= PART_MAX ? s : STR("");
+}
+
+/* Who asks over HTTP names no product, and leaves what a crash said. */
+static void note_product(struct missing_entry *e, const struct missing_about *about)
+{
+    struct str product = short_name(about->product), version = short_name(about->version);
+    if (product.n == 0 ||
+        (str_eq(str_of(e->product), product) && str_eq(str_of(e->version), version)))
+        return;
+    free(e->product);
+    free(e->version);
+    e->product = str_dup(product);
+    e->version = str_dup(version);
+}
+
+/* When the table is full, only symbols that are in it already are counted, until the next write. */
+void missing_record(struct missing *m, const struct symkey *key, const struct missing_about *about)
+{
+    if (!is_worth_recording(key, about))
         return;
     const struct str fields[FIELDS] = {str_of(key->debug_file), str_of(key->debug_id),
-                                       str_of(key->file), code_file, code_id};
+                                       str_of(key->file), about->code_file, about->code_id};
     uint64_t hash = hash_of(fields);
     struct missing_entry *known = find_entry(m, fields, hash);
     if (known) {
         known->count++;
+        note_product(known, about);
         return;
     }
     if (m->entries.n == ENTRIES_MAX)
         return;
     if (m->entries.n == 0)
         m->oldest_ms = mono_ms();
-    struct missing_entry e = {.count = 1, .hash = hash};
+    struct missing_entry e = {
+        .count = 1, .hash = hash, .product = xstrdup(""), .version = xstrdup("")};
     for (size_t f = 0; f < FIELDS; f++)
         e.fields[f] = str_dup(fields[f]);
+    note_product(&e, about);
     VEC_PUSH(&m->entries, e);
 }
 
@@ -132,18 +158,19 @@ static int by_hash(const void *a, const void *b)
 static bool write_all(const struct missing *m, struct db *db, struct arena *a, struct err *err)
 {
     size_t n = m->entries.n;
-    struct strs columns[6];
-    for (size_t c = 0; c < 6; c++) {
+    struct strs columns[FIELDS + 3];
+    for (size_t c = 0; c < ARRAY_LEN(columns); c++) {
         columns[c] = (struct strs){.v = arena_array(a, n, sizeof(struct str)), .n = n};
         for (size_t i = 0; i < n; i++) {
             const struct missing_entry *e = &m->entries.v[i];
-            columns[c].v[i] = str_of(c < 5 ? e->fields[c] : db_int(a, e->count));
+            const char *const rest[] = {db_int(a, e->count), e->product, e->version};
+            columns[c].v[i] = str_of(c < FIELDS ? e->fields[c] : rest[c - FIELDS]);
         }
     }
-    return DB_EXEC(db, &q_missing_symbol_add, err, db_text_array(a, columns[0]),
-                   db_text_array(a, columns[1]), db_text_array(a, columns[2]),
-                   db_text_array(a, columns[3]), db_text_array(a, columns[4]),
-                   db_text_array(a, columns[5]));
+    return DB_EXEC(
+        db, &q_missing_symbol_add, err, db_text_array(a, columns[0]), db_text_array(a, columns[1]),
+        db_text_array(a, columns[2]), db_text_array(a, columns[3]), db_text_array(a, columns[4]),
+        db_text_array(a, columns[5]), db_text_array(a, columns[6]), db_text_array(a, columns[7]));
 }
 
 /* For the poll of the caller's loop: -1 nothing to write, 0 now, else the time until then. */

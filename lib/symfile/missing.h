@@ -17,9 +17,13 @@ struct missing;
 
 struct missing *missing_new(void);
 void missing_free(struct missing *m);
+/* Who wanted it: all may be empty, for who asks over HTTP says nothing of it. */
+struct missing_about {
+    struct str code_file, code_id;
+    struct str product, version; /* of the crash; the last ones stay in the table */
+};
 /* Names that no build could have are left out. */
-void missing_record(struct missing *m, const struct symkey *key, struct str code_file,
-                    struct str code_id);
+void missing_record(struct missing *m, const struct symkey *key, const struct missing_about *about);
 /* Milliseconds until what is there wants to be written, 0: now, -1: there is nothing. */
 int missing_due_ms(const struct missing *m);
 /* Writes what is there when it is due, or always with `now`. */

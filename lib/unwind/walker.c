@@ -37,6 +37,8 @@ enum {
     OUTPUT_VALUES_MAX = 6 << 20, /* a tree takes some hundred bytes per value */
     LOG_MAX = 64 << 10,
     REQUESTS_MAX = 8192,
+    REFUSALS_MAX =
+        1000, /* modules without symbols that are explained; programs load some hundred */
     TIMEOUT_DEFAULT_MS = 120 * 1000,
 };
 static const int64_t MEMORY_DEFAULT = INT64_C(1) << 30;
@@ -52,6 +54,7 @@ struct child_walk {
     pid_t pid;
     int sock, out, log; /* our ends; -1 when closed */
     int request_count;
+    json_t *refusals; /* what was asked in vain: module_name() -> [{source, answer}] */
     struct strbuf output, log_text;
     const char *end; /* why it was killed, or NULL */
 };
@@ -153,6 +156,53 @@ static void drain(int *fd, struct strbuf *into)
         hang_up(fd);
 }
 
+/* What a module is called in questions and in the report alike; new. */
+static json_t *module_name(struct str code_file, struct str debug_file, struct str debug_id)
+{
+    if (debug_file.n == 0)
+        debug_file = code_file;
+    STRBUF_AUTO name;
+    sb_init(&name, 4 * WIRE_TEXT_MAX);
+    sb_printf(&name, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(code_file), STR_ARG(debug_file),
+              STR_ARG(debug_id));
+    return jtext(sb_view(&name));
+}
+
+static const char *answer_of(enum symfind_state state)
+{
+    return state == SYMFIND_CORRUPT ? "malformed" : "not found";
+}
+
+/* Keeps why the symbols of a module cannot be used, for the report. */
+static void note_refusal(struct child_walk *walk, const struct symfind_key *key,
+                         const struct symfind_result *found)
+{
+    if (found->state == SYMFIND_LOADED || json_object_size(walk->refusals) >= REFUSALS_MAX)
+        return;
+    json_auto_t *name = module_name(key->code_file, key->debug_file, key->debug_id);
+    json_t *asked = json_array();
+    json_array_append_new(asked, json_pack("{s:s, s:s}", "source", "symbol store", "answer",
+                                           answer_of(found->state)));
+    json_object_set_new(walk->refusals, json_string_value(name), asked);
+}
+
+/* Only we know what was asked: what the walker says about that itself is taken away. */
+static void explain_modules(const struct child_walk *walk, const json_t *dump)
+{
+    size_t i;
+    json_t *module;
+    json_array_foreach (jget_arr(dump, "modules"), i, module) {
+        json_auto_t *name =
+            module_name(jget_strn(module, "filename"), jget_strn(module, "debug_file"),
+                        jget_strn(module, "debug_id"));
+        json_t *asked = json_object_get(walk->refusals, json_string_value(name));
+        json_object_del(module, "symbols_asked");
+        if (asked && (jget_bool_or(module, "missing_symbols", false) ||
+                      jget_bool_or(module, "corrupt_symbols", false)))
+            json_object_set(module, "symbols_asked", asked);
+    }
+}
+
 /*
  * A malformed packet ends the conversation and not the walk: without symbols it still has stacks.
  */
@@ -172,6 +222,7 @@ static void serve_request(struct child_walk *walk)
     if (walk->opt->symbols && walk->request_count++ < REQUESTS_MAX)
         symfind_get(walk->opt->symbols, &key, &found);
     walk->symbols_ms += mono_ms() - start_ms;
+    note_refusal(walk, &key, &found);
     if (!wire_answer(walk->sock, &found, &why))
         hang_up(&walk->sock);
     util_close_fd(&found.fd);
@@ -265,10 +316,12 @@ static void finish(struct child_walk *walk, struct walker_result *ret)
     struct str output = sb_view(&walk->output);
     if (ret->exit_code == 0 && has_few_values(output)) {
         json_t *dump = jparse_given(output, OUTPUT_MAX, ERR_IGNORED);
-        if (json_is_object(dump))
+        if (json_is_object(dump)) {
+            explain_modules(walk, dump);
             ret->json_dump = dump;
-        else
+        } else {
             json_decref(dump);
+        }
     }
     ret->is_output_json = ret->json_dump != NULL;
     const char *version = jpath_str(ret->json_dump, "walker.version");
@@ -297,6 +350,7 @@ bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *ann
     struct walker_result result = {0};
     sb_init(&walk.output, OUTPUT_MAX);
     sb_init(&walk.log_text, 16 * LOG_MAX);
+    walk.refusals = json_object();
     pump(&walk);
     result.exit_code = wait_for_exit(&walk);
     finish(&walk, &result);
@@ -305,6 +359,7 @@ bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *ann
     hang_up(&walk.sock);
     sb_release(&walk.output);
     sb_release(&walk.log_text);
+    json_decref(walk.refusals);
     *ret = result;
     return true;
 }

@@ -15,6 +15,10 @@
  * module it asks over the socket; the parent finds them (symfind) and passes an open
  * descriptor back.
  *
+ * The output gets one thing from us: each module whose symbols were asked for and cannot be used
+ * has "symbols_asked", a list of {source, answer}, for people who wonder why.  Names of sources
+ * hold no credentials.
+ *
  * Errors     A walker that fails, dies or is killed is a result, not an error: see
  *            walker_result.  False only when no child could be started (ERR_IO).
  * Trust      The child's output and its requests are hostile and checked.

@@ -25,6 +25,9 @@ def test_missing_symbols_of_crashes(minidump, tmp_path):
         assert any(name.startswith("libc.so") for name in table)
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", table["sleep"][2])
 
+        assert datil.sql("SELECT product, version FROM missing_symbol WHERE symbol = 'sleep'") == [
+            (docs[0]["product"], docs[0]["version"])]
+
         sym = tmp_path / "sleep.sym"
         with sym.open("wb") as out:
             subprocess.run([str(BIN / "datil-dump-syms"), "/usr/bin/sleep"], stdout=out, check=True)

@@ -30,6 +30,20 @@ static const struct {
      "{'json_dump':{'crash_info':{'memory_accesses':[{'address':'0x1','is_likely_guard_page':true,"
      "'size':8}]}}}",
      0},
+    {"symbols that are wanted: all that the rule writes, and nothing else",
+     "{'symbols_wanted':[{'filename':'a','debug_file':'a','debug_id':'AB1','code_id':null,'version'"
+     ":"
+     "null,'state':'missing','frames':1,'crashing_frames':1,'command':'c','asked':[{'source':'s',"
+     "'answer':'not found','url':'http://u:p@h'}],'path':'/home/me'}]}",
+     "{'symbols_wanted':[{'filename':'a','debug_file':'a','debug_id':'AB1','code_id':null,'version'"
+     ":"
+     "null,'state':'missing','frames':1,'crashing_frames':1,'command':'c','asked':[{'source':'s',"
+     "'answer':'not found'}]}]}",
+     "{'symbols_wanted':[{'filename':'a','debug_file':'a','debug_id':'AB1','code_id':null,'version'"
+     ":"
+     "null,'state':'missing','frames':1,'crashing_frames':1,'command':'c','asked':[{'source':'s',"
+     "'answer':'not found'}]}]}",
+     0},
     {"registers, in the crashing thread and in others",
      "{'json_dump':{'crashing_thread':{'frames':[{'frame':0,'registers':{'rip':'0x1'}}]},"
      "'threads':[{'thread_id':7,'frames':[{'frame':0,'registers':{'rip':'0x1'},'evil':{}}]}]}}",

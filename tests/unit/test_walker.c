@@ -91,6 +91,46 @@ static void test_good_dump(void **state)
     assert_int_equal(json_array_size(jget_arr(frame, "inlines")), 3);
     json_t *module = json_array_get(jget_arr(r.json_dump, "modules"), 0);
     assert_true(jget_bool_or(module, "loaded_symbols", false));
+    assert_null(json_object_get(module, "symbols_asked"));
+    walker_result_release(&r);
+}
+
+/* Each module that was asked for in vain says so, and no other does. */
+static void test_refusals(void **state)
+{
+    struct place *p = *state;
+    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_result r = walk_with(&o, "tests/data/minidumps/linux_inline.dmp", NULL);
+    size_t i, refused = 0;
+    const json_t *module;
+    json_array_foreach (jget_arr(r.json_dump, "modules"), i, module) {
+        bool is_missing = jget_bool_or(module, "missing_symbols", false);
+        const json_t *asked = jget_arr(module, "symbols_asked");
+        refused += is_missing;
+        assert_int_equal(is_missing, json_array_size(asked) > 0);
+        if (is_missing)
+            assert_string_equal(jget_str(json_array_get(asked, 0), "answer"), "not found");
+    }
+    assert_true(refused > 0);
+    walker_result_release(&r);
+}
+
+/* What a walker says itself about that does not count: it did not ask anybody. */
+static void test_invented_refusals(void **state)
+{
+    static const char script[] =
+        "#!/bin/sh\necho '{\"modules\":[{\"filename\":\"x\",\"missing_symbols\":true,"
+        "\"symbols_asked\":[{\"source\":\"http://me:secret@host/\",\"answer\":\"not "
+        "found\"}]}]}'\n";
+    struct place *p = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/inventor", p->dir);
+    assert_true(fs_write_atomic(path, script, sizeof script - 1, 0755, ERR_IGNORED));
+    struct walker_options o = {path, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_result r = walk_with(&o, "/dev/null", NULL);
+    const json_t *module = json_array_get(jget_arr(r.json_dump, "modules"), 0);
+    assert_true(jget_bool_or(module, "missing_symbols", false));
+    assert_null(json_object_get(module, "symbols_asked"));
     walker_result_release(&r);
 }
 
@@ -305,6 +345,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_dump),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_invented_refusals),
         cmocka_unit_test(test_annotations),
         cmocka_unit_test(test_bad_dump),
 #if !defined(__SANITIZE_ADDRESS__)

@@ -322,7 +322,9 @@ static bool settle_row(struct restore *r, const char *id, const char *state)
     if (!has_raw && !has_processed) {
         r->forgotten++;
         return DB_EXEC(r->app->db, &q_queue_forget, r->err, id) &&
-               DB_EXEC(r->app->db, &q_ledger_forget, r->err, id);
+               DB_EXEC(r->app->db, &q_ledger_forget, r->err, id) &&
+               DB_EXEC(r->app->db, &q_lacking_forget, r->err,
+                       arena_printf(&r->app->arena, "{%s}", id));
     }
     bool is_processed = strcmp(state, "processed") == 0;
     if (is_processed == has_processed || !has_raw)

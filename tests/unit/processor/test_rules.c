@@ -751,6 +751,49 @@ static const struct {
      "{'missing_symbols':'a/None/000000000000000000000000000000000;b/1\\\\/2/AB/cd'}", NULL},
     {"MissingSymbols", "none", NULL, DUMP("'modules':[{'filename':'c'}]"), "{}", NULL},
 
+    {"SymbolsWanted", "most frames of the crashing thread first", NULL,
+     DUMP("'system_info':{'os':'Linux'},'crash_info':{'crashing_thread':1},'threads':["
+          "{'frames':[{'module':'a.so'},{'module':'a.so'},{'module':'c.so'},{}]},"
+          "{'frames':[{'module':'b.so'}]}],"
+          "'modules':[{'filename':'a.so','missing_symbols':true,'debug_id':'AB1','code_id':'ab',"
+          "'version':'1','symbols_asked':[{'source':'s','answer':'not found'}]},"
+          "{'filename':'b.so','corrupt_symbols':true,'debug_file':'b.dbg','debug_id':'cd2'},"
+          "{'filename':'c.so','loaded_symbols':true},{'filename':'a.so','missing_symbols':true},"
+          "{'missing_symbols':true}]"),
+     "{'symbols_wanted':[{'filename':'b.so','debug_file':'b.dbg','debug_id':'CD2','code_id':null,"
+     "'version':null,'state':'corrupt','frames':1,'crashing_frames':1,'asked':[],"
+     "'command':'datil-dump-syms -o b.dbg.sym b.so && datil symbols add b.dbg.sym'},"
+     "{'filename':'a.so','debug_file':'a.so','debug_id':'AB1','code_id':'ab','version':'1',"
+     "'state':'missing','frames':2,'crashing_frames':0,"
+     "'asked':[{'source':'s','answer':'not found'}],"
+     "'command':'datil-dump-syms -o a.so.sym a.so && datil symbols add a.so.sym'}]}",
+     NULL},
+    {"SymbolsWanted", "Windows: of the PDB; names that a shell would read are quoted", NULL,
+     DUMP("'system_info':{'os':'Windows NT'},'modules':[{'filename':'x.dll',"
+          "'debug_file':'$(x) & y.pdb','debug_id':'AB1','missing_symbols':true}]"),
+     "{'symbols_wanted':[{'filename':'x.dll','debug_file':'$(x) & y.pdb','debug_id':'AB1',"
+     "'code_id':null,'version':null,'state':'missing','frames':0,'crashing_frames':0,'asked':[],"
+     "'command':'dump_syms \\u0027$(x) & y.pdb\\u0027 > \\u0027$(x) & y.sym\\u0027 "
+     "&& datil symbols add \\u0027$(x) & y.sym\\u0027'}]}",
+     NULL},
+    {"SymbolsWanted", "macOS: of the dSYM; a name is no option", NULL,
+     DUMP("'system_info':{'os':'Mac OS X'},'modules':[{'filename':'-X','debug_id':'AB1',"
+          "'missing_symbols':true}]"),
+     "{'symbols_wanted':[{'filename':'-X','debug_file':'-X','debug_id':'AB1','code_id':null,"
+     "'version':null,'state':'missing','frames':0,'crashing_frames':0,'asked':[],"
+     "'command':'dump_syms ./-X.dSYM > ./-X.sym && datil symbols add ./-X.sym'}]}",
+     NULL},
+    {"SymbolsWanted", "no id, or a name that is no file's: nothing to upload", NULL,
+     DUMP("'system_info':{'os':'Linux'},'modules':[{'filename':'a','debug_id':'000000000',"
+          "'missing_symbols':true},{'filename':'b`id`','debug_id':'AB1','missing_symbols':true}]"),
+     "{'symbols_wanted':[{'filename':'a','debug_file':'a','debug_id':null,'code_id':null,"
+     "'version':null,'state':'unidentified','frames':0,'crashing_frames':0,'asked':[],"
+     "'command':null},{'filename':'b`id`','debug_file':'b`id`','debug_id':null,'code_id':null,"
+     "'version':null,'state':'unidentified','frames':0,'crashing_frames':0,'asked':[],"
+     "'command':null}]}",
+     NULL},
+    {"SymbolsWanted", "all have symbols", NULL, DUMP("'modules':[{'filename':'c'}]"), "{}", NULL},
+
     {"SoftErrors", "list", NULL, DUMP("'soft_errors':[{'a':1}]"),
      "{'soft_errors':'[{\\\"a\\\":1}]'}", NULL},
     {"SoftErrors", "null", NULL, DUMP("'soft_errors':null"), "{'soft_errors':'null'}", NULL},
