@@ -5,6 +5,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/json/json.h"
+#include "lib/symfile/symfind.h"
 #include "lib/symfile/symkey.h"
 #include "processor/rules.h"
 
@@ -139,6 +140,28 @@ static bool has_id(const struct symkey *key)
     return key->debug_id[strspn(key->debug_id, "0")] != '\0';
 }
 
+/* A source that was still fetching them may have them by now. */
+static bool is_pending(const json_t *module)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (jget_arr(module, "symbols_asked"), i, one) {
+        const char *answer = jget_str(one, "answer");
+        if (answer && strcmp(answer, symfind_answer_text(SYMFIND_ANSWER_PENDING)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *state_of(const json_t *module, bool is_identified)
+{
+    if (jget_bool_or(module, "corrupt_symbols", false))
+        return "corrupt";
+    if (!is_identified)
+        return "unidentified";
+    return is_pending(module) ? "pending" : "missing";
+}
+
 /* One entry of the list.  Without a key there is nothing to upload, and no command. */
 static json_t *describe(const struct wanted *m, struct str os)
 {
@@ -155,15 +178,11 @@ static json_t *describe(const struct wanted *m, struct str os)
     jset_cstr(entry, "debug_id", is_identified ? key.debug_id : NULL);
     jset_cstr(entry, "code_id", jget_str(m->module, "code_id"));
     jset_cstr(entry, "version", jget_str(m->module, "version"));
-    jset_cstr(entry, "state",
-              jget_bool_or(m->module, "corrupt_symbols", false) ? "corrupt"
-              : is_identified                                   ? "missing"
-                                                                : "unidentified");
+    jset_cstr(entry, "state", state_of(m->module, is_identified));
     jset_int(entry, "frames", m->frames);
     jset_int(entry, "crashing_frames", m->crashing_frames);
     json_t *asked = json_object_get(m->module, "symbols_asked");
-    json_object_set_new(entry, "asked",
-                        json_is_array(asked) ? json_incref(asked) : json_array());
+    json_object_set_new(entry, "asked", json_is_array(asked) ? json_incref(asked) : json_array());
     /* The name of the file must be fit for a shell as well; its id does not matter. */
     if (is_identified && symkey_of_module(m->filename, STR("1"), &file, ERR_IGNORED)) {
         STRBUF_AUTO command;

@@ -2,11 +2,11 @@
  * Crashes get better by themselves: those that lacked symbols are queued again when these arrive.
  *
  * Nobody has to tell: each finished crash notes what it lacked and when it was walked
- * (crash_lacks_symbols), each stored symbols file has a row with its time (symbol_file), and a crash
- * is due when a file of such an id is younger than its walk.  Both times are the database's.  So an
- * upload costs nothing more, a file that was stored while the crash was in work is not missed, and a
- * crash that lacks the module still, because the file was useless, is younger than it and does not
- * come again.
+ * (crash_lacks_symbols), each stored symbols file has a row with its time (symbol_file), and a
+ * crash is due when a file of such an id is younger than its walk.  Both times are the database's.
+ * So an upload costs nothing more, a file that was stored while the crash was in work is not
+ * missed, and a crash that lacks the module still, because the file was useless, is younger than it
+ * and does not come again.
  *
  * Taking a crash and publishing it are one transaction.  Who is killed before its end has done
  * nothing, and who repeats it after its end finds nothing to do.

@@ -168,11 +168,6 @@ static json_t *module_name(struct str code_file, struct str debug_file, struct s
     return jtext(sb_view(&name));
 }
 
-static const char *answer_of(enum symfind_state state)
-{
-    return state == SYMFIND_CORRUPT ? "malformed" : "not found";
-}
-
 /* Keeps why the symbols of a module cannot be used, for the report. */
 static void note_refusal(struct child_walk *walk, const struct symfind_key *key,
                          const struct symfind_result *found)
@@ -181,8 +176,12 @@ static void note_refusal(struct child_walk *walk, const struct symfind_key *key,
         return;
     json_auto_t *name = module_name(key->code_file, key->debug_file, key->debug_id);
     json_t *asked = json_array();
-    json_array_append_new(asked, json_pack("{s:s, s:s}", "source", "symbol store", "answer",
-                                           answer_of(found->state)));
+    for (size_t i = 0; i < found->asked_count; i++) {
+        json_t *one = json_object();
+        jset_cstr(one, "source", found->asked[i].source);
+        jset_cstr(one, "answer", symfind_answer_text(found->asked[i].answer));
+        json_array_append_new(asked, one);
+    }
     json_object_set_new(walk->refusals, json_string_value(name), asked);
 }
 

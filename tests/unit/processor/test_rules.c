@@ -792,6 +792,14 @@ static const struct {
      "'version':null,'state':'unidentified','frames':0,'crashing_frames':0,'asked':[],"
      "'command':null}]}",
      NULL},
+    {"SymbolsWanted", "still being fetched", NULL,
+     DUMP("'modules':[{'filename':'a','debug_id':'AB1','missing_symbols':true,'symbols_asked':["
+          "{'source':'s','answer':'not found'},{'source':'t','answer':'pending'}]}]"),
+     "{'symbols_wanted':[{'filename':'a','debug_file':'a','debug_id':'AB1','code_id':null,"
+     "'version':null,'state':'pending','frames':0,'crashing_frames':0,"
+     "'asked':[{'source':'s','answer':'not found'},{'source':'t','answer':'pending'}],"
+     "'command':'datil-dump-syms -o a.sym a && datil symbols add a.sym'}]}",
+     NULL},
     {"SymbolsWanted", "all have symbols", NULL, DUMP("'modules':[{'filename':'c'}]"), "{}", NULL},
 
     {"SoftErrors", "list", NULL, DUMP("'soft_errors':[{'a':1}]"),
