@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"

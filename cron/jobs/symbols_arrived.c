@@ -7,6 +7,7 @@
  *
  * The argument quiet=SECONDS says how long nothing must have arrived; quiet=0 is now.
  */
+#include "cron/job_context.h"
 #include "cron/jobs/job_functions.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
