@@ -2,7 +2,9 @@
  * The symbol server's program: look-ups, uploads and symbolication behind one FastCGI socket.
  */
 #include "fcgi/symbols/symbol_server.h"
+#include "fcgi/symbols/symbol_pages.h"
 #include "lib/web/web.h"
+#include "rows.h"
 
 int main(int argc, char **argv)
 {
@@ -14,6 +16,9 @@ int main(int argc, char **argv)
         .start = symbol_server_start,
         .stop = symbol_server_stop,
         .tick = symbol_server_tick,
+        .template_dir = "templates",
+        .template_rows = &page_rows,
+        .layout = symbol_page_titled,
         .uses_db = true,
         .inactive_text = "API Token matched but user not active",
         .error_body = symbol_server_error,

@@ -1,5 +1,7 @@
 #include "fcgi/symbols/symbol_server.h"
+#include "fcgi/symbols/symbol_pages.h"
 #include "lib/base/util.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 
 /*
@@ -10,6 +12,12 @@ enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
 /* clang-format off */
 const struct route symbol_server_routes[] = {
+    {METHOD_GET, "/", ROUTE_PAGE, NULL, page_home_get, NULL,
+     "what this is; who is logged in: uploads of the last days"},
+    {METHOD_GET, "/login/", ROUTE_PAGE, NULL, login_get, login_get_params, "log-in form"},
+    {METHOD_POST, "/login/", ROUTE_PAGE | ROUTE_OWN_REFUSAL, NULL, login_post, login_post_params,
+     "log-in"},
+    {METHOD_POST, "/logout/", ROUTE_PAGE, NULL, logout_post, NULL, "log-out"},
     {METHOD_POST, "/upload/", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post, NULL,
      "takes a ZIP archive of symbols; needs a token with upload_symbols or upload_try_symbols"},
     {METHOD_POST, "/upload", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post, NULL, "the same"},

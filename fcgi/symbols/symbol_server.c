@@ -1,8 +1,8 @@
 /*
  * A worker of the symbol server: what it opens at its start, its errors and its health.  Errors are
- * small JSON objects, as upload scripts written for Tecken read them; reasons that name files or
- * the database go to the log alone.  A miss of a download is no error and has its text in
- * download.c.
+ * small JSON objects, as upload scripts written for Tecken read them, or pages where people are;
+ * reasons that name files or the database go to the log alone.  A miss of a download is no error
+ * and has its text in download.c.
  *
  * Symbols that were asked for in vain are counted in memory and written now and then
  * (lib/symfile/missing.h): a dump asks for hundreds of modules at once, and a statement for each
@@ -21,6 +21,7 @@
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
 #include "lib/web/health.h"
+#include "lib/web/site.h"
 
 bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
 {
@@ -67,11 +68,13 @@ int symbol_server_tick(void *app)
 }
 
 /*
- * An error of 404 names the path, and a 405 the method, in the words of Tecken.  Both come from
- * strangers, hence the clean-up: JSON has to be valid UTF-8.
+ * On a page it is a page.  Elsewhere an error of 404 names the path, and a 405 the method, in the
+ * words of Tecken.  Both come from strangers, hence the clean-up: JSON has to be valid UTF-8.
  */
 bool symbol_server_error(struct req *req, int status, const struct err *err)
 {
+    if (req_route_flags(req) & ROUTE_PAGE && site_wants_page(req))
+        return site_error_page(req, status, err);
     struct arena *a = req_arena(req);
     struct str path = utf8_clean(a, req_path(req));
     struct str message = utf8_clean(a, str_of(err->msg));

@@ -7,6 +7,7 @@
 #include "lib/db/db.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -171,8 +172,8 @@ bool admin_notice_post(struct req *r, struct err *err)
                 str_adup(req_arena(r), req_text(r, &message)),
                 severities[req_choice(r, &severity)].value))
         return err_wrap(err, "adding a notice");
-    app_audit(r, "notice", db_col(&rows, 0, Q_WEB_ADMIN_NOTICE_ADD_COL_ID), "add", "");
-    app_of(r)->notices_until_ms = 0;
+    site_audit(r, "notice", db_col(&rows, 0, Q_WEB_ADMIN_NOTICE_ADD_COL_ID), "add", "");
+    site_forget_notices(r);
     return resp_redirect(r, 303, STR("/siteadmin/"));
 }
 
@@ -189,7 +190,7 @@ bool admin_notice_set_post(struct req *r, struct err *err)
     bool is_shown = req_choice(r, &show) == SHOW;
     if (!DB_EXEC(req_db(r), &q_web_admin_notice_set, err, id, db_bool(is_shown)))
         return err_wrap(err, "changing a notice");
-    app_audit(r, "notice", id, is_shown ? "show" : "hide", "");
-    app_of(r)->notices_until_ms = 0;
+    site_audit(r, "notice", id, is_shown ? "show" : "hide", "");
+    site_forget_notices(r);
     return resp_redirect(r, 303, STR("/siteadmin/"));
 }

@@ -13,6 +13,7 @@
 #include "lib/search/index.h"
 #include "lib/store/store.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 
 /*
@@ -157,7 +158,7 @@ static bool answer_file(struct req *r, const char *id, struct err *err)
     /* Only files that came with the report: never one of our own documents by its name. */
     if (!listed || !store_open_fd(app_of(r)->store, id, str_adup(a, name), &fd, err))
         return (!listed || err->code == ERR_NOT_FOUND) && not_found(r, id);
-    app_audit(r, "crash", id, "download", str_adup(a, name));
+    site_audit(r, "crash", id, "download", str_adup(a, name));
     resp_header(r, "Content-Disposition",
                 str_of(arena_printf(a, "attachment; filename=\"%s\"", download_name(a, id, name))));
     resp_header(r, "Cache-Control", STR("private, no-store"));

@@ -11,6 +11,7 @@
 #include "lib/ledger/ledger.h"
 #include "lib/signature/signature.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -202,7 +203,7 @@ bool api_reprocessing_post(struct req *r, struct err *err)
                                 err))
             return err_wrap(err, "queueing %zu reports", ids.n);
     for (size_t i = 0; i < ids.n; i++)
-        app_audit(r, "crash", entries[i].crash_id, "reprocess", entries[i].ruleset);
+        site_audit(r, "crash", entries[i].crash_id, "reprocess", entries[i].ruleset);
     json_auto_t *body = json_true();
     return answer_json(r, 200, body, err);
 }

@@ -4,6 +4,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/web/human.h"
 #include "rows.h"
 
 /*
@@ -84,7 +85,7 @@ static void add_grid(struct tpl_rows *grid, struct arena *a, const struct plot *
         struct tpl_row *line = tpl_row_add(grid);
         tpl_col_cstr(line, GRIDLINE_CLASS, v == 0 ? "axis" : "gridline");
         tpl_col_cstr(line, GRIDLINE_Y, arena_printf(a, "%.1f", y));
-        tpl_col_cstr(line, GRIDLINE_TEXT, fmt_count(a, v));
+        tpl_col_cstr(line, GRIDLINE_TEXT, human_count(a, v));
         tpl_col_cstr(line, GRIDLINE_TEXT_Y, arena_printf(a, "%.1f", y + 4)); /* middle of digits */
     }
 }
@@ -95,7 +96,7 @@ static void add_dates(struct tpl_rows *dates, struct arena *a, const struct plot
 {
     size_t every = (f->days + 7) / 8;
     for (size_t i = 0; i < f->days; i += MAX(every, (size_t)1)) {
-        const char *day = fmt_day(a, first_day_us + (int64_t)i * 86400000000);
+        const char *day = human_day(a, first_day_us + (int64_t)i * 86400000000);
         struct tpl_row *date = tpl_row_add(dates);
         tpl_col_cstr(date, CHART_DATE_X, arena_printf(a, "%.1f", x_of(f, i)));
         tpl_col_text(date, CHART_DATE_TEXT, str_sub(str_of(day), 5, 5));

@@ -11,6 +11,7 @@
 #include "lib/crash/reduce.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -110,7 +111,7 @@ static bool set_values(struct req *r, struct tpl_values *v, const struct search_
                      json_is_string(term)
                          ? str_of(json_string_value(term))
                          : str_of(arena_printf(q.a, "%.15g", json_number_value(term))));
-        tpl_col_cstr(row, COMMON_VALUE_COUNT, fmt_count(q.a, jget_int_or(bucket, "count", 0)));
+        tpl_col_cstr(row, COMMON_VALUE_COUNT, human_count(q.a, jget_int_or(bucket, "count", 0)));
     }
     tpl_bool(v, "has_values", i > 0);
     return true;

@@ -5,6 +5,7 @@
 #include "lib/base/err.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/web/human.h"
 
 /*
  * Values as people read them.  Everything is pure and in English: numbers have commas, times are
@@ -14,45 +15,10 @@
  * Texts are made as Crash Stats makes them, because people compare pages of both and copy from them
  * into bugs.  Only the pages use them: the API gives numbers as numbers.
  */
-const char *fmt_count(struct arena *a, int64_t n)
-{
-    char digits[24], out[40];
-    /* The least number of all has no positive counterpart. */
-    uint64_t magnitude = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
-    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)magnitude);
-    int used = 0;
-    if (n < 0)
-        out[used++] = '-';
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            out[used++] = ',';
-        out[used++] = digits[i];
-    }
-    return arena_memdup0(a, out, (size_t)used);
-}
-
-const char *fmt_duration(struct arena *a, int64_t s)
-{
-    static const struct {
-        int64_t seconds;
-        const char *name;
-    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
-    STRBUF_AUTO b;
-    sb_init(&b, 200);
-    for (size_t i = 0; s > 0 && i < ARRAY_LEN(units); i++) {
-        int64_t n = s / units[i].seconds;
-        s %= units[i].seconds;
-        if (n > 0)
-            sb_printf(&b, "%s%s %s%s", b.n ? ", " : "", fmt_count(a, n), units[i].name,
-                      n == 1 ? "" : "s");
-    }
-    return b.n ? str_adup(a, sb_view(&b)) : "0 seconds";
-}
-
 const char *fmt_seconds(struct arena *a, int64_t s)
 {
-    const char *total = arena_printf(a, "%s second%s", fmt_count(a, s), s == 1 ? "" : "s");
-    return s < 60 ? total : arena_printf(a, "%s (%s)", total, fmt_duration(a, s));
+    const char *total = arena_printf(a, "%s second%s", human_count(a, s), s == 1 ? "" : "s");
+    return s < 60 ? total : arena_printf(a, "%s (%s)", total, human_duration(a, s));
 }
 
 /*
@@ -62,7 +28,7 @@ const char *fmt_seconds(struct arena *a, int64_t s)
 const char *fmt_bytes(struct arena *a, int64_t n)
 {
     static const char *const units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
-    const char *total = arena_printf(a, "%s byte%s", fmt_count(a, n), n == 1 ? "" : "s");
+    const char *total = arena_printf(a, "%s byte%s", human_count(a, n), n == 1 ? "" : "s");
     if (n <= 1024)
         return total;
     double v = (double)n / 1000;
@@ -93,22 +59,10 @@ const char *fmt_names(struct arena *a, struct strs names)
     return arena_strdup(a, sb_cstr(&b));
 }
 
-const char *fmt_time(struct arena *a, int64_t us)
-{
-    struct civil c = civil_of_us(us);
-    return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02d", c.year, c.month, c.day, c.hour,
-                        c.minute, c.second);
-}
-
 const char *fmt_minute(struct arena *a, int64_t us)
 {
     struct civil c = civil_of_us(us);
     return arena_printf(a, "%04d-%02d-%02dT%02d:%02d", c.year, c.month, c.day, c.hour, c.minute);
-}
-
-const char *fmt_day(struct arena *a, int64_t us)
-{
-    return arena_memdup0(a, fmt_time(a, us), 10);
 }
 
 const char *fmt_iso_time(struct arena *a, const char *iso)
@@ -116,7 +70,7 @@ const char *fmt_iso_time(struct arena *a, const char *iso)
     int64_t us;
     if (!iso)
         return "";
-    return time_parse(str_of(iso), &us, ERR_IGNORED) ? fmt_time(a, us) : arena_strdup(a, iso);
+    return time_parse(str_of(iso), &us, ERR_IGNORED) ? human_time(a, us) : arena_strdup(a, iso);
 }
 
 /*

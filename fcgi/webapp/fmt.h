@@ -6,13 +6,12 @@
 #include "lib/json/json.h"
 
 /*
- * fmt - numbers, dates and frames as people read them.  Results live in the arena.
+ * fmt - numbers, dates and frames as people read them, beside those of all pages
+ * (lib/web/human.h).  Results live in the arena.
  */
-const char *fmt_count(struct arena *a, int64_t n); /* 1,234,567 */
 
 /* "59 seconds"; from a minute on "1,234 seconds (20 minutes, 34 seconds)". */
 const char *fmt_seconds(struct arena *a, int64_t s);
-const char *fmt_duration(struct arena *a, int64_t s); /* "20 minutes, 34 seconds" */
 
 /* "1,024 bytes"; above that "12,345,678 bytes (12.35 MB)", decimal units. */
 const char *fmt_bytes(struct arena *a, int64_t n);
@@ -23,9 +22,7 @@ const char *fmt_names(struct arena *a, struct strs names);
 /* 100 * part / whole with that many decimals and no sign; whole 0 gives 0. */
 const char *fmt_percent(struct arena *a, int64_t part, int64_t whole, int decimals);
 
-const char *fmt_time(struct arena *a, int64_t us);   /* 2026-01-05 09:37:36 */
 const char *fmt_minute(struct arena *a, int64_t us); /* 2026-01-05T09:37, for input fields */
-const char *fmt_day(struct arena *a, int64_t us);    /* 2026-01-05 */
 const char *fmt_iso_time(struct arena *a,
                          const char *iso); /* the same from ISO text; as it is if unreadable */
 

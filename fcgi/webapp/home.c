@@ -23,6 +23,8 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -66,7 +68,7 @@ static void add_day(struct days *d, const char *day, int64_t count)
 static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct err *err)
 {
     struct query q = query_new(req_arena(r));
-    query_addf(&q, "date", ">=%s", fmt_day(q.a, d->first_us));
+    query_addf(&q, "date", ">=%s", human_day(q.a, d->first_us));
     query_addc(&q, "_histogram.date", "product");
     query_addc(&q, "_histogram_interval.date", "day");
     query_addc(&q, "_facets", "product");
@@ -100,7 +102,7 @@ static void add_card(struct req *r, struct tpl_rows *cards, const struct product
     tpl_col_url(row, PRODUCT_CARD_URL,
                 str_of(arena_printf(a, "/home/product/" STR_FMT, STR_ARG(name))));
     tpl_col_cstr(row, PRODUCT_CARD_DESCRIPTION, p->description);
-    tpl_col_cstr(row, PRODUCT_CARD_COUNT, fmt_count(a, d->total));
+    tpl_col_cstr(row, PRODUCT_CARD_COUNT, human_count(a, d->total));
     tpl_col_cstr(row, PRODUCT_CARD_UNIT,
                  arena_printf(a, "report%s in 7 days", d->total == 1 ? "" : "s"));
     tpl_col_url(row, PRODUCT_CARD_TOPCRASHERS_URL, layout_url(a, "/topcrashers/", p->name, NULL));
@@ -133,7 +135,7 @@ static bool set_refused(struct req *r, struct tpl_values *v, struct err *err)
         tpl_col_cstr(row, REFUSED_NAME, *name ? name : "(no ProductName)");
         tpl_col_cstr(
             row, REFUSED_COUNT,
-            fmt_count(req_arena(r), db_col_int(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_COUNT, 0)));
+            human_count(req_arena(r), db_col_int(&rows, i, Q_REJECTED_PRODUCT_LIST_COL_COUNT, 0)));
         tpl_col_cstr(row, REFUSED_COMMAND, command);
     }
     tpl_bool(v, "has_refused", tpl_rows_count(refused) > 0);
@@ -169,7 +171,7 @@ bool home_get(struct req *r, struct err *err)
     tpl_bool(v, "has_crashes", has_crashes);
     tpl_bool(v, "no_products", products->n == 0);
     tpl_cstr(v, "lead",
-             has_crashes ? arena_printf(a, "%s report%s in the last 7 days", fmt_count(a, total),
+             has_crashes ? arena_printf(a, "%s report%s in the last 7 days", human_count(a, total),
                                         total == 1 ? "" : "s")
                          : "");
     tpl_cstr(v, "base_url", app_of(r)->base_url);
@@ -183,7 +185,7 @@ static bool ask_product(struct req *r, const struct product *p, const struct day
 {
     struct query q = query_new(req_arena(r));
     query_addf(&q, "product", "%s", p->name);
-    query_addf(&q, "date", ">=%s", fmt_day(q.a, d->first_us));
+    query_addf(&q, "date", ">=%s", human_day(q.a, d->first_us));
     query_addc(&q, "_histogram.date", "product");
     query_addc(&q, "_histogram_interval.date", "day");
     query_addc(&q, "_facets", "product");
@@ -224,7 +226,7 @@ static void set_signatures(struct req *r, struct tpl_values *v, const struct pro
         tpl_col_url(row, TOP_SIGNATURE_URL,
                     results_signature_url(&q, str_of(signature ? signature : "")));
         tpl_col_cstr(row, TOP_SIGNATURE_SIGNATURE, signature);
-        tpl_col_cstr(row, TOP_SIGNATURE_COUNT, fmt_count(a, count));
+        tpl_col_cstr(row, TOP_SIGNATURE_COUNT, human_count(a, count));
         tpl_col_cstr(row, TOP_SIGNATURE_PERCENT,
                      arena_printf(a, "%s%%", fmt_percent(a, count, total, 1)));
         tpl_col_cstr(row, TOP_SIGNATURE_SHARE, chart_share(a, count, total));
@@ -245,18 +247,18 @@ static void version_card(struct arena *a, struct tpl_rows *rows, const struct pr
     tpl_col_cstr(row, VERSION_CARD_TEXT, version->text);
     tpl_col_bool(row, VERSION_CARD_IS_FEATURED, version->is_featured);
     tpl_col_cstr(row, VERSION_CARD_COUNT,
-                 version->count ? arena_printf(a, "%s in 60 days", fmt_count(a, version->count))
+                 version->count ? arena_printf(a, "%s in 60 days", human_count(a, version->count))
                                 : "");
     struct tpl_rows *links = tpl_col_rows(row, VERSION_CARD_LINKS);
-    layout_add_link(links, STR("Top Crashers"),
-                    layout_url(a, "/topcrashers/", p->name, version->text));
+    site_add_link(links, STR("Top Crashers"),
+                  layout_url(a, "/topcrashers/", p->name, version->text));
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct query q = query_new(a);
         query_addc(&q, "product", p->name);
         query_addc(&q, "version", version->text);
         query_addc(&q, "process_type", kinds[i][1]);
-        layout_add_link(links, str_of(arena_printf(a, "Top %s Crashers", kinds[i][0])),
-                        query_url(&q, "/topcrashers/"));
+        site_add_link(links, str_of(arena_printf(a, "Top %s Crashers", kinds[i][0])),
+                      query_url(&q, "/topcrashers/"));
     }
 }
 
@@ -286,7 +288,7 @@ static bool set_chart(struct req *r, struct tpl_values *v, const struct product 
     tpl_bool(v, "has_chart", d.total > 0);
     chart_set_days(v, req_arena(r), d.first_us, d.n, &line, 1,
                    arena_printf(req_arena(r), "Reports of %s per day", p->name));
-    tpl_cstr(v, "total_text", fmt_count(req_arena(r), d.total));
+    tpl_cstr(v, "total_text", human_count(req_arena(r), d.total));
     return true;
 }
 
@@ -309,7 +311,7 @@ bool product_get(struct req *r, struct err *err)
     set_signatures(r, v, p, answer);
     struct tpl_rows *links = tpl_list(v, LIST_PRODUCT_LINKS);
     for (char **l = p->home_links; l && l[0] && l[1]; l += 2)
-        layout_add_link(links, str_of(l[0]), str_of(l[1]));
+        site_add_link(links, str_of(l[0]), str_of(l[1]));
     tpl_bool(v, "has_links", tpl_rows_count(links) > 0);
     return layout_send(r, 200, "product.html", v, err);
 }

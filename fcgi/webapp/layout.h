@@ -4,7 +4,8 @@
 #include "fcgi/webapp/webapp.h"
 
 /*
- * layout - what every page has: header with product, version and reports, notices, footer.
+ * layout - what every page of Crash Stats has: that of all pages (lib/web/site.h), with the menus
+ * of products and versions.
  */
 struct layout {
     const char *title;
@@ -15,6 +16,8 @@ struct layout {
 
 /* Values of the layout; the page adds its own. */
 struct tpl_values *layout_new(struct req *r, const struct layout *l);
+/* The same for a page of no product: web_program.layout. */
+struct tpl_values *layout_titled(struct req *r, const char *title);
 
 /* Renders and answers. */
 bool layout_send(struct req *r, int status, const char *template_name, struct tpl_values *v,
@@ -22,10 +25,6 @@ bool layout_send(struct req *r, int status, const char *template_name, struct tp
 
 /* Errors of pages in the same layout; the runner's default for everything else. */
 bool layout_error(struct req *r, int status, const struct err *err);
-
-/* Rows that several pages have: a "link", and a "choice" of a menu or of a group of links. */
-void layout_add_link(struct tpl_rows *rows, struct str text, struct str url);
-void layout_add_choice(struct tpl_rows *rows, const char *text, struct str url, bool is_current);
 
 /* A link for a product: topcrashers or search with its first versions. */
 struct str layout_url(struct arena *a, const char *path, const char *product, const char *version);

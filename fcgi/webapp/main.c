@@ -19,6 +19,7 @@ int main(int argc, char **argv)
         .reload = app_reload,
         .template_dir = "templates",
         .template_rows = &page_rows,
+        .layout = layout_titled,
         .uses_db = true,
         .error_body = layout_error,
     };

@@ -19,6 +19,7 @@
 #include "lib/store/store.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/health.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -108,7 +109,7 @@ bool monitoring_get(struct req *r, struct err *err)
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Monitoring"});
     struct tpl_rows *rows = tpl_list(v, LIST_MONITORING_LINKS);
     for (size_t i = 0; i < ARRAY_LEN(links); i++)
-        layout_add_link(rows, str_of(links[i][1]), str_of(links[i][0]));
+        site_add_link(rows, str_of(links[i][1]), str_of(links[i][0]));
     return layout_send(r, 200, "monitoring.html", v, err);
 }
 

@@ -13,7 +13,7 @@ web_handler topcrashers_get;
 web_handler signature_get, signature_graph_get, signature_aggregation_get;
 web_handler signature_summary_get, signature_reports_get, signature_bugs_get,
     signature_comments_get;
-web_handler login_get, login_post, logout_post, profile_get;
+web_handler profile_get;
 web_handler api_docs_get;
 web_handler api_super_search_get, api_super_search_unredacted_get, api_super_search_fields_get;
 web_handler api_processed_crash_get, api_raw_crash_get, api_crash_verify_get;
@@ -36,7 +36,6 @@ extern const struct param_spec *const search_params[],
 extern const struct param_spec *const report_reprocess_params[];
 extern const struct param_spec *const topcrashers_params[];
 extern const struct param_spec *const signature_params[];
-extern const struct param_spec *const login_get_params[], *const login_post_params[];
 extern const struct param_spec *const tokens_post_params[];
 extern const struct param_spec *const admin_notice_params[], *const admin_notice_set_params[];
 extern const struct param_spec *const api_super_search_params[],

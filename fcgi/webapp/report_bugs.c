@@ -19,6 +19,7 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -237,7 +238,7 @@ bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct e
         const char *id = db_col(&rows, i, Q_WEB_BUGS_COL_BUG_ID);
         struct tpl_row *row = tpl_row_add(bugs);
         tpl_col_cstr(row, REPORT_BUG_TEXT, arena_printf(c->a, "Bug %s", id));
-        tpl_col_url(row, REPORT_BUG_URL, app_bug_url(c->req, id));
+        tpl_col_url(row, REPORT_BUG_URL, site_bug_url(c->req, id));
         tpl_col_cstr(row, REPORT_BUG_SIGNATURE, db_col(&rows, i, Q_WEB_BUGS_COL_SIGNATURE));
     }
     set_links(c, links);

@@ -21,6 +21,7 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -135,7 +136,7 @@ static bool read_number(const struct report_page *c, enum how how, const json_t 
     else if (how == AS_PERCENT)
         text = arena_printf(c->a, "%lld%%", (long long)n);
     else if (how == AS_EPOCH && n > 0 && n < LAST_EPOCH_S)
-        text = fmt_time(c->a, n * 1000000);
+        text = human_time(c->a, n * 1000000);
     s->text = str_of(text);
     return true;
 }
@@ -490,7 +491,7 @@ static void set_keys(const struct report_page *c, struct tpl_values *v)
     }
     int64_t uptime;
     if (jget_int(c->doc, "uptime", &uptime))
-        add_key(rows, "Uptime", fmt_duration(c->a, uptime));
+        add_key(rows, "Uptime", human_duration(c->a, uptime));
     add_key(rows, "Received", fmt_iso_time(c->a, jget_str(c->doc, "date_processed")));
 }
 

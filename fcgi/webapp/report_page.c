@@ -31,7 +31,9 @@
 #include "lib/signature/signature.h"
 #include "lib/store/store.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -128,11 +130,11 @@ static void set_tabs(const struct report_page *c, struct tpl_values *v)
     add_tab(tabs, "details", "Details", "");
     add_tab(tabs, "annotations", "Crash Annotations", "");
     add_tab(tabs, "bugzilla", "Bugs", "");
-    add_tab(tabs, "modules", "Modules", modules ? fmt_count(c->a, (int64_t)modules) : "");
+    add_tab(tabs, "modules", "Modules", modules ? human_count(c->a, (int64_t)modules) : "");
     add_tab(tabs, "rawdump", "Raw Data and Minidumps", "");
     if (extensions + addons > 0)
         add_tab(tabs, "extensions", "Extensions",
-                fmt_count(c->a, (int64_t)(extensions ? extensions : addons)));
+                human_count(c->a, (int64_t)(extensions ? extensions : addons)));
     if (environment)
         add_tab(tabs, "telemetryenvironment", "Telemetry Environment", "");
     if (may_debug)
@@ -273,6 +275,6 @@ bool report_reprocess_post(struct req *r, struct err *err)
     const char *id = req_crash_id(r, &reprocess_id);
     if (!ledger_publish(req_db(r), id, "default", QUEUE_REPROCESSING, NULL, NULL, err))
         return err_wrap(err, "queueing a report");
-    app_audit(r, "crash", id, "reprocess", "default");
+    site_audit(r, "crash", id, "reprocess", "default");
     return resp_redirect(r, 303, results_report_url(req_arena(r), id));
 }

@@ -2,7 +2,7 @@
  * Tabs of a report.  Strangers decide how long its lists are, so each shows a number that no honest
  * report comes near, says how many more there are, and leaves the rest to the downloads.
  *
- * Lists are rows of templates (fcgi/webapp/rows.tsv, templates/part/report-*.html).  Documents are
+ * Lists are rows of templates (templates/rows.tsv, templates/part/report-*.html).  Documents are
  * shown as text, indented and sorted, so that two reports can be compared by eye.
  */
 #include "fcgi/webapp/report_parts.h"

@@ -20,6 +20,8 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -53,7 +55,7 @@ struct str results_text(struct arena *a, const struct search_field *f, const jso
     if (json_is_integer(value)) {
         int64_t n = json_integer_value(value);
         if (f && strcmp(f->name, "install_time") == 0)
-            return str_of(fmt_time(a, n * 1000000));
+            return str_of(human_time(a, n * 1000000));
         return str_of(arena_printf(a, "%lld", (long long)n));
     }
     if (json_is_real(value))
@@ -266,11 +268,11 @@ static void set_pager(struct arena *a, struct tpl_values *v, const struct result
     tpl_url(v, "next_url", p->page < pages ? query_url(&after, p->path) : STR(""));
     tpl_int(v, "page", (int64_t)p->page);
     tpl_int(v, "pages", (int64_t)MAX(pages, (size_t)1));
-    tpl_cstr(v, "total_text", fmt_count(a, total));
+    tpl_cstr(v, "total_text", human_count(a, total));
     tpl_bool(v, "is_capped", total > RESULTS_REACHABLE);
     tpl_cstr(v, "range_text",
-             shown ? arena_printf(a, "Here are %s to %s.", fmt_count(a, (int64_t)first + 1),
-                                  fmt_count(a, (int64_t)(first + shown)))
+             shown ? arena_printf(a, "Here are %s to %s.", human_count(a, (int64_t)first + 1),
+                                  human_count(a, (int64_t)(first + shown)))
                    : "");
 }
 
@@ -339,7 +341,7 @@ static struct str inner_text(struct arena *a, const json_t *inner)
 {
     int64_t value;
     if (jget_int(inner, "value", &value))
-        return str_of(fmt_count(a, value));
+        return str_of(human_count(a, value));
     STRBUF_AUTO b;
     sb_init(&b, INNER_TEXT_MAX);
     size_t i;
@@ -351,7 +353,7 @@ static struct str inner_text(struct arena *a, const json_t *inner)
             break;
         }
         sb_str(&b, results_text(a, NULL, json_object_get(bucket, "term")));
-        sb_printf(&b, " (%s)", fmt_count(a, jget_int_or(bucket, "count", 0)));
+        sb_printf(&b, " (%s)", human_count(a, jget_int_or(bucket, "count", 0)));
     }
     return str_copy(a, sb_view(&b));
 }
@@ -389,7 +391,7 @@ void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows
         struct tpl_row *row = tpl_row_add(rows);
         tpl_col_cstr(row, BUG_LINK_SEPARATOR, between);
         tpl_col_cstr(row, BUG_LINK_TEXT, id);
-        tpl_col_url(row, BUG_LINK_URL, app_bug_url(r, id));
+        tpl_col_url(row, BUG_LINK_URL, site_bug_url(r, id));
     }
 }
 
@@ -407,7 +409,7 @@ static void add_term(struct req *r, struct tpl_rows *rows, const struct results_
     tpl_col_int(row, TERM_RANK, (int64_t)tpl_rows_count(rows));
     show_value(row, &of_term, tpl_col_rows(row, TERM_EXTRAS), p, f, text, term_filter(a, f, term));
     add_inner_facets(a, tpl_col_rows(row, TERM_INNER), bucket);
-    tpl_col_cstr(row, TERM_COUNT, fmt_count(a, count));
+    tpl_col_cstr(row, TERM_COUNT, human_count(a, count));
     tpl_col_cstr(row, TERM_PERCENT, fmt_percent(a, count, total, 2));
     tpl_col_cstr(row, TERM_SHARE, chart_share(a, count, total));
     tpl_col_bool(row, TERM_HAS_BUGS, bugs != NULL);
@@ -475,7 +477,7 @@ static void add_cardinality(struct arena *a, struct tpl_rows *terms, const json_
     set_value(row, &of_term, STR("distinct values"), STR(""));
     tpl_col_rows(row, TERM_EXTRAS);
     tpl_col_rows(row, TERM_INNER);
-    tpl_col_cstr(row, TERM_COUNT, fmt_count(a, jget_int_or(found, "value", 0)));
+    tpl_col_cstr(row, TERM_COUNT, human_count(a, jget_int_or(found, "value", 0)));
     tpl_col_cstr(row, TERM_PERCENT, "");
     tpl_col_cstr(row, TERM_SHARE, "");
     tpl_col_bool(row, TERM_HAS_BUGS, false);

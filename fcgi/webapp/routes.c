@@ -2,6 +2,7 @@
 
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
+#include "lib/web/site.h"
 
 /*
  * Everything that exists.  Log-in, permissions, rate limits, CSRF tokens and parameters are checked

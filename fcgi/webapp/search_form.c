@@ -10,6 +10,7 @@
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -198,7 +199,7 @@ static void add_shortcut(struct tpl_rows *rows, const struct query *q, const cha
     query_drop(&c, "page");
     query_addf(&c, "date", ">=%s:00Z", fmt_minute(q->a, b.from_us));
     query_addf(&c, "date", "<%s:00Z", fmt_minute(q->a, b.to_us));
-    layout_add_choice(rows, label, query_url(&c, path), is_current);
+    site_add_choice(rows, label, query_url(&c, path), is_current);
 }
 
 /*

@@ -17,6 +17,8 @@
 #include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -104,7 +106,7 @@ static void set_fields(const struct signature_page *p, struct tpl_values *v)
         query_set(&q, "_graph", str_of(offered[i]));
         struct str url = query_url(&q, "/signature/");
         url = str_of(arena_printf(p->a, STR_FMT "#tab-graphs", STR_ARG(url)));
-        layout_add_choice(rows, offered[i], url, strcmp(offered[i], p->graph_field) == 0);
+        site_add_choice(rows, offered[i], url, strcmp(offered[i], p->graph_field) == 0);
     }
 }
 
@@ -124,7 +126,7 @@ void signature_set_graph(const struct signature_page *p, struct tpl_values *v, c
             break;
         struct tpl_row *row = tpl_row_add(legend);
         tpl_col_text(row, GRAPH_TERM_TEXT, text);
-        tpl_col_cstr(row, GRAPH_TERM_COUNT, fmt_count(p->a, jget_int_or(b, "count", 0)));
+        tpl_col_cstr(row, GRAPH_TERM_COUNT, human_count(p->a, jget_int_or(b, "count", 0)));
         tpl_col_cstr(row, GRAPH_TERM_CLASS, i < LINES ? classes[i] : "");
     }
     tpl_cstr(v, "graph_field", p->graph_field);

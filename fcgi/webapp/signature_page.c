@@ -22,6 +22,8 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -136,11 +138,10 @@ static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struc
         const char *id = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_BUG_ID),
                    *name = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_SIGNATURE);
         if (str_eq(str_of(name), p->signature)) {
-            layout_add_link(bugs, str_of(arena_printf(p->a, "Bug %s", id)),
-                            app_bug_url(p->req, id));
+            site_add_link(bugs, str_of(arena_printf(p->a, "Bug %s", id)), site_bug_url(p->req, id));
         } else if (!query_has(&seen, "s", str_of(name))) {
             query_addc(&seen, "s", arena_strdup(p->a, name));
-            layout_add_link(related, str_of(name), related_url(p->a, name));
+            site_add_link(related, str_of(name), related_url(p->a, name));
         }
     }
     tpl_bool(v, "has_bugs", tpl_rows_count(bugs) > 0);
@@ -199,7 +200,7 @@ static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64
         tpl_col_cstr(row, TAB_ID, all[i].id);
         tpl_col_cstr(row, TAB_LABEL, all[i].label);
         tpl_col_cstr(row, TAB_COUNT,
-                     strcmp(all[i].id, "reports") == 0 ? fmt_count(p->a, total) : "");
+                     strcmp(all[i].id, "reports") == 0 ? human_count(p->a, total) : "");
     }
 }
 
@@ -225,9 +226,9 @@ static void set_head(const struct signature_page *p, struct tpl_values *v)
     }
     search_form_set_all_lines(p->req, v, &lines, 2);
     tpl_text(v, "signature", p->signature);
-    tpl_cstr(
-        v, "period",
-        arena_printf(p->a, "%s through %s", fmt_time(p->a, b.from_us), fmt_time(p->a, b.to_us)));
+    tpl_cstr(v, "period",
+             arena_printf(p->a, "%s through %s", human_time(p->a, b.from_us),
+                          human_time(p->a, b.to_us)));
     tpl_bool(v, "filters_open", false);
     tpl_cstr(v, "filters_summary",
              filters ? arena_printf(p->a, "%zu besides the dates", filters) : "dates and fields");

@@ -11,6 +11,7 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -125,7 +126,7 @@ static struct tpl_rows *panel_row(struct panel *p, const struct str *texts, int6
     struct tpl_rows *cells = tpl_col_rows(tpl_row_add(p->rows), PANEL_ROW_CELLS);
     for (size_t i = 0; i < p->columns; i++)
         cell(cells, texts[i], "");
-    cell(cells, str_of(fmt_count(p->a, count)), "num");
+    cell(cells, str_of(human_count(p->a, count)), "num");
     cell(cells, str_of(fmt_percent(p->a, count, p->total, 1)), "num");
     return cells;
 }
@@ -175,7 +176,7 @@ static void product_panel(struct arena *a, struct tpl_rows *panels, const json_t
             int64_t n = MIN(jget_int_or(installs, "value", 0), count(version));
             struct tpl_rows *cells =
                 panel_row(&p, (struct str[]){term(a, product), term(a, version)}, count(version));
-            cell(cells, str_of(fmt_count(a, n)), "num");
+            cell(cells, str_of(human_count(a, n)), "num");
         }
 }
 
@@ -352,12 +353,12 @@ static void indicators(struct arena *a, struct tpl_rows *rows, const json_t *ans
     else if (startup > 0)
         indicator(rows,
                   arena_printf(a, "Potential start-up crash: %s of %s reports",
-                               fmt_count(a, startup), fmt_count(a, total)),
+                               human_count(a, startup), human_count(a, total)),
                   "warn");
     if (2 * early > total)
         indicator(rows,
-                  arena_printf(a, "%s of %s within a minute of starting", fmt_count(a, early),
-                               fmt_count(a, total)),
+                  arena_printf(a, "%s of %s within a minute of starting", human_count(a, early),
+                               human_count(a, total)),
                   "info");
     indicator(rows, plugin > 0 ? "Plugin process" : "Program itself", plugin > 0 ? "secret" : "");
 }

@@ -9,6 +9,7 @@
 #include "lib/db/db.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -136,7 +137,7 @@ bool tokens_post(struct req *r, struct err *err)
     if (!DB_EXEC(req_db(r), &q_account_token_add, err, db_int(a, req_user(r)->id), hash, start,
                  str_adup(a, req_text(r, &notes)), db_int(a, TOKEN_DAYS), db_text_array(a, wanted)))
         return err_wrap(err, "adding a token");
-    app_audit(r, "token", start, "add", "");
+    site_audit(r, "token", start, "add", "");
     return send_page(r, 200, key, "", err);
 }
 
@@ -159,6 +160,6 @@ bool tokens_delete_post(struct req *r, struct err *err)
         return err_wrap(err, "removing a token");
     if (gone.affected == 0)
         return err_set(err, ERR_NOT_FOUND, "There is no such token");
-    app_audit(r, "token", db_int(a, id), "delete", "");
+    site_audit(r, "token", db_int(a, id), "delete", "");
     return resp_redirect(r, 303, STR("/api/tokens/"));
 }

@@ -22,6 +22,8 @@
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/human.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
@@ -107,12 +109,12 @@ static void set_crasher(struct req *r, struct tpl_row *row, const struct tcb_wan
     set_icons(row, x);
     tpl_col_url(row, CRASHER_URL, signature_url(a, w, x->signature));
     tpl_col_cstr(row, CRASHER_SIGNATURE, x->signature);
-    tpl_col_cstr(row, CRASHER_COUNT, fmt_count(a, x->count));
+    tpl_col_cstr(row, CRASHER_COUNT, human_count(a, x->count));
     struct tpl_rows *platforms = tpl_col_rows(row, CRASHER_PLATFORMS);
     for (size_t p = 0; p < t->platforms.n; p++)
-        tpl_col_cstr(tpl_row_add(platforms), PLATFORM_COUNT_COUNT, fmt_count(a, x->platforms[p]));
-    tpl_col_cstr(row, CRASHER_INSTALLS, fmt_count(a, x->installs));
-    tpl_col_cstr(row, CRASHER_GC, fmt_count(a, x->gc));
+        tpl_col_cstr(tpl_row_add(platforms), PLATFORM_COUNT_COUNT, human_count(a, x->platforms[p]));
+    tpl_col_cstr(row, CRASHER_INSTALLS, human_count(a, x->installs));
+    tpl_col_cstr(row, CRASHER_GC, human_count(a, x->gc));
     tpl_col_text(row, CRASHER_FIRST_DATE,
                  x->first_date ? str_sub(str_of(x->first_date), 0, 10) : STR("-"));
     results_add_bugs(r, tpl_col_rows(row, CRASHER_BUGS), bugs, str_of(x->signature), BUGS_SHOWN);
@@ -153,8 +155,8 @@ static void set_control(struct tpl_rows *groups, const struct tcb_wanted *w, con
         query_set(&q, name, str_of(choices[i].value));
         if (!choices[i].value[0])
             query_drop(&q, name);
-        layout_add_choice(options, choices[i].label, query_url(&q, "/topcrashers/"),
-                          strcmp(choices[i].value, current) == 0);
+        site_add_choice(options, choices[i].label, query_url(&q, "/topcrashers/"),
+                        strcmp(choices[i].value, current) == 0);
     }
 }
 
@@ -205,7 +207,7 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
     struct arena *a = req_arena(r);
     const char *version = w->versions.n ? str_adup(a, w->versions.v[0]) : NULL;
     const char *period =
-        arena_printf(a, "%s through %s.", fmt_time(a, w->from_us), fmt_time(a, w->to_us));
+        arena_printf(a, "%s through %s.", human_time(a, w->from_us), human_time(a, w->to_us));
     const struct layout layout = {
         .title = arena_printf(a, "Top crashers of %s", w->product->name),
         .nav = "topcrashers",
@@ -218,8 +220,8 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
              t->n ? arena_printf(a, "Top %zu Crashing Signatures", t->n) : "No crashes found");
     if (t->n > 0)
         period = arena_printf(a, "%s The report covers %s (%s%%) of all %s crashes.", period,
-                              fmt_count(a, t->covered), fmt_percent(a, t->covered, t->total, 2),
-                              fmt_count(a, t->total));
+                              human_count(a, t->covered), fmt_percent(a, t->covered, t->total, 2),
+                              human_count(a, t->total));
     tpl_cstr(v, "period", period);
     set_controls(v, w);
     return set_rows(r, v, w, t, err) && layout_send(r, 200, "topcrashers.html", v, err);

@@ -9,54 +9,19 @@
 #include "fcgi/webapp/webapp.h"
 
 #include <assert.h>
-#include <fts.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "fcgi/webapp/versions_kept.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
-#include "lib/base/fs.h"
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/search/search.h"
 #include "lib/signature/signature.h"
-#include "queries.h"
-
-enum { ASSET_MAX = 4 << 20 }; /* the largest file of static/ has 50 KB */
-
-static int by_path(const FTSENT **a, const FTSENT **b)
-{
-    return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
-/*
- * Browsers keep style sheets and scripts for an hour; their addresses carry a hash of everything
- * below static/, so that a new release never runs against an old script.  In the order of the
- * names: two servers with the same files give the same address.
- */
-static void set_asset(struct webapp *app)
-{
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s/static", fs_share_dir());
-    uint64_t h = 0;
-    FTS *fts = fts_open((char *[]){folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_path);
-    for (FTSENT *e = NULL; fts && (e = fts_read(fts));) {
-        FREE_LATER char *bytes = NULL;
-        size_t n = 0;
-        if (e->fts_info == FTS_F && fs_read(e->fts_path, ASSET_MAX, &bytes, &n, ERR_IGNORED))
-            h = hash64_seed(bytes, n, h);
-    }
-    if (fts)
-        fts_close(fts);
-    snprintf(app->asset, sizeof app->asset, "%s-%08x", DATIL_VERSION, (unsigned)(h & 0xFFFFFFFF));
-}
 
 /*
  * For links that leave the installation: in bugs, and in answers of the API.  Without the key it is
@@ -85,7 +50,6 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     const struct store_config store = store_config_of(conf);
     app->fields = web_fields(web);
     app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
-    set_asset(app);
     set_base_url(app, conf);
     if (!store_open(&store, &app->store, err) ||
         !products_load(conf_text(conf, CONF_DATIL_VAR), &app->products, err)) {
@@ -94,17 +58,6 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     }
     *ret_app = app;
     return true;
-}
-
-static void drop_notices(struct webapp *app)
-{
-    for (size_t i = 0; i < app->notice_count; i++) {
-        free(app->notices[i].severity);
-        free(app->notices[i].message);
-    }
-    free(app->notices);
-    app->notices = NULL;
-    app->notice_count = 0;
 }
 
 void app_stop(void *arg)
@@ -117,7 +70,6 @@ void app_stop(void *arg)
     products_release(&app->products);
     siglists_free(app->siglists);
     versions_kept_free(app->versions);
-    drop_notices(app);
     free(app->base_url);
     free(app->index_dir);
     free(app);
@@ -133,7 +85,6 @@ void app_reload(void *arg)
     struct err err = {0};
     versions_kept_free(app->versions);
     app->versions = NULL;
-    app->notices_until_ms = 0;
     if (!products_refresh(&app->products, &err))
         log_event(LOG_WARN, "products_bad", "the product files cannot be read", LOG_E(&err));
 }
@@ -290,27 +241,4 @@ bool app_goes_on(struct req *r, struct err *err)
 const json_t *app_facet(const json_t *answer, const char *name)
 {
     return jget_arr(jget_obj(answer, "facets"), name);
-}
-
-struct str app_bug_url(struct req *r, const char *bug_id)
-{
-    return str_of(
-        arena_printf(req_arena(r), "%s%s", conf_text(req_conf(r), CONF_BUG_TRACKER_URL), bug_id));
-}
-
-/*
- * To the database, where administrators read it, and to the log, which keeps it when the database
- * does not answer: what was asked for is then done all the same, for a download is not worth less
- * than its record, but the failure is in the log.
- */
-void app_audit(struct req *r, const char *object, const char *object_id, const char *action,
-               const char *message)
-{
-    const struct web_user *user = req_user(r);
-    struct err err = {0};
-    log_event(LOG_INFO, "audit", action, LOG_S("object", object), LOG_S("object_id", object_id),
-              LOG_I("user_id", user->id));
-    if (!DB_EXEC(req_db(r), &q_audit_add, &err, user->id ? db_int(req_arena(r), user->id) : NULL,
-                 user->email ? user->email : "", object, object_id, action, message))
-        log_event(LOG_WARN, "audit_failed", "the audit log cannot be written", LOG_E(&err));
 }

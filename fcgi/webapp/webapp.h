@@ -18,11 +18,6 @@
 struct live_versions; /* versions_kept.h */
 struct siglists;
 
-struct notice {
-    char *severity; /* info, warning, critical */
-    char *message;
-};
-
 struct webapp {
     const struct field_table *fields; /* of the installation; what readers may see and search */
     struct store *store;
@@ -31,11 +26,7 @@ struct webapp {
     struct index_reader *index;              /* NULL until it could be opened; see app_index */
     struct products products;
     struct live_versions *versions;
-    struct notice *notices;
-    size_t notice_count;
-    int64_t notices_until_ms;
     char *base_url; /* public address, without a slash at the end */
-    char asset[40]; /* in the addresses of style sheets and scripts */
     char *index_dir;
 };
 
@@ -83,12 +74,5 @@ bool app_goes_on(struct req *r, struct err *err);
 
 /* Buckets of one facet of an answer ([] if there is none); borrowed. */
 const json_t *app_facet(const json_t *answer, const char *name);
-
-/* Where a bug can be read: BUG_TRACKER_URL with the number. */
-struct str app_bug_url(struct req *r, const char *bug_id);
-
-/* Who did what to which "crash", "token", "notice": downloads, reprocessing, administration. */
-void app_audit(struct req *r, const char *object, const char *object_id, const char *action,
-               const char *message);
 
 #endif

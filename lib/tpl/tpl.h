@@ -26,7 +26,7 @@
 
 /*
  * What the lists of a program's templates hold.  Nobody writes these structures by hand: the
- * program declares its row types in a table (fcgi/webapp/rows.tsv), and tools/gen/rows.awk makes
+ * program declares its row types in a table (templates/rows.tsv), and tools/gen/rows.awk makes
  * them and a constant for each column and list (HIT_URL, LIST_HITS in "rows.h").
  */
 struct tpl_row_type;

@@ -34,6 +34,7 @@ struct web_app {
     /* Of one worker: */
     size_t worker; /* its number */
     struct db *db;
+    struct site *site; /* NULL without pages */
     void *app;
     bool is_stand_in; /* app is not there */
 };
@@ -115,6 +116,11 @@ void web_print_routes(const struct web_program *p, FILE *out);
 bool session_check_token(struct req *r, struct err *err);
 bool session_load(struct req *r, struct err *err); /* fills in r->user from the cookie */
 bool session_check_csrf(struct req *r, struct err *err);
+
+/* site.c: what a worker keeps for the layout of pages; NULL is taken. */
+struct site *site_open(void);
+void site_close(struct site *s);
+void site_reload(struct site *s); /* HUP */
 
 /* request_worker.c */
 /* Runs the handler of r->route; what it fails with, or what it forgets, becomes the answer. */

@@ -121,6 +121,11 @@ struct str req_query(const struct req *r)
     return r->query;
 }
 
+unsigned req_route_flags(const struct req *r)
+{
+    return r->route ? r->route->flags : 0;
+}
+
 const char *req_id(const struct req *r)
 {
     return r->id;

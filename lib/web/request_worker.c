@@ -168,9 +168,11 @@ static bool check_permission(struct req *r)
         resp_error(r, 403, &err);
     } else {
         struct str next = url_encode(&r->arena, req_raw_target(r));
-        const char *login = arena_printf(&r->arena, "/login/?next=" STR_FMT, STR_ARG(next));
         /* Encoding may have made a short address a long one: then it leads to the log-in alone. */
-        redirect_to(r, 302, next.n < LOCATION_BYTES_MAX - 100 ? login : "/login/");
+        bool is_short = next.n < LOCATION_BYTES_MAX - 100;
+        redirect_to(r, 302,
+                    arena_printf(&r->arena, STR_FMT "/login/%s" STR_FMT, STR_ARG(r->mount),
+                                 is_short ? "?next=" : "", STR_ARG(is_short ? next : STR(""))));
     }
     return false;
 }
@@ -440,8 +442,11 @@ static void loop(struct web_app *web, struct req *r)
     while (!proc_stopping()) {
         bool has_tick = web->program->tick && !web->is_stand_in;
         proc_wait(&web->listen_fd, 1, has_tick ? web->program->tick(web->app) : -1);
-        if (proc_take_hangup() && web->program->reload && !web->is_stand_in)
-            web->program->reload(web->app);
+        if (proc_take_hangup() && !web->is_stand_in) {
+            site_reload(web->site);
+            if (web->program->reload)
+                web->program->reload(web->app);
+        }
         /* The socket does not block: another worker may have been faster. */
         if (!proc_stopping() && FCGX_Accept_r(&r->fcgi) == 0)
             serve(r);
@@ -471,6 +476,8 @@ static bool open_worker(struct web_app *web, struct req *r, struct err *err)
         return false;
     if (p->uses_db) /* connects when a request needs it */
         web->db = db_new(conf_text(&web->conf, CONF_DATABASE_URL), p->name, STATEMENT_TIMEOUT_MS);
+    if (p->template_dir)
+        web->site = site_open();
     return !p->start || p->start(web, &web->app, err);
 }
 
@@ -492,6 +499,7 @@ int web_worker(void *arg, int index)
     }
     if (web->db)
         db_free(web->db);
+    site_close(web->site);
     arena_release(&r->arena);
     sb_release(&r->resp.headers);
     free(r);

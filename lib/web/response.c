@@ -46,8 +46,8 @@ static const struct {
 };
 
 /*
- * Of every answer.  Programs without pages (collector, symbol server) send strangers' bytes and JSON
- * only: should a browser show them, nothing in them may run, load or be framed.
+ * Pages, and everything else: strangers' bytes and JSON, in which nothing may run, load or be framed
+ * should a browser show them.
  */
 static const char bare_headers[] =
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
@@ -300,7 +300,8 @@ static void head(struct req *r, struct strbuf *h)
     if (p->status != 304 && p->status != 204)
         sb_printf(h, "Content-Length: %zu\r\n", p->body.n);
     sb_text(h, "X-Content-Type-Options: nosniff\r\n");
-    sb_text(h, r->web->program->template_dir ? page_headers : bare_headers);
+    bool is_page = p->content_type && str_starts(str_of(p->content_type), STR("text/html"));
+    sb_text(h, is_page ? page_headers : bare_headers);
     const char *cache = cache_control(r);
     if (cache)
         sb_printf(h, "Cache-Control: %s\r\n", cache);

@@ -51,6 +51,7 @@ enum route_flag {
     ROUTE_BROWSE = 256,   /* rate limit group of pages that search or read much by themselves */
     ROUTE_OWN_REFUSAL = 512, /* the handler runs although a parameter does not fit, because it has
                                 something to say before or says it in its own way */
+    ROUTE_PAGE = 1024,       /* for people, in a program whose other answers are for programs */
 };
 
 struct param_spec; /* param_spec.h */
@@ -89,6 +90,8 @@ struct web_program {
     void (*reload)(void *app);
     const char *template_dir; /* below the share directory, or NULL for programs without pages */
     const struct tpl_schema *template_rows; /* of the lists in them */
+    /* With template_dir: the values of every page of this title, made of site_new() (site.h). */
+    struct tpl_values *(*layout)(struct req *req, const char *title);
     bool uses_db;
     const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */
@@ -123,6 +126,7 @@ struct str req_query(const struct req *r);     /* raw query string */
 struct str req_header(const struct req *r, const char *name); /* "Auth-Token"; p NULL if absent */
 struct str req_cookie(const struct req *r, const char *name);
 struct str req_remote_addr(const struct req *r); /* X-Real-IP from nginx */
+unsigned req_route_flags(const struct req *r);   /* enum route_flag; 0: no route */
 /* Who the address is for limits: IPv6 by network (rate_client); in the arena. */
 struct str req_client(struct req *r);
 const char *req_id(const struct req *r); /* for logs */

@@ -191,7 +191,7 @@ def test_operators_door(it):
     assert (it.var / "run/nginx").stat().st_mode & 0o077 == 0
 
 
-def test_security_headers_of_programs_without_pages(it):
+def test_security_headers_of_what_is_no_page(it):
     for path in ("/symbols/__lbheartbeat__", "/collector/__lbheartbeat__", "/symbols/a.so/ABC1/a.so.sym"):
         headers = it.get(path).headers
         assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"

@@ -1,6 +1,6 @@
-# rows.awk - fcgi/webapp/rows.tsv to the tables of lib/tpl/tpl.h and a constant for each column.
+# rows.awk - templates/rows.tsv to the tables of lib/tpl/tpl.h and a constant for each column.
 #
-#   awk -f tools/gen/rows.awk -v header=rows.h -v source=rows.c fcgi/webapp/rows.tsv
+#   awk -f tools/gen/rows.awk -v header=rows.h -v source=rows.c templates/rows.tsv
 #
 # A row type is one line: its name, the lists of pages that hold such rows ("-": only other rows do),
 # its columns.  A column NAME:TYPE is a list of rows of that type itself.  "hit", "hits" and "url"

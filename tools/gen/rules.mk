@@ -32,11 +32,11 @@ $(B)/gen/windows_codes.c: lib/minidump/windows-codes.tsv tools/gen/windows_codes
 	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/windows_codes.awk $< > $@.tmp && mv $@.tmp $@
 
 # Rows of templates
-# fcgi/webapp/rows.tsv -> rows.h, rows.c
+# templates/rows.tsv -> rows.h, rows.c
 GEN_C += $(B)/gen/rows.c
 GEN_H += $(B)/gen/rows.h
-$(B)/gen/rows.c $(B)/gen/rows.h &: fcgi/webapp/rows.tsv tools/gen/rows.awk
+$(B)/gen/rows.c $(B)/gen/rows.h &: templates/rows.tsv tools/gen/rows.awk
 	$(call say,GEN,$(B)/gen/rows.c)
 	$(Q)mkdir -p $(B)/gen && awk -v header=$(B)/gen/rows.h.new -v source=$(B)/gen/rows.c.new \
-	    -f tools/gen/rows.awk fcgi/webapp/rows.tsv
+	    -f tools/gen/rows.awk templates/rows.tsv
 	$(Q)mv $(B)/gen/rows.h.new $(B)/gen/rows.h && mv $(B)/gen/rows.c.new $(B)/gen/rows.c

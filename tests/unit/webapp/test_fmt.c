@@ -11,6 +11,7 @@
 #include "fcgi/webapp/version_order.h"
 #include "lib/base/fs.h"
 #include "lib/base/util.h"
+#include "lib/web/human.h"
 #include "rows.h"
 
 static int make(void **state)
@@ -55,14 +56,33 @@ static const struct {
     {-5000, "-5,000", "-5,000 seconds", "-5,000 bytes"},
 };
 
+static const struct {
+    int64_t n;
+    const char *size, *span;
+} sizes[] = {
+    {0, "0 bytes", "0 seconds"},        {1, "1 byte", "1 second"},
+    {1023, "1023 bytes", "17 minutes"}, {1024, "1.0 KB", "17 minutes"},
+    {1048524, "1023.9 KB", "12 days"},  {1048560, "1.0 MB", "12 days"},
+    {28857600, "27.5 MB", "10 months"}, {31557600, "30.1 MB", "1 year"},
+    {-7200, "-7200 bytes", "2 hours"},
+};
+
+static void test_sizes(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        check("size", human_size(*state, sizes[i].n), sizes[i].size);
+        check("span", human_span(*state, sizes[i].n), sizes[i].span);
+    }
+}
+
 static void test_numbers(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        check("count", fmt_count(*state, numbers[i].n), numbers[i].count);
+        check("count", human_count(*state, numbers[i].n), numbers[i].count);
         check("seconds", fmt_seconds(*state, numbers[i].n), numbers[i].seconds);
         check("bytes", fmt_bytes(*state, numbers[i].n), numbers[i].bytes);
     }
-    check("least", fmt_count(*state, INT64_MIN), "-9,223,372,036,854,775,808");
+    check("least", human_count(*state, INT64_MIN), "-9,223,372,036,854,775,808");
     check("most bytes", fmt_bytes(*state, INT64_MAX), "9,223,372,036,854,775,807 bytes (9.22 EB)");
     check("percent", fmt_percent(*state, 1, 3, 2), "33.33");
     check("percent of nothing", fmt_percent(*state, 1, 0, 1), "0.0");
@@ -323,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_numbers, make, drop),
+        cmocka_unit_test_setup_teardown(test_sizes, make, drop),
         cmocka_unit_test_setup_teardown(test_names, make, drop),
         cmocka_unit_test_setup_teardown(test_dates, make, drop),
         cmocka_unit_test_setup_teardown(test_ranges, make, drop),

@@ -1,5 +1,3 @@
-#include "fcgi/webapp/layout.h"
-#include "fcgi/webapp/pages.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
@@ -7,11 +5,12 @@
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/internal.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/password.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
-#include "rows.h"
 
 /*
  * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
@@ -41,11 +40,11 @@ const struct param_spec *const login_get_params[] = {&next_path, NULL};
 const struct param_spec *const login_post_params[] = {&email, &password, &next_path, NULL};
 
 /* Paths of our own only: a link to /login/ must not send anybody elsewhere afterwards. */
-static struct str local_path(struct str next)
+static struct str local_path(struct req *r, struct str next)
 {
     bool is_local = next.n > 0 && next.n <= NEXT_MAX && next.p[0] == '/' && url_is_safe(next) &&
-                    !str_starts(next, STR("/login/"));
-    return is_local ? next : STR("/");
+                    !str_starts(next, site_path(r, "/login/"));
+    return is_local ? next : site_path(r, "/");
 }
 
 /*
@@ -58,15 +57,15 @@ static bool send_form(struct req *r, int status, const char *problem, struct str
 {
     struct str next = req_text(r, &next_path);
     const struct web_user *user = req_user(r);
-    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Log in"});
+    struct tpl_values *v = r->web->program->layout(r, "Log in");
     tpl_cstr(v, "heading", "Log in");
     tpl_cstr(v, "error", problem);
     tpl_text(v, "email", address);
-    tpl_text(v, "next", local_path(next));
+    tpl_text(v, "next", local_path(r, next));
     tpl_bool(v, "insufficient", user->is_logged_in && next.n > 0);
     tpl_cstr(v, "csrf_token", req_csrf_token(r));
     resp_header(r, "Cache-Control", STR("no-store"));
-    return layout_send(r, status, "login.html", v, err);
+    return resp_page(r, status, "login.html", v, err);
 }
 
 /* GET /login/?next=: where routes that need a log-in send people (ROUTE_LOGIN). */
@@ -133,35 +132,11 @@ bool login_post(struct req *r, struct err *err)
     if (!session_close(r, err) || !session_open(r, user_id, err))
         return false;
     log_event(LOG_INFO, "login", "a user has logged in", LOG_I("user_id", user_id));
-    return resp_redirect(r, 303, local_path(req_text(r, &next_path)));
+    return resp_redirect(r, 303, local_path(r, req_text(r, &next_path)));
 }
 
 /* POST /logout/ */
 bool logout_post(struct req *r, struct err *err)
 {
-    return session_close(r, err) && resp_redirect(r, 303, STR("/"));
-}
-
-/* GET /profile/ */
-bool profile_get(struct req *r, struct err *err)
-{
-    struct tpl_values *v = layout_new(r, &(struct layout){.title = "Profile"});
-    const char *id = db_int(req_arena(r), req_user(r)->id);
-    DB_ROWS permissions = {0};
-    DB_ROWS groups = {0};
-    if (!DB_RUN(req_db(r), &q_web_permissions, &permissions, err, id) ||
-        !DB_RUN(req_db(r), &q_web_groups, &groups, err, id))
-        return err_wrap(err, "looking up permissions");
-    struct tpl_rows *rows = tpl_list(v, LIST_PERMISSIONS), *names = tpl_list(v, LIST_GROUPS);
-    for (int i = 0; i < permissions.count; i++) {
-        struct tpl_row *row = tpl_row_add(rows);
-        tpl_col_cstr(row, PERMISSION_LABEL, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_LABEL));
-        tpl_col_cstr(row, PERMISSION_NAME, db_col(&permissions, i, Q_WEB_PERMISSIONS_COL_NAME));
-        tpl_col_bool(row, PERMISSION_HAS_IT,
-                     db_col_bool(&permissions, i, Q_WEB_PERMISSIONS_COL_HAS_IT));
-    }
-    for (int i = 0; i < groups.count; i++)
-        tpl_col_cstr(tpl_row_add(names), GROUP_NAME, db_col(&groups, i, Q_WEB_GROUPS_COL_NAME));
-    tpl_bool(v, "has_groups", groups.count > 0);
-    return layout_send(r, 200, "profile.html", v, err);
+    return session_close(r, err) && resp_redirect(r, 303, site_path(r, "/"));
 }
