@@ -13,3 +13,222 @@ SELECT p.name, count(u.id) AS n, coalesce(sum(u.size), 0)::bigint AS bytes
                        - make_interval(days => p.end_day)) AT TIME ZONE 'UTC'
    AND ($1::bigint IS NULL OR u.user_id = $1::bigint)
  GROUP BY p.place, p.name ORDER BY p.place;
+
+-- name: symbol_user_matching
+-- Accounts with this text in their address, in any case.
+-- $1 part text
+SELECT id FROM app_user WHERE position(lower($1) IN lower(email)) > 0;
+
+-- name: symbol_upload_newest
+-- One page of uploads; the filters are those of the function.
+-- $1 users bigint[]
+-- $2 not_users bigint[]
+-- $3 size_least bigint
+-- $4 size_most bigint
+-- $5 created_from bigint
+-- $6 created_end bigint
+-- $7 completed_from bigint
+-- $8 completed_end bigint
+-- $9 completed_is_null boolean
+-- $10 limit bigint
+-- $11 offset bigint
+SELECT symbol_upload_record(p.u) #- '{user,id}' AS record
+  FROM (SELECT u FROM symbol_upload_matching($1::bigint[], $2::bigint[], $3::bigint, $4::bigint,
+               $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::boolean) u
+         ORDER BY (u).created_at DESC, (u).id DESC LIMIT $10::bigint OFFSET $11::bigint) p;
+
+-- name: symbol_upload_oldest
+-- The same the other way round.
+-- $1 users bigint[]
+-- $2 not_users bigint[]
+-- $3 size_least bigint
+-- $4 size_most bigint
+-- $5 created_from bigint
+-- $6 created_end bigint
+-- $7 completed_from bigint
+-- $8 completed_end bigint
+-- $9 completed_is_null boolean
+-- $10 limit bigint
+-- $11 offset bigint
+SELECT symbol_upload_record(p.u) #- '{user,id}' AS record
+  FROM (SELECT u FROM symbol_upload_matching($1::bigint[], $2::bigint[], $3::bigint, $4::bigint,
+               $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::boolean) u
+         ORDER BY (u).created_at, (u).id LIMIT $10::bigint OFFSET $11::bigint) p;
+
+-- name: symbol_upload_largest
+-- $1 users bigint[]
+-- $2 not_users bigint[]
+-- $3 size_least bigint
+-- $4 size_most bigint
+-- $5 created_from bigint
+-- $6 created_end bigint
+-- $7 completed_from bigint
+-- $8 completed_end bigint
+-- $9 completed_is_null boolean
+-- $10 limit bigint
+-- $11 offset bigint
+SELECT symbol_upload_record(p.u) #- '{user,id}' AS record
+  FROM (SELECT u FROM symbol_upload_matching($1::bigint[], $2::bigint[], $3::bigint, $4::bigint,
+               $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::boolean) u
+         ORDER BY (u).size DESC, (u).id DESC LIMIT $10::bigint OFFSET $11::bigint) p;
+
+-- name: symbol_upload_smallest
+-- $1 users bigint[]
+-- $2 not_users bigint[]
+-- $3 size_least bigint
+-- $4 size_most bigint
+-- $5 created_from bigint
+-- $6 created_end bigint
+-- $7 completed_from bigint
+-- $8 completed_end bigint
+-- $9 completed_is_null boolean
+-- $10 limit bigint
+-- $11 offset bigint
+SELECT symbol_upload_record(p.u) #- '{user,id}' AS record
+  FROM (SELECT u FROM symbol_upload_matching($1::bigint[], $2::bigint[], $3::bigint, $4::bigint,
+               $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::boolean) u
+         ORDER BY (u).size, (u).id LIMIT $10::bigint OFFSET $11::bigint) p;
+
+-- name: symbol_upload_count
+-- $1 users bigint[]
+-- $2 not_users bigint[]
+-- $3 size_least bigint
+-- $4 size_most bigint
+-- $5 created_from bigint
+-- $6 created_end bigint
+-- $7 completed_from bigint
+-- $8 completed_end bigint
+-- $9 completed_is_null boolean
+SELECT count(*) AS total
+  FROM symbol_upload_matching($1::bigint[], $2::bigint[], $3::bigint, $4::bigint, $5::bigint,
+                              $6::bigint, $7::bigint, $8::bigint, $9::boolean);
+
+-- name: symbol_upload_get
+-- $1 id bigint
+SELECT u.user_id, symbol_upload_record(u) AS record, u.warnings
+  FROM symbol_upload u WHERE u.id = $1::bigint;
+
+-- name: symbol_upload_files
+-- Oldest first.
+-- $1 upload_id bigint
+SELECT symbol_file_record(f) - 'upload' AS record
+  FROM symbol_file f WHERE f.upload_id = $1::bigint ORDER BY f.created_at, f.id;
+
+-- name: symbol_upload_related
+-- Other uploads of the same user that look like the same archive, newest first.
+-- $1 id bigint
+SELECT symbol_upload_record(o) AS record
+  FROM symbol_upload u JOIN symbol_upload o
+    ON o.id <> u.id AND o.user_id = u.user_id AND o.size = u.size
+   AND CASE WHEN u.content_hash IS NULL THEN o.filename = u.filename
+            ELSE o.content_hash = u.content_hash END
+ WHERE u.id = $1::bigint ORDER BY o.created_at DESC, o.id DESC LIMIT 100;
+
+-- name: symbol_file_newest
+-- One page of files without a filter of their keys, newest first.
+-- $1 size_least bigint
+-- $2 size_most bigint
+-- $3 created_from bigint
+-- $4 created_end bigint
+-- $5 completed_from bigint
+-- $6 completed_end bigint
+-- $7 completed_is_null boolean
+-- $8 areas text[]
+-- $9 buckets text[]
+-- $10 not_buckets text[]
+-- $11 limit bigint
+-- $12 offset bigint
+SELECT symbol_file_record(p.f) AS record
+  FROM (SELECT f FROM symbol_file_matching($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint,
+               $6::bigint, $7::boolean, $8::text[], $9::text[], $10::text[]) f
+         ORDER BY (f).created_at DESC, (f).id DESC LIMIT $11::bigint OFFSET $12::bigint) p;
+
+-- name: symbol_file_count
+-- $1 size_least bigint
+-- $2 size_most bigint
+-- $3 created_from bigint
+-- $4 created_end bigint
+-- $5 completed_from bigint
+-- $6 completed_end bigint
+-- $7 completed_is_null boolean
+-- $8 areas text[]
+-- $9 buckets text[]
+-- $10 not_buckets text[]
+SELECT count(*) AS total
+  FROM symbol_file_matching($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint,
+                            $7::boolean, $8::text[], $9::text[], $10::text[]);
+
+-- name: symbol_file_by_key
+-- One page of files whose key fits a pattern, and how many there are in all.  The pattern that the
+-- index is asked for stands alone; matches are collected first, so that the order of the page cannot
+-- talk the planner into reading the table from its end.  At least one row, without a record when the
+-- page is empty.
+-- $1 size_least bigint
+-- $2 size_most bigint
+-- $3 created_from bigint
+-- $4 created_end bigint
+-- $5 completed_from bigint
+-- $6 completed_end bigint
+-- $7 completed_is_null boolean
+-- $8 areas text[]
+-- $9 buckets text[]
+-- $10 not_buckets text[]
+-- $11 limit bigint
+-- $12 offset bigint
+-- $13 pattern text
+-- $14 other_patterns text[]
+WITH hit AS MATERIALIZED (
+    SELECT f.id, f.created_at
+      FROM symbol_file_matching($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint,
+                                $7::boolean, $8::text[], $9::text[], $10::text[]) f
+     WHERE f.key ILIKE $13 AND f.key ILIKE ALL($14::text[])
+)
+SELECT t.total, CASE WHEN p.created_at IS NOT NULL THEN symbol_file_record(p.f) END AS record
+  FROM (SELECT count(*) AS total FROM hit) t
+  LEFT JOIN (SELECT h.created_at, f
+               FROM (SELECT id, created_at FROM hit
+                      ORDER BY created_at DESC, id DESC LIMIT $11::bigint OFFSET $12::bigint) h
+               JOIN symbol_file f ON f.id = h.id) p ON true
+ ORDER BY p.created_at DESC, (p.f).id DESC;
+
+-- name: symbol_file_get
+-- $1 id bigint
+SELECT u.user_id, f.upload_id, f.area, f.key,
+       symbol_file_record(f) || jsonb_build_object(
+           'debug_filename', f.debug_filename, 'debug_id', f.debug_id, 'code_file', f.code_file,
+           'code_id', f.code_id, 'generator', f.generator,
+           'upload', CASE WHEN u.id IS NULL THEN NULL ELSE symbol_upload_record(u) END) AS record,
+       EXISTS (SELECT 1 FROM symbol_object o WHERE o.area = f.area AND o.key = f.key) AS exists
+  FROM symbol_file f LEFT JOIN symbol_upload u ON u.id = f.upload_id
+ WHERE f.id = $1::bigint;
+
+-- name: symbol_permission_ids
+-- Numbers of permissions, which the JSON API names them by.
+SELECT id, name, label FROM app_permission ORDER BY id;
+
+-- name: symbol_token_list
+-- Tokens of a user, newest first; permissions are names with commas between.
+-- $1 user_id bigint
+SELECT t.id, t.key_start, t.notes, t.expires_at < now() AS is_expired,
+       (extract(epoch FROM t.expires_at) * 1000000)::bigint AS expires_us,
+       (extract(epoch FROM t.created_at) * 1000000)::bigint AS created_us,
+       coalesce((SELECT string_agg(tp.permission, ',' ORDER BY p.id)
+                   FROM api_token_permission tp JOIN app_permission p ON p.name = tp.permission
+                  WHERE tp.token_id = t.id), '') AS permissions
+  FROM api_token t WHERE t.user_id = $1::bigint ORDER BY t.created_at DESC, t.id DESC;
+
+-- name: symbol_token_remove
+-- One's own, or anybody's.
+-- $1 id bigint
+-- $2 user_id bigint: NULL: whosever it is
+DELETE FROM api_token WHERE id = $1::bigint AND ($2::bigint IS NULL OR user_id = $2::bigint);
+
+-- name: symbol_token_extend
+-- Not beyond a hundred years: no date of a page has five digits.
+-- $1 id bigint
+-- $2 user_id bigint
+-- $3 days integer
+UPDATE api_token
+   SET expires_at = least(expires_at + make_interval(days => $3::integer),
+                          greatest(expires_at, now() + interval '100 years'))
+ WHERE id = $1::bigint AND user_id = $2::bigint;

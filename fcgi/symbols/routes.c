@@ -1,4 +1,7 @@
 #include "fcgi/symbols/symbol_server.h"
+#include "fcgi/symbols/upload_lists.h"
+#include "fcgi/symbols/symbol_tokens.h"
+#include "fcgi/symbols/upload_stats.h"
 #include "fcgi/symbols/symbol_pages.h"
 #include "lib/base/util.h"
 #include "lib/web/site.h"
@@ -10,6 +13,8 @@
  */
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
+enum { ASKER = ROUTE_API | ROUTE_LOGIN }; /* a session or a token */
+
 /* clang-format off */
 const struct route symbol_server_routes[] = {
     {METHOD_GET, "/", ROUTE_PAGE, NULL, page_home_get, NULL,
@@ -18,6 +23,28 @@ const struct route symbol_server_routes[] = {
     {METHOD_POST, "/login/", ROUTE_PAGE | ROUTE_OWN_REFUSAL, NULL, login_post, login_post_params,
      "log-in"},
     {METHOD_POST, "/logout/", ROUTE_PAGE, NULL, logout_post, NULL, "log-out"},
+    {METHOD_GET, "/api/_auth/", ROUTE_API, NULL, api_auth_get, NULL,
+     "Who asks: address and permissions, or where to sign in."},
+    {METHOD_GET, "/api/stats/", ASKER, NULL, api_stats_get, NULL,
+     "Uploads of today, yesterday and the last 30 days: how many, and their bytes."},
+    {METHOD_GET, "/api/tokens/", ASKER, NULL, api_tokens_get, api_tokens_params,
+     "Tokens of who asks, newest first, with the permissions that a new one may have."},
+    {METHOD_POST, "/api/tokens/", ASKER, NULL, api_tokens_post, api_tokens_post_params,
+     "Makes a token. Its key is in the answer and nowhere else."},
+    {METHOD_POST, "/api/tokens", ASKER, NULL, api_tokens_post, api_tokens_post_params, "the same"},
+    {METHOD_DELETE, "/api/tokens/token/", ASKER | ROUTE_PREFIX, NULL, api_token_delete, NULL,
+     "<id>: removes a token; superusers remove anybody's."},
+    {METHOD_POST, "/api/tokens/token/", ASKER | ROUTE_PREFIX, NULL, api_token_extend_post,
+     api_token_extend_params, "<id>/extend: a token lives longer."},
+    {METHOD_GET, "/api/uploads/", ASKER, NULL, api_uploads_get, uploads_params,
+     "Uploads, 20 at a time; without view_all_uploads one's own."},
+    {METHOD_GET, "/api/uploads/upload/", ASKER | ROUTE_PREFIX, NULL, api_upload_get, NULL,
+     "<id>: one upload, its files, and uploads that look like the same archive."},
+    {METHOD_GET, "/api/uploads/files/", ASKER, NULL, api_files_get, files_params,
+     "Stored files, 40 at a time, newest first; needs view_all_uploads."},
+    {METHOD_GET, "/api/uploads/files/file/", ASKER | ROUTE_PREFIX, NULL, api_file_get, NULL,
+     "<id>: one stored file, where to fetch it, and the upload that it came with."},
+
     {METHOD_POST, "/upload/", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post, NULL,
      "takes a ZIP archive of symbols; needs a token with upload_symbols or upload_try_symbols"},
     {METHOD_POST, "/upload", ROUTE_RAW_BODY | ROUTE_NO_CSRF, NULL, upload_post, NULL, "the same"},

@@ -85,7 +85,7 @@ bool symbol_server_error(struct req *req, int status, const struct err *err)
                                       req_method(req) ? method_name(req_method(req)) : "?",
                                       STR_ARG(path)));
     json_auto_t *body = json_pack("{s:s%}", "error", message.p, message.n);
-    if (status == 404)
+    if (status == 404 && !(req_route_flags(req) & ROUTE_API)) /* there, an object is missing */
         json_object_set_new(body, "path", json_stringn(path.p, path.n));
     return body && resp_json(req, status, body, &(struct err){0});
 }

@@ -10,27 +10,20 @@
 #include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/site.h"
+#include "lib/web/token_make.h"
 #include "lib/web/web.h"
 #include "queries.h"
 #include "rows.h"
 
 /*
- * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it; the
- * database has its SHA-256 and the first characters, so that people can tell their tokens apart.  A
- * key is 128 random bits, so a plain hash is enough where passwords need a slow one: there is
- * nothing to guess.
+ * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it
+ * (lib/web/token_make.h); its first characters stay, so that people can tell their tokens apart.
  *
  * A token never may more than its owner: permissions are checked when it is made, and what its
  * owner loses later it cannot do either, for each call looks at both (sql/session.sql).  It ends
  * after 90 days; a new one takes its place, none is prolonged.
  */
-enum {
-    KEY_BYTES = 16,
-    KEY_SIZE = 2 * KEY_BYTES + 1,
-    START_LEN = 12,
-    NOTES_MAX = 2000,
-    TOKEN_DAYS = 90
-};
+enum { TOKEN_DAYS = 90 };
 
 /* Whether the user holds each permission is looked at by hand: it is no matter of its text. */
 static const struct param_spec permissions = {"permissions", PARAM_LIST,
@@ -38,7 +31,7 @@ static const struct param_spec permissions = {"permissions", PARAM_LIST,
 static const struct param_spec notes = {"notes",
                                         PARAM_TEXT,
                                         PARAM_TRIMMED | PARAM_CHARACTERS,
-                                        .max = NOTES_MAX,
+                                        .max = TOKEN_NOTES_MAX,
                                         .fallback = "",
                                         .refusal = "Notes may have 2,000 characters.",
                                         .help = "what it is for"};
@@ -115,29 +108,18 @@ static bool may_all(struct req *r, struct strs names)
     return true;
 }
 
-/*
- * POST /api/tokens/: permissions (repeated), notes.  What is hashed is the key's text, the 32
- * digits a client sends in Auth-Token, and not the bytes behind it.
- */
+/* POST /api/tokens/: permissions (repeated), notes. */
 bool tokens_post(struct req *r, struct err *err)
 {
-    struct arena *a = req_arena(r);
     struct strs wanted = req_list(r, &permissions);
-    uint8_t bytes[KEY_BYTES];
-    char key[KEY_SIZE], hash[SHA256_HEX + 1];
+    char key[TOKEN_KEY_DIGITS + 1];
     struct err problem;
     if (!req_params_fit(r, &problem))
         return send_page(r, 400, "", problem.msg, err);
     if (!may_all(r, wanted))
         return send_page(r, 400, "", "A token can only have permissions that you hold.", err);
-    random_bytes(bytes, sizeof bytes);
-    hex_encode(bytes, sizeof bytes, key);
-    sha256_hex(key, strlen(key), hash);
-    const char *start = arena_memdup0(a, key, START_LEN);
-    if (!DB_EXEC(req_db(r), &q_account_token_add, err, db_int(a, req_user(r)->id), hash, start,
-                 str_adup(a, req_text(r, &notes)), db_int(a, TOKEN_DAYS), db_text_array(a, wanted)))
-        return err_wrap(err, "adding a token");
-    site_audit(r, "token", start, "add", "");
+    if (!token_make(r, wanted, TOKEN_DAYS, req_text(r, &notes), key, err))
+        return false;
     return send_page(r, 200, key, "", err);
 }
 

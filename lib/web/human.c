@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 

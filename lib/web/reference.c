@@ -60,6 +60,8 @@ static const char *methods_of(const struct route *r)
 {
     if (r->methods & METHOD_PUT)
         return "PUT";
+    if (r->methods & METHOD_DELETE)
+        return "DELETE";
     if (!(r->methods & METHOD_GET))
         return "POST";
     return r->methods & METHOD_POST ? "GET, POST" : "GET";

@@ -242,6 +242,11 @@ static bool has_body(const struct req *r)
     return r->method == METHOD_POST || r->method == METHOD_PUT;
 }
 
+static bool changes_something(const struct req *r)
+{
+    return has_body(r) || r->method == METHOD_DELETE;
+}
+
 /*
  * A POST has the parameters of its form and no others, so that no link can fill in a form or add
  * to it; a body that is no form has none.
@@ -296,7 +301,8 @@ static bool pass_checks(struct req *r, struct route_match *m, struct err *err)
     }
     if (!check_rate(r) || !check_session_page(r) || !check_permission(r))
         return false;
-    if (has_body(r) && (!take_form(r, err) || (knows_users && !session_check_csrf(r, err)))) {
+    if ((has_body(r) && !take_form(r, err)) ||
+        (changes_something(r) && knows_users && !session_check_csrf(r, err))) {
         failed(r, err);
         return false;
     }

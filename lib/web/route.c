@@ -16,8 +16,8 @@ static const struct {
     enum method method;
     const char *name;
 } methods[] = {
-    {METHOD_GET, "GET"}, {METHOD_POST, "POST"},       {METHOD_HEAD, "HEAD"},
-    {METHOD_PUT, "PUT"}, {METHOD_OPTIONS, "OPTIONS"},
+    {METHOD_GET, "GET"}, {METHOD_POST, "POST"},     {METHOD_HEAD, "HEAD"},
+    {METHOD_PUT, "PUT"}, {METHOD_DELETE, "DELETE"}, {METHOD_OPTIONS, "OPTIONS"},
 };
 
 /* 0: none that any route has; such a request is refused with 405 where the path exists. */

@@ -251,7 +251,8 @@ bool session_check_csrf(struct req *r, struct err *err)
     if (r->user_failed)
         return err_set(err, ERR_UNAVAILABLE, "the database cannot say who asks");
     struct str sent = req_header(r, "X-CSRF-Token");
-    if (sent.n == 0 && !(r->route->flags & ROUTE_RAW_BODY)) /* whose parameters are the query's */
+    bool has_form = r->method == METHOD_POST && !(r->route->flags & ROUTE_RAW_BODY);
+    if (sent.n == 0 && has_form) /* else the parameters are those of the query */
         sent = params_find(&r->params, "csrf_token");
     bool fits =
         secret.p && sent.n == SHA256_HEX && secret_eq(sent.p, csrf_of(r, secret), SHA256_HEX);

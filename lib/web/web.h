@@ -31,7 +31,8 @@ enum method {
     METHOD_POST = 2,
     METHOD_HEAD = 4,
     METHOD_OPTIONS = 8,
-    METHOD_PUT = 16
+    METHOD_PUT = 16,
+    METHOD_DELETE = 32
 };
 const char *method_name(enum method method); /* "GET"; "OTHER" for 0 */
 

@@ -1,0 +1,34 @@
+#include "lib/web/token_make.h"
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/hash.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/web/site.h"
+#include "queries.h"
+
+enum { KEY_BYTES = TOKEN_KEY_DIGITS / 2, START_LEN = 12 };
+
+/*
+ * What is hashed is the key's text, the digits a client sends in Auth-Token, and not the bytes
+ * behind it.  A plain hash is enough where passwords need a slow one: there is nothing to guess.
+ */
+bool token_make(struct req *r, struct strs permissions, int64_t days, struct str notes,
+                char ret_key[TOKEN_KEY_DIGITS + 1], struct err *err)
+{
+    struct arena *a = req_arena(r);
+    uint8_t bytes[KEY_BYTES];
+    char key[TOKEN_KEY_DIGITS + 1], hash[SHA256_HEX + 1];
+    random_bytes(bytes, sizeof bytes);
+    hex_encode(bytes, sizeof bytes, key);
+    sha256_hex(key, strlen(key), hash);
+    const char *start = arena_memdup0(a, key, START_LEN);
+    if (!DB_EXEC(req_db(r), &q_account_token_add, err, db_int(a, req_user(r)->id), hash, start,
+                 str_adup(a, notes), db_int(a, days), db_text_array(a, permissions)))
+        return err_wrap(err, "adding a token");
+    site_audit(r, "token", start, "add", "");
+    memcpy(ret_key, key, sizeof key);
+    return true;
+}
