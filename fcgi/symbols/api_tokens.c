@@ -3,15 +3,20 @@
  * them; to remove or extend one's own a log-in is enough, so that nobody is left with a token that
  * they cannot end.
  */
-#include "fcgi/symbols/upload_lists.h"
+#include "fcgi/symbols/form_errors.h"
 #include "fcgi/symbols/symbol_pages.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/symbol_tokens.h"
+#include "fcgi/symbols/upload_lists.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/web/param_spec.h"
 #include "lib/web/site.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /* clang-format off */

@@ -4,11 +4,17 @@
  */
 #include "fcgi/symbols/upload_lists.h"
 
+#include "fcgi/symbols/form_errors.h"
+#include "fcgi/symbols/list_filter.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/web/param_spec.h"
 #include "lib/web/params.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /* As of uploads (list_uploads.c). */
