@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -55,6 +56,7 @@ struct options {
     const char *output, *store;
     const char *memory_gib, *seconds;
     bool no_cfi;
+    bool with_parent; /* ends when the process that started it does */
 };
 
 /*
@@ -72,6 +74,7 @@ static bool read_options(struct args *args, struct options *o, struct err *err)
         {"--memory-gib", OPT_TEXT, &o->memory_gib},
         {"--seconds", OPT_TEXT, &o->seconds},
         {"--no-cfi", OPT_FLAG, &o->no_cfi},
+        {"--with-parent", OPT_FLAG, &o->with_parent}, /* not for people: see symfile/elfdump.c */
         {"--help", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_HELP, NULL}},
         {"--version", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_VERSION, NULL}},
     };
@@ -193,8 +196,9 @@ static int child(const struct options *o)
 {
     struct err err = {0};
     int status;
-    signal(SIGPIPE, SIG_DFL); /* whoever reads no further has had enough: no damage */
-#ifndef __SANITIZE_ADDRESS__  /* which maps terabytes */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would tell how it ended */
+    signal(SIGPIPE, SIG_DFL);         /* whoever reads no further has had enough: no damage */
+#ifndef __SANITIZE_ADDRESS__          /* which maps terabytes */
     if (!limit(RLIMIT_AS, o->memory_gib, 16, (uint64_t)1 << 30, "--memory-gib", &err))
         goto fail;
 #endif
@@ -245,6 +249,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "datil-dump-syms: %s\n%s", err.msg, usage);
         return STATUS_USAGE;
     }
+    if (o.with_parent)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (o.mode == MODE_HELP)
         return fputs(usage, stdout) < 0;
     if (o.mode == MODE_VERSION)
