@@ -63,7 +63,7 @@ link = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(filter %.o %.a
 # Programs: name=folders
 PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbols=fcgi/symbols \
             datil-processor=processor datil-cron=cron datil=tools/datil \
-            datil-stackwalk=tools/stackwalk datil-symreader=tools/symreader crashsig=tools/crashsig datil-dump-syms=tools/dump-syms \
+            datil-stackwalk=tools/stackwalk datil-symreader=tools/symreader datil-symfetch=tools/symfetch crashsig=tools/crashsig datil-dump-syms=tools/dump-syms \
             datil-client-handler=client/handler crashme=client/examples
 
 sources = $(sort $(wildcard $1/*.c $1/*/*.c $1/*/*/*.c))

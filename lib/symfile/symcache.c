@@ -6,7 +6,9 @@
  *     <debug file>/<DEBUG ID>.csym   compiled symbols with the stamp of their text
  *     <debug file>/<DEBUG ID>.bad    eight bytes: the stamp of a text that does not compile
  *     .tmp.<random>                  what is being written; an hour old: of a dead process
- *     .lock/<number>                 locks of keys
+ *     <debug file>/<DEBUG ID>.asked  what other servers said of a module that none has
+ *     .lock/<number>, fetch-<number> locks of keys
+ *     .lock/source-<number>          how often a server failed, and until when it is left alone
  *     .lock/bytes                    what all of it takes
  *     .lock/walk                     who cleans up
  *
@@ -164,16 +166,28 @@ static bool lock(int fd, struct err *err)
     return true;
 }
 
-bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err)
+static bool lock_key(const char *cache_dir, const char *what, const struct symkey *k, int *ret_fd,
+                     struct err *err)
 {
-    char text[SYMKEY_MAX + 1], slot[16];
+    char text[SYMKEY_MAX + 1], slot[32];
     symkey_text(k, text);
-    snprintf(slot, sizeof slot, "%u", (unsigned)(hash64(text, strlen(text)) % LOCKS));
+    snprintf(slot, sizeof slot, "%s%u", what, (unsigned)(hash64(text, strlen(text)) % LOCKS));
     FD_AUTO fd = open_lock_file(cache_dir, slot, err);
     if (fd < 0 || !lock(fd, err))
         return false;
     *ret_fd = TAKE_FD(fd);
     return true;
+}
+
+bool symcache_lock(const char *cache_dir, const struct symkey *k, int *ret_fd, struct err *err)
+{
+    return lock_key(cache_dir, "", k, ret_fd, err);
+}
+
+bool symcache_lock_fetch(const char *cache_dir, const struct symkey *k, int *ret_fd,
+                         struct err *err)
+{
+    return lock_key(cache_dir, "fetch-", k, ret_fd, err);
 }
 
 /*

@@ -52,4 +52,9 @@ bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *e
 /* Removes least recently used files until the directory takes at most max_bytes; counts anew. */
 bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err);
 
+/* Lock of who fetches the key from another server: held for minutes, so it is not that of who
+ * compiles. */
+bool symcache_lock_fetch(const char *cache_dir, const struct symkey *k, int *ret_fd,
+                         struct err *err);
+
 #endif

@@ -17,7 +17,10 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-enum { ID_MIN = 32 }; /* shorter ones may be code ids, which other files share */
+enum {
+    ID_MIN = 32,     /* shorter ones may be code ids, which other files share */
+    CODE_ID_MIN = 5, /* of Windows: a time of eight digits and a size; less is no id */
+};
 
 static bool entry_path(const char *store_dir, bool is_try, const struct symkey *k,
                        char out[PATH_MAX])
@@ -52,15 +55,14 @@ static bool read_entry(const char *store_dir, bool is_try, const char *path, con
 }
 
 /* An entry that is there and is not believed: readers see the old one or the new one. */
-static void replace_entry(const char *path, const struct symkey *key)
+static void replace_entry(const char *path, const char *text)
 {
     char temp[PATH_MAX + 32];
     snprintf(temp, sizeof temp, "%s.%016llx", path, (unsigned long long)random_u64());
     FD_AUTO fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return;
-    if (!fs_write_all(fd, key->debug_file, strlen(key->debug_file), temp, ERR_IGNORED) ||
-        rename(temp, path) != 0)
+    if (!fs_write_all(fd, text, strlen(text), temp, ERR_IGNORED) || rename(temp, path) != 0)
         unlink(temp);
 }
 
@@ -84,7 +86,7 @@ void symindex_add(const char *store_dir, bool is_try, const struct symkey *key)
         if (!fs_write_all(fd, key->debug_file, strlen(key->debug_file), path, ERR_IGNORED))
             unlink(path);
     } else if (errno == EEXIST && !read_entry(store_dir, is_try, path, key, &known)) {
-        replace_entry(path, key);
+        replace_entry(path, key->debug_file);
     }
 }
 
@@ -103,4 +105,53 @@ bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key,
     return entry_path(store_dir, is_try, key, path) &&
            read_entry(store_dir, is_try, path, key, ret) &&
            strcmp(ret->debug_file, key->debug_file) != 0;
+}
+
+/* Code files are called in either case on Windows; ids are hexadecimal. */
+static bool code_path(const char *store_dir, const char *area, const char *code_file,
+                      const char *code_id, char out[PATH_MAX])
+{
+    struct symkey k;
+    if (!symkey_make(str_of(code_file), str_of(code_id), STR("x"), &k, ERR_IGNORED) ||
+        strlen(k.debug_id) < CODE_ID_MIN)
+        return false;
+    for (char *p = k.debug_file; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    int n = snprintf(out, PATH_MAX, "%s/codes/%s/%.2s/%s_%s", store_dir, area, k.debug_id,
+                     k.debug_id, k.debug_file);
+    return n > 0 && n < PATH_MAX;
+}
+
+/* Of two modules with one code id the last one that was stored counts, as in the database. */
+void symindex_add_code(const char *store_dir, const char *area, const char *code_file,
+                       const char *code_id, const struct symkey *key)
+{
+    char path[PATH_MAX], dir[PATH_MAX], text[SYMKEY_MAX + 1];
+    if (!code_path(store_dir, area, code_file, code_id, path))
+        return;
+    snprintf(text, sizeof text, "%s/%s", key->debug_file, key->debug_id);
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    if (fs_mkdirs(dir, FS_DIR_MODE, ERR_IGNORED))
+        replace_entry(path, text);
+}
+
+bool symindex_find_code(const char *store_dir, const char *area, const char *code_file,
+                        const char *code_id, struct symkey *ret)
+{
+    char path[PATH_MAX], text[SYMKEY_MAX + 1], object[PATH_MAX];
+    if (!code_path(store_dir, area, code_file, code_id, path))
+        return false;
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    struct str id = str_n(text, n > 0 ? (size_t)n : 0), file = STR_NONE;
+    struct symkey k;
+    if (!str_split(&id, '/', &file) || !symkey_of_module(file, id, &k, ERR_IGNORED))
+        return false;
+    int len = snprintf(object, sizeof object, "%s/%s/%s/%s/%s.gz", store_dir, area, k.debug_file,
+                       k.debug_id, k.file);
+    if (len <= 0 || len >= (int)sizeof object || !fs_exists(object))
+        return false;
+    *ret = k;
+    return true;
 }

@@ -25,6 +25,16 @@ void symindex_add(const char *store_dir, bool is_try, const struct symkey *key);
 /* The entry of an id, if it names this debug file; another's stays. */
 void symindex_remove(const char *store_dir, bool is_try, const struct symkey *key);
 
+/*
+ * From a code file and id, which are all that some dumps of Windows know, to the module.  `area` is
+ * the folder of the area in the store: "v1", "try/v1", "cache/v1".  As with debug ids an entry is
+ * believed only while the file is there.
+ */
+void symindex_add_code(const char *store_dir, const char *area, const char *code_file,
+                       const char *code_id, const struct symkey *key);
+bool symindex_find_code(const char *store_dir, const char *area, const char *code_file,
+                        const char *code_id, struct symkey *ret);
+
 /* The same module under the name that the index knows.  False: none, or it is the same name. */
 bool symindex_find(const char *store_dir, bool is_try, const struct symkey *key,
                    struct symkey *ret);

@@ -4,9 +4,11 @@
  * place, many are flushed together, and each appears by rename; so a name holds a whole file or
  * none, and equal content is not written again.
  *
- *     v1/<debug file>/<ID>/<file>[.gz]       regular; try/v1/… what is tried out
+ *     v1/<debug file>/<ID>/<file>[.gz]       regular; try/v1/… what is tried out; cache/v1/… what
+ *                                            was fetched from other servers
  *     ids/<area>/<2 digits>/<ID>             a debug file that has symbols of this id (symindex.c)
- *     incoming/<random>                      files that are prepared, below the same mount
+ *     codes/<area>/<2 digits>/<ID>_<file>    debug file and id of this code file and id
+ * (symindex.c) incoming/<random>                      files that are prepared, below the same mount
  *
  * The order in a commit makes it safe to be killed, or to lose power, between any two steps:
  *
@@ -47,8 +49,10 @@ enum {
     INCOMING_MAX_S = 86400, /* no batch takes a day: what is older belongs to a dead process */
 };
 
-static const char *const area_dirs[] = {[SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1"};
-const char *const symstore_area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};
+static const char *const area_dirs[] = {
+    [SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1", [SYMSTORE_CACHE] = "cache/v1"};
+const char *const symstore_area_names[] = {
+    [SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try", [SYMSTORE_CACHE] = "cache"};
 
 /*
  * What follows from "a name gets .gz behind it" for a name that ends in .gz already: x.sym.gz is
@@ -126,8 +130,8 @@ static bool open_incoming(const struct symstore *s, char path[PATH_MAX], int *re
     return true;
 }
 
-/* Only the file that a look-up of the module finds; and try symbols do not take the place of
- * regular ones. */
+/* Only the file that a look-up of the module finds: symbols of the other areas do not take the
+ * place of regular ones. */
 static bool is_to_compile(const struct symstore *s, const struct symstore_new *n)
 {
     struct symstore_found regular;
@@ -235,7 +239,7 @@ static bool compare(const struct symstore *s, enum symstore_area area, struct sy
 {
     bool same = false;
     struct symstore_found f;
-    static const enum symstore_area areas[] = {SYMSTORE_REGULAR, SYMSTORE_TRY};
+    const enum symstore_area areas[] = {area == SYMSTORE_TRY ? SYMSTORE_REGULAR : area, area};
     for (size_t i = 0, count = area == SYMSTORE_TRY ? 2 : 1; i < count && !same; i++) {
         enum symstore_area at = areas[i];
         bool is_there = symstore_find(s, at, &n->key, &f, ERR_IGNORED);
@@ -335,8 +339,11 @@ static bool publish(const struct symstore *s, struct symstore_new *n, struct err
     char path[PATH_MAX];
     if (!object_path(s, n->area, &n->key, path, err))
         return false;
-    if (symkey_is_of_module(&n->key))
-        symindex_add(s->dir, n->area == SYMSTORE_TRY, &n->key);
+    if (symkey_is_of_module(&n->key)) {
+        if (n->area != SYMSTORE_CACHE) /* fetched under the name that is asked for */
+            symindex_add(s->dir, n->area == SYMSTORE_TRY, &n->key);
+        symindex_add_code(s->dir, area_dirs[n->area], n->text.code_file, n->text.code_id, &n->key);
+    }
     if (!fs_move(n->temp, path, err))
         return false;
     free(n->temp);

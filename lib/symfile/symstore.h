@@ -6,7 +6,8 @@
 
 /*
  * symstore - the store of symbols files: SYMBOLS_DIR/v1/<debug file>/<DEBUG ID>/<file>, and
- * the same below try/v1 for symbols of experimental builds.  Files named *.sym lie there
+ * the same below try/v1 for symbols of experimental builds and below cache/v1 for those of other
+ * servers.  Files named *.sym lie there
  * gzip-compressed, with ".gz" behind their name, as nginx can serve them.
  *
  * Different keys are different paths: a file gets ".gz" behind its name exactly if that name is
@@ -25,7 +26,8 @@ struct symstore {
     bool wants_mark;         /* store only below a dir with an installation's mark (store/mark.h) */
 };
 
-enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY, SYMSTORE_AREA_COUNT };
+/* CACHE: fetched from other servers (sources.h); whatever was uploaded comes before it. */
+enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY, SYMSTORE_CACHE, SYMSTORE_AREA_COUNT };
 extern const char *const symstore_area_names[]; /* as rows of the database call them */
 enum symstore_change { SYMSTORE_ADDED, SYMSTORE_UPDATED, SYMSTORE_SAME };
 

@@ -1,0 +1,266 @@
+/*
+ * Where symbols text lies on this machine, and under which name it is found.
+ *
+ * Names come before ids, because a store may hold two files of one id (a library and its renamed
+ * copy), and what bears the name is what was meant.
+ */
+#include "lib/symfile/symplaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/symfile/symbytes.h"
+#include "lib/symfile/symindex.h"
+#include "lib/symfile/symreader.h"
+
+enum { KNOWN_MAX = 1000000 }; /* modules of one tree: a limit for trees that are none */
+
+enum source_kind {
+    SOURCE_STORE,     /* ids in upper case, .sym.gz; with an index by debug id */
+    SOURCE_TRY_STORE, /* the same for experimental builds */
+    SOURCE_TREE,      /* <debug file>/<debug id>/<file>, as a user has it */
+    SOURCE_FILE,      /* one symbols file, whatever its name */
+    SOURCE_FETCHED,   /* as the store: what came from other servers */
+};
+
+/* A module that a tree or file has: for dumps that know it by another name. */
+struct known {
+    struct symkey key;
+    char id[SYMKEY_ID_MAX + 1]; /* as the folder spells it */
+};
+
+struct symplace {
+    char *name; /* as in symfind_asked */
+    char *path;
+    char *store_dir; /* of the stores */
+    enum source_kind kind;
+    bool is_listed;
+    VEC(struct known) known; /* sorted by id */
+};
+
+struct symplaces {
+    char *temp_dir;
+    struct symplace *v;
+    size_t n;
+};
+
+static const char *const area_dirs[] = {
+    [SOURCE_STORE] = "v1", [SOURCE_TRY_STORE] = "try/v1", [SOURCE_FETCHED] = "cache/v1"};
+
+static bool is_store(const struct symplace *r)
+{
+    return r->kind == SOURCE_STORE || r->kind == SOURCE_TRY_STORE || r->kind == SOURCE_FETCHED;
+}
+
+static void add_place(struct symplaces *s, enum source_kind kind, const char *name, const char *dir)
+{
+    struct symplace r = {.name = xstrdup(name), .store_dir = xstrdup(dir), .kind = kind};
+    STRBUF_AUTO path;
+    sb_init(&path, PATH_MAX);
+    sb_text(&path, dir);
+    if (is_store(&r))
+        sb_printf(&path, "/%s", area_dirs[kind]);
+    r.path = str_dup(sb_view(&path));
+    s->v = xrealloc(s->v, (s->n + 1) * sizeof *s->v);
+    s->v[s->n++] = r;
+}
+
+/* What is not there now may be there later, as a tree. */
+static enum source_kind kind_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? SOURCE_FILE : SOURCE_TREE;
+}
+
+/* The order in which they are looked at: what was uploaded, what a user names, what was fetched. */
+struct symplaces *symplaces_new(const char *store_dir, const char *const *sym_dirs,
+                                const char *fetched_dir, const char *temp_dir)
+{
+    struct symplaces *s = xcalloc(1, sizeof *s);
+    s->temp_dir = xstrdup(temp_dir);
+    if (store_dir) {
+        add_place(s, SOURCE_STORE, "own store", store_dir);
+        add_place(s, SOURCE_TRY_STORE, "try", store_dir);
+    }
+    for (size_t i = 0; sym_dirs && sym_dirs[i]; i++)
+        add_place(s, kind_of(sym_dirs[i]), sym_dirs[i], sym_dirs[i]);
+    if (fetched_dir)
+        add_place(s, SOURCE_FETCHED, "fetched earlier", fetched_dir);
+    return s;
+}
+
+void symplaces_free(struct symplaces *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->v[i].name);
+        free(s->v[i].path);
+        free(s->v[i].store_dir);
+        VEC_RELEASE(&s->v[i].known);
+    }
+    free(s->v);
+    free(s->temp_dir);
+    free(s);
+}
+
+size_t symplaces_count(const struct symplaces *s)
+{
+    return s->n;
+}
+
+const char *symplaces_name(const struct symplaces *s, size_t i)
+{
+    return s->v[i].name;
+}
+
+bool symplaces_is_fetched(const struct symplaces *s, size_t i)
+{
+    return s->v[i].kind == SOURCE_FETCHED;
+}
+
+/* A stat tells whether it is there and gives the stamp at once. */
+static bool is_text_at(char out[PATH_MAX], const char *dir, const struct symkey *k, const char *id,
+                       const char *suffix, uint64_t *ret_stamp)
+{
+    int n = snprintf(out, PATH_MAX, "%s/%s/%s/%s%s", dir, k->debug_file, id, k->file, suffix);
+    return n > 0 && n < PATH_MAX && symbytes_stamp(out, ret_stamp, ERR_IGNORED);
+}
+
+/* The spellings of an id: trees may write the age, or all of it, in either case. */
+static bool is_in_tree(const struct symplace *r, const struct symkey *k, const char *id_as_given,
+                       char path[PATH_MAX], uint64_t *ret_stamp)
+{
+    static const char *const suffixes[] = {"", ".gz", ".zst"};
+    const char *const ids[] = {k->debug_id, id_as_given};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        for (size_t x = 0; x < ARRAY_LEN(suffixes); x++)
+            if ((i == 0 || strcmp(ids[0], ids[1]) != 0) &&
+                is_text_at(path, r->path, k, ids[i], suffixes[x], ret_stamp))
+                return true;
+    return false;
+}
+
+/* One of several modules with one id is as good as another: they are the same code. */
+static int by_id(const void *a, const void *b)
+{
+    const struct known *x = a, *y = b;
+    return strcmp(x->key.debug_id, y->key.debug_id);
+}
+
+/* Names that are no key are not listed: nothing could ask for them. */
+static void note_known(struct symplace *r, struct str debug_file, struct str id)
+{
+    struct known k = {0};
+    if (r->known.n >= KNOWN_MAX || id.n > SYMKEY_ID_MAX ||
+        !symkey_of_module(debug_file, id, &k.key, ERR_IGNORED))
+        return;
+    memcpy(k.id, id.p, id.n);
+    VEC_PUSH(&r->known, k);
+}
+
+/* Two levels of folders are <debug file>/<debug id>; what is in them is looked at when it is
+ * wanted. */
+static void list_tree(struct symplace *r)
+{
+    char *const roots[] = {r->path, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_info != FTS_D || e->fts_level != 2)
+            continue;
+        note_known(r, str_of(e->fts_parent->fts_name), str_of(e->fts_name));
+        fts_set(fts, e, FTS_SKIP);
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+/* A file of symbols says itself whose they are. */
+static void list_file(struct symplaces *s, struct symplace *r)
+{
+    struct symreader *reader = NULL;
+    struct symreader_text text;
+    struct err err = {0};
+    FD_AUTO fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 ? symreader_start(fd, s->temp_dir, &reader, &err) &&
+                            symreader_load(reader, NULL, &text, &err)
+                      : err_errno(&err, errno, "%s", r->path);
+    symreader_stop(reader);
+    if (ok && text.has_header)
+        note_known(r, str_of(text.debug_file), str_of(text.debug_id));
+    if (r->known.n == 0)
+        log_event(LOG_ERROR, "symbols_unusable", "not a symbols file", LOG_S("path", r->path),
+                  LOG_E(&err));
+}
+
+/* Listed when the first module is not found by name: most programs never need it. */
+static const struct known *find_known(struct symplaces *s, struct symplace *r,
+                                      const struct symkey *k)
+{
+    if (!r->is_listed) {
+        r->is_listed = true;
+        if (r->kind == SOURCE_FILE)
+            list_file(s, r);
+        else
+            list_tree(r);
+        if (r->known.n > 0)
+            qsort(r->known.v, r->known.n, sizeof *r->known.v, by_id);
+    }
+    const struct known want = {.key = *k};
+    return r->known.n ? bsearch(&want, r->known.v, r->known.n, sizeof want, by_id) : NULL;
+}
+
+bool symplaces_by_name(const struct symplaces *s, size_t i, const struct symkey *k,
+                       const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
+{
+    const struct symplace *r = &s->v[i];
+    if (r->kind == SOURCE_TREE)
+        return is_in_tree(r, k, id_as_given, path, ret_stamp);
+    return is_store(r) && is_text_at(path, r->path, k, k->debug_id, ".gz", ret_stamp);
+}
+
+bool symplaces_by_id(struct symplaces *s, size_t i, struct symkey *k, char path[PATH_MAX],
+                     uint64_t *ret_stamp)
+{
+    struct symplace *r = &s->v[i];
+    struct symkey other;
+    if (r->kind == SOURCE_FETCHED)
+        return false; /* was fetched under the name that is asked for */
+    if (r->kind == SOURCE_STORE || r->kind == SOURCE_TRY_STORE) {
+        if (!symindex_find(r->store_dir, r->kind == SOURCE_TRY_STORE, k, &other) ||
+            !is_text_at(path, r->path, &other, other.debug_id, ".gz", ret_stamp))
+            return false;
+        *k = other;
+        return true;
+    }
+    const struct known *known = find_known(s, r, k);
+    if (!known)
+        return false;
+    bool found = r->kind == SOURCE_FILE ? snprintf(path, PATH_MAX, "%s", r->path) < PATH_MAX &&
+                                              symbytes_stamp(path, ret_stamp, ERR_IGNORED)
+                                        : is_in_tree(r, &known->key, known->id, path, ret_stamp);
+    if (found)
+        *k = known->key;
+    return found;
+}
+
+bool symplaces_by_code(const struct symplaces *s, const char *code_file, const char *code_id,
+                       struct symkey *ret)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (is_store(&s->v[i]) &&
+            symindex_find_code(s->v[i].store_dir, area_dirs[s->v[i].kind], code_file, code_id, ret))
+            return true;
+    return false;
+}
