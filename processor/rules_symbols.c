@@ -6,6 +6,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/json/json.h"
+#include "lib/symfile/symasked.h"
 #include "lib/symfile/symfind.h"
 #include "lib/symfile/symkey.h"
 #include "processor/rules.h"

@@ -21,6 +21,7 @@ static const char *lists_dir(const struct conf *conf)
     return *dir ? dir : NULL;
 }
 
+/* symbols NULL: those of the installation. */
 static bool open_with(const struct conf *conf, const struct field_table *fields,
                       const struct symfind_options *symbols, struct setup *s, struct err *err)
 {
@@ -37,12 +38,14 @@ static bool open_with(const struct conf *conf, const struct field_table *fields,
         snprintf(s->host, sizeof s->host, "localhost");
     if (!siglists_load(lists_dir(conf), &s->siglists, err))
         return err_wrap(err, "signature lists");
-    if (!symfind_new(symbols, &s->symbols, err))
+    if (!(symbols ? symfind_new(symbols, &s->symbols, err)
+                  : symfind_new_of_conf(conf, &s->symbols, err)))
         return err_wrap(err, "symbols");
     s->walker = (struct walker_options){
         .symbols = s->symbols,
         .timeout_ms = (int)conf_int(conf, CONF_PROCESSOR_WALK_TIMEOUT_S) * 1000,
         .memory_bytes = conf_int(conf, CONF_PROCESSOR_WALK_MEMORY_BYTES),
+        .symbols_wait_ms = (int)conf_int(conf, CONF_PROCESSOR_SYMBOLS_WAIT_S) * 1000,
     };
     return true;
 }
@@ -50,12 +53,7 @@ static bool open_with(const struct conf *conf, const struct field_table *fields,
 bool setup_open(const struct conf *conf, const struct field_table *fields, struct setup *s,
                 struct err *err)
 {
-    struct symfind_options symbols = {
-        .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
-        .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
-        .store_dir = conf_text(conf, CONF_SYMBOLS_DIR),
-    };
-    return open_with(conf, fields, &symbols, s, err);
+    return open_with(conf, fields, NULL, s, err);
 }
 
 /*

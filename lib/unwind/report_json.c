@@ -162,13 +162,17 @@ static void write_modules(const struct walk_report *r, const struct certs *certs
     for (size_t i = 0; i < r->facts->modules.n && !w->out->overflow; i++) {
         const struct mdmp_module *m = &r->facts->modules.v[i];
         const struct module_symbols *symbols = walk_symbols_state(r->symbols, i);
+        /* Found by its code id: the symbols know what the dump does not. */
+        bool is_resolved = !m->debug_id && symbols->is_open;
         jw_object(w);
         key_hex(w, "base_addr", m->base, digits);
         key_text(w, "cert_subject", report_signer(certs, m->file));
         key_string(w, "code_id", str_of(m->code_id));
         key_bool(w, "corrupt_symbols", symbols->is_corrupt);
-        key_string(w, "debug_file", m->debug_file);
-        key_string(w, "debug_id", str_of(m->debug_id ? m->debug_id : NO_DEBUG_ID));
+        key_string(w, "debug_file", is_resolved ? symbols->csym.debug_file : m->debug_file);
+        key_string(w, "debug_id",
+                   is_resolved ? symbols->csym.debug_id
+                               : str_of(m->debug_id ? m->debug_id : NO_DEBUG_ID));
         key_hex(w, "end_addr", m->base + m->size, digits);
         key_string(w, "filename", m->file);
         key_bool(w, "loaded_symbols", symbols->is_loaded);

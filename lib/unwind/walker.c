@@ -23,6 +23,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/sandbox/child.h"
+#include "lib/symfile/symasked.h"
 #include "lib/unwind/wire.h"
 
 /*
@@ -203,6 +204,20 @@ static void explain_modules(const struct child_walk *walk, const json_t *dump)
 }
 
 /*
+ * The time that all modules may take together is spent by whoever comes first: the modules of a
+ * crashing stack are asked for in its order, so what is lost are the deep frames.
+ */
+static void find_symbols(const struct child_walk *walk, const struct symfind_key *key,
+                         int64_t now_ms, struct symfind_result *ret)
+{
+    int64_t left = MAX(walk->opt->symbols_wait_ms - walk->symbols_ms, (int64_t)0);
+    if (walk->opt->symbols_wait_ms == 0)
+        symfind_get(walk->opt->symbols, key, ret);
+    else
+        symfind_get_until(walk->opt->symbols, key, now_ms + left, ret);
+}
+
+/*
  * A malformed packet ends the conversation and not the walk: without symbols it still has stacks.
  */
 static void serve_request(struct child_walk *walk)
@@ -219,7 +234,7 @@ static void serve_request(struct child_walk *walk)
     int64_t start_ms = mono_ms();
     struct symfind_result found = {.state = SYMFIND_MISSING, .fd = -1};
     if (walk->opt->symbols && walk->request_count++ < REQUESTS_MAX)
-        symfind_get(walk->opt->symbols, &key, &found);
+        find_symbols(walk, &key, start_ms, &found);
     walk->symbols_ms += mono_ms() - start_ms;
     note_refusal(walk, &key, &found);
     if (!wire_answer(walk->sock, &found, &why))
@@ -228,12 +243,13 @@ static void serve_request(struct child_walk *walk)
 }
 
 /*
- * The time that we take for its symbols is not the walker's, up to as much again as it
- * may take itself.
+ * The time that we take for its symbols is not the walker's, up to the time that we wait, or as
+ * much again as it may take itself.
  */
 static int left_ms(const struct child_walk *walk)
 {
-    int64_t allowed = walk->timeout_ms + MIN(walk->symbols_ms, walk->timeout_ms);
+    int64_t most = MAX(walk->timeout_ms, (int64_t)walk->opt->symbols_wait_ms);
+    int64_t allowed = walk->timeout_ms + MIN(walk->symbols_ms, most);
     int64_t left = walk->start_ms + allowed - mono_ms();
     return (int)MAX(MIN(left, (int64_t)INT32_MAX), (int64_t)0);
 }

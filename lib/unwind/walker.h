@@ -28,6 +28,7 @@ struct walker_options {
     struct symfind *symbols;
     int timeout_ms;
     int64_t memory_bytes;
+    int symbols_wait_ms; /* of all modules of the dump together; 0: as long as it takes */
 };
 
 struct walker_result {

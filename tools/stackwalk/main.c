@@ -1,5 +1,6 @@
 /*
- * datil-stackwalk: a minidump in, JSON or text out.  No database, no network.
+ * datil-stackwalk: a minidump in, JSON or text out.  No database; symbols of --symbols-url are
+ * fetched by a process of its own (datil-symfetch), and nothing else touches the network.
  *
  * The processor runs it as its sandboxed walker (--sandbox); people run it on files.
  *
@@ -53,6 +54,16 @@ static void default_cache(char *out, size_t size)
         snprintf(out, size, "/tmp/datil-symbols-%u", (unsigned)getuid());
 }
 
+/* The fetching process has no environment. */
+static const char *proxy(void)
+{
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (getenv(names[i]))
+            return getenv(names[i]);
+    return NULL;
+}
+
 /*
  * Compiled symbol files are made of strangers' text as this user, hence a folder nobody else may
  * write into.
@@ -65,6 +76,8 @@ static bool open_symbols(const struct options *o, struct symfind **ret, struct e
         .cache_dir = o->cache_dir ? o->cache_dir : cache,
         .cache_max_bytes = CACHE_MAX_BYTES,
         .sym_dirs = o->dirs.v,
+        /* Who names a server may name any, also one of his own network. */
+        .upstream = {.urls = o->urls.v, .proxy = proxy(), .may_reach_reserved = true},
     };
     return fs_mkdirs(options.cache_dir, 0700, err) && symfind_new(&options, ret, err);
 }
@@ -117,7 +130,7 @@ static int standalone(const struct options *o)
 
     struct symfind *symbols = NULL;
     note_missing_paths(o);
-    if (o->dirs.n && !open_symbols(o, &symbols, &err))
+    if ((o->dirs.n || o->urls.n) && !open_symbols(o, &symbols, &err))
         return fail("IoError", &err);
     json_auto_t *annotations = o->annotations ? read_annotations(o->annotations) : NULL;
     const struct walk_input in = {

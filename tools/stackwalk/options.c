@@ -21,7 +21,9 @@ static const char usage[] =
     "  --pretty               indent JSON\n"
     "  --brief                text: only the crashing thread\n"
     "  --symbols VALUE        folder of FILE/ID/FILE.sym, or one .sym, .sym.gz or .sym.zst; may be repeated\n"
-    "  --symbols-cache VALUE  folder for compiled symbol files\n"
+    "  --symbols-url VALUE    server to ask for symbols that no folder has; may be repeated; with\n"
+    "                         microsoft+ or debuginfod+ before the address for those kinds\n"
+    "  --symbols-cache VALUE  folder for compiled and fetched symbol files\n"
     "  --symbols-tmp VALUE    ignored: temporary files are made inside the cache\n"
     "  --annotations VALUE    JSON file with annotations of the crash report\n"
     "  --output-file VALUE    write the report there instead of standard output\n"
@@ -56,7 +58,6 @@ bool options_parse(int argc, char **argv, struct options *ret, struct err *err)
 {
     struct args args = {.n = argc - 1, .v = argv + 1};
     struct options o = {.memory_bytes = INT64_C(1) << 30, .cpu_s = 120, .verbose = "error"};
-    const char *symbols_url = NULL;
     const struct opt opts[] = {
         {"--json", OPT_CHOICE, &(struct opt_choice){&o.format, WALK_JSON, NULL}},
         {"--human", OPT_CHOICE, &(struct opt_choice){&o.format, WALK_TEXT, NULL}},
@@ -65,7 +66,7 @@ bool options_parse(int argc, char **argv, struct options *ret, struct err *err)
         {"--brief", OPT_FLAG, &o.is_brief},
         {"--symbols", OPT_LIST, &o.dirs},
         {"--symbols-path", OPT_LIST, &o.dirs},
-        {"--symbols-url", OPT_TEXT, &symbols_url},
+        {"--symbols-url", OPT_LIST, &o.urls},
         {"--symbols-cache", OPT_TEXT, &o.cache_dir},
         {"--symbols-tmp", OPT_TEXT, NULL},
         {"--annotations", OPT_TEXT, &o.annotations},
@@ -85,10 +86,6 @@ bool options_parse(int argc, char **argv, struct options *ret, struct err *err)
     };
     if (!OPTS_PARSE(opts, &args, 0, -1, err))
         return args.bad ? err_set(err, ERR_INVALID, "bad option %s", args.bad) : false;
-    if (symbols_url)
-        return err_set(err, ERR_INVALID,
-                       "--symbols-url: this program has no network; fetch the files and name their "
-                       "folder with --symbols");
     if (!check_level(o.verbose, err))
         return false;
     if (args.n > 0)

@@ -13,6 +13,7 @@ struct options {
     int64_t frames_max, memory_bytes, cpu_s;
     const char *dump, *annotations, *output_file, *log_file, *cache_dir, *verbose;
     struct opt_list dirs; /* symbol folders */
+    struct opt_list urls; /* servers of symbols */
 };
 
 /* Values point into argv. */
