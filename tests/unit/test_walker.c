@@ -79,7 +79,7 @@ static struct walker_result walk_with(const struct walker_options *o, const char
 static void test_good_dump(void **state)
 {
     struct place *p = *state;
-    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY, 0};
     struct walker_result r = walk_with(&o, "tests/data/minidumps/linux_inline.dmp", NULL);
     if (r.exit_code != 0)
         fail_msg("exit %d: %s", r.exit_code, r.log);
@@ -99,7 +99,7 @@ static void test_good_dump(void **state)
 static void test_refusals(void **state)
 {
     struct place *p = *state;
-    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY, 0};
     struct walker_result r = walk_with(&o, "tests/data/minidumps/linux_inline.dmp", NULL);
     size_t i, refused = 0;
     const json_t *module;
@@ -126,7 +126,7 @@ static void test_invented_refusals(void **state)
     char path[128];
     snprintf(path, sizeof path, "%s/inventor", p->dir);
     assert_true(fs_write_atomic(path, script, sizeof script - 1, 0755, ERR_IGNORED));
-    struct walker_options o = {path, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_options o = {path, p->symbols, 60 * SECOND, MEMORY, 0};
     struct walker_result r = walk_with(&o, "/dev/null", NULL);
     const json_t *module = json_array_get(jget_arr(r.json_dump, "modules"), 0);
     assert_true(jget_bool_or(module, "missing_symbols", false));
@@ -137,7 +137,7 @@ static void test_invented_refusals(void **state)
 static void test_annotations(void **state)
 {
     struct place *p = *state;
-    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY, 0};
     json_auto_t *annotations =
         json_pack("{s:{s:[s]}, s:s, s:s}", "ModuleSignatureInfo", "Somebody Ltd", "libm.so.6",
                   "CPUMicrocodeVersion", "0x1d", "Email", "someone@example.com");
@@ -153,7 +153,7 @@ static void test_annotations(void **state)
 static void test_bad_dump(void **state)
 {
     struct place *p = *state;
-    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY};
+    struct walker_options o = {p->program, p->symbols, 60 * SECOND, MEMORY, 0};
     struct walker_result r = walk_with(&o, "Makefile", NULL);
     assert_int_equal(r.exit_code, 1);
     assert_false(r.is_output_json);
@@ -196,7 +196,7 @@ static void test_memory_limit(void **state)
     char path[128];
     snprintf(path, sizeof path, "%s/greedy.dmp", p->dir);
     write_greedy_dump(path);
-    struct walker_options o = {p->program, p->symbols, 60 * SECOND, 40 << 20};
+    struct walker_options o = {p->program, p->symbols, 60 * SECOND, 40 << 20, 0};
     struct walker_result r = walk_with(&o, path, NULL);
     assert_int_equal(r.exit_code, -SIGABRT);
     assert_null(r.json_dump);
@@ -246,7 +246,7 @@ static void test_impostors(void **state)
         snprintf(path, sizeof path, "%s/walker-%zu", p->dir, i);
         int n = snprintf(script, sizeof script, "#!/bin/sh\n%s\n", impostors[i].script);
         assert_true(fs_write_atomic(path, script, (size_t)n, 0755, ERR_IGNORED));
-        struct walker_options o = {path, p->symbols, impostors[i].timeout_ms, MEMORY};
+        struct walker_options o = {path, p->symbols, impostors[i].timeout_ms, MEMORY, 0};
         int64_t start_ms = mono_ms();
         struct walker_result r = walk_with(&o, "/dev/null", NULL);
         if (r.exit_code != impostors[i].exit_code || r.json_dump || r.is_output_json ||
@@ -263,7 +263,7 @@ static void test_impostors(void **state)
 static void test_no_program(void **state)
 {
     struct place *p = *state;
-    struct walker_options o = {"/nonexistent/walker", p->symbols, SECOND, MEMORY};
+    struct walker_options o = {"/nonexistent/walker", p->symbols, SECOND, MEMORY, 0};
     struct walker_result r;
     struct err err = {0};
     FD_AUTO fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
