@@ -87,9 +87,11 @@ SELECT wanted.name,
 -- $4 notes text
 -- $5 days integer
 -- $6 permissions text[]
+-- $7 upload_api integer
 WITH added AS (
-    INSERT INTO api_token (user_id, key_hash, key_start, notes, expires_at)
-    VALUES ($1::bigint, $2, $3, $4, now() + $5::integer * interval '1 day')
+    INSERT INTO api_token (user_id, key_hash, key_start, notes, expires_at,
+                           preferred_upload_api_version)
+    VALUES ($1::bigint, $2, $3, $4, now() + $5::integer * interval '1 day', $7::integer)
     RETURNING id
 )
 INSERT INTO api_token_permission (token_id, permission)

@@ -42,6 +42,12 @@ SELECT t.id AS token_id, u.id, u.email, u.is_active, t.expires_at < now() AS is_
   FROM api_token t JOIN app_user u ON u.id = t.user_id
  WHERE t.key_hash = $1;
 
+-- name: token_upload_facts
+-- What a client that uploads symbols asks about its token.
+-- $1 id bigint
+SELECT extract(epoch FROM expires_at)::bigint AS expires_s, preferred_upload_api_version
+  FROM api_token WHERE id = $1::bigint;
+
 -- name: token_owner_seen
 -- $1 user_id bigint
 UPDATE app_user SET last_login = now()

@@ -7,8 +7,12 @@
 -- $3 size bigint
 -- $4 content_hash text
 -- $5 try_symbols boolean
-INSERT INTO symbol_upload (user_id, filename, size, content_hash, try_symbols)
-VALUES ($1::bigint, left($2, 100), $3::bigint, $4, $5::boolean)
+-- $6 api_version int
+-- $7 download_url text
+-- $8 redirect_urls text[]
+INSERT INTO symbol_upload (user_id, filename, size, content_hash, try_symbols, api_version,
+                           download_url, redirect_urls)
+VALUES ($1::bigint, left($2, 100), $3::bigint, $4, $5::boolean, $6::int, left($7, 500), $8::text[])
 RETURNING id, (extract(epoch FROM created_at) * 1000000)::bigint AS created_us;
 
 -- name: symbol_upload_complete
@@ -21,6 +25,75 @@ UPDATE symbol_upload
        warnings = $4::jsonb
  WHERE id = $1::bigint
 RETURNING (extract(epoch FROM completed_at) * 1000000)::bigint AS completed_us;
+
+-- name: symbol_upload_skips
+-- $1 id bigint
+-- $2 skipped_keys text[]
+UPDATE symbol_upload SET skipped_keys = $2::text[] WHERE id = $1::bigint;
+
+-- name: symbol_upload_lock
+-- Whoever ends a part of an upload looks whether it was the last: one at a time.
+-- $1 id bigint
+SELECT id FROM symbol_upload WHERE id = $1::bigint FOR UPDATE;
+
+-- name: symbol_upload_complete_if_done
+-- Once the last of its sessions is gone.
+-- $1 id bigint
+UPDATE symbol_upload SET completed_at = clock_timestamp()
+ WHERE id = $1::bigint AND completed_at IS NULL
+   AND NOT EXISTS (SELECT 1 FROM symbol_session WHERE upload_id = $1::bigint);
+
+-- name: symbol_upload_warn
+-- $1 id bigint
+-- $2 warning text
+UPDATE symbol_upload SET warnings = warnings || to_jsonb($2::text) WHERE id = $1::bigint;
+
+-- name: symbol_object_same
+-- Which of these files an area has with exactly this content: positions in the arrays, from 1.
+-- $1 key text[]
+-- $2 size bigint[]
+-- $3 md5 text[]
+-- $4 with_try boolean
+SELECT DISTINCT f.at
+  FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS f (key, size, md5, at)
+  JOIN symbol_object o ON o.key = f.key AND o.original_size = f.size AND o.original_md5 = f.md5
+ WHERE o.area = 'regular' OR ($4::boolean AND o.area = 'try');
+
+-- name: symbol_session_add
+-- Arrays of equal length; '' is no encoding.
+-- $1 upload_id bigint
+-- $2 area text
+-- $3 days int
+-- $4 id_hash text[]
+-- $5 key text[]
+-- $6 size bigint[]
+-- $7 md5 text[]
+-- $8 content_encoding text[]
+INSERT INTO symbol_session (upload_id, area, expires_at, id_hash, key, size, md5, content_encoding)
+SELECT $1::bigint, $2, now() + make_interval(days => $3::int), s.id_hash, s.key, s.size, s.md5,
+       nullif(s.content_encoding, '')
+  FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[])
+       AS s (id_hash, key, size, md5, content_encoding);
+
+-- name: symbol_session_find
+-- $1 id_hash text
+SELECT upload_id, area, key, size, md5, content_encoding, total, received
+  FROM symbol_session
+ WHERE id_hash = $1 AND expires_at > now();
+
+-- name: symbol_session_received
+-- $1 id_hash text
+-- $2 received bigint
+-- $3 total bigint
+UPDATE symbol_session SET received = $2::bigint, total = $3::bigint WHERE id_hash = $1;
+
+-- name: symbol_session_remove
+-- $1 id_hash text
+DELETE FROM symbol_session WHERE id_hash = $1;
+
+-- name: symbol_session_forget
+-- Those that nobody has ended in time.
+DELETE FROM symbol_session WHERE expires_at < now() RETURNING id_hash;
 
 -- name: symbol_object_known
 -- Which of these files have rows: positions in the arrays, from 1.

@@ -29,6 +29,9 @@ int symbol_server_tick(void *app); /* writes down missing symbols when they are 
 bool symbol_server_error(struct req *req, int status, const struct err *err);
 
 web_handler upload_post;
+web_handler upload_v2_post;
+web_handler upload_session_put;
+web_handler upload_auth_info_post;
 web_handler download_get;
 web_handler download_try_get;
 web_handler stored_file_get;

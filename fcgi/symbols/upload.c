@@ -1,52 +1,32 @@
 /*
- * POST /upload/: an archive of symbols comes in.  The token is looked at before the body is read,
- * the body lies in a nameless file, and the archive is judged as a whole by the sandboxed reader
- * before the first file of it is stored; an upload that was interrupted can be sent again.
+ * What uploads of archives, by address and file by file have in common.
+ *
+ * An upload holds a worker as long as its body comes and is worked on, which may be minutes.  So
+ * uploads have fewer places than there are workers, downloads and health checks always find one,
+ * and no token has more than a few: its further uploads wait a while in the places that are left,
+ * which costs a client less than being sent away and coming again.
  */
-#include <openssl/evp.h>
-#include <stdio.h>
+#include "fcgi/symbols/upload.h"
 
-#include "fcgi/symbols/symbol_server.h"
-#include "fcgi/symbols/upload_body.h"
+#include <openssl/evp.h>
+
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
-#include "lib/base/log.h"
 #include "lib/base/str.h"
-#include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/db/db.h"
-#include "lib/symfile/symadd.h"
 #include "lib/symfile/symkey.h"
-#include "lib/symfile/symreader.h"
-#include "lib/symfile/symstore.h"
-#include "lib/symfile/symzip.h"
-#include "lib/web/web.h"
-#include "queries.h"
 
-enum { MD5_BYTES = 16, MD5_HEX = 32, CONTENT_HASH_HEX = 30 };
-
-struct upload {
-    struct req *req;
-    struct symbol_server *symbols;
-    struct arena *arena;
-    const struct upload_body *body;
-    enum symstore_area area;
-    const char *id; /* of the row */
-    int64_t created_us, completed_us;
-    struct strs skipped, ignored;
-    json_t *warnings; /* owned */
+enum {
+    MD5_BYTES = 16,
+    MD5_HEX = 32,
+    CONTENT_HASH_HEX = 30,
+    FREE_WORKERS = 2,  /* never with an upload, if there are more than that */
+    RETRY_AFTER_S = 30,
 };
 
-static void md5_hex(struct str s, char out[MD5_HEX + 1])
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    EVP_Digest(s.p, s.n, digest, NULL, EVP_md5(), NULL);
-    hex_encode(digest, MD5_BYTES, out);
-}
-
 /* A log-in of a browser does not count: the route has no CSRF check, which scripts cannot pass. */
-static bool check_user(struct req *req, struct err *err)
+bool upload_check_user(struct req *req, struct err *err)
 {
     if (!req_user(req)->is_logged_in || !req_user(req)->by_token)
         return err_set(err, ERR_FORBIDDEN,
@@ -56,234 +36,61 @@ static bool check_user(struct req *req, struct err *err)
     return true;
 }
 
-/* Empty is as absent; the words for no ask for the regular area; anything else is yes. */
-static bool choose_area(struct req *req, struct str field, enum symstore_area *ret, struct err *err)
+enum symstore_area upload_default_area(struct req *req)
 {
-    bool may_regular = req_may(req, "upload_symbols");
-    bool is_no = str_eq(field, STR("0")) || str_eq_nocase(field, STR("false")) ||
-                 str_eq_nocase(field, STR("no"));
-    if (is_no && !may_regular)
-        return err_set(err, ERR_FORBIDDEN, "Forbidden");
-    bool is_try = field.n == 0 ? !may_regular : !is_no;
-    *ret = is_try ? SYMSTORE_TRY : SYMSTORE_REGULAR;
-    return true;
+    return req_may(req, "upload_symbols") ? SYMSTORE_REGULAR : SYMSTORE_TRY;
 }
 
-/* No host is allowed as a source, so every address is refused with the words for that. */
-static bool refuse_url(struct str url, struct err *err)
+bool upload_take_place(struct req *req, const char *asker, struct err *err)
 {
-    size_t scheme = str_find(url, STR("://"), 0);
-    if (scheme == SIZE_MAX || scheme == 0)
-        return err_set(err, ERR_INVALID, "Enter a valid URL.");
-    if (!str_eq_nocase(str_sub(url, 0, scheme), STR("https")))
-        return err_set(err, ERR_INVALID, "Insecure URL");
-    struct str host = str_sub(url, scheme + 3, SIZE_MAX);
-    for (size_t i = 0; i < host.n; i++)
-        if (strchr("/:?#", host.p[i]))
-            host.n = i;
-    return err_set(err, ERR_INVALID, "Not an allowed domain ('" STR_FMT "') to download from.",
-                   STR_ARG(host));
+    const struct conf *conf = req_conf(req);
+    int64_t workers = conf_int(conf, CONF_SYMBOLS_WORKERS);
+    return req_take_place(req,
+                          &(struct place_terms){
+                              .asker = asker,
+                              .most = (size_t)MAX(workers - FREE_WORKERS, (int64_t)1),
+                              .most_of_asker = (size_t)conf_int(conf, CONF_UPLOADS_PER_TOKEN),
+                              .wait_ms = (int)conf_int(conf, CONF_UPLOAD_WAIT_SECONDS) * 1000,
+                              .retry_after_s = RETRY_AFTER_S,
+                              .busy_text = "Too many uploads at once. Try again in half a minute.",
+                          },
+                          err);
 }
 
-static bool check_body(const struct upload_body *b, struct err *err)
-{
-    if (!b->has_file && b->url.n)
-        return refuse_url(b->url, err);
-    if (!b->has_file)
-        return err_set(err, ERR_INVALID, "Must be multipart form data with at least one file");
-    struct str name = b->archive_name;
-    size_t dot = str_rfind_char(name, '.');
-    struct str extension = dot == SIZE_MAX ? STR("") : str_sub(name, dot, SIZE_MAX);
-    if (!str_eq_nocase(extension, STR(".zip")))
-        return err_set(err, ERR_INVALID, "Unrecognized archive file extension \"" STR_FMT "\"",
-                       STR_ARG(extension));
-    return true;
-}
-
+/* By name and not by line: ':' sorts behind some characters of names. */
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct upload_entry *x = a, *y = b;
+    return strcmp(x->name, y->name);
 }
 
-/* Finds repeated uploads: MD5 of "name:size" lines, sorted. */
-static const char *content_hash(struct arena *a, const struct symreader_list *list)
+const char *upload_content_hash(struct arena *a, struct upload_entry *entries, size_t n)
 {
-    size_t n = list->members.n;
-    const char **lines = arena_array(a, n + 1, sizeof *lines);
-    for (size_t i = 0; i < n; i++)
-        lines[i] = arena_printf(a, "%s:%llu", list->members.v[i].name,
-                                (unsigned long long)list->members.v[i].size);
-    qsort(lines, n, sizeof *lines, by_name);
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    char hex[MD5_HEX + 1];
     STRBUF_AUTO all;
     sb_init(&all, SIZE_MAX / 2);
+    qsort(entries, n, sizeof *entries, by_name);
     for (size_t i = 0; i < n; i++)
-        sb_printf(&all, "%s%s", i ? "\n" : "", lines[i]);
-    char hex[MD5_HEX + 1];
-    md5_hex(sb_view(&all), hex);
+        sb_printf(&all, "%s%s:%llu", i ? "\n" : "", entries[i].name,
+                  (unsigned long long)entries[i].size);
+    EVP_Digest(sb_cstr(&all), all.n, digest, NULL, EVP_md5(), NULL);
+    hex_encode(digest, MD5_BYTES, hex);
     return arena_memdup0(a, hex, CONTENT_HASH_HEX);
 }
 
-static bool add_row(struct upload *u, const struct symreader_list *list, struct err *err)
-{
-    DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(u->req), &q_symbol_upload_add, &rows, err,
-                db_int(u->arena, req_user(u->req)->id), str_adup(u->arena, u->body->archive_name),
-                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, list),
-                db_bool(u->area == SYMSTORE_TRY)))
-        return err_wrap(err, "recording an upload");
-    u->id = arena_strdup(u->arena, db_col(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_ID));
-    u->created_us = db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_CREATED_US, 0);
-    return true;
-}
-
-static void warn(struct upload *u, const char *name, const char *what)
-{
-    struct str clean = utf8_clean(u->arena, str_of(arena_printf(u->arena, "%s: %s", name, what)));
-    json_array_append_new(u->warnings, json_stringn(clean.p, clean.n));
-}
-
-/* A file whose header does not fit its key is stored all the same: the uploader is told. */
-static void check_header(struct upload *u, const char *name, const struct symstore_new *done)
+const char *upload_oddity(const struct symstore_new *done)
 {
     const struct symreader_text *t = &done->text;
-    if (!symkey_is_text(&done->key)) {
-        if (symstore_is_compressible(done->key.file))
-            warn(u, name,
-                 "stored as it is; symbols are looked for in .sym files, send it unpacked");
-        return;
-    }
-    if (!t->has_header) {
-        warn(u, name, "no MODULE line");
-        return;
-    }
+    if (!symkey_is_text(&done->key))
+        return symstore_is_compressible(done->key.file)
+                   ? "stored as it is; symbols are looked for in .sym files, send it unpacked"
+                   : NULL;
+    if (!t->has_header)
+        return "no MODULE line";
     if (!str_eq_nocase(str_of(t->debug_id), str_of(done->key.debug_id)))
-        warn(u, name, "debug id of the MODULE line differs");
+        return "debug id of the MODULE line differs";
     if (strcmp(t->debug_file, done->key.debug_file) != 0)
-        warn(u, name, "debug file of the MODULE line differs");
-}
-
-static void add_name(struct strs *list, const char *name)
-{
-    list->v[list->n++] = str_of(name);
-}
-
-/* Equal content is skipped; for a try upload also when the regular area has it. */
-static void on_stored(void *arg, const char *name, const struct symstore_new *done,
-                      const char *problem)
-{
-    struct upload *u = arg;
-    if (problem)
-        warn(u, name, problem);
-    else if (done->change == SYMSTORE_SAME)
-        add_name(&u->skipped, arena_strdup(u->arena, name));
-    else
-        check_header(u, name, done);
-}
-
-static bool complete(struct upload *u, struct err *err)
-{
-    FREE_LATER char *warnings = json_dumps(u->warnings, JSON_COMPACT);
-    DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(u->req), &q_symbol_upload_complete, &rows, err, u->id,
-                db_text_array(u->arena, u->skipped), db_text_array(u->arena, u->ignored), warnings))
-        return err_wrap(err, "completing an upload");
-    u->completed_us =
-        rows.count ? db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_COMPLETE_COL_COMPLETED_US, 0) : 0;
-    return true;
-}
-
-/* Work that is done stays done: the same archive again skips what this one stored. */
-static bool store_all(struct upload *u, struct symreader *r, const struct symreader_list *list,
-                      struct err *err)
-{
-    size_t n = list->members.n;
-    const struct symadd add = {.store = &u->symbols->store,
-                               .temp_dir = u->symbols->temp_dir,
-                               .db = req_db(u->req),
-                               .area = u->area,
-                               .upload_id = u->id,
-                               .report = on_stored,
-                               .arg = u};
-    u->skipped.v = arena_array(u->arena, n + 1, sizeof(struct str));
-    u->ignored.v = arena_array(u->arena, n + 1, sizeof(struct str));
-    for (size_t i = 0; i < n; i++)
-        if (list->members.v[i].is_ignored)
-            add_name(&u->ignored, list->members.v[i].name);
-    return symadd_members(&add, r, list, err) && complete(u, err);
-}
-
-static json_t *name_array(struct strs names)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < names.n; i++)
-        json_array_append_new(list, json_stringn(names.v[i].p, names.v[i].n));
-    return list;
-}
-
-static bool answer(struct upload *u, struct err *err)
-{
-    char created[TIME_TEXT_MAX], completed[TIME_TEXT_MAX];
-    int64_t id = 0;
-    time_rfc3339_ms(u->created_us, created);
-    time_rfc3339_ms(u->completed_us, completed);
-    str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
-    struct str name = u->body->archive_name;
-    json_auto_t *body =
-        json_pack("{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:[], s:s, s:s, s:s, s:o}}", "upload", "id",
-                  (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p, name.n,
-                  "bucket", "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY,
-                  "redirect_urls", "completed_at", completed, "created_at", created, "user",
-                  req_user(u->req)->email, "skipped_keys", name_array(u->skipped));
-    if (!body)
-        return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
-    return resp_json(u->req, 201, body, err);
-}
-
-static bool receive(struct upload *u, struct err *err)
-{
-    const struct conf *conf = req_conf(u->req);
-    const struct symzip_limits limits = {
-        .max_members = (uint64_t)conf_int(conf, CONF_UPLOAD_MAX_MEMBERS),
-        .max_uncompressed = (uint64_t)conf_int(conf, CONF_UPLOAD_MAX_UNCOMPRESSED),
-        .snippets = str_of(conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS)),
-    };
-    struct symreader *r = NULL;
-    struct symreader_list list = {0};
-    bool ok = symreader_start(u->body->fd, u->symbols->temp_dir, &r, err) &&
-              symreader_zip(r, &limits, &list, err) && add_row(u, &list, err) &&
-              store_all(u, r, &list, err) && answer(u, err);
-    if (ok)
-        log_event(LOG_INFO, "symbols_uploaded", "stored an archive of symbols",
-                  LOG_S("request_id", req_id(u->req)), LOG_S("upload_id", u->id),
-                  LOG_I("bytes", (int64_t)u->body->size),
-                  LOG_I("files", (int64_t)(list.members.n - u->ignored.n - u->skipped.n)),
-                  LOG_I("skipped", (int64_t)u->skipped.n),
-                  LOG_I("duration_ms", (now_us() - req_now_us(u->req)) / 1000));
-    symreader_list_release(&list);
-    symreader_stop(r);
-    return ok;
-}
-
-/*
- * POST /upload/ with a form of one ZIP; Auth-Token of somebody who may upload.
- *
- * 201 with the upload, or 4xx with the first thing that is wrong.  The checks come in the
- * order clients of the protocol expect.
- */
-bool upload_post(struct req *req, struct err *err)
-{
-    struct symbol_server *s = req_app(req);
-    struct upload_body body;
-    if (!check_user(req, err) ||
-        !upload_body_read(req, s->temp_dir,
-                          (uint64_t)conf_int(req_conf(req), CONF_SYMBOLS_UPLOAD_MAX_BYTES), &body,
-                          err))
-        return false;
-    struct upload u = {
-        .req = req, .symbols = s, .arena = req_arena(req), .body = &body, .warnings = json_array()};
-    bool ok = check_body(&body, err) && choose_area(req, body.try_field, &u.area, err) &&
-              receive(&u, err);
-    json_decref(u.warnings);
-    upload_body_release(&body);
-    return ok;
+        return "debug file of the MODULE line differs";
+    return NULL;
 }

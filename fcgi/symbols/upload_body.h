@@ -16,8 +16,9 @@ struct upload_body {
     int fd;                  /* of the file, nameless in temp_dir; -1: none */
     char path[32];           /* to open it again, as long as fd is open */
     uint64_t size;
-    struct str try_field; /* p NULL: absent */
-    struct str url;       /* empty: none */
+    struct str try_field;  /* p NULL: absent */
+    struct str url;        /* empty: none */
+    struct strs redirects; /* of url, in the order they were followed */
 };
 
 bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,

@@ -342,3 +342,41 @@ void http_response_release(struct http_response *r)
     free(r->body);
     *r = (struct http_response){0};
 }
+
+/* False: the part is missing, or longer than there is room. */
+static bool copy_url_part(CURLU *u, CURLUPart part, unsigned flags, char *out, size_t size)
+{
+    char *text = NULL;
+    bool ok = curl_url_get(u, part, &text, flags) == CURLUE_OK && strlen(text) < size;
+    if (ok)
+        snprintf(out, size, "%s", text);
+    curl_free(text);
+    return ok;
+}
+
+static void lower(char *s)
+{
+    for (; *s; s++)
+        if (*s >= 'A' && *s <= 'Z')
+            *s = (char)(*s - 'A' + 'a');
+}
+
+bool http_url_split(const char *url, struct http_url *ret, struct err *err)
+{
+    struct http_url parts = {0};
+    char unused[256];
+    CURLU *u = curl_url();
+    bool ok = u && curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+              copy_url_part(u, CURLUPART_SCHEME, 0, parts.scheme, sizeof parts.scheme) &&
+              copy_url_part(u, CURLUPART_HOST, 0, parts.host, sizeof parts.host) &&
+              copy_url_part(u, CURLUPART_PATH, CURLU_URLDECODE, parts.path, sizeof parts.path);
+    parts.has_user = ok && (copy_url_part(u, CURLUPART_USER, 0, unused, sizeof unused) ||
+                            copy_url_part(u, CURLUPART_PASSWORD, 0, unused, sizeof unused));
+    curl_url_cleanup(u);
+    if (!ok || !*parts.host)
+        return err_set(err, ERR_INVALID, "no absolute address");
+    lower(parts.scheme);
+    lower(parts.host);
+    *ret = parts;
+    return true;
+}

@@ -69,6 +69,15 @@ struct http_response {
     char location[2048]; /* absolute; "" for none.  A longer one is an answer of ERR_TOO_LARGE */
 };
 
+/* The parts of an absolute address, as http_do understands it.  ERR_INVALID: it is none. */
+struct http_url {
+    char scheme[16]; /* lower case; any scheme */
+    char host[256];  /* lower case, without port; IPv6 in brackets */
+    char path[2048]; /* decoded */
+    bool has_user;   /* a name or password stands in front of the host */
+};
+bool http_url_split(const char *url, struct http_url *ret, struct err *err);
+
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err);
 void http_response_release(struct http_response *r);
 

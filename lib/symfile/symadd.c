@@ -174,6 +174,18 @@ bool symadd_members(const struct symadd *a, struct symreader *r, const struct sy
     return ok;
 }
 
+bool symadd_text(const struct symadd *a, struct symreader *r, const struct symkey *key,
+                 const struct symreader_text *text, struct err *err)
+{
+    struct file_batch b = {.add = a};
+    char name[SYMKEY_MAX + 1];
+    symkey_text(key, name);
+    bool ok = add_to_batch(&b, name, key, r, text, err) && flush_batch(&b, err);
+    release_batch(&b);
+    symstore_tidy(a->store);
+    return ok;
+}
+
 /* The store, the disk and the database are not to blame: another file may be good. */
 static bool is_about_the_file(const struct err *err)
 {

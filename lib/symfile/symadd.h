@@ -27,6 +27,10 @@ struct symadd {
 bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
                     struct err *err);
 
+/* The current text of r, of which `text` are the facts, under this key; reported by that name. */
+bool symadd_text(const struct symadd *a, struct symreader *r, const struct symkey *key,
+                 const struct symreader_text *text, struct err *err);
+
 /*
  * A file of symbols (plain, gzip or zstd), a .zip of them, or every such file below a folder.
  * Where a text belongs is read from its MODULE line; members of an archive are named by their

@@ -312,13 +312,13 @@ static bool needs_scratch(const struct symreader *r, const struct symreader_memb
 
 /* The scratch file goes with the request and is closed here: it lives as long as the reader maps
  * it. */
-static bool ask_load(struct symreader *r, const struct symreader_member *m, int scratch,
-                     bool wants_facts, struct err *err)
+static bool ask_load(struct symreader *r, const struct symreader_member *m, uint64_t input,
+                     int scratch, bool wants_facts, struct err *err)
 {
     struct symwire_out out = {0};
     int64_t bytes = (int64_t)MIN(m ? m->size : SYMBYTES_MAX, SYMBYTES_MAX);
     symwire_u8(&out, SYMWIRE_LOAD);
-    symwire_u64(&out, m ? m->index : SYMWIRE_INPUT);
+    symwire_u64(&out, m ? m->index : input);
     symwire_u8(&out, wants_facts);
     r->text_bytes = r->unanswered ? MAX(bytes, r->text_bytes) : bytes;
     return ask(r, &out, scratch, err);
@@ -330,7 +330,7 @@ bool symreader_ask_load(struct symreader *r, const struct symreader_member *memb
     FD_AUTO scratch = -1;
     if (needs_scratch(r, member) && !symbytes_temp(r->temp_dir, &scratch, err))
         return false;
-    return ask_load(r, member, scratch, wants_facts, err);
+    return ask_load(r, member, SYMWIRE_INPUT, scratch, wants_facts, err);
 }
 
 bool symreader_take_load(struct symreader *r, struct symreader_text *ret, struct err *err)
@@ -344,6 +344,12 @@ bool symreader_load(struct symreader *r, const struct symreader_member *member,
                     struct symreader_text *ret, struct err *err)
 {
     return symreader_ask_load(r, member, ret != NULL, err) && symreader_take_load(r, ret, err);
+}
+
+bool symreader_load_as_is(struct symreader *r, struct symreader_text *ret, struct err *err)
+{
+    return ask_load(r, NULL, SYMWIRE_INPUT_AS_IS, -1, true, err) &&
+           symreader_take_load(r, ret, err);
 }
 
 bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, struct err *err)
@@ -407,7 +413,8 @@ bool symreader_inflate(const char *path, const char *temp_dir, int *ret_fd, stru
         return err_set(err, ERR_NOT_FOUND, "no such symbols file");
     if (!symbytes_temp(temp_dir, &scratch, err) || !symreader_start(fd, temp_dir, &r, err))
         return false;
-    bool ok = ask_load(r, NULL, scratch, false, err) && symreader_take_load(r, NULL, err);
+    bool ok =
+        ask_load(r, NULL, SYMWIRE_INPUT, scratch, false, err) && symreader_take_load(r, NULL, err);
     symreader_stop(r);
     if (!ok || lseek(scratch, 0, SEEK_SET) != 0)
         return err_set(err, ERR_INTERNAL, "a stored symbols file cannot be unpacked");

@@ -57,6 +57,9 @@ struct symreader_text {
 bool symreader_load(struct symreader *r, const struct symreader_member *member,
                     struct symreader_text *ret, struct err *err);
 
+/* The input as it is, also when it looks packed. */
+bool symreader_load_as_is(struct symreader *r, struct symreader_text *ret, struct err *err);
+
 /* Whether a stored file holds the current text; damaged ones do not. */
 bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, struct err *err);
 

@@ -13,8 +13,8 @@
  *
  *     request      u8 kind, then
  *       ZIP        u64 members at most, u64 bytes at most, text snippets
- *       LOAD       u64 number of the member in the list, or SYMWIRE_INPUT, u8 whether MD5 and
- *                  header are wanted; [scratch]
+ *       LOAD       u64 number of the member in the list, or SYMWIRE_INPUT (unpacked if it is
+ *                  packed) or SYMWIRE_INPUT_AS_IS, u8 whether MD5 and header are wanted; [scratch]
  *       SAME       u8 whether the descriptor is gzip; [file to compare with]
  *       WRITE      u8 whether to gzip; [file to write to]
  *       COMPILE    [file to write to]
@@ -36,7 +36,8 @@ enum {
     SYMWIRE_FD_INPUT = 0,
     SYMWIRE_FD_SOCKET = 3,
 };
-#define SYMWIRE_INPUT UINT64_MAX
+#define SYMWIRE_INPUT       UINT64_MAX
+#define SYMWIRE_INPUT_AS_IS (UINT64_MAX - 1)
 
 enum symwire_kind {
     SYMWIRE_ZIP = 'z',

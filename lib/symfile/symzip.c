@@ -203,7 +203,7 @@ static bool check_places(const struct symzip *z, struct err *err)
 }
 
 /* Snippets are a list with commas, from the configuration. */
-static bool has_snippet(struct str name, struct str snippets, struct str *ret)
+bool symzip_has_snippet(struct str name, struct str snippets, struct str *ret)
 {
     struct str one;
     while (str_split(&snippets, ',', &one)) {
@@ -255,7 +255,7 @@ static bool check_name(struct symzip_member *m, struct str snippets, struct err 
 {
     char buf[SYMKEY_MAX];
     struct str name = plain_name(m->name, buf), snippet;
-    if (has_snippet(name, snippets, &snippet))
+    if (symzip_has_snippet(name, snippets, &snippet))
         return err_set(err, ERR_INVALID,
                        "Content of archive file contains the snippet '" STR_FMT
                        "' which is not allowed",

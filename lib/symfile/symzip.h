@@ -56,6 +56,9 @@ bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_p
 /* The key that a member of this name is stored under.  ERR_INVALID: none. */
 bool symzip_key(struct str name, struct symkey *ret, struct err *err);
 
+/* The first of the snippets (comma-separated) that the name contains. */
+bool symzip_has_snippet(struct str name, struct str snippets, struct str *ret);
+
 /* symzip_dir.c: every entry of the central directory, folders left out, nothing judged yet. */
 bool symzip_list(struct symzip *z, uint64_t max_members, struct err *err);
 

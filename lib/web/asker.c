@@ -47,12 +47,17 @@ static bool has_abort_record(int fd)
     return false;
 }
 
+static bool has_hung_up(int fd)
+{
+    struct pollfd p = {.fd = fd};
+    return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
 bool req_is_abandoned(struct req *r)
 {
-    struct pollfd p = {.fd = r->fcgi.ipcFd};
-    if (!r->is_abandoned && p.fd >= 0)
-        r->is_abandoned =
-            (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR)) || has_abort_record(p.fd);
+    int fd = r->fcgi.ipcFd;
+    if (!r->is_abandoned && fd >= 0)
+        r->is_abandoned = has_hung_up(fd) || has_abort_record(fd);
     return r->is_abandoned;
 }
 
@@ -114,4 +119,31 @@ bool req_take_turn(struct req *r, bool waits, struct err *err)
             return refuse(r, got, of_asker, err);
         proc_wait(NULL, 0, TURN_NAP_MS);
     }
+}
+
+/*
+ * Who waits holds a place as well, so that those who wait never have the workers that are kept
+ * free.  Waiting and working are two askers in the table: the entry of a worker is rewritten when
+ * its turn has come.
+ */
+bool req_take_place(struct req *r, const struct place_terms *t, struct err *err)
+{
+    enum { PLACE_NAP_MS = 50 };
+    struct web_app *web = r->web;
+    const char *waiting = arena_printf(&r->arena, "waiting: %s", t->asker);
+    uint64_t working = hash64(t->asker, strlen(t->asker));
+    int64_t youngest_ms, end_ms = mono_ms() + t->wait_ms;
+    r->busy_status = 429;
+    r->retry_after_s = t->retry_after_s;
+    enum turn got = turns_take(web->turns, web->worker, hash64(waiting, strlen(waiting)), t->most,
+                               0, mono_ms(), &youngest_ms);
+    r->has_turn = got == TURN_TAKEN;
+    while (r->has_turn && turns_take(web->turns, web->worker, working, t->most, t->most_of_asker,
+                                     mono_ms(), &youngest_ms) != TURN_TAKEN) {
+        /* No look for an abort among records: a body that is not read yet begins anywhere. */
+        if (proc_stopping() || has_hung_up(r->fcgi.ipcFd) || mono_ms() >= end_ms)
+            return err_set(err, ERR_BUSY, "%s", t->busy_text);
+        proc_wait(NULL, 0, PLACE_NAP_MS);
+    }
+    return r->has_turn || err_set(err, ERR_BUSY, "%s", t->busy_text);
 }

@@ -111,6 +111,13 @@ struct str req_mount(const struct req *r)
     return r->mount;
 }
 
+const char *req_base_url(struct req *r)
+{
+    struct str scheme = req_env(r, "REQUEST_SCHEME"), host = req_header(r, "Host");
+    return arena_printf(&r->arena, STR_FMT "://" STR_FMT STR_FMT,
+                        STR_ARG(scheme.n ? scheme : STR("http")), STR_ARG(host), STR_ARG(r->mount));
+}
+
 struct str req_path_rest(const struct req *r)
 {
     return r->path_rest;

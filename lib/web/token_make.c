@@ -10,6 +10,8 @@
 #include "queries.h"
 
 enum { KEY_BYTES = TOKEN_KEY_DIGITS / 2, START_LEN = 12 };
+/* The upload protocol that clients of symbols are told to use: archives. */
+#define UPLOAD_API "1"
 
 /*
  * What is hashed is the key's text, the digits a client sends in Auth-Token, and not the bytes
@@ -26,7 +28,7 @@ bool token_make(struct req *r, struct strs permissions, int64_t days, struct str
     sha256_hex(key, strlen(key), hash);
     const char *start = arena_memdup0(a, key, START_LEN);
     if (!DB_EXEC(req_db(r), &q_account_token_add, err, db_int(a, req_user(r)->id), hash, start,
-                 str_adup(a, notes), db_int(a, days), db_text_array(a, permissions)))
+                 str_adup(a, notes), db_int(a, days), db_text_array(a, permissions), UPLOAD_API))
         return err_wrap(err, "adding a token");
     site_audit(r, "token", start, "add", "");
     memcpy(ret_key, key, sizeof key);

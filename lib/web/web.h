@@ -119,11 +119,13 @@ struct arena *req_arena(struct req *r);
 struct db *req_db(struct req *r);
 void *req_app(struct req *r);
 const struct conf *req_conf(struct req *r);
-enum method req_method(const struct req *r);   /* 0: none of enum method */
-struct str req_path(const struct req *r);      /* decoded, without query and prefix */
-struct str req_mount(const struct req *r);     /* prefix of the program ("/symbols") or "" */
-struct str req_path_rest(const struct req *r); /* behind a ROUTE_PREFIX */
-struct str req_query(const struct req *r);     /* raw query string */
+enum method req_method(const struct req *r); /* 0: none of enum method */
+struct str req_path(const struct req *r);    /* decoded, without query and prefix */
+struct str req_mount(const struct req *r);   /* prefix of the program ("/symbols") or "" */
+/* Scheme and host as the client named them, and the prefix of the program; in the arena. */
+const char *req_base_url(struct req *r);
+struct str req_path_rest(const struct req *r);                /* behind a ROUTE_PREFIX */
+struct str req_query(const struct req *r);                    /* raw query string */
 struct str req_header(const struct req *r, const char *name); /* "Auth-Token"; p NULL if absent */
 struct str req_cookie(const struct req *r, const char *name);
 struct str req_remote_addr(const struct req *r); /* X-Real-IP from nginx */
@@ -151,6 +153,18 @@ const struct req_param *req_param_at(const struct req *r, size_t i);
  * with it becomes a 429 or 503 with Retry-After.
  */
 bool req_take_turn(struct req *r, bool waits, struct err *err);
+/*
+ * The same for other work than searches, in a program that has none.  Of the workers at most `most`
+ * have a place or wait for one; `asker` has most_of_asker, and waits up to wait_ms for another.
+ * ERR_BUSY becomes a 429 with Retry-After.
+ */
+struct place_terms {
+    const char *asker; /* who asks, in a form of its own: "token 7" */
+    size_t most, most_of_asker;
+    int wait_ms, retry_after_s;
+    const char *busy_text;
+};
+bool req_take_place(struct req *r, const struct place_terms *terms, struct err *err);
 /* Whether the route has a limit of requests per minute. */
 bool req_has_rate_limit(const struct req *r);
 /* Whether the client has gone away, as far as the web server tells: nobody will read an answer. */

@@ -18,7 +18,13 @@
  * 128 random bits, which nobody guesses, so a plain SHA-256 is enough to store.  The first
  * characters are kept to tell tokens apart in lists.
  */
-enum { KEY_BYTES = 16, KEY_START_CHARS = 12, TOKEN_DAYS = 90, TOKEN_DAYS_MAX = 3650 };
+enum {
+    KEY_BYTES = 16,
+    KEY_START_CHARS = 12,
+    TOKEN_DAYS = 90,
+    TOKEN_DAYS_MAX = 3650,
+    UPLOAD_API_MAX = 2
+};
 
 /*
  * The owner must hold every permission the token gets.  At every use the token's permissions are
@@ -45,6 +51,12 @@ static bool check_days(int64_t days, struct err *err)
 {
     return (days >= 0 && days <= TOKEN_DAYS_MAX) ||
            err_set(err, ERR_INVALID, "--days: from 0 to %d", TOKEN_DAYS_MAX);
+}
+
+static bool check_upload_api(int64_t version, struct err *err)
+{
+    return (version >= 1 && version <= UPLOAD_API_MAX) ||
+           err_set(err, ERR_INVALID, "--upload-api: 1 (archives) or 2 (file by file)");
 }
 
 /*
@@ -76,14 +88,16 @@ static bool run_token_create(struct app *app, struct args args, struct err *err)
 {
     struct opt_list permissions = {0};
     const char *notes = "", *wanted = NULL;
-    int64_t days = TOKEN_DAYS;
+    int64_t days = TOKEN_DAYS, upload_api = 1;
     const struct opt opts[] = {
         {"--permission", OPT_LIST, &permissions},
         {"--days", OPT_INT, &days},
         {"--notes", OPT_TEXT, &notes},
+        {"--upload-api", OPT_INT, &upload_api},
     };
     DB_ROWS user = {0};
-    if (!OPTS_PARSE(opts, &args, 1, 1, err) || !check_days(days, err) || !app_db(app, err) ||
+    if (!OPTS_PARSE(opts, &args, 1, 1, err) || !check_days(days, err) ||
+        !check_upload_api(upload_api, err) || !app_db(app, err) ||
         !wanted_permissions(app, &permissions, &wanted, err) ||
         !DB_RUN(app->db, &q_account_find, &user, err, args.v[0]))
         return false;
@@ -104,7 +118,7 @@ static bool run_token_create(struct app *app, struct args args, struct err *err)
     sha256_hex(key, sizeof key - 1, hash);
     snprintf(start, sizeof start, "%s", key);
     if (!DB_EXEC(app->db, &q_account_token_add, err, user_id, hash, start, notes,
-                 db_int(&app->arena, days), wanted) ||
+                 db_int(&app->arena, days), wanted, db_int(&app->arena, upload_api)) ||
         !app_audit(app, "token", start, "add", args.v[0], err))
         return false;
     puts(key);
@@ -147,10 +161,11 @@ static bool run_token_remove(struct app *app, struct args args, struct err *err)
 }
 
 const struct command token_commands[] = {
-    {"token create", "EMAIL [--permission NAME]… [--days N] [--notes TEXT]",
+    {"token create", "EMAIL [--permission NAME]… [--days N] [--notes TEXT] [--upload-api 1|2]",
      "Makes an API token and prints its key, alone, this once.\n"
      "Without --permission it only identifies its owner.  It lives 90 days unless --days says\n"
-     "otherwise; --days 0 makes one that has expired.",
+     "otherwise; --days 0 makes one that has expired.  --upload-api says by which protocol the\n"
+     "official client sends symbols with it: 1, archives (default), or 2, file by file.",
      run_token_create},
     {"token list", "", "Lists tokens: number, first characters, owner, expiry, permissions.",
      run_token_list},

@@ -149,10 +149,10 @@ static bool load_text(struct text_reader *r, struct rd *in, int fd, struct symwi
     bool wants_facts = rd_u8(in);
     uint8_t md5[EVP_MAX_MD_SIZE];
     forget_text(r);
-    if (index != SYMWIRE_INPUT) {
+    if (index != SYMWIRE_INPUT && index != SYMWIRE_INPUT_AS_IS) {
         if (!load_member(r, index, fd, err))
             return false;
-    } else if (symbytes_is_packed(r->input.text)) {
+    } else if (index == SYMWIRE_INPUT && symbytes_is_packed(r->input.text)) {
         if (!symbytes_unpack(r->input.text, fd, SYMBYTES_MAX, &r->text, err))
             return false;
     } else {
