@@ -21,7 +21,7 @@ enum {
     MD5_BYTES = 16,
     MD5_HEX = 32,
     CONTENT_HASH_HEX = 30,
-    FREE_WORKERS = 2,  /* never with an upload, if there are more than that */
+    FREE_WORKERS = 2, /* never with an upload, if there are more than that */
     RETRY_AFTER_S = 30,
 };
 

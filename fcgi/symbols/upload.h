@@ -17,8 +17,8 @@ bool upload_check_user(struct req *req, struct err *err);
 enum symstore_area upload_default_area(struct req *req);
 
 /*
- * Waits for one of the places that uploads have among the workers, on behalf of `asker` ("token 7").
- * The request keeps it to its end.  ERR_BUSY: none within 30 s (429 with Retry-After).
+ * Waits for one of the places that uploads have among the workers, on behalf of `asker` ("token
+ * 7"). The request keeps it to its end.  ERR_BUSY: none within 30 s (429 with Retry-After).
  */
 bool upload_take_place(struct req *req, const char *asker, struct err *err);
 

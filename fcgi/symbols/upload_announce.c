@@ -104,8 +104,7 @@ static void judge(const struct announcement *n, struct announced *f)
         f->problem = "invalid MD5 hex digest";
     else if (symzip_has_snippet(f->key_text, str_of(snippets), &snippet))
         f->problem = arena_printf(n->arena,
-                                  "the key contains the snippet '" STR_FMT
-                                  "' which is not allowed",
+                                  "the key contains the snippet '" STR_FMT "' which is not allowed",
                                   STR_ARG(snippet));
     else if (f->size > SYMBYTES_MAX)
         f->problem = "the file is too large";
@@ -135,8 +134,7 @@ static bool find_stored(struct announcement *n, struct err *err)
         md5s.v[i] = n->files[i].action == ACTION_UPLOAD ? n->files[i].md5 : STR("");
     }
     if (!DB_RUN(req_db(n->req), &q_symbol_object_same, &rows, err, db_text_array(a, keys),
-                db_text_array(a, sizes), db_text_array(a, md5s),
-                db_bool(n->area == SYMSTORE_TRY)))
+                db_text_array(a, sizes), db_text_array(a, md5s), db_bool(n->area == SYMSTORE_TRY)))
         return err_wrap(err, "looking for files of an upload");
     for (int i = 0; i < rows.count; i++) {
         int64_t at = db_col_int(&rows, i, Q_SYMBOL_OBJECT_SAME_COL_AT, 0) - 1;
@@ -196,8 +194,7 @@ static bool add_rows(struct db *db, void *arg, struct err *err)
     const char *skipped = db_text_array(a, skipped_keys(n));
     DB_ROWS rows = {0};
     if (!DB_RUN(db, &q_symbol_upload_add, &rows, err, db_int(a, req_user(n->req)->id), "",
-                db_int(a, (int64_t)bytes), hash, db_bool(n->area == SYMSTORE_TRY), "2", NULL,
-                "{}"))
+                db_int(a, (int64_t)bytes), hash, db_bool(n->area == SYMSTORE_TRY), "2", NULL, "{}"))
         return err_wrap(err, "recording an upload");
     n->id = arena_strdup(a, db_col(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_ID));
     n->created_us = db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_CREATED_US, 0);
@@ -230,11 +227,10 @@ static bool answer(struct announcement *n, struct err *err)
         if (json_array_append_new(files, file) != 0) /* takes file, and refuses NULL */
             return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     }
-    json_auto_t *body =
-        json_pack("{s:I, s:I, s:s, s:b, s:s, s:O}", "id", (json_int_t)id, "created_at",
-                  (json_int_t)(n->created_us / 1000000), "user", req_user(n->req)->email,
-                  "try_symbols", n->area == SYMSTORE_TRY, "upload_protocol", "gcs-resumable",
-                  "files", files);
+    json_auto_t *body = json_pack("{s:I, s:I, s:s, s:b, s:s, s:O}", "id", (json_int_t)id,
+                                  "created_at", (json_int_t)(n->created_us / 1000000), "user",
+                                  req_user(n->req)->email, "try_symbols", n->area == SYMSTORE_TRY,
+                                  "upload_protocol", "gcs-resumable", "files", files);
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     return resp_json(n->req, 201, body, err);

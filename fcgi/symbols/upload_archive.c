@@ -156,18 +156,16 @@ static bool answer(struct upload *u, struct err *err)
     time_rfc3339_ms(u->completed_us, completed);
     str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
     struct str name = u->body->archive_name;
-    json_auto_t *body =
-        json_pack("{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:o, s:s, s:s, s:s, s:o}}", "upload", "id",
-                  (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p, name.n,
-                  "bucket", "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY,
-                  "redirect_urls", name_array(u->body->redirects), "completed_at", completed,
-                  "created_at", created, "user", req_user(u->req)->email, "skipped_keys",
-                  name_array(u->skipped));
+    json_auto_t *body = json_pack(
+        "{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:o, s:s, s:s, s:s, s:o}}", "upload", "id",
+        (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p, name.n, "bucket",
+        "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY, "redirect_urls",
+        name_array(u->body->redirects), "completed_at", completed, "created_at", created, "user",
+        req_user(u->req)->email, "skipped_keys", name_array(u->skipped));
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     json_t *upload = json_object_get(body, "upload"); /* borrowed */
-    json_object_set_new(upload, "download_url",
-                        u->body->url.n ? jtext(u->body->url) : json_null());
+    json_object_set_new(upload, "download_url", u->body->url.n ? jtext(u->body->url) : json_null());
     return resp_json(u->req, 201, body, err);
 }
 

@@ -29,12 +29,12 @@ static json_t *object_of_list(const char *list)
 
 static json_t *opentelemetry(const struct conf *conf)
 {
-    return json_pack(
-        "{s:s, s:o, s:o, s:s}", "endpoint", conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_ENDPOINT),
-        "headers", object_of_list(conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_HEADERS)),
-        "resource_attributes",
-        object_of_list(conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_RESOURCE_ATTRIBUTES)),
-        "log_level", conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_LOG_LEVEL));
+    return json_pack("{s:s, s:o, s:o, s:s}", "endpoint",
+                     conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_ENDPOINT), "headers",
+                     object_of_list(conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_HEADERS)),
+                     "resource_attributes",
+                     object_of_list(conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_RESOURCE_ATTRIBUTES)),
+                     "log_level", conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_LOG_LEVEL));
 }
 
 bool upload_auth_info_post(struct req *req, struct err *err)
@@ -54,8 +54,7 @@ bool upload_auth_info_post(struct req *req, struct err *err)
         "try_symbols", upload_default_area(req) == SYMSTORE_TRY, "token_expires_at",
         (json_int_t)db_col_int(&rows, 0, Q_TOKEN_UPLOAD_FACTS_COL_EXPIRES_S, 0),
         "upload_api_version",
-        (json_int_t)db_col_int(&rows, 0,
-                               Q_TOKEN_UPLOAD_FACTS_COL_PREFERRED_UPLOAD_API_VERSION, 1));
+        (json_int_t)db_col_int(&rows, 0, Q_TOKEN_UPLOAD_FACTS_COL_PREFERRED_UPLOAD_API_VERSION, 1));
     if (body && *conf_text(conf, CONF_UPLOAD_OPENTELEMETRY_ENDPOINT))
         json_object_set_new(body, "opentelemetry", opentelemetry(conf));
     if (!body)

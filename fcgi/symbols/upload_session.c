@@ -115,8 +115,8 @@ static bool read_range(struct req *req, struct content_range *ret, struct err *e
         return err_set(err, ERR_INVALID, "send the length of the piece (Content-Length)");
     if (header.p)
         return content_range_parse(header, (uint64_t)length, ret, err);
-    *ret = (struct content_range){
-        .n = (uint64_t)length, .has_total = true, .total = (uint64_t)length};
+    *ret =
+        (struct content_range){.n = (uint64_t)length, .has_total = true, .total = (uint64_t)length};
     return true;
 }
 

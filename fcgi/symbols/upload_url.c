@@ -191,12 +191,11 @@ static bool fetch(struct errand *e, struct upload_body *b, struct err *err)
     b->size = r.n;
     int status = r.status;
     http_response_release(&r);
-    return status == 200 || err_set(err, ERR_INVALID, "non-200 status code when retrieving %s",
-                                    e->first);
+    return status == 200 ||
+           err_set(err, ERR_INVALID, "non-200 status code when retrieving %s", e->first);
 }
 
-bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body *b,
-                      struct err *err)
+bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body *b, struct err *err)
 {
     struct arena *a = req_arena(req);
     b->redirects.v = arena_array(a, REDIRECTS_MAX + 1, sizeof(struct str));
@@ -207,8 +206,7 @@ bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body 
                           .passed = &b->redirects};
     if (!look(&head, err) || !symbytes_temp(temp_dir, &b->fd, err))
         return false;
-    struct errand get = {
-        .req = req, .first = head.first, .timeout_ms = FETCH_MS, .save_fd = b->fd};
+    struct errand get = {.req = req, .first = head.first, .timeout_ms = FETCH_MS, .save_fd = b->fd};
     if (!fetch(&get, b, err))
         return false;
     b->has_file = true;

@@ -90,8 +90,7 @@ static bool session_path(const char *store_dir, const char *id_hash, char *out, 
                          struct err *err)
 {
     int n = snprintf(out, size, "%s/sessions/%s", store_dir, id_hash);
-    return (n > 0 && (size_t)n < size) ||
-           err_set(err, ERR_IO, "path of the symbol store too long");
+    return (n > 0 && (size_t)n < size) || err_set(err, ERR_IO, "path of the symbol store too long");
 }
 
 bool symsession_forget(struct db *db, const char *store_dir, struct err *err)
@@ -194,8 +193,7 @@ bool symsession_open(struct db *db, const struct symstore *store, struct str id,
     if (!is_id(id))
         return err_set(err, ERR_NOT_FOUND, "no such upload session, or it has ended");
     sha256_hex(id.p, id.n, s.id_hash);
-    if (!session_path(store->dir, s.id_hash, s.path, sizeof s.path, err) ||
-        !read_row(db, &s, err))
+    if (!session_path(store->dir, s.id_hash, s.path, sizeof s.path, err) || !read_row(db, &s, err))
         return false;
     if (!take_file(&s, db, store, err)) {
         symsession_close(&s);
@@ -256,9 +254,9 @@ bool symsession_sync(struct symsession *s, struct db *db, struct err *err)
     s->received += s->unsynced;
     s->unsynced = 0;
     arena_init(&a, 1 << 12);
-    bool ok = DB_EXEC(db, &q_symbol_session_received, err, s->id_hash,
-                      db_int(&a, (int64_t)s->received),
-                      s->has_total ? db_int(&a, (int64_t)s->total) : NULL);
+    bool ok =
+        DB_EXEC(db, &q_symbol_session_received, err, s->id_hash, db_int(&a, (int64_t)s->received),
+                s->has_total ? db_int(&a, (int64_t)s->total) : NULL);
     arena_release(&a);
     return ok || err_wrap(err, "recording bytes of an upload session");
 }

@@ -28,8 +28,8 @@ enum {
 /* A file that a client announced. */
 struct symsession_file {
     struct symkey key;
-    uint64_t size;                 /* uncompressed */
-    char md5[32 + 1];              /* of the same, lower-case hexadecimal */
+    uint64_t size;                  /* uncompressed */
+    char md5[32 + 1];               /* of the same, lower-case hexadecimal */
     char id[SYMSESSION_ID_HEX + 1]; /* set by symsession_add; not kept anywhere */
 };
 
