@@ -18,7 +18,9 @@
 #include "lib/symfile/symbytes.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
+#include "lib/symfile/symstore.h"
 #include "lib/symfile/symzip.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 enum {

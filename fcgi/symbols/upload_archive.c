@@ -3,6 +3,7 @@
  * the body lies in a nameless file, and the archive is judged as a whole by the sandboxed reader
  * before the first file of it is stored; an upload that was interrupted can be sent again.
  */
+#include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload.h"
 #include "fcgi/symbols/upload_body.h"
 #include "fcgi/symbols/upload_url.h"
@@ -14,6 +15,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
+#include "lib/json/json.h"
 #include "lib/symfile/symadd.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"

@@ -10,6 +10,7 @@
 #include "lib/base/str.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 /* "a=1, b=2" as an object; a piece without '=' is nothing. */

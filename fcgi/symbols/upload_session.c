@@ -9,6 +9,7 @@
  */
 #include "fcgi/symbols/upload.h"
 
+#include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
@@ -16,9 +17,11 @@
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/symfile/symadd.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/web/content_range.h"
+#include "lib/web/web.h"
 #include "queries.h"
 
 enum {

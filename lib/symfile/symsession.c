@@ -29,7 +29,10 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"
+#include "lib/symfile/symstore.h"
 #include "queries.h"
 
 enum {
