@@ -16,6 +16,7 @@
 #include "fcgi/webapp/report_details.h"
 #include "fcgi/webapp/report_parts.h"
 #include "fcgi/webapp/report_stacks.h"
+#include "fcgi/webapp/report_symbols.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -125,12 +126,15 @@ static void set_tabs(const struct report_page *c, struct tpl_values *v)
     bool may_debug = c->reader == PERM_PROTECTED && req_may(c->req, "view_rawdump");
     bool may_reprocess = req_may(c->req, "reprocess_crashes");
     size_t modules = json_array_size(jpath(c->doc, "json_dump.modules"));
+    size_t wanted = report_wanted_symbols(c);
     size_t extensions = json_object_size(jpath(environment, "addons.activeAddons"));
     size_t addons = json_array_size(jget_arr(c->doc, "addons"));
     add_tab(tabs, "details", "Details", "");
     add_tab(tabs, "annotations", "Crash Annotations", "");
     add_tab(tabs, "bugzilla", "Bugs", "");
     add_tab(tabs, "modules", "Modules", modules ? human_count(c->a, (int64_t)modules) : "");
+    if (wanted > 0)
+        add_tab(tabs, "symbols", "Symbols", human_count(c->a, (int64_t)wanted));
     add_tab(tabs, "rawdump", "Raw Data and Minidumps", "");
     if (extensions + addons > 0)
         add_tab(tabs, "extensions", "Extensions",
@@ -188,6 +192,7 @@ static bool set_values(const struct report_page *c, struct tpl_values *v, struct
     set_tabs(c, v);
     report_set_stacks(c, v);
     report_set_modules(c, v);
+    report_set_symbols(c, v);
     report_set_annotations(c, v);
     report_set_trees(c, v);
     report_set_extensions(c, v);

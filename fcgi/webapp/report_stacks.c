@@ -36,6 +36,7 @@ enum {
 struct stacks {
     struct arena *a;
     size_t room;
+    bool has_reasons; /* the page has a tab that says why frames have no names */
 };
 
 static void write_source(struct arena *a, struct html_writer *w, const json_t *holder)
@@ -100,9 +101,20 @@ static void write_cut(struct html_writer *w, const char *text)
     html_raw(w, "</td></tr>\n");
 }
 
-static void write_frame(struct arena *a, struct html_writer *w, const json_t *frame, size_t i,
-                        bool is_crash)
+/* The mark of a frame whose module has no symbols; it leads to the reasons. */
+static void write_no_symbols(const struct stacks *s, struct html_writer *w)
 {
+    if (s->has_reasons)
+        html_raw(w, "<a class=\"no-symbols\" href=\"#tab-symbols\" "
+                    "title=\"No symbols for this module: why\">Ø</a> ");
+    else
+        html_raw(w, "<span class=\"no-symbols\" title=\"No symbols for this module\">Ø</span> ");
+}
+
+static void write_frame(const struct stacks *s, struct html_writer *w, const json_t *frame,
+                        size_t i, bool is_crash)
+{
+    struct arena *a = s->a;
     const char *cut = jpath_str(frame, "truncated.msg");
     if (cut) {
         write_cut(w, cut);
@@ -118,7 +130,7 @@ static void write_frame(struct arena *a, struct html_writer *w, const json_t *fr
         html_raw(w, "<tr>");
     write_place(w, frame, i);
     if (jget_bool_or(frame, "missing_symbols", false) && jget_str(frame, "module"))
-        html_raw(w, "<span class=\"no-symbols\" title=\"No symbols for this module\">Ø</span> ");
+        write_no_symbols(s, w);
     html_text(w, fmt_frame(a, frame));
     html_raw(w, "</td>");
     write_source(a, w, frame);
@@ -141,7 +153,7 @@ static struct html frame_rows(struct stacks *s, const json_t *frames, bool is_cr
             write_cut(&w, report_more_text(s->a, n, i));
             break;
         }
-        write_frame(s->a, &w, frame, i, is_crash && i == 0);
+        write_frame(s, &w, frame, i, is_crash && i == 0);
     }
     s->room -= MIN(w.b.n, s->room);
     return html_done(&w, s->a);
@@ -232,7 +244,9 @@ static void set_other_threads(const struct report_page *c, struct stacks *s, str
 
 void report_set_stacks(const struct report_page *c, struct tpl_values *v)
 {
-    struct stacks s = {.a = c->a, .room = STACKS_BYTES_SHOWN};
+    struct stacks s = {.a = c->a,
+                       .room = STACKS_BYTES_SHOWN,
+                       .has_reasons = json_array_size(jget_arr(c->doc, "symbols_wanted")) > 0};
     int64_t index;
     const json_t *crashing = report_crashing_thread(c->doc, &index);
     struct tpl_rows *rows = tpl_list(v, LIST_CRASHING_THREADS);

@@ -18,6 +18,7 @@ const PAGES = {
   home: "/",
   product: "/home/product/Crashme",
   nothing: "/static/nothing.css",
+  symbols: "/report/index/" + facts.crash_id + "#tab-symbols",
   search: "/search/?product=Crashme&_facets=signature&_facets=platform",
   report: "/report/index/" + facts.crash_id,
   topcrashers: "/topcrashers/?product=Crashme&version=1.0&process_type=any",

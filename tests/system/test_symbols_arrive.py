@@ -1,4 +1,7 @@
 """A crash without names says what is missing; when the symbols arrive it gets better by itself."""
+import gzip
+import html
+import json
 import os
 import re
 import shutil
@@ -65,16 +68,36 @@ def test_from_the_page_to_names(datil, tmp_path):
     assert first["function"] is None
 
     assert queue_arrived(datil) == (0, 0)
-    run_command(datil, mine["command"], tmp_path)
+    page = datil.get(f"/report/index/{crash_id}").text
+    commands = [html.unescape(c) for c in re.findall(r'<pre tabindex="0" id="command-\d+">([^<]*)</pre>', page)]
+    assert commands == [m["command"] for m in doc["symbols_wanted"]] and "because symbols of " in page
+    assert mine["debug_id"] in page and "own store: not found" in page
+    run_command(datil, next(c for c in commands if "bare thing" in c), tmp_path)
     assert queue_arrived(datil, "quiet=600") == (0, 0)  # others of the same upload may follow
     assert queue_arrived(datil)[0] == 1
     better = wait_until(lambda: (lambda d: d["json_dump"]["crashing_thread"]["frames"][0]["function"] and d)(
         datil.processed(crash_id)), what="names")
+    assert "bare thing.sym" not in datil.get(f"/report/index/{crash_id}").text
     assert wanted(better, "bare thing") is None and better["signature"] != doc["signature"]
     assert queue_arrived(datil) == (0, 0)  # once
     assert datil.sql("SELECT count(*) FROM crash_lacks_symbols WHERE crash_id = %s AND debug_id = %s",
                      crash_id, mine["debug_id"]) == [(0,)]
     assert datil.sql("SELECT crashes FROM symbols_reprocessed WHERE debug_id = ''") == [(1,)]
+
+
+def test_crashes_of_before_there_was_a_list(datil, minidump):
+    crash_id = datil.post(dump=minidump)
+    datil.wait_processed(crash_id)
+    [stored] = [p for p in datil.var.rglob("*processed*/**/*") if p.is_file() and crash_id in str(p)]
+    read = gzip.open if stored.suffix == ".gz" else open
+    with read(stored, "rb") as f:
+        doc = json.load(f)
+    del doc["symbols_wanted"]
+    with read(stored, "wb") as f:
+        f.write(json.dumps(doc).encode())
+    page = datil.get(f"/report/index/{crash_id}")
+    assert page.status == 200 and "tab-symbols" not in page.text and "because symbols of" not in page.text
+    assert '<span class="no-symbols"' in page.text
 
 
 def test_symbols_that_do_not_help_make_no_loop(datil, tmp_path):
