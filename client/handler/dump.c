@@ -4,10 +4,10 @@
  *
  * The format is Microsoft's MINIDUMP (minidumpapiset.h); the streams from 0x47670001 on are
  * Breakpad's (minidump_format.h), and readers know both.  What others are to point to is written
- * first: stacks and contexts, then the lists that name them.  The thread that crashed comes before
- * all others, so that a process with thousands of threads still has its stack; the limits of
- * dump.h bound the whole.  Nothing here may fail because of what the process looks like: a piece
- * that cannot be read is left out.
+ * first: stacks and contexts, then the lists that name them.  Everything but the threads is written
+ * before them, so that the stacks get the room that is free and a process with thousands of threads
+ * still has a dump; the thread that crashed comes before all others.  Nothing here may fail because
+ * of what the process looks like: a piece that cannot be read is left out.
  */
 #include "client/handler/dump.h"
 
@@ -39,7 +39,18 @@ enum {
      * pages below a stack that grows (stack_guard_gap), which is as much.
      */
     STACK_GAP_MAX = 1 << 20,
-    RED_ZONE = 128, /* below the stack pointer, in use by leaf functions (System V ABI, amd64) */
+    RED_ZONE = 128,    /* below the stack pointer, in use by leaf functions (System V ABI, amd64) */
+    THREAD_BYTES = 48, /* MINIDUMP_THREAD */
+    MEMORY_BYTES = 16, /* MINIDUMP_MEMORY_DESCRIPTOR */
+    DIRECTORY_ENTRY_BYTES = 12, /* MINIDUMP_DIRECTORY */
+    EXCEPTION_BYTES = 168,      /* MINIDUMP_EXCEPTION_STREAM */
+    ALIGN_BYTES = 8,            /* what a piece may need in front of it (w_begin) */
+    /* A thread besides its stack, which may be two pieces. */
+    THREAD_COST = CONTEXT_BYTES_MAX + THREAD_BYTES + 2 * MEMORY_BYTES + 3 * ALIGN_BYTES,
+    /* What is written behind the stacks once: the code, the exception, two list heads, the
+       directory. */
+    REST_COST = DUMP_CODE_BYTES + MEMORY_BYTES + EXCEPTION_BYTES + 2 * 4 + 5 * ALIGN_BYTES +
+                WRITER_STREAMS_MAX * DIRECTORY_ENTRY_BYTES,
 };
 
 struct region {
@@ -62,8 +73,20 @@ struct dump {
     VEC(struct region) regions;
     struct context crash; /* registers at the signal; n 0: none */
     struct location crash_context;
+    struct stack_budget budget;
     size_t stack_bytes; /* of all threads so far */
 };
+
+/*
+ * Short stacks for all threads come before whole ones for some, but at most one half of the bytes
+ * is kept for them: with thousands of threads some whole stacks tell more than all the ends.
+ */
+struct stack_budget dump_stack_budget(size_t room, size_t threads)
+{
+    size_t fixed = threads * THREAD_COST + REST_COST;
+    size_t all = MIN(room > fixed ? room - fixed : 0, (size_t)DUMP_STACKS_MAX);
+    return (struct stack_budget){all - MIN(threads * DUMP_SHORT_STACK, all / 2), all};
+}
 
 /* Zeros what lies inside the span: arguments and environment lie on the first thread's stack. */
 static void hide(uint8_t *buf, uint64_t addr, size_t n, struct span secret)
@@ -90,6 +113,16 @@ static struct region copy_memory(struct dump *d, uint64_t addr, uint64_t n)
     return r;
 }
 
+/* Of a stack of n bytes that may have `max`: what the budget of all threads leaves to it. */
+static size_t within_budget(const struct dump *d, uint64_t n, size_t max)
+{
+    size_t wanted = (size_t)MIN(n, (uint64_t)max);
+    if (d->stack_bytes + wanted <= d->budget.whole)
+        return wanted;
+    wanted = MIN(wanted, (size_t)DUMP_SHORT_STACK);
+    return d->stack_bytes + wanted <= d->budget.all ? wanted : 0;
+}
+
 /*
  * From the stack pointer to the end of its mapping, at most `max` bytes.  Of a longer stack
  * (runaway recursion) both ends: the youngest three quarters, which tell what recurs, are the
@@ -109,9 +142,10 @@ static struct region copy_stack(struct dump *d, uint64_t sp, size_t max)
     if (from < m->start)
         from = m->start;
     uint64_t n = m->end - from;
-    if (d->stack_bytes + MIN(n, (uint64_t)max) > DUMP_STACKS_MAX)
-        max = DUMP_SHORT_STACK;
-    d->stack_bytes += (size_t)MIN(n, (uint64_t)max);
+    max = within_budget(d, n, max);
+    if (max == 0)
+        return (struct region){.addr = from};
+    d->stack_bytes += max;
     if (n <= max)
         return copy_memory(d, from, n);
     uint64_t oldest = max / 4;
@@ -307,16 +341,17 @@ bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *er
         context_of_signal(q->target, q->ucontext_addr, &d.crash, ERR_IGNORED);
 
     writer_begin(&d.w, out, q->now_s);
+    write_modules(&d);
+    write_breakpad_info(&d);
+    write_thread_names(&d);
+    dump_write_system(&d.w, q->target, q->send_command_line, q->send_environment);
+    d.budget = dump_stack_budget(out->max - out->n, q->target->threads.n);
     copy_threads(&d);
     if (d.crash_context.size)
         copy_code(&d, d.crash.pc);
     write_thread_list(&d);
     write_memory_list(&d);
     write_exception(&d);
-    write_modules(&d);
-    write_breakpad_info(&d);
-    write_thread_names(&d);
-    dump_write_system(&d.w, q->target, q->send_command_line, q->send_environment);
     bool ok = writer_end(&d.w, err);
     VEC_RELEASE(&d.threads);
     VEC_RELEASE(&d.regions);

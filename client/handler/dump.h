@@ -24,12 +24,24 @@ struct dump_request {
 enum {
     DUMP_BYTES_MAX = 24 << 20, /* what a collector takes by default, less the annotations */
     DUMP_STACK_MAX = 1 << 20,  /* of the thread in question; usually it may grow to 8 MiB */
+    /* Of any other thread.  What it is waiting in takes a few KiB; see dump_stack_budget. */
     DUMP_OTHER_STACK_MAX = 256 << 10,
-    /* Of all threads: the one in question and 52 whole others.  Later ones get DUMP_SHORT_STACK. */
-    DUMP_STACKS_MAX = 14 << 20,
-    DUMP_SHORT_STACK = 8 << 10,
-    DUMP_CODE_BYTES = 256, /* around the instruction that crashed */
+    DUMP_STACKS_MAX = 14 << 20, /* of all threads: the one in question and 52 whole others */
+    DUMP_SHORT_STACK = 8 << 10, /* the innermost calls: all that is kept of later threads */
+    DUMP_CODE_BYTES = 256,      /* around the instruction that crashed */
 };
+
+/*
+ * How many bytes the stacks of a process may take.  The thread in question comes first.  As long as
+ * less than `whole` bytes are in use a stack is taken up to its own limit; then only
+ * DUMP_SHORT_STACK bytes of each, until `all` bytes are in use; threads behind that have their
+ * registers and name and no stack.  `room` is what is free in the dump once everything but the
+ * threads is written.
+ */
+struct stack_budget {
+    size_t whole, all;
+};
+struct stack_budget dump_stack_budget(size_t room, size_t threads);
 
 /* Appends the dump to the empty buffer. */
 bool dump_write(const struct dump_request *q, struct strbuf *out, struct err *err);

@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dlfcn.h>
-
-#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -135,6 +133,99 @@ static void test_dump_is_readable(void **state)
     assert_int_equal(rd_u32(&body), 0xffffffff);
     assert_int_equal(kill(c.pid, 0), 0); /* it lives on */
     stop_child(&c);
+}
+
+static void test_stack_budget(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t room, threads;
+        bool all_short_fit;
+    } cases[] = {
+        {DUMP_BYTES_MAX, 1, true},   {DUMP_BYTES_MAX, 100, true},
+        {DUMP_BYTES_MAX, 800, true}, {DUMP_BYTES_MAX, 4096, false},
+        {5 << 20, 60, true},         {5 << 20, 4096, false},
+        {100, 4096, false},          {0, 1, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        size_t threads = cases[i].threads, room = cases[i].room;
+        struct stack_budget b = dump_stack_budget(room, threads);
+        assert_true(b.whole <= b.all && b.all <= DUMP_STACKS_MAX && b.all <= room);
+        assert_true(b.whole >= b.all / 2);
+        assert_true(b.all == 0 || b.all + threads * CONTEXT_BYTES_MAX < room);
+        assert_int_equal(b.all - b.whole >= threads * DUMP_SHORT_STACK, cases[i].all_short_fit);
+    }
+}
+
+enum { CROWD = 1500, CROWD_STACK = 512 << 10, CROWD_USED = 300 << 10 };
+
+static void *deep_thread(void *fd)
+{
+    volatile char deep[CROWD_USED];
+    deep[0] = 'x';
+    ssize_t n = write(*(int *)fd, (const char *)deep, 1);
+    (void)n;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* A dump in which each thread had a stack would be larger than a dump may be. */
+static void test_crowd_of_threads(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    struct child c = {.pid = fork(), .ready = fds[0]};
+    if (c.pid == 0) {
+        pthread_attr_t attr;
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, CROWD_STACK);
+        for (size_t i = 0; i < CROWD; i++) {
+            pthread_t t;
+            if (pthread_create(&t, &attr, deep_thread, &fds[1]) != 0)
+                _exit(1);
+        }
+        for (;;)
+            pause();
+    }
+    close(fds[1]);
+    for (size_t i = 0; i < CROWD; i++) {
+        char byte;
+        assert_int_equal(read(c.ready, &byte, 1), 1);
+    }
+    struct target t;
+    struct err err = {0};
+    STRBUF_AUTO out;
+    sb_init(&out, DUMP_BYTES_MAX);
+    assert_true(target_open(c.pid, &t, &err));
+    assert_int_equal(t.threads.n, CROWD + 1);
+    struct dump_request q = {
+        .target = &t, .requesting_tid = t.threads.v[CROWD].tid, .is_report = true, .now_s = 1};
+    if (!dump_write(&q, &out, &err))
+        fail_msg("%s", err.msg);
+    target_close(&t);
+    stop_child(&c);
+
+    struct mdmp d;
+    struct rd body;
+    struct mdmp_list threads;
+    size_t whole = 0, shorter = 0, none = 0, last = 0;
+    assert_true(mdmp_open(out.p, out.n, &d, &err));
+    assert_true(mdmp_stream(&d, MDMP_THREAD_LIST, &body, &err));
+    assert_true(mdmp_list(body, 48, &threads, &err));
+    assert_int_equal(threads.count, CROWD + 1);
+    for (size_t i = 0; i < threads.count; i++) {
+        struct rd one = mdmp_list_entry(&threads, i);
+        rd_skip(&one, 32);
+        last = rd_u32(&one);
+        whole += last > DUMP_SHORT_STACK;
+        shorter += last > 0 && last <= DUMP_SHORT_STACK;
+        none += last == 0;
+    }
+    assert_true(last >= CROWD_USED); /* of the thread in question, the last one of the list */
+    assert_true(whole > 20 && shorter > 500 && none > 100);
+    assert_int_equal(whole + shorter + none, CROWD + 1);
 }
 
 /* Addresses of signal information that are nonsense cost the exception, not the dump. */
@@ -305,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_dump_is_readable),  cmocka_unit_test(test_bad_signal_addresses),
         cmocka_unit_test(test_no_signal_is_lost), cmocka_unit_test(test_first_thread_has_ended),
         cmocka_unit_test(test_no_such_process),   cmocka_unit_test(test_library_has_its_soname),
+        cmocka_unit_test(test_stack_budget),      cmocka_unit_test(test_crowd_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
