@@ -153,7 +153,8 @@ static struct str cpu_info(const struct raw *s, enum mdmp_cpu cpu, struct arena 
                                       s->revision >> 8, s->revision & 0xff);
     if (cpu == MDMP_CPU_X86) {
         struct str vendor = utf8_clean(a, str_n((const char *)s->vendor, sizeof s->vendor));
-        return str_of(arena_printf(a, STR_FMT " %s", STR_ARG(vendor), family));
+        return str_of(
+            arena_printf(a, STR_FMT "%s%s", STR_ARG(vendor), vendor.n ? " " : "", family));
     }
     if (cpu == MDMP_CPU_AMD64)
         return str_of(family);
