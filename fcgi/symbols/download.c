@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fcgi/symbols/symbol_server.h"
+#include "fcgi/symbols/upstream.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
@@ -48,7 +49,9 @@ static const struct {
     {"Access-Control-Allow-Headers", "accept,accept-encoding,authorization,content-type,dnt,"
                                      "origin,user-agent,x-csrftoken,x-requested-with"},
 };
-static const char *const area_paths[] = {[SYMSTORE_REGULAR] = "v1", [SYMSTORE_TRY] = "try/v1"};
+static const char *const area_paths[] = {[SYMSTORE_REGULAR] = "v1",
+                                         [SYMSTORE_TRY] = "try/v1",
+                                         [SYMSTORE_CACHE] = "cache/v1"};
 /* clang-format on */
 
 /*
@@ -96,11 +99,16 @@ static bool not_found(struct req *req, const char *text)
     return resp_bytes(req, 404, "text/plain; charset=utf-8", str_of(text));
 }
 
-/*
- * A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere.  HEAD is a
- * 200 and not a 302, as with Tecken: who only asks whether a file is there need not follow
- * anything.
- */
+/* HEAD is a 200 and not a 302, as with Tecken: who only asks whether a file is there need not
+ * follow anything. */
+static bool redirect_to(struct req *req, const char *where)
+{
+    if (req_method(req) != METHOD_HEAD)
+        return resp_redirect(req, 302, str_of(where));
+    return resp_header(req, "Location", str_of(where)) && resp_bytes(req, 200, NULL, STR(""));
+}
+
+/* A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere. */
 static bool redirect_to_file(struct req *req, enum symstore_area area, const struct symkey *k)
 {
     const struct symbol_server *s = req_app(req);
@@ -113,9 +121,7 @@ static bool redirect_to_file(struct req *req, enum symstore_area area, const str
             ? arena_printf(a, "%s/%s/" STR_FMT, s->public_url, area_paths[area], STR_ARG(path))
             : arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT, STR_ARG(req_mount(req)),
                            area_paths[area], STR_ARG(path));
-    if (req_method(req) != METHOD_HEAD)
-        return resp_redirect(req, 302, str_of(where));
-    return resp_header(req, "Location", str_of(where)) && resp_bytes(req, 200, NULL, STR(""));
+    return redirect_to(req, where);
 }
 
 /*
@@ -179,6 +185,33 @@ const struct param_spec *const download_params[] = {&try_too, &code_file, &code_
 const struct param_spec *const download_try_params[] = {&code_file, &code_id, NULL};
 
 /*
+ * What other servers have.  503 and not 404 while it is being fetched: clients come again for the
+ * one and give up at the other.
+ */
+static bool ask_upstream(struct req *req, const struct symkey *k)
+{
+    const struct symbol_server *s = req_app(req);
+    char url[2048];
+    struct symkey stored;
+    switch (upstream_find(s->upstream, k, req_text(req, &code_file), req_text(req, &code_id),
+                          &stored, url)) {
+    case UPSTREAM_STORED:
+        return strcmp(stored.debug_id, k->debug_id) == 0
+                   ? redirect_to_file(req, SYMSTORE_CACHE, &stored)
+                   : redirect_to_name(req, &stored);
+    case UPSTREAM_ELSEWHERE:
+        return redirect_to(req, url);
+    case UPSTREAM_LATER:
+        return resp_header(req, "Retry-After", STR("3")) &&
+               resp_bytes(req, 503, "text/plain; charset=utf-8",
+                          STR("Symbols are being fetched from another server; ask again"));
+    case UPSTREAM_NONE:
+        break;
+    }
+    return false;
+}
+
+/*
  * The order is that of the head of this file.  A miss is written down for GET only: HEAD asks
  * whether a file is there and does not want it.
  */
@@ -214,7 +247,7 @@ static bool download(struct req *req, bool with_try, struct err *err)
     bool is_redirected;
     if (!redirect_by_code_id(req, &k, with_try, &is_redirected, err))
         return false;
-    if (is_redirected)
+    if (is_redirected || ask_upstream(req, &k))
         return true;
     if (req_method(req) == METHOD_GET)
         missing_record(s->missing, &k,
@@ -261,16 +294,17 @@ static void add_validators(struct req *req, const struct symstore_found *f)
     resp_header(req, "Vary", STR("Accept-Encoding"));
 }
 
-/* v1/<key> or try/v1/<key>: the part of a path behind /symbols-files/. */
+/* v1/<key>, try/v1/<key> or cache/v1/<key>: the part of a path behind /symbols-files/. */
 static bool stored_key(struct str rest, enum symstore_area *ret_area, struct symkey *ret)
 {
-    *ret_area = SYMSTORE_REGULAR;
-    if (str_starts(rest, STR("try/"))) {
-        *ret_area = SYMSTORE_TRY;
-        rest = str_sub(rest, strlen("try/"), SIZE_MAX);
+    for (enum symstore_area a = 0; a < SYMSTORE_AREA_COUNT; a++) {
+        struct str area = str_of(area_paths[a]);
+        if (str_starts(rest, area) && str_starts(str_sub(rest, area.n, 1), STR("/"))) {
+            *ret_area = a;
+            return symkey_parse(str_sub(rest, area.n + 1, SIZE_MAX), ret, ERR_IGNORED);
+        }
     }
-    return str_starts(rest, STR("v1/")) &&
-           symkey_parse(str_sub(rest, strlen("v1/"), SIZE_MAX), ret, ERR_IGNORED);
+    return false;
 }
 
 /* What can be fetched cannot be posted to; everything else is unknown. */

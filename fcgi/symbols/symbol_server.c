@@ -17,6 +17,7 @@
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "fcgi/symbols/upstream.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
@@ -40,6 +41,10 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
             free(s);
             return false;
         }
+    if (!upstream_new(conf, &s->upstream, err)) {
+        free(s);
+        return false;
+    }
     struct err why = {0};
     if (!symstore_ensure_index(&s->store, &why)) /* names alone are found without it */
         log_event(LOG_WARN, "symbol_index_failed", "no index by debug id", LOG_E(&why));
@@ -57,6 +62,7 @@ void symbol_server_stop(void *app)
     struct symbol_server *s = app;
     missing_flush(s->missing, web_db(s->web), true);
     missing_free(s->missing);
+    upstream_free(s->upstream);
     free(s);
 }
 

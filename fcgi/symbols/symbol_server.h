@@ -1,6 +1,7 @@
 #ifndef SYMBOLS_SYMBOL_SERVER_H
 #define SYMBOLS_SYMBOL_SERVER_H
 
+#include "fcgi/symbols/upstream.h"
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symstore.h"
 #include "lib/web/web.h"
@@ -16,7 +17,8 @@ struct symbol_server {
     struct web_app *web;
     struct symstore store;
     const char *temp_dir, *public_url;
-    struct missing *missing; /* owned */
+    struct upstream *upstream; /* owned, or NULL */
+    struct missing *missing;   /* owned */
 };
 
 extern const struct route symbol_server_routes[];

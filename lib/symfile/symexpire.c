@@ -64,10 +64,10 @@ static bool check_clock(const struct symexpire *x, struct err *err)
                    days);
 }
 
-/* Regular files only: what is tried out goes by age. */
+/* What is tried out goes by age alone. */
 static bool is_in_use(const struct expiring *e, const struct symkey *key, bool was_downloaded)
 {
-    return e->area == SYMSTORE_REGULAR &&
+    return e->area != SYMSTORE_TRY &&
            (was_downloaded ||
             (e->x->store->cache_dir && symkey_is_of_module(key) &&
              symcache_used_s(e->x->store->cache_dir, key) * 1000000 >= e->used_since_us));
@@ -140,10 +140,12 @@ static bool expire_page(struct expiring *e, struct symexpire_counts *counts, boo
 static bool expire_area(const struct symexpire *x, enum symstore_area area,
                         struct symexpire_counts *counts, struct err *err)
 {
+    /* Of what can be fetched again the age is that of the last use. */
+    int keep_days = area == SYMSTORE_CACHE ? x->days[area] : x->keep_used_days;
     struct expiring e = {.x = x,
                          .area = area,
                          .before_us = x->now_us - x->days[area] * DAY_US,
-                         .used_since_us = x->now_us - x->keep_used_days * DAY_US};
+                         .used_since_us = x->now_us - keep_days * DAY_US};
     bool more = true, ok = true;
     while (ok && more) {
         arena_init(&e.arena, ARENA_MAX);

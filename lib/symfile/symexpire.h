@@ -8,7 +8,8 @@
  * symexpire - symbols that are too old disappear, and so does what the database remembers of them.
  *
  * Symbols of experimental builds go by age alone.  Regular ones stay as long as somebody uses them:
- * a crash that was walked with them, or a download.  Both are known to the hour and the day.
+ * a crash that was walked with them, or a download.  Both are known to the hour and the day.  Those
+ * of other servers go so many days after their last use.
  *
  * Errors     ERR_CONFLICT: the clock is not to be believed (nothing was stored, reported or logged
  *            in for a month); ERR_IO, ERR_UNAVAILABLE as store and database.  What was removed

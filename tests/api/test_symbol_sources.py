@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import BIN, free_port, wait_until  # noqa: E402
+from harness import BIN, Installation, free_port, wait_until  # noqa: E402
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 ID = "0123456789ABCDEF0123456789ABCDEF0"
@@ -370,3 +370,89 @@ def test_debuginfod_gives_names_and_lines(debuginfod, tmp_path):
     missing = "00" + build_id[2:]
     fetch(tmp_path, ["debuginfod+" + url], name="libz.so", debug_id=guid_of(missing), code=("libz.so", missing))
     assert answers(tmp_path, f"libz.so/{guid_of(missing)}") == [NOT_FOUND]
+
+
+# The same in an installation: downloads of the symbol server, and crashes.
+
+@pytest.fixture(scope="module")
+def behind():
+    """An installation and the server behind it."""
+    with Upstream() as server:
+        with Installation(SYMBOLS_UPSTREAM_URLS=server.url, SYMBOLS_UPSTREAM_RESERVED="on",
+                          PROCESSOR_SYMBOLS_WAIT_S="1") as datil:
+            yield datil, server
+        server.shutdown()
+
+
+def download(datil, path):
+    """What comes at the end; while it is being fetched, the server says so."""
+    answers = []
+
+    def is_there():
+        answers.append(datil.get(path))
+        return answers[-1].status != 503 or not answers[-1].headers["Retry-After"]
+    wait_until(is_there, what=path)
+    return answers[-1]
+
+
+def test_download_is_fetched_kept_and_served(behind):
+    datil, server = behind
+    server.pages[SYM] = later(0.8, lambda h: h.say(200, text()))
+    first = datil.get(SYM)
+    assert first.status == 503 and first.headers["Retry-After"], "nobody waits for long"
+    answer = download(datil, SYM)
+    assert answer.status == 302 and answer.headers["Location"].endswith(f"/symbols-files/cache/v1{SYM}")
+    assert text() in datil.get(f"/symbols-files/cache/v1{SYM}").body
+    assert datil.request("HEAD", SYM).status == 200
+    assert server.paths().count(SYM) == 1
+
+
+def test_download_that_nobody_has_is_asked_for_once(behind):
+    datil, server = behind
+    missing = f"/none/{ID}/none.sym"
+    assert download(datil, missing).status == 404
+    assert datil.get(missing).status == 404
+    assert server.paths().count(missing) == 1
+    assert datil.get(f"/none/{'0' * 33}/none.sym").status == 404
+    assert not any("0" * 33 in path for path in server.paths())
+
+
+def test_download_by_code_id(behind):
+    datil, server = behind
+    key = f"/xul.pdb/{OTHER}/xul.sym"
+    server.pages["/xul.dll/652DE0ED706D000/xul.sym"] = lambda h: h.say(302, Location=key)
+    server.pages[key] = lambda h: h.say(200, text("xul.pdb", OTHER))
+    answer = download(datil, "/xul.dll/652DE0ED706D000/xul.sym")
+    assert answer.status == 302 and answer.headers["Location"].endswith(key)
+    assert download(datil, key).headers["Location"].endswith(f"/symbols-files/cache/v1{key}")
+
+
+def test_other_files_are_where_they_are(behind):
+    datil, server = behind
+    path = f"/xul.pdb/{OTHER}/xul.pd_"
+    server.pages[path] = lambda h: h.say(200, b"MSCF")
+    for _ in range(2):
+        answer = datil.get(path)
+        assert answer.status == 302 and answer.headers["Location"] == server.url + path
+    assert [c for c, p, _ in server.asked if p == path] == ["HEAD"]
+    assert datil.get(f"/xul.pdb/{ID}/xul.pd_").status == 404
+
+
+def test_slow_server_does_not_hold_up_a_crash(behind):
+    datil, server = behind
+    folder = "linux_inline/BBA6FA10B8AAB33D00000000000000000/linux_inline.sym"
+    symbols = (DATA / "symbols" / folder).read_bytes()
+    go_on = threading.Event()
+    server.pages["/" + folder] = lambda h: (go_on.wait(20), h.say(200, symbols))
+    dump = (DATA / "minidumps/linux_inline.dmp").read_bytes()
+    crash = datil.wait_processed(datil.post(dump=dump))
+    module = next(m for m in crash["json_dump"]["modules"] if m["filename"] == "linux_inline")
+    assert module["missing_symbols"] and not crash["json_dump"]["crashing_thread"]["frames"][0]["function"]
+    go_on.set()
+    cached = Path(datil.var) / "symcache" / folder.rpartition("/")[0]
+    wait_until(lambda: cached.with_suffix(".csym").exists(), what="the symbols, fetched all the same")
+    crash = datil.wait_processed(datil.post(dump=dump))
+    assert any(f["function"] for f in crash["json_dump"]["crashing_thread"]["frames"])
+    module = next(m for m in crash["json_dump"]["modules"] if m["filename"] == "linux_inline")
+    assert module["loaded_symbols"] and module["symbol_url"] == f"{server.url}/{folder}"
+    assert server.paths().count("/" + folder) == 1
