@@ -7,6 +7,7 @@ directory and on a free port.
 
 Nothing here sleeps to wait: wait_until() polls a condition with a deadline.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -148,7 +149,8 @@ class Installation:
         """Gives what a test made below var to the user that the programs run as."""
         owner = (self.var / "spool").stat()
         for each in (path, *path.rglob("*")):
-            os.chown(each, owner.st_uid, owner.st_gid)
+            with contextlib.suppress(FileNotFoundError):  # a worker's temporary file
+                os.chown(each, owner.st_uid, owner.st_gid)
             each.chmod(0o750 if each.is_dir() else 0o640)
 
     def datil(self, *args, stdin=None, check=True):

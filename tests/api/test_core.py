@@ -233,19 +233,21 @@ def test_reprocess_by_search(datil):
     assert len(shown["processor_history"]) == 1
 
 
-def test_reprocess_by_a_search_of_more_than_its_window(datil):
-    """10,400 crashes, 10,100 of them of one date: more than a search shows (QUERY_WINDOW_MAX), at one
-    moment too.  Only those with a raw crash are queued: the first, one beyond the window, the last."""
-    hour_ago = (NOW - timedelta(hours=1)).isoformat(timespec="seconds")
-    many = [document(20000 + i, release_channel="manychannel") for i in range(10400)]
-    for doc in many[:300]:
-        doc["date_processed"] = hour_ago
+@pytest.mark.parametrize("page", [1, 7, 70, 1000])
+def test_reprocess_by_a_search_of_many_pages(datil, page):
+    """Twenty crashes of different seconds and fifty of one: pages of seven end within a date and
+    between two, and begin far behind the first crash of their date.  Only those with a raw crash are
+    queued, each once."""
+    channel = f"pages{page}"
+    many = [document(20000 + 100 * page + i, release_channel=channel) for i in range(70)]
+    for i, doc in enumerate(many[:20]):
+        doc["date_processed"] = (NOW - timedelta(hours=1, seconds=i)).isoformat(timespec="seconds")
     load(datil, *many)
-    wait_until(lambda: datil.search(release_channel="manychannel")["total"] == 10400, 60, "the index")
-    raw = {many[0]["uuid"], max(d["uuid"] for d in many[300:]), min(d["uuid"] for d in many[300:]), many[5000]["uuid"]}
+    wait_until(lambda: datil.search(release_channel=channel)["total"] == 70, 60, "the index")
+    raw = {d["uuid"] for d in many if d not in (many[3], many[40])}
     for crash in raw:
         put_raw(datil, crash)
-    said = datil.datil("reprocess", "--search", "release_channel=manychannel").stdout
+    said = datil.datil("reprocess", "--search", "release_channel=" + channel, "--page", str(page)).stdout
     assert said.startswith(f"{len(raw)} crashes queued")
 
 

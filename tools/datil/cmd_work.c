@@ -3,13 +3,14 @@
  * waits there.  They go behind newly received ones (QUEUE_REPROCESSING), so that a million of them
  * holds up nobody.
  *
- * A search is read page by page while crashes it finds are queued.  Pages come in the order of date
- * and crash id, and each begins at the date of the last hit, so that any number of crashes costs
- * the same for each page: an offset alone would have every page sort all that was read before it,
- * and ends at 10,000 (QUERY_WINDOW_MAX) where others ask.  The end of the search is the moment it
- * began: what comes in meanwhile, by being processed again too, is not read.  Where processing
- * changes what the search asked for, some crashes of one and the same date may be passed over; a
- * second call finds them.
+ * A search is read to its end before the first of its crashes is queued, since processing may
+ * change what the search asked for: a crash that no longer fits while later pages are read would
+ * move all behind it to places that were read already.  Ids take 37 MB for a million crashes.
+ *
+ * Pages come in the order of date and crash id, and each begins at the date of the last hit, so
+ * that any number of crashes costs the same for each page: an offset alone would have every page
+ * sort all that was read before it, and ends at 10,000 (QUERY_WINDOW_MAX) where others ask.  The
+ * end of the search is the moment it began: what comes in meanwhile is not read.
  */
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/crash/crash_id.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
@@ -31,10 +33,16 @@
 #include "tools/datil/app.h"
 
 /*
- * SEARCH_PAGE is what a search gives at most.  Two minutes for each, since nobody waits at a
- * browser.
+ * Two minutes for a page: a search of a whole year over a cold disk takes some, and nobody waits at
+ * a browser.  FAILED_SHOWN are more lines than anybody acts on one by one; `queue retry` without an
+ * id takes all.
  */
-enum { SEARCH_PAGE = 1000, SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
+enum { SEARCH_TIME_MS = 120000, FAILED_SHOWN = 100 };
+
+struct found_crash {
+    char id[CRASH_ID_SIZE];
+};
+typedef VEC(struct found_crash) found_vec;
 
 struct queue_batch {
     struct app *app;
@@ -52,10 +60,11 @@ static bool flush(struct queue_batch *b, struct err *err)
     return ok;
 }
 
+/* The id is borrowed until the batch is written. */
 static bool add_to_batch(struct queue_batch *b, const char *id, struct err *err)
 {
     b->entries[b->n++] = (struct ledger_entry){
-        .crash_id = arena_strdup(&b->app->arena, id),
+        .crash_id = id,
         .ruleset = b->ruleset,
         .queue = QUEUE_REPROCESSING,
     };
@@ -74,7 +83,7 @@ static bool add_ids(struct queue_batch *b, struct args ids, struct err *err)
             return err_set(err, ERR_INVALID, "'%.60s' is not a crash id", ids.v[i]);
         if (!store_exists(b->app->store, id, "raw_crash"))
             return err_set(err, ERR_NOT_FOUND, "there is no raw crash of %s", id);
-        if (!add_to_batch(b, id, err))
+        if (!add_to_batch(b, arena_strdup(&b->app->arena, id), err))
             return false;
     }
     return true;
@@ -84,7 +93,7 @@ static bool add_ids(struct queue_batch *b, struct args ids, struct err *err)
  * "product=Firefox&signature=~foo" and what makes a page of ids of it.  What the address says about
  * pages, columns and facets is dropped: only the conditions matter.
  */
-static bool parse_query(struct app *app, const char *text, struct search_query **ret,
+static bool parse_query(struct app *app, const char *text, int64_t page, struct search_query **ret,
                         struct err *err)
 {
     const struct search_context ctx = {.now_us = now_us(), .reader = PERM_PROTECTED};
@@ -102,8 +111,7 @@ static bool parse_query(struct app *app, const char *text, struct search_query *
     p.v[p.n++] = (struct search_param){STR("_columns"), STR("date")};
     p.v[p.n++] = (struct search_param){STR("_facets_size"), STR("0")};
     p.v[p.n++] = (struct search_param){STR("_sort"), STR("date")};
-    p.v[p.n++] =
-        (struct search_param){STR("_results_number"), str_of(db_int(&app->arena, SEARCH_PAGE))};
+    p.v[p.n++] = (struct search_param){STR("_results_number"), str_of(db_int(&app->arena, page))};
     if (search_parse(&app->arena, app->fields, &ctx, p, ret, &form_param, err))
         return true;
     return form_param ? err_wrap(err, "%s", form_param) : false;
@@ -124,26 +132,27 @@ static bool move_behind(struct search_query *q, const json_t *hit, struct err *e
     return true;
 }
 
-/* A crash whose raw crash is gone cannot be processed and is left out. */
-static bool add_hits(struct queue_batch *b, const json_t *hits, struct search_query *q,
-                     struct err *err)
+static bool take_page(found_vec *ids, const json_t *hits, struct search_query *q, struct err *err)
 {
     for (size_t i = 0; i < json_array_size(hits); i++) {
         const json_t *hit = json_array_get(hits, i);
-        const char *id = jget_str(hit, "uuid");
-        if (id && store_exists(b->app->store, id, "raw_crash") && !add_to_batch(b, id, err))
-            return false;
+        struct found_crash crash;
+        if (!crash_id_parse(str_of(jget_str(hit, "uuid")), crash.id))
+            return err_set(err, ERR_INTERNAL, "a hit without a crash id");
+        VEC_PUSH(ids, crash);
         if (!move_behind(q, hit, err))
             return false;
     }
     return true;
 }
 
-static bool add_search(struct queue_batch *b, const char *text, struct err *err)
+/* The ids of all crashes that the search finds. */
+static bool read_search(struct app *app, const char *text, int64_t page, found_vec *ids,
+                        struct err *err)
 {
     struct search_query *q;
     size_t got;
-    if (!app_reader(b->app, err) || !parse_query(b->app, text, &q, err))
+    if (!app_reader(app, err) || !parse_query(app, text, page, &q, err))
         return err_wrap(err, "search");
     do {
         const struct search_context ctx = {
@@ -152,13 +161,23 @@ static bool add_search(struct queue_batch *b, const char *text, struct err *err)
             .deadline_ms = mono_ms() + SEARCH_TIME_MS,
         };
         json_auto_t *answer = NULL;
-        if (!search_run(b->app->reader, &ctx, q, &answer, err))
+        if (!search_run(app->reader, &ctx, q, &answer, err))
             return err_wrap(err, "search");
         const json_t *hits = jget_arr(answer, "hits");
         got = json_array_size(hits);
-        if (!add_hits(b, hits, q, err))
+        if (!take_page(ids, hits, q, err))
             return false;
-    } while (got == SEARCH_PAGE);
+    } while (got == (size_t)page);
+    return true;
+}
+
+/* A crash whose raw crash is gone cannot be processed and is left out. */
+static bool add_found(struct queue_batch *b, const found_vec *ids, struct err *err)
+{
+    for (size_t i = 0; i < ids->n; i++)
+        if (store_exists(b->app->store, ids->v[i].id, "raw_crash") &&
+            !add_to_batch(b, ids->v[i].id, err))
+            return false;
     return true;
 }
 
@@ -180,7 +199,11 @@ static bool audit_reprocess(struct app *app, struct args ids, size_t total, bool
 static bool run_reprocess(struct app *app, struct args args, struct err *err)
 {
     const char *search = NULL, *ruleset = "default";
-    const struct opt opts[] = {{"--search", OPT_TEXT, &search}, {"--ruleset", OPT_TEXT, &ruleset}};
+    int64_t page = QUERY_HITS_MAX;
+    struct opt_range page_range = {&page, 1, QUERY_HITS_MAX};
+    const struct opt opts[] = {{"--search", OPT_TEXT, &search},
+                               {"--ruleset", OPT_TEXT, &ruleset},
+                               {"--page", OPT_RANGE, &page_range}};
     if (!OPTS_PARSE(opts, &args, 0, -1, err))
         return false;
     if (!search && args.n == 0)
@@ -190,8 +213,11 @@ static bool run_reprocess(struct app *app, struct args args, struct err *err)
     struct queue_batch *b = arena_alloc(&app->arena, sizeof *b);
     b->app = app;
     b->ruleset = ruleset;
-    bool ok = add_ids(b, args, err) && (!search || add_search(b, search, err)) && flush(b, err) &&
+    found_vec found = {0};
+    bool ok = (!search || read_search(app, search, page, &found, err)) && add_ids(b, args, err) &&
+              add_found(b, &found, err) && flush(b, err) &&
               audit_reprocess(app, args, b->total, search != NULL, ruleset, err);
+    VEC_RELEASE(&found);
     printf("%zu crashes queued for processing\n", b->total);
     return ok;
 }
@@ -267,10 +293,10 @@ static bool run_queue_retry(struct app *app, struct args args, struct err *err)
 }
 
 const struct command work_commands[] = {
-    {"reprocess", "ID…|--search QUERY [--ruleset NAME]",
+    {"reprocess", "ID…|--search QUERY [--ruleset NAME] [--page N]",
      "Queues crashes for processing again.\n"
      "QUERY is what stands behind the question mark of a Super Search page, such as\n"
-     "'product=Firefox&signature=~oom&date=>=2026-01-01'.",
+     "'product=Firefox&signature=~oom&date=>=2026-01-01'.  It is read N crashes at a time (1000).",
      run_reprocess},
     {"queue", "", "Shows what waits, what is in work and what has failed.", run_queue},
     {"queue failed", "", "Lists crashes that failed for good, with the class of the error.",
