@@ -22,6 +22,7 @@ int main(int argc, char **argv)
         .uses_db = true,
         .inactive_text = "API Token matched but user not active",
         .error_body = symbol_server_error,
+        .stand_in_error_body = symbol_server_json_error,
     };
     return web_main(&program, argc, argv);
 }

@@ -77,10 +77,8 @@ int symbol_server_tick(void *app)
  * On a page it is a page.  Elsewhere an error of 404 names the path, and a 405 the method, in the
  * words of Tecken.  Both come from strangers, hence the clean-up: JSON has to be valid UTF-8.
  */
-bool symbol_server_error(struct req *req, int status, const struct err *err)
+bool symbol_server_json_error(struct req *req, int status, const struct err *err)
 {
-    if (req_route_flags(req) & ROUTE_PAGE && site_wants_page(req))
-        return site_error_page(req, status, err);
     struct arena *a = req_arena(req);
     struct str path = utf8_clean(a, req_path(req));
     struct str message = utf8_clean(a, str_of(err->msg));
@@ -94,6 +92,13 @@ bool symbol_server_error(struct req *req, int status, const struct err *err)
     if (status == 404 && !(req_route_flags(req) & ROUTE_API)) /* there, an object is missing */
         json_object_set_new(body, "path", json_stringn(path.p, path.n));
     return body && resp_json(req, status, body, &(struct err){0});
+}
+
+bool symbol_server_error(struct req *req, int status, const struct err *err)
+{
+    if (req_route_flags(req) & ROUTE_PAGE && site_wants_page(req))
+        return site_error_page(req, status, err);
+    return symbol_server_json_error(req, status, err);
 }
 
 /*

@@ -29,6 +29,8 @@ void symbol_server_stop(void *app);
 int symbol_server_tick(void *app); /* writes down missing symbols when they are due */
 /* {"error": …}, what clients of this program read. */
 bool symbol_server_error(struct req *req, int status, const struct err *err);
+bool symbol_server_json_error(struct req *req, int status,
+                              const struct err *err); /* for everybody */
 
 web_handler upload_post;
 web_handler upload_v2_post;

@@ -5,6 +5,7 @@
  *
  * This file is about the announcement alone; upload_session.c is where the bytes come in.
  */
+#include "fcgi/symbols/announcement.h"
 #include "fcgi/symbols/upload.h"
 
 #include "lib/base/arena.h"
@@ -15,7 +16,6 @@
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
-#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/symfile/symstore.h"
@@ -30,231 +30,191 @@ enum {
 
 enum action { ACTION_ERROR, ACTION_SKIP, ACTION_UPLOAD };
 
-struct announced {
-    struct str key_text; /* as the client wrote it */
-    struct str md5;
-    uint64_t size;
-    struct symkey key; /* unless ACTION_ERROR */
+/* What the client is told about one file. */
+struct verdict {
     enum action action;
     const char *problem;
     const struct symsession_file *session; /* ACTION_UPLOAD */
 };
 
-struct announcement {
+struct announced_upload {
     struct req *req;
     struct symbol_server *symbols;
     struct arena *arena;
     enum symstore_area area;
-    struct announced *files;
-    size_t n;
+    struct announcement said;
+    struct verdict *verdicts; /* one for each file */
     struct symsession_file *sessions;
     size_t session_count;
     const char *id; /* of the row */
     int64_t created_us;
 };
 
-/* Extra members are for later versions of the protocol. */
-static bool read_file(const json_t *item, struct announced *ret)
+/* What can be said without a look at the store. */
+static void judge(struct announced_upload *u)
 {
-    struct announced f = {.key_text = jget_strn(item, "key"), .md5 = jget_strn(item, "md5_hash")};
-    int64_t size;
-    if (!json_is_object(item) || !f.key_text.p || !f.md5.p || !jget_int(item, "size", &size) ||
-        size < 0)
-        return false;
-    f.size = (uint64_t)size;
-    *ret = f;
-    return true;
-}
-
-static bool read_body(struct announcement *n, json_t **ret_body, struct err *err)
-{
-    struct str text;
-    if (!req_body(n->req, BODY_MAX, &text, err))
-        return false;
-    json_auto_t *body = jparse(text, BODY_MAX, ERR_IGNORED);
-    json_t *files = jget_arr(body, "files"); /* borrowed */
-    if (!files)
-        return err_set(err, ERR_INVALID, "malformed JSON request body");
-    n->n = json_array_size(files);
-    if (n->n > (size_t)conf_int(req_conf(n->req), CONF_UPLOAD_V2_MAX_FILES_PER_REQUEST))
-        return err_set(err, ERR_INVALID, "too many files");
-    n->files = arena_array(n->arena, n->n + 1, sizeof *n->files);
-    for (size_t i = 0; i < n->n; i++)
-        if (!read_file(json_array_get(files, i), &n->files[i]))
-            return err_set(err, ERR_INVALID, "malformed JSON request body");
-    *ret_body = TAKE(body);
-    return true;
-}
-
-static bool is_md5(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (hex_digit(s.p[i]) < 0 || (s.p[i] >= 'A' && s.p[i] <= 'F'))
-            return false;
-    return s.n == MD5_HEX;
-}
-
-/* What can be said about a file alone. */
-static void judge(const struct announcement *n, struct announced *f)
-{
-    const char *snippets = conf_text(req_conf(n->req), CONF_DISALLOWED_SYMBOLS_SNIPPETS);
-    struct str snippet;
-    f->action = ACTION_UPLOAD;
-    if (!symkey_parse(f->key_text, &f->key, ERR_IGNORED))
-        f->problem = "invalid key";
-    else if (!is_md5(f->md5))
-        f->problem = "invalid MD5 hex digest";
-    else if (symzip_has_snippet(f->key_text, str_of(snippets), &snippet))
-        f->problem = arena_printf(n->arena,
-                                  "the key contains the snippet '" STR_FMT "' which is not allowed",
-                                  STR_ARG(snippet));
-    else if (f->size > SYMBYTES_MAX)
-        f->problem = "the file is too large";
-    if (f->problem)
-        f->action = ACTION_ERROR;
+    struct str snippets = str_of(conf_text(req_conf(u->req), CONF_DISALLOWED_SYMBOLS_SNIPPETS));
+    u->verdicts = arena_array(u->arena, u->said.n + 1, sizeof *u->verdicts);
+    for (size_t i = 0; i < u->said.n; i++) {
+        const struct announced_file *f = &u->said.files[i];
+        struct verdict *v = &u->verdicts[i];
+        struct str snippet;
+        *v = (struct verdict){.action = ACTION_UPLOAD, .problem = f->problem};
+        if (!v->problem && symzip_has_snippet(f->key_text, snippets, &snippet))
+            v->problem = arena_printf(
+                u->arena, "the key contains the snippet '" STR_FMT "' which is not allowed",
+                STR_ARG(snippet));
+        if (v->problem)
+            v->action = ACTION_ERROR;
+    }
 }
 
 /* The rows tell; the file is looked for as well, since a store may have been tidied by hand. */
-static bool is_stored(const struct announcement *n, const struct announced *f)
+static bool is_stored(const struct announced_upload *u, size_t i)
 {
-    return f->action == ACTION_UPLOAD && symstore_has(&n->symbols->store, n->area, &f->key);
+    return u->verdicts[i].action == ACTION_UPLOAD &&
+           symstore_has(&u->symbols->store, u->area, &u->said.files[i].key);
 }
 
-static bool find_stored(struct announcement *n, struct err *err)
+static bool find_stored(struct announced_upload *u, struct err *err)
 {
-    struct arena *a = n->arena;
-    struct strs keys = {.v = arena_array(a, n->n + 1, sizeof(struct str)), .n = n->n};
-    struct strs sizes = {.v = arena_array(a, n->n + 1, sizeof(struct str)), .n = n->n};
-    struct strs md5s = {.v = arena_array(a, n->n + 1, sizeof(struct str)), .n = n->n};
+    struct arena *a = u->arena;
+    struct strs keys = {.v = arena_array(a, u->said.n + 1, sizeof(struct str)), .n = u->said.n};
+    struct strs sizes = {.v = arena_array(a, u->said.n + 1, sizeof(struct str)), .n = u->said.n};
+    struct strs md5s = {.v = arena_array(a, u->said.n + 1, sizeof(struct str)), .n = u->said.n};
     DB_ROWS rows = {0};
-    for (size_t i = 0; i < n->n; i++) {
+    for (size_t i = 0; i < u->said.n; i++) {
         char key[SYMKEY_MAX + 1] = "";
-        if (n->files[i].action == ACTION_UPLOAD)
-            symkey_text(&n->files[i].key, key);
+        if (u->verdicts[i].action == ACTION_UPLOAD)
+            symkey_text(&u->said.files[i].key, key);
         keys.v[i] = str_of(arena_strdup(a, key));
-        sizes.v[i] = str_of(db_int(a, (int64_t)n->files[i].size));
-        md5s.v[i] = n->files[i].action == ACTION_UPLOAD ? n->files[i].md5 : STR("");
+        sizes.v[i] = str_of(db_int(a, (int64_t)u->said.files[i].size));
+        md5s.v[i] = u->verdicts[i].action == ACTION_UPLOAD ? u->said.files[i].md5 : STR("");
     }
-    if (!DB_RUN(req_db(n->req), &q_symbol_object_same, &rows, err, db_text_array(a, keys),
-                db_text_array(a, sizes), db_text_array(a, md5s), db_bool(n->area == SYMSTORE_TRY)))
+    if (!DB_RUN(req_db(u->req), &q_symbol_object_same, &rows, err, db_text_array(a, keys),
+                db_text_array(a, sizes), db_text_array(a, md5s), db_bool(u->area == SYMSTORE_TRY)))
         return err_wrap(err, "looking for files of an upload");
     for (int i = 0; i < rows.count; i++) {
         int64_t at = db_col_int(&rows, i, Q_SYMBOL_OBJECT_SAME_COL_AT, 0) - 1;
-        if (at >= 0 && at < (int64_t)n->n && is_stored(n, &n->files[at]))
-            n->files[at].action = ACTION_SKIP;
+        if (at >= 0 && at < (int64_t)u->said.n && is_stored(u, (size_t)at))
+            u->verdicts[at].action = ACTION_SKIP;
     }
     return true;
 }
 
-static void list_sessions(struct announcement *n)
+static void list_sessions(struct announced_upload *u)
 {
-    n->sessions = arena_array(n->arena, n->n + 1, sizeof *n->sessions);
-    for (size_t i = 0; i < n->n; i++) {
-        struct announced *f = &n->files[i];
-        if (f->action != ACTION_UPLOAD)
+    u->sessions = arena_array(u->arena, u->said.n + 1, sizeof *u->sessions);
+    for (size_t i = 0; i < u->said.n; i++) {
+        const struct announced_file *f = &u->said.files[i];
+        if (u->verdicts[i].action != ACTION_UPLOAD)
             continue;
-        struct symsession_file *s = &n->sessions[n->session_count++];
+        struct symsession_file *s = &u->sessions[u->session_count++];
         *s = (struct symsession_file){.key = f->key, .size = f->size};
         memcpy(s->md5, f->md5.p, MD5_HEX);
-        f->session = s;
+        u->verdicts[i].session = s;
     }
 }
 
 /* As for archives, so that the same files are found whatever way they came. */
-static const char *content_hash(const struct announcement *n, uint64_t *ret_bytes)
+static const char *content_hash(const struct announced_upload *u, uint64_t *ret_bytes)
 {
-    struct upload_entry *entries = arena_array(n->arena, n->n + 1, sizeof *entries);
+    struct upload_entry *entries = arena_array(u->arena, u->said.n + 1, sizeof *entries);
     size_t valid = 0;
     *ret_bytes = 0;
-    for (size_t i = 0; i < n->n; i++) {
-        const struct announced *f = &n->files[i];
-        if (f->action == ACTION_ERROR)
+    for (size_t i = 0; i < u->said.n; i++) {
+        const struct announced_file *f = &u->said.files[i];
+        if (u->verdicts[i].action == ACTION_ERROR)
             continue;
         entries[valid++] =
-            (struct upload_entry){.name = str_adup(n->arena, f->key_text), .size = f->size};
+            (struct upload_entry){.name = str_adup(u->arena, f->key_text), .size = f->size};
         *ret_bytes += f->size;
     }
-    return upload_content_hash(n->arena, entries, valid);
+    return upload_content_hash(u->arena, entries, valid);
 }
 
-static struct strs skipped_keys(const struct announcement *n)
+static struct strs skipped_keys(const struct announced_upload *u)
 {
-    struct strs keys = {.v = arena_array(n->arena, n->n + 1, sizeof(struct str))};
-    for (size_t i = 0; i < n->n; i++)
-        if (n->files[i].action == ACTION_SKIP)
-            keys.v[keys.n++] = n->files[i].key_text;
+    struct strs keys = {.v = arena_array(u->arena, u->said.n + 1, sizeof(struct str))};
+    for (size_t i = 0; i < u->said.n; i++)
+        if (u->verdicts[i].action == ACTION_SKIP)
+            keys.v[keys.n++] = u->said.files[i].key_text;
     return keys;
 }
 
 /* An upload of which nothing has to come is complete at once. */
 static bool add_rows(struct db *db, void *arg, struct err *err)
 {
-    struct announcement *n = arg;
-    struct arena *a = n->arena;
+    struct announced_upload *u = arg;
+    struct arena *a = u->arena;
     uint64_t bytes;
-    const char *hash = content_hash(n, &bytes);
-    const char *skipped = db_text_array(a, skipped_keys(n));
+    const char *hash = content_hash(u, &bytes);
+    const char *skipped = db_text_array(a, skipped_keys(u));
     DB_ROWS rows = {0};
-    if (!DB_RUN(db, &q_symbol_upload_add, &rows, err, db_int(a, req_user(n->req)->id), "",
-                db_int(a, (int64_t)bytes), hash, db_bool(n->area == SYMSTORE_TRY), "2", NULL, "{}"))
+    if (!DB_RUN(db, &q_symbol_upload_add, &rows, err, db_int(a, req_user(u->req)->id), "",
+                db_int(a, (int64_t)bytes), hash, db_bool(u->area == SYMSTORE_TRY), "2", NULL, "{}"))
         return err_wrap(err, "recording an upload");
-    n->id = arena_strdup(a, db_col(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_ID));
-    n->created_us = db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_CREATED_US, 0);
-    return DB_EXEC(db, &q_symbol_upload_skips, err, n->id, skipped) &&
-           symsession_add(db, n->id, n->area, n->sessions, n->session_count, err) &&
-           DB_EXEC(db, &q_symbol_upload_complete_if_done, err, n->id);
+    u->id = arena_strdup(a, db_col(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_ID));
+    u->created_us = db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_CREATED_US, 0);
+    return DB_EXEC(db, &q_symbol_upload_skips, err, u->id, skipped) &&
+           symsession_add(db, u->id, u->area, u->sessions, u->session_count, err) &&
+           DB_EXEC(db, &q_symbol_upload_complete_if_done, err, u->id);
 }
 
-static json_t *action_json(const struct announcement *n, const struct announced *f)
+static json_t *action_json(const struct announced_upload *u, size_t i)
 {
-    const char *base = conf_text(req_conf(n->req), CONF_SYMBOLS_URL);
-    if (f->action == ACTION_ERROR)
-        return json_pack("{s:s, s:s}", "type", "error", "msg", f->problem);
-    if (f->action == ACTION_SKIP)
+    const struct verdict *v = &u->verdicts[i];
+    const char *base = conf_text(req_conf(u->req), CONF_SYMBOLS_URL);
+    if (v->action == ACTION_ERROR)
+        return json_pack("{s:s, s:s}", "type", "error", "msg", v->problem);
+    if (v->action == ACTION_SKIP)
         return json_pack("{s:s}", "type", "skip");
     return json_pack("{s:s, s:s, s:s?}", "type", "upload", "url",
-                     arena_printf(n->arena, "%s/upload/session/%s",
-                                  *base ? base : req_base_url(n->req), f->session->id),
-                     "content_encoding", symsession_wants_gzip(&f->key) ? "gzip" : NULL);
+                     arena_printf(u->arena, "%s/upload/session/%s",
+                                  *base ? base : req_base_url(u->req), v->session->id),
+                     "content_encoding",
+                     symsession_wants_gzip(&u->said.files[i].key) ? "gzip" : NULL);
 }
 
-static bool answer(struct announcement *n, struct err *err)
+static bool answer(struct announced_upload *u, struct err *err)
 {
     int64_t id = 0;
-    str_to_i64(str_of(n->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
+    str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
     json_auto_t *files = json_array();
-    for (size_t i = 0; i < n->n; i++) {
-        json_t *file = json_pack("{s:o, s:o}", "key", jtext(n->files[i].key_text), "action",
-                                 action_json(n, &n->files[i]));
+    for (size_t i = 0; i < u->said.n; i++) {
+        json_t *file = json_pack("{s:o, s:o}", "key", jtext(u->said.files[i].key_text), "action",
+                                 action_json(u, i));
         if (json_array_append_new(files, file) != 0) /* takes file, and refuses NULL */
             return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     }
     json_auto_t *body = json_pack("{s:I, s:I, s:s, s:b, s:s, s:O}", "id", (json_int_t)id,
-                                  "created_at", (json_int_t)(n->created_us / 1000000), "user",
-                                  req_user(n->req)->email, "try_symbols", n->area == SYMSTORE_TRY,
+                                  "created_at", (json_int_t)(u->created_us / 1000000), "user",
+                                  req_user(u->req)->email, "try_symbols", u->area == SYMSTORE_TRY,
                                   "upload_protocol", "gcs-resumable", "files", files);
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
-    return resp_json(n->req, 201, body, err);
+    return resp_json(u->req, 201, body, err);
 }
 
 bool upload_v2_post(struct req *req, struct err *err)
 {
     struct symbol_server *s = req_app(req);
-    struct announcement n = {.req = req, .symbols = s, .arena = req_arena(req)};
-    json_auto_t *body = NULL; /* the texts of n.files are borrowed from it */
-    if (!upload_check_user(req, err) || !read_body(&n, &body, err))
+    struct announced_upload u = {.req = req, .symbols = s, .arena = req_arena(req)};
+    size_t most = (size_t)conf_int(req_conf(req), CONF_UPLOAD_V2_MAX_FILES_PER_REQUEST);
+    json_auto_t *tree = NULL; /* the texts of u.said are borrowed from it */
+    struct str body;
+    if (!upload_check_user(req, err) || !req_body(req, BODY_MAX, &body, err) ||
+        !announcement_parse(u.arena, body, most, &u.said, &tree, err))
         return false;
-    n.area = upload_default_area(req);
-    for (size_t i = 0; i < n.n; i++)
-        judge(&n, &n.files[i]);
-    if (!symsession_forget(req_db(req), s->store.dir, err) || !find_stored(&n, err))
+    u.area = upload_default_area(req);
+    judge(&u);
+    if (!symsession_forget(req_db(req), s->store.dir, err) || !find_stored(&u, err))
         return false;
-    list_sessions(&n);
-    if (!db_tx(req_db(req), add_rows, &n, err))
+    list_sessions(&u);
+    if (!db_tx(req_db(req), add_rows, &u, err))
         return false;
     log_event(LOG_INFO, "symbols_announced", "files of symbols will come",
-              LOG_S("request_id", req_id(req)), LOG_S("upload_id", n.id),
-              LOG_I("files", (int64_t)n.session_count));
-    return answer(&n, err);
+              LOG_S("request_id", req_id(req)), LOG_S("upload_id", u.id),
+              LOG_I("files", (int64_t)u.session_count));
+    return answer(&u, err);
 }

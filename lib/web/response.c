@@ -234,9 +234,10 @@ bool resp_error(struct req *r, int status, const struct err *err)
     const char *message = public_message(status, err);
     snprintf(passed.msg, sizeof passed.msg, "%s", message);
     /* Pages are made with what a worker has; a stand-in has nothing. */
-    bool can_format = !r->web->is_stand_in || !r->web->program->template_dir;
-    if (can_format && r->web->program->error_body &&
-        r->web->program->error_body(r, status, &passed))
+    const struct web_program *p = r->web->program;
+    web_error_body *format =
+        r->web->is_stand_in && p->template_dir ? p->stand_in_error_body : p->error_body;
+    if (format && format(r, status, &passed))
         return true;
     if (r->route && r->route->flags & ROUTE_API)
         return error_json(r, status, message, ERR_IGNORED);

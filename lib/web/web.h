@@ -67,6 +67,8 @@ struct route {
     const char *doc;                        /* one line for the generated API reference */
 };
 
+typedef bool web_error_body(struct req *req, int status, const struct err *err);
+
 struct web_program {
     const char *name;           /* "datil-webapp": log name, socket $DATIL_RUN/web/<name>.sock */
     enum conf_name workers_key; /* the number of workers */
@@ -101,7 +103,9 @@ struct web_program {
     void *arg; /* web_arg() in every worker: what was made before they were forked */
     /* Formats an error for this program's clients; NULL or false: the default (page or JSON).
      * err->msg is what the client may read: for 500 and above only the name of the status. */
-    bool (*error_body)(struct req *req, int status, const struct err *err);
+    web_error_body *error_body;
+    /* The same without templates, while no worker is up; for programs that have some. */
+    web_error_body *stand_in_error_body;
 };
 
 /* The whole life of a program: options (--help, --help-config, --version), configuration, log,
