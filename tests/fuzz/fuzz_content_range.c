@@ -1,4 +1,5 @@
-/* Content-Range of a piece: an accepted one is a piece of its file and of exactly the body's length. */
+/* Content-Range of a piece: an accepted one is a piece of its file and of exactly the body's
+ * length. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
