@@ -151,7 +151,7 @@ class Installation:
         for each in (path, *path.rglob("*")):
             with contextlib.suppress(FileNotFoundError):  # a worker's temporary file
                 os.chown(each, owner.st_uid, owner.st_gid)
-            each.chmod(0o750 if each.is_dir() else 0o640)
+                each.chmod(0o750 if each.is_dir() else 0o640)
 
     def datil(self, *args, stdin=None, check=True):
         done = subprocess.run([str(BIN / "datil"), *map(str, args)], env=self.env, text=True, input=stdin,
