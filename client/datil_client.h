@@ -48,6 +48,11 @@ struct datil_client_options {
     bool send_environment;    /* environment, too: people keep tokens there */
 };
 
+/*
+ * With their zeros a name has 64 bytes, as Crashpad's have, and a value 4 KiB.  Each annotation
+ * keeps two values (client/annotations.h), so the 128 of them are 1 MiB of shared memory, of which
+ * the kernel gives a program only the pages that it writes.
+ */
 enum {
     DATIL_CLIENT_KEY_MAX = 63,     /* bytes of an annotation's name */
     DATIL_CLIENT_VALUE_MAX = 4095, /* bytes of its value; longer ones are cut at a character */

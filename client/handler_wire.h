@@ -22,7 +22,7 @@ enum {
     WIRE_MAGIC = 0x52494457, /* "WDIR" */
     WIRE_SOCKET_FD = 3,      /* in the handler process */
     WIRE_ANNOTATIONS_FD = 4,
-    WIRE_CHANNEL_SIZE = 48, /* name of the second door, with its zero */
+    WIRE_CHANNEL_SIZE = 48, /* name of the second door: "datil-client-", 32 digits and a zero */
 };
 
 enum wire_kind {

@@ -24,7 +24,7 @@
 /*
  * The handler says hello as soon as it runs; ten seconds are for a machine that is busy with other
  * things.  16 random bytes make a name in the abstract namespace of sockets that nobody else has by
- * chance.
+ * chance.  The command line of a handler has ten words at most.
  */
 enum { HELLO_TIMEOUT_MS = 10000, ARGUMENTS_MAX = 16, CHANNEL_RANDOM = 16 };
 

@@ -12,6 +12,7 @@
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 
+/* With an address in each a line has some 150 bytes, so this is room for 400,000 builds. */
 enum { CSV_BYTES_MAX = 64 << 20, FIELDS = 7 };
 enum field { PRODUCT, CHANNEL, MAJOR, RELEASE, VERSION, BUILD, URL };
 

@@ -22,6 +22,11 @@
 #include "processor/offline.h"
 #include "processor/worker.h"
 
+/*
+ * EXIT_USAGE is what shells and getopt programs use.  A folder of symbols is searched for every
+ * module of every dump, so sixteen are many.  Each worker has a connection
+ * to PostgreSQL, which takes 100 unless it is told otherwise: WORKERS_MAX is well above that.
+ */
 enum { EXIT_USAGE = 2, SYMBOL_DIRS_MAX = 16, WORKERS_MAX = 256 };
 
 static const char usage[] =

@@ -28,8 +28,11 @@
 #include "processor/job.h"
 #include "processor/setup.h"
 
-/* The id of a crash that has none; only its date matters, and that is the last six digits. */
+/* Twice the names that the collector gives to files of a report (DUMP_NAME_MAX), with their zero.
+ */
 enum { NAME_MAX_BYTES = 64 };
+
+/* The id of a crash that has none; only its date matters, and that is the last six digits. */
 static const char no_id[] = "00000000-0000-4000-8000-000000000101";
 
 /* Keys are sorted and all is ASCII, so that outputs can be compared with diff. */

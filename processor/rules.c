@@ -136,7 +136,7 @@ static const struct rule *find_rule(struct str name)
 
 void job_note(struct job *job, const char *fmt, ...)
 {
-    enum { NOTE_BYTES_MAX = 4096 };
+    enum { NOTE_BYTES_MAX = 4096 }; /* the longest that a rule writes quotes a few short values */
     STRBUF_AUTO text = {0};
     va_list ap;
     sb_init(&text, NOTE_BYTES_MAX);

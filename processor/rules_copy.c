@@ -14,7 +14,10 @@
  * what type.
  */
 
-/* What notes may show of a value: a few printable characters in lower case. */
+/*
+ * What notes may show of a value: a few printable characters in lower case.  Twenty are enough to
+ * tell "yes" or "maybe" from a number or a sentence, and too few to carry a person's data out.
+ */
 enum { SHOWN_CHARS_MAX = 20 };
 
 static const char *shown(struct str s, char out[SHOWN_CHARS_MAX + 1])

@@ -348,7 +348,7 @@ bool soft_errors_applies(const struct job *job)
 bool soft_errors_act(struct job *job, struct err *err)
 {
     (void)err;
-    enum { SHOWN_CHARS_MAX = 4096 };
+    enum { SHOWN_CHARS_MAX = 4096 }; /* a screen of text; the dump has all of it */
     size_t n;
     FREE_LATER char *text = jdump(json_object_get(job_json_dump(job), "soft_errors"), &n);
     struct str all = str_n(text, n);

@@ -17,8 +17,8 @@
 static const char report_dump[] = "memory_report";
 
 enum {
-    PACKED_BYTES_MAX = 64 << 20,
-    REPORT_BYTES_MAX = 20 << 20,
+    PACKED_BYTES_MAX = 64 << 20,   /* more than a collector takes in a whole report (25 MiB) */
+    REPORT_BYTES_MAX = 20 << 20,   /* part of a public text: "(max: 20971520)" */
     COUNTED_BYTES_MAX = 256 << 20, /* a bomb is not unpacked any further to tell its size */
 };
 

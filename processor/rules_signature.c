@@ -40,7 +40,7 @@ bool report_type_act(struct job *job, struct err *err)
 /* One text of many lines: that is how the debug log has always been stored. */
 static json_t *joined(const json_t *lines)
 {
-    enum { DEBUG_BYTES_MAX = 1 << 20 };
+    enum { DEBUG_BYTES_MAX = 1 << 20 }; /* a line for each frame of a stack: some 50 KB */
     STRBUF_AUTO text = {0};
     sb_init(&text, DEBUG_BYTES_MAX);
     for (size_t i = 0; i < json_array_size(lines); i++) {

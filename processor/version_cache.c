@@ -23,11 +23,11 @@
 #include "queries.h"
 
 enum {
-    SLOTS = 4096, /* direct-mapped: a newer key takes the slot of an older one */
-    KEY_MAX = 300,
+    SLOTS = 4096,  /* four builds a day of ten products for a hundred days, 24 bytes each */
+    KEY_MAX = 300, /* product (100 bytes), channel and build id of 14 digits */
     FOUND_MS = 24 * 3600 * 1000,
     EMPTY_MS = 30 * 60 * 1000,
-    ARENA_BYTES_MAX = 1 << 16,
+    ARENA_BYTES_MAX = 1 << 16, /* the parameters of one statement: the parts of a key */
 };
 
 struct version_slot {

@@ -17,6 +17,9 @@
  *            somebody else.  Whoever stays is one descriptor until a request with the right key is
  *            there; who comes when all places are taken gets the place of the first.
  * Ownership  The descriptor in a request belongs to whoever received it.
+ * Limits     A program has a few processes that crash at once (BACKLOG of door.c);
+ * DOOR_VISITORS_MAX is twice that, so that a stranger's connections have to come fast to push one
+ * out.
  */
 enum { DOOR_VISITORS_MAX = 16, DOOR_POLLS = 1 + DOOR_VISITORS_MAX };
 

@@ -23,12 +23,13 @@ struct dump_request {
 
 enum {
     DUMP_BYTES_MAX = 24 << 20, /* what a collector takes by default, less the annotations */
-    DUMP_STACK_MAX = 1 << 20,  /* of the thread in question; usually it may grow to 8 MiB */
-    /* Of any other thread.  What it is waiting in takes a few KiB; see dump_stack_budget. */
+    /* Of the thread in question: an eighth of what Linux lets it grow to (ulimit -s, 8 MiB). */
+    DUMP_STACK_MAX = 1 << 20,
+    /* Of any other: 256 bytes for each frame that a walk shows of it (WALK_FRAMES_DEFAULT). */
     DUMP_OTHER_STACK_MAX = 256 << 10,
     DUMP_STACKS_MAX = 14 << 20, /* of all threads: the one in question and 52 whole others */
     DUMP_SHORT_STACK = 8 << 10, /* the innermost calls: all that is kept of later threads */
-    DUMP_CODE_BYTES = 256,      /* around the instruction that crashed */
+    DUMP_CODE_BYTES = 256, /* around the instruction that crashed, as Breakpad's (kIPMemorySize) */
 };
 
 /*

@@ -109,6 +109,11 @@ static void write_misc_info(struct writer *w, const struct target *t)
 /*
  * Files of the system, as they are.  Command line and environment only for those who
  * asked: people keep passwords and tokens there.
+ *
+ * The sizes are several times what these files have: /proc/cpuinfo has 1.5 KB for each processor
+ * (all say the same, and a cut after the fortieth loses nothing), status and limits 1.5 KB, auxv
+ * twenty pairs of 16 bytes.  Arguments and environment may have 2 MiB (execve); 32 KiB of them are
+ * shown.
  */
 static const struct text_stream {
     uint32_t type;

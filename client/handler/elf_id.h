@@ -11,6 +11,9 @@
  *
  * Trust      The bytes are hostile.  The answer to any input is a value or an error.
  * Ownership  Borrows the bytes; allocates nothing.
+ * Limits     Linkers write about a dozen segments.  ELF_HEADERS_BYTES hold the ELF header and twice
+ *            ELF_SEGMENTS_MAX program headers of 56 bytes.  A build id has 20 bytes (SHA-1), unless
+ *            somebody gave another one to the linker (--build-id=0x…).
  */
 enum { ELF_SEGMENTS_MAX = 64, ELF_BUILD_ID_MAX = 64, ELF_HEADERS_BYTES = 8192 };
 

@@ -20,11 +20,12 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 
+/* What is looked at of one image; real ones have a hundredth of it. */
 enum {
-    NOTES_MAX = 64 * 1024,
-    DYNAMIC_MAX = 64 * 1024,
-    SONAME_MAX = 256,
-    NAMES_MAX = 32 << 20, /* MODULES_MAX paths of PATH_MAX bytes, and their SONAMEs */
+    NOTES_MAX = 64 * 1024,   /* build id, ABI and properties are some hundred bytes */
+    DYNAMIC_MAX = 64 * 1024, /* 4,096 entries of 16 bytes; linkers write thirty */
+    SONAME_MAX = 256,        /* a file name (NAME_MAX of Linux) and its zero */
+    NAMES_MAX = 32 << 20,    /* MODULES_MAX paths of PATH_MAX bytes, and their SONAMEs */
 };
 
 /* The notes as they lie in memory: at the distance from the base that the headers tell. */

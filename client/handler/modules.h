@@ -25,6 +25,7 @@ struct module {
     size_t id_length; /* 0: none */
 };
 
+/* As many as a walk asks symbols for (WALK_SYMBOLS_FILES_MAX); a browser loads some 350. */
 enum { MODULES_MAX = 4096 };
 
 struct modules {

@@ -16,6 +16,10 @@ struct notes_facts {
     const char *dumper_error; /* NULL, or why there is no minidump */
 };
 
+/*
+ * All annotations that there can be, of DATIL_CLIENT_VALUE_MAX bytes each, take 0.5 MiB as text and
+ * four times as much where JSON needs escapes for most of it.
+ */
 enum { NOTES_JSON_MAX = 2 << 20 };
 
 /* The program's own annotations win over the handler's of the same name. */

@@ -7,7 +7,8 @@
  * registers - registers in the layout of a minidump.
  *
  * The only part of the handler that knows the CPU: one file per architecture
- * (registers_amd64.c), compiled empty on the others.
+ * (registers_amd64.c), compiled empty on the others.  CONTEXT_BYTES_MAX is the size of the largest
+ * record, CONTEXT of winnt.h for amd64.
  */
 enum { CONTEXT_BYTES_MAX = 1232 };
 

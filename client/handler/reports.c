@@ -225,7 +225,7 @@ static int by_name(const void *a, const void *b)
 /* Entries of a folder that look like ours, sorted: oldest first in pending/. */
 static void list_folder(const char *folder, struct report_names *ret_names)
 {
-    enum { LISTED_MAX = 4096 };
+    enum { LISTED_MAX = 4096 }; /* twenty times what we keep: the folder is the user's */
     DIR *dir = opendir(folder);
     struct dirent *e;
     while (dir && (e = readdir(dir)) && ret_names->v.n < LISTED_MAX)

@@ -23,13 +23,18 @@ struct reports {
     const char *url; /* NULL: keep everything pending */
 };
 
+/*
+ * What a program may leave on its user's disk, and how long it tries to get rid of it: 20 reports
+ * of DUMP_BYTES_MAX are half a gigabyte.  The others are choices, not measurements: after a month
+ * most programs have had an update, and 200 crash ids are more than anybody looks up.
+ */
 enum {
     REPORTS_PENDING_MAX = 20, /* beyond that the oldest go */
-    REPORTS_RETRY_MAX = 10,   /* per start of a handler */
+    REPORTS_RETRY_MAX = 10,   /* per start of a handler: 20 minutes of TIMEOUT_S (send.c) at most */
     REPORTS_AGE_MAX_DAYS = 30,
-    REPORTS_SUBMITTED_MAX = 200, /* remembered crash ids */
-    REPORTS_NAME_MAX = 64,
-    REPORTS_LOG_MAX = 256 << 10, /* bytes before log becomes log.old */
+    REPORTS_SUBMITTED_MAX = 200,
+    REPORTS_NAME_MAX = 64,       /* ours have 33: time and a random number, 16 digits each */
+    REPORTS_LOG_MAX = 256 << 10, /* some 2,000 lines, before log becomes log.old */
 };
 
 /* One report in pending/.  Who holds its lock sends it. */

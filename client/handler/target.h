@@ -43,6 +43,11 @@ struct target {
     struct span arguments, environment; /* their texts, at the top of the first stack */
 };
 
+/*
+ * Registers and list entries of so many threads take 5 MiB of DUMP_BYTES_MAX.  Maps: four times as
+ * many as the kernel lets a process have (vm.max_map_count, 65,530 unless an administrator says
+ * otherwise).
+ */
 enum { TARGET_THREADS_MAX = 4096, TARGET_MAPS_MAX = 1 << 18 };
 
 /*

@@ -16,7 +16,7 @@ struct location {
     uint32_t size, rva;
 };
 
-enum { WRITER_STREAMS_MAX = 32 };
+enum { WRITER_STREAMS_MAX = 32 }; /* 16 kinds are written, each once at most */
 
 struct writer {
     struct strbuf *out; /* borrowed */

@@ -5,6 +5,7 @@
 #include "lib/json/json.h"
 
 /* names - of file parts, and of other clients' annotations, made into ours. */
+/* Thirty characters, as the collector that clients were written for cuts them. */
 enum { DUMP_NAME_MAX = 30, DUMP_NAME_SIZE = DUMP_NAME_MAX + 1 };
 
 enum dump_name_change { DUMP_NAME_PLAIN, DUMP_NAME_WAS_EMPTY, DUMP_NAME_WAS_DUMP };

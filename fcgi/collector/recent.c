@@ -25,7 +25,8 @@
 
 /*
  * Slots have 192 bytes.  Eight ways, since a set is read as a whole: 1.5 KiB, one page or two.  The
- * header has a page of its own.
+ * header has a page of its own.  All sets together remember half a million reports, six for each
+ * second of a day, in 100 MB of file.
  */
 enum { SETS = 1 << 16, WAYS = 8, HEADER_BYTES = 4096 };
 /* Places of the locks, which are no places of bytes: the ranges are too far apart to meet. */

@@ -22,15 +22,20 @@
  *            (disk).
  * Limits     REPORT_… below.  What is over a limit for one value costs that value, not the crash.
  * Trust      The bytes are hostile.  What comes out is valid UTF-8 without NUL.
+ *
+ * The limits hold one report's memory below REPORT_ANNOTATIONS_MAX and a few copies.  The bodies
+ * that nginx lets in have 25 MiB: one text that fills most of it is still taken, and a packed body
+ * may hold somewhat more in many.  Clients send 100 to 250 annotations and up to five dumps; twenty
+ * times as many parts, and files for every process of a large program, are no report of theirs.
  */
 enum {
     REPORT_TEXT_MAX = 20 << 20,        /* one text part */
     REPORT_ANNOTATIONS_MAX = 32 << 20, /* all of them */
-    REPORT_NAME_MAX = 256,
+    REPORT_NAME_MAX = 256,             /* the longest of lib/crash/fields.tsv has 29 */
     REPORT_PARTS_MAX = 5000,
     REPORT_FILES_MAX = 64,
     REPORT_JSON_DEPTH_MAX = JSON_GIVEN_DEPTH_MAX,
-    REPORT_NOTES_MAX = 200, /* collector notes kept */
+    REPORT_NOTES_MAX = 200, /* of the collector: about as many as clients send annotations */
 };
 
 enum part_kind { PART_SKIPPED, PART_TEXT, PART_JSON, PART_FILE };

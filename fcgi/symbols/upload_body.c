@@ -18,8 +18,8 @@
 #include "lib/web/params.h"
 
 enum {
-    FIELD_MAX = 4096,     /* an address, or "1" */
-    FORM_MAX = 64 << 10,  /* of an upload by address, which has no file */
+    FIELD_MAX = 4096,     /* an address, or "1"; signed ones of storage services have 1 to 2 KB */
+    FORM_MAX = 64 << 10,  /* of an upload by address, which has no file: a few such fields */
     PIECE = 1 << 16,      /* of the body, in memory at a time */
     NAME_MAX_BYTES = 255, /* of the archive, as the database and people see it */
 };

@@ -14,7 +14,7 @@
 const char *chart_share(struct arena *a, int64_t part, int64_t whole);
 
 /* The bars of a column "spark"; *ret_width is that of the picture, which is SPARK_HEIGHT high. */
-enum { SPARK_HEIGHT = 44 };
+enum { SPARK_HEIGHT = 44 }; /* three lines of text in the row of a table */
 void chart_spark(struct arena *a, struct tpl_rows *bars, const int64_t *counts, size_t n,
                  int64_t *ret_width);
 

@@ -20,6 +20,11 @@
 #include "lib/web/human.h"
 #include "lib/web/web.h"
 
+/*
+ * DAYS, COUNT_MIN, VERSIONS_MAX and FEATURED_AUTO are those of Crash Stats, whose addresses and
+ * product files are ours.  Ten minutes are a choice: a new version is in the menus before anybody
+ * looks for it.  An empty answer is kept for a second, since the first report may come any moment.
+ */
 enum {
     DAYS = 60,
     COUNT_MIN = 50, /* below that a version is noise, unless no version has as many */

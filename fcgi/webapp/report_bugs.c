@@ -25,9 +25,10 @@
 #include "rows.h"
 
 /*
- * A summary in Bugzilla has 255 characters.  The description becomes part of an address, of which
- * servers take some 8 KiB (Apache's LimitRequestLine), hence ten frames of at most 80 characters
- * each, or the first 5,000 of a trace.  TEXT_MAX is room to put a link together.
+ * The numbers of Crash Stats, whose bugs these are to look like: a summary of 255 characters, which
+ * is what Bugzilla's field holds; ten frames with at most 80 characters of each function, or the
+ * first 5,000 characters of a trace.  The text becomes part of an address, so it is to be short;
+ * how long an address may be is up to the bug tracker.  TEXT_MAX is room to put a link together.
  */
 enum { TITLE_MAX = 255, FRAMES_MAX = 10, SIGNATURE_MAX = 80, TRACE_MAX = 5000, TEXT_MAX = 1 << 16 };
 

@@ -41,7 +41,7 @@
 enum {
     DOCUMENT_MAX = 64 << 20, /* as much as the API gives out of one document */
     PUBLISH_EVERY_S = 60,    /* the waiting page is loaded again and again; once is enough */
-    RELOAD_S = 5,
+    RELOAD_S = 5,            /* a crash that somebody waits for is processed within seconds */
 };
 
 /* A document of the store; absent is not an error. */

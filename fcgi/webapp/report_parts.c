@@ -24,15 +24,20 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
+/*
+ * Each is several times what honest reports have, which the comments say: modules are of the
+ * largest dump that was at hand, annotations what clients send, the others what the collector
+ * allows or writes.  Extensions are an estimate: people have tens.
+ */
 enum {
-    TREE_MAX = 256 << 10,
-    MODULES_SHOWN = 4000,
-    ANNOTATIONS_SHOWN = 1000, /* honest reports have up to 250 */
+    TREE_MAX = 256 << 10,     /* see put_tree */
+    MODULES_SHOWN = 4000,     /* 354 */
+    ANNOTATIONS_SHOWN = 1000, /* 100 to 250 */
     EXTENSIONS_SHOWN = 1000,
-    CHECKSUMS_SHOWN = 100,
-    METADATA_SHOWN = 100,
-    ANNOTATION_BYTES_SHOWN = 256 << 10,
-    DEBUG_BYTES_SHOWN = 8 << 20, /* of a log: those who see it want all of it */
+    CHECKSUMS_SHOWN = 100,              /* 64: one for each file (REPORT_FILES_MAX) */
+    METADATA_SHOWN = 100,               /* a dozen keys of the collector */
+    ANNOTATION_BYTES_SHOWN = 256 << 10, /* of one: as much as of a tree */
+    DEBUG_BYTES_SHOWN = 8 << 20,        /* of a log: those who see it want all of it */
 };
 
 /*

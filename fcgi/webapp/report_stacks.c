@@ -25,9 +25,10 @@
 #include "rows.h"
 
 enum {
-    FRAMES_SHOWN = 1000,
+    FRAMES_SHOWN = 1000, /* the processor has cut stacks to 500 (FRAMES_MAX of rules_dump.c) */
+    /* Servers have some hundred; their rows are bounded by STACKS_BYTES_SHOWN besides. */
     THREADS_SHOWN = 2000,
-    EXCEPTIONS_SHOWN = 100,
+    EXCEPTIONS_SHOWN = 100,        /* of Java, each the cause of the one before; some have a few */
     STACKS_BYTES_SHOWN = 24 << 20, /* twice what the report of 40 threads above needs */
     ROW_BYTES_MAX = 1 << 20,       /* function names of templates have some thousand */
 };

@@ -20,6 +20,7 @@ struct results_page {
     const struct query *pager_query; /* of the pager's links; NULL: query */
     bool marks_cpu;                  /* hits carry cpu_info and cpu_arch: mark faulty processors */
 };
+/* A page as Crash Stats has it; no search shows hits behind QUERY_WINDOW_MAX. */
 enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
 
 /* columns, hits, total_text, range_text, page, pages, prev_url, next_url, is_capped, errors */

@@ -24,6 +24,8 @@
  * enough of them would meet SEARCH_MAX_BUCKETS.  So the search of the page asks by hours, and a
  * second one by minutes for the first hour alone.  Where people filter by up-time themselves that
  * filter cannot be added to theirs (values of one field are joined), and has narrowed it already.
+ *
+ * PANEL_ROWS_MAX is twice what a facet lists when nobody says otherwise (QUERY_FACETS_DEFAULT).
  */
 enum { PANEL_ROWS_MAX = 100, MINUTE_S = 60, HOUR_S = 3600 };
 

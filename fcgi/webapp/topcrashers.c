@@ -102,7 +102,7 @@ static struct str signature_url(struct arena *a, const struct tcb_wanted *w, con
 static void set_crasher(struct req *r, struct tpl_row *row, const struct tcb_wanted *w,
                         const struct tcb *t, const struct tcb_row *x, const struct db_rows *bugs)
 {
-    enum { BUGS_SHOWN = 5 };
+    enum { BUGS_SHOWN = 5 }; /* two lines of a narrow column; the signature page has all */
     struct arena *a = req_arena(r);
     set_rank(a, row, x);
     set_share(a, row, t, x);

@@ -8,6 +8,8 @@
  *
  * A version becomes (major, minor, patch) and a list of pre-release parts, compared as
  * semantic versions are: numbers as numbers and before texts, texts by bytes, shorter first.
+ * Versions that people give have two such parts ("beta", 4); one with more than VERSION_PARTS_MAX
+ * is no version.
  */
 enum { VERSION_PARTS_MAX = 8 };
 
