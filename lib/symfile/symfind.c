@@ -396,7 +396,7 @@ void symfind_get_until(struct symfind *s, const struct symfind_key *key, int64_t
 {
     for (bool has_waited = false;; has_waited = true) {
         struct symfind_wanted w;
-        char name[SYMKEY_MAX + 1];
+        char key_text[SYMKEY_MAX + 1], name[SYMKEY_MAX + 16];
         start_result(ret);
         if (!identify(s, key, &w))
             return;
@@ -411,7 +411,9 @@ void symfind_get_until(struct symfind *s, const struct symfind_key *key, int64_t
         if (has_waited)
             return; /* the process died of something: MISSING, and tried anew the next time */
         json_auto_t *task = task_for(s, &w);
-        symkey_text(&w.wish.key, name);
+        /* Compiling does not wait for a download of the same that may never end. */
+        symkey_text(&w.wish.key, key_text);
+        snprintf(name, sizeof name, "%s %s", is_to_compile ? "compile" : "fetch", key_text);
         if (fetchers_wait(s->fetchers, name, task, deadline_ms) == FETCHERS_PENDING) {
             ret->state = SYMFIND_PENDING;
             if (!is_to_compile)

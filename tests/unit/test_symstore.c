@@ -6,10 +6,13 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zip.h>
 #include <zstd.h>
@@ -567,6 +570,54 @@ static void test_every_source_says_what_it_has(void **state)
     symfind_free(f);
 }
 
+/* A server that takes a connection and never says a word. */
+static int silent_server(char url[64])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    snprintf(url, 64, "http://127.0.0.1:%d", ntohs(at.sin_port));
+    return fd;
+}
+
+/* Who asks waits as long as it likes; what was begun goes on, and ends with who began it. */
+static void test_wait_ends_at_the_deadline(void **state)
+{
+    struct place *p = *state;
+    const struct symstore without_cache = {.dir = p->store};
+    struct symfind *f;
+    struct symfind_result r;
+    char url[64];
+    FD_AUTO server = silent_server(url);
+    const char *urls[] = {url, NULL};
+    struct symfind_options opt = {.cache_dir = p->cache,
+                                  .store_dir = p->store,
+                                  .upstream = {.urls = urls, .may_reach_reserved = true}};
+    struct symfind_key key = {.debug_file = STR("prog"), .debug_id = STR(ID)};
+    assert_true(symfind_new(&opt, &f, ERR_IGNORED));
+    for (int i = 0; i < 2; i++) { /* the second finds the process of the first */
+        int64_t start_ms = mono_ms();
+        symfind_get_until(f, &key, start_ms + 100, &r);
+        assert_true(mono_ms() - start_ms < 3000);
+        assert_int_equal(r.state, SYMFIND_PENDING);
+        assert_int_equal(r.asked_count, 3);
+        assert_string_equal(r.asked[2].source, url);
+        assert_int_equal(r.asked[2].answer, SYMFIND_ANSWER_PENDING);
+    }
+    /* Symbols that are uploaded meanwhile count at once; they are compiled beside us, too. */
+    put(&without_cache, TEXT "uploaded\n", SYMSTORE_ADDED);
+    symfind_get_until(f, &key, 0, &r);
+    assert_int_equal(r.state, SYMFIND_PENDING);
+    symfind_get_until(f, &key, mono_ms() + 20000, &r);
+    assert_int_equal(r.state, SYMFIND_LOADED);
+    util_close_fd(&r.fd);
+    symfind_free(f);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+}
+
 /* Symbols that were stored before there was an index. */
 static void test_older_store_is_indexed_once(void **state)
 {
@@ -987,6 +1038,7 @@ int main(void)
         WITH_PLACE(test_only_symbols_of_the_module_are_compiled),
         WITH_PLACE(test_symbols_are_found_by_debug_id),
         WITH_PLACE(test_every_source_says_what_it_has),
+        WITH_PLACE(test_wait_ends_at_the_deadline),
         WITH_PLACE(test_older_store_is_indexed_once),
         WITH_PLACE(test_files_and_trees_of_a_user),
         WITH_PLACE(test_reader_that_dies_is_an_error),
