@@ -73,6 +73,8 @@ const struct route symbol_server_routes[] = {
     {METHOD_POST | METHOD_PUT, "/", OTHER, NULL, other_method, NULL, "the same"},
     {METHOD_GET, "/symbols-files/", ROUTE_PREFIX, NULL, stored_file_get, NULL,
      "the stored file itself, where downloads are redirected to"},
+    {METHOD_GET, "/buildid/", ROUTE_PREFIX, NULL, buildid_get, NULL,
+     "<build id>/debuginfo or /executable: for debuginfod clients, what was uploaded beside symbols"},
     {METHOD_GET, "/try/", ROUTE_PREFIX, NULL, download_try_get, download_try_params,
      "as below, with symbols of experimental builds behind the regular ones"},
     {METHOD_GET, "/", ROUTE_PREFIX, NULL, download_get, download_params,

@@ -39,6 +39,7 @@ web_handler upload_auth_info_post;
 web_handler download_get;
 web_handler download_try_get;
 web_handler stored_file_get;
+web_handler buildid_get;
 web_handler other_method;
 web_handler missing_csv_get;
 web_handler heartbeat_get;

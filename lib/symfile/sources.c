@@ -394,11 +394,10 @@ static enum symfind_answer ask(const struct sources *s, const struct attempt *a,
 }
 
 /* Where a redirect leads: …/<debug file>/<debug id>/<name>.sym names the module. */
-static bool key_of_location(const char *location, struct symkey *ret)
+bool sources_key_of_url(struct str url, struct symkey *ret)
 {
     STRBUF_AUTO path;
     sb_init(&path, URL_BYTES_MAX);
-    struct str url = str_of(location);
     url = str_sub(url, 0, str_find_char(url, '?', 0));
     for (size_t i = 0; i < url.n; i++) {
         bool is_escape = url.p[i] == '%' && i + 2 < url.n && hex_digit(url.p[i + 1]) >= 0 &&
@@ -430,7 +429,7 @@ static enum symfind_answer follow(const struct sources *s, const struct sources_
         bool is_redirect = r.status >= 300 && r.status < 400 && r.location[0];
         if (is_redirect) {
             if (w->is_by_code && !ret->is_resolved)
-                ret->is_resolved = key_of_location(r.location, &ret->key);
+                ret->is_resolved = sources_key_of_url(str_of(r.location), &ret->key);
             snprintf(url, URL_BYTES_MAX + 1, "%s", r.location);
         }
         int status = r.status;

@@ -71,4 +71,7 @@ enum symfind_answer sources_locate(const struct sources *s, size_t i,
                                    const struct sources_wish *wish, int64_t deadline_ms,
                                    char url[2048]);
 
+/* What an address of a symbols file says about the module: …/<debug file>/<debug id>/<name>.sym. */
+bool sources_key_of_url(struct str url, struct symkey *ret);
+
 #endif

@@ -1,6 +1,7 @@
 """Symbols of other servers: servers that are slow, wrong, enormous, gone, or answer garbage; and a real debuginfod."""
 import gzip
 import http.server
+import io
 import json
 import os
 import shutil
@@ -10,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import BIN, Installation, free_port, wait_until  # noqa: E402
+from harness import BIN, Installation, free_port, multipart, wait_until  # noqa: E402
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 ID = "0123456789ABCDEF0123456789ABCDEF0"
@@ -384,6 +386,12 @@ def behind():
         server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def datil_of_uploads(behind):
+    behind[0].add_user("uploader@example.org", "a long password", "--group", "Uploaders")
+    return behind[0], behind[0].token("uploader@example.org", "upload_symbols")
+
+
 def download(datil, path):
     """What comes at the end; while it is being fetched, the server says so."""
     answers = []
@@ -456,3 +464,24 @@ def test_slow_server_does_not_hold_up_a_crash(behind):
     module = next(m for m in crash["json_dump"]["modules"] if m["filename"] == "linux_inline")
     assert module["loaded_symbols"] and module["symbol_url"] == f"{server.url}/{folder}"
     assert server.paths().count("/" + folder) == 1
+
+
+def test_debuggers_find_what_was_uploaded_beside_symbols(datil_of_uploads):
+    """As a debuginfod: gdb and others ask by build id."""
+    datil, token = datil_of_uploads
+    build_id = "c0ffee0102030405060708090a0b0c0d0e0f1011"
+    debug_id = guid_of(build_id)
+    members = {"libk.so.sym": text("libk.so", debug_id), "libk.so.dbg.gz": gzip.compress(b"\x7fELF debug"),
+               "libk.so": b"\x7fELF program"}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        for name, data in members.items():
+            z.writestr(f"libk.so/{debug_id}/{name}", data)
+    kind, body = multipart({}, {"a.zip": out.getvalue()})
+    assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token}).status == 201
+    for place in ("", "/symbols"):
+        assert datil.get(f"{place}/buildid/{build_id}/debuginfo").body == b"\x7fELF debug"
+        assert datil.get(f"{place}/buildid/{build_id}/executable").body == b"\x7fELF program"
+        for path in (f"{build_id}/source", f"00{build_id[2:]}/debuginfo", f"{build_id[:7]}/debuginfo",
+                     f"{build_id}/debuginfo/x", "..%2F..%2Fetc/debuginfo"):
+            assert datil.get(f"{place}/buildid/{path}").status in (400, 404)
