@@ -1,3 +1,5 @@
+#include "fcgi/symbols/missing_list.h"
+#include "fcgi/symbols/missing_page.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload_lists.h"
 #include "fcgi/symbols/symbol_tokens.h"
@@ -59,6 +61,12 @@ const struct route symbol_server_routes[] = {
     {METHOD_PUT, "/upload/session/", ROUTE_RAW_BODY | ROUTE_NO_CSRF | ROUTE_PREFIX | ROUTE_NO_SESSION,
      NULL, upload_session_put, NULL,
      "takes a file of /upload/v2/, or a piece of it with Content-Range; the address is the secret"},
+    {METHOD_GET, "/missing", ROUTE_PAGE, NULL, missing_page_get, missing_list_params,
+     "what is missing, and how many crashes would get better"},
+    {METHOD_GET, "/missing.csv", 0, NULL, missing_summary_get, missing_summary_params,
+     "the same by product and version, as CSV"},
+    {METHOD_GET, "/missingsymbols/", ROUTE_API, NULL, missing_list_get, missing_list_params,
+     "Symbols that were asked for in vain, 40 at a time, with how many crashes lack them."},
     {METHOD_GET, "/missingsymbols.csv", 0, NULL, missing_csv_get, missing_csv_params,
      "what was asked for in vain in the last 24 hours, or ?today"},
     {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get, NULL,
