@@ -12,19 +12,34 @@
 -- $4 quiet_s integer
 -- $5 patience_s integer
 -- $6 page integer
+-- $7 fetched_ids text[]: files of other servers, which have no rows
+-- $8 fetched_s bigint[]: when each was stored
+-- $9 pending_s integer: after that time what was still being sent is here or will not come
+-- $10 pending_passes integer: in a row, then nobody waits any more
 WITH arrived AS MATERIALIZED (
-    SELECT split_part(key, '/', 2) AS debug_id, max(completed_at) AS at
-      FROM symbol_file
-     WHERE completed_at > now() - ($1::integer + 1) * interval '1 day' AND lower(key) LIKE '%.sym'
-     GROUP BY 1
+    SELECT debug_id, max(at) AS at
+      FROM (SELECT split_part(key, '/', 2) AS debug_id, completed_at AS at
+              FROM symbol_file
+             WHERE completed_at > now() - ($1::integer + 1) * interval '1 day'
+               AND lower(key) LIKE '%.sym'
+             UNION ALL
+            SELECT f.debug_id, to_timestamp(f.at_s)
+              FROM unnest($7::text[], $8::bigint[]) AS f (debug_id, at_s)) s
+     GROUP BY debug_id
 ), crash AS (
-    SELECT l.crash_id, min(l.debug_id) AS debug_id, max(l.day) AS day
-      FROM arrived a
-      JOIN crash_lacks_symbols l ON l.debug_id = a.debug_id AND l.walked < a.at
-     WHERE l.day >= current_date - $1::integer
-     GROUP BY l.crash_id
-    HAVING max(a.at) <= now() - $4::integer * interval '1 second'
-        OR min(a.at) <= now() - $5::integer * interval '1 second'
+    SELECT crash_id, min(debug_id) AS debug_id, max(day) AS day
+      FROM (SELECT l.crash_id, l.debug_id, l.day, a.at
+              FROM arrived a
+              JOIN crash_lacks_symbols l ON l.debug_id = a.debug_id AND l.walked < a.at
+             UNION ALL
+            SELECT l.crash_id, l.debug_id, l.day, l.walked
+              FROM crash_lacks_symbols l
+             WHERE l.pending_passes BETWEEN 1 AND $10::integer
+               AND l.walked < now() - $9::integer * interval '1 second') s
+     WHERE day >= current_date - $1::integer
+     GROUP BY crash_id
+    HAVING max(at) <= now() - $4::integer * interval '1 second'
+        OR min(at) <= now() - $5::integer * interval '1 second'
 ), ranked AS (
     SELECT c.*, count(*) OVER () AS due,
            row_number() OVER (PARTITION BY debug_id ORDER BY day DESC, crash_id) AS place
@@ -73,8 +88,7 @@ WITH numbers AS (
 DELETE FROM crash_lacks_symbols WHERE day < current_date - $1::integer;
 
 -- name: lacking_today
--- What was queued again today, and the newest day before on which there was something.
+-- What was queued again today and yesterday.
 SELECT coalesce(sum(crashes) FILTER (WHERE day = current_date), 0)::bigint AS today,
-       coalesce(sum(crashes) FILTER (WHERE day = current_date - 1), 0)::bigint AS yesterday,
-       (SELECT count(DISTINCT crash_id) FROM crash_lacks_symbols) AS lacking
+       coalesce(sum(crashes) FILTER (WHERE day = current_date - 1), 0)::bigint AS yesterday
   FROM symbols_reprocessed WHERE debug_id = '';

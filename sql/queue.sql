@@ -76,6 +76,7 @@ UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
 -- $10 walk_age_ms bigint: since the walk may have looked for the first
 -- $11 version text
 -- $12 day text: of the report, or NULL: too old to be improved
+-- $13 pending text[]: those of $9 that a source was still sending
 WITH done AS (
     DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
 ), seen AS (
@@ -98,13 +99,15 @@ WITH done AS (
     DELETE FROM crash_lacks_symbols l USING ledger
      WHERE l.crash_id = ledger.crash_id AND l.debug_id <> ALL ($9::text[])
 ), lacks AS (
-    INSERT INTO crash_lacks_symbols (crash_id, debug_id, walked, day, product, version)
+    INSERT INTO crash_lacks_symbols AS l (crash_id, debug_id, walked, day, product, version,
+                                          pending_passes)
     SELECT ledger.crash_id, d.debug_id, now() - $10::bigint * interval '1 millisecond',
-           $12::text::date, $4, $11
+           $12::text::date, $4, $11, CASE WHEN d.debug_id = ANY ($13::text[]) THEN 1 ELSE 0 END
       FROM ledger, (SELECT DISTINCT unnest($9::text[])) AS d (debug_id)
      WHERE $12::text IS NOT NULL
     ON CONFLICT (crash_id, debug_id) DO UPDATE
-       SET walked = excluded.walked, product = excluded.product, version = excluded.version
+       SET walked = excluded.walked, product = excluded.product, version = excluded.version,
+           pending_passes = CASE WHEN excluded.pending_passes > 0 THEN l.pending_passes + 1 ELSE 0 END
 )
 SELECT set_config('synchronous_commit', 'off', true) AS synchronous_commit FROM ledger;
 

@@ -7,12 +7,17 @@
 #include "fcgi/symbols/missing_list.h"
 #include "fcgi/symbols/symbol_pages.h"
 #include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/human.h"
 #include "lib/web/site.h"
+#include "queries.h"
 #include "rows.h"
 
 /* The choices of the form, in its order; the first is what the page shows unasked. */
@@ -128,12 +133,26 @@ static void set_list(struct req *r, struct tpl_values *v, const json_t *answer)
     json_array_foreach (jget_arr(answer, "records"), i, record)
         add_record(r, rows, record);
     tpl_bool(v, "has_missed", i > 0);
-    tpl_int(v, "days", conf_int(req_conf(r), CONF_SYMBOLS_REPROCESS_DAYS));
     tpl_url(v, "summary_url", list_url(r, "/missing.csv", 1));
     tpl_bool(v, "has_filter", has_filter(r));
     tpl_cstr(v, "total", human_count(a, total));
     tpl_url(v, "previous_url", page > 1 ? list_url(r, "/missing", page - 1) : STR(""));
     tpl_url(v, "next_url", page * size < total ? list_url(r, "/missing", page + 1) : STR(""));
+}
+
+/* Crashes that got better by themselves, and how many may in a day. */
+static bool set_reprocessed(struct req *r, struct tpl_values *v, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    DB_ROWS rows = {0};
+    if (!DB_RUN(req_db(r), &q_lacking_today, &rows, err))
+        return err_wrap(err, "crashes processed again");
+    tpl_cstr(v, "today", human_count(a, db_col_int(&rows, 0, Q_LACKING_TODAY_COL_TODAY, 0)));
+    tpl_cstr(v, "yesterday",
+             human_count(a, db_col_int(&rows, 0, Q_LACKING_TODAY_COL_YESTERDAY, 0)));
+    tpl_cstr(v, "most", human_count(a, conf_int(req_conf(r), CONF_SYMBOLS_REPROCESS_MAX)));
+    tpl_int(v, "days", conf_int(req_conf(r), CONF_SYMBOLS_REPROCESS_DAYS));
+    return true;
 }
 
 bool missing_page_get(struct req *r, struct err *err)
@@ -147,5 +166,6 @@ bool missing_page_get(struct req *r, struct err *err)
     tpl_bool(v, "has_errors", form_errors_any(&errors));
     set_form(r, v);
     set_list(r, v, answer);
-    return resp_page(r, form_errors_any(&errors) ? 400 : 200, "symbols_missing.html", v, err);
+    return set_reprocessed(r, v, err) &&
+           resp_page(r, form_errors_any(&errors) ? 400 : 200, "symbols_missing.html", v, err);
 }

@@ -76,7 +76,7 @@ static struct crash_row crash_row_of(struct arena *a, const json_t *doc)
 
 /* What queue_finish notes about symbols; NULL where nothing is to be noted. */
 struct lacking {
-    const char *debug_ids, *walk_age_ms, *day;
+    const char *debug_ids, *pending, *walk_age_ms, *day;
 };
 
 /*
@@ -95,13 +95,18 @@ static struct lacking lacking_of(struct arena *a, const struct ledger_job *job,
         return l;
     const json_t *list = jget_arr(doc, "symbols_wanted"), *wanted;
     struct strs ids = {.v = arena_array(a, json_array_size(list) + 1, sizeof(struct str))};
+    struct strs pending = {.v = arena_array(a, json_array_size(list) + 1, sizeof(struct str))};
     size_t i;
     json_array_foreach (list, i, wanted) {
         struct str id = jget_strn(wanted, "debug_id");
-        if (id.n > 0 && id.n <= ID_BYTES_MAX)
-            ids.v[ids.n++] = id;
+        if (id.n == 0 || id.n > ID_BYTES_MAX)
+            continue;
+        ids.v[ids.n++] = id;
+        if (str_eq(jget_strn(wanted, "state"), STR("pending")))
+            pending.v[pending.n++] = id;
     }
     l.debug_ids = db_text_array(a, ids);
+    l.pending = db_text_array(a, pending);
     l.walk_age_ms = db_int(a, mono_ms() - job->claimed_ms);
     crash_id_date(crash_id, day);
     if (days > 0 &&
@@ -175,7 +180,7 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
     DB_ROWS rows = {0};
     bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
                      f.signature, f.build, f.date, is_indexed ? "true" : "false", l.debug_ids,
-                     l.walk_age_ms, f.version, l.day);
+                     l.walk_age_ms, f.version, l.day, l.pending);
     arena_release(&a);
     if (!ok)
         return err_wrap(err, "finishing crash %s", crash_id);

@@ -22,13 +22,17 @@
 enum {
     /* Builds upload for hours one after the other; nobody waits for all of them. */
     PATIENCE_S = 600,
-    ARENA_BYTES_MAX = 1 << 20,
+    /* A fetch takes ten minutes at most; most are done in one, and there are three tries. */
+    PENDING_S = 120,
+    PENDING_PASSES_MAX = 3,
+    ARENA_BYTES_MAX = 64 << 20, /* a hundred thousand fetched files, as arrays */
 };
 
 struct requeue {
     struct arena *a;
     int days, quiet_s;
     int64_t max_per_day;
+    const struct ledger_fetched *fetched;
     size_t taken, due; /* of the last page */
 };
 
@@ -39,7 +43,10 @@ static bool take_page(struct db *db, void *arg, struct err *err)
     DB_ROWS rows = {0};
     if (!DB_RUN(db, &q_lacking_due, &rows, err, db_int(r->a, r->days), db_int(r->a, r->max_per_day),
                 db_int(r->a, (r->max_per_day + 1) / 2), db_int(r->a, r->quiet_s),
-                db_int(r->a, PATIENCE_S), db_int(r->a, LEDGER_BATCH_MAX)))
+                db_int(r->a, PATIENCE_S), db_int(r->a, LEDGER_BATCH_MAX),
+                db_text_array(r->a, r->fetched->debug_ids),
+                db_text_array(r->a, r->fetched->stored_s), db_int(r->a, PENDING_S),
+                db_int(r->a, PENDING_PASSES_MAX)))
         return false;
     r->taken = 0;
     r->due = (size_t)db_col_int(&rows, 0, Q_LACKING_DUE_COL_DUE, 0);
@@ -53,10 +60,12 @@ static bool take_page(struct db *db, void *arg, struct err *err)
 }
 
 bool ledger_requeue_lacking(struct db *db, int days, int64_t max_per_day, int quiet_s,
-                            struct ledger_requeued *ret, struct err *err)
+                            const struct ledger_fetched *fetched, struct ledger_requeued *ret,
+                            struct err *err)
 {
     struct arena a;
-    struct requeue r = {.a = &a, .days = days, .quiet_s = quiet_s, .max_per_day = max_per_day};
+    struct requeue r = {
+        .a = &a, .days = days, .quiet_s = quiet_s, .max_per_day = max_per_day, .fetched = fetched};
     struct ledger_requeued sum = {0};
     arena_init(&a, ARENA_BYTES_MAX);
     bool ok;

@@ -106,14 +106,21 @@ bool ledger_bury(struct db *db, const char *host, size_t *ret_buried, struct err
  * Queues crashes again whose symbols arrived after they were walked: reports of the last `days`
  * days, the newest first, at most max_per_day of them between two midnights (UTC) and at most half
  * as many for the symbols of one module.  What is beyond waits for the next day.  Symbols that came
- * less than quiet_s ago wait for others of the same upload.  May be broken off and repeated at any
- * time: each crash is queued once for what has arrived until then.
+ * less than quiet_s ago wait for others of the same upload.  Symbols that a source was still
+ * sending are looked for again some minutes later, whether they have come or not, three times at
+ * most. `fetched` are files of other servers, which have no rows.  May be broken off and repeated
+ * at any time: each crash is queued once for what has arrived until then.
  */
 struct ledger_requeued {
     size_t queued, waiting; /* waiting: due as well, but beyond a limit or in other hands */
 };
+struct ledger_fetched {
+    struct strs debug_ids;
+    struct strs stored_s; /* when, as numbers: as many */
+};
 bool ledger_requeue_lacking(struct db *db, int days, int64_t max_per_day, int quiet_s,
-                            struct ledger_requeued *ret, struct err *err);
+                            const struct ledger_fetched *fetched, struct ledger_requeued *ret,
+                            struct err *err);
 
 /*
  * The index.  What a worker cannot put, because the index is damaged, gone, full or forbidden, is

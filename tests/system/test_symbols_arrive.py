@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import psycopg2
 import pytest
@@ -113,6 +114,37 @@ def test_symbols_that_do_not_help_make_no_loop(datil, tmp_path):
     wait_until(lambda: passes(datil, crash_id) == 2, what="the second pass")
     wait_until(lambda: datil.sql("SELECT count(*) FROM crash_queue") == [(0,)], what="an empty queue")
     assert queue_arrived(datil) == (0, 0) and passes(datil, crash_id) == 2
+
+
+def test_symbols_of_other_servers(datil, tmp_path):
+    """They have a file and no row; while they were still being sent the crash is looked at again anyway."""
+    crash_id = crash_of(datil, program(tmp_path, "fetched"))
+    mine = wanted(datil.wait_processed(crash_id), "fetched")
+    assert queue_arrived(datil) == (0, 0)
+    folder = datil.var / "symbols/cache/v1/fetched" / mine["debug_id"]
+    folder.mkdir(parents=True)
+    with gzip.open(folder / "fetched.sym.gz", "wb") as out:
+        out.write(subprocess.run([str(BIN / "datil-dump-syms"), str(tmp_path / "fetched")], stdout=subprocess.PIPE,
+                                 check=True).stdout)
+    minute_ago = time.time() - 61  # as long as clocks may differ
+    os.utime(folder / "fetched.sym.gz", (minute_ago, minute_ago))
+    datil.own(datil.var / "symbols/cache")
+    datil.sql("UPDATE crash_lacks_symbols SET walked = walked - interval '1 minute' WHERE crash_id = %s", crash_id)
+    assert queue_arrived(datil)[0] == 1
+    wait_until(lambda: passes(datil, crash_id) == 2, what="the second pass")
+    wait_until(lambda: datil.sql("SELECT count(*) FROM crash_queue") == [(0,)], what="an empty queue")
+    assert queue_arrived(datil) == (0, 0)
+
+    def pend(passes_so_far):
+        datil.sql("UPDATE crash_lacks_symbols SET pending_passes = %s, walked = now() - interval '3 minutes' "
+                  "WHERE crash_id = %s AND debug_id = (SELECT min(debug_id) FROM crash_lacks_symbols WHERE crash_id = %s)",
+                  passes_so_far, crash_id, crash_id)
+    pend(4)
+    assert queue_arrived(datil) == (0, 0)  # three times in a row are enough
+    pend(3)
+    assert queue_arrived(datil)[0] == 1
+    wait_until(lambda: passes(datil, crash_id) == 3, what="the third pass")
+    assert datil.sql("SELECT max(pending_passes) FROM crash_lacks_symbols WHERE crash_id = %s", crash_id) == [(0,)]
 
 
 def test_many_modules_take_a_crash_once_and_limits_hold(datil, tmp_path):
