@@ -19,7 +19,7 @@
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/symfile/symstore.h"
-#include "lib/symfile/symzip.h"
+#include "lib/symfile/symforbid.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -60,7 +60,7 @@ static void judge(struct announced_upload *u)
         struct verdict *v = &u->verdicts[i];
         struct str snippet;
         *v = (struct verdict){.action = ACTION_UPLOAD, .problem = f->problem};
-        if (!v->problem && symzip_has_snippet(f->key_text, snippets, &snippet))
+        if (!v->problem && symforbid_in_name(f->key_text, snippets, &snippet))
             v->problem = arena_printf(
                 u->arena, "the key contains the snippet '" STR_FMT "' which is not allowed",
                 STR_ARG(snippet));

@@ -178,6 +178,7 @@ static bool receive(struct upload *u, struct err *err)
         .max_members = (uint64_t)conf_int(conf, CONF_UPLOAD_MAX_MEMBERS),
         .max_uncompressed = (uint64_t)conf_int(conf, CONF_UPLOAD_MAX_UNCOMPRESSED),
         .snippets = str_of(conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS)),
+        .checks_content = conf_bool(conf, CONF_CHECK_SYMBOL_CONTENT),
     };
     struct symreader *r = NULL;
     struct symreader_list list = {0};

@@ -11,6 +11,7 @@
 
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
+#include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -71,7 +72,10 @@ static bool finish(struct req *req, struct symsession *session, struct err *err)
                          .db = req_db(req),
                          .report = on_stored,
                          .arg = &arrival};
-    if (!symsession_finish(session, &add, md5, err))
+    const struct conf *conf = req_conf(req);
+    bool checks = conf_bool(conf, CONF_CHECK_SYMBOL_CONTENT);
+    struct str snippets = str_of(checks ? conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS) : "");
+    if (!symsession_finish(session, &add, snippets, md5, err))
         return false;
     symkey_text(&session->key, key);
     struct arena *a = req_arena(req);

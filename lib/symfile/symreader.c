@@ -241,6 +241,7 @@ bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
     symwire_u64(&out, limits->max_members);
     symwire_u64(&out, limits->max_uncompressed);
     symwire_text(&out, limits->snippets);
+    symwire_u8(&out, limits->checks_content);
     unsigned status = SYMWIRE_MEMBER;
     bool ok = symwire_send(r->sock, &out, -1, ERR_IGNORED) || fail_of_dead_reader(r, err);
     while (ok && status == SYMWIRE_MEMBER) {
@@ -363,6 +364,24 @@ bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, s
         return false;
     *ret_same = rd_u8(&in) != 0;
     return rd_ok(&in) || fail_of_wrong_answer(r, err);
+}
+
+bool symreader_check_content(struct symreader *r, struct str snippets, struct err *err)
+{
+    struct symwire_out out = {0};
+    struct rd in;
+    uint8_t buf[SYMWIRE_PACKET_MAX];
+    symwire_u8(&out, SYMWIRE_FORBID);
+    symwire_text(&out, snippets);
+    if (!ask(r, &out, -1, err) || !take_answer(r, buf, &in, err))
+        return false;
+    struct str found = symwire_take_text(&in);
+    if (!rd_ok(&in) || !utf8_valid(found))
+        return fail_of_wrong_answer(r, err);
+    return found.n == 0 ||
+           err_set(err, ERR_INVALID,
+                   "Content of the file contains the snippet '" STR_FMT "' which is not allowed",
+                   STR_ARG(found));
 }
 
 bool symreader_ask_write(struct symreader *r, int fd, bool as_gzip, struct err *err)

@@ -60,6 +60,9 @@ bool symreader_load(struct symreader *r, const struct symreader_member *member,
 /* The input as it is, also when it looks packed. */
 bool symreader_load_as_is(struct symreader *r, struct symreader_text *ret, struct err *err);
 
+/* ERR_INVALID: a FILE record of the current text contains one of the snippets (symforbid.h). */
+bool symreader_check_content(struct symreader *r, struct str snippets, struct err *err);
+
 /* Whether a stored file holds the current text; damaged ones do not. */
 bool symreader_same(struct symreader *r, int fd, bool is_gzip, bool *ret_same, struct err *err);
 

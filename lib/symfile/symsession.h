@@ -73,11 +73,12 @@ bool symsession_sync(struct symsession *s, struct db *db, struct err *err);
 bool symsession_is_whole(const struct symsession *s);
 
 /*
- * Checks a whole file against what was announced, stores it with a (whose area and upload_id are
+ * Checks a whole file against what was announced, and a .sym file for snippets in its FILE records
+ * (symforbid.h; empty: not), stores it with a (whose area and upload_id are
  * set from the session), and ends the session, and with the last one the upload.  After
  * ERR_INVALID and ERR_TOO_LARGE nothing is received any more: the file may be sent again.
  */
-bool symsession_finish(struct symsession *s, struct symadd *a,
+bool symsession_finish(struct symsession *s, struct symadd *a, struct str snippets,
                        char ret_md5_base64[SYMSESSION_MD5_BASE64 + 1], struct err *err);
 
 #endif

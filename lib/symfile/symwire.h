@@ -12,18 +12,21 @@
  * may be sent before earlier ones are answered; answers come in the order of the requests.
  *
  *     request      u8 kind, then
- *       ZIP        u64 members at most, u64 bytes at most, text snippets
+ *       ZIP        u64 members at most, u64 bytes at most, text snippets, u8 whether content is
+ *                  looked through for them
  *       LOAD       u64 number of the member in the list, or SYMWIRE_INPUT (unpacked if it is
  *                  packed) or SYMWIRE_INPUT_AS_IS, u8 whether MD5 and header are wanted; [scratch]
  *       SAME       u8 whether the descriptor is gzip; [file to compare with]
  *       WRITE      u8 whether to gzip; [file to write to]
  *       COMPILE    [file to write to]
+ *       FORBID     text snippets
  *     answer       u8 0, u8 error code, text message; or u8 1, then
  *       ZIP        nothing: the list ends; a member is u8 2, u8 ignored, u64 bytes, text name
  *       LOAD       u64 bytes; if wanted 16 bytes MD5, u8 has header, five texts of it
  *       SAME       u8 whether the bytes are the same
  *       WRITE      u64 bytes written
  *       COMPILE    u64 source bytes, csym bytes, bad lines
+ *       FORBID     text: the snippet that a FILE record has, or empty
  *     text         u16 length, bytes
  *
  * Trust      The parent checks everything the reader sends; the reader trusts its parent.
@@ -44,7 +47,8 @@ enum symwire_kind {
     SYMWIRE_LOAD = 'l',
     SYMWIRE_SAME = 's',
     SYMWIRE_WRITE = 'w',
-    SYMWIRE_COMPILE = 'c'
+    SYMWIRE_COMPILE = 'c',
+    SYMWIRE_FORBID = 'f'
 };
 enum symwire_answer { SYMWIRE_ERROR, SYMWIRE_OK, SYMWIRE_MEMBER };
 

@@ -18,6 +18,7 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/symforbid.h"
 
 enum {
     MEMBERS_MAX = 10000,
@@ -202,20 +203,6 @@ static bool check_places(const struct symzip *z, struct err *err)
     return true;
 }
 
-/* Snippets are a list with commas, from the configuration. */
-bool symzip_has_snippet(struct str name, struct str snippets, struct str *ret)
-{
-    struct str one;
-    while (str_split(&snippets, ',', &one)) {
-        one = str_trim(one);
-        if (one.n && str_find(name, one, 0) != SIZE_MAX) {
-            *ret = one;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What build systems pack beside symbols: lists of files, and folders of macOS. */
 static bool is_ignored(struct str name)
 {
@@ -254,8 +241,8 @@ bool symzip_key(struct str name, struct symkey *ret, struct err *err)
 static bool check_name(struct symzip_member *m, struct str snippets, struct err *err)
 {
     char buf[SYMKEY_MAX];
-    struct str name = plain_name(m->name, buf), snippet;
-    if (symzip_has_snippet(name, snippets, &snippet))
+    struct str name = plain_name(m->name, buf), snippet = m->forbidden;
+    if (snippet.n || symforbid_in_name(name, snippets, &snippet))
         return err_set(err, ERR_INVALID,
                        "Content of archive file contains the snippet '" STR_FMT
                        "' which is not allowed",
@@ -286,13 +273,28 @@ static bool check_keys(const struct symzip *z, struct err *err)
     return true;
 }
 
-/* For the checksums alone. */
-static bool drop_piece(void *arg, const void *p, size_t n, struct err *err)
+/* For the checksums, and what FILE records say. */
+static bool scan_piece(void *arg, const void *p, size_t n, struct err *err)
 {
-    (void)arg;
-    (void)p;
-    (void)n;
+    struct symforbid_scan *scan = arg;
     (void)err;
+    if (scan)
+        symforbid_feed(scan, str_n(p, n));
+    return true;
+}
+
+static bool read_through(const struct symzip *z, struct symzip_member *m,
+                         const struct symzip_limits *limits, struct err *err)
+{
+    struct str end = STR(".sym");
+    bool is_text =
+        m->name.n > end.n && str_eq_nocase(str_sub(m->name, m->name.n - end.n, end.n), end);
+    struct symforbid_scan scan = {.snippets = limits->snippets};
+    bool scans = limits->checks_content && is_text;
+    if (!symzip_read(z, m, scan_piece, scans ? &scan : NULL, err))
+        return false;
+    symforbid_end(&scan);
+    m->forbidden = scan.found;
     return true;
 }
 
@@ -304,7 +306,7 @@ static bool check_members(struct symzip *z, const struct symzip_limits *limits, 
         !check_sizes(z, limits, err) || !drop_duplicates(z, err) || !check_places(z, err))
         return false;
     for (size_t i = 0; i < z->members.n; i++)
-        if (!symzip_read(z, &z->members.v[i], drop_piece, NULL, err))
+        if (!read_through(z, &z->members.v[i], limits, err))
             return false;
     for (size_t i = 0; i < z->members.n; i++)
         if (!check_name(&z->members.v[i], limits->snippets, err))

@@ -22,6 +22,7 @@ struct symzip_limits {
     uint64_t max_members;      /* 0: 10,000 */
     uint64_t max_uncompressed; /* 0: 20 GiB, of all members together */
     struct str snippets;       /* comma-separated texts that no member name may contain */
+    bool checks_content;       /* nor a FILE record of a .sym member (symforbid.h) */
 };
 
 struct symzip_member {
@@ -33,6 +34,7 @@ struct symzip_member {
     bool is_deflated;
     bool is_ignored; /* a list of symbols or a .DS_Store: accepted, not stored */
     struct symkey key;
+    struct str forbidden; /* the snippet that its content has, or empty; borrowed from the limits */
 };
 
 struct symzip {
@@ -55,9 +57,6 @@ bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_p
 
 /* The key that a member of this name is stored under.  ERR_INVALID: none. */
 bool symzip_key(struct str name, struct symkey *ret, struct err *err);
-
-/* The first of the snippets (comma-separated) that the name contains. */
-bool symzip_has_snippet(struct str name, struct str snippets, struct str *ret);
 
 /* symzip_dir.c: every entry of the central directory, folders left out, nothing judged yet. */
 bool symzip_list(struct symzip *z, uint64_t max_members, struct err *err);

@@ -3,16 +3,18 @@ import base64
 import concurrent.futures
 import gzip
 import hashlib
+import io
 import json
 import os
 import signal
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import Installation, wait_until  # noqa: E402
+from harness import Installation, multipart, wait_until  # noqa: E402
 
 KIB = 1024
 
@@ -30,7 +32,7 @@ def symbols(name, n, functions=50):
 
 @pytest.fixture(scope="module")
 def datil():
-    with Installation(UPLOAD_OPENTELEMETRY_ENDPOINT="https://otel.example/v1",
+    with Installation(CHECK_SYMBOL_CONTENT="on", UPLOAD_OPENTELEMETRY_ENDPOINT="https://otel.example/v1",
                       UPLOAD_OPENTELEMETRY_HEADERS="x-team=a=b, y=2",
                       UPLOAD_OPENTELEMETRY_RESOURCE_ATTRIBUTES="deployment=test") as d:
         d.add_user("uploader@example.org", "a long password", "--group", "Uploaders")
@@ -267,6 +269,31 @@ def test_files_that_are_not_packed(datil):
         answer = put(datil, path, b"", content_range)
         assert answer.status == 200 and answer.json["size"] == "0", answer
         assert stored(datil, key) == b""
+
+
+def zipped(key, text):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr(key, text)
+    return out.getvalue()
+
+
+def test_content_that_must_not_be_published(datil):
+    """FILE records name source files; one at the end of a long text, without a line end, counts."""
+    key, text = symbols("vendor.so", 16, 5000)
+    snippet = "contains the snippet 'qcom/proprietary' which is not allowed"
+    kind, body = multipart({}, {"a.zip": zipped(key, text + b"FILE 7 /src/qcom/proprietary/x.c")})
+    answer = datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": datil.uploader})
+    assert (answer.status, answer.json["error"]) == (400, "Content of archive file " + snippet)
+    bad = text + b"FILE 7 /src/qcom/proprietary/x.c\nFUNC fffff0 1 0 z\n"
+    path, data = session(datil, key, bad)
+    answer = put(datil, path, data)
+    assert (answer.status, answer.json["error"]) == (400, "Content of the file " + snippet)
+    assert stored(datil, key) is None
+    fine = text + b"FUNC fffff0 1 0 FILE qcom/proprietary\n"
+    kind, body = multipart({}, {"a.zip": zipped(key, fine)})
+    assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": datil.uploader}).status == 201
+    assert stored(datil, key) == fine
 
 
 def test_oddities_are_told(datil):

@@ -31,6 +31,7 @@
 #include "lib/sandbox/sandbox.h"
 #include "lib/symfile/csym.h"
 #include "lib/symfile/symbytes.h"
+#include "lib/symfile/symforbid.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symwire.h"
 #include "lib/symfile/symzip.h"
@@ -64,6 +65,7 @@ static bool list_archive(struct text_reader *r, struct rd *in, struct err *err)
 {
     struct symzip_limits limits = {.max_members = rd_u64(in), .max_uncompressed = rd_u64(in)};
     limits.snippets = symwire_take_text(in);
+    limits.checks_content = rd_u8(in) != 0;
     symzip_close(&r->zip);
     if (!symzip_open(r->input.text, &limits, &r->zip, err))
         return false;
@@ -216,13 +218,22 @@ static bool compile(struct text_reader *r, int fd, struct symwire_out *out, stru
     return true;
 }
 
+static void find_forbidden(struct text_reader *r, struct rd *in, struct symwire_out *out)
+{
+    struct symforbid_scan scan = {.snippets = symwire_take_text(in)};
+    symforbid_feed(&scan, r->text.text);
+    symforbid_end(&scan);
+    symwire_text(out, scan.found);
+}
+
 /* The status is written first and sent only if all went well; refuse has a packet of its own. */
 static bool answer(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
                    struct err *err)
 {
     enum symwire_kind kind = rd_u8(in);
     symwire_u8(out, SYMWIRE_OK);
-    if (!r->has_text && (kind == SYMWIRE_SAME || kind == SYMWIRE_WRITE || kind == SYMWIRE_COMPILE))
+    if (!r->has_text && (kind == SYMWIRE_SAME || kind == SYMWIRE_WRITE || kind == SYMWIRE_COMPILE ||
+                         kind == SYMWIRE_FORBID))
         return err_set(err, ERR_INVALID, "no text is loaded");
     switch (kind) {
     case SYMWIRE_ZIP:
@@ -235,6 +246,9 @@ static bool answer(struct text_reader *r, struct rd *in, int fd, struct symwire_
         return write_text(r, in, fd, out, err);
     case SYMWIRE_COMPILE:
         return compile(r, fd, out, err);
+    case SYMWIRE_FORBID:
+        find_forbidden(r, in, out);
+        return true;
     }
     return err_set(err, ERR_INVALID, "unknown request");
 }
