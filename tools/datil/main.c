@@ -31,8 +31,8 @@
 static const struct command *const families[] = {
     schema_commands,  doctor_commands,       account_commands, token_commands, product_commands,
     crash_commands,   send_commands,         work_commands,    purge_commands, index_commands,
-    symbols_commands, symbols_care_commands, cron_commands,    check_commands, mark_commands,
-    backup_commands,  restore_commands,
+    symbols_commands, symbols_care_commands, version_commands, cron_commands,  check_commands,
+    mark_commands,    backup_commands,       restore_commands,
 };
 
 /*
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     }
     if (is(argv[1], "help", "--help"))
         return help(argc - 2, argv + 2);
-    if (is(argv[1], "--version", "version"))
+    if (is(argv[1], "--version", argc == 2 ? "version" : "--version"))
         return puts("datil " DATIL_VERSION) < 0;
 
     char *config_help[] = {argv[0], (char[]){"config"}, (char[]){"help"}, NULL};

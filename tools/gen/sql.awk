@@ -170,7 +170,7 @@ name == "" {
     in_body = 1
     last_line = $0
     line = $0
-    sub(/--.*/, "", line)
+    sub(/(^|[ \t])--( .*)?$/, "", line) # a comment stands behind a blank; two dashes in a text do not
     plain = plain line "\n"
     if ($0 ~ /;[ \t]*$/)
         finish()

@@ -1,0 +1,117 @@
+/*
+ * RFC 4180 leaves open what a quote in the middle of an unquoted field is; here it is a character
+ * like any other, as in what spreadsheets write.  A quote at the start of a field must have its
+ * end, and behind the end only a comma or the end of the record may stand: everything else is a
+ * file that was damaged or is none, and is refused rather than guessed.
+ */
+#include "lib/base/csv.h"
+
+void csv_begin(struct csv *c, struct str text)
+{
+    *c = (struct csv){.rest = text, .next_line = 1};
+    if (str_starts(text, STR("\xef\xbb\xbf")))
+        c->rest = str_sub(text, 3, SIZE_MAX);
+}
+
+/* Where the closing quote is: the first that is not one of a pair.  SIZE_MAX: nowhere. */
+static size_t closing_quote(struct str s)
+{
+    size_t i = str_find_char(s, '"', 1);
+    while (i != SIZE_MAX && i + 1 < s.n && s.p[i + 1] == '"')
+        i = str_find_char(s, '"', i + 2);
+    return i;
+}
+
+/* The field without the quotes around it, and one of each pair in it. */
+static bool take_quoted(struct csv *c, struct arena *a, struct str *ret, struct err *err)
+{
+    size_t end = closing_quote(c->rest), n = 0;
+    if (end == SIZE_MAX)
+        return err_set(err, ERR_INVALID, "line %zu: a quote that does not end", c->line);
+    char *out = arena_alloc(a, end);
+    for (size_t i = 1; i < end; i++) {
+        c->next_line += c->rest.p[i] == '\n';
+        out[n++] = c->rest.p[i];
+        i += c->rest.p[i] == '"';
+    }
+    *ret = str_n(out, n);
+    c->rest = str_sub(c->rest, end + 1, SIZE_MAX);
+    return true;
+}
+
+static struct str take_plain(struct csv *c)
+{
+    size_t n = 0;
+    while (n < c->rest.n && c->rest.p[n] != ',' && c->rest.p[n] != '\n' &&
+           !(c->rest.p[n] == '\r' && n + 1 < c->rest.n && c->rest.p[n + 1] == '\n'))
+        n++;
+    struct str field = str_sub(c->rest, 0, n);
+    c->rest = str_sub(c->rest, n, SIZE_MAX);
+    return field;
+}
+
+/* *ret_more: another field follows. */
+static bool take_separator(struct csv *c, bool *ret_more, struct err *err)
+{
+    *ret_more = false;
+    if (c->rest.n == 0)
+        return true;
+    size_t n = c->rest.p[0] == '\r' && c->rest.n > 1 && c->rest.p[1] == '\n' ? 2 : 1;
+    char last = c->rest.p[n - 1];
+    if (last != ',' && last != '\n')
+        return err_set(err, ERR_INVALID, "line %zu: text behind a closing quote", c->line);
+    *ret_more = last == ',';
+    c->next_line += last == '\n';
+    c->rest = str_sub(c->rest, n, SIZE_MAX);
+    return true;
+}
+
+static void skip_empty_lines(struct csv *c)
+{
+    while (c->rest.n > 0 && (c->rest.p[0] == '\n' || str_starts(c->rest, STR("\r\n")))) {
+        c->rest = str_sub(c->rest, c->rest.p[0] == '\n' ? 1 : 2, SIZE_MAX);
+        c->next_line++;
+    }
+}
+
+bool csv_next(struct csv *c, struct arena *a, struct str *fields, size_t max, size_t *ret_n,
+              struct err *err)
+{
+    bool more = true;
+    *ret_n = 0;
+    skip_empty_lines(c);
+    c->line = c->next_line;
+    if (c->rest.n == 0)
+        return true;
+    while (more) {
+        struct str field;
+        if (!str_starts(c->rest, STR("\"")))
+            field = take_plain(c);
+        else if (!take_quoted(c, a, &field, err))
+            return false;
+        if (!take_separator(c, &more, err))
+            return false;
+        if (*ret_n < max)
+            fields[*ret_n] = field;
+        ++*ret_n;
+    }
+    return true;
+}
+
+void csv_put(struct strbuf *b, struct str field)
+{
+    bool is_plain = true;
+    for (size_t i = 0; i < field.n; i++)
+        is_plain &= !strchr(",\"\r\n", field.p[i]) || field.p[i] == '\0';
+    if (is_plain) {
+        sb_str(b, field);
+        return;
+    }
+    sb_char(b, '"');
+    for (size_t i = 0; i < field.n; i++) {
+        if (field.p[i] == '"')
+            sb_char(b, '"');
+        sb_char(b, field.p[i]);
+    }
+    sb_char(b, '"');
+}

@@ -1,0 +1,219 @@
+"""Jobs that fill tables from other servers, and versions from files: against servers that page, fail, hang and lie."""
+import json
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from harness import Installation
+
+
+class Elsewhere:
+    """A server whose answers a test chooses: answer(path, query) -> (status, body)."""
+
+    def __init__(self):
+        outer = self
+        self.requests, self.answer = [], lambda path, query: (404, b"")
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                url = urllib.parse.urlsplit(self.path)
+                query = urllib.parse.parse_qs(url.query)
+                outer.requests.append((url.path, query, dict(self.headers)))
+                status, body = outer.answer(url.path, query)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    e = Elsewhere()
+    yield e
+    e.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def datil(elsewhere):
+    with Installation(BZAPI_BASE_URL=f"{elsewhere.url}/rest", BZAPI_TOKEN="very secret",
+                      PCI_IDS_URL=f"{elsewhere.url}/pci.ids",
+                      AUDIT_EMPLOYEE_DOMAINS="example.org, example.net") as d:
+        yield d
+
+
+def run_job(datil, name, *args, check=True):
+    job_args = [x for a in args for x in ("--job-arg", a)]
+    done = datil.datil("cron", "run", name, *job_args, check=check)
+    return done.stdout if check else done
+
+
+PCI_IDS = """# List of PCI ID's
+0010  Allied Telesis, Inc (Wrong ID)
+1002  Advanced Micro Devices, Inc. [AMD/ATI]
+\t1304  Kaveri
+\t\t1002 1304  a subsystem
+\t1305  Kaveri \u00fc
+8086  Intel Corporation
+\t3e9b  CoffeeLake-H GT2
+\tXYZW  no number
+\t3E9C  upper case
+\t3e9b  CoffeeLake-H GT2 [UHD Graphics 630]
+# List of known device classes, subclasses and programming interfaces
+C 00  Unclassified device
+8087  not a vendor any more
+\t0001  nor a device
+"""
+
+
+def test_graphics_devices(datil, elsewhere, tmp_path):
+    elsewhere.answer = lambda path, query: (200, PCI_IDS.encode()) if path == "/pci.ids" else (404, b"")
+    assert run_job(datil, "update_graphics_pci") == "3 devices created, 0 updated, 1 skipped\n"
+    rows = datil.sql("SELECT vendor_hex, adapter_hex, vendor_name, adapter_name FROM graphics_device ORDER BY 1, 2")
+    assert rows == [
+        ("0x1002", "0x1304", "Advanced Micro Devices, Inc. [AMD/ATI]", "Kaveri"),
+        ("0x1002", "0x1305", "Advanced Micro Devices, Inc. [AMD/ATI]", "Kaveri \u00fc"),
+        ("0x8086", "0x3e9b", "Intel Corporation", "CoffeeLake-H GT2 [UHD Graphics 630]"),
+    ]
+    assert run_job(datil, "update_graphics_pci") == "0 devices created, 0 updated, 4 skipped\n"
+    file = tmp_path / "pci.ids"
+    file.write_text("8086  Intel\n\t3e9b  Coffee\n")
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.name.startswith("pytest-"):
+            parent.chmod(0o755)
+    assert run_job(datil, "update_graphics_pci", f"file={file}") == "0 devices created, 1 updated, 0 skipped\n"
+    for status, body, words in ((500, b"", "status 500"), (200, b"<html>sorry</html>", "no list of PCI ids")):
+        elsewhere.answer = lambda path, query, s=status, b=body: (s, b)
+        failed = run_job(datil, "update_graphics_pci", check=False)
+        assert failed.returncode == 1 and words in failed.stdout + failed.stderr
+    assert len(datil.sql("SELECT 1 FROM graphics_device")) == 3
+
+
+def associations(datil):
+    return datil.sql("SELECT bug_id, signature FROM bug_association ORDER BY 1, 2")
+
+
+def pages(*lists):
+    """A tracker that pages by offset; then an empty page."""
+    bugs = [b for page in lists for b in page]
+    sizes = [len(page) for page in lists]
+
+    def answer(path, query):
+        offset, at = int(query["offset"][0]), 0
+        for size in sizes:
+            if offset == at:
+                return 200, json.dumps({"bugs": bugs[at:at + size]}).encode()
+            at += size
+        return 200, b'{"bugs": []}'
+    return answer
+
+
+def bug(number, field):
+    return {"id": number, "cf_crash_signature": field}
+
+
+def test_bugs_of_signatures(datil, elsewhere):
+    elsewhere.requests.clear()
+    elsewhere.answer = pages(
+        [bug(1, "[@ OOM | large ]\r\n[@ foo::bar<int>::baz[1]]"), bug(2, "[@ even::this[] ]")],
+        [bug(3, "text [@ open"), bug(4, "[@ a ][@ b ][@ a ][@  ]"), bug(5, None), {"id": 6}])
+    out = run_job(datil, "bugassociations")
+    assert "6 bugs looked at, 5 signatures added, 0 removed" in out and "bug 2: added even::this[]" in out
+    want = [(1, "OOM | large"), (1, "foo::bar<int>::baz[1]"), (2, "even::this[]"), (4, "a"), (4, "b")]
+    assert sorted(associations(datil)) == sorted(want)
+    path, query, headers = elsewhere.requests[0]
+    assert path == "/rest/bug" and headers["X-BUGZILLA-API-KEY"] == "very secret"
+    assert query["chfield"] == ["[Bug creation]", "cf_crash_signature"] and query["chfieldto"] == ["Now"]
+    assert query["include_fields"] == ["id", "cf_crash_signature"]
+    assert [int(q["offset"][0]) for _, q, _ in elsewhere.requests] == [0, 2, 6]
+    assert "very secret" not in out
+
+    # The same again changes nothing; what changed in the tracker changes here; others keep their rows.
+    assert "0 signatures added, 0 removed" in run_job(datil, "bugassociations")
+    elsewhere.answer = pages([bug(4, "[@ b ]\n[@ c ]"), bug(2, "")])
+    out = run_job(datil, "bugassociations")
+    assert "1 signatures added, 2 removed" in out
+    assert sorted(associations(datil)) == sorted([(1, "OOM | large"), (1, "foo::bar<int>::baz[1]"), (4, "b"), (4, "c")])
+
+
+@pytest.mark.parametrize("status, body, words", [
+    (401, b'{"message": "very secret"}', "status 401"),
+    (200, b"<html>", "json"),
+    (200, b'{"faults": []}', "without a list of bugs"),
+    (200, b'{"bugs": [{"cf_crash_signature": "[@ x ]"}]}', "without an id"),
+])
+def test_a_tracker_that_fails_loses_nothing(datil, elsewhere, status, body, words):
+    before = associations(datil)
+    elsewhere.answer = lambda path, query: (status, body)
+    failed = run_job(datil, "bugassociations", check=False)
+    text = failed.stdout + failed.stderr
+    assert failed.returncode == 1 and words in text.lower() and "very secret" not in text
+    assert associations(datil) == before
+
+
+def test_audit_of_groups(datil):
+    people = {  # e-mail: (active, days since log-in, token, excepted) -> reason to go
+        "new@example.org": ((True, None, False, False), None),
+        "busy@example.net": ((True, 364, False, False), None),
+        "gone@example.org": ((True, 366, False, False), "inactive 366d, no tokens"),
+        "robot@example.org": ((True, 900, True, False), None),
+        "off@example.org": ((False, 1, True, True), "!is_active"),
+        "guest@elsewhere.org": ((True, 1, False, True), None),
+        "stranger@notexample.org": ((True, 1, False, False), "not employee or exception"),
+    }
+    for email, ((active, days, token, excepted), _) in people.items():
+        datil.add_user(email, "a long password", "--group", "Hackers")
+        if token:
+            datil.token(email)
+        datil.sql("UPDATE app_user SET is_active = %s, last_login = now() - %s * interval '1 day' WHERE email = %s",
+                  active, days, email)
+        if excepted:
+            datil.sql("INSERT INTO policy_exception (user_id) SELECT id FROM app_user WHERE email = %s", email)
+
+    def members():
+        return {e for (e,) in datil.sql("SELECT u.email FROM app_user u JOIN app_user_group ug ON ug.user_id = u.id"
+                                        " JOIN app_group g ON g.id = ug.group_id WHERE g.name = 'Hackers'")}
+    assert members() == set(people)
+    assert "Total removed: 3" in run_job(datil, "auditgroups", "dry-run=1")
+    assert members() == set(people)
+    out = run_job(datil, "auditgroups")
+    assert "SKIP: robot@example.org" in out and "Total removed: 3" in out
+    assert members() == {e for e, (_, reason) in people.items() if not reason}
+    log = datil.sql("SELECT message FROM audit_log WHERE user_name = 'auditgroups' ORDER BY id")
+    assert {m for (m,) in log} == {f"Removed {e} from hackers--{r}." for e, (_, r) in people.items() if r}
+    assert datil.sql("SELECT is_active, password_hash FROM app_user WHERE email = 'auditgroups'") == [(False, None)]
+    assert "Total removed: 0" in run_job(datil, "auditgroups")
+
+
+HEADING = "product_name,release_channel,major_version,release_version,version_string,build_id,archive_url"
+
+
+def test_versions_by_file(datil, tmp_path):
+    lines = ['Firefox,beta,63,63.0,63.0b4,20180906081316,https://archive.example/a',
+             '"Fire, Fox",beta,63,63.0,"63.0""b5",20180910,', 'Editor,release,2,2.1,2.1,77,']
+    file, copy = tmp_path / "versions.csv", tmp_path / "copy.csv"
+    file.write_text("\n".join([HEADING, *lines, lines[0]]) + "\n")
+    assert "3 builds added, 1 were there already" in datil.datil("version", "load", file).stdout
+    assert datil.sql("SELECT version_string, archive_url FROM product_version WHERE product_name = 'Editor'") \
+        == [("2.1", None)]
+    assert datil.datil("dumppv", "-").stdout == "\n".join([HEADING, *sorted(lines)]) + "\n"
+    datil.datil("dumppv", copy)
+    assert "0 builds added, 3 were there already" in datil.datil("loadpv", copy).stdout
+    file.write_text("\r\n".join(lines[2:]))  # without heading, CRLF, no end
+    assert "0 builds added, 1 were" in datil.datil("loadpv", file).stdout
+    for bad, words in (("Editor,release,x,2.1,2.1,78,", "line 2"), ("Editor,release,2", "line 2: 3 fields"),
+                       (f"Editor,release,2,2.1,2.1,{'7' * 51},", "build_id has 51"), ("Editor,,2,2.1,2.1,78,", "line 2"),
+                       ('Editor,"release,2', "a quote that does not end")):
+        file.write_text("Editor,release,3,3.0,3.0,80,\n" + bad + "\n")
+        failed = datil.datil("loadpv", file, check=False)
+        assert failed.returncode == 1 and words in failed.stderr, failed
+    assert datil.sql("SELECT count(*) FROM product_version") == [(3,)], "a bad line loads nothing"
