@@ -93,3 +93,8 @@ SELECT count(*) AS count FROM added;
 SELECT product_name, release_channel, major_version, release_version, version_string, build_id,
        coalesce(archive_url, '') AS archive_url
   FROM product_version;
+
+-- name: product_version_newest_major
+-- 0: no version of this product is known.
+-- $1 product text
+SELECT coalesce(max(major_version), 0) AS major FROM product_version WHERE product_name = $1;

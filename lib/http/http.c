@@ -35,10 +35,13 @@ enum {
     STALL_S = 60,
 };
 
-/* What the callbacks of one transfer know. */
+/* One request on its way, and what its callbacks know. */
 struct transfer {
     const struct http_request *q;
-    CURL *curl; /* borrowed */
+    CURL *curl; /* owned, as are the next two */
+    struct curl_slist *headers;
+    curl_mime *mime;
+    char why[CURL_ERROR_SIZE];
     struct strbuf body;
     uint64_t max, n; /* bytes of the body: at most, so far */
     int64_t start_ms;
@@ -243,13 +246,9 @@ static bool set_headers(CURL *c, const struct http_request *q, struct curl_slist
  * Errors by whose fault they are: ours (the address), the other side's size, or that it could not
  * be reached, which may be different later.  A status of any number is an answer and no error.
  */
-static bool transfer(CURL *c, struct transfer *t, struct err *err)
+static bool check_outcome(struct transfer *t, CURLcode code, struct err *err)
 {
-    char why[CURL_ERROR_SIZE] = "";
     const char *url = t->q->url;
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
-    CURLcode code = curl_easy_perform(c);
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
     if (t->is_too_large)
         return err_set(err, ERR_TOO_LARGE, "%s: the answer has more than %llu bytes", url,
                        (unsigned long long)t->max);
@@ -265,7 +264,8 @@ static bool transfer(CURL *c, struct transfer *t, struct err *err)
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return err_set(err, ERR_INVALID, "%s: no http or https address", url);
     if (code != CURLE_OK)
-        return err_set(err, ERR_UNAVAILABLE, "%s: %s", url, *why ? why : curl_easy_strerror(code));
+        return err_set(err, ERR_UNAVAILABLE, "%s: %s", url,
+                       *t->why ? t->why : curl_easy_strerror(code));
     return true;
 }
 
@@ -280,8 +280,9 @@ static void copy_header(CURL *c, const char *name, char *out, size_t size)
  * An address that does not fit is an error: cut, it would be another address.  Retry-After counts
  * when the header is there, since libcurl says 0 for "at once" and for "not said".
  */
-static bool read_answer(CURL *c, struct transfer *t, struct http_response *ret, struct err *err)
+static bool read_answer(struct transfer *t, struct http_response *ret, struct err *err)
 {
+    CURL *c = t->curl;
     long status = 0;
     const char *type = NULL, *url = NULL, *location = NULL;
     curl_off_t length = -1, retry_after = 0;
@@ -312,29 +313,123 @@ static bool read_answer(CURL *c, struct transfer *t, struct http_response *ret, 
 
 /*
  * A handle for each request: what one sets cannot reach the next, and the connection ends with
- * it.
+ * it.  True or false, t is to be released.
  */
+static bool prepare(struct transfer *t, const struct http_request *q, struct err *err)
+{
+    *t = (struct transfer){.q = q,
+                           .curl = curl_easy_init(),
+                           .max = q->max_bytes ? q->max_bytes : BODY_MAX,
+                           .start_ms = mono_ms()};
+    if (!t->curl)
+        return err_set(err, ERR_INTERNAL, "cannot start libcurl");
+    sb_init(&t->body, q->save_fd > 0 ? 0 : t->max);
+    set_limits(t->curl, q, t);
+    set_route(t->curl, q, t);
+    curl_easy_setopt(t->curl, CURLOPT_URL, q->url);
+    curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, t->why);
+    curl_easy_setopt(t->curl, CURLOPT_PRIVATE, t);
+    bool ok = set_headers(t->curl, q, &t->headers, err) && set_body(t->curl, q, &t->mime, err);
+    set_method(t->curl, q->method);
+    return ok;
+}
+
+static void release_transfer(struct transfer *t)
+{
+    sb_release(&t->body);
+    curl_easy_cleanup(t->curl);
+    curl_mime_free(t->mime);
+    curl_slist_free_all(t->headers);
+    *t = (struct transfer){0};
+}
+
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err)
 {
-    CURL *c = curl_easy_init();
-    if (!c)
-        return err_set(err, ERR_INTERNAL, "cannot start libcurl");
-    struct transfer t = {
-        .q = q, .curl = c, .max = q->max_bytes ? q->max_bytes : BODY_MAX, .start_ms = mono_ms()};
-    curl_mime *mime = NULL;
-    struct curl_slist *headers = NULL;
-    sb_init(&t.body, q->save_fd > 0 ? 0 : t.max);
-    set_limits(c, q, &t);
-    set_route(c, q, &t);
-    curl_easy_setopt(c, CURLOPT_URL, q->url);
-    bool ok = set_headers(c, q, &headers, err) && set_body(c, q, &mime, err);
-    set_method(c, q->method);
-    ok = ok && transfer(c, &t, err) && read_answer(c, &t, ret, err);
-    sb_release(&t.body);
-    curl_easy_cleanup(c);
-    curl_mime_free(mime);
-    curl_slist_free_all(headers);
+    struct transfer t;
+    bool ok = prepare(&t, q, err) && check_outcome(&t, curl_easy_perform(t.curl), err) &&
+              read_answer(&t, ret, err);
+    release_transfer(&t);
     return ok;
+}
+
+/* Several at once: a slot for each, filled from the list as others become free. */
+struct crowd {
+    CURLM *multi;
+    const struct http_request *requests;
+    size_t count, next;
+    struct transfer *slots;
+    size_t slot_count, busy;
+    http_done *done;
+    void *arg;
+};
+
+static void tell_outcome(struct crowd *w, struct transfer *t, bool ok, struct err *err)
+{
+    struct http_response answer = {0};
+    ok = ok && read_answer(t, &answer, err);
+    w->done(w->arg, (size_t)(t->q - w->requests), ok ? &answer : NULL, err);
+    http_response_release(&answer);
+    release_transfer(t);
+}
+
+/* Requests that cannot even be prepared are answered at once. */
+static void fill_slots(struct crowd *w)
+{
+    for (size_t i = 0; i < w->slot_count && w->next < w->count; i++) {
+        struct transfer *t = &w->slots[i];
+        struct err err = {0};
+        if (t->curl)
+            continue;
+        if (prepare(t, &w->requests[w->next++], &err) &&
+            curl_multi_add_handle(w->multi, t->curl) == CURLM_OK)
+            w->busy++;
+        else
+            tell_outcome(w, t, false, &err);
+    }
+}
+
+static void take_finished(struct crowd *w)
+{
+    int left;
+    for (CURLMsg *m; (m = curl_multi_info_read(w->multi, &left));) {
+        struct transfer *t = NULL;
+        struct err err = {0};
+        CURLcode code = m->data.result;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
+        curl_multi_remove_handle(w->multi, m->easy_handle);
+        w->busy--;
+        tell_outcome(w, t, check_outcome(t, code, &err), &err);
+    }
+}
+
+bool http_do_all(const struct http_request *requests, size_t count, size_t at_once, http_done *done,
+                 void *arg, struct err *err)
+{
+    enum { POLL_MS = 1000 }; /* libcurl wakes up by itself for its own time-outs */
+    struct crowd w = {.multi = curl_multi_init(),
+                      .requests = requests,
+                      .count = count,
+                      .slots = xcalloc(at_once, sizeof *w.slots),
+                      .slot_count = at_once,
+                      .done = done,
+                      .arg = arg};
+    int running = 0;
+    bool ok = w.multi != NULL;
+    while (ok && (w.next < count || w.busy > 0)) {
+        fill_slots(&w);
+        ok = curl_multi_perform(w.multi, &running) == CURLM_OK;
+        take_finished(&w);
+        if (ok && running > 0)
+            ok = curl_multi_poll(w.multi, NULL, 0, POLL_MS, NULL) == CURLM_OK;
+    }
+    for (size_t i = 0; i < at_once; i++)
+        if (w.slots[i].curl) {
+            curl_multi_remove_handle(w.multi, w.slots[i].curl);
+            release_transfer(&w.slots[i]);
+        }
+    curl_multi_cleanup(w.multi);
+    free(w.slots);
+    return ok || err_set(err, ERR_INTERNAL, "libcurl cannot do several requests at once");
 }
 
 void http_response_release(struct http_response *r)

@@ -81,4 +81,16 @@ bool http_url_split(const char *url, struct http_url *ret, struct err *err);
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err);
 void http_response_release(struct http_response *r);
 
+/* The outcome of requests[index]: an answer, which stays the caller's of done, or NULL and an err.
+ */
+typedef void http_done(void *arg, size_t index, struct http_response *answer,
+                       const struct err *err);
+/*
+ * Many requests, so many at once, over connections that are kept between them; done is called for
+ * each as it ends, in any order.  It may take the body (TAKE(answer->body)).  False: nothing can be
+ * asked (ERR_INTERNAL), and done was not called for all.
+ */
+bool http_do_all(const struct http_request *requests, size_t count, size_t at_once, http_done *done,
+                 void *arg, struct err *err);
+
 #endif

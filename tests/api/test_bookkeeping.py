@@ -44,9 +44,11 @@ def elsewhere():
 
 @pytest.fixture(scope="module")
 def datil(elsewhere):
-    with Installation(BZAPI_BASE_URL=f"{elsewhere.url}/rest", BZAPI_TOKEN="very secret",
-                      PCI_IDS_URL=f"{elsewhere.url}/pci.ids",
-                      AUDIT_EMPLOYEE_DOMAINS="example.org, example.net") as d:
+    with Installation() as d:
+        # For the commands of this test alone: the scheduler of the installation shall not come in between.
+        d.env.update(BZAPI_BASE_URL=f"{elsewhere.url}/rest", BZAPI_TOKEN="very secret",
+                     PCI_IDS_URL=f"{elsewhere.url}/pci.ids", ARCHIVE_BASE_URL=f"{elsewhere.url}/pub/",
+                     AUDIT_EMPLOYEE_DOMAINS="example.org, example.net")
         yield d
 
 
@@ -217,3 +219,88 @@ def test_versions_by_file(datil, tmp_path):
         failed = datil.datil("loadpv", file, check=False)
         assert failed.returncode == 1 and words in failed.stderr, failed
     assert datil.sql("SELECT count(*) FROM product_version") == [(3,)], "a bad line loads nothing"
+
+
+def listing(*names):
+    links = "".join(f'<tr><td>Dir</td><td><a href="/pub/elsewhere/{n}">{n}</a></td></tr>\n' for n in names)
+    return f"<!DOCTYPE html><html><body><table><a href='..'>..</a>{links}</table></body></html>".encode()
+
+
+def hub(channel, version, build):
+    return json.dumps({"target": {"channel": channel, "version": version}, "build": {"id": build}}).encode()
+
+
+def old(channel, version, build):
+    return json.dumps({"moz_update_channel": channel, "moz_app_version": version, "buildid": build}).encode()
+
+
+ARCHIVE = {
+    "/pub/firefox/releases/": listing("63.0b7/", "63.0/", "62.0.3/", "latest/", "../", "<b>", "64.0 x/"),
+    "/pub/firefox/candidates/": listing("63.0b7-candidates/", "63.0-candidates/", "64.0b1-candidates/",
+                                        "60.2.0esr-candidates/", "archived/", "59.0-candidates/", "99/../-candidates/"),
+    "/pub/firefox/candidates/63.0b7-candidates/": listing("build1/", "build2/", "build10/", "buildx/", "build9999/"),
+    "/pub/firefox/candidates/63.0b7-candidates/build2/": listing("win32/", "linux-x86_64/", "source/", "jsshell-win/",
+                                                                  "x.txt"),
+    "/pub/firefox/candidates/63.0b7-candidates/build2/win32/en-US/": listing(
+        "firefox-63.0b7.json", "firefox-63.0b7.mozinfo.json", "firefox.test_packages.json", "buildhub.json"),
+    "/pub/firefox/candidates/63.0b7-candidates/build2/win32/en-US/buildhub.json": hub("beta", "63.0", "2018091801"),
+    "/pub/firefox/candidates/63.0b7-candidates/build2/linux-x86_64/en-US/": listing("firefox-63.0b7.json", "z.json"),
+    "/pub/firefox/candidates/63.0b7-candidates/build2/linux-x86_64/en-US/firefox-63.0b7.json":
+        old("beta", "63.0", "2018091802"),
+    "/pub/firefox/candidates/63.0b7-candidates/build10/": listing("win32/"),
+    "/pub/firefox/candidates/63.0b7-candidates/build10/win32/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/63.0b7-candidates/build10/win32/en-US/buildhub.json": hub("beta", "63.0", "2018092001"),
+    "/pub/firefox/candidates/63.0-candidates/": listing("build1/", "build2/"),
+    "/pub/firefox/candidates/63.0-candidates/build1/": listing("mac/"),
+    "/pub/firefox/candidates/63.0-candidates/build1/mac/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/63.0-candidates/build1/mac/en-US/buildhub.json": hub("release", "63.0", "2018101501"),
+    "/pub/firefox/candidates/63.0-candidates/build2/": listing("mac/"),
+    "/pub/firefox/candidates/63.0-candidates/build2/mac/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/63.0-candidates/build2/mac/en-US/buildhub.json": hub("release", "63.0", "2018101802"),
+    "/pub/firefox/candidates/64.0b1-candidates/": listing("build1/"),
+    "/pub/firefox/candidates/64.0b1-candidates/build1/": listing("mac/", "win64/"),
+    "/pub/firefox/candidates/64.0b1-candidates/build1/mac/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/64.0b1-candidates/build1/mac/en-US/buildhub.json": b"{not json",
+    "/pub/firefox/candidates/64.0b1-candidates/build1/win64/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/64.0b1-candidates/build1/win64/en-US/buildhub.json": hub("beta", "64.0", "7" * 51),
+    "/pub/firefox/candidates/60.2.0esr-candidates/": listing("build1/"),
+    "/pub/firefox/candidates/60.2.0esr-candidates/build1/": listing("win32/"),
+    "/pub/firefox/candidates/60.2.0esr-candidates/build1/win32/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/60.2.0esr-candidates/build1/win32/en-US/buildhub.json": hub("esr", "60.2.0", "2018080101"),
+    "/pub/firefox/candidates/59.0-candidates/": listing("build1/"),
+    "/pub/firefox/candidates/59.0-candidates/build1/": listing("win32/"),
+    "/pub/firefox/candidates/59.0-candidates/build1/win32/en-US/": listing("buildhub.json"),
+    "/pub/firefox/candidates/59.0-candidates/build1/win32/en-US/buildhub.json": hub("release", "59.0", "2018030101"),
+}
+
+
+def test_archive(datil, elsewhere):
+    elsewhere.answer = lambda path, query: (200, ARCHIVE[path]) if path in ARCHIVE else (404, b"")
+    datil.sql("INSERT INTO product_version (product_name, release_channel, major_version, release_version,"
+              " version_string, build_id) VALUES ('Firefox', 'x', 64, '64.0', '64.0', '1'),"
+              " ('Thunderbird', 'x', 99, '99.0', '99.0', '1')")
+    elsewhere.requests.clear()
+    out = run_job(datil, "archivescraper")
+    assert out == ("Firefox: found 6 builds; inserted 8 builds\nThunderbird: found 0 builds; inserted 0 builds\n"
+                   "DevEdition: found 0 builds; inserted 0 builds\n")
+    rows = datil.sql("SELECT release_channel, major_version, release_version, version_string, build_id"
+                     " FROM product_version WHERE archive_url LIKE %s", elsewhere.url + "%")
+    assert sorted(rows) == sorted([
+        ("beta", 63, "63.0", "63.0b7rc2", "2018091801"), ("beta", 63, "63.0", "63.0b7rc2", "2018091802"),
+        ("beta", 63, "63.0", "63.0b7rc10", "2018092001"), ("beta", 63, "63.0", "63.0b7", "2018092001"),
+        ("beta", 63, "63.0", "63.0rc1", "2018101501"),
+        ("beta", 63, "63.0", "63.0rc2", "2018101802"), ("release", 63, "63.0", "63.0", "2018101802"),
+        ("esr", 60, "60.2.0", "60.2.0esrrc1", "2018080101"),
+    ])
+    url = datil.sql("SELECT archive_url FROM product_version WHERE build_id = '2018101501'")[0][0]
+    assert url == elsewhere.url + "/pub/firefox/candidates/63.0-candidates/build1/mac/en-US/buildhub.json"
+    asked = {path for path, _, _ in elsewhere.requests}
+    assert not any("59.0" in p or ".." in p or "elsewhere" in p or "source" in p or "jsshell" in p for p in asked)
+    assert "inserted 0 builds\nThunderbird" in run_job(datil, "archivescraper")
+
+    # Lists without end, of any size, and servers that fail cost a bounded time and change nothing.
+    for answer in (lambda path, query: (200, b"<a href=x>" * 200000),
+                   lambda path, query: (200, listing(*[f"{n}.0-candidates/" for n in range(60, 400)])),
+                   lambda path, query: (503, b"")):
+        elsewhere.answer = answer
+        assert "Firefox: found 0 builds" in run_job(datil, "archivescraper")

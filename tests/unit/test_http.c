@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,8 +108,13 @@ static int start(void **state)
     s->pid = fork();
     if (s->pid == 0) {
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGCHLD, SIG_IGN);
         for (int c; (c = accept(fd, NULL, NULL)) >= 0;) {
-            serve_one(c);
+            if (fork() == 0) { /* one that is silent does not keep others waiting */
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                serve_one(c);
+                _exit(0);
+            }
             close(c);
         }
         _exit(0);
@@ -162,6 +168,43 @@ static void test_answers(void **state)
             assert_string_equal(r.body, cases[i].body);
         http_response_release(&r);
     }
+}
+
+struct outcomes {
+    size_t calls[ARRAY_LEN(cases)];
+};
+
+static void on_outcome(void *arg, size_t i, struct http_response *answer, const struct err *err)
+{
+    struct outcomes *o = arg;
+    o->calls[i]++;
+    if ((answer != NULL) != (cases[i].status != 0) ||
+        (answer && (answer->status != cases[i].status || strcmp(answer->body, cases[i].body))) ||
+        (!answer && err->code != cases[i].code))
+        fail_msg("%s: status %d, %s: %s", cases[i].label, answer ? answer->status : 0,
+                 err_code_name(err->code), err->msg);
+}
+
+/* Each of many gets its own outcome, whatever its neighbours get.
+ */
+static void test_many_at_once(void **state)
+{
+    const struct server *s = *state;
+    static const size_t crowds[] = {1, 3, ARRAY_LEN(cases), 50};
+    for (size_t c = 0; c < ARRAY_LEN(crowds); c++) {
+        struct http_request q[ARRAY_LEN(cases)];
+        char urls[ARRAY_LEN(cases)][128];
+        struct outcomes o = {0};
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d%s", s->port, cases[i].path);
+            q[i] = (struct http_request){
+                .url = urls[i], .may_reach_reserved = true, .timeout_ms = 700, .max_bytes = 32};
+        }
+        assert_true(http_do_all(q, ARRAY_LEN(cases), crowds[c], on_outcome, &o, ERR_IGNORED));
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+            assert_int_equal(o.calls[i], 1);
+    }
+    assert_true(http_do_all(NULL, 0, 5, on_outcome, NULL, ERR_IGNORED));
 }
 
 static void test_no_server(void **state)
@@ -452,6 +495,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, start, stop),
+        cmocka_unit_test_setup_teardown(test_many_at_once, start, stop),
         cmocka_unit_test(test_no_server),
         cmocka_unit_test_setup_teardown(test_requests, start, stop),
         cmocka_unit_test_setup_teardown(test_multipart, start, stop),
