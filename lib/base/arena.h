@@ -30,6 +30,7 @@ struct arena {
     size_t max_bytes;
     bool is_over; /* sticky until arena_reset: the limit was crossed */
 };
+/* Sixteen chunks of the largest size: what functions without an error path allocate is far less. */
 enum { ARENA_RESERVE_MIN = 16 << 20 };
 
 void arena_init(struct arena *a, size_t max_bytes);

@@ -31,7 +31,7 @@ enum opt_kind {
     OPT_CHOICE, /* struct opt_choice */
 };
 
-enum { OPT_LIST_MAX = 64 };
+enum { OPT_LIST_MAX = 64 }; /* written by hand, or by a script over a folder or two */
 
 struct opt_list {
     const char *v[OPT_LIST_MAX + 1]; /* NULL-ended */

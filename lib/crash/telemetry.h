@@ -14,6 +14,7 @@
  * Ownership  New reference, which shares subtrees with the input.
  * Errors     A value of a wrong type is left out and counted in *ret_rejected (may be
  *            NULL).
+ * Numbers    Version and ten frames at most are what the schema of the exported records says.
  */
 enum { TELEMETRY_FRAMES_MAX = 10, TELEMETRY_VERSION = 2 };
 

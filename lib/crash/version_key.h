@@ -11,7 +11,7 @@
  *        candidates before the final one, which counts as rc.999.  "63.0b", all betas
  *        of 63.0, sorts behind each of them, because "rc" follows every number.
  */
-enum { VERSION_KEY_MAX = 256 }; /* longer versions have no key */
+enum { VERSION_KEY_MAX = 256 }; /* people write twenty characters; longer versions have no key */
 
 /* Writes "X.Y.Z-PRE", terminated; false: the text is no version. */
 bool version_key(struct str version, char out[VERSION_KEY_MAX]);

@@ -24,7 +24,7 @@
 
 /*
  * ADVISORY_KEY spells "dati"; advisory locks share one space of numbers for all programs of a
- * database.
+ * database.  A migration is written by hand, and its number has the four digits of its file name.
  */
 enum { MIGRATION_BYTES_MAX = 4 << 20, MIGRATION_MAX = 9999, ADVISORY_KEY = 0x64617469 };
 

@@ -19,7 +19,7 @@
 enum {
     JSON_GIVEN_DEPTH_MAX = 64, /* of what strangers give, be it text inside of text */
     JSON_DEPTH_MAX = 72,       /* of our documents: that, and the levels that we put around it */
-    JSON_BYTES_MAX = 64 << 20,
+    JSON_BYTES_MAX = 64 << 20, /* REPORT_BYTES_MAX of the walker, the largest part of any */
 };
 
 /*

@@ -16,6 +16,8 @@
  * U+FFFD.
  *
  * Errors     The strbuf's maximum: check out->overflow at the end.
+ * Limits     The shape of a document is that of our code, which nests some ten deep; going
+ *            beyond JW_DEPTH_MAX is a mistake of ours and aborts.
  */
 enum { JW_DEPTH_MAX = 64 };
 

@@ -33,6 +33,10 @@
 #include "lib/store/store.h"
 #include "queries.h"
 
+/*
+ * Rows of one statement.  A page of late ones is smaller, because each is looked at alone, with
+ * questions to the database around it, and the wish to stop is looked at between pages.
+ */
 enum { REPLAY_PAGE = 500, LATE_PAGE = 200, PROCESSED_BYTES_MAX = JSON_BYTES_MAX };
 
 static bool seq_state(struct db *db, int64_t *ret_last, int64_t *ret_synced, struct err *err)

@@ -43,13 +43,22 @@ struct ledger_entry {
     const char *submitted_timestamp; /* NULL or not a date: now */
 };
 
-/* Many at once: one transaction, one notification.  n at most LEDGER_BATCH_MAX. */
+/*
+ * Many at once: one transaction, one notification.  n at most LEDGER_BATCH_MAX: statements with a
+ * thousand rows spend next to nothing on the way to the server, and fit into BATCH_BYTES_MAX
+ * (queue.c).
+ */
 enum { LEDGER_BATCH_MAX = 1000 };
 bool ledger_publish_all(struct db *db, const struct ledger_entry *entries, size_t n,
                         struct err *err);
 bool ledger_publish(struct db *db, const char *crash_id, const char *ruleset, enum queue_kind queue,
                     const char *product, const char *submitted_timestamp, struct err *err);
 
+/*
+ * docs/queue.md has the times that follow from these.  A crash during which two workers died is
+ * not given to a third.  The lease is for workers on machines that vanish with all on them: others
+ * are noticed by their name; it is above the longest walk (TIMEOUT_DEFAULT_MS) and its queries.
+ */
 enum { LEDGER_ATTEMPTS_MAX = 5, LEDGER_DEATHS_MAX = 2, LEDGER_LEASE_S = 300 };
 
 struct ledger_job {

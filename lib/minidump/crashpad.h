@@ -7,6 +7,9 @@
 /*
  * crashpad - the annotations that Crashpad's clients put into a dump, as one JSON
  * object: report_id, client_id, simple_annotations, modules.  Protected data.
+ *
+ * Crashpad itself bounds a value to 5 * 4096 bytes and a simple dictionary to 64 entries for each
+ * module; the limits here are a multiple of that.
  */
 enum { CRASHPAD_ANNOTATIONS_MAX = 4096, CRASHPAD_VALUE_MAX = 64 << 10 };
 

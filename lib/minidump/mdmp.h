@@ -23,8 +23,10 @@ enum {
     MDMP_HEADER_SIZE = 32,
     MDMP_DIR_ENTRY_SIZE = 12,
     MDMP_VERSION = 0xa793,
-    MDMP_STREAMS_MAX = 4096,    /* directory entries that are looked at */
-    MDMP_STRING_MAX = 64 << 10, /* bytes of one string in the dump */
+    /* Directory entries that are looked at: writers make some twenty. */
+    MDMP_STREAMS_MAX = 4096,
+    MDMP_STRING_MAX =
+        64 << 10, /* of one string: the longest path of Windows, 32,767 UTF-16 units */
 };
 
 enum mdmp_stream_type {

@@ -9,6 +9,7 @@
  * its address space.
  *
  * Ownership  Regions point into the dump; the arrays live in the arena.
+ * Limits     Sixteen times as many regions as Linux lets a process have (vm.max_map_count, 65,530).
  */
 enum { MDMP_REGIONS_MAX = 1 << 20 };
 

@@ -9,6 +9,8 @@
  * their symbols are found.
  *
  * Ownership  Arrays and texts live in the pool's arena.
+ * Limits     The largest dump at hand has 354 modules.  A CodeView record is an id of some 24 bytes
+ *            and a path; build ids have 20 bytes unless somebody gave the linker another one.
  */
 enum { MDMP_MODULES_MAX = 65536, MDMP_CODEVIEW_MAX = 32 << 10, MDMP_BUILD_ID_MAX = 64 };
 

@@ -9,6 +9,8 @@
  *
  * Ownership  Texts live in the pool's arena or point into the dump; they may hold
  *            broken UTF-8 where the dump does.
+ * Limits     /proc/PID/limits has 16 lines; MDMP_MAC_RECORDS_MAX is that of Breakpad's format
+ *            (MDRawMacCrashInfo); handles are cut where reports would cut them (report_json.c).
  */
 enum { MDMP_HANDLES_MAX = 65536, MDMP_LIMITS_MAX = 256, MDMP_MAC_RECORDS_MAX = 20 };
 

@@ -19,6 +19,7 @@ static const char *const signals[] = {
     "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
 };
 
+/* Breakpad's code for "no crash, a dump was wanted"; the longest list of codes, that of SIGFPE. */
 enum { DUMP_REQUESTED = 0xffffffff, SI_CODES_MAX = 15 };
 
 /* si_code names from 1, by signal. */

@@ -8,6 +8,8 @@
  *
  * Ownership  Arrays and names live in the pool's arena; contexts and stacks point
  *            into the dump.
+ * Limits     Twice the thread numbers that the kernel has by default (pid_max, 32,768);
+ *            EXCEPTION_MAXIMUM_PARAMETERS of winnt.h is 15.
  */
 enum { MDMP_THREADS_MAX = 65536, MDMP_EXCEPTION_PARAMETERS = 15 };
 

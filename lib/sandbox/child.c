@@ -17,7 +17,7 @@
 #include "lib/base/util.h"
 
 enum {
-    FDS_MAX = 8,
+    FDS_MAX = 8,        /* the walker, which has most, is given five */
     FIRST_FREE_FD = 16, /* above every descriptor that a child is given */
 };
 

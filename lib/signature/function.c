@@ -16,6 +16,8 @@
 
 /*
  * A name has 64 KiB at most (SIG_FUNCTION_BYTES_MAX), and no step makes it sixteen times as long.
+ * NESTING_MAX is of IPC::ParamTraits inside each other, whose arguments are kept: each is a
+ * recursion, and names of programs have one.
  */
 enum { TEXT_MAX = 1 << 20, NESTING_MAX = 32 };
 

@@ -17,6 +17,11 @@ struct sig_gen {
     struct signature_result *out;
 };
 
+/*
+ * Frames and length are those of the signatures that exist (Socorro's).  A text in the making is at
+ * most forty names of SIG_FUNCTION_BYTES_MAX and what joins them, 2.5 MiB, and three times that
+ * with room for what rules put in front.
+ */
 enum { SIG_TEXT_MAX = 8 << 20, SIG_FRAMES_MAX = 40, SIG_LENGTH_MAX = 255 };
 
 void sig_note(struct sig_gen *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -16,10 +16,11 @@
 #include "lib/base/vec.h"
 
 enum {
-    PIECES_MAX = 16,
-    ENTRIES_MAX = 100000,
+    PIECES_MAX = 16,       /* between ".*"; what has more is left to PCRE2 */
+    ENTRIES_MAX = 100000,  /* the largest of lists/ has 324 lines */
     MATCH_LIMIT = 1000000, /* about ten milliseconds of the interpreter */
-    HEAP_LIMIT_KIB = 20000,
+    HEAP_LIMIT_KIB =
+        20000, /* as PCRE2 is built (PCRE2_CONFIG_HEAPLIMIT: 20,000,000 KiB), a thousandth */
 };
 
 /* Texts that must occur one after the other, the first at the very start. */

@@ -179,7 +179,8 @@ static bool is_out_of_memory(const struct sig_gen *g)
 
 /*
  * From 256 KiB on an allocation is large: then its place in the code is worth a signature. Below,
- * any place may be the one that meets the end of memory, and all such crashes are one.
+ * any place may be the one that meets the end of memory, and all such crashes are one.  The limit
+ * is Socorro's, as are the texts.
  */
 static void prefix_out_of_memory(struct sig_gen *g)
 {

@@ -13,7 +13,7 @@
 #include "lib/signature/gen.h"
 #include "lib/signature/sig_text.h"
 
-enum { ABORT_CHARS_MAX = 80 };
+enum { ABORT_CHARS_MAX = 80 }; /* Socorro's: the signatures exist with just so much of it */
 
 static struct str before(struct str s, const char *what)
 {
@@ -72,7 +72,7 @@ void sig_abort_message(struct sig_gen *g, struct str message)
 /*
  * The annotation is JSON: {"phase": TEXT, "conditions": [...]}. What the phase waited for comes in
  * any order, so it is sorted; what is no text is written as Python would write it, since those are
- * the signatures that exist.
+ * the signatures that exist.  A phase waits for some ten conditions.
  */
 enum { CONDITIONS_MAX = 10000 };
 

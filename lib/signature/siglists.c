@@ -10,7 +10,7 @@
 #include "lib/signature/lists.h"
 #include "lib/signature/patterns.h"
 
-enum { LIST_BYTES_MAX = 4 << 20 };
+enum { LIST_BYTES_MAX = 4 << 20 }; /* those of lists/ have up to 8 KB */
 
 /* Takes text. */
 static void keep_sentinels(struct siglists *l, char *text)

@@ -45,7 +45,7 @@ const char *spool_state_name(enum spool_state state); /* of its directory */
 bool spool_open(const struct spool *s, struct err *err);
 bool spool_has_room(const struct spool *s, struct err *err);
 
-enum { SPOOL_PATH_SIZE = 4096 };
+enum { SPOOL_PATH_SIZE = 4096 }; /* PATH_MAX of Linux */
 #define SPOOL_RAW_CRASH   "raw_crash"
 #define SPOOL_DUMP_PREFIX "dump."
 /* The directory of a state; of an entry; a file of an entry (id and file may be NULL). */

@@ -84,7 +84,9 @@ void csym_close(struct csym *c);
 /* Reads the whole file and compares its checksum: for housekeeping, never on the way of a crash. */
 bool csym_verify(const struct csym *c, struct err *err);
 
-enum { CSYM_INLINE_MAX = 128 };
+enum {
+    CSYM_INLINE_MAX = 128
+}; /* levels; an estimate of what is more than anybody reads in one frame */
 
 struct csym_inline {
     struct str function; /* inlined function */
@@ -114,6 +116,10 @@ bool csym_is_code(const struct csym *c, uint64_t addr);
 /* Name of CFI register `index` without "$"; index < reg_count.  Callers map names once per file. */
 struct str csym_reg_name(const struct csym *c, uint32_t index);
 
+/*
+ * A row has a rule for each register that its function saves, at most all 33 of arm64.  The other
+ * two are numbers that no register has (CSYM_REG_MAX).
+ */
 enum { CSYM_CFI_RULES_MAX = 64, CSYM_REG_CFA = 0xfffe, CSYM_REG_RA = 0xffff };
 
 struct csym_cfi {

@@ -15,7 +15,7 @@
 #include "lib/symfile/csym_format.h"
 #include "lib/symfile/csym_read.h"
 
-enum { STACK_MAX = 64 }; /* words; more than any expression of a compiler needs */
+enum { STACK_MAX = 64 }; /* words; the expression of a PLT, the deepest of linkers, needs three */
 
 /* The rule set of the last row at or below key. */
 static bool find_row(struct vr run, uint32_t key, uint32_t *ret_set)

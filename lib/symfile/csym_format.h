@@ -44,14 +44,14 @@ enum {
     CSYM_HEADER_SIZE = 512,
     CSYM_STAMP_AT = 32,      /* offset of the source stamp */
     CSYM_SECTION_TABLE = 64, /* offset of the section table */
-    CSYM_BLOCK = 32,
+    CSYM_BLOCK = 32, /* nearly every function has fewer records, so its run needs no table */
     CSYM_FUNC_SIZE = 12,
     CSYM_PUBLIC_SIZE = 8,
     CSYM_CFI_SIZE = 8,
     CSYM_WIN_SIZE = 36,
-    CSYM_REG_MAX = 0xfff0,
-    CSYM_PROGRAM_OPS_MAX = 256,
-    CSYM_BAD_LINES_MAX = 100, /* more: the file counts as corrupt */
+    CSYM_REG_MAX = 0xfff0,      /* 16 bits, less the numbers of csym.h that stand for no register */
+    CSYM_PROGRAM_OPS_MAX = 256, /* the longest of linkers, for a PLT, is nine operations */
+    CSYM_BAD_LINES_MAX = 100,   /* more: the file counts as corrupt */
 };
 
 enum csym_flag { CSYM_WIDE = 1, CSYM_CORRUPT = 2 };

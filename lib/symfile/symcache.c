@@ -37,8 +37,8 @@ enum {
     LOCKS = 1024,          /* lock files; two keys may share one, and then wait for each other */
     TOUCH_AFTER_S = 3600,  /* use is known to the hour: a write for each use would cost more */
     EVICT_TO_PERCENT = 90, /* so that not every new file means a clean-up */
-    WALK_EVERY_S = 86400,
-    DISK_BLOCK = 4096, /* what files of ext4 and XFS are made of */
+    WALK_EVERY_S = 86400,  /* counts the bytes anew, as kills leave them wrong by a file or two */
+    DISK_BLOCK = 4096,     /* what files of ext4 and XFS are made of */
 };
 
 #define TEMP_MARK ".tmp."

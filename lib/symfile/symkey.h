@@ -7,6 +7,10 @@
 /*
  * symkey - the name of one stored symbols file: <debug file>/<DEBUG ID>/<file>, and what
  * may be in it.  Keys become paths, so this is where hostile names end.
+ *
+ * A part leaves 55 bytes of the 255 that file systems give to a name, for what stores and caches
+ * add to it.  An id has the 32 digits of a GUID and an age of up to eight;
+ * a build id (SHA-1) has 40 digits, too.
  */
 enum { SYMKEY_PART_MAX = 200, SYMKEY_ID_MAX = 40, SYMKEY_MAX = 300 };
 

@@ -47,7 +47,7 @@ enum {
     LEAVE_MS = 1000,           /* from closing its socket to its end */
     ZIP_MS = 600 * 1000,       /* inflating 20 GiB once for the checksums */
     IN_MEMORY_MAX = 4 << 20,   /* smaller texts need no scratch file */
-    MEMBERS_MAX_HARD = 100000, /* a reader that lists more is broken */
+    MEMBERS_MAX_HARD = 100000, /* ten times MEMBERS_MAX of symzip.c: such a reader is broken */
 };
 
 /* input is the caller's descriptor, kept to ask for the size of what is read. */

@@ -32,8 +32,8 @@
  * Trust      The parent checks everything the reader sends; the reader trusts its parent.
  */
 enum {
-    SYMWIRE_PACKET_MAX = 8192,
-    SYMWIRE_TEXT_MAX = 1024,
+    SYMWIRE_PACKET_MAX = 8192, /* SYMWIRE_HEADER_TEXTS of the largest size, and the numbers */
+    SYMWIRE_TEXT_MAX = 1024,   /* NAME_MAX_BYTES of symzip.c and what an error says around it */
     SYMWIRE_MD5 = 16,
     SYMWIRE_HEADER_TEXTS = 5, /* debug file, debug id, code file, code id, generator */
     SYMWIRE_FD_INPUT = 0,

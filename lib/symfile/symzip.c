@@ -21,14 +21,14 @@
 #include "lib/symfile/symforbid.h"
 
 enum {
-    MEMBERS_MAX = 10000,
-    UNCOMPRESSED_MAX_GIB = 20,
+    MEMBERS_MAX = 10000,       /* 28 times the modules of the largest dump at hand */
+    UNCOMPRESSED_MAX_GIB = 20, /* 2 GiB of upload (nginx/symbols.conf) at the usual tenth */
     RATIO_MAX = 200,
     RATIO_FLOOR = 4 << 20,        /* of one member */
     RATIO_FLOOR_TOTAL = 64 << 20, /* of all together */
-    BUFFER = 1 << 16,
-    NAME_SHOWN = 80,
-    NAME_MAX_BYTES = 1000, /* of ignored members too; a key has at most 300 */
+    BUFFER = 1 << 16,             /* twice the window of deflate, and stays in the cache */
+    NAME_SHOWN = 80,              /* of a hostile name, in a message of one line */
+    NAME_MAX_BYTES = 1000,        /* of ignored members too; a key has at most 300 */
 };
 
 #define SHOWN(name) STR_ARG(str_sub((name), 0, NAME_SHOWN))

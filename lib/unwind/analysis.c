@@ -14,8 +14,8 @@
 #include "lib/unwind/insn.h"
 
 enum {
-    GUARD_PAGES_MAX = 32 << 10, /* guard areas are small */
-    VECTOR_BYTES_MIN = 16,
+    GUARD_PAGES_MAX = 32 << 10, /* guard areas are a page or a few */
+    VECTOR_BYTES_MIN = 16,      /* of SSE; wider registers come in multiples of it */
 };
 
 /*

@@ -9,6 +9,11 @@
 #include "lib/minidump/memory.h"
 #include "lib/unwind/fault.h"
 
+/*
+ * Those of rust-minidump, with whose reports ours are compared: an address in the first two pages
+ * is a null pointer and a field behind it, and a register within a page of an address was the base
+ * of a structure there.
+ */
 enum { LOW_ADDRESS = 8192, NEARBY = 4096 };
 
 /* Bytes that allocators and compilers fill memory with. */

@@ -7,7 +7,7 @@
  * bit_flips - addresses of a crash that would have been fine with one bit the other way, which
  * hints at bad memory hardware.
  */
-enum { BIT_FLIPS_MAX = 256 };
+enum { BIT_FLIPS_MAX = 256 }; /* four addresses of 64 bits, all of whose flips fit */
 
 struct bit_flip {
     uint64_t address;

@@ -16,7 +16,7 @@ enum { EIP, ESP, EBP, EBX, ESI, EDI };
 enum { RBX = 3, RSI = 4, RDI = 5, RBP = 6, RSP = 7, R12 = 12, R15 = 15, RIP = 16 };
 
 enum {
-    FRAME_GAP_MAX = 128 << 10,  /* no frame is larger, for guessing */
+    FRAME_GAP_MAX = 128 << 10,  /* no frame is larger, for guessing: Breakpad's number */
     WINDOWS_FRAME_OFFSETS = 16, /* the frame register points up to 240 bytes into the frame */
     WINDOWS_FRAME_STEP = 16,
 };

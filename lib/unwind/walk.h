@@ -20,7 +20,7 @@
 enum {
     WALK_FRAMES_DEFAULT = 1024,    /* per thread */
     WALK_FRAMES_MAX = 1 << 20,     /* the most that may be configured */
-    WALK_FRAMES_TOTAL = 128 << 10, /* per dump */
+    WALK_FRAMES_TOTAL = 128 << 10, /* per dump: 128 threads that are all as deep as they may be */
     WALK_INLINES_TOTAL = 1 << 20,  /* per dump */
 };
 

@@ -15,8 +15,8 @@
  * Trust      Each side checks what the other sends.
  */
 enum {
-    WIRE_TEXT_MAX = 1024, /* of one text; longer names have no symbols */
-    WIRE_PACKET_MAX = 8192,
+    WIRE_TEXT_MAX = 1024,   /* of one text; longer names have no symbols */
+    WIRE_PACKET_MAX = 8192, /* four texts of that length, and as much again for the answer */
     /* Descriptors of the walker. */
     WIRE_FD_DUMP = 0,
     WIRE_FD_SOCKET = 3,

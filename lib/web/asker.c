@@ -24,12 +24,13 @@
  * longer than TURN_WAIT_MS.
  */
 enum {
-    TURN_WAIT_MS = 300, /* ten times what pages ask of a million reports: tests/bench/search */
-    TURN_NAP_MS = 2,
-    RETRY_AFTER_S = 5,
+    TURN_WAIT_MS = 300,    /* ten times what pages ask of a million reports: tests/bench/search */
+    TURN_NAP_MS = 2,       /* as long as a short search takes */
+    RETRY_AFTER_S = 5,     /* most searches take milliseconds, so there is a turn by then */
     FCGI_HEADER_BYTES = 8, /* version, type, request (2), content length (2), padding, reserved */
     FCGI_TYPE_ABORT = 2,
-    PEEK_BYTES = 1024,
+    PEEK_BYTES =
+        1024, /* a record that tells of an abort has eight bytes, mostly nothing else waits */
 };
 
 /* FCGI_ABORT_REQUEST among the records that have come and were not read. */

@@ -20,8 +20,8 @@
  * Trust      The bytes are hostile.  The result does not depend on how they are cut.
  */
 enum {
-    MULTIPART_BOUNDARY_MAX = 70,
-    MULTIPART_HEADER_MAX = 8192,
+    MULTIPART_BOUNDARY_MAX = 70, /* RFC 2046, section 5.1.1 */
+    MULTIPART_HEADER_MAX = 8192, /* clients send some 200: two headers with the name of a file */
     MULTIPART_PADDING_MAX = 256, /* blanks behind a boundary that still count as padding */
     MULTIPART_HOLD_MAX = 4 + MULTIPART_BOUNDARY_MAX + MULTIPART_PADDING_MAX + 2,
 };

@@ -13,6 +13,7 @@
  * Trust      The bytes are hostile.  Any input gives a value; decoded parameters are valid
  *            UTF-8 without NUL.
  */
+/* An address of 31 KiB (nginx/http.conf.in) holds 16,000 of the shortest, "a&a&a". */
 enum { PARAMS_MAX = 20000 };
 
 /* "%41" becomes "A"; a "%" without two hex digits stays.  The result is not cleaned. */

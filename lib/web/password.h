@@ -12,6 +12,8 @@
  * Cost       About 20 MiB and 20-40 ms for each call.
  * Errors     ERR_INVALID: the password is empty or longer than PASSWORD_MAX bytes.
  * Threads    No state.
+ * Limits     A passphrase has some ten words.  The text of a hash is 97 bytes (base64 of SALT_BYTES
+ *            and HASH_BYTES of password.c, and its parameters), and longer with larger parameters.
  */
 enum { PASSWORD_MAX = 1024, PASSWORD_HASH_SIZE = 128 };
 

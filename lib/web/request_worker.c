@@ -25,15 +25,18 @@
  * One worker: waits on the shared socket, takes one request at a time through the checks, the
  * handler and the answer.
  *
- * The time-outs are for silence of the web server, of one read or one write.  Nginx
- * reads a body whole before it connects, except for uploads of symbols; it takes an answer at the
- * pace of its client once its buffers are full, hence the longer of the two.  LINGER: see linger().
+ * The time-outs are for silence of the web server, of one read or one write.  Nginx reads a body
+ * whole before it connects, except for uploads of symbols, where a client's silence reaches us.  It
+ * takes an answer of up to a gigabyte as fast as we send (fastcgi_buffering, and a temporary file
+ * of fastcgi_max_temp_file_size behind the buffers).  Beyond that, or behind a web server that does
+ * not buffer, we go at the pace of the client, hence the longer time for sending.  LINGER: see
+ * linger().
  */
 enum {
     RECEIVE_TIMEOUT_S = 120,
     SEND_TIMEOUT_S = 300,
-    WINDOW_S = 60, /* limits of requests are per minute */
-    LINGER_BYTES = 1 << 16,
+    WINDOW_S = 60,          /* limits of requests are per minute */
+    LINGER_BYTES = 1 << 16, /* as long as a FastCGI record, the most that comes at once */
     LINGER_MS = 2000,
     STATUS_CLIENT_GONE = 499, /* in the log only, as nginx writes it */
 };
@@ -384,10 +387,7 @@ static void linger(int fd)
         continue;
 }
 
-/*
- * nginx is at the other end; these limits are for one that hangs.  Sending may wait longer, since
- * nginx passes its own waiting for slow clients on.
- */
+/* The web server is at the other end; these limits are for one that hangs. */
 static void set_timeouts(int fd)
 {
     const struct timeval receive = {RECEIVE_TIMEOUT_S, 0}, send = {SEND_TIMEOUT_S, 0};

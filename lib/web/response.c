@@ -77,6 +77,10 @@ int status_of(enum err_code code)
     return 500;
 }
 
+/*
+ * Headers with the longest address in a redirect (LOCATION_BYTES_MAX), which nginx takes too
+ * (fastcgi_buffer_size); and pieces of a file as long as a FastCGI record can be.
+ */
 enum { HEADERS_MAX = 32 << 10, LARGEST_PIECE = 1 << 16 };
 
 void resp_init(struct req *r)

@@ -130,7 +130,7 @@ static bool check_empty(struct restore *r)
     for (size_t i = 0; i < snapshot_part_count; i++)
         for (size_t k = 0; k < ARRAY_LEN(tops); k++) {
             char dir[PATH_MAX];
-            enum { DEEP = 8 };
+            enum { DEEP = 8 }; /* the store, our deepest folder, has four levels */
             snapshot_part_dir(r->app, &snapshot_parts[i], dir);
             if (strcmp(snapshot_parts[i].name, tops[k]) != 0)
                 continue;

@@ -18,7 +18,7 @@
 #include "tools/datil/app.h"
 #include "tools/datil/symbols.h"
 
-enum { MISSING_SHOWN = 100 };
+enum { MISSING_SHOWN = 100 }; /* unless --limit says otherwise; the most wanted come first */
 
 struct symstore symbols_store_of(struct app *app)
 {

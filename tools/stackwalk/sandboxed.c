@@ -21,8 +21,8 @@
 #include "lib/unwind/walk_dump.h"
 #include "lib/unwind/wire.h"
 
-enum { FILES = 16 };
-/* Address space for mapped symbol files, besides the memory limit. */
+enum { FILES = 16 }; /* the highest descriptor: a child has five, and one for a file being mapped */
+/* Address space for mapped symbol files, besides the memory limit: 16 of a browser's largest. */
 static const int64_t SYMBOLS_MAX = INT64_C(16) << 30;
 
 /*

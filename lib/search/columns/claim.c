@@ -19,6 +19,10 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/keep.h"
 
+/*
+ * Between two looks at a claim that somebody holds for seconds or minutes; and room for the line
+ * that says who holds it.
+ */
 enum { PAUSE_US = 50000, TEXT_MAX = 160 };
 
 /* The first line of the file; "another process" if there is none. */

@@ -23,6 +23,10 @@
 #include "lib/search/columns/write.h"
 #include "lib/search/query.h"
 
+/*
+ * A snapshot is outdated when a week is compacted at that moment, which happens once in hours; a
+ * hundred times in a row it must be a fault.
+ */
 enum { SNAPSHOT_TRIES = 100 };
 
 static bool damage_heals(bool ok, struct err *err)

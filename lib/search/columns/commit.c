@@ -49,6 +49,7 @@ static void store32(struct shared_u32 *s, uint32_t v)
  * last partition of the table.  That is 2.6 KB for a partition of 25 columns, 0.2 us each time
  * (tests/bench/search), so every put can afford to check the heads it changes and to close them
  * again.  The turn is the seed of the sum: a flipped bit in the turn shows as well.
+ * A reader looks LOOKS times, since a writer may be at work at the first.
  */
 enum { LOOKS = 3 };
 

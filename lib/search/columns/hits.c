@@ -56,7 +56,11 @@ static json_t *value_json(const struct column *c, uint64_t row)
     return c->kind == COLUMN_LIST ? list_json(c, code) : jtext(dict_entry(&c->dict, code));
 }
 
-/* What a value takes until the answer is sent: as JSON, as text, as text with escapes. */
+/*
+ * What a value takes until the answer is sent: 188 bytes as an empty text in an object of eight,
+ * measured with malloc's own count; and its characters as JSON, as text, as text with escapes, and
+ * on their way.
+ */
 static bool hold_value(struct run *run, const json_t *v)
 {
     enum { VALUE_BYTES = 192, TEXT_COPIES = 4 };

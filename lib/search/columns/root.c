@@ -31,10 +31,10 @@
 #include "lib/search/columns/recover.h"
 
 enum {
-    RETRY_MS = 5000,
-    LOCK_MS = 10000, /* nobody holds the lock for more than a fraction of a second */
-    LOCK_PAUSE_MAX_US = 1000,
-    PLACE_TRIES = 5,
+    RETRY_MS = 5000,          /* before a week that could not be opened is tried again */
+    LOCK_MS = 10000,          /* nobody holds the lock for more than a fraction of a second */
+    LOCK_PAUSE_MAX_US = 1000, /* a put holds the lock for microseconds */
+    PLACE_TRIES = 5, /* a week may be compacted between finding and opening it, not five times */
 };
 
 /* DIR/what. */
