@@ -146,7 +146,7 @@ static void log_result(const struct cron_job *job, const struct job_state *st,
 }
 
 /*
- * One run.  State and log are written behind it, still below the lock.  A scheduler that is killed
+ * One run.  State and log are written behind it, still under the lock.  A scheduler that is killed
  * before that has run the job and does not know it: the job is due again, and may be repeated.
  */
 static bool run_slot(struct scheduler *s, const struct cron_job *job, const struct plan *plan,
@@ -306,7 +306,7 @@ static void print_time(const char *label, int64_t us)
     printf("    %-13s %s\n", label, text);
 }
 
-/* A job without a row was never run, whoever made the database. */
+/* A job without a row was never run, also where the database was made by an earlier release. */
 bool scheduler_list(struct scheduler *s, struct err *err)
 {
     for (size_t i = 0; i < cron_job_count; i++) {

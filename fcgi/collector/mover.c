@@ -448,7 +448,7 @@ static void flush_refused(struct mover *m)
 
 static void move_until_stopped(struct mover *m)
 {
-    bool is_retry = true; /* what an earlier life has left */
+    bool is_retry = true; /* what a mover that ended before has left */
     while (!proc_stopping()) {
         one_round(m, is_retry);
         plan(m, is_retry);

@@ -163,7 +163,10 @@ static bool answer_unpack(struct submission *s, const struct err *err)
     return reply(s->req, 400, "");
 }
 
-/* The form could be unpacked and is not good: by its contents, by its grammar, or for our lack. */
+/*
+ * Answers a form that could be unpacked but not taken: its contents are wrong, its grammar is, or
+ * we could not store it.
+ */
 static bool answer_walk(struct submission *s)
 {
     struct report *r = &s->report;
@@ -246,7 +249,7 @@ static void remove_annotation(struct report *r, const char *name)
         report_note(r, "Removed %s from raw crash.", name);
 }
 
-/* Behind the decision, so that a rule may go by an annotation that is not kept. */
+/* Called when the rules have decided, so that a rule may go by an annotation that is not kept. */
 static void remove_forbidden(struct submission *s)
 {
     struct str rest = str_of(conf_text(s->app->conf, CONF_COLLECTOR_REMOVE_ANNOTATIONS)), name;
@@ -432,7 +435,10 @@ static bool answer_again(struct submission *s)
     return before.state == RECENT_BEGUN ? settle_begun(s, &before) : repeat_answer(s, &before);
 }
 
-/* For the administrator, whichever rule it was: see `datil product list`. */
+/*
+ * Counts a refused report for the administrator, whichever rule refused it: see `datil product
+ * list`.
+ */
 static void count_unknown_product(const struct submission *s)
 {
     struct str product = jget_strn(s->report.annotations, "ProductName");
@@ -463,7 +469,10 @@ static bool decide(struct submission *s)
         return accepted(s);
     }
     complete(s);
-    /* Begun stays when the commit fails: its last sync may, behind the rename. */
+    /*
+     * When the commit fails the entry stays RECENT_BEGUN: what failed may have been the last sync,
+     * at a moment when the report had its name in the spool already.
+     */
     remember(s, RECENT_BEGUN);
     if (!spool_commit(&s->report.entry, s->crash_id, s->report.annotations, &err))
         return overloaded(s, &err);

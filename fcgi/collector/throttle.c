@@ -276,7 +276,7 @@ static bool op_json_at_most(const struct subject *c, const json_t *condition, co
 
 static bool matches(struct subject c, const json_t *condition);
 
-/* Of no condition at all: true, and `any` is false, as in logic. */
+/* An empty list of conditions: `all` is true and `any` is false, as in logic. */
 static bool op_all(const struct subject *c, const json_t *condition, const json_t *value)
 {
     (void)value;
@@ -375,7 +375,7 @@ static bool is_text_list(const json_t *v)
     return json_is_array(v);
 }
 
-/* So that no operator has to look at the type of its value. */
+/* Checked when rules are loaded, so that no operator has to look at the type of its value later. */
 static bool value_fits(enum value_kind kind, const json_t *v)
 {
     switch (kind) {
@@ -502,7 +502,7 @@ static bool parse_rule(struct throttle_rules *rules, const json_t *v, struct thr
     return ok || err_wrap(err, "rule %s", rule->name);
 }
 
-/* Behind the string that begins at `at`. */
+/* The place behind the string that begins at `at`. */
 static size_t skip_string(struct str text, size_t at)
 {
     for (at++; at < text.n && text.p[at] != '"'; at++)

@@ -99,8 +99,10 @@ static bool not_found(struct req *req, const char *text)
     return resp_bytes(req, 404, "text/plain; charset=utf-8", str_of(text));
 }
 
-/* HEAD is a 200 and not a 302, as with Tecken: who only asks whether a file is there need not
- * follow anything. */
+/*
+ * HEAD is answered with 200 and not with 302, as Tecken does: a client that only asks whether a
+ * file is there need not follow a redirect.
+ */
 static bool redirect_to(struct req *req, const char *where)
 {
     if (req_method(req) != METHOD_HEAD)

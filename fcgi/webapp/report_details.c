@@ -498,7 +498,7 @@ static void set_keys(const struct report_page *c, struct tpl_values *v)
 /* The last ones: a program leaves dozens, and what came shortly before the crash counts. */
 static void set_breadcrumbs(const struct report_page *c, struct tpl_values *v)
 {
-    enum { BREADCRUMBS_SHOWN = 10 }; /* the last ones: what led to the crash */
+    enum { BREADCRUMBS_SHOWN = 10 }; /* a screen of rows */
     static const struct {
         const struct tpl_column *column;
         const char *key;

@@ -297,7 +297,7 @@ bool signature_get(struct req *r, struct err *err)
     return layout_send(r, 200, "signature.html", v, err);
 }
 
-/* One part alone: nothing is asked that does not show. */
+/* Sends one part alone, and asks the search for nothing that this part does not show. */
 static bool fragment(struct req *r, enum page_part part, const char *template_name, struct err *err)
 {
     struct signature_page p;

@@ -106,8 +106,8 @@ struct child {
 };
 
 /*
- * Who lives less than YOUNG_MS has not lasted.  The longest pause bounds how long a program stays
- * away once its trouble (a full disk, a database that starts) is over.
+ * A child that lives less than YOUNG_MS has not lasted.  The longest pause bounds how long a
+ * program stays away once its trouble (a full disk, a database that starts) is over.
  */
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, YOUNG_MS = 1000 };
 
@@ -146,7 +146,9 @@ static void reaped(struct child *c, int status)
 {
     int64_t now = mono_ms();
     bool young = is_starting(c) || now - c->born_ms < YOUNG_MS;
-    /* Whoever hung pauses as if for the second time, so that the stand-in stays meanwhile. */
+    /*
+     * A child that hung pauses as if it had died young twice, so that the stand-in stays meanwhile.
+     */
     int first_ms = hangs_in_start(c) ? 2 * PAUSE_FIRST_MS : PAUSE_FIRST_MS;
     c->pause_ms = !young ? 0 : c->pause_ms ? MIN(c->pause_ms * 2, (int)PAUSE_MAX_MS) : first_ms;
     c->start_ms = now + c->pause_ms;

@@ -312,7 +312,7 @@ static bool add_row(struct added *a, char *line, struct err *err)
     return err_set(err, ERR_INVALID, "unknown kind of row");
 }
 
-/* Blank lines and those that begin with '#' are none.  The text is cut into lines in place. */
+/* Blank lines and lines that begin with '#' are skipped.  The text is cut into lines in place. */
 static bool read_rows(struct added *a, char *text, const char *path, struct err *err)
 {
     size_t rows = 0;

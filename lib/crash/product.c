@@ -209,7 +209,9 @@ static char *products_dir(const char *var_dir)
     return sb_take(&b, NULL);
 }
 
-/* A file name for a product, new: what is not a plain character becomes '_', '.' and '/' above all.
+/*
+ * The file name for a new product: every character that is not plain becomes '_', above all '.' and
+ * '/'.
  */
 static char *file_path(const char *dir, const char *name)
 {
@@ -298,7 +300,10 @@ static int by_sort_then_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* Two files may hold the same name, for the name is in the file and not that of the file. */
+/*
+ * Two files may hold the same product: its name stands in the file, and the file need not be called
+ * after it.
+ */
 static bool check_set(struct products *set, struct err *err)
 {
     for (size_t i = 0; i < set->n; i++)
@@ -414,7 +419,7 @@ const struct product *products_find(const struct products *p, struct str name)
     return NULL;
 }
 
-/* Control characters would make lines of lists and logs that nobody has written. */
+/* A name with control characters could add false lines to lists and logs. */
 static bool check_name(const char *name, struct err *err)
 {
     struct str s = str_of(name);

@@ -4,7 +4,7 @@
  * lost, may stop and begin again anywhere, and goes on beside the workers.
  *
  * A worker may put a newer version of a crash, or delete it, between our look and our put.  So we
- * put only what is absent, which the index decides below its lock; and take it back when the
+ * put only what is absent, which the index decides under its lock; and take it back when the
  * store has nothing of it any more.
  */
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  * record.
  *
  * A register is an index into its layout's table; only registers whose bit is set in
- * `valid` may be used.  The order of the table is the order of reports.  MDMP_REG_MAX is that of
+ * `valid` may be used.  The order of the table is the order of reports.  MDMP_REG_MAX is room for
  * the longest table.
  */
 enum { MDMP_REG_MAX = 34, MDMP_REG_NONE = 0xff };

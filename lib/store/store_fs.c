@@ -93,8 +93,10 @@ static void fs_defer_sync(void *self)
     ((struct fs_store *)self)->is_deferred = true;
 }
 
-/* The whole file system, whoever wrote to it: the kernel knows no smaller unit than that or one
- * file. */
+/*
+ * Flushes the whole file system, with what other programs wrote to it: the kernel knows no smaller
+ * unit but the single file.
+ */
 static bool fs_sync(void *self, struct err *err)
 {
     struct fs_store *s = self;
@@ -234,7 +236,10 @@ static bool fs_open_object(void *self, const char *id, const char *kind, int *re
     return true;
 }
 
-/* "No" of a root that is not mounted is worth nothing; who acts on it asks store_check as well. */
+/*
+ * False may also mean that the root is not mounted, so callers that act on it ask store_check as
+ * well.
+ */
 static bool fs_has(void *self, const char *id, const char *kind)
 {
     struct fs_path at = path_of(self, id, kind);

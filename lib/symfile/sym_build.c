@@ -68,7 +68,7 @@ void builder_bad_line(struct builder *b)
     b->stats.bad_lines++;
 }
 
-/* Said twice, the last one counts. */
+/* Where two records give the same number a text, the last one counts. */
 void builder_info(struct builder *b, enum csym_info what, struct str value)
 {
     b->info[what] = textmap_number(&b->names, NULL, value);
@@ -185,7 +185,7 @@ static void settle_lines(line_vec *lines, const struct func_record *f)
     lines->n = kept;
 }
 
-/* What lies behind the function goes, what begins before it begins with it. */
+/* Cuts what lies behind the function; what begins before it begins with it. */
 static void settle_inlines(inline_vec *inlines, const struct func_record *f)
 {
     sort_stable(inlines->v, inlines->n, sizeof *inlines->v, by_start);
@@ -338,7 +338,9 @@ bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line
     return true;
 }
 
-/* Deeper than CSYM_INLINE_MAX nobody looks; the record is no error. */
+/*
+ * Levels beyond CSYM_INLINE_MAX are left out: readers look no deeper.  Such a record is no error.
+ */
 bool builder_inline(struct builder *b, const struct inline_record *r)
 {
     if (b->owner != OWNER_KEPT)

@@ -69,7 +69,7 @@ static bool compile_text(const struct symcompile_cache *s, const struct symkey *
 
 /*
  * With the lock of the key: what another process has made in the meantime counts.  The stamp is
- * taken again below the lock and before the text is opened, so a text that is replaced while it is
+ * taken again under the lock and before the text is opened, so a text that is replaced while it is
  * compiled leaves a .csym with the stamp of the one before, and the next look-up makes it again.
  */
 enum symcache_state symcompile(const struct symcompile_cache *s, const struct symkey *k,

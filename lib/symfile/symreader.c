@@ -96,7 +96,10 @@ static int wait_for(pid_t pid)
     return status;
 }
 
-/* Also of a reader that works: what it writes to has no name yet, and its caller discards it. */
+/*
+ * Ends a reader, also one that is at work: what it writes to has no name yet, and its caller
+ * discards it.
+ */
 void symreader_stop(struct symreader *r)
 {
     if (!r)
@@ -110,7 +113,10 @@ void symreader_stop(struct symreader *r)
     free(r);
 }
 
-/* The status of a child that closed its socket, or has to be made to; -1: it had to. */
+/*
+ * Waits for a reader that was told to leave, or has left by itself, and returns its status.  -1: it
+ * did not end within LEAVE_MS and was killed.
+ */
 static int reap(struct symreader *r, bool is_leaving)
 {
     const struct timespec pause = {.tv_nsec = 1000 * 1000};
@@ -127,7 +133,10 @@ static int reap(struct symreader *r, bool is_leaving)
     return -1;
 }
 
-/* It died of the file, unless somebody stopped it. */
+/*
+ * Says why the reader ended.  Signals that people and the system send are no fault of the file; all
+ * others, the limits of the sandbox among them, are.
+ */
 static bool fail_of_dead_reader(struct symreader *r, struct err *err)
 {
     int status = r->is_dead ? -1 : reap(r, true);
@@ -143,7 +152,7 @@ static bool fail_of_dead_reader(struct symreader *r, struct err *err)
                    signal || status < 0 ? signal : WEXITSTATUS(status));
 }
 
-/* What no reader of ours says. */
+/* The error for an answer that no reader of ours would give. */
 static bool fail_of_wrong_answer(struct symreader *r, struct err *err)
 {
     if (!r->is_dead)
@@ -167,7 +176,7 @@ static bool receive(struct symreader *r, int64_t within_ms, uint8_t buf[SYMWIRE_
     return err_set(err, ERR_TOO_LARGE, "reading the symbols took too long");
 }
 
-/* What is behind the status of an answer; the reader's refusals become our errors. */
+/* Reads the status byte of an answer; a refusal of the reader becomes our error. */
 static bool open_answer(struct symreader *r, struct rd *in, unsigned *ret_status, struct err *err)
 {
     *ret_status = rd_u8(in);

@@ -46,7 +46,10 @@ static bool pass_on(const struct symzip_member *m, uint64_t *left, uLong *crc, c
     return piece(arg, p, n, err);
 }
 
-/* More than the directory says ends the inflating, so a member costs at most what was judged. */
+/*
+ * Inflating ends when more comes out than the directory says, so a member costs at most what was
+ * judged before.
+ */
 static bool inflate_member(struct str packed, const struct symzip_member *m, uint64_t *left,
                            uLong *crc, symzip_piece *piece, void *arg, struct err *err)
 {
@@ -94,7 +97,7 @@ bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_p
     return true;
 }
 
-/* Divided and not multiplied: sizes of ZIP64 have 64 bits. */
+/* Compares by division, since a product of two sizes of 64 bits (ZIP64) could overflow. */
 static bool is_bomb(uint64_t size, uint64_t packed_size, uint64_t floor)
 {
     return size > floor && size / RATIO_MAX > packed_size;

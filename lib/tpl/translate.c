@@ -174,7 +174,7 @@ static size_t string_end(struct str e, size_t at)
     return at < e.n ? at + 1 : e.n;
 }
 
-/* "1.5" is no column 5 of a row 1. */
+/* The dot of a number names no column: "1.5" is not column 5 of a row called 1. */
 static size_t number_end(struct str e, size_t at)
 {
     while (at < e.n && (is_name_char(e.p[at]) || e.p[at] == '.'))

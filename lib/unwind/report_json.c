@@ -196,7 +196,10 @@ static bool any_signed(const struct walk_report *r, const struct certs *certs)
     return false;
 }
 
-/* Nobody asks for their symbols: what ran there is gone, and only a name is left to tell. */
+/*
+ * Modules that were unloaded before the crash.  Their symbols are not asked for: what ran there is
+ * gone, and only a name is left to tell.
+ */
 static void write_unloaded_modules(const struct walk_report *r, const struct certs *certs,
                                    struct jw *w)
 {

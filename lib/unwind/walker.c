@@ -186,7 +186,10 @@ static void note_refusal(struct child_walk *walk, const struct symfind_key *key,
     json_object_set_new(walk->refusals, json_string_value(name), asked);
 }
 
-/* Only we know what was asked: what the walker says about that itself is taken away. */
+/*
+ * Replaces what the walker says about refused symbols by what we noted ourselves: only we know what
+ * was asked.
+ */
 static void explain_modules(const struct child_walk *walk, const json_t *dump)
 {
     size_t i;

@@ -181,8 +181,8 @@ static bool check_permission(struct req *r)
 }
 
 /*
- * What the handler had begun is thrown away: an answer is whole or an error.  The words that say so
- * need room as well, also when memory is what the request has run out of.
+ * Throws away what the handler had begun: an answer is whole or an error.  The text of the error
+ * needs memory as well, also when memory is what the request has run out of.
  */
 static void failed(struct req *r, const struct err *err)
 {
@@ -315,7 +315,10 @@ static bool pass_checks(struct req *r, struct route_match *m, struct err *err)
 void answer_of_handler(struct req *r)
 {
     struct err err = {0};
-    /* A handler that went beyond its memory has an answer that nobody should get. */
+    /*
+     * An answer of a handler that went beyond the memory of a request may lack parts, so an error
+     * is sent instead.
+     */
     bool ok = r->route->handler(r, &err) && arena_within(&r->arena, "the request", &err);
     if (ok && !r->resp.is_set)
         ok = err_set(&err, ERR_INTERNAL, "the handler of %s gave no answer", r->route->path);

@@ -167,7 +167,7 @@ static void drop_twins(struct suspects *s)
     s->ids.n = kept;
 }
 
-/* Keeps those that still look wrong. */
+/* Keeps the suspects that still look wrong. */
 static bool look_again(struct agreement *a, struct suspects *s, bool is_last)
 {
     size_t kept = 0;

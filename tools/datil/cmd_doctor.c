@@ -65,7 +65,7 @@ void doctor_good(struct doctor *d, const char *fmt, ...)
     putchar('\n');
 }
 
-/* Worth knowing, and nothing is wrong. */
+/* A note: worth knowing, but no problem. */
 void doctor_note(struct doctor *d, const char *fmt, ...)
 {
     va_list ap;

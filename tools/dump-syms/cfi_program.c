@@ -402,7 +402,7 @@ static bool do_instructions(struct cfi_machine *m, struct rd code)
     if (!initial_row(m))
         return false;
     bool first = true;
-    /* Rows behind the end of the function concern nobody. */
+    /* Rows behind the end of the function are not written. */
     while (m->at < m->end && rd_left(&code) > 0)
         if (!do_instruction(m, &code, &first) || !rd_ok(&code))
             return false;

@@ -212,7 +212,10 @@ static void generic_arguments(struct rust_parser *p)
     }
 }
 
-/* Where an impl stands; nobody wants to read that.  The type that follows says enough. */
+/*
+ * The module that an impl stands in.  It is read and not written, since the type that follows says
+ * enough.
+ */
 static void skip_impl_path(struct rust_parser *p)
 {
     struct strbuf *out = TAKE(p->out);
@@ -373,7 +376,10 @@ static void abi(struct rust_parser *p)
     put(p, "\" ");
 }
 
-/* Nothing is written for a function that returns (), here 'u', as nobody writes it in a source. */
+/*
+ * A function that returns (), which has the letter 'u', is written without a return type, as in
+ * sources.
+ */
 static void function_type(struct rust_parser *p)
 {
     uint64_t bound = binder(p);

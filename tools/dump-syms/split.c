@@ -31,7 +31,7 @@
 enum {
     COLUMNS_MAX = 16, /* kinds of sections in a package: 8 are defined */
     STR_OFFSETS_HEADER = 8,
-    UNIT_MAX = 1 << 30, /* of one source file: no compiler lives to write more */
+    UNIT_MAX = 1 << 30, /* of one source file; a limit against damaged headers */
 };
 
 /*

@@ -52,7 +52,7 @@ static void writer_close(void *writer)
     root_free(writer);
 }
 
-/* Lock, work, unlock: what is below the lock is one commit. */
+/* Lock, work, unlock: what is under the lock is one commit. */
 static bool put(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
                 struct err *err)
 {

@@ -167,7 +167,7 @@ struct root_part {
 };
 
 /* What the writer at work is about to commit: lets the next one finish or undo it.  Read and
- * written below the lock alone, but for the number. */
+ * written under the lock alone, but for the number. */
 struct intent {
     struct shared_u64 sequence; /* 0: none */
     int32_t new_week, old_week;

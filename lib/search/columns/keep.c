@@ -108,8 +108,8 @@ static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct
 
 /*
  * Live rows are copied to a partition of the next revision: first, without the lock, those of
- * a snapshot; then, below the lock, what has been added since, and the tombstones set since.
- * The snapshot itself is taken below the lock: a partition remembers its last two commits alone,
+ * a snapshot; then, under the lock, what has been added since, and the tombstones set since.
+ * The snapshot itself is taken under the lock: a partition remembers its last two commits alone,
  * so without it two commits between the two looks would leave nothing to start from.
  */
 struct compaction {
@@ -121,7 +121,7 @@ struct compaction {
     struct arena arena;
 };
 
-/* Below the lock: all rows committed so far, with every column. */
+/* Under the lock: all rows committed so far, with every column. */
 static bool use_all(const struct root *r, struct part *p, struct err *err)
 {
     uint64_t sequence = commit_sequence(r->h), rows;
@@ -160,8 +160,8 @@ static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
 }
 
 /*
- * From `from` to the end of the snapshot; rows that are dead by then are left behind, which is what
- * all this is for.
+ * Copies the rows from `from` to the end of the snapshot.  Rows that are dead by then are left out:
+ * that is the purpose of a compaction.
  */
 static bool copy_rows(struct compaction *c, uint64_t from, struct err *err)
 {
@@ -184,7 +184,7 @@ static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
         row_of_set(mfile_data(&p->row_of), code, 0);
 }
 
-/* Below the lock: the rest, then the switch. */
+/* Under the lock: the rest, then the switch. */
 static bool finish(struct compaction *c, uint64_t copied, struct err *err)
 {
     struct root *r = c->root;
@@ -203,7 +203,7 @@ static bool finish(struct compaction *c, uint64_t copied, struct err *err)
     return true;
 }
 
-/* Briefly below the lock; see struct compaction. */
+/* Briefly under the lock; see struct compaction. */
 static bool take_snapshot(struct compaction *c, struct err *err)
 {
     if (!root_lock(c->root, err))
@@ -213,7 +213,7 @@ static bool take_snapshot(struct compaction *c, struct err *err)
     return ok;
 }
 
-/* The long part needs no lock.  Below it there is only what has come since the snapshot. */
+/* The long part needs no lock.  What has come since the snapshot is copied under the lock. */
 static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t next, struct err *err)
 {
     struct root *r = c->root;
@@ -246,7 +246,10 @@ static bool settle_failure(struct root *r, size_t index, uint32_t revision, cons
     return ok;
 }
 
-/* Whichever revision is out of use in the end, the old or the unfinished new one, goes. */
+/*
+ * Removes the folder of the revision that is out of use in the end: the old one, or the new one if
+ * it was not finished.
+ */
 static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t revision,
                          uint32_t next, struct err *err)
 {
@@ -266,7 +269,7 @@ static bool compact_part(struct root *r, size_t index, int32_t week, uint32_t re
     return ok || settle_failure(r, index, revision, &why, err);
 }
 
-/* Below the lock: what is to be compacted, and under which revision the copy is made. */
+/* Under the lock: what is to be compacted, and under which revision the copy is made. */
 static bool choose_part(struct root *r, size_t index, int32_t *ret_week, uint32_t *ret_revision,
                         uint32_t *ret_next, bool *ret_chosen, struct err *err)
 {
@@ -284,7 +287,10 @@ static bool choose_part(struct root *r, size_t index, int32_t *ret_week, uint32_
     return true;
 }
 
-/* Folders that killed compactions and lost partitions left.  Below both locks. */
+/*
+ * Removes the folders that killed compactions and lost partitions have left.  Called with both
+ * locks held.
+ */
 static bool remove_leftovers(struct root *r, struct err *err)
 {
     DIR *d = opendir(r->dir);

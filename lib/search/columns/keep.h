@@ -29,7 +29,7 @@ bool keep_expire(const char *dir, const struct field_table *fields, int64_t cuto
 bool keep_reset(const char *dir, const struct field_table *fields, struct err *err);
 
 /*
- * Reads every byte.  Right under any load: what looks wrong is looked at again below the lock
+ * Reads every byte.  Right under any load: what looks wrong is looked at again under the lock
  * before it is called damage.
  */
 bool keep_verify(const char *dir, const struct field_table *fields,

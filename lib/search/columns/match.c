@@ -134,7 +134,7 @@ static bool in_time(struct cost *cost, const struct cond *c, size_t value, struc
     return cost_work(cost, (text.n + 16) * (1 + by));
 }
 
-/* False also when the search must end: whoever asks for more looks at the cost. */
+/* False also when the search must end; callers that go on look at the cost. */
 static bool text_matches(struct ready_filter *r, const struct ready_cond *rc, struct str text)
 {
     const struct search_field *f = r->filter->field;

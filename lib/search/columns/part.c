@@ -422,7 +422,7 @@ static struct part *part_new(const char *dir, const struct field_table *fields, 
     return p;
 }
 
-/* Whoever borrowed texts from its dictionaries must be done with them. */
+/* Texts that were borrowed from the dictionaries of the partition are invalid afterwards. */
 void part_free(struct part *p)
 {
     if (!p)
@@ -471,7 +471,8 @@ bool part_open(const char *dir, const struct field_table *fields, int32_t week, 
 }
 
 /*
- * The seal stays open until its maker gives the lock back: one that was never finished is none.
+ * The seal stays open until the writer that makes the partition gives the lock back, so a partition
+ * that was left unfinished is not taken for a whole one.
  */
 static bool write_empty_head(const struct part *p, const char *path, struct err *err)
 {

@@ -68,7 +68,7 @@ static void drop_lock(struct root *r)
 }
 
 /*
- * The sums are made here, after the last store of whatever was done below the lock: once for each
+ * The sums are made here, after the last store of whatever was done under the lock: once for each
  * head that was changed and not for each change.
  */
 void root_unlock(struct root *r)
@@ -101,7 +101,7 @@ static bool map_head(struct root *r, struct err *err)
     return err_set(err, ERR_DAMAGED, "%s is not the head of an index of this version", path);
 }
 
-/* Below the lock. */
+/* Under the lock. */
 static bool map_or_make_head(struct root *r, struct err *err)
 {
     struct err why = {0};

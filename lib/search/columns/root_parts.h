@@ -28,7 +28,7 @@ struct root {
 void root_close_part(struct root *r, size_t i);
 struct part *root_part(struct root *r, int32_t week); /* NULL: none */
 
-/* For writers, below the lock. */
+/* For writers, under the lock. */
 /* Before the first store into the head of a partition: ERR_DAMAGED if it is damaged. */
 bool root_open_part(struct root *r, struct part *p, struct err *err);
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);

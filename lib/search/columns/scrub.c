@@ -1,7 +1,7 @@
 /*
  * Looking at everything: `verify` tells, the scrub of the index keeper acts.  Both look at one
  * partition after the other over a snapshot, without a lock.  What looks wrong is looked at
- * again over a fresh snapshot, the last time below the lock, when nobody writes; a partition that
+ * again over a fresh snapshot, the last time under the lock, when nobody writes; a partition that
  * has been replaced meanwhile is looked at in its new form.
  *
  * A verdict is dear: a week that goes aside is missing from answers until it has been filled.  So
@@ -175,7 +175,7 @@ bool keep_verify(const char *dir, const struct field_table *fields,
     return ok;
 }
 
-/* Below the lock at last: the entry still names what was found damaged. */
+/* Under the lock at last: the entry still names what was found damaged. */
 static bool put_aside(struct root *r, const struct week *w, const char *why, size_t *ret_damaged,
                       struct err *err)
 {

@@ -27,7 +27,7 @@
 /* A whole copy is read into memory; the limit is against a length that a flip has made. */
 enum { COPY_BYTES_MAX = 1 << 30 }; /* 2^30 rows with 512 columns need less */
 
-/* Also of one that was only half loaded. */
+/* Frees a copy of the sums, also one that was only half loaded. */
 void sums_release(struct sums *s)
 {
     free(s->head);
@@ -195,7 +195,7 @@ static bool differs(const char *folder, const char *name, uint64_t from, struct 
                    folder, name, (unsigned long long)from);
 }
 
-/* Against what an earlier sync has written down. */
+/* Compares the sum of a block with the one that an earlier sync has written down. */
 static bool check_block(const char *folder, int fd, const struct sums *s, const struct sums_file *f,
                         uint32_t block, struct err *err)
 {
@@ -473,7 +473,7 @@ bool sums_look(const char *folder, const struct sums *s, struct sums_inode **see
     return ok;
 }
 
-/* Every byte below the counts; the pace is asked after each block. */
+/* Checks every byte below the counts, and asks the pace after each block whether to rest. */
 bool sums_check(const char *folder, const struct sums *s, const struct index_pace *pace,
                 struct err *err)
 {

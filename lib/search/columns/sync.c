@@ -1,5 +1,5 @@
 /*
- * A sync copies the heads below the lock, flushes the file system without it, and then
+ * A sync copies the heads under the lock, flushes the file system without it, and then
  * writes the copies durably, each with the sums of the files it describes.  The copies describe a
  * state that is on disk completely; files that only an older state named can go.
  *

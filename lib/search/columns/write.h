@@ -5,7 +5,7 @@
 #include "lib/search/doc.h"
 
 /*
- * write - appending rows.  All functions are called below the lock.
+ * write - appending rows.  All functions are called under the lock.
  *
  * A row is written column by column above the published row count, then committed together with
  * the tombstone of the row that it replaces (commit.h).
