@@ -306,7 +306,7 @@ static void print_time(const char *label, int64_t us)
     printf("    %-13s %s\n", label, text);
 }
 
-/* A job without a row was never run, also where the database was made by an earlier release. */
+/* A job without a row was never run. */
 bool scheduler_list(struct scheduler *s, struct err *err)
 {
     for (size_t i = 0; i < cron_job_count; i++) {

@@ -1,3 +1,9 @@
+/*
+ * ELF files of other servers are as hostile as dumps.  They are read by datil-dump-syms, which has
+ * a sandboxed child of its own for that; this file starts it, passes the files as descriptors, and
+ * ends it in time.  Programs and debug files of one module may come as two files, and either may be
+ * missing.
+ */
 #include "lib/symfile/elfdump.h"
 
 #include <errno.h>
@@ -17,6 +23,10 @@
  * beside workers that need memory, too. */
 #define MEMORY_GIB "8"
 
+/*
+ * Numbers of the descriptors in the child, where the arguments name them as /dev/fd/N; and the exit
+ * status of a file whose symbols could be read in part only.
+ */
 enum { FD_PROGRAM = 3, FD_DEBUG = 4, STATUS_INCOMPLETE = 3 };
 
 /* Waits for the child until the deadline and kills it then.  True: it ended by itself. */

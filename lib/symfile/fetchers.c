@@ -1,3 +1,10 @@
+/*
+ * Fetching symbols may take minutes, and a walk that needs them has seconds.  So it is done in
+ * processes of their own, which go on when the one that asked has stopped waiting.
+ *
+ * That a process has ended is seen by a pipe whose other end it holds: the kernel closes it however
+ * the process ends, and poll can wait for it with a time limit, which waitpid cannot.
+ */
 #include "lib/symfile/fetchers.h"
 
 #include <errno.h>
@@ -40,6 +47,7 @@ struct fetchers *fetchers_new(void)
     return xcalloc(1, sizeof(struct fetchers));
 }
 
+/* Takes the status of a process that has ended, and its place; the last one moves there. */
 static void collect(struct fetchers *f, size_t i)
 {
     while (waitpid(f->v[i].pid, NULL, 0) < 0 && errno == EINTR)
@@ -60,6 +68,7 @@ void fetchers_free(struct fetchers *f)
     free(f);
 }
 
+/* Waits until the deadline; a deadline that is over is a look without waiting. */
 static bool has_ended(const struct fetcher *one, int64_t deadline_ms)
 {
     struct pollfd p = {.fd = one->end, .events = POLLIN};
@@ -99,6 +108,10 @@ static bool start_fetcher(const json_t *task, struct fetcher *ret, struct err *e
     return true;
 }
 
+/*
+ * The process of that name.  NULL: all places are taken, or (*ret_is_over) it could not be started,
+ * which callers treat like one that has found nothing.
+ */
 static struct fetcher *find_or_start(struct fetchers *f, const char *name, const json_t *task,
                                      bool *ret_is_over)
 {

@@ -33,6 +33,11 @@
  * 5 s to connect and to the first byte, five attempts: the rules for upstream downloads that
  * Tecken's successor and the stack walkers share.  A debuginfod unpacks a package before it sends
  * the first byte; elfutils' own client gives it 90 s, we a third of that.
+ *
+ * A server that sends less than STALL_BYTES_S for STALL_S seconds is not going to finish a file of
+ * megabytes in the time there is.  Pauses begin when three modules in a row have failed, which is
+ * no accident any more, and double from a minute to a quarter of an hour: a server that is back is
+ * found within that.
  */
 enum {
     CONNECT_MS = 5000,
@@ -53,6 +58,10 @@ enum {
 
 enum sources_kind { SOURCES_BREAKPAD, SOURCES_MICROSOFT, SOURCES_DEBUGINFOD };
 
+/*
+ * What may stand before an address in the list.  Without any of them it is a server of Breakpad's
+ * layout, which most are.
+ */
 static const struct {
     const char *prefix;
     enum sources_kind kind;
@@ -106,6 +115,10 @@ static void public_name(struct str base, char out[SYMFIND_SOURCE_MAX + 1])
              STR_ARG(rest));
 }
 
+/*
+ * One word of the list into a source.  Half of the length of an address is kept for the module that
+ * is appended; a fragment ("#…") is never sent and is dropped.
+ */
 static bool parse_entry(const char *text, struct sources_entry *ret, struct err *err)
 {
     struct str url = str_of(text);
@@ -179,6 +192,10 @@ const char *sources_name(const struct sources *s, size_t i)
     return s->v[i].name;
 }
 
+/*
+ * Answers are remembered under this number, so that another list of servers, or another order, asks
+ * anew.
+ */
 uint64_t sources_hash(const struct sources *s)
 {
     uint64_t h = 0;
@@ -230,7 +247,10 @@ static bool is_paused(const struct sources *s, size_t i)
     return left_s > 0 && left_s <= PAUSE_MAX_S;
 }
 
-/* After the pause one failure is enough for the next, longer one; one answer ends it all. */
+/*
+ * The number of failures is kept over a pause, so the first failure after it begins a longer one.
+ * Any answer of the server sets it back to 0.
+ */
 static void note_outcome(const struct sources *s, size_t i, enum symfind_answer answer)
 {
     bool failed = answer == SYMFIND_ANSWER_TIMED_OUT || answer == SYMFIND_ANSWER_UNREACHABLE;
@@ -253,6 +273,10 @@ static void note_outcome(const struct sources *s, size_t i, enum symfind_answer 
                   LOG_S("source", s->v[i].name));
 }
 
+/*
+ * Everything but RFC 3986's unreserved characters, byte by byte: names of modules are strangers'
+ * and may hold a slash or a question mark.
+ */
 static void put_encoded(struct strbuf *b, struct str text)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -272,6 +296,7 @@ static void put_id(struct strbuf *b, const struct sources_wish *w)
         sb_char(b, i < digits ? w->key.debug_id[i] : (char)tolower(w->key.debug_id[i]));
 }
 
+/* <debug file>/<DEBUG ID>/<file>, the layout that all kinds but debuginfod have in common. */
 static void put_path(struct strbuf *b, const struct sources_wish *w)
 {
     put_encoded(b, str_of(w->key.debug_file));
@@ -291,6 +316,10 @@ static void put_query(struct strbuf *b, const struct sources_entry *e, const str
     put_encoded(b, str_of(w->code_id));
 }
 
+/*
+ * What a status says about the module.  451 is a refusal for legal reasons.  Servers of files
+ * answer 404 or some other 4xx when they do not have it; 429 and 5xx are about the server.
+ */
 static enum symfind_answer answer_of_status(int status)
 {
     switch (status) {
@@ -307,6 +336,7 @@ static enum symfind_answer answer_of_status(int status)
                                                             : SYMFIND_ANSWER_NOT_FOUND;
 }
 
+/* Statuses that say "come again", and 0 for no answer at all. */
 static bool is_worth_a_retry(int status)
 {
     return status == 0 || status == 429 || status == 500 || status == 503 || status == 504;
@@ -447,6 +477,7 @@ static enum symfind_answer follow(const struct sources *s, const struct sources_
     return SYMFIND_ANSWER_NOT_FOUND;
 }
 
+/* How long a source may take until it begins to answer; see the constants. */
 static int first_byte_ms(const struct sources *s, const struct sources_entry *e)
 {
     return s->opt.first_byte_ms            ? s->opt.first_byte_ms
@@ -477,6 +508,10 @@ static bool append_url(int fd, const char *name, const struct sources_wish *w)
     return fs_write_all(fd, line.p, line.n, "symbols file", &err);
 }
 
+/*
+ * One text by its path, into a temporary file without a name.  ret->fd is it, with the line about
+ * its origin at the end.
+ */
 static enum symfind_answer fetch_sym(const struct sources *s, const struct sources_entry *e,
                                      const struct sources_wish *w, int64_t deadline_ms,
                                      const char *temp_dir, struct sources_file *ret)
@@ -563,7 +598,10 @@ static enum symfind_answer fetch_elf(const struct sources *s, const struct sourc
     }
     if (program < 0 && debug < 0)
         return answers[1] == SYMFIND_ANSWER_NOT_FOUND ? answers[0] : answers[1];
-    /* Half of it would be kept for long and hide the better half that comes a moment later. */
+    /*
+     * When one of the two could not be had for a reason that passes, the other alone is not used:
+     * it would be kept for long, and hide the names and lines that come a moment later.
+     */
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (answers[i] != SYMFIND_ANSWER_FOUND && answers[i] != SYMFIND_ANSWER_NOT_FOUND)
             return answers[i];

@@ -1,3 +1,8 @@
+/*
+ * A file from another server on its way into the area `cache` of the store.  The server is believed
+ * in nothing: the sandboxed reader reads the text, and what it says of itself must be what was
+ * asked for.  A wrong file would give wrong names to frames, which is worse than none.
+ */
 #include "lib/symfile/symfetched.h"
 
 #include "lib/base/err.h"
@@ -38,6 +43,7 @@ static enum symfind_answer check_module(const struct sources_wish *wish,
     return SYMFIND_ANSWER_FOUND;
 }
 
+/* A failure of ours (a full disk) counts as UNREACHABLE, the answer that is forgotten soonest. */
 static enum symfind_answer answer_of(const struct err *why)
 {
     return why->code == ERR_INVALID     ? SYMFIND_ANSWER_MALFORMED

@@ -58,11 +58,13 @@ struct symplaces {
 static const char *const area_dirs[] = {
     [SOURCE_STORE] = "v1", [SOURCE_TRY_STORE] = "try/v1", [SOURCE_FETCHED] = "cache/v1"};
 
+/* Stores have one spelling of each key and an index by id; trees have neither. */
 static bool is_store(const struct symplace *r)
 {
     return r->kind == SOURCE_STORE || r->kind == SOURCE_TRY_STORE || r->kind == SOURCE_FETCHED;
 }
 
+/* The name is what people are told about this place; a store's area is a folder in it. */
 static void add_place(struct symplaces *s, enum source_kind kind, const char *name, const char *dir)
 {
     struct symplace r = {.name = xstrdup(name), .store_dir = xstrdup(dir), .kind = kind};
@@ -221,6 +223,7 @@ static const struct known *find_known(struct symplaces *s, struct symplace *r,
     return r->known.n ? bsearch(&want, r->known.v, r->known.n, sizeof want, by_id) : NULL;
 }
 
+/* A place that is one file is found by its id alone: its name is whatever the user called it. */
 bool symplaces_by_name(const struct symplaces *s, size_t i, const struct symkey *k,
                        const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
 {
@@ -230,6 +233,7 @@ bool symplaces_by_name(const struct symplaces *s, size_t i, const struct symkey 
     return is_store(r) && is_text_at(path, r->path, k, k->debug_id, ".gz", ret_stamp);
 }
 
+/* The same code under another name: *k becomes the name under which it is stored. */
 bool symplaces_by_id(struct symplaces *s, size_t i, struct symkey *k, char path[PATH_MAX],
                      uint64_t *ret_stamp)
 {
@@ -255,6 +259,7 @@ bool symplaces_by_id(struct symplaces *s, size_t i, struct symkey *k, char path[
     return found;
 }
 
+/* For modules of which a dump knows the program file only.  Trees keep no code ids. */
 bool symplaces_by_code(const struct symplaces *s, const char *code_file, const char *code_id,
                        struct symkey *ret)
 {

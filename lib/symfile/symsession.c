@@ -52,6 +52,10 @@ bool symsession_wants_gzip(const struct symkey *key)
     return symkey_is_text(key);
 }
 
+/*
+ * 256 random bits: the id is all that a client needs to send to the session, so nobody may guess
+ * it.
+ */
 static void new_id(char out[SYMSESSION_ID_HEX + 1])
 {
     uint8_t bytes[SYMSESSION_ID_BYTES];
@@ -59,6 +63,10 @@ static void new_id(char out[SYMSESSION_ID_HEX + 1])
     hex_encode(bytes, sizeof bytes, out);
 }
 
+/*
+ * All sessions of an upload in one statement, as one array for each column.  The database has the
+ * hash of an id alone: who reads the table cannot send to its sessions.
+ */
 bool symsession_add(struct db *db, const char *upload_id, enum symstore_area area,
                     struct symsession_file *files, size_t n, struct err *err)
 {
@@ -89,6 +97,7 @@ bool symsession_add(struct db *db, const char *upload_id, enum symstore_area are
     return ok || err_wrap(err, "making upload sessions");
 }
 
+/* Files are named by the hash of the id, for the same reason as rows. */
 static bool session_path(const char *store_dir, const char *id_hash, char *out, size_t size,
                          struct err *err)
 {
@@ -96,6 +105,10 @@ static bool session_path(const char *store_dir, const char *id_hash, char *out, 
     return (n > 0 && (size_t)n < size) || err_set(err, ERR_IO, "path of the symbol store too long");
 }
 
+/*
+ * The rows go first, in the statement that returns them.  A file that is left behind by a kill in
+ * between has no session, and takes room until somebody removes it.
+ */
 bool symsession_forget(struct db *db, const char *store_dir, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -110,6 +123,10 @@ bool symsession_forget(struct db *db, const char *store_dir, struct err *err)
     return true;
 }
 
+/*
+ * What was announced and what has come.  total is NULL until a client has said how many bytes it
+ * will send, which is the packed size for files that are sent with gzip.
+ */
 static bool read_row(struct db *db, struct symsession *s, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -147,6 +164,7 @@ static bool lock_file(struct symsession *s, struct err *err)
     return true;
 }
 
+/* Only in the right store: without the check a store that is not mounted would get a new folder. */
 static bool open_file(struct symsession *s, const struct symstore *store, struct err *err)
 {
     char dir[4096];
@@ -181,6 +199,7 @@ static bool take_file(struct symsession *s, struct db *db, const struct symstore
     return cut_file(s, err);
 }
 
+/* Checked before anything is looked up: what is no id is answered like one that does not exist. */
 static bool is_id(struct str id)
 {
     for (size_t i = 0; i < id.n; i++)
@@ -218,6 +237,7 @@ static uint64_t most_bytes(const struct symsession *s)
     return s->wants_gzip ? s->size + s->size / GZIP_GROWTH_DIVISOR + GZIP_EXTRA : s->size;
 }
 
+/* The number of bytes to come, from a Content-Range.  It may be said again and not changed. */
 bool symsession_set_total(struct symsession *s, uint64_t total, struct err *err)
 {
     if (s->has_total && total != s->total)
@@ -233,6 +253,7 @@ bool symsession_set_total(struct symsession *s, uint64_t total, struct err *err)
     return true;
 }
 
+/* Written at its place and not at the end of the file, so a failed write is simply done again. */
 bool symsession_append(struct symsession *s, const void *p, size_t n, struct err *err)
 {
     uint64_t at = s->received + s->unsynced;
@@ -291,6 +312,7 @@ static bool md5_of_file(const struct symsession *s, char out[SYMSESSION_MD5_BASE
     return true;
 }
 
+/* The file is the one that was announced if size and MD5 of the uncompressed bytes are the same. */
 static bool check_facts(const struct symsession *s, const struct symreader_text *t, struct err *err)
 {
     if (t->size != s->size)
@@ -305,6 +327,10 @@ static bool check_facts(const struct symsession *s, const struct symreader_text 
                    t->md5, s->md5);
 }
 
+/*
+ * Symbol text is unpacked, checked and parsed by the sandboxed reader; other files are stored as
+ * they came.  Both end in the same way into the store as archives (symadd.h).
+ */
 static bool store_file(struct symsession *s, const struct symadd *a, struct str snippets,
                        struct err *err)
 {
@@ -340,6 +366,11 @@ static void start_again(struct symsession *s, struct db *db)
         cut_file(s, ERR_IGNORED);
 }
 
+/*
+ * Checks the whole file, stores it and ends the session.  When the file is not what was announced
+ * the session starts again with nothing; after failures of ours it stays whole, and the next
+ * request tries again.
+ */
 bool symsession_finish(struct symsession *s, struct symadd *a, struct str snippets,
                        char ret_md5_base64[SYMSESSION_MD5_BASE64 + 1], struct err *err)
 {

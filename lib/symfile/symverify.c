@@ -57,6 +57,7 @@ struct verifying {
     struct err *err;
 };
 
+/* A finding to the caller, who prints it: area, key, and whether it has been mended. */
 static void tell(const struct symverify *v, enum symverify_finding finding, enum symstore_area area,
                  const struct symkey *key, bool is_mended)
 {
@@ -140,6 +141,10 @@ static bool compare_file(struct verifying *x, const struct seen_file *f, const s
     return true;
 }
 
+/*
+ * Rows of up to PAGE files in one question.  Both lists are short, so each file looks through all
+ * rows.
+ */
 static bool compare_page(struct verifying *x, struct err *err)
 {
     struct arena a;
@@ -173,6 +178,7 @@ static bool on_file(void *arg, const struct symkey *key, const struct symstore_f
     return x->n < PAGE || compare_page(x, x->err);
 }
 
+/* From the disk to the database: files that have no row, or another than they should. */
 static bool verify_files(const struct symverify *v, enum symstore_area area, struct err *err)
 {
     FREE_LATER struct verifying *x = xcalloc(1, sizeof *x);
@@ -200,6 +206,10 @@ static bool look_at_row(const struct symverify *v, enum symstore_area area, cons
     return true;
 }
 
+/*
+ * From the database to the disk, in the order of keys: each page begins behind the last key, so
+ * rows that come or go meanwhile shift nothing.
+ */
 static bool verify_rows(const struct symverify *v, enum symstore_area area, struct err *err)
 {
     char after[SYMKEY_MAX + 1] = "";
@@ -233,6 +243,10 @@ static bool is_whole_csym(const char *path)
     return ok;
 }
 
+/*
+ * Every .csym of the cache with its checksum.  A damaged one is removed and nothing else: it is
+ * made again when somebody wants it.
+ */
 static bool verify_csyms(const struct symverify *v, struct err *err)
 {
     char *const roots[] = {(char *)v->store->cache_dir, NULL};
