@@ -163,6 +163,16 @@ SELECT debug_filename, debug_id
  ORDER BY (area = 'regular') DESC, id DESC
  LIMIT 1;
 
+-- name: symbol_file_codes
+-- Which module has which code file and id, oldest first, a page behind `after`.
+-- $1 after bigint
+SELECT id, area, debug_filename, debug_id, code_file, code_id
+  FROM symbol_file
+ WHERE code_file IS NOT NULL AND code_id IS NOT NULL AND debug_filename IS NOT NULL
+   AND debug_id IS NOT NULL AND id > $1::bigint
+ ORDER BY id
+ LIMIT 5000;
+
 -- name: missing_symbol_add
 -- Many sightings at once; arrays of equal length, one element per different symbol.
 -- $1 symbol text[]

@@ -21,6 +21,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
+#include "lib/symfile/symrows.h"
 #include "lib/web/health.h"
 #include "lib/web/site.h"
 
@@ -48,6 +49,8 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
     struct err why = {0};
     if (!symstore_ensure_index(&s->store, &why)) /* names alone are found without it */
         log_event(LOG_WARN, "symbol_index_failed", "no index by debug id", LOG_E(&why));
+    if (!symrows_ensure_codes(web_db(web), &s->store, &why))
+        log_event(LOG_WARN, "symbol_index_failed", "no index by code id", LOG_E(&why));
     s->missing = missing_new();
     *ret_app = s;
     return true;

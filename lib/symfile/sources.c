@@ -361,7 +361,7 @@ static void pause_ms(int64_t ms)
 }
 
 struct attempt {
-    const char *method, *url;
+    const char *source, *method, *url;
     int save_fd; /* 0: none */
     int first_byte_ms;
     int64_t deadline_ms;
@@ -468,10 +468,11 @@ static enum symfind_answer follow(const struct sources *s, const struct sources_
             continue;
         if (answer != SYMFIND_ANSWER_FOUND && answer != SYMFIND_ANSWER_NOT_FOUND)
             log_event(LOG_INFO, "symbol_source_failed", "a source of symbols did not answer",
-                      LOG_S("answer", symfind_answer_text(answer)), LOG_I("status", status));
+                      LOG_S("source", a.source), LOG_S("answer", symfind_answer_text(answer)),
+                      LOG_I("status", status));
         else if (answer == SYMFIND_ANSWER_NOT_FOUND && status != 404 && status != 410)
             log_event(LOG_INFO, "symbol_source_status", "a source of symbols answered oddly",
-                      LOG_I("status", status));
+                      LOG_S("source", a.source), LOG_I("status", status));
         return answer;
     }
     return SYMFIND_ANSWER_NOT_FOUND;
@@ -528,8 +529,10 @@ static enum symfind_answer fetch_sym(const struct sources *s, const struct sourc
     FD_AUTO fd = -1;
     if (!symbytes_temp(temp_dir, &fd, ERR_IGNORED))
         return SYMFIND_ANSWER_UNREACHABLE;
-    const struct attempt a = {
-        .save_fd = fd, .first_byte_ms = first_byte_ms(s, e), .deadline_ms = deadline_ms};
+    const struct attempt a = {.source = e->name,
+                              .save_fd = fd,
+                              .first_byte_ms = first_byte_ms(s, e),
+                              .deadline_ms = deadline_ms};
     enum symfind_answer answer = follow(s, w, a, url, ret);
     if (answer != SYMFIND_ANSWER_FOUND)
         return answer;
@@ -588,8 +591,10 @@ static enum symfind_answer fetch_elf(const struct sources *s, const struct sourc
             return SYMFIND_ANSWER_UNREACHABLE;
         snprintf(url, sizeof url, "%s/buildid/%s/%s%s%s", e->base, build_id, files[i],
                  *e->query ? "?" : "", e->query);
-        const struct attempt a = {
-            .save_fd = *fds[i], .first_byte_ms = first_byte_ms(s, e), .deadline_ms = deadline_ms};
+        const struct attempt a = {.source = e->name,
+                                  .save_fd = *fds[i],
+                                  .first_byte_ms = first_byte_ms(s, e),
+                                  .deadline_ms = deadline_ms};
         answers[i] = follow(s, w, a, url, ret);
         if (answers[i] != SYMFIND_ANSWER_FOUND) {
             util_close_fd(fds[i]);
@@ -657,8 +662,10 @@ enum symfind_answer sources_locate(const struct sources *s, size_t i, const stru
     sb_printf(&shown, "%s/", e->name);
     put_path(&shown, w);
     snprintf(at, sizeof at, "%s", sb_cstr(&asked));
-    const struct attempt a = {
-        .method = "HEAD", .first_byte_ms = first_byte_ms(s, e), .deadline_ms = deadline_ms};
+    const struct attempt a = {.source = e->name,
+                              .method = "HEAD",
+                              .first_byte_ms = first_byte_ms(s, e),
+                              .deadline_ms = deadline_ms};
     enum symfind_answer answer =
         asked.overflow ? SYMFIND_ANSWER_NOT_FOUND : follow(s, w, a, at, &file);
     note_outcome(s, i, answer);

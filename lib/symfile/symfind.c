@@ -127,7 +127,9 @@ bool symfind_new_of_conf(const struct conf *conf, struct symfind **ret, struct e
                      .may_reach_reserved = conf_bool(conf, CONF_SYMBOLS_UPSTREAM_RESERVED),
                      .max_bytes = conf_int(conf, CONF_SYMBOLS_UPSTREAM_MAX_BYTES)},
     };
-    return symfind_new(&opt, ret, err);
+    if (symfind_new(&opt, ret, err))
+        return true;
+    return err->code == ERR_INVALID ? err_wrap(err, "SYMBOLS_UPSTREAM_URLS") : false;
 }
 
 void symfind_free(struct symfind *s)

@@ -10,8 +10,12 @@
  */
 #include "lib/symfile/symrows.h"
 
+#include <limits.h>
+#include <stdio.h>
+
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
+#include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symkey.h"
@@ -154,4 +158,43 @@ bool symrows_add(struct db *db, const char *upload_id, const struct symstore_new
         ok = db_tx(db, write_rows, &r, err);
     arena_release(&r.arena);
     return ok || err_wrap(err, "recording symbols files");
+}
+
+/* Rows of what is no longer stored lead to entries that nobody believes. */
+static bool index_page(struct db *db, const struct symstore *store, int64_t *after, bool *ret_more,
+                       struct err *err)
+{
+    DB_ROWS rows = {0};
+    struct arena a;
+    arena_init(&a, 4096);
+    bool ok = DB_RUN(db, &q_symbol_file_codes, &rows, err, db_int(&a, *after));
+    arena_release(&a);
+    for (int i = 0; ok && i < rows.count; i++) {
+        struct symkey k;
+        *after = db_col_int(&rows, i, Q_SYMBOL_FILE_CODES_COL_ID, *after);
+        if (symkey_of_module(str_of(db_col(&rows, i, Q_SYMBOL_FILE_CODES_COL_DEBUG_FILENAME)),
+                             str_of(db_col(&rows, i, Q_SYMBOL_FILE_CODES_COL_DEBUG_ID)), &k,
+                             ERR_IGNORED))
+            symstore_add_code(store, db_col(&rows, i, Q_SYMBOL_FILE_CODES_COL_AREA),
+                              db_col(&rows, i, Q_SYMBOL_FILE_CODES_COL_CODE_FILE),
+                              db_col(&rows, i, Q_SYMBOL_FILE_CODES_COL_CODE_ID), &k);
+    }
+    *ret_more = rows.count > 0;
+    return ok;
+}
+
+/* The mark is written last, as that of the index by debug id. */
+bool symrows_ensure_codes(struct db *db, const struct symstore *store, struct err *err)
+{
+    char mark[PATH_MAX];
+    int n = snprintf(mark, sizeof mark, "%s/codes/complete", store->dir);
+    if (n < 0 || n >= (int)sizeof mark)
+        return err_set(err, ERR_IO, "path of the symbol store too long");
+    if (fs_exists(mark))
+        return true;
+    int64_t after = 0;
+    for (bool more = true; more;)
+        if (!index_page(db, store, &after, &more, err))
+            return false;
+    return fs_write_atomic(mark, "", 0, FS_FILE_MODE, err);
 }

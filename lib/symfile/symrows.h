@@ -19,4 +19,10 @@
 bool symrows_add(struct db *db, const char *upload_id, const struct symstore_new *news, size_t n,
                  struct err *err);
 
+/*
+ * Once for a store that is older than its index by code id (symindex.h), from the rows; cheap when
+ * that was done.
+ */
+bool symrows_ensure_codes(struct db *db, const struct symstore *store, struct err *err);
+
 #endif

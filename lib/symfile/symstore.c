@@ -357,6 +357,14 @@ static bool publish(const struct symstore *s, struct symstore_new *n, struct err
     return true;
 }
 
+void symstore_add_code(const struct symstore *s, const char *area, const char *code_file,
+                       const char *code_id, const struct symkey *key)
+{
+    for (enum symstore_area a = 0; a < SYMSTORE_AREA_COUNT; a++)
+        if (strcmp(area, symstore_area_names[a]) == 0)
+            symindex_add_code(s->dir, area_dirs[a], code_file, code_id, key);
+}
+
 /* Before the files get their names, as symcache.c wants it. */
 static bool count_csyms(const struct symstore *s, const struct symstore_new *news, size_t n,
                         struct err *err)

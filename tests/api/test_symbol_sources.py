@@ -121,7 +121,7 @@ def in_turn(*pages):
     return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
 
 
-BOMB = gzip.compress(b"\0" * (100 << 20))
+BOMB = gzip.compress(b"\0" * (30 << 20))
 FAILING = [
     # label, page, options, answer, requests
     ("nothing there", lambda h: h.say(404), {}, NOT_FOUND, 1),
@@ -179,6 +179,7 @@ def test_what_is_found(up, tmp_path, case):
     assert (tmp_path / f"prog/{ID}.csym").exists()
     assert stored(tmp_path).endswith(f"\nINFO URL {up.url}{SYM}\n".encode())
     assert "secret" not in log and "hidden" not in log
+    assert log.count(f'"source":"{up.url}"') >= 1
     assert up.asked[0][2] == "key=hidden&code_file=prog.exe&code_id=652DE0ED706D000"
     before = len(up.asked)
     fetch(tmp_path, [up.url])
@@ -464,6 +465,24 @@ def test_slow_server_does_not_hold_up_a_crash(behind):
     module = next(m for m in crash["json_dump"]["modules"] if m["filename"] == "linux_inline")
     assert module["loaded_symbols"] and module["symbol_url"] == f"{server.url}/{folder}"
     assert server.paths().count("/" + folder) == 1
+
+
+def test_code_ids_of_an_older_store_are_indexed(datil_of_uploads):
+    datil, token = datil_of_uploads
+    out = io.BytesIO()
+    debug_id = f"{7:032X}0"
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(f"old.pdb/{debug_id}/old.sym", text("old.pdb", debug_id, "A1B2C3D4E5F6 Old.dll"))
+    kind, body = multipart({}, {"a.zip": out.getvalue()})
+    assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token}).status == 201
+    codes = datil.var / "symbols/codes"
+    entry = codes / "v1/A1/A1B2C3D4E5F6_old.dll"
+    assert entry.read_text() == f"old.pdb/{debug_id}"
+    shutil.rmtree(codes)
+    for pid in datil.program_pids("datil-symbols")[1]:
+        datil.kill(pid)
+    wait_until((codes / "complete").exists, what="the index")
+    assert entry.read_text() == f"old.pdb/{debug_id}"
 
 
 def test_debuggers_find_what_was_uploaded_beside_symbols(datil_of_uploads):
