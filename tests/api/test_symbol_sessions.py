@@ -7,7 +7,10 @@ import io
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -309,9 +312,8 @@ def test_chunks_are_limited(datil):
     key, text = symbols("limit.so", 9)
     path, _ = session(datil, key, text)
     n = (64 << 20) + 1
-    head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {n}\r\n" \
-           f"Content-Range: bytes 0-{n - 1}/{n}\r\n\r\n"
-    assert b" 413 " in datil.raw(head.encode()).split(b"\r\n")[0]
+    answer = datil.request("PUT", path, b"", {"Content-Length": str(n), "Content-Range": f"bytes 0-{n - 1}/{n}"})
+    assert answer.status == 413 and answer.json["error"]
 
 
 def test_two_at_once(datil):
@@ -407,6 +409,84 @@ def test_the_secret_is_nowhere(datil):
     assert all(len(r[0]) == 64 and secret not in r[0] for r in rows)
     lines = (datil.var / "log/nginx-access.log").read_text()
     assert '"path":"/upload/session/-"' in lines
+
+
+def test_the_fifth_upload_of_a_token_waits(datil):
+    """Four run; the fifth gets its turn when one ends, and nobody else waits."""
+    key, text = symbols("turn.so", 17)
+    kind, body = multipart({}, {"a.zip": zipped(key, text)})
+    head = f"POST /upload/ HTTP/1.1\r\nHost: x\r\nAuth-Token: {datil.uploader}\r\nContent-Type: {kind}\r\n" \
+           f"Content-Length: {len(body)}\r\n\r\n"
+    held = []
+    for _ in range(4):
+        held.append(socket.create_connection(("127.0.0.1", datil.port), timeout=20))
+        held[-1].sendall(head.encode() + body[:10])
+
+    def post(token):
+        return datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token})
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            fifth = pool.submit(post, datil.uploader)
+            assert post(datil.tryer).status == 201
+            assert datil.get(f"/symbols/no.so/{lone(9999)}/no.so.sym").status == 404
+            assert not fifth.done()
+            held.pop().close()
+            assert fifth.result(20).status == 201
+    finally:
+        for each in held:
+            each.close()
+
+
+@pytest.mark.parametrize("form", [
+    ["--form", "symbols.zip=@{zip}"],                       # old scripts of Tecken's manual
+    ["--form", "file=@{zip};filename=symbols.zip"],
+    ["--form", "symbols.zip=@{zip}", "--form", "try=1"],
+    ["--form", "symbols.zip=@{zip}", "-H", "Expect: 100-continue"],
+    ["--form", "symbols.zip=@{zip}", "-H", "Transfer-Encoding: chunked"],
+])
+def test_curl(datil, tmp_path, form):
+    key, text = symbols("curled.so", 18)
+    path = tmp_path / "any.zip"
+    path.write_bytes(zipped(key, text))
+    done = subprocess.run(["curl", "-sS", "-w", "\n%{http_code}", "-H", f"Auth-Token: {datil.uploader}",
+                           *[f.replace("{zip}", str(path)) for f in form], f"{datil.base}/upload/"],
+                          capture_output=True, text=True, timeout=60)
+    answer, _, status = done.stdout.rpartition("\n")
+    assert status == "201", done
+    assert json.loads(answer)["upload"]["filename"] == "symbols.zip"
+
+
+def test_the_official_client(datil, tmp_path):
+    """Its requests in its order: token, announcement of a batch, 16 files at a time in pieces."""
+    files = dict(symbols(f"official{i}.so", 200 + i, 4000) for i in range(20))
+    token = {"auth-token": datil.uploader, "accept": "*/*"}
+    info = datil.request("POST", "/upload/auth_info/", None, token)
+    assert info.status == 200 and info.json["upload_api_version"] == 2
+    made = datil.request("POST", "/upload/v2/", json.dumps({"files": [described(k, t) for k, t in files.items()]}),
+                         {**token, "content-type": "application/json"})
+    assert made.status == 201
+
+    def one(f):
+        data = gzip.compress(files[f["key"]])
+        path, at, retries, delay = f["action"]["url"].removeprefix(datil.base), 0, 10, 0.05
+        while True:
+            end = min(at + 64 * KIB, len(data))
+            answer = datil.request("PUT", path, data[at:end], {
+                "content-length": str(end - at), "content-range": f"bytes {at}-{max(end - 1, 0)}/{len(data)}",
+                "content-encoding": "gzip"})
+            if answer.status in (200, 201):
+                return answer.json
+            if answer.status == 308:
+                at = int(answer.headers["range"].removeprefix("bytes=0-")) + 1
+                continue
+            assert answer.status in (429, 500, 502, 503, 504) and retries, answer
+            wait_until(lambda end=time.monotonic() + delay: time.monotonic() > end, 20, "the next attempt")
+            retries, delay = retries - 1, delay * 1.5
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        objects = list(pool.map(one, made.json["files"]))
+    assert [o["name"] for o in objects] == [f"v1/{k}" for k in files]
+    again = datil.request("POST", "/upload/v2/", json.dumps({"files": [described(k, t) for k, t in files.items()]}), token)
+    assert all(f["action"] == {"type": "skip"} for f in again.json["files"])
 
 
 def test_kills(datil):
