@@ -99,21 +99,19 @@ static void check(const struct sym *s)
 static void read_module(void)
 {
     struct image_options o = {.path = run.path, .name = "m", .debug_dir = "/nonexistent"};
-    struct image image;
-    struct sym s;
+    struct module m;
     struct err err = {0};
-    if (!module_read(&o, &image, &s, &err)) {
+    if (!module_read(&o, &m, &err)) {
         assert(err.code != ERR_NONE && err.msg[0]);
         return;
     }
-    check(&s);
+    check(&m.sym);
     FILE *out = fopen("/dev/null", "we");
     if (out) {
-        sym_write(&s, out, ERR_IGNORED);
+        sym_write(&m.sym, out, ERR_IGNORED);
         fclose(out);
     }
-    sym_release(&s);
-    image_close(&image);
+    module_release(&m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

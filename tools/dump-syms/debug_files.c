@@ -198,10 +198,18 @@ static bool find_by_link(const struct debug_search *s, const struct proof *p,
     return false;
 }
 
+bool debug_belongs(const struct elf_file *module, const struct elf_file *debug, struct err *err)
+{
+    struct proof p = proof_of(module);
+    return belongs(debug, &p, err);
+}
+
 bool debug_find(const struct debug_search *s, struct elf_file *ret_file)
 {
     struct proof p = proof_of(s->module);
     size_t before = s->problems->n;
+    if (s->is_sandboxed)
+        return false;
     if (!find_by_id(s, &p, ret_file) && !find_by_link(s, &p, ret_file))
         return false;
     s->problems->n = before; /* what was passed over does not matter any more */
@@ -237,6 +245,12 @@ bool debug_find_common(const struct debug_search *s, const struct elf_file *debu
     ssize_t n = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id);
     if (n <= 0)
         return false;
+    if (s->is_sandboxed) {
+        sb_printf(s->problems,
+                  "%s: the file common to several (%.200s) is missing: send it along\n",
+                  debug->path, name);
+        return false;
+    }
     struct proof p = {.build_id = id, .build_id_n = (size_t)n, .is_common = true};
     char folder[PATH_MAX], real[PATH_MAX], path[PATH_MAX];
     debug_folder_of(realpath(debug->path, real) ? real : debug->path, folder, sizeof folder);
@@ -266,10 +280,10 @@ bool debug_open_packed_symbols(const struct debug_search *s, struct elf_file *re
     if (packed.n == 0)
         return false;
     struct strbuf plain;
-    sb_init(&plain, elf_unpacked_max(packed.n));
+    sb_init(&plain, file_bytes_unpacked_max(packed.n));
     struct err err = {0};
     bool ok = unpack_bytes(packing_of_file(packed.p, packed.n), packed.p, packed.n,
-                           elf_unpacked_max(packed.n), &plain, &err) &&
+                           file_bytes_unpacked_max(packed.n), &plain, &err) &&
               elf_file_from_bytes(sb_cstr(&plain), plain.n, ".gnu_debugdata", ret_file, &err);
     sb_release(&plain);
     if (!ok)

@@ -19,7 +19,11 @@ struct debug_search {
     const struct elf_file *module;
     const char *dirs;        /* separated by ':' */
     struct strbuf *problems; /* borrowed */
+    bool is_sandboxed;       /* nothing can be opened: what there is was given */
 };
+
+/* ERR_CONFLICT: the file is of another build than the module. */
+bool debug_belongs(const struct elf_file *module, const struct elf_file *debug, struct err *err);
 
 /* By build id below the folders, then by .gnu_debuglink beside the module and below them. */
 bool debug_find(const struct debug_search *s, struct elf_file *ret_file);

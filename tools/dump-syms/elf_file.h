@@ -7,6 +7,7 @@
 #include "lib/base/err.h"
 #include "lib/base/rd.h"
 #include "lib/base/str.h"
+#include "tools/dump-syms/file_bytes.h"
 
 /*
  * elf_file - one ELF file in memory, with everything in it unpacked.
@@ -17,27 +18,22 @@
  *
  * Ownership  elf_file_close releases the bytes and elfutils' handle of them.
  * Trust      The file is hostile.  Only regular files are opened, and what a file
- *            unpacks to is limited by its size (elf_unpacked_max).
+ *            unpacks to is limited by its size (file_bytes_unpacked_max).
  */
 
 struct elf_file {
     Elf *elf;
-    char *path;   /* owned; what it was opened as */
-    void *mapped; /* the file, NULL when it came from memory or was packed as a whole */
-    size_t mapped_n;
-    struct strbuf whole; /* then this */
-    struct strbuf image; /* with plain sections, when any were compressed */
-    struct strbuf bad;   /* sections that are lost or cannot be unpacked: "NAME: why\n"… */
+    const char *path;        /* what it was opened as; borrowed from bytes */
+    struct file_bytes bytes; /* as on disk, or unpacked as a whole */
+    struct strbuf image;     /* with plain sections, when any were compressed */
+    struct strbuf bad;       /* sections that are lost or cannot be unpacked: "NAME: why\n"… */
 };
-
-/*
- * Most bytes that n bytes of a file may become.  Debug information shrinks to a fifth or a tenth;
- * two hundred times its size is a bomb.
- */
-size_t elf_unpacked_max(size_t n);
 
 /* ERR_NOT_FOUND: no such file.  ERR_INVALID: no ELF file. */
 bool elf_file_open(const char *path, struct elf_file *ret_file, struct err *err);
+
+/* Takes the bytes, also when it fails. */
+bool elf_file_take(struct file_bytes *bytes, struct elf_file *ret_file, struct err *err);
 
 /* The same from memory, which is copied. */
 bool elf_file_from_bytes(const void *bytes, size_t n, const char *name, struct elf_file *ret_file,

@@ -195,6 +195,19 @@ static void sort_funcs(struct growing *g)
     g->known = g->s->funcs.n;
 }
 
+static size_t starts_behind(const struct sym *s, uint64_t addr)
+{
+    size_t low = 0, high = s->starts.n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (s->starts.v[mid] <= addr)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 /* Where a symbol without size must end; `next` is the first function behind it. */
 static uint64_t end_of(const struct growing *g, size_t index, size_t next)
 {
@@ -205,6 +218,9 @@ static uint64_t end_of(const struct growing *g, size_t index, size_t next)
         end = MIN(end, s->symbols.v[index + 1].addr);
     if (next < g->known)
         end = MIN(end, s->funcs.v[next].addr);
+    size_t start = starts_behind(s, one->addr);
+    if (start < s->starts.n)
+        end = MIN(end, s->starts.v[start]);
     size_t frame = frames_behind(s, one->addr);
     if (frame < s->frames.n)
         end = MIN(end, s->frames.v[frame].addr);

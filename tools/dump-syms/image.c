@@ -21,6 +21,7 @@
 #include "lib/base/vec.h"
 #include "tools/dump-syms/debug_files.h"
 #include "tools/dump-syms/elf_write.h"
+#include "tools/dump-syms/module_name.h"
 
 /*
  * PAGE is what addresses of a dump's modules are rounded to.  HASHED_BYTES and the folding to
@@ -188,6 +189,24 @@ static Dwarf_Addr bias_between(const struct image *i, const struct elf_file *deb
     return start == UINT64_MAX ? 0 : i->base - start;
 }
 
+/* A file that came along and is no good costs what it would have brought, and is named. */
+static void take_given(struct image *i, struct file_bytes *given,
+                       bool (*belongs)(const struct elf_file *, const struct elf_file *,
+                                       struct err *),
+                       struct elf_file *ret_file)
+{
+    struct elf_file f;
+    struct err err = {0};
+    if (!elf_file_take(given, &f, &err)) {
+        sb_printf(&i->problems, "%s\n", err.msg);
+    } else if (belongs && !belongs(&i->file, &f, &err)) {
+        sb_printf(&i->problems, "%s\n", err.msg);
+        elf_file_close(&f);
+    } else {
+        *ret_file = f;
+    }
+}
+
 /*
  * A file with .debug_info of its own needs no other, and none is searched.  The common file of dwz
  * is asked for even so, since it belongs to whichever file has the debug information.  Symbols in
@@ -195,8 +214,10 @@ static Dwarf_Addr bias_between(const struct image *i, const struct elf_file *deb
  */
 static bool open_debug(struct image *i, const struct image_options *o, struct err *err)
 {
-    struct debug_search search = {&i->file, i->debug_dirs, &i->problems};
-    if (o->debug_file) {
+    struct debug_search search = {&i->file, i->debug_dirs, &i->problems, o->is_sandboxed};
+    if (o->given_debug) {
+        take_given(i, o->given_debug, debug_belongs, &i->debug);
+    } else if (o->debug_file) {
         if (!debug_open_given(&i->file, o->debug_file, &i->debug, err))
             return false;
         if (!has_debug_info(&i->debug) && elf_file_section(&i->debug, ".symtab").n == 0)
@@ -210,7 +231,11 @@ static bool open_debug(struct image *i, const struct image_options *o, struct er
         note_bad_sections(i, &i->debug);
     }
     i->dwarf = begin_dwarf(i, from);
-    if (i->dwarf && debug_find_common(&search, from, i->dwarf, &i->common)) {
+    if (i->dwarf && o->given_common)
+        take_given(i, o->given_common, NULL, &i->common);
+    else if (i->dwarf)
+        debug_find_common(&search, from, i->dwarf, &i->common);
+    if (i->common.elf) {
         note_bad_sections(i, &i->common);
         if (add_empty_unit(i))
             i->common_dwarf = begin_dwarf(i, &i->common);
@@ -221,11 +246,12 @@ static bool open_debug(struct image *i, const struct image_options *o, struct er
     return true;
 }
 
-bool image_open(const struct image_options *o, struct image *i, struct err *err)
+bool image_open(const struct image_options *o, struct file_bytes *taken, struct image *i,
+                struct err *err)
 {
     *i = (struct image){.debug_dirs = o->debug_dir ? o->debug_dir : default_dirs};
     sb_init(&i->problems, PROBLEMS_MAX);
-    if (elf_file_open(o->path, &i->file, err)) {
+    if (elf_file_take(taken, &i->file, err)) {
         i->elf = i->file.elf;
         note_bad_sections(i, &i->file);
         if (read_headers(i, o->path, err) && open_debug(i, o, err))
@@ -274,19 +300,6 @@ static bool text_hash(const struct image *i, uint8_t id[ID_BYTES])
     return text.n > 0;
 }
 
-/*
- * The first 16 bytes read as a GUID of a little-endian machine, then age 0.  Its first three
- * members are numbers, so their bytes are written backwards; Breakpad does so on every machine, and
- * a symbol server would look in another directory otherwise.  The age is a counter of Windows' PDB
- * files and always 0 here.
- */
-static void debug_id(const uint8_t *b, char *out, size_t size)
-{
-    snprintf(out, size, "%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X%02X0", b[3],
-             b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13],
-             b[14], b[15]);
-}
-
 static void upper_hex(const uint8_t *b, size_t n, char *out, size_t size)
 {
     for (size_t i = 0; i < n && 2 * i + 2 < size; i++)
@@ -312,44 +325,21 @@ static const char *soname(Elf *elf)
 }
 
 /*
- * The last part of a path, and nothing of ".debug": that is a file beside the module.  Symbols made
- * of libfoo.so.debug must carry the name that dumps have, libfoo.so.
- */
-static struct str file_name(const char *path)
-{
-    struct str name = str_of(path);
-    size_t slash = str_rfind_char(name, '/');
-    if (slash != SIZE_MAX)
-        name = str_sub(name, slash + 1, name.n);
-    if (str_ends(name, STR(".debug")))
-        name.n -= STR(".debug").n;
-    return name;
-}
-
-/*
  * Modules of a dump carry the name that a library gives itself, programs that of the file the
  * kernel has run: links resolved.  The crash handler (client/handler/modules.c) follows the same
- * rule.  The name becomes a directory of the symbol store and a part of addresses, so one that
- * begins with a dot or holds a slash is refused, whoever gave it.
+ * rule.
  */
 static bool identify_name(const struct image *i, const struct image_options *o, struct sym *s,
                           struct err *err)
 {
-    char real[PATH_MAX];
-    const char *own = o->name ? NULL : soname(i->elf);
-    struct str name = own ? file_name(own) : STR("");
-    if (o->name)
-        name = str_of(o->name);
-    else if (name.n == 0 && !realpath(o->path, real))
-        return err_errno(err, errno, "%s", o->path);
-    else if (name.n == 0)
-        name = file_name(real);
-    struct str clean = sym_clean(s, name);
-    if (name.n == 0 || str_find_char(clean, '/', 0) != SIZE_MAX || clean.p[0] == '.')
-        return err_set(err, ERR_INVALID, "%.*s is no name for a module", (int)MIN(name.n, 100u),
-                       name.p);
-    s->name = str_adup(&s->arena, clean);
-    return true;
+    char file[MODULE_NAME_MAX];
+    const char *own = o->name ? o->name : soname(i->elf);
+    if (!own || !own[0]) {
+        if (!module_file_name(o->path, o->is_sandboxed, file, err))
+            return false;
+        own = file;
+    }
+    return module_set_name(s, str_of(own), err);
 }
 
 /*
@@ -375,6 +365,6 @@ bool image_identify(const struct image *i, const struct image_options *o, struct
     } else if (!text_hash(i, id)) {
         return err_set(err, ERR_INVALID, "%s: neither a build id nor a .text section", o->path);
     }
-    debug_id(id, s->debug_id, sizeof s->debug_id);
+    sym_set_guid(s, id, 0); /* the age is a counter of Windows' PDB files */
     return identify_name(i, o, s, err);
 }

@@ -8,6 +8,21 @@
 #include "tools/dump-syms/sym.h"
 
 /*
+ * What to read, for all kinds of files.  A sandboxed process has no paths: there the files come
+ * along as bytes, which are taken, and `path` is only a name.
+ */
+struct image_options {
+    const char *path;
+    const char *debug_file; /* NULL: search */
+    const char *debug_dir;  /* NULL: /usr/lib/debug; several separated by ':' */
+    const char *name;       /* NULL: SONAME or PDB, else base name of the real path */
+    const char *arch;       /* of a universal file; NULL: any */
+    size_t part;            /* number among those */
+    bool is_sandboxed;
+    struct file_bytes *given_module, *given_debug, *given_common;
+};
+
+/*
  * image - one ELF file and its debug information, wherever that is: in the file, in
  * a file named by --debug-file, or in one found by build id or .gnu_debuglink.
  *
@@ -17,13 +32,6 @@
  * Trust      The file is hostile and elfutils is a big library: main.c runs all of
  *            this in a child process with limits.
  */
-struct image_options {
-    const char *path;
-    const char *debug_file; /* NULL: search */
-    const char *debug_dir;  /* NULL: /usr/lib/debug; several separated by ':' */
-    const char *name;       /* NULL: SONAME, else base name of the real path */
-};
-
 struct code_range {
     uint64_t from, to;    /* as linked */
     const char *plt_name; /* of a section of the linkage table; else NULL */
@@ -46,7 +54,9 @@ struct image {
     struct strbuf problems;
 };
 
-bool image_open(const struct image_options *o, struct image *ret_image, struct err *err);
+/* Takes the bytes of the module. */
+bool image_open(const struct image_options *o, struct file_bytes *taken, struct image *ret_image,
+                struct err *err);
 void image_close(struct image *i);
 
 /* Arch, ids and name of the MODULE line. */

@@ -1,5 +1,5 @@
 /*
- * datil-dump-syms - the symbols of an ELF file as Breakpad text.
+ * datil-dump-syms - the symbols of a program, library or debug file as Breakpad text.
  *
  * The file may be hostile and elfutils is a big library, so each file is read in a child with
  * limits; the worst of files ends in a message and status 1.  A build that uploads symbols wants to
@@ -37,12 +37,15 @@ enum { STATUS_GOOD, STATUS_FAILED, STATUS_USAGE, STATUS_INCOMPLETE };
 /* The defaults that are named here (16 GiB, 1800 s) are those that child() sets: change both. */
 static const char usage[] =
     "usage: datil-dump-syms [options] FILE...\n"
+    "Turns programs, libraries and debug files into symbol files: ELF (DWARF), PE and PDB of\n"
+    "Windows, Mach-O and dSYM of macOS; also packed with gzip, xz or zstd.\n"
     "  -o FILE            write to FILE instead of standard output\n"
     "  --store DIR        write DIR/<name>/<debug id>/<name>.sym and print that path\n"
     "  --debug-file FILE  debug information of the (one) file\n"
     "  --debug-dir DIR    where separate debug information lies (/usr/lib/debug)\n"
-    "  --name NAME        name of the module (default: its SONAME; without one that of the\n"
-    "                     file, links resolved)\n"
+    "  --name NAME        name of the module (default: its SONAME, or that of its PDB; without\n"
+    "                     one that of the file, links resolved)\n"
+    "  --arch NAME        x86_64 or arm64, of a universal file of macOS; --store takes all\n"
     "  --no-cfi           leave out STACK CFI records\n"
     "  --memory-gib N     limit of memory (16)    --seconds N  of processor time (1800)\n"
     "  --help | --version\n"
@@ -71,6 +74,7 @@ static bool read_options(struct args *args, struct options *o, struct err *err)
         {"--debug-file", OPT_TEXT, &o->image.debug_file},
         {"--debug-dir", OPT_TEXT, &o->image.debug_dir},
         {"--name", OPT_TEXT, &o->image.name},
+        {"--arch", OPT_TEXT, &o->image.arch},
         {"--memory-gib", OPT_TEXT, &o->memory_gib},
         {"--seconds", OPT_TEXT, &o->seconds},
         {"--no-cfi", OPT_FLAG, &o->no_cfi},
@@ -96,13 +100,20 @@ static bool read_options(struct args *args, struct options *o, struct err *err)
  * the text of STACK CFI cannot say is a number only, and does not change the status either: nobody
  * who builds the file can mend it.
  */
-static void say_what_is_missing(const struct image *i, const char *path, const struct sym *s)
+static void say_lines(const struct strbuf *b)
 {
-    struct str rest = sb_view(&i->problems), line;
+    struct str rest = sb_view(b), line;
     while (str_split(&rest, '\n', &line))
         if (line.n)
             fprintf(stderr, "datil-dump-syms: " STR_FMT "\n", STR_ARG(line));
-    if (!i->dwarf && i->problems.n == 0)
+}
+
+static void say_what_is_missing(const struct module *m, const char *path)
+{
+    const struct sym *s = &m->sym;
+    say_lines(&m->problems);
+    say_lines(&m->notes);
+    if (!m->has_debug_info && m->problems.n == 0)
         fprintf(stderr, "datil-dump-syms: %s: no debug information, only names of symbols\n", path);
     if (s->skipped_expressions || s->skipped_frames)
         fprintf(stderr,
@@ -113,7 +124,7 @@ static void say_what_is_missing(const struct image *i, const char *path, const s
 /* Path below the store; the file appears there complete or not at all. */
 static bool store_file(const struct options *o, const struct sym *s, struct err *err)
 {
-    char folder[PATH_MAX], temp[PATH_MAX + 64], final[PATH_MAX + 300];
+    char folder[PATH_MAX], temp[PATH_MAX + 64], final[PATH_MAX + 301], file[300];
     size_t n = strlen(o->store);
     while (n > 1 && o->store[n - 1] == '/')
         n--;
@@ -123,7 +134,8 @@ static bool store_file(const struct options *o, const struct sym *s, struct err 
     if (!fs_mkdirs(folder, 0755, err))
         return false;
     snprintf(temp, sizeof temp, "%s/.%016llx.tmp", folder, (unsigned long long)random_u64());
-    snprintf(final, sizeof final, "%s/%s.sym", folder, s->name);
+    sym_file_name(s, file);
+    snprintf(final, sizeof final, "%s/%s", folder, file);
     FILE *out = fopen(temp, "we");
     if (!out)
         return err_errno(err, errno, "creating %s", temp);
@@ -158,19 +170,38 @@ static bool write_output(const struct options *o, const struct sym *s, struct er
     return ok;
 }
 
+static bool dump_part(const struct options *o, const struct image_options *image, int *ret_status,
+                      size_t *ret_parts, struct err *err)
+{
+    struct module m;
+    if (!module_read(image, &m, err))
+        return false;
+    bool ok = m.parts == 1 || o->store ||
+              err_set(err, ERR_INVALID,
+                      "%s: holds symbols of several processors: choose with --arch, or take all "
+                      "with --store",
+                      image->path);
+    if (ok) {
+        m.sym.no_cfi = o->no_cfi;
+        say_what_is_missing(&m, image->path);
+        ok = write_output(o, &m.sym, err);
+        if (m.problems.n)
+            *ret_status = STATUS_INCOMPLETE;
+    }
+    *ret_parts = m.parts;
+    module_release(&m);
+    return ok;
+}
+
+/* A universal file has a symbol file for each of its parts. */
 static bool dump(const struct options *o, int *ret_status, struct err *err)
 {
-    struct image image;
-    struct sym s;
-    if (!module_read(&o->image, &image, &s, err))
-        return false;
-    s.no_cfi = o->no_cfi;
-    say_what_is_missing(&image, o->image.path, &s);
-    bool ok = write_output(o, &s, err);
-    *ret_status = image.problems.n ? STATUS_INCOMPLETE : STATUS_GOOD;
-    sym_release(&s);
-    image_close(&image);
-    return ok;
+    struct image_options image = o->image;
+    *ret_status = STATUS_GOOD;
+    for (size_t parts = 1; image.part < parts; image.part++)
+        if (!dump_part(o, &image, ret_status, &parts, err))
+            return false;
+    return true;
 }
 
 /*

@@ -1,88 +1,74 @@
 /*
- * The order in which the parts of a symbol file come together: identity first (names of sections
- * carry the module's name), then what the debug information knows, then symbols for the rest, then
- * unwind entries, which also say where code without a name begins; sym_finish puts all of it in
- * order.
- *
- * The order matters in one more way: publics_add only collects symbols.  Which code they name can
- * be decided when all functions and all unwind entries are there, and so happens in extents_add.
+ * Which kind of file it is, by its first bytes, and what all kinds share: names, debug files that
+ * come along, and the end, where sym_finish puts everything in order.  Which code a symbol without
+ * size names can only be decided there, when all functions and all unwind entries are known.
  */
 #include "tools/dump-syms/module_symbols.h"
 
-#include "lib/base/rd.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
-#include "tools/dump-syms/cfi.h"
-#include "tools/dump-syms/cfi_program.h"
 #include "tools/dump-syms/extents.h"
-#include "tools/dump-syms/functions.h"
+#include "tools/dump-syms/macho_file.h"
+#include "tools/dump-syms/module_kinds.h"
+#include "tools/dump-syms/pdb_file.h"
+#include "tools/dump-syms/pe_file.h"
 
-static bool is_code(const void *image, uint64_t addr, uint64_t size)
-{
-    return image_is_code(image, addr, size);
-}
+enum { TEXT_MAX = 64 * 1024 };
 
-/*
- * Sections have no type of their own for call frames, so they are found by name, and all of that
- * name are read.  `bias` moves addresses of a separate debug file to those of the module, which
- * only matters for pointers relative to the section.
- */
-static void add_cfi_of(const struct image *i, Elf *elf, uint64_t bias, const char *wanted,
-                       struct sym *s)
+bool module_open_debug(const struct image_options *o, struct file_bytes *ret, struct err *err)
 {
-    size_t names;
-    Elf_Scn *scn = NULL;
-    if (!elf || elf_getshdrstrndx(elf, &names) != 0)
-        return;
-    while ((scn = elf_nextscn(elf, scn))) {
-        GElf_Shdr mem, *h = gelf_getshdr(scn, &mem);
-        const char *name = h ? elf_strptr(elf, names, h->sh_name) : NULL;
-        if (!name || strcmp(name, wanted) != 0 || h->sh_type == SHT_NOBITS)
-            continue;
-        Elf_Data *d = elf_rawdata(scn, NULL);
-        if (!d || !d->d_buf)
-            continue;
-        struct cfi_section section = {
-            .bytes = rd_init(d->d_buf, d->d_size),
-            .addr = h->sh_addr + bias,
-            .base = i->base,
-            .is_eh = strcmp(wanted, ".eh_frame") == 0,
-            .addr_size = i->is_64 ? 8 : 4,
-            .machine = i->machine,
-            .is_code = is_code,
-            .arg = i,
-        };
-        section.bytes.big = i->is_big;
-        cfi_add_section(&section, s);
-    }
-}
-
-/*
- * The order decides who wins where two sections describe the same code: .eh_frame is what the
- * running program unwinds with, .debug_frame of the module is next, the one of its debug file last.
- * Separate debug files keep .eh_frame as a section without content, so it is only asked for in the
- * module.
- */
-static void add_cfi(const struct image *i, struct sym *s)
-{
-    add_cfi_of(i, i->elf, 0, ".eh_frame", s);
-    add_cfi_of(i, i->elf, 0, ".debug_frame", s);
-    add_cfi_of(i, i->debug.elf, i->dwarf_bias, ".debug_frame", s);
-}
-
-bool module_read(const struct image_options *o, struct image *image, struct sym *s, struct err *err)
-{
-    if (!image_open(o, image, err))
-        return false;
-    sym_init(s);
-    if (!image_identify(image, o, s, err)) {
-        sym_release(s);
-        image_close(image);
-        return false;
-    }
-    functions_add(image, s);
-    publics_add(image, s);
-    add_cfi(image, s);
-    sym_finish(s);
-    extents_add(s);
+    if (!o->given_debug)
+        return file_bytes_open(o->debug_file, ret, err);
+    *ret = *o->given_debug;
+    *o->given_debug = (struct file_bytes){0};
     return true;
+}
+
+static bool read_bytes(struct file_bytes *f, const struct image_options *o, struct module *m,
+                       struct err *err)
+{
+    struct str bytes = file_bytes_view(f);
+    if (pe_is(bytes))
+        return module_read_pe(bytes, o, m, err);
+    if (pdb_is(bytes))
+        return module_read_pdb(bytes, o, m, err);
+    if (macho_is(bytes))
+        return module_read_macho(bytes, o, m, err);
+    if (!str_starts(bytes, STR("\177ELF")))
+        return err_set(err, ERR_INVALID,
+                       "%s: not a program, library or debug file (ELF, PE, PDB, Mach-O)", o->path);
+    return module_read_elf(f, o, m, err);
+}
+
+bool module_read(const struct image_options *o, struct module *ret, struct err *err)
+{
+    struct file_bytes f;
+    struct module m = {.parts = 1};
+    if (o->given_module) {
+        f = *o->given_module;
+        *o->given_module = (struct file_bytes){0};
+    } else if (!file_bytes_open(o->path, &f, err)) {
+        return false;
+    }
+    sym_init(&m.sym);
+    sb_init(&m.problems, TEXT_MAX);
+    sb_init(&m.notes, TEXT_MAX);
+    bool ok = read_bytes(&f, o, &m, err);
+    file_bytes_close(&f);
+    if (!ok) {
+        module_release(&m);
+        return false;
+    }
+    sym_finish(&m.sym);
+    extents_add(&m.sym);
+    *ret = m;
+    return true;
+}
+
+void module_release(struct module *m)
+{
+    sym_release(&m->sym);
+    sb_release(&m->problems);
+    sb_release(&m->notes);
 }

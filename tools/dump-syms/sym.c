@@ -24,7 +24,7 @@ enum { NAME_MAX_BYTES = 1 << 19 }; /* readers drop lines above a megabyte */
  */
 void sym_init(struct sym *s)
 {
-    *s = (struct sym){0};
+    *s = (struct sym){.os = "Linux"};
     arena_init(&s->arena, (size_t)16 << 30);
     sb_init(&s->cfi, (size_t)4 << 30);
     textmap_init(&s->files, SYM_ENTRIES_MAX);
@@ -43,6 +43,7 @@ void sym_release(struct sym *s)
     VEC_RELEASE(&s->funcs);
     VEC_RELEASE(&s->symbols);
     VEC_RELEASE(&s->plt);
+    VEC_RELEASE(&s->starts);
     VEC_RELEASE(&s->loose_lines);
     VEC_RELEASE(&s->publics);
     VEC_RELEASE(&s->frames);
@@ -190,11 +191,35 @@ static void finish_frames(struct sym *s)
     s->frames.n = kept + 1;
 }
 
+static int by_start(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 void sym_finish(struct sym *s)
 {
     sym_sort_funcs(s);
     finish_frames(s);
     finish_loose_lines(s);
+    if (s->starts.n)
+        qsort(s->starts.v, s->starts.n, sizeof *s->starts.v, by_start);
+}
+
+void sym_set_guid(struct sym *s, const uint8_t guid[16], uint32_t age)
+{
+    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (size_t i = 0; i < sizeof order; i++)
+        snprintf(s->debug_id + 2 * i, 3, "%02X", guid[order[i]]);
+    snprintf(s->debug_id + 32, sizeof s->debug_id - 32, "%X", age);
+}
+
+void sym_file_name(const struct sym *s, char out[300])
+{
+    struct str name = str_of(s->name);
+    if (str_ends(name, STR(".pdb")))
+        name.n -= STR(".pdb").n;
+    snprintf(out, 300, "%.*s.sym", (int)MIN(name.n, 290u), name.p);
 }
 
 static void write_texts(const struct textmap *m, const char *record, FILE *out)
@@ -237,10 +262,11 @@ static void write_func(const struct sym *s, const struct sym_func *f, FILE *out)
  */
 bool sym_write(const struct sym *s, FILE *out, struct err *err)
 {
-    fprintf(out, "MODULE Linux %s %s %s\n", s->arch, s->debug_id, s->name);
+    fprintf(out, "MODULE %s %s %s %s\n", s->os, s->arch, s->debug_id, s->name);
     if (s->code_id[0])
-        fprintf(out, "INFO CODE_ID %s %s\n", s->code_id, s->name);
-    fputs("INFO GENERATOR datil-dump-syms " DATIL_VERSION "\n", out);
+        fprintf(out, "INFO CODE_ID %s %s\n", s->code_id, s->code_file ? s->code_file : s->name);
+    fprintf(out, "INFO GENERATOR datil-dump-syms " DATIL_VERSION "%s%s\n", s->origin ? " " : "",
+            s->origin ? s->origin : "");
     write_texts(&s->files, "FILE", out);
     write_texts(&s->origins, "INLINE_ORIGIN", out);
     for (size_t i = 0; i < s->funcs.n; i++)

@@ -74,9 +74,11 @@ struct sym_frame {
 
 struct sym {
     struct arena arena;
-    const char *arch;
+    const char *os, *arch; /* as a MODULE record has them */
     char debug_id[48], code_id[160];
-    const char *name;
+    const char *name;      /* of the debug file */
+    const char *code_file; /* NULL: as the debug file */
+    const char *origin;    /* NULL, or what the generator's line says beside its name */
     struct textmap files, origins, names; /* copied into the arena */
     VEC(struct sym_line) lines;
     VEC(struct sym_range) ranges;
@@ -84,6 +86,7 @@ struct sym {
     VEC(struct sym_func) funcs;
     VEC(struct sym_symbol) symbols;
     VEC(struct sym_section) plt;
+    VEC(uint64_t) starts; /* further places where some function begins, whatever its name */
     VEC(struct sym_line) loose_lines; /* of no function that the debug information knows */
     VEC(struct sym_public) publics;   /* written; made of the above by extents_add */
     VEC(struct sym_frame) frames;
@@ -117,6 +120,16 @@ void sym_copy_lines(struct sym *s, const struct sym_line *rows, size_t n, uint64
  * extents_add, which searches functions, frames and loose lines by halving.
  */
 void sym_finish(struct sym *s);
+
+/*
+ * The debug id of 16 bytes that are a GUID of a little-endian machine, and an age.  The first three
+ * members of a GUID are numbers, so their bytes are written backwards; Breakpad does so on every
+ * machine, and a symbol server would look in another directory otherwise.
+ */
+void sym_set_guid(struct sym *s, const uint8_t guid[16], uint32_t age);
+
+/* The name of the text: that of the debug file, ".sym" in place of ".pdb" or behind it. */
+void sym_file_name(const struct sym *s, char out[300]);
 
 /* False when a write failed. */
 bool sym_write(const struct sym *s, FILE *out, struct err *err);

@@ -76,8 +76,8 @@ static void test_unpacking_has_limits(void **state)
         assert_int_equal(unpack_code(&p, 1, PLAIN_BYTES, PLAIN_BYTES), ERR_INVALID);
         assert_int_equal(unpack_code(&p, 0, PLAIN_BYTES, PLAIN_BYTES), ERR_INVALID);
     }
-    assert_true(elf_unpacked_max(0) >= 1 << 20);
-    assert_true(elf_unpacked_max(SIZE_MAX) == elf_unpacked_max(SIZE_MAX / 2));
+    assert_true(file_bytes_unpacked_max(0) >= 1 << 20);
+    assert_true(file_bytes_unpacked_max(SIZE_MAX) == file_bytes_unpacked_max(SIZE_MAX / 2));
 }
 
 enum { SECTION_AT = 256, TABLE_AT = 192 * 1024, NAMES_AT = 160 * 1024 };
