@@ -104,10 +104,18 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
     struct upload *u = arg;
     if (problem)
         warn(u, name, problem);
+    else if (done->is_derived)
+        log_event(LOG_INFO, "symbols_derived", "made symbols of an uploaded binary",
+                  LOG_S("request_id", req_id(u->req)), LOG_S("key", name));
     else if (done->change == SYMSTORE_SAME)
         add_name(&u->skipped, arena_strdup(u->arena, name));
     else if (upload_oddity(done)) /* stored all the same: the uploader is told */
         warn(u, name, upload_oddity(done));
+}
+
+static void on_note(void *arg, const char *name, const char *what)
+{
+    warn(arg, name, what);
 }
 
 static bool complete(struct upload *u, struct err *err)
@@ -133,6 +141,7 @@ static bool store_all(struct upload *u, struct symreader *r, const struct symrea
                                .area = u->area,
                                .upload_id = u->id,
                                .report = on_stored,
+                               .note = on_note,
                                .arg = u};
     u->skipped.v = arena_array(u->arena, n + 1, sizeof(struct str));
     u->ignored.v = arena_array(u->arena, n + 1, sizeof(struct str));

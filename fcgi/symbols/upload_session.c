@@ -53,7 +53,7 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
                       const char *problem)
 {
     const struct arrival *a = arg;
-    const char *what = problem ? problem : upload_oddity(done);
+    const char *what = problem ? problem : done->is_derived ? NULL : upload_oddity(done);
     log_event(LOG_INFO, "symbols_received", "stored a file of symbols",
               LOG_S("request_id", req_id(a->req)), LOG_S("upload_id", a->session->upload_id),
               LOG_I("bytes", (int64_t)a->session->size));

@@ -15,6 +15,7 @@
 #include "lib/symfile/symadd.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -28,6 +29,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/symfile/symkey.h"
+#include "lib/symfile/symnative.h"
 #include "lib/symfile/symreader.h"
 #include "lib/symfile/symrows.h"
 #include "lib/symfile/symzip.h"
@@ -39,13 +41,21 @@ enum {
     AHEAD_BYTES = 1 << 20,   /* of a member that is asked for ahead */
 };
 
+/* Strings are owned. */
+struct native_file {
+    char *path, *name, *file_name;
+    bool is_old;
+};
+
 /* Files that are prepared and not yet under their names. */
 struct file_batch {
     const struct symadd *add;
+    VEC(struct native_file) natives; /* over all batches */
     VEC(struct symstore_new) news;
     VEC(char *) names;
     size_t taken; /* of news; the reader is still asked for those behind */
     uint64_t bytes;
+    bool is_deriving; /* what is added is made of a binary */
     size_t usable; /* files over all batches */
 };
 
@@ -68,8 +78,30 @@ static void clear_batch(struct file_batch *b)
 static void release_batch(struct file_batch *b)
 {
     clear_batch(b);
+    for (size_t i = 0; i < b->natives.n; i++) {
+        free(b->natives.v[i].path);
+        free(b->natives.v[i].name);
+        free(b->natives.v[i].file_name);
+    }
+    VEC_RELEASE(&b->natives);
     VEC_RELEASE(&b->news);
     VEC_RELEASE(&b->names);
+}
+
+static void note_native(struct file_batch *b, const char *path, const char *name,
+                        const char *file_name, bool is_old)
+{
+    VEC_PUSH(&b->natives,
+             ((struct native_file){xstrdup(path), xstrdup(name), xstrdup(file_name), is_old}));
+}
+
+/* A stored member that may be a binary is looked at when everything else is there. */
+static void note_if_native(struct file_batch *b, const char *name, const struct symstore_new *n)
+{
+    struct symstore_found f;
+    if (!symkey_is_text(&n->key) &&
+        symstore_find(b->add->store, n->area, &n->key, &f, ERR_IGNORED) && symnative_is(f.path))
+        note_native(b, f.path, name, n->key.debug_file, false);
 }
 
 /* Files, then rows, then the report: what was reported is durable and found. */
@@ -80,8 +112,10 @@ static bool flush_batch(struct file_batch *b, struct err *err)
     if (!symstore_commit(a->store, b->news.v, b->news.n, err) ||
         (a->db && b->news.n > 0 && !symrows_add(a->db, a->upload_id, b->news.v, b->news.n, err)))
         return false;
-    for (size_t i = 0; i < b->news.n; i++)
+    for (size_t i = 0; i < b->news.n; i++) {
         a->report(a->arg, b->names.v[i], &b->news.v[i], NULL);
+        note_if_native(b, b->names.v[i], &b->news.v[i]);
+    }
     b->usable += b->news.n;
     clear_batch(b);
     return true;
@@ -123,6 +157,7 @@ static bool add_to_batch(struct file_batch *b, const char *name, const struct sy
     if ((b->news.n == 0 && !symstore_check(b->add->store, err)) ||
         !symstore_prepare(b->add->store, b->add->area, key, r, text, &n, err))
         return false;
+    n.is_derived = b->is_deriving;
     push_file(b, name, &n);
     b->taken++;
     b->bytes += text->size;
@@ -163,29 +198,6 @@ static bool add_members(struct file_batch *b, struct symreader *r,
     return catch_up(b, r, 0, ok ? err : ERR_IGNORED) && ok;
 }
 
-/* What was not flushed when something failed is discarded: the next try prepares it again. */
-bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
-                    struct err *err)
-{
-    struct file_batch b = {.add = a};
-    bool ok = add_members(&b, r, list, err) && flush_batch(&b, err);
-    release_batch(&b);
-    symstore_tidy(a->store);
-    return ok;
-}
-
-bool symadd_text(const struct symadd *a, struct symreader *r, const struct symkey *key,
-                 const struct symreader_text *text, struct err *err)
-{
-    struct file_batch b = {.add = a};
-    char name[SYMKEY_MAX + 1];
-    symkey_text(key, name);
-    bool ok = add_to_batch(&b, name, key, r, text, err) && flush_batch(&b, err);
-    release_batch(&b);
-    symstore_tidy(a->store);
-    return ok;
-}
-
 /* The store, the disk and the database are not to blame: another file may be good. */
 static bool is_about_the_file(const struct err *err)
 {
@@ -212,12 +224,137 @@ static bool add_text(struct file_batch *b, const char *path, struct symreader *r
         return false;
     if (!text.has_header)
         return err_set(err, ERR_INVALID, "%s",
-                       "the file does not start with a MODULE line: make symbols with "
-                       "datil-dump-syms");
+                       "neither symbols (the first line would be MODULE …) nor a program, library "
+                       "or debug file");
     if (!symkey_of_module(str_of(text.debug_file), str_of(text.debug_id), &key, err))
         return err_wrap(err, "%s: its MODULE line", path);
     symkey_text(&key, name);
     return add_to_batch(b, name, &key, r, &text, err);
+}
+
+/*
+ * What lies in the store beside a new file of the same key: a program whose debug file comes later,
+ * or the reverse.  It is read again only if it belongs to something that is new.
+ */
+static void note_mates(struct file_batch *b, const char *path)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s", path);
+    *strrchr(dir, '/') = '\0';
+    DIR *d = opendir(dir);
+    size_t known = b->natives.n;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char mate[PATH_MAX + NAME_MAX + 1];
+        bool is_known = e->d_name[0] == '.' || symstore_is_compressible(e->d_name);
+        snprintf(mate, sizeof mate, "%s/%s", dir, e->d_name);
+        for (size_t i = 0; i < known && !is_known; i++)
+            is_known = strcmp(b->natives.v[i].path, mate) == 0;
+        if (!is_known && symnative_is(mate))
+            note_native(b, mate, e->d_name, strrchr(dir, '/') + 1, true);
+    }
+    if (d)
+        closedir(d);
+}
+
+static bool is_derived(const struct symreader_text *t)
+{
+    return strstr(t->generator, SYMNATIVE_ORIGIN) != NULL;
+}
+
+/* The facts of a stored text; one that cannot be read is as good as none. */
+static bool read_stored(const struct file_batch *b, const struct symkey *key,
+                        struct symreader_text *ret)
+{
+    struct symstore_found f;
+    struct symreader *r = NULL;
+    if (!symstore_find(b->add->store, SYMSTORE_REGULAR, key, &f, ERR_IGNORED) &&
+        (b->add->area != SYMSTORE_TRY ||
+         !symstore_find(b->add->store, SYMSTORE_TRY, key, &f, ERR_IGNORED)))
+        return false;
+    FD_AUTO fd = open(f.path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && symreader_start(fd, b->add->temp_dir, &r, ERR_IGNORED) &&
+              symreader_load(r, NULL, ret, ERR_IGNORED);
+    symreader_stop(r);
+    return ok;
+}
+
+/* A text that was uploaded stays; one made here stays if what comes knows less. */
+static bool wants_text(void *arg, const struct symkey *key, bool has_debug_info)
+{
+    struct symreader_text have;
+    return !read_stored(arg, key, &have) ||
+           (is_derived(&have) &&
+            (has_debug_info || strstr(have.generator, SYMNATIVE_ORIGIN_DEBUG) == NULL));
+}
+
+static void on_problem(void *arg, const char *name, const char *what, bool is_lost)
+{
+    const struct symadd *a = ((struct file_batch *)arg)->add;
+    if (is_lost)
+        a->report(a->arg, name, NULL, what);
+    else if (a->note)
+        a->note(a->arg, name, what);
+}
+
+/* The text is named by its MODULE line, like any that comes alone. */
+static bool take_text(void *arg, int fd, const char *from, struct err *err)
+{
+    struct file_batch *b = arg;
+    struct symreader *r = NULL;
+    struct err why = {0};
+    if (!symreader_start(fd, b->add->temp_dir, &r, err))
+        return false;
+    b->is_deriving = true;
+    bool ok = add_text(b, from, r, &why);
+    b->is_deriving = false;
+    symreader_stop(r);
+    return ok || report_left_out(b, from, &why, err);
+}
+
+static bool convert_natives(struct file_batch *b, struct err *err)
+{
+    size_t n = b->natives.n;
+    if (n == 0)
+        return true;
+    char root[PATH_MAX];
+    snprintf(root, sizeof root, "%s/", b->add->store->dir);
+    for (size_t i = 0; i < n; i++)
+        if (str_starts(str_of(b->natives.v[i].path), str_of(root)))
+            note_mates(b, b->natives.v[i].path);
+    struct symnative_input *inputs = xcalloc(b->natives.n, sizeof *inputs);
+    for (size_t i = 0; i < b->natives.n; i++) {
+        const struct native_file *f = &b->natives.v[i];
+        inputs[i] = (struct symnative_input){f->path, f->name, f->file_name, f->is_old};
+    }
+    const struct symnative_visitor v = {wants_text, take_text, on_problem, b};
+    bool ok =
+        symnative_convert(inputs, b->natives.n, b->add->temp_dir, &v, err) && flush_batch(b, err);
+    free(inputs);
+    return ok;
+}
+
+/* What was not flushed when something failed is discarded: the next try prepares it again. */
+bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
+                    struct err *err)
+{
+    struct file_batch b = {.add = a};
+    bool ok = add_members(&b, r, list, err) && flush_batch(&b, err) && convert_natives(&b, err);
+    release_batch(&b);
+    symstore_tidy(a->store);
+    return ok;
+}
+
+bool symadd_text(const struct symadd *a, struct symreader *r, const struct symkey *key,
+                 const struct symreader_text *text, struct err *err)
+{
+    struct file_batch b = {.add = a};
+    char name[SYMKEY_MAX + 1];
+    symkey_text(key, name);
+    bool ok = add_to_batch(&b, name, key, r, text, err) && flush_batch(&b, err) &&
+              convert_natives(&b, err);
+    release_batch(&b);
+    symstore_tidy(a->store);
+    return ok;
 }
 
 /* The limits of symzip hold; those of the server's configuration are for uploads. */
@@ -238,8 +375,8 @@ static bool has_ending(struct str name, const char *const *endings, size_t n)
     return false;
 }
 
-/* A file that was named is tried whatever its name is; below a folder only the known endings are.
- */
+/* A file that was named is tried whatever its name is; below a folder binaries are known by their
+ * first bytes, texts by their endings. */
 static bool add_file(struct file_batch *b, const char *path, bool was_named, struct err *err)
 {
     static const char *const texts[] = {".sym", ".sym.gz", ".sym.zst"};
@@ -247,6 +384,11 @@ static bool add_file(struct file_batch *b, const char *path, bool was_named, str
     struct err why = {0};
     struct symreader *r = NULL;
     bool is_zip = str_ends(name, STR(".zip"));
+    if (!is_zip && symnative_is(path)) {
+        const char *slash = strrchr(path, '/');
+        note_native(b, path, path, slash ? slash + 1 : path, false);
+        return true;
+    }
     if (!is_zip && !was_named && !has_ending(name, texts, ARRAY_LEN(texts)))
         return true;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -287,7 +429,7 @@ bool symadd_path(const struct symadd *a, const char *path, struct err *err)
         (a->store->cache_dir && !fs_mkdirs(a->store->cache_dir, FS_DIR_MODE, err)))
         return false;
     bool ok = S_ISDIR(st.st_mode) ? add_tree(&b, path, err) : add_file(&b, path, true, err);
-    ok = ok && flush_batch(&b, err);
+    ok = ok && flush_batch(&b, err) && convert_natives(&b, err);
     release_batch(&b);
     symstore_tidy(a->store);
     if (!ok)

@@ -7,6 +7,8 @@
 /*
  * symadd - symbols into the store: the one way for uploads and for the administrator's
  * command.  Files are read by symreader, stored in batches, and get their rows and their .csym.
+ * Binaries and debug files (symnative) become symbol texts, which are stored and reported like
+ * others (done->is_derived); a text that was uploaded is never replaced by one of these.
  *
  * Errors     As symstore and db.  What was stored before an error stays; the same again
  *            skips it.
@@ -20,10 +22,12 @@ struct symadd {
     /* Once for each file, when it is durable.  done NULL: left out, for the reason in problem. */
     void (*report)(void *arg, const char *name, const struct symstore_new *done,
                    const char *problem);
+    /* What makes the symbols of a binary less than they could be; NULL: nobody wants to know. */
+    void (*note)(void *arg, const char *name, const char *what);
     void *arg;
 };
 
-/* Every member that is not ignored, of an archive that r has checked. */
+/* Every member that is not ignored, of an archive that r has checked; then what is made of them. */
 bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
                     struct err *err);
 
@@ -32,9 +36,10 @@ bool symadd_text(const struct symadd *a, struct symreader *r, const struct symke
                  const struct symreader_text *text, struct err *err);
 
 /*
- * A file of symbols (plain, gzip or zstd), a .zip of them, or every such file below a folder.
- * Where a text belongs is read from its MODULE line; members of an archive are named by their
- * key.  False when nothing at all was usable or the store cannot be written.
+ * A file of symbols (plain, gzip or zstd), a binary or debug file, a .zip of them, or every such
+ * file below a folder.  Where a text belongs is read from its MODULE line, what a binary is from
+ * its headers; members of an archive are named by their key and stored, other binaries are not.
+ * False when nothing at all was usable or the store cannot be written.
  */
 bool symadd_path(const struct symadd *a, const char *path, struct err *err);
 

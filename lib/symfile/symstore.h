@@ -47,6 +47,7 @@ struct symstore_new {
     char *temp, *csym;    /* owned: files that are not yet under their names, or NULL */
     int temp_fd, csym_fd; /* of those, while the reader writes them; else -1 */
     bool is_bad;          /* symbols that do not compile: csym notes that */
+    bool is_derived;      /* made here of a binary (symnative.h) */
     uint64_t csym_bytes;
 };
 

@@ -54,6 +54,13 @@ static void report(void *arg, const char *name, const struct symstore_new *done,
     printf("%s %s\n", words[done->change], name);
 }
 
+/* Symbols that could be better count as added. */
+static void note(void *arg, const char *name, const char *what)
+{
+    (void)arg;
+    fprintf(stderr, "%s: %s\n", name, what);
+}
+
 /* One path with nothing usable in it does not keep those behind it from being added. */
 static bool add_path(const struct symadd *add, const char *path, struct counts *c, struct err *err)
 {
@@ -83,6 +90,7 @@ static bool run_add(struct app *app, struct args args, struct err *err)
                                .temp_dir = conf_text(&app->conf, CONF_UPLOAD_TEMPDIR),
                                .db = app->db,
                                .report = report,
+                               .note = note,
                                .arg = &c};
     for (int i = 0; i < args.n; i++)
         if (!add_path(&add, args.v[i], &c, err))

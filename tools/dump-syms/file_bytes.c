@@ -43,8 +43,7 @@ bool file_bytes_map(int fd, const char *name, struct file_bytes *ret, struct err
     void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED)
         return err_errno(err, errno, "mapping %s", name);
-    *ret = (struct file_bytes){
-        .path = xstrdup(name), .mapped = p, .mapped_n = (size_t)st.st_size};
+    *ret = (struct file_bytes){.path = xstrdup(name), .mapped = p, .mapped_n = (size_t)st.st_size};
     return true;
 }
 

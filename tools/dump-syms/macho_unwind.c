@@ -71,13 +71,7 @@ static bool x86_frame(uint32_t encoding, struct strbuf *out)
 static bool x86_permutation(uint32_t encoding, unsigned count, unsigned regs[SAVED_MAX])
 {
     static const uint32_t weights[SAVED_MAX + 1][SAVED_MAX] = {
-        {0},
-        {1},
-        {5, 1},
-        {20, 4, 1},
-        {60, 12, 3, 1},
-        {120, 24, 6, 2, 1},
-        {120, 24, 6, 2, 1, 0},
+        {0}, {1}, {5, 1}, {20, 4, 1}, {60, 12, 3, 1}, {120, 24, 6, 2, 1}, {120, 24, 6, 2, 1, 0},
     };
     bool used[SAVED_MAX + 1] = {0};
     uint32_t left = bits(encoding, 0, 10);

@@ -27,8 +27,10 @@
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/symnative.h"
 #include "tools/dump-syms/image.h"
 #include "tools/dump-syms/module_symbols.h"
+#include "tools/dump-syms/sandboxed.h"
 #include "tools/dump-syms/sym.h"
 
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */
@@ -276,6 +278,8 @@ int main(int argc, char **argv)
     struct args args = {.n = argc - 1, .v = argv + 1};
     struct options o = {0};
     struct err err = {0};
+    if (argc > 1 && strcmp(argv[1], SYMNATIVE_OPTION) == 0)
+        return sandboxed_run(argc - 2, argv + 2);
     if (!read_options(&args, &o, &err)) {
         fprintf(stderr, "datil-dump-syms: %s\n%s", err.msg, usage);
         return STATUS_USAGE;

@@ -1,8 +1,8 @@
 /*
- * A module of Linux.  The order in which the parts of its symbol file come together: identity first (names of sections
- * carry the module's name), then what the debug information knows, then symbols for the rest, then
- * unwind entries, which also say where code without a name begins; sym_finish puts all of it in
- * order.
+ * A module of Linux.  The order in which the parts of its symbol file come together: identity first
+ * (names of sections carry the module's name), then what the debug information knows, then symbols
+ * for the rest, then unwind entries, which also say where code without a name begins; sym_finish
+ * puts all of it in order.
  *
  * The order matters in one more way: publics_add only collects symbols.  Which code they name can
  * be decided when all functions and all unwind entries are there, and so happens in sym_finish.

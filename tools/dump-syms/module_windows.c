@@ -87,9 +87,9 @@ static void add_dwarf(const struct pe_file *pe, const struct image_options *o, u
         char name[32];
         snprintf(name, sizeof name, STR_FMT, (int)MIN(s->name.n, sizeof name - 1), s->name.p);
         if (s->is_code)
-            VEC_PUSH(&f.code, ((struct code_range){pe->base + s->rva,
-                                                   pe->base + s->rva + (s->size ? s->size : n),
-                                                   NULL}));
+            VEC_PUSH(&f.code,
+                     ((struct code_range){pe->base + s->rva,
+                                          pe->base + s->rva + (s->size ? s->size : n), NULL}));
         if (rd_ok(&bytes))
             foreign_add_section(&f, name, bytes.p, bytes.n);
     }
@@ -174,8 +174,8 @@ bool module_read_pe(struct str bytes, const struct image_options *o, struct modu
     if (!pe_open(bytes, o->path, &pe, err))
         return false;
     m->sym.os = "windows";
-    bool ok = set_machine(&m->sym, pe.machine, o->path, &machine, err) &&
-              identify(&pe, o, m, &id, err);
+    bool ok =
+        set_machine(&m->sym, pe.machine, o->path, &machine, err) && identify(&pe, o, m, &id, err);
     if (ok && !add_debug_file(o, &id, m, err)) {
         ok = o->is_sandboxed; /* without the other file, the program is worth something */
         if (ok)

@@ -184,7 +184,8 @@ static void read_lines(struct pdb_reader *p, struct rd r, struct rd files)
         read_line_block(p, &r, files, rva, MIN(size, left));
 }
 
-typedef void visit_subsection(struct pdb_reader *p, uint32_t kind, struct rd body, struct rd *files);
+typedef void visit_subsection(struct pdb_reader *p, uint32_t kind, struct rd body,
+                              struct rd *files);
 
 static void each_subsection(struct pdb_reader *p, struct rd r, visit_subsection *visit,
                             struct rd *files)
@@ -256,8 +257,8 @@ static void add_function(struct pdb_reader *p, uint16_t section, uint32_t offset
 
 static struct str rest_text(const struct rd *r)
 {
-    return rd_ok(r) ? str_n((const char *)r->p + r->off, strnlen((const char *)r->p + r->off,
-                                                                 rd_left(r)))
+    return rd_ok(r) ? str_n((const char *)r->p + r->off,
+                            strnlen((const char *)r->p + r->off, rd_left(r)))
                     : STR("");
 }
 
