@@ -56,7 +56,7 @@ struct file_batch {
     size_t taken; /* of news; the reader is still asked for those behind */
     uint64_t bytes;
     bool is_deriving; /* what is added is made of a binary */
-    size_t usable; /* files over all batches */
+    size_t usable;    /* files over all batches */
 };
 
 /* Discards what lies in incoming/ and has no name yet. */
@@ -236,7 +236,7 @@ static bool add_text(struct file_batch *b, const char *path, struct symreader *r
  * What lies in the store beside a new file of the same key: a program whose debug file comes later,
  * or the reverse.  It is read again only if it belongs to something that is new.
  */
-static void note_mates(struct file_batch *b, const char *path)
+static void note_mates(struct file_batch *b, const char *path, const char *file_name)
 {
     char dir[PATH_MAX];
     snprintf(dir, sizeof dir, "%s", path);
@@ -250,7 +250,7 @@ static void note_mates(struct file_batch *b, const char *path)
         for (size_t i = 0; i < known && !is_known; i++)
             is_known = strcmp(b->natives.v[i].path, mate) == 0;
         if (!is_known && symnative_is(mate))
-            note_native(b, mate, e->d_name, strrchr(dir, '/') + 1, true);
+            note_native(b, mate, e->d_name, file_name, true);
     }
     if (d)
         closedir(d);
@@ -320,7 +320,7 @@ static bool convert_natives(struct file_batch *b, struct err *err)
     snprintf(root, sizeof root, "%s/", b->add->store->dir);
     for (size_t i = 0; i < n; i++)
         if (str_starts(str_of(b->natives.v[i].path), str_of(root)))
-            note_mates(b, b->natives.v[i].path);
+            note_mates(b, b->natives.v[i].path, b->natives.v[i].file_name);
     struct symnative_input *inputs = xcalloc(b->natives.n, sizeof *inputs);
     for (size_t i = 0; i < b->natives.n; i++) {
         const struct native_file *f = &b->natives.v[i];

@@ -81,15 +81,19 @@ bool symnative_is(const char *path)
         size_t n;
         bool is_packed;
     } magics[] = {
-        {"\177ELF", 4, false},          {"MZ", 2, false},
-        {"Microsoft C/C++ MSF", 19, false}, {"\xcf\xfa\xed\xfe", 4, false},
-        {"\xca\xfe\xba\xbe", 4, false}, {"\xca\xfe\xba\xbf", 4, false},
-        {"\x1f\x8b\x08", 3, true},      {"\x28\xb5\x2f\xfd", 4, true},
+        {"\177ELF", 4, false},
+        {"MZ", 2, false},
+        {"Microsoft C/C++ MSF", 19, false},
+        {"\xcf\xfa\xed\xfe", 4, false},
+        {"\xca\xfe\xba\xbe", 4, false},
+        {"\xca\xfe\xba\xbf", 4, false},
+        {"\x1f\x8b\x08", 3, true},
+        {"\x28\xb5\x2f\xfd", 4, true},
         {"\xfd\x37zXZ", 5, true},
     };
-    static const char *const packed[] = {".dbg.gz",  ".debug.gz",  ".debug.xz", ".debug.zst",
-                                         ".so.gz",   ".so.xz",     ".so.zst",   ".pdb.gz",
-                                         ".pdb.xz",  ".pdb.zst",   ".dbg.xz",   ".dbg.zst"};
+    static const char *const packed[] = {".dbg.gz", ".debug.gz", ".debug.xz", ".debug.zst",
+                                         ".so.gz",  ".so.xz",    ".so.zst",   ".pdb.gz",
+                                         ".pdb.xz", ".pdb.zst",  ".dbg.xz",   ".dbg.zst"};
     char head[32] = {0};
     struct stat st;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

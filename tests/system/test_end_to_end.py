@@ -105,3 +105,53 @@ def test_symbols_that_come_late_are_used(datil, symbols, tmp_path):
     wait_until(lambda: datil.processed(crash_id)["json_dump"]["crashing_thread"]["frames"][0]["function"],
                what="functions after the symbols came")
     assert datil.processed(crash_id)["signature"] != doc["signature"]
+
+
+def with_other_build_id(path, folder):
+    """A copy of the example that is a build of its own."""
+    note = folder / "note"
+    subprocess.run(["objcopy", "-O", "binary", "--only-section=.note.gnu.build-id", str(path), str(note)], check=True)
+    data = bytearray(note.read_bytes() or b"")
+    if not data:  # objcopy writes nothing loadable here: ask for the section itself
+        subprocess.run(["objcopy", f"--dump-section=.note.gnu.build-id={note}", str(path)], check=True)
+        data = bytearray(note.read_bytes())
+    data[-20:] = bytes(b ^ 0x5a for b in data[-20:])
+    note.write_bytes(data)
+    subprocess.run(["objcopy", f"--update-section=.note.gnu.build-id={note}", str(path)], check=True)
+
+
+def test_an_uploaded_binary_is_enough(datil, symbols, tmp_path):
+    """The stripped program and its debug file, as a build leaves them, in an archive: nobody runs a dump tool."""
+    program, debug = tmp_path / "stripling", tmp_path / "stripling.debug"
+    shutil.copy(BIN / "crashme", program)
+    with_other_build_id(program, tmp_path)
+    subprocess.run(["objcopy", "--only-keep-debug", str(program), str(debug)], check=True)
+    subprocess.run(["strip", str(program)], check=True)
+    subprocess.run(["gzip", str(debug)], check=True)
+    done = subprocess.run([str(program), "null", "--url", f"{datil.base}/submit", "--database", str(tmp_path / "db"),
+                           "--handler", str(BIN / "datil-client-handler")],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    crash_id = re.search(r"bp-([0-9a-f-]{36})", done.stdout)[1]
+    doc = datil.wait_processed(crash_id)
+    module = [m for m in doc["json_dump"]["modules"] if m["filename"] == "stripling"][0]
+    top = doc["json_dump"]["crashing_thread"]["frames"][0]
+    assert top["module"] == "stripling" and top["function"] is None
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for path in (program, tmp_path / "stripling.debug.gz"):
+            out.write(path, f"stripling/{module['debug_id']}/{path.name.replace('.debug.', '.dbg.')}")
+    kind, body = multipart({}, {"symbols.zip": archive.getvalue()})
+    token = datil.token("build@example.org", "upload_symbols")
+    answer = datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token})
+    assert answer.status == 201, answer
+    text = datil.get(f"/symbols/stripling/{module['debug_id']}/stripling.sym")
+    assert text.status == 302, text
+    datil.datil("reprocess", crash_id)
+    wait_until(lambda: datil.processed(crash_id)["json_dump"]["crashing_thread"]["frames"][0]["function"],
+               what="functions after the binary came")
+    frame = datil.processed(crash_id)["json_dump"]["crashing_thread"]["frames"][0]
+    assert frame["file"].endswith("crashes.c") and frame["line"] > 0
+    frames = datil.processed(crash_id)["json_dump"]["crashing_thread"]["frames"]
+    assert any(f["function"] == "main" for f in frames), frames
+    assert all(f["trust"] in ("context", "cfi", "inlined") for f in frames if f["module"] == "stripling"), frames

@@ -21,6 +21,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/decompress.h"
+#include "tools/dump-syms/file_bytes.h"
 
 /* Linkers write 8 bytes (fast), 16 (md5, uuid) or 20 (sha1); `--build-id=0x…` may be longer. */
 enum { BUILD_ID_MAX = 64 };

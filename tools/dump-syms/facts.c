@@ -1,7 +1,7 @@
 /*
- * Identity alone: build id, UUID, or GUID and age; the name that the MODULE record will have; whether
- * the file has code or only debug information; and for ELF the two links to other files, which name
- * a checksum and a build id.
+ * Identity alone: build id, UUID, or GUID and age; the name that the MODULE record will have;
+ * whether the file has code or only debug information; and for ELF the two links to other files,
+ * which name a checksum and a build id.
  */
 #include "tools/dump-syms/facts.h"
 
@@ -11,6 +11,8 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "tools/dump-syms/elf_file.h"
+#include "tools/dump-syms/file_bytes.h"
 #include "tools/dump-syms/macho_file.h"
 #include "tools/dump-syms/module_name.h"
 #include "tools/dump-syms/pdb_file.h"
@@ -23,10 +25,10 @@ struct facts {
     char role; /* m: program or library; d: its debug file; z: common to several (dwz) */
     bool has_debug_info;
     const char *arch;
-    char link[LINK_MAX + 16];     /* ELF: "checksum name" of the debug file, or empty */
-    char common[ID_HEX_MAX + 1];  /* ELF: build id of the common file, or empty */
-    char own[ID_HEX_MAX + 1];     /* ELF: build id, or empty */
-    uint32_t crc;                 /* of a debug file without build id */
+    char link[LINK_MAX + 16];    /* ELF: "checksum name" of the debug file, or empty */
+    char common[ID_HEX_MAX + 1]; /* ELF: build id of the common file, or empty */
+    char own[ID_HEX_MAX + 1];    /* ELF: build id, or empty */
+    uint32_t crc;                /* of a debug file without build id */
 };
 
 static void put(const struct facts *f, const struct sym *s, FILE *out)
@@ -90,10 +92,10 @@ static bool common_facts(const struct image_options *o, FILE *out)
     size_t segments = 0;
     elf_version(EV_CURRENT);
     Elf *elf = elf_memory((char *)bytes.p, bytes.n);
-    ssize_t n = elf && elf_kind(elf) == ELF_K_ELF && elf_getphdrnum(elf, &segments) == 0 &&
-                        segments == 0
-                    ? dwelf_elf_gnu_build_id(elf, &bits)
-                    : 0;
+    ssize_t n =
+        elf && elf_kind(elf) == ELF_K_ELF && elf_getphdrnum(elf, &segments) == 0 && segments == 0
+            ? dwelf_elf_gnu_build_id(elf, &bits)
+            : 0;
     if (n > 0) {
         hex_of(bits, n, facts.own);
         put(&facts, &s, out);
@@ -115,9 +117,14 @@ static bool elf_facts(const struct image_options *o, FILE *out, struct err *err)
     if (!image_open(o, &bytes, &i, err))
         return false;
     sym_init(&s);
+    f.role = has_code(&i) ? 'm' : 'd';
     bool ok = image_identify(&i, o, &s, err);
+    if (!ok && f.role == 'd' && i.dwarf) { /* without build id: found by its checksum alone */
+        s.arch = s.name = "-";
+        snprintf(s.debug_id, sizeof s.debug_id, "-");
+        ok = true;
+    }
     if (ok) {
-        f.role = has_code(&i) ? 'm' : 'd';
         f.has_debug_info = i.dwarf != NULL;
         f.arch = s.arch;
         elf_links(&i, &f);

@@ -5,8 +5,12 @@
  */
 #include "tools/dump-syms/foreign_dwarf.h"
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/elf_file.h"
 #include "tools/dump-syms/functions.h"
 
 enum { HEADERS_MAX = 64 * 1024, PROBLEMS_MAX = 64 * 1024 };

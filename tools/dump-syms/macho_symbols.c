@@ -6,7 +6,11 @@
  */
 #include "tools/dump-syms/macho_symbols.h"
 
+#include "lib/base/map.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/cfi_text.h"
 #include "tools/dump-syms/function_names.h"
 

@@ -13,7 +13,10 @@
 
 #include <inttypes.h>
 
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 
 enum {
     INDEX_ENTRY = 12,

@@ -10,6 +10,7 @@
 #include "tools/dump-syms/module_kinds.h"
 
 #include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/cfi.h"
 #include "tools/dump-syms/functions.h"

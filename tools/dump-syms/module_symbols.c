@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/extents.h"
+#include "tools/dump-syms/file_bytes.h"
 #include "tools/dump-syms/macho_file.h"
 #include "tools/dump-syms/module_kinds.h"
 #include "tools/dump-syms/pdb_file.h"

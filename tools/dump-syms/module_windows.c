@@ -9,12 +9,16 @@
 #include <elf.h>
 #include <limits.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/rd.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/debug_files.h"
+#include "tools/dump-syms/file_bytes.h"
 #include "tools/dump-syms/foreign_dwarf.h"
+#include "tools/dump-syms/image.h"
 #include "tools/dump-syms/module_symbols.h"
 #include "tools/dump-syms/module_kinds.h"
 #include "tools/dump-syms/module_name.h"
@@ -23,6 +27,7 @@
 #include "tools/dump-syms/pe_file.h"
 #include "tools/dump-syms/pe_symbols.h"
 #include "tools/dump-syms/pe_unwind.h"
+#include "tools/dump-syms/sym.h"
 
 static const struct {
     uint16_t pe, elf;

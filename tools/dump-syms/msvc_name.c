@@ -8,6 +8,7 @@
  */
 #include "tools/dump-syms/msvc_name.h"
 
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/function_names.h"
 

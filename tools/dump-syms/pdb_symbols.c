@@ -14,7 +14,11 @@
  */
 #include "tools/dump-syms/pdb_symbols.h"
 
+#include "lib/base/map.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/msvc_name.h"
 
 enum {

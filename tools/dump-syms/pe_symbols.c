@@ -10,7 +10,13 @@
  */
 #include "tools/dump-syms/pe_symbols.h"
 
+#include <stdlib.h>
+
+#include "lib/base/map.h"
+#include "lib/base/rd.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "tools/dump-syms/msvc_name.h"
 
 enum {
@@ -77,25 +83,26 @@ static bool is_forwarder(const struct pe_file *f, uint32_t rva)
     return rva - f->directories[PE_EXPORTS].rva < f->directories[PE_EXPORTS].size;
 }
 
-/* Code that has a name gets no ordinal beside it: the lower rank loses in extents.c. */
 void pe_add_exports(const struct pe_file *f, struct sym *s)
 {
     struct rd r = pe_from(f, f->directories[PE_EXPORTS].rva);
     if (f->directories[PE_EXPORTS].size == 0)
         return;
     rd_skip(&r, 16);
-    uint32_t base = rd_u32(&r);
-    uint32_t addresses = MIN(rd_u32(&r), (uint32_t)EXPORTS_MAX);
-    uint32_t names = MIN(rd_u32(&r), (uint32_t)EXPORTS_MAX);
+    uint32_t base = rd_u32(&r), addresses = rd_u32(&r), names = rd_u32(&r);
+    addresses = MIN(addresses, (uint32_t)EXPORTS_MAX);
+    names = MIN(names, (uint32_t)EXPORTS_MAX);
     struct rd address_list = pe_from(f, rd_u32(&r));
     struct rd name_list = pe_from(f, rd_u32(&r));
     struct rd ordinal_list = pe_from(f, rd_u32(&r));
     if (!rd_ok(&r))
         return;
+    uint8_t *has_name = xcalloc((size_t)addresses + 1, 1);
     for (uint32_t i = 0; i < names && rd_ok(&name_list) && rd_ok(&ordinal_list); i++) {
         uint32_t name = rd_u32(&name_list);
         uint16_t index = rd_u16(&ordinal_list);
         uint32_t rva = index < addresses ? entry_of(address_list, index) : 0;
+        has_name[MIN(index, addresses)] = 1;
         if (rva && !is_forwarder(f, rva))
             pe_add_symbol(f, rva, text_at(f, name), RANK_EXPORT, s);
     }
@@ -103,9 +110,10 @@ void pe_add_exports(const struct pe_file *f, struct sym *s)
         uint32_t rva = rd_u32(&address_list);
         char name[32];
         int n = snprintf(name, sizeof name, "Ordinal%u", base + i);
-        if (rva && !is_forwarder(f, rva))
+        if (rva && !has_name[i] && !is_forwarder(f, rva))
             pe_add_symbol(f, rva, str_n(name, (size_t)n), RANK_ORDINAL, s);
     }
+    free(has_name);
 }
 
 /* A name of up to eight bytes stands in the symbol, a longer one behind the table. */

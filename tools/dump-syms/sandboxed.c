@@ -1,8 +1,8 @@
 /*
  * Descriptors 0, 3 and 4 are the file, its debug file and the file common to several (or no regular
  * file: there is none); 1 takes the result, 2 what is to be said about it.  They are mapped first:
- * elfutils wants memory it may write to, and the sandbox maps files for reading only.  Mapping looks
- * at no byte.
+ * elfutils wants memory it may write to, and the sandbox maps files for reading only.  Mapping
+ * looks at no byte.
  */
 #include "tools/dump-syms/sandboxed.h"
 
@@ -18,7 +18,10 @@
 #include "lib/sandbox/sandbox.h"
 #include "lib/symfile/symnative.h"
 #include "tools/dump-syms/facts.h"
+#include "tools/dump-syms/file_bytes.h"
+#include "tools/dump-syms/image.h"
 #include "tools/dump-syms/module_symbols.h"
+#include "tools/dump-syms/sym.h"
 
 enum { FILES = 8, CPU_S = 1800 };
 static const int64_t MEMORY_MAX = INT64_C(8) << 30;
@@ -63,6 +66,9 @@ static bool write_symbols(const struct image_options *o, struct err *err)
     struct module m;
     if (!module_read(o, &m, err))
         return false;
+    if (m.sym.funcs.n + m.sym.publics.n + m.sym.frames.n == 0)
+        return err_set(err, ERR_INVALID, "%s: names no code: it is cut short, or has no symbols",
+                       o->path);
     m.sym.origin = m.has_debug_info ? SYMNATIVE_ORIGIN_DEBUG : SYMNATIVE_ORIGIN_NAMES;
     fprintf(stderr, STR_FMT STR_FMT, STR_ARG(sb_view(&m.problems)), STR_ARG(sb_view(&m.notes)));
     if (!m.has_debug_info && m.problems.n == 0)
@@ -107,5 +113,6 @@ int sandboxed_run(int argc, char **argv)
     if (!ok)
         fprintf(stderr, "%s\n", err.msg);
     fflush(NULL);
-    _exit(ok ? EXIT_SUCCESS : EXIT_FAILURE); /* no exit handlers: the process may not do what they want */
+    _exit(ok ? EXIT_SUCCESS
+             : EXIT_FAILURE); /* no exit handlers: the process may not do what they want */
 }

@@ -2,11 +2,11 @@
 #define DUMP_SYMS_SANDBOXED_H
 
 /*
- * sandboxed - datil-dump-syms as the server starts it (lib/symfile/symnative.h): it has the files as
- * open descriptors, and gives up everything else before it looks at their first byte.
+ * sandboxed - datil-dump-syms as the server starts it (lib/symfile/symnative.h): it has the files
+ * as open descriptors, and gives up everything else before it looks at their first byte.
  *
- * argv is behind the option: "facts" or "symbols", the name of the file, and for symbols of one part
- * of a universal file the processor.  Answers the exit status.
+ * argv is behind the option: "facts" or "symbols", the name of the file, and for symbols of one
+ * part of a universal file the processor.  Answers the exit status.
  */
 int sandboxed_run(int argc, char **argv);
 

@@ -2,7 +2,9 @@
 
 The inputs lie in cases/; those that a compiler of today makes as well are made here.
 """
+import difflib
 import json
+import lzma
 import os
 import re
 import shutil
@@ -329,6 +331,67 @@ def check_split(folder):
                else f"{done.returncode} {done.stderr}")
 
 
+def native(folder, *names):
+    """Copies of the inputs for Windows and macOS, unpacked."""
+    folder.mkdir()
+    for name in names:
+        packed = CASES / "native" / f"{name}.xz"
+        (folder / name).write_bytes(lzma.decompress(packed.read_bytes()) if packed.exists()
+                                    else (CASES / "native" / name).read_bytes())
+    return folder
+
+
+def check_native(folder):
+    """PE, PDB, Mach-O and dSYM against what is stored beside them (cases/native/make.txt)."""
+    folder = folder / "native"
+    folder.mkdir()
+    pair = native(folder / "pair", "frames.dll", "frames.pdb")
+    alone = native(folder / "alone", "frames.dll")
+    other = native(folder / "other", "frames.pdb")
+    mac = native(folder / "mac", "frames.dylib", "frames.dsym")
+    for name, want, args in (
+            ("a program and its PDB beside it", "frames.dll", [pair / "frames.dll"]),
+            ("a PDB and its program beside it", "frames.dll", [pair / "frames.pdb"]),
+            ("a packed PDB that is named", "frames.dll",
+             ["--debug-file", CASES / "native/frames.pdb.xz", alone / "frames.dll"]),
+            ("a program alone: exports and unwind table", "frames-alone.dll", [alone / "frames.dll"]),
+            ("a PDB alone", "frames.pdb", [other / "frames.pdb"]),
+            ("a universal file with a dSYM", "frames-x86_64.dylib",
+             ["--arch", "x86_64", "--debug-file", mac / "frames.dsym", mac / "frames.dylib"]),
+            ("the other half", "frames-arm64.dylib", ["--arch", "arm64", mac / "frames.dylib"])):
+        done = run(DUMP, *args)
+        text = re.sub(r"(?m)^(INFO GENERATOR datil-dump-syms) \S+", r"\1 VERSION", done.stdout)
+        wanted = (CASES / "native" / f"{want}.txt").read_text()
+        diff = [line for line in difflib.unified_diff(wanted.splitlines(), text.splitlines(), lineterm="", n=0)]
+        report(name, f"status {done.returncode} {done.stderr} {diff[:20]}" if diff or done.returncode else "")
+    done = run(DUMP, mac / "frames.dylib")
+    report("a universal file wants a choice", "" if done.returncode == 1 and "--arch" in done.stderr else str(done))
+    done = run(DUMP, "--store", folder / "store", mac / "frames.dylib")
+    report("a store takes all of it", "" if len(list((folder / "store").rglob("frames.dylib.sym"))) == 2 else str(done))
+    (pair / "frames.pdb").write_bytes((pair / "frames.pdb").read_bytes()[:30000])
+    done = run(DUMP, pair / "frames.dll")
+    report("a damaged PDB costs its names only",
+           "" if done.returncode == 3 and "STACK CFI" in done.stdout and "PDB" in done.stderr else str(done))
+    (alone / "text.txt").write_text("hello")
+    done = run(DUMP, alone / "text.txt")
+    report("a text is none of these", "" if done.returncode == 1 and "ELF, PE, PDB, Mach-O" in done.stderr else str(done))
+    check_unwind_tables(alone / "frames.dll", mac / "frames.dylib")
+
+
+def check_unwind_tables(dll, dylib):
+    """As many entries as LLVM sees, at the same addresses."""
+    for label, cmd, pattern, base, args in (
+            ("llvm-readobj", ["llvm-readobj", "--unwind", dll], r"StartAddress: \w*\s?\(?0x([0-9A-F]+)", 0x180000000, [dll]),
+            ("llvm-objdump", ["llvm-objdump", "--arch=arm64", "--unwind-info", dylib],
+             r"^ +\[\d+\]: function offset=0x(\w+), encoding\[\d+\]=0x0[24]", 0, ["--arch", "arm64", dylib])):
+        if not shutil.which(cmd[0]):
+            report(f"skipped: no {cmd[0]}")
+            continue
+        want = {int(a, 16) - base for a in re.findall(pattern, run(*cmd).stdout, re.M)}
+        have = {int(a, 16) for a in re.findall(r"(?m)^STACK CFI INIT (\w+)", run(DUMP, *args).stdout)}
+        report(f"unwind entries as {label} sees them", "" if want and want == have else f"{want} {have}")
+
+
 def check_accuracy():
     for binary in accuracy.LIBRARIES:
         if not os.path.exists(binary):
@@ -353,4 +416,5 @@ def check_all(folder, binary, frames):
     check_closed_pipe()
     check_cut_files(folder)
     check_path_of_store(folder)
+    check_native(folder)
     check_accuracy()

@@ -1,0 +1,148 @@
+"""Binaries and debug files in an archive or a folder become symbols."""
+import gzip
+import lzma
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import BIN, Installation  # noqa: E402
+from test_symbols import archive, upload  # noqa: E402
+
+CASES = Path(__file__).resolve().parent.parent / "golden/dump-syms/cases/native"
+SOURCE = "int twice(int n) { return n + n; }\nint thrice(int *p) { return twice(*p) + *p; }\n"
+
+
+@pytest.fixture(scope="module")
+def datil():
+    with Installation() as d:
+        d.add_user("uploader@example.org", "a long password", "--group", "Uploaders")
+        d.uploader = d.token("uploader@example.org", "upload_symbols")
+        yield d
+
+
+def library(folder, name, extra=(), source=SOURCE):
+    """A stripped library, its separate debug file, and the debug id."""
+    folder.mkdir(exist_ok=True)
+    (folder / "x.c").write_text(source)
+    whole, debug = folder / name, folder / f"{name}.debug"
+    subprocess.run(["gcc", "-g", "-O1", "-shared", "-fPIC", *extra, "-o", str(whole), "x.c"], cwd=folder, check=True)
+    subprocess.run(["objcopy", "--only-keep-debug", str(whole), str(debug)], check=True)
+    shutil.copy(whole, folder / "whole")
+    subprocess.run(["strip", str(whole)], check=True)
+    subprocess.run(["objcopy", f"--add-gnu-debuglink={debug.name}", name], cwd=folder, check=True)
+    text = subprocess.run([str(BIN / "datil-dump-syms"), "--name", name, str(folder / "whole")], check=True, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+    return whole, debug, text.split()[3]
+
+
+def text_of(datil, name, debug_id, file=None):
+    found = datil.get(f"/symbols/{name}/{debug_id}/{file or name + '.sym'}")
+    return datil.get(found.headers["location"]).text if found.status == 302 else None
+
+
+def warnings(datil, answer):
+    return str(datil.sql(f"SELECT warnings FROM symbol_upload WHERE id = {answer.json['upload']['id']}"))
+
+
+def test_program_and_debug_file_are_joined_by_build_id(datil, tmp_path):
+    whole, debug, debug_id = library(tmp_path, "libjoin.so")
+    keys = [(f"libjoin.so/{debug_id}/libjoin.so", whole.read_bytes()),
+            (f"libjoin.so/{debug_id}/libjoin.so.dbg.gz", gzip.compress(debug.read_bytes()))]
+    answer = upload(datil, archive(keys), datil.uploader)
+    assert answer.status == 201 and answer.json["upload"]["skipped_keys"] == []
+    text = text_of(datil, "libjoin.so", debug_id)
+    assert re.search(r"^FUNC \w+ \w+ 0 thrice$", text, re.M) and "x.c" in text and "STACK CFI INIT" in text
+    assert re.search(r"^INFO CODE_ID [0-9A-F]{40} libjoin.so$", text, re.M)
+    assert text_of(datil, "libjoin.so", debug_id, "libjoin.so.dbg.gz") is not None  # the file itself
+    assert "]" in warnings(datil, answer) and "libjoin" not in warnings(datil, answer)
+    assert upload(datil, archive(keys), datil.uploader).json["upload"]["skipped_keys"] == [k for k, _ in keys]
+    rows = datil.sql(f"SELECT key FROM symbol_file WHERE key = 'libjoin.so/{debug_id}/libjoin.so.sym'")
+    assert "libjoin.so.sym" in str(rows)
+
+
+def test_debug_file_that_comes_later_improves_the_symbols(datil, tmp_path):
+    whole, debug, debug_id = library(tmp_path, "liblate.so")
+    answer = upload(datil, archive([(f"liblate.so/{debug_id}/liblate.so", whole.read_bytes())]), datil.uploader)
+    assert "no debug information" in warnings(datil, answer)
+    first = text_of(datil, "liblate.so", debug_id)
+    assert "thrice" in first and "x.c" not in first
+    upload(datil, archive([(f"liblate.so/{debug_id}/liblate.so.debug.xz", lzma.compress(debug.read_bytes()))]),
+           datil.uploader)
+    second = text_of(datil, "liblate.so", debug_id)
+    assert "x.c" in second and "STACK CFI INIT" in second
+    upload(datil, archive([(f"liblate.so/{debug_id}/liblate.so", whole.read_bytes())]), datil.uploader)
+    assert text_of(datil, "liblate.so", debug_id) == second
+
+
+def test_symbols_that_were_uploaded_win(datil, tmp_path):
+    whole, _, debug_id = library(tmp_path, "libown.so")
+    own = f"MODULE Linux x86_64 {debug_id} libown.so\nFUNC 1000 10 0 written_by_hand\n"
+    symbols = (f"libown.so/{debug_id}/libown.so.sym", own)
+    binary = (f"libown.so/{debug_id}/libown.so", whole.read_bytes())
+    assert upload(datil, archive([binary]), datil.uploader).status == 201
+    assert "thrice" in text_of(datil, "libown.so", debug_id)
+    for members in ([symbols], [binary], [binary, symbols]):
+        assert upload(datil, archive(members), datil.uploader).status == 201
+        assert text_of(datil, "libown.so", debug_id) == own, members[0][0]
+
+
+def test_what_cannot_be_read_is_a_warning(datil, tmp_path):
+    whole, _, debug_id = library(tmp_path, "libbroken.so")
+    cut = (tmp_path / "whole").read_bytes()[:900]
+    answer = upload(datil, archive([(f"libbroken.so/{debug_id}/libbroken.so", cut),
+                                    ("x.pdb/ABC/x.pdb", b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0" + b"\xff" * 4000),
+                                    ("x.dll/ABC/x.dll", b"MZ" + b"\0" * 100)]), datil.uploader)
+    assert answer.status == 201
+    said = warnings(datil, answer)
+    assert "libbroken.so" in said and "not a readable PDB" in said and "x.dll" in said
+    assert text_of(datil, "libbroken.so", debug_id) is None
+
+
+def test_a_folder_needs_no_names(datil, tmp_path):
+    """datil symbols add: identity is read from the files, joined by build id or by the link's checksum."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    ids = {}
+    for name, extra in (("libone.so", ()), ("libtwo.so", ("-Wl,--build-id=none",))):
+        whole, debug, ids[name] = library(tmp_path / name, name, extra, SOURCE.replace("thrice", name[3:6] + "_fold"))
+        (tree / "bin").mkdir(exist_ok=True)
+        (tree / "dbg").mkdir(exist_ok=True)
+        shutil.copy(whole, tree / "bin" / name)
+        shutil.copy(debug, tree / "dbg" / debug.name)
+    (tree / "notes.txt").write_text("no symbols, and not looked at, although it is longer than a head")
+    done = datil.datil("symbols", "add", tree)
+    assert "2 files added, 0 already there, 0 left out" in done.output, done.output
+    for name, debug_id in ids.items():
+        text = text_of(datil, name, debug_id)
+        assert text and name[3:6] + "_fold" in text and "x.c" in text and "STACK CFI INIT" in text, name
+    none = tmp_path / "letter.txt"
+    none.write_text("Dear reader\n")
+    done = datil.datil("symbols", "add", none, check=False)
+    assert done.returncode == 1 and "nor a program, library or debug file" in done.output
+
+
+def test_windows_and_mac(datil, tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for path in CASES.glob("*"):
+        if path.suffix != ".txt":
+            shutil.copy(path, tree)
+    for path in tree.glob("*.xz"):
+        path.with_suffix("").write_bytes(lzma.decompress(path.read_bytes()))
+        path.unlink()
+    done = datil.datil("symbols", "add", tree)
+    assert "left out" in done.output and ", 0 left out" in done.output, done.output
+    dll = (tree / "frames.dll").read_bytes()
+    code_id = re.search(r"^INFO CODE_ID (\S+) frames.dll$", subprocess.run(
+        [str(BIN / "datil-dump-syms"), str(tree / "frames.dll")], check=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout, re.M)[1]
+    assert dll[:2] == b"MZ"
+    found = datil.get(f"/symbols/frames.dll/{code_id}/frames.sym")
+    assert found.status == 302 and "/frames.pdb/" in found.headers["location"]
+    text = datil.get(datil.get(found.headers["location"]).headers["location"]).text
+    assert re.search(r"^FUNC \w+ \w+ 0 exported$", text, re.M) and "STACK CFI INIT" in text and "frames.c" in text
