@@ -1,6 +1,7 @@
 /*
  * Programs and debug files of Windows and macOS (PE, PDB, Mach-O), through everything that
- * datil-dump-syms does with them.  Debug information in DWARF is left out, because libdw is not ours: fuzz_elf_image has it.
+ * datil-dump-syms does with them.  Debug information in DWARF is left out, because libdw is not
+ * ours: fuzz_elf_image has it.
  */
 #include <assert.h>
 #include <stdint.h>

@@ -10,6 +10,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/cfi_program.h"
 #include "tools/dump-syms/elf_file.h"
 #include "tools/dump-syms/functions.h"
 

@@ -30,7 +30,7 @@
 #include "lib/symfile/symnative.h"
 #include "tools/dump-syms/image.h"
 #include "tools/dump-syms/module_symbols.h"
-#include "tools/dump-syms/sandboxed.h"
+#include "tools/dump-syms/native_child.h"
 #include "tools/dump-syms/sym.h"
 
 /* Exit statuses; a worse one has the lower number, except for usage, which comes alone. */

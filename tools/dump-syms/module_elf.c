@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "tools/dump-syms/cfi.h"
+#include "tools/dump-syms/cfi_program.h"
 #include "tools/dump-syms/functions.h"
 #include "tools/dump-syms/image.h"
 

@@ -6,7 +6,7 @@
 
 /*
  * module_kinds - one reader for each kind of file, and what they share.  *m is initialised and
- * released by module.c; the bytes are borrowed.
+ * released by module_symbols.c; the bytes are borrowed.
  */
 bool module_read_elf(struct file_bytes *taken, const struct image_options *o, struct module *m,
                      struct err *err);

@@ -5,8 +5,8 @@
 #include "tools/dump-syms/sym.h"
 
 /*
- * module_symbols - everything a symbol file says about one program or library (ELF, PE, Mach-O) or PDB,
- * read from it and from the files around it.
+ * module_symbols - everything a symbol file says about one program or library (ELF, PE, Mach-O) or
+ * PDB, read from it and from the files around it.
  *
  * Ownership  module_release, after true.
  * Errors     False: there is nothing to write, and nothing to release.  What was there and could

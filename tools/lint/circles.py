@@ -14,6 +14,7 @@ INTERNAL = {
     "lib/store/back": "what a back end offers to lib/store/store, in its types",
     "lib/tpl/tpl_internal": "of lib/tpl",
     "lib/web/internal": "of lib/web",
+    "tools/dump-syms/module_kinds": "of tools/dump-syms/module_symbols",
 }
 
 

@@ -164,7 +164,8 @@ static size_t put_code(struct strbuf *b, const struct step *s)
 }
 
 /* UNWIND_INFO; version 2 has two codes for epilogs in front, which change nothing. */
-static void put_info(struct strbuf *b, const struct prolog *p, bool is_chained, uint32_t parent_info)
+static void put_info(struct strbuf *b, const struct prolog *p, bool is_chained,
+                     uint32_t parent_info)
 {
     STRBUF_AUTO codes;
     size_t n = 0;
@@ -207,7 +208,9 @@ static void do_step(struct machine *m, const struct prolog *p, const struct step
         break;
     case 4:
     case 5:
-        store(m, (p->frame_reg ? m->reg[p->frame_reg] - p->frame_offset * 16u : m->reg[RSP]) + s->value,
+        store(m,
+              (p->frame_reg ? m->reg[p->frame_reg] - p->frame_offset * 16u : m->reg[RSP]) +
+                  s->value,
               m->reg[s->info]);
         break;
     default:
@@ -259,7 +262,8 @@ static bool rules_at(const struct sym *s, uint64_t addr, struct rule_set *ret)
                 uint64_t at;
                 line = str_sub(line, strlen("STACK CFI "), line.n);
                 size_t space = str_find_char(line, ' ', 0);
-                assert_true(str_to_u64(str_sub(line, 0, space), 16, UINT64_MAX, "at", &at, ERR_IGNORED));
+                assert_true(
+                    str_to_u64(str_sub(line, 0, space), 16, UINT64_MAX, "at", &at, ERR_IGNORED));
                 if (at > addr)
                     break;
                 line = str_sub(line, space + 1, line.n);
@@ -310,7 +314,8 @@ static void check(const struct sym *s, uint64_t addr, const struct machine *now,
     assert_int_equal(value_of(now, r.ra, cfa), caller_rip);
     for (int i = 0; i < 16; i++)
         if (i != RSP && i >= 3 && (i < 8 || i > 11))
-            assert_int_equal(r.reg[i][0] ? value_of(now, r.reg[i], cfa) : now->reg[i], entry->reg[i]);
+            assert_int_equal(r.reg[i][0] ? value_of(now, r.reg[i], cfa) : now->reg[i],
+                             entry->reg[i]);
 }
 
 static void read_table(const struct strbuf *data, size_t entries, struct sym *s)

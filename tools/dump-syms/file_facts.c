@@ -3,7 +3,7 @@
  * whether the file has code or only debug information; and for ELF the two links to other files,
  * which name a checksum and a build id.
  */
-#include "tools/dump-syms/facts.h"
+#include "tools/dump-syms/file_facts.h"
 
 #include <elfutils/libdwelf.h>
 #include <inttypes.h>

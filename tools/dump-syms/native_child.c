@@ -4,7 +4,7 @@
  * elfutils wants memory it may write to, and the sandbox maps files for reading only.  Mapping
  * looks at no byte.
  */
-#include "tools/dump-syms/sandboxed.h"
+#include "tools/dump-syms/native_child.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,7 +17,7 @@
 #include "lib/base/util.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/symfile/symnative.h"
-#include "tools/dump-syms/facts.h"
+#include "tools/dump-syms/file_facts.h"
 #include "tools/dump-syms/file_bytes.h"
 #include "tools/dump-syms/image.h"
 #include "tools/dump-syms/module_symbols.h"
