@@ -28,10 +28,10 @@
  */
 enum {
     TICK_MS = 3000,
-    REST_MS = 5000, /* without a put, before a week gets sums of all its bytes */
-    FILL_MS = 2000, /* of a tick, at most */
-    SCRUB_LOOK_MS = 1000,
-    PROGRESS_EVERY = 20000,
+    REST_MS = 5000,         /* without a put, before a week gets sums of all its bytes */
+    FILL_MS = 2000,         /* of a tick, at most */
+    SCRUB_LOOK_MS = 1000,   /* between two looks whether it is time, or whether to stop */
+    PROGRESS_EVERY = 20000, /* crashes: a line of the log every few seconds */
 };
 
 struct keeper {

@@ -25,7 +25,7 @@
  * quotes nor control characters, and these are quoted.
  */
 enum {
-    WANTED_MAX = 200, /* of the longest list of modules with frames seen in the field, twice */
+    WANTED_MAX = 200, /* half of all modules of the largest dump at hand, most without a frame */
     COMMAND_MAX = 4 * SYMKEY_PART_MAX + 200,
 };
 

@@ -1,3 +1,8 @@
+/*
+ * What is wrong with a request, by the name of the field, as pages show it beside the field and the
+ * API of symbols answers it: {"errors": {FIELD: [TEXT, …]}}.  Texts are cut at TEXT_MAX, since they
+ * quote what was sent.
+ */
 #include "fcgi/symbols/form_errors.h"
 
 #include <stdarg.h>
@@ -7,7 +12,7 @@
 #include "lib/base/str.h"
 #include "rows.h"
 
-enum { TEXT_MAX = 400 };
+enum { TEXT_MAX = 400 }; /* one or two sentences, with up to 100 bytes of what was sent */
 
 void form_errors_release(struct form_errors *e)
 {

@@ -17,7 +17,7 @@
 
 enum {
     KEY_SHOWN = 10,   /* characters of a key: people tell their tokens apart by them */
-    DAYS_MAX = 36500, /* more is a slip */
+    DAYS_MAX = 36500, /* a century; more is a slip */
     QUOTED_MAX = 100  /* bytes of what was sent, in a refusal */
 };
 

@@ -21,8 +21,8 @@ enum {
     MD5_BYTES = 16,
     MD5_HEX = 32,
     CONTENT_HASH_HEX = 30,
-    FREE_WORKERS = 2, /* never with an upload, if there are more than that */
-    RETRY_AFTER_S = 30,
+    FREE_WORKERS = 2,   /* never with an upload, if there are more than that */
+    RETRY_AFTER_S = 30, /* an upload takes seconds to minutes: a client comes again a few times */
 };
 
 /* A log-in of a browser does not count: the route has no CSRF check, which scripts cannot pass. */

@@ -28,8 +28,8 @@
 enum {
     PIECE = 1 << 18,       /* of the body, in memory at a time */
     SYNC_BYTES = 16 << 20, /* so much is lost at most when the program is killed: the usual chunk */
-    CHUNK_MAX = 64 << 20,
-    BUSY_RETRY_S = 1,
+    CHUNK_MAX = 64 << 20,  /* as much as nginx lets in at once (nginx/symbols.conf) */
+    BUSY_RETRY_S = 1,      /* LOCK_WAIT_MS of symsession.c has been waited already */
 };
 
 /* 308 without Location: the client is to go on with the byte behind the range. */

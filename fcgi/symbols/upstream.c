@@ -28,7 +28,11 @@
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symstore.h"
 
-/* A server nearby says in 200 ms that it has nothing; see the header for why it is not more. */
+/*
+ * A server nearby says in 200 ms that it has nothing; see the header for why it is not more.
+ * LOCATE_MS is for a redirect, where a HEAD of another server is all there is to wait for; an
+ * address stays good for a day, since stored symbols do not move.
+ */
 enum { WAIT_MS = 500, LOCATE_MS = 1000, PLACE_KEPT_S = 86400, URL_BYTES_MAX = 2047 };
 enum { DEBUG_ID_DIGITS = 33 };
 

@@ -21,9 +21,9 @@
 enum {
     ENTRIES_MAX =
         1000, /* different symbols between two writes; beyond it the rest is not counted */
-    FLUSH_AFTER_MS = 10000,
-    PART_MAX = 150, /* bytes of a name; longer ones are not recorded */
-    ID_MIN = 9,     /* digits of an id worth remembering */
+    FLUSH_AFTER_MS = 10000, /* people look at the list by the day; a write then is cheap */
+    PART_MAX = 150,         /* bytes of a name; longer ones are not recorded */
+    ID_MIN = 9,             /* digits of an id worth remembering; both numbers are Tecken's */
 };
 
 enum { FIELDS = 5 };

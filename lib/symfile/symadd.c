@@ -35,7 +35,7 @@
 #include "lib/symfile/symzip.h"
 
 enum {
-    BATCH_FILES = 10000,
+    BATCH_FILES = 10000,     /* an archive whole (MEMBERS_MAX of symzip.c) */
     BATCH_BYTES = 512 << 20, /* of text: so much may be prepared and not yet be there */
     AHEAD_FILES = 8,         /* the reader may be so many behind: enough to keep both busy */
     AHEAD_BYTES = 1 << 20,   /* of a member that is asked for ahead */

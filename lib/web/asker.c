@@ -129,7 +129,7 @@ bool req_take_turn(struct req *r, bool waits, struct err *err)
  */
 bool req_take_place(struct req *r, const struct place_terms *t, struct err *err)
 {
-    enum { PLACE_NAP_MS = 50 };
+    enum { PLACE_NAP_MS = 50 }; /* short beside the seconds that an upload holds a place */
     struct web_app *web = r->web;
     const char *waiting = arena_printf(&r->arena, "waiting: %s", t->asker);
     uint64_t working = hash64(t->asker, strlen(t->asker));

@@ -4,9 +4,9 @@
  */
 #include "lib/web/content_range.h"
 
-enum { SHOWN = 80 };
+enum { SHOWN = 80 }; /* bytes of a header in a message: three numbers of 20 digits and some */
 
-static const uint64_t NUMBER_MAX = UINT64_C(1) << 62;
+static const uint64_t NUMBER_MAX = UINT64_C(1) << 62; /* sums of two do not overflow */
 
 static bool number(struct str s, uint64_t *ret)
 {

@@ -1,3 +1,7 @@
+/*
+ * The one place in the web programs where a token comes into being: pages of crashes and of symbols
+ * both end here, so its length, its hash and the line of the audit log are the same.
+ */
 #include "lib/web/token_make.h"
 
 #include "lib/base/arena.h"

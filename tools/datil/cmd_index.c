@@ -23,7 +23,8 @@
 #include "tools/datil/app.h"
 
 /*
- * SYNC_EVERY is how much is done again when the machine fails.  CLAIM_WAIT_MS: how long whoever
+ * PROGRESS_EVERY: a line every few seconds.  SYNC_EVERY is how much is done again when the machine
+ * fails.  CLAIM_WAIT_MS: how long whoever
  * fills at the moment is waited for; then the error names it.
  */
 enum { PROGRESS_EVERY = 10000, SYNC_EVERY = 50000, CLAIM_WAIT_MS = 5000 };

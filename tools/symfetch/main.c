@@ -26,7 +26,8 @@
 
 /*
  * 300 s for the servers (symfind.c), and as much for unpacking, reading and compiling a file of 8
- * GiB, the largest that there may be.
+ * GiB, the largest that there may be.  A task is lists of folders and addresses (OPT_LIST_MAX and
+ * SOURCES_MAX, LIST_MAX together) of some hundred bytes each.
  */
 enum { LIFE_S = 600, TASK_MAX = 1 << 20, LIST_MAX = 80 };
 
@@ -41,7 +42,7 @@ static void take_list(const json_t *task, const char *name, const char *out[LIST
     out[n] = NULL;
 }
 
-static bool find(const json_t *task, struct err *err)
+static bool find_symbols(const json_t *task, struct err *err)
 {
     const char *sym_dirs[LIST_MAX + 1], *urls[LIST_MAX + 1];
     take_list(task, "sym_dirs", sym_dirs);
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
     log_init("datil-symfetch", level ? level : "error");
     if (task)
         end_with_parent(task);
-    if (!task || !find(task, &err)) {
+    if (!task || !find_symbols(task, &err)) {
         log_event(LOG_ERROR, "symfetch_failed", "cannot look for symbols", LOG_E(&err));
         return 1;
     }

@@ -35,8 +35,8 @@
 enum {
     FORMAT_VERSION = 2,
     FILE_HEAD_BYTES = 64,
-    PARTS_MAX = 1024,
-    COLUMNS_MAX = 512,
+    PARTS_MAX = 1024,  /* weeks: nineteen years */
+    COLUMNS_MAX = 512, /* SEARCH_FIELDS_MAX, element columns of lists and some to spare */
     COLUMN_NAME_MAX = 56,
     BLOCK_ROWS = 4096, /* rows of one zone */
     ROWS_MAX = 1 << 30,
