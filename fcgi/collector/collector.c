@@ -20,6 +20,7 @@
 #include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
+#include "lib/web/counters.h"
 #include "lib/web/health.h"
 
 /* How old the look at the product files may be; an unknown product is looked for at once. */
@@ -96,7 +97,7 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     c->spool = spool_of_conf(c->conf);
     c->metrics = shared->metrics;
     c->refused = shared->refused;
-    metrics_open_statsd(c->conf);
+    counters_open_statsd(c->conf);
     if (!spool_open(&c->spool, err) || !recent_open(&c->spool, &c->recent, err))
         return false;
     c->rules = shared->rules; /* this process's copy of the parent's memory */
@@ -236,7 +237,7 @@ bool heartbeat_get(struct req *req, struct err *err)
     struct collector *c = app_of(req);
     json_auto_t *body = json_pack("{s:[]}", "errors");
     json_t *errors = json_object_get(body, "errors"); /* borrowed */
-    metric_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
+    counter_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
     refresh_products(c);
     for (size_t i = 0; i < ARRAY_LEN(health_checks); i++) {
         const struct health_check *check = &health_checks[i].check;
@@ -255,20 +256,20 @@ bool heartbeat_get(struct req *req, struct err *err)
 bool lbheartbeat_get(struct req *req, struct err *err)
 {
     (void)err;
-    metric_add(app_of(req)->metrics, METRIC_LBHEARTBEAT, 1, NULL);
+    counter_add(app_of(req)->metrics, METRIC_LBHEARTBEAT, 1, NULL);
     return resp_bytes(req, 200, "application/json; charset=utf-8", STR(""));
 }
 
 bool version_get(struct req *req, struct err *err)
 {
-    metric_add(app_of(req)->metrics, METRIC_VERSION, 1, NULL);
+    counter_add(app_of(req)->metrics, METRIC_VERSION, 1, NULL);
     return web_version_get(req, err);
 }
 
 /* For those who want to see that errors reach their monitoring. */
 bool broken_get(struct req *req, struct err *err)
 {
-    metric_add(app_of(req)->metrics, METRIC_BROKEN, 1, NULL);
+    counter_add(app_of(req)->metrics, METRIC_BROKEN, 1, NULL);
     return err_set(err, ERR_INTERNAL, "intentional error, to test error reporting");
 }
 
@@ -281,7 +282,7 @@ bool metrics_get(struct req *req, struct err *err)
     size_t depth;
     int64_t oldest_s;
     spool_count(&c->spool, now_s(), &depth, &oldest_s);
-    metrics_print(c->metrics, &text);
+    counters_print(c->metrics, &text);
     sb_printf(&text,
               "socorro_collector_spool_depth %zu\nsocorro_collector_spool_oldest_age_s %lld\n",
               depth, (long long)oldest_s);

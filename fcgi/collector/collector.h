@@ -6,6 +6,7 @@
 #include "fcgi/collector/refused.h"
 #include "fcgi/collector/throttle.h"
 #include "lib/spool/spool.h"
+#include "lib/web/counters.h"
 #include "lib/web/web.h"
 
 /*
@@ -20,7 +21,7 @@ struct collector {
     struct products products;
     int64_t looked_ms;                  /* when products were looked at last, monotonic */
     struct err rules_err, products_err; /* why the old ones are still in use */
-    struct metrics *metrics;
+    struct counters *metrics;
     struct recent recent;
     struct refused_table *refused;
 };
@@ -28,7 +29,7 @@ struct collector {
 /* Made before the workers are forked: web_arg().  Rules and products are those that were good last:
  * a worker that is started again while a file is broken goes on with them. */
 struct shared {
-    struct metrics *metrics;
+    struct counters *metrics;
     struct refused_table *refused;
     struct throttle_rules rules;
     struct products products;

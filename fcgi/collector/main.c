@@ -12,6 +12,7 @@
 #include "fcgi/collector/throttle.h"
 #include "lib/base/err.h"
 #include "lib/base/proc.h"
+#include "lib/web/counters.h"
 #include "lib/web/web.h"
 
 int main(int argc, char **argv)
@@ -20,7 +21,8 @@ int main(int argc, char **argv)
         return throttle_dry_run(argc - 2, argv + 2);
     struct shared shared = {0};
     struct err err = {0};
-    if (!metrics_new(&shared.metrics, &err) || !refused_new(&shared.refused, &err)) {
+    if (!counters_new(&collector_metrics, &shared.metrics, &err) ||
+        !refused_new(&shared.refused, &err)) {
         fprintf(stderr, "datil-collector: %s\n", err.msg);
         return 1;
     }

@@ -1,20 +1,9 @@
 #ifndef COLLECTOR_METRICS_H
 #define COLLECTOR_METRICS_H
 
-#include <stdatomic.h>
-#include <stdint.h>
+#include "lib/web/counters.h"
 
-#include "lib/base/conf.h"
-#include "lib/base/err.h"
-#include "lib/base/str.h"
-
-/*
- * metrics - counters and sums of all processes of the collector, in shared memory, with the names
- * that monitoring of crash collectors knows.
- *
- * Ownership  metrics_new maps the table before the workers are forked.
- * Threads    Atomic; a killed process leaves them consistent.
- */
+/* metrics - the counters of all processes of the collector (lib/web/counters.h). */
 enum metric {
     METRIC_INCOMING,
     METRIC_MALFORMED,
@@ -40,18 +29,6 @@ enum metric {
     METRIC_TOTAL,
 };
 
-struct metrics {
-    _Atomic uint64_t v[METRIC_TOTAL];
-};
-
-bool metrics_new(struct metrics **ret, struct err *err);
-/* This process also sends statsd lines from now on, if STATSD_HOST is set. */
-void metrics_open_statsd(const struct conf *conf);
-
-/* tag: "reason:bad_gzip", or NULL. */
-void metric_add(struct metrics *m, enum metric what, uint64_t n, const char *tag);
-
-/* Prometheus text. */
-void metrics_print(const struct metrics *m, struct strbuf *out);
+extern const struct counter_table collector_metrics;
 
 #endif

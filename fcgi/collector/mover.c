@@ -41,6 +41,7 @@
 #include "lib/ledger/ledger.h"
 #include "lib/spool/spool.h"
 #include "lib/store/store.h"
+#include "lib/web/counters.h"
 
 /*
  * SYNC_TOGETHER: from so many entries on, one sync of the store's whole file system (syncfs) takes
@@ -75,7 +76,7 @@ struct item {
 struct mover {
     const struct conf *conf;
     struct spool spool;
-    struct metrics *metrics;
+    struct counters *metrics;
     struct refused_table *refused;
     struct store *store; /* NULL: not open yet, or no store is wanted */
     struct db *db;       /* NULL: no queue is wanted */
@@ -202,7 +203,7 @@ static void refused(struct mover *m, enum spool_state state, const struct item *
 {
     m->failed = true;
     m->db_refused = m->db_refused || err_is_retryable(why->code);
-    metric_add(m->metrics, METRIC_PUBLISH_RETRY, 1, NULL);
+    counter_add(m->metrics, METRIC_PUBLISH_RETRY, 1, NULL);
     log_event(LOG_WARN, "publish_failed", "reports wait for the database", LOG_E(why),
               LOG_I("reports", (int64_t)n), LOG_S("crash_id", items[0].id));
     for (size_t i = 0; i < n; i++)
@@ -216,7 +217,7 @@ static void publish(struct mover *m, enum spool_state state, const struct item *
     if (n == 0)
         return;
     if (publish_some(m, items, n, &err)) {
-        metric_add(m->metrics, METRIC_SAVED, n, NULL);
+        counter_add(m->metrics, METRIC_SAVED, n, NULL);
         for (size_t i = 0; i < n; i++)
             spool_remove(&m->spool, state, items[i].id);
     } else if (n == 1 || err_is_retryable(err.code)) {
@@ -303,7 +304,7 @@ static void carry(struct mover *m)
             m->items[saved++] = item;
         } else if (!forget_lost(m, SPOOL_MOVING, item.id, &err)) {
             m->failed = true;
-            metric_add(m->metrics, METRIC_SAVE_RETRY, 1, NULL);
+            counter_add(m->metrics, METRIC_SAVE_RETRY, 1, NULL);
             log_event(LOG_WARN, "save_failed", "a report cannot be stored yet", LOG_E(&err),
                       LOG_S("crash_id", item.id));
             if (err_is_retryable(err.code))
@@ -507,7 +508,7 @@ int mover_run(void *arg, int index)
     m->conf = &conf;
     bool ok = conf_load(&conf, &err);
     if (ok) {
-        metrics_open_statsd(&conf);
+        counters_open_statsd(&conf);
         ok = move_until_told(m, &err);
     }
     if (!ok)

@@ -35,6 +35,7 @@
 #include "lib/json/json.h"
 #include "lib/spool/receive.h"
 #include "lib/spool/spool.h"
+#include "lib/web/counters.h"
 #include "lib/web/multipart.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
@@ -98,8 +99,8 @@ static bool discarded(struct submission *s, int status, const char *what, const 
 static bool malformed(struct submission *s, int status, const char *reason)
 {
     log_event(LOG_INFO, "crash_malformed", reason, LOG_S("request_id", req_id(s->req)));
-    metric_add(s->app->metrics, METRIC_MALFORMED, 1,
-               arena_printf(req_arena(s->req), "reason:%s", reason));
+    counter_add(s->app->metrics, METRIC_MALFORMED, 1,
+                arena_printf(req_arena(s->req), "reason:%s", reason));
     return discarded(s, status, "malformed", reason);
 }
 
@@ -109,7 +110,7 @@ static bool overloaded(struct submission *s, const struct err *why)
     uint64_t wait = RETRY_MIN_S + random_u64() % (RETRY_SPREAD_S + 1);
     log_event(LOG_ERROR, "crash_not_taken", "a report could not be made durable", LOG_E(why),
               LOG_S("request_id", req_id(s->req)));
-    metric_add(s->app->metrics, METRIC_OVERLOAD, 1, NULL);
+    counter_add(s->app->metrics, METRIC_OVERLOAD, 1, NULL);
     resp_header(s->req, "Retry-After",
                 str_of(arena_printf(req_arena(s->req), "%llu", (unsigned long long)wait)));
     return reply(s->req, 503, "");
@@ -152,7 +153,7 @@ static bool unpack_body(struct submission *s, struct err *err)
 static bool answer_unpack(struct submission *s, const struct err *err)
 {
     if (s->unpack.is_too_large) {
-        metric_add(s->app->metrics, METRIC_DECOMPRESS_LIMIT, 1, NULL);
+        counter_add(s->app->metrics, METRIC_DECOMPRESS_LIMIT, 1, NULL);
         return malformed(s, 413, "payload_too_large");
     }
     if (s->unpack.is_bad_data)
@@ -199,8 +200,8 @@ static bool receive(struct submission *s)
         answer_walk(s);
         return false;
     }
-    metric_add(s->app->metrics, METRIC_CRASH_BYTES, bytes,
-               s->coding == UNPACK_IDENTITY ? "payload:uncompressed" : "payload:compressed");
+    counter_add(s->app->metrics, METRIC_CRASH_BYTES, bytes,
+                s->coding == UNPACK_IDENTITY ? "payload:uncompressed" : "payload:compressed");
     return true;
 }
 
@@ -355,7 +356,7 @@ static bool choose_id(struct submission *s)
     struct str token = str_trim(str_sub(header, sizeof "Bearer" - 1, SIZE_MAX));
     const char *configured = conf_text(s->app->conf, CONF_BREAKPAD_STAGE_SUBMITTER_BEARER_TOKEN);
     if (!str_starts_nocase(header, STR("Bearer ")) || !is_token(str_of(configured), token)) {
-        metric_add(s->app->metrics, METRIC_UNAUTHORIZED, 1, NULL);
+        counter_add(s->app->metrics, METRIC_UNAUTHORIZED, 1, NULL);
         reply(s->req, 401, "Discarded=unauthorized_uuid");
         return false;
     }
@@ -377,7 +378,7 @@ static void log_decision(const struct submission *s)
     snprintf(msg, sizeof msg, "%s: matched by %s; returned %s", s->crash_id, t->rule,
              throttle_code_name(t->code));
     struct str product = jget_strn(s->report.annotations, "ProductName");
-    metric_add(s->app->metrics, of_code[t->code], 1, NULL);
+    counter_add(s->app->metrics, of_code[t->code], 1, NULL);
     log_event(LOG_INFO, t->code == THROTTLE_REJECT ? "crash_rejected" : "crash_accepted", msg,
               LOG_S("crash_id", s->crash_id), LOG_S("rule", t->rule), LOG_V("product", product),
               LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
@@ -396,7 +397,7 @@ static void remember(struct submission *s, enum recent_state state)
 
 static bool repeat_answer(struct submission *s, const struct recent_answer *before)
 {
-    metric_add(s->app->metrics, METRIC_DUPLICATE, 1, NULL);
+    counter_add(s->app->metrics, METRIC_DUPLICATE, 1, NULL);
     log_event(LOG_INFO, "crash_duplicate", "answered as before",
               LOG_S("crash_id", before->crash_id), LOG_S("request_id", req_id(s->req)));
     memcpy(s->crash_id, before->crash_id, sizeof s->crash_id);
@@ -449,9 +450,9 @@ static void count_unknown_product(const struct submission *s)
 static bool decide(struct submission *s)
 {
     struct err err = {0};
-    metric_add(s->app->metrics, METRIC_INCOMING, 1, NULL);
+    counter_add(s->app->metrics, METRIC_INCOMING, 1, NULL);
     if (s->coding != UNPACK_IDENTITY)
-        metric_add(s->app->metrics, METRIC_COMPRESSED, 1, NULL);
+        counter_add(s->app->metrics, METRIC_COMPRESSED, 1, NULL);
     map_names(s);
     if (answer_again(s))
         return true;
@@ -514,7 +515,7 @@ static void submit(struct submission *s)
     if (s->form.events)
         multipart_release(&s->form);
     report_release(&s->report);
-    metric_add(s->app->metrics, METRIC_POST_TIME_MS, (uint64_t)(mono_ms() - begun), NULL);
+    counter_add(s->app->metrics, METRIC_POST_TIME_MS, (uint64_t)(mono_ms() - begun), NULL);
 }
 
 /*

@@ -13,6 +13,7 @@
 
 #include "fcgi/collector/metrics.h"
 #include "lib/base/util.h"
+#include "lib/web/counters.h"
 
 /* A socket that stands for statsd, and its port. */
 static int open_receiver(uint16_t *ret_port)
@@ -35,15 +36,15 @@ static int connect_to(uint16_t port)
     return fd;
 }
 
-static void count_in_child(struct metrics *m)
+static void count_in_child(struct counters *m)
 {
     pid_t pid = fork();
     if (pid == 0) {
         struct conf conf;
         if (!conf_load(&conf, ERR_IGNORED))
             _exit(1);
-        metrics_open_statsd(&conf);
-        metric_add(m, METRIC_BROKEN, 1, NULL);
+        counters_open_statsd(&conf);
+        counter_add(m, METRIC_BROKEN, 1, NULL);
         _exit(0);
     }
     int status = 1;
@@ -54,7 +55,7 @@ static void count_in_child(struct metrics *m)
 /* What one process has opened means nothing in another: there the same number is another socket. */
 static void test_socket_to_statsd_is_not_shared(void **state)
 {
-    struct metrics *m;
+    struct counters *m;
     char text[200] = "", port_text[8];
     uint16_t port;
     (void)state;
@@ -62,13 +63,13 @@ static void test_socket_to_statsd_is_not_shared(void **state)
     snprintf(port_text, sizeof port_text, "%u", port);
     setenv("STATSD_HOST", "127.0.0.1", 1);
     setenv("STATSD_PORT", port_text, 1);
-    assert_true(metrics_new(&m, ERR_IGNORED));
+    assert_true(counters_new(&collector_metrics, &m, ERR_IGNORED));
     count_in_child(m);
     assert_true(recv(receiver, text, sizeof text - 1, MSG_DONTWAIT) > 0);
     assert_string_equal(text, "socorro.collector.health.broken.count:1|c");
 
     int other = connect_to(port); /* by the number that the child's had */
-    metric_add(m, METRIC_BROKEN, 1, NULL);
+    counter_add(m, METRIC_BROKEN, 1, NULL);
     assert_int_equal(recv(receiver, text, sizeof text, MSG_DONTWAIT), -1);
     assert_int_equal(m->v[METRIC_BROKEN], 2);
     close(other);
