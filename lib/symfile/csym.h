@@ -50,10 +50,11 @@ struct csym {
     bool is_mapped;
     bool is_corrupt; /* more than 100 lines of the source were no records */
     bool is_wide;    /* private: start addresses are 64 bits wide */
-    struct str os, arch, debug_id, debug_file, code_id, url; /* from MODULE and INFO lines */
-    uint64_t source_bytes;                                   /* size of the symbol text */
-    uint64_t source_stamp;                                   /* what identifies the text */
-    uint32_t reg_count; /* register names used by CFI rules, see csym_reg_name */
+    /* From MODULE and INFO lines. */
+    struct str os, arch, debug_id, debug_file, code_id, url, code_file;
+    uint64_t source_bytes; /* size of the symbol text */
+    uint64_t source_stamp; /* what identifies the text */
+    uint32_t reg_count;    /* register names used by CFI rules, see csym_reg_name */
     struct csym_section {
         const uint8_t *p;
         size_t n;

@@ -40,7 +40,7 @@
  */
 enum {
     CSYM_MAGIC = 0x4d595343, /* "CSYM" */
-    CSYM_VERSION = 1,
+    CSYM_VERSION = 2,
     CSYM_HEADER_SIZE = 512,
     CSYM_STAMP_AT = 32,      /* offset of the source stamp */
     CSYM_SECTION_TABLE = 64, /* offset of the section table */
@@ -63,6 +63,7 @@ enum csym_info {
     CSYM_DEBUG_FILE,
     CSYM_CODE_ID,
     CSYM_URL,
+    CSYM_CODE_FILE,
     CSYM_INFO_COUNT
 };
 

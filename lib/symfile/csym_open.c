@@ -65,8 +65,8 @@ bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err)
     c.source_stamp = rd_u64(&h);
     if (!read_sections(&file, &c, err))
         return false;
-    struct str *const info[CSYM_INFO_COUNT] = {&c.os,         &c.arch,    &c.debug_id,
-                                               &c.debug_file, &c.code_id, &c.url};
+    struct str *const info[CSYM_INFO_COUNT] = {&c.os,      &c.arch, &c.debug_id, &c.debug_file,
+                                               &c.code_id, &c.url,  &c.code_file};
     for (size_t i = 0; i < CSYM_INFO_COUNT; i++)
         *info[i] = csym_string_at(&c, SEC_INFO, i);
     c.reg_count = (uint32_t)MIN(c.sec[SEC_REG].n / 4, (size_t)CSYM_REG_MAX);

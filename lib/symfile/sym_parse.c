@@ -275,9 +275,10 @@ static bool read_stack(struct builder *b, struct tok *t)
 /* Of INFO only what a .csym has room for; any other is no bad line. */
 static bool read_info(struct builder *b, struct tok *t)
 {
-    if (tok_keyword(t, "CODE_ID"))
+    if (tok_keyword(t, "CODE_ID")) {
         builder_info(b, CSYM_CODE_ID, tok_word(t));
-    else if (tok_keyword(t, "URL"))
+        builder_info(b, CSYM_CODE_FILE, tok_rest(t));
+    } else if (tok_keyword(t, "URL"))
         builder_info(b, CSYM_URL, tok_rest(t));
     return true;
 }

@@ -405,6 +405,7 @@ void symfind_get_until(struct symfind *s, const struct symfind_key *key, int64_t
         enum symfind_answer here = find_here(s, &w, false, ret);
         if (here == SYMFIND_ANSWER_FOUND) {
             ret->state = SYMFIND_LOADED;
+            ret->was_made = has_waited;
             return;
         }
         bool is_to_compile = here == SYMFIND_ANSWER_PENDING;

@@ -47,6 +47,7 @@ enum symfind_state { SYMFIND_LOADED, SYMFIND_MISSING, SYMFIND_CORRUPT, SYMFIND_P
 struct symfind_result {
     enum symfind_state state;
     int fd;         /* of the .csym when LOADED, else -1; the caller closes it */
+    bool was_made;  /* by symfind_get_until: fetched or compiled while it waited */
     char url[1024]; /* where the symbols came from; empty for local */
     struct symfind_asked asked[SYMFIND_ASKED_MAX];
     size_t asked_count; /* in their order, up to the one that had the symbols */
