@@ -16,6 +16,11 @@
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
 enum { ASKER = ROUTE_API | ROUTE_LOGIN }; /* a session or a token */
+/* Nobody is asked who he is: a token that has expired must not end a profile. */
+enum {
+    SYMBOLICATE = ROUTE_RAW_BODY | ROUTE_NO_CSRF | ROUTE_NO_SESSION,
+    ANY = METHOD_GET | METHOD_POST | METHOD_PUT | METHOD_OPTIONS,
+};
 
 /* clang-format off */
 const struct route symbol_server_routes[] = {
@@ -67,6 +72,21 @@ const struct route symbol_server_routes[] = {
      "the same by product and version, as CSV"},
     {METHOD_GET, "/missingsymbols/", ROUTE_API, NULL, missing_list_get, missing_list_params,
      "Symbols that were asked for in vain, 40 at a time, with how many crashes lack them."},
+    {METHOD_POST, "/symbolicate/v5", SYMBOLICATE, NULL, symbolicate_v5_post, NULL,
+     "functions, files, lines and inlined calls of addresses; docs/symbols.md"},
+    {METHOD_POST, "/symbolicate/v5/", SYMBOLICATE, NULL, symbolicate_v5_post, NULL, "the same"},
+    {METHOD_POST, "/symbolicate/v4", SYMBOLICATE, NULL, symbolicate_v4_post, NULL,
+     "functions of addresses as lines of text; for old clients"},
+    {METHOD_POST, "/symbolicate/v4/", SYMBOLICATE, NULL, symbolicate_v4_post, NULL, "the same"},
+    {METHOD_OPTIONS, "/symbolicate/v5", SYMBOLICATE, NULL, symbolicate_options, NULL,
+     "lets pages of other sites ask (CORS preflight)"},
+    {METHOD_OPTIONS, "/symbolicate/v5/", SYMBOLICATE, NULL, symbolicate_options, NULL, "the same"},
+    {METHOD_OPTIONS, "/symbolicate/v4", SYMBOLICATE, NULL, symbolicate_options, NULL, "the same"},
+    {METHOD_OPTIONS, "/symbolicate/v4/", SYMBOLICATE, NULL, symbolicate_options, NULL, "the same"},
+    {ANY, "/symbolicate/", SYMBOLICATE | ROUTE_PREFIX, NULL, symbolicate_unknown, NULL, "404"},
+    {ANY, "/symbolicate", SYMBOLICATE, NULL, symbolicate_unknown, NULL, "404"},
+    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, symbol_counters_get, NULL,
+     "counters as Prometheus text"},
     {METHOD_GET, "/missingsymbols.csv", 0, NULL, missing_csv_get, missing_csv_params,
      "what was asked for in vain in the last 24 hours, or ?today"},
     {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get, NULL,

@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "fcgi/symbols/symbolicate.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
@@ -21,7 +22,10 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/store/mark.h"
+#include "lib/symfile/symbolize.h"
+#include "lib/symfile/symfind.h"
 #include "lib/symfile/symrows.h"
+#include "lib/web/counters.h"
 #include "lib/web/health.h"
 #include "lib/web/site.h"
 
@@ -52,6 +56,8 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
     if (!symrows_ensure_codes(web_db(web), &s->store, &why))
         log_event(LOG_WARN, "symbol_index_failed", "no index by code id", LOG_E(&why));
     s->missing = missing_new();
+    s->counters = web_arg(web);
+    counters_open_statsd(conf);
     *ret_app = s;
     return true;
 }
@@ -66,6 +72,8 @@ void symbol_server_stop(void *app)
     missing_flush(s->missing, web_db(s->web), true);
     missing_free(s->missing);
     upstream_free(s->upstream);
+    symbolizer_free(s->symbolizer);
+    symfind_free(s->find);
     free(s);
 }
 
@@ -76,6 +84,15 @@ int symbol_server_tick(void *app)
     return missing_due_ms(s->missing);
 }
 
+bool symbol_server_open_symbolizer(struct symbol_server *s, struct err *err)
+{
+    if (!s->find && !symfind_new_of_conf(web_conf(s->web), &s->find, err))
+        return err_wrap(err, "symbolication");
+    if (!s->symbolizer)
+        s->symbolizer = symbolizer_new(s->find);
+    return true;
+}
+
 /*
  * On a page it is a page.  Elsewhere an error of 404 names the path, and a 405 the method, in the
  * words of Tecken.  Both come from strangers, hence the clean-up: JSON has to be valid UTF-8.
@@ -83,6 +100,8 @@ int symbol_server_tick(void *app)
 bool symbol_server_json_error(struct req *req, int status, const struct err *err)
 {
     struct arena *a = req_arena(req);
+    if (symbolicate_is_path(req_path(req)))
+        return symbolicate_error(req, status, err);
     struct str path = utf8_clean(a, req_path(req));
     struct str message = utf8_clean(a, str_of(err->msg));
     if (status == 404 && message.n == 0)
@@ -157,4 +176,15 @@ bool heartbeat_get(struct req *req, struct err *err)
     if (!ok)
         json_object_set_new(body, "status", json_string("error"));
     return resp_json(req, ok ? 200 : 500, body, err);
+}
+
+bool symbol_counters_get(struct req *req, struct err *err)
+{
+    (void)err;
+    const struct symbol_server *s = req_app(req);
+    STRBUF_AUTO text;
+    sb_init(&text, 64 << 10);
+    counters_print(s->counters, &text);
+    return resp_bytes(req, 200, "text/plain; version=0.0.4",
+                      str_copy(req_arena(req), sb_view(&text)));
 }

@@ -3,7 +3,10 @@
 
 #include "fcgi/symbols/upstream.h"
 #include "lib/symfile/missing.h"
+#include "lib/symfile/symbolize.h"
+#include "lib/symfile/symfind.h"
 #include "lib/symfile/symstore.h"
+#include "lib/web/counters.h"
 #include "lib/web/web.h"
 
 /*
@@ -17,8 +20,11 @@ struct symbol_server {
     struct web_app *web;
     struct symstore store;
     const char *temp_dir, *public_url;
-    struct upstream *upstream; /* owned, or NULL */
-    struct missing *missing;   /* owned */
+    struct upstream *upstream;     /* owned, or NULL */
+    struct missing *missing;       /* owned */
+    struct symfind *find;          /* owned, with the next: from the first symbolication on */
+    struct symbolizer *symbolizer; /* mapped symbols, kept between requests */
+    struct counters *counters;     /* shared by all workers */
 };
 
 extern const struct route symbol_server_routes[];
@@ -27,7 +33,9 @@ extern const size_t symbol_server_route_count;
 bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err);
 void symbol_server_stop(void *app);
 int symbol_server_tick(void *app); /* writes down missing symbols when they are due */
-/* {"error": …}, what clients of this program read. */
+/* Makes the symbolizer; called again when that failed. */
+bool symbol_server_open_symbolizer(struct symbol_server *s, struct err *err);
+/* {"error": …}, what clients of this program read; of symbolication {"title": …}. */
 bool symbol_server_error(struct req *req, int status, const struct err *err);
 bool symbol_server_json_error(struct req *req, int status,
                               const struct err *err); /* for everybody */
@@ -43,6 +51,11 @@ web_handler buildid_get;
 web_handler other_method;
 web_handler missing_csv_get;
 web_handler heartbeat_get;
+web_handler symbol_counters_get;
+web_handler symbolicate_v5_post;
+web_handler symbolicate_v4_post;
+web_handler symbolicate_options;
+web_handler symbolicate_unknown;
 web_handler lbheartbeat_get;
 
 /* What they read (param_spec.h). */

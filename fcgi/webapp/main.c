@@ -5,6 +5,9 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
+static const struct web_turns search_turns = {"searches", CONF_SEARCH_MAX_CONCURRENT,
+                                              CONF_SEARCH_MAX_PER_ADDRESS};
+
 /* datil-webapp: pages, JSON API and access control. */
 int main(int argc, char **argv)
 {
@@ -21,6 +24,7 @@ int main(int argc, char **argv)
         .template_rows = &page_rows,
         .layout = layout_titled,
         .uses_db = true,
+        .turns = &search_turns,
         .error_body = layout_error,
     };
     return web_main(&program, argc, argv);

@@ -14,9 +14,10 @@
 #include "lib/web/web.h"
 
 /*
- * Whether an asker may have something dear done now, and whether it still waits for it.
+ * Whether an asker may have something dear done now (a search, a symbolication: web_turns), and
+ * whether it still waits for it.
  *
- * One worker at least is kept free of searches, so that health checks and plain pages never
+ * One worker at least is kept free of it, so that health checks and plain pages never
  * stand behind them.  That worker cannot know what it accepts: it may be a search that finds no
  * turn.  Most searches take milliseconds, so it waits a little for one to end; but it waits only
  * for young ones.  A search older than TURN_WAIT_MS is no short one, nobody waits for it,
@@ -70,7 +71,7 @@ int64_t req_started_ms(const struct req *r)
 /* Turns at once: one worker less than there are. */
 static size_t most_turns(const struct web_app *web)
 {
-    int64_t most = conf_int(&web->conf, CONF_SEARCH_MAX_CONCURRENT);
+    int64_t most = conf_int(&web->conf, web->program->turns->most_key);
     int64_t workers = conf_int(&web->conf, web->program->workers_key);
     int64_t possible = MAX(workers - 1, (int64_t)1);
     return (size_t)(most > 0 ? MIN(most, possible) : possible);
@@ -88,16 +89,18 @@ static uint64_t asker_hash(struct req *r)
 
 static bool refuse(struct req *r, enum turn why, size_t most_of_asker, struct err *err)
 {
+    const struct web_turns *turns = r->web->program->turns;
     r->busy_status = why == TURN_ASKER_IS_BUSY ? 429 : 503;
     r->retry_after_s = RETRY_AFTER_S;
     if (why == TURN_ASKER_IS_BUSY)
         return err_set(err, ERR_BUSY,
-                       "Too many searches at once: %zu of yours are running "
-                       "(SEARCH_MAX_PER_ADDRESS). Try again when one has ended.",
-                       most_of_asker);
+                       "Too many %s at once: %zu of yours are running "
+                       "(%s). Try again when one has ended.",
+                       turns->what, most_of_asker, conf_keys[turns->most_of_asker_key].name);
     return err_set(err, ERR_BUSY,
-                   "Too many searches at once: this installation has no room for another "
-                   "(SEARCH_MAX_CONCURRENT). Try again in a few seconds.");
+                   "Too many %s at once: this installation has no room for another "
+                   "(%s). Try again in a few seconds.",
+                   turns->what, conf_keys[turns->most_key].name);
 }
 
 bool req_take_turn(struct req *r, bool waits, struct err *err)
@@ -107,7 +110,7 @@ bool req_take_turn(struct req *r, bool waits, struct err *err)
         return true;
     uint64_t asker = asker_hash(r);
     size_t most = most_turns(web);
-    size_t of_asker = (size_t)conf_int(&web->conf, CONF_SEARCH_MAX_PER_ADDRESS);
+    size_t of_asker = (size_t)conf_int(&web->conf, web->program->turns->most_of_asker_key);
     for (;;) {
         int64_t youngest_ms = 0;
         enum turn got =

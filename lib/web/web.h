@@ -68,6 +68,11 @@ struct route {
 };
 
 typedef bool web_error_body(struct req *req, int status, const struct err *err);
+/* What is dear enough in a program to need a turn (req_take_turn), and how many there are. */
+struct web_turns {
+    const char *what; /* "searches" */
+    enum conf_name most_key, most_of_asker_key;
+};
 
 struct web_program {
     const char *name;           /* "datil-webapp": log name, socket $DATIL_RUN/web/<name>.sock */
@@ -96,6 +101,7 @@ struct web_program {
     /* With template_dir: the values of every page of this title, made of site_new() (site.h). */
     struct tpl_values *(*layout)(struct req *req, const char *title);
     bool uses_db;
+    const struct web_turns *turns; /* NULL: no handler takes one */
     const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */
     const struct proc_group *extra_groups;
@@ -151,10 +157,10 @@ size_t req_param_count(const struct req *r);
 const struct req_param *req_param_at(const struct req *r, size_t i);
 
 /*
- * Something dear, such as a search, needs a turn: at most SEARCH_MAX_CONCURRENT workers have one,
- * SEARCH_MAX_PER_ADDRESS on behalf of one user or address.  The request keeps it to its end; asking
- * again is free.  ERR_BUSY: none to be had, after a moment's wait if `waits`; a handler that fails
- * with it becomes a 429 or 503 with Retry-After.
+ * Something dear, such as a search, needs a turn: at most so many workers have one, and so many on
+ * behalf of one user or address, as the keys of the program's web_turns say.  The request keeps it
+ * to its end; asking again is free.  ERR_BUSY: none to be had, after a moment's wait if `waits`; a
+ * handler that fails with it becomes a 429 or 503 with Retry-After.
  */
 bool req_take_turn(struct req *r, bool waits, struct err *err);
 /*

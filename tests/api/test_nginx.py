@@ -123,7 +123,8 @@ def test_too_many_requests(it):
         answers = list(pool.map(lambda _: it.request("POST", "/symbolicate/v5", b"{}"), range(160)))
     late = [a for a in answers if a.status == 429]
     assert late and len(late) < 160
-    assert late[0].headers["Retry-After"] == "30" and late[0].json == {"title": "Too Many Requests"}
+    assert late[0].headers["Retry-After"] == "30" and late[0].json == {"title": "429 Too Many Requests"}
+    assert late[0].headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_errors_in_the_language_of_who_asked(it):
@@ -239,6 +240,12 @@ def test_tls_sample(it):
                            ("symbols.example.com", "/upload/"), ("crash-stats.example.com", "/collector/__metrics__")):
             status, headers, body = get(host, path)
             assert headers["Strict-Transport-Security"] == "max-age=31536000", (host, path)
+        status, headers, body = get("symbolication.example.com", "/")
+        assert status == 200 and b"https://symbolication.example.com/symbolicate/v5" in body and headers["Content-Type"] == "text/html"
+        assert get("symbolication.example.com", "/symbolicate/v5")[0] == 405
+        status, headers, body = get("symbolication.example.com", "/nothing")
+        assert (status, body) == (404, b'{"title":"404 Not Found"}') and headers["Access-Control-Allow-Origin"] == "*"
+        assert get("symbolication.example.com", "/static/css/datil.css")[0] == 200
         plain = http.client.HTTPConnection("127.0.0.1", http_port, timeout=20)
         plain.request("GET", "/search/?a=b", headers={"Host": "crash-stats.example.com"})
         answer = plain.getresponse()
