@@ -20,6 +20,9 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/jw.h"
+#include "lib/symfile/csym.h"
+#include "lib/symfile/symbolize.h"
+#include "lib/web/web.h"
 
 enum {
     PIECE_BYTES = 1 << 20, /* 10,000 frames of Firefox make an answer of 2 MB */

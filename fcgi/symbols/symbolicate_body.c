@@ -18,6 +18,8 @@
 #include "lib/base/vec.h"
 #include "lib/json/jr.h"
 #include "lib/json/json.h"
+#include "lib/symfile/symbolize.h"
+#include "lib/symfile/symfind.h"
 
 /* One body that is being read. */
 struct reading {
