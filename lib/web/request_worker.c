@@ -287,7 +287,7 @@ static bool pass_checks(struct req *r, struct route_match *m, struct err *err)
         refuse_token(r, err);
         return false;
     }
-    if (add_slash(r, m->any))
+    if (!is_hidden && add_slash(r, m->any))
         return false;
     if (!m->any) {
         resp_error(r, 404, &(struct err){.code = ERR_NOT_FOUND, .msg = "Page not found"});
