@@ -64,10 +64,16 @@ struct place {
     bool is_final;      /* the last build of a released version */
 };
 
+/* The places of one depth of the tree, in the order in which their pages came. */
 struct level {
     VEC(struct place) places;
 };
 
+/*
+ * One product.  `from` holds the places whose pages are being read, `to` collects what these lead
+ * to; walk_level swaps them.  An error in a page's callback is kept in err until the level ends,
+ * because http_do_all has no way to be told to stop.
+ */
 struct scraping {
     struct job_context *x;
     struct arena *arena; /* of one product */
@@ -113,6 +119,7 @@ static bool next_link(struct str *page, struct str *ret_name, bool *ret_is_folde
     }
 }
 
+/* A place below p: its address is that of p and the name, never one that stands in the page. */
 static bool add_place(struct scraping *s, struct place p, struct str name, const char *behind,
                       const char *below, struct err *err)
 {
@@ -124,6 +131,7 @@ static bool add_place(struct scraping *s, struct place p, struct str name, const
     return true;
 }
 
+/* Versions begin with a digit; "latest", "devpreview" and the like are names for one of them. */
 static bool starts_with_digit(struct str s)
 {
     return s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9';
@@ -136,6 +144,7 @@ static bool major_of(struct str version, uint64_t *ret)
                       ret, ERR_IGNORED);
 }
 
+/* What is released, by name; whether a candidate became it is decided when its builds are known. */
 static bool take_releases(struct scraping *s, const struct place *p, struct str page,
                           struct err *err)
 {
@@ -148,6 +157,10 @@ static bool take_releases(struct scraping *s, const struct place *p, struct str 
     return true;
 }
 
+/*
+ * Folders of versions whose builds are wanted: of the last majors, and of extended support
+ * releases, which get builds for years.
+ */
 static bool take_candidates(struct scraping *s, const struct place *p, struct str page,
                             struct err *err)
 {
@@ -195,6 +208,7 @@ static bool take_version(struct scraping *s, const struct place *p, struct str p
     return true;
 }
 
+/* The platforms of a build.  One locale is enough: all have the same build ids. */
 static bool take_build(struct scraping *s, const struct place *p, struct str page, struct err *err)
 {
     struct str name;
@@ -227,6 +241,7 @@ static bool take_platform(struct scraping *s, const struct place *p, struct str 
     return !best.n || add_place(s, *p, best, "", "", err);
 }
 
+/* A version without a number in front has no place in the order of versions and is left out. */
 static void add_row(struct scraping *s, const char *channel, const char *release,
                     const char *version, const char *build_id, const char *url)
 {
@@ -260,6 +275,7 @@ static bool is_text(const char *s, size_t max)
     return s && *s && strlen(s) <= max;
 }
 
+/* Two forms of the file have been written over the years; its name tells which this is. */
 static bool take_json(struct scraping *s, const struct place *p, struct str page, struct err *err)
 {
     enum { BUILD_ID_MAX = 50 }; /* as the column of the table */
@@ -317,6 +333,7 @@ static bool start_at(struct scraping *s, const char *url)
     return true;
 }
 
+/* By product, as the majors of one say nothing about another's. */
 static bool find_least_major(struct scraping *s, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -327,6 +344,7 @@ static bool find_least_major(struct scraping *s, struct err *err)
     return true;
 }
 
+/* One statement for all: either the rows of this run are there or none of them. */
 static bool save_rows(struct scraping *s, int64_t *ret_added, struct err *err)
 {
     const char *p[ARRAY_LEN(s->rows)];
@@ -340,6 +358,7 @@ static bool save_rows(struct scraping *s, int64_t *ret_added, struct err *err)
     return true;
 }
 
+/* Releases come first, since a build is final only if its version is released. */
 static bool walk_archive(struct scraping *s, const char *root, struct err *err)
 {
     return start_at(s, arena_printf(s->arena, "%sreleases/", root)) &&

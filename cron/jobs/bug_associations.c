@@ -36,6 +36,7 @@ enum {
 };
 #define DAY_US ((int64_t)86400 * 1000000)
 
+/* What a run has done so far; `seen` is also where the next page begins. */
 struct sync {
     struct job_context *x;
     int64_t seen, added, removed;
@@ -58,6 +59,8 @@ static struct strs signatures_of(struct arena *a, struct str field)
     return found;
 }
 
+/* One statement makes the rows of a bug equal to its field and answers what changed; a bug without
+ * the field loses its rows. */
 static bool sync_bug(struct sync *s, const json_t *bug, struct err *err)
 {
     int64_t id;
@@ -119,6 +122,8 @@ static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err
     return ok;
 }
 
+/* The offset counts bugs received, not bugs asked for: the tracker may send fewer than the limit.
+ */
 static bool sync_page(struct sync *s, const char *since, bool *ret_more, struct err *err)
 {
     json_t *page = NULL;

@@ -30,6 +30,7 @@ enum {
     TIMEOUT_MS = 60000, /* volunteers serve it, not always fast */
 };
 
+/* A batch of devices as columns of one statement, and what became of those before it. */
 struct devices {
     struct job_context *x;
     struct arena arena; /* of a batch */
@@ -37,6 +38,7 @@ struct devices {
     size_t created, updated, skipped;
 };
 
+/* The statement answers the rows that it changed; the others were like this already. */
 static bool flush_devices(struct devices *d, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -98,6 +100,8 @@ static bool add_device(struct devices *d, struct str vendor, struct str vendor_n
     return true;
 }
 
+/* A line that is neither vendor nor device ends the vendor, so nothing is filed under a wrong one.
+ */
 static bool read_list(struct devices *d, struct str text, struct err *err)
 {
     struct str line, vendor = STR_NONE, vendor_name = STR_NONE, id, name;
@@ -118,6 +122,7 @@ static bool read_list(struct devices *d, struct str text, struct err *err)
     return flush_devices(d, err);
 }
 
+/* Anything but 200 is no list, however friendly the page looks that comes with it. */
 static bool fetch_list(struct job_context *x, char **ret, size_t *ret_n, struct err *err)
 {
     const char *url = conf_text(x->conf, CONF_PCI_IDS_URL);
@@ -139,6 +144,7 @@ static bool fetch_list(struct job_context *x, char **ret, size_t *ret_n, struct 
     return true;
 }
 
+/* A file without a single device is a wrong file: it is said, and not counted as done. */
 bool job_update_graphics_pci(struct job_context *x, struct err *err)
 {
     const char *file = job_arg(x, "file");

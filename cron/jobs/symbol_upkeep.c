@@ -66,6 +66,7 @@ static struct symexpire expiry_of(const struct job_context *x, const struct syms
     };
 }
 
+/* Bytes are those on disk, compressed: what an administrator gets back. */
 bool job_expire_symbols(struct job_context *x, struct err *err)
 {
     struct symstore store = store_of(x);
@@ -80,6 +81,7 @@ bool job_expire_symbols(struct job_context *x, struct err *err)
     return true;
 }
 
+/* Rows of files that are still stored stay, whatever their age: they are found by code id. */
 bool job_clear_uploads(struct job_context *x, struct err *err)
 {
     struct symstore store = store_of(x);
@@ -92,6 +94,7 @@ bool job_clear_uploads(struct job_context *x, struct err *err)
     return true;
 }
 
+/* The statements know the age (30 days): nobody has asked again in a month. */
 bool job_clear_missing_symbols(struct job_context *x, struct err *err)
 {
     DB_ROWS rows = {0};
@@ -116,6 +119,7 @@ static bool is_open_elsewhere(int dir, const char *name)
     return fd < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0;
 }
 
+/* Links and folders are not ours: uploads make plain files only. */
 static void remove_orphan(int dir, const char *name, int64_t before_s, bool dry, size_t *count)
 {
     struct stat st;
@@ -145,6 +149,7 @@ bool job_clear_orphans(struct job_context *x, struct err *err)
     return true;
 }
 
+/* Whoever compiles keeps the cache below its limit, too; this is for hosts where nobody does. */
 bool job_symcache_janitor(struct job_context *x, struct err *err)
 {
     struct symstore store = store_of(x);

@@ -101,6 +101,7 @@ static long or_default(int value, int fallback)
     return value ? value : fallback;
 }
 
+/* Nothing is left to libcurl's own defaults, most of which mean "for ever". */
 static void set_limits(CURL *c, const struct http_request *q, struct transfer *t)
 {
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -142,6 +143,7 @@ static void set_route(CURL *c, const struct http_request *q, struct transfer *t)
     }
 }
 
+/* A file that shrinks while it is sent ends the request; libcurl has promised its size. */
 static size_t read_file(char *buf, size_t size, size_t n, void *file)
 {
     size_t got = fread(buf, size, n, file);
@@ -269,6 +271,7 @@ static bool check_outcome(struct transfer *t, CURLcode code, struct err *err)
     return true;
 }
 
+/* The last one of its name in the last answer: redirects before it have headers of their own. */
 static void copy_header(CURL *c, const char *name, char *out, size_t size)
 {
     struct curl_header *h;
@@ -334,6 +337,7 @@ static bool prepare(struct transfer *t, const struct http_request *q, struct err
     return ok;
 }
 
+/* Also for one that could not be prepared: libcurl's functions take NULL. */
 static void release_transfer(struct transfer *t)
 {
     sb_release(&t->body);
@@ -363,6 +367,7 @@ struct crowd {
     void *arg;
 };
 
+/* The request is told by its place in the list; the slot is free afterwards. */
 static void tell_outcome(struct crowd *w, struct transfer *t, bool ok, struct err *err)
 {
     struct http_response answer = {0};
@@ -388,6 +393,7 @@ static void fill_slots(struct crowd *w)
     }
 }
 
+/* libcurl gives a handle back with its outcome; CURLINFO_PRIVATE leads from it to the transfer. */
 static void take_finished(struct crowd *w)
 {
     int left;
@@ -402,6 +408,11 @@ static void take_finished(struct crowd *w)
     }
 }
 
+/*
+ * One thread and one loop: libcurl moves every transfer as far as it goes, what has ended is told
+ * and makes room, and then all wait together for the next byte of any of them.  The handles share
+ * the multi handle's connections, which is what makes many small pages of one server fast.
+ */
 bool http_do_all(const struct http_request *requests, size_t count, size_t at_once, http_done *done,
                  void *arg, struct err *err)
 {
