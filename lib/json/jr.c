@@ -330,8 +330,10 @@ enum jr_int jr_int(struct jr *r, bool *ret_negative, uint64_t *ret_magnitude)
     for (size_t i = 0; i < digits.n; i++) {
         if (!is_digit(digits.p[i]))
             return JR_INT_NONE;
-        is_huge |= __builtin_mul_overflow(v, 10, &v) |
-                   __builtin_add_overflow(v, (uint64_t)(digits.p[i] - '0'), &v);
+        if (__builtin_mul_overflow(v, 10, &v))
+            is_huge = true;
+        if (__builtin_add_overflow(v, (uint64_t)(digits.p[i] - '0'), &v))
+            is_huge = true;
     }
     if (digits.n == 0)
         return JR_INT_NONE;
