@@ -84,8 +84,8 @@ SELECT m.symbol, s.debug_id, m.code_file, m.code_id, s.product, s.version, s.cra
                count(*) AS crashes, to_char(max(day), 'YYYY-MM-DD') AS last_day
           FROM crash_lacks_symbols
          WHERE ($1::text IS NULL OR product = $1) AND ($2::text IS NULL OR version = $2)
-         GROUP BY debug_id, coalesce(product, ''), coalesce(version, '')) s
+         GROUP BY debug_id, coalesce(product, ''), coalesce(version, '')
+         ORDER BY count(*) DESC LIMIT $3::bigint) s
   JOIN LATERAL (SELECT symbol, code_file, code_id FROM missing_symbol
                  WHERE debugid = s.debug_id ORDER BY modified_at DESC LIMIT 1) m ON true
- ORDER BY s.crashes DESC, m.symbol, s.debug_id, s.product, s.version
- LIMIT $3::bigint;
+ ORDER BY s.crashes DESC, m.symbol, s.debug_id, s.product, s.version;

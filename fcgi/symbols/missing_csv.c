@@ -114,7 +114,7 @@ const struct param_spec *const missing_summary_params[] = {&missing_product, &mi
 bool missing_summary_get(struct req *req, struct err *err)
 {
     /* What a spreadsheet shows; the first of them are what somebody would upload. */
-    enum { LINES_MAX = 100000 };
+    enum { LINES_MAX = 20000 };
     missing_write_now(req);
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(req), &q_missing_summary, &rows, err, missing_filter(req, &missing_product),

@@ -22,6 +22,11 @@
 enum {
     /* Builds upload for hours one after the other; nobody waits for all of them. */
     PATIENCE_S = 600,
+    /*
+     * Each page looks at everything that is due: a million rows that all were took 8 s, on two busy
+     * cores.  So a page is what a day allows by default, and one transaction of some seconds.
+     */
+    PAGE = 10000,
     /* A fetch takes ten minutes at most; most are done in one, and there are three tries. */
     PENDING_S = 120,
     PENDING_PASSES_MAX = 3,
@@ -36,27 +41,41 @@ struct requeue {
     size_t taken, due; /* of the last page */
 };
 
+/* In parts that one statement takes. */
+static bool publish_taken(struct db *db, struct requeue *r, const struct db_rows *rows,
+                          struct err *err)
+{
+    struct ledger_entry *entries = arena_array(r->a, LEDGER_BATCH_MAX, sizeof *entries);
+    size_t n = 0;
+    bool ok = true;
+    for (int i = 0; ok && i < rows->count; i++) {
+        const char *id = db_col(rows, i, Q_LACKING_DUE_COL_CRASH_ID);
+        if (!id) /* none is due */
+            break;
+        entries[n++] = (struct ledger_entry){.crash_id = id, .queue = QUEUE_REPROCESSING};
+        r->taken++;
+        if (n == LEDGER_BATCH_MAX) {
+            ok = ledger_publish_all(db, entries, n, err);
+            n = 0;
+        }
+    }
+    return ok && ledger_publish_all(db, entries, n, err);
+}
+
 static bool take_page(struct db *db, void *arg, struct err *err)
 {
     struct requeue *r = arg;
-    struct ledger_entry *entries = arena_array(r->a, LEDGER_BATCH_MAX, sizeof *entries);
     DB_ROWS rows = {0};
     if (!DB_RUN(db, &q_lacking_due, &rows, err, db_int(r->a, r->days), db_int(r->a, r->max_per_day),
                 db_int(r->a, (r->max_per_day + 1) / 2), db_int(r->a, r->quiet_s),
-                db_int(r->a, PATIENCE_S), db_int(r->a, LEDGER_BATCH_MAX),
+                db_int(r->a, PATIENCE_S), db_int(r->a, PAGE),
                 db_text_array(r->a, r->fetched->debug_ids),
                 db_text_array(r->a, r->fetched->stored_s), db_int(r->a, PENDING_S),
                 db_int(r->a, PENDING_PASSES_MAX)))
         return false;
     r->taken = 0;
     r->due = (size_t)db_col_int(&rows, 0, Q_LACKING_DUE_COL_DUE, 0);
-    for (int i = 0; i < MIN(rows.count, (int)LEDGER_BATCH_MAX); i++) {
-        const char *id = db_col(&rows, i, Q_LACKING_DUE_COL_CRASH_ID);
-        if (id) /* NULL: none is due */
-            entries[r->taken++] =
-                (struct ledger_entry){.crash_id = id, .queue = QUEUE_REPROCESSING};
-    }
-    return ledger_publish_all(db, entries, r->taken, err);
+    return publish_taken(db, r, &rows, err);
 }
 
 bool ledger_requeue_lacking(struct db *db, int days, int64_t max_per_day, int quiet_s,
@@ -74,7 +93,7 @@ bool ledger_requeue_lacking(struct db *db, int days, int64_t max_per_day, int qu
         sum.queued += ok ? r.taken : 0;
         sum.waiting = r.due - r.taken;
         arena_reset(&a);
-    } while (ok && r.taken == LEDGER_BATCH_MAX);
+    } while (ok && r.taken == PAGE);
     arena_release(&a);
     *ret = sum;
     return ok || err_wrap(err, "queueing crashes whose symbols arrived");
