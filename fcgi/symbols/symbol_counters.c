@@ -5,7 +5,7 @@
 #include "fcgi/symbols/symbol_counters.h"
 
 /* clang-format off */
-#define SYMBOLICATE "symbolicate."
+#define SYMBOLICATE "symbolication.symbolicate."
 static const struct counter_row rows[SYMBOL_COUNTER_TOTAL] = {
     [COUNT_REQUESTS_V5] = {SYMBOLICATE "request", "version:v5", "c"},
     [COUNT_REQUESTS_V4] = {SYMBOLICATE "request", "version:v4", "c"},
@@ -23,11 +23,21 @@ static const struct counter_row rows[SYMBOL_COUNTER_TOTAL] = {
     [COUNT_REFUSED] = {SYMBOLICATE "request_refused", NULL, "c"},
     [COUNT_PARSE_MS] = {SYMBOLICATE "parse_sym_file.parse", NULL, "ms"},
     [COUNT_PARSE_ERROR] = {SYMBOLICATE "parse_sym_file.error", "reason:sym_malformed", "c"},
-    [COUNT_CACHE_HITS] = {"diskcache.get.count", "result:hit", "c"},
-    [COUNT_CACHE_MISSES] = {"diskcache.get.count", "result:miss", "c"},
-    [COUNT_CACHE_HIT_MS] = {"diskcache.get", "result:hit", "ms"},
-    [COUNT_CACHE_MISS_MS] = {"diskcache.get", "result:miss", "ms"},
+    [COUNT_CACHE_HITS] = {"symbolication.diskcache.get.count", "result:hit", "c"},
+    [COUNT_CACHE_MISSES] = {"symbolication.diskcache.get.count", "result:miss", "c"},
+    [COUNT_CACHE_HIT_MS] = {"symbolication.diskcache.get", "result:hit", "ms"},
+    [COUNT_CACHE_MISS_MS] = {"symbolication.diskcache.get", "result:miss", "ms"},
+    [COUNT_UPLOADS] = {"symbols.upload_uploads", "try:False", "c"},
+    [COUNT_UPLOADS_TRY] = {"symbols.upload_uploads", "try:True", "c"},
+    [COUNT_ARCHIVE_MS] = {"symbols.upload_archive", NULL, "ms"},
+    [COUNT_V2_MS] = {"symbols.upload_v2", NULL, "ms"},
+    [COUNT_EXTRACT_MS] = {"symbols.upload_dump_and_extract", NULL, "ms"},
+    [COUNT_FETCH_MS] = {"symbols.upload_download_by_url", NULL, "ms"},
+    [COUNT_SESSION_MS] = {"symbols.upload_session", NULL, "ms"},
+    [COUNT_FILES] = {"symbols.upload_file_upload_upload", NULL, "c"},
+    [COUNT_FILES_SKIPPED] = {"symbols.upload_file_upload_skip", NULL, "c"},
+    [COUNT_UPLOAD_BYTES] = {"symbols.upload_bytes", NULL, "h"},
 };
 /* clang-format on */
 
-const struct counter_table symbol_counters = {"symbolication.", rows, SYMBOL_COUNTER_TOTAL};
+const struct counter_table symbol_counters = {"", rows, SYMBOL_COUNTER_TOTAL};

@@ -25,6 +25,16 @@ enum symbol_counter {
     COUNT_CACHE_MISSES,
     COUNT_CACHE_HIT_MS,
     COUNT_CACHE_MISS_MS,
+    COUNT_UPLOADS,
+    COUNT_UPLOADS_TRY,
+    COUNT_ARCHIVE_MS, /* waiting for a place included */
+    COUNT_V2_MS,
+    COUNT_EXTRACT_MS, /* checking an archive */
+    COUNT_FETCH_MS,
+    COUNT_SESSION_MS, /* storing a file that came in pieces */
+    COUNT_FILES,
+    COUNT_FILES_SKIPPED,
+    COUNT_UPLOAD_BYTES, /* of archives and pieces, as they came */
     SYMBOL_COUNTER_TOTAL,
 };
 

@@ -14,8 +14,10 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symkey.h"
+#include "lib/web/counters.h"
 
 enum {
     MD5_BYTES = 16,
@@ -55,6 +57,12 @@ bool upload_take_place(struct req *req, const char *asker, struct err *err)
                               .busy_text = "Too many uploads at once. Try again in half a minute.",
                           },
                           err);
+}
+
+void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms)
+{
+    const struct symbol_server *s = req_app(req);
+    counter_add(s->counters, row, (uint64_t)(mono_ms() - start_ms), NULL);
 }
 
 /* By name and not by line: ':' sorts behind some characters of names. */

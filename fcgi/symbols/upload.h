@@ -1,6 +1,7 @@
 #ifndef SYMBOLS_UPLOAD_H
 #define SYMBOLS_UPLOAD_H
 
+#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/symfile/symstore.h"
 #include "lib/web/web.h"
@@ -28,6 +29,9 @@ struct upload_entry {
     uint64_t size;
 };
 const char *upload_content_hash(struct arena *a, struct upload_entry *entries, size_t n);
+
+/* Milliseconds since start_ms. */
+void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms);
 
 /* What is odd about a file that was stored all the same, or NULL. */
 const char *upload_oddity(const struct symstore_new *done);

@@ -16,10 +16,11 @@
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/symfile/symforbid.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/symfile/symstore.h"
-#include "lib/symfile/symforbid.h"
+#include "lib/web/counters.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -216,5 +217,7 @@ bool upload_v2_post(struct req *req, struct err *err)
     log_event(LOG_INFO, "symbols_announced", "files of symbols will come",
               LOG_S("request_id", req_id(req)), LOG_S("upload_id", u.id),
               LOG_I("files", (int64_t)u.session_count));
+    counter_add(s->counters, u.area == SYMSTORE_TRY ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
+    upload_count_ms(req, COUNT_V2_MS, req_started_ms(req));
     return answer(&u, err);
 }

@@ -21,6 +21,7 @@
 #include "lib/symfile/symreader.h"
 #include "lib/symfile/symstore.h"
 #include "lib/symfile/symzip.h"
+#include "lib/web/counters.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -191,9 +192,19 @@ static bool receive(struct upload *u, struct err *err)
     };
     struct symreader *r = NULL;
     struct symreader_list list = {0};
+    struct counters *counters = u->symbols->counters;
+    int64_t start_ms = mono_ms();
     bool ok = symreader_start(u->body->fd, u->symbols->temp_dir, &r, err) &&
-              symreader_zip(r, &limits, &list, err) && add_row(u, &list, err) &&
-              store_all(u, r, &list, err) && answer(u, err);
+              symreader_zip(r, &limits, &list, err);
+    upload_count_ms(u->req, COUNT_EXTRACT_MS, start_ms);
+    counter_add(counters, COUNT_UPLOAD_BYTES, u->body->size, NULL);
+    ok = ok && add_row(u, &list, err) && store_all(u, r, &list, err) && answer(u, err);
+    if (ok) {
+        bool is_try = u->area == SYMSTORE_TRY;
+        counter_add(counters, is_try ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
+        counter_add(counters, COUNT_FILES_SKIPPED, u->skipped.n, NULL);
+        counter_add(counters, COUNT_FILES, list.members.n - u->ignored.n - u->skipped.n, NULL);
+    }
     if (ok)
         log_event(LOG_INFO, "symbols_uploaded", "stored an archive of symbols",
                   LOG_S("request_id", req_id(u->req)), LOG_S("upload_id", u->id),
@@ -236,5 +247,6 @@ bool upload_post(struct req *req, struct err *err)
         ok = symbol_server_error(req, 500, err);
     json_decref(u.warnings);
     upload_body_release(&body);
+    upload_count_ms(req, COUNT_ARCHIVE_MS, req_started_ms(req));
     return ok;
 }

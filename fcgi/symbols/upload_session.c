@@ -15,6 +15,7 @@
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
@@ -22,6 +23,7 @@
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/web/content_range.h"
+#include "lib/web/counters.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -54,6 +56,10 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
 {
     const struct arrival *a = arg;
     const char *what = problem ? problem : done->is_derived ? NULL : upload_oddity(done);
+    const struct symbol_server *s = req_app(a->req);
+    if (done && !done->is_derived)
+        counter_add(s->counters, done->change == SYMSTORE_SAME ? COUNT_FILES_SKIPPED : COUNT_FILES,
+                    1, NULL);
     log_event(LOG_INFO, "symbols_received", "stored a file of symbols",
               LOG_S("request_id", req_id(a->req)), LOG_S("upload_id", a->session->upload_id),
               LOG_I("bytes", (int64_t)a->session->size));
@@ -75,8 +81,12 @@ static bool finish(struct req *req, struct symsession *session, struct err *err)
     const struct conf *conf = req_conf(req);
     bool checks = conf_bool(conf, CONF_CHECK_SYMBOL_CONTENT);
     struct str snippets = str_of(checks ? conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS) : "");
-    if (!symsession_finish(session, &add, snippets, md5, err))
+    int64_t start_ms = mono_ms();
+    bool ok = symsession_finish(session, &add, snippets, md5, err);
+    upload_count_ms(req, COUNT_SESSION_MS, start_ms);
+    if (!ok)
         return false;
+    counter_add(s->counters, COUNT_UPLOAD_BYTES, session->total, NULL);
     symkey_text(&session->key, key);
     struct arena *a = req_arena(req);
     json_auto_t *body = json_pack(

@@ -12,12 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fcgi/symbols/upload.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/http/http.h"
 #include "lib/symfile/symbytes.h"
@@ -207,7 +209,10 @@ bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body 
     if (!look(&head, err) || !symbytes_temp(temp_dir, &b->fd, err))
         return false;
     struct errand get = {.req = req, .first = head.first, .timeout_ms = FETCH_MS, .save_fd = b->fd};
-    if (!fetch(&get, b, err))
+    int64_t start_ms = mono_ms();
+    bool ok = fetch(&get, b, err);
+    upload_count_ms(req, COUNT_FETCH_MS, start_ms);
+    if (!ok)
         return false;
     b->has_file = true;
     log_event(LOG_INFO, "symbols_fetched", "fetched an archive of symbols by its address",

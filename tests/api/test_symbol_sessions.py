@@ -489,6 +489,24 @@ def test_the_official_client(datil, tmp_path):
     assert all(f["action"] == {"type": "skip"} for f in again.json["files"])
 
 
+def test_counters(datil):
+    def counted():
+        status, text = datil.local("/symbols/__metrics__")
+        assert status == 200, text
+        lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {k: float(v) for k, v in lines}
+    key, text = symbols("counted.so", 19)
+    before = counted()
+    path, data = session(datil, key, text)
+    assert put(datil, path, data).status == 200
+    kind, body = multipart({"try": "1"}, {"a.zip": zipped(key, text)})
+    assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": datil.uploader}).status == 201
+    more = {k: v - before[k] for k, v in counted().items()}
+    assert more['symbols_upload_uploads{try="False"}'] == more['symbols_upload_uploads{try="True"}'] == 1
+    assert more["symbols_upload_file_upload_upload"] == more["symbols_upload_file_upload_skip"] == 1
+    assert more["symbols_upload_bytes"] == len(data) + len(zipped(key, text))
+
+
 def test_kills(datil):
     """Every worker is killed between and inside of pieces; the file arrives, and once."""
     key, text = symbols("killed.so", 11, 60000)
