@@ -18,17 +18,37 @@ DELETE FROM crash_ledger WHERE crash_id = $1;
 -- $2 products text[]
 -- $3 received text[]
 -- $4 is_indexed boolean
+-- $5 counted jsonb: what they add to the statistics
 WITH doc AS (
     SELECT DISTINCT ON (crash_id) * FROM unnest($1::text[], $2::text[], $3::text[])
            AS d (crash_id, product, received)
+), ledger AS (
+    INSERT INTO crash_ledger (crash_id, product, state, received, processed_at, index_seq)
+    SELECT crash_id, product, 'processed', coalesce(nullif(received, '')::timestamptz, now()), now(),
+           CASE WHEN $4::boolean THEN nextval('crash_index_seq') END
+      FROM doc
+    ON CONFLICT (crash_id) DO UPDATE
+       SET product = excluded.product, state = 'processed', processed_at = excluded.processed_at,
+           index_seq = excluded.index_seq
+    RETURNING crash_id
+), counted AS (
+    INSERT INTO crash_counted AS c (crash_id, processed, product, channel, version, build, platform,
+                                    process_type, signature, estimate, is_startup, is_oom,
+                                    is_duplicate, installation)
+    SELECT n.crash_id, coalesce(n.processed, now()), n.product, n.channel, n.version, n.build,
+           n.platform, n.process_type, n.signature, n.estimate, n.is_startup, n.is_oom,
+           n.is_duplicate, decode(n.installation, 'hex')
+      FROM (SELECT DISTINCT ON (crash_id) *
+              FROM jsonb_populate_recordset(NULL::counted_crash, $5::jsonb)) AS n
+      JOIN ledger USING (crash_id)
+    ON CONFLICT (crash_id) DO UPDATE
+       SET (product, channel, version, build, platform, process_type, signature, estimate,
+            is_startup, is_oom, is_duplicate, installation) =
+           (excluded.product, excluded.channel, excluded.version, excluded.build,
+            excluded.platform, excluded.process_type, excluded.signature, excluded.estimate,
+            excluded.is_startup, excluded.is_oom, excluded.is_duplicate, excluded.installation)
 )
-INSERT INTO crash_ledger (crash_id, product, state, received, processed_at, index_seq)
-SELECT crash_id, product, 'processed', coalesce(nullif(received, '')::timestamptz, now()), now(),
-       CASE WHEN $4::boolean THEN nextval('crash_index_seq') END
-  FROM doc
-ON CONFLICT (crash_id) DO UPDATE
-   SET product = excluded.product, state = 'processed', processed_at = excluded.processed_at,
-       index_seq = excluded.index_seq;
+SELECT count(*) AS count FROM ledger;
 
 -- name: ledger_load_signatures
 -- The arrays run in parallel; an empty build is none.
@@ -87,8 +107,11 @@ SELECT count(*) AS total, count(*) FILTER (WHERE right(crash_id, 6) < $1::text) 
   FROM crash_ledger;
 
 -- name: ledger_forget_all
+-- Because of their age: what they added to the statistics stays.
 -- $1 crash_ids text[]
-WITH messages AS (
+WITH kept AS (
+    UPDATE crash_counted SET crash_id = NULL WHERE crash_id = ANY($1::text[])
+), messages AS (
     DELETE FROM crash_queue WHERE crash_id = ANY($1::text[])
 ), missing AS (
     DELETE FROM missing_processed_crash WHERE crash_id = ANY($1::text[])
@@ -148,3 +171,7 @@ RETURNING crash_id;
 
 -- name: index_late_count
 SELECT count(*) AS count FROM crash_ledger WHERE state = 'processed' AND index_seq IS NULL;
+
+-- name: counted_expire
+-- $1 days integer
+DELETE FROM crash_counted WHERE processed < now() - $1::integer * interval '1 day';

@@ -77,6 +77,7 @@ UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
 -- $11 version text
 -- $12 day text: of the report, or NULL: too old to be improved
 -- $13 pending text[]: those of $9 that a source was still sending
+-- $14 counted jsonb: what it adds to the statistics (lib/ledger/counted.h)
 WITH done AS (
     DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
 ), seen AS (
@@ -95,6 +96,21 @@ WITH done AS (
            index_seq = CASE WHEN $8::boolean THEN nextval('crash_index_seq') END
      WHERE crash_id = $3
     RETURNING crash_id::uuid AS crash_id
+), counted AS (
+    INSERT INTO crash_counted AS c (crash_id, processed, product, channel, version, build, platform,
+                                    process_type, signature, estimate, is_startup, is_oom,
+                                    is_duplicate, installation)
+    SELECT n.crash_id, coalesce(n.processed, now()), n.product, n.channel, n.version, n.build,
+           n.platform, n.process_type, n.signature, n.estimate, n.is_startup, n.is_oom,
+           n.is_duplicate, decode(n.installation, 'hex')
+      FROM jsonb_populate_recordset(NULL::counted_crash, $14::jsonb) AS n
+      JOIN ledger ON ledger.crash_id = n.crash_id::uuid
+    ON CONFLICT (crash_id) DO UPDATE
+       SET (product, channel, version, build, platform, process_type, signature, estimate,
+            is_startup, is_oom, is_duplicate, installation) =
+           (excluded.product, excluded.channel, excluded.version, excluded.build,
+            excluded.platform, excluded.process_type, excluded.signature, excluded.estimate,
+            excluded.is_startup, excluded.is_oom, excluded.is_duplicate, excluded.installation)
 ), has_now AS (
     DELETE FROM crash_lacks_symbols l USING ledger
      WHERE l.crash_id = ledger.crash_id AND l.debug_id <> ALL ($9::text[])

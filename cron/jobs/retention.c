@@ -38,7 +38,8 @@ enum {
     STALE_DAYS = 30,
     REGULAR_GAP_DAYS = 2,
     REGULAR_DAYS = 7,
-    LATER_DAYS_SHOWN = 20 /* lines of a log: who sends ids of his own may have sent any day */
+    STATISTICS_DAYS = 775, /* two years, and the months to compare them with */
+    LATER_DAYS_SHOWN = 20  /* lines of a log: who sends ids of his own may have sent any day */
 };
 #define DAY_US ((int64_t)86400 * 1000000)
 
@@ -202,5 +203,6 @@ bool job_retention(struct job_context *x, struct err *err)
         !index_expire(conf_text(x->conf, CONF_INDEX_DIR), x->fields, midnight_us, &partitions, err))
         return false;
     printf("%zu index partitions deleted\n", partitions);
-    return drop_rows(x, day + 2, err);
+    return drop_rows(x, day + 2, err) &&
+           DB_EXEC(x->db, &q_counted_expire, err, db_int(x->arena, STATISTICS_DAYS));
 }

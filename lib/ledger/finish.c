@@ -16,6 +16,7 @@
 #include "lib/crash/crash_id.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/ledger/counted.h"
 #include "lib/ledger/ledger.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
@@ -177,10 +178,12 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
     arena_init(&a, 1 << 20);
     struct crash_row f = crash_row_of(&a, processed);
     struct lacking l = lacking_of(&a, job, crash_id, processed, lacking_days);
+    char *counted = counted_json(&(const json_t *){processed}, &crash_id, 1);
     DB_ROWS rows = {0};
     bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
                      f.signature, f.build, f.date, is_indexed ? "true" : "false", l.debug_ids,
-                     l.walk_age_ms, f.version, l.day, l.pending);
+                     l.walk_age_ms, f.version, l.day, l.pending, counted);
+    free(counted);
     arena_release(&a);
     if (!ok)
         return err_wrap(err, "finishing crash %s", crash_id);
@@ -202,9 +205,11 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
 {
     struct strs id = column(a, n), product = column(a, n), received = column(a, n);
     struct strs signature = column(a, n), build = column(a, n), date = column(a, n);
+    const char **ids = arena_array(a, n, sizeof *ids);
     for (size_t i = 0; i < n; i++) {
+        ids[i] = jget_str(docs[i], "uuid");
         struct crash_row f = crash_row_of(a, docs[i]);
-        add_text(&id, jget_str(docs[i], "uuid"));
+        add_text(&id, ids[i]);
         add_text(&product, f.product);
         add_text(&received, f.date);
         if (!f.signature || !f.date)
@@ -213,8 +218,10 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
         add_text(&build, f.build);
         add_text(&date, f.date);
     }
-    return DB_EXEC(db, &q_ledger_load, err, db_text_array(a, id), db_text_array(a, product),
-                   db_text_array(a, received), are_indexed ? "true" : "false") &&
+    FREE_LATER char *counted = counted_json((const json_t *const *)docs, ids, n);
+    DB_ROWS rows = {0};
+    return DB_RUN(db, &q_ledger_load, &rows, err, db_text_array(a, id), db_text_array(a, product),
+                  db_text_array(a, received), are_indexed ? "true" : "false", counted) &&
            (signature.n == 0 ||
             DB_EXEC(db, &q_ledger_load_signatures, err, db_text_array(a, signature),
                     db_text_array(a, build), db_text_array(a, date)));

@@ -1,0 +1,110 @@
+/*
+ * What one processed crash adds to the statistics, from its document alone, so that processing it
+ * again gives the same.  A document may come from a file that somebody loads: a value that does not
+ * fit into its column counts as absent, and never stops the crash from being finished.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/err.h"
+#include "lib/base/hash.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/ledger/counted.h"
+
+/* As in the ledger: ours are shorter, and a key of a PostgreSQL index ends at 2704 bytes. */
+enum { COUNTED_TEXT_MAX = 100, COUNTED_SIGNATURE_MAX = 1000, INSTALLATION_HEX = 16 };
+
+static json_t *text_of(const json_t *doc, const char *key, size_t max)
+{
+    struct str s = jget_strn(doc, key);
+    if (s.n == 0 || s.n > max || memchr(s.p, '\0', s.n))
+        return json_string("");
+    return json_stringn(s.p, s.n);
+}
+
+static json_int_t build_of(const json_t *doc)
+{
+    int64_t number;
+    struct str build = jget_strn(doc, "build");
+    if (jget_int(doc, "build", &number))
+        return number > 0 ? number : 0;
+    if (build.n && str_to_i64(build, 0, INT64_MAX, "build", &number, ERR_IGNORED))
+        return number;
+    return 0;
+}
+
+/* How many crashes this one stands for: the collector kept throttle_rate of 1. */
+static double estimate_of(const json_t *doc)
+{
+    const json_t *rate =
+        json_object_get(json_object_get(doc, "collector_metadata"), "throttle_rate");
+    double value = json_is_number(rate) ? json_number_value(rate) : 1;
+    /* A collector that takes less than one in a million is a typing error. */
+    return isfinite(value) && value >= 1e-6 && value <= 1 ? 1 / value : 1;
+}
+
+static json_t *installation_of(const json_t *doc)
+{
+    int64_t at;
+    if (!jget_int(doc, "install_time", &at))
+        return json_null();
+    struct str client = jget_strn(doc, "glean_client_id");
+    char time[32], hex[SHA256_HEX + 1];
+    struct sha256 h;
+    uint8_t digest[SHA256_BYTES];
+    snprintf(time, sizeof time, "%" PRId64 " ", at);
+    sha256_init(&h);
+    sha256_add(&h, time, strlen(time));
+    sha256_add(&h, client.n ? client.p : "", client.n);
+    sha256_finish(&h, digest);
+    for (size_t i = 0; i < INSTALLATION_HEX / 2; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return json_stringn(hex, INSTALLATION_HEX);
+}
+
+static json_t *processed_of(const json_t *doc)
+{
+    int64_t us;
+    const char *date = jget_str(doc, "date_processed");
+    bool is_date =
+        date && strlen(date) < TIME_TEXT_MAX && time_parse(str_of(date), &us, ERR_IGNORED);
+    return is_date ? json_string(date) : json_null();
+}
+
+static bool is_true(const json_t *doc, const char *key)
+{
+    return json_is_true(json_object_get(doc, key));
+}
+
+char *counted_json(const json_t *const *docs, const char *const *crash_ids, size_t n)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const json_t *doc = docs[i];
+        int64_t bytes;
+        json_t *row = json_object();
+        json_object_set_new(row, "crash_id", json_string(crash_ids[i]));
+        json_object_set_new(row, "processed", processed_of(doc));
+        json_object_set_new(row, "product", text_of(doc, "product", COUNTED_TEXT_MAX));
+        json_object_set_new(row, "channel", text_of(doc, "release_channel", COUNTED_TEXT_MAX));
+        json_object_set_new(row, "version", text_of(doc, "version", COUNTED_TEXT_MAX));
+        json_object_set_new(row, "build", json_integer(build_of(doc)));
+        json_object_set_new(row, "platform", text_of(doc, "os_name", COUNTED_TEXT_MAX));
+        json_object_set_new(row, "process_type", text_of(doc, "process_type", COUNTED_TEXT_MAX));
+        json_object_set_new(row, "signature", text_of(doc, "signature", COUNTED_SIGNATURE_MAX));
+        json_object_set_new(row, "estimate", json_real(estimate_of(doc)));
+        json_object_set_new(row, "is_startup", json_boolean(is_true(doc, "startup_crash")));
+        json_object_set_new(row, "is_oom",
+                            json_boolean(jget_int(doc, "oom_allocation_size", &bytes)));
+        json_object_set_new(row, "is_duplicate", json_boolean(is_true(doc, "is_duplicate")));
+        json_object_set_new(row, "installation", installation_of(doc));
+        json_array_append_new(all, row);
+    }
+    size_t length;
+    char *text = jdump(all, &length);
+    json_decref(all);
+    return text;
+}
