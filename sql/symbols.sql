@@ -149,19 +149,65 @@ ON CONFLICT (area, key) DO UPDATE
        original_md5 = excluded.original_md5, content_type = excluded.content_type,
        content_encoding = excluded.content_encoding, last_modified = now();
 
--- name: symbol_file_by_ids
--- The latest file with this debug file and id, or this code file and id; what is tried out
--- stands behind every regular one.
+-- name: symbol_download
+-- Where a name leads: the file itself; its module under another name, by the debug id in keys (a
+-- library is known by its file name and by its SONAME); or its module by the ids of its header, the
+-- latest.  Regular symbols before those of experimental builds, none that lead to the name itself.
+-- $1 key text
+-- $2 debug_file text
+-- $3 id text
+-- $4 with_try boolean
+-- $5 is_of_module boolean: the name is that of a module's .sym file
+-- $6 may_be_code_id boolean
+SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file
+  FROM ((SELECT CASE o.area WHEN 'regular' THEN 0 ELSE 1 END AS rank, o.area, true AS is_file,
+                false AS is_code_id, '' AS debug_filename, '' AS debug_id, '' AS file
+           FROM symbol_object o
+          WHERE o.key = $1 AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean)))
+        UNION ALL
+        (SELECT CASE o.area WHEN 'regular' THEN 2 ELSE 3 END, o.area, false, false,
+                split_part(o.key, '/', 1), $3, split_part(o.key, '/', 3)
+           FROM symbol_object o
+          WHERE $5::boolean AND split_part(o.key, '/', 2) = $3
+            AND split_part(o.key, '/', 1) <> $2
+            AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean))
+            AND split_part(o.key, '/', 3)
+                = regexp_replace(split_part(o.key, '/', 1), '\.pdb$', '') || '.sym'
+          ORDER BY 1, o.key LIMIT 1)
+        UNION ALL
+        (SELECT CASE f.area WHEN 'regular' THEN 4 ELSE 5 END, f.area, false, true,
+                f.debug_filename, f.debug_id, ''
+           FROM symbol_file f
+          WHERE $6::boolean
+            AND ((f.debug_filename = $2 AND f.debug_id = $3) OR (f.code_file = $2 AND f.code_id = $3))
+            AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL
+            AND NOT (f.debug_filename = $2 AND f.debug_id = $3)
+            AND (f.area = 'regular' OR (f.area = 'try' AND $4::boolean))
+          ORDER BY 1, f.id DESC LIMIT 1)) w
+ ORDER BY w.rank LIMIT 1;
+
+-- name: symbol_by_ids
+-- The latest file with this debug file and id, or this code file and id; what is tried out stands
+-- behind every regular one.
 -- $1 file text
 -- $2 id text
--- $3 with_try boolean
-SELECT debug_filename, debug_id
-  FROM symbol_file
- WHERE ((debug_filename = $1 AND debug_id = $2) OR (code_file = $1 AND code_id = $2))
-   AND debug_filename IS NOT NULL AND debug_id IS NOT NULL
-   AND (area = 'regular' OR $3::boolean)
- ORDER BY (area = 'regular') DESC, id DESC
- LIMIT 1;
+SELECT f.area, f.debug_filename, f.debug_id, f.code_file, f.code_id, f.generator
+  FROM symbol_file f
+ WHERE ((f.debug_filename = $1 AND f.debug_id = $2) OR (f.code_file = $1 AND f.code_id = $2))
+   AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL AND f.area IN ('regular', 'try')
+ ORDER BY (f.area = 'regular') DESC, f.id DESC LIMIT 1;
+
+-- name: symbol_downloaded
+-- Files that were asked for; arrays of equal length.  To the hour: what is asked for all the time is
+-- not written all the time.
+-- $1 area text[]
+-- $2 key text[]
+UPDATE symbol_object o SET last_download = now()
+  FROM (SELECT x.area, x.key FROM symbol_object x
+          JOIN unnest($1::text[], $2::text[]) AS f (area, key) ON f.area = x.area AND f.key = x.key
+         WHERE x.last_download IS NULL OR x.last_download < now() - interval '1 hour'
+         ORDER BY x.area, x.key FOR UPDATE OF x) l
+ WHERE o.area = l.area AND o.key = l.key;
 
 -- name: symbol_file_codes
 -- Which module has which code file and id, oldest first, a page behind `after`.

@@ -1,15 +1,15 @@
 /*
  * Files for stack walkers and debuggers.
  *
- * Most requests are for what nobody has, so a miss is two stat calls, two look-ups by debug id and,
- * for short ids, one indexed query; a hit is a redirect, so that the bytes may come from nginx or
- * another server.  A name is looked for as it is before its ids are tried, and regular symbols
+ * Most requests are for what nobody has, so a miss is one statement with a few indexed look-ups and
+ * no look at the disk; a hit is a redirect, so that the bytes come from nginx or another server.
+ * Nothing is remembered between requests: what was uploaded is found by the next one, whichever
+ * worker has it.  A name is looked for as it is before its ids are tried, and regular symbols
  * before those of experimental builds: nothing that was uploaded can hide what is asked for.
  */
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "fcgi/symbols/download_times.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upstream.h"
 #include "lib/base/arena.h"
@@ -19,9 +19,7 @@
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/symfile/missing.h"
-#include "lib/symfile/symindex.h"
 #include "lib/symfile/symkey.h"
-#include "lib/symfile/symreader.h"
 #include "lib/symfile/symstore.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
@@ -58,7 +56,7 @@ static const char *const area_paths[] = {[SYMSTORE_REGULAR] = "v1",
  * Scripts of pages on other sites may read the answers: downloads need no log-in.  The headers are
  * those that Tecken allows.
  */
-static void add_cors(struct req *req)
+void download_add_cors(struct req *req)
 {
     for (size_t i = 0; i < ARRAY_LEN(cors); i++)
         resp_header(req, cors[i].name, str_of(cors[i].value));
@@ -110,19 +108,28 @@ static bool redirect_to(struct req *req, const char *where)
     return resp_header(req, "Location", str_of(where)) && resp_bytes(req, 200, NULL, STR(""));
 }
 
-/* A path of this server, or of SYMBOLS_PUBLIC_URL when the files are served elsewhere. */
-static bool redirect_to_file(struct req *req, enum symstore_area area, const struct symkey *k)
+/*
+ * A path of this host, which nginx serves from SYMBOLS_DIR, or of SYMBOLS_PUBLIC_URL when the files
+ * are elsewhere.  HEAD is a 200 and not a 302, as with Tecken: who only asks whether a file is
+ * there need not follow anything.  In the mode accel nginx sends the file in the place of a
+ * redirect, for clients that follow none; it can do that only with its own files.
+ */
+static bool send_file(struct req *req, enum symstore_area area, const struct symkey *k)
 {
-    const struct symbol_server *s = req_app(req);
+    struct symbol_server *s = req_app(req);
     struct arena *a = req_arena(req);
     char key[SYMKEY_MAX + 1];
     symkey_text(k, key);
+    download_times_note(s->times, area, key);
     struct str path = url_path_encode(a, str_of(key));
-    const char *where =
-        *s->public_url
-            ? arena_printf(a, "%s/%s/" STR_FMT, s->public_url, area_paths[area], STR_ARG(path))
-            : arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT, STR_ARG(req_mount(req)),
-                           area_paths[area], STR_ARG(path));
+    const char *here = arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT,
+                                    STR_ARG(req_mount(req)), area_paths[area], STR_ARG(path));
+    if (s->sends_files && req_method(req) != METHOD_HEAD)
+        return resp_header(req, "X-Accel-Redirect", str_of(here)) &&
+               resp_bytes(req, 200, NULL, STR(""));
+    const char *where = *s->public_url ? arena_printf(a, "%s/%s/" STR_FMT, s->public_url,
+                                                      area_paths[area], STR_ARG(path))
+                                       : here;
     return redirect_to(req, where);
 }
 
@@ -143,48 +150,51 @@ static bool redirect_to_name(struct req *req, const struct symkey *to)
                             STR_ARG(req_query(req)))));
 }
 
-/* A library that the dump knows by its file name and the store by its SONAME, or the reverse. */
-static bool has_other_name(struct req *req, const struct symkey *k, bool with_try,
-                           struct symkey *ret)
-{
-    const struct symbol_server *s = req_app(req);
-    return symkey_is_of_module(k) && (symindex_find(s->store.dir, false, k, ret) ||
-                                      (with_try && symindex_find(s->store.dir, true, k, ret)));
-}
-
 /*
- * Windows stack walkers that know only the code file and id ask for those; the file row
- * knows the debug file and id.
+ * What the table says about a name: the file itself, or the name of the same module under another
+ * one.  One statement with an indexed look-up for each way, so that a miss, which most requests
+ * are, costs one trip to the database.
  */
-static bool redirect_by_code_id(struct req *req, const struct symkey *k, bool with_try,
-                                bool *ret_found, struct err *err)
+enum found { FOUND_NOTHING, FOUND_FILE, FOUND_NAME };
+
+static bool ask_table(struct req *req, const struct symkey *k, bool with_try, enum found *ret,
+                      enum symstore_area *ret_area, struct symkey *ret_name, struct err *err)
 {
-    *ret_found = false;
-    if (!str_ends(str_of(k->file), STR(".sym")) || strlen(k->debug_id) >= DEBUG_ID_DIGITS)
-        return true;
     DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(req), &q_symbol_file_by_ids, &rows, err, k->debug_file, k->debug_id,
-                db_bool(with_try)))
-        return err_wrap(err, "looking up a code id");
-    struct symkey to;
-    if (rows.count == 0 ||
-        !symkey_make(str_of(db_col(&rows, 0, Q_SYMBOL_FILE_BY_IDS_COL_DEBUG_FILENAME)),
-                     str_of(db_col(&rows, 0, Q_SYMBOL_FILE_BY_IDS_COL_DEBUG_ID)), str_of(k->file),
-                     &to, ERR_IGNORED) ||
-        (strcmp(to.debug_file, k->debug_file) == 0 && strcmp(to.debug_id, k->debug_id) == 0))
-        return true; /* to itself would be an endless loop */
-    *ret_found = true;
-    return redirect_to_name(req, &to);
+    char key[SYMKEY_MAX + 1];
+    symkey_text(k, key);
+    bool may_be_code_id =
+        str_ends(str_of(k->file), STR(".sym")) && strlen(k->debug_id) < DEBUG_ID_DIGITS;
+    if (!DB_RUN(req_db(req), &q_symbol_download, &rows, err, key, k->debug_file, k->debug_id,
+                db_bool(with_try), db_bool(symkey_is_of_module(k)), db_bool(may_be_code_id)))
+        return err_wrap(err, "looking up symbols");
+    *ret = FOUND_NOTHING;
+    if (rows.count == 0)
+        return true;
+    bool is_try = strcmp(db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_AREA), "try") == 0;
+    *ret_area = is_try ? SYMSTORE_TRY : SYMSTORE_REGULAR;
+    if (db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_FILE))
+        *ret = FOUND_FILE;
+    /* A redirect to itself would be an endless loop; the statement leaves such rows out. */
+    else if (symkey_make(str_of(db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_FILENAME)),
+                         str_of(db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_ID)),
+                         str_of(db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_CODE_ID)
+                                    ? k->file
+                                    : db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_FILE)),
+                         ret_name, ERR_IGNORED))
+        *ret = FOUND_NAME;
+    return true;
 }
 
 /* clang-format off */
 static const struct param_spec
     try_too = {"try", PARAM_FLAG, .help = "present, with or without a value: symbols of experimental builds, too"},
     code_file = {"code_file", PARAM_TEXT, .help = "file name of the module, for the list of missing symbols"},
-    code_id = {"code_id", PARAM_TEXT, .help = "code id of the module, for the list of missing symbols"};
+    code_id = {"code_id", PARAM_TEXT, .help = "code id of the module, for the list of missing symbols"},
+    refresh = {"_refresh", PARAM_FLAG, .help = "for clients of servers that remember answers; this one asks its table each time"};
 /* clang-format on */
-const struct param_spec *const download_params[] = {&try_too, &code_file, &code_id, NULL};
-const struct param_spec *const download_try_params[] = {&code_file, &code_id, NULL};
+const struct param_spec *const download_params[] = {&try_too, &code_file, &code_id, &refresh, NULL};
+const struct param_spec *const download_try_params[] = {&code_file, &code_id, &refresh, NULL};
 
 /*
  * What other servers have.  503 and not 404 while it is being fetched: clients come again for the
@@ -198,9 +208,8 @@ static bool ask_upstream(struct req *req, const struct symkey *k)
     switch (upstream_find(s->upstream, k, req_text(req, &code_file), req_text(req, &code_id),
                           &stored, url)) {
     case UPSTREAM_STORED:
-        return strcmp(stored.debug_id, k->debug_id) == 0
-                   ? redirect_to_file(req, SYMSTORE_CACHE, &stored)
-                   : redirect_to_name(req, &stored);
+        return strcmp(stored.debug_id, k->debug_id) == 0 ? send_file(req, SYMSTORE_CACHE, &stored)
+                                                         : redirect_to_name(req, &stored);
     case UPSTREAM_ELSEWHERE:
         return redirect_to(req, url);
     case UPSTREAM_LATER:
@@ -223,33 +232,24 @@ static bool download(struct req *req, bool with_try, struct err *err)
     struct symkey k;
     if (!symkey_parse(req_path_rest(req), &k, ERR_IGNORED))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
-    add_cors(req);
+    download_add_cors(req);
     if (is_ignored(&k)) {
         add_debug_time(req, 0);
         return not_found(req, "Symbol Not Found (and ignored)");
     }
 
-    struct symstore_found found;
-    int64_t start_us = mono_us();
-    enum symstore_area area = SYMSTORE_REGULAR;
-    bool ok = symstore_find(&s->store, area, &k, &found, err);
-    if (!ok && err->code == ERR_NOT_FOUND && with_try) {
-        area = SYMSTORE_TRY;
-        ok = symstore_find(&s->store, area, &k, &found, err);
-    }
-    add_debug_time(req, MAX(mono_us() - start_us, (int64_t)1));
-    if (ok)
-        return redirect_to_file(req, area, &k);
-    if (err->code != ERR_NOT_FOUND)
-        return false;
-
     struct symkey other;
-    if (has_other_name(req, &k, with_try, &other))
-        return redirect_to_name(req, &other);
-    bool is_redirected;
-    if (!redirect_by_code_id(req, &k, with_try, &is_redirected, err))
+    enum found found = FOUND_NOTHING;
+    enum symstore_area area = SYMSTORE_REGULAR;
+    int64_t start_us = mono_us();
+    if (!ask_table(req, &k, with_try, &found, &area, &other, err))
         return false;
-    if (is_redirected || ask_upstream(req, &k))
+    add_debug_time(req, MAX(mono_us() - start_us, (int64_t)1));
+    if (found == FOUND_FILE)
+        return send_file(req, area, &k);
+    if (found == FOUND_NAME)
+        return redirect_to_name(req, &other);
+    if (ask_upstream(req, &k))
         return true;
     if (req_method(req) == METHOD_GET)
         missing_record(s->missing, &k,
@@ -268,91 +268,12 @@ bool download_try_get(struct req *req, struct err *err)
     return download(req, true, err);
 }
 
-/* A client that names gzip is taken at its word: quality values are not read. */
-static bool takes_gzip(struct req *req)
-{
-    return str_find(req_header(req, "Accept-Encoding"), STR("gzip"), 0) != SIZE_MAX;
-}
-
-/*
- * HTTP dates are the one place where days have names.  The tag is time and size of the stored file;
- * no-transform, because a proxy that unpacks or packs would change what the tag stands for.
- */
-static void add_validators(struct req *req, const struct symstore_found *f)
-{
-    static const char days[] = "MonTueWedThuFriSatSun";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct arena *a = req_arena(req);
-    int64_t us = f->modified_s * 1000000;
-    struct civil c = civil_of_us(us);
-    const char *date =
-        arena_printf(a, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * weekday_of_us(us),
-                     c.day, months + 3 * (c.month - 1), c.year, c.hour, c.minute, c.second);
-    resp_header(req, "Last-Modified", str_of(date));
-    resp_header(req, "ETag",
-                str_of(arena_printf(a, "\"%llx-%llx\"", (unsigned long long)f->modified_s,
-                                    (unsigned long long)f->stored_size)));
-    resp_header(req, "Cache-Control", STR("no-transform"));
-    resp_header(req, "Vary", STR("Accept-Encoding"));
-}
-
-/* v1/<key>, try/v1/<key> or cache/v1/<key>: the part of a path behind /symbols-files/. */
-static bool stored_key(struct str rest, enum symstore_area *ret_area, struct symkey *ret)
-{
-    for (enum symstore_area a = 0; a < SYMSTORE_AREA_COUNT; a++) {
-        struct str area = str_of(area_paths[a]);
-        if (str_starts(rest, area) && str_starts(str_sub(rest, area.n, 1), STR("/"))) {
-            *ret_area = a;
-            return symkey_parse(str_sub(rest, area.n + 1, SIZE_MAX), ret, ERR_IGNORED);
-        }
-    }
-    return false;
-}
-
 /* What can be fetched cannot be posted to; everything else is unknown. */
 bool other_method(struct req *req, struct err *err)
 {
     struct symkey k;
-    enum symstore_area area;
-    bool is_file = str_starts(req_path(req), STR("/symbols-files/"))
-                       ? stored_key(req_path_rest(req), &area, &k)
-                       : symkey_parse(req_path_rest(req), &k, ERR_IGNORED);
-    if (!is_file)
+    if (!symkey_parse(req_path_rest(req), &k, ERR_IGNORED))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
     return symbol_server_error(req, 405, &(struct err){.code = ERR_INVALID}) &&
            resp_header(req, "Allow", STR("GET, HEAD"));
-}
-
-/*
- * A file is stored as it was uploaded, mostly compressed.  Who takes gzip gets those bytes; for
- * others it is unpacked by the sandboxed reader into a temporary file, since its bytes are a
- * stranger's.
- */
-bool stored_file_get(struct req *req, struct err *err)
-{
-    const struct symbol_server *s = req_app(req);
-    enum symstore_area area;
-    struct symkey k;
-    struct symstore_found f;
-    if (!stored_key(req_path_rest(req), &area, &k))
-        return err_set(err, ERR_NOT_FOUND, "Not Found");
-    if (!symstore_find(&s->store, area, &k, &f, err))
-        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "Not Found") : false;
-
-    add_cors(req);
-    add_validators(req, &f);
-    const char *type =
-        symkey_is_text(&k) ? "text/plain; charset=utf-8" : "application/octet-stream";
-    FD_AUTO fd = -1;
-    if (f.is_compressed && !takes_gzip(req)) {
-        if (!symreader_inflate(f.path, s->temp_dir, &fd, err))
-            return false;
-    } else {
-        fd = open(f.path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            return err_set(err, ERR_NOT_FOUND, "Not Found");
-        if (f.is_compressed)
-            resp_header(req, "Content-Encoding", STR("gzip"));
-    }
-    return resp_file(req, 200, type, TAKE_FD(fd), err);
 }

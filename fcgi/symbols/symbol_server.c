@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "fcgi/symbols/download_times.h"
 #include "fcgi/symbols/symbolicate.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
@@ -55,9 +56,11 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
         log_event(LOG_WARN, "symbol_index_failed", "no index by debug id", LOG_E(&why));
     if (!symrows_ensure_codes(web_db(web), &s->store, &why))
         log_event(LOG_WARN, "symbol_index_failed", "no index by code id", LOG_E(&why));
+    s->sends_files = strcmp(conf_text(conf, CONF_SYMBOLS_DOWNLOAD_MODE), "accel") == 0;
     s->missing = missing_new();
     s->counters = web_arg(web);
     counters_open_statsd(conf);
+    s->times = download_times_new();
     *ret_app = s;
     return true;
 }
@@ -74,6 +77,8 @@ void symbol_server_stop(void *app)
     upstream_free(s->upstream);
     symbolizer_free(s->symbolizer);
     symfind_free(s->find);
+    download_times_flush(s->times, web_db(s->web), true);
+    download_times_free(s->times);
     free(s);
 }
 
@@ -81,7 +86,9 @@ int symbol_server_tick(void *app)
 {
     struct symbol_server *s = app;
     missing_flush(s->missing, web_db(s->web), false);
-    return missing_due_ms(s->missing);
+    download_times_flush(s->times, web_db(s->web), false);
+    int missing_ms = missing_due_ms(s->missing), times_ms = download_times_due_ms(s->times);
+    return missing_ms < 0 || (times_ms >= 0 && times_ms < missing_ms) ? times_ms : missing_ms;
 }
 
 bool symbol_server_open_symbolizer(struct symbol_server *s, struct err *err)
@@ -187,4 +194,11 @@ bool symbol_counters_get(struct req *req, struct err *err)
     counters_print(s->counters, &text);
     return resp_bytes(req, 200, "text/plain; version=0.0.4",
                       str_copy(req_arena(req), sb_view(&text)));
+}
+
+/* GET /__broken__: only through the operators' door (ROUTE_LOCAL). */
+bool symbols_broken_get(struct req *req, struct err *err)
+{
+    (void)req;
+    return err_set(err, ERR_INTERNAL, "this page is broken on purpose");
 }

@@ -25,6 +25,8 @@ struct symbol_server {
     struct symfind *find;          /* owned, with the next: from the first symbolication on */
     struct symbolizer *symbolizer; /* mapped symbols, kept between requests */
     struct counters *counters;     /* shared by all workers */
+    bool sends_files;              /* SYMBOLS_DOWNLOAD_MODE is accel */
+    struct download_times *times;  /* owned */
 };
 
 extern const struct route symbol_server_routes[];
@@ -40,13 +42,16 @@ bool symbol_server_error(struct req *req, int status, const struct err *err);
 bool symbol_server_json_error(struct req *req, int status,
                               const struct err *err); /* for everybody */
 
+/* What lets pages of other sites read answers about symbols (download.c). */
+void download_add_cors(struct req *req);
+
 web_handler upload_post;
 web_handler upload_v2_post;
 web_handler upload_session_put;
 web_handler upload_auth_info_post;
 web_handler download_get;
 web_handler download_try_get;
-web_handler stored_file_get;
+web_handler syminfo_get;
 web_handler buildid_get;
 web_handler other_method;
 web_handler missing_csv_get;
@@ -57,9 +62,10 @@ web_handler symbolicate_v4_post;
 web_handler symbolicate_options;
 web_handler symbolicate_unknown;
 web_handler lbheartbeat_get;
+web_handler symbols_broken_get;
 
 /* What they read (param_spec.h). */
-extern const struct param_spec *const missing_csv_params[], *const download_params[],
-                                                                *const download_try_params[];
+extern const struct param_spec *const syminfo_params[],
+    *const missing_csv_params[], *const download_params[], *const download_try_params[];
 
 #endif

@@ -10,6 +10,7 @@
 #     var/{store,spool,…}  0750 datil:datil
 #     var/pg/              0700 postgres
 #     var/log/             0751 root            each file 0640
+#     var/symbols/         2750 datil:www-data  stored symbols, which nginx sends itself
 #     var/nginx/           2750 root:www-data   configuration; folders for bodies inside are www-data's
 #     run/                 0755 root
 #     run/pg/              2750 postgres:datil  the socket of PostgreSQL
@@ -109,6 +110,16 @@ clean_open_run() {
     rm -rf -- "$run"/*.sock "$run"/nginx.pid "$run"/datilctl.* "$run"/.s.PGSQL.* "$run"/{pg,web,nginx,marks}
 }
 
+# nginx sends stored symbols itself: the folder and what is made in it belong to its group.
+share_symbols() { # share_symbols GROUP
+    local dir=$var/symbols
+    if [ $is_root -eq 1 ] && [ -n "$(find "$dir/" -maxdepth 1 ! -group "$1" -print -quit)" ]; then
+        chgrp -R -h "$1" "$dir"
+        find "$dir/" -type d -exec chmod g+s {} +
+    fi
+    own_dir 2750 "$app_user" "$1" "$dir"
+}
+
 prepare_directories() {
     local dir app_group www_group
     app_group=$(id -gn "$app_user") www_group=$(id -gn "$www_user")
@@ -136,6 +147,7 @@ prepare_directories() {
         take_over "$var/$dir" "$app_group"
         own_dir 0750 "$app_user" "$app_group" "$var/$dir"
     done
+    share_symbols "$www_group"
     if [ $is_root -eq 1 ]; then # locks and the like beside the folders
         find "$var/" -maxdepth 1 -type f ! -user "$app_user" -exec chown -h "$app_user:$app_group" {} +
     fi
