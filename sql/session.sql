@@ -3,7 +3,7 @@
 -- name: session_find
 -- The user of a session that is still good.  is_stale: last_seen should be brought up to date.
 -- $1 id_hash text
-SELECT u.id, u.email, u.is_superuser,
+SELECT u.id, u.email, u.is_superuser, u.is_staff,
        s.last_seen < now() - interval '1 minute' AS is_stale,
        array_to_string(ARRAY(SELECT e.permission FROM app_user_effective e
                               WHERE e.user_id = u.id), ',') AS permissions

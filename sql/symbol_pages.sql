@@ -232,3 +232,85 @@ UPDATE api_token
    SET expires_at = least(expires_at + make_interval(days => $3::integer),
                           greatest(expires_at, now() + interval '100 years'))
  WHERE id = $1::bigint AND user_id = $2::bigint;
+
+-- name: symbol_users
+-- Accounts as superusers see them; groups are names.
+SELECT u.id, u.email, u.is_active, u.is_superuser, u.is_staff,
+       to_char(u.date_joined AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS joined,
+       coalesce(to_char(u.last_login AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'never') AS last_login,
+       (SELECT count(*) FROM symbol_upload s WHERE s.user_id = u.id) AS uploads,
+       (SELECT count(*) FROM api_token t WHERE t.user_id = u.id) AS tokens,
+       coalesce((SELECT to_char(max(s.created_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
+                   FROM symbol_upload s WHERE s.user_id = u.id), '') AS last_upload,
+       coalesce((SELECT string_agg(g.name, ', ' ORDER BY g.name)
+                   FROM app_user_group ug JOIN app_group g ON g.id = ug.group_id
+                  WHERE ug.user_id = u.id), '') AS groups
+  FROM app_user u ORDER BY lower(u.email) LIMIT 2000;
+
+-- name: symbol_user_get
+-- $1 id bigint
+SELECT id, email, is_active, is_superuser FROM app_user WHERE id = $1::bigint;
+
+-- name: symbol_user_groups
+-- Every group, and whether the account is in it.
+-- $1 user_id bigint
+SELECT g.id, g.name,
+       EXISTS (SELECT 1 FROM app_user_group ug
+                WHERE ug.group_id = g.id AND ug.user_id = $1::bigint) AS is_member
+  FROM app_group g ORDER BY g.name;
+
+-- name: symbol_user_set
+-- Groups that are not named are left; an account that is switched off has no session any more.
+-- $1 id bigint
+-- $2 is_active boolean
+-- $3 is_superuser boolean
+-- $4 groups bigint[]
+WITH changed AS (
+    UPDATE app_user SET is_active = $2::boolean, is_superuser = $3::boolean
+     WHERE id = $1::bigint RETURNING id
+), ended AS (
+    DELETE FROM web_session WHERE NOT $2::boolean AND user_id IN (SELECT id FROM changed)
+), left_groups AS (
+    DELETE FROM app_user_group
+     WHERE user_id IN (SELECT id FROM changed) AND group_id <> ALL($4::bigint[])
+), joined_groups AS (
+    INSERT INTO app_user_group (user_id, group_id)
+    SELECT c.id, g.id FROM changed c, app_group g WHERE g.id = ANY($4::bigint[])
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM changed;
+
+-- name: symbol_audit
+-- What was changed of accounts and tokens, newest first.
+-- $1 limit bigint
+-- $2 offset bigint
+SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, user_name, object, object_id,
+       action, message
+  FROM audit_log WHERE object IN ('user', 'group', 'token')
+ ORDER BY audit_log.at DESC, id DESC LIMIT $1::bigint OFFSET $2::bigint;
+
+-- name: symbol_area_sizes
+-- What the store holds: files and bytes by area.
+SELECT area, count(*) AS files, coalesce(sum(stored_size), 0)::bigint AS bytes
+  FROM symbol_object GROUP BY area ORDER BY area;
+
+-- name: symbol_count_uploads
+SELECT count(*) AS n FROM symbol_upload;
+
+-- name: symbol_count_files
+SELECT count(*) AS n FROM symbol_file;
+
+-- name: symbol_count_objects
+SELECT count(*) AS n FROM symbol_object;
+
+-- name: symbol_count_missing
+SELECT count(*) AS n FROM missing_symbol;
+
+-- name: symbol_count_tokens
+SELECT count(*) AS n FROM api_token;
+
+-- name: symbol_count_users
+SELECT count(*) AS n FROM app_user;
+
+-- name: symbol_migrations
+SELECT name FROM schema_migration ORDER BY name;

@@ -52,6 +52,7 @@ bool form_errors_send(struct req *r, const struct form_errors *e, struct err *er
 void form_errors_show(struct req *r, const struct form_errors *e, struct tpl_values *v)
 {
     struct tpl_rows *rows = tpl_list(v, LIST_ERRORS);
+    tpl_bool(v, "has_errors", form_errors_any(e));
     const char *field;
     json_t *texts;
     json_object_foreach (e->fields, field, texts) {

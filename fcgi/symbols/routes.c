@@ -15,7 +15,8 @@
  */
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
-enum { ASKER = ROUTE_API | ROUTE_LOGIN }; /* a session or a token */
+enum { ASKER = ROUTE_API | ROUTE_LOGIN };   /* a session or a token */
+enum { READER = ROUTE_PAGE | ROUTE_LOGIN }; /* a session */
 /* Nobody is asked who he is: a token that has expired must not end a profile. */
 enum {
     SYMBOLICATE = ROUTE_RAW_BODY | ROUTE_NO_CSRF | ROUTE_NO_SESSION,
@@ -26,6 +27,31 @@ enum {
 const struct route symbol_server_routes[] = {
     {METHOD_GET, "/", ROUTE_PAGE, NULL, page_home_get, NULL,
      "what this is; who is logged in: uploads of the last days"},
+    {METHOD_GET, "/uploads", READER, NULL, page_uploads_get, uploads_params,
+     "uploads of the last 30 days, with filters"},
+    {METHOD_GET, "/uploads/upload/", READER | ROUTE_PREFIX, NULL, page_upload_get,
+     page_upload_params, "<id>: one upload with its files"},
+    {METHOD_GET, "/uploads/files", READER, NULL, page_files_get, files_params,
+     "stored files, with filters"},
+    {METHOD_GET, "/uploads/files/file/", READER | ROUTE_PREFIX, NULL, page_file_get, NULL,
+     "<id>: one stored file"},
+    {METHOD_GET, "/tokens", READER, NULL, page_tokens_get, page_tokens_params,
+     "one's own API tokens"},
+    {METHOD_POST, "/tokens", READER, NULL, page_tokens_post, page_tokens_post_params,
+     "a new token; its key is shown once"},
+    {METHOD_POST, "/tokens/extend", READER, NULL, page_token_extend_post, page_token_extend_params,
+     "a token lives longer"},
+    {METHOD_POST, "/tokens/delete", READER, NULL, page_token_delete_post, page_token_delete_params,
+     "a token ends"},
+    {METHOD_GET, "/users", READER, NULL, page_users_get, NULL, "accounts, for superusers"},
+    {METHOD_GET, "/users/", READER | ROUTE_PREFIX, NULL, page_user_get, NULL, "<id>: one account"},
+    {METHOD_POST, "/users/", READER | ROUTE_PREFIX, NULL, page_user_post, page_user_post_params,
+     "<id>: changes an account"},
+    {METHOD_GET, "/users/audit", READER, NULL, page_audit_get, page_audit_params,
+     "what was changed of accounts and tokens, for superusers"},
+    {METHOD_GET, "/help", ROUTE_PAGE, NULL, page_help_get, NULL, "how to use this server"},
+    {METHOD_GET, "/status", READER, NULL, page_status_get, NULL,
+     "store, tables and settings, for staff"},
     {METHOD_GET, "/login/", ROUTE_PAGE, NULL, login_get, login_get_params, "log-in form"},
     {METHOD_POST, "/login/", ROUTE_PAGE | ROUTE_OWN_REFUSAL, NULL, login_post, login_post_params,
      "log-in"},

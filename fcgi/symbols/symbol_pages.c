@@ -54,6 +54,8 @@ struct tpl_values *symbol_page_new(struct req *r, const char *title, enum symbol
                             entries[i].nav == nav);
     struct tpl_rows *foot = tpl_list(v, LIST_FOOT_LINKS);
     site_add_link(foot, STR("Help"), site_path(r, "/help"));
+    if (req_user(r)->is_staff || req_user(r)->is_superuser)
+        site_add_link(tpl_list(v, LIST_ACCOUNT_LINKS), STR("Site status"), site_path(r, "/status"));
     /* Below a prefix there is a host around us, with the crashes. */
     if (req_mount(r).n)
         site_add_link(foot, STR("Crash Stats"), STR("/"));

@@ -48,21 +48,25 @@ static bool redirect_to(struct req *r, int status, const char *where)
 
 /*
  * "/about" is meant to be "/about/" when just that exists, also where a prefix such as "/api/"
- * would take everything below it; true: answered.
+ * would take everything below it; and the other way round, for programs whose pages have no slash
+ * behind.  True: answered.
  */
-static bool add_slash(struct req *r, const struct route *found)
+static bool mend_slash(struct req *r, const struct route *found)
 {
     const struct web_program *p = r->web->program;
-    if (str_ends(r->path, STR("/")) || (found && !(found->flags & ROUTE_PREFIX)))
+    if (found && !(found->flags & ROUTE_PREFIX))
         return false;
-    struct str with = str_of(arena_printf(&r->arena, STR_FMT "/", STR_ARG(r->path)));
-    const struct route *meant = route_find(p->routes, p->route_count, with, METHOD_GET).any;
-    if (!meant || (found && meant->flags & ROUTE_PREFIX))
+    struct str path = r->path;
+    bool has_slash = str_ends(path, STR("/"));
+    struct str meant_path = has_slash ? str_sub(path, 0, path.n - 1)
+                                      : str_of(arena_printf(&r->arena, STR_FMT "/", STR_ARG(path)));
+    const struct route *meant = route_find(p->routes, p->route_count, meant_path, METHOD_GET).any;
+    if (!meant || ((found || has_slash) && meant->flags & ROUTE_PREFIX))
         return false;
-    struct str path = url_path_encode(&r->arena, with);
+    struct str encoded = url_path_encode(&r->arena, meant_path);
     return redirect_to(r, r->method == METHOD_GET || r->method == METHOD_HEAD ? 301 : 308,
                        arena_printf(&r->arena, STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(r->mount),
-                                    STR_ARG(path), r->query.n ? "?" : "", STR_ARG(r->query)));
+                                    STR_ARG(encoded), r->query.n ? "?" : "", STR_ARG(r->query)));
 }
 
 /*
@@ -287,7 +291,7 @@ static bool pass_checks(struct req *r, struct route_match *m, struct err *err)
         refuse_token(r, err);
         return false;
     }
-    if (!is_hidden && add_slash(r, m->any))
+    if (!is_hidden && mend_slash(r, m->any))
         return false;
     if (!m->any) {
         resp_error(r, 404, &(struct err){.code = ERR_NOT_FOUND, .msg = "Page not found"});

@@ -128,6 +128,7 @@ bool session_load(struct req *r, struct err *err)
              db_col(&rows, 0, Q_SESSION_FIND_COL_EMAIL),
              db_col(&rows, 0, Q_SESSION_FIND_COL_PERMISSIONS));
     r->user.is_superuser = db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_SUPERUSER);
+    r->user.is_staff = db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_STAFF);
     memcpy(r->session_secret, secret.p, SESSION_SECRET_HEX);
     return !db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_STALE) || touch(r, hash, err);
 }

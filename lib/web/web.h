@@ -193,7 +193,8 @@ struct web_user {
     int64_t id;
     int64_t token_id; /* with by_token */
     const char *email;
-    bool is_superuser; /* never by token */
+    bool is_superuser; /* never by token, nor the next */
+    bool is_staff;
 };
 const struct web_user *req_user(struct req *r);
 bool req_may(struct req *r, const char *permission); /* "view_pii"; token: only its own set */

@@ -1,13 +1,15 @@
 """The pages of the symbol server: at the root of a host of its own and below /symbols, log-in, roles."""
+import io
 import re
 import sys
 import urllib.parse
+import zipfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import Installation  # noqa: E402
+from harness import Installation, multipart  # noqa: E402
 
 PASSWORD = "a long password"
 HOST = {"Host": "symbols.example.org"}
@@ -78,3 +80,142 @@ def test_static_files_of_the_host(datil):
     page = datil.get("/", headers=HOST)
     for path in set(re.findall(r'(?:href|src)="(/static/[^"#]+)', page.text)):
         assert datil.get(path, headers=HOST).status == 200, path
+
+
+ID = "0123456789ABCDEF0123456789ABCDEF0"
+
+
+@pytest.fixture(scope="module")
+def uploads(datil):
+    """Ids of two uploads, and the number of a file of the first."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(f"a&b.pdb/{ID}/a&b.sym", f"MODULE windows x86_64 {ID} a&b.pdb\nINFO CODE_ID 5AAA1000 a&b.dll\n")
+        z.writestr("some-symbols.txt", "list")
+    made = []
+    for name in ("uploader", "other"):
+        token = datil.token(f"{name}@example.org", "upload_symbols")
+        kind, body = multipart({}, {"symbols.zip": out.getvalue()})
+        answer = datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token, **HOST})
+        assert answer.status == 201, answer
+        made.append(answer.json["upload"]["id"])
+    return made[0], made[1], datil.sql("SELECT id FROM symbol_file WHERE upload_id = %s", made[0])[0][0]
+
+
+PAGES = ["/uploads", "/uploads/upload/{0}", "/uploads/files", "/uploads/files/file/{2}", "/tokens", "/users", "/users/1",
+         "/users/audit", "/status", "/help", "/"]
+
+
+@pytest.mark.parametrize("who,statuses", [
+    (None, [302] * 9 + [200, 200]),
+    ("uploader", [200, 200, 403, 200, 200, 403, 403, 403, 403, 200, 200]),
+    ("other", [200, 403, 403, 403, 200, 403, 403, 403, 403, 200, 200]),
+    ("auditor", [200, 200, 200, 200, 200, 403, 403, 403, 403, 200, 200]),
+    ("reader", [403, 403, 403, 403, 403, 403, 403, 403, 403, 200, 200]),
+    ("root", [200] * 11),
+])
+def test_roles(datil, uploads, who, statuses):
+    for prefix, host in WHERE:
+        headers = log_in(datil, f"{who}@example.org", host, prefix) if who else host
+        for page, status in zip(PAGES, statuses):
+            path = prefix + page.format(*uploads)
+            answer = datil.get(path, headers=headers)
+            assert answer.status == status, (who, path, answer)
+            assert answer.headers["content-type"].startswith("text/html") or status == 302
+            if status == 302:
+                assert answer.headers["location"].startswith(f"{prefix}/login/?next=" + prefix.replace("/", "%2F"))
+            else:  # every link of ours stays below the prefix
+                links = re.findall(r'href="(/[^"]*)"', answer.text)
+                assert all(x.startswith((prefix + "/", "/static/")) or x == "/" for x in links), links
+            if who == "other":
+                assert "uploader@example.org" not in answer.text
+
+
+def test_what_pages_of_uploads_show(datil, uploads):
+    auditor = {**log_in(datil, "auditor@example.org", HOST)}
+    page = datil.get("/uploads", headers=auditor).text
+    assert "uploader@example.org" in page and "other@example.org" in page
+    assert "1 file, 1 ignored" in page and "0 files, 1 skipped, 1 ignored" in page
+    page = datil.get("/uploads?user=other@", headers=auditor).text
+    assert "other@example.org" in page and "uploader@example.org" not in page and "1 upload found." in page
+    bad = datil.get("/uploads?size=%3Cscript%3E", headers=auditor)
+    assert bad.status == 400 and "&#39;&lt;script&gt;&#39; is not a valid size" in bad.text and "Reset Filters" in bad.text
+    assert "No uploads." in datil.get("/uploads?size=>1gb", headers=auditor).text
+    page = datil.get(f"/uploads/upload/{uploads[1]}", headers=auditor).text
+    assert f"a&amp;b.pdb/{ID}/a&amp;b.sym" in page and "not uploaded because existing file has the same size" in page
+    assert "deliberately not uploaded" in page
+    page = datil.get("/uploads/files?key=B.PDB", headers=auditor).text
+    assert "1 file found." in page and f'/uploads/files/file/{uploads[2]}"' in page
+    page = datil.get(f"/uploads/files/file/{uploads[2]}", headers=auditor).text
+    assert "Yep, it exists" in page and "a&amp;b.dll" in page and "5AAA1000" in page
+    assert f"http://symbols.example.org/a&amp;b.pdb/{ID}/a&amp;b.sym" in page
+    missing = datil.get("/uploads/upload/99999", headers=auditor)
+    assert missing.status == 404 and "text/html" in missing.headers["content-type"]
+
+
+def test_an_upload_on_its_way_comes_again(datil):
+    user = datil.sql("SELECT id FROM app_user WHERE email = 'uploader@example.org'")[0][0]
+    new, old = (datil.sql("INSERT INTO symbol_upload (user_id, filename, size, created_at) VALUES (%s, 'x.zip', 1, now() - %s "
+                          "* interval '1 second') RETURNING id", user, age)[0][0] for age in (0, 300))
+    session = log_in(datil, "uploader@example.org", HOST)
+    answer = datil.get(f"/uploads/upload/{new}", headers=session)
+    assert answer.headers["refresh"] == "4; url=?wait=6" and "Incomplete!" in answer.text
+    assert datil.get(f"/uploads/upload/{new}?wait=6", headers=session).headers["refresh"] == "6; url=?wait=9"
+    assert datil.get(f"/uploads/upload/{new}?wait=1000", headers=session).headers["refresh"] == "4; url=?wait=6"
+    assert datil.get(f"/uploads/upload/{old}", headers=session).headers["refresh"] is None
+
+
+def test_tokens(datil):
+    session = log_in(datil, "uploader@example.org", HOST)
+    page = datil.get("/tokens", headers=session)
+    fields = {"csrf_token": csrf(page), "expires": "365", "notes": "<b>nightly</b>"}
+    for wrong, text in (([], "This field is required."), (["upload.upload_symbols", "upload.upload_try_symbols"],
+                                                          "Invalid combination of permissions")):
+        answer = form(datil, "/tokens", {**fields, "permissions": wrong}, session)
+        assert answer.status == 400 and text in answer.text and "&lt;b&gt;nightly&lt;/b&gt;" in answer.text
+    made = form(datil, "/tokens", {**fields, "permissions": ["upload.upload_try_symbols"]}, session)
+    key = re.search(r'id="new-key">([0-9a-f]{32})<', made.text)[1]
+    assert made.status == 200 and "no-store" in made.headers["cache-control"] and key[:10] + "…" in made.text
+    assert "in 11 months" in made.text or "in 12 months" in made.text or "in 1 year" in made.text
+    assert datil.get("/symbols/api/_auth/", headers={"Auth-Token": key}).json["user"]["email"] == "uploader@example.org"
+    assert key not in datil.get("/tokens", headers=session).text
+    number = datil.sql("SELECT max(id) FROM api_token")[0][0]
+    assert form(datil, "/tokens/extend", {**fields, "id": number, "days": "3650"}, session).status == 303
+    assert "in 10 years" in datil.get("/tokens", headers=session).text
+    other = log_in(datil, "other@example.org", HOST)
+    theirs = {"csrf_token": csrf(datil.get("/tokens", headers=other)), "id": number, "days": "1"}
+    assert form(datil, "/tokens/delete", theirs, other).status == 404
+    assert form(datil, "/tokens/extend", theirs, other).status == 404
+    assert form(datil, "/tokens/delete", {**fields, "id": number, "csrf_token": "x"}, session).status == 403
+    assert form(datil, "/tokens/delete", {**fields, "id": number}, session).status == 303
+    assert datil.get("/symbols/api/_auth/", headers={"Auth-Token": key}).status == 403
+
+
+def test_users(datil):
+    root = log_in(datil, "root@example.org", HOST)
+    datil.add_user("changed@example.org", PASSWORD)
+    changed = log_in(datil, "changed@example.org", HOST)
+    number, own = (datil.sql("SELECT id FROM app_user WHERE email = %s", f"{name}@example.org")[0][0] for name in ("changed", "root"))
+    group = datil.sql("SELECT id FROM app_group WHERE name = 'Uploaders'")[0][0]
+    token = csrf(datil.get(f"/users/{number}", headers=root))
+    fields = {"csrf_token": token, "is_active": "1", "groups": [str(group)]}
+    assert form(datil, f"/users/{number}", fields, root).status == 303
+    assert datil.get("/uploads", headers=changed).status == 200
+    page = datil.get("/users/audit", headers=root).text
+    assert "changed@example.org" in page and "active on, superuser off, groups: Uploaders" in page
+    assert form(datil, f"/users/{number}", {"csrf_token": token}, root).status == 303
+    assert datil.get("/uploads", headers=changed).status == 302
+    assert datil.sql("SELECT count(*) FROM app_user_group WHERE user_id = %s", number) == [(0,)]
+    refused = form(datil, f"/users/{own}", {"csrf_token": token, "is_active": "1"}, root)
+    assert refused.status == 400 and "your own account" in refused.text
+    assert form(datil, "/users/99999", fields, root).status == 404
+    assert form(datil, f"/users/{number}", {**fields, "groups": "x"}, root).status == 400
+    other = log_in(datil, "uploader@example.org", HOST)
+    theirs = {**fields, "csrf_token": csrf(datil.get("/", headers=other)), "is_superuser": "1"}
+    assert form(datil, f"/users/{number}", theirs, other).status == 403
+    assert datil.sql("SELECT is_superuser FROM app_user WHERE id = %s", number) == [(False,)]
+
+
+def test_final_slash(datil):
+    """Pages have none, and who types one comes to the page."""
+    assert datil.get("/symbols/help/?a=b").headers["location"] == "/symbols/help?a=b"
