@@ -209,7 +209,7 @@ bench: all $(BENCH_BIN)
 	$(Q)B=$(B) tests/bench/run $(BENCH)
 
 # Pages that repeat what a program knows.
-docs: $(B)/bin/datil $(B)/bin/datil-webapp
+docs: $(B)/bin/datil $(B)/bin/datil-webapp $(B)/bin/datil-symbols
 	$(Q)B=$(B) tools/gen/configuration-page > $(B)/configuration.md && mv $(B)/configuration.md docs/
 	$(Q)B=$(B) tools/gen/api-page > $(B)/api.md && mv $(B)/api.md docs/
 

@@ -29,6 +29,7 @@
 struct db {
     char *conninfo, *application_name;
     int statement_timeout_ms;
+    bool plans_once;
     PGconn *conn; /* NULL before the first connect */
     bool *is_prepared;
     bool in_tx;
@@ -49,6 +50,11 @@ struct db *db_new(const char *conninfo, const char *application_name, int statem
     db->statement_timeout_ms = statement_timeout_ms;
     db->is_prepared = xcalloc(db_query_total + 1, sizeof *db->is_prepared);
     return db;
+}
+
+void db_plan_once(struct db *db)
+{
+    db->plans_once = true;
 }
 
 void db_free(struct db *db)
@@ -108,10 +114,11 @@ bool db_connect(struct db *db, struct err *err)
         PQfinish(db->conn);
     memset(db->is_prepared, 0, db_query_total * sizeof *db->is_prepared);
 
-    char timeout[16], options[96];
+    char timeout[16], options[128];
     snprintf(timeout, sizeof timeout, "%d", CONNECT_TIMEOUT_S);
-    snprintf(options, sizeof options, "-c timezone=UTC -c statement_timeout=%d",
-             db->statement_timeout_ms);
+    snprintf(options, sizeof options, "-c timezone=UTC -c statement_timeout=%d%s",
+             db->statement_timeout_ms,
+             db->plans_once ? " -c plan_cache_mode=force_generic_plan" : "");
     const char *const keys[] = {"dbname",          "application_name", "connect_timeout",
                                 "client_encoding", "options",          NULL};
     const char *const values[] = {db->conninfo, db->application_name, timeout, "UTF8", options,

@@ -41,6 +41,11 @@ struct db; /* one connection */
 /* Does not connect yet; statement_timeout_ms 0 = none.  application_name for pg_stat_activity. */
 struct db *db_new(const char *conninfo, const char *application_name, int statement_timeout_ms);
 void db_free(struct db *db);
+/*
+ * Statements are planned once for all values and not for each execution, from the next connection
+ * on: for programs of small look-ups, where planning costs more than the answer.
+ */
+void db_plan_once(struct db *db);
 bool db_connect(struct db *db, struct err *err); /* also reconnects a broken connection */
 bool db_is_connected(const struct db *db);
 /* Which connection this is: 0 before the first, another number after each reconnect. */

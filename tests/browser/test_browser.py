@@ -1,13 +1,33 @@
 """The pages in a real browser: console, accessibility, keyboard, dark mode, log-in."""
+import io
 import json
 import os
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from harness import multipart  # noqa: E402
+
 PASSWORD = "correct horse battery staple"
+
+
+def upload_symbols(datil):
+    """One upload, so that the pages of symbols have something to show."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        for name in ("xul", "libmozglue-with-a-long-name-of-a-library-as-they-are"):
+            debug_id = "44E4EC8C2F41492B9369D6B9A059577C2"
+            z.writestr(f"{name}.pdb/{debug_id}/{name}.sym", f"MODULE windows x86_64 {debug_id} {name}.pdb\n")
+        z.writestr("some-symbols.txt", "x")
+    kind, body = multipart({}, {"symbols.zip": out.getvalue()})
+    token = datil.token("admin@example.org", "upload_symbols")
+    answer = datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token})
+    assert answer.status == 201, answer
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +35,11 @@ def seen(datil, minidump):
     crash_id = datil.post({"Comments": "typed by a person " * 40, "URL": "http://private.example/page"}, minidump)
     doc = datil.wait_processed(crash_id)
     datil.post({"Version": "2.0"})
+    datil.add_user("admin@example.org", PASSWORD, "--superuser")
+    upload_symbols(datil)
     datil.add_user("reader@example.org", PASSWORD, "--group", "Hackers")
-    facts = {"crash_id": crash_id, "signature": doc["signature"], "email": "reader@example.org", "password": PASSWORD}
+    facts = {"crash_id": crash_id, "signature": doc["signature"], "email": "reader@example.org", "password": PASSWORD,
+             "admin": "admin@example.org"}
     shots = os.environ.get("SCREENSHOTS", "")
     if shots:
         Path(shots).mkdir(parents=True, exist_ok=True)
@@ -73,6 +96,14 @@ def test_log_in_and_out(seen):
     assert facts["email"] in login["right"] + login["profile"]
     assert "/login/" in login["out"]
     assert not [p for p in login["problems"] if "400" not in p and "403" not in p]
+
+
+def test_symbol_pages(seen):
+    """As all pages: good status, no console errors, nobody shut out, nothing that sticks out."""
+    assert len(seen["symbols"]) == 3 * 11
+    bad = {k: v for k, v in seen["symbols"].items()
+           if v["status"] != 200 or v["problems"] or v["violations"] or v["overflow"] > 0}
+    assert not bad, json.dumps(bad, indent=1)
 
 
 def test_protected_rows_only_after_log_in(seen):

@@ -2,7 +2,7 @@
 //
 //     node visit.js BASE_URL FACTS_JSON [SCREENSHOT_DIR]
 //
-// FACTS: {"crash_id", "signature", "email", "password"}
+// FACTS: {"crash_id", "signature", "email", "password", "admin"}; both accounts have the password
 "use strict";
 const { chromium } = require("playwright-core");
 const fs = require("fs");
@@ -27,9 +27,23 @@ const PAGES = {
   api: "/api/",
 };
 
+const SYMBOL_PAGES = {
+  "symbols-home": "/symbols/",
+  "symbols-uploads": "/symbols/uploads",
+  "symbols-upload": "/symbols/uploads/upload/1",
+  "symbols-files": "/symbols/uploads/files",
+  "symbols-file": "/symbols/uploads/files/file/1",
+  "symbols-tokens": "/symbols/tokens",
+  "symbols-users": "/symbols/users",
+  "symbols-user": "/symbols/users/1",
+  "symbols-audit": "/symbols/users/audit",
+  "symbols-help": "/symbols/help",
+  "symbols-status": "/symbols/status",
+};
+
 async function main() {
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
-  const result = { pages: {}, keyboard: {}, login: {}, hosts: [], noscript: {} };
+  const result = { pages: {}, symbols: {}, keyboard: {}, login: {}, hosts: [], noscript: {} };
   const hosts = new Set();
 
   async function open(scheme, width, javaScriptEnabled = true) {
@@ -45,11 +59,9 @@ async function main() {
     return page;
   }
 
-  // Every page, light and dark, wide and narrow: no console errors, no accessibility violations,
-  // nothing that sticks out of a narrow window.
-  for (const [scheme, width] of [["light", 1300], ["dark", 1300], ["light", 400]]) {
-    const page = await open(scheme, width);
-    for (const [name, url] of Object.entries(PAGES)) {
+  // Each page into `into`: console, accessibility, what sticks out, a picture.
+  async function look(page, pages, scheme, width, into) {
+    for (const [name, url] of Object.entries(pages)) {
       page.problems.length = 0;
       const answer = await page.goto(base + url, { waitUntil: "networkidle" });
       if (shots) await page.screenshot({ path: path.join(shots, `${name}-${scheme}-${width}.png`), fullPage: width === 1300 });
@@ -57,11 +69,30 @@ async function main() {
       // The page's own policy forbids injected scripts; evaluate() runs outside of it.
       await page.evaluate(axe);
       const report = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-      result.pages[`${name} ${scheme} ${width}`] = {
+      into[`${name} ${scheme} ${width}`] = {
         status: answer.status(), problems: [...page.problems], overflow,
         violations: report.violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].target.join(" ")} ${v.nodes[0].failureSummary || ""}`.slice(0, 300)),
       };
     }
+  }
+
+  // Every page, light and dark, wide and narrow: no console errors, no accessibility violations,
+  // nothing that sticks out of a narrow window.
+  for (const [scheme, width] of [["light", 1300], ["dark", 1300], ["light", 400]]) {
+    const page = await open(scheme, width);
+    await look(page, PAGES, scheme, width, result.pages);
+    await page.context().close();
+  }
+
+  // The symbol server's pages, as a superuser sees them.
+  for (const [scheme, width] of [["light", 1300], ["dark", 1300], ["light", 400]]) {
+    const page = await open(scheme, width);
+    await page.goto(base + "/symbols/login/");
+    await page.fill('input[name="email"]', facts.admin);
+    await page.fill('input[type="password"]', facts.password);
+    await page.locator('main button[type="submit"]').click();
+    await page.waitForLoadState("networkidle");
+    await look(page, SYMBOL_PAGES, scheme, width, result.symbols);
     await page.context().close();
   }
 
