@@ -29,6 +29,8 @@ const struct route symbol_server_routes[] = {
      "what this is; who is logged in: uploads of the last days"},
     {METHOD_GET, "/uploads", READER, NULL, page_uploads_get, uploads_params,
      "uploads of the last 30 days, with filters"},
+    {METHOD_GET, "/uploads/upload", READER, NULL, page_upload_now_get, NULL,
+     "how to upload symbols, with the commands for this server"},
     {METHOD_GET, "/uploads/upload/", READER | ROUTE_PREFIX, NULL, page_upload_get,
      page_upload_params, "<id>: one upload with its files"},
     {METHOD_GET, "/uploads/files", READER, NULL, page_files_get, files_params,

@@ -153,6 +153,17 @@ def test_what_pages_of_uploads_show(datil, uploads):
     assert missing.status == 404 and "text/html" in missing.headers["content-type"]
 
 
+def test_how_to_upload(datil):
+    """The tab leads to commands for this server; who may not upload is told whom to ask."""
+    session = log_in(datil, "uploader@example.org", HOST)
+    page = datil.get("/uploads/upload", headers=session)
+    assert page.status == 200 and 'aria-current="page">Upload Now' in page.text
+    assert "--form symbols.zip=@symbols.zip http://symbols.example.org/upload/" in page.text
+    assert "try=1" in page.text and 'href="/tokens"' in page.text
+    refused = datil.get("/uploads/upload", headers=log_in(datil, "auditor@example.org", HOST))
+    assert refused.status == 403 and "group Uploaders" in refused.text
+
+
 def test_an_upload_on_its_way_comes_again(datil):
     user = datil.sql("SELECT id FROM app_user WHERE email = 'uploader@example.org'")[0][0]
     new, old = (datil.sql("INSERT INTO symbol_upload (user_id, filename, size, created_at) VALUES (%s, 'x.zip', 1, now() - %s "
