@@ -23,7 +23,7 @@ enum {
     MD5_BYTES = 16,
     MD5_HEX = 32,
     CONTENT_HASH_HEX = 30,
-    FREE_WORKERS = 2,   /* never with an upload, if there are more than that */
+    FREE_WORKERS = 2,   /* for downloads and checks: neither with an upload nor symbolicating */
     RETRY_AFTER_S = 30, /* an upload takes seconds to minutes: a client comes again a few times */
 };
 
@@ -46,11 +46,12 @@ enum symstore_area upload_default_area(struct req *req)
 bool upload_take_place(struct req *req, const char *asker, struct err *err)
 {
     const struct conf *conf = req_conf(req);
-    int64_t workers = conf_int(conf, CONF_SYMBOLS_WORKERS);
+    int64_t kept = FREE_WORKERS + conf_int(conf, CONF_SYMBOLICATE_MAX_CONCURRENT);
+    int64_t places = conf_int(conf, CONF_SYMBOLS_WORKERS) - kept;
     return req_take_place(req,
                           &(struct place_terms){
                               .asker = asker,
-                              .most = (size_t)MAX(workers - FREE_WORKERS, (int64_t)1),
+                              .most = (size_t)MAX(places, (int64_t)1),
                               .most_of_asker = (size_t)conf_int(conf, CONF_UPLOADS_PER_TOKEN),
                               .wait_ms = (int)conf_int(conf, CONF_UPLOAD_WAIT_SECONDS) * 1000,
                               .retry_after_s = RETRY_AFTER_S,

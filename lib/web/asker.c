@@ -77,6 +77,9 @@ static size_t most_turns(const struct web_app *web)
     return (size_t)(most > 0 ? MIN(most, possible) : possible);
 }
 
+/* What is counted apart: turns by the limits of the program, places by those of their handler. */
+enum { KIND_TURN, KIND_PLACE };
+
 /* Users by their number, others by their address or network. */
 static uint64_t asker_hash(struct req *r)
 {
@@ -84,7 +87,7 @@ static uint64_t asker_hash(struct req *r)
     const char *key = user->is_logged_in
                           ? arena_printf(&r->arena, "u%lld", (long long)user->id)
                           : arena_printf(&r->arena, "a" STR_FMT, STR_ARG(req_client(r)));
-    return hash64(key, strlen(key));
+    return turns_asker(KIND_TURN, hash64(key, strlen(key)));
 }
 
 static bool refuse(struct req *r, enum turn why, size_t most_of_asker, struct err *err)
@@ -135,12 +138,13 @@ bool req_take_place(struct req *r, const struct place_terms *t, struct err *err)
     enum { PLACE_NAP_MS = 50 }; /* short beside the seconds that an upload holds a place */
     struct web_app *web = r->web;
     const char *waiting = arena_printf(&r->arena, "waiting: %s", t->asker);
-    uint64_t working = hash64(t->asker, strlen(t->asker));
+    uint64_t working = turns_asker(KIND_PLACE, hash64(t->asker, strlen(t->asker)));
+    uint64_t queued = turns_asker(KIND_PLACE, hash64(waiting, strlen(waiting)));
     int64_t youngest_ms, end_ms = mono_ms() + t->wait_ms;
     r->busy_status = 429;
     r->retry_after_s = t->retry_after_s;
-    enum turn got = turns_take(web->turns, web->worker, hash64(waiting, strlen(waiting)), t->most,
-                               0, mono_ms(), &youngest_ms);
+    enum turn got =
+        turns_take(web->turns, web->worker, queued, t->most, 0, mono_ms(), &youngest_ms);
     r->has_turn = got == TURN_TAKEN;
     while (r->has_turn && turns_take(web->turns, web->worker, working, t->most, t->most_of_asker,
                                      mono_ms(), &youngest_ms) != TURN_TAKEN) {

@@ -27,6 +27,17 @@ struct turns {
     struct turn_entry entries[];
 };
 
+/*
+ * The kind is the top byte of the asker, so that both are one store.  Kinds do not count against
+ * each other: many who upload must not keep others from asking for symbols of a stack.
+ */
+enum { KIND_SHIFT = 56 };
+
+uint64_t turns_asker(unsigned kind, uint64_t hash)
+{
+    return (uint64_t)kind << KIND_SHIFT | (hash & ((UINT64_C(1) << KIND_SHIFT) - 1));
+}
+
 static size_t size_of(size_t worker_count)
 {
     return sizeof(struct turns) + worker_count * sizeof(struct turn_entry);
@@ -77,12 +88,13 @@ static struct turn_tally tally(const struct turns *t, size_t self, uint64_t aske
     struct turn_tally found = {.newest_ms = INT64_MIN, .newest_of_asker_ms = INT64_MIN};
     for (size_t i = 0; i < t->count; i++) {
         const struct turn_entry *e = &t->entries[i];
-        if (i == self || !is_running(e))
+        uint64_t holder = atomic_load(&e->asker);
+        if (i == self || holder >> KIND_SHIFT != asker >> KIND_SHIFT || !is_running(e))
             continue;
         int64_t since_ms = atomic_load(&e->since_ms);
         found.all++;
         found.newest_ms = MAX(found.newest_ms, since_ms);
-        if (atomic_load(&e->asker) != asker)
+        if (holder != asker)
             continue;
         found.of_asker++;
         found.newest_of_asker_ms = MAX(found.newest_of_asker_ms, since_ms);

@@ -27,10 +27,13 @@ void turns_begin(struct turns *t, size_t worker);
 
 enum turn { TURN_TAKEN, TURN_ASKER_IS_BUSY, TURN_ALL_ARE_BUSY };
 
+/* Who asks, by a hash, and for which of a program's kinds of work. */
+uint64_t turns_asker(unsigned kind, uint64_t hash);
+
 /*
- * A turn for this worker on behalf of `asker` (a hash of who asks), unless `most` workers have
- * one, or `most_of_asker` for this asker (0: no such limit).  *ret_youngest_ms is then the
- * age of the youngest turn that stands in the way.
+ * A turn for this worker on behalf of `asker`, unless `most` workers have one of the same kind, or
+ * `most_of_asker` for this asker (0: no such limit).  *ret_youngest_ms is then the age of the
+ * youngest turn that stands in the way.
  */
 enum turn turns_take(struct turns *t, size_t worker, uint64_t asker, size_t most,
                      size_t most_of_asker, int64_t now_ms, int64_t *ret_youngest_ms);

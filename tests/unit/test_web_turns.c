@@ -120,6 +120,26 @@ static void test_killed_workers_have_no_turn(void **state)
 
 #define WITH_TURNS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* Kinds of work do not stand in each other's way, whoever asks. */
+static void test_kinds_are_counted_apart(void **state)
+{
+    struct turns *t;
+    int64_t youngest;
+    (void)state;
+    assert_true(turns_new(4, &t, ERR_IGNORED));
+    for (size_t w = 0; w < 4; w++)
+        turns_begin(t, w);
+    uint64_t one = turns_asker(0, 7), other = turns_asker(1, 7);
+    assert_int_equal(turns_take(t, 0, one, 1, 1, 0, &youngest), TURN_TAKEN);
+    assert_int_equal(turns_take(t, 1, one, 1, 0, 0, &youngest), TURN_ALL_ARE_BUSY);
+    assert_int_equal(turns_take(t, 1, other, 1, 1, 0, &youngest), TURN_TAKEN);
+    assert_int_equal(turns_take(t, 2, other, 2, 1, 0, &youngest), TURN_ASKER_IS_BUSY);
+    assert_int_equal(turns_take(t, 2, turns_asker(1, 8), 2, 1, 0, &youngest), TURN_TAKEN);
+    turns_give_back(t, 0);
+    assert_int_equal(turns_take(t, 3, one, 1, 1, 0, &youngest), TURN_TAKEN);
+    turns_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +147,7 @@ int main(void)
         WITH_TURNS(test_asker_whose_hash_is_nothing),
         WITH_TURNS(test_age_of_the_youngest),
         WITH_TURNS(test_killed_workers_have_no_turn),
+        cmocka_unit_test(test_kinds_are_counted_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
