@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs/api.md").read_text()
-SECTIONS = re.findall(r"^### [^\n]* /api/(\w+)/\n(.*?)(?=^##)", PAGE, re.M | re.S)
+ALL = re.findall(r"^### ([^\n]*)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S)
+SECTIONS = [(title, text) for title, text in ALL if "```sh" in text]
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +21,15 @@ def shell(datil, minidump, tmp_path_factory):
     datil.sql("INSERT INTO product_version (product_name, release_channel, major_version, release_version, "
               "version_string, build_id, archive_url) VALUES ('Firefox', 'beta', 128, '128.0', '128.0b3', "
               "'20260401000000', '') ON CONFLICT DO NOTHING")
-    datil.add_user("examples@example.org", "correct horse battery staple", "--group", "Hackers")
-    key = datil.token("examples@example.org", "view_pii", "view_rawdump", "reprocess_crashes")
+    datil.add_user("examples@example.org", "correct horse battery staple", "--group", "Hackers",
+                   "--group", "Uploaders", "--group", "Upload Auditors")
+    key = datil.token("examples@example.org", "view_pii", "view_rawdump", "reprocess_crashes", "upload_symbols",
+                      "view_all_uploads", "manage_tokens")
+    offered = datil.get("/symbols/api/tokens/", headers={"Auth-Token": key}).json["permissions"]
+    upload = next(p["id"] for p in offered if p["name"] == "Upload Symbols Files")
     yield tmp_path_factory.mktemp("examples"), {
         "PATH": os.environ["PATH"], "DATIL": datil.base, "KEY": key, "ID": crash_id, "PRODUCT": "Crashme",
-        "SIGNATURE": signature}
+        "SIGNATURE": signature, "PERMISSION_ID": str(upload)}
     # Other tests share the installation.
     datil.sql("DELETE FROM bug_association WHERE bug_id = 7 AND signature = %s", signature)
     datil.sql("DELETE FROM product_version WHERE product_name = 'Firefox' AND version_string = '128.0b3'")
@@ -45,8 +50,8 @@ def same_shape(shown, got, where=""):
 
 
 def test_every_endpoint_has_an_example():
-    assert len(SECTIONS) >= 14
-    assert not [name for name, text in SECTIONS if "```sh" not in text]
+    assert len(SECTIONS) >= 24
+    assert not [title for title, text in ALL if re.search(r" /api/.*/$", title) and "```sh" not in text]
 
 
 @pytest.mark.parametrize("name, text", SECTIONS, ids=[name for name, _ in SECTIONS])
