@@ -67,9 +67,10 @@ static void count_frames(const json_t *frames, struct wanted_list *w, bool is_cr
     json_array_foreach (frames, i, frame) {
         const char *name = jget_str(frame, "module");
         const json_t *at = name ? json_object_get(w->by_name, name) : NULL;
-        if (!at)
+        size_t number = (size_t)json_integer_value(at);
+        if (!at || number >= w->list.n)
             continue;
-        struct wanted *m = &w->list.v[json_integer_value(at)];
+        struct wanted *m = &w->list.v[number];
         m->frames++;
         m->crashing_frames += is_crashing;
     }

@@ -111,7 +111,7 @@ static void set_tabs(struct req *r, struct tpl_values *v, enum token_state shown
     static const char *const counts[] = {"active", "expired", "all"};
     struct arena *a = req_arena(r);
     struct tpl_rows *tabs = tpl_list(v, LIST_UPLOAD_TABS);
-    for (size_t i = 0; states[i].value; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(counts) && states[i].value; i++) {
         int64_t n = 0;
         jget_int(jget_obj(answer, "totals"), counts[i], &n);
         site_add_choice(tabs, arena_printf(a, "%s (%lld)", states[i].label, (long long)n),

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "fcgi/symbols/download_times.h"
-#include "fcgi/symbols/symbolicate.h"
+#include "fcgi/symbols/symbolicate_error.h"
 #include "fcgi/symbols/upstream.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"

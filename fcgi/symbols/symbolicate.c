@@ -7,6 +7,7 @@
  * worked on; others wait a moment and are told 503 with Retry-After, which the clients know.
  */
 #include "fcgi/symbols/symbolicate.h"
+#include "fcgi/symbols/symbolicate_error.h"
 
 #include <stdio.h>
 
@@ -32,29 +33,6 @@ static const enum symbol_counter error_counters[] = {
     [SYMBOLICATE_TOO_MANY_FRAMES] = COUNT_ERROR_TOO_MANY_FRAMES,
 };
 /* clang-format on */
-
-static void allow_all_origins(struct req *req)
-{
-    resp_header(req, "Access-Control-Allow-Origin", STR("*"));
-}
-
-bool symbolicate_is_path(struct str path)
-{
-    return str_eq(path, STR("/symbolicate")) || str_starts(path, STR("/symbolicate/"));
-}
-
-/* Clients look for the status in front, as Eliot has it; what is wrong with a body has no number.
- */
-bool symbolicate_error(struct req *req, int status, const struct err *err)
-{
-    struct arena *a = req_arena(req);
-    const char *title =
-        status == 400 ? err->msg : arena_printf(a, "%d %s", status, web_status_text(status));
-    struct str text = utf8_clean(a, str_of(title));
-    json_auto_t *body = json_pack("{s:s%}", "title", text.p, text.n);
-    allow_all_origins(req);
-    return body && resp_json(req, status, body, ERR_IGNORED);
-}
 
 static void count_modules(struct counters *c, const struct symbolicate_request *q)
 {
@@ -116,7 +94,7 @@ static bool symbolicate_request_of(struct req *req, enum symbolicate_version ver
     counter_add(s->counters, is_v5 ? COUNT_API_V5_MS : COUNT_API_V4_MS,
                 (uint64_t)(mono_us() - start_us) / 1000, NULL);
     if (ok)
-        allow_all_origins(req);
+        symbolicate_allow_origins(req);
     return ok;
 }
 
@@ -138,7 +116,7 @@ bool symbolicate_options(struct req *req, struct err *err)
 {
     (void)err;
     struct str wanted = req_header(req, "Access-Control-Request-Headers");
-    allow_all_origins(req);
+    symbolicate_allow_origins(req);
     resp_header(req, "Allow", STR("POST, OPTIONS"));
     resp_header(req, "Access-Control-Allow-Methods", STR("POST"));
     resp_header(req, "Access-Control-Expose-Headers",

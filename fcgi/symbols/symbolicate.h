@@ -87,8 +87,4 @@ bool symbolicate_answer(struct req *req, struct symbolicate_request *q,
                         enum symbolicate_version version, const char *temp_dir, int64_t start_us,
                         struct err *err);
 
-/* Whether errors on this path are those of symbolication, and such an error. */
-bool symbolicate_is_path(struct str path);
-bool symbolicate_error(struct req *req, int status, const struct err *err);
-
 #endif

@@ -263,7 +263,7 @@ static bool find_jobs(struct reading *in, struct str body, bool one_job,
 static bool read_body(struct reading *in, struct str body, bool one_job, struct err *err)
 {
     struct symbolicate_request *q = in->q;
-    struct str jobs[SYMBOLICATE_JOBS_MAX];
+    struct str jobs[SYMBOLICATE_JOBS_MAX] = {0};
     in->fault = SYMBOLICATE_BAD_JSON;
     if (!jr_check(body, JSON_GIVEN_DEPTH_MAX, ERR_IGNORED))
         return err_set(err, ERR_INVALID, "Payload is not valid JSON");

@@ -271,7 +271,7 @@ static enum symfind_answer find_here(struct symfind *s, const struct symfind_wan
     uint64_t stamp;
     size_t n = symplaces_count(s->places);
     for (size_t i = 0; i < 2 * n; i++) {
-        size_t place = i % n;
+        size_t place = i < n ? i : i - n;
         struct symkey at = w->wish.key;
         bool is_there =
             !w->wish.is_by_code &&

@@ -426,12 +426,19 @@ def test_the_fifth_upload_of_a_token_waits(datil):
         return datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token})
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            fifth = pool.submit(post, datil.uploader)
+            # Until the workers have seen the four, a fifth finds a place at once: then once more.
+            fifth = None
+
+            def is_waiting():
+                nonlocal fifth
+                fifth = pool.submit(post, datil.uploader)
+                return not concurrent.futures.wait([fifth], timeout=2).done
+            wait_until(is_waiting, 20, "a fifth upload that has to wait")
             assert post(datil.tryer).status == 201
             assert datil.get(f"/symbols/no.so/{lone(9999)}/no.so.sym").status == 404
             assert not fifth.done()
             held.pop().close()
-            assert fifth.result(20).status == 201
+            assert fifth.result(28).status == 201  # less than the 30 s after which it is sent away
     finally:
         for each in held:
             each.close()

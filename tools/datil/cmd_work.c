@@ -136,7 +136,7 @@ static bool take_page(found_vec *ids, const json_t *hits, struct search_query *q
 {
     for (size_t i = 0; i < json_array_size(hits); i++) {
         const json_t *hit = json_array_get(hits, i);
-        struct found_crash crash;
+        struct found_crash crash = {0};
         if (!crash_id_parse(str_of(jget_str(hit, "uuid")), crash.id))
             return err_set(err, ERR_INTERNAL, "a hit without a crash id");
         VEC_PUSH(ids, crash);
