@@ -29,14 +29,14 @@ enum {
     COMMAND_MAX = 4 * SYMKEY_PART_MAX + 200,
 };
 
-struct wanted {
+struct wanted_symbols {
     const json_t *module; /* borrowed from json_dump */
     struct str filename;
     int64_t frames, crashing_frames;
 };
 
 struct wanted_list {
-    VEC(struct wanted) list;
+    VEC(struct wanted_symbols) list;
     json_t *by_name; /* filename -> position; frames name their module so */
 };
 
@@ -56,7 +56,7 @@ static void collect_wanted(const struct job *job, struct wanted_list *w)
         if (!is_wanted(module) || !name || !*name || json_object_get(w->by_name, name))
             continue;
         json_object_set_new(w->by_name, name, json_integer((json_int_t)w->list.n));
-        VEC_PUSH(&w->list, ((struct wanted){.module = module, .filename = str_of(name)}));
+        VEC_PUSH(&w->list, ((struct wanted_symbols){.module = module, .filename = str_of(name)}));
     }
 }
 
@@ -70,7 +70,7 @@ static void count_frames(const json_t *frames, struct wanted_list *w, bool is_cr
         size_t number = (size_t)json_integer_value(at);
         if (!at || number >= w->list.n)
             continue;
-        struct wanted *m = &w->list.v[number];
+        struct wanted_symbols *m = &w->list.v[number];
         m->frames++;
         m->crashing_frames += is_crashing;
     }
@@ -88,7 +88,7 @@ static void count_all_frames(const struct job *job, struct wanted_list *w)
 /* What would improve the crash most comes first. */
 static int by_use(const void *a, const void *b)
 {
-    const struct wanted *x = a, *y = b;
+    const struct wanted_symbols *x = a, *y = b;
     if (x->crashing_frames != y->crashing_frames)
         return x->crashing_frames < y->crashing_frames ? 1 : -1;
     if (x->frames != y->frames)
@@ -166,7 +166,7 @@ static const char *state_of(const json_t *module, bool is_identified)
 }
 
 /* One entry of the list.  Without a key there is nothing to upload, and no command. */
-static json_t *describe(const struct wanted *m, struct str os)
+static json_t *describe(const struct wanted_symbols *m, struct str os)
 {
     struct symkey key, file;
     struct str debug_file = jget_strn(m->module, "debug_file");

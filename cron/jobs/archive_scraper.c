@@ -57,7 +57,7 @@ static const char *const no_platforms[] = {
 };
 
 /* A place in the tree, with what is known of it so far. */
-struct place {
+struct archive_page {
     const char *url;
     struct str version; /* "63.0b7" */
     uint64_t build;     /* 2 of build2 */
@@ -66,7 +66,7 @@ struct place {
 
 /* The places of one depth of the tree, in the order in which their pages came. */
 struct level {
-    VEC(struct place) places;
+    VEC(struct archive_page) places;
 };
 
 /*
@@ -81,7 +81,8 @@ struct scraping {
     struct strs released;
     uint64_t least_major;
     struct level *from, *to;
-    bool (*take)(struct scraping *s, const struct place *p, struct str page, struct err *err);
+    bool (*take)(struct scraping *s, const struct archive_page *p, struct str page,
+                 struct err *err);
     struct strs rows[7]; /* in the order of product_version_put */
     size_t builds;
     struct err err;
@@ -120,8 +121,8 @@ static bool next_link(struct str *page, struct str *ret_name, bool *ret_is_folde
 }
 
 /* A place below p: its address is that of p and the name, never one that stands in the page. */
-static bool add_place(struct scraping *s, struct place p, struct str name, const char *behind,
-                      const char *below, struct err *err)
+static bool add_place(struct scraping *s, struct archive_page p, struct str name,
+                      const char *behind, const char *below, struct err *err)
 {
     if (s->to->places.n >= NAMES_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: more than %d pages", s->product, NAMES_MAX);
@@ -145,7 +146,7 @@ static bool major_of(struct str version, uint64_t *ret)
 }
 
 /* What is released, by name; whether a candidate became it is decided when its builds are known. */
-static bool take_releases(struct scraping *s, const struct place *p, struct str page,
+static bool take_releases(struct scraping *s, const struct archive_page *p, struct str page,
                           struct err *err)
 {
     struct str name;
@@ -161,7 +162,7 @@ static bool take_releases(struct scraping *s, const struct place *p, struct str 
  * Folders of versions whose builds are wanted: of the last majors, and of extended support
  * releases, which get builds for years.
  */
-static bool take_candidates(struct scraping *s, const struct place *p, struct str page,
+static bool take_candidates(struct scraping *s, const struct archive_page *p, struct str page,
                             struct err *err)
 {
     struct str name, suffix = STR("-candidates");
@@ -170,7 +171,7 @@ static bool take_candidates(struct scraping *s, const struct place *p, struct st
         uint64_t major = 0;
         if (!starts_with_digit(name) || !str_ends(name, suffix))
             continue;
-        struct place next = *p;
+        struct archive_page next = *p;
         next.version = str_sub(name, 0, name.n - suffix.n);
         if (str_find(name, STR("esr"), 0) == SIZE_MAX &&
             (!major_of(next.version, &major) || major < s->least_major))
@@ -182,7 +183,7 @@ static bool take_candidates(struct scraping *s, const struct place *p, struct st
 }
 
 /* The builds of a version; the one with the highest number is the last. */
-static bool take_version(struct scraping *s, const struct place *p, struct str page,
+static bool take_version(struct scraping *s, const struct archive_page *p, struct str page,
                          struct err *err)
 {
     bool has[BUILD_MAX + 1] = {false}, is_folder, is_released = false;
@@ -197,7 +198,7 @@ static bool take_version(struct scraping *s, const struct place *p, struct str p
     for (size_t i = 0; i < s->released.n; i++)
         is_released |= str_eq(s->released.v[i], p->version);
     for (n = 0; n <= last; n++) {
-        struct place next = *p;
+        struct archive_page next = *p;
         char folder[32];
         next.build = n;
         next.is_final = is_released && n == last;
@@ -209,7 +210,8 @@ static bool take_version(struct scraping *s, const struct place *p, struct str p
 }
 
 /* The platforms of a build.  One locale is enough: all have the same build ids. */
-static bool take_build(struct scraping *s, const struct place *p, struct str page, struct err *err)
+static bool take_build(struct scraping *s, const struct archive_page *p, struct str page,
+                       struct err *err)
 {
     struct str name;
     bool is_folder;
@@ -224,7 +226,7 @@ static bool take_build(struct scraping *s, const struct place *p, struct str pag
 }
 
 /* One file says all about a build; buildhub.json is the newer form. */
-static bool take_platform(struct scraping *s, const struct place *p, struct str page,
+static bool take_platform(struct scraping *s, const struct archive_page *p, struct str page,
                           struct err *err)
 {
     struct str name, best = STR_NONE;
@@ -256,7 +258,7 @@ static void add_row(struct scraping *s, const char *channel, const char *release
 }
 
 /* A build is one row, or two: what it was offered as before, and what it is. */
-static void add_build(struct scraping *s, const struct place *p, const char *channel,
+static void add_build(struct scraping *s, const struct archive_page *p, const char *channel,
                       const char *release, const char *build_id)
 {
     bool is_release = strcmp(channel, "release") == 0;
@@ -276,7 +278,8 @@ static bool is_text(const char *s, size_t max)
 }
 
 /* Two forms of the file have been written over the years; its name tells which this is. */
-static bool take_json(struct scraping *s, const struct place *p, struct str page, struct err *err)
+static bool take_json(struct scraping *s, const struct archive_page *p, struct str page,
+                      struct err *err)
 {
     enum { BUILD_ID_MAX = 50 }; /* as the column of the table */
     (void)err;
@@ -304,7 +307,7 @@ static void on_page(void *arg, size_t index, struct http_response *answer, const
 
 /* Reads the pages of s->from; what they lead to is in s->from afterwards. */
 static bool walk_level(struct scraping *s,
-                       bool (*take)(struct scraping *, const struct place *, struct str,
+                       bool (*take)(struct scraping *, const struct archive_page *, struct str,
                                     struct err *),
                        struct err *err)
 {
@@ -329,7 +332,7 @@ static bool walk_level(struct scraping *s,
 static bool start_at(struct scraping *s, const char *url)
 {
     s->from->places.n = 0;
-    VEC_PUSH(&s->from->places, ((struct place){.url = url}));
+    VEC_PUSH(&s->from->places, ((struct archive_page){.url = url}));
     return true;
 }
 

@@ -170,14 +170,14 @@ bool job_symcache_janitor(struct job_context *x, struct err *err)
     return true;
 }
 
-struct findings {
+struct upkeep_findings {
     size_t n, mended;
 };
 
 static void print_finding(void *arg, enum symverify_finding finding, const char *name,
                           bool is_mended)
 {
-    struct findings *f = arg;
+    struct upkeep_findings *f = arg;
     f->mended += is_mended;
     if (f->n++ < FINDINGS_SHOWN)
         printf("%s: %s%s\n", name, symverify_words[finding], is_mended ? " (mended)" : "");
@@ -194,7 +194,7 @@ static void no_step(void *arg, uint64_t bytes)
 bool job_verify_storage(struct job_context *x, struct err *err)
 {
     struct symstore store = store_of(x);
-    struct findings found = {0};
+    struct upkeep_findings found = {0};
     const struct symverify v = {
         .store = &store,
         .db = x->db,

@@ -36,7 +36,7 @@ static void put_field(struct strbuf *b, const char *text, const char *behind)
 }
 
 /* Rows of a statement as lines; columns in the order of the header. */
-struct table {
+struct csv_table {
     const char *header;
     const int *columns;
     size_t column_count;
@@ -45,7 +45,7 @@ struct table {
     bool is_for_people;
 };
 
-static void put_line(struct strbuf *b, const struct table *t, const struct db_rows *rows, int i)
+static void put_line(struct strbuf *b, const struct csv_table *t, const struct db_rows *rows, int i)
 {
     for (size_t c = 0; c < t->column_count; c++) {
         const char *text = db_col(rows, i, t->columns[c]);
@@ -59,7 +59,7 @@ static void put_line(struct strbuf *b, const struct table *t, const struct db_ro
 }
 
 /* The name of the file has the date of day_us. */
-static bool send_table(struct req *req, const struct table *t, const struct db_rows *rows,
+static bool send_table(struct req *req, const struct csv_table *t, const struct db_rows *rows,
                        int64_t day_us, const char *name, struct err *err)
 {
     /* Millions of lines; above it an error is better than a worker that holds still more. */
@@ -102,9 +102,9 @@ bool missing_csv_get(struct req *req, struct err *err)
     static const int columns[] = {
         Q_MISSING_SYMBOL_RECENT_COL_SYMBOL, Q_MISSING_SYMBOL_RECENT_COL_DEBUGID,
         Q_MISSING_SYMBOL_RECENT_COL_CODE_FILE, Q_MISSING_SYMBOL_RECENT_COL_CODE_ID};
-    struct table t = {.header = "debug_file,debug_id,code_file,code_id\r\n",
-                      .columns = columns,
-                      .column_count = ARRAY_LEN(columns)};
+    struct csv_table t = {.header = "debug_file,debug_id,code_file,code_id\r\n",
+                          .columns = columns,
+                          .column_count = ARRAY_LEN(columns)};
     return send_table(req, &t, &rows, is_today ? now : now - DAY_US, "missing-symbols", err);
 }
 
@@ -124,7 +124,7 @@ bool missing_summary_get(struct req *req, struct err *err)
                                   Q_MISSING_SUMMARY_COL_VERSION,  Q_MISSING_SUMMARY_COL_SYMBOL,
                                   Q_MISSING_SUMMARY_COL_DEBUG_ID, Q_MISSING_SUMMARY_COL_CODE_FILE,
                                   Q_MISSING_SUMMARY_COL_CODE_ID,  Q_MISSING_SUMMARY_COL_LAST_DAY};
-    struct table t = {
+    struct csv_table t = {
         .header = "crashes,product,version,debug_file,debug_id,code_file,code_id,last_report\r\n",
         .columns = columns,
         .column_count = ARRAY_LEN(columns),

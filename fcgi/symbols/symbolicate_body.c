@@ -22,19 +22,19 @@
 #include "lib/symfile/symfind.h"
 
 /* One body that is being read. */
-struct reading {
+struct body_reading {
     struct symbolicate_request *q;
     enum symbolicate_fault fault;
 };
 
 /* The members of an object that somebody wants; p NULL: it has none of that name. */
-struct wanted {
+struct wanted_member {
     const char *name;
     struct str value;
 };
 
 /* False: it is no object. */
-static bool find_members(struct arena *a, struct str text, struct wanted *wanted, size_t n)
+static bool find_members(struct arena *a, struct str text, struct wanted_member *wanted, size_t n)
 {
     struct jr r = jr_init(text);
     if (!jr_enter(&r, '{'))
@@ -119,7 +119,7 @@ static bool read_text(struct arena *a, struct str value, struct str *ret)
     return jr_string(&r, a, ret);
 }
 
-static bool read_modules(struct reading *in, size_t i, struct str text, struct err *err)
+static bool read_modules(struct body_reading *in, size_t i, struct str text, struct err *err)
 {
     struct symbolicate_request *q = in->q;
     struct jr r = jr_init(text);
@@ -180,7 +180,7 @@ static bool read_frame(struct jr *r, size_t module_count, struct symbolicate_fra
     return true;
 }
 
-static bool read_stack(struct reading *in, size_t i, size_t n, struct jr *r, struct err *err)
+static bool read_stack(struct body_reading *in, size_t i, size_t n, struct jr *r, struct err *err)
 {
     struct symbolicate_request *q = in->q;
     struct symbolicate_job *job = &q->jobs[i];
@@ -204,7 +204,7 @@ static bool read_stack(struct reading *in, size_t i, size_t n, struct jr *r, str
     return true;
 }
 
-static bool read_stacks(struct reading *in, size_t i, struct str text, struct err *err)
+static bool read_stacks(struct body_reading *in, size_t i, struct str text, struct err *err)
 {
     struct jr r = jr_init(text);
     in->fault = SYMBOLICATE_BAD_STACKS;
@@ -218,9 +218,9 @@ static bool read_stacks(struct reading *in, size_t i, struct str text, struct er
     return n > 0 || err_set(err, ERR_INVALID, "job %zu has invalid stacks: no stacks specified", i);
 }
 
-static bool read_job(struct reading *in, size_t i, struct str text, struct err *err)
+static bool read_job(struct body_reading *in, size_t i, struct str text, struct err *err)
 {
-    struct wanted members[] = {{.name = "stacks"}, {.name = "memoryMap"}};
+    struct wanted_member members[] = {{.name = "stacks"}, {.name = "memoryMap"}};
     in->fault = SYMBOLICATE_BAD_JOBS;
     if (!find_members(in->q->arena, text, members, ARRAY_LEN(members)))
         return err_set(err, ERR_INVALID, "job %zu is invalid", i);
@@ -232,11 +232,11 @@ static bool read_job(struct reading *in, size_t i, struct str text, struct err *
 }
 
 /* The jobs of the body as text, at most SYMBOLICATE_JOBS_MAX of them. */
-static bool find_jobs(struct reading *in, struct str body, bool one_job,
+static bool find_jobs(struct body_reading *in, struct str body, bool one_job,
                       struct str jobs[SYMBOLICATE_JOBS_MAX], struct err *err)
 {
     struct symbolicate_request *q = in->q;
-    struct wanted member = {.name = "jobs"};
+    struct wanted_member member = {.name = "jobs"};
     if (!one_job)
         find_members(q->arena, body, &member, 1);
     if (!member.value.p) {
@@ -260,7 +260,7 @@ static bool find_jobs(struct reading *in, struct str body, bool one_job,
     return true;
 }
 
-static bool read_body(struct reading *in, struct str body, bool one_job, struct err *err)
+static bool read_body(struct body_reading *in, struct str body, bool one_job, struct err *err)
 {
     struct symbolicate_request *q = in->q;
     struct str jobs[SYMBOLICATE_JOBS_MAX] = {0};
@@ -282,7 +282,7 @@ bool symbolicate_parse(struct arena *a, struct str body, enum symbolicate_versio
                        struct symbolicate_request *ret, enum symbolicate_fault *ret_fault,
                        struct err *err)
 {
-    struct reading in = {.q = ret};
+    struct body_reading in = {.q = ret};
     *ret = (struct symbolicate_request){.arena = a};
     textmap_init(&ret->names, SYMBOLICATE_BODY_MAX);
     bool ok = read_body(&in, body, version == SYMBOLICATE_V4, err);

@@ -32,7 +32,7 @@ enum {
 enum action { ACTION_ERROR, ACTION_SKIP, ACTION_UPLOAD };
 
 /* What the client is told about one file. */
-struct verdict {
+struct file_verdict {
     enum action action;
     const char *problem;
     const struct symsession_file *session; /* ACTION_UPLOAD */
@@ -44,7 +44,7 @@ struct announced_upload {
     struct arena *arena;
     enum symstore_area area;
     struct announcement said;
-    struct verdict *verdicts; /* one for each file */
+    struct file_verdict *verdicts; /* one for each file */
     struct symsession_file *sessions;
     size_t session_count;
     const char *id; /* of the row */
@@ -58,9 +58,9 @@ static void judge(struct announced_upload *u)
     u->verdicts = arena_array(u->arena, u->said.n + 1, sizeof *u->verdicts);
     for (size_t i = 0; i < u->said.n; i++) {
         const struct announced_file *f = &u->said.files[i];
-        struct verdict *v = &u->verdicts[i];
+        struct file_verdict *v = &u->verdicts[i];
         struct str snippet;
-        *v = (struct verdict){.action = ACTION_UPLOAD, .problem = f->problem};
+        *v = (struct file_verdict){.action = ACTION_UPLOAD, .problem = f->problem};
         if (!v->problem && symforbid_in_name(f->key_text, snippets, &snippet))
             v->problem = arena_printf(
                 u->arena, "the key contains the snippet '" STR_FMT "' which is not allowed",
@@ -164,7 +164,7 @@ static bool add_rows(struct db *db, void *arg, struct err *err)
 
 static json_t *action_json(const struct announced_upload *u, size_t i)
 {
-    const struct verdict *v = &u->verdicts[i];
+    const struct file_verdict *v = &u->verdicts[i];
     const char *base = conf_text(req_conf(u->req), CONF_SYMBOLS_URL);
     if (v->action == ACTION_ERROR)
         return json_pack("{s:s, s:s}", "type", "error", "msg", v->problem);

@@ -1,3 +1,9 @@
+/*
+ * Uploads and their files as rows of pages.  Pages are made of the very documents that the JSON API
+ * answers (list_uploads.c, list_files.c), so a page cannot show what the API would not give this
+ * reader, and both say the same; here those documents only become words: how long it took, how many
+ * files, in which area.
+ */
 #include "fcgi/symbols/upload_rows.h"
 
 #include <stdio.h>

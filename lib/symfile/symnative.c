@@ -171,7 +171,7 @@ static bool fail_of_status(bool in_time, int status, const struct strbuf *said, 
     return false;
 }
 
-struct reading {
+struct native_reading {
     const char *what;          /* "facts" or "symbols" */
     const char *name, *arch;   /* arch NULL: any */
     int module, debug, common; /* -1: none */
@@ -179,7 +179,7 @@ struct reading {
     struct strbuf *out, *said;
 };
 
-static int64_t time_for(const struct reading *r)
+static int64_t time_for(const struct native_reading *r)
 {
     const int fds[] = {r->module, r->debug, r->common};
     int64_t ms = READER_MS;
@@ -191,7 +191,7 @@ static int64_t time_for(const struct reading *r)
 }
 
 /* One process of the reader.  ERR_INVALID, ERR_TOO_LARGE: of the file; others are ours. */
-static bool read_with(const struct native_work *w, const struct reading *r, struct err *err)
+static bool read_with(const struct native_work *w, const struct native_reading *r, struct err *err)
 {
     int out[2], said[2], status;
     const char *const argv[] = {"datil-dump-syms", SYMNATIVE_OPTION, r->what,
@@ -254,14 +254,14 @@ static bool add_facts(struct native_work *w, size_t input, struct err *err)
     sb_init(&facts, FACTS_MAX);
     sb_init(&said, SAID_MAX);
     FD_AUTO fd = open_input(w, input, &why);
-    struct reading r = {.what = "facts",
-                        .name = in->file_name,
-                        .module = fd,
-                        .debug = -1,
-                        .common = -1,
-                        .result = -1,
-                        .out = &facts,
-                        .said = &said};
+    struct native_reading r = {.what = "facts",
+                               .name = in->file_name,
+                               .module = fd,
+                               .debug = -1,
+                               .common = -1,
+                               .result = -1,
+                               .out = &facts,
+                               .said = &said};
     if (fd < 0 || !read_with(w, &r, &why)) {
         if (!is_about_the_file(&why))
             return err_set(err, why.code, "%s", why.msg);
@@ -366,15 +366,15 @@ static bool make_text(struct native_work *w, const struct native_part *m,
         return false;
     FD_AUTO module = open_input(w, m->input, &why), debug_fd = open_other(w, debug);
     FD_AUTO common_fd = open_other(w, common);
-    const struct reading r = {.what = "symbols",
-                              .name = in->file_name,
-                              .arch = strcmp(arch, "-") == 0 ? NULL : arch,
-                              .module = module,
-                              .debug = debug_fd,
-                              .common = common_fd,
-                              .result = result,
-                              .out = &out,
-                              .said = &said};
+    const struct native_reading r = {.what = "symbols",
+                                     .name = in->file_name,
+                                     .arch = strcmp(arch, "-") == 0 ? NULL : arch,
+                                     .module = module,
+                                     .debug = debug_fd,
+                                     .common = common_fd,
+                                     .result = result,
+                                     .out = &out,
+                                     .said = &said};
     if (module < 0 || !read_with(w, &r, &why)) {
         w->visitor->problem(w->visitor->arg, in->name, why.msg, true);
         return is_about_the_file(&why) || err_set(err, why.code, "%s", why.msg);

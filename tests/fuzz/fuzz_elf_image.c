@@ -99,7 +99,7 @@ static void check(const struct sym *s)
 static void read_module(void)
 {
     struct image_options o = {.path = run.path, .name = "m", .debug_dir = "/nonexistent"};
-    struct module m;
+    struct dumped_module m;
     struct err err = {0};
     if (!module_read(&o, &m, &err)) {
         assert(err.code != ERR_NONE && err.msg[0]);

@@ -21,7 +21,7 @@
 
 enum { LINK_MAX = 256, ID_HEX_MAX = 160 };
 
-struct facts {
+struct file_facts {
     char role; /* m: program or library; d: its debug file; z: common to several (dwz) */
     bool has_debug_info;
     const char *arch;
@@ -31,7 +31,7 @@ struct facts {
     uint32_t crc;                /* of a debug file without build id */
 };
 
-static void put(const struct facts *f, const struct sym *s, FILE *out)
+static void put(const struct file_facts *f, const struct sym *s, FILE *out)
 {
     fprintf(out, "%c\t%d\t%s\t%s\t%s\t%s\t%s\t%08" PRIx32 "\t%s\n", f->role, f->has_debug_info,
             f->arch, s->debug_id, s->name, f->own, f->common, f->crc, f->link);
@@ -53,7 +53,7 @@ static bool is_plain(const char *text)
     return true;
 }
 
-static void elf_links(const struct image *i, struct facts *f)
+static void elf_links(const struct image *i, struct file_facts *f)
 {
     const void *bits;
     const char *name;
@@ -87,7 +87,7 @@ static bool common_facts(const struct image_options *o, FILE *out)
 {
     struct str bytes = file_bytes_view(o->given_module);
     struct sym s = {.debug_id = "-", .name = "-"};
-    struct facts facts = {.role = 'z', .arch = "-"};
+    struct file_facts facts = {.role = 'z', .arch = "-"};
     const void *bits;
     size_t segments = 0;
     elf_version(EV_CURRENT);
@@ -109,7 +109,7 @@ static bool elf_facts(const struct image_options *o, FILE *out, struct err *err)
 {
     struct image i;
     struct sym s;
-    struct facts f = {0};
+    struct file_facts f = {0};
     struct file_bytes bytes = *o->given_module;
     if (common_facts(o, out))
         return true;
@@ -143,7 +143,7 @@ static struct str last_part(struct str path)
     return path;
 }
 
-static bool put_named(const struct facts *f, struct sym *s, struct str name,
+static bool put_named(const struct file_facts *f, struct sym *s, struct str name,
                       const struct image_options *o, FILE *out, struct err *err)
 {
     char own[MODULE_NAME_MAX];
@@ -159,7 +159,7 @@ static bool pe_facts(struct str bytes, const struct image_options *o, struct sym
 {
     struct pe_file pe;
     struct pe_identity id;
-    struct facts f = {.role = 'm', .arch = "-"};
+    struct file_facts f = {.role = 'm', .arch = "-"};
     if (!pe_open(bytes, o->path, &pe, err))
         return false;
     bool ok = pe_identify(&pe, o->path, &id, err);
@@ -177,7 +177,7 @@ static bool pdb_facts(struct str bytes, const struct image_options *o, struct sy
                       struct err *err)
 {
     struct pdb_file pdb;
-    struct facts f = {.role = 'd', .has_debug_info = true, .arch = "-"};
+    struct file_facts f = {.role = 'd', .has_debug_info = true, .arch = "-"};
     if (!pdb_open(bytes, o->path, &pdb, err))
         return false;
     sym_set_guid(s, pdb.guid, pdb.age);
@@ -196,7 +196,7 @@ static bool macho_facts(struct str bytes, const struct image_options *o, struct 
         struct macho_file m;
         if (!arch || !macho_open(part, o->path, &m, err))
             continue;
-        struct facts f = {.role = m.kind == KIND_DSYM ? 'd' : 'm', .arch = arch};
+        struct file_facts f = {.role = m.kind == KIND_DSYM ? 'd' : 'm', .arch = arch};
         f.has_debug_info = macho_section(&m, "__DWARF", "__debug_info") != NULL;
         for (size_t k = 0; k < sizeof m.uuid; k++)
             snprintf(s->debug_id + 2 * k, 4, "%02X0", m.uuid[k]);

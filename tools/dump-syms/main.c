@@ -110,7 +110,7 @@ static void say_lines(const struct strbuf *b)
             fprintf(stderr, "datil-dump-syms: " STR_FMT "\n", STR_ARG(line));
 }
 
-static void say_what_is_missing(const struct module *m, const char *path)
+static void say_what_is_missing(const struct dumped_module *m, const char *path)
 {
     const struct sym *s = &m->sym;
     say_lines(&m->problems);
@@ -175,7 +175,7 @@ static bool write_output(const struct options *o, const struct sym *s, struct er
 static bool dump_part(const struct options *o, const struct image_options *image, int *ret_status,
                       size_t *ret_parts, struct err *err)
 {
-    struct module m;
+    struct dumped_module m;
     if (!module_read(image, &m, err))
         return false;
     bool ok = m.parts == 1 || o->store ||

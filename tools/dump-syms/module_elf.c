@@ -70,8 +70,8 @@ static void add_cfi(const struct image *i, struct sym *s)
     add_cfi_of(i, i->debug.elf, i->dwarf_bias, ".debug_frame", s);
 }
 
-bool module_read_elf(struct file_bytes *taken, const struct image_options *o, struct module *m,
-                     struct err *err)
+bool module_read_elf(struct file_bytes *taken, const struct image_options *o,
+                     struct dumped_module *m, struct err *err)
 {
     struct image image;
     if (!image_open(o, taken, &image, err))

@@ -34,7 +34,7 @@ static const char *elf_name(const char *name, char out[32])
 /* Sections of debug information of `from`, code of the module: a dSYM has both, the first alone
  * with content. */
 static void add_dwarf(const struct macho_file *module, const struct macho_file *from,
-                      const char *path, struct module *m)
+                      const char *path, struct dumped_module *m)
 {
     struct foreign_dwarf f = {.path = path,
                               .machine = module->cpu == MACHO_ARM64 ? EM_AARCH64 : EM_X86_64,
@@ -60,7 +60,7 @@ static void add_dwarf(const struct macho_file *module, const struct macho_file *
 
 /* The part of the other file with the same UUID. */
 static bool add_dsym(struct str bytes, const char *path, const struct macho_file *module,
-                     struct module *m, struct err *err)
+                     struct dumped_module *m, struct err *err)
 {
     struct str part;
     const char *arch;
@@ -80,7 +80,7 @@ static bool add_dsym(struct str bytes, const char *path, const struct macho_file
 }
 
 static void find_dsym(const struct image_options *o, const struct macho_file *module,
-                      struct module *m)
+                      struct dumped_module *m)
 {
     char path[PATH_MAX];
     struct file_bytes f;
@@ -98,7 +98,7 @@ static void find_dsym(const struct image_options *o, const struct macho_file *mo
 }
 
 static bool add_debug_file(const struct image_options *o, const struct macho_file *module,
-                           struct module *m, struct err *err)
+                           struct dumped_module *m, struct err *err)
 {
     struct file_bytes f;
     if (!o->debug_file && !o->given_debug) {
@@ -126,7 +126,7 @@ static bool identify(const struct macho_file *f, const struct image_options *o, 
            module_set_name(s, str_of(o->name ? o->name : own), err);
 }
 
-static bool read_part(struct str part, const struct image_options *o, struct module *m,
+static bool read_part(struct str part, const struct image_options *o, struct dumped_module *m,
                       struct err *err)
 {
     struct macho_file f;
@@ -149,7 +149,7 @@ static bool read_part(struct str part, const struct image_options *o, struct mod
 }
 
 /* Of a universal file the part for the wanted processor, or number o->part of those we know. */
-bool module_read_macho(struct str bytes, const struct image_options *o, struct module *m,
+bool module_read_macho(struct str bytes, const struct image_options *o, struct dumped_module *m,
                        struct err *err)
 {
     struct str part, chosen = STR_NONE;

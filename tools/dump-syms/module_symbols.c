@@ -26,7 +26,7 @@ bool module_open_debug(const struct image_options *o, struct file_bytes *ret, st
     return true;
 }
 
-static bool read_bytes(struct file_bytes *f, const struct image_options *o, struct module *m,
+static bool read_bytes(struct file_bytes *f, const struct image_options *o, struct dumped_module *m,
                        struct err *err)
 {
     struct str bytes = file_bytes_view(f);
@@ -42,10 +42,10 @@ static bool read_bytes(struct file_bytes *f, const struct image_options *o, stru
     return module_read_elf(f, o, m, err);
 }
 
-bool module_read(const struct image_options *o, struct module *ret, struct err *err)
+bool module_read(const struct image_options *o, struct dumped_module *ret, struct err *err)
 {
     struct file_bytes f;
-    struct module m = {.parts = 1};
+    struct dumped_module m = {.parts = 1};
     if (o->given_module) {
         f = *o->given_module;
         *o->given_module = (struct file_bytes){0};
@@ -67,7 +67,7 @@ bool module_read(const struct image_options *o, struct module *ret, struct err *
     return true;
 }
 
-void module_release(struct module *m)
+void module_release(struct dumped_module *m)
 {
     sym_release(&m->sym);
     sb_release(&m->problems);

@@ -14,7 +14,7 @@
  * Trust      Files are hostile, and elfutils may crash on them: call it in a child process with
  *            limits.
  */
-struct module {
+struct dumped_module {
     struct sym sym;
     struct strbuf problems; /* debug information that is there and cannot be read */
     struct strbuf notes;    /* what a reader may want to know beside */
@@ -22,7 +22,7 @@ struct module {
     size_t parts; /* of a universal file: how many o->part can choose from; else 1 */
 };
 
-bool module_read(const struct image_options *o, struct module *ret, struct err *err);
-void module_release(struct module *m);
+bool module_read(const struct image_options *o, struct dumped_module *ret, struct err *err);
+void module_release(struct dumped_module *m);
 
 #endif

@@ -62,8 +62,8 @@ static struct str last_part(struct str path)
 }
 
 /* In lower case where letters do not matter to Windows: no; names stay as the linker wrote them. */
-static bool identify(const struct pe_file *pe, const struct image_options *o, struct module *m,
-                     struct pe_identity *id, struct err *err)
+static bool identify(const struct pe_file *pe, const struct image_options *o,
+                     struct dumped_module *m, struct pe_identity *id, struct err *err)
 {
     struct sym *s = &m->sym;
     if (!pe_identify(pe, o->path, id, err))
@@ -81,7 +81,7 @@ static bool identify(const struct pe_file *pe, const struct image_options *o, st
 }
 
 static void add_dwarf(const struct pe_file *pe, const struct image_options *o, uint16_t machine,
-                      struct module *m)
+                      struct dumped_module *m)
 {
     struct foreign_dwarf f = {
         .path = o->path, .machine = machine, .is_64 = pe->is_wide, .base = pe->base};
@@ -111,7 +111,7 @@ static void add_dwarf(const struct pe_file *pe, const struct image_options *o, u
 }
 
 static void add_program(const struct pe_file *pe, const struct image_options *o, uint16_t machine,
-                        struct module *m)
+                        struct dumped_module *m)
 {
     if (machine == EM_X86_64)
         pe_add_unwind_amd64(pe, &m->sym);
@@ -122,7 +122,7 @@ static void add_program(const struct pe_file *pe, const struct image_options *o,
 
 /* Opens a PDB and adds what it knows, if it is of this build. */
 static bool add_pdb(struct str bytes, const char *path, const struct pe_identity *id,
-                    struct module *m, struct err *err)
+                    struct dumped_module *m, struct err *err)
 {
     struct pdb_file pdb;
     if (!pdb_open(bytes, path, &pdb, err))
@@ -138,7 +138,8 @@ static bool add_pdb(struct str bytes, const char *path, const struct pe_identity
 }
 
 /* Beside the program, under the name that the linker wrote. */
-static void find_pdb(const struct image_options *o, const struct pe_identity *id, struct module *m)
+static void find_pdb(const struct image_options *o, const struct pe_identity *id,
+                     struct dumped_module *m)
 {
     char folder[PATH_MAX], path[PATH_MAX];
     struct file_bytes f;
@@ -156,7 +157,7 @@ static void find_pdb(const struct image_options *o, const struct pe_identity *id
 
 /* A file that was named must fit; one that came along need not. */
 static bool add_debug_file(const struct image_options *o, const struct pe_identity *id,
-                           struct module *m, struct err *err)
+                           struct dumped_module *m, struct err *err)
 {
     struct file_bytes f;
     if (!o->debug_file && !o->given_debug) {
@@ -170,7 +171,7 @@ static bool add_debug_file(const struct image_options *o, const struct pe_identi
     return ok;
 }
 
-bool module_read_pe(struct str bytes, const struct image_options *o, struct module *m,
+bool module_read_pe(struct str bytes, const struct image_options *o, struct dumped_module *m,
                     struct err *err)
 {
     struct pe_file pe;
@@ -194,7 +195,7 @@ bool module_read_pe(struct str bytes, const struct image_options *o, struct modu
 
 /* frob.pdb is that of frob.dll, frob.exe or frob.sys, if one of the build lies there. */
 static void find_program(const struct image_options *o, const struct pdb_file *pdb,
-                         struct module *m)
+                         struct dumped_module *m)
 {
     static const char *const endings[] = {".dll", ".exe", ".sys"};
     struct str stem = str_of(o->path);
@@ -227,7 +228,7 @@ static void find_program(const struct image_options *o, const struct pdb_file *p
 }
 
 /* Alone it has no rules for unwinding, which are in the program. */
-bool module_read_pdb(struct str bytes, const struct image_options *o, struct module *m,
+bool module_read_pdb(struct str bytes, const struct image_options *o, struct dumped_module *m,
                      struct err *err)
 {
     struct pdb_file pdb;

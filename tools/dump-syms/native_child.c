@@ -63,7 +63,7 @@ static bool unpack_given(struct given *g, struct err *err)
 
 static bool write_symbols(const struct image_options *o, struct err *err)
 {
-    struct module m;
+    struct dumped_module m;
     if (!module_read(o, &m, err))
         return false;
     if (m.sym.funcs.n + m.sym.publics.n + m.sym.frames.n == 0)
