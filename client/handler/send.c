@@ -16,6 +16,10 @@
 
 #include "lib/base/util.h"
 
+/*
+ * A machine that crashes may be on a slow line: a dump of some megabytes gets two minutes.  The
+ * answer is a line with the crash id; what is longer comes from somebody else.
+ */
 enum { CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 120, REDIRECTS_MAX = 3, ANSWER_MAX = 64 << 10 };
 
 /* People give the address of a server as often as that of its /submit. */

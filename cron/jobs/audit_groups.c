@@ -19,6 +19,8 @@
 #include "lib/db/db.h"
 #include "queries.h"
 
+/* A year, as Crash Stats does it: who was away for a sabbatical keeps access, who has left does
+ * not. */
 enum { INACTIVE_DAYS = 365 };
 
 /* Whole domains: "example.com" is not that of someone@notexample.com.  None at all: everybody is in

@@ -110,6 +110,8 @@ static void add_dates(struct tpl_rows *dates, struct arena *a, const struct plot
 static void add_line(struct tpl_rows *rows, struct arena *a, const struct plot *f,
                      const struct chart_line *line)
 {
+    /* Two numbers of a picture, each of at most 20 characters with its decimal, and what stands
+     * between. */
     enum { POINT_MAX = 64 };
     STRBUF_AUTO points;
     sb_init(&points, f->days * POINT_MAX);

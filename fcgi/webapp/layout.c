@@ -19,6 +19,7 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
+/* What fits into a menu on a screen of 900 pixels; older ones are found by search. */
 enum { VERSIONS_SHOWN = 30 };
 
 /* An empty version asks for all of them, NULL leaves the choice to the page. */

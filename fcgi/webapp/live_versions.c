@@ -132,6 +132,7 @@ static bool is_literal(struct str name)
     return name.n > 0 && name.p[0] >= '0' && name.p[0] <= '9';
 }
 
+/* People name three or four; of more than these none would stand out. */
 enum { FEATURED_MAX = 16 };
 
 static size_t featured(const struct product *product, const struct candidates *c,

@@ -16,6 +16,8 @@
 #include "lib/web/human.h"
 #include "rows.h"
 
+/* A crash lacks some tens of modules at most, each asked for at a handful of servers; the rest is
+ * in the processed crash. */
 enum { WANTED_SHOWN = 200, ASKED_SHOWN = 32 };
 
 /* Each state of a module in words, with what to do about it beside the command. */

@@ -26,6 +26,8 @@ enum symfind_answer {
     SYMFIND_ANSWER_COUNT,
 };
 
+/* An address as people configure it; the two areas of the store and more servers than anybody
+ * lists. */
 enum { SYMFIND_SOURCE_MAX = 199, SYMFIND_ASKED_MAX = 16 };
 struct symfind_asked {
     char source[SYMFIND_SOURCE_MAX + 1];

@@ -484,6 +484,8 @@ static bool open_listener(struct web_app *web, struct req *r, struct err *err)
 static bool open_worker(struct web_app *web, struct req *r, struct err *err)
 {
     const struct web_program *p = web->program;
+    /* Every statement of a page is done in milliseconds; one that waits for a lock for so long
+     * fails, and frees its worker. */
     enum { STATEMENT_TIMEOUT_MS = 10000 };
     if (!open_listener(web, r, err))
         return false;

@@ -131,6 +131,7 @@ static bool add_option(struct outgoing_report *r, const char *text, struct err *
                err);
 }
 
+/* The start script writes a scheme, a host name of at most 253 characters, and a port. */
 enum { ADDRESS_BYTES_MAX = 512 };
 
 /* Where the start script says that it serves this installation ("" where it does not run it). */

@@ -9,6 +9,7 @@
 #include "lib/base/util.h"
 #include "tools/dump-syms/decompress.h"
 
+/* Problems are for people: a file with more of them than a page holds is simply damaged. */
 enum { BAD_TEXT_MAX = 4096 };
 
 /*

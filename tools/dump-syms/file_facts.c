@@ -19,6 +19,8 @@
 #include "tools/dump-syms/pe_file.h"
 #include "tools/dump-syms/sym.h"
 
+/* A file name has 255 bytes on Linux; build ids of up to 64 bytes, twice as many digits, and an
+ * age. */
 enum { LINK_MAX = 256, ID_HEX_MAX = 160 };
 
 struct file_facts {

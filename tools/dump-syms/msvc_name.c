@@ -12,6 +12,7 @@
 #include "lib/base/util.h"
 #include "tools/dump-syms/function_names.h"
 
+/* Ten back references is what the mangling has digits for; deeper nested names stay as they are. */
 enum { PARTS_MAX = 16, BACK_MAX = 10 };
 
 static bool is_identifier(struct str s)

@@ -19,6 +19,10 @@
 #include "lib/base/vec.h"
 #include "tools/dump-syms/msvc_name.h"
 
+/*
+ * Exports: ordinals have 16 bits, so sixteen times what can be; names: as long as the longest
+ * mangled one that MSVC writes.  The rest is the format of COFF symbol tables.
+ */
 enum {
     EXPORTS_MAX = 1 << 20,
     NAME_BYTES_MAX = 4096,
