@@ -1,16 +1,3 @@
-#include <stdlib.h>
-
-#include "lib/base/arena.h"
-#include "lib/base/err.h"
-#include "lib/base/str.h"
-#include "lib/base/util.h"
-#include "lib/base/vec.h"
-#include "lib/json/json.h"
-#include "lib/symfile/symasked.h"
-#include "lib/symfile/symfind.h"
-#include "lib/symfile/symkey.h"
-#include "processor/rules.h"
-
 /*
  * SymbolsWanted: why frames of this crash have no names, and what makes them have some.
  *
@@ -24,6 +11,19 @@
  * names alone that could be the key of a stored file (lib/symfile/symkey.h), which have neither
  * quotes nor control characters, and these are quoted.
  */
+#include <stdlib.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/json/json.h"
+#include "lib/symfile/symasked.h"
+#include "lib/symfile/symfind.h"
+#include "lib/symfile/symkey.h"
+#include "processor/rules.h"
+
 enum {
     WANTED_MAX = 200, /* half of all modules of the largest dump at hand, most without a frame */
     COMMAND_MAX = 4 * SYMKEY_PART_MAX + 200,

@@ -8,7 +8,9 @@ directory and on a free port.
 Nothing here sleeps to wait: wait_until() polls a condition with a deadline.
 """
 import contextlib
+import copy
 import http.client
+import itertools
 import json
 import os
 import re
@@ -86,6 +88,7 @@ class Installation:
         self.dir.chmod(0o755)  # the database and web server users pass through
         self.var = self.dir / "var"
         self.port = free_port()
+        self.address = "127.0.0.1"  # from which requests come
         self.base = f"http://127.0.0.1:{self.port}"
         # Nothing of the caller's own configuration reaches the installation.
         self.env = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "TERM", "USER", "TMPDIR") if k in os.environ}
@@ -202,8 +205,17 @@ class Installation:
         except ProcessLookupError:
             return False
 
+    _clients = itertools.count(1)
+
+    def new_client(self):
+        """The same installation asked from an address that nobody has used: its limits of requests count from zero."""
+        other = copy.copy(self)
+        number = next(self._clients)
+        other.address = f"127.1.{number // 250}.{number % 250 + 1}"
+        return other
+
     def request(self, method, path, body=None, headers=None, timeout_s=60):
-        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s, source_address=(self.address, 0))
         try:
             conn.request(method, path, body=body, headers=headers or {})
             answer = conn.getresponse()

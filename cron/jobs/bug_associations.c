@@ -65,7 +65,7 @@ static bool sync_bug(struct sync *s, const json_t *bug, struct err *err)
 {
     int64_t id;
     if (!jget_int(bug, "id", &id) || id <= 0)
-        return err_set(err, ERR_INVALID, "a bug without an id");
+        return err_set(err, ERR_UNAVAILABLE, "the bug tracker sends a bug without an id");
     struct arena a;
     DB_ROWS rows = {0};
     arena_init(&a, BUG_ARENA_MAX);
@@ -115,7 +115,7 @@ static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err
              !jget_arr(*ret, "bugs")) {
         json_decref(*ret);
         *ret = NULL;
-        err_set(err, ERR_INVALID, "the bug tracker answers without a list of bugs");
+        err_set(err, ERR_UNAVAILABLE, "the bug tracker answers without a list of bugs");
     }
     bool ok = err->code == ERR_NONE;
     http_response_release(&answer);

@@ -30,16 +30,6 @@
 /* So many names of files that go, or stay, stand in the log of a run; the rest is counted. */
 enum { NAMES_SHOWN = 50, FINDINGS_SHOWN = 50 };
 
-static struct symstore store_of(const struct job_context *x)
-{
-    return (struct symstore){
-        .dir = conf_text(x->conf, CONF_SYMBOLS_DIR),
-        .cache_dir = conf_text(x->conf, CONF_SYMBOLS_CACHE_DIR),
-        .cache_max_bytes = conf_int(x->conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
-        .wants_mark = true,
-    };
-}
-
 /* Old files in use first of all: who keeps them alive should know what would else be gone. */
 static void print_file(void *arg, enum symstore_area area, const char *key, bool is_in_use)
 {
@@ -70,7 +60,7 @@ static struct symexpire expiry_of(const struct job_context *x, const struct syms
 /* Bytes are those on disk, compressed: what an administrator gets back. */
 bool job_expire_symbols(struct job_context *x, struct err *err)
 {
-    struct symstore store = store_of(x);
+    struct symstore store = symstore_of_conf(x->conf);
     struct symexpire_counts counts;
     size_t shown = 0;
     struct symexpire expiry = expiry_of(x, &store, &shown);
@@ -85,7 +75,7 @@ bool job_expire_symbols(struct job_context *x, struct err *err)
 /* Rows of files that are still stored stay, whatever their age: they are found by code id. */
 bool job_clear_uploads(struct job_context *x, struct err *err)
 {
-    struct symstore store = store_of(x);
+    struct symstore store = symstore_of_conf(x->conf);
     size_t files, uploads, shown = 0;
     struct symexpire expiry = expiry_of(x, &store, &shown);
     if (!symexpire_history(&expiry, &files, &uploads, err))
@@ -157,7 +147,7 @@ bool job_clear_orphans(struct job_context *x, struct err *err)
  */
 bool job_symcache_janitor(struct job_context *x, struct err *err)
 {
-    struct symstore store = store_of(x);
+    struct symstore store = symstore_of_conf(x->conf);
     if (!fs_exists(store.cache_dir)) {
         printf("%s is not there\n", store.cache_dir);
         return true;
@@ -193,7 +183,7 @@ static void no_step(void *arg, uint64_t bytes)
  */
 bool job_verify_storage(struct job_context *x, struct err *err)
 {
-    struct symstore store = store_of(x);
+    struct symstore store = symstore_of_conf(x->conf);
     struct upkeep_findings found = {0};
     const struct symverify v = {
         .store = &store,

@@ -23,7 +23,11 @@
 #include "queries.h"
 
 /* The files of one upload get their rows in batches, some seconds apart. */
-enum { QUIET_S = 20, QUIET_MAX_S = 3600, FETCHED_MAX = 100000 };
+enum {
+    QUIET_S = 20,
+    QUIET_MAX_S = 3600,
+    FETCHED_MAX = 100000, /* bounds the memory of a run: some 10 MB of ids and times */
+};
 
 struct fetched_list {
     struct ledger_fetched out;

@@ -17,9 +17,10 @@
 #include "lib/web/web.h"
 #include "queries.h"
 
-/* As of uploads (list_uploads.c). */
-enum { BATCH = 40, NOT_COUNTED = 1000000 };
+enum { BATCH = 40 }; /* as Tecken has it */
 
+/* Try symbols and regular ones lie in areas of their own; the API calls that the type of an upload.
+ */
 enum { TYPE_ANY, TYPE_TRY, TYPE_REGULAR };
 static const struct param_choice types[] = {
     [TYPE_ANY] = {"", "any"},
@@ -56,10 +57,7 @@ static void read_keys(struct req *r, struct file_filters *f)
     struct arena *a = req_arena(r);
     struct str rest = req_text(r, &files_key), part;
     struct strs others = {.v = arena_array(a, rest.n + 1, sizeof(struct str))};
-    while (str_split(&rest, ',', &part)) {
-        part = str_trim(part);
-        if (part.n == 0)
-            continue;
+    while (list_filter_part(&rest, &part)) {
         const char *pattern = like_pattern(a, part);
         if (f->pattern && strlen(pattern) > strlen(f->pattern)) {
             others.v[others.n++] = str_of(f->pattern);
@@ -73,17 +71,18 @@ static void read_keys(struct req *r, struct file_filters *f)
     f->other_patterns = db_text_array(a, others);
 }
 
+/* Names in front of which a ! stands are excluded; the others, if there are any, are the only ones.
+ */
 static void read_buckets(struct req *r, struct file_filters *f)
 {
     struct arena *a = req_arena(r);
     struct str rest = req_text(r, &files_bucket), part;
     struct strs in = {.v = arena_array(a, rest.n + 1, sizeof(struct str))};
     struct strs out = {.v = arena_array(a, rest.n + 1, sizeof(struct str))};
-    while (str_split(&rest, ',', &part)) {
-        part = str_trim(part);
+    while (list_filter_part(&rest, &part)) {
         if (str_starts(part, STR("!")))
             out.v[out.n++] = str_trim(str_sub(part, 1, SIZE_MAX));
-        else if (part.n)
+        else
             in.v[in.n++] = part;
     }
     f->buckets = in.n ? db_text_array(a, in) : NULL;
@@ -99,6 +98,7 @@ static void read_filters(struct req *r, struct file_filters *f)
     f->areas = type == TYPE_TRY ? "{try}" : type == TYPE_REGULAR ? "{regular}" : NULL;
 }
 
+/* A search for parts of a key counts what it finds: whoever searches wants to know how much. */
 static bool load_by_key(struct req *r, const struct list_ask *ask, const struct file_filters *f,
                         json_t *answer, struct err *err)
 {
@@ -116,6 +116,7 @@ static bool load_by_key(struct req *r, const struct list_ask *ask, const struct 
            jset_int(answer, "total", db_col_int(&rows, 0, Q_SYMBOL_FILE_BY_KEY_COL_TOTAL, 0));
 }
 
+/* Without a key the index by time leads, and nothing is counted. */
 static bool load_newest(struct req *r, const struct list_ask *ask, const struct file_filters *f,
                         json_t *answer, struct err *err)
 {
@@ -130,7 +131,7 @@ static bool load_newest(struct req *r, const struct list_ask *ask, const struct 
     list_append_records(json_object_get(answer, "files"), &rows, Q_SYMBOL_FILE_NEWEST_COL_RECORD,
                         BATCH);
     jset_bool(answer, "has_next", rows.count > BATCH);
-    jset_int(answer, "total", NOT_COUNTED);
+    jset_int(answer, "total", LIST_NOT_COUNTED);
     if (!has_filter(f) && !list_ask_filters(ask))
         return true;
     DB_ROWS count = {0};

@@ -99,6 +99,16 @@ static void narrow_size(struct size_range *r, enum operator op, int64_t bytes, b
         r->most = MIN(r->most, up - 1);
 }
 
+bool list_filter_part(struct str *rest, struct str *ret)
+{
+    while (str_split(rest, ',', ret)) {
+        *ret = str_trim(*ret);
+        if (ret->n > 0)
+            return true;
+    }
+    return false;
+}
+
 static struct str shown(struct str condition)
 {
     return str_sub(condition, 0, utf8_prefix_bytes(condition, REFUSED_SHOWN));
@@ -108,10 +118,7 @@ bool size_filter_parse(struct str text, struct size_range *ret, struct err *err)
 {
     struct size_range r = {.least = 0, .most = INT64_MAX};
     struct str condition;
-    while (str_split(&text, ',', &condition)) {
-        condition = str_trim(condition);
-        if (condition.n == 0)
-            continue;
+    while (list_filter_part(&text, &condition)) {
         struct str rest = condition;
         enum operator op = take_operator(&rest);
         int64_t bytes;
@@ -161,10 +168,7 @@ bool time_filter_parse(struct str text, int64_t now_us, struct time_range *ret, 
     static const int64_t first_us = -62135596800LL * 1000000, last_us = 253402300799LL * 1000000;
     struct time_range r = {.from_us = first_us, .end_us = last_us};
     struct str condition;
-    while (str_split(&text, ',', &condition)) {
-        condition = str_trim(condition);
-        if (condition.n == 0)
-            continue;
+    while (list_filter_part(&text, &condition)) {
         struct str rest = condition;
         enum operator op = take_operator(&rest);
         int64_t us;

@@ -16,6 +16,9 @@
  * Errors     ERR_INVALID with the text for the client, which quotes the condition.
  * Trust      Texts come from strangers.
  */
+/* Cuts the next part that is not empty off the front of *rest, without the blanks around it. */
+bool list_filter_part(struct str *rest, struct str *ret);
+
 struct size_range {
     bool is_set;
     int64_t least, most; /* both included; least > most: nothing fits */

@@ -15,11 +15,7 @@
 #include "lib/web/web.h"
 #include "queries.h"
 
-/*
- * BATCH is Tecken's.  NOT_COUNTED stands for the number of all uploads, which nobody asked for and
- * which would read the whole table.
- */
-enum { BATCH = 20, NOT_COUNTED = 1000000 };
+enum { BATCH = 20 }; /* as Tecken has it */
 
 const struct param_spec uploads_user = {
     "user", PARAM_TEXT, PARAM_TRIMMED,
@@ -103,7 +99,7 @@ static bool load_page(struct req *r, const struct list_ask *ask, const struct wh
     json_t *uploads = json_object_get(answer, "uploads"); /* borrowed */
     list_append_records(uploads, &rows, orders[order].by[is_reversed].record, BATCH);
     jset_bool(answer, "has_next", rows.count > BATCH);
-    jset_int(answer, "total", NOT_COUNTED);
+    jset_int(answer, "total", LIST_NOT_COUNTED);
     if (!w->is_filter && !list_ask_filters(ask))
         return true;
     DB_ROWS count = {0};

@@ -1,13 +1,15 @@
 /*
  * Missing symbols as CSV: GET /missingsymbols.csv, those that were asked for and not found, for
  * scripts that fetch them elsewhere, with the lines that Tecken sends; and GET /missing.csv, how
- * many crashes each would improve, by product and version, for people with a spreadsheet.  Fields
- * are quoted as RFC 4180 says.
+ * many crashes each would improve, by product and version, for people with a spreadsheet.  Names of
+ * files come from dumps of strangers and may hold anything; only what needs quotes has them, so
+ * that simple scripts can split the common lines.
  */
 #include "fcgi/symbols/missing_list.h"
 #include "fcgi/symbols/missing_page.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
+#include "lib/base/csv.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -17,23 +19,6 @@
 #include "lib/web/param_spec.h"
 #include "lib/web/web.h"
 #include "queries.h"
-
-/*
- * Names of files come from dumps of strangers, so they may hold anything; a quote inside is
- * doubled, and only what needs quotes has them, so that simple scripts can split the common lines.
- */
-static void put_field(struct strbuf *b, const char *text, const char *behind)
-{
-    bool quote = strpbrk(text, "\",\r\n");
-    sb_text(b, quote ? "\"" : "");
-    for (const char *p = text; *p; p++) {
-        if (*p == '"')
-            sb_char(b, '"');
-        sb_char(b, *p);
-    }
-    sb_text(b, quote ? "\"" : "");
-    sb_text(b, behind);
-}
 
 /* Rows of a statement as lines; columns in the order of the header. */
 struct csv_table {
@@ -54,7 +39,8 @@ static void put_line(struct strbuf *b, const struct csv_table *t, const struct d
             snprintf(guarded, sizeof guarded, "'%s", text);
             text = guarded;
         }
-        put_field(b, text, c + 1 < t->column_count ? "," : "\r\n");
+        csv_put(b, str_of(text));
+        sb_text(b, c + 1 < t->column_count ? "," : "\r\n");
     }
 }
 

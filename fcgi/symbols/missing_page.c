@@ -1,17 +1,22 @@
 /*
  * GET /missing: what to upload first, that is what most crashes would get better by.
+ *
+ * The page shows the very document that /missingsymbols/ answers (missing_list.c), so both filter
+ * and count alike.  "Crashes" are reports of the last days that lacked the symbols when they were
+ * processed last, each once however many frames it has there; "asked for" counts every request,
+ * those of debuggers too.  The first is what an upload mends, so it is the order unasked.
  */
 #include "fcgi/symbols/missing_page.h"
 
 #include "fcgi/symbols/form_errors.h"
 #include "fcgi/symbols/missing_list.h"
 #include "fcgi/symbols/symbol_pages.h"
+#include "fcgi/symbols/upload_rows.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
-#include "lib/db/db.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
@@ -31,26 +36,18 @@ static const struct {
     {"symbol", "Name"},
 };
 
-/* All but the page: what links to other pages keep.  The form shows most of them. */
-static const struct param_spec *const kept[] = {
+/* What makes the list another one: all parameters but the page. */
+static const struct param_spec *const filters[] = {
     &missing_symbol,  &missing_debugid, &missing_filename, &missing_code_file,
     &missing_code_id, &missing_product, &missing_version,  &missing_modified,
     &missing_created, &missing_sort,    &missing_reverse};
 
-static struct str list_url(struct req *r, const char *path, int64_t page)
+static const char *const without[] = {"page", NULL};
+
+static struct str page_url(struct req *r, int64_t page)
 {
-    STRBUF_AUTO b;
-    sb_init(&b, 64 << 10);
-    sb_str(&b, site_path(r, path));
-    sb_printf(&b, "?page=%lld", (long long)page);
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
-        struct str text = req_text(r, kept[i]);
-        if (text.n == 0)
-            continue;
-        sb_printf(&b, "&%s=", kept[i]->name);
-        url_encode_to(&b, text);
-    }
-    return str_copy(req_arena(r), sb_view(&b));
+    return list_url(r, "/missing", without,
+                    arena_printf(req_arena(r), "page=%lld", (long long)page));
 }
 
 /*
@@ -68,6 +65,7 @@ static struct str search_url(struct req *r, const json_t *record)
     return str_copy(req_arena(r), sb_view(&b));
 }
 
+/* Versions beyond the first are counted only: a library of the system is missing in all of them. */
 static void add_record(struct req *r, struct tpl_rows *rows, const json_t *record)
 {
     struct arena *a = req_arena(r);
@@ -97,6 +95,7 @@ static void add_record(struct req *r, struct tpl_rows *rows, const json_t *recor
     tpl_col_cstr(row, MISSED_MORE, more ? arena_printf(a, "and %zu more", more) : "");
 }
 
+/* The form comes back as it was sent, so that a filter can be changed a little. */
 static void set_form(struct req *r, struct tpl_values *v)
 {
     struct str sort = req_text(r, &missing_sort);
@@ -114,10 +113,11 @@ static void set_form(struct req *r, struct tpl_values *v)
     }
 }
 
+/* An empty list means one thing with filters and another without. */
 static bool has_filter(struct req *r)
 {
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        if (req_text(r, kept[i]).n > 0)
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        if (req_text(r, filters[i]).n > 0)
             return true;
     return false;
 }
@@ -133,11 +133,11 @@ static void set_list(struct req *r, struct tpl_values *v, const json_t *answer)
     json_array_foreach (jget_arr(answer, "records"), i, record)
         add_record(r, rows, record);
     tpl_bool(v, "has_missed", i > 0);
-    tpl_url(v, "summary_url", list_url(r, "/missing.csv", 1));
+    tpl_url(v, "summary_url", list_url(r, "/missing.csv", without, ""));
     tpl_bool(v, "has_filter", has_filter(r));
     tpl_cstr(v, "total", human_count(a, total));
-    tpl_url(v, "previous_url", page > 1 ? list_url(r, "/missing", page - 1) : STR(""));
-    tpl_url(v, "next_url", page * size < total ? list_url(r, "/missing", page + 1) : STR(""));
+    tpl_url(v, "previous_url", page > 1 ? page_url(r, page - 1) : STR(""));
+    tpl_url(v, "next_url", page * size < total ? page_url(r, page + 1) : STR(""));
 }
 
 /* Crashes that got better by themselves, and how many may in a day. */

@@ -18,6 +18,7 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
+/* Lives that people choose from, in days; a year is what a token has by default. */
 static const struct {
     const char *value, *text;
     bool is_default;
@@ -56,6 +57,7 @@ static bool check_tokens(struct req *r, struct err *err)
                    "administrator for the group Uploaders or Upload Auditors.");
 }
 
+/* Only the first characters of a key are known: the server has its hash. */
 static void fill_token(struct req *r, struct tpl_row *row, const json_t *t)
 {
     struct arena *a = req_arena(r);
@@ -105,6 +107,7 @@ static void set_form(struct tpl_values *v, const struct token_form *form, const 
     tpl_text(v, "notes", form->notes);
 }
 
+/* A tab for each state, with how many tokens there are in it. */
 static void set_tabs(struct req *r, struct tpl_values *v, enum token_state shown,
                      const json_t *answer)
 {
@@ -122,6 +125,8 @@ static void set_tabs(struct req *r, struct tpl_values *v, enum token_state shown
     }
 }
 
+/* The whole page: after a form with its errors and what was typed, after a new token with its key.
+ */
 static bool send_tokens(struct req *r, enum token_state shown, const struct token_form *form,
                         const struct form_errors *errors, const char *key, struct err *err)
 {

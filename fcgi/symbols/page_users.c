@@ -17,7 +17,7 @@
 #include "queries.h"
 #include "rows.h"
 
-enum { AUDIT_BATCH = 50 };
+enum { AUDIT_BATCH = 50 }; /* two screens of lines */
 
 /* clang-format off */
 static const struct param_spec
@@ -194,7 +194,7 @@ bool page_audit_get(struct req *r, struct err *err)
             tpl_col_cstr(row, columns[k].to, db_col(&found, i, columns[k].from));
     }
     json_auto_t *answer =
-        json_pack("{s:b, s:i}", "has_next", found.count > AUDIT_BATCH, "total", 1000000);
+        json_pack("{s:b, s:i}", "has_next", found.count > AUDIT_BATCH, "total", LIST_NOT_COUNTED);
     list_set_pager(r, v, "/users/audit", answer, "change");
     resp_header(r, "Cache-Control", STR("no-store"));
     return resp_page(r, 200, "symbols_audit.html", v, err);

@@ -1,3 +1,7 @@
+/*
+ * What the symbol server answers: pages and their forms, the JSON API behind them, uploads,
+ * symbolication, health, and last the files themselves, whose paths may be nearly anything.
+ */
 #include "fcgi/symbols/missing_list.h"
 #include "fcgi/symbols/missing_page.h"
 #include "fcgi/symbols/symbol_server.h"

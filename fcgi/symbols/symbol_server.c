@@ -36,10 +36,7 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
     const struct conf *conf = web_conf(web);
     struct symbol_server *s = xcalloc(1, sizeof *s);
     s->web = web;
-    s->store = (struct symstore){.dir = conf_text(conf, CONF_SYMBOLS_DIR),
-                                 .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
-                                 .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
-                                 .wants_mark = true};
+    s->store = symstore_of_conf(conf);
     s->temp_dir = conf_text(conf, CONF_UPLOAD_TEMPDIR);
     s->public_url = conf_text(conf, CONF_SYMBOLS_PUBLIC_URL);
     const char *const dirs[] = {s->store.dir, s->store.cache_dir, s->temp_dir};

@@ -30,6 +30,7 @@ enum {
 };
 #define ANSWER_BYTES_MAX ((uint64_t)1 << 30)
 
+/* Everything that is being written: the request it answers, the piece in hand, those before it. */
 struct answer {
     struct symbolicate_request *q;
     struct jw w;
@@ -40,6 +41,7 @@ struct answer {
     struct err err; /* the first failure; what is written after it is dropped */
 };
 
+/* Unlinked at once: whatever becomes of the worker, the file goes with the descriptor. */
 static bool open_file(struct answer *a)
 {
     char path[PATH_MAX];
@@ -51,6 +53,8 @@ static bool open_file(struct answer *a)
     return a->fd >= 0 || err_errno(&a->err, errno, "creating %s", path);
 }
 
+/* After a failure pieces are dropped: the writer goes on to its end, and the error is the answer.
+ */
 static void end_piece(struct answer *a)
 {
     bool is_failed = a->err.code != ERR_NONE;
@@ -70,6 +74,7 @@ static void keep_small(struct answer *a)
         end_piece(a);
 }
 
+/* Line 0 is unknown and is left out, as a file without a name is. */
 static void put_place(struct answer *a, struct str file, uint32_t line)
 {
     if (file.n) {
@@ -83,6 +88,8 @@ static void put_place(struct answer *a, struct str file, uint32_t line)
     keep_small(a);
 }
 
+/* Innermost first, which is the order of the stack: the calls inside the frame that contains them.
+ */
 static void put_inlines(struct answer *a, const struct csym_hit *hit)
 {
     struct jw *w = &a->w;
@@ -109,6 +116,8 @@ struct resolved {
     struct csym_hit hit;
 };
 
+/* The name of a module is that of its binary if its symbols say one, else what the request called
+ * it; a frame outside of all modules belongs to <unknown>. */
 static void resolve(const struct answer *a, const struct symbolicate_job *job,
                     const struct symbolicate_frame *frame, struct resolved *ret)
 {
@@ -126,6 +135,7 @@ static void resolve(const struct answer *a, const struct symbolicate_job *job,
         ret->module = STR("<unknown>");
 }
 
+/* The function and offset are those of the outer, real function, whatever was inlined into it. */
 static void put_frame_v5(struct answer *a, size_t number, const struct resolved *at)
 {
     struct jw *w = &a->w;
@@ -150,6 +160,7 @@ static void put_frame_v5(struct answer *a, size_t number, const struct resolved 
     jw_end(w);
 }
 
+/* A frame is one line of text there; inlined calls have no place in it. */
 static void put_frame_v4(struct answer *a, size_t number, const struct resolved *at)
 {
     (void)number;
@@ -169,6 +180,7 @@ static void put_frame_v4(struct answer *a, size_t number, const struct resolved 
 
 typedef void put_frame(struct answer *a, size_t number, const struct resolved *at);
 
+/* Frames are numbered within their stack. */
 static void put_stacks(struct answer *a, const struct symbolicate_job *job, put_frame *put)
 {
     size_t at = 0;
@@ -216,6 +228,7 @@ static void put_found_modules(struct answer *a, size_t job_number)
     jw_end(&a->w);
 }
 
+/* Times are numbers of seconds; microseconds are what we measure. */
 static void put_seconds(struct jw *w, const char *key, int64_t us)
 {
     char text[32];
@@ -269,6 +282,7 @@ static int64_t us_of(const struct symbolicate_pair *p)
     return p->cost.us;
 }
 
+/* A look-up that had to compile first counts as compiling. */
 static int64_t lookup_us_of(const struct symbolicate_pair *p)
 {
     return p->cost.was_compiled ? 0 : p->cost.us;
@@ -396,6 +410,7 @@ static void put_v4(struct answer *a)
     jw_end(w);
 }
 
+/* The words that mean no in the header are those of Eliot. */
 static bool wants_debug(struct req *req)
 {
     struct str wish = req_header(req, "Debug");
@@ -403,6 +418,7 @@ static bool wants_debug(struct req *req)
            !str_eq_nocase(wish, STR("no"));
 }
 
+/* An answer that fits into memory needs no file. */
 static bool send_answer(struct req *req, struct answer *a, struct err *err)
 {
     if (a->fd < 0 && !a->piece.overflow)

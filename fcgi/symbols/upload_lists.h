@@ -18,6 +18,12 @@
  *            with no document.
  */
 
+/*
+ * The `total` of a list without filters.  It stands for the number of all, which nobody asked for
+ * and which would cost a count of the whole table; the value is Tecken's, and its clients know it.
+ */
+enum { LIST_NOT_COUNTED = 1000000 };
+
 /* Filters that lists have in common, as parameters of their routes. */
 extern const struct param_spec list_size, list_created, list_completed, list_page, list_sort,
     list_reverse;

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "fcgi/symbols/upload_lists.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
@@ -17,6 +18,7 @@
 #include "lib/web/site.h"
 #include "rows.h"
 
+/* 0: there is none, as of an upload that is not complete. */
 int64_t list_time_us(const json_t *doc, const char *key)
 {
     struct str text = jget_strn(doc, key);
@@ -24,6 +26,7 @@ int64_t list_time_us(const json_t *doc, const char *key)
     return text.n && time_parse(text, &us, ERR_IGNORED) ? us : 0;
 }
 
+/* Clocks may be set back between the two times: then it took no time. */
 int64_t list_took_us(const json_t *doc)
 {
     int64_t completed = list_time_us(doc, "completed_at");
@@ -48,6 +51,7 @@ static const char *summary(struct arena *a, const json_t *u)
     return text;
 }
 
+/* An upload without an end is either on its way or was broken off; nobody can tell which. */
 static void fill_upload(struct req *r, struct tpl_row *row, const json_t *u)
 {
     struct arena *a = req_arena(r);
@@ -76,6 +80,7 @@ void upload_rows_fill(struct req *r, struct tpl_rows *rows, const json_t *upload
         fill_upload(r, tpl_row_add(rows), u);
 }
 
+/* f NULL: a key that was not stored; the remark says why. */
 void upload_row_file(struct req *r, struct tpl_row *row, const char *key, struct str url,
                      const json_t *f, const char *state, const char *remark)
 {
@@ -96,6 +101,7 @@ void upload_row_file(struct req *r, struct tpl_row *row, const char *key, struct
     tpl_col_cstr(row, UPLOAD_FILE_REMARK, remark);
 }
 
+/* The parameters as they were sent, so that a link keeps what a page does not know about. */
 struct str list_url(struct req *r, const char *path, const char *const *without, const char *extra)
 {
     STRBUF_AUTO b;
@@ -120,6 +126,7 @@ struct str list_url(struct req *r, const char *path, const char *const *without,
     return str_copy(req_arena(r), sb_view(&b));
 }
 
+/* Without filters nobody counts, and the page says where it is and not how many there are. */
 void list_set_pager(struct req *r, struct tpl_values *v, const char *path, const json_t *answer,
                     const char *noun)
 {
@@ -130,7 +137,7 @@ void list_set_pager(struct req *r, struct tpl_values *v, const char *path, const
         if (str_eq(req_param_at(r, i)->name, STR("page")))
             str_to_i64(req_param_at(r, i)->value, 1, INT32_MAX, "page", &page, ERR_IGNORED);
     jget_int(answer, "total", &total);
-    bool is_counted = total != 1000000; /* "not counted" */
+    bool is_counted = total != LIST_NOT_COUNTED;
     tpl_cstr(v, "total_text",
              !answer      ? ""
              : is_counted ? arena_printf(a, "%s %s%s found.", human_count(a, total), noun,

@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
+/* One bit for each open level, so a level costs nothing and the depth is bounded by the word. */
 enum { DEPTH_BITS = 64 };
 
 static bool is_space(char c)
@@ -59,6 +60,7 @@ static bool take_digits(struct jr *r)
     return r->off > from;
 }
 
+/* No zeros in front of a number, at least one digit behind a point: RFC 8259, section 6. */
 static bool check_number(struct jr *r)
 {
     take_char(r, '-');
@@ -140,6 +142,7 @@ static bool open_level(struct levels *l, bool is_object)
     return true;
 }
 
+/* The name of a member and the colon behind it. */
 static bool check_key(struct jr *r)
 {
     skip_space(r);
@@ -161,6 +164,10 @@ static bool check_between(struct jr *r, struct levels *l)
     return true;
 }
 
+/*
+ * One value, without recursion: levels are opened here and ended in check_between, so the stack of
+ * the process is the same for any text.  The caller repeats it until no level is open.
+ */
 static bool check_value(struct jr *r, struct levels *l)
 {
     for (;;) {
@@ -199,6 +206,7 @@ struct jr jr_init(struct str text)
     return (struct jr){.text = text.p ? text : STR("")};
 }
 
+/* Whoever asks for the wrong kind must not stand still, or would read the same value for ever. */
 bool jr_enter(struct jr *r, char opener)
 {
     if (peek(r) != opener) {
@@ -209,6 +217,7 @@ bool jr_enter(struct jr *r, char opener)
     return true;
 }
 
+/* Commas need no check here: jr_check has seen that they stand where they must. */
 bool jr_more(struct jr *r)
 {
     char c = peek(r);
@@ -229,6 +238,8 @@ static void skip_string(struct jr *r)
     r->off = MIN(r->off + 1, r->text.n);
 }
 
+/* Brackets are counted and not matched, which is enough for a text that was accepted, and ends at
+ * the end of any other. */
 struct str jr_skip(struct jr *r)
 {
     peek(r);
@@ -280,6 +291,7 @@ static uint32_t take_unicode(struct str s, size_t *i)
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
+/* The result is never longer than the text, so one block of its size is enough. */
 static struct str unescape(struct str s, struct arena *a)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
@@ -320,6 +332,7 @@ struct str jr_key(struct jr *r, struct arena *a)
     return key;
 }
 
+/* "-0" is an integer; "1.0" and "1e3" are none, as in the checks of the clients. */
 enum jr_int jr_int(struct jr *r, bool *ret_negative, uint64_t *ret_magnitude)
 {
     struct str text = jr_skip(r);

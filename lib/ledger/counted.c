@@ -3,6 +3,8 @@
  * again gives the same.  A document may come from a file that somebody loads: a value that does not
  * fit into its column counts as absent, and never stops the crash from being finished.
  */
+#include "lib/ledger/counted.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +14,6 @@
 #include "lib/base/hash.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
-#include "lib/ledger/counted.h"
 
 /* As in the ledger: ours are shorter, and a key of a PostgreSQL index ends at 2704 bytes. */
 enum { COUNTED_TEXT_MAX = 100, COUNTED_SIGNATURE_MAX = 1000, INSTALLATION_HEX = 16 };
@@ -46,13 +47,15 @@ static double estimate_of(const json_t *doc)
     return isfinite(value) && value >= 1e-6 && value <= 1 ? 1 / value : 1;
 }
 
+/* An installation is when it was made and, where products say it, who it is; the hash tells one
+ * from another and neither of the two. */
 static json_t *installation_of(const json_t *doc)
 {
     int64_t at;
     if (!jget_int(doc, "install_time", &at))
         return json_null();
     struct str client = jget_strn(doc, "glean_client_id");
-    char time[32], hex[SHA256_HEX + 1];
+    char time[32], hex[INSTALLATION_HEX + 1];
     struct sha256 h;
     uint8_t digest[SHA256_BYTES];
     snprintf(time, sizeof time, "%" PRId64 " ", at);
@@ -60,8 +63,7 @@ static json_t *installation_of(const json_t *doc)
     sha256_add(&h, time, strlen(time));
     sha256_add(&h, client.n ? client.p : "", client.n);
     sha256_finish(&h, digest);
-    for (size_t i = 0; i < INSTALLATION_HEX / 2; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    hex_encode(digest, INSTALLATION_HEX / 2, hex);
     return json_stringn(hex, INSTALLATION_HEX);
 }
 

@@ -54,6 +54,16 @@ static const char *const area_dirs[] = {
 const char *const symstore_area_names[] = {
     [SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try", [SYMSTORE_CACHE] = "cache"};
 
+struct symstore symstore_of_conf(const struct conf *conf)
+{
+    return (struct symstore){
+        .dir = conf_text(conf, CONF_SYMBOLS_DIR),
+        .cache_dir = conf_text(conf, CONF_SYMBOLS_CACHE_DIR),
+        .cache_max_bytes = conf_int(conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
+        .wants_mark = true,
+    };
+}
+
 /*
  * What follows from "a name gets .gz behind it" for a name that ends in .gz already: x.sym.gz is
  * taken by x.sym, so x.sym.gz must get one too, and so on.

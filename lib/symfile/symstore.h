@@ -1,6 +1,7 @@
 #ifndef SYMFILE_SYMSTORE_H
 #define SYMFILE_SYMSTORE_H
 
+#include "lib/base/conf.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"
 
@@ -27,6 +28,10 @@ struct symstore {
 };
 
 /* CACHE: fetched from other servers (sources.h); whatever was uploaded comes before it. */
+/* The store of an installation: files go only below its mark, since what is stored below a mount
+ * point whose file system is away would be hidden when that comes back.  Borrows from conf. */
+struct symstore symstore_of_conf(const struct conf *conf);
+
 enum symstore_area { SYMSTORE_REGULAR, SYMSTORE_TRY, SYMSTORE_CACHE, SYMSTORE_AREA_COUNT };
 extern const char *const symstore_area_names[]; /* as rows of the database call them */
 enum symstore_change { SYMSTORE_ADDED, SYMSTORE_UPDATED, SYMSTORE_SAME };

@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include "lib/base/arena.h"
@@ -32,7 +31,6 @@
 
 enum {
     PAGE = 500,          /* names of one question to the database */
-    PIECE = 1 << 18,     /* bytes read at a time */
     ARENA_MAX = 4 << 20, /* a page of names of at most SYMKEY_MAX bytes, as an array and as rows */
 };
 
@@ -67,28 +65,8 @@ static void tell(const struct symverify *v, enum symverify_finding finding, enum
     v->found(v->arg, finding, name, is_mended);
 }
 
-/* A file that is stored as it came: its bytes are hashed and not looked at. */
-static bool hash_file(int fd, struct symreader_text *ret, struct err *err)
-{
-    FREE_LATER uint8_t *piece = xmalloc(PIECE);
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *md5 = EVP_MD_CTX_new();
-    ssize_t n = 0;
-    *ret = (struct symreader_text){0};
-    bool ok = EVP_DigestInit_ex(md5, EVP_md5(), NULL) == 1;
-    while (ok && (n = read(fd, piece, PIECE)) > 0) {
-        ret->size += (uint64_t)n;
-        ok = EVP_DigestUpdate(md5, piece, (size_t)n) == 1;
-    }
-    ok = ok && n == 0 && EVP_DigestFinal_ex(md5, digest, NULL) == 1;
-    EVP_MD_CTX_free(md5);
-    if (!ok)
-        return err_set(err, ERR_IO, "a stored symbols file cannot be read");
-    hex_encode(digest, SYMREADER_MD5_HEX / 2, ret->md5);
-    return true;
-}
-
-/* Facts of the text as they were when the file came. */
+/* Facts of the text as they were when the file came: what is stored as it came is not unpacked for
+ * it, however packed it looks. */
 static bool read_text(const struct symverify *v, const struct symstore_found *f,
                       struct symreader_text *ret, struct err *err)
 {
@@ -96,11 +74,10 @@ static bool read_text(const struct symverify *v, const struct symstore_found *f,
     FD_AUTO fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, errno, "%s", f->path);
-    if (!f->is_compressed)
-        return hash_file(fd, ret, err);
     if (!symreader_start(fd, v->temp_dir, &r, err))
         return false;
-    bool ok = symreader_load(r, NULL, ret, err);
+    bool ok =
+        f->is_compressed ? symreader_load(r, NULL, ret, err) : symreader_load_as_is(r, ret, err);
     symreader_stop(r);
     return ok;
 }

@@ -17,8 +17,8 @@ def test_a_job_of_a_killed_scheduler_runs_again_at_once():
         wait_until(lambda: datil.sql("SELECT count(*) FROM cron_job WHERE last_success IS NOT NULL AND app_name IN "
                                      "('crontest', 'republish', 'clearsessions')")[0][0] >= first, 30, "first runs")
         blocker = psycopg2.connect(f"host={datil.var}/run/pg user=datil dbname=datil")
-        with blocker.cursor() as cur:  # the job waits for the table, in the middle of its work
-            cur.execute("LOCK TABLE web_session IN ACCESS EXCLUSIVE MODE")
+        with blocker.cursor() as cur:  # the job waits for the table, in the middle of its work; who only reads does not
+            cur.execute("LOCK TABLE web_session IN SHARE MODE")
         datil.sql("INSERT INTO cron_job (app_name, next_run) VALUES ('clearsessions', now() - interval '1 minute') "
                   "ON CONFLICT (app_name) DO UPDATE SET next_run = excluded.next_run, last_success = NULL, ongoing = NULL")
         wait_until(lambda: datil.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'datil-cron job' "

@@ -29,12 +29,12 @@ def ask_database(datil, user, role):
 
 
 def status_of(pid):
-    """Uid, capabilities and no_new_privs of a process, or None when it is gone."""
+    """Name, uid, capabilities and no_new_privs of a process, or None when it is gone."""
     try:
         lines = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
     except (OSError, ProcessLookupError):
         return None
-    return {"uids": set(map(int, lines["Uid"].split())), "no_new_privs": lines["NoNewPrivs"].strip(),
+    return {"name": lines["Name"].strip(), "uids": set(map(int, lines["Uid"].split())), "no_new_privs": lines["NoNewPrivs"].strip(),
             "caps": max(int(lines[name].strip(), 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"))}
 
 
@@ -288,8 +288,7 @@ def test_whatever_parent_is_killed_everything_heals(fresh):
         fresh.kill(before)
         wait_until(lambda: first_process(fresh, service) not in (None, before), 10, f"{service} to start again")
         wait_until(lambda: everything_answers(fresh), 15, f"an answer after the death of {service}")
-        left = lambda: [pid for pid in family if os.path.exists(f"/proc/{pid}") and status_of(pid)
-                        and Path(f"/proc/{pid}/comm").read_text().strip() == service[:15]]
+        left = lambda: [pid for pid in family if (status_of(pid) or {}).get("name") == service[:15]]
         wait_until(lambda: not left(), 10, f"the orphans of {service} to be gone")
     fresh.wait_processed(fresh.post())
 

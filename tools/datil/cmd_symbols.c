@@ -16,19 +16,8 @@
 #include "lib/symfile/symstore.h"
 #include "queries.h"
 #include "tools/datil/app.h"
-#include "tools/datil/symbols.h"
 
 enum { MISSING_SHOWN = 100 }; /* unless --limit says otherwise; the most wanted come first */
-
-struct symstore symbols_store_of(struct app *app)
-{
-    return (struct symstore){
-        .dir = conf_text(&app->conf, CONF_SYMBOLS_DIR),
-        .cache_dir = conf_text(&app->conf, CONF_SYMBOLS_CACHE_DIR),
-        .cache_max_bytes = conf_int(&app->conf, CONF_SYMBOLS_CACHE_MAX_BYTES),
-        .wants_mark = true,
-    };
-}
 
 struct counts {
     size_t added, same, refused;
@@ -82,7 +71,7 @@ static bool add_path(const struct symadd *add, const char *path, struct counts *
  */
 static bool run_add(struct app *app, struct args args, struct err *err)
 {
-    struct symstore store = symbols_store_of(app);
+    struct symstore store = symstore_of_conf(&app->conf);
     struct counts c = {0};
     if (!NO_OPTS(&args, 1, -1, err) || !app_db(app, err))
         return false;
@@ -112,7 +101,7 @@ static bool print_file(void *arg, const struct symkey *key, const struct symstor
 
 static bool run_list(struct app *app, struct args args, struct err *err)
 {
-    struct symstore store = symbols_store_of(app);
+    struct symstore store = symstore_of_conf(&app->conf);
     size_t n = 0;
     if (!NO_OPTS(&args, 0, 0, err) || !symstore_list(&store, SYMSTORE_REGULAR, print_file, &n, err))
         return false;
@@ -144,7 +133,7 @@ static bool run_missing(struct app *app, struct args args, struct err *err)
     if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_db(app, err) ||
         !DB_RUN(app->db, &q_missing_symbol_top, &rows, err, db_int(&app->arena, limit)))
         return false;
-    struct symstore store = symbols_store_of(app);
+    struct symstore store = symstore_of_conf(&app->conf);
     size_t n = (size_t)rows.count;
     struct strs names = {.v = arena_array(&app->arena, n + 1, sizeof(struct str))};
     struct strs ids = {.v = arena_array(&app->arena, n + 1, sizeof(struct str))};

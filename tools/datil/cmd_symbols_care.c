@@ -22,7 +22,6 @@
 #include "lib/symfile/symverify.h"
 #include "tools/datil/app.h"
 #include "tools/datil/progress.h"
-#include "tools/datil/symbols.h"
 
 /* As people copy them from reports, with or without 0x. */
 static bool parse_offset(const char *text, uint64_t *ret, struct err *err)
@@ -34,6 +33,7 @@ static bool parse_offset(const char *text, uint64_t *ret, struct err *err)
            err_wrap(err, "%s: the address less the base of its module, hexadecimal", text);
 }
 
+/* A line without a file says nothing; a file without a line is where the compiler made code up. */
 static void print_place(struct str file, uint32_t line)
 {
     if (file.n && line)
@@ -84,9 +84,11 @@ static bool open_text_file(struct app *app, const char *path, struct csym *ret, 
     return csym_open_fd(out, ret, err);
 }
 
+/* As a stack walk would find it, so that what is printed is what a crash would get; the file behind
+ * a second slash, as `symbols list` shows it, is passed over. */
 static bool open_stored(struct app *app, const char *name, struct csym *ret, struct err *err)
 {
-    struct symstore store = symbols_store_of(app);
+    struct symstore store = symstore_of_conf(&app->conf);
     const struct symfind_options opt = {.cache_dir = store.cache_dir,
                                         .cache_max_bytes = store.cache_max_bytes,
                                         .store_dir = store.dir};
@@ -115,6 +117,7 @@ static bool open_stored(struct app *app, const char *name, struct csym *ret, str
                                                   : "no such symbols in the store");
 }
 
+/* All offsets are checked first: a typing mistake in the last one prints nothing. */
 static bool run_lookup(struct app *app, struct args args, struct err *err)
 {
     struct csym c;
@@ -144,6 +147,7 @@ struct compiling {
     size_t done, bad;
 };
 
+/* How many there are is known before the work begins, for the bar. */
 static bool count_module(void *arg, const struct symkey *key, const struct symstore_found *file)
 {
     size_t *n = arg;
@@ -152,6 +156,7 @@ static bool count_module(void *arg, const struct symkey *key, const struct symst
     return true;
 }
 
+/* Finding a module compiles it if it must; there is no second way to do it. */
 static bool compile_module(void *arg, const struct symkey *key, const struct symstore_found *file)
 {
     struct compiling *c = arg;
@@ -178,7 +183,7 @@ static bool compile_module(void *arg, const struct symkey *key, const struct sym
  */
 static bool run_compile(struct app *app, struct args args, struct err *err)
 {
-    struct symstore store = symbols_store_of(app);
+    struct symstore store = symstore_of_conf(&app->conf);
     const struct symfind_options opt = {.cache_dir = store.cache_dir,
                                         .cache_max_bytes = store.cache_max_bytes,
                                         .store_dir = store.dir};
@@ -204,6 +209,7 @@ struct differences {
     size_t n, mended;
 };
 
+/* The bar is taken away first, or its rest would stand behind the line. */
 static void print_difference(void *arg, enum symverify_finding finding, const char *name,
                              bool is_mended)
 {
@@ -220,9 +226,10 @@ static void on_step(void *arg, uint64_t bytes)
     progress_step(&d->progress, (int64_t)bytes);
 }
 
+/* Exit status 1 while something is left, so that a script can look at it. */
 static bool run_verify(struct app *app, struct args args, struct err *err)
 {
-    struct symstore store = symbols_store_of(app);
+    struct symstore store = symstore_of_conf(&app->conf);
     struct differences d = {.progress = {.what = "verifying"}};
     struct symverify v = {.store = &store, .found = print_difference, .step = on_step, .arg = &d};
     const struct opt opts[] = {{"--fix", OPT_FLAG, &v.is_fixing},

@@ -27,6 +27,7 @@ enum {
     BUILD_BYTES_MAX = 50, /* as the column says */
 };
 
+/* The columns of the table product_version, in the order of the file. */
 enum version_field { PRODUCT, CHANNEL, MAJOR, RELEASE, VERSION, BUILD, URL, FIELD_COUNT };
 
 static const struct {
@@ -43,12 +44,14 @@ static const struct {
     [URL] = {"archive_url", URL_BYTES_MAX, true},
 };
 
+/* First and last name are enough: no product is called product_name. */
 static bool is_heading(const struct str *fields, size_t n)
 {
     return n == FIELD_COUNT && str_eq(fields[PRODUCT], str_of(version_fields[PRODUCT].name)) &&
            str_eq(fields[URL], str_of(version_fields[URL].name));
 }
 
+/* Says the number of the line, which is what people need to mend a file. */
 static bool check_fields(const struct csv *c, const struct str *fields, size_t n, struct err *err)
 {
     uint64_t major;
@@ -68,6 +71,7 @@ static bool check_fields(const struct csv *c, const struct str *fields, size_t n
            err_wrap(err, "line %zu", c->line);
 }
 
+/* Rows become columns, as the statement takes them. */
 static bool read_versions(struct app *app, struct str text, struct strs columns[FIELD_COUNT],
                           struct err *err)
 {
@@ -93,6 +97,7 @@ static bool read_versions(struct app *app, struct str text, struct strs columns[
     }
 }
 
+/* Read and checked before the database is asked for anything. */
 static bool run_loadpv(struct app *app, struct args args, struct err *err)
 {
     FREE_LATER char *text = NULL;
@@ -123,6 +128,7 @@ static int by_bytes(const void *a, const void *b)
     return str_cmp(*x, *y);
 }
 
+/* A line without its end, in the arena of the command. */
 static struct str version_line(struct app *app, const struct db_rows *rows, int row)
 {
     static const int columns[FIELD_COUNT] = {

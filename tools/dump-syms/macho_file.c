@@ -29,6 +29,8 @@ static const char *arch_of(uint32_t cpu)
     return cpu == MACHO_X86_64 ? "x86_64" : cpu == MACHO_ARM64 ? "arm64" : NULL;
 }
 
+/* The magic number of a universal file, or 0: a table of parts, each a Mach-O file of one
+ * processor. */
 static uint32_t fat_magic(struct str bytes, uint32_t *ret_count)
 {
     struct rd r = rd_init(bytes.p, bytes.n);
@@ -47,6 +49,7 @@ bool macho_is(struct str bytes)
     return (bytes.n >= 32 && rd_le32(bytes.p) == MAGIC_64) || fat_magic(bytes, &count) != 0;
 }
 
+/* A thin file is its own only part.  A part that reaches beyond the file is there, and is empty. */
 bool macho_part(struct str bytes, size_t index, struct str *ret_part, const char **ret_arch)
 {
     uint32_t count, magic = fat_magic(bytes, &count);
@@ -70,6 +73,7 @@ bool macho_part(struct str bytes, size_t index, struct str *ret_part, const char
     return true;
 }
 
+/* Names of segments and sections fill 16 bytes, and have no terminator if they need all of them. */
 static void read_name(struct rd *r, char out[17])
 {
     const uint8_t *p = rd_bytes(r, 16);
@@ -78,6 +82,11 @@ static void read_name(struct rd *r, char out[17])
         memcpy(out, p, 16);
 }
 
+/*
+ * Addresses of symbols count from __TEXT, which begins with this very header.  Sections without
+ * bytes in the file (zero-filled, or of a dSYM, which has the addresses of its binary and none of
+ * its code) keep their address and size.
+ */
 static void read_segment(struct macho_file *f, struct rd r)
 {
     char name[17];
@@ -108,6 +117,7 @@ static void read_segment(struct macho_file *f, struct rd r)
     }
 }
 
+/* What else stands among the commands is for the loader. */
 static void read_command(struct macho_file *f, uint32_t kind, struct rd r)
 {
     const uint8_t *uuid;
@@ -137,6 +147,7 @@ static void read_command(struct macho_file *f, uint32_t kind, struct rd r)
     }
 }
 
+/* A command that reaches beyond the file ends the list: what was read before it counts. */
 bool macho_open(struct str part, const char *path, struct macho_file *ret, struct err *err)
 {
     struct macho_file f = {.bytes = rd_init(part.p, part.n), .starts = rd_init("", 0)};
@@ -179,6 +190,7 @@ const struct macho_section *macho_section(const struct macho_file *f, const char
     return NULL;
 }
 
+/* Where a function without a size ends at the latest. */
 uint64_t macho_code_end(const struct macho_file *f, uint64_t addr)
 {
     for (size_t i = 0; i < f->sections.n; i++) {
