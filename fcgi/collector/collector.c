@@ -218,53 +218,59 @@ static bool check_products(struct req *req, struct err *err)
     return pass_on(&app_of(req)->products_err, err);
 }
 
-/* Whoever asks may be a stranger: he gets these words, the log the reason. */
-static const struct {
-    struct health_check check;
-    const char *msg;
-} health_checks[] = {
-    {{"spool", check_spool}, "not writable, or nearly full"},
-    {{"store", check_store}, "cannot be written"},
-    {{"database", check_database}, "no connection"},
-    {{"rules", check_rules}, "cannot be read; the old ones are in use"},
-    {{"products", check_products}, "cannot be read; the old ones are in use"},
+static const struct health_check health_checks[] = {
+    {"spool", check_spool}, {"store", check_store},       {"database", check_database},
+    {"rules", check_rules}, {"products", check_products},
 };
+
+/* Whoever asks may be a stranger: he gets these words, the log the reason. */
+static const char *health_words(const struct health_verdict *v)
+{
+    if (v->check->holds == check_spool)
+        return "not writable, or nearly full";
+    if (v->check->holds == check_store)
+        return v->why.code == ERR_UNAVAILABLE ? "not this installation's store: not mounted?"
+                                              : "cannot be written";
+    if (v->check->holds == check_database)
+        return "no connection";
+    return "cannot be read; the old ones are in use";
+}
 
 /* For monitoring.  With the database away it is 503 as well, though reports are taken all the same;
  * a balancer asks lbheartbeat. */
-bool heartbeat_get(struct req *req, struct err *err)
+static bool answer_health(struct req *req, const struct health_verdict *v, size_t n,
+                          struct err *err)
 {
-    struct collector *c = app_of(req);
     json_auto_t *body = json_pack("{s:[]}", "errors");
     json_t *errors = json_object_get(body, "errors"); /* borrowed */
-    counter_add(c->metrics, METRIC_HEARTBEAT, 1, NULL);
-    refresh_products(c);
-    for (size_t i = 0; i < ARRAY_LEN(health_checks); i++) {
-        const struct health_check *check = &health_checks[i].check;
-        struct err why;
-        if (health_holds(req, check, &why))
-            continue;
-        bool is_away = check->holds == check_store && why.code == ERR_UNAVAILABLE;
-        const char *msg =
-            is_away ? "not this installation's store: not mounted?" : health_checks[i].msg;
-        json_array_append_new(errors, json_pack("{s:s, s:s}", "name", check->name, "msg", msg));
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!v[i].holds)
+            json_array_append_new(errors, json_pack("{s:s, s:s}", "name", v[i].check->name, "msg",
+                                                    health_words(&v[i])));
     return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
 }
 
-/* Touches nothing: it says that a worker answers. */
-bool lbheartbeat_get(struct req *req, struct err *err)
+/* The check of the products looks at what the last reading said, so they are read now. */
+static void count_question(struct req *req, enum health_question question)
 {
-    (void)err;
-    counter_add(app_of(req)->metrics, METRIC_LBHEARTBEAT, 1, NULL);
-    return resp_bytes(req, 200, "application/json; charset=utf-8", STR(""));
+    static const enum metric counted[] = {[HEALTH_HEARTBEAT] = METRIC_HEARTBEAT,
+                                          [HEALTH_ALIVE] = METRIC_LBHEARTBEAT,
+                                          [HEALTH_VERSION] = METRIC_VERSION};
+    struct collector *c = app_of(req);
+    counter_add(c->metrics, counted[question], 1, NULL);
+    if (question == HEALTH_HEARTBEAT)
+        refresh_products(c);
 }
 
-bool version_get(struct req *req, struct err *err)
-{
-    counter_add(app_of(req)->metrics, METRIC_VERSION, 1, NULL);
-    return web_version_get(req, err);
-}
+const struct health collector_health = {
+    .checks = health_checks,
+    .check_count = ARRAY_LEN(health_checks),
+    .answer = answer_health,
+    .alive_type = "application/json; charset=utf-8",
+    .alive = "",
+    .version_type = "application/json; charset=utf-8",
+    .asked = count_question,
+};
 
 /* For those who want to see that errors reach their monitoring. */
 bool broken_get(struct req *req, struct err *err)

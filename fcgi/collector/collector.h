@@ -53,9 +53,7 @@ bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struc
 /* Handlers. */
 bool submit_post(struct req *req, struct err *err);
 bool sentry_post(struct req *req, struct err *err);
-bool heartbeat_get(struct req *req, struct err *err);
-bool lbheartbeat_get(struct req *req, struct err *err);
-bool version_get(struct req *req, struct err *err);
+extern const struct health collector_health;
 bool broken_get(struct req *req, struct err *err);
 bool metrics_get(struct req *req, struct err *err);
 bool collector_error(struct req *req, int status, const struct err *err);

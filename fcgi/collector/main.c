@@ -40,6 +40,7 @@ int main(int argc, char **argv)
         .stop = collector_stop,
         .reload = collector_reload,
         .uses_db = true, /* only to say in the heartbeat whether it is there */
+        .health = &collector_health,
         .extra_groups = groups,
         .extra_group_count = 1,
         .arg = &shared,

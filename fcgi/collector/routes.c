@@ -1,5 +1,6 @@
 #include "fcgi/collector/collector.h"
 #include "lib/base/util.h"
+#include "lib/web/health.h"
 #include "lib/web/web.h"
 
 /* clang-format off */

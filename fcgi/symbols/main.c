@@ -34,6 +34,7 @@ int main(int argc, char **argv)
         .template_rows = &page_rows,
         .layout = symbol_page_titled,
         .uses_db = true,
+        .health = &symbol_server_health,
         .turns = &symbolication_turns,
         .arg = counters,
         .inactive_text = "API Token matched but user not active",

@@ -10,6 +10,7 @@
 #include "fcgi/symbols/upload_stats.h"
 #include "fcgi/symbols/symbol_pages.h"
 #include "lib/base/util.h"
+#include "lib/web/health.h"
 #include "lib/web/site.h"
 #include "lib/web/web.h"
 
@@ -129,7 +130,7 @@ const struct route symbol_server_routes[] = {
      "checks everything the symbol server needs: 200, or 500 and what does not work"},
     {METHOD_GET, "/__lbheartbeat__", ROUTE_NO_SESSION, NULL, lbheartbeat_get, NULL,
      "200 as long as the program answers"},
-    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, web_version_get, NULL,
+    {METHOD_GET, "/__version__", ROUTE_NO_SESSION, NULL, version_get, NULL,
      "version.json of the deployment"},
     {METHOD_POST | METHOD_PUT | METHOD_DELETE, "/try/", OTHER, NULL, other_method, NULL,
      "404, or 405 for the path of a file"},

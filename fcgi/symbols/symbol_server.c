@@ -130,16 +130,6 @@ bool symbol_server_error(struct req *req, int status, const struct err *err)
 }
 
 /*
- * Nothing is looked at: a load balancer asks every few seconds, and only wants to know that a
- * worker answers.
- */
-bool lbheartbeat_get(struct req *req, struct err *err)
-{
-    (void)err;
-    return resp_bytes(req, 200, "text/plain; charset=utf-8", STR("ok"));
-}
-
-/*
  * The mark first: an empty directory where the store is not mounted can be written to as well, and
  * uploads would vanish under the mount.
  */
@@ -163,26 +153,34 @@ static bool check_symcache(struct req *req, struct err *err)
  * side by side.  The keys are those of Tecken, "details" among them, which is always empty here:
  * reasons are in the log.
  */
-bool heartbeat_get(struct req *req, struct err *err)
+static bool answer_health(struct req *req, const struct health_verdict *v, size_t n,
+                          struct err *err)
 {
-    static const struct health_check checks[] = {
-        {"database", health_database},
-        {"storage", check_storage},
-        {"symcache", check_symcache},
-    };
     bool ok = true;
     json_auto_t *body = json_pack("{s:s, s:{}, s:{}}", "status", "ok", "checks", "details");
     json_t *verdicts = json_object_get(body, "checks"); /* borrowed */
-    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-        struct err why;
-        bool holds = health_holds(req, &checks[i], &why);
-        json_object_set_new(verdicts, checks[i].name, json_string(holds ? "ok" : "error"));
-        ok &= holds;
+    for (size_t i = 0; i < n; i++) {
+        json_object_set_new(verdicts, v[i].check->name, json_string(v[i].holds ? "ok" : "error"));
+        ok &= v[i].holds;
     }
     if (!ok)
         json_object_set_new(body, "status", json_string("error"));
     return resp_json(req, ok ? 200 : 500, body, err);
 }
+
+static const struct health_check health_checks[] = {
+    {"database", health_database},
+    {"storage", check_storage},
+    {"symcache", check_symcache},
+};
+const struct health symbol_server_health = {
+    .checks = health_checks,
+    .check_count = ARRAY_LEN(health_checks),
+    .answer = answer_health,
+    .alive_type = "text/plain; charset=utf-8",
+    .alive = "ok",
+    .version_type = "application/json; charset=utf-8",
+};
 
 bool symbol_counters_get(struct req *req, struct err *err)
 {

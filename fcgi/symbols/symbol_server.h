@@ -29,6 +29,7 @@ struct symbol_server {
     struct download_times *times;  /* owned */
 };
 
+extern const struct health symbol_server_health;
 extern const struct route symbol_server_routes[];
 extern const size_t symbol_server_route_count;
 
@@ -55,13 +56,11 @@ web_handler syminfo_get;
 web_handler buildid_get;
 web_handler other_method;
 web_handler missing_csv_get;
-web_handler heartbeat_get;
 web_handler symbol_counters_get;
 web_handler symbolicate_v5_post;
 web_handler symbolicate_v4_post;
 web_handler symbolicate_options;
 web_handler symbolicate_unknown;
-web_handler lbheartbeat_get;
 web_handler symbols_broken_get;
 
 /* What they read (param_spec.h). */

@@ -36,13 +36,19 @@ static const char *limit_text(struct req *r, enum conf_name key)
     return n ? arena_printf(req_arena(r), "%lld calls", (long long)n) : "as many calls as you like";
 }
 
+/* The form to try it sends one method; where an endpoint has two, GET, which changes nothing. */
+static enum method main_method(const struct route *route)
+{
+    return route->methods & METHOD_GET ? METHOD_GET : METHOD_POST;
+}
+
 static void add_endpoint(struct req *r, struct tpl_rows *rows, const struct route *route)
 {
     struct tpl_row *row = tpl_row_add(rows);
     struct str name = str_of(route->path + strlen("/api/"));
     bool lacks = route->permission && !req_may(r, route->permission);
     tpl_col_text(row, ENDPOINT_NAME, str_sub(name, 0, name.n - 1)); /* without the slash */
-    tpl_col_cstr(row, ENDPOINT_METHOD, route->methods & METHOD_GET ? "GET" : "POST");
+    tpl_col_cstr(row, ENDPOINT_METHOD, method_name(main_method(route)));
     tpl_col_cstr(row, ENDPOINT_TEXT, route->doc);
     tpl_col_cstr(row, ENDPOINT_ADDRESS,
                  arena_printf(req_arena(r), "%s%s", app_of(r)->base_url, route->path));

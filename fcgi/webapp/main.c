@@ -1,6 +1,7 @@
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
+#include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/routes.h"
 #include "lib/web/web.h"
 #include "rows.h"
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
         .template_rows = &page_rows,
         .layout = layout_titled,
         .uses_db = true,
+        .health = &webapp_health,
         .turns = &search_turns,
         .error_body = layout_error,
     };

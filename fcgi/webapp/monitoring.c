@@ -24,13 +24,6 @@
 #include "queries.h"
 #include "rows.h"
 
-/* GET /__lbheartbeat__: this process answers; nothing else is looked at. */
-bool lbheartbeat_get(struct req *r, struct err *err)
-{
-    json_auto_t *body = json_pack("{s:b}", "ok", 1);
-    return answer_json(r, 200, body, err);
-}
-
 /*
  * That it is the store of this installation, by its mark, and that it can be listed: a mount that
  * is gone leaves an empty directory, which would look like a store without crashes.
@@ -61,31 +54,26 @@ static bool check_search(struct req *r, struct err *err)
     return true;
 }
 
-/*
- * GET /__heartbeat__.  Each part needs those before it, so the first failure ends it.  The answer
- * says no more than yes or no; the log names the part.
- */
-bool heartbeat_get(struct req *r, struct err *err)
+/* The answer says no more than yes or no; the log names the part. */
+static bool answer_health(struct req *r, const struct health_verdict *v, size_t n, struct err *err)
 {
-    static const struct health_check checks[] = {
-        {"database", health_database},
-        {"store", check_store},
-        {"search", check_search},
-    };
-    struct err why;
-    bool ok = true;
-    for (size_t i = 0; ok && i < ARRAY_LEN(checks); i++)
-        ok = health_holds(r, &checks[i], &why);
+    bool ok = n == 0 || v[n - 1].holds;
     json_auto_t *body = json_pack("{s:b}", "ok", (int)ok);
     return answer_json(r, ok ? 200 : 500, body, err);
 }
 
-/* GET /__version__: the version.json of the deployment as it is. */
-bool version_get(struct req *r, struct err *err)
-{
-    (void)err;
-    return resp_bytes(r, 200, "application/json; charset=UTF-8", web_version(r));
-}
+static const struct health_check health_checks[] = {
+    {"database", health_database},
+    {"store", check_store},
+    {"search", check_search},
+};
+const struct health webapp_health = {
+    .checks = health_checks,
+    .check_count = ARRAY_LEN(health_checks),
+    .ends_at_failure = true, /* no store without the database, which knows its mark */
+    .answer = answer_health,
+    .version_type = "application/json; charset=UTF-8",
+};
 
 /*
  * GET /__broken__: to see that errors are noticed.  Only through the operators' door (ROUTE_LOCAL):

@@ -20,8 +20,7 @@ web_handler api_processed_crash_get, api_raw_crash_get, api_crash_verify_get;
 web_handler api_bugs_get, api_signatures_by_bugs_get, api_signature_first_date_get;
 web_handler api_version_string_get, api_reprocessing_post, api_missing_processed_crash_get;
 web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
-web_handler heartbeat_get, lbheartbeat_get, version_get, monitoring_get, monitoring_cron_get,
-    broken_get;
+web_handler monitoring_get, monitoring_cron_get, broken_get;
 web_handler robots_get, favicon_get, contribute_get, csp_report_post;
 web_handler old_query_get, old_profile_get;
 web_handler throttling_get;
@@ -29,6 +28,8 @@ web_handler tokens_get, tokens_post, tokens_delete_post;
 web_handler help_get, help_search_get, help_protected_get, help_memory_get, help_products_get;
 web_handler dictionary_get, dictionary_field_get;
 web_handler admin_get, admin_notice_post, admin_notice_set_post;
+
+extern const struct health webapp_health; /* monitoring.c */
 
 /* What they read (lib/web/param_spec.h). */
 extern const struct param_spec *const search_params[],

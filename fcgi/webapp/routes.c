@@ -2,6 +2,7 @@
 
 #include "fcgi/webapp/pages.h"
 #include "lib/base/util.h"
+#include "lib/web/health.h"
 #include "lib/web/site.h"
 
 /*

@@ -1,22 +1,79 @@
-/* The parts of health checks that do not differ between programs. */
+/*
+ * The three addresses for machines that watch a program; health.h says which.
+ *
+ * They ask different things on purpose.  A balancer asks /__lbheartbeat__ every few seconds and
+ * takes a worker out that does not answer, so nothing is looked at there: a database that is away
+ * would else take out all of them, the collector among them, which goes on without.  A monitor asks
+ * /__heartbeat__ and wakes somebody, so there everything is looked at.  Reasons go to the log under
+ * one name of event for all programs, so that one alert finds them all.
+ *
+ * What is installed is version.json of BASEDIR, or of the folder of templates and migrations, as
+ * whoever deploys has written it.  It is read at each request, since a deployment may replace it
+ * while workers run; what is not JSON, or not there, is answered as an empty object.
+ */
 #include "lib/web/health.h"
 
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 #include "lib/db/db.h"
+#include "lib/json/json.h"
+#include "lib/web/internal.h"
 #include "queries.h"
 
-/*
- * The reason goes to the log under one name of event for all programs, so one alert finds them all.
- */
-bool health_holds(struct req *req, const struct health_check *check, struct err *ret_why)
+enum { VERSION_BYTES_MAX = 64 << 10 }; /* a few names and addresses */
+
+static const struct health *asked(struct req *req, enum health_question question)
 {
-    *ret_why = (struct err){0};
-    if (check->holds(req, ret_why))
-        return true;
-    log_event(LOG_ERROR, "heartbeat_failed", "a part this program needs does not answer",
-              LOG_S("component", check->name), LOG_E(ret_why));
-    return false;
+    const struct health *health = req->web->program->health;
+    if (health->asked)
+        health->asked(req, question);
+    return health;
+}
+
+bool heartbeat_get(struct req *req, struct err *err)
+{
+    const struct health *h = asked(req, HEALTH_HEARTBEAT);
+    struct health_verdict *verdicts =
+        arena_array(req_arena(req), h->check_count + 1, sizeof *verdicts);
+    bool goes_on = true;
+    size_t n = 0;
+    for (; n < h->check_count && goes_on; n++) {
+        struct health_verdict *v = &verdicts[n];
+        *v = (struct health_verdict){.check = &h->checks[n]};
+        v->holds = v->check->holds(req, &v->why);
+        if (!v->holds)
+            log_event(LOG_ERROR, "heartbeat_failed", "a part this program needs does not answer",
+                      LOG_S("component", v->check->name), LOG_E(&v->why));
+        goes_on = v->holds || !h->ends_at_failure;
+    }
+    return h->answer(req, verdicts, n, err);
+}
+
+bool lbheartbeat_get(struct req *req, struct err *err)
+{
+    const struct health *h = asked(req, HEALTH_ALIVE);
+    return h->alive ? resp_bytes(req, 200, h->alive_type, str_of(h->alive))
+                    : h->answer(req, NULL, 0, err);
+}
+
+bool version_get(struct req *req, struct err *err)
+{
+    (void)err;
+    const struct health *h = asked(req, HEALTH_VERSION);
+    const char *dir = conf_text(req_conf(req), CONF_BASEDIR);
+    const char *path = arena_printf(req_arena(req), "%s/version.json", *dir ? dir : fs_share_dir());
+    FREE_LATER char *text = NULL;
+    size_t n = 0;
+    json_auto_t *parsed = NULL;
+    if (fs_read(path, VERSION_BYTES_MAX, &text, &n, ERR_IGNORED))
+        parsed = jparse(str_n(text, n), VERSION_BYTES_MAX, ERR_IGNORED);
+    return resp_bytes(req, 200, h->version_type,
+                      parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}"));
 }
 
 /* The smallest statement there is: that the database answers, and not how fast. */

@@ -4,19 +4,44 @@
 #include "lib/web/web.h"
 
 /*
- * health - what a program says of itself at /__heartbeat__; web_version_get answers /__version__.
+ * health - what a program says of itself to whoever watches it, at three addresses: /__heartbeat__
+ * (is all there that it needs?), /__lbheartbeat__ (does a worker answer?) and /__version__ (what is
+ * installed?).
  *
- * A program lists what it needs; each part is looked at and its failure logged here, as
- * heartbeat_failed, since anybody may ask and reasons name files and servers.  The document that is
- * answered stays the program's: monitors read it, and each program's has a shape of its own.
+ * A program lists what it needs, in its struct web_program; each part is looked at and its failure
+ * logged here, as heartbeat_failed, since anybody may ask and reasons name files and servers.  The
+ * document that is answered stays the program's: monitors read it, and each program's has a shape
+ * of its own, that of the system it takes the place of.
  */
 struct health_check {
     const char *name; /* "database": in the log, and for the program's document */
     bool (*holds)(struct req *req, struct err *err);
 };
 
-/* False: logged, and *ret_why has the reason. */
-bool health_holds(struct req *req, const struct health_check *check, struct err *ret_why);
+struct health_verdict {
+    const struct health_check *check;
+    bool holds;
+    struct err why; /* it does not: for choosing words by its code, never to be sent itself */
+};
+
+enum health_question { HEALTH_HEARTBEAT, HEALTH_ALIVE, HEALTH_VERSION };
+
+struct health {
+    const struct health_check *checks;
+    size_t check_count;
+    bool ends_at_failure; /* each check needs those before it; else all are made */
+    /* Answers with the program's document.  n is smaller than check_count if it ended early. */
+    bool (*answer)(struct req *req, const struct health_verdict *verdicts, size_t n,
+                   struct err *err);
+    const char *alive_type, *alive; /* of /__lbheartbeat__; alive NULL: answer() of no verdicts */
+    const char *version_type;
+    /* Before anything is looked at: to count, or to read anew what a check looks at.  May be
+     * NULL. */
+    void (*asked)(struct req *req, enum health_question question);
+};
+
+/* The handlers, for the routes of any program that has a struct health. */
+web_handler heartbeat_get, lbheartbeat_get, version_get;
 
 /* A check: the database answers. */
 bool health_database(struct req *req, struct err *err);

@@ -104,8 +104,6 @@ struct route_match {
 struct route_match route_find(const struct route *routes, size_t n, struct str path,
                               enum method method);
 enum method method_of(struct str name); /* 0, which fits no route: none of ours */
-/* "GET, POST, OPTIONS" */
-const char *route_allow(struct arena *a, unsigned methods);
 
 /* reference.c */
 void web_print_routes(const struct web_program *p, FILE *out);

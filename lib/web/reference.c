@@ -3,10 +3,13 @@
  * runner checks is what people read.  Markdown, one section per route, so that docs/api.md can take
  * its sections as they are (tools/gen/api-page).
  */
+#include "lib/base/arena.h"
 #include "lib/base/util.h"
 #include "lib/web/internal.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/web.h"
+
+enum { NAMES_BYTES_MAX = 64 << 10 }; /* of a hundred routes, at most six names each */
 
 static void print_choices(const struct param_spec *p, FILE *out)
 {
@@ -55,23 +58,14 @@ static void print_params(const struct param_spec *const *params, FILE *out)
     }
 }
 
-/* HEAD comes with GET and OPTIONS with everything, so neither is printed. */
-static const char *methods_of(const struct route *r)
-{
-    if (r->methods & METHOD_PUT)
-        return "PUT";
-    if (r->methods & METHOD_DELETE)
-        return "DELETE";
-    if (!(r->methods & METHOD_GET))
-        return "POST";
-    return r->methods & METHOD_POST ? "GET, POST" : "GET";
-}
-
+/* HEAD comes with GET, so it is not printed. */
 void web_print_routes(const struct web_program *p, FILE *out)
 {
+    struct arena names;
+    arena_init(&names, NAMES_BYTES_MAX);
     for (size_t i = 0; i < p->route_count; i++) {
         const struct route *r = &p->routes[i];
-        fprintf(out, "### %s %s%s\n\n%s\n", methods_of(r), r->path,
+        fprintf(out, "### %s %s%s\n\n%s\n", method_names(&names, r->methods), r->path,
                 r->flags & ROUTE_PREFIX ? "…" : "", r->doc);
         if (r->permission)
             fprintf(out, "\nNeeds the permission *%s*.\n", web_permission_label(r->permission));
@@ -81,4 +75,5 @@ void web_print_routes(const struct web_program *p, FILE *out)
             print_params(r->params, out);
         fputs("\n", out);
     }
+    arena_release(&names);
 }

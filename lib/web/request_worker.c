@@ -75,7 +75,7 @@ static bool mend_slash(struct req *r, const struct route *found)
  */
 static bool answer_options(struct req *r, const struct route_match *m)
 {
-    const char *allow = route_allow(&r->arena, m->methods);
+    const char *allow = method_names(&r->arena, m->methods | METHOD_OPTIONS);
     resp_header(r, "Allow", str_of(allow));
     if (!(m->any->flags & ROUTE_API))
         return resp_bytes(r, 200, NULL, STR(""));
@@ -303,7 +303,7 @@ static bool pass_checks(struct req *r, struct route_match *m, struct err *err)
     }
     if (!m->route) {
         resp_error(r, 405, &(struct err){.code = ERR_INVALID, .msg = "Method not allowed"});
-        resp_header(r, "Allow", str_of(route_allow(&r->arena, m->methods)));
+        resp_header(r, "Allow", str_of(method_names(&r->arena, m->methods | METHOD_OPTIONS)));
         return false;
     }
     if (!check_rate(r) || !check_session_page(r) || !check_permission(r))

@@ -75,12 +75,11 @@ struct route_match route_find(const struct route *routes, size_t n, struct str p
     return m;
 }
 
-/* OPTIONS is answered for every path, so it is always named. */
-const char *route_allow(struct arena *a, unsigned allowed)
+const char *method_names(struct arena *a, unsigned wanted)
 {
     char *text = arena_strdup(a, "");
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        if ((allowed | METHOD_OPTIONS) & methods[i].method)
+        if (wanted & methods[i].method)
             text = arena_printf(a, "%s%s%s", text, *text ? ", " : "", methods[i].name);
     return text;
 }

@@ -35,6 +35,8 @@ enum method {
     METHOD_DELETE = 32
 };
 const char *method_name(enum method method); /* "GET"; "OTHER" for 0 */
+/* Those of a set, or-ed as in a route, as "GET, POST"; in the arena. */
+const char *method_names(struct arena *a, unsigned methods);
 
 typedef bool web_handler(struct req *req, struct err *err);
 
@@ -74,6 +76,8 @@ struct web_turns {
     enum conf_name most_key, most_of_asker_key;
 };
 
+struct health; /* health.h */
+
 struct web_program {
     const char *name;           /* "datil-webapp": log name, socket $DATIL_RUN/web/<name>.sock */
     enum conf_name workers_key; /* the number of workers */
@@ -101,6 +105,7 @@ struct web_program {
     /* With template_dir: the values of every page of this title, made of site_new() (site.h). */
     struct tpl_values *(*layout)(struct req *req, const char *title);
     bool uses_db;
+    const struct health *health;   /* NULL: none of its handlers is a route */
     const struct web_turns *turns; /* NULL: no handler takes one */
     const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */
@@ -215,10 +220,6 @@ bool session_close(struct req *r, struct err *err);
 const char *web_status_text(int status); /* "Not Found" */
 /* "View Raw Dumps" of "view_rawdump". */
 const char *web_permission_label(const char *permission);
-
-/* GET /__version__: version.json of the deployment, {} without one.  For routes of any program. */
-struct str web_version(struct req *req); /* the text alone, in the arena */
-web_handler web_version_get;
 
 bool resp_header(struct req *r, const char *name, struct str value); /* CR and LF are refused */
 bool resp_bytes(struct req *r, int status, const char *content_type, struct str body);
