@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Nobody passes NULL where a function takes `struct err *`: lib/base/err.h aborts on it when something fails."""
 import re
 import subprocess

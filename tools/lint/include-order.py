@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A module of lib/ includes only from itself and from modules before it in this chain."""
 import re
 import sys
