@@ -48,7 +48,7 @@ enum cron_mode {
     MODE_VERSION
 };
 
-struct options {
+struct cron_options {
     enum cron_mode mode;
     const char *name; /* of a job, or "all" */
     bool force;
@@ -59,9 +59,9 @@ struct options {
  * The last mode on the command line counts; a name goes with it.  --force needs a job: all of them
  * at once would be much to start by accident.
  */
-static bool read_options(struct args *args, struct options *o)
+static bool read_options(struct args *args, struct cron_options *o)
 {
-    *o = (struct options){0};
+    *o = (struct cron_options){0};
     const struct opt opts[] = {
         {"--once", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_ONCE, NULL}},
         {"--job", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_ONCE, &o->name}},
@@ -101,7 +101,7 @@ static void loop(struct scheduler *s)
 }
 
 /* For timers of others and for people: failures of jobs become the exit status. */
-static bool once(struct scheduler *s, const struct options *o, struct err *err)
+static bool once(struct scheduler *s, const struct cron_options *o, struct err *err)
 {
     const struct cron_job *job;
     size_t failed = 0;
@@ -128,7 +128,7 @@ static bool mark(struct scheduler *s, const char *name, struct err *err)
     return true;
 }
 
-static bool do_command(struct scheduler *s, const struct options *o, struct err *err)
+static bool do_command(struct scheduler *s, const struct cron_options *o, struct err *err)
 {
     assert(o->name || (o->mode != MODE_RESET && o->mode != MODE_MARK)); /* getopt has seen to it */
     switch (o->mode) {
@@ -154,7 +154,7 @@ static bool do_command(struct scheduler *s, const struct options *o, struct err 
 int main(int argc, char **argv)
 {
     struct args args = {.n = argc - 1, .v = argv + 1, .program = argv[0]};
-    struct options o;
+    struct cron_options o;
     struct conf conf;
     struct err err = {0};
     setlocale(LC_CTYPE, "C.UTF-8");

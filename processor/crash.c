@@ -42,7 +42,7 @@ bool crash_make_tmp(struct crash *c, const char *base, struct err *err)
     proc_name(getpid(), process);
     int n = snprintf(path, sizeof path, "%s/%s.%s", base, process, c->job.crash_id);
     if (n < 0 || (size_t)n >= sizeof path)
-        return err_set(err, ERR_INVALID, "PROCESSOR_TMP_DIR is too long");
+        return err_errno(err, ENAMETOOLONG, "PROCESSOR_TMP_DIR");
     if (!fs_mkdirs(base, 0700, err) || !fs_remove_tree(path, err))
         return false;
     if (mkdir(path, 0700) != 0)

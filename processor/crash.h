@@ -11,7 +11,8 @@
  *            its temporary directory, whatever happened in between.  Texts and the job's paths
  *            live as long as the struct crash, which must not move.
  * Errors     crash_load: ERR_NOT_FOUND: there is no raw crash.  ERR_DAMAGED, ERR_TOO_LARGE: it
- *            cannot be read.  crash_process: ERR_INVALID: unknown rule set.
+ *            cannot be read.  crash_process: as rules_run; the rule set of
+ *            the job is one that rules_has_set knows, or it is ERR_INTERNAL.
  */
 struct crash_setup {
     const struct field_table *fields;

@@ -57,8 +57,8 @@ void job_note(struct job *job, const char *fmt, ...) __attribute__((format(print
  * completed_datetime.  "default" starts from an empty job->processed, others from a copy
  * of old_processed, made here if job->processed is empty.  Rules that fail are noted and
  * skipped.  ERR_TOO_LARGE: the crash takes more memory than its arena may hold;
- * nothing may be stored.  ERR_INVALID: unknown rule set (who takes jobs from the queue asks
- * rules_has_set before).
+ * nothing may be stored.  The rule set is one that rules_has_set knows: whoever got its name from
+ * outside asks first and answers in his own words; here it is ERR_INTERNAL.
  */
 bool rules_run(struct job *job, const json_t *old_processed, struct err *err);
 

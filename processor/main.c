@@ -60,7 +60,7 @@ enum processor_mode {
     MODE_VERSION,
 };
 
-struct options {
+struct processor_options {
     enum processor_mode mode;
     const char *rule;
     struct opt_list symbol_dirs;
@@ -68,9 +68,9 @@ struct options {
 };
 
 /* Folders, the positional arguments, are for --offline alone; they stay in *args. */
-static bool read_options(struct args *args, struct options *o)
+static bool read_options(struct args *args, struct processor_options *o)
 {
-    *o = (struct options){.offline.ruleset = "default"};
+    *o = (struct processor_options){.offline.ruleset = "default"};
     o->offline.symbol_dirs = o->symbol_dirs.v;
     const struct opt opts[] = {
         {"--offline", OPT_CHOICE, &(struct opt_choice){&o->mode, MODE_OFFLINE, NULL}},
@@ -150,7 +150,8 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
     return ok;
 }
 
-static bool do_mode(struct options *o, struct conf *conf, struct args args, struct err *err)
+static bool do_mode(struct processor_options *o, struct conf *conf, struct args args,
+                    struct err *err)
 {
     switch (o->mode) {
     case MODE_OFFLINE:
@@ -174,7 +175,7 @@ static bool do_mode(struct options *o, struct conf *conf, struct args args, stru
 int main(int argc, char **argv)
 {
     struct args args = {.n = argc - 1, .v = argv + 1, .program = argv[0]};
-    struct options o;
+    struct processor_options o;
     struct conf conf;
     struct err err = {0};
     setlocale(LC_CTYPE, "C.UTF-8");

@@ -175,6 +175,8 @@ bool offline_process(const struct conf *conf, const struct offline_options *o,
                      const char *const *dirs, size_t dir_count, struct err *err)
 {
     struct offline_context x;
+    if (!rules_has_set(o->ruleset))
+        return err_set(err, ERR_INVALID, "no rule set '%.100s'", o->ruleset);
     bool ok = context_open(&x, conf, o, err);
     for (size_t i = 0; ok && i < dir_count; i++)
         ok = process_dir(o, &x.crash, dirs[i], err);

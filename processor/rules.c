@@ -221,7 +221,7 @@ bool rules_run(struct job *job, const json_t *old_processed, struct err *err)
     const struct ruleset *set = find_ruleset(job->ruleset);
     if (!set) {
         job_note(job, "error: no ruleset: %.100s", job->ruleset);
-        return err_set(err, ERR_INVALID, "no rule set '%.100s'", job->ruleset);
+        return err_set(err, ERR_INTERNAL, "no rule set '%.100s'", job->ruleset);
     }
     json_auto_t *old_history = history(old_processed);
     if (strcmp(job->ruleset, "default") != 0 && json_object_size(job->processed) == 0 &&

@@ -22,7 +22,7 @@
 enum { ANNOTATIONS_MAX = 64 };
 
 /* From the command line; what the library wants to know lies in `client`. */
-struct options {
+struct crashme_options {
     struct datil_client_options client;
     const char *channel, *build_id;
     const char *annotations[ANNOTATIONS_MAX]; /* KEY=VALUE */
@@ -32,7 +32,7 @@ struct options {
 };
 
 /* Options without a value. */
-static bool parse_flag(struct options *o, const char *name)
+static bool parse_flag(struct crashme_options *o, const char *name)
 {
     const struct {
         const char *name;
@@ -69,7 +69,7 @@ static void print_usage(FILE *out)
 }
 
 /* Options with a value; false: unknown, or one annotation too many. */
-static bool parse_option(struct options *o, const char *name, const char *value)
+static bool parse_option(struct crashme_options *o, const char *name, const char *value)
 {
     const struct {
         const char *name;
@@ -98,7 +98,7 @@ static bool parse_option(struct options *o, const char *name, const char *value)
     return true;
 }
 
-static bool parse(int argc, char **argv, struct options *o)
+static bool parse(int argc, char **argv, struct crashme_options *o)
 {
     for (int i = 1; i < argc; i++) {
         if (parse_flag(o, argv[i]))
@@ -146,7 +146,7 @@ static void locale_tag(char *out, size_t size)
  * What reports of a product are usually sorted by.  Called when reports are on, so that a crash in
  * here has the annotations made so far.
  */
-static void annotate(const struct options *o)
+static void annotate(const struct crashme_options *o)
 {
     char built[32] = "20260101000000", locale[32], notes[160];
     long long built_s = 0;
@@ -176,7 +176,7 @@ static void annotate(const struct options *o)
 }
 
 /* The directory has the user's number: two users of one machine must not share their reports. */
-static bool start_reports(struct options *o)
+static bool start_reports(struct crashme_options *o)
 {
     static char database[PATH_MAX]; /* o keeps it */
     char why[256];
@@ -197,7 +197,7 @@ static bool start_reports(struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o = {
+    struct crashme_options o = {
         .client = {.product = "Crashme", .version = DATIL_VERSION},
         .channel = "nightly",
     };

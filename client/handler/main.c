@@ -33,7 +33,7 @@ static const char usage[] =
     "       --send-command-line, --send-environment\n"
     "           what else goes into dumps; left out of them otherwise\n";
 
-struct options {
+struct handler_options {
     enum { MODE_NONE, MODE_SERVE, MODE_DUMP, MODE_SEND, MODE_HELP, MODE_VERSION } mode;
     const char *database, *url, *output, *channel;
     int64_t pid;
@@ -44,7 +44,7 @@ struct options {
  * Each mode needs options of its own; what is missing is told with the usage and a status of 2,
  * before anything is opened.
  */
-static bool read_options(struct args *args, struct options *o, struct err *err)
+static bool read_options(struct args *args, struct handler_options *o, struct err *err)
 {
     const char *pid = NULL;
     const struct opt opts[] = {
@@ -87,7 +87,7 @@ static const struct annotations *map_annotations(void)
     return p == MAP_FAILED ? NULL : p;
 }
 
-static bool serve(const struct options *o, struct err *err)
+static bool serve(const struct handler_options *o, struct err *err)
 {
     struct reports reports;
     if (!reports_open(&reports, o->database, o->url, err))
@@ -108,7 +108,7 @@ static bool serve(const struct options *o, struct err *err)
 }
 
 /* For a job of the system: reports that stayed behind when the network was away. */
-static bool send_pending(const struct options *o, struct err *err)
+static bool send_pending(const struct handler_options *o, struct err *err)
 {
     struct reports reports;
     if (!reports_open(&reports, o->database, o->url, err))
@@ -120,7 +120,7 @@ static bool send_pending(const struct options *o, struct err *err)
 int main(int argc, char **argv)
 {
     struct args args = {.n = argc - 1, .v = argv + 1};
-    struct options o = {0};
+    struct handler_options o = {0};
     struct err err = {0};
     if (!read_options(&args, &o, &err)) {
         fprintf(stderr, "datil-client-handler: %s\n%s", err.msg, usage);

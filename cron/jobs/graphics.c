@@ -161,7 +161,8 @@ bool job_update_graphics_pci(struct job_context *x, struct err *err)
     bool ok = read_list(&d, str_n(text, n), err);
     arena_release(&d.arena);
     if (ok && d.created + d.updated + d.skipped == 0)
-        return err_set(err, ERR_INVALID, "no devices in it: this is no list of PCI ids");
+        return err_set(err, file ? ERR_INVALID : ERR_UNAVAILABLE,
+                       "no devices in it: this is no list of PCI ids");
     if (ok)
         printf("%zu devices created, %zu updated, %zu skipped\n", d.created, d.updated, d.skipped);
     return ok;

@@ -235,7 +235,7 @@ bool app_goes_on(struct req *r, struct err *err)
     if (mono_ms() >= deadline(r, false))
         return err_set(err, ERR_INVALID,
                        "Search query timed out. Simplify the search pattern and try again.");
-    return !req_is_abandoned(r) || err_set(err, ERR_INVALID, "nobody waits for this page");
+    return !req_is_abandoned(r) || err_set(err, ERR_ABANDONED, "nobody waits for this page");
 }
 
 const json_t *app_facet(const json_t *answer, const char *name)

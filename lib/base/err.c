@@ -73,6 +73,7 @@ const char *err_code_name(enum err_code code)
         [ERR_IO] = "i/o",
         [ERR_UNAVAILABLE] = "unavailable",
         [ERR_BUSY] = "busy",
+        [ERR_ABANDONED] = "abandoned",
         [ERR_DAMAGED] = "damaged",
         [ERR_INTERNAL] = "internal",
     };

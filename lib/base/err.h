@@ -15,7 +15,7 @@
  */
 enum err_code {
     ERR_NONE = 0,
-    ERR_INVALID, /* what the caller sent is wrong; trying again will not help */
+    ERR_INVALID, /* what somebody sent, typed or configured is wrong; trying again will not help */
     ERR_NOT_FOUND,
     ERR_FORBIDDEN,
     ERR_TOO_LARGE,   /* a named limit was exceeded */
@@ -23,6 +23,7 @@ enum err_code {
     ERR_UNAVAILABLE, /* a service is away; retry later */
     ERR_BUSY,        /* too much is asked at once; the message is for who asks, retry later */
     ERR_IO,          /* the system refused to read or write; retry later */
+    ERR_ABANDONED,   /* whoever asked has gone: what is left of the work is for nobody */
     ERR_DAMAGED,     /* a file that we wrote is not what we wrote; the sender did nothing wrong */
     ERR_INTERNAL,    /* our mistake */
 };

@@ -116,7 +116,7 @@ static bool temp_name(const char *path, char out[PATH_MAX], struct err *err)
 {
     int n = snprintf(out, PATH_MAX, "%s.tmp.%016llx", path, (unsigned long long)random_u64());
     if (n < 0 || n >= PATH_MAX)
-        return err_set(err, ERR_INVALID, "path too long: %.60s…", path);
+        return err_errno(err, ENAMETOOLONG, "%.60s…", path);
     return true;
 }
 
@@ -302,7 +302,7 @@ bool fs_map(const char *path, const void **ret_p, size_t *ret_n, struct err *err
     if (fstat(fd, &st) != 0)
         return err_errno(err, errno, "%s", path);
     if (!S_ISREG(st.st_mode))
-        return err_set(err, ERR_INVALID, "%s: not a regular file", path);
+        return err_set(err, ERR_DAMAGED, "%s: not a regular file", path);
     if (st.st_size == 0) { /* mmap refuses a length of 0 */
         *ret_p = NULL;
         *ret_n = 0;

@@ -18,8 +18,8 @@
  * Rows       struct db_rows is freed at scope end when declared DB_ROWS.
  * Errors     ERR_UNAVAILABLE: no connection after one reconnect, the server is shutting down, or
  *            a statement ran into its time limit.  ERR_CONFLICT: unique or serialization failure.
- *            ERR_INVALID: data the server refuses (class 22, 23).  ERR_INTERNAL: the statement is
- *            wrong.
+ *            ERR_INTERNAL: the statement is wrong, or what it was given (SQLSTATE class 22, 23):
+ *            who takes values from outside checks them first.
  * Threads    One connection belongs to one process.
  */
 struct db_query {

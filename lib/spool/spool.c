@@ -71,7 +71,7 @@ bool spool_open(const struct spool *s, struct err *err)
 {
     char path[SPOOL_PATH_SIZE];
     if (strlen(s->dir) > SPOOL_PATH_SIZE / 2)
-        return err_set(err, ERR_INVALID, "SPOOL_DIR: the path is too long");
+        return err_errno(err, ENAMETOOLONG, "SPOOL_DIR");
     for (enum spool_state state = 0; state < SPOOL_STATES; state++) {
         spool_path(s, state, NULL, NULL, path);
         if (!fs_mkdirs(path, DIR_MODE, err))

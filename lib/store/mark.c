@@ -22,7 +22,7 @@
 static bool mark_path(const char *dir, char out[PATH_MAX], struct err *err)
 {
     return snprintf(out, PATH_MAX, "%s/" MARK_FILE, dir) < PATH_MAX ||
-           err_set(err, ERR_INVALID, "path too long: %.60s…", dir);
+           err_errno(err, ENAMETOOLONG, "%.60s…", dir);
 }
 
 bool mark_read(const char *dir, char ret_id[INSTALLATION_ID_SIZE], struct err *err)

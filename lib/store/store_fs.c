@@ -144,7 +144,7 @@ static bool make_dir(const struct fs_store *s, const char *id, const char *kind,
 static bool temp_path(const struct fs_path *at, char out[PATH_MAX], struct err *err)
 {
     int n = snprintf(out, PATH_MAX, "%s/.%016llx", at->dir, (unsigned long long)random_u64());
-    return n < PATH_MAX || err_set(err, ERR_INVALID, "path too long: %.60s…", at->dir);
+    return n < PATH_MAX || err_errno(err, ENAMETOOLONG, "%.60s…", at->dir);
 }
 
 /* The directory is made only when it turns out to be missing: once for each day and kind. */

@@ -82,7 +82,7 @@ static bool object_path(const struct symstore *s, enum symstore_area area, const
 {
     int n = snprintf(out, PATH_MAX, "%s/%s/%s/%s/%s%s", s->dir, area_dirs[area], k->debug_file,
                      k->debug_id, k->file, symstore_is_compressible(k->file) ? ".gz" : "");
-    return (n > 0 && n < PATH_MAX) || err_set(err, ERR_INVALID, "path of a symbols file too long");
+    return (n > 0 && n < PATH_MAX) || err_errno(err, ENAMETOOLONG, "path of a symbols file");
 }
 
 /* A name that is too long for the file system is not there, like any other that is not. */

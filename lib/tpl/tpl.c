@@ -44,7 +44,7 @@ static bool parse(struct tpl_piece *piece, struct err *err)
     GError *why = NULL;
     piece->tree = ctpl_lexer_lex_string(sb_cstr(&piece->text), &why);
     if (!piece->tree || why)
-        err_set(err, ERR_INVALID, "%s", why ? why->message : "cannot be read");
+        err_set(err, ERR_INTERNAL, "%s", why ? why->message : "cannot be read");
     bool ok = piece->tree && !why;
     g_clear_error(&why);
     return ok;

@@ -19,8 +19,8 @@
  *            quoted attribute, url allows http, https and local paths, html takes only what
  *            the html writer below produced.
  * Ownership  tpl_set owns the parsed templates.  Values and the result live in the arena.
- * Errors     Loading: ERR_INVALID names file and line.  Rendering: ERR_INTERNAL for an
- *            unknown template, a missing value, a row with a column unset, half a page.
+ * Errors     Loading: ERR_INTERNAL names file and line, for templates are ours.  Rendering:
+ * ERR_INTERNAL for an unknown template, a missing value, a row with a column unset, half a page.
  * Threads    A loaded set is read-only.
  */
 

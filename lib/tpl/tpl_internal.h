@@ -48,7 +48,7 @@ struct tpl_loop {
 };
 
 /*
- * Appends the template `name` of the directory to the piece, includes and all.  ERR_INVALID with
+ * Appends the template `name` of the directory to the piece, includes and all.  ERR_INTERNAL with
  * file and line for anything that is not well formed or not declared; what it names is added to
  * `used`.  The piece has no trees yet.
  */
@@ -56,7 +56,7 @@ bool tpl_translate(const char *dir, const char *name, const struct tpl_schema *s
                    struct tpl_usage *used, struct tpl_piece *piece, struct err *err);
 void tpl_piece_release(struct tpl_piece *piece);
 
-/* The other direction, after the last template: ERR_INVALID for what none of them names. */
+/* The other direction, after the last template: ERR_INTERNAL for what none of them names. */
 bool tpl_check_usage(const struct tpl_schema *schema, const struct tpl_usage *used,
                      struct err *err);
 

@@ -63,7 +63,7 @@ static bool translate_file(struct translation *t, struct str name, struct err *e
 
 static bool complain(const struct source *s, struct err *err, const char *what, struct str where)
 {
-    return err_set(err, ERR_INVALID, "line %zu: %s: {" STR_FMT "}", s->line, what, STR_ARG(where));
+    return err_set(err, ERR_INTERNAL, "line %zu: %s: {" STR_FMT "}", s->line, what, STR_ARG(where));
 }
 
 /* The innermost open loop with this variable: an inner one hides those around it. */
@@ -110,7 +110,7 @@ static bool resolve_column(struct translation *t, const struct source *s, struct
     ref->column = column_of(row, ref->member);
     if (!ref->column)
         return err_set(
-            err, ERR_INVALID,
+            err, ERR_INTERNAL,
             "line %zu: a row \"%s\" has no column " STR_FMT ": {" STR_FMT "." STR_FMT "}", s->line,
             row->name, STR_ARG(ref->member), STR_ARG(ref->name), STR_ARG(ref->member));
     t->used->columns[ref->column - t->schema->columns] = true;
@@ -391,9 +391,9 @@ static bool translate_text(struct translation *t, struct source *s, struct err *
 static bool translate_file(struct translation *t, struct str name, struct err *err)
 {
     if (t->depth > INCLUDE_DEPTH_MAX)
-        return err_set(err, ERR_INVALID, "includes nested more than %d deep", INCLUDE_DEPTH_MAX);
+        return err_set(err, ERR_INTERNAL, "includes nested more than %d deep", INCLUDE_DEPTH_MAX);
     if (str_find(name, STR(".."), 0) != SIZE_MAX || str_starts(name, STR("/")))
-        return err_set(err, ERR_INVALID, "include outside the directory: " STR_FMT, STR_ARG(name));
+        return err_set(err, ERR_INTERNAL, "include outside the directory: " STR_FMT, STR_ARG(name));
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/" STR_FMT, t->dir, STR_ARG(name));
     FREE_LATER char *text = NULL;
@@ -407,7 +407,7 @@ static bool translate_file(struct translation *t, struct str name, struct err *e
         return err_wrap(err, "template " STR_FMT, STR_ARG(name));
     t->depth--;
     return !t->piece->text.overflow ||
-           err_set(err, ERR_INVALID, "template " STR_FMT " is too large", STR_ARG(name));
+           err_set(err, ERR_INTERNAL, "template " STR_FMT " is too large", STR_ARG(name));
 }
 
 bool tpl_translate(const char *dir, const char *name, const struct tpl_schema *schema,
@@ -441,13 +441,13 @@ bool tpl_check_usage(const struct tpl_schema *schema, const struct tpl_usage *us
 {
     for (size_t i = 0; i < schema->list_count; i++)
         if (!used->lists[i])
-            return err_set(err, ERR_INVALID, "%s: line %d: no template shows the list %s",
+            return err_set(err, ERR_INTERNAL, "%s: line %d: no template shows the list %s",
                            schema->file, schema->lists[i].rows->line, schema->lists[i].name);
     for (size_t i = 0; i < schema->type_count; i++) {
         const struct tpl_row_type *row = &schema->types[i];
         for (size_t k = 0; k < row->count; k++)
             if (!used->columns[&row->columns[k] - schema->columns])
-                return err_set(err, ERR_INVALID,
+                return err_set(err, ERR_INTERNAL,
                                "%s: line %d: no template names %s of a row \"%s\"", schema->file,
                                row->line, row->columns[k].name, row->name);
     }

@@ -43,6 +43,7 @@ static const struct {
 } code_status[] = {
     {ERR_INVALID, 400}, {ERR_FORBIDDEN, 403}, {ERR_NOT_FOUND, 404}, {ERR_CONFLICT, 409},
     {ERR_TOO_LARGE, 413}, {ERR_UNAVAILABLE, 503}, {ERR_BUSY, 503},
+    {ERR_ABANDONED, 400}, /* for the log alone: nobody reads it, and it is no failure of ours */
 };
 
 /*
@@ -215,8 +216,8 @@ static bool error_html(struct req *r, int status, const char *message)
 /* What clients may read: messages of our own failures stay in the log. */
 static const char *public_message(int status, const struct err *err)
 {
-    bool is_ours = status >= 500 && !(err && err->code == ERR_BUSY);
-    if (is_ours || !err || !err->msg[0])
+    bool is_ours = status >= 500 && err->code != ERR_BUSY;
+    if (is_ours || !err->msg[0])
         return web_status_text(status);
     return err->msg;
 }
@@ -228,13 +229,12 @@ static const char *public_message(int status, const struct err *err)
  */
 bool resp_error(struct req *r, int status, const struct err *err)
 {
-    bool is_busy = err && err->code == ERR_BUSY;
+    bool is_busy = err->code == ERR_BUSY;
     if (status >= 500 || is_busy)
         log_event(is_busy ? LOG_WARN : LOG_ERROR, is_busy ? "request_refused" : "request_failed",
                   web_status_text(status), LOG_I("status", status), LOG_S("request_id", r->id),
-                  LOG_S("route", r->route ? r->route->path : ""),
-                  LOG_S("error", err ? err->msg : ""));
-    struct err passed = {.code = err ? err->code : ERR_NONE};
+                  LOG_S("route", r->route ? r->route->path : ""), LOG_S("error", err->msg));
+    struct err passed = {.code = err->code};
     const char *message = public_message(status, err);
     snprintf(passed.msg, sizeof passed.msg, "%s", message);
     /* Pages are made with what a worker has; a stand-in has nothing. */

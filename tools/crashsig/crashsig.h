@@ -10,7 +10,7 @@
  */
 enum format { FORMAT_TEXT, FORMAT_CSV, FORMAT_MARKDOWN };
 
-struct options {
+struct crashsig_options {
     enum { MODE_SIGNATURES, MODE_HELP, MODE_VERSION } mode;
     bool is_jsonl, is_processed, is_frames, is_walk_only, with_debug, is_ids, is_different_only;
     const char *siglists;   /* directory or NULL */
@@ -27,9 +27,9 @@ json_t *crash_data_of(const json_t *doc, bool is_processed);
 /* One document per line; false at the end or on an error (then err->code is set). */
 bool next_document(FILE *in, int *line, json_t **ret, struct err *err);
 
-bool run_stdin(const struct options *o, const struct siglists *l, struct err *err);
-bool run_compare(const struct options *o, const struct siglists *before,
+bool run_stdin(const struct crashsig_options *o, const struct siglists *l, struct err *err);
+bool run_compare(const struct crashsig_options *o, const struct siglists *before,
                  const struct siglists *after, struct err *err);
-bool run_ids(const struct options *o, const struct siglists *l, struct err *err);
+bool run_ids(const struct crashsig_options *o, const struct siglists *l, struct err *err);
 
 #endif

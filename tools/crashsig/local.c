@@ -67,7 +67,8 @@ static void print(const json_t *v, size_t flags)
 }
 
 /* One line in, one line out, in the same order, whichever way it is asked. */
-static void print_line(const struct options *o, const struct siglists *l, const json_t *doc)
+static void print_line(const struct crashsig_options *o, const struct siglists *l,
+                       const json_t *doc)
 {
     if (o->is_frames) {
         json_auto_t *text = signature_frame_text(l, doc);
@@ -89,7 +90,7 @@ static void print_line(const struct options *o, const struct siglists *l, const 
     signature_result_release(&r);
 }
 
-static bool run_lines(const struct options *o, const struct siglists *l, struct err *err)
+static bool run_lines(const struct crashsig_options *o, const struct siglists *l, struct err *err)
 {
     json_t *doc;
     int line = 0;
@@ -100,7 +101,7 @@ static bool run_lines(const struct options *o, const struct siglists *l, struct 
     return err->code == ERR_NONE;
 }
 
-bool run_stdin(const struct options *o, const struct siglists *l, struct err *err)
+bool run_stdin(const struct crashsig_options *o, const struct siglists *l, struct err *err)
 {
     if (o->is_jsonl || o->is_frames || o->is_walk_only)
         return run_lines(o, l, err);
@@ -186,7 +187,7 @@ static bool compare_one(const struct siglists *before, const struct siglists *af
  * Nothing is kept of the crashes but the number of each move, so a day of a large installation fits
  * into memory.
  */
-bool run_compare(const struct options *o, const struct siglists *before,
+bool run_compare(const struct crashsig_options *o, const struct siglists *before,
                  const struct siglists *after, struct err *err)
 {
     json_auto_t *moves = json_object();

@@ -28,7 +28,7 @@ static const char usage[] =
  * --compare has two values: the second is the first argument that is no option.  False: said.
  * Words that are no options are crash ids, behind --ids.
  */
-static bool read_options(struct args *args, struct options *o)
+static bool read_options(struct args *args, struct crashsig_options *o)
 {
     const char *compare = NULL;
     const struct opt opts[] = {
@@ -72,7 +72,7 @@ static bool read_options(struct args *args, struct options *o)
  * A crash id without --ids is most likely a forgotten --ids: the program would wait for standard
  * input otherwise, and look as if it hung.
  */
-static bool options_make_sense(struct options *o)
+static bool options_make_sense(struct crashsig_options *o)
 {
     static const char *const formats[] = {"text", "csv", "markdown"};
     for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
@@ -90,7 +90,7 @@ static bool options_make_sense(struct options *o)
 }
 
 /* Lists are loaded once for all documents, since every pattern in them is compiled. */
-static bool make_signatures(const struct options *o, struct err *err)
+static bool make_signatures(const struct crashsig_options *o, struct err *err)
 {
     struct siglists *lists = NULL, *other = NULL;
     if (!siglists_load(o->siglists, &lists, err))
@@ -110,7 +110,7 @@ static bool make_signatures(const struct options *o, struct err *err)
 int main(int argc, char **argv)
 {
     struct args args = {.n = argc - 1, .v = argv + 1};
-    struct options o = {.host = "http://127.0.0.1:8080", .format_name = "text"};
+    struct crashsig_options o = {.host = "http://127.0.0.1:8080", .format_name = "text"};
     struct err err = {0};
     log_init("crashsig", "warn");
     if (!read_options(&args, &o))

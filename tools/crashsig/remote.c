@@ -107,7 +107,7 @@ static json_t *fetch(const char *host, const char *id, struct err *err)
  * One crash that cannot be fetched is said on standard error and the others go on: ids come from
  * lists in which some have expired.
  */
-static void run_one(const struct options *o, const struct siglists *l, const char *text)
+static void run_one(const struct crashsig_options *o, const struct siglists *l, const char *text)
 {
     char id[CRASH_ID_SIZE];
     struct err err = {0};
@@ -134,7 +134,7 @@ static void run_one(const struct options *o, const struct siglists *l, const cha
 }
 
 /* Ids of the command line, else those of standard input, one a line. */
-bool run_ids(const struct options *o, const struct siglists *l, struct err *err)
+bool run_ids(const struct crashsig_options *o, const struct siglists *l, struct err *err)
 {
     (void)err;
     if (o->format == FORMAT_CSV)

@@ -120,7 +120,7 @@ static bool take_file(struct backup *b, const char *from, const char *rel, const
     struct snapshot_entry e = {0};
     struct err why = {0};
     if (strchr(rel, '\n'))
-        return err_set(b->err, ERR_INVALID, "a file name with a line break: %.60s", rel);
+        return err_set(b->err, ERR_DAMAGED, "a file name with a line break: %.60s", rel);
     snprintf(to, sizeof to, "%s/%s", b->to, rel);
     if (link_earlier(b, rel, to, st, &e)) {
         b->linked++;

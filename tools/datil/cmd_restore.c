@@ -226,7 +226,7 @@ static bool copy_files(struct restore *r)
         if (!snapshot_copy(from, to, FS_FILE_MODE, &copy, r->err))
             return false;
         if (strcmp(copy.sha256, e->sha256) != 0)
-            return err_set(r->err, ERR_INVALID, "%s changed while it was read", from);
+            return err_set(r->err, ERR_CONFLICT, "%s changed while it was read", from);
         progress_step(&p, copy.size);
     }
     progress_clear(&p);

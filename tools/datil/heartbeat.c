@@ -99,7 +99,7 @@ static bool exchange(int fd, struct str request, int64_t until_ms, struct strbuf
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return err_set(err, ERR_UNAVAILABLE, "the connection broke");
         if (n > 0 && answer->n + (size_t)n > ANSWER_MAX)
-            return err_set(err, ERR_INVALID, "the answer is too long");
+            return err_set(err, ERR_TOO_LARGE, "the answer is too long");
         if (n > 0)
             sb_str(answer, str_n(piece, (size_t)n));
     }
@@ -135,7 +135,7 @@ static bool parse_answer(struct arena *a, struct str text, int *ret_status, stru
     size_t at = str_find(text, status, 0), end = str_find(text, gap, 0);
     if (at == SIZE_MAX || end == SIZE_MAX || at > end ||
         !str_to_u64(str_sub(text, at + status.n, 3), 10, 999, "status", &code, ERR_IGNORED))
-        return err_set(err, ERR_INVALID, "its answer is not one of a web program");
+        return err_set(err, ERR_UNAVAILABLE, "its answer is not one of a web program");
     *ret_status = (int)code;
     *ret_body = str_copy(a, str_sub(text, end + gap.n, SIZE_MAX));
     return true;
@@ -146,7 +146,7 @@ bool heartbeat_ask(struct arena *a, const char *socket_path, int timeout_ms, int
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     if (strlen(socket_path) >= sizeof at.sun_path)
-        return err_set(err, ERR_INVALID, "the path of its socket is too long");
+        return err_errno(err, ENAMETOOLONG, "its socket");
     memcpy(at.sun_path, socket_path, strlen(socket_path) + 1);
     FD_AUTO fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof at) != 0)

@@ -11,7 +11,7 @@
  * whose workers hang as well.
  *
  * Ownership  The body lives in the arena.
- * Errors     ERR_UNAVAILABLE: no connection, no answer in time.  ERR_INVALID: no FastCGI answer.
+ * Errors     ERR_UNAVAILABLE: no connection, no answer in time, or none of a web program.
  * Trust      The answer is bounded in bytes and time, whoever listens there.
  */
 bool heartbeat_ask(struct arena *a, const char *socket_path, int timeout_ms, int *ret_status,

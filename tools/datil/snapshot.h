@@ -14,7 +14,7 @@
  *     config/ spool/ symbols/ store/   copies of the directories
  *
  * Ownership  A manifest owns its entries; manifest_release frees them.
- * Errors     ERR_NOT_FOUND: no snapshot there.  ERR_INVALID: damaged, or made by a newer Datil.
+ * Errors     ERR_NOT_FOUND: no snapshot there.  ERR_DAMAGED: not as it was made.
  * Trust      Paths of a manifest are checked: relative, without "..".
  */
 enum { SNAPSHOT_FORMAT = 1 };

@@ -55,7 +55,7 @@ static const char usage[] =
     "debug\n"
     "information was there and could not be read (standard error says which).\n";
 
-struct options {
+struct dump_syms_options {
     enum { MODE_DUMP, MODE_HELP, MODE_VERSION } mode;
     struct image_options image;
     const char *output, *store;
@@ -68,7 +68,7 @@ struct options {
  * Options of one file (its output, its debug file, its name) make no sense for several, and
  * standard output cannot hold more than one symbol file; both are refused rather than guessed at.
  */
-static bool read_options(struct args *args, struct options *o, struct err *err)
+static bool read_options(struct args *args, struct dump_syms_options *o, struct err *err)
 {
     const struct opt opts[] = {
         {"-o", OPT_TEXT, &o->output},
@@ -124,7 +124,7 @@ static void say_what_is_missing(const struct dumped_module *m, const char *path)
 }
 
 /* Path below the store; the file appears there complete or not at all. */
-static bool store_file(const struct options *o, const struct sym *s, struct err *err)
+static bool store_file(const struct dump_syms_options *o, const struct sym *s, struct err *err)
 {
     char folder[PATH_MAX], temp[PATH_MAX + 64], final[PATH_MAX + 301], file[300];
     size_t n = strlen(o->store);
@@ -157,7 +157,7 @@ static bool store_file(const struct options *o, const struct sym *s, struct err 
  * A file given with -o is written in place: whoever names it owns it, unlike a file of the store,
  * where servers may read at any time.
  */
-static bool write_output(const struct options *o, const struct sym *s, struct err *err)
+static bool write_output(const struct dump_syms_options *o, const struct sym *s, struct err *err)
 {
     if (o->store)
         return store_file(o, s, err);
@@ -172,8 +172,8 @@ static bool write_output(const struct options *o, const struct sym *s, struct er
     return ok;
 }
 
-static bool dump_part(const struct options *o, const struct image_options *image, int *ret_status,
-                      size_t *ret_parts, struct err *err)
+static bool dump_part(const struct dump_syms_options *o, const struct image_options *image,
+                      int *ret_status, size_t *ret_parts, struct err *err)
 {
     struct dumped_module m;
     if (!module_read(image, &m, err))
@@ -196,7 +196,7 @@ static bool dump_part(const struct options *o, const struct image_options *image
 }
 
 /* A universal file has a symbol file for each of its parts. */
-static bool dump(const struct options *o, int *ret_status, struct err *err)
+static bool dump(const struct dump_syms_options *o, int *ret_status, struct err *err)
 {
     struct image_options image = o->image;
     *ret_status = STATUS_GOOD;
@@ -225,7 +225,7 @@ static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, 
  * and counts as well.  Sixteen gigabytes is what the symbols' arena may grow to (sym_init).  Time
  * is processor time and not time on the wall, so that a busy build machine refuses nothing.
  */
-static int child(const struct options *o)
+static int child(const struct dump_syms_options *o)
 {
     struct err err = {0};
     int status;
@@ -249,7 +249,7 @@ fail:
  * half of one, and the status says so.  SIGXCPU is the limit of time; all other signals are told as
  * damage, since a fault of elfutils and a limit of memory look the same from here.
  */
-static int dump_in_child(const struct options *o)
+static int dump_in_child(const struct dump_syms_options *o)
 {
     fflush(NULL);
     pid_t pid = fork();
@@ -276,7 +276,7 @@ static int dump_in_child(const struct options *o)
 int main(int argc, char **argv)
 {
     struct args args = {.n = argc - 1, .v = argv + 1};
-    struct options o = {0};
+    struct dump_syms_options o = {0};
     struct err err = {0};
     if (argc > 1 && strcmp(argv[1], SYMNATIVE_OPTION) == 0)
         return sandboxed_run(argc - 2, argv + 2);

@@ -1,16 +1,12 @@
 #!/usr/bin/env python3
 """A name of a struct, enum or union means one thing in the whole tree, or a reader who looks it up finds the wrong one.
 
-Prints those that are defined in several files and exits 1.  Tests are left out, and so is what SAME names.
+Prints those that are defined in several files and exits 1. Tests are left out.
 """
 import collections
 import re
 import subprocess
 import sys
-
-SAME = {
-    "options": "the command line of a program, in the file with its main",
-}
 
 
 def main():
@@ -19,7 +15,7 @@ def main():
         with open(path, encoding="utf-8") as f:
             for name in re.findall(r"^(?:typedef )?(?:struct|enum|union) (\w+) \{", f.read(), flags=re.M):
                 files[name].append(path)
-    bad = {name: paths for name, paths in files.items() if len(paths) > 1 and name not in SAME}
+    bad = {name: paths for name, paths in files.items() if len(paths) > 1}
     for name, paths in sorted(bad.items()):
         print(f"{name}: one name in several files: {', '.join(paths)}")
     return 1 if bad else 0

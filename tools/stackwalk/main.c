@@ -68,7 +68,7 @@ static const char *proxy(void)
  * Compiled symbol files are made of strangers' text as this user, hence a folder nobody else may
  * write into.
  */
-static bool open_symbols(const struct options *o, struct symfind **ret, struct err *err)
+static bool open_symbols(const struct stackwalk_options *o, struct symfind **ret, struct err *err)
 {
     char cache[4096];
     default_cache(cache, sizeof cache);
@@ -83,7 +83,7 @@ static bool open_symbols(const struct options *o, struct symfind **ret, struct e
 }
 
 /* A slip in a path looks like a dump without symbols; the walk goes on, as with symbols missing. */
-static void note_missing_paths(const struct options *o)
+static void note_missing_paths(const struct stackwalk_options *o)
 {
     for (const char *const *dir = o->dirs.v; *dir; dir++)
         if (!fs_exists(*dir))
@@ -105,7 +105,7 @@ static json_t *read_annotations(const char *path)
 }
 
 /* The file is opened after the walk: a dump that cannot be read leaves an older report alone. */
-static bool write_report(const struct options *o, struct str report, struct err *err)
+static bool write_report(const struct stackwalk_options *o, struct str report, struct err *err)
 {
     if (!o->output_file)
         return fs_write_all(STDOUT_FILENO, report.p, report.n, "standard output", err);
@@ -120,7 +120,7 @@ static bool write_report(const struct options *o, struct str report, struct err 
  * only be in the way of large dumps.  The report is made in memory first, so that a failure in the
  * middle writes no half of one.
  */
-static int standalone(const struct options *o)
+static int standalone(const struct stackwalk_options *o)
 {
     struct err err = {0};
     FREE_LATER char *bytes = NULL;
@@ -174,7 +174,7 @@ static void start_log(const char *verbose)
 
 int main(int argc, char **argv)
 {
-    struct options o;
+    struct stackwalk_options o;
     struct err err = {0};
     if (!options_parse(argc, argv, &o, &err))
         return fail("BadOption", &err);

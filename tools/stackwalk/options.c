@@ -54,10 +54,11 @@ static bool check_level(const char *level, struct err *err)
  * The defaults of the limits are for a sandbox that is started by hand. --evil-json is
  * minidump-stackwalk's name for --annotations.
  */
-bool options_parse(int argc, char **argv, struct options *ret, struct err *err)
+bool options_parse(int argc, char **argv, struct stackwalk_options *ret, struct err *err)
 {
     struct args args = {.n = argc - 1, .v = argv + 1};
-    struct options o = {.memory_bytes = INT64_C(1) << 30, .cpu_s = 120, .verbose = "error"};
+    struct stackwalk_options o = {
+        .memory_bytes = INT64_C(1) << 30, .cpu_s = 120, .verbose = "error"};
     const struct opt opts[] = {
         {"--json", OPT_CHOICE, &(struct opt_choice){&o.format, WALK_JSON, NULL}},
         {"--human", OPT_CHOICE, &(struct opt_choice){&o.format, WALK_TEXT, NULL}},

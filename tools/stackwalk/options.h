@@ -6,7 +6,7 @@
 #include "lib/unwind/walk_dump.h"
 
 /* options - the command line of datil-stackwalk. */
-struct options {
+struct stackwalk_options {
     bool is_sandbox, show_help, show_version;
     enum walk_format format;
     bool is_pretty, is_brief;
@@ -17,7 +17,7 @@ struct options {
 };
 
 /* Values point into argv. */
-bool options_parse(int argc, char **argv, struct options *ret, struct err *err);
+bool options_parse(int argc, char **argv, struct stackwalk_options *ret, struct err *err);
 void options_help(FILE *out);
 
 #endif

@@ -67,7 +67,7 @@ static json_t *read_annotations(void)
     return jparse(str_n(p, (size_t)size), JSON_BYTES_MAX, ERR_IGNORED);
 }
 
-int sandboxed(const struct options *o)
+int sandboxed(const struct stackwalk_options *o)
 {
     struct err err = {0};
     int64_t size = 0;

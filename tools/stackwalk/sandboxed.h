@@ -8,7 +8,7 @@
  * 1, messages to 2, symbols by asking on 3, annotations on 4 if there are any.  Limits
  * itself before it looks at the first byte.  The result is the exit status.
  */
-int sandboxed(const struct options *o);
+int sandboxed(const struct stackwalk_options *o);
 
 /* `ERROR Name - text` on standard error; always 1. */
 int fail(const char *name, const struct err *err);

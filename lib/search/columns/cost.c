@@ -70,7 +70,9 @@ bool cost_buckets(struct cost *c, size_t n)
     return c->end == COST_GOES_ON;
 }
 
-/* All are the asker's: the words say what to ask instead.  Clients know the first text. */
+/*
+ * Limits are the asker's to keep: the words say what to ask instead.  Clients know the first text.
+ */
 bool cost_error(const struct cost *c, struct err *err)
 {
     switch (c->end) {
@@ -78,7 +80,7 @@ bool cost_error(const struct cost *c, struct err *err)
         return err_set(err, ERR_INVALID,
                        "Search query timed out. Simplify the search pattern and try again.");
     case COST_ABANDONED:
-        return err_set(err, ERR_INVALID, "The search was given up: nobody waits for its answer.");
+        return err_set(err, ERR_ABANDONED, "The search was given up: nobody waits for its answer.");
     case COST_BUCKETS:
         return err_set(err, ERR_INVALID,
                        "The answer has more than %zu buckets (SEARCH_MAX_BUCKETS). Lower "

@@ -11,9 +11,9 @@
  * the sorter.  Aggregations below need to know which buckets of their parents are kept, so
  * each further level is one more pass over the selected rows.
  *
- * Over the snapshot taken before.  Its errors are the asker's (ERR_INVALID), or damage.  False with
- * *ret_outdated set, and no error: the partitions changed meanwhile; take a new snapshot and ask
- * again.
+ * Over the snapshot taken before.  Its errors are the asker's (ERR_INVALID, ERR_ABANDONED), or
+ * damage.  False with *ret_outdated set, and no error: the partitions changed meanwhile; take a new
+ * snapshot and ask again.
  */
 bool run_query(struct reader *r, const struct search_query *q, const struct search_limits *limits,
                bool *ret_outdated, json_t **ret, struct err *err);
