@@ -67,6 +67,8 @@ void web_print_routes(const struct web_program *p, FILE *out)
         const struct route *r = &p->routes[i];
         fprintf(out, "### %s %s%s\n\n%s\n", method_names(&names, r->methods), r->path,
                 r->flags & ROUTE_PREFIX ? "…" : "", r->doc);
+        if (r->flags & ROUTE_PAGE)
+            fputs("\nA page.\n", out);
         if (r->permission)
             fprintf(out, "\nNeeds the permission *%s*.\n", web_permission_label(r->permission));
         else if (r->flags & ROUTE_LOGIN)
