@@ -25,8 +25,8 @@
 enum {
     SLOTS = 4096,  /* four builds a day of ten products for a hundred days, 24 bytes each */
     KEY_MAX = 300, /* product (100 bytes), channel and build id of 14 digits */
-    FOUND_MS = 24 * 3600 * 1000,
-    EMPTY_MS = 30 * 60 * 1000,
+    FOUND_MS = 24 * 3600 * 1000, /* a build's version does not change */
+    EMPTY_MS = 30 * 60 * 1000, /* chosen: a new build is entered within hours of its first crash */
     ARENA_BYTES_MAX = 1 << 16, /* the parameters of one statement: the parts of a key */
 };
 

@@ -22,6 +22,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 
+/* As in lib/minidump/mdmp.h, which the client does not link: it stands alone. */
 enum stream_type {
     THREAD_LIST = 3,
     MODULE_LIST = 4,

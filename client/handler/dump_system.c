@@ -15,6 +15,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
+/* As in dump.c; those of Breakpad hold files of /proc as they are. */
 enum system_stream_type {
     SYSTEM_INFO = 7,
     MISC_INFO = 15,

@@ -19,7 +19,7 @@
 #include <sys/ucontext.h>
 #include <sys/user.h>
 
-const uint16_t context_processor_architecture = 9;
+const uint16_t context_processor_architecture = 9; /* PROCESSOR_ARCHITECTURE_AMD64 */
 const char context_machine[] = "amd64";
 
 /* The amd64 context of a minidump; natural alignment gives the layout of the format. */

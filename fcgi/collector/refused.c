@@ -51,7 +51,7 @@ static bool is_hidden(uint32_t cp)
 /* The name as people see it and as it is counted: cut at a character, with a mark that it was. */
 void refused_name(struct str product, char out[REFUSED_NAME_SIZE])
 {
-    static const uint32_t replacement = 0xFFFD;
+    static const uint32_t replacement = 0xFFFD; /* Unicode: what could not be read */
     char one[4];
     size_t n = 0, off = 0;
     while (off < product.n) {

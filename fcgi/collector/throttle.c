@@ -34,9 +34,9 @@ enum {
     /* A report is a stranger's, an expression an administrator's: what backtracks further, or is
      * applied to a longer text, does not match.  PCRE2's own limit is a hundred times as much. */
     REGEX_MATCH_LIMIT = 100000,
-    REGEX_SUBJECT_MAX = 64 << 10,
-    REGEXES_MAX = 1000,        /* one for each rule */
-    ENVIRONMENT_MAX = 4 << 20, /* JSON in an annotation, such as a telemetry environment */
+    REGEX_SUBJECT_MAX = 64 << 10, /* chosen: names, versions and notes have at most some KB */
+    REGEXES_MAX = 1000,           /* one for each rule */
+    ENVIRONMENT_MAX = 4 << 20,    /* JSON in an annotation, such as a telemetry environment */
 };
 
 struct throttle_rule {

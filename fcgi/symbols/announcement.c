@@ -8,7 +8,7 @@
 #include "lib/base/util.h"
 #include "lib/symfile/symbytes.h"
 
-enum { MD5_HEX = 32 };
+enum { MD5_HEX = 32 }; /* 16 bytes, in lower case as every tool prints them */
 
 bool announcement_is_md5(struct str s)
 {

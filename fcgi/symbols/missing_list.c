@@ -18,7 +18,11 @@
 #include "lib/symfile/missing.h"
 #include "queries.h"
 
-/* As many as the lists of files have (list_files.c); nobody turns more pages than that. */
+/*
+ * A page has as many as those of files (list_files.c).  A module of a system is missing in every
+ * version of a product; the twenty with most crashes say where to begin.  last_page is far beyond
+ * any list, and times BATCH still a number of rows.
+ */
 enum { BATCH = 40, VERSIONS_SHOWN = 20 };
 static const int64_t last_page = 1000000000;
 

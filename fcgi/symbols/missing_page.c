@@ -69,7 +69,7 @@ static struct str search_url(struct req *r, const json_t *record)
 static void add_record(struct req *r, struct tpl_rows *rows, const json_t *record)
 {
     struct arena *a = req_arena(r);
-    static const size_t SHOWN = 3;
+    static const size_t SHOWN = 3; /* chosen: a row stays a row; the number of others follows */
     const json_t *versions = jget_arr(record, "crashes_by_version"), *one;
     const char *modified = jget_str(record, "modified_at");
     struct tpl_row *row = tpl_row_add(rows);

@@ -22,6 +22,8 @@
 enum {
     FILTER_DAYS = 30, /* what the list begins with */
     YOUNG_S = 180,    /* an upload of that age may still be on its way */
+    /* How long a page of such an upload waits before it looks again: an archive is read in seconds;
+     * one that takes minutes is not asked about all the time. */
     FIRST_REFRESH_S = 4,
     LAST_REFRESH_S = 60
 };

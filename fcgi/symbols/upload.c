@@ -22,8 +22,8 @@
 enum {
     MD5_BYTES = 16,
     MD5_HEX = 32,
-    CONTENT_HASH_HEX = 30,
-    FREE_WORKERS = 2,   /* for downloads and checks: neither with an upload nor symbolicating */
+    CONTENT_HASH_HEX = 30, /* 120 bits: enough to tell archives apart */
+    FREE_WORKERS = 2,      /* for downloads and checks: neither with an upload nor symbolicating */
     RETRY_AFTER_S = 30, /* an upload takes seconds to minutes: a client comes again a few times */
 };
 

@@ -34,6 +34,7 @@
  * address stays good for a day, since stored symbols do not move.
  */
 enum { WAIT_MS = 500, LOCATE_MS = 1000, PLACE_KEPT_S = 86400, URL_BYTES_MAX = 2047 };
+/* 32 of a GUID and at least one of age: what is shorter is the code id of a module. */
 enum { DEBUG_ID_DIGITS = 33 };
 
 struct upstream {

@@ -98,7 +98,7 @@ static struct str scalar(struct arena *a, const json_t *v)
  */
 static bool read_json(const struct report_page *c, struct str text, struct shown_value *s)
 {
-    enum { JSON_MAX = 1 << 20 };
+    enum { JSON_MAX = 1 << 20 }; /* chosen: a telemetry environment has 50 KB */
     json_auto_t *tree = jparse(text, JSON_MAX, ERR_IGNORED);
     FREE_LATER char *pretty = tree ? json_dumps(tree, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
     s->is_block = true;

@@ -20,7 +20,7 @@
 
 /* The pattern: x a lower-case hexadecimal digit, t the throttle digit, 9 a decimal one. */
 static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxt999999";
-enum { DIGIT_AT = 29, DATE_AT = 30 };
+enum { DIGIT_AT = 29, DATE_AT = 30 }; /* of the t and the first 9 */
 
 void crash_id_new(int64_t now_us, int throttle_digit, char out[CRASH_ID_SIZE])
 {

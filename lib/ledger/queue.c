@@ -25,9 +25,9 @@ enum {
     /* 10, 40, 160, 640 s: the fifth and last attempt comes 850 s after the first.  docs/queue.md */
     BACKOFF_FIRST_S = 10,
     BACKOFF_FACTOR = 4,
-    BACKOFF_MAX_S = 3600,
-    STANDARD_SHARE = 10, /* crashes of the standard queue for one that is processed again */
-    ENTRY_BYTES = 1024,  /* of a message as parameters: an id, a rule set, 100 bytes of product */
+    BACKOFF_MAX_S = 3600, /* not reached with five attempts; holds when somebody allows more */
+    STANDARD_SHARE = 10,  /* crashes of the standard queue for one that is processed again */
+    ENTRY_BYTES = 1024,   /* of a message as parameters: an id, a rule set, 100 bytes of product */
     BATCH_BYTES_MAX = LEDGER_BATCH_MAX * ENTRY_BYTES,
 };
 

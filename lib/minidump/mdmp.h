@@ -29,6 +29,10 @@ enum {
         64 << 10, /* of one string: the longest path of Windows, 32,767 UTF-16 units */
 };
 
+/*
+ * Up to 24 Microsoft's (minidumpapiset.h, MINIDUMP_STREAM_TYPE); 0x4767…  Breakpad's, 0x4350…
+ * Crashpad's, 0x4d7a… Mozilla's, each with the letters of its owner in front.
+ */
 enum mdmp_stream_type {
     MDMP_THREAD_LIST = 3,
     MDMP_MODULE_LIST = 4,

@@ -139,7 +139,7 @@ struct str mdmp_reason(const struct mdmp_system *sys, const struct mdmp_exceptio
  */
 uint64_t mdmp_crash_address(const struct mdmp_system *sys, const struct mdmp_exception *x)
 {
-    enum { ACCESS_VIOLATION = 0xc0000005, IN_PAGE_ERROR = 0xc0000006 };
+    enum { ACCESS_VIOLATION = 0xc0000005, IN_PAGE_ERROR = 0xc0000006 }; /* ntstatus.h */
     uint64_t address = x->address;
     if (sys->os == MDMP_OS_WINDOWS && x->parameter_count >= 2 &&
         (x->code == ACCESS_VIOLATION || x->code == IN_PAGE_ERROR))

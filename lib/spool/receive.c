@@ -23,7 +23,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-enum { DIR_MODE = 0700, FILE_MODE = 0600 };
+enum { DIR_MODE = 0700, FILE_MODE = 0600 }; /* reports are nobody else's to read */
 
 static void file_path(const struct spool_entry *e, const char *prefix, const char *name,
                       char out[SPOOL_PATH_SIZE])

@@ -28,8 +28,8 @@ enum {
     KIND_MAX = 30, /* as long as the collector lets the name of a file part be */
     /* Far beyond the 64 file parts that the collector takes: bounds for a damaged list only. */
     DUMP_NAMES_BYTES_MAX = 1 << 20,
-    DUMP_NAMES_MAX = 1000,
-    DAY_DIGITS = 6, /* YYMMDD at the end of a crash id */
+    DUMP_NAMES_MAX = 1000, /* chosen with the same room */
+    DAY_DIGITS = 6,        /* YYMMDD at the end of a crash id */
 };
 
 /* One reading of the configuration for everybody, so that no program works on a store that the

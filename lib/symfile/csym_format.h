@@ -54,6 +54,7 @@ enum {
     CSYM_BAD_LINES_MAX = 100,   /* more: the file counts as corrupt */
 };
 
+/* In the head: addresses of 64 bits; more bad lines than CSYM_BAD_LINES_MAX. */
 enum csym_flag { CSYM_WIDE = 1, CSYM_CORRUPT = 2 };
 
 enum csym_info {

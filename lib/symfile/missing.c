@@ -26,7 +26,7 @@ enum {
     ID_MIN = 9,             /* digits of an id worth remembering; both numbers are Tecken's */
 };
 
-enum { FIELDS = 5 };
+enum { FIELDS = 5 }; /* debug file and id, symbols file, code file and id */
 
 /* The five fields are the key of a row of missing_symbol; code file and id may be empty. */
 struct missing_entry {

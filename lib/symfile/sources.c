@@ -44,15 +44,15 @@ enum {
     FIRST_BYTE_MS = 5000,
     FIRST_BYTE_UNPACKING_MS = 30000,
     ATTEMPTS = 5,
-    RETRY_MS = 250,
+    RETRY_MS = 250, /* then 500, 1000, 2000: under four seconds in all, besides the attempts */
     RETRY_AFTER_MAX_S = 10, /* a server that asks for a longer pause is asked another time */
     STALL_BYTES_S = 1024,
     STALL_S = 15,
-    REDIRECTS_MAX = 5,
-    PAUSE_AFTER = 3, /* modules in a row */
+    REDIRECTS_MAX = 5, /* chosen: servers of symbols use one, to where the file lies */
+    PAUSE_AFTER = 3,   /* modules in a row */
     PAUSE_S = 60,
     PAUSE_MAX_S = 900,
-    URL_BYTES_MAX = 2047,
+    URL_BYTES_MAX = 2047,   /* chosen: host, path and two names of a module take some hundred */
     ELF_ID_DIGITS_MIN = 32, /* build ids have 16 bytes at least; code ids of Windows fewer */
 };
 

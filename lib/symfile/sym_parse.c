@@ -231,6 +231,7 @@ static bool read_cfi(struct builder *b, struct tok *t)
     return true;
 }
 
+/* The first number of a record STACK WIN, from Microsoft's FRAMEDATA; others are not used. */
 enum { WIN_FPO = 0, WIN_FRAME_DATA = 4 };
 
 /* STACK WIN type and nine numbers in hexadecimal, then the program or a flag. */

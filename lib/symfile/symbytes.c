@@ -24,10 +24,10 @@
 #include "lib/base/util.h"
 
 enum {
-    BUFFER = 1 << 18,
+    BUFFER = 1 << 18,      /* chosen: reading and writing then cost little beside inflating */
     GZIP_WINDOW = 15 + 16, /* zlib: the largest window, and a gzip header around it */
-    GZIP_LEVEL = 5,
-    GZIP_MEMORY = 8,          /* zlib's own default */
+    GZIP_LEVEL = 5,  /* symbols of a program, 1.2 MB: 24.0 % in 40 ms; 9 takes 180 ms for 23.3 % */
+    GZIP_MEMORY = 8, /* zlib's own default */
     ZSTD_WINDOW_LOG_MAX = 27, /* 128 MiB: what zstd itself reads without being told to */
 };
 

@@ -43,6 +43,7 @@ bool symbytes_gzip(struct str bytes, int fd, const char *name, struct err *err);
 /* Whether the gzip bytes are exactly these. */
 bool symbytes_gzip_equals(struct str packed, struct str bytes);
 
+/* Chosen: a browser's text has one GiB, so nothing real comes near, and a bomb ends on disk. */
 enum { SYMBYTES_MAX_GIB = 8 };
 #define SYMBYTES_MAX ((uint64_t)SYMBYTES_MAX_GIB << 30)
 

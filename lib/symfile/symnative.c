@@ -31,13 +31,13 @@
 #include "lib/symfile/symbytes.h"
 
 enum {
-    FACTS_MAX = 64 << 10, /* sixteen parts of a universal file, each with a name of 255 bytes */
-    SAID_MAX = 16 << 10,  /* messages; what comes behind is dropped */
-    PARTS_MAX = 200000,   /* of all files together: an archive has at most 10,000 */
-    READER_MS = 60 * 1000,
+    FACTS_MAX = 64 << 10,  /* sixteen parts of a universal file, each with a name of 255 bytes */
+    SAID_MAX = 16 << 10,   /* messages; what comes behind is dropped */
+    PARTS_MAX = 200000,    /* of all files together: an archive has at most 10,000 */
+    READER_MS = 60 * 1000, /* as for a text (symreader.c), and the time for the bytes below */
     /* Debug information of a browser, 1.5 GB, takes two minutes on a slow machine. */
     BYTES_PER_MS = 8 << 10,
-    FIELDS = 9,
+    FIELDS = 9, /* of a line of facts, below */
 };
 
 /* Columns of a line of facts. */

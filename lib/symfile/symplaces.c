@@ -24,7 +24,9 @@
 #include "lib/symfile/symindex.h"
 #include "lib/symfile/symreader.h"
 
-enum { KNOWN_MAX = 1000000 }; /* modules of one tree: a limit for trees that are none */
+/* Chosen: modules of one tree.  A distribution has some ten thousand; what has a million is no
+ * tree of symbols (somebody named a home directory). */
+enum { KNOWN_MAX = 1000000 };
 
 enum source_kind {
     SOURCE_STORE,     /* ids in upper case, .sym.gz; with an index by debug id */

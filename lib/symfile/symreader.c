@@ -42,6 +42,8 @@
 #include "lib/symfile/symwire.h"
 
 enum {
+    /* Chosen: a minute, and a second for each 4 MiB of text.  Compiling is many times faster, so
+     * whoever takes longer hangs. */
     ANSWER_MS = 60 * 1000,
     BYTES_PER_MS = 4 << 10,
     LEAVE_MS = 1000,           /* from closing its socket to its end */

@@ -44,7 +44,7 @@ bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
                    struct symreader_list *ret, struct err *err);
 void symreader_list_release(struct symreader_list *l);
 
-enum { SYMREADER_MD5_HEX = 32, SYMREADER_TEXT_MAX = 255 };
+enum { SYMREADER_MD5_HEX = 32, SYMREADER_TEXT_MAX = 255 }; /* a name, as long as a file's */
 struct symreader_text {
     uint64_t size;
     char md5[SYMREADER_MD5_HEX + 1];

@@ -40,9 +40,9 @@ enum {
     LOCK_NAP_MS = 20,
     /* gzip makes a file that does not pack larger by 5 bytes in 16 KiB, and has names in front */
     GZIP_GROWTH_DIVISOR = 1024,
-    GZIP_EXTRA = 64 << 10,
-    MD5_PIECE = 1 << 20,
-    ROW_ARENA = 8 << 20, /* a thousand files with five texts */
+    GZIP_EXTRA = 64 << 10, /* head, names and trailer, with room */
+    MD5_PIECE = 1 << 20,   /* chosen: read at a time; the hash, not the reading, takes the time */
+    ROW_ARENA = 8 << 20,   /* a thousand files with five texts */
 };
 
 static const char *const area_names[] = {[SYMSTORE_REGULAR] = "regular", [SYMSTORE_TRY] = "try"};

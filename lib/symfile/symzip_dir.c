@@ -15,6 +15,11 @@
 #include "lib/base/vec.h"
 #include "lib/symfile/symzip.h"
 
+/*
+ * PKWARE's APPNOTE.TXT: 4.3.16 (end), 4.3.15 and 4.3.14 (the same with 64 bits, and where it is),
+ * 4.3.12 (entry of the directory), 4.3.7 (local head), 4.4.4 (flags), 4.4.5 (methods), 4.5.3 (sizes
+ * of 64 bits).  The sizes are those of the fixed parts.
+ */
 enum {
     END_SIGNATURE = 0x06054b50,
     END_SIZE = 22, /* without the comment */
@@ -26,8 +31,8 @@ enum {
     ENTRY_SIGNATURE = 0x02014b50,
     LOCAL_SIGNATURE = 0x04034b50,
     LOCAL_SIZE = 30,
-    LOCAL_LENGTHS_AT = 26, /* of name and extra field */
-    DIRECTORY_MAX = 16 << 20,
+    LOCAL_LENGTHS_AT = 26,    /* of name and extra field */
+    DIRECTORY_MAX = 16 << 20, /* ten thousand members with names of 1.6 KB */
     EXTRA_ZIP64 = 1,
     FLAG_ENCRYPTED = 1,
     FLAG_PATCH = 1 << 5,

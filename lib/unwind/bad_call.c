@@ -15,6 +15,8 @@
 #include "lib/minidump/context.h"
 #include "lib/minidump/memory.h"
 
+/* As dumps of the three systems say that an address could not be used: signal (Linux), exc_types.h
+ * of XNU, NTSTATUS. */
 enum {
     SIGNAL_BUS = 7,
     SIGNAL_SEGV = 11,

@@ -17,6 +17,7 @@
 #include "lib/unwind/walk.h"
 #include "lib/unwind/walk_symbols.h"
 
+/* Chosen: six fit a line of a wide terminal.  Names are padded to the longest, eflags. */
 enum { REGISTERS_PER_LINE = 6, REGISTER_NAME_MAX = 6 };
 
 static void put_address(const struct walk_report *r, struct strbuf *out, uint64_t v)

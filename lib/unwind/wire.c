@@ -14,7 +14,7 @@
 #include "lib/base/util.h"
 #include "lib/sandbox/pass_fd.h"
 
-enum { KEY_TEXTS = 4 };
+enum { KEY_TEXTS = 4 }; /* of a module: debug file and id, code file and id */
 
 /*
  * SOCK_SEQPACKET: one call, one packet.  Descriptors that arrive are closed on exec like all of

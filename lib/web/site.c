@@ -27,6 +27,8 @@
 #include "rows.h"
 
 enum {
+    /* Chosen: a notice shows within ten seconds, and a busy worker asks the database once in
+     * hundreds of pages. */
     NOTICES_KEEP_MS = 10000,
     ASSET_MAX = 4 << 20 /* the largest file of static/ has 50 KB */
 };

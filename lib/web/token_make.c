@@ -13,7 +13,7 @@
 #include "lib/web/site.h"
 #include "queries.h"
 
-enum { KEY_BYTES = TOKEN_KEY_DIGITS / 2, START_LEN = 12 };
+enum { KEY_BYTES = TOKEN_KEY_DIGITS / 2, START_LEN = 12 }; /* 48 bits tell tokens apart */
 /* The upload protocol that clients of symbols are told to use: archives. */
 #define UPLOAD_API "1"
 

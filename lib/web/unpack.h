@@ -17,6 +17,11 @@
  * Trust      The bytes are hostile.
  */
 enum unpack_coding { UNPACK_IDENTITY, UNPACK_GZIP, UNPACK_DEFLATE, UNPACK_ZSTD };
+/*
+ * RATIO_MAX is chosen: symbols and JSON pack to a tenth or twentieth.  Below RATIO_FROM it does not
+ * matter, for so much may come unpacked as well.  WINDOW_LOG: 8 MiB, what RFC 8878 asks every
+ * decoder to support, and no more.
+ */
 enum { UNPACK_RATIO_MAX = 200, UNPACK_RATIO_FROM = 32 << 20, UNPACK_ZSTD_WINDOW_LOG = 23 };
 
 struct unpack {

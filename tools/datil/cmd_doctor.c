@@ -48,11 +48,11 @@ enum {
     PROGRAM_PATIENCE_MS = 5000,   /* a program may just be restarting */
     HEARTBEAT_TIMEOUT_MS = 10000, /* every worker may be busy with a long request */
     ASK_AGAIN_MS = 200,
-    SAID_MAX = 300,
+    SAID_MAX = 300, /* bytes of a heartbeat's document that a line shows */
 };
 #define REFUSED_DAYS "7"
 #define DAY_US       ((int64_t)86400 * 1000000)
-static const int64_t disk_free_min = (int64_t)1 << 30;
+static const int64_t disk_free_min = (int64_t)1 << 30; /* chosen: a thousand dumps of a MB */
 
 void doctor_good(struct doctor *d, const char *fmt, ...)
 {

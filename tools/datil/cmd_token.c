@@ -21,7 +21,7 @@
 enum {
     KEY_BYTES = 16,
     KEY_START_CHARS = 12,
-    TOKEN_DAYS = 90,
+    TOKEN_DAYS = 90,       /* as those of the page (webapp/tokens.c), unless --days says more */
     TOKEN_DAYS_MAX = 3650, /* ten years; more is a slip */
     UPLOAD_API_MAX = 2     /* archives, or file by file */
 };

@@ -21,10 +21,10 @@
 
 enum {
     FILE_BYTES_MAX = 64 << 20, /* half a million builds */
-    ROWS_MAX = 500000,
-    FIELD_BYTES_MAX = 200,
-    URL_BYTES_MAX = 1000,
-    BUILD_BYTES_MAX = 50, /* as the column says */
+    ROWS_MAX = 500000,         /* the same, at 130 bytes a row */
+    FIELD_BYTES_MAX = 200,     /* chosen: names of products and channels have a few dozen */
+    URL_BYTES_MAX = 1000,      /* chosen: addresses of archives have a hundred or two */
+    BUILD_BYTES_MAX = 50,      /* as the column says */
 };
 
 /* The columns of the table product_version, in the order of the file. */

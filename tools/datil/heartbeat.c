@@ -30,7 +30,7 @@ enum {
     FCGI_STDIN = 5,
     FCGI_STDOUT = 6,
     FCGI_HEADER = 8,
-    REQUEST_MAX = 2048,
+    REQUEST_MAX = 2048,   /* seven parameters below, three records: some 250 bytes */
     ANSWER_MAX = 1 << 20, /* a heartbeat is some hundred bytes */
 };
 

@@ -12,6 +12,7 @@
 #include "tools/dump-syms/cfi_program.h"
 #include "tools/dump-syms/cfi_text.h"
 
+/* DW_EH_PE_omit and DW_EH_PE_pcrel (Linux Standard Base, "DWARF Extensions"). */
 enum { ENCODING_OMIT = 0xff, ENCODING_PC_RELATIVE = 0x10 };
 
 /*

@@ -17,7 +17,7 @@
 #include "lib/base/util.h"
 
 enum {
-    PIECE_BYTES = 256 * 1024,
+    PIECE_BYTES = 256 * 1024,      /* chosen: the output grows by it; far above a decoder's block */
     XZ_MEMORY_MAX = 256 << 20,     /* a dictionary of xz -9 takes 65 MiB */
     ZSTD_WINDOW_LOG_MAX = 27,      /* 128 MiB, what `zstd -d` allows without being asked */
     ZLIB_WINDOW_ANY_HEAD = 15 + 32 /* zlib.h, inflateInit2: zlib and gzip are told apart */

@@ -23,8 +23,8 @@ enum {
     COMPRESSED_ZSTD = 2, /* ELFCOMPRESS_ZSTD of the gABI, newer than the header of Debian 12 */
     /* Linked files have some forty, object files with -ffunction-sections tens of thousands. */
     SECTIONS_MAX = 1 << 20,
-    ALIGN = 8,
-    GNU_HEAD_BYTES = 12,
+    ALIGN = 8,           /* of what is added: 64-bit section headers */
+    GNU_HEAD_BYTES = 12, /* "ZLIB" and the size */
 };
 
 /* Offsets of the fields of the file header and of a section header. */

@@ -190,7 +190,7 @@ static bool pdb_facts(struct str bytes, const struct image_options *o, struct sy
 static bool macho_facts(struct str bytes, const struct image_options *o, struct sym *s, FILE *out,
                         struct err *err)
 {
-    enum { KIND_DSYM = 10 };
+    enum { KIND_DSYM = 10 }; /* MH_DSYM: debug information beside a program */
     struct str part;
     const char *arch;
     bool any = false;

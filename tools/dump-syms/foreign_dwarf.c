@@ -14,6 +14,11 @@
 #include "tools/dump-syms/elf_file.h"
 #include "tools/dump-syms/functions.h"
 
+/*
+ * HEADERS_MAX is room for the ELF head, a section header of 64 bytes for each of the twelve pieces,
+ * and their names: about 2 KiB.  PROBLEMS_MAX is some hundred lines; who reads more of them learns
+ * nothing new about the file.
+ */
 enum { HEADERS_MAX = 64 * 1024, PROBLEMS_MAX = 64 * 1024 };
 
 void foreign_add_section(struct foreign_dwarf *f, const char *name, const void *bytes, size_t n)

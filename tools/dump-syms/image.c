@@ -26,7 +26,8 @@
 /*
  * PAGE is what addresses of a dump's modules are rounded to.  HASHED_BYTES and the folding to
  * ID_BYTES come from Breakpad (src/common/linux/file_id.cc), whose readers compute the same id from
- * a file without build id.  ADDED_BYTES_MAX is room for the headers around one section of strings.
+ * a file without build id.  ADDED_BYTES_MAX is room for the headers around one section of strings,
+ * PROBLEMS_MAX for some hundred lines: more of them say nothing new about the file.
  */
 enum {
     PAGE = 4096,

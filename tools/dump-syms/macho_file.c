@@ -13,15 +13,16 @@ enum {
     MAGIC_FAT = 0xcafebabe, /* big-endian, as all numbers of the table */
     MAGIC_FAT_64 = 0xcafebabf,
     PARTS_MAX = 16, /* a Java class has the same magic, and its version where the count stands */
-    COMMANDS_MAX = 4096,
+    COMMANDS_MAX = 4096, /* chosen: large programs have a hundred, most of them libraries */
+    /* Load commands that are looked at; the others are stepped over by their size. */
     LC_SYMTAB = 0x2,
     LC_SEGMENT_64 = 0x19,
     LC_UUID = 0x1b,
     LC_FUNCTION_STARTS = 0x26,
-    SECTION_BYTES = 80,
+    SECTION_BYTES = 80,         /* struct section_64 */
     SECTION_CODE = 0x80000400u, /* S_ATTR_PURE_INSTRUCTIONS | S_ATTR_SOME_INSTRUCTIONS */
     SECTION_TYPE = 0xff,
-    SECTION_ZEROFILL = 0x1,
+    SECTION_ZEROFILL = 0x1, /* S_ZEROFILL: has no bytes in the file */
 };
 
 static const char *arch_of(uint32_t cpu)

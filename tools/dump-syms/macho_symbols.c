@@ -15,13 +15,14 @@
 #include "tools/dump-syms/function_names.h"
 
 enum {
-    NLIST_BYTES = 16,
+    NLIST_BYTES = 16, /* struct nlist_64; the masks below are those of its n_type and n_desc */
     NAME_BYTES_MAX = 1 << 16, /* of Swift and Rust they may have thousands */
     N_STAB = 0xe0,
     N_TYPE = 0x0e,
     N_SECT = 0x0e,
     N_EXT = 0x01,
     N_WEAK_DEF = 0x80,
+    /* As in publics.c: of several names for one place that one which other files go by. */
     RANK_EXTERNAL = 300,
     RANK_WEAK = 200,
     RANK_LOCAL = 100,

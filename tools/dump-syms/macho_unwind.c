@@ -18,8 +18,9 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 
+/* Kinds of pages, and the bits of an encoding that say how the caller is found. */
 enum {
-    INDEX_ENTRY = 12,
+    INDEX_ENTRY = 12, /* unwind_info_section_header_index_entry */
     PAGE_REGULAR = 2,
     PAGE_COMPRESSED = 3,
     MODE = 0x0f000000,
@@ -31,7 +32,7 @@ enum {
     /* X86_64_DWARF is 0x04000000, ARM64_DWARF 0x03000000: those are in __eh_frame. */
     X86_DWARF = 0x04000000,
     ARM_DWARF = 0x03000000,
-    SAVED_MAX = 6,
+    SAVED_MAX = 6, /* registers: as many as the permutation of a frameless function names */
 };
 
 struct unwind_table {

@@ -15,7 +15,7 @@
 #include "tools/dump-syms/pdb_file.h"
 #include "tools/dump-syms/pe_file.h"
 
-enum { TEXT_MAX = 64 * 1024 };
+enum { TEXT_MAX = 64 * 1024 }; /* of problems and of notes: some hundred lines, as in image.c */
 
 bool module_open_debug(const struct image_options *o, struct file_bytes *ret, struct err *err)
 {

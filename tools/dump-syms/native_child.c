@@ -23,6 +23,12 @@
 #include "tools/dump-syms/module_symbols.h"
 #include "tools/dump-syms/sym.h"
 
+/*
+ * FILES: 0 to 4 are in use (above).  CPU_S is chosen: the parent gives up earlier (symnative.c,
+ * four to five minutes for a browser's debug information), so it ends only a reader that nobody
+ * waits for.  MEMORY_MAX, which counts besides the files, is chosen as well: it is several times
+ * the debug information of a browser (1.5 GB), unpacked; what takes more was made to.
+ */
 enum { FILES = 8, CPU_S = 1800 };
 static const int64_t MEMORY_MAX = INT64_C(8) << 30;
 static const int64_t OUTPUT_MAX = INT64_C(8) << 30; /* as much text as symreader takes */

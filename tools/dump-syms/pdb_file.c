@@ -11,12 +11,13 @@
 #include "lib/base/util.h"
 
 enum {
+    /* Fixed by the format, as are the places in the DBI header below. */
     STREAM_INFO = 1,
     STREAM_DBI = 3,
-    STREAMS_MAX = 65536,
-    DELETED = -1, /* size of a stream that was removed */
+    STREAMS_MAX = 65536, /* their numbers have 16 bits wherever the format stores one */
+    DELETED = -1,        /* size of a stream that was removed */
     BLOCK_MIN = 512,
-    BLOCK_MAX = 32768,
+    BLOCK_MAX = 32768, /* link.exe /PDBPAGESIZE: files beyond 4 GiB; 4096 without */
     DBI_AGE_AT = 8,
     DBI_MACHINE_AT = 58,
 };

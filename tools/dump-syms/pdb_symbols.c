@@ -23,11 +23,12 @@
 
 enum {
     DBI_HEADER = 64,
-    SECTION_HEADER = 40,
-    SECTION_EXECUTE = 0x20000000,
-    SECTIONS_MAX = 96, /* the format's own limit for images */
+    SECTION_HEADER = 40,          /* IMAGE_SECTION_HEADER */
+    SECTION_EXECUTE = 0x20000000, /* IMAGE_SCN_MEM_EXECUTE */
+    SECTIONS_MAX = 96,            /* the format's own limit for images */
     HEADER_SECTIONS = 5,
-    HEADER_OMAP_FROM = 4,
+    HEADER_OMAP_FROM = 4, /* places in DBI's optional header, each the number of a stream */
+    /* Kinds of records, cvinfo.h.  Those with _ID have their types in another stream. */
     S_THUNK32 = 0x1102,
     S_PUB32 = 0x110e,
     S_LPROC32 = 0x110f,
@@ -37,14 +38,14 @@ enum {
     PUBLIC_IS_CODE = 3, /* cvpsfCode | cvpsfFunction */
     SUBSECTION_LINES = 0xf2,
     SUBSECTION_FILES = 0xf4,
-    SUBSECTION_IGNORE = 0x80000000,
+    SUBSECTION_IGNORE = 0x80000000, /* a flag beside the kind */
     LINES_HAVE_COLUMNS = 1,
-    LINE_BITS = 0xffffff,
+    LINE_BITS = 0xffffff,       /* the upper eight say where the statement ends */
     LINE_NEVER_STEP = 0xfeefee, /* code of the compiler's own */
     LINE_ALWAYS_STEP = 0xf00f00,
-    NAMES_MAGIC = (int)0xeffeeffe,
+    NAMES_MAGIC = (int)0xeffeeffe, /* the head of a string table */
     NO_FILE = -1,
-    RANK_PUBLIC = 200,
+    RANK_PUBLIC = 200, /* as an export (pe_symbols.c) */
 };
 
 struct pdb_section {

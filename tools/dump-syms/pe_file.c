@@ -9,6 +9,7 @@
 #include "lib/base/util.h"
 
 enum {
+    /* Sizes and places in IMAGE_DOS_HEADER and IMAGE_FILE_HEADER (winnt.h), then magic numbers. */
     DOS_HEADER = 64,
     NEW_HEADER_AT = 0x3c,
     COFF_HEADER = 20,
@@ -19,10 +20,10 @@ enum {
     SECTION_CODE = 0x20,          /* IMAGE_SCN_CNT_CODE */
     SECTION_EXECUTE = 0x20000000, /* IMAGE_SCN_MEM_EXECUTE */
     DEBUG_ENTRY = 28,
-    DEBUG_CODEVIEW = 2,
+    DEBUG_CODEVIEW = 2,     /* IMAGE_DEBUG_TYPE_CODEVIEW: names the PDB */
     DEBUG_ENTRIES_MAX = 64, /* linkers write five at most */
-    PDB_PATH_MAX = 1024,
-    RSDS = 0x53445352,
+    PDB_PATH_MAX = 1024,    /* chosen: Windows itself opens 260 characters */
+    RSDS = 0x53445352,      /* the letters, of CodeView's newest record */
 };
 
 static size_t header_at(struct str bytes)

@@ -29,17 +29,18 @@
 #include "lib/base/vec.h"
 
 enum {
-    ENTRY_BYTES = 12,
-    CHAIN_MAX = 32, /* as many as Windows follows (ntdll stops a chain there) */
-    OPS_MAX = 1024,
-    REGISTERS = 16,
-    RULE_MAX = 48,
-    FLAG_CHAIN = 4,
-    INDIRECT = 1, /* in the address of the information: it is that of another entry */
+    ENTRY_BYTES = 12, /* RUNTIME_FUNCTION: begin, end, information */
+    CHAIN_MAX = 32,   /* as many as Windows follows (ntdll stops a chain there) */
+    OPS_MAX = 1024,   /* an entry has at most 255, and prologs a dozen */
+    REGISTERS = 16,   /* in the order of the processor's encoding */
+    RULE_MAX = 48,    /* a register, a number of 64 bits and three signs */
+    FLAG_CHAIN = 4,   /* UNW_FLAG_CHAININFO */
+    INDIRECT = 1,     /* in the address of the information: it is that of another entry */
     RSP = 4,
-    CFI_MAX_PER_ENTRY = 1 << 16,
+    CFI_MAX_PER_ENTRY = 1 << 16, /* bytes; sixteen rules on a hundred offsets */
 };
 
+/* UNWIND_CODE, operation codes: Microsoft, "x64 exception handling". */
 enum unwind_code {
     UWOP_PUSH_NONVOL = 0,
     UWOP_ALLOC_LARGE = 1,

@@ -36,6 +36,12 @@
 #include "lib/symfile/symwire.h"
 #include "lib/symfile/symzip.h"
 
+/*
+ * FILES: input, socket, scratch file and the few that a request brings along; the rest is room.
+ * CPU_S is chosen: whoever asks gives up earlier (symreader.c, 35 minutes for the largest text), so
+ * it ends only a reader that nobody waits for.  KEPT_BLOCK is above the buffers of zlib and zstd
+ * for a small member, KEPT a few of them; keep_small_memory() has what they are for.
+ */
 enum { FILES = 16, CPU_S = 3600, KEPT_BLOCK = 1 << 20, KEPT = 16 << 20 };
 /* A text of 8 GiB compiles in less than 3 GiB; measured: 0.3 of the text (tests/bench/csym). */
 static const int64_t MEMORY_MAX = INT64_C(4) << 30;

@@ -150,7 +150,8 @@ static struct row_candidate candidate_of(const struct run *run, struct place at)
     return c;
 }
 
-/* Work of moving a row through the heap: up to two comparisons of every key on 14 levels. */
+/* Work of moving a row through the heap: up to two comparisons of every key on 14 levels, and some
+ * for what a comparison does. */
 static size_t move_units(const struct run *run)
 {
     enum { KEY_UNITS = 64 };
