@@ -22,6 +22,11 @@ struct search_limits {
     /* Whether nobody waits any more; asked every few milliseconds.  May be NULL. */
     bool (*is_abandoned)(void *asker);
     void *asker;
+    size_t lanes;       /* threads that may work on it; 0 counts as 1 */
+    uint64_t lane_rows; /* rows from which on more than one does */
+    /* The same, asked again while it runs, of the thread that asked for the search.  May be NULL.
+     */
+    size_t (*lanes_now)(void *asker);
 };
 
 struct search_engine {

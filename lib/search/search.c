@@ -24,6 +24,9 @@ bool search_run(struct index_reader *r, const struct search_context *ctx,
         .max_bytes = ctx->max_bytes ? ctx->max_bytes : SEARCH_BYTES_DEFAULT,
         .is_abandoned = ctx->is_abandoned,
         .asker = ctx->asker,
+        .lanes = ctx->lanes,
+        .lane_rows = ctx->lane_rows ? ctx->lane_rows : SEARCH_LANE_ROWS_DEFAULT,
+        .lanes_now = ctx->lanes_now,
     };
     return r->engine->run(r->impl, q, &limits, ret, err);
 }

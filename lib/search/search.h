@@ -34,6 +34,12 @@ struct search_params {
  */
 enum { SEARCH_BUCKETS_DEFAULT = 65536, SEARCH_BYTES_DEFAULT = 256 << 20 };
 
+/*
+ * A lane more pays when it saves more than making its thread and adding its counters takes; a row
+ * costs some nanoseconds, so half a million of them are milliseconds (tests/bench/search).
+ */
+enum { SEARCH_LANE_ROWS_DEFAULT = 500000 };
+
 struct search_context {
     int64_t now_us;
     enum perm reader;    /* what the caller may see */
@@ -45,6 +51,11 @@ struct search_context {
     /* Whether nobody waits for the answer any more: the search then ends.  NULL: never. */
     bool (*is_abandoned)(void *asker);
     void *asker;
+    size_t lanes;       /* threads that may work on the search; 0 counts as 1 */
+    uint64_t lane_rows; /* rows from which on more than one does; 0: SEARCH_LANE_ROWS_DEFAULT */
+    /* Instead of lanes, and asked again while the search runs; in the caller's thread.  May be
+     * NULL. */
+    size_t (*lanes_now)(void *asker);
     const char *const *products; /* configured names, NULL-ended; NULL: do not check */
 };
 

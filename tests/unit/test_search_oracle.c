@@ -834,8 +834,12 @@ static json_t *ask(struct world *w, const char *query, struct arena *a)
         v[params.n++] =
             (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
     }
-    struct search_context ctx = {
-        .now_us = w->now_us, .reader = PERM_PUBLIC, .deadline_ms = mono_ms() + 60000};
+    /* in one lane or in several, which must make no difference */
+    struct search_context ctx = {.now_us = w->now_us,
+                                 .reader = PERM_PUBLIC,
+                                 .deadline_ms = mono_ms() + 60000,
+                                 .lanes = (size_t)pick(w, 5),
+                                 .lane_rows = 1};
     json_t *answer = NULL;
     const char *form;
     struct err err = {0};

@@ -1,8 +1,7 @@
 /*
- * Aggregations, level by level: counting, choosing the best of each slot, and the JSON of the
- * answer; agg_node.h says how.  Counters are an array where slots times ids stay below DENSE_MAX
- * and a hash table of pairs beyond that: an array costs one addition for a row, but most pairs of
- * two long lists never occur.
+ * Aggregations, level by level: counting and choosing the best of each slot; agg_node.h says how.
+ * Counters are an array where slots times ids stay below DENSE_MAX and a hash table of pairs beyond
+ * that: an array costs one addition for a row, but most pairs of two long lists never occur.
  *
  * What is counted are pairs of a slot and an id.  The slot is the bucket of the parent that a row
  * lies in, so a nested aggregation is the same loop as a flat one with more slots; what the ids are
@@ -26,6 +25,7 @@
 #include "lib/json/json.h"
 #include "lib/search/columns/agg_node.h"
 #include "lib/search/columns/cost.h"
+#include "lib/search/columns/distinct.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/unify.h"
@@ -59,8 +59,7 @@ static bool grow_dense(struct agg_node *node)
     return true;
 }
 
-/* False: no room. */
-static bool count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
+bool agg_count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by)
 {
     if (node->grows && id >= node->id_count && !grow_dense(node))
         return false;
@@ -74,9 +73,10 @@ static bool count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32
     return true;
 }
 
-/* Bucket number + 1 of a pair on a finished level, 0 for none. */
+/* Bucket number + 1 of a pair on a finished level, 0 for none.  The lead has the buckets. */
 static uint32_t bucket_of(const struct agg_node *node, uint32_t slot, uint32_t id)
 {
+    node = node->lead;
     if (node->dense)
         return node->dense[slot * node->id_count + id];
     return map_get(&node->sparse, (uint64_t)slot << 32 | id);
@@ -93,6 +93,7 @@ static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size
         struct agg_node *n = arena_alloc(&run->arena, sizeof *n);
         n->spec = spec;
         n->cost = &run->cost;
+        n->lead = n;
         n->level = level;
         map_init(&n->sparse, SIZE_MAX); /* the account of the search is its limit */
         map_init(&n->values.ids, UINT32_MAX);
@@ -104,6 +105,33 @@ static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size
 }
 
 /*
+ * Numbering a text costs some fifty times as much as hashing it (a cache miss for the table, one
+ * for the text that it is compared with) and sixteen bytes that stay; a million of them are a
+ * second and what one search may hold of a worker's memory.  Beyond that a count of distinct texts
+ * that stands in no bucket is made from their hashes.
+ */
+enum { TEXTS_NUMBERED_MAX = 1 << 20 };
+
+static enum distinct_kind distinct_kind_of(const struct run *run, const struct agg_node *n)
+{
+    const struct search_field *f = n->spec->field;
+    enum column_kind kind = column_kind_of(f);
+    if (n->spec->kind != AGG_CARDINALITY || n->level > 0 || kind == COLUMN_BOOL)
+        return DISTINCT_NOT;
+    if (kind == COLUMN_NUMBER)
+        return DISTINCT_NUMBERS;
+    uint64_t texts = 0;
+    for (size_t i = 0; i < run->root->part_count; i++) {
+        const struct column *c = run->part_used[i] ? run->root->parts[i]->by_field[f->id] : NULL;
+        if (c)
+            texts += kind == COLUMN_LIST ? c->elements.checked : c->dict.checked;
+    }
+    /* pieces of a semi field stand in no dictionary */
+    bool is_many = texts > TEXTS_NUMBERED_MAX && f->index != INDEX_SEMI;
+    return is_many ? DISTINCT_TEXTS : DISTINCT_NOT;
+}
+
+/*
  * Numberings are made before the first row is looked at: the size of the counters depends on how
  * many distinct values there are.
  */
@@ -111,7 +139,8 @@ static bool number_values(struct run *run, struct agg_node *n)
 {
     for (; n; n = n->next) {
         enum column_kind kind = column_kind_of(n->spec->field);
-        if (kind == COLUMN_DICT || kind == COLUMN_LIST) {
+        n->distinct_kind = distinct_kind_of(run, n);
+        if ((kind == COLUMN_DICT || kind == COLUMN_LIST) && n->distinct_kind == DISTINCT_NOT) {
             n->unify = run_unify(run, n->spec->field);
             if (!n->unify)
                 return false;
@@ -122,10 +151,25 @@ static bool number_values(struct run *run, struct agg_node *n)
     return true;
 }
 
+/* What the lead has found out about each aggregation. */
+static void follow_lead(struct agg_node *n, struct agg_node *lead)
+{
+    for (; n; n = n->next, lead = lead->next) {
+        n->lead = lead;
+        n->unify = lead->unify;
+        n->distinct_kind = lead->distinct_kind;
+        follow_lead(n->children, lead->children);
+    }
+}
+
 /* Room for the counters of one aggregation, once the number of its slots is known. */
 static bool begin_node(struct agg_node *n, size_t slot_count)
 {
     n->slot_count = slot_count;
+    if (n->distinct_kind == DISTINCT_TEXTS)
+        return distinct_to_sketch(&n->distinct, n->cost);
+    if (n->distinct_kind == DISTINCT_NUMBERS)
+        return true;
     if (n->unify)
         n->id_count = n->unify->values.n + 1;
     else if (n->spec->field->index == INDEX_BOOLEAN)
@@ -145,15 +189,25 @@ static bool begin_node(struct agg_node *n, size_t slot_count)
     return true;
 }
 
+bool agg_begin_nodes(struct agg_node *n, size_t slot_count)
+{
+    for (; n; n = n->next)
+        if (!begin_node(n, slot_count))
+            return false;
+    return true;
+}
+
 bool agg_prepare(struct run *run)
 {
     run->aggs = make_nodes(run, run->query->aggs, 0);
-    if (!number_values(run, run->aggs))
-        return false;
-    for (struct agg_node *n = run->aggs; n; n = n->next)
-        if (!begin_node(n, 1))
-            return false;
-    return true;
+    return number_values(run, run->aggs) && agg_begin_nodes(run->aggs, 1);
+}
+
+bool agg_prepare_lane(struct run *run)
+{
+    run->aggs = make_nodes(run, run->query->aggs, 0);
+    follow_lead(run->aggs, run->lead->aggs);
+    return agg_begin_nodes(run->aggs, 1);
 }
 
 /* How many passes over the rows it takes: one for each level of nesting. */
@@ -209,11 +263,13 @@ static bool count_node(struct agg_node *n, const struct part *p, const struct bl
     const struct column *c = p->by_field[n->spec->field->id];
     if (!c)
         return true;
-    if (n->level == 0 && n->unify)
+    if (n->distinct_kind == DISTINCT_NUMBERS)
+        return agg_distinct_numbers(n, c, b->rows, b->n);
+    if (n->level == 0 && (n->unify || n->distinct_kind == DISTINCT_TEXTS))
         return count_codes(n, c, b->rows, b->n);
     agg_pairs(n, p, b->part, b->rows, slots, b->n);
     for (size_t i = 0; i < n->pairs.n; i++)
-        if (!count_pair(n, n->pairs.slots[i], n->pairs.ids[i], 1))
+        if (!agg_count_pair(n, n->pairs.slots[i], n->pairs.ids[i], 1))
             return false;
     return true;
 }
@@ -264,9 +320,22 @@ bool agg_block(struct run *run, size_t level, const struct block *b)
     return block_node(run->aggs, level, run->root->parts[b->part], b, NULL);
 }
 
+/* Of a numbering: once for each distinct value rather than for each row. */
+static void count_local(struct agg_node *n, size_t part)
+{
+    for (uint32_t code = 1; code < n->local_n; code++) {
+        size_t count;
+        if (n->local[code] == 0)
+            continue;
+        const uint32_t *ids = unify_ids(n->unify, part, code, &count);
+        for (size_t i = 0; i < count; i++)
+            n->dense[ids[i]] += n->local[code];
+    }
+}
+
 /*
  * Codes are of one partition, so what count_codes has counted is added to the common ids when the
- * partition ends: once for each distinct value rather than for each row.
+ * partition ends.
  */
 bool agg_end_part(struct run *run, size_t level, size_t part)
 {
@@ -275,13 +344,12 @@ bool agg_end_part(struct run *run, size_t level, size_t part)
     for (struct agg_node *n = run->aggs; n; n = n->next) {
         if (!cost_work(n->cost, n->local_n))
             return false;
-        for (uint32_t code = 1; code < n->local_n; code++) {
-            size_t count;
-            if (n->local[code] == 0)
-                continue;
-            const uint32_t *ids = unify_ids(n->unify, part, code, &count);
-            for (size_t i = 0; i < count; i++)
-                n->dense[ids[i]] += n->local[code];
+        if (n->local_n > 0 && n->distinct_kind == DISTINCT_TEXTS) {
+            const struct part *p = run->root->parts[part];
+            if (!agg_distinct_texts(n, p->by_field[n->spec->field->id]))
+                return false;
+        } else if (n->local_n > 0) {
+            count_local(n, part);
         }
         n->local_n = 0;
     }
@@ -424,9 +492,20 @@ static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size
     return true;
 }
 
+/* One slot with one bucket, as of a cardinality that was made of pairs. */
+static bool end_distinct(struct agg_node *n)
+{
+    n->first = xcalloc(2, sizeof *n->first);
+    add_bucket(n, (struct bucket){0, (uint32_t)distinct_count(&n->distinct)});
+    n->first[1] = n->bucket_count;
+    return n->cost->end == COST_GOES_ON;
+}
+
 /* Buckets of all slots lie in one array, slot after slot; first[] says where each begins. */
 static bool choose_buckets(struct run *run, struct agg_node *n)
 {
+    if (n->distinct_kind != DISTINCT_NOT)
+        return end_distinct(n);
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
     size_t limit = n->spec->kind == AGG_HISTOGRAM ? run->cost.limits->max_buckets + 1
                                                   : run->query->facets_size;
@@ -480,13 +559,13 @@ static bool end_nodes(struct run *run, struct agg_node *n, size_t level)
         }
         if (!choose_buckets(run, n))
             return false;
+        n->is_counted = true;
         if (!n->children)
             continue;
         if (n->bucket_count > 0)
             index_buckets(n);
-        for (struct agg_node *child = n->children; child; child = child->next)
-            if (!begin_node(child, n->bucket_count))
-                return false;
+        if (!agg_begin_nodes(n->children, n->bucket_count))
+            return false;
     }
     return true;
 }
@@ -496,87 +575,12 @@ bool agg_end_level(struct run *run, size_t level)
     return end_nodes(run, run->aggs, level);
 }
 
-/*
- * Terms of date fields are shown in whole seconds; agg_ids.c has cut the rest off before counting.
- */
-static json_t *date_term(int64_t us)
-{
-    char text[TIME_TEXT_MAX];
-    struct civil c = civil_of_us(us);
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day, c.hour,
-             c.minute, c.second);
-    return json_string(text);
-}
-
-/*
- * As clients know them: truth values are "T" and "F", and a double that has no JSON form is null.
- */
-static json_t *term_json(const struct agg_node *n, uint32_t id)
-{
-    if (n->unify)
-        return jtext(unify_text(n->unify, id));
-    if (n->spec->field->index == INDEX_BOOLEAN)
-        return json_string(id == 2 ? "T" : "F");
-    uint64_t v = interner_value(&n->values, id);
-    if (n->spec->field->index == INDEX_DATE)
-        return date_term((int64_t)v);
-    if (n->spec->field->index != INDEX_DOUBLE)
-        return json_integer((int64_t)v);
-    double d;
-    memcpy(&d, &v, sizeof d);
-    json_t *real = json_real(d);
-    return real ? real : json_null();
-}
-
-/*
- * What a bucket takes until the answer is sent.  jansson's objects of two and three members with
- * their numbers measure 560 and 880 bytes; the text is there as JSON, as text, as text with
- * escapes, and on its way.
- */
-static bool hold_bucket(const struct agg_node *n, const json_t *bucket)
-{
-    enum { BUCKET_BYTES = 560, INNER_BYTES = 320, TEXT_COPIES = 4, TEXT_BYTES = 32 };
-    size_t text = TEXT_BYTES + json_string_length(json_object_get(bucket, "term"));
-    size_t bytes = BUCKET_BYTES + (n->children ? INNER_BYTES : 0) + TEXT_COPIES * text;
-    return cost_hold(n->cost, bytes) && cost_work(n->cost, bytes);
-}
-
-/* The facets below one bucket, or of the whole answer for slot 0 of the first level. */
-static json_t *nodes_json(const struct agg_node *n, size_t slot)
-{
-    json_t *out = json_object();
-    for (; n; n = n->next) {
-        /* a level that was never reached has no slots */
-        size_t from = slot < n->slot_count && n->first ? n->first[slot] : 0;
-        size_t to = slot < n->slot_count && n->first ? n->first[slot + 1] : 0;
-        if (n->spec->kind == AGG_CARDINALITY) {
-            json_int_t value = to > from ? n->buckets[from].count : 0;
-            json_object_set_new(out, n->spec->key, json_pack("{s:I}", "value", value));
-            continue;
-        }
-        json_t *list = json_array();
-        for (size_t i = from; i < to && n->cost->end == COST_GOES_ON; i++) {
-            json_t *bucket = json_pack("{s:o, s:I}", "term", term_json(n, n->buckets[i].id),
-                                       "count", (json_int_t)n->buckets[i].count);
-            if (hold_bucket(n, bucket) && n->children)
-                json_object_set_new(bucket, "facets", nodes_json(n->children, i));
-            json_array_append_new(list, bucket);
-        }
-        json_object_set_new(out, n->spec->key, list);
-    }
-    return out;
-}
-
-json_t *agg_json(struct run *run)
-{
-    return nodes_json(run->aggs, 0);
-}
-
 static void release_nodes(struct agg_node *n)
 {
     for (; n; n = n->next) {
         release_nodes(n->children);
         interner_release(&n->values);
+        distinct_release(&n->distinct);
         free(n->dense);
         map_release(&n->sparse);
         free(n->local);

@@ -12,6 +12,12 @@
 
 /* Makes the tree and numbers the values of its string fields. */
 bool agg_prepare(struct run *run);
+/* The tree of another lane, which uses the numberings of the lead's. */
+bool agg_prepare_lane(struct run *run);
+/* What a lane has counted on this level, to the lead; before agg_end_level of the lead. */
+bool agg_join(struct run *lead, struct run *lane, size_t level);
+/* After it: the lane goes on below the buckets that the lead has chosen. */
+bool agg_follow(struct run *lane, size_t level);
 size_t agg_depth(const struct run *run);
 bool agg_block(struct run *run, size_t level, const struct block *b);
 bool agg_end_part(struct run *run, size_t level, size_t part);

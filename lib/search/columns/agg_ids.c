@@ -5,9 +5,13 @@
  */
 #include "lib/search/columns/agg_node.h"
 
+#include "lib/base/hash.h"
 #include "lib/base/map.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/cost.h"
+#include "lib/search/columns/dict.h"
+#include "lib/search/columns/distinct.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/unify.h"
 #include "lib/search/query.h"
@@ -36,11 +40,11 @@ static bool grow_ids(struct interner *in, struct cost *cost)
 }
 
 /*
- * The id of a value; 0: no room, the search must end. Rows come in the order of arrival, and
+ * Rows come in the order of arrival, and
  * neighbours often have the same value (a build date, a truncated time), so the last one is tried
  * before the map.
  */
-static uint32_t intern(struct interner *in, uint64_t value, struct cost *cost)
+uint32_t interner_id(struct interner *in, uint64_t value, struct cost *cost)
 {
     if (in->last_id && in->last == value)
         return in->last_id;
@@ -58,6 +62,7 @@ void interner_release(struct interner *in)
 {
     free(in->values);
     map_release(&in->ids);
+    *in = (struct interner){0};
 }
 
 /* What is counted for a row's number: the value itself or the start of its bucket. */
@@ -118,6 +123,53 @@ static bool add_pairs(struct pairs *p, uint32_t row, uint32_t slot, const uint32
     return true;
 }
 
+/* Of a level that is over every value is known, and lanes may look at the same time. */
+static uint32_t id_of_number(struct agg_node *node, uint64_t value)
+{
+    if (node->is_counted)
+        return map_get(&node->lead->values.ids, value);
+    return interner_id(&node->values, value, node->cost);
+}
+
+bool agg_distinct_numbers(struct agg_node *node, const struct column *c, const uint32_t *rows,
+                          size_t n)
+{
+    bool is_whole = c->h->index != INDEX_DOUBLE;
+    for (size_t i = 0; i < n; i++) {
+        if (!column_has(c, rows[i]))
+            continue;
+        bool ok = is_whole ? distinct_add(&node->distinct, column_int(c, rows[i]), node->cost)
+                           : distinct_add_bits(&node->distinct, number_of(node->spec, c, rows[i]),
+                                               node->cost);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+/* A list counts by its elements, as a facet would. */
+bool agg_distinct_texts(struct agg_node *node, const struct column *c)
+{
+    for (uint32_t code = 1; code < node->local_n; code++) {
+        size_t n = 1;
+        const uint32_t *codes = &code;
+        const struct dict *d = &c->dict;
+        if (node->local[code] == 0)
+            continue;
+        if (c->kind == COLUMN_LIST) {
+            codes = column_list(c, code, &n);
+            d = &c->elements;
+        }
+        for (size_t i = 0; i < n; i++) {
+            struct str s = dict_entry(d, codes[i]);
+            distinct_add_hash(&node->distinct, hash64(s.p, s.n));
+            if (!cost_work(node->cost, s.n + 16))
+                return false;
+        }
+    }
+    return true;
+}
+
 /*
  * For a field of single texts the numbering is one array from code to id, read directly here: this
  * is the inner loop of nested facets.
@@ -144,8 +196,7 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
         } else if (c->kind == COLUMN_BOOL) {
             add_pair(out, row, slot, column_code(c, row));
         } else if (column_has(c, row)) {
-            add_pair(out, row, slot,
-                     intern(&node->values, number_of(node->spec, c, row), node->cost));
+            add_pair(out, row, slot, id_of_number(node, number_of(node->spec, c, row)));
         }
     }
 }

@@ -2,6 +2,7 @@
 #define SEARCH_COLUMNS_AGG_NODE_H
 
 #include "lib/base/map.h"
+#include "lib/search/columns/distinct.h"
 #include "lib/search/columns/run_state.h"
 
 /*
@@ -39,19 +40,30 @@ struct bucket {
     uint32_t count;
 };
 
+/* How a count of distinct values that are in no bucket is made; decided before the first row. */
+enum distinct_kind {
+    DISTINCT_NOT,     /* not such a count, or one that counts pairs like everything else */
+    DISTINCT_NUMBERS, /* of a number field: exactly, as long as it can (distinct.h) */
+    DISTINCT_TEXTS,   /* of more texts than it pays to number: by their hashes */
+};
+
 struct agg_node {
     const struct agg *spec;
     struct cost *cost;
     struct agg_node *next, *children;
+    struct agg_node *lead; /* the same of the first lane; its own there */
     size_t level;
     size_t slot_count;
+    bool is_counted;        /* its level is over: ids are looked up in the lead and not given */
     struct unify *unify;    /* string fields */
     struct interner values; /* numeric fields */
-    size_t id_count;        /* of a dense table, 0 included */
-    uint32_t *dense;        /* slot * id_count + id */
-    bool grows;             /* dense, one slot, ids still being given: numbers on the first level */
-    struct map sparse;      /* (slot << 32 | id) -> count, later bucket + 1 */
-    uint32_t *local;        /* first level, strings: by code of the partition at hand */
+    enum distinct_kind distinct_kind;
+    struct distinct distinct;
+    size_t id_count;   /* of a dense table, 0 included */
+    uint32_t *dense;   /* slot * id_count + id */
+    bool grows;        /* dense, one slot, ids still being given: numbers on the first level */
+    struct map sparse; /* (slot << 32 | id) -> count, later bucket + 1 */
+    uint32_t *local;   /* first level, strings: by code of the partition at hand */
     size_t local_n, local_cap;
     struct pairs pairs;
     struct bucket *buckets; /* of slot s: first[s] .. first[s + 1] */
@@ -62,7 +74,18 @@ struct agg_node {
 /* Fills node->pairs for rows with the given slots (NULL: all 0). */
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n);
+/* One more row of this slot with this id.  False: no room. */
+bool agg_count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by);
+/* Room for the counters of a node and those beside it.  False: the search must end. */
+bool agg_begin_nodes(struct agg_node *n, size_t slot_count);
 void interner_release(struct interner *in);
+/* The id of a value, a new one if need be; 0: no room, the search must end. */
+uint32_t interner_id(struct interner *in, uint64_t value, struct cost *cost);
+/* Adds the values of the rows. */
+bool agg_distinct_numbers(struct agg_node *node, const struct column *c, const uint32_t *rows,
+                          size_t n);
+/* Adds the texts of a partition that occur, by node->local. */
+bool agg_distinct_texts(struct agg_node *node, const struct column *c);
 /* The value of an id: bits of an int64_t or a double. */
 static inline uint64_t interner_value(const struct interner *in, uint32_t id)
 {

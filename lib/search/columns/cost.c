@@ -19,42 +19,73 @@ enum { MIB = 1 << 20 };
 void cost_begin(struct cost *c, const struct search_limits *limits)
 {
     *c = (struct cost){.limits = limits};
+    pthread_mutex_init(&c->own.lock, NULL);
+    c->account = &c->own;
+}
+
+void cost_share(struct cost *c, const struct cost *first)
+{
+    *c = (struct cost){.limits = first->limits, .account = first->account};
+}
+
+/* The first reason is the one that counts, whoever met it. */
+static void end_search(struct cost *c, enum cost_end why)
+{
+    if (c->account->end == COST_GOES_ON)
+        c->account->end = why;
+    c->end = c->account->end;
+    c->work = COST_LOOK_EVERY; /* every further piece of work comes to cost_look to be told so */
+}
+
+static bool is_first(const struct cost *c)
+{
+    return c->account == &c->own;
 }
 
 /* The asker is looked for more rarely than the clock, since that is a system call. */
-bool cost_look(struct cost *c)
+static enum cost_end reason_now(struct cost *c)
 {
     int64_t now = mono_ms();
-    if (c->end == COST_GOES_ON && now >= c->limits->deadline_ms)
-        c->end = COST_LATE;
-    if (c->end == COST_GOES_ON && c->limits->is_abandoned && now - c->asked_ms >= COST_ASK_MS) {
-        c->asked_ms = now;
-        if (c->limits->is_abandoned(c->limits->asker))
-            c->end = COST_ABANDONED;
-    }
-    /* Once it has ended, every further piece of work comes here to be told so. */
-    c->work = c->end == COST_GOES_ON ? 0 : COST_LOOK_EVERY;
+    if (now >= c->limits->deadline_ms)
+        return COST_LATE;
+    if (!is_first(c) || !c->limits->is_abandoned || now - c->asked_ms < COST_ASK_MS)
+        return COST_GOES_ON;
+    c->asked_ms = now;
+    return c->limits->is_abandoned(c->limits->asker) ? COST_ABANDONED : COST_GOES_ON;
+}
+
+bool cost_look(struct cost *c)
+{
+    enum cost_end why = c->end == COST_GOES_ON ? reason_now(c) : c->end;
+    c->work = 0;
+    pthread_mutex_lock(&c->account->lock);
+    if (why != COST_GOES_ON || c->account->end != COST_GOES_ON)
+        end_search(c, why);
+    pthread_mutex_unlock(&c->account->lock);
     return c->end == COST_GOES_ON;
 }
 
 /* What is held is what was asked for, before it is allocated: the sum can never be exceeded. */
 bool cost_hold(struct cost *c, size_t bytes)
 {
+    struct cost_account *a = c->account;
     if (c->end != COST_GOES_ON)
         return false;
-    if (bytes > c->limits->max_bytes || c->bytes_held > c->limits->max_bytes - bytes) {
-        c->end = COST_BYTES;
-        c->work = COST_LOOK_EVERY;
-        return false;
-    }
-    c->bytes_held += bytes;
-    return true;
+    pthread_mutex_lock(&a->lock);
+    if (bytes > c->limits->max_bytes || a->bytes_held > c->limits->max_bytes - bytes)
+        end_search(c, COST_BYTES);
+    else
+        a->bytes_held += bytes;
+    pthread_mutex_unlock(&a->lock);
+    return c->end == COST_GOES_ON;
 }
 
 /* For memory that goes before the search ends; the rest needs no accounting. */
 void cost_give_back(struct cost *c, size_t bytes)
 {
-    c->bytes_held -= bytes;
+    pthread_mutex_lock(&c->account->lock);
+    c->account->bytes_held -= bytes;
+    pthread_mutex_unlock(&c->account->lock);
 }
 
 /* Counted for the whole answer, over all aggregations and levels. */
@@ -62,11 +93,11 @@ bool cost_buckets(struct cost *c, size_t n)
 {
     if (c->end != COST_GOES_ON)
         return false;
-    c->buckets += n;
-    if (c->buckets > c->limits->max_buckets) {
-        c->end = COST_BUCKETS;
-        c->work = COST_LOOK_EVERY;
-    }
+    pthread_mutex_lock(&c->account->lock);
+    c->account->buckets += n;
+    if (c->account->buckets > c->limits->max_buckets)
+        end_search(c, COST_BUCKETS);
+    pthread_mutex_unlock(&c->account->lock);
     return c->end == COST_GOES_ON;
 }
 

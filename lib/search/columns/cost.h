@@ -1,6 +1,8 @@
 #ifndef SEARCH_COLUMNS_COST_H
 #define SEARCH_COLUMNS_COST_H
 
+#include <pthread.h>
+
 #include "lib/search/engine.h"
 
 /*
@@ -14,7 +16,8 @@
  * Units      One unit of work is about what a byte compared or a row counted takes, a nanosecond
  *            or a few.  Clock and asker are looked at every COST_LOOK_EVERY units, that is every
  *            millisecond or so, and the asker at most every COST_ASK_MS.
- * Threads    One.
+ * Threads    Each of a search has a struct cost of its own; cost_share lets them have one account.
+ *            What ends one ends the others at their next look.  Only the first asks for the asker.
  */
 enum {
     COST_LOOK_EVERY = 1 << 18,
@@ -23,16 +26,26 @@ enum {
 
 enum cost_end { COST_GOES_ON, COST_LATE, COST_ABANDONED, COST_BYTES, COST_BUCKETS };
 
+/* What all threads of a search have used together. */
+struct cost_account {
+    pthread_mutex_t lock;
+    enum cost_end end;
+    size_t bytes_held;
+    size_t buckets; /* of the whole answer */
+};
+
 struct cost {
     const struct search_limits *limits;
     enum cost_end end;
-    size_t work;       /* since the last look at the clock */
-    int64_t asked_ms;  /* when the asker was looked for */
-    size_t bytes_held; /* by this search */
-    size_t buckets;    /* of the whole answer */
+    size_t work;      /* since the last look at the clock */
+    int64_t asked_ms; /* when the asker was looked for */
+    struct cost_account *account;
+    struct cost_account own; /* of the first */
 };
 
+/* The struct stays where it is while the search lasts. */
 void cost_begin(struct cost *c, const struct search_limits *limits);
+void cost_share(struct cost *c, const struct cost *first);
 /* Fills *err with what ended the search; false. */
 bool cost_error(const struct cost *c, struct err *err);
 

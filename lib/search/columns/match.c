@@ -8,7 +8,8 @@
  * texts that it names are looked up in the hash, and all other codes share one result
  * (equality_table); if nearly every row has a text of its own, each entry of this partition is
  * compared (local_table), since numbering them would cost more than it saves; else each id of the
- * common numbering is compared once for all partitions and remembered (unified_table).
+ * common numbering is compared once for all partitions (unified_table), before the first row and by
+ * all lanes together: an expression over a hundred thousand signatures is most of its search.
  *
  * A filter has several conditions which are joined from left to right, without precedence, as the
  * rules of query_filter.c give them; a condition may be negated.  Rows without a value match what
@@ -20,6 +21,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/dict.h"
+#include "lib/search/columns/lanes.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/regex.h"
@@ -30,6 +32,11 @@
  * URLs), the numbering would take memory for nearly every report.
  */
 enum { UNIQUE_ENTRIES_MIN = 20000 };
+
+/* What is known of an id and a condition. */
+enum memo_state { MEMO_NONE, MEMO_NO, MEMO_YES, MEMO_WANTED };
+
+enum table_kind { TABLE_EQUALITY, TABLE_LOCAL, TABLE_UNIFIED };
 
 static bool is_string(const struct search_field *f)
 {
@@ -60,6 +67,7 @@ bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct fil
 {
     *r = (struct ready_filter){.filter = f, .unify = u, .cost = cost};
     r->conds = arena_array(a, f->n, sizeof *r->conds);
+    r->memos.of_cond = arena_array(a, f->n, sizeof *r->memos.of_cond);
     for (size_t i = 0; i < f->n; i++) {
         const struct cond *c = &f->conds[i];
         struct ready_cond *rc = &r->conds[i];
@@ -83,7 +91,8 @@ void ready_filter_release(struct ready_filter *r)
     for (size_t i = 0; r->filter && i < r->filter->n; i++) {
         for (size_t k = 0; r->conds[i].matchers && k < r->conds[i].cond->n; k++)
             regex_matcher_free(r->conds[i].matchers[k]);
-        free(r->conds[i].memo);
+        if (r->owns_memos)
+            free(r->memos.of_cond[i]);
     }
     free(r->table);
 }
@@ -275,34 +284,6 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
     return true;
 }
 
-/* Evaluated when the id is first met, in whichever partition that is. */
-static bool cond_of_id(struct ready_filter *r, struct ready_cond *rc, uint32_t id)
-{
-    uint8_t *memo = &rc->memo[id];
-    if (*memo == 0) {
-        struct str text = unify_text(r->unify, id);
-        *memo = text_matches(r, rc, text) ? 2 : 1;
-    }
-    return *memo == 2;
-}
-
-/* The numbering may have grown by the partition at hand; new ids are not known yet. */
-static bool make_memos(struct ready_filter *r)
-{
-    for (size_t i = 0; i < r->filter->n; i++) {
-        struct ready_cond *rc = &r->conds[i];
-        size_t want = r->unify->values.n + 1;
-        if (rc->memo_count >= want)
-            continue;
-        if (!cost_hold(r->cost, want - rc->memo_count))
-            return false;
-        rc->memo = xrealloc(rc->memo, want);
-        memset(rc->memo + rc->memo_count, 0, want - rc->memo_count);
-        rc->memo_count = want;
-    }
-    return true;
-}
-
 /*
  * A list matches if one of its elements does; "is missing" is about the whole value and never about
  * an element.
@@ -310,15 +291,13 @@ static bool make_memos(struct ready_filter *r)
 static bool unified_table(struct ready_filter *r, size_t part, bool *results, struct err *err)
 {
     const struct filter *f = r->filter;
-    if (!unify_add_part(r->unify, part, r->cost) || !make_memos(r))
-        return cost_error(r->cost, err);
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
         size_t n;
         const uint32_t *ids = unify_ids(r->unify, part, code, &n);
         for (size_t i = 0; i < f->n; i++) {
             results[i] = false;
             for (size_t k = 0; k < n && !results[i]; k++)
-                results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, &r->conds[i], ids[k]);
+                results[i] = r->memos.of_cond[i][ids[k]] == MEMO_YES;
         }
         r->table[code] = fold(f, results);
         if (!cost_work(r->cost, f->n * (n + 1)))
@@ -345,23 +324,36 @@ static bool local_table(struct ready_filter *r, bool *results, struct err *err)
     return cost_look(r->cost) || cost_error(r->cost, err);
 }
 
+/* Which of the three tables this partition gets. */
+static enum table_kind table_kind(const struct ready_filter *r, const struct column *c)
+{
+    bool is_plain = c->kind == COLUMN_DICT && r->filter->field->index != INDEX_SEMI;
+    if (is_plain && is_all_equality(r->filter))
+        return TABLE_EQUALITY;
+    bool is_unique =
+        is_plain && c->dict.checked > UNIQUE_ENTRIES_MIN && c->dict.checked > c->part->rows / 2;
+    return is_unique ? TABLE_LOCAL : TABLE_UNIFIED;
+}
+
 static bool string_part(struct ready_filter *r, size_t part, struct err *err)
 {
     const struct filter *f = r->filter;
     const struct column *c = r->column;
-    bool is_plain = c->kind == COLUMN_DICT && f->field->index != INDEX_SEMI;
+    bool ok;
     FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
     bool absent = absent_result(f, results);
     if (!make_room(r, (size_t)c->dict.checked + 1))
         return cost_error(r->cost, err);
-    if (is_plain && is_all_equality(f)) {
-        bool is_done = equality_table(r, absent, results, err);
-        r->table[0] = absent;
-        return is_done;
+    switch (table_kind(r, c)) {
+    case TABLE_EQUALITY:
+        ok = equality_table(r, absent, results, err);
+        break;
+    case TABLE_LOCAL:
+        ok = local_table(r, results, err);
+        break;
+    default:
+        ok = unified_table(r, part, results, err);
     }
-    bool is_unique =
-        is_plain && c->dict.checked > UNIQUE_ENTRIES_MIN && c->dict.checked > c->part->rows / 2;
-    bool ok = is_unique ? local_table(r, results, err) : unified_table(r, part, results, err);
     r->table[0] = absent;
     return ok;
 }
@@ -383,6 +375,122 @@ static bool bool_part(struct ready_filter *r, struct err *err)
         r->table[code] = fold(f, results);
     }
     return true;
+}
+
+/* Ids that occur in the partitions asked, of those that are compared by id. */
+static bool mark_wanted(struct ready_filter *r, size_t part, uint8_t *wanted)
+{
+    const struct column *c = r->unify->root->parts[part]->by_field[r->filter->field->id];
+    for (uint32_t code = 1; code <= c->dict.checked; code++) {
+        size_t n;
+        const uint32_t *ids = unify_ids(r->unify, part, code, &n);
+        for (size_t i = 0; i < n; i++)
+            wanted[ids[i]] = MEMO_WANTED;
+        if (!cost_work(r->cost, n + 1))
+            return false;
+    }
+    return true;
+}
+
+static bool has_unified_table(const struct ready_filter *r, const struct part *p)
+{
+    const struct column *c = p->by_field[r->filter->field->id];
+    return c && table_kind(r, c) == TABLE_UNIFIED;
+}
+
+static bool has_any_unified_table(const struct ready_filter *r, const struct root *root,
+                                  const bool *is_used)
+{
+    for (size_t i = 0; i < root->part_count; i++)
+        if (is_used[i] && has_unified_table(r, root->parts[i]))
+            return true;
+    return false;
+}
+
+/* All numbers first: the memos are as long as there are ids. */
+static bool number_parts(struct ready_filter *r, const struct root *root, const bool *is_used)
+{
+    for (size_t i = 0; i < root->part_count; i++)
+        if (is_used[i] && has_unified_table(r, root->parts[i]) &&
+            !unify_add_part(r->unify, i, r->cost))
+            return false;
+    return true;
+}
+
+/* False: the search must end. */
+static bool make_memos(struct ready_filter *r, const struct root *root, const bool *is_used)
+{
+    const struct filter *f = r->filter;
+    if (!has_any_unified_table(r, root, is_used))
+        return true;
+    if (!number_parts(r, root, is_used))
+        return false;
+    size_t n = r->unify->values.n + 1;
+    if (!cost_hold(r->cost, n * f->n))
+        return false;
+    for (size_t i = 0; i < f->n; i++)
+        r->memos.of_cond[i] = xcalloc(n, 1);
+    r->memos.id_count = n;
+    for (size_t i = 0; i < root->part_count; i++)
+        if (is_used[i] && has_unified_table(r, root->parts[i]) &&
+            !mark_wanted(r, i, r->memos.of_cond[0]))
+            return false;
+    for (size_t i = 1; i < f->n; i++)
+        memcpy(r->memos.of_cond[i], r->memos.of_cond[0], n);
+    return true;
+}
+
+/* Ids are compared in pieces of this many, a millisecond or so of a dear expression. */
+enum { MEMO_PIECE = 4096 };
+
+struct memo_task {
+    struct ready_filter *const *lanes;
+    struct lane_work pieces;
+};
+
+static void compare_ids(struct ready_filter *r, size_t from, size_t to)
+{
+    for (size_t i = 0; i < r->filter->n; i++) {
+        uint8_t *memo = r->memos.of_cond[i];
+        bool is_text = r->filter->conds[i].op != COND_MISSING;
+        for (size_t id = from; id < to && r->cost->end == COST_GOES_ON; id++)
+            if (memo[id] == MEMO_WANTED)
+                memo[id] =
+                    is_text && text_matches(r, &r->conds[i], unify_text(r->unify, (uint32_t)id))
+                        ? MEMO_YES
+                        : MEMO_NO;
+    }
+}
+
+/* Each lane has matchers of its own and writes other ids. */
+static void compare_pieces(void *arg, size_t lane)
+{
+    struct memo_task *t = arg;
+    struct ready_filter *r = t->lanes[lane];
+    size_t piece;
+    while (r->cost->end == COST_GOES_ON && lane_work_take(&t->pieces, lane, &piece)) {
+        size_t from = piece * MEMO_PIECE;
+        compare_ids(r, MAX(from, (size_t)1), MIN(from + MEMO_PIECE, r->memos.id_count));
+    }
+}
+
+bool ready_filters_share(struct ready_filter *const *lanes, size_t lane_count, struct root *root,
+                         const bool *is_used, struct err *err)
+{
+    struct ready_filter *first = lanes[0];
+    if (!first->unify)
+        return true;
+    first->owns_memos = true;
+    if (!make_memos(first, root, is_used))
+        return cost_error(first->cost, err);
+    for (size_t i = 1; i < lane_count; i++)
+        lanes[i]->memos = first->memos;
+    struct memo_task t = {.lanes = lanes};
+    size_t pieces = (first->memos.id_count + MEMO_PIECE - 1) / MEMO_PIECE;
+    lane_work_init(&t.pieces, pieces);
+    lanes_do(MIN(lane_count, pieces), compare_pieces, &t);
+    lane_work_release(&t.pieces);
+    return cost_look(first->cost) || cost_error(first->cost, err);
 }
 
 bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err)

@@ -17,14 +17,20 @@ struct ready_cond {
     const struct cond *cond;
     struct wildcard *wildcards;      /* parallel to cond->values where the operator needs it */
     struct regex_matcher **matchers; /* likewise */
-    uint8_t *memo;                   /* by id: 0 not known, 1 no, 2 yes */
-    size_t memo_count;
+};
+
+/* By id of the numbering, for each condition: what was found out before the first row. */
+struct memos {
+    uint8_t **of_cond; /* enum memo_state by id */
+    size_t id_count;
 };
 
 struct ready_filter {
     const struct filter *filter;
     struct unify *unify; /* string fields */
     struct ready_cond *conds;
+    struct memos memos; /* owned by the filter of the first lane */
+    bool owns_memos;
     /* of the partition at hand */
     struct column *column;
     uint8_t *table; /* by code, string and truth fields */
@@ -39,6 +45,13 @@ struct ready_filter {
 bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct filter *f,
                        struct unify *u, size_t cache_bytes, struct cost *cost);
 void ready_filter_release(struct ready_filter *r);
+
+/*
+ * Filters of several lanes for one filter of the query: whatever concerns all partitions is done
+ * here, before any row, and shared.  is_used says which partitions are asked.
+ */
+bool ready_filters_share(struct ready_filter *const *lanes, size_t lane_count, struct root *root,
+                         const bool *is_used, struct err *err);
 
 /* Prepares for a partition.  False: the search must end (err says why) or the files are damaged. */
 bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err);

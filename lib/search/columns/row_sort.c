@@ -116,15 +116,39 @@ static int compare(const void *pa, const void *pb, void *arg)
 }
 
 /* Room for offset and page; without hits nothing is sorted. */
-bool sort_prepare(struct run *run)
+static bool make_sorter(struct run *run)
 {
     const struct search_query *q = run->query;
     struct sorter *s = arena_alloc(&run->arena, sizeof *s);
     size_t limit = q->number > 0 ? q->offset + q->number : 0;
     run->sorter = s;
     topk_init(&s->best, sizeof(struct row_candidate), limit, compare, run);
-    if (!cost_hold(&run->cost, (limit + 1) * sizeof(struct row_candidate)))
+    return cost_hold(&run->cost, (limit + 1) * sizeof(struct row_candidate));
+}
+
+bool sort_prepare_lane(struct run *run)
+{
+    if (!make_sorter(run))
         return false;
+    run->sorter->unify = run->lead->sorter->unify;
+    return true;
+}
+
+void sort_join(struct run *lead, struct run *lane)
+{
+    const struct row_candidate *kept = lane->sorter->best.v;
+    for (size_t i = 0; i < lane->sorter->best.n; i++)
+        topk_offer(&lead->sorter->best, &kept[i]);
+    topk_reset(&lane->sorter->best);
+}
+
+bool sort_prepare(struct run *run)
+{
+    const struct search_query *q = run->query;
+    if (!make_sorter(run))
+        return false;
+    struct sorter *s = run->sorter;
+    size_t limit = s->best.limit;
     s->unify = arena_array(&run->arena, q->sort_count + 1, sizeof(struct unify *));
     for (size_t i = 0; i < q->sort_count && limit > 0; i++) {
         const struct search_field *f = q->sort[i].field;

@@ -20,6 +20,7 @@
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/hits.h"
+#include "lib/search/columns/lanes.h"
 #include "lib/search/columns/match.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
@@ -197,18 +198,69 @@ static bool take_block(struct run *run, size_t level, const struct block *b)
     return agg_block(run, level, b);
 }
 
-/* Once over all selected rows, for one level of the aggregations. */
-static bool pass_over_rows(struct run *run, size_t level, struct err *err)
+/* All lanes of a search, the lead first. */
+struct crew {
+    struct run *lanes[LANES_MAX];
+    size_t n;
+    size_t level;
+    struct lane_work parts;
+};
+
+/* How many lanes may work at the moment: others may have come since the search began. */
+static size_t lanes_now(const struct search_limits *limits)
 {
-    for (size_t i = 0; i < run->root->part_count; i++) {
-        if (!run->part_used[i])
+    return limits->lanes_now ? limits->lanes_now(limits->asker) : limits->lanes;
+}
+
+/* Takes partitions until there are no more.  A lane that fails ends the search for all. */
+static void pass_of_lane(void *arg, size_t lane)
+{
+    struct crew *crew = arg;
+    struct run *run = crew->lanes[lane];
+    size_t i;
+    while (run->err.code == ERR_NONE && lane_work_take(&crew->parts, lane, &i)) {
+        if (run == run->lead && crew->n > 1)
+            lane_work_allow(&crew->parts, lanes_now(run->cost.limits));
+        if (!run->lead->part_used[i])
             continue;
-        if (!select_part(run, i, level, take_block, err))
-            return false;
-        if (!agg_end_part(run, level, i))
-            return cost_error(&run->cost, err);
+        if (select_part(run, i, crew->level, take_block, &run->err) &&
+            !agg_end_part(run, crew->level, i))
+            cost_error(&run->cost, &run->err);
     }
-    return agg_end_level(run, level) || cost_error(&run->cost, err);
+}
+
+/* What the others have counted goes to the lead; nobody works at the moment. */
+static bool join_lanes(struct crew *crew)
+{
+    struct run *lead = crew->lanes[0];
+    for (size_t i = 1; i < crew->n; i++) {
+        struct run *lane = crew->lanes[i];
+        lead->total += lane->total;
+        lane->total = 0;
+        sort_join(lead, lane);
+        if (!agg_join(lead, lane, crew->level))
+            return false;
+    }
+    return true;
+}
+
+/* Once over all selected rows, for one level of the aggregations. */
+static bool pass_over_rows(struct crew *crew, size_t level, struct err *err)
+{
+    struct run *lead = crew->lanes[0];
+    crew->level = level;
+    lane_work_init(&crew->parts, lead->root->part_count);
+    lanes_do(crew->n, pass_of_lane, crew);
+    lane_work_release(&crew->parts);
+    for (size_t i = 0; i < crew->n; i++)
+        if (crew->lanes[i]->err.code != ERR_NONE)
+            return err_set(err, crew->lanes[i]->err.code, "%s", crew->lanes[i]->err.msg);
+    if (!join_lanes(crew) || !agg_end_level(lead, level))
+        return cost_error(&lead->cost, err);
+    for (size_t i = 1; i < crew->n; i++)
+        if (!agg_follow(crew->lanes[i], level))
+            return cost_error(&lead->cost, err);
+    return true;
 }
 
 /* Conditions that a row of a number field is held against; all others are one look-up. */
@@ -239,10 +291,24 @@ static bool prepare_filters(struct run *run)
     for (size_t i = 0; i < q->filter_count; i++) {
         const struct search_field *f = q->filters[i].field;
         enum column_kind kind = column_kind_of(f);
-        struct unify *u = kind == COLUMN_DICT || kind == COLUMN_LIST ? run_unify_of(run, f) : NULL;
+        bool is_string = kind == COLUMN_DICT || kind == COLUMN_LIST;
+        struct unify *u = is_string ? run_unify_of(run->lead, f) : NULL;
         run->row_units += conds_of_row(&q->filters[i]);
         if (!ready_filter_init(&run->arena, &run->filters[i], &q->filters[i], u, cache_bytes,
                                &run->cost))
+            return false;
+    }
+    return true;
+}
+
+static bool share_filters(struct crew *crew, struct err *err)
+{
+    struct run *lead = crew->lanes[0];
+    struct ready_filter *same[LANES_MAX];
+    for (size_t i = 0; i < lead->query->filter_count; i++) {
+        for (size_t k = 0; k < crew->n; k++)
+            same[k] = &crew->lanes[k]->filters[i];
+        if (!ready_filters_share(same, crew->n, lead->root, lead->part_used, err))
             return false;
     }
     return true;
@@ -258,18 +324,66 @@ static json_t *errors_json(const struct run *run)
     return errors;
 }
 
-static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct err *err)
+static struct run *run_new(struct reader *r, const struct search_query *q, struct run *lead)
 {
-    if (!choose_parts(run)) {
-        *ret_outdated = true;
+    struct run *run = xcalloc(1, sizeof *run);
+    run->lead = lead ? lead : run;
+    run->reader = r;
+    run->root = r->root;
+    run->query = q;
+    arena_init(&run->arena, RUN_ARENA_BYTES);
+    if (lead)
+        cost_share(&run->cost, &lead->cost);
+    return run;
+}
+
+static void run_free(struct run *run)
+{
+    for (size_t i = 0; run->filters && i < run->query->filter_count; i++)
+        ready_filter_release(&run->filters[i]);
+    agg_release(run);
+    sort_release(run);
+    arena_release(&run->arena);
+    free(run);
+}
+
+/* No more than there are partitions, and one where the rows are few. */
+static size_t lanes_wanted(const struct run *lead)
+{
+    const struct search_limits *limits = lead->cost.limits;
+    uint64_t rows = 0;
+    size_t parts = 0;
+    for (size_t i = 0; i < lead->root->part_count; i++)
+        if (lead->part_used[i]) {
+            rows += lead->root->parts[i]->rows;
+            parts++;
+        }
+    size_t most = MIN(parts, (size_t)LANES_MAX);
+    return rows < limits->lane_rows ? 1 : MIN(most, lanes_now(limits));
+}
+
+/* The lead makes what all use, the others what is their own. */
+static bool prepare(struct crew *crew, struct err *err)
+{
+    struct run *lead = crew->lanes[0];
+    size_t n = MAX(lanes_wanted(lead), (size_t)1);
+    for (crew->n = 1; crew->n < n; crew->n++)
+        crew->lanes[crew->n] = run_new(lead->reader, lead->query, lead);
+    for (size_t i = 0; i < crew->n; i++)
+        if (!prepare_filters(crew->lanes[i]))
+            return cost_error(&lead->cost, err);
+    if (!share_filters(crew, err))
         return false;
-    }
-    if (!prepare_filters(run) || !sort_prepare(run) || !agg_prepare(run))
-        return cost_error(&run->cost, err);
-    size_t levels = MAX(agg_depth(run), (size_t)1);
-    for (size_t level = 0; level < levels; level++)
-        if (!pass_over_rows(run, level, err))
-            return false;
+    if (!sort_prepare(lead) || !agg_prepare(lead))
+        return cost_error(&lead->cost, err);
+    for (size_t i = 1; i < crew->n; i++)
+        if (!sort_prepare_lane(crew->lanes[i]) || !agg_prepare_lane(crew->lanes[i]))
+            return cost_error(&lead->cost, err);
+    return true;
+}
+
+static bool build_answer(struct run *run, json_t **ret, struct err *err)
+{
     json_auto_t *answer =
         json_pack("{s:o, s:I, s:o, s:o}", "hits", hits_json(run), "total", (json_int_t)run->total,
                   "facets", agg_json(run), "errors", errors_json(run));
@@ -283,23 +397,31 @@ static bool execute(struct run *run, bool *ret_outdated, json_t **ret, struct er
     return true;
 }
 
+static bool execute(struct crew *crew, bool *ret_outdated, json_t **ret, struct err *err)
+{
+    struct run *lead = crew->lanes[0];
+    if (!choose_parts(lead)) {
+        *ret_outdated = true;
+        return false;
+    }
+    if (!prepare(crew, err))
+        return false;
+    size_t levels = MAX(agg_depth(lead), (size_t)1);
+    for (size_t level = 0; level < levels; level++)
+        if (!pass_over_rows(crew, level, err))
+            return false;
+    return build_answer(lead, ret, err);
+}
+
 bool run_query(struct reader *r, const struct search_query *q, const struct search_limits *limits,
                bool *ret_outdated, json_t **ret, struct err *err)
 {
     reader_begin_search(r);
-    struct run *run = xcalloc(1, sizeof *run);
-    run->reader = r;
-    run->root = r->root;
-    run->query = q;
-    cost_begin(&run->cost, limits);
-    arena_init(&run->arena, RUN_ARENA_BYTES);
-    bool ok = execute(run, ret_outdated, ret, err);
-    for (size_t i = 0; run->filters && i < q->filter_count; i++)
-        ready_filter_release(&run->filters[i]);
-    agg_release(run);
-    sort_release(run);
-    arena_release(&run->arena);
-    free(run);
+    struct crew crew = {.n = 1, .lanes = {run_new(r, q, NULL)}};
+    cost_begin(&crew.lanes[0]->cost, limits);
+    bool ok = execute(&crew, ret_outdated, ret, err);
+    for (size_t i = crew.n; i > 0; i--)
+        run_free(crew.lanes[i - 1]);
     reader_end_search(r);
     return ok;
 }

@@ -18,7 +18,12 @@ struct reader {
     uint64_t parts_epoch; /* the unified numberings belong to */
 };
 
+/*
+ * One for each lane (lanes.h).  What is counted is counted in each and added up in the first, which
+ * alone knows the reader's numberings, the partitions and the answer.
+ */
 struct run {
+    struct run *lead; /* the first lane's; its own there */
     struct reader *reader;
     struct root *root;
     const struct search_query *query;
@@ -26,11 +31,12 @@ struct run {
     struct arena arena;
     uint64_t total;
     size_t row_units;          /* work for a row that is looked at */
-    bool part_used[PARTS_MAX]; /* lies in the range and can be read */
+    bool part_used[PARTS_MAX]; /* of the lead: lies in the range and can be read */
     struct agg_node *aggs;
     struct sorter *sorter;
     struct ready_filter *filters;
     struct strs missing; /* names of partitions that could not be read */
+    struct err err;      /* why this lane has stopped */
 };
 
 /* A selected block of one partition. */
