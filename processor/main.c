@@ -131,9 +131,8 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
 {
     struct processor processor = {conf, fields};
     FD_AUTO alone = -1;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t wanted = conf_int(conf, CONF_PROCESSOR_WORKERS);
-    int workers = (int)(wanted ? wanted : MAX(MIN(cores, (long)WORKERS_MAX), 1L));
+    int workers = wanted ? (int)wanted : (int)MIN(proc_cores(), (size_t)WORKERS_MAX);
     const struct proc_group groups[] = {
         {.name = "worker", .count = workers, .run = worker_run, .arg = &processor},
         {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = &processor},

@@ -16,6 +16,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -177,6 +178,14 @@ static bool is_abandoned(void *asker)
     return req_is_abandoned(asker);
 }
 
+/* Asked again while a search runs, so that one of many rows makes room for those that come. */
+static size_t search_threads(void *asker)
+{
+    struct req *r = asker;
+    int64_t threads = conf_int(req_conf(r), CONF_SEARCH_THREADS);
+    return req_share(r, threads > 0 ? (size_t)threads : proc_cores());
+}
+
 static const char *const *product_names(struct req *r)
 {
     const struct products *all = app_products(r);
@@ -206,6 +215,7 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
         .max_bytes = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BYTES),
         .is_abandoned = is_abandoned,
         .asker = r,
+        .lanes_now = search_threads,
         .products = product_names(r),
     };
     /* Whatever page searches, strangers can open it again and again: see routes.c. */

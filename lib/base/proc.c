@@ -363,3 +363,9 @@ bool proc_is_gone(struct str name)
         return true;
     return dash < name.n && !str_eq(name, str_of(now));
 }
+
+size_t proc_cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}

@@ -67,4 +67,7 @@ bool proc_name(pid_t pid, char out[PROC_NAME_MAX]);
 /* True if the process of that name is certainly gone.  A bare number is taken by the number. */
 bool proc_is_gone(struct str name);
 
+/* Processors of the machine that are switched on; 1 or more. */
+size_t proc_cores(void);
+
 #endif

@@ -128,6 +128,14 @@ bool req_take_turn(struct req *r, bool waits, struct err *err)
     }
 }
 
+/* Rounded down, for the others' sake. */
+size_t req_share(const struct req *r, size_t all)
+{
+    uint64_t any = turns_asker(KIND_TURN, 0);
+    size_t busy = 1 + turns_others(r->web->turns, r->web->worker, any);
+    return MAX(all / busy, (size_t)1);
+}
+
 /*
  * Who waits holds a place as well, so that those who wait never have the workers that are kept
  * free.  Waiting and working are two askers in the table: the entry of a worker is rewritten when

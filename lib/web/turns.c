@@ -125,6 +125,14 @@ enum turn turns_take(struct turns *t, size_t worker, uint64_t asker, size_t most
     return result;
 }
 
+size_t turns_others(struct turns *t, size_t worker, uint64_t asker)
+{
+    shared_lock(&t->lock);
+    size_t others = tally(t, worker, asker).all;
+    shared_unlock(&t->lock);
+    return others;
+}
+
 void turns_give_back(struct turns *t, size_t worker)
 {
     atomic_store(&t->entries[worker].asker, 0);

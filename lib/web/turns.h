@@ -37,6 +37,8 @@ uint64_t turns_asker(unsigned kind, uint64_t hash);
  */
 enum turn turns_take(struct turns *t, size_t worker, uint64_t asker, size_t most,
                      size_t most_of_asker, int64_t now_ms, int64_t *ret_youngest_ms);
+/* How many other workers have a turn of the same kind at the moment. */
+size_t turns_others(struct turns *t, size_t worker, uint64_t asker);
 void turns_give_back(struct turns *t, size_t worker);
 
 #endif

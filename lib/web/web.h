@@ -168,6 +168,9 @@ const struct req_param *req_param_at(const struct req *r, size_t i);
  * handler that fails with it becomes a 429 or 503 with Retry-After.
  */
 bool req_take_turn(struct req *r, bool waits, struct err *err);
+/* Of `all` (threads) the share of this request, when everybody who has a turn gets as much; 1 or
+ * more. */
+size_t req_share(const struct req *r, size_t all);
 /*
  * The same for other work than searches, in a program that has none.  Of the workers at most `most`
  * have a place or wait for one; `asker` has most_of_asker, and waits up to wait_ms for another.

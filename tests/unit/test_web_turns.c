@@ -45,6 +45,8 @@ static void test_limits(void **state)
     assert_int_equal(take(t, 2, ANNA), TURN_ASKER_IS_BUSY);
     assert_int_equal(take(t, 2, BERT), TURN_TAKEN);
     assert_int_equal(take(t, 3, CARL), TURN_ALL_ARE_BUSY);
+    assert_int_equal(turns_others(t, 0, 0), 2); /* whoever they are for */
+    assert_int_equal(turns_others(t, 3, 0), 3);
     assert_int_equal(take(t, 3, ANNA), TURN_ASKER_IS_BUSY); /* says what this asker can change */
     turns_give_back(t, 0);
     assert_int_equal(take(t, 3, ANNA), TURN_TAKEN);

@@ -17,6 +17,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/opts.h"
+#include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -159,6 +160,7 @@ static bool read_search(struct app *app, const char *text, int64_t page, found_v
             .now_us = now_us(),
             .reader = PERM_PROTECTED,
             .deadline_ms = mono_ms() + SEARCH_TIME_MS,
+            .lanes = proc_cores(),
         };
         json_auto_t *answer = NULL;
         if (!search_run(app->reader, &ctx, q, &answer, err))
