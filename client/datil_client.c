@@ -75,7 +75,7 @@ static struct annotations *map_table(const struct annotations *content)
 }
 
 /* The table, made on first use.  The caller holds the lock. */
-static struct annotations *table(void)
+static struct annotations *own_table(void)
 {
     struct datil_client_state *s = &datil_client_state;
     if (s->annotations || !map_table(NULL))
@@ -106,7 +106,7 @@ bool datil_client_annotate(const char *key, const char *value)
     if (!key || !value)
         return false;
     pthread_mutex_lock(&annotations_lock);
-    struct annotations *t = table();
+    struct annotations *t = own_table();
     bool ok = t && datil_annotations_set(t, key, value, strlen(value));
     pthread_mutex_unlock(&annotations_lock);
     return ok;

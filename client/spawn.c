@@ -49,7 +49,7 @@ static void default_handler(char out[PATH_MAX])
  * The parent learns from the hello's error why exec failed, in place of an end of file that could
  * mean anything.
  */
-static void tell(int fd, int error)
+static void tell_parent(int fd, int error)
 {
     struct wire_answer answer = {.magic = WIRE_MAGIC, .pid = getpid(), .error = error};
     ssize_t n = write(fd, &answer, sizeof answer);
@@ -82,7 +82,7 @@ static void become_handler(char *const argv[], int socket, int annotations)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execvp(argv[0], argv);
-    tell(WIRE_SOCKET_FD, errno);
+    tell_parent(WIRE_SOCKET_FD, errno);
     _exit(127);
 }
 

@@ -74,7 +74,7 @@ static bool open_and_run(const struct run_request *q, struct err *err)
  * fresh process: TERM ends a job at once, since it may be repeated.  Lines are written when they
  * are whole, so that the log has what a job said before it was killed.
  */
-static void child(const struct run_request *q, int out, int status, pid_t parent)
+static void be_the_job(const struct run_request *q, int out, int status, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -166,7 +166,7 @@ static void read_error(struct running *run)
 }
 
 /* The child has ended. */
-static void collect(struct running *run, const char *killed_for)
+static void collect_result(struct running *run, const char *killed_for)
 {
     int status = 0;
     while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
@@ -249,7 +249,7 @@ static bool start_child(struct running *run, struct err *err)
     if (run->pid < 0)
         return err_errno(err, errno, "starting a job");
     if (run->pid == 0)
-        child(run->q, out_write, status_write, parent);
+        be_the_job(run->q, out_write, status_write, parent);
     run->exit = pidfd_open(run->pid, 0);
     if (run->exit < 0) { /* nobody could watch over it */
         int why = errno;
@@ -271,7 +271,7 @@ bool run_job(const struct run_request *q, struct run_result *ret, struct err *er
     if (!start_child(&run, err))
         return false;
     sb_init(&run.line, LINE_MAX_BYTES);
-    collect(&run, watch(&run));
+    collect_result(&run, watch(&run));
     sb_release(&run.line);
     ret->duration_ms = mono_ms() - start_ms;
     close(run.exit);

@@ -85,7 +85,7 @@ static bool find_job(const char *name, const struct cron_job **ret, struct err *
 }
 
 /* A job's failure is a matter of the job's state; only trouble of our own ends up here. */
-static void loop(struct scheduler *s)
+static void run_due_jobs(struct scheduler *s)
 {
     int interval_ms = (int)conf_int(s->conf, CONF_CRON_INTERVAL_S) * 1000;
     while (!proc_stopping()) {
@@ -145,7 +145,7 @@ static bool do_command(struct scheduler *s, const struct cron_options *o, struct
         return once(s, o, err);
     default:
         log_event(LOG_INFO, "start", "scheduler started");
-        loop(s);
+        run_due_jobs(s);
         log_event(LOG_INFO, "stop", "scheduler stopped");
         return true;
     }

@@ -170,7 +170,7 @@ static void set_time(struct job *job, const char *key, int64_t us)
  * it be seen, it is not taken for a result. The line of the first note, with a blank for the T, is
  * what scripts look for.
  */
-static void begin(struct job *job)
+static void begin_document(struct job *job)
 {
     char start[TIME_TEXT_MAX];
     time_iso(job->now_us, true, start);
@@ -229,7 +229,7 @@ bool rules_run(struct job *job, const json_t *old_processed, struct err *err)
         json_auto_t *copy = json_deep_copy(old_processed);
         json_object_update(job->processed, copy);
     }
-    begin(job);
+    begin_document(job);
     for (size_t i = 0; i < rule_count && !arena_is_over(job->arena); i++)
         if (has_rule(set, &rule_table[i]))
             run_rule(job, &rule_table[i]);

@@ -89,7 +89,7 @@ static json_t *copy_obj(struct job *job, const struct annotation *a, struct str 
     return TAKE(v);
 }
 
-static json_t *convert(struct job *job, const struct annotation *a, struct str text)
+static json_t *convert_annotation(struct job *job, const struct annotation *a, struct str text)
 {
     switch (a->copy) {
     case COPY_BOOL:
@@ -122,7 +122,7 @@ bool copy_from_raw_crash_act(struct job *job, struct err *err)
         struct str text = annotation_text(job, a->name);
         json_t *v = NULL;
         if (text.p)
-            v = convert(job, a, text);
+            v = convert_annotation(job, a, text);
         else if (a->fallback)
             v = json_loads(a->fallback, JSON_DECODE_ANY, NULL);
         if (v)

@@ -303,7 +303,7 @@ static bool take_one(struct worker *w, struct ledger_job *job, struct err *err)
  * only be given back. A notification that came while we worked says nothing new, for the queue is
  * looked at next anyway.
  */
-static void loop(struct worker *w)
+static void take_jobs(struct worker *w)
 {
     while (!proc_stopping()) {
         struct ledger_job job;
@@ -361,7 +361,7 @@ int worker_run(void *processor, int index)
         char process[PROC_NAME_MAX] = "0";
         proc_name(getpid(), process);
         snprintf(w.name, sizeof w.name, "%s:%s", w.setup.host, process);
-        loop(&w);
+        take_jobs(&w);
         missing_flush(w.missing, w.db, true);
     } else {
         log_event(LOG_ERROR, "worker_start", "this worker cannot start", LOG_E(&err));

@@ -20,7 +20,7 @@ struct object {
     int64_t started_s; /* 0: the program did not say */
 };
 
-static bool has(const struct object *o, const char *key)
+static bool has_key(const struct object *o, const char *key)
 {
     for (size_t i = 0; i < o->keys.n; i++)
         if (strcmp(o->keys.v[i], key) == 0)
@@ -30,7 +30,7 @@ static bool has(const struct object *o, const char *key)
 
 static void member(struct object *o, const char *key, struct str value)
 {
-    if (has(o, key))
+    if (has_key(o, key))
         return;
     if (o->keys.n)
         sb_char(o->out, ',');

@@ -78,7 +78,7 @@ bool send_judge(long status, struct str body, char ret_id[SEND_ID_MAX], struct e
     return err_set(err, ERR_UNAVAILABLE, "status %ld", status);
 }
 
-static size_t collect(char *p, size_t size, size_t n, void *arg)
+static size_t collect_answer(char *p, size_t size, size_t n, void *arg)
 {
     sb_put(arg, p, size * n);
     return size * n; /* a longer answer is cut, not an error */
@@ -115,7 +115,7 @@ static void set_options(CURL *curl, const char *url, struct strbuf *body, char w
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "datil-client/" DATIL_VERSION);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
 }

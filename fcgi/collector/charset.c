@@ -30,7 +30,7 @@ static const struct {
 /* clang-format on */
 
 /* Piece by piece, so that the output's limit holds however much a charset grows. */
-static bool convert(struct str bytes, const char *from, struct strbuf *out)
+static bool convert_to_utf8(struct str bytes, const char *from, struct strbuf *out)
 {
     iconv_t cd = iconv_open("UTF-8", from);
     if (cd == (iconv_t)-1) /* NOLINT: how iconv says no */
@@ -56,7 +56,7 @@ bool charset_decode(struct str bytes, const char *charset, struct strbuf *out)
         if (strcasecmp(charsets[i].name, charset) != 0)
             continue;
         if (charsets[i].iconv_name)
-            return convert(bytes, charsets[i].iconv_name, out);
+            return convert_to_utf8(bytes, charsets[i].iconv_name, out);
         if (!utf8_valid(bytes))
             return false;
         sb_str(out, bytes);

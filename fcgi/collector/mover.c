@@ -402,7 +402,7 @@ static void one_round(struct mover *m, bool is_retry)
  * that several collectors do not come back to a store or a database at the same moment.  New
  * reports do not wait for that; when one goes well, so does the rest.
  */
-static void plan(struct mover *m, bool was_retry)
+static void plan_next_try(struct mover *m, bool was_retry)
 {
     int64_t first = conf_int(m->conf, CONF_CRASHMOVER_RETRY_SLEEP_SECONDS) * 1000;
     int64_t now = mono_ms();
@@ -452,7 +452,7 @@ static void move_until_stopped(struct mover *m)
     bool is_retry = true; /* what a mover that ended before has left */
     while (!proc_stopping()) {
         one_round(m, is_retry);
-        plan(m, is_retry);
+        plan_next_try(m, is_retry);
         if (mono_ms() >= m->sweep_at_ms) {
             spool_sweep(&m->spool, now_s());
             m->sweep_at_ms = mono_ms() + SWEEP_MS;

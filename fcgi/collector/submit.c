@@ -77,11 +77,6 @@ struct submission {
     uint8_t key[RECENT_KEY_BYTES];
 };
 
-static struct submission *of(void *arg)
-{
-    return arg;
-}
-
 static bool reply(struct req *req, int status, const char *text)
 {
     return resp_bytes(req, status, "text/plain", str_of(text));
@@ -128,7 +123,7 @@ static bool accepted(struct submission *s)
  * data that are not of their coding come first in the order of checks. */
 static bool take_bytes(void *arg, const void *p, size_t n, struct err *err)
 {
-    struct submission *s = of(arg);
+    struct submission *s = arg;
     (void)err;
     if (!s->walk_failed && !multipart_feed(&s->form, p, n, &s->walk_err))
         s->walk_failed = true;

@@ -94,7 +94,7 @@ static bool on_end(void *arg, struct err *err)
 }
 
 /* Ends at the first fault or the byte that is too much; the runner deals with what is unread. */
-static bool feed(struct req *req, struct multipart *m, uint64_t max_bytes, struct err *err)
+static bool read_pieces(struct req *req, struct multipart *m, uint64_t max_bytes, struct err *err)
 {
     char *piece = arena_alloc(req_arena(req), PIECE);
     uint64_t total = 0;
@@ -123,7 +123,7 @@ static bool read_multipart(struct req *req, struct reading *r, struct str type, 
     header_param(type, "boundary", &boundary);
     if (!multipart_init(&m, sb_view(&boundary), &events, r, err))
         return false;
-    bool ok = feed(req, &m, max_bytes, err);
+    bool ok = read_pieces(req, &m, max_bytes, err);
     multipart_release(&m);
     return ok;
 }

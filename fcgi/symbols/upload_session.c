@@ -68,7 +68,7 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
                 arena_printf(req_arena(a->req), "%s: %s", name, what));
 }
 
-static bool finish(struct req *req, struct symsession *session, struct err *err)
+static bool finish_file(struct req *req, struct symsession *session, struct err *err)
 {
     const struct symbol_server *s = req_app(req);
     char md5[SYMSESSION_MD5_BASE64 + 1], key[SYMKEY_MAX + 1];
@@ -120,7 +120,7 @@ static bool take_piece(struct req *req, struct symsession *s, const struct conte
     if (!symsession_is_whole(s) && !range->is_question && range->first == s->received &&
         !receive(req, s, err))
         return false;
-    return symsession_is_whole(s) ? finish(req, s, err) : answer_range(req, s);
+    return symsession_is_whole(s) ? finish_file(req, s, err) : answer_range(req, s);
 }
 
 /* A body without a range is the whole file. */

@@ -168,7 +168,7 @@ static bool follow(struct errand *e, struct http_response *ret, struct err *err)
     }
 }
 
-static bool look(struct errand *e, struct err *err)
+static bool ask_for_size(struct errand *e, struct err *err)
 {
     struct http_response r = {0};
     if (!follow(e, &r, err))
@@ -206,7 +206,7 @@ bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body 
                           .first = str_adup(a, b->url),
                           .timeout_ms = HEAD_MS,
                           .passed = &b->redirects};
-    if (!look(&head, err) || !symbytes_temp(temp_dir, &b->fd, err))
+    if (!ask_for_size(&head, err) || !symbytes_temp(temp_dir, &b->fd, err))
         return false;
     struct errand get = {.req = req, .first = head.first, .timeout_ms = FETCH_MS, .save_fd = b->fd};
     int64_t start_ms = mono_ms();

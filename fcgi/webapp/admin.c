@@ -115,7 +115,7 @@ static const struct admin_table tables[] = {
 /* clang-format on */
 
 /* Columns of yes and no are named is_…; no is shown as nothing, so that yes stands out. */
-static const char *cell(const struct db_rows *rows, int i, int column)
+static const char *cell_text(const struct db_rows *rows, int i, int column)
 {
     const char *text = db_col(rows, i, column);
     if (strncmp(db_col_name(column), "is_", 3) == 0)
@@ -134,7 +134,7 @@ static bool set_table(struct req *r, struct tpl_values *v, const struct admin_ta
     for (int i = 0; i < rows.count; i++) {
         struct tpl_row *row = tpl_row_add(out);
         for (size_t k = 0; k < ARRAY_LEN(t->columns) && t->columns[k].to; k++)
-            tpl_col_cstr(row, t->columns[k].to, cell(&rows, i, t->columns[k].from));
+            tpl_col_cstr(row, t->columns[k].to, cell_text(&rows, i, t->columns[k].from));
     }
     return true;
 }

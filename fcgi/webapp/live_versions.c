@@ -45,7 +45,7 @@ struct candidates {
     size_t n;
 };
 
-static bool has(const struct candidates *c, struct str text)
+static bool has_candidate(const struct candidates *c, struct str text)
 {
     for (size_t i = 0; i < c->n; i++)
         if (str_eq(c->v[i].text, text))
@@ -56,7 +56,7 @@ static bool has(const struct candidates *c, struct str text)
 static void add(struct candidates *c, struct str text, int64_t count)
 {
     struct version_candidate x = {.text = text, .count = count};
-    if (!str_starts(text, STR("1024")) && version_parse(text, &x.key) && !has(c, text))
+    if (!str_starts(text, STR("1024")) && version_parse(text, &x.key) && !has_candidate(c, text))
         c->v[c->n++] = x;
 }
 

@@ -137,7 +137,7 @@ static bool change_ids(uid_t uid, gid_t gid)
     return true;
 }
 
-static bool become(const struct var_owner *o, struct err *err)
+static bool become_owner(const struct var_owner *o, struct err *err)
 {
     int groups = *o->name ? initgroups(o->name, o->gid) : setgroups(0, NULL);
     if (groups != 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || !change_ids(o->uid, o->gid))
@@ -165,7 +165,7 @@ bool identity_settle(const struct conf *conf, enum identity_kind kind, struct er
     struct var_owner owner;
     if (was_root && !find_owner(conf, &owner, err))
         return kind == IDENTITY_ADMIN && err->code == ERR_NOT_FOUND;
-    if (was_root && !become(&owner, err))
+    if (was_root && !become_owner(&owner, err))
         return false;
     if (kind == IDENTITY_SERVICE)
         return settle_service(conf, err);

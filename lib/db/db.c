@@ -302,7 +302,7 @@ static bool command(struct db *db, const char *text, struct err *err)
  * BEGIN is the first to notice a connection that was lost while idle; nothing is gone yet, so it
  * may be repeated.
  */
-static bool begin(struct db *db, struct err *err)
+static bool begin_transaction(struct db *db, struct err *err)
 {
     if (!db_connect(db, err))
         return false;
@@ -315,7 +315,7 @@ bool db_tx(struct db *db, bool (*body)(struct db *db, void *arg, struct err *err
            struct err *err)
 {
     assert(!db->in_tx);
-    if (!begin(db, err))
+    if (!begin_transaction(db, err))
         return false;
     db->in_tx = true;
     bool ok = body(db, arg, err) && command(db, "COMMIT", err);

@@ -268,7 +268,7 @@ static bool mark(struct pass *p, char c, struct err *err)
 }
 
 /* Whatever this does not know goes to the output as it is; the parser then refuses the document. */
-static bool walk(struct pass *p, struct err *err)
+static bool repair_all(struct pass *p, struct err *err)
 {
     while (p->at < p->s.n) {
         char c = p->s.p[p->at];
@@ -306,7 +306,7 @@ bool jrepair(struct str text, int max_depth, struct strbuf *out, struct jrepairs
     if (converted.overflow)
         return err_set(err, ERR_TOO_LARGE, "JSON longer than %zu bytes as UTF-8", out->max);
     struct pass p = {.s = text, .max_depth = max_depth, .out = out, .repairs = &repairs};
-    if (!walk(&p, err))
+    if (!repair_all(&p, err))
         return false;
     *ret = repairs;
     return true;

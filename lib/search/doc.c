@@ -113,7 +113,7 @@ static bool to_date(const json_t *v, int64_t *ret)
 }
 
 /* False: the value cannot be brought to the type of the field, or does not fit into its column. */
-static bool convert(struct arena *a, const json_t *v, struct doc_value *out)
+static bool convert_value(struct arena *a, const json_t *v, struct doc_value *out)
 {
     const struct search_field *f = out->field;
     switch (f->index) {
@@ -163,7 +163,7 @@ bool doc_from_json(struct arena *a, const struct field_table *fields, const json
         out->field = f;
         if (!v)
             continue;
-        if (!convert(a, v, out))
+        if (!convert_value(a, v, out))
             d.removed.v[d.removed.n++] = str_of(f->name);
         else if (!is_text(f) || out->texts.n > 0) /* an empty list counts as absent */
             d.n++;

@@ -15,7 +15,7 @@
 
 enum { ABORT_CHARS_MAX = 80 }; /* Socorro's: the signatures exist with just so much of it */
 
-static struct str before(struct str s, const char *what)
+static struct str text_before(struct str s, const char *what)
 {
     return str_sub(s, 0, str_find(s, str_of(what), 0));
 }
@@ -46,7 +46,7 @@ void sig_abort_message(struct sig_gen *g, struct str message)
     size_t at = str_find(message, mark, 0);
     if (at != SIZE_MAX)
         message = str_sub(message, at + mark.n, SIZE_MAX);
-    message = before(message, ": file ");
+    message = text_before(message, ": file ");
 
     STRBUF_AUTO whole = {0};
     STRBUF_AUTO clean = {0};

@@ -52,7 +52,7 @@ static bool cache_path(const char *cache_dir, const struct symkey *k, const char
 }
 
 /* The time of modification is that of the last use; reading alone would not change it. */
-static void touch(int fd)
+static void mark_used(int fd)
 {
     struct stat st;
     if (fstat(fd, &st) == 0 && st.st_mtim.tv_sec + TOUCH_AFTER_S < now_s())
@@ -81,7 +81,7 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
         bool fresh = c.source_stamp == stamp;
         csym_close(&c);
         if (fresh) {
-            touch(fd);
+            mark_used(fd);
             *ret_fd = TAKE_FD(fd);
             return SYMCACHE_HIT;
         }

@@ -244,8 +244,8 @@ bool symstore_has(const struct symstore *s, enum symstore_area area, const struc
 }
 
 /* Compares with what is stored under the key; a try file may have its twin in the regular area. */
-static bool compare(const struct symstore *s, enum symstore_area area, struct symreader *r,
-                    struct symstore_new *n, struct err *err)
+static bool compare_with_stored(const struct symstore *s, enum symstore_area area,
+                                struct symreader *r, struct symstore_new *n, struct err *err)
 {
     bool same = false;
     struct symstore_found f;
@@ -267,7 +267,7 @@ bool symstore_prepare(const struct symstore *s, enum symstore_area area, const s
 {
     struct symstore_new n = new_file(area, key);
     n.text = *text;
-    if (!compare(s, area, r, &n, err) ||
+    if (!compare_with_stored(s, area, r, &n, err) ||
         (n.change != SYMSTORE_SAME && (!ask_files(s, r, &n, err) || !take_files(s, r, &n, err)))) {
         symstore_discard(&n);
         return false;

@@ -25,7 +25,7 @@
 static const size_t ARENA_MAX = (size_t)768 << 20;
 
 /* All modules lack symbols: for a quick look, and for tests that must not depend on any. */
-static void none(void *ctx, const struct symfind_key *key, struct symfind_result *ret)
+static void find_no_symbols(void *ctx, const struct symfind_key *key, struct symfind_result *ret)
 {
     (void)ctx;
     (void)key;
@@ -34,7 +34,7 @@ static void none(void *ctx, const struct symfind_key *key, struct symfind_result
 
 struct symbol_source no_symbols(void)
 {
-    return (struct symbol_source){.get = none};
+    return (struct symbol_source){.get = find_no_symbols};
 }
 
 /* What is in the file, stream by stream, without walking. */

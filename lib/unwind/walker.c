@@ -261,7 +261,7 @@ static int left_ms(const struct child_walk *walk)
  * All three descriptors are served until output and log are closed; the walker closes them by
  * ending.  Whatever happens, the loop is left at the time limit.
  */
-static void pump(struct child_walk *walk)
+static void serve_until_end(struct child_walk *walk)
 {
     while (!walk->end && (walk->out >= 0 || walk->log >= 0)) {
         struct pollfd fds[] = {{.fd = walk->out, .events = POLLIN},
@@ -316,7 +316,7 @@ static bool has_few_values(struct str text)
     return n <= OUTPUT_VALUES_MAX;
 }
 
-static void finish(struct child_walk *walk, struct walker_result *ret)
+static void finish_walk(struct child_walk *walk, struct walker_result *ret)
 {
     if (walk->end)
         sb_printf(&walk->log_text, "%sERROR %s\n",
@@ -369,9 +369,9 @@ bool walker_run(const struct walker_options *opt, int dump_fd, const json_t *ann
     sb_init(&walk.output, OUTPUT_MAX);
     sb_init(&walk.log_text, 16 * LOG_MAX);
     walk.refusals = json_object();
-    pump(&walk);
+    serve_until_end(&walk);
     result.exit_code = wait_for_exit(&walk);
-    finish(&walk, &result);
+    finish_walk(&walk, &result);
     hang_up(&walk.out);
     hang_up(&walk.log);
     hang_up(&walk.sock);

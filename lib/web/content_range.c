@@ -14,7 +14,7 @@ static bool number(struct str s, uint64_t *ret)
 }
 
 /* "0-0" and "7-6" without a body are how clients say that nothing more comes. */
-static bool piece(struct str range, uint64_t body_bytes, struct content_range *r)
+static bool parse_piece(struct str range, uint64_t body_bytes, struct content_range *r)
 {
     uint64_t first, last;
     size_t dash = str_find_char(range, '-', 0);
@@ -48,7 +48,7 @@ bool content_range_parse(struct str header, uint64_t body_bytes, struct content_
     r.is_question = str_eq(range, STR("*"));
     bool ok = str_starts_nocase(text, unit) && slash != SIZE_MAX &&
               (!r.has_total || number(total, &r.total)) &&
-              (r.is_question ? body_bytes == 0 : piece(range, body_bytes, &r));
+              (r.is_question ? body_bytes == 0 : parse_piece(range, body_bytes, &r));
     if (!ok)
         return err_set(err, ERR_INVALID,
                        "Content-Range '" STR_FMT

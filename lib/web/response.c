@@ -296,7 +296,7 @@ static const char *cache_control(struct req *r)
  * Lines that hold for every answer. nosniff: a report's text must not become a page because a
  * browser thinks it looks like one.
  */
-static void head(struct req *r, struct strbuf *h)
+static void write_head(struct req *r, struct strbuf *h)
 {
     const struct resp *p = &r->resp;
     sb_printf(h, "Status: %d %s\r\n", p->status, web_status_text(p->status));
@@ -326,7 +326,7 @@ void resp_send(struct req *r)
     req_drain(r);
     STRBUF_AUTO h;
     sb_init(&h, HEADERS_MAX + 4096);
-    head(r, &h);
+    write_head(r, &h);
     FCGX_PutStr(sb_cstr(&h), (int)h.n, r->fcgi.out);
     if (r->method == METHOD_HEAD || r->resp.status == 304 || r->resp.status == 204)
         return;

@@ -97,7 +97,7 @@ bool session_check_token(struct req *r, struct err *err)
     return DB_EXEC(r->web->db, &q_token_owner_seen, err, db_int(&r->arena, r->user.id));
 }
 
-static bool touch(struct req *r, const char *hash, struct err *err)
+static bool prolong_session(struct req *r, const char *hash, struct err *err)
 {
     const char *days = db_int(&r->arena, conf_int(&r->web->conf, CONF_SESSION_DAYS));
     return DB_EXEC(r->web->db, &q_session_touch, err, hash, days);
@@ -130,7 +130,7 @@ bool session_load(struct req *r, struct err *err)
     r->user.is_superuser = db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_SUPERUSER);
     r->user.is_staff = db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_STAFF);
     memcpy(r->session_secret, secret.p, SESSION_SECRET_HEX);
-    return !db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_STALE) || touch(r, hash, err);
+    return !db_col_bool(&rows, 0, Q_SESSION_FIND_COL_IS_STALE) || prolong_session(r, hash, err);
 }
 
 /* Pages work without the database as far as they can: nobody is logged in then. */

@@ -83,7 +83,7 @@ struct turn_tally {
  * The caller has the lock.  A worker's own turn is none that stands in its way: asking twice is
  * free.
  */
-static struct turn_tally tally(const struct turns *t, size_t self, uint64_t asker)
+static struct turn_tally tally_others(const struct turns *t, size_t self, uint64_t asker)
 {
     struct turn_tally found = {.newest_ms = INT64_MIN, .newest_of_asker_ms = INT64_MIN};
     for (size_t i = 0; i < t->count; i++) {
@@ -110,7 +110,7 @@ enum turn turns_take(struct turns *t, size_t worker, uint64_t asker, size_t most
     struct turn_entry *self = &t->entries[worker];
     asker = MAX(asker, (uint64_t)1); /* 0 stands for no turn */
     shared_lock(&t->lock);
-    struct turn_tally others = tally(t, worker, asker);
+    struct turn_tally others = tally_others(t, worker, asker);
     if (most_of_asker > 0 && others.of_asker >= most_of_asker) {
         result = TURN_ASKER_IS_BUSY;
         *ret_youngest_ms = now_ms - others.newest_of_asker_ms;

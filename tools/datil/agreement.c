@@ -261,7 +261,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Both sides are sorted by bytes and walked once. */
-static void compare(struct agreement *a, const struct db_rows *rows)
+static void compare_page(struct agreement *a, const struct db_rows *rows)
 {
     int at = 0;
     for (size_t i = 0; i < a->batch.n; i++) {
@@ -292,7 +292,7 @@ static bool check_batch(struct agreement *a)
     bool ok =
         DB_RUN(a->d->app->db, &q_ledger_known, &rows, &a->err, db_text_array(&a->page, a->batch));
     if (ok)
-        compare(a, &rows);
+        compare_page(a, &rows);
     a->batch.n = 0;
     return ok;
 }

@@ -44,7 +44,7 @@ static void report(void *arg, const char *name, const struct symstore_new *done,
 }
 
 /* Symbols that could be better count as added. */
-static void note(void *arg, const char *name, const char *what)
+static void print_note(void *arg, const char *name, const char *what)
 {
     (void)arg;
     fprintf(stderr, "%s: %s\n", name, what);
@@ -79,7 +79,7 @@ static bool run_add(struct app *app, struct args args, struct err *err)
                                .temp_dir = conf_text(&app->conf, CONF_UPLOAD_TEMPDIR),
                                .db = app->db,
                                .report = report,
-                               .note = note,
+                               .note = print_note,
                                .arg = &c};
     for (int i = 0; i < args.n; i++)
         if (!add_path(&add, args.v[i], &c, err))

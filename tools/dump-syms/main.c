@@ -225,7 +225,7 @@ static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, 
  * and counts as well.  Sixteen gigabytes is what the symbols' arena may grow to (sym_init).  Time
  * is processor time and not time on the wall, so that a busy build machine refuses nothing.
  */
-static int child(const struct dump_syms_options *o)
+static int be_the_reader(const struct dump_syms_options *o)
 {
     struct err err = {0};
     int status;
@@ -254,7 +254,7 @@ static int dump_in_child(const struct dump_syms_options *o)
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        int status = child(o);
+        int status = be_the_reader(o);
         fflush(NULL);
         _exit(status);
     }

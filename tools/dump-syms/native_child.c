@@ -82,7 +82,7 @@ static bool write_symbols(const struct image_options *o, struct err *err)
     return sym_write(&m.sym, stdout, err);
 }
 
-static bool work(int argc, char **argv, struct err *err)
+static bool dump_given(int argc, char **argv, struct err *err)
 {
     struct given g = {0};
     int64_t bytes = 0;
@@ -115,7 +115,7 @@ int sandboxed_run(int argc, char **argv)
 {
     struct err err = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would read it */
-    bool ok = work(argc, argv, &err);
+    bool ok = dump_given(argc, argv, &err);
     if (!ok)
         fprintf(stderr, "%s\n", err.msg);
     fflush(NULL);

@@ -172,7 +172,7 @@ static bool read_info(const struct pe_file *f, uint32_t rva, bool is_first, stru
 }
 
 /* All codes of an entry, its chain included. */
-static bool collect(const struct pe_file *f, uint32_t rva, struct unwind_ops *ops)
+static bool collect_codes(const struct pe_file *f, uint32_t rva, struct unwind_ops *ops)
 {
     bool is_chained = true;
     ops->n = 0;
@@ -328,7 +328,8 @@ void pe_add_unwind_amd64(const struct pe_file *f, struct sym *s)
         if (from == 0 && to == 0)
             continue; /* tables are padded with zeros */
         uint32_t end = pe_code_end(f, from);
-        bool ok = from < to && to <= end && collect(f, info, ops) && write_frame(ops, from, to, s);
+        bool ok =
+            from < to && to <= end && collect_codes(f, info, ops) && write_frame(ops, from, to, s);
         s->skipped_frames += !ok;
     }
     free(ops);

@@ -179,8 +179,8 @@ static bool load_text(struct text_reader *r, struct rd *in, int fd, struct symwi
     return true;
 }
 
-static bool compare(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
-                    struct err *err)
+static bool compare_text(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
+                         struct err *err)
 {
     bool is_gzip = rd_u8(in);
     struct symbytes stored;
@@ -247,7 +247,7 @@ static bool answer(struct text_reader *r, struct rd *in, int fd, struct symwire_
     case SYMWIRE_LOAD:
         return load_text(r, in, fd, out, err);
     case SYMWIRE_SAME:
-        return compare(r, in, fd, out, err);
+        return compare_text(r, in, fd, out, err);
     case SYMWIRE_WRITE:
         return write_text(r, in, fd, out, err);
     case SYMWIRE_COMPILE:

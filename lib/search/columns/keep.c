@@ -185,7 +185,7 @@ static void bury_copy(struct compaction *c, uint64_t row, uint64_t sequence)
 }
 
 /* Under the lock: the rest, then the switch. */
-static bool finish(struct compaction *c, uint64_t copied, struct err *err)
+static bool finish_compaction(struct compaction *c, uint64_t copied, struct err *err)
 {
     struct root *r = c->root;
     uint64_t sequence = commit_sequence(r->h);
@@ -226,7 +226,7 @@ static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t ne
     if (!root_lock(r, err))
         return false;
     bool ok = table_entry(r->h, c->index).revision == revision
-                  ? finish(c, copied, err)
+                  ? finish_compaction(c, copied, err)
                   : err_set(err, ERR_NOT_FOUND, "%s: replaced meanwhile", c->old->folder);
     root_unlock(r);
     return ok;

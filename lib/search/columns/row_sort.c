@@ -99,7 +99,7 @@ static int compare_key(const struct run *run, size_t key, struct place a, struct
 }
 
 /* Negative: a comes before b. */
-static int compare(const void *pa, const void *pb, void *arg)
+static int compare_candidates(const void *pa, const void *pb, void *arg)
 {
     const struct row_candidate *a = pa, *b = pb;
     const struct run *run = arg;
@@ -122,7 +122,7 @@ static bool make_sorter(struct run *run)
     struct sorter *s = arena_alloc(&run->arena, sizeof *s);
     size_t limit = q->number > 0 ? q->offset + q->number : 0;
     run->sorter = s;
-    topk_init(&s->best, sizeof(struct row_candidate), limit, compare, run);
+    topk_init(&s->best, sizeof(struct row_candidate), limit, compare_candidates, run);
     return cost_hold(&run->cost, (limit + 1) * sizeof(struct row_candidate));
 }
 
