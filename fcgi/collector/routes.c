@@ -1,3 +1,13 @@
+/*
+ * Everything the collector answers. It looks at no session and no token (ROUTE_NO_SESSION): who
+ * sends a report is nobody it knows, and a database that is away must not keep reports out. Bodies
+ * are read by their handlers (ROUTE_RAW_BODY), because a report is taken as it streams in and never
+ * lies in memory as a whole.
+ *
+ * "/api/" is a prefix for clients of Sentry, whose addresses have the number of a project in them,
+ * and the handler decides what below it exists (sentry.c). What only operators may see goes through
+ * a door of its own (ROUTE_LOCAL).
+ */
 #include "fcgi/collector/collector.h"
 #include "lib/base/util.h"
 #include "lib/web/health.h"

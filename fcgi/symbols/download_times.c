@@ -2,6 +2,10 @@
  * The last download of each file, to the hour.  A worker writes what it has seen once a minute, or
  * earlier when the table is full; what a killed worker had not written is an hour that retention
  * counts from too early, of a file that is kept for weeks.
+ *
+ * Retention asks when a file was last wanted, and an hour is exact enough for weeks. A row for each
+ * download would be the largest table of the server; with an hour's step a file that everybody
+ * fetches costs one update an hour and worker.
  */
 #include "fcgi/symbols/download_times.h"
 

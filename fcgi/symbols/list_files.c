@@ -1,6 +1,10 @@
 /*
  * Stored files: one page of the history of what was stored, and one file.  The list is for those
  * who see all uploads; a single file also for who uploaded it.
+ *
+ * It is a history: a key that was sent three times has three rows, and only the newest is what
+ * downloads get. The list has no total, for which the whole table would be read; instead it says
+ * whether there is another page.
  */
 #include "fcgi/symbols/upload_lists.h"
 

@@ -2,6 +2,12 @@
  * Filters of lists.  Every condition narrows a range, whatever the order, so a filter with twenty
  * conditions costs the database as much as one with two.  The syntax is Tecken's, and so are the
  * texts of refusals, which scripts show to people.
+ *
+ * A condition is an operator, or none, and a value: a size with a unit of 1024, a day, a moment, a
+ * word such as today. The result are the least and the most, and they are parameters of a
+ * statement; nothing of what was typed becomes SQL. Sizes are read with whole numbers, because
+ * 1.1mb is no number that a double holds, and a file just at the limit must fall on one side for
+ * all servers.
  */
 #include "fcgi/symbols/list_filter.h"
 

@@ -1,6 +1,12 @@
 /*
  * Uploads: one page of them, and one with everything.  Whose they are is a condition of the
  * statement and no later check, so a list cannot show what its reader may not see.
+ *
+ * A page asks for one row more than it shows: that there is another page is then known without
+ * counting. Only lists with a filter are counted; without one a count would read the whole table,
+ * and the total says so (LIST_NOT_COUNTED). Uploads that look like the same archive (same owner
+ * and size, same hash or else name) are shown beside one, for the commonest question about an
+ * upload is why it was sent again.
  */
 #include "fcgi/symbols/upload_lists.h"
 

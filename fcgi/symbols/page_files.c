@@ -1,6 +1,10 @@
 /*
  * Pages of stored files: the list, for those who see all uploads, and one file with a live answer
  * to whether it can be fetched.
+ *
+ * The answer is live because the row says what was stored, and not what is: retention, or a disk
+ * that is not mounted, may have taken the file since, and whoever opens this page mostly wants to
+ * know just that.
  */
 #include "fcgi/symbols/form_errors.h"
 #include "fcgi/symbols/symbol_pages.h"

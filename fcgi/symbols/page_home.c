@@ -1,5 +1,9 @@
 /*
- * GET /: what this is, and for those who are logged in what came in lately and what they may do.
+ * GET /: what this server is, and for those who are logged in what came in lately and what they may
+ * do.
+ *
+ * Strangers get the page too, without any number: it is where a developer lands who was given the
+ * address and wants to know what to do with it. Numbers are those of /api/stats/ (upload_stats.h).
  */
 #include "fcgi/symbols/symbol_pages.h"
 #include "fcgi/symbols/upload_stats.h"

@@ -1,6 +1,11 @@
 /*
  * GET /status, for staff: what is stored, how large the tables are and how long it takes to count
  * them, settings that are no secret, and what the database was migrated to.
+ *
+ * It is the first page to open when uploads are slow. The time of counting is shown because it says
+ * more than the count: a table that takes seconds is one whose vacuum or memory is behind.
+ * Everything is asked anew, nothing is kept; the page is rarely opened, and one that shows old
+ * numbers would mislead whoever looks for a fault.
  */
 #include "fcgi/symbols/symbol_pages.h"
 #include "lib/base/arena.h"

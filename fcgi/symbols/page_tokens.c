@@ -1,6 +1,8 @@
 /*
  * GET /tokens and its forms: one's own API tokens.  A key is shown in the answer that makes it, so
  * that answer is a page and no redirect, and no browser may keep it.
+ *
+ * The forms that change a token end in a redirect to the list, so that a reload repeats nothing.
  */
 #include "fcgi/symbols/form_errors.h"
 #include "fcgi/symbols/symbol_pages.h"

@@ -1,6 +1,11 @@
 /*
- * Pages of uploads: the list with its filters, and one upload with its files.  They show the
- * documents of the JSON API (upload_lists.h).
+ * Pages of uploads: the list with its filters, and one upload with its files.
+ *
+ * They show the documents of the JSON API (upload_lists.h), so a page can never say more than the
+ * API gives the same reader. An upload that is not complete yet is looked at again by the browser
+ * itself (the header Refresh), after pauses that grow by half: no script is needed, and a page left
+ * open does not ask for ever, since an upload that is older than a few minutes is not on its way
+ * any more but broken off.
  */
 #include "fcgi/symbols/form_errors.h"
 #include "fcgi/symbols/symbol_pages.h"

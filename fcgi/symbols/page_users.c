@@ -1,6 +1,11 @@
 /*
- * Accounts, for superusers: a list, a form for each, and the log of what was changed.  No
- * permission gives access, so that a group cannot hand it on.
+ * Accounts, for superusers: a list, a form for each, and the log of what was changed.
+ *
+ * Whether somebody is a superuser is asked directly, and no permission gives access: permissions
+ * come from groups, and a group whose members could change accounts could make itself more.
+ * Accounts are not made here; what this page does can all be undone by it, except for one's own
+ * account, which it does not touch. Every change is written to the audit log with what the account
+ * is afterwards, not with what was clicked.
  */
 #include "fcgi/symbols/symbol_pages.h"
 #include "fcgi/symbols/upload_lists.h"

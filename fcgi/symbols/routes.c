@@ -1,6 +1,11 @@
 /*
  * What the symbol server answers: pages and their forms, the JSON API behind them, uploads,
  * symbolication, health, and last the files themselves, whose paths may be nearly anything.
+ *
+ * The order of rows means nothing: an exact path beats a prefix and a longer prefix a shorter one
+ * (lib/web/route.c), and so the files can have "/" as theirs without hiding anything. Paths come
+ * with and without a slash at the end where clients of Tecken and Eliot send both; a redirect would
+ * not do, since it turns a POST into a GET.
  */
 #include "fcgi/symbols/missing_list.h"
 #include "fcgi/symbols/missing_page.h"

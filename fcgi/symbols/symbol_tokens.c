@@ -1,8 +1,16 @@
 /*
- * API tokens, as documents and as changes.  A token may not more than its owner, and a call with a
- * token not more than that token: what can be granted is asked of req_may, which knows both.
- * Nobody's token may hold both permissions to upload, for which of them an upload means would be a
- * guess.
+ * API tokens, as documents and as changes; pages and JSON API (page_tokens.c, api_tokens.c) show
+ * and call the same.
+ *
+ * A token may not more than its owner, and a call with a token not more than that token: what can
+ * be granted is asked of req_may, which knows both. Nobody's token may hold both permissions to
+ * upload, for which of them an upload means would be a guess. The key leaves this program once, in
+ * the answer that made it; the database has a hash of it and its first characters, by which people
+ * tell their tokens apart.
+ *
+ * Forms, codes and words are those of Tecken, whose clients read them: permissions are named by
+ * number, by our name or by "upload.NAME", and a wrong one is told with what was sent, cut to a
+ * length.
  */
 #include "fcgi/symbols/symbol_tokens.h"
 

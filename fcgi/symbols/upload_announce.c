@@ -4,6 +4,10 @@
  * to, and the upload with all its sessions comes into being at once or not at all.
  *
  * This file is about the announcement alone; upload_session.c is where the bytes come in.
+ *
+ * Whatever is said here is a claim: size and hash are compared with the bytes when they come. A
+ * file that cannot be taken (a bad key, too large) has a verdict of its own and does not spoil the
+ * others, since a build sends hundreds of files and its next run would fail in the same place.
  */
 #include "fcgi/symbols/announcement.h"
 #include "fcgi/symbols/upload.h"

@@ -2,6 +2,12 @@
  * POST /upload/: an archive of symbols comes in.  The token is looked at before the body is read,
  * the body lies in a nameless file, and the archive is judged as a whole by the sandboxed reader
  * before the first file of it is stored; an upload that was interrupted can be sent again.
+ *
+ * Clients are scripts of build machines, which have one chance and a log that somebody reads a week
+ * later. So each refusal says what to do, nothing is kept of an archive that was refused as a
+ * whole, and one that was taken says which of its files were there already. A worker that is killed
+ * leaves a row without completed_at; its file had no name, and what was stored stays, because it is
+ * whole.
  */
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload.h"

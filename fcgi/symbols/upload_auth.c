@@ -1,6 +1,9 @@
 /*
  * POST /upload/auth_info/: what a client that is about to upload asks about its token, so that it
  * fails before it has packed anything, and speaks the protocol that the token is meant for.
+ *
+ * It answers nothing that the token's owner does not know, and writes nothing: a client may ask as
+ * often as it likes.
  */
 #include "fcgi/symbols/upload.h"
 

@@ -1,7 +1,13 @@
 /*
  * The body of an upload, part by part as it comes in: up to gigabytes, so the archive goes straight
- * into a file and only two short fields into memory.  The first part with a filename is the
- * archive, whatever its field is called; further files and unknown fields are read and thrown away.
+ * into a file and only two short fields into memory.
+ *
+ * Clients name the field of the archive in all ways ("symbols.zip", "file", the path on their
+ * disk), and so the first part with a filename is the archive, whatever its field is called; the
+ * name people see is the one with a dot in it. Further files and unknown fields are read and thrown
+ * away: a client that sends more is not wrong, and refusing it halfway through a gigabyte would
+ * cost it all of that again. The file has no name, so a worker that is killed leaves nothing
+ * behind.
  */
 #include "fcgi/symbols/upload_body.h"
 

@@ -1,3 +1,11 @@
+/*
+ * datil-webapp: pages, JSON API and access control.
+ *
+ * A program of the web is a value: routes, what a worker makes before its first request (webapp.c),
+ * templates and their layout, and the form of errors. lib/web does everything else, from the
+ * command line and the configuration over the workers to the log; so there is nothing to read here
+ * but what makes this program differ from the other two.
+ */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
@@ -6,10 +14,10 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
+/* What few may do at once, since a search occupies a worker for seconds: decisions, 096. */
 static const struct web_turns search_turns = {"searches", CONF_SEARCH_MAX_CONCURRENT,
                                               CONF_SEARCH_MAX_PER_ADDRESS};
 
-/* datil-webapp: pages, JSON API and access control. */
 int main(int argc, char **argv)
 {
     const struct web_program program = {

@@ -1,3 +1,14 @@
+/*
+ * Super Search for people: the form, and below it hits and facets.
+ *
+ * The address is the state: what the form sends is what the API would be asked (search_form.h), so
+ * a search can be bookmarked, sent to somebody and opened as JSON. The page works without scripts;
+ * the form is sent to itself, and the script only fills in lines. Columns, facets and sort keys
+ * that this reader may not use are left out as if they had not been asked for, because an address
+ * is often that of somebody who may see more; a filter on such a field is dropped by lib/search. A
+ * search that fails by what was asked shows its words above a form that still has everything in it;
+ * half a result is never shown.
+ */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
@@ -18,10 +29,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-/*
- * Super Search for people.  The page works without scripts: the form is sent to itself, see
- * search_form.h.
- */
 /* Everything else in an address of the search is a field or begins with "_", and lib/search's. */
 static const struct param_spec dont_run = {"_dont_run", PARAM_FLAG, PARAM_SKIP_EMPTY,
                                            .help = "shows the form filled in, without results"};

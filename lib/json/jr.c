@@ -5,6 +5,10 @@
  * Checking and reading are two passes.  The check knows the whole grammar and goes over the text
  * once, with one bit for each open level; then the reader needs no grammar: between two values of a
  * text that was accepted stands what must stand there.
+ *
+ * The reader copies nothing: texts are pieces of the body, and are unescaped only when somebody
+ * wants them. It gives members in the order of the text, so whoever wants them by name goes over
+ * them once and keeps the places (symbolicate_body.c).
  */
 #include "lib/json/jr.h"
 

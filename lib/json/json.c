@@ -3,6 +3,11 @@
  * refuses a whole document for one NUL in the name of a member, although names come from
  * dumps and clients like any text, and it cannot make a string of invalid UTF-8.  Both are
  * mended here, so that no caller loses a document to one bad name.
+ *
+ * Depth is limited before jansson sees the text, because it recurses; the number of values follows
+ * from the length of the text, which every caller limits. The getters answer "absent" for a wrong
+ * type: a document of a stranger has any type anywhere, and code that reads ten members wants one
+ * way to go on without one.
  */
 #include "lib/json/json.h"
 

@@ -1,3 +1,12 @@
+/*
+ * What a process gives up before it looks at the first byte of a stranger's file: limits first,
+ * then identity, then the filter of system calls, which allows none of the steps before it.
+ *
+ * The filter is a list of what is allowed, and everything else kills the process: a call that
+ * nobody thought of is a call that an exploit may need. That a reader was killed by its filter is
+ * seen by its parent and noted with the crash, so a call that a new libc makes shows up at once. A
+ * list of what is forbidden would have to be kept up with every kernel.
+ */
 #include "lib/sandbox/sandbox.h"
 
 #include <errno.h>
@@ -21,15 +30,7 @@
 #define HAS_ASAN 0 /* AddressSanitizer reserves terabytes of address space */
 #endif
 
-/*
- * What a process gives up before it looks at the first byte of a stranger's file: limits first,
- * then identity, then the filter of system calls, which allows none of the steps before it.
- *
- * The filter is a list of what is allowed, and everything else kills the process: a call that
- * nobody thought of is a call that an exploit may need.  That a reader was killed by its filter is
- * seen by its parent and noted with the crash, so a call that a new libc makes shows up at once.
- *
- * Allowed whatever the arguments: memory, the descriptors that are open already, clocks, the end.
+/* Allowed whatever the arguments: memory, the descriptors that are open already, clocks, the end.
  */
 static const int allowed[] = {
     SCMP_SYS(read),          SCMP_SYS(pread64),      SCMP_SYS(write),

@@ -3,6 +3,11 @@
  * of a program without symbols asks for hundreds at a time, and each would be a transaction.  What
  * is not yet written is lost with the process, never more than FLUSH_AFTER_MS of it; these are
  * statistics.
+ *
+ * A row has five texts, which are its key, and a count; the same symbols are asked for by hundreds
+ * of crashes in a minute, so counting before writing turns them into one row to update. The names
+ * are a stranger's: their length and the number of different ones between two writes are bounded,
+ * and what is beyond is not counted, never an error.
  */
 #include "lib/symfile/missing.h"
 

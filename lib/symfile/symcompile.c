@@ -1,5 +1,16 @@
 /*
- * From a text on disk to its .csym, once for all processes.
+ * From a text of symbols on disk to its .csym, once for all processes.
+ *
+ * Several processes come upon the same text at the same moment, for a crash of a new build brings a
+ * hundred more. The lock of the key lets one of them work; the others wait and then find what it
+ * has made. A text that cannot be compiled is remembered as such (.bad), or each crash would try
+ * again; only what the text itself is to blame for is remembered, never a full disk or a reader
+ * that was killed.
+ *
+ * The compiler runs in datil-symreader, since the text is a stranger's, and writes into a file that
+ * has no name in the cache yet. It gets its name when it is complete and on disk, by a rename, so
+ * whoever opens a .csym sees a whole one. Its stamp says of which text it was made (symbytes.h): a
+ * text that is replaced makes the .csym stale without anybody deleting it.
  */
 #include "lib/symfile/symcompile.h"
 

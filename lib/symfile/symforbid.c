@@ -1,6 +1,11 @@
 /*
  * Most of a symbols file is no FILE record, so a line is only looked at until its first bytes tell
  * which it is; what follows is skipped by memchr.
+ *
+ * What is looked for are snippets of paths (configuration, DISALLOWED_SYMBOLS_SNIPPETS): a build
+ * that must not leave the house names its sources in FILE records. Functions are not looked at,
+ * since their names say nothing about where they are from, and lines of code are in no symbols
+ * file.
  */
 #include "lib/symfile/symforbid.h"
 

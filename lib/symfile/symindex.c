@@ -2,6 +2,11 @@
  * The index of debug ids is a help and not a record: an entry is believed only if the file it
  * names is there, and one that is lost means only that symbols under another name are not found
  * until they are stored again.
+ *
+ * Names of files are the database here, one small file for each id, in 256 folders: no process has
+ * to be asked, no lock held, and two writers of one entry leave one of two right answers. Symbols
+ * are so found while PostgreSQL is away. Entries of code ids are the same the other way round: a
+ * dump of Windows may name a module by its code file alone.
  */
 #include "lib/symfile/symindex.h"
 

@@ -3,6 +3,11 @@
  *
  * Names come before ids, because a store may hold two files of one id (a library and its renamed
  * copy), and what bears the name is what was meant.
+ *
+ * A place is one of five kinds below. Stores of ours have an index by id (symindex.c), so a look
+ * costs some system calls whatever their size. Trees of users have none: they are walked once, when
+ * a name was not found, and what they have is kept sorted by id. A tree that changes afterwards is
+ * not walked again: command-line programs live for one dump, and servers are given stores.
  */
 #include "lib/symfile/symplaces.h"
 

@@ -8,7 +8,7 @@
  *                                            was fetched from other servers
  *     ids/<area>/<2 digits>/<ID>             a debug file that has symbols of this id (symindex.c)
  *     codes/<area>/<2 digits>/<ID>_<file>    debug file and id of this code file and id
- * (symindex.c) incoming/<random>                      files that are prepared, below the same mount
+ *     incoming/<random>                      files that are prepared, below the same mount
  *
  * The order in a commit makes it safe to be killed, or to lose power, between any two steps:
  *

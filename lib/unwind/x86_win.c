@@ -1,6 +1,15 @@
 /*
- * STACK WIN records: how MSVC describes x86 frames.  Type 0 (FPO) gives sizes only, type 4
- * a postfix program over 32-bit values with variables.
+ * STACK WIN records: how Microsoft's compiler describes frames of 32-bit x86 (Breakpad, "Symbol
+ * file format", from DIA's FRAMEDATA). Type 0 (FPO) gives sizes only: how many bytes of locals,
+ * saved registers and parameters lie on the stack, and whether ebp was pushed; the caller follows
+ * from adding them up. Type 4 has a program in postfix notation over 32-bit values and variables,
+ * such as "$T0 $ebp = $eip $T0 4 + ^ =", where ^ reads memory and = assigns.
+ *
+ * A program is run on a machine of its own below. What it leaves in $eip and $esp is the caller; a
+ * register that it did not
+ *
+ * A symbol file is a stranger's: variables, stack and tokens have limits, memory is read through
+ * the dump alone, and a program that breaks a rule gives no frame instead of a wrong one.
  */
 #include "lib/unwind/x86_win.h"
 

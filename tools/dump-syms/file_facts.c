@@ -2,6 +2,13 @@
  * Identity alone: build id, UUID, or GUID and age; the name that the MODULE record will have;
  * whether the file has code or only debug information; and for ELF the two links to other files,
  * which name a checksum and a build id.
+ *
+ * It is what a program needs that has many files and must find out which belong together, before
+ * any of them is read as a whole: the symbol server, for binaries in an archive (symnative.c). So
+ * nothing here reads debug information, and a file of a gigabyte costs a few pages. One line a
+ * part, with fields in a fixed order and tabs between; a universal file of macOS has a part for
+ * each processor. The names are cleaned as those of MODULE records are, for a line break in one
+ * would make two lines of it.
  */
 #include "tools/dump-syms/file_facts.h"
 

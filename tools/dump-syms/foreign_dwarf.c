@@ -2,6 +2,10 @@
  * DWARF is the same in every container; libdw wants it in ELF.  So the sections are copied behind
  * an ELF head (elf_write.c), and the rest of this folder works on that as on any separate debug
  * file: what it asks of the module itself is which addresses are code.
+ *
+ * Sections keep their names and bytes; addresses in them are those of the foreign file already, so
+ * nothing is relocated. What libdw would read of the module besides (its symbol table, its own
+ * unwind tables) comes from the readers of the foreign format instead.
  */
 #include "tools/dump-syms/foreign_dwarf.h"
 

@@ -3,6 +3,11 @@
  * file: there is none); 1 takes the result, 2 what is to be said about it.  They are mapped first:
  * elfutils wants memory it may write to, and the sandbox maps files for reading only.  Mapping
  * looks at no byte.
+ *
+ * One file, one process: whatever a damaged or hostile file does to elfutils or to us ends with
+ * this process, and the parent knows which file it was. The result is a text on a descriptor, or an
+ * exit code with a sentence; the parent believes the text only after it has been read as symbols
+ * again (lib/symfile/symnative.c).
  */
 #include "tools/dump-syms/native_child.h"
 

@@ -3,6 +3,11 @@
  * the COFF header, the optional header with its directories, the sections.  Only what symbols need
  * is read.  Addresses become places in the file through the sections; bytes that the loader would
  * fill with zeros are in no file and therefore not there.
+ *
+ * Offsets and sizes in the file are claims. Everything is read through windows that end where the
+ * file ends, and a count is compared with the bytes there are before anything is made of it; what
+ * does not fit is as if it were not there, since a program without a debug directory still has
+ * exports and unwind tables.
  */
 #include "tools/dump-syms/pe_file.h"
 
