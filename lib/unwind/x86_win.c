@@ -5,8 +5,10 @@
  * from adding them up. Type 4 has a program in postfix notation over 32-bit values and variables,
  * such as "$T0 $ebp = $eip $T0 4 + ^ =", where ^ reads memory and = assigns.
  *
- * A program is run on a machine of its own below. What it leaves in $eip and $esp is the caller; a
- * register that it did not
+ * A program runs on a machine of its own, below.  What it leaves in $eip and $esp is the caller; a
+ * register that it did not assign keeps its value.  Before it starts the walker has set variables:
+ * .cbParams, .cbLocals and .cbSavedRegs are sizes, .raSearch and .raSearchStart the place where the
+ * return address should lie.
  *
  * A symbol file is a stranger's: variables, stack and tokens have limits, memory is read through
  * the dump alone, and a program that breaks a rule gives no frame instead of a wrong one.
