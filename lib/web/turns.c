@@ -128,7 +128,7 @@ enum turn turns_take(struct turns *t, size_t worker, uint64_t asker, size_t most
 size_t turns_others(struct turns *t, size_t worker, uint64_t asker)
 {
     shared_lock(&t->lock);
-    size_t others = tally(t, worker, asker).all;
+    size_t others = tally_others(t, worker, asker).all;
     shared_unlock(&t->lock);
     return others;
 }
