@@ -1,3 +1,12 @@
+/*
+ * Keeping the index whole in the background.  Workers only append; this process makes durable what
+ * they appended, so that no crash waits for the disk twice; looks whether all files are still
+ * there; appends what workers could not, what a failure of the machine took, and what was lost
+ * with a damaged or deleted part of the index.  Nothing here is needed for crashes to be processed:
+ * an index that cannot be used is tried again every few seconds.
+ *
+ * A second process scrubs: it reads every byte once a day, slowly, and sets aside what is damaged.
+ */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,15 +22,6 @@
 #include "lib/store/store.h"
 #include "processor/worker.h"
 
-/*
- * Keeping the index whole in the background.  Workers only append; this process makes durable what
- * they appended, so that no crash waits for the disk twice; looks whether all files are still
- * there; appends what workers could not, what a failure of the machine took, and what was lost
- * with a damaged or deleted part of the index.  Nothing here is needed for crashes to be processed:
- * an index that cannot be used is tried again every few seconds.
- *
- * A second process scrubs: it reads every byte once a day, slowly, and sets aside what is damaged.
- */
 /*
  * A sync every three seconds: the crash index loses no more than those to a power failure, and
  * they are put again (ledger_replay).

@@ -1,3 +1,12 @@
+/*
+ * Running the rules: which there are, in which order, and what happens around them.
+ *
+ * A document is made anew by each pass. One rule that fails must not cost the crash: it is noted
+ * with the class of its error, never with its message, since notes are public and messages may
+ * quote a report; and the next rule goes on. Only a crash that outgrows the memory it may have ends
+ * the pass, and then nothing of it is stored. The tests run every rule with a document that records
+ * what is asked of it, and compare with the columns `reads` and `writes`.
+ */
 #include "processor/rules.h"
 
 #include <assert.h>

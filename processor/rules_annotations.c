@@ -1,3 +1,9 @@
+/*
+ * Rules that look at annotations alone.  What they make is what Socorro makes of the same report:
+ * people compare reports of both, and their searches and scripts know the words.  Texts of notes
+ * are fixed for the same reason, and because notes are public: no value of an annotation is in
+ * them.
+ */
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
@@ -5,13 +11,6 @@
 #include "lib/json/json.h"
 #include "processor/job.h"
 #include "processor/rules.h"
-
-/*
- * Rules that look at annotations alone.  What they make is what Socorro makes of the same report:
- * people compare reports of both, and their searches and scripts know the words.  Texts of notes
- * are fixed for the same reason, and because notes are public: no value of an annotation is in
- * them.
- */
 
 static json_t *without_nul(const json_t *v)
 {

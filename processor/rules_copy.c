@@ -1,3 +1,7 @@
+/*
+ * CopyFromRawCrash: the field table says which annotation becomes which key, and of
+ * what type.
+ */
 #include <math.h>
 
 #include "lib/base/err.h"
@@ -8,11 +12,6 @@
 #include "lib/json/json.h"
 #include "processor/job.h"
 #include "processor/rules.h"
-
-/*
- * CopyFromRawCrash: the field table says which annotation becomes which key, and of
- * what type.
- */
 
 /*
  * What notes may show of a value: a few printable characters in lower case.  Twenty are enough to

@@ -1,3 +1,8 @@
+/*
+ * Rules that copy, correct or cut parts of json_dump, which the walker made of a stranger's dump in
+ * a sandbox: whatever its types, a rule answers with a value, a null or a note.  Most copy one
+ * value to the top level, where searches and pages find it.
+ */
 #include <math.h>
 
 #include "lib/base/str.h"
@@ -5,12 +10,6 @@
 #include "lib/json/json.h"
 #include "processor/job.h"
 #include "processor/rules.h"
-
-/*
- * Rules that copy, correct or cut parts of json_dump, which the walker made of a stranger's dump in
- * a sandbox: whatever its types, a rule answers with a value, a null or a note.  Most copy one
- * value to the top level, where searches and pages find it.
- */
 
 /*
  * Host of a URL without user and port. Not a validation: what is no URL gives some text that is

@@ -1,13 +1,12 @@
-#include "lib/base/str.h"
-#include "lib/base/util.h"
-#include "lib/json/json.h"
-#include "processor/rules.h"
-
 /*
  * Rules that list files and modules, each as one text that searches can look into.  Names of
  * modules are whatever a dump says: only characters that names of files and ids have are kept, so
  * that the separators (";" between modules, "/" inside) are the only ones.
  */
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "processor/rules.h"
 
 /* TopMostFiles: the file of the topmost frame that has one, for grouping by component. */
 bool top_most_files_applies(const struct job *job)

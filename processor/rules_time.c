@@ -1,12 +1,3 @@
-#include "lib/base/err.h"
-#include "lib/base/str.h"
-#include "lib/base/time.h"
-#include "lib/base/util.h"
-#include "lib/crash/crash_id.h"
-#include "lib/json/json.h"
-#include "processor/job.h"
-#include "processor/rules.h"
-
 /*
  * DatesAndTimes.  The clocks of the machines that crash are often wrong; ours, at
  * receipt, is what a report is dated by.  So date_processed is the time of receipt, however often
@@ -17,6 +8,14 @@
  * them (uptime, install_age) are good even where the clock is wrong.  All of them are seconds; all
  * come from strangers, so they may be anything that fits into 64 bits.
  */
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/json/json.h"
+#include "processor/job.h"
+#include "processor/rules.h"
 
 /* Microseconds of receipt.  A report that lost its time stamp keeps the day in its id. */
 static int64_t received_us(struct job *job)

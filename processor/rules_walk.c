@@ -1,14 +1,3 @@
-#include <errno.h>
-#include <fcntl.h>
-
-#include "lib/base/err.h"
-#include "lib/base/str.h"
-#include "lib/base/util.h"
-#include "lib/json/json.h"
-#include "lib/unwind/walker.h"
-#include "processor/job.h"
-#include "processor/rules.h"
-
 /*
  * MinidumpStackwalk: every minidump of the report goes through the sandboxed walker.
  * What the walker says is checked here only as far as this rule reads it; the other
@@ -21,6 +10,16 @@
  * one fills the top level of the processed crash; each other one has an object of its own with the
  * same keys, named like the dump and listed in additional_minidumps.
  */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/json/json.h"
+#include "lib/unwind/walker.h"
+#include "processor/job.h"
+#include "processor/rules.h"
 
 static const char main_dump[] = "upload_file_minidump";
 

@@ -1,20 +1,3 @@
-#include <stdlib.h>
-
-#include "cron/job_context.h"
-#include "cron/jobs.h"
-#include "cron/jobs/job_functions.h"
-#include "cron/schedule.h"
-#include "lib/base/arena.h"
-#include "lib/base/conf.h"
-#include "lib/base/err.h"
-#include "lib/base/str.h"
-#include "lib/base/time.h"
-#include "lib/base/util.h"
-#include "lib/db/db.h"
-#include "lib/search/index.h"
-#include "lib/store/store.h"
-#include "queries.h"
-
 /*
  * retention - crashes older than RETENTION_DAYS disappear.
  *
@@ -33,6 +16,23 @@
  *
  * `datil purge retention --force` (job argument force) says that it is meant.
  */
+#include <stdlib.h>
+
+#include "cron/job_context.h"
+#include "cron/jobs.h"
+#include "cron/jobs/job_functions.h"
+#include "cron/schedule.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/db/db.h"
+#include "lib/search/index.h"
+#include "lib/store/store.h"
+#include "queries.h"
+
 enum {
     PAGE = 1000, /* ids of 37 bytes and their rows, far below the arena of drop_page */
     STALE_DAYS = 30,

@@ -1,15 +1,3 @@
-#include <stdio.h>
-
-#include "fcgi/collector/throttle.h"
-#include "lib/base/conf.h"
-#include "lib/base/err.h"
-#include "lib/base/opts.h"
-#include "lib/base/str.h"
-#include "lib/base/time.h"
-#include "lib/base/util.h"
-#include "lib/crash/product.h"
-#include "lib/json/json.h"
-
 /*
  * datil-collector --throttle [--rules F]: what the rules would say, for tests of a rules file
  * before it is put in place.  The same code decides as for reports; only the clock and the draw can
@@ -22,6 +10,18 @@
  * A line may have twice the bytes that all annotations of a report may have
  * (REPORT_ANNOTATIONS_MAX), which leaves room for their escapes.
  */
+#include <stdio.h>
+
+#include "fcgi/collector/throttle.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/opts.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/crash/product.h"
+#include "lib/json/json.h"
+
 enum { LINE_BYTES_MAX = 64 << 20 };
 
 struct dry_run {

@@ -1,10 +1,10 @@
-#include "fcgi/collector/throttle.h"
-
 /*
  * The rules that ship: Mozilla's, in their order.  An old build is one whose build id is a date
  * more than two years ago; ESR on Windows up to 8.1 (build 9600) is sampled because those systems
  * get no other updates any more.
  */
+#include "fcgi/collector/throttle.h"
+
 /* clang-format off */
 const char throttle_default_text[] =
 "{\"rules\": [\n"

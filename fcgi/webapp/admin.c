@@ -1,3 +1,9 @@
+/*
+ * State of the installation for superusers: queue, reports by product, jobs, accounts, audit log,
+ * status notices.  All but the notices is read only.  Accounts themselves are changed with the
+ * command `datil`: who can run that has the machine, and a stolen session of a browser cannot make
+ * accounts.  A notice stands above every page, so MESSAGE_MAX is a long paragraph.
+ */
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
@@ -12,12 +18,6 @@
 #include "queries.h"
 #include "rows.h"
 
-/*
- * State of the installation for superusers: queue, reports by product, jobs, accounts, audit log,
- * status notices.  All but the notices is read only.  Accounts themselves are changed with the
- * command `datil`: who can run that has the machine, and a stolen session of a browser cannot make
- * accounts.  A notice stands above every page, so MESSAGE_MAX is a long paragraph.
- */
 enum { MESSAGE_MAX = 2000 };
 
 /*

@@ -1,3 +1,11 @@
+/*
+ * JSON answers of the API.  Keys are sorted, so that two answers can be compared; a "</" never
+ * stands in one, so that none can end a script element that it stands in.  Both promises are in
+ * docs/api.md, and every endpoint keeps them because every endpoint answers through answer_json.
+ *
+ * Refusals come in two shapes, because clients read both: {"error": TEXT} where the request as a
+ * whole is no good, {"errors": {NAME: [TEXT]}} where a form field is to be marked.
+ */
 #include "fcgi/webapp/answer.h"
 
 #include <stdarg.h>
@@ -9,15 +17,6 @@
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/web/web.h"
-
-/*
- * JSON answers of the API.  Keys are sorted, so that two answers can be compared; a "</" never
- * stands in one, so that none can end a script element that it stands in.  Both promises are in
- * docs/api.md, and every endpoint keeps them because every endpoint answers through answer_json.
- *
- * Refusals come in two shapes, because clients read both: {"error": TEXT} where the request as a
- * whole is no good, {"errors": {NAME: [TEXT]}} where a form field is to be marked.
- */
 
 enum { PRETTY_NOT, PRETTY_PRINT };
 static const struct param_choice pretty_choices[] = {{"", NULL}, {"print", NULL}, {0}};

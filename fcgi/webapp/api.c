@@ -1,3 +1,8 @@
+/*
+ * The page /api/: every endpoint with its parameters and a form to try it, made from the rows of
+ * routes.c.  What stands there for the reference is what people read here, so neither can name a
+ * parameter that the runner does not check.
+ */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
@@ -12,11 +17,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-/*
- * The page /api/: every endpoint with its parameters and a form to try it, made from the rows of
- * routes.c.  What stands there for the reference is what people read here, so neither can name a
- * parameter that the runner does not check.
- */
 static void add_params(struct tpl_rows *rows, const struct route *route)
 {
     for (size_t i = 0; route->params && route->params[i]; i++) {

@@ -1,3 +1,10 @@
+/*
+ * Super Search for programs: one search, with what its caller may see (SuperSearch) or with
+ * everything (SuperSearchUnredacted, behind a permission), and the list of fields.
+ *
+ * What a parameter means is decided in lib/search alone; the same address gives the same hits here
+ * and on the page. Refusals keep their words, because clients match them.
+ */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/pages.h"

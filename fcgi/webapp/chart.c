@@ -1,3 +1,10 @@
+/*
+ * Pictures of counts as rows of a template: bars beside a name, and lines over days with their
+ * axis. They are made here and not by a script, so that pages work without one, can be printed, and
+ * are the same for everybody; the script only makes a still picture one that can be moved. Nothing
+ * here knows colours or sizes, which are the style sheet's: rows have numbers in coordinates of the
+ * picture, and the axis is chosen so that its steps are round.
+ */
 #include "fcgi/webapp/chart.h"
 
 #include "fcgi/webapp/fmt.h"

@@ -1,3 +1,14 @@
+/*
+ * Data dictionary: annotations as they are sent, fields as they are stored and searched; a page for
+ * each.  Everything comes from the field table, so what an installation adds in its own fields.tsv
+ * is described here as well.
+ *
+ * Everybody may read it, the names of protected fields too: that a report has a field is no secret,
+ * its values are.  So common values are shown of public fields only, and counted with public eyes
+ * whoever asks.
+ *
+ * Addresses are those of Crash Stats (dataset/annotation/field/NAME), because bugs link to them.
+ */
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
@@ -15,17 +26,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-/*
- * Data dictionary: annotations as they are sent, fields as they are stored and searched; a page for
- * each.  Everything comes from the field table, so what an installation adds in its own fields.tsv
- * is described here as well.
- *
- * Everybody may read it, the names of protected fields too: that a report has a field is no secret,
- * its values are.  So common values are shown of public fields only, and counted with public eyes
- * whoever asks.
- *
- * Addresses are those of Crash Stats (dataset/annotation/field/NAME), because bugs link to them.
- */
 static struct str field_url(struct arena *a, const char *dataset, const char *name)
 {
     struct str n = url_encode(a, str_of(name));

@@ -1,3 +1,11 @@
+/*
+ * Values as people read them.  Everything is pure and in English: numbers have commas, times are
+ * UTC, and what cannot be read is shown as it came, since a report that lies is still to be looked
+ * at.  Bytes are counted in thousands, as disks and downloads are.
+ *
+ * Texts are made as Crash Stats makes them, because people compare pages of both and copy from them
+ * into bugs.  Only the pages use them: the API gives numbers as numbers.
+ */
 #include "fcgi/webapp/fmt.h"
 
 #include <stdio.h>
@@ -7,14 +15,6 @@
 #include "lib/base/util.h"
 #include "lib/web/human.h"
 
-/*
- * Values as people read them.  Everything is pure and in English: numbers have commas, times are
- * UTC, and what cannot be read is shown as it came, since a report that lies is still to be looked
- * at.  Bytes are counted in thousands, as disks and downloads are.
- *
- * Texts are made as Crash Stats makes them, because people compare pages of both and copy from them
- * into bugs.  Only the pages use them: the API gives numbers as numbers.
- */
 const char *fmt_seconds(struct arena *a, int64_t s)
 {
     const char *total = arena_printf(a, "%s second%s", human_count(a, s), s == 1 ? "" : "s");

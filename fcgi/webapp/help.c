@@ -1,3 +1,8 @@
+/*
+ * Help: pages of text, and lists made from the field table so that they cannot go stale.  Protected
+ * fields are in the list of search fields as well, marked: who lacks the permission shall see that
+ * a field exists and what to ask for.
+ */
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
@@ -7,11 +12,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-/*
- * Help: pages of text, and lists made from the field table so that they cannot go stale.  Protected
- * fields are in the list of search fields as well, marked: who lacks the permission shall see that
- * a field exists and what to ask for.
- */
 static const char *const query_types[] = {
     [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
     [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",

@@ -1,8 +1,3 @@
-#include "fcgi/webapp/operators.h"
-
-#include "lib/base/str.h"
-#include "lib/base/util.h"
-
 /*
  * Operators as the form offers them, and how one is cut off the front of a value.
  *
@@ -11,6 +6,10 @@
  * what the field holds (value type), and has to be tried in the order of lib/search, or the form
  * would show another filter than the one that was applied.
  */
+#include "fcgi/webapp/operators.h"
+
+#include "lib/base/str.h"
+#include "lib/base/util.h"
 
 /* Offered by kind of field; the first is the default.  An empty row ends a list. */
 static const struct operator_label string_operators[] = {

@@ -1,3 +1,8 @@
+/*
+ * Everything that exists.  Log-in, permissions, rate limits, CSRF tokens and parameters are checked
+ * by the runner before a handler runs, by what stands here.  The lists of parameters are declared
+ * beside the handlers (lib/web/param_spec.h); the page /api/ is made from the rows of the API.
+ */
 #include "fcgi/webapp/routes.h"
 
 #include "fcgi/webapp/pages.h"
@@ -5,11 +10,6 @@
 #include "lib/web/health.h"
 #include "lib/web/site.h"
 
-/*
- * Everything that exists.  Log-in, permissions, rate limits, CSRF tokens and parameters are checked
- * by the runner before a handler runs, by what stands here.  The lists of parameters are declared
- * beside the handlers (lib/web/param_spec.h); the page /api/ is made from the rows of the API.
- */
 enum {
     GET = METHOD_GET,
     POST = METHOD_POST,

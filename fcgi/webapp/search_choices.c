@@ -1,3 +1,8 @@
+/*
+ * What the form offers: lines of field, operator and value, and the choices of fields.  The field
+ * table names the choices that are the same everywhere; products, versions and platforms are what
+ * this installation knows.  Page and script (/search/fields/) get them from one place.
+ */
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/live_versions.h"
 #include "fcgi/webapp/operators.h"
@@ -15,11 +20,6 @@
 #include "queries.h"
 #include "rows.h"
 
-/*
- * What the form offers: lines of field, operator and value, and the choices of fields.  The field
- * table names the choices that are the same everywhere; products, versions and platforms are what
- * this installation knows.  Page and script (/search/fields/) get them from one place.
- */
 static const char *const simple_fields[] = {"product", "version", "platform", "process_type"};
 
 bool search_form_is_simple(const struct search_field *f)

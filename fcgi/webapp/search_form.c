@@ -1,3 +1,11 @@
+/*
+ * From what the form sent to an address, and from an address to what the form shows.
+ *
+ * The address is the truth: the form is filled in from Super Search parameters, whoever wrote them,
+ * and what it sends becomes such parameters before anything is searched.  Nothing here decides what
+ * a filter means, which is lib/search's; dates and ranges are read once more only to fill in
+ * fields, and to tell people before the search what can never match.
+ */
 #include "fcgi/webapp/search_form.h"
 
 #include "fcgi/webapp/fmt.h"
@@ -14,14 +22,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-/*
- * From what the form sent to an address, and from an address to what the form shows.
- *
- * The address is the truth: the form is filled in from Super Search parameters, whoever wrote them,
- * and what it sends becomes such parameters before anything is searched.  Nothing here decides what
- * a filter means, which is lib/search's; dates and ranges are read once more only to fill in
- * fields, and to tell people before the search what can never match.
- */
 static const int64_t DAY_US = 86400000000;
 
 static bool is_range(struct str op)

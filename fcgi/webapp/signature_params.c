@@ -1,3 +1,8 @@
+/*
+ * What is asked about a signature.  Parameters are those of Super Search and are kept in every
+ * link, so that a narrowed page stays narrowed from tab to tab; a few that say what the page itself
+ * shows stand beside them.  A field that this reader may not use is passed over, as in a search.
+ */
 #include "fcgi/webapp/signature_params.h"
 
 #include "fcgi/webapp/pages.h"
@@ -12,11 +17,6 @@
 #include "lib/web/param_spec.h"
 #include "lib/web/web.h"
 
-/*
- * What is asked about a signature.  Parameters are those of Super Search and are kept in every
- * link, so that a narrowed page stays narrowed from tab to tab; a few that say what the page itself
- * shows stand beside them.  A field that this reader may not use is passed over, as in a search.
- */
 static const char *const default_columns[] = {
     "date",   "product", "version",      "build_id",      "platform",
     "reason", "address", "install_time", "startup_crash",

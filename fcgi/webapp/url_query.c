@@ -1,3 +1,8 @@
+/*
+ * Parameters of an address, in order and with repetitions, because both mean something to a search.
+ * A page makes thousands of links out of its own parameters, so copies share names and values and
+ * only the list itself is new.
+ */
 #include "fcgi/webapp/url_query.h"
 
 #include <stdarg.h>
@@ -7,11 +12,6 @@
 #include "lib/base/str.h"
 #include "lib/tpl/tpl.h"
 
-/*
- * Parameters of an address, in order and with repetitions, because both mean something to a search.
- * A page makes thousands of links out of its own parameters, so copies share names and values and
- * only the list itself is new.
- */
 struct query query_new(struct arena *a)
 {
     return (struct query){.a = a};

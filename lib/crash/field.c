@@ -1,5 +1,3 @@
-#include "lib/crash/field.h"
-
 /*
  * Looking up names.  Search fields, annotations and keys are sorted by the bytes of their names
  * (the generator and fields_load see to it) and begin each row with the name, so one binary search
@@ -8,6 +6,8 @@
  * Programs look up what a request or a file names.  What the code itself needs for every row or
  * document (the crash id, the date) is resolved when the table is made: struct field_table.
  */
+#include "lib/crash/field.h"
+
 static const void *find_row(const void *rows, size_t n, size_t row_bytes, struct str name)
 {
     size_t low = 0;

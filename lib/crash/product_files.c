@@ -1,11 +1,11 @@
-#include "lib/crash/product_files.h"
-
-#include "lib/base/util.h"
-
 /*
  * What a new installation accepts.  Each row becomes a file of its own in the products
  * directory; from then on the files decide, not this table.
  */
+#include "lib/crash/product_files.h"
+
+#include "lib/base/util.h"
+
 #define DETAILS "https://product-details.mozilla.org/1.0/"
 
 /* The form for a new bug, filled in: %(…)s are replaced by what a report says (report_bugs.c). */

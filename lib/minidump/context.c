@@ -1,3 +1,14 @@
+/*
+ * The record of each CPU as its writers lay it out; only general purpose registers are
+ * read.  The ids overlap with flag bits of other CPUs, so the processor architecture of
+ * the dump chooses the row and the flags only confirm it.
+ *
+ * The numbers are offsets into CONTEXT of Windows' headers (x86, amd64, arm64), and of Breakpad's
+ * minidump_cpu_*.h for all other processors, which have no Windows. A register is a name, an offset
+ * and a width, and that is all a walker needs: it asks for registers by number and never sees a
+ * record. A record that is shorter than its row is refused as a whole, since a part of the
+ * registers would make a wrong walk look like a right one.
+ */
 #include "lib/minidump/context.h"
 
 #include "lib/base/err.h"
@@ -5,11 +16,6 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-/*
- * The record of each CPU as its writers lay it out; only general purpose registers are
- * read.  The ids overlap with flag bits of other CPUs, so the processor architecture of
- * the dump chooses the row and the flags only confirm it.
- */
 /* clang-format off */
 static const struct mdmp_layout layouts[] = {
     {

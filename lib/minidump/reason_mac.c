@@ -1,13 +1,19 @@
+/*
+ * Mach exceptions: exception_code is the type, exception_flags the low half of code[0],
+ * and Crashpad keeps type, code[0] and code[1] as parameters.
+ *
+ * The names are those of Apple's headers (mach/exception_types.h, mach/kern_return.h,
+ * mach/machine/exception.h, and sys/reason.h for guards), and what a crash on macOS is called in
+ * Apple's own reports. Codes mean different things on different processors, so a row has a family.
+ * EXC_RESOURCE and EXC_GUARD pack several fields into code[0]; they are taken apart below, and an
+ * unknown part is printed as a number rather than guessed.
+ */
 #include "lib/minidump/reason.h"
 
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-/*
- * Mach exceptions: exception_code is the type, exception_flags the low half of code[0],
- * and Crashpad keeps type, code[0] and code[1] as parameters.
- */
 enum { EXC_RESOURCE = 11, EXC_GUARD = 12 };
 
 static const struct {

@@ -178,7 +178,9 @@ static uint32_t new_state(struct regex_matcher *m)
 
 /*
  * The DFA state of the set in scratch.  Sets are compared as sorted lists, so that one set has one
- * number.  *ret_cleared: the cache was emptied for it and every older number is void.
+ * number.  The table is not base/map.h's: its keys are lists of any length that lie in `members`
+ * already, and the maximum of states bounds it, so it never grows and is emptied with the cache.
+ * *ret_cleared: the cache was emptied for it and every older number is void.
  */
 static uint32_t state_of_set(struct regex_matcher *m, bool *ret_cleared)
 {

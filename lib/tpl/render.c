@@ -1,8 +1,3 @@
-#include "lib/base/arena.h"
-#include "lib/base/err.h"
-#include "lib/base/str.h"
-#include "lib/tpl/tpl_internal.h"
-
 /*
  * From values to a page.
  *
@@ -12,6 +7,11 @@
  * row. Nothing is sent before all of it is there: a missing value is an error of the whole page,
  * and the trailer at its end tells that ctpl came that far.
  */
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/tpl/tpl_internal.h"
+
 /* A list is its number of rows for {if list}; what its loops show comes by other names. */
 static void give_value(CtplEnviron *env, const char *name, const struct tpl_value *v)
 {

@@ -1,11 +1,3 @@
-#include "lib/tpl/tpl.h"
-
-#include <dirent.h>
-
-#include "lib/base/util.h"
-#include "lib/base/vec.h"
-#include "lib/tpl/tpl_internal.h"
-
 /*
  * The loaded templates, by name.
  *
@@ -14,6 +6,14 @@
  * The order of checks is that of use: each text by itself first, then what the schema has and no
  * text names.
  */
+#include "lib/tpl/tpl.h"
+
+#include <dirent.h>
+
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/tpl/tpl_internal.h"
+
 enum { TEMPLATES_MAX = 1000 }; /* we have forty; more is a wrong directory */
 
 struct template

@@ -1,14 +1,3 @@
-#include <ctype.h>
-#include <limits.h>
-#include <stdio.h>
-
-#include "lib/base/err.h"
-#include "lib/base/fs.h"
-#include "lib/base/str.h"
-#include "lib/base/util.h"
-#include "lib/base/vec.h"
-#include "lib/tpl/tpl_internal.h"
-
 /*
  * From what a template says to what ctpl reads, in one pass over the text.
  *
@@ -28,6 +17,17 @@
  * variables around its {include}, and a message can say the file and line that somebody has to look
  * at, whatever was put in before it.
  */
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "lib/base/err.h"
+#include "lib/base/fs.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/base/vec.h"
+#include "lib/tpl/tpl_internal.h"
+
 enum { INCLUDE_DEPTH_MAX = 8 }; /* ours are three deep; more is a file that includes itself */
 
 /* An {if} or {for} whose {end} has not come yet. */

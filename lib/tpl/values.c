@@ -1,8 +1,3 @@
-#include "lib/base/arena.h"
-#include "lib/base/str.h"
-#include "lib/tpl/tpl.h"
-#include "lib/tpl/tpl_internal.h"
-
 /*
  * What a page is to show, until it is rendered: values by name, and lists of rows.
  *
@@ -12,6 +7,11 @@
  * of rows, of which there are thousands, have fixed places.  Memory is the request's arena's, and
  * goes with it.
  */
+#include "lib/base/arena.h"
+#include "lib/base/str.h"
+#include "lib/tpl/tpl.h"
+#include "lib/tpl/tpl_internal.h"
+
 static struct tpl_value markup_value(struct arena *a, struct str escaped)
 {
     return (struct tpl_value){.kind = TPL_MARKUP, .markup = str_adup(a, escaped)};

@@ -1,12 +1,3 @@
-#include "lib/unwind/insn.h"
-
-#include <Zydis/Zydis.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "lib/base/str.h"
-#include "lib/base/util.h"
-
 /*
  * From Zydis' decoded operands to ours.  A decoder of our own knew four fifths of the memory
  * operands in a libc (no EVEX) and one CPU, and typed accesses by a table of mnemonics; Zydis knows
@@ -18,6 +9,15 @@
  * The text is in the style of the stack walkers that reports are compared with: Intel order, the
  * size as a word before the bracket, hexadecimal numbers without padding.
  */
+#include "lib/unwind/insn.h"
+
+#include <Zydis/Zydis.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+
 /* Zydis decodes by machine mode; 16-bit code and other CPUs are left alone. */
 static bool is_mode_of(const struct mdmp_layout *layout, ZydisMachineMode *mode,
                        ZydisStackWidth *stack)

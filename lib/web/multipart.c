@@ -1,10 +1,3 @@
-#include "lib/web/multipart.h"
-
-#include <assert.h>
-
-#include "lib/base/util.h"
-#include "lib/web/params.h"
-
 /*
  * The body is scanned for CR; from there the bytes are compared with the delimiter.  When the
  * input ends before the comparison is decided, the undecided bytes wait in `hold` (a few hundred
@@ -15,6 +8,13 @@
  * the hold then begins with a borrowed one, which counts for the comparison and is never data.  So
  * a part may end with its header block, as empty values of Android clients do.
  */
+#include "lib/web/multipart.h"
+
+#include <assert.h>
+
+#include "lib/base/util.h"
+#include "lib/web/params.h"
+
 enum { LINE_END = 2, HEADER_BUFFER = LINE_END + MULTIPART_HEADER_MAX + 2 * LINE_END };
 
 static void borrow_line_end(struct multipart *m)

@@ -1,3 +1,11 @@
+/*
+ * The request as the web server gives it: environment, headers, parameters, body.  Nothing in it is
+ * trusted but what nginx sets itself (nginx/fastcgi_params): a client's own header never has the
+ * name of one of those.
+ *
+ * The server passes the decoded path in PATH_INFO, without the prefix that a location took off;
+ * that prefix is SCRIPT_NAME.  What is missing is STR_NONE.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -15,14 +23,6 @@
 #include "lib/web/params.h"
 #include "lib/web/rate.h"
 
-/*
- * The request as the web server gives it: environment, headers, parameters, body.  Nothing in it is
- * trusted but what nginx sets itself (nginx/fastcgi_params): a client's own header never has the
- * name of one of those.
- *
- * The server passes the decoded path in PATH_INFO, without the prefix that a location took off;
- * that prefix is SCRIPT_NAME.  What is missing is STR_NONE.
- */
 struct str req_env(const struct req *r, const char *name)
 {
     return str_of(FCGX_GetParam(name, r->fcgi.envp));

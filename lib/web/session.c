@@ -1,3 +1,10 @@
+/*
+ * Who asks.  The cookie holds 32 random bytes; the table web_session knows only their SHA-256, as
+ * api_token knows only that of a key: a stolen database opens no session.
+ *
+ * The CSRF token is derived from the secret of the session (or, before log-in, of a cookie that
+ * means nothing else), so that it lives and dies with it and needs no storage.
+ */
 #include "queries.h"
 
 #include "lib/base/arena.h"
@@ -12,13 +19,6 @@
 #include "lib/web/params.h"
 #include "lib/web/web.h"
 
-/*
- * Who asks.  The cookie holds 32 random bytes; the table web_session knows only their SHA-256, as
- * api_token knows only that of a key: a stolen database opens no session.
- *
- * The CSRF token is derived from the secret of the session (or, before log-in, of a cookie that
- * means nothing else), so that it lives and dies with it and needs no storage.
- */
 #define SESSION_COOKIE   "datil_session"
 #define ANONYMOUS_COOKIE "datil_visitor"
 

@@ -1,3 +1,8 @@
+/*
+ * The name in a MODULE record. Dumps look for symbols by it, so it must be the one that a writer of
+ * dumps gives the module, and not the one of the file at hand: a debug file has an ending behind
+ * it, a packed one two. It becomes a folder in a store, hence no slash and no dot in front.
+ */
 #include "tools/dump-syms/module_name.h"
 
 #include <errno.h>
