@@ -4,7 +4,8 @@
  *
  * It is a history: a key that was sent three times has three rows, and only the newest is what
  * downloads get. The list has no total, for which the whole table would be read; instead it says
- * whether there is another page.
+ * whether there is another page. Only a search for parts of a key counts, for there an index has
+ * found the rows already.
  */
 #include "fcgi/symbols/upload_lists.h"
 

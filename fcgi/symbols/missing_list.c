@@ -65,6 +65,10 @@ struct missing_ask {
     int64_t page;
 };
 
+/*
+ * All faults of the form are collected, so that whoever fills it in reads them at once; a page
+ * beyond the end is the last number of a page, which is empty.
+ */
 static void read_ask(struct req *r, const char *default_sort, struct missing_ask *ask,
                      struct form_errors *errors)
 {
@@ -94,6 +98,9 @@ const char *missing_filter(struct req *r, const struct param_spec *spec)
     return text.n ? str_adup(req_arena(r), text) : NULL;
 }
 
+/*
+ * What the reader typed, with the characters escaped that LIKE would take for its own.
+ */
 static const char *pattern_of(struct req *r, const struct param_spec *spec)
 {
     struct str text = req_text(r, spec);
@@ -132,6 +139,10 @@ static json_t *record_of(const struct db_rows *rows, int i)
     return record;
 }
 
+/*
+ * Rows come with most crashes first, so the first VERSIONS_SHOWN of a record are those that matter.
+ * Several records may have one debug id: the same library under two names.
+ */
 static void add_version(json_t *records, const struct db_rows *rows, int row)
 {
     const char *id = db_col(rows, row, Q_MISSING_BY_VERSION_COL_DEBUG_ID);

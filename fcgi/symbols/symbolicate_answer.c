@@ -293,6 +293,10 @@ static int64_t text_bytes_of(const struct symbolicate_pair *p)
     return (int64_t)p->module->csym.source_bytes;
 }
 
+/*
+ * All numbers of the answer's statistics are sums over pairs: which ones count, and what each
+ * counts for, are two functions, so a statistic is a row of a table.
+ */
 static int64_t sum(const struct answer *a, pair_test *test, pair_value *value)
 {
     int64_t total = 0;

@@ -49,6 +49,10 @@ static bool find_members(struct arena *a, struct str text, struct wanted_member 
     return true;
 }
 
+/*
+ * The characters that Eliot lets through, and no slash: a path would name another module in the
+ * store.
+ */
 static bool is_debug_file(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -119,6 +123,10 @@ static bool read_text(struct arena *a, struct str value, struct str *ret)
     return jr_string(&r, a, ret);
 }
 
+/*
+ * Modules before stacks, whatever their order in the body: a frame names its module by its place in
+ * this list. The same module in ten jobs is one pair, looked up once.
+ */
 static bool read_modules(struct body_reading *in, size_t i, struct str text, struct err *err)
 {
     struct symbolicate_request *q = in->q;
@@ -204,6 +212,9 @@ static bool read_stack(struct body_reading *in, size_t i, size_t n, struct jr *r
     return true;
 }
 
+/*
+ * No stacks at all are a fault; a stack without frames is none, and is answered as an empty list.
+ */
 static bool read_stacks(struct body_reading *in, size_t i, struct str text, struct err *err)
 {
     struct jr r = jr_init(text);
@@ -218,6 +229,10 @@ static bool read_stacks(struct body_reading *in, size_t i, struct str text, stru
     return n > 0 || err_set(err, ERR_INVALID, "job %zu has invalid stacks: no stacks specified", i);
 }
 
+/*
+ * Missing members are told in the order of this list, stacks first, since the first fault is the
+ * only one that the client hears of.
+ */
 static bool read_job(struct body_reading *in, size_t i, struct str text, struct err *err)
 {
     struct wanted_member members[] = {{.name = "stacks"}, {.name = "memoryMap"}};
@@ -260,6 +275,10 @@ static bool find_jobs(struct body_reading *in, struct str body, bool one_job,
     return true;
 }
 
+/*
+ * The number of frames is judged last and over all jobs: what a request costs is their sum, however
+ * it is divided.
+ */
 static bool read_body(struct body_reading *in, struct str body, bool one_job, struct err *err)
 {
     struct symbolicate_request *q = in->q;
@@ -302,6 +321,10 @@ void symbolicate_release(struct symbolicate_request *q)
     textmap_release(&q->names);
 }
 
+/*
+ * With deadline 0 nobody waits: what is not compiled yet is begun and stays pending. The time of
+ * both looks counts as the cost of the pair.
+ */
 static void open_pair(struct symbolicate_request *q, size_t i, struct symbolizer *s,
                       int64_t deadline_ms)
 {

@@ -81,6 +81,11 @@ static bool is_stored(const struct announced_upload *u, size_t i)
            symstore_has(&u->symbols->store, u->area, &u->said.files[i].key);
 }
 
+/*
+ * One statement for all files, with three lists of equal length; places of files that are judged
+ * already hold empty texts, which are no key of anything, so the answer's places are those of the
+ * announcement.
+ */
 static bool find_stored(struct announced_upload *u, struct err *err)
 {
     struct arena *a = u->arena;
@@ -107,6 +112,10 @@ static bool find_stored(struct announced_upload *u, struct err *err)
     return true;
 }
 
+/*
+ * A verdict points into the list of sessions, whose ids are made when the rows are
+ * (symsession_add); until then there is no address.
+ */
 static void list_sessions(struct announced_upload *u)
 {
     u->sessions = arena_array(u->arena, u->said.n + 1, sizeof *u->sessions);
@@ -166,6 +175,10 @@ static bool add_rows(struct db *db, void *arg, struct err *err)
            DB_EXEC(db, &q_symbol_upload_complete_if_done, err, u->id);
 }
 
+/*
+ * The protocol's three answers. An address is absolute, since clients send to it as it is: the
+ * configured one, or the one by which this request came.
+ */
 static json_t *action_json(const struct announced_upload *u, size_t i)
 {
     const struct file_verdict *v = &u->verdicts[i];
@@ -201,6 +214,11 @@ static bool answer(struct announced_upload *u, struct err *err)
     return resp_json(u->req, 201, body, err);
 }
 
+/*
+ * Cheap checks first: the token before the body, the body before the database. Sessions that nobody
+ * continued are forgotten here, for a server that gets uploads is one that has to make room for
+ * them.
+ */
 bool upload_v2_post(struct req *req, struct err *err)
 {
     struct symbol_server *s = req_app(req);
