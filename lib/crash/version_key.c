@@ -8,6 +8,7 @@
 #include "lib/crash/version_key.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/err.h"
 #include "lib/base/util.h"
@@ -166,5 +167,39 @@ bool version_key(struct str version, char out[VERSION_KEY_MAX])
     if (!marked_key(version, &kind, &key))
         return false;
     snprintf(out, VERSION_KEY_MAX, "%s", sb_cstr(&key));
+    return true;
+}
+
+/*
+ * Parts are separated by '!', which is below every character of a part, so that the shorter of two
+ * comes first.  A number is written with its length in front ('0' and three digits), a text with a
+ * '1': numbers sort among themselves, and below texts.  The "-" in front of the pre-release part is
+ * a separator like the others, since there are always three numbers.
+ */
+bool version_sort_key(struct str version, char out[VERSION_SORT_MAX])
+{
+    char key[VERSION_KEY_MAX];
+    if (!version_key(version, key))
+        return false;
+    size_t n = 0;
+    int separators = 0;
+    for (const char *p = key; *p; separators++) {
+        size_t length = strcspn(p, separators < NUMBERS ? ".-" : ".");
+        struct str part = str_n(p, length);
+        if (is_number(part)) {
+            while (part.n > 1 && part.p[0] == '0')
+                part = str_sub(part, 1, SIZE_MAX);
+            n += (size_t)snprintf(out + n, VERSION_SORT_MAX - n, "0%03zu" STR_FMT, part.n,
+                                  STR_ARG(part));
+        } else {
+            n += (size_t)snprintf(out + n, VERSION_SORT_MAX - n, "1" STR_FMT, STR_ARG(part));
+        }
+        p += length;
+        if (*p) {
+            p++;
+            out[n++] = '!';
+        }
+        out[n] = '\0';
+    }
     return true;
 }

@@ -16,4 +16,10 @@ enum { VERSION_KEY_MAX = 256 }; /* people write twenty characters; longer versio
 /* Writes "X.Y.Z-PRE", terminated; false: the text is no version. */
 bool version_key(struct str version, char out[VERSION_KEY_MAX]);
 
+/* A part of a key takes at most its bytes, a mark, a length of three digits and a separator. */
+enum { VERSION_SORT_MAX = 4 * VERSION_KEY_MAX };
+
+/* The same as bytes that memcmp, and a database with COLLATE "C", puts into that order. */
+bool version_sort_key(struct str version, char out[VERSION_SORT_MAX]);
+
 #endif

@@ -68,6 +68,32 @@ static void test_long_version(void **state)
     assert_int_equal(strlen(key), VERSION_KEY_MAX - 1);
 }
 
+/* Bytes of the keys sort as releases follow each other; a beta is below its release. */
+static void test_version_order(void **state)
+{
+    (void)state;
+    static const char *const ascending[] = {
+        "9.0",     "10.0a1",    "10.0b1",    "10.0b2",    "10.0b10", "10.0b",
+        "10.0rc1", "10.0rc2",   "10.0rc10",  "10.0",      "10.0esr", "10.0.1b1",
+        "10.0.1",  "10.0.2",    "10.0.10",   "10.1",      "100.0",   "146.0b3",
+        "146.0",   "200.1.1-1", "200.1.1-2", "200.1.1-a", "200.1.1", "18446744073709551615",
+    };
+    char key[VERSION_SORT_MAX], before[VERSION_SORT_MAX] = "";
+    for (size_t i = 0; i < ARRAY_LEN(ascending); i++) {
+        assert_true(version_sort_key(str_of(ascending[i]), key));
+        if (strcmp(before, key) >= 0)
+            fail_msg("%s: %s is not behind %s", ascending[i], key, before);
+        memcpy(before, key, sizeof key);
+    }
+    assert_false(version_sort_key(STR("Nightly"), key));
+    char text[VERSION_KEY_MAX - 1]; /* every part as short as can be, so that marks are most */
+    memcpy(text, "1.2.3-", 6);
+    for (size_t i = 6; i < sizeof text; i++)
+        text[i] = i % 2 ? '.' : '1';
+    assert_true(version_sort_key(str_n(text, sizeof text), key));
+    assert_true(strlen(key) < VERSION_SORT_MAX);
+}
+
 static const struct {
     const char *label, *in, *want;
     size_t rejected;
@@ -149,9 +175,9 @@ static void test_tables_are_sorted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_version_keys),      cmocka_unit_test(test_long_version),
-        cmocka_unit_test(test_records),           cmocka_unit_test(test_ten_frames),
-        cmocka_unit_test(test_tables_are_sorted),
+        cmocka_unit_test(test_version_keys), cmocka_unit_test(test_version_order),
+        cmocka_unit_test(test_long_version), cmocka_unit_test(test_records),
+        cmocka_unit_test(test_ten_frames),   cmocka_unit_test(test_tables_are_sorted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
