@@ -33,6 +33,8 @@ const struct cron_job cron_jobs[] = {
      "names of graphics devices from PCI_IDS_URL"},
     {"bugassociations", "1h", NULL, JOB_LAST_SUCCESS, 1800, job_bugassociations, NULL,
      "which bugs are about which signatures, from BZAPI_BASE_URL"},
+    {"updatesignatures", "1h", NULL, JOB_LAST_SUCCESS | JOB_BACKFILL, 1800, job_updatesignatures, NULL,
+     "first builds and dates of signatures, from the statistics"},
     {"archivescraper", "1h", NULL, 0, 1800, job_archivescraper, NULL,
      "which version a build is, from a release archive at ARCHIVE_BASE_URL"},
     {"expire-symbols", "1d", "05:30", 0, 4 * 3600, job_expire_symbols, NULL,

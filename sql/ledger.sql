@@ -31,39 +31,8 @@ WITH doc AS (
        SET product = excluded.product, state = 'processed', processed_at = excluded.processed_at,
            index_seq = excluded.index_seq
     RETURNING crash_id
-), counted AS (
-    INSERT INTO crash_counted AS c (crash_id, processed, product, channel, version, build, platform,
-                                    process_type, signature, estimate, is_startup, is_oom,
-                                    is_duplicate, installation)
-    SELECT n.crash_id, coalesce(n.processed, now()), n.product, n.channel, n.version, n.build,
-           n.platform, n.process_type, n.signature, n.estimate, n.is_startup, n.is_oom,
-           n.is_duplicate, decode(n.installation, 'hex')
-      FROM (SELECT DISTINCT ON (crash_id) *
-              FROM jsonb_populate_recordset(NULL::counted_crash, $5::jsonb)) AS n
-      JOIN ledger USING (crash_id)
-    ON CONFLICT (crash_id) DO UPDATE
-       SET (product, channel, version, build, platform, process_type, signature, estimate,
-            is_startup, is_oom, is_duplicate, installation) =
-           (excluded.product, excluded.channel, excluded.version, excluded.build,
-            excluded.platform, excluded.process_type, excluded.signature, excluded.estimate,
-            excluded.is_startup, excluded.is_oom, excluded.is_duplicate, excluded.installation)
 )
-SELECT count(*) AS count FROM ledger;
-
--- name: ledger_load_signatures
--- The arrays run in parallel; an empty build is none.
--- $1 signatures text[]
--- $2 builds text[]
--- $3 dates text[]
-INSERT INTO signature AS s (signature, first_build, first_date)
-SELECT signature, min(nullif(build, '')::bigint), min(seen::timestamptz)
-  FROM unnest($1::text[], $2::text[], $3::text[]) AS d (signature, build, seen)
- GROUP BY signature
-ON CONFLICT (signature) DO UPDATE
-   SET first_build = least(s.first_build, excluded.first_build),
-       first_date = least(s.first_date, excluded.first_date)
- WHERE s.first_build IS DISTINCT FROM least(s.first_build, excluded.first_build)
-    OR s.first_date IS DISTINCT FROM least(s.first_date, excluded.first_date);
+SELECT count_crashes($5::jsonb, array_agg(crash_id)) AS count FROM ledger;
 
 -- name: ledger_count_by_state
 SELECT state, count(*) AS count FROM crash_ledger GROUP BY state ORDER BY state;
@@ -171,7 +140,3 @@ RETURNING crash_id;
 
 -- name: index_late_count
 SELECT count(*) AS count FROM crash_ledger WHERE state = 'processed' AND index_seq IS NULL;
-
--- name: counted_expire
--- $1 days integer
-DELETE FROM crash_counted WHERE processed < now() - $1::integer * interval '1 day';

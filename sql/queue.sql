@@ -63,69 +63,43 @@ UPDATE crash_queue SET locked_until = now() + $3::integer * interval '1 second'
 -- The crash is stored: its message goes and the ledger says so.  index_seq stays NULL when the index could
 -- not be used; the index keeper puts it later.  No row comes back when
 -- the crash was deleted meanwhile.  A commit lost in a failure of the server means the crash is
--- processed once more.  A signature's earliest build and date stay.
+-- processed once more.
 -- $1 id bigint
 -- $2 locked_by text
 -- $3 crash_id text
 -- $4 product text
--- $5 signature text
--- $6 build bigint
--- $7 crash_date timestamptz
--- $8 is_indexed boolean
--- $9 lacking text[]: debug ids that symbols were missing for; NULL: as before, for it was not walked
--- $10 walk_age_ms bigint: since the walk may have looked for the first
--- $11 version text
--- $12 day text: of the report, or NULL: too old to be improved
--- $13 pending text[]: those of $9 that a source was still sending
--- $14 counted jsonb: what it adds to the statistics (lib/ledger/counted.h)
+-- $5 is_indexed boolean
+-- $6 lacking text[]: debug ids that symbols were missing for; NULL: as before, for it was not walked
+-- $7 walk_age_ms bigint: since the walk may have looked for the first
+-- $8 version text
+-- $9 day text: of the report, or NULL: too old to be improved
+-- $10 pending text[]: those of $6 that a source was still sending
+-- $11 counted jsonb: what it adds to the statistics (lib/ledger/counted.h)
 WITH done AS (
     DELETE FROM crash_queue WHERE id = $1::bigint AND locked_by = $2 AND state = 1
-), seen AS (
-    INSERT INTO signature (signature, first_build, first_date)
-    SELECT $5, $6::bigint, $7::timestamptz
-     WHERE $5::text IS NOT NULL AND $7::timestamptz IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM signature s
-                        WHERE s.signature = $5 AND s.first_date <= $7::timestamptz
-                          AND ($6::bigint IS NULL OR s.first_build <= $6::bigint))
-    ON CONFLICT (signature) DO UPDATE
-       SET first_build = least(signature.first_build, excluded.first_build),
-           first_date = least(signature.first_date, excluded.first_date)
 ), ledger AS (
     UPDATE crash_ledger
        SET state = 'processed', processed_at = now(), product = coalesce($4, product),
-           index_seq = CASE WHEN $8::boolean THEN nextval('crash_index_seq') END
+           index_seq = CASE WHEN $5::boolean THEN nextval('crash_index_seq') END
      WHERE crash_id = $3
     RETURNING crash_id::uuid AS crash_id
 ), counted AS (
-    INSERT INTO crash_counted AS c (crash_id, processed, product, channel, version, build, platform,
-                                    process_type, signature, estimate, is_startup, is_oom,
-                                    is_duplicate, installation)
-    SELECT n.crash_id, coalesce(n.processed, now()), n.product, n.channel, n.version, n.build,
-           n.platform, n.process_type, n.signature, n.estimate, n.is_startup, n.is_oom,
-           n.is_duplicate, decode(n.installation, 'hex')
-      FROM jsonb_populate_recordset(NULL::counted_crash, $14::jsonb) AS n
-      JOIN ledger ON ledger.crash_id = n.crash_id::uuid
-    ON CONFLICT (crash_id) DO UPDATE
-       SET (product, channel, version, build, platform, process_type, signature, estimate,
-            is_startup, is_oom, is_duplicate, installation) =
-           (excluded.product, excluded.channel, excluded.version, excluded.build,
-            excluded.platform, excluded.process_type, excluded.signature, excluded.estimate,
-            excluded.is_startup, excluded.is_oom, excluded.is_duplicate, excluded.installation)
+    SELECT count_crashes($11::jsonb, array_agg(crash_id::text)) AS n FROM ledger HAVING count(*) > 0
 ), has_now AS (
     DELETE FROM crash_lacks_symbols l USING ledger
-     WHERE l.crash_id = ledger.crash_id AND l.debug_id <> ALL ($9::text[])
+     WHERE l.crash_id = ledger.crash_id AND l.debug_id <> ALL ($6::text[])
 ), lacks AS (
     INSERT INTO crash_lacks_symbols AS l (crash_id, debug_id, walked, day, product, version,
                                           pending_passes)
-    SELECT ledger.crash_id, d.debug_id, now() - $10::bigint * interval '1 millisecond',
-           $12::text::date, $4, $11, CASE WHEN d.debug_id = ANY ($13::text[]) THEN 1 ELSE 0 END
-      FROM ledger, (SELECT DISTINCT unnest($9::text[])) AS d (debug_id)
-     WHERE $12::text IS NOT NULL
+    SELECT ledger.crash_id, d.debug_id, now() - $7::bigint * interval '1 millisecond',
+           $9::text::date, $4, $8, CASE WHEN d.debug_id = ANY ($10::text[]) THEN 1 ELSE 0 END
+      FROM ledger, (SELECT DISTINCT unnest($6::text[])) AS d (debug_id)
+     WHERE $9::text IS NOT NULL
     ON CONFLICT (crash_id, debug_id) DO UPDATE
        SET walked = excluded.walked, product = excluded.product, version = excluded.version,
            pending_passes = CASE WHEN excluded.pending_passes > 0 THEN l.pending_passes + 1 ELSE 0 END
 )
-SELECT set_config('synchronous_commit', 'off', true) AS synchronous_commit FROM ledger;
+SELECT set_config('synchronous_commit', 'off', true) AS synchronous_commit FROM counted;
 
 -- name: queue_reject
 -- There is no raw crash for this message.

@@ -14,6 +14,7 @@ bool job_reprocesslacking(struct job_context *x, struct err *err);
 bool job_clearsessions(struct job_context *x, struct err *err);
 bool job_update_graphics_pci(struct job_context *x, struct err *err);
 bool job_bugassociations(struct job_context *x, struct err *err);
+bool job_updatesignatures(struct job_context *x, struct err *err);
 bool job_archivescraper(struct job_context *x, struct err *err);
 bool job_auditgroups(struct job_context *x, struct err *err);
 bool job_expire_symbols(struct job_context *x, struct err *err);

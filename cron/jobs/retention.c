@@ -39,6 +39,8 @@ enum {
     REGULAR_GAP_DAYS = 2,
     REGULAR_DAYS = 7,
     STATISTICS_DAYS = 775, /* two years, and the months to compare them with */
+    HOURLY_DAYS = 35,      /* as far as the view signature_hourly goes back */
+    FOLD = 20000,          /* crashes of one statement: below a second */
     LATER_DAYS_SHOWN = 20  /* lines of a log: who sends ids of his own may have sent any day */
 };
 #define DAY_US ((int64_t)86400 * 1000000)
@@ -99,6 +101,22 @@ static bool drop_rows(struct job_context *x, const char *before, struct err *err
     index_writer_close(index);
     printf("%zu ledger rows deleted\n", total);
     return ok;
+}
+
+/* What crashes that are gone have added becomes sums of days; docs/statistics.md. */
+static bool fold_statistics(struct job_context *x, struct err *err)
+{
+    int64_t n, total = 0;
+    do {
+        DB_ROWS rows = {0};
+        if (!DB_RUN(x->db, &q_counted_fold, &rows, err, db_int(x->arena, HOURLY_DAYS),
+                    db_int(x->arena, FOLD)))
+            return err_wrap(err, "folding statistics");
+        n = db_col_int(&rows, 0, Q_COUNTED_FOLD_COL_N, 0);
+        total += n;
+    } while (n > 0);
+    printf("%lld crashes folded into sums of days\n", (long long)total);
+    return true;
 }
 
 struct outlook {
@@ -203,6 +221,6 @@ bool job_retention(struct job_context *x, struct err *err)
         !index_expire(conf_text(x->conf, CONF_INDEX_DIR), x->fields, midnight_us, &partitions, err))
         return false;
     printf("%zu index partitions deleted\n", partitions);
-    return drop_rows(x, day + 2, err) &&
+    return drop_rows(x, day + 2, err) && fold_statistics(x, err) &&
            DB_EXEC(x->db, &q_counted_expire, err, db_int(x->arena, STATISTICS_DAYS));
 }

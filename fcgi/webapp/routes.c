@@ -65,6 +65,7 @@ const struct route routes[] = {
     {GET | POST, "/api/Bugs/", API | ROUTE_NO_CSRF, NULL, api_bugs_get, api_signatures_params, "All signatures of all bugs of the given signatures. POST takes long lists."},
     {GET, "/api/SignaturesByBugs/", API, NULL, api_signatures_by_bugs_get, api_signatures_by_bugs_params, "Signatures that bugs name."},
     {GET, "/api/SignatureFirstDate/", API, NULL, api_signature_first_date_get, api_signatures_params, "When signatures were first seen."},
+    {GET, "/api/SignatureStats/", API, NULL, api_signature_stats_get, api_signature_stats_params, "Signatures by hour, day, week or build; when each was first and last seen."},
     {GET, "/api/VersionString/", API, NULL, api_version_string_get, api_version_string_params, "Version of a build of a product."},
     {POST, "/api/Reprocessing/", API, "reprocess_crashes", api_reprocessing_post, api_reprocessing_params, "Puts crashes into the queue again."},
     {POST, "/api/CrashSignature/", API | ROUTE_NO_CSRF, NULL, api_crash_signature_post, NULL, "Signatures for crash data sent as JSON: {\"jobs\": [...]}."},

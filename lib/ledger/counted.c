@@ -14,6 +14,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/crash/version_key.h"
 
 /* As in the ledger: ours are shorter, and a key of a PostgreSQL index ends at 2704 bytes. */
 enum { COUNTED_TEXT_MAX = 100, COUNTED_SIGNATURE_MAX = 1000, INSTALLATION_HEX = 16 };
@@ -47,8 +48,9 @@ static double estimate_of(const json_t *doc)
     return isfinite(value) && value >= 1e-6 && value <= 1 ? 1 / value : 1;
 }
 
-/* An installation is when it was made and, where products say it, who it is; the hash tells one
- * from another and neither of the two. */
+/* An installation is when it was made and, where products say it, who it is.  The hash tells one
+ * from another; the database hashes it again with a secret (migrations/0013_statistics_by_key.sql),
+ * because times can be guessed. */
 static json_t *installation_of(const json_t *doc)
 {
     int64_t at;
@@ -76,6 +78,15 @@ static json_t *processed_of(const json_t *doc)
     return is_date ? json_string(date) : json_null();
 }
 
+/* The form of a version in which bytes sort as versions do; null: it is none. */
+static json_t *version_key_of(const json_t *doc)
+{
+    char key[VERSION_SORT_MAX];
+    struct str s = jget_strn(doc, "version");
+    return s.n && s.n <= COUNTED_TEXT_MAX && version_sort_key(s, key) ? json_string(key)
+                                                                      : json_null();
+}
+
 static bool is_true(const json_t *doc, const char *key)
 {
     return json_is_true(json_object_get(doc, key));
@@ -93,6 +104,7 @@ char *counted_json(const json_t *const *docs, const char *const *crash_ids, size
         json_object_set_new(row, "product", text_of(doc, "product", COUNTED_TEXT_MAX));
         json_object_set_new(row, "channel", text_of(doc, "release_channel", COUNTED_TEXT_MAX));
         json_object_set_new(row, "version", text_of(doc, "version", COUNTED_TEXT_MAX));
+        json_object_set_new(row, "version_key", version_key_of(doc));
         json_object_set_new(row, "build", json_integer(build_of(doc)));
         json_object_set_new(row, "platform", text_of(doc, "os_name", COUNTED_TEXT_MAX));
         json_object_set_new(row, "process_type", text_of(doc, "process_type", COUNTED_TEXT_MAX));

@@ -7,7 +7,8 @@
 
 /*
  * counted - what processed crashes add to the statistics: an array of `counted_crash`
- * (migrations/0012_statistics.sql) as JSON text.
+ * (migrations/0012_statistics.sql and 0013) as JSON text, for the
+ * function count_crashes of the database.
  *
  * Values     Public ones alone.  An installation is 8 bytes of a SHA-256, in hexadecimal.
  * Ownership  The text is the caller's, free().

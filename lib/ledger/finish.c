@@ -22,15 +22,13 @@
 #include "lib/store/store.h"
 #include "queries.h"
 
-/* Our signatures have 255 characters, names of products 100 bytes, versions less.  Loaded documents
- * may have anything, and a key of a PostgreSQL index ends at 2704 bytes. */
-enum { SIGNATURE_BYTES_MAX = 1000, PRODUCT_BYTES_MAX = 100 };
+/* Names of products have 100 bytes, versions less; loaded documents may have anything. */
+enum { PRODUCT_BYTES_MAX = 100 };
 static const int64_t DAY_US = INT64_C(86400) * 1000000;
 
-/* What the ledger and the signature table keep of a processed crash; NULL where it has nothing. */
+/* What the ledger keeps of a processed crash, in the arena; NULL where it has nothing. */
 struct crash_row {
-    char *product, *version, *signature; /* in the arena */
-    const char *build, *date;
+    char *product, *version, *date;
 };
 
 bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION_ID_SIZE],
@@ -61,14 +59,8 @@ static struct crash_row crash_row_of(struct arena *a, const json_t *doc)
     struct crash_row f = {
         .product = short_text(a, doc, "product", PRODUCT_BYTES_MAX),
         .version = short_text(a, doc, "version", PRODUCT_BYTES_MAX),
-        .signature = short_text(a, doc, "signature", SIGNATURE_BYTES_MAX),
     };
-    int64_t number;
     int64_t us;
-    struct str build = jget_strn(doc, "build");
-    if (jget_int(doc, "build", &number) ||
-        (build.n && str_to_i64(build, 0, INT64_MAX, "build", &number, ERR_IGNORED)))
-        f.build = db_int(a, number);
     const char *date = jget_str(doc, "date_processed");
     if (date && strlen(date) < TIME_TEXT_MAX && time_parse(str_of(date), &us, ERR_IGNORED))
         f.date = arena_strdup(a, date);
@@ -181,8 +173,8 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
     char *counted = counted_json(&(const json_t *){processed}, &crash_id, 1);
     DB_ROWS rows = {0};
     bool ok = DB_RUN(db, &q_queue_finish, &rows, err, job->id, job->worker, crash_id, f.product,
-                     f.signature, f.build, f.date, is_indexed ? "true" : "false", l.debug_ids,
-                     l.walk_age_ms, f.version, l.day, l.pending, counted);
+                     is_indexed ? "true" : "false", l.debug_ids, l.walk_age_ms, f.version, l.day,
+                     l.pending, counted);
     free(counted);
     arena_release(&a);
     if (!ok)
@@ -204,7 +196,6 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
                    struct err *err)
 {
     struct strs id = column(a, n), product = column(a, n), received = column(a, n);
-    struct strs signature = column(a, n), build = column(a, n), date = column(a, n);
     const char **ids = arena_array(a, n, sizeof *ids);
     for (size_t i = 0; i < n; i++) {
         ids[i] = jget_str(docs[i], "uuid");
@@ -212,19 +203,11 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
         add_text(&id, ids[i]);
         add_text(&product, f.product);
         add_text(&received, f.date);
-        if (!f.signature || !f.date)
-            continue;
-        add_text(&signature, f.signature);
-        add_text(&build, f.build);
-        add_text(&date, f.date);
     }
     FREE_LATER char *counted = counted_json((const json_t *const *)docs, ids, n);
     DB_ROWS rows = {0};
     return DB_RUN(db, &q_ledger_load, &rows, err, db_text_array(a, id), db_text_array(a, product),
-                  db_text_array(a, received), are_indexed ? "true" : "false", counted) &&
-           (signature.n == 0 ||
-            DB_EXEC(db, &q_ledger_load_signatures, err, db_text_array(a, signature),
-                    db_text_array(a, build), db_text_array(a, date)));
+                  db_text_array(a, received), are_indexed ? "true" : "false", counted);
 }
 
 /* *ret_are_indexed false: at least one is not, so all count as late. */

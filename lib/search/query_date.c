@@ -18,6 +18,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/search.h"
 
 static const int64_t SECOND_US = 1000000;
 static const int64_t DAY_US = 86400 * (int64_t)1000000;
@@ -61,18 +62,18 @@ static int64_t whole_seconds(int64_t us)
 }
 
 /* A date always exists, so `__null__` says nothing and is left out rather than refused. */
-static bool add_bound(struct query_build *b, struct str value, struct bound *low,
-                      struct bound *high)
+static bool add_bound(struct str value, int64_t now_us, struct bound *low, struct bound *high,
+                      struct err *err)
 {
     bool is_negated; /* has no meaning here */
     enum cond_op op = query_take_operator(VALUE_DATETIME, &value, &is_negated);
     if (op == COND_MISSING)
         return true;
     if (op == COND_MATCHES)
-        return err_set(b->err, ERR_INVALID, "date must have a prefix operator");
+        return err_set(err, ERR_INVALID, "date must have a prefix operator");
     struct bound at = {.is_set = true, .is_strict = op == COND_GT || op == COND_LT};
-    if (!parse_relative(value, b->ctx->now_us, &at.us) && !time_parse(value, &at.us, ERR_IGNORED))
-        return err_set(b->err, ERR_INVALID, "Bad value for parameter date: not a valid datetime");
+    if (!parse_relative(value, now_us, &at.us) && !time_parse(value, &at.us, ERR_IGNORED))
+        return err_set(err, ERR_INVALID, "Bad value for parameter date: not a valid datetime");
     at.us = whole_seconds(at.us);
     bool is_low = op == COND_GT || op == COND_GE;
     struct bound *old = is_low ? low : high;
@@ -82,23 +83,32 @@ static bool add_bound(struct query_build *b, struct str value, struct bound *low
     return true;
 }
 
-bool query_build_dates(struct query_build *b)
+bool search_date_range(struct search_params params, int64_t now_us, int days_max,
+                       int64_t *ret_from_us, int64_t *ret_to_us, struct err *err)
 {
     struct bound low = {0}, high = {0};
-    for (size_t i = 0; i < b->params.n; i++)
-        if (b->params.v[i].value.n > 0 && str_eq(b->params.v[i].name, STR("date")) &&
-            !add_bound(b, b->params.v[i].value, &low, &high))
+    for (size_t i = 0; i < params.n; i++)
+        if (params.v[i].value.n > 0 && str_eq(params.v[i].name, STR("date")) &&
+            !add_bound(params.v[i].value, now_us, &low, &high, err))
             return false;
     if (!high.is_set)
-        high = (struct bound){.us = b->ctx->now_us};
+        high = (struct bound){.us = now_us};
     if (!low.is_set)
         low = (struct bound){.us = whole_seconds(high.us - QUERY_DATE_DAYS_DEFAULT * DAY_US)};
-    if (high.us - low.us > QUERY_DATE_DAYS_MAX * DAY_US)
-        return err_set(b->err, ERR_INVALID, "Date range is bigger than %d days",
-                       QUERY_DATE_DAYS_MAX);
+    if (high.us - low.us > days_max * DAY_US)
+        return err_set(err, ERR_INVALID, "Date range is bigger than %d days", days_max);
+    *ret_from_us = low.us + low.is_strict;
+    *ret_to_us = high.us + !high.is_strict;
+    return true;
+}
+
+bool query_build_dates(struct query_build *b)
+{
     struct search_query *q = b->query;
-    q->from_us = MAX(low.us + low.is_strict, b->ctx->now_us - QUERY_RETENTION_DAYS * DAY_US);
-    q->to_us = high.us + !high.is_strict;
+    if (!search_date_range(b->params, b->ctx->now_us, QUERY_DATE_DAYS_MAX, &q->from_us, &q->to_us,
+                           b->err))
+        return false;
+    q->from_us = MAX(q->from_us, b->ctx->now_us - QUERY_RETENTION_DAYS * DAY_US);
     return true;
 }
 

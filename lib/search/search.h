@@ -78,6 +78,13 @@ bool search_answer(struct arena *a, struct index_reader *r, const struct search_
                    struct search_params params, json_t **ret, const char **ret_form_param,
                    struct err *err);
 
+/*
+ * The bounds that the parameters `date` mean, half open: as in a search (without any, the last
+ * seven days), but also where retention has been.
+ */
+bool search_date_range(struct search_params params, int64_t now_us, int days_max,
+                       int64_t *ret_from_us, int64_t *ret_to_us, struct err *err);
+
 /* GET /api/SuperSearchFields/.  New reference. */
 json_t *search_fields_json(const struct field_table *fields);
 

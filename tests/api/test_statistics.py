@@ -1,21 +1,39 @@
-"""What crashes add to the statistics, against a recount by brute force after random steps."""
+"""What crashes add to the statistics, against a recount by brute force after random steps.
+STATISTICS_STEPS and STATISTICS_SEED make the walk longer and another one."""
 import json
+import os
 import random
+import subprocess
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
-from harness import Installation, wait_until
+import pytest
 
+from harness import BIN, Installation, wait_until
+
+STEPS = int(os.environ.get("STATISTICS_STEPS", "6"))
+SEED = int(os.environ.get("STATISTICS_SEED", "12"))
 CLIENT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+# In the order of their releases.
+VERSIONS = ["9.0", "10.0a1", "10.0b2", "10.0b10", "10.0", "10.0esr", "10.0.1"]
+KEYS = ("product", "release_channel", "version", "build", "os_name", "process_type", "signature")
 
 
-def make(rng, number):
+def uuid(number, day=TODAY):
+    return f"57a70000-0000-4000-8000-{number:06x}{day:%y%m%d}"
+
+
+def make(rng, number, days=3):
+    date = TODAY - timedelta(days=rng.randint(1, days), hours=rng.randint(-23, 0))
     return {
-        "uuid": f"57a70000-0000-4000-8000-{number:06x}261101",
-        "date_processed": f"2026-11-{rng.randint(1, 3):02} {rng.randint(0, 23):02}:59:59+00:00",
-        "product": rng.choice(["Editor", "Viewer"]), "version": rng.choice(["1.0", "2.0b3"]),
+        "uuid": uuid(number), "date_processed": f"{date:%Y-%m-%d %H}:59:59+00:00",
+        "product": rng.choice(["Editor", "Viewer"]), "version": rng.choice(VERSIONS),
         "release_channel": rng.choice(["beta", "release"]), "build": rng.choice(["20261101000000", "20261102000000"]),
-        "os_name": "Linux", "process_type": "parent", "signature": f"statistics | {rng.choice('ab')}",
+        "os_name": rng.choice(["Linux", "Windows NT"]), "process_type": "parent",
+        "signature": f"statistics | {rng.choice('ab')}",
         "collector_metadata": {"throttle_rate": rng.choice([1, 0.5, 0.1, None])},
         "startup_crash": rng.random() < 0.3, "is_duplicate": rng.random() < 0.2,
         "install_time": rng.randint(1, 4), "glean_client_id": rng.choice([CLIENT, CLIENT[::-1]]),
@@ -28,67 +46,229 @@ def load(datil, docs):
 
 
 def recount(docs):
-    hourly, installs = Counter(), defaultdict(set)
+    """hourly and daily sums, installations by day and by build."""
+    hourly, daily, installs, builds = Counter(), Counter(), defaultdict(set), defaultdict(set)
     for d in docs:
-        key = (d["date_processed"][:13], d["product"], d["release_channel"], d["version"], d["build"], d["signature"])
-        if d["is_duplicate"]:
-            hourly[key, "duplicates"] += 1
-            continue
-        hourly[key, "count"] += 1
-        hourly[key, "estimate"] += 1 / (d["collector_metadata"]["throttle_rate"] or 1)
-        hourly[key, "startup"] += d["startup_crash"]
-        hourly[key, "oom"] += "oom_allocation_size" in d
-        day = (d["date_processed"][:10], d["product"], d["release_channel"], d["version"], d["signature"])
-        installs[day].add((d["install_time"], d["glean_client_id"]))
-    return ({k: round(v, 6) for k, v in hourly.items() if v}, {k: len(v) for k, v in installs.items()})
+        key = tuple(d[k] for k in KEYS)
+        without_build = key[:3] + key[4:]
+        for sums, at in ((hourly, (d["date_processed"][:13], *key)), (daily, (d["date_processed"][:10], *without_build))):
+            if d["is_duplicate"]:
+                sums[at, "duplicates"] += 1
+                continue
+            sums[at, "count"] += 1
+            sums[at, "estimate"] += 1 / (d["collector_metadata"]["throttle_rate"] or 1)
+            sums[at, "startup"] += d["startup_crash"]
+            sums[at, "oom"] += "oom_allocation_size" in d
+        if not d["is_duplicate"]:
+            who = (d["install_time"], d["glean_client_id"])
+            installs[d["date_processed"][:10], *without_build].add(who)
+            builds[d["product"], d["release_channel"], d["build"], d["signature"]].add(who)
+    tidy = [{k: round(v, 6) for k, v in sums.items() if v} for sums in (hourly, daily)]
+    return tidy + [{k: len(v) for k, v in each.items()} for each in (installs, builds)]
 
 
 def counted(datil):
     names = ("count", "duplicates", "estimate", "startup", "oom")
-    hourly = {}
-    for *key, count, duplicates, estimate, startup, oom in datil.sql(
-            "SELECT to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24'), product, channel, version, build::text,"
-            " signature, count, duplicates, estimate, startup, oom FROM signature_hourly"
-            " WHERE signature LIKE 'statistics%%'"):
-        values = zip(names, (count, duplicates, estimate, startup, oom))
-        hourly |= {(tuple(key), name): round(float(value), 6) for name, value in values if value}
-    daily = datil.sql("SELECT day::text, product, channel, version, signature, installs FROM signature_daily"
-                      " WHERE signature LIKE 'statistics%%' AND installs > 0")
-    return hourly, {tuple(row[:-1]): row[-1] for row in daily}
+    out = []
+    for view, at, build in (("signature_hourly", "to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24')", "build::text,"),
+                            ("signature_daily", "day::text", "")):
+        sums = {}
+        for *key, a, b, c, d, e in datil.sql(
+                f"SELECT {at}, product, channel, version, {build} platform, process_type, signature,"
+                f" {', '.join(names)} FROM {view} WHERE signature LIKE 'statistics%%'"):
+            sums |= {(tuple(key), name): round(float(v), 6) for name, v in zip(names, (a, b, c, d, e)) if v}
+        out.append(sums)
+    for view, at in (("signature_daily", "day::text, product, channel, version, platform, process_type, signature"),
+                     ("signature_build", "product, channel, build::text, signature")):
+        rows = datil.sql(f"SELECT {at}, installs FROM {view} WHERE signature LIKE 'statistics%%' AND installs > 0")
+        out.append({tuple(key): n for *key, n in rows})
+    return out
+
+
+def seen(docs):
+    """signature, product and channel -> first and last by date, build and version."""
+    groups = defaultdict(list)
+    for d in docs:
+        groups[d["signature"], d["product"], d["release_channel"]].append(d)
+    def ends(pick, key=None):
+        return lambda group: tuple(f((pick(d) for d in group), key=key) for f in (min, max))
+    fields = (ends(lambda d: d["date_processed"]), ends(lambda d: d["build"]),
+              ends(lambda d: d["version"], VERSIONS.index))
+    return {k: tuple(f(group) for f in fields) for k, group in groups.items()}
+
+
+def seen_there(datil):
+    rows = datil.sql("SELECT signature, product, channel, to_char(first_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+                     " || '+00:00', to_char(last_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00:00',"
+                     " first_build::text, last_build::text, first_version, last_version FROM signature_seen"
+                     " WHERE signature LIKE 'statistics%%'")
+    return {tuple(r[:3]): ((r[3], r[4]), (r[5], r[6]), (r[7], r[8])) for r in rows}
+
+
+def firsts(docs):
+    groups = defaultdict(list)
+    for d in docs:
+        groups[d["signature"]].append((int(d["build"]), d["date_processed"]))
+    return {s: tuple(map(min, zip(*group))) for s, group in groups.items()}
+
+
+def check(datil, known, step):
+    assert counted(datil) == recount(known.values()), step
+    assert seen_there(datil) == seen(known.values()), step
+    there = datil.sql("SELECT signature, first_build, to_char(first_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+                      " || '+00:00' FROM signature WHERE signature LIKE 'statistics%%'")
+    assert {s: (b, d) for s, b, d in there} == firsts(known.values()), step
+
+
+def load_killed(datil, docs, rng):
+    """A load that is killed somewhere, and then run again."""
+    process = subprocess.Popen([str(BIN / "datil"), "crash", "load", "-"], env=datil.env, text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process.stdin.write("".join(json.dumps(d) + "\n" for d in docs))
+    process.stdin.flush()
+    until = time.monotonic() + rng.random() / 10  # somewhere between its start and its end
+    wait_until(lambda: time.monotonic() > until, 5, "the moment")
+    process.kill()
+    process.wait()
+    load(datil, docs)
 
 
 def test_sums_are_those_of_a_recount(datil):
-    rng = random.Random(12)
+    rng = random.Random(SEED)
     known = {}
-    for step in range(4):
+    for step in range(STEPS):
         docs = [make(rng, rng.randint(0, 60)) for _ in range(25)]
         docs = list({d["uuid"]: d for d in docs}.values())
         # Two at once, with the same keys; processing again does not move a crash in time.
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda part: load(datil, part), (docs[::2], docs[1::2])))
+        if step % 3 == 1:
+            load_killed(datil, docs, rng)
         for d in docs:
             known[d["uuid"]] = d | {"date_processed": known.get(d["uuid"], d)["date_processed"]}
-        gone = rng.choice(sorted(known))
-        datil.datil("crash", "delete", gone)
-        del known[gone]
-        assert counted(datil) == recount(known.values()), f"step {step}"
+        for gone in rng.sample(sorted(known), 2):
+            datil.datil("crash", "delete", gone)
+            del known[gone]
+        check(datil, known, f"step {step}")
+    ask_like_a_client(datil, list(known.values()))
+    assert datil.datil("stats", "verify").returncode == 0
     assert datil.sql("SELECT count(*) FROM crash_counted c WHERE c::text LIKE %s", f"%{CLIENT}%") == [(0,)]
 
 
-def test_a_worker_counts_and_age_subtracts_nothing(minidump):
+def points_of(docs, interval, measure):
+    groups = defaultdict(list)
+    for d in docs:
+        day = datetime.fromisoformat(d["date_processed"])
+        at = {"hour": f"{day:%Y-%m-%dT%H}:00:00+00:00", "day": f"{day:%Y-%m-%d}", "build": d["build"],
+              "week": f"{day - timedelta(days=day.weekday()):%Y-%m-%d}"}[interval]
+        groups[at].append(d)
+        groups["total"].append(d)
+    def value(group):
+        group = [d for d in group if not d["is_duplicate"]]
+        if measure == "installs":
+            return len({(d["install_time"], d["glean_client_id"]) for d in group})
+        if measure == "estimate":
+            return round(sum(1 / (d["collector_metadata"]["throttle_rate"] or 1) for d in group), 6)
+        return sum(d["startup_crash"] for d in group) if measure == "startup" else len(group)
+    return {at: value(group) for at, group in groups.items()}
+
+
+def ask_like_a_client(datil, docs):
+    wanted = [d for d in docs if d["product"] == "Editor"]
+    params = {"product": "Editor", "signature": ["statistics | a", "statistics | b", "statistics | none"],
+              "date": f">={TODAY - timedelta(days=3):%Y-%m-%d}"}
+    for interval in ("hour", "day", "week", "build"):
+        for measure in ("count", "estimate", "installs", "startup"):
+            answer = datil.get("/api/SignatureStats/", params | {"interval": interval, "measure": measure}).json["stats"]
+            assert [line["signature"] for line in answer] == params["signature"]
+            for line in answer:
+                expected = points_of([d for d in wanted if d["signature"] == line["signature"]], interval, measure)
+                got = {p["at"]: round(p["value"], 6) for p in line["points"]}
+                label = (interval, measure, line["signature"])
+                assert {at: v for at, v in got.items() if v} == \
+                       {at: v for at, v in expected.items() if v and at != "total"}, label
+                assert round(line["total"], 6) == expected.get("total", 0), label
+                assert list(got) == sorted(got) and sum("partial" in p for p in line["points"]) == 1, label
+            assert answer[2]["first_seen"] is None and answer[2]["last_seen"] is None
+    days = datil.get("/api/SignatureStats/", params).json["stats"][0]["points"]
+    assert [p["at"] for p in days] == [f"{TODAY - timedelta(days=n):%Y-%m-%d}" for n in (3, 2, 1, 0)]
+    first = datil.get("/api/SignatureStats/", {"signature": "statistics | a"}).json["stats"][0]["first_seen"]
+    a = [d for d in docs if d["signature"] == "statistics | a"]
+    assert first == {"date": min(d["date_processed"] for d in a).replace(" ", "T"), "build": min(d["build"] for d in a),
+                     "version": min((d["version"] for d in a), key=VERSIONS.index)}
+    everything = datil.get("/api/SignatureStats/", {"product": "Editor", "version": ["=10.0", "10.0b10"]}).json["stats"]
+    assert [line["signature"] for line in everything] == [None]
+
+
+@pytest.mark.parametrize("params, text", [
+    ({"interval": "minute"}, "Bad value for parameter(s) 'interval'"),
+    ({"measure": "oom"}, "Bad value for parameter(s) 'measure'"),
+    ({"date": ">=soon"}, "Bad value for parameter date: not a valid datetime"),
+    ({"date": "2026-11-01"}, "date must have a prefix operator"),
+    ({"date": ">=-800d"}, "Date range is bigger than 775 days"),
+    ({"date": ">=-100d", "interval": "hour"}, "more than 2000 points; ask for fewer days or a wider interval"),
+    ({"signature": [f"s{n}" for n in range(51)]}, "more than 50 signatures"),
+])
+def test_refused_questions(datil, params, text):
+    answer = datil.get("/api/SignatureStats/", params)
+    assert (answer.status, answer.json) == (400, {"error": f"Bad request: BadArgumentError: {text}"})
+
+
+def test_age_subtracts_nothing(minidump):
+    """A worker counts; sums stay when retention takes the crashes, and end after 775 days."""
     with Installation() as datil:
         crash = datil.post(dump=minidump)
         datil.wait_processed(crash)
         count = "SELECT count(*) FROM crash_counted WHERE crash_id = %s"
         wait_until(lambda: datil.sql(count, crash) == [(1,)], 20, "the count, which comes behind the document")
-        old = make(random.Random(1), 1) | {"uuid": "57a70000-0000-4000-8000-000001200101", "is_duplicate": False}
-        load(datil, [old])
+        rng = random.Random(1)
+        old = [make(rng, n, 60) | {"uuid": uuid(n, datetime(2020, 1, 1))} for n in range(40)]
+        load(datil, old)
+        before = [*counted(datil)[1:], seen_there(datil)]
+        assert before[:3] == recount(old)[1:]
+        for _ in range(2):
+            datil.datil("purge", "retention", "--force")
+            assert [*counted(datil)[1:], seen_there(datil)] == before
+        assert datil.sql("SELECT count(*) FROM crash_ledger") == [(1,)]
+        folded = sum(d["date_processed"] < f"{TODAY - timedelta(days=35)}" for d in old)
+        assert datil.sql("SELECT sum(count + duplicates) FROM counted_day") == [(folded,)]
+        # What is folded and what is not yet is one sum; installations are not counted twice.
+        more = [make(rng, n, 60) for n in range(100, 140)]
+        load(datil, more)
+        assert [*counted(datil)[1:], seen_there(datil)] == [*recount(old + more)[1:], seen(old + more)]
+        datil.sql("UPDATE counted_day SET day = day - 800")
         datil.datil("purge", "retention", "--force")
-        assert datil.sql("SELECT count(*) FROM crash_ledger WHERE crash_id = %s", old["uuid"]) == [(0,)]
-        rows = "SELECT crash_id FROM crash_counted WHERE signature = %s"
-        assert datil.sql(rows, old["signature"]) == [(None,)]
-        datil.sql("UPDATE crash_counted SET processed = now() - interval '776 days' WHERE crash_id IS NULL")
-        datil.datil("purge", "retention", "--force")
-        assert datil.sql(rows, old["signature"]) == []
+        assert datil.sql("SELECT count(*) FROM counted_day") == [(0,)]
+        assert seen_there(datil) == seen(old + more)
         datil.datil("crash", "delete", crash)
-        assert datil.sql("SELECT count(*) FROM crash_counted") == [(0,)]
+        assert datil.sql(count, crash) == [(0,)]
+
+
+def test_verify_and_rebuild(fresh):
+    rng = random.Random(3)
+    docs = [make(rng, n) for n in range(30)]
+    load(fresh, docs)
+    assert "30 crashes recounted, 0 differences" in fresh.datil("stats", "verify").stdout
+    fresh.sql("DELETE FROM crash_counted WHERE crash_id = %s", docs[0]["uuid"])
+    fresh.sql("UPDATE crash_counted SET is_oom = NOT is_oom, processed = processed - interval '30 days' WHERE crash_id = %s",
+              docs[1]["uuid"])
+    fresh.sql("UPDATE crash_counted SET installation = 1 WHERE crash_id = %s", docs[2]["uuid"])
+    fresh.sql("UPDATE signature SET first_date = now() WHERE signature = 'statistics | a'")
+    done = fresh.datil("stats", "verify", check=False)
+    assert done.returncode == 1 and "4 differences" in done.stdout
+    assert f"{docs[0]['uuid']}: is " in done.stdout and "counted not at all" in done.stdout
+    assert "for another installation" in done.stdout and "signature statistics | a" in done.stdout
+    recent = fresh.datil("stats", "verify", "--days", "10", check=False)
+    assert recent.returncode == 1 and docs[1]["uuid"] not in recent.stdout and docs[0]["uuid"] in recent.stdout
+    fresh.sql("UPDATE crash_counted SET processed = processed + interval '30 days' WHERE crash_id = %s", docs[1]["uuid"])
+    assert "4 differences mended" in fresh.datil("stats", "rebuild").stdout
+    fresh.datil("stats", "verify")
+    check(fresh, {d["uuid"]: d for d in docs}, "rebuilt")
+    # The job mends the table of signatures alone, and says what it would do.
+    fresh.sql("DELETE FROM signature")
+    late = "run-time=" + f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M}"
+    window = ("--job-arg", late, "--job-arg", f"last-success={TODAY - timedelta(days=4):%Y-%m-%dT%H:%M}")
+    assert "2 signatures would be changed" in fresh.datil("cron", "run", "updatesignatures", *window, "--job-arg", "dry-run=1").stdout
+    assert "2 signatures changed" in fresh.datil("cron", "run", "updatesignatures", *window).stdout
+    assert "0 signatures changed" in fresh.datil("cron", "run", "updatesignatures", *window).stdout
+    check(fresh, {d["uuid"]: d for d in docs}, "repaired")
