@@ -44,6 +44,7 @@ static void read_pe(struct str bytes, struct sym *s)
         return;
     pe_identify(&pe, "x", &id, ERR_IGNORED);
     pe_add_unwind_amd64(&pe, s);
+    pe_add_unwind_arm64(&pe, s);
     pe_add_exports(&pe, s);
     pe_add_coff_symbols(&pe, s);
     pe_close(&pe);

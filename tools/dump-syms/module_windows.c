@@ -115,6 +115,8 @@ static void add_program(const struct pe_file *pe, const struct image_options *o,
 {
     if (machine == EM_X86_64)
         pe_add_unwind_amd64(pe, &m->sym);
+    if (machine == EM_AARCH64)
+        pe_add_unwind_arm64(pe, &m->sym);
     add_dwarf(pe, o, machine, m);
     pe_add_exports(pe, &m->sym);
     pe_add_coff_symbols(pe, &m->sym);
@@ -245,7 +247,7 @@ bool module_read_pdb(struct str bytes, const struct image_options *o, struct dum
         m->has_debug_info = true;
         pdb_add_symbols(&pdb, o->path, &m->sym, &m->problems);
         find_program(o, &pdb, m);
-        if (machine == EM_X86_64 && m->sym.frames.n == 0)
+        if ((machine == EM_X86_64 || machine == EM_AARCH64) && m->sym.frames.n == 0)
             sb_printf(&m->notes, "%s: no rules for unwinding: they are in the program\n", o->path);
     }
     pdb_close(&pdb);

@@ -11,5 +11,6 @@
  * Trust      Chains, codes and lengths are bounded; work is linear in the table.
  */
 void pe_add_unwind_amd64(const struct pe_file *f, struct sym *s);
+void pe_add_unwind_arm64(const struct pe_file *f, struct sym *s);
 
 #endif

@@ -348,6 +348,7 @@ def check_native(folder):
     pair = native(folder / "pair", "frames.dll", "frames.pdb")
     alone = native(folder / "alone", "frames.dll")
     other = native(folder / "other", "frames.pdb")
+    arm = native(folder / "arm", "frames-arm64.dll", "frames-arm64.pdb")
     mac = native(folder / "mac", "frames.dylib", "frames.dsym")
     for name, want, args in (
             ("a program and its PDB beside it", "frames.dll", [pair / "frames.dll"]),
@@ -356,6 +357,7 @@ def check_native(folder):
              ["--debug-file", CASES / "native/frames.pdb.xz", alone / "frames.dll"]),
             ("a program alone: exports and unwind table", "frames-alone.dll", [alone / "frames.dll"]),
             ("a PDB alone", "frames.pdb", [other / "frames.pdb"]),
+            ("arm64 of Windows", "frames-arm64.dll", [arm / "frames-arm64.dll"]),
             ("a universal file with a dSYM", "frames-x86_64.dylib",
              ["--arch", "x86_64", "--debug-file", mac / "frames.dsym", mac / "frames.dylib"]),
             ("the other half", "frames-arm64.dylib", ["--arch", "arm64", mac / "frames.dylib"])):
