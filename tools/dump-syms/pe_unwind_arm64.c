@@ -19,7 +19,9 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "tools/dump-syms/pe_arm64_ops.h"
+#include "tools/dump-syms/pe_file.h"
 #include "tools/dump-syms/pe_unwind.h"
+#include "tools/dump-syms/sym.h"
 
 enum {
     ENTRY_BYTES = 8,
