@@ -36,28 +36,28 @@ enum {
 };
 
 /* reg 0 (which is never one): there is no such place. */
-struct place {
+struct arm64_place {
     uint8_t reg;
     int64_t offset;
 };
 
-struct undone {
-    struct place sp, saved[REGISTERS];
+struct arm64_undone {
+    struct arm64_place sp, saved[REGISTERS];
     bool
         is_in_memory; /* sp is the place where the caller's is kept, and pc is in saved[ARM64_LR] */
 };
 
-struct rules {
+struct arm64_rules {
     char cfa[RULE_MAX], ra[RULE_MAX], regs[REGISTERS][RULE_MAX];
 };
 
-static void note_saved(struct undone *u, unsigned reg, int64_t at)
+static void note_saved(struct arm64_undone *u, unsigned reg, int64_t at)
 {
     if (reg < REGISTERS)
-        u->saved[reg] = (struct place){u->sp.reg, u->sp.offset + at};
+        u->saved[reg] = (struct arm64_place){u->sp.reg, u->sp.offset + at};
 }
 
-static void undo_save(struct undone *u, const struct arm64_op *op)
+static void undo_save(struct arm64_undone *u, const struct arm64_op *op)
 {
     int64_t at = op->is_pre ? 0 : op->value;
     if (op->reg != ARM64_SP)
@@ -68,7 +68,7 @@ static void undo_save(struct undone *u, const struct arm64_op *op)
         u->sp.offset += op->value;
 }
 
-static void undo_context(struct undone *u)
+static void undo_context(struct arm64_undone *u)
 {
     for (unsigned reg = ARM64_X19; reg <= ARM64_FP; reg++)
         note_saved(u, reg, CONTEXT_X0 + 8 * (int64_t)reg);
@@ -78,7 +78,7 @@ static void undo_context(struct undone *u)
 }
 
 /* False: x29 was restored before sp is said to be relative to it, which the text cannot say. */
-static bool undo(struct undone *u, const struct arm64_op *op)
+static bool undo(struct arm64_undone *u, const struct arm64_op *op)
 {
     switch (op->kind) {
     case ARM64_ALLOC:
@@ -91,7 +91,7 @@ static bool undo(struct undone *u, const struct arm64_op *op)
         return true;
     case ARM64_SET_FP:
     case ARM64_ADD_FP:
-        u->sp = (struct place){ARM64_FP, -(int64_t)op->value};
+        u->sp = (struct arm64_place){ARM64_FP, -(int64_t)op->value};
         return u->saved[ARM64_FP].reg == 0;
     case ARM64_MACHINE_FRAME:
         note_saved(u, ARM64_LR, 8);
@@ -114,7 +114,8 @@ static const char *reg_name(unsigned reg, char out[8])
 }
 
 /* Relative to the CFA where both are measured from one register. */
-static void place_text(const struct undone *u, const struct place *p, char out[RULE_MAX])
+static void place_text(const struct arm64_undone *u, const struct arm64_place *p,
+                       char out[RULE_MAX])
 {
     char name[8];
     if (p->reg == u->sp.reg && !u->is_in_memory)
@@ -124,9 +125,9 @@ static void place_text(const struct undone *u, const struct place *p, char out[R
 }
 
 /* The rules where the first `done` instructions of the list are undone already. */
-static bool make_rules(const struct arm64_ops *o, size_t done, struct rules *r)
+static bool make_rules(const struct arm64_ops *o, size_t done, struct arm64_rules *r)
 {
-    struct undone u = {.sp = {ARM64_SP, 0}};
+    struct arm64_undone u = {.sp = {ARM64_SP, 0}};
     char name[8];
     size_t i = 0;
     memset(r, 0, sizeof *r);
@@ -147,16 +148,16 @@ static bool make_rules(const struct arm64_ops *o, size_t done, struct rules *r)
 }
 
 /* Rows of one entry; `last` is what the text says so far. */
-struct rows {
+struct arm64_rows {
     struct strbuf *out;
     const struct arm64_ops *body;
     uint64_t from, to, next;
     uint64_t resume; /* where the body goes on, unless an epilog begins there */
-    struct rules last;
+    struct arm64_rules last;
     size_t n;
 };
 
-static void put_rule(struct rows *w, size_t line, const char *name, const char *rule,
+static void put_rule(struct arm64_rows *w, size_t line, const char *name, const char *rule,
                      const char *before)
 {
     if (strcmp(rule, before) != 0)
@@ -164,9 +165,9 @@ static void put_rule(struct rows *w, size_t line, const char *name, const char *
 }
 
 /* What differs from the row before; a row without a difference is no line. */
-static bool put_row(struct rows *w, uint64_t addr, const struct arm64_ops *o, size_t done)
+static bool put_row(struct arm64_rows *w, uint64_t addr, const struct arm64_ops *o, size_t done)
 {
-    struct rules now;
+    struct arm64_rules now;
     char name[8];
     if (addr < w->next || addr >= w->to || w->n++ == ROWS_MAX || !make_rules(o, done, &now))
         return false;
@@ -188,7 +189,7 @@ static bool put_row(struct rows *w, uint64_t addr, const struct arm64_ops *o, si
 }
 
 /* After each instruction of the prolog one code more has to be undone. */
-static bool put_prolog(struct rows *w)
+static bool put_prolog(struct arm64_rows *w)
 {
     size_t own = w->body->own;
     for (size_t i = 0; i < own && w->from + i * INSTRUCTION < w->to; i++)
@@ -198,13 +199,13 @@ static bool put_prolog(struct rows *w)
     return true;
 }
 
-static bool put_body(struct rows *w, uint64_t until)
+static bool put_body(struct arm64_rows *w, uint64_t until)
 {
     return w->resume >= until || put_row(w, w->resume, w->body, 0);
 }
 
 /* An epilog is as long as its codes, and one more for the jump at its end. */
-static bool put_epilog(struct rows *w, uint64_t at, const struct arm64_ops *o)
+static bool put_epilog(struct arm64_rows *w, uint64_t at, const struct arm64_ops *o)
 {
     if (at < w->resume || !put_body(w, at))
         return false;
@@ -215,28 +216,28 @@ static bool put_epilog(struct rows *w, uint64_t at, const struct arm64_ops *o)
     return true;
 }
 
-static void begin_rows(struct rows *w, struct sym *s, uint64_t from, uint64_t to,
+static void begin_rows(struct arm64_rows *w, struct sym *s, uint64_t from, uint64_t to,
                        const struct arm64_ops *body)
 {
-    *w = (struct rows){
+    *w = (struct arm64_rows){
         .out = &s->cfi, .body = body, .from = from, .to = to, .next = from, .resume = from};
 }
 
 /* The one epilog at the end of a function. */
-static bool put_last_epilog(struct rows *w, const struct arm64_ops *o)
+static bool put_last_epilog(struct arm64_rows *w, const struct arm64_ops *o)
 {
     uint64_t bytes = (o->own + 1) * INSTRUCTION;
     return bytes <= w->to - w->from && put_epilog(w, w->to - bytes, o);
 }
 
 /* .xdata: a head, the places of epilogs, the codes. */
-struct xdata {
+struct arm64_xdata {
     uint32_t length, epilogs, code_bytes;
     bool has_one; /* epilog, at the end; `epilogs` is then where its codes begin */
     struct rd scopes, table;
 };
 
-static bool read_xdata(const struct pe_file *f, uint32_t rva, struct xdata *ret)
+static bool read_xdata(const struct pe_file *f, uint32_t rva, struct arm64_xdata *ret)
 {
     struct rd r = pe_from(f, rva);
     uint32_t head = rd_u32(&r);
@@ -256,7 +257,7 @@ static bool read_xdata(const struct pe_file *f, uint32_t rva, struct xdata *ret)
     return rd_ok(&r) && version == 0 && rd_ok(&ret->scopes) && rd_ok(&ret->table);
 }
 
-static bool put_xdata_rows(struct xdata *x, struct rows *w)
+static bool put_xdata_rows(struct arm64_xdata *x, struct arm64_rows *w)
 {
     struct arm64_ops epilog;
     if (!put_prolog(w))
@@ -273,7 +274,7 @@ static bool put_xdata_rows(struct xdata *x, struct rows *w)
     return put_body(w, w->to);
 }
 
-static bool put_packed_rows(const struct arm64_shape *p, struct rows *w)
+static bool put_packed_rows(const struct arm64_shape *p, struct arm64_rows *w)
 {
     struct arm64_ops epilog;
     if (!p->has_ends)
@@ -289,7 +290,7 @@ static bool add_entry(const struct pe_file *f, uint32_t from, uint32_t word, str
     uint32_t kind = word & 3;
     struct arm64_ops body;
     struct arm64_shape shape;
-    struct xdata x = {.length = (word >> 2 & 0x7ff) * INSTRUCTION};
+    struct arm64_xdata x = {.length = (word >> 2 & 0x7ff) * INSTRUCTION};
     bool ok = kind == KIND_XDATA      ? read_xdata(f, word, &x) && arm64_read_ops(x.table, 0, &body)
               : kind != KIND_RESERVED ? arm64_read_shape(word, &shape)
                                       : false;
@@ -298,7 +299,7 @@ static bool add_entry(const struct pe_file *f, uint32_t from, uint32_t word, str
         return false;
     if (kind != KIND_XDATA)
         arm64_expand_shape(&shape, false, &body);
-    struct rows w;
+    struct arm64_rows w;
     size_t text = s->cfi.n;
     begin_rows(&w, s, from, to, &body);
     ok = kind == KIND_XDATA ? put_xdata_rows(&x, &w) : put_packed_rows(&shape, &w);
