@@ -44,7 +44,7 @@ endif
 PKGS := jansson libpq libcurl zlib libpcre2-8 libseccomp libcrypto libxxhash libzstd libzip libargon2 \
         ctpl gio-2.0 libdw libelf liblzma
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lZydis -lm -lpthread
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lZydis -lmspack -lbz2 -lm -lpthread
 
 ALL_CPPFLAGS := -D_GNU_SOURCE -DDATIL_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 -g -ffile-prefix-map=$(CURDIR)=. $(MODE_C) -fPIE $(WARN) -include lib/base/banned.h $(CFLAGS)
@@ -139,8 +139,10 @@ FUZZ_PROG_cfi := $(B)/prog/dump-syms.a
 FUZZ_PROG_rustname := $(B)/prog/dump-syms.a
 FUZZ_PROG_elf_image := $(B)/prog/dump-syms.a
 FUZZ_PROG_native := $(B)/prog/dump-syms.a
+FUZZ_PROG_container := $(B)/prog/dump-syms.a
 FUZZ_LINK_elf_image := -lstdc++
 FUZZ_LINK_native := -lstdc++
+FUZZ_LINK_container := -lstdc++
 FUZZ_PROG_elfid := $(B)/prog/handler.a
 FUZZ_PROG_maps := $(B)/prog/handler.a
 FUZZ_PROG_throttle := $(B)/prog/collector.a

@@ -88,6 +88,12 @@ const char *upload_content_hash(struct arena *a, struct upload_entry *entries, s
     return arena_memdup0(a, hex, CONTENT_HASH_HEX);
 }
 
+struct str upload_forbidden(const struct conf *conf)
+{
+    bool checks = conf_bool(conf, CONF_CHECK_SYMBOL_CONTENT);
+    return str_of(checks ? conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS) : "");
+}
+
 const char *upload_oddity(const struct symstore_new *done)
 {
     const struct symreader_text *t = &done->text;

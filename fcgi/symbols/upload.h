@@ -3,6 +3,8 @@
 
 #include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
+#include "lib/base/conf.h"
+#include "lib/base/str.h"
 #include "lib/symfile/symstore.h"
 #include "lib/web/web.h"
 
@@ -32,6 +34,9 @@ const char *upload_content_hash(struct arena *a, struct upload_entry *entries, s
 
 /* Milliseconds since start_ms. */
 void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms);
+
+/* With CHECK_SYMBOL_CONTENT, what FILE records may not contain; else empty. */
+struct str upload_forbidden(const struct conf *conf);
 
 /* What is odd about a file that was stored all the same, or NULL. */
 const char *upload_oddity(const struct symstore_new *done);

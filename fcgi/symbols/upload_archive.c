@@ -40,7 +40,7 @@ struct upload {
     const char *id; /* of the row */
     int64_t created_us, completed_us;
     struct strs skipped, ignored;
-    json_t *warnings; /* owned */
+    json_t *warnings, *derived; /* owned */
 };
 
 /* Empty is as absent; the words for no ask for the regular area; anything else is yes. */
@@ -104,6 +104,14 @@ static void add_name(struct strs *list, const char *name)
     list->v[list->n++] = str_of(name);
 }
 
+/* The key, which has debug file and debug id: what whoever sent a binary looks for next. */
+static void note_derived(struct upload *u, const char *key)
+{
+    json_array_append_new(u->derived, jtext(str_of(key)));
+    log_event(LOG_INFO, "symbols_derived", "made symbols of an uploaded binary",
+              LOG_S("request_id", req_id(u->req)), LOG_S("key", key));
+}
+
 /* Equal content is skipped; for a try upload also when the regular area has it. */
 static void on_stored(void *arg, const char *name, const struct symstore_new *done,
                       const char *problem)
@@ -112,8 +120,7 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
     if (problem)
         warn(u, name, problem);
     else if (done->is_derived)
-        log_event(LOG_INFO, "symbols_derived", "made symbols of an uploaded binary",
-                  LOG_S("request_id", req_id(u->req)), LOG_S("key", name));
+        note_derived(u, name);
     else if (done->change == SYMSTORE_SAME)
         add_name(&u->skipped, arena_strdup(u->arena, name));
     else if (upload_oddity(done)) /* stored all the same: the uploader is told */
@@ -147,6 +154,7 @@ static bool store_all(struct upload *u, struct symreader *r, const struct symrea
                                .db = req_db(u->req),
                                .area = u->area,
                                .upload_id = u->id,
+                               .forbidden = upload_forbidden(req_conf(u->req)),
                                .report = on_stored,
                                .note = on_note,
                                .arg = u};
@@ -174,12 +182,13 @@ static bool answer(struct upload *u, struct err *err)
     time_rfc3339_ms(u->completed_us, completed);
     str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
     struct str name = u->body->archive_name;
-    json_auto_t *body = json_pack(
-        "{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:o, s:s, s:s, s:s, s:o}}", "upload", "id",
-        (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p, name.n, "bucket",
-        "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY, "redirect_urls",
-        name_array(u->body->redirects), "completed_at", completed, "created_at", created, "user",
-        req_user(u->req)->email, "skipped_keys", name_array(u->skipped));
+    json_auto_t *body =
+        json_pack("{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:o, s:s, s:s, s:s, s:o, s:O}}", "upload",
+                  "id", (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p,
+                  name.n, "bucket", "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY,
+                  "redirect_urls", name_array(u->body->redirects), "completed_at", completed,
+                  "created_at", created, "user", req_user(u->req)->email, "skipped_keys",
+                  name_array(u->skipped), "derived_keys", u->derived);
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     json_t *upload = json_object_get(body, "upload"); /* borrowed */
@@ -240,8 +249,12 @@ bool upload_post(struct req *req, struct err *err)
                           (uint64_t)conf_int(req_conf(req), CONF_SYMBOLS_UPLOAD_MAX_BYTES), &body,
                           err))
         return false;
-    struct upload u = {
-        .req = req, .symbols = s, .arena = req_arena(req), .body = &body, .warnings = json_array()};
+    struct upload u = {.req = req,
+                       .symbols = s,
+                       .arena = req_arena(req),
+                       .body = &body,
+                       .warnings = json_array(),
+                       .derived = json_array()};
     bool is_by_url = !body.has_file && body.url.n > 0;
     if (!is_by_url)
         body.url = STR("");
@@ -252,6 +265,7 @@ bool upload_post(struct req *req, struct err *err)
     if (!ok && is_by_url && !body.has_file && err->code == ERR_UNAVAILABLE)
         ok = symbol_server_error(req, 500, err);
     json_decref(u.warnings);
+    json_decref(u.derived);
     upload_body_release(&body);
     upload_count_ms(req, COUNT_ARCHIVE_MS, req_started_ms(req));
     return ok;

@@ -47,6 +47,7 @@ static bool answer_range(struct req *req, const struct symsession *s)
 struct arrival {
     struct req *req;
     const struct symsession *session;
+    json_t *derived; /* keys of what was made of it */
 };
 
 /* The uploader finds what is odd in the list of uploads; that it cannot be written is no failure.
@@ -63,6 +64,8 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
     log_event(LOG_INFO, "symbols_received", "stored a file of symbols",
               LOG_S("request_id", req_id(a->req)), LOG_S("upload_id", a->session->upload_id),
               LOG_I("bytes", (int64_t)a->session->size));
+    if (done && done->is_derived)
+        json_array_append_new(a->derived, jtext(str_of(name)));
     if (what)
         DB_EXEC(req_db(a->req), &q_symbol_upload_warn, ERR_IGNORED, a->session->upload_id,
                 arena_printf(req_arena(a->req), "%s: %s", name, what));
@@ -72,27 +75,27 @@ static bool finish_file(struct req *req, struct symsession *session, struct err 
 {
     const struct symbol_server *s = req_app(req);
     char md5[SYMSESSION_MD5_BASE64 + 1], key[SYMKEY_MAX + 1];
-    struct arrival arrival = {.req = req, .session = session};
+    struct arrival arrival = {.req = req, .session = session, .derived = json_array()};
     struct symadd add = {.store = &s->store,
                          .temp_dir = s->temp_dir,
                          .db = req_db(req),
+                         .forbidden = upload_forbidden(req_conf(req)),
                          .report = on_stored,
                          .arg = &arrival};
-    const struct conf *conf = req_conf(req);
-    bool checks = conf_bool(conf, CONF_CHECK_SYMBOL_CONTENT);
-    struct str snippets = str_of(checks ? conf_text(conf, CONF_DISALLOWED_SYMBOLS_SNIPPETS) : "");
     int64_t start_ms = mono_ms();
-    bool ok = symsession_finish(session, &add, snippets, md5, err);
+    json_auto_t *derived = arrival.derived;
+    bool ok = symsession_finish(session, &add, md5, err);
     upload_count_ms(req, COUNT_SESSION_MS, start_ms);
     if (!ok)
         return false;
     counter_add(s->counters, COUNT_UPLOAD_BYTES, session->total, NULL);
     symkey_text(&session->key, key);
     struct arena *a = req_arena(req);
-    json_auto_t *body = json_pack(
-        "{s:s, s:s, s:s}", "name",
-        arena_printf(a, "%s%s", session->area == SYMSTORE_TRY ? "try/v1/" : "v1/", key), "size",
-        arena_printf(a, "%llu", (unsigned long long)session->total), "md5Hash", md5);
+    json_auto_t *body =
+        json_pack("{s:s, s:s, s:s, s:O}", "name",
+                  arena_printf(a, "%s%s", session->area == SYMSTORE_TRY ? "try/v1/" : "v1/", key),
+                  "size", arena_printf(a, "%llu", (unsigned long long)session->total), "md5Hash",
+                  md5, "derived_keys", derived);
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     return resp_json(req, 200, body, err);

@@ -228,6 +228,9 @@ static bool add_text(struct file_batch *b, const char *path, struct symreader *r
                        "or debug file");
     if (!symkey_of_module(str_of(text.debug_file), str_of(text.debug_id), &key, err))
         return err_wrap(err, "%s: its MODULE line", path);
+    if (b->is_deriving && b->add->forbidden.n &&
+        !symreader_check_content(r, b->add->forbidden, err))
+        return false;
     symkey_text(&key, name);
     return add_to_batch(b, name, &key, r, &text, err);
 }

@@ -19,6 +19,7 @@ struct symadd {
     struct db *db;        /* NULL: no rows */
     enum symstore_area area;
     const char *upload_id; /* NULL: no upload */
+    struct str forbidden;  /* snippets (symforbid.h) that texts made of binaries may not have */
     /* Once for each file, when it is durable.  done NULL: left out, for the reason in problem. */
     void (*report)(void *arg, const char *name, const struct symstore_new *done,
                    const char *problem);

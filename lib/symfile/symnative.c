@@ -90,10 +90,14 @@ bool symnative_is(const char *path)
         {"\x1f\x8b\x08", 3, true},
         {"\x28\xb5\x2f\xfd", 4, true},
         {"\xfd\x37zXZ", 5, true},
+        {"BZh", 3, true},
+        {"MSCF\0\0\0\0", 8, true},
     };
-    static const char *const packed[] = {".dbg.gz", ".debug.gz", ".debug.xz", ".debug.zst",
-                                         ".so.gz",  ".so.xz",    ".so.zst",   ".pdb.gz",
-                                         ".pdb.xz", ".pdb.zst",  ".dbg.xz",   ".dbg.zst"};
+    /* Microsoft's tools put "_" in place of the last letter of what they pack. */
+    static const char *const packed[] = {
+        ".dbg.gz", ".debug.gz", ".debug.xz", ".debug.zst", ".so.gz",   ".so.xz",   ".so.zst",
+        ".pdb.gz", ".pdb.xz",   ".pdb.zst",  ".dbg.xz",    ".dbg.zst", ".pd_",     ".dl_",
+        ".ex_",    ".sy_",      ".tar.bz2",  ".tar.gz",    ".tar.xz",  ".tar.zst", ".tgz"};
     char head[32] = {0};
     struct stat st;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

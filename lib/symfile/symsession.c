@@ -331,19 +331,18 @@ static bool check_facts(const struct symsession *s, const struct symreader_text 
  * Symbol text is unpacked, checked and parsed by the sandboxed reader; other files are stored as
  * they came.  Both end in the same way into the store as archives (symadd.h).
  */
-static bool store_file(struct symsession *s, const struct symadd *a, struct str snippets,
-                       struct err *err)
+static bool store_file(struct symsession *s, const struct symadd *a, struct err *err)
 {
     struct symreader *r = NULL;
     struct symreader_text text;
     if (!symreader_start(s->fd, a->temp_dir, &r, err))
         return false;
-    bool ok =
-        (s->wants_gzip ? symreader_load(r, NULL, &text, err)
-                       : symreader_load_as_is(r, &text, err)) &&
-        check_facts(s, &text, err) &&
-        (!snippets.n || !symkey_is_text(&s->key) || symreader_check_content(r, snippets, err)) &&
-        symadd_text(a, r, &s->key, &text, err);
+    bool ok = (s->wants_gzip ? symreader_load(r, NULL, &text, err)
+                             : symreader_load_as_is(r, &text, err)) &&
+              check_facts(s, &text, err) &&
+              (!a->forbidden.n || !symkey_is_text(&s->key) ||
+               symreader_check_content(r, a->forbidden, err)) &&
+              symadd_text(a, r, &s->key, &text, err);
     symreader_stop(r);
     return ok;
 }
@@ -371,7 +370,7 @@ static void start_again(struct symsession *s, struct db *db)
  * the session starts again with nothing; after failures of ours it stays whole, and the next
  * request tries again.
  */
-bool symsession_finish(struct symsession *s, struct symadd *a, struct str snippets,
+bool symsession_finish(struct symsession *s, struct symadd *a,
                        char ret_md5_base64[SYMSESSION_MD5_BASE64 + 1], struct err *err)
 {
     char md5[SYMSESSION_MD5_BASE64 + 1];
@@ -379,7 +378,7 @@ bool symsession_finish(struct symsession *s, struct symadd *a, struct str snippe
     a->upload_id = s->upload_id;
     if (!md5_of_file(s, md5, err))
         return false;
-    if (!store_file(s, a, snippets, err)) {
+    if (!store_file(s, a, err)) {
         if (err->code == ERR_INVALID || err->code == ERR_TOO_LARGE)
             start_again(s, a->db);
         return false;

@@ -78,7 +78,7 @@ bool symsession_is_whole(const struct symsession *s);
  * set from the session), and ends the session, and with the last one the upload.  After
  * ERR_INVALID and ERR_TOO_LARGE nothing is received any more: the file may be sent again.
  */
-bool symsession_finish(struct symsession *s, struct symadd *a, struct str snippets,
+bool symsession_finish(struct symsession *s, struct symadd *a,
                        char ret_md5_base64[SYMSESSION_MD5_BASE64 + 1], struct err *err);
 
 #endif

@@ -1,15 +1,18 @@
 """Binaries and debug files in an archive or a folder become symbols."""
 import gzip
+import io
 import lzma
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from cabinet import cabinet  # noqa: E402
 from harness import BIN, Installation  # noqa: E402
 from test_symbols import archive, upload  # noqa: E402
 
@@ -19,7 +22,7 @@ SOURCE = "int twice(int n) { return n + n; }\nint thrice(int *p) { return twice(
 
 @pytest.fixture(scope="module")
 def datil():
-    with Installation() as d:
+    with Installation(CHECK_SYMBOL_CONTENT="on", DISALLOWED_SYMBOLS_SNIPPETS="vendor/secret") as d:
         d.add_user("uploader@example.org", "a long password", "--group", "Uploaders")
         d.uploader = d.token("uploader@example.org", "upload_symbols")
         yield d
@@ -59,6 +62,7 @@ def test_program_and_debug_file_are_joined_by_build_id(datil, tmp_path):
     assert re.search(r"^FUNC \w+ \w+ 0 thrice$", text, re.M) and "x.c" in text and "STACK CFI INIT" in text
     assert re.search(r"^INFO CODE_ID [0-9A-F]{40} libjoin.so$", text, re.M)
     assert text_of(datil, "libjoin.so", debug_id, "libjoin.so.dbg.gz") is not None  # the file itself
+    assert answer.json["upload"]["derived_keys"] == [f"libjoin.so/{debug_id}/libjoin.so.sym"]
     assert "]" in warnings(datil, answer) and "libjoin" not in warnings(datil, answer)
     assert upload(datil, archive(keys), datil.uploader).json["upload"]["skipped_keys"] == [k for k, _ in keys]
     rows = datil.sql(f"SELECT key FROM symbol_file WHERE key = 'libjoin.so/{debug_id}/libjoin.so.sym'")
@@ -101,6 +105,56 @@ def test_what_cannot_be_read_is_a_warning(datil, tmp_path):
     said = warnings(datil, answer)
     assert "libbroken.so" in said and "not a readable PDB" in said and "x.dll" in said
     assert text_of(datil, "libbroken.so", debug_id) is None
+
+
+def unpacked(name):
+    path = CASES / name
+    return path.read_bytes() if path.exists() else lzma.decompress((CASES / f"{name}.xz").read_bytes())
+
+
+def dsym_archive(name, dwarf):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:bz2") as tar:
+        entry = tarfile.TarInfo(f"{name}.dSYM/Contents/Resources/DWARF/{name}")
+        entry.size = len(dwarf)
+        tar.addfile(entry, io.BytesIO(dwarf))
+    return out.getvalue()
+
+
+def test_files_as_symbol_stores_have_them(datil, tmp_path):
+    """xul.dl_ under its code id, xul.pd_ under its debug id, XUL.dSYM.tar.bz2: what gecko's build sends for debuggers."""
+    dll, pdb = unpacked("frames-arm64.dll"), unpacked("frames-arm64.pdb")
+    said = subprocess.run([str(BIN / "datil-dump-syms"), str(CASES / "frames-arm64.dll")], check=True, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+    debug_id, code_id = said.split()[3], re.search(r"INFO CODE_ID (\S+)", said)[1]
+    uuid = "4C4C445A55553144A1F849FA8C626EC00"
+    keys = [(f"frames-arm64.dll/{code_id}/frames-arm64.dl_", cabinet("frames-arm64.dll", dll, "mszip")),
+            (f"frames-arm64.pdb/{debug_id}/frames-arm64.pd_", cabinet("frames-arm64.pdb", pdb)),
+            (f"frames-x86_64.dylib/{uuid}/frames-x86_64.dylib.dSYM.tar.bz2",
+             dsym_archive("frames-x86_64.dylib", unpacked("frames.dsym")))]
+    answer = upload(datil, archive(keys), datil.uploader)
+    assert answer.status == 201
+    text = text_of(datil, "frames-arm64.pdb", debug_id, "frames-arm64.sym")
+    assert re.search(r"^FUNC \w+ \w+ 0 many_registers$", text, re.M) and "STACK CFI INIT" in text
+    assert f"INFO CODE_ID {code_id} frames-arm64.dll" in text
+    text = text_of(datil, "frames-x86_64.dylib", uuid)
+    assert re.search(r"^FUNC \w+ \w+ 0 many_registers$", text, re.M) and "frames.c" in text
+    assert datil.get(f"/symbols/frames-arm64.pdb/{debug_id}/frames-arm64.pd_").status == 302
+    derived = answer.json["upload"]["derived_keys"]
+    assert derived == [f"frames-arm64.pdb/{debug_id}/frames-arm64.sym", f"frames-x86_64.dylib/{uuid}/frames-x86_64.dylib.sym"]
+    damaged = upload(datil, archive([("cut.pdb/ABC/cut.pd_", cabinet("cut.pdb", pdb)[:30000])]), datil.uploader)
+    assert damaged.status == 201 and "the cabinet is damaged" in warnings(datil, damaged)
+    assert damaged.json["upload"]["derived_keys"] == []
+
+
+def test_texts_made_here_obey_the_rule_for_file_names(datil, tmp_path):
+    """CHECK_SYMBOL_CONTENT: what an uploaded text may not name, a text made of a binary may not either."""
+    whole, _, debug_id = library(tmp_path, "libsecret.so", source=f'#line 1 "/src/vendor/secret/x.c"\n{SOURCE}')
+    answer = upload(datil, archive([(f"libsecret.so/{debug_id}/libsecret.so", (tmp_path / "whole").read_bytes())]),
+                    datil.uploader)
+    assert answer.status == 201 and answer.json["upload"]["derived_keys"] == []
+    assert "vendor/secret" in warnings(datil, answer)
+    assert text_of(datil, "libsecret.so", debug_id) is None
 
 
 def test_a_folder_needs_no_names(datil, tmp_path):

@@ -1,14 +1,16 @@
 /*
- * Three ways of packing occur: zlib (sections since 2005, and debug files packed as a whole with
- * gzip), zstd (sections since binutils 2.40) and xz (the symbols in .gnu_debugdata).  Each decoder
- * is asked for pieces of one buffer until it says that the end is reached, so that a small file
- * cannot take more memory than its caller allows.
+ * Four ways of packing occur: zlib (sections since 2005, and debug files packed as a whole with
+ * gzip), zstd (sections since binutils 2.40), xz (the symbols in .gnu_debugdata) and bzip2
+ * (archives of dSYM folders).  Each decoder is asked for pieces of one buffer until it says that
+ * the end is reached, so that a small file cannot take more memory than its caller allows.
  *
- * Each of the three loops ends: a decoder that neither reads nor writes is stopped by its own error
- * (zlib and xz report a missing end, zstd is watched for it), and output is bounded by the sink.
+ * Each of the four loops ends: a decoder that neither reads nor writes is stopped by its own error
+ * (zlib and xz report a missing end, zstd and bzip2 are watched for it), and output is bounded by
+ * the sink.
  */
 #include "tools/dump-syms/decompress.h"
 
+#include <bzlib.h>
 #include <lzma.h>
 #include <string.h>
 #include <zlib.h>
@@ -31,7 +33,8 @@ enum packing packing_of_file(const void *bytes, size_t n)
         size_t n;
         /*
          * The first bytes of each format: RFC 1952 (gzip, with deflate as its only method), RFC
-         * 8878 (zstd), and the .xz file format, 2.1.1.1.  zlib's own head is not among them: whole
+         * 8878 (zstd), the .xz file format, 2.1.1.1, and the block size of bzip2 with the first
+         * block's mark (pi).  zlib's own head is not among them: whole
          * files are never packed so, and its two bytes fit many others.
          */
     } magics[] = {
@@ -39,6 +42,9 @@ enum packing packing_of_file(const void *bytes, size_t n)
         {PACKED_ZSTD, "\x28\xb5\x2f\xfd", 4},
         {PACKED_XZ, "\xfd\x37zXZ\0", 6},
     };
+    if (n >= 10 && memcmp(bytes, "BZh", 3) == 0 &&
+        memcmp((const char *)bytes + 4, "1AY&SY", 6) == 0)
+        return PACKED_BZIP2;
     for (size_t i = 0; i < ARRAY_LEN(magics); i++)
         if (n >= magics[i].n && memcmp(bytes, magics[i].magic, magics[i].n) == 0)
             return magics[i].packing;
@@ -138,6 +144,40 @@ static bool unpack_xz(const uint8_t *p, size_t n, struct sink *s, struct err *er
     return ok && (state == LZMA_STREAM_END || err_set(err, ERR_INVALID, "xz data is damaged"));
 }
 
+/* pbzip2 writes streams behind each other, each complete. */
+static bool unpack_bzip2(const uint8_t *p, size_t n, struct sink *s, struct err *err)
+{
+    bz_stream z = {0};
+    bool ok = true, is_open = false;
+    int state = BZ_OK;
+    while (ok && (state == BZ_OK || n > 0 || z.avail_in > 0)) {
+        if (!is_open && BZ2_bzDecompressInit(&z, 0, 0) != BZ_OK)
+            return err_set(err, ERR_INTERNAL, "bzip2 does not start");
+        is_open = true;
+        if (z.avail_in == 0) { /* it counts in 32 bits */
+            z.next_in = (char *)p;
+            z.avail_in = (unsigned)MIN(n, (size_t)1 << 30);
+            p += z.avail_in;
+            n -= z.avail_in;
+        }
+        unsigned before = z.avail_in;
+        z.next_out = (char *)s->piece;
+        z.avail_out = PIECE_BYTES;
+        state = BZ2_bzDecompress(&z);
+        ok = sink_take(s, PIECE_BYTES - z.avail_out, err);
+        bool is_stuck = state == BZ_OK && z.avail_in == before && z.avail_out == PIECE_BYTES;
+        if ((state != BZ_OK && state != BZ_STREAM_END) || is_stuck)
+            break;
+        if (state == BZ_STREAM_END) {
+            BZ2_bzDecompressEnd(&z);
+            is_open = false;
+        }
+    }
+    if (is_open)
+        BZ2_bzDecompressEnd(&z);
+    return ok && (!is_open || err_set(err, ERR_INVALID, "bzip2 data is damaged"));
+}
+
 bool unpack_bytes(enum packing packing, const void *bytes, size_t n, size_t max_bytes,
                   struct strbuf *out, struct err *err)
 {
@@ -150,6 +190,8 @@ bool unpack_bytes(enum packing packing, const void *bytes, size_t n, size_t max_
         return unpack_zstd(bytes, n, &s, err);
     case PACKED_XZ:
         return unpack_xz(bytes, n, &s, err);
+    case PACKED_BZIP2:
+        return unpack_bzip2(bytes, n, &s, err);
     case PACKED_NOT:
         break;
     }

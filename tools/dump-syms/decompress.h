@@ -11,7 +11,13 @@
  *
  * Trust      The bytes are hostile: nothing is appended beyond the given maximum.
  */
-enum packing { PACKED_NOT, PACKED_ZLIB /* with zlib's or gzip's head */, PACKED_ZSTD, PACKED_XZ };
+enum packing {
+    PACKED_NOT,
+    PACKED_ZLIB, /* with zlib's or gzip's head */
+    PACKED_ZSTD,
+    PACKED_XZ,
+    PACKED_BZIP2,
+};
 
 /* How a whole file is packed, by its first bytes. */
 enum packing packing_of_file(const void *bytes, size_t n);

@@ -9,12 +9,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/base/util.h"
+#include "tools/dump-syms/cab.h"
 #include "tools/dump-syms/decompress.h"
+#include "tools/dump-syms/tar.h"
 
 /*
  * How much more than its own size a file may become. 64 MiB are granted to small ones, whose few
@@ -47,22 +50,56 @@ bool file_bytes_map(int fd, const char *name, struct file_bytes *ret, struct err
     return true;
 }
 
+/* Folders of a name in an archive are not kept; they may be of either system. */
+static void rename_to_inner(struct file_bytes *f, struct str name)
+{
+    STRBUF_AUTO path;
+    struct str all = str_of(f->path);
+    for (size_t i = name.n; i-- > 0;)
+        if (name.p[i] == '/' || name.p[i] == '\\') {
+            name = str_sub(name, i + 1, SIZE_MAX);
+            break;
+        }
+    size_t slash = str_rfind_char(all, '/');
+    sb_init(&path, PATH_MAX);
+    sb_str(&path, str_sub(all, 0, slash == SIZE_MAX ? 0 : slash + 1));
+    sb_str(&path, name);
+    free(f->path);
+    f->path = xstrdup(sb_cstr(&path));
+}
+
+static bool open_archive(struct file_bytes *f, struct err *err)
+{
+    struct str all = file_bytes_view(f), name;
+    if (!tar_is(all))
+        return true;
+    if (!tar_find_debug(all, &name, &f->member))
+        return err_set(err, ERR_INVALID, "%s: no debug file in the archive", f->path);
+    rename_to_inner(f, name);
+    return true;
+}
+
 /*
  * Packed as a whole once only: what comes out of a .gz is never unpacked again, so files cannot be
- * nested to multiply their growth.
+ * nested to multiply their growth.  A tar archive packs nothing.
  */
 bool file_bytes_unpack(struct file_bytes *f, struct err *err)
 {
-    enum packing packing = f->mapped ? packing_of_file(f->mapped, f->mapped_n) : PACKED_NOT;
-    if (packing == PACKED_NOT)
-        return true;
+    struct str all = file_bytes_view(f);
+    enum packing packing = packing_of_file(all.p, all.n);
+    bool is_cabinet = cab_is(all);
+    if (!f->mapped || (packing == PACKED_NOT && !is_cabinet))
+        return open_archive(f, err);
     size_t max = file_bytes_unpacked_max(f->mapped_n);
+    FREE_LATER char *name = NULL;
     sb_init(&f->whole, max);
-    bool ok = unpack_bytes(packing, f->mapped, f->mapped_n, max, &f->whole, err) ||
-              err_wrap(err, "%s", f->path);
+    bool ok = is_cabinet ? cab_unpack(all, max, &f->whole, &name, err)
+                         : unpack_bytes(packing, all.p, all.n, max, &f->whole, err);
     munmap(f->mapped, f->mapped_n);
     f->mapped = NULL;
-    return ok;
+    if (name)
+        rename_to_inner(f, str_of(name));
+    return ok ? open_archive(f, err) : err_wrap(err, "%s", f->path);
 }
 
 /* ENOTDIR counts as missing too: candidates are put together from folders that need not be any. */
@@ -103,7 +140,9 @@ bool file_bytes_copy(const void *bytes, size_t n, const char *name, struct file_
 
 struct str file_bytes_view(const struct file_bytes *f)
 {
-    return f->mapped ? str_n(f->mapped, f->mapped_n) : str_n(sb_cstr(&f->whole), f->whole.n);
+    return f->member.p ? f->member
+           : f->mapped ? str_n(f->mapped, f->mapped_n)
+                       : str_n(sb_cstr(&f->whole), f->whole.n);
 }
 
 void file_bytes_close(struct file_bytes *f)

@@ -6,17 +6,18 @@
 
 /*
  * file_bytes - the bytes of one file in memory, unpacked when it is packed as a whole
- * (gzip, zstd, xz).
+ * (gzip, zstd, xz, bzip2, a cabinet), and of a tar archive the debug file in it.
  *
  * Ownership  file_bytes_close releases everything; a view lives as long as that was not called.
  * Trust      The file is hostile.  Only regular files are opened, and what a file
  *            unpacks to is limited by its size (file_bytes_unpacked_max).
  */
 struct file_bytes {
-    char *path;   /* owned; for messages */
+    char *path;   /* owned; with the name that it has inside, of a cabinet or archive */
     void *mapped; /* the file, NULL when it came from memory or was packed as a whole */
     size_t mapped_n;
     struct strbuf whole; /* then this */
+    struct str member;   /* of an archive: where in it; .p NULL: no archive */
 };
 
 /*

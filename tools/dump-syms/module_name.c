@@ -23,9 +23,10 @@ bool module_file_name(const char *path, bool is_name, char out[MODULE_NAME_MAX],
     char real[PATH_MAX];
     struct str name = str_of(path);
     if (!is_name) {
-        if (!realpath(path, real))
+        if (realpath(path, real))
+            name = str_of(real);
+        else if (errno != ENOENT) /* the name inside an archive is that of no file */
             return err_errno(err, errno, "%s", path);
-        name = str_of(real);
     }
     size_t slash = str_rfind_char(name, '/');
     if (slash != SIZE_MAX)

@@ -55,7 +55,10 @@ bool module_read(const struct image_options *o, struct dumped_module *ret, struc
     sym_init(&m.sym);
     sb_init(&m.problems, TEXT_MAX);
     sb_init(&m.notes, TEXT_MAX);
-    bool ok = read_bytes(&f, o, &m, err);
+    struct image_options inside = *o;
+    FREE_LATER char *path = xstrdup(f.path);
+    inside.path = path;
+    bool ok = read_bytes(&f, &inside, &m, err);
     file_bytes_close(&f);
     if (!ok) {
         module_release(&m);

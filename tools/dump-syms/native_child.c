@@ -104,8 +104,9 @@ static bool dump_given(int argc, char **argv, struct err *err)
     };
     if (!sandbox_enter(&limits, err) || !unpack_given(&g, err))
         return false;
+    FREE_LATER char *name = xstrdup(g.module.path);
     const struct image_options o = {
-        .path = argv[1],
+        .path = name,
         .arch = argc > 2 ? argv[2] : NULL,
         .is_sandboxed = true,
         .given_module = &g.module,

@@ -2,7 +2,9 @@
 
 The inputs lie in cases/; those that a compiler of today makes as well are made here.
 """
+import bz2
 import difflib
+import io
 import json
 import lzma
 import os
@@ -10,11 +12,16 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import accuracy
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+from cabinet import cabinet  # noqa: E402
+
 CASES = HERE / "cases"
 BUILD = HERE.parents[2] / os.environ.get("BUILD", "build")
 DUMP = BUILD / "bin/datil-dump-syms"
@@ -380,6 +387,52 @@ def check_native(folder):
     check_unwind_tables(alone / "frames.dll", mac / "frames.dylib")
 
 
+def dsym_archive(name, dwarf, compression):
+    """A dSYM folder as it is sent: its list of properties first, the debug file below a long name."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{compression}") as tar:
+        for path, data in (("x.dSYM/Contents/Info.plist", b"<plist>"),
+                           (f"{'long/' * 30}x.dSYM/Contents/Resources/DWARF/{name}", dwarf)):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def check_containers(folder):
+    """Cabinets of Microsoft's symbol stores, and dSYM folders as archives: the text is that of what is in them."""
+    plain = native(folder / "sent", "frames.dll", "frames.pdb", "frames.dsym")
+    packed = folder / "containers"
+    packed.mkdir()
+    pdb, dsym = (plain / "frames.pdb").read_bytes(), (plain / "frames.dsym").read_bytes()
+    (packed / "frames.dl_").write_bytes(cabinet("frames.dll", (plain / "frames.dll").read_bytes(), "mszip"))
+    (packed / "lzx.pd_").write_bytes(cabinet("frames.pdb", pdb))
+    (packed / "mszip.pd_").write_bytes(cabinet("frames.pdb", pdb, "mszip"))
+    (plain / "frames-x86_64.dylib").write_bytes(dsym)
+    for compression in ("bz2", "gz", "xz"):
+        (packed / f"dsym.{compression}").write_bytes(dsym_archive("frames-x86_64.dylib", dsym, compression))
+    want = run(DUMP, plain / "frames.dll").stdout
+    for name in ("lzx.pd_", "mszip.pd_"):
+        done = run(DUMP, "--debug-file", packed / name, packed / "frames.dl_")
+        report(f"a program and {name} in cabinets", "" if done.stdout == want and want else str(done))
+    for name, inside in (("lzx.pd_", "frames.pdb"), ("dsym.bz2", "frames-x86_64.dylib"),
+                         ("dsym.gz", "frames-x86_64.dylib"), ("dsym.xz", "frames-x86_64.dylib")):
+        (folder / inside).write_bytes((plain / inside).read_bytes())  # with no program beside it
+        done, want = run(DUMP, packed / name), run(DUMP, folder / inside).stdout
+        report(f"{name} alone", "" if done.stdout == want and want else f"{done} {want[:200]}")
+    big = cabinet("frames.pdb", bytes(300 << 20), "mszip")
+    none = dsym_archive("x", b"no binary at all, and longer than a head would be", "bz2")
+    for label, data, message in (
+            ("cut", cabinet("frames.pdb", pdb)[:20000], "damaged"),
+            ("of nothing", b"MSCF" + bytes(60), "not a readable cabinet"),
+            ("a bomb", big, "more than it may"),
+            ("cut bzip2", bz2.compress(pdb)[:-20], "bzip2 data is damaged"),
+            ("no debug file", none, "no debug file in the archive")):
+        (packed / "bad").write_bytes(data)
+        done = run(DUMP, packed / "bad")
+        report(f"container {label}", "" if done.returncode == 1 and message in done.stderr else str(done))
+
+
 def check_unwind_tables(dll, dylib):
     """As many entries as LLVM sees, at the same addresses."""
     for label, cmd, pattern, base, args in (
@@ -419,4 +472,5 @@ def check_all(folder, binary, frames):
     check_cut_files(folder)
     check_path_of_store(folder)
     check_native(folder)
+    check_containers(folder)
     check_accuracy()

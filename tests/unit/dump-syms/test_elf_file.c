@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <elf.h>
+#include <bzlib.h>
 #include <lzma.h>
 #include <string.h>
 #include <zlib.h>
@@ -44,6 +45,14 @@ static void pack(enum packing packing, struct packed *ret)
                                                  ret->bytes, &ret->n, PACKED_MAX),
                          LZMA_OK);
         break;
+    case PACKED_BZIP2: {
+        unsigned n = PACKED_MAX;
+        assert_int_equal(
+            BZ2_bzBuffToBuffCompress((char *)ret->bytes, &n, (char *)plain, PLAIN_BYTES, 1, 0, 0),
+            BZ_OK);
+        ret->n = n;
+        break;
+    }
     case PACKED_NOT:
         break;
     }
@@ -65,7 +74,7 @@ static enum err_code unpack_code(const struct packed *p, size_t n, size_t max, s
 static void test_unpacking_has_limits(void **state)
 {
     (void)state;
-    static const enum packing packings[] = {PACKED_ZLIB, PACKED_ZSTD, PACKED_XZ};
+    static const enum packing packings[] = {PACKED_ZLIB, PACKED_ZSTD, PACKED_XZ, PACKED_BZIP2};
     for (size_t i = 0; i < ARRAY_LEN(packings); i++) {
         struct packed p;
         pack(packings[i], &p);
