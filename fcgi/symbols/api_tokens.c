@@ -99,6 +99,10 @@ bool api_token_extend_post(struct req *r, struct err *err)
     return token_extend(r, id, added, err) && resp_json(r, 200, body, err);
 }
 
+/*
+ * Only the permissions of the symbol server: what else an account may do is nothing that clients of
+ * this API know. With a token it is what the token may, not what its owner may.
+ */
 static bool add_permissions(struct req *r, json_t *user, struct err *err)
 {
     DB_ROWS ids = {0};

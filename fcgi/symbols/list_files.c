@@ -165,6 +165,11 @@ bool files_load(struct req *r, struct form_errors *errors, json_t **ret, struct 
     return true;
 }
 
+/*
+ * An id that does not exist is told before whose file it is: ids are numbers in a row, so that one
+ * exists is no secret. Rows are JSON that our own database made; one that does not parse is damage
+ * and not a bad request.
+ */
 bool file_load(struct req *r, int64_t id, json_t **ret, bool *ret_exists, struct err *err)
 {
     struct arena *a = req_arena(r);

@@ -63,6 +63,11 @@ struct whose {
     bool is_filter; /* the reader asked for it */
 };
 
+/*
+ * Who may not see all uploads gets their own, whatever they ask for: a filter by user is passed
+ * over and no error, since the page sends it along. A part of an address that fits nobody gives an
+ * empty list of ids, which no upload has.
+ */
 static bool read_whose(struct req *r, struct whose *ret, struct err *err)
 {
     struct arena *a = req_arena(r);
@@ -137,6 +142,10 @@ bool uploads_load(struct req *r, const char *created_fallback, struct form_error
     return true;
 }
 
+/*
+ * Warnings are for pages alone: what of an archive was odd but taken. They are no member of the
+ * document, whose shape clients of Tecken know.
+ */
 bool upload_load(struct req *r, int64_t id, json_t **ret, json_t **ret_warnings, struct err *err)
 {
     struct arena *a = req_arena(r);

@@ -22,6 +22,10 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
+/*
+ * A file need not have come with an upload: what an administrator put in has none, and its row no
+ * link.
+ */
 static void fill_file(struct req *r, struct tpl_row *row, const json_t *f)
 {
     struct arena *a = req_arena(r);

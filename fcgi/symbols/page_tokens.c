@@ -82,6 +82,9 @@ static void fill_token(struct req *r, struct tpl_row *row, const json_t *t)
     tpl_col_text(row, SYMBOL_TOKEN_NOTES, jget_strn(t, "notes"));
 }
 
+/*
+ * After a refusal the form has what was sent; the first time its days are the default.
+ */
 static void set_form(struct tpl_values *v, const struct token_form *form, const json_t *answer)
 {
     struct tpl_rows *offered = tpl_list(v, LIST_GRANTABLE_PERMISSIONS);

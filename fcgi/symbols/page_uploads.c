@@ -108,6 +108,10 @@ static const char *text_of(struct arena *a, const json_t *doc, const char *key)
     return str_adup(a, jget_strn(doc, key));
 }
 
+/*
+ * In the order in which people ask: whose, how much, from where, when. Every redirect of an upload
+ * by address is shown, because the first address is often a short one that says nothing.
+ */
 static void set_facts(struct req *r, struct tpl_rows *rows, const json_t *u)
 {
     struct arena *a = req_arena(r);

@@ -93,6 +93,10 @@ static bool load_user(struct req *r, int64_t *ret_id, struct db_rows *ret, struc
     return ret->count > 0 || err_set(err, ERR_NOT_FOUND, "There is no such account");
 }
 
+/*
+ * The form shows what the account is, also after a refusal: a form that kept what was sent would
+ * look as if it had been done.
+ */
 static bool send_user(struct req *r, int status, int64_t id, const struct db_rows *user,
                       const char *problem, struct err *err)
 {

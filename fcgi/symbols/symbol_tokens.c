@@ -91,6 +91,10 @@ static json_t *grantable_json(struct req *r, const struct db_rows *ids)
     return list;
 }
 
+/*
+ * Totals count all tokens whatever the state asked for: they are what the tabs of the page say.
+ * Filtered here, for nobody has more than a few dozen.
+ */
 bool tokens_load(struct req *r, enum token_state state, json_t **ret, struct err *err)
 {
     DB_ROWS tokens = {0};
@@ -172,6 +176,10 @@ static bool read_permissions(struct req *r, const struct db_rows *ids, struct st
     return true;
 }
 
+/*
+ * All faults of the form are told at once. A permission that the asker has not got is no fault of
+ * the form but a refusal (ERR_FORBIDDEN): the page does not offer it.
+ */
 bool token_create(struct req *r, const struct token_form *form, struct form_errors *errors,
                   char ret_key[TOKEN_KEY_DIGITS + 1], struct err *err)
 {

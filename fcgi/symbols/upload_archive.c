@@ -196,6 +196,11 @@ static bool answer(struct upload *u, struct err *err)
     return resp_json(u->req, 201, body, err);
 }
 
+/*
+ * The whole archive is judged (symreader_zip: every member, its size, its checksum, its name)
+ * before there is a row; so a refused archive leaves nothing, and one that broke off later shows as
+ * an upload that is not complete.
+ */
 static bool receive(struct upload *u, struct err *err)
 {
     const struct conf *conf = req_conf(u->req);

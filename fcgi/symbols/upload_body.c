@@ -145,6 +145,10 @@ static bool read_urlencoded(struct req *req, struct upload_body *b, struct err *
     return true;
 }
 
+/*
+ * Any other type of body is one without parts: that nothing was sent is then told in the words for
+ * a missing file, which clients know.
+ */
 bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
                       struct upload_body *ret, struct err *err)
 {

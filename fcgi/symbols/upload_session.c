@@ -71,6 +71,11 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
                 arena_printf(req_arena(a->req), "%s: %s", name, what));
 }
 
+/*
+ * The answer has the members that clients of resumable uploads read at the end: name, size as text,
+ * and the hash in Base64. The bytes that count are those of the file as it was announced, not as it
+ * was packed for the way.
+ */
 static bool finish_file(struct req *req, struct symsession *session, struct err *err)
 {
     const struct symbol_server *s = req_app(req);
@@ -159,6 +164,12 @@ static bool answer_busy(struct req *req, const struct err *why)
                        str_of(arena_printf(req_arena(req), "%d", BUSY_RETRY_S)));
 }
 
+/*
+ * Whoever has the address may send: it is the secret, so no token is asked for. A session in which
+ * another connection is still busy is told apart from one that is gone; the client waits for the
+ * one and begins the other anew. Whatever is left of the body is read, or the client would see a
+ * broken connection instead of the answer.
+ */
 bool upload_session_put(struct req *req, struct err *err)
 {
     struct symbol_server *symbols = req_app(req);

@@ -104,6 +104,11 @@ static bool explain_failure(const struct errand *e, struct err *err)
     return false;
 }
 
+/*
+ * One request and no redirect followed: each address is looked at by check_address before anybody
+ * connects to it. Reserved addresses are out of reach unless the configuration says otherwise,
+ * since a name of a stranger may lead into our own network.
+ */
 static bool ask_once(const struct errand *e, struct http_response *ret, struct err *err)
 {
     const struct conf *conf = req_conf(e->req);
@@ -197,6 +202,9 @@ static bool fetch(struct errand *e, struct upload_body *b, struct err *err)
            err_set(err, ERR_INVALID, "non-200 status code when retrieving %s", e->first);
 }
 
+/*
+ * GET begins at the first address again and does not write its way down a second time.
+ */
 bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body *b, struct err *err)
 {
     struct arena *a = req_arena(req);

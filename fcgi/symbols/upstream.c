@@ -45,6 +45,10 @@ struct upstream {
     struct sources *sources;
 };
 
+/*
+ * NULL is an answer: no servers behind this one, and nobody asks. Both ways are set up whatever the
+ * mode, because "fetch" is for texts only and other files are located in either.
+ */
 bool upstream_new(const struct conf *conf, struct upstream **ret, struct err *err)
 {
     const char *mode = conf_text(conf, CONF_SYMBOLS_UPSTREAM_MODE);
@@ -147,6 +151,11 @@ static void keep_place(const char *path, uint64_t list, const char *url)
     fs_write_atomic(path, text, (size_t)n, FS_FILE_MODE, ERR_IGNORED);
 }
 
+/*
+ * What is remembered holds for this list of servers (its hash): an administrator who adds one need
+ * not wait for old misses to end. The time is for all servers together, so many slow ones cost the
+ * asker no more than one.
+ */
 static enum upstream_answer locate(struct upstream *u, const struct symkey *k, struct str code_file,
                                    struct str code_id, char url[URL_BYTES_MAX + 1])
 {

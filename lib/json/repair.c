@@ -290,6 +290,10 @@ static bool repair_all(struct pass *p, struct err *err)
     return true;
 }
 
+/*
+ * First one encoding, then one grammar: the pass below knows UTF-8 alone. The counts of repairs are
+ * handed out only when all went well, as everything is.
+ */
 bool jrepair(struct str text, int max_depth, struct strbuf *out, struct jrepairs *ret,
              struct err *err)
 {

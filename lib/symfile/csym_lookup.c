@@ -163,6 +163,11 @@ static uint32_t param_size_at(const struct csym *c, uint64_t addr, uint32_t othe
     return csym_win_find(c, addr, &win) ? win.param_size : otherwise;
 }
 
+/*
+ * A function whose range holds the address is right. Else the nearest public symbol below is a
+ * guess, and a guess ends where a function begins: what lies behind a known function is not the
+ * public symbol in front of it.
+ */
 bool csym_lookup(const struct csym *c, uint64_t addr, struct csym_hit *ret)
 {
     struct func_at func;
@@ -203,6 +208,10 @@ bool csym_is_code(const struct csym *c, uint64_t addr)
     return csym_cfi_find(c, addr, &rules);
 }
 
+/*
+ * Starts and bodies are two sections: a search by halving touches the pages of starts alone, and
+ * one body.
+ */
 static bool win_find(const struct csym *c, enum csym_section_id start_id,
                      enum csym_section_id body_id, uint64_t addr, struct csym_win *ret)
 {

@@ -41,6 +41,10 @@ static bool read_sections(struct rd *file, struct csym *c, struct err *err)
     return true;
 }
 
+/*
+ * Every failure is ERR_DAMAGED: we wrote the file. Another version is one too; the text is there,
+ * and it is made again.
+ */
 bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err)
 {
     struct rd file = rd_init(p, n);

@@ -48,6 +48,10 @@ static bool wait_until(pid_t pid, int64_t deadline_ms, int *ret_status)
     return is_over;
 }
 
+/*
+ * The files are descriptors, so the child needs no path and no right to open one. A debug file
+ * without its program is read as a program: it has names and lines.
+ */
 bool elfdump(int program_fd, int debug_fd, const char *name, int64_t deadline_ms, int text_fd,
              struct err *err)
 {
