@@ -89,6 +89,7 @@ struct search_field {
     enum index_kind index;
     bool is_list;           /* the source may be a list */
     bool has_full;          /* text kept whole besides its tokens */
+    bool correlates;        /* an attribute of correlations (lib/correlations); never protected */
     const char *source_key; /* dotted path in the processed crash */
     enum perm perm;
     const char *choices; /* comma-separated form choices, or NULL; "@products", "@versions" and

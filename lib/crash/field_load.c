@@ -270,12 +270,16 @@ static bool add_search(struct added *a, char **c, struct err *err)
         .index = (enum index_kind)kind,
         .is_list = strstr(c[5], "list") != NULL,
         .has_full = strstr(c[5], "full") != NULL,
+        .correlates = strstr(c[5], "correlates") != NULL,
         .source_key = strcmp(c[6], "=") == 0 ? c[1] : c[6],
         .choices = or_null(c[7]),
         .description = c[8],
     };
     if (!path_perm(a, row.source_key, &row.perm))
         return err_set(err, ERR_INVALID, "there is no key %s", row.source_key);
+    if (row.correlates && row.perm != PERM_PUBLIC)
+        return err_set(err, ERR_INVALID,
+                       "%s is protected and cannot be an attribute of correlations", c[1]);
     a->search[a->search_count++] = row;
     return true;
 }

@@ -7,12 +7,17 @@
  * named in `removed`, and the rest of the crash is found all the same.  Absent, null and an empty
  * list are the same: the field is missing.  An empty text exists.
  *
+ * A module of the walker's output is an object; what is searched for is its name and version, in
+ * one text.  A list of modules is sorted and each stands in it once, because a partition keeps
+ * every different list once: the order of loading differs from start to start and says nothing.
+ *
  * The same document always gives the same values, whatever process makes them: the index is filled
  * again from stored documents, and what is found must not depend on when that was.
  */
 #include "lib/search/doc.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -41,6 +46,39 @@ static const json_t *source_of(const json_t *root, const struct search_field *f)
     return v && !json_is_null(v) ? v : NULL;
 }
 
+/* "xul.dll/128.0.0.1", without a version "xul.dll"; of a module that has no name nothing is left.
+ */
+static struct str module_text(struct arena *a, const json_t *module)
+{
+    struct str name = jget_strn(module, "filename"), version = jget_strn(module, "version");
+    name.n = utf8_prefix_bytes(name, DOC_MODULE_BYTES_MAX);
+    if (version.n == 0 || name.n == 0)
+        return name;
+    version.n = utf8_prefix_bytes(version, DOC_MODULE_BYTES_MAX);
+    return str_of(arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(name), STR_ARG(version)));
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static struct strs clean_modules(struct arena *a, const json_t *modules)
+{
+    size_t max = MIN(json_array_size(modules), (size_t)DOC_LIST_MAX), n = 0;
+    struct strs out = {.v = arena_array(a, max + 1, sizeof(struct str))};
+    for (size_t i = 0; i < max; i++) {
+        struct str text = module_text(a, json_array_get(modules, i));
+        if (text.n > 0)
+            out.v[n++] = text;
+    }
+    qsort(out.v, n, sizeof *out.v, by_bytes);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || !str_eq(out.v[i], out.v[out.n - 1]))
+            out.v[out.n++] = out.v[i];
+    return out;
+}
+
 /* A value of another type than text still says that there is one; clients know these words. */
 static struct str clean_text(const struct search_field *f, const json_t *v)
 {
@@ -56,6 +94,8 @@ static struct str clean_text(const struct search_field *f, const json_t *v)
 static struct strs clean_texts(struct arena *a, const struct search_field *f, const json_t *v)
 {
     size_t n = f->is_list && json_is_array(v) ? MIN(json_array_size(v), (size_t)DOC_LIST_MAX) : 1;
+    if (f->is_list && strcmp(f->source_key, "json_dump.modules") == 0)
+        return clean_modules(a, v);
     struct strs out = {.v = arena_array(a, n + 1, sizeof(struct str)), .n = n};
     if (!f->is_list || !json_is_array(v)) {
         out.v[0] = clean_text(f, v);

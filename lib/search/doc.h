@@ -15,9 +15,14 @@
 /*
  * Longer texts are cut: keywords in characters and other texts in bytes, where the search engine
  * cut them that clients were written for.  The list is ours: a crash with more modules in a stack
- * than that is an accident.
+ * than that is an accident.  Names and versions of modules are names of files.
  */
-enum { DOC_KEYWORD_CHARS_MAX = 10000, DOC_TEXT_BYTES_MAX = 32766, DOC_LIST_MAX = 10000 };
+enum {
+    DOC_KEYWORD_CHARS_MAX = 10000,
+    DOC_TEXT_BYTES_MAX = 32766,
+    DOC_LIST_MAX = 10000,
+    DOC_MODULE_BYTES_MAX = 255,
+};
 
 struct doc_value {
     const struct search_field *field;

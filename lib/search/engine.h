@@ -13,8 +13,11 @@
  *
  * run        {"hits", "total", "facets", "errors"}; ERR_INVALID with the text for users when one
  *            of the limits was crossed.
+ * sample     Rows of values (sample.h); the same errors.
  * Others     as the functions of index.h with the same name.
  */
+struct sample;
+struct sample_values;
 struct search_limits {
     int64_t deadline_ms; /* mono_ms() */
     size_t max_buckets;  /* of all aggregations of an answer */
@@ -54,6 +57,8 @@ struct search_engine {
     bool (*has)(void *reader, struct str crash_id, bool *ret, struct err *err);
     bool (*run)(void *reader, const struct search_query *q, const struct search_limits *limits,
                 json_t **ret, struct err *err);
+    bool (*sample)(void *reader, const struct search_query *q, const struct search_limits *limits,
+                   struct sample_values *values, size_t max, struct sample *ret, struct err *err);
 
     bool (*verify)(const char *dir, const struct field_table *fields,
                    void (*report)(void *arg, const char *line), void *arg, struct err *err);
@@ -68,6 +73,9 @@ struct search_engine {
 };
 
 extern const struct search_engine columns_engine;
+
+/* Those of the context, with the defaults of search.h. */
+struct search_limits search_limits_of(const struct search_context *ctx);
 
 /* The engine of an open reader, for search_run, and the table that its searches are parsed with. */
 struct index_reader {

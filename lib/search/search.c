@@ -14,11 +14,9 @@
 #include "lib/base/util.h"
 #include "lib/search/engine.h"
 
-bool search_run(struct index_reader *r, const struct search_context *ctx,
-                const struct search_query *q, json_t **ret, struct err *err)
+struct search_limits search_limits_of(const struct search_context *ctx)
 {
-    assert(q->fields == r->fields);
-    const struct search_limits limits = {
+    return (struct search_limits){
         .deadline_ms = ctx->deadline_ms > 0 ? ctx->deadline_ms : INT64_MAX,
         .max_buckets = ctx->max_buckets ? ctx->max_buckets : SEARCH_BUCKETS_DEFAULT,
         .max_bytes = ctx->max_bytes ? ctx->max_bytes : SEARCH_BYTES_DEFAULT,
@@ -28,6 +26,13 @@ bool search_run(struct index_reader *r, const struct search_context *ctx,
         .lane_rows = ctx->lane_rows ? ctx->lane_rows : SEARCH_LANE_ROWS_DEFAULT,
         .lanes_now = ctx->lanes_now,
     };
+}
+
+bool search_run(struct index_reader *r, const struct search_context *ctx,
+                const struct search_query *q, json_t **ret, struct err *err)
+{
+    assert(q->fields == r->fields);
+    const struct search_limits limits = search_limits_of(ctx);
     return r->engine->run(r->impl, q, &limits, ret, err);
 }
 

@@ -49,6 +49,11 @@ static const struct {
     {"{\"startup_crash\":null}", "startup_crash", "0"},
     {"{\"marionette\":null}", "marionette", NULL},
     {"{}", "startup_crash", NULL},
+    {"{\"json_dump\":{\"modules\":[{\"filename\":\"b\",\"version\":\"2\"},{\"filename\":\"a\"},"
+     "{\"filename\":\"b\",\"version\":\"2\"},{\"filename\":null},{\"version\":\"1\"},3]}}",
+     "modules", "a,b/2"},
+    {"{\"json_dump\":{\"modules\":[]}}", "modules", NULL},
+    {"{\"json_dump\":{\"modules\":\"b\"}}", "modules", NULL},
 };
 
 static bool parse(struct arena *a, const char *json, struct doc *d, json_t **ret_tree)

@@ -233,10 +233,13 @@ function print_search(    i, name, flags) {
         name = search[i]
         flags = search_flags[name]
         id_of[name] = i - 1
-        printf "    {%s, %d, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
+        if (flags ~ /correlates/ && path_perm(search_source[name]) != "PERM_PUBLIC")
+            fail("search field " name ": what is protected cannot be an attribute of correlations")
+        printf "    {%s, %d, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
             i - 1, toupper(search_query[name]), toupper(search_value[name]), toupper(search_index[name]), \
             flags ~ /list/ ? "true" : "false", flags ~ /full/ ? "true" : "false", \
-            quote(search_source[name]), path_perm(search_source[name]), \
+            flags ~ /correlates/ ? "true" : "false", quote(search_source[name]), \
+            path_perm(search_source[name]), \
             or_null(search_choices[name]), quote(search_desc[name])
     }
     print "};"

@@ -22,6 +22,7 @@
 #include "lib/search/columns/unify.h"
 #include "lib/search/columns/write.h"
 #include "lib/search/query.h"
+#include "lib/search/sample.h"
 
 /*
  * A snapshot is outdated when a week is compacted at that moment, which happens once in hours; a
@@ -253,6 +254,24 @@ static bool answer_query(void *reader, const struct search_query *q,
     return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
+static bool sample_query(void *reader, const struct search_query *q,
+                         const struct search_limits *limits, struct sample_values *values,
+                         size_t max, struct sample *ret, struct err *err)
+{
+    struct reader *r = reader;
+    for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+        bool is_outdated = false;
+        if (!damage_heals(root_snapshot(r->root, err), err))
+            return false;
+        bool ok = damage_heals(run_sample(r, q, limits, values, max, &is_outdated, ret, err), err);
+        if (ok && is_all_missing(r->root))
+            ret->missing_weeks++;
+        if (!is_outdated)
+            return ok;
+    }
+    return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
+}
+
 const struct search_engine columns_engine = {
     .name = "columns",
     .writer_open = writer_open,
@@ -264,6 +283,7 @@ const struct search_engine columns_engine = {
     .reader_close = reader_close,
     .has = has,
     .run = answer_query,
+    .sample = sample_query,
     .verify = keep_verify,
     .compact = keep_compact,
     .expire = keep_expire,

@@ -25,7 +25,9 @@
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/row_sort.h"
+#include "lib/search/columns/sample_rows.h"
 #include "lib/search/query.h"
+#include "lib/search/sample.h"
 
 /*
  * Nodes, filters and the page: kilobytes.  What grows with the data is held on the account of the
@@ -196,6 +198,12 @@ static bool take_block(struct run *run, size_t level, const struct block *b)
             return false;
     }
     return agg_block(run, level, b);
+}
+
+static bool sample_block(struct run *run, size_t level, const struct block *b)
+{
+    (void)level;
+    return sampler_block(run->sampler, b);
 }
 
 /* All lanes of a search, the lead first. */
@@ -422,6 +430,56 @@ bool run_query(struct reader *r, const struct search_query *q, const struct sear
     bool ok = execute(&crew, ret_outdated, ret, err);
     for (size_t i = crew.n; i > 0; i--)
         run_free(crew.lanes[i - 1]);
+    reader_end_search(r);
+    return ok;
+}
+
+/* One pass over the rows, in one lane: it is short beside the reading of the values. */
+static bool execute_sample(struct crew *crew, bool *ret_outdated, struct sample *ret,
+                           struct err *err)
+{
+    struct run *lead = crew->lanes[0];
+    if (!choose_parts(lead)) {
+        *ret_outdated = true;
+        return false;
+    }
+    if (!prepare_filters(lead))
+        return cost_error(&lead->cost, err);
+    if (!share_filters(crew, err))
+        return false;
+    for (size_t i = 0; i < lead->root->part_count; i++)
+        if (lead->part_used[i] && !select_part(lead, i, 0, sample_block, err))
+            return false;
+    if (!sampler_end(lead->sampler, lead->root, ret))
+        return cost_error(&lead->cost, err);
+    ret->missing_weeks = lead->missing.n;
+    return true;
+}
+
+/* The columns of the query become the fields of the sample, so that they are mapped and checked. */
+bool run_sample(struct reader *r, const struct search_query *q, const struct search_limits *limits,
+                struct sample_values *values, size_t max, bool *ret_outdated, struct sample *ret,
+                struct err *err)
+{
+    struct search_query rows = *q;
+    struct sampler sampler;
+    reader_begin_search(r);
+    struct crew crew = {.n = 1, .lanes = {run_new(r, &rows, NULL)}};
+    struct run *lead = crew.lanes[0];
+    cost_begin(&lead->cost, limits);
+    rows.aggs = NULL;
+    rows.sort_count = 0;
+    rows.column_count = values->n;
+    rows.columns = arena_array(&lead->arena, values->n + 1, sizeof *rows.columns);
+    for (size_t i = 0; i < values->n; i++)
+        rows.columns[i] = values->fields[i].field;
+    sampler_init(&sampler, values, max, &lead->cost);
+    lead->sampler = &sampler;
+    bool ok = execute_sample(&crew, ret_outdated, ret, err);
+    sampler_release(&sampler);
+    if (!ok)
+        sample_release(ret);
+    run_free(lead);
     reader_end_search(r);
     return ok;
 }

@@ -18,4 +18,11 @@
 bool run_query(struct reader *r, const struct search_query *q, const struct search_limits *limits,
                bool *ret_outdated, json_t **ret, struct err *err);
 
+/* The rows of the query as a sample; the same in all else. */
+struct sample;
+struct sample_values;
+bool run_sample(struct reader *r, const struct search_query *q, const struct search_limits *limits,
+                struct sample_values *values, size_t max, bool *ret_outdated, struct sample *ret,
+                struct err *err);
+
 #endif

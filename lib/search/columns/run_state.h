@@ -34,6 +34,7 @@ struct run {
     bool part_used[PARTS_MAX]; /* of the lead: lies in the range and can be read */
     struct agg_node *aggs;
     struct sorter *sorter;
+    struct sampler *sampler; /* of a sample, which has neither aggregations nor hits */
     struct ready_filter *filters;
     struct strs missing; /* names of partitions that could not be read */
     struct err err;      /* why this lane has stopped */
