@@ -55,6 +55,7 @@ extern const struct command symbols_commands[];
 extern const struct command symbols_care_commands[];
 extern const struct command version_commands[];
 extern const struct command stats_commands[];
+extern const struct command correlation_commands[];
 extern const struct command cron_commands[];
 extern const struct command check_commands[];
 extern const struct command mark_commands[];

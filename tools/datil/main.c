@@ -32,7 +32,7 @@ static const struct command *const families[] = {
     schema_commands,  doctor_commands,       account_commands, token_commands, product_commands,
     crash_commands,   send_commands,         work_commands,    purge_commands, index_commands,
     symbols_commands, symbols_care_commands, version_commands, cron_commands,  check_commands,
-    mark_commands,    backup_commands,       restore_commands, stats_commands,
+    mark_commands,    backup_commands,       restore_commands, stats_commands, correlation_commands,
 };
 
 /*
