@@ -12,7 +12,7 @@ web_handler report_get, report_reprocess_post;
 web_handler topcrashers_get;
 web_handler signature_get, signature_graph_get, signature_aggregation_get;
 web_handler signature_summary_get, signature_reports_get, signature_bugs_get,
-    signature_comments_get;
+    signature_comments_get, signature_correlations_get;
 web_handler profile_get;
 web_handler api_docs_get;
 web_handler api_super_search_get, api_super_search_unredacted_get, api_super_search_fields_get;
@@ -21,6 +21,7 @@ web_handler api_bugs_get, api_signatures_by_bugs_get, api_signature_first_date_g
 web_handler api_signature_stats_get;
 web_handler api_version_string_get, api_reprocessing_post, api_missing_processed_crash_get;
 web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
+web_handler api_correlations_get, correlations_file_get;
 web_handler monitoring_get, monitoring_cron_get, broken_get;
 web_handler robots_get, favicon_get, contribute_get, csp_report_post;
 web_handler old_query_get, old_profile_get;
@@ -42,6 +43,7 @@ extern const struct param_spec *const tokens_post_params[];
 extern const struct param_spec *const admin_notice_params[], *const admin_notice_set_params[];
 extern const struct param_spec *const api_super_search_params[],
     *const api_super_search_unredacted_params[];
+extern const struct param_spec *const api_correlations_params[];
 extern const struct param_spec *const api_processed_crash_params[],
     *const api_raw_crash_params[], *const api_crash_verify_params[];
 extern const struct param_spec *const api_signatures_params[],

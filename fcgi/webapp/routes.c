@@ -39,6 +39,7 @@ const struct route routes[] = {
     {GET, "/signature/reports/", SEARCHES | OWN_REFUSAL, NULL, signature_reports_get, signature_params, "its table of reports alone"},
     {GET, "/signature/bugzilla/", SEARCHES | OWN_REFUSAL, NULL, signature_bugs_get, signature_params, "its bugs alone"},
     {GET, "/signature/comments/", SEARCHES | OWN_REFUSAL, NULL, signature_comments_get, signature_params, "what users wrote (view_pii)"},
+    {GET, "/signature/correlations/", SEARCHES | OWN_REFUSAL, NULL, signature_correlations_get, signature_params, "what is special about its crashes"},
     {GET, "/signature/graphs/", SEARCHES | BELOW | OWN_REFUSAL, NULL, signature_graph_get, signature_params, "crashes per day by a field (JSON)"},
     {GET, "/signature/aggregation/", SEARCHES | BELOW | OWN_REFUSAL, NULL, signature_aggregation_get, signature_params, "counts of a field"},
 
@@ -66,11 +67,14 @@ const struct route routes[] = {
     {GET, "/api/SignaturesByBugs/", API, NULL, api_signatures_by_bugs_get, api_signatures_by_bugs_params, "Signatures that bugs name."},
     {GET, "/api/SignatureFirstDate/", API, NULL, api_signature_first_date_get, api_signatures_params, "When signatures were first seen."},
     {GET, "/api/SignatureStats/", API, NULL, api_signature_stats_get, api_signature_stats_params, "Signatures by hour, day, week or build; when each was first and last seen."},
+    {GET, "/api/Correlations/", API, NULL, api_correlations_get, api_correlations_params, "What is special about the crashes of a signature, or of any search: properties that are more or less frequent there."},
     {GET, "/api/VersionString/", API, NULL, api_version_string_get, api_version_string_params, "Version of a build of a product."},
     {POST, "/api/Reprocessing/", API, "reprocess_crashes", api_reprocessing_post, api_reprocessing_params, "Puts crashes into the queue again."},
     {POST, "/api/CrashSignature/", API | ROUTE_NO_CSRF, NULL, api_crash_signature_post, NULL, "Signatures for crash data sent as JSON: {\"jobs\": [...]}."},
     {GET, "/api/MissingProcessedCrash/", API, NULL, api_missing_processed_crash_get, api_missing_processed_crash_params, "Crashes that were accepted and found not processed."},
     {GET, "/api/NoOp/", API, NULL, api_no_op_get, api_no_op_params, "Does nothing, for tests of clients."},
+
+    {GET, "/correlations/data/", BELOW | QUIET, NULL, correlations_file_get, NULL, "files of the nightly job: PRODUCT/all.json.gz, PRODUCT/CHANNEL/SHA1(signature).json.gz"},
 
     {GET, "/documentation/", 0, NULL, help_get, NULL, "help"},
     {GET, "/documentation/supersearch/", 0, NULL, help_search_get, NULL, "how to search; all fields"},

@@ -11,6 +11,7 @@
 #include "fcgi/webapp/results.h"
 #include "fcgi/webapp/search_form.h"
 #include "fcgi/webapp/signature_params.h"
+#include "fcgi/webapp/signature_correlations.h"
 #include "fcgi/webapp/signature_graph.h"
 #include "fcgi/webapp/signature_summary.h"
 #include "lib/base/arena.h"
@@ -37,6 +38,7 @@ enum page_part {
     PART_TABS = 16, /* shows the number of reports */
     PART_BUGS = 32,
     PART_COMMENTS = 64,
+    PART_CORRELATIONS = 128, /* dear: made when they are looked at */
     PARTS_SEARCHED = PART_SUMMARY | PART_GRAPH | PART_AGGREGATIONS | PART_REPORTS,
     PARTS_ALL = PARTS_SEARCHED | PART_TABS | PART_BUGS | PART_COMMENTS,
 };
@@ -190,8 +192,10 @@ static void set_tabs(const struct signature_page *p, struct tpl_values *v, int64
     static const struct {
         const char *id, *label;
     } all[] = {
-        {"summary", "Summary"}, {"graphs", "Graphs"}, {"aggregations", "Aggregations"},
-        {"reports", "Reports"}, {"bugzilla", "Bugs"}, {"comments", "Comments"},
+        {"summary", "Summary"},           {"graphs", "Graphs"},
+        {"aggregations", "Aggregations"}, {"reports", "Reports"},
+        {"correlations", "Correlations"}, {"bugzilla", "Bugs"},
+        {"comments", "Comments"},
     };
     bool may = app_reader(p->req) == PERM_PROTECTED;
     struct tpl_rows *tabs = tpl_list(v, LIST_SIGNATURE_TABS);
@@ -270,6 +274,7 @@ static bool set_parts(const struct signature_page *p, unsigned parts, struct tpl
     return (!(parts & PART_AGGREGATIONS) || set_aggregations(p, v, answer, err)) &&
            (!(parts & PART_REPORTS) || set_reports(p, v, answer, err)) &&
            (!(parts & PART_SUMMARY) || signature_set_summary(p, v, answer, err)) &&
+           (!(parts & PART_CORRELATIONS) || signature_set_correlations(p, v, err)) &&
            (!(parts & PART_BUGS) || set_bugs(p, v, err)) &&
            (!(parts & PART_COMMENTS) || set_comments(p, v, err));
 }
@@ -292,7 +297,8 @@ bool signature_get(struct req *r, struct err *err)
     struct tpl_values *v = layout_new(r, &layout);
     set_head(&p, v);
     tpl_bool(v, "needs_chart", true);
-    if (!set_parts(&p, PARTS_ALL, v, err))
+    signature_offer_correlations(&p, v);
+    if (!set_parts(&p, PARTS_ALL | (p.correlations.n > 0 ? PART_CORRELATIONS : 0), v, err))
         return false;
     return layout_send(r, 200, "signature.html", v, err);
 }
@@ -319,6 +325,11 @@ bool signature_reports_get(struct req *r, struct err *err)
 bool signature_bugs_get(struct req *r, struct err *err)
 {
     return fragment(r, PART_BUGS, "signature_bugs.html", err);
+}
+
+bool signature_correlations_get(struct req *r, struct err *err)
+{
+    return fragment(r, PART_CORRELATIONS, "signature_correlations.html", err);
 }
 
 bool signature_comments_get(struct req *r, struct err *err)

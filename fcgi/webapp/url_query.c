@@ -11,6 +11,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
 #include "lib/tpl/tpl.h"
+#include "lib/web/params.h"
 
 struct query query_new(struct arena *a)
 {
@@ -53,6 +54,21 @@ struct query query_of_request(struct req *r)
         const struct req_param *p = req_param_at(r, i);
         if (p->value.n > 0)
             query_add(&q, str_adup(q.a, p->name), p->value);
+    }
+    return q;
+}
+
+struct query query_of_text(struct arena *a, struct str text)
+{
+    struct query q = query_new(a);
+    struct str part;
+    while (str_split(&text, '&', &part)) {
+        size_t eq = str_find_char(part, '=', 0);
+        struct str name = pct_decode(a, str_sub(part, 0, eq), true),
+                   value = eq == SIZE_MAX ? (struct str){0}
+                                          : pct_decode(a, str_sub(part, eq + 1, SIZE_MAX), true);
+        if (value.n > 0)
+            query_add(&q, str_adup(a, name), value);
     }
     return q;
 }

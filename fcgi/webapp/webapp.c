@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "fcgi/webapp/correlations_kept.h"
 #include "fcgi/webapp/versions_kept.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
@@ -71,6 +72,7 @@ void app_stop(void *arg)
     products_release(&app->products);
     siglists_free(app->siglists);
     versions_kept_free(app->versions);
+    correlations_kept_free(app->correlations);
     free(app->base_url);
     free(app->index_dir);
     free(app);
@@ -200,12 +202,10 @@ static const char *const *product_names(struct req *r)
  * can do without do not wait for one, and a health check must not, for it has to answer while
  * everything is busy.
  */
-bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
-                const char **ret_form_param, struct err *err)
+bool app_search_begin(struct req *r, struct app_search how, struct index_reader **ret_index,
+                      struct search_context *ret, struct err *err)
 {
-    struct index_reader *index = NULL;
-    const char *form_param = NULL;
-    const struct search_context ctx = {
+    *ret = (struct search_context){
         .now_us = req_now_us(r),
         .reader = how.as_public ? PERM_PUBLIC : app_reader(r),
         .is_unredacted = how.is_unredacted,
@@ -220,8 +220,17 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
     };
     /* Whatever page searches, strangers can open it again and again: see routes.c. */
     assert(req_has_rate_limit(r) || how.is_extra || how.is_check);
-    if ((!how.is_check && !req_take_turn(r, !how.is_extra, err)) ||
-        !app_index(app_of(r), &index, err))
+    return (how.is_check || req_take_turn(r, !how.is_extra, err)) &&
+           app_index(app_of(r), ret_index, err);
+}
+
+bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
+                const char **ret_form_param, struct err *err)
+{
+    struct index_reader *index = NULL;
+    const char *form_param = NULL;
+    struct search_context ctx;
+    if (!app_search_begin(r, how, &index, &ctx, err))
         return false;
     if (search_answer(req_arena(r), index, &ctx, query_params(q), ret, &form_param, err))
         return true;

@@ -15,7 +15,8 @@
  *            until the request ends.
  * Threads    One worker, one request at a time.
  */
-struct live_versions; /* versions_kept.h */
+struct live_versions;     /* versions_kept.h */
+struct correlations_kept; /* correlations_kept.h */
 struct siglists;
 
 struct webapp {
@@ -26,7 +27,8 @@ struct webapp {
     struct index_reader *index;              /* NULL until it could be opened; see app_index */
     struct products products;
     struct live_versions *versions;
-    char *base_url; /* public address, without a slash at the end */
+    struct correlations_kept *correlations; /* NULL until somebody asked */
+    char *base_url;                         /* public address, without a slash at the end */
     char *index_dir;
 };
 
@@ -65,6 +67,14 @@ struct app_search {
 };
 bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
                 const char **ret_form_param, struct err *err);
+
+/*
+ * For what asks the index in another way than app_search, in the same bounds: takes the turn, opens
+ * the index, fills the context.
+ */
+struct search_context;
+bool app_search_begin(struct req *r, struct app_search how, struct index_reader **ret_index,
+                      struct search_context *ret, struct err *err);
 
 /*
  * Asked for each row that a page adds: whether it may grow on.  ERR_INVALID: the time of the

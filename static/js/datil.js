@@ -10,6 +10,7 @@ const parts = [
   ["[data-graph-url]", "graph.js"],
   ["[data-pending]", "pending.js"],
   ["[data-api-form]", "api.js"],
+  ["[data-load]", "load.js"],
 ];
 
 for (const [selector, file] of parts) {

@@ -1,0 +1,129 @@
+/*
+ * Where a document comes from, in this order: what this worker made within the hour, last night's
+ * file, the index.
+ */
+#include "fcgi/webapp/correlations_found.h"
+
+#include "fcgi/webapp/correlations_kept.h"
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/base/util.h"
+#include "lib/correlations/correlation_files.h"
+#include "lib/correlations/correlations.h"
+#include "lib/json/json.h"
+#include "lib/search/search.h"
+#include "lib/web/web.h"
+
+static const char *key_of(struct req *r, const struct correlations_wanted *w)
+{
+    struct arena *a = req_arena(r);
+    if (!w->group)
+        return arena_printf(a, "channel\n" STR_FMT "\n" STR_FMT "\n" STR_FMT, STR_ARG(w->product),
+                            STR_ARG(w->channel), STR_ARG(w->signature));
+    struct str group = query_url(w->group, ""), reference = query_url(w->reference, "");
+    return arena_printf(a, "searches %d\n" STR_FMT "\n" STR_FMT, (int)app_reader(r), STR_ARG(group),
+                        STR_ARG(reference));
+}
+
+/* Both sets as searches. */
+static bool find_sets(struct req *r, const struct correlations_wanted *w,
+                      struct index_reader *index, const struct search_context *ctx,
+                      struct search_params *group, struct search_params *reference, struct err *err)
+{
+    struct arena *a = req_arena(r);
+    if (w->group) {
+        struct query copies[] = {query_copy(w->group), query_copy(w->reference)};
+        *group = query_params(&copies[0]);
+        *reference = query_params(&copies[1]);
+        return true;
+    }
+    if (!correlation_channel(a, index, ctx, w->product, w->channel, reference, err))
+        return false;
+    *group = correlation_signature(a, *reference, w->signature);
+    return true;
+}
+
+static bool make(struct req *r, const struct correlations_wanted *w, json_t **ret, struct err *err)
+{
+    struct index_reader *index;
+    struct search_context ctx;
+    struct search_params group, reference;
+    struct correlation_base *base = NULL;
+    const struct app_search how = {.as_public = !w->group};
+    if (!app_search_begin(r, how, &index, &ctx, err))
+        return false;
+    if (!w->group)
+        ctx.products = NULL; /* a product that nobody knows has no data, which is no mistake */
+    bool ok = find_sets(r, w, index, &ctx, &group, &reference, err) &&
+              correlation_base_new(index, &ctx, reference, CORRELATION_SAMPLE,
+                                   conf_text(req_conf(r), CONF_CORRELATION_PHRASES), &base, err) &&
+              correlation_group(base, group, CORRELATION_SAMPLE, ret, err) &&
+              correlation_names(req_db(r), *ret, err);
+    correlation_base_free(base);
+    if (!ok)
+        return false;
+    char date[TIME_TEXT_MAX];
+    time_iso(req_now_us(r), false, date);
+    date[strlen("2026-01-05")] = '\0';
+    jset_cstr(*ret, "date", date);
+    return true;
+}
+
+/* The words that the page has always had. */
+static const char *message_of(struct req *r, const struct correlations_wanted *w,
+                              const json_t *document)
+{
+    struct arena *a = req_arena(r);
+    json_auto_t *all = NULL;
+    if (json_array_size(jget_arr(document, "results")) > 0)
+        return NULL;
+    if (w->group)
+        return "No correlations found between these two searches.";
+    if (jget_int_or(document, "total_reference", 0) > 0)
+        return arena_printf(a,
+                            "No correlations found for the signature \"" STR_FMT
+                            "\" on the \"" STR_FMT "\" channel, for the \"" STR_FMT "\" product.",
+                            STR_ARG(w->signature), STR_ARG(w->channel), STR_ARG(w->product));
+    const char *var = conf_text(req_conf(r), CONF_DATIL_VAR);
+    if (!correlation_totals(var, w->product, &all, ERR_IGNORED))
+        return arena_printf(a, "No correlation data was generated for the \"" STR_FMT "\" product.",
+                            STR_ARG(w->product));
+    return arena_printf(a,
+                        "No correlation data was generated for the \"" STR_FMT
+                        "\" channel and the \"" STR_FMT "\" product.",
+                        STR_ARG(w->channel), STR_ARG(w->product));
+}
+
+/* A file that is damaged is no reason to show nothing: the index is asked. */
+static bool load_file(struct req *r, const struct correlations_wanted *w, json_t **ret)
+{
+    json_auto_t *all = NULL;
+    char key[128];
+    const char *var = conf_text(req_conf(r), CONF_DATIL_VAR);
+    snprintf(key, sizeof key, STR_FMT, STR_ARG(w->channel));
+    if (w->group || !correlation_load(var, w->product, w->channel, w->signature, ret, ERR_IGNORED))
+        return false;
+    if (correlation_totals(var, w->product, &all, ERR_IGNORED))
+        jset_int(*ret, "total_reference", jget_int_or(all, key, 0));
+    return true;
+}
+
+bool correlations_find(struct req *r, const struct correlations_wanted *w, json_t **ret,
+                       const char **ret_message, struct err *err)
+{
+    const char *key = key_of(r, w);
+    *ret = NULL;
+    if (!load_file(r, w, ret)) {
+        *ret = correlations_kept(app_of(r)->correlations, key);
+        if (!*ret) {
+            if (!make(r, w, ret, err))
+                return false;
+            correlations_keep(&app_of(r)->correlations, key, *ret);
+        }
+    }
+    *ret_message = message_of(r, w, *ret);
+    return true;
+}

@@ -1,0 +1,15 @@
+#ifndef WEBAPP_SIGNATURE_CORRELATIONS_H
+#define WEBAPP_SIGNATURE_CORRELATIONS_H
+
+#include "fcgi/webapp/signature_params.h"
+#include "lib/tpl/tpl.h"
+
+/*
+ * signature_correlations - the tab of that name.  A page offers it and the script loads it when
+ * somebody looks; without scripts the page is opened again with it inside.
+ */
+void signature_offer_correlations(const struct signature_page *p, struct tpl_values *v);
+bool signature_set_correlations(const struct signature_page *p, struct tpl_values *v,
+                                struct err *err);
+
+#endif
