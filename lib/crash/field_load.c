@@ -390,6 +390,10 @@ void fields_free(const struct field_table *fields)
     free((void *)fields);
 }
 
+/*
+ * Without the file the table is the one that was built in, and no error: most installations add
+ * nothing. The rows borrow from the text, so on success the table keeps it.
+ */
 bool fields_load(const char *var_dir, const struct field_table **ret, struct err *err)
 {
     STRBUF_AUTO path = {0};

@@ -314,6 +314,10 @@ static bool check_set(struct products *set, struct err *err)
     return true;
 }
 
+/*
+ * One bad file spoils all: a set without one of its products would refuse that product's reports,
+ * and the callers keep the set of before instead.
+ */
 static bool load_entries(DIR *d, struct products *set, struct err *err)
 {
     for (struct dirent *e; (e = readdir(d)) != NULL;) {

@@ -36,6 +36,10 @@ static void date_from_timestamp(json_t *raw)
     jset_cstr(raw, "submitted_timestamp", text);
 }
 
+/*
+ * Version 1 had the collector's own notes among the annotations; version 2 keeps them in
+ * `metadata`. What stands there already is newer and wins.
+ */
 bool raw_crash_upgrade(json_t *raw)
 {
     if (!json_is_object(raw) || !is_version_1(raw))

@@ -143,6 +143,11 @@ static bool is_publishable(const struct annotation *a, const json_t *v)
     return a->types & SCHEMA_OBJ ? json_is_object(v) : !json_is_object(v) && !json_is_array(v);
 }
 
+/*
+ * An annotation that nobody knows is protected: the table lists what may be shown, not what must be
+ * hidden. A known one whose value is not of its type is left out and counted, since it may be
+ * anything.
+ */
 json_t *reduce_raw(const struct field_table *fields, const json_t *raw_crash, enum perm reader,
                    size_t *ret_rejected)
 {

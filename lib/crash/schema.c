@@ -10,6 +10,9 @@
 
 #include "lib/base/str.h"
 
+/*
+ * A whole number fits where any number does, not the other way round.
+ */
 static unsigned types_of(const json_t *v)
 {
     switch (json_typeof(v)) {
@@ -58,6 +61,10 @@ static const char *item_misfit(const struct schema_key *key, const json_t *v)
     return key->shape && json_is_object(v) ? members_misfit(key->shape, v) : NULL;
 }
 
+/*
+ * The name of the first key that does not fit, NULL if all do. Names of a map's members are data
+ * and are not looked at.
+ */
 const char *schema_misfit(const struct schema_key *key, const json_t *v)
 {
     if (!schema_fits(key->types, v))

@@ -324,6 +324,10 @@ static bool stop_at_first(void *arg, const char *name)
     return false;
 }
 
+/*
+ * A folder without anything in it is what a deleted day leaves behind, and no day. Other names are
+ * not ours.
+ */
 static bool add_day(void *arg, const char *name)
 {
     struct day_list *l = arg;

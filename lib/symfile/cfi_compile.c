@@ -92,6 +92,10 @@ static void put_instruction(bytes_vec *out, const struct instruction *in)
         put_varint(out, zigzag(in->constant));
 }
 
+/*
+ * The code is put together apart and written at the end, because append_instruction may fuse the
+ * last ones into one; what cannot be expressed is one OP_FAIL and no half of a program.
+ */
 void cfi_compile(struct cfi_builder *c, struct str expression, bytes_vec *out)
 {
     struct code code = {0};

@@ -148,6 +148,9 @@ static bool parse_entry(const char *text, struct sources_entry *ret, struct err 
     return true;
 }
 
+/*
+ * The order of the list is that of asking. A bad entry is told with its place in the list.
+ */
 bool sources_new(const struct sources_options *opt, const char *state_dir, struct sources **ret,
                  struct err *err)
 {

@@ -314,6 +314,11 @@ static bool take_text(void *arg, int fd, const char *from, struct err *err)
     return ok || report_left_out(b, from, &why, err);
 }
 
+/*
+ * Programs and debug files are kept until the end of a batch, for they belong together in pairs
+ * that nobody announces. Of one that lies in the store, what lies beside it there is looked at too:
+ * its other half may have come last week.
+ */
 static bool convert_natives(struct file_batch *b, struct err *err)
 {
     size_t n = b->natives.n;

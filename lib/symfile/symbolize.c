@@ -95,6 +95,10 @@ static struct symbolize_module *map_module(int fd, const struct stat *st,
     return m;
 }
 
+/*
+ * A module without symbols is answered like one with them, with its state; such an answer is not
+ * kept, since symbols may be there the next time. The caller gives each back with symbolize_close.
+ */
 struct symbolize_module *symbolize_open(struct symbolizer *s, const struct symfind_key *key,
                                         int64_t deadline_ms, struct symbolize_cost *ret_cost)
 {

@@ -309,6 +309,10 @@ static bool set_tally(const char *cache_dir, int64_t before, int64_t total, stru
     return write_tally(fd, (struct cache_tally){total + added, now_s()}, err);
 }
 
+/*
+ * The tally is read before the files are listed, and the new one is set as a difference to it: what
+ * other processes add in the meantime stays counted.
+ */
 bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err)
 {
     used_files files = {0};

@@ -57,6 +57,10 @@ struct symfind_wanted {
     char code_file[SYMKEY_PART_MAX + 1], code_id[SYMKEY_ID_MAX + 1];
 };
 
+/*
+ * What a fetcher (datil-symfetch) is told: everything by value, for it reads no configuration. It
+ * ends when the process `parent` does.
+ */
 static json_t *setup_of(const struct symfind_options *opt)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
@@ -114,6 +118,9 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     return true;
 }
 
+/*
+ * The only thing in it that an operator can get wrong is the list of servers, so that key is named.
+ */
 bool symfind_new_of_conf(const struct conf *conf, struct symfind **ret, struct err *err)
 {
     FREE_LATER const char **urls = sources_split(conf_text(conf, CONF_SYMBOLS_UPSTREAM_URLS));
