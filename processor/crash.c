@@ -165,6 +165,7 @@ void crash_begin(struct crash *c, const struct crash_setup *setup, const char *c
         .siglists = setup->siglists,
         .walker = setup->is_walk_skipped ? NULL : setup->walker,
         .versions = setup->versions,
+        .twins = setup->twins,
         .symbol_hosts = setup->symbol_hosts,
         .hostname = setup->hostname,
         .now_us = now_us(),

@@ -29,6 +29,24 @@ struct version_source {
     void *ctx;
 };
 
+/*
+ * Which crash had this fingerprint first.  find fills *ret and makes the asking crash the first if
+ * there was none; false: it cannot be told.
+ */
+struct twin_question {
+    const char *crash_id;
+    char fingerprint[65]; /* SHA-256, hexadecimal */
+    int64_t crash_time;   /* seconds, by the clock of the client */
+};
+struct twin_original {
+    char crash_id[37];
+    int64_t crash_time;
+};
+struct twin_source {
+    bool (*find)(void *ctx, const struct twin_question *q, struct twin_original *ret);
+    void *ctx;
+};
+
 struct job {
     struct arena *arena;
     const char *crash_id;
@@ -43,6 +61,7 @@ struct job {
     const struct siglists *siglists;
     const struct walker_options *walker;   /* NULL: walking is switched off for this crash */
     const struct version_source *versions; /* NULL: nothing is known */
+    const struct twin_source *twins;       /* NULL: duplicates are not looked for */
     const char *symbol_hosts; /* our own symbol servers, separated by blanks, or NULL */
     int64_t now_us;
     const char *hostname;

@@ -75,6 +75,9 @@ RULE_ALWAYS(distribution_id);
 RULE(utility_actors_name);
 RULE(moz_crash_reason);
 
+/* rules_twin.c */
+RULE(twin);
+
 /* rules_copy.c */
 RULE_ALWAYS(copy_from_raw_crash);
 

@@ -26,6 +26,7 @@
 #include "processor/crash.h"
 #include "processor/job.h"
 #include "processor/setup.h"
+#include "processor/twin_table.h"
 #include "processor/version_cache.h"
 
 enum {
@@ -51,6 +52,7 @@ struct worker {
     struct index_writer *index;
     struct version_cache *versions;
     struct version_source version_source;
+    struct twin_source twin_source;
     struct missing *missing;
     char name[128]; /* host:process, see proc_name() */
     char installation[INSTALLATION_ID_SIZE];
@@ -170,6 +172,7 @@ static bool process_crash(struct worker *w, const struct ledger_job *job, int64_
                           struct err *err)
 {
     struct crash_setup setup = setup_for_crash(&w->setup, &w->version_source);
+    setup.twins = &w->twin_source;
     setup.is_walk_skipped = job->worker_deaths >= LEDGER_DEATHS_MAX;
     struct crash c;
     if (!crash_load(&c, &setup, w->store, job->crash_id, job->ruleset, err))
@@ -334,6 +337,7 @@ static bool open_all(struct worker *w, struct err *err)
     w->versions = version_cache_new(w->db);
     w->missing = missing_new();
     w->version_source = version_cache_source(w->versions);
+    w->twin_source = twin_table_source(w->db);
     w->index = index_writer_new(conf_text(w->conf, CONF_INDEX_DIR), w->fields);
     return setup_open(w->conf, w->fields, &w->setup, err) && store_open(&cfg, &w->store, err);
 }

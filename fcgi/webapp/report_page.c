@@ -168,6 +168,17 @@ static void set_head(const struct report_page *c, struct tpl_values *v)
     tpl_cstr(v, "og_title", arena_printf(c->a, "%s [@ %s]", c->id, signature ? signature : ""));
 }
 
+static void set_duplicate(const struct report_page *c, struct tpl_values *v)
+{
+    char id[CRASH_ID_SIZE];
+    const char *original = jget_str(c->doc, "duplicate_of");
+    bool is_known = jget_bool_or(c->doc, "is_duplicate", false) && original &&
+                    crash_id_parse(str_of(original), id);
+    tpl_bool(v, "is_duplicate", is_known);
+    tpl_cstr(v, "original_id", is_known ? arena_strdup(c->a, id) : "");
+    tpl_url(v, "original_url", is_known ? results_report_url(c->a, id) : STR("/"));
+}
+
 /* Lists change: what today's would say, for those who may act on it. */
 static void set_new_signature(const struct report_page *c, struct tpl_values *v)
 {
@@ -188,6 +199,7 @@ static void set_new_signature(const struct report_page *c, struct tpl_values *v)
 static bool set_values(const struct report_page *c, struct tpl_values *v, struct err *err)
 {
     set_head(c, v);
+    set_duplicate(c, v);
     set_new_signature(c, v);
     set_tabs(c, v);
     report_set_stacks(c, v);

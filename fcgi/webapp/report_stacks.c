@@ -28,6 +28,7 @@ enum {
     FRAMES_SHOWN = 1000, /* the processor has cut stacks to 500 (FRAMES_MAX of rules_dump.c) */
     /* Servers have some hundred; their rows are bounded by STACKS_BYTES_SHOWN besides. */
     THREADS_SHOWN = 2000,
+    DUMPS_SHOWN = 32,              /* as many as are walked (CRASH_DUMPS_MAX) */
     EXCEPTIONS_SHOWN = 100,        /* of Java, each the cause of the one before; some have a few */
     STACKS_BYTES_SHOWN = 24 << 20, /* twice what the report of 40 threads above needs */
     ROW_BYTES_MAX = 1 << 20,       /* function names of templates have some thousand */
@@ -243,6 +244,47 @@ static void set_other_threads(const struct report_page *c, struct stacks *s, str
             add_thread(s, rows, thread, (int64_t)i, false);
 }
 
+/* "upload_file_minidump_browser" is the dump of the browser. */
+static const char *process_of_dump(struct arena *a, struct str name)
+{
+    static const char prefix[] = "upload_file_minidump_";
+    return str_adup(a, str_starts(name, STR("upload_file_minidump_"))
+                           ? str_sub(name, sizeof prefix - 1, SIZE_MAX)
+                           : name);
+}
+
+/*
+ * One incident may come with several dumps: that of the process that crashed, and those of the
+ * browser, of plug-ins and of contents at that moment.  Each shows the thread that matters there,
+ * below the one that crashed.
+ */
+static void set_other_dumps(const struct report_page *c, struct stacks *s, struct tpl_values *v)
+{
+    struct tpl_rows *rows = tpl_list(v, LIST_OTHER_DUMPS);
+    const json_t *name;
+    size_t i;
+    json_array_foreach (jget_arr(c->doc, "additional_minidumps"), i, name) {
+        const json_t *dump = jget_obj(c->doc, json_string_value(name));
+        if (!json_is_string(name) || i >= DUMPS_SHOWN)
+            continue;
+        int64_t index = -1;
+        const json_t *thread = report_crashing_thread(dump, &index);
+        struct tpl_row *row = tpl_row_add(rows);
+        tpl_col_cstr(row, OTHER_DUMP_PROCESS,
+                     process_of_dump(c->a, str_of(json_string_value(name))));
+        tpl_col_cstr(row, OTHER_DUMP_REASON, jpath_str(dump, "json_dump.crash_info.type"));
+        tpl_col_cstr(row, OTHER_DUMP_STATUS, jget_str(dump, "mdsw_status_string"));
+        tpl_col_bool(row, OTHER_DUMP_HAS_THREAD, thread != NULL);
+        tpl_col_int(row, OTHER_DUMP_NUMBER, MAX(index, (int64_t)0));
+        tpl_col_cstr(row, OTHER_DUMP_NAME, jget_str(thread, "thread_name"));
+        tpl_col_bool(row, OTHER_DUMP_HAS_FRAMES, json_array_size(jget_arr(thread, "frames")) > 0);
+        tpl_col_html(row, OTHER_DUMP_FRAME_ROWS,
+                     frame_rows(s, jget_arr(thread, "frames"), thread != NULL));
+    }
+    tpl_bool(v, "has_other_dumps", i > 0);
+    tpl_int(v, "dump_count", (int64_t)i + 1);
+}
+
 void report_set_stacks(const struct report_page *c, struct tpl_values *v)
 {
     struct stacks s = {.a = c->a,
@@ -257,5 +299,6 @@ void report_set_stacks(const struct report_page *c, struct tpl_values *v)
         add_thread(&s, rows, crashing, MAX(index, (int64_t)0), true);
     tpl_bool(v, "has_no_crashing_thread", !crashing && has_threads);
     tpl_bool(v, "has_no_stack", !crashing && !has_threads && !has_java);
+    set_other_dumps(c, &s, v);
     set_other_threads(c, &s, v, crashing);
 }

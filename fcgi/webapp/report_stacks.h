@@ -5,7 +5,8 @@
 
 /*
  * report_stacks - exceptions of Java, the stack of the crashing thread and those of the others:
- * the lists java_exceptions, crashing_threads (one or none) and other_threads, and how many threads
+ * the lists java_exceptions, crashing_threads (one or none), other_dumps (of the same incident) and
+ * other_threads, and how many threads
  * are left out (threads_more).
  */
 void report_set_stacks(const struct report_page *c, struct tpl_values *v);

@@ -272,3 +272,45 @@ def test_verify_and_rebuild(fresh):
     assert "2 signatures changed" in fresh.datil("cron", "run", "updatesignatures", *window).stdout
     assert "0 signatures changed" in fresh.datil("cron", "run", "updatesignatures", *window).stdout
     check(fresh, {d["uuid"]: d for d in docs}, "repaired")
+
+
+def test_duplicates(minidump):
+    """The same crash sent twice is kept, flagged and counted apart, whoever of the two is looked at or processed again."""
+    with Installation(COLLECTOR_DEDUPLICATE="off") as datil:
+        facts = {"CrashTime": "1795000000"}
+        first = datil.post(facts, minidump)
+        datil.wait_processed(first)
+        twin = datil.post({"CrashTime": "1795000030"}, minidump)
+        others = [datil.post(f, minidump) for f in (facts | {"InstallTime": "1767225601"}, {"CrashTime": "1795000061"}, {})]
+        docs = {c: datil.wait_processed(c) for c in (first, twin, *others)}
+        assert {c: d.get("is_duplicate") for c, d in docs.items()} == \
+               {first: False, twin: True, others[0]: False, others[1]: False, others[2]: None}
+        assert docs[twin]["duplicate_of"] == first
+        assert [h["uuid"] for h in datil.search(is_duplicate="__true__", _columns="uuid")["hits"]] == [twin]
+        assert [h["uuid"] for h in datil.search(duplicate_of=first, _columns="uuid")["hits"]] == [twin]
+        page = datil.get(f"/report/index/{twin}").text
+        assert "This is a duplicate" in page and f"/report/index/{first}" in page
+        assert "This is a duplicate" not in datil.get(f"/report/index/{first}").text
+        sums = "SELECT sum(count), sum(duplicates) FROM signature_hourly"
+        wait_until(lambda: datil.sql(sums) == [(4, 1)], 20, "the sums")
+        assert datil.get("/api/SignatureStats/").json["stats"][0]["total"] == 4
+        # Processing again, the original too, changes nothing; without its original the twin stands for itself.
+        before = datil.sql("SELECT max(processed_at) FROM crash_ledger")
+        datil.datil("reprocess", first, twin)
+        wait_until(lambda: datil.sql("SELECT count(*) FROM crash_ledger WHERE processed_at > %s", before[0][0]) == [(2,)], 30,
+                   "both again")
+        assert datil.sql(sums) == [(4, 1)]
+        datil.datil("crash", "delete", first)
+        datil.datil("reprocess", twin)
+        wait_until(lambda: datil.sql(sums) == [(4, 0)], 30, "the twin")
+
+
+def test_dumps_of_one_incident(datil, minidump):
+    crash = datil.post({"additional_minidumps": "browser,content"}, minidump,
+                       {"upload_file_minidump_browser": minidump, "upload_file_minidump_content": b"broken"})
+    datil.wait_processed(crash)
+    page = datil.get(f"/report/index/{crash}").text
+    assert "3 minidumps of one incident" in page
+    browser, content = page.index("Process “browser”"), page.index("Process “content”")
+    assert "top-frame" in page[browser:content] and "No stack" in page[content:content + 2000]
+    assert page.index("Crashing Thread (") < browser

@@ -69,6 +69,20 @@ static json_t *find_beta(void *ctx, struct str product, struct str channel, stru
 
 static const struct version_source versions = {.find = find_beta};
 
+/* Of the facts 1:P 3:1.0 8:20260101 1:7 1:c 3:abc; every other crash is the first of its kind. */
+static bool find_twin(void *ctx, const struct twin_question *q, struct twin_original *ret)
+{
+    (void)ctx;
+    bool is_known = strcmp(q->fingerprint, "5a1681210b9530960700bde69ad772ed"
+                                           "ec40ba372e782e7575917ca9d8c1a0b9") == 0;
+    ret->crash_time = is_known ? 1000 : q->crash_time;
+    snprintf(ret->crash_id, sizeof ret->crash_id, "%s",
+             is_known ? "de1bb258-cbbf-4589-a673-34f811240110" : q->crash_id);
+    return true;
+}
+
+static const struct twin_source twins = {.find = find_twin};
+
 static void job_begin(struct job *job, struct arena *arena, const char *raw, const char *processed)
 {
     arena_init(arena, 64 << 20);
@@ -83,6 +97,7 @@ static void job_begin(struct job *job, struct arena *arena, const char *raw, con
         .siglists = lists,
         .walker = &walker_options,
         .versions = &versions,
+        .twins = &twins,
         .symbol_hosts = "symbols.example.com other.example.com",
         .now_us = 1704888794000000, /* 2024-01-10T12:13:14 */
         .hostname = "test",
@@ -702,6 +717,25 @@ static const struct {
      "number"},
     {"BetaVersion", "other product", NULL,
      "{'product':'Fenix','release_channel':'beta','version':'63.0'}", "{}", NULL},
+
+#define TWIN(label, time, hash, want)                                                              \
+    {                                                                                              \
+        "Twin", label, "{'CrashTime':'" time "','Version':'1.0'}",                                 \
+            "{'product':'P','build':20260101,'install_time':7,'glean_client_id':'c',"              \
+            "'minidump_sha256_hash':'" hash "'}",                                                  \
+            want, NULL                                                                             \
+    }
+    TWIN("a minute later", "1060", "abc",
+         "{'is_duplicate':true,'duplicate_of':'de1bb258-cbbf-4589-a673-34f811240110'}"),
+    TWIN("a minute before", "940", "abc",
+         "{'is_duplicate':true,'duplicate_of':'de1bb258-cbbf-4589-a673-34f811240110'}"),
+    TWIN("later than a minute", "1061", "abc", "{'is_duplicate':false}"),
+    TWIN("another dump", "1000", "abd", "{'is_duplicate':false}"),
+    TWIN("no dump", "1000", "", "{}"),
+    TWIN("an empty dump", "1000",
+         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "{}"),
+    TWIN("no time", "", "abc", "{}"),
+    TWIN("a time that is none", "soon", "abc", "{}"),
 
 #define PRETTY(os, version, want)                                                                  \
     {                                                                                              \
