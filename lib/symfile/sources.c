@@ -1,14 +1,9 @@
 /*
- * Symbols of other servers.  All time is bounded twice: an attempt may take so long to connect and
- * to the first byte, and a file so long in all; what fails in a way that may be over in a moment is
- * tried again after pauses that double.  A server that fails for one module after the other is
- * left alone for a while, by all processes: a small file beside the compiled symbols counts.
- *
- * Redirects are followed here and not by libcurl, because where one leads says whose symbols they
- * are when a module was asked for by its code id.
+ * The list of other servers, what they are called, and for how long one that fails is left alone.
+ * A server that fails for one module after the other is left alone for a while, by all processes: a
+ * small file beside the compiled symbols counts.  How one is asked is in sources_ask.c, what each
+ * kind has in sources_files.c and sources_windows.c.
  */
-#include "lib/symfile/sources.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,38 +20,17 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/http/http.h"
-#include "lib/symfile/elfdump.h"
-#include "lib/symfile/symbytes.h"
+#include "lib/symfile/sources_inside.h"
 
 /*
- * 5 s to connect and to the first byte, five attempts: the rules for upstream downloads that
- * Tecken's successor and the stack walkers share.  A debuginfod unpacks a package before it sends
- * the first byte; elfutils' own client gives it 90 s, we a third of that.
- *
- * A server that sends less than STALL_BYTES_S for STALL_S seconds is not going to finish a file of
- * megabytes in the time there is.  Pauses begin when three modules in a row have failed, which is
- * no accident any more, and double from a minute to a quarter of an hour: a server that is back is
- * found within that.
+ * Pauses begin when three modules in a row have failed, which is no accident any more, and double
+ * from a minute to a quarter of an hour: a server that is back is found within that.
  */
 enum {
-    CONNECT_MS = 5000,
-    FIRST_BYTE_MS = 5000,
-    FIRST_BYTE_UNPACKING_MS = 30000,
-    ATTEMPTS = 5,
-    RETRY_MS = 250, /* then 500, 1000, 2000: under four seconds in all, besides the attempts */
-    RETRY_AFTER_MAX_S = 10, /* a server that asks for a longer pause is asked another time */
-    STALL_BYTES_S = 1024,
-    STALL_S = 15,
-    REDIRECTS_MAX = 5, /* chosen: servers of symbols use one, to where the file lies */
-    PAUSE_AFTER = 3,   /* modules in a row */
+    PAUSE_AFTER = 3, /* modules in a row */
     PAUSE_S = 60,
     PAUSE_MAX_S = 900,
-    URL_BYTES_MAX = 2047,   /* chosen: host, path and two names of a module take some hundred */
-    ELF_ID_DIGITS_MIN = 32, /* build ids have 16 bytes at least; code ids of Windows fewer */
 };
-
-enum sources_kind { SOURCES_BREAKPAD, SOURCES_MICROSOFT, SOURCES_DEBUGINFOD };
 
 /*
  * What may stand before an address in the list.  Without any of them it is a server of Breakpad's
@@ -70,19 +44,6 @@ static const struct {
     {"tecken+", SOURCES_BREAKPAD},
     {"microsoft+", SOURCES_MICROSOFT},
     {"debuginfod+", SOURCES_DEBUGINFOD},
-};
-
-struct sources_entry {
-    char *base, *query; /* of the configured address, user included; query may be "" */
-    char name[SYMFIND_SOURCE_MAX + 1];
-    enum sources_kind kind;
-};
-
-struct sources {
-    struct sources_entry v[SOURCES_MAX];
-    size_t n;
-    char *state_dir, *proxy;
-    struct sources_options opt;
 };
 
 const char **sources_split(const char *list)
@@ -133,7 +94,7 @@ static bool parse_entry(const char *text, struct sources_entry *ret, struct err 
         return err_set(err, ERR_INVALID,
                        "a server of symbols is http://… or https://…, with breakpad+, microsoft+ "
                        "or debuginfod+ before it if it is of that kind");
-    if (url.n > URL_BYTES_MAX / 2)
+    if (url.n > SOURCES_URL_MAX / 2)
         return err_set(err, ERR_INVALID, "the address of a server of symbols is too long");
     size_t hash = str_find_char(url, '#', 0);
     url = str_sub(url, 0, hash);
@@ -276,356 +237,14 @@ static void note_outcome(const struct sources *s, size_t i, enum symfind_answer 
                   LOG_S("source", s->v[i].name));
 }
 
-/*
- * Everything but RFC 3986's unreserved characters, byte by byte: names of modules are strangers'
- * and may hold a slash or a question mark.
- */
-static void put_encoded(struct strbuf *b, struct str text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (isalnum(c) || strchr("-._~", c))
-            sb_char(b, (char)c);
-        else
-            sb_printf(b, "%%%02X", c);
-    }
-}
-
-/* The age behind the 32 digits of an id is in lower case on servers that look at case. */
-static void put_id(struct strbuf *b, const struct sources_wish *w)
-{
-    size_t digits = w->is_by_code ? SIZE_MAX : 32;
-    for (size_t i = 0; w->key.debug_id[i]; i++)
-        sb_char(b, i < digits ? w->key.debug_id[i] : (char)tolower(w->key.debug_id[i]));
-}
-
-/* <debug file>/<DEBUG ID>/<file>, the layout that all kinds but debuginfod have in common. */
-static void put_path(struct strbuf *b, const struct sources_wish *w)
-{
-    put_encoded(b, str_of(w->key.debug_file));
-    sb_char(b, '/');
-    put_id(b, w);
-    sb_char(b, '/');
-    put_encoded(b, str_of(w->key.file));
-}
-
-/* Servers list what was asked for in vain, and then want to know the code file and id. */
-static void put_query(struct strbuf *b, const struct sources_entry *e, const struct sources_wish *w)
-{
-    sb_printf(b, "?%s%s", e->query, *e->query ? "&" : "");
-    sb_text(b, "code_file=");
-    put_encoded(b, str_of(w->code_file));
-    sb_text(b, "&code_id=");
-    put_encoded(b, str_of(w->code_id));
-}
-
-/*
- * What a status says about the module.  451 is a refusal for legal reasons.  Servers of files
- * answer 404 or some other 4xx when they do not have it; 429 and 5xx are about the server.
- */
-static enum symfind_answer answer_of_status(int status)
-{
-    switch (status) {
-    case 401:
-    case 403:
-    case 407:
-    case 451:
-        return SYMFIND_ANSWER_REFUSED;
-    case 413:
-        return SYMFIND_ANSWER_TOO_LARGE;
-    }
-    return status >= 200 && status < 300                    ? SYMFIND_ANSWER_FOUND
-           : status >= 500 || status == 429 || status < 200 ? SYMFIND_ANSWER_UNREACHABLE
-                                                            : SYMFIND_ANSWER_NOT_FOUND;
-}
-
-/* Statuses that say "come again", and 0 for no answer at all. */
-static bool is_worth_a_retry(int status)
-{
-    return status == 0 || status == 429 || status == 500 || status == 503 || status == 504;
-}
-
-/* What libcurl says of a failure names the address, and with it a user: only its kind is used. */
-static enum symfind_answer answer_of_failure(const struct err *why, int64_t took_ms, int limit_ms)
-{
-    if (why->code == ERR_FORBIDDEN)
-        return SYMFIND_ANSWER_REFUSED;
-    if (why->code == ERR_TOO_LARGE)
-        return SYMFIND_ANSWER_TOO_LARGE;
-    return took_ms >= MIN(limit_ms, CONNECT_MS) ? SYMFIND_ANSWER_TIMED_OUT
-                                                : SYMFIND_ANSWER_UNREACHABLE;
-}
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        continue;
-}
-
-struct attempt {
-    const char *source, *method, *url;
-    int save_fd; /* 0: none */
-    int first_byte_ms;
-    int64_t deadline_ms;
+static enum symfind_answer (*const fetch_kind[])(const struct sources *,
+                                                 const struct sources_entry *,
+                                                 const struct sources_wish *, int64_t, const char *,
+                                                 struct sources_file *) = {
+    [SOURCES_BREAKPAD] = sources_fetch_text,
+    [SOURCES_MICROSOFT] = sources_fetch_windows,
+    [SOURCES_DEBUGINFOD] = sources_fetch_elf,
 };
-
-/* One attempt: ret->status is 0 when there was no answer. */
-static enum symfind_answer try_once(const struct sources *s, const struct attempt *a,
-                                    struct http_response *ret)
-{
-    static const char *const headers[] = {"Accept-Encoding: gzip", NULL};
-    struct err why = {0};
-    int64_t start_ms = mono_ms();
-    *ret = (struct http_response){.retry_after_s = -1};
-    if (a->deadline_ms <= start_ms)
-        return SYMFIND_ANSWER_TIMED_OUT;
-    if (a->save_fd && (ftruncate(a->save_fd, 0) != 0 || lseek(a->save_fd, 0, SEEK_SET) != 0))
-        return SYMFIND_ANSWER_UNREACHABLE;
-    const struct http_request q = {
-        .method = a->method,
-        .url = a->url,
-        .headers = headers,
-        .may_reach_reserved = s->opt.may_reach_reserved,
-        .is_redirect_answer = true,
-        .proxy = s->proxy ? s->proxy : "",
-        .connect_timeout_ms = CONNECT_MS,
-        .timeout_ms = (int)MIN(a->deadline_ms - start_ms, (int64_t)INT_MAX),
-        .first_byte_timeout_ms = a->first_byte_ms,
-        .stall_bytes_per_s = STALL_BYTES_S,
-        .stall_s = STALL_S,
-        .max_bytes = (uint64_t)(s->opt.max_bytes ? s->opt.max_bytes : SOURCES_BYTES_MAX),
-        .save_fd = a->save_fd,
-        .keeps_encoding = true,
-    };
-    if (!http_do(&q, ret, &why)) {
-        *ret = (struct http_response){.retry_after_s = -1};
-        return answer_of_failure(&why, mono_ms() - start_ms, a->first_byte_ms);
-    }
-    return answer_of_status(ret->status);
-}
-
-/* What may be over in a moment is tried again; ret is the caller's to release. */
-static enum symfind_answer ask(const struct sources *s, const struct attempt *a,
-                               struct http_response *ret)
-{
-    int64_t wait_ms = s->opt.retry_ms ? s->opt.retry_ms : RETRY_MS;
-    for (int n = 1;; n++, wait_ms *= 2) {
-        enum symfind_answer answer = try_once(s, a, ret);
-        bool may_change =
-            answer == SYMFIND_ANSWER_TIMED_OUT || answer == SYMFIND_ANSWER_UNREACHABLE;
-        if (!may_change || !is_worth_a_retry(ret->status) || n == ATTEMPTS)
-            return answer;
-        if (ret->retry_after_s > RETRY_AFTER_MAX_S)
-            return answer;
-        int64_t this_ms = MAX(wait_ms, (int64_t)ret->retry_after_s * 1000);
-        if (mono_ms() + this_ms >= a->deadline_ms)
-            return answer;
-        http_response_release(ret);
-        pause_ms(this_ms);
-    }
-}
-
-/* Where a redirect leads: …/<debug file>/<debug id>/<name>.sym names the module. */
-bool sources_key_of_url(struct str url, struct symkey *ret)
-{
-    STRBUF_AUTO path;
-    sb_init(&path, URL_BYTES_MAX);
-    url = str_sub(url, 0, str_find_char(url, '?', 0));
-    for (size_t i = 0; i < url.n; i++) {
-        bool is_escape = url.p[i] == '%' && i + 2 < url.n && hex_digit(url.p[i + 1]) >= 0 &&
-                         hex_digit(url.p[i + 2]) >= 0;
-        sb_char(&path, is_escape ? (char)(hex_digit(url.p[i + 1]) * 16 + hex_digit(url.p[i + 2]))
-                                 : url.p[i]);
-        i += is_escape ? 2 : 0;
-    }
-    struct str rest = sb_view(&path), parts[3];
-    for (size_t i = 3; i-- > 0;) {
-        size_t slash = str_rfind_char(rest, '/');
-        if (slash == SIZE_MAX)
-            return false;
-        parts[i] = str_sub(rest, slash + 1, SIZE_MAX);
-        rest = str_sub(rest, 0, slash);
-    }
-    return symkey_make(parts[0], parts[1], parts[2], ret, ERR_IGNORED) && symkey_is_of_module(ret);
-}
-
-/* GET or HEAD through the redirects; `url` is where it ended. */
-static enum symfind_answer follow(const struct sources *s, const struct sources_wish *w,
-                                  struct attempt a, char url[URL_BYTES_MAX + 1],
-                                  struct sources_file *ret)
-{
-    for (int hops = 0; hops <= REDIRECTS_MAX; hops++) {
-        struct http_response r;
-        a.url = url;
-        enum symfind_answer answer = ask(s, &a, &r);
-        bool is_redirect = r.status >= 300 && r.status < 400 && r.location[0];
-        if (is_redirect) {
-            if (w->is_by_code && !ret->is_resolved)
-                ret->is_resolved = sources_key_of_url(str_of(r.location), &ret->key);
-            snprintf(url, URL_BYTES_MAX + 1, "%s", r.location);
-        }
-        int status = r.status;
-        http_response_release(&r);
-        if (is_redirect)
-            continue;
-        if (answer != SYMFIND_ANSWER_FOUND && answer != SYMFIND_ANSWER_NOT_FOUND)
-            log_event(LOG_INFO, "symbol_source_failed", "a source of symbols did not answer",
-                      LOG_S("source", a.source), LOG_S("answer", symfind_answer_text(answer)),
-                      LOG_I("status", status));
-        else if (answer == SYMFIND_ANSWER_NOT_FOUND && status != 404 && status != 410)
-            log_event(LOG_INFO, "symbol_source_status", "a source of symbols answered oddly",
-                      LOG_S("source", a.source), LOG_I("status", status));
-        return answer;
-    }
-    return SYMFIND_ANSWER_NOT_FOUND;
-}
-
-/* How long a source may take until it begins to answer; see the constants. */
-static int first_byte_ms(const struct sources *s, const struct sources_entry *e)
-{
-    return s->opt.first_byte_ms            ? s->opt.first_byte_ms
-           : e->kind == SOURCES_DEBUGINFOD ? FIRST_BYTE_UNPACKING_MS
-                                           : FIRST_BYTE_MS;
-}
-
-/*
- * Where it was fetched from becomes part of the text, as the walkers that we follow do: a line at
- * the end, in the packing that the text has, for members of gzip and frames of zstd may follow each
- * other.
- */
-static bool append_url(int fd, const char *name, const struct sources_wish *w)
-{
-    STRBUF_AUTO line;
-    uint8_t magic[4] = {0};
-    struct err err = {0};
-    sb_init(&line, 2 * URL_BYTES_MAX);
-    sb_printf(&line, "\nINFO URL %s/", name);
-    put_path(&line, w);
-    sb_char(&line, '\n');
-    if (pread(fd, magic, sizeof magic, 0) < 0 || lseek(fd, 0, SEEK_END) < 0)
-        return false;
-    if (magic[0] == 0x1f && magic[1] == 0x8b)
-        return symbytes_gzip(sb_view(&line), fd, "symbols file", &err);
-    if (symbytes_is_packed(str_n((const char *)magic, sizeof magic)))
-        return true; /* zstd is what only we send, and carries its line already */
-    return fs_write_all(fd, line.p, line.n, "symbols file", &err);
-}
-
-/*
- * One text by its path, into a temporary file without a name.  ret->fd is it, with the line about
- * its origin at the end.
- */
-static enum symfind_answer fetch_sym(const struct sources *s, const struct sources_entry *e,
-                                     const struct sources_wish *w, int64_t deadline_ms,
-                                     const char *temp_dir, struct sources_file *ret)
-{
-    char url[URL_BYTES_MAX + 1];
-    STRBUF_AUTO first;
-    sb_init(&first, URL_BYTES_MAX);
-    sb_printf(&first, "%s/", e->base);
-    put_path(&first, w);
-    put_query(&first, e, w);
-    if (first.overflow)
-        return SYMFIND_ANSWER_NOT_FOUND;
-    snprintf(url, sizeof url, "%s", sb_cstr(&first));
-    FD_AUTO fd = -1;
-    if (!symbytes_temp(temp_dir, &fd, ERR_IGNORED))
-        return SYMFIND_ANSWER_UNREACHABLE;
-    const struct attempt a = {.source = e->name,
-                              .save_fd = fd,
-                              .first_byte_ms = first_byte_ms(s, e),
-                              .deadline_ms = deadline_ms};
-    enum symfind_answer answer = follow(s, w, a, url, ret);
-    if (answer != SYMFIND_ANSWER_FOUND)
-        return answer;
-    if (!append_url(fd, e->name, w))
-        return SYMFIND_ANSWER_UNREACHABLE;
-    ret->fd = TAKE_FD(fd);
-    return answer;
-}
-
-/*
- * A debug id of ELF is the first 16 bytes of the build id with the bytes of a GUID's first three
- * fields turned round.  The code id is the whole build id; without one the debug id gives those of
- * 16 bytes.
- */
-static bool build_id_of(const struct sources_wish *w, char out[2 * SYMKEY_ID_MAX + 1])
-{
-    static const uint8_t order[] = {6, 7, 4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 14, 15, 12, 13};
-    char guid[33] = "";
-    if (w->is_by_code || strlen(w->key.debug_id) < 32)
-        return false;
-    for (size_t i = 0; i < 32; i++)
-        guid[i] = (char)tolower(w->key.debug_id[i < sizeof order ? order[i] : i]);
-    size_t n = strlen(w->code_id);
-    if (n == 0) {
-        memcpy(out, guid, sizeof guid);
-        return true;
-    }
-    if (n < ELF_ID_DIGITS_MIN || n > 2 * SYMKEY_ID_MAX || n % 2)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (hex_digit(w->code_id[i]) < 0)
-            return false;
-        out[i] = (char)tolower(w->code_id[i]);
-    }
-    out[n] = '\0';
-    return memcmp(out, guid, 32) == 0;
-}
-
-/*
- * The program has the unwind rules and the names of its exported functions, the debug file all
- * names and lines; either alone is better than nothing.
- */
-static enum symfind_answer fetch_elf(const struct sources *s, const struct sources_entry *e,
-                                     const struct sources_wish *w, int64_t deadline_ms,
-                                     const char *temp_dir, struct sources_file *ret)
-{
-    static const char *const files[] = {"executable", "debuginfo"};
-    char build_id[2 * SYMKEY_ID_MAX + 1], url[URL_BYTES_MAX + 1];
-    FD_AUTO program = -1, debug = -1, text = -1;
-    int *const fds[] = {&program, &debug};
-    enum symfind_answer answers[2];
-    if (!build_id_of(w, build_id))
-        return SYMFIND_ANSWER_NOT_FOUND;
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        if (!symbytes_temp(temp_dir, fds[i], ERR_IGNORED))
-            return SYMFIND_ANSWER_UNREACHABLE;
-        snprintf(url, sizeof url, "%s/buildid/%s/%s%s%s", e->base, build_id, files[i],
-                 *e->query ? "?" : "", e->query);
-        const struct attempt a = {.source = e->name,
-                                  .save_fd = *fds[i],
-                                  .first_byte_ms = first_byte_ms(s, e),
-                                  .deadline_ms = deadline_ms};
-        answers[i] = follow(s, w, a, url, ret);
-        if (answers[i] != SYMFIND_ANSWER_FOUND) {
-            util_close_fd(fds[i]);
-            *fds[i] = -1;
-        }
-    }
-    if (program < 0 && debug < 0)
-        return answers[1] == SYMFIND_ANSWER_NOT_FOUND ? answers[0] : answers[1];
-    /*
-     * When one of the two could not be had for a reason that passes, the other alone is not used:
-     * it would be kept for long, and hide the names and lines that come a moment later.
-     */
-    for (size_t i = 0; i < ARRAY_LEN(files); i++)
-        if (answers[i] != SYMFIND_ANSWER_FOUND && answers[i] != SYMFIND_ANSWER_NOT_FOUND)
-            return answers[i];
-    if (!symbytes_temp(temp_dir, &text, ERR_IGNORED))
-        return SYMFIND_ANSWER_UNREACHABLE;
-    struct err err = {0};
-    if (!elfdump(program, debug, w->key.debug_file, deadline_ms, text, &err)) {
-        log_event(LOG_WARN, "symbols_unusable", "a file of a debuginfod cannot be read",
-                  LOG_S("source", e->name), LOG_S("debug_file", w->key.debug_file), LOG_E(&err));
-        return err.code == ERR_UNAVAILABLE ? SYMFIND_ANSWER_TIMED_OUT : SYMFIND_ANSWER_MALFORMED;
-    }
-    if (!append_url(text, e->name, w))
-        return SYMFIND_ANSWER_UNREACHABLE;
-    ret->fd = TAKE_FD(text);
-    return SYMFIND_ANSWER_FOUND;
-}
 
 void sources_fetch(const struct sources *s, size_t i, const struct sources_wish *wish,
                    int64_t deadline_ms, const char *temp_dir, struct sources_file *ret)
@@ -635,8 +254,7 @@ void sources_fetch(const struct sources *s, size_t i, const struct sources_wish 
     if (is_paused(s, i))
         return;
     int64_t start_ms = mono_ms();
-    ret->answer = e->kind == SOURCES_DEBUGINFOD ? fetch_elf(s, e, wish, deadline_ms, temp_dir, ret)
-                                                : fetch_sym(s, e, wish, deadline_ms, temp_dir, ret);
+    ret->answer = fetch_kind[e->kind](s, e, wish, deadline_ms, temp_dir, ret);
     note_outcome(s, i, ret->answer);
     struct stat st = {0};
     if (ret->fd >= 0 && fstat(ret->fd, &st) == 0)
@@ -651,26 +269,26 @@ enum symfind_answer sources_locate(const struct sources *s, size_t i, const stru
 {
     const struct sources_entry *e = &s->v[i];
     struct sources_file file = {.fd = -1};
-    char at[URL_BYTES_MAX + 1];
+    char at[SOURCES_URL_MAX + 1];
     STRBUF_AUTO asked, shown;
-    sb_init(&asked, URL_BYTES_MAX);
-    sb_init(&shown, URL_BYTES_MAX);
+    sb_init(&asked, SOURCES_URL_MAX);
+    sb_init(&shown, SOURCES_URL_MAX);
     if (e->kind == SOURCES_DEBUGINFOD)
         return SYMFIND_ANSWER_NOT_FOUND;
     if (is_paused(s, i))
         return SYMFIND_ANSWER_PAUSED;
     sb_printf(&asked, "%s/", e->base);
-    put_path(&asked, w);
-    put_query(&asked, e, w);
+    sources_put_path(&asked, w);
+    sources_put_query(&asked, e, w);
     sb_printf(&shown, "%s/", e->name);
-    put_path(&shown, w);
+    sources_put_path(&shown, w);
     snprintf(at, sizeof at, "%s", sb_cstr(&asked));
-    const struct attempt a = {.source = e->name,
-                              .method = "HEAD",
-                              .first_byte_ms = first_byte_ms(s, e),
-                              .deadline_ms = deadline_ms};
+    const struct sources_attempt a = {.source = e->name,
+                                      .method = "HEAD",
+                                      .first_byte_ms = sources_first_byte_ms(s, e),
+                                      .deadline_ms = deadline_ms};
     enum symfind_answer answer =
-        asked.overflow ? SYMFIND_ANSWER_NOT_FOUND : follow(s, w, a, at, &file);
+        asked.overflow ? SYMFIND_ANSWER_NOT_FOUND : sources_follow(s, w, a, at, &file);
     note_outcome(s, i, answer);
     if (answer == SYMFIND_ANSWER_FOUND)
         snprintf(url, 2048, "%s", sb_cstr(&shown));

@@ -334,7 +334,8 @@ static bool convert_natives(struct file_batch *b, struct err *err)
         const struct native_file *f = &b->natives.v[i];
         inputs[i] = (struct symnative_input){f->path, f->name, f->file_name, f->is_old};
     }
-    const struct symnative_visitor v = {wants_text, take_text, on_problem, b};
+    const struct symnative_visitor v = {
+        .wants = wants_text, .take = take_text, .problem = on_problem, .arg = b};
     bool ok =
         symnative_convert(inputs, b->natives.n, b->add->temp_dir, &v, err) && flush_batch(b, err);
     free(inputs);

@@ -183,7 +183,7 @@ struct native_reading {
     struct strbuf *out, *said;
 };
 
-static int64_t time_for(const struct native_reading *r)
+static int64_t time_for(const struct native_work *w, const struct native_reading *r)
 {
     const int fds[] = {r->module, r->debug, r->common};
     int64_t ms = READER_MS;
@@ -191,7 +191,8 @@ static int64_t time_for(const struct native_reading *r)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0 && fstat(fds[i], &st) == 0)
             ms += st.st_size / BYTES_PER_MS;
-    return ms;
+    int64_t end_ms = w->visitor->deadline_ms;
+    return end_ms ? MIN(ms, MAX(end_ms - mono_ms(), (int64_t)0)) : ms;
 }
 
 /* One process of the reader.  ERR_INVALID, ERR_TOO_LARGE: of the file; others are ours. */
@@ -216,7 +217,7 @@ static bool read_with(const struct native_work *w, const struct native_reading *
         return false;
     util_close_fd(&out_write);
     util_close_fd(&said_write);
-    bool in_time = listen_to(out_read, said_read, time_for(r), r->out, r->said);
+    bool in_time = listen_to(out_read, said_read, time_for(w, r), r->out, r->said);
     end_child(pid, in_time, &status);
     return (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
            fail_of_status(in_time, status, r->said, err);

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 #include "lib/symfile/symkey.h"
@@ -41,6 +42,7 @@ struct symnative_visitor {
     /* is_lost: nothing came of the file; else its symbols are less than they could be. */
     void (*problem)(void *arg, const char *name, const char *what, bool is_lost);
     void *arg;
+    int64_t deadline_ms; /* mono_ms; 0: as long as the sizes of the files allow */
 };
 
 /* By the first bytes: whether it is worth looking at.  Packed files count by their name. */
