@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
@@ -21,6 +23,7 @@
 #include "lib/ledger/ledger.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
+#include "lib/symfile/fetched_rows.h"
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symkey.h"
 #include "processor/crash.h"
@@ -157,6 +160,15 @@ static void note_missing(struct worker *w, const json_t *processed)
     missing_flush(w->missing, w->db, false);
 }
 
+/* What was fetched for this crash and others; what cannot be written now is tried again later. */
+static void note_fetched(struct worker *w)
+{
+    size_t n;
+    struct err err = {0};
+    if (!fetched_rows_add(w->db, conf_text(w->conf, CONF_SYMBOLS_DIR), &n, &err))
+        log_event(LOG_WARN, "symbols_without_row", "fetched symbols have no rows yet", LOG_E(&err));
+}
+
 /* Time for every dump to be walked, so that nobody takes the crash for lost meanwhile. */
 static int lease_for(const struct worker *w, size_t dumps)
 {
@@ -184,6 +196,7 @@ static bool process_crash(struct worker *w, const struct ledger_job *job, int64_
     if (ok) {
         log_done(job, &c, start_ms);
         note_missing(w, c.job.processed);
+        note_fetched(w);
     }
     crash_release(&c);
     return ok;

@@ -194,8 +194,10 @@ SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file
 SELECT f.area, f.debug_filename, f.debug_id, f.code_file, f.code_id, f.generator
   FROM symbol_file f
  WHERE ((f.debug_filename = $1 AND f.debug_id = $2) OR (f.code_file = $1 AND f.code_id = $2))
-   AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL AND f.area IN ('regular', 'try')
- ORDER BY (f.area = 'regular') DESC, f.id DESC LIMIT 1;
+   AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL
+   AND (f.area IN ('regular', 'try')
+        OR EXISTS (SELECT 1 FROM symbol_object o WHERE o.area = f.area AND o.key = f.key))
+ ORDER BY (f.area = 'regular') DESC, (f.area = 'try') DESC, f.id DESC LIMIT 1;
 
 -- name: symbol_downloaded
 -- Files that were asked for; arrays of equal length.  To the hour: what is asked for all the time is

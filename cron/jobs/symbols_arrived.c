@@ -2,9 +2,10 @@
  * reprocesslacking: crashes that lacked symbols are queued again when these have arrived.
  *
  * Whatever way they came: an upload, `datil symbols add`, another server.  Which files have come
- * say their rows (lib/ledger/lacking.c), and for those of other servers, which have none, their
- * folder: who fetches them has no database.  So symbols that are copied into the store by hand need
- * `datil symbols add` for the same files, which gives them their rows.
+ * say their rows (lib/ledger/lacking.c), and for those of other servers their folder: rows come
+ * later than these files, because who fetches them has no database (fetched_rows.h).  So symbols
+ * that are copied into the store by hand need `datil symbols add` for the same files, which gives
+ * them their rows.
  *
  * The argument quiet=SECONDS says how long nothing must have arrived; quiet=0 is now.
  */
@@ -18,6 +19,7 @@
 #include "lib/base/time.h"
 #include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
+#include "lib/symfile/fetched_rows.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symstore.h"
 #include "queries.h"
@@ -70,6 +72,9 @@ bool job_reprocesslacking(struct job_context *x, struct err *err)
     struct ledger_requeued done = {0};
     if (quiet && !str_to_i64(str_of(quiet), 0, QUIET_MAX_S, "quiet", &quiet_s, err))
         return false;
+    size_t recorded;
+    if (!fetched_rows_add(x->db, conf_text(x->conf, CONF_SYMBOLS_DIR), &recorded, err))
+        return err_wrap(err, "recording symbols of other servers");
     if (!DB_EXEC(x->db, &q_lacking_expire, err, db_int(x->arena, days)))
         return err_wrap(err, "forgetting old crashes without symbols");
     if (days == 0) {

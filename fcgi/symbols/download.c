@@ -13,11 +13,13 @@
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upstream.h"
 #include "lib/base/arena.h"
+#include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
+#include "lib/symfile/fetched_rows.h"
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symstore.h"
@@ -196,6 +198,13 @@ static const struct param_spec
 const struct param_spec *const download_params[] = {&try_too, &code_file, &code_id, &refresh, NULL};
 const struct param_spec *const download_try_params[] = {&code_file, &code_id, &refresh, NULL};
 
+/* The file has rows when its address is known; else it gets them soon. */
+static void note_fetched(struct req *req)
+{
+    size_t n;
+    fetched_rows_add(req_db(req), conf_text(req_conf(req), CONF_SYMBOLS_DIR), &n, ERR_IGNORED);
+}
+
 /*
  * What other servers have.  503 and not 404 while it is being fetched: clients come again for the
  * one and give up at the other.
@@ -208,6 +217,7 @@ static bool ask_upstream(struct req *req, const struct symkey *k)
     switch (upstream_find(s->upstream, k, req_text(req, &code_file), req_text(req, &code_id),
                           &stored, url)) {
     case UPSTREAM_STORED:
+        note_fetched(req);
         return strcmp(stored.debug_id, k->debug_id) == 0 ? send_file(req, SYMSTORE_CACHE, &stored)
                                                          : redirect_to_name(req, &stored);
     case UPSTREAM_ELSEWHERE:

@@ -97,10 +97,10 @@ static bool finish_file(struct req *req, struct symsession *session, struct err 
     symkey_text(&session->key, key);
     struct arena *a = req_arena(req);
     json_auto_t *body =
-        json_pack("{s:s, s:s, s:s, s:O}", "name",
+        json_pack("{s:s, s:s, s:s, s:O*}", "name",
                   arena_printf(a, "%s%s", session->area == SYMSTORE_TRY ? "try/v1/" : "v1/", key),
                   "size", arena_printf(a, "%llu", (unsigned long long)session->total), "md5Hash",
-                  md5, "derived_keys", derived);
+                  md5, "derived_keys", json_array_size(derived) ? derived : NULL);
     if (!body)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     return resp_json(req, 200, body, err);

@@ -15,11 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/symfile/sources.h"
 #include "lib/symfile/sources_inside.h"
 
 /*

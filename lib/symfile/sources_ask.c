@@ -21,8 +21,11 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/http/http.h"
+#include "lib/symfile/sources.h"
 #include "lib/symfile/sources_inside.h"
+#include "lib/symfile/symasked.h"
 #include "lib/symfile/symbytes.h"
+#include "lib/symfile/symkey.h"
 
 /*
  * 5 s to connect and to the first byte, five attempts: the rules for upstream downloads that

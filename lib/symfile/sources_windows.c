@@ -22,6 +22,7 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/sources.h"
 #include "lib/symfile/sources_inside.h"
 #include "lib/symfile/symbytes.h"
 #include "lib/symfile/symkey.h"

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/fetched_rows.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"
 
@@ -51,8 +52,17 @@ static enum symfind_answer answer_of(const struct err *why)
                                         : SYMFIND_ANSWER_UNREACHABLE;
 }
 
+/* A file without a row is found by walks all the same, so a note that fails is no failure. */
+static void note_rows(const struct symstore *store, const struct symstore_new *new)
+{
+    struct err err = {0};
+    if (!fetched_rows_note(store, new, &err))
+        log_event(LOG_WARN, "symbols_without_row", "cannot note fetched symbols for the database",
+                  LOG_E(&err));
+}
+
 enum symfind_answer symfetched_store(const struct symstore *store, const struct sources_wish *wish,
-                                     struct sources_file *file)
+                                     bool wants_rows, struct sources_file *file)
 {
     struct symreader *r = NULL;
     struct symreader_text text = {0};
@@ -74,6 +84,8 @@ enum symfind_answer symfetched_store(const struct symstore *store, const struct 
             answer = SYMFIND_ANSWER_MALFORMED;
         else if (ok)
             ok = symstore_commit(store, &new, 1, &err);
+        if (ok && wants_rows && answer == SYMFIND_ANSWER_FOUND)
+            note_rows(store, &new);
         symstore_discard(&new);
     }
     symreader_stop(r);

@@ -12,8 +12,9 @@
  *            the one that was wanted.
  */
 
-/* FOUND: it is stored, and file->key is whose symbols it has.  file->fd stays the caller's. */
+/* wants_rows: the store has a database (fetched_rows.h).  FOUND: it is stored, and file->key is
+ * whose symbols it has.  file->fd stays the caller's. */
 enum symfind_answer symfetched_store(const struct symstore *store, const struct sources_wish *wish,
-                                     struct sources_file *file);
+                                     bool wants_rows, struct sources_file *file);
 
 #endif

@@ -47,7 +47,8 @@ struct symfind {
     struct fetchers *fetchers;
     struct symstore fetched; /* what comes from the sources goes here, as the area cache */
     char *fetched_dir;
-    json_t *setup; /* what datil-symfetch needs to be the same */
+    bool has_database; /* the store belongs to an installation */
+    json_t *setup;     /* what datil-symfetch needs to be the same */
 };
 
 /* A module as it is looked for. */
@@ -103,6 +104,7 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     char below[PATH_MAX];
     snprintf(below, sizeof below, "%s/upstream", opt->cache_dir);
     s->cache = (struct symcompile_cache){xstrdup(opt->cache_dir), opt->cache_max_bytes};
+    s->has_database = opt->store_dir != NULL;
     s->fetched_dir = xstrdup(opt->store_dir ? opt->store_dir : below);
     s->fetched = (struct symstore){.dir = s->fetched_dir,
                                    .cache_dir = s->cache.dir,
@@ -329,7 +331,7 @@ static bool ask_sources(struct symfind *s, struct symfind_wanted *w, struct symf
         sources_fetch(s->sources, i, &w->wish, MIN(mono_ms() + SOURCE_MS, end_ms), s->cache.dir,
                       &file);
         if (file.answer == SYMFIND_ANSWER_FOUND)
-            file.answer = symfetched_store(&s->fetched, &w->wish, &file);
+            file.answer = symfetched_store(&s->fetched, &w->wish, s->has_database, &file);
         util_close_fd(&file.fd);
         symasked_note(asked, &n, sources_name(s->sources, i), file.answer);
         symasked_note(ret->asked, &ret->asked_count, sources_name(s->sources, i), file.answer);

@@ -171,6 +171,13 @@ def test_names_in_a_crash(behind):
     module = crash["json_dump"]["modules"][0]
     assert module["loaded_symbols"] and module["symbol_url"] == f"{server.url}{PDB_AT}{NAME}"
     assert crash["signature"] == "many_registers"
+    key = f"{NAME}/{PDB_ID}/frames-arm64.sym"
+    wait_until(lambda: datil.sql(f"SELECT 1 FROM symbol_object WHERE area = 'cache' AND key = '{key}'"), what="its rows")
+    rows = datil.sql(f"SELECT debug_id, code_file, code_id, generator FROM symbol_file WHERE key = '{key}'")
+    assert len(rows) == 1 and PDB_ID in str(rows) and CODE_ID in str(rows) and "with debug information" in str(rows)
+    assert not list((datil.var / "symbols/cache/new").iterdir())
+    info = datil.get(f"/symbols/api/syminfo/frames-arm64.dll/{CODE_ID}")
+    assert info.status == 200 and info.json["debug_id"] == PDB_ID
 
 
 def test_names_in_symbolication_and_downloads(behind):
