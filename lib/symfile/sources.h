@@ -29,7 +29,7 @@ struct sources_options {
     const char *proxy;           /* address of a proxy, or NULL */
     bool may_reach_reserved;     /* servers of the company's own network */
     int64_t max_bytes;           /* of one file; 0: SOURCES_BYTES_MAX */
-    int first_byte_ms, retry_ms; /* 0: as in sources.c; for tests */
+    int first_byte_ms, retry_ms; /* 0: as in sources_ask.c; for tests */
 };
 enum { SOURCES_MAX = 12 }; /* a module that nobody has is asked of all, one by one */
 #define SOURCES_BYTES_MAX (INT64_C(2) << 30)
