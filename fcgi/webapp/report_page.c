@@ -17,6 +17,7 @@
 #include "fcgi/webapp/report_parts.h"
 #include "fcgi/webapp/report_stacks.h"
 #include "fcgi/webapp/report_symbols.h"
+#include "fcgi/webapp/signature_correlations.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -141,6 +142,8 @@ static void set_tabs(const struct report_page *c, struct tpl_values *v)
                 human_count(c->a, (int64_t)(extensions ? extensions : addons)));
     if (environment)
         add_tab(tabs, "telemetryenvironment", "Telemetry Environment", "");
+    if (jget_strn(c->doc, "signature").n > 0)
+        add_tab(tabs, "correlation", "Correlations", "");
     if (may_debug)
         add_tab(tabs, "debug", "Debug", "");
     if (may_reprocess)
@@ -209,6 +212,7 @@ static bool set_values(const struct report_page *c, struct tpl_values *v, struct
     report_set_trees(c, v);
     report_set_extensions(c, v);
     report_set_debug(c, v);
+    correlations_offer(c->a, c->doc, v);
     return report_set_details(c, v, err) && report_set_bugs(c, v, err) &&
            report_set_downloads(c, v, err);
 }

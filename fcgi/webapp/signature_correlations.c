@@ -274,6 +274,23 @@ void signature_offer_correlations(const struct signature_page *p, struct tpl_val
     tpl_url(v, "correlations_url", choice_url(p, "/signature/", str_of(any_choice)));
 }
 
+void correlations_offer(struct arena *a, const json_t *crash, struct tpl_values *v)
+{
+    static const struct {
+        const char *parameter, *key;
+    } kept[] = {
+        {"signature", "signature"}, {"product", "product"}, {"_correlations", "release_channel"}};
+    struct query q = query_new(a);
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        if (jget_strn(crash, kept[i].key).n > 0)
+            query_add(&q, kept[i].parameter, jget_strn(crash, kept[i].key));
+    struct str url = query_url(&q, "/signature/");
+    tpl_bool(v, "has_signature", jget_strn(crash, "signature").n > 0);
+    tpl_url(v, "correlations_load_url", query_url(&q, "/signature/correlations/"));
+    tpl_url(v, "correlations_url",
+            str_of(arena_printf(a, STR_FMT "#tab-correlations", STR_ARG(url))));
+}
+
 bool signature_set_correlations(const struct signature_page *p, struct tpl_values *v,
                                 struct err *err)
 {

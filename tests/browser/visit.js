@@ -23,6 +23,8 @@ const PAGES = {
   report: "/report/index/" + facts.crash_id,
   topcrashers: "/topcrashers/?product=Crashme&version=1.0&process_type=any",
   signature: "/signature/?signature=" + encodeURIComponent(facts.signature),
+  correlations: "/signature/?signature=" + encodeURIComponent(facts.signature) + "#tab-correlations",
+  "report-correlations": "/report/index/" + facts.crash_id + "#tab-correlation",
   login: "/login/",
   api: "/api/",
 };
