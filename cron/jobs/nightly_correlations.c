@@ -34,6 +34,7 @@ struct nightly {
     struct index_reader *index;
     struct search_context ctx;
     const char *phrases;
+    int64_t days;
     struct correlation_writer *writer; /* of the product at hand */
     json_t *all;                       /* its totals */
     char date[TIME_TEXT_MAX];
@@ -44,13 +45,10 @@ static bool ask(struct nightly *n, struct arena *a, struct search_params filters
                 const char *field, int size, json_t **ret, struct err *err)
 {
     struct search_params p = {.v = arena_array(a, filters.n + 4, sizeof *p.v)};
-    char since[TIME_TEXT_MAX];
     for (size_t i = 0; i < filters.n; i++)
         p.v[p.n++] = filters.v[i];
-    if (filters.n == 0) {
-        time_iso(n->ctx.now_us - (int64_t)CORRELATION_DAYS * 86400 * 1000000, true, since);
-        p.v[p.n++] = (struct search_param){STR("date"), str_of(arena_printf(a, ">=%s", since))};
-    }
+    if (filters.n == 0)
+        p.v[p.n++] = (struct search_param){STR("date"), correlation_since(a, &n->ctx, n->days)};
     p.v[p.n++] = (struct search_param){str_of(name), str_of(field)};
     p.v[p.n++] = (struct search_param){STR("_facets_size"), str_of(arena_printf(a, "%d", size))};
     p.v[p.n++] = (struct search_param){STR("_results_number"), STR("0")};
@@ -101,11 +99,12 @@ static bool write_channel(struct nightly *n, struct str product, struct str chan
     struct search_params filters;
     struct correlation_base *base = NULL;
     char key[128];
+    const struct correlation_scope scope = {product, channel, n->days};
     if (!correlation_name_is_safe(channel) || str_eq(channel, STR("date")))
         return true;
     arena_init(&a, ARENA_BYTES);
     bool ok =
-        correlation_channel(&a, n->index, &n->ctx, product, channel, &filters, err) &&
+        correlation_channel(&a, n->index, &n->ctx, &scope, &filters, err) &&
         correlation_base_new(n->index, &n->ctx, filters, REFERENCE_MAX, n->phrases, &base, err);
     if (ok && correlation_base_size(base) > 0) {
         snprintf(key, sizeof key, STR_FMT, STR_ARG(channel));
@@ -170,6 +169,7 @@ bool job_correlations(struct job_context *x, struct err *err)
 {
     struct nightly n = {
         .x = x,
+        .days = conf_int(x->conf, CONF_CORRELATION_DAYS),
         .phrases = conf_text(x->conf, CONF_CORRELATION_PHRASES),
         .ctx = {.now_us = x->run_time_us, .reader = PERM_PUBLIC, .max_bytes = (size_t)1 << 30},
     };

@@ -40,7 +40,9 @@ static bool find_sets(struct req *r, const struct correlations_wanted *w,
         *reference = query_params(&copies[1]);
         return true;
     }
-    if (!correlation_channel(a, index, ctx, w->product, w->channel, reference, err))
+    const struct correlation_scope scope = {w->product, w->channel,
+                                            conf_int(req_conf(r), CONF_CORRELATION_DAYS)};
+    if (!correlation_channel(a, index, ctx, &scope, reference, err))
         return false;
     *group = correlation_signature(a, *reference, w->signature);
     return true;
@@ -78,7 +80,7 @@ static bool has_crashes(struct req *r, struct str product)
     struct query q = query_new(req_arena(r));
     json_auto_t *answer = NULL;
     query_add(&q, "product", str_of(arena_printf(req_arena(r), "=" STR_FMT, STR_ARG(product))));
-    query_addf(&q, "date", ">=-%dd", CORRELATION_DAYS);
+    query_addf(&q, "date", ">=-%lldd", (long long)conf_int(req_conf(r), CONF_CORRELATION_DAYS));
     query_addc(&q, "_results_number", "0");
     query_addc(&q, "_facets_size", "0");
     return app_search(r, &q, (struct app_search){.as_public = true}, &answer, NULL, ERR_IGNORED) &&

@@ -14,6 +14,7 @@
 #include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/webapp.h"
 #include "lib/base/arena.h"
+#include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
@@ -21,6 +22,7 @@
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/human.h"
+#include "lib/web/web.h"
 #include "rows.h"
 
 enum {
@@ -220,8 +222,8 @@ static void add_line(struct arena *a, struct tpl_rows *rows, const json_t *docum
                  (double)group * (double)total_reference < (double)reference * (double)total);
 }
 
-static void set_totals(struct arena *a, const struct compared *c, struct tpl_values *v,
-                       const json_t *document)
+static void set_totals(const struct signature_page *p, const struct compared *c,
+                       struct tpl_values *v, const json_t *document)
 {
     static const struct {
         const char *value, *key;
@@ -234,16 +236,16 @@ static void set_totals(struct arena *a, const struct compared *c, struct tpl_val
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         int64_t n;
         bool is_there = jget_int(document, numbers[i].key, &n);
-        tpl_cstr(v, numbers[i].value, is_there ? human_count(a, n) : "");
+        tpl_cstr(v, numbers[i].value, is_there ? human_count(p->a, n) : "");
     }
     tpl_cstr(v, "correlations_date", jget_str(document, "date"));
     tpl_bool(v, "correlations_incomplete", jget_bool_or(document, "incomplete", false));
-    tpl_cstr(
-        v, "correlations_what",
-        c->is_page
-            ? "crashes that the filters of this page leave"
-            : arena_printf(a, STR_FMT " " STR_FMT ", versions in use, the last %d days of the data",
-                           STR_ARG(c->product), STR_ARG(c->channel), CORRELATION_DAYS));
+    tpl_cstr(v, "correlations_what",
+             c->is_page
+                 ? "crashes that the filters of this page leave"
+                 : arena_printf(p->a, STR_FMT " " STR_FMT ", %lld days, versions in use",
+                                STR_ARG(c->product), STR_ARG(c->channel),
+                                (long long)conf_int(req_conf(p->req), CONF_CORRELATION_DAYS)));
 }
 
 static void set_lines(struct arena *a, const struct signature_page *p, const struct compared *c,
@@ -310,7 +312,7 @@ bool signature_set_correlations(const struct signature_page *p, struct tpl_value
     bool ok = correlations_find(p->req, &w, &document, &message, err);
     if (ok) {
         set_choices(p, &c, v);
-        set_totals(p->a, &c, v, document);
+        set_totals(p, &c, v, document);
         set_lines(p->a, p, &c, v, document);
         tpl_cstr(v, "correlations_message", message ? message : "");
     }

@@ -24,23 +24,23 @@ static void add_param(struct search_params *p, const char *name, struct str valu
     p->v[p->n++] = (struct search_param){str_of(name), value};
 }
 
-static struct str since(struct arena *a, const struct search_context *ctx)
+struct str correlation_since(struct arena *a, const struct search_context *ctx, int64_t days)
 {
     char text[TIME_TEXT_MAX];
-    time_iso(ctx->now_us - (int64_t)CORRELATION_DAYS * 86400 * 1000000, true, text);
+    time_iso(ctx->now_us - days * 86400 * 1000000, true, text);
     return str_of(arena_printf(a, ">=%s", text));
 }
 
 bool correlation_channel(struct arena *a, struct index_reader *r, const struct search_context *ctx,
-                         struct str product, struct str channel, struct search_params *ret,
+                         const struct correlation_scope *scope, struct search_params *ret,
                          struct err *err)
 {
     enum { FIXED_PARAMS = 8 };
     struct search_params p = {.v = arena_array(a, QUERY_FACETS_MAX + FIXED_PARAMS, sizeof *p.v)};
     json_auto_t *answer = NULL;
-    add_param(&p, "product", exactly(a, product));
-    add_param(&p, "release_channel", exactly(a, channel));
-    add_param(&p, "date", since(a, ctx));
+    add_param(&p, "product", exactly(a, scope->product));
+    add_param(&p, "release_channel", exactly(a, scope->channel));
+    add_param(&p, "date", correlation_since(a, ctx, scope->days));
     size_t filters = p.n;
     add_param(&p, "_facets", STR("version"));
     add_param(&p, "_facets_size", str_of(arena_printf(a, "%d", QUERY_FACETS_MAX)));

@@ -27,7 +27,6 @@
 enum {
     CORRELATION_SAMPLE = 20000,   /* crashes of a set that is compared while somebody waits */
     CORRELATION_GROUP_MIN = 5,    /* smaller groups have no correlations */
-    CORRELATION_DAYS = 5,         /* that the nightly job looks at, and what is asked by channel */
     CORRELATION_VERSION_MIN = 50, /* crashes of a version that is in use */
 };
 
@@ -70,9 +69,15 @@ char *correlation_text(struct arena *a, const json_t *document, const char *titl
  * The sets of a product's channel as the nightly job takes them: crashes of the last days in
  * versions that are in use.  No version is: *ret has none and correlation_base_size will be 0.
  */
+struct correlation_scope {
+    struct str product, channel;
+    int64_t days; /* CORRELATION_DAYS of the configuration */
+};
 bool correlation_channel(struct arena *a, struct index_reader *r, const struct search_context *ctx,
-                         struct str product, struct str channel, struct search_params *ret,
+                         const struct correlation_scope *scope, struct search_params *ret,
                          struct err *err);
+/* The bound of its dates, as a search has it. */
+struct str correlation_since(struct arena *a, const struct search_context *ctx, int64_t days);
 /* The same crashes, those of one signature. */
 struct search_params correlation_signature(struct arena *a, struct search_params channel,
                                            struct str signature);

@@ -332,6 +332,29 @@ def test_page(datil):
     assert "No correlation data was generated" in empty
 
 
+def test_report_offers_them(datil, minidump):
+    crash_id = datil.post({}, minidump)
+    signature = datil.wait_processed(crash_id)["signature"]
+    page = datil.get(f"/report/index/{crash_id}").text
+    assert 'id="tab-correlation"' in page and "/signature/correlations/?signature=" in page
+    part = datil.get("/signature/correlations/", {"signature": signature, "product": "Crashme", "_correlations": "release"})
+    assert part.status == 200 and "No correlation data was generated" in part.text
+
+
+def test_a_version_of_a_module(datil):
+    """A module that everybody has, and one of its versions that only the signature has."""
+    crashes = Crashes(21)
+    for i in range(200):
+        broken = i % 2 and i % 10 != 1
+        crashes.add("updated" if i % 2 else "others", "Versions",
+                    json_dump={"modules": [{"filename": "av.dll", "version": "9.1" if broken else "9.0"}]})
+    datil.datil("product", "add", "Versions")
+    crashes.load(datil)
+    got = api(datil, product="Versions", signature="updated")
+    assert {'Module "av.dll" version "9.1"': True} in items(got)
+    assert not [i for i in items(got) if 'Module "av.dll"' in i]
+
+
 def test_protected_data_takes_no_part(datil):
     datil.add_user("sees@example.org", "a long password", "--group", "Hackers")
     key = datil.token("sees@example.org", "view_pii")

@@ -52,8 +52,9 @@ static bool find_sets(struct app *app, const struct search_context *ctx, const s
         return err_set(err, ERR_INVALID,
                        "wanted are --product, --channel and --signature, or "
                        "--group and --reference");
-    if (!correlation_channel(a, app->reader, ctx, str_of(w->product), str_of(w->channel), reference,
-                             err))
+    const struct correlation_scope scope = {str_of(w->product), str_of(w->channel),
+                                            conf_int(&app->conf, CONF_CORRELATION_DAYS)};
+    if (!correlation_channel(a, app->reader, ctx, &scope, reference, err))
         return false;
     *group = correlation_signature(a, *reference, str_of(w->signature));
     return true;
