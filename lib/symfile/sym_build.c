@@ -74,8 +74,8 @@ void builder_info(struct builder *b, enum csym_info what, struct str value)
     b->info[what] = textmap_number(&b->names, NULL, value);
 }
 
-/* The index of the number; `next`, for a new one. */
-static uint32_t index_of(struct index_of *t, uint32_t number, size_t next)
+/* Neighbours are mostly of one file, so the last number is tried first. */
+static uint32_t index_of_other(struct index_of *t, uint32_t number, size_t next)
 {
     uint32_t *place;
     if (number >= INDEX_SMALL_MAX) {
@@ -90,7 +90,16 @@ static uint32_t index_of(struct index_of *t, uint32_t number, size_t next)
     }
     if (*place == 0)
         *place = (uint32_t)next + 1;
-    return *place - 1;
+    t->last_number = number;
+    t->last_index = *place - 1;
+    return t->last_index;
+}
+
+/* The index of the number; `next`, for a new one. */
+static inline uint32_t index_of(struct index_of *t, uint32_t number, size_t next)
+{
+    bool is_last = next > 0 && number == t->last_number;
+    return is_last ? t->last_index : index_of_other(t, number, next);
 }
 
 /* A number may be used before its record is read, or never get one. */
@@ -203,13 +212,27 @@ static void settle_inlines(inline_vec *inlines, const struct func_record *f)
 
 /* Most ranges begin where the one before ended: then there is no gap to write, which one bit says.
  */
-static inline void put_range(bytes_vec *out, uint64_t start, uint64_t end, uint64_t *last_end)
+static inline uint8_t *write_range(uint8_t *p, uint64_t start, uint64_t end, uint64_t *last_end)
 {
     uint64_t gap = start - *last_end; /* wraps where ranges overlap: inlines may */
-    put_varint(out, (end - start) << 1 | (gap != 0));
+    p = write_varint(p, (end - start) << 1 | (gap != 0));
     if (gap)
-        put_varint(out, zigzag((int64_t)gap));
+        p = write_varint(p, zigzag((int64_t)gap));
     *last_end = end;
+    return p;
+}
+
+/* Room for the five numbers that a record has at most, asked for once. */
+static inline uint8_t *put_record(bytes_vec *out)
+{
+    enum { NUMBERS_MAX = 5 };
+    VEC_RESERVE(out, out->n + NUMBERS_MAX * VARINT_MAX);
+    return out->v + out->n;
+}
+
+static inline void end_record(bytes_vec *out, const uint8_t *p)
+{
+    out->n = (size_t)(p - out->v);
 }
 
 /* The deltas start afresh with each block, so that a reader can begin at any of them. */
@@ -225,10 +248,12 @@ static void put_lines(bytes_vec *out, const line_vec *lines, uint64_t base)
             end = i ? r->start : base;
             line = file = 0;
         }
-        put_range(out, r->start, r->end, &end);
-        put_varint(out, zigzag((int64_t)r->line - line) << 1 | (r->file != file));
+        uint8_t *p = put_record(out);
+        p = write_range(p, r->start, r->end, &end);
+        p = write_varint(p, zigzag((int64_t)r->line - line) << 1 | (r->file != file));
         if (r->file != file)
-            put_varint(out, r->file);
+            p = write_varint(p, r->file);
+        end_record(out, p);
         line = r->line;
         file = r->file;
     }
@@ -247,11 +272,13 @@ static void put_inline_level(bytes_vec *out, const inline_vec *inlines, uint64_t
             end = i ? r->start : base;
             file = 0;
         }
-        put_range(out, r->start, r->end, &end);
-        put_varint(out, r->origin);
-        put_varint(out, (uint64_t)r->line << 1 | (r->file != file));
+        uint8_t *p = put_record(out);
+        p = write_range(p, r->start, r->end, &end);
+        p = write_varint(p, r->origin);
+        p = write_varint(p, (uint64_t)r->line << 1 | (r->file != file));
         if (r->file != file)
-            put_varint(out, r->file);
+            p = write_varint(p, r->file);
+        end_record(out, p);
         file = r->file;
     }
 }

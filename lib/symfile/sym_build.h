@@ -103,6 +103,7 @@ struct cfi_builder {
 struct index_of {
     VEC(uint32_t) small; /* by number, those below INDEX_SMALL_MAX */
     struct map others;
+    uint32_t last_number, last_index; /* once there is an index */
 };
 
 struct builder {
@@ -163,14 +164,28 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
 /* Packing */
 enum { VARINT_MAX = 10 }; /* bytes */
 
-static inline void put_varint(bytes_vec *out, uint64_t v)
+/*
+ * p has room for VARINT_MAX bytes; the result is behind the number.  One byte or two is as good as
+ * random from record to record, so those are written without asking; longer ones are rare.
+ */
+static inline uint8_t *write_varint(uint8_t *p, uint64_t v)
 {
-    VEC_RESERVE(out, out->n + VARINT_MAX);
-    uint8_t *p = out->v + out->n;
+    if (v < 0x4000) {
+        unsigned is_long = v >= 0x80;
+        p[0] = (uint8_t)(v | is_long << 7);
+        p[1] = (uint8_t)(v >> 7);
+        return p + 1 + is_long;
+    }
     for (; v >= 0x80; v >>= 7)
         *p++ = (uint8_t)(v | 0x80);
     *p++ = (uint8_t)v;
-    out->n = (size_t)(p - out->v);
+    return p;
+}
+
+static inline void put_varint(bytes_vec *out, uint64_t v)
+{
+    VEC_RESERVE(out, out->n + VARINT_MAX);
+    out->n = (size_t)(write_varint(out->v + out->n, v) - out->v);
 }
 
 void put_u32(bytes_vec *out, uint32_t v);

@@ -18,6 +18,7 @@
 #include "lib/base/err.h"
 #include "lib/base/map.h"
 #include "lib/base/str.h"
+#include "lib/symfile/sym_digits.h"
 
 /* No name is that long; a file without line ends is not one. */
 enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 /* digits, as in symkey */ };
@@ -25,6 +26,7 @@ enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 /* digits, as in symkey */ };
 /* A position in the text; sticky like rd: after the first misfit everything is 0. */
 struct tok {
     const char *p, *end;
+    const char *text_end; /* how far may be read, be it of another line */
     bool bad;
 };
 
@@ -56,8 +58,13 @@ static inline void end_number(struct tok *t)
     skip_blanks(t);
 }
 
+static inline bool has_digits_at_once(const struct tok *t)
+{
+    return t->text_end - t->p >= DIGITS_AT_ONCE;
+}
+
 /* More than sixteen digits are no number, except that zeros in front do not count. */
-static inline uint64_t tok_hex(struct tok *t, uint64_t max)
+static uint64_t tok_long_hex(struct tok *t, uint64_t max)
 {
     const char *from = t->p;
     uint64_t v = 0;
@@ -74,8 +81,19 @@ static inline uint64_t tok_hex(struct tok *t, uint64_t max)
     return v;
 }
 
+static inline uint64_t tok_hex(struct tok *t, uint64_t max)
+{
+    uint32_t v;
+    size_t n;
+    if (!has_digits_at_once(t) || !digits_hex(t->p, &v, &n) || v > max)
+        return tok_long_hex(t, max);
+    t->p += n;
+    end_number(t);
+    return v;
+}
+
 /* A number above 32 bits makes the record a bad one; v is kept small so that it cannot wrap. */
-static inline uint32_t tok_dec(struct tok *t)
+static uint32_t tok_long_dec(struct tok *t)
 {
     const char *from = t->p;
     uint64_t v = 0;
@@ -90,6 +108,17 @@ static inline uint32_t tok_dec(struct tok *t)
         t->bad = true;
     end_number(t);
     return (uint32_t)v;
+}
+
+static inline uint32_t tok_dec(struct tok *t)
+{
+    uint32_t v;
+    size_t n;
+    if (!has_digits_at_once(t) || !digits_dec(t->p, &v, &n))
+        return tok_long_dec(t);
+    t->p += n;
+    end_number(t);
+    return v;
 }
 
 static inline uint32_t tok_hex32(struct tok *t)
@@ -114,8 +143,11 @@ static struct str tok_rest(const struct tok *t)
     return str_n(t->p, (size_t)(t->end - t->p));
 }
 
-/* Keywords are in capitals and stand alone: "FUNCTION" is none. */
-static bool tok_keyword(struct tok *t, const char *word)
+/*
+ * Keywords are in capitals and stand alone: "FUNCTION" is none.  In line, so that the length is
+ * known and comparing is one or two words.
+ */
+static inline __attribute__((always_inline)) bool tok_keyword(struct tok *t, const char *word)
 {
     size_t n = strlen(word);
     size_t left = (size_t)(t->end - t->p);
@@ -135,8 +167,9 @@ static void tok_multiple(struct tok *t)
     }
 }
 
-/* False: the line could not be read, or belongs to nobody; it counts as a bad one. */
-typedef bool record_fn(struct builder *b, struct tok *t);
+/*
+ * Records.  False: the line could not be read, or belongs to nobody; it counts as a bad one.
+ */
 
 /* FILE number name; INLINE_ORIGIN is the same.  An empty name is one: the place is unknown. */
 static bool read_file(struct builder *b, struct tok *t)
@@ -284,32 +317,57 @@ static bool read_info(struct builder *b, struct tok *t)
     return true;
 }
 
-/* The frequent ones in front. */
-static const struct {
-    const char *keyword;
-    record_fn *read;
-} records[] = {
-    {"STACK", read_stack}, {"INLINE", read_inline},
-    {"FUNC", read_func},   {"INLINE_ORIGIN", read_origin},
-    {"FILE", read_file},   {"PUBLIC", read_public},
-    {"INFO", read_info},
-};
-
-/* A line that begins with no keyword is bad, as is a line record that belongs to no function. */
+/*
+ * The frequent ones in front.  A line that begins with no keyword is bad, as is a line record that
+ * belongs to no function.
+ */
 static bool read_keyword_line(struct builder *b, struct str line)
 {
-    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++) {
-        struct tok t = {.p = line.p, .end = line.p + line.n};
-        if (tok_keyword(&t, records[i].keyword))
-            return records[i].read(b, &t);
-    }
-    return false;
+    struct tok t = {.p = line.p, .end = line.p + line.n, .text_end = b->text.p + b->text.n};
+    if (tok_keyword(&t, "STACK"))
+        return read_stack(b, &t);
+    if (tok_keyword(&t, "INLINE"))
+        return read_inline(b, &t);
+    if (tok_keyword(&t, "FUNC"))
+        return read_func(b, &t);
+    if (tok_keyword(&t, "INLINE_ORIGIN"))
+        return read_origin(b, &t);
+    if (tok_keyword(&t, "FILE"))
+        return read_file(b, &t);
+    if (tok_keyword(&t, "PUBLIC"))
+        return read_public(b, &t);
+    return tok_keyword(&t, "INFO") && read_info(b, &t);
+}
+
+/*
+ * As nearly every tool writes a line record: four short numbers, one blank between, \n at once.
+ * The ends of the four words are looked for together; a fifth set bit is of the next line.
+ */
+static inline bool read_simple_line_record(struct builder *b, const char **at, const char *end)
+{
+    const char *p = *at;
+    uint32_t addr, size, line, file;
+    if (end - p < DIGITS_LINE + DIGITS_AT_ONCE)
+        return false;
+    uint32_t ends = digits_ends(p), second = ends & (ends - 1), third = second & (second - 1);
+    uint32_t fourth = third & (third - 1);
+    if (fourth == 0)
+        return false;
+    size_t e1 = (size_t)__builtin_ctz(ends), e2 = (size_t)__builtin_ctz(second);
+    size_t e3 = (size_t)__builtin_ctz(third), e4 = (size_t)__builtin_ctz(fourth);
+    if (p[e1] != ' ' || p[e2] != ' ' || p[e3] != ' ' || p[e4] != '\n' ||
+        !digits_hex_of(p, e1, &addr) || !digits_hex_of(p + e1 + 1, e2 - e1 - 1, &size) ||
+        !digits_dec_of(p + e2 + 1, e3 - e2 - 1, &line) ||
+        !digits_dec_of(p + e3 + 1, e4 - e3 - 1, &file) || !builder_line(b, addr, size, line, file))
+        return false;
+    *at = p + e4 + 1;
+    return true;
 }
 
 /* addr size line file.  True: read, and *at is behind it; false: it is none, *at unchanged. */
-static inline bool read_line_record(struct builder *b, const char **at, const char *end)
+static bool read_line_record(struct builder *b, const char **at, const char *end)
 {
-    struct tok t = {.p = *at, .end = end};
+    struct tok t = {.p = *at, .end = end, .text_end = end};
     uint64_t addr = tok_hex(&t, UINT64_MAX);
     uint32_t size = (uint32_t)tok_hex(&t, UINT32_MAX);
     uint32_t line = tok_dec(&t);
@@ -348,7 +406,7 @@ static bool is_debug_id(struct str s)
 
 bool sym_parse_module(struct str line, struct sym_module *ret, struct err *err)
 {
-    struct tok t = {.p = line.p, .end = line.p + line.n};
+    struct tok t = {.p = line.p, .end = line.p + line.n, .text_end = line.p + line.n};
     if (!tok_keyword(&t, "MODULE"))
         return err_set(err, ERR_INVALID, "the first line is no MODULE record");
     struct sym_module m = {.os = tok_word(&t)};
@@ -378,7 +436,8 @@ bool sym_parse(struct builder *b, struct err *err)
     builder_info(b, CSYM_DEBUG_FILE, m.debug_file);
 
     while (p < end && !b->too_large) {
-        if (hex_value[(uint8_t)*p] && read_line_record(b, &p, end))
+        if (hex_value[(uint8_t)*p] &&
+            (read_simple_line_record(b, &p, end) || read_line_record(b, &p, end)))
             continue;
         struct str line = next_line(&p, end);
         if (line.n == 0)
