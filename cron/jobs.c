@@ -37,6 +37,8 @@ const struct cron_job cron_jobs[] = {
      "first builds and dates of signatures, from the statistics"},
     {"archivescraper", "1h", NULL, 0, 1800, job_archivescraper, NULL,
      "which version a build is, from a release archive at ARCHIVE_BASE_URL"},
+    {"telemetry_rollup", "1d", "01:00", JOB_BACKFILL | JOB_STORE, 4 * 3600, job_telemetry_rollup, NULL,
+     "public records of the day before become files below DATIL_VAR/telemetry"},
     {"correlations", "1d", "02:00", 0, 4 * 3600, job_correlations, NULL,
      "what is special about the top signatures of each channel; files below DATIL_VAR/correlations"},
     {"expire-symbols", "1d", "05:30", 0, 4 * 3600, job_expire_symbols, NULL,

@@ -20,6 +20,7 @@
 #include "lib/crash/crash_id.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/export/export.h"
 #include "lib/ledger/ledger.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
@@ -101,6 +102,10 @@ static bool persist(struct worker *w, const struct ledger_job *job, job_step *st
 static bool step_finish(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
 {
     const struct crash *c = arg;
+    if (strcmp(job->ruleset, "default") == 0 &&
+        !export_put_first(conf_text(w->conf, CONF_DATIL_VAR), w->store, w->fields, job->crash_id,
+                          c->job.processed, err))
+        return false;
     return ledger_finish(w->db, w->store, w->index, job, job->crash_id, c->job.processed,
                          (int)conf_int(w->conf, CONF_SYMBOLS_REPROCESS_DAYS), err);
 }

@@ -24,6 +24,7 @@ bool job_clear_orphans(struct job_context *x, struct err *err);
 bool job_symcache_janitor(struct job_context *x, struct err *err);
 bool job_verify_storage(struct job_context *x, struct err *err);
 bool job_correlations(struct job_context *x, struct err *err);
+bool job_telemetry_rollup(struct job_context *x, struct err *err);
 bool job_cleanse_cronlog(struct job_context *x, struct err *err);
 
 #endif

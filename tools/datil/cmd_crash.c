@@ -10,12 +10,15 @@
 #include <stdlib.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/crash_id.h"
+#include "lib/export/export.h"
+#include "lib/json/json.h"
 #include "lib/ledger/document.h"
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
@@ -38,6 +41,17 @@ static void forget_batch(struct crash_loading *l)
     l->n = l->bytes = 0;
 }
 
+/* Loading counts as processing: who reads exports has these crashes as well. */
+static bool export_batch(struct crash_loading *l, struct err *err)
+{
+    const char *var = conf_text(&l->app->conf, CONF_DATIL_VAR);
+    for (size_t i = 0; i < l->n; i++)
+        if (!export_put_first(var, l->app->store, l->app->fields, jget_str(l->docs[i], "uuid"),
+                              l->docs[i], err))
+            return false;
+    return true;
+}
+
 /*
  * After a failure none of the batch counts as loaded, although some may be: loading again is
  * harmless.
@@ -45,7 +59,8 @@ static void forget_batch(struct crash_loading *l)
 static bool flush_batch(struct crash_loading *l, struct err *err)
 {
     size_t n = l->n;
-    bool ok = ledger_load(l->app->db, l->app->store, l->app->writer, l->docs, n, err);
+    bool ok = export_batch(l, err) &&
+              ledger_load(l->app->db, l->app->store, l->app->writer, l->docs, n, err);
     forget_batch(l);
     l->loaded += ok ? n : 0;
     return ok;
@@ -156,13 +171,19 @@ static bool run_delete(struct app *app, struct args args, struct err *err)
     for (int i = 0; i < args.n; i++) {
         char id[CRASH_ID_SIZE];
         struct ledger_removed r;
+        struct str one = {id, CRASH_ID_SIZE - 1};
+        size_t rows;
         if (!parse_id(args.v[i], id, err) ||
             !ledger_delete(app->db, app->store, app->writer, id, &r, err) ||
+            !export_remove(conf_text(&app->conf, CONF_DATIL_VAR), (struct strs){&one, 1}, &rows,
+                           err) ||
             !app_audit(app, "crash", id, "delete", "", err))
             return false;
-        bool was_anywhere = r.store_objects || r.was_in_ledger || r.was_in_queue || r.was_in_index;
-        printf("%s: %zu objects%s%s%s%s\n", id, r.store_objects, r.was_in_ledger ? ", ledger" : "",
-               r.was_in_queue ? ", queue" : "", r.was_in_index ? ", index" : "",
+        bool was_anywhere =
+            r.store_objects || r.was_in_ledger || r.was_in_queue || r.was_in_index || rows;
+        printf("%s: %zu objects%s%s%s%s%s\n", id, r.store_objects,
+               r.was_in_ledger ? ", ledger" : "", r.was_in_queue ? ", queue" : "",
+               r.was_in_index ? ", index" : "", rows ? ", export" : "",
                was_anywhere ? " deleted" : "; there was nothing to delete");
     }
     return true;
@@ -174,6 +195,7 @@ const struct command crash_commands[] = {
      "Each needs a uuid that is a crash id.  Lines that cannot be used are named and left out.",
      run_load},
     {"crash show", "ID [--raw]", "Prints a processed crash, or the raw one.", run_show},
-    {"crash delete", "ID…", "Deletes crashes everywhere: store, queue, ledger, index.", run_delete},
+    {"crash delete", "ID…", "Deletes crashes everywhere: store, queue, ledger, index, export.",
+     run_delete},
     {0},
 };

@@ -1,0 +1,138 @@
+/*
+ * The record of one crash, and what strangers may fetch.  Records wait in the store, beside the
+ * crash they are of, so whatever deletes a crash there deletes its record.
+ */
+#include "lib/export/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/err.h"
+#include "lib/base/fs.h"
+#include "lib/base/str.h"
+#include "lib/base/util.h"
+#include "lib/crash/crash_id.h"
+#include "lib/crash/telemetry.h"
+#include "lib/export/partition.h"
+#include "lib/json/json.h"
+#include "lib/store/store.h"
+
+static bool is_rolled(const char *var_dir, const char *crash_id)
+{
+    char day[CRASH_DATE_SIZE];
+    crash_id_date(crash_id, day);
+    FREE_LATER char *folder = partition_folder(var_dir, day, "");
+    return fs_exists(folder);
+}
+
+bool export_put_first(const char *var_dir, struct store *store, const struct field_table *fields,
+                      const char *crash_id, const json_t *processed, struct err *err)
+{
+    if (store_exists(store, crash_id, "crash_report") || is_rolled(var_dir, crash_id))
+        return true;
+    json_auto_t *record = telemetry_record(fields, processed, NULL);
+    size_t n;
+    FREE_LATER char *text = jdump(record, &n);
+    return store_put(store, crash_id, "crash_report", str_n(text, n), err) ||
+           err_wrap(err, "export record");
+}
+
+/* Below the folder of the version only: "v2/socorro_crash/crash_date=2026-01-05/manifest.json". */
+static bool is_offered(struct str rest)
+{
+    struct str prefix = STR("v2/socorro_crash/crash_date=");
+    enum { DATE_LEN = 10 };
+    if (!str_starts(rest, prefix))
+        return false;
+    struct str day = str_sub(rest, prefix.n, DATE_LEN);
+    struct str name = str_sub(rest, prefix.n + DATE_LEN, SIZE_MAX);
+    for (size_t i = 0; i < day.n; i++)
+        if (!((day.p[i] >= '0' && day.p[i] <= '9') || day.p[i] == '-'))
+            return false;
+    if (!str_starts(name, STR("/")))
+        return false;
+    name = str_sub(name, 1, SIZE_MAX);
+    return name.n > 0 && name.p[0] != '.' && str_find_char(name, '/', 0) == SIZE_MAX &&
+           (str_eq(name, STR("manifest.json")) || str_ends(name, STR(".jsonl.gz")));
+}
+
+bool export_open(const char *var_dir, struct str rest, int *ret_fd, struct err *err)
+{
+    FREE_LATER char *path = NULL;
+    if (!is_offered(rest))
+        return err_set(err, ERR_NOT_FOUND, "There is no such file");
+    if (asprintf(&path, "%s/telemetry/" STR_FMT, var_dir, STR_ARG(rest)) < 0)
+        abort();
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (*ret_fd >= 0)
+        return true;
+    if (errno == ENOENT || errno == ENOTDIR)
+        return err_set(err, ERR_NOT_FOUND, "There is no such file");
+    return err_errno(err, errno, "%s", path);
+}
+
+/* Were filled once, or are protected today: importers have columns for them, records never have
+ * them. */
+static const char *const historical[] = {
+    "bios_manufacturer",      "classifications", "contains_memory_report", "e10s_cohort",
+    "flash_version",          "hang_type",       "jit_category",           "memory_report",
+    "submitted_from_infobar", "theme",           "user_comments",          "winsock_lsp",
+};
+
+static void add_types(json_t *list, unsigned types)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {
+        {SCHEMA_STR, "string"}, {SCHEMA_INT, "integer"}, {SCHEMA_BOOL, "boolean"},
+        {SCHEMA_LIST, "array"}, {SCHEMA_OBJ, "object"},  {SCHEMA_NULL, "null"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (types & names[i].bit)
+            json_array_append_new(list, json_string(names[i].name));
+}
+
+static json_t *shape_json(const struct schema_shape *shape);
+
+static json_t *type_json(unsigned types, const struct schema_shape *shape)
+{
+    json_t *out = shape ? shape_json(shape) : json_object();
+    json_t *list = json_array();
+    add_types(list, types);
+    json_object_set_new(out, "type", list);
+    return out;
+}
+
+static json_t *key_json(const struct schema_key *key)
+{
+    if (!(key->types & SCHEMA_LIST))
+        return type_json(key->types, key->shape);
+    json_t *out = type_json(key->types, NULL);
+    json_object_set_new(out, "items", type_json(key->item_types, key->shape));
+    return out;
+}
+
+/* Four levels deep, as deep as the tables of telemetry.c nest. */
+static json_t *shape_json(const struct schema_shape *shape)
+{
+    json_t *properties = json_object();
+    for (size_t i = 0; i < shape->n; i++)
+        json_object_set_new(properties, shape->keys[i].name, key_json(&shape->keys[i]));
+    return json_pack("{s:o}", "properties", properties);
+}
+
+json_t *export_schema_json(void)
+{
+    json_t *schema = type_json(SCHEMA_OBJ, &telemetry_shape);
+    json_t *properties = json_object_get(schema, "properties"); /* borrowed from schema */
+    for (size_t i = 0; i < ARRAY_LEN(historical); i++)
+        json_object_set_new(properties, historical[i], type_json(SCHEMA_STR | SCHEMA_NULL, NULL));
+    jset_cstr(schema, "$schema", "http://json-schema.org/draft-04/schema#");
+    jset_cstr(schema, "title", "telemetry_socorro_crash");
+    jset_int(schema, "$target_version", TELEMETRY_VERSION);
+    return schema;
+}

@@ -1,0 +1,304 @@
+/*
+ * Draft and day of the export.  Everything is written into a folder whose name no reader can ask
+ * for; when its files and its manifest are on disk it is renamed, or, where the day has files
+ * already, exchanged with them.  So a day is complete or it is not there, whatever is killed, and a
+ * draft that was left behind is removed by the next one.
+ *
+ * Compression is zlib's fastest: on records of 1 to 3 KB its files are a quarter larger than at the
+ * default level and take a third of the time, which is most of what the job does
+ * (tests/bench/export prints both beside gzip).  zlib's gzip header has no time and no name, so the
+ * same records always are the same bytes.
+ */
+#include "lib/export/partition.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "lib/base/fs.h"
+#include "lib/base/hash.h"
+#include "lib/base/util.h"
+#include "lib/crash/telemetry.h"
+
+enum {
+    /* Installations have a dozen products; records of what is beyond share one file. */
+    PRODUCTS_MAX = 100,
+    PRODUCT_NAME_MAX = 100,
+    NAME_SIZE = PRODUCT_NAME_MAX + sizeof ".jsonl.gz",
+    OUT_BYTES = 1 << 16,
+    GZIP_WINDOW = MAX_WBITS + 16, /* zlib's way to ask for gzip */
+    GZIP_MEMORY = 8,              /* its default */
+    MANIFEST_BYTES_MAX = 1 << 20,
+};
+
+struct partition_file {
+    char name[NAME_SIZE];
+    int fd;
+    z_stream z;
+    struct sha256 sum;
+    size_t rows;
+    uint64_t bytes;
+    uint8_t out[OUT_BYTES];
+};
+
+struct partition {
+    char *draft, *final;
+    char day[16];
+    struct partition_file *files[PRODUCTS_MAX];
+    size_t n;
+    size_t rows;
+};
+
+char *partition_folder(const char *var_dir, const char *day, const char *suffix)
+{
+    char *out;
+    if (asprintf(&out, "%s/telemetry/v2/socorro_crash/%scrash_date=%.4s-%.2s-%.2s", var_dir, suffix,
+                 day, day + 4, day + 6) < 0)
+        abort();
+    return out;
+}
+
+bool partition_new(const char *var_dir, const char *day, struct partition **ret, struct err *err)
+{
+    struct partition *p = xcalloc(1, sizeof *p);
+    snprintf(p->day, sizeof p->day, "%s", day);
+    p->draft = partition_folder(var_dir, day, ".");
+    p->final = partition_folder(var_dir, day, "");
+    if (fs_remove_tree(p->draft, err) && fs_mkdirs(p->draft, FS_DIR_MODE, err)) {
+        *ret = p;
+        return true;
+    }
+    partition_free(p);
+    return false;
+}
+
+static void file_free(struct partition_file *f)
+{
+    deflateEnd(&f->z);
+    if (f->sum.ctx)
+        sha256_release(&f->sum);
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f);
+}
+
+void partition_free(struct partition *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->n; i++)
+        file_free(p->files[i]);
+    fs_remove_tree(p->draft, ERR_IGNORED);
+    free(p->draft);
+    free(p->final);
+    free(p);
+}
+
+struct str partition_text_of(struct str record, const char *key_with_quotes)
+{
+    struct str key = str_of(key_with_quotes);
+    size_t at = str_find(record, key, 0);
+    if (at == SIZE_MAX || at + key.n + 2 > record.n || record.p[at + key.n] != ':' ||
+        record.p[at + key.n + 1] != '"')
+        return (struct str){0};
+    size_t from = at + key.n + 2, to = from;
+    while (to < record.n && record.p[to] != '"')
+        to += record.p[to] == '\\' ? 2 : 1;
+    return to < record.n ? str_sub(record, from, to - from) : (struct str){0};
+}
+
+/* Products are strangers' words: what could be more than the name of a file becomes "_". */
+static void name_of_product(struct str product, char out[NAME_SIZE])
+{
+    size_t n = MIN(product.n, (size_t)PRODUCT_NAME_MAX);
+    for (size_t i = 0; i < n; i++) {
+        char c = product.p[i];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '-' || c == '_' || c == ' ' ||
+                        (c == '.' && i > 0);
+        out[i] = is_plain ? c : '_';
+    }
+    snprintf(out + n, NAME_SIZE - n, "%s.jsonl.gz", n ? "" : "unknown");
+}
+
+static struct partition_file *file_new(struct partition *p, const char *name, struct err *err)
+{
+    FREE_LATER char *path = NULL;
+    struct partition_file *f = xcalloc(1, sizeof *f);
+    snprintf(f->name, sizeof f->name, "%s", name);
+    sha256_init(&f->sum);
+    if (asprintf(&path, "%s/%s", p->draft, name) < 0)
+        abort();
+    f->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+    if (f->fd < 0)
+        err_errno(err, errno, "%s", path);
+    else if (deflateInit2(&f->z, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
+                          Z_DEFAULT_STRATEGY) != Z_OK)
+        err_set(err, ERR_INTERNAL, "zlib cannot start");
+    else
+        return p->files[p->n++] = f;
+    file_free(f);
+    return NULL;
+}
+
+static struct partition_file *file_of(struct partition *p, struct str record, struct err *err)
+{
+    char name[NAME_SIZE];
+    name_of_product(partition_text_of(record, "\"product\""), name);
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->files[i]->name, name) == 0)
+            return p->files[i];
+    return p->n + 1 < PRODUCTS_MAX ? file_new(p, name, err) : p->files[p->n - 1];
+}
+
+/*
+ * All of the input; with Z_FINISH until zlib has given everything back.  zlib collects some ten
+ * thousand bytes before it gives any, so most calls write nothing.
+ */
+static bool squeeze(struct partition_file *f, struct str text, int flush, struct err *err)
+{
+    int status;
+    f->z.next_in = (uint8_t *)(uintptr_t)text.p;
+    f->z.avail_in = (unsigned)text.n;
+    do {
+        f->z.next_out = f->out;
+        f->z.avail_out = sizeof f->out;
+        status = deflate(&f->z, flush);
+        size_t n = sizeof f->out - f->z.avail_out;
+        if (status == Z_STREAM_ERROR)
+            return err_set(err, ERR_INTERNAL, "%s: zlib cannot compress", f->name);
+        sha256_add(&f->sum, f->out, n);
+        f->bytes += n;
+        if (n > 0 && !fs_write_all(f->fd, f->out, n, f->name, err))
+            return false;
+    } while (f->z.avail_in > 0 || (flush == Z_FINISH && status != Z_STREAM_END));
+    return true;
+}
+
+bool partition_add(struct partition *p, struct str record, struct err *err)
+{
+    struct partition_file *f = file_of(p, record, err);
+    if (!f || !squeeze(f, record, Z_NO_FLUSH, err) || !squeeze(f, STR("\n"), Z_NO_FLUSH, err))
+        return false;
+    f->rows++;
+    p->rows++;
+    return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct partition_file *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static bool file_end(struct partition_file *f, json_t *list, struct err *err)
+{
+    uint8_t digest[SHA256_BYTES];
+    char hex[SHA256_HEX + 1];
+    if (!squeeze(f, STR(""), Z_FINISH, err))
+        return false;
+    if (fsync(f->fd) != 0)
+        return err_errno(err, errno, "%s", f->name);
+    sha256_finish(&f->sum, digest);
+    f->sum.ctx = NULL;
+    for (size_t i = 0; i < SHA256_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:s}", "name", f->name, "rows",
+                                          (json_int_t)f->rows, "bytes", (json_int_t)f->bytes,
+                                          "sha256", hex));
+    return true;
+}
+
+static bool write_manifest(struct partition *p, struct err *err)
+{
+    char date[16];
+    FREE_LATER char *path = NULL;
+    json_auto_t *list = json_array();
+    qsort(p->files, p->n, sizeof *p->files, by_name);
+    for (size_t i = 0; i < p->n; i++)
+        if (!file_end(p->files[i], list, err))
+            return false;
+    snprintf(date, sizeof date, "%.4s-%.2s-%.2s", p->day, p->day + 4, p->day + 6);
+    json_auto_t *manifest = json_pack("{s:s, s:O, s:i}", "date", date, "files", list,
+                                      "schema_version", TELEMETRY_VERSION);
+    size_t n;
+    FREE_LATER char *text = jdump(manifest, &n);
+    if (asprintf(&path, "%s/manifest.json", p->draft) < 0)
+        abort();
+    return fs_write_atomic(path, text, n, FS_FILE_MODE, err);
+}
+
+/* Where the file system knows no exchange (over a network) there is a moment without the day. */
+static bool take_place(struct partition *p, struct err *err)
+{
+    if (renameat2(AT_FDCWD, p->draft, AT_FDCWD, p->final, RENAME_EXCHANGE) == 0)
+        return true;
+    if (errno == EINVAL && !fs_remove_tree(p->final, err))
+        return false;
+    return rename(p->draft, p->final) == 0 || err_errno(err, errno, "%s", p->final);
+}
+
+static bool sync_parent(const char *path, struct err *err)
+{
+    FREE_LATER char *parent = xstrdup(path);
+    *strrchr(parent, '/') = '\0';
+    return fs_sync_dir(parent, err);
+}
+
+bool partition_publish(struct partition *p, size_t *ret_rows, size_t *ret_files, struct err *err)
+{
+    if (!write_manifest(p, err) || !take_place(p, err) || !sync_parent(p->final, err))
+        return false;
+    *ret_rows = p->rows;
+    *ret_files = p->n;
+    return true;
+}
+
+bool partition_manifest(const char *var_dir, const char *day, json_t **ret, struct err *err)
+{
+    FREE_LATER char *folder = partition_folder(var_dir, day, "");
+    FREE_LATER char *path = NULL, *text = NULL;
+    size_t n;
+    if (asprintf(&path, "%s/manifest.json", folder) < 0)
+        abort();
+    if (!fs_read(path, MANIFEST_BYTES_MAX, &text, &n, err))
+        return false;
+    *ret = jparse(str_n(text, n), MANIFEST_BYTES_MAX, err);
+    return *ret || err_set(err, ERR_DAMAGED, "%s: not JSON", path);
+}
+
+bool partition_read(const char *var_dir, const char *day, const char *name,
+                    bool (*each)(void *arg, struct str line, struct err *err), void *arg,
+                    struct err *err)
+{
+    FREE_LATER char *folder = partition_folder(var_dir, day, "");
+    FREE_LATER char *path = NULL;
+    /* A line grows by doubling; a record is never longer than the document it was made from. */
+    size_t size = OUT_BYTES, have = 0;
+    FREE_LATER char *line = xmalloc(size);
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        abort();
+    gzFile in = gzopen(path, "rbe");
+    if (!in)
+        return err_errno(err, errno ? errno : ENOMEM, "%s", path);
+    bool ok = true;
+    while (ok && gzgets(in, line + have, (int)(size - have))) {
+        have += strlen(line + have);
+        if (have > 0 && line[have - 1] == '\n') {
+            ok = each(arg, str_n(line, have - 1), err);
+            have = 0;
+        } else if (have + 1 == size && size < JSON_BYTES_MAX) {
+            size *= 2;
+            line = xrealloc(line, size);
+        } else {
+            break;
+        }
+    }
+    if (ok && (have > 0 || !gzeof(in)))
+        ok = err_set(err, ERR_DAMAGED, "%s: not whole lines in a whole gzip file", path);
+    gzclose(in);
+    return ok;
+}

@@ -1,0 +1,198 @@
+"""The export of public records: one file of JSON lines per day and product, with a manifest."""
+import gzip
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from harness import Installation  # noqa: E402
+
+SECRET = "zq-canary-4712"
+ROOT = "/telemetry/v2/socorro_crash/crash_date="
+TODAY = datetime.now(timezone.utc)
+GOLDEN = Path(__file__).parent.parent / "data" / "telemetry_socorro_crash.json"
+FIELDS = Path(__file__).resolve().parents[2] / "lib" / "crash" / "fields.tsv"
+
+
+def crash_id(n, day):
+    return f"{n:08x}-e0e0-4000-8000-000000{day:%y%m%d}"
+
+
+def document(n, day, **more):
+    uuid = crash_id(n, day)
+    return {"uuid": uuid, "crash_id": uuid, "date_processed": f"{day:%Y-%m-%d}T03:04:05+00:00", "product": "Firefox",
+            "version": "1.0", "signature": f"sig {n % 3}", "url": "https://" + SECRET, "user_comments": SECRET, **more}
+
+
+def load(datil, *docs):
+    datil.datil("crash", "load", stdin="".join(json.dumps(d) + "\n" for d in docs))
+
+
+def roll(datil, day, check=True):
+    return datil.datil("cron", "run", "telemetry_rollup", "--job-arg", f"run-time={day + timedelta(days=1):%Y-%m-%d}T01:00",
+                       check=check)
+
+
+def manifest(datil, day):
+    answer = datil.get(f"{ROOT}{day:%Y-%m-%d}/manifest.json")
+    return answer.json if answer.status == 200 else None
+
+
+def records(datil, day):
+    """All of a day, by product; what the manifest promises is held against the bytes."""
+    found = {}
+    for entry in manifest(datil, day)["files"]:
+        answer = datil.get(f"{ROOT}{day:%Y-%m-%d}/" + entry["name"].replace(" ", "%20"))
+        assert answer.status == 200 and "Content-Encoding" not in answer.headers
+        assert len(answer.body) == entry["bytes"] and hashlib.sha256(answer.body).hexdigest() == entry["sha256"]
+        rows = [json.loads(line) for line in gzip.decompress(answer.body).splitlines()]
+        assert len(rows) == entry["rows"]
+        found[entry["name"].removesuffix(".jsonl.gz")] = rows
+    return found
+
+
+@pytest.fixture(scope="module")
+def datil():
+    with Installation() as d:
+        yield d
+
+
+def test_a_day(datil):
+    day = TODAY - timedelta(days=2)  # the scheduler makes yesterday's by itself
+    load(datil, *[document(n, day, product="Firefox" if n % 2 else "A/b ö") for n in range(40)])
+    assert manifest(datil, day) is None
+    assert "40 records in 2 files" in roll(datil, day).stdout
+    found = records(datil, day)
+    assert sorted(found) == ["A_b __", "Firefox"]
+    assert [r["crash_id"] for r in found["Firefox"]] == [crash_id(n, day) for n in range(1, 40, 2)]
+    assert found["Firefox"][0]["date"].startswith(f"{day:%Y-%m-%d}")
+    assert manifest(datil, day)["schema_version"] == 2 and manifest(datil, day)["date"] == f"{day:%Y-%m-%d}"
+    assert not list((datil.var / "store" / f"{day:%Y%m%d}" / "crash_report").glob("*"))
+
+
+def test_a_day_never_changes(datil):
+    day = TODAY - timedelta(days=2)
+    before = manifest(datil, day)
+    load(datil, document(1, day, signature="other"), document(99, day))
+    assert "has files already" in roll(datil, day).stdout
+    assert manifest(datil, day) == before
+    records(datil, day)
+
+
+def test_first_processing_counts(datil):
+    day = TODAY - timedelta(days=3)
+    load(datil, document(1, day, signature="first"))
+    load(datil, document(1, day, signature="second"))
+    roll(datil, day)
+    assert [r["signature"] for r in records(datil, day)["Firefox"]] == ["first"]
+
+
+def test_same_records_same_bytes(datil):
+    days = [TODAY - timedelta(days=n) for n in (4, 4)]
+    load(datil, *[document(n, days[0]) for n in range(30, 0, -1)])
+    store = datil.var / "store" / f"{days[0]:%Y%m%d}"
+    kept = {p.name: p.read_bytes() for p in (store / "crash_report").iterdir()}
+    roll(datil, days[0])
+    first = manifest(datil, days[0])
+    subprocess.run(["rm", "-r", str(datil.var / "telemetry/v2/socorro_crash" / f"crash_date={days[0]:%Y-%m-%d}")], check=True)
+    (store / "crash_report").mkdir(exist_ok=True)
+    for name in sorted(kept, reverse=True):
+        (store / "crash_report" / name).write_bytes(kept[name])
+    datil.own(store)
+    roll(datil, days[0])
+    assert manifest(datil, days[0]) == first
+
+
+def test_deleted_crashes_leave_the_files(datil):
+    day = TODAY - timedelta(days=5)
+    load(datil, *[document(n, day) for n in range(6)])
+    datil.datil("crash", "delete", crash_id(0, day))
+    roll(datil, day)
+    said = datil.datil("crash", "delete", crash_id(3, day)).stdout
+    assert "export" in said
+    load(datil, document(3, day))  # a late one is none of that day
+    assert [r["crash_id"] for r in records(datil, day)["Firefox"]] == [crash_id(n, day) for n in (1, 2, 4, 5)]
+
+
+def test_killed_at_any_moment(datil):
+    """A day is there whole or not at all, and the next run completes it."""
+    day = TODAY - timedelta(days=6)
+    load(datil, *[document(n, day) for n in range(300)])
+    env = {**os.environ, "DATIL_VAR": str(datil.var)}
+    program = Path(os.environ.get("BUILD", "build")) / "bin" / "datil"
+    for pause in (0.01, 0.02, 0.03, 0.04, 0.06, 0.08):
+        run = subprocess.Popen([str(program), "cron", "run", "telemetry_rollup", "--job-arg",
+                                f"run-time={day + timedelta(days=1):%Y-%m-%d}T01:00"], env=env, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(pause)  # not a wait: the moment of the kill
+        try:
+            os.killpg(run.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        run.wait()
+        if manifest(datil, day):
+            assert len(records(datil, day)["Firefox"]) == 300
+    roll(datil, day)
+    assert len(records(datil, day)["Firefox"]) == 300
+    assert not list((datil.var / "telemetry/v2/socorro_crash").glob(".crash*"))
+
+
+def keys_of_documents():
+    """Every key of a processed crash, with its permission."""
+    for line in FIELDS.read_text().splitlines():
+        columns = line.split("\t")
+        if columns[:2] == ["key", "processed"]:
+            yield columns[2], columns[4]
+
+
+def test_only_public_keys_come_out(datil):
+    day = TODAY - timedelta(days=7)
+    keys = {name for name, _ in keys_of_documents()} - {"uuid", "crash_id", "product", "date_processed"}
+    docs = [document(1, day, **{k: f"{SECRET}-{k}-" for k in keys}),
+            document(2, day, **{k: [f"{SECRET}-{k}-"] for k in keys}),
+            document(3, day, **{k: {"x": f"{SECRET}-{k}-", "frames": [{"registers": {"x": SECRET}}]} for k in keys}),
+            document(4, day, not_a_key=SECRET, json_dump={"secret": SECRET, "crashing_thread": {"frames": [
+                {"frame": n, "registers": {"rip": SECRET}, "trust": SECRET, "function": "f"} for n in range(30)]}})]
+    load(datil, *docs)
+    roll(datil, day)
+    schema = datil.get("/telemetry/telemetry_socorro_crash.json").json
+    rows = {r["crash_id"]: r for r in records(datil, day)["Firefox"]}
+    public = {name for name, permission in keys_of_documents() if permission == "pub"}
+    renamed = {"build": "build_id", "os_name": "platform", "os_pretty_version": "platform_pretty_version", "os_version": "platform_version"}
+    for row in rows.values():
+        assert set(row) <= set(schema["properties"])
+        for key, value in row.items():
+            for canary in [k for k in keys if f"{SECRET}-{k}-" in json.dumps(value)]:
+                assert canary in public and key in (canary, renamed.get(canary)), (key, canary)
+    assert SECRET not in json.dumps(rows[crash_id(4, day)])
+    assert len(rows[crash_id(4, day)]["json_dump"]["crashing_thread"]["frames"]) == 10
+
+
+def additions(old, new, path=""):
+    """Whatever was there is there, with the same types."""
+    for key, was in old.items():
+        assert key in new, f"{path}/{key} was removed"
+        if isinstance(was, dict):
+            additions(was, new[key], f"{path}/{key}")
+        else:
+            assert new[key] == was, f"{path}/{key} was {was} and is {new[key]}"
+
+
+def test_schema_only_grows(datil):
+    schema = datil.get("/telemetry/telemetry_socorro_crash.json").json
+    assert schema["$target_version"] == 2 and schema["$schema"] == "http://json-schema.org/draft-04/schema#"
+    additions(json.loads(GOLDEN.read_text()), schema)
+
+
+def test_nothing_else_is_offered(datil):
+    for path in ("", "v2", ".lock", "v2/socorro_crash/crash_date=../manifest.json", "v2/socorro_crash/.crash_date=2026-01-01/manifest.json",
+                 "v2/socorro_crash/crash_date=2026-01-01/manifest.json", "%2e%2e/secrets.json"):
+        assert datil.get("/telemetry/" + path).status in (400, 404), path
