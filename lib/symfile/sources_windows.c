@@ -281,21 +281,23 @@ static enum symfind_answer fetch_by_code(const struct windows_question *q, struc
         return SYMFIND_ANSWER_NOT_FOUND;
     set_code_id(&program, q->w->key.debug_id);
     fetch_stored(q, &program);
-    FD_AUTO program_fd = program.fd, pdb_fd = -1;
-    if (program_fd < 0)
+    if (program.fd < 0)
         return program.answer;
     enum symfind_answer answer = identify(q, &program, &key);
-    if (answer != SYMFIND_ANSWER_FOUND)
-        return answer;
-    if (is_pdb(key.debug_file)) {
+    bool is_known = answer == SYMFIND_ANSWER_FOUND;
+    if (is_known && is_pdb(key.debug_file)) {
         pdb.name = key.debug_file;
         set_debug_id(&pdb, &key);
         fetch_stored(q, &pdb);
-        pdb_fd = pdb.fd;
     }
-    ret->key = key;
-    ret->is_resolved = true;
-    return make_text(q, &program, &pdb, key.debug_id, ret);
+    if (is_known) {
+        ret->key = key;
+        ret->is_resolved = true;
+        answer = make_text(q, &program, &pdb, key.debug_id, ret);
+    }
+    util_close_fd(&program.fd);
+    util_close_fd(&pdb.fd);
+    return answer;
 }
 
 enum symfind_answer sources_fetch_windows(const struct sources *s, const struct sources_entry *e,
@@ -312,12 +314,12 @@ enum symfind_answer sources_fetch_windows(const struct sources *s, const struct 
         return SYMFIND_ANSWER_NOT_FOUND;
     set_debug_id(&pdb, &w->key);
     fetch_stored(&q, &pdb);
-    FD_AUTO pdb_fd = pdb.fd, program_fd = -1;
     if (!may_pass(pdb.answer) && w->code_file[0] && is_code_id(w->code_id)) {
         set_code_id(&program, w->code_id);
         fetch_stored(&q, &program);
-        program_fd = program.fd;
     }
-    (void)program_fd; /* closes it */
-    return make_text(&q, &program, &pdb, w->key.debug_id, ret);
+    enum symfind_answer answer = make_text(&q, &program, &pdb, w->key.debug_id, ret);
+    util_close_fd(&pdb.fd);
+    util_close_fd(&program.fd);
+    return answer;
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -31,6 +32,7 @@
 #include "lib/symfile/symbytes.h"
 
 enum {
+    PIECE_BYTES = 256 << 10,
     FACTS_MAX = 64 << 10,  /* sixteen parts of a universal file, each with a name of 255 bytes */
     SAID_MAX = 16 << 10,   /* messages; what comes behind is dropped */
     PARTS_MAX = 200000,    /* of all files together: an archive has at most 10,000 */
@@ -67,6 +69,8 @@ struct native_work {
     const struct symnative_visitor *visitor;
     char program[PATH_MAX];
     VEC(struct native_part) parts;
+    int split; /* the bundle of split units, or -1 */
+    bool has_new_split;
 };
 
 static char role_of(const struct native_part *p)
@@ -176,16 +180,16 @@ static bool fail_of_status(bool in_time, int status, const struct strbuf *said, 
 }
 
 struct native_reading {
-    const char *what;          /* "facts" or "symbols" */
-    const char *name, *arch;   /* arch NULL: any */
-    int module, debug, common; /* -1: none */
-    int result;                /* a file, or -1: into `out` */
+    const char *what;                 /* "facts" or "symbols" */
+    const char *name, *arch;          /* arch NULL: any */
+    int module, debug, common, split; /* -1: none */
+    int result;                       /* a file, or -1: into `out` */
     struct strbuf *out, *said;
 };
 
 static int64_t time_for(const struct native_work *w, const struct native_reading *r)
 {
-    const int fds[] = {r->module, r->debug, r->common};
+    const int fds[] = {r->module, r->debug, r->common, r->split};
     int64_t ms = READER_MS;
     struct stat st;
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
@@ -211,7 +215,8 @@ static bool read_with(const struct native_work *w, const struct native_reading *
                                    {r->result >= 0 ? r->result : out_write, 1},
                                    {said_write, 2},
                                    {r->debug, SYMNATIVE_FD_DEBUG},
-                                   {r->common, SYMNATIVE_FD_COMMON}};
+                                   {r->common, SYMNATIVE_FD_COMMON},
+                                   {r->split, SYMNATIVE_FD_SPLIT}};
     pid_t pid;
     if (!child_start(w->program, argv, fds, ARRAY_LEN(fds), &pid, err))
         return false;
@@ -264,6 +269,7 @@ static bool add_facts(struct native_work *w, size_t input, struct err *err)
                                .module = fd,
                                .debug = -1,
                                .common = -1,
+                               .split = -1,
                                .result = -1,
                                .out = &facts,
                                .said = &said};
@@ -377,6 +383,7 @@ static bool make_text(struct native_work *w, const struct native_part *m,
                                      .module = module,
                                      .debug = debug_fd,
                                      .common = common_fd,
+                                     .split = w->split,
                                      .result = result,
                                      .out = &out,
                                      .said = &said};
@@ -393,7 +400,8 @@ static bool convert_part(struct native_work *w, struct native_part *m, struct er
 {
     struct native_part *debug = role_of(m) == 'm' && !has_debug(m) ? debug_of(w, m) : NULL;
     struct symkey key;
-    bool is_new = !w->inputs[m->input].is_old || (debug && !w->inputs[debug->input].is_old);
+    bool is_new = !w->inputs[m->input].is_old || (debug && !w->inputs[debug->input].is_old) ||
+                  w->has_new_split;
     if (debug)
         debug->is_used = true;
     if (!is_new || role_of(m) == 'z' || (role_of(m) == 'd' && m->is_used))
@@ -406,6 +414,46 @@ static bool convert_part(struct native_work *w, struct native_part *m, struct er
     if (!w->visitor->wants(w->visitor->arg, &key, has_debug(m) || debug))
         return true;
     return make_text(w, m, debug, err);
+}
+
+/* One file as it is, behind its size and padded to the next number. */
+static bool add_to_bundle(int to, int from, struct err *err)
+{
+    static const char zeros[8];
+    FREE_LATER char *piece = xmalloc(PIECE_BYTES);
+    struct stat st;
+    if (fstat(from, &st) != 0)
+        return err_errno(err, errno, "split debug information");
+    uint64_t size = (uint64_t)st.st_size, left = size;
+    bool ok = fs_write_all(to, &size, sizeof size, "split debug information", err);
+    while (ok && left > 0) {
+        ssize_t n = read(from, piece, MIN(left, (uint64_t)PIECE_BYTES));
+        if (n <= 0)
+            return err_set(err, ERR_IO, "split debug information changed while it was read");
+        ok = fs_write_all(to, piece, (size_t)n, "split debug information", err);
+        left -= (uint64_t)n;
+    }
+    return ok && fs_write_all(to, zeros, (8 - size % 8) % 8, "split debug information", err);
+}
+
+/*
+ * All .dwo files and packages, for every module: which units are whose is told by ids inside, and a
+ * module may have thousands of them.
+ */
+static bool bundle_split(struct native_work *w, struct err *err)
+{
+    for (size_t i = 0; i < w->parts.n; i++) {
+        const struct native_part *p = &w->parts.v[i];
+        if (role_of(p) != 's')
+            continue;
+        FD_AUTO fd = open_input(w, p->input, ERR_IGNORED);
+        if (w->split < 0 && !symbytes_temp(w->temp_dir, &w->split, err))
+            return false;
+        if (fd >= 0 && !add_to_bundle(w->split, fd, err))
+            return false;
+        w->has_new_split |= !w->inputs[p->input].is_old;
+    }
+    return true;
 }
 
 /* Programs first: they say which debug files are theirs. */
@@ -422,11 +470,12 @@ static bool convert_parts(struct native_work *w, struct err *err)
 bool symnative_convert(const struct symnative_input *inputs, size_t n, const char *temp_dir,
                        const struct symnative_visitor *v, struct err *err)
 {
-    struct native_work w = {.inputs = inputs, .temp_dir = temp_dir, .visitor = v};
+    struct native_work w = {.inputs = inputs, .temp_dir = temp_dir, .visitor = v, .split = -1};
     bool ok = n == 0 || child_find("datil-dump-syms", w.program, err);
     for (size_t i = 0; ok && i < n; i++)
         ok = add_facts(&w, i, err);
-    ok = ok && convert_parts(&w, err);
+    ok = ok && bundle_split(&w, err) && convert_parts(&w, err);
+    util_close_fd(&w.split);
     for (size_t i = 0; i < w.parts.n; i++)
         free(w.parts.v[i].line);
     VEC_RELEASE(&w.parts);

@@ -25,7 +25,12 @@
 #define SYMNATIVE_ORIGIN       "(of a binary"
 #define SYMNATIVE_ORIGIN_NAMES SYMNATIVE_ORIGIN ", names only)"
 #define SYMNATIVE_ORIGIN_DEBUG SYMNATIVE_ORIGIN " with debug information)"
-enum { SYMNATIVE_FD_MODULE = 0, SYMNATIVE_FD_DEBUG = 3, SYMNATIVE_FD_COMMON = 4 };
+enum {
+    SYMNATIVE_FD_MODULE = 0,
+    SYMNATIVE_FD_DEBUG = 3,
+    SYMNATIVE_FD_COMMON = 4,
+    SYMNATIVE_FD_SPLIT = 5, /* a bundle: before each file its size, a number of 8 bytes */
+};
 
 struct symnative_input {
     const char *path;      /* opened when it is needed */

@@ -147,6 +147,40 @@ def test_files_as_symbol_stores_have_them(datil, tmp_path):
     assert damaged.json["upload"]["derived_keys"] == []
 
 
+@pytest.mark.parametrize("packaged", [False, True], ids=["dwo", "dwp"])
+def test_split_debug_information(datil, tmp_path, packaged):
+    """-gsplit-dwarf: lines are in the library, names and inlined calls in .dwo files or their package, found by id."""
+    if packaged and not shutil.which("dwp"):
+        pytest.skip("no dwp")
+    name = "libpackaged.so" if packaged else "libsplit.so"
+    (tmp_path / "b.c").write_text("static inline __attribute__((always_inline)) int inner(int n)\n"
+                                  "{\n__asm__ volatile(\"nop\");\nreturn n * 7;\n}\n"
+                                  "static __attribute__((noinline)) int hidden(int n) { return inner(n) + n; }\n"
+                                  "int fourth(int n) { return hidden(n) + hidden(n + 1); }\n")
+    (tmp_path / "a.c").write_text(SOURCE)
+    version = "-gdwarf-4" if packaged else "-gdwarf-5"  # binutils' dwp dies of version 5
+    subprocess.run(["gcc", "-g", version, "-O2", "-fPIC", "-gsplit-dwarf", "-c", "a.c", "b.c"], cwd=tmp_path, check=True)
+    subprocess.run(["gcc", "-shared", "-Wl,-x", "-o", name, "a.o", "b.o"], cwd=tmp_path, check=True)
+    if packaged:
+        subprocess.run(["dwp", "-e", name, "-o", f"{name}.dwp"], cwd=tmp_path, check=True)
+    whole = (tmp_path / name).read_bytes()
+    said = subprocess.run([str(BIN / "datil-dump-syms"), str(tmp_path / name)], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE).stdout
+    debug_id = said.split()[3]
+    files = [f"{name}.dwp"] if packaged else ["a.dwo", "b.dwo"]
+    library_key = (f"{name}/{debug_id}/{name}", whole)
+    split_keys = [(f"{name}/{debug_id}/{f}", (tmp_path / f).read_bytes()) for f in files]
+    first = upload(datil, archive([library_key]), datil.uploader)
+    assert "split debug information of 2 units is not found" in warnings(datil, first)
+    answer = upload(datil, archive(split_keys), datil.uploader)
+    assert answer.status == 201 and answer.json["upload"]["derived_keys"] == [f"{name}/{debug_id}/{name}.sym"]
+    assert name not in warnings(datil, answer), warnings(datil, answer)
+    text = text_of(datil, name, debug_id)
+    assert re.search(r"^FUNC \w+ \w+ 0 hidden$", text, re.M) and re.search(r"^INLINE_ORIGIN \d+ inner$", text, re.M)
+    assert [line for line in text.splitlines() if not line.startswith("INFO")] == \
+        [line for line in said.splitlines() if not line.startswith("INFO")]
+
+
 def test_texts_made_here_obey_the_rule_for_file_names(datil, tmp_path):
     """CHECK_SYMBOL_CONTENT: what an uploaded text may not name, a text made of a binary may not either."""
     whole, _, debug_id = library(tmp_path, "libsecret.so", source=f'#line 1 "/src/vendor/secret/x.c"\n{SOURCE}')

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "golden/walks")]
 from harness import BIN, Installation, free_port, multipart, wait_until  # noqa: E402
+from synth import MODULE, MODULE_SIZE, STACK, Dump  # noqa: E402
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 ID = "0123456789ABCDEF0123456789ABCDEF0"
@@ -504,3 +507,63 @@ def test_debuggers_find_what_was_uploaded_beside_symbols(datil_of_uploads):
         for path in (f"{build_id}/source", f"00{build_id[2:]}/debuginfo", f"{build_id[:7]}/debuginfo",
                      f"{build_id}/debuginfo/x", "..%2F..%2Fetc/debuginfo"):
             assert datil.get(f"{place}/buildid/{path}").status in (400, 404)
+
+
+class ManyModules(Dump):
+    """So many libraries, each with a name and an id, and a return address into each on the stack."""
+
+    def __init__(self, names):
+        self.names = names
+        stack = [MODULE + n * MODULE_SIZE + 0x100 for n in range(len(names))]
+        super().__init__("amd64", "linux", {"rip": MODULE + 0x200, "rsp": STACK, "rbp": 0}, stack)
+
+    def debug_id(self, n):
+        return f"{n + 1:032X}0"
+
+    def module_list(self):
+        entries = b""
+        for n, name in enumerate(self.names):
+            record = b"LEpB" + struct.pack("<IHH", 0, 0, 0) + struct.pack(">Q", n + 1)
+            entry = struct.pack("<QIIII", MODULE + n * MODULE_SIZE, MODULE_SIZE, 0, 1, self.string(name)) + bytes(52) + \
+                self.location(record)
+            entries += entry + bytes(108 - len(entry))
+        return struct.pack("<I", len(self.names)) + entries
+
+
+def test_what_each_server_said_stands_in_the_crash(behind):
+    datil, server = behind
+    dump = ManyModules(["libnone.so", "libother.so", "libgarbage.so", "libgood.so"])
+    pages = {1: text("libother.so", OTHER), 2: b"<html>log in first</html>",
+             3: f"MODULE Linux x86_64 {dump.debug_id(3)} libgood.so\nFUNC 0 1000 0 good\n".encode()}
+    for n, body in pages.items():
+        server.pages[f"/{dump.names[n]}/{dump.debug_id(n)}/{dump.names[n]}.sym"] = lambda h, body=body: h.say(200, body)
+    wanted = []
+
+    def is_complete():
+        crash = datil.wait_processed(datil.post(dump=dump.bytes()))
+        wanted[:] = crash["symbols_wanted"]
+        return all(a["answer"] != "pending" for w in wanted for a in w["asked"])
+    wait_until(is_complete, what="the answers of all")
+    said = {w["filename"]: (w["state"], [a["answer"] for a in w["asked"] if a["source"] == server.url]) for w in wanted}
+    assert said == {"libnone.so": ("missing", ["not found"]), "libother.so": ("missing", ["wrong id"]),
+                    "libgarbage.so": ("missing", ["malformed"])}, said
+    assert all(w["debug_id"] and f"add {w['debug_file']}.sym" in w["command"] for w in wanted), wanted
+
+
+def test_a_hundred_modules_and_a_server_that_hangs(behind):
+    """The crash waits for all of them together as long as for one; the last test, for the server is paused behind it."""
+    datil, server = behind
+    dump = ManyModules([f"libhang{n}.so" for n in range(100)])
+    go_on = threading.Event()
+    for n, name in enumerate(dump.names):
+        server.pages[f"/{name}/{dump.debug_id(n)}/{name}.sym"] = lambda h: (go_on.wait(60), h.say(404))
+    started = time.monotonic()
+    crash = datil.wait_processed(datil.post(dump=dump.bytes()))
+    took = time.monotonic() - started
+    asked = [p for p in server.paths() if p.startswith("/libhang")]
+    go_on.set()
+    assert took < 20, f"{took} s"  # the wait of one second, and a busy machine
+    assert 0 < len(set(asked)) <= 8, "four at a time beside one worker"
+    states = {w["state"] for w in crash["symbols_wanted"]}
+    assert len(crash["symbols_wanted"]) == 100 and states == {"pending"}
+    assert all(a["answer"] == "pending" for w in crash["symbols_wanted"] for a in w["asked"] if a["source"] == server.url)

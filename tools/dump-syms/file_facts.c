@@ -31,7 +31,7 @@
 enum { LINK_MAX = 256, ID_HEX_MAX = 160 };
 
 struct file_facts {
-    char role; /* m: program or library; d: its debug file; z: common to several (dwz) */
+    char role; /* m: program or library; d: its debug file; z: common to several (dwz); s: split */
     bool has_debug_info;
     const char *arch;
     char link[LINK_MAX + 16];    /* ELF: "checksum name" of the debug file, or empty */
@@ -91,13 +91,33 @@ static bool has_code(const struct image *i)
     return false;
 }
 
-/* What dwz has made has nothing to load, and so is no module; all that counts is its build id. */
+/* A .dwo file or a package of them; where compressed, names of old tools begin with .zdebug. */
+static bool is_split(Elf *elf)
+{
+    Elf_Scn *scn = NULL;
+    size_t names = 0;
+    if (elf_getshdrstrndx(elf, &names) != 0)
+        return false;
+    while ((scn = elf_nextscn(elf, scn))) {
+        GElf_Shdr mem, *h = gelf_getshdr(scn, &mem);
+        const char *name = h ? elf_strptr(elf, names, h->sh_name) : NULL;
+        if (name && (strcmp(name, ".debug_info.dwo") == 0 || strcmp(name, ".debug_cu_index") == 0 ||
+                     strcmp(name, ".zdebug_info.dwo") == 0))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * What dwz has made, and split units, have nothing to load, and so are no modules.  Of the first
+ * all that counts is the build id; the others are known by the ids inside.
+ */
 static bool common_facts(const struct image_options *o, FILE *out)
 {
     struct str bytes = file_bytes_view(o->given_module);
     struct sym s = {.debug_id = "-", .name = "-"};
     struct file_facts facts = {.role = 'z', .arch = "-"};
-    const void *bits;
+    const void *bits = NULL;
     size_t segments = 0;
     elf_version(EV_CURRENT);
     Elf *elf = elf_memory((char *)bytes.p, bytes.n);
@@ -105,13 +125,16 @@ static bool common_facts(const struct image_options *o, FILE *out)
         elf && elf_kind(elf) == ELF_K_ELF && elf_getphdrnum(elf, &segments) == 0 && segments == 0
             ? dwelf_elf_gnu_build_id(elf, &bits)
             : 0;
-    if (n > 0) {
+    bool has_split = n <= 0 && segments == 0 && elf && elf_kind(elf) == ELF_K_ELF && is_split(elf);
+    if (has_split)
+        facts.role = 's';
+    else
         hex_of(bits, n, facts.own);
+    if (n > 0 || has_split)
         put(&facts, &s, out);
-    }
     if (elf)
         elf_end(elf);
-    return n > 0;
+    return n > 0 || has_split;
 }
 
 static bool elf_facts(const struct image_options *o, FILE *out, struct err *err)

@@ -9,6 +9,7 @@
  * must be usable, and the module itself must be a program or library.
  */
 #include "tools/dump-syms/image.h"
+#include "tools/dump-syms/file_bytes.h"
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
@@ -250,7 +251,10 @@ static bool open_debug(struct image *i, const struct image_options *o, struct er
 bool image_open(const struct image_options *o, struct file_bytes *taken, struct image *i,
                 struct err *err)
 {
-    *i = (struct image){.debug_dirs = o->debug_dir ? o->debug_dir : default_dirs};
+    *i = (struct image){.debug_dirs = o->debug_dir ? o->debug_dir : default_dirs,
+                        .is_sandboxed = o->is_sandboxed};
+    if (o->given_split)
+        i->split_files = file_bytes_view(o->given_split);
     sb_init(&i->problems, PROBLEMS_MAX);
     if (elf_file_take(taken, &i->file, err)) {
         i->elf = i->file.elf;

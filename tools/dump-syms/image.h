@@ -19,7 +19,7 @@ struct image_options {
     const char *arch;       /* of a universal file; NULL: any */
     size_t part;            /* number among those */
     bool is_sandboxed;
-    struct file_bytes *given_module, *given_debug, *given_common;
+    struct file_bytes *given_module, *given_debug, *given_common, *given_split;
 };
 
 /*
@@ -51,6 +51,8 @@ struct image {
     uint64_t base; /* linked address of the module's start */
     VEC(struct code_range) code;
     const char *debug_dirs; /* borrowed */
+    struct str split_files; /* borrowed: split units that came along (split_given.h) */
+    bool is_sandboxed;      /* nothing else can be opened */
     struct strbuf problems;
 };
 

@@ -1,8 +1,8 @@
 /*
- * Descriptors 0, 3 and 4 are the file, its debug file and the file common to several (or no regular
- * file: there is none); 1 takes the result, 2 what is to be said about it.  They are mapped first:
- * elfutils wants memory it may write to, and the sandbox maps files for reading only.  Mapping
- * looks at no byte.
+ * Descriptors 0, 3, 4 and 5 are the file, its debug file, the file common to several and a bundle
+ * of split units (or no regular file: there is none); 1 takes the result, 2 what is to be said
+ * about it.  They are mapped first: elfutils wants memory it may write to, and the sandbox maps
+ * files for reading only.  Mapping looks at no byte.
  *
  * One file, one process: whatever a damaged or hostile file does to elfutils or to us ends with
  * this process, and the parent knows which file it was. The result is a text on a descriptor, or an
@@ -39,7 +39,7 @@ static const int64_t MEMORY_MAX = INT64_C(8) << 30;
 static const int64_t OUTPUT_MAX = INT64_C(8) << 30; /* as much text as symreader takes */
 
 struct given {
-    struct file_bytes module, debug, common;
+    struct file_bytes module, debug, common, split;
 };
 
 static bool map_given(struct given *g, const char *name, int64_t *ret_bytes, struct err *err)
@@ -51,6 +51,7 @@ static bool map_given(struct given *g, const char *name, int64_t *ret_bytes, str
     } files[] = {
         {SYMNATIVE_FD_DEBUG, &g->debug, "the debug file"},
         {SYMNATIVE_FD_COMMON, &g->common, "the common file"},
+        {SYMNATIVE_FD_SPLIT, &g->split, "split debug information"},
     };
     if (!file_bytes_map(SYMNATIVE_FD_MODULE, name, &g->module, err))
         return false;
@@ -112,6 +113,7 @@ static bool dump_given(int argc, char **argv, struct err *err)
         .given_module = &g.module,
         .given_debug = g.debug.path ? &g.debug : NULL,
         .given_common = g.common.path ? &g.common : NULL,
+        .given_split = g.split.path ? &g.split : NULL,
     };
     return strcmp(argv[0], "facts") == 0 ? facts_write(&o, stdout, err) : write_symbols(&o, err);
 }

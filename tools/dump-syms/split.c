@@ -303,20 +303,48 @@ static void look_for_package(struct splits *s)
         sb_printf(&s->image->problems, "%s: section %s", s->package.path, sb_cstr(&s->package.bad));
 }
 
+static bool take_dwo(const struct splits *s, struct elf_file *taken, Dwarf_Die *skeleton,
+                     uint64_t id, struct split_unit *u)
+{
+    struct contribution c = nothing();
+    take_whole_file(s, taken, &c);
+    bool ok = build_unit(s, &c, skeleton, id, u);
+    if (!ok)
+        unit_close(u);
+    elf_file_close(taken);
+    return ok;
+}
+
 /* Where a .dwo file may lie: as the skeleton says, or moved together with the module. */
 static bool try_dwo(const struct splits *s, const char *path, Dwarf_Die *skeleton, uint64_t id,
                     struct split_unit *u)
 {
     struct elf_file f;
-    if (!elf_file_open(path, &f, ERR_IGNORED))
-        return false;
+    return elf_file_open(path, &f, ERR_IGNORED) && take_dwo(s, &f, skeleton, id, u);
+}
+
+/* A module has one package: the first that knows one of its units. */
+static bool choose_package(struct splits *s, uint64_t id)
+{
     struct contribution c = nothing();
-    take_whole_file(s, &f, &c);
-    bool ok = build_unit(s, &c, skeleton, id, u);
-    if (!ok)
-        unit_close(u);
-    elf_file_close(&f);
-    return ok;
+    for (size_t n = 0; split_given_open_package(&s->given, n, &s->package); n++) {
+        if (cut_from_package(s, id, &c))
+            return true;
+        elf_file_close(&s->package);
+        s->package = (struct elf_file){0};
+    }
+    return false;
+}
+
+static bool find_given(struct splits *s, Dwarf_Die *skeleton, uint64_t id, struct split_unit *u)
+{
+    struct contribution c = nothing();
+    struct elf_file f;
+    if ((s->package.elf || choose_package(s, id)) && cut_from_package(s, id, &c) &&
+        build_unit(s, &c, skeleton, id, u))
+        return true;
+    unit_close(u);
+    return split_given_open_dwo(&s->given, id, &f) && take_dwo(s, &f, skeleton, id, u);
 }
 
 static const char *text_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
@@ -360,10 +388,19 @@ static bool find_dwo(const struct splits *s, Dwarf_Die *skeleton, const char *na
     return false;
 }
 
-/*
- * The package is asked first, because it holds all units.  The answer is kept, also that there is
- * none, because units are walked twice.
- */
+/* The package is asked first, because it holds all units. */
+static bool find_beside(struct splits *s, Dwarf_Die *skeleton, const char *name, uint64_t id,
+                        struct split_unit *u)
+{
+    struct contribution c = nothing();
+    look_for_package(s);
+    if (s->package.elf && cut_from_package(s, id, &c) && build_unit(s, &c, skeleton, id, u))
+        return true;
+    unit_close(u);
+    return name && find_dwo(s, skeleton, name, id, u);
+}
+
+/* The answer is kept, also that there is none, because units are walked twice. */
 struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skeleton)
 {
     uint64_t key = (uint64_t)(uintptr_t)skeleton->addr;
@@ -376,14 +413,8 @@ struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skelet
     dwarf_cu_info(cu, NULL, NULL, NULL, NULL, &id, NULL, NULL);
     struct split_unit *u = xcalloc(1, sizeof *u);
     const char *name = text_attr(skeleton, DW_AT_dwo_name, DW_AT_GNU_dwo_name);
-    struct contribution c = nothing();
-    look_for_package(s);
-    u->is_found =
-        s->package.elf && cut_from_package(s, id, &c) && build_unit(s, &c, skeleton, id, u);
-    if (!u->is_found) {
-        unit_close(u);
-        u->is_found = name && find_dwo(s, skeleton, name, id, u);
-    }
+    u->is_found = s->image->is_sandboxed ? find_given(s, skeleton, id, u)
+                                         : find_beside(s, skeleton, name, id, u);
     if (!u->is_found && s->missing++ == 0)
         snprintf(s->first_missing, sizeof s->first_missing, "%s", name ? name : "without name");
     VEC_PUSH(&s->units, u);
@@ -394,6 +425,7 @@ struct split_unit *splits_find(struct splits *s, Dwarf_CU *cu, Dwarf_Die *skelet
 void splits_init(struct splits *s, struct image *image)
 {
     *s = (struct splits){.image = image};
+    split_given_init(&s->given, image->split_files);
     map_init(&s->unit_of, SYM_ENTRIES_MAX);
 }
 
@@ -405,6 +437,7 @@ void splits_release(struct splits *s)
     }
     VEC_RELEASE(&s->units);
     map_release(&s->unit_of);
+    split_given_release(&s->given);
     elf_file_close(&s->package);
 }
 

@@ -5,6 +5,7 @@
 
 #include "lib/base/map.h"
 #include "tools/dump-syms/image.h"
+#include "tools/dump-syms/split_given.h"
 
 /*
  * split - the part of debug information that -gsplit-dwarf puts elsewhere: into one
@@ -28,6 +29,7 @@ struct split_unit {
 struct splits {
     struct image *image; /* borrowed */
     struct elf_file package;
+    struct split_given given; /* what came along instead of paths */
     bool has_looked;
     VEC(struct split_unit *) units; /* owned */
     struct map unit_of;             /* entry of a skeleton -> index in units + 1 */
