@@ -149,7 +149,8 @@ SELECT signature, at, sum(value) AS value FROM part
  ORDER BY signature COLLATE "C", at NULLS FIRST;
 
 -- name: stats_installs
--- Distinct installations over all rows that are selected, by point and in all.
+-- Distinct installations over all rows that are selected, by point and in all.  Not over one view of
+-- both tables: then the rows of a few keys would be looked for among all.
 -- $1 signatures text[]
 -- $2 products text[]
 -- $3 channels text[]
@@ -162,25 +163,32 @@ SELECT signature, at, sum(value) AS value FROM part
 WITH wanted AS (
     SELECT * FROM counted_keys($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
 ), part AS (
-    SELECT w.signature,
-           CASE WHEN $9::text = 'build' THEN w.build
-                ELSE extract(epoch FROM date_trunc($9::text, p.at, 'UTC'))::bigint END AS at,
-           p.installation
-      FROM wanted w JOIN counted_installation p USING (key_id)
-     WHERE p.at >= to_timestamp($7::bigint / 1000000.0) AND p.at < to_timestamp($8::bigint / 1000000.0)
+    SELECT w.signature, w.build, c.processed AS at, c.installation
+      FROM wanted w JOIN crash_counted c USING (key_id)
+     WHERE c.processed >= to_timestamp($7::bigint / 1000000.0) AND c.processed < to_timestamp($8::bigint / 1000000.0)
+       AND c.installation IS NOT NULL AND NOT c.is_duplicate AND ($9::text <> 'build' OR w.build > 0)
+    UNION ALL
+    SELECT w.signature, w.build, d.day::timestamp AT TIME ZONE 'UTC', i
+      FROM wanted w JOIN counted_day d USING (key_id) CROSS JOIN unnest(d.installations) AS i
+     WHERE d.day::timestamp AT TIME ZONE 'UTC' >= to_timestamp($7::bigint / 1000000.0)
+       AND d.day::timestamp AT TIME ZONE 'UTC' < to_timestamp($8::bigint / 1000000.0)
        AND ($9::text <> 'build' OR w.build > 0)
+), point AS (
+    SELECT signature, installation,
+           CASE WHEN $9::text = 'build' THEN build
+                ELSE extract(epoch FROM date_trunc($9::text, at, 'UTC'))::bigint END AS at
+      FROM part
 )
-SELECT signature, at, count(DISTINCT installation) AS value FROM part
+SELECT signature, at, count(DISTINCT installation) AS value FROM point
  GROUP BY GROUPING SETS ((signature, at), (signature))
  ORDER BY signature COLLATE "C", at NULLS FIRST;
 
 -- name: stats_seen
--- First and last of signatures, each value for itself, over the products and channels asked for;
--- of everything as one where no signature is named.
+-- First and last of signatures, each value for itself, over the products and channels asked for.
 -- $1 signatures text[]
 -- $2 products text[]
 -- $3 channels text[]
-SELECT CASE WHEN $1::text[] IS NULL THEN '' ELSE signature END AS signature,
+SELECT signature,
        to_char(min(first_date) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS first_date,
        to_char(max(last_date) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS last_date,
        min(first_build) AS first_build, max(last_build) AS last_build,
@@ -189,7 +197,7 @@ SELECT CASE WHEN $1::text[] IS NULL THEN '' ELSE signature END AS signature,
        (array_agg(last_version ORDER BY last_version_key DESC) FILTER (WHERE last_version_key IS NOT NULL))[1]
            AS last_version
   FROM signature_seen
- WHERE ($1::text[] IS NULL OR signature = ANY ($1::text[]))
+ WHERE signature = ANY ($1::text[])
    AND ($2::text[] IS NULL OR product = ANY ($2::text[]))
    AND ($3::text[] IS NULL OR channel = ANY ($3::text[]))
- GROUP BY 1;
+ GROUP BY signature;

@@ -5,7 +5,8 @@
  * The database answers the points that are not zero, and beside them the sum over all of them (for
  * installations that is no sum of points, so only the database can know it).  Here the points are
  * put onto a line without gaps, so that a client draws it as it stands.  Builds have no such line:
- * each signature has the builds of all, in their order.
+ * each signature has the builds of all, in their order.  First and last are asked for signatures
+ * only: of everything they would take a look at every key (1.4 s for 40,000 of them).
  *
  * Values are compared exactly, also when written as Super Search writes that ("=Firefox").
  */
@@ -283,8 +284,10 @@ static bool answer_question(const struct stats_question *q, struct err *err)
     DB_ROWS rows = {0};
     DB_ROWS seen = {0};
     struct stats_answer s;
-    if (!ask(q, &rows, &s, err) || !DB_RUN(req_db(q->r), &q_stats_seen, &seen, err, q->filters[0],
-                                           q->filters[1], q->filters[2]))
+    bool ok = ask(q, &rows, &s, err) &&
+              (q->signatures.n == 0 || DB_RUN(req_db(q->r), &q_stats_seen, &seen, err,
+                                              q->filters[0], q->filters[1], q->filters[2]));
+    if (!ok)
         return err_wrap(err, "statistics of %zu signatures", q->signatures.n);
     line_of(&s, q);
     json_auto_t *body = json_object();

@@ -197,7 +197,7 @@ def ask_like_a_client(datil, docs):
     assert first == {"date": min(d["date_processed"] for d in a).replace(" ", "T"), "build": min(d["build"] for d in a),
                      "version": min((d["version"] for d in a), key=VERSIONS.index)}
     everything = datil.get("/api/SignatureStats/", {"product": "Editor", "version": ["=10.0", "10.0b10"]}).json["stats"]
-    assert [line["signature"] for line in everything] == [None]
+    assert [(line["signature"], line["first_seen"]) for line in everything] == [(None, None)]
 
 
 @pytest.mark.parametrize("params, text", [
@@ -236,6 +236,12 @@ def test_age_subtracts_nothing(minidump):
         more = [make(rng, n, 60) for n in range(100, 140)]
         load(datil, more)
         assert [*counted(datil)[1:], seen_there(datil)] == [*recount(old + more)[1:], seen(old + more)]
+        for measure in ("count", "installs", "estimate"):
+            line = datil.get("/api/SignatureStats/", {"signature": "statistics | a", "date": ">=-100d", "measure": measure}).json
+            expected = points_of([d for d in old + more if d["signature"] == "statistics | a"], "day", measure)
+            got = {p["at"]: round(p["value"], 6) for p in line["stats"][0]["points"] if p["value"]}
+            assert got == {at: v for at, v in expected.items() if v and at != "total"}
+            assert round(line["stats"][0]["total"], 6) == expected["total"]
         datil.sql("UPDATE counted_day SET day = day - 800")
         datil.datil("purge", "retention", "--force")
         assert datil.sql("SELECT count(*) FROM counted_day") == [(0,)]
@@ -280,8 +286,8 @@ def test_duplicates(minidump):
         facts = {"CrashTime": "1795000000"}
         first = datil.post(facts, minidump)
         datil.wait_processed(first)
-        twin = datil.post({"CrashTime": "1795000030"}, minidump)
-        others = [datil.post(f, minidump) for f in (facts | {"InstallTime": "1767225601"}, {"CrashTime": "1795000061"}, {})]
+        twin = datil.post({"CrashTime": "1795000007"}, minidump)
+        others = [datil.post(f, minidump) for f in (facts | {"InstallTime": "1767225601"}, {"CrashTime": "1795000011"}, {})]
         docs = {c: datil.wait_processed(c) for c in (first, twin, *others)}
         assert {c: d.get("is_duplicate") for c, d in docs.items()} == \
                {first: False, twin: True, others[0]: False, others[1]: False, others[2]: None}

@@ -49,6 +49,7 @@ def pages(crash):
         ("/signature/", {**signature, "_correlations": "page"}), ("/signature/correlations/", {**signature, "_correlations": "page"}),
         ("/api/Correlations/", {"product": "Crashme", **signature}),
         ("/api/Correlations/", {"group": "product=Crashme&url=!__null__", "reference": "product=Crashme", "format": "text"}),
+        ("/api/SignatureStats/", signature), ("/api/SignatureStats/", {"product": "Crashme", "measure": "installs"}),
         ("/api/SuperSearch/", {"product": "Crashme", "_columns": protected + ["uuid"], "_facets": protected}),
         ("/api/SuperSearch/", {"_aggs.product": protected, "_histogram.date": protected}),
         ("/api/SuperSearchUnredacted/", {"product": "Crashme", "_columns": protected}),

@@ -85,6 +85,9 @@ def test_kill_minus_nine_of_everything(fresh, minidump):
         assert datil.search(uuid=crash_id, _results_number=1)["total"] == 1
     done = datil.datil("doctor", check=False)
     assert done.returncode == 0, done.output
+    # Each is counted, once and as its document says (those within seconds of the first as duplicates of it).
+    assert datil.sql("SELECT sum(count + duplicates) FROM signature_hourly") == [(len(ledger),)]
+    assert f"{len(ledger)} crashes recounted, 0 differences" in datil.datil("stats", "verify").stdout
 
 
 def test_reports_are_taken_while_the_database_is_down(fresh, minidump):

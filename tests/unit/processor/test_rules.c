@@ -725,11 +725,11 @@ static const struct {
             "'minidump_sha256_hash':'" hash "'}",                                                  \
             want, NULL                                                                             \
     }
-    TWIN("a minute later", "1060", "abc",
+    TWIN("seconds later", "1010", "abc",
          "{'is_duplicate':true,'duplicate_of':'de1bb258-cbbf-4589-a673-34f811240110'}"),
-    TWIN("a minute before", "940", "abc",
+    TWIN("seconds before", "990", "abc",
          "{'is_duplicate':true,'duplicate_of':'de1bb258-cbbf-4589-a673-34f811240110'}"),
-    TWIN("later than a minute", "1061", "abc", "{'is_duplicate':false}"),
+    TWIN("later than that", "1011", "abc", "{'is_duplicate':false}"),
     TWIN("another dump", "1000", "abd", "{'is_duplicate':false}"),
     TWIN("no dump", "1000", "", "{}"),
     TWIN("an empty dump", "1000",
