@@ -131,6 +131,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAY := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/replay_%,$(FUZZ_SRC))
 # Targets whose parser belongs to a program.
 FUZZ_PROG_announcement := $(B)/prog/symbols.a
+FUZZ_PROG_symbolicate := $(B)/prog/symbols.a
 FUZZ_PROG_java := $(B)/prog/processor.a
 FUZZ_PROG_memory_report := $(B)/prog/processor.a
 FUZZ_PROG_telemetry_environment := $(B)/prog/processor.a
