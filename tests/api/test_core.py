@@ -59,7 +59,7 @@ def test_load_show_delete(datil):
     assert datil.sql("SELECT first_build FROM signature WHERE signature = 'core::test_1'") == [(20260101000001,)]
 
     gone = datil.datil("crash", "delete", crash_id(1)).stdout
-    assert "1 objects, ledger, index deleted" in gone
+    assert "2 objects, ledger, index deleted" in gone  # the crash and its export record
     assert state(datil, crash_id(1)) is None
     assert datil.search(uuid=crash_id(1))["total"] == 0
     assert "nothing to delete" in datil.datil("crash", "delete", crash_id(1)).stdout

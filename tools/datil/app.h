@@ -50,6 +50,7 @@ extern const struct command crash_commands[];
 extern const struct command send_commands[];
 extern const struct command work_commands[];
 extern const struct command purge_commands[];
+extern const struct command purge_where_commands[];
 extern const struct command index_commands[];
 extern const struct command symbols_commands[];
 extern const struct command symbols_care_commands[];

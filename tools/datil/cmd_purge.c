@@ -2,8 +2,9 @@
  * purge retention, purge annotation
  *
  * An annotation that was collected by mistake goes from the raw crash and, with the key it is
- * copied to, from processed crash and index at once; then the crash is queued for processing, which
- * starts from an empty document, so that whatever other rules derived from it goes, too.
+ * copied to, from processed crash, index and export at once; then the crash is queued for
+ * processing, which starts from an empty document, so that whatever other rules derived from it
+ * goes, too.
  *
  * The order within a crash makes a repeat after a failure complete: the raw crash, by which a crash
  * is found to have the annotation, is written last.
@@ -20,13 +21,17 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/export/export.h"
 #include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
 #include "tools/datil/app.h"
 
-enum { COUNT_NAMES_MAX = OPT_LIST_MAX };
+enum {
+    COUNT_NAMES_MAX = OPT_LIST_MAX,
+    OF_DAY_MAX = 20000, /* crashes that leave a published day together: 1 MB of ids */
+};
 
 struct purge {
     struct app *app;
@@ -38,6 +43,8 @@ struct purge {
     size_t batch_n;
     size_t seen, hit, dumps;
     struct arena ids;
+    struct arena day; /* found, and not purged yet */
+    struct strs of_day;
     struct err *err;
     bool ok;
 };
@@ -135,13 +142,34 @@ static bool purge_crash(struct purge *p, const char *id, json_t *raw)
             !index_put(p->app->writer, processed, p->err))
             return false;
     }
-    if ((p->drop_dumps && !drop_dumps(p, id)) || !put(p, id, "raw_crash", raw))
+    if ((p->drop_dumps && !drop_dumps(p, id)) ||
+        !store_remove(p->app->store, id, "crash_report", p->err) || !put(p, id, "raw_crash", raw))
         return false;
     p->batch[p->batch_n++] = (struct ledger_entry){
         .crash_id = arena_strdup(&p->ids, id),
         .queue = QUEUE_REPROCESSING,
     };
     return p->batch_n < LEDGER_BATCH_MAX || flush(p);
+}
+
+/*
+ * What was found goes out of published files first, all of it at once, since a day's files are
+ * written anew for that; a record that was not published yet goes with its crash.
+ */
+static bool purge_found(struct purge *p)
+{
+    size_t rows;
+    bool ok = p->of_day.n == 0 ||
+              export_remove(conf_text(&p->app->conf, CONF_DATIL_VAR), p->of_day, &rows, p->err);
+    for (size_t i = 0; ok && i < p->of_day.n; i++) {
+        json_auto_t *raw = NULL;
+        ok = get(p, p->of_day.v[i].p, "raw_crash", &raw);
+        if (ok && raw && strip_raw(p, raw))
+            ok = purge_crash(p, p->of_day.v[i].p, raw);
+    }
+    arena_reset(&p->day);
+    p->of_day = (struct strs){.v = arena_array(&p->day, OF_DAY_MAX, sizeof(struct str))};
+    return ok;
 }
 
 /*
@@ -164,7 +192,9 @@ static bool look_at(void *arg, const char *id)
         return true;
     p->hit++;
     printf("%s\n", id);
-    p->ok = p->dry_run || purge_crash(p, id, raw);
+    if (!p->dry_run)
+        p->of_day.v[p->of_day.n++] = str_of(arena_strdup(&p->day, id));
+    p->ok = p->of_day.n < OF_DAY_MAX || purge_found(p);
     return p->ok;
 }
 
@@ -193,7 +223,8 @@ static bool all_days(struct purge *p, const char *from, const char *to)
         return false;
     for (size_t i = 0; i < days.n; i++)
         if (strcmp(days.v[i].p, from) >= 0 && strcmp(days.v[i].p, to) <= 0 &&
-            (!store_catalog(p->app->store, days.v[i].p, "raw_crash", look_at, p, p->err) || !p->ok))
+            (!store_catalog(p->app->store, days.v[i].p, "raw_crash", look_at, p, p->err) ||
+             !p->ok || !purge_found(p)))
             return false;
     return true;
 }
@@ -238,8 +269,11 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
     p->names = args.v;
     p->name_count = args.n;
     arena_init(&p->ids, 1 << 20);
+    arena_init(&p->day, 4 << 20);
+    p->of_day.v = arena_array(&p->day, OF_DAY_MAX, sizeof(struct str));
     bool ok = all_days(p, first, last) && flush(p);
     arena_release(&p->ids);
+    arena_release(&p->day);
     if (ok && p->hit && !p->dry_run) /* now the bytes themselves */
         ok = index_sync(app->writer, err) &&
              index_compact(conf_text(&app->conf, CONF_INDEX_DIR), app->fields, err);
