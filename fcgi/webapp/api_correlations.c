@@ -29,7 +29,7 @@ static const struct param_choice formats[] = {{"json", NULL}, {"text", NULL}, {0
 static const struct param_spec
     product = {"product", PARAM_TEXT, .help = "Product; default: the first"},
     channel = {"channel", PARAM_TEXT, .fallback = "release", .help = "Release channel"},
-    signature = {"signature", PARAM_TEXT, .help = "Signature whose crashes are compared with all of the channel, of five days"},
+    signature = {"signature", PARAM_TEXT, .help = "Signature whose crashes are compared with all of the channel, of the last days"},
     group = {"group", PARAM_TEXT, .help = "Instead of these three: a search, as the query of an address (product=Firefox&version=1.0)"},
     reference = {"reference", PARAM_TEXT, .help = "The search that `group` is compared with; default: the same without its signature"},
     format = {"format", PARAM_CHOICE, .choices = formats, .help = "text: lines for a bug report"};

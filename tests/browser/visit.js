@@ -14,6 +14,7 @@ const facts = JSON.parse(factsText);
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
+// Neighbours must differ in more than the hash, else nothing is loaded.
 const PAGES = {
   home: "/",
   product: "/home/product/Crashme",
@@ -21,9 +22,9 @@ const PAGES = {
   symbols: "/report/index/" + facts.crash_id + "#tab-symbols",
   search: "/search/?product=Crashme&_facets=signature&_facets=platform",
   report: "/report/index/" + facts.crash_id,
+  correlations: "/signature/?signature=" + encodeURIComponent(facts.signature) + "#tab-correlations",
   topcrashers: "/topcrashers/?product=Crashme&version=1.0&process_type=any",
   signature: "/signature/?signature=" + encodeURIComponent(facts.signature),
-  correlations: "/signature/?signature=" + encodeURIComponent(facts.signature) + "#tab-correlations",
   "report-correlations": "/report/index/" + facts.crash_id + "#tab-correlation",
   login: "/login/",
   api: "/api/",
