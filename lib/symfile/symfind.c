@@ -55,6 +55,7 @@ struct symfind {
 struct symfind_wanted {
     struct sources_wish wish;
     char id_as_given[SYMKEY_ID_MAX + 1];
+    bool has_code_only; /* the dump has no debug id; the key was found by the other one */
     char code_file[SYMKEY_PART_MAX + 1], code_id[SYMKEY_ID_MAX + 1];
 };
 
@@ -214,10 +215,13 @@ static bool identify(const struct symfind *s, const struct symfind_key *key,
             return false;
     if (!ret->code_file[0] || !ret->code_id[0])
         return false;
-    if (!symplaces_by_code(s->places, ret->code_file, ret->code_id, k)) {
+    struct symkey code;
+    ret->has_code_only = true;
+    if (!code_key(ret, &code))
+        return false;
+    if (!symplaces_by_code(s->places, &code, k)) {
         ret->wish.is_by_code = true;
-        if (!code_key(ret, k))
-            return false;
+        *k = code;
     }
     snprintf(ret->id_as_given, sizeof ret->id_as_given, "%s", k->debug_id);
     return true;
@@ -386,7 +390,7 @@ void symfind_get_here(struct symfind *s, const struct symfind_key *key, struct s
 static json_t *task_for(const struct symfind *s, const struct symfind_wanted *w)
 {
     json_t *o = json_copy(s->setup);
-    bool by_code = w->wish.is_by_code;
+    bool by_code = w->has_code_only; /* where a text lies in a tree, only the code id may tell */
     jset_cstr(o, "debug_file", by_code ? "" : w->wish.key.debug_file);
     jset_cstr(o, "debug_id", by_code ? "" : w->id_as_given);
     jset_cstr(o, "code_file", w->code_file);

@@ -47,6 +47,12 @@ struct known {
     char id[SYMKEY_ID_MAX + 1]; /* as the folder spells it */
 };
 
+/* What one text lies at, when it is not where its own name and id say. */
+struct text_elsewhere {
+    struct symkey code, key; /* by code file and id; by debug file and id, as the text says */
+    char *path;              /* owned */
+};
+
 struct symplace {
     char *name; /* as in symfind_asked */
     char *path;
@@ -54,6 +60,8 @@ struct symplace {
     enum source_kind kind;
     bool is_listed;
     VEC(struct known) known; /* sorted by id */
+    VEC(struct text_elsewhere) elsewhere;
+    char code_file[SYMKEY_PART_MAX + 1], code_id[SYMKEY_ID_MAX + 1]; /* of a file, or "" */
 };
 
 struct symplaces {
@@ -118,6 +126,9 @@ void symplaces_free(struct symplaces *s)
         free(s->v[i].path);
         free(s->v[i].store_dir);
         VEC_RELEASE(&s->v[i].known);
+        for (size_t k = 0; k < s->v[i].elsewhere.n; k++)
+            free(s->v[i].elsewhere.v[k].path);
+        VEC_RELEASE(&s->v[i].elsewhere);
     }
     free(s->v);
     free(s->temp_dir);
@@ -196,36 +207,50 @@ static void list_tree(struct symplace *r)
 }
 
 /* A file of symbols says itself whose they are. */
-static void list_file(struct symplaces *s, struct symplace *r)
+static bool read_header(const struct symplaces *s, const char *path, struct symreader_text *ret,
+                        struct err *err)
 {
     struct symreader *reader = NULL;
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 ? symreader_start(fd, s->temp_dir, &reader, err) &&
+                            symreader_load(reader, NULL, ret, err)
+                      : err_errno(err, errno, "%s", path);
+    symreader_stop(reader);
+    return ok && ret->has_header;
+}
+
+static void list_file(struct symplaces *s, struct symplace *r)
+{
     struct symreader_text text;
     struct err err = {0};
-    FD_AUTO fd = open(r->path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 ? symreader_start(fd, s->temp_dir, &reader, &err) &&
-                            symreader_load(reader, NULL, &text, &err)
-                      : err_errno(&err, errno, "%s", r->path);
-    symreader_stop(reader);
-    if (ok && text.has_header)
+    if (read_header(s, r->path, &text, &err)) {
         note_known(r, str_of(text.debug_file), str_of(text.debug_id));
+        snprintf(r->code_file, sizeof r->code_file, "%s", text.code_file);
+        snprintf(r->code_id, sizeof r->code_id, "%s", text.code_id);
+    }
     if (r->known.n == 0)
         log_event(LOG_ERROR, "symbols_unusable", "not a symbols file", LOG_S("path", r->path),
                   LOG_E(&err));
 }
 
 /* Listed when the first module is not found by name: most programs never need it. */
+static void list_once(struct symplaces *s, struct symplace *r)
+{
+    if (r->is_listed)
+        return;
+    r->is_listed = true;
+    if (r->kind == SOURCE_FILE)
+        list_file(s, r);
+    else
+        list_tree(r);
+    if (r->known.n > 0)
+        qsort(r->known.v, r->known.n, sizeof *r->known.v, by_id);
+}
+
 static const struct known *find_known(struct symplaces *s, struct symplace *r,
                                       const struct symkey *k)
 {
-    if (!r->is_listed) {
-        r->is_listed = true;
-        if (r->kind == SOURCE_FILE)
-            list_file(s, r);
-        else
-            list_tree(r);
-        if (r->known.n > 0)
-            qsort(r->known.v, r->known.n, sizeof *r->known.v, by_id);
-    }
+    list_once(s, r);
     const struct known want = {.key = *k};
     return r->known.n ? bsearch(&want, r->known.v, r->known.n, sizeof want, by_id) : NULL;
 }
@@ -235,6 +260,11 @@ bool symplaces_by_name(const struct symplaces *s, size_t i, const struct symkey 
                        const char *id_as_given, char path[PATH_MAX], uint64_t *ret_stamp)
 {
     const struct symplace *r = &s->v[i];
+    for (size_t e = 0; e < r->elsewhere.n; e++)
+        if (strcmp(r->elsewhere.v[e].key.debug_file, k->debug_file) == 0 &&
+            strcmp(r->elsewhere.v[e].key.debug_id, k->debug_id) == 0)
+            return snprintf(path, PATH_MAX, "%s", r->elsewhere.v[e].path) < PATH_MAX &&
+                   symbytes_stamp(path, ret_stamp, ERR_IGNORED);
     if (r->kind == SOURCE_TREE)
         return is_in_tree(r, k, id_as_given, path, ret_stamp);
     return is_store(r) && is_text_at(path, r->path, k, k->debug_id, ".gz", ret_stamp);
@@ -266,13 +296,52 @@ bool symplaces_by_id(struct symplaces *s, size_t i, struct symkey *k, char path[
     return found;
 }
 
-/* For modules of which a dump knows the program file only.  Trees keep no code ids. */
-bool symplaces_by_code(const struct symplaces *s, const char *code_file, const char *code_id,
-                       struct symkey *ret)
+/* A tree may be a copy of a server's: <code file>/<CODE ID>/<name>.sym, whose text says the rest.
+ */
+static bool is_in_tree_by_code(const struct symplaces *s, struct symplace *r,
+                               const struct symkey *code, struct symkey *ret)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (is_store(&s->v[i]) &&
-            symindex_find_code(s->v[i].store_dir, area_dirs[s->v[i].kind], code_file, code_id, ret))
+    char path[PATH_MAX];
+    uint64_t stamp;
+    struct symreader_text text;
+    for (size_t e = 0; e < r->elsewhere.n; e++)
+        if (strcmp(r->elsewhere.v[e].code.debug_file, code->debug_file) == 0 &&
+            strcmp(r->elsewhere.v[e].code.debug_id, code->debug_id) == 0) {
+            *ret = r->elsewhere.v[e].key;
             return true;
+        }
+    if (!is_in_tree(r, code, code->debug_id, path, &stamp) ||
+        !read_header(s, path, &text, ERR_IGNORED) ||
+        (text.code_id[0] && !str_eq_nocase(str_of(text.code_id), str_of(code->debug_id))) ||
+        !symkey_of_module(str_of(text.debug_file), str_of(text.debug_id), ret, ERR_IGNORED))
+        return false;
+    VEC_PUSH(&r->elsewhere, ((struct text_elsewhere){*code, *ret, xstrdup(path)}));
+    return true;
+}
+
+static bool is_file_of_code(struct symplaces *s, struct symplace *r, const struct symkey *code,
+                            struct symkey *ret)
+{
+    list_once(s, r);
+    if (r->known.n == 0 || !str_eq_nocase(str_of(r->code_file), str_of(code->debug_file)) ||
+        !str_eq_nocase(str_of(r->code_id), str_of(code->debug_id)))
+        return false;
+    *ret = r->known.v[0].key;
+    return true;
+}
+
+/* For modules of which a dump knows the program file only. */
+bool symplaces_by_code(struct symplaces *s, const struct symkey *code, struct symkey *ret)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct symplace *r = &s->v[i];
+        bool is_there = r->kind == SOURCE_TREE ? is_in_tree_by_code(s, r, code, ret)
+                        : r->kind == SOURCE_FILE
+                            ? is_file_of_code(s, r, code, ret)
+                            : symindex_find_code(r->store_dir, area_dirs[r->kind], code->debug_file,
+                                                 code->debug_id, ret);
+        if (is_there)
+            return true;
+    }
     return false;
 }

@@ -30,8 +30,7 @@ bool symplaces_by_name(const struct symplaces *s, size_t i, const struct symkey 
 /* Under another name with the same debug id; *k becomes the key of that. */
 bool symplaces_by_id(struct symplaces *s, size_t i, struct symkey *k, char path[PATH_MAX],
                      uint64_t *ret_stamp);
-/* Which module has this code file and id, in the areas of the store. */
-bool symplaces_by_code(const struct symplaces *s, const char *code_file, const char *code_id,
-                       struct symkey *ret);
+/* Which module has this code file and id: the first two parts of `code`, whose file is its text. */
+bool symplaces_by_code(struct symplaces *s, const struct symkey *code, struct symkey *ret);
 
 #endif

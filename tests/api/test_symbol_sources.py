@@ -324,6 +324,41 @@ def test_stackwalk_resolves_a_module_without_debug_id(up, tmp_path):
     assert module["loaded_symbols"]
 
 
+@pytest.mark.parametrize("kind", ["tree", "packed tree", "file"])
+def test_module_without_debug_id_in_a_folder(up, tmp_path, kind):
+    """A copy of a server's tree by code file and id, or one file whose INFO CODE_ID line says it."""
+    dump = tmp_path / "a.dmp"
+    whole = (DATA / "minidumps/null_read_av.dmp").read_bytes()
+    at = whole.rindex(b"RSDS", 0, whole.index(b"crashme.pdb"))
+    dump.write_bytes(whole[:at] + b"\0\0\0\0" + whole[at + 4:])
+    debug_id = "1B5043085F174DA385521DD4740D173015"
+    symbols = text("crashme.pdb", debug_id, "4CA3B58A1A000 crashme.exe")
+    other = tmp_path / "other.sym"
+    other.write_bytes(text("crashme.pdb", OTHER, "4CA3B58A1A001 crashme.exe"))
+    place = tmp_path / "tree/crashme.exe/4CA3B58A1A000/crashme.exe.sym"
+    place.parent.mkdir(parents=True)
+    if kind == "packed tree":
+        place.with_name("crashme.exe.sym.gz").write_bytes(gzip.compress(symbols))
+    else:
+        place.write_bytes(symbols)
+    named = place if kind == "file" else tmp_path / "tree"
+    walked = stackwalk(tmp_path / "c", dump, "--symbols", other, "--symbols", named)
+    module = next(m for m in walked["modules"] if m["filename"] == "crashme.exe")
+    assert (module["debug_file"], module["debug_id"]) == ("crashme.pdb", debug_id) and module["loaded_symbols"]
+    walked = stackwalk(tmp_path / "d", dump, "--symbols", named, "--symbols-url", up.url)
+    assert next(m for m in walked["modules"] if m["filename"] == "crashme.exe")["loaded_symbols"]
+    assert not any("crashme" in path for path in up.paths())
+
+
+def test_questions_go_through_a_proxy(up, tmp_path):
+    """The proxy resolves names, so it gets the whole address; its own address may be a reserved one."""
+    host = "http://symbols.example.org"
+    up.pages[host + SYM] = lambda h: h.say(200, text())
+    fetch(tmp_path, [host], proxy=up.url)
+    assert up.paths() == [host + SYM] and (tmp_path / f"prog/{ID}.csym").exists()
+    assert stored(tmp_path).endswith(f"\nINFO URL {host}{SYM}\n".encode())
+
+
 @pytest.fixture(scope="module")
 def debuginfod(tmp_path_factory):
     """A real one, over a library that was just built and stripped into its two files."""
@@ -518,12 +553,12 @@ class ManyModules(Dump):
         super().__init__("amd64", "linux", {"rip": MODULE + 0x200, "rsp": STACK, "rbp": 0}, stack)
 
     def debug_id(self, n):
-        return f"{n + 1:032X}0"
+        return f"{n + 0xFACE00:032X}0"
 
     def module_list(self):
         entries = b""
         for n, name in enumerate(self.names):
-            record = b"LEpB" + struct.pack("<IHH", 0, 0, 0) + struct.pack(">Q", n + 1)
+            record = b"LEpB" + struct.pack("<IHH", 0, 0, 0) + struct.pack(">Q", n + 0xFACE00)
             entry = struct.pack("<QIIII", MODULE + n * MODULE_SIZE, MODULE_SIZE, 0, 1, self.string(name)) + bytes(52) + \
                 self.location(record)
             entries += entry + bytes(108 - len(entry))
