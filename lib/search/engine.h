@@ -13,6 +13,7 @@
  *
  * run        {"hits", "total", "facets", "errors"}; ERR_INVALID with the text for users when one
  *            of the limits was crossed.
+ * each       Every report that matches, one after the other; the same errors.
  * sample     Rows of values (sample.h); the same errors.
  * Others     as the functions of index.h with the same name.
  */
@@ -57,6 +58,8 @@ struct search_engine {
     bool (*has)(void *reader, struct str crash_id, bool *ret, struct err *err);
     bool (*run)(void *reader, const struct search_query *q, const struct search_limits *limits,
                 json_t **ret, struct err *err);
+    bool (*each)(void *reader, const struct search_query *q, const struct search_limits *limits,
+                 search_each_hit *each, void *arg, size_t *ret_missing_weeks, struct err *err);
     bool (*sample)(void *reader, const struct search_query *q, const struct search_limits *limits,
                    struct sample_values *values, size_t max, struct sample *ret, struct err *err);
 

@@ -36,6 +36,15 @@ bool search_run(struct index_reader *r, const struct search_context *ctx,
     return r->engine->run(r->impl, q, &limits, ret, err);
 }
 
+bool search_each(struct index_reader *r, const struct search_context *ctx,
+                 const struct search_query *q, search_each_hit *each, void *arg,
+                 size_t *ret_missing_weeks, struct err *err)
+{
+    assert(q->fields == r->fields);
+    const struct search_limits limits = search_limits_of(ctx);
+    return r->engine->each(r->impl, q, &limits, each, arg, ret_missing_weeks, err);
+}
+
 bool search_answer(struct arena *a, struct index_reader *r, const struct search_context *ctx,
                    struct search_params params, json_t **ret, const char **ret_form_param,
                    struct err *err)

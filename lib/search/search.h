@@ -69,6 +69,16 @@ bool search_parse(struct arena *a, const struct field_table *fields,
                   struct search_query **ret, const char **ret_form_param, struct err *err);
 bool search_run(struct index_reader *r, const struct search_context *ctx,
                 const struct search_query *q, json_t **ret, struct err *err);
+/*
+ * Every report that matches, however many, as an object of the columns asked for; in the order of
+ * arrival, in constant memory.  Filters, dates and columns of the query count, the rest of it does
+ * not.  `each` borrows the hit; false from it ends the search with ERR_ABANDONED.
+ * *ret_missing_weeks: weeks that could not be read.
+ */
+typedef bool search_each_hit(void *arg, const json_t *hit);
+bool search_each(struct index_reader *r, const struct search_context *ctx,
+                 const struct search_query *q, search_each_hit *each, void *arg,
+                 size_t *ret_missing_weeks, struct err *err);
 /* `_return_query`: the compiled query. */
 bool search_wants_query(const struct search_query *q);
 json_t *search_query_json(const struct search_query *q);

@@ -1,5 +1,7 @@
 """The export of public records: one file of JSON lines per day and product, with a manifest."""
+import csv
 import gzip
+import io
 import hashlib
 import json
 import os
@@ -196,3 +198,22 @@ def test_nothing_else_is_offered(datil):
     for path in ("", "v2", ".lock", "v2/socorro_crash/crash_date=../manifest.json", "v2/socorro_crash/.crash_date=2026-01-01/manifest.json",
                  "v2/socorro_crash/crash_date=2026-01-01/manifest.json", "%2e%2e/secrets.json"):
         assert datil.get("/telemetry/" + path).status in (400, 404), path
+
+
+def test_all_reports_of_a_search(datil):
+    """More than an answer may hold; as a table and as lines; columns, filters, dates and permissions as in a search."""
+    day, other = TODAY - timedelta(days=8), TODAY - timedelta(days=9)
+    load(datil, *[document(n, day, signature='a "quoted", one', addons=["a:1", "b:2"], product="Many") for n in range(1200)],
+         document(20000, other, product="Many"), document(20001, day, product="Other"))
+    query = f"product=Many&date=>={day:%Y-%m-%d}&date=<{TODAY:%Y-%m-%d}&_columns=uuid&_columns=signature&_columns=addons&_columns=url&url=~zz"
+    said = datil.datil("export", "csv", query)
+    rows = list(csv.DictReader(io.StringIO(said.stdout)))
+    assert [r["uuid"] for r in rows] == [crash_id(n, day) for n in range(1200)] and "1200 rows" in said.stderr
+    assert list(rows[0]) == ["uuid", "signature", "addons"] and rows[7]["signature"] == 'a "quoted", one' and rows[7]["addons"] == "a:1; b:2"
+    lines = [json.loads(line) for line in datil.datil("export", "ndjson", query).stdout.splitlines()]
+    assert [r["uuid"] for r in lines] == [r["uuid"] for r in rows] and lines[0]["addons"] == ["a:1", "b:2"]
+    assert SECRET not in said.stdout
+    shown = datil.datil("export", "csv", query.replace("&url=~zz", ""), "--protected").stdout
+    assert shown.count(SECRET) == 1200
+    assert datil.sql("SELECT 1 FROM audit_log WHERE action = 'export'")
+    assert "no_such" in datil.datil("export", "csv", "_columns=no_such", check=False).stderr

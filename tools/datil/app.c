@@ -143,3 +143,16 @@ bool app_exec(const char *program, char *const *argv, struct err *err)
     execv(path, argv);
     return err_errno(err, errno, "starting %s", path);
 }
+
+struct search_params app_query_of_word(struct arena *a, const char *text)
+{
+    struct str rest = str_of(text), part;
+    struct search_params p = {.v = arena_array(a, rest.n + 1, sizeof *p.v)};
+    while (str_split(&rest, '&', &part)) {
+        size_t eq = str_find_char(part, '=', 0);
+        if (part.n > 0 && eq != SIZE_MAX)
+            p.v[p.n++] =
+                (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
+    }
+    return p;
+}

@@ -7,6 +7,7 @@
 #include "lib/base/opts.h"
 #include "lib/db/db.h"
 #include "lib/search/index.h"
+#include "lib/search/search.h"
 #include "lib/store/mark.h"
 #include "lib/store/store.h"
 
@@ -51,6 +52,7 @@ extern const struct command send_commands[];
 extern const struct command work_commands[];
 extern const struct command purge_commands[];
 extern const struct command purge_where_commands[];
+extern const struct command export_commands[];
 extern const struct command index_commands[];
 extern const struct command symbols_commands[];
 extern const struct command symbols_care_commands[];
@@ -81,6 +83,9 @@ bool app_reader(struct app *app, struct err *err);
  */
 bool app_audit(struct app *app, const char *object, const char *id, const char *action,
                const char *message, struct err *err);
+
+/* A search as a shell's word: "product=Firefox&date=>=2026-01-01", without percent signs. */
+struct search_params app_query_of_word(struct arena *a, const char *text);
 
 /*
  * The directories that carry the installation's mark, with whether each is as it should be.

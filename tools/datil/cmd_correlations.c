@@ -25,27 +25,13 @@ struct wanted {
     bool is_json;
 };
 
-/* "product=Firefox&version=1", without percent signs: a shell's word, not an address. */
-static struct search_params params_of(struct arena *a, const char *text)
-{
-    struct str rest = str_of(text), part;
-    struct search_params p = {.v = arena_array(a, rest.n + 1, sizeof *p.v)};
-    while (str_split(&rest, '&', &part)) {
-        size_t eq = str_find_char(part, '=', 0);
-        if (part.n > 0 && eq != SIZE_MAX)
-            p.v[p.n++] =
-                (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
-    }
-    return p;
-}
-
 static bool find_sets(struct app *app, const struct search_context *ctx, const struct wanted *w,
                       struct search_params *group, struct search_params *reference, struct err *err)
 {
     struct arena *a = &app->arena;
     if (w->group && w->reference) {
-        *group = params_of(a, w->group);
-        *reference = params_of(a, w->reference);
+        *group = app_query_of_word(a, w->group);
+        *reference = app_query_of_word(a, w->reference);
         return true;
     }
     if (!w->product || !w->channel || !w->signature)

@@ -254,6 +254,25 @@ static bool answer_query(void *reader, const struct search_query *q,
     return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
+static bool each_of_query(void *reader, const struct search_query *q,
+                          const struct search_limits *limits, search_each_hit *each, void *arg,
+                          size_t *ret_missing_weeks, struct err *err)
+{
+    struct reader *r = reader;
+    for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+        bool is_outdated = false;
+        if (!damage_heals(root_snapshot(r->root, err), err))
+            return false;
+        bool ok = damage_heals(
+            run_each(r, q, limits, each, arg, ret_missing_weeks, &is_outdated, err), err);
+        if (ok && is_all_missing(r->root))
+            ++*ret_missing_weeks;
+        if (!is_outdated)
+            return ok;
+    }
+    return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
+}
+
 static bool sample_query(void *reader, const struct search_query *q,
                          const struct search_limits *limits, struct sample_values *values,
                          size_t max, struct sample *ret, struct err *err)
@@ -283,6 +302,7 @@ const struct search_engine columns_engine = {
     .reader_close = reader_close,
     .has = has,
     .run = answer_query,
+    .each = each_of_query,
     .sample = sample_query,
     .verify = keep_verify,
     .compact = keep_compact,

@@ -206,6 +206,12 @@ static bool sample_block(struct run *run, size_t level, const struct block *b)
     return sampler_block(run->sampler, b);
 }
 
+static bool hand_on_block(struct run *run, size_t level, const struct block *b)
+{
+    (void)level;
+    return hits_of_block(run, b);
+}
+
 /* All lanes of a search, the lead first. */
 struct crew {
     struct run *lanes[LANES_MAX];
@@ -435,8 +441,8 @@ bool run_query(struct reader *r, const struct search_query *q, const struct sear
 }
 
 /* One pass over the rows, in one lane: it is short beside the reading of the values. */
-static bool execute_sample(struct crew *crew, bool *ret_outdated, struct sample *ret,
-                           struct err *err)
+static bool execute_pass(struct crew *crew, block_function *take, bool *ret_outdated,
+                         struct err *err)
 {
     struct run *lead = crew->lanes[0];
     if (!choose_parts(lead)) {
@@ -448,12 +454,41 @@ static bool execute_sample(struct crew *crew, bool *ret_outdated, struct sample 
     if (!share_filters(crew, err))
         return false;
     for (size_t i = 0; i < lead->root->part_count; i++)
-        if (lead->part_used[i] && !select_part(lead, i, 0, sample_block, err))
+        if (lead->part_used[i] && !select_part(lead, i, 0, take, err))
             return false;
+    return true;
+}
+
+static bool execute_sample(struct crew *crew, bool *ret_outdated, struct sample *ret,
+                           struct err *err)
+{
+    struct run *lead = crew->lanes[0];
+    if (!execute_pass(crew, sample_block, ret_outdated, err))
+        return false;
     if (!sampler_end(lead->sampler, lead->root, ret))
         return cost_error(&lead->cost, err);
     ret->missing_weeks = lead->missing.n;
     return true;
+}
+
+bool run_each(struct reader *r, const struct search_query *q, const struct search_limits *limits,
+              search_each_hit *each, void *arg, size_t *ret_missing_weeks, bool *ret_outdated,
+              struct err *err)
+{
+    struct search_query rows = *q;
+    rows.aggs = NULL;
+    rows.sort_count = 0;
+    reader_begin_search(r);
+    struct crew crew = {.n = 1, .lanes = {run_new(r, &rows, NULL)}};
+    struct run *lead = crew.lanes[0];
+    cost_begin(&lead->cost, limits);
+    lead->each = each;
+    lead->each_arg = arg;
+    bool ok = execute_pass(&crew, hand_on_block, ret_outdated, err);
+    *ret_missing_weeks = lead->missing.n;
+    run_free(lead);
+    reader_end_search(r);
+    return ok;
 }
 
 /* The columns of the query become the fields of the sample, so that they are mapped and checked. */

@@ -18,6 +18,11 @@
 bool run_query(struct reader *r, const struct search_query *q, const struct search_limits *limits,
                bool *ret_outdated, json_t **ret, struct err *err);
 
+/* Every row of the query, one after the other; the same in all else. */
+bool run_each(struct reader *r, const struct search_query *q, const struct search_limits *limits,
+              search_each_hit *each, void *arg, size_t *ret_missing_weeks, bool *ret_outdated,
+              struct err *err);
+
 /* The rows of the query as a sample; the same in all else. */
 struct sample;
 struct sample_values;

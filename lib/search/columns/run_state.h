@@ -2,6 +2,7 @@
 #define SEARCH_COLUMNS_RUN_STATE_H
 
 #include "lib/search/columns/match.h"
+#include "lib/search/search.h"
 
 /*
  * run_state - what a search holds while it runs; run.c drives it, agg*.c, row_sort.c and hits.c
@@ -35,6 +36,8 @@ struct run {
     struct agg_node *aggs;
     struct sorter *sorter;
     struct sampler *sampler; /* of a sample, which has neither aggregations nor hits */
+    search_each_hit *each;   /* of a walk over all reports, which has neither, too */
+    void *each_arg;
     struct ready_filter *filters;
     struct strs missing; /* names of partitions that could not be read */
     struct err err;      /* why this lane has stopped */
