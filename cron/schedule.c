@@ -11,10 +11,6 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
-#define MINUTE_US ((int64_t)60 * 1000000)
-#define HOUR_US   (60 * MINUTE_US)
-#define DAY_US    (24 * HOUR_US)
-
 enum {
     FREQUENCY_MAX = 100000, /* days would be 273 years: no overflow in microseconds */
     RETRY_S = 60,           /* behind a failure, however long the period is */

@@ -34,7 +34,6 @@ enum {
     BUG_ARENA_MAX = 8 << 20, /* the signatures of one bug, twice, as an array of the database */
     PAGE_BYTES_MAX = 64 << 20,
 };
-#define DAY_US ((int64_t)86400 * 1000000)
 
 /* What a run has done so far; `seen` is also where the next page begins. */
 struct sync {

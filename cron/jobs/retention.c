@@ -43,7 +43,6 @@ enum {
     FOLD = 20000,          /* crashes of one statement: below a second */
     LATER_DAYS_SHOWN = 20  /* lines of a log: who sends ids of his own may have sent any day */
 };
-#define DAY_US ((int64_t)86400 * 1000000)
 
 /* Oldest first, so that a run that is interrupted has deleted what was due for longest. */
 static bool drop_days(struct job_context *x, const char *first_kept, struct err *err)

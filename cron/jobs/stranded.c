@@ -31,7 +31,6 @@ enum {
      */
     STRANDED_AFTER_S = 600,
 };
-#define DAY_US ((int64_t)86400 * 1000000)
 
 struct search {
     struct job_context *x;

@@ -20,7 +20,6 @@
 #include "lib/db/db.h"
 #include "queries.h"
 
-static const int64_t MINUTE_US = INT64_C(60) * 1000000;
 enum {
     OVERLAP_MIN = 10,
     FIRST_WINDOW_MIN = 90

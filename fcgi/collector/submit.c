@@ -331,7 +331,7 @@ static void note_odd_date(const struct submission *s)
     snprintf(day, sizeof day, "%.4s-%.2s-%.2s", digits, digits + 4, digits + 6);
     bool is_date = time_parse(str_of(day), &day_us, ERR_IGNORED);
     if (is_date)
-        age_days = (req_now_us(s->req) - day_us) / (86400 * INT64_C(1000000));
+        age_days = (req_now_us(s->req) - day_us) / DAY_US;
     if (is_date && age_days >= -1 && age_days <= conf_int(s->app->conf, CONF_RETENTION_DAYS))
         return;
     log_event(LOG_WARN, "crash_id_date",

@@ -202,8 +202,8 @@ static bool op_older_than_days(const struct subject *c, const json_t *condition,
     int year = date / 10000, month = date / 100 % 100, day = date % 100;
     if (!civil_date_exists(year, month, day))
         return false;
-    int64_t built_us = days_of_civil(year, month, day) * 86400 * 1000000;
-    return built_us < c->facts->now_us - json_integer_value(value) * 86400 * 1000000;
+    int64_t built_us = days_of_civil(year, month, day) * DAY_US;
+    return built_us < c->facts->now_us - json_integer_value(value) * DAY_US;
 }
 
 /* Without product files nobody has said which products there are: then none is unsupported, but

@@ -20,8 +20,6 @@ enum {
     REFUSED_SHOWN = 100 /* bytes of a condition that are repeated */
 };
 
-static const int64_t second_us = 1000000, day_us = 86400LL * 1000000;
-
 enum operator{ EQUAL, LESS, LESS_OR_EQUAL, MORE, MORE_OR_EQUAL };
 
 /* The longer ones first. */
@@ -141,12 +139,12 @@ bool size_filter_parse(struct str text, struct size_range *ret, struct err *err)
 
 static void narrow_time(struct time_range *r, enum operator op, int64_t us)
 {
-    bool is_day = us % day_us == 0, is_second = us % second_us == 0;
-    int64_t length_us = is_day ? day_us : is_second ? second_us : 1;
+    bool is_day = us % DAY_US == 0, is_second = us % SECOND_US == 0;
+    int64_t length_us = is_day ? DAY_US : is_second ? SECOND_US : 1;
     if (op == EQUAL || op == MORE_OR_EQUAL)
         r->from_us = MAX(r->from_us, us);
     if (op == MORE)
-        r->from_us = MAX(r->from_us, us + second_us + 1);
+        r->from_us = MAX(r->from_us, us + SECOND_US + 1);
     if (op == EQUAL)
         r->end_us = MIN(r->end_us, us + length_us);
     if (op == LESS)
@@ -158,11 +156,11 @@ static void narrow_time(struct time_range *r, enum operator op, int64_t us)
 
 static bool read_time(struct str text, int64_t now_us, int64_t *ret_us)
 {
-    int64_t midnight = now_us - now_us % day_us;
+    int64_t midnight = now_us - now_us % DAY_US;
     if (str_eq_nocase(text, STR("today")))
         *ret_us = midnight;
     else if (str_eq_nocase(text, STR("yesterday")))
-        *ret_us = midnight - day_us;
+        *ret_us = midnight - DAY_US;
     else
         return time_parse(text, ret_us, ERR_IGNORED);
     return true;

@@ -76,7 +76,6 @@ const struct param_spec *const missing_csv_params[] = {&today, NULL};
  */
 bool missing_csv_get(struct req *req, struct err *err)
 {
-    static const int64_t DAY_US = 86400LL * 1000000;
     missing_write_now(req);
     bool is_today = req_flag(req, &today);
     int64_t now = req_now_us(req);

@@ -75,8 +75,8 @@ bool page_uploads_get(struct req *r, struct err *err)
     struct arena *a = req_arena(r);
     FORM_ERRORS_AUTO errors = {0};
     json_auto_t *answer = NULL;
-    const char *created = arena_printf(
-        a, ">=%s", human_day(a, req_now_us(r) - (int64_t)FILTER_DAYS * 86400 * 1000000));
+    const char *created =
+        arena_printf(a, ">=%s", human_day(a, req_now_us(r) - FILTER_DAYS * DAY_US));
     if (!check_uploads(r, err) || !uploads_load(r, created, &errors, &answer, err))
         return false;
     struct tpl_values *v = symbol_page_new(r, "Uploads", SYMBOL_NAV_UPLOADS);

@@ -10,6 +10,7 @@
 #include "fcgi/webapp/fmt.h"
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/web/human.h"
 #include "rows.h"
@@ -103,7 +104,7 @@ static void add_dates(struct tpl_rows *dates, struct arena *a, const struct plot
 {
     size_t every = (f->days + 7) / 8;
     for (size_t i = 0; i < f->days; i += MAX(every, (size_t)1)) {
-        const char *day = human_day(a, first_day_us + (int64_t)i * 86400000000);
+        const char *day = human_day(a, first_day_us + (int64_t)i * DAY_US);
         struct tpl_row *date = tpl_row_add(dates);
         tpl_col_cstr(date, CHART_DATE_X, arena_printf(a, "%.1f", x_of(f, i)));
         tpl_col_text(date, CHART_DATE_TEXT, str_sub(str_of(day), 5, 5));

@@ -29,7 +29,6 @@
 #include "queries.h"
 #include "rows.h"
 
-static const int64_t DAY_US = 86400000000;
 enum {
     HOME_DAYS = 7,       /* a week, so that weekdays compare */
     REFUSED_SHOWN = 5,   /* the rest is counted: names come from strangers */

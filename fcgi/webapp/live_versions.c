@@ -80,7 +80,7 @@ static bool count_versions(struct req *r, const struct product *product, json_t 
 {
     struct query q = query_new(req_arena(r));
     query_addf(&q, "product", "=%s", product->name);
-    query_addf(&q, "date", ">=%s", human_day(q.a, req_now_us(r) - (int64_t)DAYS * 86400000000));
+    query_addf(&q, "date", ">=%s", human_day(q.a, req_now_us(r) - DAYS * DAY_US));
     query_addc(&q, "_facets", "version");
     query_addf(&q, "_facets_size", "%d", VERSIONS_MAX);
     query_addc(&q, "_results_number", "0");

@@ -22,8 +22,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-static const int64_t DAY_US = 86400000000;
-
 static bool is_range(struct str op)
 {
     return op.n > 0 && (op.p[0] == '<' || op.p[0] == '>');

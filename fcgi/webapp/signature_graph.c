@@ -33,7 +33,6 @@ enum {
     LEGEND_MAX = 20, /* values listed below the graph; the first ones have a line */
     DAYS_MAX = 400   /* more than the year that a search may span; longer ones get no picture */
 };
-static const int64_t DAY_US = 86400000000;
 
 /* Fields to split by that are a click away; the parameter _graph takes any. */
 static const char *const offered[] = {

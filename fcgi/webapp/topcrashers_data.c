@@ -24,7 +24,6 @@
  * EARLY_S is the minute that the page's mark speaks of.  The search for early crashes lists as many
  * signatures as any search may, because the ones wanted need not be its commonest.
  */
-static const int64_t SECOND_US = 1000000, DAY_US = 86400000000;
 enum { EARLY_S = 60, EARLY_SIGNATURES = 10000 }; /* as many as a search lists */
 
 /* clang-format off */

@@ -95,7 +95,7 @@ int64_t civil_to_us(struct civil c)
 
 int weekday_of_us(int64_t us)
 {
-    int64_t days = floor_div(us, INT64_C(86400000000));
+    int64_t days = floor_div(us, DAY_US);
     int64_t w = (days + 3) % 7; /* 1970-01-01 was a Thursday */
     return (int)(w < 0 ? w + 7 : w);
 }

@@ -10,6 +10,11 @@
  * time - UTC only.  Wall time is microseconds since 1970 in an int64_t (`_us`)
  * or seconds (`_s`); durations come from the monotonic clock (`mono_ms`).
  */
+#define SECOND_US INT64_C(1000000)
+#define MINUTE_US (60 * SECOND_US)
+#define HOUR_US   (60 * MINUTE_US)
+#define DAY_US    (24 * HOUR_US)
+
 int64_t now_us(void);
 int64_t now_s(void);
 int64_t mono_us(void);

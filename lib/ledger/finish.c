@@ -24,7 +24,6 @@
 
 /* Names of products have 100 bytes, versions less; loaded documents may have anything. */
 enum { PRODUCT_BYTES_MAX = 100 };
-static const int64_t DAY_US = INT64_C(86400) * 1000000;
 
 /* What the ledger keeps of a processed crash, in the arena; NULL where it has nothing. */
 struct crash_row {

@@ -21,6 +21,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/search/query.h"
 
@@ -100,7 +101,7 @@ static bool read_interval(struct query_build *b, const struct search_field *f,
 static bool interval_of_field(struct query_build *b, const struct search_field *f,
                               struct interval *w)
 {
-    *w = (struct interval){.width_us = 86400 * (int64_t)1000000, .i = 1, .d = 1.0};
+    *w = (struct interval){.width_us = DAY_US, .i = 1, .d = 1.0};
     for (size_t i = 0; i < b->params.n; i++) {
         const struct search_param *p = &b->params.v[i];
         struct str name = p->name;

@@ -20,9 +20,6 @@
 #include "lib/base/util.h"
 #include "lib/search/search.h"
 
-static const int64_t SECOND_US = 1000000;
-static const int64_t DAY_US = 86400 * (int64_t)1000000;
-
 struct bound {
     int64_t us;
     bool is_set;

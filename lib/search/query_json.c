@@ -83,7 +83,7 @@ static json_t *weeks_json(const struct search_query *q)
         return out;
     for (int64_t day = from; day <= to; day += 7) {
         char name[24];
-        struct civil c = civil_of_us(day * 86400 * 1000000);
+        struct civil c = civil_of_us(day * DAY_US);
         snprintf(name, sizeof name, "%04d%02d%02d", c.year, c.month, c.day);
         json_array_append_new(out, json_string(name));
     }

@@ -23,6 +23,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symkey.h"
@@ -35,7 +36,6 @@ enum {
     HISTORY_PAGE = 10000,
     TRY_HISTORY_DAYS = 30, /* two days more than the files: what went wrong is asked for later */
 };
-#define DAY_US ((int64_t)86400 * 1000000)
 
 /* What a page of one area is about. */
 struct expiring {

@@ -49,7 +49,7 @@ enum { MANY_LOST = 20 };
  * a year, since searches refuse more; ten minutes for each are patience for a disk that is cold.
  */
 enum { FIRST_YEAR = 2000, SEARCH_TIME_MS = 600 * 1000 };
-#define SPAN_US ((int64_t)364 * 86400 * 1000000)
+#define SPAN_US (364 * DAY_US)
 
 struct suspects {
     VEC(char *) ids; /* owned */

@@ -51,7 +51,6 @@ enum {
     SAID_MAX = 300, /* bytes of a heartbeat's document that a line shows */
 };
 #define REFUSED_DAYS "7"
-#define DAY_US       ((int64_t)86400 * 1000000)
 static const int64_t disk_free_min = (int64_t)1 << 30; /* chosen: a thousand dumps of a MB */
 
 void doctor_good(struct doctor *d, const char *fmt, ...)

@@ -20,6 +20,7 @@
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/check.h"
 #include "lib/search/columns/commit.h"
@@ -363,7 +364,7 @@ static bool drop_part(struct root *r, size_t i, struct err *err)
 /* A week goes when its last day is older than the cutoff. */
 static bool is_old(int32_t week, int64_t cutoff_us)
 {
-    return ((int64_t)week + 7) * 86400 * 1000000 <= cutoff_us;
+    return ((int64_t)week + 7) * DAY_US <= cutoff_us;
 }
 
 /* What was set aside holds values of crashes, too, and goes when its week goes. */

@@ -37,7 +37,7 @@ static const struct search_field removed_fields_field = {
 /* Dates of weeks as people and clients read them. */
 void part_name(int32_t week, char out[16])
 {
-    struct civil c = civil_of_us((int64_t)week * 86400 * 1000000);
+    struct civil c = civil_of_us((int64_t)week * DAY_US);
     snprintf(out, 16, "%04d%02d%02d", c.year, c.month, c.day);
 }
 

@@ -28,8 +28,7 @@
 /* Weeks begin on Monday, in UTC, also before 1970. */
 int32_t week_of(int64_t date_us)
 {
-    const int64_t day_us = (int64_t)86400 * 1000000;
-    int64_t day = date_us / day_us - (date_us % day_us < 0);
+    int64_t day = date_us / DAY_US - (date_us % DAY_US < 0);
     return (int32_t)(day - weekday_of_us(date_us));
 }
 
