@@ -1,6 +1,9 @@
 /*
- * CopyFromRawCrash: the field table says which annotation becomes which key, and of
- * what type.
+ * CopyFromRawCrash: the field table says which annotation becomes which key, and of what type.
+ *
+ * Annotations are texts that a program sent, so a value may be anything.  What does not fit its
+ * type is left out with a note: an absent key is something that searches and pages know, a number
+ * that was made up from a text is not.
  */
 #include <math.h>
 
@@ -31,10 +34,8 @@ static const char *shown(struct str s, char out[SHOWN_CHARS_MAX + 1])
     return out;
 }
 
-/*
- * A boolean that is none is the one case whose note shows the value, for there it says what the
- * reporter got wrong; 20 characters in lower case tell too little of a person to matter.
- */
+/* A boolean that is none is the one case whose note shows the value: it says what the reporter got
+ * wrong. */
 static json_t *copy_bool(struct job *job, const struct annotation *a, struct str text)
 {
     char value[SHOWN_CHARS_MAX + 1];

@@ -1,4 +1,3 @@
-#ifdef __x86_64__
 /*
  * Registers of amd64 threads as the record of a minidump.  They come from two places: of threads
  * that were stopped, ptrace gives them; of the crashed one, the frame that the kernel put on the
@@ -7,6 +6,7 @@
  * Flags say which groups were filled, so a kernel that refuses debug or floating point registers
  * costs those and no more.
  */
+#ifdef __x86_64__
 #include "client/handler/registers.h"
 #include "client/handler/target.h"
 #include "lib/base/err.h"

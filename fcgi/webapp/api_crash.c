@@ -1,3 +1,12 @@
+/*
+ * Single crashes for programs.  Everything passes the reducer unless the reader holds the
+ * permission for the whole document; files are behind a permission of their own (view_rawdump),
+ * because memory of a crashed program may hold anything.  Nothing from here may be kept by browsers
+ * or servers between (no-store): who may see it changes with the token.
+ *
+ * Names of parameters, texts and status codes are those that clients of Crash Stats know, which are
+ * pointed at us by changing an address: CrashIDNotFound, "meta" and "raw", elasticsearch_crash.
+ */
 #include <stdio.h>
 
 #include "fcgi/webapp/answer.h"
@@ -17,14 +26,6 @@
 #include "lib/web/web.h"
 
 /*
- * Single crashes for programs.  Everything passes the reducer unless the reader holds the
- * permission for the whole document; files are behind a permission of their own (view_rawdump),
- * because memory of a crashed program may hold anything.  Nothing from here may be kept by browsers
- * or servers between (no-store): who may see it changes with the token.
- *
- * Names of parameters, texts and status codes are those that clients of Crash Stats know, which are
- * pointed at us by changing an address: CrashIDNotFound, "meta" and "raw", elasticsearch_crash.
- *
  * DOCUMENT_MAX bounds what a worker holds of one document.  NAME_MAX_BYTES is that of
  * lib/store/store.h: the collector cuts names of files to it.
  */

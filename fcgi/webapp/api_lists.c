@@ -1,3 +1,8 @@
+/*
+ * The smaller endpoints: bugs, first dates, versions, queueing.  Lists of rows come as {"hits":
+ * […], "total": N}, the shape that clients of Crash Stats read; total is the number of hits in this
+ * answer.
+ */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/pages.h"
@@ -16,10 +21,6 @@
 #include "queries.h"
 
 /*
- * The smaller endpoints: bugs, first dates, versions, queueing.  Lists of rows come as {"hits":
- * […], "total": N}, the shape that clients of Crash Stats read; total is the number of hits in this
- * answer.
- *
  * PER_PAGE is promised in docs/api.md.  BODY_MAX is above the 4 MiB that nginx lets through for
  * crash data (nginx/host.conf.in) and holds where another server is in front.  JOBS_MAX keeps one
  * call from occupying a worker: more are for crashsig on the command line.

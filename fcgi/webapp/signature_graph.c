@@ -1,3 +1,9 @@
+/*
+ * Crashes per day, one line for each of the commonest values of a field; and counts of one field.
+ *
+ * The picture on the page is still, made here from a histogram of the page's own search.  The
+ * script replaces it by one that can be moved, from the same numbers (/signature/graphs/FIELD/).
+ */
 #include "fcgi/webapp/signature_graph.h"
 
 #include "fcgi/webapp/answer.h"
@@ -22,12 +28,6 @@
 #include "lib/web/web.h"
 #include "rows.h"
 
-/*
- * Crashes per day, one line for each of the commonest values of a field; and counts of one field.
- *
- * The picture on the page is still, made here from a histogram of the page's own search.  The
- * script replaces it by one that can be moved, from the same numbers (/signature/graphs/FIELD/).
- */
 enum {
     LINES = 4,       /* with a class, so a colour, in the legend */
     LEGEND_MAX = 20, /* values listed below the graph; the first ones have a line */

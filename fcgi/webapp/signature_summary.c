@@ -1,3 +1,12 @@
+/*
+ * The panels of the Summary tab: small tables made from the facets of one search.
+ *
+ * Up-times are shown in ranges, all but the last of them within the first hour.  A histogram by
+ * minutes would have a bucket for every minute that a program ran, and the page of a signature with
+ * enough of them would meet SEARCH_MAX_BUCKETS.  So the search of the page asks by hours, and a
+ * second one by minutes for the first hour alone.  Where people filter by up-time themselves that
+ * filter cannot be added to theirs (values of one field are joined), and has narrowed it already.
+ */
 #include "fcgi/webapp/signature_summary.h"
 
 #include "fcgi/webapp/webapp.h"
@@ -17,14 +26,6 @@
 #include "rows.h"
 
 /*
- * The panels of the Summary tab: small tables made from the facets of one search.
- *
- * Up-times are shown in ranges, all but the last of them within the first hour.  A histogram by
- * minutes would have a bucket for every minute that a program ran, and the page of a signature with
- * enough of them would meet SEARCH_MAX_BUCKETS.  So the search of the page asks by hours, and a
- * second one by minutes for the first hour alone.  Where people filter by up-time themselves that
- * filter cannot be added to theirs (values of one field are joined), and has narrowed it already.
- *
  * PANEL_ROWS_MAX is twice what a facet lists when nobody says otherwise (QUERY_FACETS_DEFAULT).
  */
 enum { PANEL_ROWS_MAX = 100, MINUTE_S = 60, HOUR_S = 3600 };

@@ -1,3 +1,11 @@
+/*
+ * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it
+ * (lib/web/token_make.h); its first characters stay, so that people can tell their tokens apart.
+ *
+ * A token never may more than its owner: permissions are checked when it is made, and what its
+ * owner loses later it cannot do either, for each call looks at both (sql/session.sql).  It ends
+ * after 90 days; a new one takes its place, none is prolonged.
+ */
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
@@ -15,14 +23,6 @@
 #include "queries.h"
 #include "rows.h"
 
-/*
- * API tokens of the user who is logged in.  The key is shown once, in the answer that makes it
- * (lib/web/token_make.h); its first characters stay, so that people can tell their tokens apart.
- *
- * A token never may more than its owner: permissions are checked when it is made, and what its
- * owner loses later it cannot do either, for each call looks at both (sql/session.sql).  It ends
- * after 90 days; a new one takes its place, none is prolonged.
- */
 enum { TOKEN_DAYS = 90 };
 
 /* Whether the user holds each permission is looked at by hand: it is no matter of its text. */

@@ -1,13 +1,3 @@
-#include "lib/base/arena.h"
-
-#include <assert.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "lib/base/util.h"
-
 /*
  * The limit is a promise about input, not about memory: code that crosses it by a few small blocks
  * goes on as if nothing had happened, so that no caller of arena_strdup needs an error path, and
@@ -18,6 +8,16 @@
  * that gets a chunk of its own.  Resetting keeps the newest ordinary chunk:
  * after a few requests a worker allocates nothing any more.
  */
+#include "lib/base/arena.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/util.h"
+
 enum {
     ALIGN = 16,             /* what malloc promises on 64-bit machines: room for any type */
     CHUNK_FIRST = 16 << 10, /* four pages: an arena for a few texts costs no more than that */

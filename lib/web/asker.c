@@ -1,3 +1,14 @@
+/*
+ * Whether an asker may have something dear done now (a search, a symbolication: web_turns), and
+ * whether it still waits for it.
+ *
+ * One worker at least is kept free of it, so that health checks and plain pages never
+ * stand behind them.  That worker cannot know what it accepts: it may be a search that finds no
+ * turn.  Most searches take milliseconds, so it waits a little for one to end; but it waits only
+ * for young ones.  A search older than TURN_WAIT_MS is no short one, nobody waits for it,
+ * and so a row of dear requests is refused at once each, and what stands behind them waits no
+ * longer than TURN_WAIT_MS.
+ */
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -13,25 +24,13 @@
 #include "lib/web/turns.h"
 #include "lib/web/web.h"
 
-/*
- * Whether an asker may have something dear done now (a search, a symbolication: web_turns), and
- * whether it still waits for it.
- *
- * One worker at least is kept free of it, so that health checks and plain pages never
- * stand behind them.  That worker cannot know what it accepts: it may be a search that finds no
- * turn.  Most searches take milliseconds, so it waits a little for one to end; but it waits only
- * for young ones.  A search older than TURN_WAIT_MS is no short one, nobody waits for it,
- * and so a row of dear requests is refused at once each, and what stands behind them waits no
- * longer than TURN_WAIT_MS.
- */
 enum {
     TURN_WAIT_MS = 300,    /* ten times what pages ask of a million reports: tests/bench/search */
     TURN_NAP_MS = 2,       /* as long as a short search takes */
     RETRY_AFTER_S = 5,     /* most searches take milliseconds, so there is a turn by then */
     FCGI_HEADER_BYTES = 8, /* version, type, request (2), content length (2), padding, reserved */
     FCGI_TYPE_ABORT = 2,
-    PEEK_BYTES =
-        1024, /* a record that tells of an abort has eight bytes, mostly nothing else waits */
+    PEEK_BYTES = 1024, /* an abort has eight bytes, and mostly nothing else waits */
 };
 
 /* FCGI_ABORT_REQUEST among the records that have come and were not read. */

@@ -1,3 +1,12 @@
+/*
+ * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
+ * an unknown address is answered after a comparison with a hash that fits nothing.  Failures are
+ * counted by client address and by account; over the limit nothing is compared any more.
+ *
+ * Counts are in memory that all workers share (lib/web/rate.h).  By address alone, many machines
+ * could try one account; by account alone, one machine could try a common password on all of them.
+ * An address of e-mail has at most 254 bytes by RFC 5321.
+ */
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
@@ -12,16 +21,11 @@
 #include "lib/web/web.h"
 #include "queries.h"
 
-/*
- * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
- * an unknown address is answered after a comparison with a hash that fits nothing.  Failures are
- * counted by client address and by account; over the limit nothing is compared any more.
- *
- * Counts are in memory that all workers share (lib/web/rate.h).  By address alone, many machines
- * could try one account; by account alone, one machine could try a common password on all of them.
- * An address of e-mail has at most 254 bytes by RFC 5321.
- */
-enum { WINDOW_S = 15 * 60, EMAIL_MAX = 254, NEXT_MAX = 2048 };
+enum {
+    WINDOW_S = 15 * 60, /* too_many says so */
+    EMAIL_MAX = 254,
+    NEXT_MAX = 2048, /* a path and a query that somebody may have typed; longer ones lead home */
+};
 
 static const char wrong[] = "That e-mail address and password do not fit together.";
 static const char too_many[] = "Too many attempts that failed. Wait a quarter of an hour, then try "

@@ -1,3 +1,10 @@
+/*
+ * The life of a FastCGI program: options, configuration, identity, socket, workers.
+ *
+ * Who may connect decides who may be a web server: a FastCGI request says by itself which address
+ * it comes from.  So the socket is for its owner and its group only, and the group is that of the
+ * directory (set-group-ID, made by tools/run/datilctl or tmpfiles.d): the web server's.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,14 +30,11 @@
 #include "lib/web/rate.h"
 #include "lib/web/turns.h"
 
-/*
- * The life of a FastCGI program: options, configuration, identity, socket, workers.
- *
- * Who may connect decides who may be a web server: a FastCGI request says by itself which address
- * it comes from.  So the socket is for its owner and its group only, and the group is that of the
- * directory (set-group-ID, made by tools/run/datilctl or tmpfiles.d): the web server's.
- */
-enum { BACKLOG = 511, SOCKET_MODE = 0660, GROUPS_MAX = 8 };
+enum {
+    BACKLOG = 511, /* as nginx asks for its own; the kernel takes less where somaxconn is lower */
+    SOCKET_MODE = 0660,
+    GROUPS_MAX = 8, /* kinds of processes of one program; the collector has three */
+};
 
 /*
  * The start of a worker takes milliseconds; on a machine that does nothing but compile, less than

@@ -1,3 +1,7 @@
+/*
+ * One worker: waits on the shared socket, takes one request at a time through the checks, the
+ * handler and the answer.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -22,9 +26,6 @@
 #include "lib/web/web.h"
 
 /*
- * One worker: waits on the shared socket, takes one request at a time through the checks, the
- * handler and the answer.
- *
  * The time-outs are for silence of the web server, of one read or one write.  Nginx reads a body
  * whole before it connects, except for uploads of symbols, where a client's silence reaches us.  It
  * takes an answer of up to a gigabyte as fast as we send (fastcgi_buffering, and a temporary file

@@ -1,3 +1,9 @@
+/*
+ * Counting and taking must be one step, else two workers take the last turn; so there is a lock.
+ * What it protects is good after every single store: an entry counts from the moment its
+ * `asker` is set until it is cleared, whatever else stands in it.  A count in a word of its own
+ * would have to be put right after a kill; entries that are looked through need nothing.
+ */
 #include "lib/web/turns.h"
 
 #include <errno.h>
@@ -9,12 +15,6 @@
 #include "lib/base/shared.h"
 #include "lib/base/util.h"
 
-/*
- * Counting and taking must be one step, else two workers take the last turn; so there is a lock.
- * What it protects is good after every single store: an entry counts from the moment its
- * `asker` is set until it is cleared, whatever else stands in it.  A count in a word of its own
- * would have to be put right after a kill; entries that are looked through need nothing.
- */
 struct turn_entry {
     _Atomic pid_t pid;
     _Atomic int64_t since_ms;

@@ -1,5 +1,8 @@
 /*
- * Aggregations as JSON, in the form that clients know.
+ * Aggregations as JSON, in the form that clients know: each list of buckets under the name of its
+ * field, {"term", "count"} and below them "facets" for the fields inside.  It reads what agg.c has
+ * counted and decides nothing; but buckets take more memory as JSON than they did as counters, so
+ * each is held against the limit of the search as it is made, and the first beyond it is the last.
  */
 #include "lib/search/columns/agg.h"
 
