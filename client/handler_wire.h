@@ -31,7 +31,7 @@ enum wire_kind {
 };
 
 enum wire_flag {
-    WIRE_WAIT_FOR_UPLOAD = 1,
+    WIRE_WAIT_FOR_UPLOAD = 1, /* the answer comes when the collector has the report */
 };
 
 struct wire_request {

@@ -36,7 +36,7 @@ bool minidump_stackwalk_applies(const struct job *job)
     return false;
 }
 
-/* The last ten lines of the log. */
+/* The end of the log: the cause of a failure is in its last line, and some lines lead to it. */
 static json_t *log_tail(const char *log)
 {
     enum { LINES_MAX = 10 };

@@ -9,7 +9,7 @@ struct account {
     long balance;
 };
 
-enum { LEDGER_MAX = 8 };
+enum { LEDGER_MAX = 8 }; /* the examples open three */
 
 struct ledger {
     struct account *accounts[LEDGER_MAX];

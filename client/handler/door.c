@@ -13,9 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum {
-    BACKLOG = 8
-}; /* not let in yet; one program has at most a few processes that crash at once */
+/* Not let in yet; one program has at most a few processes that crash at once. */
+enum { BACKLOG = 8 };
 
 /* The kernel then writes beside each message who has sent it. */
 void request_socket(int fd)

@@ -91,6 +91,7 @@ static uint64_t boot_time(void)
  */
 static void write_misc_info(struct writer *w, const struct target *t)
 {
+    /* MINIDUMP_MISC_INFO and its flags (minidumpapiset.h). */
     enum { SIZE = 24, HAS_PID = 1, HAS_TIMES = 2 };
     uint64_t ticks[3] = {0}, boot = boot_time();
     uint64_t per_second = (uint64_t)sysconf(_SC_CLK_TCK);

@@ -21,9 +21,9 @@
 #include "queries.h"
 
 enum {
-    OVERLAP_MIN = 10,
-    FIRST_WINDOW_MIN = 90
-}; /* an hour between runs, and room for a late one */
+    OVERLAP_MIN = 10,     /* as the head says; the worst queues of a restart take some minutes */
+    FIRST_WINDOW_MIN = 90 /* an hour between runs, and room for a late one */
+};
 
 /* The job argument if there is one, else `planned`. */
 static bool time_of(const struct job_context *x, const char *key, int64_t planned, int64_t *ret,

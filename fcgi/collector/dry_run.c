@@ -22,7 +22,7 @@
 #include "lib/crash/product.h"
 #include "lib/json/json.h"
 
-enum { LINE_BYTES_MAX = 64 << 20 };
+enum { LINE_BYTES_MAX = JSON_BYTES_MAX }; /* a raw crash */
 
 struct dry_run {
     struct throttle_rules rules, accept_all;

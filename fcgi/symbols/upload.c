@@ -20,7 +20,7 @@
 #include "lib/web/counters.h"
 
 enum {
-    MD5_BYTES = 16,
+    MD5_BYTES = 16, /* 128 bits, as digits of four */
     MD5_HEX = 32,
     CONTENT_HASH_HEX = 30, /* 120 bits: enough to tell archives apart */
     FREE_WORKERS = 2,      /* for downloads and checks: neither with an upload nor symbolicating */

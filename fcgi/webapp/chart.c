@@ -36,7 +36,7 @@ const char *chart_share(struct arena *a, int64_t part, int64_t whole)
 void chart_spark(struct arena *a, struct tpl_rows *bars, const int64_t *counts, size_t n,
                  int64_t *ret_width)
 {
-    enum { STEP = 20, GAP = 3 };
+    enum { STEP = 20, GAP = 3 }; /* whole numbers that look well; the page scales them */
     int64_t most = 1;
     for (size_t i = 0; i < n; i++)
         most = MAX(most, counts[i]);
@@ -142,8 +142,8 @@ static void set_size(struct tpl_values *v, const char *label)
     tpl_int(v, "chart_dates_y", HEIGHT - 6);
 }
 
-/* The top is a whole number of steps, and never 0: a graph without crashes is a line at its foot.
- */
+/* The top is a whole number of steps, and never 0: a graph without crashes is a line at its
+ * foot. */
 void chart_set_days(struct tpl_values *v, struct arena *a, int64_t first_day_us, size_t days,
                     const struct chart_line *lines, size_t line_count, const char *label)
 {

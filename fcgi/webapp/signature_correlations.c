@@ -26,9 +26,9 @@
 #include "rows.h"
 
 enum {
-    LINES_SHOWN = 100,
-    TEXT_LINES = 40,  /* a bug with more is read by nobody */
-    CHANNELS_MAX = 6, /* buttons */
+    LINES_SHOWN = 100, /* the strongest come first; the files have all */
+    TEXT_LINES = 40,   /* a bug with more is read by nobody */
+    CHANNELS_MAX = 6,  /* buttons in one row; products have four or five */
 };
 /* Values of the parameter that are no channel: the filters of the page, and no choice at all. */
 static const char page_choice[] = "page", any_choice[] = "1";

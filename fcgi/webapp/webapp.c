@@ -245,7 +245,7 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
  */
 bool app_goes_on(struct req *r, struct err *err)
 {
-    enum { PAGE_MIB = 64 };
+    enum { PAGE_MIB = 64 }; /* above every page that a person reads, below what a worker may take */
     if (req_arena(r)->used_bytes > (size_t)PAGE_MIB << 20)
         return err_set(err, ERR_INVALID,
                        "This page would take more than %d MiB. Lower _facets_size, ask for fewer "

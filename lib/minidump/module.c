@@ -31,7 +31,7 @@ enum {
     CV_PDB20 = 0x3031424e, /* "NB10" */
     CV_ELF = 0x4270454c,   /* "LEpB" */
     FIXED_INFO_SIGNATURE = 0xfeef04bd,
-    FIXED_INFO_VERSION = 0x00010000,
+    FIXED_INFO_VERSION = 0x00010000, /* with the signature, of VS_FIXEDFILEINFO */
     GUID_BYTES = 16,
 };
 

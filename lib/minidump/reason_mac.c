@@ -14,7 +14,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 
-enum { EXC_RESOURCE = 11, EXC_GUARD = 12 };
+enum { EXC_RESOURCE = 11, EXC_GUARD = 12 }; /* mach/exception_types.h */
 
 static const struct {
     uint32_t type;

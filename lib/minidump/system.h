@@ -36,6 +36,7 @@ enum mdmp_cpu {
     MDMP_CPU_RISCV64,
 };
 
+/* Breakpad's number for arm64 from before Windows had one (12). */
 enum { MDMP_ARCH_ARM64_OLD = 0x8003 };
 
 struct mdmp_system {

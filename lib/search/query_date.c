@@ -36,7 +36,7 @@ static bool parse_relative(struct str s, int64_t now, int64_t *ret_us)
         char unit;
         int64_t seconds;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 7 * 86400}};
-    const uint64_t most_s = 100000000000;
+    const uint64_t most_s = 100000000000; /* 3,169 years */
     uint64_t n;
     bool is_future = str_starts(s, STR("+"));
     if (s.n < 3 || (s.p[0] != '-' && !is_future) ||

@@ -85,9 +85,8 @@ void csym_close(struct csym *c);
 /* Reads the whole file and compares its checksum: for housekeeping, never on the way of a crash. */
 bool csym_verify(const struct csym *c, struct err *err);
 
-enum {
-    CSYM_INLINE_MAX = 128
-}; /* levels; an estimate of what is more than anybody reads in one frame */
+/* Levels; an estimate of what is more than anybody reads in one frame. */
+enum { CSYM_INLINE_MAX = 128 };
 
 struct csym_inline {
     struct str function; /* inlined function */

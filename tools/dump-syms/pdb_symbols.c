@@ -22,7 +22,7 @@
 #include "tools/dump-syms/msvc_name.h"
 
 enum {
-    DBI_HEADER = 64,
+    DBI_HEADER = 64,              /* NewDBIHdr of dbi.h */
     SECTION_HEADER = 40,          /* IMAGE_SECTION_HEADER */
     SECTION_EXECUTE = 0x20000000, /* IMAGE_SCN_MEM_EXECUTE */
     SECTIONS_MAX = 96,            /* the format's own limit for images */

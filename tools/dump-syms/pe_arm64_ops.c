@@ -15,7 +15,7 @@
 
 #include "lib/base/util.h"
 
-enum { X28 = 28 };
+enum { X28 = 28 }; /* the last register that a function must give back as it was */
 
 /*
  * Codes by their first byte: the bits in `mask` are `bits`.  The rest, with the bytes that follow,
@@ -150,6 +150,7 @@ static void add_ints(const struct arm64_shape *p, struct arm64_ops *o)
 /* The area below what was saved, and the frame record at its lower end. */
 static void add_locals(const struct arm64_shape *p, struct arm64_ops *o)
 {
+    /* What one instruction can do: stp [sp, -512]!, and sub of twelve bits, kept aligned to 16. */
     enum { PRE_MAX = 512, SUB_MAX = 4080 };
     uint32_t bytes = p->frame_bytes - p->saved_bytes;
     bool has_record = p->chain == CHAIN_FP || p->chain == CHAIN_SIGNED;

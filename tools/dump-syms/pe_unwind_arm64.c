@@ -24,11 +24,11 @@
 #include "tools/dump-syms/sym.h"
 
 enum {
-    ENTRY_BYTES = 8,
+    ENTRY_BYTES = 8, /* of .pdata: a start and a word */
     INSTRUCTION = 4,
     ROWS_MAX = 1 << 14, /* of one entry: a thousand epilogs of a long prolog */
-    REGISTERS = 31,
-    RULE_MAX = 48,
+    REGISTERS = 31,     /* x0 to x30 */
+    RULE_MAX = 48,      /* a register, a number of twenty digits, two operators */
     /* Fields of CONTEXT (winnt.h): x0 at 8, x29, x30, sp and pc behind x28. */
     CONTEXT_X0 = 8,
     CONTEXT_SP = 0x100,
@@ -286,7 +286,7 @@ static bool put_packed_rows(const struct arm64_shape *p, struct arm64_rows *w)
 /* One entry of .pdata; false: it cannot be read, and the text has nothing of it. */
 static bool add_entry(const struct pe_file *f, uint32_t from, uint32_t word, struct sym *s)
 {
-    enum { KIND_XDATA = 0, KIND_RESERVED = 3 };
+    enum { KIND_XDATA = 0, KIND_RESERVED = 3 }; /* the lower two bits; others are packed shapes */
     uint32_t kind = word & 3;
     struct arm64_ops body;
     struct arm64_shape shape;

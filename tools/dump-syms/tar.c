@@ -13,6 +13,7 @@
 #include "tools/dump-syms/pdb_file.h"
 #include "tools/dump-syms/pe_file.h"
 
+/* Places in a head, of struct posix_header (GNU tar, tar.h). */
 enum {
     BLOCK = 512,
     NAME_AT = 0,

@@ -8,16 +8,18 @@
  * distinct - how many different numbers were seen: exactly up to a size, then by a sketch.
  *
  * Exact      32-bit whole numbers as long as their bits take no more than DISTINCT_PAGES_BYTES
- * (which is any set of seconds within eight years), others up to DISTINCT_KEYS_MAX of them. Sketch
- * A HyperLogLog of 2^14 registers; its standard error is DISTINCT_ERROR. Ownership distinct_release
- * gives everything back; a zeroed struct is empty. Errors     False: the search must end, the
- * reason is in the cost. Threads    None; two that were filled apart are joined by distinct_join.
+ *            (which is any set of seconds within eight years), others up to DISTINCT_KEYS_MAX of
+ *            them.
+ * Sketch     A HyperLogLog of 2^14 registers; its standard error is DISTINCT_ERROR.
+ * Ownership  distinct_release gives everything back; a zeroed struct is empty.
+ * Errors     False: the search must end, the reason is in the cost.
+ * Threads    None; two that were filled apart are joined by distinct_join.
  */
 enum {
-    DISTINCT_PAGES_BYTES = 32 << 20,
-    DISTINCT_KEYS_MAX = 1 << 20,
+    DISTINCT_PAGES_BYTES = 32 << 20, /* a bit for each second of eight years */
+    DISTINCT_KEYS_MAX = 1 << 20,     /* a table of them takes about as much as the pages */
 };
-#define DISTINCT_ERROR 0.0082
+#define DISTINCT_ERROR 0.0082 /* 1.04 / sqrt(2^14), by the paper that distinct.c names */
 
 struct distinct {
     uint64_t **pages; /* bits by value, 2^16 of them in each; NULL until needed */

@@ -83,7 +83,7 @@ static int by_place(const void *a, const void *b)
 /* Texts are held for good: a copy, its entry and its place in the hash table. */
 static uint32_t number_of_text(struct sampler *s, size_t field, struct str text)
 {
-    enum { ENTRY_BYTES = 64 };
+    enum { ENTRY_BYTES = 64 }; /* a struct str, two places of the table, and the rounding of both */
     size_t before = s->values->fields[field].texts.texts.n;
     uint32_t id = sample_number(s->values, field, text);
     bool is_new = s->values->fields[field].texts.texts.n > before;
