@@ -59,8 +59,8 @@ enum {
     DATIL_CLIENT_ANNOTATIONS_MAX = 128,
 };
 
-/* Starts the handler and takes over the signals of a crash.  Call it early, from the main thread.
- */
+/* Starts the handler and takes over the signals of a crash.  Call it early, from the main
+ * thread. */
 bool datil_client_start(const struct datil_client_options *options, char *why, size_t why_size);
 
 /*

@@ -1,5 +1,5 @@
-/* What a job asks of its context.  Arguments come as they were typed: "key=value", or a key alone.
- */
+/* What a job asks of its context.  Arguments come as they were typed: "key=value", or a key
+ * alone. */
 #include "cron/job_context.h"
 
 #include <string.h>

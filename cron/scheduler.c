@@ -273,8 +273,8 @@ static bool wait_for_lock(struct scheduler *s, const struct cron_job *job, struc
     return false;
 }
 
-/* Neither due nor a success: the state is not touched, so the plan goes on as if nothing had been.
- */
+/* Neither due nor a success: the state is not touched, so the plan goes on as if nothing had
+ * been. */
 bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char *const *args,
                      struct err *err)
 {

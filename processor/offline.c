@@ -28,8 +28,8 @@
 #include "processor/job.h"
 #include "processor/setup.h"
 
-/* Twice the names that the collector gives to files of a report (DUMP_NAME_MAX), with their zero.
- */
+/* Twice the names that the collector gives to files of a report (DUMP_NAME_MAX), with their
+ * zero. */
 enum { NAME_MAX_BYTES = 64 };
 
 /* The id of a crash that has none; only its date matters, and that is the last six digits. */

@@ -22,8 +22,8 @@ struct offline_options {
 /* raw_crash.json and dump files of a directory -> processed crash on standard output. */
 bool offline_process(const struct conf *conf, const struct offline_options *o,
                      const char *const *dirs, size_t dir_count, struct err *err);
-/* Standard input {raw_crash, processed_crash, dump_names} -> {raw_crash, processed_crash, notes}.
- */
+/* Standard input {raw_crash, processed_crash, dump_names} -> {raw_crash, processed_crash,
+ * notes}. */
 bool offline_apply_rule(const struct conf *conf, const struct offline_options *o, const char *rule,
                         struct err *err);
 /* Standard input: processed crashes -> their public form. */

@@ -21,8 +21,8 @@
 #include "processor/job.h"
 #include "processor/rules.h"
 
-/* The time of a crash is taken twice by some clients, when it happens and when it is written down.
- */
+/* The time of a crash is taken twice by some clients, when it happens and when it is written
+ * down. */
 enum { SECONDS_APART = 10 };
 
 static bool crash_time_of(const struct job *job, int64_t *ret)

@@ -43,8 +43,8 @@ struct pending_report {
     int lock; /* owned, -1: not held */
 };
 
-/* Makes what is missing.  ERR_INVALID: a directory is a link, another user's or open to everybody.
- */
+/* Makes what is missing.  ERR_INVALID: a directory is a link, another user's or open to
+ * everybody. */
 bool reports_open(struct reports *r, const char *root, const char *url, struct err *err);
 
 /* Makes a report durable.  It is locked from the first moment it can be seen. */

@@ -65,8 +65,8 @@ size_t target_read(const struct target *t, uint64_t addr, void *out, size_t n);
 const struct mapping *target_mapping(const struct target *t, uint64_t addr);
 const struct mapping *target_mapping_from(const struct target *t, uint64_t addr);
 
-/* Appends /proc/PID/NAME (or `path` when it is absolute) up to b's limit; a missing file is empty.
- */
+/* Appends /proc/PID/NAME (or `path` when it is absolute) up to b's limit; a missing file is
+ * empty. */
 void target_slurp(pid_t pid, const char *path, struct strbuf *b);
 
 /* Numbers of /proc/PID/stat by the field numbers of proc(5), rising, from 4 on. */

@@ -58,8 +58,8 @@ static const char *reason_to_go(struct job_context *x, const struct db_rows *row
     return arena_printf(x->arena, "inactive %lldd, no tokens", (long long)days);
 }
 
-/* Each removal is a statement with its row of the log, so what was done before a kill stands there.
- */
+/* Each removal is a statement with its row of the log, so what was done before a kill stands
+ * there. */
 bool job_auditgroups(struct job_context *x, struct err *err)
 {
     bool dry = job_arg(x, "dry-run");

@@ -82,8 +82,8 @@ static bool sync_bug(struct sync *s, const json_t *bug, struct err *err)
     return ok;
 }
 
-/* The token goes in a header and is never printed; nor is the body of a failure, which may echo it.
- */
+/* The token goes in a header and is never printed; nor is the body of a failure, which may echo
+ * it. */
 static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err *err)
 {
     const char *base = conf_text(s->x->conf, CONF_BZAPI_BASE_URL);
@@ -121,8 +121,8 @@ static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err
     return ok;
 }
 
-/* The offset counts bugs received, not bugs asked for: the tracker may send fewer than the limit.
- */
+/* The offset counts bugs received, not bugs asked for: the tracker may send fewer than the
+ * limit. */
 static bool sync_page(struct sync *s, const char *since, bool *ret_more, struct err *err)
 {
     json_t *page = NULL;

@@ -100,8 +100,8 @@ static bool add_device(struct devices *d, struct str vendor, struct str vendor_n
     return true;
 }
 
-/* A line that is neither vendor nor device ends the vendor, so nothing is filed under a wrong one.
- */
+/* A line that is neither vendor nor device ends the vendor, so nothing is filed under a wrong
+ * one. */
 static bool read_list(struct devices *d, struct str text, struct err *err)
 {
     struct str line, vendor = STR_NONE, vendor_name = STR_NONE, id, name;

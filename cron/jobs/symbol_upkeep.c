@@ -179,8 +179,8 @@ static void no_step(void *arg, uint64_t bytes)
     (void)bytes;
 }
 
-/* Finds and mends; contents are left to `datil symbols verify --content`, which reads everything.
- */
+/* Finds and mends; contents are left to `datil symbols verify --content`, which reads
+ * everything. */
 bool job_verify_storage(struct job_context *x, struct err *err)
 {
     struct symstore store = symstore_of_conf(x->conf);

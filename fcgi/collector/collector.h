@@ -42,8 +42,8 @@ void collector_reprepare(const struct conf *conf, void *arg);
 bool collector_start(struct web_app *web, void **ret_app, struct err *err);
 void collector_stop(void *app);
 void collector_reload(void *app); /* rules */
-/* The product files: looked at once a second, and before a report of an unknown product is refused.
- */
+/* The product files: looked at once a second, and before a report of an unknown product is
+ * refused. */
 void collector_refresh(struct collector *c, struct str product);
 
 /* Whether an accepted report is in the spool (and synced there) or in the store.  False with an

@@ -315,8 +315,8 @@ static void carry(struct mover *m)
         publish(m, SPOOL_MOVING, m->items, saved);
 }
 
-/* The reports of unpublished/ are in the store; from the raw crash comes what their messages say.
- */
+/* The reports of unpublished/ are in the store; from the raw crash comes what their
+ * messages say. */
 static void publish_waiting(struct mover *m)
 {
     size_t ready = 0;

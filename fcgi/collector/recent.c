@@ -233,8 +233,8 @@ static struct recent_slot *slot_for(struct recent_slot slots[WAYS],
     return best;
 }
 
-/* A read, a choice and a write under the lock of the set; microseconds, so nobody waits for a disk.
- */
+/* A read, a choice and a write under the lock of the set; microseconds, so nobody waits for a
+ * disk. */
 void recent_put(struct recent *t, const uint8_t key[RECENT_KEY_BYTES], int64_t now_s,
                 const struct recent_answer *answer)
 {

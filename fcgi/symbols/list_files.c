@@ -24,8 +24,8 @@
 
 enum { BATCH = 40 }; /* as Tecken has it */
 
-/* Try symbols and regular ones lie in areas of their own; the API calls that the type of an upload.
- */
+/* Try symbols and regular ones lie in areas of their own; the API calls that the type of an
+ * upload. */
 enum { TYPE_ANY, TYPE_TRY, TYPE_REGULAR };
 static const struct param_choice types[] = {
     [TYPE_ANY] = {"", "any"},
@@ -76,8 +76,8 @@ static void read_keys(struct req *r, struct file_filters *f)
     f->other_patterns = db_text_array(a, others);
 }
 
-/* Names in front of which a ! stands are excluded; the others, if there are any, are the only ones.
- */
+/* Names in front of which a ! stands are excluded; the others, if there are any, are the only
+ * ones. */
 static void read_buckets(struct req *r, struct file_filters *f)
 {
     struct arena *a = req_arena(r);

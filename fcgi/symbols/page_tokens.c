@@ -130,8 +130,8 @@ static void set_tabs(struct req *r, struct tpl_values *v, enum token_state shown
     }
 }
 
-/* The whole page: after a form with its errors and what was typed, after a new token with its key.
- */
+/* The whole page: after a form with its errors and what was typed, after a new token with its
+ * key. */
 static bool send_tokens(struct req *r, enum token_state shown, const struct token_form *form,
                         const struct form_errors *errors, const char *key, struct err *err)
 {

@@ -53,8 +53,8 @@ static bool open_file(struct answer *a)
     return a->fd >= 0 || err_errno(&a->err, errno, "creating %s", path);
 }
 
-/* After a failure pieces are dropped: the writer goes on to its end, and the error is the answer.
- */
+/* After a failure pieces are dropped: the writer goes on to its end, and the error is the
+ * answer. */
 static void end_piece(struct answer *a)
 {
     bool is_failed = a->err.code != ERR_NONE;
@@ -88,8 +88,8 @@ static void put_place(struct answer *a, struct str file, uint32_t line)
     keep_small(a);
 }
 
-/* Innermost first, which is the order of the stack: the calls inside the frame that contains them.
- */
+/* Innermost first, which is the order of the stack: the calls inside the frame that contains
+ * them. */
 static void put_inlines(struct answer *a, const struct csym_hit *hit)
 {
     struct jw *w = &a->w;

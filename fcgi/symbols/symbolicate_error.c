@@ -20,8 +20,8 @@ bool symbolicate_is_path(struct str path)
     return str_eq(path, STR("/symbolicate")) || str_starts(path, STR("/symbolicate/"));
 }
 
-/* Clients look for the status in front, as Eliot has it; what is wrong with a body has no number.
- */
+/* Clients look for the status in front, as Eliot has it; what is wrong with a body has no
+ * number. */
 bool symbolicate_error(struct req *req, int status, const struct err *err)
 {
     struct arena *a = req_arena(req);

@@ -50,8 +50,8 @@ struct arrival {
     json_t *derived; /* keys of what was made of it */
 };
 
-/* The uploader finds what is odd in the list of uploads; that it cannot be written is no failure.
- */
+/* The uploader finds what is odd in the list of uploads; that it cannot be written is no
+ * failure. */
 static void on_stored(void *arg, const char *name, const struct symstore_new *done,
                       const char *problem)
 {

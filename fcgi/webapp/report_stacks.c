@@ -82,8 +82,8 @@ static void write_inlined(struct arena *a, struct html_writer *w, const json_t *
     html_raw(w, "<td><span class=\"trust\">inlined</span></td></tr>\n");
 }
 
-/* How sure the walker was: registers of the dump are certain, words that look like addresses not.
- */
+/* How sure the walker was: registers of the dump are certain, words that look like
+ * addresses not. */
 static void write_trust(struct html_writer *w, const char *trust)
 {
     if (trust && strcmp(trust, "context") == 0)

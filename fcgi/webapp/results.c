@@ -335,8 +335,8 @@ const struct param_spec results_page_param = {"page",
                                               .refusal = "Invalid page",
                                               .help = "page of the table of reports"};
 
-/* "release (12), beta (3)" of the buckets of a facet inside a facet; the number of a cardinality.
- */
+/* "release (12), beta (3)" of the buckets of a facet inside a facet; the number of a
+ * cardinality. */
 static struct str inner_text(struct arena *a, const json_t *inner)
 {
     int64_t value;

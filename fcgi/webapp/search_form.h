@@ -31,8 +31,8 @@ void search_form_set_lines(struct req *r, struct tpl_values *v, const struct que
 /* The same with every filter as a line. */
 void search_form_set_all_lines(struct req *r, struct tpl_values *v, const struct query *q,
                                size_t blank_lines);
-/* Whether the form has a list of values for the field: it shows filters without an operator only.
- */
+/* Whether the form has a list of values for the field: it shows filters without an operator
+ * only. */
 bool search_form_is_simple(const struct search_field *f);
 bool search_form_set_simple(struct req *r, struct tpl_values *v, const struct query *q,
                             struct err *err);

@@ -54,8 +54,8 @@ struct tcb {
     struct tcb_platforms platforms;
 };
 
-/* Reads the parameters.  ERR_INVALID with the text for the client; ERR_NOT_FOUND: no such product.
- */
+/* Reads the parameters.  ERR_INVALID with the text for the client; ERR_NOT_FOUND: no such
+ * product. */
 bool tcb_read_wanted(struct req *r, struct tcb_wanted *ret, struct err *err);
 bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *ret, struct err *err);
 struct strs tcb_signatures(struct arena *a, const struct tcb *t);

@@ -40,8 +40,8 @@ struct rd rd_window(struct rd *r, uint64_t off, uint64_t len)
     return w;
 }
 
-/* Leaves the reader as it is: for what may be missing, a stream or a table that one record names.
- */
+/* Leaves the reader as it is: for what may be missing, a stream or a table that one record
+ * names. */
 struct rd rd_try_window(const struct rd *r, uint64_t off, uint64_t len)
 {
     struct rd whole = {.p = r->p, .n = r->n, .big = r->big, .bad = r->bad};

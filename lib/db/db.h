@@ -100,8 +100,8 @@ int db_fd(const struct db *db); /* for proc_wait; -1 when not connected */
 /* Reads what has arrived and drops it; true if there was at least one notification. */
 bool db_drain_notifications(struct db *db);
 
-/* Prepares every statement of sql/ (generated list); the error names the first that does not fit.
- */
+/* Prepares every statement of sql/ (generated list); the error names the first that does
+ * not fit. */
 bool db_check_all(struct db *db, struct err *err);
 
 /*

@@ -81,8 +81,8 @@ bool http_url_split(const char *url, struct http_url *ret, struct err *err);
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err);
 void http_response_release(struct http_response *r);
 
-/* The outcome of requests[index]: an answer, which stays the caller's of done, or NULL and an err.
- */
+/* The outcome of requests[index]: an answer, which stays the caller's of done, or NULL and an
+ * err. */
 typedef void http_done(void *arg, size_t index, struct http_response *answer,
                        const struct err *err);
 /*

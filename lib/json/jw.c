@@ -147,8 +147,8 @@ void jw_null(struct jw *w)
     jw_raw(w, STR("null"));
 }
 
-/* Digits from the last to the first; at least as many as asked for, more when the value has more.
- */
+/* Digits from the last to the first; at least as many as asked for, more when the value has
+ * more. */
 void jw_hex(struct jw *w, uint64_t v, int digits)
 {
     static const char hex[] = "0123456789abcdef";

@@ -30,8 +30,8 @@
 #define HAS_ASAN 0 /* AddressSanitizer reserves terabytes of address space */
 #endif
 
-/* Allowed whatever the arguments: memory, the descriptors that are open already, clocks, the end.
- */
+/* Allowed whatever the arguments: memory, the descriptors that are open already, clocks,
+ * the end. */
 static const int allowed[] = {
     SCMP_SYS(read),          SCMP_SYS(pread64),      SCMP_SYS(write),
     SCMP_SYS(writev),        SCMP_SYS(close),        SCMP_SYS(fstat),

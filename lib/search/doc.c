@@ -46,8 +46,8 @@ static const json_t *source_of(const json_t *root, const struct search_field *f)
     return v && !json_is_null(v) ? v : NULL;
 }
 
-/* "xul.dll/128.0.0.1", without a version "xul.dll"; of a module that has no name nothing is left.
- */
+/* "xul.dll/128.0.0.1", without a version "xul.dll"; of a module that has no name nothing is
+ * left. */
 static struct str module_text(struct arena *a, const json_t *module)
 {
     struct str name = jget_strn(module, "filename"), version = jget_strn(module, "version");

@@ -28,8 +28,8 @@ struct search_limits {
     void *asker;
     size_t lanes;       /* threads that may work on it; 0 counts as 1 */
     uint64_t lane_rows; /* rows from which on more than one does */
-    /* The same, asked again while it runs, of the thread that asked for the search.  May be NULL.
-     */
+    /* The same, asked again while it runs, of the thread that asked for the search.  May be
+     * NULL. */
     size_t (*lanes_now)(void *asker);
 };
 

@@ -165,8 +165,8 @@ bool index_filled(struct index_writer *w, uint64_t losses, struct err *err)
     return ensure_open(w, err) && w->engine->filled(w->impl, losses, err);
 }
 
-/* A reader is opened where there is no index, too: it then answers as one that has lost everything.
- */
+/* A reader is opened where there is no index, too: it then answers as one that has lost
+ * everything. */
 bool index_reader_open(const char *dir, const struct field_table *fields, struct index_reader **ret,
                        struct err *err)
 {

@@ -72,8 +72,8 @@ static bool parse_date_interval(struct str s, struct interval *w)
     return true;
 }
 
-/* A width as its field's type writes it.  1e300: a wider range has nothing outside and overflows.
- */
+/* A width as its field's type writes it.  1e300: a wider range has nothing outside and
+ * overflows. */
 static bool read_interval(struct query_build *b, const struct search_field *f,
                           const struct search_param *p, struct interval *w)
 {

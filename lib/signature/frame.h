@@ -15,8 +15,8 @@ struct sig_frame {
     const json_t *unloaded_modules;
 };
 
-/* Names of C++ templates have kilobytes; a signature has 255 characters, so nothing behind counts.
- */
+/* Names of C++ templates have kilobytes; a signature has 255 characters, so nothing behind
+ * counts. */
 enum { SIG_FUNCTION_BYTES_MAX = 64 << 10 };
 
 /*

@@ -107,8 +107,8 @@ void spool_file_drop(struct spool_file *f)
     sha256_release(&f->sha);
 }
 
-/* The descriptor is gone afterwards, also when the sync failed: the file then counts for nothing.
- */
+/* The descriptor is gone afterwards, also when the sync failed: the file then counts for
+ * nothing. */
 bool spool_file_end(struct spool_entry *e, struct spool_file *f, char ret_sha256[SHA256_HEX + 1],
                     struct err *err)
 {

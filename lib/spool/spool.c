@@ -96,8 +96,8 @@ bool spool_has_room(const struct spool *s, struct err *err)
     return true;
 }
 
-/* In the order in which a report moves on: one that changes its state meanwhile is met in the next.
- */
+/* In the order in which a report moves on: one that changes its state meanwhile is met in the
+ * next. */
 bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct err *err)
 {
     char path[SPOOL_PATH_SIZE], above[SPOOL_PATH_SIZE];

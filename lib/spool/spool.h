@@ -57,8 +57,8 @@ void spool_path_beside(const struct spool *s, const char *name, char out[SPOOL_P
 /* Whether a report with this id waits in any state.  One that is new is synced first: a killed
  * worker may have renamed it there and not come any further. */
 bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct err *err);
-/* How many reports wait, in all states, and the age of the oldest; 0 of a spool that is not there.
- */
+/* How many reports wait, in all states, and the age of the oldest; 0 of a spool that is not
+ * there. */
 void spool_count(const struct spool *s, int64_t now_s, size_t *ret_count, int64_t *ret_oldest_s);
 
 /* The crash ids of a state, in no order; each() returns false to stop.  A state that is not there

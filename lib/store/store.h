@@ -82,8 +82,8 @@ bool store_delete(struct store *s, const char *crash_id, size_t *ret_removed, st
 
 /* Days that hold anything, ascending, as YYYYMMDD texts in the arena. */
 bool store_days(struct store *s, struct arena *a, struct strs *ret, struct err *err);
-/* Crash ids of a day that have an object of this kind, in no order.  each() returns false to stop.
- */
+/* Crash ids of a day that have an object of this kind, in no order.  each() returns false to
+ * stop. */
 bool store_catalog(struct store *s, const char *day, const char *kind,
                    bool (*each)(void *arg, const char *crash_id), void *arg, struct err *err);
 /* Everything of that day; a day without anything is fine. */

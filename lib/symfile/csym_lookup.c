@@ -62,8 +62,8 @@ static void read_range(struct vr *r, struct range_in *at)
     at->end = at->start + (head >> 1);
 }
 
-/* Lines are apart and sorted, so the first that ends behind key decides: it holds key or none does.
- */
+/* Lines are apart and sorted, so the first that ends behind key decides: it holds key or none
+ * does. */
 static bool find_line(struct vr run, uint32_t key, struct range_in *ret)
 {
     struct run_in in;

@@ -153,8 +153,8 @@ static void put_publics(struct csym_image *m, struct builder *b)
     }
 }
 
-/* Rows, sets and programs were packed while the text was read; only the INIT records are settled.
- */
+/* Rows, sets and programs were packed while the text was read; only the INIT records are
+ * settled. */
 static void put_cfi(struct csym_image *m, struct builder *b)
 {
     struct cfi_builder *c = &b->cfi;

@@ -19,8 +19,8 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 
-/* Sixteen megabytes of array at most; a text with one higher number costs a map entry, not memory.
- */
+/* Sixteen megabytes of array at most; a text with one higher number costs a map entry, not
+ * memory. */
 enum { INDEX_SMALL_MAX = 1 << 22 };
 
 static void index_of_release(struct index_of *t)
@@ -210,8 +210,8 @@ static void settle_inlines(inline_vec *inlines, const struct func_record *f)
     inlines->n = kept;
 }
 
-/* Most ranges begin where the one before ended: then there is no gap to write, which one bit says.
- */
+/* Most ranges begin where the one before ended: then there is no gap to write, which one bit
+ * says. */
 static inline uint8_t *write_range(uint8_t *p, uint64_t start, uint64_t end, uint64_t *last_end)
 {
     uint64_t gap = start - *last_end; /* wraps where ranges overlap: inlines may */

@@ -163,8 +163,8 @@ static uint32_t delta_of(struct builder *b, struct str text)
     return id;
 }
 
-/* The number of the rule set that lies in rules from `first` on; takes those away if it is known.
- */
+/* The number of the rule set that lies in rules from `first` on; takes those away if it is
+ * known. */
 static uint32_t set_of_rules(struct builder *b, uint32_t first)
 {
     struct cfi_builder *c = &b->cfi;
@@ -248,8 +248,8 @@ static void settle_rows(struct builder *b)
     c->rows.n = kept;
 }
 
-/* Within a block addresses are differences; the first row of a block has its address in the table.
- */
+/* Within a block addresses are differences; the first row of a block has its address in the
+ * table. */
 static void put_rows(bytes_vec *out, const struct cfi_row *rows, size_t n)
 {
     struct run_out run;

@@ -394,8 +394,8 @@ static struct str next_line(const char **at, const char *end)
     return str_n(from, (size_t)(stop - from));
 }
 
-/* Any number of digits up to the longest of a key: what else an id has to be is for symkey to say.
- */
+/* Any number of digits up to the longest of a key: what else an id has to be is for symkey to
+ * say. */
 static bool is_debug_id(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)

@@ -127,8 +127,8 @@ struct to_file {
     uint64_t written, max;
 };
 
-/* The limit is looked at before each piece is written, so a bomb costs no more disk than the limit.
- */
+/* The limit is looked at before each piece is written, so a bomb costs no more disk than the
+ * limit. */
 static bool write_piece(void *arg, const uint8_t *p, size_t n, struct err *err)
 {
     struct to_file *to = arg;

@@ -240,8 +240,8 @@ static bool take_member(struct rd *in, struct symreader_list *l, struct err *err
     return true;
 }
 
-/* A packet for each member and one that ends the list; a reader that lies about names makes no key.
- */
+/* A packet for each member and one that ends the list; a reader that lies about names makes no
+ * key. */
 bool symreader_zip(struct symreader *r, const struct symzip_limits *limits,
                    struct symreader_list *ret, struct err *err)
 {

@@ -21,8 +21,8 @@
 #include "lib/symfile/symkey.h"
 #include "queries.h"
 
-/* Ten thousand files with seventeen texts of a few hundred bytes, twice: as columns and as arrays.
- */
+/* Ten thousand files with seventeen texts of a few hundred bytes, twice: as columns and as
+ * arrays. */
 enum { ARENA_MAX = 256 << 20 };
 
 /* One array parameter per column; all have the length of the batch. */
@@ -126,8 +126,8 @@ static bool ask_known(struct db *db, struct rows *r, const struct symstore_new *
     return true;
 }
 
-/* The present state, the history, and that nobody misses the file any more: all of it or nothing.
- */
+/* The present state, the history, and that nobody misses the file any more: all of it or
+ * nothing. */
 static bool write_rows(struct db *db, void *arg, struct err *err)
 {
     struct rows *r = arg;

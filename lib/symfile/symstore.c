@@ -169,8 +169,8 @@ static bool ask_files(const struct symstore *s, struct symreader *r, struct syms
     return symreader_ask_compile(r, n->csym_fd, err);
 }
 
-/* The stamp of a .csym names the stored file as it will lie there; nothing changes it on the way.
- */
+/* The stamp of a .csym names the stored file as it will lie there; nothing changes it on
+ * the way. */
 static bool take_csym(const struct symstore *s, struct symreader *r, struct symstore_new *n,
                       struct err *err)
 {

@@ -83,8 +83,8 @@ void symstore_discard(struct symstore_new *n);
 /* After commits: brings the cache back under its limit, removes what dead processes left. */
 void symstore_tidy(const struct symstore *s);
 
-/* The module of a code file and id, for look-ups by those; `area` as rows of the database call it.
- */
+/* The module of a code file and id, for look-ups by those; `area` as rows of the database call
+ * it. */
 void symstore_add_code(const struct symstore *s, const char *area, const char *code_file,
                        const char *code_id, const struct symkey *key);
 

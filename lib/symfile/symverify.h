@@ -9,7 +9,8 @@
  * and whether compiled files are whole; puts right what can be.
  *
  * Errors     A difference is a finding and no error.  ERR_IO, ERR_UNAVAILABLE as store and
- * database. Trust      Stored files are read by symreader alone.
+ *            database.
+ * Trust      Stored files are read by symreader alone.
  */
 enum symverify_finding {
     SYMVERIFY_NO_FILE, /* a row whose file is gone; mended: the row goes */

@@ -72,8 +72,8 @@ bool symwire_send(int sock, const struct symwire_out *o, int fd, struct err *err
     return n >= 0 || err_errno(err, errno, "packet to the reader of symbols");
 }
 
-/* SOCK_SEQPACKET keeps packets apart, and hands out no part of one unless the buffer is too small.
- */
+/* SOCK_SEQPACKET keeps packets apart, and hands out no part of one unless the buffer is too
+ * small. */
 bool symwire_receive(int sock, uint8_t buf[SYMWIRE_PACKET_MAX], struct rd *ret, int *ret_fd,
                      struct err *err)
 {

@@ -239,8 +239,8 @@ bool symzip_key(struct str name, struct symkey *ret, struct err *err)
     return symkey_parse(plain_name(name, buf), ret, err);
 }
 
-/* Of each member the snippet first, then the pattern: the order that clients of the protocol know.
- */
+/* Of each member the snippet first, then the pattern: the order that clients of the protocol
+ * know. */
 static bool check_name(struct symzip_member *m, struct str snippets, struct err *err)
 {
     char buf[SYMKEY_MAX];

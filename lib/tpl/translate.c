@@ -117,8 +117,8 @@ static bool resolve_column(struct translation *t, const struct source *s, struct
     return true;
 }
 
-/* What a name stands for, and that it is used; names of values are checked when they are rendered.
- */
+/* What a name stands for, and that it is used; names of values are checked when they are
+ * rendered. */
 static bool resolve(struct translation *t, const struct source *s, struct reference *ref,
                     struct err *err)
 {
@@ -164,8 +164,8 @@ static size_t name_end(struct str e, size_t at)
     return at;
 }
 
-/* Behind the quote that closes the string at `at`; the end where none does, for ctpl to complain.
- */
+/* Behind the quote that closes the string at `at`; the end where none does, for ctpl to
+ * complain. */
 static size_t string_end(struct str e, size_t at)
 {
     for (at++; at < e.n && e.p[at] != '"'; at++)

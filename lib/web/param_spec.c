@@ -48,8 +48,8 @@ static struct str sent_text(const struct req *r, const struct param_spec *p)
     return STR_NONE;
 }
 
-/* Empty values stay unless the declaration says otherwise: lists may belong together by position.
- */
+/* Empty values stay unless the declaration says otherwise: lists may belong together by
+ * position. */
 static struct strs sent_list(struct req *r, const struct param_spec *p)
 {
     struct strs all = req_params(r, p->name);

@@ -211,8 +211,8 @@ static struct str login_url(struct req *r)
         arena_printf(a, STR_FMT "/login/?next=" STR_FMT, STR_ARG(req_mount(r)), STR_ARG(next)));
 }
 
-/* The token is for forms that change something for who is logged in; the log-in page sets its own.
- */
+/* The token is for forms that change something for who is logged in; the log-in page sets its
+ * own. */
 static void set_user(struct req *r, struct tpl_values *v)
 {
     const struct web_user *user = req_user(r);

@@ -9,8 +9,9 @@
  * against bodies that grow without end.
  *
  * Codings    gzip (also x-gzip; several members; what is behind the last is ignored), deflate
- *            (zlib or raw), zstd (several frames, no formats from before 1.0, window of at most 8
- * MiB), identity. Ownership  unpack_release frees the decoder; the window of output is inside.
+ *            (zlib or raw), zstd (several frames, no formats from before 1.0, window of at most
+ *            8 MiB), identity.
+ * Ownership  unpack_release frees the decoder; the window of output is inside.
  * Errors     ERR_INVALID with is_bad_data: not that coding, cut off, or its checksum disagrees.
  *            ERR_TOO_LARGE with is_too_large: more than max_bytes, or more than UNPACK_RATIO_MAX
  *            times the input once over 32 MiB.  Errors of the callback are passed on.

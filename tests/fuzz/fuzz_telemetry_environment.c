@@ -1,5 +1,5 @@
-/* The annotation TelemetryEnvironment: copied, asked for the distribution, made public, exported.
- */
+/* The annotation TelemetryEnvironment: copied, asked for the distribution, made public,
+ * exported. */
 #include <assert.h>
 #include <stdint.h>
 

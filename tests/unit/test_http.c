@@ -185,8 +185,8 @@ static void on_outcome(void *arg, size_t i, struct http_response *answer, const 
                  err_code_name(err->code), err->msg);
 }
 
-/* Each of many gets its own outcome, whatever its neighbours get.
- */
+/* Each of many gets its own outcome, whatever its
+ * neighbours get. */
 static void test_many_at_once(void **state)
 {
     const struct server *s = *state;

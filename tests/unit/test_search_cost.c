@@ -310,8 +310,8 @@ static bool look(void *arg)
     return ++a->looks == a->leaves_at;
 }
 
-/* No part of a search goes on for long without a look at the clock: building the answer included.
- */
+/* No part of a search goes on for long without a look at the clock: building the answer
+ * included. */
 static void test_clock_is_looked_at_everywhere(void **state)
 {
     enum { LONGEST_MS = 250 * SLOWER };

@@ -269,8 +269,8 @@ static const char *value_text(struct req *r, const struct param_spec *p)
     return NULL;
 }
 
-/* Every type with values that fit and values that do not; the words of refusals are the declared.
- */
+/* Every type with values that fit and values that do not; the words of refusals are the
+ * declared. */
 static void test_declared_params(void **state)
 {
     (void)state;

@@ -100,8 +100,8 @@ bool manifest_write(const struct manifest *m, const char *dir, struct err *err)
     return fs_write_atomic(path, b.p, b.n, 0600, err);
 }
 
-/* A manifest may come from elsewhere: what it names must stay below the folder it is restored to.
- */
+/* A manifest may come from elsewhere: what it names must stay below the folder it is
+ * restored to. */
 static bool path_is_safe(struct str path)
 {
     struct str rest = path, piece;

@@ -41,8 +41,8 @@ bool elf_file_from_bytes(const void *bytes, size_t n, const char *name, struct e
 
 void elf_file_close(struct elf_file *f);
 
-/* The checksum that .gnu_debuglink holds of its target: of the file before sections are unpacked.
- */
+/* The checksum that .gnu_debuglink holds of its target: of the file before sections are
+ * unpacked. */
 uint32_t elf_file_crc(const struct elf_file *f);
 
 /* Content of the first section of that name; n 0 when there is none (or no content). */

@@ -144,8 +144,8 @@ static bool changes_state(uint8_t code)
            code != UWOP_SAVE_XMM128_FAR;
 }
 
-/* Reads one UNWIND_INFO to the end of `ops`, latest first.  ret_next: the entry it is chained to.
- */
+/* Reads one UNWIND_INFO to the end of `ops`, latest first.  ret_next: the entry it is
+ * chained to. */
 static bool read_info(const struct pe_file *f, uint32_t rva, bool is_first, struct unwind_ops *ops,
                       struct rd *ret_next, bool *ret_chained)
 {
@@ -288,8 +288,8 @@ static void write_row(struct strbuf *out, uint64_t addr, bool is_init, const str
     *before = *now;
 }
 
-/* Offsets of a damaged table may go back: such rows would not be in order, and the entry is none.
- */
+/* Offsets of a damaged table may go back: such rows would not be in order, and the entry is
+ * none. */
 static bool write_frame(const struct unwind_ops *ops, uint32_t from, uint32_t to, struct sym *s)
 {
     struct unwind_state st = {0};

@@ -287,8 +287,8 @@ static bool open_package(struct splits *s, const char *path)
             elf_file_open(full, &s->package, ERR_IGNORED));
 }
 
-/* Once: beside the module (as it was given, and as the file is called), or beside its debug file.
- */
+/* Once: beside the module (as it was given, and as the file is called), or beside its debug
+ * file. */
 static void look_for_package(struct splits *s)
 {
     char real[PATH_MAX];

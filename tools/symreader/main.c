@@ -108,8 +108,8 @@ static bool block_piece(void *arg, const void *p, size_t n, struct err *err)
     return true;
 }
 
-/* A large member goes to a scratch file, which counts as page cache; a small one is worth no file.
- */
+/* A large member goes to a scratch file, which counts as page cache; a small one is worth no
+ * file. */
 static bool load_member(struct text_reader *r, uint64_t index, int scratch, struct err *err)
 {
     if (index >= r->zip.members.n)

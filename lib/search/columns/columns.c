@@ -210,8 +210,8 @@ static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "the partitions of the index keep changing");
 }
 
-/* It is there no more, or was made anew and is not filled yet, or nobody has looked whether it is.
- */
+/* It is there no more, or was made anew and is not filled yet, or nobody has looked whether it
+ * is. */
 static bool is_all_missing(const struct root *r)
 {
     int64_t filled = r->h ? fact(r->h, FACT_FILLED) : 0;

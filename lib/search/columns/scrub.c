@@ -22,8 +22,8 @@
 #include "lib/search/columns/root.h"
 #include "lib/search/columns/root_parts.h"
 
-/* Twice beside the writers, whose work may look like damage, then once with their lock (LOCK_MS).
- */
+/* Twice beside the writers, whose work may look like damage, then once with their lock
+ * (LOCK_MS). */
 enum { LOOKS = 3, VERIFY_LOCK_MS = 10000 };
 
 struct look {

@@ -217,8 +217,8 @@ static void test_share(void **state)
     assert_in_range(kept, 800, 1200);
 }
 
-/* The same report draws the same, each rule for itself; the rate says what a kept one stands for.
- */
+/* The same report draws the same, each rule for itself; the rate says what a kept one
+ * stands for. */
 static void test_sampling_by_content(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Parts of the crash handler: ELF identities, maps, answers of a collector, JSON, reports on disk.
- */
+/* Parts of the crash handler: ELF identities, maps, answers of a collector, JSON, reports on
+ * disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
