@@ -33,7 +33,7 @@
 enum {
     BACKLOG = 511, /* as nginx asks for its own; the kernel takes less where somaxconn is lower */
     SOCKET_MODE = 0660,
-    GROUPS_MAX = 8, /* kinds of processes of one program; the collector has three */
+    GROUPS_MAX = 8, /* kinds of processes of one program; the collector has two */
 };
 
 /*
