@@ -420,7 +420,7 @@ def behind():
     """An installation and the server behind it."""
     with Upstream() as server:
         with Installation(SYMBOLS_UPSTREAM_URLS=server.url, SYMBOLS_UPSTREAM_RESERVED="on",
-                          PROCESSOR_SYMBOLS_WAIT_S="1") as datil:
+                          PROCESSOR_SYMBOLS_WAIT_S="1", SYMBOLICATE_WAIT_S="1") as datil:
             yield datil, server
         server.shutdown()
 
@@ -503,6 +503,38 @@ def test_slow_server_does_not_hold_up_a_crash(behind):
     module = next(m for m in crash["json_dump"]["modules"] if m["filename"] == "linux_inline")
     assert module["loaded_symbols"] and module["symbol_url"] == f"{server.url}/{folder}"
     assert server.paths().count("/" + folder) == 1
+
+
+def test_slow_server_does_not_hold_up_symbolication(behind):
+    """A bounded wait, then an answer without what is on its way; others are not kept waiting meanwhile."""
+    datil, server = behind
+    there, slow = f"{8:032X}0", f"{9:032X}0"
+    go_on = threading.Event()
+    server.pages[f"/there.pdb/{there}/there.sym"] = lambda h: h.say(200, text("there.pdb", there))
+    server.pages[f"/slow.pdb/{slow}/slow.sym"] = lambda h: (go_on.wait(20), h.say(200, text("slow.pdb", slow)))
+
+    def ask(*modules):
+        job = {"memoryMap": [list(m) for m in modules], "stacks": [[[i, 0x1004] for i in range(len(modules))]]}
+        begun = time.monotonic()
+        answer = datil.request("POST", "/symbolicate/v5", json.dumps({"jobs": [job]}))
+        assert answer.status == 200, answer
+        result = answer.json["results"][0]
+        found = [result["found_modules"]["/".join(m)] for m in modules]
+        return found, [f.get("function") for f in result["stacks"][0]], time.monotonic() - begun
+    quick, late = ("there.pdb", there), ("slow.pdb", slow)
+    wait_until(lambda: ask(quick)[0] == [True], what="symbols that come at once")
+    held = []
+    waiting = threading.Thread(target=lambda: held.append(ask(quick, late)))
+    waiting.start()
+    wait_until(lambda: f"/slow.pdb/{slow}/slow.sym" in server.paths(), what="the slow server to be asked")
+    found, functions, _ = ask(quick)
+    assert waiting.is_alive() and (found, functions) == ([True], ["function_of_there.pdb"])
+    waiting.join(15)
+    found, functions, took = held[0]
+    assert found == [True, False] and functions == ["function_of_there.pdb", None] and 1 <= took < 10
+    go_on.set()
+    wait_until(lambda: ask(late)[0] == [True], what="the symbols, fetched all the same")
+    assert server.paths().count(f"/slow.pdb/{slow}/slow.sym") == 1
 
 
 def test_code_ids_of_an_older_store_are_indexed(datil_of_uploads):
