@@ -475,3 +475,34 @@ def test_as_clients_send_it(it):
         assert answer.status == 200 and answer.getheader("Access-Control-Allow-Origin") == "*"
         assert answer.getheader("Content-Type") == "application/json"
         assert json.loads(data)["results"][0]["stacks"][0][0]["function"] == "LdrpGetModuleName"
+
+
+PROFILER = {"Origin": "https://profiler.firefox.com", "Content-Type": "text/plain;charset=UTF-8"}
+REQUESTS = {"User-Agent": "python-requests/2.32.3", "Accept": "*/*", "Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("version", (5, 4))
+def test_bodies_of_clients(it, version):
+    """The members and headers as each client writes them, through nginx."""
+    modules, stacks = [["ntdll.pdb", NTDLL]], [[[0, 0x1010]], [[0, 0x1265], [0, 0x1120]]]
+    if version == 4:  # scripts of the profiling tools
+        answer = it.request("POST", "/symbolicate/v4", json.dumps({"stacks": stacks, "memoryMap": modules, "version": 4,
+                                                                 "symbolSources": ["firefox", "windows"]}), REQUESTS)
+        assert answer.status == 200 and answer.json == {
+            "symbolicatedStacks": [["LdrpGetModuleName (in ntdll.dll)"],
+                                   ["LdrpReadMemory (in ntdll.dll)", "LdrQueryNextListEntry (in ntdll.dll)"]],
+            "knownModules": [True]}
+        return
+    # The Firefox Profiler: one job and one stack for each library, asked without content type of its own.
+    jobs = [{"memoryMap": [m], "stacks": [[[0, 0x1010], [0, 0x1265]]]} for m in (modules[0], ["xul.pdb", "AB"])]
+    found, missing = it.request("POST", "/symbolicate/v5", json.dumps({"jobs": jobs}), PROFILER).json["results"]
+    assert found["found_modules"] == {f"ntdll.pdb/{NTDLL}": True} and missing["found_modules"] == {"xul.pdb/AB": False}
+    assert [f["function"] for f in found["stacks"][0]] == ["LdrpGetModuleName", "LdrpReadMemory"]
+    assert len(missing["stacks"][0]) == 2 and all({"module", "module_offset", "frame"} <= f.keys() for f in missing["stacks"][0])
+    # fx-crash-sig: stacks before modules; what it could not read is an empty job, and refused as it always was.
+    crash = {"stacks": stacks, "memoryMap": modules, "version": 5}
+    answer = it.request("POST", "/symbolicate/v5", json.dumps({"jobs": [crash]}), REQUESTS)
+    assert [f["function"] for f in answer.json["results"][0]["stacks"][1]] == ["LdrpReadMemory", "LdrQueryNextListEntry"]
+    empty = {"memoryMap": [], "stacks": [], "version": 5}
+    answer = it.request("POST", "/symbolicate/v5", json.dumps({"jobs": [crash, empty]}), REQUESTS)
+    assert (answer.status, answer.json) == (400, {"title": "job 1 has invalid stacks: no stacks specified"})
