@@ -32,7 +32,8 @@ struct symzip_member {
     uint64_t header_at, data_at; /* in the archive's bytes */
     uint32_t crc;
     bool is_deflated;
-    bool is_ignored; /* a list of symbols or a .DS_Store: accepted, not stored */
+    bool is_gzip_body; /* symzip_gzip may be used: packed well, and nothing lies behind its end */
+    bool is_ignored;   /* a list of symbols or a .DS_Store: accepted, not stored */
     struct symkey key;
     struct str forbidden; /* the snippet that its content has, or empty; borrowed from the limits */
 };
@@ -54,6 +55,10 @@ void symzip_close(struct symzip *z);
 typedef bool symzip_piece(void *arg, const void *p, size_t n, struct err *err);
 bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_piece *piece,
                  void *arg, struct err *err);
+
+/* Writes a member whose is_gzip_body is set to fd as a gzip file, as it was packed by the sender.
+ */
+bool symzip_gzip(const struct symzip *z, const struct symzip_member *m, int fd, struct err *err);
 
 /* The key that a member of this name is stored under.  ERR_INVALID: none. */
 bool symzip_key(struct str name, struct symkey *ret, struct err *err);

@@ -935,6 +935,81 @@ static void test_zip_names(void **state)
     }
 }
 
+static void add_u32(char *p, uint32_t n)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    v += n;
+    memcpy(p, &v, sizeof v);
+}
+
+/* The archive of one member with bytes between the end of its deflate stream and its own. */
+static void put_behind_stream(const char *from, size_t stream_end, char out[4096], size_t *ret_n)
+{
+    enum { JUNK = 9, LOCAL_PACKED = 18, CENTRAL_PACKED = 20, END = 22, END_OFFSET = 16 };
+    size_t n = *ret_n;
+    assert_true(n + JUNK <= 4096);
+    memcpy(out, from, stream_end);
+    memset(out + stream_end, 'j', JUNK);
+    memcpy(out + stream_end + JUNK, from + stream_end, n - stream_end);
+    add_u32(out + LOCAL_PACKED, JUNK);
+    add_u32(out + stream_end + JUNK + CENTRAL_PACKED, JUNK);
+    add_u32(out + n + JUNK - END + END_OFFSET, JUNK);
+    *ret_n = n + JUNK;
+}
+
+/* A well packed member becomes a gzip file without being packed again; one with bytes behind the
+ * end of its deflate stream, or hardly packed, may not. */
+static void test_zip_as_gzip(void **state)
+{
+    struct place *p = *state;
+    enum { REPEATS = 400 };
+    STRBUF_AUTO text;
+    sb_init(&text, 1 << 20);
+    for (int i = 0; i < REPEATS; i++)
+        sb_str(&text, STR(TEXT "the same again\n"));
+    const struct entry entries[] = {{"prog/" ID "/prog.sym", sb_cstr(&text)},
+                                    {"two/" ID "/two.sym", "x"}};
+    make_zip(p->zip, entries, ARRAY_LEN(entries));
+    struct symzip z;
+    struct symbytes packed;
+    FREE_LATER char *bytes = NULL;
+    FD_AUTO fd = -1;
+    assert_true(open_archive(p->zip, &(struct symzip_limits){0}, &bytes, &z, ERR_IGNORED));
+    assert_true(z.members.v[0].is_gzip_body);
+    assert_false(z.members.v[1].is_gzip_body);
+    assert_true(symbytes_temp(p->dir, &fd, ERR_IGNORED));
+    assert_true(symzip_gzip(&z, &z.members.v[0], fd, ERR_IGNORED));
+    assert_true(symbytes_map(fd, &packed, ERR_IGNORED));
+    assert_true(symbytes_gzip_equals(packed.text, sb_view(&text)));
+    assert_int_equal(packed.text.n, z.members.v[0].packed_size + 18);
+    symbytes_close(&packed);
+    symzip_close(&z);
+}
+
+static void test_zip_bytes_behind_stream(void **state)
+{
+    struct place *p = *state;
+    char text[2001], bytes[4096];
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    const struct entry one = {"prog/" ID "/prog.sym", text};
+    make_zip(p->zip, &one, 1);
+    struct symzip z;
+    struct stat st;
+    FREE_LATER char *plain = NULL;
+    assert_true(open_archive(p->zip, &(struct symzip_limits){0}, &plain, &z, ERR_IGNORED));
+    assert_true(z.members.v[0].is_gzip_body);
+    assert_int_equal(stat(p->zip, &st), 0);
+    size_t n = (size_t)st.st_size;
+    put_behind_stream(plain, z.members.v[0].data_at + z.members.v[0].packed_size, bytes, &n);
+    symzip_close(&z);
+    assert_true(symzip_open(str_n(bytes, n), &(struct symzip_limits){0}, &z, ERR_IGNORED));
+    assert_false(z.members.v[0].is_gzip_body);
+    expect_text(&z, &z.members.v[0], text);
+    symzip_close(&z);
+}
+
 static void expect_refusal(const char *label, const char *path, const struct symzip_limits *limits,
                            const char *want)
 {
@@ -1048,6 +1123,8 @@ int main(void)
         WITH_PLACE(test_empty_entry_of_an_id_is_replaced),
         WITH_PLACE(test_add_tree),
         WITH_PLACE(test_zip_names),
+        WITH_PLACE(test_zip_as_gzip),
+        WITH_PLACE(test_zip_bytes_behind_stream),
         WITH_PLACE(test_zip_damage),
         WITH_PLACE(test_zip_bad_crc),
         WITH_PLACE(test_zip_duplicates),

@@ -51,9 +51,10 @@ static const int64_t MAPPED_MAX = INT64_C(32) << 30;
 struct text_reader {
     struct symbytes input;
     struct symzip zip;
-    struct symbytes text; /* the current one */
-    bool is_input;        /* the current text is the input itself */
-    bool has_text;        /* a text is loaded: requests come without waiting for answers */
+    struct symbytes text;               /* the current one */
+    const struct symzip_member *member; /* that it is, or NULL */
+    bool is_input;                      /* the current text is the input itself */
+    bool has_text; /* a text is loaded: requests come without waiting for answers */
 };
 
 static void refuse(const struct err *why)
@@ -66,12 +67,22 @@ static void refuse(const struct err *why)
     symwire_send(SYMWIRE_FD_SOCKET, &out, -1, ERR_IGNORED);
 }
 
+static void forget_text(struct text_reader *r)
+{
+    if (!r->is_input)
+        symbytes_close(&r->text);
+    r->text = (struct symbytes){0};
+    r->member = NULL;
+    r->is_input = r->has_text = false;
+}
+
 /* ZIP: checks the archive and lists it; the last packet is the caller's. */
 static bool list_archive(struct text_reader *r, struct rd *in, struct err *err)
 {
     struct symzip_limits limits = {.max_members = rd_u64(in), .max_uncompressed = rd_u64(in)};
     limits.snippets = symwire_take_text(in);
     limits.checks_content = rd_u8(in) != 0;
+    forget_text(r); /* it may be a member of another archive */
     symzip_close(&r->zip);
     if (!symzip_open(r->input.text, &limits, &r->zip, err))
         return false;
@@ -130,14 +141,6 @@ static bool load_member(struct text_reader *r, uint64_t index, int scratch, stru
     return true;
 }
 
-static void forget_text(struct text_reader *r)
-{
-    if (!r->is_input)
-        symbytes_close(&r->text);
-    r->text = (struct symbytes){0};
-    r->is_input = r->has_text = false;
-}
-
 /* The MODULE and INFO lines as they stand; without them five empty texts. */
 static void put_header(struct symwire_out *out, struct str text)
 {
@@ -160,6 +163,7 @@ static bool load_text(struct text_reader *r, struct rd *in, int fd, struct symwi
     if (index != SYMWIRE_INPUT && index != SYMWIRE_INPUT_AS_IS) {
         if (!load_member(r, index, fd, err))
             return false;
+        r->member = &r->zip.members.v[index];
     } else if (index == SYMWIRE_INPUT && symbytes_is_packed(r->input.text)) {
         if (!symbytes_unpack(r->input.text, fd, SYMBYTES_MAX, &r->text, err))
             return false;
@@ -193,13 +197,21 @@ static bool compare_text(struct text_reader *r, struct rd *in, int fd, struct sy
     return true;
 }
 
+/* What was deflated by the sender stays so. */
+static bool write_gzip(struct text_reader *r, int fd, struct err *err)
+{
+    if (r->member && r->member->is_gzip_body)
+        return symzip_gzip(&r->zip, r->member, fd, err);
+    return symbytes_gzip(r->text.text, fd, "symbols file", err);
+}
+
 /* The size is asked of the file: what the parent gives a name to is what it has. */
 static bool write_text(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
                        struct err *err)
 {
     struct stat st;
     bool as_gzip = rd_u8(in);
-    bool ok = as_gzip ? symbytes_gzip(r->text.text, fd, "symbols file", err)
+    bool ok = as_gzip ? write_gzip(r, fd, err)
                       : fs_write_all(fd, r->text.text.p, r->text.text.n, "symbols file", err);
     if (!ok)
         return false;
