@@ -11,10 +11,9 @@
 static void put_decoded(struct strbuf *out, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        int low = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
-        if (s.p[i] == '%' && high >= 0 && low >= 0) {
-            sb_char(out, (char)(high * 16 + low));
+        int byte = pct_byte(s, i);
+        if (byte >= 0) {
+            sb_char(out, (char)byte);
             i += 2;
         } else {
             sb_char(out, s.p[i] == '+' ? ' ' : s.p[i]);

@@ -170,6 +170,14 @@ int hex_digit(char c)
     return -1;
 }
 
+int pct_byte(struct str s, size_t at)
+{
+    if (s.n - at <= 2 || s.p[at] != '%')
+        return -1;
+    int high = hex_digit(s.p[at + 1]), low = hex_digit(s.p[at + 2]);
+    return high >= 0 && low >= 0 ? high << 4 | low : -1;
+}
+
 /*
  * The whole text, no blanks, no sign: what strtoull would let through beside that (leading blanks,
  * "-1" as a huge number, "0x") is an error.  The limit is checked before multiplying.

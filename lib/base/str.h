@@ -126,5 +126,7 @@ char *sb_take(struct strbuf *b, size_t *ret_n); /* new, terminated; b is empty a
 /* lower-case hex of n bytes; out has 2 n + 1 bytes. */
 void hex_encode(const uint8_t *bytes, size_t n, char *out);
 int hex_digit(char c); /* 0..15 or -1 */
+/* The byte that "%41" at `at` stands for, or -1: there is none. */
+int pct_byte(struct str s, size_t at);
 
 #endif

@@ -198,11 +198,9 @@ bool sources_key_of_url(struct str url, struct symkey *ret)
     sb_init(&path, SOURCES_URL_MAX);
     url = str_sub(url, 0, str_find_char(url, '?', 0));
     for (size_t i = 0; i < url.n; i++) {
-        bool is_escape = url.p[i] == '%' && i + 2 < url.n && hex_digit(url.p[i + 1]) >= 0 &&
-                         hex_digit(url.p[i + 2]) >= 0;
-        sb_char(&path, is_escape ? (char)(hex_digit(url.p[i + 1]) * 16 + hex_digit(url.p[i + 2]))
-                                 : url.p[i]);
-        i += is_escape ? 2 : 0;
+        int byte = pct_byte(url, i);
+        sb_char(&path, byte >= 0 ? (char)byte : url.p[i]);
+        i += byte >= 0 ? 2 : 0;
     }
     struct str rest = sb_view(&path), parts[3];
     for (size_t i = 3; i-- > 0;) {

@@ -17,13 +17,9 @@ struct str pct_decode(struct arena *a, struct str s, bool plus_is_space)
     char *out = arena_alloc(a, s.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
-        int high = -1, low = -1;
-        if (s.p[i] == '%' && s.n - i > 2) {
-            high = hex_digit(s.p[i + 1]);
-            low = hex_digit(s.p[i + 2]);
-        }
-        if (high >= 0 && low >= 0) {
-            out[n++] = (char)(high << 4 | low);
+        int byte = pct_byte(s, i);
+        if (byte >= 0) {
+            out[n++] = (char)byte;
             i += 2;
         } else {
             out[n++] = s.p[i] == '+' && plus_is_space ? ' ' : s.p[i];
