@@ -60,8 +60,8 @@ static inline bool digits_dec_of(const char *p, size_t n, uint32_t *ret)
     /* 10 … 15 leave their four bits by adding 6; what was no digit has others set already */
     if (((d + DIGITS_EACH(0x06)) | d) & DIGITS_EACH(0xf0))
         return false;
-    /* pairs, then pairs of pairs, then both halves: the sums lie in the upper half of the products
-     */
+    /* pairs, then pairs of pairs, then both halves: the sums lie in the upper half of the
+     * products */
     d = d * 10 + (d >> 8);
     uint64_t odd = (d & UINT64_C(0x000000ff000000ff)) * (100 + (UINT64_C(1000000) << 32));
     uint64_t even = (d >> 16 & UINT64_C(0x000000ff000000ff)) * (1 + (UINT64_C(10000) << 32));
