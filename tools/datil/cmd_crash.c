@@ -16,6 +16,7 @@
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/base/vec.h"
 #include "lib/crash/crash_id.h"
 #include "lib/export/export.h"
 #include "lib/json/json.h"
@@ -23,6 +24,7 @@
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
 #include "tools/datil/app.h"
+#include "tools/datil/found_ids.h"
 
 /* A batch holds its documents in memory, parsed, hence the limit in bytes of text as well. */
 enum { LOAD_BATCH = LEDGER_BATCH_MAX, LOAD_BATCH_BYTES = 64 << 20, COMPLAINTS_MAX = 20 };
@@ -163,30 +165,75 @@ static bool run_show(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/* Parts that are missing are no failure: what is left of a crash goes, whatever that is. */
+static bool delete_crash(struct app *app, const char *id, bool *ret_was_anywhere, struct err *err)
+{
+    struct ledger_removed r;
+    struct str one = str_of(id);
+    size_t rows;
+    if (!ledger_delete(app->db, app->store, app->writer, id, &r, err) ||
+        !export_remove(conf_text(&app->conf, CONF_DATIL_VAR), (struct strs){&one, 1}, &rows, err) ||
+        !app_audit(app, "crash", id, "delete", "", err))
+        return false;
+    bool was_anywhere =
+        r.store_objects || r.was_in_ledger || r.was_in_queue || r.was_in_index || rows;
+    printf("%s: %zu objects%s%s%s%s%s\n", id, r.store_objects, r.was_in_ledger ? ", ledger" : "",
+           r.was_in_queue ? ", queue" : "", r.was_in_index ? ", index" : "", rows ? ", export" : "",
+           was_anywhere ? " deleted" : "; there was nothing to delete");
+    *ret_was_anywhere = was_anywhere;
+    return true;
+}
+
 static bool run_delete(struct app *app, struct args args, struct err *err)
 {
+    bool was_anywhere;
     if (!NO_OPTS(&args, 1, -1, err) || !app_db(app, err) || !app_store(app, err) ||
         !app_writer(app, err))
         return false;
     for (int i = 0; i < args.n; i++) {
         char id[CRASH_ID_SIZE];
-        struct ledger_removed r;
-        struct str one = {id, CRASH_ID_SIZE - 1};
-        size_t rows;
-        if (!parse_id(args.v[i], id, err) ||
-            !ledger_delete(app->db, app->store, app->writer, id, &r, err) ||
-            !export_remove(conf_text(&app->conf, CONF_DATIL_VAR), (struct strs){&one, 1}, &rows,
-                           err) ||
-            !app_audit(app, "crash", id, "delete", "", err))
+        if (!parse_id(args.v[i], id, err) || !delete_crash(app, id, &was_anywhere, err))
             return false;
-        bool was_anywhere =
-            r.store_objects || r.was_in_ledger || r.was_in_queue || r.was_in_index || rows;
-        printf("%s: %zu objects%s%s%s%s%s\n", id, r.store_objects,
-               r.was_in_ledger ? ", ledger" : "", r.was_in_queue ? ", queue" : "",
-               r.was_in_index ? ", index" : "", rows ? ", export" : "",
-               was_anywhere ? " deleted" : "; there was nothing to delete");
     }
     return true;
+}
+
+/*
+ * Looked at anew after the deletion, since the report is for somebody who has to say that a crash
+ * is gone.  A second run over the same list deletes what a first one, killed, has left.
+ */
+static bool delete_and_look(struct app *app, const char *id, size_t *deleted, size_t *left,
+                            struct err *err)
+{
+    bool was_anywhere;
+    if (!delete_crash(app, id, &was_anywhere, err))
+        return false;
+    *deleted += was_anywhere;
+    if (store_exists(app->store, id, "raw_crash") ||
+        store_exists(app->store, id, "processed_crash")) {
+        printf("%s: is still in the store\n", id);
+        ++*left;
+    }
+    return true;
+}
+
+static bool run_permadelete(struct app *app, struct args args, struct err *err)
+{
+    struct found_ids ids = {0};
+    size_t deleted = 0, left = 0;
+    if (!NO_OPTS(&args, 1, 1, err) || !app_db(app, err) || !app_store(app, err) ||
+        !app_writer(app, err))
+        return false;
+    bool ok = found_in_file(args.v[0], &ids, err);
+    for (size_t i = 0; ok && i < ids.list.n; i++)
+        ok = delete_and_look(app, ids.list.v[i].id, &deleted, &left, err);
+    if (ok)
+        printf("%zu crashes listed: %zu deleted, %zu were nowhere, %zu are still there\n",
+               ids.list.n, deleted, ids.list.n - deleted, left);
+    if (left)
+        app->exit_status = EXIT_FAILURE;
+    VEC_RELEASE(&ids.list);
+    return ok;
 }
 
 const struct command crash_commands[] = {
@@ -197,5 +244,9 @@ const struct command crash_commands[] = {
     {"crash show", "ID [--raw]", "Prints a processed crash, or the raw one.", run_show},
     {"crash delete", "ID…", "Deletes crashes everywhere: store, queue, ledger, index, export.",
      run_delete},
+    {"permadelete", "FILE|-",
+     "Deletes the crashes of a list everywhere and says of each what there was.\n"
+     "FILE has an id a line, # begins a comment.  With a wrong line nothing is deleted.",
+     run_permadelete},
     {0},
 };
