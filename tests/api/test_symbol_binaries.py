@@ -181,6 +181,27 @@ def test_split_debug_information(datil, tmp_path, packaged):
         [line for line in said.splitlines() if not line.startswith("INFO")]
 
 
+def test_what_dwz_has_moved_away(datil, tmp_path):
+    """.gnu_debugaltlink: what two libraries have in common lies in a third file, which has a build id of its own."""
+    common = "struct shared { int a, b, c; struct shared *next; };\nint %s(struct shared *s) { return s->a + s->b; }\n"
+    ids = {}
+    for name in ("libdwzone.so", "libdwztwo.so"):
+        (tmp_path / "x.c").write_text(common % f"of_{name[3:9]}" + SOURCE)
+        subprocess.run(["gcc", "-g", "-gdwarf-4", "-O1", "-shared", "-fPIC", "-o", name, "x.c"], cwd=tmp_path, check=True)
+    subprocess.run(["dwz", "-m", "common.dwz", "libdwzone.so", "libdwztwo.so"], cwd=tmp_path, check=True)
+    for name in ("libdwzone.so", "libdwztwo.so"):
+        said = subprocess.run([str(BIN / "datil-dump-syms"), str(tmp_path / name)], text=True, check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+        ids[name] = said
+    keys = [(f"{n}/{s.split()[3]}/{n}", (tmp_path / n).read_bytes()) for n, s in ids.items()]
+    keys.append(("common.dwz/ABC0/common.dwz", (tmp_path / "common.dwz").read_bytes()))
+    answer = upload(datil, archive(keys), datil.uploader)
+    assert len(answer.json["upload"]["derived_keys"]) == 2 and "dwz" not in warnings(datil, answer)
+    for name, said in ids.items():
+        text = text_of(datil, name, said.split()[3])
+        assert [x for x in text.splitlines() if x[:4] != "INFO"] == [x for x in said.splitlines() if x[:4] != "INFO"]
+
+
 def test_texts_made_here_obey_the_rule_for_file_names(datil, tmp_path):
     """CHECK_SYMBOL_CONTENT: what an uploaded text may not name, a text made of a binary may not either."""
     whole, _, debug_id = library(tmp_path, "libsecret.so", source=f'#line 1 "/src/vendor/secret/x.c"\n{SOURCE}')
