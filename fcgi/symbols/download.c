@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "fcgi/symbols/download_times.h"
+#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upstream.h"
 #include "lib/base/arena.h"
@@ -23,6 +24,7 @@
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symstore.h"
+#include "lib/web/counters.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/web.h"
@@ -167,6 +169,9 @@ static bool ask_table(struct req *req, const struct symkey *k, bool with_try, en
     symkey_text(k, key);
     bool may_be_code_id =
         str_ends(str_of(k->file), STR(".sym")) && strlen(k->debug_id) < DEBUG_ID_DIGITS;
+    const struct symbol_server *s = req_app(req);
+    if (may_be_code_id)
+        counter_add(s->counters, COUNT_DOWNLOAD_CODE_IDS, 1, NULL);
     if (!DB_RUN(req_db(req), &q_symbol_download, &rows, err, key, k->debug_file, k->debug_id,
                 db_bool(with_try), db_bool(symkey_is_of_module(k)), db_bool(may_be_code_id)))
         return err_wrap(err, "looking up symbols");
@@ -268,14 +273,25 @@ static bool download(struct req *req, bool with_try, struct err *err)
     return not_found(req, "Symbol Not Found");
 }
 
+/* A path that names no file is no download. */
+static bool download_counted(struct req *req, bool with_try, struct err *err)
+{
+    const struct symbol_server *s = req_app(req);
+    int64_t start_us = mono_us();
+    bool ok = download(req, with_try, err);
+    if (ok || err->code != ERR_NOT_FOUND)
+        symbol_counter_add_us(s->counters, COUNT_DOWNLOAD_MS, mono_us() - start_us, 1);
+    return ok;
+}
+
 bool download_get(struct req *req, struct err *err)
 {
-    return download(req, req_is_sent(req, &try_too), err);
+    return download_counted(req, req_is_sent(req, &try_too), err);
 }
 
 bool download_try_get(struct req *req, struct err *err)
 {
-    return download(req, true, err);
+    return download_counted(req, true, err);
 }
 
 /* What can be fetched cannot be posted to; everything else is unknown. */

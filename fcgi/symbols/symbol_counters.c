@@ -1,6 +1,7 @@
 /*
  * The table of what the symbol server counts.  Timings are sums of milliseconds, with a count of
- * their events beside them.
+ * their events beside them.  What a batch does for all its files together, such as waiting for the
+ * disk, is one time for as many events: sum by count is what a file costs.
  */
 #include "fcgi/symbols/symbol_counters.h"
 
@@ -37,7 +38,37 @@ static const struct counter_row rows[SYMBOL_COUNTER_TOTAL] = {
     [COUNT_FILES] = {"symbols.upload_file_upload_upload", NULL, "c"},
     [COUNT_FILES_SKIPPED] = {"symbols.upload_file_upload_skip", NULL, "c"},
     [COUNT_UPLOAD_BYTES] = {"symbols.upload_bytes", NULL, "h"},
+    [COUNT_FILE_ERRORS] = {"symbols.upload_file_upload_error", NULL, "c"},
+    [COUNT_EARLY_COMPRESSED] = {"symbols.upload_skip_early_compressed", NULL, "c"},
+    [COUNT_EARLY_UNCOMPRESSED] = {"symbols.upload_skip_early_uncompressed", NULL, "c"},
+    [COUNT_FILE_MS] = {"symbols.upload_file_upload", NULL, "ms"},
+    [COUNT_FILE_N] = {"symbols.upload_file_upload.count", NULL, "c"},
+    [COUNT_PACK_MS] = {"symbols.upload_gzip_payload", NULL, "ms"},
+    [COUNT_PACK_N] = {"symbols.upload_gzip_payload.count", NULL, "c"},
+    [COUNT_PUT_MS] = {"symbols.upload_put_object", NULL, "ms"},
+    [COUNT_PUT_N] = {"symbols.upload_put_object.count", NULL, "c"},
+    [COUNT_LOOK_MS] = {"symbols.upload_file_exists", NULL, "ms"},
+    [COUNT_LOOK_N] = {"symbols.upload_file_exists.count", NULL, "c"},
+    [COUNT_DOWNLOAD_MS] = {"symbols.download_symbol", NULL, "ms"},
+    [COUNT_DOWNLOAD_N] = {"symbols.download_symbol.count", NULL, "c"},
+    [COUNT_DOWNLOAD_CODE_IDS] = {"symbols.download_symbol_code_id_lookup", NULL, "c"},
+    [COUNT_SYMINFO_MS] = {"symbols.syminfo.lookup.timing", NULL, "ms"},
+    [COUNT_SYMINFO_N] = {"symbols.syminfo.lookup.timing.count", NULL, "c"},
+    [COUNT_SYMINFO_CACHED] = {"symbols.syminfo.lookup.cached", "result:true", "c"},
+    [COUNT_SYMINFO_ASKED] = {"symbols.syminfo.lookup.cached", "result:false", "c"},
 };
 /* clang-format on */
 
 const struct counter_table symbol_counters = {"", rows, SYMBOL_COUNTER_TOTAL};
+
+void symbol_counter_add_us(struct counters *c, enum symbol_counter row, int64_t us, uint64_t n)
+{
+    enum { US_OF_MS = 1000 };
+    static int64_t rest_us[SYMBOL_COUNTER_TOTAL];
+    if (n == 0)
+        return;
+    rest_us[row] += us;
+    counter_add(c, row, (uint64_t)(rest_us[row] / US_OF_MS), NULL);
+    rest_us[row] %= US_OF_MS;
+    counter_add(c, row + 1, n, NULL);
+}

@@ -37,6 +37,7 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
     struct symbol_server *s = xcalloc(1, sizeof *s);
     s->web = web;
     s->store = symstore_of_conf(conf);
+    s->store.times = &s->times_of_store;
     s->temp_dir = conf_text(conf, CONF_UPLOAD_TEMPDIR);
     s->public_url = conf_text(conf, CONF_SYMBOLS_PUBLIC_URL);
     const char *const dirs[] = {s->store.dir, s->store.cache_dir, s->temp_dir};

@@ -19,6 +19,7 @@
 struct symbol_server {
     struct web_app *web;
     struct symstore store;
+    struct symstore_times times_of_store; /* of the upload that is being stored */
     const char *temp_dir, *public_url;
     struct upstream *upstream;     /* owned, or NULL */
     struct missing *missing;       /* owned */

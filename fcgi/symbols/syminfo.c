@@ -2,14 +2,17 @@
  * GET /api/syminfo/<file>/<id>: what the header of a symbols file said, found by either of its two
  * names.  Nothing is remembered between requests, so `_refresh` has nothing to do.
  */
+#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/symfile/symkey.h"
+#include "lib/web/counters.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/site.h"
@@ -36,6 +39,16 @@ static const char *symbols_url(struct req *req, const struct db_rows *rows)
                         STR_ARG(url_path_encode(a, str_of(key))));
 }
 
+static bool look_up(struct req *req, const struct symkey *k, struct db_rows *ret, struct err *err)
+{
+    const struct symbol_server *s = req_app(req);
+    int64_t start_us = mono_us();
+    bool ok = DB_RUN(req_db(req), &q_symbol_by_ids, ret, err, k->debug_file, k->debug_id);
+    symbol_counter_add_us(s->counters, COUNT_SYMINFO_MS, mono_us() - start_us, 1);
+    counter_add(s->counters, COUNT_SYMINFO_ASKED, 1, NULL);
+    return ok;
+}
+
 bool syminfo_get(struct req *req, struct err *err)
 {
     static const struct {
@@ -58,7 +71,7 @@ bool syminfo_get(struct req *req, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "Not Found");
     download_add_cors(req);
     DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(req), &q_symbol_by_ids, &rows, err, k.debug_file, k.debug_id))
+    if (!look_up(req, &k, &rows, err))
         return err_wrap(err, "looking up symbols");
     if (rows.count == 0)
         return resp_bytes(req, 404, "text/plain; charset=utf-8", STR("Code file / id Not Found"));

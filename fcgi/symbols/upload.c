@@ -66,6 +66,27 @@ void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms)
     counter_add(s->counters, row, (uint64_t)(mono_ms() - start_ms), NULL);
 }
 
+void upload_count_steps(struct req *req)
+{
+    struct symbol_server *s = req_app(req);
+    const struct symstore_times t = s->times_of_store;
+    s->times_of_store = (struct symstore_times){0};
+    symbol_counter_add_us(s->counters, COUNT_LOOK_MS, t.look.us, t.look.n);
+    symbol_counter_add_us(s->counters, COUNT_PACK_MS, t.pack.us, t.pack.n);
+    symbol_counter_add_us(s->counters, COUNT_PUT_MS, t.put.us, t.put.n);
+}
+
+void upload_count_file(struct req *req, const struct symstore_new *done)
+{
+    const struct symbol_server *s = req_app(req);
+    if (!done)
+        counter_add(s->counters, COUNT_FILE_ERRORS, 1, NULL);
+    else if (!done->is_derived && done->change == SYMSTORE_SAME)
+        counter_add(s->counters,
+                    done->is_compressed ? COUNT_EARLY_COMPRESSED : COUNT_EARLY_UNCOMPRESSED, 1,
+                    NULL);
+}
+
 /* By name and not by line: ':' sorts behind some characters of names. */
 static int by_name(const void *a, const void *b)
 {

@@ -35,6 +35,13 @@ const char *upload_content_hash(struct arena *a, struct upload_entry *entries, s
 /* Milliseconds since start_ms. */
 void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms);
 
+/*
+ * What was spent in the store since the last call, and what became of a file.  done NULL: it was
+ * left out.
+ */
+void upload_count_steps(struct req *req);
+void upload_count_file(struct req *req, const struct symstore_new *done);
+
 /* With CHECK_SYMBOL_CONTENT, what FILE records may not contain; else empty. */
 struct str upload_forbidden(const struct conf *conf);
 

@@ -9,6 +9,7 @@
  * leaves a row without completed_at; its file had no name, and what was stored stays, because it is
  * whole.
  */
+#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload.h"
 #include "fcgi/symbols/upload_body.h"
@@ -117,6 +118,7 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
                       const char *problem)
 {
     struct upload *u = arg;
+    upload_count_file(u->req, done);
     if (problem)
         warn(u, name, problem);
     else if (done->is_derived)
@@ -163,7 +165,14 @@ static bool store_all(struct upload *u, struct symreader *r, const struct symrea
     for (size_t i = 0; i < n; i++)
         if (list->members.v[i].is_ignored)
             add_name(&u->ignored, list->members.v[i].name);
-    return symadd_members(&add, r, list, err) && complete(u, err);
+    int64_t start_us = mono_us();
+    bool ok = symadd_members(&add, r, list, err);
+    symbol_counter_add_us(u->symbols->counters, COUNT_FILE_MS, mono_us() - start_us,
+                          n - u->ignored.n);
+    upload_count_steps(u->req);
+    if (!ok)
+        upload_count_file(u->req, NULL);
+    return ok && complete(u, err);
 }
 
 static json_t *name_array(struct strs names)

@@ -9,6 +9,7 @@
  */
 #include "fcgi/symbols/upload.h"
 
+#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
@@ -58,6 +59,7 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
     const struct arrival *a = arg;
     const char *what = problem ? problem : done->is_derived ? NULL : upload_oddity(done);
     const struct symbol_server *s = req_app(a->req);
+    upload_count_file(a->req, done);
     if (done && !done->is_derived)
         counter_add(s->counters, done->change == SYMSTORE_SAME ? COUNT_FILES_SKIPPED : COUNT_FILES,
                     1, NULL);
@@ -87,12 +89,16 @@ static bool finish_file(struct req *req, struct symsession *session, struct err 
                          .forbidden = upload_forbidden(req_conf(req)),
                          .report = on_stored,
                          .arg = &arrival};
-    int64_t start_ms = mono_ms();
+    int64_t start_ms = mono_ms(), start_us = mono_us();
     json_auto_t *derived = arrival.derived;
     bool ok = symsession_finish(session, &add, md5, err);
     upload_count_ms(req, COUNT_SESSION_MS, start_ms);
-    if (!ok)
+    symbol_counter_add_us(s->counters, COUNT_FILE_MS, mono_us() - start_us, 1);
+    upload_count_steps(req);
+    if (!ok) {
+        upload_count_file(req, NULL);
         return false;
+    }
     counter_add(s->counters, COUNT_UPLOAD_BYTES, session->total, NULL);
     symkey_text(&session->key, key);
     struct arena *a = req_arena(req);

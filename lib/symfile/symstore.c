@@ -105,6 +105,24 @@ bool symstore_find(const struct symstore *s, enum symstore_area area, const stru
     return true;
 }
 
+/* It began at start_us and was about n files.  step NULL: nobody wants to know. */
+static void note_step(struct symstore_step *step, int64_t start_us, size_t n)
+{
+    if (!step)
+        return;
+    step->us += mono_us() - start_us;
+    step->n += n;
+}
+
+static bool look(const struct symstore *s, enum symstore_area area, const struct symkey *key,
+                 struct symstore_found *ret)
+{
+    int64_t start_us = mono_us();
+    bool is_there = symstore_find(s, area, key, ret, ERR_IGNORED);
+    note_step(s->times ? &s->times->look : NULL, start_us, 1);
+    return is_there;
+}
+
 bool symstore_check(const struct symstore *s, struct err *err)
 {
     return !s->wants_mark || mark_check(s->dir, NULL, err);
@@ -200,8 +218,11 @@ static bool take_csym(const struct symstore *s, struct symreader *r, struct syms
 static bool take_files(const struct symstore *s, struct symreader *r, struct symstore_new *n,
                        struct err *err)
 {
-    bool ok =
-        symreader_take_write(r, &n->stored_size, err) && (!n->csym || take_csym(s, r, n, err));
+    int64_t start_us = mono_us();
+    bool ok = symreader_take_write(r, &n->stored_size, err);
+    if (n->is_compressed)
+        note_step(s->times ? &s->times->pack : NULL, start_us, 1);
+    ok = ok && (!n->csym || take_csym(s, r, n, err));
     util_close_fd(&n->temp_fd);
     util_close_fd(&n->csym_fd);
     return ok;
@@ -239,8 +260,7 @@ bool symstore_take(const struct symstore *s, struct symreader *r, struct symstor
 bool symstore_has(const struct symstore *s, enum symstore_area area, const struct symkey *key)
 {
     struct symstore_found f;
-    return symstore_find(s, SYMSTORE_REGULAR, key, &f, ERR_IGNORED) ||
-           (area == SYMSTORE_TRY && symstore_find(s, area, key, &f, ERR_IGNORED));
+    return look(s, SYMSTORE_REGULAR, key, &f) || (area == SYMSTORE_TRY && look(s, area, key, &f));
 }
 
 /* Compares with what is stored under the key; a try file may have its twin in the regular area. */
@@ -252,7 +272,7 @@ static bool compare_with_stored(const struct symstore *s, enum symstore_area are
     const enum symstore_area areas[] = {area == SYMSTORE_TRY ? SYMSTORE_REGULAR : area, area};
     for (size_t i = 0, count = area == SYMSTORE_TRY ? 2 : 1; i < count && !same; i++) {
         enum symstore_area at = areas[i];
-        bool is_there = symstore_find(s, at, &n->key, &f, ERR_IGNORED);
+        bool is_there = look(s, at, &n->key, &f);
         if (is_there && !is_same(&f, r, &same, err))
             return false;
         n->area = at;
@@ -385,6 +405,19 @@ static bool count_csyms(const struct symstore *s, const struct symstore_new *new
     return bytes == 0 || symcache_count(s->cache_dir, bytes, err);
 }
 
+static bool put(const struct symstore *s, struct symstore_new *news, size_t n, size_t changed,
+                struct err *err)
+{
+    bool one_by_one = changed <= SYNC_EACH_MAX;
+    if (!sync_bytes(s, news, n, one_by_one, err) || !count_csyms(s, news, n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (news[i].temp &&
+            (!publish(s, &news[i], err) || (one_by_one && !sync_names(s, &news[i], err))))
+            return false;
+    return one_by_one || sync_system(s->dir, err);
+}
+
 /* The mark is read again: between preparing and here the file system may have been taken away. */
 bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t n, struct err *err)
 {
@@ -395,14 +428,10 @@ bool symstore_commit(const struct symstore *s, struct symstore_new *news, size_t
         changed += news[i].temp != NULL;
     if (changed == 0)
         return true;
-    bool one_by_one = changed <= SYNC_EACH_MAX;
-    if (!sync_bytes(s, news, n, one_by_one, err) || !count_csyms(s, news, n, err))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (news[i].temp &&
-            (!publish(s, &news[i], err) || (one_by_one && !sync_names(s, &news[i], err))))
-            return false;
-    return one_by_one || sync_system(s->dir, err);
+    int64_t start_us = mono_us();
+    bool ok = put(s, news, n, changed, err);
+    note_step(s->times ? &s->times->put : NULL, start_us, changed);
+    return ok;
 }
 
 /* What a process that was killed had prepared. */

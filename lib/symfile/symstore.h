@@ -25,6 +25,18 @@ struct symstore {
     const char *cache_dir;   /* where new .sym files are compiled to at once, or NULL */
     int64_t cache_max_bytes; /* 0: no limit */
     bool wants_mark;         /* store only below a dir with an installation's mark (store/mark.h) */
+    struct symstore_times *times; /* added to; NULL: nobody wants to know */
+};
+
+/* How long steps of storing took, in microseconds, and how many there were. */
+struct symstore_step {
+    int64_t us;
+    uint64_t n;
+};
+struct symstore_times {
+    struct symstore_step look; /* whether a key is stored already */
+    struct symstore_step pack; /* waiting for the reader's compressed text */
+    struct symstore_step put;  /* from what is prepared to what is durable; n: files */
 };
 
 /* CACHE: fetched from other servers (sources.h); whatever was uploaded comes before it. */

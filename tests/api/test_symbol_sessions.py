@@ -514,6 +514,65 @@ def test_counters(datil):
     assert more["symbols_upload_bytes"] == len(data) + len(zipped(key, text))
 
 
+TIMINGS = ["symbols_" + name for name in (
+    "download_symbol", "syminfo_lookup_timing", "upload_file_upload", "upload_gzip_payload", "upload_put_object",
+    "upload_file_exists")]
+# The names that monitors of Tecken and Eliot know, as /__metrics__ writes them.
+COUNTED = TIMINGS + [f"{name}_count" for name in TIMINGS] + ["symbols_" + name for name in (
+    "upload_archive", "upload_v2", "upload_dump_and_extract", "upload_download_by_url", 'upload_uploads{try="True"}',
+    'upload_uploads{try="False"}', "upload_file_upload_upload", "upload_file_upload_skip", "upload_file_upload_error",
+    "upload_skip_early_compressed", "upload_skip_early_uncompressed", "download_symbol_code_id_lookup",
+    'syminfo_lookup_cached{result="true"}', 'syminfo_lookup_cached{result="false"}')] + ["symbolication_" + name for name in (
+        'symbolicate_api{version="v4"}', 'symbolicate_api{version="v5"}', "symbolicate_parse_sym_file_parse",
+        'symbolicate_parse_sym_file_error{reason="sym_malformed"}', 'diskcache_get{result="hit"}',
+        'diskcache_get{result="miss"}', "symbolicate_jobs_count", "symbolicate_stacks_count", "symbolicate_frames_count")] + [
+        f'symbolication_symbolicate_request_error{{reason="{why}"}}'
+        for why in ("bad_json", "invalid_modules", "invalid_stacks", "too_many_jobs")]
+
+
+def test_counters_by_the_names_of_tecken(datil):
+    def counted():
+        lines = (line.rsplit(" ", 1) for line in datil.local("/symbols/__metrics__")[1].splitlines())
+        return {name: int(value) for name, value in lines}
+
+    def upload(*files):
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as z:
+            for key, content in files:
+                z.writestr(key, content)
+        kind, body = multipart({}, {"a.zip": data.getvalue()})
+        answer = datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": datil.uploader})
+        assert answer.status == 201, answer
+    before = counted()
+    assert not set(COUNTED) - set(before)
+    key, text = symbols("moves.so", 23)
+    files = (key, text), (f"moves.so/{lone(23)}/moves.so.dbg.gz", b"no debug file")
+
+    def moved():
+        return {name.removeprefix("symbols_"): n - before[name] for name, n in counted().items() if n != before[name]}
+    upload(*files)
+    first = moved()
+    assert (first["upload_file_upload_upload"], first["upload_file_upload_count"]) == (2, 2)
+    assert (first["upload_gzip_payload_count"], first["upload_put_object_count"]) == (1, 2)
+    assert first["upload_file_exists_count"] >= 2
+    before = counted()
+    upload(*files)
+    second = moved()
+    assert (second["upload_skip_early_compressed"], second["upload_skip_early_uncompressed"]) == (1, 1)
+    assert "upload_put_object_count" not in second and "upload_gzip_payload_count" not in second
+    before = counted()
+    assert datil.get("/" + key).status == 302
+    assert datil.get("/gone.so/ABCDEF1/gone.so.sym").status == 404
+    assert datil.get(f"/symbols/api/syminfo/moves.so/{lone(23)}").status == 200
+    third = moved()
+    assert (third["download_symbol_count"], third["download_symbol_code_id_lookup"]) == (2, 1)
+    assert (third["syminfo_lookup_timing_count"], third['syminfo_lookup_cached{result="false"}']) == (1, 1)
+    before = counted()
+    path, data = session(datil, *symbols("wrong.so", 29))
+    assert put(datil, path, data[:-9] + bytes(9)).status == 400
+    assert moved()["upload_file_upload_error"] == 1
+
+
 def test_kills(datil):
     """Every worker is killed between and inside of pieces; the file arrives, and once."""
     key, text = symbols("killed.so", 11, 60000)
