@@ -80,7 +80,7 @@ bool page_files_get(struct req *r, struct err *err)
         tpl_col_cstr(row, OPTION_TEXT, c->label ? c->label : c->value);
         tpl_col_bool(row, OPTION_IS_CHOSEN, req_choice(r, &files_type) == i);
     }
-    list_set_pager(r, v, "/uploads/files", answer, "file");
+    list_set_pager(r, v, "/uploads/files", list_page_number(r), answer, "file");
     struct tpl_rows *rows = tpl_list(v, LIST_STORED_FILES);
     size_t i;
     json_t *f;

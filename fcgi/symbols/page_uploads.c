@@ -88,7 +88,7 @@ bool page_uploads_get(struct req *r, struct err *err)
     set_filter(r, v, created);
     tpl_bool(v, "can_view_all", req_may(r, "view_all_uploads"));
     set_sorting(r, v, answer);
-    list_set_pager(r, v, "/uploads", answer, "upload");
+    list_set_pager(r, v, "/uploads", list_page_number(r), answer, "upload");
     upload_rows_fill(r, tpl_list(v, LIST_UPLOADS), jget_arr(answer, "uploads"));
     return resp_page(r, form_errors_any(&errors) ? 400 : 200, "symbols_uploads.html", v, err);
 }

@@ -204,7 +204,7 @@ bool page_audit_get(struct req *r, struct err *err)
     }
     json_auto_t *answer =
         json_pack("{s:b, s:i}", "has_next", found.count > AUDIT_BATCH, "total", LIST_NOT_COUNTED);
-    list_set_pager(r, v, "/users/audit", answer, "change");
+    list_set_pager(r, v, "/users/audit", req_int(r, &page), answer, "change");
     resp_header(r, "Cache-Control", STR("no-store"));
     return resp_page(r, 200, "symbols_audit.html", v, err);
 }

@@ -22,14 +22,29 @@ const struct param_spec
     list_reverse = {"reverse", PARAM_TEXT, .help = "`true`: the other way round; without it the newest or largest first"};
 /* clang-format on */
 
+/* False: it is no number; *ret is the first page then. */
+static bool parse_page(struct req *r, int64_t *ret)
+{
+    struct str text = req_text(r, &list_page);
+    *ret = 1;
+    bool ok = text.n == 0 || str_to_i64(text, INT64_MIN, INT64_MAX, "page", ret, ERR_IGNORED);
+    *ret = MIN(MAX(*ret, (int64_t)1), last_page);
+    return ok;
+}
+
+int64_t list_page_number(struct req *r)
+{
+    int64_t page;
+    parse_page(r, &page);
+    return page;
+}
+
 static void read_page(struct req *r, struct list_ask *ask, struct form_errors *errors)
 {
     struct str text = req_text(r, &list_page);
-    ask->page = 1;
-    if (text.n && !str_to_i64(text, INT64_MIN, INT64_MAX, "page", &ask->page, ERR_IGNORED))
+    if (!parse_page(r, &ask->page))
         form_errors_add(errors, "page", "Not a number '" STR_FMT "'",
                         STR_ARG(str_sub(text, 0, utf8_prefix_bytes(text, 100))));
-    ask->page = MIN(MAX(ask->page, (int64_t)1), last_page);
 }
 
 void list_ask_read(struct req *r, const char *created_fallback, struct list_ask *ret,

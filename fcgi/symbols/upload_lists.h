@@ -34,6 +34,8 @@ struct list_ask {
     struct time_range created, completed;
     int64_t page; /* from 1 */
 };
+/* The page asked for, from 1; the first one where it is no number. */
+int64_t list_page_number(struct req *r);
 /* created_fallback: taken as created_at where none was sent; NULL: none. */
 void list_ask_read(struct req *r, const char *created_fallback, struct list_ask *ret,
                    struct form_errors *errors);

@@ -127,15 +127,12 @@ struct str list_url(struct req *r, const char *path, const char *const *without,
 }
 
 /* Without filters nobody counts, and the page says where it is and not how many there are. */
-void list_set_pager(struct req *r, struct tpl_values *v, const char *path, const json_t *answer,
-                    const char *noun)
+void list_set_pager(struct req *r, struct tpl_values *v, const char *path, int64_t page,
+                    const json_t *answer, const char *noun)
 {
     static const char *const without[] = {"page", NULL};
     struct arena *a = req_arena(r);
-    int64_t page = 1, total = 0;
-    for (size_t i = 0; i < req_param_count(r); i++)
-        if (str_eq(req_param_at(r, i)->name, STR("page")))
-            str_to_i64(req_param_at(r, i)->value, 1, INT32_MAX, "page", &page, ERR_IGNORED);
+    int64_t total = 0;
     jget_int(answer, "total", &total);
     bool is_counted = total != LIST_NOT_COUNTED;
     tpl_cstr(v, "total_text",

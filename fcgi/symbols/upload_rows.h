@@ -21,8 +21,8 @@ int64_t list_took_us(const json_t *doc); /* from created_at to completed_at */
 /* The path with the parameters of the request but those named, and with `extra` ("sort=size"). */
 struct str list_url(struct req *r, const char *path, const char *const *without, const char *extra);
 /* prev_url, next_url and total_text; `answer` may be NULL. */
-void list_set_pager(struct req *r, struct tpl_values *v, const char *path, const json_t *answer,
-                    const char *noun);
+void list_set_pager(struct req *r, struct tpl_values *v, const char *path, int64_t page,
+                    const json_t *answer, const char *noun);
 
 /* The tabs of the pages of uploads. */
 enum upload_tab { UPLOAD_TAB_ALL, UPLOAD_TAB_MINE, UPLOAD_TAB_FILES, UPLOAD_TAB_SEND };

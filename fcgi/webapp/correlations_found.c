@@ -48,7 +48,8 @@ static bool find_sets(struct req *r, const struct correlations_wanted *w,
     return true;
 }
 
-static bool make(struct req *r, const struct correlations_wanted *w, json_t **ret, struct err *err)
+static bool find_correlations(struct req *r, const struct correlations_wanted *w, json_t **ret,
+                              struct err *err)
 {
     struct index_reader *index;
     struct search_context ctx;
@@ -132,7 +133,7 @@ bool correlations_find(struct req *r, const struct correlations_wanted *w, json_
     if (!load_file(r, w, ret)) {
         *ret = correlations_kept(app_of(r)->correlations, key);
         if (!*ret) {
-            if (!make(r, w, ret, err))
+            if (!find_correlations(r, w, ret, err))
                 return false;
             correlations_keep(&app_of(r)->correlations, key, *ret);
         }

@@ -149,7 +149,10 @@ static void graphics_errors_of(struct collecting *c, uint32_t id, struct numbers
     phrase_numbers(c, id, "GFX_ERROR ", "", ret);
 }
 
-/* Modules count only where they are in the group: every system has its own hundreds. */
+/*
+ * Modules count only where they are in the group: every system has its own hundreds.  The shares
+ * are those of the results that people know and compare with (decision 170).
+ */
 static const struct {
     const char *field;
     enum cause cause;

@@ -241,7 +241,7 @@ bool correlation_file_text(const char *var_dir, struct str rest, char **ret, siz
            unpack(path, str_n(packed, n), ret, ret_n, err);
 }
 
-static bool load(const char *var_dir, const char *rest, json_t **ret, struct err *err)
+static bool load_json(const char *var_dir, const char *rest, json_t **ret, struct err *err)
 {
     FREE_LATER char *text = NULL;
     size_t n;
@@ -258,7 +258,7 @@ bool correlation_totals(const char *var_dir, struct str product, json_t **ret, s
     FREE_LATER char *rest = NULL;
     if (asprintf(&rest, STR_FMT "/all.json.gz", STR_ARG(product)) < 0)
         abort();
-    return load(var_dir, rest, ret, err);
+    return load_json(var_dir, rest, ret, err);
 }
 
 bool correlation_load(const char *var_dir, struct str product, struct str channel,
@@ -270,7 +270,7 @@ bool correlation_load(const char *var_dir, struct str product, struct str channe
     correlation_file_name(signature, name);
     if (asprintf(&rest, STR_FMT "/" STR_FMT "/%s", STR_ARG(product), STR_ARG(channel), name) < 0)
         abort();
-    if (!correlation_totals(var_dir, product, &all, err) || !load(var_dir, rest, ret, err))
+    if (!correlation_totals(var_dir, product, &all, err) || !load_json(var_dir, rest, ret, err))
         return false;
     json_object_set(*ret, "date", json_object_get(all, "date"));
     return true;

@@ -61,7 +61,8 @@ struct correlation_certainty {
 };
 struct correlation_certainty correlation_certainty(const json_t *document, const json_t *result);
 
-/* For bug reports: what was compared, how many crashes, and a line for each of the first results.
+/*
+ * For bug reports: what was compared, how many crashes, and a line for each of the first results.
  */
 char *correlation_text(struct arena *a, const json_t *document, const char *title, size_t max);
 

@@ -25,6 +25,7 @@
 #include "lib/correlations/significance.h"
 #include "lib/correlations/traits.h"
 
+/* All of these are those of the results that people know and compare with (decision 170). */
 #define ALPHA   0.05 /* the chance of a false alarm that is allowed at the beginning */
 #define PHI_MIN 0.03 /* strength of the relation between "in the group" and the property */
 /* Shares nearer than that are the same. */

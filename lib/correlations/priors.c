@@ -1,11 +1,13 @@
+/*
+ * Which kind of value may explain another: all crashes of one graphics vendor have one of its
+ * devices, so a device that is frequent among crashes of a vendor says nothing new.  The graph came
+ * from years of looking at wrong explanations of Firefox crashes; each row is what a kind leads to
+ * in one step.  It has no circle, so going through it ends.
+ */
 #include "lib/correlations/priors.h"
 
 #include <stdint.h>
 
-/*
- * The graph, as it came from years of looking at wrong explanations of Firefox crashes; each row is
- * what a kind leads to in one step.  It has no circle, so going through it ends.
- */
 #define TO(kind) ((uint32_t)1 << CAUSE_##kind)
 
 static const uint32_t leads_to[CAUSE_COUNT] = {

@@ -12,7 +12,8 @@
 
 #include "lib/base/util.h"
 
-/* The correction never turns a difference round: it takes half a crash, or all of the difference.
+/*
+ * The correction never turns a difference round: it takes half a crash, or all of the difference.
  */
 double chi_square(const struct fourfold *t)
 {

@@ -15,7 +15,7 @@
 enum crash_set { SET_GROUP, SET_REFERENCE, SET_COUNT };
 enum item_kind { ITEM_TEXT, ITEM_TRUE, ITEM_FALSE, ITEM_MISSING };
 
-/* How many crashes, and which difference of shares, are worth a line. */
+/* How many crashes, and which difference of shares, are worth a line (decision 170). */
 enum { CORRELATION_COUNT_MIN = 5 };
 #define CORRELATION_DIFFERENCE_MIN 0.15
 

@@ -27,7 +27,7 @@ static void *run_lane(void *arg)
 }
 
 /* The mask is inherited, so it is set before and put back after. */
-static void start(struct lane *lanes, size_t n)
+static void start_helpers(struct lane *lanes, size_t n)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -44,7 +44,7 @@ void lanes_do(size_t n, lane_task *task, void *arg)
     for (size_t i = 0; i < n; i++)
         lanes[i] = (struct lane){.task = task, .arg = arg, .number = i};
     if (n > 1)
-        start(lanes, n);
+        start_helpers(lanes, n);
     task(arg, 0);
     for (size_t i = 1; i < n; i++)
         if (lanes[i].is_running)
