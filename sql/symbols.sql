@@ -255,12 +255,19 @@ DELETE FROM missing_symbol
                                FROM unnest($1::text[], $2::text[]) AS f (symbol, debugid));
 
 -- name: missing_symbol_recent
--- For the CSV of symbols somebody should look for: seen since `since_us`.
+-- For the CSV of symbols somebody should look for: seen since `since_us`, a page behind the row
+-- (symbol, debugid, hash), which is three empty texts at first.
 -- $1 since_us bigint
-SELECT symbol, debugid, code_file, code_id
+-- $2 symbol text
+-- $3 debugid text
+-- $4 hash text
+-- $5 limit bigint
+SELECT symbol, debugid, code_file, code_id, hash
   FROM missing_symbol
  WHERE modified_at >= to_timestamp($1::bigint / 1000000.0) AND lower(filename) LIKE '%.sym'
- ORDER BY symbol, debugid;
+   AND (symbol, debugid, hash) > ($2::text, $3::text, $4::text)
+ ORDER BY symbol, debugid, hash
+ LIMIT $5::bigint;
 
 -- name: missing_symbol_top
 -- What is missed most, for the administrator.

@@ -5,17 +5,22 @@
  * files come from dumps of strangers and may hold anything; only what needs quotes has them, so
  * that simple scripts can split the common lines.
  */
+#include <errno.h>
+#include <unistd.h>
+
 #include "fcgi/symbols/missing_list.h"
 #include "fcgi/symbols/missing_page.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/csv.h"
 #include "lib/base/err.h"
+#include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/symfile/missing.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/web.h"
 #include "queries.h"
@@ -29,6 +34,48 @@ struct csv_table {
      * products come from strangers. */
     bool is_for_people;
 };
+
+/*
+ * The list goes to a nameless file a piece at a time and is sent from there: a worker holds a page
+ * of rows and a piece of text, however long the list is, and an error halfway is still an error and
+ * no list that ends too early.
+ */
+enum {
+    PIECE_BYTES = 256 << 10, /* in memory until it is written */
+    PIECE_MAX = 1 << 20,     /* with one line of addresses of 31 KiB, all quotes */
+    PAGE_ROWS = 10000,       /* 2 to 5 MB of the database's answer */
+};
+
+struct csv_file {
+    const struct csv_table *table;
+    struct strbuf piece; /* owned, with the next */
+    int fd;
+};
+
+static bool write_piece(struct csv_file *f, struct err *err)
+{
+    if (f->piece.overflow)
+        return err_set(err, ERR_TOO_LARGE, "a line of the list of missing symbols is too long");
+    bool ok = fs_write_all(f->fd, f->piece.p, f->piece.n, "the list of missing symbols", err);
+    sb_reset(&f->piece);
+    return ok;
+}
+
+static bool open_file(struct req *req, const struct csv_table *t, struct csv_file *ret,
+                      struct err *err)
+{
+    const struct symbol_server *s = req_app(req);
+    *ret = (struct csv_file){.table = t, .fd = -1};
+    sb_init(&ret->piece, PIECE_MAX);
+    sb_text(&ret->piece, t->header);
+    return symbytes_temp(s->temp_dir, &ret->fd, err);
+}
+
+static void release_file(struct csv_file *f)
+{
+    util_close_fd(&f->fd);
+    sb_release(&f->piece);
+}
 
 static void put_line(struct strbuf *b, const struct csv_table *t, const struct db_rows *rows, int i)
 {
@@ -44,30 +91,57 @@ static void put_line(struct strbuf *b, const struct csv_table *t, const struct d
     }
 }
 
-/* The name of the file has the date of day_us. */
-static bool send_table(struct req *req, const struct csv_table *t, const struct db_rows *rows,
-                       int64_t day_us, const char *name, struct err *err)
+static bool add_rows(struct csv_file *f, const struct db_rows *rows, struct err *err)
 {
-    /* Millions of lines; above it an error is better than a worker that holds still more. */
-    enum { CSV_MAX = 256 << 20 };
-    STRBUF_AUTO b;
-    sb_init(&b, CSV_MAX);
-    sb_text(&b, t->header);
-    for (int i = 0; i < rows->count; i++)
-        put_line(&b, t, rows, i);
-    if (b.overflow || !arena_fits(req_arena(req), b.n, "the list", err))
-        return err_set(err, ERR_TOO_LARGE, "the list of missing symbols is too long");
+    for (int i = 0; i < rows->count; i++) {
+        put_line(&f->piece, f->table, rows, i);
+        if (f->piece.n >= PIECE_BYTES && !write_piece(f, err))
+            return false;
+    }
+    return true;
+}
+
+/* The name of the file has the date of day_us. */
+static bool send_file(struct req *req, struct csv_file *f, int64_t day_us, const char *name,
+                      struct err *err)
+{
+    if (!write_piece(f, err))
+        return false;
+    if (lseek(f->fd, 0, SEEK_SET) != 0)
+        return err_errno(err, errno, "the list of missing symbols");
     struct civil day = civil_of_us(day_us);
     const char *disposition =
         arena_printf(req_arena(req), "attachment; filename=\"%s-%04d-%02d-%02d.csv\"", name,
                      day.year, day.month, day.day);
     return resp_header(req, "Content-Disposition", str_of(disposition)) &&
-           resp_bytes(req, 200, "text/csv; charset=utf-8", str_copy(req_arena(req), sb_view(&b)));
+           resp_file(req, 200, "text/csv; charset=utf-8", TAKE_FD(f->fd), err);
 }
 
 static const struct param_spec today = {"today", PARAM_FLAG,
                                         .help = "since midnight; default: of the last 24 hours"};
 const struct param_spec *const missing_csv_params[] = {&today, NULL};
+
+/* Pages by key and not one statement: libpq holds the whole answer of a statement. */
+static bool add_recent(struct req *req, struct csv_file *f, int64_t since_us, struct err *err)
+{
+    struct arena *a = req_arena(req);
+    const char *symbol = "", *debug_id = "", *hash = "";
+    for (int count = PAGE_ROWS; count == PAGE_ROWS;) {
+        DB_ROWS rows = {0};
+        if (!DB_RUN(req_db(req), &q_missing_symbol_recent, &rows, err, db_int(a, since_us), symbol,
+                    debug_id, hash, db_int(a, PAGE_ROWS)))
+            return err_wrap(err, "missing symbols");
+        count = rows.count;
+        if (!add_rows(f, &rows, err))
+            return false;
+        if (count == 0)
+            break;
+        symbol = arena_strdup(a, db_col(&rows, count - 1, Q_MISSING_SYMBOL_RECENT_COL_SYMBOL));
+        debug_id = arena_strdup(a, db_col(&rows, count - 1, Q_MISSING_SYMBOL_RECENT_COL_DEBUGID));
+        hash = arena_strdup(a, db_col(&rows, count - 1, Q_MISSING_SYMBOL_RECENT_COL_HASH));
+    }
+    return true;
+}
 
 /*
  * What this worker still has in its memory is written first, or the list would lack what was asked
@@ -76,21 +150,21 @@ const struct param_spec *const missing_csv_params[] = {&today, NULL};
  */
 bool missing_csv_get(struct req *req, struct err *err)
 {
+    static const int columns[] = {
+        Q_MISSING_SYMBOL_RECENT_COL_SYMBOL, Q_MISSING_SYMBOL_RECENT_COL_DEBUGID,
+        Q_MISSING_SYMBOL_RECENT_COL_CODE_FILE, Q_MISSING_SYMBOL_RECENT_COL_CODE_ID};
+    const struct csv_table t = {.header = "debug_file,debug_id,code_file,code_id\r\n",
+                                .columns = columns,
+                                .column_count = ARRAY_LEN(columns)};
     missing_write_now(req);
     bool is_today = req_flag(req, &today);
     int64_t now = req_now_us(req);
     int64_t since = is_today ? now - now % DAY_US : now - DAY_US;
-    DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(req), &q_missing_symbol_recent, &rows, err, db_int(req_arena(req), since)))
-        return err_wrap(err, "missing symbols");
-
-    static const int columns[] = {
-        Q_MISSING_SYMBOL_RECENT_COL_SYMBOL, Q_MISSING_SYMBOL_RECENT_COL_DEBUGID,
-        Q_MISSING_SYMBOL_RECENT_COL_CODE_FILE, Q_MISSING_SYMBOL_RECENT_COL_CODE_ID};
-    struct csv_table t = {.header = "debug_file,debug_id,code_file,code_id\r\n",
-                          .columns = columns,
-                          .column_count = ARRAY_LEN(columns)};
-    return send_table(req, &t, &rows, is_today ? now : now - DAY_US, "missing-symbols", err);
+    struct csv_file f;
+    bool ok = open_file(req, &t, &f, err) && add_recent(req, &f, since, err) &&
+              send_file(req, &f, is_today ? now : now - DAY_US, "missing-symbols", err);
+    release_file(&f);
+    return ok;
 }
 
 const struct param_spec *const missing_summary_params[] = {&missing_product, &missing_version,
@@ -109,10 +183,14 @@ bool missing_summary_get(struct req *req, struct err *err)
                                   Q_MISSING_SUMMARY_COL_VERSION,  Q_MISSING_SUMMARY_COL_SYMBOL,
                                   Q_MISSING_SUMMARY_COL_DEBUG_ID, Q_MISSING_SUMMARY_COL_CODE_FILE,
                                   Q_MISSING_SUMMARY_COL_CODE_ID,  Q_MISSING_SUMMARY_COL_LAST_DAY};
-    struct csv_table t = {
+    const struct csv_table t = {
         .header = "crashes,product,version,debug_file,debug_id,code_file,code_id,last_report\r\n",
         .columns = columns,
         .column_count = ARRAY_LEN(columns),
         .is_for_people = true};
-    return send_table(req, &t, &rows, req_now_us(req), "missing-symbols-by-version", err);
+    struct csv_file f;
+    bool ok = open_file(req, &t, &f, err) && add_rows(&f, &rows, err) &&
+              send_file(req, &f, req_now_us(req), "missing-symbols-by-version", err);
+    release_file(&f);
+    return ok;
 }

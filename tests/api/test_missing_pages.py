@@ -2,6 +2,7 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 from harness import Installation, wait_until
@@ -100,6 +101,30 @@ def test_csv_at_the_root_of_both(datil):
     for host in ({}, HOST):
         lines = datil.get("/missingsymbols.csv", headers=host).text.split("\r\n")
         assert lines[0] == "debug_file,debug_id,code_file,code_id" and f"lib3.so,{IDS[3]},lib3.so.1,abc" in lines
+
+
+def test_csv_of_any_length(datil):
+    """The list comes whole and in order, and the worker that made it held a small part of it."""
+    def peak_kib():
+        return {pid: int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+                for pid in datil.program_pids("datil-symbols")[1]}
+    count = 200_000
+    before = peak_kib()
+    datil.sql("INSERT INTO missing_symbol (hash, symbol, debugid, filename, code_file) SELECT md5('long' || n), "
+              "'long' || n / 3 || '.so', lpad(to_hex(n / 2), 33, 'A'), 'long.sym', repeat('x', 200) || '\",' || n "
+              "FROM generate_series(1, %s) n", count)
+    try:
+        answer = datil.get("/missingsymbols.csv")
+        assert answer.status == 200 and len(answer.body) == int(answer.headers["Content-Length"])
+        rows = [row for row in csv.reader(io.StringIO(answer.text)) if row[0].startswith("long")]
+        assert {row[2] for row in rows} == {"x" * 200 + f'",{n}' for n in range(1, count + 1)}
+        assert len(rows) == count and len(answer.body) > 48 << 20
+        assert all(row[3] == "" for row in rows)
+        after = peak_kib()
+        assert set(after) == set(before)
+        assert max(after[pid] - before[pid] for pid in after) < 24 << 10
+    finally:
+        datil.sql("DELETE FROM missing_symbol WHERE starts_with(symbol, 'long')")
 
 
 def test_many_pages(datil):
