@@ -25,6 +25,11 @@
  */
 enum { OTHER = ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 
+/*
+ * READER, of a form with an archive: what proves that it is ours stands in a body of up to
+ * gigabytes, so its handler reads and checks it (upload_body.h).
+ */
+enum { UPLOADER = ROUTE_PAGE | ROUTE_LOGIN | ROUTE_RAW_BODY | ROUTE_NO_CSRF };
 enum { ASKER = ROUTE_API | ROUTE_LOGIN };   /* a session or a token */
 enum { READER = ROUTE_PAGE | ROUTE_LOGIN }; /* a session */
 /* Nobody is asked who he is: a token that has expired must not end a profile. */
@@ -40,7 +45,9 @@ const struct route symbol_server_routes[] = {
     {METHOD_GET, "/uploads", READER, NULL, page_uploads_get, uploads_params,
      "uploads of the last 30 days, with filters"},
     {METHOD_GET, "/uploads/upload", READER, NULL, page_upload_now_get, NULL,
-     "how to upload symbols, with the commands for this server"},
+     "a form to upload symbols from the browser, and the commands for build machines"},
+    {METHOD_POST, "/uploads/upload", UPLOADER, NULL, page_upload_now_post, NULL,
+     "multipart form of csrf_token, then a ZIP archive, and try or url: 303 to the upload's page"},
     {METHOD_GET, "/uploads/upload/", READER | ROUTE_PREFIX, NULL, page_upload_get,
      page_upload_params, "<id>: one upload with its files"},
     {METHOD_GET, "/uploads/files", READER, NULL, page_files_get, files_params,

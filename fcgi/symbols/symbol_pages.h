@@ -36,7 +36,7 @@ bool may_see_uploads(struct req *r);
 web_handler page_home_get, page_uploads_get, page_upload_get, page_files_get, page_file_get;
 web_handler page_tokens_get, page_tokens_post, page_token_extend_post, page_token_delete_post;
 web_handler page_users_get, page_user_get, page_user_post, page_audit_get;
-web_handler page_help_get, page_upload_now_get, page_status_get;
+web_handler page_help_get, page_upload_now_get, page_upload_now_post, page_status_get;
 extern const struct param_spec *const page_upload_params[], *const page_tokens_params[];
 extern const struct param_spec *const page_tokens_post_params[], *const page_token_extend_params[];
 extern const struct param_spec *const page_token_delete_params[], *const page_user_post_params[];

@@ -1,7 +1,8 @@
 /*
- * POST /upload/: an archive of symbols comes in.  The token is looked at before the body is read,
- * the body lies in a nameless file, and the archive is judged as a whole by the sandboxed reader
- * before the first file of it is stored; an upload that was interrupted can be sent again.
+ * POST /upload/ and the form of /uploads/upload: an archive of symbols comes in.  Who sends it is
+ * looked at before the body is read, the body lies in a nameless file, and the archive is judged as
+ * a whole by the sandboxed reader before the first file of it is stored; an upload that was
+ * interrupted can be sent again.
  *
  * Clients are scripts of build machines, which have one chance and a log that somebody reads a week
  * later. So each refusal says what to do, nothing is kept of an archive that was refused as a
@@ -9,6 +10,8 @@
  * leaves a row without completed_at; its file had no name, and what was stored stays, because it is
  * whole.
  */
+#include "fcgi/symbols/upload_archive.h"
+
 #include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload.h"
@@ -183,7 +186,8 @@ static json_t *name_array(struct strs names)
     return list;
 }
 
-static bool answer(struct upload *u, struct err *err)
+/* What the API answers and the page of the upload begins with. */
+static bool describe(struct upload *u, json_t **ret, struct err *err)
 {
     char created[TIME_TEXT_MAX], completed[TIME_TEXT_MAX];
     int64_t id = 0;
@@ -191,7 +195,7 @@ static bool answer(struct upload *u, struct err *err)
     time_rfc3339_ms(u->completed_us, completed);
     str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
     struct str name = u->body->archive_name;
-    json_auto_t *body =
+    json_t *body =
         json_pack("{s:{s:I, s:I, s:s%, s:s, s:n, s:b, s:o, s:s, s:s, s:s, s:o, s:O}}", "upload",
                   "id", (json_int_t)id, "size", (json_int_t)u->body->size, "filename", name.p,
                   name.n, "bucket", "local", "download_url", "try_symbols", u->area == SYMSTORE_TRY,
@@ -202,7 +206,8 @@ static bool answer(struct upload *u, struct err *err)
         return err_set(err, ERR_INTERNAL, "cannot build the answer to an upload");
     json_t *upload = json_object_get(body, "upload"); /* borrowed */
     json_object_set_new(upload, "download_url", u->body->url.n ? jtext(u->body->url) : json_null());
-    return resp_json(u->req, 201, body, err);
+    *ret = body;
+    return true;
 }
 
 /*
@@ -210,7 +215,7 @@ static bool answer(struct upload *u, struct err *err)
  * before there is a row; so a refused archive leaves nothing, and one that broke off later shows as
  * an upload that is not complete.
  */
-static bool receive(struct upload *u, struct err *err)
+static bool receive(struct upload *u, json_t **ret, struct err *err)
 {
     const struct conf *conf = req_conf(u->req);
     const struct symzip_limits limits = {
@@ -227,7 +232,7 @@ static bool receive(struct upload *u, struct err *err)
               symreader_zip(r, &limits, &list, err);
     upload_count_ms(u->req, COUNT_EXTRACT_MS, start_ms);
     counter_add(counters, COUNT_UPLOAD_BYTES, u->body->size, NULL);
-    ok = ok && add_row(u, &list, err) && store_all(u, r, &list, err) && answer(u, err);
+    ok = ok && add_row(u, &list, err) && store_all(u, r, &list, err) && describe(u, ret, err);
     if (ok) {
         bool is_try = u->area == SYMSTORE_TRY;
         counter_add(counters, is_try ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
@@ -247,21 +252,20 @@ static bool receive(struct upload *u, struct err *err)
 }
 
 /*
- * POST /upload/ with a form of one ZIP; Auth-Token of somebody who may upload.
- *
- * 201 with the upload, or 4xx with the first thing that is wrong.  The checks come in the
- * order clients of the protocol expect.
+ * From the first byte of the body to the last row.  The checks come in the order clients of the
+ * protocol expect.
  */
-bool upload_post(struct req *req, struct err *err)
+bool upload_archive(struct req *req, const struct upload_sender *sender, struct upload_outcome *ret,
+                    struct err *err)
 {
     struct symbol_server *s = req_app(req);
     struct upload_body body;
-    const char *asker =
-        arena_printf(req_arena(req), "token %lld", (long long)req_user(req)->token_id);
-    if (!upload_check_user(req, err) || !upload_take_place(req, asker, err) ||
-        !upload_body_read(req, s->temp_dir,
-                          (uint64_t)conf_int(req_conf(req), CONF_SYMBOLS_UPLOAD_MAX_BYTES), &body,
-                          err))
+    const struct upload_body_terms terms = {
+        .temp_dir = s->temp_dir,
+        .max_bytes = (uint64_t)conf_int(req_conf(req), CONF_SYMBOLS_UPLOAD_MAX_BYTES),
+        .wants_csrf = sender->is_browser};
+    *ret = (struct upload_outcome){0};
+    if (!upload_take_place(req, sender->asker, err) || !upload_body_read(req, &terms, &body, err))
         return false;
     struct upload u = {.req = req,
                        .symbols = s,
@@ -274,13 +278,31 @@ bool upload_post(struct req *req, struct err *err)
         body.url = STR("");
     bool ok = (!is_by_url || upload_url_check(req, &body, err)) && check_body(&body, err) &&
               choose_area(req, body.try_field, &u.area, err) &&
-              (!is_by_url || upload_url_fetch(req, s->temp_dir, &body, err)) && receive(&u, err);
-    /* The other server's failure, which the client is to hear of and to try again after. */
-    if (!ok && is_by_url && !body.has_file && err->code == ERR_UNAVAILABLE)
-        ok = symbol_server_error(req, 500, err);
+              (!is_by_url || upload_url_fetch(req, s->temp_dir, &body, err)) &&
+              receive(&u, &ret->document, err);
+    ret->is_far_fault = !ok && is_by_url && !body.has_file && err->code == ERR_UNAVAILABLE;
     json_decref(u.warnings);
     json_decref(u.derived);
     upload_body_release(&body);
     upload_count_ms(req, COUNT_ARCHIVE_MS, req_started_ms(req));
+    return ok;
+}
+
+/*
+ * POST /upload/ with a form of one ZIP; Auth-Token of somebody who may upload.
+ *
+ * 201 with the upload, or 4xx with the first thing that is wrong.
+ */
+bool upload_post(struct req *req, struct err *err)
+{
+    struct upload_outcome done = {0};
+    const struct upload_sender sender = {
+        .asker = arena_printf(req_arena(req), "token %lld", (long long)req_user(req)->token_id)};
+    bool ok = upload_check_user(req, err) && upload_archive(req, &sender, &done, err);
+    if (ok)
+        ok = resp_json(req, 201, done.document, err);
+    else if (done.is_far_fault)
+        ok = symbol_server_error(req, 500, err);
+    json_decref(done.document);
     return ok;
 }

@@ -8,6 +8,9 @@
  * away: a client that sends more is not wrong, and refusing it halfway through a gigabyte would
  * cost it all of that again. The file has no name, so a worker that is killed leaves nothing
  * behind.
+ *
+ * The proof that a form is one of our pages is among its fields, and templates put it first: it is
+ * judged when the file begins, so a foreign page cannot make a browser fill our disk.
  */
 #include "fcgi/symbols/upload_body.h"
 
@@ -31,8 +34,9 @@ enum {
 };
 
 struct reading {
+    struct req *req;
     struct arena *arena;
-    const char *temp_dir;
+    const struct upload_body_terms *terms;
     struct upload_body *body;
     enum { SKIPPED, IN_FILE, IN_FIELD } part;
     struct str *field; /* where the value of the present field goes */
@@ -43,11 +47,16 @@ struct reading {
 static bool open_temp(struct reading *r, struct err *err)
 {
     struct upload_body *b = r->body;
-    if (!symbytes_temp(r->temp_dir, &b->fd, err))
+    if (!symbytes_temp(r->terms->temp_dir, &b->fd, err))
         return false;
     snprintf(b->path, sizeof b->path, "/proc/self/fd/%d", b->fd);
     b->has_file = true;
     return true;
+}
+
+static bool check_csrf(struct reading *r, struct err *err)
+{
+    return !r->terms->wants_csrf || req_check_csrf(r->req, r->body->csrf_token, err);
 }
 
 /* A field name without a dot ("file") says nothing about the archive. */
@@ -65,11 +74,12 @@ static bool on_begin(void *arg, const struct multipart_part *p, struct err *err)
     if (p->filename.n && !r->body->has_file) {
         r->part = IN_FILE;
         name_archive(r, p);
-        return open_temp(r, err);
+        return check_csrf(r, err) && open_temp(r, err);
     }
-    r->field = str_eq(p->name, STR("try"))   ? &r->body->try_field
-               : str_eq(p->name, STR("url")) ? &r->body->url
-                                             : NULL;
+    r->field = str_eq(p->name, STR("try"))          ? &r->body->try_field
+               : str_eq(p->name, STR("url"))        ? &r->body->url
+               : str_eq(p->name, STR("csrf_token")) ? &r->body->csrf_token
+                                                    : NULL;
     if (p->filename.n == 0 && r->field) {
         r->part = IN_FIELD;
         sb_reset(&r->value);
@@ -100,13 +110,14 @@ static bool on_end(void *arg, struct err *err)
 }
 
 /* Ends at the first fault or the byte that is too much; the runner deals with what is unread. */
-static bool read_pieces(struct req *req, struct multipart *m, uint64_t max_bytes, struct err *err)
+static bool read_pieces(struct reading *r, struct multipart *m, struct err *err)
 {
-    char *piece = arena_alloc(req_arena(req), PIECE);
+    char *piece = arena_alloc(r->arena, PIECE);
+    uint64_t max_bytes = r->terms->max_bytes;
     uint64_t total = 0;
     for (;;) {
         size_t got;
-        if (!req_read_body(req, piece, PIECE, &got, err))
+        if (!req_read_body(r->req, piece, PIECE, &got, err))
             return false;
         if (got == 0)
             return multipart_finish(m, err);
@@ -119,8 +130,7 @@ static bool read_pieces(struct req *req, struct multipart *m, uint64_t max_bytes
     }
 }
 
-static bool read_multipart(struct req *req, struct reading *r, struct str type, uint64_t max_bytes,
-                           struct err *err)
+static bool read_multipart(struct reading *r, struct str type, struct err *err)
 {
     static const struct multipart_events events = {on_begin, on_data, on_end};
     STRBUF_AUTO boundary;
@@ -129,7 +139,7 @@ static bool read_multipart(struct req *req, struct reading *r, struct str type, 
     header_param(type, "boundary", &boundary);
     if (!multipart_init(&m, sb_view(&boundary), &events, r, err))
         return false;
-    bool ok = read_pieces(req, &m, max_bytes, err);
+    bool ok = read_pieces(r, &m, err);
     multipart_release(&m);
     return ok;
 }
@@ -142,6 +152,7 @@ static bool read_urlencoded(struct req *req, struct upload_body *b, struct err *
         return false;
     b->url = params_find(&list, "url");
     b->try_field = params_find(&list, "try");
+    b->csrf_token = params_find(&list, "csrf_token");
     return true;
 }
 
@@ -149,20 +160,21 @@ static bool read_urlencoded(struct req *req, struct upload_body *b, struct err *
  * Any other type of body is one without parts: that nothing was sent is then told in the words for
  * a missing file, which clients know.
  */
-bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
+bool upload_body_read(struct req *req, const struct upload_body_terms *terms,
                       struct upload_body *ret, struct err *err)
 {
     struct upload_body b = {.try_field = STR_NONE, .fd = -1};
-    struct reading r = {.arena = req_arena(req), .temp_dir = temp_dir, .body = &b};
+    struct reading r = {.req = req, .arena = req_arena(req), .terms = terms, .body = &b};
     struct str type = req_header(req, "Content-Type");
     struct str kind = header_value(type);
     bool ok = true;
     sb_init(&r.value, FIELD_MAX);
     if (str_eq_nocase(kind, STR("multipart/form-data")))
-        ok = read_multipart(req, &r, type, max_bytes, err);
+        ok = read_multipart(&r, type, err);
     else if (str_eq_nocase(kind, STR("application/x-www-form-urlencoded")))
         ok = read_urlencoded(req, &b, err);
     sb_release(&r.value);
+    ok = ok && check_csrf(&r, err); /* a form without a file has not been judged yet */
     if (!ok) {
         upload_body_release(&b);
         return false;

@@ -4,11 +4,12 @@
 #include "lib/web/web.h"
 
 /*
- * upload_body - what a client sent to /upload/: the first file of a form goes to a temporary
- * file as it arrives; the fields `try` and `url` are kept.
+ * upload_body - what a client sent to /upload/ or a browser from the form of the page: the
+ * first file of a form goes to a temporary file as it arrives; the fields `try` and `url` are kept.
  *
  * Ownership  upload_body_release closes the file, which ends it; texts live in the arena.
- * Errors     ERR_TOO_LARGE: more bytes than allowed.  ERR_INVALID: a broken body.
+ * Errors     ERR_TOO_LARGE: more bytes than allowed.  ERR_INVALID: a broken body.  ERR_FORBIDDEN:
+ * with wants_csrf, the form does not show `csrf_token` before its file.
  */
 struct upload_body {
     bool has_file;
@@ -18,10 +19,16 @@ struct upload_body {
     uint64_t size;
     struct str try_field;  /* p NULL: absent */
     struct str url;        /* empty: none */
+    struct str csrf_token; /* empty: none */
     struct strs redirects; /* of url, in the order they were followed */
 };
 
-bool upload_body_read(struct req *req, const char *temp_dir, uint64_t max_bytes,
+struct upload_body_terms {
+    const char *temp_dir;
+    uint64_t max_bytes;
+    bool wants_csrf; /* a session sends it, which a page of strangers could use (req_check_csrf) */
+};
+bool upload_body_read(struct req *req, const struct upload_body_terms *terms,
                       struct upload_body *ret, struct err *err);
 void upload_body_release(struct upload_body *b);
 

@@ -248,13 +248,18 @@ bool session_check_csrf(struct req *r, struct err *err)
         return true;
     if (r->route->flags & ROUTE_API && !req_user(r)->is_logged_in && !r->user_failed)
         return true;
-    struct str secret = shown_secret(r);
-    if (r->user_failed)
-        return err_set(err, ERR_UNAVAILABLE, "the database cannot say who asks");
     struct str sent = req_header(r, "X-CSRF-Token");
     bool has_form = r->method == METHOD_POST && !(r->route->flags & ROUTE_RAW_BODY);
     if (sent.n == 0 && has_form) /* else the parameters are those of the query */
         sent = params_find(&r->params, "csrf_token");
+    return req_check_csrf(r, sent, err);
+}
+
+bool req_check_csrf(struct req *r, struct str sent, struct err *err)
+{
+    struct str secret = shown_secret(r);
+    if (r->user_failed)
+        return err_set(err, ERR_UNAVAILABLE, "the database cannot say who asks");
     bool fits =
         secret.p && sent.n == SHA256_HEX && secret_eq(sent.p, csrf_of(r, secret), SHA256_HEX);
     if (!fits)

@@ -208,6 +208,11 @@ const struct web_user *req_user(struct req *r);
 bool req_may(struct req *r, const char *permission); /* "view_pii"; token: only its own set */
 /* For the hidden field "csrf_token".  May set a cookie: call before resp_…. */
 const char *req_csrf_token(struct req *r);
+/*
+ * Whether `sent` is that token: for handlers with ROUTE_RAW_BODY that find it in their body.  Other
+ * forms are checked before their handler.  ERR_FORBIDDEN with what to do.
+ */
+bool req_check_csrf(struct req *r, struct str sent, struct err *err);
 
 /*
  * Events of `key` in `group` in the present window of window_s seconds, over all workers, after

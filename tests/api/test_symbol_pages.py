@@ -164,6 +164,86 @@ def test_how_to_upload(datil):
     assert refused.status == 403 and "group Uploaders" in refused.text
 
 
+def archive(name="b.pdb"):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(f"{name}/{ID}/{name[:-4]}.sym", f"MODULE windows x86_64 {ID} {name}\n")
+    return out.getvalue()
+
+
+def send_form(datil, session, content, filename="symbols.zip", token=None, prefix="", **fields):
+    """As browsers do: fields in the order of the page, the file in one that is named `archive`."""
+    if token is None:
+        token = csrf(datil.get(prefix + "/tokens", headers=session))
+    kind, body = multipart({"csrf_token": token, **fields} if token else fields)
+    end = body.rindex(b"--datil-test")
+    part = (f'--datil-test-boundary-0123456789\r\nContent-Disposition: form-data; name="archive"; filename="{filename}"\r\n'
+            "Content-Type: application/zip\r\n\r\n").encode() + content + b"\r\n"
+    return datil.request("POST", prefix + "/uploads/upload", body[:end] + part + body[end:], {"Content-Type": kind, **session})
+
+
+@pytest.mark.parametrize("prefix,host", WHERE)
+def test_the_form_of_an_upload(datil, prefix, host):
+    """Who is logged in is the uploader, and is led to the page of the upload."""
+    session = log_in(datil, "uploader@example.org", host, prefix)
+    page = datil.get(prefix + "/uploads/upload", headers=session).text
+    assert f'<form class="stack" method="post" action="{prefix}/uploads/upload" enctype="multipart/form-data">' in page
+    assert page.index('name="csrf_token"', page.index("multipart/form-data")) < page.index('name="archive"')
+    for fields, is_try in (({}, False), ({"try": "1"}, True)):
+        sent = send_form(datil, session, archive(), token=re.search(r'name="csrf_token" value="(\w+)"', page)[1], prefix=prefix, **fields)
+        assert sent.status == 303, sent.text
+        where = sent.headers["Location"]
+        row = datil.sql("SELECT email, filename, try_symbols, completed_at IS NOT NULL, upload_id FROM (SELECT u.*, u.id AS upload_id, a.email "
+                        "FROM symbol_upload u JOIN app_user a ON a.id = u.user_id) t WHERE upload_id = %s", where.rsplit("/", 1)[1])[0]
+        assert where == f"{prefix}/uploads/upload/{row[4]}" and row[:4] == ("uploader@example.org", "symbols.zip", is_try, True)
+        shown = datil.get(where, headers=session)
+        assert shown.status == 200 and f"b.pdb/{ID}/b.sym" in shown.text
+    assert datil.get(f"/b.pdb/{ID}/b.sym", headers=HOST).status == 302
+
+
+@pytest.mark.parametrize("content,filename,fields,text", [
+    (b"no archive", "symbols.zip", {}, "File is not a zip file"),
+    (b"", "symbols.zip", {}, "File is not a zip file"),
+    (b"", "", {}, "Must be multipart form data with at least one file"),
+    (b"Rar!", "symbols.rar", {}, 'Unrecognized archive file extension &quot;.rar&quot;'),
+])
+def test_a_form_that_is_refused_comes_back_with_the_words_of_the_api(datil, content, filename, fields, text):
+    session = log_in(datil, "uploader@example.org", HOST)
+    before = datil.sql("SELECT count(*) FROM symbol_upload")
+    answer = send_form(datil, session, content, filename, **fields)
+    assert answer.status == 400 and 'role="alert"' in answer.text and text in answer.text.replace("&#34;", "&quot;"), answer.text
+    assert 'name="archive"' in answer.text and datil.sql("SELECT count(*) FROM symbol_upload") == before
+
+
+def test_who_may_not_send_the_form(datil):
+    """A page of strangers, who may not upload, who is not logged in, a program: nothing is stored."""
+    before = datil.sql("SELECT count(*) FROM symbol_upload")
+    uploader = log_in(datil, "uploader@example.org", HOST)
+    for token in ("", "0" * 64, csrf(datil.get("/uploads", headers=log_in(datil, "other@example.org", HOST)))):
+        answer = send_form(datil, uploader, archive(), token=token)
+        assert answer.status == 403 and "load the page again" in answer.text, answer.text
+    late, body = multipart({}, {"archive.zip": archive()})
+    end = body.rindex(b"--datil-test")
+    proof = csrf(datil.get("/uploads", headers=uploader))
+    body = body[:end] + multipart({"csrf_token": proof})[1]
+    assert datil.request("POST", "/uploads/upload", body, {"Content-Type": late, **uploader}).status == 403
+    assert form(datil, "/uploads/upload", {"url": "https://example.org/x.zip"}, uploader).status == 403
+    auditor = log_in(datil, "auditor@example.org", HOST)
+    refused = send_form(datil, auditor, archive())
+    assert refused.status == 403 and "group Uploaders" in refused.text
+    stranger = send_form(datil, HOST, archive(), token="0" * 64)
+    assert stranger.status == 302 and stranger.headers["Location"].startswith("/login/")
+    program = send_form(datil, {"Auth-Token": datil.token("uploader@example.org", "upload_symbols"), **HOST}, archive(), token="0" * 64)
+    assert program.status == 403 and "session" in program.json["error"]
+    assert datil.sql("SELECT count(*) FROM symbol_upload") == before
+
+
+def test_an_archive_by_form_may_be_large(datil):
+    """Past the limit of other forms in nginx, and refused in words all the same."""
+    answer = send_form(datil, log_in(datil, "uploader@example.org"), b"\0" * (5 << 20), prefix="/symbols")
+    assert answer.status == 400 and "File is not a zip file" in answer.text
+
+
 def test_an_upload_on_its_way_comes_again(datil):
     user = datil.sql("SELECT id FROM app_user WHERE email = 'uploader@example.org'")[0][0]
     new, old = (datil.sql("INSERT INTO symbol_upload (user_id, filename, size, created_at) VALUES (%s, 'x.zip', 1, now() - %s "

@@ -1,6 +1,7 @@
 """Uploads by address: what may be fetched, every failure of the other server, and that nothing inside is reached."""
 import http.server
 import io
+import re
 import signal
 import socket
 import ssl
@@ -168,6 +169,30 @@ def test_fetched_and_stored(open_datil, other):
         assert [p for m, p in Other.seen if m == method] == ["/hops/2/my-symbols.zip?secret=1", "/hops/1/1.zip", "/ok/1.zip"]
     again = send(open_datil, f"{other}/ok/1.zip", **{"try": "1"})
     assert again.json["upload"]["try_symbols"] is True and len(again.json["upload"]["skipped_keys"]) == 1
+
+
+def test_by_the_form_of_the_page(open_datil, other):
+    """The same way: fetched and led to its page, or the other server's failure beside the form."""
+    def cookies(answer):
+        last = dict(c.split(";")[0].split("=", 1) for c in answer.headers.get_all("Set-Cookie") or [])
+        return "; ".join(f"{name}={value}" for name, value in last.items())
+
+    def proof(page):
+        return re.search(r'name="csrf_token" value="(\w+)"', page.text)[1]
+
+    def post(path, cookie, **fields):
+        return open_datil.request("POST", "/symbols" + path, urllib.parse.urlencode(fields),
+                                  {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"})
+    page = open_datil.get("/symbols/login/")
+    session = cookies(post("/login/", cookies(page), email="uploader@example.org", password="a long password", csrf_token=proof(page)))
+    page = open_datil.get("/symbols/uploads/upload", headers={"Cookie": session})
+    assert 'name="url"' in page.text
+    sent = post("/uploads/upload", session, csrf_token=proof(page), url=f"{other}/ok/7.zip")
+    assert sent.status == 303 and f"{other}/ok/7.zip" in open_datil.get(sent.headers["Location"], headers={"Cookie": session}).text
+    failed = post("/uploads/upload", session, csrf_token=proof(page), url=f"{other}/status/404/7.zip")
+    assert failed.status == 400 and "This was refused" in failed.text, failed.text
+    away = post("/uploads/upload", session, csrf_token=proof(page), url=f"{other}/status/503/7.zip")
+    assert away.status == 502 and "This was refused" in away.text and 'name="archive"' in away.text, away.text
 
 
 def test_retries(open_datil, other):

@@ -1,4 +1,5 @@
 """The pages in a real browser: console, accessibility, keyboard, dark mode, log-in."""
+import base64
 import io
 import json
 import os
@@ -16,15 +17,19 @@ from harness import multipart  # noqa: E402
 PASSWORD = "correct horse battery staple"
 
 
-def upload_symbols(datil):
-    """One upload, so that the pages of symbols have something to show."""
+def archive_of_symbols():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as z:
         for name in ("xul", "libmozglue-with-a-long-name-of-a-library-as-they-are"):
             debug_id = "44E4EC8C2F41492B9369D6B9A059577C2"
             z.writestr(f"{name}.pdb/{debug_id}/{name}.sym", f"MODULE windows x86_64 {debug_id} {name}.pdb\n")
         z.writestr("some-symbols.txt", "x")
-    kind, body = multipart({}, {"symbols.zip": out.getvalue()})
+    return out.getvalue()
+
+
+def upload_symbols(datil):
+    """One upload, so that the pages of symbols have something to show."""
+    kind, body = multipart({}, {"symbols.zip": archive_of_symbols()})
     token = datil.token("admin@example.org", "upload_symbols")
     answer = datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token})
     assert answer.status == 201, answer
@@ -39,7 +44,7 @@ def seen(datil, minidump):
     upload_symbols(datil)
     datil.add_user("reader@example.org", PASSWORD, "--group", "Hackers")
     facts = {"crash_id": crash_id, "signature": doc["signature"], "email": "reader@example.org", "password": PASSWORD,
-             "admin": "admin@example.org"}
+             "admin": "admin@example.org", "archive": base64.b64encode(archive_of_symbols()).decode()}
     shots = os.environ.get("SCREENSHOTS", "")
     if shots:
         Path(shots).mkdir(parents=True, exist_ok=True)
@@ -100,10 +105,16 @@ def test_log_in_and_out(seen):
 
 def test_symbol_pages(seen):
     """As all pages: good status, no console errors, nobody shut out, nothing that sticks out."""
-    assert len(seen["symbols"]) == 3 * 11
+    assert len(seen["symbols"]) == 3 * 12
     bad = {k: v for k, v in seen["symbols"].items()
            if v["status"] != 200 or v["problems"] or v["violations"] or v["overflow"] > 0}
     assert not bad, json.dumps(bad, indent=1)
+
+
+def test_an_archive_is_uploaded_without_scripts(seen):
+    refused, stored = seen["upload"]["refused"], seen["upload"]["stored"]
+    assert refused["path"] == "/symbols/uploads/upload" and "File is not a zip file" in refused["text"]
+    assert stored["path"] == "/symbols/uploads/upload/2" and "by-hand.zip" in stored["text"] and "xul.sym" in stored["text"]
 
 
 def test_protected_rows_only_after_log_in(seen):

@@ -34,6 +34,7 @@ const SYMBOL_PAGES = {
   "symbols-home": "/symbols/",
   "symbols-uploads": "/symbols/uploads",
   "symbols-upload": "/symbols/uploads/upload/1",
+  "symbols-upload-now": "/symbols/uploads/upload",
   "symbols-files": "/symbols/uploads/files",
   "symbols-file": "/symbols/uploads/files/file/1",
   "symbols-tokens": "/symbols/tokens",
@@ -46,7 +47,7 @@ const SYMBOL_PAGES = {
 
 async function main() {
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
-  const result = { pages: {}, symbols: {}, keyboard: {}, login: {}, hosts: [], noscript: {} };
+  const result = { pages: {}, symbols: {}, keyboard: {}, login: {}, hosts: [], noscript: {}, upload: {} };
   const hosts = new Set();
 
   async function open(scheme, width, javaScriptEnabled = true) {
@@ -96,6 +97,23 @@ async function main() {
     await page.locator('main button[type="submit"]').click();
     await page.waitForLoadState("networkidle");
     await look(page, SYMBOL_PAGES, scheme, width, result.symbols);
+    await page.context().close();
+  }
+
+  // An archive is sent by the form alone: no script, first something else, then the archive.
+  {
+    const page = await open("light", 1300, false);
+    await page.goto(base + "/symbols/login/?next=%2Fsymbols%2Fuploads%2Fupload");
+    await page.fill('input[name="email"]', facts.admin);
+    await page.fill('input[type="password"]', facts.password);
+    await page.locator('main button[type="submit"]').click();
+    for (const [name, content] of [["refused", Buffer.from("no archive")], ["stored", Buffer.from(facts.archive, "base64")]]) {
+      await page.setInputFiles('input[name="archive"]', { name: "by-hand.zip", mimeType: "application/zip", buffer: content });
+      await page.locator('main button[type="submit"]').click();
+      await page.waitForLoadState("networkidle");
+      if (shots) await page.screenshot({ path: path.join(shots, `symbols-form-${name}.png`) });
+      result.upload[name] = { path: new URL(page.url()).pathname, text: await page.locator("main").innerText() };
+    }
     await page.context().close();
   }
 
