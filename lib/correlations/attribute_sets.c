@@ -298,7 +298,7 @@ void members_make(struct build *b, size_t kind, const char *phrases, struct memb
     *ret = (struct members){.cause = kinds[kind].cause};
     if (c.field == SIZE_MAX)
         return;
-    textmap_init(&c.names, TEXTMAP_FULL - 1);
+    textmap_init(&c.names, (size_t)TEXTMAP_FULL - 1);
     count_members(&c, kind);
     uint32_t *slots = xcalloc(c.base.n + 1, sizeof *slots);
     choose_members(&c, kind, slots, ret);

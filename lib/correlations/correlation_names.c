@@ -95,7 +95,7 @@ bool correlation_names(struct db *db, json_t *document, struct err *err)
     struct naming n = {.of_device = jget_obj(document, "_vendors"), .rows = &rows};
     bool ok = true;
     arena_init(&n.arena, (size_t)64 << 20); /* some bytes for each result */
-    textmap_init(&n.vendors, TEXTMAP_FULL - 1);
+    textmap_init(&n.vendors, (size_t)TEXTMAP_FULL - 1);
     each_item(&n, document, note_vendor);
     if (n.vendors.texts.n > 0) {
         const struct strs ids = {n.vendors.texts.v, n.vendors.texts.n};

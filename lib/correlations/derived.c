@@ -204,8 +204,8 @@ bool derived_make(struct build *b, size_t which, struct property *ret)
     }
     if (!any)
         return false;
-    textmap_init(&d.combinations, TEXTMAP_FULL - 1);
-    textmap_init(&d.values, TEXTMAP_FULL - 1);
+    textmap_init(&d.combinations, (size_t)TEXTMAP_FULL - 1);
+    textmap_init(&d.values, (size_t)TEXTMAP_FULL - 1);
     for (int set = 0; set < SET_COUNT; set++) {
         uint32_t *ids = xcalloc(b->samples[set].n + 1, sizeof *ids);
         for (size_t row = 0; row < b->samples[set].n; row++)

@@ -305,8 +305,8 @@ static bool is_in_tree_by_code(const struct symplaces *s, struct symplace *r,
     uint64_t stamp;
     struct symreader_text text;
     for (size_t e = 0; e < r->elsewhere.n; e++)
-        if (strcmp(r->elsewhere.v[e].code.debug_file, code->debug_file) == 0 &&
-            strcmp(r->elsewhere.v[e].code.debug_id, code->debug_id) == 0) {
+        if (str_eq(str_of(r->elsewhere.v[e].code.debug_file), str_of(code->debug_file)) &&
+            str_eq(str_of(r->elsewhere.v[e].code.debug_id), str_of(code->debug_id))) {
             *ret = r->elsewhere.v[e].key;
             return true;
         }

@@ -30,15 +30,23 @@ enum {
     REGISTERS = 1 << SKETCH_BITS,
 };
 
-void distinct_release(struct distinct *d)
+static void release_exact(struct distinct *d)
 {
     for (size_t i = 0; d->pages && i < PAGE_COUNT; i++)
         free(d->pages[i]);
     free(d->pages);
     if (d->has_keys)
         map_release(&d->keys);
+    d->pages = NULL;
+    d->page_bytes = 0;
+    d->has_keys = false;
+}
+
+void distinct_release(struct distinct *d)
+{
+    release_exact(d);
     free(d->registers);
-    *d = (struct distinct){0};
+    d->registers = NULL;
 }
 
 void distinct_add_hash(struct distinct *d, uint64_t hash)
@@ -77,17 +85,14 @@ bool distinct_to_sketch(struct distinct *d, struct cost *cost)
         return true;
     if (!cost_hold(cost, REGISTERS))
         return false;
-    struct distinct sketch = {.registers = xcalloc(REGISTERS, 1)};
     size_t gone = d->page_bytes + (d->has_keys ? map_bytes(&d->keys) : 0);
-    if (d->pages) {
-        struct distinct both = {.pages = d->pages, .registers = sketch.registers};
-        sketch_pages(&both);
-    }
+    d->registers = xcalloc(REGISTERS, 1);
+    if (d->pages)
+        sketch_pages(d);
     for (size_t i = 0; d->has_keys && i < d->keys.cap; i++)
         if (d->keys.values[i])
-            distinct_add_hash(&sketch, hash_of(d->keys.keys[i]));
-    distinct_release(d);
-    *d = sketch;
+            distinct_add_hash(d, hash_of(d->keys.keys[i]));
+    release_exact(d);
     cost_give_back(cost, gone);
     return cost_work(cost, gone);
 }
