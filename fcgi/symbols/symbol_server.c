@@ -171,6 +171,7 @@ static bool answer_health(struct req *req, const struct health_verdict *v, size_
 
 static const struct health_check health_checks[] = {
     {"database", health_database},
+    {"migrations", health_migrations},
     {"storage", check_storage},
     {"symcache", check_symcache},
 };

@@ -82,3 +82,25 @@ bool health_database(struct req *req, struct err *err)
     DB_ROWS rows = {0};
     return DB_RUN(req_db(req), &q_db_ping, &rows, err);
 }
+
+/*
+ * The names are in the log: what to do is `datil migrate`.  The files are read each time, a few
+ * dozen of some kilobytes, since they may be replaced while workers run.
+ */
+bool health_migrations(struct req *req, struct err *err)
+{
+    struct arena *a = req_arena(req);
+    struct strs pending = {0}, changed = {0};
+    const char *dir = arena_printf(a, "%s/migrations", fs_share_dir());
+    if (!db_migrations_pending(req_db(req), dir, a, &pending, &changed, err))
+        return false;
+    if (pending.n)
+        return err_set(err, ERR_UNAVAILABLE,
+                       "%zu migrations are not applied, the first is " STR_FMT, pending.n,
+                       STR_ARG(pending.v[0]));
+    if (changed.n)
+        return err_set(err, ERR_UNAVAILABLE,
+                       "%zu migrations have another text than was applied, the first is " STR_FMT,
+                       changed.n, STR_ARG(changed.v[0]));
+    return true;
+}

@@ -45,5 +45,7 @@ web_handler heartbeat_get, lbheartbeat_get, version_get;
 
 /* A check: the database answers. */
 bool health_database(struct req *req, struct err *err);
+/* A check: every migration that came with this program is applied, with the text it has here. */
+bool health_migrations(struct req *req, struct err *err);
 
 #endif

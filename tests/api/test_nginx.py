@@ -127,6 +127,21 @@ def test_too_many_requests(it):
     assert late[0].headers["Access-Control-Allow-Origin"] == "*"
 
 
+@pytest.mark.parametrize("path, headers", [("/symbols/api/_auth/", {}), ("/api/_auth/", {"Host": "symbols.example.org"})])
+def test_too_many_questions_to_the_symbol_server(it, path, headers):
+    """Its JSON API: 10 a second and client, 100 at once; downloads have a limit of their own."""
+    it, start = it.new_client(), time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: it.get(path, headers=headers), range(400)))
+    late = [a for a in answers if a.status == 429]
+    assert {a.status for a in answers} == {200, 429}
+    assert len(answers) - len(late) <= 102 + 10 * (time.monotonic() - start)
+    assert late[0].headers["Retry-After"] == "30" and late[0].json == {"error": "Too Many Requests"}
+    assert late[0].headers["Content-Type"] == "application/json"
+    assert it.get("/symbols/no.so/ABCDEF0123/no.so.sym").status == 404
+    assert it.get("/api/NoOp/?product=x").status != 429  # that of the reports counts by itself
+
+
 def test_errors_in_the_language_of_who_asked(it):
     page = it.get("/static/nothing.js", headers={"Accept": "text/html,*/*"})
     assert page.status == 404 and page.headers["Content-Type"] == "text/html; charset=utf-8"

@@ -683,8 +683,20 @@ def test_health(datil):
     assert datil.get("/symbols/__lbheartbeat__").status == 200
     answer = datil.get("/symbols/__heartbeat__")
     assert answer.status == 200 and answer.json["checks"] == \
-        {"database": "ok", "storage": "ok", "symcache": "ok"}
+        {"database": "ok", "migrations": "ok", "storage": "ok", "symcache": "ok"}
     assert isinstance(json.loads(datil.get("/symbols/__version__").body), dict)
+
+
+def test_health_without_a_migration(datil):
+    row = datil.sql("DELETE FROM schema_migration WHERE name = (SELECT max(name) FROM schema_migration) RETURNING *")[0]
+    try:
+        answer = datil.get("/symbols/__heartbeat__")
+        assert (answer.status, answer.json["status"]) == (500, "error")
+        assert answer.json["checks"] == {"database": "ok", "migrations": "error", "storage": "ok", "symcache": "ok"}
+        assert answer.json["details"] == {}
+    finally:
+        datil.sql(f"INSERT INTO schema_migration VALUES ({', '.join(['%s'] * len(row))})", *row)
+    assert datil.get("/symbols/__heartbeat__").status == 200
 
 
 def test_an_upload_leaves_nothing_behind(datil):
