@@ -5,7 +5,7 @@
 #include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/signature/signature.h"
-#include "lib/unwind/walker.h"
+#include "lib/sandbox/walker.h"
 
 /*
  * job - one crash in work: what the rules read and write.

@@ -17,7 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
-#include "lib/unwind/walker.h"
+#include "lib/sandbox/walker.h"
 #include "processor/job.h"
 #include "processor/rules.h"
 

@@ -12,7 +12,7 @@
 #include "lib/base/util.h"
 #include "lib/signature/signature.h"
 #include "lib/symfile/symfind.h"
-#include "lib/unwind/walker.h"
+#include "lib/sandbox/walker.h"
 
 /* NULL: the lists built into the program. */
 static const char *lists_dir(const struct conf *conf)

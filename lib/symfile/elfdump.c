@@ -17,7 +17,7 @@
 
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/sandbox/child.h"
+#include "lib/base/child.h"
 
 /* A browser's library with all debug information takes 6 GiB; what needs more is not served here,
  * beside workers that need memory, too. */

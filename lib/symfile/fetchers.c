@@ -26,7 +26,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
-#include "lib/sandbox/child.h"
+#include "lib/base/child.h"
 
 /* Of one process that asks.  They mostly wait for the network; what compiles is a core each. */
 enum { FETCHERS_MAX = 4 };

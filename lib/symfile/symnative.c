@@ -28,7 +28,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
-#include "lib/sandbox/child.h"
+#include "lib/base/child.h"
 #include "lib/symfile/symbytes.h"
 
 enum {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "lib/base/util.h"
-#include "lib/sandbox/pass_fd.h"
+#include "lib/base/pass_fd.h"
 
 void symwire_bytes(struct symwire_out *o, const void *p, size_t n)
 {

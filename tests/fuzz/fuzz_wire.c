@@ -12,7 +12,7 @@
 #include "lib/base/rd.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symkey.h"
-#include "lib/unwind/wire.h"
+#include "lib/sandbox/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

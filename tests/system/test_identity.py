@@ -123,7 +123,7 @@ def test_no_process_keeps_root_or_a_capability(datil):
 
 def test_the_walker_has_no_uid_0_and_no_capability(minidump, tmp_path):
     """Also when whoever starts it has everything: it is looked at while it waits for symbols.
-    Descriptors as in lib/unwind/wire.h: 0 the dump, 3 the socket to its parent."""
+    Descriptors as in lib/sandbox/wire.h: 0 the dump, 3 the socket to its parent."""
     dump = tmp_path / "x.dmp"
     dump.write_bytes(minidump)
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

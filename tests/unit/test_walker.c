@@ -14,8 +14,8 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/unwind/walker.h"
-#include "lib/unwind/wire.h"
+#include "lib/sandbox/walker.h"
+#include "lib/sandbox/wire.h"
 
 enum { SECOND = 1000 };
 static const int64_t MEMORY = INT64_C(512) << 20;

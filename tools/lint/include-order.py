@@ -4,8 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-CHAIN = [["base"], ["json", "db", "tpl", "http", "store", "sandbox"], ["crash", "symfile", "minidump"],
-         ["unwind", "signature", "search", "spool"], ["ledger", "correlations", "export"], ["web"]]
+CHAIN = [["base"], ["json", "db", "tpl", "http", "store"], ["crash", "symfile", "minidump"],
+         ["unwind", "signature", "search", "spool"], ["sandbox", "ledger", "correlations", "export"], ["web"]]
 rank = {module: level for level, modules in enumerate(CHAIN) for module in modules}
 bad = 0
 for path in sorted(Path("lib").rglob("*.[ch]")):

@@ -1,7 +1,7 @@
 /*
  * Options of datil-stackwalk.  The names are those of minidump-stackwalk, so that scripts written
  * for it go on; what it knows and we do not need is accepted and ignored.  --sandbox and the limits
- * are for lib/unwind/walker.c, which starts this program; the help does not name them.
+ * are for lib/sandbox/walker.c, which starts this program; the help does not name them.
  */
 #include "tools/stackwalk/options.h"
 

@@ -19,7 +19,7 @@
 #include "lib/json/json.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/unwind/walk_dump.h"
-#include "lib/unwind/wire.h"
+#include "lib/sandbox/wire.h"
 
 enum { FILES = 16 }; /* the highest descriptor: a child has five, and one for a file being mapped */
 /* Address space for mapped symbol files, besides the memory limit: 16 of a browser's largest. */

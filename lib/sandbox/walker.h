@@ -1,5 +1,5 @@
-#ifndef UNWIND_WALKER_H
-#define UNWIND_WALKER_H
+#ifndef SANDBOX_WALKER_H
+#define SANDBOX_WALKER_H
 
 #include "lib/base/err.h"
 #include "lib/json/json.h"

@@ -4,7 +4,7 @@
  * dump and may do anything its sandbox allows; so its output is bounded, parsed and checked like a
  * stranger's, and its end by whatever signal is a result and not an error of ours.
  */
-#include "lib/unwind/walker.h"
+#include "lib/sandbox/walker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,9 +22,9 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
-#include "lib/sandbox/child.h"
+#include "lib/base/child.h"
 #include "lib/symfile/symasked.h"
-#include "lib/unwind/wire.h"
+#include "lib/sandbox/wire.h"
 
 /*
  * OUTPUT_MAX is REPORT_BYTES_MAX, the most that the walker writes by itself.  A JSON tree takes

@@ -1,5 +1,5 @@
-#ifndef SANDBOX_CHILD_H
-#define SANDBOX_CHILD_H
+#ifndef BASE_CHILD_H
+#define BASE_CHILD_H
 
 #include <limits.h>
 #include <sys/types.h>

@@ -4,7 +4,7 @@
  * is started anew rather than forked on, so nothing of the parent's memory (tokens, the database
  * connection) is in it.
  */
-#include "lib/sandbox/child.h"
+#include "lib/base/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

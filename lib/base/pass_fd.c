@@ -2,7 +2,7 @@
  * The control message that carries a descriptor is built and read here only: its lengths are easy
  * to get wrong, and a wrong one is a descriptor that leaks or one that is not ours.
  */
-#include "lib/sandbox/pass_fd.h"
+#include "lib/base/pass_fd.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-#ifndef UNWIND_WIRE_H
-#define UNWIND_WIRE_H
+#ifndef SANDBOX_WIRE_H
+#define SANDBOX_WIRE_H
 
 #include "lib/symfile/symfind.h"
 

@@ -1,5 +1,5 @@
-#ifndef SANDBOX_PASS_FD_H
-#define SANDBOX_PASS_FD_H
+#ifndef BASE_PASS_FD_H
+#define BASE_PASS_FD_H
 
 #include <sys/socket.h>
 

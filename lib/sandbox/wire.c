@@ -3,7 +3,7 @@
  * Either end may be in the hands of somebody who broke into the walker, so each packet is
  * read through rd, and what does not fit the format to the last byte is no packet.
  */
-#include "lib/unwind/wire.h"
+#include "lib/sandbox/wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -12,7 +12,7 @@
 #include "lib/base/rd.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
-#include "lib/sandbox/pass_fd.h"
+#include "lib/base/pass_fd.h"
 
 enum { KEY_TEXTS = 4 }; /* of a module: debug file and id, code file and id */
 
