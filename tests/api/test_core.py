@@ -83,9 +83,13 @@ def test_loading_again_replaces(datil):
 
 
 def test_signature_keeps_its_earliest_build(datil):
-    for build in ("20260105000000", "20260102000000", "20260109000000", "none"):
-        load(datil, document(5, signature="core::earliest", build=build))
-    assert datil.sql("SELECT first_build FROM signature WHERE signature = 'core::earliest'") == [(20260102000000,)]
+    def earliest():
+        return datil.sql("SELECT first_build FROM signature WHERE signature = 'core::earliest'")
+    for n, build in enumerate(("20260105000000", "20260102000000", "20260109000000", "none")):
+        load(datil, document(500 + n, signature="core::earliest", build=build))
+    assert earliest() == [(20260102000000,)]
+    load(datil, document(501, signature="core::earliest", build="20260107000000"))  # it was of another build after all
+    assert earliest() == [(20260105000000,)]
 
 
 def test_message_without_raw_crash_is_rejected(datil):
