@@ -32,7 +32,7 @@ static const struct param_spec
     signature = {"signature", PARAM_TEXT, .help = "Signature whose crashes are compared with all of the channel, of the last days"},
     group = {"group", PARAM_TEXT, .help = "Instead of these three: a search, as the query of an address (product=Firefox&version=1.0)"},
     reference = {"reference", PARAM_TEXT, .help = "The search that `group` is compared with; default: the same without its signature"},
-    format = {"format", PARAM_CHOICE, .choices = formats, .help = "text: lines for a bug report"};
+    format = {"format", PARAM_CHOICE, .choices = formats, .refusal = API_BAD_VALUE("format"), .help = "text: lines for a bug report"};
 /* clang-format on */
 const struct param_spec *const api_correlations_params[] = {
     &product, &channel, &signature, &group, &reference, &format, NULL};

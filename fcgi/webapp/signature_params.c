@@ -33,7 +33,7 @@ static const struct param_spec
     asked_signature = {"signature", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "the signature; required, and only one"},
     asked_columns = {"_columns", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "columns of the table of reports, also separated by commas"},
     asked_aggregations = {"_aggregations", PARAM_LIST, PARAM_SKIP_EMPTY, .help = "fields to count, also separated by commas"},
-    asked_correlations = {"_correlations", PARAM_TEXT, .max = 100, .help = "a channel: compare with its crashes; page: with those that the filters leave"},
+    asked_correlations = {"_correlations", PARAM_TEXT, .max = 100, .refusal = "Not the name of a channel", .help = "a channel: compare with its crashes; page: with those that the filters leave"},
     asked_graph = {"_graph", PARAM_TEXT, .fallback = "platform", .help = "field of the graph"};
 const struct param_spec *const signature_params[] = {
     &asked_signature, SEARCH_FORM_PARAMS, &asked_columns, &asked_aggregations, &asked_correlations, &asked_graph, &results_page_param, NULL};
