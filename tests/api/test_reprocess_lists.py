@@ -48,6 +48,7 @@ def test_wrong_lines_change_nothing(datil, tmp_path):
     assert not datil.processed(ids[0])
     for wrong in (["--ruleset", "other", ids[0]], [], ["--search", "product=X", "--note", str(tmp_path / "n")]):
         assert datil.datil("reprocess", *wrong, check=False).returncode != 0
+    datil.datil("crash", "delete", ids[0])
 
 
 def test_a_killed_run_goes_on_where_it_was(datil, tmp_path):

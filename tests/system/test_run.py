@@ -5,6 +5,8 @@ import socket
 import subprocess
 import time
 
+import pytest
+
 from harness import ROOT, Installation, wait_until
 
 
@@ -43,7 +45,10 @@ def test_ctrl_c_stops_every_process():
         pids = it.processes()
         assert len(pids) > 10
         os.killpg(proc.pid, signal.SIGINT)  # what the terminal does
-        proc.wait(60)
+        try:
+            proc.wait(60)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still there: {it.processes()}\n{it.logs()}")
         alive = lambda: [p for p in pids if os.path.exists(f"/proc/{p}")]
         wait_until(lambda: not alive(), 10, "every process to be gone")
     finally:

@@ -198,8 +198,9 @@ static bool run_where(struct app *app, struct args args, struct err *err)
 
 const struct command purge_where_commands[] = {
     {"purge", "--where NAME=VALUE [--dry-run]",
-     "Deletes every crash whose annotation NAME has exactly this VALUE, everywhere:\n"
-     "store, queue, ledger, statistics, index, export.  Prints ids and counts, never the value.\n"
+     "Deletes every crash whose annotation NAME has exactly this VALUE, everywhere.\n"
+     "From store, queue, ledger, statistics, index and export.  Prints ids and counts, never the "
+     "value.\n"
      "May be killed and run again: what was found is noted first and deleted then.",
      run_where},
     {0},
