@@ -285,6 +285,18 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
 }
 
 /*
+ * One lane compares an id when it is first met; several have compared all that occur before the
+ * first row (ready_filters_share), and then only read.
+ */
+static bool cond_of_id(struct ready_filter *r, size_t cond, uint32_t id)
+{
+    uint8_t *memo = &r->memos.of_cond[cond][id];
+    if (*memo == MEMO_NONE)
+        *memo = text_matches(r, &r->conds[cond], unify_text(r->unify, id)) ? MEMO_YES : MEMO_NO;
+    return *memo == MEMO_YES;
+}
+
+/*
  * A list matches if one of its elements does; "is missing" is about the whole value and never about
  * an element.
  */
@@ -297,7 +309,7 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, st
         for (size_t i = 0; i < f->n; i++) {
             results[i] = false;
             for (size_t k = 0; k < n && !results[i]; k++)
-                results[i] = r->memos.of_cond[i][ids[k]] == MEMO_YES;
+                results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, i, ids[k]);
         }
         r->table[code] = fold(f, results);
         if (!cost_work(r->cost, f->n * (n + 1)))
@@ -431,12 +443,17 @@ static bool make_memos(struct ready_filter *r, const struct root *root, const bo
     for (size_t i = 0; i < f->n; i++)
         r->memos.of_cond[i] = xcalloc(n, 1);
     r->memos.id_count = n;
+    return true;
+}
+
+static bool mark_all_wanted(struct ready_filter *r, const struct root *root, const bool *is_used)
+{
     for (size_t i = 0; i < root->part_count; i++)
         if (is_used[i] && has_unified_table(r, root->parts[i]) &&
             !mark_wanted(r, i, r->memos.of_cond[0]))
             return false;
-    for (size_t i = 1; i < f->n; i++)
-        memcpy(r->memos.of_cond[i], r->memos.of_cond[0], n);
+    for (size_t i = 1; i < r->filter->n; i++)
+        memcpy(r->memos.of_cond[i], r->memos.of_cond[0], r->memos.id_count);
     return true;
 }
 
@@ -482,6 +499,10 @@ bool ready_filters_share(struct ready_filter *const *lanes, size_t lane_count, s
         return true;
     first->owns_memos = true;
     if (!make_memos(first, root, is_used))
+        return cost_error(first->cost, err);
+    if (lane_count == 1 || first->memos.id_count == 0)
+        return true;
+    if (!mark_all_wanted(first, root, is_used))
         return cost_error(first->cost, err);
     for (size_t i = 1; i < lane_count; i++)
         lanes[i]->memos = first->memos;
