@@ -36,6 +36,7 @@ void query_addc(struct query *q, const char *name, const char *value)
     query_add(q, name, str_of(value));
 }
 
+/* For names and numbers of ours: what is longer than the text is cut. */
 void query_addf(struct query *q, const char *name, const char *fmt, ...)
 {
     char text[256];
@@ -58,6 +59,8 @@ struct query query_of_request(struct req *r)
     return q;
 }
 
+/* The text behind the "?" of an address that somebody has written or stored; limits are the
+ * caller's. */
 struct query query_of_text(struct arena *a, struct str text)
 {
     struct query q = query_new(a);
@@ -85,6 +88,7 @@ struct query query_copy(const struct query *q)
     return c;
 }
 
+/* All of that name, wherever they stand; the others keep their order. */
 void query_drop(struct query *q, const char *name)
 {
     size_t kept = 0;
@@ -112,6 +116,7 @@ void query_set(struct query *q, const char *name, struct str value)
     query_add(q, name, value);
 }
 
+/* The first of that name; STR_NONE where there is none, which an empty value is not. */
 struct str query_get(const struct query *q, const char *name)
 {
     for (size_t i = 0; i < q->n; i++)
@@ -144,6 +149,7 @@ struct search_params query_params(const struct query *q)
     return (struct search_params){.v = c.v, .n = c.n};
 }
 
+/* A megabyte is more than nginx takes of an address; a longer one would lead nowhere. */
 struct str query_url(const struct query *q, const char *path)
 {
     STRBUF_AUTO b;
