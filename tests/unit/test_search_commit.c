@@ -405,7 +405,7 @@ static bool try_table(struct world *w, bool is_new, const size_t *order, size_t 
     if (is_new) {
         assert_true(part_create(w->dir, &fields_builtin, to.week, to.revision,
                                 &w->writer->parts[at], &err));
-        assert_true(root_open_part(w->writer, w->writer->parts[at], &err));
+        root_close_later(w->writer, w->writer->parts[at]);
     }
     bool ok = true;
     for (size_t i = 0; ok && i < stop; i++) {

@@ -50,10 +50,11 @@ static bool check_sums_once(const struct part *p, const struct index_pace *pace,
     return ok;
 }
 
-bool check_sums(const struct part *p, const struct index_pace *pace, struct err *err)
+bool check_sums(const struct root *r, const struct part *p, const struct index_pace *pace,
+                struct err *err)
 {
     struct err why = {0};
-    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+    if (seal_look_part(r->h, p->h) == SEAL_BROKEN)
         return err_set(err, ERR_DAMAGED, "%s/head is not what was written", p->folder);
     if (part_synced(p->h) == 0)
         return true; /* made since the last sync */

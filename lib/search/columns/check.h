@@ -13,7 +13,8 @@
  */
 
 /* The bytes: against the sums of the last sync, and against those of all bytes if it rests. */
-bool check_sums(const struct part *p, const struct index_pace *pace, struct err *err);
+bool check_sums(const struct root *r, const struct part *p, const struct index_pace *pace,
+                struct err *err);
 /*
  * The meaning, over the snapshot of r: each row inside its zone, each crash found through the hash
  * and its row, no crash there twice, each text found by its dictionary.

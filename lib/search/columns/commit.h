@@ -30,6 +30,9 @@ enum head_type { HEAD_ROOT, HEAD_PART };
 enum seal_state { SEAL_GOOD, SEAL_OPEN, SEAL_BROKEN };
 
 enum seal_state seal_look(enum head_type type, const void *head);
+/* Of a partition in its index, where it is open only while the index is: SEAL_BROKEN as well if it
+ * is open and nobody has opened it. */
+enum seal_state seal_look_part(const struct root_head *root, const struct part_head *part);
 void seal_open(enum head_type type, void *head);
 void seal_close(enum head_type type, void *head);
 uint64_t seal_turn(enum head_type type, const void *head);

@@ -219,7 +219,7 @@ static bool copy_and_switch(struct compaction *c, uint32_t revision, uint32_t ne
 {
     struct root *r = c->root;
     /* before the copy carries a flipped bit on, below new sums */
-    if (!check_sums(c->old, NULL, err) ||
+    if (!check_sums(r, c->old, NULL, err) ||
         !part_create(r->dir, r->fields, c->old->week, next, &c->new, err) ||
         !take_snapshot(c, err) || !copy_rows(c, 0, err))
         return false;

@@ -235,13 +235,11 @@ static bool lock_in_place(struct root *r, bool *ret_died, struct err *err)
 }
 
 /* Heads that a dead writer left open, after its commit was finished or undone. */
-static bool close_seals_of_the_dead(struct root *r, struct err *err)
+static void close_seals_of_the_dead(struct root *r)
 {
     for (size_t i = 0; i < r->part_count; i++)
-        if (r->parts[i] && seal_look(HEAD_PART, r->parts[i]->h) == SEAL_OPEN &&
-            !root_open_part(r, r->parts[i], err))
-            return false;
-    return true;
+        if (r->parts[i] && seal_look(HEAD_PART, r->parts[i]->h) == SEAL_OPEN)
+            root_close_later(r, r->parts[i]);
 }
 
 /*
@@ -255,11 +253,16 @@ bool root_lock(struct root *r, struct err *err)
         return false;
     seal_open(HEAD_ROOT, r->h);
     table_settle(r->h);
-    if (root_refresh(r, err) && recover_intent(r, err) &&
-        (!died || close_seals_of_the_dead(r, err)))
-        return true;
-    root_unlock(r);
-    return false;
+    if (!root_refresh(r, err) || !recover_intent(r, err)) {
+        if (died)
+            drop_lock(r); /* its seals stay open for the next one, who tries again */
+        else
+            root_unlock(r);
+        return false;
+    }
+    if (died)
+        close_seals_of_the_dead(r);
+    return true;
 }
 
 /*

@@ -39,16 +39,23 @@ void root_close_part(struct root *r, size_t i)
     r->is_damaged[i] = false;
 }
 
+/* Open or not on disk, it is closed with the lock. */
+void root_close_later(struct root *r, struct part *p)
+{
+    p->is_open = true;
+    p->next_open = r->open;
+    r->open = p;
+}
+
+/* Those that a dead writer left open were closed or taken over with the lock. */
 bool root_open_part(struct root *r, struct part *p, struct err *err)
 {
     if (p->is_open)
         return true;
-    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+    if (seal_look(HEAD_PART, p->h) != SEAL_GOOD)
         return err_set(err, ERR_DAMAGED, "%s: the head is not what was written", p->folder);
     seal_open(HEAD_PART, p->h);
-    p->is_open = true;
-    p->next_open = r->open;
-    r->open = p;
+    root_close_later(r, p);
     return true;
 }
 
@@ -89,9 +96,7 @@ bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err 
     entry.revision = table_take_revision(r->h);
     if (!part_create(r->dir, r->fields, week, entry.revision, &r->parts[i], err))
         return false;
-    r->parts[i]->is_open = true;
-    r->parts[i]->next_open = r->open;
-    r->open = r->parts[i];
+    root_close_later(r, r->parts[i]);
     table_change(r->h, i, entry);
     r->part_count = MAX(r->part_count, (size_t)i + 1);
     r->parts_epoch++;

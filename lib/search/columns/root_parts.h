@@ -31,6 +31,8 @@ struct part *root_part(struct root *r, int32_t week); /* NULL: none */
 /* For writers, under the lock. */
 /* Before the first store into the head of a partition: ERR_DAMAGED if it is damaged. */
 bool root_open_part(struct root *r, struct part *p, struct err *err);
+/* The seal of a partition that is open already is closed with the lock. */
+void root_close_later(struct root *r, struct part *p);
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
 /* Takes a damaged partition out of use: its folder moves to DIR/aside/, the loss is counted. */
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err);

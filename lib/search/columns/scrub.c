@@ -85,7 +85,7 @@ static bool look_once(struct look *l, struct week *w, struct err *err)
     if (!(p = root_part(l->root, w->week)))
         return look_at_closed(l, w, err);
     w->revision = p->revision;
-    if (!check_sums(p, l->pace, err) || !check_meaning(l->root, p, l->pace, &live, err))
+    if (!check_sums(l->root, p, l->pace, err) || !check_meaning(l->root, p, l->pace, &live, err))
         return false;
     snprintf(w->line, sizeof w->line, "%s: %llu rows, %llu live, %zu columns, good", p->folder,
              (unsigned long long)p->rows, (unsigned long long)live, p->column_count);

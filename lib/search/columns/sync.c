@@ -279,14 +279,14 @@ static bool seal_part(struct part *p, struct sums *s, int64_t rest_ms, struct er
 }
 
 /* Cheap enough for every few seconds: a stat of each file and the sum of one head. */
-static bool look_at_part(struct part *p, int64_t rest_ms, struct err *err)
+static bool look_at_part(const struct root *r, struct part *p, int64_t rest_ms, struct err *err)
 {
     char path[PATH_MAX];
     struct sums s = {0};
     snprintf(path, sizeof path, "%s/head", p->folder);
     if (!mfile_is_at(&p->head, path))
         return err_set(err, ERR_DAMAGED, "%s was deleted or replaced", path);
-    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+    if (seal_look_part(r->h, p->h) == SEAL_BROKEN)
         return err_set(err, ERR_DAMAGED, "%s is not what was written", path);
     if (part_synced(p->h) == 0)
         return true; /* not on disk yet */
@@ -310,7 +310,7 @@ bool keep_look(struct root *r, int64_t rest_ms, struct err *err)
     for (size_t i = 0; i < r->part_count; i++) {
         struct part *p = r->parts[i];
         struct err why = {0};
-        if (!p || look_at_part(p, rest_ms, &why) || has_gone(r, i, p->revision))
+        if (!p || look_at_part(r, p, rest_ms, &why) || has_gone(r, i, p->revision))
             continue;
         if (why.code != ERR_DAMAGED && why.code != ERR_NOT_FOUND)
             return err_set(err, why.code, "%s", why.msg);
