@@ -81,14 +81,14 @@ static bool is_one_of(struct str s, const char *const *list, size_t n)
  */
 bool beta_version_applies(const struct job *job)
 {
-    static const char *const products[] = {"Firefox", "Thunderbird"};
     static const char *const channels[] = {"beta", "aurora"};
-    struct str product = processed_text(job, "product");
-    bool is_ours = false;
-    for (size_t i = 0; i < ARRAY_LEN(products); i++)
-        is_ours = is_ours || str_eq(product, str_of(products[i]));
-    return is_ours &&
-           is_one_of(processed_text(job, "release_channel"), channels, ARRAY_LEN(channels));
+    return is_one_of(processed_text(job, "release_channel"), channels, ARRAY_LEN(channels));
+}
+
+/* Every beta of these is in the table.  Of other products only those that somebody has entered. */
+static bool has_all_betas(struct str product)
+{
+    return str_eq(product, STR("Firefox")) || str_eq(product, STR("Thunderbird"));
 }
 
 static bool has_text(const json_t *v, const char *what)
@@ -127,7 +127,8 @@ static json_t *find_versions(const struct job *job, struct str build)
     return job->versions->find(job->versions->ctx, product, sb_view(&channel), build);
 }
 
-/* Not known: "63.0b0" sorts before all betas of 63 and shows that somebody should look. */
+/* Not known, and should be: "63.0b0" sorts before all betas of 63 and shows that somebody should
+ * look. */
 bool beta_version_act(struct job *job, struct err *err)
 {
     (void)err;
@@ -140,6 +141,8 @@ bool beta_version_act(struct job *job, struct err *err)
         set_text(job, "version", str_of(real));
         return true;
     }
+    if (!has_all_betas(processed_text(job, "product")))
+        return true;
     append_to_version(job, "b0");
     job_note(job,
              "release channel is " STR_FMT

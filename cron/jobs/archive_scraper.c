@@ -26,6 +26,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/crash/builds.h"
 #include "lib/db/db.h"
 #include "lib/http/http.h"
 #include "lib/json/json.h"
@@ -83,8 +84,8 @@ struct scraping {
     struct level *from, *to;
     bool (*take)(struct scraping *s, const struct archive_page *p, struct str page,
                  struct err *err);
-    struct strs rows[7]; /* in the order of product_version_put */
-    size_t builds;
+    struct builds rows;
+    size_t found;
     struct err err;
 };
 
@@ -138,13 +139,6 @@ static bool starts_with_digit(struct str s)
     return s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9';
 }
 
-/* "63.0.1" -> 63 */
-static bool major_of(struct str version, uint64_t *ret)
-{
-    return str_to_u64(str_sub(version, 0, str_find_char(version, '.', 0)), 10, INT32_MAX, "version",
-                      ret, ERR_IGNORED);
-}
-
 /* What is released, by name; whether a candidate became it is decided when its builds are known. */
 static bool take_releases(struct scraping *s, const struct archive_page *p, struct str page,
                           struct err *err)
@@ -174,7 +168,7 @@ static bool take_candidates(struct scraping *s, const struct archive_page *p, st
         struct archive_page next = *p;
         next.version = str_sub(name, 0, name.n - suffix.n);
         if (str_find(name, STR("esr"), 0) == SIZE_MAX &&
-            (!major_of(next.version, &major) || major < s->least_major))
+            (!build_major(next.version, &major) || major < s->least_major))
             continue;
         if (!add_place(s, next, name, "/", "", err))
             return false;
@@ -243,18 +237,24 @@ static bool take_platform(struct scraping *s, const struct archive_page *p, stru
     return !best.n || add_place(s, *p, best, "", "", err);
 }
 
-/* A version without a number in front has no place in the order of versions and is left out. */
-static void add_row(struct scraping *s, const char *channel, const char *release,
+/* A row that does not fit, above all a version without a number in front, which has no place in the
+ * order of versions, is left out. */
+static bool add_row(struct scraping *s, const char *channel, const char *release,
                     const char *version, const char *build_id, const char *url)
 {
     uint64_t major;
-    struct arena *a = s->arena;
-    if (s->rows[0].n == ROWS_MAX || !major_of(str_of(release), &major))
-        return;
-    const char *const values[] = {s->product, channel, db_int(a, (int64_t)major), release, version,
-                                  build_id,   url};
-    for (size_t i = 0; i < ARRAY_LEN(values); i++)
-        s->rows[i].v[s->rows[i].n++] = str_of(arena_strdup(a, values[i]));
+    if (!build_major(str_of(release), &major))
+        return false;
+    const struct str values[BUILD_FIELDS] = {
+        [BUILD_PRODUCT] = str_of(s->product),
+        [BUILD_CHANNEL] = str_copy(s->arena, str_of(channel)),
+        [BUILD_MAJOR] = str_of(db_int(s->arena, (int64_t)major)),
+        [BUILD_RELEASE] = str_copy(s->arena, str_of(release)),
+        [BUILD_VERSION] = str_of(version),
+        [BUILD_ID] = str_copy(s->arena, str_of(build_id)),
+        [BUILD_URL] = str_of(url),
+    };
+    return builds_add(&s->rows, values, "build", s->found, ERR_IGNORED);
 }
 
 /* A build is one row, or two: what it was offered as before, and what it is. */
@@ -265,23 +265,15 @@ static void add_build(struct scraping *s, const struct archive_page *p, const ch
     const char *rc =
         arena_printf(s->arena, STR_FMT "rc%llu", STR_ARG(p->version), (unsigned long long)p->build);
     const char *version = arena_printf(s->arena, STR_FMT, STR_ARG(p->version));
-    s->builds++;
     if (p->is_final)
         add_row(s, channel, release, version, build_id, p->url);
-    add_row(s, is_release ? "beta" : channel, release, rc, build_id, p->url);
-}
-
-/* Texts go to a database, so they are checked here: what does not fit is as good as no file. */
-static bool is_text(const char *s, size_t max)
-{
-    return s && *s && strlen(s) <= max;
+    s->found += add_row(s, is_release ? "beta" : channel, release, rc, build_id, p->url);
 }
 
 /* Two forms of the file have been written over the years; its name tells which this is. */
 static bool take_json(struct scraping *s, const struct archive_page *p, struct str page,
                       struct err *err)
 {
-    enum { BUILD_ID_MAX = 50 }; /* as the column of the table */
     (void)err;
     json_t *doc = jparse_given(page, PAGE_BYTES_MAX, ERR_IGNORED);
     bool is_hub = str_ends(str_of(p->url), STR("buildhub.json"));
@@ -290,8 +282,7 @@ static bool take_json(struct scraping *s, const struct archive_page *p, struct s
     const char *release =
         is_hub ? jpath_str(doc, "target.version") : jget_str(doc, "moz_app_version");
     const char *build_id = is_hub ? jpath_str(doc, "build.id") : jget_str(doc, "buildid");
-    if (is_text(channel, NAME_BYTES_MAX) && is_text(release, NAME_BYTES_MAX) &&
-        is_text(build_id, BUILD_ID_MAX))
+    if (channel && release && build_id)
         add_build(s, p, channel, release, build_id);
     json_decref(doc);
     return true;
@@ -347,20 +338,6 @@ static bool find_least_major(struct scraping *s, struct err *err)
     return true;
 }
 
-/* One statement for all: either the rows of this run are there or none of them. */
-static bool save_rows(struct scraping *s, int64_t *ret_added, struct err *err)
-{
-    const char *p[ARRAY_LEN(s->rows)];
-    DB_ROWS rows = {0};
-    for (size_t i = 0; i < ARRAY_LEN(s->rows); i++)
-        p[i] = db_text_array(s->arena, s->rows[i]);
-    if (!DB_RUN(s->x->db, &q_product_version_put, &rows, err, p[0], p[1], p[2], p[3], p[4], p[5],
-                p[6]))
-        return false;
-    *ret_added = db_col_int(&rows, 0, Q_PRODUCT_VERSION_PUT_COL_COUNT, 0);
-    return true;
-}
-
 /* Releases come first, since a build is final only if its version is released. */
 static bool walk_archive(struct scraping *s, const char *root, struct err *err)
 {
@@ -381,15 +358,14 @@ static bool scrape_product(struct job_context *x, const char *product, const cha
     int64_t added = 0;
     arena_init(&a, 256 << 20); /* NAMES_MAX addresses and versions on six levels, and the rows */
     s.released.v = arena_array(&a, NAMES_MAX, sizeof(struct str));
-    for (size_t i = 0; i < ARRAY_LEN(s.rows); i++)
-        s.rows[i].v = arena_array(&a, ROWS_MAX, sizeof(struct str));
-    bool ok =
-        find_least_major(&s, err) && walk_archive(&s, root, err) && save_rows(&s, &added, err);
+    builds_init(&s.rows, &a, ROWS_MAX);
+    bool ok = find_least_major(&s, err) && walk_archive(&s, root, err) &&
+              builds_put(&s.rows, x->db, &added, err);
     VEC_RELEASE(&from.places);
     VEC_RELEASE(&to.places);
     arena_release(&a);
     if (ok)
-        printf("%s: found %zu builds; inserted %lld builds\n", product, s.builds, (long long)added);
+        printf("%s: found %zu builds; inserted %lld builds\n", product, s.found, (long long)added);
     return ok;
 }
 

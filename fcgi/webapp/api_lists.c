@@ -10,6 +10,7 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/builds.h"
 #include "lib/crash/crash_id.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
@@ -26,6 +27,9 @@
  * call from occupying a worker: more are for crashsig on the command line.
  */
 enum { PER_PAGE = 1000, BODY_MAX = 16 << 20, JOBS_MAX = 1000 };
+
+/* One call of a build system has the builds of a release; 10,000 are a megabyte. */
+enum { BUILDS_MAX = 10000 };
 
 /* Lists must be sent; an empty value among others comes from a form with a field too many. */
 enum { LIST = PARAM_REQUIRED | PARAM_SKIP_EMPTY };
@@ -152,6 +156,40 @@ bool api_version_string_get(struct req *r, struct err *err)
                 hits, json_pack("{s:s}", "version_string",
                                 db_col(&rows, i, Q_WEB_VERSION_STRING_COL_VERSION_STRING)));
     return answer_hits(r, hits, err);
+}
+
+/*
+ * POST /api/ProductVersions/: a build system registers its builds, as CSV or JSON, so that reports
+ * of a beta get its number whatever product it is.  Who may send the symbols of a build may also
+ * say what it is: it is the same program that does both.  What is there already is skipped, so a
+ * call whose answer was lost may be sent again.
+ */
+bool api_product_versions_post(struct req *r, struct err *err)
+{
+    struct str body, type = req_header(r, "Content-Type");
+    struct builds builds;
+    struct err why = {0};
+    int64_t added;
+    bool is_csv = str_starts_nocase(type, STR("text/csv"));
+    if (!is_csv && !str_starts_nocase(type, STR("application/json")))
+        return answer_error(r, 415, "Unsupported Media Type");
+    if (!req_body(r, BODY_MAX, &body, err))
+        return false;
+    builds_init(&builds, req_arena(r), BUILDS_MAX);
+    if (!(is_csv ? builds_read_csv : builds_read_json)(&builds, body, &why))
+        return answer_error(r, why.code == ERR_TOO_LARGE ? 413 : 400,
+                            "Bad request: BadArgumentError: %s", why.msg);
+    if (builds.columns[0].n == 0)
+        return answer_error(r, 400, "Bad request: BadArgumentError: no builds");
+    if (!builds_put(&builds, req_db(r), &added, err))
+        return err_wrap(err, "registering builds");
+    if (added > 0)
+        site_audit(r, "product version", str_adup(req_arena(r), builds.columns[BUILD_PRODUCT].v[0]),
+                   "add", arena_printf(req_arena(r), "%lld builds", (long long)added));
+    json_auto_t *answer = json_object();
+    jset_int(answer, "found", (int64_t)builds.columns[0].n);
+    jset_int(answer, "inserted", added);
+    return answer_json(r, 200, answer, err);
 }
 
 /* The two that processing knows: all rules, or only that of the signature. */

@@ -19,7 +19,8 @@ web_handler api_super_search_get, api_super_search_unredacted_get, api_super_sea
 web_handler api_processed_crash_get, api_raw_crash_get, api_crash_verify_get;
 web_handler api_bugs_get, api_signatures_by_bugs_get, api_signature_first_date_get;
 web_handler api_signature_stats_get;
-web_handler api_version_string_get, api_reprocessing_post, api_missing_processed_crash_get;
+web_handler api_version_string_get, api_product_versions_post, api_reprocessing_post;
+web_handler api_missing_processed_crash_get;
 web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
 web_handler api_correlations_get, correlations_file_get;
 web_handler telemetry_file_get;

@@ -69,6 +69,7 @@ const struct route routes[] = {
     {GET, "/api/SignatureStats/", API, NULL, api_signature_stats_get, api_signature_stats_params, "Signatures by hour, day, week or build; when each was first and last seen."},
     {GET, "/api/Correlations/", API, NULL, api_correlations_get, api_correlations_params, "What is special about the crashes of a signature, or of any search: properties that are more or less frequent there."},
     {GET, "/api/VersionString/", API, NULL, api_version_string_get, api_version_string_params, "Version of a build of a product."},
+    {POST, "/api/ProductVersions/", API | ROUTE_RAW_BODY, "upload_symbols", api_product_versions_post, NULL, "Registers builds: which version a build of a product is. CSV with the columns of `datil version load`, or JSON."},
     {POST, "/api/Reprocessing/", API, "reprocess_crashes", api_reprocessing_post, api_reprocessing_params, "Puts crashes into the queue again."},
     {POST, "/api/CrashSignature/", API | ROUTE_NO_CSRF, NULL, api_crash_signature_post, NULL, "Signatures for crash data sent as JSON: {\"jobs\": [...]}."},
     {GET, "/api/MissingProcessedCrash/", API, NULL, api_missing_processed_crash_get, api_missing_processed_crash_params, "Crashes that were accepted and found not processed."},

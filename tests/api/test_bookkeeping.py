@@ -221,6 +221,49 @@ def test_versions_by_file(datil, tmp_path):
     assert datil.sql("SELECT count(*) FROM product_version") == [(3,)], "a bad line loads nothing"
 
 
+def test_versions_by_token(datil, minidump):
+    """A build system registers its builds; reports of them get their numbers."""
+    datil.add_user("builds@example.org", "correct horse battery staple", "--group", "Uploaders")
+    token = datil.token("builds@example.org", "upload_symbols")
+    table = "SELECT version_string, major_version, archive_url FROM product_version WHERE product_name = 'Builder' ORDER BY 1"
+
+    def post(body, kind="application/json", token=token):
+        answer = datil.request("POST", "/api/ProductVersions/", body, {"Content-Type": kind} | ({"Auth-Token": token} if token else {}))
+        return answer.status, answer.json
+
+    build = {"product_name": "Builder", "release_channel": "beta", "release_version": "63.0", "version_string": "63.0b4",
+             "build_id": 20261101081316}
+    assert post(json.dumps(build)) == (200, {"found": 1, "inserted": 1})
+    assert post(json.dumps([build, build | {"version_string": "63.0b5", "build_id": "20261102", "archive_url": "https://a.example/"}])) \
+        == (200, {"found": 2, "inserted": 1})
+    lines = f"{HEADING}\nBuilder,release,63,63.0,63.0,20261103,\n"
+    assert post(lines, "text/csv; charset=utf-8") == (200, {"found": 1, "inserted": 1})
+    assert post(lines, "text/csv") == (200, {"found": 1, "inserted": 0})
+    known = [("63.0", 63, None), ("63.0b4", 63, None), ("63.0b5", 63, "https://a.example/")]
+    assert datil.sql(table) == known
+    said = "Bad request: BadArgumentError: "
+    for body, kind, text in [
+            (json.dumps([build, build | {"build_id": "1", "channel": "x"}]), "application/json", "entry 2: unknown key 'channel'"),
+            (json.dumps([build | {"build_id": "1"}, build | {"build_id": ["1"]}]), "application/json", "entry 2: build_id is no text"),
+            (json.dumps(build | {"build_id": "7" * 51}), "application/json", "entry 1: build_id has 51 bytes"),
+            (json.dumps(build | {"release_version": "next"}), "application/json", "entry 1: major_version has 0 bytes"),
+            (json.dumps(build | {"version_string": ""}), "application/json", "entry 1: version_string has 0 bytes"),
+            ("[]", "application/json", "no builds"), ("[7]", "application/json", "entry 1 is no object"),
+            (lines + "Builder,release,63,63.0\n", "text/csv", "line 3: 4 fields, wanted are 7"),
+            (lines + "Builder,release,63,63.0,\0,7,\n", "text/csv", "line 3: version_string is not UTF-8")]:
+        assert post(body, kind) == (400, {"error": said + text})
+    assert post("[", "application/json")[0] == 400
+    assert post(json.dumps([build | {"build_id": str(n)} for n in range(10001)]))[0] == 413
+    assert post(lines, "text/plain")[0] == 415
+    assert post(lines, "text/csv", token=None) == (403, {"error": "Use of this endpoint requires the 'Upload Symbols Files' permission"})
+    assert post(lines, "text/csv", token=datil.token("builds@example.org", "manage_tokens"))[0] == 403
+    assert datil.sql(table) == known, "what is refused adds nothing"
+    datil.datil("product", "add", "Builder")
+    crash = datil.post({"ProductName": "Builder", "ReleaseChannel": "beta", "Version": "63.0", "BuildID": "20261101081316"}, minidump)
+    assert datil.wait_processed(crash)["version"] == "63.0b4"
+    datil.sql("DELETE FROM product_version WHERE product_name = 'Builder'")
+
+
 def listing(*names):
     links = "".join(f'<tr><td>Dir</td><td><a href="/pub/elsewhere/{n}">{n}</a></td></tr>\n' for n in names)
     return f"<!DOCTYPE html><html><body><table><a href='..'>..</a>{links}</table></body></html>".encode()

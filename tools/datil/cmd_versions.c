@@ -15,6 +15,7 @@
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/builds.h"
 #include "lib/db/db.h"
 #include "queries.h"
 #include "tools/datil/app.h"
@@ -22,103 +23,24 @@
 enum {
     FILE_BYTES_MAX = 64 << 20, /* half a million builds */
     ROWS_MAX = 500000,         /* the same, at 130 bytes a row */
-    FIELD_BYTES_MAX = 200,     /* chosen: names of products and channels have a few dozen */
-    URL_BYTES_MAX = 1000,      /* chosen: addresses of archives have a hundred or two */
-    BUILD_BYTES_MAX = 50,      /* as the column says */
 };
-
-/* The columns of the table product_version, in the order of the file. */
-enum version_field { PRODUCT, CHANNEL, MAJOR, RELEASE, VERSION, BUILD, URL, FIELD_COUNT };
-
-static const struct {
-    const char *name;
-    size_t max_bytes;
-    bool may_be_empty;
-} version_fields[] = {
-    [PRODUCT] = {"product_name", FIELD_BYTES_MAX, false},
-    [CHANNEL] = {"release_channel", FIELD_BYTES_MAX, false},
-    [MAJOR] = {"major_version", FIELD_BYTES_MAX, false},
-    [RELEASE] = {"release_version", FIELD_BYTES_MAX, false},
-    [VERSION] = {"version_string", FIELD_BYTES_MAX, false},
-    [BUILD] = {"build_id", BUILD_BYTES_MAX, false},
-    [URL] = {"archive_url", URL_BYTES_MAX, true},
-};
-
-/* First and last name are enough: no product is called product_name. */
-static bool is_heading(const struct str *fields, size_t n)
-{
-    return n == FIELD_COUNT && str_eq(fields[PRODUCT], str_of(version_fields[PRODUCT].name)) &&
-           str_eq(fields[URL], str_of(version_fields[URL].name));
-}
-
-/* Says the number of the line, which is what people need to mend a file. */
-static bool check_fields(const struct csv *c, const struct str *fields, size_t n, struct err *err)
-{
-    uint64_t major;
-    if (n != FIELD_COUNT)
-        return err_set(err, ERR_INVALID, "line %zu: %zu fields, wanted are %d", c->line, n,
-                       FIELD_COUNT);
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (fields[i].n > version_fields[i].max_bytes ||
-            (fields[i].n == 0 && !version_fields[i].may_be_empty))
-            return err_set(err, ERR_INVALID, "line %zu: %s has %zu bytes", c->line,
-                           version_fields[i].name, fields[i].n);
-        if (!utf8_valid(fields[i]) || memchr(fields[i].p, '\0', fields[i].n))
-            return err_set(err, ERR_INVALID, "line %zu: %s is not UTF-8", c->line,
-                           version_fields[i].name);
-    }
-    return str_to_u64(fields[MAJOR], 10, INT32_MAX, version_fields[MAJOR].name, &major, err) ||
-           err_wrap(err, "line %zu", c->line);
-}
-
-/* Rows become columns, as the statement takes them. */
-static bool read_versions(struct app *app, struct str text, struct strs columns[FIELD_COUNT],
-                          struct err *err)
-{
-    struct csv c;
-    struct str fields[FIELD_COUNT];
-    size_t n;
-    csv_begin(&c, text);
-    for (size_t i = 0; i < FIELD_COUNT; i++)
-        columns[i].v = arena_array(&app->arena, ROWS_MAX, sizeof(struct str));
-    for (;;) {
-        if (!csv_next(&c, &app->arena, fields, FIELD_COUNT, &n, err))
-            return false;
-        if (n == 0)
-            return true;
-        if (c.line == 1 && is_heading(fields, n))
-            continue;
-        if (!check_fields(&c, fields, n, err))
-            return false;
-        if (columns[0].n == ROWS_MAX)
-            return err_set(err, ERR_TOO_LARGE, "more than %d lines", ROWS_MAX);
-        for (size_t i = 0; i < FIELD_COUNT; i++)
-            columns[i].v[columns[i].n++] = fields[i];
-    }
-}
 
 /* Read and checked before the database is asked for anything. */
 static bool run_loadpv(struct app *app, struct args args, struct err *err)
 {
     FREE_LATER char *text = NULL;
     size_t n;
-    struct strs columns[FIELD_COUNT] = {0};
-    const char *p[FIELD_COUNT];
-    DB_ROWS rows = {0};
+    int64_t added;
+    struct builds builds;
     if (!NO_OPTS(&args, 1, 1, err) || !fs_read(args.v[0], FILE_BYTES_MAX, &text, &n, err))
         return false;
-    if (!read_versions(app, str_n(text, n), columns, err))
+    builds_init(&builds, &app->arena, ROWS_MAX);
+    if (!builds_read_csv(&builds, str_n(text, n), err))
         return err_wrap(err, "%s", args.v[0]);
-    if (!app_db(app, err))
+    if (!app_db(app, err) || !builds_put(&builds, app->db, &added, err))
         return false;
-    for (size_t i = 0; i < FIELD_COUNT; i++)
-        p[i] = db_text_array(&app->arena, columns[i]);
-    if (!DB_RUN(app->db, &q_product_version_put, &rows, err, p[PRODUCT], p[CHANNEL], p[MAJOR],
-                p[RELEASE], p[VERSION], p[BUILD], p[URL]))
-        return false;
-    int64_t added = db_col_int(&rows, 0, Q_PRODUCT_VERSION_PUT_COL_COUNT, 0);
     printf("%lld builds added, %lld were there already\n", (long long)added,
-           (long long)columns[0].n - (long long)added);
+           (long long)builds.columns[0].n - (long long)added);
     return true;
 }
 
@@ -131,18 +53,18 @@ static int by_bytes(const void *a, const void *b)
 /* A line without its end, in the arena of the command. */
 static struct str version_line(struct app *app, const struct db_rows *rows, int row)
 {
-    static const int columns[FIELD_COUNT] = {
-        [PRODUCT] = Q_PRODUCT_VERSION_ALL_COL_PRODUCT_NAME,
-        [CHANNEL] = Q_PRODUCT_VERSION_ALL_COL_RELEASE_CHANNEL,
-        [MAJOR] = Q_PRODUCT_VERSION_ALL_COL_MAJOR_VERSION,
-        [RELEASE] = Q_PRODUCT_VERSION_ALL_COL_RELEASE_VERSION,
-        [VERSION] = Q_PRODUCT_VERSION_ALL_COL_VERSION_STRING,
-        [BUILD] = Q_PRODUCT_VERSION_ALL_COL_BUILD_ID,
-        [URL] = Q_PRODUCT_VERSION_ALL_COL_ARCHIVE_URL,
+    static const int columns[BUILD_FIELDS] = {
+        [BUILD_PRODUCT] = Q_PRODUCT_VERSION_ALL_COL_PRODUCT_NAME,
+        [BUILD_CHANNEL] = Q_PRODUCT_VERSION_ALL_COL_RELEASE_CHANNEL,
+        [BUILD_MAJOR] = Q_PRODUCT_VERSION_ALL_COL_MAJOR_VERSION,
+        [BUILD_RELEASE] = Q_PRODUCT_VERSION_ALL_COL_RELEASE_VERSION,
+        [BUILD_VERSION] = Q_PRODUCT_VERSION_ALL_COL_VERSION_STRING,
+        [BUILD_ID] = Q_PRODUCT_VERSION_ALL_COL_BUILD_ID,
+        [BUILD_URL] = Q_PRODUCT_VERSION_ALL_COL_ARCHIVE_URL,
     };
     STRBUF_AUTO b;
-    sb_init(&b, FIELD_COUNT * 2 * (URL_BYTES_MAX + 3));
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
+    sb_init(&b, BUILD_FIELDS * 2 * (BUILD_URL_BYTES_MAX + 3));
+    for (size_t i = 0; i < BUILD_FIELDS; i++) {
         if (i)
             sb_char(&b, ',');
         csv_put(&b, str_of(db_col(rows, row, columns[i])));
@@ -164,8 +86,8 @@ static bool run_dumppv(struct app *app, struct args args, struct err *err)
     qsort(lines, n, sizeof *lines, by_bytes);
     STRBUF_AUTO b;
     sb_init(&b, SIZE_MAX / 2);
-    for (size_t i = 0; i < FIELD_COUNT; i++)
-        sb_printf(&b, "%s%s", i ? "," : "", version_fields[i].name);
+    for (size_t i = 0; i < BUILD_FIELDS; i++)
+        sb_printf(&b, "%s%s", i ? "," : "", build_field_names[i]);
     sb_char(&b, '\n');
     for (size_t i = 0; i < n; i++) {
         sb_str(&b, lines[i]);

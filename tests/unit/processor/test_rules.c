@@ -58,7 +58,7 @@ static json_t *find_beta(void *ctx, struct str product, struct str channel, stru
     (void)ctx;
     if (str_eq(product, STR("DevEdition")) && str_eq(channel, STR("aurora")))
         return json_pack("[s]", "64.0b9");
-    if (!str_eq(product, STR("Firefox")) || !str_eq(channel, STR("beta")))
+    if (str_eq(product, STR("Thunderbird")) || !str_eq(channel, STR("beta")))
         return NULL;
     if (str_eq(build_id, STR("1")))
         return json_pack("[ss]", "63.0b4rc1", "63.0b4");
@@ -717,6 +717,11 @@ static const struct {
      "number"},
     {"BetaVersion", "other product", NULL,
      "{'product':'Fenix','release_channel':'beta','version':'63.0'}", "{}", NULL},
+    {"BetaVersion", "other product whose builds somebody has entered", NULL,
+     "{'product':'Fenix','release_channel':'beta','build':'1','version':'63.0'}",
+     "{'version':'63.0b4'}", NULL},
+    {"BetaVersion", "other product, unknown build", NULL,
+     "{'product':'Fenix','release_channel':'beta','build':'3','version':'63.0'}", "{}", NULL},
 
 #define TWIN(label, time, hash, want)                                                              \
     {                                                                                              \
