@@ -85,6 +85,11 @@ bool api_correlations_get(struct req *r, struct err *err)
             reference_query = query_copy(&group_query);
             query_drop(&reference_query, "signature");
         }
+        struct query both = query_copy(&group_query);
+        for (size_t i = 0; i < reference_query.n; i++)
+            query_add(&both, str_adup(both.a, reference_query.v[i].name),
+                      reference_query.v[i].value);
+        app_ignored(r, &both);
         w.group = &group_query;
         w.reference = &reference_query;
     } else if (w.signature.n == 0) {

@@ -49,6 +49,8 @@ static bool answer_search(struct req *r, bool is_unredacted, struct err *err)
     json_auto_t *answer = NULL;
     const char *form_param = NULL;
     struct err why = {0};
+    if (!is_unredacted)
+        app_ignored(r, &q);
     if (!app_search(r, &q, (struct app_search){.is_unredacted = is_unredacted}, &answer,
                     &form_param, &why))
         return refuse(r, &why, form_param, err);

@@ -7,7 +7,8 @@
  * that this reader may not use are left out as if they had not been asked for, because an address
  * is often that of somebody who may see more; a filter on such a field is dropped by lib/search. A
  * search that fails by what was asked shows its words above a form that still has everything in it;
- * half a result is never shown.
+ * half a result is never shown.  What was left out because it is protected is named above the
+ * results.
  */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
@@ -226,6 +227,7 @@ bool search_get(struct req *r, struct err *err)
         *err = problem;
         return false;
     }
+    tpl_text(v, "ignored", app_ignored(r, &q.query));
     tpl_cstr(v, "problem", problem.msg);
     tpl_bool(v, "was_run", run);
     tpl_cstr(v, "lead", run ? "" : "Filter, list and count every report of the last six months.");
@@ -238,8 +240,10 @@ bool search_results_get(struct req *r, struct err *err)
     struct asked q = {0};
     struct err problem = {0};
     struct tpl_values *v = tpl_values_new(req_arena(r));
-    if (read_request(r, &q, &problem) && set_results(r, v, &q, &problem))
+    if (read_request(r, &q, &problem) && set_results(r, v, &q, &problem)) {
+        tpl_text(v, "ignored", app_ignored(r, &q.query));
         return layout_send(r, 200, "search_results.html", v, err);
+    }
     if (problem.code == ERR_INVALID &&
         str_eq_nocase(req_header(r, "X-Requested-With"), STR("XMLHttpRequest")))
         return results_send_error(r, problem.msg, err);

@@ -199,6 +199,7 @@ bool signature_aggregation_get(struct req *r, struct err *err)
                                  .path = "/signature/",
                                  .refine_path = "/search/",
                                  .page = 1};
+    tpl_text(v, "ignored", p.ignored);
     tpl_cstr(v, "field", f->name);
     return results_add_terms(r, tpl_list(v, LIST_TERMS), &links, f, app_facet(answer, f->name),
                              jget_int_or(answer, "total", 0), err) &&

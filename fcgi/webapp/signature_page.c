@@ -265,6 +265,7 @@ static bool set_parts(const struct signature_page *p, unsigned parts, struct tpl
                       struct err *err)
 {
     json_auto_t *answer = NULL;
+    tpl_text(v, "ignored", p->ignored);
     if (parts & PARTS_SEARCHED && !search_parts(p, parts, &answer, err))
         return false;
     if (parts & PART_TABS)

@@ -1,7 +1,8 @@
 /*
  * What is asked about a signature.  Parameters are those of Super Search and are kept in every
  * link, so that a narrowed page stays narrowed from tab to tab; a few that say what the page itself
- * shows stand beside them.  A field that this reader may not use is passed over, as in a search.
+ * shows stand beside them.  A field that this reader may not use is passed over and named, as in a
+ * search.
  */
 #include "fcgi/webapp/signature_params.h"
 
@@ -63,6 +64,22 @@ static struct strs field_list(struct req *r, const struct param_spec *fields,
     return out;
 }
 
+/* The parameters with those of this page alone as the search calls such: fields, one in each. */
+static struct query as_of_search(struct req *r)
+{
+    const struct param_spec *const lists[] = {&asked_columns, &asked_aggregations};
+    struct query q = query_of_request(r);
+    struct str part;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        struct strs given = req_list(r, lists[i]);
+        for (size_t k = 0; k < given.n; k++)
+            while (str_split(&given.v[k], ',', &part))
+                query_add(&q, "_columns", str_trim(part));
+    }
+    query_add(&q, "_columns", req_text(r, &asked_graph));
+    return q;
+}
+
 static const char *graph_field(struct req *r)
 {
     const struct search_field *f = search_field_find(app_fields(r), req_text(r, &asked_graph));
@@ -77,6 +94,7 @@ bool signature_read(struct req *r, struct signature_page *ret, struct err *err)
     if (given.n > 1)
         return err_set(err, ERR_INVALID,
                        "Invalid value for \"signature\" parameter, only one value is accepted");
+    struct query asked = as_of_search(r);
     *ret = (struct signature_page){
         .req = r,
         .a = req_arena(r),
@@ -86,6 +104,7 @@ bool signature_read(struct req *r, struct signature_page *ret, struct err *err)
         .aggregations = field_list(r, &asked_aggregations, default_aggregations,
                                    ARRAY_LEN(default_aggregations)),
         .graph_field = graph_field(r),
+        .ignored = app_ignored(r, &asked),
         .correlations = req_text(r, &asked_correlations),
         .page = (size_t)req_int(r, &results_page_param),
     };

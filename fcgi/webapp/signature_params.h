@@ -14,6 +14,7 @@ struct signature_page {
     struct strs columns;      /* of the table of reports */
     struct strs aggregations; /* fields to count */
     const char *graph_field;
+    struct str ignored;      /* app_ignored: what this reader may not use of all this */
     struct str correlations; /* what the crashes are compared with; n 0: nothing was asked */
     size_t page;
 };

@@ -239,6 +239,22 @@ bool app_search(struct req *r, const struct query *q, struct app_search how, jso
     return false;
 }
 
+/* The header is one of those that scripts of other sites may read, as they may the answer. */
+struct str app_ignored(struct req *r, const struct query *q)
+{
+    const struct search_context ctx = {.now_us = req_now_us(r), .reader = app_reader(r)};
+    struct arena *a = req_arena(r);
+    struct strs names = search_ignored(a, app_fields(r), &ctx, query_params(q));
+    const char *text = "";
+    for (size_t i = 0; i < names.n; i++)
+        text = arena_printf(a, "%s%s" STR_FMT, text, i ? ", " : "", STR_ARG(names.v[i]));
+    if (names.n > 0) {
+        resp_header(r, "X-Datil-Ignored", str_of(text));
+        resp_header(r, "Access-Control-Expose-Headers", STR("X-Datil-Ignored"));
+    }
+    return str_of(text);
+}
+
 /*
  * An answer of a few MB can be a page of hundreds: every value is a link, and every link repeats
  * the whole query.  The text names what makes the page smaller.

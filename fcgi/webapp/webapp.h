@@ -82,6 +82,13 @@ bool app_search_begin(struct req *r, struct app_search how, struct index_reader 
  */
 bool app_goes_on(struct req *r, struct err *err);
 
+/*
+ * What a query names and this reader may not use, so that it is not looked at: protected fields
+ * with commas between them, empty if there are none.  For people to read (part/ignored.html);
+ * programs have it in a header of the answer, which is set here.
+ */
+struct str app_ignored(struct req *r, const struct query *q);
+
 /* Buckets of one facet of an answer ([] if there is none); borrowed. */
 const json_t *app_facet(const json_t *answer, const char *name);
 

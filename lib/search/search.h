@@ -63,6 +63,12 @@ struct search_query; /* see query.h */
 
 void search_clean(const struct field_table *fields, const struct search_context *ctx,
                   struct search_params *params);
+/*
+ * Names of the protected fields that search_clean takes out of the parameters, or search_parse out
+ * of the columns, for this reader; each once.  The names live as long as the table.
+ */
+struct strs search_ignored(struct arena *a, const struct field_table *fields,
+                           const struct search_context *ctx, struct search_params params);
 /* *ret_form_param is set (borrowed) when the error belongs to one parameter at form level. */
 bool search_parse(struct arena *a, const struct field_table *fields,
                   const struct search_context *ctx, struct search_params params,

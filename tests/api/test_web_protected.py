@@ -80,6 +80,45 @@ def test_no_answer_holds_protected_data(datil, crash, who):
     assert not leaks
 
 
+IGNORED = [  # path, parameters, what of them is protected
+    ("/api/SuperSearch/", {"url": "~x", "_facets": ["user_comments", "product"], "_columns": ["uuid", "remote_type"]},
+     "url, user_comments, remote_type"),
+    ("/api/SuperSearch/", {"_sort": "-url", "_aggs.product": "_cardinality.user_comments", "_histogram.date": "remote_type"},
+     "url, user_comments, remote_type"),
+    ("/search/", {"url": "~x", "_columns": "user_comments", "_facets": "remote_type", "_sort": "url"},
+     "url, user_comments, remote_type"),
+    ("/search/", {"url": "~x", "_dont_run": "1"}, "url"),
+    ("/search/results/", {"product": "Crashme", "_facets": "_cardinality.url"}, "url"),
+    ("/signature/", {"url": "~x", "_columns": "user_comments", "_aggregations": "product,remote_type", "_graph": "url"},
+     "url, user_comments, remote_type"),
+    ("/signature/summary/", {"url": "~x"}, "url"), ("/signature/reports/", {"_columns": "url"}, "url"),
+    ("/signature/correlations/", {"url": "~x", "_correlations": "page"}, "url"),
+    ("/signature/graphs/platform/", {"url": "~x"}, "url"), ("/signature/aggregation/platform/", {"url": "~x"}, "url"),
+    ("/api/Correlations/", {"group": "product=Crashme&url=!__null__", "reference": "product=Crashme&user_comments=~x"},
+     "url, user_comments"),
+]
+
+
+@pytest.mark.parametrize("path,params,names", IGNORED, ids=range(len(IGNORED)))
+def test_what_was_dropped_is_named(datil, crash, path, params, names):
+    """In a header, and in a line of pages; the JSON has the shape of any other answer."""
+    if path.startswith("/signature/"):
+        params = {"signature": crash["signature"], **params}
+    for who, expected in ((None, names), ("plain", names), ("pii", None)):
+        answer = datil.get(path, params, reader(crash, who))
+        assert answer.status == 200, answer
+        assert answer.headers.get("X-Datil-Ignored") == expected, who
+        line = f"Ignored without permission: {names}"
+        if answer.headers["Content-Type"].startswith("text/html"):
+            assert (line in answer.text) == bool(expected)
+        elif path == "/api/SuperSearch/":
+            assert sorted(answer.json) == ["errors", "facets", "hits", "total"]
+    public = {k: v for k, v in params.items() if k in ("signature", "product")}
+    assert datil.get(path, public).headers.get("X-Datil-Ignored") is None
+    wide = datil.get(path, {**params, "no_such_field": "1", "_facets": "no_such"}, reader(crash, "pii"))
+    assert wide.headers.get("X-Datil-Ignored") is None
+
+
 def test_a_filter_on_a_protected_field_changes_nothing(datil, crash):
     """What a stranger may not see must not be guessable by searching for it either."""
     right = datil.search(product="Crashme", user_comments="~" + MARK)["total"]

@@ -381,6 +381,44 @@ static void test_protected_fields(void **state)
         }
 }
 
+/* Each protected field once, in the order of the parameters; unknown and empty ones are none. */
+static void test_ignored_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *ignored;
+    } cases[] = {
+        {"url=~x&product=Firefox&user_comments=__null__&url=!y", "url, user_comments"},
+        {"_facets=_cardinality.url&_sort=-remote_type&_columns=user_comments",
+         "url, remote_type, user_comments"},
+        {"_aggs.url.product=remote_type&_histogram.date=user_comments",
+         "url, remote_type, user_comments"},
+        {"_histogram_interval.phc_usable_size=4&_facets=_histogram.phc_usable_size",
+         "phc_usable_size"},
+        {"url=&_facets=no_such&no_such=1&_results_number=1&_facets=signature&_aggs.=x", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (int reader = PERM_PUBLIC; reader <= PERM_PROTECTED; reader++) {
+            struct search_context ctx = context((enum perm)reader);
+            struct arena a;
+            struct search_param v[8];
+            struct search_params params = {.v = v};
+            struct str rest = str_of(cases[i].query), part;
+            arena_init(&a, 1 << 20);
+            while (str_split(&rest, '&', &part)) {
+                size_t eq = str_find_char(part, '=', 0);
+                v[params.n++] =
+                    (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
+            }
+            struct strs names = search_ignored(&a, &fields_builtin, &ctx, params);
+            const char *text = "";
+            for (size_t k = 0; k < names.n; k++)
+                text = arena_printf(&a, "%s%s" STR_FMT, text, k ? ", " : "", STR_ARG(names.v[k]));
+            assert_string_equal(text, reader == PERM_PUBLIC ? cases[i].ignored : "");
+            arena_release(&a);
+        }
+}
+
 /* A caller that forgets the clean-up gets an error, not the data. */
 static void test_parse_refuses_what_clean_forgot(void **state)
 {
@@ -444,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_aggs),
         cmocka_unit_test(test_unredacted_tells_unknown_names),
         cmocka_unit_test(test_protected_fields),
+        cmocka_unit_test(test_ignored_is_named),
         cmocka_unit_test(test_parse_refuses_what_clean_forgot),
         cmocka_unit_test(test_fields_json),
         cmocka_unit_test(test_return_query),
