@@ -87,7 +87,7 @@ static void become_handler(char *const argv[], int socket, int annotations)
 }
 
 /* Forks twice: the handler must not turn up in the program's own wait(). */
-static bool start_process(char *const argv[], int socket)
+static bool start_handler_process(char *const argv[], int socket)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -186,7 +186,7 @@ bool datil_client_spawn(const struct datil_client_options *options, char *why, s
 
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0 ||
-        !start_process(argv, pair[1])) {
+        !start_handler_process(argv, pair[1])) {
         snprintf(why, why_size, "cannot start %s: %s", path, strerror(errno));
         return false;
     }

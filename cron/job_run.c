@@ -106,7 +106,7 @@ struct running {
 };
 
 /* One line of output: to the log, and behind the lines that are kept for the table of runs. */
-static void emit(struct running *run)
+static void log_line(struct running *run)
 {
     struct str s = sb_view(&run->line);
     size_t have = strlen(run->r->tail), room = sizeof run->r->tail - 1;
@@ -136,10 +136,10 @@ static bool read_output(struct running *run)
         if (buf[i] != '\n')
             sb_char(&run->line, buf[i]);
         if (buf[i] == '\n' || run->line.n == LINE_MAX_BYTES)
-            emit(run);
+            log_line(run);
     }
     if (got <= 0 && run->line.n)
-        emit(run);
+        log_line(run);
     return got > 0;
 }
 
@@ -227,7 +227,7 @@ static const char *watch(struct running *run)
         }
     }
     if (run->line.n)
-        emit(run);
+        log_line(run);
     return why;
 }
 

@@ -36,7 +36,7 @@ enum { NAME_MAX_BYTES = 64 };
 static const char no_id[] = "00000000-0000-4000-8000-000000000101";
 
 /* Keys are sorted and all is ASCII, so that outputs can be compared with diff. */
-static bool print(const struct offline_options *o, const json_t *doc, struct err *err)
+static bool print_document(const struct offline_options *o, const json_t *doc, struct err *err)
 {
     size_t flags =
         JSON_SORT_KEYS | JSON_ENSURE_ASCII | (o->is_jsonl ? JSON_COMPACT : (size_t)JSON_INDENT(2));
@@ -48,7 +48,7 @@ static bool print(const struct offline_options *o, const json_t *doc, struct err
 typedef bool on_document(void *arg, json_t *doc, struct err *err);
 
 /* Documents one a line: the first that fails ends the run, with its number. */
-static bool each_line(on_document *each, void *arg, struct err *err)
+static bool run_each_document(on_document *each, void *arg, struct err *err)
 {
     FREE_LATER char *line = NULL;
     size_t cap = 0, number = 0;
@@ -68,7 +68,7 @@ static bool each_document(const struct offline_options *o, on_document *each, vo
                           struct err *err)
 {
     if (o->is_jsonl)
-        return each_line(each, arg, err);
+        return run_each_document(each, arg, err);
     FREE_LATER char *text = NULL;
     size_t n;
     if (!fs_read_fd(STDIN_FILENO, "standard input", JSON_BYTES_MAX, &text, &n, err))
@@ -137,7 +137,7 @@ static bool process_dir(const struct offline_options *o, const struct crash_setu
     struct crash c;
     crash_begin(&c, setup, no_id, o->ruleset);
     bool ok = load_dir(&c, dir, err) && crash_make_tmp(&c, setup->tmp_base, err) &&
-              crash_process(&c, err) && print(o, c.job.processed, err);
+              crash_process(&c, err) && print_document(o, c.job.processed, err);
     crash_release(&c);
     return ok || err_wrap(err, "%s", dir);
 }
@@ -222,7 +222,7 @@ static bool apply_rule(void *arg, json_t *doc, struct err *err)
     if (ok) {
         json_auto_t *out = json_pack("{s:O, s:O, s:O}", "raw_crash", c.job.raw, "processed_crash",
                                      c.job.processed, "notes", c.job.notes);
-        ok = print(x->o, out, err);
+        ok = print_document(x->o, out, err);
     }
     crash_release(&c);
     return ok;
@@ -243,7 +243,7 @@ static bool reduce_one(void *arg, json_t *doc, struct err *err)
 {
     const struct offline_options *o = arg;
     json_auto_t *public_doc = reduce_processed(o->fields, doc, PERM_PUBLIC, NULL);
-    return print(o, public_doc, err);
+    return print_document(o, public_doc, err);
 }
 
 bool offline_public(const struct offline_options *o, struct err *err)
@@ -256,7 +256,7 @@ static bool export_one(void *arg, json_t *doc, struct err *err)
 {
     const struct offline_options *o = arg;
     json_auto_t *record = telemetry_record(o->fields, doc, NULL);
-    return print(o, record, err);
+    return print_document(o, record, err);
 }
 
 bool offline_telemetry(const struct offline_options *o, struct err *err)

@@ -50,7 +50,7 @@ struct version_cache *version_cache_new(struct db *db)
     return v;
 }
 
-static void clear(struct version_slot *s)
+static void clear_slot(struct version_slot *s)
 {
     free(s->key);
     json_decref(s->list);
@@ -62,7 +62,7 @@ void version_cache_free(struct version_cache *v)
     if (!v)
         return;
     for (size_t i = 0; i < SLOTS; i++)
-        clear(&v->slots[i]);
+        clear_slot(&v->slots[i]);
     free(v);
 }
 
@@ -110,7 +110,7 @@ static json_t *cached_versions(void *ctx, struct str product, struct str channel
     json_t *list = look_up(v, product, channel, build);
     if (!list)
         return NULL;
-    clear(s);
+    clear_slot(s);
     *s = (struct version_slot){
         .key = str_dup(sb_view(&key)),
         .list = json_incref(list),

@@ -99,7 +99,7 @@ static bool persist(struct worker *w, const struct ledger_job *job, job_step *st
     return true;
 }
 
-static bool step_finish(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
+static bool finish_crash(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
 {
     const struct crash *c = arg;
     if (strcmp(job->ruleset, "default") == 0 &&
@@ -197,7 +197,7 @@ static bool process_crash(struct worker *w, const struct ledger_job *job, int64_
     int lease_s = lease_for(w, c.job.dump_count);
     if (lease_s > LEDGER_LEASE_S)
         ledger_extend(w->db, job, lease_s, ERR_IGNORED); /* at worst it is processed twice */
-    bool ok = crash_process(&c, err) && persist(w, job, step_finish, &c, err);
+    bool ok = crash_process(&c, err) && persist(w, job, finish_crash, &c, err);
     if (ok) {
         log_done(job, &c, start_ms);
         note_missing(w, c.job.processed);
@@ -313,7 +313,7 @@ static bool settle_claims(struct worker *w, const struct ledger_job *held, struc
     return true;
 }
 
-static bool take_one(struct worker *w, struct ledger_job *job, struct err *err)
+static bool claim_crash(struct worker *w, struct ledger_job *job, struct err *err)
 {
     return ledger_store_check(w->db, w->store, w->installation, err) &&
            settle_claims(w, NULL, err) && ledger_claim(w->db, w->name, LEDGER_LEASE_S, job, err);
@@ -332,7 +332,7 @@ static void take_jobs(struct worker *w)
         if (proc_take_hangup())
             reload(w);
         bury_the_dead(w);
-        if (take_one(w, &job, &err)) {
+        if (claim_crash(w, &job, &err)) {
             settle_claims(w, &job, ERR_IGNORED); /* the claim itself may have reconnected */
             db_there(w);
             process_message(w, &job);
@@ -346,7 +346,7 @@ static void take_jobs(struct worker *w)
     }
 }
 
-static bool open_all(struct worker *w, struct err *err)
+static bool open_resources(struct worker *w, struct err *err)
 {
     struct store_config cfg = store_config_of(w->conf);
     const char *url = conf_text(w->conf, CONF_DATABASE_URL);
@@ -360,8 +360,8 @@ static bool open_all(struct worker *w, struct err *err)
     return setup_open(w->conf, w->fields, &w->setup, err) && store_open(&cfg, &w->store, err);
 }
 
-/* In the reverse order of open_all(); what was not opened is NULL. */
-static void close_all(struct worker *w)
+/* In the reverse order of open_resources(); what was not opened is NULL. */
+static void close_resources(struct worker *w)
 {
     index_writer_close(w->index);
     store_close(w->store);
@@ -378,7 +378,7 @@ int worker_run(void *processor, int index)
     struct worker w = {.conf = p->conf, .fields = p->fields};
     struct err err = {0};
     (void)index;
-    bool ok = open_all(&w, &err);
+    bool ok = open_resources(&w, &err);
     if (ok) {
         char process[PROC_NAME_MAX] = "0";
         proc_name(getpid(), process);
@@ -388,6 +388,6 @@ int worker_run(void *processor, int index)
     } else {
         log_event(LOG_ERROR, "worker_start", "this worker cannot start", LOG_E(&err));
     }
-    close_all(&w);
+    close_resources(&w);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

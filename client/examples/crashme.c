@@ -98,7 +98,7 @@ static bool parse_option(struct crashme_options *o, const char *name, const char
     return true;
 }
 
-static bool parse(int argc, char **argv, struct crashme_options *o)
+static bool parse_arguments(int argc, char **argv, struct crashme_options *o)
 {
     for (int i = 1; i < argc; i++) {
         if (parse_flag(o, argv[i]))
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
         .client = {.product = "Crashme", .version = DATIL_VERSION},
         .channel = "nightly",
     };
-    if (!parse(argc, argv, &o)) {
+    if (!parse_arguments(argc, argv, &o)) {
         print_usage(stderr);
         return 2;
     }

@@ -49,7 +49,7 @@ enum {
     FXSAVE_MXCSR = 24, /* offset in the FXSAVE area */
 };
 
-static void finish(const struct mdmp_amd64 *c, struct context *ret_context)
+static void copy_context(const struct mdmp_amd64 *c, struct context *ret_context)
 {
     memcpy(ret_context->bytes, c, sizeof *c);
     ret_context->n = sizeof *c;
@@ -119,7 +119,7 @@ bool context_of_thread(pid_t tid, struct context *ret_context, struct err *err)
     if (ptrace(PTRACE_GETFPREGS, tid, NULL, &fp) == 0)
         take_float(&c, &fp);
     take_debug(tid, &c);
-    finish(&c, ret_context);
+    copy_context(&c, ret_context);
     return true;
 }
 
@@ -162,7 +162,7 @@ bool context_of_signal(const struct target *t, uint64_t ucontext_addr, struct co
     uint64_t fp_addr = (uint64_t)(uintptr_t)u.uc_mcontext.fpregs;
     if (fp_addr && target_read(t, fp_addr, fxsave, sizeof fxsave) == sizeof fxsave)
         take_float(&c, fxsave);
-    finish(&c, ret_context);
+    copy_context(&c, ret_context);
     return true;
 }
 

@@ -34,7 +34,7 @@
 
 enum { ALIVE_EVERY_MS = 1000 }; /* how often a program that has closed the socket is looked for */
 
-static void answer(int fd, int error)
+static void send_answer(int fd, int error)
 {
     struct wire_answer a = {.magic = WIRE_MAGIC, .pid = getpid(), .error = error};
     ssize_t n = send(fd, &a, sizeof a, MSG_NOSIGNAL);
@@ -90,11 +90,11 @@ static void answer_request(const struct serve *s, const struct request *q)
         reports_tell(s->reports, "crash report lost: %s", err.msg);
     bool wait = q->body.flags & WIRE_WAIT_FOR_UPLOAD;
     if (!wait)
-        answer(q->answer_fd, ok ? 0 : EIO);
+        send_answer(q->answer_fd, ok ? 0 : EIO);
     if (ok)
         reports_send(s->reports, &report, ERR_IGNORED);
     if (wait)
-        answer(q->answer_fd, ok ? 0 : EIO);
+        send_answer(q->answer_fd, ok ? 0 : EIO);
 }
 
 /*
@@ -171,7 +171,7 @@ void serve_run(const struct serve *s)
     door_open(&door, s->channel, s->annotations ? s->annotations->key : 0);
     request_socket(s->socket);
     signal(SIGCHLD, SIG_IGN); /* nobody waits for the processes below */
-    answer(s->socket, 0);
+    send_answer(s->socket, 0);
     retry_pending(s, &door);
     bool has_program = true;
     for (;;) {

@@ -100,7 +100,7 @@ static bool known(const struct target *t, pid_t tid)
     return false;
 }
 
-static void read_name(pid_t pid, struct target_thread *thread)
+static void read_thread_name(pid_t pid, struct target_thread *thread)
 {
     char path[64];
     snprintf(path, sizeof path, "task/%d/comm", (int)thread->tid);
@@ -139,7 +139,7 @@ static void collect_stopped(struct target *t, size_t first)
         struct target_thread *thread = &t->threads.v[i];
         if (!wait_for_stop(thread->tid, deadline_ms, &thread->signal))
             continue;
-        read_name(t->pid, thread);
+        read_thread_name(t->pid, thread);
         t->threads.v[kept++] = *thread;
     }
     t->threads.n = kept;

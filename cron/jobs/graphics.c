@@ -102,7 +102,7 @@ static bool add_device(struct devices *d, struct str vendor, struct str vendor_n
 
 /* A line that is neither vendor nor device ends the vendor, so nothing is filed under a wrong
  * one. */
-static bool read_list(struct devices *d, struct str text, struct err *err)
+static bool read_pci_ids(struct devices *d, struct str text, struct err *err)
 {
     struct str line, vendor = STR_NONE, vendor_name = STR_NONE, id, name;
     begin_batch(d);
@@ -123,7 +123,7 @@ static bool read_list(struct devices *d, struct str text, struct err *err)
 }
 
 /* Anything but 200 is no list, however friendly the page looks that comes with it. */
-static bool fetch_list(struct job_context *x, char **ret, size_t *ret_n, struct err *err)
+static bool fetch_pci_ids(struct job_context *x, char **ret, size_t *ret_n, struct err *err)
 {
     const char *url = conf_text(x->conf, CONF_PCI_IDS_URL);
     struct http_response answer;
@@ -154,11 +154,11 @@ bool job_update_graphics_pci(struct job_context *x, struct err *err)
         puts("PCI_IDS_URL is not set and no file was given: nothing to do");
         return true;
     }
-    if (file ? !fs_read(file, LIST_BYTES_MAX, &text, &n, err) : !fetch_list(x, &text, &n, err))
+    if (file ? !fs_read(file, LIST_BYTES_MAX, &text, &n, err) : !fetch_pci_ids(x, &text, &n, err))
         return false;
     struct devices d = {.x = x};
     arena_init(&d.arena, 16 << 20); /* a batch: names of a hundred bytes, twice */
-    bool ok = read_list(&d, str_n(text, n), err);
+    bool ok = read_pci_ids(&d, str_n(text, n), err);
     arena_release(&d.arena);
     if (ok && d.created + d.updated + d.skipped == 0)
         return err_set(err, file ? ERR_INVALID : ERR_UNAVAILABLE,

@@ -41,8 +41,8 @@ struct nightly {
 };
 
 /* Counts alone, of crashes of the last days. */
-static bool ask(struct nightly *n, struct arena *a, struct search_params filters, const char *name,
-                const char *field, int size, json_t **ret, struct err *err)
+static bool ask_index(struct nightly *n, struct arena *a, struct search_params filters,
+                      const char *name, const char *field, int size, json_t **ret, struct err *err)
 {
     struct search_params p = {.v = arena_array(a, filters.n + 4, sizeof *p.v)};
     for (size_t i = 0; i < filters.n; i++)
@@ -76,7 +76,7 @@ static bool write_signatures(struct nightly *n, struct arena *a, struct correlat
                              struct search_params filters, struct str channel, struct err *err)
 {
     json_auto_t *answer = NULL;
-    if (!ask(n, a, filters, "_facets", "signature", TOP_SIGNATURES, &answer, err))
+    if (!ask_index(n, a, filters, "_facets", "signature", TOP_SIGNATURES, &answer, err))
         return false;
     size_t i, written = 0;
     const json_t *bucket;
@@ -144,12 +144,12 @@ static bool write_product(struct nightly *n, const json_t *bucket, bool *ret_kep
     return ok;
 }
 
-static bool write_all(struct nightly *n, struct err *err)
+static bool write_products(struct nightly *n, struct err *err)
 {
     enum { ANY = 1000 }; /* products and channels; an installation has a dozen of each */
     json_auto_t *answer = NULL;
-    if (!ask(n, n->x->arena, (struct search_params){0}, "_aggs.product", "release_channel", ANY,
-             &answer, err))
+    if (!ask_index(n, n->x->arena, (struct search_params){0}, "_aggs.product", "release_channel",
+                   ANY, &answer, err))
         return false;
     const json_t *products = jget_arr(jget_obj(answer, "facets"), "product"), *bucket;
     struct strs kept = {
@@ -177,7 +177,7 @@ bool job_correlations(struct job_context *x, struct err *err)
     n.date[strlen("2026-01-05")] = '\0';
     if (!index_reader_open(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &n.index, err))
         return false;
-    bool ok = write_all(&n, err);
+    bool ok = write_products(&n, err);
     index_reader_close(n.index);
     return ok;
 }

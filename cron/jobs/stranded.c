@@ -76,7 +76,7 @@ static bool is_processed(struct job_context *x, struct index_reader *index, cons
 }
 
 /* Goes on although one is missing: the page tells an administrator how many there are. */
-static bool check_one(void *arg, const char *crash_id)
+static bool note_if_stranded(void *arg, const char *crash_id)
 {
     struct search *s = arg;
     bool done;
@@ -103,7 +103,8 @@ bool job_verifyprocessed(struct job_context *x, struct err *err)
     arena_init(&s->ids, 1 << 20); /* PAGE ids of 37 bytes, and the array for the statement */
     bool ok = (!is_index_whole(x) ||
                index_reader_open(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &s->index, err)) &&
-              store_catalog(x->store, day, "raw_crash", check_one, s, err) && s->ok && flush(s);
+              store_catalog(x->store, day, "raw_crash", note_if_stranded, s, err) && s->ok &&
+              flush(s);
     index_reader_close(s->index);
     arena_release(&s->ids);
     if (ok && s->total == 0)

@@ -57,7 +57,7 @@ static bool decide(struct dry_run *d, const json_t *in, struct throttle_result *
     return true;
 }
 
-static bool answer(struct dry_run *d, struct str line, struct err *err)
+static bool judge_line(struct dry_run *d, struct str line, struct err *err)
 {
     struct throttle_result result;
     json_auto_t *in = jparse(line, LINE_BYTES_MAX, err);
@@ -81,7 +81,7 @@ static bool judge_all(struct dry_run *d, struct err *err)
     ssize_t n;
     for (int number = 1; (n = getline(&line, &cap, stdin)) > 0; number++) {
         struct str text = str_trim(str_n(line, (size_t)n));
-        if (text.n && !answer(d, text, err))
+        if (text.n && !judge_line(d, text, err))
             return err_wrap(err, "line %d", number);
     }
     return true;

@@ -228,7 +228,7 @@ static void publish(struct mover *m, enum spool_state state, const struct item *
     }
 }
 
-static bool add_item(void *arg, const char *id)
+static bool take_into_batch(void *arg, const char *id)
 {
     struct mover *m = arg;
     struct item *item = &m->items[m->n++];
@@ -242,7 +242,7 @@ static bool add_item(void *arg, const char *id)
 static size_t list_batch(struct mover *m, enum spool_state state)
 {
     m->n = 0;
-    spool_each(&m->spool, state, add_item, m);
+    spool_each(&m->spool, state, take_into_batch, m);
     return m->n;
 }
 

@@ -111,7 +111,7 @@ void recent_close(struct recent *t)
     t->fd = -1;
 }
 
-static void add_value(struct sha256 *h, const json_t *annotations, const char *name)
+static void hash_annotation(struct sha256 *h, const json_t *annotations, const char *name)
 {
     const json_t *v = json_object_get(annotations, name);
     FREE_LATER char *text =
@@ -140,7 +140,7 @@ bool recent_key(const json_t *annotations, const json_t *checksums,
     sha256_init(&h);
     sha256_add(&h, dump, strlen(dump));
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        add_value(&h, annotations, names[i]);
+        hash_annotation(&h, annotations, names[i]);
     sha256_finish(&h, digest);
     memcpy(ret_key, digest, RECENT_KEY_BYTES);
     return true;

@@ -36,7 +36,7 @@ struct str sentry_key(struct str query_key, struct str auth_header)
 }
 
 /* The JSON text, which long ones are cut for, or an empty object. */
-static json_t *take_text(json_t *annotations)
+static json_t *join_event(json_t *annotations)
 {
     STRBUF_AUTO text;
     char name[30] = "sentry";
@@ -118,7 +118,7 @@ static void take_members(json_t *annotations, json_t *members)
 
 void sentry_map(json_t *annotations, const char *product)
 {
-    json_auto_t *event = take_text(annotations);
+    json_auto_t *event = join_event(annotations);
     take_fields(annotations, event);
     jset_cstr(annotations, "ProductName", product);
     take_release(annotations, event);

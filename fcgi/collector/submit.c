@@ -163,7 +163,7 @@ static bool answer_unpack(struct submission *s, const struct err *err)
  * Answers a form that could be unpacked but not taken: its contents are wrong, its grammar is, or
  * we could not store it.
  */
-static bool answer_walk(struct submission *s)
+static bool answer_bad_form(struct submission *s)
 {
     struct report *r = &s->report;
     if (r->reason)
@@ -174,7 +174,7 @@ static bool answer_walk(struct submission *s)
 }
 
 /* Reads the whole body into the report.  False: answered. */
-static bool receive(struct submission *s)
+static bool receive_form(struct submission *s)
 {
     struct err err = {0};
     int64_t most = conf_int(s->app->conf, CONF_COLLECTOR_MAX_DECOMPRESSED_BYTES);
@@ -192,7 +192,7 @@ static bool receive(struct submission *s)
         s->walk_failed =
             !multipart_finish(&s->form, &s->walk_err) || !report_finish(&s->report, &s->walk_err);
     if (s->walk_failed) {
-        answer_walk(s);
+        answer_bad_form(s);
         return false;
     }
     counter_add(s->app->metrics, METRIC_CRASH_BYTES, bytes,
@@ -417,7 +417,7 @@ static bool settle_begun(struct submission *s, struct recent_answer *before)
 
 /* A report that was answered before, and is here again because the reply was lost: the same
  * answer.  False: it is new, and nobody else decides about the same one meanwhile. */
-static bool answer_again(struct submission *s)
+static bool answer_duplicate(struct submission *s)
 {
     struct recent_answer before;
     const json_t *a = s->report.annotations;
@@ -449,7 +449,7 @@ static bool decide(struct submission *s)
     if (s->coding != UNPACK_IDENTITY)
         counter_add(s->app->metrics, METRIC_COMPRESSED, 1, NULL);
     map_names(s);
-    if (answer_again(s))
+    if (answer_duplicate(s))
         return true;
     throttle(s);
     if (!choose_id(s))
@@ -503,7 +503,7 @@ static void submit(struct submission *s)
                 conf_text(s->app->conf, CONF_BREAKPAD_DUMP_FIELD),
                 (size_t)conf_int(s->app->conf, CONF_COLLECTOR_MAX_ANNOTATIONS));
     s->report.sentry_is_text = s->sentry_product != NULL;
-    if (check_headers(s, &boundary) && receive(s))
+    if (check_headers(s, &boundary) && receive_form(s))
         decide(s);
     if (s->has_key)
         recent_leave(&s->app->recent, s->key);

@@ -83,7 +83,7 @@ struct subject {
 
 /* Values compare as text; a missing one is the default, or empty.  None, True and False are what
  * rules written for Mozilla's collector, which is in Python, expect. */
-static void take_text(struct subject *c, const json_t *condition)
+static void read_annotation_text(struct subject *c, const json_t *condition)
 {
     const json_t *v = c->annotation;
     c->has_text = true;
@@ -361,7 +361,7 @@ static bool matches(struct subject c, const json_t *condition)
     const char *of = jget_str(condition, "of");
     c.field = of ? of : c.key;
     c.annotation = json_object_get(c.facts->annotations, c.field);
-    take_text(&c, condition);
+    read_annotation_text(&c, condition);
     const struct op *op = op_of(condition);
     assert(op); /* checked at load */
     return op->test(&c, condition, json_object_get(condition, "value"));

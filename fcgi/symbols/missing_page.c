@@ -122,7 +122,7 @@ static bool has_filter(struct req *r)
     return false;
 }
 
-static void set_list(struct req *r, struct tpl_values *v, const json_t *answer)
+static void show_missed(struct req *r, struct tpl_values *v, const json_t *answer)
 {
     struct arena *a = req_arena(r);
     struct tpl_rows *rows = tpl_list(v, LIST_MISSED);
@@ -165,7 +165,7 @@ bool missing_page_get(struct req *r, struct err *err)
     form_errors_show(r, &errors, v);
     tpl_bool(v, "has_errors", form_errors_any(&errors));
     set_form(r, v);
-    set_list(r, v, answer);
+    show_missed(r, v, answer);
     return set_reprocessed(r, v, err) &&
            resp_page(r, form_errors_any(&errors) ? 400 : 200, "symbols_missing.html", v, err);
 }

@@ -194,7 +194,7 @@ static json_t *action_json(const struct announced_upload *u, size_t i)
                      symsession_wants_gzip(&u->said.files[i].key) ? "gzip" : NULL);
 }
 
-static bool answer(struct announced_upload *u, struct err *err)
+static bool answer_actions(struct announced_upload *u, struct err *err)
 {
     int64_t id = 0;
     str_to_i64(str_of(u->id), 0, INT64_MAX, "upload id", &id, ERR_IGNORED);
@@ -241,5 +241,5 @@ bool upload_v2_post(struct req *req, struct err *err)
               LOG_I("files", (int64_t)u.session_count));
     counter_add(s->counters, u.area == SYMSTORE_TRY ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
     upload_count_ms(req, COUNT_V2_MS, req_started_ms(req));
-    return answer(&u, err);
+    return answer_actions(&u, err);
 }

@@ -150,8 +150,8 @@ static bool complete(struct upload *u, struct err *err)
 }
 
 /* Work that is done stays done: the same archive again skips what this one stored. */
-static bool store_all(struct upload *u, struct symreader *r, const struct symreader_list *list,
-                      struct err *err)
+static bool store_members(struct upload *u, struct symreader *r, const struct symreader_list *list,
+                          struct err *err)
 {
     size_t n = list->members.n;
     const struct symadd add = {.store = &u->symbols->store,
@@ -215,7 +215,7 @@ static bool describe(struct upload *u, json_t **ret, struct err *err)
  * before there is a row; so a refused archive leaves nothing, and one that broke off later shows as
  * an upload that is not complete.
  */
-static bool receive(struct upload *u, json_t **ret, struct err *err)
+static bool receive_archive(struct upload *u, json_t **ret, struct err *err)
 {
     const struct conf *conf = req_conf(u->req);
     const struct symzip_limits limits = {
@@ -232,7 +232,7 @@ static bool receive(struct upload *u, json_t **ret, struct err *err)
               symreader_zip(r, &limits, &list, err);
     upload_count_ms(u->req, COUNT_EXTRACT_MS, start_ms);
     counter_add(counters, COUNT_UPLOAD_BYTES, u->body->size, NULL);
-    ok = ok && add_row(u, &list, err) && store_all(u, r, &list, err) && describe(u, ret, err);
+    ok = ok && add_row(u, &list, err) && store_members(u, r, &list, err) && describe(u, ret, err);
     if (ok) {
         bool is_try = u->area == SYMSTORE_TRY;
         counter_add(counters, is_try ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
@@ -279,7 +279,7 @@ bool upload_archive(struct req *req, const struct upload_sender *sender, struct 
     bool ok = (!is_by_url || upload_url_check(req, &body, err)) && check_body(&body, err) &&
               choose_area(req, body.try_field, &u.area, err) &&
               (!is_by_url || upload_url_fetch(req, s->temp_dir, &body, err)) &&
-              receive(&u, &ret->document, err);
+              receive_archive(&u, &ret->document, err);
     ret->is_far_fault = !ok && is_by_url && !body.has_file && err->code == ERR_UNAVAILABLE;
     json_decref(u.warnings);
     json_decref(u.derived);

@@ -113,7 +113,7 @@ static bool finish_file(struct req *req, struct symsession *session, struct err 
 }
 
 /* What came before the connection broke counts, too. */
-static bool receive(struct req *req, struct symsession *s, struct err *err)
+static bool receive_piece(struct req *req, struct symsession *s, struct err *err)
 {
     char *piece = arena_alloc(req_arena(req), PIECE);
     size_t got = 1;
@@ -132,7 +132,7 @@ static bool take_piece(struct req *req, struct symsession *s, const struct conte
     if (range->has_total && !symsession_set_total(s, range->total, err))
         return false;
     if (!symsession_is_whole(s) && !range->is_question && range->first == s->received &&
-        !receive(req, s, err))
+        !receive_piece(req, s, err))
         return false;
     return symsession_is_whole(s) ? finish_file(req, s, err) : answer_range(req, s);
 }

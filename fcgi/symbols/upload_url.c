@@ -131,7 +131,7 @@ static bool ask_once(const struct errand *e, struct http_response *ret, struct e
 }
 
 /* Again after 429 and 500, which pass. */
-static bool ask(const struct errand *e, struct http_response *ret, struct err *err)
+static bool ask_with_retries(const struct errand *e, struct http_response *ret, struct err *err)
 {
     for (int retry = 0;; retry++) {
         struct http_response r = {0};
@@ -156,7 +156,7 @@ static bool follow(struct errand *e, struct http_response *ret, struct err *err)
     for (int redirects = 0;; redirects++) {
         struct http_response r = {0};
         struct http_url parts;
-        if (!ask(e, &r, err))
+        if (!ask_with_retries(e, &r, err))
             return false;
         if (r.status / 100 != 3 || !*r.location) {
             *ret = r;
@@ -190,7 +190,7 @@ static bool ask_for_size(struct errand *e, struct err *err)
            err_set(err, ERR_TOO_LARGE, "an upload may have %lld bytes", (long long)most);
 }
 
-static bool fetch(struct errand *e, struct upload_body *b, struct err *err)
+static bool fetch_archive(struct errand *e, struct upload_body *b, struct err *err)
 {
     struct http_response r = {0};
     if (!follow(e, &r, err))
@@ -218,7 +218,7 @@ bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body 
         return false;
     struct errand get = {.req = req, .first = head.first, .timeout_ms = FETCH_MS, .save_fd = b->fd};
     int64_t start_ms = mono_ms();
-    bool ok = fetch(&get, b, err);
+    bool ok = fetch_archive(&get, b, err);
     upload_count_ms(req, COUNT_FETCH_MS, start_ms);
     if (!ok)
         return false;

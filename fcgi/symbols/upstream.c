@@ -88,8 +88,9 @@ void upstream_free(struct upstream *u)
 }
 
 /* Ids shorter than a debug id are code ids; the module is then what the symbols say. */
-static enum upstream_answer fetch(struct upstream *u, const struct symkey *k, struct str code_file,
-                                  struct str code_id, struct symkey *ret_key)
+static enum upstream_answer fetch_symbols(struct upstream *u, const struct symkey *k,
+                                          struct str code_file, struct str code_id,
+                                          struct symkey *ret_key)
 {
     bool by_code = strlen(k->debug_id) < DEBUG_ID_DIGITS;
     const struct symfind_key key = {
@@ -196,6 +197,6 @@ enum upstream_answer upstream_find(struct upstream *u, const struct symkey *k, s
         return UPSTREAM_NONE;
     bool is_module =
         symkey_is_of_module(k) || (symkey_is_text(k) && strlen(k->debug_id) < DEBUG_ID_DIGITS);
-    return u->fetches && is_module ? fetch(u, k, code_file, code_id, ret_key)
+    return u->fetches && is_module ? fetch_symbols(u, k, code_file, code_id, ret_key)
                                    : locate(u, k, code_file, code_id, url);
 }

@@ -256,8 +256,8 @@ static void set_seen(json_t *line, const struct db_rows *seen, struct str name)
 }
 
 /* Sums and distinct installations have the same columns, in statements of their own. */
-static bool ask(const struct stats_question *q, struct db_rows *rows, struct stats_answer *ret,
-                struct err *err)
+static bool query_stats(const struct stats_question *q, struct db_rows *rows,
+                        struct stats_answer *ret, struct err *err)
 {
     static const char *const intervals[] = {"day", "hour", "week", "build"};
     static const char *const measures[] = {"count", "estimate", "installs", "startup"};
@@ -284,7 +284,7 @@ static bool answer_question(const struct stats_question *q, struct err *err)
     DB_ROWS rows = {0};
     DB_ROWS seen = {0};
     struct stats_answer s;
-    bool ok = ask(q, &rows, &s, err) &&
+    bool ok = query_stats(q, &rows, &s, err) &&
               (q->signatures.n == 0 || DB_RUN(req_db(q->r), &q_stats_seen, &seen, err,
                                               q->filters[0], q->filters[1], q->filters[2]));
     if (!ok)

@@ -53,7 +53,7 @@ static bool has_candidate(const struct candidates *c, struct str text)
     return false;
 }
 
-static void add(struct candidates *c, struct str text, int64_t count)
+static void add_version(struct candidates *c, struct str text, int64_t count)
 {
     struct version_candidate x = {.text = text, .count = count};
     if (!str_starts(text, STR("1024")) && version_parse(text, &x.key) && !has_candidate(c, text))
@@ -65,7 +65,7 @@ static void add_family(struct arena *a, struct candidates *c, struct str text)
 {
     size_t b = str_find_char(text, 'b', 0);
     if (b != SIZE_MAX && b + 1 < text.n)
-        add(c, str_copy(a, str_sub(text, 0, b + 1)), 0);
+        add_version(c, str_copy(a, str_sub(text, 0, b + 1)), 0);
 }
 
 static int newest_first(const void *x, const void *y)
@@ -101,7 +101,7 @@ static struct candidates candidates_of(struct arena *a, const json_t *buckets)
         int64_t count = jget_int_or(bucket, "count", 0);
         if (!text.p || count < least || i >= VERSIONS_MAX)
             continue;
-        add(&c, str_copy(a, text), count);
+        add_version(&c, str_copy(a, text), count);
         add_family(a, &c, text);
     }
     if (c.n > 0)

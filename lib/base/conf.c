@@ -83,7 +83,7 @@ static bool check_choice(const char *const *choices, const struct conf_key *key,
                    all);
 }
 
-static bool check_text(const struct conf_key *key, const char *value, struct err *err)
+static bool check_text_value(const struct conf_key *key, const char *value, struct err *err)
 {
     enum conf_name name = (enum conf_name)(key - conf_keys);
     for (size_t i = 0; i < ARRAY_LEN(choice_keys); i++)
@@ -108,7 +108,7 @@ static bool value_is_allowed(const struct conf_key *key, const char *value, stru
         return err_set(err, ERR_INVALID, "%s: say on or off, not '%.40s'", key->name, value);
     if (key->type == CONF_PATH && !*value)
         return err_set(err, ERR_INVALID, "%s: a path is needed", key->name);
-    return key->type != CONF_TEXT || check_text(key, value, err);
+    return key->type != CONF_TEXT || check_text_value(key, value, err);
 }
 
 /*

@@ -140,7 +140,7 @@ static int create(const char *path, mode_t mode, struct err *err)
 }
 
 /* The order makes it durable: bytes, then the name, then the directory that has the name. */
-static bool finish(int fd, const char *temp, const char *path, struct err *err)
+static bool make_durable(int fd, const char *temp, const char *path, struct err *err)
 {
     if (fsync(fd) != 0)
         return err_errno(err, errno, "fsync of %s", temp);
@@ -163,7 +163,7 @@ bool fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode, str
     FD_AUTO fd = create(temp, mode, err);
     if (fd < 0)
         return false;
-    if (fs_write_all(fd, p, n, temp, err) && finish(fd, temp, path, err))
+    if (fs_write_all(fd, p, n, temp, err) && make_durable(fd, temp, path, err))
         return true;
     unlink(temp);
     return false;
@@ -193,7 +193,7 @@ bool fs_copy(const char *from, const char *to, mode_t mode, struct err *err)
         else
             ok = fs_write_all(out, buf, (size_t)got, temp, err);
     }
-    if (ok && finish(out, temp, to, err))
+    if (ok && make_durable(out, temp, to, err))
         return true;
     unlink(temp);
     return false;

@@ -108,7 +108,7 @@ static bool refuse(const struct opt *opts, size_t n, struct args *args, const ch
                    o->name);
 }
 
-static bool take_all(const struct opt *opts, size_t n, struct args *args, struct err *err)
+static bool take_options(const struct opt *opts, size_t n, struct args *args, struct err *err)
 {
     int argc = args->n + 1, kept = 0;
     char letters[LETTERS_MAX];
@@ -142,7 +142,7 @@ static bool take_all(const struct opt *opts, size_t n, struct args *args, struct
 bool opts_parse(const struct opt *opts, size_t n, struct args *args, int min, int max,
                 struct err *err)
 {
-    if (!take_all(opts, n, args, err))
+    if (!take_options(opts, n, args, err))
         return false;
     if (args->n >= min && (max < 0 || args->n <= max))
         return true;

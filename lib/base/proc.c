@@ -122,7 +122,7 @@ static bool hangs_in_start(const struct child *c)
     return is_starting(c) && mono_ms() - c->born_ms >= c->group->start_limit_ms;
 }
 
-static void start(struct child *c, pid_t parent)
+static void start_child(struct child *c, pid_t parent)
 {
     c->born_ms = mono_ms();
     if (c->group->is_at_work && !c->is_stand_in)
@@ -187,7 +187,7 @@ static void place_stand_in(struct child *s, const struct child *children, size_t
     } else if (!s->pid && !is_served_now && s->start_ms <= mono_ms()) {
         log_event(LOG_ERROR, "no_worker", "no worker lasts; a stand-in answers in their place",
                   LOG_S("group", s->group->name));
-        start(s, parent);
+        start_child(s, parent);
     }
 }
 
@@ -210,7 +210,7 @@ static void start_due(struct child *children, size_t n, pid_t parent)
         if (c->is_stand_in)
             place_stand_in(c, children, n, parent);
         else if (!c->pid && c->start_ms <= mono_ms())
-            start(c, parent);
+            start_child(c, parent);
     }
 }
 

@@ -37,7 +37,7 @@ static void insertion(uint8_t *v, size_t n, size_t size, cmp_fn *cmp)
 }
 
 /* Merges v[0, mid) and v[mid, n) by way of temp, which has room for n. */
-static void merge(uint8_t *v, uint8_t *temp, size_t mid, size_t n, size_t size, cmp_fn *cmp)
+static void merge_runs(uint8_t *v, uint8_t *temp, size_t mid, size_t n, size_t size, cmp_fn *cmp)
 {
     if (cmp(v + (mid - 1) * size, v + mid * size) <= 0)
         return;
@@ -60,5 +60,5 @@ void sort_stable(void *base, size_t n, size_t size, cmp_fn *cmp)
     FREE_LATER uint8_t *temp = xmalloc(n * size);
     for (size_t width = RUN; width < n; width *= 2)
         for (size_t i = 0; i + width < n; i += 2 * width)
-            merge(v + i * size, temp, width, MIN(2 * width, n - i), size, cmp);
+            merge_runs(v + i * size, temp, width, MIN(2 * width, n - i), size, cmp);
 }

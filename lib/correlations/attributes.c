@@ -93,8 +93,8 @@ static struct trait *add_item(struct traits *items, const struct trait *like)
 }
 
 /* The item of one value of a column, with its bits. */
-static struct trait *add_value(struct traits *items, const struct property *p, uint32_t id,
-                               const uint32_t count[SET_COUNT])
+static struct trait *add_value_item(struct traits *items, const struct property *p, uint32_t id,
+                                    const uint32_t count[SET_COUNT])
 {
     struct trait like = {.name = p->name,
                          .attribute = p->attribute,
@@ -124,7 +124,7 @@ static void add_property(struct traits *items, const struct property *p)
     for (uint32_t id = 0; id <= p->value_count; id++) {
         const uint32_t count[] = {counts[SET_GROUP][id], counts[SET_REFERENCE][id]};
         if (is_worth_it(items, count))
-            add_value(items, p, id, count);
+            add_value_item(items, p, id, count);
     }
     for (int set = 0; set < SET_COUNT; set++)
         free(counts[set]);
@@ -147,7 +147,7 @@ static void note_vendors(const struct build *b, struct traits *items, size_t fro
 }
 
 /* The values of a field as they are. */
-static void add_field(struct build *b, struct traits *items, size_t field)
+static void add_plain_field(struct build *b, struct traits *items, size_t field)
 {
     const struct search_field *f = b->values->fields[field].field;
     struct property p = {.name = f->name, .attribute = b->attributes++};
@@ -255,7 +255,7 @@ void traits_make(struct arena *a, const struct sample_values *values,
     }
     for (size_t i = 0; i < values->n; i++)
         if (values->fields[i].field->correlates)
-            add_field(&b, ret, i);
+            add_plain_field(&b, ret, i);
     add_derived(&b, ret);
     for (size_t i = 0; i < member_kind_count; i++) {
         struct members m = {0};

@@ -58,7 +58,7 @@ static double share(const struct mining *m, int set, double count)
     return m->items->size[set] ? count / (double)m->items->size[set] : 0;
 }
 
-static bool same(double x, double y)
+static bool is_same_share(double x, double y)
 {
     return fabs(x - y) <= SAME_SHARE;
 }
@@ -98,7 +98,7 @@ static bool is_changed_by(const struct mining *m, const struct candidate *c,
 static bool is_like(const struct mining *m, const struct candidate *c, const struct trait *parent)
 {
     for (int set = 0; set < SET_COUNT; set++)
-        if (!same(share(m, set, c->count[set]), share(m, set, parent->count[set])))
+        if (!is_same_share(share(m, set, c->count[set]), share(m, set, parent->count[set])))
             return false;
     return true;
 }
@@ -169,8 +169,8 @@ static bool is_used_up_by(struct mining *m, const struct candidate *c, uint32_t 
         m->is_result[q] = false;
         return true;
     }
-    if (same(given[SET_GROUP], share(m, SET_GROUP, of->count[SET_GROUP])) &&
-        same(given[SET_REFERENCE], share(m, SET_REFERENCE, of->count[SET_REFERENCE])))
+    if (is_same_share(given[SET_GROUP], share(m, SET_GROUP, of->count[SET_GROUP])) &&
+        is_same_share(given[SET_REFERENCE], share(m, SET_REFERENCE, of->count[SET_REFERENCE])))
         return false;
     struct correlation *r = &m->results[q];
     if (r->prior) {
@@ -238,7 +238,7 @@ static void shrink_alpha(struct mining *m, int level, size_t candidates)
     m->alpha = MIN(m->alpha, ALPHA / (double)(1 << level) / (double)candidates);
 }
 
-static bool test_all(struct mining *m, const struct mine_pace *pace)
+static bool test_candidates(struct mining *m, const struct mine_pace *pace)
 {
     m->alpha = ALPHA;
     for (size_t i = 0; i < m->singles.n; i++) {
@@ -287,7 +287,7 @@ static int by_reading(const void *x, const void *y)
     return first ? first : by_item(a->items[1], b->items[1]);
 }
 
-static void collect(struct mining *m, struct correlation_list *ret)
+static void collect_results(struct mining *m, struct correlation_list *ret)
 {
     for (size_t i = 0; i < m->singles.n; i++)
         if (m->is_result[i])
@@ -307,9 +307,9 @@ bool mine(const struct traits *items, const struct mine_pace *pace, struct corre
     take_singles(&m);
     m.results = xcalloc(items->all.n + 1, sizeof *m.results);
     m.is_result = xcalloc(items->all.n + 1, sizeof *m.is_result);
-    bool goes_on = take_pairs(&m, pace) && test_all(&m, pace);
+    bool goes_on = take_pairs(&m, pace) && test_candidates(&m, pace);
     if (goes_on)
-        collect(&m, ret);
+        collect_results(&m, ret);
     free(m.results);
     free(m.is_result);
     VEC_RELEASE(&m.singles);

@@ -304,7 +304,7 @@ static int by_sort_then_name(const void *a, const void *b)
  * Two files may hold the same product: its name stands in the file, and the file need not be called
  * after it.
  */
-static bool check_set(struct products *set, struct err *err)
+static bool check_names_differ(struct products *set, struct err *err)
 {
     for (size_t i = 0; i < set->n; i++)
         for (size_t k = i + 1; k < set->n; k++)
@@ -356,7 +356,7 @@ static bool load_dir(const char *dir, struct products *ret, struct err *err)
     d = NULL;
     if (set.n > 1)
         qsort(set.v, set.n, sizeof *set.v, by_sort_then_name);
-    if (!check_set(&set, err))
+    if (!check_names_differ(&set, err))
         goto fail;
     *ret = set;
     return true;
@@ -437,7 +437,7 @@ static bool check_name(const char *name, struct err *err)
 }
 
 /* New products go behind those that somebody has put in order, from 100 on. */
-static int64_t next_sort(const struct products *all)
+static int64_t next_home_page_sort(const struct products *all)
 {
     return all->n ? MAX(all->v[all->n - 1].home_page_sort, 99) + 1 : 100;
 }
@@ -446,12 +446,12 @@ static int64_t next_sort(const struct products *all)
  * The keys without which a file is not read; the rest have defaults.  A file of that name with
  * another product in it is possible, since file_path makes one '_' of many characters.
  */
-static bool write_new(const struct products *all, const char *name, const char *description,
-                      struct err *err)
+static bool write_product_file(const struct products *all, const char *name,
+                               const char *description, struct err *err)
 {
     json_auto_t *doc = json_pack("{s:s, s:s, s:I, s:[s]}", "name", name, "description",
                                  description && *description ? description : name, "home_page_sort",
-                                 (json_int_t)next_sort(all), "featured_versions", "auto");
+                                 (json_int_t)next_home_page_sort(all), "featured_versions", "auto");
     if (!doc)
         return err_set(err, ERR_INVALID, "the description is not UTF-8");
     FREE_LATER char *path = file_path(all->dir, name);
@@ -468,7 +468,7 @@ bool product_add(const char *var_dir, const char *name, const char *description,
         return false;
     bool ok = products_find(&all, str_of(name))
                   ? err_set(err, ERR_CONFLICT, "product '%s' exists already", name)
-                  : write_new(&all, name, description, err);
+                  : write_product_file(&all, name, description, err);
     products_release(&all);
     return ok;
 }

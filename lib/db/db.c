@@ -203,7 +203,7 @@ static enum err_code code_of(const PGresult *res)
  * True for a good result; otherwise the class and the server's first line.  Only the primary
  * message: details and hints may quote values, which belong into no log.
  */
-static bool check(struct db *db, const PGresult *res, const char *what, struct err *err)
+static bool check_result(struct db *db, const PGresult *res, const char *what, struct err *err)
 {
     ExecStatusType status = PQresultStatus(res);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
@@ -236,17 +236,17 @@ static bool is_as_built(const PGresult *description, const struct db_query *q, s
     return true;
 }
 
-static bool prepare(struct db *db, const struct db_query *q, struct err *err)
+static bool prepare_statement(struct db *db, const struct db_query *q, struct err *err)
 {
     if (db->is_prepared[q->index])
         return true;
     PGresult *res = PQprepare(db->conn, q->name, q->text, 0, NULL);
-    bool ok = check(db, res, q->name, err);
+    bool ok = check_result(db, res, q->name, err);
     PQclear(res);
     if (!ok)
         return false;
     res = PQdescribePrepared(db->conn, q->name);
-    ok = check(db, res, q->name, err) && is_as_built(res, q, err);
+    ok = check_result(db, res, q->name, err) && is_as_built(res, q, err);
     PQclear(res);
     db->is_prepared[q->index] = ok;
     return ok;
@@ -256,10 +256,10 @@ static bool prepare(struct db *db, const struct db_query *q, struct err *err)
 static bool run_once(struct db *db, const struct db_query *q, struct db_rows *ret, struct err *err,
                      const char *const *params)
 {
-    if (!prepare(db, q, err))
+    if (!prepare_statement(db, q, err))
         return false;
     PGresult *res = PQexecPrepared(db->conn, q->name, q->param_count, params, NULL, NULL, 0);
-    if (!check(db, res, q->name, err)) {
+    if (!check_result(db, res, q->name, err)) {
         PQclear(res);
         return false;
     }
@@ -293,7 +293,7 @@ bool db_run(struct db *db, const struct db_query *q, struct db_rows *ret, struct
 static bool command(struct db *db, const char *text, struct err *err)
 {
     PGresult *res = PQexec(db->conn, text);
-    bool ok = check(db, res, text, err);
+    bool ok = check_result(db, res, text, err);
     PQclear(res);
     return ok;
 }
@@ -335,7 +335,7 @@ bool db_script(struct db *db, const char *text, struct err *err)
     if (!db_connect(db, err))
         return false;
     PGresult *res = PQexec(db->conn, text);
-    bool ok = check(db, res, "script", err);
+    bool ok = check_result(db, res, "script", err);
     PQclear(res);
     return ok;
 }
@@ -370,7 +370,7 @@ bool db_check_all(struct db *db, struct err *err)
     if (!db_connect(db, err))
         return false;
     for (size_t i = 0; i < db_query_total; i++)
-        if (!prepare(db, db_queries[i], err))
+        if (!prepare_statement(db, db_queries[i], err))
             return false;
     return true;
 }

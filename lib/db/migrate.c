@@ -77,7 +77,7 @@ static bool read_migration(const char *dir, struct str name, struct migration *r
     return true;
 }
 
-static bool apply_body(struct db *db, void *arg, struct err *err)
+static bool apply_and_record(struct db *db, void *arg, struct err *err)
 {
     const struct migration *m = arg;
     if (!db_script(db, m->text, err))
@@ -100,7 +100,7 @@ static bool apply_one(struct db *db, const char *dir, struct str name,
     struct migration m = {0};
     if (!read_migration(dir, name, &m, err))
         return false;
-    bool ok = db_tx(db, apply_body, &m, err);
+    bool ok = db_tx(db, apply_and_record, &m, err);
     free(m.text);
     if (!ok)
         return err_wrap(err, "migration " STR_FMT, STR_ARG(name));

@@ -318,7 +318,7 @@ static bool read_answer(struct transfer *t, struct http_response *ret, struct er
  * A handle for each request: what one sets cannot reach the next, and the connection ends with
  * it.  True or false, t is to be released.
  */
-static bool prepare(struct transfer *t, const struct http_request *q, struct err *err)
+static bool prepare_transfer(struct transfer *t, const struct http_request *q, struct err *err)
 {
     *t = (struct transfer){.q = q,
                            .curl = curl_easy_init(),
@@ -350,7 +350,7 @@ static void release_transfer(struct transfer *t)
 bool http_do(const struct http_request *q, struct http_response *ret, struct err *err)
 {
     struct transfer t;
-    bool ok = prepare(&t, q, err) && check_outcome(&t, curl_easy_perform(t.curl), err) &&
+    bool ok = prepare_transfer(&t, q, err) && check_outcome(&t, curl_easy_perform(t.curl), err) &&
               read_answer(&t, ret, err);
     release_transfer(&t);
     return ok;
@@ -385,7 +385,7 @@ static void fill_slots(struct crowd *w)
         struct err err = {0};
         if (t->curl)
             continue;
-        if (prepare(t, &w->requests[w->next++], &err) &&
+        if (prepare_transfer(t, &w->requests[w->next++], &err) &&
             curl_multi_add_handle(w->multi, t->curl) == CURLM_OK)
             w->busy++;
         else

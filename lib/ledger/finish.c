@@ -210,8 +210,8 @@ static bool record(struct db *db, json_t *const *docs, size_t n, bool are_indexe
 }
 
 /* *ret_are_indexed false: at least one is not, so all count as late. */
-static bool put_all(struct store *store, struct index_writer *index, json_t *const *docs, size_t n,
-                    bool *ret_are_indexed, struct err *err)
+static bool put_documents(struct store *store, struct index_writer *index, json_t *const *docs,
+                          size_t n, bool *ret_are_indexed, struct err *err)
 {
     bool is_bulk = n > 1; /* one sync for all of them */
     if (is_bulk)
@@ -235,7 +235,7 @@ bool ledger_load(struct db *db, struct store *store, struct index_writer *index,
         return true;
     bool are_indexed;
     /* The rows last: a load that is broken off leaves documents without rows, and is repeated. */
-    if (!put_all(store, index, docs, n, &are_indexed, err))
+    if (!put_documents(store, index, docs, n, &are_indexed, err))
         return err_wrap(err, "storing %zu crashes", n);
     struct arena a;
     arena_init(&a, (size_t)LEDGER_BATCH_MAX * 8192);

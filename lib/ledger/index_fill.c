@@ -61,8 +61,9 @@ bool ledger_fill_one(struct store *store, struct index_writer *index, const char
 }
 
 /* What the index or the store refuses for good is left out; doctor names it. */
-static bool fill_row(struct ledger_fill *f, struct store *store, struct index_writer *index,
-                     struct index_reader *reader, const char *crash_id, struct err *err)
+static bool fill_unless_there(struct ledger_fill *f, struct store *store,
+                              struct index_writer *index, struct index_reader *reader,
+                              const char *crash_id, struct err *err)
 {
     bool is_there, put = false;
     struct err why = {0};
@@ -88,8 +89,8 @@ bool ledger_fill_page(struct ledger_fill *f, struct db *db, struct store *store,
     if (!DB_RUN(db, &q_index_seq_before, &rows, err, before, limit))
         return false;
     for (int i = 0; i < rows.count; i++) {
-        if (!fill_row(f, store, index, reader, db_col(&rows, i, Q_INDEX_SEQ_BEFORE_COL_CRASH_ID),
-                      err))
+        if (!fill_unless_there(f, store, index, reader,
+                               db_col(&rows, i, Q_INDEX_SEQ_BEFORE_COL_CRASH_ID), err))
             return false;
         f->before = db_col_int(&rows, i, Q_INDEX_SEQ_BEFORE_COL_INDEX_SEQ, f->before);
     }

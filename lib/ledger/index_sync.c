@@ -62,8 +62,8 @@ bool ledger_sync(struct db *db, struct index_writer *index, struct err *err)
            (last <= synced || DB_EXEC(db, &q_index_seq_synced, err, seq));
 }
 
-static bool put_again(struct store *store, struct index_writer *index, const char *crash_id,
-                      struct err *err)
+static bool put_from_store(struct store *store, struct index_writer *index, const char *crash_id,
+                           struct err *err)
 {
     struct err why = {0};
     json_auto_t *doc =
@@ -90,7 +90,7 @@ static size_t find_unsettled(const struct ledger_unsettled *u, const char *crash
     return i;
 }
 
-static void note(struct ledger_unsettled *u, const char *crash_id, bool is_settled)
+static void note_unsettled(struct ledger_unsettled *u, const char *crash_id, bool is_settled)
 {
     size_t i = find_unsettled(u, crash_id);
     if (is_settled && i < u->list.n) {
@@ -113,11 +113,11 @@ static bool put_and_check(struct db *db, struct store *store, struct index_write
                           const char *processed_at, bool is_late, struct err *err)
 {
     DB_ROWS rows = {0};
-    note(u, crash_id, false); /* also if the rest fails */
-    if (!put_again(store, index, crash_id, err) ||
+    note_unsettled(u, crash_id, false); /* also if the rest fails */
+    if (!put_from_store(store, index, crash_id, err) ||
         !DB_RUN(db, &q_index_put_again, &rows, err, crash_id, processed_at, db_bool(is_late)))
         return false;
-    note(u, crash_id, rows.count > 0);
+    note_unsettled(u, crash_id, rows.count > 0);
     return true;
 }
 

@@ -57,8 +57,8 @@ static bool compile_value(struct query_build *b, struct cond_value *v)
  * and the generator see to it).  NaN is refused: it compares with nothing, not even with itself. Of
  * truth values whatever is no word for yes is false, as clients send it.
  */
-static bool read_value(struct query_build *b, const struct search_field *f, enum cond_op op,
-                       struct str text, struct cond_value *v)
+static bool read_cond_value(struct query_build *b, const struct search_field *f, enum cond_op op,
+                            struct str text, struct cond_value *v)
 {
     v->text = text;
     if (op == COND_TRUE || op == COND_MISSING)
@@ -123,7 +123,7 @@ static bool fold_value(struct query_build *b, const struct search_field *f, stru
     bool is_negated;
     enum cond_op op = query_take_operator(f->value_type, &value, &is_negated);
     struct cond_value v = {0};
-    if (!read_value(b, f, op, value, &v))
+    if (!read_cond_value(b, f, op, value, &v))
         return false;
     if (op == COND_MATCHES && strcmp(f->name, "version") == 0 && str_ends(value, STR("b"))) {
         add_cond(b, fold->families, &fold->family_count, COND_PREFIX, is_negated)->values[0] = v;

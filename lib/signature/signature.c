@@ -60,8 +60,8 @@ void sig_prefix(struct sig_gen *g, const char *prefix)
     sig_set(g, sb_view(&text));
 }
 
-static void begin(struct sig_gen *g, const struct siglists *l, const json_t *crash_data,
-                  struct signature_result *ret)
+static void begin_signature(struct sig_gen *g, const struct siglists *l, const json_t *crash_data,
+                            struct signature_result *ret)
 {
     *ret = (struct signature_result){
         .notes = json_array(), .debug = json_array(), .extra = json_object()};
@@ -70,7 +70,7 @@ static void begin(struct sig_gen *g, const struct siglists *l, const json_t *cra
 }
 
 /* A crash without any signature has this one, by which people find such crashes. */
-static void end(struct sig_gen *g)
+static void end_signature(struct sig_gen *g)
 {
     if (g->signature.n == 0)
         sig_set(g, STR("EMPTY: no frame data available"));
@@ -82,18 +82,18 @@ void signature_generate(const struct siglists *l, const json_t *crash_data,
                         struct signature_result *ret)
 {
     struct sig_gen g;
-    begin(&g, l, crash_data, ret);
+    begin_signature(&g, l, crash_data, ret);
     sig_run_rules(&g);
-    end(&g);
+    end_signature(&g);
 }
 
 void signature_of_stack(const struct siglists *l, const json_t *crash_data,
                         struct signature_result *ret)
 {
     struct sig_gen g;
-    begin(&g, l, crash_data, ret);
+    begin_signature(&g, l, crash_data, ret);
     sig_choose_frames(&g, sig_thread_index(crash_data));
-    end(&g);
+    end_signature(&g);
 }
 
 void signature_result_release(struct signature_result *r)

@@ -138,7 +138,7 @@ struct spool_tally {
     int64_t first_s;
 };
 
-static bool count_one(void *arg, const char *name, const struct stat *st)
+static bool tally_report(void *arg, const char *name, const struct stat *st)
 {
     struct spool_tally *t = arg;
     (void)name;
@@ -151,7 +151,7 @@ void spool_count(const struct spool *s, int64_t now_s, size_t *ret_count, int64_
 {
     struct spool_tally t = {.first_s = now_s};
     for (enum spool_state state = SPOOL_ACCEPTED; state < SPOOL_STATES; state++)
-        each_name(s, state, count_one, &t);
+        each_name(s, state, tally_report, &t);
     *ret_count = t.count;
     *ret_oldest_s = now_s - t.first_s;
 }

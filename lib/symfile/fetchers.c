@@ -48,7 +48,7 @@ struct fetchers *fetchers_new(void)
 }
 
 /* Takes the status of a process that has ended, and its place; the last one moves there. */
-static void collect(struct fetchers *f, size_t i)
+static void collect_ended(struct fetchers *f, size_t i)
 {
     while (waitpid(f->v[i].pid, NULL, 0) < 0 && errno == EINTR)
         continue;
@@ -63,7 +63,7 @@ void fetchers_free(struct fetchers *f)
         return;
     while (f->n > 0) {
         kill(f->v[0].pid, SIGKILL);
-        collect(f, 0);
+        collect_ended(f, 0);
     }
     free(f);
 }
@@ -121,7 +121,7 @@ static struct fetcher *find_or_start(struct fetchers *f, const char *name, const
             return &f->v[i];
     for (size_t i = f->n; i-- > 0;)
         if (has_ended(&f->v[i], 0))
-            collect(f, i);
+            collect_ended(f, i);
     if (f->n == FETCHERS_MAX)
         return NULL;
     struct fetcher one = {.end = -1};
@@ -149,7 +149,7 @@ enum fetchers_state fetchers_wait(struct fetchers *f, const char *name, const js
             one = &f->v[0];
         if (!has_ended(one, deadline_ms))
             return FETCHERS_PENDING;
-        collect(f, (size_t)(one - f->v));
+        collect_ended(f, (size_t)(one - f->v));
         if (is_ours)
             return FETCHERS_DONE;
     }

@@ -160,7 +160,7 @@ static int by_hash(const void *a, const void *b)
 }
 
 /* One statement with an array for each column. */
-static bool write_all(const struct missing *m, struct db *db, struct arena *a, struct err *err)
+static bool write_entries(const struct missing *m, struct db *db, struct arena *a, struct err *err)
 {
     size_t n = m->entries.n;
     struct strs columns[FIELDS + 3];
@@ -198,7 +198,7 @@ void missing_flush(struct missing *m, struct db *db, bool now)
     arena_init(&a, 64 << 20);
     /* Everybody locks rows in the same order, so no two writers wait for each other. */
     qsort(m->entries.v, m->entries.n, sizeof *m->entries.v, by_hash);
-    bool ok = write_all(m, db, &a, &err);
+    bool ok = write_entries(m, db, &a, &err);
     arena_release(&a);
     m->is_waiting = !ok && err_is_retryable(err.code);
     if (m->is_waiting)

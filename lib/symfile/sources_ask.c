@@ -171,8 +171,9 @@ static enum symfind_answer try_once(const struct sources *s, const struct source
 }
 
 /* What may be over in a moment is tried again; ret is the caller's to release. */
-static enum symfind_answer ask(const struct sources *s, const struct sources_attempt *a,
-                               struct http_response *ret)
+static enum symfind_answer ask_with_retries(const struct sources *s,
+                                            const struct sources_attempt *a,
+                                            struct http_response *ret)
 {
     int64_t wait_ms = s->opt.retry_ms ? s->opt.retry_ms : RETRY_MS;
     for (int n = 1;; n++, wait_ms *= 2) {
@@ -221,7 +222,7 @@ enum symfind_answer sources_follow(const struct sources *s, const struct sources
     for (int hops = 0; hops <= REDIRECTS_MAX; hops++) {
         struct http_response r;
         a.url = url;
-        enum symfind_answer answer = ask(s, &a, &r);
+        enum symfind_answer answer = ask_with_retries(s, &a, &r);
         bool is_redirect = r.status >= 300 && r.status < 400 && r.location[0];
         if (is_redirect) {
             if (w->is_by_code && !ret->is_resolved)

@@ -357,7 +357,7 @@ static bool end_session(struct db *db, void *arg, struct err *err)
 }
 
 /* The wrong bytes are of no use to anybody. */
-static void start_again(struct symsession *s, struct db *db)
+static void drop_received(struct symsession *s, struct db *db)
 {
     s->has_total = false;
     s->total = s->received = s->unsynced = 0;
@@ -380,7 +380,7 @@ bool symsession_finish(struct symsession *s, struct symadd *a,
         return false;
     if (!store_file(s, a, err)) {
         if (err->code == ERR_INVALID || err->code == ERR_TOO_LARGE)
-            start_again(s, a->db);
+            drop_received(s, a->db);
         return false;
     }
     if (!db_tx(a->db, end_session, s, err))

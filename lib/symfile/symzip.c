@@ -278,7 +278,7 @@ bool symzip_key(struct str name, struct symkey *ret, struct err *err)
 
 /* Of each member the snippet first, then the pattern: the order that clients of the protocol
  * know. */
-static bool check_name(struct symzip_member *m, struct str snippets, struct err *err)
+static bool check_member_name(struct symzip_member *m, struct str snippets, struct err *err)
 {
     char buf[SYMKEY_MAX];
     struct str name = plain_name(m->name, buf), snippet = m->forbidden;
@@ -351,7 +351,7 @@ static bool check_members(struct symzip *z, const struct symzip_limits *limits, 
         if (!read_through(z, &z->members.v[i], limits, err))
             return false;
     for (size_t i = 0; i < z->members.n; i++)
-        if (!check_name(&z->members.v[i], limits->snippets, err))
+        if (!check_member_name(&z->members.v[i], limits->snippets, err))
             return false;
     return check_keys(z, err);
 }

@@ -34,10 +34,10 @@ struct tpl_loading {
 };
 
 /* The trees of the texts, which are good already but for what ctpl alone knows. */
-static bool parse(struct tpl_piece *piece, struct err *err)
+static bool parse_piece(struct tpl_piece *piece, struct err *err)
 {
     for (size_t i = 0; i < piece->loops.n; i++)
-        if (!parse(&piece->loops.v[i]->body, err))
+        if (!parse_piece(&piece->loops.v[i]->body, err))
             return false;
     if (piece->text.n == 0)
         return true;
@@ -51,19 +51,20 @@ static bool parse(struct tpl_piece *piece, struct err *err)
 }
 
 /* The trailer belongs to the page alone: the texts of its loops end up in front of it. */
-static bool load_one(struct tpl_set *set, struct tpl_loading *l, const char *name, struct err *err)
+static bool load_template(struct tpl_set *set, struct tpl_loading *l, const char *name,
+                          struct err *err)
 {
     struct template t = {.name = xstrdup(name)};
     sb_init(&t.piece.text, TPL_TEMPLATE_MAX);
     bool ok = tpl_translate(l->dir, name, l->schema, &l->used, &t.piece, err);
     sb_text(&t.piece.text, TPL_TRAILER);
-    ok = ok && (parse(&t.piece, err) || err_wrap(err, "template %s", name));
+    ok = ok && (parse_piece(&t.piece, err) || err_wrap(err, "template %s", name));
     VEC_PUSH(&set->templates, t); /* also a bad one: tpl_free releases it */
     return ok;
 }
 
 /* Directories are left alone: what is in them is included by templates and stands for nothing. */
-static bool load_all(struct tpl_set *set, struct tpl_loading *l, struct err *err)
+static bool load_directory(struct tpl_set *set, struct tpl_loading *l, struct err *err)
 {
     DIR *d = opendir(l->dir);
     if (!d)
@@ -71,7 +72,7 @@ static bool load_all(struct tpl_set *set, struct tpl_loading *l, struct err *err
     bool ok = true;
     for (struct dirent *e; ok && (e = readdir(d));)
         if (e->d_name[0] != '.' && str_ends(str_of(e->d_name), STR(".html")))
-            ok = set->templates.n < TEMPLATES_MAX && load_one(set, l, e->d_name, err);
+            ok = set->templates.n < TEMPLATES_MAX && load_template(set, l, e->d_name, err);
     closedir(d);
     return ok;
 }
@@ -89,7 +90,7 @@ bool tpl_load(const char *dir, const struct tpl_schema *schema, struct tpl_set *
     FREE_LATER bool *lists = xcalloc(schema->list_count + 1, sizeof *lists);
     struct tpl_loading l = {.dir = dir, .schema = schema, .used = {columns, lists}};
     struct tpl_set *set = xcalloc(1, sizeof *set);
-    if (!load_all(set, &l, err) || !tpl_check_usage(schema, &l.used, err)) {
+    if (!load_directory(set, &l, err) || !tpl_check_usage(schema, &l.used, err)) {
         tpl_free(set);
         return false;
     }

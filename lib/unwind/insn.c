@@ -204,7 +204,7 @@ static bool is_shown(const struct decoded *d, const ZydisDecodedOperand *o)
             o->type == ZYDIS_OPERAND_TYPE_MEMORY);
 }
 
-static void write_text(const struct decoded *d, struct insn *i)
+static void write_assembly(const struct decoded *d, struct insn *i)
 {
     STRBUF_AUTO b;
     sb_init(&b, 512);
@@ -245,7 +245,7 @@ bool insn_decode(struct rd bytes, const struct mdmp_layout *layout, struct insn 
     };
     snprintf(i.name, sizeof i.name, "%s", ZydisMnemonicGetString(d.insn.mnemonic));
     read_operands(&d, &i);
-    write_text(&d, &i);
+    write_assembly(&d, &i);
     *ret = i;
     return true;
 }

@@ -188,7 +188,7 @@ static void hangup(void *arg)
         web->program->reprepare(&web->conf, web->program->arg);
 }
 
-static bool prepare(struct web_app *web, struct err *err)
+static bool prepare_program(struct web_app *web, struct err *err)
 {
     const struct web_program *p = web->program;
     return !p->prepare || p->prepare(&web->conf, p->arg, err);
@@ -230,7 +230,7 @@ static bool serve_until_told(struct web_app *web, struct err *err)
     size_t workers = (size_t)conf_int(&web->conf, web->program->workers_key);
     web->is_at_work = shared_map(workers * sizeof *web->is_at_work, "flags of workers", err);
     if (!web->is_at_work || !load_templates(web, err) || !rate_new(&web->rates, err) ||
-        !turns_new(workers, &web->turns, err) || !prepare(web, err) ||
+        !turns_new(workers, &web->turns, err) || !prepare_program(web, err) ||
         !open_socket(web, &addr, err))
         return false;
     log_configuration(web);

@@ -331,7 +331,7 @@ void answer_of_handler(struct req *r)
         failed(r, &err);
 }
 
-static void answer(struct req *r)
+static void answer_request(struct req *r)
 {
     struct err err = {0};
     if (!req_begin(r, &err)) {
@@ -431,7 +431,7 @@ static void serve(struct req *r)
     if (r->web->is_stand_in)
         answer_unavailable(r);
     else
-        answer(r);
+        answer_request(r);
     if (r->is_abandoned)
         r->resp.status = STATUS_CLIENT_GONE;
     else
@@ -451,7 +451,7 @@ static void serve(struct req *r)
  * All workers wait for the same socket, which does not block: the kernel wakes some of them and the
  * first one gets the connection.
  */
-static void loop(struct web_app *web, struct req *r)
+static void serve_requests(struct web_app *web, struct req *r)
 {
     while (!proc_stopping()) {
         bool has_tick = web->program->tick && !web->is_stand_in;
@@ -507,7 +507,7 @@ int web_worker(void *arg, int index)
     bool ok = open_worker(web, r, &err);
     if (ok) {
         atomic_store(&web->is_at_work[index], true);
-        loop(web, r);
+        serve_requests(web, r);
         if (web->program->stop)
             web->program->stop(web->app);
     } else {
@@ -531,7 +531,7 @@ int web_stand_in(void *arg, int index)
     web->is_stand_in = true;
     bool ok = open_listener(web, r, &err);
     if (ok)
-        loop(web, r);
+        serve_requests(web, r);
     else
         log_event(LOG_ERROR, "start_failed", "the stand-in cannot start", LOG_E(&err));
     arena_release(&r->arena);

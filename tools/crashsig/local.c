@@ -60,7 +60,7 @@ static void add_result(json_t *out, const struct signature_result *r)
     json_object_set(out, "notes", r->notes);
 }
 
-static void print(const json_t *v, size_t flags)
+static void print_json(const json_t *v, size_t flags)
 {
     json_dumpf(v, stdout, flags | JSON_ENCODE_ANY);
     putchar('\n');
@@ -72,7 +72,7 @@ static void print_line(const struct crashsig_options *o, const struct siglists *
 {
     if (o->is_frames) {
         json_auto_t *text = signature_frame_text(l, doc);
-        print(text, 0);
+        print_json(text, 0);
         return;
     }
     json_auto_t *data = crash_data_of(doc, o->is_processed);
@@ -86,7 +86,7 @@ static void print_line(const struct crashsig_options *o, const struct siglists *
     json_object_set_new(out, "normalized_frames", r.frames ? json_incref(r.frames) : json_array());
     if (o->with_debug)
         json_object_set(out, "debug_log", r.debug);
-    print(out, JSON_COMPACT);
+    print_json(out, JSON_COMPACT);
     signature_result_release(&r);
 }
 
@@ -119,7 +119,7 @@ bool run_stdin(const struct crashsig_options *o, const struct siglists *l, struc
     add_result(out, &r);
     if (o->with_debug)
         json_object_set(out, "debug_log", r.debug);
-    print(out, JSON_INDENT(2));
+    print_json(out, JSON_INDENT(2));
     signature_result_release(&r);
     return true;
 }
@@ -157,8 +157,8 @@ static void print_moves(json_t *moves, int changed, int total)
  * come at the end.  Only the two signatures are compared: notes and frames may differ when a list
  * was sorted anew.
  */
-static bool compare_one(const struct siglists *before, const struct siglists *after,
-                        const json_t *doc, bool is_processed, json_t *moves)
+static bool compare_signatures(const struct siglists *before, const struct siglists *after,
+                               const json_t *doc, bool is_processed, json_t *moves)
 {
     json_auto_t *data = crash_data_of(doc, is_processed);
     struct signature_result x, y;
@@ -170,7 +170,7 @@ static bool compare_one(const struct siglists *before, const struct siglists *af
         const json_t *id = json_object_get(doc, "uuid");
         if (id)
             json_object_set(out, "crashid", (json_t *)id);
-        print(out, JSON_COMPACT | JSON_SORT_KEYS);
+        print_json(out, JSON_COMPACT | JSON_SORT_KEYS);
         STRBUF_AUTO text = {0};
         sb_init(&text, 1024);
         sb_printf(&text, "\"%s\" -> \"%s\"", json_string_value(x.signature),
@@ -195,7 +195,7 @@ bool run_compare(const struct crashsig_options *o, const struct siglists *before
     int line = 0, total = 0, changed = 0;
     while (next_document(stdin, &line, &doc, err)) {
         total++;
-        changed += compare_one(before, after, doc, o->is_processed, moves);
+        changed += compare_signatures(before, after, doc, o->is_processed, moves);
         json_decref(doc);
     }
     if (err->code == ERR_NONE)

@@ -83,7 +83,7 @@ static bool read_id(const char *text, char ret_id[CRASH_ID_SIZE])
 }
 
 /* The token stands in a header and not in the address, which would end in logs. */
-static json_t *fetch(const char *host, const char *id, struct err *err)
+static json_t *fetch_crash(const char *host, const char *id, struct err *err)
 {
     char url[2048], token[512];
     const char *secret = getenv("AUTH_TOKEN");
@@ -115,7 +115,7 @@ static void run_one(const struct crashsig_options *o, const struct siglists *l, 
         fprintf(stderr, "crashsig: %s: not a crash id\n", text);
         return;
     }
-    json_auto_t *doc = fetch(o->host, id, &err);
+    json_auto_t *doc = fetch_crash(o->host, id, &err);
     if (!doc) {
         fprintf(stderr, "crashsig: %s: %s\n", id, err.msg);
         return;

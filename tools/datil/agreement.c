@@ -168,7 +168,7 @@ static void drop_twins(struct suspects *s)
 }
 
 /* Keeps the suspects that still look wrong. */
-static bool look_again(struct agreement *a, struct suspects *s, bool is_last)
+static bool examine_again(struct agreement *a, struct suspects *s, bool is_last)
 {
     size_t kept = 0;
     bool ok = true;
@@ -199,7 +199,7 @@ static bool judge(struct agreement *a, struct suspects *s)
 {
     drop_twins(s);
     for (int look = 1; look <= LOOKS && s->ids.n; look++) {
-        if (!look_again(a, s, look == LOOKS))
+        if (!examine_again(a, s, look == LOOKS))
             return false;
         if (s->ids.n && look < LOOKS)
             usleep(PAUSE_MS * 1000);

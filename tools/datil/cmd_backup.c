@@ -268,7 +268,7 @@ static bool take_database(struct backup *b)
 }
 
 /* Each part's name is the folder of the snapshot it goes to. */
-static bool take_all(struct backup *b)
+static bool take_parts(struct backup *b)
 {
     if (!take_database(b))
         return false;
@@ -353,7 +353,7 @@ static bool make_snapshot(struct backup *b, int64_t keep)
     b->now.format = SNAPSHOT_FORMAT;
     time_iso_s(now_s(), b->now.created);
     if (!snapshot_schema(b->now.schema, b->err) || !fs_mkdirs(b->to, DIR_MODE, b->err) ||
-        !take_all(b) || !publish_snapshot(b, final) || !remove_old(b, keep))
+        !take_parts(b) || !publish_snapshot(b, final) || !remove_old(b, keep))
         return false;
     printf("%s: %zu files, %zu of them linked to an earlier backup\n", final, b->now.entries.n,
            b->linked);

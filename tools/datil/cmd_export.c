@@ -32,7 +32,7 @@ struct hits_out {
 };
 
 /* Lists are joined by "; ", as tables on pages show them; "no value" is an empty field. */
-static void put_value(struct strbuf *row, const json_t *v)
+static void put_cell(struct strbuf *row, const json_t *v)
 {
     size_t i;
     const json_t *item;
@@ -56,7 +56,7 @@ static void put_csv(struct hits_out *out, const json_t *hit)
     for (size_t i = 0; i < out->query->column_count; i++) {
         if (i)
             sb_char(&out->row, ',');
-        put_value(&out->row, json_object_get(hit, out->query->columns[i]->name));
+        put_cell(&out->row, json_object_get(hit, out->query->columns[i]->name));
     }
 }
 

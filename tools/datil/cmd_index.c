@@ -40,7 +40,7 @@ struct rebuild {
  * One document that cannot be put (damaged, without a date) is named and passed over; a full disk
  * or a broken connection ends the rebuild, because every further crash would fail as well.
  */
-static bool put_one(void *arg, const char *crash_id)
+static bool put_document(void *arg, const char *crash_id)
 {
     struct rebuild *r = arg;
     struct err why = {0};
@@ -75,7 +75,8 @@ static bool fill_from_store(struct rebuild *r, struct strs days, struct err *err
         !app_writer(app, err) || !ledger_fill_begin(&fill, app->db, app->writer, err))
         return false;
     for (size_t i = 0; i < days.n; i++)
-        if (!store_catalog(app->store, days.v[i].p, "processed_crash", put_one, r, err) || !r->ok)
+        if (!store_catalog(app->store, days.v[i].p, "processed_crash", put_document, r, err) ||
+            !r->ok)
             return false;
     return index_sync(app->writer, err) &&
            (!fill.losses || index_filled(app->writer, fill.losses, err)) &&

@@ -53,7 +53,7 @@ struct purge {
  * NULL in *ret and true: there is none, which is no failure here, since crashes are deleted
  * meanwhile.
  */
-static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
+static bool get_document(struct purge *p, const char *id, const char *kind, json_t **ret)
 {
     struct err why = {0};
     json_t *doc = store_get_json(p->app->store, id, kind, JSON_BYTES_MAX, &why);
@@ -62,7 +62,7 @@ static bool get(struct purge *p, const char *id, const char *kind, json_t **ret)
            err_set(p->err, why.code, "%s of %s: %s", kind, id, why.msg);
 }
 
-static bool put(struct purge *p, const char *id, const char *kind, const json_t *doc)
+static bool put_document(struct purge *p, const char *id, const char *kind, const json_t *doc)
 {
     size_t n;
     FREE_LATER char *text = jdump(doc, &n);
@@ -134,16 +134,17 @@ static bool flush(struct purge *p)
 static bool purge_crash(struct purge *p, const char *id, json_t *raw)
 {
     json_auto_t *processed = NULL;
-    if (!get(p, id, "processed_crash", &processed))
+    if (!get_document(p, id, "processed_crash", &processed))
         return false;
     if (processed) {
         strip_processed(p, processed);
-        if (!put(p, id, "processed_crash", processed) ||
+        if (!put_document(p, id, "processed_crash", processed) ||
             !index_put(p->app->writer, processed, p->err))
             return false;
     }
     if ((p->drop_dumps && !drop_dumps(p, id)) ||
-        !store_remove(p->app->store, id, "crash_report", p->err) || !put(p, id, "raw_crash", raw))
+        !store_remove(p->app->store, id, "crash_report", p->err) ||
+        !put_document(p, id, "raw_crash", raw))
         return false;
     p->batch[p->batch_n++] = (struct ledger_entry){
         .crash_id = arena_strdup(&p->ids, id),
@@ -163,7 +164,7 @@ static bool purge_found(struct purge *p)
               export_remove(conf_text(&p->app->conf, CONF_DATIL_VAR), p->of_day, &rows, p->err);
     for (size_t i = 0; ok && i < p->of_day.n; i++) {
         json_auto_t *raw = NULL;
-        ok = get(p, p->of_day.v[i].p, "raw_crash", &raw);
+        ok = get_document(p, p->of_day.v[i].p, "raw_crash", &raw);
         if (ok && raw && strip_raw(p, raw))
             ok = purge_crash(p, p->of_day.v[i].p, raw);
     }
@@ -181,7 +182,7 @@ static bool look_at(void *arg, const char *id)
 {
     struct purge *p = arg;
     json_auto_t *raw = NULL;
-    p->ok = get(p, id, "raw_crash", &raw);
+    p->ok = get_document(p, id, "raw_crash", &raw);
     if (!p->ok || !raw)
         return p->ok;
     p->seen++;

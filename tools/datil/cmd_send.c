@@ -35,7 +35,7 @@ struct outgoing_report {
     struct arena *arena;
 };
 
-static bool add(struct outgoing_report *r, struct http_part part, struct err *err)
+static bool set_part(struct outgoing_report *r, struct http_part part, struct err *err)
 {
     for (size_t i = 0; i < r->n; i++)
         if (!part.path && !r->parts[i].path && strcmp(r->parts[i].name, part.name) == 0) {
@@ -50,12 +50,12 @@ static bool add(struct outgoing_report *r, struct http_part part, struct err *er
 
 static bool add_dump(struct outgoing_report *r, const char *name, const char *path, struct err *err)
 {
-    return add(r,
-               (struct http_part){.name = name,
-                                  .filename = "dump.dmp",
-                                  .content_type = "application/octet-stream",
-                                  .path = path},
-               err);
+    return set_part(r,
+                    (struct http_part){.name = name,
+                                       .filename = "dump.dmp",
+                                       .content_type = "application/octet-stream",
+                                       .path = path},
+                    err);
 }
 
 /* Annotations of raw_crash.json; what the collector adds itself stays out. */
@@ -77,10 +77,10 @@ static bool add_annotations(struct outgoing_report *r, const char *path, struct 
         for (size_t i = 0; i < ARRAY_LEN(collectors_own); i++)
             is_own = is_own || strcmp(key, collectors_own[i]) == 0;
         struct str text_value = str_n(json_string_value(value), json_string_length(value));
-        if (!is_own && !add(r,
-                            (struct http_part){.name = arena_strdup(r->arena, key),
-                                               .value = str_copy(r->arena, text_value)},
-                            err))
+        if (!is_own && !set_part(r,
+                                 (struct http_part){.name = arena_strdup(r->arena, key),
+                                                    .value = str_copy(r->arena, text_value)},
+                                 err))
             return false;
     }
     return true;
@@ -125,10 +125,10 @@ static bool add_option(struct outgoing_report *r, const char *text, struct err *
     size_t eq = str_find_char(s, '=', 0);
     if (eq == SIZE_MAX || eq == 0)
         return err_set(err, ERR_INVALID, "--annotation: say NAME=VALUE, not '%.60s'", text);
-    return add(r,
-               (struct http_part){.name = str_adup(r->arena, str_sub(s, 0, eq)),
-                                  .value = str_sub(s, eq + 1, SIZE_MAX)},
-               err);
+    return set_part(r,
+                    (struct http_part){.name = str_adup(r->arena, str_sub(s, 0, eq)),
+                                       .value = str_sub(s, eq + 1, SIZE_MAX)},
+                    err);
 }
 
 /* The start script writes a scheme, a host name of at most 253 characters, and a port. */

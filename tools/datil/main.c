@@ -119,7 +119,7 @@ static int help(int argc, char **argv)
     return EXIT_SUCCESS;
 }
 
-static void release(struct app *app)
+static void release_app(struct app *app)
 {
     index_writer_close(app->writer);
     index_reader_close(app->reader);
@@ -155,7 +155,7 @@ static int run_command(const struct command *c, int argc, char **argv)
         if (err.code == ERR_INVALID)
             fprintf(stderr, "`datil help %s` shows how it is used\n", c->name);
     }
-    release(&app);
+    release_app(&app);
     return status;
 }
 

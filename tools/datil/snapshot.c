@@ -155,7 +155,7 @@ static bool read_line(struct manifest *m, struct str line)
 }
 
 /* The text without its last line, if that line fits to it. */
-static bool check_end(struct str text, struct str *ret_body, size_t *ret_count)
+static bool check_last_line(struct str text, struct str *ret_body, size_t *ret_count)
 {
     char sum[SHA256_HEX + 1];
     if (text.n == 0 || text.p[text.n - 1] != '\n')
@@ -189,7 +189,7 @@ bool manifest_read(const char *dir, struct manifest *ret, struct err *err)
     snprintf(path, sizeof path, "%s/manifest", dir);
     if (!fs_read(path, MANIFEST_MAX, &text, &n, err))
         return false;
-    bool ok = check_end(str_n(text, n), &body, &count);
+    bool ok = check_last_line(str_n(text, n), &body, &count);
     while (ok && str_split(&body, '\n', &line))
         ok = line.n == 0 || read_line(&m, line) || m.format > SNAPSHOT_FORMAT;
     if (!ok || (m.format <= SNAPSHOT_FORMAT && m.entries.n != count)) {

@@ -84,7 +84,7 @@ static bool is_useful(const struct elf_file *f, const struct proof *p)
            (p->is_common && elf_file_section(f, ".debug_str").n);
 }
 
-static void note(struct strbuf *problems, const char *text)
+static void add_problem(struct strbuf *problems, const char *text)
 {
     sb_text(problems, text);
     sb_char(problems, '\n');
@@ -103,7 +103,7 @@ static bool try_path(const char *path, const struct proof *p, struct strbuf *pro
             return false;
         if (!elf_file_open(full, &f, &err)) {
             if (err.code != ERR_NOT_FOUND)
-                note(problems, err.msg);
+                add_problem(problems, err.msg);
             continue;
         }
         bool ours = belongs(&f, p, &err);
@@ -112,7 +112,7 @@ static bool try_path(const char *path, const struct proof *p, struct strbuf *pro
             return true;
         }
         if (!ours)
-            note(problems, err.msg);
+            add_problem(problems, err.msg);
         elf_file_close(&f);
     }
     return false;

@@ -40,7 +40,7 @@ struct file_facts {
     uint32_t crc;                /* of a debug file without build id */
 };
 
-static void put(const struct file_facts *f, const struct sym *s, FILE *out)
+static void print_row(const struct file_facts *f, const struct sym *s, FILE *out)
 {
     fprintf(out, "%c\t%d\t%s\t%s\t%s\t%s\t%s\t%08" PRIx32 "\t%s\n", f->role, f->has_debug_info,
             f->arch, s->debug_id, s->name, f->own, f->common, f->crc, f->link);
@@ -131,7 +131,7 @@ static bool common_facts(const struct image_options *o, FILE *out)
     else
         hex_of(bits, n, facts.own);
     if (n > 0 || has_split)
-        put(&facts, &s, out);
+        print_row(&facts, &s, out);
     if (elf)
         elf_end(elf);
     return n > 0 || has_split;
@@ -160,14 +160,14 @@ static bool elf_facts(const struct image_options *o, FILE *out, struct err *err)
         f.has_debug_info = i.dwarf != NULL;
         f.arch = s.arch;
         elf_links(&i, &f);
-        put(&f, &s, out);
+        print_row(&f, &s, out);
     }
     sym_release(&s);
     image_close(&i);
     return ok;
 }
 
-static struct str last_part(struct str path)
+static struct str file_name_of(struct str path)
 {
     for (size_t i = path.n; i-- > 0;)
         if (path.p[i] == '\\' || path.p[i] == '/')
@@ -182,7 +182,7 @@ static bool put_named(const struct file_facts *f, struct sym *s, struct str name
     if (!module_file_name(o->path, true, own, err) ||
         !module_set_name(s, name.n ? name : str_of(own), err))
         return false;
-    put(f, s, out);
+    print_row(f, s, out);
     return true;
 }
 
@@ -199,7 +199,7 @@ static bool pe_facts(struct str bytes, const struct image_options *o, struct sym
         f.has_debug_info |= str_eq(pe.sections.v[i].name, STR(".debug_info"));
     if (ok) {
         sym_set_guid(s, id.guid, id.age);
-        ok = put_named(&f, s, last_part(id.pdb), o, out, err);
+        ok = put_named(&f, s, file_name_of(id.pdb), o, out, err);
     }
     pe_close(&pe);
     return ok;

@@ -196,7 +196,7 @@ static bool collect_codes(const struct pe_file *f, uint32_t rva, struct unwind_o
     return true;
 }
 
-static void save(struct unwind_state *st, const struct unwind_op *op)
+static void note_saved(struct unwind_state *st, const struct unwind_op *op)
 {
     if (op->frame_reg && st->has_frame)
         st->regs[op->info] = (struct saved){BEFORE_P, st->base_depth - (int64_t)op->value};
@@ -223,7 +223,7 @@ static void do_op(struct unwind_state *st, const struct unwind_op *op)
         break;
     case UWOP_SAVE_NONVOL:
     case UWOP_SAVE_NONVOL_FAR:
-        save(st, op);
+        note_saved(st, op);
         break;
     case UWOP_PUSH_MACHFRAME: /* an error code lies below the address, or not */
         *st = (struct unwind_state){.is_interrupt = true, .depth = op->info ? 8 : 0};

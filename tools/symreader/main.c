@@ -245,8 +245,8 @@ static void find_forbidden(struct text_reader *r, struct rd *in, struct symwire_
 }
 
 /* The status is written first and sent only if all went well; refuse has a packet of its own. */
-static bool answer(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
-                   struct err *err)
+static bool answer_packet(struct text_reader *r, struct rd *in, int fd, struct symwire_out *out,
+                          struct err *err)
 {
     enum symwire_kind kind = rd_u8(in);
     symwire_u8(out, SYMWIRE_OK);
@@ -303,7 +303,7 @@ static void serve(void)
     }
     while (symwire_receive(SYMWIRE_FD_SOCKET, buf, &in, &fd, &err)) {
         struct symwire_out out = {0};
-        if (!answer(&r, &in, fd, &out, &err))
+        if (!answer_packet(&r, &in, fd, &out, &err))
             refuse(&err);
         else if (!symwire_send(SYMWIRE_FD_SOCKET, &out, -1, &err))
             return;

@@ -54,8 +54,8 @@ static void writer_close(void *writer)
 }
 
 /* Lock, work, unlock: what is under the lock is one commit. */
-static bool put(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
-                struct err *err)
+static bool put_crash(void *writer, const struct doc *doc, bool only_if_absent, bool *ret_was_there,
+                      struct err *err)
 {
     struct root *r = writer;
     if (!damage_heals(root_lock(r, err), err))
@@ -295,7 +295,7 @@ const struct search_engine columns_engine = {
     .name = "columns",
     .writer_open = writer_open,
     .writer_close = writer_close,
-    .put = put,
+    .put = put_crash,
     .delete = delete_crash,
     .sync = sync_index,
     .reader_open = reader_open,

@@ -61,7 +61,8 @@ static struct strs list_texts(struct arena *a, const struct column *c, uint32_t 
 }
 
 /* The other way round of put_value in write.c; false: the row has no value. */
-static bool read_value(struct arena *a, const struct column *c, uint64_t row, struct doc_value *out)
+static bool read_doc_value(struct arena *a, const struct column *c, uint64_t row,
+                           struct doc_value *out)
 {
     uint32_t code;
     switch (c->kind) {
@@ -95,7 +96,7 @@ static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct
     for (size_t i = 0; i < p->fields->search_count; i++) {
         struct doc_value *v = &ret->values[ret->n];
         v->field = &p->fields->search[i];
-        if (!p->by_field[i] || !read_value(a, p->by_field[i], row, v))
+        if (!p->by_field[i] || !read_doc_value(a, p->by_field[i], row, v))
             continue;
         if (v->field == p->fields->date)
             ret->date_us = v->i;

@@ -377,7 +377,7 @@ static size_t lanes_wanted(const struct run *lead)
 }
 
 /* The lead makes what all use, the others what is their own. */
-static bool prepare(struct crew *crew, struct err *err)
+static bool prepare_lanes(struct crew *crew, struct err *err)
 {
     struct run *lead = crew->lanes[0];
     size_t n = MAX(lanes_wanted(lead), (size_t)1);
@@ -418,7 +418,7 @@ static bool execute(struct crew *crew, bool *ret_outdated, json_t **ret, struct 
         *ret_outdated = true;
         return false;
     }
-    if (!prepare(crew, err))
+    if (!prepare_lanes(crew, err))
         return false;
     size_t levels = MAX(agg_depth(lead), (size_t)1);
     for (size_t level = 0; level < levels; level++)

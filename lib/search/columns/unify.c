@@ -141,8 +141,9 @@ static void add_pieces(struct unify *u, struct unify_part *p, struct str s, stru
 }
 
 /* The elements of one list.  Lists of semi fields are cut into pieces again. */
-static void add_list(struct unify *u, size_t part, struct unify_part *p, const struct column *c,
-                     uint32_t code, struct arena *a, struct cost *cost)
+static void add_list_elements(struct unify *u, size_t part, struct unify_part *p,
+                              const struct column *c, uint32_t code, struct arena *a,
+                              struct cost *cost)
 {
     size_t n, start = p->ids.n;
     const uint32_t *codes = column_list(c, code, &n);
@@ -167,7 +168,7 @@ static bool add_code(struct unify *u, size_t part, const struct column *c, uint3
     }
     size_t start = p->ids.n;
     if (c->kind == COLUMN_LIST)
-        add_list(u, part, p, c, code, a, cost);
+        add_list_elements(u, part, p, c, code, a, cost);
     else
         add_pieces(u, p, dict_entry(&c->dict, code), a, cost);
     if (cost->end != COST_GOES_ON) {
@@ -231,8 +232,8 @@ static int by_text(const void *a, const void *b, void *arg)
 }
 
 /* Joins two sorted neighbours from[0..left) and from[left..n) in to. */
-static bool merge(struct unify *u, const uint32_t *from, size_t left, size_t n, uint32_t *to,
-                  struct cost *cost)
+static bool merge_neighbours(struct unify *u, const uint32_t *from, size_t left, size_t n,
+                             uint32_t *to, struct cost *cost)
 {
     size_t i = 0, k = left;
     for (size_t at = 0; at < n; at++) {
@@ -257,7 +258,7 @@ static bool sort_ids(struct unify *u, uint32_t **order, uint32_t **spare, size_t
     for (size_t width = RANKED_AT_ONCE; width < n; width *= 2) {
         for (size_t at = 0; at < n; at += 2 * width) {
             size_t both = MIN(n - at, 2 * width);
-            if (!merge(u, *order + at, MIN(width, both), both, *spare + at, cost))
+            if (!merge_neighbours(u, *order + at, MIN(width, both), both, *spare + at, cost))
                 return false;
         }
         uint32_t *t = *order;
