@@ -9,6 +9,7 @@
 #include "lib/json/json.h"
 #include "lib/search/index.h"
 #include "lib/search/search.h"
+#include "tests/bench/made_up.h"
 
 /*
  * Correlations of a signature against a week of an index of N crashes (argument or 500000) over
@@ -27,23 +28,10 @@ struct bench {
     size_t n;
     uint64_t days;
     int64_t now_us;
-    uint64_t seed;
     json_t *lists[LISTS]; /* of modules */
     json_t *addons[64];
     struct index_reader *r;
 };
-
-static uint32_t next(struct bench *b, uint32_t n)
-{
-    b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((b->seed >> 33) % n);
-}
-
-static uint32_t skewed(struct bench *b, uint32_t n)
-{
-    uint32_t span = 1u << next(b, 32 - (uint32_t)__builtin_clz(n));
-    return next(b, MIN(span + 1, n));
-}
 
 static void make_lists(struct bench *b)
 {
@@ -51,18 +39,18 @@ static void make_lists(struct bench *b)
         b->lists[i] = json_array();
         for (int k = 0; k < MODULES_OF_CRASH; k++) {
             char name[32], version[32];
-            uint32_t m = k < 40 ? (uint32_t)k : 40 + skewed(b, MODULES - 40);
+            uint32_t m = k < 40 ? (uint32_t)k : 40 + made_up_skewed(MODULES - 40);
             snprintf(name, sizeof name, "module%u.dll", m);
-            snprintf(version, sizeof version, "%u.%u", m % 9, skewed(b, 4));
+            snprintf(version, sizeof version, "%u.%u", m % 9, made_up_skewed(4));
             json_array_append_new(b->lists[i],
                                   json_pack("{s:s, s:s}", "filename", name, "version", version));
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(b->addons); i++) {
         b->addons[i] = json_array();
-        for (uint32_t k = next(b, 5); k > 0; k--) {
+        for (uint32_t k = made_up(5); k > 0; k--) {
             char text[48];
-            snprintf(text, sizeof text, "addon%u@example.org:%u", skewed(b, 50), next(b, 3));
+            snprintf(text, sizeof text, "addon%u@example.org:%u", made_up_skewed(50), made_up(3));
             json_array_append_new(b->addons[i], json_string(text));
         }
     }
@@ -87,41 +75,40 @@ static json_t *document(struct bench *b, size_t i)
 {
     char date[TIME_TEXT_MAX];
     json_t *doc = json_object();
-    uint32_t signature = skewed(b, 20000), vendor = next(b, 3), platform = skewed(b, 3);
-    bool is_planted = signature == 7 && next(b, 10) < 8;
+    uint32_t signature = made_up_skewed(20000), vendor = made_up(3), platform = made_up_skewed(3);
+    bool is_planted = signature == 7 && made_up(10) < 8;
     int64_t us = b->now_us - (int64_t)b->days * 86400000000 +
                  (int64_t)((double)i / (double)b->n * (double)b->days * 86400e6);
     time_iso(us, false, date);
-    char uuid[48];
-    snprintf(uuid, sizeof uuid, "%08x-%04x-4000-8000-%012zx", (unsigned)i * 2654435761u,
-             (unsigned)(i % 65536), i);
+    char uuid[MADE_UP_ID_SIZE];
+    made_up_id(i, uuid);
     jset_cstr(doc, "uuid", uuid);
     jset_cstr(doc, "date_processed", date);
     jset_cstr(doc, "product", "Firefox");
-    jset_cstr(doc, "release_channel", channels[skewed(b, 4)]);
+    jset_cstr(doc, "release_channel", channels[made_up_skewed(4)]);
     set_text(doc, "signature", "mozilla::Thing::method%u", signature);
-    set_text(doc, "version", "%u.0", 120 + skewed(b, 20));
+    set_text(doc, "version", "%u.0", 120 + made_up_skewed(20));
     jset_cstr(doc, "os_name", platforms[platform]);
-    set_text(doc, "os_version", "10.0.%u", 19041 + skewed(b, 30) + 100 * platform);
-    jset_cstr(doc, "cpu_arch", next(b, 5) ? "amd64" : "x86");
-    set_text(doc, "cpu_info", "GenuineIntel family 6 model %u | 8", 60 + skewed(b, 80));
+    set_text(doc, "os_version", "10.0.%u", 19041 + made_up_skewed(30) + 100 * platform);
+    jset_cstr(doc, "cpu_arch", made_up(5) ? "amd64" : "x86");
+    set_text(doc, "cpu_info", "GenuineIntel family 6 model %u | 8", 60 + made_up_skewed(80));
     jset_cstr(doc, "adapter_vendor_id", vendors[vendor]);
-    set_text(doc, "adapter_device_id", "0x%04x", vendor * 4096 + skewed(b, 300));
+    set_text(doc, "adapter_device_id", "0x%04x", vendor * 4096 + made_up_skewed(300));
     set_text(doc, "adapter_driver_version", "27.20.100.%u",
-             is_planted ? 7999 : 8000 + skewed(b, 500));
-    set_text(doc, "reason", "EXCEPTION_%u", skewed(b, 12));
-    set_text(doc, "address", "0x%08x", next(b, 4) ? next(b, 1u << 30) : 0);
-    set_text(doc, "useragent_locale", "l%u", skewed(b, 60));
-    set_text(doc, "moz_crash_reason", "MOZ_CRASH(%u)", skewed(b, 40));
-    set_text(doc, "app_notes", "%s %u", next(b, 3) ? "WebGL+" : "Has dual GPUs", next(b, 900000));
-    jset_bool(doc, "startup_crash", next(b, 10) == 0);
-    jset_bool(doc, "safe_mode", next(b, 20) == 0);
+             is_planted ? 7999 : 8000 + made_up_skewed(500));
+    set_text(doc, "reason", "EXCEPTION_%u", made_up_skewed(12));
+    set_text(doc, "address", "0x%08x", made_up(4) ? made_up(1u << 30) : 0);
+    set_text(doc, "useragent_locale", "l%u", made_up_skewed(60));
+    set_text(doc, "moz_crash_reason", "MOZ_CRASH(%u)", made_up_skewed(40));
+    set_text(doc, "app_notes", "%s %u", made_up(3) ? "WebGL+" : "Has dual GPUs", made_up(900000));
+    jset_bool(doc, "startup_crash", made_up(10) == 0);
+    jset_bool(doc, "safe_mode", made_up(20) == 0);
     jset_bool(doc, "dom_ipc_enabled", true);
-    jset_int(doc, "total_virtual_memory", 140737488224256 - (int64_t)next(b, 100000));
-    set_text(doc, "build", "20260%u01000000", 1 + skewed(b, 9));
-    json_object_set(doc, "addons", b->addons[is_planted ? 1 : next(b, ARRAY_LEN(b->addons))]);
+    jset_int(doc, "total_virtual_memory", 140737488224256 - (int64_t)made_up(100000));
+    set_text(doc, "build", "20260%u01000000", 1 + made_up_skewed(9));
+    json_object_set(doc, "addons", b->addons[is_planted ? 1 : made_up(ARRAY_LEN(b->addons))]);
     json_object_set_new(doc, "json_dump",
-                        json_pack("{s:O}", "modules", b->lists[skewed(b, LISTS)]));
+                        json_pack("{s:O}", "modules", b->lists[made_up_skewed(LISTS)]));
     return doc;
 }
 
@@ -218,7 +205,7 @@ static void write_week(struct bench *b, const char *path)
     FILE *f = fopen(path, "w");
     if (!f)
         abort();
-    b->seed = 1;
+    made_up_seed = 1;
     make_lists(b);
     for (size_t i = 0; i < b->n; i++) {
         json_auto_t *doc = document(b, i);
@@ -237,7 +224,7 @@ int main(int argc, char **argv)
     struct err err = {0};
     struct bench *b = xcalloc(1, sizeof *b);
     b->now_us = 1790000000 * (int64_t)1000000;
-    b->seed = 1;
+    made_up_seed = 1;
     if (argc > 1 && !str_to_u64(str_of(argv[1]), 10, 100000000, "rows", &n, &err)) {
         fprintf(stderr, "%s\n", err.msg);
         return 2;

@@ -6,6 +6,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/search/search.h"
+#include "tests/bench/made_up.h"
 
 /*
  * Super Search with N synthetic crashes (argument or 500000) spread over 180 days: puts per
@@ -26,7 +27,6 @@ struct bench {
     struct row *rows;
     size_t n;
     int64_t now_us;
-    uint64_t seed;
     bool is_wide; /* with fields of many values */
     struct index_reader *r;
 };
@@ -34,19 +34,6 @@ struct bench {
 static const char *const products[] = {"Firefox", "Fenix", "Thunderbird", "Focus"};
 static const char *const channels[] = {"release", "beta", "nightly", "esr", "aurora"};
 static const char *const platforms[] = {"Windows", "Android", "Mac OS X", "Linux"};
-
-static uint32_t next(struct bench *b, uint32_t n)
-{
-    b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((b->seed >> 33) % n);
-}
-
-/* Few values are frequent, many are rare: what signatures and versions look like. */
-static uint32_t skewed(struct bench *b, uint32_t n)
-{
-    uint32_t span = 1u << next(b, 32 - (uint32_t)__builtin_clz(n));
-    return next(b, MIN(span + 1, n));
-}
 
 static void signature_text(uint32_t s, char out[128])
 {
@@ -57,37 +44,36 @@ static void signature_text(uint32_t s, char out[128])
              s % 97);
 }
 
-static json_t *document(struct bench *b, size_t i, const struct row *r)
+static json_t *document(size_t i, const struct row *r)
 {
-    char uuid[48], date[TIME_TEXT_MAX], signature[128], version[32], address[24];
-    snprintf(uuid, sizeof uuid, "%08x-%04x-4000-8000-%012zx", (unsigned)i * 2654435761u,
-             (unsigned)(i % 65536), i);
+    char uuid[MADE_UP_ID_SIZE], date[TIME_TEXT_MAX], signature[128], version[32], address[24];
+    made_up_id(i, uuid);
     time_iso(r->date_us, false, date);
     signature_text(r->signature, signature);
     snprintf(version, sizeof version, "%u.0%s", 100 + r->version / 4, r->version % 4 ? "b1" : "");
-    snprintf(address, sizeof address, "0x%08x", next(b, 200000) * 16);
+    snprintf(address, sizeof address, "0x%08x", made_up(200000) * 16);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:b, s:s}", "uuid", uuid,
                      "date_processed", date, "signature", signature, "product",
                      products[r->product], "version", version, "os_name", platforms[r->platform],
-                     "release_channel", channels[r->channel], "uptime", (int)next(b, 100000),
-                     "install_time", (int)(1600000000 + next(b, 5000000)), "address", address,
-                     "startup_crash", next(b, 10) == 0, "cpu_arch", next(b, 3) ? "amd64" : "x86");
+                     "release_channel", channels[r->channel], "uptime", (int)made_up(100000),
+                     "install_time", (int)(1600000000 + made_up(5000000)), "address", address,
+                     "startup_crash", made_up(10) == 0, "cpu_arch", made_up(3) ? "amd64" : "x86");
 }
 
 /* Fields in which no two crashes agree, as in the worst installation. */
-static void add_wide(struct bench *b, size_t i, json_t *doc)
+static void add_wide(size_t i, json_t *doc)
 {
     char text[256];
-    snprintf(text, sizeof text, "https://host%zu.example.org/path/%u", i, next(b, 1000000));
+    snprintf(text, sizeof text, "https://host%zu.example.org/path/%u", i, made_up(1000000));
     jset_cstr(doc, "url", text);
-    snprintf(text, sizeof text, "start | frame%zu | middle%u | js::Run | end%u", i, next(b, 100000),
-             next(b, 5000));
+    snprintf(text, sizeof text, "start | frame%zu | middle%u | js::Run | end%u", i, made_up(100000),
+             made_up(5000));
     jset_cstr(doc, "proto_signature", text);
-    snprintf(text, sizeof text, "note %zu of %u: device 0x%x, driver %u.%u", i, next(b, 9999),
-             next(b, 65536), next(b, 40), next(b, 9000));
+    snprintf(text, sizeof text, "note %zu of %u: device 0x%x, driver %u.%u", i, made_up(9999),
+             made_up(65536), made_up(40), made_up(9000));
     jset_cstr(doc, "app_notes", text);
-    snprintf(text, sizeof text, "m%u/%x;m%u/%x;common.so/1", next(b, 30000), next(b, 1 << 20),
-             next(b, 300), next(b, 1 << 20));
+    snprintf(text, sizeof text, "m%u/%x;m%u/%x;common.so/1", made_up(30000), made_up(1 << 20),
+             made_up(300), made_up(1 << 20));
     jset_cstr(doc, "modules_in_stack", text);
     snprintf(text, sizeof text, "0x%zx", i * 16);
     jset_cstr(doc, "address", text);
@@ -104,14 +90,14 @@ static void put_crashes(struct bench *b)
         struct row *r = &b->rows[i];
         r->date_us = b->now_us - (int64_t)DAYS * 86400000000 +
                      (int64_t)((double)i / (double)b->n * DAYS * 86400e6);
-        r->signature = skewed(b, 100000);
-        r->version = skewed(b, 200);
-        r->platform = skewed(b, 4);
-        r->product = skewed(b, 4);
-        r->channel = skewed(b, 5);
-        json_t *doc = document(b, i, r);
+        r->signature = made_up_skewed(100000);
+        r->version = made_up_skewed(200);
+        r->platform = made_up_skewed(4);
+        r->product = made_up_skewed(4);
+        r->channel = made_up_skewed(5);
+        json_t *doc = document(i, r);
         if (b->is_wide)
-            add_wide(b, i, doc);
+            add_wide(i, doc);
         int64_t start = mono_us();
         if (!index_put(w, doc, &err)) {
             fprintf(stderr, "%s\n", err.msg);
@@ -252,7 +238,7 @@ int main(int argc, char **argv)
 {
     uint64_t n = 500000;
     struct err err = {0};
-    struct bench b = {.now_us = 1790000000 * (int64_t)1000000, .seed = 1};
+    struct bench b = {.now_us = 1790000000 * (int64_t)1000000};
     if (argc > 1 && !str_to_u64(str_of(argv[1]), 10, 100000000, "rows", &n, &err)) {
         fprintf(stderr, "%s\n", err.msg);
         return 2;
