@@ -79,8 +79,9 @@ bool api_correlations_get(struct req *r, struct err *err)
                                     .channel = req_text(r, &channel),
                                     .signature = req_text(r, &signature)};
     if (req_text(r, &group).n > 0) {
-        group_query = query_of_text(req_arena(r), req_text(r, &group));
-        reference_query = query_of_text(req_arena(r), req_text(r, &reference));
+        if (!query_of_text(req_arena(r), req_text(r, &group), &group_query, err) ||
+            !query_of_text(req_arena(r), req_text(r, &reference), &reference_query, err))
+            return false;
         if (req_text(r, &reference).n == 0) {
             reference_query = query_copy(&group_query);
             query_drop(&reference_query, "signature");

@@ -48,32 +48,29 @@ void query_addf(struct query *q, const char *name, const char *fmt, ...)
 }
 
 /* An empty value is a field of a form that nobody filled in. */
+static void add_filled_in(struct query *q, const struct req_param *p)
+{
+    if (p->value.n > 0)
+        query_add(q, str_adup(q->a, p->name), p->value);
+}
+
 struct query query_of_request(struct req *r)
 {
     struct query q = query_new(req_arena(r));
-    for (size_t i = 0; i < req_param_count(r); i++) {
-        const struct req_param *p = req_param_at(r, i);
-        if (p->value.n > 0)
-            query_add(&q, str_adup(q.a, p->name), p->value);
-    }
+    for (size_t i = 0; i < req_param_count(r); i++)
+        add_filled_in(&q, req_param_at(r, i));
     return q;
 }
 
-/* The text behind the "?" of an address that somebody has written or stored; limits are the
- * caller's. */
-struct query query_of_text(struct arena *a, struct str text)
+bool query_of_text(struct arena *a, struct str text, struct query *ret, struct err *err)
 {
-    struct query q = query_new(a);
-    struct str part;
-    while (str_split(&text, '&', &part)) {
-        size_t eq = str_find_char(part, '=', 0);
-        struct str name = pct_decode(a, str_sub(part, 0, eq), true),
-                   value = eq == SIZE_MAX ? (struct str){0}
-                                          : pct_decode(a, str_sub(part, eq + 1, SIZE_MAX), true);
-        if (value.n > 0)
-            query_add(&q, str_adup(a, name), value);
-    }
-    return q;
+    struct param_list list = {0};
+    if (!params_parse(a, text, &list, err))
+        return false;
+    *ret = query_new(a);
+    for (size_t i = 0; i < list.n; i++)
+        add_filled_in(ret, &list.v[i]);
+    return true;
 }
 
 /* With room for what is usually added to a link. */

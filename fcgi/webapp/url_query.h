@@ -20,8 +20,9 @@ struct query {
 struct query query_new(struct arena *a);
 struct query
 query_of_request(struct req *r); /* all parameters of the query string, empty ones left out */
-/* The same of a text "product=Firefox&version=1", percent-encoded as in an address. */
-struct query query_of_text(struct arena *a, struct str text);
+/* The same of a text "product=Firefox&version=1", percent-encoded as in an address.
+ * ERR_TOO_LARGE: more parameters than an address may have. */
+bool query_of_text(struct arena *a, struct str text, struct query *ret, struct err *err);
 struct query query_copy(const struct query *q);
 
 void query_add(struct query *q, const char *name, struct str value);

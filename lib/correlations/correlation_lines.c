@@ -51,23 +51,35 @@ char *correlation_percent(struct arena *a, int64_t count, int64_t total)
     return arena_printf(a, "%05.2f", percent);
 }
 
+/* "12.00% vs 03.00%".  The crashes with the item, and those that are looked at: of the whole
+ * document, or of what a prior narrows them down to. */
+static void put_shares(struct strbuf *b, struct arena *a, const json_t *counts, int64_t group,
+                       const char *in_group, int64_t reference, const char *in_reference)
+{
+    sb_printf(b, "%s%%%s vs %s%%%s ",
+              correlation_percent(a, jget_int_or(counts, "count_group", 0), group), in_group,
+              correlation_percent(a, jget_int_or(counts, "count_reference", 0), reference),
+              in_reference);
+}
+
+/*
+ * One result as bug reports have it.  What stands in brackets is the prior: a result that explains
+ * this one in part, with the shares among the crashes that have it, so that a reader sees what is
+ * left of the difference then.
+ */
 char *correlation_line(struct arena *a, const json_t *document, const json_t *result)
 {
     STRBUF_AUTO b;
     sb_init(&b, SIZE_MAX / 2);
     const json_t *prior = jget_obj(result, "prior");
-    sb_printf(&b, "(%s%% in signature vs %s%% overall) ",
-              correlation_percent(a, jget_int_or(result, "count_group", 0),
-                                  jget_int_or(document, "total", 0)),
-              correlation_percent(a, jget_int_or(result, "count_reference", 0),
-                                  jget_int_or(document, "total_reference", 0)));
+    sb_text(&b, "(");
+    put_shares(&b, a, result, jget_int_or(document, "total", 0), " in signature",
+               jget_int_or(document, "total_reference", 0), " overall)");
     put_item(&b, jget_obj(result, "item"));
     if (prior) {
-        sb_printf(&b, " [%s%% vs %s%% if ",
-                  correlation_percent(a, jget_int_or(prior, "count_group", 0),
-                                      jget_int_or(prior, "total_group", 0)),
-                  correlation_percent(a, jget_int_or(prior, "count_reference", 0),
-                                      jget_int_or(prior, "total_reference", 0)));
+        sb_text(&b, " [");
+        put_shares(&b, a, prior, jget_int_or(prior, "total_group", 0), "",
+                   jget_int_or(prior, "total_reference", 0), " if");
         put_item(&b, jget_obj(prior, "item"));
         sb_text(&b, "]");
     }
