@@ -298,7 +298,8 @@ void members_make(struct build *b, size_t kind, const char *phrases, struct memb
     *ret = (struct members){.cause = kinds[kind].cause};
     if (c.field == SIZE_MAX)
         return;
-    textmap_init(&c.names, (size_t)TEXTMAP_FULL - 1);
+    /* of each text of the field a module and its version at most, and the phrases */
+    textmap_init(&c.names, 2 * c.b->values->fields[c.field].texts.texts.n + c.phrases.n);
     count_members(&c, kind);
     uint32_t *slots = xcalloc(c.base.n + 1, sizeof *slots);
     choose_members(&c, kind, slots, ret);

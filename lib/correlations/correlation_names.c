@@ -15,6 +15,8 @@
 #include "lib/json/json.h"
 #include "queries.h"
 
+enum { VENDORS_MAX = 1 << 16 }; /* PCI numbers them with 16 bits; reporters may send any text */
+
 static const char vendor_key[] = "adapter_vendor_id", device_key[] = "adapter_device_id";
 
 struct naming {
@@ -95,7 +97,7 @@ bool correlation_names(struct db *db, json_t *document, struct err *err)
     struct naming n = {.of_device = jget_obj(document, "_vendors"), .rows = &rows};
     bool ok = true;
     arena_init(&n.arena, (size_t)64 << 20); /* some bytes for each result */
-    textmap_init(&n.vendors, (size_t)TEXTMAP_FULL - 1);
+    textmap_init(&n.vendors, VENDORS_MAX);  /* one that has no place keeps its number */
     each_item(&n, document, note_vendor);
     if (n.vendors.texts.n > 0) {
         const struct strs ids = {n.vendors.texts.v, n.vendors.texts.n};

@@ -204,8 +204,11 @@ bool derived_make(struct build *b, size_t which, struct property *ret)
     }
     if (!any)
         return false;
-    textmap_init(&d.combinations, (size_t)TEXTMAP_FULL - 1);
-    textmap_init(&d.values, (size_t)TEXTMAP_FULL - 1);
+    size_t rows = 0; /* each has one combination, and that one value */
+    for (int set = 0; set < SET_COUNT; set++)
+        rows += b->samples[set].n;
+    textmap_init(&d.combinations, rows);
+    textmap_init(&d.values, rows);
     for (int set = 0; set < SET_COUNT; set++) {
         uint32_t *ids = xcalloc(b->samples[set].n + 1, sizeof *ids);
         for (size_t row = 0; row < b->samples[set].n; row++)

@@ -117,7 +117,7 @@ static uint64_t *page_of(struct distinct *d, size_t at, struct cost *cost)
 bool distinct_add_bits(struct distinct *d, uint64_t bits, struct cost *cost)
 {
     if (!d->registers && !d->has_keys) {
-        map_init(&d->keys, SIZE_MAX);
+        map_init(&d->keys, DISTINCT_KEYS_MAX);
         d->has_keys = true;
     }
     if (!d->registers && d->keys.n >= DISTINCT_KEYS_MAX && !distinct_to_sketch(d, cost))

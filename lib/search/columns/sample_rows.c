@@ -172,8 +172,8 @@ static bool read_field(struct sampler *s, const struct root *root, size_t field,
             to++;
         const struct part *p = root->parts[part];
         const struct column *c = p->by_field[s->values->fields[field].field->id];
-        map_init(&s->codes, SIZE_MAX);
-        map_init(&s->elements, SIZE_MAX);
+        map_init(&s->codes, to - from); /* a row has one */
+        map_init(&s->elements, UINT32_MAX);
         if (c)
             goes_on = read_rows(s, c, field, from, to, ids);
         map_release(&s->codes);
