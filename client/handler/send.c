@@ -124,8 +124,10 @@ bool send_report(const char *url, struct str json, const char *dump_path, char r
                  struct err *err)
 {
     char full[2048], why[CURL_ERROR_SIZE] = "";
-    if (!send_url(url, full, sizeof full, err))
-        return false;
+    struct err bad = {0};
+    if (!send_url(url, full, sizeof full,
+                  &bad)) /* whoever configured it is wrong, not the report */
+        return err_set(err, ERR_UNAVAILABLE, "%s", bad.msg);
     CURL *curl = curl_easy_init();
     if (!curl)
         return err_set(err, ERR_UNAVAILABLE, "libcurl does not start");

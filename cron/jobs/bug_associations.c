@@ -82,6 +82,16 @@ static bool sync_bug(struct sync *s, const json_t *bug, struct err *err)
     return ok;
 }
 
+/* An answer that is no JSON is one of something before the tracker. */
+static bool has_bugs(struct str answer, json_t **ret)
+{
+    json_auto_t *document = jparse(answer, PAGE_BYTES_MAX, ERR_IGNORED);
+    if (!jget_arr(document, "bugs"))
+        return false;
+    *ret = TAKE(document);
+    return true;
+}
+
 /* The token goes in a header and is never printed; nor is the body of a failure, which may echo
  * it. */
 static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err *err)
@@ -110,12 +120,8 @@ static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err
         return err_wrap(err, "the bug tracker");
     if (answer.status < 200 || answer.status > 299)
         err_set(err, ERR_UNAVAILABLE, "the bug tracker answers with status %d", answer.status);
-    else if ((*ret = jparse(str_n(answer.body, answer.n), PAGE_BYTES_MAX, err)) &&
-             !jget_arr(*ret, "bugs")) {
-        json_decref(*ret);
-        *ret = NULL;
+    else if (!has_bugs(str_n(answer.body, answer.n), ret))
         err_set(err, ERR_UNAVAILABLE, "the bug tracker answers without a list of bugs");
-    }
     bool ok = err->code == ERR_NONE;
     http_response_release(&answer);
     return ok;

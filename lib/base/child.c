@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/util.h"
@@ -98,4 +99,10 @@ bool child_start(const char *program, const char *const argv[], const struct chi
     for (size_t i = 0; i < n; i++)
         util_close_fd(&high[i]);
     return ok;
+}
+
+bool child_was_stopped(int status)
+{
+    int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return signal == SIGTERM || signal == SIGINT || signal == SIGKILL;
 }

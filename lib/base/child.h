@@ -26,4 +26,10 @@ bool child_find(const char *name, char out[PATH_MAX], struct err *err);
 bool child_start(const char *program, const char *const argv[], const struct child_fd *fds,
                  size_t n, pid_t *ret_pid, struct err *err);
 
+/*
+ * Of a status from waitpid: people or the system have ended the child (SIGTERM, SIGINT, SIGKILL),
+ * which says nothing about what it was given to read.  Its own limits end it by other signals.
+ */
+bool child_was_stopped(int status);
+
 #endif

@@ -109,9 +109,14 @@ static bool install_filter(struct err *err)
 }
 
 /* Soft and hard: what is given up cannot be taken back. */
+/*
+ * Soft and hard limit alike, so that nobody raises it again.  Of processor time the hard one is a
+ * second later: where both are reached together the kernel sends SIGKILL, and the parent could not
+ * tell the limit from a kill by somebody else.
+ */
 static bool limit(int what, const char *name, int64_t value, struct err *err)
 {
-    struct rlimit r = {.rlim_cur = (rlim_t)value, .rlim_max = (rlim_t)value};
+    struct rlimit r = {.rlim_cur = (rlim_t)value, .rlim_max = (rlim_t)value + (what == RLIMIT_CPU)};
     if (setrlimit(what, &r) != 0)
         return err_errno(err, errno, "setrlimit %s %lld", name, (long long)value);
     return true;

@@ -75,6 +75,8 @@ bool elfdump(int program_fd, int debug_fd, const char *name, int64_t deadline_ms
         return false;
     if (!wait_until(pid, deadline_ms, &status))
         return err_set(err, ERR_UNAVAILABLE, "%s: takes too long to read", name);
+    if (child_was_stopped(status))
+        return err_set(err, ERR_IO, "%s: its reader was stopped", name);
     bool is_good =
         WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == STATUS_INCOMPLETE);
     return is_good || err_set(err, ERR_INVALID, "%s: the file cannot be read", name);

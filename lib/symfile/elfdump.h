@@ -8,6 +8,7 @@
  * limited child.
  *
  * Errors     ERR_INVALID: it has none that can be read.  ERR_UNAVAILABLE: not by the deadline.
+ *            ERR_IO: people or the system have ended its reader.
  * Trust      The files are hostile; what is written is, too.
  */
 

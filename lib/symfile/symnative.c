@@ -167,6 +167,8 @@ static bool fail_of_status(bool in_time, int status, const struct strbuf *said, 
     struct arena a;
     if (!in_time || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU))
         return err_set(err, ERR_TOO_LARGE, "reading it took too long");
+    if (child_was_stopped(status))
+        return err_set(err, ERR_IO, "its reader was stopped");
     if (WIFSIGNALED(status))
         return err_set(err, ERR_INVALID, "it cannot be read: damaged, or beyond the limits");
     while (str_split(&rest, '\n', &line))

@@ -147,7 +147,7 @@ static bool fail_of_dead_reader(struct symreader *r, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "reading the symbols took too long");
     if (signal == SIGABRT || signal == SIGXFSZ)
         return err_set(err, ERR_TOO_LARGE, "reading the symbols took too much memory or space");
-    if (signal == SIGTERM || signal == SIGINT || signal == SIGKILL)
+    if (status >= 0 && child_was_stopped(status))
         return err_set(err, ERR_IO, "the reader of symbols was stopped");
     return err_set(err, ERR_INVALID, "the symbols cannot be read: their reader failed (%s %d)",
                    signal ? "signal" : "status",

@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/child.h"
 #include "lib/base/log.h"
 #include "lib/base/proc.h"
 #include "lib/base/shared.h"
@@ -84,10 +86,35 @@ static void test_child_that_hangs_in_its_start_is_replaced(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* What a parent makes of the end of a child. */
+static void test_a_stopped_child_is_not_at_fault(void **state)
+{
+    (void)state;
+    static const struct {
+        int signal; /* 0: it ends by itself */
+        bool was_stopped;
+    } ends[] = {{SIGTERM, true},  {SIGINT, true},   {SIGKILL, true}, {0, false},
+                {SIGSEGV, false}, {SIGXCPU, false}, {SIGSYS, false}};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+            signal(ends[i].signal ? ends[i].signal : SIGALRM, SIG_DFL);
+            if (ends[i].signal)
+                raise(ends[i].signal);
+            _exit(1);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(child_was_stopped(status), ends[i].was_stopped);
+    }
+}
+
 int main(void)
 {
     log_init("test", "error");
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_stopped_child_is_not_at_fault),
         cmocka_unit_test(test_child_that_hangs_in_its_start_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

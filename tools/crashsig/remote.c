@@ -97,8 +97,8 @@ static json_t *fetch_crash(const char *host, const char *id, struct err *err)
     json_t *doc = NULL;
     if (r.status != 200)
         err_set(err, ERR_NOT_FOUND, "the server answers %d", r.status);
-    else
-        doc = jparse(str_n(r.body, r.n), JSON_BYTES_MAX, err);
+    else if (!(doc = jparse(str_n(r.body, r.n), JSON_BYTES_MAX, ERR_IGNORED)))
+        err_set(err, ERR_UNAVAILABLE, "the server answers with no JSON");
     http_response_release(&r);
     return doc;
 }

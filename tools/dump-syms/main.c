@@ -207,8 +207,9 @@ static bool dump(const struct dump_syms_options *o, int *ret_status, struct err 
 }
 
 /*
- * Soft and hard limit are the same: a child of elfutils' cannot raise it again.  Beyond 2^20 the
- * number is refused, so n * unit cannot wrap.
+ * Soft and hard limit are the same: a child of elfutils' cannot raise it again.  Of processor time
+ * the hard one is a second later, or the kernel would say SIGKILL instead of SIGXCPU.  Beyond 2^20
+ * the number is refused, so n * unit cannot wrap.
  */
 static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, const char *name,
                   struct err *err)
@@ -216,7 +217,7 @@ static bool limit(int what, const char *text, uint64_t fallback, uint64_t unit, 
     uint64_t n = fallback;
     if (text && !str_to_u64(str_of(text), 10, 1 << 20, name, &n, err))
         return false;
-    struct rlimit r = {n * unit, n * unit};
+    struct rlimit r = {n * unit, n * unit + (what == RLIMIT_CPU)};
     return setrlimit(what, &r) == 0 || err_errno(err, errno, "setting limit %s", name);
 }
 

@@ -355,11 +355,8 @@ static bool read_summed(const char *path, size_t max, char **ret, size_t *ret_n,
     uint64_t sum;
     char *bytes;
     size_t n;
-    if (!fs_read(path, max, &bytes, &n, err)) {
-        if (err->code == ERR_INVALID) /* no regular file: what stands here is not ours */
-            err->code = ERR_DAMAGED;
+    if (!fs_read(path, max, &bytes, &n, err))
         return false;
-    }
     if (n >= sizeof sum) {
         memcpy(&sum, bytes + n - sizeof sum, sizeof sum);
         if (hash64(bytes, n - sizeof sum) == sum) {

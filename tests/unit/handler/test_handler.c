@@ -302,6 +302,12 @@ static void test_reports(void **state)
     assert_int_equal(err.code, ERR_UNAVAILABLE);
     assert_int_equal(first.lock, -1);
     assert_int_equal(count_entries(root, "pending"), 1);
+
+    /* An address that is none says nothing about the report: that stays, too. */
+    r.url = "crash-reports.example.org";
+    assert_false(reports_send(&r, &first, &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    assert_int_equal(count_entries(root, "pending"), 1);
     fs_remove_tree(root, ERR_IGNORED);
 }
 
