@@ -30,9 +30,7 @@ struct csv_table {
     const char *header;
     const int *columns;
     size_t column_count;
-    /* A field that a spreadsheet would take for a formula gets an apostrophe: versions and names of
-     * products come from strangers. */
-    bool is_for_people;
+    bool is_for_people; /* csv_put_guarded: versions and names of products come from strangers */
 };
 
 /*
@@ -80,13 +78,11 @@ static void release_file(struct csv_file *f)
 static void put_line(struct strbuf *b, const struct csv_table *t, const struct db_rows *rows, int i)
 {
     for (size_t c = 0; c < t->column_count; c++) {
-        const char *text = db_col(rows, i, t->columns[c]);
-        char guarded[512];
-        if (t->is_for_people && text[0] && strchr("=+-@\t\r", text[0])) {
-            snprintf(guarded, sizeof guarded, "'%s", text);
-            text = guarded;
-        }
-        csv_put(b, str_of(text));
+        struct str text = str_of(db_col(rows, i, t->columns[c]));
+        if (t->is_for_people)
+            csv_put_guarded(b, text);
+        else
+            csv_put(b, text);
         sb_text(b, c + 1 < t->column_count ? "," : "\r\n");
     }
 }

@@ -6,6 +6,7 @@
  * and on the page. Refusals keep their words, because clients match them.
  */
 #include "fcgi/webapp/answer.h"
+#include "fcgi/webapp/extract_answer.h"
 #include "fcgi/webapp/webapp.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/url_query.h"
@@ -28,9 +29,9 @@ static const struct param_spec
     sort = {"_sort", PARAM_LIST, PARAM_OF_SEARCH, .help = "Fields; a leading - is descending"};
 /* clang-format on */
 const struct param_spec *const api_super_search_params[] = {
-    &product, &date, &columns, &facets, &results_number, &sort, NULL};
+    &product, &date, &columns, &facets, &results_number, &sort, EXTRACT_PARAMS, NULL};
 const struct param_spec *const api_super_search_unredacted_params[] = {&any_product, &columns,
-                                                                       NULL};
+                                                                       EXTRACT_PARAMS, NULL};
 
 /* The search's own words, as clients know them. */
 static bool refuse(struct req *r, const struct err *why, const char *form_param, struct err *err)
@@ -51,6 +52,9 @@ static bool answer_search(struct req *r, bool is_unredacted, struct err *err)
     struct err why = {0};
     if (!is_unredacted)
         app_ignored(r, &q);
+    if (extract_is_wanted(r))
+        return extract_answer(r, &q, is_unredacted, &form_param, &why) ||
+               refuse(r, &why, form_param, err);
     if (!app_search(r, &q, (struct app_search){.is_unredacted = is_unredacted}, &answer,
                     &form_param, &why))
         return refuse(r, &why, form_param, err);

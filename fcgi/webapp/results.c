@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "fcgi/webapp/chart.h"
+#include "fcgi/webapp/extract_answer.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/url_query.h"
@@ -288,6 +289,17 @@ static const char *error_text(struct arena *a, const json_t *e)
                         index ? index : "unknown");
 }
 
+/* The same reports, all of them, with the same columns. */
+static void set_files(struct tpl_values *v, const struct results_page *p)
+{
+    struct query q = query_copy(p->query);
+    query_drop(&q, "_columns");
+    for (size_t i = 0; i < p->columns.n; i++)
+        query_add(&q, "_columns", p->columns.v[i]);
+    tpl_url(v, "csv_url", extract_url(&q, "csv", NULL));
+    tpl_url(v, "ndjson_url", extract_url(&q, "ndjson", NULL));
+}
+
 bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
                       const json_t *answer, struct err *err)
 {
@@ -317,6 +329,7 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
         }
     }
     set_pager(a, v, p, total, json_array_size(found));
+    set_files(v, p);
     tpl_bool(v, "has_results", total > 0);
 
     struct tpl_rows *errors = tpl_list(v, LIST_ERRORS);
@@ -504,6 +517,7 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
         tpl_col_cstr(row, FACET_TITLE, arena_printf(a, "%s facet", key));
         tpl_col_cstr(row, FACET_FIELD, key);
         tpl_col_bool(row, FACET_HAS_BUGS, is_signature);
+        tpl_col_url(row, FACET_CSV_URL, extract_url(p->query, "csv", str_adup(a, facets.v[i])));
         struct tpl_rows *terms = tpl_col_rows(row, FACET_TERMS);
         bool ok = true;
         if (json_is_object(found))

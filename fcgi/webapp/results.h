@@ -23,7 +23,8 @@ struct results_page {
 /* A page as Crash Stats has it; no search shows hits behind QUERY_WINDOW_MAX. */
 enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
 
-/* columns, hits, total_text, range_text, page, pages, prev_url, next_url, is_capped, errors */
+/* columns, hits, total_text, range_text, page, pages, prev_url, next_url, csv_url, ndjson_url,
+ * is_capped, errors */
 bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
                       const json_t *answer, struct err *err);
 /* facets */

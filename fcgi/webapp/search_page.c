@@ -12,6 +12,7 @@
  */
 #include "fcgi/webapp/answer.h"
 #include "fcgi/webapp/webapp.h"
+#include "fcgi/webapp/extract_answer.h"
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
@@ -34,8 +35,9 @@
 static const struct param_spec dont_run = {"_dont_run", PARAM_FLAG, PARAM_SKIP_EMPTY,
                                            .help = "shows the form filled in, without results"};
 const struct param_spec *const search_params[] = {SEARCH_FORM_PARAMS, &dont_run,
-                                                  &results_page_param, NULL};
-const struct param_spec *const search_results_params[] = {&results_page_param, NULL};
+                                                  &results_page_param, EXTRACT_PARAMS, NULL};
+const struct param_spec *const search_results_params[] = {&results_page_param, EXTRACT_PARAMS,
+                                                          NULL};
 static const struct param_spec exclude = {"exclude", PARAM_LIST, .help = "fields to leave out"};
 const struct param_spec *const search_fields_params[] = {&exclude, NULL};
 static const struct param_spec quick = {"query", PARAM_TEXT, PARAM_TRIMMED,
@@ -138,11 +140,24 @@ static bool set_results(struct req *r, struct tpl_values *v, const struct asked 
            results_set_facets(r, v, &page, q->facets, answer, err);
 }
 
+/* What the page shows as a file: its columns, the crash id in front. */
+static bool send_extract(struct req *r, const struct asked *q, struct err *err)
+{
+    struct query file = query_copy(&q->query);
+    query_drop(&file, "_columns");
+    query_add(&file, "_columns", STR("uuid"));
+    for (size_t i = 0; i < q->columns.n; i++)
+        query_add(&file, "_columns", q->columns.v[i]);
+    app_ignored(r, &q->query);
+    return search_form_check(r, &q->query, err) && extract_answer(r, &file, false, NULL, err);
+}
+
 /* The page without results needs everything that the results would set. */
 static void no_results(struct tpl_values *v)
 {
     const struct tpl_list *const lists[] = {LIST_COLUMNS, LIST_HITS, LIST_ERRORS, LIST_FACETS};
-    static const char *const texts[] = {"total_text", "range_text", "prev_url", "next_url"};
+    static const char *const texts[] = {"total_text", "range_text", "prev_url",
+                                        "next_url",   "csv_url",    "ndjson_url"};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         tpl_list(v, lists[i]);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -211,6 +226,8 @@ bool search_get(struct req *r, struct err *err)
     }
     if (!read_request(r, &q, err))
         return false;
+    if (extract_is_wanted(r))
+        return send_extract(r, &q, err);
     const struct layout layout = layout_of(r, &q);
     struct tpl_values *v = layout_new(r, &layout);
     bool run = q.query.n > 0 && !req_flag(r, &dont_run);
@@ -240,7 +257,10 @@ bool search_results_get(struct req *r, struct err *err)
     struct asked q = {0};
     struct err problem = {0};
     struct tpl_values *v = tpl_values_new(req_arena(r));
-    if (read_request(r, &q, &problem) && set_results(r, v, &q, &problem)) {
+    bool is_read = read_request(r, &q, &problem);
+    if (is_read && extract_is_wanted(r))
+        return send_extract(r, &q, err);
+    if (is_read && set_results(r, v, &q, &problem)) {
         tpl_text(v, "ignored", app_ignored(r, &q.query));
         return layout_send(r, 200, "search_results.html", v, err);
     }

@@ -165,11 +165,13 @@ enum { LONG_SEARCH_S = 120, CHECK_SEARCH_S = 5 };
  * In mono_ms, from the arrival of the request: what has passed before a search began counts, and so
  * a page with three searches has no more time than one.
  */
-static int64_t deadline(struct req *r, bool is_check)
+static int64_t deadline(struct req *r, struct app_search how)
 {
     int64_t seconds = conf_int(req_conf(r), CONF_SEARCH_TIMEOUT_S);
-    if (is_check)
+    if (how.is_check)
         seconds = MIN(seconds, (int64_t)CHECK_SEARCH_S);
+    else if (how.is_extract)
+        seconds = conf_int(req_conf(r), CONF_SEARCH_EXTRACT_TIMEOUT_S);
     else if (req_may(r, "run_long_queries"))
         seconds = MAX(seconds, (int64_t)LONG_SEARCH_S);
     return req_started_ms(r) + seconds * 1000;
@@ -210,7 +212,7 @@ bool app_search_begin(struct req *r, struct app_search how, struct index_reader 
         .reader = how.as_public ? PERM_PUBLIC : app_reader(r),
         .is_unredacted = how.is_unredacted,
         .is_html = how.is_html,
-        .deadline_ms = deadline(r, how.is_check),
+        .deadline_ms = deadline(r, how),
         .max_buckets = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BUCKETS),
         .max_bytes = (size_t)conf_int(req_conf(r), CONF_SEARCH_MAX_BYTES),
         .is_abandoned = is_abandoned,
@@ -267,7 +269,7 @@ bool app_goes_on(struct req *r, struct err *err)
                        "This page would take more than %d MiB. Lower _facets_size, ask for fewer "
                        "facets or columns, or take the answer from /api/SuperSearch/.",
                        PAGE_MIB);
-    if (mono_ms() >= deadline(r, false))
+    if (mono_ms() >= deadline(r, (struct app_search){0}))
         return err_set(err, ERR_INVALID,
                        "Search query timed out. Simplify the search pattern and try again.");
     return !req_is_abandoned(r) || err_set(err, ERR_ABANDONED, "nobody waits for this page");

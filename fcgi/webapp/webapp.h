@@ -63,7 +63,8 @@ struct app_search {
     bool as_public; /* public data only, whoever asks: for what is cached between callers */
     /* The page is good without it: no wait for a turn, and the route needs no rate limit. */
     bool is_extra;
-    bool is_check; /* of our own health: needs no turn, has a short time limit */
+    bool is_check;   /* of our own health: needs no turn, has a short time limit */
+    bool is_extract; /* sent while it is made: has a long time limit */
 };
 bool app_search(struct req *r, const struct query *q, struct app_search how, json_t **ret,
                 const char **ret_form_param, struct err *err);

@@ -98,20 +98,39 @@ bool csv_next(struct csv *c, struct arena *a, struct str *fields, size_t max, si
     return true;
 }
 
-void csv_put(struct strbuf *b, struct str field)
+static bool has_any(struct str text, struct str of)
 {
-    bool is_plain = true;
-    for (size_t i = 0; i < field.n; i++)
-        is_plain &= !strchr(",\"\r\n", field.p[i]) || field.p[i] == '\0';
-    if (is_plain) {
+    for (size_t i = 0; i < text.n; i++)
+        if (str_find_char(of, text.p[i], 0) != SIZE_MAX)
+            return true;
+    return false;
+}
+
+static void put_field(struct strbuf *b, struct str guard, struct str field)
+{
+    if (!has_any(field, STR(",\"\r\n"))) {
+        sb_str(b, guard);
         sb_str(b, field);
         return;
     }
     sb_char(b, '"');
+    sb_str(b, guard);
     for (size_t i = 0; i < field.n; i++) {
         if (field.p[i] == '"')
             sb_char(b, '"');
         sb_char(b, field.p[i]);
     }
     sb_char(b, '"');
+}
+
+void csv_put(struct strbuf *b, struct str field)
+{
+    put_field(b, STR(""), field);
+}
+
+/* The characters are those that spreadsheets begin a formula with, and blanks that they skip. */
+void csv_put_guarded(struct strbuf *b, struct str field)
+{
+    bool is_formula = has_any(str_sub(field, 0, 1), STR("=+-@\t\r"));
+    put_field(b, is_formula ? STR("'") : STR(""), field);
 }

@@ -30,5 +30,8 @@ bool csv_next(struct csv *c, struct arena *a, struct str *fields, size_t max, si
 
 /* One field, quoted if it must be; the caller writes commas and line ends. */
 void csv_put(struct strbuf *b, struct str field);
+/* The same for people: a text of strangers that a spreadsheet would take for a formula has an
+ * apostrophe in front. */
+void csv_put_guarded(struct strbuf *b, struct str field);
 
 #endif

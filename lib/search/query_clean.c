@@ -36,6 +36,7 @@ static const struct {
     enum decoration decoration;
 } steering[] = {
     {STR_INIT("_facets"),              false, true,  IS_FACET},
+    {STR_INIT("_facet"),               false, true,  IS_FACET}, /* extract.h */
     {STR_INIT("_sort"),                false, true,  IS_SORT_KEY},
     {STR_INIT("_columns"),             false, true,  IS_BARE},
     {STR_INIT("_aggs."),               true,  true,  IS_FACET},

@@ -79,7 +79,8 @@ bool search_run(struct index_reader *r, const struct search_context *ctx,
  * Every report that matches, however many, as an object of the columns asked for; in the order of
  * arrival, in constant memory.  Filters, dates and columns of the query count, the rest of it does
  * not.  `each` borrows the hit; false from it ends the search with ERR_ABANDONED.
- * *ret_missing_weeks: weeks that could not be read.
+ * *ret_missing_weeks: weeks that could not be read, as far as is known also while hits are handed
+ * on.
  */
 typedef bool search_each_hit(void *arg, const json_t *hit);
 bool search_each(struct index_reader *r, const struct search_context *ctx,

@@ -46,7 +46,10 @@ struct resp {
     struct strbuf headers;     /* further lines, each with CR LF */
     const char *cache_control; /* in the arena, or NULL: nobody said anything */
     struct str body;
-    int fd; /* body of resp_file, or -1 */
+    int fd;              /* body of resp_file, or -1 */
+    bool is_begun;       /* resp_write has sent the head */
+    bool is_cut;         /* and what follows is not all */
+    uint64_t sent_bytes; /* by resp_write */
 };
 
 struct req {
@@ -128,6 +131,8 @@ void answer_of_handler(struct req *r);
 void resp_init(struct req *r);
 void resp_reset(struct req *r); /* drops what a failed handler has built, cookies included */
 void resp_send(struct req *r);
+/* Whether an answer is on its way already that fails now; it then ends in the middle. */
+bool resp_cut(struct req *r, const struct err *err);
 bool resp_error(struct req *r, int status, const struct err *err);
 int status_of(enum err_code code);
 struct str req_raw_target(struct req *r); /* path and query, for redirects back */

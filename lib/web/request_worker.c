@@ -186,12 +186,15 @@ static bool check_permission(struct req *r)
 }
 
 /*
- * Throws away what the handler had begun: an answer is whole or an error.  The text of the error
+ * Throws away what the handler had begun: an answer is whole or an error, unless its beginning was
+ * sent already (resp_write).  The text of the error
  * needs memory as well, also when memory is what the request has run out of.
  */
 static void failed(struct req *r, const struct err *err)
 {
     enum { ERROR_ANSWER_BYTES = 1 << 20 }; /* a page of ours with the reason: some 10 KiB */
+    if (resp_cut(r, err))
+        return;
     resp_reset(r);
     r->arena.max_bytes = MAX(r->arena.max_bytes, r->arena.used_bytes + ERROR_ANSWER_BYTES);
     bool is_busy = err->code == ERR_BUSY && r->busy_status;
@@ -364,7 +367,8 @@ static void log_request(const struct req *r)
     log_event(LOG_INFO, "request", route, LOG_S("request_id", r->id),
               LOG_I("status", r->resp.status),
               LOG_I("duration_ms", (mono_us() - r->start_us) / 1000),
-              LOG_I("bytes", (int64_t)r->resp.body.n), LOG_I("user_id", r->user.id));
+              LOG_I("bytes", (int64_t)(r->resp.body.n + r->resp.sent_bytes)),
+              LOG_I("user_id", r->user.id));
 }
 
 /*
@@ -424,6 +428,17 @@ static void end_turn(struct req *r, bool had_turn, size_t arena_bytes)
         turns_give_back(r->web->turns, r->web->worker);
 }
 
+/* What was cut short gets no end record, which tells the web server that something is missing. */
+static void end_answer(struct req *r)
+{
+    if (r->resp.is_cut)
+        shutdown(r->fcgi.ipcFd, SHUT_RDWR);
+    if (r->is_abandoned)
+        r->resp.status = STATUS_CLIENT_GONE;
+    else if (!r->resp.is_begun)
+        resp_send(r);
+}
+
 static void serve(struct req *r)
 {
     r->start_us = mono_us();
@@ -432,10 +447,7 @@ static void serve(struct req *r)
         answer_unavailable(r);
     else
         answer_request(r);
-    if (r->is_abandoned)
-        r->resp.status = STATUS_CLIENT_GONE;
-    else
-        resp_send(r);
+    end_answer(r);
     FD_AUTO unread = r->body_ended ? -1 : fcntl(r->fcgi.ipcFd, F_DUPFD_CLOEXEC, 0);
     FCGX_Finish_r(&r->fcgi);
     if (unread >= 0)

@@ -1,8 +1,8 @@
 /*
  * Answers: built whole in the request's arena, then written once, so that an error found halfway
- * still gives a clean page; only files are sent as they are read.  What must hold for all of them
- * stands here and not in the handlers: security headers, caching by what the reader may see, and
- * the text of errors (messages of our own failures stay in the log).
+ * still gives a clean page; only files are sent as they are read, and extracts as they are made.
+ * What must hold for all of them stands here and not in the handlers: security headers, caching by
+ * what the reader may see, and the text of errors (messages of our own failures stay in the log).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -302,7 +302,7 @@ static void write_head(struct req *r, struct strbuf *h)
     sb_printf(h, "Status: %d %s\r\n", p->status, web_status_text(p->status));
     if (p->content_type)
         sb_printf(h, "Content-Type: %s\r\n", p->content_type);
-    if (p->status != 304 && p->status != 204)
+    if (!p->is_begun && p->status != 304 && p->status != 204)
         sb_printf(h, "Content-Length: %zu\r\n", p->body.n);
     sb_text(h, "X-Content-Type-Options: nosniff\r\n");
     bool is_page = p->content_type && str_starts(str_of(p->content_type), STR("text/html"));
@@ -321,13 +321,52 @@ static void write_head(struct req *r, struct strbuf *h)
 
 /* The whole body of the request is read first: a server that is still sending it might otherwise
  * see a closed connection and not the answer. */
-void resp_send(struct req *r)
+static void send_head(struct req *r)
 {
     req_drain(r);
     STRBUF_AUTO h;
     sb_init(&h, HEADERS_MAX + 4096);
     write_head(r, &h);
     FCGX_PutStr(sb_cstr(&h), (int)h.n, r->fcgi.out);
+}
+
+bool resp_stream(struct req *r, int status, const char *content_type)
+{
+    return resp_bytes(r, status, content_type, STR(""));
+}
+
+/* What a web server answers to HEAD ends with the head, however much there would be. */
+bool resp_write(struct req *r, struct str piece, struct err *err)
+{
+    struct resp *p = &r->resp;
+    if (!p->is_begun) {
+        p->is_begun = true;
+        send_head(r);
+    }
+    if (r->method == METHOD_HEAD)
+        return err_set(err, ERR_ABANDONED, "a HEAD wants no body");
+    if (FCGX_PutStr(piece.p, (int)piece.n, r->fcgi.out) != (int)piece.n) {
+        r->is_abandoned = true;
+        return err_set(err, ERR_ABANDONED, "nobody reads the answer any more");
+    }
+    p->sent_bytes += piece.n;
+    return true;
+}
+
+bool resp_cut(struct req *r, const struct err *err)
+{
+    if (!r->resp.is_begun)
+        return false;
+    r->resp.is_cut = r->method != METHOD_HEAD;
+    if (err->code != ERR_ABANDONED)
+        log_event(LOG_WARN, "answer_cut", "an answer ended in the middle",
+                  LOG_S("request_id", r->id), LOG_S("error", err->msg));
+    return true;
+}
+
+void resp_send(struct req *r)
+{
+    send_head(r);
     if (r->method == METHOD_HEAD || r->resp.status == 304 || r->resp.status == 204)
         return;
     if (r->resp.fd >= 0)

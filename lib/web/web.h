@@ -240,6 +240,15 @@ bool resp_page(struct req *r, int status, const char *template_name, struct tpl_
  */
 enum { LOCATION_BYTES_MAX = (31 << 10) - 100 };
 bool resp_redirect(struct req *r, int status, struct str location);
+/*
+ * An answer that is sent while it is made, of a length that nobody knows before.  resp_stream says
+ * what it will be; the head goes with the first resp_write, and until then the handler may fail as
+ * any other.  When it fails behind that, the connection is closed without an end of the answer, so
+ * that the client knows that something is missing.  resp_write fails with ERR_ABANDONED when nobody
+ * reads on.
+ */
+bool resp_stream(struct req *r, int status, const char *content_type);
+bool resp_write(struct req *r, struct str piece, struct err *err);
 /* Streams a file as the body (downloads); takes fd, also when it fails. */
 bool resp_file(struct req *r, int status, const char *content_type, int fd, struct err *err);
 

@@ -125,12 +125,29 @@ static void test_random_records(void **state)
     }
 }
 
+static void test_guarded(void **state)
+{
+    (void)state;
+    static const char *const guarded[][2] = {
+        {"", ""},        {"a=b", "a=b"},      {"=1", "'=1"},
+        {"+1", "'+1"},   {"-1", "'-1"},       {"@x", "'@x"},
+        {"\t1", "'\t1"}, {"\r1", "\"'\r1\""}, {"=a,\"b\"", "\"'=a,\"\"b\"\"\""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(guarded); i++) {
+        STRBUF_AUTO b;
+        sb_init(&b, 100);
+        csv_put_guarded(&b, str_of(guarded[i][0]));
+        assert_string_equal(sb_cstr(&b), guarded[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_too_many_fields),
         cmocka_unit_test(test_random_records),
+        cmocka_unit_test(test_guarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

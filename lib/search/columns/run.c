@@ -209,6 +209,7 @@ static bool sample_block(struct run *run, size_t level, const struct block *b)
 static bool hand_on_block(struct run *run, size_t level, const struct block *b)
 {
     (void)level;
+    *run->each_missing = run->missing.n;
     return hits_of_block(run, b);
 }
 
@@ -484,6 +485,7 @@ bool run_each(struct reader *r, const struct search_query *q, const struct searc
     cost_begin(&lead->cost, limits);
     lead->each = each;
     lead->each_arg = arg;
+    lead->each_missing = ret_missing_weeks;
     bool ok = execute_pass(&crew, hand_on_block, ret_outdated, err);
     *ret_missing_weeks = lead->missing.n;
     run_free(lead);

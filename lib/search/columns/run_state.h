@@ -38,6 +38,7 @@ struct run {
     struct sampler *sampler; /* of a sample, which has neither aggregations nor hits */
     search_each_hit *each;   /* of a walk over all reports, which has neither, too */
     void *each_arg;
+    size_t *each_missing; /* told before the first hit */
     struct ready_filter *filters;
     struct strs missing; /* names of partitions that could not be read */
     struct err err;      /* why this lane has stopped */
