@@ -30,6 +30,8 @@ enum {
     TICK_MS = 3000,
     REST_MS = 5000,         /* without a put, before a week gets sums of all its bytes */
     FILL_MS = 2000,         /* of a tick, at most */
+    NUMBER_MS = 1000,       /* likewise, before the last file that is written */
+    NUMBERED_MIN = 4096,    /* texts of a field that a new process numbers in a millisecond */
     SCRUB_LOOK_MS = 1000,   /* between two looks whether it is time, or whether to stop */
     PROGRESS_EVERY = 20000, /* crashes: a line of the log every few seconds */
 };
@@ -164,6 +166,26 @@ static bool replay(struct keeper *k, struct err *err)
     return true;
 }
 
+static bool is_time_left(void *arg, size_t bytes)
+{
+    (void)bytes;
+    return mono_ms() < *(const int64_t *)arg && !proc_stopping();
+}
+
+/* For searches in processes that start: an old file costs them some time, so nothing hurries. */
+static bool number(const struct keeper *k, struct err *err)
+{
+    int64_t until_ms = mono_ms() + NUMBER_MS;
+    const struct index_pace pace = {is_time_left, &until_ms};
+    size_t written;
+    if (!index_number(k->dir, k->fields, NUMBERED_MIN, &pace, &written, err))
+        return false;
+    if (written)
+        log_event(LOG_INFO, "index_numbered", "numbers for processes that start were written",
+                  LOG_I("fields", (int64_t)written));
+    return true;
+}
+
 /*
  * In this order: first what makes the index usable, then what it lacks, at the end the sync that
  * makes both durable.
@@ -172,7 +194,7 @@ static bool tick(struct keeper *k, struct err *err)
 {
     return index_look(k->index, REST_MS, err) && replay(k, err) && put_late(k, err) &&
            (k->fill_fd >= 0 || start_filling(k, err)) && fill_for_a_while(k, err) &&
-           ledger_sync(k->db, k->index, err);
+           ledger_sync(k->db, k->index, err) && number(k, err);
 }
 
 int index_keeper_run(void *processor, int index)

@@ -111,6 +111,8 @@ static inline uint32_t map_number(struct map *m, uint64_t key)
     return place ? *place : 0;
 }
 
+/* The array is kept in files, too (search/columns/format.h, struct numbering_head): where a hash
+ * leads may change only with their format. */
 struct tagmap {
     uint64_t *places; /* upper half of the hash, number; 0: free */
     size_t n, cap;

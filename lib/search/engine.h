@@ -69,6 +69,8 @@ struct search_engine {
     bool (*expire)(const char *dir, const struct field_table *fields, int64_t cutoff_us,
                    size_t *ret_dropped, struct err *err);
     bool (*reset)(const char *dir, const struct field_table *fields, struct err *err);
+    bool (*number)(const char *dir, const struct field_table *fields, uint64_t codes_min,
+                   const struct index_pace *pace, size_t *ret_written, struct err *err);
     bool (*claim_filling)(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                           struct err *err);
     bool (*health)(const char *dir, const struct field_table *fields, struct index_health *ret,

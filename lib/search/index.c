@@ -216,6 +216,12 @@ bool index_reset(const char *dir, const struct field_table *fields, struct err *
     return columns_engine.reset(dir, fields, err);
 }
 
+bool index_number(const char *dir, const struct field_table *fields, uint64_t codes_min,
+                  const struct index_pace *pace, size_t *ret_written, struct err *err)
+{
+    return columns_engine.number(dir, fields, codes_min, pace, ret_written, err);
+}
+
 bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                          struct err *err)
 {

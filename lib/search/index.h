@@ -101,6 +101,14 @@ bool index_expire(const char *dir, const struct field_table *fields, int64_t cut
 /* Empties the index.  It is filled again with index_fill_begin. */
 bool index_reset(const char *dir, const struct field_table *fields, struct err *err);
 
+/*
+ * Leaves numbers for the texts of all weeks in files, so that the first search of a new process is
+ * as quick as its others.  Only for fields whose dictionaries have codes_min entries together, and
+ * only where the files are missing or old; pace may stop it after a file.
+ */
+bool index_number(const char *dir, const struct field_table *fields, uint64_t codes_min,
+                  const struct index_pace *pace, size_t *ret_written, struct err *err);
+
 /* How the index is, for doctors and pages. */
 struct index_health {
     bool exists, is_readable;

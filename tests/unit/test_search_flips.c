@@ -108,7 +108,9 @@ static void fill_again(struct world *w)
                 fail_msg("%s", err.msg);
         }
         assert_true(losses == 0 || index_filled(w->w, losses, &err));
-        assert_true(index_sync(w->w, &err) && index_look(w->w, 0, &err));
+        size_t written;
+        assert_true(index_sync(w->w, &err) && index_look(w->w, 0, &err) &&
+                    index_number(w->dir, &fields_builtin, 1, NULL, &written, &err));
         assert_true(index_health(w->dir, &fields_builtin, &h, &err));
     } while (!h.is_whole && ++rounds < WEEKS + 1);
     assert_true(h.is_whole);
@@ -176,6 +178,39 @@ static uint8_t byte_at(const char *path, off_t at)
     return fd >= 0 && pread(fd, &byte, 1, at) == 1 ? byte : 0;
 }
 
+struct flip {
+    char path[512];
+    off_t at;
+    int bit;
+    uint8_t flipped; /* the byte after it */
+    ino_t inode;
+};
+
+/* 0: there is none. */
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+static void choose(struct world *w, struct flip *f)
+{
+    struct files files = {0};
+    struct stat st;
+    list_files(w->dir, &files);
+    qsort(files.paths.v, files.paths.n, sizeof *files.paths.v, by_name);
+    snprintf(f->path, sizeof f->path, "%s", files.paths.v[next_random(w) % files.paths.n]);
+    assert_int_equal(stat(f->path, &st), 0);
+    /* every second one near the start, where small files have their data */
+    off_t span = next_random(w) % 2 ? st.st_size : MIN(st.st_size, (off_t)600);
+    f->at = (off_t)(next_random(w) % (uint64_t)span);
+    f->bit = (int)(next_random(w) % 8);
+    f->inode = st.st_ino;
+    for (size_t i = 0; i < files.paths.n; i++)
+        free(files.paths.v[i]);
+    VEC_RELEASE(&files.paths);
+}
+
 static void flip(const char *path, off_t at, int bit)
 {
     uint8_t byte = (uint8_t)(byte_at(path, at) ^ 1 << bit);
@@ -183,29 +218,21 @@ static void flip(const char *path, off_t at, int bit)
     assert_true(fd >= 0 && pwrite(fd, &byte, 1, at) == 1);
 }
 
-static void choose(struct world *w, char path[512], off_t *ret_at)
+static void flip_somewhere(struct world *w, struct flip *f)
 {
-    struct files files = {0};
-    struct stat st;
-    list_files(w->dir, &files);
-    qsort(files.paths.v, files.paths.n, sizeof *files.paths.v, by_name);
-    snprintf(path, 512, "%s", files.paths.v[next_random(w) % files.paths.n]);
-    assert_int_equal(stat(path, &st), 0);
-    /* every second one near the start, where small files have their data */
-    off_t span = next_random(w) % 2 ? st.st_size : MIN(st.st_size, (off_t)600);
-    *ret_at = (off_t)(next_random(w) % (uint64_t)span);
-    for (size_t i = 0; i < files.paths.n; i++)
-        free(files.paths.v[i]);
-    VEC_RELEASE(&files.paths);
+    choose(w, f);
+    flip(f->path, f->at, f->bit);
+    f->flipped = byte_at(f->path, f->at);
 }
 
-/* Found: something is to be filled again, or the byte has been mended. */
-static bool is_found(struct world *w, const char *path, off_t at, uint8_t flipped)
+/* Found: something is to be filled again, or the byte has been mended, or the file was written anew
+ * (perhaps with the same number there) or removed. */
+static bool is_found(struct world *w, const struct flip *f)
 {
     struct index_health h;
     struct err err = {0};
     assert_true(index_health(w->dir, &fields_builtin, &h, &err));
-    return !h.is_whole || byte_at(path, at) != flipped;
+    return !h.is_whole || inode_of(f->path) != f->inode || byte_at(f->path, f->at) != f->flipped;
 }
 
 static void test_every_flip_is_found(void **state)
@@ -221,24 +248,20 @@ static void test_every_flip_is_found(void **state)
     printf("DATIL_SEED=%llu\n", (unsigned long long)w.seed);
     start_world(&w);
     for (uint64_t i = 0; i < n; i++) {
-        char path[512];
-        off_t at;
+        struct flip f;
         size_t damaged;
         struct err err = {0};
-        choose(&w, path, &at);
-        int bit = (int)(next_random(&w) % 8);
-        flip(path, at, bit);
-        uint8_t flipped = byte_at(path, at);
+        flip_somewhere(&w, &f);
         if (!index_scrub(w.w, NULL, &damaged, &err))
-            fail_msg("scrub after %s byte %lld: %s", path, (long long)at, err.msg);
-        if (!is_found(&w, path, at, flipped))
+            fail_msg("scrub after %s byte %lld: %s", f.path, (long long)f.at, err.msg);
+        if (!is_found(&w, &f))
             fail_msg("flip %llu, bit %d of byte %lld of %s: nobody noticed", (unsigned long long)i,
-                     bit, (long long)at, path);
+                     f.bit, (long long)f.at, f.path);
         fill_again(&w);
         FREE_LATER char *now = all_answers(&w);
         if (strcmp(now, w.answers) != 0)
             fail_msg("flip %llu, bit %d of byte %lld of %s: other answers\n%s\n%s",
-                     (unsigned long long)i, bit, (long long)at, path, now, w.answers);
+                     (unsigned long long)i, f.bit, (long long)f.at, f.path, now, w.answers);
     }
     printf("%llu flips, 0 silent\n", (unsigned long long)n);
     end_world(&w);
@@ -259,8 +282,7 @@ static void test_no_flip_changes_an_answer_under_writes(void **state)
     printf("DATIL_SEED=%llu\n", (unsigned long long)w.seed);
     start_world(&w);
     for (int i = 0; i < FLIPS / 2; i++) {
-        char path[512];
-        off_t at;
+        struct flip f;
         size_t damaged;
         struct err err = {0};
         for (uint32_t c = 0; c < WEEKS; c++) { /* the same again: a new row in each week */
@@ -268,18 +290,15 @@ static void test_no_flip_changes_an_answer_under_writes(void **state)
             assert_true(index_put(w.w, doc, &err));
         }
         assert_true(index_sync(w.w, &err));
-        choose(&w, path, &at);
-        int bit = (int)(next_random(&w) % 8);
-        flip(path, at, bit);
-        uint8_t flipped = byte_at(path, at);
+        flip_somewhere(&w, &f);
         if (!index_scrub(w.w, NULL, &damaged, &err))
-            fail_msg("scrub after %s byte %lld: %s", path, (long long)at, err.msg);
-        found += is_found(&w, path, at, flipped);
+            fail_msg("scrub after %s byte %lld: %s", f.path, (long long)f.at, err.msg);
+        found += is_found(&w, &f);
         fill_again(&w);
         FREE_LATER char *now = all_answers(&w);
         if (strcmp(now, w.answers) != 0)
-            fail_msg("flip %d, bit %d of byte %lld of %s: other answers\n%s\n%s", i, bit,
-                     (long long)at, path, now, w.answers);
+            fail_msg("flip %d, bit %d of byte %lld of %s: other answers\n%s\n%s", i, f.bit,
+                     (long long)f.at, f.path, now, w.answers);
     }
     printf("%d flips under writes, %d found, 0 changed an answer\n", FLIPS / 2, found);
     end_world(&w);

@@ -18,8 +18,9 @@
 
 /*
  * Everything at one index at the same time: puts, replaces, deletes, flushes, compactions,
- * retention, rebuilds, and writers that are killed.  Whoever verifies or scrubs meanwhile must
- * never call a sound index damaged, and no maintenance may fail because of another one.
+ * retention, rebuilds, numberings, processes that start to read, and all of them killed.  Whoever
+ * verifies or scrubs meanwhile must never call a sound index damaged, and no maintenance may fail
+ * because of another one.
  */
 enum { CRASHES = 4000, WEEKS = 4, RUN_MS = 6000, KILL_EVERY_MS = 150 };
 
@@ -135,13 +136,70 @@ static void rebuild_for_ever(const char *dir)
     }
 }
 
+/* What a process that starts begins with, while partitions come and go. */
+static void number_for_ever(const char *dir)
+{
+    struct err err = {0};
+    for (;; usleep(1000)) {
+        size_t written;
+        if (!index_number(dir, &fields_builtin, 1, NULL, &written, &err))
+            give_up("number", &err);
+    }
+}
+
+/* Each crash has one signature, so a facet that names no text twice adds up to the total. */
+static void add_up(const json_t *answer)
+{
+    struct err err = {0};
+    const json_t *facet = jget_arr(jget_obj(answer, "facets"), "signature");
+    json_int_t sum = 0;
+    for (size_t i = 0; i < json_array_size(facet); i++) {
+        const json_t *one = json_array_get(facet, i);
+        sum += jget_int_or(one, "count", 0);
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_object_get(one, "term"),
+                           json_object_get(json_array_get(facet, k), "term")))
+                give_up("a facet names a text twice", &err);
+    }
+    if (sum != jget_int_or(answer, "total", -1))
+        give_up("a facet does not add up", &err);
+}
+
+static void start_reading_for_ever(const char *dir)
+{
+    static struct search_param v[] = {
+        {STR_INIT("date"), STR_INIT(">=-40d")},
+        {STR_INIT("_facets"), STR_INIT("signature")},
+        {STR_INIT("_facets_size"), STR_INIT("1000")},
+        {STR_INIT("_results_number"), STR_INIT("0")},
+    };
+    for (;;) {
+        struct arena a;
+        struct search_context ctx = {.now_us = NOW_US, .deadline_ms = mono_ms() + 20000};
+        struct index_reader *r;
+        struct err err = {0};
+        const char *form;
+        json_auto_t *answer = NULL;
+        arena_init(&a, 8 << 20);
+        if (!index_reader_open(dir, &fields_builtin, &r, &err) ||
+            !search_answer(&a, r, &ctx, (struct search_params){v, ARRAY_LEN(v)}, &answer, &form,
+                           &err))
+            give_up("read", &err);
+        add_up(answer);
+        index_reader_close(r);
+        arena_release(&a);
+    }
+}
+
 static const struct role {
     const char *name;
     void (*act)(const char *dir);
 } roles[] = {
-    {"put", put_for_ever},       {"put", put_for_ever},         {"delete", delete_for_ever},
-    {"keep", keep_for_ever},     {"compact", compact_for_ever}, {"compact", compact_for_ever},
-    {"expire", expire_for_ever}, {"rebuild", rebuild_for_ever},
+    {"put", put_for_ever},         {"put", put_for_ever},
+    {"delete", delete_for_ever},   {"keep", keep_for_ever},
+    {"compact", compact_for_ever}, {"compact", compact_for_ever},
+    {"expire", expire_for_ever},   {"rebuild", rebuild_for_ever},
+    {"number", number_for_ever},   {"read", start_reading_for_ever},
 };
 
 static pid_t start(const char *dir, const struct role *role)

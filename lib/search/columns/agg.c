@@ -171,7 +171,7 @@ static bool begin_node(struct agg_node *n, size_t slot_count)
     if (n->distinct_kind == DISTINCT_NUMBERS)
         return true;
     if (n->unify)
-        n->id_count = n->unify->values.n + 1;
+        n->id_count = unify_count(n->unify) + 1;
     else if (n->spec->field->index == INDEX_BOOLEAN)
         n->id_count = 3;
     else

@@ -316,5 +316,6 @@ const struct search_engine columns_engine = {
     .fill_progress = fill_progress,
     .filled = filled,
     .claim_filling = claim_filling,
+    .number = keep_number,
     .health = health_of,
 };

@@ -13,6 +13,8 @@
  *   DIR/sync-lock, maintenance, fill-lock
  *                                 flock: one sync, one compaction, one filling at a time; the
  *                                 text of the last two names who holds it
+ *   DIR/numbering-lock            flock: one process at a time makes numberings
+ *   DIR/numbering/FIELD           struct numbering_head and what it counts (numbering.h)
  *   DIR/aside/                    what was damaged, until it has been made again
  *   DIR/YYYYMMDD-REVISION/        a week, named by its Monday
  *       head                      struct part_head
@@ -155,6 +157,39 @@ struct sums_file {
     uint64_t tail; /* sum from `covered` to `size`, with the last byte if it is covered in part */
     uint32_t first_block, blocks;
     uint32_t last_bits; /* low bits of the last covered byte that count; 0: all */
+    uint32_t reserved;
+};
+
+/*
+ * DIR/numbering/FIELD: struct numbering_head, part_count struct numbering_part, then
+ *
+ *   uint64_t places[id_count]     where the text of id 1, 2, … is: index among the parts here << 32
+ *                                 | code
+ *   uint64_t table[2^table_bits]  of a struct tagmap (lib/base/map.h), from texts to ids; the hash
+ *                                 is XXH3 with the seed
+ *   uint32_t ids[codes + 1]       for each part: the id of each code, 0 of code 0
+ *
+ * It says nothing that the dictionaries do not say, so what does not fit is not used.
+ */
+enum { NUMBERING_FORMAT = 1 };
+#define NUMBERING_MAGIC "DATILNU1"
+
+struct numbering_head {
+    char magic[8];
+    uint64_t sum; /* XXH3 of all bytes behind it */
+    uint64_t bytes;
+    uint64_t seed;
+    char field[COLUMN_NAME_MAX];
+    uint32_t format;
+    uint32_t part_count, id_count, table_bits;
+    uint32_t reserved[6];
+};
+_Static_assert(sizeof(struct numbering_head) == 128, "numbering head");
+
+struct numbering_part {
+    uint64_t generation; /* of the partition, which no other has */
+    uint64_t last;       /* XXH3 of the text of its last code here */
+    uint32_t codes;      /* 1 to this one are numbered */
     uint32_t reserved;
 };
 

@@ -26,6 +26,7 @@
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/mfile.h"
+#include "lib/search/columns/numbering.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/recover.h"
 #include "lib/search/columns/root_parts.h"
@@ -316,6 +317,9 @@ static bool remove_leftovers(struct root *r, struct err *err)
 }
 
 /*
+ * Numberings of partitions that have gone serve nobody, and the hashes in them are of texts that
+ * may have been purged.
+ *
  * Leftovers first: a folder of a revision that no table names takes room and holds what was
  * deleted.
  */
@@ -325,14 +329,17 @@ static bool compact_all(struct root *r, struct err *err)
         return false;
     bool ok = remove_leftovers(r, err);
     root_unlock(r);
+    bool any = false;
     for (size_t i = 0; ok && i < r->part_count; i++) {
         int32_t week;
         uint32_t revision, next;
         bool chosen;
         ok = choose_part(r, i, &week, &revision, &next, &chosen, err) &&
              (!chosen || compact_part(r, i, week, revision, next, err));
+        any |= chosen;
     }
-    return ok && keep_sync(r, -1, err);
+    return ok && (!any || numbering_remove(r->dir, numbering_is_written, NULL, err)) &&
+           keep_sync(r, -1, err);
 }
 
 /* The claim is for other compactions; puts and searches do not ask for it. */
@@ -414,7 +421,8 @@ static bool drop_until(const char *dir, const struct field_table *fields, int64_
         dropped++;
         ok = drop_part(r, i, err);
     }
-    ok = ok && drop_aside(dir, cutoff_us, all, err);
+    ok = ok && drop_aside(dir, cutoff_us, all, err) &&
+         (dropped == 0 || numbering_remove(dir, numbering_is_written, NULL, err));
     if (ok && all) {
         fact_set(r->h, FACT_LOSSES, fact(r->h, FACT_LOSSES) + 1);
         fact_set(r->h, FACT_LOST_ALL, fact(r->h, FACT_LOSSES));

@@ -21,6 +21,14 @@ bool keep_sync(struct root *r, int64_t ledger_seq, struct err *err);
  */
 bool keep_look(struct root *r, int64_t rest_ms, struct err *err);
 
+/*
+ * Writes the common numbers of fields to files for processes that start (numbering.h), where a
+ * field has codes_min codes or more and its file is missing or no longer good.  pace is asked after
+ * each file and may leave the rest to another time.  While another process is at it, nothing.
+ */
+bool keep_number(const char *dir, const struct field_table *fields, uint64_t codes_min,
+                 const struct index_pace *pace, size_t *ret_written, struct err *err);
+
 /* One compaction at a time; a second one waits for the first. */
 bool keep_compact(const char *dir, const struct field_table *fields, struct err *err);
 bool keep_expire(const char *dir, const struct field_table *fields, int64_t cutoff_us,
@@ -48,5 +56,6 @@ bool keep_claim(const char *dir, const char *file, const char *what, int64_t wai
 bool keep_claim_holder(const char *dir, const char *file, char *out, size_t size);
 #define CLAIM_COMPACTION "maintenance"
 #define CLAIM_FILLING    "fill-lock"
+#define CLAIM_NUMBERING  "numbering-lock"
 
 #endif

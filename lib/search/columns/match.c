@@ -24,14 +24,8 @@
 #include "lib/search/columns/lanes.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
+#include "lib/search/columns/unify_file.h"
 #include "lib/search/regex.h"
-
-/*
- * Numbering so many entries takes a millisecond or two (CODE_UNITS in unify.c) and serves every
- * later search.  Beyond, when more than half of the rows have a text of their own (crash ids,
- * URLs), the numbering would take memory for nearly every report.
- */
-enum { UNIQUE_ENTRIES_MIN = 20000 };
 
 /* What is known of an id and a condition. */
 enum memo_state { MEMO_NONE, MEMO_NO, MEMO_YES, MEMO_WANTED };
@@ -342,8 +336,7 @@ static enum table_kind table_kind(const struct ready_filter *r, const struct col
     bool is_plain = c->kind == COLUMN_DICT && r->filter->field->index != INDEX_SEMI;
     if (is_plain && is_all_equality(r->filter))
         return TABLE_EQUALITY;
-    bool is_unique =
-        is_plain && c->dict.checked > UNIQUE_ENTRIES_MIN && c->dict.checked > c->part->rows / 2;
+    bool is_unique = is_plain && unify_is_unique(c->dict.checked, c->part->rows);
     return is_unique ? TABLE_LOCAL : TABLE_UNIFIED;
 }
 
@@ -422,6 +415,8 @@ static bool has_any_unified_table(const struct ready_filter *r, const struct roo
 /* All numbers first: the memos are as long as there are ids. */
 static bool number_parts(struct ready_filter *r, const struct root *root, const bool *is_used)
 {
+    if (!unify_file_begin(r->unify, r->cost))
+        return false;
     for (size_t i = 0; i < root->part_count; i++)
         if (is_used[i] && has_unified_table(r, root->parts[i]) &&
             !unify_add_part(r->unify, i, r->cost))
@@ -437,7 +432,7 @@ static bool make_memos(struct ready_filter *r, const struct root *root, const bo
         return true;
     if (!number_parts(r, root, is_used))
         return false;
-    size_t n = r->unify->values.n + 1;
+    size_t n = unify_count(r->unify) + 1;
     if (!cost_hold(r->cost, n * f->n))
         return false;
     for (size_t i = 0; i < f->n; i++)

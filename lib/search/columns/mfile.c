@@ -131,12 +131,9 @@ void mfile_close(struct mfile *f)
     *f = (struct mfile){0};
 }
 
-/*
- * Heads have one size for ever, and remember which file they are, so that a replaced one is
- * noticed.
- */
-bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,
-                    struct err *err)
+/* Remembers which file it is, so that a replaced one is noticed.  bytes: 0, any but 0. */
+static bool map_whole(struct mfile *f, const char *path, size_t bytes, bool is_writable,
+                      struct err *err)
 {
     FD_AUTO fd = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (fd < 0)
@@ -144,16 +141,28 @@ bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_wri
     size_t now;
     if (!file_size(fd, path, &now, err))
         return false;
-    if (now != bytes)
+    if (now == 0 || (bytes != 0 && now != bytes))
         return err_set(err, ERR_DAMAGED, "%s has %zu bytes instead of %zu", path, now, bytes);
     struct stat st;
     if (fstat(fd, &st) < 0)
         return err_errno(err, errno, "looking at %s", path);
-    if (!map_fd(f, fd, path, bytes, is_writable, err))
+    if (!map_fd(f, fd, path, now, is_writable, err))
         return false;
     f->device = st.st_dev;
     f->inode = st.st_ino;
     return true;
+}
+
+/* Heads have one size for ever. */
+bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,
+                    struct err *err)
+{
+    return map_whole(f, path, bytes, is_writable, err);
+}
+
+bool mfile_map_whole(struct mfile *f, const char *path, struct err *err)
+{
+    return map_whole(f, path, 0, false, err);
 }
 
 bool mfile_is_at(const struct mfile *f, const char *path)

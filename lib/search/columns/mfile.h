@@ -16,7 +16,7 @@
 struct mfile {
     uint8_t *base;
     size_t bytes;
-    uint64_t device, inode; /* of a head: tells whether the path still names this file */
+    uint64_t device, inode; /* of one mapped whole: tells whether the path still names it */
 };
 
 struct mfile_kind {
@@ -34,12 +34,14 @@ bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint6
                 struct err *err);
 void mfile_close(struct mfile *f);
 
-/* Whether the head that was mapped is still the one at this path, and has not been cut. */
+/* Whether what was mapped whole is still the one at this path, and has not been cut. */
 bool mfile_is_at(const struct mfile *f, const char *path);
 
 /* A whole file of fixed size, shared. */
 bool mfile_map_head(struct mfile *f, const char *path, size_t bytes, bool is_writable,
                     struct err *err);
+/* A whole file of any size but 0, for reading. */
+bool mfile_map_whole(struct mfile *f, const char *path, struct err *err);
 
 static inline void *mfile_data(const struct mfile *f)
 {

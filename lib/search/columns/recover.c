@@ -16,6 +16,7 @@
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/format.h"
 #include "lib/search/columns/mfile.h"
+#include "lib/search/columns/numbering.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/sums.h"
 
@@ -251,7 +252,8 @@ static bool restore_root(struct root *r, struct err *err)
  */
 static bool roll_back(struct root *r, struct err *err)
 {
-    if (!restore_root(r, err))
+    /* dictionaries may lose codes, and give them to other texts later */
+    if (!numbering_remove(r->dir, numbering_is_written, NULL, err) || !restore_root(r, err))
         return false;
     uint64_t sequence = commit_sequence(r->h);
     for (size_t i = 0; i < table_count(r->h); i++)

@@ -50,19 +50,24 @@ static bool use_aggs(struct part *p, const struct agg *a, struct err *err)
     return true;
 }
 
-/* Maps and checks all columns that the query needs. */
+/*
+ * Maps and checks all columns that the query needs.  Crash ids are the largest of them, and only
+ * who shows reports, and sorts them, needs these.
+ */
 static bool use_part(const struct run *run, struct part *p, struct err *err)
 {
     const struct search_query *q = run->query;
-    if (!use_field(p, p->fields->date, err) || !use_field(p, p->fields->uuid, err))
+    bool shows_reports = q->number > 0 || run->each || run->sampler;
+    if (!use_field(p, p->fields->date, err) ||
+        (shows_reports && !use_field(p, p->fields->uuid, err)))
         return false;
     for (size_t i = 0; i < q->filter_count; i++)
         if (!use_field(p, q->filters[i].field, err))
             return false;
-    for (size_t i = 0; i < q->column_count; i++)
+    for (size_t i = 0; shows_reports && i < q->column_count; i++)
         if (!use_field(p, q->columns[i], err))
             return false;
-    for (size_t i = 0; i < q->sort_count; i++)
+    for (size_t i = 0; shows_reports && i < q->sort_count; i++)
         if (!use_field(p, q->sort[i].field, err))
             return false;
     return use_aggs(p, q->aggs, err);

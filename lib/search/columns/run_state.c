@@ -6,6 +6,7 @@
 #include "lib/search/columns/run_state.h"
 
 #include "lib/search/columns/unify.h"
+#include "lib/search/columns/unify_file.h"
 
 /*
  * A worker keeps UNIFY_KEPT_BYTES of numberings between searches: those of a million reports' usual
@@ -20,14 +21,18 @@ static void drop_unify(struct reader *r, size_t field)
     r->unify[field] = NULL;
 }
 
-/* Numberings point into partitions: they go when one is closed. */
+/*
+ * Numberings point into partitions: they go when one is closed.  They also go with the file that
+ * they began with, which a scrub removes when it is damaged.
+ */
 void reader_begin_search(struct reader *r)
 {
     for (size_t i = 0; i < r->root->fields->search_count; i++) {
-        if (r->parts_epoch != r->root->parts_epoch)
+        struct unify *u = r->unify[i];
+        if (u && (r->parts_epoch != r->root->parts_epoch || !unify_file_is_in_place(u)))
             drop_unify(r, i);
-        else if (r->unify[i])
-            r->unify[i]->held = 0;
+        else if (u)
+            u->held = 0;
     }
     r->parts_epoch = r->root->parts_epoch;
 }
@@ -62,6 +67,8 @@ struct unify *run_unify_of(struct run *run, const struct search_field *f)
 struct unify *run_unify(struct run *run, const struct search_field *f)
 {
     struct unify *u = run_unify_of(run, f);
+    if (!unify_file_begin(u, &run->cost))
+        return NULL;
     for (size_t i = 0; i < run->root->part_count; i++)
         if (run->part_used[i] && !unify_add_part(u, i, &run->cost))
             return NULL;

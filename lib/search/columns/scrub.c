@@ -18,9 +18,12 @@
 #include "lib/search/columns/check.h"
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/keep.h"
+#include "lib/search/columns/numbering.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/root.h"
 #include "lib/search/columns/root_parts.h"
+#include "lib/search/columns/unify.h"
+#include "lib/search/columns/unify_file.h"
 
 /* Twice beside the writers, whose work may look like damage, then once with their lock
  * (LOCK_MS). */
@@ -145,6 +148,56 @@ static bool list_weeks(struct look *l, struct weeks *w, struct err *err)
     return true;
 }
 
+/* ERR_NOT_FOUND: there is none, or it is of other weeks and not used. */
+static bool look_at_numbering(const struct look *l, const struct search_field *f, struct err *err)
+{
+    struct unify *u = unify_new(l->root, f);
+    bool ok = unify_file_try(u, err) && unify_file_check(u, l->pace, err);
+    unify_free(u);
+    return ok;
+}
+
+/* One that does not fit a partition which was replaced meanwhile is looked at again. */
+static bool look_at_numbering_again(struct look *l, const struct search_field *f, struct err *err)
+{
+    struct err why = {0};
+    for (int i = 0; i < LOOKS; i++) {
+        if (!root_snapshot(l->root, err))
+            return false;
+        if (!l->root->h || look_at_numbering(l, f, &why) || why.code == ERR_NOT_FOUND)
+            return true;
+        if (why.code != ERR_DAMAGED || table_stamp(l->root->h) == l->root->stamp)
+            return err_set(err, why.code, "%s", why.msg);
+    }
+    return true; /* the next scrub sees it */
+}
+
+static bool is_name(const char *name, const void *wanted)
+{
+    return strcmp(name, wanted) == 0;
+}
+
+/* A wrong one goes when the look is a scrub's; the index keeper writes it again. */
+static bool look_at_numberings(struct look *l, bool removes, struct err *err)
+{
+    const struct field_table *fields = l->root->fields;
+    for (size_t i = 0; i < fields->search_count; i++) {
+        struct err why = {0};
+        if (look_at_numbering_again(l, &fields->search[i], &why))
+            continue;
+        if (why.code != ERR_DAMAGED)
+            return err_set(err, why.code, "%s", why.msg);
+        tell(l, true, "DAMAGED: %s", why.msg);
+        if (!removes)
+            continue;
+        log_event(LOG_ERROR, "index_numbering_damaged", "it is removed and written again",
+                  LOG_E(&why));
+        if (!numbering_remove(l->root->dir, is_name, fields->search[i].name, err))
+            return false;
+    }
+    return true;
+}
+
 /* As a reader: changes nothing and needs no right to write. */
 bool keep_verify(const char *dir, const struct field_table *fields,
                  void (*report)(void *arg, const char *line), void *arg, struct err *err)
@@ -169,6 +222,7 @@ bool keep_verify(const char *dir, const struct field_table *fields,
             ok = err_set(err, why.code, "%s", why.msg);
         }
     }
+    ok = ok && look_at_numberings(&l, false, err);
     root_free(l.root);
     if (ok && l.problems > 0)
         return err_set(err, ERR_DAMAGED, "%zu problems in the index", l.problems);
@@ -250,7 +304,7 @@ bool keep_scrub(struct root *r, const struct index_pace *pace, size_t *ret_damag
     *ret_damaged = 0;
     if (!note_scrub(r, false, err) || !root_open(r->dir, r->fields, false, &l.root, err))
         return false;
-    bool ok = scrub_weeks(r, &l, ret_damaged, err);
+    bool ok = scrub_weeks(r, &l, ret_damaged, err) && look_at_numberings(&l, true, err);
     root_free(l.root);
     return ok && note_scrub(r, true, err);
 }

@@ -8,6 +8,9 @@
  * a million signatures would be copied for nothing.  Only pieces of semi fields are copied, because
  * they are lower-cased and stand in no dictionary.  When a partition is closed all numberings of
  * the reader go (run_state.c), since places in it would point into nothing.
+ *
+ * What a file has already (unify_file.c) is used where it lies, so that a hundred processes have it
+ * once; the arrays here hold what came after it.
  */
 #include "lib/search/columns/unify.h"
 
@@ -29,6 +32,14 @@ static const uint64_t OWNED = (uint64_t)1 << 63;
  */
 enum { CODE_UNITS = 64, PIECES_BYTES_MAX = 1 << 20, RANKED_AT_ONCE = 1 << 14 };
 
+/* Numbering so many entries takes a millisecond or two and serves every later search. */
+enum { UNIQUE_ENTRIES_MIN = 20000 };
+
+bool unify_is_unique(uint64_t codes, uint64_t rows)
+{
+    return codes > UNIQUE_ENTRIES_MIN && codes > rows / 2;
+}
+
 /* The seed is a process's own: whoever chooses texts that collide under one hash gains nothing. */
 struct unify *unify_new(struct root *root, const struct search_field *f)
 {
@@ -47,9 +58,12 @@ void unify_free(struct unify *u)
     for (size_t i = 0; i < u->owned.n; i++)
         free((char *)u->owned.v[i].p);
     for (size_t i = 0; i < PARTS_MAX; i++) {
-        free(u->parts[i].starts);
+        if (u->parts[i].cap > 0)
+            free(u->parts[i].starts);
         VEC_RELEASE(&u->parts[i].ids);
     }
+    numbering_close(&u->file);
+    free(u->part_of_file);
     VEC_RELEASE(&u->values);
     VEC_RELEASE(&u->owned);
     tagmap_release(&u->ids);
@@ -90,9 +104,17 @@ static struct str text_at(const struct unify *u, uint64_t value)
     return dict_entry(d, (uint32_t)value);
 }
 
+uint64_t unify_place(const struct unify *u, uint32_t id)
+{
+    if (id > u->file_ids)
+        return u->values.v[id - 1 - u->file_ids];
+    uint64_t place = u->file.places[id - 1];
+    return (uint64_t)u->part_of_file[place >> 32] << 32 | (uint32_t)place;
+}
+
 struct str unify_text(const struct unify *u, uint32_t id)
 {
-    return text_at(u, u->values.v[id - 1]);
+    return text_at(u, unify_place(u, id));
 }
 
 /* The comparison behind an equal hash. */
@@ -101,11 +123,22 @@ static bool is_text(const void *owner, uint32_t id, const void *wanted)
     return str_eq(unify_text(owner, id), *(const struct str *)wanted);
 }
 
+static uint32_t find_hash(const struct unify *u, uint64_t hash, const struct str *s)
+{
+    uint32_t id = tagmap_find(&u->file.texts, hash, is_text, u, s);
+    return id ? id : tagmap_find(&u->ids, hash, is_text, u, s);
+}
+
+uint32_t unify_find(const struct unify *u, struct str s)
+{
+    return find_hash(u, hash64_seed(s.p, s.n, u->seed), &s);
+}
+
 /* The id of text s; a new one stands at `value`, or is copied when value is OWNED. */
 static uint32_t id_of(struct unify *u, struct str s, uint64_t value)
 {
     uint64_t hash = hash64_seed(s.p, s.n, u->seed);
-    uint32_t id = tagmap_find(&u->ids, hash, is_text, u, &s);
+    uint32_t id = find_hash(u, hash, &s);
     if (id)
         return id;
     if (value == OWNED) {
@@ -114,8 +147,9 @@ static uint32_t id_of(struct unify *u, struct str s, uint64_t value)
         u->owned_bytes += sizeof(struct str) + s.n + 1;
     }
     VEC_PUSH(&u->values, value);
-    tagmap_add(&u->ids, hash, (uint32_t)u->values.n);
-    return (uint32_t)u->values.n;
+    id = (uint32_t)unify_count(u);
+    tagmap_add(&u->ids, hash, id);
+    return id;
 }
 
 static void add_id(struct unify_part *p, size_t start, uint32_t id, struct cost *cost)
@@ -185,8 +219,11 @@ static void make_room(struct unify *u, struct unify_part *p, size_t want)
     if (p->cap < want + 1) {
         size_t cap = MAX(want + 1, p->cap + p->cap / 2);
         u->part_bytes += (cap - p->cap) * sizeof *p->starts;
+        uint32_t *of_file = p->cap == 0 ? p->starts : NULL;
+        p->starts = xrealloc(of_file ? NULL : p->starts, cap * sizeof *p->starts);
         p->cap = cap;
-        p->starts = xrealloc(p->starts, p->cap * sizeof *p->starts);
+        if (of_file)
+            memcpy(p->starts, of_file, p->n * sizeof *p->starts);
     }
     if (p->n == 0) {
         p->starts[0] = 0;
@@ -274,7 +311,7 @@ static bool sort_ids(struct unify *u, uint32_t **order, uint32_t **spare, size_t
  */
 bool unify_rank(struct unify *u, struct cost *cost)
 {
-    size_t n = u->values.n, scratch = 2 * (n + 1) * sizeof(uint32_t);
+    size_t n = unify_count(u), scratch = 2 * (n + 1) * sizeof(uint32_t);
     if (u->rank_count == n && u->ranks)
         return true;
     if (!cost_hold(cost, scratch + (n + 1) * sizeof *u->ranks))

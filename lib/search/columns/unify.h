@@ -4,6 +4,7 @@
 #include "lib/base/map.h"
 #include "lib/base/vec.h"
 #include "lib/search/columns/cost.h"
+#include "lib/search/columns/numbering.h"
 #include "lib/search/columns/root.h"
 
 /*
@@ -16,24 +17,31 @@
  * are added at the next query.  For lists and semi fields a code stands for several ids, each
  * once.
  *
+ * Fields of one text per report begin with the numbers that the index keeper has left in a file
+ * (numbering.h), if it fits the partitions; what is newer than the file is added in memory.
+ *
  * Ownership  Texts borrow from the mapped dictionaries, except the pieces of semi fields,
  *            which are lower-cased copies.
  * Ids        From 1; 0 is "absent".
  */
 struct unify_part {
     uint32_t *starts; /* plain: id of code; several: first index into ids, one entry more */
-    size_t n, cap;    /* codes covered, 0 included */
+    size_t n, cap;    /* codes covered, 0 included; cap 0: starts lies in the file */
     VEC(uint32_t) ids;
 };
 
 struct unify {
     const struct search_field *field;
     struct root *root;
-    bool is_several;       /* list or semi */
-    VEC(uint64_t) values;  /* by id - 1: where the text is */
-    VEC(struct str) owned; /* pieces of semi fields */
-    struct tagmap ids;     /* texts -> ids */
-    uint64_t seed;         /* of their hashes: the texts are strangers' */
+    bool is_several;        /* list or semi */
+    bool is_begun;          /* the file has been looked for */
+    struct numbering file;  /* closed: there is none that fits */
+    size_t file_ids;        /* ids up to here are of the file */
+    uint16_t *part_of_file; /* by index among the file's parts: that in root */
+    VEC(uint64_t) values;   /* by id - 1 - file_ids: where the text is */
+    VEC(struct str) owned;  /* pieces of semi fields */
+    struct tagmap ids;      /* texts -> ids */
+    uint64_t seed;          /* of their hashes: the texts are strangers' */
     struct unify_part parts[PARTS_MAX];
     uint32_t *ranks; /* by id; valid for rank_count ids */
     size_t rank_count;
@@ -52,6 +60,22 @@ size_t unify_bytes(const struct unify *u);
 bool unify_add_part(struct unify *u, size_t part, struct cost *cost);
 
 struct str unify_text(const struct unify *u, uint32_t id);
+/* Where the text of an id of a plain field is: part << 32 | code. */
+uint64_t unify_place(const struct unify *u, uint32_t id);
+/* The id that a text has already; 0: none. */
+uint32_t unify_find(const struct unify *u, struct str s);
+
+/* How many ids there are. */
+static inline size_t unify_count(const struct unify *u)
+{
+    return u->file_ids + u->values.n;
+}
+
+/*
+ * Whether nearly every report has a text of its own (crash ids, URLs): then common numbers would
+ * take memory for nearly every report and serve nobody.
+ */
+bool unify_is_unique(uint64_t codes, uint64_t rows);
 
 /* Numbers that order ids as bytes order their texts. */
 bool unify_rank(struct unify *u, struct cost *cost);
