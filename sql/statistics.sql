@@ -16,11 +16,17 @@ DELETE FROM counted_day WHERE day < (now() AT TIME ZONE 'UTC')::date - $1::integ
 -- $1 after text
 -- $2 days integer: counted within so many days, or never; NULL: all
 -- $3 limit integer
-SELECT l.crash_id, l.state, l.processed_at FROM crash_ledger l LEFT JOIN crash_counted c USING (crash_id)
+SELECT l.crash_id, l.processed_at FROM crash_ledger l LEFT JOIN crash_counted c USING (crash_id)
  WHERE l.crash_id > $1
    AND ($2::integer IS NULL OR c.processed IS NULL
         OR c.processed >= date_trunc('day', now(), 'UTC') - $2::integer * interval '1 day')
  ORDER BY l.crash_id LIMIT $3::integer;
+
+-- name: counted_rows
+-- Those of these crashes that were processed.
+-- $1 crash_ids text[]
+SELECT crash_id, processed_at FROM crash_ledger
+ WHERE crash_id = ANY ($1::text[]) AND processed_at IS NOT NULL ORDER BY crash_id;
 
 -- name: counted_page_size
 -- $1 days integer
@@ -31,6 +37,7 @@ SELECT count(*) AS n FROM crash_ledger l LEFT JOIN crash_counted c USING (crash_
 -- name: counted_compare
 -- Which of these crashes are counted differently, and how; "" where one is missing.
 -- $1 counted jsonb (lib/ledger/counted.h)
+-- $2 days integer: counted within so many days, or not at all; NULL: all
 WITH wanted AS (
     SELECT d.crash_id,
            concat_ws(' | ', d.product, d.channel, d.version, d.build, d.platform, d.process_type, d.signature)
@@ -45,15 +52,16 @@ WITH wanted AS (
            || ' | ' || concat_ws(', ', 'estimate ' || round(c.estimate::numeric, 6),
                                  CASE WHEN c.is_startup THEN 'startup' END, CASE WHEN c.is_oom THEN 'oom' END,
                                  CASE WHEN c.is_duplicate THEN 'duplicate' END) AS shown,
-           c.installation, k.version_key
+           c.installation, k.version_key, c.processed
       FROM crash_counted c JOIN counted_key k USING (key_id)
      WHERE c.crash_id IN (SELECT crash_id FROM wanted)
 )
 SELECT w.crash_id, w.shown AS wanted, coalesce(f.shown, '') AS found,
        (w.installation IS DISTINCT FROM f.installation) AS is_other_installation
   FROM wanted w LEFT JOIN found f USING (crash_id)
- WHERE f.crash_id IS NULL OR (w.shown, w.installation, w.version_key)
-                              IS DISTINCT FROM (f.shown, f.installation, f.version_key)
+ WHERE f.crash_id IS NULL
+    OR ((w.shown, w.installation, w.version_key) IS DISTINCT FROM (f.shown, f.installation, f.version_key)
+        AND ($2::integer IS NULL OR f.processed >= date_trunc('day', now(), 'UTC') - $2::integer * interval '1 day'))
  ORDER BY w.crash_id;
 
 -- name: counted_again

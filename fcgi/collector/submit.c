@@ -270,9 +270,9 @@ static json_t *metadata(struct submission *s)
     json_object_set(m, "dump_checksums", r->checksums);
     jset_text(m, "user_agent", agent.p ? agent : STR("None"));
     jset_cstr(m, "throttle_rule", s->throttle.rule);
-    double rate = s->throttle.rate;
-    json_object_set_new(m, "throttle_rate",
-                        rate == (double)(int)rate ? json_integer((int)rate) : json_real(rate));
+    /* A share and not a percentage: one report stands for 1/rate (docs/statistics.md). */
+    double rate = s->throttle.rate / 100;
+    json_object_set_new(m, "throttle_rate", rate == 1 ? json_integer(1) : json_real(rate));
     if (s->throttle.code == THROTTLE_DEFER)
         jset_bool(m, "deferred", true); /* the mover stores it and queues nothing */
     return m;

@@ -2,11 +2,13 @@
  * What one processed crash adds to the statistics, from its document alone, so that processing it
  * again gives the same.  A document may come from a file that somebody loads: a value that does not
  * fit into its column counts as absent, and never stops the crash from being finished.
+ *
+ * Values are read as the index reads them (lib/search/doc.c), so that what is counted can be
+ * counted again from the index (recount.c).
  */
 #include "lib/ledger/counted.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,13 +17,21 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/crash/version_key.h"
+#include "lib/search/doc.h"
 
 /* As in the ledger: ours are shorter, and a key of a PostgreSQL index ends at 2704 bytes. */
 enum { COUNTED_TEXT_MAX = 100, COUNTED_SIGNATURE_MAX = 1000, INSTALLATION_HEX = 16 };
 
+/* As the index has it, where a value of another type is a text that says so. */
+static struct str indexed_text(const json_t *doc, const char *key)
+{
+    const json_t *v = json_object_get(doc, key);
+    return json_is_string(v) || !v || json_is_null(v) ? jget_strn(doc, key) : STR(DOC_BAD_TEXT);
+}
+
 static json_t *text_of(const json_t *doc, const char *key, size_t max)
 {
-    struct str s = jget_strn(doc, key);
+    struct str s = indexed_text(doc, key);
     if (s.n == 0 || s.n > max || memchr(s.p, '\0', s.n))
         return json_string("");
     return json_stringn(s.p, s.n);
@@ -30,22 +40,22 @@ static json_t *text_of(const json_t *doc, const char *key, size_t max)
 static json_int_t build_of(const json_t *doc)
 {
     int64_t number;
-    struct str build = jget_strn(doc, "build");
-    if (jget_int(doc, "build", &number))
-        return number > 0 ? number : 0;
-    if (build.n && str_to_i64(build, 0, INT64_MAX, "build", &number, ERR_IGNORED))
-        return number;
-    return 0;
+    return doc_to_int(json_object_get(doc, "build"), &number) && number > 0 ? number : 0;
 }
 
-/* How many crashes this one stands for: the collector kept throttle_rate of 1. */
+/*
+ * How many crashes this one stands for: the collector kept throttle_rate of 1.  Above 1 it is a
+ * percentage, as old collectors wrote it.  One that takes less than one in a million is a typing
+ * error.
+ */
 static double estimate_of(const json_t *doc)
 {
-    const json_t *rate =
-        json_object_get(json_object_get(doc, "collector_metadata"), "throttle_rate");
-    double value = json_is_number(rate) ? json_number_value(rate) : 1;
-    /* A collector that takes less than one in a million is a typing error. */
-    return isfinite(value) && value >= 1e-6 && value <= 1 ? 1 / value : 1;
+    double rate;
+    if (!doc_to_double(jpath(doc, "collector_metadata.throttle_rate"), &rate))
+        return 1;
+    if (rate > 1)
+        rate /= 100;
+    return rate >= 1e-6 && rate <= 1 ? 1 / rate : 1;
 }
 
 /* An installation is when it was made and, where products say it, who it is.  The hash tells one
@@ -54,9 +64,10 @@ static double estimate_of(const json_t *doc)
 static json_t *installation_of(const json_t *doc)
 {
     int64_t at;
-    if (!jget_int(doc, "install_time", &at))
+    if (!doc_to_int(json_object_get(doc, "install_time"), &at))
         return json_null();
-    struct str client = jget_strn(doc, "glean_client_id");
+    struct str client = indexed_text(doc, "glean_client_id");
+    client.n = utf8_prefix_chars(client, DOC_KEYWORD_CHARS_MAX);
     char time[32], hex[INSTALLATION_HEX + 1];
     struct sha256 h;
     uint8_t digest[SHA256_BYTES];
@@ -87,11 +98,6 @@ static json_t *version_key_of(const json_t *doc)
                                                                       : json_null();
 }
 
-static bool is_true(const json_t *doc, const char *key)
-{
-    return json_is_true(json_object_get(doc, key));
-}
-
 char *counted_json(const json_t *const *docs, const char *const *crash_ids, size_t n)
 {
     json_t *all = json_array();
@@ -110,10 +116,13 @@ char *counted_json(const json_t *const *docs, const char *const *crash_ids, size
         json_object_set_new(row, "process_type", text_of(doc, "process_type", COUNTED_TEXT_MAX));
         json_object_set_new(row, "signature", text_of(doc, "signature", COUNTED_SIGNATURE_MAX));
         json_object_set_new(row, "estimate", json_real(estimate_of(doc)));
-        json_object_set_new(row, "is_startup", json_boolean(is_true(doc, "startup_crash")));
-        json_object_set_new(row, "is_oom",
-                            json_boolean(jget_int(doc, "oom_allocation_size", &bytes)));
-        json_object_set_new(row, "is_duplicate", json_boolean(is_true(doc, "is_duplicate")));
+        json_object_set_new(row, "is_startup",
+                            json_boolean(doc_to_bool(json_object_get(doc, "startup_crash"))));
+        json_object_set_new(
+            row, "is_oom",
+            json_boolean(doc_to_int(json_object_get(doc, "oom_allocation_size"), &bytes)));
+        json_object_set_new(row, "is_duplicate",
+                            json_boolean(doc_to_bool(json_object_get(doc, "is_duplicate"))));
         json_object_set_new(row, "installation", installation_of(doc));
         json_array_append_new(all, row);
     }

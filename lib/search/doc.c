@@ -83,7 +83,7 @@ static struct strs clean_modules(struct arena *a, const json_t *modules)
 static struct str clean_text(const struct search_field *f, const json_t *v)
 {
     if (!json_is_string(v))
-        return STR("BAD DATA");
+        return STR(DOC_BAD_TEXT);
     struct str s = str_n(json_string_value(v), json_string_length(v));
     s.n = f->index == INDEX_KEYWORD ? utf8_prefix_chars(s, DOC_KEYWORD_CHARS_MAX)
                                     : utf8_prefix_bytes(s, DOC_TEXT_BYTES_MAX);
@@ -109,7 +109,7 @@ static struct strs clean_texts(struct arena *a, const struct search_field *f, co
     return out;
 }
 
-static bool to_double(const json_t *v, double *ret)
+bool doc_to_double(const json_t *v, double *ret)
 {
     if (json_is_number(v))
         *ret = json_number_value(v);
@@ -121,7 +121,7 @@ static bool to_double(const json_t *v, double *ret)
 }
 
 /* Whole numbers: text is parsed, a fraction is cut off.  9.2e18 is just below 2^63. */
-static bool to_int(const json_t *v, int64_t min, int64_t max, int64_t *ret)
+bool doc_to_int(const json_t *v, int64_t *ret)
 {
     int64_t i;
     double d;
@@ -130,16 +130,25 @@ static bool to_int(const json_t *v, int64_t min, int64_t max, int64_t *ret)
     } else if (json_is_string(v) &&
                str_to_i64(str_trim(str_n(json_string_value(v), json_string_length(v))), INT64_MIN,
                           INT64_MAX, "number", &i, ERR_IGNORED)) {
-    } else if (to_double(v, &d) && fabs(d) < 9.2e18) {
+    } else if (doc_to_double(v, &d) && fabs(d) < 9.2e18) {
         i = (int64_t)d;
     } else {
         return false;
     }
     *ret = i;
-    return i >= min && i <= max;
+    return true;
 }
 
-static bool to_bool(const json_t *v)
+static bool to_int(const json_t *v, int64_t min, int64_t max, int64_t *ret)
+{
+    int64_t i;
+    if (!doc_to_int(v, &i) || i < min || i > max)
+        return false;
+    *ret = i;
+    return true;
+}
+
+bool doc_to_bool(const json_t *v)
 {
     if (json_is_string(v))
         return strcmp(json_string_value(v), "1") == 0 || strcmp(json_string_value(v), "true") == 0;
@@ -169,9 +178,9 @@ static bool convert_value(struct arena *a, const json_t *v, struct doc_value *ou
     case INDEX_LONG:
         return to_int(v, INT64_MIN, INT64_MAX, &out->i);
     case INDEX_DOUBLE:
-        return to_double(v, &out->d);
+        return doc_to_double(v, &out->d);
     case INDEX_BOOLEAN:
-        out->i = to_bool(v);
+        out->i = doc_to_bool(v);
         return true;
     case INDEX_DATE:
         return to_date(v, &out->i);

@@ -39,6 +39,15 @@ struct doc {
     struct strs removed;
 };
 
+/*
+ * What a single value becomes, for those who must come to what the index has.  NULL: false.
+ * DOC_BAD_TEXT stands for a value of another type where a text should be.
+ */
+#define DOC_BAD_TEXT "BAD DATA"
+bool doc_to_int(const json_t *v, int64_t *ret);
+bool doc_to_double(const json_t *v, double *ret);
+bool doc_to_bool(const json_t *v);
+
 bool doc_from_json(struct arena *a, const struct field_table *fields, const json_t *processed_crash,
                    struct doc *ret, struct err *err);
 

@@ -1,4 +1,5 @@
-"""What crashes add to the statistics, against a recount by brute force after random steps.
+"""What crashes add to the statistics, against a recount by brute force after random steps: processed by workers and
+loaded, processed again, deleted, purged, removed by age, with whoever does it killed in the middle.
 STATISTICS_STEPS and STATISTICS_SEED make the walk longer and another one."""
 import json
 import os
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from harness import BIN, Installation, wait_until
+from victims import victims
 
 STEPS = int(os.environ.get("STATISTICS_STEPS", "6"))
 SEED = int(os.environ.get("STATISTICS_SEED", "12"))
@@ -19,6 +21,7 @@ CLIENT = "0f0e0d0c-0b0a-4908-8706-050403020100"
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 # In the order of their releases.
 VERSIONS = ["9.0", "10.0a1", "10.0b2", "10.0b10", "10.0", "10.0esr", "10.0.1"]
+OURS = "product IN ('Editor', 'Viewer')"
 KEYS = ("product", "release_channel", "version", "build", "os_name", "process_type", "signature")
 
 
@@ -45,24 +48,37 @@ def load(datil, docs):
     datil.datil("crash", "load", "-", stdin="".join(json.dumps(d) + "\n" for d in docs))
 
 
+def key_of(d):
+    return tuple(str(d.get(k) or "") for k in KEYS)
+
+
+def rate_of(d):
+    return (d.get("collector_metadata") or {}).get("throttle_rate") or 1
+
+
 def recount(docs):
     """hourly and daily sums, installations by day and by build."""
     hourly, daily, installs, builds = Counter(), Counter(), defaultdict(set), defaultdict(set)
+    youngest_old_hour = f"{datetime.now(timezone.utc) - timedelta(days=35):%Y-%m-%d %H}"
     for d in docs:
-        key = tuple(d[k] for k in KEYS)
+        key = key_of(d)
         without_build = key[:3] + key[4:]
-        for sums, at in ((hourly, (d["date_processed"][:13], *key)), (daily, (d["date_processed"][:10], *without_build))):
-            if d["is_duplicate"]:
+        date = d["date_processed"]
+        for sums, at in ((hourly, (date[:13], *key)), (daily, (date[:10], *without_build))):
+            if sums is hourly and date[:13] < youngest_old_hour:
+                continue
+            if d.get("is_duplicate"):
                 sums[at, "duplicates"] += 1
                 continue
             sums[at, "count"] += 1
-            sums[at, "estimate"] += 1 / (d["collector_metadata"]["throttle_rate"] or 1)
-            sums[at, "startup"] += d["startup_crash"]
-            sums[at, "oom"] += "oom_allocation_size" in d
-        if not d["is_duplicate"]:
-            who = (d["install_time"], d["glean_client_id"])
-            installs[d["date_processed"][:10], *without_build].add(who)
-            builds[d["product"], d["release_channel"], d["build"], d["signature"]].add(who)
+            sums[at, "estimate"] += 1 / rate_of(d)
+            sums[at, "startup"] += d.get("startup_crash") or False
+            sums[at, "oom"] += d.get("oom_allocation_size") is not None
+        if not d.get("is_duplicate") and d.get("install_time") is not None:
+            who = (d["install_time"], d.get("glean_client_id"))
+            installs[date[:10], *without_build].add(who)
+            if int(d.get("build") or 0):
+                builds[d["product"], d["release_channel"], d["build"], d["signature"]].add(who)
     tidy = [{k: round(v, 6) for k, v in sums.items() if v} for sums in (hourly, daily)]
     return tidy + [{k: len(v) for k, v in each.items()} for each in (installs, builds)]
 
@@ -75,12 +91,12 @@ def counted(datil):
         sums = {}
         for *key, a, b, c, d, e in datil.sql(
                 f"SELECT {at}, product, channel, version, {build} platform, process_type, signature,"
-                f" {', '.join(names)} FROM {view} WHERE signature LIKE 'statistics%%'"):
+                f" {', '.join(names)} FROM {view} WHERE {OURS}"):
             sums |= {(tuple(key), name): round(float(v), 6) for name, v in zip(names, (a, b, c, d, e)) if v}
         out.append(sums)
     for view, at in (("signature_daily", "day::text, product, channel, version, platform, process_type, signature"),
                      ("signature_build", "product, channel, build::text, signature")):
-        rows = datil.sql(f"SELECT {at}, installs FROM {view} WHERE signature LIKE 'statistics%%' AND installs > 0")
+        rows = datil.sql(f"SELECT {at}, installs FROM {view} WHERE {OURS} AND installs > 0")
         out.append({tuple(key): n for *key, n in rows})
     return out
 
@@ -101,7 +117,7 @@ def seen_there(datil):
     rows = datil.sql("SELECT signature, product, channel, to_char(first_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
                      " || '+00:00', to_char(last_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00:00',"
                      " first_build::text, last_build::text, first_version, last_version FROM signature_seen"
-                     " WHERE signature LIKE 'statistics%%'")
+                     f" WHERE {OURS}")
     return {tuple(r[:3]): ((r[3], r[4]), (r[5], r[6]), (r[7], r[8])) for r in rows}
 
 
@@ -112,64 +128,152 @@ def firsts(docs):
     return {s: tuple(map(min, zip(*group))) for s, group in groups.items()}
 
 
-def check(datil, known, step):
-    assert counted(datil) == recount(known.values()), step
-    assert seen_there(datil) == seen(known.values()), step
+def check(datil, docs, step):
+    for name, there, wanted in zip(("hours", "days", "installs", "builds"), counted(datil), recount(docs)):
+        assert dict(there.items() - wanted.items()) == dict(wanted.items() - there.items()), f"{step}: {name}"
+    assert seen_there(datil) == seen(docs), step
     there = datil.sql("SELECT signature, first_build, to_char(first_date AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
-                      " || '+00:00' FROM signature WHERE signature LIKE 'statistics%%'")
-    assert {s: (b, d) for s, b, d in there} == firsts(known.values()), step
+                      " || '+00:00' FROM signature WHERE signature = ANY (%s)", [d["signature"] for d in docs])
+    assert {s: (b, d) for s, b, d in there} == firsts(docs), step
 
 
-def load_killed(datil, docs, rng):
-    """A load that is killed somewhere, and then run again."""
-    process = subprocess.Popen([str(BIN / "datil"), "crash", "load", "-"], env=datil.env, text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    process.stdin.write("".join(json.dumps(d) + "\n" for d in docs))
-    process.stdin.flush()
-    until = time.monotonic() + rng.random() / 10  # somewhere between its start and its end
+def pass_time(seconds):
+    until = time.monotonic() + seconds
     wait_until(lambda: time.monotonic() > until, 5, "the moment")
-    process.kill()
-    process.wait()
-    load(datil, docs)
 
 
-def test_sums_are_those_of_a_recount(datil):
-    rng = random.Random(SEED)
-    known = {}
-    for step in range(STEPS):
-        docs = [make(rng, rng.randint(0, 60)) for _ in range(25)]
-        docs = list({d["uuid"]: d for d in docs}.values())
-        # Two at once, with the same keys; processing again does not move a crash in time.
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda part: load(datil, part), (docs[::2], docs[1::2])))
-        if step % 3 == 1:
-            load_killed(datil, docs, rng)
+class Walk:
+    """Random steps on an installation, and the crashes that it should know after them."""
+
+    def __init__(self, datil, rng, minidump):
+        self.datil, self.rng, self.minidump = datil, rng, minidump
+        self.known = {}  # by crash id
+        self.aged = []  # whose sums stay when they are gone
+        self.sent = []  # with a raw crash
+
+    def docs(self):
+        return [*self.known.values(), *self.aged]
+
+    def note(self, docs):
+        """Processing again does not move a crash in time."""
         for d in docs:
-            known[d["uuid"]] = d | {"date_processed": known.get(d["uuid"], d)["date_processed"]}
-        for gone in rng.sample(sorted(known), 2):
-            datil.datil("crash", "delete", gone)
-            del known[gone]
-        check(datil, known, f"step {step}")
-    ask_like_a_client(datil, list(known.values()))
-    assert datil.datil("stats", "verify").returncode == 0
-    assert datil.sql("SELECT count(*) FROM crash_counted c WHERE c::text LIKE %s", f"%{CLIENT}%") == [(0,)]
+            self.known[d["uuid"]] = d | {"date_processed": self.known.get(d["uuid"], d)["date_processed"]}
+
+    def some(self):
+        docs = [make(self.rng, self.rng.randint(0, 60)) for _ in range(20)]
+        for _ in range(5):  # of an age that retention will end
+            n, doc = self.rng.randint(100, 120), make(self.rng, 0)
+            date = TODAY - timedelta(days=self.rng.choice([2, 3, 40, 50]), hours=-5)
+            docs.append(doc | {"uuid": uuid(n, datetime(2020, 1, 1)), "date_processed": f"{date:%Y-%m-%d %H}:59:59+00:00"})
+        return list({d["uuid"]: d for d in docs}.values())
+
+    def load(self):
+        docs = self.some()
+        with ThreadPoolExecutor() as pool:  # two at once, with the same keys
+            list(pool.map(lambda part: load(self.datil, part), (docs[::2], docs[1::2])))
+        self.note(docs)
+
+    def load_killed(self):
+        docs = self.some()
+        self.killed("crash", "load", "-", stdin="".join(json.dumps(d) + "\n" for d in docs))
+        load(self.datil, docs)
+        self.note(docs)
+
+    def killed(self, *command, stdin=""):
+        """A command that is killed somewhere between its start and its end."""
+        process = subprocess.Popen([str(BIN / "datil"), *command], env=self.datil.env, text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process.stdin.write(stdin)
+        process.stdin.flush()
+        pass_time(self.rng.random() / 10)
+        process.kill()
+        process.wait()
+
+    def kill_worker(self):
+        pass_time(self.rng.random() / 5)
+        self.datil.kill(self.rng.choice(sorted(victims(self.datil)["processor"])))
+
+    def wait_for_workers(self):
+        """What they have stored is what they have counted, once nothing waits any more."""
+        wait_until(lambda: self.datil.sql("SELECT count(*) FROM crash_queue") == [(0,)], 60, "an empty queue")
+        for crash in self.sent:
+            path = next(self.datil.var.glob(f"store/*/processed_crash/{crash}*"))
+            doc = json.loads(path.read_text())
+            self.note([doc | {"date_processed": doc["date_processed"][:19].replace("T", " ") + "+00:00"}])
+
+    def post(self):
+        for n in range(6):
+            fields = {"ProductName": "Editor", "Version": self.rng.choice(VERSIONS), "BuildID": "20261103000000",
+                      "ReleaseChannel": self.rng.choice(["beta", "release"]), "InstallTime": str(self.rng.randint(1, 4)),
+                      "GleanClientId": CLIENT, "StartupCrash": self.rng.choice("01"), "Notes": f"walk {n % 3}"}
+            self.sent.append(self.datil.post(fields, self.minidump))
+        self.kill_worker()
+        self.wait_for_workers()
+
+    def reprocess(self):
+        # As if they had been called otherwise before, so that each moves from one key to another.
+        self.datil.sql("UPDATE crash_counted c SET key_id = k.key_id FROM counted_key k"
+                       " WHERE crash_id = ANY (%s) AND k.signature = 'statistics | a'", self.sent)
+        self.datil.datil("reprocess", *self.sent)
+        self.kill_worker()
+        self.wait_for_workers()
+
+    def delete(self):
+        for gone in self.rng.sample(sorted(self.known), 2):
+            self.datil.datil("crash", "delete", gone)
+            self.forget(gone)
+
+    def purge(self):
+        path = "store/*/raw_crash/{}*"
+        doomed = [c for c in self.sent if '"walk 1"' in next(self.datil.var.glob(path.format(c))).read_text()]
+        self.killed("purge", "--where", "Notes=walk 1")
+        self.datil.datil("purge", "--where", "Notes=walk 1")
+        for gone in doomed:
+            self.forget(gone)
+
+    def retention(self):
+        self.killed("purge", "retention", "--force")
+        self.datil.datil("purge", "retention", "--force")
+        for gone in [c for c in self.known if c.endswith("200101")]:
+            self.aged.append(self.forget(gone))
+
+    def forget(self, crash):
+        if crash in self.sent:
+            self.sent.remove(crash)
+        return self.known.pop(crash)
 
 
-def points_of(docs, interval, measure):
+def test_sums_are_those_of_a_recount(minidump):
+    with Installation() as datil:
+        datil.datil("product", "add", "Editor")
+        walk = Walk(datil, random.Random(SEED), minidump)
+        turns = [walk.post, walk.load_killed, walk.retention, walk.reprocess, walk.purge, walk.post]
+        for step in range(STEPS):
+            for action in (walk.load, turns[step % len(turns)], walk.delete):
+                action()
+                check(datil, walk.docs(), f"step {step}: {action.__name__}")
+        ask_like_a_client(datil, walk.docs())
+        assert "0 differences" in datil.datil("stats", "verify").stdout
+        assert datil.sql("SELECT count(*) FROM crash_counted c WHERE c::text LIKE %s", f"%{CLIENT}%") == [(0,)]
+
+
+def points_of(docs, interval, measure, since=None):
     groups = defaultdict(list)
     for d in docs:
+        if d["date_processed"] < f"{since or TODAY - timedelta(days=775):%Y-%m-%d}":
+            continue
         day = datetime.fromisoformat(d["date_processed"])
         at = {"hour": f"{day:%Y-%m-%dT%H}:00:00+00:00", "day": f"{day:%Y-%m-%d}", "build": d["build"],
               "week": f"{day - timedelta(days=day.weekday()):%Y-%m-%d}"}[interval]
         groups[at].append(d)
         groups["total"].append(d)
     def value(group):
-        group = [d for d in group if not d["is_duplicate"]]
+        group = [d for d in group if not d.get("is_duplicate")]
         if measure == "installs":
             return len({(d["install_time"], d["glean_client_id"]) for d in group})
         if measure == "estimate":
-            return round(sum(1 / (d["collector_metadata"]["throttle_rate"] or 1) for d in group), 6)
-        return sum(d["startup_crash"] for d in group) if measure == "startup" else len(group)
+            return round(sum(1 / rate_of(d) for d in group), 6)
+        return sum(d.get("startup_crash") or False for d in group) if measure == "startup" else len(group)
     return {at: value(group) for at, group in groups.items()}
 
 
@@ -182,7 +286,8 @@ def ask_like_a_client(datil, docs):
             answer = datil.get("/api/SignatureStats/", params | {"interval": interval, "measure": measure}).json["stats"]
             assert [line["signature"] for line in answer] == params["signature"]
             for line in answer:
-                expected = points_of([d for d in wanted if d["signature"] == line["signature"]], interval, measure)
+                expected = points_of([d for d in wanted if d["signature"] == line["signature"]], interval, measure,
+                                     TODAY - timedelta(days=3))
                 got = {p["at"]: round(p["value"], 6) for p in line["points"]}
                 label = (interval, measure, line["signature"])
                 assert {at: v for at, v in got.items() if v} == \
@@ -269,7 +374,7 @@ def test_verify_and_rebuild(fresh):
     fresh.sql("UPDATE crash_counted SET processed = processed + interval '30 days' WHERE crash_id = %s", docs[1]["uuid"])
     assert "4 differences mended" in fresh.datil("stats", "rebuild").stdout
     fresh.datil("stats", "verify")
-    check(fresh, {d["uuid"]: d for d in docs}, "rebuilt")
+    check(fresh, docs, "rebuilt")
     # The job mends the table of signatures alone, and says what it would do.
     fresh.sql("DELETE FROM signature")
     late = "run-time=" + f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M}"
@@ -277,7 +382,18 @@ def test_verify_and_rebuild(fresh):
     assert "2 signatures would be changed" in fresh.datil("cron", "run", "updatesignatures", *window, "--job-arg", "dry-run=1").stdout
     assert "2 signatures changed" in fresh.datil("cron", "run", "updatesignatures", *window).stdout
     assert "0 signatures changed" in fresh.datil("cron", "run", "updatesignatures", *window).stdout
-    check(fresh, {d["uuid"]: d for d in docs}, "repaired")
+    check(fresh, docs, "repaired")
+    # What the index says is a doubt, what the document says is a difference; a lost index is no difference at all.
+    path = next(fresh.var.glob(f"store/*/processed_crash/{docs[3]['uuid']}*"))
+    docs[3] = json.loads(path.read_text()) | {"signature": "statistics | other"}
+    path.write_text(json.dumps(docs[3]))
+    fresh.datil("stats", "verify")
+    fresh.sql("UPDATE crash_counted SET estimate = 7 WHERE crash_id = %s", docs[3]["uuid"])
+    assert "statistics | other" in fresh.datil("stats", "verify", check=False).stdout
+    assert "1 differences mended" in fresh.datil("stats", "rebuild").stdout
+    assert "1 crashes are counted as their documents say and indexed otherwise" in fresh.datil("stats", "verify").stdout
+    fresh.datil("index", "rebuild")
+    assert fresh.datil("stats", "verify").stdout == "30 crashes recounted, 0 differences\n"
 
 
 def test_duplicates(minidump):

@@ -96,7 +96,7 @@ def test_the_document(collector):
                             "Removed Email from raw crash."],
         "dump_checksums": {k: hashlib.sha256(v).hexdigest() for k, v in files.items()},
         "user_agent": "crashreporter/1.0", "throttle_rule": "accept_everything",
-        "throttle_rate": 100,
+        "throttle_rate": 1,
     }
 
 

@@ -106,10 +106,23 @@ static void test_annotation_rows(void **state)
 
 /* Protected search fields, all of them: this list is the privacy promise. */
 static const char *const protected_fields[] = {
-    "collector_notes",       "dumper_error",         "glean_client_id", "gmp_library_path",
-    "has_guard_page_access", "java_stack_trace_raw", "mac_boot_args",   "moz_crash_reason_raw",
-    "phc_alloc_stack",       "phc_base_address",     "phc_free_stack",  "phc_kind",
-    "phc_usable_size",       "remote_type",          "soft_errors",     "url",
+    "collector_notes",
+    "dumper_error",
+    "glean_client_id",
+    "gmp_library_path",
+    "has_guard_page_access",
+    "java_stack_trace_raw",
+    "mac_boot_args",
+    "moz_crash_reason_raw",
+    "phc_alloc_stack",
+    "phc_base_address",
+    "phc_free_stack",
+    "phc_kind",
+    "phc_usable_size",
+    "remote_type",
+    "soft_errors",
+    "throttle_rate",
+    "url",
     "user_comments",
 };
 

@@ -1,7 +1,7 @@
 /*
- * stats verify, stats rebuild: whether the statistics of signatures are what the stored crashes say
- * (lib/ledger/recount.c).  Differences go to standard output, one a line, progress to standard
- * error.
+ * stats verify, stats rebuild: whether the statistics of signatures are what the crashes of the
+ * index say, and in doubt their documents (lib/ledger/recount.c).  Differences go to standard
+ * output, one a line, progress to standard error.
  */
 #include <stdlib.h>
 
@@ -11,6 +11,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/ledger/recount.h"
+#include "lib/ledger/recount_documents.h"
 #include "tools/datil/app.h"
 #include "tools/datil/progress.h"
 
@@ -34,10 +35,15 @@ static bool recount(struct app *app, int64_t days, bool is_mending, struct recou
                     struct err *err)
 {
     struct progress progress = {.what = "crashes"};
+    struct err why = {0};
     if (!app_db(app, err) || !app_store(app, err))
         return false;
+    if (!app_reader(app, &why))
+        fprintf(stderr, "%s; all documents are read instead\n", why.msg);
     *ret = (struct recount){.db = app->db,
                             .store = app->store,
+                            .index = app->reader,
+                            .fields = app->fields,
                             .days = (int)days,
                             .is_mending = is_mending,
                             .on_difference = print_difference,
@@ -48,6 +54,12 @@ static bool recount(struct app *app, int64_t days, bool is_mending, struct recou
     if (ok && ret->without_document)
         printf("%zu crashes have no stored document and were left out; `datil doctor` tells more\n",
                ret->without_document);
+    if (ok && ret->missing_weeks)
+        printf("%zu weeks of the index could not be read; documents were\n", ret->missing_weeks);
+    if (ok && ret->otherwise_indexed)
+        printf("%zu crashes are counted as their documents say and indexed otherwise: processed "
+               "meanwhile, or before the index had a field; `datil index rebuild` if it stays\n",
+               ret->otherwise_indexed);
     return ok;
 }
 
@@ -79,7 +91,8 @@ static bool run_rebuild(struct app *app, struct args args, struct err *err)
 
 const struct command stats_commands[] = {
     {"stats verify", "[--days N]",
-     "Compares the statistics with the stored crashes, prints each difference.\n"
+     "Recounts the statistics from the index, in doubt from stored crashes, prints each "
+     "difference.\n"
      "Exit 1 if there is one.  Also while crashes are processed.  --days: only what was processed\n"
      "in the last N days.",
      run_verify},
