@@ -4,6 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from harness import BIN, wait_until
 from test_core import NOW, crash_id, document, load, put_raw
@@ -25,7 +28,7 @@ def test_a_list_from_standard_input_and_from_a_search(datil):
     ids = [crash_id(50000 + i) for i in range(5)]
     for crash in ids:
         put_raw(datil, crash, ReleaseChannel="listchannel")
-    said = datil.datil("reprocess", "--file", "-", stdin="".join(i + "\n" for i in ids)).stdout
+    said = datil.datil("reprocess", stdin="".join(i + "\n" for i in ids)).stdout
     assert said.startswith("5 crashes queued")
     wait_until(lambda: datil.search(release_channel="listchannel")["total"] == 5, 60, "processing")
     day = f"{NOW:%Y-%m-%d}"
@@ -38,6 +41,67 @@ def test_a_list_from_standard_input_and_from_a_search(datil):
     assert datil.datil("fetch_crashids", "--product", "Nobody's & own", "--date", day).stdout == ""
 
 
+class Server:
+    """Answers one status after another, and notes what it was asked."""
+
+    def __init__(self, statuses):
+        outer = self
+        self.asked = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                outer.asked.append((self.path, self.headers["Auth-Token"], urllib.parse.parse_qs(body)["crash_ids"]))
+                status = statuses.pop(0)
+                text = b"true" if status == 200 else json.dumps({"error": f"said {status}"}).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_another_installation(datil, tmp_path):
+    """By its API, as this one's is: in groups, with a token from the environment, which no one prints."""
+    datil.add_user("remote@example.org", "correct horse battery staple", "--group", "Hackers")
+    token = datil.token("remote@example.org", "reprocess_crashes")
+    ids = [crash_id(50020 + i) for i in range(3)]
+    for crash in ids:
+        put_raw(datil, crash)
+    env = datil.env | {"DATIL_VAR": str(tmp_path / "none"), "AUTH_TOKEN": token}
+
+    def run(*args, stdin="", **more):
+        return subprocess.run([str(BIN / "datil"), "reprocess", *args], env=env | more, input=stdin, text=True, capture_output=True,
+                              timeout=60)
+
+    server = Server([503, 200])
+    patient = subprocess.Popen([str(BIN / "datil"), "reprocess", "--host", server.url + "/", "--ruleset", "regenerate_signature", ids[0]],
+                               env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = run("--host", datil.base, "--group", "2", "--sleep", "0", stdin="\n".join(ids))
+    assert (done.returncode, done.stdout) == (0, "3 crashes queued for processing\n"), done.stderr
+    wait_until(lambda: processed_all(datil, ids), 30, "the crashes of another")
+    refused = run("--host", datil.base, ids[0], AUTH_TOKEN="0" * 32)
+    assert refused.returncode == 1 and "the server answers 403: API Token not matched" in refused.stderr
+    strict = Server([400])
+    done = run("--host", strict.url, *ids)
+    assert done.returncode == 1 and "said 400" in done.stderr and "0 crashes queued" in done.stdout
+    strict.server.shutdown()
+    for wrong in (["--search", "product=X"], ["--preview", ids[0]]):
+        assert "--host takes ids" in run("--host", datil.base, *wrong).stderr
+    assert "in AUTH_TOKEN" in subprocess.run([str(BIN / "datil"), "reprocess", "--host", datil.base, ids[0]], env=datil.env,
+                                             text=True, capture_output=True).stderr
+    _, said = patient.communicate(timeout=60)
+    assert patient.returncode == 0 and "said 503; again in 10 s" in said and token not in said
+    assert server.asked == [("/api/Reprocessing/", token, [f"{ids[0]}:regenerate_signature"])] * 2
+    server.server.shutdown()
+
+
 def test_wrong_lines_change_nothing(datil, tmp_path):
     ids = [crash_id(50100)]
     put_raw(datil, ids[0])
@@ -46,7 +110,7 @@ def test_wrong_lines_change_nothing(datil, tmp_path):
         done = datil.datil(*command, str(path), check=False)
         assert done.returncode == 1 and "line 4: 'nonsense' is not a crash id" in done.stderr, done.stderr
     assert not datil.processed(ids[0])
-    for wrong in (["--ruleset", "other", ids[0]], [], ["--search", "product=X", "--note", str(tmp_path / "n")]):
+    for wrong in (["--ruleset", "other", ids[0]], ["--search", "product=X", "--note", str(tmp_path / "n")]):
         assert datil.datil("reprocess", *wrong, check=False).returncode != 0
     datil.datil("crash", "delete", ids[0])
 

@@ -1,7 +1,8 @@
 /*
  * reprocess …, fetch_crashids: crashes into the queue once more, by id, from a list or by a
  * search.  They go behind newly received ones (QUEUE_REPROCESSING), so that a million of them
- * holds up nobody; groups with pauses are for those who want to watch what the first ones become.
+ * holds up nobody; groups and the pauses between them are those of Socorro's command, and give time
+ * to see what the first ones become.  With --host the queue is that of another installation.
  *
  * Killed in the middle, a list can be given again: a message that still waits stays one message,
  * but what was processed meanwhile would be so twice.  With --note FILE the file says behind each
@@ -33,12 +34,20 @@
 #include "tools/datil/found_ids.h"
 #include "tools/datil/progress.h"
 #include "tools/datil/reprocess_preview.h"
+#include "tools/datil/reprocess_remote.h"
 
 /*
- * PAUSED_GROUP is the group of Socorro's command of this name.  The database is asked again for
- * five minutes, in which it restarts; behind that somebody has to look anyway.
+ * Group and pause are those of Socorro's command of this name.  A database or server that is away
+ * is asked again for five minutes, in which it restarts; behind that somebody has to look anyway.
  */
-enum { PAUSED_GROUP = 50, PAUSE_MAX_S = 3600, AGAIN_MS = 10000, AGAIN_MAX = 30, NOTE_BYTES = 100 };
+enum {
+    GROUP = 50,
+    PAUSE_S = 1,
+    PAUSE_MAX_S = 3600,
+    AGAIN_MS = 10000,
+    AGAIN_MAX = 30,
+    NOTE_BYTES = 100
+};
 
 static const char *const rulesets[] = {"default", "regenerate_signature"};
 
@@ -48,6 +57,7 @@ struct reprocess {
     int64_t group, pause_s;
     bool is_patient; /* waits for a database that is away */
     size_t queued;
+    struct reprocess_remote remote; /* host NULL: this installation */
     struct progress progress;
 };
 
@@ -64,7 +74,8 @@ static bool publish(struct reprocess *r, const struct ledger_entry *entries, siz
 {
     for (int attempt = 1;; attempt++) {
         struct err why = {0};
-        if (ledger_publish_all(r->app->db, entries, n, &why)) {
+        if (r->remote.host ? reprocess_remote_publish(&r->remote, entries, n, &why)
+                           : ledger_publish_all(r->app->db, entries, n, &why)) {
             r->queued += n;
             return true;
         }
@@ -82,7 +93,7 @@ static bool queue_group(struct reprocess *r, const struct found_crash *ids, size
     struct ledger_entry entries[LEDGER_BATCH_MAX];
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
-        if (store_exists(r->app->store, ids[i].id, "raw_crash"))
+        if (r->remote.host || store_exists(r->app->store, ids[i].id, "raw_crash"))
             entries[kept++] = (struct ledger_entry){
                 .crash_id = ids[i].id,
                 .ruleset = r->ruleset,
@@ -149,13 +160,14 @@ static bool queue_list(struct reprocess *r, const struct found_ids *ids, struct 
  * An id that was typed wrong stops everything before a message is written.  Those of the command
  * line must have a raw crash: somebody named them one by one and is told.
  */
-static bool named_ids(struct app *app, struct args args, struct found_ids *ids, struct err *err)
+static bool named_ids(const struct reprocess *r, struct args args, struct found_ids *ids,
+                      struct err *err)
 {
     for (int i = 0; i < args.n; i++) {
         struct found_crash crash = {0};
         if (!crash_id_parse(str_of(args.v[i]), crash.id))
             return err_set(err, ERR_INVALID, "'%.60s' is not a crash id", args.v[i]);
-        if (!store_exists(app->store, crash.id, "raw_crash"))
+        if (!r->remote.host && !store_exists(r->app->store, crash.id, "raw_crash"))
             return err_set(err, ERR_NOT_FOUND, "there is no raw crash of %s", crash.id);
         VEC_PUSH(&ids->list, crash);
     }
@@ -188,11 +200,11 @@ struct reprocess_source {
     int64_t page;
 };
 
-static bool collect_ids(struct app *app, struct args args, const struct reprocess_source *s,
-                        struct found_ids *ids, struct err *err)
+static bool collect_ids(const struct reprocess *r, struct args args,
+                        const struct reprocess_source *s, struct found_ids *ids, struct err *err)
 {
-    return named_ids(app, args, ids, err) &&
-           (!s->search || found_by_search(app, s->search, s->page, SIZE_MAX, ids, err)) &&
+    return named_ids(r, args, ids, err) &&
+           (!s->search || found_by_search(r->app, s->search, s->page, SIZE_MAX, ids, err)) &&
            (!s->file || found_in_file(s->file, ids, err));
 }
 
@@ -201,14 +213,15 @@ static bool do_reprocess(struct reprocess *r, struct args args, const struct rep
                          bool is_preview, struct err *err)
 {
     struct found_ids ids = {0};
-    bool ok = collect_ids(r->app, args, s, &ids, err);
+    bool ok = collect_ids(r, args, s, &ids, err);
     if (ok && is_preview) {
         ok = reprocess_preview(r->app, &ids, err);
     } else if (ok) {
         /* The audit row tells what was queued even when the rest failed. */
         const char *source = s->search ? "search" : s->file ? "list" : NULL;
         ok = queue_list(r, &ids, err);
-        ok = (r->queued == 0 || audit(r, &ids, (size_t)args.n, source, ok ? err : ERR_IGNORED)) &&
+        ok = (r->queued == 0 || r->remote.host || /* there it is noted */
+              audit(r, &ids, (size_t)args.n, source, ok ? err : ERR_IGNORED)) &&
              ok;
         printf("%zu crashes queued for processing\n", r->queued);
     }
@@ -216,10 +229,25 @@ static bool do_reprocess(struct reprocess *r, struct args args, const struct rep
     return ok;
 }
 
+static bool check_options(const struct reprocess *r, const struct reprocess_source *s,
+                          const char *host, bool is_preview, struct err *err)
+{
+    if (!is_ruleset(r->ruleset, err))
+        return false;
+    if (host && (s->search || is_preview))
+        return err_set(err, ERR_INVALID,
+                       "--host takes ids: --search and --preview look into this installation");
+    if (r->note && (s->search || !s->file))
+        return err_set(err, ERR_INVALID,
+                       "--note needs a list that stays as it is: --file, without --search");
+    return true;
+}
+
 static bool run_reprocess(struct app *app, struct args args, struct err *err)
 {
-    struct reprocess r = {.app = app, .ruleset = rulesets[0]};
+    struct reprocess r = {.app = app, .ruleset = rulesets[0], .group = GROUP, .pause_s = PAUSE_S};
     struct reprocess_source s = {.page = QUERY_HITS_MAX};
+    const char *host = NULL;
     bool is_preview = false;
     struct opt_range page = {&s.page, 1, QUERY_HITS_MAX}, group = {&r.group, 1, LEDGER_BATCH_MAX},
                      pause = {&r.pause_s, 0, PAUSE_MAX_S};
@@ -227,19 +255,21 @@ static bool run_reprocess(struct app *app, struct args args, struct err *err)
         {"--search", OPT_TEXT, &s.search},   {"--file", OPT_TEXT, &s.file},
         {"--ruleset", OPT_TEXT, &r.ruleset}, {"--page", OPT_RANGE, &page},
         {"--group", OPT_RANGE, &group},      {"--sleep", OPT_RANGE, &pause},
-        {"--note", OPT_TEXT, &r.note},       {"--preview", OPT_FLAG, &is_preview}};
-    if (!OPTS_PARSE(opts, &args, 0, -1, err) || !is_ruleset(r.ruleset, err))
+        {"--note", OPT_TEXT, &r.note},       {"--preview", OPT_FLAG, &is_preview},
+        {"--host", OPT_TEXT, &host}};
+    if (!OPTS_PARSE(opts, &args, 0, -1, err) || !check_options(&r, &s, host, is_preview, err))
         return false;
-    if (!s.search && !s.file && args.n == 0)
-        return err_set(err, ERR_INVALID,
-                       "name crash ids, --search QUERY or --file FILE (- is standard input)");
-    if (r.note && (s.search || !s.file))
-        return err_set(err, ERR_INVALID,
-                       "--note needs a list that stays as it is: --file, without --search");
-    if (!r.group)
-        r.group = r.pause_s ? PAUSED_GROUP : LEDGER_BATCH_MAX;
-    r.is_patient = args.n == 0;
-    return app_db(app, err) && app_store(app, err) && do_reprocess(&r, args, &s, is_preview, err);
+    if (!s.search && !s.file && args.n == 0) {
+        if (isatty(STDIN_FILENO))
+            return err_set(err, ERR_INVALID,
+                           "name crash ids, --search QUERY or --file FILE, or pipe ids in");
+        s.file = "-";
+    }
+    r.is_patient = args.n == 0 || host;
+    if (host ? !reprocess_remote_init(&r.remote, host, err)
+             : !app_db(app, err) || !app_store(app, err))
+        return false;
+    return do_reprocess(&r, args, &s, is_preview, err);
 }
 
 /* A search address may be a whole page's; what is before the question mark says nothing. */
@@ -293,16 +323,18 @@ static bool run_fetch(struct app *app, struct args args, struct err *err)
 
 const struct command reprocess_commands[] = {
     {"reprocess",
-     "ID…|--search QUERY|--file FILE [--ruleset NAME] [--preview] [--group N] [--sleep SECONDS] "
-     "[--note FILE] [--page N]",
+     "[ID…|--search QUERY|--file FILE] [--ruleset NAME] [--preview] [--group N] [--sleep SECONDS] "
+     "[--note FILE] [--host URL] [--page N]",
      "Queues crashes for processing again.\n"
      "QUERY is what stands behind the question mark of a Super Search page, such as\n"
      "'product=Firefox&signature=~oom&date=>=2026-01-01'.  It is read N crashes at a time (1000).\n"
-     "FILE has an id a line, - is standard input.  --preview changes nothing: it says what a "
-     "sample\n"
-     "of the crashes would be called with the lists as they are now.  --sleep pauses behind every\n"
-     "group (50 crashes); --note keeps in a file how far a list was read, for a run that is "
-     "killed.",
+     "FILE has an id a line, - or nothing at all is standard input.  --preview changes nothing: "
+     "it\n"
+     "says what a sample of the crashes would be called with the lists as they are now.  Groups "
+     "(50)\n"
+     "are followed by a pause (1 s); --note keeps in a file how far a list was read, for a run "
+     "that\n"
+     "is killed.  --host sends ids to another installation, with the API token in AUTH_TOKEN.",
      run_reprocess},
     {"fetch_crashids",
      "[--url SEARCH] [--signature-contains TEXT] [--product NAME|all] [--date DAY] [--num N|all]",
