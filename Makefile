@@ -214,6 +214,7 @@ bench: all $(BENCH_BIN)
 # Pages that repeat what a program knows.
 docs: $(B)/bin/datil $(B)/bin/datil-webapp $(B)/bin/datil-symbols
 	$(Q)B=$(B) tools/gen/configuration-page > $(B)/configuration.md && mv $(B)/configuration.md docs/
+	$(Q)B=$(B) tools/gen/metrics-page > $(B)/metrics.md && mv $(B)/metrics.md docs/
 	$(Q)B=$(B) tools/gen/api-page > $(B)/api.md && mv $(B)/api.md docs/
 
 coverage:
@@ -231,7 +232,8 @@ install: all
 	install -m 644 client/datil_client.h $(DESTDIR)$(PREFIX)/include
 	install -d $(DESTDIR)$(PREFIX)/share/datil
 	cp -r templates static migrations nginx $(DESTDIR)$(PREFIX)/share/datil
-	install -m 644 docs/operations.md $(DESTDIR)$(PREFIX)/share/datil
+	install -m 644 docs/operations.md docs/metrics.md $(DESTDIR)$(PREFIX)/share/datil
+	cp -r docs/monitoring $(DESTDIR)$(PREFIX)/share/datil
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 644 tools/units/datil.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/datil.conf

@@ -3,6 +3,7 @@
 
 #include "cron/schedule.h"
 #include "lib/base/conf.h"
+#include "lib/base/metrics.h"
 #include "lib/db/db.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
@@ -14,6 +15,7 @@
  */
 struct job_context {
     const struct conf *conf;
+    struct metrics *metrics; /* flushed when the job is over */
     const struct field_table *fields;
     struct arena *arena;
     struct db *db;       /* connects on first use */

@@ -25,6 +25,7 @@
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -47,6 +48,7 @@ static bool open_and_run(const struct run_request *q, struct err *err)
     struct arena arena;
     struct job_context x = {
         .conf = q->conf,
+        .metrics = q->metrics,
         .fields = q->fields,
         .arena = &arena,
         .run_time_us = q->run_time_us,
@@ -88,6 +90,7 @@ static void be_the_job(const struct run_request *q, int out, int status, pid_t p
 
     struct err err = {0};
     bool ok = open_and_run(q, &err);
+    metrics_flush(q->metrics);
     fflush(stdout);
     if (!ok)
         dprintf(status, "%s\n%s", err_code_name(err.code), err.msg);
@@ -244,6 +247,7 @@ static bool start_child(struct running *run, struct err *err)
     FD_AUTO status_read = status[0];
     FD_AUTO status_write = status[1];
     fflush(stdout); /* or the child writes it once more */
+    metrics_flush(run->q->metrics);
     pid_t parent = getpid();
     run->pid = fork();
     if (run->pid < 0)

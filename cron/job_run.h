@@ -2,6 +2,7 @@
 #define CRON_JOB_RUN_H
 
 #include "cron/jobs.h"
+#include "lib/base/metrics.h"
 
 /*
  * job_run - one run of one job in a child process: output goes to the log line by line, a job that
@@ -17,6 +18,7 @@ struct run_result {
 
 struct run_request {
     const struct conf *conf;
+    struct metrics *metrics;
     const struct field_table *fields;
     const struct cron_job *job;
     int64_t run_time_us, last_success_us;

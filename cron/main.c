@@ -14,6 +14,7 @@
 #include "lib/base/err.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
@@ -92,6 +93,7 @@ static void run_due_jobs(struct scheduler *s)
         struct err err = {0};
         size_t failed = 0;
         bool ok = scheduler_run_due(s, &failed, &err);
+        metrics_flush(s->metrics);
         if (!ok)
             log_event(LOG_WARN, "cron_retry", "the table of jobs cannot be used", LOG_E(&err));
         if (!proc_stopping())
@@ -142,8 +144,11 @@ static bool do_command(struct scheduler *s, const struct cron_options *o, struct
         conf_print_help(s->conf, stdout);
         return true;
     case MODE_ONCE:
+        /* A scheduler may run beside: the page is its own. */
+        metrics_start(s->metrics, s->conf, IN_CRON, false);
         return once(s, o, err);
     default:
+        metrics_start(s->metrics, s->conf, IN_CRON, true);
         log_event(LOG_INFO, "start", "scheduler started");
         run_due_jobs(s);
         log_event(LOG_INFO, "stop", "scheduler stopped");
@@ -173,11 +178,13 @@ int main(int argc, char **argv)
         proc_block_signals(); /* a stop request ends the wait, not a statement */
         struct scheduler s = {
             .conf = &conf,
+            .metrics = metrics_new(),
             .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),
         };
         ok = identity_settle(&conf, IDENTITY_SERVICE, &err) &&
              fields_load(conf_text(&conf, CONF_DATIL_VAR), &s.fields, &err) &&
              do_command(&s, &o, &err);
+        metrics_free(s.metrics);
         db_free(s.db);
         fields_free(s.fields);
         conf_release(&conf);

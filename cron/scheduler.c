@@ -13,6 +13,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -30,7 +31,23 @@ enum {
     ALERT_AFTER_ERRORS = 3, /* a failure is tried again after a minute: so many are no hiccup */
     FORCE_WAIT_MS = 60000,  /* a person waits */
     FORCE_POLL_MS = 200,    /* between two tries to get the job's lock */
+    OVERDUE_FACTOR = 3,     /* of a job's frequency: as late as that is no busy hour */
 };
+
+/* What monitors go by: for how long each job has had no success, and whether it is late for that.
+ */
+static void set_gauges(const struct scheduler *s, const struct cron_job *job,
+                       const struct plan *plan, const struct job_state *st)
+{
+    int64_t now = now_us();
+    int64_t since = st->last_success_us != TIME_NEVER ? st->last_success_us : st->first_run_us;
+    bool is_overdue =
+        st->next_run_us != TIME_NEVER && now - st->next_run_us > OVERDUE_FACTOR * plan->every_us;
+    metric_set(s->metrics, METRIC_CRON_LAST_SUCCESS,
+               since == TIME_NEVER ? 0 : (now - since) / SECOND_US, job->name);
+    metric_set(s->metrics, METRIC_CRON_ERRORS, st->error_count, job->name);
+    metric_set(s->metrics, METRIC_CRON_OVERDUE, is_overdue, job->name);
+}
 
 /* A job that has no row yet gets one: a new row of the table in jobs.c needs no migration. */
 static bool load_state(struct scheduler *s, const struct cron_job *job, struct job_state *ret,
@@ -134,9 +151,11 @@ static bool try_lock(struct scheduler *s, const struct cron_job *job, bool *ret,
 }
 
 /* A failure is a warning; only one that stays is for somebody to act upon. */
-static void log_result(const struct cron_job *job, const struct job_state *st,
+static void log_result(struct metrics *m, const struct cron_job *job, const struct job_state *st,
                        const struct run_result *r)
 {
+    metric_time(m, METRIC_CRON_JOB_RUN, r->duration_ms * 1000, job->name,
+                r->ok ? "success" : "failure");
     log_event(r->ok ? LOG_INFO : LOG_WARN, "job_run", r->ok ? "done" : "failed",
               LOG_S("job", job->name), LOG_S("result", r->ok ? "success" : "failure"),
               LOG_I("duration_ms", r->duration_ms), LOG_S("error", r->ok ? "" : r->value));
@@ -156,6 +175,7 @@ static bool run_slot(struct scheduler *s, const struct cron_job *job, const stru
     struct run_result r;
     struct run_request q = {
         .conf = s->conf,
+        .metrics = s->metrics,
         .fields = s->fields,
         .job = job,
         .run_time_us = slot_us,
@@ -169,7 +189,7 @@ static bool run_slot(struct scheduler *s, const struct cron_job *job, const stru
         plan_success(plan, st, slot_us, now_us());
     else
         plan_failure(st, now_us());
-    log_result(job, st, &r);
+    log_result(s->metrics, job, st, &r);
     *ret_ok = r.ok;
     return save_log(s, job, slot_us, &r, err) && save_state(s, job, st, &r, err);
 }
@@ -229,6 +249,7 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
         return err_wrap(err, "job %s", job->name);
     if (!load_state(s, job, &st, err))
         return false;
+    set_gauges(s, job, &plan, &st);
     if (!plan_is_due(&plan, &st, now_us()))
         return true;
     if (!dependencies_met(s, job, &is_met, err) || !is_met)
@@ -243,6 +264,8 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
     bool ok = load_state(s, job, &st, err);
     if (ok && plan_is_due(&plan, &st, now_us()))
         ok = run_slots(s, job, &plan, &st, ret_failed, err);
+    if (ok)
+        set_gauges(s, job, &plan, &st);
     return DB_EXEC(s->db, &q_cron_unlock, ok ? err : ERR_IGNORED, job->name) && ok;
 }
 
@@ -282,6 +305,7 @@ bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char
     struct run_result r;
     struct run_request q = {
         .conf = s->conf,
+        .metrics = s->metrics,
         .fields = s->fields,
         .job = job,
         .run_time_us = now_us(),

@@ -2,6 +2,7 @@
 #define CRON_SCHEDULER_H
 
 #include "cron/jobs.h"
+#include "lib/base/metrics.h"
 
 /*
  * scheduler - runs the jobs that are due, with their state in the table cron_job.
@@ -15,6 +16,7 @@
 struct scheduler {
     const struct conf *conf;
     const struct field_table *fields;
+    struct metrics *metrics;
     struct db *db;
 };
 

@@ -167,6 +167,7 @@ void crash_begin(struct crash *c, const struct crash_setup *setup, const char *c
         .versions = setup->versions,
         .twins = setup->twins,
         .symbol_hosts = setup->symbol_hosts,
+        .metrics = setup->metrics,
         .hostname = setup->hostname,
         .now_us = now_us(),
         .processed = json_object(),

@@ -22,6 +22,7 @@ struct crash_setup {
     const struct version_source *versions; /* may be NULL */
     const struct twin_source *twins;       /* may be NULL */
     const char *symbol_hosts;              /* may be NULL */
+    struct metrics *metrics;               /* may be NULL */
     const char *hostname;
     bool is_walk_skipped; /* this crash has killed its workers: no walk, and a note says so */
 };

@@ -13,6 +13,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/proc.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -199,15 +200,20 @@ static bool tick(struct keeper *k, struct err *err)
 
 int index_keeper_run(void *processor, int index)
 {
+    const struct processor *p = processor;
     struct keeper k;
     struct err err = {0};
     (void)index;
-    bool ok = keeper_open(processor, &k, &err);
+    bool ok = keeper_open(p, &k, &err);
     if (!ok)
         log_event(LOG_ERROR, "index_keeper_start", "the store cannot be opened", LOG_E(&err));
     while (ok && !proc_stopping()) {
         struct err why = {0};
+        int64_t begun_us = mono_us();
         bool done = tick(&k, &why);
+        metric_time(p->metrics, METRIC_INDEX_SYNC, mono_us() - begun_us,
+                    done ? "success" : "failure");
+        metrics_flush(p->metrics);
         if (!done && !k.is_failing)
             log_event(LOG_ERROR, "index_keeper_failed", "the index cannot be kept; trying again",
                       LOG_E(&why));

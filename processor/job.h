@@ -2,6 +2,7 @@
 #define PROCESSOR_JOB_H
 
 #include "lib/base/arena.h"
+#include "lib/base/metrics.h"
 #include "lib/crash/field.h"
 #include "lib/json/json.h"
 #include "lib/signature/signature.h"
@@ -63,6 +64,7 @@ struct job {
     const struct version_source *versions; /* NULL: nothing is known */
     const struct twin_source *twins;       /* NULL: duplicates are not looked for */
     const char *symbol_hosts; /* our own symbol servers, separated by blanks, or NULL */
+    struct metrics *metrics;  /* may be NULL */
     int64_t now_us;
     const char *hostname;
 };

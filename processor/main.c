@@ -1,6 +1,6 @@
 /*
- * datil-processor: a parent with its workers, the index keeper and the scrub.  With an option it
- * is one of the entry points without services instead (offline.c), on the same code.
+ * datil-processor: a parent with its workers, the index keeper, the scrub and the queue watch. With
+ * an option it is one of the entry points without services instead (offline.c), on the same code.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
@@ -129,13 +130,14 @@ static bool be_alone(const struct conf *conf, int *ret_fd, struct err *err)
  */
 static bool serve(struct conf *conf, const struct field_table *fields, struct err *err)
 {
-    struct processor processor = {conf, fields};
+    struct processor processor = {conf, fields, metrics_new()};
     FD_AUTO alone = -1;
     int64_t wanted = conf_int(conf, CONF_PROCESSOR_WORKERS);
     int workers = wanted ? (int)wanted : (int)MIN(proc_cores(), (size_t)WORKERS_MAX);
     const struct proc_group groups[] = {
         {.name = "worker", .count = workers, .run = worker_run, .arg = &processor},
         {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = &processor},
+        {.name = "queue-watch", .count = 1, .run = queue_watch_run, .arg = &processor},
         {.name = "index-scrub", .count = 1, .run = index_scrub_run, .arg = &processor},
     };
     if (!identity_settle(conf, IDENTITY_SERVICE, err) || !be_alone(conf, &alone, err))
@@ -143,9 +145,11 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
     proc_block_signals();
     crash_sweep_tmp(conf_text(conf, CONF_PROCESSOR_TMP_DIR));
     index_keeper_prepare(&processor);
+    metrics_start(processor.metrics, conf, IN_PROCESSOR, true);
     log_event(LOG_INFO, "start", "processor started", LOG_I("workers", workers));
     bool ok = proc_supervise(groups, ARRAY_LEN(groups), err);
     log_event(LOG_INFO, "stop", "processor stopped");
+    metrics_free(processor.metrics);
     return ok;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -162,8 +163,14 @@ void job_note(struct job *job, const char *fmt, ...)
 static void run_rule(struct job *job, const struct rule *rule)
 {
     struct err why = {0};
-    if (!rule->applies(job) || rule->act(job, &why))
+    if (!rule->applies(job))
         return;
+    int64_t begun_us = mono_us();
+    bool ok = rule->act(job, &why);
+    metric_time(job->metrics, METRIC_RULE_TIME, mono_us() - begun_us, rule->name);
+    if (ok)
+        return;
+    metric_add(job->metrics, METRIC_RULE_FAILED, 1, rule->name);
     log_event(LOG_WARN, "rule_failed", "a rule failed", LOG_S("crash_id", job->crash_id),
               LOG_S("rule", rule->name), LOG_S("class", err_code_name(why.code)));
     job_note(job, "ruleset '%s' rule '%s' failed: %s", job->ruleset, rule->name,

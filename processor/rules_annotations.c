@@ -5,6 +5,7 @@
  * them.
  */
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/raw.h"
@@ -35,9 +36,13 @@ bool de_null_act(struct job *job, struct err *err)
     void *tmp;
     const char *name;
     json_t *v;
+    bool has_nulls = false;
     json_object_foreach_safe (job->raw, tmp, name, v)
-        if (json_is_string(v) && memchr(json_string_value(v), 0, json_string_length(v)))
+        if (json_is_string(v) && memchr(json_string_value(v), 0, json_string_length(v))) {
+            has_nulls = true;
             json_object_set_new(job->raw, name, without_nul(v));
+        }
+    metric_add(job->metrics, METRIC_HAS_NULLS, has_nulls);
     return true;
 }
 
@@ -51,9 +56,11 @@ bool de_none_act(struct job *job, struct err *err)
     void *tmp;
     const char *name;
     json_t *v;
+    size_t before = json_object_size(job->raw);
     json_object_foreach_safe (job->raw, tmp, name, v)
         if (json_is_null(v))
             json_object_del(job->raw, name);
+    metric_add(job->metrics, METRIC_HAD_NONES, json_object_size(job->raw) < before);
     return true;
 }
 

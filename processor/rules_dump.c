@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
@@ -155,7 +156,7 @@ static json_t *gap_frame(size_t dropped)
 }
 
 /* Number of frames before, or 0 if there was nothing to cut. */
-static size_t truncate_thread(json_t *thread)
+static size_t truncate_thread(const struct job *job, json_t *thread)
 {
     json_t *frames = jget_arr(thread, "frames");
     size_t n = json_array_size(frames);
@@ -169,18 +170,20 @@ static size_t truncate_thread(json_t *thread)
         json_array_append(kept, json_array_get(frames, i));
     json_object_set_new(thread, "frames", kept);
     jset_bool(thread, "truncated", true);
+    metric_add(job->metrics, METRIC_STACK_TRUNCATED, 1);
+    metric_size(job->metrics, METRIC_STACK_SIZE, n);
     return n;
 }
 
 static void truncate_dump(struct job *job, const json_t *dump, const char *prefix)
 {
-    size_t was = truncate_thread(jget_obj(dump, "crashing_thread")), i;
+    size_t was = truncate_thread(job, jget_obj(dump, "crashing_thread")), i;
     if (was)
         job_note(job, "TruncateStacksRule: truncated %sjson_dump.crashing_thread.frames: %zu -> %d",
                  prefix, was, FRAMES_MAX);
     json_t *thread;
     json_array_foreach (jget_arr(dump, "threads"), i, thread)
-        if ((was = truncate_thread(thread)) > 0)
+        if ((was = truncate_thread(job, thread)) > 0)
             job_note(job, "TruncateStacksRule: truncated %sjson_dump.threads[%zu].frames: %zu > %d",
                      prefix, i, was, FRAMES_MAX);
 }

@@ -4,7 +4,9 @@
  * last two alone on a processed crash from the store.
  */
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/signature/signature.h"
@@ -58,9 +60,11 @@ bool signature_generator_act(struct job *job, struct err *err)
 {
     if (!job->siglists)
         return err_set(err, ERR_INTERNAL, "no signature lists are loaded");
+    int64_t begun_us = mono_us();
     json_auto_t *data = signature_crash_data(job->processed);
     struct signature_result r;
     signature_generate(job->siglists, data, &r);
+    metric_time(job->metrics, METRIC_SIGNATURE_TIME, mono_us() - begun_us);
     set_value(job, "signature", json_incref(r.signature));
     json_object_del(job->processed, "proto_signature");
     if (r.proto_signature)

@@ -14,7 +14,9 @@
 #include <fcntl.h>
 
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/sandbox/walker.h"
@@ -137,6 +139,15 @@ static void keep_empty(struct job *job, json_t *into, const struct job_dump *d)
     job_note(job, "MinidumpStackwalkRule: %s is empty--skipping minidump processing", d->name);
 }
 
+static void count_walk(const struct job *job, const struct walker_result *r, int64_t us)
+{
+    const char *outcome = r->exit_code == 0 && json_is_object(r->json_dump) ? "success" : "fail";
+    char code[16];
+    snprintf(code, sizeof code, "%d", r->exit_code);
+    metric_add(job->metrics, METRIC_STACKWALK_RUN, 1, outcome, code);
+    metric_time(job->metrics, METRIC_STACKWALK_TIME, us, outcome);
+}
+
 static bool walk_one(struct job *job, json_t *into, const struct job_dump *d, struct err *err)
 {
     if (d->size_bytes == 0) {
@@ -147,8 +158,10 @@ static bool walk_one(struct job *job, json_t *into, const struct job_dump *d, st
     if (fd < 0)
         return err_errno(err, errno, "cannot open dump %s", d->name);
     struct walker_result r = {0};
+    int64_t begun_us = mono_us();
     if (!walker_run(job->walker, fd, job->raw, &r, err))
         return err_wrap(err, "walking %s", d->name);
+    count_walk(job, &r, mono_us() - begun_us);
     keep_result(job, into, d, &r);
     walker_result_release(&r);
     return true;

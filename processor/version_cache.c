@@ -16,6 +16,7 @@
 #include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -38,14 +39,16 @@ struct version_slot {
 
 struct version_cache {
     struct db *db;
+    struct metrics *metrics;
     uint64_t seed; /* the names are strangers': nobody can aim at the slot of another */
     struct version_slot slots[SLOTS];
 };
 
-struct version_cache *version_cache_new(struct db *db)
+struct version_cache *version_cache_new(struct db *db, struct metrics *metrics)
 {
     struct version_cache *v = xcalloc(1, sizeof *v);
     v->db = db;
+    v->metrics = metrics;
     v->seed = random_u64();
     return v;
 }
@@ -105,9 +108,12 @@ static json_t *cached_versions(void *ctx, struct str product, struct str channel
         return NULL;
 
     struct version_slot *s = &v->slots[hash64_seed(key.p, key.n, v->seed) % SLOTS];
-    if (s->key && strcmp(s->key, key.p) == 0 && mono_ms() < s->good_until_ms)
+    bool is_known = s->key && strcmp(s->key, key.p) == 0 && mono_ms() < s->good_until_ms;
+    metric_add(v->metrics, METRIC_BETA_CACHE, 1, is_known ? "hit" : "miss");
+    if (is_known)
         return json_incref(s->list);
     json_t *list = look_up(v, product, channel, build);
+    metric_add(v->metrics, METRIC_BETA_LOOKUP, 1, json_array_size(list) ? "success" : "fail");
     if (!list)
         return NULL;
     clear_slot(s);

@@ -1,6 +1,7 @@
 #ifndef PROCESSOR_VERSION_CACHE_H
 #define PROCESSOR_VERSION_CACHE_H
 
+#include "lib/base/metrics.h"
 #include "lib/db/db.h"
 #include "processor/job.h"
 
@@ -13,7 +14,7 @@
  */
 struct version_cache;
 
-struct version_cache *version_cache_new(struct db *db);
+struct version_cache *version_cache_new(struct db *db, struct metrics *metrics);
 void version_cache_free(struct version_cache *v);
 struct version_source version_cache_source(struct version_cache *v);
 

@@ -13,6 +13,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -49,6 +50,7 @@ enum {
 
 struct worker {
     const struct conf *conf;
+    struct metrics *metrics;
     const struct field_table *fields;
     struct setup setup;
     struct db *db, *listen;
@@ -102,12 +104,15 @@ static bool persist(struct worker *w, const struct ledger_job *job, job_step *st
 static bool finish_crash(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
 {
     const struct crash *c = arg;
+    int64_t begun_us = mono_us();
     if (strcmp(job->ruleset, "default") == 0 &&
         !export_put_first(conf_text(w->conf, CONF_DATIL_VAR), w->store, w->fields, job->crash_id,
                           c->job.processed, err))
         return false;
-    return ledger_finish(w->db, w->store, w->index, job, job->crash_id, c->job.processed,
-                         (int)conf_int(w->conf, CONF_SYMBOLS_REPROCESS_DAYS), err);
+    metric_time(w->metrics, METRIC_SAVE_EXPORT, mono_us() - begun_us);
+    return ledger_finish(w->db, w->store, w->index, w->metrics, job, job->crash_id,
+                         c->job.processed, (int)conf_int(w->conf, CONF_SYMBOLS_REPROCESS_DAYS),
+                         err);
 }
 
 static bool step_reject(struct worker *w, const struct ledger_job *job, void *arg, struct err *err)
@@ -132,12 +137,16 @@ static bool step_give_back(struct worker *w, const struct ledger_job *job, void 
  * ingestion_ms: from receipt to the result, of first passes only; a reprocessed crash would say
  * how old it is.
  */
-static void log_done(const struct ledger_job *job, const struct crash *c, int64_t start_ms)
+static void log_done(struct worker *w, const struct ledger_job *job, const struct crash *c,
+                     int64_t start_ms)
 {
     int64_t submitted_us, ingestion_ms = -1;
     const char *submitted = jget_str(c->job.raw, "submitted_timestamp");
     if (!c->old_processed && submitted && time_parse(str_of(submitted), &submitted_us, ERR_IGNORED))
         ingestion_ms = (now_us() - submitted_us) / 1000;
+    if (ingestion_ms >= 0)
+        metric_time(w->metrics, METRIC_INGESTION_TIME, ingestion_ms * 1000);
+    metric_add(w->metrics, METRIC_PROCESSED_SAVED, 1);
     log_event(LOG_INFO, "crash_processed", "processed", LOG_S("crash_id", job->crash_id),
               LOG_S("ruleset", c->job.ruleset), LOG_S("queue", queue_kind_name(job->queue)),
               LOG_I("attempt", job->attempts + 1), LOG_I("duration_ms", mono_ms() - start_ms),
@@ -190,6 +199,7 @@ static bool process_crash(struct worker *w, const struct ledger_job *job, int64_
 {
     struct crash_setup setup = setup_for_crash(&w->setup, &w->version_source);
     setup.twins = &w->twin_source;
+    setup.metrics = w->metrics;
     setup.is_walk_skipped = job->worker_deaths >= LEDGER_DEATHS_MAX;
     struct crash c;
     if (!crash_load(&c, &setup, w->store, job->crash_id, job->ruleset, err))
@@ -199,7 +209,7 @@ static bool process_crash(struct worker *w, const struct ledger_job *job, int64_
         ledger_extend(w->db, job, lease_s, ERR_IGNORED); /* at worst it is processed twice */
     bool ok = crash_process(&c, err) && persist(w, job, finish_crash, &c, err);
     if (ok) {
-        log_done(job, &c, start_ms);
+        log_done(w, job, &c, start_ms);
         note_missing(w, c.job.processed);
         note_fetched(w);
     }
@@ -221,41 +231,52 @@ static bool is_nobodys_fault(struct worker *w)
 /*
  * What becomes of a message, in the order of the checks: dropped if it is none of ours, else
  * worked on; then finished, released untouched when nobody is to blame, rejected when the report
- * does not exist, or given back with an attempt counted.
+ * does not exist, or given back with an attempt counted.  Returns the word for that of
+ * METRIC_QUEUE_ENDED.
  */
-static void process_message(struct worker *w, const struct ledger_job *job)
+static const char *settle_message(struct worker *w, const struct ledger_job *job, int64_t start_ms)
 {
-    int64_t start_ms = mono_ms();
     struct err err = {0}, second = {0};
     log_event(LOG_DEBUG, "crash_taken", "taken", LOG_S("crash_id", job->crash_id));
     if (!crash_id_valid(str_of(job->crash_id), false)) {
         persist(w, job, step_drop, NULL, &err);
-        return;
+        return "dropped";
     }
     /* before any work, so that no error from below is ever taken for this one */
     if (!rules_has_set(job->ruleset)) {
         log_event(LOG_WARN, "crash_dropped", "unknown rule set", LOG_S("crash_id", job->crash_id));
         persist(w, job, step_drop, NULL, &err);
-        return;
+        return "dropped";
     }
     if (process_crash(w, job, start_ms, &err))
-        return;
+        return "finished";
     if (err.code == ERR_UNAVAILABLE && is_nobodys_fault(w)) {
         /* Without a database its claim is returned over the next connection, or buried with us. */
         if (!ledger_release(w->db, w->name, NULL, ERR_IGNORED))
             w->session = 0;
-        return;
+        return "released";
     }
     if (err.code == ERR_NOT_FOUND && job->age_s >= NOT_FOUND_FINAL_S) {
         log_event(LOG_WARN, "crash_rejected", "crash cannot be found in raw crash storage",
                   LOG_S("crash_id", job->crash_id));
         persist(w, job, step_reject, NULL, &second);
-        return;
+        return "rejected";
     }
     log_event(LOG_ERROR, "crash_failed", "given back to the queue",
               LOG_S("crash_id", job->crash_id), LOG_I("attempt", job->attempts + 1), LOG_E(&err));
     if (!persist(w, job, step_give_back, &err, &second))
         log_event(LOG_ERROR, "give_back_failed", "its lease will end", LOG_E(&second));
+    return "given_back";
+}
+
+/* The rule set is a label, and messages may say anything: only the names of ours are. */
+static void process_message(struct worker *w, const struct ledger_job *job)
+{
+    int64_t start_us = mono_us();
+    metric_add(w->metrics, METRIC_QUEUE_ENDED, 1, settle_message(w, job, start_us / 1000));
+    metric_time(w->metrics, METRIC_PROCESS_CRASH, mono_us() - start_us,
+                rules_has_set(job->ruleset) ? job->ruleset : "unknown");
+    metrics_flush(w->metrics);
 }
 
 /*
@@ -352,7 +373,7 @@ static bool open_resources(struct worker *w, struct err *err)
     const char *url = conf_text(w->conf, CONF_DATABASE_URL);
     w->db = db_new(url, "datil-processor", 0);
     w->listen = db_new(url, "datil-processor listen", 0);
-    w->versions = version_cache_new(w->db);
+    w->versions = version_cache_new(w->db, w->metrics);
     w->missing = missing_new();
     w->version_source = version_cache_source(w->versions);
     w->twin_source = twin_table_source(w->db);
@@ -375,7 +396,7 @@ static void close_resources(struct worker *w)
 int worker_run(void *processor, int index)
 {
     const struct processor *p = processor;
-    struct worker w = {.conf = p->conf, .fields = p->fields};
+    struct worker w = {.conf = p->conf, .metrics = p->metrics, .fields = p->fields};
     struct err err = {0};
     (void)index;
     bool ok = open_resources(&w, &err);

@@ -3,6 +3,7 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/crash/field.h"
 
 /*
@@ -13,9 +14,10 @@
  *            two crashes; a list that does not load leaves the old one in use.
  * Database   A lost database is waited for; what was processed meanwhile is kept and stored.
  */
-struct processor { /* what main has loaded, for the processes below: borrowed */
+struct processor { /* what main has made, for the processes below: borrowed */
     const struct conf *conf;
     const struct field_table *fields;
+    struct metrics *metrics;
 };
 
 /* `run` of a struct proc_group; the argument is a struct processor. */
@@ -24,6 +26,8 @@ int worker_run(void *processor, int index);
 /* The index: see index_keeper.c.  Neither ever ends because of the index. */
 int index_keeper_run(void *processor, int index);
 int index_scrub_run(void *processor, int index);
+/* Gauges of the queues: queue_watch.c. */
+int queue_watch_run(void *processor, int index);
 /* Before the first worker starts. */
 void index_keeper_prepare(const struct processor *p);
 

@@ -13,6 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -20,7 +21,6 @@
 #include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
 #include "lib/store/store.h"
-#include "lib/web/counters.h"
 #include "lib/web/health.h"
 
 /* How old the look at the product files may be; an unknown product is looked for at once. */
@@ -97,7 +97,6 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     c->spool = spool_of_conf(c->conf);
     c->metrics = shared->metrics;
     c->refused = shared->refused;
-    counters_open_statsd(c->conf);
     if (!spool_open(&c->spool, err) || !recent_open(&c->spool, &c->recent, err))
         return false;
     c->rules = shared->rules; /* this process's copy of the parent's memory */
@@ -250,14 +249,28 @@ static bool answer_health(struct req *req, const struct health_verdict *v, size_
     return resp_json(req, json_array_size(errors) ? 503 : 200, body, err);
 }
 
+/* The mover says it every few seconds; when somebody looks, it is to be what is true now. */
+void collector_measure_spool(const struct spool *spool, struct metrics *m)
+{
+    size_t depth;
+    int64_t oldest_s;
+    spool_count(spool, now_s(), &depth, &oldest_s);
+    metric_set(m, METRIC_SPOOL_DEPTH, depth);
+    metric_set(m, METRIC_SPOOL_BYTES, spool_bytes(spool, depth));
+    metric_set(m, METRIC_SPOOL_OLDEST, oldest_s);
+}
+
 /* The check of the products looks at what the last reading said, so they are read now. */
 static void count_question(struct req *req, enum health_question question)
 {
-    static const enum metric counted[] = {[HEALTH_HEARTBEAT] = METRIC_HEARTBEAT,
-                                          [HEALTH_ALIVE] = METRIC_LBHEARTBEAT,
-                                          [HEALTH_VERSION] = METRIC_VERSION};
+    static const enum metric counted[] = {[HEALTH_HEARTBEAT] = METRIC_COLLECTOR_HEARTBEAT,
+                                          [HEALTH_ALIVE] = METRIC_COLLECTOR_LBHEARTBEAT,
+                                          [HEALTH_VERSION] = METRIC_COLLECTOR_VERSION};
     struct collector *c = app_of(req);
-    counter_add(c->metrics, counted[question], 1, NULL);
+    if (question == HEALTH_METRICS)
+        collector_measure_spool(&c->spool, c->metrics);
+    else
+        metric_add(c->metrics, counted[question], 1);
     if (question == HEALTH_HEARTBEAT)
         refresh_products(c);
 }
@@ -275,25 +288,8 @@ const struct health collector_health = {
 /* For those who want to see that errors reach their monitoring. */
 bool broken_get(struct req *req, struct err *err)
 {
-    counter_add(app_of(req)->metrics, METRIC_BROKEN, 1, NULL);
+    metric_add(app_of(req)->metrics, METRIC_COLLECTOR_BROKEN, 1);
     return err_set(err, ERR_INTERNAL, "intentional error, to test error reporting");
-}
-
-bool metrics_get(struct req *req, struct err *err)
-{
-    (void)err;
-    STRBUF_AUTO text;
-    sb_init(&text, 64 << 10); /* some two dozen lines of a hundred bytes */
-    struct collector *c = app_of(req);
-    size_t depth;
-    int64_t oldest_s;
-    spool_count(&c->spool, now_s(), &depth, &oldest_s);
-    counters_print(c->metrics, &text);
-    sb_printf(&text,
-              "socorro_collector_spool_depth %zu\nsocorro_collector_spool_oldest_age_s %lld\n",
-              depth, (long long)oldest_s);
-    return resp_bytes(req, 200, "text/plain; version=0.0.4",
-                      str_copy(req_arena(req), sb_view(&text)));
 }
 
 /* Clients never read these, but they want a length and valid JSON.  /submit gets no word at all:

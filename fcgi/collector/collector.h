@@ -1,12 +1,11 @@
 #ifndef COLLECTOR_COLLECTOR_H
 #define COLLECTOR_COLLECTOR_H
 
-#include "fcgi/collector/metrics.h"
 #include "fcgi/collector/recent.h"
 #include "fcgi/collector/refused.h"
 #include "fcgi/collector/throttle.h"
+#include "lib/base/metrics.h"
 #include "lib/spool/spool.h"
-#include "lib/web/counters.h"
 #include "lib/web/web.h"
 
 /*
@@ -21,7 +20,7 @@ struct collector {
     struct products products;
     int64_t looked_ms;                  /* when products were looked at last, monotonic */
     struct err rules_err, products_err; /* why the old ones are still in use */
-    struct counters *metrics;
+    struct metrics *metrics;
     struct recent recent;
     struct refused_table *refused;
 };
@@ -29,7 +28,7 @@ struct collector {
 /* Made before the workers are forked: web_arg().  Rules and products are those that were good last:
  * a worker that is started again while a file is broken goes on with them. */
 struct shared {
-    struct counters *metrics;
+    struct metrics *metrics;
     struct refused_table *refused;
     struct throttle_rules rules;
     struct products products;
@@ -50,12 +49,14 @@ void collector_refresh(struct collector *c, struct str product);
  * error: nobody can say now. */
 bool collector_holds(struct collector *c, const char *crash_id, bool *ret, struct err *err);
 
+/* How much is in the spool now. */
+void collector_measure_spool(const struct spool *spool, struct metrics *m);
+
 /* Handlers. */
 bool submit_post(struct req *req, struct err *err);
 bool sentry_post(struct req *req, struct err *err);
 extern const struct health collector_health;
 bool broken_get(struct req *req, struct err *err);
-bool metrics_get(struct req *req, struct err *err);
 bool collector_error(struct req *req, int status, const struct err *err);
 
 /* What they read (param_spec.h). */

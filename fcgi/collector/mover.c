@@ -25,13 +25,13 @@
 #include <unistd.h>
 
 #include "fcgi/collector/collector.h"
-#include "fcgi/collector/metrics.h"
 #include "fcgi/collector/refused.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -41,7 +41,6 @@
 #include "lib/ledger/ledger.h"
 #include "lib/spool/spool.h"
 #include "lib/store/store.h"
-#include "lib/web/counters.h"
 
 /*
  * SYNC_TOGETHER: from so many entries on, one sync of the store's whole file system (syncfs) takes
@@ -59,7 +58,7 @@ enum {
     RETRY_FIRST_MS = 100,   /* when CRASHMOVER_RETRY_SLEEP_SECONDS is 0 */
     RETRY_MAX_MS = 300000,  /* how late reports may be behind a store that is back */
     SWEEP_MS = 600000,      /* a sixth of the age at which leftovers count as such */
-    FLUSH_MS = 5000,        /* counts of refused products */
+    FLUSH_MS = 5000,        /* counts of refused products, and how full the spool is */
     FLUSH_AGAIN_MS = 60000, /* after the database was away */
     RAW_CRASH_MAX = 256 << 20,    /* as large as a report may be unpacked */
     STATEMENT_TIMEOUT_MS = 30000, /* BATCH rows take milliseconds; beyond, the database hangs */
@@ -76,7 +75,7 @@ struct item {
 struct mover {
     const struct conf *conf;
     struct spool spool;
-    struct counters *metrics;
+    struct metrics *metrics;
     struct refused_table *refused;
     struct store *store; /* NULL: not open yet, or no store is wanted */
     struct db *db;       /* NULL: no queue is wanted */
@@ -203,7 +202,7 @@ static void refused(struct mover *m, enum spool_state state, const struct item *
 {
     m->failed = true;
     m->db_refused = m->db_refused || err_is_retryable(why->code);
-    counter_add(m->metrics, METRIC_PUBLISH_RETRY, 1, NULL);
+    metric_add(m->metrics, METRIC_MOVER_RETRY, 1, "publish_crash_exception.count");
     log_event(LOG_WARN, "publish_failed", "reports wait for the database", LOG_E(why),
               LOG_I("reports", (int64_t)n), LOG_S("crash_id", items[0].id));
     for (size_t i = 0; i < n; i++)
@@ -214,10 +213,12 @@ static void refused(struct mover *m, enum spool_state state, const struct item *
 static void publish(struct mover *m, enum spool_state state, const struct item *items, size_t n)
 {
     struct err err = {0};
+    int64_t begun_us = mono_us();
     if (n == 0)
         return;
     if (publish_some(m, items, n, &err)) {
-        counter_add(m->metrics, METRIC_SAVED, n, NULL);
+        metric_times(m->metrics, METRIC_PUBLISH_TIME, mono_us() - begun_us, n);
+        metric_add(m->metrics, METRIC_SAVED, n);
         for (size_t i = 0; i < n; i++)
             spool_remove(&m->spool, state, items[i].id);
     } else if (n == 1 || err_is_retryable(err.code)) {
@@ -272,6 +273,7 @@ static bool forget_lost(struct mover *m, enum spool_state state, const char *id,
         return false;
     log_event(LOG_ERROR, "spool_entry_lost", "a spool entry without a report is dropped",
               LOG_S("crash_id", id));
+    metric_add(m->metrics, state == SPOOL_MOVING ? METRIC_SAVE_DROPPED : METRIC_PUBLISH_DROPPED, 1);
     spool_remove(&m->spool, state, id);
     return true;
 }
@@ -294,6 +296,7 @@ static bool sync_store(struct mover *m)
 static void carry(struct mover *m)
 {
     size_t saved = 0;
+    int64_t begun_us = mono_us();
     bool at_once = m->store && m->n >= SYNC_TOGETHER;
     if (at_once)
         store_defer_sync(m->store);
@@ -304,15 +307,18 @@ static void carry(struct mover *m)
             m->items[saved++] = item;
         } else if (!forget_lost(m, SPOOL_MOVING, item.id, &err)) {
             m->failed = true;
-            counter_add(m->metrics, METRIC_SAVE_RETRY, 1, NULL);
+            metric_add(m->metrics, METRIC_MOVER_RETRY, 1, "save_crash_exception.count");
             log_event(LOG_WARN, "save_failed", "a report cannot be stored yet", LOG_E(&err),
                       LOG_S("crash_id", item.id));
             if (err_is_retryable(err.code))
                 break; /* the store is away: the others would fail as well */
         }
     }
-    if (!at_once || sync_store(m))
-        publish(m, SPOOL_MOVING, m->items, saved);
+    if (at_once && !sync_store(m))
+        return;
+    metric_times(m->metrics, METRIC_SAVE_TIME, mono_us() - begun_us, saved);
+    publish(m, SPOOL_MOVING, m->items, saved);
+    metric_times(m->metrics, METRIC_HANDLING_TIME, mono_us() - begun_us, saved);
 }
 
 /* The reports of unpublished/ are in the store; from the raw crash comes what their
@@ -435,9 +441,10 @@ static void wait_for_work(struct mover *m)
 }
 
 /* Reports come first: when they wait for the database, so do the counts. */
-static void flush_refused(struct mover *m)
+static void flush_counts(struct mover *m)
 {
     struct err err = {0};
+    collector_measure_spool(&m->spool, m->metrics);
     if (m->db && !m->db_refused && !refused_flush(m->refused, m->db, &err)) {
         m->flush_at_ms = mono_ms() + FLUSH_AGAIN_MS;
         log_event(LOG_WARN, "refused_not_counted", "refused products cannot be written yet",
@@ -458,11 +465,13 @@ static void move_until_stopped(struct mover *m)
             m->sweep_at_ms = mono_ms() + SWEEP_MS;
         }
         if (mono_ms() >= m->flush_at_ms)
-            flush_refused(m);
+            flush_counts(m);
+        metrics_flush(m->metrics);
         wait_for_work(m);
         is_retry = m->retry_at_ms && mono_ms() >= m->retry_at_ms;
     }
-    flush_refused(m);
+    flush_counts(m);
+    metrics_flush(m->metrics);
 }
 
 /* One mover to a spool: after a kill of the parent the old one may still be finishing. */
@@ -508,7 +517,6 @@ int mover_run(void *arg, int index)
     m->conf = &conf;
     bool ok = conf_load(&conf, &err);
     if (ok) {
-        counters_open_statsd(&conf);
         ok = move_until_told(m, &err);
     }
     if (!ok)

@@ -27,8 +27,8 @@ const struct route collector_routes[] = {
      "version.json of the deployment"},
     {METHOD_GET, "/__broken__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, broken_get, NULL,
      "fails, to test error reporting"},
-    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, metrics_get, NULL,
-     "counters as Prometheus text"},
+    {METHOD_GET, "/__metrics__", ROUTE_NO_SESSION | ROUTE_LOCAL, NULL, metrics_get, metrics_params,
+     "what was counted, as Prometheus text"},
 };
 /* clang-format on */
 

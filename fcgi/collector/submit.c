@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 #include "fcgi/collector/collector.h"
-#include "fcgi/collector/metrics.h"
 #include "fcgi/collector/names.h"
 #include "fcgi/collector/recent.h"
 #include "fcgi/collector/refused.h"
@@ -27,6 +26,7 @@
 #include "lib/base/err.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -35,7 +35,6 @@
 #include "lib/json/json.h"
 #include "lib/spool/receive.h"
 #include "lib/spool/spool.h"
-#include "lib/web/counters.h"
 #include "lib/web/multipart.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
@@ -94,8 +93,7 @@ static bool discarded(struct submission *s, int status, const char *what, const 
 static bool malformed(struct submission *s, int status, const char *reason)
 {
     log_event(LOG_INFO, "crash_malformed", reason, LOG_S("request_id", req_id(s->req)));
-    counter_add(s->app->metrics, METRIC_MALFORMED, 1,
-                arena_printf(req_arena(s->req), "reason:%s", reason));
+    metric_add(s->app->metrics, METRIC_MALFORMED, 1, reason);
     return discarded(s, status, "malformed", reason);
 }
 
@@ -105,7 +103,7 @@ static bool overloaded(struct submission *s, const struct err *why)
     uint64_t wait = RETRY_MIN_S + random_u64() % (RETRY_SPREAD_S + 1);
     log_event(LOG_ERROR, "crash_not_taken", "a report could not be made durable", LOG_E(why),
               LOG_S("request_id", req_id(s->req)));
-    counter_add(s->app->metrics, METRIC_OVERLOAD, 1, NULL);
+    metric_add(s->app->metrics, METRIC_OVERLOAD, 1);
     resp_header(s->req, "Retry-After",
                 str_of(arena_printf(req_arena(s->req), "%llu", (unsigned long long)wait)));
     return reply(s->req, 503, "");
@@ -148,7 +146,7 @@ static bool unpack_body(struct submission *s, struct err *err)
 static bool answer_unpack(struct submission *s, const struct err *err)
 {
     if (s->unpack.is_too_large) {
-        counter_add(s->app->metrics, METRIC_DECOMPRESS_LIMIT, 1, NULL);
+        metric_add(s->app->metrics, METRIC_DECOMPRESS_LIMIT, 1);
         return malformed(s, 413, "payload_too_large");
     }
     if (s->unpack.is_bad_data)
@@ -178,8 +176,12 @@ static bool receive_form(struct submission *s)
 {
     struct err err = {0};
     int64_t most = conf_int(s->app->conf, CONF_COLLECTOR_MAX_DECOMPRESSED_BYTES);
+    int64_t begun_us = mono_us();
     unpack_init(&s->unpack, s->coding, (uint64_t)most, take_bytes, s);
     bool is_whole = unpack_body(s, &err);
+    if (s->coding != UNPACK_IDENTITY)
+        metric_time(s->app->metrics, METRIC_DECOMPRESS_TIME, mono_us() - begun_us,
+                    is_whole ? "success" : "fail");
     uint64_t bytes = s->unpack.out_bytes;
     if (!is_whole)
         answer_unpack(s, &err);
@@ -195,8 +197,8 @@ static bool receive_form(struct submission *s)
         answer_bad_form(s);
         return false;
     }
-    counter_add(s->app->metrics, METRIC_CRASH_BYTES, bytes,
-                s->coding == UNPACK_IDENTITY ? "payload:uncompressed" : "payload:compressed");
+    metric_size(s->app->metrics, METRIC_CRASH_SIZE, bytes,
+                s->coding == UNPACK_IDENTITY ? "uncompressed" : "compressed");
     return true;
 }
 
@@ -351,7 +353,7 @@ static bool choose_id(struct submission *s)
     struct str token = str_trim(str_sub(header, sizeof "Bearer" - 1, SIZE_MAX));
     const char *configured = conf_text(s->app->conf, CONF_BREAKPAD_STAGE_SUBMITTER_BEARER_TOKEN);
     if (!str_starts_nocase(header, STR("Bearer ")) || !is_token(str_of(configured), token)) {
-        counter_add(s->app->metrics, METRIC_UNAUTHORIZED, 1, NULL);
+        metric_add(s->app->metrics, METRIC_UNAUTHORIZED, 1);
         reply(s->req, 401, "Discarded=unauthorized_uuid");
         return false;
     }
@@ -366,14 +368,14 @@ static bool choose_id(struct submission *s)
 
 static void log_decision(const struct submission *s)
 {
-    static const enum metric of_code[] = {METRIC_ACCEPT, METRIC_DEFER, METRIC_REJECT,
-                                          METRIC_FAKEACCEPT};
+    static const char *const of_code[] = {"accept", "defer", "reject", "fakeaccept"};
     const struct throttle_result *t = &s->throttle;
     char msg[200];
     snprintf(msg, sizeof msg, "%s: matched by %s; returned %s", s->crash_id, t->rule,
              throttle_code_name(t->code));
     struct str product = jget_strn(s->report.annotations, "ProductName");
-    counter_add(s->app->metrics, of_code[t->code], 1, NULL);
+    metric_add(s->app->metrics, METRIC_THROTTLE, 1, of_code[t->code]);
+    metric_add(s->app->metrics, METRIC_THROTTLE_RULE, 1, t->rule);
     log_event(LOG_INFO, t->code == THROTTLE_REJECT ? "crash_rejected" : "crash_accepted", msg,
               LOG_S("crash_id", s->crash_id), LOG_S("rule", t->rule), LOG_V("product", product),
               LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
@@ -392,7 +394,7 @@ static void remember(struct submission *s, enum recent_state state)
 
 static bool repeat_answer(struct submission *s, const struct recent_answer *before)
 {
-    counter_add(s->app->metrics, METRIC_DUPLICATE, 1, NULL);
+    metric_add(s->app->metrics, METRIC_DUPLICATE, 1);
     log_event(LOG_INFO, "crash_duplicate", "answered as before",
               LOG_S("crash_id", before->crash_id), LOG_S("request_id", req_id(s->req)));
     memcpy(s->crash_id, before->crash_id, sizeof s->crash_id);
@@ -445,9 +447,9 @@ static void count_unknown_product(const struct submission *s)
 static bool decide(struct submission *s)
 {
     struct err err = {0};
-    counter_add(s->app->metrics, METRIC_INCOMING, 1, NULL);
+    metric_add(s->app->metrics, METRIC_INCOMING, 1);
     if (s->coding != UNPACK_IDENTITY)
-        counter_add(s->app->metrics, METRIC_COMPRESSED, 1, NULL);
+        metric_add(s->app->metrics, METRIC_COMPRESSED, 1);
     map_names(s);
     if (answer_duplicate(s))
         return true;
@@ -489,7 +491,7 @@ static void submit(struct submission *s)
 {
     STRBUF_AUTO boundary;
     struct err why = {0};
-    int64_t begun = mono_ms();
+    int64_t begun_us = mono_us();
     sb_init(&boundary, 1000);
     if (!spool_has_room(&s->app->spool, &why)) {
         overloaded(s, &why);
@@ -510,7 +512,7 @@ static void submit(struct submission *s)
     if (s->form.events)
         multipart_release(&s->form);
     report_release(&s->report);
-    counter_add(s->app->metrics, METRIC_POST_TIME_MS, (uint64_t)(mono_ms() - begun), NULL);
+    metric_time(s->app->metrics, METRIC_POST_TIME, mono_us() - begun_us);
 }
 
 /*

@@ -10,12 +10,12 @@
 #include <stdio.h>
 
 #include "fcgi/symbols/download_times.h"
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upstream.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -24,7 +24,6 @@
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symstore.h"
-#include "lib/web/counters.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/web.h"
@@ -171,7 +170,7 @@ static bool ask_table(struct req *req, const struct symkey *k, bool with_try, en
         str_ends(str_of(k->file), STR(".sym")) && strlen(k->debug_id) < DEBUG_ID_DIGITS;
     const struct symbol_server *s = req_app(req);
     if (may_be_code_id)
-        counter_add(s->counters, COUNT_DOWNLOAD_CODE_IDS, 1, NULL);
+        metric_add(s->metrics, METRIC_DOWNLOAD_CODE_ID, 1);
     if (!DB_RUN(req_db(req), &q_symbol_download, &rows, err, key, k->debug_file, k->debug_id,
                 db_bool(with_try), db_bool(symkey_is_of_module(k)), db_bool(may_be_code_id)))
         return err_wrap(err, "looking up symbols");
@@ -280,7 +279,7 @@ static bool download_counted(struct req *req, bool with_try, struct err *err)
     int64_t start_us = mono_us();
     bool ok = download(req, with_try, err);
     if (ok || err->code != ERR_NOT_FOUND)
-        symbol_counter_add_us(s->counters, COUNT_DOWNLOAD_MS, mono_us() - start_us, 1);
+        metric_time(s->metrics, METRIC_DOWNLOAD, mono_us() - start_us);
     return ok;
 }
 

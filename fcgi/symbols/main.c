@@ -1,13 +1,9 @@
 /*
  * The symbol server's program: look-ups, uploads and symbolication behind one FastCGI socket.
  */
-#include <stdio.h>
-
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/symbol_pages.h"
-#include "lib/base/err.h"
-#include "lib/web/counters.h"
+#include "lib/base/metrics.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -16,12 +12,6 @@ static const struct web_turns symbolication_turns = {
 
 int main(int argc, char **argv)
 {
-    struct counters *counters;
-    struct err err = {0};
-    if (!counters_new(&symbol_counters, &counters, &err)) {
-        fprintf(stderr, "datil-symbols: %s\n", err.msg);
-        return 1;
-    }
     const struct web_program program = {
         .name = "datil-symbols",
         .workers_key = CONF_SYMBOLS_WORKERS,
@@ -35,8 +25,10 @@ int main(int argc, char **argv)
         .layout = symbol_page_titled,
         .uses_db = true,
         .health = &symbol_server_health,
+        .metrics = metrics_new(),
+        .metrics_program = IN_SYMBOLS,
+        .request_metric = METRIC_SYMBOL_PAGEVIEW,
         .turns = &symbolication_turns,
-        .arg = counters,
         .inactive_text = "API Token matched but user not active",
         .error_body = symbol_server_error,
         .stand_in_error_body = symbol_server_json_error,

@@ -27,7 +27,6 @@
 #include "lib/symfile/symbolize.h"
 #include "lib/symfile/symfind.h"
 #include "lib/symfile/symrows.h"
-#include "lib/web/counters.h"
 #include "lib/web/health.h"
 #include "lib/web/site.h"
 
@@ -57,8 +56,7 @@ bool symbol_server_start(struct web_app *web, void **ret_app, struct err *err)
         log_event(LOG_WARN, "symbol_index_failed", "no index by code id", LOG_E(&why));
     s->sends_files = strcmp(conf_text(conf, CONF_SYMBOLS_DOWNLOAD_MODE), "accel") == 0;
     s->missing = missing_new();
-    s->counters = web_arg(web);
-    counters_open_statsd(conf);
+    s->metrics = web_metrics(web);
     s->times = download_times_new();
     db_plan_once(web_db(web)); /* half as many downloads again: tests/bench/bench_downloads.py */
     *ret_app = s;
@@ -183,17 +181,6 @@ const struct health symbol_server_health = {
     .alive = "ok",
     .version_type = "application/json; charset=utf-8",
 };
-
-bool symbol_counters_get(struct req *req, struct err *err)
-{
-    (void)err;
-    const struct symbol_server *s = req_app(req);
-    STRBUF_AUTO text;
-    sb_init(&text, 64 << 10);
-    counters_print(s->counters, &text);
-    return resp_bytes(req, 200, "text/plain; version=0.0.4",
-                      str_copy(req_arena(req), sb_view(&text)));
-}
 
 /* GET /__broken__: only through the operators' door (ROUTE_LOCAL). */
 bool symbols_broken_get(struct req *req, struct err *err)

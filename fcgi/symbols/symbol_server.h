@@ -2,11 +2,11 @@
 #define SYMBOLS_SYMBOL_SERVER_H
 
 #include "fcgi/symbols/upstream.h"
+#include "lib/base/metrics.h"
 #include "lib/symfile/missing.h"
 #include "lib/symfile/symbolize.h"
 #include "lib/symfile/symfind.h"
 #include "lib/symfile/symstore.h"
-#include "lib/web/counters.h"
 #include "lib/web/web.h"
 
 /*
@@ -25,7 +25,7 @@ struct symbol_server {
     struct missing *missing;       /* owned */
     struct symfind *find;          /* owned, with the next: from the first symbolication on */
     struct symbolizer *symbolizer; /* mapped symbols, kept between requests */
-    struct counters *counters;     /* shared by all workers */
+    struct metrics *metrics;       /* of the program */
     bool sends_files;              /* SYMBOLS_DOWNLOAD_MODE is accel */
     struct download_times *times;  /* owned */
 };
@@ -57,7 +57,6 @@ web_handler syminfo_get;
 web_handler buildid_get;
 web_handler other_method;
 web_handler missing_csv_get;
-web_handler symbol_counters_get;
 web_handler symbolicate_v5_post;
 web_handler symbolicate_v4_post;
 web_handler symbolicate_options;

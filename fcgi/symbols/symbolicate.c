@@ -11,43 +11,40 @@
 
 #include <stdio.h>
 
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
-#include "lib/web/counters.h"
 #include "lib/web/web.h"
 
 /* clang-format off */
-static const enum symbol_counter error_counters[] = {
-    [SYMBOLICATE_BAD_JSON] = COUNT_ERROR_BAD_JSON,
-    [SYMBOLICATE_BAD_JOBS] = COUNT_ERROR_INVALID_JOBS,
-    [SYMBOLICATE_BAD_MODULES] = COUNT_ERROR_INVALID_MODULES,
-    [SYMBOLICATE_BAD_STACKS] = COUNT_ERROR_INVALID_STACKS,
-    [SYMBOLICATE_TOO_MANY_JOBS] = COUNT_ERROR_TOO_MANY_JOBS,
-    [SYMBOLICATE_TOO_MANY_FRAMES] = COUNT_ERROR_TOO_MANY_FRAMES,
+static const char *const reasons[] = {
+    [SYMBOLICATE_BAD_JSON] = "bad_json",
+    [SYMBOLICATE_BAD_JOBS] = "invalid_jobs",
+    [SYMBOLICATE_BAD_MODULES] = "invalid_modules",
+    [SYMBOLICATE_BAD_STACKS] = "invalid_stacks",
+    [SYMBOLICATE_TOO_MANY_JOBS] = "too_many_jobs",
+    [SYMBOLICATE_TOO_MANY_FRAMES] = "too_many_frames",
 };
 /* clang-format on */
 
-static void count_modules(struct counters *c, const struct symbolicate_request *q)
+static void count_modules(struct metrics *m, const struct symbolicate_request *q)
 {
     for (size_t i = 0; i < q->pairs.n; i++) {
         const struct symbolicate_pair *pair = &q->pairs.v[i];
         if (!pair->module)
             continue;
-        uint64_t ms = (uint64_t)pair->cost.us / 1000;
         if (pair->cost.was_compiled)
-            counter_add(c, COUNT_PARSE_MS, ms, NULL);
+            metric_time(m, METRIC_PARSE_SYM, pair->cost.us);
         if (pair->module->state == SYMFIND_CORRUPT)
-            counter_add(c, COUNT_PARSE_ERROR, 1, NULL);
+            metric_add(m, METRIC_PARSE_SYM_ERROR, 1, "sym_malformed");
         bool is_hit = pair->module->state == SYMFIND_LOADED && !pair->cost.was_compiled;
-        counter_add(c, is_hit ? COUNT_CACHE_HIT_MS : COUNT_CACHE_MISS_MS, ms, NULL);
-        counter_add(c, is_hit ? COUNT_CACHE_HITS : COUNT_CACHE_MISSES, 1, NULL);
+        metric_time(m, METRIC_DISKCACHE_GET, pair->cost.us, is_hit ? "hit" : "miss");
     }
 }
 
@@ -55,14 +52,14 @@ static bool symbolicate_checked(struct req *req, struct symbolicate_request *q,
                                 enum symbolicate_version version, int64_t start_us, struct err *err)
 {
     struct symbol_server *s = req_app(req);
-    counter_add(s->counters, COUNT_JOBS, q->job_count, NULL);
-    counter_add(s->counters, COUNT_STACKS, q->stack_count, NULL);
-    counter_add(s->counters, COUNT_FRAMES, q->frame_count, NULL);
+    metric_size(s->metrics, METRIC_SYMBOLICATE_JOBS, q->job_count);
+    metric_size(s->metrics, METRIC_SYMBOLICATE_STACKS, q->stack_count);
+    metric_size(s->metrics, METRIC_SYMBOLICATE_FRAMES, q->frame_count);
     if (!s->symbolizer && !symbol_server_open_symbolizer(s, err))
         return false;
     symbolicate_open_modules(q, s->symbolizer,
                              mono_ms() + 1000 * conf_int(req_conf(req), CONF_SYMBOLICATE_WAIT_S));
-    count_modules(s->counters, q);
+    count_modules(s->metrics, q);
     bool ok = symbolicate_answer(req, q, version, s->temp_dir, start_us, err);
     symbolicate_close_modules(q, s->symbolizer);
     return ok;
@@ -77,10 +74,10 @@ static bool symbolicate_request_of(struct req *req, enum symbolicate_version ver
     enum symbolicate_fault fault;
     struct str body;
     int64_t start_us = mono_us();
-    bool is_v5 = version == SYMBOLICATE_V5;
-    counter_add(s->counters, is_v5 ? COUNT_REQUESTS_V5 : COUNT_REQUESTS_V4, 1, NULL);
+    const char *name = version == SYMBOLICATE_V5 ? "v5" : "v4";
+    metric_add(s->metrics, METRIC_SYMBOLICATE, 1, name);
     if (!req_take_turn(req, true, err)) {
-        counter_add(s->counters, COUNT_REFUSED, 1, NULL);
+        metric_add(s->metrics, METRIC_SYMBOLICATE_REFUSED, 1);
         return false;
     }
     if (!req_body(req, SYMBOLICATE_BODY_MAX, &body, err))
@@ -89,10 +86,9 @@ static bool symbolicate_request_of(struct req *req, enum symbolicate_version ver
     if (ok)
         ok = symbolicate_checked(req, &q, version, start_us, err);
     else
-        counter_add(s->counters, error_counters[fault], 1, NULL);
+        metric_add(s->metrics, METRIC_SYMBOLICATE_ERROR, 1, reasons[fault]);
     symbolicate_release(&q);
-    counter_add(s->counters, is_v5 ? COUNT_API_V5_MS : COUNT_API_V4_MS,
-                (uint64_t)(mono_us() - start_us) / 1000, NULL);
+    metric_time(s->metrics, METRIC_SYMBOLICATE_TIME, mono_us() - start_us, name);
     if (ok)
         symbolicate_allow_origins(req);
     return ok;

@@ -2,17 +2,16 @@
  * GET /api/syminfo/<file>/<id>: what the header of a symbols file said, found by either of its two
  * names.  Nothing is remembered between requests, so `_refresh` has nothing to do.
  */
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/symfile/symkey.h"
-#include "lib/web/counters.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
 #include "lib/web/site.h"
@@ -44,8 +43,8 @@ static bool look_up(struct req *req, const struct symkey *k, struct db_rows *ret
     const struct symbol_server *s = req_app(req);
     int64_t start_us = mono_us();
     bool ok = DB_RUN(req_db(req), &q_symbol_by_ids, ret, err, k->debug_file, k->debug_id);
-    symbol_counter_add_us(s->counters, COUNT_SYMINFO_MS, mono_us() - start_us, 1);
-    counter_add(s->counters, COUNT_SYMINFO_ASKED, 1, NULL);
+    metric_time(s->metrics, METRIC_SYMINFO, mono_us() - start_us);
+    metric_add(s->metrics, METRIC_SYMINFO_CACHED, 1, "false");
     return ok;
 }
 

@@ -13,11 +13,11 @@
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symkey.h"
-#include "lib/web/counters.h"
 
 enum {
     MD5_BYTES = 16, /* 128 bits, as digits of four */
@@ -60,10 +60,10 @@ bool upload_take_place(struct req *req, const char *asker, struct err *err)
                           err);
 }
 
-void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms)
+void upload_count_ms(struct req *req, enum metric id, int64_t start_ms)
 {
     const struct symbol_server *s = req_app(req);
-    counter_add(s->counters, row, (uint64_t)(mono_ms() - start_ms), NULL);
+    metric_time(s->metrics, id, (mono_ms() - start_ms) * 1000);
 }
 
 void upload_count_steps(struct req *req)
@@ -71,20 +71,21 @@ void upload_count_steps(struct req *req)
     struct symbol_server *s = req_app(req);
     const struct symstore_times t = s->times_of_store;
     s->times_of_store = (struct symstore_times){0};
-    symbol_counter_add_us(s->counters, COUNT_LOOK_MS, t.look.us, t.look.n);
-    symbol_counter_add_us(s->counters, COUNT_PACK_MS, t.pack.us, t.pack.n);
-    symbol_counter_add_us(s->counters, COUNT_PUT_MS, t.put.us, t.put.n);
+    metric_times(s->metrics, METRIC_UPLOAD_LOOK, t.look.us, t.look.n);
+    metric_times(s->metrics, METRIC_UPLOAD_PACK, t.pack.us, t.pack.n);
+    metric_times(s->metrics, METRIC_UPLOAD_PUT, t.put.us, t.put.n);
 }
 
 void upload_count_file(struct req *req, const struct symstore_new *done)
 {
     const struct symbol_server *s = req_app(req);
     if (!done)
-        counter_add(s->counters, COUNT_FILE_ERRORS, 1, NULL);
+        metric_add(s->metrics, METRIC_UPLOAD_ERROR, 1);
     else if (!done->is_derived && done->change == SYMSTORE_SAME)
-        counter_add(s->counters,
-                    done->is_compressed ? COUNT_EARLY_COMPRESSED : COUNT_EARLY_UNCOMPRESSED, 1,
-                    NULL);
+        metric_add(s->metrics,
+                   done->is_compressed ? METRIC_UPLOAD_EARLY_COMPRESSED
+                                       : METRIC_UPLOAD_EARLY_UNCOMPRESSED,
+                   1);
 }
 
 /* By name and not by line: ':' sorts behind some characters of names. */

@@ -1,9 +1,9 @@
 #ifndef SYMBOLS_UPLOAD_H
 #define SYMBOLS_UPLOAD_H
 
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/conf.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/symfile/symstore.h"
 #include "lib/web/web.h"
@@ -33,7 +33,7 @@ struct upload_entry {
 const char *upload_content_hash(struct arena *a, struct upload_entry *entries, size_t n);
 
 /* Milliseconds since start_ms. */
-void upload_count_ms(struct req *req, enum symbol_counter row, int64_t start_ms);
+void upload_count_ms(struct req *req, enum metric id, int64_t start_ms);
 
 /*
  * What was spent in the store since the last call, and what became of a file.  done NULL: it was

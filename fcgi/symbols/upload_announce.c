@@ -16,6 +16,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
@@ -24,7 +25,6 @@
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/symfile/symstore.h"
-#include "lib/web/counters.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -239,7 +239,7 @@ bool upload_v2_post(struct req *req, struct err *err)
     log_event(LOG_INFO, "symbols_announced", "files of symbols will come",
               LOG_S("request_id", req_id(req)), LOG_S("upload_id", u.id),
               LOG_I("files", (int64_t)u.session_count));
-    counter_add(s->counters, u.area == SYMSTORE_TRY ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
-    upload_count_ms(req, COUNT_V2_MS, req_started_ms(req));
+    metric_add(s->metrics, METRIC_UPLOADS, 1, u.area == SYMSTORE_TRY ? "True" : "False");
+    upload_count_ms(req, METRIC_UPLOAD_V2, req_started_ms(req));
     return answer_actions(&u, err);
 }

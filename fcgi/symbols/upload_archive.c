@@ -12,7 +12,6 @@
  */
 #include "fcgi/symbols/upload_archive.h"
 
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "fcgi/symbols/upload.h"
 #include "fcgi/symbols/upload_body.h"
@@ -21,6 +20,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -31,7 +31,6 @@
 #include "lib/symfile/symreader.h"
 #include "lib/symfile/symstore.h"
 #include "lib/symfile/symzip.h"
-#include "lib/web/counters.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -170,8 +169,7 @@ static bool store_members(struct upload *u, struct symreader *r, const struct sy
             add_name(&u->ignored, list->members.v[i].name);
     int64_t start_us = mono_us();
     bool ok = symadd_members(&add, r, list, err);
-    symbol_counter_add_us(u->symbols->counters, COUNT_FILE_MS, mono_us() - start_us,
-                          n - u->ignored.n);
+    metric_times(u->symbols->metrics, METRIC_UPLOAD_FILE, mono_us() - start_us, n - u->ignored.n);
     upload_count_steps(u->req);
     if (!ok)
         upload_count_file(u->req, NULL);
@@ -226,18 +224,17 @@ static bool receive_archive(struct upload *u, json_t **ret, struct err *err)
     };
     struct symreader *r = NULL;
     struct symreader_list list = {0};
-    struct counters *counters = u->symbols->counters;
+    struct metrics *metrics = u->symbols->metrics;
     int64_t start_ms = mono_ms();
     bool ok = symreader_start(u->body->fd, u->symbols->temp_dir, &r, err) &&
               symreader_zip(r, &limits, &list, err);
-    upload_count_ms(u->req, COUNT_EXTRACT_MS, start_ms);
-    counter_add(counters, COUNT_UPLOAD_BYTES, u->body->size, NULL);
+    upload_count_ms(u->req, METRIC_UPLOAD_EXTRACT, start_ms);
+    metric_size(metrics, METRIC_UPLOAD_BYTES, u->body->size);
     ok = ok && add_row(u, &list, err) && store_members(u, r, &list, err) && describe(u, ret, err);
     if (ok) {
-        bool is_try = u->area == SYMSTORE_TRY;
-        counter_add(counters, is_try ? COUNT_UPLOADS_TRY : COUNT_UPLOADS, 1, NULL);
-        counter_add(counters, COUNT_FILES_SKIPPED, u->skipped.n, NULL);
-        counter_add(counters, COUNT_FILES, list.members.n - u->ignored.n - u->skipped.n, NULL);
+        metric_add(metrics, METRIC_UPLOADS, 1, u->area == SYMSTORE_TRY ? "True" : "False");
+        metric_add(metrics, METRIC_UPLOAD_SKIPPED, u->skipped.n);
+        metric_add(metrics, METRIC_UPLOAD_FILES, list.members.n - u->ignored.n - u->skipped.n);
     }
     if (ok)
         log_event(LOG_INFO, "symbols_uploaded", "stored an archive of symbols",
@@ -284,7 +281,7 @@ bool upload_archive(struct req *req, const struct upload_sender *sender, struct 
     json_decref(u.warnings);
     json_decref(u.derived);
     upload_body_release(&body);
-    upload_count_ms(req, COUNT_ARCHIVE_MS, req_started_ms(req));
+    upload_count_ms(req, METRIC_UPLOAD_ARCHIVE, req_started_ms(req));
     return ok;
 }
 

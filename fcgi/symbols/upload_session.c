@@ -9,12 +9,12 @@
  */
 #include "fcgi/symbols/upload.h"
 
-#include "fcgi/symbols/symbol_counters.h"
 #include "fcgi/symbols/symbol_server.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -24,7 +24,6 @@
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symsession.h"
 #include "lib/web/content_range.h"
-#include "lib/web/counters.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -61,8 +60,8 @@ static void on_stored(void *arg, const char *name, const struct symstore_new *do
     const struct symbol_server *s = req_app(a->req);
     upload_count_file(a->req, done);
     if (done && !done->is_derived)
-        counter_add(s->counters, done->change == SYMSTORE_SAME ? COUNT_FILES_SKIPPED : COUNT_FILES,
-                    1, NULL);
+        metric_add(s->metrics,
+                   done->change == SYMSTORE_SAME ? METRIC_UPLOAD_SKIPPED : METRIC_UPLOAD_FILES, 1);
     log_event(LOG_INFO, "symbols_received", "stored a file of symbols",
               LOG_S("request_id", req_id(a->req)), LOG_S("upload_id", a->session->upload_id),
               LOG_I("bytes", (int64_t)a->session->size));
@@ -92,14 +91,14 @@ static bool finish_file(struct req *req, struct symsession *session, struct err 
     int64_t start_ms = mono_ms(), start_us = mono_us();
     json_auto_t *derived = arrival.derived;
     bool ok = symsession_finish(session, &add, md5, err);
-    upload_count_ms(req, COUNT_SESSION_MS, start_ms);
-    symbol_counter_add_us(s->counters, COUNT_FILE_MS, mono_us() - start_us, 1);
+    upload_count_ms(req, METRIC_UPLOAD_SESSION, start_ms);
+    metric_time(s->metrics, METRIC_UPLOAD_FILE, mono_us() - start_us);
     upload_count_steps(req);
     if (!ok) {
         upload_count_file(req, NULL);
         return false;
     }
-    counter_add(s->counters, COUNT_UPLOAD_BYTES, session->total, NULL);
+    metric_size(s->metrics, METRIC_UPLOAD_BYTES, session->total);
     symkey_text(&session->key, key);
     struct arena *a = req_arena(req);
     json_auto_t *body =

@@ -219,7 +219,7 @@ bool upload_url_fetch(struct req *req, const char *temp_dir, struct upload_body 
     struct errand get = {.req = req, .first = head.first, .timeout_ms = FETCH_MS, .save_fd = b->fd};
     int64_t start_ms = mono_ms();
     bool ok = fetch_archive(&get, b, err);
-    upload_count_ms(req, COUNT_FETCH_MS, start_ms);
+    upload_count_ms(req, METRIC_UPLOAD_FETCH, start_ms);
     if (!ok)
         return false;
     b->has_file = true;

@@ -11,6 +11,7 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/routes.h"
+#include "lib/base/metrics.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -34,6 +35,9 @@ int main(int argc, char **argv)
         .layout = layout_titled,
         .uses_db = true,
         .health = &webapp_health,
+        .metrics = metrics_new(),
+        .metrics_program = IN_WEBAPP,
+        .request_metric = METRIC_PAGEVIEW,
         .turns = &search_turns,
         .error_body = layout_error,
     };

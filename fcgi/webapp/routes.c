@@ -93,6 +93,7 @@ const struct route routes[] = {
     {GET, "/__heartbeat__", QUIET, NULL, heartbeat_get, NULL, "database, store and search answer"},
     {GET, "/__lbheartbeat__", QUIET, NULL, lbheartbeat_get, NULL, "this program answers"},
     {GET, "/__version__", QUIET, NULL, version_get, NULL, "what is installed"},
+    {GET, "/__metrics__", QUIET | ROUTE_LOCAL, NULL, metrics_get, metrics_params, "what was counted, as Prometheus text; of this program or of another one of this host"},
     {GET, "/__broken__", ROUTE_LOCAL, NULL, broken_get, NULL, "an error on purpose, to see that errors are noticed"},
     {POST, "/__cspreport__", QUIET | ROUTE_NO_CSRF | ROUTE_RAW_BODY, NULL, csp_report_post, NULL, "reports of browsers"},
     {GET, "/robots.txt", QUIET, NULL, robots_get, NULL, ""},

@@ -10,6 +10,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -153,17 +154,22 @@ static bool undo(struct store *store, struct index_writer *index, const char *cr
  * with an equal one and takes no message from its successor.
  */
 bool ledger_finish(struct db *db, struct store *store, struct index_writer *index,
-                   const struct ledger_job *job, const char *crash_id, const json_t *processed,
-                   int lacking_days, struct err *err)
+                   struct metrics *metrics, const struct ledger_job *job, const char *crash_id,
+                   const json_t *processed, int lacking_days, struct err *err)
 {
     if (!job) {
         json_t *doc = (json_t *)processed; /* ledger_load only reads it */
         return ledger_load(db, store, index, &doc, 1, err);
     }
     /* The index first: whoever sees the processed crash finds it by a search, too. */
+    int64_t begun_us = mono_us();
     bool is_indexed = put_index(index, crash_id, processed);
+    int64_t indexed_us = mono_us();
+    metric_time(metrics, METRIC_SAVE_INDEX, indexed_us - begun_us);
     if (!put_processed(store, crash_id, processed, err))
         return err_wrap(err, "storing crash %s", crash_id);
+    int64_t stored_us = mono_us();
+    metric_time(metrics, METRIC_SAVE_STORE, stored_us - indexed_us);
 
     struct arena a;
     arena_init(&a, 1 << 20);
@@ -178,6 +184,7 @@ bool ledger_finish(struct db *db, struct store *store, struct index_writer *inde
     arena_release(&a);
     if (!ok)
         return err_wrap(err, "finishing crash %s", crash_id);
+    metric_time(metrics, METRIC_SAVE_LEDGER, mono_us() - stored_us);
     return rows.count > 0 || undo(store, index, crash_id, err);
 }
 

@@ -1,6 +1,7 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include "lib/base/metrics.h"
 #include "lib/base/vec.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
@@ -32,7 +33,7 @@
 bool ledger_store_check(struct db *db, struct store *store, char id[INSTALLATION_ID_SIZE],
                         struct err *err);
 
-enum queue_kind { QUEUE_PRIORITY = 0, QUEUE_STANDARD = 1, QUEUE_REPROCESSING = 2 };
+enum queue_kind { QUEUE_PRIORITY = 0, QUEUE_STANDARD = 1, QUEUE_REPROCESSING = 2, QUEUE_KINDS };
 
 const char *queue_kind_name(enum queue_kind kind); /* "priority", … */
 
@@ -86,8 +87,8 @@ bool ledger_extend(struct db *db, const struct ledger_job *job, int lease_s, str
  * ledger_requeue_lacking; 0: of none.
  */
 bool ledger_finish(struct db *db, struct store *store, struct index_writer *index,
-                   const struct ledger_job *job, const char *crash_id, const json_t *processed,
-                   int lacking_days, struct err *err);
+                   struct metrics *metrics, const struct ledger_job *job, const char *crash_id,
+                   const json_t *processed, int lacking_days, struct err *err);
 /* The raw crash does not exist: the row goes, the ledger says so. */
 bool ledger_reject(struct db *db, const struct ledger_job *job, struct err *err);
 /* A message whose crash id is not one. */

@@ -156,6 +156,42 @@ void spool_count(const struct spool *s, int64_t now_s, size_t *ret_count, int64_
     *ret_oldest_s = now_s - t.first_s;
 }
 
+struct spool_weigher {
+    const struct spool *s;
+    enum spool_state state;
+    uint64_t bytes;
+    size_t entries;
+};
+
+static bool weigh_file(void *arg, const char *file, const char *path)
+{
+    struct spool_weigher *w = arg;
+    struct stat st;
+    (void)file;
+    if (lstat(path, &st) == 0)
+        w->bytes += (uint64_t)st.st_size;
+    return true;
+}
+
+static bool weigh_one(void *arg, const char *name, const struct stat *st)
+{
+    struct spool_weigher *w = arg;
+    (void)st;
+    spool_each_file(w->s, w->state, name, weigh_file, w, ERR_IGNORED); /* gone meanwhile: nothing */
+    return ++w->entries < SPOOL_WEIGHED_MAX;
+}
+
+uint64_t spool_bytes(const struct spool *s, size_t count)
+{
+    struct spool_weigher w = {.s = s};
+    for (enum spool_state state = SPOOL_ACCEPTED;
+         state < SPOOL_STATES && w.entries < SPOOL_WEIGHED_MAX; state++) {
+        w.state = state;
+        each_name(s, state, weigh_one, &w);
+    }
+    return count > w.entries && w.entries ? w.bytes / w.entries * count : w.bytes;
+}
+
 /* Whatever is not the name of a report (lost+found, an editor's file) is nobody's work. */
 struct id_filter {
     bool (*each)(void *arg, const char *crash_id);

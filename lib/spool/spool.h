@@ -61,6 +61,12 @@ bool spool_holds(const struct spool *s, const char *crash_id, bool *ret, struct 
  * there. */
 void spool_count(const struct spool *s, int64_t now_s, size_t *ret_count, int64_t *ret_oldest_s);
 
+/*
+ * The size of the files of these `count` reports.  At most SPOOL_WEIGHED_MAX are looked at, and the
+ * rest is taken to be like them: a spool of hours without a store may hold a hundred thousand.
+ */
+enum { SPOOL_WEIGHED_MAX = 1000 };
+uint64_t spool_bytes(const struct spool *s, size_t count);
 /* The crash ids of a state, in no order; each() returns false to stop.  A state that is not there
  * has none. */
 void spool_each(const struct spool *s, enum spool_state state,

@@ -1,5 +1,5 @@
 /*
- * The three addresses for machines that watch a program; health.h says which.
+ * The four addresses for machines that watch a program; health.h says which.
  *
  * They ask different things on purpose.  A balancer asks /__lbheartbeat__ every few seconds and
  * takes a worker out that does not answer, so nothing is looked at there: a database that is away
@@ -18,14 +18,19 @@
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/web/internal.h"
+#include "lib/web/param_spec.h"
 #include "queries.h"
 
-enum { VERSION_BYTES_MAX = 64 << 10 }; /* a few names and addresses */
+enum {
+    VERSION_BYTES_MAX = 64 << 10, /* a few names and addresses */
+    METRICS_BYTES_MAX = 32 << 20, /* above 4096 series with a line for each bucket */
+};
 
 static const struct health *asked(struct req *req, enum health_question question)
 {
@@ -74,6 +79,28 @@ bool version_get(struct req *req, struct err *err)
         parsed = jparse(str_n(text, n), VERSION_BYTES_MAX, ERR_IGNORED);
     return resp_bytes(req, 200, h->version_type,
                       parsed ? str_copy(req_arena(req), str_n(text, n)) : STR("{}"));
+}
+
+/* clang-format off */
+static const struct param_spec program_param = {"program", PARAM_TEXT,
+    .help = "another program of this host: collector, processor, symbols, webapp or cron"};
+/* clang-format on */
+const struct param_spec *const metrics_params[] = {&program_param, NULL};
+
+bool metrics_get(struct req *req, struct err *err)
+{
+    STRBUF_AUTO text;
+    struct str other = req_text(req, &program_param);
+    sb_init(&text, METRICS_BYTES_MAX);
+    if (other.n) {
+        if (!metrics_read(req_conf(req), other, &text, err))
+            return false;
+    } else {
+        asked(req, HEALTH_METRICS);
+        metrics_print(req->web->program->metrics, &text);
+    }
+    return resp_bytes(req, 200, "text/plain; version=0.0.4; charset=utf-8",
+                      str_copy(req_arena(req), sb_view(&text)));
 }
 
 /* The smallest statement there is: that the database answers, and not how fast. */

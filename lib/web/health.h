@@ -4,9 +4,9 @@
 #include "lib/web/web.h"
 
 /*
- * health - what a program says of itself to whoever watches it, at three addresses: /__heartbeat__
+ * health - what a program says of itself to whoever watches it, at four addresses: /__heartbeat__
  * (is all there that it needs?), /__lbheartbeat__ (does a worker answer?) and /__version__ (what is
- * installed?).
+ * installed?); and, for operators alone, /__metrics__ (what was counted?).
  *
  * A program lists what it needs, in its struct web_program; each part is looked at and its failure
  * logged here, as heartbeat_failed, since anybody may ask and reasons name files and servers.  The
@@ -24,7 +24,7 @@ struct health_verdict {
     struct err why; /* it does not: for choosing words by its code, never to be sent itself */
 };
 
-enum health_question { HEALTH_HEARTBEAT, HEALTH_ALIVE, HEALTH_VERSION };
+enum health_question { HEALTH_HEARTBEAT, HEALTH_ALIVE, HEALTH_VERSION, HEALTH_METRICS };
 
 struct health {
     const struct health_check *checks;
@@ -42,6 +42,13 @@ struct health {
 
 /* The handlers, for the routes of any program that has a struct health. */
 web_handler heartbeat_get, lbheartbeat_get, version_get;
+
+/*
+ * Prometheus text (lib/base/metrics.h), of this program or of another one of this host that
+ * metrics_params names.  Its routes are ROUTE_LOCAL.
+ */
+web_handler metrics_get;
+extern const struct param_spec *const metrics_params[];
 
 /* A check: the database answers. */
 bool health_database(struct req *req, struct err *err);

@@ -31,6 +31,7 @@ struct web_app {
     struct turns *turns;
     int listen_fd;
     atomic_bool *is_at_work; /* by number of the worker, shared with the parent */
+    atomic_bool *is_busy;    /* the same: it has a request in hand */
     /* Of one worker: */
     size_t worker; /* its number */
     struct db *db;

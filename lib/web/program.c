@@ -19,6 +19,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/identity.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/opts.h"
 #include "lib/base/proc.h"
 #include "lib/base/shared.h"
@@ -60,6 +61,11 @@ struct db *web_db(const struct web_app *web)
 void *web_arg(const struct web_app *web)
 {
     return web->program->arg;
+}
+
+struct metrics *web_metrics(const struct web_app *web)
+{
+    return web->program->metrics;
 }
 
 const struct tpl_set *web_templates(const struct web_app *web)
@@ -229,10 +235,13 @@ static bool serve_until_told(struct web_app *web, struct err *err)
     proc_block_signals();
     size_t workers = (size_t)conf_int(&web->conf, web->program->workers_key);
     web->is_at_work = shared_map(workers * sizeof *web->is_at_work, "flags of workers", err);
-    if (!web->is_at_work || !load_templates(web, err) || !rate_new(&web->rates, err) ||
-        !turns_new(workers, &web->turns, err) || !prepare_program(web, err) ||
-        !open_socket(web, &addr, err))
+    web->is_busy = shared_map(workers * sizeof *web->is_busy, "flags of workers", err);
+    if (!web->is_at_work || !web->is_busy || !load_templates(web, err) ||
+        !rate_new(&web->rates, err) || !turns_new(workers, &web->turns, err) ||
+        !prepare_program(web, err) || !open_socket(web, &addr, err))
         return false;
+    /* Behind the socket: now this program is the only one of its kind here. */
+    metrics_start(web->program->metrics, &web->conf, web->program->metrics_program, true);
     log_configuration(web);
     bool ok = supervise(web, err);
     unlink(addr.sun_path);

@@ -13,6 +13,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/base/proc.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -372,6 +373,49 @@ static void log_request(const struct req *r)
 }
 
 /*
+ * A script of one of our pages says so by the page it comes from: Referer has this host behind its
+ * scheme.
+ */
+static bool is_of_our_page(const struct req *r)
+{
+    struct str referer = req_header(r, "Referer"), host = req_header(r, "Host");
+    size_t scheme = str_find(referer, STR("://"), 0);
+    if (host.n == 0 || scheme == SIZE_MAX)
+        return false;
+    struct str rest = str_sub(referer, scheme + 3, SIZE_MAX);
+    return str_starts_nocase(rest, host) && (rest.n == host.n || rest.p[host.n] == '/');
+}
+
+static void count_request(const struct req *r)
+{
+    const struct web_program *p = r->web->program;
+    char status[16];
+    if (!p->request_metric)
+        return;
+    snprintf(status, sizeof status, "%d", r->resp.status);
+    metric_time(p->metrics, p->request_metric, mono_us() - r->start_us,
+                is_of_our_page(r) ? "true" : "false",
+                r->route && r->route->flags & ROUTE_API ? "true" : "false",
+                r->route ? r->route->path : "-", status);
+}
+
+/*
+ * Counted anew each time, for a worker that is killed takes nothing back: its flag is cleared by
+ * the one that is started in its place.
+ */
+static void set_busy(const struct web_app *web, bool is_busy)
+{
+    const struct web_program *p = web->program;
+    size_t workers = (size_t)conf_int(&web->conf, p->workers_key), busy = 0;
+    if (!p->busy_metric || web->is_stand_in)
+        return;
+    atomic_store(&web->is_busy[web->worker], is_busy);
+    for (size_t i = 0; i < workers; i++)
+        busy += atomic_load(&web->is_busy[i]);
+    metric_set(p->metrics, p->busy_metric, busy);
+}
+
+/*
  * Everything of a request lies in its struct and its arena, so nothing of one reader can reach the
  * next one.  What is kept is the memory itself and the buffers of libfcgi.
  */
@@ -442,12 +486,14 @@ static void end_answer(struct req *r)
 static void serve(struct req *r)
 {
     r->start_us = mono_us();
+    set_busy(r->web, true);
     set_timeouts(r->fcgi.ipcFd);
     if (r->web->is_stand_in)
         answer_unavailable(r);
     else
         answer_request(r);
     end_answer(r);
+    count_request(r);
     FD_AUTO unread = r->body_ended ? -1 : fcntl(r->fcgi.ipcFd, F_DUPFD_CLOEXEC, 0);
     FCGX_Finish_r(&r->fcgi);
     if (unread >= 0)
@@ -457,6 +503,8 @@ static void serve(struct req *r)
     size_t arena_bytes = r->arena.used_bytes;
     forget(r);
     end_turn(r, had_turn, arena_bytes);
+    set_busy(r->web, false);
+    metrics_flush(r->web->program->metrics);
 }
 
 /*
@@ -514,6 +562,7 @@ int web_worker(void *arg, int index)
     struct web_app *web = arg;
     web->worker = (size_t)index;
     turns_begin(web->turns, web->worker);
+    set_busy(web, false);
     struct err err = {0};
     struct req *r = xcalloc(1, sizeof *r);
     bool ok = open_worker(web, r, &err);

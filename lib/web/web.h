@@ -2,6 +2,7 @@
 #define WEB_WEB_H
 
 #include "lib/base/conf.h"
+#include "lib/base/metrics.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
 #include "lib/tpl/tpl.h"
@@ -105,7 +106,13 @@ struct web_program {
     /* With template_dir: the values of every page of this title, made of site_new() (site.h). */
     struct tpl_values *(*layout)(struct req *req, const char *title);
     bool uses_db;
-    const struct health *health;   /* NULL: none of its handlers is a route */
+    const struct health *health; /* NULL: none of its handlers is a route */
+    /* Of metrics_new(); the runner starts it. */
+    struct metrics *metrics;
+    enum metric_program metrics_program;
+    /* What times requests, with the labels ajax, api, path and status; and what says how many
+     * workers have one in hand.  0: nothing does. */
+    enum metric request_metric, busy_metric;
     const struct web_turns *turns; /* NULL: no handler takes one */
     const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */
@@ -128,6 +135,7 @@ const struct conf *web_conf(const struct web_app *web);
 const struct field_table *web_fields(const struct web_app *web); /* of the installation */
 struct db *web_db(const struct web_app *web);
 void *web_arg(const struct web_app *web);
+struct metrics *web_metrics(const struct web_app *web);
 const struct tpl_set *web_templates(const struct web_app *web);
 
 struct arena *req_arena(struct req *r);

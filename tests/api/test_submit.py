@@ -537,7 +537,7 @@ def test_health(collector):
     assert answer.status == 405 and answer.headers["Allow"] == "GET, OPTIONS"
     answer = collector.get("/collector/nowhere")
     assert (answer.status, answer.json) == (404, {"title": "404 Not Found"})
-    metrics = dict(line.rsplit(" ", 1) for line in collector.local("/collector/__metrics__")[1].splitlines())
+    metrics = dict(line.rsplit(" ", 1) for line in collector.local("/collector/__metrics__")[1].splitlines() if line[0] != "#")
     assert int(metrics["socorro_collector_breakpad_resource_incoming_crash"]) > 0
     assert int(metrics["socorro_collector_spool_oldest_age_s"]) < 60
 

@@ -508,32 +508,33 @@ def test_counters(datil):
     assert put(datil, path, data).status == 200
     kind, body = multipart({"try": "1"}, {"a.zip": zipped(key, text)})
     assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": datil.uploader}).status == 201
-    more = {k: v - before[k] for k, v in counted().items()}
+    more = {k: v - before.get(k, 0) for k, v in counted().items()}
     assert more['symbols_upload_uploads{try="False"}'] == more['symbols_upload_uploads{try="True"}'] == 1
     assert more["symbols_upload_file_upload_upload"] == more["symbols_upload_file_upload_skip"] == 1
-    assert more["symbols_upload_bytes"] == len(data) + len(zipped(key, text))
+    assert more["symbols_upload_bytes_sum"] == len(data) + len(zipped(key, text))
 
 
 TIMINGS = ["symbols_" + name for name in (
     "download_symbol", "syminfo_lookup_timing", "upload_file_upload", "upload_gzip_payload", "upload_put_object",
     "upload_file_exists")]
 # The names that monitors of Tecken and Eliot know, as /__metrics__ writes them.
-COUNTED = TIMINGS + [f"{name}_count" for name in TIMINGS] + ["symbols_" + name for name in (
-    "upload_archive", "upload_v2", "upload_dump_and_extract", "upload_download_by_url", 'upload_uploads{try="True"}',
+COUNTED = [f"{name}_{end}" for name in TIMINGS for end in ("sum", "count")] + ["symbols_" + name for name in (
+    "upload_archive_sum", "upload_v2_sum", "upload_dump_and_extract_sum", "upload_download_by_url_sum", 'upload_uploads{try="True"}',
     'upload_uploads{try="False"}', "upload_file_upload_upload", "upload_file_upload_skip", "upload_file_upload_error",
     "upload_skip_early_compressed", "upload_skip_early_uncompressed", "download_symbol_code_id_lookup",
     'syminfo_lookup_cached{result="true"}', 'syminfo_lookup_cached{result="false"}')] + ["symbolication_" + name for name in (
-        'symbolicate_api{version="v4"}', 'symbolicate_api{version="v5"}', "symbolicate_parse_sym_file_parse",
-        'symbolicate_parse_sym_file_error{reason="sym_malformed"}', 'diskcache_get{result="hit"}',
-        'diskcache_get{result="miss"}', "symbolicate_jobs_count", "symbolicate_stacks_count", "symbolicate_frames_count")] + [
+        'symbolicate_api_sum{version="v4"}', 'symbolicate_api_sum{version="v5"}', "symbolicate_parse_sym_file_parse_sum",
+        'symbolicate_parse_sym_file_error{reason="sym_malformed"}', 'diskcache_get_sum{result="hit"}',
+        'diskcache_get_sum{result="miss"}', "symbolicate_jobs_count_sum", "symbolicate_stacks_count_sum",
+        "symbolicate_frames_count_sum")] + [
         f'symbolication_symbolicate_request_error{{reason="{why}"}}'
         for why in ("bad_json", "invalid_modules", "invalid_stacks", "too_many_jobs")]
 
 
 def test_counters_by_the_names_of_tecken(datil):
     def counted():
-        lines = (line.rsplit(" ", 1) for line in datil.local("/symbols/__metrics__")[1].splitlines())
-        return {name: int(value) for name, value in lines}
+        lines = (line.rsplit(" ", 1) for line in datil.local("/symbols/__metrics__")[1].splitlines() if line[0] != "#")
+        return {name: float(value) for name, value in lines if "_bucket" not in name}
 
     def upload(*files):
         data = io.BytesIO()
@@ -549,7 +550,7 @@ def test_counters_by_the_names_of_tecken(datil):
     files = (key, text), (f"moves.so/{lone(23)}/moves.so.dbg.gz", b"no debug file")
 
     def moved():
-        return {name.removeprefix("symbols_"): n - before[name] for name, n in counted().items() if n != before[name]}
+        return {name.removeprefix("symbols_"): n - before.get(name, 0) for name, n in counted().items() if n != before.get(name)}
     upload(*files)
     first = moved()
     assert (first["upload_file_upload_upload"], first["upload_file_upload_count"]) == (2, 2)

@@ -318,7 +318,7 @@ def test_counters(it):
         status, text = it.local("/symbols/__metrics__")
         assert status == 200
         return int(re.search(rf"^symbolication_{re.escape(line)} (\d+)$", text, re.M)[1])
-    names = ['symbolicate_request{version="v5"}', "symbolicate_jobs_count", "symbolicate_stacks_count", "symbolicate_frames_count",
+    names = ['symbolicate_request{version="v5"}', "symbolicate_jobs_count_sum", "symbolicate_stacks_count_sum", "symbolicate_frames_count_sum",
              'symbolicate_request_error{reason="invalid_stacks"}', 'symbolicate_request_error{reason="bad_json"}',
              'diskcache_get_count{result="hit"}', 'diskcache_get_count{result="miss"}']
     before = [counter(name) for name in names]

@@ -61,6 +61,7 @@ extern const struct command version_commands[];
 extern const struct command stats_commands[];
 extern const struct command correlation_commands[];
 extern const struct command cron_commands[];
+extern const struct command metrics_commands[];
 extern const struct command check_commands[];
 extern const struct command mark_commands[];
 extern const struct command backup_commands[];

@@ -34,7 +34,7 @@ static const struct command *const families[] = {
     work_commands,    purge_commands,   purge_where_commands,  export_commands,
     index_commands,   symbols_commands, symbols_care_commands, version_commands,
     cron_commands,    check_commands,   mark_commands,         backup_commands,
-    restore_commands, stats_commands,   correlation_commands,
+    restore_commands, stats_commands,   correlation_commands,  metrics_commands,
 };
 
 /*

@@ -103,11 +103,11 @@ clean_open_run() {
     [ -d "$run" ] && [ -n "$(find "$run/" -maxdepth 0 -perm -o+w)" ] || return 0
     for name in "$run"/* "$run"/.[!.]*; do
         case ${name##*/} in
-        \* | '.[!.]*' | *.sock | nginx.pid | datilctl.* | .s.PGSQL.* | pg | web | nginx | marks) ;;
+        \* | '.[!.]*' | *.sock | nginx.pid | datilctl.* | .s.PGSQL.* | pg | web | nginx | marks | metrics) ;;
         *) die "$run is open to other users and holds other things ($name); set DATIL_RUN to a directory of Datil's own" ;;
         esac
     done
-    rm -rf -- "$run"/*.sock "$run"/nginx.pid "$run"/datilctl.* "$run"/.s.PGSQL.* "$run"/{pg,web,nginx,marks}
+    rm -rf -- "$run"/*.sock "$run"/nginx.pid "$run"/datilctl.* "$run"/.s.PGSQL.* "$run"/{pg,web,nginx,marks,metrics}
 }
 
 # nginx sends stored symbols itself: the folder and what is made in it belong to its group.
@@ -137,6 +137,7 @@ prepare_directories() {
     own_dir 0700 "$(id -un)" "$(id -gn)" "$run/marks"
     own_dir 2750 "$pg_user" "$app_group" "$run/pg"
     own_dir 2750 "$app_user" "$www_group" "$run/web"
+    own_dir 0750 "$app_user" "$app_group" "$run/metrics"
     own_dir 0700 "$www_user" "$www_group" "$run/nginx"
     own_dir 0751 "$(id -un)" "$(id -gn)" "$var/log"
     own_dir 2750 "$(id -un)" "$www_group" "$var/nginx"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""docs/changing.md: every file that a recipe names is there, and what stands in backticks beside it is in one of those files.
+"""What documents say that can be looked up.
 
-A path with a word in capitals, as in cron/jobs/NAME.c, is a file to be made: its folder must be there.
+docs/changing.md: every file that a recipe names is there, and what stands in backticks beside it is in one of those files. A path with a word in capitals, as in cron/jobs/NAME.c, is a file to be made: its folder must be there.
 """
 import re
 import sys
@@ -31,6 +31,37 @@ def problems(item):
             yield f"no {name} in {', '.join(str(f.relative_to(ROOT)) for f in files)}"
 
 
+def metrics_counted():
+    """Every metric of the table is counted somewhere, by a program that the table names."""
+    table = (ROOT / "lib/base/metric_rows.def").read_text()
+    folders = {"IN_COLLECTOR": "fcgi/collector", "IN_SYMBOLS": "fcgi/symbols", "IN_WEBAPP": "fcgi/webapp",
+               "IN_PROCESSOR": "processor", "IN_CRON": "cron"}
+    sources = {f.relative_to(ROOT): f.read_text() for top in ("lib", "fcgi", "processor", "cron")
+               for f in (ROOT / top).rglob("*.c") if "metrics_text" not in f.name}
+    for name, programs in re.findall(r'^METRIC\((\w+), "[^"]+", \w+, \w+, "[^"]*", ([\w |]+),', table, re.M):
+        where = ["lib"] + [folders[p] for p in programs.split(" | ") if p in folders]
+        if not any(re.search(rf"\bMETRIC_{name}\b", text) for path, text in sources.items()
+                   if str(path).startswith(tuple(where))):
+            yield f"{name} is counted nowhere in {' '.join(where)}"
+
+
+def prometheus_names():
+    """The series that programs print, by docs/metrics.md: what alerts and dashboards may ask for."""
+    rows = re.findall(r"^\| `([\w.]+)` \| (\w+), ", (ROOT / "docs/metrics.md").read_text(), re.M)
+    for name, kind in rows:
+        name = name.replace(".", "_")
+        yield from [name] if kind in ("count", "gauge") else [f"{name}_{end}" for end in ("bucket", "sum", "count")]
+
+
+def metrics_named(path):
+    """Every metric that a file of docs/monitoring asks for is printed by a program."""
+    known = set(prometheus_names())
+    asked = set(re.findall(r"\b(?:socorro|symbols|symbolication|datil)_\w+", (ROOT / path).read_text()))
+    if not asked:
+        yield "no metric at all"
+    yield from (f"no program prints {name}" for name in sorted(asked - known))
+
+
 def main():
     page = (ROOT / "docs/changing.md").read_text()
     failed = 0
@@ -40,6 +71,10 @@ def main():
         found = [p for item in items for p in problems(item)]
         if not items:
             found = ["no list of files"]
+        print(f"FAIL {label}: {'; '.join(found)}" if found else f"ok {label}")
+        failed += bool(found)
+    for label, found in [("metrics are counted", list(metrics_counted())),
+                         *((path, list(metrics_named(path))) for path in ("docs/monitoring/alerts.yml", "docs/monitoring/dashboard.json"))]:
         print(f"FAIL {label}: {'; '.join(found)}" if found else f"ok {label}")
         failed += bool(found)
     return 1 if failed else 0
