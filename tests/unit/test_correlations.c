@@ -215,6 +215,24 @@ static void test_rows_of_a_sample(void **state)
     sample_values_free(values);
 }
 
+/* Fewer rows of a week than would fill a table by halves: each has a text that no other has. */
+static void test_a_text_of_its_own_in_each_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    const struct search_field *field = search_field_find(&fields_builtin, STR("uuid"));
+    struct sample_values *values = sample_values_new(&field, 1);
+    struct sample s;
+    for (size_t max = 1; max <= 8; max++) {
+        assert_true(sample_of(f, "Odd", values, max, &s, &err));
+        assert_int_equal(s.n, max);
+        for (size_t row = 1; row < s.n; row++)
+            assert_true(sample_column(&s, 0)[row] != sample_column(&s, 0)[row - 1]);
+        sample_release(&s);
+    }
+    sample_values_free(values);
+}
+
 /* Evenly over the weeks, as many as wanted, the same ones again. */
 static void test_choice_of_a_sample(void **state)
 {
@@ -297,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_names_of_files),
         cmocka_unit_test(test_only_public_fields),
         cmocka_unit_test_setup_teardown(test_rows_of_a_sample, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_text_of_its_own_in_each_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_choice_of_a_sample, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
     };

@@ -81,7 +81,7 @@ bool split_given_open_dwo(struct split_given *g, uint64_t id, struct elf_file *r
 {
     if (!g->is_listed)
         list_files(g);
-    uint32_t place = *map_at(&g->file_of, id);
+    uint32_t place = map_get(&g->file_of, id);
     return place && open_at(g, (uint64_t)(place - 1) * PLACE_UNIT, ret);
 }
 

@@ -133,16 +133,15 @@ static uint32_t number_of_number(struct sampler *s, size_t field, const struct c
 static uint32_t number_of_code(struct sampler *s, size_t field, const struct column *c,
                                uint32_t code)
 {
-    uint32_t *known = code == 0 ? NULL : map_at(&s->codes, code);
-    if (!known)
-        return 0;
-    if (*known)
-        return *known;
+    uint32_t known = code == 0 ? 0 : map_get(&s->codes, code);
+    if (code == 0 || known)
+        return known;
     uint32_t id = c->kind == COLUMN_LIST ? number_of_list(s, field, c, code)
                   : c->kind == COLUMN_BOOL
                       ? number_of_text(s, field, code == 2 ? STR("1") : STR("0"))
                       : number_of_text(s, field, dict_entry(&c->dict, code));
-    *map_at(&s->codes, code) = id;
+    if (id)
+        *map_at(&s->codes, code) = id;
     return id;
 }
 
