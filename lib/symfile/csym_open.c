@@ -125,6 +125,13 @@ bool csym_verify(const struct csym *c, struct err *err)
     return true;
 }
 
+/* The checksum does not cover the header, so it stays right. */
+bool csym_set_stamp(int fd, uint64_t stamp, struct err *err)
+{
+    return pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) == sizeof stamp ||
+           err_errno(err, errno, "stamp of compiled symbols");
+}
+
 /* The length stands before the bytes, so a name may contain anything and need not be searched. */
 struct str csym_string(const struct csym *c, uint32_t off)
 {

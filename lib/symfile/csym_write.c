@@ -5,12 +5,10 @@
  * inside the one kept before it is dropped.
  *
  * Sorting is stable everywhere: the same text makes the same bytes.  Sections are made apart and
- * joined at the end, because their sizes are known only then; for a moment the result is in memory
- * twice, which is a small part of the text.
+ * joined at the end, because their sizes are known only then.  The bodies of functions, four fifths
+ * of the result, are the first section and were written behind the room for the header from the
+ * start, so they stay where they are and the others come behind them.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
@@ -26,7 +24,8 @@
 /* Symbols of a whole browser have half a GiB to one. */
 static const size_t TEXT_MAX_BYTES = (size_t)8 << 30;
 
-/* The sections while they grow; their places in the file follow from their sizes. */
+/* The sections while they grow; their places in the file follow from their sizes.  That of
+ * SEC_BODY is in the builder. */
 struct csym_image {
     bytes_vec sec[CSYM_SECTION_COUNT];
     uint32_t *name_offset; /* in SEC_STRINGS, by name */
@@ -217,39 +216,53 @@ static size_t aligned(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
-/* Header, section table, sections, each at a multiple of eight; what lies between is zero. */
-static void join_sections(const struct csym_image *m, const struct builder *b, uint64_t stamp,
-                          bytes_vec *out)
+/* Zeros up to the next multiple of eight, where a section may begin. */
+static void put_padding(bytes_vec *out)
 {
-    bytes_vec table = {0};
-    size_t at = CSYM_HEADER_SIZE;
-    uint64_t hash = 0;
+    static const uint8_t zeros[8];
+    put_bytes(out, zeros, aligned(out->n) - out->n);
+}
+
+/* The other sections behind the bodies, and where each is. */
+static void join_sections(const struct csym_image *m, bytes_vec *out, struct csym_section *sections)
+{
+    size_t end = aligned(out->n);
+    for (size_t i = 0; i < CSYM_SECTION_COUNT; i++)
+        end += aligned(m->sec[i].n);
+    VEC_RESERVE(out, end);
+    sections[SEC_BODY] =
+        (struct csym_section){out->v + CSYM_HEADER_SIZE, out->n - CSYM_HEADER_SIZE};
     for (size_t i = 0; i < CSYM_SECTION_COUNT; i++) {
-        put_u64(&table, at);
-        put_u64(&table, m->sec[i].n);
-        at += aligned(m->sec[i].n);
-        hash = hash64_seed(m->sec[i].v, m->sec[i].n, hash);
+        if (i == SEC_BODY)
+            continue;
+        put_padding(out);
+        sections[i] = (struct csym_section){out->v + out->n, m->sec[i].n};
+        put_bytes(out, m->sec[i].v, m->sec[i].n);
     }
+    put_padding(out);
+}
+
+/* The header with the table of sections. */
+static void make_header(const struct csym_image *m, const struct builder *b, uint64_t stamp,
+                        const struct csym_section *sections, bytes_vec *out)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < CSYM_SECTION_COUNT; i++)
+        hash = hash64_seed(sections[i].p, sections[i].n, hash);
     bool corrupt = b->stats.bad_lines > CSYM_BAD_LINES_MAX;
     put_u32(out, CSYM_MAGIC);
     put_u32(out, CSYM_VERSION);
     put_u32(out, (m->is_wide ? CSYM_WIDE : 0) | (corrupt ? CSYM_CORRUPT : 0));
     put_u32(out, CSYM_HEADER_SIZE);
-    put_u64(out, at);
+    put_u64(out, b->body.n);
     put_u64(out, b->text.n);
     put_u64(out, stamp);
     put_u64(out, hash);
     put_u64(out, 0);
     put_u64(out, 0);
-    put_bytes(out, table.v, table.n);
-    VEC_RELEASE(&table);
-
-    VEC_RESERVE(out, at);
-    memset(out->v + out->n, 0, at - out->n);
-    out->n = CSYM_HEADER_SIZE;
     for (size_t i = 0; i < CSYM_SECTION_COUNT; i++) {
-        put_bytes(out, m->sec[i].v, m->sec[i].n);
-        out->n = aligned(out->n);
+        put_u64(out, (uint64_t)(sections[i].p - b->body.v));
+        put_u64(out, sections[i].n);
     }
 }
 
@@ -269,8 +282,6 @@ static bool put_sections(struct csym_image *m, struct builder *b, struct err *er
     put_cfi(m, b);
     put_win(m, &b->win_frame, SEC_WIN_FRAME_START, SEC_WIN_FRAME);
     put_win(m, &b->win_fpo, SEC_WIN_FPO_START, SEC_WIN_FPO);
-    m->sec[SEC_BODY] = b->body; /* moved: it is the bulk */
-    memset(&b->body, 0, sizeof b->body);
     return true;
 }
 
@@ -283,17 +294,19 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
     if (b->too_large)
         return err_set(err, ERR_TOO_LARGE, "the symbol file has too many %s", b->too_large);
     struct csym_image m = {0};
+    struct csym_section sections[CSYM_SECTION_COUNT];
+    bytes_vec header = {0};
     bool ok = put_sections(&m, b, err);
-    bytes_vec out = {0};
-    if (ok)
-        join_sections(&m, b, stamp, &out);
+    if (ok) {
+        join_sections(&m, &b->body, sections);
+        make_header(&m, b, stamp, sections, &header);
+        memcpy(b->body.v, header.v, header.n);
+        b->stats.csym_bytes = *ret_n = b->body.n;
+        *ret_p = TAKE(b->body.v);
+    }
+    VEC_RELEASE(&header);
     image_release(&m);
-    if (!ok)
-        return false;
-    b->stats.csym_bytes = out.n;
-    *ret_p = out.v;
-    *ret_n = out.n;
-    return true;
+    return ok;
 }
 
 bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret_n,
@@ -308,11 +321,4 @@ bool csym_compile_mem(struct str text, uint64_t stamp, void **ret_p, size_t *ret
         *ret_stats = b.stats;
     builder_release(&b);
     return ok;
-}
-
-/* The checksum does not cover the header, so it stays right. */
-bool csym_set_stamp(int fd, uint64_t stamp, struct err *err)
-{
-    return pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) == sizeof stamp ||
-           err_errno(err, errno, "stamp of compiled symbols");
 }

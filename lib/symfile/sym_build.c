@@ -41,6 +41,9 @@ void builder_init(struct builder *b, struct str text)
     map_init(&b->origin_index.others, numbers_max);
     cfi_builder_init(&b->cfi, numbers_max);
     b->stats.source_bytes = text.n;
+    VEC_RESERVE(&b->body, CSYM_HEADER_SIZE);
+    memset(b->body.v, 0, CSYM_HEADER_SIZE);
+    b->body.n = CSYM_HEADER_SIZE;
 }
 
 void builder_release(struct builder *b)
@@ -74,7 +77,7 @@ void builder_info(struct builder *b, enum csym_info what, struct str value)
     b->info[what] = textmap_number(&b->names, NULL, value);
 }
 
-/* Neighbours are mostly of one file, so the last number is tried first. */
+/* The index of a number that is not among the small ones yet; `next`, if it is a new one. */
 static uint32_t index_of_other(struct index_of *t, uint32_t number, size_t next)
 {
     uint32_t *place;
@@ -90,30 +93,20 @@ static uint32_t index_of_other(struct index_of *t, uint32_t number, size_t next)
     }
     if (*place == 0)
         *place = (uint32_t)next + 1;
-    t->last_number = number;
-    t->last_index = *place - 1;
-    return t->last_index;
+    return *place - 1;
 }
 
-/* The index of the number; `next`, for a new one. */
-static inline uint32_t index_of(struct index_of *t, uint32_t number, size_t next)
+uint32_t builder_new_file(struct builder *b, uint32_t number)
 {
-    bool is_last = next > 0 && number == t->last_number;
-    return is_last ? t->last_index : index_of_other(t, number, next);
-}
-
-/* A number may be used before its record is read, or never get one. */
-uint32_t builder_file_index(struct builder *b, uint32_t number)
-{
-    uint32_t i = index_of(&b->file_index, number, b->files.n);
+    uint32_t i = index_of_other(&b->file_index, number, b->files.n);
     if (i == b->files.n)
         VEC_PUSH(&b->files, NAME_NONE);
     return i;
 }
 
-uint32_t builder_origin_index(struct builder *b, uint32_t number)
+uint32_t builder_new_origin(struct builder *b, uint32_t number)
 {
-    uint32_t i = index_of(&b->origin_index, number, b->origins.n);
+    uint32_t i = index_of_other(&b->origin_index, number, b->origins.n);
     if (i == b->origins.n)
         VEC_PUSH(&b->origins, NAME_NONE);
     return i;
@@ -146,21 +139,6 @@ static int by_start(const void *a, const void *b)
 {
     const struct inline_record *x = a, *y = b;
     return cmp_u64(x->start, y->start);
-}
-
-/* Lines that touch and say the same become one. */
-static void join_lines(line_vec *lines)
-{
-    size_t kept = 0;
-    for (size_t i = 1; i < lines->n; i++) {
-        const struct line_record *r = &lines->v[i];
-        struct line_record *last = &lines->v[kept];
-        if (last->end == r->start && last->line == r->line && last->file == r->file)
-            last->end = r->end;
-        else
-            lines->v[++kept] = *r;
-    }
-    lines->n = MIN(lines->n, kept + 1);
 }
 
 /*
@@ -235,25 +213,30 @@ static inline void end_record(bytes_vec *out, const uint8_t *p)
     out->n = (size_t)(p - out->v);
 }
 
-/* The deltas start afresh with each block, so that a reader can begin at any of them. */
-static void put_lines(bytes_vec *out, const line_vec *lines, uint64_t base)
+/*
+ * The deltas start afresh with each block, so that a reader can begin at any of them.  A file is
+ * written over by the next number where it is that of the line before: a guess would often be
+ * wrong.
+ */
+static void put_lines(bytes_vec *out, const line_vec *lines, size_t joined, uint64_t base)
 {
     struct run_out run;
-    run_begin(&run, out, lines->n);
+    run_begin(&run, out, lines->n - joined);
     uint64_t end = base;
     uint32_t line = 0, file = 0;
-    for (size_t i = 0; i < lines->n; i++) {
+    for (size_t i = 0, next; i < lines->n; i = next) {
         const struct line_record *r = &lines->v[i];
+        for (next = i + 1; next < lines->n && is_joined(&lines->v[next - 1], &lines->v[next]);)
+            next++;
         if (run_record(&run, (uint32_t)(r->start - base))) {
             end = i ? r->start : base;
             line = file = 0;
         }
         uint8_t *p = put_record(out);
-        p = write_range(p, r->start, r->end, &end);
+        p = write_range(p, r->start, lines->v[next - 1].end, &end);
         p = write_varint(p, zigzag((int64_t)r->line - line) << 1 | (r->file != file));
-        if (r->file != file)
-            p = write_varint(p, r->file);
-        end_record(out, p);
+        uint8_t *behind_file = write_varint(p, r->file);
+        end_record(out, r->file != file ? behind_file : p);
         line = r->line;
         file = r->file;
     }
@@ -276,9 +259,8 @@ static void put_inline_level(bytes_vec *out, const inline_vec *inlines, uint64_t
         p = write_range(p, r->start, r->end, &end);
         p = write_varint(p, r->origin);
         p = write_varint(p, (uint64_t)r->line << 1 | (r->file != file));
-        if (r->file != file)
-            p = write_varint(p, r->file);
-        end_record(out, p);
+        uint8_t *behind_file = write_varint(p, r->file);
+        end_record(out, r->file != file ? behind_file : p);
         file = r->file;
     }
 }
@@ -313,17 +295,18 @@ static void finish_func(struct builder *b)
 {
     if (b->owner != OWNER_KEPT)
         return;
-    if (!b->lines_settled)
+    if (!b->lines_settled) {
         settle_lines(&b->lines, &b->open);
-    else
-        join_lines(&b->lines);
-    b->stats.lines += b->lines.n;
-    if (b->body.n > UINT32_MAX)
+        b->lines_joined = 0;
+    }
+    b->stats.lines += b->lines.n - b->lines_joined;
+    size_t at = b->body.n - CSYM_HEADER_SIZE;
+    if (at > UINT32_MAX)
         b->too_large = "lines and inlines";
-    b->open.body = (uint32_t)b->body.n;
+    b->open.body = (uint32_t)at;
     put_varint(&b->body, b->open.param_size);
     b->scratch.n = 0;
-    put_lines(&b->scratch, &b->lines, b->open.start);
+    put_lines(&b->scratch, &b->lines, b->lines_joined, b->open.start);
     put_sized(&b->body, &b->scratch);
     put_inlines(b);
     VEC_PUSH(&b->funcs, b->open);
@@ -333,7 +316,7 @@ void builder_no_func(struct builder *b, enum owner owner)
 {
     finish_func(b);
     b->owner = owner;
-    b->lines.n = 0;
+    b->lines.n = b->lines_joined = 0;
     b->lines_settled = true;
     while (b->inline_levels > 0)
         b->inlines[--b->inline_levels].n = 0;
@@ -347,22 +330,6 @@ void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t para
     if (b->owner == OWNER_KEPT)
         b->open =
             (struct func_record){addr, size, textmap_number(&b->names, NULL, name), 0, param_size};
-}
-
-/* Compilers give lines in order and apart; what comes otherwise is settled at the end. */
-bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line, uint32_t file)
-{
-    if (b->owner != OWNER_KEPT)
-        return b->owner == OWNER_DROPPED;
-    struct line_record r = {.start = addr, .end = addr + size, .line = line};
-    if (r.end <= r.start)
-        return true;
-    r.file = builder_file_index(b, file);
-    uint64_t from = b->lines.n ? b->lines.v[b->lines.n - 1].end : b->open.start;
-    if (r.start < from || r.end > b->open.start + b->open.size)
-        b->lines_settled = false;
-    VEC_PUSH(&b->lines, r);
-    return true;
 }
 
 /*

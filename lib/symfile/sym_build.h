@@ -74,9 +74,17 @@ struct cfi_span { /* of cfi_builder.rules; count 0: malformed */
     uint32_t first, count;
 };
 
+/* A text of rules that was met, and its number among them. */
+struct cfi_seen {
+    struct str text;
+    uint32_t delta;
+};
+enum { CFI_SEEN_BITS = 8 };
+
 /* How the rules of rows become few: see sym_build_cfi.c. */
 struct cfi_builder {
     struct textmap texts; /* of rules, as they stand in the file */
+    struct cfi_seen seen[1 << CFI_SEEN_BITS];
     struct textmap regs;
     struct textmap programs; /* byte code */
     struct textmap sets;     /* encoded rule sets */
@@ -103,7 +111,6 @@ struct cfi_builder {
 struct index_of {
     VEC(uint32_t) small; /* by number, those below INDEX_SMALL_MAX */
     struct map others;
-    uint32_t last_number, last_index; /* once there is an index */
 };
 
 struct builder {
@@ -118,10 +125,12 @@ struct builder {
     enum owner owner;
     struct func_record open; /* the FUNC whose lines are being read */
     line_vec lines;
-    bool lines_settled; /* in order, apart, inside the function: nothing to do at its end */
+    bool lines_settled;  /* in order, apart, inside the function: nothing to do at its end */
+    size_t lines_joined; /* of them: how many touch the one before and say the same */
     inline_vec inlines[CSYM_INLINE_MAX]; /* by level */
     uint32_t inline_levels;              /* levels with records */
-    bytes_vec body, scratch;
+    bytes_vec body; /* begins with room for the header: the file grows from here (csym_write.c) */
+    bytes_vec scratch;
 
     VEC(struct public_record) publics;
     win_vec win_frame, win_fpo;
@@ -142,12 +151,11 @@ void builder_func(struct builder *b, uint64_t addr, uint32_t size, uint32_t para
                   struct str name);
 /* A FUNC line that could not be read: what follows does not belong to the one before. */
 void builder_no_func(struct builder *b, enum owner owner);
-bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line, uint32_t file);
 bool builder_inline(struct builder *b, const struct inline_record *r);
 void builder_public(struct builder *b, uint64_t addr, uint32_t param_size, struct str name);
 void builder_win(struct builder *b, bool is_frame_data, const struct win_record *w);
-uint32_t builder_file_index(struct builder *b, uint32_t number);
-uint32_t builder_origin_index(struct builder *b, uint32_t number);
+uint32_t builder_new_file(struct builder *b, uint32_t number);
+uint32_t builder_new_origin(struct builder *b, uint32_t number);
 
 void builder_cfi_init(struct builder *b, uint64_t addr, uint32_t size, struct str rules);
 bool builder_cfi_row(struct builder *b, uint64_t addr, struct str rules);
@@ -165,16 +173,17 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
 enum { VARINT_MAX = 10 }; /* bytes */
 
 /*
- * p has room for VARINT_MAX bytes; the result is behind the number.  One byte or two is as good as
- * random from record to record, so those are written without asking; longer ones are rare.
+ * p has room for VARINT_MAX bytes; the result is behind the number.  One byte, two or three is as
+ * good as random from record to record, so those are written without asking; longer ones are rare.
  */
 static inline uint8_t *write_varint(uint8_t *p, uint64_t v)
 {
-    if (v < 0x4000) {
-        unsigned is_long = v >= 0x80;
-        p[0] = (uint8_t)(v | is_long << 7);
-        p[1] = (uint8_t)(v >> 7);
-        return p + 1 + is_long;
+    if (v < 0x200000) {
+        uint32_t low = (uint32_t)v, second = low >= 0x80, third = low >= 0x4000;
+        low = (low & 0x7f) | (low & 0x3f80) << 1 | (low & 0x1fc000) << 2;
+        low |= second << 7 | third << 15;
+        memcpy(p, &low, sizeof low);
+        return p + 1 + second + third;
     }
     for (; v >= 0x80; v >>= 7)
         *p++ = (uint8_t)(v | 0x80);
@@ -200,6 +209,66 @@ struct run_out {
     size_t i;
 };
 void run_begin(struct run_out *r, bytes_vec *out, size_t count);
-bool run_record(struct run_out *r, uint32_t key);
+void run_block(struct run_out *r, uint32_t key); /* run_record's second half */
+
+static inline bool run_record(struct run_out *r, uint32_t key)
+{
+    if (r->i++ % CSYM_BLOCK != 0)
+        return false;
+    run_block(r, key);
+    return true;
+}
+
+/*
+ * What follows is in line, since what a line record costs is what compiling costs.
+ *
+ * A number may be used before its record is read, or never get one.  Nothing is asked about the
+ * number before it: whether neighbours are of one file is as good as random, and guessing that
+ * costs the processor more than looking it up again.
+ */
+static inline uint32_t index_of(const struct index_of *t, uint32_t number)
+{
+    return number < t->small.n ? t->small.v[number] : 0;
+}
+
+static inline uint32_t builder_file_index(struct builder *b, uint32_t number)
+{
+    uint32_t i = index_of(&b->file_index, number);
+    return i ? i - 1 : builder_new_file(b, number);
+}
+
+static inline uint32_t builder_origin_index(struct builder *b, uint32_t number)
+{
+    uint32_t i = index_of(&b->origin_index, number);
+    return i ? i - 1 : builder_new_origin(b, number);
+}
+
+/* Lines that touch and say the same become one. */
+static inline bool is_joined(const struct line_record *last, const struct line_record *r)
+{
+    return ((last->end ^ r->start) | (last->line ^ r->line) | (last->file ^ r->file)) == 0;
+}
+
+/* Compilers give lines in order and apart; what comes otherwise is settled at the end. */
+static inline bool builder_line(struct builder *b, uint64_t addr, uint32_t size, uint32_t line,
+                                uint32_t file)
+{
+    if (b->owner != OWNER_KEPT)
+        return b->owner == OWNER_DROPPED;
+    struct line_record r = {.start = addr, .end = addr + size, .line = line};
+    if (r.end <= r.start)
+        return true;
+    r.file = builder_file_index(b, file);
+    uint64_t from = b->open.start;
+    if (b->lines.n > 0) {
+        const struct line_record *last = &b->lines.v[b->lines.n - 1];
+        b->lines_joined += is_joined(last, &r);
+        from = last->end;
+    }
+    if (r.start < from || r.end > b->open.start + b->open.size)
+        b->lines_settled = false;
+    VEC_PUSH(&b->lines, r);
+    return true;
+}
 
 #endif

@@ -154,13 +154,33 @@ static struct cfi_span parse_rules(struct builder *b, struct str text)
 }
 
 /* The text is compared as it stands: the same rules with other blanks are parsed again, no more. */
-static uint32_t delta_of(struct builder *b, struct str text)
+static uint32_t new_delta(struct builder *b, struct str text)
 {
     struct cfi_builder *c = &b->cfi;
     uint32_t id = textmap_number(&c->texts, NULL, text);
     if (id == c->deltas.n)
         VEC_PUSH(&c->deltas, parse_rules(b, text));
     return id;
+}
+
+/*
+ * Nearly every row says what one of the last said, so those are looked at before all that were
+ * seen: for that the first and the last eight bytes tell texts apart well enough, where a seeded
+ * hash reads them whole.  A stranger who makes them collide gets the hash.
+ */
+static uint32_t delta_of(struct builder *b, struct str text)
+{
+    uint64_t head, tail;
+    if (text.n < sizeof head)
+        return new_delta(b, text);
+    memcpy(&head, text.p, sizeof head);
+    memcpy(&tail, text.p + text.n - sizeof tail, sizeof tail);
+    /* the odd constant is 2^64 by the golden ratio: Fibonacci hashing (Knuth, 6.4) */
+    uint64_t mixed = (head ^ (tail << 1) ^ text.n) * UINT64_C(0x9e3779b97f4a7c15);
+    struct cfi_seen *seen = &b->cfi.seen[mixed >> (64 - CFI_SEEN_BITS)];
+    if (!str_eq(seen->text, text))
+        *seen = (struct cfi_seen){text, new_delta(b, text)};
+    return seen->delta;
 }
 
 /* The number of the rule set that lies in rules from `first` on; takes those away if it is

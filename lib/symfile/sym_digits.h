@@ -132,4 +132,99 @@ static inline uint32_t digits_ends(const char *p)
 }
 #endif
 
+/*
+ * Two words of known ends as numbers, in half the steps of one after the other.  Words have fewer
+ * than DIGITS_WORD_MAX bytes; eight bytes in front of each end and from each start on must be
+ * there.  False: one of the two is no number, or one of more than eight digits.
+ */
+enum { DIGITS_WORD_MAX = 64 };
+
+struct digits_word {
+    const char *end;
+    size_t n;
+};
+
+#ifdef __SSE2__
+/* Of the eight bytes in front of an end: which are the word's, and '0' for the others.  What is no
+ * length of a number gets bytes that are no digits. */
+static const struct digits_mask {
+    uint64_t keep, fill;
+} digits_masks[DIGITS_WORD_MAX] = {
+    [0] = {0, UINT64_MAX},
+    [1] = {UINT64_MAX << 56, DIGITS_EACH(0x30) >> 8},
+    [2] = {UINT64_MAX << 48, DIGITS_EACH(0x30) >> 16},
+    [3] = {UINT64_MAX << 40, DIGITS_EACH(0x30) >> 24},
+    [4] = {UINT64_MAX << 32, DIGITS_EACH(0x30) >> 32},
+    [5] = {UINT64_MAX << 24, DIGITS_EACH(0x30) >> 40},
+    [6] = {UINT64_MAX << 16, DIGITS_EACH(0x30) >> 48},
+    [7] = {UINT64_MAX << 8, DIGITS_EACH(0x30) >> 56},
+    [8] = {UINT64_MAX, 0},
+    [9 ... DIGITS_WORD_MAX - 1] = {0, UINT64_MAX},
+};
+
+static inline __m128i digits_both(struct digits_word a, struct digits_word b)
+{
+    const struct digits_mask *m = &digits_masks[a.n], *n = &digits_masks[b.n];
+    uint64_t x = (digits_load(a.end - DIGITS_AT_ONCE) & m->keep) | m->fill;
+    uint64_t y = (digits_load(b.end - DIGITS_AT_ONCE) & n->keep) | n->fill;
+    return _mm_set_epi64x((long long)y, (long long)x);
+}
+
+/* Whether no byte is above its limit. */
+static inline bool digits_below(__m128i v, __m128i limits)
+{
+    __m128i above = _mm_subs_epu8(v, limits);
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(above, _mm_setzero_si128())) == 0xffff;
+}
+
+/* Digits to pairs in 16 bits each, pairs to four digits in 32 bits, those to the number. */
+static inline bool digits_dec_pair(struct digits_word a, struct digits_word b, uint32_t ret[2])
+{
+    __m128i d = _mm_sub_epi8(digits_both(a, b), _mm_set1_epi8('0'));
+    if (!digits_below(d, _mm_set1_epi8(9)))
+        return false;
+    __m128i high = _mm_and_si128(d, _mm_set1_epi16(0x00ff)), low = _mm_srli_epi16(d, 8);
+    __m128i pairs = _mm_add_epi16(_mm_mullo_epi16(high, _mm_set1_epi16(10)), low);
+    __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(100 | 1 << 16));
+    fours = _mm_packs_epi32(fours, fours); /* at most 9999: no sign */
+    uint64_t both =
+        (uint64_t)_mm_cvtsi128_si64(_mm_madd_epi16(fours, _mm_set1_epi32(10000 | 1 << 16)));
+    ret[0] = (uint32_t)both;
+    ret[1] = (uint32_t)(both >> 32);
+    return true;
+}
+
+/*
+ * With 0x20 set, digits stay what they are, letters become small ones, and nothing else that is in
+ * a word becomes one of them: '@', '`' and what is behind 'f' end above the limits.
+ */
+static inline bool digits_hex_pair(struct digits_word a, struct digits_word b, uint32_t ret[2])
+{
+    __m128i v = _mm_or_si128(digits_both(a, b), _mm_set1_epi8(0x20));
+    __m128i is_letter = _mm_cmpgt_epi8(v, _mm_set1_epi8('a' - 1));
+    __m128i lift = _mm_and_si128(is_letter, _mm_set1_epi8('a' - '0' - 10));
+    __m128i limits =
+        _mm_add_epi8(_mm_set1_epi8(9), _mm_and_si128(is_letter, _mm_set1_epi8(15 - 9)));
+    v = _mm_sub_epi8(_mm_sub_epi8(v, _mm_set1_epi8('0')), lift);
+    if (!digits_below(v, limits))
+        return false;
+    v = _mm_or_si128(_mm_slli_epi16(v, 4), _mm_srli_epi16(v, 8));
+    v = _mm_and_si128(v, _mm_set1_epi16(0x00ff));
+    uint64_t both = __builtin_bswap64((uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(v, v)));
+    ret[0] = (uint32_t)(both >> 32);
+    ret[1] = (uint32_t)both;
+    return true;
+}
+#else
+static inline bool digits_dec_pair(struct digits_word a, struct digits_word b, uint32_t ret[2])
+{
+    return digits_dec_of(a.end - a.n, a.n, &ret[0]) && digits_dec_of(b.end - b.n, b.n, &ret[1]);
+}
+
+static inline bool digits_hex_pair(struct digits_word a, struct digits_word b, uint32_t ret[2])
+{
+    return digits_hex_of(a.end - a.n, a.n, &ret[0]) && digits_hex_of(b.end - b.n, b.n, &ret[1]);
+}
+#endif
+
 #endif

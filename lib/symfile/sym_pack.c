@@ -35,15 +35,13 @@ void run_begin(struct run_out *r, bytes_vec *out, size_t count)
     r->data = out->n;
 }
 
-/* Offsets count from behind the table, so a run can be copied to another place. */
-bool run_record(struct run_out *r, uint32_t key)
+/* Record i - 1 begins a block; the first block is in no table.  Offsets count from behind the
+ * table, so a run can be copied to another place. */
+void run_block(struct run_out *r, uint32_t key)
 {
-    size_t i = r->i++;
-    if (i % CSYM_BLOCK != 0)
-        return false;
-    if (i > 0) {
-        uint32_t entry[2] = {key, (uint32_t)(r->out->n - r->data)};
-        memcpy(r->out->v + r->table + (i / CSYM_BLOCK - 1) * sizeof entry, entry, sizeof entry);
-    }
-    return true;
+    size_t block = (r->i - 1) / CSYM_BLOCK;
+    if (block == 0)
+        return;
+    uint32_t entry[2] = {key, (uint32_t)(r->out->n - r->data)};
+    memcpy(r->out->v + r->table + (block - 1) * sizeof entry, entry, sizeof entry);
 }

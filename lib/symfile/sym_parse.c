@@ -1,9 +1,10 @@
 /*
  * The reader of Breakpad symbol text: one pass, no copies.
  *
- * Line records are most of a file, so they are tried first, straight from the text; only
- * what is no line record is cut out with memchr and looked at by keyword.  That a keyword may begin
- * with a hexadecimal digit (FUNC, FILE) costs one failed attempt at a number.
+ * Line records are most of a file, so they are tried first, straight from the text, then rows of
+ * call frame information and INLINE; each in the form that tools write.  Only what is none of these
+ * is cut out with memchr and looked at by keyword, as is what they write otherwise.  That a keyword
+ * may begin with a hexadecimal digit (FUNC, FILE) costs one failed attempt at a number.
  *
  * The text is as somebody's tool wrote it: lines end with \n or \r\n, words are apart by
  * blanks or tabs, a name is the rest of its line and may contain both.  Records that nobody
@@ -19,152 +20,19 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/symfile/sym_digits.h"
+#include "lib/symfile/sym_module.h"
+#include "lib/symfile/sym_tok.h"
 
-/* No name is that long; a file without line ends is not one. */
-enum { LINE_MAX_BYTES = 1 << 20, DEBUG_ID_MAX = 40 /* digits, as in symkey */ };
-
-/* A position in the text; sticky like rd: after the first misfit everything is 0. */
-struct tok {
-    const char *p, *end;
-    const char *text_end; /* how far may be read, be it of another line */
-    bool bad;
-};
-
-/* Value of a hexadecimal digit plus one, so that the rest of the table is 0. */
-static const uint8_t hex_value[256] = {
-    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
-    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
-};
-
-static inline bool is_blank(char c)
+/* The line at *at without its end; *at goes to the next one. */
+static struct str next_line(const char **at, const char *end)
 {
-    return c == ' ' || c == '\t';
-}
-
-static inline void skip_blanks(struct tok *t)
-{
-    while (t->p < t->end && is_blank(*t->p))
-        t->p++;
-}
-
-/* A number must be followed by a blank or the end of the line. */
-static inline void end_number(struct tok *t)
-{
-    if (t->p == t->end || *t->p == '\n' || *t->p == '\r')
-        return;
-    if (!is_blank(*t->p))
-        t->bad = true;
-    skip_blanks(t);
-}
-
-static inline bool has_digits_at_once(const struct tok *t)
-{
-    return t->text_end - t->p >= DIGITS_AT_ONCE;
-}
-
-/* More than sixteen digits are no number, except that zeros in front do not count. */
-static uint64_t tok_long_hex(struct tok *t, uint64_t max)
-{
-    const char *from = t->p;
-    uint64_t v = 0;
-    unsigned digit;
-    while (t->p < t->end && (digit = hex_value[(uint8_t)*t->p]) != 0) {
-        if (v >> 60)
-            t->bad = true;
-        v = v << 4 | (digit - 1);
-        t->p++;
-    }
-    if (t->p == from || v > max)
-        t->bad = true;
-    end_number(t);
-    return v;
-}
-
-static inline uint64_t tok_hex(struct tok *t, uint64_t max)
-{
-    uint32_t v;
-    size_t n;
-    if (!has_digits_at_once(t) || !digits_hex(t->p, &v, &n) || v > max)
-        return tok_long_hex(t, max);
-    t->p += n;
-    end_number(t);
-    return v;
-}
-
-/* A number above 32 bits makes the record a bad one; v is kept small so that it cannot wrap. */
-static uint32_t tok_long_dec(struct tok *t)
-{
-    const char *from = t->p;
-    uint64_t v = 0;
-    while (t->p < t->end && *t->p >= '0' && *t->p <= '9') {
-        v = v * 10 + (uint64_t)(*t->p++ - '0');
-        if (v > UINT32_MAX) {
-            t->bad = true;
-            v = 0;
-        }
-    }
-    if (t->p == from)
-        t->bad = true;
-    end_number(t);
-    return (uint32_t)v;
-}
-
-static inline uint32_t tok_dec(struct tok *t)
-{
-    uint32_t v;
-    size_t n;
-    if (!has_digits_at_once(t) || !digits_dec(t->p, &v, &n))
-        return tok_long_dec(t);
-    t->p += n;
-    end_number(t);
-    return v;
-}
-
-static inline uint32_t tok_hex32(struct tok *t)
-{
-    return (uint32_t)tok_hex(t, UINT32_MAX);
-}
-
-/* The next word, empty at the end. */
-static struct str tok_word(struct tok *t)
-{
-    const char *from = t->p;
-    while (t->p < t->end && !is_blank(*t->p))
-        t->p++;
-    struct str word = str_n(from, (size_t)(t->p - from));
-    skip_blanks(t);
-    return word;
-}
-
-/* To the end of the line, blanks included: names may have them anywhere. */
-static struct str tok_rest(const struct tok *t)
-{
-    return str_n(t->p, (size_t)(t->end - t->p));
-}
-
-/*
- * Keywords are in capitals and stand alone: "FUNCTION" is none.  In line, so that the length is
- * known and comparing is one or two words.
- */
-static inline __attribute__((always_inline)) bool tok_keyword(struct tok *t, const char *word)
-{
-    size_t n = strlen(word);
-    size_t left = (size_t)(t->end - t->p);
-    if (left < n || memcmp(t->p, word, n) != 0 || (left > n && !is_blank(t->p[n])))
-        return false;
-    t->p += n;
-    skip_blanks(t);
-    return true;
-}
-
-/* The optional flag of FUNC and PUBLIC: several symbols share the code. */
-static void tok_multiple(struct tok *t)
-{
-    if (t->end - t->p >= 2 && t->p[0] == 'm' && is_blank(t->p[1])) {
-        t->p++;
-        skip_blanks(t);
-    }
+    const char *from = *at;
+    const char *newline = memchr(from, '\n', (size_t)(end - from));
+    const char *stop = newline ? newline : end;
+    *at = newline ? newline + 1 : end;
+    while (stop > from && stop[-1] == '\r')
+        stop--;
+    return str_n(from, (size_t)(stop - from));
 }
 
 /*
@@ -264,6 +132,26 @@ static bool read_cfi(struct builder *b, struct tok *t)
     return true;
 }
 
+/* As nearly every tool writes a row: one blank between, and an address of few digits. */
+static inline bool read_simple_row(struct builder *b, const char **at, const char *end)
+{
+    static const char keyword[] = "STACK CFI ";
+    const char *p = *at + sizeof keyword - 1;
+    uint32_t addr;
+    size_t n;
+    if (end - *at < (ptrdiff_t)sizeof keyword + DIGITS_AT_ONCE ||
+        memcmp(*at, keyword, sizeof keyword - 1) != 0 || !digits_hex(p, &addr, &n) || p[n] != ' ')
+        return false;
+    p += n + 1;
+    if (p == end || *p <= ' ')
+        return false;
+    struct str rules = next_line(&p, end);
+    if (rules.n > SYM_LINE_MAX_BYTES / 2 || !builder_cfi_row(b, addr, rules))
+        return false;
+    *at = p;
+    return true;
+}
+
 /* The first number of a record STACK WIN, from Microsoft's FRAMEDATA; others are not used. */
 enum { WIN_FPO = 0, WIN_FRAME_DATA = 4 };
 
@@ -318,6 +206,52 @@ static bool read_info(struct builder *b, struct tok *t)
 }
 
 /*
+ * The words of a line whose ends are set bits, from p on; false unless one blank is between them
+ * and \n behind the last.
+ */
+static inline __attribute__((always_inline)) bool split_words(const char *p, uint64_t ends,
+                                                              struct digits_word *words, size_t n)
+{
+    size_t from = 0, end = 0;
+    bool is_apart = true;
+#pragma GCC unroll 6
+    for (size_t i = 0; i < n; i++) {
+        if (ends == 0)
+            return false;
+        end = (size_t)__builtin_ctzll(ends);
+        ends &= ends - 1;
+        words[i] = (struct digits_word){p + end, end - from};
+        is_apart &= p[end] == (i + 1 < n ? ' ' : '\n');
+        from = end + 1;
+    }
+    return is_apart;
+}
+
+/* As nearly every tool writes INLINE: of one range, one blank between, \n at once. */
+static inline bool read_simple_inline(struct builder *b, const char **at, const char *end)
+{
+    enum { WORDS = 6, KEYWORD = sizeof "INLINE " - 1 };
+    const char *p = *at + KEYWORD;
+    struct digits_word w[WORDS];
+    uint32_t call[2], names[2], range[2];
+    if (end - *at < KEYWORD + 2 * DIGITS_LINE + DIGITS_AT_ONCE ||
+        memcmp(*at, "INLINE ", KEYWORD) != 0)
+        return false;
+    uint64_t ends = digits_ends(p) | (uint64_t)digits_ends(p + DIGITS_LINE) << DIGITS_LINE;
+    if (!split_words(p, ends, w, WORDS) || !digits_dec_pair(w[0], w[1], call) ||
+        !digits_dec_pair(w[2], w[3], names) || !digits_hex_pair(w[4], w[5], range))
+        return false;
+    struct inline_record r = {.start = range[0], .level = call[0], .line = call[1]};
+    r.end = r.start + range[1];
+    r.file = builder_file_index(b, names[0]);
+    r.origin = builder_origin_index(b, names[1]);
+    if (!builder_inline(b, &r))
+        return false;
+    *at = w[WORDS - 1].end + 1;
+    return true;
+}
+
+/*
  * The frequent ones in front.  A line that begins with no keyword is bad, as is a line record that
  * belongs to no function.
  */
@@ -341,26 +275,19 @@ static bool read_keyword_line(struct builder *b, struct str line)
 
 /*
  * As nearly every tool writes a line record: four short numbers, one blank between, \n at once.
- * The ends of the four words are looked for together; a fifth set bit is of the next line.
+ * The ends of the four words are looked for together; a fifth set bit is of the next line.  The
+ * MODULE line in front has the eight bytes that may be read before the first word.
  */
 static inline bool read_simple_line_record(struct builder *b, const char **at, const char *end)
 {
-    const char *p = *at;
-    uint32_t addr, size, line, file;
-    if (end - p < DIGITS_LINE + DIGITS_AT_ONCE)
+    enum { WORDS = 4 };
+    struct digits_word w[WORDS];
+    uint32_t range[2], place[2];
+    if (end - *at < DIGITS_LINE + DIGITS_AT_ONCE || !split_words(*at, digits_ends(*at), w, WORDS) ||
+        !digits_hex_pair(w[0], w[1], range) || !digits_dec_pair(w[2], w[3], place) ||
+        !builder_line(b, range[0], range[1], place[0], place[1]))
         return false;
-    uint32_t ends = digits_ends(p), second = ends & (ends - 1), third = second & (second - 1);
-    uint32_t fourth = third & (third - 1);
-    if (fourth == 0)
-        return false;
-    size_t e1 = (size_t)__builtin_ctz(ends), e2 = (size_t)__builtin_ctz(second);
-    size_t e3 = (size_t)__builtin_ctz(third), e4 = (size_t)__builtin_ctz(fourth);
-    if (p[e1] != ' ' || p[e2] != ' ' || p[e3] != ' ' || p[e4] != '\n' ||
-        !digits_hex_of(p, e1, &addr) || !digits_hex_of(p + e1 + 1, e2 - e1 - 1, &size) ||
-        !digits_dec_of(p + e2 + 1, e3 - e2 - 1, &line) ||
-        !digits_dec_of(p + e3 + 1, e4 - e3 - 1, &file) || !builder_line(b, addr, size, line, file))
-        return false;
-    *at = p + e4 + 1;
+    *at = w[WORDS - 1].end + 1;
     return true;
 }
 
@@ -379,43 +306,6 @@ static bool read_line_record(struct builder *b, const char **at, const char *end
     if (!builder_line(b, addr, size, line, file))
         return false;
     *at = t.p < t.end ? t.p + 1 : t.p;
-    return true;
-}
-
-/* The line at *at without its end; *at goes to the next one. */
-static struct str next_line(const char **at, const char *end)
-{
-    const char *from = *at;
-    const char *newline = memchr(from, '\n', (size_t)(end - from));
-    const char *stop = newline ? newline : end;
-    *at = newline ? newline + 1 : end;
-    while (stop > from && stop[-1] == '\r')
-        stop--;
-    return str_n(from, (size_t)(stop - from));
-}
-
-/* Any number of digits up to the longest of a key: what else an id has to be is for symkey to
- * say. */
-static bool is_debug_id(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!hex_value[(uint8_t)s.p[i]])
-            return false;
-    return s.n > 0 && s.n <= DEBUG_ID_MAX;
-}
-
-bool sym_parse_module(struct str line, struct sym_module *ret, struct err *err)
-{
-    struct tok t = {.p = line.p, .end = line.p + line.n, .text_end = line.p + line.n};
-    if (!tok_keyword(&t, "MODULE"))
-        return err_set(err, ERR_INVALID, "the first line is no MODULE record");
-    struct sym_module m = {.os = tok_word(&t)};
-    m.arch = tok_word(&t);
-    m.debug_id = tok_word(&t);
-    m.debug_file = tok_rest(&t);
-    if (!is_debug_id(m.debug_id) || m.debug_file.n == 0 || line.n > LINE_MAX_BYTES)
-        return err_set(err, ERR_INVALID, "the MODULE record lacks a debug id or a name");
-    *ret = m;
     return true;
 }
 
@@ -439,10 +329,13 @@ bool sym_parse(struct builder *b, struct err *err)
         if (hex_value[(uint8_t)*p] &&
             (read_simple_line_record(b, &p, end) || read_line_record(b, &p, end)))
             continue;
+        if ((*p == 'S' && read_simple_row(b, &p, end)) ||
+            (*p == 'I' && read_simple_inline(b, &p, end)))
+            continue;
         struct str line = next_line(&p, end);
         if (line.n == 0)
             continue;
-        if (line.n > LINE_MAX_BYTES || !read_keyword_line(b, line))
+        if (line.n > SYM_LINE_MAX_BYTES || !read_keyword_line(b, line))
             builder_bad_line(b);
     }
     return true;

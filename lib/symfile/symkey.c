@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "lib/symfile/sym_parse.h"
+#include "lib/symfile/sym_module.h"
 
 /* What the upload protocol allows: no control characters, nothing that means something in a URL or
  * a path, and of Unicode all but U+0080 to U+00FF. */

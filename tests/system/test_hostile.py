@@ -1,11 +1,12 @@
 """Hostile reports get a clear answer or a note; no process dies and nobody else notices."""
 import io
 import re
+import subprocess
 import time
 import zipfile
 
 import pytest
-from harness import ANNOTATIONS, multipart, wait_until
+from harness import ANNOTATIONS, BIN, multipart, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +121,13 @@ def test_exactly_the_wire_limit(datil):
     assert datil.request("POST", "/submit", body, {"Content-Type": kind}).status == 200
     kind, body = multipart(ANNOTATIONS, {"upload_file_minidump": bytes(room + 1)})
     assert datil.request("POST", "/submit", body, {"Content-Type": kind}).status == 413
+
+
+def test_symbol_text_is_compiled_by_the_sandboxed_reader_alone():
+    """No other program has the compiler in it, whatever path leads to symbols that are not compiled yet."""
+    compiles = set()
+    for program in BIN.iterdir():
+        listed = subprocess.run(["nm", program], capture_output=True, text=True, timeout=60)
+        if {"sym_parse", "csym_compile_mem"} & {line.split()[-1] for line in listed.stdout.splitlines() if line}:
+            compiles.add(program.name)
+    assert compiles == {"datil-symreader"}

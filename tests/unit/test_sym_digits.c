@@ -68,6 +68,65 @@ static void test_random(void **state)
     }
 }
 
+/* Up to eight digits from p on, all of them of the base. */
+static bool naive_word(const char *p, size_t n, int base, uint32_t *ret)
+{
+    static const char dec[] = "0123456789", hex[] = "0123456789abcdefABCDEF";
+    char digits[DIGITS_AT_ONCE + 1] = {0};
+    if (n == 0 || n > DIGITS_AT_ONCE)
+        return false;
+    memcpy(digits, p, n);
+    *ret = (uint32_t)strtoull(digits, NULL, base);
+    return strspn(digits, base == 16 ? hex : dec) == n;
+}
+
+static void check_pair(struct digits_word a, struct digits_word b, int base)
+{
+    uint32_t want[2], got[2];
+    bool is_pair =
+        naive_word(a.end - a.n, a.n, base, &want[0]) & naive_word(b.end - b.n, b.n, base, &want[1]);
+    bool ok = base == 16 ? digits_hex_pair(a, b, got) : digits_dec_pair(a, b, got);
+    bool is_long = a.n == DIGITS_AT_ONCE || b.n == DIGITS_AT_ONCE; /* as many as may be refused */
+    if (ok || !is_long)
+        assert_int_equal(ok, is_pair);
+    if (ok)
+        assert_memory_equal(got, want, sizeof got);
+}
+
+/* Two words somewhere in a line; what is before, between and behind them says nothing. */
+static void test_pairs(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000000; i++) {
+        char line[3 * DIGITS_WORD_MAX];
+        bool is_hex = pick(2);
+        for (size_t k = 0; k < sizeof line; k++)
+            line[k] = pick(60) ? (is_hex ? "0123456789abcdefABCDEF" : "0123456789")[pick(10)]
+                               : (char)(0x21 + pick(0x5e)); /* what may be in a word */
+        if (is_hex)
+            line[pick(sizeof line)] = "aAfFgG@`/:"[pick(10)];
+        size_t n = pick(10) ? pick(DIGITS_AT_ONCE + 2) : pick(DIGITS_WORD_MAX);
+        size_t m = pick(DIGITS_AT_ONCE + 2), from = DIGITS_AT_ONCE + pick(DIGITS_AT_ONCE);
+        struct digits_word a = {line + from + n, n}, b = {a.end + 1 + m, m};
+        check_pair(a, b, is_hex ? 16 : 10);
+        check_pair(b, a, is_hex ? 16 : 10);
+    }
+}
+
+/* Every byte in every place of one of two numbers. */
+static void test_every_byte_of_pairs(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 7; at++)
+        for (unsigned byte = 0x21; byte < 0x80; byte++) {
+            char p[] = "........1234567 1234567 ........";
+            struct digits_word a = {p + 15, 7}, b = {p + 23, 7};
+            p[8 + at] = (char)byte;
+            check_pair(a, b, 10);
+            check_pair(b, a, 16);
+        }
+}
+
 /* Every byte in every place of a number. */
 static void test_every_byte(void **state)
 {
@@ -100,6 +159,8 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_every_byte_of_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
