@@ -6,13 +6,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
+
 /*
  * csym_format - layout of a .csym file, shared by its writer and its reader.
  *
  * Little-endian; sections are 8-byte aligned, each {offset u64, size u64} in the header.
  *
  *   header   512 bytes: magic, version, flags, header size, total u64, source bytes u64,
- *            source stamp u64, hash of the sections u64, reserved u64 x 2, section table
+ *            source stamp u64, hash of the sections u64, hash of the rest of the header u64,
+ *            reserved u64, section table
  *   STRINGS  varint length + bytes, each string once; offset 0 is the empty string
  *   INFO     string offsets: os, arch, debug id, debug file, code id, url
  *   *_START  sorted start addresses, u32, or u64 in a file with CSYM_WIDE; parallel to
@@ -40,10 +43,12 @@
  */
 enum {
     CSYM_MAGIC = 0x4d595343, /* "CSYM" */
-    CSYM_VERSION = 2,
+    CSYM_VERSION = 3,
     CSYM_HEADER_SIZE = 512,
-    CSYM_STAMP_AT = 32,      /* offset of the source stamp */
-    CSYM_SECTION_TABLE = 64, /* offset of the section table */
+    CSYM_STAMP_AT = 32,       /* offset of the source stamp */
+    CSYM_HASH_AT = 40,        /* of the hash of the sections */
+    CSYM_HEADER_HASH_AT = 48, /* of that of the header */
+    CSYM_SECTION_TABLE = 64,  /* offset of the section table */
     CSYM_BLOCK = 32, /* nearly every function has fewer records, so its run needs no table */
     CSYM_FUNC_SIZE = 12,
     CSYM_PUBLIC_SIZE = 8,
@@ -103,6 +108,20 @@ static inline uint64_t csym_u64(const uint8_t *p)
     uint64_t v;
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+/* Of all of the header but the hash itself. */
+static inline uint64_t csym_header_hash(const uint8_t *header)
+{
+    enum { BEHIND = CSYM_HEADER_HASH_AT + sizeof(uint64_t) };
+    return hash64_seed(header + BEHIND, CSYM_HEADER_SIZE - BEHIND,
+                       hash64_seed(header, CSYM_HEADER_HASH_AT, 0));
+}
+
+static inline void csym_seal_header(uint8_t *header)
+{
+    uint64_t hash = csym_header_hash(header);
+    memcpy(header + CSYM_HEADER_HASH_AT, &hash, sizeof hash);
 }
 
 static inline uint64_t zigzag(int64_t v)

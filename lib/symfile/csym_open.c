@@ -8,8 +8,10 @@
  * checks it; the functions here do so, and answer with the empty string or false.
  *
  * A length that differs from the header's means that the file was cut, for instance by a disk that
- * was full.  The checksum of the sections is for housekeeping (csym_verify); it leaves out the
- * header, in which the stamp is set after the file was made.
+ * was full.  The header has a checksum of its own, which costs nothing: a section that begins
+ * elsewhere, or a wide file that says it is narrow, would give answers that look right.  The
+ * checksum of the sections is for housekeeping (csym_verify), and for who finds an answer that
+ * cannot be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +61,9 @@ bool csym_open_mem(const void *p, size_t n, struct csym *ret, struct err *err)
     if (version != CSYM_VERSION || header_size != CSYM_HEADER_SIZE || total != n)
         return err_set(err, ERR_DAMAGED, "csym version %u of %llu bytes in a file of %zu", version,
                        (unsigned long long)total, n);
+
+    if (csym_header_hash(p) != csym_u64((const uint8_t *)p + CSYM_HEADER_HASH_AT))
+        return err_set(err, ERR_DAMAGED, "the header of a csym file is damaged");
 
     struct csym c = {.p = p,
                      .n = n,
@@ -120,16 +125,19 @@ bool csym_verify(const struct csym *c, struct err *err)
     uint64_t hash = 0;
     for (size_t i = 0; i < CSYM_SECTION_COUNT; i++)
         hash = hash64_seed(c->sec[i].p, c->sec[i].n, hash);
-    if (hash != csym_u64(c->p + 40))
+    if (hash != csym_u64(c->p + CSYM_HASH_AT))
         return err_set(err, ERR_DAMAGED, "the csym file is damaged");
     return true;
 }
 
-/* The checksum does not cover the header, so it stays right. */
 bool csym_set_stamp(int fd, uint64_t stamp, struct err *err)
 {
-    return pwrite(fd, &stamp, sizeof stamp, CSYM_STAMP_AT) == sizeof stamp ||
-           err_errno(err, errno, "stamp of compiled symbols");
+    uint8_t header[CSYM_HEADER_SIZE];
+    ssize_t n = pread(fd, header, sizeof header, 0);
+    memcpy(header + CSYM_STAMP_AT, &stamp, sizeof stamp);
+    csym_seal_header(header);
+    return (n == sizeof header && pwrite(fd, header, sizeof header, 0) == sizeof header) ||
+           err_errno(err, n < 0 || errno ? errno : EIO, "stamp of compiled symbols");
 }
 
 /* The length stands before the bytes, so a name may contain anything and need not be searched. */

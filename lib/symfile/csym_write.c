@@ -18,6 +18,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/symfile/csym_format.h"
 #include "lib/symfile/sym_build.h"
 #include "lib/symfile/sym_parse.h"
 
@@ -301,6 +302,7 @@ bool builder_image(struct builder *b, uint64_t stamp, void **ret_p, size_t *ret_
         join_sections(&m, &b->body, sections);
         make_header(&m, b, stamp, sections, &header);
         memcpy(b->body.v, header.v, header.n);
+        csym_seal_header(b->body.v);
         b->stats.csym_bytes = *ret_n = b->body.n;
         *ret_p = TAKE(b->body.v);
     }

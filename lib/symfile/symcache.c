@@ -12,6 +12,10 @@
  *     .lock/bytes                    what all of it takes
  *     .lock/walk                     who cleans up
  *
+ * A .csym that is in use has a shared lock, by the descriptor that symcache_get opened: whoever
+ * holds a copy of that, or a mapping made by one, in whatever process, holds the lock.  The
+ * clean-up leaves such files alone.
+ *
  * Nothing in here is a record: every file may be deleted at any time, and is made again from its
  * text when it is wanted.  So nothing depends on who comes first; the stamp decides what is good.
  */
@@ -67,6 +71,16 @@ static bool is_bad(const char *path, uint64_t stamp)
     return fd >= 0 && read(fd, &noted, sizeof noted) == sizeof noted && noted == stamp;
 }
 
+/*
+ * The lock of who uses a file.  False: it is being evicted, or was; who has it open keeps it, but
+ * others would make it again.  Nobody waits, for who evicts may have been stopped.
+ */
+static bool lock_in_use(int fd)
+{
+    struct stat st;
+    return flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 /* The .csym decides before the .bad: of two that contradict each other the stamps tell the true
  * one. */
 enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, uint64_t stamp,
@@ -77,7 +91,7 @@ enum symcache_state symcache_get(const char *cache_dir, const struct symkey *k, 
         return SYMCACHE_MISS;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
     struct csym c;
-    if (fd >= 0 && csym_open_fd(fd, &c, ERR_IGNORED)) {
+    if (fd >= 0 && lock_in_use(fd) && csym_open_fd(fd, &c, ERR_IGNORED)) {
         bool fresh = c.source_stamp == stamp;
         csym_close(&c);
         if (fresh) {
@@ -289,13 +303,21 @@ static bool list_files(const char *cache_dir, used_files *files, int64_t *total,
     return true;
 }
 
-/* Oldest first, until there is room for a while. */
+/* False: somebody uses it, or it is gone.  Under the lock, so that nobody begins to. */
+static bool remove_unused(const char *path)
+{
+    FD_AUTO fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0;
+}
+
+/* Oldest first, until there is room for a while.  What is in use may take more than there is room
+ * for: it would take it without a name, too, and be made once more beside that. */
 static void remove_oldest(used_files *files, int64_t max_bytes, int64_t *total)
 {
     qsort(files->v, files->n, sizeof *files->v, by_use);
     int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT;
     for (size_t i = 0; i<files->n && * total> goal; i++)
-        if (unlink(files->v[i].path) == 0)
+        if (remove_unused(files->v[i].path))
             *total -= files->v[i].bytes;
 }
 

@@ -16,8 +16,8 @@
  * Processes  Files appear by rename.  Who compiles holds the lock of the key; another who
  *            wants the same waits and then finds the result.
  * Eviction   Beyond max_bytes the files that were not used for longest go.  Use is kept in
- *            the modification time, brought up to date at most once an hour.  Deleting a
- *            mapped file harms nobody.
+ *            the modification time, brought up to date at most once an hour.  What somebody has
+ *            open or mapped by symcache_get's descriptor stays.
  */
 enum symcache_state { SYMCACHE_HIT, SYMCACHE_MISS, SYMCACHE_BAD };
 

@@ -245,12 +245,32 @@ static enum symfind_answer check_compiled(int fd, const struct symkey *k,
     return is_it ? SYMFIND_ANSWER_FOUND : SYMFIND_ANSWER_WRONG_ID;
 }
 
-/* Text first, then its .csym: the order that makes new symbols count at once. */
+/* Whether the file is as it was written. */
+static bool is_whole(int fd)
+{
+    struct csym c;
+    if (!csym_open_fd(fd, &c, ERR_IGNORED))
+        return false;
+    bool ok = csym_verify(&c, ERR_IGNORED);
+    csym_close(&c);
+    return ok;
+}
+
+/* Text first, then its .csym: the order that makes new symbols count at once.  One that says to be
+ * of another module than its text was asked for may be a damaged one, and is made again. */
 static enum symfind_answer use_text(struct symfind *s, const struct symkey *k, const char *path,
                                     uint64_t stamp, bool may_compile, struct symfind_result *ret)
 {
     FD_AUTO fd = -1;
     enum symcache_state state = symcache_get(s->cache.dir, k, stamp, &fd);
+    if (state == SYMCACHE_HIT && check_compiled(fd, k, ret) != SYMFIND_ANSWER_FOUND &&
+        !is_whole(fd)) {
+        log_event(LOG_WARN, "compiled_symbols_damaged", "compiled symbols are made again",
+                  LOG_S("debug_file", k->debug_file), LOG_S("debug_id", k->debug_id));
+        symcache_forget(s->cache.dir, k);
+        util_close_fd(&fd);
+        state = SYMCACHE_MISS;
+    }
     if (state == SYMCACHE_MISS && !may_compile)
         return SYMFIND_ANSWER_PENDING;
     if (state == SYMCACHE_MISS)
