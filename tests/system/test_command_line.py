@@ -39,3 +39,12 @@ def test_the_port_need_not_be_told_again(datil, minidump, tmp_path):
         assert f":{port}/" in datil.ctl("status")
     finally:
         datil.env["DATIL_PORT"] = port
+
+
+def test_a_family_of_commands_explains_itself(it):
+    """What to type next: after a first word alone, `--help` behind it, or a second word that nobody knows."""
+    asked = it.datil("symbols", "--help")
+    assert "  symbols add " in asked.output and "  account" not in asked.output
+    wrong = it.datil("symbols", "looup", check=False)
+    assert wrong.returncode == 2 and wrong.output.startswith("datil: there is no command 'symbols looup'\n  symbols add ")
+    assert it.datil("symbols", check=False).returncode == 2

@@ -157,7 +157,10 @@ static bool run_missing(struct app *app, struct args args, struct err *err)
 
 const struct command symbols_commands[] = {
     {"symbols add", "FILE…|DIR",
-     "Adds .sym files, .zip archives of them, or everything below a directory.", run_add},
+     "Adds symbols: files, .zip archives, or everything below a directory.\n"
+     "Taken are .sym texts (plain, gzip, zstd) and programs, libraries and debug files of Linux,\n"
+     "Windows and macOS, out of which symbols are made.  Status 1: something was left out.",
+     run_add},
     {"symbols list", "", "Lists the symbols files of the store.", run_list},
     {"symbols missing", "[--limit N]",
      "Lists symbols that were looked for in vain, most wanted first.", run_missing},

@@ -110,11 +110,15 @@ static bool open_stored(struct app *app, const char *name, struct csym *ret, str
     symfind_get(find, &key, &found);
     symfind_free(find);
     FD_AUTO fd = found.fd;
-    if (found.state == SYMFIND_LOADED)
-        return csym_open_fd(fd, ret, err);
-    return err_set(err, ERR_NOT_FOUND, "%s: %s", name,
-                   found.state == SYMFIND_CORRUPT ? "the stored file is no symbols file"
-                                                  : "no such symbols in the store");
+    if (found.state != SYMFIND_LOADED)
+        return err_set(err, ERR_NOT_FOUND, "%s: %s", name,
+                       found.state == SYMFIND_CORRUPT ? "the stored file is no symbols file"
+                                                      : "no such file, and not in the store");
+    if (!csym_open_fd(fd, ret, err))
+        return false;
+    if (!str_eq(ret->debug_file, key.debug_file)) /* the same module under another name */
+        fprintf(stderr, "by its id, from the symbols of " STR_FMT "\n", STR_ARG(ret->debug_file));
+    return true;
 }
 
 /* All offsets are checked first: a typing mistake in the last one prints nothing. */
@@ -244,6 +248,8 @@ static bool run_verify(struct app *app, struct args args, struct err *err)
     printf("%zu files looked at, %zu differences, %zu mended\n", d.progress.files, d.n, d.mended);
     if (d.n > d.mended && !v.is_fixing)
         puts("--fix mends what can be mended");
+    else if (d.n > d.mended)
+        puts("what is left has to be added again, with `datil symbols add` or an upload");
     app->exit_status = d.n > d.mended ? EXIT_FAILURE : EXIT_SUCCESS;
     return true;
 }
@@ -270,7 +276,8 @@ static bool run_expire(struct app *app, struct args args, struct err *err)
 const struct command symbols_care_commands[] = {
     {"symbols lookup", "FILE|DEBUG_FILE/DEBUG_ID OFFSET…",
      "Says what function, file and line an offset (hexadecimal) of a module is.\n"
-     "FILE is a symbols file (plain, gzip, zstd); the other form looks into the store.",
+     "FILE is a symbols file (plain, gzip, zstd); the other form looks into the store, where\n"
+     "the id decides: `datil symbols list` shows both.  OFFSET is the address less the base.",
      run_lookup},
     {"symbols compile", "",
      "Compiles every module of the store whose compiled symbols are missing or damaged.\n"
@@ -278,7 +285,8 @@ const struct command symbols_care_commands[] = {
      run_compile},
     {"symbols verify", "[--content] [--fix]",
      "Compares the symbols files with the database, both ways, and checks compiled ones.\n"
-     "--content reads all files and compares their checksums.  Status 1: something is left.",
+     "--content reads all files and compares their checksums; --fix writes and removes rows and\n"
+     "removes damaged compiled files, never symbols.  Status 1: something is left.",
      run_verify},
     {"symbols expire", "[--dry-run] [--force]",
      "Removes symbols files that are old and not in use now (also a daily job).\n"

@@ -130,6 +130,13 @@ static void release_app(struct app *app)
     conf_release(&app->conf);
 }
 
+/* Somebody at a terminal wants to know what went wrong; what went well the command says itself. */
+static const char *log_level(const struct conf *conf)
+{
+    const char *level = conf_text(conf, CONF_LOGGING_LEVEL);
+    return isatty(STDERR_FILENO) == 1 && strcmp(level, "info") == 0 ? "warn" : level;
+}
+
 /*
  * getuid is asked before identity_settle, which may make root's process one of the programs' user:
  * the audit log wants to know who typed.  What was printed so far goes out before the error, so
@@ -142,7 +149,7 @@ static int run_command(const struct command *c, int argc, char **argv)
     arena_init(&app.arena, ARENA_BYTES_MAX);
     bool ok = conf_load(&app.conf, &err);
     if (ok) {
-        log_init("datil", conf_text(&app.conf, CONF_LOGGING_LEVEL));
+        log_init("datil", log_level(&app.conf));
         ok = identity_settle(&app.conf, IDENTITY_ADMIN, &err) &&
              fields_load(conf_text(&app.conf, CONF_DATIL_VAR), &app.fields, &err) &&
              c->run(&app, (struct args){.n = argc, .v = argv}, &err) &&
@@ -162,6 +169,19 @@ static int run_command(const struct command *c, int argc, char **argv)
 static bool is(const char *text, const char *a, const char *b)
 {
     return strcmp(text, a) == 0 || strcmp(text, b) == 0;
+}
+
+/* `datil symbols --help` asks for the list; `datil symbols looup` and `datil symbols` get it, too.
+ */
+static int no_command(int argc, char **argv)
+{
+    if (argc > 2 && is(argv[2], "--help", "-h"))
+        return help(1, argv + 1);
+    fprintf(stderr, "datil: there is no command '%s%s%s'\n", argv[1], argc > 2 ? " " : "",
+            argc > 2 ? argv[2] : "");
+    if (!print_list(argv[1], stderr))
+        fputs("`datil help` lists all commands\n", stderr);
+    return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -184,12 +204,8 @@ int main(int argc, char **argv)
     }
     int words;
     const struct command *c = command_of_words(argc - 1, argv + 1, &words);
-    if (!c) {
-        fprintf(stderr, "datil: there is no command '%s'\n", argv[1]);
-        if (!print_list(argv[1], stderr))
-            fputs("`datil help` lists all commands\n", stderr);
-        return EXIT_USAGE;
-    }
+    if (!c)
+        return no_command(argc, argv);
     for (int i = 1 + words; i < argc; i++)
         if (is(argv[i], "--help", "-h"))
             return print_command(c, stdout), EXIT_SUCCESS;
