@@ -232,13 +232,15 @@ def test_lookup(datil, store, tmp_path):
         "2001  exported + 0x1  (public symbol: no size, no lines)",
         "9  no function",
     ]
+    other = datil.datil("symbols", "lookup", f"renamed/{debug_id}", "1013")
+    assert "work + 0x13" in other.stdout and other.stderr == "by its id, from the symbols of l_mod\n"
     path = tmp_path / "some.sym.gz"
     path.write_bytes(gzip.compress(sym("elsewhere", 0x7001)[1].encode() + b"nonsense\n"))
     alone = datil.datil("symbols", "lookup", path, "1000")
     assert alone.stdout == "1000  work + 0x0  src/elsewhere.c:7\n"
     assert "1 lines are no records" in alone.stderr
     assert not (store.cache / "elsewhere").exists(), "a file that is tried out stays out of the cache"
-    for args, words in ((("l_mod", "1"), "neither a file nor"), ((f"l_mod/{'A' * 33}", "1"), "no such symbols"),
+    for args, words in ((("l_mod", "1"), "neither a file nor"), ((f"l_mod/{'A' * 33}", "1"), "not in the store"),
                         ((f"l_mod/{debug_id}", "1g"), "hexadecimal")):
         bad = datil.datil("symbols", "lookup", *args, check=False)
         assert bad.returncode == 1 and words in bad.stderr, bad
