@@ -17,6 +17,8 @@
  *
  * With a second argument, a folder: leaves there an index up to now whose crashes have further
  * fields with a value of its own in every crash, and asks nothing.  bench_monster.py uses it.
+ * With "-" and a file: the same as without, and the documents are left in the file, a line each.
+ * bench_search_duckdb.py asks another engine the same questions about them.
  */
 enum { DAYS = 180, REPEAT = 7 };
 
@@ -31,6 +33,7 @@ struct bench {
     size_t n;
     int64_t now_us;
     bool is_wide; /* with fields of many values */
+    FILE *lines;  /* NULL, or where the documents go as well */
     struct index_reader *r;
 };
 
@@ -107,6 +110,8 @@ static void put_crashes(struct bench *b)
             abort();
         }
         put_us += mono_us() - start;
+        if (b->lines && (json_dumpf(doc, b->lines, JSON_COMPACT) < 0 || fputc('\n', b->lines) < 0))
+            abort();
         json_decref(doc);
     }
     printf("%-46s %10.0f per second\n", "puts, one process", (double)b->n / ((double)put_us / 1e6));
@@ -114,6 +119,8 @@ static void put_crashes(struct bench *b)
     index_sync(w, &err);
     printf("%-46s %10.1f ms\n", "sync", (double)(mono_us() - start) / 1000);
     index_writer_close(w);
+    if (b->lines && fflush(b->lines) != 0)
+        abort();
 }
 
 struct scan {
@@ -178,7 +185,10 @@ static int64_t ask(struct bench *b, const char *query, size_t lanes, int64_t *re
         abort();
     }
     int64_t took = mono_us() - start;
-    *ret_total = jget_int_or(answer, "total", -1);
+    /* of a count of distinct values that count */
+    const json_t *facets = jget_obj(answer, "facets");
+    *ret_total = jget_int_or(jget_obj(facets, "cardinality_install_time"), "value",
+                             jget_int_or(answer, "total", -1));
     json_decref(answer);
     arena_release(&a);
     return took;
@@ -202,6 +212,9 @@ static const struct {
      "date=>=-7d&product=Firefox&_facets_size=50&_aggs.signature=platform"
      "&_aggs.signature=startup_crash&_aggs.signature=_histogram.uptime"
      "&_histogram_interval.uptime=60&_aggs.signature=_cardinality.install_time&_results_number=0",
+     {0}},
+    {"by day and version, 180 days",
+     "date=>=-180d&_histogram.date=version&_facets_size=1000&_results_number=0",
      {0}},
     {"installations over all",
      "date=>=-180d&_facets=_cardinality.install_time&_results_number=0",
@@ -325,7 +338,11 @@ int main(int argc, char **argv)
     }
     b.n = n;
     b.rows = xcalloc(n, sizeof *b.rows);
-    if (argc > 2) {
+    if (argc > 3) {
+        b.lines = fopen(argv[3], "w");
+        if (!b.lines)
+            return 1;
+    } else if (argc > 2) {
         snprintf(b.dir, sizeof b.dir, "%s", argv[2]);
         b.is_wide = true;
         b.now_us = now_us();
