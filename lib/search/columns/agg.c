@@ -256,6 +256,20 @@ static bool count_codes(struct agg_node *n, const struct column *c, const uint32
     return true;
 }
 
+static bool count_pairs(struct agg_node *n)
+{
+    const struct pairs *p = &n->pairs;
+    if (n->dense && !n->grows) {
+        for (size_t i = 0; i < p->n; i++)
+            n->dense[p->slots[i] * n->id_count + p->ids[i]]++;
+        return true;
+    }
+    for (size_t i = 0; i < p->n; i++)
+        if (!agg_count_pair(n, p->slots[i], p->ids[i], 1))
+            return false;
+    return true;
+}
+
 /* A partition without the column has no value in any row: nothing to count. */
 static bool count_node(struct agg_node *n, const struct part *p, const struct block *b,
                        const uint32_t *slots)
@@ -267,11 +281,13 @@ static bool count_node(struct agg_node *n, const struct part *p, const struct bl
         return agg_distinct_numbers(n, c, b->rows, b->n);
     if (n->level == 0 && (n->unify || n->distinct_kind == DISTINCT_TEXTS))
         return count_codes(n, c, b->rows, b->n);
+    uint64_t value;
+    if (n->level == 0 && agg_block_value(n, p, b->rows, b->n, &value)) {
+        uint32_t id = agg_id_of_number(n, value);
+        return id != 0 && agg_count_pair(n, 0, id, (uint32_t)b->n);
+    }
     agg_pairs(n, p, b->part, b->rows, slots, b->n);
-    for (size_t i = 0; i < n->pairs.n; i++)
-        if (!agg_count_pair(n, n->pairs.slots[i], n->pairs.ids[i], 1))
-            return false;
-    return true;
+    return count_pairs(n);
 }
 
 /* Keeps the pairs that fall into buckets; their slots become bucket numbers. */

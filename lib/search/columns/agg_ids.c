@@ -9,9 +9,11 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/commit.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/distinct.h"
+#include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/unify.h"
 #include "lib/search/query.h"
@@ -124,7 +126,7 @@ static bool add_pairs(struct pairs *p, uint32_t row, uint32_t slot, const uint32
 }
 
 /* Of a level that is over every value is known, and lanes may look at the same time. */
-static uint32_t id_of_number(struct agg_node *node, uint64_t value)
+uint32_t agg_id_of_number(struct agg_node *node, uint64_t value)
 {
     if (node->is_counted)
         return map_get(&node->lead->values.ids, value);
@@ -170,25 +172,86 @@ bool agg_distinct_texts(struct agg_node *node, const struct column *c)
     return true;
 }
 
+/* One loop per width, and no branch in it: what has no value is written, too, and overwritten. */
+#define PLAIN_PAIRS(type)                                                                          \
+    do {                                                                                           \
+        const type *codes = mfile_data(&c->rows);                                                  \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            uint32_t id = ids[codes[rows[i]]];                                                     \
+            out->rows[out->n] = rows[i];                                                           \
+            out->slots[out->n] = slots ? slots[i] : 0;                                             \
+            out->ids[out->n] = id;                                                                 \
+            out->n += id != 0;                                                                     \
+        }                                                                                          \
+    } while (0)
+
 /*
  * For a field of single texts the numbering is one array from code to id, read directly here: this
  * is the inner loop of nested facets.
  */
+static void plain_pairs(struct pairs *out, const struct column *c, const uint32_t *ids,
+                        const uint32_t *rows, const uint32_t *slots, size_t n)
+{
+    if (c->width == 1)
+        PLAIN_PAIRS(uint8_t);
+    else if (c->width == 2)
+        PLAIN_PAIRS(uint16_t);
+    else
+        PLAIN_PAIRS(uint32_t);
+}
+
+/*
+ * Rows lie in the order of arrival, so most blocks lie within one day: what the dates of all of
+ * them have in common the zone says, and no date is read.  Every row has one.
+ */
+bool agg_block_value(const struct agg_node *node, const struct part *p, const uint32_t *rows,
+                     size_t n, uint64_t *ret)
+{
+    const struct search_field *f = node->spec->field;
+    if (node->spec->kind != AGG_HISTOGRAM || f != p->fields->date || n == 0 ||
+        rows[0] / BLOCK_ROWS != rows[n - 1] / BLOCK_ROWS)
+        return false;
+    const struct zone *z = (const struct zone *)mfile_data(&p->zones) + rows[0] / BLOCK_ROWS;
+    int64_t first = interval_floor(f, &node->spec->interval, zone_min(z));
+    if (interval_floor(f, &node->spec->interval, zone_max(z)) != first)
+        return false;
+    *ret = (uint64_t)first;
+    return true;
+}
+
+static void same_pairs(struct pairs *out, uint32_t id, const uint32_t *rows, const uint32_t *slots,
+                       size_t n)
+{
+    if (id == 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        out->rows[i] = rows[i];
+        out->slots[i] = slots ? slots[i] : 0;
+        out->ids[i] = id;
+    }
+    out->n = n;
+}
+
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n)
 {
     const struct column *c = p->by_field[node->spec->field->id];
     struct pairs *out = &node->pairs;
+    uint64_t value;
     out->n = 0;
     if (!c || !make_room(out, n + 1, node->cost))
         return;
-    bool is_plain = node->unify && !node->unify->is_several;
-    const uint32_t *plain = is_plain ? node->unify->parts[part].starts : NULL;
+    if (node->unify && !node->unify->is_several) {
+        plain_pairs(out, c, node->unify->parts[part].starts, rows, slots, n);
+        return;
+    }
+    if (agg_block_value(node, p, rows, n, &value)) {
+        same_pairs(out, agg_id_of_number(node, value), rows, slots, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = slots ? slots[i] : 0, row = rows[i];
-        if (is_plain) {
-            add_pair(out, row, slot, plain[column_code(c, row)]);
-        } else if (node->unify) {
+        if (node->unify) {
             size_t id_count;
             const uint32_t *ids = unify_ids(node->unify, part, column_code(c, row), &id_count);
             if (!add_pairs(out, row, slot, ids, id_count, n - i, node->cost))
@@ -196,7 +259,7 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
         } else if (c->kind == COLUMN_BOOL) {
             add_pair(out, row, slot, column_code(c, row));
         } else if (column_has(c, row)) {
-            add_pair(out, row, slot, id_of_number(node, number_of(node->spec, c, row)));
+            add_pair(out, row, slot, agg_id_of_number(node, number_of(node->spec, c, row)));
         }
     }
 }

@@ -74,6 +74,11 @@ struct agg_node {
 /* Fills node->pairs for rows with the given slots (NULL: all 0). */
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n);
+/* The value that all these rows of one block have for sure, by the zone alone. */
+bool agg_block_value(const struct agg_node *node, const struct part *p, const uint32_t *rows,
+                     size_t n, uint64_t *ret);
+/* The id of a number of this node; 0: no room, or of a level that is over: none. */
+uint32_t agg_id_of_number(struct agg_node *node, uint64_t value);
 /* One more row of this slot with this id.  False: no room. */
 bool agg_count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by);
 /* Room for the counters of a node and those beside it.  False: the search must end. */

@@ -20,9 +20,7 @@
 #include "lib/base/util.h"
 
 enum {
-    /* A page is 8 KiB and 18 hours of seconds: what occurs lies close together, and the table of
-     * all pages, which the first value makes, is half a megabyte. */
-    PAGE_BITS = 16,
+    PAGE_BITS = DISTINCT_PAGE_BITS,
     PAGE_COUNT = 1 << (32 - PAGE_BITS),
     PAGE_WORDS = (1 << PAGE_BITS) / 64,
     PAGE_BYTES = PAGE_WORDS * 8,
@@ -137,19 +135,14 @@ bool distinct_add_bits(struct distinct *d, uint64_t bits, struct cost *cost)
     return true;
 }
 
-bool distinct_add(struct distinct *d, int64_t value, struct cost *cost)
+bool distinct_add_first(struct distinct *d, int64_t value, struct cost *cost)
 {
     if (value < INT32_MIN || value > INT32_MAX)
         return distinct_add_bits(d, (uint64_t)value, cost);
     if (!d->registers) {
-        uint64_t at = (uint64_t)(value - INT32_MIN), bit = at & ((1 << PAGE_BITS) - 1);
-        size_t page = at >> PAGE_BITS;
-        uint64_t *words = d->pages ? d->pages[page] : NULL;
-        words = words ? words : page_of(d, page, cost);
-        if (words) {
-            words[bit / 64] |= (uint64_t)1 << (bit % 64);
-            return true;
-        }
+        size_t page = (uint64_t)(value - INT32_MIN) >> PAGE_BITS;
+        if (page_of(d, page, cost))
+            return distinct_add(d, value, cost);
         if (!d->registers)
             return false;
     }

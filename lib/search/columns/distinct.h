@@ -18,6 +18,9 @@
 enum {
     DISTINCT_PAGES_BYTES = 32 << 20, /* a bit for each second of eight years */
     DISTINCT_KEYS_MAX = 1 << 20,     /* a table of them takes about as much as the pages */
+    /* A page is 8 KiB and 18 hours of seconds: what occurs lies close together, and the table of
+     * all pages, which the first value makes, is half a megabyte. */
+    DISTINCT_PAGE_BITS = 16,
 };
 #define DISTINCT_ERROR 0.0082 /* 1.04 / sqrt(2^14), by the paper that distinct.c names */
 
@@ -29,12 +32,24 @@ struct distinct {
     uint8_t *registers; /* not NULL: a sketch from here on */
 };
 
-/* A whole number. */
-bool distinct_add(struct distinct *d, int64_t value, struct cost *cost);
+/* A whole number whose page is not there, or that needs none. */
+bool distinct_add_first(struct distinct *d, int64_t value, struct cost *cost);
 /* Anything else, by its bits. */
 bool distinct_add_bits(struct distinct *d, uint64_t bits, struct cost *cost);
 /* By a hash of 64 bits; only of a sketch. */
 void distinct_add_hash(struct distinct *d, uint64_t hash);
+
+/* A whole number. */
+static inline bool distinct_add(struct distinct *d, int64_t value, struct cost *cost)
+{
+    uint64_t at = (uint64_t)(value - INT32_MIN);
+    if (!d->pages || value < INT32_MIN || value > INT32_MAX || !d->pages[at >> DISTINCT_PAGE_BITS])
+        return distinct_add_first(d, value, cost);
+    uint64_t *word = d->pages[at >> DISTINCT_PAGE_BITS] + at % (1 << DISTINCT_PAGE_BITS) / 64;
+    uint64_t bit = (uint64_t)1 << (at % 64);
+    *word |= bit;
+    return true;
+}
 
 /* From now on a sketch, whatever its size. */
 bool distinct_to_sketch(struct distinct *d, struct cost *cost);

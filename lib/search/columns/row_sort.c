@@ -190,13 +190,50 @@ static size_t offer(const struct run *run, struct sorter *s, struct place at)
     return topk_offer(&s->best, &c) ? move_units(run) : REFUSED_UNITS;
 }
 
+/* The column of the first key if it is one of whole numbers; NULL: not. */
+static const struct column *first_numbers(const struct run *run, size_t part)
+{
+    const struct search_field *f = run->query->sort_count ? run->query->sort[0].field : NULL;
+    const struct column *c = f ? run->root->parts[part]->by_field[f->id] : NULL;
+    return c && c->kind == COLUMN_NUMBER && c->h->index != INDEX_DOUBLE ? c : NULL;
+}
+
+/*
+ * Rows that are no worse than the last one kept, by the first key alone.  Without them a page of
+ * the largest of a million numbers would ask every row for its candidate.
+ */
+static size_t keep_promising(const struct run *run, const struct column *c, int64_t worst,
+                             const struct block *b, uint32_t *kept)
+{
+    bool is_descending = run->query->sort[0].is_descending;
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        int64_t v = column_int(c, b->rows[i]);
+        kept[n] = b->rows[i];
+        n += (is_descending ? -1 - v : v) <= worst && column_has(c, b->rows[i]);
+    }
+    return n;
+}
+
 bool sort_block(struct run *run, const struct block *b)
 {
-    if (run->sorter->best.limit == 0)
+    struct topk *best = &run->sorter->best;
+    const struct row_candidate *worst = best->v;
+    uint32_t kept[BLOCK_ROWS];
+    const uint32_t *rows = b->rows;
+    size_t n = b->n;
+    if (best->limit == 0)
         return true;
-    for (size_t i = 0; i < b->n; i++)
+    const struct column *c = first_numbers(run, b->part);
+    if (c && best->n == best->limit && !worst->is_missing) {
+        n = keep_promising(run, c, worst->first, b, kept);
+        rows = kept;
+    }
+    if (!cost_work(&run->cost, b->n))
+        return false;
+    for (size_t i = 0; i < n; i++)
         if (!cost_work(&run->cost,
-                       offer(run, run->sorter, (struct place){(uint32_t)b->part, b->rows[i]})))
+                       offer(run, run->sorter, (struct place){(uint32_t)b->part, rows[i]})))
             return false;
     return true;
 }
