@@ -2,6 +2,11 @@
  * The entry points without services.  Each takes documents from a folder or from standard
  * input, gives them to the code that the workers run, and prints what comes out; nothing
  * here knows a rule, a schema or an order of its own.
+ *
+ * Golden cases and people who write rules use them; so the output is made to be compared: sorted
+ * keys, ASCII, nothing of the clock of this machine but what a rule puts in.  A document that
+ * cannot be read ends the run with an error and the line it stood on, since a list with a hole in
+ * it would be compared as if it were whole.
  */
 #include "processor/offline.h"
 
@@ -64,6 +69,7 @@ static bool run_each_document(on_document *each, void *arg, struct err *err)
     return true;
 }
 
+/* One document over any number of lines, or one a line. */
 static bool each_document(const struct offline_options *o, on_document *each, void *arg,
                           struct err *err)
 {
@@ -112,6 +118,8 @@ static bool add_files(struct crash *c, const char *dir, struct err *err)
     return ok;
 }
 
+/* A folder as the store has it, or a report that somebody has put together by hand: older forms of
+ * raw crashes are brought to ours first. */
 static bool load_dir(struct crash *c, const char *dir, struct err *err)
 {
     char path[PATH_MAX];
@@ -151,6 +159,8 @@ struct offline_context {
     const char *rule;
 };
 
+/* What the workers share, made once for all documents; versions come from a file instead of the
+ * database. */
 static bool context_open(struct offline_context *x, const struct conf *conf,
                          const struct offline_options *o, struct err *err)
 {
@@ -239,6 +249,7 @@ bool offline_apply_rule(const struct conf *conf, const struct offline_options *o
     return ok;
 }
 
+/* What a reader without rights would see: the same reducer that every way out uses. */
 static bool reduce_one(void *arg, json_t *doc, struct err *err)
 {
     const struct offline_options *o = arg;
@@ -252,6 +263,7 @@ bool offline_public(const struct offline_options *o, struct err *err)
     return each_document(o, reduce_one, &copy, err);
 }
 
+/* The record of the export, as the job writes it. */
 static bool export_one(void *arg, json_t *doc, struct err *err)
 {
     const struct offline_options *o = arg;

@@ -3,6 +3,10 @@
  * JSON documents; rules see texts in both cases.  Sets are JSON objects, because their keys are
  * unique and hashed, and lists made from them are sorted by bytes: the same crash gives the same
  * document, whoever processes it.
+ *
+ * Nothing here fails: a missing annotation is an absent text, a missing dump an absent list, a
+ * wrong type counts as missing.  A rule can then say what it wants to know in one line, and what a
+ * hostile report leaves out or twists costs that rule its result and no other.
  */
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -59,6 +63,7 @@ int64_t crashing_thread_index(const struct job *job, int64_t fallback)
     return json_is_integer(v) ? json_integer_value(v) : fallback;
 }
 
+/* NULL where there are none, also for an index that no thread has. */
 const json_t *crashing_frames(const struct job *job, int64_t fallback_index)
 {
     int64_t index = crashing_thread_index(job, fallback_index);
@@ -90,6 +95,7 @@ const struct job_dump *find_dump(const struct job *job, const char *name)
     return NULL;
 }
 
+/* For values with a grammar of their own: every byte that is not allowed goes. */
 void put_only(struct strbuf *out, struct str s, const char *allowed)
 {
     for (size_t i = 0; i < s.n; i++)

@@ -1,6 +1,12 @@
 /*
  * Where a document comes from, in this order: what this worker made within the hour, last night's
  * file, the index.
+ *
+ * A document takes a search over days of crashes and the mining behind it, and a link to it is read
+ * by many, so what was made is kept under all that it depends on: the two searches, or product,
+ * channel and signature, and for searches the rights of the reader, since those decide which
+ * filters count.  The documents of a channel are made with public rights whoever asks, and serve
+ * everybody.
  */
 #include "fcgi/webapp/correlations_found.h"
 
@@ -48,6 +54,7 @@ static bool find_sets(struct req *r, const struct correlations_wanted *w,
     return true;
 }
 
+/* The date is that of the making, as files of the night have theirs: a page says how old it is. */
 static bool find_correlations(struct req *r, const struct correlations_wanted *w, json_t **ret,
                               struct err *err)
 {
@@ -125,6 +132,7 @@ static bool load_file(struct req *r, const struct correlations_wanted *w, json_t
     return true;
 }
 
+/* Only what took work is kept; a file of the night is there already. */
 bool correlations_find(struct req *r, const struct correlations_wanted *w, json_t **ret,
                        const char **ret_message, struct err *err)
 {

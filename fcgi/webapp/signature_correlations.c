@@ -4,6 +4,12 @@
  * filters of the page leave, for any other question.  Without a choice it is the channel of the
  * page's filters, and if they name none, release or the channel where the signature is most
  * frequent.
+ *
+ * The tab is a fragment that a script fetches when somebody opens it, and a part of the whole page
+ * for those without scripts; both are made here.  It shows counts beside every share, because a
+ * share of nine crashes looks like one of nine thousand; and the same lines once more as a text, as
+ * bug reports quote them.  A line that another one explains shows what is left of it
+ * (lib/correlations).
  */
 #include "fcgi/webapp/signature_correlations.h"
 
@@ -90,6 +96,11 @@ static struct str first_term(const json_t *buckets)
     return jget_strn(json_array_get(buckets, 0), "term");
 }
 
+/*
+ * What was chosen counts, whether the signature occurs there or not.  Without a choice: the channel
+ * that the filters name, else the one that their versions speak of, else release; and if the
+ * signature has no crash there, the channel where it has most, so that the tab opens on something.
+ */
 static void choose_channel(const struct signature_page *p, struct compared *c)
 {
     const json_t *channels = app_facet(c->counts, "release_channel");
@@ -143,6 +154,7 @@ static struct str choice_url(const struct signature_page *p, const char *path, s
     return is_page ? str_of(arena_printf(p->a, STR_FMT "#tab-correlations", STR_ARG(url))) : url;
 }
 
+/* A link that works without scripts, and the address that the script loads instead. */
 static void add_choice(const struct signature_page *p, struct tpl_rows *rows, const char *text,
                        struct str choice, bool is_current)
 {
@@ -153,6 +165,7 @@ static void add_choice(const struct signature_page *p, struct tpl_rows *rows, co
     tpl_col_bool(row, LOAD_CHOICE_IS_CURRENT, is_current);
 }
 
+/* The most frequent channels first, as the facet has them; the chosen one is there in any case. */
 static void set_choices(const struct signature_page *p, const struct compared *c,
                         struct tpl_values *v)
 {
@@ -170,6 +183,7 @@ static void set_choices(const struct signature_page *p, const struct compared *c
     add_choice(p, rows, "what the filters of this page leave", str_of(page_choice), c->is_page);
 }
 
+/* For the bar below the number, which is 100 wide. */
 static const char *percent_width(struct arena *a, int64_t count, int64_t total)
 {
     return arena_printf(a, "%.1f", total > 0 ? 100.0 * (double)count / (double)total : 0);
@@ -183,6 +197,7 @@ static const char *chance_text(struct arena *a, double p)
     return arena_printf(a, p < 0.001 ? "%.0e" : "%.3f", p);
 }
 
+/* What is left of a result among the crashes that have the property that explains it. */
 static const char *prior_text(struct arena *a, const json_t *prior)
 {
     if (!prior)
@@ -198,6 +213,7 @@ static const char *prior_text(struct arena *a, const json_t *prior)
                         human_count(a, reference), human_count(a, of_reference));
 }
 
+/* "Rarer" compares two fractions by cross-multiplication, which needs no total that is not 0. */
 static void add_line(struct arena *a, struct tpl_rows *rows, const json_t *document,
                      const json_t *result)
 {
@@ -276,6 +292,7 @@ void signature_offer_correlations(const struct signature_page *p, struct tpl_val
     tpl_url(v, "correlations_url", choice_url(p, "/signature/", str_of(any_choice)));
 }
 
+/* On the page of a report: the same tab, for the signature and the channel of that crash. */
 void correlations_offer(struct arena *a, const json_t *crash, struct tpl_values *v)
 {
     static const struct {

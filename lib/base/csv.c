@@ -3,9 +3,15 @@
  * like any other, as in what spreadsheets write.  A quote at the start of a field must have its
  * end, and behind the end only a comma or the end of the record may stand: everything else is a
  * file that was damaged or is none, and is refused rather than guessed.
+ *
+ * Records are read one at a time from a text that lies in memory; fields borrow from it, and only
+ * quoted ones are copied, since theirs are the only characters that change.  Lines are counted as
+ * an editor counts them, also those within quotes, because the number is all that an error has to
+ * show.
  */
 #include "lib/base/csv.h"
 
+/* A byte order mark is what spreadsheets put before UTF-8; it is no part of the first field. */
 void csv_begin(struct csv *c, struct str text)
 {
     *c = (struct csv){.rest = text, .next_line = 1};
@@ -39,6 +45,7 @@ static bool take_quoted(struct csv *c, struct arena *a, struct str *ret, struct 
     return true;
 }
 
+/* A CR alone is a character; only before LF it ends the record. */
 static struct str take_plain(struct csv *c)
 {
     size_t n = 0;
@@ -74,6 +81,8 @@ static void skip_empty_lines(struct csv *c)
     }
 }
 
+/* More fields than there is room for are counted and not kept: the caller says how many it wanted.
+ */
 bool csv_next(struct csv *c, struct arena *a, struct str *fields, size_t max, size_t *ret_n,
               struct err *err)
 {

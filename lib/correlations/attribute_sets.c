@@ -167,6 +167,7 @@ static const struct {
 };
 const size_t member_kind_count = ARRAY_LEN(kinds);
 
+/* CORRELATION_PHRASES: phrases with semicolons between. */
 static struct strs phrases_of(struct arena *a, const char *text)
 {
     struct str rest = str_of(text), part;
@@ -179,7 +180,12 @@ static struct strs phrases_of(struct arena *a, const char *text)
     return out;
 }
 
-/* Each text or list that occurs in a set, once; its members then count for all its crashes. */
+/*
+ * Each text or list that occurs in a set, once; its members then count for all its crashes.  Three
+ * passes: how many crashes have each value, which members each value has, and the product of both.
+ * A value may be of the table and of neither set (another group was compared with this reference
+ * before), and is then passed over.
+ */
 static void count_members(struct collecting *c, size_t kind)
 {
     const struct sample_field *f = &c->b->values->fields[c->field];
@@ -207,6 +213,7 @@ static void count_members(struct collecting *c, size_t kind)
     }
 }
 
+/* 0 of an empty set: nothing is frequent where nobody is. */
 static double share_of(const struct collecting *c, int set, uint32_t number)
 {
     size_t n = c->b->samples[set].n;
@@ -264,6 +271,8 @@ static void choose_members(struct collecting *c, size_t kind, uint32_t *slots, s
     free(all);
 }
 
+/* Only of members that were chosen: the bits of one take 5 KB for two sets of 20,000 crashes, and
+ * there may be any number of modules. */
 static void set_bits(const struct collecting *c, const uint32_t *slots, struct members *m)
 {
     for (int set = 0; set < SET_COUNT; set++) {

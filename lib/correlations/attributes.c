@@ -7,6 +7,15 @@
  * as its maker numbers it, the width of the system.  Add-ons, modules and phrases are a property
  * each, true or false, if they are common enough to matter.
  *
+ * Every property ends as the same thing: for each of its values that can matter one item with a bit
+ * for each crash of both sets.  Mining then knows no fields, lists or derived values, only bits,
+ * and a pair of items costs an AND and a count of bits.  Items of one property share a number
+ * (`attribute`), by which mining knows that they exclude each other.
+ *
+ * Memory is bounded by the shares, not by the crashes: a value needs 15 % of one set to be made, so
+ * a property makes thirteen items at most.  A field with a value of
+ * its own in every crash costs its counters and makes nothing.
+ *
  * Only public fields come in here: the table refuses the mark on a protected one, and those that
  * are named below are asked for their permission, too.  Everybody reads the result.
  */
@@ -54,6 +63,7 @@ static const struct {
     {"dom_ipc_enabled", "e10s_enabled", CAUSE_E10S},
 };
 
+/* A field that an installation has not is left out, and so is what is made of it. */
 struct sample_values *attribute_values_new(const struct field_table *fields)
 {
     const struct search_field **wanted =
@@ -83,6 +93,7 @@ static bool is_worth_it(const struct traits *items, const uint32_t count[SET_COU
             set_share(items, SET_REFERENCE, count[SET_REFERENCE]) >= CORRELATION_DIFFERENCE_MIN);
 }
 
+/* The bits are all zero, one word more than needed: a set may have no crash at all. */
 static struct trait *add_item(struct traits *items, const struct trait *like)
 {
     VEC_PUSH(&items->all, *like);
@@ -112,7 +123,10 @@ static struct trait *add_value_item(struct traits *items, const struct property 
     return it;
 }
 
-/* All values of a column that can be of interest: thirteen at most, by their shares. */
+/*
+ * All values of a column that can be of interest: thirteen at most, by their shares.  Id 0 is the
+ * missing value, which is counted like any other: that a crash has no graphics card says something.
+ */
 static void add_property(struct traits *items, const struct property *p)
 {
     uint32_t *counts[SET_COUNT];
@@ -170,6 +184,7 @@ static void add_plain_field(struct build *b, struct traits *items, size_t field)
     free(values);
 }
 
+/* One that cannot be made, because the installation lacks its fields, is no property here. */
 static void add_derived(struct build *b, struct traits *items)
 {
     for (size_t i = 0; i < derived_count; i++) {
@@ -228,6 +243,7 @@ static void free_bits(struct trait *it)
         free(it->bits[set]);
 }
 
+/* All are judged before any goes: an item that goes may be the one that makes another go. */
 static void drop_uninformative(struct traits *items)
 {
     size_t kept = 0;

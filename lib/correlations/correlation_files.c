@@ -4,6 +4,13 @@
  *
  * A product's files are written into a folder beside it that is then exchanged with the old one,
  * in one step of the file system; a job that is killed leaves a folder that the next run removes.
+ * So readers find the files of one night together: all.json names the totals that the shares in the
+ * others were made of, and a mixture of two nights would be wrong without looking so.
+ *
+ * Names of products and channels are strangers' texts (they come with reports) and become names of
+ * folders here.  Both directions pass correlation_name_is_safe: a writer refuses a name that could
+ * leave the folder, a reader says that there is no such file.  Signatures, which may hold anything,
+ * are file names by their SHA-1, as in the analysis whose place these files take.
  */
 #include "lib/correlations/correlation_files.h"
 
@@ -23,7 +30,7 @@
 #include "lib/json/json.h"
 
 enum {
-    SHA1_BYTES = 20,
+    SHA1_BYTES = 20, /* a name and no protection: who finds two texts with one sum gains nothing */
     NAME_BYTES_MAX = 100, /* products and channels have a word or two */
     /* A result has some 300 bytes; thousands of them are more than anybody reads. */
     FILE_BYTES_MAX = 16 << 20,
@@ -71,6 +78,7 @@ static char *folder(const char *var_dir, struct str name, const char *suffix)
     return out;
 }
 
+/* Nothing of the old files is touched before correlation_writer_commit. */
 bool correlation_writer_new(const char *var_dir, struct str product,
                             struct correlation_writer **ret, struct err *err)
 {
@@ -152,6 +160,7 @@ static bool exchange(struct correlation_writer *w, struct err *err)
     return err_errno(err, errno, "%s", w->final);
 }
 
+/* Behind the exchange the draft is the folder of the last night, and goes. */
 bool correlation_writer_commit(struct correlation_writer *w, const json_t *all, struct err *err)
 {
     FREE_LATER char *path = NULL;
@@ -160,6 +169,7 @@ bool correlation_writer_commit(struct correlation_writer *w, const json_t *all, 
     return write_json(path, all, err) && exchange(w, err) && fs_remove_tree(w->draft, err);
 }
 
+/* What a product has left that has no crashes any more; names that begin with '.' are not ours. */
 bool correlation_files_keep(const char *var_dir, struct strs products, struct err *err)
 {
     FREE_LATER char *dir = folder(var_dir, STR(""), "");
@@ -177,7 +187,8 @@ bool correlation_files_keep(const char *var_dir, struct strs products, struct er
     return ok;
 }
 
-/* "PRODUCT/all.json.gz" or "PRODUCT/CHANNEL/SHA1.json.gz". */
+/* What a reader may ask for, every part checked as a name: "PRODUCT/all.json.gz" or
+ * "PRODUCT/CHANNEL/SHA1.json.gz". */
 static bool is_file_path(struct str rest)
 {
     struct str part;
@@ -210,6 +221,7 @@ bool correlation_file_open(const char *var_dir, struct str rest, int *ret_fd, st
     return err_errno(err, errno, "%s", path);
 }
 
+/* We have packed it, so what does not unpack, or to more than was ever written, is damage. */
 static bool unpack(const char *path, struct str packed, char **ret, size_t *ret_n, struct err *err)
 {
     z_stream z = {.next_in = (uint8_t *)(uintptr_t)packed.p, .avail_in = (unsigned)packed.n};
@@ -261,6 +273,7 @@ bool correlation_totals(const char *var_dir, struct str product, json_t **ret, s
     return load_json(var_dir, rest, ret, err);
 }
 
+/* The date stands in all.json alone; whoever shows one document wants to say how old it is. */
 bool correlation_load(const char *var_dir, struct str product, struct str channel,
                       struct str signature, json_t **ret, struct err *err)
 {

@@ -21,6 +21,7 @@ static void put_value(struct strbuf *b, const json_t *v)
         sb_text(b, json_is_null(v) ? "null" : json_is_true(v) ? "true" : "false");
 }
 
+/* A pair is one item with two members: "platform = Linux ∧ cpu_arch = amd64". */
 static void put_item(struct strbuf *b, const json_t *item)
 {
     const char *name;

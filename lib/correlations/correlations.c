@@ -3,6 +3,15 @@
  * fields of a crash together, since pairs cannot be counted from facets; then all work is in memory
  * and the index is not asked again.  Nothing here writes anything but the document.
  *
+ * The reference is read once and compared with many groups: the nightly job asks for two hundred
+ * signatures of a channel, and what they have in common is all but the group.  Both share one table
+ * of values, so that the same text has the same number on both sides.
+ *
+ * The document holds counts and no shares: whoever shows it divides, and always has both numbers to
+ * show.  Numbers that not every document needs (how many crashes there are behind a sample, that
+ * weeks of the index are missing, that properties were left out) are members only where they say
+ * something.
+ *
  * Sets of more than `max` crashes are sampled.  20,000 crashes tell shares to 0.7 % (two standard
  * deviations at one half), which is far below the 15 % that a result must differ by, and are read
  * in a fraction of a second.
@@ -98,6 +107,7 @@ static void add_item(json_t *object, json_t *vendors, const struct trait *it)
     }
 }
 
+/* The four counts among the crashes with the prior alone: what is left of the result there. */
 static json_t *prior_json(const struct correlation *c, json_t *vendors)
 {
     if (!c->prior)
@@ -156,6 +166,10 @@ static bool goes_on(void *arg)
            !(ctx->is_abandoned && ctx->is_abandoned(ctx->asker));
 }
 
+/*
+ * A group that is too small has a document as well, with its totals and no result: the reader sees
+ * that there was nothing to compare, and a file of the nightly job says the same as a page.
+ */
 bool correlation_group(struct correlation_base *b, struct search_params group, size_t max,
                        json_t **ret, struct err *err)
 {

@@ -91,12 +91,14 @@ static bool driver_version(struct arena *a, const struct str in[], struct item_v
     return text_value(v, ret);
 }
 
+/* What the program writes into its notes when it finds two cards; no field has it. */
 static bool has_dual_gpus(struct arena *a, const struct str in[], struct item_value *ret)
 {
     (void)a;
     return truth_value(in[0].p && str_find(in[0], STR("Has dual GPUs"), 0) != SIZE_MAX, ret);
 }
 
+/* Only a process of a plug-in has a version of one. */
 static bool is_plugin(struct arena *a, const struct str in[], struct item_value *ret)
 {
     (void)a;

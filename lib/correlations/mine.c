@@ -82,7 +82,12 @@ static uint32_t count_both(const struct mining *m, const struct trait *a, const 
     return n;
 }
 
-/* Among the crashes with this parent the share of the pair is another than the parent's own. */
+/*
+ * The three questions about a pair and its halves.  A pair is worth testing when either both halves
+ * matter to each other, or it is none of what follows from a half alone.
+ *
+ * Among the crashes with this parent the share of the pair is another than the parent's own.
+ */
 static bool is_changed_by(const struct mining *m, const struct candidate *c,
                           const struct trait *parent)
 {
@@ -103,6 +108,7 @@ static bool is_like(const struct mining *m, const struct candidate *c, const str
     return true;
 }
 
+/* Chance alone explains that a pair is rarer than its parent: in both sets by the same factor. */
 static bool is_proportional(const struct candidate *c, const struct trait *parent)
 {
     const struct fourfold t = {parent->count[SET_GROUP], c->count[SET_GROUP],
@@ -122,6 +128,7 @@ static bool is_worth_testing(const struct mining *m, const struct candidate *c)
     return !(is_proportional(c, a) && is_proportional(c, b));
 }
 
+/* Their counts are known already, and attributes.c has made only those that are frequent. */
 static void take_singles(struct mining *m)
 {
     for (uint32_t i = 0; i < m->items->all.n; i++) {
@@ -186,7 +193,11 @@ static bool is_used_up_by(struct mining *m, const struct candidate *c, uint32_t 
     return true;
 }
 
-/* Two properties that have nothing to do with each other, in the group. */
+/*
+ * Two properties that have nothing to do with each other, in the group.  The table of Fisher's test
+ * is that of the analysis that people compare with and not the one of a textbook; decision 170 says
+ * what that changes.
+ */
 static bool is_independent(const struct mining *m, const struct candidate *c)
 {
     const struct trait *a = &m->items->all.v[c->a], *b = &m->items->all.v[c->b];
@@ -201,6 +212,10 @@ static bool is_independent(const struct mining *m, const struct candidate *c)
     return fisher_p(&t) > m->alpha;
 }
 
+/*
+ * Between the sets.  phi = sqrt(chi2 / n) is the strength of the relation, from 0 to 1, whatever
+ * the number of crashes; the significance alone would let any difference pass in a large set.
+ */
 static bool is_different(const struct mining *m, const struct candidate *c)
 {
     double nG = (double)m->items->size[SET_GROUP], nR = (double)m->items->size[SET_REFERENCE];
@@ -210,6 +225,8 @@ static bool is_different(const struct mining *m, const struct candidate *c)
     return chi_square_p(chi2) <= m->alpha && sqrt(chi2 / (nG + nR)) >= PHI_MIN;
 }
 
+/* The order is that of the cost, and of what people compare with: a pair that is used up changes
+ * the result of its half even if the pair itself would fail. */
 static bool passes(struct mining *m, const struct candidate *c)
 {
     bool is_pair = c->b != NO_ITEM;
@@ -238,6 +255,10 @@ static void shrink_alpha(struct mining *m, int level, size_t candidates)
     m->alpha = MIN(m->alpha, ALPHA / (double)(1 << level) / (double)candidates);
 }
 
+/*
+ * Singles first, all of them: a pair may take the place of a half only if that is a result.  So the
+ * order of the pairs matters, too; it is that of the items, which is that of the field table.
+ */
 static bool test_candidates(struct mining *m, const struct mine_pace *pace)
 {
     m->alpha = ALPHA;

@@ -3,6 +3,14 @@
  * administrator, a build system with a token.  All rows pass builds_add, so the table holds nothing
  * that only one of them would take, and all are put by one statement that skips what is there:
  * registering a build twice is as good as once.
+ *
+ * A build says which version a crash of it has: reports of a beta say "63.0" and a build id, and
+ * only this table knows that it was the fourth beta.  A wrong row therefore gives wrong versions to
+ * all crashes of that build, so a file or a request is taken as a whole or not at all, and what is
+ * refused is named with its line or entry.
+ *
+ * Rows lie in memory as columns, one list of texts for each field, because that is how the
+ * statement takes them: arrays that it unnests, one round trip for any number of rows.
  */
 #include "lib/crash/builds.h"
 
@@ -27,6 +35,7 @@ void builds_init(struct builds *b, struct arena *a, size_t max)
         b->columns[i].v = arena_array(a, max, sizeof(struct str));
 }
 
+/* "63" of "63.0b4": nothing else in a version is a number for certain. */
 bool build_major(struct str version, uint64_t *ret)
 {
     return str_to_u64(str_sub(version, 0, str_find_char(version, '.', 0)), 10, INT32_MAX, "version",
@@ -40,6 +49,10 @@ static size_t field_bytes_max(size_t field)
                                : BUILD_TEXT_BYTES_MAX;
 }
 
+/*
+ * The one gate.  Only the archive address may be empty: not every build lies in an archive. Lengths
+ * are judged in bytes before UTF-8: a long text is told as long.
+ */
 bool builds_add(struct builds *b, const struct str fields[BUILD_FIELDS], const char *what,
                 size_t number, struct err *err)
 {
@@ -69,6 +82,7 @@ static bool is_heading(const struct str *fields, size_t n)
            str_eq(fields[BUILD_URL], STR("archive_url"));
 }
 
+/* `datil dumppv` writes a heading, other programs may not: it is known by its names. */
 bool builds_read_csv(struct builds *b, struct str text, struct err *err)
 {
     struct csv c;
@@ -120,6 +134,7 @@ static bool check_keys(const json_t *entry, size_t number, struct err *err)
     return true;
 }
 
+/* The major version may be left out, where it can be read off the release. */
 static bool add_entry(struct builds *b, const json_t *entry, size_t number, struct err *err)
 {
     struct str fields[BUILD_FIELDS];
@@ -137,6 +152,7 @@ static bool add_entry(struct builds *b, const json_t *entry, size_t number, stru
     return builds_add(b, fields, "entry", number, err);
 }
 
+/* A list of entries, or one without its brackets: what a build system sends by itself. */
 bool builds_read_json(struct builds *b, struct str text, struct err *err)
 {
     json_auto_t *doc = jparse_given(text, text.n, err);

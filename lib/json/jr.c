@@ -6,6 +6,10 @@
  * once, with one bit for each open level; then the reader needs no grammar: between two values of a
  * text that was accepted stands what must stand there.
  *
+ * Why not one pass: a reader that finds the mistake at the end has answered half of a request by
+ * then.  And a check that stands alone can be held against jansson's, byte by byte, by a fuzz
+ * target (tests/fuzz), while the reader is held to end and to stay inside of any text at all.
+ *
  * The reader copies nothing: texts are pieces of the body, and are unescaped only when somebody
  * wants them. It gives members in the order of the text, so whoever wants them by name goes over
  * them once and keeps the places (symbolicate_body.c).
@@ -102,6 +106,7 @@ static bool check_string(struct jr *r)
     return false;
 }
 
+/* What may stand behind a word (nothing, or what ends a value) is the question of check_between. */
 static bool check_word(struct jr *r, struct str word)
 {
     bool ok = str_starts(str_sub(r->text, r->off, SIZE_MAX), word);
@@ -137,6 +142,7 @@ static bool in_object(const struct levels *l)
     return l->is_object >> (l->depth - 1) & 1;
 }
 
+/* The bit of a level that was open before may still be set: it is written, not added. */
 static bool open_level(struct levels *l, bool is_object)
 {
     if (l->depth == l->depth_max)
@@ -153,7 +159,11 @@ static bool check_key(struct jr *r)
     return check_string(r) && peek(r) == ':' && take_char(r, ':');
 }
 
-/* Behind a value: ends the levels that end here, or leads to the next item. */
+/*
+ * Behind a value: ends the levels that end here, or leads to the next item.  A comma must be
+ * followed by a value, in an object by a key; "[1,]" fails in the next check_value, which finds a
+ * bracket where a value must begin.
+ */
 static bool check_between(struct jr *r, struct levels *l)
 {
     while (l->depth > 0) {
@@ -190,6 +200,8 @@ static bool check_value(struct jr *r, struct levels *l)
     }
 }
 
+/* UTF-8 first and in one go: the grammar then looks at single bytes, for all its signs are ASCII.
+ */
 bool jr_check(struct str text, int depth_max, struct err *err)
 {
     assert(depth_max <= DEPTH_BITS);
@@ -280,7 +292,11 @@ static uint32_t hex4(struct str s, size_t at)
     return v;
 }
 
-/* The character of the escape \u at *i, which goes behind it and behind the second of a pair. */
+/*
+ * Characters beyond U+FFFF come as two escapes, a high and a low surrogate (RFC 8259, section 7).
+ * A half without its other half is no character and becomes U+FFFD, so the result is valid UTF-8.
+ * The character of the escape \u at *i, which goes behind it and behind the second of a pair.
+ */
 static uint32_t take_unicode(struct str s, size_t *i)
 {
     uint32_t high = hex4(s, *i + 2);
@@ -316,6 +332,7 @@ static struct str unescape(struct str s, struct arena *a)
     return str_n(out, n);
 }
 
+/* Borrowed from the text where it has no escape, which most have not. */
 bool jr_string(struct jr *r, struct arena *a, struct str *ret)
 {
     bool is_string = peek(r) == '"';
@@ -327,6 +344,7 @@ bool jr_string(struct jr *r, struct arena *a, struct str *ret)
     return true;
 }
 
+/* The colon goes with it, so that the value is next. */
 struct str jr_key(struct jr *r, struct arena *a)
 {
     struct str key = STR("");
@@ -336,7 +354,11 @@ struct str jr_key(struct jr *r, struct arena *a)
     return key;
 }
 
-/* "-0" is an integer; "1.0" and "1e3" are none, as in the checks of the clients. */
+/*
+ * "-0" is an integer; "1.0" and "1e3" are none, as in the checks of the clients.  Sign and size
+ * come apart, since an address has all 64 bits and a sign besides; a number that is larger still is
+ * told from what is no integer, for the caller has other words for it.
+ */
 enum jr_int jr_int(struct jr *r, bool *ret_negative, uint64_t *ret_magnitude)
 {
     struct str text = jr_skip(r);

@@ -4,12 +4,19 @@
  * Every change of the signature goes through sig_set(), which writes it to the debug log: reading
  * that log from top to bottom tells how a signature came about.  Notes are public and have fixed
  * texts; the debug log quotes names and is for those who may see everything.
+ *
+ * Nothing fails here.  A crash of which nothing is known has a signature, too, one that says so,
+ * for a report without a signature would belong to no group and be seen by nobody.  And the same
+ * input gives the same signature wherever it is made: in the processor, on the command line, in a
+ * preview of new lists.  So the lists are handed in, and nothing is read from files, clock or
+ * database.
  */
 #include "lib/signature/signature.h"
 
 #include "lib/base/str.h"
 #include "lib/signature/gen.h"
 
+/* Behind the name of the rule that is at work; what is longer than a signature may be is cut. */
 __attribute__((format(printf, 3, 0))) static void add_line(const char *rule, json_t *list,
                                                            const char *fmt, va_list ap)
 {
@@ -37,6 +44,7 @@ void sig_debug(struct sig_gen *g, const char *fmt, ...)
     va_end(ap);
 }
 
+/* The old text is released last: the new one may be a part of it. */
 void sig_set(struct sig_gen *g, struct str text)
 {
     struct str old = sb_view(&g->signature);
@@ -87,6 +95,7 @@ void signature_generate(const struct siglists *l, const json_t *crash_data,
     end_signature(&g);
 }
 
+/* The frames alone, without what the other rules put in front of them. */
 void signature_of_stack(const struct siglists *l, const json_t *crash_data,
                         struct signature_result *ret)
 {

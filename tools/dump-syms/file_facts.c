@@ -167,14 +167,6 @@ static bool elf_facts(const struct image_options *o, FILE *out, struct err *err)
     return ok;
 }
 
-static struct str file_name_of(struct str path)
-{
-    for (size_t i = path.n; i-- > 0;)
-        if (path.p[i] == '\\' || path.p[i] == '/')
-            return str_sub(path, i + 1, path.n);
-    return path;
-}
-
 static bool put_named(const struct file_facts *f, struct sym *s, struct str name,
                       const struct image_options *o, FILE *out, struct err *err)
 {
@@ -199,7 +191,7 @@ static bool pe_facts(struct str bytes, const struct image_options *o, struct sym
         f.has_debug_info |= str_eq(pe.sections.v[i].name, STR(".debug_info"));
     if (ok) {
         sym_set_guid(s, id.guid, id.age);
-        ok = put_named(&f, s, file_name_of(id.pdb), o, out, err);
+        ok = put_named(&f, s, module_windows_file(id.pdb), o, out, err);
     }
     pe_close(&pe);
     return ok;

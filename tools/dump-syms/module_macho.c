@@ -3,6 +3,14 @@
  * of the same UUID) the debug information.  The dSYM is looked for beside the program, where
  * Xcode and dsymutil put it.  The debug id is the UUID as it is written, and 0 for the age that
  * only Windows has.
+ *
+ * A universal file is several modules in one, a part for each processor, and each part has a UUID
+ * of its own; so has its dSYM, which is universal, too.  Parts are therefore paired by UUID and
+ * never by processor.  Only 64-bit ones are read.
+ *
+ * Debug information is DWARF as everywhere, in sections of other names.  It is handed to libdw as
+ * ELF, at the addresses of the program; code that has no line then still has its name from the
+ * symbol table, and function starts say where code without any name begins.
  */
 #include <elf.h>
 #include <limits.h>
@@ -79,6 +87,7 @@ static bool add_dsym(struct str bytes, const char *path, const struct macho_file
     return is_found || err_set(err, ERR_CONFLICT, "%s: of another build (the UUIDs differ)", path);
 }
 
+/* Not in the sandbox, where there are no paths. */
 static void find_dsym(const struct image_options *o, const struct macho_file *module,
                       struct dumped_module *m)
 {
@@ -97,6 +106,8 @@ static void find_dsym(const struct image_options *o, const struct macho_file *mo
     file_bytes_close(&f);
 }
 
+/* What was named or came along is used, else what lies beside; a program that has its debug
+ * information in itself needs neither. */
 static bool add_debug_file(const struct image_options *o, const struct macho_file *module,
                            struct dumped_module *m, struct err *err)
 {
@@ -113,6 +124,8 @@ static bool add_debug_file(const struct image_options *o, const struct macho_fil
     return ok;
 }
 
+/* Two digits for each byte and a last 0, which is written over by the next byte but for the last.
+ */
 static bool identify(const struct macho_file *f, const struct image_options *o, struct sym *s,
                      struct err *err)
 {
@@ -126,6 +139,8 @@ static bool identify(const struct macho_file *f, const struct image_options *o, 
            module_set_name(s, str_of(o->name ? o->name : own), err);
 }
 
+/* Another file that does not fit is a mistake of who named it; of a stranger's upload the program
+ * is taken without it. */
 static bool read_part(struct str part, const struct image_options *o, struct dumped_module *m,
                       struct err *err)
 {

@@ -47,3 +47,11 @@ bool module_set_name(struct sym *s, struct str name, struct err *err)
     s->name = str_adup(&s->arena, clean);
     return true;
 }
+
+struct str module_windows_file(struct str path)
+{
+    for (size_t i = path.n; i-- > 0;)
+        if (path.p[i] == '\\' || path.p[i] == '/')
+            return str_sub(path, i + 1, path.n);
+    return path;
+}

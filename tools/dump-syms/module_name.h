@@ -20,4 +20,7 @@ bool module_file_name(const char *path, bool is_name, char out[MODULE_NAME_MAX],
  */
 bool module_set_name(struct sym *s, struct str name, struct err *err);
 
+/* The last part of a path of Windows, whatever system this runs on; borrowed. */
+struct str module_windows_file(struct str path);
+
 #endif

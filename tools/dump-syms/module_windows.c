@@ -3,6 +3,15 @@
  * knows how to unwind (amd64) and what it exports, the PDB functions, lines and all other names;
  * each alone is worth something.  Programs of MinGW carry DWARF in themselves instead of a PDB.
  *
+ * A module has two ids.  The debug id is GUID and age out of the debug directory, by which reports
+ * ask for symbols; the code id is time stamp and size of the image, by which Microsoft's servers
+ * keep the program.  Both halves say the debug id, so nothing is joined that was not built
+ * together: a PDB of another build would put every name at the wrong address and would not look
+ * wrong.
+ *
+ * What one half lacks is no failure where the files come from somebody else (in the sandbox) and
+ * one where a person has named them.
+ *
  * The PDB is looked for beside the program under the name in it, the program beside the PDB under
  * the same name with the ending of a program.
  */
@@ -29,6 +38,7 @@
 #include "tools/dump-syms/pe_unwind.h"
 #include "tools/dump-syms/sym.h"
 
+/* IMAGE_FILE_MACHINE_… of the PE format, and the same processor for libdw. */
 static const struct {
     uint16_t pe, elf;
     const char *arch;
@@ -52,16 +62,11 @@ static bool set_machine(struct sym *s, uint16_t machine, const char *path, uint1
                    machine);
 }
 
-/* Paths of Windows, whatever system this runs on. */
-static struct str last_part(struct str path)
-{
-    for (size_t i = path.n; i-- > 0;)
-        if (path.p[i] == '\\' || path.p[i] == '/')
-            return str_sub(path, i + 1, path.n);
-    return path;
-}
-
-/* In lower case where letters do not matter to Windows: no; names stay as the linker wrote them. */
+/*
+ * The name of the module is that of its PDB, since reports name it so; without one its own. Letters
+ * stay as the linker wrote them, though Windows does not tell upper from lower case: who looks
+ * symbols up compares names as they are.
+ */
 static bool identify(const struct pe_file *pe, const struct image_options *o,
                      struct dumped_module *m, struct pe_identity *id, struct err *err)
 {
@@ -74,12 +79,17 @@ static bool identify(const struct pe_file *pe, const struct image_options *o,
     if (!module_file_name(o->path, o->is_sandboxed, own, err))
         return false;
     s->code_file = arena_strdup(&s->arena, own);
-    struct str name = last_part(id->pdb);
+    struct str name = module_windows_file(id->pdb);
     if (o->name)
         name = str_of(o->name);
     return module_set_name(s, name.n ? name : str_of(own), err);
 }
 
+/*
+ * For libdw the sections are put into an ELF image in memory, at the addresses that they have in
+ * the program.  A section may be larger in memory than in the file (size) or the other way round,
+ * by alignment (raw_size); what counts is what both have.
+ */
 static void add_dwarf(const struct pe_file *pe, const struct image_options *o, uint16_t machine,
                       struct dumped_module *m)
 {
@@ -110,6 +120,7 @@ static void add_dwarf(const struct pe_file *pe, const struct image_options *o, u
     foreign_release(&f);
 }
 
+/* All that a program knows by itself; of 32-bit processors it has no unwind data. */
 static void add_program(const struct pe_file *pe, const struct image_options *o, uint16_t machine,
                         struct dumped_module *m)
 {
@@ -146,7 +157,7 @@ static void find_pdb(const struct image_options *o, const struct pe_identity *id
     char folder[PATH_MAX], path[PATH_MAX];
     struct file_bytes f;
     struct err err = {0};
-    struct str name = last_part(id->pdb);
+    struct str name = module_windows_file(id->pdb);
     debug_folder_of(o->path, folder, sizeof folder);
     if (name.n == 0 || o->is_sandboxed ||
         snprintf(path, sizeof path, "%s" STR_FMT, folder, STR_ARG(name)) >= (int)sizeof path ||
@@ -195,7 +206,8 @@ bool module_read_pe(struct str bytes, const struct image_options *o, struct dump
     return ok;
 }
 
-/* frob.pdb is that of frob.dll, frob.exe or frob.sys, if one of the build lies there. */
+/* The other way round, for the rules of unwinding: frob.pdb is that of frob.dll, frob.exe or
+ * frob.sys, if one of the build lies there. */
 static void find_program(const struct image_options *o, const struct pdb_file *pdb,
                          struct dumped_module *m)
 {

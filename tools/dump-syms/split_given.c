@@ -29,6 +29,8 @@ void split_given_release(struct split_given *g)
     VEC_RELEASE(&g->packages);
 }
 
+/* Eight bytes of size, the file, and room to the next multiple of PLACE_UNIT.  Empty at the end,
+ * and where a size leads beyond it. */
 static struct str file_at(const struct split_given *g, uint64_t place, uint64_t *ret_next)
 {
     struct rd r = rd_init(g->bundle.p, g->bundle.n);
@@ -48,6 +50,7 @@ static bool open_at(const struct split_given *g, uint64_t place, struct elf_file
     return bytes.p && elf_file_from_bytes(bytes.p, bytes.n, "split unit", ret, ERR_IGNORED);
 }
 
+/* Of two files with one id the last counts; a build has each once.  Id 0 is a unit without one. */
 static void list_units(struct split_given *g, const struct elf_file *f, uint32_t place)
 {
     Dwarf *dwarf = dwarf_begin_elf(f->elf, DWARF_C_READ, NULL);
@@ -60,6 +63,7 @@ static void list_units(struct split_given *g, const struct elf_file *f, uint32_t
         dwarf_end(dwarf);
 }
 
+/* A package (.dwp) has an index of its own, so only its place is kept. */
 static void list_files(struct split_given *g)
 {
     uint64_t place = 0, next = 0;
