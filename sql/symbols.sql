@@ -150,41 +150,55 @@ ON CONFLICT (area, key) DO UPDATE
        content_encoding = excluded.content_encoding, last_modified = now();
 
 -- name: symbol_download
--- Where a name leads: the file itself; its module under another name, by the debug id in keys (a
--- library is known by its file name and by its SONAME); or its module by the ids of its header, the
--- latest.  Regular symbols before those of experimental builds, none that lead to the name itself.
+-- Where a name leads: the file itself; or its module under another name, by the debug id in keys (a
+-- library is known by its file name and by its SONAME).  Regular symbols before those of experimental
+-- builds.  All keys with this id are looked at, which are a few, so that a miss is one look-up in one
+-- index.
 -- $1 key text
 -- $2 debug_file text
 -- $3 id text
 -- $4 with_try boolean
 -- $5 is_of_module boolean: the name is that of a module's .sym file
--- $6 may_be_code_id boolean
-SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file
-  FROM ((SELECT CASE o.area WHEN 'regular' THEN 0 ELSE 1 END AS rank, o.area, true AS is_file,
-                false AS is_code_id, '' AS debug_filename, '' AS debug_id, '' AS file
-           FROM symbol_object o
-          WHERE o.key = $1 AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean)))
-        UNION ALL
-        (SELECT CASE o.area WHEN 'regular' THEN 2 ELSE 3 END, o.area, false, false,
-                split_part(o.key, '/', 1), $3, split_part(o.key, '/', 3)
-           FROM symbol_object o
-          WHERE $5::boolean AND split_part(o.key, '/', 2) = $3
-            AND split_part(o.key, '/', 1) <> $2
-            AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean))
+SELECT o.area, o.key = $1 AS is_file, split_part(o.key, '/', 1) AS debug_filename,
+       split_part(o.key, '/', 3) AS file
+  FROM symbol_object o
+ WHERE split_part(o.key, '/', 2) = $3
+   AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean))
+   AND (o.key = $1
+        OR ($5::boolean AND split_part(o.key, '/', 1) <> $2
             AND split_part(o.key, '/', 3)
-                = regexp_replace(split_part(o.key, '/', 1), '\.pdb$', '') || '.sym'
-          ORDER BY 1, o.key LIMIT 1)
+                = regexp_replace(split_part(o.key, '/', 1), '\.pdb$', '') || '.sym'))
+ ORDER BY o.key = $1 DESC, o.area, o.key
+ LIMIT 1;
+
+-- name: symbol_download_code
+-- The same for an id that may be a code id; behind these ways its module by the code file and id of its
+-- header, the latest.  None that leads to the name itself.
+-- $1 key text
+-- $2 debug_file text
+-- $3 id text
+-- $4 with_try boolean
+-- $5 is_of_module boolean
+SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file
+  FROM (SELECT o.area, o.key = $1 AS is_file, false AS is_code_id,
+               split_part(o.key, '/', 1) AS debug_filename, $3 AS debug_id,
+               split_part(o.key, '/', 3) AS file, 0::bigint AS id
+          FROM symbol_object o
+         WHERE split_part(o.key, '/', 2) = $3
+           AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean))
+           AND (o.key = $1
+                OR ($5::boolean AND split_part(o.key, '/', 1) <> $2
+                    AND split_part(o.key, '/', 3)
+                        = regexp_replace(split_part(o.key, '/', 1), '\.pdb$', '') || '.sym'))
         UNION ALL
-        (SELECT CASE f.area WHEN 'regular' THEN 4 ELSE 5 END, f.area, false, true,
-                f.debug_filename, f.debug_id, ''
-           FROM symbol_file f
-          WHERE $6::boolean
-            AND ((f.debug_filename = $2 AND f.debug_id = $3) OR (f.code_file = $2 AND f.code_id = $3))
-            AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL
-            AND NOT (f.debug_filename = $2 AND f.debug_id = $3)
-            AND (f.area = 'regular' OR (f.area = 'try' AND $4::boolean))
-          ORDER BY 1, f.id DESC LIMIT 1)) w
- ORDER BY w.rank LIMIT 1;
+        SELECT f.area, false, true, f.debug_filename, f.debug_id, '', f.id
+          FROM symbol_file f
+         WHERE f.code_file = $2 AND f.code_id = $3
+           AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL
+           AND NOT (f.debug_filename = $2 AND f.debug_id = $3)
+           AND (f.area = 'regular' OR (f.area = 'try' AND $4::boolean))) w
+ ORDER BY w.is_file DESC, w.is_code_id, w.area, w.id DESC, w.debug_filename
+ LIMIT 1;
 
 -- name: symbol_by_ids
 -- The latest file with this debug file and id, or this code file and id; what is tried out stands

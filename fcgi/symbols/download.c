@@ -155,40 +155,76 @@ static bool redirect_to_name(struct req *req, const struct symkey *to)
 
 /*
  * What the table says about a name: the file itself, or the name of the same module under another
- * one.  One statement with an indexed look-up for each way, so that a miss, which most requests
- * are, costs one trip to the database.
+ * one.  One statement with one or two look-ups in an index, so that a miss, which most requests
+ * are, costs one trip to the database; code ids are looked for only when an id may be one.
  */
-enum found { FOUND_NOTHING, FOUND_FILE, FOUND_NAME };
+struct table_answer {
+    enum { FOUND_NOTHING, FOUND_FILE, FOUND_NAME } found;
+    enum symstore_area area;
+    struct symkey name; /* FOUND_NAME */
+};
 
-static bool ask_table(struct req *req, const struct symkey *k, bool with_try, enum found *ret,
-                      enum symstore_area *ret_area, struct symkey *ret_name, struct err *err)
+/* A redirect to itself would be an endless loop; the statements leave such rows out. */
+static void take_row(struct table_answer *t, const char *area, bool is_file, const char *debug_file,
+                     const char *debug_id, const char *file)
+{
+    t->area =
+        strcmp(area, symstore_area_names[SYMSTORE_TRY]) == 0 ? SYMSTORE_TRY : SYMSTORE_REGULAR;
+    if (is_file)
+        t->found = FOUND_FILE;
+    else if (symkey_make(str_of(debug_file), str_of(debug_id), str_of(file), &t->name, ERR_IGNORED))
+        t->found = FOUND_NAME;
+}
+
+static bool ask_names(struct db *db, const struct symkey *k, const char *key, bool with_try,
+                      struct table_answer *t, struct err *err)
 {
     DB_ROWS rows = {0};
+    if (!DB_RUN(db, &q_symbol_download, &rows, err, key, k->debug_file, k->debug_id,
+                db_bool(with_try), db_bool(symkey_is_of_module(k))))
+        return false;
+    if (rows.count > 0)
+        take_row(t, db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_AREA),
+                 db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_FILE),
+                 db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_FILENAME), k->debug_id,
+                 db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_FILE));
+    return true;
+}
+
+static bool ask_names_and_codes(struct db *db, const struct symkey *k, const char *key,
+                                bool with_try, struct table_answer *t, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(db, &q_symbol_download_code, &rows, err, key, k->debug_file, k->debug_id,
+                db_bool(with_try), db_bool(symkey_is_of_module(k))))
+        return false;
+    if (rows.count == 0)
+        return true;
+    bool is_code_id = db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_IS_CODE_ID);
+    take_row(t, db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_AREA),
+             db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_IS_FILE),
+             db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_DEBUG_FILENAME),
+             db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_DEBUG_ID),
+             is_code_id ? k->file : db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_FILE));
+    return true;
+}
+
+static bool ask_table(struct req *req, const struct symkey *k, bool with_try,
+                      struct table_answer *ret, struct err *err)
+{
+    const struct symbol_server *s = req_app(req);
+    struct table_answer t = {.found = FOUND_NOTHING};
     char key[SYMKEY_MAX + 1];
     symkey_text(k, key);
     bool may_be_code_id =
         str_ends(str_of(k->file), STR(".sym")) && strlen(k->debug_id) < DEBUG_ID_DIGITS;
-    const struct symbol_server *s = req_app(req);
     if (may_be_code_id)
         metric_add(s->metrics, METRIC_DOWNLOAD_CODE_ID, 1);
-    if (!DB_RUN(req_db(req), &q_symbol_download, &rows, err, key, k->debug_file, k->debug_id,
-                db_bool(with_try), db_bool(symkey_is_of_module(k)), db_bool(may_be_code_id)))
+    bool ok = may_be_code_id ? ask_names_and_codes(req_db(req), k, key, with_try, &t, err)
+                             : ask_names(req_db(req), k, key, with_try, &t, err);
+    if (!ok)
         return err_wrap(err, "looking up symbols");
-    *ret = FOUND_NOTHING;
-    if (rows.count == 0)
-        return true;
-    bool is_try = strcmp(db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_AREA), "try") == 0;
-    *ret_area = is_try ? SYMSTORE_TRY : SYMSTORE_REGULAR;
-    if (db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_FILE))
-        *ret = FOUND_FILE;
-    /* A redirect to itself would be an endless loop; the statement leaves such rows out. */
-    else if (symkey_make(str_of(db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_FILENAME)),
-                         str_of(db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_ID)),
-                         str_of(db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_CODE_ID)
-                                    ? k->file
-                                    : db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_FILE)),
-                         ret_name, ERR_IGNORED))
-        *ret = FOUND_NAME;
+    *ret = t;
     return true;
 }
 
@@ -252,17 +288,15 @@ static bool download(struct req *req, bool with_try, struct err *err)
         return not_found(req, "Symbol Not Found (and ignored)");
     }
 
-    struct symkey other;
-    enum found found = FOUND_NOTHING;
-    enum symstore_area area = SYMSTORE_REGULAR;
+    struct table_answer t;
     int64_t start_us = mono_us();
-    if (!ask_table(req, &k, with_try, &found, &area, &other, err))
+    if (!ask_table(req, &k, with_try, &t, err))
         return false;
     add_debug_time(req, MAX(mono_us() - start_us, (int64_t)1));
-    if (found == FOUND_FILE)
-        return send_file(req, area, &k);
-    if (found == FOUND_NAME)
-        return redirect_to_name(req, &other);
+    if (t.found == FOUND_FILE)
+        return send_file(req, t.area, &k);
+    if (t.found == FOUND_NAME)
+        return redirect_to_name(req, &t.name);
     if (ask_upstream(req, &k))
         return true;
     if (req_method(req) == METHOD_GET)

@@ -1,7 +1,7 @@
 /*
  * POST /upload/ and the form of /uploads/upload: an archive of symbols comes in.  Who sends it is
- * looked at before the body is read, the body lies in a nameless file, and the archive is judged as
- * a whole by the sandboxed reader before the first file of it is stored; an upload that was
+ * looked at before the body is read, the body lies in a nameless file, and all of the archive has
+ * gone through the sandboxed reader before the first file of it is stored; an upload that was
  * interrupted can be sent again.
  *
  * Clients are scripts of build machines, which have one chance and a log that somebody reads a week
@@ -42,6 +42,8 @@ struct upload {
     enum symstore_area area;
     const char *id; /* of the row */
     int64_t created_us, completed_us;
+    const struct symreader_list *list;
+    struct symadd add;
     struct strs skipped, ignored;
     json_t *warnings, *derived; /* owned */
 };
@@ -81,17 +83,22 @@ static const char *content_hash(struct arena *a, const struct symreader_list *li
     return upload_content_hash(a, entries, n);
 }
 
-static bool add_row(struct upload *u, const struct symreader_list *list, struct err *err)
+/* The row comes when the archive is known to be whole and before anything of it is stored; so a
+ * refused archive leaves nothing, and one that broke off later shows as an upload that is not
+ * complete. */
+static bool add_row(void *arg, struct err *err)
 {
+    struct upload *u = arg;
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(u->req), &q_symbol_upload_add, &rows, err,
                 db_int(u->arena, req_user(u->req)->id), str_adup(u->arena, u->body->archive_name),
-                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, list),
+                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, u->list),
                 db_bool(u->area == SYMSTORE_TRY), "1",
                 u->body->url.n ? str_adup(u->arena, u->body->url) : NULL,
                 db_text_array(u->arena, u->body->redirects)))
         return err_wrap(err, "recording an upload");
     u->id = arena_strdup(u->arena, db_col(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_ID));
+    u->add.upload_id = u->id;
     u->created_us = db_col_int(&rows, 0, Q_SYMBOL_UPLOAD_ADD_COL_CREATED_US, 0);
     return true;
 }
@@ -149,26 +156,26 @@ static bool complete(struct upload *u, struct err *err)
 }
 
 /* Work that is done stays done: the same archive again skips what this one stored. */
-static bool store_members(struct upload *u, struct symreader *r, const struct symreader_list *list,
-                          struct err *err)
+static bool store_members(struct upload *u, struct symreader *r, struct err *err)
 {
+    const struct symreader_list *list = u->list;
     size_t n = list->members.n;
-    const struct symadd add = {.store = &u->symbols->store,
-                               .temp_dir = u->symbols->temp_dir,
-                               .db = req_db(u->req),
-                               .area = u->area,
-                               .upload_id = u->id,
-                               .forbidden = upload_forbidden(req_conf(u->req)),
-                               .report = on_stored,
-                               .note = on_note,
-                               .arg = u};
+    u->add = (struct symadd){.store = &u->symbols->store,
+                             .temp_dir = u->symbols->temp_dir,
+                             .db = req_db(u->req),
+                             .area = u->area,
+                             .begin = add_row,
+                             .forbidden = upload_forbidden(req_conf(u->req)),
+                             .report = on_stored,
+                             .note = on_note,
+                             .arg = u};
     u->skipped.v = arena_array(u->arena, n + 1, sizeof(struct str));
     u->ignored.v = arena_array(u->arena, n + 1, sizeof(struct str));
     for (size_t i = 0; i < n; i++)
         if (list->members.v[i].is_ignored)
             add_name(&u->ignored, list->members.v[i].name);
     int64_t start_us = mono_us();
-    bool ok = symadd_members(&add, r, list, err);
+    bool ok = symadd_members(&u->add, r, list, err);
     metric_times(u->symbols->metrics, METRIC_UPLOAD_FILE, mono_us() - start_us, n - u->ignored.n);
     upload_count_steps(u->req);
     if (!ok)
@@ -208,11 +215,6 @@ static bool describe(struct upload *u, json_t **ret, struct err *err)
     return true;
 }
 
-/*
- * The whole archive is judged (symreader_zip: every member, its size, its checksum, its name)
- * before there is a row; so a refused archive leaves nothing, and one that broke off later shows as
- * an upload that is not complete.
- */
 static bool receive_archive(struct upload *u, json_t **ret, struct err *err)
 {
     const struct conf *conf = req_conf(u->req);
@@ -230,7 +232,8 @@ static bool receive_archive(struct upload *u, json_t **ret, struct err *err)
               symreader_zip(r, &limits, &list, err);
     upload_count_ms(u->req, METRIC_UPLOAD_EXTRACT, start_ms);
     metric_size(metrics, METRIC_UPLOAD_BYTES, u->body->size);
-    ok = ok && add_row(u, &list, err) && store_members(u, r, &list, err) && describe(u, ret, err);
+    u->list = &list;
+    ok = ok && store_members(u, r, err) && describe(u, ret, err);
     if (ok) {
         metric_add(metrics, METRIC_UPLOADS, 1, u->area == SYMSTORE_TRY ? "True" : "False");
         metric_add(metrics, METRIC_UPLOAD_SKIPPED, u->skipped.n);

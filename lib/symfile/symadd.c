@@ -8,6 +8,9 @@
  * lie in incoming/ beside what they will replace; and what was prepared when a process dies has
  * to be prepared again.  On the other side each flush waits for the disk, several times.
  *
+ * An archive is in one batch, whatever it holds: whether it is whole is known when its last member
+ * was read, and of a damaged one nothing may stay.  That takes no more disk than storing it does.
+ *
  * Small members that the store does not have are asked for ahead (AHEAD_FILES): while the reader
  * inflates, packs and compiles some, this process makes the files of the next ones.  Members that
  * may be there already need the reader's current text for a comparison, so they are done alone.
@@ -35,7 +38,7 @@
 #include "lib/symfile/symzip.h"
 
 enum {
-    BATCH_FILES = 10000,     /* an archive whole (MEMBERS_MAX of symzip.c) */
+    BATCH_FILES = 10000,     /* as many as an archive has (MEMBERS_MAX of symzip.c) */
     BATCH_BYTES = 512 << 20, /* of text: so much may be prepared and not yet be there */
     AHEAD_FILES = 8,         /* the reader may be so many behind: enough to keep both busy */
     AHEAD_BYTES = 1 << 20,   /* of a member that is asked for ahead */
@@ -56,6 +59,7 @@ struct file_batch {
     size_t taken; /* of news; the reader is still asked for those behind */
     uint64_t bytes;
     bool is_deriving; /* what is added is made of a binary */
+    bool is_archive;  /* members of one are being read: nothing is flushed meanwhile */
     size_t usable;    /* files over all batches */
 };
 
@@ -146,7 +150,7 @@ static bool catch_up(struct file_batch *b, struct symreader *r, size_t behind, s
 static bool flush_if_full(struct file_batch *b, struct symreader *r, struct err *err)
 {
     bool is_full = b->news.n >= BATCH_FILES || b->bytes >= BATCH_BYTES;
-    return !is_full || (catch_up(b, r, 0, err) && flush_batch(b, err));
+    return b->is_archive || !is_full || (catch_up(b, r, 0, err) && flush_batch(b, err));
 }
 
 /* The current text of r. */
@@ -188,14 +192,20 @@ static bool add_member(struct file_batch *b, struct symreader *r, const struct s
     return ask_member(b, r, m, err) && catch_up(b, r, AHEAD_FILES, err) && flush_if_full(b, r, err);
 }
 
-/* An error does not undo what was asked for before it, and ends what comes behind it. */
+/* All or nothing: what was prepared of a damaged archive is discarded. */
 static bool add_members(struct file_batch *b, struct symreader *r,
                         const struct symreader_list *list, struct err *err)
 {
+    size_t before = b->news.n;
     bool ok = true;
+    b->is_archive = true;
     for (size_t i = 0; ok && i < list->members.n; i++)
         ok = list->members.v[i].is_ignored || add_member(b, r, &list->members.v[i], err);
-    return catch_up(b, r, 0, ok ? err : ERR_IGNORED) && ok;
+    ok = ok && catch_up(b, r, 0, err);
+    b->is_archive = false;
+    if (!ok)
+        drop_behind(b, before);
+    return ok;
 }
 
 /* The store, the disk and the database are not to blame: another file may be good. */
@@ -347,7 +357,8 @@ bool symadd_members(const struct symadd *a, struct symreader *r, const struct sy
                     struct err *err)
 {
     struct file_batch b = {.add = a};
-    bool ok = add_members(&b, r, list, err) && flush_batch(&b, err) && convert_natives(&b, err);
+    bool ok = add_members(&b, r, list, err) && (!a->begin || a->begin(a->arg, err)) &&
+              flush_batch(&b, err) && convert_natives(&b, err);
     release_batch(&b);
     symstore_tidy(a->store);
     return ok;
@@ -370,8 +381,8 @@ bool symadd_text(const struct symadd *a, struct symreader *r, const struct symke
 static bool add_archive(struct file_batch *b, struct symreader *r, struct err *err)
 {
     struct symreader_list list = {0};
-    bool ok =
-        symreader_zip(r, &(struct symzip_limits){0}, &list, err) && add_members(b, r, &list, err);
+    bool ok = symreader_zip(r, &(struct symzip_limits){0}, &list, err) &&
+              add_members(b, r, &list, err) && flush_if_full(b, r, err);
     symreader_list_release(&list);
     return ok;
 }

@@ -19,7 +19,10 @@ struct symadd {
     struct db *db;        /* NULL: no rows */
     enum symstore_area area;
     const char *upload_id; /* NULL: no upload */
-    struct str forbidden;  /* snippets (symforbid.h) that texts made of binaries may not have */
+    /* The archive is whole, and nothing of it is stored yet: the caller may set upload_id, or end
+     * here.  NULL: nothing to do. */
+    bool (*begin)(void *arg, struct err *err);
+    struct str forbidden; /* snippets (symforbid.h) that texts made of binaries may not have */
     /* Once for each file, when it is durable.  done NULL: left out, for the reason in problem. */
     void (*report)(void *arg, const char *name, const struct symstore_new *done,
                    const char *problem);
@@ -28,7 +31,8 @@ struct symadd {
     void *arg;
 };
 
-/* Every member that is not ignored, of an archive that r has checked; then what is made of them. */
+/* Every member that is not ignored, of an archive that r has listed; then what is made of them.
+ * Nothing is stored of one that is damaged (ERR_INVALID). */
 bool symadd_members(const struct symadd *a, struct symreader *r, const struct symreader_list *list,
                     struct err *err);
 

@@ -28,6 +28,7 @@ enum {
     GZIP_WINDOW = 15 + 16, /* zlib: the largest window, and a gzip header around it */
     GZIP_LEVEL = 5,  /* symbols of a program, 1.2 MB: 24.0 % in 40 ms; 9 takes 180 ms for 23.3 % */
     GZIP_MEMORY = 8, /* zlib's own default */
+    COPY_RATIO = 3,  /* symbol text deflates to a fifth at zlib's fastest level, to a tenth at 5 */
     ZSTD_WINDOW_LOG_MAX = 27, /* 128 MiB: what zstd itself reads without being told to */
 };
 
@@ -94,7 +95,8 @@ void symbytes_close(struct symbytes *t)
 typedef bool inflate_sink(void *arg, const uint8_t *p, size_t n, struct err *err);
 
 /* Hands out the inflated bytes in pieces.  Several members behind each other are one text. */
-static bool inflate_all(struct str packed, inflate_sink *sink, void *arg, struct err *err)
+static bool inflate_all(struct str packed, inflate_sink *sink, void *arg, size_t *ret_members,
+                        struct err *err)
 {
     z_stream z = {.next_in = (Bytef *)packed.p};
     size_t left = packed.n;
@@ -103,13 +105,16 @@ static bool inflate_all(struct str packed, inflate_sink *sink, void *arg, struct
         return err_set(err, ERR_INTERNAL, "cannot start inflating");
     int status = Z_OK;
     bool ok = true;
+    *ret_members = 1;
     while (ok && (status != Z_STREAM_END || left > 0 || z.avail_in > 0)) {
         if (z.avail_in == 0 && left > 0) {
             z.avail_in = (uInt)MIN(left, (size_t)1 << 30);
             left -= z.avail_in;
         }
-        if (status == Z_STREAM_END)
+        if (status == Z_STREAM_END) {
             inflateReset(&z);
+            (*ret_members)++;
+        }
         z.next_out = out;
         z.avail_out = BUFFER;
         status = inflate(&z, Z_NO_FLUSH);
@@ -191,12 +196,19 @@ static bool unzstd_all(struct str packed, struct to_file *to, struct err *err)
 
 /* What is neither gzip nor zstd fails as gzip: callers ask symbytes_is_packed before. */
 bool symbytes_unpack(struct str packed, int fd, uint64_t max_bytes, struct symbytes *ret,
-                     struct err *err)
+                     bool *ret_is_one_gzip, struct err *err)
 {
     struct to_file to = {.fd = fd, .max = max_bytes};
-    bool ok =
-        is_zstd(packed) ? unzstd_all(packed, &to, err) : inflate_all(packed, write_piece, &to, err);
+    size_t members = 0;
+    bool ok = is_zstd(packed) ? unzstd_all(packed, &to, err)
+                              : inflate_all(packed, write_piece, &to, &members, err);
+    *ret_is_one_gzip = members == 1;
     return ok && symbytes_map(fd, ret, err);
+}
+
+bool symbytes_is_packed_well(uint64_t packed_size, uint64_t size)
+{
+    return packed_size < size / COPY_RATIO;
 }
 
 /* In pieces: the stored text is never in memory as a whole. */
@@ -207,8 +219,9 @@ bool symbytes_gzip_equals(struct str packed, struct str bytes)
     if (packed.n >= sizeof length)
         memcpy(&length, packed.p + packed.n - sizeof length, sizeof length);
     struct str rest = bytes;
-    return length == (uint32_t)bytes.n && inflate_all(packed, compare_piece, &rest, ERR_IGNORED) &&
-           rest.n == 0;
+    size_t members;
+    return length == (uint32_t)bytes.n &&
+           inflate_all(packed, compare_piece, &rest, &members, ERR_IGNORED) && rest.n == 0;
 }
 
 /* zlib counts in 32 bits: what is larger is handed to it a GiB at a time. */

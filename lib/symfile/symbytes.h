@@ -26,9 +26,13 @@ bool symbytes_map(int fd, struct symbytes *ret, struct err *err);
 void symbytes_close(struct symbytes *t);
 
 bool symbytes_is_packed(struct str bytes); /* gzip or zstd */
-/* Unpacks into the empty file fd, which stays the caller's. */
+/* Unpacks into the empty file fd, which stays the caller's.  *ret_is_one_gzip: the bytes are a gzip
+ * file of one member, as symbytes_gzip would have made. */
 bool symbytes_unpack(struct str packed, int fd, uint64_t max_bytes, struct symbytes *ret,
-                     struct err *err);
+                     bool *ret_is_one_gzip, struct err *err);
+
+/* Whether what a sender has packed may be stored as it came. */
+bool symbytes_is_packed_well(uint64_t packed_size, uint64_t size);
 
 /* What identifies path, size and time of the file on disk; never 0.  ERR_NOT_FOUND. */
 bool symbytes_stamp(const char *path, uint64_t *ret_stamp, struct err *err);

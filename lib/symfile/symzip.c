@@ -1,19 +1,22 @@
 /*
- * What an archive of symbols may be.  Everything that the directory alone tells is judged before
- * anything is inflated, so that a small archive cannot cost much: members may not share bytes,
- * of equal names only the last is read, and how much comes out of how little is limited.
+ * What an archive of symbols may be.  Everything that the directory alone tells is judged when the
+ * archive is opened, before anything is inflated, so that a small archive cannot cost much: members
+ * may not share bytes, of equal names only the last is read, and how much comes out of how little
+ * is limited.
  *
  * Symbol text deflates to a tenth, with many equal lines to a fortieth; deflate itself ends at
  * 1:1032.  RATIO_MAX is far above the one and far below the other, and files below the floor,
  * which cost milliseconds, may be as they like.
  *
  * Deflate is what gzip holds, too, so a member that is stored packed is copied with another head
- * and tail (symzip_gzip) and not inflated and deflated once more: deflating cost three quarters of
- * an upload. How well it is packed was the sender's choice; COPY_RATIO leaves out who hardly tried.
+ * and tail (symzip_gzip) and not inflated and deflated once more. How well it is packed was the
+ * sender's choice; symbytes_is_packed_well leaves out who hardly tried.
  *
- * Every member is inflated twice: once here, for its checksum, before anything is stored, and once
- * when it is stored.  To keep what came out would take up to 20 GiB of disk; to store first and
- * check later would leave half of a damaged archive in the store.
+ * A member is inflated once, when it is read, and that is when its checksum is compared.  Whoever
+ * stores an archive prepares all of its members before the first gets its name (symadd.c), so a
+ * damaged one leaves nothing.  What nobody reads later is read when the archive is opened: ignored
+ * members, and everything if the archive is refused for a name, for clients of the protocol expect
+ * to hear first that it is damaged.
  */
 #include "lib/symfile/symzip.h"
 
@@ -23,6 +26,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/symfile/symbytes.h"
 #include "lib/symfile/symforbid.h"
 
 enum {
@@ -31,13 +35,12 @@ enum {
     RATIO_MAX = 200,
     RATIO_FLOOR = 4 << 20,        /* of one member */
     RATIO_FLOOR_TOTAL = 64 << 20, /* of all together */
-    COPY_RATIO = 3, /* symbol text deflates to a fifth at zlib's fastest level, to a tenth at 5 */
-    GZIP_HEAD = 10, /* RFC 1952: magic, method, flags, time, extra flags, system */
-    GZIP_TAIL = 8,  /* checksum and size, little-endian */
-    GZIP_SYSTEM = 255,     /* unknown */
-    BUFFER = 1 << 16,      /* twice the window of deflate, and stays in the cache */
-    NAME_SHOWN = 80,       /* of a hostile name, in a message of one line */
-    NAME_MAX_BYTES = 1000, /* of ignored members too; a key has at most 300 */
+    GZIP_HEAD = 10,               /* RFC 1952: magic, method, flags, time, extra flags, system */
+    GZIP_TAIL = 8,                /* checksum and size, little-endian */
+    GZIP_SYSTEM = 255,            /* unknown */
+    BUFFER = 1 << 16,             /* twice the window of deflate, and stays in the cache */
+    NAME_SHOWN = 80,              /* of a hostile name, in a message of one line */
+    NAME_MAX_BYTES = 1000,        /* of ignored members too; a key has at most 300 */
 };
 
 #define SHOWN(name) STR_ARG(str_sub((name), 0, NAME_SHOWN))
@@ -109,11 +112,15 @@ static bool read_member(const struct symzip *z, const struct symzip_member *m, b
     return true;
 }
 
-bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_piece *piece,
-                 void *arg, struct err *err)
+bool symzip_read(const struct symzip *z, struct symzip_member *m, symzip_piece *piece, void *arg,
+                 struct err *err)
 {
-    bool is_whole;
-    return read_member(z, m, &is_whole, piece, arg, err);
+    bool is_whole = false;
+    if (!read_member(z, m, &is_whole, piece, arg, err))
+        return false;
+    m->is_gzip_body =
+        m->is_deflated && is_whole && symbytes_is_packed_well(m->packed_size, m->size);
+    return true;
 }
 
 static void put_u32(uint8_t *p, uint64_t v)
@@ -331,29 +338,34 @@ static bool read_through(const struct symzip *z, struct symzip_member *m,
         m->name.n > end.n && str_eq_nocase(str_sub(m->name, m->name.n - end.n, end.n), end);
     struct symforbid_scan scan = {.snippets = limits->snippets};
     bool scans = limits->checks_content && is_text;
-    bool is_whole = false;
-    if (!read_member(z, m, &is_whole, scan_piece, scans ? &scan : NULL, err))
+    if (!symzip_read(z, m, scan_piece, scans ? &scan : NULL, err))
         return false;
-    m->is_gzip_body = m->is_deflated && is_whole && m->packed_size < m->size / COPY_RATIO;
     symforbid_end(&scan);
     m->forbidden = scan.found;
     return true;
 }
 
-/* All that the directory tells comes before the first byte is inflated; names come last, because
- * clients of the upload protocol expect to hear first that the archive is damaged. */
+static bool check_names(struct symzip *z, const struct symzip_limits *limits, struct err *err)
+{
+    for (size_t i = 0; i < z->members.n; i++)
+        if (!check_member_name(&z->members.v[i], limits->snippets, err))
+            return false;
+    return check_keys(z, err);
+}
+
+/* Names are judged twice if one is wrong: before, to know that, and again when damage would have
+ * been told. */
 static bool check_members(struct symzip *z, const struct symzip_limits *limits, struct err *err)
 {
     if (!symzip_list(z, limits->max_members ? limits->max_members : MEMBERS_MAX, err) ||
         !check_sizes(z, limits, err) || !drop_duplicates(z, err) || !check_places(z, err))
         return false;
+    bool reads_all = limits->checks_content || !check_names(z, limits, ERR_IGNORED);
     for (size_t i = 0; i < z->members.n; i++)
-        if (!read_through(z, &z->members.v[i], limits, err))
+        if ((reads_all || z->members.v[i].is_ignored) &&
+            !read_through(z, &z->members.v[i], limits, err))
             return false;
-    for (size_t i = 0; i < z->members.n; i++)
-        if (!check_member_name(&z->members.v[i], limits->snippets, err))
-            return false;
-    return check_keys(z, err);
+    return check_names(z, limits, err);
 }
 
 bool symzip_open(struct str bytes, const struct symzip_limits *limits, struct symzip *ret,

@@ -32,8 +32,10 @@ struct symzip_member {
     uint64_t header_at, data_at; /* in the archive's bytes */
     uint32_t crc;
     bool is_deflated;
-    bool is_gzip_body; /* symzip_gzip may be used: packed well, and nothing lies behind its end */
-    bool is_ignored;   /* a list of symbols or a .DS_Store: accepted, not stored */
+    /* Known when it was read: symzip_gzip may be used; packed well, and nothing lies behind its
+     * end. */
+    bool is_gzip_body;
+    bool is_ignored; /* a list of symbols or a .DS_Store: accepted, not stored */
     struct symkey key;
     struct str forbidden; /* the snippet that its content has, or empty; borrowed from the limits */
 };
@@ -44,8 +46,9 @@ struct symzip {
 };
 
 /*
- * Opens and checks: is it a ZIP, limits, duplicates, shared bytes, checksums of all members,
- * names, in this order.
+ * Opens and checks: is it a ZIP, limits, duplicates, shared bytes, names, in this order.  The
+ * checksum of a member is compared when it is read; that all of them are right is known when all
+ * were read.
  */
 bool symzip_open(struct str bytes, const struct symzip_limits *limits, struct symzip *ret,
                  struct err *err);
@@ -53,8 +56,8 @@ void symzip_close(struct symzip *z);
 
 /* The bytes of a member, piece by piece. */
 typedef bool symzip_piece(void *arg, const void *p, size_t n, struct err *err);
-bool symzip_read(const struct symzip *z, const struct symzip_member *m, symzip_piece *piece,
-                 void *arg, struct err *err);
+bool symzip_read(const struct symzip *z, struct symzip_member *m, symzip_piece *piece, void *arg,
+                 struct err *err);
 
 /* Writes a member whose is_gzip_body is set to fd as a gzip file, as it was packed by the sender.
  */

@@ -92,6 +92,21 @@ def stored(datil, key):
     return datil.get(found.headers["location"]).body if found.status == 302 else None
 
 
+@pytest.mark.parametrize("number,label,pack,is_kept", [
+    (71, "one gzip member", gzip.compress, True),
+    (72, "two of them", lambda text: gzip.compress(text[:5000]) + gzip.compress(text[5000:]), False),
+    (73, "not deflated", lambda text: gzip.compress(text, 0), False),
+])
+def test_what_was_packed_by_the_sender_stays_so(datil, number, label, pack, is_kept):
+    key, text = symbols(f"packed{number}.so", number, 10)
+    text += b"FUNC ff00 10 0 again_and_again\n" * 1000
+    path, _ = session(datil, key, text)
+    assert put(datil, path, pack(text), encoding="gzip").status == 200
+    there = (datil.var / "symbols/v1" / f"{key}.gz").read_bytes()
+    assert (there == pack(text)) == is_kept, label
+    assert gzip.decompress(there) == text and len(there) < len(text) / 3
+
+
 def test_a_file_in_pieces(datil):
     key, text = symbols("pieces.so", 1, 30000)
     path, data = session(datil, key, text)

@@ -234,6 +234,19 @@ def test_bad_archives(datil, make, text):
     assert error(upload(datil, make(), datil.uploader)) == (400, text)
 
 
+def test_nothing_stays_of_a_damaged_archive(datil):
+    """Members are stored as they are read, and the damage is in the last one."""
+    keys = [f"whole{n}.so/{lone(n)}/whole{n}.so.sym" for n in range(9100, 9120)]
+    data = bytearray(archive([*((k, TEXT) for k in keys), ("last.so/1/last.so.sym", "hello hello")], zipfile.ZIP_STORED))
+    data[data.index(b"hello hello")] = ord("j")
+    before = datil.sql("SELECT count(*) FROM symbol_upload")
+    assert error(upload(datil, bytes(data), datil.uploader)) == (400, "Bad CRC-32 for file 'last.so/1/last.so.sym'")
+    assert datil.sql("SELECT count(*) FROM symbol_upload") == before
+    assert datil.sql("SELECT count(*) FROM symbol_object WHERE key LIKE 'whole91%%'") == [(0,)]
+    assert not any((datil.var / "symbols/v1").glob("whole91*")) and not any((datil.var / "symbols/incoming").iterdir())
+    assert not any((datil.var / "symcache").glob("whole91*/*.csym"))
+
+
 def key_of(n):
     return f"zip{n}.so/{ID}/zip{n}.so.sym"
 

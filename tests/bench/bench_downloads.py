@@ -15,24 +15,12 @@ import time
 import zipfile
 from pathlib import Path
 
-from sample import Installation
+from sample import Installation, cpu_s
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from harness import multipart, wait_until  # noqa: E402
 
 ROW, CONNECTIONS, SYMBOLS, HISTORY = 250, 4, 500, 1000000
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_s(datil):
-    total = 0
-    for pid in datil.processes():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
-        except OSError:
-            pass
-    return total / TICKS
 
 
 def ask(port, paths, headers, statuses):

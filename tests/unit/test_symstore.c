@@ -880,7 +880,7 @@ static bool append_piece(void *arg, const void *p, size_t n, struct err *err)
     return true;
 }
 
-static void expect_text(const struct symzip *z, const struct symzip_member *m, const char *want)
+static void expect_text(const struct symzip *z, struct symzip_member *m, const char *want)
 {
     STRBUF_AUTO got;
     struct err err = {0};
@@ -976,6 +976,8 @@ static void test_zip_as_gzip(void **state)
     FREE_LATER char *bytes = NULL;
     FD_AUTO fd = -1;
     assert_true(open_archive(p->zip, &(struct symzip_limits){0}, &bytes, &z, ERR_IGNORED));
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+        expect_text(&z, &z.members.v[i], entries[i].text);
     assert_true(z.members.v[0].is_gzip_body);
     assert_false(z.members.v[1].is_gzip_body);
     assert_true(symbytes_temp(p->dir, &fd, ERR_IGNORED));
@@ -999,14 +1001,15 @@ static void test_zip_bytes_behind_stream(void **state)
     struct stat st;
     FREE_LATER char *plain = NULL;
     assert_true(open_archive(p->zip, &(struct symzip_limits){0}, &plain, &z, ERR_IGNORED));
+    expect_text(&z, &z.members.v[0], text);
     assert_true(z.members.v[0].is_gzip_body);
     assert_int_equal(stat(p->zip, &st), 0);
     size_t n = (size_t)st.st_size;
     put_behind_stream(plain, z.members.v[0].data_at + z.members.v[0].packed_size, bytes, &n);
     symzip_close(&z);
     assert_true(symzip_open(str_n(bytes, n), &(struct symzip_limits){0}, &z, ERR_IGNORED));
-    assert_false(z.members.v[0].is_gzip_body);
     expect_text(&z, &z.members.v[0], text);
+    assert_false(z.members.v[0].is_gzip_body);
     symzip_close(&z);
 }
 
@@ -1041,12 +1044,11 @@ static void test_zip_damage(void **state)
 }
 
 /* A stored member whose bytes were changed after its checksum was made. */
-static void test_zip_bad_crc(void **state)
+static void make_damaged_zip(const struct place *p, const char *name)
 {
-    struct place *p = *state;
-    zip_t *z = zip_open(p->zip, ZIP_CREATE, NULL);
+    zip_t *z = zip_open(p->zip, ZIP_CREATE | ZIP_TRUNCATE, NULL);
     zip_source_t *src = zip_source_buffer(z, "hello", 5, 0);
-    zip_int64_t at = zip_file_add(z, "a/1/b.sym", src, 0);
+    zip_int64_t at = zip_file_add(z, name, src, 0);
     assert_int_equal(zip_set_file_compression(z, (zip_uint64_t)at, ZIP_CM_STORE, 0), 0);
     assert_int_equal(zip_close(z), 0);
     char *bytes;
@@ -1057,7 +1059,31 @@ static void test_zip_bad_crc(void **state)
     hello[0] = 'j';
     assert_true(fs_write_atomic(p->zip, bytes, n, 0644, ERR_IGNORED));
     free(bytes);
-    expect_refusal("crc", p->zip, &(struct symzip_limits){0}, "Bad CRC-32 for file 'a/1/b.sym'");
+}
+
+/* Told when a member is read; for one that nobody will read, and for an archive with a wrong name,
+ * when it is opened. */
+static void test_zip_bad_crc(void **state)
+{
+    static const char *const at_once[] = {"no key", "x-symbols.txt"};
+    struct place *p = *state;
+    const struct symzip_limits none = {0};
+    STRBUF_AUTO got;
+    struct symzip z;
+    struct err err = {0};
+    FREE_LATER char *bytes = NULL;
+    sb_init(&got, 1 << 10);
+    make_damaged_zip(p, "a/1/b.sym");
+    assert_true(open_archive(p->zip, &none, &bytes, &z, ERR_IGNORED));
+    assert_false(symzip_read(&z, &z.members.v[0], append_piece, &got, &err));
+    assert_string_equal(err.msg, "Bad CRC-32 for file 'a/1/b.sym'");
+    symzip_close(&z);
+    expect_refusal("content", p->zip, &(struct symzip_limits){.checks_content = true},
+                   "Bad CRC-32");
+    for (size_t i = 0; i < ARRAY_LEN(at_once); i++) {
+        make_damaged_zip(p, at_once[i]);
+        expect_refusal(at_once[i], p->zip, &none, "Bad CRC-32");
+    }
 }
 
 /* libzip does not write two members of one name: take two names and change one. */

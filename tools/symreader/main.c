@@ -3,8 +3,8 @@
  * use them (symfile/symreader.h), and does nothing else.
  *
  * It is started with an archive or a text, and a socket.  Before it looks at the first byte it
- * gives up everything but memory, the descriptors it has and those it is sent.  An archive has to
- * be checked as a whole before its members can be loaded.
+ * gives up everything but memory, the descriptors it has and those it is sent.  The directory of an
+ * archive has to be checked before its members can be loaded.
  *
  * Requests are read one after the other until the socket closes; symwire.h has them.  One text is
  * current at a time, and what is asked about it is answered from memory: writing and compiling
@@ -51,10 +51,11 @@ static const int64_t MAPPED_MAX = INT64_C(32) << 30;
 struct text_reader {
     struct symbytes input;
     struct symzip zip;
-    struct symbytes text;               /* the current one */
-    const struct symzip_member *member; /* that it is, or NULL */
-    bool is_input;                      /* the current text is the input itself */
-    bool has_text; /* a text is loaded: requests come without waiting for answers */
+    struct symbytes text;         /* the current one */
+    struct symzip_member *member; /* that it is, or NULL */
+    bool is_input;                /* the current text is the input itself */
+    bool is_input_unpacked;       /* it is that of the input, which is one gzip file */
+    bool has_text;                /* a text is loaded: requests come without waiting for answers */
 };
 
 static void refuse(const struct err *why)
@@ -73,7 +74,7 @@ static void forget_text(struct text_reader *r)
         symbytes_close(&r->text);
     r->text = (struct symbytes){0};
     r->member = NULL;
-    r->is_input = r->has_text = false;
+    r->is_input = r->is_input_unpacked = r->has_text = false;
 }
 
 /* ZIP: checks the archive and lists it; the last packet is the caller's. */
@@ -125,7 +126,7 @@ static bool load_member(struct text_reader *r, uint64_t index, int scratch, stru
 {
     if (index >= r->zip.members.n)
         return err_set(err, ERR_INVALID, "no such member");
-    const struct symzip_member *m = &r->zip.members.v[index];
+    struct symzip_member *m = &r->zip.members.v[index];
     if (m->size > SYMBYTES_MAX)
         return err_set(err, ERR_TOO_LARGE, "'" STR_FMT "' has more than %d GiB",
                        STR_ARG(str_sub(m->name, 0, 150)), SYMBYTES_MAX_GIB);
@@ -165,7 +166,7 @@ static bool load_text(struct text_reader *r, struct rd *in, int fd, struct symwi
             return false;
         r->member = &r->zip.members.v[index];
     } else if (index == SYMWIRE_INPUT && symbytes_is_packed(r->input.text)) {
-        if (!symbytes_unpack(r->input.text, fd, SYMBYTES_MAX, &r->text, err))
+        if (!symbytes_unpack(r->input.text, fd, SYMBYTES_MAX, &r->text, &r->is_input_unpacked, err))
             return false;
     } else {
         r->text = r->input;
@@ -200,8 +201,11 @@ static bool compare_text(struct text_reader *r, struct rd *in, int fd, struct sy
 /* What was deflated by the sender stays so. */
 static bool write_gzip(struct text_reader *r, int fd, struct err *err)
 {
+    struct str input = r->input.text;
     if (r->member && r->member->is_gzip_body)
         return symzip_gzip(&r->zip, r->member, fd, err);
+    if (r->is_input_unpacked && symbytes_is_packed_well(input.n, r->text.text.n))
+        return fs_write_all(fd, input.p, input.n, "symbols file", err);
     return symbytes_gzip(r->text.text, fd, "symbols file", err);
 }
 
