@@ -111,30 +111,39 @@ static bool ends_in(const char *name, const char *ending)
 }
 
 /*
- * Where the debug information is: of Windows in the PDB, of macOS in the dSYM bundle, both read by
- * dump_syms; of everything else in the file itself, or found from it by our own tool.
+ * Where the debug information is: of Windows in the PDB, of macOS in the dSYM folder, and both are
+ * added as they are; of everything else in the file itself or in one that lies elsewhere on that
+ * machine, which our own tool finds from it.
  */
 static void put_command(struct strbuf *out, const struct symkey *key, const char *filename,
                         struct str os)
 {
     bool is_mac = str_eq(os, STR("Mac OS X")) || str_eq(os, STR("iOS"));
-    bool is_pdb = ends_in(key->debug_file, ".pdb");
-    char source[SYMKEY_PART_MAX + 8];
-    snprintf(source, sizeof source, "%s%s", is_pdb || is_mac ? key->debug_file : filename,
-             is_mac ? ".dSYM" : "");
-    if (is_pdb || is_mac) {
-        sb_text(out, "dump_syms ");
+    if (is_mac || ends_in(key->debug_file, ".pdb")) {
+        char source[SYMKEY_PART_MAX + sizeof ".dSYM"];
+        snprintf(source, sizeof source, "%s%s", key->debug_file, is_mac ? ".dSYM" : "");
+        sb_text(out, "datil symbols add ");
         put_word(out, source);
-        sb_text(out, " > ");
-        put_word(out, key->file);
-    } else {
-        sb_text(out, "datil-dump-syms -o ");
-        put_word(out, key->file);
-        sb_char(out, ' ');
-        put_word(out, source);
+        return;
     }
+    sb_text(out, "datil-dump-syms -o ");
+    put_word(out, key->file);
+    sb_char(out, ' ');
+    put_word(out, filename);
     sb_text(out, " && datil symbols add ");
     put_word(out, key->file);
+}
+
+/* What Linux puts into every process by itself, under the names that dumpers give it: it is no
+ * file, so nobody has one to add. */
+static bool is_of_the_kernel(const char *filename)
+{
+    static const char *const names[] = {"linux-gate.so", "linux-gate.so.1", "linux-vdso.so.1",
+                                        "linux-vdso32.so.1", "linux-vdso64.so.1"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(filename, names[i]) == 0)
+            return true;
+    return false;
 }
 
 /* Symbols of a module without an id could be those of any build: they are never used. */
@@ -187,7 +196,8 @@ static json_t *describe(const struct wanted_symbols *m, struct str os)
     json_t *asked = json_object_get(m->module, "symbols_asked");
     json_object_set_new(entry, "asked", json_is_array(asked) ? json_incref(asked) : json_array());
     /* The name of the file must be fit for a shell as well; its id does not matter. */
-    if (is_identified && symkey_of_module(m->filename, STR("1"), &file, ERR_IGNORED)) {
+    if (is_identified && symkey_of_module(m->filename, STR("1"), &file, ERR_IGNORED) &&
+        !is_of_the_kernel(file.debug_file)) {
         STRBUF_AUTO command;
         sb_init(&command, COMMAND_MAX);
         put_command(&command, &key, file.debug_file, os);

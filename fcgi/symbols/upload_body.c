@@ -23,6 +23,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/symfile/symbytes.h"
+#include "lib/web/human.h"
 #include "lib/web/multipart.h"
 #include "lib/web/params.h"
 
@@ -109,6 +110,12 @@ static bool on_end(void *arg, struct err *err)
     return true;
 }
 
+bool upload_too_large(struct arena *a, uint64_t max_bytes, struct err *err)
+{
+    return err_set(err, ERR_TOO_LARGE, "an upload may have %s; make several archives",
+                   human_size(a, (int64_t)MIN(max_bytes, (uint64_t)INT64_MAX)));
+}
+
 /* Ends at the first fault or the byte that is too much; the runner deals with what is unread. */
 static bool read_pieces(struct reading *r, struct multipart *m, struct err *err)
 {
@@ -123,8 +130,7 @@ static bool read_pieces(struct reading *r, struct multipart *m, struct err *err)
             return multipart_finish(m, err);
         total += got;
         if (total > max_bytes)
-            return err_set(err, ERR_TOO_LARGE, "an upload may have %llu bytes",
-                           (unsigned long long)max_bytes);
+            return upload_too_large(r->arena, max_bytes, err);
         if (!multipart_feed(m, piece, got, err))
             return false;
     }

@@ -32,4 +32,7 @@ bool upload_body_read(struct req *req, const struct upload_body_terms *terms,
                       struct upload_body *ret, struct err *err);
 void upload_body_release(struct upload_body *b);
 
+/* ERR_TOO_LARGE, in words for who sent it. */
+bool upload_too_large(struct arena *a, uint64_t max_bytes, struct err *err);
+
 #endif

@@ -186,8 +186,7 @@ static bool ask_for_size(struct errand *e, struct err *err)
         return err_set(err, ERR_UNAVAILABLE, "%s errored (%d)", e->url, status);
     if (status >= 400)
         return err_set(err, ERR_INVALID, "%s can't be found (%d)", e->url, status);
-    return !is_too_large ||
-           err_set(err, ERR_TOO_LARGE, "an upload may have %lld bytes", (long long)most);
+    return !is_too_large || upload_too_large(req_arena(e->req), (uint64_t)most, err);
 }
 
 static bool fetch_archive(struct errand *e, struct upload_body *b, struct err *err)

@@ -37,6 +37,10 @@ static const struct wanted_state {
      "Link the module with --build-id (a PDB or dSYM has an id always)."},
 };
 
+/* An id and no command, by rules_symbols.c; or a mapping that has no file, as "[vdso]". */
+static const char no_file[] =
+    "The system itself puts this module into every process; there is no file of it to add.";
+
 static const struct wanted_state *state_of(const json_t *wanted)
 {
     const char *name = jget_str(wanted, "state");
@@ -72,7 +76,8 @@ static void add_wanted(struct arena *a, struct tpl_rows *rows, const json_t *wan
     tpl_col_cstr(row, WANTED_DEBUG_ID, jget_str(wanted, "debug_id"));
     tpl_col_cstr(row, WANTED_CODE_ID, jget_str(wanted, "code_id"));
     tpl_col_cstr(row, WANTED_STATE, state_of(wanted)->label);
-    tpl_col_cstr(row, WANTED_ADVICE, state_of(wanted)->advice);
+    bool is_no_file = !command && (jget_str(wanted, "debug_id") || (name && name[0] == '['));
+    tpl_col_cstr(row, WANTED_ADVICE, is_no_file ? no_file : state_of(wanted)->advice);
     tpl_col_cstr(row, WANTED_COMMAND, command ? command : "");
     tpl_col_cstr(row, WANTED_FRAMES, frames_text(a, crashing, jget_int_or(wanted, "frames", 0)));
     tpl_col_bool(row, WANTED_IS_OPEN, crashing > 0);

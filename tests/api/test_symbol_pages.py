@@ -1,4 +1,5 @@
 """The pages of the symbol server: at the root of a host of its own and below /symbols, log-in, roles."""
+import gzip
 import io
 import re
 import sys
@@ -13,14 +14,17 @@ from harness import Installation, multipart  # noqa: E402
 
 PASSWORD = "a long password"
 HOST = {"Host": "symbols.example.org"}
+MAX_BYTES = 8 << 20
 
 
 @pytest.fixture(scope="module")
 def datil():
-    with Installation() as d:
+    with Installation(SYMBOLS_DOWNLOAD_MODE="accel", SYMBOLS_UPLOAD_MAX_BYTES=str(MAX_BYTES)) as d:
         for name, group in [("uploader", "Uploaders"), ("other", "Uploaders"), ("auditor", "Upload Auditors"),
                             ("reader", "Hackers")]:
             d.add_user(f"{name}@example.org", PASSWORD, "--group", group)
+        d.add_user("tryer@example.org", PASSWORD)
+        d.sql("INSERT INTO app_user_permission SELECT id, 'upload_try_symbols' FROM app_user WHERE email = 'tryer@example.org'")
         d.add_user("root@example.org", PASSWORD, "--superuser")
         yield d
 
@@ -164,10 +168,10 @@ def test_how_to_upload(datil):
     assert refused.status == 403 and "group Uploaders" in refused.text
 
 
-def archive(name="b.pdb"):
-    out = io.BytesIO()
+def archive(name="b.pdb", debug_id=None):
+    out, debug_id = io.BytesIO(), debug_id or ID
     with zipfile.ZipFile(out, "w") as z:
-        z.writestr(f"{name}/{ID}/{name[:-4]}.sym", f"MODULE windows x86_64 {ID} {name}\n")
+        z.writestr(f"{name}/{debug_id}/{name[:-4]}.sym", f"MODULE windows x86_64 {debug_id} {name}\n")
     return out.getvalue()
 
 
@@ -198,7 +202,7 @@ def test_the_form_of_an_upload(datil, prefix, host):
         assert where == f"{prefix}/uploads/upload/{row[4]}" and row[:4] == ("uploader@example.org", "symbols.zip", is_try, True)
         shown = datil.get(where, headers=session)
         assert shown.status == 200 and f"b.pdb/{ID}/b.sym" in shown.text
-    assert datil.get(f"/b.pdb/{ID}/b.sym", headers=HOST).status == 302
+    assert datil.get(f"/b.pdb/{ID}/b.sym", headers=HOST).status == 200
 
 
 @pytest.mark.parametrize("content,filename,fields,text", [
@@ -213,6 +217,66 @@ def test_a_form_that_is_refused_comes_back_with_the_words_of_the_api(datil, cont
     answer = send_form(datil, session, content, filename, **fields)
     assert answer.status == 400 and 'role="alert"' in answer.text and text in answer.text.replace("&#34;", "&quot;"), answer.text
     assert 'name="archive"' in answer.text and datil.sql("SELECT count(*) FROM symbol_upload") == before
+
+
+def test_the_form_of_who_may_upload_to_the_try_area_only(datil):
+    """No box to tick, and whatever is sent: the try area, or a refusal of what asks for the other one."""
+    session = log_in(datil, "tryer@example.org", HOST)
+    page = datil.get("/uploads/upload", headers=session).text
+    assert 'name="archive"' in page and 'name="try"' not in page and "experimental (try) builds only" in page
+    lone = f"{0x0471:032X}0"
+    for fields, status in (({}, 303), ({"try": "1"}, 303), ({"try": "0"}, 403)):
+        sent = send_form(datil, session, archive("only.pdb", lone), token=csrf(datil.get("/uploads/upload", headers=session)), **fields)
+        assert sent.status == status, sent.text
+    assert datil.sql("SELECT DISTINCT area FROM symbol_object WHERE key LIKE 'only.pdb/%%'") == [("try",)]
+    assert datil.get(f"/only.pdb/{lone}/only.sym", headers=HOST).status == 404
+    assert datil.get(f"/try/only.pdb/{lone}/only.sym", headers=HOST).status == 200
+
+
+def test_a_form_with_more_than_may_be_sent(datil):
+    """Of the server's own limit the page comes back with it; of nginx's, which is higher, an error page."""
+    session = log_in(datil, "uploader@example.org", HOST)
+    before = datil.sql("SELECT count(*) FROM symbol_upload")
+    answer = send_form(datil, session, b"0" * MAX_BYTES)
+    assert answer.status == 413 and "an upload may have 8.0 MB; make several archives" in answer.text and 'role="alert"' in answer.text
+    assert 'name="archive"' in answer.text and "Up to 8.0 MB" in answer.text
+    for accept, kind, text in (("text/html", b"text/html", b"larger than this address takes"),
+                               ("application/json", b"application/json", b'"error":"Payload Too Large"')):
+        said = datil.raw(f"POST /uploads/upload HTTP/1.1\r\nHost: symbols.example.org\r\nAccept: {accept}\r\n"
+                         f"Cookie: {session['Cookie']}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+                         "Content-Length: 3000000000\r\nConnection: close\r\n\r\n".encode())
+        assert said.startswith(b"HTTP/1.1 413 ") and b"Content-Type: " + kind in said and text in said, said
+    assert datil.sql("SELECT count(*) FROM symbol_upload") == before
+
+
+def test_files_in_the_place_of_redirects(datil):
+    """SYMBOLS_DOWNLOAD_MODE=accel: for clients that follow no redirects, nginx sends the file at the address that was asked for."""
+    text = f"MODULE windows x86_64 {ID} accel.pdb\nINFO CODE_ID 5A5A5A5A1000 accel.dll\nFUNC 10 10 0 f\n".encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr(f"accel.pdb/{ID}/accel.sym", text)
+        z.writestr(f"accel.pdb/{ID}/accel.pd_", b"0123456789")
+        z.writestr(f"accel pdb+1/{ID}/a~ccel.dl_", b"spaces")
+    kind, body = multipart({}, {"symbols.zip": out.getvalue()})
+    token = datil.token("uploader@example.org", "upload_symbols")
+    assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": token}).status == 201
+    for prefix, host in WHERE:
+        def get(name, method="GET", folder="accel.pdb", **headers):
+            return datil.request(method, f"{prefix}/{folder}/{ID}/{name}", headers={**host, **headers})
+        plain, packed = get("accel.sym"), get("accel.sym", **{"Accept-Encoding": "gzip"})
+        assert plain.status == packed.status == 200 and plain.body == gzip.decompress(packed.body) == text
+        assert packed.headers["content-encoding"] == "gzip" and plain.headers["content-encoding"] is None
+        assert plain.headers["content-type"].startswith("text/plain") and plain.headers["location"] is None
+        assert plain.headers.get_all("access-control-allow-origin") == ["*"] and "x-accel-redirect" not in plain.headers
+        assert get("accel.sym", **{"If-None-Match": packed.headers["etag"], "Accept-Encoding": "gzip"}).status == 304
+        part = get("accel.pd_", Range="bytes=2-4")
+        assert part.status == 206 and part.body == b"234" and part.headers["content-type"] == "application/octet-stream"
+        assert get("a~ccel.dl_", folder="accel%20pdb+1").body == b"spaces"
+        head = get("accel.sym", "HEAD")
+        assert head.status == 200 and head.body == b"" and head.headers["location"].endswith(f"v1/accel.pdb/{ID}/accel.sym")
+        assert get("nosuch.sym").status == 404
+        by_code = datil.get(f"{prefix}/accel.dll/5A5A5A5A1000/accel.sym", headers=host)
+        assert by_code.status == 302 and datil.get(by_code.headers["location"], headers=host).body == text
 
 
 def test_who_may_not_send_the_form(datil):

@@ -420,7 +420,7 @@ def random_symbols(rng, debug_id):
         for _ in range(rng.randrange(15)):
             ranges = " ".join(f"{start + rng.randrange(200):x} {rng.randrange(60):x}" for _ in range(rng.randrange(1, 4)))
             out.append(f"INLINE {rng.randrange(4)} {rng.randrange(90)} {rng.choice([0, 1, 7, 3])} {rng.choice([0, 1, 9, 4])} {ranges}")
-    out += [f"PUBLIC {0x1000 + rng.randrange(0x500):x} 0 p{rng.randrange(9)}" for _ in range(rng.randrange(10))]
+    out += [f"PUBLIC {rng.choice(['', '', 'm '])}{0x1000 + rng.randrange(0x500):x} 0 p{rng.randrange(9)}" for _ in range(rng.randrange(10))]
     return "\n".join(out) + "\n"
 
 
@@ -432,6 +432,7 @@ def test_answers_are_those_of_a_naive_reader(it):
         modules.append([f"r{n}.so", debug_id])
         texts.append(random_symbols(rng, debug_id))
         put(it, f"r{n}.so", debug_id, texts[-1])
+    assert any("PUBLIC m " in t for t in texts)
     it.datil("symbols", "add", *(it.sym / m[0] for m in modules))
     frames = [[n, 0xff0 + rng.randrange(0x530)] for n in range(40) for _ in range(250)]
     stack = results(it, job(modules, frames))[0]["stacks"][0]

@@ -812,15 +812,14 @@ static const struct {
           "'debug_file':'$(x) & y.pdb','debug_id':'AB1','missing_symbols':true}]"),
      "{'symbols_wanted':[{'filename':'x.dll','debug_file':'$(x) & y.pdb','debug_id':'AB1',"
      "'code_id':null,'version':null,'state':'missing','frames':0,'crashing_frames':0,'asked':[],"
-     "'command':'dump_syms \\u0027$(x) & y.pdb\\u0027 > \\u0027$(x) & y.sym\\u0027 "
-     "&& datil symbols add \\u0027$(x) & y.sym\\u0027'}]}",
+     "'command':'datil symbols add \\u0027$(x) & y.pdb\\u0027'}]}",
      NULL},
     {"SymbolsWanted", "macOS: of the dSYM; a name is no option", NULL,
      DUMP("'system_info':{'os':'Mac OS X'},'modules':[{'filename':'-X','debug_id':'AB1',"
           "'missing_symbols':true}]"),
      "{'symbols_wanted':[{'filename':'-X','debug_file':'-X','debug_id':'AB1','code_id':null,"
      "'version':null,'state':'missing','frames':0,'crashing_frames':0,'asked':[],"
-     "'command':'dump_syms ./-X.dSYM > ./-X.sym && datil symbols add ./-X.sym'}]}",
+     "'command':'datil symbols add ./-X.dSYM'}]}",
      NULL},
     {"SymbolsWanted", "no id, or a name that is no file's: nothing to upload", NULL,
      DUMP("'system_info':{'os':'Linux'},'modules':[{'filename':'a','debug_id':'000000000',"
@@ -830,6 +829,15 @@ static const struct {
      "'command':null},{'filename':'b`id`','debug_file':'b`id`','debug_id':null,'code_id':null,"
      "'version':null,'state':'unidentified','frames':0,'crashing_frames':0,'asked':[],"
      "'command':null}]}",
+     NULL},
+    {"SymbolsWanted", "what the kernel maps is no file", NULL,
+     DUMP("'system_info':{'os':'Linux'},'modules':[{'filename':'linux-gate.so','debug_id':'AB1',"
+          "'missing_symbols':true},{'filename':'[vdso]','debug_id':'AB2','missing_symbols':true}]"),
+     "{'symbols_wanted':[{'filename':'[vdso]','debug_file':'[vdso]','debug_id':null,"
+     "'code_id':null,'version':null,'state':'unidentified','frames':0,'crashing_frames':0,"
+     "'asked':[],'command':null},{'filename':'linux-gate.so','debug_file':'linux-gate.so',"
+     "'debug_id':'AB1','code_id':null,'version':null,'state':'missing','frames':0,"
+     "'crashing_frames':0,'asked':[],'command':null}]}",
      NULL},
     {"SymbolsWanted", "still being fetched", NULL,
      DUMP("'modules':[{'filename':'a','debug_id':'AB1','missing_symbols':true,'symbols_asked':["
