@@ -5,7 +5,7 @@
 #include "lib/web/param_spec.h"
 
 /*
- * results - an answer of Super Search as template values: table of reports, pager, facets.
+ * results - an answer of Super Search as template values: table of reports and pager.
  * Shared by the search page and the signature report.
  *
  * Errors     What adds rows fails when the page must not grow on (app_goes_on).
@@ -27,14 +27,6 @@ enum { RESULTS_PER_PAGE = 50, RESULTS_REACHABLE = 10000 };
  * is_capped, errors */
 bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_page *p,
                       const json_t *answer, struct err *err);
-/* facets */
-bool results_set_facets(struct req *r, struct tpl_values *v, const struct results_page *p,
-                        struct strs facets, const json_t *answer, struct err *err);
-
-/* Each bucket as a row "term", without bugs. */
-bool results_add_terms(struct req *r, struct tpl_rows *rows, const struct results_page *p,
-                       const struct search_field *f, const json_t *buckets, int64_t total,
-                       struct err *err);
 
 /* Which fifty reports of those that can be reached. */
 extern const struct param_spec results_page_param;
@@ -52,9 +44,21 @@ bool results_has_dangerous_cpu(const json_t *doc);
 /* The text of a JSON scalar as a cell of the field shows it (NULL: of no field of dates); p NULL
  * for null. */
 struct str results_text(struct arena *a, const struct search_field *f, const json_t *value);
-/* The first `most` bugs of a signature as rows "bug_link"; `bugs` has those of several. */
-void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows *bugs,
-                      struct str signature, size_t most);
+/* What a filter on this value says; differs from the text shown for times and booleans. */
+struct str results_filter_text(struct arena *a, const json_t *value);
+/*
+ * Where a row has a value that part/value.html shows: its text and its link.  Behind it stand rows
+ * "extra" for what most values do not have.
+ */
+struct results_value {
+    const struct tpl_column *text, *url;
+};
+void results_set_value(struct tpl_row *row, const struct results_value *c, struct str text,
+                       struct str url);
+/* `filter` is what a search for this value says; its text may differ (times, booleans). */
+void results_show_value(struct tpl_row *row, const struct results_value *c, struct tpl_rows *extras,
+                        const struct results_page *p, const struct search_field *f, struct str text,
+                        struct str filter);
 /* A 400 of a fragment: the message as a list for the script to show. */
 bool results_send_error(struct req *r, const char *message, struct err *err);
 

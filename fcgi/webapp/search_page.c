@@ -18,6 +18,7 @@
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results.h"
+#include "fcgi/webapp/results_facets.h"
 #include "fcgi/webapp/search_form.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"

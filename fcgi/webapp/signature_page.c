@@ -9,6 +9,7 @@
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results.h"
+#include "fcgi/webapp/results_facets.h"
 #include "fcgi/webapp/search_form.h"
 #include "fcgi/webapp/signature_params.h"
 #include "fcgi/webapp/signature_correlations.h"

@@ -13,7 +13,7 @@
 #include "fcgi/webapp/live_versions.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/url_query.h"
-#include "fcgi/webapp/results.h"
+#include "fcgi/webapp/results_facets.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
