@@ -96,6 +96,7 @@ bool collector_start(struct web_app *web, void **ret_app, struct err *err)
     c->fields = web_fields(web);
     c->spool = spool_of_conf(c->conf);
     c->metrics = shared->metrics;
+    c->quotas = shared->quotas;
     c->refused = shared->refused;
     if (!spool_open(&c->spool, err) || !recent_open(&c->spool, &c->recent, err))
         return false;

@@ -1,6 +1,7 @@
 #ifndef COLLECTOR_COLLECTOR_H
 #define COLLECTOR_COLLECTOR_H
 
+#include "fcgi/collector/quota.h"
 #include "fcgi/collector/recent.h"
 #include "fcgi/collector/refused.h"
 #include "fcgi/collector/throttle.h"
@@ -21,6 +22,7 @@ struct collector {
     int64_t looked_ms;                  /* when products were looked at last, monotonic */
     struct err rules_err, products_err; /* why the old ones are still in use */
     struct metrics *metrics;
+    struct quota_table *quotas;
     struct recent recent;
     struct refused_table *refused;
 };
@@ -29,6 +31,7 @@ struct collector {
  * a worker that is started again while a file is broken goes on with them. */
 struct shared {
     struct metrics *metrics;
+    struct quota_table *quotas;
     struct refused_table *refused;
     struct throttle_rules rules;
     struct products products;
@@ -54,6 +57,7 @@ void collector_measure_spool(const struct spool *spool, struct metrics *m);
 
 /* Handlers. */
 bool submit_post(struct req *req, struct err *err);
+bool token_submit_post(struct req *req, struct err *err);
 bool sentry_post(struct req *req, struct err *err);
 extern const struct health collector_health;
 bool broken_get(struct req *req, struct err *err);

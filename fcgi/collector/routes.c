@@ -17,6 +17,8 @@
 const struct route collector_routes[] = {
     {METHOD_POST, "/submit", ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, submit_post, submit_params,
      "takes one crash report"},
+    {METHOD_POST, "/submit/", ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, token_submit_post, submit_params,
+     "TOKEN: one crash report of the product that has this token"},
     {METHOD_POST, "/api/", ROUTE_PREFIX | ROUTE_RAW_BODY | ROUTE_NO_SESSION, NULL, sentry_post, sentry_params,
      "PROJECT/minidump/: one crash report of a program built for Sentry"},
     {METHOD_GET, "/__heartbeat__", ROUTE_NO_SESSION, NULL, heartbeat_get, NULL,

@@ -16,6 +16,7 @@
 
 #include "fcgi/collector/collector.h"
 #include "fcgi/collector/names.h"
+#include "fcgi/collector/product_terms.h"
 #include "fcgi/collector/recent.h"
 #include "fcgi/collector/refused.h"
 #include "fcgi/collector/report_form.h"
@@ -69,7 +70,9 @@ struct submission {
     uint64_t wire_bytes;
     bool walk_failed; /* the form is malformed, or the disk refused: */
     struct err walk_err;
-    const char *sentry_product; /* of a report to Sentry's address; NULL: an ordinary one */
+    const char *token_product;     /* whose token came with it, or NULL */
+    bool is_sentry;                /* it came to Sentry's address */
+    const struct product *product; /* behind map_names(); NULL: not configured */
     struct throttle_result throttle;
     char crash_id[CRASH_ID_SIZE];
     bool has_key; /* a report that may be sent twice; see recent.h */
@@ -84,7 +87,7 @@ static bool reply(struct req *req, int status, const char *text)
 /* Sentry's clients take any text for an id, so a report that a rule threw away gets none. */
 static bool discarded(struct submission *s, int status, const char *what, const char *reason)
 {
-    if (s->sentry_product && status == 200)
+    if (s->is_sentry && status == 200)
         return reply(s->req, 200, "");
     const char *text = arena_printf(req_arena(s->req), "Discarded=%s_%s", what, reason);
     return reply(s->req, status, text);
@@ -112,7 +115,7 @@ static bool overloaded(struct submission *s, const struct err *why)
 /* Sentry's clients keep the body as the id. */
 static bool accepted(struct submission *s)
 {
-    if (s->sentry_product)
+    if (s->is_sentry)
         return reply(s->req, 200, arena_strdup(req_arena(s->req), s->crash_id));
     return reply(s->req, 200, arena_printf(req_arena(s->req), "CrashID=bp-%s\n", s->crash_id));
 }
@@ -229,16 +232,20 @@ static bool check_headers(struct submission *s, struct strbuf *ret_boundary)
 static void map_names(struct submission *s)
 {
     json_t *a = s->report.annotations;
-    if (s->sentry_product) {
-        sentry_map(a, s->sentry_product);
+    if (s->is_sentry) {
+        sentry_map(a, s->token_product);
         report_drop_surplus(&s->report); /* tags and extra members have become names */
         report_note(&s->report, "mapped sentry field names");
-        return;
-    }
-    if (!conf_bool(s->app->conf, CONF_BREAKPAD_FIELD_NAMES))
-        return;
-    if (names_map_breakpad(a, req_text(s->req, &product_param), req_text(s->req, &version_param)))
+    } else if (conf_bool(s->app->conf, CONF_BREAKPAD_FIELD_NAMES) &&
+               names_map_breakpad(a, req_text(s->req, &product_param),
+                                  req_text(s->req, &version_param))) {
         report_note(&s->report, "mapped breakpad field names");
+    }
+    collector_refresh(s->app, jget_strn(a, "ProductName"));
+    const char *note = terms_map_product(a, &s->app->products, s->token_product);
+    if (note)
+        report_note(&s->report, "%s", note);
+    s->product = terms_product(a, &s->app->products);
 }
 
 static void remove_annotation(struct report *r, const char *name)
@@ -295,7 +302,6 @@ static void complete(struct submission *s)
 
 static void throttle(struct submission *s)
 {
-    collector_refresh(s->app, jget_strn(s->report.annotations, "ProductName"));
     const struct throttle_facts facts = {
         .annotations = s->report.annotations,
         .products = &s->app->products,
@@ -305,6 +311,7 @@ static void throttle(struct submission *s)
         .checksum = jget_str(s->report.checksums, "upload_file_minidump"),
     };
     throttle_decide(&s->app->rules, &facts, &s->throttle);
+    terms_apply(s->product, s->token_product, &s->throttle);
 }
 
 /* Compares with every token in constant time for tokens of the same length. */
@@ -376,6 +383,8 @@ static void log_decision(const struct submission *s)
     struct str product = jget_strn(s->report.annotations, "ProductName");
     metric_add(s->app->metrics, METRIC_THROTTLE, 1, of_code[t->code]);
     metric_add(s->app->metrics, METRIC_THROTTLE_RULE, 1, t->rule);
+    metric_add(s->app->metrics, METRIC_PRODUCT, 1, s->product ? s->product->name : "unknown",
+               of_code[t->code]);
     log_event(LOG_INFO, t->code == THROTTLE_REJECT ? "crash_rejected" : "crash_accepted", msg,
               LOG_S("crash_id", s->crash_id), LOG_S("rule", t->rule), LOG_V("product", product),
               LOG_I("bytes", (int64_t)s->wire_bytes), LOG_S("request_id", req_id(s->req)));
@@ -439,9 +448,15 @@ static bool answer_duplicate(struct submission *s)
  */
 static void count_unknown_product(const struct submission *s)
 {
-    struct str product = jget_strn(s->report.annotations, "ProductName");
-    if (!products_find(&s->app->products, product))
-        refused_add(s->app->refused, product, 1);
+    if (!s->product)
+        refused_add(s->app->refused, jget_strn(s->report.annotations, "ProductName"), 1);
+}
+
+/* For its product; what is too large for everybody nginx has refused. */
+static bool is_too_large(const struct submission *s)
+{
+    return s->product && s->product->max_body_bytes &&
+           s->wire_bytes > (uint64_t)s->product->max_body_bytes;
 }
 
 static bool decide(struct submission *s)
@@ -451,15 +466,20 @@ static bool decide(struct submission *s)
     if (s->coding != UNPACK_IDENTITY)
         metric_add(s->app->metrics, METRIC_COMPRESSED, 1);
     map_names(s);
+    if (is_too_large(s))
+        return malformed(s, 413, "payload_too_large");
     if (answer_duplicate(s))
         return true;
     throttle(s);
     if (!choose_id(s))
         return true;
+    terms_take_quota(s->app->quotas, s->product, req_now_us(s->req) / SECOND_US, &s->throttle);
     if (s->throttle.code == THROTTLE_REJECT) {
         count_unknown_product(s);
         log_decision(s);
-        remember(s, RECENT_REJECTED);
+        /* A quota has room again in a minute or a day: nothing is known of the next attempt. */
+        if (!s->product || s->throttle.rule != s->product->quota_rule)
+            remember(s, RECENT_REJECTED);
         return discarded(s, 200, "rule", s->throttle.rule);
     }
     if (s->throttle.code == THROTTLE_FAKEACCEPT) {
@@ -504,7 +524,7 @@ static void submit(struct submission *s)
     report_init(&s->report, &s->app->spool, s->app->fields,
                 conf_text(s->app->conf, CONF_BREAKPAD_DUMP_FIELD),
                 (size_t)conf_int(s->app->conf, CONF_COLLECTOR_MAX_ANNOTATIONS));
-    s->report.sentry_is_text = s->sentry_product != NULL;
+    s->report.sentry_is_text = s->is_sentry;
     if (check_headers(s, &boundary) && receive_form(s))
         decide(s);
     if (s->has_key)
@@ -515,6 +535,16 @@ static void submit(struct submission *s)
     metric_time(s->app->metrics, METRIC_POST_TIME, mono_us() - begun_us);
 }
 
+/* Whose token it is; the product files are looked at as for a report of an unknown product. */
+static bool find_token(struct submission *s, struct str token)
+{
+    collector_refresh(s->app, STR(""));
+    const struct product *product = products_find_token(&s->app->products, token);
+    if (product)
+        s->token_product = arena_strdup(req_arena(s->req), product->name);
+    return product != NULL;
+}
+
 /*
  * POST /submit
  *
@@ -523,7 +553,24 @@ static void submit(struct submission *s)
 bool submit_post(struct req *req, struct err *err)
 {
     struct submission s = {.req = req, .app = req_app(req)};
+    struct str token = str_trim(req_header(req, "X-Submit-Token"));
     (void)err;
+    if (token.n && !find_token(&s, token))
+        return reply(req, 403, "unknown token");
+    submit(&s);
+    return true;
+}
+
+/*
+ * POST /submit/TOKEN
+ *
+ * 404 for a token that no product has, as for any other address that there is not.
+ */
+bool token_submit_post(struct req *req, struct err *err)
+{
+    struct submission s = {.req = req, .app = req_app(req)};
+    if (!find_token(&s, req_path_rest(req)))
+        return err_set(err, ERR_NOT_FOUND, "Not Found");
     submit(&s);
     return true;
 }
@@ -547,12 +594,10 @@ bool sentry_post(struct req *req, struct err *err)
     struct submission s = {.req = req, .app = req_app(req)};
     if (!is_minidump_path(req_path_rest(req)))
         return err_set(err, ERR_NOT_FOUND, "Not Found");
-    struct str key = sentry_key(req_text(req, &sentry_key_param), req_header(req, "X-Sentry-Auth"));
-    collector_refresh(s.app, STR(""));
-    const struct product *product = products_find_token(&s.app->products, key);
-    if (!product)
+    if (!find_token(&s,
+                    sentry_key(req_text(req, &sentry_key_param), req_header(req, "X-Sentry-Auth"))))
         return reply(req, 403, "unknown sentry_key");
-    s.sentry_product = arena_strdup(req_arena(req), product->name);
+    s.is_sentry = true;
     submit(&s);
     return true;
 }

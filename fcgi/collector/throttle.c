@@ -630,6 +630,35 @@ static enum throttle_code outcome(const struct throttle_rule *rule,
     return is_le ? rule->le : rule->gt;
 }
 
+/* The rules that a product's own share takes the place of: those that keep all, or a share of all.
+ * A rule that keeps reports for what they say (a comment) or samples some kind of them goes on. */
+static bool is_general(const struct throttle_rule *rule)
+{
+    const char *op = jget_str(rule->condition, "op");
+    bool samples = rule->percentage < 100 && rule->gt == THROTTLE_REJECT;
+    bool keeps_all = rule->key[0] == '*' && op && strcmp(op, "always") == 0;
+    return rule->le == THROTTLE_ACCEPT && (samples || keeps_all);
+}
+
+/* The rule of the product's own sampling in place of this one; false: it has none. */
+static bool own_share(const struct throttle_facts *facts, const struct throttle_rule *rule,
+                      struct throttle_rule *ret)
+{
+    const struct product *p =
+        facts->products
+            ? products_find(facts->products, jget_strn(facts->annotations, "ProductName"))
+            : NULL;
+    double percent;
+    if (!p || !is_general(rule) ||
+        !product_share(p, jget_strn(facts->annotations, "ReleaseChannel"), &percent))
+        return false;
+    *ret = (struct throttle_rule){.name = p->sampling_rule,
+                                  .le = THROTTLE_ACCEPT,
+                                  .gt = THROTTLE_REJECT,
+                                  .percentage = percent};
+    return true;
+}
+
 /*
  * The rate is what the report counts for: 10 after one rule that kept ten of a hundred, 2.5 when a
  * second one then kept a quarter.
@@ -648,6 +677,9 @@ void throttle_decide(const struct throttle_rules *rules, const struct throttle_f
             continue; /* a condition such as `not` must not match for want of the annotation */
         if (!matches(c, rule->condition))
             continue;
+        struct throttle_rule own;
+        if (own_share(facts, rule, &own))
+            rule = &own;
         enum throttle_code code = outcome(rule, facts, &memo, &rate);
         if (code == THROTTLE_CONTINUE)
             continue;

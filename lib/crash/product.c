@@ -26,8 +26,8 @@
 #include "lib/crash/product_files.h"
 #include "lib/json/json.h"
 
-/* Limits against accidents: a product file has some kB, an installation some tens of them. */
-enum { FILE_BYTES_MAX = 256 << 10, PRODUCTS_MAX = 10000, NAME_BYTES_MAX = 100 };
+/* A limit against accidents: an installation has some tens of them. */
+enum { PRODUCTS_MAX = 10000 };
 
 static void free_list(char **list)
 {
@@ -44,6 +44,12 @@ static void product_release(struct product *p)
     free_list(p->featured_versions);
     free_list(p->package_names);
     free_list(p->submit_tokens);
+    free_list(p->aliases);
+    for (struct product_share *c = p->sampling; c && c->channel; c++)
+        free(c->channel);
+    free(p->sampling);
+    free(p->quota_rule);
+    free(p->sampling_rule);
     free_list(p->bug_links);
     free_list(p->home_links);
     free_list(p->version_urls);
@@ -124,6 +130,29 @@ static bool read_bool(const json_t *v, void *ret)
     return json_is_boolean(v);
 }
 
+/* A count; 0 is the default, and means that there is no limit. */
+static bool read_count(const json_t *v, void *ret)
+{
+    return read_int(v, ret) && *(int64_t *)ret >= 0 && *(int64_t *)ret <= UINT32_MAX;
+}
+
+/* An object of percentages by release channel; "*" is any other. */
+static bool read_shares(const json_t *v, void *ret)
+{
+    struct product_share *list = xcalloc(json_object_size(v) + 1, sizeof *list);
+    size_t n = 0;
+    const char *channel;
+    json_t *percent;
+    *(struct product_share **)ret = list;
+    json_object_foreach ((json_t *)v, channel, percent) {
+        double value = json_number_value(percent);
+        if (!json_is_number(percent) || value < 0 || value > 100)
+            return false;
+        list[n++] = (struct product_share){xstrdup(channel), value};
+    }
+    return json_is_object(v);
+}
+
 static const char empty_list[] = "[]";
 
 static const struct {
@@ -138,6 +167,13 @@ static const struct {
     {"featured_versions", read_texts, offsetof(struct product, featured_versions), empty_list},
     {"package_names", read_texts, offsetof(struct product, package_names), empty_list},
     {"submit_tokens", read_texts, offsetof(struct product, submit_tokens), empty_list},
+    {"requires_token", read_bool, offsetof(struct product, requires_token), "false"},
+    {"enabled", read_bool, offsetof(struct product, is_enabled), "true"},
+    {"aliases", read_texts, offsetof(struct product, aliases), empty_list},
+    {"sampling", read_shares, offsetof(struct product, sampling), "{}"},
+    {"quota_per_minute", read_count, offsetof(struct product, quota_per_minute), "0"},
+    {"quota_per_day", read_count, offsetof(struct product, quota_per_day), "0"},
+    {"max_body_bytes", read_count, offsetof(struct product, max_body_bytes), "0"},
     {"bug_links", read_pairs, offsetof(struct product, bug_links), empty_list},
     {"product_home_links", read_pairs, offsetof(struct product, home_links), empty_list},
     {"version_json_urls", read_map, offsetof(struct product, version_urls), "{}"},
@@ -182,13 +218,35 @@ static bool read_product(const json_t *doc, struct product *p, struct err *err)
     return true;
 }
 
+/* Of characters that names of throttle rules have; answers and logs are to be plain. */
+static char *rule_name(const char *prefix, const char *product)
+{
+    enum { RULE_BYTES_MAX = 100 }; /* as in a rules file */
+    STRBUF_AUTO name;
+    sb_init(&name, RULE_BYTES_MAX);
+    sb_text(&name, prefix);
+    for (const char *c = product; *c && name.n < RULE_BYTES_MAX; c++)
+        sb_char(&name, strchr("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", *c)
+                           ? *c
+                           : '_');
+    return sb_take(&name, NULL);
+}
+
+bool product_check(const json_t *doc, struct err *err)
+{
+    struct product p = {0};
+    bool ok = read_product(doc, &p, err);
+    product_release(&p);
+    return ok;
+}
+
 static bool load_file(const char *path, struct product *ret, struct err *err)
 {
     FREE_LATER char *text = NULL;
     size_t n;
-    if (!fs_read(path, FILE_BYTES_MAX, &text, &n, err))
+    if (!fs_read(path, PRODUCT_FILE_BYTES_MAX, &text, &n, err))
         return false;
-    json_auto_t *doc = jparse(str_n(text, n), FILE_BYTES_MAX, err);
+    json_auto_t *doc = jparse(str_n(text, n), PRODUCT_FILE_BYTES_MAX, err);
     if (!doc)
         return err_wrap(err, "%s", path);
     struct product p = {.path = xstrdup(path)};
@@ -196,6 +254,8 @@ static bool load_file(const char *path, struct product *ret, struct err *err)
         product_release(&p);
         return err_wrap(err, "%s", path);
     }
+    p.quota_rule = rule_name("quota_", p.name);
+    p.sampling_rule = rule_name("sampling_", p.name);
     *ret = p;
     return true;
 }
@@ -213,7 +273,7 @@ static char *products_dir(const char *var_dir)
  * The file name for a new product: every character that is not plain becomes '_', above all '.' and
  * '/'.
  */
-static char *file_path(const char *dir, const char *name)
+char *product_file_path(const char *dir, const char *name)
 {
     STRBUF_AUTO b = {0};
     sb_init(&b, 4096);
@@ -229,7 +289,7 @@ static char *file_path(const char *dir, const char *name)
 static bool write_shipped(const char *dir, const struct product_file *f, struct err *err)
 {
     STRBUF_AUTO b = {0};
-    sb_init(&b, FILE_BYTES_MAX);
+    sb_init(&b, PRODUCT_FILE_BYTES_MAX);
     /* written by hand and not by jansson: in this order and layout it is to be edited */
     sb_printf(&b, "{\n  \"name\": \"%s\",\n  \"description\": \"%s\",\n  \"home_page_sort\": %d,\n",
               f->name, f->description, f->home_page_sort);
@@ -238,7 +298,7 @@ static bool write_shipped(const char *dir, const struct product_file *f, struct 
         sb_printf(&b, "  \"version_json_urls\": {\"product_details\": \"%s\"},\n", f->version_url);
     sb_printf(&b, "  \"package_names\": [%s],\n  \"in_buildhub\": %s,\n  %s\n}\n", f->package_names,
               f->in_buildhub ? "true" : "false", f->bug_links);
-    FREE_LATER char *path = file_path(dir, f->name);
+    FREE_LATER char *path = product_file_path(dir, f->name);
     return fs_write_atomic(path, b.p, b.n, FS_FILE_MODE, err);
 }
 
@@ -300,17 +360,40 @@ static int by_sort_then_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+/* A name or an alias that leads to a product already, of any file but the one of `but`. */
+static const struct product *called(const struct products *set, const char *name,
+                                    const struct product *but)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct product *p = &set->v[i];
+        if (p == but)
+            continue;
+        if (strcmp(p->name, name) == 0)
+            return p;
+        for (char **a = p->aliases; a && *a; a++)
+            if (strcmp(*a, name) == 0)
+                return p;
+    }
+    return NULL;
+}
+
 /*
  * Two files may hold the same product: its name stands in the file, and the file need not be called
- * after it.
+ * after it.  Nor may a report be of two products by an alias.
  */
 static bool check_names_differ(struct products *set, struct err *err)
 {
-    for (size_t i = 0; i < set->n; i++)
-        for (size_t k = i + 1; k < set->n; k++)
-            if (strcmp(set->v[i].name, set->v[k].name) == 0)
-                return err_set(err, ERR_INVALID, "%s: name: %s has it already", set->v[k].path,
-                               set->v[i].path);
+    for (size_t i = 0; i < set->n; i++) {
+        const struct product *p = &set->v[i], *other = called(set, p->name, p);
+        const char *key = "name";
+        for (char **a = p->aliases; !other && a && *a; a++) {
+            key = "aliases";
+            other = called(set, *a, p);
+        }
+        if (other)
+            return err_set(err, ERR_INVALID, "%s: %s: %s has it already", p->path, key,
+                           other->path);
+    }
     return true;
 }
 
@@ -423,106 +506,27 @@ const struct product *products_find(const struct products *p, struct str name)
     return NULL;
 }
 
-/* A name with control characters could add false lines to lists and logs. */
-static bool check_name(const char *name, struct err *err)
+const struct product *products_find_alias(const struct products *p, struct str name)
 {
-    struct str s = str_of(name);
-    if (s.n == 0 || s.n > NAME_BYTES_MAX || !utf8_valid(s) || str_trim(s).n != s.n)
-        return err_set(err, ERR_INVALID, "a product name has 1 to %d bytes and no blanks around it",
-                       NAME_BYTES_MAX);
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-            return err_set(err, ERR_INVALID, "a product name has no control characters");
-    return true;
+    for (size_t i = 0; i < p->n; i++)
+        for (char **a = p->v[i].aliases; a && *a; a++)
+            if (str_eq(name, str_of(*a)))
+                return &p->v[i];
+    return NULL;
 }
 
-/* New products go behind those that somebody has put in order, from 100 on. */
-static int64_t next_home_page_sort(const struct products *all)
+bool product_share(const struct product *p, struct str channel, double *ret)
 {
-    return all->n ? MAX(all->v[all->n - 1].home_page_sort, 99) + 1 : 100;
-}
-
-/*
- * The keys without which a file is not read; the rest have defaults.  A file of that name with
- * another product in it is possible, since file_path makes one '_' of many characters.
- */
-static bool write_product_file(const struct products *all, const char *name,
-                               const char *description, struct err *err)
-{
-    json_auto_t *doc = json_pack("{s:s, s:s, s:I, s:[s]}", "name", name, "description",
-                                 description && *description ? description : name, "home_page_sort",
-                                 (json_int_t)next_home_page_sort(all), "featured_versions", "auto");
-    if (!doc)
-        return err_set(err, ERR_INVALID, "the description is not UTF-8");
-    FREE_LATER char *path = file_path(all->dir, name);
-    if (fs_exists(path))
-        return err_set(err, ERR_CONFLICT, "%s is there already, with another name in it", path);
-    FREE_LATER char *text = json_dumps(doc, JSON_INDENT(2));
-    return fs_write_atomic(path, text, strlen(text), FS_FILE_MODE, err);
-}
-
-bool product_add(const char *var_dir, const char *name, const char *description, struct err *err)
-{
-    struct products all = {0};
-    if (!check_name(name, err) || !products_load(var_dir, &all, err))
-        return false;
-    bool ok = products_find(&all, str_of(name))
-                  ? err_set(err, ERR_CONFLICT, "product '%s' exists already", name)
-                  : write_product_file(&all, name, description, err);
-    products_release(&all);
-    return ok;
-}
-
-/* For a shell: plain words stay as they are, everything else stands between apostrophes. */
-static void put_quoted(struct strbuf *out, struct str s)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    bool is_plain = true;
-    for (size_t i = 0; i < s.n; i++)
-        is_plain = is_plain && strchr(plain, s.p[i]);
-    if (is_plain) {
-        sb_str(out, s);
-        return;
+    const struct product_share *any = NULL;
+    for (const struct product_share *s = p->sampling; s && s->channel; s++) {
+        if (str_eq(channel, str_of(s->channel))) {
+            *ret = s->percent;
+            return true;
+        }
+        if (strcmp(s->channel, "*") == 0)
+            any = s;
     }
-    sb_char(out, '\'');
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '\'')
-            sb_text(out, "'\\''");
-        else
-            sb_char(out, s.p[i]);
-    sb_char(out, '\'');
-}
-
-/*
- * U+FFFD stands where the collector has mended a name that was no UTF-8; the product would not be
- * the one that was sent.  "--" ends the options for a name that looks like one.
- */
-char *product_add_command(const char *name)
-{
-    STRBUF_AUTO out;
-    sb_init(&out, 1000);
-    if (!check_name(name, ERR_IGNORED) || strstr(name, "\uFFFD"))
-        return NULL;
-    sb_text(&out, "datil product add ");
-    if (name[0] == '-')
-        sb_text(&out, "-- ");
-    put_quoted(&out, str_of(name));
-    return sb_take(&out, NULL);
-}
-
-bool product_remove(const char *var_dir, const char *name, struct err *err)
-{
-    struct products all = {0};
-    if (!products_load(var_dir, &all, err))
-        return false;
-    const struct product *p = products_find(&all, str_of(name));
-    bool ok;
-    if (!p)
-        ok = err_set(err, ERR_NOT_FOUND, "no product '%s'", name);
-    else if (unlink(p->path) != 0)
-        ok = err_errno(err, errno, "cannot remove %s", p->path);
-    else
-        ok = fs_sync_dir(all.dir, err);
-    products_release(&all);
-    return ok;
+    if (any)
+        *ret = any->percent;
+    return any != NULL;
 }
