@@ -6,6 +6,7 @@
  * an index that cannot be used is tried again every few seconds.
  *
  * A second process scrubs: it reads every byte once a day, slowly, and sets aside what is damaged.
+ * Between two scrubs it packs the weeks that are over.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ enum {
     NUMBER_MS = 1000,       /* likewise, before the last file that is written */
     NUMBERED_MIN = 4096,    /* texts of a field that a new process numbers in a millisecond */
     SCRUB_LOOK_MS = 1000,   /* between two looks whether it is time, or whether to stop */
+    PACK_LOOK_MS = 60000,   /* between two looks whether a week is to be packed */
     PROGRESS_EVERY = 20000, /* crashes: a line of the log every few seconds */
 };
 
@@ -287,16 +289,40 @@ static void scrub_once(const struct conf *conf, struct index_writer *index)
         log_event(LOG_ERROR, "index_scrub_failed", "trying again", LOG_E(&err));
 }
 
+static bool until_stop(void *arg, size_t bytes)
+{
+    (void)arg, (void)bytes;
+    return !proc_stopping();
+}
+
+/* A compaction at work is no failure: there is another look in a minute. */
+static void pack_once(const struct conf *conf, struct index_writer *index)
+{
+    const struct index_pace pace = {until_stop, NULL};
+    int64_t days = conf_int(conf, CONF_INDEX_PACK_AFTER_DAYS);
+    size_t packed;
+    struct err err = {0};
+    if (days < 0 || index_pack(index, now_us() - days * DAY_US, 0, &pace, &packed, &err) ||
+        err.code == ERR_CONFLICT || proc_stopping())
+        return;
+    log_event(LOG_ERROR, "index_pack_failed", "trying again", LOG_E(&err));
+}
+
 int index_scrub_run(void *processor, int index)
 {
     const struct processor *p = processor;
     struct index_writer *w = index_writer_new(conf_text(p->conf, CONF_INDEX_DIR), p->fields);
+    int64_t pack_ms = mono_ms();
     (void)index;
     while (!proc_stopping()) {
         proc_wait(NULL, 0, SCRUB_LOOK_MS);
         proc_take_hangup();
         if (!proc_stopping() && is_scrub_due(p))
             scrub_once(p->conf, w);
+        if (proc_stopping() || mono_ms() < pack_ms)
+            continue;
+        pack_once(p->conf, w);
+        pack_ms = mono_ms() + PACK_LOOK_MS;
     }
     index_writer_close(w);
     return EXIT_SUCCESS;

@@ -48,6 +48,8 @@ struct search_engine {
     bool (*look)(void *writer, int64_t rest_ms, struct err *err);
     bool (*scrub)(void *writer, const struct index_pace *pace, size_t *ret_damaged,
                   struct err *err);
+    bool (*pack)(void *writer, int64_t closed_us, int64_t wait_ms, const struct index_pace *pace,
+                 size_t *ret_packed, struct err *err);
     bool (*fill_begin)(void *writer, uint64_t crashes, uint64_t *ret_losses, struct err *err);
     bool (*fill_progress)(void *writer, uint64_t looked, uint64_t put, struct err *err);
     bool (*filled)(void *writer, uint64_t losses, struct err *err);

@@ -148,6 +148,13 @@ bool index_scrub(struct index_writer *w, const struct index_pace *pace, size_t *
     return ensure_open(w, err) && w->engine->scrub(w->impl, pace, ret_damaged, err);
 }
 
+bool index_pack(struct index_writer *w, int64_t closed_us, int64_t wait_ms,
+                const struct index_pace *pace, size_t *ret_packed, struct err *err)
+{
+    return ensure_open(w, err) &&
+           w->engine->pack(w->impl, closed_us, wait_ms, pace, ret_packed, err);
+}
+
 bool index_fill_begin(struct index_writer *w, uint64_t crashes, uint64_t *ret_losses,
                       struct err *err)
 {

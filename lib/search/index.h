@@ -70,6 +70,13 @@ bool index_look(struct index_writer *w, int64_t rest_ms, struct err *err);
 bool index_scrub(struct index_writer *w, const struct index_pace *pace, size_t *ret_damaged,
                  struct err *err);
 /*
+ * Rewrites, compressed, the weeks whose last day was over at closed_us (microseconds since 1970).
+ * They are searched and written to as before.  ERR_CONFLICT names who compacts or packs when they
+ * have not ended in wait_ms.  ERR_UNAVAILABLE: the pace said so; what is packed until then stays.
+ */
+bool index_pack(struct index_writer *w, int64_t closed_us, int64_t wait_ms,
+                const struct index_pace *pace, size_t *ret_packed, struct err *err);
+/*
  * Filling what was lost: *ret_losses 0, nothing is; else look at all `crashes` there should be, put
  * the absent ones, and say index_filled with that number.  To be called for a new index, too: until
  * somebody has said that there are no crashes, searches say that every week is missing.

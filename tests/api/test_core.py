@@ -266,6 +266,24 @@ def test_rebuild_gives_the_same_answers(datil):
     assert "the index is sound" in datil.datil("index", "verify").stdout
 
 
+def test_packed_weeks_are_searched_and_written_to(datil):
+    weeks_ago = (NOW - timedelta(days=40)).isoformat(timespec="seconds")
+    docs = [document(330 + i, signature="core::packed", date_processed=weeks_ago, uptime=i) for i in range(20)]
+    load(datil, *docs)
+    ask = {"signature": "=core::packed", "date": ">" + (NOW - timedelta(days=50)).date().isoformat(), "_sort": "uptime",
+           "_columns": ["uuid", "uptime", "date"], "_facets": "uptime"}
+    before = datil.search(**ask)
+    assert before["total"] == 20
+    assert "weeks packed" in datil.datil("index", "pack").stdout
+    assert list((datil.var / "index").glob("*/uuid.texts")), "nothing is packed"
+    assert datil.search(**ask) == before
+    load(datil, docs[3] | {"uptime": 333}, document(350, signature="core::packed", date_processed=weeks_ago, uptime=444))
+    datil.datil("crash", "delete", docs[5]["uuid"])
+    after = datil.search(**ask)
+    assert [h["uptime"] for h in after["hits"]] == [0, 1, 2, 4, *range(6, 20), 333, 444]
+    assert "the index is sound" in datil.datil("index", "verify").stdout
+
+
 def test_a_deleted_index_is_filled_at_start(fresh):
     datil = fresh
     load(datil, *[document(200 + i, signature="core::replay") for i in range(5)])

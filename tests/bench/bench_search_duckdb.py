@@ -1,4 +1,5 @@
-"""The questions of bench/search, beside DuckDB over the same documents: a table in a file that it has read once, two threads.
+"""The questions of bench/search, beside DuckDB over the same documents: a table in a file that it has read once, two threads; and what
+both take on the disk.
 
 Totals are compared; a ratio above 1 says how many times as long DuckDB takes.  Both have been asked before and have everything in
 memory.  Needs npm and the network for @duckdb/node-api; without them our numbers stand alone.
@@ -48,7 +49,7 @@ const { DuckDBInstance } = require("@duckdb/node-api");
   await run(`CREATE TABLE c AS SELECT * REPLACE (date_processed::TIMESTAMPTZ AS date_processed), date_processed::TIMESTAMPTZ AS date
              FROM read_json('${lines}', format = 'newline_delimited')`);
   await run("CHECKPOINT");
-  const out = {};
+  const out = { bytes: require("fs").statSync("crashes.db").size };
   for (const [label, statements] of Object.entries(questions)) {
     let best = Infinity, n = 0;
     for (let i = 0; i < 7; i++) {
@@ -74,7 +75,7 @@ def dated(sql):
 
 
 def ours(lines):
-    """{label: (count, ms on one thread, ms on all)} of a run that leaves the documents in `lines`."""
+    """{label: (count, ms on one thread, ms on all)} of a run that leaves the documents in `lines`, and the bytes when packed."""
     done = subprocess.run([str(BUILD / "bench/search"), CRASHES, "-", str(lines)], check=True, capture_output=True, text=True)
     print(done.stdout, end="")
     found = {}
@@ -82,7 +83,7 @@ def ours(lines):
         parts = line[46:].split()
         if line[:46].rstrip() in QUESTIONS and len(parts) >= 4:
             found[line[:46].rstrip()] = (int(parts[0]), float(parts[2]), float(parts[3]))
-    return found
+    return found, float(re.search(r"([\d.]+) MB packed", done.stdout)[1]) * 1e6
 
 
 def theirs(tmp, lines):
@@ -104,7 +105,7 @@ def theirs(tmp, lines):
 def main():
     with tempfile.TemporaryDirectory(prefix="datil-duckdb-") as tmp:
         lines = Path(tmp, "crashes.ndjson")
-        mine = ours(lines)
+        mine, packed = ours(lines)
         other = theirs(tmp, lines)
         if other is None:
             return 0
@@ -113,6 +114,8 @@ def main():
             n, ms = other[label]
             same = "" if n == count else f"   DuckDB counts {n}"
             print(f"{label:46} {count:10} {one:10.1f} {all_threads:10.1f} {ms:10.1f} {ms / min(one, all_threads):8.1f}{same}")
+        size = other["bytes"]
+        print(f"{'on disk, DuckDB':46} {size / 1e6:10.1f} MB, {size / int(CRASHES):.1f} bytes a crash; ours packed to it {packed / size:.2f}")
         return 0
 
 

@@ -1,9 +1,14 @@
+#include <dirent.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/fs.h"
+#include "lib/base/log.h"
 #include "lib/base/proc.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -13,7 +18,8 @@
 /*
  * Super Search with N synthetic crashes (argument or 500000) spread over 180 days: puts per
  * second, the first answer of a new process, then the yardstick queries, beside a plain scan over
- * the same rows in memory.
+ * the same rows in memory and beside a copy of the index whose weeks are packed.  Both are asked by
+ * turns, so that the ratio is one of the same minute.
  *
  * With a second argument, a folder: leaves there an index up to now whose crashes have further
  * fields with a value of its own in every crash, and asks nothing.  bench_monster.py uses it.
@@ -34,7 +40,7 @@ struct bench {
     int64_t now_us;
     bool is_wide; /* with fields of many values */
     FILE *lines;  /* NULL, or where the documents go as well */
-    struct index_reader *r;
+    struct index_reader *r, *packed;
 };
 
 static const char *const products[] = {"Firefox", "Fenix", "Thunderbird", "Focus"};
@@ -50,10 +56,19 @@ static void signature_text(uint32_t s, char out[128])
              s % 97);
 }
 
-static json_t *document(size_t i, const struct row *r)
+/* As the collector makes them: random, and the day at the end. */
+static void crash_id(int64_t date_us, char out[MADE_UP_ID_SIZE])
+{
+    struct civil c = civil_of_us(date_us);
+    snprintf(out, MADE_UP_ID_SIZE, "%08x-%04x-4%03x-8%03x-%05x0%02d%02d%02d", made_up(1u << 31),
+             made_up(1 << 16), made_up(1 << 12), made_up(1 << 12), made_up(1 << 20), c.year % 100,
+             c.month, c.day);
+}
+
+static json_t *document(const struct row *r)
 {
     char uuid[MADE_UP_ID_SIZE], date[TIME_TEXT_MAX], signature[128], version[32], address[24];
-    made_up_id(i, uuid);
+    crash_id(r->date_us, uuid);
     time_iso(r->date_us, false, date);
     signature_text(r->signature, signature);
     snprintf(version, sizeof version, "%u.0%s", 100 + r->version / 4, r->version % 4 ? "b1" : "");
@@ -95,13 +110,13 @@ static void put_crashes(struct bench *b)
     for (size_t i = 0; i < b->n; i++) {
         struct row *r = &b->rows[i];
         r->date_us = b->now_us - (int64_t)DAYS * 86400000000 +
-                     (int64_t)((double)i / (double)b->n * DAYS * 86400e6);
+                     (int64_t)((double)i / (double)b->n * DAYS * 86400e6) - made_up(20000000);
         r->signature = made_up_skewed(100000);
         r->version = made_up_skewed(200);
         r->platform = made_up_skewed(4);
         r->product = made_up_skewed(4);
         r->channel = made_up_skewed(5);
-        json_t *doc = document(i, r);
+        json_t *doc = document(r);
         if (b->is_wide)
             add_wide(i, doc);
         int64_t start = mono_us();
@@ -162,7 +177,8 @@ static double scan_ms(const struct bench *b, const struct scan *s)
     return sink == 1 ? 0 : (double)best / 1000; /* the scans must not be optimised away */
 }
 
-static int64_t ask(struct bench *b, const char *query, size_t lanes, int64_t *ret_total)
+static int64_t ask(const struct bench *b, struct index_reader *r, const char *query, size_t lanes,
+                   int64_t *ret_total)
 {
     static struct search_param v[32];
     struct search_params params = {.v = v};
@@ -180,7 +196,7 @@ static int64_t ask(struct bench *b, const char *query, size_t lanes, int64_t *re
     json_t *answer = NULL;
     arena_init(&a, 16 << 20);
     int64_t start = mono_us();
-    if (!search_answer(&a, b->r, &ctx, params, &answer, &form, &err)) {
+    if (!search_answer(&a, r, &ctx, params, &answer, &form, &err)) {
         fprintf(stderr, "%s: %s\n", query, err.msg);
         abort();
     }
@@ -234,20 +250,21 @@ static int64_t cpu_us(void)
            u.ru_stime.tv_usec;
 }
 
-static struct first_answer ask_first(struct bench *b)
+static struct first_answer ask_first(const struct bench *b, const char *dir)
 {
     struct first_answer a = {0};
     struct err err = {0};
+    struct index_reader *r;
     int64_t start = mono_us(), cpu = cpu_us();
-    if (!index_reader_open(b->dir, &fields_builtin, &b->r, &err))
+    if (!index_reader_open(dir, &fields_builtin, &r, &err))
         abort();
-    ask(b, yardsticks[0].query, 1, &a.total);
+    ask(b, r, yardsticks[0].query, 1, &a.total);
     a.wall_us = mono_us() - start;
     a.cpu_us = cpu_us() - cpu;
     return a;
 }
 
-static struct first_answer ask_in_new_process(struct bench *b)
+static struct first_answer ask_in_new_process(const struct bench *b, const char *dir)
 {
     struct first_answer a;
     int pipe_fds[2];
@@ -256,7 +273,7 @@ static struct first_answer ask_in_new_process(struct bench *b)
         abort();
     pid_t pid = fork();
     if (pid == 0) {
-        a = ask_first(b);
+        a = ask_first(b, dir);
         _exit(write(pipe_fds[1], &a, sizeof a) == sizeof a ? 0 : 1);
     }
     if (pid < 0 || read(pipe_fds[0], &a, sizeof a) != sizeof a || waitpid(pid, NULL, 0) < 0)
@@ -266,11 +283,11 @@ static struct first_answer ask_in_new_process(struct bench *b)
     return a;
 }
 
-static struct first_answer best_first(struct bench *b)
+static struct first_answer best_first(const struct bench *b, const char *dir)
 {
-    struct first_answer best = ask_in_new_process(b);
+    struct first_answer best = ask_in_new_process(b, dir);
     for (int k = 1; k < REPEAT; k++) {
-        struct first_answer a = ask_in_new_process(b);
+        struct first_answer a = ask_in_new_process(b, dir);
         best.wall_us = MIN(best.wall_us, a.wall_us);
         best.cpu_us = MIN(best.cpu_us, a.cpu_us);
     }
@@ -278,17 +295,17 @@ static struct first_answer best_first(struct bench *b)
 }
 
 /* Without the files of the index keeper, then with them: the ratio is what they are worth. */
-static void run_first_answers(struct bench *b)
+static void run_first_answers(const struct bench *b, const char *dir, const char *what)
 {
     size_t written;
     struct err err = {0};
-    struct first_answer without = best_first(b);
+    struct first_answer without = best_first(b, dir);
     int64_t start = mono_us();
-    if (!index_number(b->dir, &fields_builtin, 4096, NULL, &written, &err))
+    if (!index_number(dir, &fields_builtin, 4096, NULL, &written, &err))
         abort();
-    printf("\n%-46s %10.1f ms, %zu fields\n", "numbering files", (double)(mono_us() - start) / 1000,
+    printf("\n%s, numbering files: %.1f ms, %zu fields\n", what, (double)(mono_us() - start) / 1000,
            written);
-    struct first_answer with = best_first(b);
+    struct first_answer with = best_first(b, dir);
     if (with.total != without.total)
         abort();
     printf("%-46s %10s %10s %10s\n", "first answer of a process, query 1", "ms", "cpu ms", "ratio");
@@ -298,33 +315,121 @@ static void run_first_answers(struct bench *b)
            (double)with.cpu_us / 1000, (double)with.cpu_us / (double)without.cpu_us);
 }
 
-static double best_ms(struct bench *b, const char *query, size_t lanes)
+/* Best of some: of the open index and of the packed one, by turns. */
+static void best_ms(const struct bench *b, const char *query, size_t lanes, double *ret_open,
+                    double *ret_packed)
 {
-    int64_t total, best = INT64_MAX;
+    int64_t total, open = INT64_MAX, packed = INT64_MAX;
     for (int k = 0; k < REPEAT; k++) {
-        int64_t took = ask(b, query, lanes, &total); /* MIN would ask twice */
-        best = MIN(best, took);
+        int64_t took = ask(b, b->r, query, lanes, &total); /* MIN would ask twice */
+        open = MIN(open, took);
+        took = ask(b, b->packed, query, lanes, &total);
+        packed = MIN(packed, took);
     }
-    return (double)best / 1000;
+    *ret_open = (double)open / 1000;
+    *ret_packed = (double)packed / 1000;
 }
 
 /* On one thread, which is what the scan has, and on as many as there are processors. */
-static void run_yardsticks(struct bench *b)
+static void run_yardsticks(const struct bench *b)
 {
     size_t cores = proc_cores();
-    printf("\n%-46s %10s %10s %10s %9s%zu %10s %8s\n", "query", "rows", "first ms", "ms", "ms on ",
-           cores, "scan ms", "ratio");
+    printf("\n%-46s %8s %8s %8s %6s%zu %8s %6s | %8s %8s %6s%zu %6s %6s%zu\n", "query", "rows",
+           "first ms", "ms", "ms on ", cores, "scan ms", "ratio", "first ms", "packed", "on ",
+           cores, "ratio", "on ", cores);
     for (size_t i = 0; i < ARRAY_LEN(yardsticks); i++) {
-        int64_t total, first = ask(b, yardsticks[i].query, 1, &total);
-        double best = best_ms(b, yardsticks[i].query, 1);
-        printf("%-46s %10lld %10.1f %10.1f %10.1f", yardsticks[i].label, (long long)total,
-               (double)first / 1000, best, best_ms(b, yardsticks[i].query, cores));
+        const char *query = yardsticks[i].query;
+        double open, packed, open_all, packed_all;
+        int64_t total, first = ask(b, b->r, query, 1, &total);
+        int64_t first_packed = ask(b, b->packed, query, 1, &total);
+        best_ms(b, query, 1, &open, &packed);
+        best_ms(b, query, cores, &open_all, &packed_all);
+        printf("%-46s %8lld %8.1f %8.1f %7.1f", yardsticks[i].label, (long long)total,
+               (double)first / 1000, open, open_all);
         if (yardsticks[i].scan.days) {
             double base = scan_ms(b, &yardsticks[i].scan);
-            printf(" %10.1f %8.2f", base, best / base);
+            printf(" %8.1f %6.2f", base, open / base);
+        } else {
+            printf(" %8s %6s", "", "");
         }
-        printf("\n");
+        printf(" | %8.1f %8.1f %7.1f %6.2f %7.2f\n", (double)first_packed / 1000, packed,
+               packed_all, packed / open, packed_all / open_all);
     }
+}
+
+/* What the files of a folder take on the disk. */
+static double bytes_in(const char *dir)
+{
+    double bytes = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[512];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (e->d_name[0] == '.' || lstat(path, &st) < 0)
+            continue;
+        bytes += S_ISDIR(st.st_mode) ? bytes_in(path) : (double)st.st_blocks * 512;
+    }
+    if (d)
+        closedir(d);
+    return bytes;
+}
+
+static void copy_folder(const char *from, const char *to)
+{
+    DIR *d = opendir(from);
+    struct err err = {0};
+    if (!d || !fs_mkdirs(to, FS_DIR_MODE, &err))
+        abort();
+    for (struct dirent *e; (e = readdir(d));) {
+        char source[512], target[512];
+        const void *bytes;
+        size_t n;
+        struct stat st;
+        snprintf(source, sizeof source, "%s/%s", from, e->d_name);
+        snprintf(target, sizeof target, "%s/%s", to, e->d_name);
+        if (e->d_name[0] == '.' || lstat(source, &st) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode)) {
+            copy_folder(source, target);
+            continue;
+        }
+        FILE *out = fopen(target, "wb");
+        if (!out || !fs_map(source, &bytes, &n, &err) || (n > 0 && fwrite(bytes, n, 1, out) != 1) ||
+            fclose(out) != 0)
+            abort();
+        if (n > 0)
+            munmap((void *)bytes, n);
+    }
+    closedir(d);
+}
+
+/* All weeks, the last one, which is not over, too. */
+static void pack(const struct bench *b, const char *dir)
+{
+    struct index_writer *w;
+    struct err err = {0};
+    size_t packed;
+    if (!index_writer_open(dir, &fields_builtin, &w, &err))
+        abort();
+    int64_t start = mono_us();
+    if (!index_pack(w, b->now_us + (int64_t)14 * 86400000000, 0, NULL, &packed, &err)) {
+        fprintf(stderr, "%s\n", err.msg);
+        abort();
+    }
+    int64_t took = mono_us() - start;
+    index_writer_close(w);
+    double open_bytes = bytes_in(b->dir), bytes = bytes_in(dir), n = (double)b->n;
+    printf("%-46s %10.0f per second, %zu weeks\n", "packing", n / ((double)took / 1e6), packed);
+    printf("%-46s %10.1f MB open, %.1f MB packed: %.1f and %.1f bytes a crash, ratio %.3f\n",
+           "on disk", open_bytes / 1e6, bytes / 1e6, open_bytes / n, bytes / n, bytes / open_bytes);
+}
+
+static void open_reader(const char *dir, struct index_reader **ret)
+{
+    struct err err = {0};
+    if (!index_reader_open(dir, &fields_builtin, ret, &err))
+        abort();
 }
 
 int main(int argc, char **argv)
@@ -354,14 +459,22 @@ int main(int argc, char **argv)
     snprintf(b.dir, sizeof b.dir, "%s/datil-bench-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
     if (!mkdtemp(b.dir))
         return 1;
+    char packed[80];
+    snprintf(packed, sizeof packed, "%s.packed", b.dir);
+    log_init("bench", "warn");
     printf("search: %zu crashes\n", b.n);
     put_crashes(&b);
-    run_first_answers(&b);
-    if (!index_reader_open(b.dir, &fields_builtin, &b.r, &err))
-        abort();
+    copy_folder(b.dir, packed);
+    pack(&b, packed);
+    run_first_answers(&b, b.dir, "open");
+    run_first_answers(&b, packed, "packed");
+    open_reader(b.dir, &b.r);
+    open_reader(packed, &b.packed);
     run_yardsticks(&b);
     index_reader_close(b.r);
+    index_reader_close(b.packed);
     fs_remove_tree(b.dir, ERR_IGNORED);
+    fs_remove_tree(packed, ERR_IGNORED);
     free(b.rows);
-    return 0;
+    return b.lines && fclose(b.lines) != 0;
 }

@@ -461,6 +461,63 @@ static void test_reboot(void **state)
     fs_remove_tree(dir, ERR_IGNORED);
 }
 
+/*
+ * The same of weeks that were packed: what came after the last sync goes, rows behind the packed
+ * ones as well as deaths of packed ones.
+ */
+static void test_reboot_of_packed_weeks(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/datil-repacked-XXXXXX";
+    struct index_writer *w;
+    struct index_reader *r;
+    struct err err = {0};
+    size_t packed;
+    bool there;
+    assert_non_null(mkdtemp(dir));
+    start_index(dir, &w);
+    for (uint32_t c = 0; c < 90; c++) {
+        json_auto_t *doc = make_doc(c, c + 1);
+        assert_true(index_put(w, doc, &err));
+    }
+    assert_true(index_pack(w, INT64_MAX, 0, NULL, &packed, &err) && packed >= 3);
+    json_auto_t *kept = make_doc(7, 91);
+    assert_true(index_put(w, kept, &err)); /* crash 7 has 91 instead of 8 from here on */
+    assert_true(index_sync(w, &err));
+    for (uint32_t c = 0; c < 400; c++) {
+        json_auto_t *doc = make_doc(c, c + 5000);
+        assert_true(index_put(w, doc, &err));
+    }
+    json_auto_t *gone = make_doc(11, 12);
+    assert_true(index_delete(w, jget_str(gone, "uuid"), &there, &err) && there);
+    index_writer_close(w);
+    boot_again(dir);
+
+    assert_true(index_writer_open(dir, &fields_builtin, &w, &err));
+    assert_true(index_reader_open(dir, &fields_builtin, &r, &err));
+    static struct search_param v[] = {{STR_INIT("date"), STR_INIT(">=-30d")},
+                                      {STR_INIT("uptime"), STR_INIT("<=91")}};
+    json_auto_t *answer = ask(r, v, 1);
+    assert_int_equal(jget_int_or(answer, "total", 0), 90);
+    json_auto_t *old = ask(r, v, 2);
+    assert_int_equal(jget_int_or(old, "total", 0), 90);
+    if (!index_verify(dir, &fields_builtin, quiet, NULL, &err)) {
+        index_verify(dir, &fields_builtin, loud, NULL, &err);
+        fail_msg("%s", err.msg);
+    }
+    for (uint32_t c = 0; c < 12; c++) {
+        json_auto_t *doc = make_doc(c, c + 9000);
+        assert_true(index_put(w, doc, &err));
+        assert_true(index_has(r, jget_str(doc, "uuid"), &there, &err) && there);
+    }
+    json_auto_t *after = ask(r, v, 2);
+    assert_int_equal(jget_int_or(after, "total", 0), 78);
+    assert_true(index_verify(dir, &fields_builtin, quiet, NULL, &err));
+    index_reader_close(r);
+    index_writer_close(w);
+    fs_remove_tree(dir, ERR_IGNORED);
+}
+
 /* The machine failed and one page below the counts is not what the last sync wrote. */
 static void test_reboot_with_a_bad_page(void **state)
 {
@@ -562,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_damage_is_reported),
         cmocka_unit_test(test_damaged_head_heals),
         cmocka_unit_test(test_reboot),
+        cmocka_unit_test(test_reboot_of_packed_weeks),
         cmocka_unit_test(test_reboot_with_a_bad_page),
         cmocka_unit_test(test_compaction_removes_bytes),
     };

@@ -241,6 +241,72 @@ static void test_document_beyond_its_memory(void **state)
     free(fields);
 }
 
+/* Fields of every kind, with and without values; in order of arrival but for every tenth. */
+static void put_many(struct fixture *f, int from, int to)
+{
+    for (int n = from; n < to; n++) {
+        char uuid[40], date[TIME_TEXT_MAX], more[160];
+        struct err err = {0};
+        uuid_of(n, uuid);
+        time_iso(f->now_us - (int64_t)(n % 10 ? 3600 + n : 90000) * 1000000 - n % 7, false, date);
+        snprintf(more, sizeof more, "f%u | g%d", (unsigned)n * 2654435761u % 700, n % 3);
+        json_auto_t *doc =
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:f}", "uuid", uuid, "date_processed", date,
+                      "signature", more, "product", n % 3 ? "Firefox" : "Fenix", "uptime",
+                      n * 7 % 5000, "startup_crash", n % 5 == 0, "uptime_ts", n % 40 / 4.0);
+        if (n % 4)
+            json_object_set_new(doc, "addons", json_pack("[s, s]", n % 8 ? "a:1" : "b:2", more));
+        if (n % 6)
+            json_object_set_new(doc, "install_time", json_integer(1600000000 + n % 900));
+        if (!index_put(f->w, doc, &err))
+            fail_msg("%s", err.msg);
+    }
+}
+
+/* Whole blocks, and one that is packed to its middle: what is packed reads as it did. */
+static void test_packed_weeks_answer_as_open_ones(void **state)
+{
+    static const char *const queries[] = {
+        "date=>=-20d&_facets=signature&_facets=product&_facets=addons&_facets=uptime"
+        "&_facets=startup_crash&_facets=uptime_ts&_facets_size=2000&_results_number=0",
+        "date=>=-20d&_facets=_cardinality.install_time&_facets=_cardinality.uuid"
+        "&_facets=_cardinality.signature&_results_number=0",
+        "date=>=-20d&_aggs.product.signature=_cardinality.install_time&_aggs.product=addons"
+        "&_aggs.product=uptime&_results_number=0",
+        "date=>=-20d&_histogram.date=product&_histogram_interval.date=hour&_results_number=0",
+        "date=>=-20d&uptime=>100&uptime=<900&_sort=-uptime&_sort=uuid&_results_number=500"
+        "&_columns=uuid&_columns=date&_columns=uptime&_columns=signature&_columns=addons"
+        "&_columns=install_time&_columns=startup_crash&_columns=uptime_ts",
+        "date=>=-20d&signature=~f12&_sort=signature&_sort=date&_results_number=300&_columns=uuid",
+        "date=>=-20d&uuid=~1f&_facets=install_time&_facets_size=1000&_results_number=0",
+        "date=>=-2h&_facets=signature&_results_number=20&_sort=date&_columns=uuid&_columns=date",
+        "date=>=-20d&install_time=__null__&addons=a:1&_facets=product",
+    };
+    struct fixture *f = *state;
+    struct err err = {0};
+    size_t packed;
+    char *open[ARRAY_LEN(queries)];
+    put_many(f, 0, 9000);
+    for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+        json_auto_t *answer = ask(f, queries[i]);
+        open[i] = json_dumps(answer, JSON_SORT_KEYS);
+    }
+    if (!index_pack(f->w, f->now_us + (int64_t)14 * 86400 * 1000000, 0, NULL, &packed, &err))
+        fail_msg("%s", err.msg);
+    assert_true(packed > 0);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+            json_auto_t *answer = ask(f, queries[i]);
+            FREE_LATER char *now = json_dumps(answer, JSON_SORT_KEYS);
+            if (strcmp(now, open[i]) != 0)
+                fail_msg("%s\nround %d\n%.2000s\n%.2000s", queries[i], round, now, open[i]);
+        }
+        put_many(f, 100, 1100); /* the same again: behind the packed rows, and those die */
+    }
+    for (size_t i = 0; i < ARRAY_LEN(queries); i++)
+        free(open[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shapes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace_and_delete, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_document_beyond_its_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_packed_weeks_answer_as_open_ones, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

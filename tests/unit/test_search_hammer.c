@@ -17,7 +17,7 @@
 #include "lib/search/search.h"
 
 /*
- * Everything at one index at the same time: puts, replaces, deletes, flushes, compactions,
+ * Everything at one index at the same time: puts, replaces, deletes, flushes, compactions, packing,
  * retention, rebuilds, numberings, processes that start to read, and all of them killed.  Whoever
  * verifies or scrubs meanwhile must never call a sound index damaged, and no maintenance may fail
  * because of another one.
@@ -101,6 +101,18 @@ static void compact_for_ever(const char *dir)
     for (;;)
         if (!index_compact(dir, &fields_builtin, &err))
             give_up("compact", &err);
+}
+
+/* All weeks but the newest. */
+static void pack_for_ever(const char *dir)
+{
+    struct index_writer *w = open_index(dir);
+    struct err err = {0};
+    for (;; usleep(10000)) {
+        size_t packed;
+        if (!index_pack(w, NOW_US, 60000, NULL, &packed, &err))
+            give_up("pack", &err);
+    }
 }
 
 static void expire_for_ever(const char *dir)
@@ -197,7 +209,7 @@ static const struct role {
 } roles[] = {
     {"put", put_for_ever},         {"put", put_for_ever},
     {"delete", delete_for_ever},   {"keep", keep_for_ever},
-    {"compact", compact_for_ever}, {"compact", compact_for_ever},
+    {"compact", compact_for_ever}, {"pack", pack_for_ever},
     {"expire", expire_for_ever},   {"rebuild", rebuild_for_ever},
     {"number", number_for_ever},   {"read", start_reading_for_ever},
 };

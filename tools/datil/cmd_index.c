@@ -1,5 +1,5 @@
 /*
- * index rebuild, index verify, index compact.
+ * index rebuild, index verify, index compact, index pack.
  *
  * A rebuild is a filling (lib/ledger/index_fill.c) of an index that was emptied, by what the store
  * has and not by what the ledger says.  If it is interrupted, the index keeper fills the rest.
@@ -15,6 +15,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/ledger/ledger.h"
@@ -24,10 +25,15 @@
 
 /*
  * PROGRESS_EVERY: a line every few seconds.  SYNC_EVERY is how much is done again when the machine
- * fails.  CLAIM_WAIT_MS: how long whoever
- * fills at the moment is waited for; then the error names it.
+ * fails.  CLAIM_WAIT_MS, PACK_WAIT_MS: how long whoever fills or compacts at the moment is waited
+ * for; then the error names it.
  */
-enum { PROGRESS_EVERY = 10000, SYNC_EVERY = 50000, CLAIM_WAIT_MS = 5000 };
+enum {
+    PROGRESS_EVERY = 10000,
+    SYNC_EVERY = 50000,
+    CLAIM_WAIT_MS = 5000,
+    PACK_WAIT_MS = 60000,
+};
 
 struct rebuild {
     struct app *app;
@@ -134,6 +140,19 @@ static bool run_compact(struct app *app, struct args args, struct err *err)
     return true;
 }
 
+/* A line of the log for each week says how far it is. */
+static bool run_pack(struct app *app, struct args args, struct err *err)
+{
+    size_t packed;
+    int64_t days = conf_int(&app->conf, CONF_INDEX_PACK_AFTER_DAYS);
+    if (!NO_OPTS(&args, 0, 0, err) || !app_writer(app, err) ||
+        !index_pack(app->writer, now_us() - MAX(days, (int64_t)0) * DAY_US, PACK_WAIT_MS, NULL,
+                    &packed, err))
+        return false;
+    printf("%zu weeks packed\n", packed);
+    return true;
+}
+
 const struct command index_commands[] = {
     {"index rebuild", "", "Empties the search index and fills it from the stored crashes.",
      run_rebuild},
@@ -145,5 +164,10 @@ const struct command index_commands[] = {
     {"index compact", "",
      "Rewrites index partitions with many replaced or deleted crashes (also a weekly job).",
      run_compact},
+    {"index pack", "",
+     "Rewrites compressed the weeks of the search index that ended INDEX_PACK_AFTER_DAYS ago, as "
+     "the\n"
+     "processor does by itself.  Searches and writers go on.",
+     run_pack},
     {0},
 };

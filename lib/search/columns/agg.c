@@ -24,6 +24,7 @@
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/search/columns/agg_node.h"
+#include "lib/search/columns/column_read.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/distinct.h"
 #include "lib/search/columns/mfile.h"
@@ -239,19 +240,23 @@ static bool count_codes(struct agg_node *n, const struct column *c, const uint32
         memset(n->local, 0, want * sizeof *n->local);
         n->local_n = want;
     }
-    uint32_t *local = n->local;
+    if (row_count == 0)
+        return true;
+    struct code_room room;
+    uint32_t *local = n->local, first = rows[0] / BLOCK_ROWS * BLOCK_ROWS;
+    const void *block = column_codes(c, rows, row_count, &room);
     if (c->width == 1) {
-        const uint8_t *codes = mfile_data(&c->rows);
+        const uint8_t *codes = block;
         for (size_t i = 0; i < row_count; i++)
-            local[codes[rows[i]]]++;
+            local[codes[rows[i] - first]]++;
     } else if (c->width == 2) {
-        const uint16_t *codes = mfile_data(&c->rows);
+        const uint16_t *codes = block;
         for (size_t i = 0; i < row_count; i++)
-            local[codes[rows[i]]]++;
+            local[codes[rows[i] - first]]++;
     } else {
-        const uint32_t *codes = mfile_data(&c->rows);
+        const uint32_t *codes = block;
         for (size_t i = 0; i < row_count; i++)
-            local[codes[rows[i]]]++;
+            local[codes[rows[i] - first]]++;
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/column_read.h"
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/dict.h"
@@ -68,10 +69,12 @@ void interner_release(struct interner *in)
 }
 
 /* What is counted for a row's number: the value itself or the start of its bucket. */
-static uint64_t number_of(const struct agg *spec, const struct column *c, uint64_t row)
+static uint64_t number_of(const struct agg *spec, const struct column_numbers *numbers,
+                          uint64_t row)
 {
+    const struct column *c = numbers->c;
     if (c->h->index == INDEX_DOUBLE) {
-        double d = column_double(c, row);
+        double d = numbers_double(numbers, row);
         if (spec->kind == AGG_HISTOGRAM)
             d = interval_floor_double(&spec->interval, d);
         uint64_t bits;
@@ -79,7 +82,7 @@ static uint64_t number_of(const struct agg *spec, const struct column *c, uint64
         memcpy(&bits, &d, sizeof bits);
         return bits;
     }
-    int64_t v = column_int(c, row);
+    int64_t v = numbers_int(numbers, row);
     if (spec->kind == AGG_HISTOGRAM)
         return (uint64_t)interval_floor(spec->field, &spec->interval, v);
     if (spec->kind == AGG_TERMS && c->h->index == INDEX_DATE)
@@ -137,12 +140,16 @@ bool agg_distinct_numbers(struct agg_node *node, const struct column *c, const u
                           size_t n)
 {
     bool is_whole = c->h->index != INDEX_DOUBLE;
+    struct column_numbers numbers;
+    if (n > 0)
+        numbers_read(&numbers, c, rows, n);
     for (size_t i = 0; i < n; i++) {
-        if (!column_has(c, rows[i]))
+        if (!numbers_has(&numbers, rows[i]))
             continue;
-        bool ok = is_whole ? distinct_add(&node->distinct, column_int(c, rows[i]), node->cost)
-                           : distinct_add_bits(&node->distinct, number_of(node->spec, c, rows[i]),
-                                               node->cost);
+        bool ok = is_whole
+                      ? distinct_add(&node->distinct, numbers_int(&numbers, rows[i]), node->cost)
+                      : distinct_add_bits(&node->distinct, number_of(node->spec, &numbers, rows[i]),
+                                          node->cost);
         if (!ok)
             return false;
     }
@@ -150,9 +157,10 @@ bool agg_distinct_numbers(struct agg_node *node, const struct column *c, const u
 }
 
 /* A list counts by its elements, as a facet would. */
-bool agg_distinct_texts(struct agg_node *node, const struct column *c)
+bool agg_distinct_texts(struct agg_node *node, struct column *c)
 {
-    for (uint32_t code = 1; code < node->local_n; code++) {
+    bool goes_on = true;
+    for (uint32_t code = 1; goes_on && code < node->local_n; code++) {
         size_t n = 1;
         const uint32_t *codes = &code;
         const struct dict *d = &c->dict;
@@ -162,22 +170,33 @@ bool agg_distinct_texts(struct agg_node *node, const struct column *c)
             codes = column_list(c, code, &n);
             d = &c->elements;
         }
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; goes_on && i < n; i++) {
             struct str s = dict_entry(d, codes[i]);
             distinct_add_hash(&node->distinct, hash64(s.p, s.n));
-            if (!cost_work(node->cost, s.n + 16))
-                return false;
+            goes_on = cost_work(node->cost, s.n + 16);
         }
     }
-    return true;
+    column_forget(c); /* all of them have been unpacked, and nobody needs them again */
+    return goes_on;
+}
+
+static void number_pairs(struct agg_node *node, const struct column *c, const uint32_t *rows,
+                         const uint32_t *slots, size_t n)
+{
+    struct column_numbers numbers;
+    numbers_read(&numbers, c, rows, n);
+    for (size_t i = 0; i < n; i++)
+        if (numbers_has(&numbers, rows[i]))
+            add_pair(&node->pairs, rows[i], slots ? slots[i] : 0,
+                     agg_id_of_number(node, number_of(node->spec, &numbers, rows[i])));
 }
 
 /* One loop per width, and no branch in it: what has no value is written, too, and overwritten. */
 #define PLAIN_PAIRS(type)                                                                          \
     do {                                                                                           \
-        const type *codes = mfile_data(&c->rows);                                                  \
+        const type *codes = block;                                                                 \
         for (size_t i = 0; i < n; i++) {                                                           \
-            uint32_t id = ids[codes[rows[i]]];                                                     \
+            uint32_t id = ids[codes[rows[i] - first]];                                             \
             out->rows[out->n] = rows[i];                                                           \
             out->slots[out->n] = slots ? slots[i] : 0;                                             \
             out->ids[out->n] = id;                                                                 \
@@ -192,6 +211,9 @@ bool agg_distinct_texts(struct agg_node *node, const struct column *c)
 static void plain_pairs(struct pairs *out, const struct column *c, const uint32_t *ids,
                         const uint32_t *rows, const uint32_t *slots, size_t n)
 {
+    struct code_room room;
+    const void *block = column_codes(c, rows, n, &room);
+    uint32_t first = rows[0] / BLOCK_ROWS * BLOCK_ROWS;
     if (c->width == 1)
         PLAIN_PAIRS(uint8_t);
     else if (c->width == 2)
@@ -239,7 +261,7 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
     struct pairs *out = &node->pairs;
     uint64_t value;
     out->n = 0;
-    if (!c || !make_room(out, n + 1, node->cost))
+    if (!c || n == 0 || !make_room(out, n + 1, node->cost))
         return;
     if (node->unify && !node->unify->is_several) {
         plain_pairs(out, c, node->unify->parts[part].starts, rows, slots, n);
@@ -249,17 +271,19 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
         same_pairs(out, agg_id_of_number(node, value), rows, slots, n);
         return;
     }
+    if (c->kind == COLUMN_NUMBER) {
+        number_pairs(node, c, rows, slots, n);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
-        uint32_t slot = slots ? slots[i] : 0, row = rows[i];
-        if (node->unify) {
-            size_t id_count;
-            const uint32_t *ids = unify_ids(node->unify, part, column_code(c, row), &id_count);
-            if (!add_pairs(out, row, slot, ids, id_count, n - i, node->cost))
-                return;
-        } else if (c->kind == COLUMN_BOOL) {
-            add_pair(out, row, slot, column_code(c, row));
-        } else if (column_has(c, row)) {
-            add_pair(out, row, slot, agg_id_of_number(node, number_of(node->spec, c, row)));
+        uint32_t slot = slots ? slots[i] : 0, code = column_code(c, rows[i]);
+        size_t id_count;
+        if (!node->unify) { /* COLUMN_BOOL */
+            add_pair(out, rows[i], slot, code);
+            continue;
         }
+        const uint32_t *ids = unify_ids(node->unify, part, code, &id_count);
+        if (!add_pairs(out, rows[i], slot, ids, id_count, n - i, node->cost))
+            return;
     }
 }

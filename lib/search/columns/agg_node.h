@@ -90,7 +90,7 @@ uint32_t interner_id(struct interner *in, uint64_t value, struct cost *cost);
 bool agg_distinct_numbers(struct agg_node *node, const struct column *c, const uint32_t *rows,
                           size_t n);
 /* Adds the texts of a partition that occur, by node->local. */
-bool agg_distinct_texts(struct agg_node *node, const struct column *c);
+bool agg_distinct_texts(struct agg_node *node, struct column *c);
 /* The value of an id: bits of an int64_t or a double. */
 static inline uint64_t interner_value(const struct interner *in, uint32_t id)
 {

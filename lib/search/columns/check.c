@@ -105,6 +105,14 @@ static bool check_column(struct column *c, const struct index_pace *pace, struct
            (!c->elements.h || check_dict(&c->elements, pace, err));
 }
 
+/* What a look at every text has unpacked. */
+static void forget_texts(const struct part *p)
+{
+    for (size_t i = 0; i < p->column_count; i++)
+        if (p->columns[i])
+            column_forget(p->columns[i]);
+}
+
 /* A row outside its zone would be left out of searches by date. */
 static bool check_zones(const struct part *p, const struct index_pace *pace, struct err *err)
 {
@@ -217,15 +225,15 @@ bool check_meaning(struct root *r, struct part *p, const struct index_pace *pace
 {
     const struct column *ids = part_ids(p);
     *ret_live = 0;
-    for (size_t i = 0; i < p->column_count; i++)
-        if (p->columns[i] && !check_column(p->columns[i], pace, err))
-            return false;
-    if (!check_zones(p, pace, err))
-        return false;
-    for (uint64_t row = 0; row < p->rows; row++)
-        if (!check_row(r, p, ids, row, ret_live, err) || !pace_rows(pace, row, err))
-            return false;
-    return !ids || check_row_of(p, ids, err);
+    bool ok = true;
+    for (size_t i = 0; ok && i < p->column_count; i++)
+        ok = !p->columns[i] || check_column(p->columns[i], pace, err);
+    ok = ok && check_zones(p, pace, err);
+    for (uint64_t row = 0; ok && row < p->rows; row++)
+        ok = check_row(r, p, ids, row, ret_live, err) && pace_rows(pace, row, err);
+    ok = ok && (!ids || check_row_of(p, ids, err));
+    forget_texts(p);
+    return ok;
 }
 
 /* The sum of the head covers the table up to its count; the rest is compared with zero. */

@@ -112,6 +112,12 @@ static bool scrub(void *writer, const struct index_pace *pace, size_t *ret_damag
     return damage_heals(keep_scrub(writer, pace, ret_damaged, err), err);
 }
 
+static bool pack(void *writer, int64_t closed_us, int64_t wait_ms, const struct index_pace *pace,
+                 size_t *ret_packed, struct err *err)
+{
+    return damage_heals(keep_pack(writer, closed_us, wait_ms, pace, ret_packed, err), err);
+}
+
 static bool fill_begin(void *writer, uint64_t crashes, uint64_t *ret_losses, struct err *err)
 {
     return damage_heals(filling_begin(writer, crashes, ret_losses, err), err);
@@ -312,6 +318,7 @@ const struct search_engine columns_engine = {
     .replayed = replayed,
     .look = look,
     .scrub = scrub,
+    .pack = pack,
     .fill_begin = fill_begin,
     .fill_progress = fill_progress,
     .filled = filled,

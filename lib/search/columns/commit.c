@@ -214,7 +214,7 @@ static void store_number(const struct commit *c)
 static void unlink_old(const struct commit *c)
 {
     if (c->old.part && c->old.part != c->new.part)
-        row_of_set(c->old.row_of, c->old.code, 0);
+        row_of_set(c->old.row_of, c->old.code, c->old.gone);
 }
 
 static void link_new(const struct commit *c)

@@ -46,6 +46,7 @@ struct commit_row {
     struct shared_u32 *row_of;
     uint64_t row;
     uint32_t code; /* of its crash id */
+    uint32_t gone; /* what _row-of says of a crash without a row here: 0, or ROW_OF_GONE */
 };
 
 /*
@@ -216,6 +217,17 @@ static inline uint32_t row_of_code(const struct shared_u32 *row_of, uint32_t cod
 static inline void row_of_set(struct shared_u32 *row_of, uint32_t code, uint32_t row_and_1)
 {
     atomic_store_explicit(&row_of[code - 1].shared, row_and_1, memory_order_release);
+}
+
+/* A piece of a dictionary that this process has unpacked: set after its bytes were written. */
+static inline bool piece_is_there(const struct shared_u32 *piece)
+{
+    return atomic_load_explicit(&piece->shared, memory_order_acquire) != 0;
+}
+
+static inline void piece_set(struct shared_u32 *piece, bool is_there)
+{
+    atomic_store_explicit(&piece->shared, is_there, memory_order_release);
 }
 
 static inline int64_t zone_min(const struct zone *z)

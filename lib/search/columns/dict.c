@@ -46,12 +46,13 @@ static struct mfile_kind kind_of(const struct dict *d, enum file_kind kind, uint
 
 /* Nothing is opened: files are mapped when they are first asked for. */
 void dict_init(struct dict *d, struct dict_head *h, const char *folder, const char *column,
-               const char *suffix, uint64_t generation)
+               const char *suffix, uint64_t generation, bool is_packed)
 {
     size_t n = strlen(column) + strlen(suffix) + 1;
     char *name = xmalloc(n);
     snprintf(name, n, "%s%s", column, suffix);
-    *d = (struct dict){.h = h, .folder = folder, .name = name, .generation = generation};
+    *d = (struct dict){
+        .h = h, .folder = folder, .name = name, .generation = generation, .is_packed = is_packed};
 }
 
 void dict_release(struct dict *d)
@@ -59,26 +60,68 @@ void dict_release(struct dict *d)
     mfile_close(&d->offsets);
     mfile_close(&d->bytes);
     mfile_close(&d->hash);
+    texts_close(d->texts);
     free((char *)d->name);
     *d = (struct dict){0};
+}
+
+void dict_forget(struct dict *d)
+{
+    texts_forget(d->texts);
+}
+
+/*
+ * Files for entries behind the packed ones.  Offsets are counted from the first entry of all: those
+ * of packed ones are a hole, which reads as the 0 that the first entry behind them begins at.
+ */
+static bool create_files(struct dict *d, struct err *err)
+{
+    char path[PATH_MAX];
+    uint64_t from = d->packed_count;
+    file_path(d, "offsets", path);
+    if (!mfile_create(&d->offsets, path, kind_of(d, FILE_OFFSETS, 8), from, from + COUNT_FIRST,
+                      err))
+        return false;
+    file_path(d, "bytes", path);
+    if (!mfile_create(&d->bytes, path, kind_of(d, FILE_BYTES, 1), 0, BYTES_FIRST, err))
+        return false;
+    hash_path(d, 1, path);
+    if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), 0, 1u << HASH_BITS_FIRST, err))
+        return false;
+    d->hash_file = (struct file_name){HASH_BITS_FIRST, 1};
+    dict_set_hash_file(d->h, d->hash_file);
+    return true;
 }
 
 /* The count is stored last, when all three files are there. */
 bool dict_create(struct dict *d, struct err *err)
 {
-    char path[PATH_MAX];
-    file_path(d, "offsets", path);
-    if (!mfile_create(&d->offsets, path, kind_of(d, FILE_OFFSETS, 8), COUNT_FIRST, err))
+    if (!create_files(d, err))
         return false;
-    file_path(d, "bytes", path);
-    if (!mfile_create(&d->bytes, path, kind_of(d, FILE_BYTES, 1), BYTES_FIRST, err))
-        return false;
-    hash_path(d, 1, path);
-    if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), 1u << HASH_BITS_FIRST, err))
-        return false;
-    d->hash_file = (struct file_name){HASH_BITS_FIRST, 1};
-    dict_set_hash_file(d->h, d->hash_file);
     dict_set_entries(d->h, 0);
+    return true;
+}
+
+/* Whether there are files for entries behind the packed ones. */
+static bool has_files(const struct dict *d)
+{
+    return !d->is_packed || dict_hash_file(d->h).version != 0;
+}
+
+static bool open_texts(struct dict *d, struct err *err)
+{
+    char path[PATH_MAX];
+    if (!d->is_packed)
+        return true;
+    if (d->texts && d->texts->is_damaged)
+        return err_set(err, ERR_DAMAGED, "%s/%stexts is not what was written", d->folder, d->name);
+    if (d->texts)
+        return true;
+    file_path(d, "texts", path);
+    if (!texts_open(path, d->generation, &d->texts, err))
+        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DAMAGED, "%s is gone", path) : false;
+    d->packed_count = d->texts->count;
+    d->count = d->checked = d->packed_count;
     return true;
 }
 
@@ -88,6 +131,8 @@ bool dict_create(struct dict *d, struct err *err)
  */
 bool dict_check(struct dict *d, struct err *err)
 {
+    if (d->checked == d->count)
+        return true;
     const uint64_t *ends = mfile_data(&d->offsets);
     uint64_t before = d->checked > 0 ? ends[d->checked - 1] : 0;
     bool is_falling = false; /* without a branch in the loop, which is long */
@@ -108,6 +153,10 @@ bool dict_entry_checked(const struct dict *d, uint32_t code, struct str *ret)
 {
     if (code == 0 || code > d->count)
         return false;
+    if (code <= d->packed_count) {
+        *ret = texts_entry(d->texts, code);
+        return true;
+    }
     const uint64_t *ends = mfile_data(&d->offsets);
     uint64_t start = code > 1 ? ends[code - 2] : 0, end = ends[code - 1];
     if (start > end || end > mfile_elements(&d->bytes, 1))
@@ -123,10 +172,15 @@ bool dict_entry_checked(const struct dict *d, uint32_t code, struct str *ret)
 bool dict_refresh(struct dict *d, bool is_writable, struct err *err)
 {
     char path[PATH_MAX];
+    if (!open_texts(d, err))
+        return false;
     uint64_t count = dict_entries(d->h);
     if (count > ROWS_MAX || count < d->count)
         return err_set(err, ERR_DAMAGED, "%s/%s: %llu entries", d->folder, d->name,
                        (unsigned long long)count);
+    if (!has_files(d) || (!is_writable && count == d->packed_count && d->is_packed))
+        return count == d->packed_count ||
+               err_set(err, ERR_DAMAGED, "%s/%s: entries exceed the file", d->folder, d->name);
     bool is_open = d->offsets.base && d->bytes.base;
     if (is_open && count == d->count && !is_writable)
         return true;
@@ -193,9 +247,14 @@ static struct shared_u64 *probe(const struct dict *d, struct str s, uint64_t has
 
 bool dict_find(struct dict *d, struct str s, bool is_writable, uint32_t *ret_code, struct err *err)
 {
-    if (!open_hash(d, is_writable, err))
-        return false;
-    probe(d, s, hash64(s.p, s.n), ret_code);
+    uint64_t hash = hash64(s.p, s.n);
+    uint32_t code = d->texts ? texts_find(d->texts, s, hash) : 0;
+    if (code == 0 && d->count > d->packed_count) {
+        if (!open_hash(d, is_writable, err))
+            return false;
+        probe(d, s, hash, &code);
+    }
+    *ret_code = code;
     return true;
 }
 
@@ -207,10 +266,10 @@ static bool grow_hash(struct dict *d, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "%s/%s: dictionary full", d->folder, d->name);
     char path[PATH_MAX];
     hash_path(d, version, path);
-    if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), (uint64_t)1 << bits, err))
+    if (!mfile_create(&d->hash, path, kind_of(d, FILE_HASH, 8), 0, (uint64_t)1 << bits, err))
         return false;
     d->hash_file = (struct file_name){bits, version};
-    for (uint32_t code = 1; code <= d->count; code++) {
+    for (uint32_t code = d->packed_count + 1; code <= d->count; code++) {
         struct str s;
         if (!dict_entry_checked(d, code, &s))
             return err_set(err, ERR_DAMAGED, "%s/%s: entry %u is damaged", d->folder, d->name,
@@ -231,7 +290,8 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
 {
     char path[PATH_MAX];
     if (d->count >= mfile_elements(&d->offsets, 8)) {
-        uint64_t cap = MAX(d->count * 2, (uint64_t)COUNT_FIRST);
+        uint64_t added = d->count - d->packed_count;
+        uint64_t cap = d->count + MAX(added, (uint64_t)COUNT_FIRST);
         file_path(d, "offsets", path);
         if (!mfile_grow(&d->offsets, path, 8, cap, err))
             return false;
@@ -246,7 +306,7 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
         if (!mfile_grow(&d->bytes, path, 1, cap, err))
             return false;
     }
-    if ((d->count + 1) * 3 / 2 > (uint64_t)1 << d->hash_file.width)
+    if ((d->count - d->packed_count + 1) * 3 / 2 > (uint64_t)1 << d->hash_file.width)
         return grow_hash(d, err);
     return true;
 }
@@ -254,11 +314,13 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
 /* A text that is there already costs one look-up. */
 bool dict_add(struct dict *d, struct str s, uint32_t *ret_code, struct err *err)
 {
-    uint32_t code;
     uint64_t hash = hash64(s.p, s.n);
-    if (!open_hash(d, true, err))
-        return false;
-    probe(d, s, hash, &code);
+    uint32_t code = d->texts ? texts_find(d->texts, s, hash) : 0;
+    if (code == 0) {
+        if (!(has_files(d) ? open_hash(d, true, err) : create_files(d, err)))
+            return false;
+        probe(d, s, hash, &code);
+    }
     if (code == 0) {
         if (d->count >= ROWS_MAX)
             return err_set(err, ERR_TOO_LARGE, "%s/%s: dictionary full", d->folder, d->name);

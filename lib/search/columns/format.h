@@ -26,16 +26,24 @@
  *       FIELD.element-…           lists: dictionary of the elements; the entries of the list's own
  *                                 dictionary are arrays of element codes
  *       _zones _dead _dead-at _row-of
+ *       FIELD.packed              packed weeks: the first rows of the column (struct packed_head)
+ *       FIELD.texts, .element-texts
+ *                                 and the first entries of its dictionary (struct texts_head)
  *
  * All numbers are in the byte order of the machine.  Heads are mapped and shared; every field
  * that a reader looks at while a writer works is a `struct shared_…`, which only the operations of
  * commit.h can read and write.  Each other file starts with a struct file_head of 64 bytes.
  *
  * Version 2 added the sums.  An index of version 1 is set aside by the first writer and filled
- * again from the store.
+ * again from the store.  A packed week is of version 3 and lies beside weeks of version 2: its
+ * first `packed_rows` rows and the entries of dictionaries that these use are in files that never
+ * change, and every other file is as in version 2, counted from the first row and the first entry,
+ * with a hole where the packed ones would be.  Of _row-of an entry 0 stands for a packed row that
+ * has not been replaced: those have codes of crash ids in the order of the rows.
  */
 enum {
     FORMAT_VERSION = 2,
+    FORMAT_PACKED = 3, /* of a partition */
     FILE_HEAD_BYTES = 64,
     PARTS_MAX = 1024,  /* weeks: nineteen years */
     COLUMNS_MAX = 512, /* SEARCH_FIELDS_MAX, element columns of lists and some to spare */
@@ -68,6 +76,8 @@ enum file_kind {
     FILE_DEAD,
     FILE_DEAD_AT,
     FILE_ROW_OF,
+    FILE_PACKED,
+    FILE_TEXTS,
 };
 
 struct shared_u32 {
@@ -95,9 +105,10 @@ enum column_kind { COLUMN_DICT, COLUMN_LIST, COLUMN_NUMBER, COLUMN_BOOL };
 
 struct column_head {
     char name[COLUMN_NAME_MAX];
-    uint8_t kind;  /* enum column_kind */
-    uint8_t index; /* enum index_kind */
-    uint8_t reserved[6];
+    uint8_t kind;      /* enum column_kind */
+    uint8_t index;     /* enum index_kind */
+    uint8_t is_packed; /* its first packed_rows rows are in FIELD.packed */
+    uint8_t reserved[5];
     struct shared_u64 rows; /* bytes per row << 32 | version of the file */
     struct dict_head dict;
     struct dict_head elements; /* COLUMN_LIST */
@@ -111,6 +122,9 @@ struct row_slot {
 };
 #define SLOT_VOID UINT64_MAX
 
+/* In _row-of: a packed row that is dead, without another one for its crash. */
+#define ROW_OF_GONE UINT32_MAX
+
 struct part_head {
     char magic[8];
     uint32_t format;
@@ -123,8 +137,60 @@ struct part_head {
     struct shared_u64 changed;   /* sequence of the newest commit that touched it */
     struct shared_u64 synced;    /* value of `changed` that is known to be on disk */
     struct shared_u32 column_count;
-    uint32_t reserved[5];
+    uint32_t packed_rows; /* never changes; 0: an open week */
+    uint32_t reserved[4];
     struct column_head columns[COLUMNS_MAX];
+};
+
+/*
+ * FIELD.packed: struct file_head, struct packed_head, a struct packed_block for each BLOCK_ROWS
+ * rows, and what these point to.  The number of row i of a block is base + unit * (step * i + its
+ * bits), see bits.h; behind the bits of a block lies, where some rows have a number and others
+ * none, a bit for each.
+ */
+enum packed_presence { PRESENT_ALL, PRESENT_NONE, PRESENT_BITS };
+
+struct packed_head {
+    uint64_t bytes; /* of the whole file */
+    uint64_t rows;
+    uint64_t sum; /* of the two numbers before and of the blocks */
+};
+
+struct packed_block {
+    uint64_t base, unit;
+    uint32_t step;
+    uint32_t at; /* in units of PACKED_ALIGN from the start of the file */
+    uint8_t width;
+    uint8_t presence; /* enum packed_presence */
+    uint8_t reserved[6];
+};
+enum { PACKED_ALIGN = 8 };
+
+/*
+ * FIELD.texts: struct file_head, struct texts_head, a struct texts_block for each `per_block`
+ * entries, the table from hash to code (bucket_count + 1 places of slots, then a slot for each
+ * entry: code in the low bits, bits of the hash above), and the blocks.
+ */
+enum texts_kind {
+    TEXTS_PLAIN, /* lengths of four bytes each, then the texts */
+    TEXTS_ZSTD,  /* the same, compressed */
+    TEXTS_IDS,   /* of crash ids: which of their 16 bytes are the same in all, those, the others */
+};
+
+struct texts_head {
+    uint64_t bytes;       /* of the whole file */
+    uint64_t plain_bytes; /* of all texts, unpacked */
+    uint32_t count, per_block, block_count, bucket_count;
+    uint64_t sum; /* of the numbers before and of the blocks */
+};
+
+struct texts_block {
+    uint64_t at;          /* from the start of the file */
+    uint64_t plain_start; /* in all texts, unpacked */
+    uint64_t sum;         /* of its bytes */
+    uint32_t bytes, plain_bytes;
+    uint32_t kind; /* enum texts_kind */
+    uint32_t reserved;
 };
 
 struct zone {

@@ -31,6 +31,12 @@ bool keep_number(const char *dir, const struct field_table *fields, uint64_t cod
 
 /* One compaction at a time; a second one waits for the first. */
 bool keep_compact(const char *dir, const struct field_table *fields, struct err *err);
+/*
+ * Packs the weeks whose last day was over at closed_us and of which more than a little is not
+ * packed yet; pace as in keep_scrub.  ERR_CONFLICT if a compaction has not ended within wait_ms.
+ */
+bool keep_pack(struct root *r, int64_t closed_us, int64_t wait_ms, const struct index_pace *pace,
+               size_t *ret_packed, struct err *err);
 bool keep_expire(const char *dir, const struct field_table *fields, int64_t cutoff_us,
                  size_t *ret_dropped, struct err *err);
 /* Empties the index; until it has been filled again all weeks count as missing. */

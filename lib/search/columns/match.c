@@ -20,6 +20,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/column_read.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/lanes.h"
 #include "lib/search/columns/mfile.h"
@@ -325,8 +326,9 @@ static bool local_table(struct ready_filter *r, bool *results, struct err *err)
             results[i] = text_matches(r, &r->conds[i], text);
         r->table[code] = fold(f, results);
         if (r->cost->end != COST_GOES_ON)
-            return cost_error(r->cost, err);
+            break;
     }
+    column_forget(r->column); /* nobody else reads this partition's rows during this pass */
     return cost_look(r->cost) || cost_error(r->cost, err);
 }
 
@@ -417,10 +419,15 @@ static bool number_parts(struct ready_filter *r, const struct root *root, const 
 {
     if (!unify_file_begin(r->unify, r->cost))
         return false;
-    for (size_t i = 0; i < root->part_count; i++)
-        if (is_used[i] && has_unified_table(r, root->parts[i]) &&
-            !unify_add_part(r->unify, i, r->cost))
+    for (size_t i = 0; i < root->part_count; i++) {
+        if (!is_used[i] || !has_unified_table(r, root->parts[i]))
+            continue;
+        if (!unify_add_part(r->unify, i, r->cost))
             return false;
+        const struct column *c = root->parts[i]->by_field[r->filter->field->id];
+        if (!cost_hold(r->cost, column_text_bytes_left(c)))
+            return false;
+    }
     return true;
 }
 
@@ -529,20 +536,21 @@ bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, s
 }
 
 /* One condition and one row.  Several values of a condition are alternatives. */
-static bool number_matches(const struct column *c, const struct cond *cond, uint64_t row)
+static bool number_matches(const struct column_numbers *numbers, const struct cond *cond,
+                           uint64_t row)
 {
-    bool has = column_has(c, row);
+    bool has = numbers_has(numbers, row);
     if (cond->op == COND_MISSING)
         return !has;
     if (!has)
         return false;
     for (size_t k = 0; k < cond->n; k++) {
         int compared;
-        if (c->h->index == INDEX_DOUBLE) {
-            double x = column_double(c, row), y = cond->values[k].d;
+        if (numbers->c->h->index == INDEX_DOUBLE) {
+            double x = numbers_double(numbers, row), y = cond->values[k].d;
             compared = x < y ? -1 : x > y;
         } else {
-            int64_t x = column_int(c, row), y = cond->values[k].i;
+            int64_t x = numbers_int(numbers, row), y = cond->values[k].i;
             compared = x < y ? -1 : x > y;
         }
         if (cond_range_holds(cond->op, compared))
@@ -555,12 +563,13 @@ static bool number_matches(const struct column *c, const struct cond *cond, uint
  * Numbers have no dictionary, so every row is compared; the loop is short, since zones and earlier
  * filters have left few rows in most searches.
  */
-static bool number_row(const struct ready_filter *r, uint64_t row)
+static bool number_row(const struct ready_filter *r, const struct column_numbers *numbers,
+                       uint64_t row)
 {
     const struct filter *f = r->filter;
     bool acc = false;
     for (size_t i = 0; i < f->n; i++) {
-        bool yes = number_matches(r->column, &f->conds[i], row) != f->conds[i].is_negated;
+        bool yes = number_matches(numbers, &f->conds[i], row) != f->conds[i].is_negated;
         if (i == 0)
             acc = yes;
         else
@@ -569,35 +578,45 @@ static bool number_row(const struct ready_filter *r, uint64_t row)
     return acc;
 }
 
+static size_t keep_numbers(const struct ready_filter *r, uint32_t *rows, size_t n)
+{
+    size_t kept = 0;
+    struct column_numbers numbers;
+    numbers_read(&numbers, r->column, rows, n);
+    for (size_t i = 0; i < n; i++)
+        if (number_row(r, &numbers, rows[i]))
+            rows[kept++] = rows[i];
+    return kept;
+}
+
 /* One loop per width, without branches: the row is always stored, the count moves on or not. */
 #define KEEP(type, condition)                                                                      \
     do {                                                                                           \
-        const type *codes = mfile_data(&r->column->rows);                                          \
+        const type *codes = block;                                                                 \
         for (size_t i = 0; i < n; i++) {                                                           \
             uint32_t row = rows[i];                                                                \
-            uint32_t code = codes[row];                                                            \
+            uint32_t code = codes[row - first];                                                    \
             rows[kept] = row;                                                                      \
             kept += (condition);                                                                   \
         }                                                                                          \
     } while (0)
 
 /*
- * The rows that match move to the front, in order.  A table of the whole dictionary is not even
- * read when one code is all that can match.
+ * The rows of one block that match move to the front, in order.  A table of the whole dictionary is
+ * not even read when one code is all that can match.
  */
 size_t ready_filter_rows(const struct ready_filter *r, uint32_t *rows, size_t n)
 {
     size_t kept = 0;
     if (r->matches_all)
         return n;
-    if (r->matches_nothing)
+    if (r->matches_nothing || n == 0)
         return 0;
-    if (r->column->kind == COLUMN_NUMBER) {
-        for (size_t i = 0; i < n; i++)
-            if (number_row(r, rows[i]))
-                rows[kept++] = rows[i];
-        return kept;
-    }
+    if (r->column->kind == COLUMN_NUMBER)
+        return keep_numbers(r, rows, n);
+    struct code_room room;
+    uint32_t first = rows[0] / BLOCK_ROWS * BLOCK_ROWS;
+    const void *block = column_codes(r->column, rows, n, &room);
     uint32_t only = r->only_code;
     if (r->column->width == 1)
         KEEP(uint8_t, only ? code == only : r->table[code]);

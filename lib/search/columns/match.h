@@ -56,7 +56,7 @@ bool ready_filters_share(struct ready_filter *const *lanes, size_t lane_count, s
 /* Prepares for a partition.  False: the search must end (err says why) or the files are damaged. */
 bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, struct err *err);
 
-/* Keeps of rows[0..n) those that match; returns how many. */
+/* Keeps of rows[0..n), which are of one block, those that match; returns how many. */
 size_t ready_filter_rows(const struct ready_filter *r, uint32_t *rows, size_t n);
 
 #endif

@@ -36,10 +36,10 @@ static bool map_fd(struct mfile *f, int fd, const char *path, size_t bytes, bool
  * posix_fallocate and not ftruncate: a hole would be filled at the first store, and a full disk
  * would then be a signal.
  */
-static bool allocate(int fd, const char *path, size_t bytes, struct err *err)
+static bool allocate(int fd, const char *path, size_t from, size_t to, struct err *err)
 {
-    int failed = posix_fallocate(fd, 0, (off_t)bytes);
-    return failed == 0 || err_errno(err, failed, "making room for %zu bytes in %s", bytes, path);
+    int failed = from < to ? posix_fallocate(fd, (off_t)from, (off_t)(to - from)) : 0;
+    return failed == 0 || err_errno(err, failed, "making room for %zu bytes in %s", to, path);
 }
 
 /* A folder that is gone is a file that is gone: the partition was replaced. */
@@ -51,14 +51,18 @@ static bool open_failed(const char *path, struct err *err)
 }
 
 /* Truncates: a killed writer may have left a file of this name that nothing names. */
-bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
-                  struct err *err)
+bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t from,
+                  uint64_t elements, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, FS_FILE_MODE);
     if (fd < 0)
         return open_failed(path, err);
     size_t bytes = FILE_HEAD_BYTES + (size_t)elements * kind.element_bytes;
-    if (!allocate(fd, path, bytes, err) || !map_fd(f, fd, path, bytes, true, err))
+    size_t hole_end = FILE_HEAD_BYTES + (size_t)from * kind.element_bytes;
+    if (ftruncate(fd, (off_t)bytes) < 0)
+        return err_errno(err, errno, "making %s", path);
+    if (!allocate(fd, path, 0, FILE_HEAD_BYTES, err) || !allocate(fd, path, hole_end, bytes, err) ||
+        !map_fd(f, fd, path, bytes, true, err))
         return false;
     struct file_head head = {
         .generation = kind.generation, .kind = kind.kind, .element_bytes = kind.element_bytes};
@@ -119,9 +123,18 @@ bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint6
         return open_failed(path, err);
     if (!file_size(fd, path, &now, err))
         return false;
-    if (now < bytes && !allocate(fd, path, bytes, err))
+    if (now < bytes && !allocate(fd, path, now, bytes, err))
         return false;
     return map_fd(f, fd, path, MAX(now, bytes), true, err);
+}
+
+bool mfile_fill(const char *path, uint32_t element_bytes, uint64_t element, struct err *err)
+{
+    FD_AUTO fd = open(path, O_RDWR | O_CLOEXEC);
+    size_t at = FILE_HEAD_BYTES + (size_t)element * element_bytes;
+    if (fd < 0)
+        return open_failed(path, err);
+    return allocate(fd, path, at, at + element_bytes, err);
 }
 
 void mfile_close(struct mfile *f)

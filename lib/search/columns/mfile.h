@@ -25,13 +25,19 @@ struct mfile_kind {
     uint64_t generation;
 };
 
-bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t elements,
-                  struct err *err);
+/*
+ * Elements below `from` get no room on the disk: they read as 0, and mfile_fill is called before
+ * one is stored.
+ */
+bool mfile_create(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t from,
+                  uint64_t elements, struct err *err);
 bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint64_t min_elements,
                 bool is_writable, struct err *err);
 /* Makes room and maps again. */
 bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
                 struct err *err);
+/* Room on the disk for one element, in a file that may have none there. */
+bool mfile_fill(const char *path, uint32_t element_bytes, uint64_t element, struct err *err);
 void mfile_close(struct mfile *f);
 
 /* Whether what was mapped whole is still the one at this path, and has not been cut. */

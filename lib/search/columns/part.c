@@ -172,10 +172,38 @@ static bool use_row_files(struct part *p, struct err *err)
     return true;
 }
 
+/* Crash ids of packed rows have codes in the order of the rows, so nothing is stored for them. */
 uint32_t part_row_of(const struct part *p, uint32_t code)
 {
     bool is_ours = code > 0 && code <= mfile_elements(&p->row_of, sizeof(struct shared_u32));
-    return is_ours ? row_of_code(mfile_data(&p->row_of), code) : 0;
+    uint32_t row = is_ours ? row_of_code(mfile_data(&p->row_of), code) : 0;
+    if (row == 0 && is_ours && code <= p->packed_rows)
+        return code;
+    return row == ROW_OF_GONE ? 0 : row;
+}
+
+void part_set_row_of(struct part *p, uint32_t code, uint32_t row_and_1)
+{
+    row_of_set(mfile_data(&p->row_of), code, row_and_1 ? row_and_1 : part_gone(p, code));
+}
+
+static bool fill(const struct part *p, const char *name, uint32_t bytes, uint64_t element,
+                 struct err *err)
+{
+    char path[PATH_MAX];
+    part_path(p, name, path);
+    if (mfile_fill(path, bytes, element, err))
+        return true;
+    if (err->code == ERR_NOT_FOUND)
+        err->code = ERR_DAMAGED;
+    return false;
+}
+
+/* Only what is counted from the first row of a packed week has holes. */
+bool part_fill(const struct part *p, uint64_t row, uint32_t code, struct err *err)
+{
+    return (row >= p->packed_rows || fill(p, "_dead-at", sizeof(struct shared_u64), row, err)) &&
+           (code > p->packed_rows || fill(p, "_row-of", sizeof(struct shared_u32), code - 1, err));
 }
 
 /* The epoch is one that no partition has, so the first use maps and checks. */
@@ -187,10 +215,12 @@ static struct column *column_new(struct part *p, struct column_head *h)
     c->kind = h->kind;
     c->epoch = UINT64_MAX;
     uint64_t g = p->h->generation;
+    bool is_packed = h->is_packed && p->packed_rows > 0;
+    c->packed_rows = is_packed ? p->packed_rows : 0;
     if (c->kind == COLUMN_DICT || c->kind == COLUMN_LIST)
-        dict_init(&c->dict, &h->dict, p->folder, h->name, ".", g);
+        dict_init(&c->dict, &h->dict, p->folder, h->name, ".", g, is_packed);
     if (c->kind == COLUMN_LIST)
-        dict_init(&c->elements, &h->elements, p->folder, h->name, ".element-", g);
+        dict_init(&c->elements, &h->elements, p->folder, h->name, ".element-", g, is_packed);
     return c;
 }
 
@@ -199,6 +229,7 @@ static void column_free(struct column *c)
 {
     mfile_close(&c->rows);
     mfile_close(&c->present);
+    packed_close(&c->packed);
     dict_release(&c->dict);
     dict_release(&c->elements);
     free(c);
@@ -251,6 +282,18 @@ static bool is_width_right(const struct column *c, uint32_t width)
     return width == 1 || width == 2 || width == 4;
 }
 
+static bool wrong_width(const struct column *c, uint32_t width, struct err *err)
+{
+    return err_set(err, ERR_DAMAGED, "%s/%s: %u bytes per row", c->part->folder, c->h->name, width);
+}
+
+/* Of a column all of whose rows are packed: there need not be a file for others. */
+static bool use_width(struct column *c, struct err *err)
+{
+    c->width = column_file(c->h).width;
+    return is_width_right(c, c->width) || wrong_width(c, c->width, err);
+}
+
 /* Maps the current file of the rows; a writer may be widening it, so look twice. */
 static bool use_rows(struct column *c, uint64_t rows, struct err *err)
 {
@@ -259,8 +302,7 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
         struct file_name file = column_file(c->h);
         uint32_t width = file.width;
         if (!is_width_right(c, width))
-            return err_set(err, ERR_DAMAGED, "%s/%s: %u bytes per row", c->part->folder, c->h->name,
-                           width);
+            return wrong_width(c, width, err);
         if (c->rows.base && file_is(file, c->rows_file) && mfile_elements(&c->rows, width) >= rows)
             return true;
         struct err why = {0};
@@ -276,6 +318,15 @@ static bool use_rows(struct column *c, uint64_t rows, struct err *err)
     }
 }
 
+static bool use_packed(struct column *c, struct err *err)
+{
+    char path[PATH_MAX];
+    if (c->packed_rows == 0 || c->packed.rows)
+        return true;
+    column_path(c, "packed", 0, path);
+    return packed_open(&c->packed, path, c->part->h->generation, c->packed_rows, err);
+}
+
 /* A bit per row, for numbers only: every other kind has code 0 for "no value". */
 static bool use_present(struct column *c, uint64_t rows, struct err *err)
 {
@@ -286,6 +337,16 @@ static bool use_present(struct column *c, uint64_t rows, struct err *err)
     column_path(c, "present", 0, path);
     return mfile_open(&c->present, path, kind_in(c->part, FILE_PRESENT, 1), need,
                       c->part->is_writable, err);
+}
+
+static bool check_packed_codes(const struct column *c, uint64_t max, struct err *err)
+{
+    uint64_t fits = c->width == 4 ? UINT32_MAX : ((uint64_t)1 << (8 * c->width)) - 1;
+    for (uint64_t first = 0; first < c->packed_rows; first += BLOCK_ROWS)
+        if (!packed_codes_within(&c->packed, first / BLOCK_ROWS, (uint32_t)MIN(max, fits)))
+            return err_set(err, ERR_DAMAGED, "%s/%s: packed codes beyond %llu", c->part->folder,
+                           c->h->name, (unsigned long long)max);
+    return true;
 }
 
 /*
@@ -323,7 +384,10 @@ static bool check_codes(struct column *c, uint64_t rows, struct err *err)
     uint64_t max = c->kind == COLUMN_BOOL ? 2 : c->dict.count;
     if (c->kind == COLUMN_NUMBER || rows <= c->checked_rows)
         return true;
-    uint32_t highest = highest_code(c, c->checked_rows, rows - c->checked_rows);
+    if (c->checked_rows < c->packed_rows && !check_packed_codes(c, max, err))
+        return false;
+    uint64_t from = MAX(c->checked_rows, c->packed_rows);
+    uint32_t highest = rows > from ? highest_code(c, from, rows - from) : 0;
     if (highest > max)
         return err_set(err, ERR_DAMAGED, "%s/%s: code %u of %llu", c->part->folder, c->h->name,
                        highest, (unsigned long long)max);
@@ -335,7 +399,9 @@ static bool check_codes(struct column *c, uint64_t rows, struct err *err)
 bool column_map(struct column *c, struct err *err)
 {
     struct part *p = c->part;
-    if (!use_rows(c, p->rows, err) || !use_present(c, p->rows, err))
+    bool ok = p->rows > c->packed_rows ? use_rows(c, p->rows, err) && use_present(c, p->rows, err)
+                                       : use_width(c, err);
+    if (!ok || !use_packed(c, err))
         return false;
     bool has_dict = c->kind == COLUMN_DICT || c->kind == COLUMN_LIST;
     if (has_dict && !dict_refresh(&c->dict, p->is_writable, err))
@@ -408,10 +474,11 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     uint64_t cap = rows_room(p->h);
     struct column *c = column_new(p, h);
     column_path(c, "rows", 1, path);
-    bool ok = mfile_create(&c->rows, path, kind_in(p, FILE_ROWS, width), cap, err);
+    bool ok = mfile_create(&c->rows, path, kind_in(p, FILE_ROWS, width), p->packed_rows, cap, err);
     column_path(c, "present", 0, path);
     if (ok && c->kind == COLUMN_NUMBER)
-        ok = mfile_create(&c->present, path, kind_in(p, FILE_PRESENT, 1), (cap + 7) / 8, err);
+        ok = mfile_create(&c->present, path, kind_in(p, FILE_PRESENT, 1), p->packed_rows / 8,
+                          (cap + 7) / 8, err);
     if (ok && (c->kind == COLUMN_DICT || c->kind == COLUMN_LIST))
         ok = dict_create(&c->dict, err);
     if (ok && c->kind == COLUMN_LIST)
@@ -465,10 +532,11 @@ void part_free(struct part *p)
 /* A good seal says that all of it is what a writer left; an open one that somebody is at work. */
 static bool check_head(const struct part *p, struct err *err)
 {
-    if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 ||
-        p->h->format != FORMAT_VERSION || p->h->week != p->week)
+    uint32_t format = p->h->packed_rows ? FORMAT_PACKED : FORMAT_VERSION;
+    if (memcmp(p->h->magic, PART_MAGIC, sizeof p->h->magic) != 0 || p->h->format != format ||
+        p->h->week != p->week)
         return err_set(err, ERR_DAMAGED, "%s: not the head of this partition", p->folder);
-    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN)
+    if (seal_look(HEAD_PART, p->h) == SEAL_BROKEN || p->packed_rows > rows_room(p->h))
         return err_set(err, ERR_DAMAGED, "%s: the head is not what was written", p->folder);
     return true;
 }
@@ -485,6 +553,7 @@ bool part_open(const char *dir, const struct field_table *fields, int32_t week, 
         return false;
     }
     p->h = (struct part_head *)(void *)p->head.base;
+    p->packed_rows = p->h->packed_rows;
     if (!check_head(p, err) || !part_adopt_columns(p, err)) {
         part_free(p);
         return false;
@@ -527,7 +596,7 @@ bool part_create(const char *dir, const struct field_table *fields, int32_t week
     for (size_t i = 0; ok && i < ARRAY_LEN(row_files); i++) {
         const struct row_file *f = &row_files[i];
         part_path(p, f->name, path);
-        ok = mfile_create(row_file_in(p, f), path, kind_in(p, f->kind, f->element_bytes),
+        ok = mfile_create(row_file_in(p, f), path, kind_in(p, f->kind, f->element_bytes), 0,
                           (ROWS_FIRST + f->rows_per_element - 1) / f->rows_per_element, err);
     }
     if (!ok) {

@@ -4,6 +4,7 @@
 #include "lib/crash/field.h"
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/dict.h"
+#include "lib/search/columns/packed.h"
 
 /*
  * part - one weekly partition, opened for reading or writing: its head and the columns,
@@ -24,6 +25,8 @@ struct column {
     uint32_t width;             /* bytes per row */
     struct file_name rows_file; /* as mapped */
     struct mfile rows, present;
+    uint64_t packed_rows; /* the first ones, which are in `packed`; of the others see mfile */
+    struct packed_column packed;
     struct dict dict, elements;
     uint64_t checked_rows; /* codes below are inside the dictionary */
     uint64_t epoch;        /* of the part when it was last refreshed */
@@ -42,6 +45,7 @@ struct part {
     struct column **by_field; /* by id of a field, NULL: no such column */
     struct column *removed_fields;
     struct mfile zones, dead, dead_at, row_of;
+    uint64_t packed_rows;
     uint64_t rows;     /* in use: of the snapshot, or of the writer */
     uint64_t sequence; /* of the snapshot */
     uint64_t epoch;    /* changes when rows does */
@@ -74,6 +78,21 @@ bool part_use(struct part *p, uint64_t sequence, uint64_t rows, struct err *err)
 bool column_map(struct column *c, struct err *err);
 /* Maps and checks. */
 bool column_use(struct column *c, struct err *err);
+/* What unpacked texts take; and given back, when nobody has one. */
+static inline size_t column_text_bytes(const struct column *c)
+{
+    return texts_bytes(c->dict.texts) + texts_bytes(c->elements.texts);
+}
+/* What it would take to unpack all others. */
+static inline size_t column_text_bytes_left(const struct column *c)
+{
+    return texts_bytes_left(c->dict.texts) + texts_bytes_left(c->elements.texts);
+}
+static inline void column_forget(struct column *c)
+{
+    dict_forget(&c->dict);
+    dict_forget(&c->elements);
+}
 
 /* The columns that every row has a value in; NULL: the partition has no row yet. */
 struct column *part_ids(const struct part *p);   /* crash ids */
@@ -87,6 +106,15 @@ static inline bool part_is_dead(const struct part *p, uint64_t row)
 
 /* The row of the crash with this id, + 1, as row_of_code; 0: none, or the code is none of ours. */
 uint32_t part_row_of(const struct part *p, uint32_t code);
+/* For the writer; row_and_1 0: none. */
+void part_set_row_of(struct part *p, uint32_t code, uint32_t row_and_1);
+/* What _row-of says of a crash that has no row here any more. */
+static inline uint32_t part_gone(const struct part *p, uint32_t code)
+{
+    return code <= p->packed_rows ? ROW_OF_GONE : 0;
+}
+/* Room on the disk for the death of a row and for the row of a crash, before either is stored. */
+bool part_fill(const struct part *p, uint64_t row, uint32_t code, struct err *err);
 
 void column_path(const struct column *c, const char *what, uint32_t version, char *out);
 uint32_t column_width(enum index_kind index);
@@ -98,6 +126,8 @@ bool part_adopt_columns(struct part *p, struct err *err);
 
 static inline uint32_t column_code(const struct column *c, uint64_t row)
 {
+    if (row < c->packed_rows)
+        return (uint32_t)packed_get(&c->packed, row);
     const void *data = mfile_data(&c->rows);
     if (c->width == 1)
         return ((const uint8_t *)data)[row];
@@ -108,6 +138,8 @@ static inline uint32_t column_code(const struct column *c, uint64_t row)
 
 static inline bool column_has(const struct column *c, uint64_t row)
 {
+    if (row < c->packed_rows)
+        return packed_has(&c->packed, row);
     const uint8_t *bits = mfile_data(&c->present);
     return bits[row / 8] >> (row % 8) & 1;
 }
@@ -115,6 +147,8 @@ static inline bool column_has(const struct column *c, uint64_t row)
 /* COLUMN_NUMBER of a whole kind. */
 static inline int64_t column_int(const struct column *c, uint64_t row)
 {
+    if (row < c->packed_rows)
+        return (int64_t)packed_get(&c->packed, row);
     const void *data = mfile_data(&c->rows);
     if (c->width == 2)
         return ((const int16_t *)data)[row];
@@ -125,6 +159,12 @@ static inline int64_t column_int(const struct column *c, uint64_t row)
 
 static inline double column_double(const struct column *c, uint64_t row)
 {
+    if (row < c->packed_rows) {
+        double d;
+        uint64_t bits = packed_get(&c->packed, row);
+        memcpy(&d, &bits, sizeof d);
+        return d;
+    }
     return ((const double *)mfile_data(&c->rows))[row];
 }
 

@@ -46,7 +46,7 @@ static bool fix_row_of(struct part *p, uint64_t sequence, uint64_t row, uint32_t
     if (code == 0 || code > mfile_elements(&p->row_of, 4))
         return err_set(err, ERR_DAMAGED, "%s: row %llu has no uuid", p->folder,
                        (unsigned long long)row);
-    row_of_set(mfile_data(&p->row_of), code, value);
+    part_set_row_of(p, code, value);
     return true;
 }
 
@@ -116,25 +116,32 @@ static void revive(struct part *p, uint64_t sequence)
     tombs_set_count(p->h, dead);
 }
 
-/* From the column of crash ids, which has sums; _row-of itself may be of any moment. */
+/*
+ * From the column of crash ids, which has sums; _row-of itself may be of any moment.  What is right
+ * already is not stored again: most of a packed week's is a hole.
+ */
 static bool rebuild_row_of(struct part *p, struct err *err)
 {
     struct column *c = part_ids(p);
-    struct shared_u32 *row_of = mfile_data(&p->row_of);
-    uint64_t n = mfile_elements(&p->row_of, sizeof *row_of);
-    memset((void *)row_of, 0, n * sizeof *row_of);
-    if (p->rows == 0)
-        return true;
-    if (!c)
+    uint64_t n = mfile_elements(&p->row_of, sizeof(struct shared_u32));
+    FREE_LATER uint32_t *rows = xcalloc(n + 1, sizeof *rows);
+    if (p->rows > 0 && !c)
         return err_set(err, ERR_DAMAGED, "%s: no uuids", p->folder);
-    if (!column_use(c, err))
+    if (p->rows > 0 && !column_use(c, err))
         return false;
     for (uint64_t row = 0; row < p->rows; row++) {
         uint32_t code = column_code(c, row);
         if (code == 0 || code > n)
             return err_set(err, ERR_DAMAGED, "%s: row without uuid", p->folder);
         if (!part_is_dead(p, row))
-            row_of_set(row_of, code, (uint32_t)row + 1);
+            rows[code] = (uint32_t)row + 1;
+    }
+    for (uint32_t code = 1; code <= n; code++) {
+        if (part_row_of(p, code) == rows[code])
+            continue;
+        if (!part_fill(p, p->packed_rows, code, err))
+            return false;
+        part_set_row_of(p, code, rows[code]);
     }
     return true;
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
@@ -136,4 +137,15 @@ bool root_set_aside(struct root *r, size_t index, const char *why, struct err *e
     entry.revision = 0;
     table_change(r->h, index, entry);
     return true;
+}
+
+/* A sync may be writing its copy of the head into a folder that has just gone out of use. */
+bool root_remove_folder(const char *path, struct err *err)
+{
+    for (int tries = 0; tries < 5; tries++) {
+        if (fs_remove_tree(path, ERR_IGNORED))
+            return true;
+        usleep(20000);
+    }
+    return fs_remove_tree(path, err);
 }

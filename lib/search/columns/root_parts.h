@@ -36,6 +36,8 @@ void root_close_later(struct root *r, struct part *p);
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
 /* Takes a damaged partition out of use: its folder moves to DIR/aside/, the loss is counted. */
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err);
+/* Of a partition that is out of use. */
+bool root_remove_folder(const char *path, struct err *err);
 /* Moves DIR/name to DIR/aside/; a missing one is fine. */
 bool root_move_aside(const char *dir, const char *name, struct err *err);
 

@@ -10,6 +10,7 @@
 #include "lib/base/str.h"
 #include "lib/base/topk.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/column_read.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/part.h"
@@ -207,10 +208,12 @@ static size_t keep_promising(const struct run *run, const struct column *c, int6
 {
     bool is_descending = run->query->sort[0].is_descending;
     size_t n = 0;
+    struct column_numbers numbers;
+    numbers_read(&numbers, c, b->rows, b->n);
     for (size_t i = 0; i < b->n; i++) {
-        int64_t v = column_int(c, b->rows[i]);
+        int64_t v = numbers_int(&numbers, b->rows[i]);
         kept[n] = b->rows[i];
-        n += (is_descending ? -1 - v : v) <= worst && column_has(c, b->rows[i]);
+        n += (is_descending ? -1 - v : v) <= worst && numbers_has(&numbers, b->rows[i]);
     }
     return n;
 }

@@ -18,6 +18,7 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/agg.h"
 #include "lib/search/columns/commit.h"
+#include "lib/search/columns/column_read.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/hits.h"
 #include "lib/search/columns/lanes.h"
@@ -144,8 +145,11 @@ static size_t in_dates(const struct run *run, const struct part *p, uint32_t *ro
         return n;
     const struct column *c = part_dates(p);
     size_t kept = 0;
+    struct column_numbers dates;
+    if (c && n > 0)
+        numbers_read(&dates, c, rows, n);
     for (size_t i = 0; c && i < n; i++) {
-        int64_t date = column_int(c, rows[i]);
+        int64_t date = numbers_int(&dates, rows[i]);
         rows[kept] = rows[i];
         kept += date >= q->from_us && date < q->to_us;
     }

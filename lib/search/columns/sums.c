@@ -23,6 +23,8 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/search/columns/format.h"
+#include "lib/search/columns/packed.h"
+#include "lib/search/columns/texts.h"
 
 /* A whole copy is read into memory; the limit is against a length that a flip has made. */
 enum { COPY_BYTES_MAX = 1 << 30 }; /* 2^30 rows with 512 columns need less */
@@ -98,6 +100,24 @@ static bool read_range(int fd, const char *name, uint64_t from, uint8_t *bytes, 
     return true;
 }
 
+/* Of a file that never changes, and says itself how long it is. */
+typedef bool size_reader(const uint8_t *bytes, size_t n, uint64_t *ret);
+
+static bool plan_whole(struct plans *p, const char *folder, const char *name, size_reader *said,
+                       struct err *err)
+{
+    uint8_t head[FILE_HEAD_BYTES + MAX(sizeof(struct packed_head), sizeof(struct texts_head))];
+    uint64_t size, want = 0;
+    FD_AUTO fd = open_file(folder, name, &size, err);
+    if (fd < 0 || !read_range(fd, name, 0, head, sizeof head, err))
+        return false;
+    if (!said(head, sizeof head, &want) || want != size)
+        return err_set(err, ERR_DAMAGED, "%s/%s has %llu bytes instead of %llu", folder, name,
+                       (unsigned long long)size, (unsigned long long)want);
+    plan_file(p, size, "%s", name);
+    return true;
+}
+
 /* Where the text of a dictionary ends: the last of its offsets. */
 static bool text_end(const char *folder, const char *offsets, uint64_t count, uint64_t *ret,
                      struct err *err)
@@ -114,11 +134,16 @@ static bool text_end(const char *folder, const char *offsets, uint64_t count, ui
 }
 
 /* Offsets and texts up to the count; of the hash table nothing, since it is changed in place. */
-static bool plan_dict(struct plans *p, const char *folder, const char *column,
+static bool plan_dict(struct plans *p, const char *folder, const char *column, bool is_packed,
                       const struct dict_head *d, struct err *err)
 {
     uint64_t end = 0, count = dict_entries(d);
-    char offsets[SUM_NAME_MAX];
+    char offsets[SUM_NAME_MAX], texts[SUM_NAME_MAX];
+    snprintf(texts, sizeof texts, "%stexts", column);
+    if (is_packed && !plan_whole(p, folder, texts, texts_size, err))
+        return false;
+    if (is_packed && dict_hash_file(d).version == 0)
+        return true; /* no entry behind the packed ones yet */
     snprintf(offsets, sizeof offsets, "%soffsets", column);
     if (!text_end(folder, offsets, count, &end, err))
         return false;
@@ -129,23 +154,33 @@ static bool plan_dict(struct plans *p, const char *folder, const char *column,
 }
 
 /* Rows up to the count of the copy, whatever has been added to the file since. */
-static bool plan_column(struct plans *p, const char *folder, const struct column_head *c,
-                        uint64_t rows, struct err *err)
+static void plan_rows(struct plans *p, const struct column_head *c, const char *name, uint64_t rows)
 {
-    char name[COLUMN_NAME_MAX + 1], prefix[SUM_NAME_MAX];
     struct file_name file = column_file(c);
-    snprintf(name, sizeof name, "%.*s", COLUMN_NAME_MAX, c->name);
     plan_file(p, FILE_HEAD_BYTES + rows * file.width, "%s.rows-%u", name, file.version);
     if (c->kind == COLUMN_NUMBER) { /* the next rows change the upper bits of the last byte */
         plan_file(p, FILE_HEAD_BYTES + (rows + 7) / 8, "%s.present", name);
         p->v.v[p->v.n - 1].last_bits = rows % 8;
     }
+}
+
+static bool plan_column(struct plans *p, const char *folder, const struct part_head *h,
+                        const struct column_head *c, uint64_t rows, struct err *err)
+{
+    char name[COLUMN_NAME_MAX + 1], prefix[SUM_NAME_MAX];
+    bool is_packed = h->packed_rows > 0 && c->is_packed;
+    snprintf(name, sizeof name, "%.*s", COLUMN_NAME_MAX, c->name);
+    snprintf(prefix, sizeof prefix, "%s.packed", name);
+    if (is_packed && !plan_whole(p, folder, prefix, packed_size, err))
+        return false;
+    if (!is_packed || rows_room(h) > h->packed_rows)
+        plan_rows(p, c, name, rows);
     snprintf(prefix, sizeof prefix, "%s.", name);
     if ((c->kind == COLUMN_DICT || c->kind == COLUMN_LIST) &&
-        !plan_dict(p, folder, prefix, &c->dict, err))
+        !plan_dict(p, folder, prefix, is_packed, &c->dict, err))
         return false;
     snprintf(prefix, sizeof prefix, "%s.element-", name);
-    return c->kind != COLUMN_LIST || plan_dict(p, folder, prefix, &c->elements, err);
+    return c->kind != COLUMN_LIST || plan_dict(p, folder, prefix, is_packed, &c->elements, err);
 }
 
 /*
@@ -159,7 +194,7 @@ static bool plan_part(struct plans *p, const char *folder, const struct part_hea
     for (size_t i = 0; i < ARRAY_LEN(in_place); i++)
         plan_file(p, 0, "%s", in_place[i]);
     for (uint32_t i = 0; i < MIN(columns_count(h), (uint32_t)COLUMNS_MAX); i++)
-        if (!plan_column(p, folder, &h->columns[i], rows, err))
+        if (!plan_column(p, folder, h, &h->columns[i], rows, err))
             return false;
     return true;
 }

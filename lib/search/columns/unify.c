@@ -246,6 +246,8 @@ bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
         return false;
     if (p->n >= want)
         return true;
+    if (c && !cost_hold(cost, column_text_bytes_left(c))) /* every text will be unpacked */
+        return false;
     make_room(u, p, want);
     struct arena a;
     arena_init(&a, PIECES_BYTES_MAX);

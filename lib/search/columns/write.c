@@ -32,6 +32,24 @@ int32_t week_of(int64_t date_us)
     return (int32_t)(day - weekday_of_us(date_us));
 }
 
+/* The first row behind the packed ones: until there is room for it, nothing names these files. */
+static bool begin_column(struct column *c, uint64_t cap, struct err *err)
+{
+    char path[PATH_MAX];
+    struct file_name file = column_file(c->h);
+    uint64_t generation = c->part->h->generation;
+    column_path(c, "rows", file.version, path);
+    if (!mfile_create(&c->rows, path, (struct mfile_kind){FILE_ROWS, file.width, generation},
+                      c->packed_rows, cap, err))
+        return false;
+    c->rows_file = file;
+    c->width = file.width;
+    column_path(c, "present", 0, path);
+    return c->kind != COLUMN_NUMBER ||
+           mfile_create(&c->present, path, (struct mfile_kind){FILE_PRESENT, 1, generation},
+                        c->packed_rows / 8, (cap + 7) / 8, err);
+}
+
 /*
  * Other writers may have widened the column or made it longer since; the head says which file it
  * is.
@@ -40,6 +58,8 @@ static bool grow_column(struct column *c, uint64_t cap, struct err *err)
 {
     char path[PATH_MAX];
     struct file_name file = column_file(c->h);
+    if (c->packed_rows > 0 && rows_room(c->part->h) == c->packed_rows)
+        return begin_column(c, cap, err);
     column_path(c, "rows", file.version, path);
     if (!mfile_grow(&c->rows, path, file.width, cap, err))
         return false;
@@ -99,7 +119,8 @@ static bool make_room(struct part *p, uint64_t row, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "%s: more than %d rows", p->folder, ROWS_MAX);
     if (!part_adopt_columns(p, err))
         return false;
-    return row < cap || grow_part(p, MAX(MIN(row * 2, row + (1 << 20)), (uint64_t)ROWS_FIRST), err);
+    uint64_t more = MAX(row - p->packed_rows, (uint64_t)ROWS_FIRST);
+    return row < cap || grow_part(p, row + MIN(more, (uint64_t)1 << 20), err);
 }
 
 static void store_code(struct column *c, uint64_t row, uint32_t code)
@@ -121,12 +142,13 @@ static bool widen(struct column *c, uint64_t rows, struct err *err)
     uint32_t width = c->width * 2, version = c->rows_file.version + 1;
     struct mfile_kind kind = {FILE_ROWS, width, c->part->h->generation};
     column_path(c, "rows", version, path);
-    if (!mfile_create(&wide, path, kind, rows_room(c->part->h), err))
+    uint64_t from = c->part->packed_rows;
+    if (!mfile_create(&wide, path, kind, from, rows_room(c->part->h), err))
         return false;
     struct column new = *c;
     new.rows = wide;
     new.width = width;
-    for (uint64_t row = 0; row < rows; row++)
+    for (uint64_t row = from; row < rows; row++)
         store_code(&new, row, column_code(c, row));
     mfile_close(&c->rows);
     c->rows = wide;
@@ -310,7 +332,8 @@ static struct commit_row commit_row_of(struct part *p, uint64_t row, uint32_t co
                                .dead_at = mfile_data(&p->dead_at),
                                .row_of = mfile_data(&p->row_of),
                                .row = row,
-                               .code = code};
+                               .code = code,
+                               .gone = part_gone(p, code)};
 }
 
 /*
@@ -327,14 +350,15 @@ static bool prepare_rows(struct root *r, const struct doc *doc, const struct liv
         return false;
     *ret_bad = p;
     if (!root_open_part(r, p, err) ||
-        !write_append(p, part_current_rows(r, p), doc, &code, &row, err))
+        !write_append(p, part_current_rows(r, p), doc, &code, &row, err) ||
+        !part_fill(p, row, code, err))
         return false;
     *ret = (struct commit){
         .head = r->h, .sequence = commit_sequence(r->h) + 1, .new = commit_row_of(p, row, code)};
     if (!old->part)
         return true;
     *ret_bad = old->part;
-    if (!root_open_part(r, old->part, err))
+    if (!root_open_part(r, old->part, err) || !part_fill(old->part, old->row, old->code, err))
         return false;
     ret->old = commit_row_of(old->part, old->row, old->code);
     return true;
@@ -399,8 +423,12 @@ bool write_delete(struct root *r, struct str uuid, bool *ret_was_there, struct e
         return false;
     *ret_was_there = old.part != NULL;
     struct err why = {0};
-    if (old.part && !root_open_part(r, old.part, &why)) /* it goes with the partition */
-        return set_aside(r, old.part, why.msg, err);
+    if (old.part &&
+        (!root_open_part(r, old.part, &why) || !part_fill(old.part, old.row, old.code, &why))) {
+        if (why.code != ERR_DAMAGED)
+            return err_set(err, why.code, "%s", why.msg);
+        return set_aside(r, old.part, why.msg, err); /* it goes with the partition */
+    }
     if (old.part) {
         struct commit c;
         write_prepare_delete(r, &old, &c);
