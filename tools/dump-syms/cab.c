@@ -3,8 +3,9 @@
  * LZX, makecab MSZIP).  The library wants files that it can open by name; it gets two, the cabinet
  * in memory and the buffer for what comes out, and no file system.
  *
- * A cabinet may go on in another one; such a file is damaged here, because nobody stores symbols
- * so.  Everything that can be wrong ends in a status of the library.
+ * A cabinet may go on in another one; such a file is refused, because a symbol server has one file
+ * in each and nobody would know where the other is.  Everything else that can be wrong ends in a
+ * status of the library.
  */
 #include "tools/dump-syms/cab.h"
 
@@ -126,6 +127,12 @@ static bool extract(struct cab_system *s, struct mscab_decompressor *d, char **r
         if (cab)
             d->close(d, cab);
         return err_set(err, ERR_INVALID, "not a readable cabinet (status %d)", d->last_error(d));
+    }
+    if (cab->flags & (MSCAB_HDR_PREVCAB | MSCAB_HDR_NEXTCAB)) {
+        d->close(d, cab);
+        return err_set(
+            err, ERR_INVALID,
+            "the cabinet is one of several that belong together; pack the file into one");
     }
     int status = d->extract(d, cab->files, result_name);
     if (status == MSPACK_ERR_OK)

@@ -20,14 +20,18 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "tools/dump-syms/msvc_name.h"
+#include "tools/dump-syms/pdb_frames.h"
+#include "tools/dump-syms/pdb_inlines.h"
 
 enum {
     DBI_HEADER = 64,              /* NewDBIHdr of dbi.h */
     SECTION_HEADER = 40,          /* IMAGE_SECTION_HEADER */
     SECTION_EXECUTE = 0x20000000, /* IMAGE_SCN_MEM_EXECUTE */
     SECTIONS_MAX = 96,            /* the format's own limit for images */
+    HEADER_OMAP_FROM = 4,         /* places in DBI's optional header, each the number of a stream */
     HEADER_SECTIONS = 5,
-    HEADER_OMAP_FROM = 4, /* places in DBI's optional header, each the number of a stream */
+    HEADER_FRAMES = 9, /* the first linkers wrote a shorter header */
+    HEADER_PLACES = 10,
     /* Kinds of records, cvinfo.h.  Those with _ID have their types in another stream. */
     S_THUNK32 = 0x1102,
     S_PUB32 = 0x110e,
@@ -35,9 +39,13 @@ enum {
     S_GPROC32 = 0x1110,
     S_LPROC32_ID = 0x1146,
     S_GPROC32_ID = 0x1147,
-    PUBLIC_IS_CODE = 3, /* cvpsfCode | cvpsfFunction */
+    S_INLINESITE = 0x114d,
+    S_INLINESITE_END = 0x114e,
+    S_INLINESITE2 = 0x115d, /* with a count of calls */
+    PUBLIC_IS_CODE = 3,     /* cvpsfCode | cvpsfFunction */
     SUBSECTION_LINES = 0xf2,
     SUBSECTION_FILES = 0xf4,
+    SUBSECTION_INLINEES = 0xf6,
     SUBSECTION_IGNORE = 0x80000000, /* a flag beside the kind */
     LINES_HAVE_COLUMNS = 1,
     LINE_BITS = 0xffffff,       /* the upper eight say where the statement ends */
@@ -58,11 +66,14 @@ struct pdb_reader {
     struct sym *sym;
     struct pdb_section sections[SECTIONS_MAX];
     size_t section_count;
-    uint32_t symbol_stream, omap_stream;
+    uint32_t symbol_stream, omap_stream, frame_stream;
     struct strbuf names; /* the strings of "/names" */
     struct rd modules;   /* of DBI */
     size_t bad_modules;
     VEC(struct sym_line) rows; /* of the current module, by address */
+    struct rd files;           /* of the current module */
+    struct pdb_inlines inlines;
+    struct sym_func procedure; /* whose sites are being read; of no size: none */
 };
 
 /* Place of section:offset relative to the image; false: not in code. */
@@ -115,14 +126,24 @@ static bool read_dbi(struct pdb_reader *p)
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         at += sizes[i];
     struct rd o = rd_try_window(&r, at, optional);
-    uint16_t streams[HEADER_SECTIONS + 1] = {0};
+    uint16_t streams[HEADER_PLACES];
     for (size_t i = 0; i < ARRAY_LEN(streams); i++)
-        streams[i] = rd_u16(&o);
+        streams[i] = i <= HEADER_SECTIONS || rd_left(&o) >= 2 ? rd_u16(&o) : PDB_STREAM_NONE;
     if (!rd_ok(&o) || !rd_ok(&p->modules))
         return false;
     p->omap_stream = streams[HEADER_OMAP_FROM];
+    p->frame_stream = streams[HEADER_FRAMES];
     read_section_headers(p, streams[HEADER_SECTIONS]);
     return p->section_count > 0;
+}
+
+/* Behind the last section, or as far as addresses go. */
+static uint32_t end_of_image(const struct pdb_reader *p)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < p->section_count; i++)
+        end = MAX(end, (uint64_t)p->sections[i].rva + p->sections[i].size);
+    return (uint32_t)MIN(end, (uint64_t)UINT32_MAX);
 }
 
 /* "/names": all texts that other streams name by their offset. */
@@ -152,6 +173,12 @@ static int64_t file_number(struct pdb_reader *p, struct rd files, uint32_t at)
     const char *text = p->names.p + name;
     struct str path = str_n(text, strnlen(text, p->names.n - name));
     return textmap_number(&p->sym->files, &p->sym->arena, sym_clean(p->sym, path));
+}
+
+static int64_t file_of_site(void *arg, uint32_t at)
+{
+    struct pdb_reader *p = arg;
+    return file_number(p, p->files, at);
 }
 
 /*
@@ -216,6 +243,8 @@ static void note_lines(struct pdb_reader *p, uint32_t kind, struct rd body, stru
 {
     if (kind == SUBSECTION_LINES)
         read_lines(p, body, *files);
+    else if (kind == SUBSECTION_INLINEES)
+        pdb_inlines_lines(&p->inlines, body);
 }
 
 static int by_row(const void *a, const void *b)
@@ -242,22 +271,47 @@ static void finish_rows(struct pdb_reader *p)
     p->rows.n = kept;
 }
 
+/* The procedure that was begun: without inlined calls its lines are those of the module. */
+static void end_procedure(struct pdb_reader *p)
+{
+    struct sym_func f = p->procedure;
+    struct sym *s = p->sym;
+    p->procedure.size = 0;
+    if (f.size == 0)
+        return;
+    if (p->inlines.sites.n > 0) {
+        pdb_inlines_end(&p->inlines, s, &f);
+    } else {
+        f.first_line = s->lines.n;
+        sym_copy_lines(s, p->rows.v, p->rows.n, f.addr, f.size);
+        f.line_count = s->lines.n - f.first_line;
+    }
+    VEC_PUSH(&s->funcs, f);
+}
+
 static void add_function(struct pdb_reader *p, uint16_t section, uint32_t offset, uint32_t size,
                          struct str name)
 {
     uint32_t rva, left;
+    end_procedure(p);
+    p->inlines.sites.n = 0;
+    p->inlines.size = 0;
     if (size == 0 || !code_at(p, section, offset, &rva, &left))
         return;
     struct sym *s = p->sym;
-    struct sym_func f = {
-        .addr = rva,
-        .size = MIN(size, left),
-        .name = textmap_number(&s->names, &s->arena, sym_clean(s, name)),
-        .first_line = s->lines.n,
-    };
-    sym_copy_lines(s, p->rows.v, p->rows.n, f.addr, f.size);
-    f.line_count = s->lines.n - f.first_line;
-    VEC_PUSH(&s->funcs, f);
+    p->procedure =
+        (struct sym_func){.addr = rva,
+                          .size = MIN(size, left),
+                          .name = textmap_number(&s->names, &s->arena, sym_clean(s, name))};
+}
+
+/* Pieces of the procedure's own lines are made when the first call is met; most have none. */
+static void read_site(struct pdb_reader *p, struct rd r, size_t skip)
+{
+    const struct sym_func *f = &p->procedure;
+    if (f->size > 0 && p->inlines.size == 0)
+        pdb_inlines_begin(&p->inlines, (uint32_t)f->addr, f->size, p->rows.v, p->rows.n);
+    pdb_inlines_site(&p->inlines, r, skip, p->sym, file_of_site, p);
 }
 
 static struct str rest_text(const struct rd *r)
@@ -324,6 +378,15 @@ static void read_records(struct pdb_reader *p, struct rd r)
         case S_THUNK32:
             read_thunk(p, body);
             break;
+        case S_INLINESITE:
+            read_site(p, body, 0);
+            break;
+        case S_INLINESITE2:
+            read_site(p, body, sizeof(uint32_t));
+            break;
+        case S_INLINESITE_END:
+            pdb_inlines_site_end(&p->inlines);
+            break;
         case S_PUB32:
             read_public(p, body);
             break;
@@ -331,6 +394,7 @@ static void read_records(struct pdb_reader *p, struct rd r)
             break;
         }
     }
+    end_procedure(p);
 }
 
 /* Symbols (behind a signature of four bytes), lines in the form of C11, lines in that of C13. */
@@ -347,11 +411,12 @@ static void read_module(struct pdb_reader *p, uint32_t stream, uint32_t symbols,
     struct rd all = rd_init(sb_cstr(&b), b.n);
     struct rd records = rd_try_window(&all, 4, symbols >= 4 ? symbols - 4 : 0);
     struct rd lines = rd_try_window(&all, (uint64_t)symbols + c11, c13);
-    struct rd files = rd_init("", 0);
+    p->files = rd_init("", 0);
     p->bad_modules += !rd_ok(&records) || !rd_ok(&lines);
     p->rows.n = 0;
-    each_subsection(p, lines, note_files, &files);
-    each_subsection(p, lines, note_lines, &files);
+    pdb_inlines_module(&p->inlines);
+    each_subsection(p, lines, note_files, &p->files);
+    each_subsection(p, lines, note_lines, &p->files);
     finish_rows(p);
     read_records(p, records);
 }
@@ -377,7 +442,7 @@ void pdb_add_symbols(const struct pdb_file *f, const char *path, struct sym *s,
 {
     struct pdb_reader *p = xcalloc(1, sizeof *p);
     STRBUF_AUTO publics = {0};
-    p->file = f;
+    p->file = p->inlines.file = f;
     p->sym = s;
     if (!read_dbi(p)) {
         sb_printf(problems, "%s: the list of modules cannot be read\n", path);
@@ -387,12 +452,14 @@ void pdb_add_symbols(const struct pdb_file *f, const char *path, struct sym *s,
     } else {
         read_names(p);
         read_modules(p);
+        pdb_add_frames(f, p->frame_stream, sb_view(&p->names), end_of_image(p), s);
         if (pdb_read_stream(f, p->symbol_stream, &publics))
             read_records(p, rd_init(sb_cstr(&publics), publics.n));
     }
     if (p->bad_modules)
         sb_printf(problems, "%s: %zu modules cannot be read\n", path, p->bad_modules);
     VEC_RELEASE(&p->rows);
+    pdb_inlines_release(&p->inlines);
     sb_release(&p->names);
     free(p);
 }

@@ -5,8 +5,8 @@
  * longest of their buffers holds; sym_finish and sym_clean see to that.
  *
  * The format is Breakpad's (docs/symbol_files.md of its source): a MODULE line, numbered FILE and
- * INLINE_ORIGIN texts, FUNC with INLINE and line records behind it, PUBLIC, STACK CFI.  Addresses
- * are hexadecimal and relative to the module, line numbers decimal.
+ * INLINE_ORIGIN texts, FUNC with INLINE and line records behind it, PUBLIC, STACK CFI, STACK WIN.
+ * Addresses are hexadecimal and relative to the module, line numbers decimal.
  */
 #include "tools/dump-syms/sym.h"
 
@@ -27,6 +27,7 @@ void sym_init(struct sym *s)
     *s = (struct sym){.os = "Linux"};
     arena_init(&s->arena, (size_t)16 << 30);
     sb_init(&s->cfi, (size_t)4 << 30);
+    sb_init(&s->win, (size_t)4 << 30);
     textmap_init(&s->files, SYM_ENTRIES_MAX);
     textmap_init(&s->origins, SYM_ENTRIES_MAX);
     textmap_init(&s->names, SYM_ENTRIES_MAX);
@@ -48,6 +49,7 @@ void sym_release(struct sym *s)
     VEC_RELEASE(&s->publics);
     VEC_RELEASE(&s->frames);
     sb_release(&s->cfi);
+    sb_release(&s->win);
     arena_release(&s->arena);
 }
 
@@ -281,6 +283,8 @@ bool sym_write(const struct sym *s, FILE *out, struct err *err)
         fprintf(out, "STACK CFI INIT %" PRIx64 " %" PRIx64 " ", f->addr, f->size);
         fwrite(s->cfi.p + f->text, 1, f->text_length, out);
     }
+    if (!s->no_cfi)
+        fwrite(s->win.p, 1, s->win.n, out);
     if (fflush(out) != 0 || ferror(out))
         return err_errno(err, errno, "writing the symbols");
     return true;

@@ -91,9 +91,10 @@ struct sym {
     VEC(struct sym_public) publics;   /* written; made of the above by extents_add */
     VEC(struct sym_frame) frames;
     struct strbuf cfi;
+    struct strbuf win;          /* lines of STACK WIN records */
     size_t skipped_expressions; /* CFI that the text cannot say */
     size_t skipped_frames;      /* unreadable or odd CFI entries */
-    bool no_cfi;                /* the frames are not written: they only say where code ends */
+    bool no_cfi;                /* frames and win are not written: frames say where code ends */
 };
 
 void sym_init(struct sym *s);

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
@@ -357,6 +358,8 @@ def check_native(folder):
     other = native(folder / "other", "frames.pdb")
     arm = native(folder / "arm", "frames-arm64.dll", "frames-arm64.pdb")
     mac = native(folder / "mac", "frames.dylib", "frames.dsym")
+    x86 = native(folder / "x86", "inlined-x86.dll", "inlined-x86.pdb")
+    amd64 = native(folder / "amd64", "inlined-amd64.dll", "inlined-amd64.pdb")
     for name, want, args in (
             ("a program and its PDB beside it", "frames.dll", [pair / "frames.dll"]),
             ("a PDB and its program beside it", "frames.dll", [pair / "frames.pdb"]),
@@ -365,6 +368,8 @@ def check_native(folder):
             ("a program alone: exports and unwind table", "frames-alone.dll", [alone / "frames.dll"]),
             ("a PDB alone", "frames.pdb", [other / "frames.pdb"]),
             ("arm64 of Windows", "frames-arm64.dll", [arm / "frames-arm64.dll"]),
+            ("inlined calls and frames of x86", "inlined-x86.dll", [x86 / "inlined-x86.dll"]),
+            ("inlined calls of amd64", "inlined-amd64.dll", [amd64 / "inlined-amd64.dll"]),
             ("a universal file with a dSYM", "frames-x86_64.dylib",
              ["--arch", "x86_64", "--debug-file", mac / "frames.dsym", mac / "frames.dylib"]),
             ("the other half", "frames-arm64.dylib", ["--arch", "arm64", mac / "frames.dylib"])):
@@ -399,6 +404,17 @@ def dsym_archive(name, dwarf, compression):
     return out.getvalue()
 
 
+def spanning(name, data):
+    """A cabinet that says to go on in another: a flag in its head, then the names of file and disk."""
+    whole, more = bytearray(cabinet(name, data)), b"next.cab\0disk 2\0"
+    start = struct.unpack_from("<I", whole, 16)[0]
+    struct.pack_into("<I", whole, 8, len(whole) + len(more))
+    struct.pack_into("<I", whole, 16, start + len(more))
+    struct.pack_into("<H", whole, 30, 2)
+    struct.pack_into("<I", whole, 36, struct.unpack_from("<I", whole, 36)[0] + len(more))
+    return bytes(whole[:36]) + more + bytes(whole[36:])
+
+
 def check_containers(folder):
     """Cabinets of Microsoft's symbol stores, and dSYM folders as archives: the text is that of what is in them."""
     plain = native(folder / "sent", "frames.dll", "frames.pdb", "frames.dsym")
@@ -426,6 +442,7 @@ def check_containers(folder):
             ("cut", cabinet("frames.pdb", pdb)[:20000], "damaged"),
             ("of nothing", b"MSCF" + bytes(60), "not a readable cabinet"),
             ("a bomb", big, "more than it may"),
+            ("one of several", spanning("frames.pdb", pdb), "one of several that belong together"),
             ("cut bzip2", bz2.compress(pdb)[:-20], "bzip2 data is damaged"),
             ("no debug file", none, "no debug file in the archive")):
         (packed / "bad").write_bytes(data)
