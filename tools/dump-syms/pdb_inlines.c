@@ -205,22 +205,31 @@ static const struct pdb_place *place_of(struct pdb_inlines *p, uint32_t inlinee)
     return p->places.n ? bsearch(&key, p->places.v, p->places.n, sizeof key, by_inlinee) : NULL;
 }
 
+/* Rows are in order and apart; those of the procedure are found by halving, for a module has many
+ * procedures. */
 void pdb_inlines_begin(struct pdb_inlines *p, uint32_t start, uint32_t size,
                        const struct sym_line *rows, size_t n)
 {
+    uint64_t end = (uint64_t)start + size;
+    size_t low = 0, high = n;
     p->start = start;
     p->size = size;
     p->depth = 0;
     p->sites.n = p->pieces.n = 0;
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].addr < (uint64_t)start + size && rows[i].addr + rows[i].size > start)
-            VEC_PUSH(&p->pieces,
-                     ((struct pdb_piece){
-                         .start = (uint32_t)MAX(rows[i].addr, (uint64_t)start),
-                         .end = (uint32_t)MIN(rows[i].addr + rows[i].size, (uint64_t)start + size),
-                         .line = rows[i].line,
-                         .file = rows[i].file,
-                     }));
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (rows[mid].addr + rows[mid].size <= start)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (size_t i = low; i < n && rows[i].addr < end; i++)
+        VEC_PUSH(&p->pieces, ((struct pdb_piece){
+                                 .start = (uint32_t)MAX(rows[i].addr, (uint64_t)start),
+                                 .end = (uint32_t)MIN(rows[i].addr + rows[i].size, end),
+                                 .line = rows[i].line,
+                                 .file = rows[i].file,
+                             }));
 }
 
 /* One, two or four bytes, by the first bits, the highest first. */
