@@ -13,6 +13,7 @@
  *
  *     https://symbols.example.org/              Breakpad or Tecken: <debug file>/<ID>/<name>.sym
  *     microsoft+https://msdl.example.org/…      the layout of Microsoft's symbol servers
+ *     microsoft2+https://store.example.org/…    the same with two levels of folders (index2.txt)
  *     debuginfod+https://debuginfod.example.org debug information of ELF files by build id
  *
  * Ownership  sources_free; what is fetched is the caller's.

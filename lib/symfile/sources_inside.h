@@ -7,7 +7,12 @@
  * sources_inside - what the files of sources share: the list, questions to one server over HTTP,
  * and what each kind of server is asked for.
  */
-enum sources_kind { SOURCES_BREAKPAD, SOURCES_MICROSOFT, SOURCES_DEBUGINFOD };
+enum sources_kind {
+    SOURCES_BREAKPAD,
+    SOURCES_MICROSOFT,
+    SOURCES_MICROSOFT_TIERS, /* two levels of folders */
+    SOURCES_DEBUGINFOD,
+};
 
 struct sources_entry {
     char *base, *query; /* of the configured address, user included; query may be "" */

@@ -43,9 +43,8 @@ static const struct {
     const char *prefix;
     enum sources_kind kind;
 } kinds[] = {
-    {"breakpad+", SOURCES_BREAKPAD},
-    {"tecken+", SOURCES_BREAKPAD},
-    {"microsoft+", SOURCES_MICROSOFT},
+    {"breakpad+", SOURCES_BREAKPAD},     {"tecken+", SOURCES_BREAKPAD},
+    {"microsoft+", SOURCES_MICROSOFT},   {"microsoft2+", SOURCES_MICROSOFT_TIERS},
     {"debuginfod+", SOURCES_DEBUGINFOD},
 };
 
@@ -94,9 +93,10 @@ static bool parse_entry(const char *text, struct sources_entry *ret, struct err 
             break;
         }
     if (!str_starts_nocase(url, STR("https://")) && !str_starts_nocase(url, STR("http://")))
-        return err_set(err, ERR_INVALID,
-                       "a server of symbols is http://… or https://…, with breakpad+, microsoft+ "
-                       "or debuginfod+ before it if it is of that kind");
+        return err_set(
+            err, ERR_INVALID,
+            "a server of symbols is http://… or https://…, with breakpad+, microsoft+, microsoft2+ "
+            "or debuginfod+ before it if it is of that kind");
     if (url.n > SOURCES_URL_MAX / 2)
         return err_set(err, ERR_INVALID, "the address of a server of symbols is too long");
     size_t hash = str_find_char(url, '#', 0);
@@ -246,6 +246,7 @@ static enum symfind_answer (*const fetch_kind[])(const struct sources *,
                                                  struct sources_file *) = {
     [SOURCES_BREAKPAD] = sources_fetch_text,
     [SOURCES_MICROSOFT] = sources_fetch_windows,
+    [SOURCES_MICROSOFT_TIERS] = sources_fetch_windows,
     [SOURCES_DEBUGINFOD] = sources_fetch_elf,
 };
 

@@ -9,8 +9,11 @@
  * says it, and with that the PDB is asked for.
  *
  * Modules of other systems are no question for such a server: it is asked for names that end as a
- * PDB does, and for code ids of Windows.  Stores of two levels ("index2.txt") are not known here;
- * they are for shares of files, and no server on the network is one.
+ * PDB does, and for code ids of Windows.
+ *
+ * A store that has a file index2.txt is one of two levels: everything lies in a folder more, which
+ * is called as the first two letters of the name.  Whoever configures such a server says so
+ * (microsoft2+), as each question would otherwise begin with one for that file.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -78,15 +81,28 @@ static enum symfind_answer ask_at(const struct windows_question *q, const char *
     return answer;
 }
 
+/* Below a base: the folder of the first letters if there is one, that of the name, that of the id.
+ */
+static void put_place(struct strbuf *url, const struct sources_entry *e, const char *base,
+                      const struct windows_file *f, const char *file)
+{
+    enum { TIER_LETTERS = 2 };
+    sb_printf(url, "%s/", base);
+    if (e->kind == SOURCES_MICROSOFT_TIERS) {
+        sources_put_encoded(url, str_sub(str_of(f->name), 0, TIER_LETTERS));
+        sb_text(url, "/");
+    }
+    sources_put_encoded(url, str_of(f->name));
+    sb_printf(url, "/%s/", f->id);
+    sources_put_encoded(url, str_of(file));
+}
+
 static enum symfind_answer ask_for(const struct windows_question *q, const struct windows_file *f,
                                    const char *file, int *ret_fd)
 {
     STRBUF_AUTO url;
     sb_init(&url, SOURCES_URL_MAX);
-    sb_printf(&url, "%s/", q->e->base);
-    sources_put_encoded(&url, str_of(f->name));
-    sb_printf(&url, "/%s/", f->id);
-    sources_put_encoded(&url, str_of(file));
+    put_place(&url, q->e, q->e->base, f, file);
     if (*q->e->query)
         sb_printf(&url, "?%s", q->e->query);
     return url.overflow ? SYMFIND_ANSWER_NOT_FOUND : ask_at(q, sb_cstr(&url), ret_fd);
@@ -257,10 +273,7 @@ static enum symfind_answer make_text(const struct windows_question *q,
     const struct windows_file *origin = pdb->fd >= 0 ? pdb : program;
     STRBUF_AUTO url;
     sb_init(&url, SOURCES_URL_MAX);
-    sb_printf(&url, "%s/", q->e->name);
-    sources_put_encoded(&url, str_of(origin->name));
-    sb_printf(&url, "/%s/", origin->id);
-    sources_put_encoded(&url, str_of(origin->name));
+    put_place(&url, q->e, q->e->name, origin, origin->name);
     if (!sources_append_url(fd, sb_cstr(&url)))
         return SYMFIND_ANSWER_UNREACHABLE;
     ret->fd = TAKE_FD(fd);

@@ -76,6 +76,16 @@ def test_program_and_pdb_become_one_text(up, tmp_path, case):
     assert not list(tmp_path.glob(".tmp.*"))
 
 
+def test_store_of_two_levels(up, tmp_path):
+    """With index2.txt: a folder more, of the first two letters; for PDB and program, and in what is said of the text."""
+    up.pages[f"/fr{PDB_AT}{NAME}"] = page(PDB)
+    up.pages[f"/fr{DLL_AT}frames-arm64.dl_"] = page(cabinet("frames-arm64.dll", DLL))
+    fetch(tmp_path, ["microsoft2+" + up.url], name=NAME, debug_id=PDB_ID, code=CODE)
+    text = text_of(tmp_path)
+    assert "many_registers" in text and "STACK CFI INIT" in text and text.endswith(f"\nINFO URL {up.url}/fr{PDB_AT}{NAME}\n")
+    assert up.paths() == [f"/fr{PDB_AT}{NAME}", f"/fr{DLL_AT}frames-arm64.dll", f"/fr{DLL_AT}frames-arm64.dl_"]
+
+
 def test_either_alone_is_better_than_nothing(up, tmp_path):
     up.pages[PDB_AT + NAME] = page(PDB)
     fetch_frames(tmp_path / "a", up)

@@ -22,7 +22,7 @@ static const char usage[] =
     "  --brief                text: only the crashing thread\n"
     "  --symbols VALUE        folder of FILE/ID/FILE.sym, or one .sym, .sym.gz or .sym.zst; may be repeated\n"
     "  --symbols-url VALUE    server to ask for symbols that no folder has; may be repeated; with\n"
-    "                         microsoft+ or debuginfod+ before the address for those kinds\n"
+    "                         microsoft+, microsoft2+ or debuginfod+ before it for those kinds\n"
     "  --symbols-cache VALUE  folder for compiled and fetched symbol files\n"
     "  --symbols-tmp VALUE    ignored: temporary files are made inside the cache\n"
     "  --annotations VALUE    JSON file with annotations of the crash report\n"
