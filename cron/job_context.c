@@ -2,7 +2,12 @@
  * alone. */
 #include "cron/job_context.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "lib/base/time.h"
+
+enum { SAY_EVERY_MS = 30000 }; /* a line of the log: often enough to see that it moves */
 
 const char *job_arg(const struct job_context *x, const char *key)
 {
@@ -11,4 +16,16 @@ const char *job_arg(const struct job_context *x, const char *key)
         if (strncmp(*a, key, n) == 0 && ((*a)[n] == '=' || !(*a)[n]))
             return (*a)[n] ? *a + n + 1 : "";
     return NULL;
+}
+
+void job_did(struct job_context *x, size_t n)
+{
+    int64_t now = mono_ms();
+    *x->items = (*x->items < 0 ? 0 : *x->items) + (int64_t)n;
+    if (!x->said_ms)
+        x->said_ms = now;
+    if (now - x->said_ms < SAY_EVERY_MS)
+        return;
+    x->said_ms = now;
+    printf("%lld so far\n", (long long)*x->items);
 }

@@ -23,7 +23,13 @@ struct job_context {
     int64_t run_time_us;
     int64_t last_success_us; /* or TIME_NEVER */
     const char *const *args; /* "key=value" from --job-arg; NULL-ended */
+    int64_t *items;          /* of job_did; -1: nothing was counted.  The parent reads it */
+    int64_t said_ms;         /* private */
 };
+
+/* So many more crashes, bugs, files (whatever the job is about) are dealt with.  Says every half a
+ * minute how many there have been, and a metric and the page of jobs tell it behind the run. */
+void job_did(struct job_context *x, size_t n);
 
 /* Value of "--job-arg key=value", or NULL; a key alone gives "". */
 const char *job_arg(const struct job_context *x, const char *key);

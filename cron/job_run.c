@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,6 +28,7 @@
 #include "lib/base/log.h"
 #include "lib/base/metrics.h"
 #include "lib/base/proc.h"
+#include "lib/base/shared.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -54,6 +56,7 @@ static bool open_and_run(const struct run_request *q, struct err *err)
         .run_time_us = q->run_time_us,
         .last_success_us = q->last_success_us,
         .args = q->args,
+        .items = q->items,
     };
     struct store_config cfg = store_config_of(q->conf);
     char installation[INSTALLATION_ID_SIZE] = "";
@@ -271,13 +274,24 @@ bool run_job(const struct run_request *q, struct run_result *ret, struct err *er
 {
     struct running run = {.q = q, .r = ret, .exit = -1, .out = -1, .status = -1};
     int64_t start_ms = mono_ms();
-    *ret = (struct run_result){0};
-    if (!start_child(&run, err))
+    *ret = (struct run_result){.items = -1};
+    /* Common memory, so that what was done is known also of a job that is killed. */
+    struct run_request counted = *q;
+    run.q = &counted;
+    counted.items = shared_map(sizeof *counted.items, "what a job counts", err);
+    if (!counted.items)
         return false;
+    *counted.items = -1;
+    if (!start_child(&run, err)) {
+        munmap(counted.items, sizeof *counted.items);
+        return false;
+    }
     sb_init(&run.line, LINE_MAX_BYTES);
     collect_result(&run, watch(&run));
     sb_release(&run.line);
     ret->duration_ms = mono_ms() - start_ms;
+    ret->items = *counted.items;
+    munmap(counted.items, sizeof *counted.items);
     close(run.exit);
     close(run.status);
     if (run.out >= 0)

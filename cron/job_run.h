@@ -11,6 +11,7 @@
 struct run_result {
     bool ok;
     int64_t duration_ms;
+    int64_t items;   /* of job_did; -1: the job does not count */
     char type[32];   /* class of the error: "timeout", "invalid", "killed by signal 9", … */
     char value[256]; /* its message */
     char tail[2048]; /* last lines of the output */
@@ -26,6 +27,7 @@ struct run_request {
     bool is_interactive;           /* output to standard output instead of the log */
     bool (*keep_alive)(void *arg); /* called every minute, or NULL; false ends the job */
     void *arg;
+    int64_t *items; /* run_job's own */
 };
 
 /* False only when no child could be started. */

@@ -56,11 +56,3 @@ const struct cron_job cron_jobs[] = {
 };
 /* clang-format on */
 const size_t cron_job_count = ARRAY_LEN(cron_jobs);
-
-const struct cron_job *cron_job_find(const char *name)
-{
-    for (size_t i = 0; i < cron_job_count; i++)
-        if (strcmp(name, cron_jobs[i].name) == 0)
-            return &cron_jobs[i];
-    return NULL;
-}

@@ -10,7 +10,7 @@
  * logs it line by line) and returns true, or false with the reason.  It may be killed at any
  * moment and run again: everything it does can be repeated.
  */
-enum job_flag { JOB_BACKFILL = 1, JOB_LAST_SUCCESS = 2, JOB_STORE = 4 };
+enum job_flag { JOB_BACKFILL = 1, JOB_LAST_SUCCESS = 2, JOB_STORE = 4, JOB_OFF = 8 };
 
 struct cron_job {
     const char *name;
@@ -24,6 +24,5 @@ struct cron_job {
 };
 extern const struct cron_job cron_jobs[];
 extern const size_t cron_job_count;
-const struct cron_job *cron_job_find(const char *name);
 
 #endif

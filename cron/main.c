@@ -9,7 +9,9 @@
 #include <stdlib.h>
 
 #include "cron/jobs.h"
+#include "cron/jobs_configured.h"
 #include "cron/scheduler.h"
+#include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/identity.h"
@@ -79,10 +81,15 @@ static bool read_options(struct args *args, struct cron_options *o)
            (!o->force || o->name);
 }
 
-static bool find_job(const char *name, const struct cron_job **ret, struct err *err)
+static bool find_job(const struct scheduler *s, const char *name, const struct cron_job **ret,
+                     struct err *err)
 {
-    *ret = cron_job_find(name);
-    return *ret || err_set(err, ERR_NOT_FOUND, "there is no job '%.60s'; --list shows all", name);
+    for (size_t i = 0; i < s->jobs.n; i++)
+        if (strcmp(name, s->jobs.v[i].name) == 0) {
+            *ret = &s->jobs.v[i];
+            return true;
+        }
+    return err_set(err, ERR_NOT_FOUND, "there is no job '%.60s'; --list shows all", name);
 }
 
 /* A job's failure is a matter of the job's state; only trouble of our own ends up here. */
@@ -110,7 +117,7 @@ static bool once(struct scheduler *s, const struct cron_options *o, struct err *
     if (!o->name)
         return scheduler_run_due(s, &failed, err) &&
                (failed == 0 || err_set(err, ERR_INTERNAL, "%zu jobs failed", failed));
-    if (!find_job(o->name, &job, err))
+    if (!find_job(s, o->name, &job, err))
         return false;
     if (o->force)
         return scheduler_force(s, job, o->args.v, err);
@@ -123,9 +130,9 @@ static bool mark(struct scheduler *s, const char *name, struct err *err)
 {
     const struct cron_job *job;
     if (strcmp(name, "all") != 0)
-        return find_job(name, &job, err) && scheduler_mark_success(s, job, err);
-    for (size_t i = 0; i < cron_job_count; i++)
-        if (!scheduler_mark_success(s, &cron_jobs[i], err))
+        return find_job(s, name, &job, err) && scheduler_mark_success(s, job, err);
+    for (size_t i = 0; i < s->jobs.n; i++)
+        if (!scheduler_mark_success(s, &s->jobs.v[i], err))
             return false;
     return true;
 }
@@ -181,12 +188,16 @@ int main(int argc, char **argv)
             .metrics = metrics_new(),
             .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),
         };
-        ok = identity_settle(&conf, IDENTITY_SERVICE, &err) &&
+        struct arena arena;
+        arena_init(&arena, 1 << 20); /* the table of jobs: some kB */
+        ok = jobs_configure(&arena, conf_text(&conf, CONF_CRON_JOBS), &s.jobs, &err) &&
+             identity_settle(&conf, IDENTITY_SERVICE, &err) &&
              fields_load(conf_text(&conf, CONF_DATIL_VAR), &s.fields, &err) &&
              do_command(&s, &o, &err);
         metrics_free(s.metrics);
         db_free(s.db);
         fields_free(s.fields);
+        arena_release(&arena);
         conf_release(&conf);
     }
     if (!ok)

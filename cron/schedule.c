@@ -107,6 +107,7 @@ void plan_success(const struct plan *p, struct job_state *s, int64_t slot_us, in
     if (s->first_run_us == TIME_NEVER)
         s->first_run_us = now_us;
     s->error_count = 0;
+    s->is_overdue = false;
     s->next_run_us = at_time_of_day(p, now_us + p->every_us);
 }
 

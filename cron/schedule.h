@@ -21,6 +21,7 @@ struct plan {
 struct job_state {
     int64_t next_run_us, first_run_us, last_run_us, last_success_us;
     int error_count;
+    bool is_overdue; /* as the database has it (cron_health); a success ends it */
 };
 
 /* frequency "30m", "1h", "7d"; time "HH:MM" or NULL. */

@@ -31,22 +31,20 @@ enum {
     ALERT_AFTER_ERRORS = 3, /* a failure is tried again after a minute: so many are no hiccup */
     FORCE_WAIT_MS = 60000,  /* a person waits */
     FORCE_POLL_MS = 200,    /* between two tries to get the job's lock */
-    OVERDUE_FACTOR = 3,     /* of a job's frequency: as late as that is no busy hour */
+    ALERT_EVERY_MS = 3600 * 1000, /* a job that is overdue stays so for hours */
 };
 
 /* What monitors go by: for how long each job has had no success, and whether it is late for that.
  */
 static void set_gauges(const struct scheduler *s, const struct cron_job *job,
-                       const struct plan *plan, const struct job_state *st)
+                       const struct job_state *st)
 {
     int64_t now = now_us();
     int64_t since = st->last_success_us != TIME_NEVER ? st->last_success_us : st->first_run_us;
-    bool is_overdue =
-        st->next_run_us != TIME_NEVER && now - st->next_run_us > OVERDUE_FACTOR * plan->every_us;
     metric_set(s->metrics, METRIC_CRON_LAST_SUCCESS,
                since == TIME_NEVER ? 0 : (now - since) / SECOND_US, job->name);
     metric_set(s->metrics, METRIC_CRON_ERRORS, st->error_count, job->name);
-    metric_set(s->metrics, METRIC_CRON_OVERDUE, is_overdue, job->name);
+    metric_set(s->metrics, METRIC_CRON_OVERDUE, st->is_overdue, job->name);
 }
 
 /* A job that has no row yet gets one: a new row of the table in jobs.c needs no migration. */
@@ -54,8 +52,15 @@ static bool load_state(struct scheduler *s, const struct cron_job *job, struct j
                        struct err *err)
 {
     DB_ROWS rows = {0};
-    if (!DB_EXEC(s->db, &q_cron_add, err, job->name, job->depends_on ? job->depends_on : "") ||
-        !DB_RUN(s->db, &q_cron_state, &rows, err, job->name))
+    struct arena a;
+    struct plan plan;
+    arena_init(&a, 1 << 12);
+    bool is_planned =
+        !(job->flags & JOB_OFF) && plan_parse(job->frequency, job->time, false, &plan, ERR_IGNORED);
+    bool ok = DB_EXEC(s->db, &q_cron_add, err, job->name, job->depends_on ? job->depends_on : "",
+                      is_planned ? db_int(&a, plan.every_us / SECOND_US) : NULL, job->help);
+    arena_release(&a);
+    if (!ok || !DB_RUN(s->db, &q_cron_state, &rows, err, job->name))
         return false;
     if (rows.count == 0)
         return err_set(err, ERR_CONFLICT, "the state of %s was reset meanwhile", job->name);
@@ -65,6 +70,7 @@ static bool load_state(struct scheduler *s, const struct cron_job *job, struct j
         .last_run_us = db_col_int(&rows, 0, Q_CRON_STATE_COL_LAST_RUN, TIME_NEVER),
         .last_success_us = db_col_int(&rows, 0, Q_CRON_STATE_COL_LAST_SUCCESS, TIME_NEVER),
         .error_count = (int)db_col_int(&rows, 0, Q_CRON_STATE_COL_ERROR_COUNT, 0),
+        .is_overdue = db_col_bool(&rows, 0, Q_CRON_STATE_COL_IS_OVERDUE),
     };
     return true;
 }
@@ -93,6 +99,11 @@ static const char *error_param(struct arena *a, const struct run_result *r)
     return arena_strdup(a, text);
 }
 
+static const char *seconds_param(struct arena *a, const struct run_result *r)
+{
+    return arena_printf(a, "%.3f", (double)r->duration_ms / 1000);
+}
+
 /* r NULL: no run, somebody has said that it counts as one. */
 static bool save_state(struct scheduler *s, const struct cron_job *job, const struct job_state *st,
                        const struct run_result *r, struct err *err)
@@ -102,7 +113,8 @@ static bool save_state(struct scheduler *s, const struct cron_job *job, const st
     bool ok = DB_EXEC(s->db, &q_cron_save, err, job->name, time_param(&a, st->next_run_us),
                       time_param(&a, st->first_run_us), time_param(&a, st->last_run_us),
                       time_param(&a, st->last_success_us), db_int(&a, st->error_count),
-                      error_param(&a, r));
+                      error_param(&a, r), r ? seconds_param(&a, r) : NULL,
+                      r && r->items >= 0 ? db_int(&a, r->items) : NULL);
     arena_release(&a);
     return ok;
 }
@@ -113,12 +125,12 @@ static bool save_log(struct scheduler *s, const struct cron_job *job, int64_t sl
 {
     struct arena a;
     arena_init(&a, 1 << 16);
-    const char *seconds = arena_printf(&a, "%.3f", (double)r->duration_ms / 1000);
     /* The tail may hold any bytes; the database wants UTF-8. */
     const char *tail = str_adup(&a, utf8_clean(&a, str_of(r->tail)));
-    bool ok = DB_EXEC(s->db, &q_cron_log_add, err, job->name, seconds,
+    bool ok = DB_EXEC(s->db, &q_cron_log_add, err, job->name, seconds_param(&a, r),
                       time_param(&a, r->ok ? slot_us : TIME_NEVER), r->ok ? NULL : r->type,
-                      r->ok ? NULL : r->value, r->ok ? NULL : tail);
+                      r->ok ? NULL : r->value, r->ok ? NULL : tail,
+                      r->items >= 0 ? db_int(&a, r->items) : NULL);
     arena_release(&a);
     return ok;
 }
@@ -156,9 +168,12 @@ static void log_result(struct metrics *m, const struct cron_job *job, const stru
 {
     metric_time(m, METRIC_CRON_JOB_RUN, r->duration_ms * 1000, job->name,
                 r->ok ? "success" : "failure");
+    if (r->items > 0)
+        metric_add(m, METRIC_CRON_JOB_ITEMS, r->items, job->name);
     log_event(r->ok ? LOG_INFO : LOG_WARN, "job_run", r->ok ? "done" : "failed",
               LOG_S("job", job->name), LOG_S("result", r->ok ? "success" : "failure"),
-              LOG_I("duration_ms", r->duration_ms), LOG_S("error", r->ok ? "" : r->value));
+              LOG_I("duration_ms", r->duration_ms), LOG_I("items", r->items),
+              LOG_S("error", r->ok ? "" : r->value));
     if (!r->ok && st->error_count >= ALERT_AFTER_ERRORS)
         log_event(LOG_ERROR, "job_alert", "a scheduled job fails again and again",
                   LOG_S("job", job->name), LOG_I("error_count", st->error_count));
@@ -249,8 +264,8 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
         return err_wrap(err, "job %s", job->name);
     if (!load_state(s, job, &st, err))
         return false;
-    set_gauges(s, job, &plan, &st);
-    if (!plan_is_due(&plan, &st, now_us()))
+    set_gauges(s, job, &st);
+    if ((job->flags & JOB_OFF) || !plan_is_due(&plan, &st, now_us()))
         return true;
     if (!dependencies_met(s, job, &is_met, err) || !is_met)
         return is_met;
@@ -265,17 +280,34 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
     if (ok && plan_is_due(&plan, &st, now_us()))
         ok = run_slots(s, job, &plan, &st, ret_failed, err);
     if (ok)
-        set_gauges(s, job, &plan, &st);
+        set_gauges(s, job, &st);
     return DB_EXEC(s->db, &q_cron_unlock, ok ? err : ERR_IGNORED, job->name) && ok;
+}
+
+/* Behind a look, so that what has just been made up for is not told. */
+static bool tell_overdue(struct scheduler *s, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (s->alerted_ms && mono_ms() - s->alerted_ms < ALERT_EVERY_MS)
+        return true;
+    if (!DB_RUN(s->db, &q_cron_overdue, &rows, err))
+        return false;
+    for (int i = 0; i < rows.count; i++)
+        log_event(LOG_ERROR, "job_alert", "a scheduled job is overdue",
+                  LOG_S("job", db_col(&rows, i, Q_CRON_OVERDUE_COL_APP_NAME)),
+                  LOG_S("last_success", db_col(&rows, i, Q_CRON_OVERDUE_COL_LAST_SUCCESS)));
+    if (rows.count)
+        s->alerted_ms = mono_ms();
+    return true;
 }
 
 /* One after the other, in the order of the table: they share a machine that has other work. */
 bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
 {
-    for (size_t i = 0; i < cron_job_count && !proc_stopping(); i++)
-        if (!scheduler_run_one(s, &cron_jobs[i], ret_failed, err))
-            return err_wrap(err, "job %s", cron_jobs[i].name);
-    return true;
+    for (size_t i = 0; i < s->jobs.n && !proc_stopping(); i++)
+        if (!scheduler_run_one(s, &s->jobs.v[i], ret_failed, err))
+            return err_wrap(err, "job %s", s->jobs.v[i].name);
+    return tell_overdue(s, err);
 }
 
 /*
@@ -333,14 +365,14 @@ static void print_time(const char *label, int64_t us)
 /* A job without a row was never run. */
 bool scheduler_list(struct scheduler *s, struct err *err)
 {
-    for (size_t i = 0; i < cron_job_count; i++) {
-        const struct cron_job *job = &cron_jobs[i];
+    for (size_t i = 0; i < s->jobs.n; i++) {
+        const struct cron_job *job = &s->jobs.v[i];
         DB_ROWS rows = {0};
         if (!DB_RUN(s->db, &q_cron_state, &rows, err, job->name))
             return false;
-        printf("%s\n    %s\n    schedule:     every %s%s%s%s\n", job->name, job->help,
+        printf("%s\n    %s\n    schedule:     every %s%s%s%s%s\n", job->name, job->help,
                job->frequency, job->time ? " @ " : "", job->time ? job->time : "",
-               job->time ? " UTC" : "");
+               job->time ? " UTC" : "", job->flags & JOB_OFF ? " (off)" : "");
         if (rows.count == 0) {
             puts("    Never run.");
             continue;

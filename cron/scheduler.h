@@ -1,7 +1,7 @@
 #ifndef CRON_SCHEDULER_H
 #define CRON_SCHEDULER_H
 
-#include "cron/jobs.h"
+#include "cron/jobs_configured.h"
 #include "lib/base/metrics.h"
 
 /*
@@ -18,6 +18,8 @@ struct scheduler {
     const struct field_table *fields;
     struct metrics *metrics;
     struct db *db;
+    struct job_list jobs;
+    int64_t alerted_ms; /* when overdue jobs were told last; 0: never */
 };
 
 /* One look at every job.  *ret_failed counts runs that failed. */

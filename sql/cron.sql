@@ -7,13 +7,24 @@ SELECT (extract(epoch FROM next_run) * 1000000)::bigint AS next_run,
        (extract(epoch FROM first_run) * 1000000)::bigint AS first_run,
        (extract(epoch FROM last_run) * 1000000)::bigint AS last_run,
        (extract(epoch FROM last_success) * 1000000)::bigint AS last_success,
-       error_count, coalesce(last_error ->> 'value', '') AS last_error
-  FROM cron_job WHERE app_name = $1;
+       error_count, coalesce(last_error ->> 'value', '') AS last_error, is_overdue
+  FROM cron_health WHERE app_name = $1;
 
 -- name: cron_add
+-- A row for each job of the table, with what others want to know of it.  every_s NULL: switched off.
 -- $1 app_name text
 -- $2 depends_on text
-INSERT INTO cron_job (app_name, depends_on) VALUES ($1, $2) ON CONFLICT (app_name) DO NOTHING;
+-- $3 every_s bigint
+-- $4 help text
+INSERT INTO cron_job AS j (app_name, depends_on, every, help)
+VALUES ($1, $2, $3::bigint * interval '1 second', $4)
+ON CONFLICT (app_name) DO UPDATE
+   SET depends_on = excluded.depends_on, every = excluded.every, help = excluded.help
+ WHERE (j.depends_on, j.every, j.help) IS DISTINCT FROM (excluded.depends_on, excluded.every, excluded.help);
+
+-- name: cron_overdue
+SELECT app_name, coalesce(to_char(last_success AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS last_success
+  FROM cron_health WHERE is_overdue ORDER BY app_name;
 
 -- name: cron_lock
 -- A lock of this session (1668444014 is "cron"): the server lets it go when the session ends, however
@@ -51,10 +62,14 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks
 -- $5 last_success text
 -- $6 error_count integer
 -- $7 last_error jsonb
+-- $8 duration double precision: NULL: there was no run
+-- $9 items bigint
 UPDATE cron_job
    SET next_run = nullif($2, '')::timestamptz, first_run = nullif($3, '')::timestamptz,
        last_run = nullif($4, '')::timestamptz, last_success = nullif($5, '')::timestamptz,
-       error_count = $6::integer, last_error = $7::jsonb
+       error_count = $6::integer, last_error = $7::jsonb,
+       last_duration = coalesce($8::double precision, last_duration),
+       last_items = CASE WHEN $8::double precision IS NULL THEN last_items ELSE $9::bigint END
  WHERE app_name = $1;
 
 -- name: cron_log_add
@@ -65,8 +80,9 @@ UPDATE cron_job
 -- $4 exc_type text
 -- $5 exc_value text
 -- $6 exc_traceback text
-INSERT INTO cron_log (app_name, duration, success, exc_type, exc_value, exc_traceback)
-VALUES ($1, $2::double precision, nullif($3, '')::timestamptz, $4, $5, $6);
+-- $7 items bigint
+INSERT INTO cron_log (app_name, duration, success, exc_type, exc_value, exc_traceback, items)
+VALUES ($1, $2::double precision, nullif($3, '')::timestamptz, $4, $5, $6, $7::bigint);
 
 -- name: cron_dependencies_met
 -- Whether each named job succeeded after this job's last success.

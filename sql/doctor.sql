@@ -8,11 +8,12 @@ SELECT count(*) AS count FROM pg_stat_activity
 SELECT count(*) AS count FROM crash_queue WHERE state = 2;
 
 -- name: doctor_cron
--- Jobs that fail again and again, and those that refuse to do harm, at once.
+-- Jobs that fail again and again, those that refuse to do harm, at once, and those that are overdue.
 -- $1 errors integer
-SELECT app_name, error_count, coalesce(last_error ->> 'value', '') AS last_error
-  FROM cron_job
- WHERE error_count >= $1::integer
+SELECT app_name, error_count, coalesce(last_error ->> 'value', '') AS last_error, is_overdue,
+       coalesce(to_char(last_success AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS last_success
+  FROM cron_health
+ WHERE is_overdue OR error_count >= $1::integer
     OR (error_count > 0 AND last_error ->> 'value' LIKE 'refused:%')
  ORDER BY app_name;
 

@@ -81,12 +81,22 @@ SELECT count(*) AS n FROM missing_processed_crash;
 SELECT state, product FROM crash_ledger WHERE crash_id = $1;
 
 -- name: web_cron_health
--- Latest run of any job, and the jobs in error.
+-- Latest run of any job; the jobs in error and those that are overdue.
 SELECT to_char(max(last_run) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS last_run,
        coalesce(max(last_run) < now() - interval '2 hours', true) AS is_stale,
        array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE error_count > 0), ',')
-         AS broken
-  FROM cron_job;
+         AS broken,
+       array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE is_overdue), ',') AS overdue
+  FROM cron_health;
+
+-- name: web_cron_jobs
+-- Those that fail first, then those that are late, then by their next run.
+SELECT app_name, help, every IS NULL AS is_off, is_overdue, ongoing IS NOT NULL AS is_running, error_count,
+       (extract(epoch FROM last_run) * 1000000)::bigint AS last_run,
+       (extract(epoch FROM last_success) * 1000000)::bigint AS last_success,
+       (extract(epoch FROM next_run) * 1000000)::bigint AS next_run,
+       last_duration, last_items, last_error ->> 'type' AS error_type, last_error ->> 'value' AS error_text
+  FROM cron_health ORDER BY error_count > 0 DESC, is_overdue DESC, every IS NULL, next_run, app_name;
 
 -- name: web_tokens
 -- Tokens of a user, newest first.

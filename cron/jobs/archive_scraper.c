@@ -364,6 +364,7 @@ static bool scrape_product(struct job_context *x, const char *product, const cha
     VEC_RELEASE(&from.places);
     VEC_RELEASE(&to.places);
     arena_release(&a);
+    job_did(x, s.found);
     if (ok)
         printf("%s: found %zu builds; inserted %lld builds\n", product, s.found, (long long)added);
     return ok;

@@ -70,6 +70,7 @@ bool job_auditgroups(struct job_context *x, struct err *err)
     if ((!dry && !DB_EXEC(x->db, &q_audit_account, err)) ||
         !DB_RUN(x->db, &q_audit_members, &rows, err))
         return false;
+    job_did(x, (size_t)rows.count);
     for (int i = 0; i < rows.count; i++) {
         const char *reason = reason_to_go(x, &rows, i);
         if (!reason)

@@ -140,6 +140,7 @@ static bool sync_page(struct sync *s, const char *since, bool *ret_more, struct 
     for (size_t i = 0; ok && i < json_array_size(bugs); i++)
         ok = sync_bug(s, json_array_get(bugs, i), err);
     s->seen += (int64_t)json_array_size(bugs);
+    job_did(s->x, json_array_size(bugs));
     *ret_more = json_array_size(bugs) > 0;
     json_decref(page);
     return ok;

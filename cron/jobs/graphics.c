@@ -50,6 +50,7 @@ static bool flush_devices(struct devices *d, struct err *err)
                 db_text_array(&d->arena, d->adapter_names)))
         return false;
     size_t created = 0;
+    job_did(d->x, n);
     for (int i = 0; i < rows.count; i++)
         created += db_col_bool(&rows, i, Q_GRAPHICS_DEVICE_PUT_COL_IS_NEW);
     d->created += created;

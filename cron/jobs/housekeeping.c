@@ -29,6 +29,7 @@ bool job_clearsessions(struct job_context *x, struct err *err)
     DB_ROWS rows = {0};
     if (!DB_RUN(x->db, &q_cron_clear_sessions, &rows, err))
         return false;
+    job_did(x, (size_t)rows.affected);
     printf("%d expired sessions deleted\n", rows.affected);
     return true;
 }
@@ -40,10 +41,12 @@ bool job_cleanse_cronlog(struct job_context *x, struct err *err)
     bool dry = job_arg(x, "dry-run");
     if (!DB_RUN(x->db, dry ? &q_cron_log_old : &q_cron_log_cleanse, &rows, err))
         return false;
-    if (dry)
+    if (dry) {
         printf("%s log rows would be deleted\n", db_col(&rows, 0, Q_CRON_LOG_OLD_COL_COUNT));
-    else
-        printf("%d log rows deleted\n", rows.affected);
+        return true;
+    }
+    job_did(x, (size_t)rows.affected);
+    printf("%d log rows deleted\n", rows.affected);
     return true;
 }
 

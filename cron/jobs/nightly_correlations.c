@@ -85,6 +85,7 @@ static bool write_signatures(struct nightly *n, struct arena *a, struct correlat
             break;
         if (!write_signature(n, base, filters, channel, bucket, err))
             return false;
+        job_did(n->x, 1);
         written++;
     }
     printf("  " STR_FMT ": %zu signatures against %llu crashes\n", STR_ARG(channel), written,

@@ -55,6 +55,7 @@ static bool drop_days(struct job_context *x, const char *first_kept, struct err 
         if (!store_delete_day(x->store, days.v[i].p, err))
             return err_wrap(err, "day " STR_FMT, STR_ARG(days.v[i]));
         printf("deleted " STR_FMT "\n", STR_ARG(days.v[i]));
+        job_did(x, 1);
         dropped++;
     }
     printf("%zu days deleted\n", dropped);
@@ -81,6 +82,7 @@ static bool drop_page(struct job_context *x, struct index_writer *index, const c
              DB_EXEC(x->db, &q_ledger_forget_all, err, db_text_array(&a, ids)) &&
              DB_EXEC(x->db, &q_lacking_forget, err, db_text_array(&a, ids));
     arena_release(&a);
+    job_did(x, ok ? ids.n : 0);
     *ret_count = ids.n;
     return ok;
 }
@@ -112,6 +114,7 @@ static bool fold_statistics(struct job_context *x, struct err *err)
                     db_int(x->arena, FOLD)))
             return err_wrap(err, "folding statistics");
         n = db_col_int(&rows, 0, Q_COUNTED_FOLD_COL_N, 0);
+        job_did(x, (size_t)n);
         total += n;
     } while (n > 0);
     printf("%lld crashes folded into sums of days\n", (long long)total);

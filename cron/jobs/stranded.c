@@ -10,6 +10,7 @@
  * What they queue may just be on its way: a crash that is queued twice is one message, and one that
  * is processed twice comes out the same.
  */
+#include "cron/job_context.h"
 #include "cron/jobs/job_functions.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
@@ -80,6 +81,7 @@ static bool note_if_stranded(void *arg, const char *crash_id)
 {
     struct search *s = arg;
     bool done;
+    job_did(s->x, 1);
     s->ok = is_processed(s->x, s->index, crash_id, &done, s->err);
     if (!s->ok || done)
         return s->ok;
@@ -125,6 +127,7 @@ bool job_updatemissing(struct job_context *x, struct err *err)
     for (int i = 0; ok && i < rows.count; i++) {
         bool done;
         const char *id = db_col(&rows, i, Q_MISSING_OPEN_COL_CRASH_ID);
+        job_did(x, 1);
         ok = is_processed(x, index, id, &done, err);
         if (ok && done) {
             ok = DB_EXEC(x->db, &q_missing_done, err, id);
@@ -149,6 +152,7 @@ static bool publish_batch(struct republish *r)
 {
     r->ok = ledger_publish_all(r->x->db, r->batch, r->n, r->err);
     r->total += r->ok ? r->n : 0;
+    job_did(r->x, r->ok ? r->n : 0);
     r->n = 0;
     return r->ok;
 }

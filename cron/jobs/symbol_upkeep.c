@@ -66,6 +66,7 @@ bool job_expire_symbols(struct job_context *x, struct err *err)
     struct symexpire expiry = expiry_of(x, &store, &shown);
     if (!symexpire_files(&expiry, &counts, err))
         return false;
+    job_did(x, counts.removed);
     printf("%zu symbols files %s (%lld MiB), %zu old ones kept because they are in use\n",
            counts.removed, expiry.is_dry ? "would be removed" : "removed",
            (long long)(counts.bytes >> 20), counts.kept);

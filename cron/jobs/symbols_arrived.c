@@ -89,6 +89,7 @@ bool job_reprocesslacking(struct job_context *x, struct err *err)
     if (done.queued > 0 || done.waiting > 0)
         log_event(LOG_INFO, "symbols_arrived", "crashes queued again",
                   LOG_I("queued", (int64_t)done.queued), LOG_I("waiting", (int64_t)done.waiting));
+    job_did(x, done.queued);
     printf("%zu crashes queued again, %zu more wait\n", done.queued, done.waiting);
     return true;
 }

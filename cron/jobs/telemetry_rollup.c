@@ -25,6 +25,7 @@ bool job_telemetry_rollup(struct job_context *x, struct err *err)
     const char *day = arena_printf(x->arena, "%04d%02d%02d", c.year, c.month, c.day);
     if (!export_roll(conf_text(x->conf, CONF_DATIL_VAR), x->store, day, &r, err))
         return false;
+    job_did(x, r.rows);
     if (r.was_there)
         printf("%s has files already\n", day);
     else

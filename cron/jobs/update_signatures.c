@@ -51,6 +51,7 @@ bool job_updatesignatures(struct job_context *x, struct err *err)
     if (!DB_RUN(x->db, &q_signature_update, &rows, err, db_int(x->arena, from),
                 db_int(x->arena, to), db_bool(is_dry)))
         return false;
+    job_did(x, (size_t)rows.count);
     for (int i = 0; i < rows.count; i++)
         printf("%s: first build %s, first date %s\n",
                db_col(&rows, i, Q_SIGNATURE_UPDATE_COL_SIGNATURE),

@@ -21,7 +21,6 @@
 #include "lib/web/health.h"
 #include "lib/web/site.h"
 #include "lib/web/web.h"
-#include "queries.h"
 #include "rows.h"
 
 /*
@@ -99,34 +98,6 @@ bool monitoring_get(struct req *r, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(links); i++)
         site_add_link(rows, str_of(links[i][1]), str_of(links[i][0]));
     return layout_send(r, 200, "monitoring.html", v, err);
-}
-
-/*
- * GET /monitoring/cron/: always 200; the word says it.  A job in error counts more than a scheduler
- * that has not run for two hours (the time is in sql/webapp.sql): whoever is told "Broken" looks at
- * the jobs and sees the other as well.
- */
-bool monitoring_cron_get(struct req *r, struct err *err)
-{
-    DB_ROWS rows = {0};
-    if (!DB_RUN(req_db(r), &q_web_cron_health, &rows, err))
-        return err_wrap(err, "looking up the jobs");
-    const char *broken = db_col(&rows, 0, Q_WEB_CRON_HEALTH_COL_BROKEN);
-    json_auto_t *body = json_object();
-    if (broken && *broken) {
-        json_t *list = json_array();
-        struct str rest = str_of(broken), name;
-        while (str_split(&rest, ',', &name))
-            json_array_append_new(list, jtext(name));
-        jset_cstr(body, "status", "Broken");
-        json_object_set_new(body, "broken", list);
-    } else if (db_col_bool(&rows, 0, Q_WEB_CRON_HEALTH_COL_IS_STALE)) {
-        jset_cstr(body, "status", "Stale");
-        jset_cstr(body, "last_run", db_col(&rows, 0, Q_WEB_CRON_HEALTH_COL_LAST_RUN));
-    } else {
-        jset_cstr(body, "status", "ALLGOOD");
-    }
-    return answer_json(r, 200, body, err);
 }
 
 /* GET /robots.txt: crash reports are no business of search engines. */

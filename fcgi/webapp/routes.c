@@ -89,7 +89,7 @@ const struct route routes[] = {
     {GET, "/documentation/datadictionary/dataset/", SEARCHES | BELOW, NULL, dictionary_field_get, NULL, "one of them"},
     {GET, "/about/throttling/", 0, NULL, throttling_get, NULL, "why a report may be missing"},
     {GET, "/monitoring/", 0, NULL, monitoring_get, NULL, "links of this section"},
-    {GET, "/monitoring/cron/", QUIET, NULL, monitoring_cron_get, NULL, "state of the scheduled jobs"},
+    {GET, "/monitoring/cron/", 0, NULL, monitoring_cron_get, NULL, "state of the scheduled jobs: a page, or JSON for programs"},
     {GET, "/__heartbeat__", QUIET, NULL, heartbeat_get, NULL, "database, store and search answer"},
     {GET, "/__lbheartbeat__", QUIET, NULL, lbheartbeat_get, NULL, "this program answers"},
     {GET, "/__version__", QUIET, NULL, version_get, NULL, "what is installed"},

@@ -149,7 +149,7 @@ def test_bugs_of_signatures(datil, elsewhere):
 
 @pytest.mark.parametrize("status, body, words", [
     (401, b'{"message": "very secret"}', "status 401"),
-    (200, b"<html>", "json"),
+    (200, b"<html>", "without a list of bugs"),
     (200, b'{"faults": []}', "without a list of bugs"),
     (200, b'{"bugs": [{"cf_crash_signature": "[@ x ]"}]}', "without an id"),
 ])

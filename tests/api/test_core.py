@@ -1,6 +1,7 @@
 """The administrator's command, ledger, queue, index and scheduled jobs against a real database."""
 import json
 import os
+import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import wait_until  # noqa: E402
+from harness import BIN, wait_until  # noqa: E402
 
 NOW = datetime.now(timezone.utc)
 
@@ -380,6 +381,57 @@ def test_a_job_runs_once_at_a_time(datil):
                                  "AND objid::bigint = hashtext('crontest')::bigint & 4294967295")[0][0] == 0, 10, "the lock")
     datil.datil("cron", "run", "crontest", "--if-due")
     assert datil.sql("SELECT last_run IS NOT NULL, ongoing FROM cron_job WHERE app_name = 'crontest'") == [(True, None)]
+
+
+def test_how_jobs_are_is_told(datil):
+    """As JSON and as a page; a job that is overdue is an alert in the log, a finding of the doctor and a word on the page."""
+    import psycopg2
+
+    def job():
+        answer = datil.get("/monitoring/cron/").json
+        return answer, next(j for j in answer["jobs"] if j["job"] == "crontest")
+
+    datil.datil("cron", "reset", "crontest")
+    datil.datil("cron", "run", "crontest", "--if-due")
+    _, told = job()
+    assert told["last_success"] and told["next_run"] > told["last_run"] and 0 < told["last_duration"] < 60
+    assert (told["is_overdue"], told["is_off"], told["error_count"], told["last_error"], told["last_items"]) == (False, False, 0, None, None)
+    datil.sql("UPDATE cron_job SET last_success = now() - interval '73 hours', next_run = now() - interval '49 hours' WHERE app_name = 'crontest'")
+    assert not job()[1]["is_overdue"], "three periods behind the planned run are the limit"
+    datil.sql("UPDATE cron_job SET last_success = now() - interval '97 hours' WHERE app_name = 'crontest'")
+    answer, told = job()
+    assert told["is_overdue"] and "crontest" in answer["overdue"] and answer["status"] in ("Stale", "Broken")
+    said = doctor(datil)
+    assert said.returncode == 1 and "crontest is overdue" in said.stdout
+    page = datil.get("/monitoring/cron/", headers={"Accept": "text/html"})
+    assert page.headers["Content-Type"].startswith("text/html") and "overdue</span>" in page.text
+    # Another scheduler has the job and never ends.
+    other = psycopg2.connect(f"host={datil.var}/run/pg user=datil dbname=datil")
+    with other.cursor() as cur:
+        cur.execute("SELECT pg_advisory_lock(1668444014, hashtext('crontest'))")
+    alert = datil.datil("cron", "run").stderr
+    assert '"event":"job_alert","msg":"a scheduled job is overdue","job":"crontest"' in alert
+    other.close()
+    # A job that is off is neither run nor overdue; by name it runs.
+    off = datil.env | {"CRON_JOBS": "crontest off; retention every=2d limit=90m"}
+
+    def run(*args):
+        return subprocess.run([str(BIN / "datil-cron"), *args], env=off, capture_output=True, text=True, check=True).stdout
+
+    assert "every 1d (off)" in run("--list") and "every 2d @ 05:00 UTC" in run("--list")
+    run("--job", "crontest")
+    assert job()[1]["is_off"] and not job()[1]["is_overdue"]
+    assert "This is a test." in run("--job", "crontest", "--force")
+    off["CRON_JOBS"] = "crontest offf"
+    assert subprocess.run([str(BIN / "datil-cron"), "--list"], env=off, capture_output=True).returncode == 1
+    # Strangers learn of an error what kind it is.
+    datil.sql("""UPDATE cron_job SET error_count = 2, last_error = '{"type": "unavailable", "value": "host tracker.internal"}'
+                 WHERE app_name = 'crontest'""")
+    answer, told = job()
+    assert answer["status"] == "Broken" and "crontest" in answer["broken"] and told["last_error"] == "unavailable"
+    assert "tracker.internal" not in datil.get("/monitoring/cron/", headers={"Accept": "text/html"}).text
+    datil.datil("cron", "reset", "crontest")
+    datil.datil("cron", "run", "crontest", "--if-due")
 
 
 def test_retention_takes_single_crashes_out_of_a_partition_that_stays(datil):

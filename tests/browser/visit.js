@@ -28,6 +28,7 @@ const PAGES = {
   "report-correlations": "/report/index/" + facts.crash_id + "#tab-correlation",
   login: "/login/",
   api: "/api/",
+  jobs: "/monitoring/cron/",
 };
 
 const SYMBOL_PAGES = {

@@ -388,13 +388,20 @@ static void check_cron(struct doctor *d)
         doctor_problem(d, "scheduled jobs: %s", err.msg);
         return;
     }
-    for (int i = 0; i < rows.count; i++)
-        doctor_problem(d, "scheduled jobs: %s has failed %s times: %s",
-                       db_col(&rows, i, Q_DOCTOR_CRON_COL_APP_NAME),
-                       db_col(&rows, i, Q_DOCTOR_CRON_COL_ERROR_COUNT),
-                       db_col(&rows, i, Q_DOCTOR_CRON_COL_LAST_ERROR));
+    for (int i = 0; i < rows.count; i++) {
+        const char *name = db_col(&rows, i, Q_DOCTOR_CRON_COL_APP_NAME);
+        if (db_col_int(&rows, i, Q_DOCTOR_CRON_COL_ERROR_COUNT, 0) > 0)
+            doctor_problem(d, "scheduled jobs: %s has failed %s times: %s", name,
+                           db_col(&rows, i, Q_DOCTOR_CRON_COL_ERROR_COUNT),
+                           db_col(&rows, i, Q_DOCTOR_CRON_COL_LAST_ERROR));
+        else
+            doctor_problem(d,
+                           "scheduled jobs: %s is overdue, its last success: %s; does datil-cron "
+                           "run? `datil cron run %s --if-due`",
+                           name, db_col(&rows, i, Q_DOCTOR_CRON_COL_LAST_SUCCESS), name);
+    }
     if (rows.count == 0)
-        doctor_good(d, "scheduled jobs: none fails");
+        doctor_good(d, "scheduled jobs: none fails, none is overdue");
 }
 
 /*

@@ -1,4 +1,5 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,15 @@ static bool refuse(struct job_context *x, struct err *err)
 {
     (void)x;
     return err_set(err, ERR_CONFLICT, "not today");
+}
+
+static bool count_and_die(struct job_context *x, struct err *err)
+{
+    (void)err;
+    job_did(x, 3);
+    job_did(x, 4);
+    raise(SIGKILL);
+    return true;
 }
 
 static bool close_output_and_sleep(struct job_context *x, struct err *err)
@@ -78,6 +88,10 @@ static void test_results(void **state)
     assert_false(r.ok);
     assert_string_equal(r.type, "conflict");
     assert_string_equal(r.value, "not today");
+    assert_int_equal(r.items, -1);
+    run_here("count_and_die", count_and_die, &r);
+    assert_string_equal(r.type, "killed by signal 9");
+    assert_int_equal(r.items, 7);
 }
 
 static void test_limit_holds_behind_the_end_of_the_output(void **state)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "cron/jobs.h"
+#include "cron/jobs_configured.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 
@@ -141,7 +142,7 @@ static void test_success_and_failure(void **state)
 {
     (void)state;
     struct plan p = plan("1d", "05:00", true);
-    struct job_state s = {TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER, 0};
+    struct job_state s = {TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER, 0, false};
     int64_t first = at("2026-07-28T05:03:07");
     plan_success(&p, &s, first, first);
     assert_int_equal(s.first_run_us, first);
@@ -171,9 +172,45 @@ static void test_table_of_jobs(void **state)
         const struct cron_job *j = &cron_jobs[i];
         plan(j->frequency, j->time, j->flags & JOB_BACKFILL);
         assert_true(j->timeout_s > 0 && j->run && j->help[0]);
-        assert_ptr_equal(cron_job_find(j->name), j); /* names are unique */
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(cron_jobs[k].name, j->name);
     }
-    assert_null(cron_job_find("nothing"));
+}
+
+static void test_configured_jobs(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"nothing off",         "crontest every=2w",
+                                      "crontest time=25:00", "crontest limit=8d",
+                                      "crontest often",      "crontest every=1h; retention of",
+                                      "crontest limit=90s"};
+    struct arena a;
+    struct job_list l;
+    struct err err = {0};
+    arena_init(&a, 1 << 20);
+    assert_true(jobs_configure(&a, "", &l, &err));
+    assert_memory_equal(l.v, cron_jobs, cron_job_count * sizeof *l.v);
+    assert_true(jobs_configure(
+        &a, " crontest  every=2h limit=90m;archivescraper off ; retention time=none every=12h;", &l,
+        &err));
+    for (size_t i = 0; i < l.n; i++) {
+        const struct cron_job *j = &l.v[i];
+        bool is_test = strcmp(j->name, "crontest") == 0;
+        bool is_retention = strcmp(j->name, "retention") == 0;
+        assert_string_equal(j->frequency, is_test        ? "2h"
+                                          : is_retention ? "12h"
+                                                         : cron_jobs[i].frequency);
+        assert_int_equal(j->timeout_s, is_test ? 5400 : cron_jobs[i].timeout_s);
+        assert_int_equal((j->flags & JOB_OFF) != 0, strcmp(j->name, "archivescraper") == 0);
+        assert_true(!is_retention || !j->time);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct err why = {0};
+        assert_false(jobs_configure(&a, bad[i], &l, &why));
+        assert_int_equal(why.code, ERR_INVALID);
+        assert_true(strncmp(why.msg, "CRON_JOBS: ", 11) == 0);
+    }
+    arena_release(&a);
 }
 
 static void test_job_args(void **state)
@@ -196,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_slots_have_a_limit),
         cmocka_unit_test(test_success_and_failure),
         cmocka_unit_test(test_table_of_jobs),
+        cmocka_unit_test(test_configured_jobs),
         cmocka_unit_test(test_job_args),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
