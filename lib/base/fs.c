@@ -292,6 +292,16 @@ bool fs_remove_tree(const char *path, struct err *err)
     return remove_below(AT_FDCWD, path, 0, err);
 }
 
+/* EINVAL is the answer of a file system without the exchange, ENOENT that of an empty place. */
+bool fs_take_place(const char *draft, const char *place, struct err *err)
+{
+    if (renameat2(AT_FDCWD, draft, AT_FDCWD, place, RENAME_EXCHANGE) == 0)
+        return true;
+    if (errno == EINVAL && !fs_remove_tree(place, err))
+        return false;
+    return rename(draft, place) == 0 || err_errno(err, errno, "%s", place);
+}
+
 /* MAP_SHARED: nothing is copied, and the file must not be shortened while it is mapped. */
 bool fs_map(const char *path, const void **ret_p, size_t *ret_n, struct err *err)
 {

@@ -43,6 +43,10 @@ bool fs_exists(const char *path);
 bool fs_is_writable_dir(const char *path);
 /* Removes a tree; a missing one is fine.  Does not follow links. */
 bool fs_remove_tree(const char *path, struct err *err);
+/* The folder `draft` becomes `place`, which becomes `draft`, in one step: readers find all of the
+ * old or all of the new.  Where nothing was before it is a rename; where the file system knows no
+ * exchange (over a network) the old one goes first, and there is a moment without either. */
+bool fs_take_place(const char *draft, const char *place, struct err *err);
 /* Copies a file's bytes with fsync (atomic as above). */
 bool fs_copy(const char *from, const char *to, mode_t mode, struct err *err);
 

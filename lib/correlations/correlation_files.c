@@ -147,26 +147,14 @@ bool correlation_write(struct correlation_writer *w, struct str channel, struct 
     return write_json(path, document, err);
 }
 
-/* Where nothing was before, a rename does; where the file system knows no exchange (over a network)
- * there is a moment without files. */
-static bool exchange(struct correlation_writer *w, struct err *err)
-{
-    if (renameat2(AT_FDCWD, w->draft, AT_FDCWD, w->final, RENAME_EXCHANGE) == 0)
-        return true;
-    if (errno == EINVAL && !fs_remove_tree(w->final, err))
-        return false;
-    if (rename(w->draft, w->final) == 0)
-        return true;
-    return err_errno(err, errno, "%s", w->final);
-}
-
 /* Behind the exchange the draft is the folder of the last night, and goes. */
 bool correlation_writer_commit(struct correlation_writer *w, const json_t *all, struct err *err)
 {
     FREE_LATER char *path = NULL;
     if (asprintf(&path, "%s/all.json.gz", w->draft) < 0)
         abort();
-    return write_json(path, all, err) && exchange(w, err) && fs_remove_tree(w->draft, err);
+    return write_json(path, all, err) && fs_take_place(w->draft, w->final, err) &&
+           fs_remove_tree(w->draft, err);
 }
 
 /* What a product has left that has no crashes any more; names that begin with '.' are not ours. */

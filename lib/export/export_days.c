@@ -6,7 +6,11 @@
  * behind it finds the day and only removes the records that are left.  A record that a processor
  * writes in this very moment is removed by the next call; its crash came too late for the day.
  *
- * Taking out: the day is written anew without them and exchanged with the old one.
+ * Taking out: the day is written anew without them and exchanged with the old one.  What was
+ * fetched before is out of our hands; the list of what to delete there is the importer's business.
+ *
+ * Both are done by jobs and by `datil purge`, in several processes, so a lock on a file keeps them
+ * apart: two that write the same draft would publish a mixture.
  */
 #include "lib/export/export.h"
 
@@ -96,6 +100,8 @@ static bool make_day(const char *var_dir, struct store *store, const char *day,
     return ok;
 }
 
+/* The day is looked for behind the listing: records that came in between are in the list and go
+ * without being in the day, as the head of this file says of all that come too late. */
 static bool roll(const char *var_dir, struct store *store, const char *day, struct ids *ids,
                  struct export_rolled *ret, struct err *err)
 {
@@ -141,6 +147,8 @@ struct day_removal {
     size_t found;
 };
 
+/* Without a crash_id a record has its id as "uuid".  The same function counts in the first pass and
+ * copies in the second. */
 static bool look_at_line(void *arg, struct str line, struct err *err)
 {
     struct day_removal *r = arg;
@@ -190,6 +198,7 @@ static bool remove_of_day(const char *var_dir, const char *day, struct day_remov
     return ok;
 }
 
+/* The last six digits of a crash id are its day. */
 static int by_day(const void *a, const void *b)
 {
     const struct str *x = a, *y = b;
@@ -197,6 +206,7 @@ static int by_day(const void *a, const void *b)
     return c ? c : str_cmp(*x, *y);
 }
 
+/* A day is read once, however many of its crashes go. */
 static bool remove_sorted(const char *var_dir, struct strs ids, size_t *ret_rows, struct err *err)
 {
     for (size_t i = 0, end; i < ids.n; i = end) {

@@ -1,6 +1,12 @@
 /*
  * The record of one crash, and what strangers may fetch.  Records wait in the store, beside the
  * crash they are of, so whatever deletes a crash there deletes its record.
+ *
+ * The record is made once, when a crash is processed for the first time: importers append, and a
+ * crash that is processed again would be there twice.  A crash whose day has been made is no longer
+ * recorded, for the same reason.  What a record holds, and that nothing protected gets into it, is
+ * decided by lib/crash/telemetry.c; the schema below is printed from the same tables, so that it
+ * cannot promise what no record has.
  */
 #include "lib/export/export.h"
 
@@ -20,6 +26,7 @@
 #include "lib/json/json.h"
 #include "lib/store/store.h"
 
+/* The day of the crash has been made, whether this crash is in it or not. */
 static bool is_rolled(const char *var_dir, const char *crash_id)
 {
     char day[CRASH_DATE_SIZE];
@@ -59,6 +66,7 @@ static bool is_offered(struct str rest)
            (str_eq(name, STR("manifest.json")) || str_ends(name, STR(".jsonl.gz")));
 }
 
+/* O_NOFOLLOW, although nobody should put links there: this is a door to the outside. */
 bool export_open(const char *var_dir, struct str rest, int *ret_fd, struct err *err)
 {
     FREE_LATER char *path = NULL;
@@ -98,6 +106,7 @@ static void add_types(json_t *list, unsigned types)
 
 static json_t *shape_json(const struct schema_shape *shape);
 
+/* JSON Schema, draft 4: a value of several types has a list of them. */
 static json_t *type_json(unsigned types, const struct schema_shape *shape)
 {
     json_t *out = shape ? shape_json(shape) : json_object();

@@ -4,6 +4,14 @@
  * already, exchanged with them.  So a day is complete or it is not there, whatever is killed, and a
  * draft that was left behind is removed by the next one.
  *
+ * A file for each product, so that who wants one product need not fetch the others.  Products are
+ * strangers' words, as many as somebody likes to send; beyond PRODUCTS_MAX records go into the file
+ * that was made last.  Importers go by the field and not by the name of the file.
+ *
+ * The manifest has size, rows and SHA-256 of each file and is written last, so a reader that has it
+ * can tell whether what it then fetches is what was meant: a day may be written anew when crashes
+ * are taken out of it.
+ *
  * Compression is zlib's fastest, chosen because a day is written once and read by scripts that
  * unpack it anyway: a record costs the job some 40 us, of which compressing is a third (20,000
  * records of 1.4 KB, beside `gzip -1` of the same bytes).  zlib's gzip header has no time and no
@@ -97,6 +105,10 @@ void partition_free(struct partition *p)
     free(p);
 }
 
+/*
+ * Finds `"key":"` by its bytes, without a parser: a day has millions of records, all written by us
+ * without blanks, and inside of a string the quotes around such a text would have backslashes.
+ */
 struct str partition_text_of(struct str record, const char *key_with_quotes)
 {
     struct str key = str_of(key_with_quotes);
@@ -144,6 +156,7 @@ static struct partition_file *file_new(struct partition *p, const char *name, st
     return NULL;
 }
 
+/* A search from the front: there are a dozen. */
 static struct partition_file *file_of(struct partition *p, struct str record, struct err *err)
 {
     char name[NAME_SIZE];
@@ -194,6 +207,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
+/* On disk before the manifest that vouches for it. */
 static bool file_end(struct partition_file *f, json_t *list, struct err *err)
 {
     uint8_t digest[SHA256_BYTES];
@@ -231,16 +245,6 @@ static bool write_manifest(struct partition *p, struct err *err)
     return fs_write_atomic(path, text, n, FS_FILE_MODE, err);
 }
 
-/* Where the file system knows no exchange (over a network) there is a moment without the day. */
-static bool take_place(struct partition *p, struct err *err)
-{
-    if (renameat2(AT_FDCWD, p->draft, AT_FDCWD, p->final, RENAME_EXCHANGE) == 0)
-        return true;
-    if (errno == EINVAL && !fs_remove_tree(p->final, err))
-        return false;
-    return rename(p->draft, p->final) == 0 || err_errno(err, errno, "%s", p->final);
-}
-
 static bool sync_parent(const char *path, struct err *err)
 {
     FREE_LATER char *parent = xstrdup(path);
@@ -248,9 +252,11 @@ static bool sync_parent(const char *path, struct err *err)
     return fs_sync_dir(parent, err);
 }
 
+/* The rename counts only when the folder above has it on disk, too. */
 bool partition_publish(struct partition *p, size_t *ret_rows, size_t *ret_files, struct err *err)
 {
-    if (!write_manifest(p, err) || !take_place(p, err) || !sync_parent(p->final, err))
+    if (!write_manifest(p, err) || !fs_take_place(p->draft, p->final, err) ||
+        !sync_parent(p->final, err))
         return false;
     *ret_rows = p->rows;
     *ret_files = p->n;
@@ -270,6 +276,7 @@ bool partition_manifest(const char *var_dir, const char *day, json_t **ret, stru
     return *ret || err_set(err, ERR_DAMAGED, "%s: not JSON", path);
 }
 
+/* What is not whole lines in a whole gzip file is damage, since we have written it. */
 bool partition_read(const char *var_dir, const char *day, const char *name,
                     bool (*each)(void *arg, struct str line, struct err *err), void *arg,
                     struct err *err)

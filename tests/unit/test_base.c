@@ -288,11 +288,50 @@ static void test_a_reused_number_or_a_zombie_is_no_process(void **state)
     assert_true(proc_is_gone(str_of(other)));
 }
 
+static void put_marked(const char *dir, const char *mark)
+{
+    char path[200];
+    struct err err = {0};
+    snprintf(path, sizeof path, "%s/%s", dir, mark);
+    assert_true(fs_mkdirs(dir, 0755, &err));
+    assert_true(fs_write_atomic(path, "", 0, 0644, &err));
+}
+
+static bool has_mark(const char *dir, const char *mark)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, mark);
+    return fs_exists(path);
+}
+
+/* First where nothing is, then where the first one is. */
+static void test_a_folder_takes_the_place_of_another(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/datil-base-XXXXXX", draft[100], place[100];
+    struct err err = {0};
+    assert_non_null(mkdtemp(dir));
+    snprintf(draft, sizeof draft, "%s/draft", dir);
+    snprintf(place, sizeof place, "%s/place", dir);
+    put_marked(draft, "one");
+    assert_true(fs_take_place(draft, place, &err));
+    assert_true(has_mark(place, "one") && !fs_exists(draft));
+    put_marked(draft, "two");
+    assert_true(fs_take_place(draft, place, &err));
+    assert_true(has_mark(place, "two") && !has_mark(place, "one"));
+    assert_true(has_mark(draft, "one"));
+    assert_true(fs_remove_tree(draft, &err));
+    assert_false(fs_take_place(draft, place, &err)); /* no draft: the place stays */
+    assert_true(has_mark(place, "two"));
+    assert_true(fs_remove_tree(dir, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rd_sticky),
         cmocka_unit_test(test_rd_window),
+        cmocka_unit_test(test_a_folder_takes_the_place_of_another),
         cmocka_unit_test(test_a_full_disk_is_waited_for),
         cmocka_unit_test(test_time_parse),
         cmocka_unit_test(test_time_round_trip),
