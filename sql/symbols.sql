@@ -160,7 +160,8 @@ ON CONFLICT (area, key) DO UPDATE
 -- $4 with_try boolean
 -- $5 is_of_module boolean: the name is that of a module's .sym file
 SELECT o.area, o.key = $1 AS is_file, split_part(o.key, '/', 1) AS debug_filename,
-       split_part(o.key, '/', 3) AS file
+       split_part(o.key, '/', 3) AS file,
+       extract(epoch FROM now() - o.last_modified)::bigint / 86400 AS age_days
   FROM symbol_object o
  WHERE split_part(o.key, '/', 2) = $3
    AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean))
@@ -179,10 +180,11 @@ SELECT o.area, o.key = $1 AS is_file, split_part(o.key, '/', 1) AS debug_filenam
 -- $3 id text
 -- $4 with_try boolean
 -- $5 is_of_module boolean
-SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file
+SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file, w.age_days
   FROM (SELECT o.area, o.key = $1 AS is_file, false AS is_code_id,
                split_part(o.key, '/', 1) AS debug_filename, $3 AS debug_id,
-               split_part(o.key, '/', 3) AS file, 0::bigint AS id
+               split_part(o.key, '/', 3) AS file, 0::bigint AS id,
+               extract(epoch FROM now() - o.last_modified)::bigint / 86400 AS age_days
           FROM symbol_object o
          WHERE split_part(o.key, '/', 2) = $3
            AND (o.area = 'regular' OR (o.area = 'try' AND $4::boolean))
@@ -191,7 +193,7 @@ SELECT w.area, w.is_file, w.is_code_id, w.debug_filename, w.debug_id, w.file
                     AND split_part(o.key, '/', 3)
                         = regexp_replace(split_part(o.key, '/', 1), '\.pdb$', '') || '.sym'))
         UNION ALL
-        SELECT f.area, false, true, f.debug_filename, f.debug_id, '', f.id
+        SELECT f.area, false, true, f.debug_filename, f.debug_id, '', f.id, 0::bigint
           FROM symbol_file f
          WHERE f.code_file = $2 AND f.code_id = $3
            AND f.debug_filename IS NOT NULL AND f.debug_id IS NOT NULL

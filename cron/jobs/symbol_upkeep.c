@@ -19,6 +19,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/metrics.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/symfile/symcache.h"
@@ -73,14 +74,29 @@ bool job_expire_symbols(struct job_context *x, struct err *err)
     return true;
 }
 
+static bool count_history(const struct job_context *x, struct err *err)
+{
+    DB_ROWS uploads = {0}, files = {0};
+    if (!DB_RUN(x->db, &q_symbol_count_uploads, &uploads, err) ||
+        !DB_RUN(x->db, &q_symbol_count_files, &files, err))
+        return false;
+    metric_set(x->metrics, METRIC_CLEAR_RECORDS,
+               db_col_int(&uploads, 0, Q_SYMBOL_COUNT_UPLOADS_COL_N, 0), "upload");
+    metric_set(x->metrics, METRIC_CLEAR_RECORDS,
+               db_col_int(&files, 0, Q_SYMBOL_COUNT_FILES_COL_N, 0), "fileupload");
+    return true;
+}
+
 /* Rows of files that are still stored stay, whatever their age: they are found by code id. */
 bool job_clear_uploads(struct job_context *x, struct err *err)
 {
     struct symstore store = symstore_of_conf(x->conf);
     size_t files, uploads, shown = 0;
     struct symexpire expiry = expiry_of(x, &store, &shown);
-    if (!symexpire_history(&expiry, &files, &uploads, err))
+    if (!count_history(x, err) || !symexpire_history(&expiry, &files, &uploads, err))
         return false;
+    metric_set(x->metrics, METRIC_CLEAR_DELETED, expiry.is_dry ? 0 : uploads, "upload");
+    metric_set(x->metrics, METRIC_CLEAR_DELETED, expiry.is_dry ? 0 : files, "fileupload");
     printf("%zu rows of files and %zu of uploads %s\n", files, uploads,
            expiry.is_dry ? "would be deleted" : "deleted");
     return true;
@@ -137,6 +153,7 @@ bool job_clear_orphans(struct job_context *x, struct err *err)
         remove_orphan(dirfd(dir), e->d_name, before_s, dry, &count);
     if (dir)
         closedir(dir);
+    metric_add(x->metrics, METRIC_ORPHANS_DELETED, dry ? 0 : count);
     printf("%zu orphaned files of uploads %s\n", count, dry ? "would be removed" : "removed");
     return true;
 }
@@ -155,8 +172,10 @@ bool job_symcache_janitor(struct job_context *x, struct err *err)
     }
     if (!job_arg(x, "dry-run") && !symcache_keep_below(store.cache_dir, store.cache_max_bytes, err))
         return false;
-    printf("compiled symbols take %lld MiB of %lld MiB\n",
-           (long long)(symcache_bytes(store.cache_dir) >> 20),
+    int64_t bytes = symcache_bytes(store.cache_dir);
+    metric_add(x->metrics, METRIC_DISKCACHE_EVICT, symcache_take_evicted(store.cache_dir));
+    metric_set(x->metrics, METRIC_DISKCACHE_USAGE, bytes);
+    printf("compiled symbols take %lld MiB of %lld MiB\n", (long long)(bytes >> 20),
            (long long)(store.cache_max_bytes >> 20));
     return true;
 }

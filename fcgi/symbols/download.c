@@ -29,12 +29,6 @@
 #include "lib/web/web.h"
 #include "queries.h"
 
-/*
- * A debug id has 32 digits of an identity and at least one of an age; a shorter one may be a code
- * id.
- */
-enum { DEBUG_ID_DIGITS = 33 };
-
 /* clang-format off */
 /*
  * What stack walkers (.sym) and debuggers ask for: compressed DLL, EXE and PDB of Microsoft's,
@@ -73,7 +67,7 @@ static bool is_ignored(const struct symkey *k)
 {
     if (strcmp(k->file, "file.ptr") == 0)
         return true;
-    if (strlen(k->debug_id) == DEBUG_ID_DIGITS && !k->debug_id[strspn(k->debug_id, "0")])
+    if (strlen(k->debug_id) == SYMKEY_DEBUG_ID_MIN && !k->debug_id[strspn(k->debug_id, "0")])
         return true;
     for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
         if (str_ends(str_of(k->file), str_of(extensions[i])))
@@ -161,6 +155,7 @@ static bool redirect_to_name(struct req *req, const struct symkey *to)
 struct table_answer {
     enum { FOUND_NOTHING, FOUND_FILE, FOUND_NAME } found;
     enum symstore_area area;
+    int64_t age_days;   /* FOUND_FILE */
     struct symkey name; /* FOUND_NAME */
 };
 
@@ -183,11 +178,13 @@ static bool ask_names(struct db *db, const struct symkey *k, const char *key, bo
     if (!DB_RUN(db, &q_symbol_download, &rows, err, key, k->debug_file, k->debug_id,
                 db_bool(with_try), db_bool(symkey_is_of_module(k))))
         return false;
-    if (rows.count > 0)
-        take_row(t, db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_AREA),
-                 db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_FILE),
-                 db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_FILENAME), k->debug_id,
-                 db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_FILE));
+    if (rows.count == 0)
+        return true;
+    t->age_days = db_col_int(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_AGE_DAYS, 0);
+    take_row(t, db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_AREA),
+             db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_IS_FILE),
+             db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_DEBUG_FILENAME), k->debug_id,
+             db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_COL_FILE));
     return true;
 }
 
@@ -200,6 +197,7 @@ static bool ask_names_and_codes(struct db *db, const struct symkey *k, const cha
         return false;
     if (rows.count == 0)
         return true;
+    t->age_days = db_col_int(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_AGE_DAYS, 0);
     bool is_code_id = db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_IS_CODE_ID);
     take_row(t, db_col(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_AREA),
              db_col_bool(&rows, 0, Q_SYMBOL_DOWNLOAD_CODE_COL_IS_FILE),
@@ -217,7 +215,7 @@ static bool ask_table(struct req *req, const struct symkey *k, bool with_try,
     char key[SYMKEY_MAX + 1];
     symkey_text(k, key);
     bool may_be_code_id =
-        str_ends(str_of(k->file), STR(".sym")) && strlen(k->debug_id) < DEBUG_ID_DIGITS;
+        str_ends(str_of(k->file), STR(".sym")) && strlen(k->debug_id) < SYMKEY_DEBUG_ID_MIN;
     if (may_be_code_id)
         metric_add(s->metrics, METRIC_DOWNLOAD_CODE_ID, 1);
     bool ok = may_be_code_id ? ask_names_and_codes(req_db(req), k, key, with_try, &t, err)
@@ -293,8 +291,10 @@ static bool download(struct req *req, bool with_try, struct err *err)
     if (!ask_table(req, &k, with_try, &t, err))
         return false;
     add_debug_time(req, MAX(mono_us() - start_us, (int64_t)1));
-    if (t.found == FOUND_FILE)
+    if (t.found == FOUND_FILE) {
+        metric_size(s->metrics, METRIC_FILE_AGE, t.age_days, symstore_area_names[t.area]);
         return send_file(req, t.area, &k);
+    }
     if (t.found == FOUND_NAME)
         return redirect_to_name(req, &t.name);
     if (ask_upstream(req, &k))

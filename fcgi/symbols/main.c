@@ -28,6 +28,7 @@ int main(int argc, char **argv)
         .metrics = metrics_new(),
         .metrics_program = IN_SYMBOLS,
         .request_metric = METRIC_SYMBOL_PAGEVIEW,
+        .api_metric = METRIC_SYMBOL_API,
         .turns = &symbolication_turns,
         .inactive_text = "API Token matched but user not active",
         .error_body = symbol_server_error,

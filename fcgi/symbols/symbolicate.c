@@ -33,6 +33,14 @@ static const char *const reasons[] = {
 };
 /* clang-format on */
 
+/* Eliot's reasons; NULL: there is nothing wrong with the symbols, or none are there. */
+static const char *reason_unusable(const struct symbolicate_pair *pair)
+{
+    if (pair->module->state == SYMFIND_CORRUPT)
+        return pair->cost.is_other_build ? "sym_debug_id_lookup_error" : "sym_malformed";
+    return pair->module->state == SYMFIND_MISSING && pair->cost.is_bad_id ? "bad_debug_id" : NULL;
+}
+
 static void count_modules(struct metrics *m, const struct symbolicate_request *q)
 {
     for (size_t i = 0; i < q->pairs.n; i++) {
@@ -41,10 +49,14 @@ static void count_modules(struct metrics *m, const struct symbolicate_request *q
             continue;
         if (pair->cost.was_compiled)
             metric_time(m, METRIC_PARSE_SYM, pair->cost.us);
-        if (pair->module->state == SYMFIND_CORRUPT)
-            metric_add(m, METRIC_PARSE_SYM_ERROR, 1, "sym_malformed");
+        const char *reason = reason_unusable(pair);
+        if (reason)
+            metric_add(m, METRIC_PARSE_SYM_ERROR, 1, reason);
         bool is_hit = pair->module->state == SYMFIND_LOADED && !pair->cost.was_compiled;
-        metric_time(m, METRIC_DISKCACHE_GET, pair->cost.us, is_hit ? "hit" : "miss");
+        metric_time(m, METRIC_DISKCACHE_GET, pair->cost.us,
+                    pair->module->state == SYMFIND_CORRUPT ? "error"
+                    : is_hit                               ? "hit"
+                                                           : "miss");
     }
 }
 

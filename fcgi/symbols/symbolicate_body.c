@@ -339,8 +339,9 @@ static void open_pair(struct symbolicate_request *q, size_t i, struct symbolizer
         symbolize_close(s, pair->module);
     struct symbolize_cost cost;
     pair->module = symbolize_open(s, &key, deadline_ms, &cost);
-    pair->cost.us += cost.us;
-    pair->cost.was_compiled |= cost.was_compiled;
+    cost.us += pair->cost.us;
+    cost.was_compiled |= pair->cost.was_compiled;
+    pair->cost = cost;
 }
 
 /* Those that must be fetched or compiled are all begun before the first of them is waited for. */

@@ -239,7 +239,7 @@ bool upload_v2_post(struct req *req, struct err *err)
     log_event(LOG_INFO, "symbols_announced", "files of symbols will come",
               LOG_S("request_id", req_id(req)), LOG_S("upload_id", u.id),
               LOG_I("files", (int64_t)u.session_count));
-    metric_add(s->metrics, METRIC_UPLOADS, 1, u.area == SYMSTORE_TRY ? "True" : "False");
+    metric_add(s->metrics, METRIC_UPLOADS, 1, u.area == SYMSTORE_TRY ? "True" : "False", "local");
     upload_count_ms(req, METRIC_UPLOAD_V2, req_started_ms(req));
     return answer_actions(&u, err);
 }

@@ -235,7 +235,7 @@ static bool receive_archive(struct upload *u, json_t **ret, struct err *err)
     u->list = &list;
     ok = ok && store_members(u, r, err) && describe(u, ret, err);
     if (ok) {
-        metric_add(metrics, METRIC_UPLOADS, 1, u->area == SYMSTORE_TRY ? "True" : "False");
+        metric_add(metrics, METRIC_UPLOADS, 1, u->area == SYMSTORE_TRY ? "True" : "False", "local");
         metric_add(metrics, METRIC_UPLOAD_SKIPPED, u->skipped.n);
         metric_add(metrics, METRIC_UPLOAD_FILES, list.members.n - u->ignored.n - u->skipped.n);
     }

@@ -34,8 +34,6 @@
  * address stays good for a day, since stored symbols do not move.
  */
 enum { WAIT_MS = 500, LOCATE_MS = 1000, PLACE_KEPT_S = 86400, URL_BYTES_MAX = 2047 };
-/* 32 of a GUID and at least one of age: what is shorter is the code id of a module. */
-enum { DEBUG_ID_DIGITS = 33 };
 
 struct upstream {
     bool fetches;
@@ -92,7 +90,7 @@ static enum upstream_answer fetch_symbols(struct upstream *u, const struct symke
                                           struct str code_file, struct str code_id,
                                           struct symkey *ret_key)
 {
-    bool by_code = strlen(k->debug_id) < DEBUG_ID_DIGITS;
+    bool by_code = strlen(k->debug_id) < SYMKEY_DEBUG_ID_MIN;
     const struct symfind_key key = {
         .debug_file = by_code ? STR("") : str_of(k->debug_file),
         .debug_id = by_code ? STR("") : str_of(k->debug_id),
@@ -173,7 +171,7 @@ static enum upstream_answer locate(struct upstream *u, const struct symkey *k, s
     FREE_LATER char *file = str_dup(code_file), *id = str_dup(code_id);
     const struct sources_wish wish = {
         .key = *k,
-        .is_by_code = strlen(k->debug_id) < DEBUG_ID_DIGITS,
+        .is_by_code = strlen(k->debug_id) < SYMKEY_DEBUG_ID_MIN,
         .code_file = file,
         .code_id = id,
     };
@@ -196,7 +194,7 @@ enum upstream_answer upstream_find(struct upstream *u, const struct symkey *k, s
     if (!u)
         return UPSTREAM_NONE;
     bool is_module =
-        symkey_is_of_module(k) || (symkey_is_text(k) && strlen(k->debug_id) < DEBUG_ID_DIGITS);
+        symkey_is_of_module(k) || (symkey_is_text(k) && strlen(k->debug_id) < SYMKEY_DEBUG_ID_MIN);
     return u->fetches && is_module ? fetch_symbols(u, k, code_file, code_id, ret_key)
                                    : locate(u, k, code_file, code_id, url);
 }

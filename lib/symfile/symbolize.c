@@ -20,6 +20,7 @@
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
+#include "lib/symfile/symkey.h"
 
 /* A process of Firefox has 100 to 200 modules; one release is 300 MB compiled. */
 enum { KEPT_MAX = 256 };
@@ -95,6 +96,14 @@ static struct symbolize_module *map_module(int fd, const struct stat *st,
     return m;
 }
 
+static bool was_of_another_build(const struct symfind_result *found)
+{
+    for (size_t i = 0; i < found->asked_count; i++)
+        if (found->asked[i].answer == SYMFIND_ANSWER_WRONG_ID)
+            return true;
+    return false;
+}
+
 /*
  * A module without symbols is answered like one with them, with its state; such an answer is not
  * kept, since symbols may be there the next time. The caller gives each back with symbolize_close.
@@ -124,7 +133,13 @@ struct symbolize_module *symbolize_open(struct symbolizer *s, const struct symfi
     }
     m->users++;
     m->last_use = ++s->uses;
-    *ret_cost = (struct symbolize_cost){.us = mono_us() - start_us, .was_compiled = found.was_made};
+    *ret_cost = (struct symbolize_cost){
+        .us = mono_us() - start_us,
+        .was_compiled = found.was_made,
+        .is_bad_id = key->debug_id.n < SYMKEY_DEBUG_ID_MIN,
+        .is_other_build = m->state == SYMFIND_CORRUPT &&
+                          (found.state == SYMFIND_LOADED || was_of_another_build(&found)),
+    };
     return m;
 }
 

@@ -35,7 +35,9 @@ struct symbolize_module {
 /* What one symbolize_open took. */
 struct symbolize_cost {
     int64_t us;
-    bool was_compiled; /* the text had to be read, which is what took the time */
+    bool was_compiled;   /* the text had to be read, which is what took the time */
+    bool is_bad_id;      /* no GUID and age, so there cannot be any */
+    bool is_other_build; /* there are symbols of this name, of another build */
 };
 
 /*

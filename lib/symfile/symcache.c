@@ -214,6 +214,7 @@ bool symcache_lock_fetch(const char *cache_dir, const struct symkey *k, int *ret
 struct cache_tally {
     int64_t bytes;
     int64_t walked_s; /* when the bytes were last added up file by file; 0: never */
+    int64_t evicted;  /* files removed for the limit, and not taken by symcache_take_evicted yet */
 };
 
 /* A damaged or missing tally is one that was never walked. */
@@ -221,7 +222,7 @@ static struct cache_tally read_tally(int fd)
 {
     struct cache_tally t;
     bool is_whole = pread(fd, &t, sizeof t, 0) == sizeof t && t.bytes >= 0 && t.walked_s >= 0 &&
-                    t.walked_s <= now_s();
+                    t.walked_s <= now_s() && t.evicted >= 0;
     return is_whole ? t : (struct cache_tally){.walked_s = 0};
 }
 
@@ -258,6 +259,17 @@ int64_t symcache_bytes(const char *cache_dir)
 {
     struct cache_tally t = {0};
     return add_to_tally(cache_dir, 0, &t, ERR_IGNORED) ? t.bytes : 0;
+}
+
+int64_t symcache_take_evicted(const char *cache_dir)
+{
+    FD_AUTO fd = open_lock_file(cache_dir, "bytes", ERR_IGNORED);
+    if (fd < 0 || !lock(fd, ERR_IGNORED))
+        return 0;
+    struct cache_tally t = read_tally(fd);
+    int64_t evicted = t.evicted;
+    t.evicted = 0;
+    return evicted == 0 || write_tally(fd, t, ERR_IGNORED) ? evicted : 0;
 }
 
 struct used_file {
@@ -310,25 +322,30 @@ static bool remove_unused(const char *path)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0;
 }
 
-/* Oldest first, until there is room for a while.  What is in use may take more than there is room
- * for: it would take it without a name, too, and be made once more beside that. */
-static void remove_oldest(used_files *files, int64_t max_bytes, int64_t *total)
+/* Oldest first, until there is room for a while; how many.  What is in use may take more than there
+ * is room for: it would take it without a name, too, and be made once more beside that. */
+static int64_t remove_oldest(used_files *files, int64_t max_bytes, int64_t *total)
 {
     qsort(files->v, files->n, sizeof *files->v, by_use);
-    int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT;
+    int64_t goal = max_bytes / 100 * EVICT_TO_PERCENT, removed = 0;
     for (size_t i = 0; i<files->n && * total> goal; i++)
-        if (remove_unused(files->v[i].path))
+        if (remove_unused(files->v[i].path)) {
             *total -= files->v[i].bytes;
+            removed++;
+        }
+    return removed;
 }
 
 /* What others added while we walked may be in our sum or not: it is counted again. */
-static bool set_tally(const char *cache_dir, int64_t before, int64_t total, struct err *err)
+static bool set_tally(const char *cache_dir, int64_t before, int64_t total, int64_t evicted,
+                      struct err *err)
 {
     FD_AUTO fd = open_lock_file(cache_dir, "bytes", err);
     if (fd < 0 || !lock(fd, err))
         return false;
-    int64_t added = MAX(read_tally(fd).bytes - before, 0);
-    return write_tally(fd, (struct cache_tally){total + added, now_s()}, err);
+    struct cache_tally t = read_tally(fd);
+    int64_t added = MAX(t.bytes - before, 0);
+    return write_tally(fd, (struct cache_tally){total + added, now_s(), t.evicted + evicted}, err);
 }
 
 /*
@@ -338,16 +355,16 @@ static bool set_tally(const char *cache_dir, int64_t before, int64_t total, stru
 bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err)
 {
     used_files files = {0};
-    int64_t total = 0;
+    int64_t total = 0, evicted = 0;
     struct cache_tally before;
     bool ok =
         add_to_tally(cache_dir, 0, &before, err) && list_files(cache_dir, &files, &total, err);
     if (ok && files.n > 0 && total > max_bytes)
-        remove_oldest(&files, max_bytes, &total);
+        evicted = remove_oldest(&files, max_bytes, &total);
     for (size_t i = 0; i < files.n; i++)
         free(files.v[i].path);
     VEC_RELEASE(&files);
-    if (!ok || !set_tally(cache_dir, before.bytes, total, err))
+    if (!ok || !set_tally(cache_dir, before.bytes, total, evicted, err))
         return false;
     *ret_left = total;
     return true;

@@ -47,6 +47,8 @@ int64_t symcache_disk_bytes(uint64_t file_bytes);
 bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err);
 /* What the cache takes by the count; too high rather than too low. */
 int64_t symcache_bytes(const char *cache_dir);
+/* How many files were evicted since somebody asked last. */
+int64_t symcache_take_evicted(const char *cache_dir);
 /* Evicts if the count of bytes says so; looks at the files themselves once a day. */
 bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err);
 /* Removes least recently used files until the directory takes at most max_bytes; counts anew. */

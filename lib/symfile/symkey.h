@@ -10,9 +10,10 @@
  *
  * A part leaves 55 bytes of the 255 that file systems give to a name, for what stores and caches
  * add to it.  An id has the 32 digits of a GUID and an age of up to eight;
- * a build id (SHA-1) has 40 digits, too.
+ * a build id (SHA-1) has 40 digits, too.  An id with less than a GUID and one digit of an age is no
+ * debug id and may be a code id.
  */
-enum { SYMKEY_PART_MAX = 200, SYMKEY_ID_MAX = 40, SYMKEY_MAX = 300 };
+enum { SYMKEY_PART_MAX = 200, SYMKEY_ID_MAX = 40, SYMKEY_DEBUG_ID_MIN = 33, SYMKEY_MAX = 300 };
 
 struct symkey {
     char debug_file[SYMKEY_PART_MAX + 1];

@@ -380,8 +380,10 @@ static bool publish(const struct symstore *s, struct symstore_new *n, struct err
     n->temp = NULL;
     if (!n->csym)
         return true;
+    int64_t start_us = mono_us();
     if (!symcache_publish(s->cache_dir, &n->key, n->csym, n->is_bad, err))
         return false;
+    note_step(s->times ? &s->times->cache : NULL, start_us, 1);
     free(n->csym);
     n->csym = NULL;
     return true;

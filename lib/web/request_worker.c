@@ -397,6 +397,8 @@ static void count_request(const struct req *r)
                 is_of_our_page(r) ? "true" : "false",
                 r->route && r->route->flags & ROUTE_API ? "true" : "false",
                 r->route ? r->route->path : "-", status);
+    if (p->api_metric && r->route && r->route->flags & ROUTE_API)
+        metric_time(p->metrics, p->api_metric, mono_us() - r->start_us, r->route->path);
 }
 
 /*

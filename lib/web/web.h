@@ -113,6 +113,7 @@ struct web_program {
     /* What times requests, with the labels ajax, api, path and status; and what says how many
      * workers have one in hand.  0: nothing does. */
     enum metric request_metric, busy_metric;
+    enum metric api_metric;        /* times of routes with ROUTE_API, by route; 0: none */
     const struct web_turns *turns; /* NULL: no handler takes one */
     const char *inactive_text; /* answer to the token of an inactive user; NULL: that of the API */
     /* Further supervised processes (collector: the mover), or NULL. */

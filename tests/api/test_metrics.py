@@ -1,5 +1,6 @@
 """Metrics of a whole installation: every program is scraped, a real socket takes what goes to statsd, and every name is one of
 the table."""
+import os
 import re
 import socket
 import threading
@@ -160,6 +161,23 @@ def test_jobs(it, worked):
         return any(name == "socorro_cron_job_run" and suffix == "_count" and value > 0 and 'result="success"' in labels
                    for (name, suffix, labels), value in series.items())
     wait_until(ran, 60, "a job")
+
+
+def test_jobs_of_symbols(it, worked, statsd):
+    temp = it.var / "tmp/uploads"
+    temp.mkdir(parents=True, exist_ok=True)
+    (temp / "dead").write_bytes(b"x")
+    os.utime(temp / "dead", (0, 0))
+    it.own(temp)
+    for job in ("clear-orphans", "symcache-janitor", "clear-uploads"):
+        it.datil("cron", "run", job)
+
+    def sent(name):
+        return list(statsd.events.get("symbols." + name, []))
+    wait_until(lambda: sum(n for n, _, _ in sent("remove_orphaned_files.delete_file")) == 1, 20, "the orphan")
+    wait_until(lambda: "symbolication.diskcache.usage" in statsd.events, 20, "the size of the cache")
+    for name in ("clearuploads.record_count", "clearuploads.records_deleted"):
+        wait_until(lambda name=name: {tags["model"] for _, _, tags in sent(name)} == {"upload", "fileupload"}, 20, name)
 
 
 def test_lines(it, worked, statsd):

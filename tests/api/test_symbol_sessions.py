@@ -524,7 +524,7 @@ def test_counters(datil):
     kind, body = multipart({"try": "1"}, {"a.zip": zipped(key, text)})
     assert datil.request("POST", "/upload/", body, {"Content-Type": kind, "Auth-Token": datil.uploader}).status == 201
     more = {k: v - before.get(k, 0) for k, v in counted().items()}
-    assert more['symbols_upload_uploads{try="False"}'] == more['symbols_upload_uploads{try="True"}'] == 1
+    assert more['symbols_upload_uploads{try="False",bucket="local"}'] == more['symbols_upload_uploads{try="True",bucket="local"}'] == 1
     assert more["symbols_upload_file_upload_upload"] == more["symbols_upload_file_upload_skip"] == 1
     assert more["symbols_upload_bytes_sum"] == len(data) + len(zipped(key, text))
 
@@ -534,16 +534,21 @@ TIMINGS = ["symbols_" + name for name in (
     "upload_file_exists")]
 # The names that monitors of Tecken and Eliot know, as /__metrics__ writes them.
 COUNTED = [f"{name}_{end}" for name in TIMINGS for end in ("sum", "count")] + ["symbols_" + name for name in (
-    "upload_archive_sum", "upload_v2_sum", "upload_dump_and_extract_sum", "upload_download_by_url_sum", 'upload_uploads{try="True"}',
-    'upload_uploads{try="False"}', "upload_file_upload_upload", "upload_file_upload_skip", "upload_file_upload_error",
+    "upload_archive_sum", "upload_v2_sum", "upload_dump_and_extract_sum", "upload_download_by_url_sum", 'upload_uploads{try="True",bucket="local"}',
+    'upload_uploads{try="False",bucket="local"}', "upload_file_upload_upload", "upload_file_upload_skip", "upload_file_upload_error",
     "upload_skip_early_compressed", "upload_skip_early_uncompressed", "download_symbol_code_id_lookup",
+    'symboldownloader_file_age_days_sum{storage="regular"}', 'symboldownloader_file_age_days_sum{storage="try"}',
     'syminfo_lookup_cached{result="true"}', 'syminfo_lookup_cached{result="false"}')] + ["symbolication_" + name for name in (
         'symbolicate_api_sum{version="v4"}', 'symbolicate_api_sum{version="v5"}', "symbolicate_parse_sym_file_parse_sum",
-        'symbolicate_parse_sym_file_error{reason="sym_malformed"}', 'diskcache_get_sum{result="hit"}',
+        'symbolicate_parse_sym_file_error{reason="sym_malformed"}', 'symbolicate_parse_sym_file_error{reason="bad_debug_id"}',
+        'symbolicate_parse_sym_file_error{reason="sym_debug_id_lookup_error"}', "diskcache_set_sum",
+        'diskcache_get_sum{result="error"}', 'diskcache_get_sum{result="hit"}',
         'diskcache_get_sum{result="miss"}', "symbolicate_jobs_count_sum", "symbolicate_stacks_count_sum",
         "symbolicate_frames_count_sum")] + [
         f'symbolication_symbolicate_request_error{{reason="{why}"}}'
         for why in ("bad_json", "invalid_modules", "invalid_stacks", "too_many_jobs")]
+COUNTED_BY_JOBS = ["symbols_remove_orphaned_files_delete_file", "symbolication_diskcache_evict", "symbolication_diskcache_usage"] + [
+    f'symbols_clearuploads_{what}{{model="{model}"}}' for what in ("record_count", "records_deleted") for model in ("upload", "fileupload")]
 
 
 def test_counters_by_the_names_of_tecken(datil):
@@ -561,6 +566,7 @@ def test_counters_by_the_names_of_tecken(datil):
         assert answer.status == 201, answer
     before = counted()
     assert not set(COUNTED) - set(before)
+    assert not set(COUNTED_BY_JOBS) - {line.rsplit(" ", 1)[0] for line in datil.local("/cron/__metrics__")[1].splitlines()}
     key, text = symbols("moves.so", 23)
     files = (key, text), (f"moves.so/{lone(23)}/moves.so.dbg.gz", b"no debug file")
 
@@ -570,7 +576,7 @@ def test_counters_by_the_names_of_tecken(datil):
     first = moved()
     assert (first["upload_file_upload_upload"], first["upload_file_upload_count"]) == (2, 2)
     assert (first["upload_gzip_payload_count"], first["upload_put_object_count"]) == (1, 2)
-    assert first["upload_file_exists_count"] >= 2
+    assert first["upload_file_exists_count"] >= 2 and first["symbolication_diskcache_set_count"] == 1
     before = counted()
     upload(*files)
     second = moved()
@@ -580,7 +586,22 @@ def test_counters_by_the_names_of_tecken(datil):
     assert datil.get("/" + key).status == 302
     assert datil.get("/gone.so/ABCDEF1/gone.so.sym").status == 404
     assert datil.get(f"/symbols/api/syminfo/moves.so/{lone(23)}").status == 200
+    other = datil.var / "symbols/v1/other.so" / lone(24)  # symbols of another build under its name, and none
+    junk = datil.var / "symbols/v1/junk.so" / lone(25)
+    for folder, content in ((other, text), (junk, b"no symbols")):
+        folder.mkdir(parents=True)
+        (folder / f"{folder.parent.name}.sym.gz").write_bytes(gzip.compress(content))
+        datil.own(folder.parent)
+    asked = [[folder.parent.name, folder.name] for folder in (other, junk)] + [["moves.so", "ABC"], ["moves.so", lone(23)]]
+    answer = datil.request("POST", "/symbolicate/v5", json.dumps({"memoryMap": asked, "stacks": [[[n, 1] for n in range(4)]]}))
+    assert list(answer.json["results"][0]["found_modules"].values()) == [False, False, False, True]
+    assert datil.get("/symbols/api/uploads/", headers={"Auth-Token": datil.uploader}).status == 200
     third = moved()
+    assert third['symboldownloader_file_age_days_count{storage="regular"}'] == 1
+    assert third['api_count{endpoint="/api/uploads/"}'] == 1
+    for reason in ("bad_debug_id", "sym_debug_id_lookup_error", "sym_malformed"):
+        assert third[f'symbolication_symbolicate_parse_sym_file_error{{reason="{reason}"}}'] == 1, reason
+    assert third['symbolication_diskcache_get_count{result="error"}'] == 2
     assert (third["download_symbol_count"], third["download_symbol_code_id_lookup"]) == (2, 1)
     assert (third["syminfo_lookup_timing_count"], third['syminfo_lookup_cached{result="false"}']) == (1, 1)
     before = counted()

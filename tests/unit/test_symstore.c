@@ -721,6 +721,8 @@ static void test_eviction(void **state)
     assert_int_equal(left, 10 * 8192);
     assert_true(symcache_evict(p->cache, 5 * 8192, &left, ERR_IGNORED));
     assert_true(left <= 5 * 8192);
+    assert_int_equal(symcache_take_evicted(p->cache), 10 - left / 8192);
+    assert_int_equal(symcache_take_evicted(p->cache), 0);
     snprintf(path, sizeof path, "%s/f0/AB.csym", p->cache);
     assert_false(fs_exists(path));
     snprintf(path, sizeof path, "%s/f9/AB.csym", p->cache);

@@ -45,6 +45,23 @@ def metrics_counted():
             yield f"{name} is counted nowhere in {' '.join(where)}"
 
 
+# What dashboards made for Tecken and Eliot ask for, behind symbols. and symbolication.
+TECKEN = """api clearuploads.record_count clearuploads.records_deleted download_symbol download_symbol_code_id_lookup
+    remove_orphaned_files.delete_file symboldownloader.file_age_days syminfo.lookup.cached syminfo.lookup.timing upload_archive
+    upload_download_by_url upload_dump_and_extract upload_file_exists upload_file_upload upload_file_upload_error
+    upload_file_upload_skip upload_file_upload_upload upload_gzip_payload upload_put_object upload_skip_early_compressed
+    upload_skip_early_uncompressed upload_uploads upload_v2""".split()
+ELIOT = """diskcache.evict diskcache.get diskcache.set diskcache.usage symbolicate.api symbolicate.frames_count symbolicate.jobs_count
+    symbolicate.parse_sym_file.error symbolicate.parse_sym_file.parse symbolicate.request_error symbolicate.stacks_count""".split()
+
+
+def names_kept():
+    """Each of these names is in the table, and so, by metrics_counted, counted."""
+    table = set(re.findall(r'^METRIC\(\w+, "([^"]+)"', (ROOT / "lib/base/metric_rows.def").read_text(), re.M))
+    yield from (f"{name} is no metric" for name in [*("symbols." + n for n in TECKEN), *("symbolication." + n for n in ELIOT)]
+                if name not in table)
+
+
 def prometheus_names():
     """The series that programs print, by docs/metrics.md: what alerts and dashboards may ask for."""
     rows = re.findall(r"^\| `([\w.]+)` \| (\w+), ", (ROOT / "docs/metrics.md").read_text(), re.M)
@@ -73,7 +90,7 @@ def main():
             found = ["no list of files"]
         print(f"FAIL {label}: {'; '.join(found)}" if found else f"ok {label}")
         failed += bool(found)
-    for label, found in [("metrics are counted", list(metrics_counted())),
+    for label, found in [("metrics are counted", list(metrics_counted())), ("names of Tecken and Eliot", list(names_kept())),
                          *((path, list(metrics_named(path))) for path in ("docs/monitoring/alerts.yml", "docs/monitoring/dashboard.json"))]:
         print(f"FAIL {label}: {'; '.join(found)}" if found else f"ok {label}")
         failed += bool(found)
