@@ -109,8 +109,8 @@ bool symbol_server_json_error(struct req *req, int status, const struct err *err
         return symbolicate_error(req, status, err);
     struct str path = utf8_clean(a, req_path(req));
     struct str message = utf8_clean(a, str_of(err->msg));
-    if (status == 404 && message.n == 0)
-        message = STR("Not Found");
+    if (status == 404 && (message.n == 0 || str_eq(message, STR("Page not found"))))
+        message = STR("Not Found"); /* the words for an address that is none */
     if (status == 405)
         message = str_of(arena_printf(a, "Method Not Allowed (%s): " STR_FMT,
                                       req_method(req) ? method_name(req_method(req)) : "?",

@@ -407,7 +407,7 @@ def test_not_there(datil, path, status, text):
 
 
 @pytest.mark.parametrize("path", ["/a", "/a/b", "/a/0/b/c", "/a/0/", "/a/xyz/b.sym", "/..%2f..%2fetc/0/x.sym",
-                                  "/a%00/0/b.sym"])
+                                  "/a%00/0/b.sym", "/__broken__", "/__metrics__"])
 def test_unknown_paths(datil, path):
     answer = datil.get("/symbols" + path)
     assert answer.status in (400, 404)

@@ -1,6 +1,7 @@
 """Downloads of symbols: misses, redirects and files, beside what nginx does with a static file.
 
-Requests are sent in rows of 250 on four connections, so that this program costs little.  Two numbers for
+Nginx's own rate is that of a server block with nothing but a root, for a file of the very bytes that a stored file
+has; everything else is the same: client, connections, length.  Requests are sent in rows of 250 on four connections, so that this program costs little.  Two numbers for
 each kind: answers in a second of the clock, which others on the machine spoil, and answers for two seconds
 of processor time of everything behind the port (nginx, the program, PostgreSQL), which they do not: what two
 cores would answer if they had nothing else to do.
@@ -23,6 +24,14 @@ from harness import multipart, wait_until  # noqa: E402
 ROW, CONNECTIONS, SYMBOLS, HISTORY = 250, 4, 500, 1000000
 
 
+OWN = """
+server {{
+    listen 127.0.0.1:{port};
+    root {root};
+}}
+"""
+
+
 def ask(port, paths, headers, statuses):
     """Sends all of them, ROW at a time, and counts the answers by status."""
     for at in range(0, len(paths), ROW):
@@ -37,12 +46,12 @@ def ask(port, paths, headers, statuses):
             statuses[status] = statuses.get(status, 0) + data.count(b"HTTP/1.1 " + status + b" ")
 
 
-def measure(datil, label, paths, status, count, headers=b"", baseline=None):
+def measure(datil, label, paths, status, count, headers=b"", baseline=None, port=None):
     paths = (paths * (count // len(paths) + 1))[:count]
     share = count // CONNECTIONS
     found = [{} for _ in range(CONNECTIONS)]
     before, start = cpu_s(datil), time.monotonic()
-    threads = [threading.Thread(target=ask, args=(datil.port, paths[i * share:(i + 1) * share], headers, found[i]))
+    threads = [threading.Thread(target=ask, args=(port or datil.port, paths[i * share:(i + 1) * share], headers, found[i]))
                for i in range(CONNECTIONS)]
     for t in threads:
         t.start()
@@ -58,8 +67,15 @@ def measure(datil, label, paths, status, count, headers=b"", baseline=None):
 
 
 with Installation(SYMBOLS_WORKERS="4") as datil:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        own_port = free.getsockname()[1]
+    root = datil.var / "own"
+    root.mkdir()
+    root.chmod(0o755)
     conf = datil.var / "nginx/http.conf"
-    conf.write_text(conf.read_text().replace("geo $datil_limited {\n", "geo $datil_limited {\n    127.0.0.1 0;\n"))
+    conf.write_text(conf.read_text().replace("geo $datil_limited {\n", "geo $datil_limited {\n    127.0.0.1 0;\n") +
+                    OWN.format(port=own_port, root=root))
     master = int((datil.var / "run/nginx/nginx.pid").read_text())
     os.kill(master, signal.SIGHUP)
     datil.add_user("uploader@example.org", "a long password", "--group", "Uploaders")
@@ -87,9 +103,8 @@ with Installation(SYMBOLS_WORKERS="4") as datil:
     folder = datil.var / "symbols/v1"
     files = [b"/symbols-files/v1/" + n.encode() for n in names]
     gzip = b"Accept-Encoding: gzip\r\n"
-    own = measure(datil, "nginx: a static file of the same kind", [b"/static/css/datil.css"], b"200", 20000)
-    print(f"one stored file has {static.stat().st_size} bytes, the style sheet "
-          f"{Path(datil.var, '../').resolve() and len(datil.get('/static/css/datil.css').body)}")
+    (root / "file").write_bytes(static.read_bytes())
+    own = measure(datil, f"nginx: a file of {static.stat().st_size} bytes", [b"/file"], b"200", 20000, port=own_port)
     stored = measure(datil, "stored files, packed", files, b"200", 20000, gzip, own)
     measure(datil, "stored files, unpacked by nginx", files, b"200", 10000, b"", own)
     measure(datil, "misses, debug ids",
