@@ -62,18 +62,30 @@ SELECT l.crash_id, l.product,
  LIMIT $2::integer;
 
 -- name: ledger_expired
--- Crashes whose id carries a date before $1 (YYMMDD; the century is 20), a page at a time.
+-- Crashes whose id carries a date before that of their product, or before $1 (YYMMDD; the century is 20), a
+-- page at a time, oldest first.
 -- $1 before_yymmdd text
--- $2 limit integer
-SELECT crash_id FROM crash_ledger WHERE right(crash_id, 6) < $1::text LIMIT $2::integer;
+-- $2 products text[]
+-- $3 befores_yymmdd text[]
+-- $4 from_yymmdd text
+-- $5 limit integer
+SELECT l.crash_id
+  FROM crash_ledger l LEFT JOIN unnest($2::text[], $3::text[]) AS p (product, before) USING (product)
+ WHERE right(l.crash_id, 6) >= $4::text
+   AND right(l.crash_id, 6) < greatest($1::text, (SELECT max(b) FROM unnest($3::text[]) AS b))
+   AND right(l.crash_id, 6) < coalesce(p.before, $1::text)
+ ORDER BY right(l.crash_id, 6), l.crash_id LIMIT $5::integer;
 
 -- name: ledger_outlook
--- What a clean-up would do: rows in all, rows with a date before $1, the newest date up to $2.
+-- What a clean-up would do: rows in all, rows that ledger_expired would name, the newest date up to $4.
 -- $1 before_yymmdd text
--- $2 today_yymmdd text
-SELECT count(*) AS total, count(*) FILTER (WHERE right(crash_id, 6) < $1::text) AS doomed,
-       max(right(crash_id, 6)) FILTER (WHERE right(crash_id, 6) <= $2::text) AS newest
-  FROM crash_ledger;
+-- $2 products text[]
+-- $3 befores_yymmdd text[]
+-- $4 today_yymmdd text
+SELECT count(*) AS total,
+       count(*) FILTER (WHERE right(crash_id, 6) < coalesce(p.before, $1::text)) AS doomed,
+       max(right(crash_id, 6)) FILTER (WHERE right(crash_id, 6) <= $4::text) AS newest
+  FROM crash_ledger LEFT JOIN unnest($2::text[], $3::text[]) AS p (product, before) USING (product);
 
 -- name: ledger_forget_all
 -- Because of their age: what they added to the statistics stays.

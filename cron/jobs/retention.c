@@ -1,10 +1,12 @@
 /*
- * retention - crashes older than RETENTION_DAYS disappear.
+ * retention - crashes older than RETENTION_DAYS disappear, or older than the retention_days of
+ * their product.
  *
- * The age is that of the date in the crash id.  Store: whole days.  Index: whole weekly
- * partitions, and in the partition that the limit cuts through crash by crash.  Ledger rows go
- * last, so that an interrupted run finds again what is left to do.  Signatures, bugs and
- * statistics stay.
+ * The age is that of the date in the crash id.  Store: days that no product keeps, as a whole.
+ * Index: weekly partitions likewise.  What is left is crash by crash, for products that keep less
+ * than others and for the partition that a limit cuts through; the ledger knows of each crash
+ * whose it is, and crashes of nobody have the days of RETENTION_DAYS.  Ledger rows go last, so that
+ * an interrupted run finds again what is left to do.  Signatures, bugs and statistics stay.
  *
  * What is deleted does not come back, and the only thing that says "old" is a clock, which may be
  * wrong.  So the job compares the clock with the reports before it believes it, and refuses
@@ -17,6 +19,7 @@
  * `datil purge retention --force` (job argument force) says that it is meant.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cron/job_context.h"
 #include "cron/jobs.h"
@@ -28,6 +31,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/product.h"
 #include "lib/db/db.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
@@ -62,41 +66,54 @@ static bool drop_days(struct job_context *x, const char *first_kept, struct err 
     return true;
 }
 
-/* One page of old ledger rows; *ret_count 0 at the end. */
-static bool drop_page(struct job_context *x, struct index_writer *index, const char *before,
-                      size_t *ret_count, struct err *err)
+/* How long what is kept, as days before which it is not: YYYYMMDD, and in arrays YYMMDD. */
+struct keeping {
+    char before[16];                /* of products without a number of their own */
+    char oldest_before[16];         /* of the product that keeps longest */
+    int64_t oldest_us;              /* the same as a time */
+    const char *products, *befores; /* arrays of the database: products with one */
+};
+
+/* One page of old ledger rows, from *from on; *ret_count 0 at the end. */
+static bool drop_page(struct job_context *x, const struct keeping *k, struct index_writer *index,
+                      char from[16], size_t *ret_count, struct err *err)
 {
     struct arena a;
     DB_ROWS rows = {0};
     arena_init(&a, 1 << 20); /* one page of ids, twice */
-    bool ok = DB_RUN(x->db, &q_ledger_expired, &rows, err, before, db_int(&a, PAGE));
+    bool ok = DB_RUN(x->db, &q_ledger_expired, &rows, err, k->before + 2, k->products, k->befores,
+                     from, db_int(&a, PAGE));
     struct strs ids = {.v = arena_array(&a, PAGE, sizeof(struct str))};
     for (int i = 0; ok && i < rows.count; i++) {
         bool was_there;
+        size_t removed;
         const char *id = db_col(&rows, i, Q_LEDGER_EXPIRED_COL_CRASH_ID);
-        ok = index_delete(index, id, &was_there, err);
+        const char *day = id + strlen(id) - 6; /* days before are gone as a whole */
+        ok = (strcmp(day, k->oldest_before + 2) < 0 || store_delete(x->store, id, &removed, err)) &&
+             index_delete(index, id, &was_there, err);
         ids.v[ids.n++] = str_of(id);
+        snprintf(from, 16, "%s", day);
     }
     if (ok && ids.n)
         ok = index_sync(index, err) &&
              DB_EXEC(x->db, &q_ledger_forget_all, err, db_text_array(&a, ids)) &&
              DB_EXEC(x->db, &q_lacking_forget, err, db_text_array(&a, ids));
-    arena_release(&a);
     job_did(x, ok ? ids.n : 0);
     *ret_count = ids.n;
+    arena_release(&a);
     return ok;
 }
 
-/* Always the first page: what was deleted is not on the next one. */
-static bool drop_rows(struct job_context *x, const char *before, struct err *err)
+static bool drop_rows(struct job_context *x, const struct keeping *k, struct err *err)
 {
     struct index_writer *index;
     size_t got, total = 0;
+    char from[16] = "000000";
     if (!index_writer_open(conf_text(x->conf, CONF_INDEX_DIR), x->fields, &index, err))
         return false;
     bool ok = true;
     do {
-        ok = drop_page(x, index, before, &got, err);
+        ok = drop_page(x, k, index, from, &got, err);
         total += ok ? got : 0;
     } while (ok && got);
     index_writer_close(index);
@@ -143,7 +160,7 @@ static void day_text(int64_t us, char out[16])
 }
 
 /* Dates after today say nothing about the clock: whoever sends an id of his own chooses them. */
-static bool look_ahead(struct job_context *x, const char *first_kept, const char *today,
+static bool look_ahead(struct job_context *x, const struct keeping *k, const char *today,
                        struct outlook *ret, struct err *err)
 {
     struct outlook o = {0};
@@ -153,11 +170,12 @@ static bool look_ahead(struct job_context *x, const char *first_kept, const char
     day_text(x->run_time_us + DAY_US, tomorrow);
     /* The ledger is asked by the days of crash ids, which have no century, hence the + 2. */
     if (!store_days(x->store, x->arena, &days, err) ||
-        !DB_RUN(x->db, &q_ledger_outlook, &rows, err, first_kept + 2, today + 2))
+        !DB_RUN(x->db, &q_ledger_outlook, &rows, err, k->before + 2, k->products, k->befores,
+                today + 2))
         return false;
     o.days = days.n;
     for (size_t i = 0; i < days.n; i++) {
-        o.doomed_days += str_cmp(days.v[i], str_of(first_kept)) < 0;
+        o.doomed_days += str_cmp(days.v[i], str_of(k->oldest_before)) < 0;
         if (str_cmp(days.v[i], str_of(tomorrow)) > 0 && o.later_days++ < LATER_DAYS_SHOWN)
             printf("reports dated " STR_FMT ", after today, are kept until then\n",
                    STR_ARG(days.v[i]));
@@ -205,24 +223,58 @@ static bool is_believable(struct job_context *x, const struct outlook *o, struct
     return true;
 }
 
+static void limit_of(const struct job_context *x, int64_t days, char ret[16])
+{
+    day_text(x->run_time_us - days * DAY_US, ret);
+}
+
+/* Product files are read anew: a number that was changed holds from the next run on. */
+static bool read_keeping(struct job_context *x, struct keeping *ret, struct err *err)
+{
+    struct products all = {0};
+    struct keeping k;
+    int64_t usual = conf_int(x->conf, CONF_RETENTION_DAYS), most = usual;
+    if (!products_load(conf_text(x->conf, CONF_DATIL_VAR), &all, err))
+        return false;
+    struct strs names = {.v = arena_array(x->arena, all.n + 1, sizeof(struct str))};
+    struct strs befores = {.v = arena_array(x->arena, all.n + 1, sizeof(struct str))};
+    for (size_t i = 0; i < all.n; i++) {
+        char day[16];
+        if (!all.v[i].retention_days)
+            continue;
+        limit_of(x, all.v[i].retention_days, day);
+        most = MAX(most, all.v[i].retention_days);
+        names.v[names.n++] = str_of(arena_strdup(x->arena, all.v[i].name));
+        befores.v[befores.n++] = str_of(arena_strdup(x->arena, day + 2));
+        printf("%s: %lld days\n", all.v[i].name, (long long)all.v[i].retention_days);
+    }
+    products_release(&all);
+    limit_of(x, usual, k.before);
+    limit_of(x, most, k.oldest_before);
+    k.oldest_us = x->run_time_us - most * DAY_US;
+    k.products = db_text_array(x->arena, names);
+    k.befores = db_text_array(x->arena, befores);
+    *ret = k;
+    return true;
+}
+
 bool job_retention(struct job_context *x, struct err *err)
 {
-    int64_t cutoff_us = x->run_time_us - conf_int(x->conf, CONF_RETENTION_DAYS) * DAY_US;
-    char day[16], today[16];
-    day_text(cutoff_us, day);
-    day_text(x->run_time_us, today);
+    char today[16];
+    struct keeping k;
     struct outlook ahead;
-    if (!look_ahead(x, day, today, &ahead, err) ||
+    day_text(x->run_time_us, today);
+    if (!read_keeping(x, &k, err) || !look_ahead(x, &k, today, &ahead, err) ||
         (!job_arg(x, "force") && !is_believable(x, &ahead, err)))
         return false;
 
     size_t partitions = 0;
-    struct civil c = civil_of_us(cutoff_us);
+    struct civil c = civil_of_us(k.oldest_us);
     int64_t midnight_us = civil_to_us((struct civil){c.year, c.month, c.day, 0, 0, 0, 0});
-    if (!drop_days(x, day, err) ||
+    if (!drop_days(x, k.oldest_before, err) ||
         !index_expire(conf_text(x->conf, CONF_INDEX_DIR), x->fields, midnight_us, &partitions, err))
         return false;
     printf("%zu index partitions deleted\n", partitions);
-    return drop_rows(x, day + 2, err) && fold_statistics(x, err) &&
+    return drop_rows(x, &k, err) && fold_statistics(x, err) &&
            DB_EXEC(x->db, &q_counted_expire, err, db_int(x->arena, STATISTICS_DAYS));
 }

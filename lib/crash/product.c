@@ -124,6 +124,14 @@ static bool read_int(const json_t *v, void *ret)
     return json_is_integer(v);
 }
 
+/* As RETENTION_DAYS; 0 is the absent key. */
+static bool read_days(const json_t *v, void *ret)
+{
+    int64_t days = json_integer_value(v);
+    *(int64_t *)ret = days;
+    return json_is_integer(v) && days >= 0 && days <= 36500;
+}
+
 static bool read_bool(const json_t *v, void *ret)
 {
     *(bool *)ret = json_is_true(v);
@@ -178,6 +186,7 @@ static const struct {
     {"product_home_links", read_pairs, offsetof(struct product, home_links), empty_list},
     {"version_json_urls", read_map, offsetof(struct product, version_urls), "{}"},
     {"in_buildhub", read_bool, offsetof(struct product, in_buildhub), "false"},
+    {"retention_days", read_days, offsetof(struct product, retention_days), "0"},
 };
 
 static bool read_key(const json_t *doc, size_t row, struct product *p, struct err *err)
@@ -257,6 +266,15 @@ static bool load_file(const char *path, struct product *ret, struct err *err)
     p.quota_rule = rule_name("quota_", p.name);
     p.sampling_rule = rule_name("sampling_", p.name);
     *ret = p;
+    return true;
+}
+
+bool product_file_check(const char *path, struct err *err)
+{
+    struct product p;
+    if (!load_file(path, &p, err))
+        return false;
+    product_release(&p);
     return true;
 }
 

@@ -34,7 +34,8 @@ struct product {
     char **home_links;                       /* text, URL, … NULL-ended */
     char **version_urls; /* key, URL of a JSON document with current versions, … NULL-ended */
     bool in_buildhub;
-    char *path; /* of its file */
+    int64_t retention_days; /* 0: RETENTION_DAYS */
+    char *path;             /* of its file */
 };
 
 struct products {
@@ -63,6 +64,9 @@ bool product_check(const json_t *doc, struct err *err);
 char *product_file_path(const char *dir, const char *name);
 /* Sets the members of `changes` in the file of a product, and takes away those that are null. */
 bool product_change(const char *var_dir, const char *name, json_t *changes, struct err *err);
+
+/* Whether this is a product file as it should be. */
+bool product_file_check(const char *path, struct err *err);
 
 /* ERR_INVALID: not a name.  ERR_CONFLICT: there is one of that name. */
 bool product_add(const char *var_dir, const char *name, const char *description, struct err *err);

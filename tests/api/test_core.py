@@ -524,6 +524,41 @@ def test_doctor_names_differences(datil):
     assert doctor(datil).returncode == 0
 
 
+def test_retention_by_product(fresh):
+    """A product keeps its crashes for as long as its file says, others as long as the installation."""
+    products = fresh.var / "config/products"
+    for name, days in (("Short", 10), ("Long", 400)):
+        fresh.datil("product", "add", name)
+        path = products / f"{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"retention_days": days}))
+    ids = {}
+    for n, (product, age) in enumerate((p, a) for p in ("Short", "Long", "Crashme") for a in (5, 20, 300)):
+        day = NOW - timedelta(days=age)
+        ids[product, age] = crash_id(n, day)
+        put_raw(fresh, ids[product, age])
+        load(fresh, document(n, uuid=ids[product, age], crash_id=ids[product, age], product=product,
+                             date_processed=day.isoformat(timespec="seconds"), signature="core::keeping"))
+
+    def there(crash):
+        files = any(fresh.var.glob(f"store/*/*/{crash}*"))
+        known = bool(fresh.sql("SELECT 1 FROM crash_ledger WHERE crash_id = %s", crash))
+        indexed = fresh.get("/api/CrashVerify/", {"crash_id": crash}).json["elasticsearch_crash"]
+        assert files == known == indexed, (crash, files, known, indexed)
+        return known
+
+    assert all(there(i) for i in ids.values())
+    said = fresh.datil("purge", "retention", "--force").stdout
+    assert "Short: 10 days" in said and "Long: 400 days" in said and "3 ledger rows deleted" in said
+    assert {k for k, i in ids.items() if not there(i)} == {("Short", 20), ("Short", 300), ("Crashme", 300)}
+    assert fresh.sql("SELECT sum(count) FROM signature_daily WHERE signature = 'core::keeping'") == [(9,)]
+    assert "0 ledger rows deleted" in fresh.datil("purge", "retention").stdout
+    assert fresh.datil("product", "check", path).stdout == f"{path}: ok\n"
+    for wrong in ({"retention_days": "long"}, {"retention_days": -1}, {"retention_day": 7}):
+        (products / "wrong").write_text(json.dumps(json.loads(path.read_text()) | wrong))
+        done = fresh.datil("product", "check", products / "wrong", path, check=False)
+        assert done.returncode == 1 and next(iter(wrong)) in done.stdout and f"{path}: ok" in done.stdout
+
+
 def test_loading_is_fast(datil, tmp_path):
     """Ten thousand small documents: far below what a crash at a time would take."""
     path = tmp_path / "many.jsonl"

@@ -179,6 +179,23 @@ static bool run_product_token(struct app *app, struct args args, struct err *err
     return true;
 }
 
+/* Every file is looked at: whoever edits many wants to know of all. */
+static bool run_product_check(struct app *app, struct args args, struct err *err)
+{
+    if (!NO_OPTS(&args, 1, -1, err))
+        return false;
+    for (int i = 0; i < args.n; i++) {
+        struct err why = {0};
+        if (product_file_check(args.v[i], &why)) {
+            printf("%s: ok\n", args.v[i]);
+            continue;
+        }
+        printf("%s\n", why.msg);
+        app->exit_status = EXIT_FAILURE;
+    }
+    return true;
+}
+
 const struct command product_commands[] = {
     {"product add", "NAME [--description TEXT]", "Accepts reports of a product.", run_product_add},
     {"product list", "",
@@ -192,6 +209,8 @@ const struct command product_commands[] = {
      run_product_set},
     {"product token", "NAME", "Makes a token for the address /submit/TOKEN and prints it.",
      run_product_token},
+    {"product check", "FILE…",
+     "Says of product files whether they are right; exit 1 if one is not.", run_product_check},
     {"product remove", "NAME", "Refuses reports of a product.", run_product_remove},
     {0},
 };
