@@ -146,6 +146,23 @@ def test_a_preview_says_what_would_change(datil):
     assert json.loads(datil.datil("crash", "show", docs[0]["uuid"]).stdout)["signature"] == "old::name"
 
 
+def test_what_a_change_of_lists_affects(datil):
+    """Signatures that the lists as they are would not give any more, with all of their crashes."""
+    docs = [document(50600 + i, signature="affected::old") for i in range(7)] + [document(50610, signature="EMPTY: no frame data available")]
+    load(datil, *docs)
+    for d in docs:
+        put_raw(datil, d["uuid"])
+    said = datil.datil("reprocess", "--affected", "--preview").stdout
+    assert "7 crashes  affected::old -> EMPTY: no frame data available" in said
+    assert "to queue them: datil reprocess --affected" in said and docs[7]["uuid"] not in said
+    assert datil.search(signature="=affected::old")["total"] == 7
+    assert "EMPTY: no frame data available ->" not in said
+    said = datil.datil("reprocess", "--affected", "--sleep", "0").stdout
+    assert "crashes queued for processing" in said
+    wait_until(lambda: datil.search(signature="=affected::old")["total"] == 0, 60, "the new signatures")
+    assert datil.datil("reprocess", "--affected", "--file", "-", check=False).returncode == 1
+
+
 def test_permadelete_says_what_there_was(datil):
     docs = [document(50400 + i) for i in range(2)]
     load(datil, *docs)

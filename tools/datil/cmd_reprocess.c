@@ -30,6 +30,7 @@
 #include "lib/search/query.h"
 #include "lib/store/store.h"
 #include "lib/tpl/tpl.h"
+#include "tools/datil/affected.h"
 #include "tools/datil/app.h"
 #include "tools/datil/found_ids.h"
 #include "tools/datil/progress.h"
@@ -197,6 +198,7 @@ static bool is_ruleset(const char *name, struct err *err)
 
 struct reprocess_source {
     const char *search, *file;
+    bool is_affected; /* whose signatures would change */
     int64_t page;
 };
 
@@ -205,7 +207,8 @@ static bool collect_ids(const struct reprocess *r, struct args args,
 {
     return named_ids(r, args, ids, err) &&
            (!s->search || found_by_search(r->app, s->search, s->page, SIZE_MAX, ids, err)) &&
-           (!s->file || found_in_file(s->file, ids, err));
+           (!s->file || found_in_file(s->file, ids, err)) &&
+           (!s->is_affected || affected_by_signatures(r->app, ids, err));
 }
 
 /* Everything is read and checked before the first crash is queued. */
@@ -214,11 +217,17 @@ static bool do_reprocess(struct reprocess *r, struct args args, const struct rep
 {
     struct found_ids ids = {0};
     bool ok = collect_ids(r, args, s, &ids, err);
-    if (ok && is_preview) {
+    if (ok && is_preview && s->is_affected) {
+        if (ids.list.n)
+            puts("to queue them: datil reprocess --affected");
+    } else if (ok && is_preview) {
         ok = reprocess_preview(r->app, &ids, err);
     } else if (ok) {
         /* The audit row tells what was queued even when the rest failed. */
-        const char *source = s->search ? "search" : s->file ? "list" : NULL;
+        const char *source = s->search        ? "search"
+                             : s->file        ? "list"
+                             : s->is_affected ? "change of signatures"
+                                              : NULL;
         ok = queue_list(r, &ids, err);
         ok = (r->queued == 0 || r->remote.host || /* there it is noted */
               audit(r, &ids, (size_t)args.n, source, ok ? err : ERR_IGNORED)) &&
@@ -234,9 +243,12 @@ static bool check_options(const struct reprocess *r, const struct reprocess_sour
 {
     if (!is_ruleset(r->ruleset, err))
         return false;
-    if (host && (s->search || is_preview))
+    if (host && (s->search || s->is_affected || is_preview))
         return err_set(err, ERR_INVALID,
-                       "--host takes ids: --search and --preview look into this installation");
+                       "--host takes ids: --search, --affected and --preview look into this "
+                       "installation");
+    if (s->is_affected && (s->search || s->file))
+        return err_set(err, ERR_INVALID, "--affected finds crashes by itself");
     if (r->note && (s->search || !s->file))
         return err_set(err, ERR_INVALID,
                        "--note needs a list that stays as it is: --file, without --search");
@@ -245,21 +257,26 @@ static bool check_options(const struct reprocess *r, const struct reprocess_sour
 
 static bool run_reprocess(struct app *app, struct args args, struct err *err)
 {
-    struct reprocess r = {.app = app, .ruleset = rulesets[0], .group = GROUP, .pause_s = PAUSE_S};
+    struct reprocess r = {.app = app, .group = GROUP, .pause_s = PAUSE_S};
     struct reprocess_source s = {.page = QUERY_HITS_MAX};
-    const char *host = NULL;
+    const char *host = NULL, *ruleset = NULL;
     bool is_preview = false;
     struct opt_range page = {&s.page, 1, QUERY_HITS_MAX}, group = {&r.group, 1, LEDGER_BATCH_MAX},
                      pause = {&r.pause_s, 0, PAUSE_MAX_S};
     const struct opt opts[] = {
-        {"--search", OPT_TEXT, &s.search},   {"--file", OPT_TEXT, &s.file},
-        {"--ruleset", OPT_TEXT, &r.ruleset}, {"--page", OPT_RANGE, &page},
-        {"--group", OPT_RANGE, &group},      {"--sleep", OPT_RANGE, &pause},
-        {"--note", OPT_TEXT, &r.note},       {"--preview", OPT_FLAG, &is_preview},
-        {"--host", OPT_TEXT, &host}};
-    if (!OPTS_PARSE(opts, &args, 0, -1, err) || !check_options(&r, &s, host, is_preview, err))
+        {"--search", OPT_TEXT, &s.search}, {"--file", OPT_TEXT, &s.file},
+        {"--ruleset", OPT_TEXT, &ruleset}, {"--page", OPT_RANGE, &page},
+        {"--group", OPT_RANGE, &group},    {"--sleep", OPT_RANGE, &pause},
+        {"--note", OPT_TEXT, &r.note},     {"--preview", OPT_FLAG, &is_preview},
+        {"--host", OPT_TEXT, &host},       {"--affected", OPT_FLAG, &s.is_affected}};
+    if (!OPTS_PARSE(opts, &args, 0, -1, err))
         return false;
-    if (!s.search && !s.file && args.n == 0) {
+    r.ruleset = ruleset ? ruleset : rulesets[0];
+    if (!check_options(&r, &s, host, is_preview, err))
+        return false;
+    if (s.is_affected && !ruleset)
+        r.ruleset = "regenerate_signature"; /* no dump and no symbols are needed */
+    if (!s.search && !s.file && !s.is_affected && args.n == 0) {
         if (isatty(STDIN_FILENO))
             return err_set(err, ERR_INVALID,
                            "name crash ids, --search QUERY or --file FILE, or pipe ids in");
@@ -323,7 +340,8 @@ static bool run_fetch(struct app *app, struct args args, struct err *err)
 
 const struct command reprocess_commands[] = {
     {"reprocess",
-     "[ID…|--search QUERY|--file FILE] [--ruleset NAME] [--preview] [--group N] [--sleep SECONDS] "
+     "[ID…|--search QUERY|--file FILE|--affected] [--ruleset NAME] [--preview] [--group N] "
+     "[--sleep SECONDS] "
      "[--note FILE] [--host URL] [--page N]",
      "Queues crashes for processing again.\n"
      "QUERY is what stands behind the question mark of a Super Search page, such as\n"
@@ -334,7 +352,9 @@ const struct command reprocess_commands[] = {
      "(50)\n"
      "are followed by a pause (1 s); --note keeps in a file how far a list was read, for a run "
      "that\n"
-     "is killed.  --host sends ids to another installation, with the API token in AUTH_TOKEN.",
+     "is killed.  --affected: crashes whose signatures the lists and rules as they are now would\n"
+     "change, by samples of each signature; see them with --preview first.  --host sends ids to "
+     "another installation, with the API token in AUTH_TOKEN.",
      run_reprocess},
     {"fetch_crashids",
      "[--url SEARCH] [--signature-contains TEXT] [--product NAME|all] [--date DAY] [--num N|all]",

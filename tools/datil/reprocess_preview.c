@@ -27,8 +27,8 @@
 enum { SAMPLE_MAX = 1000, CHANGES_SHOWN = 20 };
 
 /* Signatures are public; of each change "old -> new" the number of crashes. */
-static bool compare_crash(struct app *app, const struct siglists *lists, const char *id,
-                          json_t *changes, size_t *seen, struct err *err)
+bool preview_crash(struct app *app, const struct siglists *lists, const char *id, json_t *changes,
+                   size_t *seen, struct err *err)
 {
     struct err why = {0};
     json_auto_t *doc = store_get_json(app->store, id, "processed_crash", JSON_BYTES_MAX, &why);
@@ -89,7 +89,7 @@ bool reprocess_preview(struct app *app, const struct found_ids *ids, struct err 
     json_auto_t *changes = json_object();
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
-        ok = compare_crash(app, lists, ids->list.v[i * ids->list.n / n].id, changes, &seen, err);
+        ok = preview_crash(app, lists, ids->list.v[i * ids->list.n / n].id, changes, &seen, err);
     siglists_free(lists);
     if (ok)
         print_changes(app, changes, seen);
