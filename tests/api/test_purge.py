@@ -119,7 +119,7 @@ def test_a_list_that_was_left(datil):
 def test_annotations_leave_the_export(datil):
     make(datil, range(400, 403), set())
     day_file = datil.var / "telemetry/v2/socorro_crash" / f"crash_date={DAY:%Y-%m-%d}"
-    subprocess.run(["rm", "-r", str(day_file)], check=True)
+    subprocess.run(["rm", "-rf", str(day_file)], check=True)
     make(datil, range(404, 408), set())
     roll(datil)
     assert crash_id(405) in exported(datil)
