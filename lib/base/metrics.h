@@ -23,8 +23,8 @@
  * Ownership  A program makes one struct metrics before it forks and starts it; each process has its
  *            own copy, and what is counted is memory of all of them.
  * Threads    Atomic; a process that is killed leaves nothing half counted.
- * Cost       About a tenth of a microsecond, and no system call before metrics_flush, which whoever
- *            counts calls behind each request, crash or job, and before it forks.
+ * Cost       Some 0.2 microseconds, 2 with statsd (decisions, 165), and no system call before
+ * metrics_flush, which whoever counts calls behind each request, crash or job, and before it forks.
  *
  * A struct metrics that is NULL or not started counts nothing: tools and tests need none.
  */

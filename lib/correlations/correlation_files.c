@@ -25,6 +25,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
+#include "lib/base/gzip.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
@@ -35,7 +36,6 @@ enum {
     /* A result has some 300 bytes; thousands of them are more than anybody reads. */
     FILE_BYTES_MAX = 16 << 20,
     GZIP_WINDOW = MAX_WBITS + 16, /* zlib's way to ask for gzip */
-    GZIP_MEMORY = 8,              /* its default */
 };
 static const char suffix_new[] = ".new"; /* no product is called so: a name has no such end */
 
@@ -104,33 +104,14 @@ void correlation_writer_free(struct correlation_writer *w)
     free(w);
 }
 
-/* Always the same bytes for the same text: zlib's gzip header has no time. */
-static bool pack(struct str text, uint8_t **ret, size_t *ret_n, struct err *err)
-{
-    z_stream z = {0};
-    if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
-        return err_set(err, ERR_INTERNAL, "zlib cannot start");
-    size_t max = deflateBound(&z, text.n);
-    *ret = xmalloc(max);
-    z.next_in = (uint8_t *)(uintptr_t)text.p;
-    z.avail_in = (unsigned)text.n;
-    z.next_out = *ret;
-    z.avail_out = (unsigned)max;
-    int status = deflate(&z, Z_FINISH);
-    *ret_n = z.total_out;
-    deflateEnd(&z);
-    return status == Z_STREAM_END || err_set(err, ERR_INTERNAL, "zlib cannot compress");
-}
-
 static bool write_json(const char *path, const json_t *document, struct err *err)
 {
     size_t n, packed_n = 0;
     FREE_LATER char *text = jdump(document, &n);
-    FREE_LATER uint8_t *packed = NULL;
+    FREE_LATER char *packed = NULL;
     if (n > FILE_BYTES_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: %zu bytes of correlations", path, n);
-    return pack(str_n(text, n), &packed, &packed_n, err) &&
+    return gzip_pack(str_n(text, n), GZIP_SMALL, &packed, &packed_n, err) &&
            fs_write_atomic(path, packed, packed_n, FS_FILE_MODE, err);
 }
 

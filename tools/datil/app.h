@@ -49,6 +49,7 @@ extern const struct command token_commands[];
 extern const struct command product_commands[];
 extern const struct command crash_commands[];
 extern const struct command send_commands[];
+extern const struct command resubmit_commands[];
 extern const struct command reprocess_commands[];
 extern const struct command work_commands[];
 extern const struct command purge_commands[];

@@ -29,12 +29,13 @@
 
 /* In the order in which `datil help` lists them. */
 static const struct command *const families[] = {
-    schema_commands,  doctor_commands,  account_commands,      token_commands,
-    product_commands, crash_commands,   send_commands,         reprocess_commands,
-    work_commands,    purge_commands,   purge_where_commands,  export_commands,
-    index_commands,   symbols_commands, symbols_care_commands, version_commands,
-    cron_commands,    check_commands,   mark_commands,         backup_commands,
-    restore_commands, stats_commands,   correlation_commands,  metrics_commands,
+    schema_commands,    doctor_commands,  account_commands, token_commands,
+    product_commands,   crash_commands,   send_commands,    resubmit_commands,
+    reprocess_commands, work_commands,    purge_commands,   purge_where_commands,
+    export_commands,    index_commands,   symbols_commands, symbols_care_commands,
+    version_commands,   cron_commands,    check_commands,   mark_commands,
+    backup_commands,    restore_commands, stats_commands,   correlation_commands,
+    metrics_commands,
 };
 
 /*
