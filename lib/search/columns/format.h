@@ -168,8 +168,9 @@ enum { PACKED_ALIGN = 8 };
 
 /*
  * FIELD.texts: struct file_head, struct texts_head, a struct texts_block for each `per_block`
- * entries, the table from hash to code (bucket_count + 1 places of slots, then a slot for each
- * entry: code in the low bits, bits of the hash above), and the blocks.
+ * entries, the table from hash to code, and the blocks.  The table has bucket_count + 1 places,
+ * where the entries of each bucket begin, a byte of the hash of each entry, and the code of each,
+ * packed as in bits.h by blocks of BLOCK_ROWS.
  */
 enum texts_kind {
     TEXTS_PLAIN, /* lengths of four bytes each, then the texts */

@@ -128,13 +128,29 @@ bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint6
     return map_fd(f, fd, path, MAX(now, bytes), true, err);
 }
 
-bool mfile_fill(const char *path, uint32_t element_bytes, uint64_t element, struct err *err)
+/* Where the file system cannot, the room stays taken. */
+void mfile_punch(const char *path, size_t from, size_t to)
+{
+    enum { PAGE = 4096 };
+    size_t first = (from + PAGE - 1) / PAGE * PAGE, end = to / PAGE * PAGE;
+    FD_AUTO fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 && first < end)
+        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+                  (off_t)(end - first));
+}
+
+bool mfile_fill_bytes(const char *path, size_t from, size_t to, struct err *err)
 {
     FD_AUTO fd = open(path, O_RDWR | O_CLOEXEC);
-    size_t at = FILE_HEAD_BYTES + (size_t)element * element_bytes;
     if (fd < 0)
         return open_failed(path, err);
-    return allocate(fd, path, at, at + element_bytes, err);
+    return allocate(fd, path, from, to, err);
+}
+
+bool mfile_fill(const char *path, uint32_t element_bytes, uint64_t element, struct err *err)
+{
+    size_t at = FILE_HEAD_BYTES + (size_t)element * element_bytes;
+    return mfile_fill_bytes(path, at, at + element_bytes, err);
 }
 
 void mfile_close(struct mfile *f)

@@ -36,8 +36,11 @@ bool mfile_open(struct mfile *f, const char *path, struct mfile_kind kind, uint6
 /* Makes room and maps again. */
 bool mfile_grow(struct mfile *f, const char *path, uint32_t element_bytes, uint64_t elements,
                 struct err *err);
+/* Gives the room of whole pages back that lie between two bytes of a file and hold zeroes. */
+void mfile_punch(const char *path, size_t from, size_t to);
 /* Room on the disk for one element, in a file that may have none there. */
 bool mfile_fill(const char *path, uint32_t element_bytes, uint64_t element, struct err *err);
+bool mfile_fill_bytes(const char *path, size_t from, size_t to, struct err *err);
 void mfile_close(struct mfile *f);
 
 /* Whether what was mapped whole is still the one at this path, and has not been cut. */

@@ -388,7 +388,10 @@ static bool write_head(const struct packer *k, struct err *err)
     rows_set_room(k->h, k->rows);
     rows_begin(k->h);
     seal_open(HEAD_PART, k->h);
-    return fs_write_atomic(path, k->h, sizeof *k->h, FS_FILE_MODE, err);
+    if (!fs_write_atomic(path, k->h, sizeof *k->h, FS_FILE_MODE, err))
+        return false;
+    mfile_punch(path, offsetof(struct part_head, columns[columns_count(k->h)]), sizeof *k->h);
+    return true;
 }
 
 static bool goes_on(const struct packer *k, struct err *err)

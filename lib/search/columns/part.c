@@ -452,6 +452,16 @@ static_assert((int)SEARCH_FIELD_NAME_MAX < (int)COLUMN_NAME_MAX,
 static_assert((int)SEARCH_FIELDS_MAX < (int)COLUMNS_MAX,
               "and for its column, beside that of removed fields");
 
+/* The head of a packed week has no room on the disk for columns that it does not have. */
+static bool fill_head(const struct part *p, uint32_t at, struct err *err)
+{
+    char path[PATH_MAX];
+    part_path(p, "head", path);
+    return p->packed_rows == 0 ||
+           mfile_fill_bytes(path, offsetof(struct part_head, columns[at]),
+                            offsetof(struct part_head, columns[at + 1]), err);
+}
+
 /*
  * The description lies above the count of columns until everything is there; a writer that dies
  * before leaves files that the next one truncates.
@@ -464,6 +474,8 @@ bool column_create(struct part *p, const struct search_field *f, struct column *
     if (at >= COLUMNS_MAX || strlen(f->name) >= COLUMN_NAME_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: no room for column %s", p->folder, f->name);
     struct column_head *h = &p->h->columns[at];
+    if (!fill_head(p, at, err))
+        return false;
     memset(h, 0, sizeof *h);
     memcpy(h->name, f->name, strlen(f->name) + 1);
     h->kind = (uint8_t)column_kind_of(f);

@@ -183,9 +183,12 @@ static bool restore_part(const struct root *r, const struct table_entry *e, cons
     uint64_t turn = seal_turn(HEAD_PART, head.base);
     bool rested = turn == s->h.rest_turn && seal_look(HEAD_PART, head.base) == SEAL_GOOD &&
                   memcmp(head.base, s->head, sizeof(struct part_head)) == 0;
-    if (!rested)
+    bool has_room = rested || mfile_fill_bytes(path, 0, sizeof(struct part_head), err);
+    if (!rested && has_room)
         memcpy(head.base, s->head, sizeof(struct part_head));
     mfile_close(&head);
+    if (!has_room)
+        return false;
     if (rested) {
         *sequence = MAX(*sequence, part_changed(s->head));
         return true;

@@ -23,6 +23,7 @@
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/search/columns/format.h"
+#include "lib/search/columns/mfile.h"
 #include "lib/search/columns/packed.h"
 #include "lib/search/columns/texts.h"
 
@@ -417,7 +418,12 @@ bool sums_write(const char *folder, const struct sums *s, struct err *err)
     if (blocks > 0)
         memcpy(at + files, s->blocks, blocks);
     snprintf(path, sizeof path, "%s/%s", folder, SYNC_HEAD);
-    return write_summed(path, bytes, n, err);
+    if (!write_summed(path, bytes, n, err))
+        return false;
+    if (s->head->packed_rows > 0) /* columns that it does not have take no room */
+        mfile_punch(path, offsetof(struct part_head, columns[columns_count(s->head)]),
+                    sizeof *s->head);
+    return true;
 }
 
 /*

@@ -22,7 +22,8 @@ struct texts {
     const struct texts_block *blocks;
     uint32_t count, per_block, block_count, bucket_count;
     uint32_t code_bits;
-    const uint32_t *buckets, *slots;
+    const uint32_t *buckets;
+    const uint8_t *tags, *slots;
     char *plain;    /* all texts, each block where it belongs once it is unpacked */
     uint64_t *ends; /* by code - 1, of unpacked blocks: where the entry ends in `plain` */
     size_t plain_bytes;
