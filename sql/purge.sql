@@ -1,8 +1,31 @@
--- Purges: what is still to be deleted.
+-- Purges: what is wanted, how far it is, and what is still to be deleted.
 
 -- name: purge_begin
 -- $1 annotation text
-INSERT INTO purge_run (annotation) VALUES ($1) RETURNING run_id;
+-- $2 product text
+-- $3 first_day text
+-- $4 last_day text
+-- $5 salt text
+-- $6 digest text
+-- $7 state text
+-- $8 asked_by text
+INSERT INTO purge_run (annotation, product, first_day, last_day, salt, digest, state, asked_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING run_id;
+
+-- name: purge_lock
+-- One purge at a time (1886745447 is "purg"): the server lets the lock go when the session ends.
+SELECT pg_try_advisory_lock(1886745447, 0) AS is_locked;
+
+-- name: purge_unlock
+SELECT pg_advisory_unlock(1886745447, 0) AS was_locked;
+
+-- name: purge_next
+-- The oldest that is to be worked on; without_previews leaves those to the scheduler.
+-- $1 without_previews boolean
+SELECT run_id, annotation, product, first_day, last_day, salt, digest, state, scan_day, deleted
+  FROM purge_run
+ WHERE finished_at IS NULL AND (state = 'running' OR (state = 'preview' AND NOT $1::boolean))
+ ORDER BY run_id LIMIT 1;
 
 -- name: purge_note
 -- Before the first of them is touched.  A crash that an earlier run has noted stays with it.
@@ -13,7 +36,34 @@ WITH noted AS (
     SELECT crash_id, $1::bigint FROM unnest($2::text[]) AS c (crash_id)
     ON CONFLICT DO NOTHING RETURNING crash_id
 )
-UPDATE purge_run SET found = found + (SELECT count(*) FROM noted) WHERE run_id = $1::bigint;
+UPDATE purge_run SET found = found + (SELECT count(*) FROM noted), moved_at = now() WHERE run_id = $1::bigint;
+
+-- name: purge_scanned
+-- Everything of the day was looked at, and what was found is noted or counted.
+-- $1 run_id bigint
+-- $2 day text
+-- $3 seen integer
+UPDATE purge_run SET scan_day = $2, seen = seen + $3::integer, moved_at = now() WHERE run_id = $1::bigint;
+
+-- name: purge_counted
+-- A preview: crashes of one day, and where they are.
+-- $1 run_id bigint
+-- $2 day text
+-- $3 seen integer
+-- $4 found integer
+-- $5 in_processed integer
+-- $6 in_index integer
+-- $7 in_statistics integer
+-- $8 in_export integer
+UPDATE purge_run
+   SET scan_day = $2, seen = seen + $3::integer, found = found + $4::integer,
+       in_processed = in_processed + $5::integer, in_index = in_index + $6::integer,
+       in_statistics = in_statistics + $7::integer, in_export = in_export + $8::integer, moved_at = now()
+ WHERE run_id = $1::bigint;
+
+-- name: purge_in_statistics
+-- $1 crash_ids text[]
+SELECT count(*) AS n FROM crash_counted WHERE crash_id = ANY($1::text[]);
 
 -- name: purge_left
 -- $1 limit integer
@@ -21,9 +71,57 @@ SELECT crash_id FROM purge_item ORDER BY right(crash_id, 6), crash_id LIMIT $1::
 
 -- name: purge_done
 -- $1 crash_ids text[]
-DELETE FROM purge_item WHERE crash_id = ANY($1::text[]);
+WITH gone AS (
+    DELETE FROM purge_item WHERE crash_id = ANY($1::text[]) RETURNING run_id
+), of_run AS (
+    SELECT run_id, count(*) AS n FROM gone GROUP BY run_id
+)
+UPDATE purge_run r SET deleted = r.deleted + g.n, moved_at = now() FROM of_run g WHERE r.run_id = g.run_id;
+
+-- name: purge_previewed
+-- Somebody decides now; until then the digest stays.
+-- $1 run_id bigint
+UPDATE purge_run SET state = 'previewed', moved_at = now() WHERE run_id = $1::bigint AND state = 'preview';
 
 -- name: purge_end
--- Of this run, and of earlier ones that were killed: nothing of them is left.
-UPDATE purge_run SET finished_at = now()
- WHERE finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM purge_item i WHERE i.run_id = purge_run.run_id);
+-- $1 run_id bigint
+UPDATE purge_run SET state = 'done', finished_at = now(), salt = '', digest = '', moved_at = now()
+ WHERE run_id = $1::bigint AND NOT EXISTS (SELECT 1 FROM purge_item i WHERE i.run_id = purge_run.run_id);
+
+-- name: purge_correlations_due
+-- What is special about crashes is counted again without those that are gone.
+UPDATE cron_job SET next_run = now() WHERE app_name = 'correlations';
+
+-- name: purge_last
+-- Changes with every purge that has ended: what is kept from before it is to be made anew.
+SELECT coalesce(max(finished_at)::text, '') AS last_purge FROM purge_run;
+
+-- name: web_purge_start
+-- What was previewed, from the first day on.
+-- $1 run_id bigint
+UPDATE purge_run
+   SET state = 'running', scan_day = '', seen = 0, found = 0, moved_at = now()
+ WHERE run_id = $1::bigint AND state = 'previewed' AND finished_at IS NULL
+RETURNING annotation;
+
+-- name: web_purge_cancel
+-- $1 run_id bigint
+UPDATE purge_run
+   SET state = 'cancelled', finished_at = now(), salt = '', digest = '', moved_at = now()
+ WHERE run_id = $1::bigint AND state IN ('preview', 'previewed')
+RETURNING annotation;
+
+-- name: web_purge_list
+SELECT run_id, annotation,
+       CASE product WHEN '' THEN 'all products' ELSE product END AS product,
+       CASE WHEN first_day = '' AND last_day = '' THEN 'all days'
+            ELSE coalesce(to_char(to_date(nullif(first_day, ''), 'YYYYMMDD'), 'YYYY-MM-DD'), '') || ' to ' ||
+                 coalesce(to_char(to_date(nullif(last_day, ''), 'YYYYMMDD'), 'YYYY-MM-DD'), '')
+       END AS days,
+       asked_by, to_char(started_at, 'YYYY-MM-DD HH24:MI') AS started_at,
+       to_char(moved_at, 'YYYY-MM-DD HH24:MI:SS') AS moved_at,
+       state, state = 'previewed' AS is_previewed, state IN ('preview', 'previewed') AS is_cancellable,
+       CASE scan_day WHEN '' THEN '' ELSE to_char(to_date(scan_day, 'YYYYMMDD'), 'YYYY-MM-DD') END AS scan_day,
+       seen, found, deleted, in_processed, in_index, in_statistics, in_export,
+       in_processed + in_index + in_statistics + in_export > 0 AS has_places
+  FROM purge_run ORDER BY run_id DESC LIMIT 50;

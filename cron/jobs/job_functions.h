@@ -6,6 +6,7 @@
 /* The functions behind the table in ../jobs.c; each says what it does in its file. */
 bool job_crontest(struct job_context *x, struct err *err);
 bool job_retention(struct job_context *x, struct err *err);
+bool job_purge(struct job_context *x, struct err *err);
 bool job_compactindex(struct job_context *x, struct err *err);
 bool job_verifyprocessed(struct job_context *x, struct err *err);
 bool job_updatemissing(struct job_context *x, struct err *err);

@@ -42,7 +42,7 @@ const struct param_spec *const admin_notice_params[] = {&message, &severity, NUL
 const struct param_spec *const admin_notice_set_params[] = {&notice_id, &show, NULL};
 
 /* No permission gives access: only superusers have it, so a group cannot hand it on. */
-static bool check_admin(struct req *r, struct err *err)
+bool admin_check(struct req *r, struct err *err)
 {
     return req_user(r)->is_superuser ||
            err_set(err, ERR_FORBIDDEN, "This page is for administrators");
@@ -142,7 +142,7 @@ static bool set_table(struct req *r, struct tpl_values *v, const struct admin_ta
 /* GET /siteadmin/.  Never kept by a browser: the page has the addresses of all accounts on it. */
 bool admin_get(struct req *r, struct err *err)
 {
-    if (!check_admin(r, err))
+    if (!admin_check(r, err))
         return false;
     struct tpl_values *v = layout_new(r, &(struct layout){.title = "Administration"});
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
@@ -165,7 +165,7 @@ bool admin_get(struct req *r, struct err *err)
  */
 bool admin_notice_post(struct req *r, struct err *err)
 {
-    if (!check_admin(r, err) || !req_params_fit(r, err))
+    if (!admin_check(r, err) || !req_params_fit(r, err))
         return false;
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), &q_web_admin_notice_add, &rows, err,
@@ -184,7 +184,7 @@ bool admin_notice_post(struct req *r, struct err *err)
 bool admin_notice_set_post(struct req *r, struct err *err)
 {
     struct arena *a = req_arena(r);
-    if (!check_admin(r, err) || !req_params_fit(r, err))
+    if (!admin_check(r, err) || !req_params_fit(r, err))
         return false;
     const char *id = db_int(a, req_int(r, &notice_id));
     bool is_shown = req_choice(r, &show) == SHOW;

@@ -22,6 +22,8 @@
 #include "lib/json/json.h"
 #include "lib/search/search.h"
 #include "lib/web/web.h"
+#include "queries.h"
+#include "lib/db/db.h"
 
 static const char *key_of(struct req *r, const struct correlations_wanted *w)
 {
@@ -132,12 +134,28 @@ static bool load_file(struct req *r, const struct correlations_wanted *w, json_t
     return true;
 }
 
+/* What was kept may say something about crashes that a purge has removed since. */
+static void forget_purged(struct req *r)
+{
+    struct webapp *app = app_of(r);
+    DB_ROWS rows = {0};
+    if (!app->correlations || !DB_RUN(req_db(r), &q_purge_last, &rows, ERR_IGNORED))
+        return;
+    const char *last = db_col(&rows, 0, Q_PURGE_LAST_COL_LAST_PURGE);
+    if (strncmp(app->last_purge, last, sizeof app->last_purge - 1) == 0)
+        return;
+    snprintf(app->last_purge, sizeof app->last_purge, "%s", last);
+    correlations_kept_free(app->correlations);
+    app->correlations = NULL;
+}
+
 /* Only what took work is kept; a file of the night is there already. */
 bool correlations_find(struct req *r, const struct correlations_wanted *w, json_t **ret,
                        const char **ret_message, struct err *err)
 {
     const char *key = key_of(r, w);
     *ret = NULL;
+    forget_purged(r);
     if (!load_file(r, w, ret)) {
         *ret = correlations_kept(app_of(r)->correlations, key);
         if (!*ret) {

@@ -55,6 +55,11 @@ const struct route routes[] = {
     {POST, "/siteadmin/notice/", ROUTE_LOGIN | OWN_REFUSAL, NULL, admin_notice_post, admin_notice_params, "a new status notice"},
     {POST, "/siteadmin/notice/set/", ROUTE_LOGIN | OWN_REFUSAL, NULL, admin_notice_set_post, admin_notice_set_params, "show or hide a notice"},
 
+    {GET, "/siteadmin/purge/", ROUTE_LOGIN, NULL, admin_purge_get, NULL, "removing crashes with one value of an annotation (superusers)"},
+    {POST, "/siteadmin/purge/", ROUTE_LOGIN | OWN_REFUSAL, NULL, admin_purge_post, admin_purge_params, "looks how many there are, and where"},
+    {POST, "/siteadmin/purge/start/", ROUTE_LOGIN | OWN_REFUSAL, NULL, admin_purge_start_post, admin_purge_run_params, "deletes what was looked for"},
+    {POST, "/siteadmin/purge/cancel/", ROUTE_LOGIN | OWN_REFUSAL, NULL, admin_purge_cancel_post, admin_purge_run_params, "forgets what was looked for"},
+
     {GET, "/api/", 0, NULL, api_docs_get, NULL, "endpoints with forms to try them"},
     {GET | POST, "/api/", API | BELOW, NULL, api_unknown_get, NULL, "anything else: 404"},
     {GET, "/api/SuperSearch/", API, NULL, api_super_search_get, api_super_search_params, "Searches, lists and counts processed crashes. Any search field is a parameter; values start with an operator."},

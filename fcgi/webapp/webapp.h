@@ -28,6 +28,7 @@ struct webapp {
     struct products products;
     struct live_versions *versions;
     struct correlations_kept *correlations; /* NULL until somebody asked */
+    char last_purge[40];                    /* what is kept is from after it (purge_last) */
     char *base_url;                         /* public address, without a slash at the end */
     char *index_dir;
 };

@@ -44,6 +44,9 @@ bool export_roll(const char *var_dir, struct store *store, const char *day,
  */
 bool export_remove(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err);
 
+/* Counts them, and leaves them. */
+bool export_count(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err);
+
 /* `rest` is a path below DATIL_VAR/telemetry as strangers ask for it.  The caller takes *ret_fd. */
 bool export_open(const char *var_dir, struct str rest, int *ret_fd, struct err *err);
 

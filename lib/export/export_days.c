@@ -144,6 +144,7 @@ struct day_removal {
     const struct str *ids; /* sorted */
     size_t n;
     struct partition *draft; /* NULL: only look */
+    bool is_count;           /* nothing is to be removed */
     size_t found;
 };
 
@@ -187,8 +188,10 @@ static bool remove_of_day(const char *var_dir, const char *day, struct day_remov
         return why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s", why.msg);
     if (!read_day(var_dir, day, manifest, r, err))
         return false;
-    if (r->found == 0)
+    if (r->found == 0 || r->is_count) {
+        *ret_rows += r->found;
         return true;
+    }
     bool ok = partition_new(var_dir, day, &r->draft, err) &&
               read_day(var_dir, day, manifest, r, err) &&
               partition_publish(r->draft, &rows, &files, err);
@@ -207,7 +210,8 @@ static int by_day(const void *a, const void *b)
 }
 
 /* A day is read once, however many of its crashes go. */
-static bool remove_sorted(const char *var_dir, struct strs ids, size_t *ret_rows, struct err *err)
+static bool remove_sorted(const char *var_dir, struct strs ids, bool is_count, size_t *ret_rows,
+                          struct err *err)
 {
     for (size_t i = 0, end; i < ids.n; i = end) {
         char day[CRASH_DATE_SIZE];
@@ -215,14 +219,15 @@ static bool remove_sorted(const char *var_dir, struct strs ids, size_t *ret_rows
         for (end = i + 1; end < ids.n; end++)
             if (memcmp(ids.v[end].p + ids.v[end].n - 6, ids.v[i].p + ids.v[i].n - 6, 6) != 0)
                 break;
-        struct day_removal r = {.ids = ids.v + i, .n = end - i};
+        struct day_removal r = {.ids = ids.v + i, .n = end - i, .is_count = is_count};
         if (!remove_of_day(var_dir, day, &r, ret_rows, err))
             return err_wrap(err, "export of %s", day);
     }
     return true;
 }
 
-bool export_remove(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err)
+static bool remove_or_count(const char *var_dir, struct strs crash_ids, bool is_count,
+                            size_t *ret_rows, struct err *err)
 {
     size_t rows = 0;
     int lock = lock_days(var_dir, err);
@@ -231,9 +236,19 @@ bool export_remove(const char *var_dir, struct strs crash_ids, size_t *ret_rows,
     struct strs sorted = {.v = xmalloc((crash_ids.n + 1) * sizeof *sorted.v), .n = crash_ids.n};
     memcpy(sorted.v, crash_ids.v, crash_ids.n * sizeof *sorted.v);
     qsort(sorted.v, sorted.n, sizeof *sorted.v, by_day);
-    bool ok = remove_sorted(var_dir, sorted, &rows, err);
+    bool ok = remove_sorted(var_dir, sorted, is_count, &rows, err);
     free(sorted.v);
     close(lock);
     *ret_rows = rows;
     return ok;
+}
+
+bool export_remove(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err)
+{
+    return remove_or_count(var_dir, crash_ids, false, ret_rows, err);
+}
+
+bool export_count(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err)
+{
+    return remove_or_count(var_dir, crash_ids, true, ret_rows, err);
 }

@@ -44,6 +44,7 @@ const SYMBOL_PAGES = {
   "symbols-audit": "/symbols/users/audit",
   "symbols-help": "/symbols/help",
   "symbols-status": "/symbols/status",
+  purge: "/siteadmin/purge/",
 };
 
 async function main() {
@@ -89,7 +90,7 @@ async function main() {
     await page.context().close();
   }
 
-  // The symbol server's pages, as a superuser sees them.
+  // The pages of the symbol server and of administrators, as a superuser sees them.
   for (const [scheme, width] of [["light", 1300], ["dark", 1300], ["light", 400]]) {
     const page = await open(scheme, width);
     await page.goto(base + "/symbols/login/");

@@ -14,6 +14,7 @@
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/ledger/ledger.h"
 #include "queries.h"
@@ -155,4 +156,18 @@ struct search_params app_query_of_word(struct arena *a, const char *text)
                 (struct search_param){str_sub(part, 0, eq), str_sub(part, eq + 1, SIZE_MAX)};
     }
     return p;
+}
+
+bool app_day(const char *text, const char *fallback, char out[16], struct err *err)
+{
+    int64_t us;
+    if (!text) {
+        snprintf(out, 16, "%s", fallback);
+        return true;
+    }
+    if (!time_parse(str_of(text), &us, err))
+        return false;
+    struct civil c = civil_of_us(us);
+    snprintf(out, 16, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
+    return true;
 }

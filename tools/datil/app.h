@@ -87,6 +87,11 @@ bool app_reader(struct app *app, struct err *err);
 bool app_audit(struct app *app, const char *object, const char *id, const char *action,
                const char *message, struct err *err);
 
+/*
+ * A day given as YYYY-MM-DD, as the store writes it: YYYYMMDD.  NULL: the fallback.
+ */
+bool app_day(const char *text, const char *fallback, char out[16], struct err *err);
+
 /* A search as a shell's word: "product=Firefox&date=>=2026-01-01", without percent signs. */
 struct search_params app_query_of_word(struct arena *a, const char *text);
 

@@ -199,24 +199,6 @@ static bool look_at(void *arg, const char *id)
     return p->ok;
 }
 
-/*
- * A day given as YYYY-MM-DD, as the store writes it.  Days of the store are compared as texts of
- * eight digits; the fallbacks lie before and behind all of them.
- */
-static bool day_of(const char *text, const char *fallback, char out[16], struct err *err)
-{
-    int64_t us;
-    if (!text) {
-        snprintf(out, 16, "%s", fallback);
-        return true;
-    }
-    if (!time_parse(str_of(text), &us, err))
-        return false;
-    struct civil c = civil_of_us(us);
-    snprintf(out, 16, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
-    return true;
-}
-
 static bool all_days(struct purge *p, const char *from, const char *to)
 {
     struct strs days = {0};
@@ -250,6 +232,16 @@ static bool audit_annotations(struct purge *p, const char *products)
     return ok;
 }
 
+/* What collectors take away before anything is stored: each of them is a candidate. */
+static bool list_configured(struct app *app)
+{
+    struct str rest = str_of(conf_text(&app->conf, CONF_COLLECTOR_REMOVE_ANNOTATIONS)), name;
+    while (str_split(&rest, ',', &name))
+        if (str_trim(name).n > 0)
+            printf(STR_FMT "\n", STR_ARG(str_trim(name)));
+    return true;
+}
+
 static bool run_annotation(struct app *app, struct args args, struct err *err)
 {
     const char *from = NULL, *to = NULL;
@@ -263,8 +255,11 @@ static bool run_annotation(struct app *app, struct args args, struct err *err)
         {"--dry-run", OPT_FLAG, &p->dry_run},
         {"--drop-dumps", OPT_FLAG, &p->drop_dumps},
     };
-    if (!OPTS_PARSE(opts, &args, 1, COUNT_NAMES_MAX, err) ||
-        !day_of(from, "00000000", first, err) || !day_of(to, "99999999", last, err) ||
+    if (!OPTS_PARSE(opts, &args, 0, COUNT_NAMES_MAX, err))
+        return false;
+    if (args.n == 0)
+        return list_configured(app);
+    if (!app_day(from, "00000000", first, err) || !app_day(to, "99999999", last, err) ||
         !app_db(app, err) || !app_store(app, err) || !app_writer(app, err))
         return false;
     p->names = args.v;
@@ -312,10 +307,11 @@ const struct command purge_commands[] = {
      "rather the clock is wrong; --force says that it is meant.",
      run_retention},
     {"purge annotation",
-     "NAME… [--from DATE] [--to DATE] [--product NAME] [--drop-dumps] [--dry-run]",
+     "[NAME]… [--from DATE] [--to DATE] [--product NAME] [--drop-dumps] [--dry-run]",
      "Removes annotations that were collected by mistake.\n"
      "Raw crashes, processed crashes and index lose them; the crashes are then processed again.\n"
-     "Prints ids and counts only.  COLLECTOR_REMOVE_ANNOTATIONS keeps them from coming back.",
+     "Prints ids and counts only.  COLLECTOR_REMOVE_ANNOTATIONS keeps them from coming back;\n"
+     "without a NAME its annotations are listed.",
      run_annotation},
     {0},
 };
