@@ -24,6 +24,8 @@
 #include "lib/web/param_spec.h"
 #include "lib/web/site.h"
 #include "lib/web/web.h"
+#include "lib/export/export.h"
+#include "lib/base/conf.h"
 
 /*
  * DOCUMENT_MAX bounds what a worker holds of one document.  NAME_MAX_BYTES is that of
@@ -187,11 +189,15 @@ bool api_crash_verify_get(struct req *r, struct err *err)
     bool indexed = false;
     if (!app_index(app, &index, err) || !index_has(index, id, &indexed, err))
         return err_wrap(err, "asking the index");
+    /* A record of its own, until the files of its day are made. */
+    bool exported = store_exists(app->store, id, "crash_report");
+    if (!exported && !export_has(conf_text(req_conf(r), CONF_DATIL_VAR), id, &exported, err))
+        return err_wrap(err, "looking into the export");
     json_auto_t *body = json_object();
     jset_cstr(body, "uuid", id);
     jset_bool(body, "raw_crash", store_exists(app->store, id, "raw_crash"));
     jset_bool(body, "processed_crash", store_exists(app->store, id, "processed_crash"));
     jset_bool(body, "elasticsearch_crash", indexed);
-    jset_bool(body, "telemetry_crash", store_exists(app->store, id, "crash_report"));
+    jset_bool(body, "telemetry_crash", exported);
     return answer_json(r, 200, body, err);
 }

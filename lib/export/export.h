@@ -13,6 +13,7 @@
  *
  *     DATIL_VAR/telemetry/v2/socorro_crash/crash_date=YYYY-MM-DD/PRODUCT.jsonl.gz
  *                                                               /manifest.json
+ *                                                               /crash_ids   (for us: export_has)
  *
  * A day appears with its manifest in one step of the file system and does not change afterwards,
  * except that crashes are taken out of it (export_remove), in one such step as well.  The same
@@ -44,8 +45,15 @@ bool export_roll(const char *var_dir, struct store *store, const char *day,
  */
 bool export_remove(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err);
 
+/* Whether the files of its day have this crash. */
+bool export_has(const char *var_dir, const char *crash_id, bool *ret, struct err *err);
 /* Counts them, and leaves them. */
 bool export_count(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err);
+
+/*
+ * Until *ret_fd is closed no day appears or changes: for who copies several files of one.
+ */
+bool export_hold(const char *var_dir, int *ret_fd, struct err *err);
 
 /* `rest` is a path below DATIL_VAR/telemetry as strangers ask for it.  The caller takes *ret_fd. */
 bool export_open(const char *var_dir, struct str rest, int *ret_fd, struct err *err);

@@ -153,9 +153,7 @@ struct day_removal {
 static bool look_at_line(void *arg, struct str line, struct err *err)
 {
     struct day_removal *r = arg;
-    struct str id = partition_text_of(line, "\"crash_id\"");
-    if (!id.n)
-        id = partition_text_of(line, "\"uuid\"");
+    struct str id = partition_id_of(line);
     bool is_doomed = bsearch(&id, r->ids, r->n, sizeof *r->ids, by_bytes) != NULL;
     r->found += is_doomed;
     return is_doomed || !r->draft || partition_add(r->draft, line, err);
@@ -241,6 +239,19 @@ static bool remove_or_count(const char *var_dir, struct strs crash_ids, bool is_
     close(lock);
     *ret_rows = rows;
     return ok;
+}
+
+bool export_hold(const char *var_dir, int *ret_fd, struct err *err)
+{
+    *ret_fd = lock_days(var_dir, err);
+    return *ret_fd >= 0;
+}
+
+bool export_has(const char *var_dir, const char *crash_id, bool *ret, struct err *err)
+{
+    char day[CRASH_DATE_SIZE];
+    crash_id_date(crash_id, day);
+    return partition_has(var_dir, day, crash_id, ret, err);
 }
 
 bool export_remove(const char *var_dir, struct strs crash_ids, size_t *ret_rows, struct err *err)

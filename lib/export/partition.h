@@ -15,6 +15,8 @@ struct partition;
 
 /* `day` as YYYYMMDD. */
 bool partition_new(const char *var_dir, const char *day, struct partition **ret, struct err *err);
+/* Id of the crash that a record is of; n 0: it names none. */
+struct str partition_id_of(struct str record);
 /* A line without its end, to the file of the product that it names. */
 bool partition_add(struct partition *p, struct str record, struct err *err);
 bool partition_publish(struct partition *p, size_t *ret_rows, size_t *ret_files, struct err *err);
@@ -28,6 +30,10 @@ bool partition_manifest(const char *var_dir, const char *day, json_t **ret, stru
 bool partition_read(const char *var_dir, const char *day, const char *name,
                     bool (*each)(void *arg, struct str line, struct err *err), void *arg,
                     struct err *err);
+
+/* Whether the day's files have this crash, by its list of ids; false without files or list. */
+bool partition_has(const char *var_dir, const char *day, const char *crash_id, bool *ret,
+                   struct err *err);
 
 /*
  * A text of the outermost object of a record.  Records are written by us, without blanks, and a

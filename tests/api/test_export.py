@@ -5,6 +5,7 @@ import io
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -122,6 +123,95 @@ def test_deleted_crashes_leave_the_files(datil):
     assert "export" in said
     load(datil, document(3, day))  # a late one is none of that day
     assert [r["crash_id"] for r in records(datil, day)["Firefox"]] == [crash_id(n, day) for n in (1, 2, 4, 5)]
+
+
+def is_exported(datil, n, day):
+    return datil.get("/api/CrashVerify/", {"crash_id": crash_id(n, day)}).json["telemetry_crash"]
+
+
+def test_whether_a_crash_is_in_the_export(datil):
+    """Before its day is made, in its files, and when it was taken out of them."""
+    day = TODAY - timedelta(days=10)
+    load(datil, *[document(n, day) for n in range(5)])
+    assert is_exported(datil, 3, day) and not is_exported(datil, 5, day)
+    roll(datil, day)
+    assert all(is_exported(datil, n, day) for n in range(5))
+    datil.datil("crash", "delete", crash_id(3, day))
+    assert [n for n in range(6) if is_exported(datil, n, day)] == [0, 1, 2, 4]
+    assert datil.get(f"{ROOT}{day:%Y-%m-%d}/crash_ids").status == 404
+    folder = datil.var / "telemetry/v2/socorro_crash" / f"crash_date={day:%Y-%m-%d}"
+    (folder / "crash_ids").write_bytes(b"")
+    assert not is_exported(datil, 1, day)
+
+
+DUCKDB = "@duckdb/node-api@1.5.6-r.1"
+QUESTION = """
+const { DuckDBInstance } = require("@duckdb/node-api");
+(async () => {
+  const db = await (await DuckDBInstance.create()).connect();
+  const sql = require("fs").readFileSync(process.argv[2], "utf8");
+  const rows = await db.runAndReadAll("SELECT crash_date::VARCHAR, signature, n::INTEGER FROM (" + sql + ")");
+  console.log(JSON.stringify(rows.getRows()));
+})().catch((e) => { console.error(String(e)); process.exit(1); });
+"""
+
+
+@pytest.fixture(scope="module")
+def duckdb():
+    """The folder with the package; it stays beside the build.  Without npm or the network the test is left out."""
+    folder = Path(os.environ.get("BUILD", "build")).resolve() / "duckdb"
+    if not (folder / "node_modules/@duckdb/node-api").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), DUCKDB], check=True, timeout=120,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        except (OSError, subprocess.SubprocessError) as why:
+            pytest.skip(f"DuckDB cannot be had here ({why}): the files were not loaded into it")
+    (folder / "ask.js").write_text(QUESTION)
+    return folder
+
+
+def test_duckdb_counts_as_the_index_does(datil, duckdb):
+    """Crashes per signature and day, with the statement that docs/export.md shows."""
+    days = [TODAY - timedelta(days=n) for n in (11, 12, 13)]
+    for i, day in enumerate(days):
+        load(datil, *[document(n, day, product="Firefox" if n % 3 else "Fenix", signature=f"s {n % (i + 2)} 'ü\\\"") for n in range(20 + i)])
+        roll(datil, day)
+    shown = (Path(__file__).resolve().parents[2] / "docs/export.md").read_text()
+    statement = shown[shown.index("    SELECT crash_date"):shown.index(" ORDER BY 3 DESC;")]
+    root = datil.var / "telemetry/v2/socorro_crash"
+    statement = statement.replace("'crash_date=*", f"'{root}/crash_date=*").replace("count(*)", "count(*) AS n")
+    (duckdb / "question.sql").write_text(statement)
+    done = subprocess.run(["node", "ask.js", "question.sql"], cwd=duckdb, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    theirs = {(day, signature): n for day, signature, n in json.loads(done.stdout)}
+    answer = datil.search(date=f">={days[-1]:%Y-%m-%d}", **{"_histogram.date": "signature", "_results_number": 0, "_facets_size": 1000})
+    ours = {(b["term"][:10], x["term"]): x["count"] for b in answer["facets"]["histogram_date"] for x in b["facets"]["signature"]}
+    for day in days:
+        of_day = {k: n for k, n in ours.items() if k[0] == f"{day:%Y-%m-%d}"}
+        assert of_day and of_day == {k: n for k, n in theirs.items() if k[0] == f"{day:%Y-%m-%d}"}
+
+
+def annotations():
+    """Name -> permission."""
+    return {line.split("\t")[1]: line.split("\t")[3] for line in FIELDS.read_text().splitlines() if line.startswith("annotation\t")}
+
+
+def test_no_annotation_comes_out_but_public_ones(datil, minidump):
+    """A report that is collected and processed for real, with a canary in every annotation there is and some that are none."""
+    fixed = {"ProductName", "Version", "ReleaseChannel", "BuildID", "uuid", "metadata", "Throttleable"}  # decide what becomes of it
+    names = [n for n in annotations() if re.fullmatch(r"[A-Za-z0-9_]+", n) and n not in fixed] + ["NobodyKnowsThis", "uuid2"]
+    canary = {n: f"{SECRET}-raw-{n}-" for n in names}
+    id_ = datil.post({**canary}, minidump)
+    datil.wait_processed(id_)
+    records = list((datil.var / "store" / f"20{id_[-6:]}" / "crash_report").glob(f"{id_}*"))
+    assert len(records) == 1
+    text = records[0].read_text()
+    public = {name for name, permission in annotations().items() if permission == "pub"}
+    leaked = {n for n in names if canary[n] in text}
+    # The reason of an abort is protected as it was sent; the rule MozCrashReason makes a public one, of this text the same.
+    assert leaked <= public | {"MozCrashReason"}, leaked - public
+    assert len(leaked) > 10  # the canaries do arrive where they may
 
 
 def test_killed_at_any_moment(datil):

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import threading
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -54,6 +55,9 @@ def test_backup_under_load_and_restore(fresh, other, minidump, folder, tmp_path)
         wait_until(lambda: len(posted) > 30 or failures, 60, "some reports")
         fresh.datil("crash", "delete", posted[0])
         before = posted[1:]
+        wait_until(lambda: fresh.processed(before[0]), 60, "a processed crash")
+        tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+        fresh.datil("cron", "run", "telemetry_rollup", "--job-arg", f"run-time={tomorrow:%Y-%m-%d}T01:00")
         fresh.datil("backup", folder)
         more = len(posted)
         wait_until(lambda: len(posted) > more + 10 or failures, 60, "more reports")
@@ -71,8 +75,11 @@ def test_backup_under_load_and_restore(fresh, other, minidump, folder, tmp_path)
     for path in snapshot.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) in (0o600, 0o700), path
     fresh.stop()
+    exported = {p.name: p.read_bytes() for p in (fresh.var / "telemetry/v2").rglob("*") if p.is_file()}
+    assert "manifest.json" in exported and "Crashme.jsonl.gz" in exported
 
     restore(other, folder)
+    assert {p.name: p.read_bytes() for p in (other.var / "telemetry/v2").rglob("*") if p.is_file()} == exported
     for path in (other.var / "store").rglob("*"):
         assert not path.stat().st_mode & 0o007, path
     other.start()

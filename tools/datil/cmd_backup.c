@@ -1,7 +1,8 @@
 /*
  * `datil backup DIR`: a snapshot of a running installation, DIR/YYYYMMDDTHHMMSSZ/.
  *
- * Nothing is stopped.  What makes the snapshot whole is the order: database, spool, symbols, store.
+ * Nothing is stopped.  What makes the snapshot whole is the order: database, spool, symbols, store,
+ * export.
  * Whatever was acknowledged before it began is in the spool (copied first) or has left it for the
  * store (copied last); whatever the dump of the database knows of was stored before it was written
  * there.  What the store has beyond the dump is published when it is restored (cmd_restore.c).  An
@@ -27,6 +28,8 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/base/conf.h"
+#include "lib/export/export.h"
 #include "lib/spool/spool.h"
 #include "tools/datil/app.h"
 #include "tools/datil/progress.h"
@@ -267,6 +270,15 @@ static bool take_database(struct backup *b)
     return true;
 }
 
+/* A day's files belong together, and a purge may change them meanwhile: it waits. */
+static bool take_export(struct backup *b, const char *dir, const char *rel)
+{
+    FD_AUTO hold = -1;
+    return !fs_exists(dir) ||
+           (export_hold(conf_text(&b->app->conf, CONF_DATIL_VAR), &hold, b->err) &&
+            take_tree(b, dir, rel, 0));
+}
+
 /* Each part's name is the folder of the snapshot it goes to. */
 static bool take_parts(struct backup *b)
 {
@@ -277,8 +289,10 @@ static bool take_parts(struct backup *b)
         char dir[PATH_MAX];
         snapshot_part_dir(b->app, p, dir);
         b->progress = (struct progress){.what = p->name};
-        bool is_spool = strcmp(p->name, "spool") == 0;
-        if (!(is_spool ? take_spool(b) : take_tree(b, dir, p->name, 0)))
+        bool ok = strcmp(p->name, "spool") == 0       ? take_spool(b)
+                  : strcmp(p->name, "telemetry") == 0 ? take_export(b, dir, p->name)
+                                                      : take_tree(b, dir, p->name, 0);
+        if (!ok)
             return err_wrap(b->err, "%s", p->name);
         progress_clear(&b->progress);
         printf("%s: %zu files, %lld MiB\n", p->name, b->progress.files,
@@ -404,7 +418,8 @@ static bool run_backup(struct app *app, struct args args, struct err *err)
 const struct command backup_commands[] = {
     {"backup", "DIR [--keep N]",
      "Writes a snapshot of the running installation below DIR.\n"
-     "Database, store, symbols, spool, configuration.  What an earlier snapshot there has is\n"
+     "Database, store, symbols, spool, export, configuration.  What an earlier snapshot there has "
+     "is\n"
      "linked, not copied; after an interruption run it again.  --keep N removes all but the\n"
      "youngest N.",
      run_backup},

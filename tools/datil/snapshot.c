@@ -31,12 +31,14 @@ enum {
 /*
  * The spool before the store: a report that leaves it meanwhile is in the store by the time that
  * is copied.  The database comes before both (cmd_backup.c), so that what it knows of is there.
+ * Public records go from the store into files of days, which therefore come last.
  */
 const struct snapshot_part snapshot_parts[] = {
     {"config", CONF_DATIL_VAR, "/config"},
     {"spool", CONF_SPOOL_DIR, ""},
     {"symbols", CONF_SYMBOLS_DIR, ""},
     {"store", CONF_CRASHMOVER_CRASHSTORAGE_FS_ROOT, ""},
+    {"telemetry", CONF_DATIL_VAR, "/telemetry"},
 };
 const size_t snapshot_part_count = ARRAY_LEN(snapshot_parts);
 

@@ -11,7 +11,7 @@
  *
  *     manifest         what made it, and one line for each file: checksum, size, time, path
  *     database.dump    pg_dump's custom format
- *     config/ spool/ symbols/ store/   copies of the directories
+ *     config/ spool/ symbols/ store/ telemetry/   copies of the directories
  *
  * Ownership  A manifest owns its entries; manifest_release frees them.
  * Errors     ERR_NOT_FOUND: no snapshot there.  ERR_DAMAGED: not as it was made.
