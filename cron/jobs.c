@@ -13,7 +13,7 @@ const struct cron_job cron_jobs[] = {
      "nothing; proves that the scheduler works"},
     {"retention", "1d", "05:00", JOB_STORE, 4 * 3600, job_retention, NULL,
      "deletes crashes older than RETENTION_DAYS from store, ledger and index"},
-    {"purge", "1m", NULL, JOB_STORE, 4 * 3600, job_purge, NULL,
+    {"purge", "5m", NULL, JOB_STORE, 4 * 3600, job_purge, NULL,
      "looks for and deletes the crashes that /siteadmin/purge/ was asked to remove"},
     {"compactindex", "7d", "06:00", 0, 4 * 3600, job_compactindex, NULL,
      "rewrites index partitions with many replaced or deleted crashes"},

@@ -96,6 +96,10 @@ UPDATE cron_job SET next_run = now() WHERE app_name = 'correlations';
 -- Changes with every purge that has ended: what is kept from before it is to be made anew.
 SELECT coalesce(max(finished_at)::text, '') AS last_purge FROM purge_run;
 
+-- name: web_purge_due
+-- Somebody waits: the job is due when the scheduler looks next.
+UPDATE cron_job SET next_run = now() WHERE app_name = 'purge';
+
 -- name: web_purge_start
 -- What was previewed, from the first day on.
 -- $1 run_id bigint
