@@ -336,8 +336,8 @@ static bool sync_parent(const char *path, struct err *err)
 /* The rename counts only when the folder above has it on disk, too. */
 bool partition_publish(struct partition *p, size_t *ret_rows, size_t *ret_files, struct err *err)
 {
-    if (!write_ids(p, err) || !write_manifest(p, err) ||
-        !fs_take_place(p->draft, p->final, err) || !sync_parent(p->final, err))
+    if (!write_ids(p, err) || !write_manifest(p, err) || !fs_take_place(p->draft, p->final, err) ||
+        !sync_parent(p->final, err))
         return false;
     *ret_rows = p->rows;
     *ret_files = p->n;
