@@ -42,7 +42,7 @@ struct upload {
     enum symstore_area area;
     const char *id; /* of the row */
     int64_t created_us, completed_us;
-    const struct symreader_list *list;
+    struct symreader_list list;
     struct symadd add;
     struct strs skipped, ignored;
     json_t *warnings, *derived; /* owned */
@@ -92,7 +92,7 @@ static bool add_row(void *arg, struct err *err)
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(u->req), &q_symbol_upload_add, &rows, err,
                 db_int(u->arena, req_user(u->req)->id), str_adup(u->arena, u->body->archive_name),
-                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, u->list),
+                db_int(u->arena, (int64_t)u->body->size), content_hash(u->arena, &u->list),
                 db_bool(u->area == SYMSTORE_TRY), "1",
                 u->body->url.n ? str_adup(u->arena, u->body->url) : NULL,
                 db_text_array(u->arena, u->body->redirects)))
@@ -158,7 +158,7 @@ static bool complete(struct upload *u, struct err *err)
 /* Work that is done stays done: the same archive again skips what this one stored. */
 static bool store_members(struct upload *u, struct symreader *r, struct err *err)
 {
-    const struct symreader_list *list = u->list;
+    const struct symreader_list *list = &u->list;
     size_t n = list->members.n;
     u->add = (struct symadd){.store = &u->symbols->store,
                              .temp_dir = u->symbols->temp_dir,
@@ -225,28 +225,26 @@ static bool receive_archive(struct upload *u, json_t **ret, struct err *err)
         .checks_content = conf_bool(conf, CONF_CHECK_SYMBOL_CONTENT),
     };
     struct symreader *r = NULL;
-    struct symreader_list list = {0};
     struct metrics *metrics = u->symbols->metrics;
     int64_t start_ms = mono_ms();
     bool ok = symreader_start(u->body->fd, u->symbols->temp_dir, &r, err) &&
-              symreader_zip(r, &limits, &list, err);
+              symreader_zip(r, &limits, &u->list, err);
     upload_count_ms(u->req, METRIC_UPLOAD_EXTRACT, start_ms);
     metric_size(metrics, METRIC_UPLOAD_BYTES, u->body->size);
-    u->list = &list;
     ok = ok && store_members(u, r, err) && describe(u, ret, err);
     if (ok) {
         metric_add(metrics, METRIC_UPLOADS, 1, u->area == SYMSTORE_TRY ? "True" : "False", "local");
         metric_add(metrics, METRIC_UPLOAD_SKIPPED, u->skipped.n);
-        metric_add(metrics, METRIC_UPLOAD_FILES, list.members.n - u->ignored.n - u->skipped.n);
+        metric_add(metrics, METRIC_UPLOAD_FILES, u->list.members.n - u->ignored.n - u->skipped.n);
     }
     if (ok)
         log_event(LOG_INFO, "symbols_uploaded", "stored an archive of symbols",
                   LOG_S("request_id", req_id(u->req)), LOG_S("upload_id", u->id),
                   LOG_I("bytes", (int64_t)u->body->size),
-                  LOG_I("files", (int64_t)(list.members.n - u->ignored.n - u->skipped.n)),
+                  LOG_I("files", (int64_t)(u->list.members.n - u->ignored.n - u->skipped.n)),
                   LOG_I("skipped", (int64_t)u->skipped.n),
                   LOG_I("duration_ms", (now_us() - req_now_us(u->req)) / 1000));
-    symreader_list_release(&list);
+    symreader_list_release(&u->list);
     symreader_stop(r);
     return ok;
 }

@@ -18,7 +18,7 @@
 size_t metric_put_clean(char *out, size_t room, const char *text)
 {
     size_t n = 0;
-    for (; text[n] && n < room; n++)
+    for (; n < room && text[n]; n++)
         out[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7f || strchr(",|#\"\\", text[n])
                      ? '_'
                      : text[n];
@@ -144,6 +144,7 @@ static void make_known(struct metric_memory *mem, enum metric id, const char **v
         snprintf(value, sizeof value, STR_FMT, STR_ARG(one));
         values[i] = value;
         make_known(mem, id, values, i + 1);
+        values[i] = NULL;
     }
 }
 

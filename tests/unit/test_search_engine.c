@@ -3,6 +3,10 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/fs.h"
@@ -307,6 +311,30 @@ static void test_packed_weeks_answer_as_open_ones(void **state)
         free(open[i]);
 }
 
+/* A stranger who knows the hash function must not know the slots: those of one text differ by week.
+ */
+static void test_slots_of_texts_differ_by_week(void **state)
+{
+    struct fixture *f = *state;
+    char pattern[128], *bytes[2];
+    size_t n[2];
+    glob_t found;
+    struct err err = {0};
+    put(f, 1, 1, "\"product\":\"Firefox\"");
+    put(f, 2, 15, "\"product\":\"Firefox\"");
+    snprintf(pattern, sizeof pattern, "%s/*/product.hash-*", f->dir);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(fs_read(found.gl_pathv[i], 1 << 20, &bytes[i], &n[i], &err));
+    assert_int_equal(n[0], n[1]);
+    enum { HEAD = 64 }; /* names the partition, so it differs anyway */
+    assert_memory_not_equal(bytes[0] + HEAD, bytes[1] + HEAD, n[0] - HEAD);
+    for (size_t i = 0; i < 2; i++)
+        free(bytes[i]);
+    globfree(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replace_and_delete, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_document_beyond_its_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packed_weeks_answer_as_open_ones, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_slots_of_texts_differ_by_week, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -305,7 +305,7 @@ static void test_texts(void **state)
             for (uint32_t code = 1; code <= c.count; code++) {
                 struct str want = entry(&c, code);
                 if (!str_eq(texts_entry(t, code), want) ||
-                    texts_find(t, want, hash64(want.p, want.n)) != code)
+                    texts_find(t, want, dict_hash(GENERATION, want)) != code)
                     fail_msg("%s: entry %u", c.label, code);
             }
             texts_forget(t);
@@ -313,8 +313,8 @@ static void test_texts(void **state)
         }
         for (uint32_t k = 0; k < 1000; k++) {
             uint64_t any = random_u64();
-            assert_int_equal(texts_find(t, str_n((const char *)&any, 8), hash64(&any, sizeof any)),
-                             0);
+            struct str other = str_n((const char *)&any, 8);
+            assert_int_equal(texts_find(t, other, dict_hash(GENERATION, other)), 0);
         }
         assert_false(t->is_damaged);
         if (c.count > 0 && (double)t->file.bytes / c.count > c.bytes_most)
@@ -348,7 +348,7 @@ static void look_at_damaged_texts(const char *path)
         return;
     for (uint32_t code = 1; code <= t->count; code++) {
         struct str s = texts_entry(t, code);
-        texts_find(t, s, hash64(s.p, s.n));
+        texts_find(t, s, dict_hash(GENERATION, s));
     }
     texts_close(t);
 }

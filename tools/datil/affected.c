@@ -74,7 +74,7 @@ static bool note_hit(void *arg, const json_t *hit)
 static bool take_hit(void *arg, const json_t *hit)
 {
     struct affected_walk *w = arg;
-    struct found_crash crash;
+    struct found_crash crash = {0};
     uint32_t number = textmap_number(&w->numbers, &w->arena, jget_strn(hit, "signature"));
     if (number < w->v.n && w->v.v[number].is_affected &&
         crash_id_parse(jget_strn(hit, "uuid"), crash.id))

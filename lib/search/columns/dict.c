@@ -247,7 +247,7 @@ static struct shared_u64 *probe(const struct dict *d, struct str s, uint64_t has
 
 bool dict_find(struct dict *d, struct str s, bool is_writable, uint32_t *ret_code, struct err *err)
 {
-    uint64_t hash = hash64(s.p, s.n);
+    uint64_t hash = dict_hash(d->generation, s);
     uint32_t code = d->texts ? texts_find(d->texts, s, hash) : 0;
     if (code == 0 && d->count > d->packed_count) {
         if (!open_hash(d, is_writable, err))
@@ -274,7 +274,7 @@ static bool grow_hash(struct dict *d, struct err *err)
         if (!dict_entry_checked(d, code, &s))
             return err_set(err, ERR_DAMAGED, "%s/%s: entry %u is damaged", d->folder, d->name,
                            code);
-        uint64_t hash = hash64(s.p, s.n);
+        uint64_t hash = dict_hash(d->generation, s);
         struct shared_u64 *slots = mfile_data(&d->hash);
         uint64_t mask = ((uint64_t)1 << bits) - 1, at = hash & mask;
         while (slot_load(&slots[at]) != 0)
@@ -314,7 +314,7 @@ static bool make_room(struct dict *d, size_t bytes, struct err *err)
 /* A text that is there already costs one look-up. */
 bool dict_add(struct dict *d, struct str s, uint32_t *ret_code, struct err *err)
 {
-    uint64_t hash = hash64(s.p, s.n);
+    uint64_t hash = dict_hash(d->generation, s);
     uint32_t code = d->texts ? texts_find(d->texts, s, hash) : 0;
     if (code == 0) {
         if (!(has_files(d) ? open_hash(d, true, err) : create_files(d, err)))

@@ -34,16 +34,17 @@
  * that a reader looks at while a writer works is a `struct shared_…`, which only the operations of
  * commit.h can read and write.  Each other file starts with a struct file_head of 64 bytes.
  *
- * Version 2 added the sums.  An index of version 1 is set aside by the first writer and filled
- * again from the store.  A packed week is of version 3 and lies beside weeks of version 2: its
- * first `packed_rows` rows and the entries of dictionaries that these use are in files that never
- * change, and every other file is as in version 2, counted from the first row and the first entry,
- * with a hole where the packed ones would be.  Of _row-of an entry 0 stands for a packed row that
- * has not been replaced: those have codes of crash ids in the order of the rows.
+ * Version 2 added the sums, version 3 a seed to the hashes of dictionaries (dict_hash).  An index
+ * of a version before is made anew by the first writer and filled from the store.  A packed week is
+ * of version 4 and lies beside weeks of version 3: its first `packed_rows` rows and the entries of
+ * dictionaries that these use are in files that never change, and every other file is as in version
+ * 3, counted from the first row and the first entry, with a hole where the packed ones would be. Of
+ * _row-of an entry 0 stands for a packed row that has not been replaced: those have codes of crash
+ * ids in the order of the rows.
  */
 enum {
-    FORMAT_VERSION = 2,
-    FORMAT_PACKED = 3, /* of a partition */
+    FORMAT_VERSION = 3,
+    FORMAT_PACKED = 4, /* of a partition */
     FILE_HEAD_BYTES = 64,
     PARTS_MAX = 1024,  /* weeks: nineteen years */
     COLUMNS_MAX = 512, /* SEARCH_FIELDS_MAX, element columns of lists and some to spare */

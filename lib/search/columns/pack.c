@@ -176,7 +176,7 @@ static bool check_texts(const char *path, uint64_t generation, struct recoded *r
     for (uint32_t code = 1; ok && code <= r->count; code++) {
         struct str want = text_of_new(r, code);
         ok = str_eq(texts_entry(t, code), want) &&
-             texts_find(t, want, hash64(want.p, want.n)) == code;
+             texts_find(t, want, dict_hash(generation, want)) == code;
     }
     ok = ok && !t->is_damaged;
     texts_close(t);

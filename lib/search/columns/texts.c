@@ -459,7 +459,7 @@ static uint32_t per_block(struct maker *m, bool ids)
 }
 
 /* buckets[i] .. buckets[i + 1]: the slots of bucket i. */
-static void make_table(struct maker *m, uint32_t *buckets, uint8_t *tags)
+static void make_table(struct maker *m, uint64_t generation, uint32_t *buckets, uint8_t *tags)
 {
     uint32_t bits = bits_width(m->h.count), n = m->h.bucket_count;
     uint8_t *packed = tags + tag_bytes(m->h.count);
@@ -468,7 +468,7 @@ static void make_table(struct maker *m, uint32_t *buckets, uint8_t *tags)
     FREE_LATER uint32_t *next = xcalloc(n + 1, sizeof *next);
     for (uint32_t i = 0; i < m->h.count; i++) {
         struct str s = m->entry(m->arg, i + 1);
-        hashes[i] = hash64(s.p, s.n);
+        hashes[i] = dict_hash(generation, s);
         next[bucket_of(hashes[i], n) + 1]++;
     }
     for (uint32_t i = 0; i < n; i++)
@@ -510,7 +510,7 @@ bool texts_write(const char *path, uint64_t generation, uint32_t count, texts_so
     size_t slots = tag_bytes(count) + slots_bytes(count);
     FREE_LATER struct texts_block *table = m.blocks = xcalloc(m.h.block_count + 1, sizeof *table);
     FREE_LATER uint32_t *index = xcalloc(1, buckets + slots);
-    make_table(&m, index, (uint8_t *)index + buckets);
+    make_table(&m, generation, index, (uint8_t *)index + buckets);
     bool ok =
         file_out_open(&m.out, path, FILE_HEAD_BYTES + sizeof m.h + blocks + buckets + slots, err) &&
         write_all(&m, ids, err);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/str.h"
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/mfile.h"
@@ -58,7 +59,17 @@ static inline struct str texts_entry(struct texts *t, uint32_t code)
     return str_n(t->plain + start, t->ends[code - 1] - start);
 }
 
-/* 0: not there.  hash: hash64 of s. */
+/*
+ * The hash by which a text is found in the dictionaries of a partition, packed or not.  Texts come
+ * from strangers, so the seed is the partition's generation, a number that was drawn for it and
+ * leaves the index nowhere: who does not know it cannot make texts that all look for the same slot.
+ */
+static inline uint64_t dict_hash(uint64_t generation, struct str s)
+{
+    return hash64_seed(s.p, s.n, generation);
+}
+
+/* 0: not there.  hash: dict_hash of s. */
 uint32_t texts_find(struct texts *t, struct str s, uint64_t hash);
 
 /* Writes the entries that `entry` gives for 1 … count. */
