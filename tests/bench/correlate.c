@@ -18,8 +18,8 @@
  * a year.  Crashes have 60 modules and some add-ons of lists that thousands share, a graphics card
  * that goes with its driver, and a signature with a planted cause.
  *
- * With a third argument, a file: the crashes of the week as lines of JSON, for bench_duckdb.py,
- * which asks another database.
+ * With a third argument, a file: the crashes of the week as lines of JSON, for
+ * bench_correlate_duckdb.py, which asks another database.
  */
 enum { REPEAT = 5, MODULES = 400, LISTS = 3000, MODULES_OF_CRASH = 60 };
 
