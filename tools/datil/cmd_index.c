@@ -165,6 +165,7 @@ const struct command index_commands[] = {
      "Rewrites index partitions with many replaced or deleted crashes (also a weekly job).",
      run_compact},
     {"index pack", "",
+     "Packs the weeks of the search index that are over.\n"
      "Rewrites compressed the weeks of the search index that ended INDEX_PACK_AFTER_DAYS ago, as "
      "the\n"
      "processor does by itself.  Searches and writers go on.",
