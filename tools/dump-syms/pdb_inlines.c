@@ -325,7 +325,7 @@ static void annotate(struct annotated *a, enum line_annotation op, struct rd *r)
 void pdb_inlines_site(struct pdb_inlines *p, struct rd r, size_t skip, struct sym *s,
                       pdb_file_number *file, void *arg)
 {
-    STRBUF_AUTO name;
+    STRBUF_AUTO name = {0};
     rd_skip(&r, 8); /* the records that enclose it */
     uint32_t inlinee = rd_u32(&r);
     rd_skip(&r, skip);
