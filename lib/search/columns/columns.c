@@ -18,6 +18,7 @@
 #include "lib/search/columns/keep.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/root.h"
+#include "lib/search/columns/root_parts.h"
 #include "lib/search/columns/run.h"
 #include "lib/search/columns/unify.h"
 #include "lib/search/columns/write.h"
@@ -29,6 +30,17 @@
  * hundred times in a row it must be a fault.
  */
 enum { SNAPSHOT_TRIES = 100 };
+
+/*
+ * Looking for a crash unpacks a few texts of packed weeks (texts.c).  They are added up now and
+ * then, since going over all columns takes longer than one look.
+ */
+static void end_look(struct root *r)
+{
+    enum { LOOKS_BETWEEN = 64 };
+    if (++r->looks % LOOKS_BETWEEN == 0)
+        root_forget_texts(r);
+}
 
 static bool damage_heals(bool ok, struct err *err)
 {
@@ -62,6 +74,7 @@ static bool put_crash(void *writer, const struct doc *doc, bool only_if_absent, 
         return false;
     bool ok = write_put(r, doc, only_if_absent, ret_was_there, err);
     root_unlock(r);
+    end_look(r);
     return damage_heals(ok, err);
 }
 
@@ -72,6 +85,7 @@ static bool delete_crash(void *writer, struct str crash_id, bool *ret_was_there,
         return false;
     bool ok = write_delete(r, crash_id, ret_was_there, err);
     root_unlock(r);
+    end_look(r);
     return damage_heals(ok, err);
 }
 
@@ -203,6 +217,7 @@ static bool has_now(struct root *root, struct str crash_id, bool *ret_outdated, 
 static bool has(void *reader, struct str crash_id, bool *ret, struct err *err)
 {
     struct reader *r = reader;
+    end_look(r->root);
     for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
         bool is_outdated = false, found = false;
         if (!damage_heals(root_snapshot(r->root, err), err) ||

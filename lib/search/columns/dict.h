@@ -13,11 +13,12 @@
  * Order of stores   bytes, end offset, hash slot, count.  A writer that dies in between
  *                   leaves an entry above the count: readers do not see it, the next
  *                   writer overwrites it, and a hash slot that names it counts as empty.
- * Packed            The first entries of a packed week are in texts.h; codes of others follow
- * theirs. Files for others are made with the first of them. Ownership         Owns its mappings.
- * Entries borrow from them until the next refresh or add. Trust             Look-ups check the
- * entries they meet.  dict_check looks at every offset once; dict_entry is for what has been
- * checked.
+ * Packed            The first entries of a packed week are in texts.h; codes of others
+ *                   follow theirs, and files for those are made with the first of them.
+ * Ownership         Owns its mappings.  Entries borrow from them until the next refresh
+ *                   or add.
+ * Trust             Look-ups check the entries they meet.  dict_check looks at every offset
+ *                   once; dict_entry is for what has been checked.
  */
 struct dict {
     struct dict_head *h; /* in the head of the partition */

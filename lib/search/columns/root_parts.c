@@ -149,3 +149,25 @@ bool root_remove_folder(const char *path, struct err *err)
     }
     return fs_remove_tree(path, err);
 }
+
+/* Texts of packed weeks that a process keeps unpacked; beyond, all of them go. */
+enum { TEXTS_KEPT_BYTES = 64 << 20 };
+
+void root_forget_texts(struct root *r)
+{
+    size_t bytes = 0;
+    for (int is_over = 0; is_over < 2; is_over++) {
+        for (size_t i = 0; i < r->part_count; i++) {
+            const struct part *p = r->parts[i];
+            for (size_t k = 0; p && k < p->column_count; k++) {
+                if (!p->columns[k])
+                    continue;
+                bytes += column_text_bytes(p->columns[k]);
+                if (is_over)
+                    column_forget(p->columns[k]);
+            }
+        }
+        if (bytes <= TEXTS_KEPT_BYTES)
+            return;
+    }
+}

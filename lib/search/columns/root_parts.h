@@ -22,11 +22,14 @@ struct root {
     size_t part_count;
     int64_t retry_ms;     /* when to look at damaged ones again */
     uint64_t parts_epoch; /* changes when a struct part is closed or opened */
+    uint32_t looks;       /* for a crash, by its id (columns.c) */
 };
 
 /* Closes parts[i]; nothing on disk changes. */
 void root_close_part(struct root *r, size_t i);
 struct part *root_part(struct root *r, int32_t week); /* NULL: none */
+/* Between two searches or commits: unpacked texts go if they have become much. */
+void root_forget_texts(struct root *r);
 
 /* For writers, under the lock. */
 /* Before the first store into the head of a partition: ERR_DAMAGED if it is damaged. */

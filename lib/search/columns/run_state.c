@@ -5,7 +5,7 @@
  */
 #include "lib/search/columns/run_state.h"
 
-#include "lib/search/columns/part.h"
+#include "lib/search/columns/root_parts.h"
 #include "lib/search/columns/unify.h"
 #include "lib/search/columns/unify_file.h"
 
@@ -15,28 +15,6 @@
  * every report 40 MB.  The largest go first.
  */
 enum { UNIFY_KEPT_BYTES = 64 << 20 };
-
-/* Texts of packed weeks that a worker keeps unpacked between searches; beyond, all of them go. */
-enum { TEXTS_KEPT_BYTES = 64 << 20 };
-
-static void forget_texts(const struct root *root)
-{
-    size_t bytes = 0;
-    for (int is_over = 0; is_over < 2; is_over++) {
-        for (size_t i = 0; i < root->part_count; i++) {
-            const struct part *p = root->parts[i];
-            for (size_t k = 0; p && k < p->column_count; k++) {
-                if (!p->columns[k])
-                    continue;
-                bytes += column_text_bytes(p->columns[k]);
-                if (is_over)
-                    column_forget(p->columns[k]);
-            }
-        }
-        if (bytes <= TEXTS_KEPT_BYTES)
-            return;
-    }
-}
 
 static void drop_unify(struct reader *r, size_t field)
 {
@@ -63,7 +41,7 @@ void reader_begin_search(struct reader *r)
 /* What a search has made large does not stay. */
 void reader_end_search(struct reader *r)
 {
-    forget_texts(r->root);
+    root_forget_texts(r->root);
     for (;;) {
         size_t bytes = 0, largest = 0, most = 0;
         for (size_t i = 0; i < r->root->fields->search_count; i++) {

@@ -10,7 +10,7 @@
  *
  * What is unpacked stays where all texts would stand if all were unpacked: in memory that is only
  * reserved at first.  So an entry does not move while somebody has it, and threads need a lock for
- * unpacking alone.  Who keeps a reader open gives the memory back when it becomes much.
+ * unpacking alone.  Who keeps an index open gives the memory back when it becomes much.
  *
  * The table: entries are sorted into buckets of BUCKET_ENTRIES by the upper half of their hash, and
  * each has a tag, eight bits of the lower half.  A crash that is not there, the usual question of a

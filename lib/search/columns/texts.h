@@ -14,9 +14,9 @@
  *
  * Ownership  Entries borrow from the texts until texts_forget or texts_close.
  * Errors     ERR_DAMAGED: the file is not one that texts_write wrote.  A block that is damaged is
- *            told by its sum when it is unpacked; its entries are empty then, and is_damaged is
- * set, so that the next use of the column fails. Threads    Any number may ask for entries;
- * texts_forget is for one that is alone.
+ *            told by its sum when it is unpacked; its entries are empty then, and the next use of
+ *            the column fails (is_damaged).
+ * Threads    Any number may ask for entries; texts_forget is for one that is alone.
  */
 struct texts {
     struct mfile file;
