@@ -54,14 +54,35 @@ static bool write_product_file(const struct products *all, const char *name,
     return fs_write_atomic(path, text, strlen(text), FS_FILE_MODE, err);
 }
 
+/* By its name or an alias. */
+static const struct product *owner_of(const struct products *all, struct str name)
+{
+    const struct product *p = products_find(all, name);
+    return p ? p : products_find_alias(all, name);
+}
+
+/* With a name that leads to two products none of the files would be read. */
+static bool check_names_free(const struct products *all, const struct product *p, const json_t *doc,
+                             struct err *err)
+{
+    const struct product *owner = owner_of(all, jget_strn(doc, "name"));
+    const json_t *aliases = jget_arr(doc, "aliases");
+    for (size_t i = 0; i < json_array_size(aliases) && (!owner || owner == p); i++) {
+        const json_t *alias = json_array_get(aliases, i);
+        owner = owner_of(all, str_n(json_string_value(alias), json_string_length(alias)));
+    }
+    return !owner || owner == p ||
+           err_set(err, ERR_CONFLICT, "product '%s' has one of these names already", owner->name);
+}
+
 bool product_add(const char *var_dir, const char *name, const char *description, struct err *err)
 {
     struct products all = {0};
     if (!check_name(name, err) || !products_load(var_dir, &all, err))
         return false;
-    bool ok = products_find(&all, str_of(name))
-                  ? err_set(err, ERR_CONFLICT, "product '%s' exists already", name)
-                  : write_product_file(&all, name, description, err);
+    const struct product *owner = owner_of(&all, str_of(name));
+    bool ok = owner ? err_set(err, ERR_CONFLICT, "product '%s' exists already", owner->name)
+                    : write_product_file(&all, name, description, err);
     products_release(&all);
     return ok;
 }
@@ -134,7 +155,8 @@ static json_t *load_document(const struct product *p, struct err *err)
 }
 
 /* A null takes a key away, so that its default counts again. */
-static bool change(const struct product *p, json_t *changes, struct err *err)
+static bool change(const struct products *all, const struct product *p, json_t *changes,
+                   struct err *err)
 {
     json_auto_t *doc = load_document(p, err);
     const char *key;
@@ -146,7 +168,7 @@ static bool change(const struct product *p, json_t *changes, struct err *err)
             json_object_del(doc, key);
         else
             json_object_set(doc, key, value);
-    if (!product_check(doc, err))
+    if (!product_check(doc, err) || !check_names_free(all, p, doc, err))
         return false;
     FREE_LATER char *text = json_dumps(doc, JSON_INDENT(2));
     return fs_write_atomic(p->path, text, strlen(text), FS_FILE_MODE, err);
@@ -158,7 +180,8 @@ bool product_change(const char *var_dir, const char *name, json_t *changes, stru
     if (!products_load(var_dir, &all, err))
         return false;
     const struct product *p = products_find(&all, str_of(name));
-    bool ok = p ? change(p, changes, err) : err_set(err, ERR_NOT_FOUND, "no product '%s'", name);
+    bool ok =
+        p ? change(&all, p, changes, err) : err_set(err, ERR_NOT_FOUND, "no product '%s'", name);
     products_release(&all);
     return ok;
 }

@@ -172,12 +172,16 @@ def test_settings_that_are_none(datil, product, setting, words):
 
 
 def test_two_products_of_one_name(datil, product):
-    """An alias that another product has is a bad file: the old ones stay in use, and the heartbeat says so."""
-    datil.datil("product", "set", product, 'aliases=["Firefox"]')
+    """The command refuses an alias that another product has.  A file that was edited so is a bad one: the old ones
+    stay in use, and the heartbeat says so."""
+    refused = datil.datil("product", "set", product, 'aliases=["Firefox"]', check=False)
+    assert refused.returncode and "'Firefox' has one of these names" in refused.stderr
+    path = next(p for p in (datil.var / "config/products").iterdir() if json.loads(p.read_text())["name"] == product)
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), "aliases": ["Firefox"]}))
     try:
         wait_until(lambda: "products" in datil.get("/collector/__heartbeat__").text, 10, "the heartbeat")
         assert said(send(datil, "Firefox", Comments="x")) == "accepted"
     finally:
-        path = next(p for p in (datil.var / "config/products").iterdir() if json.loads(p.read_text())["name"] == product)
-        path.write_text(json.dumps({**json.loads(path.read_text()), "aliases": []}))
+        path.write_text(before)
     wait_until(lambda: datil.get("/collector/__heartbeat__").status == 200, 10, "the heartbeat")

@@ -11,6 +11,7 @@
 #include "lib/crash/field.h"
 #include "lib/crash/product.h"
 #include "lib/crash/product_files.h"
+#include "lib/json/json.h"
 
 static const struct {
     const char *label, *id;
@@ -214,6 +215,12 @@ static void test_add_remove(void **state)
     assert_false(product_add(d->path, "a\nb", "", &err));
     assert_int_equal(err.code, ERR_INVALID);
     assert_false(product_add(d->path, "", "", &err));
+    json_auto_t *alias = json_pack("{s:[s]}", "aliases", "Firefox ESR");
+    assert_true(product_change(d->path, "Firefox", alias, &err));
+    assert_false(product_change(d->path, "My App/2 \"x\"", alias, &err));
+    assert_int_equal(err.code, ERR_CONFLICT);
+    assert_false(product_add(d->path, "Firefox ESR", "", &err));
+    assert_int_equal(err.code, ERR_CONFLICT);
     assert_true(product_remove(d->path, "My App/2 \"x\"", &err));
     assert_false(product_remove(d->path, "My App/2 \"x\"", &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
