@@ -181,10 +181,11 @@ bool admin_purge_post(struct req *r, struct err *err)
     };
     if (*w.last_day && strcmp(w.first_day, w.last_day) > 0)
         return send_page(r, 400, "The first day is behind the last", err);
-    if (!purge_want(req_db(r), &w, req_user(r)->email, true, err) ||
-        !DB_EXEC(req_db(r), &q_web_purge_due, err))
+    if (!purge_want(req_db(r), &w, req_user(r)->email, true, err))
         return err_wrap(err, "asking for a purge");
     site_audit(r, "annotation", w.annotation, "preview purge", "crashes with one value of it");
+    if (!DB_EXEC(req_db(r), &q_web_purge_due, err))
+        return err_wrap(err, "asking for a purge");
     return resp_redirect(r, 303, STR("/siteadmin/purge/"));
 }
 
@@ -196,12 +197,14 @@ static bool change_run(struct req *r, const struct db_query *query, int column, 
     if (!admin_check(r, err) || !req_params_fit(r, err))
         return false;
     const char *id = db_int(req_arena(r), req_int(r, &run_id));
-    if (!DB_RUN(req_db(r), query, &rows, err, id) || !DB_EXEC(req_db(r), &q_web_purge_due, err))
+    if (!DB_RUN(req_db(r), query, &rows, err, id))
         return err_wrap(err, "changing a purge");
     if (rows.count == 0)
         return send_page(r, 409, "This purge is in another state by now", err);
     site_audit(r, "annotation", db_col(&rows, 0, column), action,
                arena_printf(req_arena(r), "purge %s", id));
+    if (!DB_EXEC(req_db(r), &q_web_purge_due, err))
+        return err_wrap(err, "changing a purge");
     return resp_redirect(r, 303, STR("/siteadmin/purge/"));
 }
 

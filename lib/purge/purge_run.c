@@ -153,7 +153,8 @@ static bool work_on_days(struct purging *p, const char *after, struct err *err)
 
 static bool open_reader(struct purging *p, struct err *err)
 {
-    return !p->is_preview || index_reader_open(index_dir(p), p->tools->fields, &p->reader, err);
+    return !p->is_preview || p->reader ||
+           index_reader_open(index_dir(p), p->tools->fields, &p->reader, err);
 }
 
 /* The bytes themselves, and what was made of them. */
