@@ -107,6 +107,7 @@ def test_tokens(datil, product):
     settle(datil)
     assert said(send(datil, product, "/submit/" + second)) == "accepted"
     assert said(send(datil, product, "/submit/" + token)) == "accepted"
+    assert said(send(datil, product, "/collector/submit/" + token)) == "accepted"
     for log in (datil.var / "log").glob("*.log"):
         assert token not in log.read_text(errors="replace"), log
     assert '"path":"/submit/-"' in (datil.var / "log/nginx-access.log").read_text()
