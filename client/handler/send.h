@@ -9,9 +9,9 @@
  * part `upload_file_minidump`.
  *
  * Errors     ERR_UNAVAILABLE: no answer, one that says "later" (429, 5xx), or an
- *            address that cannot be asked: keep the report.  ERR_INVALID: the collector does not
- * want this report and never will; the message has its reason. Limits     A crash id has 36
- * characters, and collectors put "bp-" in front of it.
+ *            address that cannot be asked: keep the report.  ERR_INVALID: the collector does
+ *            not want this report and never will; the message has its reason.
+ * Limits     A crash id has 36 characters, and collectors put "bp-" in front of it.
  */
 enum { SEND_ID_MAX = 64 };
 

@@ -108,7 +108,6 @@ static bool install_filter(struct err *err)
     return true;
 }
 
-/* Soft and hard: what is given up cannot be taken back. */
 /*
  * Soft and hard limit alike, so that nobody raises it again.  Of processor time the hard one is a
  * second later: where both are reached together the kernel sends SIGKILL, and the parent could not
