@@ -4,6 +4,7 @@
  */
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #include "lib/base/fs.h"
+#include "lib/base/hash.h"
 #include "lib/base/metrics.h"
 #include "lib/base/metrics_memory.h"
 #include "lib/base/util.h"
@@ -226,6 +228,77 @@ static void test_processes(void **state)
     assert_true(has_line(&text, "socorro_collector_breakpad_resource_on_post_time_count 16000"));
 }
 
+static void add_many(struct metrics *m, int from)
+{
+    for (int i = from;; i++) {
+        char rule[20];
+        snprintf(rule, sizeof rule, "rule%d", i % METRIC_SERIES_MAX);
+        metric_add(m, METRIC_THROTTLE_RULE, 1, rule);
+    }
+}
+
+/* No series is printed twice, which Prometheus would refuse the whole page for. */
+static size_t distinct_rules(const struct strbuf *text)
+{
+    bool seen[METRIC_SERIES_MAX] = {false};
+    struct str rest = sb_view(text), one;
+    size_t n = 0;
+    while (str_split(&rest, '\n', &one)) {
+        int number;
+        if (!str_starts(one, STR("socorro_collector_breakpad_resource_throttle_rule{")))
+            continue;
+        assert_int_equal(sscanf(one.p,
+                                "socorro_collector_breakpad_resource_throttle_rule{rule="
+                                "\"rule%d\"}",
+                                &number),
+                         1);
+        assert_in_range(number, 0, METRIC_SERIES_MAX - 1);
+        assert_false(seen[number]);
+        seen[number] = true;
+        n++;
+    }
+    return n;
+}
+
+/* Two processes are killed while they make series; what is there is whole, and others go on. */
+static void kill_makers(struct metrics *m)
+{
+    pid_t pids[2];
+    for (size_t c = 0; c < ARRAY_LEN(pids); c++) {
+        pids[c] = fork();
+        if (pids[c] == 0)
+            add_many(m, (int)c * 50);
+    }
+    usleep((useconds_t)(random_u64() % 1500));
+    for (size_t c = 0; c < ARRAY_LEN(pids); c++) {
+        kill(pids[c], SIGKILL);
+        assert_int_equal(waitpid(pids[c], NULL, 0), pids[c]);
+    }
+}
+
+static void test_kills(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 60; round++) {
+        STRBUF_AUTO text;
+        struct metrics *m = metrics_new();
+        sb_init(&text, 1 << 24);
+        metrics_start(m, &f->conf, IN_COLLECTOR, false);
+        kill_makers(m);
+        metrics_print(m, &text);
+        assert_true(distinct_rules(&text) <= METRIC_SERIES_MAX);
+        for (int i = 0; i < METRIC_SERIES_MAX; i++) {
+            char rule[20];
+            snprintf(rule, sizeof rule, "rule%d", i);
+            metric_add(m, METRIC_THROTTLE_RULE, 1, rule);
+        }
+        sb_reset(&text);
+        metrics_print(m, &text);
+        assert_true(distinct_rules(&text) >= METRIC_SERIES_MAX - 2); /* one lost for each killed */
+        metrics_free(m);
+    }
+}
+
 /* By another process, as the web application reads what the processor has counted. */
 static void test_read_of_another_program(void **state)
 {
@@ -316,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prometheus_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_labels_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_processes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kills, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_of_another_program, setup, teardown),
         cmocka_unit_test(test_strange_memory),
         cmocka_unit_test(test_table),
