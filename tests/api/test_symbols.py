@@ -482,7 +482,12 @@ def test_post_to_other_paths(datil, path, status):
 @pytest.mark.parametrize("method,path,status,text", [
     ("GET", "/v1/a/0", 404, "Not Found"), ("GET", "/v2/a/0/b.sym", 404, "Not Found"), ("GET", "", 404, "Not Found"),
     ("GET", f"/v1/nosuch.pdb/{ID}/nosuch.sym", 404, "Not Found"),
-    ("POST", f"/v1/{KEY}", 405, "Method Not Allowed"),
+    ("POST", f"/v1/{KEY}", 405, "Method Not Allowed"), ("PUT", f"/v1/{KEY}", 405, "Method Not Allowed"),
+    ("DELETE", f"/v1/{KEY}.gz", 405, "Method Not Allowed"),
+    ("GET", f"/cache/v2/a.so/{ID}/a.so.sym", 404, "Not Found"), ("GET", f"/ids/{ID}", 404, "Not Found"),
+    ("GET", f"/v1/.hidden/{ID}/a.sym", 404, "Not Found"), ("GET", f"/v1/a.so/{ID}/.sym", 404, "Not Found"),
+    ("GET", f"/v1/a.so/{ID.lower()}/a.so.sym", 404, "Not Found"), ("GET", "/v1/a.so/", 404, "Not Found"),
+    ("GET", f"/v1/a.so/{ID}/b/c", 404, "Not Found"),
 ])
 def test_stored_files_that_are_not_there(datil, method, path, status, text):
     """nginx answers for them, in the words of the symbol server."""
@@ -505,6 +510,8 @@ def test_how_nginx_sends_stored_files(datil):
         assert answer.headers["etag"] and answer.headers["cache-control"] == "no-transform"
         assert answer.headers["access-control-allow-origin"] == "*" and answer.headers["x-content-type-options"] == "nosniff"
     assert get("s.so", **{"Accept-Encoding": "gzip"}).body == b"plain"
+    line = (datil.var / "log/nginx-access.log").read_text().splitlines()[-1]
+    assert json.loads(line)["path"] == f"/symbols-files/v1/s.so/{ID}/s.so" and json.loads(line)["method"] == "GET"
     part = get("s.so.dbg.gz", Range="bytes=2-4")
     assert part.status == 206 and part.body == b"234" and part.headers["content-type"] == "application/octet-stream"
     assert get("s.so.sym", **{"If-None-Match": packed.headers["etag"], "Accept-Encoding": "gzip"}).status == 304
