@@ -13,8 +13,9 @@
 #include "rows.h"
 
 static const char *const query_types[] = {
-    [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
-    [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
+    [QUERY_ENUM] = "enum",     [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
+    [QUERY_FLOAT] = "float",   [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
+    [QUERY_FRAMES] = "frames",
 };
 
 /* A page that is all text. */

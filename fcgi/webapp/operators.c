@@ -29,6 +29,22 @@ static const struct operator_label string_operators[] = {
     {"!__null__", "exists"},
     {0},
 };
+/* "has" is "is": nobody means a list that is one text. */
+static const struct operator_label frames_operators[] = {
+    {"=", "has"},
+    {"!=", "has not"},
+    {"~", "has one that contains"},
+    {"!~", "has none that contains"},
+    {"^", "has one that starts with"},
+    {"!^", "has none that starts with"},
+    {"$", "has one that ends with"},
+    {"!$", "has none that ends with"},
+    {"@", "has one that matches regex"},
+    {"!@", "has none that matches regex"},
+    {"__null__", "does not exist"},
+    {"!__null__", "exists"},
+    {0},
+};
 static const struct operator_label enum_operators[] = {
     {"", "matches"},
     {"!", "does not match"},
@@ -65,6 +81,7 @@ static const struct {
     [QUERY_ENUM] = {"enum", enum_operators},         [QUERY_STRING] = {"string", string_operators},
     [QUERY_INTEGER] = {"integer", number_operators}, [QUERY_FLOAT] = {"float", number_operators},
     [QUERY_BOOL] = {"bool", bool_operators},         [QUERY_DATE] = {"date", date_operators},
+    [QUERY_FRAMES] = {"frames", frames_operators},
 };
 
 /* In the order in which the search tries them. */

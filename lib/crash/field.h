@@ -60,7 +60,15 @@ struct schema_shape {
 const struct schema_key *schema_find(const struct schema_shape *shape, struct str name);
 
 /* Search fields */
-enum query_type { QUERY_ENUM, QUERY_STRING, QUERY_INTEGER, QUERY_FLOAT, QUERY_BOOL, QUERY_DATE };
+enum query_type {
+    QUERY_ENUM,
+    QUERY_STRING,
+    QUERY_INTEGER,
+    QUERY_FLOAT,
+    QUERY_BOOL,
+    QUERY_DATE,
+    QUERY_FRAMES, /* texts of frames: a list, searched by what is in it */
+};
 enum value_type { VALUE_STR, VALUE_ENUM, VALUE_INT, VALUE_FLOAT, VALUE_BOOL, VALUE_DATETIME };
 enum index_kind {
     INDEX_TEXT,
@@ -72,6 +80,13 @@ enum index_kind {
     INDEX_DOUBLE,
     INDEX_BOOLEAN,
     INDEX_DATE,
+};
+
+/* Whose frames a field of them is about (lib/search/doc_frames.h). */
+enum frames_of {
+    FRAMES_NONE,
+    FRAMES_OF_CRASH, /* of the crashing thread, in order, an element for each */
+    FRAMES_OF_ALL,   /* of all threads, each text once */
 };
 
 /*
@@ -89,6 +104,8 @@ struct search_field {
     enum index_kind index;
     bool is_list;           /* the source may be a list */
     bool has_full;          /* text kept whole besides its tokens */
+    bool has_versions;      /* elements are NAME/VERSION, and versions are compared */
+    enum frames_of frames;  /* the last step of source_key is a key of each frame */
     bool correlates;        /* an attribute of correlations (lib/correlations); never protected */
     const char *source_key; /* dotted path in the processed crash */
     enum perm perm;

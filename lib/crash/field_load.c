@@ -57,6 +57,7 @@ static const struct word perms[] = {{"pub", PERM_PUBLIC}, {"prot", PERM_PROTECTE
 static const struct word queries[] = {{"enum", QUERY_ENUM},       {"string", QUERY_STRING},
                                       {"integer", QUERY_INTEGER}, {"float", QUERY_FLOAT},
                                       {"bool", QUERY_BOOL},       {"date", QUERY_DATE}};
+/* no "frames": what is in a stack the walker says and no annotation */
 static const struct word values[] = {{"str", VALUE_STR},   {"enum", VALUE_ENUM},
                                      {"int", VALUE_INT},   {"float", VALUE_FLOAT},
                                      {"bool", VALUE_BOOL}, {"datetime", VALUE_DATETIME}};

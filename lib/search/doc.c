@@ -24,6 +24,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/doc_frames.h"
 
 /* As jpath, but an explicit null is given, too. */
 static const json_t *value_at(const json_t *root, const char *dotted)
@@ -37,6 +38,8 @@ static const json_t *value_at(const json_t *root, const char *dotted)
 
 static const json_t *source_of(const json_t *root, const struct search_field *f)
 {
+    if (f->frames != FRAMES_NONE)
+        return root; /* the path goes through lists: doc_frames.c */
     const json_t *v = value_at(root, f->source_key);
     /* the processor copies some numbers of the walker's output to the top, too */
     if ((!v || json_is_null(v)) && str_starts(str_of(f->source_key), STR("json_dump.")))
@@ -94,6 +97,8 @@ static struct str clean_text(const struct search_field *f, const json_t *v)
 static struct strs clean_texts(struct arena *a, const struct search_field *f, const json_t *v)
 {
     size_t n = f->is_list && json_is_array(v) ? MIN(json_array_size(v), (size_t)DOC_LIST_MAX) : 1;
+    if (f->frames != FRAMES_NONE)
+        return doc_frames(a, v, f);
     if (f->is_list && strcmp(f->source_key, "json_dump.modules") == 0)
         return clean_modules(a, v);
     struct strs out = {.v = arena_array(a, n + 1, sizeof(struct str)), .n = n};

@@ -11,8 +11,9 @@
 #include "lib/json/json.h"
 
 static const char *const query_types[] = {
-    [QUERY_ENUM] = "enum",   [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
-    [QUERY_FLOAT] = "float", [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
+    [QUERY_ENUM] = "enum",     [QUERY_STRING] = "string", [QUERY_INTEGER] = "integer",
+    [QUERY_FLOAT] = "float",   [QUERY_BOOL] = "bool",     [QUERY_DATE] = "date",
+    [QUERY_FRAMES] = "frames",
 };
 static const char *const value_types[] = {
     [VALUE_STR] = "str",     [VALUE_ENUM] = "enum", [VALUE_INT] = "int",

@@ -27,6 +27,7 @@ enum {
     QUERY_RETENTION_DAYS = 26 * 7,
     QUERY_REGEX_CHARS_MAX = 1000,
     /* Ours. */
+    QUERY_STEPS_MAX = 8, /* frames of one condition: each is one more look at every stack */
     QUERY_CHAIN_MAX = 4, /* fields in one _aggs chain: each is one more pass over the rows */
     QUERY_REGEX_STATES_MAX =
         5 * REGEX_STATES_MAX, /* of all expressions: 2 MB with their matchers */
@@ -45,15 +46,21 @@ enum cond_op {
     COND_GT,
     COND_TRUE,
     COND_MISSING,
+    COND_FRAMES,  /* frames at places, calling each other: the steps */
+    COND_VERSION, /* a module whose version compares */
 };
 
 struct cond_value {
-    struct str text;           /* as given, without operator */
-    int64_t i;                 /* int, bool */
-    double d;                  /* float */
-    const struct regex *regex; /* COND_REGEX */
-    struct strs tokens;        /* COND_MATCHES on text and semi: lower-case */
+    struct str text;            /* as given, without operator */
+    int64_t i;                  /* int, bool */
+    double d;                   /* float */
+    const struct regex *regex;  /* COND_REGEX */
+    struct strs tokens;         /* COND_MATCHES on text and semi: lower-case */
+    struct str module, version; /* COND_VERSION */
+    enum cond_op compare;       /* likewise */
 };
+
+struct frame_step;
 
 /* One condition: any of the values; then turned round if is_negated. */
 struct cond {
@@ -62,6 +69,15 @@ struct cond {
     bool joins_with_and; /* how it joins what stands left of it; else OR */
     struct cond_value *values;
     size_t n;
+    struct frame_step *steps; /* COND_FRAMES: of the one value */
+    size_t step_count;
+};
+
+/* A frame for which the condition holds, between these places, counted from the top. */
+struct frame_step {
+    struct cond cond;
+    uint32_t first, last;
+    bool is_direct; /* right below the frame of the step before; else anywhere below it */
 };
 
 /* All conditions on one field, folded from the left.  Filters of different fields are ANDed. */

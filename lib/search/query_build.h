@@ -44,6 +44,16 @@ bool query_too_complex(struct query_build *b);
  */
 enum cond_op query_take_operator(enum value_type type, struct str *value, bool *ret_is_negated);
 
+/*
+ * What stands behind an operator, by the type of the field (query_filter.c); and conditions on
+ * several frames, or on frames at certain places (query_frames.c).
+ */
+bool query_read_value(struct query_build *b, const struct search_field *f, enum cond_op op,
+                      struct str text, struct cond_value *v);
+bool query_is_frames(const struct search_field *f, enum cond_op op, struct str text);
+bool query_build_frames(struct query_build *b, const struct search_field *f, enum cond_op op,
+                        struct str text, struct cond *c);
+
 /* What people and clients write for true; everything else is false. */
 bool query_is_yes(struct str s);
 

@@ -14,6 +14,9 @@
  * `signature=!~a&signature=!~b` is "not a or not b", which nearly every report satisfies; the form
  * warns of it, the API keeps to it.
  *
+ * Conditions on several frames of a stack (query_frames.c) and on versions of modules
+ * (module_version.h) are values with an operator; the latter are ranges.
+ *
  * The beta rule: people write 128.0b for all betas of 128.0, so a plain version that ends in 'b' is
  * the prefix 128.0b.  Each of them is a condition of its own and keeps its '!'.
  */
@@ -24,6 +27,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/search/module_version.h"
 #include "lib/search/query.h"
 #include "lib/search/regex.h"
 #include "lib/search/text.h"
@@ -57,8 +61,8 @@ static bool compile_value(struct query_build *b, struct cond_value *v)
  * and the generator see to it).  NaN is refused: it compares with nothing, not even with itself. Of
  * truth values whatever is no word for yes is false, as clients send it.
  */
-static bool read_cond_value(struct query_build *b, const struct search_field *f, enum cond_op op,
-                            struct str text, struct cond_value *v)
+bool query_read_value(struct query_build *b, const struct search_field *f, enum cond_op op,
+                      struct str text, struct cond_value *v)
 {
     v->text = text;
     if (op == COND_TRUE || op == COND_MISSING)
@@ -111,7 +115,7 @@ static struct cond *add_cond(struct query_build *b, struct cond *list, size_t *n
     struct cond *c = &list[(*n)++];
     *c = (struct cond){.op = op,
                        .is_negated = is_negated,
-                       .joins_with_and = is_range(op),
+                       .joins_with_and = is_range(op) || op == COND_VERSION,
                        .values = arena_alloc(b->arena, sizeof(struct cond_value)),
                        .n = 1};
     return c;
@@ -122,8 +126,17 @@ static bool fold_value(struct query_build *b, const struct search_field *f, stru
 {
     bool is_negated;
     enum cond_op op = query_take_operator(f->value_type, &value, &is_negated);
-    struct cond_value v = {0};
-    if (!read_cond_value(b, f, op, value, &v))
+    struct cond_value v = {.text = value};
+    if (query_is_frames(f, op, value))
+        return query_build_frames(
+            b, f, op, value,
+            add_cond(b, fold->operators, &fold->operator_count, COND_FRAMES, is_negated));
+    if (op == COND_MATCHES && f->has_versions && module_version_split(value, &v)) {
+        add_cond(b, fold->operators, &fold->operator_count, COND_VERSION, is_negated)->values[0] =
+            v;
+        return true;
+    }
+    if (!query_read_value(b, f, op, value, &v))
         return false;
     if (op == COND_MATCHES && strcmp(f->name, "version") == 0 && str_ends(value, STR("b"))) {
         add_cond(b, fold->families, &fold->family_count, COND_PREFIX, is_negated)->values[0] = v;

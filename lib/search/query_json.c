@@ -14,10 +14,11 @@
 #include "lib/json/json.h"
 
 static const char *const op_names[] = {
-    [COND_MATCHES] = "matches", [COND_EXACT] = "is",      [COND_CONTAINS] = "contains",
-    [COND_PREFIX] = "prefix",   [COND_SUFFIX] = "suffix", [COND_REGEX] = "regexp",
-    [COND_GE] = "gte",          [COND_LE] = "lte",        [COND_LT] = "lt",
-    [COND_GT] = "gt",           [COND_TRUE] = "true",     [COND_MISSING] = "missing",
+    [COND_MATCHES] = "matches", [COND_EXACT] = "is",        [COND_CONTAINS] = "contains",
+    [COND_PREFIX] = "prefix",   [COND_SUFFIX] = "suffix",   [COND_REGEX] = "regexp",
+    [COND_FRAMES] = "frames",   [COND_VERSION] = "version", [COND_GE] = "gte",
+    [COND_LE] = "lte",          [COND_LT] = "lt",           [COND_GT] = "gt",
+    [COND_TRUE] = "true",       [COND_MISSING] = "missing",
 };
 
 static json_t *cond_json(const struct search_field *f, const struct cond *c)

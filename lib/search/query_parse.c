@@ -155,13 +155,14 @@ static bool build_sort(struct query_build *b)
  * request's and has a limit; asked for at once here, nothing below has to fail for want of memory.
  *
  * FIELD_BYTES: a column, a sort key and a filter of every field, and the error texts.  PARAM_BYTES:
- * a condition with its value, its places in the lists of build_filter, or a chain of aggregations.
+ * a condition with its value or its frames, its places in the lists of build_filter, or a chain of
+ * aggregations.
  * VALUE_FACTOR: every byte of a value may be a ';' between two pieces, a struct str of 16 bytes
  * each, and in lower case take four bytes.
  */
 static bool check_size(struct query_build *b)
 {
-    enum { FIELD_BYTES = 128, PARAM_BYTES = 1024, VALUE_FACTOR = 24 };
+    enum { FIELD_BYTES = 128, PARAM_BYTES = 4096, VALUE_FACTOR = 24 };
     size_t need = (b->fields->search_count + 1) * FIELD_BYTES;
     for (size_t i = 0; i < b->params.n; i++)
         need += PARAM_BYTES + b->params.v[i].name.n + b->params.v[i].value.n * VALUE_FACTOR;

@@ -6,6 +6,9 @@
 
 #include "lib/base/util.h"
 #include "lib/search/doc.h"
+#include "lib/search/doc_frames.h"
+
+#define STACK(frames) "{\"json_dump\":{\"crashing_thread\":{\"frames\":[" frames "]}}}"
 
 /* What becomes of odd values on their way into the index. */
 static const struct {
@@ -53,6 +56,31 @@ static const struct {
      "{\"filename\":\"b\",\"version\":\"2\"},{\"filename\":null},{\"version\":\"1\"},3]}}",
      "modules", "a,b/2"},
     {"{\"json_dump\":{\"modules\":[]}}", "modules", NULL},
+    {STACK("{\"function\":\"a\",\"module\":\"m\"},{\"module\":\"m\"},{\"function\":\"b\"}"),
+     "frame_function", "a,,b"},
+    {STACK("{\"function\":\"a\",\"module\":\"m\"},{\"module\":\"m\"},{\"function\":\"b\"}"),
+     "frame_module", "m,m,"},
+    {STACK("{\"function\":\"a\"},{\"truncated\":{\"msg\":\"9\"}},{\"function\":\"a\"}"),
+     "frame_function", "a,,a"},
+    {STACK("{\"function\":\"f\",\"module\":\"m\",\"file\":\"f.c\",\"inlines\":[{\"function\":\"i\","
+           "\"file\":\"i.h\"},{\"function\":\"j\"}]}"),
+     "frame_function", "i,j,f"},
+    {STACK("{\"function\":\"f\",\"module\":\"m\",\"file\":\"f.c\",\"inlines\":[{\"function\":\"i\","
+           "\"file\":\"i.h\"},{\"function\":\"j\"}]}"),
+     "frame_file", "i.h,,f.c"},
+    {STACK("{\"module\":\"m\",\"inlines\":[{\"function\":\"i\",\"module\":\"x\"}]}"),
+     "frame_module", "m,m"},
+    {STACK("{\"function\":null},{\"function\":7},3,[],null"), "frame_function", NULL},
+    {STACK(""), "frame_file", NULL},
+    {"{\"json_dump\":{\"crashing_thread\":{\"frames\":\"x\"}}}", "frame_function", NULL},
+    {"{\"json_dump\":{\"crashing_thread\":[{\"frames\":[]}]}}", "frame_function", NULL},
+    {"{\"frame_function\":[\"a\"]}", "frame_function", NULL},
+    {"{\"json_dump\":{\"threads\":[{\"frames\":[{\"function\":\"b\"},{\"function\":\"a\"}]},"
+     "{\"frames\":null},7,{\"frames\":[{\"function\":\"b\",\"inlines\":[{\"function\":\"c\"}]}]}]}"
+     "}",
+     "thread_function", "a,b,c"},
+    {"{\"json_dump\":{\"threads\":[{\"frames\":[{\"module\":\"\"}]}]}}", "thread_module", NULL},
+    {"{\"json_dump\":{\"threads\":{}}}", "thread_file", NULL},
     {"{\"json_dump\":{\"modules\":\"b\"}}", "modules", NULL},
 };
 
@@ -127,6 +155,56 @@ static void test_long_values_are_cut(void **state)
     arena_release(&a);
 }
 
+static json_t *many_frames(size_t n, const char *prefix)
+{
+    json_t *frames = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(frames, json_pack("{s:s+}", "function", prefix, i % 3 ? "x" : ""));
+    return frames;
+}
+
+static const struct doc_value *value_of(const struct doc *d, const char *field)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (strcmp(d->values[i].field->name, field) == 0)
+            return &d->values[i];
+    fail_msg("no %s", field);
+    return NULL;
+}
+
+/* Stacks that are longer and wider than what the index keeps, and names that are endless. */
+static void test_long_stacks_are_cut(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct doc d;
+    struct err err = {0};
+    arena_init(&a, 8 << 20);
+    char *text = xcalloc(1, 5001);
+    memset(text, 'y', 5000);
+    json_auto_t *tree =
+        json_pack("{s:s, s:s, s:{s:{s:o}, s:[]}}", "uuid", "u", "date_processed", "2024-05-01",
+                  "json_dump", "crashing_thread", "frames", many_frames(2000, text), "threads");
+    json_t *threads = json_object_get(json_object_get(tree, "json_dump"), "threads");
+    for (int i = 0; i < 200; i++) {
+        char top[16], low[16];
+        snprintf(top, sizeof top, "top%03d", i);
+        snprintf(low, sizeof low, "low%03d", i);
+        json_array_append_new(
+            threads, json_pack("{s:[{s:s}, {s:s}]}", "frames", "function", top, "function", low));
+    }
+    assert_true(doc_from_json(&a, &fields_builtin, tree, &d, &err));
+    const struct doc_value *v = value_of(&d, "frame_function");
+    assert_int_equal(v->texts.n, DOC_FRAMES_MAX);
+    assert_int_equal(v->texts.v[0].n, DOC_FRAME_BYTES_MAX);
+    v = value_of(&d, "thread_function"); /* what is near the top comes first */
+    assert_int_equal(v->texts.n, DOC_THREAD_TEXTS_MAX);
+    assert_true(str_eq(v->texts.v[55], STR("low055")) && str_eq(v->texts.v[56], STR("top000")) &&
+                str_eq(v->texts.v[255], STR("top199")));
+    free(text);
+    arena_release(&a);
+}
+
 static void test_documents_without_a_name_or_date(void **state)
 {
     (void)state;
@@ -154,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_long_values_are_cut),
+        cmocka_unit_test(test_long_stacks_are_cut),
         cmocka_unit_test(test_documents_without_a_name_or_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,9 +17,10 @@
  * hundreds of random queries, every answer compared as a whole.  The naive side is written
  * from the description of Super Search alone and shares no code with lib/search.
  */
-enum { DOCS = 3000, QUERIES = 700, VALUES_MAX = 4, CONDS_MAX = 4, DAY = 86400 };
+enum { DOCS = 3000, QUERIES = 700, VALUES_MAX = 8, CONDS_MAX = 4, STEPS_MAX = 3, DAY = 86400 };
 
-enum kind { TEXT, SEMI, KEYWORD, LIST, INT, DOUBLE, BOOL, DATE };
+/* FRAMES: of the crashing thread, in order; SET: of whatever there are several of, each once. */
+enum kind { TEXT, SEMI, KEYWORD, LIST, FRAMES, SET, INT, DOUBLE, BOOL, DATE };
 
 static const struct ofield {
     const char *name, *source;
@@ -57,10 +58,37 @@ static const struct ofield {
     {"content_sandbox_level", "content_sandbox_level", INT, false, {NULL}, 7},
     {"uptime_ts", "uptime_ts", DOUBLE, false, {NULL}, 50},
     {"accessibility", "accessibility", BOOL, false, {NULL}, 0},
+    {"frame_function",
+     NULL,
+     FRAMES,
+     false,
+     {"malloc", "Alloc::grow", "main", "js::Run", "js::Call", "f", "", "", "operator<", "g(a, b)"},
+     0},
+    {"thread_function",
+     NULL,
+     SET,
+     false,
+     {"main", "wait", "js::Run", "f", "poll", "g(a, b)", "Alloc::grow"},
+     0},
+    {"modules",
+     NULL,
+     SET,
+     false,
+     {"xul.dll/128.0.0.1", "xul.dll/9.10", "xul.dll/128.0", "xul.dll/0129", "libc.so", "a/2.0",
+      "a/2.0.0.7"},
+     0},
     {"date", "date_processed", DATE, false, {NULL}, 0},
     {"uuid", "uuid", KEYWORD, true, {NULL}, 0},
 };
-enum { FIELDS = ARRAY_LEN(fields), F_DATE = FIELDS - 2, F_UUID = FIELDS - 1, F_VERSION = 2 };
+enum {
+    FIELDS = ARRAY_LEN(fields),
+    F_DATE = FIELDS - 2,
+    F_UUID = FIELDS - 1,
+    F_VERSION = 2,
+    F_FRAMES = 13,
+    F_THREADS = 14,
+    F_MODULES = 15
+};
 
 struct value {
     int n; /* 0: missing */
@@ -113,6 +141,34 @@ static void random_text(struct world *w, const struct ofield *f, char out[64])
         snprintf(out, 64, "%s", f->vocabulary[pick(w, n)]);
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* Frames that all have no name are none; of a set each text stays once. */
+static void settle(struct value *v, enum kind kind)
+{
+    int named = 0, n = 0;
+    for (int i = 0; i < v->n; i++)
+        named += *v->text[i] != '\0';
+    if (kind == FRAMES && named == 0)
+        v->n = 0;
+    if (kind != SET)
+        return;
+    qsort(v->text, (size_t)v->n, sizeof v->text[0], by_bytes);
+    for (int i = 0; i < v->n; i++)
+        if (n == 0 || strcmp(v->text[n - 1], v->text[i]) != 0)
+            memmove(v->text[n++], v->text[i], sizeof v->text[0]);
+    v->n = n;
+}
+
+static bool is_many(int field)
+{
+    enum kind kind = fields[field].kind;
+    return kind == LIST || kind == FRAMES || kind == SET;
+}
+
 static void random_doc(struct world *w, int number, struct odoc *d)
 {
     *d = (struct odoc){.is_live = true};
@@ -121,10 +177,11 @@ static void random_doc(struct world *w, int number, struct odoc *d)
         v->n = pick(w, 5) > 0;
         if (v->n == 0)
             continue;
-        if (fields[i].kind == LIST)
+        if (is_many(i))
             v->n = pick(w, VALUES_MAX + 1);
         for (int k = 0; k < v->n; k++)
             random_text(w, &fields[i], v->text[k]);
+        settle(v, fields[i].kind);
         v->i = pick(w, (int)fields[i].range + 1) - (i == 8 ? 20 : 0);
         v->d = (double)(pick(w, 200) - 100) / 8;
         if (fields[i].kind == BOOL)
@@ -136,14 +193,56 @@ static void random_doc(struct world *w, int number, struct odoc *d)
              (unsigned)number * 2654435761u, number);
 }
 
+/* Each third frame is a call that was inlined into the next. */
+static json_t *frames_json(const struct value *v)
+{
+    json_t *frames = json_array(), *inlines = NULL;
+    for (int i = 0; i < v->n; i++) {
+        json_t *one = json_object();
+        if (*v->text[i])
+            json_object_set_new(one, "function", json_string(v->text[i]));
+        if (i % 3 == 1 && i + 1 < v->n) {
+            inlines = json_pack("[o]", one);
+            continue;
+        }
+        if (inlines)
+            json_object_set_new(one, "inlines", inlines);
+        inlines = NULL;
+        json_array_append_new(frames, one);
+    }
+    return frames;
+}
+
+/* What the walker says: stacks and modules. */
+static json_t *dump_json(const struct odoc *d)
+{
+    json_t *threads = json_array(), *modules = json_array();
+    const struct value *v = &d->v[F_THREADS];
+    for (int i = v->n; i-- > 0;)
+        json_array_append_new(threads,
+                              json_pack("{s:[{s:s}, {}]}", "frames", "function", v->text[i]));
+    v = &d->v[F_MODULES];
+    for (int i = v->n; i-- > 0;) {
+        json_t *module = json_object();
+        size_t slash = strcspn(v->text[i], "/");
+        json_object_set_new(module, "filename", json_stringn(v->text[i], slash));
+        if (v->text[i][slash])
+            json_object_set_new(module, "version", json_string(v->text[i] + slash + 1));
+        json_array_append_new(modules, module);
+    }
+    return json_pack("{s:{s:o}, s:o, s:o}", "crashing_thread", "frames",
+                     frames_json(&d->v[F_FRAMES]), "threads", threads, "modules", modules);
+}
+
 static json_t *doc_json(const struct odoc *d)
 {
     json_t *out = json_object();
+    json_object_set_new(out, "json_dump", dump_json(d));
     for (int i = 0; i < FIELDS; i++) {
         const struct value *v = &d->v[i];
         json_t *j = NULL;
         char text[TIME_TEXT_MAX];
-        if (v->n == 0 && fields[i].kind != LIST)
+        if (!fields[i].source || (v->n == 0 && fields[i].kind != LIST))
             continue;
         if (fields[i].kind == LIST) {
             j = json_array();
@@ -177,7 +276,7 @@ static int pieces(const struct odoc *d, int field, char out[16][64])
         char lower[64], *rest = lower;
         snprintf(lower, sizeof lower, "%s", v->text[k]);
         if (fields[field].kind != SEMI) {
-            bool is_new = true;
+            bool is_new = fields[field].kind != FRAMES || *lower;
             for (int i = 0; i < n; i++)
                 is_new = is_new && strcmp(out[i], lower) != 0;
             if (is_new)
@@ -231,12 +330,22 @@ static bool share_word(const char *a, const char *b)
     return false;
 }
 
+struct ostep {
+    char op[2];
+    bool is_negated, is_direct;
+    char text[64];
+    int first, last;
+};
+
 struct ocond {
     char op[12]; /* "" plain */
     bool is_negated;
     char text[64];
     int64_t i;
     double d;
+    struct ostep steps[STEPS_MAX]; /* the first one's operator and text are those above */
+    int step_count;                /* 0: no condition on frames in a row */
+    char version[16];              /* not "": of a module */
 };
 
 struct ofilter {
@@ -301,6 +410,39 @@ static bool compare_holds(const char *op, double cmp)
     return cmp == 0;
 }
 
+/* From frame i on: is there one for step k, and so on? */
+static bool steps_hold(const struct value *v, const struct ocond *c, int k, int i)
+{
+    const struct ostep *s = &c->steps[k];
+    if (k == c->step_count)
+        return true;
+    for (; i < v->n; i++) {
+        struct ocond one = {0};
+        snprintf(one.op, sizeof one.op, "%s", s->op);
+        snprintf(one.text, sizeof one.text, "%s", s->text);
+        bool yes = *v->text[i] && text_holds(&one, KEYWORD, v->text[i]);
+        if (yes != s->is_negated && i >= s->first && i <= s->last && steps_hold(v, c, k + 1, i + 1))
+            return true;
+        if (k > 0 && s->is_direct)
+            return false;
+    }
+    return false;
+}
+
+static bool version_holds(const struct ocond *c, const char *element)
+{
+    int a[4] = {0}, b[4] = {0};
+    double compared = 0;
+    size_t n = strlen(c->text);
+    if (strncmp(element, c->text, n) != 0 || element[n] != '/')
+        return false;
+    sscanf(element + n + 1, "%d.%d.%d.%d", &a[0], &a[1], &a[2], &a[3]);
+    sscanf(c->version, "%d.%d.%d.%d", &b[0], &b[1], &b[2], &b[3]);
+    for (int i = 0; i < 4 && compared == 0; i++)
+        compared = a[i] - b[i];
+    return compare_holds(c->op, compared);
+}
+
 static bool holds(const struct odoc *d, int field, const struct ocond *c)
 {
     const struct value *v = &d->v[field];
@@ -316,8 +458,10 @@ static bool holds(const struct odoc *d, int field, const struct ocond *c)
     if (kind == BOOL)
         return strcmp(c->op, "__true__") == 0 ? v->i : v->i == c->i;
     char list[16][64];
+    if (c->step_count > 0)
+        return steps_hold(v, c, 0, 0);
     for (int i = pieces(d, field, list); i-- > 0;)
-        if (text_holds(c, kind, list[i]))
+        if (*c->version ? version_holds(c, list[i]) : text_holds(c, kind, list[i]))
             return true;
     return false;
 }
@@ -494,7 +638,8 @@ static json_t *term_value(const struct oagg *a, const struct term *t)
 static void agg_naive(const struct query *q, const struct oagg *a, const struct odoc *const *docs,
                       int n, json_t *into)
 {
-    struct term *one = calloc(16, sizeof *one), **terms = calloc((size_t)n * 4 + 1, sizeof *terms);
+    struct term *one = calloc(16, sizeof *one),
+                **terms = calloc((size_t)n * VALUES_MAX + 1, sizeof *terms);
     int term_count = 0;
     enum kind kind = fields[a->field].kind;
     for (int i = 0; i < n; i++) {
@@ -609,6 +754,8 @@ static json_t *hit_value(const struct odoc *d, int field)
         time_iso(v->i, false, text);
         return json_string(text);
     case LIST:
+    case FRAMES:
+    case SET:
         if (v->n > 1) {
             json_t *list = json_array();
             for (int i = 0; i < v->n; i++)
@@ -657,6 +804,42 @@ __attribute__((format(printf, 2, 3))) static void say(struct query *q, const cha
     va_end(ap);
 }
 
+/* The condition is the first of some frames. */
+static void random_steps(struct world *w, int field, struct ocond *c)
+{
+    static const char *const ops[] = {"", "=", "~", "^"};
+    c->step_count = 1 + pick(w, STEPS_MAX);
+    for (int k = 0; k < c->step_count; k++) {
+        struct ostep *s = &c->steps[k];
+        do
+            random_text(w, &fields[field], s->text);
+        while (!*s->text);
+        snprintf(s->op, sizeof s->op, "%s", ops[pick(w, 4)]);
+        s->is_negated = k > 0 && pick(w, 4) == 0;
+        s->is_direct = pick(w, 2);
+        if (strchr("~^", *s->op) && *s->op)
+            s->text[1 + pick(w, 3)] = '\0';
+        s->last = 1000;
+        if (pick(w, 3) == 0 || c->step_count == 1) {
+            s->first = pick(w, 4);
+            s->last = s->first + pick(w, 3);
+        }
+    }
+    if (!*c->steps[0].op)
+        c->steps[0].op[0] = '=';
+    c->op[0] = c->steps[0].op[0];
+    c->op[1] = '\0';
+}
+
+static void random_version(struct world *w, struct ocond *c)
+{
+    static const char *const ops[] = {"<", "<=", ">", ">="};
+    static const char *const versions[] = {"128", "128.0.0.1", "9.9", "2", "10", "129.0"};
+    snprintf(c->op, sizeof c->op, "%s", ops[pick(w, 4)]);
+    snprintf(c->text, sizeof c->text, "%s", pick(w, 3) ? "xul.dll" : "a");
+    snprintf(c->version, sizeof c->version, "%s", versions[pick(w, 6)]);
+}
+
 static void random_cond(struct world *w, int field, struct ocond *c)
 {
     static const char *const text_ops[] = {"", "", "", "=", "~", "^", "$", "@", "__null__"};
@@ -687,12 +870,37 @@ static void random_cond(struct world *w, int field, struct ocond *c)
         snprintf(c->text, sizeof c->text, "%s", patterns[pick(w, ARRAY_LEN(patterns))]);
     if (!*op && (*c->text == '\0' || strchr("=~$^@!", *c->text)))
         snprintf(c->text, sizeof c->text, "plain");
+    if (field == F_FRAMES && pick(w, 2))
+        random_steps(w, field, c);
+    else if (field == F_MODULES && pick(w, 2))
+        random_version(w, c);
+}
+
+static void say_steps(struct query *q, const struct ocond *c)
+{
+    for (int k = 0; k < c->step_count; k++) {
+        const struct ostep *s = &c->steps[k];
+        if (k > 0)
+            say(q, "%s%s", s->is_direct ? " <- " : " <-- ", s->is_negated ? "!" : "");
+        say(q, "%s%s", s->op, s->text);
+        if (s->last < 1000)
+            say(q, s->first == s->last ? " @%d" : " @%d-%d", s->first, s->last);
+    }
 }
 
 static void say_cond(struct query *q, int field, const struct ocond *c)
 {
     enum kind kind = fields[field].kind;
-    say(q, "&%s=%s%s", fields[field].name, c->is_negated ? "!" : "", c->op);
+    say(q, "&%s=%s", fields[field].name, c->is_negated ? "!" : "");
+    if (c->step_count > 0) {
+        say_steps(q, c);
+        return;
+    }
+    if (*c->version) {
+        say(q, "%s%s%s", c->text, c->op, c->version);
+        return;
+    }
+    say(q, "%s", c->op);
     if (strncmp(c->op, "__", 2) == 0)
         return;
     if (kind == INT)
@@ -707,10 +915,11 @@ static void say_cond(struct query *q, int field, const struct ocond *c)
 
 static void random_filters(struct world *w, struct query *q)
 {
+    int first = pick(w, F_DATE);
     q->filter_count = pick(w, 4);
     for (int i = 0; i < q->filter_count; i++) {
         struct ofilter *f = &q->filters[i];
-        f->field = (pick(w, 4) + 4 * i) % F_DATE; /* each field once */
+        f->field = (first + 5 * i) % F_DATE; /* each field once */
         f->n = 1 + pick(w, 3);
         for (int k = 0; k < f->n; k++) {
             random_cond(w, f->field, &f->conds[k]);
@@ -761,7 +970,7 @@ static void say_value(struct query *q, const struct oagg *a)
 /* Up to three roots on different fields: a facet, a chain, a histogram with something inside. */
 static void random_aggs(struct world *w, struct query *q)
 {
-    int first = pick(w, 5);
+    int first = pick(w, 3) ? pick(w, 5) : F_FRAMES + pick(w, 3);
     q->int_width = 1 + pick(w, 90);
     q->double_width = (double)(1 + pick(w, 40)) / 4;
     q->date_width = (const char *const[]){"day", "week", "month", "year"}[pick(w, 4)];

@@ -8,6 +8,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/module_version.h"
 #include "lib/search/query.h"
 
 /* From parameters to the query tree: values, operators, dates, errors, permissions. */
@@ -85,6 +86,20 @@ static const struct {
      "Search query is too complex to execute. Simplify the search pattern and try again."},
     {"_aggs.product.version.platform.cpu_arch.vendor=signature", NULL,
      "Bad value for parameter(s) '_aggs.product.version.platform.cpu_arch.vendor'"},
+    {"frame_function==a @4-0", NULL, "Bad value for parameter frame_function: frames 4-0"},
+    {"frame_function==a <- __null__", NULL,
+     "Bad value for parameter frame_function: a frame that does not exist"},
+    {"frame_function=1 <- 2 <- 3 <- 4 <- 5 <- 6 <- 7 <- 8 <- 9", NULL,
+     "Bad value for parameter frame_function: more than 8 frames in a row"},
+    {"thread_function==a <- b", NULL,
+     "Bad value for parameter thread_function: places and callers are known of the crashing thread "
+     "alone"},
+    {"thread_module==a @0", NULL,
+     "Bad value for parameter thread_module: places and callers are known of the crashing thread "
+     "alone"},
+    {"frame_file=a <- @(", NULL, "Malformed supersearch query: unexpected end at position 1"},
+    {"frame_function=a <- @(a{999}){999}", NULL,
+     "Search query is too complex to execute. Simplify the search pattern and try again."},
 };
 
 static void test_errors(void **state)
@@ -156,10 +171,41 @@ static const struct {
     {"version=!128.0b&version=129.0&version==130.0b",
      "is(130.0b) or matches(129.0) or not prefix(128.0b)"},
     {"version=1b&version=2b", "prefix(1b) or prefix(2b)"},
+    {"frame_function=a", "matches(a)"},
+    {"frame_function=!~a&frame_function=b&frame_function=!c",
+     "not contains(a) or not matches(c) or matches(b)"},
+    {"frame_function=~a @0-4", "frames(a @0-4)[contains(a)@0-4]"},
+    {"frame_function=a @7", "frames(a @7)[matches(a)@7-7]"},
+    {"frame_function=a @-7", "matches(a @-7)"},
+    {"frame_function=a @7-", "frames(a @7-)[matches(a)@7-7]"},
+    {"frame_function=a @x", "matches(a @x)"},
+    {"frame_function=a@7", "matches(a@7)"},
+    {"frame_function=__null__ @7", "missing( @7)"},
+    {"frame_function=!=a <- ^b&frame_function==c",
+     "not frames(a <- ^b)[is(a) <- prefix(b)] or is(c)"},
+    {"frame_file=$a.c <-- !=b.c @2-3 <- @x.*",
+     "frames(a.c <-- !=b.c @2-3 <- @x.*)[suffix(a.c) <-- not is(b.c)@2-3 <- regexp(x.*)]"},
+    {"frame_function=operator<-(a <b)", "matches(operator<-(a <b))"},
+    {"modules=xul.dll<128&modules=xul.dll>=9.1", "version(xul.dll<128) and version(xul.dll>=9.1)"},
+    {"modules=!xul.dll<128", "not version(xul.dll<128)"},
+    {"modules=<128", "matches(<128)"},
+    {"modules=xul.dll<", "matches(xul.dll<)"},
+    {"modules==a<1/2", "is(a<1/2)"},
+    {"frame_module=xul.dll<128", "matches(xul.dll<128)"},
 };
 
-static const char *const op_words[] = {"matches", "is",  "contains", "prefix", "suffix", "regexp",
-                                       "gte",     "lte", "lt",       "gt",     "true",   "missing"};
+static const char *const op_words[] = {"matches", "is",      "contains", "prefix", "suffix",
+                                       "regexp",  "gte",     "lte",      "lt",     "gt",
+                                       "true",    "missing", "frames",   "version"};
+
+static void show_step(const struct frame_step *s, bool is_first, struct strbuf *out)
+{
+    const char *arrow = s->is_direct ? " <- " : " <-- ";
+    sb_printf(out, "%s%s%s(" STR_FMT ")", is_first ? "" : arrow, s->cond.is_negated ? "not " : "",
+              op_words[s->cond.op], STR_ARG(s->cond.values[0].text));
+    if (s->last != UINT32_MAX)
+        sb_printf(out, "@%u-%u", s->first, s->last);
+}
 
 static void show(const struct filter *f, struct strbuf *out)
 {
@@ -171,6 +217,42 @@ static void show(const struct filter *f, struct strbuf *out)
         for (size_t k = 0; k < c->n; k++)
             sb_printf(out, "%s" STR_FMT, k ? "," : "", STR_ARG(c->values[k].text));
         sb_char(out, ')');
+        for (size_t k = 0; k < c->step_count; k++) {
+            sb_text(out, k ? "" : "[");
+            show_step(&c->steps[k], k == 0, out);
+        }
+        sb_text(out, c->step_count ? "]" : "");
+    }
+}
+
+static const struct {
+    const char *older, *newer; /* or equal */
+    bool is_equal;
+} version_cases[] = {
+    {"128", "128.0.0.0", true},
+    {"0128.00", "128", true},
+    {"9", "10", false},
+    {"128.0.0.9", "128.0.0.10", false},
+    {"99999999999999999999", "100000000000000000000", false},
+    {"1", "1.0.0.1", false},
+    {"128.0", "128.0b3", false},
+    {"1.2a", "1.2b", false},
+    {"", "1", false},
+    {"", "0.0", true},
+    {"1..2", "1.1", false},
+    {"6.1.7601", "6.1.7601.17514 (win7sp1_rtm.101119-1850)", false},
+    {"1.", "1", true},
+};
+
+static void test_versions_of_modules(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(version_cases); i++) {
+        struct str a = str_of(version_cases[i].older), b = str_of(version_cases[i].newer);
+        int there = module_version_compare(a, b), back = module_version_compare(b, a);
+        bool ok = version_cases[i].is_equal ? there == 0 && back == 0 : there < 0 && back > 0;
+        if (!ok)
+            fail_msg("%s %s: %d %d", a.p, b.p, there, back);
     }
 }
 
@@ -478,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_nul_character),
         cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_versions_of_modules),
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_aggs),
         cmocka_unit_test(test_unredacted_tells_unknown_names),

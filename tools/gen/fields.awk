@@ -226,6 +226,13 @@ function print_shape(shape,    i, names, name, id, sub_shape) {
     print "};"
 }
 
+# Built-in fields alone; field_load.c refuses the flag.
+function frames_of(flags) {
+    if (flags ~ /all-frames/)
+        return "FRAMES_OF_ALL"
+    return flags ~ /frames/ ? "FRAMES_OF_CRASH" : "FRAMES_NONE"
+}
+
 function print_search(    i, name, flags) {
     sort_names(search, searches)
     print "\nstatic const struct search_field search_rows[] = {"
@@ -235,9 +242,10 @@ function print_search(    i, name, flags) {
         id_of[name] = i - 1
         if (flags ~ /correlates/ && path_perm(search_source[name]) != "PERM_PUBLIC")
             fail("search field " name ": what is protected cannot be an attribute of correlations")
-        printf "    {%s, %d, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
+        printf "    {%s, %d, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
             i - 1, toupper(search_query[name]), toupper(search_value[name]), toupper(search_index[name]), \
             flags ~ /list/ ? "true" : "false", flags ~ /full/ ? "true" : "false", \
+            flags ~ /versions/ ? "true" : "false", frames_of(flags), \
             flags ~ /correlates/ ? "true" : "false", quote(search_source[name]), \
             path_perm(search_source[name]), \
             or_null(search_choices[name]), quote(search_desc[name])

@@ -172,6 +172,8 @@ bool agg_distinct_texts(struct agg_node *node, struct column *c)
         }
         for (size_t i = 0; goes_on && i < n; i++) {
             struct str s = dict_entry(d, codes[i]);
+            if (node->spec->field->frames != FRAMES_NONE && s.n == 0)
+                continue; /* a frame without a text is no value */
             distinct_add_hash(&node->distinct, hash64(s.p, s.n));
             goes_on = cost_work(node->cost, s.n + 16);
         }

@@ -4,12 +4,13 @@
  * as it arises, since a regular expression over a million distinct URLs is work although no row
  * was looked at.
  *
- * Which of three tables a text condition gets, in string_part: if it only asks for equality, the
+ * Which of four tables a text condition gets, in string_part: if it only asks for equality, the
  * texts that it names are looked up in the hash, and all other codes share one result
  * (equality_table); if nearly every row has a text of its own, each entry of this partition is
  * compared (local_table), since numbering them would cost more than it saves; else each id of the
  * common numbering is compared once for all partitions (unified_table), before the first row and by
  * all lanes together: an expression over a hundred thousand signatures is most of its search.
+ * Stacks are lists that are nearly all different: match_frames.c.
  *
  * A filter has several conditions which are joined from left to right, without precedence, as the
  * rules of query_filter.c give them; a condition may be negated.  Rows without a value match what
@@ -23,6 +24,7 @@
 #include "lib/search/columns/column_read.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/lanes.h"
+#include "lib/search/columns/match_frames.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
 #include "lib/search/columns/unify_file.h"
@@ -31,29 +33,11 @@
 /* What is known of an id and a condition. */
 enum memo_state { MEMO_NONE, MEMO_NO, MEMO_YES, MEMO_WANTED };
 
-enum table_kind { TABLE_EQUALITY, TABLE_LOCAL, TABLE_UNIFIED };
+enum table_kind { TABLE_EQUALITY, TABLE_LOCAL, TABLE_UNIFIED, TABLE_FRAMES };
 
 static bool is_string(const struct search_field *f)
 {
     return column_kind_of(f) == COLUMN_DICT || column_kind_of(f) == COLUMN_LIST;
-}
-
-static bool match_goes_on(void *cost, size_t units)
-{
-    return cost_work(cost, units);
-}
-
-/*
- * The automaton's states are made while it runs, up to cache_bytes; the most it may take is held at
- * once.
- */
-static bool add_matcher(struct ready_cond *rc, size_t value, size_t cache_bytes, struct cost *cost)
-{
-    const struct regex *re = rc->cond->values[value].regex;
-    if (!cost_hold(cost, regex_matcher_most(re, cache_bytes)))
-        return false;
-    rc->matchers[value] = regex_matcher_new(re, cache_bytes, match_goes_on, cost);
-    return true;
 }
 
 /* Wildcards and automata are made once for a search and not for each partition. */
@@ -64,19 +48,9 @@ bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct fil
     r->conds = arena_array(a, f->n, sizeof *r->conds);
     r->memos.of_cond = arena_array(a, f->n, sizeof *r->memos.of_cond);
     for (size_t i = 0; i < f->n; i++) {
-        const struct cond *c = &f->conds[i];
-        struct ready_cond *rc = &r->conds[i];
-        rc->cond = c;
-        if (!is_string(f->field))
-            continue;
-        rc->wildcards = arena_array(a, c->n, sizeof *rc->wildcards);
-        rc->matchers = arena_array(a, c->n, sizeof(struct regex_matcher *));
-        for (size_t k = 0; k < c->n; k++) {
-            if (c->op == COND_CONTAINS || c->op == COND_PREFIX || c->op == COND_SUFFIX)
-                wildcard_init(a, &rc->wildcards[k], c->values[k].text);
-            if (c->op == COND_REGEX && !add_matcher(rc, k, cache_bytes, cost))
-                return false;
-        }
+        r->conds[i] = (struct ready_cond){.cond = &f->conds[i], .field = f->field};
+        if (is_string(f->field) && !ready_cond_init(a, &r->conds[i], cache_bytes, cost))
+            return false;
     }
     return true;
 }
@@ -84,107 +58,11 @@ bool ready_filter_init(struct arena *a, struct ready_filter *r, const struct fil
 void ready_filter_release(struct ready_filter *r)
 {
     for (size_t i = 0; r->filter && i < r->filter->n; i++) {
-        for (size_t k = 0; r->conds[i].matchers && k < r->conds[i].cond->n; k++)
-            regex_matcher_free(r->conds[i].matchers[k]);
+        ready_cond_release(&r->conds[i]);
         if (r->owns_memos)
             free(r->memos.of_cond[i]);
     }
     free(r->table);
-}
-
-static bool has_token(const struct strs *wanted, struct str token)
-{
-    for (size_t i = 0; i < wanted->n; i++)
-        if (str_eq(wanted->v[i], token))
-            return true;
-    return false;
-}
-
-/* Analysed text matches if any of the wanted words is one of its words. */
-static bool has_word(const struct strs *wanted, struct str text)
-{
-    struct text_tokens t;
-    struct str token;
-    if (wanted->n == 0)
-        return false;
-    text_tokens_init(&t, text);
-    while (text_tokens_next(&t, &token))
-        if (has_token(wanted, token))
-            return true;
-    return false;
-}
-
-/* COND_MATCHES; for semi fields text is one token already. */
-static bool matches_plain(const struct search_field *f, const struct cond_value *v, struct str text)
-{
-    switch (f->index) {
-    case INDEX_TEXT:
-        return has_word(&v->tokens, text);
-    case INDEX_SEMI:
-        return has_token(&v->tokens, text);
-    default:
-        return str_eq(v->text, text);
-    }
-}
-
-/*
- * Whether there is time for holding one more text against one value.  Wildcards cost pattern times
- * text, so the clock is looked at by work, not by texts.
- */
-static bool in_time(struct cost *cost, const struct cond *c, size_t value, struct str text)
-{
-    const struct cond_value *v = &c->values[value];
-    size_t by = c->op == COND_MATCHES ? v->tokens.n : v->text.n / 4;
-    return cost_work(cost, (text.n + 16) * (1 + by));
-}
-
-/* False also when the search must end; callers that go on look at the cost. */
-static bool text_matches(struct ready_filter *r, const struct ready_cond *rc, struct str text)
-{
-    const struct search_field *f = r->filter->field;
-    const struct cond *c = rc->cond;
-    for (size_t i = 0; i < c->n && in_time(r->cost, c, i, text); i++) {
-        bool yes = false;
-        switch (c->op) {
-        case COND_MATCHES:
-            yes = matches_plain(f, &c->values[i], text);
-            break;
-        case COND_EXACT:
-            yes = str_eq(c->values[i].text, text);
-            break;
-        case COND_CONTAINS:
-            yes = wildcard_contains(&rc->wildcards[i], text);
-            break;
-        case COND_PREFIX:
-            yes = wildcard_prefix(&rc->wildcards[i], text);
-            break;
-        case COND_SUFFIX:
-            yes = wildcard_suffix(&rc->wildcards[i], text);
-            break;
-        case COND_REGEX:
-            yes = regex_matches(rc->matchers[i], text);
-            break;
-        default:
-            break;
-        }
-        if (yes)
-            return true;
-    }
-    return false;
-}
-
-/* results: of each condition before negation. */
-static bool fold(const struct filter *f, const bool *results)
-{
-    bool acc = false;
-    for (size_t i = 0; i < f->n; i++) {
-        bool yes = results[i] != f->conds[i].is_negated;
-        if (i == 0)
-            acc = yes;
-        else
-            acc = f->conds[i].joins_with_and ? acc && yes : acc || yes;
-    }
-    return acc;
 }
 
 /* The table of codes is kept from partition to partition and grows to the largest dictionary. */
@@ -199,14 +77,6 @@ static bool make_room(struct ready_filter *r, size_t n)
     free(r->table);
     r->table = xmalloc(cap);
     return true;
-}
-
-/* Of a row without a value: only "is missing" holds. */
-static bool absent_result(const struct filter *f, bool *results)
-{
-    for (size_t i = 0; i < f->n; i++)
-        results[i] = f->conds[i].op == COND_MISSING;
-    return fold(f, results);
 }
 
 /* A condition that only asks whether the whole value is one of some texts. */
@@ -243,10 +113,10 @@ static bool find_named(struct ready_filter *r, bool *results, struct named_code 
             if (code == 0 || code > r->column->dict.checked)
                 continue;
             for (size_t j = 0; j < f->n; j++)
-                results[j] = text_matches(r, &r->conds[j], text);
+                results[j] = ready_cond_text(&r->conds[j], text, r->cost);
             if (r->cost->end != COST_GOES_ON)
                 return cost_error(r->cost, err);
-            named[(*n)++] = (struct named_code){code, fold(f, results)};
+            named[(*n)++] = (struct named_code){code, filter_fold(f, results)};
         }
     return true;
 }
@@ -259,7 +129,7 @@ static bool equality_table(struct ready_filter *r, bool absent, bool *results, s
     for (size_t i = 0; i < f->n; i++)
         max += f->conds[i].n;
     memset(results, 0, f->n * sizeof *results);
-    bool others = fold(f, results);
+    bool others = filter_fold(f, results);
     FREE_LATER struct named_code *named = xcalloc(max + 1, sizeof *named);
     if (!find_named(r, results, named, &count, err))
         return false;
@@ -287,7 +157,8 @@ static bool cond_of_id(struct ready_filter *r, size_t cond, uint32_t id)
 {
     uint8_t *memo = &r->memos.of_cond[cond][id];
     if (*memo == MEMO_NONE)
-        *memo = text_matches(r, &r->conds[cond], unify_text(r->unify, id)) ? MEMO_YES : MEMO_NO;
+        *memo = ready_cond_text(&r->conds[cond], unify_text(r->unify, id), r->cost) ? MEMO_YES
+                                                                                    : MEMO_NO;
     return *memo == MEMO_YES;
 }
 
@@ -306,7 +177,7 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, st
             for (size_t k = 0; k < n && !results[i]; k++)
                 results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, i, ids[k]);
         }
-        r->table[code] = fold(f, results);
+        r->table[code] = filter_fold(f, results);
         if (!cost_work(r->cost, f->n * (n + 1)))
             return cost_error(r->cost, err);
     }
@@ -314,7 +185,7 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, st
 }
 
 /*
- * The texts of this partition alone. text_matches looks at the clock by the length of what it
+ * The texts of this partition alone. ready_cond_text looks at the clock by the length of what it
  * compares.
  */
 static bool local_table(struct ready_filter *r, bool *results, struct err *err)
@@ -323,8 +194,8 @@ static bool local_table(struct ready_filter *r, bool *results, struct err *err)
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
         struct str text = dict_entry(&r->column->dict, code);
         for (size_t i = 0; i < f->n; i++)
-            results[i] = text_matches(r, &r->conds[i], text);
-        r->table[code] = fold(f, results);
+            results[i] = ready_cond_text(&r->conds[i], text, r->cost);
+        r->table[code] = filter_fold(f, results);
         if (r->cost->end != COST_GOES_ON)
             break;
     }
@@ -335,6 +206,8 @@ static bool local_table(struct ready_filter *r, bool *results, struct err *err)
 /* Which of the three tables this partition gets. */
 static enum table_kind table_kind(const struct ready_filter *r, const struct column *c)
 {
+    if (r->filter->field->frames != FRAMES_NONE)
+        return TABLE_FRAMES;
     bool is_plain = c->kind == COLUMN_DICT && r->filter->field->index != INDEX_SEMI;
     if (is_plain && is_all_equality(r->filter))
         return TABLE_EQUALITY;
@@ -348,7 +221,7 @@ static bool string_part(struct ready_filter *r, size_t part, struct err *err)
     const struct column *c = r->column;
     bool ok;
     FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
-    bool absent = absent_result(f, results);
+    bool absent = filter_of_absent(f, results);
     if (!make_room(r, (size_t)c->dict.checked + 1))
         return cost_error(r->cost, err);
     switch (table_kind(r, c)) {
@@ -357,6 +230,9 @@ static bool string_part(struct ready_filter *r, size_t part, struct err *err)
         break;
     case TABLE_LOCAL:
         ok = local_table(r, results, err);
+        break;
+    case TABLE_FRAMES:
+        ok = frames_table(f, r->conds, r->column, r->table, r->cost, err);
         break;
     default:
         ok = unified_table(r, part, results, err);
@@ -379,7 +255,7 @@ static bool bool_part(struct ready_filter *r, struct err *err)
             for (size_t k = 0; c->op == COND_MATCHES && k < c->n; k++)
                 results[i] = results[i] || code == (c->values[k].i ? 2 : 1);
         }
-        r->table[code] = fold(f, results);
+        r->table[code] = filter_fold(f, results);
     }
     return true;
 }
@@ -474,10 +350,10 @@ static void compare_ids(struct ready_filter *r, size_t from, size_t to)
         bool is_text = r->filter->conds[i].op != COND_MISSING;
         for (size_t id = from; id < to && r->cost->end == COST_GOES_ON; id++)
             if (memo[id] == MEMO_WANTED)
-                memo[id] =
-                    is_text && text_matches(r, &r->conds[i], unify_text(r->unify, (uint32_t)id))
-                        ? MEMO_YES
-                        : MEMO_NO;
+                memo[id] = is_text && ready_cond_text(&r->conds[i],
+                                                      unify_text(r->unify, (uint32_t)id), r->cost)
+                               ? MEMO_YES
+                               : MEMO_NO;
     }
 }
 
@@ -524,7 +400,7 @@ bool ready_filter_part(struct ready_filter *r, struct root *root, size_t part, s
     r->matches_nothing = r->matches_all = false;
     if (!r->column) { /* absent in every row */
         FREE_LATER bool *results = xcalloc(f->n + 1, sizeof *results);
-        r->matches_all = absent_result(f, results);
+        r->matches_all = filter_of_absent(f, results);
         r->matches_nothing = !r->matches_all;
         return true;
     }

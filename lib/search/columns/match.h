@@ -2,6 +2,7 @@
 #define SEARCH_COLUMNS_MATCH_H
 
 #include "lib/search/columns/cost.h"
+#include "lib/search/columns/ready_cond.h"
 #include "lib/search/columns/unify.h"
 #include "lib/search/query.h"
 #include "lib/search/text.h"
@@ -13,12 +14,6 @@
  * A condition is evaluated once per distinct value of the field: per id of the unified
  * numbering, or per dictionary entry where nearly every row has a value of its own.
  */
-struct ready_cond {
-    const struct cond *cond;
-    struct wildcard *wildcards;      /* parallel to cond->values where the operator needs it */
-    struct regex_matcher **matchers; /* likewise */
-};
-
 /* By id of the numbering, for each condition: what was found out before the first row. */
 struct memos {
     uint8_t **of_cond; /* enum memo_state by id */

@@ -296,13 +296,21 @@ static size_t conds_of_row(const struct filter *f)
     return n;
 }
 
+static size_t regexes_of(const struct cond *c)
+{
+    size_t n = c->op == COND_REGEX ? c->n : 0;
+    for (size_t i = 0; i < c->step_count; i++)
+        n += regexes_of(&c->steps[i].cond);
+    return n;
+}
+
 /* Expressions share one allowance of memory for their states. */
 static size_t regex_count(const struct search_query *q)
 {
     size_t n = 0;
     for (size_t i = 0; i < q->filter_count; i++)
         for (size_t k = 0; k < q->filters[i].n; k++)
-            n += q->filters[i].conds[k].op == COND_REGEX ? q->filters[i].conds[k].n : 0;
+            n += regexes_of(&q->filters[i].conds[k]);
     return n;
 }
 

@@ -183,6 +183,8 @@ static void add_list_elements(struct unify *u, size_t part, struct unify_part *p
     const uint32_t *codes = column_list(c, code, &n);
     for (size_t i = 0; i < n && cost->end == COST_GOES_ON; i++) {
         struct str s = dict_entry(&c->elements, codes[i]);
+        if (u->field->frames != FRAMES_NONE && s.n == 0)
+            continue; /* a frame without a text is no value */
         if (u->field->index == INDEX_SEMI)
             add_pieces(u, p, s, a, cost);
         else
