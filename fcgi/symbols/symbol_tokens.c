@@ -141,14 +141,6 @@ static const char *permission_of(struct arena *a, const struct db_rows *ids, str
     return NULL;
 }
 
-static bool has_name(struct strs names, const char *name)
-{
-    for (size_t i = 0; i < names.n; i++)
-        if (str_eq(names.v[i], str_of(name)))
-            return true;
-    return false;
-}
-
 /* The names of what the form asks for, each once. */
 static bool read_permissions(struct req *r, const struct db_rows *ids, struct strs asked,
                              struct strs *ret, struct form_errors *errors, struct err *err)
@@ -169,7 +161,7 @@ static bool read_permissions(struct req *r, const struct db_rows *ids, struct st
             if (name && !req_may(r, name))
                 return err_set(err, ERR_FORBIDDEN, "%s not a valid permission",
                                web_permission_label(name));
-            if (name && !has_name(*ret, name))
+            if (name && !strs_have(*ret, str_of(name)))
                 ret->v[ret->n++] = str_of(name);
         }
     }
@@ -195,7 +187,8 @@ bool token_create(struct req *r, const struct token_form *form, struct form_erro
         form_errors_add(errors, "expires", "This field is required.");
     else
         token_days(form->days, "expires", &days, errors);
-    if (has_name(names, "upload_symbols") && has_name(names, "upload_try_symbols"))
+    if (strs_have(names, str_of("upload_symbols")) &&
+        strs_have(names, str_of("upload_try_symbols")))
         form_errors_add(errors, "permissions", "Invalid combination of permissions");
     if (utf8_prefix_chars(form->notes, TOKEN_NOTES_MAX) != form->notes.n)
         form_errors_add(errors, "notes", "Notes may have %d characters.", TOKEN_NOTES_MAX);

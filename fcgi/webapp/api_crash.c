@@ -134,9 +134,7 @@ static bool is_listed(struct req *r, const char *id, struct str name, bool *ret,
     struct strs names = {0};
     if (!store_dump_names(app_of(r)->store, req_arena(r), id, &names, err))
         return false;
-    *ret = false;
-    for (size_t i = 0; i < names.n; i++)
-        *ret = *ret || str_eq(names.v[i], name);
+    *ret = strs_have(names, name);
     return true;
 }
 

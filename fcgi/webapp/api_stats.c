@@ -86,13 +86,9 @@ static const char *exact_values(struct req *r, const struct param_spec *p)
 static struct strs distinct(struct arena *a, struct strs all)
 {
     struct strs out = {.v = arena_array(a, all.n + 1, sizeof(struct str))};
-    for (size_t i = 0; i < all.n; i++) {
-        bool is_known = false;
-        for (size_t k = 0; k < out.n && !is_known; k++)
-            is_known = str_eq(out.v[k], all.v[i]);
-        if (!is_known)
+    for (size_t i = 0; i < all.n; i++)
+        if (!strs_have(out, all.v[i]))
             out.v[out.n++] = all.v[i];
-    }
     return out;
 }
 

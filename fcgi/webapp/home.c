@@ -13,6 +13,7 @@
 #include "fcgi/webapp/live_versions.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/url_query.h"
+#include "fcgi/webapp/topcrashers.h"
 #include "fcgi/webapp/results.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -37,27 +38,32 @@ enum {
     VERSIONS_WITHOUT_FEATURED = 4 /* the newest, where the product file features none */
 };
 
-/* Reports of one product by day; a search answers with days that have any, the others are 0. */
+/*
+ * Reports of one product by day; a search answers with days that have any, the others are 0.  The
+ * period ends now and is that of a search and of Top Crashers, to the second, so that the same
+ * words mean the same number everywhere; hence its first and last day are partial.
+ */
 struct days {
-    int64_t first_us; /* midnight */
-    size_t n;         /* today included */
-    int64_t counts[PRODUCT_DAYS];
+    int64_t from_us, to_us;
+    struct chart_days days;
+    int64_t counts[PRODUCT_DAYS + 1];
     int64_t total;
 };
 
-static struct days days_new(int64_t now_us, size_t n)
+static struct days days_new(int64_t now_us, int64_t n)
 {
-    return (struct days){.first_us = (now_us / DAY_US - (int64_t)n + 1) * DAY_US, .n = n};
+    int64_t to_us = (now_us / SECOND_US + 1) * SECOND_US, from_us = to_us - n * DAY_US;
+    return (struct days){.from_us = from_us, .to_us = to_us, .days = chart_days_of(from_us, to_us)};
 }
 
 /* Days that the answer has and nobody asked for (clocks that go wrong) are passed over. */
 static void add_day(struct days *d, const char *day, int64_t count)
 {
     int64_t us;
-    if (!day || !time_parse(str_of(day), &us, ERR_IGNORED) || us < d->first_us)
+    if (!day || !time_parse(str_of(day), &us, ERR_IGNORED) || us < d->days.first_us)
         return;
-    size_t i = (size_t)((us - d->first_us) / DAY_US);
-    if (i < d->n) {
+    size_t i = (size_t)((us - d->days.first_us) / DAY_US);
+    if (i < d->days.n) {
         d->counts[i] += count;
         d->total += count;
     }
@@ -67,7 +73,7 @@ static void add_day(struct days *d, const char *day, int64_t count)
 static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct err *err)
 {
     struct query q = query_new(req_arena(r));
-    query_addf(&q, "date", ">=%s", human_day(q.a, d->first_us));
+    tcb_add_dates(&q, d->from_us, d->to_us);
     query_addc(&q, "_histogram.date", "product");
     query_addc(&q, "_histogram_interval.date", "day");
     query_addc(&q, "_facets", "product");
@@ -107,8 +113,9 @@ static void add_card(struct req *r, struct tpl_rows *cards, const struct product
     tpl_col_url(row, PRODUCT_CARD_TOPCRASHERS_URL, layout_url(a, "/topcrashers/", p->name, NULL));
     tpl_col_url(row, PRODUCT_CARD_SEARCH_URL, layout_url(a, "/search/", p->name, NULL));
     tpl_col_cstr(row, PRODUCT_CARD_SPARK_LABEL,
-                 arena_printf(a, "Reports of %s per day, last 7 days", p->name));
-    chart_spark(a, tpl_col_rows(row, PRODUCT_CARD_SPARK), d->counts, d->n, &width);
+                 arena_printf(a, "Reports of %s per day, last 7 days%s", p->name,
+                              chart_partial_text(a, &d->days)));
+    chart_spark(a, tpl_col_rows(row, PRODUCT_CARD_SPARK), &d->days, d->counts, &width);
     tpl_col_int(row, PRODUCT_CARD_SPARK_WIDTH, width);
 }
 
@@ -184,7 +191,7 @@ static bool ask_product(struct req *r, const struct product *p, const struct day
 {
     struct query q = query_new(req_arena(r));
     query_addf(&q, "product", "%s", p->name);
-    query_addf(&q, "date", ">=%s", human_day(q.a, d->first_us));
+    tcb_add_dates(&q, d->from_us, d->to_us);
     query_addc(&q, "_histogram.date", "product");
     query_addc(&q, "_histogram_interval.date", "day");
     query_addc(&q, "_facets", "product");
@@ -285,7 +292,7 @@ static bool set_chart(struct req *r, struct tpl_values *v, const struct product 
     add_product_days(&d, answer, p->name);
     struct chart_line line = {d.counts};
     tpl_bool(v, "has_chart", d.total > 0);
-    chart_set_days(v, req_arena(r), d.first_us, d.n, &line, 1,
+    chart_set_days(v, req_arena(r), &d.days, &line, 1,
                    arena_printf(req_arena(r), "Reports of %s per day", p->name));
     tpl_cstr(v, "total_text", human_count(req_arena(r), d.total));
     return true;

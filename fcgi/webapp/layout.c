@@ -21,15 +21,36 @@
 
 /* What fits into a menu on a screen of 900 pixels; older ones are found by search. */
 enum { VERSIONS_SHOWN = 30 };
+/* What fits into the head of a page; of more versions the number is told. */
+enum { VERSIONS_NAMED = 3 };
 
 /* An empty version asks for all of them, NULL leaves the choice to the page. */
 struct str layout_url(struct arena *a, const char *path, const char *product, const char *version)
 {
+    struct str text = str_of(version ? version : "");
+    return layout_versions_url(a, path, product, (struct strs){&text, version ? 1 : 0});
+}
+
+struct str layout_versions_url(struct arena *a, const char *path, const char *product,
+                               struct strs versions)
+{
     struct query q = query_new(a);
     query_addc(&q, "product", product);
-    if (version)
-        query_addc(&q, "version", version);
+    for (size_t i = 0; i < versions.n; i++)
+        query_add(&q, "version", versions.v[i]);
     return query_url(&q, path);
+}
+
+/* What the menu and the headings say about the versions that are shown. */
+static const char *versions_label(struct arena *a, struct strs versions)
+{
+    const char *label = "All versions";
+    for (size_t i = 0; i < versions.n && i < VERSIONS_NAMED; i++)
+        label =
+            arena_printf(a, "%s%s" STR_FMT, i ? label : "", i ? ", " : "", STR_ARG(versions.v[i]));
+    if (versions.n > VERSIONS_NAMED)
+        label = arena_printf(a, "%s and %zu more", label, versions.n - VERSIONS_NAMED);
+    return label;
 }
 
 /* The page of one product. */
@@ -54,14 +75,14 @@ static void set_product(struct req *r, struct tpl_values *v, const struct layout
     const struct live_versions *versions = live_versions_of(r, product);
     /* An empty version asks for all of them; without one top crashers take the newest. */
     site_add_choice(rows, "All versions", layout_url(a, version_path(l), product->name, ""),
-                    !l->version);
+                    l->versions.n == 0);
     for (size_t i = 0; i < versions->n && i < VERSIONS_SHOWN; i++) {
         const char *text = versions->v[i].text;
         site_add_choice(rows, text, layout_url(a, version_path(l), product->name, text),
-                        l->version && strcmp(l->version, text) == 0);
+                        strs_have(l->versions, str_of(text)));
     }
     tpl_cstr(v, "product", product->name);
-    tpl_cstr(v, "version_label", l->version ? l->version : "All versions");
+    tpl_cstr(v, "version_label", versions_label(a, l->versions));
     tpl_url(v, "overview_url", product_home(a, product->name));
 }
 
@@ -79,12 +100,12 @@ static void set_links(struct req *r, struct tpl_values *v, const struct layout *
     if (product) {
         site_add_choice(nav, "Overview", product_home(a, product->name), !strcmp(at, "overview"));
         site_add_choice(nav, "Top crashers",
-                        layout_url(a, "/topcrashers/", product->name, l->version),
+                        layout_versions_url(a, "/topcrashers/", product->name, l->versions),
                         !strcmp(at, "topcrashers"));
         query_addc(&q, "product", product->name);
     }
-    if (product && l->version)
-        query_addc(&q, "version", l->version);
+    for (size_t i = 0; product && i < l->versions.n; i++)
+        query_add(&q, "version", l->versions.v[i]);
     query_addc(&q, "_dont_run", "1");
     site_add_choice(nav, "Super Search", query_url(&q, "/search/"), !strcmp(at, "search"));
     if (req_may(r, "upload_symbols") || req_may(r, "upload_try_symbols") ||

@@ -11,7 +11,7 @@ struct layout {
     const char *title;
     const char *nav;               /* "overview", "topcrashers", "search" or NULL */
     const struct product *product; /* NULL: the first one */
-    const char *version;           /* NULL: all versions */
+    struct strs versions;          /* none: all of them */
 };
 
 /* Values of the layout; the page adds its own. */
@@ -28,5 +28,8 @@ bool layout_error(struct req *r, int status, const struct err *err);
 
 /* A link for a product: topcrashers or search with its first versions. */
 struct str layout_url(struct arena *a, const char *path, const char *product, const char *version);
+/* The same with these versions; none leaves the choice to the page. */
+struct str layout_versions_url(struct arena *a, const char *path, const char *product,
+                               struct strs versions);
 
 #endif

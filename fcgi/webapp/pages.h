@@ -41,6 +41,7 @@ extern const struct health webapp_health; /* monitoring.c */
 /* What they read (lib/web/param_spec.h). */
 extern const struct param_spec *const search_params[],
     *const search_results_params[], *const search_fields_params[], *const search_quick_params[];
+extern const struct param_spec *const report_params[];
 extern const struct param_spec *const report_reprocess_params[];
 extern const struct param_spec *const topcrashers_params[];
 extern const struct param_spec *const signature_params[];

@@ -69,6 +69,10 @@ static bool looks_like_id(struct str s)
     return s.n == CRASH_ID_LEN;
 }
 
+static const struct param_spec report_is_queued = {
+    "queued", PARAM_FLAG, .help = "the answer to the button Reprocess: the report says so"};
+const struct param_spec *const report_params[] = {&report_is_queued, NULL};
+
 /* Who mistyped the date of an id learns that it is one; everything else is no page of ours. */
 static bool bad_id(struct str text, struct err *err)
 {
@@ -223,13 +227,17 @@ static bool send_report(struct report_page *c, struct err *err)
     const char *product = jget_str(c->doc, "product"), *version = jget_str(c->doc, "version");
     const char *signature = jget_str(c->doc, "signature");
     c->product = product ? products_find(app_products(c->req), str_of(product)) : NULL;
+    struct str shown = str_of(version);
     const struct layout layout = {
         .title = arena_printf(c->a, "%s - %s", signature ? signature : "Crash report", c->id),
         .product = c->product,
-        .version = c->product ? version : NULL,
+        .versions = {&shown, c->product && version ? 1 : 0},
     };
     struct tpl_values *v = layout_new(c->req, &layout);
     tpl_cstr(v, "crash_id", c->id);
+    tpl_bool(v, "is_queued", req_flag(c->req, &report_is_queued));
+    tpl_cstr(v, "processed_text", fmt_iso_time(c->a, jget_str(c->doc, "completed_datetime")));
+    tpl_url(v, "report_url", results_report_url(c->a, c->id));
     return set_values(c, v, err) && layout_send(c->req, 200, "report.html", v, err);
 }
 
@@ -261,10 +269,12 @@ bool report_get(struct req *r, struct err *err)
     struct str text = req_path_rest(r);
     if (str_ends(text, STR("/")))
         text.n--;
-    struct str bare = str_starts(text, STR("bp-")) ? str_sub(text, 3, SIZE_MAX) : text;
+    struct str bare = str_alower(req_arena(r), text);
+    if (str_starts(bare, STR("bp-")))
+        bare = str_sub(bare, 3, SIZE_MAX);
     if (!crash_id_parse(bare, id))
         return bad_id(bare, err);
-    if (bare.n != text.n)
+    if (!str_eq(bare, text))
         return resp_redirect(r, 302, results_report_url(req_arena(r), id));
 
     json_auto_t *raw = NULL, *stored = NULL;
@@ -297,5 +307,8 @@ bool report_reprocess_post(struct req *r, struct err *err)
     if (!ledger_publish(req_db(r), id, "default", QUEUE_REPROCESSING, NULL, NULL, err))
         return err_wrap(err, "queueing a report");
     site_audit(r, "crash", id, "reprocess", "default");
-    return resp_redirect(r, 303, results_report_url(req_arena(r), id));
+    struct str url = results_report_url(req_arena(r), id);
+    return resp_redirect(
+        r, 303,
+        str_of(arena_printf(req_arena(r), STR_FMT "?%s=1", STR_ARG(url), report_is_queued.name)));
 }

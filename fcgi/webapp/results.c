@@ -197,11 +197,38 @@ static const char *cell_class(const struct results_page *p, const struct search_
     return is_number_field(f) ? "num" : "";
 }
 
-static void add_column(struct tpl_rows *rows, const char *name, bool is_number)
+/*
+ * The address of a page of this table, with the open tab: the pages of a signature would show their
+ * first one otherwise.
+ */
+static struct str table_url(const struct results_page *p, const struct query *q)
+{
+    struct str url = query_url(q, p->path);
+    return str_of(arena_printf(q->a, STR_FMT "#tab-reports", STR_ARG(url)));
+}
+
+/*
+ * The heading of a field.  Where all hits are on the page the browser sorts its rows.  Where there
+ * are more, the heading asks the search for another order: the order of one page of a hundred
+ * would pass for that of all.
+ */
+static void add_column(struct tpl_rows *rows, const struct results_page *p,
+                       const struct search_field *f, bool is_whole)
 {
     struct tpl_row *row = tpl_row_add(rows);
-    tpl_col_cstr(row, HEAD_TEXT, name);
-    tpl_col_bool(row, HEAD_IS_NUMBER, is_number);
+    struct query q = query_copy(p->pager_query ? p->pager_query : p->query);
+    struct str asked = p->sort.n > 0 ? p->sort.v[0] : STR("");
+    bool is_down = str_starts(asked, STR("-"));
+    bool is_sorted = str_eq(str_sub(asked, is_down, SIZE_MAX), str_of(f->name));
+    tpl_col_cstr(row, RESULT_HEAD_TEXT, f->name);
+    tpl_col_bool(row, RESULT_HEAD_IS_NUMBER, is_number_field(f));
+    tpl_col_cstr(row, RESULT_HEAD_ORDER, !is_sorted ? "" : is_down ? "descending" : "ascending");
+    query_drop(&q, "page");
+    /* The first click puts the greatest number, the newest date first. */
+    bool is_text = !is_number_field(f) && f != p->fields->date;
+    const char *sign = (is_sorted ? !is_down : !is_text) ? "-" : "";
+    query_set(&q, "_sort", str_of(arena_printf(q.a, "%s%s", sign, f->name)));
+    tpl_col_url(row, RESULT_HEAD_URL, is_whole ? STR("") : table_url(p, &q));
 }
 
 /*
@@ -253,8 +280,8 @@ static void set_pager(struct arena *a, struct tpl_values *v, const struct result
     struct query before = query_copy(&q), after = query_copy(&q);
     query_addf(&before, "page", "%zu", p->page - 1);
     query_addf(&after, "page", "%zu", p->page + 1);
-    tpl_url(v, "prev_url", p->page > 1 ? query_url(p->page == 2 ? &q : &before, p->path) : STR(""));
-    tpl_url(v, "next_url", p->page < pages ? query_url(&after, p->path) : STR(""));
+    tpl_url(v, "prev_url", p->page > 1 ? table_url(p, p->page == 2 ? &q : &before) : STR(""));
+    tpl_url(v, "next_url", p->page < pages ? table_url(p, &after) : STR(""));
     tpl_int(v, "page", (int64_t)p->page);
     tpl_int(v, "pages", (int64_t)MAX(pages, (size_t)1));
     tpl_cstr(v, "total_text", human_count(a, total));
@@ -295,14 +322,19 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     struct tpl_rows *columns = tpl_list(v, LIST_COLUMNS), *hits = tpl_list(v, LIST_HITS);
     const json_t *found = jget_arr(answer, "hits");
     int64_t total = jget_int_or(answer, "total", 0);
-    add_column(columns, "Crash ID", false);
+    bool is_whole = total <= (int64_t)json_array_size(found);
+    struct tpl_row *id = tpl_row_add(columns);
+    tpl_col_cstr(id, RESULT_HEAD_TEXT, "Crash ID");
+    tpl_col_bool(id, RESULT_HEAD_IS_NUMBER, false);
+    tpl_col_cstr(id, RESULT_HEAD_ORDER, "");
+    tpl_col_url(id, RESULT_HEAD_URL, STR(""));
     const struct search_field **shown = arena_array(a, p->columns.n + 1, sizeof *shown);
     size_t shown_count = 0;
     for (size_t i = 0; i < p->columns.n; i++) {
         const struct search_field *f = search_field_find(p->fields, p->columns.v[i]);
         if (!f)
             continue; /* the search would have failed */
-        add_column(columns, f->name, is_number_field(f));
+        add_column(columns, p, f, is_whole);
         shown[shown_count++] = f;
     }
     size_t i;
@@ -319,6 +351,7 @@ bool results_set_hits(struct req *r, struct tpl_values *v, const struct results_
     set_pager(a, v, p, total, json_array_size(found));
     set_files(v, p);
     tpl_bool(v, "has_results", total > 0);
+    tpl_bool(v, "is_whole", is_whole);
 
     struct tpl_rows *errors = tpl_list(v, LIST_ERRORS);
     const json_t *e;

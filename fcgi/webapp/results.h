@@ -16,6 +16,7 @@ struct results_page {
     const char *path;                /* of this page, for the pager */
     const char *refine_path;         /* where links of cells lead: "/search/" */
     struct strs columns;             /* without uuid, which comes first */
+    struct strs sort;                /* values of _sort; headings show the first */
     size_t page;                     /* from 1 */
     const struct query *pager_query; /* of the pager's links; NULL: query */
     bool marks_cpu;                  /* hits carry cpu_info and cpu_arch: mark faulty processors */

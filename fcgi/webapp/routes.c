@@ -30,7 +30,7 @@ const struct route routes[] = {
     {GET, "/search/fields/", 0, NULL, search_fields_get, search_fields_params, "fields and operators of the form (JSON)"},
     {GET, "/search/quick/", 0, NULL, search_quick_get, search_quick_params, "crash id or part of a signature"},
 
-    {GET, "/report/index/", SEARCHES | BELOW, NULL, report_get, NULL, "one crash report"},
+    {GET, "/report/index/", SEARCHES | BELOW, NULL, report_get, report_params, "one crash report"},
     {POST, "/report/reprocess/", 0, "reprocess_crashes", report_reprocess_post, report_reprocess_params, "button of the report page"},
     {GET, "/topcrashers/", SEARCHES | OWN_REFUSAL, NULL, topcrashers_get, topcrashers_params, "signatures of a product by count"},
 

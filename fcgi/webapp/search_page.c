@@ -83,6 +83,15 @@ static struct strs visible(struct req *r, struct strs names)
     return names;
 }
 
+/* The defaults come back when all that was asked for fell away: a table of nothing helps nobody. */
+static struct strs visible_or(struct req *r, const struct query *q, const char *name,
+                              const char *const *fallback)
+{
+    struct query nothing = query_new(q->a);
+    struct strs found = visible(r, list_or(q, name, fallback));
+    return found.n > 0 ? found : list_or(&nothing, name, fallback);
+}
+
 /* The request, with the fields that this reader may use. */
 struct asked {
     struct query query; /* as in the address */
@@ -93,9 +102,9 @@ struct asked {
 static bool read_request(struct req *r, struct asked *q, struct err *err)
 {
     q->query = query_of_request(r);
-    q->columns = visible(r, list_or(&q->query, "_columns", default_columns));
-    q->facets = visible(r, list_or(&q->query, "_facets", default_facets));
-    q->sort = visible(r, list_or(&q->query, "_sort", default_sort));
+    q->columns = visible_or(r, &q->query, "_columns", default_columns);
+    q->facets = visible_or(r, &q->query, "_facets", default_facets);
+    q->sort = visible_or(r, &q->query, "_sort", default_sort);
     q->page = (size_t)req_int(r, &results_page_param);
     return req_params_fit(r, err);
 }
@@ -136,6 +145,7 @@ static bool set_results(struct req *r, struct tpl_values *v, const struct asked 
                                       .path = "/search/",
                                       .refine_path = "/search/",
                                       .columns = q->columns,
+                                      .sort = q->sort,
                                       .page = q->page};
     return results_set_hits(r, v, &page, answer, err) &&
            results_set_facets(r, v, &page, q->facets, answer, err);
@@ -164,6 +174,7 @@ static void no_results(struct tpl_values *v)
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         tpl_cstr(v, texts[i], "");
     tpl_bool(v, "has_results", false);
+    tpl_bool(v, "is_whole", true);
     tpl_bool(v, "is_capped", false);
     tpl_int(v, "page", 1);
     tpl_int(v, "pages", 1);
@@ -202,12 +213,12 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
 
 static struct layout layout_of(struct req *r, const struct asked *q)
 {
-    struct str product = query_get(&q->query, "product"), version = query_get(&q->query, "version");
+    struct str product = query_get(&q->query, "product");
     return (struct layout){
         .title = "Super Search",
         .nav = "search",
         .product = product.p ? products_find(app_products(r), product) : NULL,
-        .version = version.p ? str_adup(req_arena(r), version) : NULL,
+        .versions = query_all(&q->query, "version"),
     };
 }
 
@@ -287,7 +298,7 @@ bool search_quick_get(struct req *r, struct err *err)
     struct str text = req_text(r, &quick);
     char id[CRASH_ID_SIZE];
     struct arena *a = req_arena(r);
-    if (crash_id_parse(text, id))
+    if (crash_id_parse(str_alower(a, text), id))
         return resp_redirect(r, 302, results_report_url(a, id));
     struct query q = query_new(a);
     if (text.n > 0)

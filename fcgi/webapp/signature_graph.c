@@ -66,9 +66,9 @@ static void set_picture(const struct signature_page *p, struct tpl_values *v, co
                         const struct str *terms, size_t term_count)
 {
     struct date_bounds b = search_form_bounds(p->req, &p->query);
-    int64_t first = b.from_us / DAY_US * DAY_US;
-    size_t n = (size_t)((b.to_us - first) / DAY_US) + 1, i;
-    bool fits = b.to_us >= first && n <= DAYS_MAX;
+    struct chart_days d = chart_days_of(b.from_us, b.to_us);
+    size_t i;
+    bool fits = b.to_us >= b.from_us && d.n <= DAYS_MAX;
     tpl_bool(v, "has_graph", fits);
     chart_set_none(v);
     if (!fits)
@@ -76,17 +76,17 @@ static void set_picture(const struct signature_page *p, struct tpl_values *v, co
     struct chart_line lines[LINES];
     const json_t *day;
     for (size_t l = 0; l < term_count; l++) {
-        int64_t *counts = arena_array(p->a, n, sizeof *counts);
+        int64_t *counts = arena_array(p->a, d.n, sizeof *counts);
         json_array_foreach (days, i, day) {
             int64_t us;
             const char *text = jget_str(day, "term");
-            if (text && time_parse(str_of(text), &us, ERR_IGNORED) && us >= first &&
-                (size_t)((us - first) / DAY_US) < n)
-                counts[(us - first) / DAY_US] = count_on(p->a, day, p->graph_field, terms[l]);
+            if (text && time_parse(str_of(text), &us, ERR_IGNORED) && us >= d.first_us &&
+                (size_t)((us - d.first_us) / DAY_US) < d.n)
+                counts[(us - d.first_us) / DAY_US] = count_on(p->a, day, p->graph_field, terms[l]);
         }
         lines[l].counts = counts;
     }
-    chart_set_days(v, p->a, first, n, lines, term_count, "Crashes per day");
+    chart_set_days(v, p->a, &d, lines, term_count, "Crashes per day");
 }
 
 /* Where the script takes the numbers from: the same filters, without what the page shows. */

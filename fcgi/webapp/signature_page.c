@@ -80,6 +80,7 @@ static bool set_reports(const struct signature_page *p, struct tpl_values *v, co
     struct query filters = signature_filters(p), pager = query_copy(&p->query);
     struct results_page links = results_of(p, &filters);
     links.pager_query = &pager;
+    links.sort = query_all(&pager, "_sort");
     return results_set_hits(p->req, v, &links, answer, err);
 }
 

@@ -78,6 +78,7 @@ static void set_share(struct arena *a, struct tpl_row *row, const struct tcb *t,
     double diff = percent(x->count, t->total) - percent(x->count_before, t->total_before);
     tpl_col_cstr(row, CRASHER_PERCENT, fmt_percent(a, x->count, t->total, 2));
     tpl_col_cstr(row, CRASHER_SHARE, chart_share(a, x->count, t->total));
+    tpl_col_cstr(row, CRASHER_DIFF, arena_printf(a, "%.4f", diff));
     tpl_col_bool(row, CRASHER_IS_NEW, !x->rank_before);
     tpl_col_cstr(row, CRASHER_RISE, diff >= 0.005 ? arena_printf(a, "%.2f", diff) : "");
     tpl_col_cstr(row, CRASHER_FALL, diff <= -0.005 ? arena_printf(a, "%.2f", -diff) : "");
@@ -205,14 +206,13 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
                       struct err *err)
 {
     struct arena *a = req_arena(r);
-    const char *version = w->versions.n ? str_adup(a, w->versions.v[0]) : NULL;
     const char *period =
         arena_printf(a, "%s through %s.", human_time(a, w->from_us), human_time(a, w->to_us));
     const struct layout layout = {
         .title = arena_printf(a, "Top crashers of %s", w->product->name),
         .nav = "topcrashers",
         .product = w->product,
-        .version = version,
+        .versions = w->versions,
     };
     struct tpl_values *v = layout_new(r, &layout);
     tpl_bool(v, "has_rows", t->n > 0);

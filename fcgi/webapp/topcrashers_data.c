@@ -141,8 +141,9 @@ static void add_filters(const struct tcb_wanted *w, struct query *q)
     query_addf(q, "product", "%s", w->product->name);
     for (size_t i = 0; i < w->versions.n; i++)
         query_add(q, "version", w->versions.v[i]);
+    /* By its first word, as the columns count: crashes of Windows say "Windows NT". */
     if (w->platform)
-        query_addf(q, "platform", "=%s", w->platform);
+        query_addf(q, "platform", "%.*s", (int)strcspn(w->platform, " "), w->platform);
     if (strcmp(w->report_type, "any") != 0)
         query_addf(q, "report_type", "=%s", w->report_type);
     if (strcmp(w->process_type, "any") == 0)

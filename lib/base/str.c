@@ -91,6 +91,22 @@ size_t str_rfind_char(struct str s, char c)
  * What lies outside is cut off rather than refused, so a parser may ask for "the rest" without
  * counting; the result always points into s.
  */
+struct str str_alower(struct arena *a, struct str s)
+{
+    char *text = str_adup(a, s);
+    for (size_t i = 0; i < s.n; i++)
+        text[i] = lower(text[i]);
+    return str_n(text, s.n);
+}
+
+bool strs_have(struct strs all, struct str s)
+{
+    for (size_t i = 0; i < all.n; i++)
+        if (str_eq(all.v[i], s))
+            return true;
+    return false;
+}
+
 struct str str_sub(struct str s, size_t from, size_t n)
 {
     if (from > s.n)

@@ -75,6 +75,9 @@ bool str_split(struct str *rest, char sep, struct str *ret_part);
 char *str_dup(struct str s);                   /* new, terminated */
 char *str_adup(struct arena *a, struct str s); /* terminated copy in the arena */
 struct str str_copy(struct arena *a, struct str s);
+struct str str_alower(struct arena *a, struct str s); /* a copy; ASCII letters alone change */
+
+bool strs_have(struct strs all, struct str s);
 
 /*
  * Numbers from text: the whole text must be the number, nothing before or

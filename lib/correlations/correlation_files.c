@@ -145,9 +145,7 @@ bool correlation_files_keep(const char *var_dir, struct strs products, struct er
     DIR *d = opendir(dir);
     bool ok = true;
     for (struct dirent *e; d && ok && (e = readdir(d));) {
-        bool is_kept = e->d_name[0] == '.';
-        for (size_t i = 0; i < products.n; i++)
-            is_kept = is_kept || str_eq(products.v[i], str_of(e->d_name));
+        bool is_kept = e->d_name[0] == '.' || strs_have(products, str_of(e->d_name));
         FREE_LATER char *path = is_kept ? NULL : folder(var_dir, str_of(e->d_name), "");
         ok = is_kept || fs_remove_tree(path, err);
     }

@@ -1,12 +1,12 @@
 /*
  * Log-in with e-mail and password.  Whether an account exists shows neither in words nor in time:
  * an unknown address is answered after a comparison with a hash that fits nothing.  Failures are
- * counted by client address and by account; over the limit nothing is compared any more.
+ * counted (is_too_many); over the limit nothing is compared any more.  Counts are in memory that
+ * all workers share (lib/web/rate.h).
  *
- * Counts are in memory that all workers share (lib/web/rate.h).  By address alone, many machines
- * could try one account; by account alone, one machine could try a common password on all of them.
  * An address of e-mail has at most 254 bytes by RFC 5321.
  */
+#include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
@@ -23,6 +23,7 @@
 
 enum {
     WINDOW_S = 15 * 60, /* too_many says so */
+    TOGETHER = 20,      /* an office; 200 guesses in a quarter of an hour find no password */
     EMAIL_MAX = 254,
     NEXT_MAX = 2048, /* a path and a query that somebody may have typed; longer ones lead home */
 };
@@ -79,19 +80,24 @@ bool login_get(struct req *r, struct err *err)
 }
 
 /*
- * The higher of the two counts; `add` 0 only looks.  Lower case, as the look-up of accounts ignores
- * case: else each spelling of an address would have attempts of its own.
+ * Whether this attempt is one too many; `add` 1 counts a failure, 0 only looks.  The limit of the
+ * configuration is for one account from one address: a colleague behind the same router is not
+ * locked out by somebody's typing mistakes, and nobody is by a stranger who tries their account.
+ * What many accounts from one address or many addresses on one account may add up to is
+ * TOGETHER times that.  Lower case, as the look-up of accounts ignores case: else each spelling of
+ * an address would have attempts of its own.
  */
-static uint32_t failures(struct req *r, struct str address, uint32_t add)
+static bool is_too_many(struct req *r, struct str address, uint32_t add)
 {
     struct arena *a = req_arena(r);
-    char *lower = str_adup(a, address);
-    for (char *p = lower; *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-    uint32_t by_address = req_rate_count(r, "login-address", req_client(r), WINDOW_S, add);
-    uint32_t by_account = req_rate_count(r, "login-account", str_of(lower), WINDOW_S, add);
-    return MAX(by_address, by_account);
+    uint32_t limit = (uint32_t)conf_int(req_conf(r), CONF_LOGIN_MAX_ATTEMPTS);
+    struct str account = str_alower(a, address), client = req_client(r);
+    struct str both =
+        str_of(arena_printf(a, STR_FMT " " STR_FMT, STR_ARG(client), STR_ARG(account)));
+    uint32_t by_both = req_rate_count(r, "login", both, WINDOW_S, add);
+    uint32_t by_address = req_rate_count(r, "login-address", client, WINDOW_S, add);
+    uint32_t by_account = req_rate_count(r, "login-account", account, WINDOW_S, add);
+    return by_both >= limit || MAX(by_address, by_account) >= TOGETHER * limit;
 }
 
 /*
@@ -118,18 +124,18 @@ static bool check_password(struct req *r, struct str address, int64_t *ret_id, s
 bool login_post(struct req *r, struct err *err)
 {
     struct str address = req_text(r, &email);
-    int64_t user_id = 0, limit = conf_int(req_conf(r), CONF_LOGIN_MAX_ATTEMPTS);
+    int64_t user_id = 0;
     struct err problem;
     if (!req_params_fit(r, &problem))
         return send_form(r, 400, problem.msg, address, err);
-    if (failures(r, address, 0) >= limit) {
+    if (is_too_many(r, address, 0)) {
         log_event(LOG_WARN, "login_throttled", "log-in refused after too many failures");
         return send_form(r, 429, too_many, address, err);
     }
     if (!check_password(r, address, &user_id, err))
         return false;
     if (user_id == 0) {
-        failures(r, address, 1);
+        is_too_many(r, address, 1);
         log_event(LOG_INFO, "login_failed", "log-in with a wrong password or address");
         return send_form(r, 400, wrong, address, err);
     }

@@ -151,11 +151,7 @@ bool req_may(struct req *r, const char *permission)
     if (user->is_superuser)
         return true;
     const char *dot = strchr(permission, '.'); /* "crashstats.view_pii" is view_pii */
-    struct str want = str_of(dot ? dot + 1 : permission);
-    for (size_t i = 0; i < r->permissions.n; i++)
-        if (str_eq(r->permissions.v[i], want))
-            return true;
-    return false;
+    return strs_have(r->permissions, str_of(dot ? dot + 1 : permission));
 }
 
 /*

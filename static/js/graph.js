@@ -29,6 +29,10 @@ function draw(box, data) {
   if (columns[0].length < 2) return;
   const grid = { stroke: colour("--line"), width: 1 };
   const axis = { stroke: colour("--muted"), grid, ticks: grid, font: "12px system-ui, sans-serif" };
+  // The still picture's name says which days are partial.
+  const partial = box.querySelector("svg > title")?.textContent.match(/\d{4}-\d\d-\d\d/g) ?? box.partial ?? [];
+  box.partial = partial;
+  const dayLabel = (day) => day + (partial.includes(day) ? " (partial)" : "");
   const size = () => ({ width: box.clientWidth - 32, height: 260 });
   const options = {
     ...size(),
@@ -36,7 +40,7 @@ function draw(box, data) {
     cursor: { points: { size: 7 } },
     axes: [{ ...axis, incrs: DAYS, values: (_, ticks) => ticks.map(dayName) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((n) => (n % 1 ? "" : n.toLocaleString("en"))) }],
     series: [
-      { value: (_, ts) => (ts === null ? "" : new Date(ts * 1000).toISOString().slice(0, 10)), label: "Day" },
+      { value: (_, ts) => (ts === null ? "" : dayLabel(new Date(ts * 1000).toISOString().slice(0, 10))), label: "Day" },
       ...terms.map((term, i) => ({ label: term, stroke: colour(COLOURS[i]), width: 2, points: { show: columns[0].length < 40 } })),
     ],
   };

@@ -11,12 +11,17 @@ function setUp(list) {
       panels[i].hidden = i !== index;
     });
     if (focus) tabs[index].focus();
+    document.querySelectorAll("form[data-keeps-tab]").forEach((form) => { form.action = form.getAttribute("action").split("#")[0] + tabs[index].hash; });
     panels[index].dispatchEvent(new Event("datil:shown", { bubbles: true }));
   }
 
   function fromHash() {
-    const index = tabs.findIndex((tab) => tab.hash === location.hash);
+    // Old links say #reports; a link to something inside a section opens that section.
+    const name = location.hash.slice(1);
+    const target = name && document.getElementById(name);
+    const index = tabs.findIndex((tab, i) => tab.hash === `#${name}` || tab.hash === `#tab-${name}` || panels[i].contains(target || null));
     show(index < 0 ? 0 : index, false);
+    if (index >= 0 && target && target !== panels[index]) target.scrollIntoView();
   }
 
   list.setAttribute("role", "tablist");

@@ -67,6 +67,11 @@ def test_no_accessibility_violations(seen):
     assert not bad, json.dumps(bad, indent=1)
 
 
+def test_columns_are_sorted_by_their_values(seen):
+    for name, page in {**seen["pages"], **seen["symbols"]}.items():
+        assert page["unsortable"] == [], name
+
+
 def test_nothing_sticks_out_of_a_narrow_window(seen):
     bad = {k: v["overflow"] for k, v in seen["pages"].items() if v["overflow"] > 0}
     assert not bad

@@ -75,7 +75,18 @@ async function main() {
       // The page's own policy forbids injected scripts; evaluate() runs outside of it.
       await page.evaluate(axe);
       const report = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      // Cells of columns that can be sorted whose text is not what they are sorted by: numbers with
+      // an arrow or a unit, dates in words.
+      const unsortable = await page.evaluate(() => [...document.querySelectorAll("table[data-sortable]")].flatMap((table) =>
+        [...table.tHead.rows[0].cells].flatMap((heading, column) => [...table.tBodies[0].rows].flatMap((row) => {
+          const cell = row.cells[column], text = (cell?.dataset.value ?? cell?.textContent ?? "").trim();
+          const isNumber = !Number.isNaN(Number(text.split(/\s/)[0].replace(/[,%+]/g, "").replace("−", "-")));
+          const isWord = heading.classList.contains("num") ? !isNumber && !/^\d{4}-\d\d-\d\d/.test(text)
+            : /^([▲▼+−-]?\s*[\d.,]+\s*(B|[KMGT]i?B|ms|s|min|h|days?|hours?|minutes?|seconds?)|\d{1,2} [A-Z][a-z]{2,8}( \d{4})?)$/.test(text);
+          return isWord ? [`${heading.textContent.trim()}: ${text}`] : [];
+        }))));
       into[`${name} ${scheme} ${width}`] = {
+        unsortable,
         status: answer.status(), problems: [...page.problems], overflow,
         violations: report.violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].target.join(" ")} ${v.nodes[0].failureSummary || ""}`.slice(0, 300)),
       };

@@ -10,6 +10,7 @@
 #include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/version_order.h"
 #include "lib/base/fs.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/web/human.h"
 #include "rows.h"
@@ -290,18 +291,20 @@ static void write_set(const char *dir)
     out = open_template(dir, "chart.html");
     fputs(
         "{chart_label}|{for g in chart_grid}{g.class} {g.y} {g.text}|{end}"
-        "{for d in chart_dates}{d.x} {d.text}|{end}{for l in chart_lines}{l.class} {l.points}{end}",
+        "{for d in chart_dates}{d.x} {d.text}|{end}{for d in chart_partials}{d.x} {d.anchor}|{end}"
+        "{for l in chart_lines}{l.class} {l.points}{end}",
         out);
     fclose(out);
 }
 
-static const char *draw(struct arena *a, const struct tpl_set *set, const int64_t *counts, size_t n)
+static const char *draw(struct arena *a, const struct tpl_set *set, const int64_t *counts,
+                        struct chart_days days)
 {
     struct chart_line line = {counts};
     struct tpl_values *v = tpl_values_new(a);
     struct err err = {0};
     struct str page;
-    chart_set_days(v, a, 0, n, &line, 1, "a <b>");
+    chart_set_days(v, a, &days, &line, 1, "a <b>");
     if (!tpl_render(set, "chart.html", v, a, &page, &err))
         fail_msg("%s", err.msg);
     return page.p;
@@ -318,20 +321,31 @@ static void test_charts(void **state)
     write_set(dir);
     if (!tpl_load(dir, &page_rows, &set, &err))
         fail_msg("%s", err.msg);
-    check("four days", draw(a, set, counts, 4),
+    check("four days", draw(a, set, counts, chart_days_of(0, 4 * DAY_US)),
           "a &lt;b&gt;|axis 216.0 0|gridline 174.4 200,000|gridline 132.8 400,000|"
           "gridline 91.2 600,000|gridline 49.6 800,000|gridline 8.0 1,000,000|"
           "56.0 01-01|366.7 01-02|677.3 01-03|988.0 01-04|"
           "s1 56.0,216.0 366.7,216.0 677.3,8.0 988.0,216.0 ");
-    check("one day without reports", draw(a, set, none, 1),
+    check("one day without reports", draw(a, set, none, chart_days_of(0, DAY_US)),
           "a &lt;b&gt;|axis 216.0 0|gridline 8.0 1|56.0 01-01|s1 56.0,216.0 ");
+    check("two partial days", draw(a, set, counts + 2, chart_days_of(SECOND_US, DAY_US + 1)),
+          "a &lt;b&gt; (partial: 1970-01-01, 1970-01-02)|axis 216.0 0|gridline 174.4 200,000|"
+          "gridline 132.8 400,000|gridline 91.2 600,000|gridline 49.6 800,000|"
+          "gridline 8.0 1,000,000|56.0 01-01|988.0 01-02|56.0 start|988.0 end|"
+          "s1 partial 56.0,8.0 988.0,216.0 ");
+    check("today is partial", draw(a, set, counts + 1, chart_days_of(0, 2 * DAY_US + SECOND_US)),
+          "a &lt;b&gt; (partial: 1970-01-03)|axis 216.0 0|gridline 174.4 200,000|"
+          "gridline 132.8 400,000|gridline 91.2 600,000|gridline 49.6 800,000|"
+          "gridline 8.0 1,000,000|56.0 01-01|522.0 01-02|988.0 01-03|988.0 end|"
+          "s1 partial 522.0,8.0 988.0,216.0 s1 56.0,216.0 522.0,8.0 ");
     tpl_free(set);
     fs_remove_tree(dir, ERR_IGNORED);
 
     int64_t width = 0;
     struct tpl_values *v = tpl_values_new(a);
     struct tpl_rows *bars = tpl_col_rows(tpl_row_add(tpl_list(v, LIST_CARDS)), PRODUCT_CARD_SPARK);
-    chart_spark(a, bars, counts, 4, &width);
+    const struct chart_days four = chart_days_of(0, 4 * DAY_US);
+    chart_spark(a, bars, &four, counts, &width);
     assert_int_equal(tpl_rows_count(bars), 4);
     assert_int_equal(width, 80);
     assert_string_equal(chart_share(a, 7, 1), "100.00");

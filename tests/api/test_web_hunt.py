@@ -1,0 +1,132 @@
+"""What somebody who hunts a crash clicks on: links and headings lead where they say."""
+import json
+import re
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from test_web_runner import Browser
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def hunted(datil):
+    """Sixty reports of a product of their own: more than one page of them."""
+    datil.datil("product", "add", "Hunted")
+    ids = [datil.post({"ProductName": "Hunted", "Version": f"{n % 3 + 1}.0", "InstallTime": str(1767225600 + n)})
+           for n in range(60)]
+    for crash_id in ids:
+        datil.wait_processed(crash_id)
+    return ids
+
+
+def page(datil, path, params=None, headers=None):
+    answer = datil.get(path, params, headers)
+    assert answer.status == 200, answer
+    return answer.text
+
+
+def test_crash_ids_in_upper_case(datil, hunted):
+    crash_id = hunted[0]
+    for path in (f"/report/index/{crash_id.upper()}", f"/report/index/BP-{crash_id.upper()}",
+                 f"/search/quick/?query={crash_id.upper()}", f"/search/quick/?query=bp-{crash_id.upper()}"):
+        answer = datil.get(path)
+        assert (answer.status, answer.headers["Location"][-51:]) == (302, f"/report/index/{crash_id}"), path
+    assert datil.get("/api/RawCrash/", {"crash_id": crash_id.upper()}).status == 400
+
+
+def test_top_crashers_of_a_platform(datil):
+    """By its first word: crashes of Windows say "Windows NT"."""
+    datil.datil("product", "add", "Panes")
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    systems = ["Windows NT"] * 3 + ["Mac OS X"] * 2 + ["Linux"]
+    docs = [{"uuid": f"9a9e0000-0000-4000-8000-{n:06x}{yesterday:%y%m%d}", "date_processed": yesterday.isoformat(),
+             "product": "Panes", "version": "1.0", "signature": "panes", "os_name": system, "process_type": "parent"}
+            for n, system in enumerate(systems)]
+    datil.datil("crash", "load", "-", stdin="".join(json.dumps(d) + "\n" for d in docs))
+    for name, count in (("Windows", 3), ("Mac OS X", 2), ("Linux", 1), ("Android", 0)):
+        top = datil.get("/topcrashers/", {"product": "Panes", "version": "1.0", "platform": name, "_format": "json",
+                                           "process_type": "any", "_report_type": "any"}).json
+        assert (name, top["total"]) == (name, count)
+        assert [list(row["platforms"].values()) for row in top["signatures"]] == [[count]] * (count > 0)
+
+
+def test_two_versions_are_both_named(datil, hunted):
+    text = page(datil, "/topcrashers/?product=Hunted&version=2.0&version=1.0")
+    assert '<p class="lead">2.0, 1.0</p>' in text
+    assert "product=Hunted&amp;version=2.0&amp;version=1.0" in text  # the menu stays with both
+    many = page(datil, "/topcrashers/?product=Hunted" + "".join(f"&version={n}.0" for n in range(1, 6)))
+    assert '<p class="lead">1.0, 2.0, 3.0 and 2 more</p>' in many
+    assert '<p class="lead">All versions</p>' in page(datil, "/topcrashers/?product=Hunted&version=")
+
+
+def test_pages_and_headings_of_a_signature_stay_on_their_tab(datil, hunted):
+    signature = datil.processed(hunted[0])["signature"]
+    text = page(datil, "/signature/", {"signature": signature, "product": "Hunted"})
+    next_url = re.search(r'rel="next" href="([^"]*)"', text)[1]
+    assert "page=2" in next_url and next_url.endswith("#tab-reports")
+    assert 'action="/signature/#tab-aggregations"' in text
+    heads = dict(re.findall(r'<a class="sort-button" href="([^"]*)">([^<]*)', text))
+    by_name = {name: url.replace("&amp;", "&") for url, name in heads.items()}
+    assert by_name["version"].endswith("_sort=version#tab-reports")
+    assert by_name["date"].endswith("_sort=-date#tab-reports")
+    down = page(datil, by_name["install_time"].split("#")[0])
+    assert re.search(r'<th scope="col"[^>]* aria-sort="descending"><a [^>]*href="[^"]*_sort=install_time#', down)
+    rows = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", down[down.index("<tbody>", down.index("tab-reports")):])
+    assert "2026-01-01 00:00:59" in rows[:2]
+
+
+def test_headings_of_a_whole_table_are_sorted_by_the_browser(datil, hunted):
+    text = page(datil, "/search/", {"product": "Hunted", "uuid": hunted[3], "_columns": "version"})
+    assert "sort-button" not in text and 'aria-label="Crash reports"><table class="data" data-sortable>' in text
+    many = page(datil, "/search/", {"product": "Hunted", "_sort": "version"})
+    assert 'aria-label="Crash reports"><table class="data">' in many and 'aria-sort="ascending"' in many
+
+
+def test_default_columns_come_back(datil, hunted):
+    text = page(datil, "/search/", {"product": "Hunted", "_columns": "url", "_facets": "email"})
+    assert "Ignored without permission" in text
+    heads = re.findall(r'<a class="sort-button"[^>]*>([^<]*)', text)
+    assert heads == ["date", "signature", "product", "version", "build_id", "platform"]
+    assert 'href="#tab-facet-signature"' in text or ">Signature" in text or "signature</a>" in text
+
+
+def test_partial_days_are_marked(datil, hunted):
+    home, product = page(datil, "/"), page(datil, "/home/product/Hunted")
+    assert re.search(r"Reports of Hunted per day, last 7 days \(partial: \d{4}-\d\d-\d\d, \d{4}-\d\d-\d\d\)", home)
+    assert re.search(r"<title>Reports of Hunted per day \(partial: ", product)
+    signature = datil.processed(hunted[0])["signature"]
+    report = page(datil, "/signature/", {"signature": signature, "product": "Hunted"})
+    assert re.search(r"<title>Crashes per day \(partial: ", report) and ">partial</text>" in report
+
+
+def test_a_week_is_the_same_on_all_pages(datil, hunted):
+    card = re.search(r'Hunted</a></h2>.*?<div class="count">([^<]*)<small>([^<]*)', page(datil, "/"), re.S)
+    assert card.groups() == ("60", "reports in 7 days")
+    top = datil.get("/topcrashers/", {"product": "Hunted", "version": "", "_format": "json"}).json
+    assert top["total"] == 60
+    assert datil.search(product="Hunted")["total"] == 60
+
+
+def test_reprocess_says_what_it_did(datil, hunted):
+    datil.add_user("again@example.org", PASSWORD, "--superuser")
+    browser = Browser(datil)
+    browser.log_in("again@example.org", PASSWORD)
+    path = f"/report/index/{hunted[0]}"
+    done = browser.request("POST", "/report/reprocess/", {"crash_id": hunted[0], "csrf_token": browser.csrf(path)})
+    assert (done.status, done.headers["Location"]) == (303, path + "?queued=1"), done
+    assert "Queued to be processed again" in browser.request("GET", path + "?queued=1").text
+    assert "Queued to be processed again" not in browser.request("GET", path).text
+
+
+def test_a_mistaken_colleague_locks_nobody_out(datil):
+    """The limit is for one account from one address."""
+    datil.add_user("typing@example.org", PASSWORD)
+    datil.add_user("colleague@example.org", PASSWORD)
+    office, elsewhere = datil.new_client(), datil.new_client()
+    states = [Browser(office).log_in("typing@example.org", "wrong").status for _ in range(12)]
+    assert states[0] == 400 and states[-1] == 429
+    assert Browser(office).log_in("typing@example.org", PASSWORD).status == 429
+    assert Browser(office).log_in("colleague@example.org", PASSWORD).status == 303
+    assert Browser(elsewhere).log_in("typing@example.org", PASSWORD).status == 303
