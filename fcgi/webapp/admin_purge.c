@@ -49,9 +49,9 @@ const struct param_spec *const admin_purge_run_params[] = {&run_id, NULL};
 static const struct {
     const char *state, *text;
 } states[] = {
-    {"preview", "Looking"},  {"previewed", "Waits for a decision"},
-    {"running", "Deleting"}, {"cancelled", "Cancelled"},
-    {"done", "Deleted"},
+    {"preview", "Looking"},     {"previewed", "Waits for a decision"},
+    {"running", "At work"},     {"processing", "Crashes are processed again"},
+    {"cancelled", "Cancelled"}, {"done", "Done"},
 };
 
 static const char *state_text(const char *state)
@@ -101,6 +101,10 @@ static void add_run(struct req *r, struct tpl_rows *out, const struct db_rows *r
         tpl_col_cstr(row, counts[k].to, human_count(req_arena(r), n));
     }
     tpl_col_cstr(row, PURGE_RUN_STATE, state_text(state));
+    tpl_col_cstr(row, PURGE_RUN_DONE_TO_THEM,
+                 db_col(rows, i, Q_WEB_PURGE_LIST_COL_IS_OF_NAMES)[0] == 't'
+                     ? "changed and queued for processing"
+                     : "deleted");
     tpl_col_bool(row, PURGE_RUN_HAS_PLACES,
                  db_col(rows, i, Q_WEB_PURGE_LIST_COL_HAS_PLACES)[0] == 't');
     tpl_col_bool(row, PURGE_RUN_IS_PREVIEWED,

@@ -7,13 +7,15 @@
 #include "lib/store/store.h"
 
 /*
- * purge - every crash whose raw annotation has exactly one value leaves every place: store, queue,
- * ledger with what it added to the statistics, index, files of the export.
+ * purge - what should not have been collected leaves every place: store, queue, ledger with what it
+ * added to the statistics, index, files of the export.  Either every crash whose raw annotation has
+ * exactly one value (purge_run.c), or annotations of all crashes, which are kept and processed
+ * again (purge_strip.c).
  *
  * A purge is a row of the database (purge_run) from the moment it is wanted, with a salted digest
  * of the value; the value itself is kept nowhere.  Days are gone through one after the other: what
- * is found in a day is noted (purge_item), deleted, forgotten, and only then is the day done.
- * Killed at any moment, it goes on with the list and the day where it was, whoever calls
+ * is found in a day is noted (purge_item, purge_strip), deleted or changed, and only then is the
+ * day done.  Killed at any moment, it goes on with the list and the day where it was, whoever calls
  * purge_work next: the command or the scheduled job.
  *
  * Errors     ERR_BUSY: another process is at work.  Those of store, database, index, export.
@@ -22,6 +24,8 @@
 struct purge_wanted {
     const char *annotation;
     struct str value;
+    struct strs names;     /* not empty: these annotations go, and not the crashes */
+    bool drops_dumps;      /* and with them all dumps, whose memory may hold the value */
     const char *product;   /* "": all */
     const char *first_day; /* YYYYMMDD of crash ids; "": no bound */
     const char *last_day;
@@ -30,6 +34,8 @@ struct purge_wanted {
 struct purge_progress {
     size_t seen, found, deleted;
     size_t of_earlier; /* of `deleted`, crashes that an earlier purge had found */
+    size_t changed;    /* without their annotations, and queued for processing */
+    size_t dumps;      /* deleted */
     /* Of a preview: how many of those found are where. */
     size_t in_processed, in_index, in_statistics, in_export;
 };

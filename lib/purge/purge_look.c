@@ -14,6 +14,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/export/export.h"
 #include "lib/json/json.h"
@@ -63,8 +64,9 @@ struct day_search {
     const struct purge_tools *tools;
     const struct purge_target *target;
     struct purge_progress *progress;
-    purge_take *take;
-    void *arg;
+    const struct purge_visit *visit;
+    int64_t asked_ms;   /* when goes_on was asked */
+    bool is_left;       /* it said no */
     struct arena arena; /* of a batch */
     struct strs batch;
     struct err *err;
@@ -73,7 +75,7 @@ struct day_search {
 
 static bool hand_over(struct day_search *s)
 {
-    s->ok = s->batch.n == 0 || s->take(s->arg, s->batch, s->err);
+    s->ok = s->batch.n == 0 || s->visit->take(s->visit->arg, s->batch, s->err);
     arena_reset(&s->arena);
     s->batch = (struct strs){.v = arena_array(&s->arena, PURGE_BATCH, sizeof(struct str))};
     return s->ok;
@@ -84,10 +86,26 @@ static bool is_meant(const struct purge_target *w, const json_t *raw)
     char digest[SHA256_HEX + 1];
     if (*w->product && !str_eq(jget_strn(raw, "ProductName"), str_of(w->product)))
         return false;
-    if (!json_is_string(json_object_get(raw, w->annotation)))
+    for (size_t i = 0; i < w->names.n; i++)
+        if (json_object_get(raw, w->names.v[i].p))
+            return true;
+    if (w->names.n || !json_is_string(json_object_get(raw, w->annotation)))
         return false;
     purge_digest(w->salt, jget_strn(raw, w->annotation), digest);
     return strcmp(digest, w->digest) == 0;
+}
+
+/* s->ok may become false as well: the answer of goes_on comes from the database. */
+static bool goes_on(struct day_search *s)
+{
+    enum { ASK_EVERY_MS = 500 };
+    bool is_wanted = true;
+    if (!s->visit->goes_on || mono_ms() - s->asked_ms < ASK_EVERY_MS)
+        return true;
+    s->asked_ms = mono_ms();
+    s->ok = s->visit->goes_on(s->visit->arg, &is_wanted, s->err);
+    s->is_left = !is_wanted;
+    return s->ok && is_wanted;
 }
 
 /* A crash without raw crash was deleted meanwhile. */
@@ -96,6 +114,8 @@ static bool look_at_crash(void *arg, const char *id)
     struct day_search *s = arg;
     const struct purge_tools *t = s->tools;
     struct err why = {0};
+    if (!goes_on(s))
+        return false;
     json_auto_t *raw = store_get_json(t->store, id, "raw_crash", JSON_BYTES_MAX, &why);
     if (!raw) {
         s->ok = why.code == ERR_NOT_FOUND ||
@@ -115,14 +135,14 @@ static bool look_at_crash(void *arg, const char *id)
 }
 
 bool purge_day(const struct purge_tools *t, const struct purge_target *w, const char *day,
-               struct purge_progress *p, purge_take *take, void *arg, struct err *err)
+               struct purge_progress *p, const struct purge_visit *v, struct err *err)
 {
     struct day_search s = {
-        .tools = t, .target = w, .progress = p, .take = take, .arg = arg, .err = err, .ok = true};
+        .tools = t, .target = w, .progress = p, .visit = v, .err = err, .ok = true};
     arena_init(&s.arena, 1 << 20);
     s.batch.v = arena_array(&s.arena, PURGE_BATCH, sizeof(struct str));
-    bool ok =
-        store_catalog(t->store, day, "raw_crash", look_at_crash, &s, err) && s.ok && hand_over(&s);
+    bool ok = store_catalog(t->store, day, "raw_crash", look_at_crash, &s, err) && s.ok &&
+              (s.is_left || hand_over(&s));
     arena_release(&s.arena);
     return ok;
 }

@@ -1,5 +1,6 @@
 /*
- * Purges as rows of the database, and their work.
+ * Purges as rows of the database, and their work; what is done to a crash that is kept is in
+ * purge_strip.c.
  *
  * A crash is found by its raw crash, and that is what a deletion removes first.  So ids are noted
  * before anything happens to them, and forgotten when all of it is done.  Crashes that are being
@@ -25,19 +26,6 @@
 #include "lib/db/db.h"
 #include "lib/purge/purge.h"
 
-struct purging {
-    const struct purge_tools *tools;
-    struct purge_target target;
-    const char *run_id;
-    bool is_preview;
-    size_t deleted_before;       /* of this run, by processes before this one */
-    struct index_writer *writer; /* opened when something is deleted */
-    struct index_reader *reader; /* of a preview */
-    struct arena arena;          /* of a run */
-    struct arena page;           /* of one page of ids */
-    struct purge_progress *progress;
-};
-
 static const char *index_dir(const struct purging *p)
 {
     return conf_text(p->tools->conf, CONF_INDEX_DIR);
@@ -49,7 +37,7 @@ static void tell(const struct purging *p)
         p->tools->progress(p->tools->arg, p->progress);
 }
 
-static bool open_writer(struct purging *p, struct err *err)
+bool purge_open_writer(struct purging *p, struct err *err)
 {
     return p->writer || index_writer_open(index_dir(p), p->tools->fields, &p->writer, err);
 }
@@ -57,7 +45,7 @@ static bool open_writer(struct purging *p, struct err *err)
 static bool delete_ids(struct purging *p, struct strs ids, struct err *err)
 {
     size_t exported;
-    if (!open_writer(p, err))
+    if (!purge_open_writer(p, err))
         return false;
     for (size_t i = 0; i < ids.n; i++) {
         struct ledger_removed r;
@@ -99,7 +87,8 @@ static bool note_ids(void *arg, struct strs ids, struct err *err)
 {
     struct purging *p = arg;
     arena_reset(&p->page);
-    return DB_EXEC(p->tools->db, &q_purge_note, err, p->run_id, db_text_array(&p->page, ids));
+    return DB_EXEC(p->tools->db, p->target.names.n ? &q_purge_strip_note : &q_purge_note, err,
+                   p->run_id, db_text_array(&p->page, ids));
 }
 
 static bool count_ids(void *arg, struct strs ids, struct err *err)
@@ -123,14 +112,35 @@ static bool note_counts(struct purging *p, const char *day, const struct purge_p
                    db_int(a, (int64_t)(now->in_export - before->in_export)));
 }
 
+/* Somebody may have cancelled a preview meanwhile. */
+static bool is_still_wanted(void *arg, bool *ret, struct err *err)
+{
+    struct purging *p = arg;
+    DB_ROWS rows = {0};
+    if (!DB_RUN(p->tools->db, &q_purge_state, &rows, err, p->run_id))
+        return false;
+    *ret = rows.count > 0 && strcmp(db_col(&rows, 0, Q_PURGE_STATE_COL_STATE), "preview") == 0;
+    p->is_cancelled = !*ret;
+    return true;
+}
+
+static bool work_on_list(struct purging *p, struct err *err)
+{
+    return p->is_preview ||
+           (p->target.names.n ? purge_strip_listed(p, err) : delete_listed(p, err));
+}
+
 /* A day that a kill interrupts is gone through again. */
 static bool work_on_day(struct purging *p, const char *day, struct err *err)
 {
     const struct purge_progress before = *p->progress;
-    if (!purge_day(p->tools, &p->target, day, p->progress, p->is_preview ? count_ids : note_ids, p,
-                   err) ||
-        (!p->is_preview && !delete_listed(p, err)))
+    const struct purge_visit visit = {.take = p->is_preview ? count_ids : note_ids,
+                                      .goes_on = p->is_preview ? is_still_wanted : NULL,
+                                      .arg = p};
+    if (!purge_day(p->tools, &p->target, day, p->progress, &visit, err) || !work_on_list(p, err))
         return false;
+    if (p->is_cancelled)
+        return true;
     arena_reset(&p->page);
     if (p->is_preview)
         return note_counts(p, day, &before, err);
@@ -141,11 +151,11 @@ static bool work_on_day(struct purging *p, const char *day, struct err *err)
 static bool work_on_days(struct purging *p, const char *after, struct err *err)
 {
     struct strs days;
-    if (!*p->target.digest) /* from before there were digests: only its list is left */
-        return true;
+    if (!*p->target.digest && p->target.names.n == 0)
+        return true; /* from before there were digests: only its list is left */
     if (!purge_days(p->tools, &p->target, after, &p->arena, &days, err))
         return false;
-    for (size_t i = 0; i < days.n; i++)
+    for (size_t i = 0; i < days.n && !p->is_cancelled; i++)
         if (!work_on_day(p, days.v[i].p, err))
             return false;
     return true;
@@ -157,20 +167,35 @@ static bool open_reader(struct purging *p, struct err *err)
            index_reader_open(index_dir(p), p->tools->fields, &p->reader, err);
 }
 
-/* The bytes themselves, and what was made of them. */
-static bool clean_up(struct purging *p, struct err *err)
+bool purge_clean_up(struct purging *p, struct err *err)
 {
-    return open_writer(p, err) && index_sync(p->writer, err) &&
+    return purge_open_writer(p, err) && index_sync(p->writer, err) &&
            index_compact(index_dir(p), p->tools->fields, err) &&
            DB_EXEC(p->tools->db, &q_purge_correlations_due, err);
 }
 
 static bool end_run(struct purging *p, struct err *err)
 {
+    struct db *db = p->tools->db;
     if (p->is_preview)
-        return DB_EXEC(p->tools->db, &q_purge_previewed, err, p->run_id);
-    return (p->deleted_before + p->progress->deleted == 0 || clean_up(p, err)) &&
-           DB_EXEC(p->tools->db, &q_purge_end, err, p->run_id);
+        return DB_EXEC(db, &q_purge_previewed, err, p->run_id);
+    if (p->done_before + p->progress->deleted + p->progress->changed == 0)
+        return DB_EXEC(db, &q_purge_end, err, p->run_id);
+    return purge_clean_up(p, err) &&
+           DB_EXEC(db, p->target.names.n ? &q_purge_strip_wait : &q_purge_end, err, p->run_id);
+}
+
+static bool take_names(struct purging *p, struct err *err)
+{
+    struct strs *names = &p->target.names;
+    DB_ROWS rows = {0};
+    if (!DB_RUN(p->tools->db, &q_purge_names, &rows, err, p->run_id))
+        return false;
+    names->v = arena_array(&p->arena, (size_t)rows.count + 1, sizeof *names->v);
+    for (int i = 0; i < rows.count; i++)
+        names->v[names->n++] =
+            str_of(arena_strdup(&p->arena, db_col(&rows, i, Q_PURGE_NAMES_COL_NAME)));
+    return true;
 }
 
 static void take_row(struct purging *p, const struct db_rows *rows)
@@ -178,7 +203,9 @@ static void take_row(struct purging *p, const struct db_rows *rows)
     struct arena *a = &p->arena;
     p->run_id = arena_strdup(a, db_col(rows, 0, Q_PURGE_NEXT_COL_RUN_ID));
     p->is_preview = strcmp(db_col(rows, 0, Q_PURGE_NEXT_COL_STATE), "preview") == 0;
-    p->deleted_before = strtoul(db_col(rows, 0, Q_PURGE_NEXT_COL_DELETED), NULL, 10);
+    p->is_cancelled = false;
+    p->drops_dumps = db_col(rows, 0, Q_PURGE_NEXT_COL_DROPS_DUMPS)[0] == 't';
+    p->done_before = strtoul(db_col(rows, 0, Q_PURGE_NEXT_COL_DELETED), NULL, 10);
     p->target = (struct purge_target){
         .annotation = arena_strdup(a, db_col(rows, 0, Q_PURGE_NEXT_COL_ANNOTATION)),
         .product = arena_strdup(a, db_col(rows, 0, Q_PURGE_NEXT_COL_PRODUCT)),
@@ -201,10 +228,14 @@ static bool work_on_next(struct purging *p, bool with_previews, bool *ret_worked
         return true;
     take_row(p, &rows);
     const char *after = arena_strdup(&p->arena, db_col(&rows, 0, Q_PURGE_NEXT_COL_SCAN_DAY));
-    return open_reader(p, err) && work_on_days(p, after, err) && end_run(p, err);
+    return take_names(p, err) && open_reader(p, err) && work_on_list(p, err) &&
+           work_on_days(p, after, err) && end_run(p, err);
 }
 
-/* The list comes first: it was decided then. */
+/*
+ * The list comes first: it was decided then.  Runs that wait for the processors are looked at in
+ * the end.
+ */
 static bool work_on_all(struct purging *p, bool with_previews, size_t *ret_runs, struct err *err)
 {
     bool worked = true;
@@ -215,8 +246,13 @@ static bool work_on_all(struct purging *p, bool with_previews, size_t *ret_runs,
         if (!work_on_next(p, with_previews, &worked, err))
             return false;
         if (!worked)
-            return true;
+            break;
     }
+    size_t settled;
+    if (!purge_strip_settle(p, &settled, err))
+        return false;
+    *ret_runs += settled;
+    return true;
 }
 
 bool purge_work(const struct purge_tools *t, bool with_previews, struct purge_progress *ret,
@@ -250,8 +286,9 @@ static bool look_at_days(struct purging *p, struct err *err)
     struct strs days;
     if (!open_reader(p, err) || !purge_days(p->tools, &p->target, "", &p->arena, &days, err))
         return false;
+    const struct purge_visit visit = {.take = count_ids, .arg = p};
     for (size_t i = 0; i < days.n; i++)
-        if (!purge_day(p->tools, &p->target, days.v[i].p, p->progress, count_ids, p, err))
+        if (!purge_day(p->tools, &p->target, days.v[i].p, p->progress, &visit, err))
             return false;
     return true;
 }
@@ -266,7 +303,7 @@ bool purge_look(const struct purge_tools *t, const struct purge_wanted *w,
         .tools = t,
         .is_preview = true,
         .progress = ret,
-        .target = {w->annotation, w->product, w->first_day, w->last_day, salt, digest},
+        .target = {w->annotation, w->product, w->first_day, w->last_day, salt, digest, w->names},
     };
     *ret = (struct purge_progress){0};
     arena_init(&p.arena, 4 << 20);
@@ -282,10 +319,17 @@ bool purge_look(const struct purge_tools *t, const struct purge_wanted *w,
 bool purge_want(struct db *db, const struct purge_wanted *w, const char *asked_by, bool previews,
                 struct err *err)
 {
-    char salt[PURGE_SALT_HEX + 1], digest[SHA256_HEX + 1];
+    char salt[PURGE_SALT_HEX + 1] = "", digest[SHA256_HEX + 1] = "";
     DB_ROWS rows = {0};
-    purge_salt(salt);
-    purge_digest(salt, w->value, digest);
-    return DB_RUN(db, &q_purge_begin, &rows, err, w->annotation, w->product, w->first_day,
-                  w->last_day, salt, digest, previews ? "preview" : "running", asked_by);
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    if (w->names.n == 0) {
+        purge_salt(salt);
+        purge_digest(salt, w->value, digest);
+    }
+    bool ok = DB_RUN(db, &q_purge_begin, &rows, err, w->annotation, w->product, w->first_day,
+                     w->last_day, salt, digest, previews ? "preview" : "running", asked_by,
+                     db_text_array(&a, w->names), db_bool(w->drops_dumps));
+    arena_release(&a);
+    return ok;
 }
