@@ -23,7 +23,7 @@ web_handler api_version_string_get, api_product_versions_post, api_reprocessing_
 web_handler api_missing_processed_crash_get;
 web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
 web_handler api_correlations_get, correlations_file_get;
-web_handler telemetry_file_get;
+web_handler telemetry_schema_get;
 web_handler monitoring_get, monitoring_cron_get, broken_get;
 web_handler robots_get, favicon_get, contribute_get, csp_report_post;
 web_handler old_query_get, old_profile_get;

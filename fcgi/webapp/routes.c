@@ -81,7 +81,7 @@ const struct route routes[] = {
     {GET, "/api/NoOp/", API, NULL, api_no_op_get, api_no_op_params, "Does nothing, for tests of clients."},
 
     {GET, "/correlations/data/", BELOW | QUIET, NULL, correlations_file_get, NULL, "files of the nightly job: PRODUCT/all.json.gz, PRODUCT/CHANNEL/SHA1(signature).json.gz"},
-    {GET, "/telemetry/", BELOW | QUIET, NULL, telemetry_file_get, NULL, "export of public records: telemetry_socorro_crash.json, v2/socorro_crash/crash_date=YYYY-MM-DD/manifest.json and PRODUCT.jsonl.gz"},
+    {GET, "/telemetry/telemetry_socorro_crash.json", QUIET, NULL, telemetry_schema_get, NULL, "JSON Schema of the public export; its files below `/telemetry/v2/` are sent by nginx"},
 
     {GET, "/documentation/", 0, NULL, help_get, NULL, "help"},
     {GET, "/documentation/supersearch/", 0, NULL, help_search_get, NULL, "how to search; all fields"},

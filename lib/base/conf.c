@@ -65,6 +65,7 @@ static const struct {
     {CONF_LOGGING_LEVEL, {"error", "warn", "info", "debug"}},
     {CONF_CRASHMOVER_CRASHSTORAGE_CLASS, {"fs", "noop"}},
     {CONF_CRASHMOVER_CRASHPUBLISH_CLASS, {"pg", "noop"}},
+    {CONF_EXPORT_STORE_CLASS, {"fs"}},
 };
 static const enum conf_name url_keys[] = {CONF_DATIL_BASE_URL, CONF_SYMBOLS_PUBLIC_URL,
                                           CONF_BUG_TRACKER_URL};

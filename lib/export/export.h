@@ -55,9 +55,6 @@ bool export_count(const char *var_dir, struct strs crash_ids, size_t *ret_rows, 
  */
 bool export_hold(const char *var_dir, int *ret_fd, struct err *err);
 
-/* `rest` is a path below DATIL_VAR/telemetry as strangers ask for it.  The caller takes *ret_fd. */
-bool export_open(const char *var_dir, struct str rest, int *ret_fd, struct err *err);
-
 /* The schema of the records for importers, JSON Schema draft 4.  New reference. */
 json_t *export_schema_json(void);
 

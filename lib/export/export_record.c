@@ -1,5 +1,5 @@
 /*
- * The record of one crash, and what strangers may fetch.  Records wait in the store, beside the
+ * The record of one crash, and the schema of all of them.  Records wait in the store, beside the
  * crash they are of, so whatever deletes a crash there deletes its record.
  *
  * The record is made once, when a crash is processed for the first time: importers append, and a
@@ -10,11 +10,7 @@
  */
 #include "lib/export/export.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
@@ -45,41 +41,6 @@ bool export_put_first(const char *var_dir, struct store *store, const struct fie
     FREE_LATER char *text = jdump(record, &n);
     return store_put(store, crash_id, "crash_report", str_n(text, n), err) ||
            err_wrap(err, "export record");
-}
-
-/* Below the folder of the version only: "v2/socorro_crash/crash_date=2026-01-05/manifest.json". */
-static bool is_offered(struct str rest)
-{
-    struct str prefix = STR("v2/socorro_crash/crash_date=");
-    enum { DATE_LEN = 10 };
-    if (!str_starts(rest, prefix))
-        return false;
-    struct str day = str_sub(rest, prefix.n, DATE_LEN);
-    struct str name = str_sub(rest, prefix.n + DATE_LEN, SIZE_MAX);
-    for (size_t i = 0; i < day.n; i++)
-        if (!((day.p[i] >= '0' && day.p[i] <= '9') || day.p[i] == '-'))
-            return false;
-    if (!str_starts(name, STR("/")))
-        return false;
-    name = str_sub(name, 1, SIZE_MAX);
-    return name.n > 0 && name.p[0] != '.' && str_find_char(name, '/', 0) == SIZE_MAX &&
-           (str_eq(name, STR("manifest.json")) || str_ends(name, STR(".jsonl.gz")));
-}
-
-/* O_NOFOLLOW, although nobody should put links there: this is a door to the outside. */
-bool export_open(const char *var_dir, struct str rest, int *ret_fd, struct err *err)
-{
-    FREE_LATER char *path = NULL;
-    if (!is_offered(rest))
-        return err_set(err, ERR_NOT_FOUND, "There is no such file");
-    if (asprintf(&path, "%s/telemetry/" STR_FMT, var_dir, STR_ARG(rest)) < 0)
-        abort();
-    *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (*ret_fd >= 0)
-        return true;
-    if (errno == ENOENT || errno == ENOTDIR)
-        return err_set(err, ERR_NOT_FOUND, "There is no such file");
-    return err_errno(err, errno, "%s", path);
 }
 
 /* Were filled once, or are protected today: importers have columns for them, records never have

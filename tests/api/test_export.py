@@ -285,9 +285,62 @@ def test_schema_only_grows(datil):
 
 
 def test_nothing_else_is_offered(datil):
-    for path in ("", "v2", ".lock", "v2/socorro_crash/crash_date=../manifest.json", "v2/socorro_crash/.crash_date=2026-01-01/manifest.json",
-                 "v2/socorro_crash/crash_date=2026-01-01/manifest.json", "%2e%2e/secrets.json"):
-        assert datil.get("/telemetry/" + path).status in (400, 404), path
+    """Each of these files is on the disk; none is a part of a published day."""
+    day = datil.var / "telemetry/v2/socorro_crash/crash_date=2026-01-01"
+    draft, bare = day.with_name(".crash_date=2026-01-01"), day.with_name("crash_date=2026-01-02")
+    for folder in (day, draft, bare):
+        folder.mkdir(parents=True)
+        for name in ("A.jsonl.gz", ".B.jsonl.gz", "crash_ids", "A.jsonl", "a;b.jsonl.gz"):
+            (folder / name).write_text(SECRET)
+    for folder in (day, draft):
+        (folder / "manifest.json").write_text("{}")
+    (day / "link.jsonl.gz").symlink_to(day / "crash_ids")
+    day.with_name("crash_date=2026-01-03").symlink_to(day)
+    (datil.var / "telemetry/manifest.json").write_text(SECRET)
+    root = "v2/socorro_crash/"
+    assert datil.get(f"/telemetry/{root}crash_date=2026-01-01/A.jsonl.gz").text == SECRET
+    for path in ("", "v2", "v2/", root, f"{root}crash_date=2026-01-01", f"{root}crash_date=2026-01-01/", ".lock", "manifest.json",
+                 *(f"{root}crash_date=2026-01-01/{name}" for name in ("crash_ids", ".B.jsonl.gz", "A.jsonl", "a;b.jsonl.gz", "link.jsonl.gz",
+                   "A.jsonl.gz/", "%2e%2e/%2e%2e/%2e%2e/.lock", "..%2f..%2f..%2fmanifest.json", "A.jsonl.gz%00", "manifest.json%0a", "crash_ids%00.jsonl.gz")),
+                 f"{root}.crash_date=2026-01-01/manifest.json", f"{root}crash_date=2026-01-02/A.jsonl.gz", f"{root}crash_date=2026-01-03/A.jsonl.gz",
+                 f"{root}crash_date=2026-01-04/manifest.json", f"{root}crash_date=../manifest.json", "%2e%2e/config/products/Firefox.json"):
+        answer = datil.get("/telemetry/" + path)
+        assert answer.status in (400, 403, 404) and SECRET not in answer.text, (path, answer)
+
+
+def test_files_are_sent_by_nginx(datil):
+    """Types, ranges, unchanged since, HEAD; also while the web application is away."""
+    day = TODAY - timedelta(days=14)
+    load(datil, *[document(n, day) for n in range(200)])
+    roll(datil, day)
+    path = f"{ROOT}{day:%Y-%m-%d}/Firefox.jsonl.gz"
+    whole = datil.get(path, headers={"Accept-Encoding": "gzip"})
+    assert whole.headers["Content-Type"] == "application/gzip" and whole.headers["Accept-Ranges"] == "bytes"
+    assert whole.headers["Access-Control-Allow-Origin"] == "*" and whole.headers["X-Content-Type-Options"] == "nosniff"
+    assert gzip.decompress(whole.body).count(b"\n") == 200
+    part = datil.get(path, headers={"Range": "bytes=10-29"})
+    assert part.status == 206 and part.body == whole.body[10:30]
+    assert part.headers["Content-Range"] == f"bytes 10-29/{len(whole.body)}"
+    assert datil.get(path, headers={"Range": "bytes=-5"}).body == whole.body[-5:]
+    assert datil.get(path, headers={"Range": f"bytes={len(whole.body)}-"}).status == 416
+    same = {"Range": "bytes=0-1", "If-Range": whole.headers["ETag"]}
+    assert datil.get(path, headers=same).status == 206
+    assert datil.get(path, headers={**same, "If-Range": '"other"'}).body == whole.body
+    assert datil.get(path, headers={"If-None-Match": whole.headers["ETag"]}).status == 304
+    head = datil.request("HEAD", path)
+    assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
+    list_ = datil.get(path.replace("Firefox.jsonl.gz", "manifest.json"), headers={"Accept-Encoding": "gzip"})
+    assert list_.headers["Content-Type"] == "application/json" and "Content-Encoding" not in list_.headers
+    refused = datil.request("POST", path, b"x")
+    assert refused.status == 405 and refused.headers["Allow"] == "GET, HEAD"
+    parents, workers = datil.program_pids("datil-webapp")
+    for pid in (*parents, *workers):
+        datil.kill(pid, signal.SIGSTOP)
+    try:
+        assert datil.get(path).body == whole.body
+    finally:
+        for pid in (*parents, *workers):
+            datil.kill(pid, signal.SIGCONT)
 
 
 def test_all_reports_of_a_search(datil):

@@ -226,7 +226,7 @@ def test_tls_sample(it):
     sockets = it.var / "run"
     for path in list(where.glob("*.in")):
         text = path.read_text()
-        for name, value in {"VAR": where, "STATIC": ROOT / "static", "SYMBOLS": it.var / "symbols", "TLS": where, "MONITOR_LISTEN": ""}.items():
+        for name, value in {"VAR": where, "STATIC": ROOT / "static", "SYMBOLS": it.var / "symbols", "EXPORT": it.var / "telemetry", "TLS": where, "MONITOR_LISTEN": ""}.items():
             text = text.replace(f"@{name}@", str(value))
         text = re.sub(r"@RUN@/(nginx/nginx\.pid|nginx/local\.sock)", rf"{where}/nginx/\1".replace("nginx/local", "local"), text)
         text = text.replace("@RUN@", str(sockets)).replace(f"{where}/nginx/nginx/local", f"{where}/nginx/local")

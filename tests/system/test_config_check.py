@@ -27,7 +27,7 @@ def test_what_is_not_built_is_refused_by_name(it):
 
 
 @pytest.mark.parametrize("key,value", [
-    ("CRASHMOVER_CRASHPUBLISH_CLASS", "pubsub"), ("LOGGING_LEVEL", "loud"), ("DATIL_BASE_URL", "crash.example.org"),
+    ("CRASHMOVER_CRASHPUBLISH_CLASS", "pubsub"), ("EXPORT_STORE_CLASS", "s3"), ("LOGGING_LEVEL", "loud"), ("DATIL_BASE_URL", "crash.example.org"),
     ("SYMBOLS_PUBLIC_URL", "ftp://example.org"), ("DATABASE_URL", "host=x nonsense=y"),
     ("SIGNATURE_LISTS_DIR", "/nonexistent"), ("BREAKPAD_THROTTLER_RULES", "/nonexistent")])
 def test_bad_value_is_named(it, key, value):

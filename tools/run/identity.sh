@@ -11,6 +11,7 @@
 #     var/pg/              0700 postgres
 #     var/log/             0751 root            each file 0640
 #     var/symbols/         2750 datil:www-data  stored symbols, which nginx sends itself
+#     var/telemetry/       2750 datil:www-data  days of the export, likewise
 #     var/nginx/           2750 root:www-data   configuration; folders for bodies inside are www-data's
 #     run/                 0755 root
 #     run/pg/              2750 postgres:datil  the socket of PostgreSQL
@@ -25,7 +26,8 @@
 is_root=0
 [ "$(id -u)" -ne 0 ] || is_root=1
 app_user=$(id -un) pg_user=$app_user www_user=$app_user
-data_dirs=(store spool index symbols symcache tmp config crashme)
+data_dirs=(store spool index symcache tmp config crashme)
+shared_dirs=(symbols telemetry) # with nginx
 declare -A passes_by # user -> 1: needs the capability
 
 as() { # as USER COMMAND…: exec COMMAND as USER (only when we are root)
@@ -110,14 +112,15 @@ clean_open_run() {
     rm -rf -- "$run"/*.sock "$run"/nginx.pid "$run"/datilctl.* "$run"/.s.PGSQL.* "$run"/{pg,web,nginx,marks,metrics}
 }
 
-# nginx sends stored symbols itself: the folder and what is made in it belong to its group.
-share_symbols() { # share_symbols GROUP
-    local dir=$var/symbols
-    if [ $is_root -eq 1 ] && [ -n "$(find "$dir/" -maxdepth 1 ! -group "$1" -print -quit)" ]; then
-        chgrp -R -h "$1" "$dir"
+# nginx sends these files itself: what is made in the folder belongs to its group.
+share_folder() { # share_folder DIR GROUP
+    local dir=$1 group=$2
+    take_over "$dir" "$group"
+    own_dir 2750 "$app_user" "$group" "$dir"
+    if [ $is_root -eq 1 ] && [ -n "$(find "$dir/" -maxdepth 1 ! -group "$group" -print -quit)" ]; then
+        chgrp -R -h "$group" "$dir"
         find "$dir/" -type d -exec chmod g+s {} +
     fi
-    own_dir 2750 "$app_user" "$1" "$dir"
 }
 
 prepare_directories() {
@@ -148,7 +151,9 @@ prepare_directories() {
         take_over "$var/$dir" "$app_group"
         own_dir 0750 "$app_user" "$app_group" "$var/$dir"
     done
-    share_symbols "$www_group"
+    for dir in "${shared_dirs[@]}"; do
+        share_folder "$var/$dir" "$www_group"
+    done
     if [ $is_root -eq 1 ]; then # locks and the like beside the folders
         find "$var/" -maxdepth 1 -type f ! -user "$app_user" -exec chown -h "$app_user:$app_group" {} +
     fi
