@@ -1,13 +1,16 @@
 /*
  * Which versions of a product the menus offer, and which of them are featured: those of the
- * product file, or for `auto` the newest that differ in their first two numbers.  The list is
- * asked of the search at most once in KEEP_MS for each product and worker; the numbers below are
- * what keeps noise (a version of one private build) out of the menus.
+ * product file, for `auto` the newest that differ in their first two numbers, for KEY.PATH the one
+ * that a document says (version_documents.h).  As in Crash Stats each featured version in its turn
+ * goes to the front, so that the one named last stands first.  The list is asked of the search at
+ * most once in KEEP_MS for each product and worker, and made anew when product files or documents
+ * change; the numbers below are what keeps noise (a version of one private build) out of the menus.
  */
 #include "fcgi/webapp/live_versions.h"
 
 #include "fcgi/webapp/fmt.h"
 #include "fcgi/webapp/url_query.h"
+#include "fcgi/webapp/version_documents.h"
 #include "fcgi/webapp/version_order.h"
 #include "fcgi/webapp/webapp.h"
 #include "lib/base/arena.h"
@@ -60,12 +63,22 @@ static void add_version(struct candidates *c, struct str text, int64_t count)
         c->v[c->n++] = x;
 }
 
-/* The family of a beta: 128.0b of 128.0b3. */
-static void add_family(struct arena *a, struct candidates *c, struct str text)
+/* The family of a beta, 128.0b of 128.0b3; empty for any other. */
+static struct str family_of(struct str text)
 {
     size_t b = str_find_char(text, 'b', 0);
-    if (b != SIZE_MAX && b + 1 < text.n)
-        add_version(c, str_copy(a, str_sub(text, 0, b + 1)), 0);
+    uint64_t n;
+    if (b == SIZE_MAX ||
+        !str_to_u64(str_sub(text, b + 1, SIZE_MAX), 10, UINT64_MAX, "beta", &n, ERR_IGNORED))
+        return STR_NONE;
+    return str_sub(text, 0, b + 1);
+}
+
+static void add_family(struct arena *a, struct candidates *c, struct str text)
+{
+    struct str family = family_of(text);
+    if (family.n > 0)
+        add_version(c, str_copy(a, family), 0);
 }
 
 static int newest_first(const void *x, const void *y)
@@ -109,8 +122,34 @@ static struct candidates candidates_of(struct arena *a, const json_t *buckets)
     return c;
 }
 
-/* The newest version of each of the three newest (major, minor). */
-static size_t feature_auto(const struct candidates *c, struct str *out)
+/* Versions in the order of the menus, while it is made; texts are borrowed. */
+struct menu {
+    struct live_version *v;
+    size_t n, max;
+};
+
+/* To the front, wherever it stood; one that no report has is added. */
+static void feature(struct menu *m, struct str text)
+{
+    size_t at = 0;
+    while (at < m->n && !str_eq(str_of(m->v[at].text), text))
+        at++;
+    if (at == m->n && m->n == m->max)
+        return;
+    struct live_version x = {.is_featured = true};
+    if (at < m->n) {
+        x.text = m->v[at].text;
+        x.count = m->v[at].count;
+    } else {
+        x.text = str_dup(text);
+        m->n++;
+    }
+    memmove(m->v + 1, m->v, at * sizeof *m->v);
+    m->v[0] = x;
+}
+
+/* The newest version of each of the three newest (major, minor), the newest of all first. */
+static void feature_auto(struct menu *m, const struct candidates *c)
 {
     size_t n = 0;
     const struct version *last = NULL;
@@ -121,76 +160,67 @@ static size_t feature_auto(const struct candidates *c, struct str *out)
         if (last && last->number[0] == x->key.number[0] && last->number[1] == x->key.number[1])
             continue;
         last = &x->key;
-        out[n++] = x->text;
+        n++;
+        feature(m, x->text);
     }
-    return n;
 }
 
-/* Names such as KEY.PATH point into documents that the job of current versions has not brought. */
-static bool is_literal(struct str name)
+/* A document that could not be had names nothing: KEY.PATH is no version for people. */
+static void feature_named(struct menu *m, const struct product *product,
+                          const struct version_documents *documents, struct str name)
 {
-    return name.n > 0 && name.p[0] >= '0' && name.p[0] <= '9';
-}
-
-/* People name three or four; of more than these none would stand out. */
-enum { FEATURED_MAX = 16 };
-
-static size_t featured(const struct product *product, const struct candidates *c,
-                       struct str out[FEATURED_MAX])
-{
-    size_t n = 0;
-    for (char **f = product->featured_versions; f && *f && n + FEATURED_AUTO < FEATURED_MAX; f++) {
-        if (strcmp(*f, "auto") == 0)
-            n += feature_auto(c, out + n);
-        else if (is_literal(str_of(*f)))
-            out[n++] = str_of(*f);
+    struct str version;
+    if (!version_documents_find(documents, product, name, &version)) {
+        feature(m, name);
+    } else if (version.n > 0) {
+        struct str family = family_of(version);
+        if (family.n > 0)
+            feature(m, family);
+        feature(m, version);
     }
-    if (n == 0)
-        n = feature_auto(c, out);
-    return n;
 }
 
-static bool among(struct str text, const struct str *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(text, list[i]))
-            return true;
-    return false;
-}
-
-static int64_t count_of(const struct candidates *c, struct str text)
-{
-    for (size_t i = 0; i < c->n; i++)
-        if (str_eq(c->v[i].text, text))
-            return c->v[i].count;
-    return 0;
-}
+/* People name three or four; a file that names more than these is a slip. */
+enum { FEATURED_MAX = 64 };
 
 static void list_versions(struct live_versions *l, const struct product *product,
-                          const struct candidates *c)
+                          const struct version_documents *documents, const struct candidates *c)
 {
-    struct str first[FEATURED_MAX];
-    size_t featured_count = featured(product, c, first);
-    l->v = xcalloc(c->n + featured_count + 1, sizeof *l->v);
-    for (size_t i = 0; i < featured_count; i++)
-        if (!among(first[i], first, i))
-            l->v[l->n++] = (struct live_version){str_dup(first[i]), count_of(c, first[i]), true};
+    struct menu m = {.max = c->n + FEATURED_MAX};
+    m.v = xcalloc(m.max, sizeof *m.v);
     for (size_t i = 0; i < c->n; i++)
-        if (!among(c->v[i].text, first, featured_count))
-            l->v[l->n++] = (struct live_version){str_dup(c->v[i].text), c->v[i].count, false};
+        m.v[m.n++] = (struct live_version){str_dup(c->v[i].text), c->v[i].count, false};
+    for (char **f = product->featured_versions; f && *f; f++) {
+        if (strcmp(*f, "auto") == 0)
+            feature_auto(&m, c);
+        else
+            feature_named(&m, product, documents, str_of(*f));
+    }
+    l->v = m.v;
+    l->n = m.n;
+}
+
+/* Fresh product files or documents may feature others. */
+static bool is_kept(struct webapp *app, const struct live_versions *l)
+{
+    if (version_documents_refresh(&app->version_documents))
+        for (struct live_versions *x = app->versions; x; x = x->next)
+            x->until_ms = 0;
+    return l->until_ms > mono_ms() && l->products_stamp == app->products.stamp;
 }
 
 const struct live_versions *live_versions_of(struct req *r, const struct product *product)
 {
     struct live_versions *l = versions_kept_of(&app_of(r)->versions, product->name);
-    if (l->until_ms > mono_ms())
+    if (is_kept(app_of(r), l))
         return l;
     json_auto_t *answer = NULL;
     struct err err = {0};
     if (count_versions(r, product, &answer, &err)) {
         versions_kept_clear(l);
         struct candidates c = candidates_of(req_arena(r), app_facet(answer, "version"));
-        list_versions(l, product, &c);
+        list_versions(l, product, &app_of(r)->version_documents, &c);
+        l->products_stamp = app_of(r)->products.stamp;
     } else if (err.code != ERR_BUSY) {
         log_event(LOG_WARN, "versions_unknown", "versions of a product cannot be listed",
                   LOG_S("product", product->name), LOG_E(&err));

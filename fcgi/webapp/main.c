@@ -11,7 +11,10 @@
 #include "fcgi/webapp/layout.h"
 #include "fcgi/webapp/pages.h"
 #include "fcgi/webapp/routes.h"
+#include "fcgi/webapp/version_documents.h"
 #include "lib/base/metrics.h"
+#include "lib/base/proc.h"
+#include "lib/base/util.h"
 #include "lib/web/web.h"
 #include "rows.h"
 
@@ -21,6 +24,10 @@ static const struct web_turns search_turns = {"searches", CONF_SEARCH_MAX_CONCUR
 
 int main(int argc, char **argv)
 {
+    struct version_keeper keeper = {.metrics = metrics_new()};
+    const struct proc_group groups[] = {
+        {.name = "versions", .count = 1, .run = version_keeper_run, .arg = &keeper},
+    };
     const struct web_program program = {
         .name = "datil-webapp",
         .workers_key = CONF_WEBAPP_WORKERS,
@@ -35,10 +42,12 @@ int main(int argc, char **argv)
         .layout = layout_titled,
         .uses_db = true,
         .health = &webapp_health,
-        .metrics = metrics_new(),
+        .metrics = keeper.metrics,
         .metrics_program = IN_WEBAPP,
         .request_metric = METRIC_PAGEVIEW,
         .turns = &search_turns,
+        .extra_groups = groups,
+        .extra_group_count = ARRAY_LEN(groups),
         .error_body = layout_error,
     };
     return web_main(&program, argc, argv);

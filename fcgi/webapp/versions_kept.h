@@ -20,7 +20,8 @@ struct live_versions {
     char *product;
     struct live_version *v;
     size_t n;
-    int64_t until_ms; /* mono_ms */
+    int64_t until_ms;       /* mono_ms */
+    int64_t products_stamp; /* of the product files that it was made by */
     struct live_versions *next;
 };
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "fcgi/webapp/correlations_kept.h"
+#include "fcgi/webapp/version_documents.h"
 #include "fcgi/webapp/versions_kept.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
@@ -53,6 +54,7 @@ bool app_start(struct web_app *web, void **ret_app, struct err *err)
     app->fields = web_fields(web);
     app->index_dir = xstrdup(conf_text(conf, CONF_INDEX_DIR));
     set_base_url(app, conf);
+    version_documents_init(&app->version_documents, conf_text(conf, CONF_DATIL_VAR));
     if (!store_open(&store, &app->store, err) ||
         !products_load(conf_text(conf, CONF_DATIL_VAR), &app->products, err)) {
         app_stop(app);
@@ -72,6 +74,7 @@ void app_stop(void *arg)
     products_release(&app->products);
     siglists_free(app->siglists);
     versions_kept_free(app->versions);
+    version_documents_release(&app->version_documents);
     correlations_kept_free(app->correlations);
     free(app->base_url);
     free(app->index_dir);

@@ -3,6 +3,7 @@
 
 #include "lib/crash/product.h"
 #include "fcgi/webapp/url_query.h"
+#include "fcgi/webapp/version_documents.h"
 #include "lib/search/index.h"
 #include "lib/store/mark.h"
 #include "lib/store/store.h"
@@ -27,6 +28,7 @@ struct webapp {
     struct index_reader *index;              /* NULL until it could be opened; see app_index */
     struct products products;
     struct live_versions *versions;
+    struct version_documents version_documents;
     struct correlations_kept *correlations; /* NULL until somebody asked */
     char last_purge[40];                    /* what is kept is from after it (purge_last) */
     char *base_url;                         /* public address, without a slash at the end */

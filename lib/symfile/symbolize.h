@@ -7,7 +7,7 @@
 
 /*
  * symbolize - from (debug file, debug id, offset) to function, file, line and inlined calls, for
- * who asks about many modules again and again: symbolication and crash pings.
+ * who asks about many modules again and again, as the symbol server does.
  *
  * Mappings stay open between requests.  Each symbolize_open asks symfind anew, which knows the
  * present text; a mapping is used again exactly if it is of the file that symfind found.
