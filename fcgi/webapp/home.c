@@ -79,6 +79,7 @@ static bool ask_home(struct req *r, const struct days *d, json_t **ret, struct e
     query_addc(&q, "_facets", "product");
     query_addc(&q, "_facets_size", "1000");
     query_addc(&q, "_results_number", "0");
+    query_count_once(&q);
     return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
 }
 
@@ -196,6 +197,7 @@ static bool ask_product(struct req *r, const struct product *p, const struct day
     query_addc(&q, "_histogram_interval.date", "day");
     query_addc(&q, "_facets", "product");
     query_addc(&q, "_results_number", "0");
+    query_count_once(&q);
     return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
 }
 
@@ -207,6 +209,7 @@ static bool ask_signatures(struct req *r, const struct product *p, json_t **ret,
     query_addc(&q, "_facets", "signature");
     query_addf(&q, "_facets_size", "%d", TOP_SIGNATURES);
     query_addc(&q, "_results_number", "0");
+    query_count_once(&q);
     return app_search(r, &q, (struct app_search){.as_public = true}, ret, NULL, err);
 }
 

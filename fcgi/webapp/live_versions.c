@@ -97,6 +97,7 @@ static bool count_versions(struct req *r, const struct product *product, json_t 
     query_addc(&q, "_facets", "version");
     query_addf(&q, "_facets_size", "%d", VERSIONS_MAX);
     query_addc(&q, "_results_number", "0");
+    query_count_once(&q);
     return app_search(r, &q, (struct app_search){.as_public = true, .is_extra = true}, ret, NULL,
                       err);
 }

@@ -23,6 +23,7 @@
 #include "lib/crash/product.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/search/search.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/human.h"
 #include "lib/web/site.h"
@@ -236,6 +237,7 @@ static void set_head(const struct signature_page *p, struct tpl_values *v)
              arena_printf(p->a, "%s through %s", human_time(p->a, b.from_us),
                           human_time(p->a, b.to_us)));
     tpl_bool(v, "filters_open", false);
+    tpl_bool(v, "counts_once", query_get(&p->query, search_counted_once.name.p).p == NULL);
     tpl_cstr(v, "filters_summary",
              filters ? arena_printf(p->a, "%zu besides the dates", filters) : "dates and fields");
 }

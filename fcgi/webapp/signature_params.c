@@ -117,5 +117,6 @@ struct query signature_filters(const struct signature_page *p)
     query_drop_meta(&q);
     query_drop(&q, "signature");
     query_add(&q, "signature", str_of(arena_printf(p->a, "=" STR_FMT, STR_ARG(p->signature))));
+    query_count_once(&q);
     return q;
 }

@@ -197,6 +197,7 @@ static bool search(struct req *r, const struct tcb_wanted *w, enum period period
         query_addc(&q, "_aggs.signature", inner[i]);
     query_addf(&q, "_facets_size", "%d", size);
     query_addc(&q, "_results_number", "0");
+    query_count_once(&q);
     return app_search(r, &q, (struct app_search){0}, ret, NULL, err);
 }
 

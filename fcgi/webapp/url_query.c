@@ -73,6 +73,14 @@ bool query_of_text(struct arena *a, struct str text, struct query *ret, struct e
     return true;
 }
 
+void query_count_once(struct query *q)
+{
+    for (size_t i = 0; i < q->n; i++)
+        if (str_eq(q->v[i].name, search_counted_once.name))
+            return;
+    query_add(q, search_counted_once.name.p, search_counted_once.value);
+}
+
 /* With room for what is usually added to a link. */
 struct query query_copy(const struct query *q)
 {

@@ -32,6 +32,8 @@ void query_addf(struct query *q, const char *name, const char *fmt, ...)
 /* Replaces every value of that name. */
 void query_set(struct query *q, const char *name, struct str value);
 void query_drop(struct query *q, const char *name);
+/* For numbers of crashes: adds search_counted_once, unless the query has something of its own. */
+void query_count_once(struct query *q);
 void query_drop_meta(struct query *q); /* names that start with "_", and "page" */
 
 struct str query_get(const struct query *q, const char *name); /* first; p NULL if absent */

@@ -41,6 +41,7 @@ bool correlation_channel(struct arena *a, struct index_reader *r, const struct s
     add_param(&p, "product", exactly(a, scope->product));
     add_param(&p, "release_channel", exactly(a, scope->channel));
     add_param(&p, "date", correlation_since(a, ctx, scope->days));
+    p.v[p.n++] = search_counted_once;
     size_t filters = p.n;
     add_param(&p, "_facets", STR("version"));
     add_param(&p, "_facets_size", str_of(arena_printf(a, "%d", QUERY_FACETS_MAX)));

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/search/engine.h"
 
@@ -44,6 +45,9 @@ bool search_each(struct index_reader *r, const struct search_context *ctx,
     const struct search_limits limits = search_limits_of(ctx);
     return r->engine->each(r->impl, q, &limits, each, arg, ret_missing_weeks, err);
 }
+
+/* Also the crashes of before there was a flag: these are not known to be duplicates. */
+const struct search_param search_counted_once = {STR_INIT("is_duplicate"), STR_INIT("!__true__")};
 
 bool search_answer(struct arena *a, struct index_reader *r, const struct search_context *ctx,
                    struct search_params params, json_t **ret, const char **ret_form_param,

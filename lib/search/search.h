@@ -28,6 +28,12 @@ struct search_params {
 };
 
 /*
+ * What counts crashes leaves out those that came twice (docs/statistics.md), unless it is asked
+ * about them.  A search that lists crashes has them all.
+ */
+extern const struct search_param search_counted_once;
+
+/*
  * What one search may take when nobody says otherwise.  Buckets: the default of the search engine
  * that the clients were written for; each takes some 600 bytes until the answer is sent.  Bytes:
  * exact counts of 4 million pairs of values, beside an answer of 30 MB.

@@ -4,6 +4,7 @@ STATISTICS_STEPS and STATISTICS_SEED make the walk longer and another one."""
 import json
 import os
 import random
+import re
 import subprocess
 import time
 from collections import Counter, defaultdict
@@ -416,6 +417,19 @@ def test_duplicates(minidump):
         sums = "SELECT sum(count), sum(duplicates) FROM signature_hourly"
         wait_until(lambda: datil.sql(sums) == [(4, 1)], 20, "the sums")
         assert datil.get("/api/SignatureStats/").json["stats"][0]["total"] == 4
+        # Pages count as the statistics do; a search has all hits.
+        signature = docs[first]["signature"]
+        assert datil.search(signature="=" + signature)["total"] == 5
+        product = docs[first]["product"]
+        ranked = datil.get("/topcrashers/", {"product": product, "process_type": "any", "_report_type": "any", "_format": "json", "days": "28", "version": docs[first]["version"]}).json
+        assert [c["count"] for c in ranked["signatures"]] == [4], ranked
+        report = {"signature": signature, "product": product}
+        for path, asked, words in (("/", {}, r'class="count">4<'), (f"/home/product/{product}", {}, r"\b4 in the last 14 days"),
+                                   ("/signature/", report, r'Reports <span class="count">4<.*<strong>4</strong> reports'),
+                                   ("/signature/", report | {"is_duplicate": "__true__"}, r'Reports <span class="count">1<')):
+            page = datil.get(path, asked).text
+            assert re.search(words, page, re.S), (path, asked, page)
+            assert ("counts once" in page) == (asked == report)
         # Processing again, the original too, changes nothing; without its original the twin stands for itself.
         before = datil.sql("SELECT max(processed_at) FROM crash_ledger")
         datil.datil("reprocess", first, twin)
