@@ -135,7 +135,9 @@ enum symfind_answer sources_fetch_elf(const struct sources *s, const struct sour
                   LOG_S("source", e->name), LOG_S("debug_file", w->key.debug_file), LOG_E(&err));
         return err.code == ERR_UNAVAILABLE ? SYMFIND_ANSWER_TIMED_OUT : SYMFIND_ANSWER_MALFORMED;
     }
-    if (!append_address(text, e, w))
+    /* Where the names are from. */
+    snprintf(url, sizeof url, "%s/buildid/%s/%s", e->name, build_id, files[debug >= 0]);
+    if (!sources_append_url(text, url))
         return SYMFIND_ANSWER_UNREACHABLE;
     ret->fd = TAKE_FD(text);
     return SYMFIND_ANSWER_FOUND;

@@ -1,9 +1,11 @@
 """Symbols of other servers: servers that are slow, wrong, enormous, gone, or answer garbage; and a real debuginfod."""
+import contextlib
 import gzip
 import http.server
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -359,6 +361,32 @@ def test_questions_go_through_a_proxy(up, tmp_path):
     assert stored(tmp_path).endswith(f"\nINFO URL {host}{SYM}\n".encode())
 
 
+def build_id_of(lib):
+    notes = subprocess.run(["readelf", "-n", lib], capture_output=True, text=True, check=True).stdout
+    return notes.split("Build ID:")[1].split()[0]
+
+
+@contextlib.contextmanager
+def serve(folder, build_id):
+    """Debian's debuginfod over folder/served, when it knows this file."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with open(folder / "log", "w") as log:
+        p = subprocess.Popen(["debuginfod", "-F", "-p", str(port), "-d", ":memory:", folder / "served"],
+                             stdout=log, stderr=log, env={"HOME": str(folder), "PATH": os.environ["PATH"]})
+
+    def is_served():
+        p2 = subprocess.run(["curl", "-fsS", "-o", "/dev/null", f"{url}/buildid/{build_id}/executable"],
+                            stderr=subprocess.DEVNULL)
+        return p2.returncode == 0
+    try:
+        wait_until(is_served, what="the index of debuginfod")
+        yield url
+    finally:
+        p.terminate()
+        p.wait(20)
+
+
 @pytest.fixture(scope="module")
 def debuginfod(tmp_path_factory):
     """A real one, over a library that was just built and stripped into its two files."""
@@ -369,24 +397,11 @@ def debuginfod(tmp_path_factory):
     lib.parent.mkdir()
     subprocess.run(["gcc", "-g", "-O1", "-fno-inline", "-shared", "-fPIC", "-Wl,--build-id=sha1",
                     "-Wl,-soname,libreal.so.1", "-o", lib, source], check=True)
-    notes = subprocess.run(["readelf", "-n", lib], capture_output=True, text=True, check=True).stdout
-    build_id = notes.split("Build ID:")[1].split()[0]
+    build_id = build_id_of(lib)
     subprocess.run(["objcopy", "--only-keep-debug", lib, f"{lib}.debug"], check=True)
     subprocess.run(["objcopy", "--strip-debug", "--strip-unneeded", lib], check=True)
-    port = free_port()
-    log = open(folder / "log", "w")
-    p = subprocess.Popen(["debuginfod", "-F", "-p", str(port), "-d", ":memory:", folder / "served"],
-                         stdout=log, stderr=log, env={"HOME": str(folder), "PATH": os.environ["PATH"]})
-    url = f"http://127.0.0.1:{port}"
-
-    def is_served():
-        p2 = subprocess.run(["curl", "-fsS", "-o", "/dev/null", f"{url}/buildid/{build_id}/debuginfo"],
-                            stderr=subprocess.DEVNULL)
-        return p2.returncode == 0
-    wait_until(is_served, what="the index of debuginfod")
-    yield url, build_id
-    p.terminate()
-    p.wait(20)
+    with serve(folder, build_id) as url:
+        yield url, build_id
 
 
 def guid_of(build_id):
@@ -411,6 +426,35 @@ def test_debuginfod_gives_names_and_lines(debuginfod, tmp_path):
     missing = "00" + build_id[2:]
     fetch(tmp_path, ["debuginfod+" + url], name="libz.so", debug_id=guid_of(missing), code=("libz.so", missing))
     assert answers(tmp_path, f"libz.so/{guid_of(missing)}") == [NOT_FOUND]
+
+
+@pytest.mark.skipif(not shutil.which("debuginfod"), reason="no debuginfod")
+def test_a_crash_in_the_system_library_has_its_names(tmp_path):
+    """abort() of Debian's libc, of which nobody uploaded symbols: exported names out of the library itself, static
+    functions and lines where its debug file (libc6-dbg) is on this machine."""
+    ldd = subprocess.run(["ldd", BIN / "crashme"], capture_output=True, text=True, check=True).stdout
+    libc = re.search(r"=> (\S*/libc\.so\.6)", ldd)[1]
+    build_id = build_id_of(libc)
+    debug = Path(f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug")
+    (tmp_path / "served").mkdir()
+    for file in (Path(libc), debug):
+        if file.exists():
+            shutil.copy(file, tmp_path / "served")
+    with serve(tmp_path, build_id) as url, \
+            Installation(SYMBOLS_UPSTREAM_URLS="debuginfod+" + url, SYMBOLS_UPSTREAM_RESERVED="on",
+                         PROCESSOR_SYMBOLS_WAIT_S="60") as datil:
+        done = subprocess.run([BIN / "crashme", "abort", "--url", f"{datil.base}/submit", "--database", tmp_path / "db"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        crash = datil.wait_processed(re.search(r"bp-([0-9a-f-]{36})", done.stdout)[1])
+        frames = [f for f in crash["json_dump"]["crashing_thread"]["frames"] if f["module"] == "libc.so.6"]
+        names = [f["function"] for f in frames]
+        assert "abort" in names and {"cfi"} >= {f["trust"] for f in frames[1:names.index("abort") + 1]}, frames
+        assert "abort" in crash["signature"]
+        if debug.exists():
+            assert "__pthread_kill_implementation" in names, frames
+            assert any(f["file"] and f["file"].endswith("/abort.c") and f["line"] for f in frames), frames
+        module = next(m for m in crash["json_dump"]["modules"] if m["filename"] == "libc.so.6")
+        assert module["loaded_symbols"] and module["symbol_url"].startswith(f"{url}/buildid/{build_id}/")
 
 
 # The same in an installation: downloads of the symbol server, and crashes.
