@@ -103,6 +103,13 @@ DELETE FROM cron_job WHERE $1::text IS NULL OR app_name = $1;
 -- name: cron_clear_sessions
 DELETE FROM web_session WHERE expires_at < now();
 
+-- name: cron_tokens_old
+-- API tokens that expired so long ago that nobody extends them any more.
+SELECT count(*) AS count FROM api_token WHERE expires_at < now() - interval '90 days';
+
+-- name: cron_tokens_clear
+DELETE FROM api_token WHERE expires_at < now() - interval '90 days';
+
 -- name: cron_log_old
 SELECT count(*) AS count FROM cron_log WHERE log_time < now() - interval '180 days';
 

@@ -91,6 +91,9 @@ UPDATE symbol_session SET received = $2::bigint, total = $3::bigint WHERE id_has
 -- $1 id_hash text
 DELETE FROM symbol_session WHERE id_hash = $1;
 
+-- name: symbol_session_over
+SELECT count(*) AS count FROM symbol_session WHERE expires_at < now();
+
 -- name: symbol_session_forget
 -- Those that nobody has ended in time.
 DELETE FROM symbol_session WHERE expires_at < now() RETURNING id_hash;

@@ -1,6 +1,6 @@
 /*
- * The small ones: crontest, clearsessions, cleanse_cronlog, compactindex.  Each is one statement,
- * or one call, that may be broken off anywhere and does the rest the next time.
+ * The small ones: crontest, clearsessions, clear-tokens, cleanse_cronlog, compactindex.  Each is
+ * one statement, or one call, that may be broken off anywhere and does the rest the next time.
  */
 #include "cron/job_context.h"
 #include "cron/jobs.h"
@@ -34,20 +34,34 @@ bool job_clearsessions(struct job_context *x, struct err *err)
     return true;
 }
 
-/* The statement knows the age (180 days).  With dry-run it is only counted. */
-bool job_cleanse_cronlog(struct job_context *x, struct err *err)
+/* The statements know the age.  With dry-run what is old is only counted. */
+static bool delete_old(struct job_context *x, const struct db_query *count, int count_column,
+                       const struct db_query *clear, const char *what, struct err *err)
 {
     DB_ROWS rows = {0};
     bool dry = job_arg(x, "dry-run");
-    if (!DB_RUN(x->db, dry ? &q_cron_log_old : &q_cron_log_cleanse, &rows, err))
+    if (!DB_RUN(x->db, dry ? count : clear, &rows, err))
         return false;
     if (dry) {
-        printf("%s log rows would be deleted\n", db_col(&rows, 0, Q_CRON_LOG_OLD_COL_COUNT));
+        printf("%s %s would be deleted\n", db_col(&rows, 0, count_column), what);
         return true;
     }
     job_did(x, (size_t)rows.affected);
-    printf("%d log rows deleted\n", rows.affected);
+    printf("%d %s deleted\n", rows.affected, what);
     return true;
+}
+
+bool job_cleanse_cronlog(struct job_context *x, struct err *err)
+{
+    return delete_old(x, &q_cron_log_old, Q_CRON_LOG_OLD_COL_COUNT, &q_cron_log_cleanse, "log rows",
+                      err);
+}
+
+/* Until then its owner sees in the list that it has expired, and may extend it. */
+bool job_clear_tokens(struct job_context *x, struct err *err)
+{
+    return delete_old(x, &q_cron_tokens_old, Q_CRON_TOKENS_OLD_COL_COUNT, &q_cron_tokens_clear,
+                      "expired API tokens", err);
 }
 
 bool job_compactindex(struct job_context *x, struct err *err)

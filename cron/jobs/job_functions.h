@@ -13,6 +13,7 @@ bool job_updatemissing(struct job_context *x, struct err *err);
 bool job_republish(struct job_context *x, struct err *err);
 bool job_reprocesslacking(struct job_context *x, struct err *err);
 bool job_clearsessions(struct job_context *x, struct err *err);
+bool job_clear_tokens(struct job_context *x, struct err *err);
 bool job_update_graphics_pci(struct job_context *x, struct err *err);
 bool job_bugassociations(struct job_context *x, struct err *err);
 bool job_updatesignatures(struct job_context *x, struct err *err);

@@ -24,6 +24,7 @@
 #include "lib/db/db.h"
 #include "lib/symfile/symcache.h"
 #include "lib/symfile/symexpire.h"
+#include "lib/symfile/symsession.h"
 #include "lib/symfile/symstore.h"
 #include "lib/symfile/symverify.h"
 #include "queries.h"
@@ -80,10 +81,29 @@ static bool count_history(const struct job_context *x, struct err *err)
     if (!DB_RUN(x->db, &q_symbol_count_uploads, &uploads, err) ||
         !DB_RUN(x->db, &q_symbol_count_files, &files, err))
         return false;
-    metric_set(x->metrics, METRIC_CLEAR_RECORDS,
-               db_col_int(&uploads, 0, Q_SYMBOL_COUNT_UPLOADS_COL_N, 0), "upload");
-    metric_set(x->metrics, METRIC_CLEAR_RECORDS,
-               db_col_int(&files, 0, Q_SYMBOL_COUNT_FILES_COL_N, 0), "fileupload");
+    int64_t n_uploads = db_col_int(&uploads, 0, Q_SYMBOL_COUNT_UPLOADS_COL_N, 0);
+    int64_t n_files = db_col_int(&files, 0, Q_SYMBOL_COUNT_FILES_COL_N, 0);
+    metric_set(x->metrics, METRIC_CLEAR_RECORDS, n_uploads, "upload");
+    metric_set(x->metrics, METRIC_CLEAR_RECORDS, n_files, "fileupload");
+    printf("%lld rows of files and %lld of uploads\n", (long long)n_files, (long long)n_uploads);
+    return true;
+}
+
+/* Announced files that never came, and what of them did. */
+static bool forget_sessions(const struct job_context *x, const struct symstore *store,
+                            struct err *err)
+{
+    DB_ROWS rows = {0};
+    size_t n = 0;
+    bool dry = job_arg(x, "dry-run");
+    if (!(dry ? DB_RUN(x->db, &q_symbol_session_over, &rows, err)
+              : symsession_forget(x->db, store->dir, &n, err)))
+        return false;
+    if (dry)
+        printf("%s announced files would be forgotten\n",
+               db_col(&rows, 0, Q_SYMBOL_SESSION_OVER_COL_COUNT));
+    else
+        printf("%zu announced files forgotten\n", n);
     return true;
 }
 
@@ -93,7 +113,8 @@ bool job_clear_uploads(struct job_context *x, struct err *err)
     struct symstore store = symstore_of_conf(x->conf);
     size_t files, uploads, shown = 0;
     struct symexpire expiry = expiry_of(x, &store, &shown);
-    if (!count_history(x, err) || !symexpire_history(&expiry, &files, &uploads, err))
+    if (!forget_sessions(x, &store, err) || !count_history(x, err) ||
+        !symexpire_history(&expiry, &files, &uploads, err))
         return false;
     metric_set(x->metrics, METRIC_CLEAR_DELETED, expiry.is_dry ? 0 : uploads, "upload");
     metric_set(x->metrics, METRIC_CLEAR_DELETED, expiry.is_dry ? 0 : files, "fileupload");
@@ -170,11 +191,15 @@ bool job_symcache_janitor(struct job_context *x, struct err *err)
         printf("%s is not there\n", store.cache_dir);
         return true;
     }
-    if (!job_arg(x, "dry-run") && !symcache_keep_below(store.cache_dir, store.cache_max_bytes, err))
+    if (!job_arg(x, "dry-run") &&
+        !symcache_keep_below(store.cache_dir, store.dir, store.cache_max_bytes, err))
         return false;
     int64_t bytes = symcache_bytes(store.cache_dir);
     metric_add(x->metrics, METRIC_DISKCACHE_EVICT, symcache_take_evicted(store.cache_dir));
     metric_set(x->metrics, METRIC_DISKCACHE_USAGE, bytes);
+    int64_t puts, put_us;
+    symcache_take_puts(store.cache_dir, &puts, &put_us);
+    metric_times(x->metrics, METRIC_DISKCACHE_SET, put_us, (uint64_t)puts);
     printf("compiled symbols take %lld MiB of %lld MiB\n", (long long)(bytes >> 20),
            (long long)(store.cache_max_bytes >> 20));
     return true;

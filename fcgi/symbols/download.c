@@ -26,6 +26,7 @@
 #include "lib/symfile/symstore.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/params.h"
+#include "lib/web/site.h"
 #include "lib/web/web.h"
 #include "queries.h"
 
@@ -106,9 +107,9 @@ static bool redirect_to(struct req *req, const char *where)
 }
 
 /*
- * A path of this host, which nginx serves from SYMBOLS_DIR, or of SYMBOLS_PUBLIC_URL when the files
- * are elsewhere.  HEAD is a 200 and not a 302, as with Tecken: who only asks whether a file is
- * there need not follow anything.  In the mode accel nginx sends the file in the place of a
+ * An address of this host, which nginx serves from SYMBOLS_DIR, or of SYMBOLS_PUBLIC_URL when the
+ * files are elsewhere.  HEAD is a 200 and not a 302, as with Tecken: who only asks whether a file
+ * is there need not follow anything.  In the mode accel nginx sends the file in the place of a
  * redirect, for clients that follow none; it can do that only with its own files.
  */
 static bool send_file(struct req *req, enum symstore_area area, const struct symkey *k)
@@ -119,15 +120,17 @@ static bool send_file(struct req *req, enum symstore_area area, const struct sym
     symkey_text(k, key);
     download_times_note(s->times, area, key);
     struct str path = url_path_encode(a, str_of(key));
-    const char *here = arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT,
-                                    STR_ARG(req_mount(req)), area_paths[area], STR_ARG(path));
     if (s->sends_files && req_method(req) != METHOD_HEAD)
-        return resp_header(req, "X-Accel-Redirect", str_of(here)) &&
+        return resp_header(req, "X-Accel-Redirect",
+                           str_of(arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT,
+                                               STR_ARG(req_mount(req)), area_paths[area],
+                                               STR_ARG(path)))) &&
                resp_bytes(req, 200, NULL, STR(""));
-    const char *where = *s->public_url ? arena_printf(a, "%s/%s/" STR_FMT, s->public_url,
-                                                      area_paths[area], STR_ARG(path))
-                                       : here;
-    return redirect_to(req, where);
+    if (*s->public_url)
+        return redirect_to(
+            req, arena_printf(a, "%s/%s/" STR_FMT, s->public_url, area_paths[area], STR_ARG(path)));
+    return redirect_to(req, arena_printf(a, STR_FMT "/symbols-files/%s/" STR_FMT,
+                                         STR_ARG(site_base(req)), area_paths[area], STR_ARG(path)));
 }
 
 /*
@@ -141,7 +144,7 @@ static bool redirect_to_name(struct req *req, const struct symkey *to)
     symkey_text(to, key);
     return resp_redirect(
         req, 302,
-        str_of(arena_printf(a, STR_FMT "%s/" STR_FMT "%s" STR_FMT, STR_ARG(req_mount(req)),
+        str_of(arena_printf(a, STR_FMT "%s/" STR_FMT "%s" STR_FMT, STR_ARG(site_base(req)),
                             str_starts(req_path(req), STR("/try/")) ? "/try" : "",
                             STR_ARG(url_path_encode(a, str_of(key))), req_query(req).n ? "?" : "",
                             STR_ARG(req_query(req)))));

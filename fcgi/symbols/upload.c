@@ -74,7 +74,6 @@ void upload_count_steps(struct req *req)
     metric_times(s->metrics, METRIC_UPLOAD_LOOK, t.look.us, t.look.n);
     metric_times(s->metrics, METRIC_UPLOAD_PACK, t.pack.us, t.pack.n);
     metric_times(s->metrics, METRIC_UPLOAD_PUT, t.put.us, t.put.n);
-    metric_times(s->metrics, METRIC_DISKCACHE_SET, t.cache.us, t.cache.n);
 }
 
 void upload_count_file(struct req *req, const struct symstore_new *done)

@@ -231,7 +231,7 @@ bool upload_v2_post(struct req *req, struct err *err)
         return false;
     u.area = upload_default_area(req);
     judge(&u);
-    if (!symsession_forget(req_db(req), s->store.dir, err) || !find_stored(&u, err))
+    if (!symsession_forget(req_db(req), s->store.dir, &(size_t){0}, err) || !find_stored(&u, err))
         return false;
     list_sessions(&u);
     if (!db_tx(req_db(req), add_rows, &u, err))

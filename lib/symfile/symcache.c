@@ -4,12 +4,12 @@
  * a key while others wait; and what is oldest goes when the directory grows beyond its limit.
  *
  *     <debug file>/<DEBUG ID>.csym   compiled symbols with the stamp of their text
- *     <debug file>/<DEBUG ID>.bad    eight bytes: the stamp of a text that does not compile
+ *     <debug file>/<DEBUG ID>.bad    eight bytes: which text does not compile
  *     .tmp.<random>                  what is being written; an hour old: of a dead process
  *     <debug file>/<DEBUG ID>.asked  what other servers said of a module that none has
  *     .lock/<number>, fetch-<number> locks of keys
  *     .lock/source-<number>          how often a server failed, and until when it is left alone
- *     .lock/bytes                    what all of it takes
+ *     .lock/bytes                    what all of it takes, and what happened to it
  *     .lock/walk                     who cleans up
  *
  * A .csym that is in use has a shared lock, by the descriptor that symcache_get opened: whoever
@@ -63,12 +63,20 @@ static void mark_used(int fd)
         futimens(fd, NULL);
 }
 
-/* A .bad file holds the stamp of the text that was no symbols file. */
+/*
+ * A .bad file says which text was no symbols file, and for which version of ours: a later one may
+ * understand it.
+ */
+static uint64_t bad_mark(uint64_t stamp)
+{
+    return stamp ^ hash64(DATIL_VERSION, strlen(DATIL_VERSION));
+}
+
 static bool is_bad(const char *path, uint64_t stamp)
 {
     uint64_t noted = 0;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && read(fd, &noted, sizeof noted) == sizeof noted && noted == stamp;
+    return fd >= 0 && read(fd, &noted, sizeof noted) == sizeof noted && noted == bad_mark(stamp);
 }
 
 /*
@@ -140,7 +148,8 @@ bool symcache_temp(const char *cache_dir, char path[PATH_MAX], int *ret_fd, stru
 /* What the reader may have written before it failed is cut off. */
 bool symcache_mark_bad(int fd, uint64_t stamp, struct err *err)
 {
-    return (ftruncate(fd, 0) == 0 && pwrite(fd, &stamp, sizeof stamp, 0) == sizeof stamp) ||
+    uint64_t mark = bad_mark(stamp);
+    return (ftruncate(fd, 0) == 0 && pwrite(fd, &mark, sizeof mark, 0) == sizeof mark) ||
            err_errno(err, errno, "noting symbols that do not compile");
 }
 
@@ -215,6 +224,7 @@ struct cache_tally {
     int64_t bytes;
     int64_t walked_s; /* when the bytes were last added up file by file; 0: never */
     int64_t evicted;  /* files removed for the limit, and not taken by symcache_take_evicted yet */
+    int64_t puts, put_us; /* files that got their names, not taken yet either */
 };
 
 /* A damaged or missing tally is one that was never walked. */
@@ -222,7 +232,7 @@ static struct cache_tally read_tally(int fd)
 {
     struct cache_tally t;
     bool is_whole = pread(fd, &t, sizeof t, 0) == sizeof t && t.bytes >= 0 && t.walked_s >= 0 &&
-                    t.walked_s <= now_s() && t.evicted >= 0;
+                    t.walked_s <= now_s() && t.evicted >= 0 && t.puts >= 0 && t.put_us >= 0;
     return is_whole ? t : (struct cache_tally){.walked_s = 0};
 }
 
@@ -261,26 +271,65 @@ int64_t symcache_bytes(const char *cache_dir)
     return add_to_tally(cache_dir, 0, &t, ERR_IGNORED) ? t.bytes : 0;
 }
 
-int64_t symcache_take_evicted(const char *cache_dir)
+/* Counts for those who watch: what cannot be written is not counted. */
+static int tally_for_change(const char *cache_dir, struct cache_tally *ret)
 {
     FD_AUTO fd = open_lock_file(cache_dir, "bytes", ERR_IGNORED);
     if (fd < 0 || !lock(fd, ERR_IGNORED))
+        return -1;
+    *ret = read_tally(fd);
+    return TAKE_FD(fd);
+}
+
+int64_t symcache_take_evicted(const char *cache_dir)
+{
+    struct cache_tally t;
+    FD_AUTO fd = tally_for_change(cache_dir, &t);
+    if (fd < 0)
         return 0;
-    struct cache_tally t = read_tally(fd);
     int64_t evicted = t.evicted;
     t.evicted = 0;
     return evicted == 0 || write_tally(fd, t, ERR_IGNORED) ? evicted : 0;
 }
 
+void symcache_note_puts(const char *cache_dir, size_t n, int64_t us)
+{
+    struct cache_tally t;
+    FD_AUTO fd = n > 0 ? tally_for_change(cache_dir, &t) : -1;
+    if (fd < 0)
+        return;
+    t.puts += (int64_t)n;
+    t.put_us += us;
+    write_tally(fd, t, ERR_IGNORED);
+}
+
+void symcache_take_puts(const char *cache_dir, int64_t *ret_n, int64_t *ret_us)
+{
+    struct cache_tally t;
+    FD_AUTO fd = tally_for_change(cache_dir, &t);
+    *ret_n = *ret_us = 0;
+    if (fd < 0 || t.puts == 0)
+        return;
+    int64_t n = t.puts, us = t.put_us;
+    t.puts = t.put_us = 0;
+    if (!write_tally(fd, t, ERR_IGNORED))
+        return;
+    *ret_n = n;
+    *ret_us = us;
+}
+
 struct used_file {
     char *path;
     int64_t used_s, bytes;
+    bool is_try; /* its text is of an experimental build, and of no other */
 };
 typedef VEC(struct used_file) used_files;
 
 static int by_use(const void *a, const void *b)
 {
     const struct used_file *x = a, *y = b;
+    if (x->is_try != y->is_try)
+        return x->is_try ? -1 : 1;
     return (x->used_s > y->used_s) - (x->used_s < y->used_s);
 }
 
@@ -308,8 +357,9 @@ static bool list_files(const char *cache_dir, used_files *files, int64_t *total,
         }
         int64_t bytes = (int64_t)e->fts_statp->st_blocks * 512;
         *total += bytes;
-        VEC_PUSH(files,
-                 ((struct used_file){xstrdup(e->fts_path), e->fts_statp->st_mtim.tv_sec, bytes}));
+        VEC_PUSH(files, ((struct used_file){.path = xstrdup(e->fts_path),
+                                            .used_s = e->fts_statp->st_mtim.tv_sec,
+                                            .bytes = bytes}));
     }
     fts_close(fts);
     return true;
@@ -320,6 +370,27 @@ static bool remove_unused(const char *path)
 {
     FD_AUTO fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0;
+}
+
+static bool has_folder(const char *store_dir, const char *area, const char *module)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s/%s", store_dir, area, module);
+    return n > 0 && n < PATH_MAX && fs_exists(path);
+}
+
+/* The folder of a module in the store has the name of its .csym without that ending. */
+static void find_try_files(used_files *files, const char *cache_dir, const char *store_dir)
+{
+    for (size_t i = 0; store_dir && i < files->n; i++) {
+        char module[PATH_MAX];
+        snprintf(module, sizeof module, "%s", files->v[i].path + strlen(cache_dir) + 1);
+        char *end = strrchr(module, '.');
+        if (end)
+            *end = '\0';
+        files->v[i].is_try =
+            has_folder(store_dir, "try/v1", module) && !has_folder(store_dir, "v1", module);
+    }
 }
 
 /* Oldest first, until there is room for a while; how many.  What is in use may take more than there
@@ -345,22 +416,28 @@ static bool set_tally(const char *cache_dir, int64_t before, int64_t total, int6
         return false;
     struct cache_tally t = read_tally(fd);
     int64_t added = MAX(t.bytes - before, 0);
-    return write_tally(fd, (struct cache_tally){total + added, now_s(), t.evicted + evicted}, err);
+    t.bytes = total + added;
+    t.walked_s = now_s();
+    t.evicted += evicted;
+    return write_tally(fd, t, err);
 }
 
 /*
  * The tally is read before the files are listed, and the new one is set as a difference to it: what
  * other processes add in the meantime stays counted.
  */
-bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err)
+bool symcache_evict(const char *cache_dir, const char *store_dir, int64_t max_bytes,
+                    int64_t *ret_left, struct err *err)
 {
     used_files files = {0};
     int64_t total = 0, evicted = 0;
     struct cache_tally before;
     bool ok =
         add_to_tally(cache_dir, 0, &before, err) && list_files(cache_dir, &files, &total, err);
-    if (ok && files.n > 0 && total > max_bytes)
+    if (ok && files.n > 0 && total > max_bytes) {
+        find_try_files(&files, cache_dir, store_dir);
         evicted = remove_oldest(&files, max_bytes, &total);
+    }
     for (size_t i = 0; i < files.n; i++)
         free(files.v[i].path);
     VEC_RELEASE(&files);
@@ -371,7 +448,8 @@ bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left,
 }
 
 /* One process at a time walks; others have no need to. */
-bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err)
+bool symcache_keep_below(const char *cache_dir, const char *store_dir, int64_t max_bytes,
+                         struct err *err)
 {
     struct cache_tally t;
     int64_t left;
@@ -383,5 +461,5 @@ bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *e
     if (walking < 0)
         return false;
     return flock(walking, LOCK_EX | LOCK_NB) != 0 ||
-           symcache_evict(cache_dir, max_bytes, &left, err);
+           symcache_evict(cache_dir, store_dir, max_bytes, &left, err);
 }

@@ -15,7 +15,9 @@
  *
  * Processes  Files appear by rename.  Who compiles holds the lock of the key; another who
  *            wants the same waits and then finds the result.
- * Eviction   Beyond max_bytes the files that were not used for longest go.  Use is kept in
+ * Eviction   Beyond max_bytes the files that were not used for longest go, first of all those of
+ *            modules that store_dir (symstore; NULL: none) has in its area of experimental builds
+ *            only.  Use is kept in
  *            the modification time, brought up to date at most once an hour.  What somebody has
  *            open or mapped by symcache_get's descriptor stays.
  */
@@ -47,12 +49,18 @@ int64_t symcache_disk_bytes(uint64_t file_bytes);
 bool symcache_count(const char *cache_dir, int64_t bytes, struct err *err);
 /* What the cache takes by the count; too high rather than too low. */
 int64_t symcache_bytes(const char *cache_dir);
+/* So many files were given their names, which took so long. */
+void symcache_note_puts(const char *cache_dir, size_t n, int64_t us);
+/* How many of these, and how long it took, since somebody asked last. */
+void symcache_take_puts(const char *cache_dir, int64_t *ret_n, int64_t *ret_us);
 /* How many files were evicted since somebody asked last. */
 int64_t symcache_take_evicted(const char *cache_dir);
 /* Evicts if the count of bytes says so; looks at the files themselves once a day. */
-bool symcache_keep_below(const char *cache_dir, int64_t max_bytes, struct err *err);
-/* Removes least recently used files until the directory takes at most max_bytes; counts anew. */
-bool symcache_evict(const char *cache_dir, int64_t max_bytes, int64_t *ret_left, struct err *err);
+bool symcache_keep_below(const char *cache_dir, const char *store_dir, int64_t max_bytes,
+                         struct err *err);
+/* Removes files until the directory takes at most max_bytes, and counts anew. */
+bool symcache_evict(const char *cache_dir, const char *store_dir, int64_t max_bytes,
+                    int64_t *ret_left, struct err *err);
 
 /* Lock of who fetches the key from another server: held for minutes, so it is not that of who
  * compiles. */

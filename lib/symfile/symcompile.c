@@ -32,7 +32,7 @@
 static void keep_in_bounds(const struct symcompile_cache *s)
 {
     struct err err = {0};
-    if (s->max_bytes > 0 && !symcache_keep_below(s->dir, s->max_bytes, &err))
+    if (s->max_bytes > 0 && !symcache_keep_below(s->dir, s->store_dir, s->max_bytes, &err))
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
 }
 
@@ -71,9 +71,12 @@ static bool compile_text(const struct symcompile_cache *s, const struct symkey *
                        : is_about_the_text(err) && symcache_mark_bad(csym, stamp, why);
     if (ok && fsync(csym) != 0)
         ok = err_errno(why, errno, "fsync of %s", temp);
+    int64_t start_us = mono_us();
     ok = ok && symcache_count(s->dir, symcache_disk_bytes(stats->csym_bytes), why) &&
          symcache_publish(s->dir, k, temp, !compiled, why);
-    if (!ok)
+    if (ok)
+        symcache_note_puts(s->dir, 1, mono_us() - start_us);
+    else
         unlink(temp);
     return compiled && ok;
 }

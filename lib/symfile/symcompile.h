@@ -13,7 +13,8 @@
  */
 struct symcompile_cache {
     const char *dir;
-    int64_t max_bytes; /* 0: no limit */
+    const char *store_dir; /* of symstore, or NULL; what is evicted first */
+    int64_t max_bytes;     /* 0: no limit */
 };
 
 /* HIT: *ret_fd is open, the caller closes it. */

@@ -34,6 +34,7 @@ enum {
     ARENA_MAX = 4 << 20, /* a page of keys of at most SYMKEY_MAX bytes, twice */
     STALE_DAYS = 30,     /* as the retention of crashes doubts the clock */
     HISTORY_PAGE = 10000,
+    HISTORY_DAYS = 730,    /* of rows, however long the files themselves stay */
     TRY_HISTORY_DAYS = 30, /* two days more than the files: what went wrong is asked for later */
 };
 
@@ -201,10 +202,8 @@ bool symexpire_history(const struct symexpire *x, size_t *ret_files, size_t *ret
     *ret_files = *ret_uploads = 0;
     arena_init(&a, ARENA_MAX);
     for (int is_try = 0; ok && is_try < 2; is_try++) {
-        int days = is_try ? TRY_HISTORY_DAYS : x->days[SYMSTORE_REGULAR];
+        int days = is_try ? TRY_HISTORY_DAYS : HISTORY_DAYS;
         int64_t before_us = x->now_us - days * DAY_US;
-        if (days == 0)
-            continue;
         ok =
             x->is_dry
                 ? count_old(x, &a, before_us, is_try, ret_files, ret_uploads, err)

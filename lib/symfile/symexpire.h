@@ -36,8 +36,8 @@ struct symexpire_counts {
 bool symexpire_files(const struct symexpire *x, struct symexpire_counts *ret, struct err *err);
 
 /*
- * History: rows of files that are no longer stored, and of uploads, older than the age of their
- * area (of experimental builds: 30 days).  is_dry counts.
+ * History: rows of files that are no longer stored, and of uploads, older than
+ * 730 days (of experimental builds: 30).  is_dry counts.
  */
 bool symexpire_history(const struct symexpire *x, size_t *ret_files, size_t *ret_uploads,
                        struct err *err);

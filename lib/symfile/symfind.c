@@ -104,7 +104,10 @@ bool symfind_new(const struct symfind_options *opt, struct symfind **ret, struct
     struct symfind *s = xcalloc(1, sizeof *s);
     char below[PATH_MAX];
     snprintf(below, sizeof below, "%s/upstream", opt->cache_dir);
-    s->cache = (struct symcompile_cache){xstrdup(opt->cache_dir), opt->cache_max_bytes};
+    s->cache =
+        (struct symcompile_cache){.dir = xstrdup(opt->cache_dir),
+                                  .store_dir = opt->store_dir ? xstrdup(opt->store_dir) : NULL,
+                                  .max_bytes = opt->cache_max_bytes};
     s->has_database = opt->store_dir != NULL;
     s->fetched_dir = xstrdup(opt->store_dir ? opt->store_dir : below);
     s->fetched = (struct symstore){.dir = s->fetched_dir,
@@ -152,6 +155,7 @@ void symfind_free(struct symfind *s)
     json_decref(s->setup);
     free(s->fetched_dir);
     free((char *)s->cache.dir);
+    free((char *)s->cache.store_dir);
     free(s);
 }
 

@@ -109,7 +109,7 @@ static bool session_path(const char *store_dir, const char *id_hash, char *out, 
  * The rows go first, in the statement that returns them.  A file that is left behind by a kill in
  * between has no session, and takes room until somebody removes it.
  */
-bool symsession_forget(struct db *db, const char *store_dir, struct err *err)
+bool symsession_forget(struct db *db, const char *store_dir, size_t *ret_count, struct err *err)
 {
     DB_ROWS rows = {0};
     if (!DB_RUN(db, &q_symbol_session_forget, &rows, err))
@@ -120,6 +120,7 @@ bool symsession_forget(struct db *db, const char *store_dir, struct err *err)
         if (session_path(store_dir, hash, path, sizeof path, ERR_IGNORED))
             unlink(path);
     }
+    *ret_count = (size_t)rows.count;
     return true;
 }
 

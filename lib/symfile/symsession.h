@@ -40,8 +40,8 @@ bool symsession_wants_gzip(const struct symkey *key);
 bool symsession_add(struct db *db, const char *upload_id, enum symstore_area area,
                     struct symsession_file *files, size_t n, struct err *err);
 
-/* Sessions whose time is over, with their files. */
-bool symsession_forget(struct db *db, const char *store_dir, struct err *err);
+/* Sessions whose time is over, with their files; how many. */
+bool symsession_forget(struct db *db, const char *store_dir, size_t *ret_count, struct err *err);
 
 struct symsession {
     char id_hash[64 + 1], upload_id[24];

@@ -364,7 +364,8 @@ static bool sync_names(const struct symstore *s, const struct symstore_new *n, s
  * no file that is not found by its id, and no .csym without its text.  Two uploads of one key may
  * mix; a .csym that is not of the text beside it has another stamp, and is made anew.
  */
-static bool publish(const struct symstore *s, struct symstore_new *n, struct err *err)
+static bool publish(const struct symstore *s, struct symstore_new *n, struct symstore_step *cached,
+                    struct err *err)
 {
     char path[PATH_MAX];
     if (!object_path(s, n->area, &n->key, path, err))
@@ -383,7 +384,7 @@ static bool publish(const struct symstore *s, struct symstore_new *n, struct err
     int64_t start_us = mono_us();
     if (!symcache_publish(s->cache_dir, &n->key, n->csym, n->is_bad, err))
         return false;
-    note_step(s->times ? &s->times->cache : NULL, start_us, 1);
+    note_step(cached, start_us, 1);
     free(n->csym);
     n->csym = NULL;
     return true;
@@ -413,11 +414,14 @@ static bool put(const struct symstore *s, struct symstore_new *news, size_t n, s
     bool one_by_one = changed <= SYNC_EACH_MAX;
     if (!sync_bytes(s, news, n, one_by_one, err) || !count_csyms(s, news, n, err))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (news[i].temp &&
-            (!publish(s, &news[i], err) || (one_by_one && !sync_names(s, &news[i], err))))
-            return false;
-    return one_by_one || sync_system(s->dir, err);
+    struct symstore_step cached = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = !news[i].temp ||
+             (publish(s, &news[i], &cached, err) && (!one_by_one || sync_names(s, &news[i], err)));
+    if (cached.n)
+        symcache_note_puts(s->cache_dir, cached.n, cached.us);
+    return ok && (one_by_one || sync_system(s->dir, err));
 }
 
 /* The mark is read again: between preparing and here the file system may have been taken away. */
@@ -457,7 +461,7 @@ void symstore_tidy(const struct symstore *s)
     struct err err = {0};
     clear_incoming(s);
     if (s->cache_dir && s->cache_max_bytes > 0 &&
-        !symcache_keep_below(s->cache_dir, s->cache_max_bytes, &err))
+        !symcache_keep_below(s->cache_dir, s->dir, s->cache_max_bytes, &err))
         log_event(LOG_WARN, "symcache_evict_failed", "cannot clean the symbol cache", LOG_E(&err));
 }
 

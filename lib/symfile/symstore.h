@@ -34,10 +34,9 @@ struct symstore_step {
     uint64_t n;
 };
 struct symstore_times {
-    struct symstore_step look;  /* whether a key is stored already */
-    struct symstore_step pack;  /* waiting for the reader's compressed text */
-    struct symstore_step put;   /* from what is prepared to what is durable; n: files */
-    struct symstore_step cache; /* giving a .csym its name */
+    struct symstore_step look; /* whether a key is stored already */
+    struct symstore_step pack; /* waiting for the reader's compressed text */
+    struct symstore_step put;  /* from what is prepared to what is durable; n: files */
 };
 
 /* CACHE: fetched from other servers (sources.h); whatever was uploaded comes before it. */

@@ -169,6 +169,8 @@ def test_jobs_of_symbols(it, worked, statsd):
     (temp / "dead").write_bytes(b"x")
     os.utime(temp / "dead", (0, 0))
     it.own(temp)
+    (it.dir / "put.sym").write_text(f"MODULE Linux x86_64 {9:032X}0 put.so\nFUNC 0 10 0 put\n")
+    it.datil("symbols", "add", it.dir / "put.sym")
     for job in ("clear-orphans", "symcache-janitor", "clear-uploads"):
         it.datil("cron", "run", job)
 
@@ -176,6 +178,7 @@ def test_jobs_of_symbols(it, worked, statsd):
         return list(statsd.events.get("symbols." + name, []))
     wait_until(lambda: sum(n for n, _, _ in sent("remove_orphaned_files.delete_file")) == 1, 20, "the orphan")
     wait_until(lambda: "symbolication.diskcache.usage" in statsd.events, 20, "the size of the cache")
+    wait_until(lambda: "symbolication.diskcache.set" in statsd.events, 20, "what was put there, by whomever")
     for name in ("clearuploads.record_count", "clearuploads.records_deleted"):
         wait_until(lambda name=name: {tags["model"] for _, _, tags in sent(name)} == {"upload", "fileupload"}, 20, name)
 

@@ -86,7 +86,9 @@ def test_upload_and_download(datil):
         assert found.status == 302, found
         assert found.headers["access-control-allow-origin"] == "*"
         where = found.headers["location"]
-        assert urllib.parse.urlparse(where).path.endswith("/" + KEY)
+        assert where == f"{datil.base}{prefix}/symbols-files/v1/{KEY}"
+        elsewhere = datil.get("/" + KEY, headers={"Host": "symbols.example.org:81"}).headers["location"]
+        assert elsewhere == f"http://symbols.example.org:81/symbols-files/v1/{KEY}"
         body = datil.get(where)
         assert body.status == 200 and body.body.decode() == TEXT
         packed = datil.get(where, headers={"Accept-Encoding": "gzip"})
@@ -419,7 +421,7 @@ def test_code_id(datil):
     assert upload(datil, archive([(KEY, TEXT)]), datil.uploader).status == 201
     answer = datil.get("/symbols/xul.dll/652de0ed706d000/xul.sym?code_file=xul.dll")
     assert answer.status == 302
-    assert answer.headers["location"] == f"/symbols/{KEY}?code_file=xul.dll"
+    assert answer.headers["location"] == f"{datil.base}/symbols/{KEY}?code_file=xul.dll"
     assert datil.get("/symbols/xul.dll/652DE0ED706D001/xul.sym").status == 404
 
 
@@ -592,7 +594,7 @@ def test_found_under_another_name_by_debug_id(datil):
     key = f"libsoname.so.1/{lone(5)}/libsoname.so.1.sym"
     assert upload(datil, archive([(key, TEXT)]), datil.uploader).status == 201
     answer = datil.get(f"/symbols/libsoname.so.1.2.3/{lone(5)}/libsoname.so.1.2.3.sym?code_file=x")
-    assert answer.status == 302 and answer.headers["location"] == f"/symbols/{key}?code_file=x"
+    assert answer.status == 302 and answer.headers["location"] == f"{datil.base}/symbols/{key}?code_file=x"
     assert datil.get(f"/symbols/libsoname.so.1.2.3/{lone(6)}/libsoname.so.1.2.3.sym").status == 404
 
 
@@ -612,7 +614,7 @@ def test_symbols_add_makes_rows(datil, tmp_path):
     (tmp_path / "any.sym").write_text(text)
     datil.datil("symbols", "add", tmp_path / "any.sym")
     answer = datil.get("/symbols/added.dll/752DE0ED706D000/added.sym")
-    assert answer.status == 302 and answer.headers["location"] == f"/symbols/added.pdb/{ID}/added.sym"
+    assert answer.status == 302 and answer.headers["location"] == f"{datil.base}/symbols/added.pdb/{ID}/added.sym"
     assert (datil.var / "symbols-cache" / "added.pdb" / f"{ID}.csym").exists() or \
         list(datil.var.rglob(f"added.pdb/{ID}.csym"))
 
@@ -623,9 +625,9 @@ def test_files_without_rows_get_them_from_the_next_upload(datil):
     assert upload(datil, archive([(key, text)]), datil.uploader).status == 201
     datil.sql("DELETE FROM symbol_file WHERE key = %s RETURNING id", key)
     datil.sql("DELETE FROM symbol_object WHERE key = %s RETURNING key", key)
-    assert datil.get("/symbols/rowless.dll/652DE0ED706D000/rowless.sym").headers.get("location", "") != f"/symbols/{key}"
+    assert datil.get("/symbols/rowless.dll/652DE0ED706D000/rowless.sym").headers.get("location", "") != f"{datil.base}/symbols/{key}"
     assert upload(datil, archive([(key, text)]), datil.uploader).json["upload"]["skipped_keys"] == [key]
-    assert datil.get("/symbols/rowless.dll/652DE0ED706D000/rowless.sym").headers["location"] == f"/symbols/{key}"
+    assert datil.get("/symbols/rowless.dll/652DE0ED706D000/rowless.sym").headers["location"] == f"{datil.base}/symbols/{key}"
 
 
 def test_try_symbols_never_stand_before_regular_ones(datil):

@@ -152,6 +152,32 @@ def test_history_of_old_uploads_goes(datil, store):
     assert datil.sql("SELECT count(*) FROM symbol_file WHERE debug_id = %s", debug_id) == [(1,)]
 
 
+def test_announced_files_that_never_came_go_with_their_bytes(datil):
+    upload = datil.sql("INSERT INTO symbol_upload (filename, size, try_symbols) VALUES ('s.zip', 1, false) RETURNING id")[0][0]
+    folder = datil.var / "symbols/sessions"
+    folder.mkdir(exist_ok=True)
+    for at, end in enumerate(("-1 second", "1 hour")):
+        name = f"{at}" * 64
+        datil.sql("INSERT INTO symbol_session (id_hash, upload_id, area, key, size, md5, expires_at) VALUES"
+                  " (%s, %s, 'regular', %s, 9, %s, now() + %s::interval)", name, upload, f"s{at}/00/s.sym", "0" * 32, end)
+        (folder / name).write_bytes(b"half")
+    datil.own(folder)
+    assert "1 announced files would be forgotten" in run_job(datil, "clear-uploads", "dry-run=1")
+    assert "1 announced files forgotten" in run_job(datil, "clear-uploads")
+    assert not (folder / ("0" * 64)).exists() and (folder / ("1" * 64)).exists()
+    datil.sql("DELETE FROM symbol_upload WHERE id = %s", upload)
+
+
+def test_tokens_go_90_days_after_their_end(datil):
+    datil.add_user("tokens@example.org", "a long password", "--group", "Uploaders")
+    for days in (89, 91):
+        datil.sql("INSERT INTO api_token (user_id, key_hash, key_start, notes, expires_at) SELECT id, %s, 'x', %s,"
+                  " now() - %s * interval '1 day' FROM app_user WHERE email = 'tokens@example.org'", f"{days}" * 32, f"ended {days}", days)
+    assert "1 expired API tokens would be deleted" in run_job(datil, "clear-tokens", "dry-run")
+    assert "1 expired API tokens deleted" in run_job(datil, "clear-tokens")
+    assert datil.sql("SELECT notes FROM api_token WHERE notes LIKE 'ended%%'") == [("ended 89",)]
+
+
 def test_missing_symbols_are_forgotten(datil):
     datil.sql("INSERT INTO missing_symbol (hash, symbol, debugid, filename, modified_at) VALUES"
               " (md5('m1'), 'm_old', '00', 'm_old.sym', now() - interval '31 days'),"

@@ -304,7 +304,7 @@ static void test_damaged_id_is_made_again_at_once(void **state)
 static void evict_all(struct place *p)
 {
     int64_t left;
-    assert_true(symcache_evict(p->cache, 1, &left, ERR_IGNORED));
+    assert_true(symcache_evict(p->cache, NULL, 1, &left, ERR_IGNORED));
 }
 
 static void test_open_file_is_kept(void **state)

@@ -717,9 +717,9 @@ static void test_eviction(void **state)
         assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
     }
     int64_t left = 0;
-    assert_true(symcache_evict(p->cache, 10 * 8192, &left, ERR_IGNORED));
+    assert_true(symcache_evict(p->cache, NULL, 10 * 8192, &left, ERR_IGNORED));
     assert_int_equal(left, 10 * 8192);
-    assert_true(symcache_evict(p->cache, 5 * 8192, &left, ERR_IGNORED));
+    assert_true(symcache_evict(p->cache, NULL, 5 * 8192, &left, ERR_IGNORED));
     assert_true(left <= 5 * 8192);
     assert_int_equal(symcache_take_evicted(p->cache), 10 - left / 8192);
     assert_int_equal(symcache_take_evicted(p->cache), 0);
@@ -727,6 +727,73 @@ static void test_eviction(void **state)
     assert_false(fs_exists(path));
     snprintf(path, sizeof path, "%s/f9/AB.csym", p->cache);
     assert_true(fs_exists(path));
+}
+
+/* Of the modules f0 to f9 the last is the youngest; it and f8 are of experimental builds, f8 also
+ * of a regular one. */
+static void test_experimental_builds_are_evicted_first(void **state)
+{
+    static const char zeros[8192];
+    static const struct {
+        const char *folder, *file;
+    } stored[] = {
+        {"try/v1/f9/AB", "f9.sym.gz"}, {"try/v1/f8/AB", "f8.sym.gz"}, {"v1/f8/AB", "f8.sym.gz"}};
+    struct place *p = *state;
+    char path[PATH_MAX], store[PATH_MAX];
+    snprintf(store, sizeof store, "%s/store", p->dir);
+    for (size_t i = 0; i < ARRAY_LEN(stored); i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", store, stored[i].folder, stored[i].file);
+        assert_true(fs_write_atomic(path, "x", 1, 0644, ERR_IGNORED));
+    }
+    for (int i = 0; i < 10; i++) {
+        snprintf(path, sizeof path, "%s/f%d/AB.csym", p->cache, i);
+        assert_true(fs_write_atomic(path, zeros, sizeof zeros, 0644, ERR_IGNORED));
+        const struct timespec t[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 1000 + i}};
+        assert_int_equal(utimensat(AT_FDCWD, path, t, 0), 0);
+    }
+    int64_t left;
+    /* Room is made for a while: for two. */
+    assert_true(symcache_evict(p->cache, store, 10 * 8192 - 1, &left, ERR_IGNORED));
+    for (int i = 0; i < 10; i++) {
+        snprintf(path, sizeof path, "%s/f%d/AB.csym", p->cache, i);
+        assert_int_equal(fs_exists(path), i != 9 && i != 0);
+    }
+}
+
+static void test_puts_are_counted_until_taken(void **state)
+{
+    struct place *p = *state;
+    int64_t n, us;
+    symcache_note_puts(p->cache, 2, 300);
+    symcache_note_puts(p->cache, 1, 50);
+    assert_true(symcache_count(p->cache, 8192, ERR_IGNORED));
+    symcache_take_puts(p->cache, &n, &us);
+    assert_int_equal(n, 3);
+    assert_int_equal(us, 350);
+    symcache_take_puts(p->cache, &n, &us);
+    assert_int_equal(n, 0);
+    assert_int_equal(symcache_bytes(p->cache), 8192);
+}
+
+/* What an earlier version could not compile is tried again. */
+static void test_bad_is_the_word_of_one_version(void **state)
+{
+    struct place *p = *state;
+    struct symkey k;
+    char temp[PATH_MAX], path[PATH_MAX];
+    const uint64_t stamp = 0x1234567890ABCDEF;
+    FD_AUTO fd = -1;
+    int hit = -1;
+    assert_true(fs_mkdirs(p->cache, 0755, ERR_IGNORED));
+    assert_true(symkey_parse(STR("b.so/AB12/b.so.sym"), &k, ERR_IGNORED));
+    assert_true(symcache_temp(p->cache, temp, &fd, ERR_IGNORED));
+    assert_true(symcache_mark_bad(fd, stamp, ERR_IGNORED));
+    assert_true(symcache_publish(p->cache, &k, temp, true, ERR_IGNORED));
+    assert_int_equal(symcache_get(p->cache, &k, stamp, &hit), SYMCACHE_BAD);
+    assert_int_equal(symcache_get(p->cache, &k, stamp + 1, &hit), SYMCACHE_MISS);
+    snprintf(path, sizeof path, "%s/b.so/AB12.bad", p->cache);
+    assert_true(fs_write_atomic(path, &stamp, sizeof stamp, 0644, ERR_IGNORED));
+    assert_int_equal(symcache_get(p->cache, &k, stamp, &hit), SYMCACHE_MISS);
 }
 
 static void write_cached(const struct place *p, int i)
@@ -758,19 +825,19 @@ static void test_cache_is_counted(void **state)
     snprintf(path, sizeof path, "%s/.lock/bytes", p->cache);
     for (int i = 0; i < FILES + 2; i++)
         write_cached(p, i);
-    assert_true(symcache_keep_below(p->cache, LIMIT, &err)); /* was never walked */
+    assert_true(symcache_keep_below(p->cache, NULL, LIMIT, &err)); /* was never walked */
     assert_true(count_cached(p) < FILES);
     int left = count_cached(p);
 
     for (int i = 0; i < FILES + 2; i++)
         write_cached(p, i);
-    assert_true(symcache_keep_below(p->cache, LIMIT, &err)); /* nobody counted those */
+    assert_true(symcache_keep_below(p->cache, NULL, LIMIT, &err)); /* nobody counted those */
     assert_int_equal(count_cached(p), FILES + 2);
     assert_true(symcache_count(p->cache, (FILES - left) * 8192, &err));
-    assert_true(symcache_keep_below(p->cache, LIMIT, &err));
+    assert_true(symcache_keep_below(p->cache, NULL, LIMIT, &err));
     assert_int_equal(count_cached(p), FILES + 2);
     assert_true(symcache_count(p->cache, symcache_disk_bytes(1), &err));
-    assert_true(symcache_keep_below(p->cache, LIMIT, &err));
+    assert_true(symcache_keep_below(p->cache, NULL, LIMIT, &err));
     assert_int_equal(count_cached(p), left);
 
     const int64_t a_day_ago[] = {0, now_s() - 86401}, tomorrow[] = {0, now_s() + 86400};
@@ -780,7 +847,7 @@ static void test_cache_is_counted(void **state)
         for (int f = 0; f < FILES + 2; f++)
             write_cached(p, f);
         assert_true(fs_write_atomic(path, tallies[i].p, tallies[i].n, 0644, &err));
-        assert_true(symcache_keep_below(p->cache, LIMIT, &err));
+        assert_true(symcache_keep_below(p->cache, NULL, LIMIT, &err));
         assert_int_equal(count_cached(p), left);
     }
 }
@@ -1147,6 +1214,9 @@ int main(void)
         WITH_PLACE(test_reader_that_dies_is_an_error),
         WITH_PLACE(test_damaged_gzip_is_refused),
         WITH_PLACE(test_eviction),
+        WITH_PLACE(test_experimental_builds_are_evicted_first),
+        WITH_PLACE(test_puts_are_counted_until_taken),
+        WITH_PLACE(test_bad_is_the_word_of_one_version),
         WITH_PLACE(test_cache_is_counted),
         WITH_PLACE(test_empty_entry_of_an_id_is_replaced),
         WITH_PLACE(test_add_tree),
