@@ -8,6 +8,7 @@
 #include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/crash/moz_reason.h"
 #include "lib/crash/raw.h"
 #include "lib/json/json.h"
 #include "processor/job.h"
@@ -250,14 +251,7 @@ bool utility_actors_name_act(struct job *job, struct err *err)
     return true;
 }
 
-/*
- * MozCrashReason. The text of an assertion is public and the first thing people look at; but these
- * three kinds quote an address, a text or a script of the user. Then the public key says so, and
- * the text itself is in the protected one.
- */
-static const char *const unsafe_reasons[] = {"Failed to load module", "byte index",
-                                             "do not use eval with system privileges"};
-
+/* MozCrashReason. The text itself is in the protected key. */
 bool moz_crash_reason_applies(const struct job *job)
 {
     return has_annotation(job, "MozCrashReason");
@@ -268,10 +262,7 @@ bool moz_crash_reason_act(struct job *job, struct err *err)
     (void)err;
     struct str reason = annotation_text(job, "MozCrashReason");
     set_text(job, "moz_crash_reason_raw", reason);
-    for (size_t i = 0; i < ARRAY_LEN(unsafe_reasons); i++)
-        if (str_starts(reason, str_of(unsafe_reasons[i])))
-            reason = STR("sanitized--see moz_crash_reason_raw");
-    set_text(job, "moz_crash_reason", reason);
+    set_text(job, "moz_crash_reason", moz_reason_public(reason));
     return true;
 }
 
