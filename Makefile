@@ -61,7 +61,7 @@ compile = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c 
 link = $(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(filter %.o %.a,$^) -o $@ $1 $(PKG_LIBS)
 
 # Programs: name=folders
-PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbols=fcgi/symbols \
+PROGRAMS := datil-collector=fcgi/collector datil-webapp=fcgi/webapp datil-symbols=fcgi/symbols datil-pings=fcgi/pings \
             datil-processor=processor datil-cron=cron datil=tools/datil \
             datil-stackwalk=tools/stackwalk datil-symreader=tools/symreader datil-symfetch=tools/symfetch crashsig=tools/crashsig datil-dump-syms=tools/dump-syms \
             datil-client-handler=client/handler crashme=client/examples

@@ -96,7 +96,7 @@ class Installation:
                         DATILCTL_BIN=str(BIN), RATE_LIMIT_API_ANONYMOUS="0", RATE_LIMIT_API_USER="0",
                         RATE_LIMIT_SEARCH_ANONYMOUS="0", RATE_LIMIT_SEARCH_USER="0",
                         RATE_LIMIT_PAGES_ANONYMOUS="0", RATE_LIMIT_PAGES_USER="0",
-                        SEARCH_MAX_PER_ADDRESS="0",
+                        SEARCH_MAX_PER_ADDRESS="0", RATE_LIMIT_PING="0",
                         CRASHMOVER_RETRY_SLEEP_SECONDS="0")
         self.env.update(env)
         self.running = False

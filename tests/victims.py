@@ -7,7 +7,7 @@ import time
 
 
 def watches_files(pid):
-    """The mover is the child of the collector that waits for files to appear in the spool."""
+    """The mover is the child of the collector that waits for files to appear in the spool, the carrier that of the receiver of pings."""
     try:
         return any("inotify" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
     except OSError:
@@ -22,10 +22,12 @@ def victims(datil):
     def titled(start):
         return {pid for pid, (_, _, command) in table.items() if command.startswith(start)}
     kinds = {}
-    for program in ("collector", "webapp", "symbols", "processor"):
+    for program in ("collector", "webapp", "symbols", "pings", "processor"):
         kinds[f"{program} parent"], kinds[program] = datil.program_pids(f"datil-{program}")
     kinds["mover"] = {pid for pid in kinds["collector"] if watches_files(pid)}
     kinds["collector"] -= kinds["mover"]
+    kinds["carrier"] = {pid for pid in kinds["pings"] if watches_files(pid)}
+    kinds["pings"] -= kinds["carrier"]
     kinds["cron"] = set().union(*datil.program_pids("datil-cron"))
     kinds["postgres"] = {pid for pid, (_, comm, command) in table.items() if comm == "postgres" and " -D " in command}
     kinds["postgres backend"] = titled("postgres: datil ")

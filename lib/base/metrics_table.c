@@ -28,11 +28,8 @@ const int64_t metric_buckets[UNIT_KINDS][METRIC_BUCKETS] = {
 static const struct {
     enum metric_program program;
     const char *name;
-} programs[] = {{IN_COLLECTOR, "collector"},
-                {IN_PROCESSOR, "processor"},
-                {IN_SYMBOLS, "symbols"},
-                {IN_WEBAPP, "webapp"},
-                {IN_CRON, "cron"}};
+} programs[] = {{IN_COLLECTOR, "collector"}, {IN_PROCESSOR, "processor"}, {IN_SYMBOLS, "symbols"},
+                {IN_WEBAPP, "webapp"},       {IN_CRON, "cron"},           {IN_PINGS, "pings"}};
 
 const char *metrics_program_name(size_t i)
 {

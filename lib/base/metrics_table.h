@@ -21,7 +21,8 @@ enum metric_program {
     IN_SYMBOLS = 4,
     IN_WEBAPP = 8,
     IN_CRON = 16,
-    IN_ALL = 31,
+    IN_PINGS = 32,
+    IN_ALL = 63,
 };
 
 struct metric_row {

@@ -43,6 +43,7 @@ static void product_release(struct product *p)
     free(p->path);
     free_list(p->featured_versions);
     free_list(p->package_names);
+    free_list(p->app_ids);
     free_list(p->submit_tokens);
     free_list(p->aliases);
     for (struct product_share *c = p->sampling; c && c->channel; c++)
@@ -174,6 +175,7 @@ static const struct {
     {"home_page_sort", read_int, offsetof(struct product, home_page_sort), NULL},
     {"featured_versions", read_texts, offsetof(struct product, featured_versions), empty_list},
     {"package_names", read_texts, offsetof(struct product, package_names), empty_list},
+    {"app_ids", read_texts, offsetof(struct product, app_ids), empty_list},
     {"submit_tokens", read_texts, offsetof(struct product, submit_tokens), empty_list},
     {"requires_token", read_bool, offsetof(struct product, requires_token), "false"},
     {"enabled", read_bool, offsetof(struct product, is_enabled), "true"},
@@ -314,6 +316,8 @@ static bool write_shipped(const char *dir, const struct product_file *f, struct 
     sb_printf(&b, "  \"featured_versions\": [%s],\n", f->featured_versions);
     if (*f->version_url)
         sb_printf(&b, "  \"version_json_urls\": {\"product_details\": \"%s\"},\n", f->version_url);
+    if (*f->app_ids)
+        sb_printf(&b, "  \"app_ids\": [%s],\n", f->app_ids);
     sb_printf(&b, "  \"package_names\": [%s],\n  \"in_buildhub\": %s,\n  %s\n}\n", f->package_names,
               f->in_buildhub ? "true" : "false", f->bug_links);
     FREE_LATER char *path = product_file_path(dir, f->name);
@@ -529,6 +533,15 @@ const struct product *products_find_alias(const struct products *p, struct str n
     for (size_t i = 0; i < p->n; i++)
         for (char **a = p->v[i].aliases; a && *a; a++)
             if (str_eq(name, str_of(*a)))
+                return &p->v[i];
+    return NULL;
+}
+
+const struct product *products_find_app(const struct products *p, struct str app_id)
+{
+    for (size_t i = 0; i < p->n; i++)
+        for (char **a = p->v[i].app_ids; a && *a; a++)
+            if (str_eq(app_id, str_of(*a)))
                 return &p->v[i];
     return NULL;
 }

@@ -22,6 +22,7 @@ struct product {
     int64_t home_page_sort;
     char **featured_versions;       /* NULL-ended */
     char **package_names;           /* NULL-ended; empty: unrestricted */
+    char **app_ids;                 /* as its pings name it in their address; NULL-ended */
     char **submit_tokens;           /* of /submit/TOKEN, and keys of Sentry's address; NULL-ended */
     bool requires_token;            /* reports without one of these are refused */
     bool is_enabled;                /* false: reports are refused; what is here stays */
@@ -54,6 +55,7 @@ void products_release(struct products *p);
 const struct product *products_find_token(const struct products *p, struct str token);
 const struct product *products_find(const struct products *p, struct str name);
 const struct product *products_find_alias(const struct products *p, struct str name);
+const struct product *products_find_app(const struct products *p, struct str app_id);
 /* False: the product has no sampling of its own for this channel. */
 bool product_share(const struct product *p, struct str channel, double *ret);
 

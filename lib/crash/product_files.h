@@ -15,6 +15,7 @@ struct product_file {
     const char *featured_versions; /* elements of the list */
     const char *version_url;       /* of the document called product_details, or "" */
     const char *package_names;     /* elements of the list */
+    const char *app_ids;           /* the same */
     bool in_buildhub;
     const char *bug_links; /* the whole member */
 };

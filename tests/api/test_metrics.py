@@ -8,7 +8,7 @@ import threading
 import pytest
 from harness import ROOT, Installation, wait_until
 
-PAGES = {"collector": "/collector/__metrics__", "webapp": "/__metrics__", "symbols": "/symbols/__metrics__",
+PAGES = {"collector": "/collector/__metrics__", "webapp": "/__metrics__", "symbols": "/symbols/__metrics__", "pings": "/pings/__metrics__",
          "processor": "/processor/__metrics__", "cron": "/cron/__metrics__"}
 SERIES = re.compile(r'(\w+?)(_bucket|_sum|_count)?(\{[^{}]*\})? (\S+)')
 LINE = re.compile(r"([a-z0-9_.]+):([0-9.]+)\|(c|g|ms|h)(\|@[0-9.e-]+)?\|#(.*)")

@@ -14,7 +14,7 @@ import pytest
 from harness import BIN, ROOT, Installation, wait_until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
-SERVICES = ("nginx", "datil-collector", "datil-webapp", "datil-symbols", "datil-processor", "datil-cron")
+SERVICES = ("nginx", "datil-collector", "datil-webapp", "datil-symbols", "datil-pings", "datil-processor", "datil-cron")
 
 
 def as_user(name, *command, **options):
@@ -102,7 +102,7 @@ def test_a_stranger_can_neither_read_nor_write_below_var(datil):
 @as_root
 def test_only_the_web_server_reaches_the_programs(datil):
     connect = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    for name in ("collector", "webapp", "symbols"):
+    for name in ("collector", "webapp", "symbols", "pings"):
         path = datil.var / f"run/web/datil-{name}.sock"
         assert as_user("www-data", "/usr/bin/python3", "-c", connect, path).returncode == 0
         assert as_user("nobody", "/usr/bin/python3", "-c", connect, path).returncode != 0

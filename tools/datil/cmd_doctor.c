@@ -299,12 +299,13 @@ static void check_program(struct doctor *d, const char *name, size_t *good)
 
 static void check_programs(struct doctor *d)
 {
-    static const char *const names[] = {"datil-collector", "datil-webapp", "datil-symbols"};
+    static const char *const names[] = {"datil-collector", "datil-webapp", "datil-symbols",
+                                        "datil-pings"};
     size_t good = 0;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         check_program(d, names[i], &good);
     if (good == ARRAY_LEN(names))
-        doctor_good(d, "programs: collector, webapp and symbol server answer");
+        doctor_good(d, "programs: collector, webapp, symbol server and ping receiver answer");
 }
 
 /*

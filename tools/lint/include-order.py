@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 CHAIN = [["base"], ["json", "db", "tpl", "http", "store"], ["crash", "symfile", "minidump"],
-         ["unwind", "signature", "search", "spool"], ["sandbox", "ledger", "correlations", "export"], ["purge"], ["web"]]
+         ["unwind", "signature", "search", "spool"], ["sandbox", "ledger", "correlations", "export", "ping"], ["purge"], ["web"]]
 rank = {module: level for level, modules in enumerate(CHAIN) for module in modules}
 bad = 0
 for path in sorted(Path("lib").rglob("*.[ch]")):

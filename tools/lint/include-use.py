@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOMS = ["fcgi/collector", "fcgi/webapp", "fcgi/symbols", "processor", "cron", "client", "tools"]
+ROOMS = ["fcgi/collector", "fcgi/webapp", "fcgi/symbols", "fcgi/pings", "processor", "cron", "client", "tools"]
 
 
 def tracked(suffix):

@@ -35,7 +35,7 @@ def metrics_counted():
     """Every metric of the table is counted somewhere, by a program that the table names."""
     table = (ROOT / "lib/base/metric_rows.def").read_text()
     folders = {"IN_COLLECTOR": "fcgi/collector", "IN_SYMBOLS": "fcgi/symbols", "IN_WEBAPP": "fcgi/webapp",
-               "IN_PROCESSOR": "processor", "IN_CRON": "cron"}
+               "IN_PROCESSOR": "processor", "IN_CRON": "cron", "IN_PINGS": "fcgi/pings"}
     sources = {f.relative_to(ROOT): f.read_text() for top in ("lib", "fcgi", "processor", "cron")
                for f in (ROOT / top).rglob("*.c") if "metrics_text" not in f.name}
     for name, programs in re.findall(r'^METRIC\((\w+), "[^"]+", \w+, \w+, "[^"]*", ([\w |]+),', table, re.M):
