@@ -8,8 +8,9 @@
  * How to find the caller's registers is a program in postfix form, whose text stands in "/names".
  * It is what STACK WIN records hold, word for word.
  *
- * The older stream, FPO_DATA, is not read: compilers have written programs since 2002, and none of
- * those at hand makes the other form.
+ * The older stream has records of 16 bytes (FPO_DATA of winnt.h), which linkers before 2002 wrote
+ * alone and later ones beside the programs: how much lies on the stack, without a program.  Readers
+ * prefer the programs where there are both.
  */
 #include "tools/dump-syms/pdb_frames.h"
 
@@ -20,11 +21,22 @@
 #include "lib/base/str.h"
 #include "lib/base/vec.h"
 
-enum { FRAMEDATA_BYTES = 32 };
+enum {
+    FRAMEDATA_BYTES = 32,
+    FPO_BYTES = 16,
+    FPO_KIND_AT = 14, /* of the attributes' 16 bits: 8 prolog, 3 registers, 5 flags with this */
+    FPO_KIND_NO_FRAME_POINTER = 0, /* FRAME_FPO */
+    WORD_BYTES = 4,
+};
 
 struct frame_data {
     uint32_t start, size, locals, params, stack_max, program;
     uint16_t prolog, saved_regs;
+};
+
+struct fpo_data {
+    uint32_t start, size, local_words;
+    uint16_t param_words, attributes;
 };
 
 static int by_start(const void *a, const void *b)
@@ -82,4 +94,41 @@ void pdb_add_frames(const struct pdb_file *f, uint32_t stream, struct str names,
         if (i == 0 || by_start(&all.v[i - 1], &all.v[i]) != 0)
             write_frame(&all.v[i], names, s);
     VEC_RELEASE(&all);
+}
+
+/*
+ * winnt.h counts what lies on the stack in words of four bytes.  Of the four kinds of frames only
+ * those without a frame pointer are what STACK WIN 0 means; traps and task gates are never walked
+ * through, and the rest has a chain of frame pointers that is followed without being told.
+ */
+static void write_fpo(const struct fpo_data *d, struct sym *s)
+{
+    unsigned prolog = d->attributes & 0xff, saved_words = d->attributes >> 8 & 7;
+    bool uses_bp = d->attributes >> 12 & 1;
+    sb_printf(&s->win, "STACK WIN 0 %x %x %x 0 %llx %x %llx 0 0 %d\n", d->start, d->size, prolog,
+              (unsigned long long)WORD_BYTES * d->param_words, saved_words * WORD_BYTES,
+              (unsigned long long)WORD_BYTES * d->local_words, uses_bp);
+}
+
+void pdb_add_old_frames(const struct pdb_file *f, uint32_t stream, uint32_t image_end,
+                        struct sym *s)
+{
+    STRBUF_AUTO b = {0};
+    if (stream == PDB_STREAM_NONE || !pdb_read_stream(f, stream, &b))
+        return;
+    struct rd r = rd_init(sb_cstr(&b), b.n);
+    uint64_t end = 0; /* of the records before; the linker sorts them */
+    while (rd_left(&r) >= FPO_BYTES) {
+        struct fpo_data d = {.start = rd_u32(&r)};
+        d.size = rd_u32(&r);
+        d.local_words = rd_u32(&r);
+        d.param_words = rd_u16(&r);
+        d.attributes = rd_u16(&r);
+        if (d.attributes >> FPO_KIND_AT != FPO_KIND_NO_FRAME_POINTER || d.size == 0 ||
+            d.start >= image_end || d.size > image_end - d.start || d.start < end ||
+            d.local_words > UINT32_MAX / WORD_BYTES)
+            continue;
+        write_fpo(&d, s);
+        end = (uint64_t)d.start + d.size;
+    }
 }

@@ -12,5 +12,8 @@
  */
 void pdb_add_frames(const struct pdb_file *f, uint32_t stream, struct str names, uint32_t image_end,
                     struct sym *s);
+/* The same of the older stream (FPO_DATA), which has no programs. */
+void pdb_add_old_frames(const struct pdb_file *f, uint32_t stream, uint32_t image_end,
+                        struct sym *s);
 
 #endif

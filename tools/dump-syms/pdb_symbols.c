@@ -28,7 +28,8 @@ enum {
     SECTION_HEADER = 40,          /* IMAGE_SECTION_HEADER */
     SECTION_EXECUTE = 0x20000000, /* IMAGE_SCN_MEM_EXECUTE */
     SECTIONS_MAX = 96,            /* the format's own limit for images */
-    HEADER_OMAP_FROM = 4,         /* places in DBI's optional header, each the number of a stream */
+    HEADER_OLD_FRAMES = 0,        /* places in DBI's optional header, each the number of a stream */
+    HEADER_OMAP_FROM = 4,
     HEADER_SECTIONS = 5,
     HEADER_FRAMES = 9, /* the first linkers wrote a shorter header */
     HEADER_PLACES = 10,
@@ -66,7 +67,7 @@ struct pdb_reader {
     struct sym *sym;
     struct pdb_section sections[SECTIONS_MAX];
     size_t section_count;
-    uint32_t symbol_stream, omap_stream, frame_stream;
+    uint32_t symbol_stream, omap_stream, frame_stream, old_frame_stream;
     struct strbuf names; /* the strings of "/names" */
     struct rd modules;   /* of DBI */
     size_t bad_modules;
@@ -133,6 +134,7 @@ static bool read_dbi(struct pdb_reader *p)
         return false;
     p->omap_stream = streams[HEADER_OMAP_FROM];
     p->frame_stream = streams[HEADER_FRAMES];
+    p->old_frame_stream = streams[HEADER_OLD_FRAMES];
     read_section_headers(p, streams[HEADER_SECTIONS]);
     return p->section_count > 0;
 }
@@ -453,6 +455,7 @@ void pdb_add_symbols(const struct pdb_file *f, const char *path, struct sym *s,
         read_names(p);
         read_modules(p);
         pdb_add_frames(f, p->frame_stream, sb_view(&p->names), end_of_image(p), s);
+        pdb_add_old_frames(f, p->old_frame_stream, end_of_image(p), s);
         if (pdb_read_stream(f, p->symbol_stream, &publics))
             read_records(p, rd_init(sb_cstr(&publics), publics.n));
     }
