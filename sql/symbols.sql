@@ -306,6 +306,12 @@ SELECT (extract(epoch FROM greatest(
             (SELECT max(last_seen) FROM web_session),
             (SELECT max(last_login) FROM app_user))) * 1000000)::bigint AS newest_us;
 
+-- name: symbol_object_old_count
+-- $1 area text
+-- $2 before_us bigint
+SELECT count(*) AS n FROM symbol_object
+ WHERE area = $1 AND last_modified < to_timestamp($2::bigint / 1000000.0);
+
 -- name: symbol_object_old
 -- Files of an area that were stored before a moment, a page in the order of their keys.
 -- $1 area text

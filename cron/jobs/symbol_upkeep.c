@@ -33,9 +33,11 @@
 enum { NAMES_SHOWN = 50, FINDINGS_SHOWN = 50 };
 
 /* Old files in use first of all: who keeps them alive should know what would else be gone. */
-static void print_file(void *arg, enum symstore_area area, const char *key, bool is_in_use)
+static void print_file(void *arg, enum symstore_area area, const char *key, int64_t bytes,
+                       bool is_in_use)
 {
     size_t *shown = arg;
+    (void)bytes;
     if ((*shown)++ < NAMES_SHOWN)
         printf("%s %s %s\n", is_in_use ? "old, but in use:" : "expired:", symstore_area_names[area],
                key);
@@ -44,19 +46,13 @@ static void print_file(void *arg, enum symstore_area area, const char *key, bool
 static struct symexpire expiry_of(const struct job_context *x, const struct symstore *store,
                                   size_t *shown)
 {
-    return (struct symexpire){
-        .store = store,
-        .db = x->db,
-        .now_us = x->run_time_us,
-        .days = {[SYMSTORE_REGULAR] = (int)conf_int(x->conf, CONF_SYMBOLS_REGULAR_RETENTION_DAYS),
-                 [SYMSTORE_TRY] = (int)conf_int(x->conf, CONF_SYMBOLS_TRY_RETENTION_DAYS),
-                 [SYMSTORE_CACHE] = (int)conf_int(x->conf, CONF_SYMBOLS_UPSTREAM_RETENTION_DAYS)},
-        .keep_used_days = (int)conf_int(x->conf, CONF_SYMBOLS_KEEP_USED_DAYS),
-        .is_dry = job_arg(x, "dry-run"),
-        .is_forced = job_arg(x, "force"),
-        .report = print_file,
-        .arg = shown,
-    };
+    struct symexpire expiry = symexpire_of_conf(x->conf, store, x->db);
+    expiry.now_us = x->run_time_us;
+    expiry.is_dry = job_arg(x, "dry-run");
+    expiry.is_forced = job_arg(x, "force");
+    expiry.report = print_file;
+    expiry.arg = shown;
+    return expiry;
 }
 
 /* Bytes are those on disk, compressed: what an administrator gets back. */
@@ -69,9 +65,7 @@ bool job_expire_symbols(struct job_context *x, struct err *err)
     if (!symexpire_files(&expiry, &counts, err))
         return false;
     job_did(x, counts.removed);
-    printf("%zu symbols files %s (%lld MiB), %zu old ones kept because they are in use\n",
-           counts.removed, expiry.is_dry ? "would be removed" : "removed",
-           (long long)(counts.bytes >> 20), counts.kept);
+    symexpire_print(&expiry, &counts);
     return true;
 }
 

@@ -19,6 +19,7 @@
 #include "lib/symfile/symexpire.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -86,11 +87,12 @@ static void sort_out(struct expiring *e, const struct db_rows *rows,
         bool stays =
             symkey_parse(str_of(text), &key, ERR_IGNORED) &&
             is_in_use(e, &key, db_col_bool(rows, i, Q_SYMBOL_OBJECT_OLD_COL_WAS_DOWNLOADED));
-        e->x->report(e->x->arg, e->area, text, stays);
+        int64_t bytes = db_col_int(rows, i, Q_SYMBOL_OBJECT_OLD_COL_STORED_SIZE, 0);
+        e->x->report(e->x->arg, e->area, text, bytes, stays);
         counts->kept += stays;
         if (!stays) {
             e->doomed.v[e->doomed.n++] = str_of(arena_strdup(&e->arena, text));
-            e->bytes += db_col_int(rows, i, Q_SYMBOL_OBJECT_OLD_COL_STORED_SIZE, 0);
+            e->bytes += bytes;
         }
         snprintf(e->after, sizeof e->after, "%s", text);
     }
@@ -154,6 +156,45 @@ static bool expire_area(const struct symexpire *x, enum symstore_area area,
         arena_release(&e.arena);
     }
     return ok;
+}
+
+struct symexpire symexpire_of_conf(const struct conf *conf, const struct symstore *store,
+                                   struct db *db)
+{
+    return (struct symexpire){
+        .store = store,
+        .db = db,
+        .days = {[SYMSTORE_REGULAR] = (int)conf_int(conf, CONF_SYMBOLS_REGULAR_RETENTION_DAYS),
+                 [SYMSTORE_TRY] = (int)conf_int(conf, CONF_SYMBOLS_TRY_RETENTION_DAYS),
+                 [SYMSTORE_CACHE] = (int)conf_int(conf, CONF_SYMBOLS_UPSTREAM_RETENTION_DAYS)},
+        .keep_used_days = (int)conf_int(conf, CONF_SYMBOLS_KEEP_USED_DAYS),
+    };
+}
+
+bool symexpire_count(const struct symexpire *x, size_t *ret, struct err *err)
+{
+    struct arena a;
+    bool ok = true;
+    *ret = 0;
+    arena_init(&a, ARENA_MAX);
+    for (enum symstore_area area = 0; ok && area < SYMSTORE_AREA_COUNT; area++) {
+        DB_ROWS rows = {0};
+        if (x->days[area] == 0)
+            continue;
+        ok = DB_RUN(x->db, &q_symbol_object_old_count, &rows, err, symstore_area_names[area],
+                    db_int(&a, x->now_us - x->days[area] * DAY_US));
+        if (ok)
+            *ret += (size_t)db_col_int(&rows, 0, Q_SYMBOL_OBJECT_OLD_COUNT_COL_N, 0);
+    }
+    arena_release(&a);
+    return ok;
+}
+
+void symexpire_print(const struct symexpire *x, const struct symexpire_counts *counts)
+{
+    printf("%zu symbols files %s (%lld MiB), %zu old ones kept because they are in use\n",
+           counts->removed, x->is_dry ? "would be removed" : "removed",
+           (long long)(counts->bytes >> 20), counts->kept);
 }
 
 bool symexpire_files(const struct symexpire *x, struct symexpire_counts *ret, struct err *err)

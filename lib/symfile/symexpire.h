@@ -1,6 +1,7 @@
 #ifndef SYMFILE_SYMEXPIRE_H
 #define SYMFILE_SYMEXPIRE_H
 
+#include "lib/base/conf.h"
 #include "lib/db/db.h"
 #include "lib/symfile/symstore.h"
 
@@ -24,7 +25,8 @@ struct symexpire {
     bool is_dry;                   /* only say what would go */
     bool is_forced;                /* believe the clock */
     /* Once per file that goes, or that stays because it is in use. */
-    void (*report)(void *arg, enum symstore_area area, const char *key, bool is_in_use);
+    void (*report)(void *arg, enum symstore_area area, const char *key, int64_t bytes,
+                   bool is_in_use);
     void *arg;
 };
 
@@ -33,7 +35,15 @@ struct symexpire_counts {
     int64_t bytes;        /* of those removed, as stored */
 };
 
+/* Ages as they are configured; whose clock, and who hears of each file, is the caller's. */
+struct symexpire symexpire_of_conf(const struct conf *conf, const struct symstore *store,
+                                   struct db *db);
+
+/* How many files are old, in use or not: so often report is called. */
+bool symexpire_count(const struct symexpire *x, size_t *ret, struct err *err);
 bool symexpire_files(const struct symexpire *x, struct symexpire_counts *ret, struct err *err);
+/* The counts as a line for people. */
+void symexpire_print(const struct symexpire *x, const struct symexpire_counts *counts);
 
 /*
  * History: rows of files that are no longer stored, and of uploads, older than

@@ -12,9 +12,11 @@
 #include "lib/base/fs.h"
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/symfile/csym.h"
 #include "lib/symfile/symbytes.h"
+#include "lib/symfile/symexpire.h"
 #include "lib/symfile/symfind.h"
 #include "lib/symfile/symkey.h"
 #include "lib/symfile/symreader.h"
@@ -254,23 +256,40 @@ static bool run_verify(struct app *app, struct args args, struct err *err)
     return true;
 }
 
-/* The job of the same name, now; audited before, since this process becomes datil-cron. */
+/* All of them, where the job's log has the first fifty: who asks by hand wants to know. */
+static void print_expired(void *arg, enum symstore_area area, const char *key, int64_t bytes,
+                          bool is_in_use)
+{
+    struct progress *p = arg;
+    progress_clear(p);
+    printf("%s %s %s\n", is_in_use ? "old, but in use:" : "expired:", symstore_area_names[area],
+           key);
+    progress_step(p, bytes);
+}
+
+/* What the job expire-symbols does, with a bar.  Both at once do no harm: each removes what the
+ * other has left. */
 static bool run_expire(struct app *app, struct args args, struct err *err)
 {
-    bool is_dry = false, is_forced = false;
-    const struct opt opts[] = {{"--dry-run", OPT_FLAG, &is_dry}, {"--force", OPT_FLAG, &is_forced}};
-    const char *argv[10] = {"datil-cron", "--job", "expire-symbols", "--force"};
-    size_t n = 4;
+    struct symstore store = symstore_of_conf(&app->conf);
+    struct symexpire expiry = symexpire_of_conf(&app->conf, &store, NULL);
+    struct progress progress = {.what = "expiring"};
+    struct symexpire_counts counts;
+    const struct opt opts[] = {{"--dry-run", OPT_FLAG, &expiry.is_dry},
+                               {"--force", OPT_FLAG, &expiry.is_forced}};
     if (!OPTS_PARSE(opts, &args, 0, 0, err) || !app_db(app, err) ||
-        (!is_dry && !app_audit(app, "symbols", "", "expire", is_forced ? "forced" : "by age", err)))
+        (!expiry.is_dry &&
+         !app_audit(app, "symbols", "", "expire", expiry.is_forced ? "forced" : "by age", err)))
         return false;
-    const char *const job_args[] = {is_dry ? "dry-run" : NULL, is_forced ? "force" : NULL};
-    for (size_t i = 0; i < ARRAY_LEN(job_args); i++)
-        if (job_args[i]) {
-            argv[n++] = "--job-arg";
-            argv[n++] = job_args[i];
-        }
-    return app_exec("datil-cron", (char *const *)argv, err);
+    expiry.db = app->db;
+    expiry.now_us = now_us();
+    expiry.report = print_expired;
+    expiry.arg = &progress;
+    if (!symexpire_count(&expiry, &progress.total, err) || !symexpire_files(&expiry, &counts, err))
+        return false;
+    progress_clear(&progress);
+    symexpire_print(&expiry, &counts);
+    return true;
 }
 
 const struct command symbols_care_commands[] = {
