@@ -403,7 +403,8 @@ static bool add_file(struct file_batch *b, const char *path, bool was_named, str
     struct str name = str_of(path);
     struct err why = {0};
     struct symreader *r = NULL;
-    bool is_zip = str_ends(name, STR(".zip"));
+    /* The archive of a dSYM folder is a debug file, any other one of symbols. */
+    bool is_zip = str_ends(name, STR(".zip")) && !str_ends(name, STR(".dSYM.zip"));
     if (!is_zip && symnative_is(path)) {
         const char *slash = strrchr(path, '/');
         note_native(b, path, path, slash ? slash + 1 : path, false);

@@ -96,12 +96,14 @@ bool symnative_is(const char *path)
         {"\xfd\x37zXZ", 5, true},
         {"BZh", 3, true},
         {"MSCF\0\0\0\0", 8, true},
+        {"PK\3\4", 4, true},
     };
     /* Microsoft's tools put "_" in place of the last letter of what they pack. */
     static const char *const packed[] = {
-        ".dbg.gz", ".debug.gz", ".debug.xz", ".debug.zst", ".so.gz",   ".so.xz",   ".so.zst",
-        ".pdb.gz", ".pdb.xz",   ".pdb.zst",  ".dbg.xz",    ".dbg.zst", ".pd_",     ".dl_",
-        ".ex_",    ".sy_",      ".tar.bz2",  ".tar.gz",    ".tar.xz",  ".tar.zst", ".tgz"};
+        ".dbg.gz", ".debug.gz", ".debug.xz", ".debug.zst", ".so.gz",   ".so.xz",
+        ".so.zst", ".pdb.gz",   ".pdb.xz",   ".pdb.zst",   ".dbg.xz",  ".dbg.zst",
+        ".pd_",    ".dl_",      ".ex_",      ".sy_",       ".tar.bz2", ".tar.gz",
+        ".tar.xz", ".tar.zst",  ".tgz",      ".dSYM.zip"};
     char head[32] = {0};
     struct stat st;
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

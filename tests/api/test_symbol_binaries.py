@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,23 @@ def test_files_as_symbol_stores_have_them(datil, tmp_path):
     damaged = upload(datil, archive([("cut.pdb/ABC/cut.pd_", cabinet("cut.pdb", pdb)[:30000])]), datil.uploader)
     assert damaged.status == 201 and "the cabinet is damaged" in warnings(datil, damaged)
     assert damaged.json["upload"]["derived_keys"] == []
+
+
+def test_a_folder_that_the_finder_has_packed(datil, tmp_path):
+    """XUL.dSYM.zip: a debug file, and no archive of symbols."""
+    packed = tmp_path / "frames.dylib.dSYM.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("__MACOSX/frames.dylib.dSYM/Contents/Resources/DWARF/._frames.dylib", b"Finder")
+        z.writestr("frames.dylib.dSYM/Contents/Resources/DWARF/frames.dylib", unpacked("frames.dylib"))
+    done = datil.datil("symbols", "add", packed)
+    assert "2 files added, 0 already there, 0 left out" in done.output, done.output
+    text = datil.datil("symbols", "list").stdout
+    ids = re.findall(r"frames\.dylib/(\w+)/frames\.dylib\.sym", text)
+    assert len(ids) == 2, "one for each processor"
+    answer = upload(datil, archive([(f"frames.dylib/{ids[0]}/frames.dylib.dSYM.zip", packed.read_bytes())]), datil.uploader)
+    assert answer.status == 201
+    assert {key.split("/")[1] for key in answer.json["upload"]["derived_keys"]} == set(ids)
+    assert datil.get(f"/symbols/frames.dylib/{ids[0]}/frames.dylib.dSYM.zip").status == 404, "kept, and not offered"
 
 
 @pytest.mark.parametrize("packaged", [False, True], ids=["dwo", "dwp"])

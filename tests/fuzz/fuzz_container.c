@@ -1,6 +1,6 @@
 /*
- * What binaries are sent in: cabinets, bzip2 and tar archives.  Whatever comes: an end, within the
- * limit; and what is found in an archive lies in it.
+ * What binaries are sent in: cabinets, ZIP, bzip2 and tar archives.  Whatever comes: an end, within
+ * the limit; and what is found in an archive lies in it.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -10,6 +10,7 @@
 #include "tools/dump-syms/cab.h"
 #include "tools/dump-syms/decompress.h"
 #include "tools/dump-syms/tar.h"
+#include "tools/dump-syms/zip_debug.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,6 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     look_into(bytes);
     if (cab_is(bytes)) {
         bool ok = cab_unpack(bytes, MAX_OUT / 2, &out, &name, ERR_IGNORED);
+        assert(ok == (name != NULL));
+    } else if (zip_debug_is(bytes)) {
+        bool ok = zip_debug_unpack(bytes, MAX_OUT / 2, &out, &name, ERR_IGNORED);
         assert(ok == (name != NULL));
     } else if (packing_of_file(copy, size) == PACKED_BZIP2) {
         unpack_bytes(PACKED_BZIP2, copy, size, MAX_OUT / 2, &out, ERR_IGNORED);

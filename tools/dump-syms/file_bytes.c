@@ -18,6 +18,7 @@
 #include "tools/dump-syms/cab.h"
 #include "tools/dump-syms/decompress.h"
 #include "tools/dump-syms/tar.h"
+#include "tools/dump-syms/zip_debug.h"
 
 /*
  * How much more than its own size a file may become. 64 MiB are granted to small ones, whose few
@@ -87,13 +88,14 @@ bool file_bytes_unpack(struct file_bytes *f, struct err *err)
 {
     struct str all = file_bytes_view(f);
     enum packing packing = packing_of_file(all.p, all.n);
-    bool is_cabinet = cab_is(all);
-    if (!f->mapped || (packing == PACKED_NOT && !is_cabinet))
+    bool is_cabinet = cab_is(all), is_zip = zip_debug_is(all);
+    if (!f->mapped || (packing == PACKED_NOT && !is_cabinet && !is_zip))
         return open_archive(f, err);
     size_t max = file_bytes_unpacked_max(f->mapped_n);
     FREE_LATER char *name = NULL;
     sb_init(&f->whole, max);
     bool ok = is_cabinet ? cab_unpack(all, max, &f->whole, &name, err)
+              : is_zip   ? zip_debug_unpack(all, max, &f->whole, &name, err)
                          : unpack_bytes(packing, all.p, all.n, max, &f->whole, err);
     munmap(f->mapped, f->mapped_n);
     f->mapped = NULL;

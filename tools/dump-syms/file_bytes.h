@@ -6,7 +6,7 @@
 
 /*
  * file_bytes - the bytes of one file in memory, unpacked when it is packed as a whole
- * (gzip, zstd, xz, bzip2, a cabinet), and of a tar archive the debug file in it.
+ * (gzip, zstd, xz, bzip2, a cabinet), and of a tar or ZIP archive the debug file in it.
  *
  * Ownership  file_bytes_close releases everything; a view lives as long as that was not called.
  * Trust      The file is hostile.  Only regular files are opened, and what a file

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import accuracy
@@ -404,6 +405,16 @@ def dsym_archive(name, dwarf, compression):
     return out.getvalue()
 
 
+def dsym_zip(name, dwarf, method=zipfile.ZIP_DEFLATED):
+    """As the Finder packs it: with notes of its own beside each file, which have the file's name behind "._"."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as z:
+        for path, data in ((f"__MACOSX/x.dSYM/Contents/Resources/DWARF/._{name}", b"\0\5\x16\7"),
+                           ("x.dSYM/Contents/Info.plist", b"<plist>"), (f"x.dSYM/Contents/Resources/DWARF/{name}", dwarf)):
+            z.writestr(path, data)
+    return out.getvalue()
+
+
 def spanning(name, data):
     """A cabinet that says to go on in another: a flag in its head, then the names of file and disk."""
     whole, more = bytearray(cabinet(name, data)), b"next.cab\0disk 2\0"
@@ -427,15 +438,19 @@ def check_containers(folder):
     (plain / "frames-x86_64.dylib").write_bytes(dsym)
     for compression in ("bz2", "gz", "xz"):
         (packed / f"dsym.{compression}").write_bytes(dsym_archive("frames-x86_64.dylib", dsym, compression))
+    (packed / "dsym.zip").write_bytes(dsym_zip("frames-x86_64.dylib", dsym))
+    (packed / "stored.zip").write_bytes(dsym_zip("frames-x86_64.dylib", dsym, zipfile.ZIP_STORED))
     want = run(DUMP, plain / "frames.dll").stdout
     for name in ("lzx.pd_", "mszip.pd_"):
         done = run(DUMP, "--debug-file", packed / name, packed / "frames.dl_")
         report(f"a program and {name} in cabinets", "" if done.stdout == want and want else str(done))
     for name, inside in (("lzx.pd_", "frames.pdb"), ("dsym.bz2", "frames-x86_64.dylib"),
-                         ("dsym.gz", "frames-x86_64.dylib"), ("dsym.xz", "frames-x86_64.dylib")):
+                         ("dsym.gz", "frames-x86_64.dylib"), ("dsym.xz", "frames-x86_64.dylib"),
+                         ("dsym.zip", "frames-x86_64.dylib"), ("stored.zip", "frames-x86_64.dylib")):
         (folder / inside).write_bytes((plain / inside).read_bytes())  # with no program beside it
         done, want = run(DUMP, packed / name), run(DUMP, folder / inside).stdout
         report(f"{name} alone", "" if done.stdout == want and want else f"{done} {want[:200]}")
+    damaged = dsym_zip("x", dsym, zipfile.ZIP_STORED).replace(dsym[200:220], bytes(20))
     big = cabinet("frames.pdb", bytes(300 << 20), "mszip")
     none = dsym_archive("x", b"no binary at all, and longer than a head would be", "bz2")
     for label, data, message in (
@@ -444,10 +459,65 @@ def check_containers(folder):
             ("a bomb", big, "more than it may"),
             ("one of several", spanning("frames.pdb", pdb), "one of several that belong together"),
             ("cut bzip2", bz2.compress(pdb)[:-20], "bzip2 data is damaged"),
+            ("cut ZIP", dsym_zip("x", dsym)[:-30], "not a zip file"),
+            ("damaged ZIP", damaged, "Bad CRC-32"),
+            ("ZIP of a bomb", dsym_zip("x", bytes(300 << 20)), "more than"),
+            ("ZIP without a debug file", dsym_zip("x", dsym).replace(b"DWARF", b"dwarf"), "no debug file in the archive"),
             ("no debug file", none, "no debug file in the archive")):
         (packed / "bad").write_bytes(data)
         done = run(DUMP, packed / "bad")
         report(f"container {label}", "" if done.returncode == 1 and message in done.stderr else str(done))
+
+
+class Msf:
+    """A PDB whose streams can be written to in place (MSF 7.00: numbered streams of blocks)."""
+
+    def __init__(self, data):
+        self.data = bytearray(data)
+        self.block, _, _, size, _, where = struct.unpack_from("<6I", data, 32)
+        blocks = struct.unpack_from(f"<{-(-size // self.block)}I", data, where * self.block)
+        words = struct.unpack(f"<{size // 4}I", b"".join(self.data[b * self.block:(b + 1) * self.block] for b in blocks)[:size])
+        self.sizes, at, self.blocks = words[1:1 + words[0]], 1 + words[0], []
+        for n in self.sizes:
+            count = 0 if n == 0xffffffff else -(-n // self.block)
+            self.blocks.append(words[at:at + count])
+            at += count
+
+    def read(self, stream):
+        return b"".join(self.data[b * self.block:(b + 1) * self.block] for b in self.blocks[stream])[:self.sizes[stream]]
+
+    def write(self, stream, offset, data):
+        for i, byte in enumerate(data, offset):
+            self.data[self.blocks[stream][i // self.block] * self.block + i % self.block] = byte
+
+
+def check_old_frames(folder):
+    """FPO_DATA, which no compiler at hand writes: its records in the place of the other stream of a PDB, read as
+    llvm-pdbutil reads them."""
+    pdb = Msf(lzma.decompress((CASES / "native/inlined-x86.pdb.xz").read_bytes()))
+    header = pdb.sizes[3] - struct.unpack_from("<I", pdb.read(3), 48)[0]  # DBI's optional one is at its end
+    stream = struct.unpack_from("<H", pdb.read(3), header + 2 * 9)[0]
+    pdb.write(3, header, struct.pack("<H", stream))
+    pdb.write(3, header + 2 * 9, b"\xff\xff")
+    records = [  # start, size, words of locals and parameters, prolog, registers, uses ebp, kind
+        (0x1000, 0x10, 3, 2, 5, 1, 0, 0), (0x1010, 0x20, 0, 0, 1, 0, 1, 0), (0x1018, 4, 1, 1, 1, 1, 0, 0),  # inside of another
+        (0x1030, 0x10, 9, 9, 9, 4, 0, 3), (0x1040, 0, 1, 1, 1, 1, 0, 0), (0x10000000, 4, 1, 1, 1, 1, 0, 0)]
+    packed = b"".join(struct.pack("<IIIHH", start, size, words, params, prolog | regs << 8 | bp << 12 | kind << 14)
+                      for start, size, words, params, prolog, regs, bp, kind in records)
+    room = pdb.sizes[stream]
+    pdb.write(stream, 0, (packed + bytes(room))[:room // 16 * 16])
+    old = folder / "old-frames.pdb"
+    old.write_bytes(pdb.data)
+    done = run(DUMP, old)
+    got = re.findall(r"^STACK WIN .*$", done.stdout, re.M)
+    want = ["STACK WIN 0 1000 10 5 0 8 4 c 0 0 0", "STACK WIN 0 1010 20 1 0 0 0 0 0 0 1"]
+    report("frame data of before 2002", "" if got == want and room >= len(packed) else f"{got} ({room}) {done.stderr}")
+    if shutil.which("llvm-pdbutil"):
+        rows = re.findall(r"^\s*([0-9A-F]{8}) \|\s*(\d+) \|\s*(\d+) \|\s*(\d+) \|\s*(\d+) \|\s*(\d+) \|\s*(\w+) \|",
+                          run("llvm-pdbutil", "dump", "--fpo", old).stdout, re.M)
+        seen = [f"STACK WIN 0 {int(rva, 16):x} {int(code):x}" for rva, code, *_ in rows[:2]]
+        report("the same as llvm-pdbutil sees it", "" if seen == [" ".join(w.split()[:5]) for w in want] else
+               run("llvm-pdbutil", "dump", "--fpo", old).stdout)
 
 
 def check_unwind_tables(dll, dylib):
@@ -490,4 +560,5 @@ def check_all(folder, binary, frames):
     check_path_of_store(folder)
     check_native(folder)
     check_containers(folder)
+    check_old_frames(folder)
     check_accuracy()
