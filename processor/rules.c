@@ -95,7 +95,7 @@ const struct rule rule_table[] = {
      "raw:CrashTime raw:Version product build install_time glean_client_id minidump_sha256_hash",
      "is_duplicate duplicate_of"},
     {"ThreadCount", always, thread_count_act, "json_dump", "thread_count"},
-    {"SignatureGenerator", always, signature_generator_act, "*", "signature proto_signature signature_debug"},
+    {"SignatureGenerator", always, signature_generator_act, "*", "signature proto_signature cluster_key signature_debug"},
     {"ShutDownHangCrashingThread", shut_down_hang_crashing_thread_applies, shut_down_hang_crashing_thread_act,
      "signature json_dump", "crashing_thread crashing_thread_name"},
 };

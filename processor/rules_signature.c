@@ -54,7 +54,7 @@ static json_t *joined(const json_t *lines)
 
 /*
  * SignatureGenerator, behind all rules whose keys the signature rules look at (lib/signature). A
- * signature made anew may have no proto signature any more: the old one goes first.
+ * signature made anew may have no proto signature or cluster any more: the old ones go first.
  */
 bool signature_generator_act(struct job *job, struct err *err)
 {
@@ -69,6 +69,10 @@ bool signature_generator_act(struct job *job, struct err *err)
     json_object_del(job->processed, "proto_signature");
     if (r.proto_signature)
         set_value(job, "proto_signature", json_incref(r.proto_signature));
+    json_object_del(job->processed, "cluster_key");
+    char cluster[SIGNATURE_CLUSTER_SIZE];
+    if (signature_cluster_key(job->siglists, r.frames, cluster))
+        set_value(job, "cluster_key", json_string(cluster));
     set_value(job, "signature_debug", joined(r.debug));
     json_array_extend(job->notes, r.notes);
     signature_result_release(&r);

@@ -8,7 +8,7 @@
  */
 web_handler home_get, product_get;
 web_handler search_get, search_results_get, search_fields_get, search_quick_get;
-web_handler report_get, report_reprocess_post;
+web_handler report_get, report_reprocess_post, report_similar_get;
 web_handler topcrashers_get;
 web_handler signature_get, signature_graph_get, signature_aggregation_get;
 web_handler signature_summary_get, signature_reports_get, signature_bugs_get,
@@ -22,7 +22,7 @@ web_handler api_signature_stats_get;
 web_handler api_version_string_get, api_product_versions_post, api_reprocessing_post;
 web_handler api_missing_processed_crash_get;
 web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
-web_handler api_correlations_get, correlations_file_get;
+web_handler api_correlations_get, correlations_file_get, api_similar_crashes_get;
 web_handler telemetry_schema_get;
 web_handler monitoring_get, monitoring_cron_get, broken_get;
 web_handler robots_get, favicon_get, contribute_get, csp_report_post;
@@ -41,7 +41,7 @@ extern const struct health webapp_health; /* monitoring.c */
 /* What they read (lib/web/param_spec.h). */
 extern const struct param_spec *const search_params[],
     *const search_results_params[], *const search_fields_params[], *const search_quick_params[];
-extern const struct param_spec *const report_params[];
+extern const struct param_spec *const report_params[], *const report_similar_params[];
 extern const struct param_spec *const report_reprocess_params[];
 extern const struct param_spec *const topcrashers_params[];
 extern const struct param_spec *const signature_params[];
@@ -50,7 +50,8 @@ extern const struct param_spec *const admin_notice_params[], *const admin_notice
 extern const struct param_spec *const admin_purge_params[], *const admin_purge_run_params[];
 extern const struct param_spec *const api_super_search_params[],
     *const api_super_search_unredacted_params[];
-extern const struct param_spec *const api_correlations_params[];
+extern const struct param_spec *const api_correlations_params[],
+    *const api_similar_crashes_params[];
 extern const struct param_spec *const api_processed_crash_params[],
     *const api_raw_crash_params[], *const api_crash_verify_params[];
 extern const struct param_spec *const api_signatures_params[],

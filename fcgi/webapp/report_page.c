@@ -15,6 +15,7 @@
 #include "fcgi/webapp/report_bugs.h"
 #include "fcgi/webapp/report_details.h"
 #include "fcgi/webapp/report_parts.h"
+#include "fcgi/webapp/report_similar.h"
 #include "fcgi/webapp/report_stacks.h"
 #include "fcgi/webapp/report_symbols.h"
 #include "fcgi/webapp/signature_correlations.h"
@@ -146,6 +147,8 @@ static void set_tabs(const struct report_page *c, struct tpl_values *v)
                 human_count(c->a, (int64_t)(extensions ? extensions : addons)));
     if (environment)
         add_tab(tabs, "telemetryenvironment", "Telemetry Environment", "");
+    if (report_has_stack(c->doc))
+        add_tab(tabs, "similar", "Similar crashes", "");
     if (jget_strn(c->doc, "signature").n > 0)
         add_tab(tabs, "correlation", "Correlations", "");
     if (may_debug)
@@ -216,6 +219,7 @@ static bool set_values(const struct report_page *c, struct tpl_values *v, struct
     report_set_trees(c, v);
     report_set_extensions(c, v);
     report_set_debug(c, v);
+    report_offer_similar(c->a, c->id, c->doc, v);
     correlations_offer(c->a, c->doc, v);
     return report_set_details(c, v, err) && report_set_bugs(c, v, err) &&
            report_set_downloads(c, v, err);

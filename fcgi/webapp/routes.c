@@ -31,6 +31,7 @@ const struct route routes[] = {
     {GET, "/search/quick/", 0, NULL, search_quick_get, search_quick_params, "crash id or part of a signature"},
 
     {GET, "/report/index/", SEARCHES | BELOW, NULL, report_get, report_params, "one crash report"},
+    {GET, "/report/similar/", SEARCHES, NULL, report_similar_get, report_similar_params, "crashes with a similar stack"},
     {POST, "/report/reprocess/", 0, "reprocess_crashes", report_reprocess_post, report_reprocess_params, "button of the report page"},
     {GET, "/topcrashers/", SEARCHES | OWN_REFUSAL, NULL, topcrashers_get, topcrashers_params, "signatures of a product by count"},
 
@@ -73,6 +74,7 @@ const struct route routes[] = {
     {GET, "/api/SignatureFirstDate/", API, NULL, api_signature_first_date_get, api_signatures_params, "When signatures were first seen."},
     {GET, "/api/SignatureStats/", API, NULL, api_signature_stats_get, api_signature_stats_params, "Signatures by hour, day, week or build; when each was first and last seen."},
     {GET, "/api/Correlations/", API, NULL, api_correlations_get, api_correlations_params, "What is special about the crashes of a signature, or of any search: properties that are more or less frequent there."},
+    {GET, "/api/SimilarCrashes/", API, NULL, api_similar_crashes_get, api_similar_crashes_params, "Crashes whose stacks have much in common with that of one crash, and their signatures."},
     {GET, "/api/VersionString/", API, NULL, api_version_string_get, api_version_string_params, "Version of a build of a product."},
     {POST, "/api/ProductVersions/", API | ROUTE_RAW_BODY, "upload_symbols", api_product_versions_post, NULL, "Registers builds: which version a build of a product is. CSV with the columns of `datil version load`, or JSON."},
     {POST, "/api/Reprocessing/", API, "reprocess_crashes", api_reprocessing_post, api_reprocessing_params, "Puts crashes into the queue again."},

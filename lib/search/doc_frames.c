@@ -125,11 +125,24 @@ static struct strs of_all(struct arena *a, const json_t *threads, struct str lis
     return out;
 }
 
+/*
+ * The thread that reports show as the crashing one: of a shutdown that hung the processor has made
+ * it the main thread, and json_dump.crashing_thread is the one that noticed.
+ */
+static const json_t *frames_of_crash(const json_t *doc, struct str path)
+{
+    int64_t i = -1;
+    const json_t *threads = jpath(doc, "json_dump.threads");
+    if (jget_int(doc, "crashing_thread", &i) && i >= 0 && (size_t)i < json_array_size(threads))
+        return json_object_get(json_array_get(threads, (size_t)i), "frames");
+    return below(doc, path);
+}
+
 struct strs doc_frames(struct arena *a, const json_t *processed_crash, const struct search_field *f)
 {
     struct str path = str_of(f->source_key), key = take_key(&path);
     if (f->frames == FRAMES_OF_CRASH)
-        return in_order(a, below(processed_crash, path), key);
+        return in_order(a, frames_of_crash(processed_crash, path), key);
     struct str list = take_key(&path);
     return of_all(a, below(processed_crash, path), list, key);
 }

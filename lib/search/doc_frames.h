@@ -10,8 +10,9 @@
  * source files or modules, by the field's source_key, whose last step is a key of a frame and whose
  * other steps lead to the frames.
  *
- *   FRAMES_OF_CRASH  one element for each frame of the crashing thread, top first; a call that was
- *                    inlined is a frame and comes before the one it is in.  A frame that has no
+ *   FRAMES_OF_CRASH  one element for each frame of the crashing thread, top first, which is the
+ *                    thread that the report names; a call that was inlined is a frame and comes
+ *                    before the one it is in.  A frame that has no
  *                    such text, and the gap of a stack that was cut, is an empty text: places and
  *                    neighbours stay true.
  *   FRAMES_OF_ALL    each text of any frame of any thread once, sorted

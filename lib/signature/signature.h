@@ -2,6 +2,7 @@
 #define SIGNATURE_SIGNATURE_H
 
 #include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/json/json.h"
 
 /*
@@ -36,6 +37,17 @@ void signature_generate(const struct siglists *l, const json_t *crash_data,
 /* The part for native stacks alone: no rules, notes without a rule's name. */
 void signature_of_stack(const struct siglists *l, const json_t *crash_data,
                         struct signature_result *ret);
+
+/*
+ * The key of a crash's cluster: equal for stacks that begin with the same relevant frames, whole
+ * and in order.  frames: those of a result.  False: none of them is relevant.
+ */
+enum { SIGNATURE_CLUSTER_SIZE = 33 };
+bool signature_cluster_key(const struct siglists *l, const json_t *frames,
+                           char out[SIGNATURE_CLUSTER_SIZE]);
+/* Whether a normalised frame text says something of the crash: it is no address, and the list of
+ * irrelevant frames does not have it. */
+bool signature_frame_is_relevant(const struct siglists *l, struct str frame);
 
 /* The normalised text of one frame object.  New reference, a string. */
 json_t *signature_frame_text(const struct siglists *l, const json_t *frame);

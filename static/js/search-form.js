@@ -26,6 +26,29 @@ function values(field) {
   return valuesOf.get(field);
 }
 
+// Functions, files and modules of stacks are too many to have them all: those of crashes that have
+// the text in one of theirs, once nobody has typed for a moment.
+const TYPING_MS = 250;
+let frameTurn = 0;
+async function frameValues(field, text) {
+  const mine = ++frameTurn;
+  await new Promise((done) => setTimeout(done, TYPING_MS));
+  if (mine !== frameTurn) return [];
+  const query = { _results_number: "0", _facets_size: "2000", _facets: field };
+  if (text) query[field] = "~" + text.replace(/[\\*?]/g, "\\$&");
+  const answer = await fetch(`/api/SuperSearch/?${new URLSearchParams(query)}`).catch(() => null);
+  const found = answer?.ok ? await answer.json() : { facets: {} };
+  return (found.facets[field] ?? [])
+    .filter((b) => b.term.includes(text) && b.term !== text)
+    .map((b) => ({ value: b.term, note: String(b.count) }));
+}
+
+// "malloc <- =ma" is being completed at its end: what comes before, and the text of the last frame.
+function lastFrame(text) {
+  const [, before, last] = /^(.* <--? (?:!?[=~^$]?))?(.*)$/s.exec(text);
+  return [before ?? "", last];
+}
+
 function fitOperators(select, kind) {
   const current = select.value;
   // Kind of field to its operators; the page brings them along.
@@ -73,10 +96,14 @@ function setUpLine(line, complete) {
     async (text) => {
       const found = (await fields())[field.value];
       if (!found || found.valueType === "date" || value.readOnly || operator.value.endsWith("@")) return [];
+      if (found.valueType === "frames") return frameValues(field.value, lastFrame(text)[1]);
       const wanted = text.toLowerCase();
       return (await values(field.value)).filter((entry) => entry.value.toLowerCase().includes(wanted) && entry.value !== text);
     },
-    (chosen) => (value.value = chosen),
+    async (chosen) => {
+      const isFrames = (await fields())[field.value]?.valueType === "frames";
+      value.value = (isFrames ? lastFrame(value.value)[0] : "") + chosen;
+    },
   );
 }
 

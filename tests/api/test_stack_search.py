@@ -123,3 +123,70 @@ def test_a_real_crash(datil, minidump):
         assert datil.search(uuid=crash, frame_module=value, _results_number=0)["total"] == want
     hit = datil.search(uuid=crash, _columns=["frame_module"])["hits"][0]["frame_module"]
     assert (hit if isinstance(hit, list) else [hit]) == [m or "" for m in modules]
+
+
+def names(*functions):
+    return [frame(f) for f in functions]
+
+
+LIKE = [*"abcdefgh"]
+SIMILAR = {10: names(*LIKE), 11: names(*LIKE), 12: names(*LIKE[:6], "other", "more"), 13: names("a", "zz", "yy", "xx", "ww"), 14: names("q", "r"),
+           15: [frame(None), {"function": "libutils.so"}], 16: names(*(f"f{i}" for i in range(400)))}
+
+
+@pytest.fixture(scope="module")
+def similar(stacks):
+    docs = [document(n, frames) for n, frames in SIMILAR.items()]
+    docs[0]["cluster_key"] = docs[1]["cluster_key"] = "0123456789abcdef0123456789abcdef"
+    docs[2]["signature"] = HOSTILE
+    docs[1]["url"] = "https://secret.example.org/"
+    stacks.datil("crash", "load", stdin="".join(json.dumps(d) + "\n" for d in docs))
+    return stacks
+
+
+def test_similar_crashes(similar):
+    answer = similar.get("/api/SimilarCrashes/", {"crash_id": crash_id(10)})
+    assert answer.status == 200 and "secret" not in answer.text
+    found = answer.json
+    assert (found["crash_id"], found["functions"], found["in_cluster"], found["errors"]) == (crash_id(10), 8, 2, [])
+    assert found["candidates"] == found["compared"] == 4
+    assert [(int(h["uuid"][:8], 16), h["shared"], h["overlap"]) for h in found["hits"]] == [(11, 8, 1.0), (12, 6, 0.6)]
+    assert found["hits"][0]["cluster_key"] == found["cluster_key"] and found["hits"][0]["signature"] == "stack 11"
+    assert [(s["signature"], s["count"], s["overlap"]) for s in found["signatures"]] == [("stack 11", 1, 1.0), (HOSTILE, 1, 0.6)]
+    assert len(similar.get("/api/SimilarCrashes/", {"crash_id": crash_id(10), "number": "1"}).json["hits"]) == 1
+
+
+def test_a_crash_with_nothing_to_compare(similar):
+    for n, functions in ((15, 0), (5, 0), (14, 2)):
+        found = similar.get("/api/SimilarCrashes/", {"crash_id": crash_id(n)}).json
+        assert (found["functions"], found["hits"], found["signatures"]) == (functions, [], [])
+    assert similar.get("/api/SimilarCrashes/", {"crash_id": crash_id(16)}).json["functions"] == 400
+
+
+def test_what_similar_crashes_refuses(similar):
+    assert similar.get("/api/SimilarCrashes/").json == {"errors": {"crash_id": ["This field is required."]}}
+    unknown = "11111111-2222-4333-8444-555550260101"
+    answer = similar.get("/api/SimilarCrashes/", {"crash_id": unknown})
+    assert (answer.status, answer.json) == (404, {"error": f"Not found: CrashIDNotFound {unknown}"})
+    assert similar.get("/report/similar/", {"crash_id": unknown}).status == 404
+    assert similar.get("/api/SimilarCrashes/", {"crash_id": crash_id(10), "number": "101"}).status == 400
+
+
+def test_the_page_of_similar_crashes(similar):
+    report = similar.get("/report/index/" + crash_id(10)).text
+    assert "#tab-similar" in report and f"/report/similar/?crash_id={crash_id(10)}" in report
+    assert "#tab-similar" not in similar.get("/report/index/" + crash_id(5)).text
+    page = similar.get("/report/similar/", {"crash_id": crash_id(10)}).text
+    part = similar.get("/report/similar/", {"crash_id": crash_id(10), "part": "1"}).text
+    assert "<h1>Similar crashes</h1>" in page and "<html" in page and "<html" not in part
+    for text in (page, part):
+        assert crash_id(11) in text and crash_id(13) not in text and "same frames" in text
+        assert "<script>alert" not in text and "&lt;script&gt;alert" in text
+
+
+def test_processing_makes_the_key_of_a_cluster(datil, minidump):
+    crash = datil.post({"ProductName": "Crashme"}, minidump)
+    doc = datil.wait_processed(crash)
+    key = doc.get("cluster_key")
+    assert key is None or datil.search(cluster_key="=" + key)["total"] >= 1
+    assert datil.get("/api/SimilarCrashes/", {"crash_id": crash}).json["cluster_key"] == key

@@ -25,6 +25,8 @@ const PAGES = {
   correlations: "/signature/?signature=" + encodeURIComponent(facts.signature) + "#tab-correlations",
   topcrashers: "/topcrashers/?product=Crashme&version=1.0&process_type=any",
   signature: "/signature/?signature=" + encodeURIComponent(facts.signature),
+  "report-similar": "/report/similar/?crash_id=" + facts.crash_id,
+  "search-help": "/documentation/supersearch/",
   "report-correlations": "/report/index/" + facts.crash_id + "#tab-correlation",
   login: "/login/",
   api: "/api/",

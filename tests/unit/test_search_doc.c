@@ -75,6 +75,14 @@ static const struct {
     {"{\"json_dump\":{\"crashing_thread\":{\"frames\":\"x\"}}}", "frame_function", NULL},
     {"{\"json_dump\":{\"crashing_thread\":[{\"frames\":[]}]}}", "frame_function", NULL},
     {"{\"frame_function\":[\"a\"]}", "frame_function", NULL},
+    {"{\"crashing_thread\":1,\"json_dump\":{\"crashing_thread\":{\"frames\":[{\"function\":\"a\"}]}"
+     ","
+     "\"threads\":[{},{\"frames\":[{\"function\":\"b\"}]}]}}",
+     "frame_function", "b"},
+    {"{\"crashing_thread\":2,\"json_dump\":{\"crashing_thread\":{\"frames\":[{\"function\":\"a\"}]}"
+     ","
+     "\"threads\":[{},{\"frames\":[{\"function\":\"b\"}]}]}}",
+     "frame_function", "a"},
     {"{\"json_dump\":{\"threads\":[{\"frames\":[{\"function\":\"b\"},{\"function\":\"a\"}]},"
      "{\"frames\":null},7,{\"frames\":[{\"function\":\"b\",\"inlines\":[{\"function\":\"c\"}]}]}]}"
      "}",

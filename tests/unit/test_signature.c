@@ -426,6 +426,54 @@ static void test_forty_frames_and_length(void **state)
     signature_result_release(&r);
 }
 
+static void cluster(const char *frames, char out[SIGNATURE_CLUSTER_SIZE])
+{
+    json_auto_t *list = json_array();
+    struct str rest = str_of(frames), one;
+    while (str_split(&rest, ';', &one))
+        json_array_append_new(list, jtext(one));
+    if (!signature_cluster_key(lists, list, out))
+        out[0] = '\0';
+}
+
+/* Ten frames that say something, whatever lies between and below; whole, and in order. */
+static void test_clusters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool is_same;
+    } cases[] = {
+        {"x;y", "x;y", true},
+        {"x;y", "y;x", false},
+        {"x;y", "xy", false},
+        {"x;y", "x;libutils.so;y", true}, /* a list has it as irrelevant */
+        {"x;y", "x;@0x12;;y", true},
+        {"x;x;x;y", "x;y", true},
+        {"x;y;x", "x;y", false},
+        {"a;b;c;d;e;f;g;h;i;j;k", "a;b;c;d;e;f;g;h;i;j;l;m", true},
+        {"a;b;c;d;e;f;g;h;i;j", "a;b;c;d;e;f;g;h;i;k", false},
+    };
+    char a[SIGNATURE_CLUSTER_SIZE], b[SIGNATURE_CLUSTER_SIZE];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cluster(cases[i].a, a);
+        cluster(cases[i].b, b);
+        if (strlen(a) != 32 || (strcmp(a, b) == 0) != cases[i].is_same)
+            fail_msg("%s: %s, %s: %s", cases[i].a, a, cases[i].b, b);
+    }
+    cluster("libutils.so;@0x0;", a);
+    assert_string_equal(a, "");
+    char long_name[2][1002];
+    for (int i = 0; i < 2; i++) {
+        memset(long_name[i], 'n', 1000);
+        long_name[i][1000] = (char)('0' + i);
+        long_name[i][1001] = '\0';
+    }
+    cluster(long_name[0], a);
+    cluster(long_name[1], b);
+    assert_string_not_equal(a, b);
+}
+
 /* Texts made to be slow: each must stay within a second, all forty frames together. */
 static void test_hostile_functions(void **state)
 {
@@ -520,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_forty_frames_and_length),
+        cmocka_unit_test(test_clusters),
         cmocka_unit_test(test_hostile_functions),
         cmocka_unit_test(test_crash_data),
         cmocka_unit_test(test_list_directory),

@@ -887,7 +887,8 @@ static const struct {
     {"SignatureGenerator", "frames", NULL,
      DUMP("'crash_info':{'crashing_thread':0},'threads':[{'frames':[{'function':'memcpy(x)'},"
           "{'function':'A::b(int)'}]}]"),
-     "{'signature':'memcpy | A::b','proto_signature':'memcpy | A::b','signature_debug':"
+     "{'signature':'memcpy | A::b','proto_signature':'memcpy | A::b',"
+     "'cluster_key':'ae9b3167af6c796a1bb0d96b9561a602','signature_debug':"
      "'SignatureGenerationRule: using CSignatureTool\\nSignatureGenerationRule: using included "
      "signature lists\\nSignatureGenerationRule: prefix; continue iterating: \\\"memcpy\\\"\\n"
      "SignatureGenerationRule: not a prefix; stop: \\\"A::b\\\"\\nSignatureGenerationRule: change "
