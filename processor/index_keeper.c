@@ -7,6 +7,9 @@
  *
  * A second process scrubs: it reads every byte once a day, slowly, and sets aside what is damaged.
  * Between two scrubs it packs the weeks that are over.
+ *
+ * Each collection has both processes for itself, so that none waits for another's disk.  They do
+ * the same for all; where the documents come from again is the one thing that differs (`upkeeps`).
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +23,7 @@
 #include "lib/base/util.h"
 #include "lib/db/db.h"
 #include "lib/ledger/ledger.h"
+#include "lib/search/collection.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
 #include "processor/worker.h"
@@ -40,8 +44,7 @@ enum {
 };
 
 struct keeper {
-    const char *dir;
-    const struct field_table *fields;
+    struct collection c;
     struct db *db;
     struct store *store;
     struct index_writer *index;
@@ -52,15 +55,15 @@ struct keeper {
     bool is_failing;
 };
 
-static bool keeper_open(const struct processor *p, struct keeper *k, struct err *err)
+static bool keeper_open(const struct processor *p, enum collection_id id, struct keeper *k,
+                        struct err *err)
 {
     struct store_config cfg = store_config_of(p->conf);
-    const char *dir = conf_text(p->conf, CONF_INDEX_DIR);
+    struct collection c = collection_of(p->conf, p->fields, id);
     *k = (struct keeper){
-        .dir = dir,
-        .fields = p->fields,
+        .c = c,
         .db = db_new(conf_text(p->conf, CONF_DATABASE_URL), "datil-processor index", 0),
-        .index = index_writer_new(dir, p->fields),
+        .index = index_writer_new(c.dir, c.fields),
         .fill_fd = -1,
     };
     return store_open(&cfg, &k->store, err);
@@ -90,14 +93,14 @@ static bool start_filling(struct keeper *k, struct err *err)
 {
     struct index_health h;
     struct err why = {0};
-    if (!index_health(k->dir, k->fields, &h, err))
+    if (!index_health(k->c.dir, k->c.fields, &h, err))
         return false;
     if (h.is_whole || !h.is_readable)
         return true;
-    if (!index_claim_filling(k->dir, "filling by the index keeper", 0, &k->fill_fd, &why))
+    if (!index_claim_filling(k->c.dir, "filling by the index keeper", 0, &k->fill_fd, &why))
         return why.code == ERR_CONFLICT || err_set(err, why.code, "%s", why.msg);
     if (!ledger_fill_begin(&k->fill, k->db, k->index, err) ||
-        !index_reader_open(k->dir, k->fields, &k->reader, err)) {
+        !index_reader_open(k->c.dir, k->c.fields, &k->reader, err)) {
         stop_filling(k);
         return false;
     }
@@ -181,7 +184,7 @@ static bool number(const struct keeper *k, struct err *err)
     int64_t until_ms = mono_ms() + NUMBER_MS;
     const struct index_pace pace = {is_time_left, &until_ms};
     size_t written;
-    if (!index_number(k->dir, k->fields, NUMBERED_MIN, &pace, &written, err))
+    if (!index_number(k->c.dir, k->c.fields, NUMBERED_MIN, &pace, &written, err))
         return false;
     if (written)
         log_event(LOG_INFO, "index_numbered", "numbers for processes that start were written",
@@ -189,15 +192,63 @@ static bool number(const struct keeper *k, struct err *err)
     return true;
 }
 
+static bool begin_reports(struct keeper *k, struct err *err)
+{
+    return ledger_fill_begin(&k->fill, k->db, k->index, err);
+}
+
+static bool catch_up_reports(struct keeper *k, struct err *err)
+{
+    return replay(k, err) && put_late(k, err) && (k->fill_fd >= 0 || start_filling(k, err)) &&
+           fill_for_a_while(k, err);
+}
+
+static bool sync_reports(struct keeper *k, struct err *err)
+{
+    return ledger_sync(k->db, k->index, err);
+}
+
+/* So far nothing makes documents of pings, so there are none that a new index could lack. */
+static bool begin_pings(struct keeper *k, struct err *err)
+{
+    uint64_t losses;
+    return index_fill_begin(k->index, 0, &losses, err);
+}
+
+static bool catch_up_pings(struct keeper *k, struct err *err)
+{
+    return begin_pings(k, err); /* also when the directory was deleted meanwhile */
+}
+
+static bool sync_pings(struct keeper *k, struct err *err)
+{
+    return index_sync(k->index, err);
+}
+
+/*
+ * begin: before the first worker starts, says how many documents there should be, so that an index
+ * that was made anew names the weeks that it lacks.  catch_up: puts again what a failure of the
+ * machine took, what could not be put, and what was lost.  sync: makes it durable, with what
+ * catch_up has to know about it after a failure.
+ */
+static const struct upkeep {
+    bool (*begin)(struct keeper *k, struct err *err);
+    bool (*catch_up)(struct keeper *k, struct err *err);
+    bool (*sync)(struct keeper *k, struct err *err);
+} upkeeps[COLLECTIONS] = {
+    [COLLECTION_REPORTS] = {begin_reports, catch_up_reports, sync_reports},
+    [COLLECTION_PINGS] = {begin_pings, catch_up_pings, sync_pings},
+};
+
 /*
  * In this order: first what makes the index usable, then what it lacks, at the end the sync that
  * makes both durable.
  */
 static bool tick(struct keeper *k, struct err *err)
 {
-    return index_look(k->index, REST_MS, err) && replay(k, err) && put_late(k, err) &&
-           (k->fill_fd >= 0 || start_filling(k, err)) && fill_for_a_while(k, err) &&
-           ledger_sync(k->db, k->index, err) && number(k, err);
+    const struct upkeep *own = &upkeeps[k->c.id];
+    return index_look(k->index, REST_MS, err) && own->catch_up(k, err) && own->sync(k, err) &&
+           number(k, err);
 }
 
 int index_keeper_run(void *processor, int index)
@@ -205,8 +256,7 @@ int index_keeper_run(void *processor, int index)
     const struct processor *p = processor;
     struct keeper k;
     struct err err = {0};
-    (void)index;
-    bool ok = keeper_open(p, &k, &err);
+    bool ok = keeper_open(p, (enum collection_id)index, &k, &err);
     if (!ok)
         log_event(LOG_ERROR, "index_keeper_start", "the store cannot be opened", LOG_E(&err));
     while (ok && !proc_stopping()) {
@@ -218,9 +268,10 @@ int index_keeper_run(void *processor, int index)
         metrics_flush(p->metrics);
         if (!done && !k.is_failing)
             log_event(LOG_ERROR, "index_keeper_failed", "the index cannot be kept; trying again",
-                      LOG_E(&why));
+                      LOG_S("collection", k.c.name), LOG_E(&why));
         if (done && k.is_failing)
-            log_event(LOG_INFO, "index_keeper_back", "the index can be kept again");
+            log_event(LOG_INFO, "index_keeper_back", "the index can be kept again",
+                      LOG_S("collection", k.c.name));
         k.is_failing = !done;
         proc_wait(NULL, 0, k.fill_fd >= 0 ? 0 : TICK_MS);
         proc_take_hangup();
@@ -235,12 +286,14 @@ int index_keeper_run(void *processor, int index)
  */
 void index_keeper_prepare(const struct processor *p)
 {
-    struct keeper k;
-    struct err err = {0};
-    if (!keeper_open(p, &k, &err) || !ledger_fill_begin(&k.fill, k.db, k.index, &err))
-        log_event(LOG_WARN, "index_unusable", "crashes are processed without the index",
-                  LOG_E(&err));
-    keeper_close(&k);
+    for (enum collection_id id = 0; id < COLLECTIONS; id++) {
+        struct keeper k;
+        struct err err = {0};
+        if (!keeper_open(p, id, &k, &err) || !upkeeps[id].begin(&k, &err))
+            log_event(LOG_WARN, "index_unusable", "processing goes on without the index",
+                      LOG_S("collection", k.c.name), LOG_E(&err));
+        keeper_close(&k);
+    }
 }
 
 /*
@@ -263,13 +316,11 @@ static bool go_slowly(void *arg, size_t bytes)
 }
 
 /* A scrub that ended in the future is due: the clock was set back. */
-static bool is_scrub_due(const struct processor *p)
+static bool is_scrub_due(const struct conf *conf, const struct collection *c)
 {
     struct index_health h;
-    int64_t now = now_us(), every_s = conf_int(p->conf, CONF_INDEX_SCRUB_EVERY_S);
-    if (every_s == 0 ||
-        !index_health(conf_text(p->conf, CONF_INDEX_DIR), p->fields, &h, ERR_IGNORED) ||
-        !h.is_readable)
+    int64_t now = now_us(), every_s = conf_int(conf, CONF_INDEX_SCRUB_EVERY_S);
+    if (every_s == 0 || !index_health(c->dir, c->fields, &h, ERR_IGNORED) || !h.is_readable)
         return false;
     return h.scrub_ended_us > now || now - h.scrub_ended_us >= every_s * 1000000;
 }
@@ -311,13 +362,13 @@ static void pack_once(const struct conf *conf, struct index_writer *index)
 int index_scrub_run(void *processor, int index)
 {
     const struct processor *p = processor;
-    struct index_writer *w = index_writer_new(conf_text(p->conf, CONF_INDEX_DIR), p->fields);
+    struct collection c = collection_of(p->conf, p->fields, (enum collection_id)index);
+    struct index_writer *w = index_writer_new(c.dir, c.fields);
     int64_t pack_ms = mono_ms();
-    (void)index;
     while (!proc_stopping()) {
         proc_wait(NULL, 0, SCRUB_LOOK_MS);
         proc_take_hangup();
-        if (!proc_stopping() && is_scrub_due(p))
+        if (!proc_stopping() && is_scrub_due(p->conf, &c))
             scrub_once(p->conf, w);
         if (proc_stopping() || mono_ms() < pack_ms)
             continue;

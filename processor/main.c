@@ -19,6 +19,7 @@
 #include "lib/base/proc.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/search/collection.h"
 #include "processor/crash.h"
 #include "processor/offline.h"
 #include "processor/worker.h"
@@ -136,9 +137,9 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
     int workers = wanted ? (int)wanted : (int)MIN(proc_cores(), (size_t)WORKERS_MAX);
     const struct proc_group groups[] = {
         {.name = "worker", .count = workers, .run = worker_run, .arg = &processor},
-        {.name = "index-keeper", .count = 1, .run = index_keeper_run, .arg = &processor},
+        {.name = "index-keeper", .count = COLLECTIONS, .run = index_keeper_run, .arg = &processor},
         {.name = "queue-watch", .count = 1, .run = queue_watch_run, .arg = &processor},
-        {.name = "index-scrub", .count = 1, .run = index_scrub_run, .arg = &processor},
+        {.name = "index-scrub", .count = COLLECTIONS, .run = index_scrub_run, .arg = &processor},
     };
     if (!identity_settle(conf, IDENTITY_SERVICE, err) || !be_alone(conf, &alone, err))
         return false;

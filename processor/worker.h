@@ -23,7 +23,7 @@ struct processor { /* what main has made, for the processes below: borrowed */
 /* `run` of a struct proc_group; the argument is a struct processor. */
 int worker_run(void *processor, int index);
 
-/* The index: see index_keeper.c.  Neither ever ends because of the index. */
+/* The index of the collection `index`: see index_keeper.c.  Neither ever ends because of it. */
 int index_keeper_run(void *processor, int index);
 int index_scrub_run(void *processor, int index);
 /* Gauges of the queues: queue_watch.c. */

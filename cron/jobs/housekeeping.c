@@ -9,6 +9,7 @@
 #include "lib/base/err.h"
 #include "lib/base/util.h"
 #include "lib/db/db.h"
+#include "lib/search/collection.h"
 #include "lib/search/index.h"
 #include "queries.h"
 
@@ -66,5 +67,10 @@ bool job_clear_tokens(struct job_context *x, struct err *err)
 
 bool job_compactindex(struct job_context *x, struct err *err)
 {
-    return index_compact(conf_text(x->conf, CONF_INDEX_DIR), x->fields, err);
+    for (enum collection_id id = 0; id < COLLECTIONS; id++) {
+        struct collection c = collection_of(x->conf, x->fields, id);
+        if (!index_compact(c.dir, c.fields, err))
+            return err_wrap(err, "the index of %s", c.name);
+    }
+    return true;
 }

@@ -33,6 +33,7 @@
 #include "lib/base/util.h"
 #include "lib/crash/product.h"
 #include "lib/db/db.h"
+#include "lib/search/collection.h"
 #include "lib/search/index.h"
 #include "lib/store/store.h"
 #include "queries.h"
@@ -258,6 +259,28 @@ static bool read_keeping(struct job_context *x, struct keeping *ret, struct err 
     return true;
 }
 
+/* Single pings are kept for 180 days, whatever is said of reports; their counts are kept longer. */
+enum { PING_DAYS = 180 };
+
+static bool drop_weeks(struct job_context *x, const struct keeping *k, struct err *err)
+{
+    const int64_t oldest_us[COLLECTIONS] = {
+        [COLLECTION_REPORTS] = k->oldest_us,
+        [COLLECTION_PINGS] = x->run_time_us - PING_DAYS * DAY_US,
+    };
+    size_t total = 0;
+    for (enum collection_id id = 0; id < COLLECTIONS; id++) {
+        struct collection c = collection_of(x->conf, x->fields, id);
+        size_t partitions;
+        if (!index_expire(c.dir, c.fields, oldest_us[id] - oldest_us[id] % DAY_US, &partitions,
+                          err))
+            return err_wrap(err, "the index of %s", c.name);
+        total += partitions;
+    }
+    printf("%zu index partitions deleted\n", total);
+    return true;
+}
+
 bool job_retention(struct job_context *x, struct err *err)
 {
     char today[16];
@@ -268,13 +291,7 @@ bool job_retention(struct job_context *x, struct err *err)
         (!job_arg(x, "force") && !is_believable(x, &ahead, err)))
         return false;
 
-    size_t partitions = 0;
-    struct civil c = civil_of_us(k.oldest_us);
-    int64_t midnight_us = civil_to_us((struct civil){c.year, c.month, c.day, 0, 0, 0, 0});
-    if (!drop_days(x, k.oldest_before, err) ||
-        !index_expire(conf_text(x->conf, CONF_INDEX_DIR), x->fields, midnight_us, &partitions, err))
-        return false;
-    printf("%zu index partitions deleted\n", partitions);
-    return drop_rows(x, &k, err) && fold_statistics(x, err) &&
+    return drop_days(x, k.oldest_before, err) && drop_weeks(x, &k, err) && drop_rows(x, &k, err) &&
+           fold_statistics(x, err) &&
            DB_EXEC(x->db, &q_counted_expire, err, db_int(x->arena, STATISTICS_DAYS));
 }

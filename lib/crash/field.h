@@ -8,8 +8,10 @@
  * field - the one table of processed-crash keys, annotations and search fields.
  *
  * The rows come from lib/crash/fields.tsv at build time (fields_builtin); an installation may
- * add its own (fields_load).  They drive the copy rule, the reducer, the index, query checks,
- * the fields API, the search form and the data dictionary.  There is no second list.
+ * add its own (fields_load).  Crash pings, which are another kind of document, have a table of
+ * their own (fields_pings, from lib/crash/ping-fields.tsv).  They drive the copy rule, the reducer,
+ * the index, query checks, the fields API, the search form and the data dictionary.  There is no
+ * second list.
  *
  * A table is a value: main loads it and hands it down, and whatever keeps something by field
  * (an open index, a query) remembers which table it was made with.  A field belongs to one
@@ -133,13 +135,15 @@ struct field_table {
     const struct annotation *annotations; /* sorted by name */
     size_t annotation_count;
     struct schema_shape processed; /* the processed crash itself */
-    /* Two that every table has and every index needs: the crash id and when the report came. */
+    /* Two that every table has and every index needs: the id of a document and when it came. */
     const struct search_field *uuid, *date;
     char *text; /* what the rows of the installation point into; NULL: there are none */
 };
 
 /* The table of fields.tsv alone. */
 extern const struct field_table fields_builtin;
+/* That of crash pings. */
+extern const struct field_table fields_pings;
 
 const struct search_field *search_field_find(const struct field_table *fields, struct str name);
 const struct annotation *annotation_find(const struct field_table *fields, struct str name);

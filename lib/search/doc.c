@@ -203,12 +203,13 @@ bool doc_from_json(struct arena *a, const struct field_table *fields, const json
 {
     struct doc d = {.values = arena_array(a, fields->search_count, sizeof *d.values),
                     .removed.v = arena_array(a, fields->search_count, sizeof(struct str))};
-    d.uuid = jget_strn(processed_crash, "uuid");
+    const char *id_key = fields->uuid->source_key, *date_key = fields->date->source_key;
+    d.uuid = jget_strn(processed_crash, id_key);
     if (!d.uuid.p || d.uuid.n == 0 || d.uuid.n > 200)
-        return err_set(err, ERR_INVALID, "the document has no uuid");
-    struct str date = jget_strn(processed_crash, "date_processed");
+        return err_set(err, ERR_INVALID, "the document has no %s", id_key);
+    struct str date = jget_strn(processed_crash, date_key);
     if (!date.p || !time_parse(date, &d.date_us, ERR_IGNORED))
-        return err_set(err, ERR_INVALID, "the document has no date_processed");
+        return err_set(err, ERR_INVALID, "the document has no %s", date_key);
 
     for (size_t i = 0; i < fields->search_count; i++) {
         const struct search_field *f = &fields->search[i];

@@ -93,8 +93,8 @@ static bool add_column(struct query_build *b, struct str name)
 
 static bool build_columns(struct query_build *b)
 {
-    static const struct str defaults[] = {STR_INIT("uuid"), STR_INIT("date"), STR_INIT("signature"),
-                                          STR_INIT("product"), STR_INIT("version")};
+    const struct str defaults[] = {str_of(b->fields->uuid->name), STR("date"), STR("signature"),
+                                   STR("product"), STR("version")};
     b->query->columns =
         arena_array(b->arena, b->fields->search_count + 1, sizeof *b->query->columns);
     bool any = false;

@@ -29,6 +29,7 @@
 #include "lib/base/vec.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/search/collection.h"
 #include "lib/search/index.h"
 #include "lib/search/search.h"
 #include "lib/store/store.h"
@@ -423,34 +424,34 @@ static bool compare_places(struct agreement *a)
     return judge(a, &a->from_ledger) && judge(a, &a->from_store);
 }
 
-static void say_filling(struct doctor *d, const struct index_health *h)
+static void say_filling(struct doctor *d, const char *index, const struct index_health *h)
 {
     if (h->is_all_missing)
-        doctor_problem(d, "index: it was lost as a whole and is filled again from the store");
+        doctor_problem(d, "%s: it was lost as a whole and is filled again from the store", index);
     else if (h->weeks_missing)
-        doctor_problem(d, "index: %zu weeks were damaged and are filled again from the store: %s",
-                       h->weeks_missing, h->weeks);
+        doctor_problem(d, "%s: %zu weeks were damaged and are filled again from the store: %s",
+                       index, h->weeks_missing, h->weeks);
     else
-        doctor_note(d, "index: it may lack crashes; each is being looked up");
+        doctor_note(d, "%s: it may lack crashes; each is being looked up", index);
     if (h->filler[0] && h->fill_ended_us == 0)
-        doctor_note(d, "index: %s: %llu of %llu crashes looked at, %llu put", h->filler,
+        doctor_note(d, "%s: %s: %llu of %llu crashes looked at, %llu put", index, h->filler,
                     (unsigned long long)h->fill_looked, (unsigned long long)h->fill_total,
                     (unsigned long long)h->fill_put);
     else
         doctor_problem(
-            d,
-            "index: nobody fills it; the processor does, the start script or its unit starts it");
+            d, "%s: nobody fills it; the processor does, the start script or its unit starts it",
+            index);
 }
 
-static void say_scrub(struct doctor *d, const struct index_health *h)
+static void say_scrub(struct doctor *d, const char *index, const struct index_health *h)
 {
     char when[TIME_TEXT_MAX];
     if (h->scrub_ended_us == 0) {
-        doctor_note(d, "index: not scrubbed yet");
+        doctor_note(d, "%s: not scrubbed yet", index);
         return;
     }
     time_iso_s(h->scrub_ended_us / 1000000, when);
-    doctor_note(d, "index: the last scrub ended at %s and found %llu damaged weeks", when,
+    doctor_note(d, "%s: the last scrub ended at %s and found %llu damaged weeks", index, when,
                 (unsigned long long)h->scrub_damage);
 }
 
@@ -469,27 +470,50 @@ static void say_late(struct doctor *d)
                        db_col(&rows, 0, Q_INDEX_LATE_COUNT_COL_COUNT));
 }
 
+/* "index" is that of the reports, as it was when there was no other. */
+static const char *index_title(const struct doctor *d, const struct collection *c)
+{
+    return c->id == COLLECTION_REPORTS ? "index"
+                                       : arena_printf(&d->app->arena, "index of %s", c->name);
+}
+
+static struct collection collection_at(const struct doctor *d, enum collection_id id)
+{
+    return collection_of(&d->app->conf, d->app->fields, id);
+}
+
+static void look_at_index(struct doctor *d, const struct collection *c)
+{
+    struct err err = {0};
+    struct index_health h;
+    const char *index = index_title(d, c);
+    if (!index_health(c->dir, c->fields, &h, &err))
+        doctor_problem(d, "%s: %s", index, err.msg);
+    else if (!h.exists)
+        doctor_problem(d,
+                       "%s: there is none; the processor makes it and fills it from the store, "
+                       "the start script or its unit starts it",
+                       index);
+    else if (!h.is_readable)
+        doctor_problem(d, "%s: its head cannot be read; the processor makes it anew", index);
+    else if (!h.is_whole)
+        say_filling(d, index, &h);
+    else
+        say_scrub(d, index, &h);
+    if (h.compactor[0])
+        doctor_note(d, "%s: %s", index, h.compactor);
+}
+
 /*
  * Cheap, so it is part of --quick: only heads are read.  Damage is not found here but by the
  * processor's daily scrub, whose last result is told, or by doctor_index_bytes.
  */
 void doctor_index(struct doctor *d)
 {
-    struct err err = {0};
-    struct index_health h;
-    if (!index_health(conf_text(&d->app->conf, CONF_INDEX_DIR), d->app->fields, &h, &err))
-        doctor_problem(d, "index: %s", err.msg);
-    else if (!h.exists)
-        doctor_problem(d, "index: there is none; the processor makes it and fills it from the "
-                          "store, the start script or its unit starts it");
-    else if (!h.is_readable)
-        doctor_problem(d, "index: its head cannot be read; the processor makes it anew");
-    else if (!h.is_whole)
-        say_filling(d, &h);
-    else
-        say_scrub(d, &h);
-    if (h.compactor[0])
-        doctor_note(d, "index: %s", h.compactor);
+    for (enum collection_id id = 0; id < COLLECTIONS; id++) {
+        struct collection c = collection_at(d, id);
+        look_at_index(d, &c);
+    }
     say_late(d);
 }
 
@@ -501,18 +525,21 @@ static void drop_line(void *arg, const char *line)
 
 void doctor_index_bytes(struct doctor *d)
 {
-    struct err err = {0};
-    struct index_health h;
-    const char *dir = conf_text(&d->app->conf, CONF_INDEX_DIR);
-    if (!index_health(dir, d->app->fields, &h, &err) || !h.is_readable || !h.is_whole)
-        return; /* doctor_index has told */
-    if (!index_verify(dir, d->app->fields, drop_line, NULL, &err))
-        doctor_problem(d,
-                       "index: %s; `datil index verify` says where, the processor's next scrub "
-                       "mends it",
-                       err.msg);
-    else
-        doctor_good(d, "index: every file is sound");
+    for (enum collection_id id = 0; id < COLLECTIONS; id++) {
+        struct err err = {0};
+        struct index_health h;
+        struct collection c = collection_at(d, id);
+        const char *index = index_title(d, &c);
+        if (!index_health(c.dir, c.fields, &h, &err) || !h.is_readable || !h.is_whole)
+            continue; /* doctor_index has told */
+        if (!index_verify(c.dir, c.fields, drop_line, NULL, &err))
+            doctor_problem(d,
+                           "%s: %s; `datil index verify` says where, the processor's next scrub "
+                           "mends it",
+                           index, err.msg);
+        else
+            doctor_good(d, "%s: every file is sound", index);
+    }
 }
 
 /*

@@ -1,4 +1,7 @@
-# fields.awk - lib/crash/fields.tsv to the tables declared in lib/crash/field.h.
+# fields.awk - a table of fields to the tables declared in lib/crash/field.h.
+#
+# -v table=fields_builtin: the name of the struct field_table; -v root=processed: the shape of its
+# documents.
 #
 # Three kinds of rows (docs/fields.md): annotation, key, search.  What follows from
 # another row is not written twice but taken from there: what an annotation is copied
@@ -163,7 +166,7 @@ function sort_names(names, n,    i, j, x) {
 # The permission of a dotted path: protected if any step of it is.
 function path_perm(path,    n, i, steps, shape, id, perm) {
     n = split(path, steps, ".")
-    shape = "processed"
+    shape = root
     perm = "PERM_PUBLIC"
     for (i = 1; i <= n; i++) {
         id = shape SUBSEP steps[i]
@@ -187,11 +190,13 @@ function copy_type(types) {
 }
 
 function print_annotations(    i, name, id) {
+    if (!anns)
+        return
     sort_names(ann, anns)
     print "\nstatic const struct annotation annotation_rows[] = {"
     for (i = 1; i <= anns; i++) {
         name = ann[i]
-        id = "processed" SUBSEP copied_to[name]
+        id = root SUBSEP copied_to[name]
         printf "    {%s, %s, %s, %s, %s, %s, %s},\n", quote(name), ann_types[name], ann_perm[name], \
             copied_to[name] == "" ? "COPY_NONE" : copy_type(key_type[id]), or_null(copied_to[name]), \
             or_null(ann_default[name]), quote(ann_desc[name])
@@ -202,7 +207,7 @@ function print_annotations(    i, name, id) {
 function key_description(shape, name, id) {
     if (key_desc[id] != "-")
         return key_desc[id]
-    if (shape == "processed" && (name in source_desc))
+    if (shape == root && (name in source_desc))
         return source_desc[name]
     return key_from[id] in ann_desc ? ann_desc[key_from[id]] : ""
 }
@@ -240,6 +245,8 @@ function print_search(    i, name, flags) {
         name = search[i]
         flags = search_flags[name]
         id_of[name] = i - 1
+        if (flags ~ /(^|,)id(,|$)/)
+            key_field = name
         if (flags ~ /correlates/ && path_perm(search_source[name]) != "PERM_PUBLIC")
             fail("search field " name ": what is protected cannot be an attribute of correlations")
         printf "    {%s, %d, QUERY_%s, VALUE_%s, INDEX_%s, %s, %s, %s, %s, %s, %s, %s, %s, %s},\n", quote(name), \
@@ -256,7 +263,7 @@ function print_search(    i, name, flags) {
 # The row of a field that struct field_table names by itself.
 function search_row(name) {
     if (!(name in id_of))
-        fail("every table needs the search field " name)
+        fail("every table needs a search field with the flag id, and one called date")
     return "&search_rows[" id_of[name] "]"
 }
 
@@ -266,28 +273,30 @@ END {
     for (name in copied_to)
         if (!(name in ann_types))
             fail("copied annotation " name " has no row")
-    print "/* Generated from lib/crash/fields.tsv by tools/gen/fields.awk. */"
+    print "/* Generated from " FILENAME " by tools/gen/fields.awk. */"
     print "#include \"lib/crash/field.h\""
     print_annotations()
     print ""
     for (i = 1; i <= shape_count; i++)
-        if (shapes[i] != "processed")
+        if (shapes[i] != root)
             printf "static const struct schema_shape shape_%s;\n", shapes[i]
     for (i = 1; i <= shape_count; i++)
         print_shape(shapes[i])
     print ""
     for (i = 1; i <= shape_count; i++)
-        if (shapes[i] != "processed")
+        if (shapes[i] != root)
             printf "static const struct schema_shape shape_%s = {\"%s\", keys_%s, %d};\n", \
                 shapes[i], shapes[i], shapes[i], shape_n[shapes[i]]
     print_search()
-    print "\nconst struct field_table fields_builtin = {"
+    print "\nconst struct field_table " table " = {"
     print "    .search = search_rows,"
     print "    .search_count = " searches ","
-    print "    .annotations = annotation_rows,"
-    print "    .annotation_count = " anns ","
-    print "    .processed = {\"processed\", keys_processed, " shape_n["processed"] "},"
-    print "    .uuid = " search_row("uuid") ","
+    if (anns) {
+        print "    .annotations = annotation_rows,"
+        print "    .annotation_count = " anns ","
+    }
+    print "    .processed = {\"" root "\", keys_" root ", " shape_n[root] "},"
+    print "    .uuid = " search_row(key_field) ","
     print "    .date = " search_row("date") ","
     print "};"
 }

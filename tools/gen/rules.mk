@@ -1,10 +1,14 @@
 # Generated sources: each block adds its outputs to GEN_C and GEN_H.
 
 # Field tables
-GEN_C += $(B)/gen/crash/fields_data.c
-$(B)/gen/crash/fields_data.c: tools/gen/fields.awk lib/crash/fields.tsv
+GEN_C += $(B)/gen/crash/fields_data.c $(B)/gen/crash/ping_fields_data.c
+$(B)/gen/crash/fields_data.c: FIELD_TABLE := -v table=fields_builtin -v root=processed
+$(B)/gen/crash/fields_data.c: lib/crash/fields.tsv
+$(B)/gen/crash/ping_fields_data.c: FIELD_TABLE := -v table=fields_pings -v root=ping
+$(B)/gen/crash/ping_fields_data.c: lib/crash/ping-fields.tsv
+$(B)/gen/crash/fields_data.c $(B)/gen/crash/ping_fields_data.c: tools/gen/fields.awk
 	$(call say,GEN,$@)
-	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/gen/fields.awk lib/crash/fields.tsv > $@.tmp && mv $@.tmp $@
+	$(Q)mkdir -p $(@D) && LC_ALL=C awk $(FIELD_TABLE) -f tools/gen/fields.awk $(filter %.tsv,$^) > $@.tmp && mv $@.tmp $@
 
 # SQL
 # sql/*.sql -> queries.h, queries.c

@@ -26,7 +26,7 @@
 is_root=0
 [ "$(id -u)" -ne 0 ] || is_root=1
 app_user=$(id -un) pg_user=$app_user www_user=$app_user
-data_dirs=(store spool index symcache tmp config crashme)
+data_dirs=(store spool index index-pings symcache tmp config crashme)
 shared_dirs=(symbols telemetry) # with nginx
 declare -A passes_by # user -> 1: needs the capability
 
