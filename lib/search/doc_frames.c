@@ -87,17 +87,13 @@ static bool add_frame(struct textmap *set, const json_t *frame, struct str key)
     return add_text(set, text_of(frame, key));
 }
 
-/* The frames of one depth in all threads.  False: none is that deep, or the set is full. */
-static bool add_depth(struct textmap *set, const json_t *threads, struct str list, size_t depth,
+/* The frames of one depth in all stacks.  False: none is that deep, or the set is full. */
+static bool add_depth(struct textmap *set, const json_t *const *stacks, size_t n, size_t depth,
                       struct str key)
 {
-    size_t i;
-    const json_t *thread;
     bool any = false;
-    json_array_foreach (threads, i, thread) {
-        if (i == DOC_THREADS_MAX)
-            break;
-        const json_t *frame = json_array_get(json_object_getn(thread, list.p, list.n), depth);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *frame = json_array_get(stacks[i], depth);
         if (frame && !add_frame(set, frame, key))
             return false;
         any = any || frame;
@@ -113,9 +109,13 @@ static int by_bytes(const void *a, const void *b)
 static struct strs of_all(struct arena *a, const json_t *threads, struct str list, struct str key)
 {
     struct textmap set;
+    size_t n = MIN(json_array_size(threads), (size_t)DOC_THREADS_MAX);
+    const json_t **stacks = arena_array(a, n + 1, sizeof(json_t *));
+    for (size_t i = 0; i < n; i++)
+        stacks[i] = json_object_getn(json_array_get(threads, i), list.p, list.n);
     textmap_init(&set, DOC_THREAD_TEXTS_MAX);
     for (size_t depth = 0; depth < DOC_FRAMES_MAX; depth++)
-        if (!add_depth(&set, threads, list, depth, key))
+        if (!add_depth(&set, stacks, n, depth, key))
             break;
     struct strs out = {.v = arena_array(a, set.texts.n + 1, sizeof(struct str)), .n = set.texts.n};
     for (size_t i = 0; i < out.n; i++)

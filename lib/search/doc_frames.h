@@ -28,10 +28,11 @@ enum {
     DOC_FRAMES_MAX = 512,
     /*
      * Of all threads a report of a browser names some 300 functions, most of them by threads that
-     * wait; those nearest to the tops are taken.  Lists of them are nearly all different from
-     * report to report, and each element is four bytes.
+     * wait; those nearest to the tops are taken, the first five frames or so.  Lists of them are
+     * nearly all different from report to report and take four bytes for each element: 256 of them
+     * made half of an index and of the time of a put (tests/bench/search_stacks.c).
      */
-    DOC_THREAD_TEXTS_MAX = 256,
+    DOC_THREAD_TEXTS_MAX = 100,
     DOC_THREADS_MAX = 2000, /* as many as a report shows; servers have some hundred */
     /* Names of templates have kilobytes; what tells two of them apart by then is nothing that
      * people search for.  A dictionary keeps each of them once a week. */

@@ -11,7 +11,7 @@
 #include "tests/bench/made_up.h"
 
 /*
- * What stacks cost and what asking for them takes, with N synthetic crashes (argument or 100000)
+ * What stacks cost and what asking for them takes, with N synthetic crashes (argument or 30000)
  * over 28 days.  The same crashes go into an index without their stacks and into one with them:
  * ratios of puts and of bytes.  Questions about stacks stand beside a walk over the same stacks as
  * numbers in memory, and are asked of the open index and of a packed one.
@@ -64,7 +64,7 @@ static void make_crash(struct crash *c)
 static json_t *frame_json(uint32_t function)
 {
     char name[96], file[64], module[32];
-    snprintf(name, sizeof name, "mozilla::Part%u::Thing%u<T>::Method%u(nsString const&, int)",
+    snprintf(name, sizeof name, "mozilla::Part%u::Thing%u<T>::Method%u(nsString const *, int)",
              function % 97, function, function % 13);
     snprintf(file, sizeof file, "hg:hg.mozilla.org/mozilla-central:part%u/File%u.cpp:0123456789ab",
              function % 97, function / 8);
@@ -293,7 +293,7 @@ static void ask_all(const struct bench *b, const char *packed_dir)
 
 int main(int argc, char **argv)
 {
-    uint64_t n = 100000;
+    uint64_t n = 30000;
     struct err err = {0};
     struct bench b = {.now_us = 1790000000 * (int64_t)1000000};
     char dir[] = "/tmp/datil-bench-XXXXXX";

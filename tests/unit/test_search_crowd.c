@@ -47,14 +47,17 @@ static void start_index(const char *dir, struct index_writer **ret)
 /* Everything in a document follows from the crash and the version. */
 static json_t *make_doc(uint32_t crash, uint32_t version)
 {
-    char uuid[40], date[TIME_TEXT_MAX], text[64];
+    char uuid[40], date[TIME_TEXT_MAX], text[64], low[16];
+    snprintf(low, sizeof low, "f%u", crash);
     snprintf(uuid, sizeof uuid, "%08x-0000-4000-8000-000000%06u", crash * 2654435761u, crash);
     time_iso(NOW_US - (int64_t)(version % WEEKS) * 7 * 86400 * 1000000 - crash * (int64_t)1000000,
              false, date);
     snprintf(text, sizeof text, "sig%u", version % 700);
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:[s,s], s:s}", "uuid", uuid, "date_processed",
-                     date, "signature", text, "uptime", (int)version, "install_time", (int)crash,
-                     "addons", text, "always", "product", version % 2 ? "Odd" : "Even");
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:[s,s], s:s, s:{s:{s:[{s:s}, {s:s}, {s:s}]}}}",
+                     "uuid", uuid, "date_processed", date, "signature", text, "uptime",
+                     (int)version, "install_time", (int)crash, "addons", text, "always", "product",
+                     version % 2 ? "Odd" : "Even", "json_dump", "crashing_thread", "frames",
+                     "function", text, "function", "always", "function", low);
 }
 
 /* Each writer has crashes of its own, so that versions of one crash come in order. */
@@ -130,6 +133,9 @@ static void check_hit(const json_t *hit, uint32_t *versions)
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         if (!json_equal(json_object_get(hit, keys[i]), json_object_get(want, keys[i])))
             fail_msg("crash %d version %d has a wrong %s", (int)crash, (int)version, keys[i]);
+    const json_t *stack = json_object_get(hit, "frame_function");
+    if (!str_eq(jget_strn(want, "signature"), str_of(json_string_value(json_array_get(stack, 0)))))
+        fail_msg("crash %d version %d has a stack of another", (int)crash, (int)version);
     versions[crash] = (uint32_t)version;
 }
 
@@ -146,6 +152,9 @@ static void check_state(struct index_reader *r, const uint32_t *acked_before)
         {STR_INIT("_columns"), STR_INIT("install_time")},
         {STR_INIT("_columns"), STR_INIT("addons")},
         {STR_INIT("_columns"), STR_INIT("product")},
+        {STR_INIT("_columns"), STR_INIT("frame_function")},
+        {STR_INIT("_facets"), STR_INIT("frame_function")},
+        {STR_INIT("frame_function"), STR_INIT("^sig @0 <- =always <- ^f")},
     };
     uint32_t versions[CRASHES] = {0};
     json_auto_t *answer = ask(r, v, ARRAY_LEN(v));
@@ -153,6 +162,9 @@ static void check_state(struct index_reader *r, const uint32_t *acked_before)
         fail_msg("errors: %s", json_dumps(jget_arr(answer, "errors"), 0));
     assert_int_equal(jget_int_or(answer, "total", -1), CRASHES);
     assert_int_equal(json_integer_value(jpath(answer, "facets.cardinality_uuid.value")), CRASHES);
+    const json_t *most = json_array_get(jpath(answer, "facets.frame_function"), 0);
+    assert_string_equal(jget_str(most, "term"), "always");
+    assert_int_equal(jget_int_or(most, "count", -1), CRASHES);
     size_t i;
     json_t *hit;
     json_array_foreach (jget_arr(answer, "hits"), i, hit)

@@ -342,13 +342,15 @@ bool agg_block(struct run *run, size_t level, const struct block *b)
 }
 
 /* Of a numbering: once for each distinct value rather than for each row. */
-static void count_local(struct agg_node *n, size_t part)
+static void count_local(struct agg_node *n, const struct column *c, size_t part)
 {
+    if (!agg_begin_lists(n, c))
+        return;
     for (uint32_t code = 1; code < n->local_n; code++) {
         size_t count;
         if (n->local[code] == 0)
             continue;
-        const uint32_t *ids = unify_ids(n->unify, part, code, &count);
+        const uint32_t *ids = agg_ids_of(n, part, code, &count);
         for (size_t i = 0; i < count; i++)
             n->dense[ids[i]] += n->local[code];
     }
@@ -358,23 +360,37 @@ static void count_local(struct agg_node *n, size_t part)
  * Codes are of one partition, so what count_codes has counted is added to the common ids when the
  * partition ends.
  */
-bool agg_end_part(struct run *run, size_t level, size_t part)
+static bool end_part_of_level_0(struct run *run, size_t part)
 {
-    if (level > 0)
-        return true;
+    const struct part *p = run->root->parts[part];
     for (struct agg_node *n = run->aggs; n; n = n->next) {
+        struct column *c = p->by_field[n->spec->field->id];
         if (!cost_work(n->cost, n->local_n))
             return false;
         if (n->local_n > 0 && n->distinct_kind == DISTINCT_TEXTS) {
-            const struct part *p = run->root->parts[part];
-            if (!agg_distinct_texts(n, p->by_field[n->spec->field->id]))
+            if (!agg_distinct_texts(n, c))
                 return false;
         } else if (n->local_n > 0) {
-            count_local(n, part);
+            count_local(n, c, part);
         }
         n->local_n = 0;
     }
     return true;
+}
+
+static void end_lists(struct agg_node *n, const struct part *p)
+{
+    for (; n; n = n->next) {
+        agg_end_lists(n, p->by_field[n->spec->field->id]);
+        end_lists(n->children, p);
+    }
+}
+
+bool agg_end_part(struct run *run, size_t level, size_t part)
+{
+    bool goes_on = level > 0 || end_part_of_level_0(run, part);
+    end_lists(run->aggs, run->root->parts[part]);
+    return goes_on && run->cost.end == COST_GOES_ON;
 }
 
 /*
@@ -605,6 +621,8 @@ static void release_nodes(struct agg_node *n)
         free(n->dense);
         map_release(&n->sparse);
         free(n->local);
+        free(n->row_ids);
+        free(n->seen);
         free(n->pairs.rows);
         free(n->pairs.slots);
         free(n->pairs.ids);

@@ -16,6 +16,7 @@
 #include "lib/search/columns/distinct.h"
 #include "lib/search/columns/mfile.h"
 #include "lib/search/columns/part.h"
+#include "lib/search/columns/texts.h"
 #include "lib/search/columns/unify.h"
 #include "lib/search/query.h"
 
@@ -256,6 +257,69 @@ static void same_pairs(struct pairs *out, uint32_t id, const uint32_t *rows, con
     out->n = n;
 }
 
+/* Room for a list of n, and for a bit of each id. */
+static bool make_list_room(struct agg_node *node, size_t n)
+{
+    size_t words = unify_count(node->unify) / 64 + 1;
+    if (!node->seen) {
+        if (!cost_hold(node->cost, words * sizeof *node->seen))
+            return false;
+        node->seen = xcalloc(words, sizeof *node->seen);
+    }
+    if (n <= node->row_ids_cap)
+        return true;
+    size_t cap = MAX(n, node->row_ids_cap * 2);
+    if (!cost_hold(node->cost, (cap - node->row_ids_cap) * sizeof *node->row_ids))
+        return false;
+    node->row_ids_cap = cap;
+    node->row_ids = xrealloc(node->row_ids, cap * sizeof *node->row_ids);
+    return true;
+}
+
+const uint32_t *agg_ids_of(struct agg_node *node, size_t part, uint32_t code, size_t *ret_n)
+{
+    struct unify_ids ids = unify_ids(node->unify, part, code);
+    size_t n = 0;
+    *ret_n = ids.n;
+    if (!ids.of)
+        return ids.v;
+    if (!make_list_room(node, ids.n)) {
+        *ret_n = 0;
+        return NULL;
+    }
+    for (size_t i = 0; i < ids.n; i++) {
+        uint32_t id = unify_id_at(&ids, i);
+        uint64_t bit = (uint64_t)1 << (id % 64);
+        node->row_ids[n] = id;
+        n += id != 0 && !(node->seen[id / 64] & bit);
+        node->seen[id / 64] |= bit;
+    }
+    for (size_t i = 0; i < ids.n; i++)
+        node->seen[unify_id_at(&ids, i) / 64] = 0;
+    *ret_n = n;
+    return node->row_ids;
+}
+
+bool agg_begin_lists(struct agg_node *node, const struct column *c)
+{
+    size_t left = texts_bytes_left(c->dict.texts);
+    bool is_of_lists = node->unify && node->unify->kind == UNIFY_LISTS;
+    if (!is_of_lists || node->lists_held > 0 || left == 0)
+        return true;
+    node->lists_held = left;
+    return cost_hold(node->cost, left);
+}
+
+/* Nobody else reads lists of this partition during this pass. */
+void agg_end_lists(struct agg_node *node, struct column *c)
+{
+    if (node->lists_held == 0)
+        return;
+    dict_forget(&c->dict);
+    cost_give_back(node->cost, node->lists_held);
+    node->lists_held = 0;
+}
+
 void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const uint32_t *rows,
                const uint32_t *slots, size_t n)
 {
@@ -265,7 +329,7 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
     out->n = 0;
     if (!c || n == 0 || !make_room(out, n + 1, node->cost))
         return;
-    if (node->unify && !node->unify->is_several) {
+    if (node->unify && node->unify->kind == UNIFY_PLAIN) {
         plain_pairs(out, c, node->unify->parts[part].starts, rows, slots, n);
         return;
     }
@@ -277,6 +341,8 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
         number_pairs(node, c, rows, slots, n);
         return;
     }
+    if (!agg_begin_lists(node, c))
+        return;
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = slots ? slots[i] : 0, code = column_code(c, rows[i]);
         size_t id_count;
@@ -284,7 +350,7 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
             add_pair(out, rows[i], slot, code);
             continue;
         }
-        const uint32_t *ids = unify_ids(node->unify, part, code, &id_count);
+        const uint32_t *ids = agg_ids_of(node, part, code, &id_count);
         if (!add_pairs(out, rows[i], slot, ids, id_count, n - i, node->cost))
             return;
     }

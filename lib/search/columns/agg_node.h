@@ -65,6 +65,10 @@ struct agg_node {
     struct map sparse; /* (slot << 32 | id) -> count, later bucket + 1 */
     uint32_t *local;   /* first level, strings: by code of the partition at hand */
     size_t local_n, local_cap;
+    uint32_t *row_ids; /* of a list: its ids, each once */
+    uint64_t *seen;    /* a bit for each id, 0 between two lists */
+    size_t row_ids_cap;
+    size_t lists_held; /* for lists of the partition at hand that are packed */
     struct pairs pairs;
     struct bucket *buckets; /* of slot s: first[s] .. first[s + 1] */
     size_t bucket_count, bucket_cap;
@@ -77,6 +81,13 @@ void agg_pairs(struct agg_node *node, const struct part *p, size_t part, const u
 /* The value that all these rows of one block have for sure, by the zone alone. */
 bool agg_block_value(const struct agg_node *node, const struct part *p, const uint32_t *rows,
                      size_t n, uint64_t *ret);
+/*
+ * The ids that a code stands for, each once, until the next call; none when the search must end.
+ * Lists of packed weeks are unpacked for it, until agg_end_lists.
+ */
+const uint32_t *agg_ids_of(struct agg_node *node, size_t part, uint32_t code, size_t *ret_n);
+bool agg_begin_lists(struct agg_node *node, const struct column *c);
+void agg_end_lists(struct agg_node *node, struct column *c);
 /* The id of a number of this node; 0: no room, or of a level that is over: none. */
 uint32_t agg_id_of_number(struct agg_node *node, uint64_t value);
 /* One more row of this slot with this id.  False: no room. */

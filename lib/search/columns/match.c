@@ -170,15 +170,16 @@ static bool unified_table(struct ready_filter *r, size_t part, bool *results, st
 {
     const struct filter *f = r->filter;
     for (uint32_t code = 1; code <= r->column->dict.checked; code++) {
-        size_t n;
-        const uint32_t *ids = unify_ids(r->unify, part, code, &n);
+        struct unify_ids ids = unify_ids(r->unify, part, code);
         for (size_t i = 0; i < f->n; i++) {
             results[i] = false;
-            for (size_t k = 0; k < n && !results[i]; k++)
-                results[i] = f->conds[i].op != COND_MISSING && cond_of_id(r, i, ids[k]);
+            for (size_t k = 0; k < ids.n && !results[i]; k++) {
+                uint32_t id = unify_id_at(&ids, k);
+                results[i] = id != 0 && f->conds[i].op != COND_MISSING && cond_of_id(r, i, id);
+            }
         }
         r->table[code] = filter_fold(f, results);
-        if (!cost_work(r->cost, f->n * (n + 1)))
+        if (!cost_work(r->cost, f->n * (ids.n + 1)))
             return cost_error(r->cost, err);
     }
     return cost_look(r->cost) || cost_error(r->cost, err);
@@ -265,11 +266,10 @@ static bool mark_wanted(struct ready_filter *r, size_t part, uint8_t *wanted)
 {
     const struct column *c = r->unify->root->parts[part]->by_field[r->filter->field->id];
     for (uint32_t code = 1; code <= c->dict.checked; code++) {
-        size_t n;
-        const uint32_t *ids = unify_ids(r->unify, part, code, &n);
-        for (size_t i = 0; i < n; i++)
-            wanted[ids[i]] = MEMO_WANTED;
-        if (!cost_work(r->cost, n + 1))
+        struct unify_ids ids = unify_ids(r->unify, part, code);
+        for (size_t i = 0; i < ids.n; i++)
+            wanted[unify_id_at(&ids, i)] = MEMO_WANTED;
+        if (!cost_work(r->cost, ids.n + 1))
             return false;
     }
     return true;

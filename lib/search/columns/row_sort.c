@@ -14,6 +14,7 @@
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/part.h"
+#include "lib/search/columns/texts.h"
 #include "lib/search/columns/unify.h"
 
 /* One row as the heap keeps it. */
@@ -46,14 +47,18 @@ static int64_t order_of_double(double d)
 static bool string_key(const struct unify *u, size_t part, const struct column *c, uint64_t row,
                        bool is_descending, int64_t *ret)
 {
-    size_t n;
-    const uint32_t *ids = unify_ids(u, part, column_code(c, row), &n);
-    for (size_t i = 0; i < n; i++) {
-        int64_t rank = u->ranks[ids[i]];
-        if (i == 0 || (is_descending ? rank > *ret : rank < *ret))
+    struct unify_ids ids = unify_ids(u, part, column_code(c, row));
+    bool has_one = false;
+    for (size_t i = 0; i < ids.n; i++) {
+        uint32_t id = unify_id_at(&ids, i);
+        if (id == 0)
+            continue;
+        int64_t rank = u->ranks[id];
+        if (!has_one || (is_descending ? rank > *ret : rank < *ret))
             *ret = rank;
+        has_one = true;
     }
-    return n > 0;
+    return has_one;
 }
 
 /* False: the row has no value. */
@@ -143,6 +148,17 @@ void sort_join(struct run *lead, struct run *lane)
     topk_reset(&lane->sorter->best);
 }
 
+/* Lists of packed weeks that are looked at stay unpacked until the search ends. */
+static bool hold_lists(struct run *run, const struct search_field *f)
+{
+    for (size_t i = 0; i < run->root->part_count; i++) {
+        const struct column *c = run->part_used[i] ? run->root->parts[i]->by_field[f->id] : NULL;
+        if (c && c->kind == COLUMN_LIST && !cost_hold(&run->cost, texts_bytes_left(c->dict.texts)))
+            return false;
+    }
+    return true;
+}
+
 bool sort_prepare(struct run *run)
 {
     const struct search_query *q = run->query;
@@ -156,7 +172,7 @@ bool sort_prepare(struct run *run)
         if (!is_string(f) || f == q->fields->uuid)
             continue;
         s->unify[i] = run_unify(run, f);
-        if (!s->unify[i] || !unify_rank(s->unify[i], &run->cost))
+        if (!s->unify[i] || !unify_rank(s->unify[i], &run->cost) || !hold_lists(run, f))
             return false;
     }
     return true;

@@ -20,6 +20,7 @@
 #include "lib/base/util.h"
 #include "lib/search/columns/dict.h"
 #include "lib/search/columns/part.h"
+#include "lib/search/columns/texts.h"
 #include "lib/search/doc.h"
 #include "lib/search/text.h"
 
@@ -47,7 +48,7 @@ struct unify *unify_new(struct root *root, const struct search_field *f)
     u->field = f;
     u->root = root;
     u->seed = random_u64();
-    u->is_several = f->is_list || f->index == INDEX_SEMI;
+    u->kind = f->index == INDEX_SEMI ? UNIFY_PIECES : f->is_list ? UNIFY_LISTS : UNIFY_PLAIN;
     return u;
 }
 
@@ -174,22 +175,24 @@ static void add_pieces(struct unify *u, struct unify_part *p, struct str s, stru
         add_id(p, start, id_of(u, pieces.v[i], OWNED), cost);
 }
 
-/* The elements of one list.  Lists of semi fields are cut into pieces again. */
-static void add_list_elements(struct unify *u, size_t part, struct unify_part *p,
-                              const struct column *c, uint32_t code, struct arena *a,
-                              struct cost *cost)
+/* The elements of one list, each cut into pieces again. */
+static void add_pieces_of_list(struct unify *u, struct unify_part *p, const struct column *c,
+                               uint32_t code, struct arena *a, struct cost *cost)
 {
-    size_t n, start = p->ids.n;
+    size_t n;
     const uint32_t *codes = column_list(c, code, &n);
-    for (size_t i = 0; i < n && cost->end == COST_GOES_ON; i++) {
-        struct str s = dict_entry(&c->elements, codes[i]);
-        if (u->field->frames != FRAMES_NONE && s.n == 0)
-            continue; /* a frame without a text is no value */
-        if (u->field->index == INDEX_SEMI)
-            add_pieces(u, p, s, a, cost);
-        else
-            add_id(p, start, id_of(u, s, (uint64_t)part << 32 | codes[i]), cost);
-    }
+    for (size_t i = 0; i < n && cost->end == COST_GOES_ON; i++)
+        add_pieces(u, p, dict_entry(&c->elements, codes[i]), a, cost);
+}
+
+/* A text, or an element of lists; a frame that has no text is no value. */
+static bool add_text(struct unify *u, size_t part, const struct dict *d, uint32_t code,
+                     struct cost *cost)
+{
+    struct str s = dict_entry(d, code);
+    bool is_value = s.n > 0 || u->field->frames == FRAMES_NONE;
+    u->parts[part].starts[code] = is_value ? id_of(u, s, (uint64_t)part << 32 | code) : 0;
+    return cost_work(cost, CODE_UNITS + s.n);
 }
 
 /* False: the search must end; the code then counts as not there yet. */
@@ -197,14 +200,11 @@ static bool add_code(struct unify *u, size_t part, const struct column *c, uint3
                      struct arena *a, struct cost *cost)
 {
     struct unify_part *p = &u->parts[part];
-    if (!u->is_several) {
-        struct str s = dict_entry(&c->dict, code);
-        p->starts[code] = id_of(u, s, (uint64_t)part << 32 | code);
-        return cost_work(cost, CODE_UNITS + s.n);
-    }
+    if (u->kind != UNIFY_PIECES)
+        return add_text(u, part, u->kind == UNIFY_LISTS ? &c->elements : &c->dict, code, cost);
     size_t start = p->ids.n;
     if (c->kind == COLUMN_LIST)
-        add_list_elements(u, part, p, c, code, a, cost);
+        add_pieces_of_list(u, p, c, code, a, cost);
     else
         add_pieces(u, p, dict_entry(&c->dict, code), a, cost);
     if (cost->end != COST_GOES_ON) {
@@ -234,6 +234,27 @@ static void make_room(struct unify *u, struct unify_part *p, size_t want)
     }
 }
 
+/* A list that a damaged dictionary has may name elements that were never numbered: it is checked
+ * against those that there are (column_list). */
+struct unify_ids unify_list_ids(const struct unify *u, size_t part, uint32_t code)
+{
+    struct unify_ids out = {.of = u->parts[part].starts};
+    out.v = column_list(column_of(u, part), code, &out.n);
+    return out;
+}
+
+/* What has codes that are numbered; of pieces that is the whole text. */
+static uint64_t codes_of(const struct unify *u, const struct column *c)
+{
+    return u->kind == UNIFY_LISTS ? c->elements.checked : c->dict.checked;
+}
+
+/* What numbering them unpacks; of lists the elements alone. */
+static size_t texts_to_unpack(const struct unify *u, const struct column *c)
+{
+    return u->kind == UNIFY_LISTS ? texts_bytes_left(c->elements.texts) : column_text_bytes_left(c);
+}
+
 /*
  * Stops between two codes when the search must end.  What has been numbered until then is whole and
  * stays, so the next search goes on there: a search that runs out of time makes the next one
@@ -243,12 +264,12 @@ bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
 {
     const struct column *c = column_of(u, part);
     struct unify_part *p = &u->parts[part];
-    size_t want = c ? (size_t)c->dict.checked + 1 : 1;
+    size_t want = c ? (size_t)codes_of(u, c) + 1 : 1;
     if (!hold(u, cost))
         return false;
     if (p->n >= want)
         return true;
-    if (c && !cost_hold(cost, column_text_bytes_left(c))) /* every text will be unpacked */
+    if (c && !cost_hold(cost, texts_to_unpack(u, c)))
         return false;
     make_room(u, p, want);
     struct arena a;
@@ -257,7 +278,7 @@ bool unify_add_part(struct unify *u, size_t part, struct cost *cost)
     while (c && p->n < want && goes_on) {
         size_t ids_cap = p->ids.cap;
         goes_on = add_code(u, part, c, (uint32_t)p->n, &a, cost);
-        p->n += goes_on || !u->is_several;
+        p->n += goes_on || u->kind != UNIFY_PIECES;
         u->part_bytes += (p->ids.cap - ids_cap) * sizeof *p->ids.v;
         goes_on = goes_on && hold(u, cost);
     }

@@ -14,26 +14,34 @@
  * Every partition has its own dictionary.  To count a facet over many, or to evaluate a
  * condition once per distinct value, a reader needs common numbers: for each partition an
  * array from its codes to common ids.  Codes never change their meaning, so only new ones
- * are added at the next query.  For lists and semi fields a code stands for several ids, each
- * once.
+ * are added at the next query.  A code of a list stands for the ids of its elements, in their order
+ * and as often as they come; one of a semi field for several ids, each once.
  *
  * Fields of one text per report begin with the numbers that the index keeper has left in a file
  * (numbering.h), if it fits the partitions; what is newer than the file is added in memory.
  *
  * Ownership  Texts borrow from the mapped dictionaries, except the pieces of semi fields,
  *            which are lower-cased copies.
- * Ids        From 1; 0 is "absent".
+ * Ids        From 1; 0 is "absent", also as an element of a list that is no value.
  */
+enum unify_kind {
+    UNIFY_PLAIN,
+    UNIFY_LISTS,  /* what is numbered are elements: lists are nearly all different, and long */
+    UNIFY_PIECES, /* of semi fields, lists of them too */
+};
+
 struct unify_part {
-    uint32_t *starts; /* plain: id of code; several: first index into ids, one entry more */
-    size_t n, cap;    /* codes covered, 0 included; cap 0: starts lies in the file */
+    /* plain: id of code; lists: id of an element's code; pieces: first index into ids, one entry
+     * more */
+    uint32_t *starts;
+    size_t n, cap; /* codes covered, 0 included; cap 0: starts lies in the file */
     VEC(uint32_t) ids;
 };
 
 struct unify {
     const struct search_field *field;
     struct root *root;
-    bool is_several;        /* list or semi */
+    enum unify_kind kind;
     bool is_begun;          /* the file has been looked for */
     struct numbering file;  /* closed: there is none that fits */
     size_t file_ids;        /* ids up to here are of the file */
@@ -80,16 +88,28 @@ bool unify_is_unique(uint64_t codes, uint64_t rows);
 /* Numbers that order ids as bytes order their texts. */
 bool unify_rank(struct unify *u, struct cost *cost);
 
-static inline const uint32_t *unify_ids(const struct unify *u, size_t part, uint32_t code,
-                                        size_t *ret_n)
+/* What a code stands for. */
+struct unify_ids {
+    const uint32_t *v; /* ids, or what unify_id_at looks up in `of` */
+    const uint32_t *of;
+    size_t n;
+};
+struct unify_ids unify_list_ids(const struct unify *u, size_t part, uint32_t code);
+
+static inline struct unify_ids unify_ids(const struct unify *u, size_t part, uint32_t code)
 {
     const struct unify_part *p = &u->parts[part];
-    if (!u->is_several) {
-        *ret_n = p->starts[code] != 0;
-        return &p->starts[code];
-    }
-    *ret_n = p->starts[code + 1] - p->starts[code];
-    return p->ids.v + p->starts[code];
+    if (u->kind == UNIFY_PLAIN)
+        return (struct unify_ids){&p->starts[code], NULL, p->starts[code] != 0};
+    if (u->kind == UNIFY_LISTS)
+        return unify_list_ids(u, part, code);
+    return (struct unify_ids){p->ids.v + p->starts[code], NULL,
+                              p->starts[code + 1] - p->starts[code]};
+}
+
+static inline uint32_t unify_id_at(const struct unify_ids *ids, size_t i)
+{
+    return ids->of ? ids->of[ids->v[i]] : ids->v[i];
 }
 
 #endif
