@@ -5,6 +5,7 @@
  */
 #include "lib/base/time.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -34,6 +35,13 @@ int64_t mono_us(void)
 int64_t mono_ms(void)
 {
     return mono_us() / 1000;
+}
+
+void pause_ms(int64_t ms)
+{
+    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
 }
 
 /* C rounds towards zero; dates before 1970 need the floor. */

@@ -19,6 +19,7 @@ int64_t now_us(void);
 int64_t now_s(void);
 int64_t mono_us(void);
 int64_t mono_ms(void);
+void pause_ms(int64_t ms); /* all of it, whatever signals come */
 
 /* The longest form has 32 bytes with a year of four digits; the last one has six and perhaps a
  * sign. */

@@ -7,11 +7,9 @@
  * are when a module was asked for by its code id.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/err.h"
@@ -126,13 +124,6 @@ static enum symfind_answer answer_of_failure(const struct err *why, int64_t took
         return SYMFIND_ANSWER_TOO_LARGE;
     return took_ms >= MIN(limit_ms, CONNECT_MS) ? SYMFIND_ANSWER_TIMED_OUT
                                                 : SYMFIND_ANSWER_UNREACHABLE;
-}
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        continue;
 }
 
 /* One attempt: ret->status is 0 when there was no answer. */

@@ -14,16 +14,22 @@ class Receiver:
 
     def __init__(self, status=200):
         outer = self
-        self.got, self.status = [], status
+        self.got, self.status, self.answer = [], status, b"ok"
+        self.first = []  # statuses of the first answers; 0: none at all
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.got.append((dict(self.headers), body))
-                self.send_response(outer.status)
-                self.send_header("Content-Length", "2")
+                status = outer.first.pop(0) if outer.first else outer.status
+                if status == 0:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(outer.answer)))
+                self.send_header("Retry-After", "0")
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(outer.answer)
 
             def log_message(self, *_):
                 pass
@@ -113,6 +119,32 @@ def test_refusals(datil, crashes, receiver):
                         ((crashes[0], "--to", "nonsense"), "nonsense"), (("x", "--to", receiver.url), "no crash id")):
         done = datil.datil("crash", "resubmit", *args, check=False)
         assert done.returncode == 1 and words in done.output
+
+
+def test_a_receiver_that_is_busy(datil, crashes, receiver):
+    """Asked again, but not for good; a refusal is an answer."""
+    receiver.first = [503, 429, 0]
+    said = datil.datil("crash", "resubmit", crashes[0], "--to", receiver.url).stdout
+    assert "1 sent" in said and said.count(receiver.url) == 1 and len({body.count(b"--datil") for _, body in receiver.got}) == 1
+    assert len(receiver.got) == 4
+    for status, attempts in ((500, 4), (400, 1)):
+        receiver.got, receiver.status = [], status
+        done = datil.datil("crash", "resubmit", crashes[0], "--to", receiver.url, check=False)
+        assert done.returncode == 1 and f" {status} ok" in done.stdout and len(receiver.got) == attempts
+
+
+def test_what_is_printed_and_escaped(datil, crashes, receiver):
+    """An answer cannot write on the terminal, nor a name into the form."""
+    receiver.answer = b"CrashID=\x1b]0;title\x07\r\nsecond \xc2\x9b"
+    raw = next(datil.var.glob(f"store/*/raw_crash/{crashes[0]}.json"))
+    kept = raw.read_bytes()
+    try:
+        raw.write_text(json.dumps(json.loads(kept) | {'q"u\r\no\\te%': "value"}))
+        said = datil.datil("crash", "resubmit", crashes[0], "--to", receiver.url).stdout
+    finally:
+        raw.write_bytes(kept)
+    assert r"200 CrashID=\x1b]0;title\x07\x0d\x0asecond \xc2\x9b" in said and "\x1b" not in said
+    assert b'name="q%22u%0D%0Ao\\te%"\r\n\r\nvalue\r\n' in receiver.got[0][1]
 
 
 def test_another_installation_has_the_same_crashes(datil, crashes):

@@ -50,6 +50,7 @@ struct affected_walk {
     struct arena arena; /* names of signatures */
     size_t left_out;    /* crashes of signatures beyond SIGNATURES_MAX */
     struct found_ids *ids;
+    struct err why; /* of a list that has become too long */
 };
 
 /* The newest crashes come last and take the places of older ones in turn. */
@@ -78,7 +79,7 @@ static bool take_hit(void *arg, const json_t *hit)
     uint32_t number = textmap_number(&w->numbers, &w->arena, jget_strn(hit, "signature"));
     if (number < w->v.n && w->v.v[number].is_affected &&
         crash_id_parse(jget_strn(hit, "uuid"), crash.id))
-        VEC_PUSH(&w->ids->list, crash);
+        return found_add(w->ids, &crash, &w->why);
     return true;
 }
 
@@ -96,7 +97,10 @@ static bool walk_index(struct app *app, search_each_hit *each, struct affected_w
         .column_count = ARRAY_LEN(fields),
     };
     size_t missing = 0;
-    if (!search_each(app->reader, &ctx, &q, each, w, &missing, err))
+    bool ok = search_each(app->reader, &ctx, &q, each, w, &missing, err);
+    if (w->why.code != ERR_NONE)
+        return err_set(err, w->why.code, "%s", w->why.msg);
+    if (!ok)
         return err_wrap(err, "search");
     if (missing)
         fprintf(stderr, "%zu weeks of the index could not be read\n", missing);
@@ -130,7 +134,7 @@ static bool try_all(struct app *app, struct affected_walk *w, size_t *ret_affect
 {
     const char *dir = conf_text(&app->conf, CONF_SIGNATURE_LISTS_DIR);
     struct siglists *lists;
-    struct progress progress = {.what = "signatures", .total = w->v.n};
+    struct progress progress = {.what = "samples", .unit = "signatures", .total = w->v.n};
     if (!siglists_load(dir && *dir ? dir : NULL, &lists, err))
         return err_wrap(err, "signature lists");
     bool ok = true;

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/arena.h"
@@ -61,13 +60,6 @@ struct reprocess {
     struct reprocess_remote remote; /* host NULL: this installation */
     struct progress progress;
 };
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
-        ;
-}
 
 /* One transaction for the group: all of its crashes are queued, or none. */
 static bool publish(struct reprocess *r, const struct ledger_entry *entries, size_t n,
@@ -141,7 +133,8 @@ static bool queue_list(struct reprocess *r, const struct found_ids *ids, struct 
         return false;
     if (at)
         printf("%zu of %zu were done by an earlier run\n", at, ids->list.n);
-    r->progress = (struct progress){.what = "reprocess", .total = ids->list.n - at};
+    r->progress =
+        (struct progress){.what = "reprocess", .unit = "crashes", .total = ids->list.n - at};
     while (at < ids->list.n) {
         size_t n = MIN(ids->list.n - at, (size_t)r->group);
         if (!queue_group(r, ids->list.v + at, n, err) ||

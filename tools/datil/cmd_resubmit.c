@@ -7,6 +7,11 @@
  * A destination gets a share of the reports.  Which ones follows from crash id and address, so that
  * the same list sent once more is the same share, and two destinations get different ones.
  *
+ * A receiver that is away, restarts (5xx) or says that it is too much (429) is asked again, after
+ * pauses that double, or as long as it says itself; then the report counts as failed and the next
+ * one begins, so a receiver that is gone costs each report the same.  The list sent once more
+ * sends all of it: receivers know an id that they have.
+ *
  * What is sent is everything, protected annotations and memory too: the receiver must be as much
  * guarded as this installation.  So the audit log says where to.
  */
@@ -19,6 +24,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/opts.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/base/vec.h"
 #include "lib/crash/crash_id.h"
@@ -29,6 +35,16 @@
 #include "tools/datil/found_ids.h"
 #include "tools/datil/resubmit_body.h"
 
+/*
+ * 1, 2 and 4 seconds are a restart of a collector; no receiver makes the command wait longer than a
+ * minute for one attempt.
+ */
+enum {
+    ATTEMPTS = 4,
+    PAUSE_MS = 1000,
+    PAUSE_LONGEST_MS = 60000,
+    SAID_BYTES = 150, /* of an answer: a line on a screen */
+};
 enum {
     DESTINATIONS_MAX = 16,
     ANSWER_BYTES_MAX = 1 << 16, /* one line, or the error page of a proxy */
@@ -107,6 +123,43 @@ static bool send_one(struct resubmit *r, const struct resubmit_body *b, const ch
     return http_do(&q, answer, err);
 }
 
+static bool is_for_later(bool ok, const struct http_response *answer, const struct err *why)
+{
+    return ok ? answer->status == 429 || answer->status >= 500 : err_is_retryable(why->code);
+}
+
+/* False: the last attempt brought no answer. */
+static bool send_patiently(struct resubmit *r, const struct resubmit_body *b, const char *url,
+                           struct http_response *answer, struct err *err)
+{
+    for (int attempt = 1;; attempt++) {
+        *err = (struct err){0};
+        *answer = (struct http_response){.retry_after_s = -1};
+        bool ok = send_one(r, b, url, answer, err);
+        if (attempt == ATTEMPTS || !is_for_later(ok, answer, err))
+            return ok;
+        int64_t ms = (int64_t)PAUSE_MS << (attempt - 1);
+        if (ok && answer->retry_after_s >= 0)
+            ms = (int64_t)answer->retry_after_s * 1000;
+        if (ok)
+            http_response_release(answer);
+        pause_ms(MIN(ms, (int64_t)PAUSE_LONGEST_MS));
+    }
+}
+
+/* Somebody else's bytes on a terminal: a control character shows as its code. */
+static void print_said(struct str words)
+{
+    for (size_t i = 0; i < MIN(words.n, (size_t)SAID_BYTES); i++) {
+        unsigned char c = (unsigned char)words.p[i];
+        if (c < ' ' || c >= 0x7f)
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+    putchar('\n');
+}
+
 /* The body of an answer is said and not judged: a rule of the receiver may throw a report away. */
 static void submit_to(struct resubmit *r, const char *crash_id, const struct resubmit_body *b,
                       const struct destination *d)
@@ -119,10 +172,10 @@ static void submit_to(struct resubmit *r, const char *crash_id, const struct res
         r->sent++;
         return;
     }
-    bool ok = send_one(r, b, d->url, &answer, &err);
+    bool ok = send_patiently(r, b, d->url, &answer, &err);
     struct str words = ok ? str_trim(str_n(answer.body, answer.n)) : str_of(err.msg);
-    printf("%s %s %d " STR_FMT "\n", crash_id, d->url, ok ? answer.status : 0,
-           (int)MIN(words.n, (size_t)150), words.p);
+    printf("%s %s %d ", crash_id, d->url, ok ? answer.status : 0);
+    print_said(words);
     if (ok && answer.status == 200)
         r->sent++;
     else

@@ -34,7 +34,7 @@ static void on_progress(void *arg, size_t done, size_t total)
 static bool recount(struct app *app, int64_t days, bool is_mending, struct recount *ret,
                     struct err *err)
 {
-    struct progress progress = {.what = "crashes"};
+    struct progress progress = {.what = "statistics", .unit = "crashes"};
     struct err why = {0};
     if (!app_db(app, err) || !app_store(app, err))
         return false;

@@ -3,7 +3,8 @@
  *
  * A search is read to its end before anything is done with its crashes, since processing may
  * change what the search asked for: a crash that no longer fits while later pages are read would
- * move all behind it to places that were read already.  Ids take 37 MB for a million crashes.
+ * move all behind it to places that were read already.  Ids take 37 MB for a million crashes,
+ * so there is a bound (FOUND_IDS_MAX), and who has more goes by dates.
  *
  * Pages come in the order of date and crash id, and each begins at the date of the last hit, so
  * that any number of crashes costs the same for each page: an offset alone would have every page
@@ -34,6 +35,16 @@
 /* For a page: a search of a whole year over a cold disk takes some, and nobody waits at a browser.
  */
 enum { SEARCH_TIME_MS = 120000 };
+
+bool found_add(struct found_ids *ids, const struct found_crash *crash, struct err *err)
+{
+    if (ids->list.n >= FOUND_IDS_MAX)
+        return err_set(err, ERR_TOO_LARGE,
+                       "more than %d crashes; nothing was done.  Ask for fewer, by their dates",
+                       FOUND_IDS_MAX);
+    VEC_PUSH(&ids->list, *crash);
+    return true;
+}
 
 /*
  * "product=Firefox&signature=~foo" and what makes a page of ids of it.  What the address says about
@@ -86,8 +97,7 @@ static bool take_page(struct found_ids *ids, const json_t *hits, struct search_q
         struct found_crash crash = {0};
         if (!crash_id_parse(str_of(jget_str(hit, "uuid")), crash.id))
             return err_set(err, ERR_INTERNAL, "a hit without a crash id");
-        VEC_PUSH(&ids->list, crash);
-        if (!move_behind(q, hit, err))
+        if (!found_add(ids, &crash, err) || !move_behind(q, hit, err))
             return false;
     }
     return true;
@@ -130,8 +140,7 @@ static bool take_line(struct str line, size_t number, struct found_ids *ids, str
     if (!crash_id_parse(line, crash.id))
         return err_set(err, ERR_INVALID, "line %zu: '%.*s' is not a crash id", number,
                        (int)MIN(line.n, (size_t)60), line.p);
-    VEC_PUSH(&ids->list, crash);
-    return true;
+    return found_add(ids, &crash, err);
 }
 
 static bool take_lines(FILE *in, struct found_ids *ids, struct err *err)

@@ -16,6 +16,10 @@ struct found_crash {
 struct found_ids {
     VEC(struct found_crash) list;
 };
+enum { FOUND_IDS_MAX = 10000000 }; /* 370 MB; one command has no need to queue more */
+
+/* ERR_TOO_LARGE: there are FOUND_IDS_MAX already. */
+bool found_add(struct found_ids *ids, const struct found_crash *crash, struct err *err);
 
 /*
  * The crashes that a search finds, oldest first, at most `most`; `page` of them are read at a time

@@ -29,21 +29,30 @@ static void say_rest(const struct progress *p, int64_t now_ms, char out[32])
         snprintf(out, 32, "%lld min left", (long long)((left_s + 59) / 60));
 }
 
+/* " files, 12 MiB" or " crashes". */
+static void say_unit(const struct progress *p, char out[64])
+{
+    if (p->unit)
+        snprintf(out, 64, " %s", p->unit);
+    else
+        snprintf(out, 64, " files, %lld MiB", (long long)(p->bytes >> 20));
+}
+
 static void draw_bar(struct progress *p, int64_t now_ms)
 {
-    char line[LINE_MAX_BYTES], bar[BAR_CELLS + 1], rest[32];
+    char line[LINE_MAX_BYTES], bar[BAR_CELLS + 1], rest[32], unit[64];
     int n;
+    say_unit(p, unit);
     if (p->total) {
         size_t full = MIN(p->files, p->total) * BAR_CELLS / p->total;
         memset(bar, '.', BAR_CELLS);
         memset(bar, '#', full);
         bar[BAR_CELLS] = '\0';
         say_rest(p, now_ms, rest);
-        n = snprintf(line, sizeof line, "%s [%s] %zu of %zu, %lld MiB, %s", p->what, bar, p->files,
-                     p->total, (long long)(p->bytes >> 20), rest);
+        n = snprintf(line, sizeof line, "%s [%s] %zu of %zu%s, %s", p->what, bar, p->files,
+                     p->total, unit, rest);
     } else {
-        n = snprintf(line, sizeof line, "%s: %zu files, %lld MiB", p->what, p->files,
-                     (long long)(p->bytes >> 20));
+        n = snprintf(line, sizeof line, "%s: %zu%s", p->what, p->files, unit);
     }
     size_t now = MIN((size_t)MAX(n, 0), sizeof line - 1);
     fprintf(stderr, "\r%s%*s", line, (int)(p->width > now ? p->width - now : 0), "");
@@ -52,12 +61,12 @@ static void draw_bar(struct progress *p, int64_t now_ms)
 
 static void print_line(const struct progress *p)
 {
+    char unit[64];
+    say_unit(p, unit);
     if (p->total)
-        fprintf(stderr, "%s: %zu of %zu files, %lld MiB\n", p->what, p->files, p->total,
-                (long long)(p->bytes >> 20));
+        fprintf(stderr, "%s: %zu of %zu%s\n", p->what, p->files, p->total, unit);
     else
-        fprintf(stderr, "%s: %zu files, %lld MiB\n", p->what, p->files,
-                (long long)(p->bytes >> 20));
+        fprintf(stderr, "%s: %zu%s\n", p->what, p->files, unit);
 }
 
 void progress_step(struct progress *p, int64_t bytes)

@@ -12,13 +12,14 @@
  */
 struct progress {
     const char *what;
+    const char *unit;    /* "crashes", which have no sizes; NULL: files */
     size_t files, total; /* total 0: unknown */
     int64_t bytes;
     int64_t began_ms, said_ms; /* private */
     size_t width;              /* private: columns of the bar that stands there */
 };
 
-/* One more file is done, of so many bytes. */
+/* One more of the unit is done; of so many bytes if it is a file. */
 void progress_step(struct progress *p, int64_t bytes);
 /* Takes the bar away, before something else is printed. */
 void progress_clear(struct progress *p);

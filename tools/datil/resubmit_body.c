@@ -29,15 +29,17 @@ struct form_writer {
     char boundary[BOUNDARY_SIZE];
 };
 
-/* Names of annotations are a stranger's: what would end the quoted name is escaped as browsers do.
+/*
+ * Names of annotations are a stranger's.  Escaped is what would end the quoted name or its line, as
+ * browsers do it (multipart/form-data in the HTML standard).
  */
 static void put_name(struct strbuf *out, const char *name)
 {
     for (const char *c = name; *c; c++)
-        if (*c == '"' || *c == '\\')
-            sb_printf(out, "\\%c", *c);
+        if (*c == '"' || *c == '\r' || *c == '\n')
+            sb_printf(out, "%%%02X", (unsigned)*c);
         else
-            sb_char(out, (unsigned char)*c < ' ' ? '_' : *c);
+            sb_char(out, *c);
 }
 
 static void begin_part(struct form_writer *w, const char *name, const char *more)
