@@ -14,6 +14,7 @@
 #include "fcgi/webapp/report_common.h"
 #include "fcgi/webapp/report_bugs.h"
 #include "fcgi/webapp/report_details.h"
+#include "fcgi/webapp/report_findings.h"
 #include "fcgi/webapp/report_parts.h"
 #include "fcgi/webapp/report_similar.h"
 #include "fcgi/webapp/report_stacks.h"
@@ -212,6 +213,7 @@ static bool set_values(const struct report_page *c, struct tpl_values *v, struct
     set_duplicate(c, v);
     set_new_signature(c, v);
     set_tabs(c, v);
+    report_set_findings(c, v);
     report_set_stacks(c, v);
     report_set_modules(c, v);
     report_set_symbols(c, v);

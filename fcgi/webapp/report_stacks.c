@@ -18,6 +18,7 @@
 
 #include "fcgi/webapp/fmt.h"
 #include "lib/base/arena.h"
+#include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
@@ -32,6 +33,8 @@ enum {
     EXCEPTIONS_SHOWN = 100,        /* of Java, each the cause of the one before; some have a few */
     STACKS_BYTES_SHOWN = 24 << 20, /* twice what the report of 40 threads above needs */
     ROW_BYTES_MAX = 1 << 20,       /* function names of templates have some thousand */
+    STACK_KEY_MAX = 256 << 10,     /* 1,000 frames of 256 bytes */
+    MEMBERS_NAMED = 20,            /* a line */
 };
 
 /* The stacks of one page: what of STACKS_BYTES_SHOWN there still is. */
@@ -59,12 +62,36 @@ static void write_source(struct arena *a, struct html_writer *w, const json_t *h
     html_raw(w, "</td>");
 }
 
-/* Number and module: of the frame, also in the rows of what is inlined in it. */
-static void write_place(struct html_writer *w, const json_t *frame, size_t i)
+/* A stack of the page: the names of its rows begin with these. */
+struct stack_name {
+    const char *kind; /* a word */
+    int64_t number;
+};
+
+static void write_row_name(struct html_writer *w, const struct stack_name *s, size_t i)
+{
+    html_text(w, str_of(s->kind));
+    html_printf(w, "-%lld-%zu\"", (long long)s->number, i);
+}
+
+/*
+ * Number and module: of the frame, also in the rows of what is inlined in it.  The number of a
+ * frame is a link to itself, so that a frame can be shown to somebody else.
+ */
+static void write_place(struct html_writer *w, const json_t *frame, size_t i,
+                        const struct stack_name *name)
 {
     const char *module = jget_str(frame, "module");
-    html_printf(w, "<td class=\"num\">%lld</td><td>",
-                (long long)jget_int_or(frame, "frame", (int64_t)i));
+    html_raw(w, "<td class=\"num\">");
+    if (name) {
+        html_raw(w, "<a href=\"#");
+        write_row_name(w, name, i);
+        html_raw(w, ">");
+    }
+    html_printf(w, "%lld", (long long)jget_int_or(frame, "frame", (int64_t)i));
+    if (name)
+        html_raw(w, "</a>");
+    html_raw(w, "</td><td>");
     html_text(w, str_of(module ? module : ""));
     html_raw(w, "</td><td class=\"fn\">");
 }
@@ -75,7 +102,7 @@ static void write_inlined(struct arena *a, struct html_writer *w, const json_t *
 {
     const char *function = jget_str(in, "function");
     html_raw(w, "<tr class=\"inline\">");
-    write_place(w, frame, i);
+    write_place(w, frame, i, NULL);
     html_text(w, fmt_function(a, str_of(function ? function : "?")));
     html_raw(w, "</td>");
     write_source(a, w, in);
@@ -113,8 +140,14 @@ static void write_no_symbols(const struct stacks *s, struct html_writer *w)
         html_raw(w, "<span class=\"no-symbols\" title=\"No symbols for this module\">Ø</span> ");
 }
 
+static bool is_scanned(const json_t *frame)
+{
+    const char *trust = jget_str(frame, "trust");
+    return trust && strstr(trust, "scan");
+}
+
 static void write_frame(const struct stacks *s, struct html_writer *w, const json_t *frame,
-                        size_t i, bool is_crash)
+                        size_t i, const struct stack_name *name, bool is_crash)
 {
     struct arena *a = s->a;
     const char *cut = jpath_str(frame, "truncated.msg");
@@ -126,11 +159,14 @@ static void write_frame(const struct stacks *s, struct html_writer *w, const jso
     const json_t *in;
     json_array_foreach (jget_arr(frame, "inlines"), k, in)
         write_inlined(a, w, frame, in, i);
+    html_raw(w, "<tr id=\"");
+    write_row_name(w, name, i);
     if (is_crash)
-        html_raw(w, "<tr class=\"top-frame\">");
-    else
-        html_raw(w, "<tr>");
-    write_place(w, frame, i);
+        html_raw(w, " class=\"top-frame\"");
+    else if (is_scanned(frame))
+        html_raw(w, " class=\"scan\"");
+    html_raw(w, ">");
+    write_place(w, frame, i, name);
     if (jget_bool_or(frame, "missing_symbols", false) && jget_str(frame, "module"))
         write_no_symbols(s, w);
     html_text(w, fmt_frame(a, frame));
@@ -144,7 +180,8 @@ static void write_frame(const struct stacks *s, struct html_writer *w, const jso
  * The room is looked at before each row, so a table never ends inside one: it may grow beyond the
  * room by the last row, which ROW_BYTES_MAX bounds.
  */
-static struct html frame_rows(struct stacks *s, const json_t *frames, bool is_crash)
+static struct html frame_rows(struct stacks *s, const json_t *frames, const struct stack_name *name,
+                              bool is_crash)
 {
     HTML_WRITER_AUTO w;
     size_t n = json_array_size(frames), i;
@@ -155,21 +192,26 @@ static struct html frame_rows(struct stacks *s, const json_t *frames, bool is_cr
             write_cut(&w, report_more_text(s->a, n, i));
             break;
         }
-        write_frame(s, &w, frame, i, is_crash && i == 0);
+        write_frame(s, &w, frame, i, name, is_crash && i == 0);
     }
     s->room -= MIN(w.b.n, s->room);
     return html_done(&w, s->a);
 }
 
+/* One thread, or the first of several with one stack: `label` and `members` say which. */
 static void add_thread(struct stacks *s, struct tpl_rows *threads, const json_t *thread,
-                       int64_t index, bool is_crash)
+                       int64_t index, bool is_crash, const char *label, const char *members)
 {
-    const json_t *frames = jget_arr(thread, "frames");
+    const json_t *frames = jget_arr(thread, "frames"), *first = json_array_get(frames, 0);
     struct tpl_row *row = tpl_row_add(threads);
     tpl_col_int(row, THREAD_NUMBER, index);
     tpl_col_cstr(row, THREAD_NAME, jget_str(thread, "thread_name"));
-    tpl_col_bool(row, THREAD_HAS_FRAMES, json_array_size(frames) > 0);
-    tpl_col_html(row, THREAD_FRAME_ROWS, frame_rows(s, frames, is_crash));
+    tpl_col_cstr(row, THREAD_LABEL, label);
+    tpl_col_cstr(row, THREAD_MEMBERS, members);
+    tpl_col_text(row, THREAD_TOP, first ? fmt_frame(s->a, first) : STR("no frames"));
+    tpl_col_bool(row, THREAD_HAS_FRAMES, first != NULL);
+    const struct stack_name name = {"thread", index};
+    tpl_col_html(row, THREAD_FRAME_ROWS, frame_rows(s, frames, &name, is_crash));
 }
 
 static const char *in_app_text(const json_t *frame)
@@ -228,20 +270,80 @@ static bool set_java(const struct report_page *c, struct tpl_values *v)
     return i > 0;
 }
 
+/* What makes two stacks the same: where each frame is.  A stack too long for it is like no other.
+ */
+static struct str stack_key(struct arena *a, const json_t *thread, size_t index)
+{
+    STRBUF_AUTO key;
+    size_t i;
+    const json_t *frame;
+    sb_init(&key, STACK_KEY_MAX);
+    json_array_foreach (jget_arr(thread, "frames"), i, frame) {
+        const char *parts[] = {
+            jget_str(frame, "module"), jget_str(frame, "function"),
+            jget_str(frame, jget_str(frame, "module") ? "module_offset" : "offset")};
+        for (size_t k = 0; k < ARRAY_LEN(parts); k++) {
+            sb_text(&key, parts[k] ? parts[k] : "");
+            sb_char(&key, 0);
+        }
+    }
+    return key.overflow ? str_of(arena_printf(a, "%zu", index)) : str_copy(a, sb_view(&key));
+}
+
+/* Threads of a pool wait at one place: they are shown once, with the numbers of all of them. */
+struct group {
+    size_t first, n;
+    const char *numbers;
+};
+
+static void join_group(struct arena *a, struct group *g, size_t thread)
+{
+    if (g->n == 0)
+        *g = (struct group){.first = thread, .numbers = ""};
+    g->n++;
+    if (g->n <= MEMBERS_NAMED)
+        g->numbers = arena_printf(a, "%s%s%zu", g->numbers, g->n > 1 ? ", " : "", thread);
+    else if (g->n == MEMBERS_NAMED + 1)
+        g->numbers = arena_printf(a, "%s …", g->numbers);
+}
+
+static void add_groups(struct stacks *s, struct tpl_rows *rows, const json_t *threads,
+                       const json_t *crashing, size_t n)
+{
+    struct textmap keys;
+    struct group *groups = arena_array(s->a, n + 1, sizeof *groups);
+    size_t count = 0;
+    textmap_init(&keys, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *thread = json_array_get(threads, i);
+        if (thread == crashing)
+            continue;
+        uint32_t at = textmap_number(&keys, NULL, stack_key(s->a, thread, i));
+        join_group(s->a, &groups[at], i);
+        count = MAX(count, (size_t)at + 1);
+    }
+    textmap_release(&keys);
+    for (size_t i = 0; i < count; i++) {
+        const struct group *g = &groups[i];
+        const json_t *thread = json_array_get(threads, g->first);
+        const char *label = g->n > 1 ? arena_printf(s->a, "%zu threads", g->n)
+                                     : arena_printf(s->a, "Thread %zu", g->first);
+        add_thread(s, rows, thread, (int64_t)g->first, false, label, g->n > 1 ? g->numbers : "");
+    }
+}
+
 /* Folded away beside a crashing thread; without one they are all there is, and open. */
 static void set_other_threads(const struct report_page *c, struct stacks *s, struct tpl_values *v,
                               const json_t *crashing)
 {
-    const json_t *threads = jpath(c->doc, "json_dump.threads"), *thread;
-    size_t n = json_array_size(threads), i;
+    const json_t *threads = jpath(c->doc, "json_dump.threads");
+    size_t n = json_array_size(threads);
     struct tpl_rows *rows = tpl_list(v, LIST_OTHER_THREADS);
     tpl_bool(v, "has_other_threads", n > 1 || (n == 1 && !crashing));
     tpl_bool(v, "has_crashing_thread", crashing != NULL);
     tpl_int(v, "other_thread_count", (int64_t)n - (crashing ? 1 : 0));
     tpl_cstr(v, "threads_more", report_more_text(c->a, n, THREADS_SHOWN));
-    json_array_foreach (threads, i, thread)
-        if (thread != crashing && i < THREADS_SHOWN)
-            add_thread(s, rows, thread, (int64_t)i, false);
+    add_groups(s, rows, threads, crashing, MIN(n, (size_t)THREADS_SHOWN));
 }
 
 /* "upload_file_minidump_browser" is the dump of the browser. */
@@ -279,7 +381,8 @@ static void set_other_dumps(const struct report_page *c, struct stacks *s, struc
         tpl_col_cstr(row, OTHER_DUMP_NAME, jget_str(thread, "thread_name"));
         tpl_col_bool(row, OTHER_DUMP_HAS_FRAMES, json_array_size(jget_arr(thread, "frames")) > 0);
         tpl_col_html(row, OTHER_DUMP_FRAME_ROWS,
-                     frame_rows(s, jget_arr(thread, "frames"), thread != NULL));
+                     frame_rows(s, jget_arr(thread, "frames"),
+                                &(struct stack_name){"dump", (int64_t)i + 1}, thread != NULL));
     }
     tpl_bool(v, "has_other_dumps", i > 0);
     tpl_int(v, "dump_count", (int64_t)i + 1);
@@ -296,7 +399,7 @@ void report_set_stacks(const struct report_page *c, struct tpl_values *v)
     bool has_threads = json_array_size(jpath(c->doc, "json_dump.threads")) > 0;
     bool has_java = set_java(c, v);
     if (crashing)
-        add_thread(&s, rows, crashing, MAX(index, (int64_t)0), true);
+        add_thread(&s, rows, crashing, MAX(index, (int64_t)0), true, "", "");
     tpl_bool(v, "has_no_crashing_thread", !crashing && has_threads);
     tpl_bool(v, "has_no_stack", !crashing && !has_threads && !has_java);
     set_other_dumps(c, &s, v);

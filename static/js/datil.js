@@ -6,6 +6,8 @@ const parts = [
   ["[data-tabs]", "tabs.js"],
   ["table[data-sortable]", "tables.js"],
   ["[data-copy]", "copy.js"],
+  ["[data-stack]", "stacks.js"],
+  ["[data-filter]", "filter.js"],
   ["[data-search-form], [data-field-list]", "search-form.js"],
   ["[data-graph-url]", "graph.js"],
   ["[data-pending]", "pending.js"],

@@ -21,7 +21,9 @@ function setUp(list) {
     const target = name && document.getElementById(name);
     const index = tabs.findIndex((tab, i) => tab.hash === `#${name}` || tab.hash === `#tab-${name}` || panels[i].contains(target || null));
     show(index < 0 ? 0 : index, false);
-    if (index >= 0 && target && target !== panels[index]) target.scrollIntoView();
+    if (index < 0 || !target || target === panels[index]) return;
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target.scrollIntoView();
   }
 
   list.setAttribute("role", "tablist");

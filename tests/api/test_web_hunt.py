@@ -130,3 +130,75 @@ def test_a_mistaken_colleague_locks_nobody_out(datil):
     assert Browser(office).log_in("typing@example.org", PASSWORD).status == 429
     assert Browser(office).log_in("colleague@example.org", PASSWORD).status == 303
     assert Browser(elsewhere).log_in("typing@example.org", PASSWORD).status == 303
+
+
+def loaded(datil, number, **facts):
+    """A processed crash with these members, as it is: what the page makes of it is what is tested."""
+    day = datetime.now(timezone.utc)
+    crash_id = f"f1de0000-0000-4000-8000-{number:06x}{day:%y%m%d}"
+    doc = {"uuid": crash_id, "date_processed": day.isoformat(), "product": "Panes", "version": "1.0",
+           "signature": "found", "os_name": "Linux", "cpu_arch": "amd64", **facts}
+    datil.datil("crash", "load", "-", stdin=json.dumps(doc) + "\n")
+    return datil.get(f"/report/index/{crash_id}").text
+
+
+def access(address, reason="SIGSEGV / SEGV_MAPERR", **more):
+    return {"reason": reason, "crashing_thread": 0, **more, "json_dump": {
+        "crash_info": {"address": address, "memory_accesses": [{"address": address, "size": 8}]},
+        "modules": [{"filename": "app"}],
+        "threads": [{"frames": [{"frame": 0, "module": "app", "function": "f", "trust": "context"}]}]}}
+
+
+FINDINGS = [
+    (access("0x0000000000000018"), ["Null pointer, at offset 0x18"]),
+    (access("0x0000000000000000", "EXCEPTION_ACCESS_VIOLATION_READ"), ["Null pointer"]),
+    (access("0x0000000000010000"), []),
+    (access("0x0000000000000018", "EXCEPTION_BREAKPOINT"), ["The program stopped itself"]),
+    (access("0xe5e5e5e5e5e5e5f5"), ["Memory that was freed"]),
+    (access("0xe5e5e5f5"), ["Memory that was freed"]),
+    (access("0xe5e5000000000010"), ["A pointer that is none"]),
+    (access("0xfffff80000000010"), []),  # the kernel's half exists
+    (access("0x00007f0000000010", possible_bit_flips_max_confidence=66), ["Probably a flipped bit"]),
+    (access("0x00007f0000000010", possible_bit_flips_max_confidence=25), []),
+    ({"oom_allocation_size": 4096}, ["Out of memory"]),
+    ({"signature": "OOM | small"}, ["Out of memory"]),
+    ({"signature": "shutdownhang | f"}, ["Hang while ending"]),
+    ({"reason": "SIGILL / ILL_ILLOPN"}, ["An instruction that the processor does not have"]),
+    ({"reason": "SIGFPE / FPE_INTDIV"}, ["Division by zero"]),
+    ({"startup_crash": True}, ["Crashed while starting"]),
+    ({"uptime": 3}, ["Crashed while starting"]),
+    ({"uptime": 0}, []),  # unknown
+    ({"reason": "SIGABRT", "abort_message": "<b>no"}, ["The program stopped itself"]),
+    ({"system_memory_use_percentage": 97}, ["The machine was nearly out of memory"]),
+    ({"reason": 7, "json_dump": {"crash_info": [], "threads": {}}, "uptime": "x"}, []),
+]
+
+
+def test_findings_in_words(datil):
+    for number, (facts, expected) in enumerate(FINDINGS):
+        text = loaded(datil, number, **facts)
+        found = re.findall(r"<li><strong>(.*?)\.</strong>", text)
+        assert found == expected, (facts, found)
+        assert ("<h2>Findings</h2>" in text) == bool(expected) and "<b>no" not in text
+
+
+def frames(*functions, trust="cfi"):
+    return {"frames": [{"frame": n, "module": "app", "function": f, "module_offset": f"0x{n}", "trust": trust}
+                       for n, f in enumerate(functions)]}
+
+
+def test_threads_with_one_stack_are_shown_once(datil):
+    threads = [frames("main"), *[frames("wait", "run", trust="scan")] * 40, {**frames("<draw>"), "thread_name": "GPU"},
+               {"frames": []}, {"frames": "none"}, {}]
+    text = loaded(datil, 900, crashing_thread=0, reason="SIGSEGV", json_dump={"threads": threads})
+    heads = [re.sub(r"\s+", " ", re.sub("<[^>]*>", "", head)) for head in re.findall(r"<summary><strong>.*?</summary>", text)]
+    numbers = ", ".join(str(n) for n in range(1, 21))
+    assert heads == [f"40 threads wait {numbers} …", "Thread 41 GPU &lt;draw&gt;", "3 threads no frames 42, 43, 44"]
+    assert 'id="thread-1-0" class="scan"' in text and '<a href="#thread-1-1">1</a>' in text
+    assert 'id="thread-0-0" class="top-frame"' in text and text.count('class="scan"') == 2
+
+
+def test_endless_recursion(datil):
+    deep = {"threads": [frames("a", *["again"] * 300, "main")], "crash_info": {"address": "0x7fff00000000"}}
+    text = loaded(datil, 901, crashing_thread=0, reason="SIGSEGV", json_dump=deep)
+    assert "again is 300 times in the stack" in text and "Endless recursion" in text

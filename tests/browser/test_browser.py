@@ -96,6 +96,14 @@ def test_keyboard(seen):
     assert seen["keyboard"]["url"].endswith("/report/index/" + seen["facts"]["crash_id"])
 
 
+def test_stack_and_modules_of_a_report(seen):
+    report = seen["report"]
+    lines = report["markdown"].splitlines()
+    assert lines[0] == "| | Module | Function | Source |" and lines[2].startswith("| 0 | `libc.so.6` |"), lines
+    assert report["modules"] and all("libc" in row.lower() for row in report["modules"])
+    assert report["frame"]
+
+
 def test_without_scripts(seen):
     assert seen["facts"]["crash_id"] in seen["noscript"]["search"]
     assert seen["facts"]["signature"] in seen["noscript"]["report"]

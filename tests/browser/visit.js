@@ -145,6 +145,15 @@ async function main() {
     await page.keyboard.type(facts.crash_id);
     await Promise.all([page.waitForURL(/report\/index/), page.keyboard.press("Enter")]);
     result.keyboard.url = page.url();
+    // The stack is copied, a module found by its name, a frame and an old name of a tab opened.
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Markdown" }).first().click();
+    result.report = { markdown: await page.evaluate(() => navigator.clipboard.readText()) };
+    await page.goto(base + "/report/index/" + facts.crash_id + "#modules");
+    await page.getByLabel("Filter modules").fill("LIBC");
+    result.report.modules = await page.locator("#loaded-modules tbody tr:visible").allTextContents();
+    await page.goto(base + "/report/index/" + facts.crash_id + "?#thread-0-0");
+    result.report.frame = await page.locator("#thread-0-0").isVisible();
     await page.context().close();
   }
 
