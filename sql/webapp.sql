@@ -133,31 +133,3 @@ SELECT product, count(*) AS received,
        count(*) FILTER (WHERE state = 'failed') AS failed
   FROM crash_ledger WHERE received > now() - interval '7 days'
  GROUP BY product ORDER BY count(*) DESC, product LIMIT 100;
-
--- name: web_admin_jobs
-SELECT app_name, error_count,
-       coalesce(to_char(last_run AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS last_run,
-       coalesce(to_char(last_success AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never')
-         AS last_success,
-       coalesce(to_char(next_run AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), '') AS next_run
-  FROM cron_job ORDER BY app_name;
-
--- name: web_admin_audit
-SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, user_name, object, object_id,
-       action, message
-  FROM audit_log ORDER BY audit_log.at DESC, id DESC LIMIT 100;
-
--- name: web_admin_notices
-SELECT id, message, severity, is_enabled,
-       to_char(created AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS created
-  FROM status_message ORDER BY status_message.created DESC LIMIT 50;
-
--- name: web_admin_notice_add
--- $1 message text
--- $2 severity text
-INSERT INTO status_message (message, severity) VALUES ($1, $2) RETURNING id;
-
--- name: web_admin_notice_set
--- $1 id bigint
--- $2 is_enabled boolean
-UPDATE status_message SET is_enabled = $2::boolean WHERE id = $1::bigint;

@@ -31,10 +31,9 @@ web_handler throttling_get;
 web_handler tokens_get, tokens_post, tokens_delete_post;
 web_handler help_get, help_search_get, help_protected_get, help_memory_get, help_products_get;
 web_handler dictionary_get, dictionary_field_get;
-web_handler admin_get, admin_notice_post, admin_notice_set_post;
+web_handler admin_get, admin_list_get, admin_add_post, admin_action_post;
+web_handler admin_site_get, admin_search_get, admin_delete_get, admin_delete_post;
 web_handler admin_purge_get, admin_purge_post, admin_purge_start_post, admin_purge_cancel_post;
-/* Whether a superuser asks. */
-bool admin_check(struct req *r, struct err *err);
 
 extern const struct health webapp_health; /* monitoring.c */
 
@@ -46,7 +45,19 @@ extern const struct param_spec *const report_reprocess_params[];
 extern const struct param_spec *const topcrashers_params[];
 extern const struct param_spec *const signature_params[];
 extern const struct param_spec *const tokens_post_params[];
-extern const struct param_spec *const admin_notice_params[], *const admin_notice_set_params[];
+extern const struct param_spec *const admin_list_params[],
+    *const admin_action_params[],
+        *const admin_missing_params[],
+            *const admin_queue_params[],
+                *const admin_audit_params[],
+                    *const admin_notice_params[],
+                        *const admin_graphics_params[],
+                            *const admin_platform_params[],
+                                *const admin_signature_params[],
+                                    *const admin_bug_params[],
+                                        *const admin_exception_params[],
+                                            *const admin_delete_params[],
+                                                *const admin_delete_post_params[];
 extern const struct param_spec *const admin_purge_params[], *const admin_purge_run_params[];
 extern const struct param_spec *const api_super_search_params[],
     *const api_super_search_unredacted_params[];

@@ -161,7 +161,9 @@ static bool check_permission(struct req *r)
     bool needs_login = route->flags & ROUTE_LOGIN || route->permission;
     if (!needs_login)
         return true;
-    bool may = req_user(r)->is_logged_in && (!route->permission || req_may(r, route->permission));
+    const struct web_user *user = req_user(r);
+    bool may = user->is_logged_in && (!route->permission || req_may(r, route->permission)) &&
+               (!(route->flags & ROUTE_SUPERUSER) || user->is_superuser);
     if (may)
         return true;
     struct err err = {0};

@@ -56,6 +56,8 @@ enum route_flag {
     ROUTE_OWN_REFUSAL = 512, /* the handler runs although a parameter does not fit, because it has
                                 something to say before or says it in its own way */
     ROUTE_PAGE = 1024,       /* for people, in a program whose other answers are for programs */
+    ROUTE_SUPERUSER = 2048,  /* with ROUTE_LOGIN: superusers only.  It is no permission, so that
+                                no group can hand it on */
 };
 
 struct param_spec; /* param_spec.h */

@@ -302,25 +302,3 @@ def test_token_is_shown_once_and_works(datil):
     assert stranger.send("POST", f"/api/tokens/delete/{number}/", body).status == 404
     assert browser.send("POST", f"/api/tokens/delete/{number}/", "csrf_token=" + csrf(again)).status == 303
     assert datil.get("/api/SuperSearch/", headers={"Auth-Token": key}).status == 403
-
-
-def test_administration(datil):
-    datil.add_user("root@example.org", PASSWORD, "--superuser")
-    datil.add_user("user@example.org", PASSWORD, "--group", "Hackers Plus")
-    user, root = Browser(datil), Browser(datil)
-    user.login("user@example.org", PASSWORD)
-    root.login("root@example.org", PASSWORD)
-    assert user.send("GET", "/siteadmin/").status == 403
-    page = root.send("GET", "/siteadmin/")
-    assert page.status == 200 and "user@example.org" in page.text
-    refused = {"csrf_token": csrf(user.send("GET", "/profile/")), "message": "x", "severity": "info"}
-    assert user.send("POST", "/siteadmin/notice/", urllib.parse.urlencode(refused)).status == 403
-    of_a_link = "/siteadmin/notice/?message=of+a+link&severity=info"
-    assert root.send("POST", of_a_link, "csrf_token=" + csrf(page)).status == 400
-    notice = {"csrf_token": csrf(page), "message": "<i>See bug #77", "severity": "warning"}
-    assert root.send("POST", "/siteadmin/notice/", urllib.parse.urlencode(notice)).status == 303
-    wait_until(lambda: "&lt;i&gt;See <a href=" in datil.get("/").text, what="the notice on every page")
-    number = datil.sql("SELECT max(id) FROM status_message")[0][0]
-    hide = urllib.parse.urlencode({"csrf_token": csrf(page), "id": number, "show": "0"})
-    assert root.send("POST", "/siteadmin/notice/set/", hide).status == 303
-    wait_until(lambda: "See <a href=" not in datil.get("/").text, what="the notice to go")

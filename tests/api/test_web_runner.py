@@ -108,7 +108,7 @@ def test_tokens_do_not_renew_themselves(web):
     newest = web.sql("SELECT max(id) FROM api_token")[0][0]
     for method, path, body in [("GET", "/api/tokens/", None), ("POST", "/api/tokens/", "notes=again"),
                                ("POST", f"/api/tokens/delete/{newest}/", ""), ("GET", "/profile/", None),
-                               ("GET", "/siteadmin/", None), ("POST", "/siteadmin/notice/", "text=x")]:
+                               ("GET", "/siteadmin/", None), ("POST", "/siteadmin/notices/add/", "text=x")]:
         answer = web.request(method, path, body, form)
         assert answer.status == 403 and "log-in session" in answer.json["error"], path
     assert web.sql("SELECT count(*) FROM api_token") == before

@@ -47,6 +47,11 @@ const SYMBOL_PAGES = {
   "symbols-help": "/symbols/help",
   "symbols-status": "/symbols/status",
   purge: "/siteadmin/purge/",
+  admin: "/siteadmin/",
+  "admin-notices": "/siteadmin/notices/",
+  "admin-queues": "/siteadmin/queues/",
+  "admin-site": "/siteadmin/site/",
+  "admin-delete": "/siteadmin/delete/?crash_id=" + facts.crash_id,
 };
 
 async function main() {
