@@ -18,6 +18,7 @@
 
 /* The pages that are no lists. */
 static const struct admin_subject others[] = {
+    {.path = "reprocess/", .word = "Reprocess", .lead = "crashes into the queue once more"},
     {.path = "purge/", .word = "Purge", .lead = "crashes with one value of an annotation"},
     {.path = "delete/", .word = "Delete a crash", .lead = "one crash, everywhere"},
     {.path = "site/", .word = "Site status", .lead = "versions, settings, migrations, tables"},

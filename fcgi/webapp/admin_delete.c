@@ -30,7 +30,11 @@
 /* An id with "bp-" and what is copied along with it. */
 enum { TYPED_MAX = 200 };
 
-static const struct param_spec typed_id = {"crash_id", PARAM_TEXT, PARAM_TRIMMED, .max = TYPED_MAX,
+static const struct param_spec typed_id = {"crash_id",
+                                           PARAM_TEXT,
+                                           PARAM_TRIMMED,
+                                           .max = TYPED_MAX,
+                                           .refusal = "This is no crash id",
                                            .help = "which crash"};
 static const struct param_spec doomed_id = {"crash_id", PARAM_CRASH_ID, PARAM_REQUIRED,
                                             .refusal = "This is no crash id",

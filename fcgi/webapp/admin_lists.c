@@ -35,7 +35,7 @@ enum { ROWS_SHOWN = 50, PAGE_MAX = 10000, PART_MAX = 500, ID_MAX = 2000 };
 
 /* clang-format off */
 const struct param_spec
-    admin_part = {"q", PARAM_TEXT, PARAM_TRIMMED, .max = PART_MAX, .help = "part of a text"},
+    admin_part = {"q", PARAM_TEXT, PARAM_TRIMMED | PARAM_LENIENT, .max = PART_MAX, .help = "part of a text"},
     admin_page_number = {"page", PARAM_INT, PARAM_LENIENT, .min = 1, .max = PAGE_MAX, .fallback = "1", .help = "from 1"},
     admin_done = {"done", PARAM_FLAG, .help = "says what was changed last"};
 static const struct param_spec

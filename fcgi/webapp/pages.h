@@ -33,6 +33,8 @@ web_handler help_get, help_search_get, help_protected_get, help_memory_get, help
 web_handler dictionary_get, dictionary_field_get;
 web_handler admin_get, admin_list_get, admin_add_post, admin_action_post;
 web_handler admin_site_get, admin_search_get, admin_delete_get, admin_delete_post;
+web_handler admin_reprocess_get, admin_reprocess_post, admin_reprocess_affected_post,
+    admin_reprocess_start_post, admin_reprocess_progress_get;
 web_handler admin_purge_get, admin_purge_post, admin_purge_start_post, admin_purge_cancel_post;
 
 extern const struct health webapp_health; /* monitoring.c */
@@ -58,6 +60,8 @@ extern const struct param_spec *const admin_list_params[],
                                         *const admin_exception_params[],
                                             *const admin_delete_params[],
                                                 *const admin_delete_post_params[];
+extern const struct param_spec *const admin_reprocess_params[],
+    *const admin_reprocess_start_params[];
 extern const struct param_spec *const admin_purge_params[], *const admin_purge_run_params[];
 extern const struct param_spec *const api_super_search_params[],
     *const api_super_search_unredacted_params[];

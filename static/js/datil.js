@@ -11,6 +11,7 @@ const parts = [
   ["[data-search-form], [data-field-list]", "search-form.js"],
   ["[data-graph-url]", "graph.js"],
   ["[data-pending]", "pending.js"],
+  ["[data-progress]", "progress.js"],
   ["[data-api-form]", "api.js"],
   ["[data-load]", "load.js"],
 ];

@@ -17,7 +17,7 @@ FORM = "application/x-www-form-urlencoded"
 HOSTILE = "<script>alert(1)</script>'\"&{csrf_token} \u202e ü %00 -- ;"
 SUBJECTS = ["Accounts", "Groups", "Policy exceptions", "Tokens", "Product versions", "Bug associations", "Graphics devices",
             "Platforms", "Signatures", "Missing crashes", "Status notices", "Site status", "Search status", "Audit log", "Jobs",
-            "Queues", "Purge", "Protected data users", "Delete a crash"]
+            "Queues", "Reprocess", "Purge", "Protected data users", "Delete a crash"]
 PERMISSIONS = ["view_pii", "view_rawdump", "run_custom_queries", "run_long_queries", "reprocess_crashes", "upload_symbols"]
 
 
@@ -86,7 +86,8 @@ POSTS = {"/siteadmin/platforms/add/": {"name": "X", "short_name": "x"}, "/sitead
          "/siteadmin/notices/add/": {"message": "x", "severity": "info"}, "/siteadmin/notices/hide/": {"id": "1"},
          "/siteadmin/tokens/delete/": {"id": "1"}, "/siteadmin/missing/put-back/": {"id": "x"}, "/siteadmin/queues/put-back/": {"id": "1"},
          "/siteadmin/jobs/run/": {"id": "crontest"}, "/siteadmin/signatures/delete/": {"id": "x"},
-         "/siteadmin/delete/": {"crash_id": "00000000-0000-4000-8000-000000260101"}, "/siteadmin/bugs/add/": {"bug_id": "1", "signature": "x"}}
+         "/siteadmin/reprocess/": {"crash_ids": "x"}, "/siteadmin/reprocess/affected/": {},
+         "/siteadmin/reprocess/start/": {"crash_ids": "x", "ruleset": "default"}, "/siteadmin/delete/": {"crash_id": "00000000-0000-4000-8000-000000260101"}, "/siteadmin/bugs/add/": {"bug_id": "1", "signature": "x"}}
 
 
 def test_nobody_but_superusers(datil, root):
@@ -282,3 +283,68 @@ def test_status_pages(datil, root):
     page = root.get("/siteadmin/search/").text
     for text in ("Partitions", "Whole", "user_comments", "view_pii"):
         assert text in page, text
+
+
+def load(datil, numbers, signature):
+    day = datetime.now(timezone.utc)
+    docs = [{"uuid": crash_id(n), "crash_id": crash_id(n), "product": "Crashme", "version": "1.0", "signature": signature,
+             "date_processed": f"{day:%Y-%m-%dT%H:%M:%S}+00:00"} for n in numbers]
+    folder = datil.var / "store" / f"{day:%Y%m%d}" / "raw_crash"
+    folder.mkdir(parents=True, exist_ok=True)
+    for doc in docs:
+        (folder / f"{doc['uuid']}.json").write_text(json.dumps({"uuid": doc["uuid"], "ProductName": "Crashme", "Version": "1.0"}))
+    datil.own(folder)
+    datil.datil("crash", "load", stdin="".join(json.dumps(d) + "\n" for d in docs))
+    return [d["uuid"] for d in docs]
+
+
+def confirm(root, page):
+    """Sends the form behind a preview as a browser would."""
+    form = page.text.split('action="/siteadmin/reprocess/start/"')[1].split("</form>")[0]
+    ids = html.unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", form, re.S)[1])
+    rules = re.search(r'<option value="(\w+)" selected', form)
+    return root.send("/siteadmin/reprocess/start/", csrf_token=csrf(page), what=html.unescape(re.search(r'name="what" value="([^"]*)"', form)[1]),
+                     ruleset=rules[1] if rules else "default", crash_ids=ids)
+
+
+@pytest.mark.parametrize("how", ["ids", "file", "signature", "search"])
+def test_reprocess(datil, root, how):
+    """A look tells how many there are and what changes; the second form queues them; the page shows how far they are."""
+    base = {"ids": 100, "file": 200, "signature": 300, "search": 400}[how]
+    wrong = f"wrong::{how}(int)"
+    ids = load(datil, range(base, base + 6), wrong)
+    fields = {"ids": {"crash_ids": "\n".join(["# a list", *ids[:3], ", ".join("bp-" + i for i in ids[3:]), crash_id(99)])},
+              "file": {"file": "\r\n".join(ids)}, "signature": {"signature": wrong},
+              "search": {"search": "https://x.example/search/?" + urllib.parse.urlencode({"signature": "=" + wrong, "_facets": "product"})}}[how]
+    before = datil.sql("SELECT count(*) FROM reprocess_run")
+    page = root.post("/siteadmin/reprocess/", ruleset="regenerate_signature", **fields)
+    assert page.status == 200 and "6 crashes. This would change the signature of 6 of 6 sampled crashes." in page.text
+    assert f"{wrong} -&gt; EMPTY: no frame data available" in page.text and datil.sql("SELECT count(*) FROM reprocess_run") == before
+    assert ("1 have no raw crash" in page.text) == (how == "ids")
+    assert datil.search(signature="=" + wrong)["total"] == 6  # nothing is changed yet
+    assert confirm(root, page).status == 303
+    wait_until(lambda: datil.search(signature="=" + wrong)["total"] == 0, 30, "the new signatures")
+    run = wait_until(lambda: (p := root.get("/siteadmin/reprocess/progress/").json["runs"][0])["waiting"] == 0 and p, what="the end of the run")
+    assert (run["total"], run["failed"]) == (6, 0)
+    page = root.get("/siteadmin/reprocess/").text
+    assert "6 of 6" in page and "chief@example.org" in page and "regenerate_signature" in page
+    assert datil.sql("SELECT message FROM audit_log WHERE action = 'reprocess' ORDER BY id DESC LIMIT 1") == [("regenerate_signature, 6 crashes",)]
+
+
+def test_reprocess_what_lists_affect(datil, root):
+    load(datil, range(500, 503), "list::changed")
+    page = root.post("/siteadmin/reprocess/affected/", ruleset="regenerate_signature")
+    assert page.status == 200 and "list::changed -&gt; EMPTY: no frame data available" in page.text
+    assert confirm(root, page).status == 303
+    wait_until(lambda: datil.search(signature="=list::changed")["total"] == 0, 30, "the new signatures")
+
+
+def test_reprocess_refuses(datil, root):
+    before = datil.sql("SELECT count(*) FROM crash_queue WHERE queue = 2")
+    for fields in ({}, {"crash_ids": "nothing"}, {"crash_ids": HOSTILE}, {"search": "nothing=1"}, {"search": "signature=@("}, {"signature": "x" * 2000},
+                   {"crash_ids": crash_id(1), "ruleset": "other"}):
+        answer = root.post("/siteadmin/reprocess/", **fields)
+        assert answer.status == 400 and 'role="alert"' in answer.text and "<script>alert" not in answer.text, fields
+    for ids in ("", "x", crash_id(98)):
+        assert root.post("/siteadmin/reprocess/start/", crash_ids=ids, ruleset="default", what=HOSTILE).status == 400
+    assert datil.sql("SELECT count(*) FROM crash_queue WHERE queue = 2") == before

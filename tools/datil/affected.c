@@ -28,9 +28,9 @@
 #include "lib/search/query.h"
 #include "lib/search/search.h"
 #include "lib/signature/signature.h"
+#include "lib/signature/signature_preview.h"
 #include "tools/datil/app.h"
 #include "tools/datil/progress.h"
-#include "tools/datil/reprocess_preview.h"
 
 /*
  * Five samples find a change of one crash in three with seven chances in eight.  An installation
@@ -116,7 +116,7 @@ static bool try_signature(struct app *app, const struct siglists *lists,
     const char *text;
     json_t *count;
     for (size_t i = 0; i < s->samples; i++)
-        if (!preview_crash(app, lists, s->ids[i], changes, &seen, err))
+        if (!signature_preview(app->store, lists, s->ids[i], changes, &seen, err))
             return false;
     if (json_object_size(changes))
         progress_clear(progress);

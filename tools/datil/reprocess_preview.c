@@ -18,36 +18,13 @@
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/signature/signature.h"
-#include "lib/store/store.h"
+#include "lib/signature/signature_preview.h"
 
 /*
  * At 1000 the share is known to 3 % (95 % of the time), and reading takes seconds.  Twenty changes
  * show what happens; the count says how much.
  */
 enum { SAMPLE_MAX = 1000, CHANGES_SHOWN = 20 };
-
-/* Signatures are public; of each change "old -> new" the number of crashes. */
-bool preview_crash(struct app *app, const struct siglists *lists, const char *id, json_t *changes,
-                   size_t *seen, struct err *err)
-{
-    struct err why = {0};
-    json_auto_t *doc = store_get_json(app->store, id, "processed_crash", JSON_BYTES_MAX, &why);
-    if (!doc)
-        return why.code == ERR_NOT_FOUND || err_set(err, why.code, "%s: %s", id, why.msg);
-    json_auto_t *data = signature_crash_data(doc);
-    struct signature_result r;
-    signature_generate(lists, data, &r);
-    const char *before = jget_str(doc, "signature"), *after = json_string_value(r.signature);
-    ++*seen;
-    if (!before || strcmp(before, after) != 0) {
-        json_auto_t *key = json_sprintf("%s -> %s", before ? before : "(none)", after);
-        const char *text = json_string_value(key);
-        json_object_set_new(changes, text,
-                            json_integer(json_integer_value(json_object_get(changes, text)) + 1));
-    }
-    signature_result_release(&r);
-    return true;
-}
 
 struct change {
     const char *text;
@@ -89,7 +66,8 @@ bool reprocess_preview(struct app *app, const struct found_ids *ids, struct err 
     json_auto_t *changes = json_object();
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
-        ok = preview_crash(app, lists, ids->list.v[i * ids->list.n / n].id, changes, &seen, err);
+        ok = signature_preview(app->store, lists, ids->list.v[i * ids->list.n / n].id, changes,
+                               &seen, err);
     siglists_free(lists);
     if (ok)
         print_changes(app, changes, seen);
