@@ -73,6 +73,15 @@ struct search_engine {
     bool (*reset)(const char *dir, const struct field_table *fields, struct err *err);
     bool (*number)(const char *dir, const struct field_table *fields, uint64_t codes_min,
                    const struct index_pace *pace, size_t *ret_written, struct err *err);
+    bool (*open_rebuild)(const char *dir, const struct field_table *fields, int64_t from_us,
+                         int64_t to_us, const char *what, int64_t wait_ms, struct rebuilding **ret,
+                         struct err *err);
+    const char *(*place_of_rebuild)(const struct rebuilding *b);
+    bool (*note_rebuild)(struct rebuilding *b, int64_t number, struct err *err);
+    bool (*noted_of_rebuild)(struct rebuilding *b, int64_t *ret, struct err *err);
+    bool (*finish_rebuild)(struct rebuilding *b, const struct index_source *source,
+                           size_t *ret_weeks, struct err *err);
+    void (*close_rebuild)(struct rebuilding *b);
     bool (*claim_filling)(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                           struct err *err);
     bool (*health)(const char *dir, const struct field_table *fields, struct index_health *ret,

@@ -229,6 +229,39 @@ bool index_number(const char *dir, const struct field_table *fields, uint64_t co
     return columns_engine.number(dir, fields, codes_min, pace, ret_written, err);
 }
 
+bool index_rebuild_open(const char *dir, const struct field_table *fields, int64_t from_us,
+                        int64_t to_us, const char *what, int64_t wait_ms, struct rebuilding **ret,
+                        struct err *err)
+{
+    return columns_engine.open_rebuild(dir, fields, from_us, to_us, what, wait_ms, ret, err);
+}
+
+const char *index_rebuild_dir(const struct rebuilding *b)
+{
+    return columns_engine.place_of_rebuild(b);
+}
+
+bool index_rebuild_note(struct rebuilding *b, int64_t number, struct err *err)
+{
+    return columns_engine.note_rebuild(b, number, err);
+}
+
+bool index_rebuild_noted(struct rebuilding *b, int64_t *ret, struct err *err)
+{
+    return columns_engine.noted_of_rebuild(b, ret, err);
+}
+
+bool index_rebuild_finish(struct rebuilding *b, const struct index_source *source,
+                          size_t *ret_weeks, struct err *err)
+{
+    return columns_engine.finish_rebuild(b, source, ret_weeks, err);
+}
+
+void index_rebuild_close(struct rebuilding *b)
+{
+    columns_engine.close_rebuild(b);
+}
+
 bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                          struct err *err)
 {

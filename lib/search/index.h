@@ -92,6 +92,35 @@ bool index_filled(struct index_writer *w, uint64_t losses, struct err *err);
 bool index_claim_filling(const char *dir, const char *what, int64_t wait_ms, int *ret_fd,
                          struct err *err);
 
+/*
+ * Making weeks anew from the store while searches and writers go on with the old ones.  Documents
+ * are put, by any number of processes, with a writer of index_rebuild_dir; in the end the weeks
+ * take the place of the old ones, without what the store does not have any more and with
+ * everything that was put meanwhile.  `from_us` to `to_us` are widened to whole weeks; other weeks
+ * are left alone, also where documents of them were put.
+ *
+ * A rebuild that is killed leaves the index as it was.  One of the same range goes on where it was
+ * noted, unless the index was compacted or the machine failed meanwhile; then it begins again.
+ * Compactions, packing and fillings wait for it, and it for them, up to wait_ms (ERR_CONFLICT).
+ */
+struct index_source { /* where documents come from: the store */
+    /* *ret NULL: it is not there (any more) or cannot be searched. */
+    bool (*get)(void *arg, const char *id, json_t **ret, struct err *err);
+    bool (*has)(void *arg, const char *id);
+    void *arg;
+};
+struct rebuilding;
+bool index_rebuild_open(const char *dir, const struct field_table *fields, int64_t from_us,
+                        int64_t to_us, const char *what, int64_t wait_ms, struct rebuilding **ret,
+                        struct err *err);
+const char *index_rebuild_dir(const struct rebuilding *b);
+/* Makes durable what was put, with a number of the caller's; what was noted last, or -1. */
+bool index_rebuild_note(struct rebuilding *b, int64_t number, struct err *err);
+bool index_rebuild_noted(struct rebuilding *b, int64_t *ret, struct err *err);
+bool index_rebuild_finish(struct rebuilding *b, const struct index_source *source,
+                          size_t *ret_weeks, struct err *err);
+void index_rebuild_close(struct rebuilding *b);
+
 bool index_reader_open(const char *dir, const struct field_table *fields, struct index_reader **ret,
                        struct err *err);
 void index_reader_close(struct index_reader *r);

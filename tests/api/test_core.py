@@ -260,10 +260,11 @@ def test_rebuild_gives_the_same_answers(datil):
     load(datil, *[document(100 + i, signature="core::rebuild") for i in range(30)])
     before = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])
     assert before["total"] == 30
-    said = datil.datil("index", "rebuild").stdout
-    assert "the index holds" in said
-    after = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])
-    assert after["hits"] == before["hits"]
+    for arguments in ([], ["--from", NOW.date().isoformat()], ["--to", "2001-01-01"]):
+        assert "weeks were made anew" in datil.datil("index", "rebuild", *arguments).stdout
+        after = datil.search(signature="=core::rebuild", _sort="uuid", _columns=["uuid"])
+        assert after["hits"] == before["hits"] and not after["errors"]
+    assert "is no day" in datil.datil("index", "rebuild", "--from", "soon", check=False).stderr
     assert "the index is sound" in datil.datil("index", "verify").stdout
 
 

@@ -17,6 +17,7 @@
 #include "lib/search/columns/index_health.h"
 #include "lib/search/columns/keep.h"
 #include "lib/search/columns/part.h"
+#include "lib/search/columns/rebuild.h"
 #include "lib/search/columns/root.h"
 #include "lib/search/columns/root_parts.h"
 #include "lib/search/columns/run.h"
@@ -339,5 +340,11 @@ const struct search_engine columns_engine = {
     .filled = filled,
     .claim_filling = claim_filling,
     .number = keep_number,
+    .open_rebuild = rebuild_open,
+    .place_of_rebuild = rebuild_dir,
+    .note_rebuild = rebuild_note,
+    .noted_of_rebuild = rebuild_noted,
+    .finish_rebuild = rebuild_finish,
+    .close_rebuild = rebuild_close,
     .health = health_of,
 };

@@ -28,8 +28,10 @@
 #include "lib/search/columns/numbering.h"
 #include "lib/search/columns/pack.h"
 #include "lib/search/columns/part.h"
+#include "lib/search/columns/rebuild.h"
 #include "lib/search/columns/root.h"
 #include "lib/search/columns/root_parts.h"
+#include "lib/search/columns/row_doc.h"
 #include "lib/search/columns/write.h"
 #include "lib/search/doc.h"
 
@@ -37,65 +39,6 @@
  * A compaction of a large index takes minutes; who waits longer than this is told who is at work.
  */
 enum { COMPACTION_WAIT_MS = 30 * 60 * 1000 };
-
-static struct strs list_texts(struct arena *a, const struct column *c, uint32_t code)
-{
-    size_t n;
-    const uint32_t *codes = column_list(c, code, &n);
-    n = MIN(n, (size_t)DOC_LIST_MAX); /* more only if it is damaged */
-    struct strs out = {.v = arena_array(a, n + 1, sizeof(struct str)), .n = n};
-    for (size_t i = 0; i < n; i++)
-        out.v[i] = dict_entry(&c->elements, codes[i]);
-    return out;
-}
-
-/* The other way round of put_value in write.c; false: the row has no value. */
-static bool read_doc_value(struct arena *a, const struct column *c, uint64_t row,
-                           struct doc_value *out)
-{
-    uint32_t code;
-    switch (c->kind) {
-    case COLUMN_NUMBER:
-        if (c->h->index == INDEX_DOUBLE)
-            out->d = column_double(c, row);
-        else
-            out->i = column_int(c, row);
-        return column_has(c, row);
-    case COLUMN_BOOL:
-        code = column_code(c, row);
-        out->i = code == 2;
-        return code != 0;
-    case COLUMN_LIST:
-        out->texts = list_texts(a, c, column_code(c, row));
-        return out->texts.n > 0;
-    case COLUMN_DICT:
-        code = column_code(c, row);
-        out->texts = (struct strs){.v = arena_alloc(a, sizeof(struct str)), .n = code != 0};
-        if (code)
-            out->texts.v[0] = dict_entry(&c->dict, code);
-        return code != 0;
-    }
-    return false;
-}
-
-/* A row as the document it was made of.  Texts borrow from the old partition's mappings. */
-static void read_doc(struct arena *a, const struct part *p, uint64_t row, struct doc *ret)
-{
-    *ret = (struct doc){.values = arena_array(a, p->fields->search_count, sizeof *ret->values)};
-    for (size_t i = 0; i < p->fields->search_count; i++) {
-        struct doc_value *v = &ret->values[ret->n];
-        v->field = &p->fields->search[i];
-        if (!p->by_field[i] || !read_doc_value(a, p->by_field[i], row, v))
-            continue;
-        if (v->field == p->fields->date)
-            ret->date_us = v->i;
-        if (v->field == p->fields->uuid)
-            ret->uuid = v->texts.v[0];
-        ret->n++;
-    }
-    if (p->removed_fields)
-        ret->removed = list_texts(a, p->removed_fields, column_code(p->removed_fields, row));
-}
 
 /*
  * Live rows are copied to a partition of the next revision: first, without the lock, those of
@@ -116,21 +59,6 @@ struct compaction {
     struct arena arena;
 };
 
-/* Under the lock: all rows committed so far, with every column. */
-static bool use_all(const struct root *r, struct part *p, struct err *err)
-{
-    uint64_t sequence = commit_sequence(r->h), rows;
-    if (!rows_as_of(p->h, sequence, &rows))
-        return err_set(err, ERR_DAMAGED, "%s: no commit up to %llu", p->folder,
-                       (unsigned long long)sequence);
-    if (!part_use(p, sequence, rows, err))
-        return false;
-    for (size_t i = 0; i < p->column_count; i++)
-        if (p->columns[i] && !column_use(p->columns[i], err))
-            return false;
-    return true;
-}
-
 /*
  * The row of the crash is set at once: nobody sees the new partition yet, so there is no order to
  * keep.
@@ -141,7 +69,7 @@ static bool copy_row(struct compaction *c, uint64_t row, struct err *err)
     uint32_t code = 0;
     uint64_t to;
     arena_reset(&c->arena);
-    read_doc(&c->arena, c->old, row, &doc);
+    row_doc(&c->arena, c->old, row, &doc);
     if (!arena_within(&c->arena, "a row", err))
         return false;
     if (doc.uuid.n == 0)
@@ -199,7 +127,7 @@ static bool finish_compaction(struct compaction *c, uint64_t copied, struct err 
 {
     struct root *r = c->root;
     uint64_t sequence = commit_sequence(r->h);
-    if (!use_all(r, c->old, err) || !copy_rows(c, copied, err) ||
+    if (!part_use_all(r, c->old, err) || !copy_rows(c, copied, err) ||
         !bury_copies(c, copied, sequence, err))
         return false;
     rows_publish(c->new->h, sequence, c->rows);
@@ -216,7 +144,7 @@ static bool take_snapshot(struct compaction *c, struct err *err)
 {
     if (!root_lock(c->root, err))
         return false;
-    bool ok = use_all(c->root, c->old, err);
+    bool ok = part_use_all(c->root, c->old, err);
     root_unlock(c->root);
     return ok;
 }
@@ -336,15 +264,16 @@ static bool choose_part(struct compaction *c, part_chooser *is_chosen, int64_t a
 }
 
 /*
- * Removes the folders that killed compactions and lost partitions have left.  Called with both
- * locks held.
+ * Removes the folders that killed compactions, rebuilds and lost partitions have left.  Called with
+ * both locks held.
  */
 static bool remove_leftovers(struct root *r, struct err *err)
 {
     DIR *d = opendir(r->dir);
     bool ok = d != NULL || err_errno(err, errno, "listing %s", r->dir);
     for (struct dirent *e; ok && (e = readdir(d));) {
-        bool is_named = e->d_name[0] < '0' || e->d_name[0] > '9';
+        bool is_named =
+            (e->d_name[0] < '0' || e->d_name[0] > '9') && strcmp(e->d_name, REBUILD_FOLDER) != 0;
         for (size_t i = 0; i < r->part_count && !is_named; i++) {
             char name[32];
             struct table_entry entry = table_entry(r->h, i);

@@ -68,10 +68,9 @@ struct part *root_part(struct root *r, int32_t week)
     return NULL;
 }
 
-/* The entry of this week, else one that is free. */
-static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
+uint32_t root_find_entry(const struct root *r, int32_t week)
 {
-    uint32_t free_one = n;
+    uint32_t n = table_count(r->h), free_one = n;
     for (uint32_t i = 0; i < n; i++) {
         struct table_entry e = table_entry(r->h, i);
         if (e.week == week)
@@ -88,7 +87,7 @@ static uint32_t find_entry(const struct root *r, int32_t week, uint32_t n)
  */
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err)
 {
-    uint32_t n = table_count(r->h), i = find_entry(r, week, n);
+    uint32_t n = table_count(r->h), i = root_find_entry(r, week);
     if (i == PARTS_MAX)
         return err_set(err, ERR_TOO_LARGE, "%s: more than %d partitions", r->dir, PARTS_MAX);
     struct table_entry entry = i < n ? table_entry(r->h, i) : (struct table_entry){.week = week};

@@ -37,6 +37,8 @@ bool root_open_part(struct root *r, struct part *p, struct err *err);
 /* The seal of a partition that is open already is closed with the lock. */
 void root_close_later(struct root *r, struct part *p);
 bool root_make_part(struct root *r, int32_t week, struct part **ret, struct err *err);
+/* The entry of this week in the table, else one that is free, else PARTS_MAX or the count. */
+uint32_t root_find_entry(const struct root *r, int32_t week);
 /* Takes a damaged partition out of use: its folder moves to DIR/aside/, the loss is counted. */
 bool root_set_aside(struct root *r, size_t index, const char *why, struct err *err);
 /* Of a partition that is out of use. */
