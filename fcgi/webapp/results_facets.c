@@ -8,6 +8,7 @@
 #include "fcgi/webapp/chart.h"
 #include "fcgi/webapp/extract_answer.h"
 #include "fcgi/webapp/fmt.h"
+#include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/webapp.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
@@ -16,6 +17,7 @@
 #include "lib/crash/field.h"
 #include "lib/db/db.h"
 #include "lib/json/json.h"
+#include "lib/search/facet_kind.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/human.h"
 #include "lib/web/site.h"
@@ -30,13 +32,23 @@ enum {
 
 static const struct results_value of_term = {TERM_TEXT, TERM_URL};
 
-/* "release (12), beta (3)" of the buckets of a facet inside a facet; the number of a
- * cardinality. */
+/* The value of a cardinality, a sum or a percentile, and how far it may be off. */
+static const char *number_text(struct arena *a, const json_t *number)
+{
+    const json_t *value = json_object_get(number, "value"),
+                 *error = json_object_get(number, "relative_error");
+    if (!value || json_is_null(value))
+        return "–";
+    const char *text = json_is_integer(value) ? human_count(a, json_integer_value(value))
+                                              : arena_printf(a, "%.10g", json_number_value(value));
+    return error ? arena_printf(a, "%s ± %.1f %%", text, 100 * json_number_value(error)) : text;
+}
+
+/* "release (12), beta (3)" of the buckets of a facet inside a facet; a number as it is. */
 static struct str inner_text(struct arena *a, const json_t *inner)
 {
-    int64_t value;
-    if (jget_int(inner, "value", &value))
-        return str_of(human_count(a, value));
+    if (json_is_object(inner))
+        return str_of(number_text(a, inner));
     STRBUF_AUTO b;
     sb_init(&b, INNER_TEXT_MAX);
     size_t i;
@@ -90,6 +102,37 @@ void results_add_bugs(struct req *r, struct tpl_rows *rows, const struct db_rows
     }
 }
 
+/* Cells that only some searches ask for: the tilde says what is an estimate. */
+static void set_marks(struct arena *a, struct tpl_row *row, const json_t *bucket)
+{
+    int64_t installations, estimate;
+    bool has_installations = jget_int(bucket, "installations", &installations),
+         has_estimate = jget_int(bucket, "estimate", &estimate);
+    tpl_col_bool(row, TERM_HAS_INSTALLATIONS, has_installations);
+    tpl_col_cstr(row, TERM_INSTALLATIONS, has_installations ? human_count(a, installations) : "");
+    tpl_col_bool(row, TERM_HAS_ESTIMATE, has_estimate);
+    tpl_col_cstr(row, TERM_ESTIMATE,
+                 has_estimate ? arena_printf(a, "~%s", human_count(a, estimate)) : "");
+}
+
+/* The choice above a facet, and the columns that it has by what was asked. */
+static void set_order(struct tpl_row *row, const struct results_page *p, const json_t *found)
+{
+    const json_t *first = json_array_get(found, 0);
+    bool is_asked = str_eq(query_get(p->query, "_facets_sort"), STR("installations")),
+         has_installations = json_object_get(first, "installations") != NULL;
+    struct query other = query_copy(p->query);
+    query_drop(&other, "_facets_sort");
+    query_drop(&other, "page");
+    if (!is_asked)
+        query_addc(&other, "_facets_sort", "installations");
+    tpl_col_bool(row, FACET_HAS_ORDER, json_is_array(found));
+    tpl_col_bool(row, FACET_BY_INSTALLATIONS, has_installations);
+    tpl_col_url(row, FACET_ORDER_URL, query_url(&other, p->path));
+    tpl_col_bool(row, FACET_HAS_INSTALLATIONS, has_installations);
+    tpl_col_bool(row, FACET_HAS_ESTIMATES, json_object_get(first, "estimate") != NULL);
+}
+
 /* One bucket of a facet.  Shares are of all reports found, so those of a field that is a list may
  * add up to more than 100 %. */
 static void add_term(struct req *r, struct tpl_rows *rows, const struct results_page *p,
@@ -106,6 +149,7 @@ static void add_term(struct req *r, struct tpl_rows *rows, const struct results_
                        term_filter(a, f, term));
     add_inner_facets(a, tpl_col_rows(row, TERM_INNER), bucket);
     tpl_col_cstr(row, TERM_COUNT, human_count(a, count));
+    set_marks(a, row, bucket);
     tpl_col_cstr(row, TERM_PERCENT, fmt_percent(a, count, total, 2));
     tpl_col_cstr(row, TERM_SHARE, chart_share(a, count, total));
     tpl_col_bool(row, TERM_HAS_BUGS, bugs != NULL);
@@ -154,26 +198,24 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
 /* The key of the answer: "_histogram.date" is histogram_date. */
 static const char *answer_key(struct arena *a, struct str facet, const char **ret_field)
 {
-    static const char *const kinds[] = {"histogram", "cardinality"};
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        const char *prefix = arena_printf(a, "_%s.", kinds[i]);
-        if (str_starts(facet, str_of(prefix))) {
-            *ret_field = str_adup(a, str_sub(facet, strlen(prefix), SIZE_MAX));
-            return arena_printf(a, "%s_%s", kinds[i], *ret_field);
-        }
-    }
-    return *ret_field = str_adup(a, facet);
+    const struct facet_kind *kind = facet_kind_take(&facet);
+    *ret_field = str_adup(a, facet);
+    return arena_printf(a, "%s%s", kind->key, *ret_field);
 }
 
-/* A cardinality is a single number: a facet with one term. */
-static void add_cardinality(struct arena *a, struct tpl_rows *terms, const json_t *found)
+/* A single number: a facet with one term. */
+static void add_number(struct arena *a, struct tpl_rows *terms, const char *key,
+                       const json_t *found)
 {
+    bool is_cardinality = str_starts(str_of(key), STR("cardinality_"));
     struct tpl_row *row = tpl_row_add(terms);
     tpl_col_int(row, TERM_RANK, 1);
-    results_set_value(row, &of_term, STR("distinct values"), STR(""));
+    results_set_value(row, &of_term, is_cardinality ? STR("distinct values") : str_of(key),
+                      STR(""));
     tpl_col_rows(row, TERM_EXTRAS);
     tpl_col_rows(row, TERM_INNER);
-    tpl_col_cstr(row, TERM_COUNT, human_count(a, jget_int_or(found, "value", 0)));
+    tpl_col_cstr(row, TERM_COUNT, number_text(a, found));
+    set_marks(a, row, NULL);
     tpl_col_cstr(row, TERM_PERCENT, "");
     tpl_col_cstr(row, TERM_SHARE, "");
     tpl_col_bool(row, TERM_HAS_BUGS, false);
@@ -200,11 +242,12 @@ bool results_set_facets(struct req *r, struct tpl_values *v, const struct result
         tpl_col_cstr(row, FACET_TITLE, arena_printf(a, "%s facet", key));
         tpl_col_cstr(row, FACET_FIELD, key);
         tpl_col_bool(row, FACET_HAS_BUGS, is_signature);
+        set_order(row, p, strncmp(key, "histogram_", strlen("histogram_")) ? found : NULL);
         tpl_col_url(row, FACET_CSV_URL, extract_url(p->query, "csv", str_adup(a, facets.v[i])));
         struct tpl_rows *terms = tpl_col_rows(row, FACET_TERMS);
         bool ok = true;
         if (json_is_object(found))
-            add_cardinality(a, terms, found);
+            add_number(a, terms, key, found);
         else if (is_signature)
             ok = add_signature_terms(r, terms, p, f, found, total, err);
         else

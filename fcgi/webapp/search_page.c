@@ -27,6 +27,7 @@
 #include "lib/crash/crash_id.h"
 #include "lib/crash/field.h"
 #include "lib/crash/product.h"
+#include "lib/search/facet_kind.h"
 #include "lib/tpl/tpl.h"
 #include "lib/web/param_spec.h"
 #include "lib/web/web.h"
@@ -71,8 +72,7 @@ static struct strs visible(struct req *r, struct strs names)
     size_t kept = 0;
     for (size_t i = 0; i < names.n; i++) {
         struct str name = names.v[i];
-        if (str_starts(name, STR("_histogram.")) || str_starts(name, STR("_cardinality.")))
-            name = str_sub(name, str_find_char(name, '.', 0) + 1, SIZE_MAX);
+        facet_kind_take(&name);
         if (str_starts(name, STR("-")))
             name = str_sub(name, 1, SIZE_MAX);
         const struct search_field *f = search_field_find(app_fields(r), name);
@@ -202,6 +202,8 @@ static bool set_form(struct req *r, struct tpl_values *v, const struct asked *q,
     tpl_cstr(v, "facets_text", fmt_names(a, q->facets));
     tpl_cstr(v, "sort_text", fmt_names(a, q->sort));
     tpl_text(v, "facets_size", size.p ? size : STR("50"));
+    tpl_bool(v, "by_installations",
+             str_eq(query_get(&q->query, "_facets_sort"), STR("installations")));
     tpl_bool(v, "more_open",
              query_get(&q->query, "_columns").p || query_get(&q->query, "_facets").p);
     tpl_cstr(v, "more_summary",

@@ -23,6 +23,7 @@ struct search_limits {
     int64_t deadline_ms; /* mono_ms() */
     size_t max_buckets;  /* of all aggregations of an answer */
     size_t max_bytes;    /* of counters, numberings and answer */
+    size_t exact_values; /* that percentiles hold before they round */
     /* Whether nobody waits any more; asked every few milliseconds.  May be NULL. */
     bool (*is_abandoned)(void *asker);
     void *asker;

@@ -16,7 +16,9 @@
 #include "lib/base/util.h"
 #include "lib/json/json.h"
 #include "lib/search/engine.h"
+#include "lib/search/facet_kind.h"
 #include "lib/search/query.h"
+#include "lib/search/query_build.h"
 
 enum {
     PIECE_BYTES = 64 << 10,   /* a FastCGI record, and large beside a row */
@@ -132,32 +134,103 @@ static bool put_page(struct extract *x, struct index_reader *r, const struct sea
     return hand_on(x);
 }
 
+/* The numbers inside each bucket that have a column: as_facet leaves no other aggregations there.
+ */
+typedef void each_number(struct extract *x, const char *key, const json_t *bucket);
+
+static void for_numbers(struct extract *x, const json_t *bucket, each_number *each)
+{
+    for (const struct agg *a = x->query->aggs->children; a; a = a->next) {
+        if (a->key)
+            each(x, a->key, bucket);
+        for (size_t i = 0; i < a->number_count; i++)
+            each(x, a->numbers[i].key, bucket);
+    }
+}
+
+static void put_number_name(struct extract *x, const char *key, const json_t *bucket)
+{
+    (void)bucket;
+    sb_printf(&x->out, ",%s", key);
+}
+
+static void put_number(struct extract *x, const char *key, const json_t *bucket)
+{
+    sb_char(&x->out, ',');
+    put_value(&x->out, json_object_get(jget_obj(jget_obj(bucket, "facets"), key), "value"));
+}
+
+static bool always(const struct search_query *q)
+{
+    (void)q;
+    return true;
+}
+
+static bool has_installations(const struct search_query *q)
+{
+    return q->installation && q->aggs && q->aggs->kind == AGG_TERMS;
+}
+
+static bool has_estimates(const struct search_query *q)
+{
+    return q->rate != NULL;
+}
+
+/* What a bucket says of its reports, in the order of the columns. */
+static const struct {
+    const char *key;
+    bool (*is_there)(const struct search_query *q);
+} counts[] = {{"count", always}, {"installations", has_installations}, {"estimate", has_estimates}};
+
 static bool put_bucket(struct extract *x, const json_t *bucket)
 {
     if (x->format == EXTRACT_NDJSON) {
         put_json(&x->out, bucket);
     } else {
         put_value(&x->out, json_object_get(bucket, "term"));
-        sb_printf(&x->out, ",%lld", (long long)jget_int_or(bucket, "count", 0));
+        for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+            if (counts[i].is_there(x->query))
+                sb_printf(&x->out, ",%lld", (long long)jget_int_or(bucket, counts[i].key, 0));
+        for_numbers(x, bucket, put_number);
     }
     return end_row(x);
+}
+
+/* What the answer has under the key of the one aggregation, and the first line of a table of it. */
+static const json_t *begin_values(struct extract *x, const json_t *answer)
+{
+    const struct agg *agg = x->query->aggs;
+    const char *key = !agg ? "" : agg->key ? agg->key : agg->numbers[0].key;
+    const json_t *found = json_object_get(jget_obj(answer, "facets"), key);
+    if (x->format != EXTRACT_CSV)
+        return found;
+    sb_text(&x->out, key);
+    if (!json_is_object(found)) {
+        for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+            if (counts[i].is_there(x->query))
+                sb_printf(&x->out, ",%s", counts[i].key);
+        if (agg)
+            for_numbers(x, NULL, put_number_name);
+    }
+    sb_char(&x->out, '\n');
+    return found;
 }
 
 /* The one aggregation of the query: a list of values, or of a cardinality a single number. */
 static bool put_values(struct extract *x, struct index_reader *r, const struct search_context *ctx)
 {
     json_auto_t *answer = NULL;
-    const struct agg *agg = x->query->aggs;
     const json_t *bucket;
     size_t i;
     if (!search_run(r, ctx, x->query, &answer, x->err))
         return false;
     x->done->missing_weeks = json_array_size(jget_arr(answer, "errors"));
-    const json_t *found = agg ? json_object_get(jget_obj(answer, "facets"), agg->key) : NULL;
-    if (x->format == EXTRACT_CSV)
-        sb_printf(&x->out, json_is_object(found) ? "%s\n" : "%s,count\n", agg ? agg->key : "");
+    const json_t *found = begin_values(x, answer);
     if (json_is_object(found)) {
-        put_json(&x->out, x->format == EXTRACT_CSV ? json_object_get(found, "value") : found);
+        if (x->format == EXTRACT_CSV)
+            put_value(&x->out, json_object_get(found, "value"));
+        else
+            put_json(&x->out, found);
         return end_row(x) && hand_on(x);
     }
     json_array_foreach (found, i, bucket)
@@ -168,23 +241,43 @@ static bool put_values(struct extract *x, struct index_reader *r, const struct s
 
 static bool is_given(struct search_params params, struct str name)
 {
+    return query_last_value(params, name).n > 0;
+}
+
+/* _aggs.F=_p95.G beside _facet=F, _histogram.F=_p95.G beside _facet=_histogram.F: a column more. */
+static bool is_number_inside(struct str facet, const struct search_param *p)
+{
+    struct str value = p->value, inside = p->name;
+    if (str_starts(inside, STR("_aggs.")))
+        inside = str_sub(inside, strlen("_aggs."), SIZE_MAX);
+    enum agg_kind kind = facet_kind_take(&value)->kind;
+    return str_eq(inside, facet) && kind != AGG_TERMS && kind != AGG_HISTOGRAM;
+}
+
+static struct str first_facet(struct search_params params)
+{
+    struct str facet = STR_NONE;
     for (size_t i = 0; i < params.n; i++)
-        if (str_eq(params.v[i].name, name) && params.v[i].value.n > 0)
-            return true;
-    return false;
+        if (str_eq(params.v[i].name, STR("_facet")) && params.v[i].value.n > 0 && !facet.p)
+            facet = params.v[i].value;
+    return facet;
 }
 
 /*
- * A search for the values alone: `_facet` takes the place of all other aggregations and of the
- * hits.  When the reader may not use the field, it is a facet like any that was dropped.
+ * A search for the values alone: `_facet` takes the place of the hits and of all other
+ * aggregations but numbers of each value.  When the reader may not use the field, it is a facet
+ * like any that was dropped.
  */
 static struct search_params as_facet(struct arena *a, struct search_params params)
 {
     struct search_params out = {.v = arena_array(a, params.n + 1, sizeof *out.v)};
+    struct str facet = first_facet(params);
     for (size_t i = 0; i < params.n; i++) {
         struct search_param p = params.v[i];
-        if (str_eq(p.name, STR("_facets")) || str_starts(p.name, STR("_aggs.")) ||
-            str_starts(p.name, STR("_histogram.")) || str_eq(p.name, STR("_results_number")) ||
+        if ((str_starts(p.name, STR("_aggs.")) || str_starts(p.name, STR("_histogram."))) &&
+            !is_number_inside(facet, &p))
+            continue;
+        if (str_eq(p.name, STR("_facets")) || str_eq(p.name, STR("_results_number")) ||
             str_eq(p.name, STR("_results_offset")) || str_eq(p.name, STR("_columns")) ||
             str_eq(p.name, STR("_sort")))
             continue;

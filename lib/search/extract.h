@@ -11,8 +11,9 @@
  *
  *   reports   in the order of arrival, however many.  With `_results_number` it is the page that a
  *             search with these parameters shows, in its order.
- *   values    with `_facet=FIELD` (or _histogram.FIELD, _cardinality.FIELD): all of them, most
- *             reports first, or as many as `_facets_size` says
+ *   values    with `_facet=FIELD` (or _histogram.FIELD, _cardinality.FIELD, _p95.FIELD …): all of
+ *             them, most reports first, or as many as `_facets_size` says; with
+ *             `_aggs.FIELD=_p95.OTHER` a column for that number of each value
  *
  * In CSV the first line has the names; elements of a list are joined by "; ", no value is an empty
  * field, and a text that a spreadsheet would take for a formula has an apostrophe in front

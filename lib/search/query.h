@@ -104,7 +104,14 @@ static inline bool cond_range_holds(enum cond_op op, int compared)
     }
 }
 
-enum agg_kind { AGG_TERMS, AGG_HISTOGRAM, AGG_CARDINALITY };
+enum agg_kind {
+    AGG_TERMS,
+    AGG_HISTOGRAM,
+    AGG_CARDINALITY,
+    AGG_SUMS,        /* one node for all figures of a field that need no order of its values */
+    AGG_PERCENTILES, /* and one for all that do */
+};
+enum agg_figure { FIGURE_AVG, FIGURE_SUM, FIGURE_MIN, FIGURE_MAX };
 
 enum calendar { CALENDAR_NONE, CALENDAR_WEEK, CALENDAR_MONTH, CALENDAR_QUARTER, CALENDAR_YEAR };
 
@@ -115,14 +122,25 @@ struct interval {
     double d;               /* float fields, > 0 */
 };
 
+/* One number of the answer, of AGG_SUMS and AGG_PERCENTILES. */
+struct agg_number {
+    const struct facet_kind *what;
+    const char *key; /* avg_F, p95_F */
+};
+
 struct agg {
     enum agg_kind kind;
     const struct search_field *field;
-    const char *key; /* in the answer: F, histogram_F, cardinality_F */
+    const char *key; /* in the answer: F, histogram_F, cardinality_F; NULL: the numbers have it */
     struct interval interval;
+    struct agg_number *numbers; /* room for one of each kind */
+    size_t number_count;
     struct agg *next;     /* sibling, in order of request */
     struct agg *children; /* inside each bucket */
 };
+
+/* Which values of a facet come first; the same at every level. */
+enum facets_sort { FACETS_BY_COUNT, FACETS_BY_INSTALLATIONS };
 
 struct sort_key {
     const struct search_field *field;
@@ -140,7 +158,10 @@ struct search_query {
     size_t sort_count;
     size_t offset, number;
     size_t facets_size;
-    struct agg *aggs; /* empty when facets_size is 0 */
+    enum facets_sort facets_sort;
+    const struct search_field *installation; /* told apart by it; NULL: not asked for */
+    const struct search_field *rate;         /* kept share of such reports; NULL: no estimates */
+    struct agg *aggs;                        /* empty when facets_size is 0 */
     bool wants_query;
 };
 

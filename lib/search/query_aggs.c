@@ -8,10 +8,10 @@
  *   _aggs.F1.F2=X            X inside each value of F2 inside each value of F1
  *   _histogram.F=X           X inside each range of F
  *
- * X may again be F, _histogram.F or _cardinality.F.  What is asked for twice is one node with the
- * children of both, since its key in the answer is the same: `_facets=F&_aggs.F=X` is one list of
- * F, each value with its X.  A histogram of a field that has no ranges is left out without an
- * error, as clients expect it.
+ * X may again be F, _histogram.F, _cardinality.F or a figure like _p95.F (facet_kind.h).  What is
+ * asked for twice is one node with the children of both, since its key in the answer is the same:
+ * `_facets=F&_aggs.F=X` is one list of F, each value with its X.  A histogram of a field that has
+ * no ranges is left out without an error, as clients expect it.
  *
  * The number of nodes is bounded by the number of parameters times QUERY_CHAIN_MAX; what they may
  * cost is counted while the search runs (columns/cost.h).
@@ -23,6 +23,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/search/facet_kind.h"
 #include "lib/search/query.h"
 
 /* m is minute and M is month. */
@@ -114,20 +115,48 @@ static bool interval_of_field(struct query_build *b, const struct search_field *
     return true;
 }
 
+static const char *key_of(struct query_build *b, const struct facet_kind *kind,
+                          const struct search_field *f)
+{
+    return arena_printf(b->arena, "%s%s", kind->key, f->name);
+}
+
 /* The node of this key among the siblings; added at the end if it is new. */
-static struct agg *node_of(struct query_build *b, struct agg **list, enum agg_kind kind,
+static struct agg *node_of(struct query_build *b, struct agg **list, const struct facet_kind *kind,
                            const struct search_field *f)
 {
-    static const char *const prefix[] = {"", "histogram_", "cardinality_"};
     struct agg **at = list;
     for (; *at; at = &(*at)->next)
-        if ((*at)->kind == kind && (*at)->field == f)
+        if ((*at)->kind == kind->kind && (*at)->field == f)
             return *at;
     struct agg *new = arena_alloc(b->arena, sizeof *new);
-    new->kind = kind;
+    new->kind = kind->kind;
     new->field = f;
-    new->key = kind == AGG_TERMS ? f->name : arena_printf(b->arena, "%s%s", prefix[kind], f->name);
+    if (kind->kind != AGG_SUMS && kind->kind != AGG_PERCENTILES)
+        new->key = key_of(b, kind, f);
     return *at = new;
+}
+
+/*
+ * Figures of one field share a node, since what is counted for one of them answers all: the values
+ * are read once for average and sum, and put in order once for all percentiles.
+ */
+static bool add_number(struct query_build *b, struct agg **list, const struct facet_kind *kind,
+                       const struct search_field *f)
+{
+    size_t kinds;
+    facet_kinds(&kinds);
+    if (f->query_type != QUERY_INTEGER && f->query_type != QUERY_FLOAT)
+        return err_set(b->err, ERR_INVALID, "Field '%s' has no numbers for '" STR_FMT "'", f->name,
+                       STR_ARG(str_sub(kind->prefix, 0, kind->prefix.n - 1)));
+    struct agg *node = node_of(b, list, kind, f);
+    for (size_t i = 0; i < node->number_count; i++)
+        if (node->numbers[i].what == kind)
+            return true;
+    if (!node->numbers)
+        node->numbers = arena_array(b->arena, kinds, sizeof *node->numbers);
+    node->numbers[node->number_count++] = (struct agg_number){kind, key_of(b, kind, f)};
+    return true;
 }
 
 static bool has_histogram(const struct search_field *f)
@@ -146,28 +175,24 @@ static bool add_histogram(struct query_build *b, struct agg **list, const struct
     struct interval w;
     if (!interval_of_field(b, f, &w))
         return false;
-    *ret = node_of(b, list, AGG_HISTOGRAM, f);
+    struct str prefix = STR("_histogram.");
+    *ret = node_of(b, list, facet_kind_take(&prefix), f);
     (*ret)->interval = w;
     return true;
 }
 
-/* F, _histogram.F or _cardinality.F */
+/* F, or F behind one of the prefixes of facet_kind.c */
 static bool add_spelled(struct query_build *b, struct agg **list, struct str value)
 {
-    enum agg_kind kind = AGG_TERMS;
-    if (str_starts(value, STR("_histogram."))) {
-        kind = AGG_HISTOGRAM;
-        value = str_sub(value, strlen("_histogram."), SIZE_MAX);
-    } else if (str_starts(value, STR("_cardinality."))) {
-        kind = AGG_CARDINALITY;
-        value = str_sub(value, strlen("_cardinality."), SIZE_MAX);
-    }
+    const struct facet_kind *kind = facet_kind_take(&value);
     const struct search_field *f = query_field(b, value);
     if (!f)
         return false;
     struct agg *unused;
-    if (kind == AGG_HISTOGRAM)
+    if (kind->kind == AGG_HISTOGRAM)
         return add_histogram(b, list, f, &unused);
+    if (kind->kind == AGG_SUMS || kind->kind == AGG_PERCENTILES)
+        return add_number(b, list, kind, f);
     node_of(b, list, kind, f);
     return true;
 }
@@ -184,7 +209,8 @@ static bool add_chain(struct query_build *b, struct str path, struct str value)
         const struct search_field *f = query_field(b, part);
         if (!f)
             return false;
-        list = &node_of(b, list, AGG_TERMS, f)->children;
+        struct str bare = STR_NONE;
+        list = &node_of(b, list, facet_kind_take(&bare), f)->children;
     }
     return add_spelled(b, list, value);
 }
@@ -222,6 +248,28 @@ static bool check_intervals(struct query_build *b)
 }
 
 /*
+ * `_facets_sort=installations` and `_weights=1`.  Both name a field for the reader, so both ask for
+ * the permission on it.
+ */
+static bool read_extras(struct query_build *b)
+{
+    struct str sort = str_trim(query_last_value(b->params, STR("_facets_sort")));
+    if (str_eq(sort, STR("installations"))) {
+        b->query->facets_sort = FACETS_BY_INSTALLATIONS;
+        b->query->installation = query_field(b, STR("install_time"));
+        if (!b->query->installation)
+            return false;
+    } else if (sort.n > 0 && !str_eq(sort, STR("count"))) {
+        return err_set(b->err, ERR_INVALID,
+                       "Bad value for parameter(s) '_facets_sort': count or installations");
+    }
+    if (!query_is_yes(str_trim(query_last_value(b->params, STR("_weights")))))
+        return true;
+    b->query->rate = query_field(b, STR("throttle_rate"));
+    return b->query->rate != NULL;
+}
+
+/*
  * `_facets` first and the nested ones after it, whatever order they came in: this is the order of
  * the keys in the answer.  All are checked even when `_facets_size` is 0 and none will be counted.
  */
@@ -240,7 +288,7 @@ bool query_build_aggs(struct query_build *b)
     for (size_t i = 0; i < b->params.n; i++)
         if (!add_nested(b, &b->params.v[i]))
             return false;
-    if (!check_intervals(b))
+    if (!check_intervals(b) || !read_extras(b))
         return false;
     if (b->query->facets_size == 0)
         b->query->aggs = NULL;

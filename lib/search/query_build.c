@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/search/search.h"
 
 /*
  * A condition is written as one value, "!~foo": perhaps '!', perhaps an operator, then the rest.
@@ -78,6 +79,14 @@ bool query_is_yes(struct str s)
         if (str_eq_nocase(s, words[i]))
             return true;
     return false;
+}
+
+struct str query_last_value(struct search_params params, struct str name)
+{
+    for (size_t i = params.n; i-- > 0;)
+        if (params.v[i].value.n > 0 && str_eq(params.v[i].name, name))
+            return params.v[i].value;
+    return STR_NONE;
 }
 
 bool query_form_error(struct query_build *b, struct str param, const char *text)

@@ -32,6 +32,9 @@ bool query_build_aggs(struct query_build *b);    /* query_aggs.c */
 const struct search_field *query_field(struct query_build *b, struct str name);
 bool query_may_see(const struct search_context *ctx, const struct search_field *f);
 
+/* The last non-empty value, as HTML forms have it; STR_NONE if there is none. */
+struct str query_last_value(struct search_params params, struct str name);
+
 /* An error of one parameter at form level. */
 bool query_form_error(struct query_build *b, struct str param, const char *text);
 

@@ -15,6 +15,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
+#include "lib/search/facet_kind.h"
 #include "lib/search/query_build.h"
 #include "lib/search/search.h"
 
@@ -34,14 +35,17 @@ static const struct {
     bool is_prefix; /* a path follows */
     bool has_value;
     enum decoration decoration;
+    struct str implied; /* the field that it is about without naming it */
 } steering[] = {
-    {STR_INIT("_facets"),              false, true,  IS_FACET},
-    {STR_INIT("_facet"),               false, true,  IS_FACET}, /* extract.h */
-    {STR_INIT("_sort"),                false, true,  IS_SORT_KEY},
-    {STR_INIT("_columns"),             false, true,  IS_BARE},
-    {STR_INIT("_aggs."),               true,  true,  IS_FACET},
-    {STR_INIT("_histogram."),          true,  true,  IS_FACET},
-    {STR_INIT("_histogram_interval."), true,  false, IS_BARE},
+    {STR_INIT("_facets"),              false, true,  IS_FACET,    {0}},
+    {STR_INIT("_facet"),               false, true,  IS_FACET,    {0}}, /* extract.h */
+    {STR_INIT("_sort"),                false, true,  IS_SORT_KEY, {0}},
+    {STR_INIT("_columns"),             false, true,  IS_BARE,     {0}},
+    {STR_INIT("_aggs."),               true,  true,  IS_FACET,    {0}},
+    {STR_INIT("_histogram."),          true,  true,  IS_FACET,    {0}},
+    {STR_INIT("_histogram_interval."), true,  false, IS_BARE,     {0}},
+    {STR_INIT("_facets_sort"),         false, false, IS_BARE,     STR_INIT("install_time")},
+    {STR_INIT("_weights"),             false, false, IS_BARE,     STR_INIT("throttle_rate")},
 };
 /* clang-format on */
 
@@ -57,8 +61,8 @@ static struct str bare_name(struct str value, enum decoration decoration)
 {
     if (decoration == IS_SORT_KEY)
         take_prefix(&value, STR("-"));
-    else if (decoration == IS_FACET && !take_prefix(&value, STR("_histogram.")))
-        take_prefix(&value, STR("_cardinality."));
+    else if (decoration == IS_FACET)
+        facet_kind_take(&value);
     return value;
 }
 
@@ -73,8 +77,7 @@ static struct named_fields naming_of(const struct search_param *p)
                                           : str_eq(rest, steering[i].name);
         if (!fits)
             continue;
-        if (steering[i].is_prefix)
-            out.path = rest;
+        out.path = steering[i].is_prefix ? rest : steering[i].implied;
         if (steering[i].has_value)
             out.value = bare_name(p->value, steering[i].decoration);
         out.is_column = str_eq(steering[i].name, STR("_columns"));

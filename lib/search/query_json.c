@@ -9,9 +9,11 @@
  */
 #include "lib/search/query.h"
 
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
+#include "lib/search/facet_kind.h"
 
 static const char *const op_names[] = {
     [COND_MATCHES] = "matches", [COND_EXACT] = "is",        [COND_CONTAINS] = "contains",
@@ -58,6 +60,14 @@ static json_t *aggs_json(const struct agg *a)
     static const char *const kinds[] = {"terms", "histogram", "cardinality"};
     json_t *out = json_object();
     for (; a; a = a->next) {
+        for (size_t i = 0; i < a->number_count; i++) {
+            struct str word = str_sub(a->numbers[i].what->prefix, 1, SIZE_MAX);
+            json_object_set_new(
+                out, a->numbers[i].key,
+                json_pack("{s%:{s:s}}", word.p, word.n - 1, "field", a->field->name));
+        }
+        if (!a->key)
+            continue;
         json_t *one = json_pack("{s:{s:s}}", kinds[a->kind], "field", a->field->name);
         if (a->children)
             json_object_set_new(one, "aggs", aggs_json(a->children));

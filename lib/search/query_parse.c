@@ -25,19 +25,10 @@
 #include "lib/search/query.h"
 #include "lib/search/search.h"
 
-/* The last non-empty value, as HTML forms have it; STR_NONE if there is none. */
-static struct str last_value(const struct query_build *b, struct str name)
-{
-    for (size_t i = b->params.n; i-- > 0;)
-        if (b->params.v[i].value.n > 0 && str_eq(b->params.v[i].name, name))
-            return b->params.v[i].value;
-    return STR_NONE;
-}
-
 /* *value keeps its default when the parameter is absent or blank. */
 static bool read_number(struct query_build *b, struct str name, int64_t *value)
 {
-    struct str text = str_trim(last_value(b, name));
+    struct str text = str_trim(query_last_value(b->params, name));
     if (text.n == 0 || str_to_i64(text, INT64_MIN, INT64_MAX, "number", value, ERR_IGNORED))
         return true;
     return query_form_error(b, name, "Enter a whole number.");
@@ -200,7 +191,7 @@ bool search_parse(struct arena *a, const struct field_table *fields,
             *ret_form_param = form_param;
         return false;
     }
-    q->wants_query = query_is_yes(str_trim(last_value(&b, STR("_return_query"))));
+    q->wants_query = query_is_yes(str_trim(query_last_value(b.params, STR("_return_query"))));
     *ret = q;
     return true;
 }

@@ -21,6 +21,7 @@ struct search_limits search_limits_of(const struct search_context *ctx)
         .deadline_ms = ctx->deadline_ms > 0 ? ctx->deadline_ms : INT64_MAX,
         .max_buckets = ctx->max_buckets ? ctx->max_buckets : SEARCH_BUCKETS_DEFAULT,
         .max_bytes = ctx->max_bytes ? ctx->max_bytes : SEARCH_BYTES_DEFAULT,
+        .exact_values = ctx->exact_values ? ctx->exact_values : SEARCH_EXACT_VALUES_DEFAULT,
         .is_abandoned = ctx->is_abandoned,
         .asker = ctx->asker,
         .lanes = ctx->lanes,

@@ -46,6 +46,10 @@ enum { SEARCH_BUCKETS_DEFAULT = 65536, SEARCH_BYTES_DEFAULT = 256 << 20 };
  */
 enum { SEARCH_LANE_ROWS_DEFAULT = 500000 };
 
+/* Different values of all buckets of one field's percentiles: 50 bytes each, as many as a count of
+ * distinct values holds (columns/distinct.h). */
+enum { SEARCH_EXACT_VALUES_DEFAULT = 1 << 20 };
+
 struct search_context {
     int64_t now_us;
     enum perm reader;    /* what the caller may see */
@@ -54,6 +58,7 @@ struct search_context {
     int64_t deadline_ms; /* mono_ms() after which the search is given up; 0: never */
     size_t max_buckets;  /* of the whole answer; 0: SEARCH_BUCKETS_DEFAULT */
     size_t max_bytes;    /* that the search may hold; 0: SEARCH_BYTES_DEFAULT */
+    size_t exact_values; /* before percentiles round; 0: SEARCH_EXACT_VALUES_DEFAULT */
     /* Whether nobody waits for the answer any more: the search then ends.  NULL: never. */
     bool (*is_abandoned)(void *asker);
     void *asker;

@@ -94,6 +94,57 @@ def test_a_facet(datil, path):
     assert hours == [{"histogram_date": f"{DAY:%Y-%m-%d}T00:00:00Z", "count": str(COUNT)}]
 
 
+@pytest.mark.parametrize("path", ["/api/SuperSearch/", "/search/results/"])
+def test_numbers_of_a_facet(datil, path):
+    asked = {"product": "Few", "_format": "csv", **DATES}  # uptimes 0, -1 … -7
+    rows = table(datil.get(path, {**asked, "_facet": "product", "_aggs.product": ["_p25.uptime", "_avg.uptime", "version"], "_aggs.version": "_max.uptime"}).text)
+    assert rows == [{"product": "Few", "count": "8", "p25_uptime": "-6", "avg_uptime": "-3.5"}]
+    rows = table(datil.get(path, {**asked, "_facet": "_histogram.date", "_histogram.date": ["_sum.uptime", "_cardinality.uptime"]}).text)
+    assert [(r["count"], r["sum_uptime"], r["cardinality_uptime"]) for r in rows] == [("8", "-28", "8")]
+    assert datil.get(path, {**asked, "_facet": "_min.uptime"}).text == "min_uptime\n-7\n"
+    assert table(datil.get(path, {**asked, "_facet": "product", "_aggs.product": "_p50.uptime", "uptime": "__null__"}).text) == []
+
+
+def test_installations_and_estimates(datil, pii):
+    """Two reports of "rare" come from two machines, three of "often" from one; of "rare" one in four was kept."""
+    docs = [document(200_000 + n, "Machines", signature="often", install_time=7) for n in range(3)]
+    docs += [document(200_010 + n, "Machines", signature="rare", install_time=n, collector_metadata={"throttle_rate": 0.25}) for n in range(2)]
+    docs += [document(200_020, "Machines", signature="none")]
+    datil.datil("product", "add", "Machines", "--description", "x")
+    datil.datil("crash", "load", stdin="".join(json.dumps(d) + "\n" for d in docs))
+    asked = {"product": "Machines", "_facets_sort": "installations", **DATES}
+    found = datil.get("/api/SuperSearch/", {**asked, "_results_number": 0}).json
+    assert found["facets"]["signature"] == [{"term": "rare", "count": 2, "installations": 2}, {"term": "often", "count": 3, "installations": 1},
+                                            {"term": "none", "count": 1, "installations": 0}]
+    assert [b["term"] for b in datil.search(product="Machines", **DATES)["facets"]["signature"]] == ["often", "rare", "none"]
+    weighed = datil.get("/api/SuperSearch/", {**asked, "_weights": "1", "_results_number": 0}, pii).json
+    assert weighed["facets"]["signature"][0] == {"term": "rare", "count": 2, "installations": 2, "estimate": 8}
+    assert (weighed["total"], weighed["estimated_total"]) == (6, 12)
+    secret = datil.get("/api/SuperSearch/", {**asked, "_weights": "1", "_results_number": 0})
+    assert secret.json == found and secret.headers["X-Datil-Ignored"] == "throttle_rate"
+    rows = table(datil.get("/search/results/", {**asked, "_format": "csv", "_facet": "signature", "_weights": "1"}, pii).text)
+    assert rows[0] == {"signature": "rare", "count": "2", "installations": "2", "estimate": "8"}
+    page = datil.get("/search/", asked).text
+    assert "Installations</th>" in page and page.index(">rare<") < page.index(">often<") and "Order by reports" in page
+    plain = datil.get("/search/", {"product": "Machines", **DATES}).text
+    assert "Installations</th>" not in plain and "_facets_sort=installations" in plain
+    wrong = datil.get("/api/SuperSearch/", {"_facets_sort": "x"})
+    assert wrong.status == 400 and "'_facets_sort'" in wrong.text
+
+
+def test_numbers_in_answer_and_on_page(datil):
+    asked = {"product": "Few", "_facets": ["product", "_p95.uptime"], "_aggs.product": ["_p50.uptime", "_avg.uptime"], **DATES}
+    facets = datil.get("/api/SuperSearch/", asked).json["facets"]
+    inner = {"p50_uptime": {"value": -4}, "avg_uptime": {"value": -3.5}}
+    assert facets == {"product": [{"term": "Few", "count": 8, "facets": inner}], "p95_uptime": {"value": 0}}
+    page = datil.get("/search/", asked).text
+    assert "p50_uptime: -4" in page and "avg_uptime: -3.5" in page and 'id="tab-facet-p95_uptime"' in page
+    refused = datil.get("/api/SuperSearch/", {**asked, "_facets": "_p50.signature"})
+    assert refused.status == 400 and "Field 'signature' has no numbers for '_p50'" in refused.text
+    lines = datil.datil("search", f"product=Few&date={DATES['date'][0]}&_aggs.product=_p50.uptime", "--format", "csv", "--facet", "product").stdout
+    assert lines == "product,count,p50_uptime\nFew,8,-4\n"
+
+
 def test_texts_of_strangers_are_no_formulas(datil):
     asked = {"product": "Few", "_columns": ["signature", "addons", "uptime", "java_stack_trace"], **DATES}
     rows = table(datil.get("/api/SuperSearch/", {**asked, "_format": "csv"}).text)

@@ -37,6 +37,12 @@ QUESTIONS = {
     "by day and version, 180 days":
         ["SELECT count(*) AS n FROM c WHERE d180",
          "SELECT date_trunc('day', date), version, count(*) FROM c WHERE d180 GROUP BY ALL ORDER BY 1, 3 DESC, 2"],
+    "percentiles in each version, 180 days":
+        ["SELECT count(*) AS n FROM c WHERE d180",
+         f"SELECT version, count(*), quantile_disc(uptime, [0.5, 0.95]), avg(uptime) FROM c WHERE d180 {TOP}"],
+    "signatures by installations, 180 days":
+        ["SELECT count(*) AS n FROM c WHERE d180",
+         "SELECT signature, count(DISTINCT install_time), count(*) FROM c WHERE d180 GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1 LIMIT 50"],
     "installations over all": ["SELECT count(DISTINCT install_time) AS n FROM c WHERE d180"],
 }
 

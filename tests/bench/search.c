@@ -232,6 +232,13 @@ static const struct {
     {"by day and version, 180 days",
      "date=>=-180d&_histogram.date=version&_facets_size=1000&_results_number=0",
      {0}},
+    {"percentiles in each version, 180 days",
+     "date=>=-180d&_facets=version&_aggs.version=_p50.uptime&_aggs.version=_p95.uptime"
+     "&_aggs.version=_avg.uptime&_results_number=0",
+     {0}},
+    {"signatures by installations, 180 days",
+     "date=>=-180d&_facets=signature&_facets_sort=installations&_results_number=0",
+     {0}},
     {"installations over all",
      "date=>=-180d&_facets=_cardinality.install_time&_results_number=0",
      {0}},

@@ -153,6 +153,8 @@ static const struct {
      "&_aggs.address=_cardinality.url&_aggs.address=_cardinality.uuid"
      "&_aggs.address=_cardinality.addons&_aggs.address=_cardinality.proto_signature"
      "&_aggs.address=_cardinality.signature", NULL, 0, false},
+    {"percentiles in each value", OVER_ALL "_aggs.address.proto_signature=_p50.install_time"
+     "&_aggs.address.proto_signature=_avg.install_time", NULL, 0, false},
     {"lists inside lists",
      OVER_ALL "_aggs.addons.addons=addons&_aggs.modules_in_stack.addons=modules_in_stack",
      NULL, 0, false},
@@ -217,6 +219,8 @@ static void test_buckets_are_counted_over_the_whole_answer(void **state)
         {"_facets=product&_aggs.product.version=_cardinality.url&_facets_size=10", 63},
         {"_facets=product&_histogram.date=product&_histogram_interval.date=30d", 31},
         {"_facets=_cardinality.url&_facets=_cardinality.version", 2},
+        {"_facets=_p50.uptime&_facets=_p95.uptime&_facets=_avg.uptime", 3},
+        {"_facets=product&_aggs.product=_sum.uptime&_aggs.product=_p5.uptime&_facets_size=100", 9},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -58,6 +58,8 @@ static const struct ofield {
     {"content_sandbox_level", "content_sandbox_level", INT, false, {NULL}, 7},
     {"uptime_ts", "uptime_ts", DOUBLE, false, {NULL}, 50},
     {"accessibility", "accessibility", BOOL, false, {NULL}, 0},
+    {"install_time", "install_time", INT, false, {NULL}, 60000},
+    {"throttle_rate", "throttle_rate", DOUBLE, false, {NULL}, 50},
     {"frame_function",
      NULL,
      FRAMES,
@@ -85,9 +87,11 @@ enum {
     F_DATE = FIELDS - 2,
     F_UUID = FIELDS - 1,
     F_VERSION = 2,
-    F_FRAMES = 13,
-    F_THREADS = 14,
-    F_MODULES = 15
+    F_INSTALL_TIME = 13,
+    F_RATE = 14,
+    F_FRAMES = 15,
+    F_THREADS = 16,
+    F_MODULES = 17
 };
 
 struct value {
@@ -263,7 +267,10 @@ static json_t *doc_json(const struct odoc *d)
         } else {
             j = json_string(v->text[0]);
         }
-        json_object_set_new(out, fields[i].source, j);
+        if (i == F_RATE)
+            json_object_set_new(out, "collector_metadata", json_pack("{s:o}", "throttle_rate", j));
+        else
+            json_object_set_new(out, fields[i].source, j);
     }
     return out;
 }
@@ -510,9 +517,14 @@ static bool filter_holds(const struct odoc *d, const struct ofilter *f)
     return acc.acc;
 }
 
+/* Names of figures; those of percentiles are read for their number. */
+static const char *const figures[] = {"avg", "sum", "min", "max", "p1", "p50", "p75", "p99"};
+
 struct oagg {
-    char kind; /* 't', 'h', 'c' */
+    char kind; /* 't', 'h', 'c', 'f': a figure */
     int field;
+    const char *figure;
+    int different; /* values of the slots looked at so far, each once in a slot */
     struct oagg *children[3];
     int n;
 };
@@ -525,6 +537,8 @@ struct query {
     int sort_count;
     int columns[4], column_count;
     int offset, number, facets_size;
+    int exact_values; /* that percentiles hold */
+    bool by_installations, has_weights;
     struct oagg pool[12];
     int pool_n;
     struct oagg *aggs[4];
@@ -539,7 +553,7 @@ struct term {
     char text[64];
     int64_t i;
     double d;
-    int count;
+    int count, installations;
     int cap;
     const struct odoc **docs;
 };
@@ -610,6 +624,8 @@ static bool sort_by_count;
 static int by_listing(const void *pa, const void *pb)
 {
     const struct term *a = *(struct term *const *)pa, *b = *(struct term *const *)pb;
+    if (a->installations != b->installations)
+        return b->installations - a->installations;
     if (sort_by_count && a->count != b->count)
         return b->count - a->count;
     return term_order(a, b);
@@ -635,9 +651,108 @@ static json_t *term_value(const struct oagg *a, const struct term *t)
     }
 }
 
-static void agg_naive(const struct query *q, const struct oagg *a, const struct odoc *const *docs,
-                      int n, json_t *into)
+static double value_of(const struct odoc *d, int field)
 {
+    return fields[field].kind == DOUBLE ? d->v[field].d : (double)d->v[field].i;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The middle of all numbers that have the same eight leading bits; whole ones of eight bits stay.
+ */
+static double rounded(double v, int field)
+{
+    int e;
+    double m = frexp(fabs(v), &e); /* 0.5 … 1 */
+    if (v == 0 || (fields[field].kind == INT && fabs(v) < 256))
+        return v;
+    double low = floor(m * 256);
+    if (fields[field].kind == DOUBLE && low == m * 256)
+        return v;
+    return copysign(ldexp(low + 0.5, e - 8), v);
+}
+
+static json_t *figure_value(const struct oagg *a, double v)
+{
+    return fields[a->field].kind == DOUBLE ? json_real(v) : json_integer((json_int_t)v);
+}
+
+/* Different install times; reports without one are of no installation. */
+static int installations(const struct odoc *const *docs, int n)
+{
+    double *v = calloc((size_t)n + 1, sizeof *v);
+    int count = 0, different = 0;
+    for (int i = 0; i < n; i++)
+        if (docs[i]->v[F_INSTALL_TIME].n)
+            v[count++] = value_of(docs[i], F_INSTALL_TIME);
+    qsort(v, (size_t)count, sizeof *v, by_number);
+    for (int i = 0; i < count; i++)
+        different += i == 0 || v[i] != v[i - 1];
+    free(v);
+    return different;
+}
+
+/* Each report stands for 1 / rate, to a thousandth, where there is a rate between 0 and 1. */
+static json_t *estimate(const struct odoc *const *docs, int n)
+{
+    long thousandths = 0;
+    for (int i = 0; i < n; i++) {
+        const struct value *rate = &docs[i]->v[F_RATE];
+        bool counts = rate->n && rate->d > 0 && rate->d < 1;
+        thousandths += counts ? lround(1000 / rate->d) : 1000;
+    }
+    return json_integer((thousandths + 500) / 1000);
+}
+
+static bool is_counting_values;
+
+/* All values in order; sums of the test's numbers are exact in doubles. */
+static void figure_naive(const struct query *q, struct oagg *a, const struct odoc *const *docs,
+                         int n, json_t *into)
+{
+    double *v = calloc((size_t)n + 1, sizeof *v), sum = 0;
+    char key[64];
+    int count = 0;
+    json_t *out = json_object();
+    for (int i = 0; i < n; i++)
+        if (docs[i]->v[a->field].n)
+            sum += v[count++] = value_of(docs[i], a->field);
+    qsort(v, (size_t)count, sizeof *v, by_number);
+    for (int i = 0; is_counting_values && i < count; i++)
+        a->different += i == 0 || v[i] != v[i - 1];
+    json_t *value = json_null();
+    if (a->figure[0] == 'p') {
+        int percent = (int)strtol(a->figure + 1, NULL, 10),
+            rank = MAX((count * percent + 99) / 100, 1);
+        bool is_rounded = a->different > q->exact_values;
+        if (count)
+            value = figure_value(a, is_rounded ? rounded(v[rank - 1], a->field) : v[rank - 1]);
+        if (is_rounded)
+            json_object_set_new(out, "relative_error", json_real(1 / 256.0));
+    } else if (count) {
+        value = strcmp(a->figure, "avg") == 0
+                    ? json_real((double)((long double)sum / (long double)count))
+                : strcmp(a->figure, "sum") == 0
+                    ? figure_value(a, sum)
+                    : figure_value(a, v[a->figure[1] == 'a' ? count - 1 : 0]);
+    }
+    json_object_set_new(out, "value", value);
+    snprintf(key, sizeof key, "%s_%s", a->figure, fields[a->field].name);
+    json_object_set_new(into, key, out);
+    free(v);
+}
+
+static void agg_naive(const struct query *q, struct oagg *a, const struct odoc *const *docs, int n,
+                      json_t *into)
+{
+    if (a->kind == 'f') {
+        figure_naive(q, a, docs, n, into);
+        return;
+    }
     struct term *one = calloc(16, sizeof *one),
                 **terms = calloc((size_t)n * VALUES_MAX + 1, sizeof *terms);
     int term_count = 0;
@@ -672,11 +787,17 @@ static void agg_naive(const struct query *q, const struct oagg *a, const struct 
     } else {
         sort_kind = kind;
         sort_by_count = a->kind == 't';
+        for (int t = 0; q->by_installations && a->kind == 't' && t < term_count; t++)
+            terms[t]->installations = installations(terms[t]->docs, terms[t]->count);
         qsort(terms, (size_t)term_count, sizeof *terms, by_listing);
         json_t *list = json_array();
         for (int t = 0; t < term_count && (a->kind == 'h' || t < q->facets_size); t++) {
             json_t *bucket =
                 json_pack("{s:o, s:i}", "term", term_value(a, terms[t]), "count", terms[t]->count);
+            if (q->by_installations && a->kind == 't')
+                json_object_set_new(bucket, "installations", json_integer(terms[t]->installations));
+            if (q->has_weights)
+                json_object_set_new(bucket, "estimate", estimate(terms[t]->docs, terms[t]->count));
             json_t *inner = json_object();
             for (int c = 0; c < a->n; c++)
                 agg_naive(q, a->children[c], terms[t]->docs, terms[t]->count, inner);
@@ -781,8 +902,16 @@ static json_t *answer_naive(const struct world *w, const struct query *q)
             found[n++] = d;
     }
     json_t *facets = json_object(), *hits = json_array();
-    for (int i = 0; q->facets_size > 0 && i < q->agg_count; i++)
+    /* once to see how many different values there are in all slots, once with that known */
+    json_t *first = json_object();
+    for (int i = 0; q->facets_size > 0 && i < q->agg_count; i++) {
+        is_counting_values = true;
+        agg_naive(q, q->aggs[i], found, n, first);
+        is_counting_values = false;
         agg_naive(q, q->aggs[i], found, n, facets);
+    }
+    json_decref(first);
+    json_t *total = q->has_weights ? estimate(found, n) : NULL;
     sort_query = q;
     qsort(found, (size_t)n, sizeof *found, by_sort);
     for (int i = q->offset; i < n && i < q->offset + q->number; i++) {
@@ -792,7 +921,8 @@ static json_t *answer_naive(const struct world *w, const struct query *q)
                                 hit_value(found[i], q->columns[c]));
         json_array_append_new(hits, hit);
     }
-    return json_pack("{s:o, s:i, s:o, s:[]}", "hits", hits, "total", n, "facets", facets, "errors");
+    return json_pack("{s:o, s:i, s:o, s:[], s:o*}", "hits", hits, "total", n, "facets", facets,
+                     "errors", "estimated_total", total);
 }
 
 __attribute__((format(printf, 2, 3))) static void say(struct query *q, const char *fmt, ...)
@@ -955,11 +1085,19 @@ static struct oagg *random_agg(struct world *w, struct query *q, int field, bool
         a->kind = 'c';
     if (may_be_histogram && has_histogram(field) && pick(w, 2))
         a->kind = 'h';
+    if (may_be_histogram && has_histogram(field) && fields[field].kind != DATE && pick(w, 3) > 0) {
+        a->kind = 'f';
+        a->figure = figures[pick(w, ARRAY_LEN(figures))];
+    }
     return a;
 }
 
 static void say_value(struct query *q, const struct oagg *a)
 {
+    if (a->kind == 'f') {
+        say(q, "=_%s.%s", a->figure, fields[a->field].name);
+        return;
+    }
     say(q, "=%s%s",
         a->kind == 'h'   ? "_histogram."
         : a->kind == 'c' ? "_cardinality."
@@ -977,6 +1115,8 @@ static void random_aggs(struct world *w, struct query *q)
     say(q, "&_histogram_interval.uptime=%d&_histogram_interval.build_id=%d", (int)q->int_width,
         (int)q->int_width);
     say(q, "&_histogram_interval.content_sandbox_level=%d&_histogram_interval.uptime_ts=%g",
+        (int)q->int_width, q->double_width);
+    say(q, "&_histogram_interval.install_time=%d&_histogram_interval.throttle_rate=%g",
         (int)q->int_width, q->double_width);
     say(q, "&_histogram_interval.date=%s", q->date_width);
     struct oagg *a = q->aggs[q->agg_count++] = random_agg(w, q, first, true);
@@ -1001,6 +1141,19 @@ static void random_aggs(struct world *w, struct query *q)
             say(q, "%s", path);
             say_value(q, leaf);
         }
+    }
+    q->by_installations = pick(w, 3) == 0;
+    q->has_weights = pick(w, 3) == 0;
+    say(q, "%s%s", q->by_installations ? "&_facets_sort=installations" : "",
+        q->has_weights ? "&_weights=1" : "");
+    q->exact_values = pick(w, 2) ? 1 << 20 : 1 + pick(w, 400);
+    if (pick(w, 2)) {
+        struct oagg *total = q->aggs[q->agg_count++] = random_agg(w, q, 8, false);
+        total->kind = 'f';
+        total->field = (const int[]){8, 9, 11, 13}[pick(w, 4)];
+        total->figure = figures[pick(w, ARRAY_LEN(figures))];
+        say(q, "&_facets");
+        say_value(q, total);
     }
     if (pick(w, 2)) {
         int field = (const int[]){8, 9, 11, F_DATE}[pick(w, 4)];
@@ -1033,11 +1186,11 @@ static void random_hits(struct world *w, struct query *q)
     say(q, "&_results_number=%d&_results_offset=%d", q->number, q->offset);
 }
 
-static json_t *ask(struct world *w, const char *query, struct arena *a)
+static json_t *ask(struct world *w, const struct query *q, struct arena *a)
 {
     static struct search_param v[128];
     struct search_params params = {.v = v};
-    struct str rest = str_of(query), part;
+    struct str rest = str_of(q->text), part;
     while (str_split(&rest, '&', &part)) {
         size_t eq = str_find_char(part, '=', 0);
         v[params.n++] =
@@ -1045,21 +1198,22 @@ static json_t *ask(struct world *w, const char *query, struct arena *a)
     }
     /* in one lane or in several, which must make no difference */
     struct search_context ctx = {.now_us = w->now_us,
-                                 .reader = PERM_PUBLIC,
+                                 .reader = PERM_PROTECTED, /* a rate is protected */
                                  .deadline_ms = mono_ms() + 60000,
+                                 .exact_values = (size_t)q->exact_values,
                                  .lanes = (size_t)pick(w, 5),
                                  .lane_rows = 1};
     json_t *answer = NULL;
     const char *form;
     struct err err = {0};
     if (!search_answer(a, w->r, &ctx, params, &answer, &form, &err))
-        fail_msg("%s: %s", query, err.msg);
+        fail_msg("%s: %s", q->text, err.msg);
     return answer;
 }
 
 static void compare_answers(struct world *w, const struct query *q, struct arena *a)
 {
-    json_auto_t *got = ask(w, q->text, a);
+    json_auto_t *got = ask(w, q, a);
     json_auto_t *want = answer_naive(w, q);
     if (json_equal(got, want))
         return;

@@ -340,12 +340,21 @@ static const struct {
     {"_facets=product&_aggs.nosuch=version", "product"},
     {"_facets=product&_aggs.product=nosuch", "product"},
     {"_facets=product&_facets=Version&_facets= version", "product"},
+    {"_facets=_p95.uptime&_facets=_avg.uptime&_facets=_p50.uptime&_facets=_p95.uptime",
+     "p95_uptime+p50_uptime avg_uptime"},
+    {"_facets=product&_aggs.product=_max.uptime&_aggs.product=_min.uptime&_aggs.product=_p1.uptime",
+     "product(max_uptime+min_uptime p1_uptime)"},
+    {"_facets=product&_histogram.date=_sum.uptime_ts", "product histogram_date(sum_uptime_ts)"},
+    {"_facets=_p42.uptime", "signature"}, /* no such percentile: an unknown name */
 };
 
 static void show_aggs(const struct agg *a, struct strbuf *out)
 {
     for (; a; a = a->next) {
-        sb_text(out, a->key);
+        if (a->key)
+            sb_text(out, a->key);
+        for (size_t i = 0; i < a->number_count; i++)
+            sb_printf(out, "%s%s", i ? "+" : "", a->numbers[i].key);
         if (a->children) {
             sb_char(out, '(');
             show_aggs(a->children, out);
@@ -370,6 +379,26 @@ static void test_aggs(void **state)
         show_aggs(p.q->aggs, &got);
         if (strcmp(sb_cstr(&got), agg_cases[i].want) != 0)
             fail_msg("%s: %s", agg_cases[i].query, sb_cstr(&got));
+        arena_release(&p.arena);
+    }
+}
+
+static void test_figures_are_of_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *want;
+    } cases[] = {
+        {"_facets=_avg.product", "Field 'product' has no numbers for '_avg'"},
+        {"_aggs.product=_p95.date", "Field 'date' has no numbers for '_p95'"},
+        {"_histogram.uptime=_sum.startup_crash", "Field 'startup_crash' has no numbers for '_sum'"},
+    };
+    struct search_context ctx = context(PERM_PUBLIC);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct parsed p;
+        parse(&p, cases[i].query, &ctx);
+        if (p.err.code != ERR_INVALID || strcmp(p.err.msg, cases[i].want) != 0)
+            fail_msg("%s: %s", cases[i].query, p.err.msg);
         arena_release(&p.arena);
     }
 }
@@ -416,6 +445,12 @@ static const char *const ways_out[] = {
     "_histogram.date=url",
     "_histogram.date=_cardinality.url",
     "_histogram_interval.phc_usable_size=60",
+    "_weights=1", /* by the rate, which is protected */
+    "_facets=_avg.phc_usable_size",
+    "_facets=_p95.phc_usable_size",
+    "_aggs.product=_p50.phc_usable_size",
+    "_aggs.phc_usable_size=_p50.uptime",
+    "_histogram.date=_max.phc_usable_size",
     "_columns=url",
 };
 
@@ -438,7 +473,7 @@ static bool mentions_protected(const struct search_query *q)
     for (size_t i = 0; i < q->sort_count; i++)
         if (q->sort[i].field->perm != PERM_PUBLIC)
             return true;
-    return mentions_protected_agg(q->aggs);
+    return q->rate || mentions_protected_agg(q->aggs);
 }
 
 static void test_protected_fields(void **state)
@@ -563,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_versions_of_modules),
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_aggs),
+        cmocka_unit_test(test_figures_are_of_numbers),
         cmocka_unit_test(test_unredacted_tells_unknown_names),
         cmocka_unit_test(test_protected_fields),
         cmocka_unit_test(test_ignored_is_named),

@@ -23,7 +23,9 @@
 #include "lib/base/topk.h"
 #include "lib/base/util.h"
 #include "lib/json/json.h"
+#include "lib/search/columns/agg_marks.h"
 #include "lib/search/columns/agg_node.h"
+#include "lib/search/columns/agg_numbers.h"
 #include "lib/search/columns/column_read.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/distinct.h"
@@ -35,7 +37,7 @@
  * Memory is held for the larger table before it is made and given back for the smaller one after,
  * since both are there while entries move.
  */
-static bool grow_sparse(struct map *m, struct cost *cost)
+bool agg_grow_map(struct map *m, struct cost *cost)
 {
     size_t old_bytes = map_bytes(m);
     if (!cost_hold(cost, map_grown_bytes(m)))
@@ -68,7 +70,7 @@ bool agg_count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t 
         node->dense[slot * node->id_count + id] += by;
         return true;
     }
-    if (map_must_grow(&node->sparse) && !grow_sparse(&node->sparse, node->cost))
+    if (map_must_grow(&node->sparse) && !agg_grow_map(&node->sparse, node->cost))
         return false;
     *map_at(&node->sparse, (uint64_t)slot << 32 | id) += by;
     return true;
@@ -93,7 +95,15 @@ static struct agg_node *make_nodes(struct run *run, const struct agg *spec, size
     for (; spec; spec = spec->next) {
         struct agg_node *n = arena_alloc(&run->arena, sizeof *n);
         n->spec = spec;
+        n->query = run->query;
         n->cost = &run->cost;
+        n->marks.wants_times =
+            run->query->facets_sort == FACETS_BY_INSTALLATIONS && spec->kind == AGG_TERMS;
+        n->marks.wants_weights =
+            run->query->rate && (spec->kind == AGG_TERMS || spec->kind == AGG_HISTOGRAM);
+        map_init(&n->marks.pairs.ids, UINT32_MAX);
+        map_init(&n->marks.others.ids, UINT32_MAX);
+        map_init(&n->marks.seen, SIZE_MAX);
         n->lead = n;
         n->level = level;
         map_init(&n->sparse, SIZE_MAX); /* the account of the search is its limit */
@@ -171,6 +181,10 @@ static bool begin_node(struct agg_node *n, size_t slot_count)
         return distinct_to_sketch(&n->distinct, n->cost);
     if (n->distinct_kind == DISTINCT_NUMBERS)
         return true;
+    if (n->spec->kind == AGG_SUMS)
+        return agg_sums_begin(n);
+    if (n->spec->kind == AGG_PERCENTILES)
+        return true; /* pairs in the hash table: most numbers are no index of a small array */
     if (n->unify)
         n->id_count = unify_count(n->unify) + 1;
     else if (n->spec->field->index == INDEX_BOOLEAN)
@@ -284,15 +298,19 @@ static bool count_node(struct agg_node *n, const struct part *p, const struct bl
         return true;
     if (n->distinct_kind == DISTINCT_NUMBERS)
         return agg_distinct_numbers(n, c, b->rows, b->n);
-    if (n->level == 0 && (n->unify || n->distinct_kind == DISTINCT_TEXTS))
+    if (n->spec->kind == AGG_SUMS)
+        return agg_sums_add(n, c, b->rows, slots, b->n);
+    bool has_marks = n->marks.wants_times || n->marks.wants_weights;
+    if (n->level == 0 && !has_marks && (n->unify || n->distinct_kind == DISTINCT_TEXTS))
         return count_codes(n, c, b->rows, b->n);
     uint64_t value;
-    if (n->level == 0 && agg_block_value(n, p, b->rows, b->n, &value)) {
+    if (n->level == 0 && !has_marks && agg_block_value(n, p, b->rows, b->n, &value)) {
         uint32_t id = agg_id_of_number(n, value);
         return id != 0 && agg_count_pair(n, 0, id, (uint32_t)b->n);
     }
     agg_pairs(n, p, b->part, b->rows, slots, b->n);
-    return count_pairs(n);
+    return count_pairs(n) && agg_marks_add(n, p) &&
+           (n->spec->kind != AGG_PERCENTILES || agg_percentiles_bound(n));
 }
 
 /* Keeps the pairs that fall into buckets; their slots become bucket numbers. */
@@ -418,6 +436,11 @@ static int compare_buckets(const void *pa, const void *pb, void *arg)
 {
     const struct bucket *a = pa, *b = pb;
     const struct agg_node *n = arg;
+    if (n->marks.installations) {
+        uint32_t x = n->marks.installations[a->mark - 1], y = n->marks.installations[b->mark - 1];
+        if (x != y)
+            return x > y ? -1 : 1;
+    }
     if (n->spec->kind == AGG_TERMS && a->count != b->count)
         return a->count > b->count ? -1 : 1;
     return compare_ids(n, a->id, b->id);
@@ -466,7 +489,7 @@ static bool list_pairs(struct agg_node *n, struct pair_list *ret)
     for (size_t i = 0; i < t->cap; i++)
         if (t->values[i])
             l.v[l.starts[(t->keys[i] >> 32) + 1]++] =
-                (struct bucket){(uint32_t)t->keys[i], t->values[i]};
+                (struct bucket){.id = (uint32_t)t->keys[i], .count = t->values[i]};
     *ret = l;
     return true;
 }
@@ -486,10 +509,11 @@ struct chooser {
 };
 
 /* False: the search must end. */
-static bool choose(struct chooser *c, struct bucket b)
+static bool choose(struct chooser *c, size_t slot, struct bucket b)
 {
     enum { CHOOSE_UNITS = 32 }; /* texts are compared where counts are equal */
     c->distinct++;
+    b.mark = agg_mark_of(c->node, (uint32_t)slot, b.id);
     if (!cost_work(c->node->cost, CHOOSE_UNITS))
         return false;
     if (c->node->spec->kind == AGG_CARDINALITY)
@@ -503,7 +527,7 @@ static void end_slot(struct chooser *c)
 {
     struct agg_node *n = c->node;
     if (n->spec->kind == AGG_CARDINALITY)
-        add_bucket(n, (struct bucket){0, c->distinct});
+        add_bucket(n, (struct bucket){.count = c->distinct});
     topk_sort(&c->best);
     const struct bucket *best = c->best.v;
     for (size_t i = 0; i < c->best.n; i++)
@@ -519,12 +543,13 @@ static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size
     if (!list) {
         const uint32_t *counts = n->dense + slot * n->id_count;
         for (size_t id = 1; id < n->id_count; id++)
-            if (counts[id] && !choose(c, (struct bucket){(uint32_t)id, counts[id]}))
+            if (counts[id] &&
+                !choose(c, slot, (struct bucket){.id = (uint32_t)id, .count = counts[id]}))
                 return false;
         return cost_work(n->cost, n->id_count);
     }
     for (size_t i = list->starts[slot]; i < list->starts[slot + 1]; i++)
-        if (!choose(c, list->v[i]))
+        if (!choose(c, slot, list->v[i]))
             return false;
     return true;
 }
@@ -533,7 +558,7 @@ static bool choose_in_slot(struct chooser *c, const struct pair_list *list, size
 static bool end_distinct(struct agg_node *n)
 {
     n->first = xcalloc(2, sizeof *n->first);
-    add_bucket(n, (struct bucket){0, (uint32_t)distinct_count(&n->distinct)});
+    add_bucket(n, (struct bucket){.count = (uint32_t)distinct_count(&n->distinct)});
     n->first[1] = n->bucket_count;
     return n->cost->end == COST_GOES_ON;
 }
@@ -543,13 +568,18 @@ static bool choose_buckets(struct run *run, struct agg_node *n)
 {
     if (n->distinct_kind != DISTINCT_NOT)
         return end_distinct(n);
+    if (n->spec->kind == AGG_SUMS)
+        return true;
+    if (n->spec->kind == AGG_PERCENTILES)
+        return agg_percentiles_end(n);
     /* histograms show every bucket; one more than allowed is enough to see that it is too many */
     size_t limit = n->spec->kind == AGG_HISTOGRAM ? run->cost.limits->max_buckets + 1
                                                   : run->query->facets_size;
     struct chooser c = {.node = n};
     struct pair_list list = {0};
     size_t first_bytes = (n->slot_count + 1) * sizeof *n->first;
-    if (!cost_hold(n->cost, first_bytes) || (!n->dense && !list_pairs(n, &list)))
+    if (!cost_hold(n->cost, first_bytes) || !agg_marks_end(n) ||
+        (!n->dense && !list_pairs(n, &list)))
         return false;
     const struct pair_list *pairs = n->dense ? NULL : &list;
     n->first = xcalloc(n->slot_count + 1, sizeof *n->first);
@@ -618,6 +648,9 @@ static void release_nodes(struct agg_node *n)
         release_nodes(n->children);
         interner_release(&n->values);
         distinct_release(&n->distinct);
+        agg_marks_release(n);
+        free(n->sums);
+        free(n->percentiles);
         free(n->dense);
         map_release(&n->sparse);
         free(n->local);

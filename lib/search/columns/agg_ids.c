@@ -9,6 +9,7 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/agg_numbers.h"
 #include "lib/search/columns/column_read.h"
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/cost.h"
@@ -188,10 +189,14 @@ static void number_pairs(struct agg_node *node, const struct column *c, const ui
 {
     struct column_numbers numbers;
     numbers_read(&numbers, c, rows, n);
-    for (size_t i = 0; i < n; i++)
-        if (numbers_has(&numbers, rows[i]))
-            add_pair(&node->pairs, rows[i], slots ? slots[i] : 0,
-                     agg_id_of_number(node, number_of(node->spec, &numbers, rows[i])));
+    for (size_t i = 0; i < n; i++) {
+        if (!numbers_has(&numbers, rows[i]))
+            continue;
+        uint64_t value = number_of(node->spec, &numbers, rows[i]);
+        if (node->is_rounded)
+            value = agg_rounded(node->spec->field, value);
+        add_pair(&node->pairs, rows[i], slots ? slots[i] : 0, agg_id_of_number(node, value));
+    }
 }
 
 /* One loop per width, and no branch in it: what has no value is written, too, and overwritten. */

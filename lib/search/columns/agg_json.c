@@ -9,7 +9,9 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/json/json.h"
+#include "lib/search/columns/agg_marks.h"
 #include "lib/search/columns/agg_node.h"
+#include "lib/search/columns/agg_numbers.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/distinct.h"
 #include "lib/search/columns/unify.h"
@@ -68,11 +70,24 @@ static json_t *distinct_json(const struct agg_node *n, json_int_t value)
     return out;
 }
 
+static void marks_json(const struct agg_node *n, uint32_t mark, json_t *bucket)
+{
+    const struct marks *m = &n->marks;
+    if (m->installations)
+        json_object_set_new(bucket, "installations", json_integer(m->installations[mark - 1]));
+    if (m->weights)
+        json_object_set_new(bucket, "estimate", json_integer(weight_reports(m->weights[mark - 1])));
+}
+
 /* The facets below one bucket, or of the whole answer for slot 0 of the first level. */
 static json_t *nodes_json(const struct agg_node *n, size_t slot)
 {
     json_t *out = json_object();
     for (; n; n = n->next) {
+        if (!n->spec->key) {
+            agg_numbers_json(n, slot, out);
+            continue;
+        }
         /* a level that was never reached has no slots */
         size_t from = slot < n->slot_count && n->first ? n->first[slot] : 0;
         size_t to = slot < n->slot_count && n->first ? n->first[slot + 1] : 0;
@@ -85,6 +100,7 @@ static json_t *nodes_json(const struct agg_node *n, size_t slot)
         for (size_t i = from; i < to && n->cost->end == COST_GOES_ON; i++) {
             json_t *bucket = json_pack("{s:o, s:I}", "term", term_json(n, n->buckets[i].id),
                                        "count", (json_int_t)n->buckets[i].count);
+            marks_json(n, n->buckets[i].mark, bucket);
             if (hold_bucket(n, bucket) && n->children)
                 json_object_set_new(bucket, "facets", nodes_json(n->children, i));
             json_array_append_new(list, bucket);

@@ -11,21 +11,28 @@
 
 #include "lib/base/map.h"
 #include "lib/base/util.h"
+#include "lib/search/columns/agg_marks.h"
 #include "lib/search/columns/agg_node.h"
+#include "lib/search/columns/agg_numbers.h"
 #include "lib/search/columns/cost.h"
 #include "lib/search/columns/distinct.h"
 
 /* Ids of numbers are each lane's own; those of texts and truth values are the same in all. */
+uint32_t agg_lead_id(struct agg_node *lead, const struct agg_node *n, uint32_t id)
+{
+    if (n->unify || n->spec->field->index == INDEX_BOOLEAN)
+        return id;
+    uint64_t value = interner_value(&n->values, id);
+    if (lead->is_rounded)
+        value = agg_rounded(lead->spec->field, value);
+    return interner_id(&lead->values, value, lead->cost);
+}
+
 static bool join_pair(struct agg_node *lead, const struct agg_node *n, uint32_t slot, uint32_t id,
                       uint32_t by)
 {
-    bool is_common = n->unify || n->spec->field->index == INDEX_BOOLEAN;
-    if (!is_common) {
-        id = interner_id(&lead->values, interner_value(&n->values, id), lead->cost);
-        if (id == 0)
-            return false;
-    }
-    return agg_count_pair(lead, slot, id, by);
+    id = agg_lead_id(lead, n, id);
+    return id != 0 && agg_count_pair(lead, slot, id, by);
 }
 
 static bool join_dense(struct agg_node *lead, const struct agg_node *n)
@@ -52,6 +59,24 @@ static bool join_sparse(struct agg_node *lead, const struct agg_node *n)
     return cost_work(lead->cost, t->cap);
 }
 
+/* Values are rounded in all lanes or in none. */
+static bool join_percentiles(struct agg_node *lead, const struct agg_node *n)
+{
+    return (!n->is_rounded || agg_percentiles_round(lead)) && join_sparse(lead, n) &&
+           agg_percentiles_bound(lead);
+}
+
+static bool join_node(struct agg_node *lead, const struct agg_node *n)
+{
+    if (n->distinct_kind != DISTINCT_NOT)
+        return distinct_join(&lead->distinct, &n->distinct, lead->cost);
+    if (n->spec->kind == AGG_SUMS)
+        return agg_sums_join(lead, n);
+    if (n->spec->kind == AGG_PERCENTILES)
+        return join_percentiles(lead, n);
+    return (n->dense ? join_dense(lead, n) : join_sparse(lead, n)) && agg_marks_join(lead, n);
+}
+
 static bool join_nodes(struct agg_node *lead, const struct agg_node *n, size_t level)
 {
     for (; n; n = n->next, lead = lead->next) {
@@ -60,10 +85,7 @@ static bool join_nodes(struct agg_node *lead, const struct agg_node *n, size_t l
                 return false;
             continue;
         }
-        bool ok = n->distinct_kind != DISTINCT_NOT
-                      ? distinct_join(&lead->distinct, &n->distinct, lead->cost)
-                      : (n->dense ? join_dense(lead, n) : join_sparse(lead, n));
-        if (!ok)
+        if (!join_node(lead, n))
             return false;
     }
     return true;
@@ -78,7 +100,10 @@ bool agg_join(struct run *lead, struct run *lane, size_t level)
 static void drop_counters(struct agg_node *n)
 {
     size_t bytes = n->dense ? MAX(n->slot_count, (size_t)1) * n->id_count * sizeof *n->dense : 0;
-    cost_give_back(n->cost, bytes + map_bytes(&n->sparse));
+    cost_give_back(n->cost, bytes + map_bytes(&n->sparse) + agg_sums_bytes(n) + agg_marks_bytes(n));
+    agg_marks_release(n);
+    free(n->sums);
+    n->sums = NULL;
     free(n->dense);
     n->dense = NULL;
     map_release(&n->sparse);

@@ -38,6 +38,18 @@ struct pairs {
 struct bucket {
     uint32_t id;
     uint32_t count;
+    uint32_t mark; /* agg_marks.h; 0: none */
+};
+
+/* What is known of pairs beside their count (agg_marks.c); all empty unless asked for. */
+struct marks {
+    bool wants_times, wants_weights;
+    struct interner pairs;  /* slot << 32 | id -> mark */
+    struct map seen;        /* mark << 32 | code of an install time */
+    struct interner others; /* install times that are no code of their own */
+    uint64_t *weights;      /* by mark - 1 */
+    size_t weight_cap;
+    uint32_t *installations; /* by mark - 1, at the end */
 };
 
 /* How a count of distinct values that are in no bucket is made; decided before the first row. */
@@ -47,9 +59,17 @@ enum distinct_kind {
     DISTINCT_TEXTS,   /* of more texts than it pays to number: by their hashes */
 };
 
+/* Of a slot, once it is known: the bits of the number. */
+struct percentile {
+    uint64_t value;
+    bool has_value;
+};
+
 struct agg_node {
     const struct agg *spec;
+    const struct search_query *query;
     struct cost *cost;
+    struct marks marks;
     struct agg_node *next, *children;
     struct agg_node *lead; /* the same of the first lane; its own there */
     size_t level;
@@ -59,8 +79,11 @@ struct agg_node {
     struct interner values; /* numeric fields */
     enum distinct_kind distinct_kind;
     struct distinct distinct;
-    size_t id_count;   /* of a dense table, 0 included */
-    uint32_t *dense;   /* slot * id_count + id */
+    struct slot_sums *sums;         /* AGG_SUMS, by slot (agg_numbers.c) */
+    struct percentile *percentiles; /* AGG_PERCENTILES, by slot and number, at the end */
+    bool is_rounded;                /* AGG_PERCENTILES: values are counted rounded */
+    size_t id_count;                /* of a dense table, 0 included */
+    uint32_t *dense;                /* slot * id_count + id */
     bool grows;        /* dense, one slot, ids still being given: numbers on the first level */
     struct map sparse; /* (slot << 32 | id) -> count, later bucket + 1 */
     uint32_t *local;   /* first level, strings: by code of the partition at hand */
@@ -94,6 +117,10 @@ uint32_t agg_id_of_number(struct agg_node *node, uint64_t value);
 bool agg_count_pair(struct agg_node *node, uint32_t slot, uint32_t id, uint32_t by);
 /* Room for the counters of a node and those beside it.  False: the search must end. */
 bool agg_begin_nodes(struct agg_node *n, size_t slot_count);
+/* A larger table, on the account of the search.  False: the search must end. */
+bool agg_grow_map(struct map *m, struct cost *cost);
+/* The lead's id of what a lane has counted under this one; 0: no room. */
+uint32_t agg_lead_id(struct agg_node *lead, const struct agg_node *n, uint32_t id);
 void interner_release(struct interner *in);
 /* The id of a value, a new one if need be; 0: no room, the search must end. */
 uint32_t interner_id(struct interner *in, uint64_t value, struct cost *cost);

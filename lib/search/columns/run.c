@@ -17,6 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/util.h"
 #include "lib/search/columns/agg.h"
+#include "lib/search/columns/agg_marks.h"
 #include "lib/search/columns/commit.h"
 #include "lib/search/columns/column_read.h"
 #include "lib/search/columns/cost.h"
@@ -71,7 +72,8 @@ static bool use_part(const struct run *run, struct part *p, struct err *err)
     for (size_t i = 0; shows_reports && i < q->sort_count; i++)
         if (!use_field(p, q->sort[i].field, err))
             return false;
-    return use_aggs(p, q->aggs, err);
+    return (!q->installation || use_field(p, q->installation, err)) &&
+           (!q->rate || use_field(p, q->rate, err)) && use_aggs(p, q->aggs, err);
 }
 
 /* A week is named once, though it may be both set aside and unreadable. */
@@ -203,6 +205,8 @@ static bool take_block(struct run *run, size_t level, const struct block *b)
 {
     if (level == 0) {
         run->total += b->n;
+        if (run->query->rate)
+            run->weight += agg_weight_of_rows(run->query, run->root->parts[b->part], b->rows, b->n);
         if (!sort_block(run, b))
             return false;
     }
@@ -260,7 +264,8 @@ static bool join_lanes(struct crew *crew)
     for (size_t i = 1; i < crew->n; i++) {
         struct run *lane = crew->lanes[i];
         lead->total += lane->total;
-        lane->total = 0;
+        lead->weight += lane->weight;
+        lane->total = lane->weight = 0;
         sort_join(lead, lane);
         if (!agg_join(lead, lane, crew->level))
             return false;
@@ -421,6 +426,8 @@ static bool build_answer(struct run *run, json_t **ret, struct err *err)
                   "facets", agg_json(run), "errors", errors_json(run));
     if (!answer)
         return err_set(err, ERR_INTERNAL, "cannot build the answer");
+    if (run->query->rate)
+        json_object_set_new(answer, "estimated_total", json_integer(weight_reports(run->weight)));
     if (arena_is_over(&run->arena) && run->cost.end == COST_GOES_ON)
         run->cost.end = COST_BYTES;
     if (run->cost.end != COST_GOES_ON)

@@ -31,6 +31,7 @@ struct run {
     struct cost cost;
     struct arena arena;
     uint64_t total;
+    uint64_t weight;           /* of all of them, in thousandths (agg_marks.h) */
     size_t row_units;          /* work for a row that is looked at */
     bool part_used[PARTS_MAX]; /* of the lead: lies in the range and can be read */
     struct agg_node *aggs;
