@@ -137,6 +137,10 @@ static bool serve(struct conf *conf, const struct field_table *fields, struct er
     int workers = wanted ? (int)wanted : (int)MIN(proc_cores(), (size_t)WORKERS_MAX);
     const struct proc_group groups[] = {
         {.name = "worker", .count = workers, .run = worker_run, .arg = &processor},
+        {.name = "ping-worker",
+         .count = (int)conf_int(conf, CONF_PING_WORKERS),
+         .run = ping_worker_run,
+         .arg = &processor},
         {.name = "index-keeper", .count = COLLECTIONS, .run = index_keeper_run, .arg = &processor},
         {.name = "queue-watch", .count = 1, .run = queue_watch_run, .arg = &processor},
         {.name = "index-scrub", .count = COLLECTIONS, .run = index_scrub_run, .arg = &processor},

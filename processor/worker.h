@@ -26,6 +26,8 @@ int worker_run(void *processor, int index);
 /* The index of the collection `index`: see index_keeper.c.  Neither ever ends because of it. */
 int index_keeper_run(void *processor, int index);
 int index_scrub_run(void *processor, int index);
+/* The same for pings: ping_worker.c. */
+int ping_worker_run(void *processor, int index);
 /* Gauges of the queues: queue_watch.c. */
 int queue_watch_run(void *processor, int index);
 /* Before the first worker starts. */

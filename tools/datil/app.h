@@ -47,6 +47,7 @@ extern const struct command schema_commands[];
 extern const struct command account_commands[];
 extern const struct command token_commands[];
 extern const struct command product_commands[];
+extern const struct command ping_commands[];
 extern const struct command crash_commands[];
 extern const struct command send_commands[];
 extern const struct command resubmit_commands[];

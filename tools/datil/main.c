@@ -35,7 +35,7 @@ static const struct command *const families[] = {
     export_commands,    index_commands,   symbols_commands, symbols_care_commands,
     version_commands,   cron_commands,    check_commands,   mark_commands,
     backup_commands,    restore_commands, stats_commands,   correlation_commands,
-    metrics_commands,
+    metrics_commands,   ping_commands,
 };
 
 /*
