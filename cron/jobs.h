@@ -2,6 +2,7 @@
 #define CRON_JOBS_H
 
 #include "cron/job_context.h"
+#include "lib/base/conf.h"
 
 /*
  * jobs - the scheduled jobs, each a row of the table in jobs.c and a function.
@@ -21,6 +22,8 @@ struct cron_job {
     bool (*run)(struct job_context *x, struct err *err);
     const char *depends_on; /* names separated by commas, or NULL */
     const char *help;
+    enum conf_name
+        needs; /* the address it works with; DATIL_VAR, which is 0 and always set: none */
 };
 extern const struct cron_job cron_jobs[];
 extern const size_t cron_job_count;

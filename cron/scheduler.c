@@ -11,6 +11,7 @@
 #include "cron/job_run.h"
 #include "cron/schedule.h"
 #include "lib/base/arena.h"
+#include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/metrics.h"
@@ -58,7 +59,8 @@ static bool load_state(struct scheduler *s, const struct cron_job *job, struct j
     bool is_planned =
         !(job->flags & JOB_OFF) && plan_parse(job->frequency, job->time, false, &plan, ERR_IGNORED);
     bool ok = DB_EXEC(s->db, &q_cron_add, err, job->name, job->depends_on ? job->depends_on : "",
-                      is_planned ? db_int(&a, plan.every_us / SECOND_US) : NULL, job->help);
+                      is_planned ? db_int(&a, plan.every_us / SECOND_US) : NULL, job->help,
+                      conf_text(s->conf, job->needs)[0] ? "" : conf_keys[job->needs].name);
     arena_release(&a);
     if (!ok || !DB_RUN(s->db, &q_cron_state, &rows, err, job->name))
         return false;

@@ -21,14 +21,18 @@ RETURNING g.xmax = 0 AS is_new;
 -- Makes the signatures of a bug these; answers what changed.
 -- $1 bug_id bigint
 -- $2 signatures text[]
+-- $3 is_public boolean
 WITH gone AS (
     DELETE FROM bug_association WHERE bug_id = $1::bigint AND NOT signature = ANY($2::text[])
     RETURNING signature
 ), added AS (
-    INSERT INTO bug_association (bug_id, signature)
-    SELECT DISTINCT $1::bigint, s.signature FROM unnest($2::text[]) AS s (signature)
+    INSERT INTO bug_association (bug_id, signature, is_public)
+    SELECT DISTINCT $1::bigint, s.signature, $3::boolean FROM unnest($2::text[]) AS s (signature)
     ON CONFLICT (bug_id, signature) DO NOTHING
     RETURNING signature
+), shown AS (
+    UPDATE bug_association SET is_public = $3::boolean
+     WHERE bug_id = $1::bigint AND is_public <> $3::boolean AND signature = ANY($2::text[])
 )
 SELECT signature, false AS is_new FROM gone
 UNION ALL

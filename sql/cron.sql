@@ -16,11 +16,13 @@ SELECT (extract(epoch FROM next_run) * 1000000)::bigint AS next_run,
 -- $2 depends_on text
 -- $3 every_s bigint
 -- $4 help text
-INSERT INTO cron_job AS j (app_name, depends_on, every, help)
-VALUES ($1, $2, $3::bigint * interval '1 second', $4)
+-- $5 lacks text: a configuration key, or nothing
+INSERT INTO cron_job AS j (app_name, depends_on, every, help, lacks)
+VALUES ($1, $2, $3::bigint * interval '1 second', $4, $5)
 ON CONFLICT (app_name) DO UPDATE
-   SET depends_on = excluded.depends_on, every = excluded.every, help = excluded.help
- WHERE (j.depends_on, j.every, j.help) IS DISTINCT FROM (excluded.depends_on, excluded.every, excluded.help);
+   SET depends_on = excluded.depends_on, every = excluded.every, help = excluded.help, lacks = excluded.lacks
+ WHERE (j.depends_on, j.every, j.help, j.lacks)
+       IS DISTINCT FROM (excluded.depends_on, excluded.every, excluded.help, excluded.lacks);
 
 -- name: cron_overdue
 SELECT app_name, coalesce(to_char(last_success AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), 'never') AS last_success

@@ -25,20 +25,24 @@ SELECT g.name FROM app_group g JOIN app_user_group ug ON ug.group_id = g.id
 -- name: web_bugs
 -- Bugs that name one of these signatures, newest first.
 -- $1 signatures text[]
+-- $2 sees_all boolean: also bugs that the tracker shows to few
 SELECT bug_id, signature FROM bug_association
- WHERE signature = ANY($1::text[]) ORDER BY bug_id DESC, signature;
+ WHERE signature = ANY($1::text[]) AND (is_public OR $2::boolean) ORDER BY bug_id DESC, signature;
 
 -- name: web_bugs_related
 -- All signatures of all bugs of these signatures.
 -- $1 signatures text[]
+-- $2 sees_all boolean
 SELECT bug_id, signature FROM bug_association
  WHERE bug_id IN (SELECT bug_id FROM bug_association WHERE signature = ANY($1::text[]))
+   AND (is_public OR $2::boolean)
  ORDER BY bug_id, signature;
 
 -- name: web_signatures_by_bugs
 -- $1 bug_ids bigint[]
+-- $2 sees_all boolean
 SELECT bug_id, signature FROM bug_association
- WHERE bug_id = ANY($1::bigint[]) ORDER BY bug_id, signature;
+ WHERE bug_id = ANY($1::bigint[]) AND (is_public OR $2::boolean) ORDER BY bug_id, signature;
 
 -- name: web_first_dates
 -- When each of these signatures was first seen; unknown ones have no row.
@@ -86,12 +90,13 @@ SELECT to_char(max(last_run) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00
        coalesce(max(last_run) < now() - interval '2 hours', true) AS is_stale,
        array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE error_count > 0), ',')
          AS broken,
-       array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE is_overdue), ',') AS overdue
+       array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE is_overdue), ',') AS overdue,
+       array_to_string(array_agg(app_name ORDER BY app_name) FILTER (WHERE lacks <> ''), ',') AS unconfigured
   FROM cron_health;
 
 -- name: web_cron_jobs
 -- Those that fail first, then those that are late, then by their next run.
-SELECT app_name, help, every IS NULL AS is_off, is_overdue, ongoing IS NOT NULL AS is_running, error_count,
+SELECT app_name, help, lacks, every IS NULL AS is_off, is_overdue, ongoing IS NOT NULL AS is_running, error_count,
        (extract(epoch FROM last_run) * 1000000)::bigint AS last_run,
        (extract(epoch FROM last_success) * 1000000)::bigint AS last_success,
        (extract(epoch FROM next_run) * 1000000)::bigint AS next_run,

@@ -33,8 +33,7 @@
 #include "queries.h"
 
 enum {
-    AT_ONCE = 20, /* what archive.mozilla.org takes from one client without a word */
-    PAGE_TIMEOUT_MS = 5000,
+    AT_ONCE = 20,             /* what archive.mozilla.org takes from one client without a word */
     PAGE_BYTES_MAX = 8 << 20, /* the largest list, of all releases, has 200 KB */
     NAMES_MAX = 20000,        /* on a level: of one product there are 1,500 in a usual run */
     NAME_BYTES_MAX = 128,
@@ -308,7 +307,7 @@ static bool walk_level(struct scraping *s,
         requests[i] = (struct http_request){
             .url = s->from->places.v[i].url,
             .may_reach_reserved = true, /* a mirror of the house, chosen by the administrator */
-            .timeout_ms = PAGE_TIMEOUT_MS,
+            .timeout_ms = (int)conf_int(s->x->conf, CONF_ARCHIVE_TIMEOUT_MS),
             .max_bytes = PAGE_BYTES_MAX};
     s->take = take;
     s->to->places.n = 0;

@@ -6,6 +6,9 @@
  * makes the rows of each of them equal to the field; a bug that is not in the answer keeps its
  * rows.  So a run may be repeated, and one that breaks off half-way has only done less.
  *
+ * A bug that Bugzilla shows to members of groups only is shown to people who are logged in.  Which
+ * are such is asked for with a token alone: without one it sends none of them.
+ *
  * Pages come until one is empty, as the tracker limits them by itself.  A tracker that never sends
  * an empty one is stopped after PAGES_MAX.
  */
@@ -26,9 +29,8 @@
 #include "queries.h"
 
 enum {
-    PAGE_BUGS = 500,  /* Bugzilla's own limit is 10,000; a page of 500 comes in a second */
-    PAGES_MAX = 2000, /* a million bugs: all that the largest tracker has */
-    TIMEOUT_MS = 30000,
+    PAGE_BUGS = 500,       /* Bugzilla's own limit is 10,000; a page of 500 comes in a second */
+    PAGES_MAX = 2000,      /* a million bugs: all that the largest tracker has */
     SIGNATURES_MAX = 1000, /* of one bug; the field has 64 KiB there */
     SIGNATURE_BYTES_MAX = 2000,
     BUG_ARENA_MAX = 8 << 20, /* the signatures of one bug, twice, as an array of the database */
@@ -70,7 +72,8 @@ static bool sync_bug(struct sync *s, const json_t *bug, struct err *err)
     arena_init(&a, BUG_ARENA_MAX);
     struct strs signatures = signatures_of(&a, jget_strn(bug, "cf_crash_signature"));
     bool ok = DB_RUN(s->x->db, &q_bug_association_set, &rows, err, db_int(&a, id),
-                     db_text_array(&a, signatures));
+                     db_text_array(&a, signatures),
+                     db_bool(json_array_size(jget_arr(bug, "groups")) == 0));
     for (int i = 0; ok && i < rows.count; i++) {
         bool is_new = db_col_bool(&rows, i, Q_BUG_ASSOCIATION_SET_COL_IS_NEW);
         printf("bug %lld: %s %s\n", (long long)id, is_new ? "added" : "removed",
@@ -103,8 +106,8 @@ static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err
         a,
         "%s/bug?chfieldfrom=%s&chfieldto=Now&chfield=%%5BBug%%20creation%%5D"
         "&chfield=cf_crash_signature&include_fields=id&include_fields=cf_crash_signature"
-        "&limit=%d&offset=%lld",
-        base, since, PAGE_BUGS, (long long)s->seen);
+        "%s&limit=%d&offset=%lld",
+        base, since, token[0] ? "&include_fields=groups" : "", PAGE_BUGS, (long long)s->seen);
     const char *const headers[] = {token[0] ? arena_printf(a, "X-BUGZILLA-API-KEY: %s", token)
                                             : "Accept: application/json",
                                    NULL};
@@ -113,7 +116,7 @@ static bool ask_page(struct sync *s, const char *since, json_t **ret, struct err
         .headers = headers,
         .may_reach_reserved = true, /* a tracker of the house, chosen by the administrator */
         .is_redirect_answer = true, /* the token is for this host alone */
-        .timeout_ms = TIMEOUT_MS,
+        .timeout_ms = (int)conf_int(s->x->conf, CONF_BZAPI_TIMEOUT_MS),
         .max_bytes = PAGE_BYTES_MAX};
     struct http_response answer;
     if (!http_do(&q, &answer, err))

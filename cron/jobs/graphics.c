@@ -27,7 +27,6 @@ enum {
     LIST_BYTES_MAX = 32 << 20, /* the list has 1.5 MB in 2026 */
     BATCH = 2000,              /* devices of one statement */
     ID_DIGITS = 4,
-    TIMEOUT_MS = 60000, /* volunteers serve it, not always fast */
 };
 
 /* A batch of devices as columns of one statement, and what became of those before it. */
@@ -131,7 +130,7 @@ static bool fetch_pci_ids(struct job_context *x, char **ret, size_t *ret_n, stru
     const struct http_request q = {
         .url = url,
         .may_reach_reserved = true, /* a mirror of the house, chosen by the administrator */
-        .timeout_ms = TIMEOUT_MS,
+        .timeout_ms = (int)conf_int(x->conf, CONF_PCI_IDS_TIMEOUT_MS),
         .max_bytes = LIST_BYTES_MAX};
     if (!http_do(&q, &answer, err))
         return err_wrap(err, "%s", url);

@@ -88,7 +88,8 @@ bool api_bugs_get(struct req *r, struct err *err)
 {
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), &q_web_bugs_related, &rows, err,
-                db_text_array(req_arena(r), req_list(r, &signatures))))
+                db_text_array(req_arena(r), req_list(r, &signatures)),
+                db_bool(req_user(r)->is_logged_in)))
         return err_wrap(err, "looking up bugs");
     return answer_hits(
         r, bug_hits(&rows, Q_WEB_BUGS_RELATED_COL_BUG_ID, Q_WEB_BUGS_RELATED_COL_SIGNATURE), err);
@@ -99,7 +100,8 @@ bool api_signatures_by_bugs_get(struct req *r, struct err *err)
 {
     DB_ROWS rows = {0};
     if (!DB_RUN(req_db(r), &q_web_signatures_by_bugs, &rows, err,
-                db_text_array(req_arena(r), req_list(r, &bug_ids))))
+                db_text_array(req_arena(r), req_list(r, &bug_ids)),
+                db_bool(req_user(r)->is_logged_in)))
         return err_wrap(err, "looking up signatures");
     return answer_hits(r,
                        bug_hits(&rows, Q_WEB_SIGNATURES_BY_BUGS_COL_BUG_ID,

@@ -48,6 +48,9 @@ static void set_status(json_t *body, const struct db_rows *health)
     } else {
         jset_cstr(body, "status", "ALLGOOD");
     }
+    const char *unconfigured = db_col(health, 0, Q_WEB_CRON_HEALTH_COL_UNCONFIGURED);
+    if (unconfigured && *unconfigured)
+        json_object_set_new(body, "unconfigured", names_json(unconfigured));
     if (is_late)
         json_object_set_new(body, "overdue", names_json(overdue));
 }
@@ -81,6 +84,8 @@ static json_t *job_json(struct req *r, const struct db_rows *rows, int i)
     const char *error = error_of(r, rows, i);
     jset_cstr(job, "job", db_col(rows, i, Q_WEB_CRON_JOBS_COL_APP_NAME));
     jset_bool(job, "is_off", db_col_bool(rows, i, Q_WEB_CRON_JOBS_COL_IS_OFF));
+    const char *lacks = db_col(rows, i, Q_WEB_CRON_JOBS_COL_LACKS);
+    jset_cstr(job, "lacks", *lacks ? lacks : NULL);
     jset_bool(job, "is_running", db_col_bool(rows, i, Q_WEB_CRON_JOBS_COL_IS_RUNNING));
     jset_bool(job, "is_overdue", db_col_bool(rows, i, Q_WEB_CRON_JOBS_COL_IS_OVERDUE));
     set_time(job, "last_run", rows, i, Q_WEB_CRON_JOBS_COL_LAST_RUN);
@@ -124,6 +129,7 @@ static void add_job(struct req *r, struct tpl_rows *list, const struct db_rows *
     tpl_col_cstr(row, SCHEDULED_JOB_NAME, db_col(rows, i, Q_WEB_CRON_JOBS_COL_APP_NAME));
     tpl_col_cstr(row, SCHEDULED_JOB_HELP, db_col(rows, i, Q_WEB_CRON_JOBS_COL_HELP));
     tpl_col_bool(row, SCHEDULED_JOB_IS_OFF, db_col_bool(rows, i, Q_WEB_CRON_JOBS_COL_IS_OFF));
+    tpl_col_cstr(row, SCHEDULED_JOB_LACKS, db_col(rows, i, Q_WEB_CRON_JOBS_COL_LACKS));
     tpl_col_bool(row, SCHEDULED_JOB_IS_RUNNING,
                  db_col_bool(rows, i, Q_WEB_CRON_JOBS_COL_IS_RUNNING));
     tpl_col_bool(row, SCHEDULED_JOB_IS_OVERDUE,
@@ -148,7 +154,7 @@ static bool send_page(struct req *r, const json_t *body, const struct db_rows *j
     static const struct {
         const char *status, *text, *class;
     } words[] = {
-        {"ALLGOOD", "All jobs run as planned.", "good"},
+        {"ALLGOOD", "Jobs run as planned.", "good"},
         {"Stale", "Jobs are overdue, or the scheduler does not run.", "warn"},
         {"Broken", "Jobs fail.", "bad"},
     };
@@ -159,6 +165,7 @@ static bool send_page(struct req *r, const json_t *body, const struct db_rows *j
             tpl_text(v, "status_text", str_of(words[i].text));
             tpl_text(v, "status_class", str_of(words[i].class));
         }
+    tpl_bool(v, "has_unconfigured", jget_arr(body, "unconfigured") != NULL);
     struct tpl_rows *list = tpl_list(v, LIST_SCHEDULED_JOBS);
     for (int i = 0; i < jobs->count; i++)
         add_job(r, list, jobs, i);
@@ -172,6 +179,7 @@ bool monitoring_cron_get(struct req *r, struct err *err)
     if (!DB_RUN(req_db(r), &q_web_cron_health, &health, err) ||
         !DB_RUN(req_db(r), &q_web_cron_jobs, &jobs, err))
         return err_wrap(err, "looking up the jobs");
+    resp_header(r, "Vary", STR("Accept"));
     json_auto_t *body = json_object();
     set_status(body, &health);
     if (str_find(req_header(r, "Accept"), STR("text/html"), 0) != SIZE_MAX)

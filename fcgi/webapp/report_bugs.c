@@ -233,7 +233,8 @@ bool report_set_bugs(const struct report_page *c, struct tpl_values *v, struct e
     struct tpl_rows *bugs = tpl_list(v, LIST_REPORT_BUGS), *links = tpl_list(v, LIST_BUG_LINKS);
     DB_ROWS rows = {0};
     struct str s = str_of(signature ? signature : "");
-    if (!DB_RUN(req_db(c->req), &q_web_bugs, &rows, err, db_text_array(c->a, (struct strs){&s, 1})))
+    if (!DB_RUN(req_db(c->req), &q_web_bugs, &rows, err, db_text_array(c->a, (struct strs){&s, 1}),
+                db_bool(req_user(c->req)->is_logged_in)))
         return err_wrap(err, "looking up bugs");
     for (int i = 0; i < rows.count; i++) {
         const char *id = db_col(&rows, i, Q_WEB_BUGS_COL_BUG_ID);

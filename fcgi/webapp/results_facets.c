@@ -190,7 +190,8 @@ static bool add_signature_terms(struct req *r, struct tpl_rows *rows, const stru
     json_array_foreach (buckets, i, bucket)
         names.v[names.n++] = results_text(a, NULL, json_object_get(bucket, "term"));
     DB_ROWS bugs = {0};
-    if (names.n > 0 && !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, names)))
+    if (names.n > 0 && !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, names),
+                               db_bool(req_user(r)->is_logged_in)))
         return err_wrap(err, "looking up bugs");
     return add_terms(r, rows, p, f, buckets, total, &bugs, err);
 }

@@ -137,7 +137,7 @@ static bool set_bugs(const struct signature_page *p, struct tpl_values *v, struc
     struct str s = p->signature;
     struct query seen = query_new(p->a); /* as a set */
     if (!DB_RUN(req_db(p->req), &q_web_bugs_related, &rows, err,
-                db_text_array(p->a, (struct strs){&s, 1})))
+                db_text_array(p->a, (struct strs){&s, 1}), db_bool(req_user(p->req)->is_logged_in)))
         return err_wrap(err, "looking up bugs");
     for (int i = rows.count - 1; i >= 0; i--) { /* newest first */
         const char *id = db_col(&rows, i, Q_WEB_BUGS_RELATED_COL_BUG_ID),

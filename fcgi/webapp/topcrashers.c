@@ -134,7 +134,8 @@ static bool set_rows(struct req *r, struct tpl_values *v, const struct tcb_wante
         tpl_col_cstr(head, PLATFORM_NAME, t->platforms.v[i].name);
     }
     if (t->n > 0 &&
-        !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, tcb_signatures(a, t))))
+        !DB_RUN(req_db(r), &q_web_bugs, &bugs, err, db_text_array(a, tcb_signatures(a, t)),
+                db_bool(req_user(r)->is_logged_in)))
         return err_wrap(err, "looking up bugs");
     for (size_t i = 0; i < t->n; i++)
         set_crasher(r, tpl_row_add(rows), w, t, &t->rows[i], &bugs);

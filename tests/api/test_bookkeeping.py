@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from harness import Installation
+from harness import Installation, wait_until
 
 
 class Elsewhere:
@@ -14,7 +14,7 @@ class Elsewhere:
 
     def __init__(self):
         outer = self
-        self.requests, self.answer = [], lambda path, query: (404, b"")
+        self.requests, self.left, self.answer = [], [], lambda path, query: (404, b"")
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
@@ -22,6 +22,10 @@ class Elsewhere:
                 query = urllib.parse.parse_qs(url.query)
                 outer.requests.append((url.path, query, dict(self.headers)))
                 status, body = outer.answer(url.path, query)
+                if status == "hangs":  # nothing comes until the client has gone
+                    self.connection.settimeout(30)
+                    outer.left.append(self.rfile.read(1) == b"")
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -135,7 +139,7 @@ def test_bugs_of_signatures(datil, elsewhere):
     path, query, headers = elsewhere.requests[0]
     assert path == "/rest/bug" and headers["X-BUGZILLA-API-KEY"] == "very secret"
     assert query["chfield"] == ["[Bug creation]", "cf_crash_signature"] and query["chfieldto"] == ["Now"]
-    assert query["include_fields"] == ["id", "cf_crash_signature"]
+    assert query["include_fields"] == ["id", "cf_crash_signature", "groups"]
     assert [int(q["offset"][0]) for _, q, _ in elsewhere.requests] == [0, 2, 6]
     assert "very secret" not in out
 
@@ -160,6 +164,70 @@ def test_a_tracker_that_fails_loses_nothing(datil, elsewhere, status, body, word
     text = failed.stdout + failed.stderr
     assert failed.returncode == 1 and words in text.lower() and "very secret" not in text
     assert associations(datil) == before
+
+
+def test_servers_that_hang_are_left(datil, elsewhere, monkeypatch):
+    """Each request has its limit; of a tracker that hangs at its second page the first one counts, and the run has failed."""
+    for key in ("BZAPI", "PCI_IDS", "ARCHIVE"):
+        monkeypatch.setitem(datil.env, f"{key}_TIMEOUT_MS", "700")
+    elsewhere.answer = lambda path, query: ("hangs", b"")
+    before, count = associations(datil), len(elsewhere.left)
+    for job in ("bugassociations", "update_graphics_pci"):
+        failed = run_job(datil, job, check=False)
+        assert failed.returncode == 1 and "unavailable" in failed.stdout + failed.stderr
+    assert associations(datil) == before
+    assert run_job(datil, "archivescraper").startswith("Firefox: found 0 builds; inserted 0 builds\n")
+    # releases and candidates of three products, two others: none was waited for longer than its limit.
+    wait_until(lambda: len(elsewhere.left) == count + 8 and all(elsewhere.left), 20, "clients that leave")
+    monkeypatch.setitem(datil.env, "BZAPI_TIMEOUT_MS", "3000")
+    first = pages([bug(70, "[@ hangs behind ]")])
+    elsewhere.answer = lambda path, query: first(path, query) if query["offset"] == ["0"] else ("hangs", b"")
+    assert run_job(datil, "bugassociations", check=False).returncode == 1
+    assert (70, "hangs behind") in associations(datil)
+    elsewhere.answer = pages([bug(70, None)])
+    run_job(datil, "bugassociations")
+    assert associations(datil) == before
+
+
+def test_bugs_that_few_may_see(datil, elsewhere):
+    """Bugzilla shows some bugs to members of groups only: here they are for people who are logged in."""
+    datil.add_user("reader@example.org")
+    token = datil.token("reader@example.org")
+    elsewhere.answer = pages([bug(80, "[@ seen ]") | {"groups": []}, bug(81, "[@ seen ]") | {"groups": ["security"]}])
+    elsewhere.requests.clear()
+    run_job(datil, "bugassociations")
+    assert elsewhere.requests[0][1]["include_fields"] == ["id", "cf_crash_signature", "groups"]
+
+    def bugs(headers=None):
+        found = {h["id"] for h in datil.get("/api/Bugs/", {"signatures": "seen"}, headers).json["hits"]}
+        by_bug = datil.get("/api/SignaturesByBugs/", {"bug_ids": ["80", "81"]}, headers).json["hits"]
+        assert {h["id"] for h in by_bug} == found
+        page = datil.get("/signature/", {"signature": "seen"}, headers).text
+        assert {n for n in (80, 81) if f"show_bug.cgi?id={n}" in page or f">{n}<" in page} <= {int(f) for f in found}
+        return {int(f) for f in found}
+
+    assert bugs() == {80} and bugs({"Auth-Token": token}) == {80, 81}
+    elsewhere.answer = pages([bug(80, "[@ seen ]") | {"groups": ["security"]}, bug(81, "[@ seen ]") | {"groups": []}])
+    assert "0 signatures added, 0 removed" in run_job(datil, "bugassociations")
+    assert bugs() == {81}
+    elsewhere.answer = pages([bug(80, ""), bug(81, "")])
+    run_job(datil, "bugassociations")
+
+
+def test_jobs_that_have_nobody_to_ask_are_told(datil):
+    """The scheduler of the installation has no addresses: that is no ALLGOOD to rely on."""
+    def rows():
+        answer = datil.get("/monitoring/cron/")
+        assert answer.headers["Vary"] == "Accept"
+        return answer.json, {j["job"]: j["lacks"] for j in answer.json["jobs"]}
+    wait_until(lambda: len(rows()[1]) > 20, 30, "rows of all jobs")
+    body, lacks = rows()
+    wanted = {"bugassociations": "BZAPI_BASE_URL", "update_graphics_pci": "PCI_IDS_URL", "archivescraper": "ARCHIVE_BASE_URL"}
+    assert {j: k for j, k in lacks.items() if k} == wanted and set(body["unconfigured"]) == set(wanted)
+    page = datil.get("/monitoring/cron/", headers={"Accept": "text/html"})
+    assert page.headers["Vary"] == "Accept"
+    for key in wanted.values():
+        assert f"set <code>{key}</code>" in page.text
 
 
 def test_audit_of_groups(datil):
