@@ -37,7 +37,8 @@ bool collector_prepare(const struct conf *conf, void *arg, struct err *err)
 {
     struct shared *shared = arg;
     const struct spool spool = spool_of_conf(conf);
-    return spool_open(&spool, err) && throttle_load(rules_of(conf), &shared->rules, err) &&
+    return spool_open(&spool, err) && quota_open(&spool, &shared->quotas, err) &&
+           throttle_load(rules_of(conf), &shared->rules, err) &&
            products_load(conf_text(conf, CONF_DATIL_VAR), &shared->products, err);
 }
 

@@ -1,17 +1,19 @@
 /*
- * datil-collector --throttle [--rules F]: what the rules would say, for tests of a rules file
- * before it is put in place.  The same code decides as for reports; only the clock and the draw can
- * be set.
+ * datil-collector --throttle [--rules F]: what the rules and the files of products would say, for
+ * tests of such files before they are put in place.  The same code decides as for reports; only the
+ * clock and the draw can be set.  Quotas are not asked: they go by what else has come.
  *
  * Each line of standard input is {"annotations": {…}, "profile": "default" | "all_products" |
- * "all_packages" | "accept_all", "now": ISO time or absent, "random": 0 to 1 or absent}; each line
- * of output is {"result", "rule", "percentage"}.
+ * "all_packages" | "accept_all", "now": ISO time or absent, "random": 0 to 1 or absent, "token": of
+ * the address or absent}; each line of output is {"result", "rule", "percentage"}.
  *
  * A line may have twice the bytes that all annotations of a report may have
  * (REPORT_ANNOTATIONS_MAX), which leaves room for their escapes.
  */
 #include <stdio.h>
 
+#include "fcgi/collector/conditions.h"
+#include "fcgi/collector/product_terms.h"
 #include "fcgi/collector/throttle.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
@@ -37,23 +39,32 @@ static bool decide(struct dry_run *d, const json_t *in, struct throttle_result *
                    struct err *err)
 {
     const char *profile = jget_str(in, "profile");
+    json_t *annotations = jget_obj(in, "annotations");
     struct str which = str_of(profile ? profile : "default");
     struct throttle_facts facts = {
-        .annotations = jget_obj(in, "annotations"),
+        .annotations = annotations,
         .products = str_eq(which, STR("all_products")) ? NULL : &d->products,
         .all_packages = str_eq(which, STR("all_packages")),
         .now_us = now_us(),
         .draw = -1,
     };
-    if (!facts.annotations)
+    if (!annotations)
         return err_set(err, ERR_INVALID, "annotations: an object is needed");
     if (jget_str(in, "now") && !time_parse(str_of(jget_str(in, "now")), &facts.now_us, err))
         return err_wrap(err, "now");
     const json_t *draw = json_object_get(in, "random");
     if (json_is_number(draw))
         facts.draw = json_number_value(draw) * 100;
+    struct str token = jget_strn(in, "token");
+    const struct product *owner = token.n ? products_find_token(&d->products, token) : NULL;
+    if (token.n && !owner)
+        return err_set(err, ERR_INVALID, "token: no product has it");
+    if (facts.products)
+        terms_map_product(annotations, &d->products, owner ? owner->name : NULL);
     bool takes_all = str_eq(which, STR("accept_all"));
     throttle_decide(takes_all ? &d->accept_all : &d->rules, &facts, ret);
+    if (facts.products)
+        terms_apply(terms_product(annotations, &d->products), owner ? owner->name : NULL, ret);
     return true;
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "fcgi/collector/collector.h"
-#include "fcgi/collector/quota.h"
 #include "fcgi/collector/refused.h"
 #include "fcgi/collector/throttle.h"
 #include "lib/base/err.h"
@@ -21,7 +20,7 @@ int main(int argc, char **argv)
         return throttle_dry_run(argc - 2, argv + 2);
     struct shared shared = {.metrics = metrics_new()};
     struct err err = {0};
-    if (!refused_new(&shared.refused, &err) || !quota_new(&shared.quotas, &err)) {
+    if (!refused_new(&shared.refused, &err)) {
         fprintf(stderr, "datil-collector: %s\n", err.msg);
         return 1;
     }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "fcgi/collector/collector.h"
+#include "fcgi/collector/conditions.h"
 #include "fcgi/collector/names.h"
 #include "fcgi/collector/product_terms.h"
 #include "fcgi/collector/recent.h"

@@ -1,6 +1,6 @@
 /*
- * Rules as data.  A condition stays the JSON that it was read from; what is dear about one is done
- * when the file is read (regular expressions) or once for a report (JSON inside an annotation).
+ * Rules as data: a list of conditions (conditions.c) with what happens to a report that one holds
+ * for.
  *
  * Sampling draws from what the report is, not from a generator: a retry, another worker and another
  * collector draw the same.  Each rule has a draw of its own, because with a common one a report
@@ -12,31 +12,18 @@
  */
 #include "fcgi/collector/throttle.h"
 
-#include <assert.h>
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdio.h>
-
+#include "fcgi/collector/conditions.h"
 #include "lib/base/err.h"
 #include "lib/base/fs.h"
 #include "lib/base/hash.h"
-#include "lib/base/log.h"
 #include "lib/base/str.h"
-#include "lib/base/time.h"
 #include "lib/base/util.h"
+#include "lib/crash/product.h"
 
 enum {
     RULES_MAX = 1000,     /* people write them; the rules that ship are 16 */
     NAME_MAX_BYTES = 100, /* RECENT_RULE_SIZE holds it, with its zero */
-    NESTING_MAX =
-        8, /* of conditions, which are tested by recursion; those that ship have three levels */
-    FILE_MAX = 1 << 20, /* a thousand rules of a kilobyte */
-    /* A report is a stranger's, an expression an administrator's: what backtracks further, or is
-     * applied to a longer text, does not match.  PCRE2's own limit is a hundred times as much. */
-    REGEX_MATCH_LIMIT = 100000,
-    REGEX_SUBJECT_MAX = 64 << 10, /* chosen: names, versions and notes have at most some KB */
-    REGEXES_MAX = 1000,           /* one for each rule */
-    ENVIRONMENT_MAX = 4 << 20,    /* JSON in an annotation, such as a telemetry environment */
+    FILE_MAX = 1 << 20,   /* a thousand rules of a kilobyte */
 };
 
 struct throttle_rule {
@@ -59,394 +46,6 @@ static const struct {
 const char *throttle_code_name(enum throttle_code code)
 {
     return codes[code].name;
-}
-
-/* What is worked out at most once for a report. */
-struct memo {
-    const json_t *annotation; /* whose text is parsed in `inside` */
-    json_t *inside;           /* owned; NULL: it is no JSON */
-    char content[SHA256_HEX + 1];
-};
-
-/* What one condition is tested with; by value, since a condition inside another looks elsewhere. */
-struct subject {
-    const struct throttle_facts *facts;
-    const struct throttle_rules *rules;
-    struct memo *memo;
-    const char *key;          /* of the rule */
-    const char *field;        /* the annotation that the condition looks at */
-    const json_t *annotation; /* its value, or NULL */
-    bool has_text;            /* text is comparable (not an object or list) */
-    struct str text;
-    char number[40]; /* storage of a number's text */
-};
-
-/* Values compare as text; a missing one is the default, or empty.  None, True and False are what
- * rules written for Mozilla's collector, which is in Python, expect. */
-static void read_annotation_text(struct subject *c, const json_t *condition)
-{
-    const json_t *v = c->annotation;
-    c->has_text = true;
-    if (!v) {
-        const char *fallback = jget_str(condition, "default");
-        c->text = str_of(fallback ? fallback : "");
-    } else if (json_is_string(v)) {
-        c->text = str_n(json_string_value(v), json_string_length(v));
-    } else if (json_is_null(v)) {
-        c->text = STR("None");
-    } else if (json_is_boolean(v)) {
-        c->text = json_is_true(v) ? STR("True") : STR("False");
-    } else if (json_is_integer(v)) {
-        snprintf(c->number, sizeof c->number, "%lld", (long long)json_integer_value(v));
-        c->text = str_of(c->number);
-    } else if (json_is_real(v)) {
-        snprintf(c->number, sizeof c->number, "%.17g", json_real_value(v));
-        c->text = str_of(c->number);
-    } else {
-        c->has_text = false;
-        c->text = STR("");
-    }
-}
-
-/* An object or a list equals nothing, not even the empty text. */
-static bool text_equals(const struct subject *c, const json_t *value)
-{
-    return c->has_text && str_eq(c->text, str_of(json_string_value(value)));
-}
-
-static bool op_always(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)c, (void)condition, (void)value;
-    return true;
-}
-
-static bool op_exists(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)condition, (void)value;
-    return c->annotation != NULL;
-}
-
-static bool op_equals(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)condition;
-    return text_equals(c, value);
-}
-
-/* ASCII only, as everywhere (lib/base/str.c). */
-static bool op_equals_nocase(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)condition;
-    return c->has_text && str_eq_nocase(c->text, str_of(json_string_value(value)));
-}
-
-static bool op_in(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)condition;
-    for (size_t i = 0; i < json_array_size(value); i++)
-        if (text_equals(c, json_array_get(value, i)))
-            return true;
-    return false;
-}
-
-static bool op_prefix(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)condition;
-    return c->has_text && str_starts(c->text, str_of(json_string_value(value)));
-}
-
-static bool op_prefix_in(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    for (size_t i = 0; i < json_array_size(value); i++)
-        if (op_prefix(c, condition, json_array_get(value, i)))
-            return true;
-    return false;
-}
-
-/* By bytes: meant for build ids, which are digits of one length. */
-static bool op_lt(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)condition;
-    return c->has_text && str_cmp(c->text, str_of(json_string_value(value))) < 0;
-}
-
-struct throttle_regex {
-    pcre2_code *code;
-    pcre2_match_data *match;
-};
-
-/* In a condition of a loaded document: the place of its expression in rules->regexes. */
-static const char compiled_key[] = "compiled";
-
-/* Found anywhere in the text, unless the expression is anchored. */
-static bool op_regex(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)value;
-    const struct throttle_regex *re = &c->rules->regexes[jget_int_or(condition, compiled_key, 0)];
-    if (!c->has_text || c->text.n > REGEX_SUBJECT_MAX)
-        return false;
-    return pcre2_match(re->code, (PCRE2_SPTR)c->text.p, c->text.n, 0, 0, re->match,
-                       c->rules->limits) >= 0;
-}
-
-/* A build id is 14 digits that start with a date of this century.  Anything else has no age, so the
- * rule does not match: an odd build id is no reason to reject. */
-static bool op_older_than_days(const struct subject *c, const json_t *condition,
-                               const json_t *value)
-{
-    (void)condition;
-    uint64_t number;
-    if (c->text.n != 14 || !str_starts(c->text, STR("20")) ||
-        !str_to_u64(c->text, 10, UINT64_MAX, "build id", &number, ERR_IGNORED))
-        return false;
-    int date = (int)(number / 1000000);
-    int year = date / 10000, month = date / 100 % 100, day = date % 100;
-    if (!civil_date_exists(year, month, day))
-        return false;
-    int64_t built_us = days_of_civil(year, month, day) * DAY_US;
-    return built_us < c->facts->now_us - json_integer_value(value) * DAY_US;
-}
-
-/* Without product files nobody has said which products there are: then none is unsupported, but
- * each is unlisted. */
-static bool op_product_unlisted(const struct subject *c, const json_t *condition,
-                                const json_t *value)
-{
-    (void)condition;
-    const struct products *p = c->facts->products;
-    return !p || !products_find(p, str_of(json_string_value(value)));
-}
-
-static bool op_product_unsupported(const struct subject *c, const json_t *condition,
-                                   const json_t *value)
-{
-    (void)condition, (void)value;
-    const struct products *p = c->facts->products;
-    if (!p || p->n == 0 || (c->has_text && products_find(p, c->text)))
-        return false;
-    log_event(LOG_INFO, "product_rejected", "ProductName rejected", LOG_V("product", c->text));
-    return true;
-}
-
-/* A product without a list of packages takes all of them; with one, a report that names none is
- * none of that product. */
-static bool op_package_unsupported(const struct subject *c, const json_t *condition,
-                                   const json_t *value)
-{
-    (void)condition, (void)value;
-    const char *name = jget_str(c->facts->annotations, "ProductName");
-    const struct product *product =
-        c->facts->products && name ? products_find(c->facts->products, str_of(name)) : NULL;
-    if (!product || c->facts->all_packages || !product->package_names || !product->package_names[0])
-        return false;
-    for (char **p = product->package_names; *p && c->annotation; p++)
-        if (c->has_text && str_eq(c->text, str_of(*p)))
-            return false;
-    log_event(LOG_INFO, "package_rejected", "Android_PackageName rejected", LOG_S("product", name),
-              LOG_V("package", c->annotation ? c->text : STR("no Android_PackageName")));
-    return true;
-}
-
-/* The annotation is itself a JSON text; the value at `path` in it, borrowed, or NULL.  It is parsed
- * once for all conditions in a row that look at the same annotation. */
-static const json_t *value_inside(const struct subject *c, const json_t *condition)
-{
-    if (!json_is_string(c->annotation))
-        return NULL;
-    if (c->memo->annotation != c->annotation) {
-        json_decref(c->memo->inside);
-        c->memo->inside = jparse(c->text, ENVIRONMENT_MAX, ERR_IGNORED);
-        c->memo->annotation = c->annotation;
-    }
-    return jpath(c->memo->inside, jget_str(condition, "path"));
-}
-
-/* By JSON's own equality: 1 is not "1", as it would be for an annotation. */
-static bool op_json_equals(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    const json_t *found = value_inside(c, condition);
-    return found && json_equal(found, value);
-}
-
-/* Numbers in an annotation's JSON are compared as numbers, unlike annotations themselves. */
-static bool op_json_at_most(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    const json_t *found = value_inside(c, condition);
-    return json_is_integer(found) && json_integer_value(found) <= json_integer_value(value);
-}
-
-static bool matches(struct subject c, const json_t *condition);
-
-/* An empty list of conditions: `all` is true and `any` is false, as in logic. */
-static bool op_all(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)value;
-    const json_t *list = jget_arr(condition, "conditions");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!matches(*c, json_array_get(list, i)))
-            return false;
-    return true;
-}
-
-static bool op_any(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    (void)value;
-    const json_t *list = jget_arr(condition, "conditions");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (matches(*c, json_array_get(list, i)))
-            return true;
-    return false;
-}
-
-/* None of the conditions holds. */
-static bool op_not(const struct subject *c, const json_t *condition, const json_t *value)
-{
-    return !op_any(c, condition, value);
-}
-
-enum value_kind {
-    VALUE_NONE,
-    VALUE_TEXT,
-    VALUE_TEXTS,
-    VALUE_INT,
-    VALUE_ANY,
-    VALUE_REGEX,
-    VALUE_CONDITIONS
-};
-
-/* The operators.  A new one is a row and a function; the checks at load follow from the row. */
-/* clang-format off */
-static const struct op {
-    const char *name;
-    enum value_kind kind; /* of "value" */
-    bool needs_path;
-    bool (*test)(const struct subject *c, const json_t *condition, const json_t *value);
-} ops[] = {
-    {"always", VALUE_NONE, false, op_always},
-    {"exists", VALUE_NONE, false, op_exists},
-    {"equals", VALUE_TEXT, false, op_equals},
-    {"equals_nocase", VALUE_TEXT, false, op_equals_nocase},
-    {"in", VALUE_TEXTS, false, op_in},
-    {"prefix", VALUE_TEXT, false, op_prefix},
-    {"prefix_in", VALUE_TEXTS, false, op_prefix_in},
-    {"lt", VALUE_TEXT, false, op_lt},
-    {"regex", VALUE_REGEX, false, op_regex},
-    {"older_than_days", VALUE_INT, false, op_older_than_days},
-    {"product_unlisted", VALUE_TEXT, false, op_product_unlisted},
-    {"product_unsupported", VALUE_NONE, false, op_product_unsupported},
-    {"package_unsupported", VALUE_NONE, false, op_package_unsupported},
-    {"json_equals", VALUE_ANY, true, op_json_equals},
-    {"json_at_most", VALUE_INT, true, op_json_at_most},
-    {"all", VALUE_CONDITIONS, false, op_all},
-    {"any", VALUE_CONDITIONS, false, op_any},
-    {"not", VALUE_CONDITIONS, false, op_not},
-};
-/* clang-format on */
-
-/* By name each time: a dozen comparisons of short words beside the parsing of a report. */
-static const struct op *op_of(const json_t *condition)
-{
-    const char *name = jget_str(condition, "op");
-    for (size_t i = 0; name && i < ARRAY_LEN(ops); i++)
-        if (strcmp(ops[i].name, name) == 0)
-            return &ops[i];
-    return NULL;
-}
-
-/*
- * c by value: a condition below another one looks at an annotation of its own ("of") and leaves
- * that of the one above as it was.  The memo is shared by all.
- */
-static bool matches(struct subject c, const json_t *condition)
-{
-    const char *of = jget_str(condition, "of");
-    c.field = of ? of : c.key;
-    c.annotation = json_object_get(c.facts->annotations, c.field);
-    read_annotation_text(&c, condition);
-    const struct op *op = op_of(condition);
-    assert(op); /* checked at load */
-    return op->test(&c, condition, json_object_get(condition, "value"));
-}
-
-static bool is_text_list(const json_t *v)
-{
-    for (size_t i = 0; i < json_array_size(v); i++)
-        if (!json_is_string(json_array_get(v, i)))
-            return false;
-    return json_is_array(v);
-}
-
-/* Checked when rules are loaded, so that no operator has to look at the type of its value later. */
-static bool value_fits(enum value_kind kind, const json_t *v)
-{
-    switch (kind) {
-    case VALUE_TEXT:
-        return json_is_string(v);
-    case VALUE_TEXTS:
-        return is_text_list(v);
-    case VALUE_INT:
-        return json_is_integer(v);
-    case VALUE_ANY:
-        return v != NULL;
-    case VALUE_REGEX:
-        return json_is_string(v); /* compile_regex says whether it is good */
-    default:
-        return v == NULL;
-    }
-}
-
-/* The place of the compiled expression is written into the condition, so that a rule needs no tree
- * of its own beside the document. */
-static bool compile_regex(struct throttle_rules *rules, json_t *condition, struct err *err)
-{
-    PCRE2_UCHAR why[120];
-    PCRE2_SIZE at;
-    int error;
-    struct str pattern = jget_strn(condition, "value");
-    if (rules->regex_n == REGEXES_MAX)
-        return err_set(err, ERR_INVALID, "more than %d regular expressions", REGEXES_MAX);
-    pcre2_code *code =
-        pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, PCRE2_UTF, &error, &at, NULL);
-    if (!code) {
-        pcre2_get_error_message(error, why, sizeof why);
-        return err_set(err, ERR_INVALID, "operator regex: %s at character %zu", (char *)why, at);
-    }
-    rules->regexes[rules->regex_n] =
-        (struct throttle_regex){code, pcre2_match_data_create_from_pattern(code, NULL)};
-    return jset_int(condition, compiled_key, (int64_t)rules->regex_n++);
-}
-
-/*
- * Everything that deciding relies on: a known operator, an annotation to look at, a value of the
- * operator's type, no deeper nesting than recursion is meant for.
- */
-static bool check_condition(struct throttle_rules *rules, json_t *c, bool is_keyed, int depth,
-                            struct err *err)
-{
-    const struct op *op = op_of(c);
-    if (!op)
-        return err_set(err, ERR_INVALID, "unknown operator '%.40s'",
-                       jget_str(c, "op") ? jget_str(c, "op") : "");
-    if (depth > NESTING_MAX)
-        return err_set(err, ERR_INVALID, "conditions nested deeper than %d", NESTING_MAX);
-    /* With key "*" a condition must say which annotation it means. */
-    bool looks =
-        op->kind != VALUE_CONDITIONS && op->test != op_always && op->test != op_product_unlisted;
-    if (looks && !is_keyed && !jget_str(c, "of"))
-        return err_set(err, ERR_INVALID, "operator %s needs 'of' in a rule with key *", op->name);
-    if (!value_fits(op->kind, json_object_get(c, "value")))
-        return err_set(err, ERR_INVALID, "operator %s: bad or missing value", op->name);
-    if (op->kind == VALUE_REGEX && !compile_regex(rules, c, err))
-        return false;
-    if (op->needs_path && !jget_str(c, "path"))
-        return err_set(err, ERR_INVALID, "operator %s: path is missing", op->name);
-    const json_t *list = jget_arr(c, "conditions");
-    if ((op->kind == VALUE_CONDITIONS) != (list != NULL))
-        return err_set(err, ERR_INVALID, "operator %s: 'conditions' missing or not wanted",
-                       op->name);
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!check_condition(rules, json_array_get(list, i), is_keyed, depth + 1, err))
-            return false;
-    return true;
 }
 
 static bool parse_code(const json_t *v, bool may_continue, enum throttle_code *ret)
@@ -496,7 +95,7 @@ static bool parse_rule(struct throttle_rules *rules, const json_t *v, struct thr
     json_t *condition = jget_obj(v, "if");
     rule->condition = condition;
     bool ok = rule->key ? true : err_set(err, ERR_INVALID, "key is missing");
-    ok = ok && check_condition(rules, condition, rule->key[0] != '*', 0, err);
+    ok = ok && condition_check(&rules->regexes, condition, rule->key[0] != '*', err);
     if (ok && !parse_then(json_object_get(v, "then"), rule))
         ok = err_set(err, ERR_INVALID, "bad or missing 'then'");
     return ok || err_wrap(err, "rule %s", rule->name);
@@ -548,10 +147,8 @@ bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err
         .document = json_incref(document),
         .v = xcalloc(n + 1, sizeof *rules.v),
         .n = n,
-        .regexes = xcalloc(REGEXES_MAX, sizeof *rules.regexes),
-        .limits = pcre2_match_context_create(NULL),
     };
-    pcre2_set_match_limit(rules.limits, REGEX_MATCH_LIMIT);
+    conditions_begin(&rules.regexes);
     for (size_t i = 0; i < n; i++)
         if (!parse_rule(&rules, json_array_get(list, i), &rules.v[i], err)) {
             throttle_release(&rules);
@@ -579,31 +176,26 @@ void throttle_release(struct throttle_rules *r)
 {
     json_decref(r->document);
     free(r->v);
-    for (size_t i = 0; i < r->regex_n; i++) {
-        pcre2_code_free(r->regexes[i].code);
-        pcre2_match_data_free(r->regexes[i].match);
-    }
-    free(r->regexes);
-    pcre2_match_context_free(r->limits);
+    conditions_end(&r->regexes);
     *r = (struct throttle_rules){0};
 }
 
 /* The checksum of the main dump, or of all annotations when there is none: a report that is sent
  * again with other annotations but the same dump is to draw the same. */
-static const char *content_of(const struct throttle_facts *facts, struct memo *memo)
+static const char *content_of(const struct throttle_facts *facts, char memo[SHA256_HEX + 1])
 {
     if (facts->checksum)
         return facts->checksum;
-    if (!memo->content[0]) {
+    if (!memo[0]) {
         size_t n;
         FREE_LATER char *text = jdump(facts->annotations, &n);
-        sha256_hex(text, n, memo->content);
+        sha256_hex(text, n, memo);
     }
-    return memo->content;
+    return memo;
 }
 
 /* 0 to 100, evenly; 53 bits, as many as a double holds. */
-static double draw(const struct throttle_facts *facts, struct memo *memo, const char *rule)
+static double draw(const struct throttle_facts *facts, char memo[SHA256_HEX + 1], const char *rule)
 {
     if (facts->draw >= 0)
         return facts->draw;
@@ -619,7 +211,7 @@ static double draw(const struct throttle_facts *facts, struct memo *memo, const 
 
 /* Draws for one rule; *rate becomes the share of such reports that come this way. */
 static enum throttle_code outcome(const struct throttle_rule *rule,
-                                  const struct throttle_facts *facts, struct memo *memo,
+                                  const struct throttle_facts *facts, char memo[SHA256_HEX + 1],
                                   double *rate)
 {
     /* No draw where both ways are the same: the rate of the crash stays what it was. */
@@ -666,25 +258,25 @@ static bool own_share(const struct throttle_facts *facts, const struct throttle_
 void throttle_decide(const struct throttle_rules *rules, const struct throttle_facts *facts,
                      struct throttle_result *ret)
 {
-    struct memo memo = {0};
+    struct condition_memo memo = {0};
+    char content[SHA256_HEX + 1] = ""; /* worked out at most once for a report */
     double rate = 100;
     *ret = (struct throttle_result){THROTTLE_REJECT, "NO_MATCH", 0, rate};
     for (size_t i = 0; i < rules->n; i++) {
         const struct throttle_rule *rule = &rules->v[i];
-        const struct subject c = {.facts = facts, .rules = rules, .memo = &memo, .key = rule->key};
         bool is_keyed = rule->key[0] != '*';
         if (is_keyed && !json_object_get(facts->annotations, rule->key))
             continue; /* a condition such as `not` must not match for want of the annotation */
-        if (!matches(c, rule->condition))
+        if (!condition_holds(&rules->regexes, facts, &memo, rule->key, rule->condition))
             continue;
         struct throttle_rule own;
         if (own_share(facts, rule, &own))
             rule = &own;
-        enum throttle_code code = outcome(rule, facts, &memo, &rate);
+        enum throttle_code code = outcome(rule, facts, content, &rate);
         if (code == THROTTLE_CONTINUE)
             continue;
         *ret = (struct throttle_result){code, rule->name, rule->percentage, rate};
         break;
     }
-    json_decref(memo.inside);
+    condition_memo_release(&memo);
 }

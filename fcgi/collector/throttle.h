@@ -1,7 +1,7 @@
 #ifndef COLLECTOR_THROTTLE_H
 #define COLLECTOR_THROTTLE_H
 
-#include "lib/crash/product.h"
+#include "fcgi/collector/conditions.h"
 #include "lib/json/json.h"
 
 /*
@@ -15,12 +15,11 @@
  *
  * Key        "*": the condition sees the whole report.  Else the rule applies only if the
  *            annotation exists (also empty or null), and conditions without "of" see it.
- * Condition  "op" from the table in throttle.c; "of" an annotation; "default" stands for a missing
- *            one (else the empty text); "conditions" below all, any and not.
- * Ownership  throttle_rules owns the parsed document.
- * Errors     Loading: ERR_INVALID names the rule and what is wrong.  Deciding never fails: what
- *            does not fit a condition does not match it.
- * Trust      Rules come from an administrator, annotations from strangers.
+ * Condition  "op" from the table in conditions.c; "of" an annotation; "default" stands for a
+ * missing one (else the empty text); "conditions" below all, any and not. Ownership  throttle_rules
+ * owns the parsed document. Errors     Loading: ERR_INVALID names the rule and what is wrong.
+ * Deciding never fails: what does not fit a condition does not match it. Trust      Rules come from
+ * an administrator, annotations from strangers.
  */
 enum throttle_code {
     THROTTLE_ACCEPT = 0,
@@ -32,14 +31,11 @@ enum throttle_code {
 const char *throttle_code_name(enum throttle_code code); /* "ACCEPT" */
 
 struct throttle_rule;
-struct throttle_regex;
 struct throttle_rules {
     json_t *document; /* all owned */
     struct throttle_rule *v;
     size_t n;
-    struct throttle_regex *regexes; /* compiled once */
-    size_t regex_n;
-    struct pcre2_real_match_context_8 *limits;
+    struct throttle_regexes regexes;
 };
 
 /* which: "default", "accept_all", or the path of a file. */
@@ -48,16 +44,6 @@ bool throttle_parse(struct str text, struct throttle_rules *ret, struct err *err
 void throttle_release(struct throttle_rules *r);
 extern const char throttle_default_text[];
 extern const char throttle_accept_all_text[];
-
-struct throttle_facts {
-    const json_t *annotations;
-    const struct products *products; /* NULL: every product is supported */
-    bool all_packages;               /* no package restrictions */
-    int64_t now_us;
-    double draw;          /* of sampling rules, 0 to 100; negative: one for each rule, */
-    bool by_content;      /* out of the report itself, the same whenever it comes; else random */
-    const char *checksum; /* of the main dump; NULL: there is none, the annotations count */
-};
 
 struct throttle_result {
     enum throttle_code code;

@@ -4,9 +4,10 @@ import itertools
 import json
 import re
 import signal
+import subprocess
 
 import pytest
-from harness import ANNOTATIONS, multipart, wait_until
+from harness import ANNOTATIONS, BIN, multipart, wait_until
 
 numbers = itertools.count()
 
@@ -66,6 +67,23 @@ def test_quota(datil, product):
     assert said(send(datil, product)) == "accepted"
 
 
+def test_a_quota_outlives_the_collector(datil, product):
+    put(datil, product, "quota_per_day=4")
+    assert [said(send(datil, product)) for _ in range(3)] == ["accepted"] * 3
+    before, children = datil.program_pids("datil-collector")
+    for pid in before | children:
+        datil.kill(pid)
+    answers = []
+
+    def is_back():
+        answer = send(datil, product)
+        answers.extend([said(answer)] if answer.status == 200 else [])
+        return len(answers) == 3
+    wait_until(is_back, 30, "a new collector")
+    assert answers == ["accepted"] + [rule("quota", product)] * 2
+    assert not before & datil.program_pids("datil-collector")[0]
+
+
 def test_a_quota_is_not_used_up_by_what_is_refused(datil, product):
     put(datil, product, "enabled=false", "quota_per_day=2")
     for _ in range(5):
@@ -108,8 +126,16 @@ def test_tokens(datil, product):
     assert said(send(datil, product, "/submit/" + second)) == "accepted"
     assert said(send(datil, product, "/submit/" + token)) == "accepted"
     assert said(send(datil, product, "/collector/submit/" + token)) == "accepted"
+    for path in (f"/%73ubmit/{token}", f"/submi%74/{token}", f"/%2Fsubmit/{token}", f"/x/../submit/{token}", f"/./submit/{token}",
+                 f"/submit/{token}?x=1", f"/%73ubmit/{token}/more"):
+        send(datil, product, path)
+    assert said(send(datil, product, f"/%73ubmit/{token}")) == "accepted"
+    short = "A short one!"
+    put(datil, product, "submit_tokens=" + json.dumps([short, token]))
+    assert said(send(datil, product, "/submit/A%20short%20one!")) == "accepted"  # the product's file is the one rule
     for log in (datil.var / "log").glob("*.log"):
-        assert token not in log.read_text(errors="replace"), log
+        text = log.read_text(errors="replace")
+        assert token not in text and short not in text and "A%20short" not in text, log
     assert '"path":"/submit/-"' in (datil.var / "log/nginx-access.log").read_text()
 
 
@@ -186,3 +212,22 @@ def test_two_products_of_one_name(datil, product):
     finally:
         path.write_text(before)
     wait_until(lambda: datil.get("/collector/__heartbeat__").status == 200, 10, "the heartbeat")
+
+
+def test_dry_run_knows_the_terms(datil, product):
+    token = datil.datil("product", "token", product).stdout.strip()
+
+    def judge(**line):
+        line = {"annotations": {"ProductName": product, "ReleaseChannel": "odd", **line.pop("annotations", {})}, **line}
+        done = subprocess.run([str(BIN / "datil-collector"), "--throttle", "--rules", "accept_all"], env=datil.env, text=True,
+                              input=json.dumps(line), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return json.loads(done.stdout)["rule"] if done.returncode == 0 else done.stderr
+    kept = judge()
+    datil.datil("product", "set", product, "requires_token=true", f'aliases=["Old {product}"]')
+    assert judge() == judge(annotations={"ProductName": f"Old {product}"}) == "token_required"
+    assert judge(token=token) == kept
+    assert judge(token=token, annotations={"ProductName": "Firefox"}) == "wrong_token"
+    assert "no product has it" in judge(token=token + "x")
+    datil.datil("product", "set", product, "enabled=false")
+    assert judge(token=token) == "product_disabled"
+    assert judge(profile="all_products") == kept

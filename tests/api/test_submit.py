@@ -506,8 +506,10 @@ def test_methods_of_submit(collector, method):
 
 @pytest.mark.parametrize("path", ["/submit/", "/submit/x"])
 def test_paths_below_submit_are_unknown(collector, path):
-    for answer in (collector.get(path), post(collector, FIELDS + END, query=path.removeprefix("/submit")),
-                   collector.request("OPTIONS", path)):
+    answers = [post(collector, FIELDS + END, query=path.removeprefix("/submit"))]
+    if path == "/submit/":  # no token at all: nginx does not ask the collector
+        answers += [collector.get(path), collector.request("OPTIONS", path)]
+    for answer in answers:
         assert (answer.status, answer.json) == (404, {"title": "404 Not Found"})
         assert answer.headers["Content-Type"].startswith("application/json")
 
