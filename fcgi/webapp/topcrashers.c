@@ -15,6 +15,7 @@
 #include "fcgi/webapp/url_query.h"
 #include "fcgi/webapp/results_facets.h"
 #include "lib/base/arena.h"
+#include "lib/base/csv.h"
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
@@ -54,6 +55,23 @@ static void set_icons(struct tpl_row *row, const struct tcb_row *x)
         add_icon(icons, "rocket", "rocket", "More than half happened within a minute of starting");
     if (x->plugin > 0)
         add_icon(icons, "brick", "brick", "Some happened in a plugin process");
+}
+
+/*
+ * What the numbers of a row say in a word.  Twice as many as before is rising, of enough crashes
+ * that it is no chance; one installation that crashes again and again is that machine's trouble.
+ */
+static void set_badges(struct arena *a, struct tpl_row *row, const struct tcb_row *x)
+{
+    enum { RISING_MIN = 10, SINGLE_MIN = 3 };
+    struct tpl_rows *badges = tpl_col_rows(row, CRASHER_BADGES);
+    if (x->count_before > 0 && x->count >= RISING_MIN && x->count >= 2 * x->count_before)
+        tpl_col_cstr(tpl_row_add(badges), BADGE_TEXT, "rising");
+    if (x->installs == 1 && x->count >= SINGLE_MIN)
+        tpl_col_cstr(tpl_row_add(badges), BADGE_TEXT, "single machine");
+    if (x->startup > 0)
+        tpl_col_cstr(tpl_row_add(badges), BADGE_TEXT,
+                     arena_printf(a, "start-up %s %%", fmt_percent(a, x->startup, x->count, 0)));
 }
 
 /* Places gained or lost, of five or more; a signature that is new has none to compare with. */
@@ -108,6 +126,7 @@ static void set_crasher(struct req *r, struct tpl_row *row, const struct tcb_wan
     set_rank(a, row, x);
     set_share(a, row, t, x);
     set_icons(row, x);
+    set_badges(a, row, x);
     tpl_col_url(row, CRASHER_URL, signature_url(a, w, x->signature));
     tpl_col_cstr(row, CRASHER_SIGNATURE, x->signature);
     tpl_col_cstr(row, CRASHER_COUNT, human_count(a, x->count));
@@ -115,7 +134,7 @@ static void set_crasher(struct req *r, struct tpl_row *row, const struct tcb_wan
     for (size_t p = 0; p < t->platforms.n; p++)
         tpl_col_cstr(tpl_row_add(platforms), PLATFORM_COUNT_COUNT, human_count(a, x->platforms[p]));
     tpl_col_cstr(row, CRASHER_INSTALLS, human_count(a, x->installs));
-    tpl_col_cstr(row, CRASHER_GC, human_count(a, x->gc));
+    tpl_col_cstr(row, CRASHER_GC, t->has_gc ? human_count(a, x->gc) : "");
     tpl_col_text(row, CRASHER_FIRST_DATE,
                  x->first_date ? str_sub(str_of(x->first_date), 0, 10) : STR("-"));
     results_add_bugs(r, tpl_col_rows(row, CRASHER_BUGS), bugs, str_of(x->signature), BUGS_SHOWN);
@@ -199,6 +218,20 @@ static void set_controls(struct tpl_values *v, const struct tcb_wanted *w)
                     controls[i].current);
 }
 
+/* The day the period ends with, and what a form that asks for another one must keep. */
+static void set_end(struct tpl_values *v, const struct tcb_wanted *w)
+{
+    struct tpl_rows *kept = tpl_list(v, LIST_KEPT_PARAMETERS);
+    for (size_t i = 0; i < w->query.n; i++) {
+        if (str_eq(w->query.v[i].name, str_of(tcb_end.name)))
+            continue;
+        struct tpl_row *row = tpl_row_add(kept);
+        tpl_col_text(row, PARAMETER_NAME, w->query.v[i].name);
+        tpl_col_text(row, PARAMETER_VALUE, w->query.v[i].value);
+    }
+    tpl_cstr(v, "end_day", w->end_us ? human_day(w->query.a, w->end_us - DAY_US) : "");
+}
+
 /*
  * The heading counts what is shown; the sentence below says what share of all crashes that is,
  * because a ranking that covers a tenth of them is read in another way than one that covers all.
@@ -217,6 +250,7 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
     };
     struct tpl_values *v = layout_new(r, &layout);
     tpl_bool(v, "has_rows", t->n > 0);
+    tpl_bool(v, "has_gc", t->has_gc);
     tpl_cstr(v, "heading",
              t->n ? arena_printf(a, "Top %zu Crashing Signatures", t->n) : "No crashes found");
     if (t->n > 0)
@@ -224,6 +258,15 @@ static bool send_page(struct req *r, const struct tcb_wanted *w, const struct tc
                               human_count(a, t->covered), fmt_percent(a, t->covered, t->total, 2),
                               human_count(a, t->total));
     tpl_cstr(v, "period", period);
+    tpl_cstr(v, "process_note",
+             t->total_any == t->total
+                 ? ""
+                 : arena_printf(a, "%s process only (%s of %s)", w->process_type,
+                                human_count(a, t->total), human_count(a, t->total_any)));
+    struct query csv = query_copy(&w->query);
+    query_addc(&csv, tcb_format.name, "csv");
+    tpl_url(v, "csv_url", query_url(&csv, "/topcrashers/"));
+    set_end(v, w);
     set_controls(v, w);
     return set_rows(r, v, w, t, err) && layout_send(r, 200, "topcrashers.html", v, err);
 }
@@ -268,6 +311,37 @@ static bool send_json(struct req *r, const struct tcb_wanted *w, const struct tc
     return answer_json(r, 200, body, err);
 }
 
+/* _format=csv: a row for each signature, for spreadsheets. */
+static bool send_csv(struct req *r, const struct tcb *t, struct err *err)
+{
+    enum { ROW_MAX = 8 << 10 }; /* a signature has at most 255 characters, a number 20 digits */
+    STRBUF_AUTO out;
+    sb_init(&out, (t->n + 1) * ROW_MAX);
+    sb_text(&out, "rank,signature,count,percent,rank_before,count_before,installs,startup,"
+                  "garbage_collecting,first_date");
+    for (size_t p = 0; p < t->platforms.n; p++)
+        sb_printf(&out, ",%s", t->platforms.v[p].short_name);
+    sb_text(&out, "\r\n");
+    for (size_t i = 0; i < t->n; i++) {
+        const struct tcb_row *x = &t->rows[i];
+        sb_printf(&out, "%lld,", (long long)x->rank);
+        csv_put_guarded(&out, str_of(x->signature));
+        sb_printf(&out, ",%lld,%.2f,", (long long)x->count, percent(x->count, t->total));
+        if (x->rank_before)
+            sb_printf(&out, "%lld", (long long)x->rank_before);
+        sb_printf(&out, ",%lld,%lld,%lld,%lld,%s", (long long)x->count_before,
+                  (long long)x->installs, (long long)x->startup, (long long)x->gc,
+                  x->first_date ? x->first_date : "");
+        for (size_t p = 0; p < t->platforms.n; p++)
+            sb_printf(&out, ",%lld", (long long)x->platforms[p]);
+        sb_text(&out, "\r\n");
+    }
+    resp_header(r, "Content-Disposition", STR("attachment; filename=\"topcrashers.csv\""));
+    if (out.overflow)
+        return err_set(err, ERR_INTERNAL, "the ranking does not fit into %zu bytes", out.max);
+    return resp_bytes(r, 200, "text/csv; charset=utf-8", str_copy(req_arena(r), sb_view(&out)));
+}
+
 /*
  * Without a version: the first one of the product, if it has any, by a redirect, so that the
  * address in the browser says what is shown.  Who sends an empty version wants all of them.
@@ -300,5 +374,7 @@ bool topcrashers_get(struct req *r, struct err *err)
         return false;
     if (req_choice(r, &tcb_format) == TCB_FORMAT_JSON)
         return send_json(r, &w, &t, err);
+    if (req_choice(r, &tcb_format) == TCB_FORMAT_CSV)
+        return send_csv(r, &t, err);
     return send_page(r, &w, &t, err);
 }

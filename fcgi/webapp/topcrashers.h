@@ -11,8 +11,8 @@
  * Ownership  Everything lives in the request's arena.
  */
 extern const struct param_spec tcb_product, tcb_version, tcb_days, tcb_mode, tcb_range, tcb_type,
-    tcb_process, tcb_platform, tcb_size, tcb_format;
-enum tcb_format { TCB_FORMAT_PAGE, TCB_FORMAT_JSON };
+    tcb_process, tcb_platform, tcb_size, tcb_end, tcb_format;
+enum tcb_format { TCB_FORMAT_PAGE, TCB_FORMAT_JSON, TCB_FORMAT_CSV };
 
 struct tcb_wanted {
     const struct product *product;
@@ -24,6 +24,7 @@ struct tcb_wanted {
     const char *platform; /* NULL: all */
     int size;
     int64_t from_us, to_us;
+    int64_t end_us;     /* the midnight after the day that was asked for; 0: the period ends now */
     struct query query; /* as asked, for links */
 };
 
@@ -51,6 +52,8 @@ struct tcb {
     struct tcb_row *rows;
     size_t n;
     int64_t total, total_before, covered;
+    int64_t total_any; /* of all kinds of processes */
+    bool has_gc;       /* any row has */
     struct tcb_platforms platforms;
 };
 

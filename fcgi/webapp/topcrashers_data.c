@@ -37,7 +37,7 @@ static const struct param_choice
         {"rdd", "rdd"}, {"socket", "socket"}, {"utility", "utility"}, {"other", "other"}, {0},
     },
     sizes[] = {{"50", "50"}, {"100", "100"}, {"200", "200"}, {"300", "300"}, {0}},
-    formats[] = {[TCB_FORMAT_PAGE] = {"html", NULL}, [TCB_FORMAT_JSON] = {"json", NULL}, {0}};
+    formats[] = {[TCB_FORMAT_PAGE] = {"html", NULL}, [TCB_FORMAT_JSON] = {"json", NULL}, [TCB_FORMAT_CSV] = {"csv", NULL}, {0}};
 enum { MODE_REALTIME, MODE_BY_DAY };
 enum { RANGE_REPORT, RANGE_BUILD };
 
@@ -58,12 +58,14 @@ const struct param_spec
                    .help = "process that crashed"},
     /* The database has the platforms (read_platform); others count as none. */
     tcb_platform = {"platform", PARAM_TEXT, .help = "name of a platform; default: all"},
+    tcb_end = {"_end", PARAM_DATE, PARAM_SKIP_EMPTY, .refusal = "'_end' not a day",
+               .help = "the last day of the period; default: it ends now"},
     tcb_format = {"_format", PARAM_CHOICE, PARAM_LENIENT, .choices = formats,
-                  .help = "json: the ranking as numbers"};
+                  .help = "json, csv: the ranking as numbers"};
 /* clang-format on */
 const struct param_spec *const topcrashers_params[] = {
-    &tcb_product, &tcb_version, &tcb_days,     &tcb_size,   &tcb_mode, &tcb_range,
-    &tcb_type,    &tcb_process, &tcb_platform, &tcb_format, NULL};
+    &tcb_product, &tcb_version, &tcb_days,     &tcb_size, &tcb_mode,   &tcb_range,
+    &tcb_type,    &tcb_process, &tcb_platform, &tcb_end,  &tcb_format, NULL};
 
 /* The value as it is sent and searched for; choices[0] is the default. */
 static const char *chosen(struct req *r, const struct param_spec *p)
@@ -106,6 +108,11 @@ bool tcb_read_wanted(struct req *r, struct tcb_wanted *w, struct err *err)
     w->report_type = chosen(r, &tcb_type);
     int64_t now = req_now_us(r);
     w->to_us = w->by_day ? now / DAY_US * DAY_US : (now / SECOND_US + 1) * SECOND_US;
+    int64_t last_us;
+    if (req_date(r, &tcb_end, &last_us)) { /* a ranking that says the same tomorrow */
+        w->end_us = (last_us / DAY_US + 1) * DAY_US;
+        w->to_us = w->end_us;
+    }
     w->from_us = w->to_us - w->days * DAY_US;
     return read_platform(r, w, err);
 }
@@ -158,6 +165,15 @@ static void add_filters(const struct tcb_wanted *w, struct query *q)
             query_addf(q, "process_type", "!%s", processes[i].value);
 }
 
+/* With _range_type=build the builds are those of a period as well. */
+static void add_builds(const struct tcb_wanted *w, struct query *q, int64_t from, int64_t to)
+{
+    if (!w->by_build)
+        return;
+    query_addc(q, "build_id", build_text(q->a, ">=", from));
+    query_addc(q, "build_id", build_text(q->a, "<", to));
+}
+
 enum period { PERIOD_NOW, PERIOD_NOW_EARLY, PERIOD_BEFORE };
 
 /*
@@ -183,10 +199,7 @@ static bool search(struct req *r, const struct tcb_wanted *w, enum period period
     int64_t from = before ? w->from_us - length : w->from_us, to = before ? w->from_us : w->to_us;
     add_filters(w, &q);
     tcb_add_dates(&q, from, before && w->by_build ? w->to_us : to);
-    if (w->by_build) {
-        query_addc(&q, "build_id", build_text(q.a, ">=", from));
-        query_addc(&q, "build_id", build_text(q.a, "<", to));
-    }
+    add_builds(w, &q, from, to);
     if (period == PERIOD_NOW_EARLY) {
         /* Reports without an up-time count as none of the early ones. */
         query_addc(&q, "uptime", ">=0");
@@ -199,6 +212,27 @@ static bool search(struct req *r, const struct tcb_wanted *w, enum period period
     query_addc(&q, "_results_number", "0");
     query_count_once(&q);
     return app_search(r, &q, (struct app_search){0}, ret, NULL, err);
+}
+
+/* How many there are besides the process that is shown: a parent alone may be the smaller part. */
+static bool count_any(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct err *err)
+{
+    json_auto_t *answer = NULL;
+    struct tcb_wanted any = *w;
+    struct query q = query_new(req_arena(r));
+    any.process_type = "any";
+    add_filters(&any, &q);
+    tcb_add_dates(&q, w->from_us, w->to_us);
+    add_builds(w, &q, w->from_us, w->to_us);
+    query_addc(&q, "_facets_size", "0");
+    query_addc(&q, "_results_number", "0");
+    t->total_any = t->total;
+    if (strcmp(w->process_type, "any") == 0)
+        return true;
+    if (!app_search(r, &q, (struct app_search){0}, &answer, NULL, err))
+        return false;
+    t->total_any = jget_int_or(answer, "total", 0);
+    return true;
 }
 
 /* Columns of the table: all platforms, or the one that was asked for. */
@@ -257,6 +291,23 @@ static void read_bucket(const struct tcb *t, const json_t *bucket, struct tcb_ro
     row->plugin = count_of_term(bucket, "process_type", "plugin");
     for (size_t i = 0; i < t->platforms.n; i++)
         row->platforms[i] = count_of_platform(bucket, &t->platforms.v[i]);
+}
+
+/* A column of zeros says nothing, unless it was asked for. */
+static void drop_empty_platforms(const struct tcb_wanted *w, struct tcb *t)
+{
+    size_t kept = 0;
+    for (size_t p = 0; p < t->platforms.n; p++) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < t->n; i++)
+            sum += t->rows[i].platforms[p];
+        if (sum == 0 && !w->platform)
+            continue;
+        for (size_t i = 0; i < t->n; i++)
+            t->rows[i].platforms[kept] = t->rows[i].platforms[p];
+        t->platforms.v[kept++] = t->platforms.v[p];
+    }
+    t->platforms.n = kept;
 }
 
 /* Signatures that are not in the ranking are passed over, here and below. */
@@ -345,6 +396,7 @@ bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct e
         row->rank = (int64_t)t->n;
         read_bucket(t, b, row);
         t->covered += row->count;
+        t->has_gc = t->has_gc || row->gc > 0;
     }
     if (t->n > 0) {
         if (!search(r, w, PERIOD_NOW_EARLY, &early, err) ||
@@ -353,5 +405,6 @@ bool tcb_read(struct req *r, const struct tcb_wanted *w, struct tcb *t, struct e
         read_early(t, early);
         read_before(t, before);
     }
-    return read_first_dates(r, t, err);
+    drop_empty_platforms(w, t);
+    return count_any(r, w, t, err) && read_first_dates(r, t, err);
 }

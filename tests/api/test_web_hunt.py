@@ -202,3 +202,43 @@ def test_endless_recursion(datil):
     deep = {"threads": [frames("a", *["again"] * 300, "main")], "crash_info": {"address": "0x7fff00000000"}}
     text = loaded(datil, 901, crashing_thread=0, reason="SIGSEGV", json_dump=deep)
     assert "again is 300 times in the stack" in text and "Endless recursion" in text
+
+
+def test_top_crashers_say_more_than_counts(datil):
+    """Badges, columns without anything, other processes, a list that is frozen, and as CSV."""
+    datil.datil("product", "add", "Ranked")
+    now = datetime.now(timezone.utc)
+    docs = []
+
+    def add(count, days, **facts):
+        for _ in range(count):
+            n = len(docs)
+            day = now - timedelta(days=days)
+            docs.append({"uuid": f"ba49e000-0000-4000-8000-{n:06x}{day:%y%m%d}", "date_processed": day.isoformat(),
+                         "product": "Ranked", "version": "1.0", "os_name": "Linux", "process_type": "parent",
+                         "report_type": "crash", "install_time": n, **facts})
+    add(12, 1, signature="rises | =up")
+    add(3, 9, signature="rises | =up")
+    add(4, 1, signature="one", install_time=5)
+    add(4, 2, signature="=starts", startup_crash=True)
+    add(12, 2, signature="=starts")
+    add(5, 2, signature="other", process_type="content")
+    datil.datil("crash", "load", "-", stdin="".join(json.dumps(d) + "\n" for d in docs))
+    asked = {"product": "Ranked", "version": "1.0"}
+    text = page(datil, "/topcrashers/", asked)
+    badges = {re.sub("<[^>]*>", "", name): re.findall(r'<span class="tag">([^<]*)', rest) for name, rest in
+              re.findall(r'<a href="/signature/[^"]*">(.*?)</a>(.*?)</td>', text)}
+    assert badges == {"rises | =up": ["rising"], "one": ["single machine"], "=starts": ["start-up 25 %"]}
+    assert "parent process only (32 of 37)" in text and "process only" not in page(datil, "/topcrashers/", {**asked, "process_type": "any"})
+    assert ">Lin</th>" in text and ">Win</th>" not in text and "Is GC" not in text
+    assert ">Win</th>" in page(datil, "/topcrashers/", {**asked, "platform": "Windows"}) or "No crashes found" in page(
+        datil, "/topcrashers/", {**asked, "platform": "Windows"})
+    frozen = f"{now - timedelta(days=9):%Y-%m-%d}"
+    past = datil.get("/topcrashers/", {**asked, "_end": frozen, "_format": "json"}).json
+    assert (past["total"], past["to"][:10]) == (3, f"{now - timedelta(days=8):%Y-%m-%d}")
+    assert f'value="{frozen}"' in page(datil, "/topcrashers/", {**asked, "_end": frozen})
+    assert datil.get("/topcrashers/", {**asked, "_end": "never"}).status == 400
+    csv = datil.get("/topcrashers/", {**asked, "_format": "csv"})
+    lines = csv.text.split("\r\n")
+    assert csv.headers["Content-Type"] == "text/csv; charset=utf-8" and lines[0].startswith("rank,signature,count,percent")
+    assert lines[1].startswith("1,'=starts,16,50.00,,0,16,4,0,") and lines[1].endswith(",16") and len(lines) == 5
