@@ -120,6 +120,22 @@ def test_no_form_without_its_token(datil, root):
     assert not datil.sql("SELECT 1 FROM platform WHERE name = 'X'")
 
 
+def test_other_methods_are_told_the_right_ones(datil, root):
+    """405 names what the address takes, also to those who may not use it."""
+    both = {"/siteadmin/reprocess/", "/siteadmin/delete/"}
+    for path in POSTS:
+        refused = datil.request("PUT", path, headers={"Cookie": root.cookie})
+        assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST, OPTIONS" if path in both else "POST, OPTIONS"), path
+        if path not in both:
+            assert datil.request("GET", path).headers["Allow"] == "POST, OPTIONS"
+    for path in links(root.get("/siteadmin/")).values():
+        methods = {"/siteadmin/reprocess/": "GET, POST, OPTIONS", "/siteadmin/delete/": "GET, POST, OPTIONS", "/siteadmin/purge/": "GET, POST, OPTIONS"}
+        assert datil.request("DELETE", path).headers["Allow"] == methods.get(path, "GET, OPTIONS"), path
+    assert datil.request("GET", "/logout/").headers["Allow"] == "POST, OPTIONS"
+    assert datil.request("GET", "/submit").headers["Allow"] == "POST, OPTIONS"
+    assert datil.request("POST", "/search/").headers["Allow"] == "GET, OPTIONS"
+
+
 ADDED = [
     ("platforms", "platform", {"name": "Haiku", "short_name": "hai"}, "Haiku"),
     ("graphics", "graphics device", {"vendor_hex": "10DE", "adapter_hex": "0xABCD", "vendor_name": "NVIDIA", "adapter_name": "Card"}, "0x10de 0xabcd"),
