@@ -112,9 +112,8 @@ bool symbol_server_json_error(struct req *req, int status, const struct err *err
     if (status == 404 && (message.n == 0 || str_eq(message, STR("Page not found"))))
         message = STR("Not Found"); /* the words for an address that is none */
     if (status == 405)
-        message = str_of(arena_printf(a, "Method Not Allowed (%s): " STR_FMT,
-                                      req_method(req) ? method_name(req_method(req)) : "?",
-                                      STR_ARG(path)));
+        message = str_of(arena_printf(a, "Method Not Allowed (" STR_FMT "): " STR_FMT,
+                                      STR_ARG(utf8_clean(a, req_method_name(req))), STR_ARG(path)));
     json_auto_t *body = json_pack("{s:s%}", "error", message.p, message.n);
     if (status == 404 && !(req_route_flags(req) & ROUTE_API)) /* there, an object is missing */
         json_object_set_new(body, "path", json_stringn(path.p, path.n));

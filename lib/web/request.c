@@ -101,6 +101,11 @@ enum method req_method(const struct req *r)
     return r->method;
 }
 
+struct str req_method_name(const struct req *r)
+{
+    return req_env(r, "REQUEST_METHOD");
+}
+
 struct str req_path(const struct req *r)
 {
     return r->path;

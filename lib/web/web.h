@@ -145,9 +145,10 @@ struct arena *req_arena(struct req *r);
 struct db *req_db(struct req *r);
 void *req_app(struct req *r);
 const struct conf *req_conf(struct req *r);
-enum method req_method(const struct req *r); /* 0: none of enum method */
-struct str req_path(const struct req *r);    /* decoded, without query and prefix */
-struct str req_mount(const struct req *r);   /* prefix of the program ("/symbols") or "" */
+enum method req_method(const struct req *r);     /* 0: none of enum method */
+struct str req_method_name(const struct req *r); /* as it was sent, of those too */
+struct str req_path(const struct req *r);        /* decoded, without query and prefix */
+struct str req_mount(const struct req *r);       /* prefix of the program ("/symbols") or "" */
 /* Scheme and host as the client named them, and the prefix of the program; in the arena. */
 const char *req_base_url(struct req *r);
 struct str req_path_rest(const struct req *r);                /* behind a ROUTE_PREFIX */

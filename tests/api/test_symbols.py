@@ -172,6 +172,20 @@ def test_other_method(datil):
     assert "POST" in answer.headers["allow"]
 
 
+@pytest.mark.parametrize("path", ["/upload/", "/upload/v2/", "/symbols/upload/auth_info/"])
+def test_the_method_is_looked_at_before_who_asks(datil, path):
+    for method in ("PUT", "PATCH", "BREW"):
+        answer = datil.new_client().request(method, path, b"body")
+        assert error(answer) == (405, f"Method Not Allowed ({method}): {path.removeprefix('/symbols')}")
+
+
+def test_a_session_of_no_form_that_we_give(datil):
+    """Nobody shows a token there, so the answer is not about one."""
+    for unknown in ("0" * 40, "x", "a" * 3000):
+        answer = datil.new_client().request("PUT", f"/upload/session/{unknown}", b"x")
+        assert answer.status == 404 and answer.json["error"], answer
+
+
 def test_without_final_slash_and_under_the_prefix(datil):
     for path in ("/upload", "/symbols/upload/", "/symbols/upload"):
         assert upload(datil, archive([(KEY, TEXT)]), datil.uploader, path=path).status == 201, path
