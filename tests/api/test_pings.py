@@ -131,7 +131,7 @@ def test_duplicates(it):
         assert send(it, bare).body == OK
     settled(it)
     assert received(it) == before + 3
-    assert it.sql("SELECT count(*)::int FROM ping_queue WHERE document_id = %s", ping["document_id"]) == [(1,)]
+    assert it.sql("SELECT count(*)::int FROM crash_ping WHERE document_id = %s", ping["document_id"]) == [(1,)]
 
 
 def test_nothing_of_a_person_is_kept(it):
@@ -230,6 +230,6 @@ def test_database_away_and_kills():
                 return False
         wait_until(all_there, 60, f"{len(accepted)} pings")
         counts = it.sql("""SELECT (SELECT sum(received)::int FROM ping_total_daily), (SELECT count(*)::int FROM crash_ping),
-            (SELECT count(*)::int FROM ping_queue), (SELECT sum(sampled)::int FROM ping_cell), (SELECT count(*)::int FROM ping_seen)""")[0]
+            (SELECT sum(sampled)::int FROM ping_cell), (SELECT count(*)::int FROM ping_seen)""")[0]
         assert len(set(counts)) == 1 and counts[0] >= len(accepted), (counts, len(accepted))
         assert counts[0] <= len(accepted) + 40  # those whose answer was lost in a kill
