@@ -42,7 +42,9 @@ WITH given AS (
               cell_os text, cell_process text, actor text, target double precision)
 ), fresh AS (
     INSERT INTO ping_seen (document_id, day)
-    SELECT DISTINCT ON (document_id) document_id, day FROM given ORDER BY document_id
+    SELECT DISTINCT ON (document_id) document_id, (now() AT TIME ZONE 'UTC')::date FROM given g
+     WHERE NOT EXISTS (SELECT 1 FROM crash_ping p WHERE p.day = g.day AND p.document_id = g.document_id)
+     ORDER BY document_id
     ON CONFLICT DO NOTHING
     RETURNING document_id
 ), arrived AS (
@@ -106,3 +108,18 @@ WITH kept AS (
     RETURNING id
 )
 SELECT count(*) AS queued, pg_notify('crash_ping', '') AS notified FROM queued;
+
+-- name: ping_expire
+-- How many single pings went.
+-- $1 ping_days integer
+-- $2 counter_days integer
+SELECT expire_pings($1::integer, $2::integer) AS gone;
+
+-- name: ping_show
+-- One ping as it is kept, with its signature and stack; what the document has under its names comes from there.
+-- $1 document_id text
+SELECT doc || jsonb_build_object(
+           'day', day, 'received_at', to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.USZ'),
+           'state', state, 'weight', weight, 'crash_type', crash_type, 'crash_address', doc->'crash_address',
+           'signature', signature, 'proto_signature', proto_signature, 'stack', stack, 'error', error) AS body
+  FROM crash_ping WHERE document_id = $1::uuid ORDER BY day DESC LIMIT 1;

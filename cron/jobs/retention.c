@@ -259,14 +259,11 @@ static bool read_keeping(struct job_context *x, struct keeping *ret, struct err 
     return true;
 }
 
-/* Single pings are kept for 180 days, whatever is said of reports; their counts are kept longer. */
-enum { PING_DAYS = 180 };
-
 static bool drop_weeks(struct job_context *x, const struct keeping *k, struct err *err)
 {
     const int64_t oldest_us[COLLECTIONS] = {
         [COLLECTION_REPORTS] = k->oldest_us,
-        [COLLECTION_PINGS] = x->run_time_us - PING_DAYS * DAY_US,
+        [COLLECTION_PINGS] = x->run_time_us - conf_int(x->conf, CONF_PING_RETENTION_DAYS) * DAY_US,
     };
     size_t total = 0;
     for (enum collection_id id = 0; id < COLLECTIONS; id++) {
@@ -278,6 +275,19 @@ static bool drop_weeks(struct job_context *x, const struct keeping *k, struct er
         total += partitions;
     }
     printf("%zu index partitions deleted\n", total);
+    return true;
+}
+
+/* Single pings go with PING_RETENTION_DAYS; what was counted of them stays as long as that of
+ * reports. */
+static bool expire_pings(struct job_context *x, struct err *err)
+{
+    DB_ROWS rows = {0};
+    if (!DB_RUN(x->db, &q_ping_expire, &rows, err,
+                db_int(x->arena, conf_int(x->conf, CONF_PING_RETENTION_DAYS)),
+                db_int(x->arena, STATISTICS_DAYS)))
+        return err_wrap(err, "pings");
+    printf("%s crash pings deleted\n", db_col(&rows, 0, Q_PING_EXPIRE_COL_GONE));
     return true;
 }
 
@@ -293,5 +303,6 @@ bool job_retention(struct job_context *x, struct err *err)
 
     return drop_days(x, k.oldest_before, err) && drop_weeks(x, &k, err) && drop_rows(x, &k, err) &&
            fold_statistics(x, err) &&
-           DB_EXEC(x->db, &q_counted_expire, err, db_int(x->arena, STATISTICS_DAYS));
+           DB_EXEC(x->db, &q_counted_expire, err, db_int(x->arena, STATISTICS_DAYS)) &&
+           expire_pings(x, err);
 }

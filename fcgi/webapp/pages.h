@@ -18,7 +18,7 @@ web_handler api_docs_get;
 web_handler api_super_search_get, api_super_search_unredacted_get, api_super_search_fields_get;
 web_handler api_processed_crash_get, api_raw_crash_get, api_crash_verify_get;
 web_handler api_bugs_get, api_signatures_by_bugs_get, api_signature_first_date_get;
-web_handler api_signature_stats_get;
+web_handler api_signature_stats_get, api_crash_ping_get;
 web_handler api_version_string_get, api_product_versions_post, api_reprocessing_post;
 web_handler api_missing_processed_crash_get;
 web_handler api_crash_signature_post, api_no_op_get, api_unknown_get;
@@ -69,11 +69,12 @@ extern const struct param_spec *const api_correlations_params[],
     *const api_similar_crashes_params[];
 extern const struct param_spec *const api_processed_crash_params[],
     *const api_raw_crash_params[], *const api_crash_verify_params[];
-extern const struct param_spec *const api_signatures_params[],
-    *const api_signature_stats_params[], *const api_signatures_by_bugs_params[],
-                                             *const api_version_string_params[],
-                                                 *const api_reprocessing_params[],
-                                                     *const api_missing_processed_crash_params[],
-                                                         *const api_no_op_params[];
+extern const struct param_spec *const api_crash_ping_params[],
+    *const api_signatures_params[], *const api_signature_stats_params[],
+                                        *const api_signatures_by_bugs_params[],
+                                            *const api_version_string_params[],
+                                                *const api_reprocessing_params[],
+                                                    *const api_missing_processed_crash_params[],
+                                                        *const api_no_op_params[];
 
 #endif

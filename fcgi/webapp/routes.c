@@ -114,6 +114,7 @@ const struct route routes[] = {
     {GET, "/api/SignaturesByBugs/", API, NULL, api_signatures_by_bugs_get, api_signatures_by_bugs_params, "Signatures that bugs name."},
     {GET, "/api/SignatureFirstDate/", API, NULL, api_signature_first_date_get, api_signatures_params, "When signatures were first seen."},
     {GET, "/api/SignatureStats/", API, NULL, api_signature_stats_get, api_signature_stats_params, "Signatures by hour, day, week or build; when each was first and last seen."},
+    {GET, "/api/CrashPing/", API, NULL, api_crash_ping_get, api_crash_ping_params, "One crash ping: its document, signature and stack."},
     {GET, "/api/Correlations/", API, NULL, api_correlations_get, api_correlations_params, "What is special about the crashes of a signature, or of any search: properties that are more or less frequent there."},
     {GET, "/api/SimilarCrashes/", API, NULL, api_similar_crashes_get, api_similar_crashes_params, "Crashes whose stacks have much in common with that of one crash, and their signatures."},
     {GET, "/api/VersionString/", API, NULL, api_version_string_get, api_version_string_params, "Version of a build of a product."},

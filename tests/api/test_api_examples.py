@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import multipart, wait_until
+from pings import native
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs/api.md").read_text()
 ALL = re.findall(r"^### ([^\n]*)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S)
@@ -71,8 +72,10 @@ def shell(datil, minidump, tmp_path_factory):
     datil.token("examples@example.org", "upload_symbols")  # the newest stands first
     tokens = datil.get("/symbols/api/tokens/", headers={"Auth-Token": key}).json["tokens"]
     folder = tmp_path_factory.mktemp("examples")
+    ping = native(oom_size=None)
+    datil.datil("ping", "load", stdin=json.dumps(ping))
     yield folder, {
-        "PATH": os.environ["PATH"], "DATIL": datil.base, "KEY": key, "ID": crash_id, "PRODUCT": "Crashme",
+        "PATH": os.environ["PATH"], "DATIL": datil.base, "KEY": key, "ID": crash_id, "PING": ping["document_id"], "PRODUCT": "Crashme",
         "SIGNATURE": signature, "PERMISSION_ID": str(upload), "TOKEN": str(tokens[0]["id"]),
         **upload_all(datil, key, folder)}
     # Other tests share the installation.

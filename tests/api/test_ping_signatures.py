@@ -5,6 +5,7 @@ import json
 import os
 import random
 import threading
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from harness import Installation, wait_until
@@ -124,6 +125,37 @@ def test_load_and_sample(it):
               for order in (ids, ids[::-1])]
     assert sorted(chosen[0]) == sorted(chosen[1]) and [line.split()[0] for line in chosen[0]] == ids
     assert {tuple(line.split()[1:]) for line in chosen[0]} <= {("keep", "4"), ("drop", "0")}
+
+
+def test_one_ping(it):
+    i = new_id()
+    assert it.datil("ping", "load", stdin=json.dumps(native(i, received_at="2026-01-02T03:04:05Z", weight=4))).returncode == 0
+    answer = it.get("/api/CrashPing/", {"document_id": i.upper()})
+    shown = answer.json
+    assert answer.status == 200 and shown.pop("stack")[0]["module"] == "app"
+    expected = {"document_id": i, "day": "2026-01-02", "received_at": "2026-01-02T03:04:05.000000Z", "state": "done", "weight": 4, "error": None,
+                "crash_type": "EXCEPTION_ACCESS_VIOLATION_READ", "crash_address": "null page", "uptime": 12.5, "channel": "release",
+                "crash_time": "2023-11-20T06:00:00Z", "startup_crash": True}
+    assert {k: shown[k] for k in expected} == expected and shown["signature"] and shown["proto_signature"]
+    assert it.get("/api/CrashPing/", {"document_id": new_id()}).status == 404
+    for wrong in ({}, {"document_id": "x"}, {"document_id": i + "0"}):
+        refused = it.get("/api/CrashPing/", wrong)
+        assert refused.status == 400 and list(refused.json["errors"]) == ["document_id"]
+
+
+def test_old_pings_go(it):
+    """Single ones after 180 days, in the middle of a month and in months that are over; what was counted stays."""
+    now = datetime.now(timezone.utc)
+    ages = (900, 400, 181, 179, 1)
+    lines = {age: json.dumps(native(version="55.0", received_at=f"{now - timedelta(days=age):%Y-%m-%dT%H:%M:%SZ}")) for age in ages}
+    it.datil("ping", "load", stdin="\n".join(lines.values()))
+
+    def left(table):
+        return it.sql(f"SELECT (now() AT TIME ZONE 'UTC')::date - day FROM {table} WHERE version = '55.0' ORDER BY day DESC")
+    assert " crash pings deleted" in it.datil("purge", "retention", "--force").stdout
+    assert left("crash_ping") == [(1,), (179,)]
+    assert left("ping_signature_daily") == left("ping_total_daily") == [(1,), (179,), (181,), (400,)]
+    assert it.datil("ping", "load", stdin=lines[179]).stdout.endswith("0 of them with work, 1 were there before\n")
 
 
 class SlowServer(http.server.ThreadingHTTPServer):
