@@ -71,34 +71,51 @@ static struct strs in_order(struct arena *a, const json_t *frames, struct str ke
     return named ? out : (struct strs){0};
 }
 
+/* The set of one field while the threads are read. */
+struct gathering {
+    struct textmap set;
+    struct str key, last; /* last: in the set; threads that wait side by side share their frames */
+};
+
 /* False: the set is full. */
-static bool add_text(struct textmap *set, struct str text)
+static bool add_text(struct gathering *g, struct str text)
 {
-    return text.n == 0 || textmap_number(set, NULL, text) != TEXTMAP_FULL;
+    if (text.n == 0 || str_eq(text, g->last))
+        return true;
+    g->last = text;
+    return textmap_number(&g->set, NULL, text) != TEXTMAP_FULL;
 }
 
-static bool add_frame(struct textmap *set, const json_t *frame, struct str key)
+/* Calls that are inlined have the module of their frame, which a set has once in any case. */
+static bool add_frame(struct gathering *g, const json_t *frame, bool has_inlines)
 {
     size_t k;
     const json_t *inlined;
-    json_array_foreach (json_object_get(frame, "inlines"), k, inlined)
-        if (!add_text(set, text_of_inline(frame, inlined, key)))
-            return false;
-    return add_text(set, text_of(frame, key));
+    if (has_inlines)
+        json_array_foreach (json_object_get(frame, "inlines"), k, inlined)
+            if (!add_text(g, text_of(inlined, g->key)))
+                return false;
+    return add_text(g, text_of(frame, g->key));
 }
 
-/* The frames of one depth in all stacks.  False: none is that deep, or the set is full. */
-static bool add_depth(struct textmap *set, const json_t *const *stacks, size_t n, size_t depth,
-                      struct str key)
+/*
+ * The frames of one depth in all stacks; those that end here are taken out, so that the depths
+ * below do not look at them again.  False: none is that deep, or the set is full.
+ */
+static bool add_depth(struct gathering *g, const json_t **stacks, size_t *n, size_t depth)
 {
-    bool any = false;
-    for (size_t i = 0; i < n; i++) {
+    bool has_inlines = !str_eq(g->key, STR("module"));
+    size_t kept = 0;
+    for (size_t i = 0; i < *n; i++) {
         const json_t *frame = json_array_get(stacks[i], depth);
-        if (frame && !add_frame(set, frame, key))
+        if (!frame)
+            continue;
+        if (!add_frame(g, frame, has_inlines))
             return false;
-        any = any || frame;
+        stacks[kept++] = stacks[i];
     }
-    return any;
+    *n = kept;
+    return kept > 0;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -108,20 +125,21 @@ static int by_bytes(const void *a, const void *b)
 
 static struct strs of_all(struct arena *a, const json_t *threads, struct str list, struct str key)
 {
-    struct textmap set;
+    struct gathering g = {.key = key};
     size_t n = MIN(json_array_size(threads), (size_t)DOC_THREADS_MAX);
     const json_t **stacks = arena_array(a, n + 1, sizeof(json_t *));
     for (size_t i = 0; i < n; i++)
         stacks[i] = json_object_getn(json_array_get(threads, i), list.p, list.n);
-    textmap_init(&set, DOC_THREAD_TEXTS_MAX);
+    textmap_init(&g.set, DOC_THREAD_TEXTS_MAX);
     for (size_t depth = 0; depth < DOC_FRAMES_MAX; depth++)
-        if (!add_depth(&set, stacks, n, depth, key))
+        if (!add_depth(&g, stacks, &n, depth))
             break;
-    struct strs out = {.v = arena_array(a, set.texts.n + 1, sizeof(struct str)), .n = set.texts.n};
+    struct strs out = {.v = arena_array(a, g.set.texts.n + 1, sizeof(struct str)),
+                       .n = g.set.texts.n};
     for (size_t i = 0; i < out.n; i++)
-        out.v[i] = set.texts.v[i];
+        out.v[i] = g.set.texts.v[i];
     qsort(out.v, out.n, sizeof *out.v, by_bytes);
-    textmap_release(&set);
+    textmap_release(&g.set);
     return out;
 }
 
