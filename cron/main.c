@@ -1,8 +1,9 @@
 /*
  * datil-cron: looks at the table of jobs every few minutes, or does one thing and exits.
  *
- * The process itself does nothing but look at the clock and at the database: each run of a job is a
- * child (job_run.h).  So it needs little, and a job that fails, hangs or dies is a line in its log.
+ * The process itself does nothing but look at the clock and at the database: each job that is due
+ * has a runner (side_by_side.h), each run of it a child of that one (job_run.h).  So it needs
+ * little, and a job that fails, hangs or dies is a line in its log.
  */
 #include <assert.h>
 #include <locale.h>
@@ -11,6 +12,7 @@
 #include "cron/jobs.h"
 #include "cron/jobs_configured.h"
 #include "cron/scheduler.h"
+#include "cron/side_by_side.h"
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
@@ -19,6 +21,7 @@
 #include "lib/base/metrics.h"
 #include "lib/base/opts.h"
 #include "lib/base/proc.h"
+#include "lib/base/time.h"
 #include "lib/base/util.h"
 #include "lib/crash/field.h"
 #include "lib/db/db.h"
@@ -92,21 +95,35 @@ static bool find_job(const struct scheduler *s, const char *name, const struct c
     return err_set(err, ERR_NOT_FOUND, "there is no job '%.60s'; --list shows all", name);
 }
 
+/* Until the interval is over; who waits for a place gets it as soon as another has ended. */
+static bool look_once(struct scheduler *s, struct err *err)
+{
+    int64_t end_ms = mono_ms() + conf_int(s->conf, CONF_CRON_INTERVAL_S) * 1000;
+    size_t failed = 0;
+    side_by_side_look(s);
+    do {
+        bool ok = side_by_side_start(s, err);
+        metrics_flush(s->metrics);
+        int64_t left_ms = MAX(end_ms - mono_ms(), (int64_t)0);
+        if (!ok || !side_by_side_wait(s, (int)left_ms, &failed, err))
+            return false;
+        proc_take_hangup(); /* nothing is kept that could be read again */
+    } while (!proc_stopping() && mono_ms() < end_ms);
+    return scheduler_tell_overdue(s, err);
+}
+
 /* A job's failure is a matter of the job's state; only trouble of our own ends up here. */
 static void run_due_jobs(struct scheduler *s)
 {
-    int interval_ms = (int)conf_int(s->conf, CONF_CRON_INTERVAL_S) * 1000;
     while (!proc_stopping()) {
         struct err err = {0};
-        size_t failed = 0;
-        bool ok = scheduler_run_due(s, &failed, &err);
-        metrics_flush(s->metrics);
-        if (!ok)
-            log_event(LOG_WARN, "cron_retry", "the table of jobs cannot be used", LOG_E(&err));
+        if (look_once(s, &err))
+            continue;
+        log_event(LOG_WARN, "cron_retry", "the table of jobs cannot be used", LOG_E(&err));
         if (!proc_stopping())
-            proc_wait(NULL, 0, ok ? interval_ms : RETRY_MS);
-        proc_take_hangup(); /* nothing is kept that could be read again */
+            proc_wait(NULL, 0, RETRY_MS);
     }
+    side_by_side_stop(s);
 }
 
 /* For timers of others and for people: failures of jobs become the exit status. */
@@ -115,7 +132,7 @@ static bool once(struct scheduler *s, const struct cron_options *o, struct err *
     const struct cron_job *job;
     size_t failed = 0;
     if (!o->name)
-        return scheduler_run_due(s, &failed, err) &&
+        return side_by_side_once(s, &failed, err) &&
                (failed == 0 || err_set(err, ERR_INTERNAL, "%zu jobs failed", failed));
     if (!find_job(s, o->name, &job, err))
         return false;
@@ -186,7 +203,7 @@ int main(int argc, char **argv)
         struct scheduler s = {
             .conf = &conf,
             .metrics = metrics_new(),
-            .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", 60000),
+            .db = db_new(conf_text(&conf, CONF_DATABASE_URL), "datil-cron", SCHEDULER_STATEMENT_MS),
         };
         struct arena arena;
         arena_init(&arena, 1 << 20); /* the table of jobs: some kB */

@@ -31,7 +31,8 @@ enum {
     SLOTS_MAX = 1000,
     ALERT_AFTER_ERRORS = 3, /* a failure is tried again after a minute: so many are no hiccup */
     FORCE_WAIT_MS = 60000,  /* a person waits */
-    FORCE_POLL_MS = 200,    /* between two tries to get the job's lock */
+    DEATH_WAIT_MS = 2000,   /* the server sees in milliseconds that a session is gone */
+    LOCK_POLL_MS = 200,     /* between two tries to get the job's lock */
     ALERT_EVERY_MS = 3600 * 1000, /* a job that is overdue stays so for hours */
 };
 
@@ -251,6 +252,20 @@ static bool dependencies_met(struct scheduler *s, const struct cron_job *job, bo
     return ok;
 }
 
+bool scheduler_is_due(struct scheduler *s, const struct cron_job *job, bool *ret, struct err *err)
+{
+    struct plan plan;
+    struct job_state st;
+    *ret = false;
+    if (!plan_parse(job->frequency, job->time, job->flags & JOB_BACKFILL, &plan, err))
+        return err_wrap(err, "job %s", job->name);
+    if (!load_state(s, job, &st, err))
+        return false;
+    set_gauges(s, job, &st);
+    return (job->flags & JOB_OFF) || !plan_is_due(&plan, &st, now_us()) ||
+           dependencies_met(s, job, ret, err);
+}
+
 /*
  * Due? Allowed? Locked? Still due?  The order keeps the common answer, not due, at one statement,
  * and the lock short.  A job whose dependencies are not met yet is asked about again at the next
@@ -261,16 +276,11 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
 {
     struct plan plan;
     struct job_state st;
-    bool is_met, is_locked;
-    if (!plan_parse(job->frequency, job->time, job->flags & JOB_BACKFILL, &plan, err))
-        return err_wrap(err, "job %s", job->name);
-    if (!load_state(s, job, &st, err))
+    bool is_due, is_locked;
+    if (!scheduler_is_due(s, job, &is_due, err))
         return false;
-    set_gauges(s, job, &st);
-    if ((job->flags & JOB_OFF) || !plan_is_due(&plan, &st, now_us()))
+    if (!is_due)
         return true;
-    if (!dependencies_met(s, job, &is_met, err) || !is_met)
-        return is_met;
     if (!try_lock(s, job, &is_locked, err))
         return false;
     if (!is_locked) {
@@ -278,7 +288,8 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
         return true;
     }
     /* Once more under the lock: somebody may have just finished it. */
-    bool ok = load_state(s, job, &st, err);
+    bool ok = plan_parse(job->frequency, job->time, job->flags & JOB_BACKFILL, &plan, err) &&
+              load_state(s, job, &st, err);
     if (ok && plan_is_due(&plan, &st, now_us()))
         ok = run_slots(s, job, &plan, &st, ret_failed, err);
     if (ok)
@@ -286,8 +297,7 @@ bool scheduler_run_one(struct scheduler *s, const struct cron_job *job, size_t *
     return DB_EXEC(s->db, &q_cron_unlock, ok ? err : ERR_IGNORED, job->name) && ok;
 }
 
-/* Behind a look, so that what has just been made up for is not told. */
-static bool tell_overdue(struct scheduler *s, struct err *err)
+bool scheduler_tell_overdue(struct scheduler *s, struct err *err)
 {
     DB_ROWS rows = {0};
     if (s->alerted_ms && mono_ms() - s->alerted_ms < ALERT_EVERY_MS)
@@ -303,29 +313,21 @@ static bool tell_overdue(struct scheduler *s, struct err *err)
     return true;
 }
 
-/* One after the other, in the order of the table: they share a machine that has other work. */
-bool scheduler_run_due(struct scheduler *s, size_t *ret_failed, struct err *err)
-{
-    for (size_t i = 0; i < s->jobs.n && !proc_stopping(); i++)
-        if (!scheduler_run_one(s, &s->jobs.v[i], ret_failed, err))
-            return err_wrap(err, "job %s", s->jobs.v[i].name);
-    return tell_overdue(s, err);
-}
-
 /*
  * Somebody else's run of the same job comes to its end first.  The lock is asked for again and
  * again rather than waited for in the server: a statement that waits could not be left by a signal.
  */
-static bool wait_for_lock(struct scheduler *s, const struct cron_job *job, struct err *err)
+static bool wait_for_lock(struct scheduler *s, const struct cron_job *job, int wait_ms,
+                          struct err *err)
 {
-    int64_t end_ms = mono_ms() + FORCE_WAIT_MS;
+    int64_t end_ms = mono_ms() + wait_ms;
     bool is_locked = false;
     while (try_lock(s, job, &is_locked, err)) {
         if (is_locked)
             return true;
         if (proc_stopping() || mono_ms() > end_ms)
             return err_set(err, ERR_CONFLICT, "another process runs the job %s", job->name);
-        proc_wait(NULL, 0, FORCE_POLL_MS);
+        proc_wait(NULL, 0, LOCK_POLL_MS);
     }
     return false;
 }
@@ -349,11 +351,32 @@ bool scheduler_force(struct scheduler *s, const struct cron_job *job, const char
         .keep_alive = keep_lock,
         .arg = &lock,
     };
-    if (!wait_for_lock(s, job, err))
+    if (!wait_for_lock(s, job, FORCE_WAIT_MS, err))
         return false;
     bool ok = run_job(&q, &r, err);
     DB_EXEC(s->db, &q_cron_unlock, ERR_IGNORED, job->name);
     return ok && (r.ok || err_set(err, ERR_INTERNAL, "%s: %s: %s", job->name, r.type, r.value));
+}
+
+/*
+ * Under the lock, as for a run: if another scheduler has it by now, its run is the newer one and
+ * tells the state.
+ */
+bool scheduler_note_death(struct scheduler *s, const struct cron_job *job, int signal,
+                          int64_t duration_ms, struct err *err)
+{
+    struct job_state st;
+    struct run_result r = {.duration_ms = duration_ms, .items = -1, .value = "the job died"};
+    snprintf(r.type, sizeof r.type, "killed by signal %d", signal);
+    if (!wait_for_lock(s, job, DEATH_WAIT_MS, err))
+        return err->code == ERR_CONFLICT;
+    bool ok = load_state(s, job, &st, err);
+    if (ok) {
+        plan_failure(&st, now_us());
+        log_result(s->metrics, job, &st, &r);
+        ok = save_log(s, job, TIME_NEVER, &r, err) && save_state(s, job, &st, &r, err);
+    }
+    return DB_EXEC(s->db, &q_cron_unlock, ok ? err : ERR_IGNORED, job->name) && ok;
 }
 
 static void print_time(const char *label, int64_t us)
