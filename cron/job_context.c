@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/err.h"
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 
 enum { SAY_EVERY_MS = 30000 }; /* a line of the log: often enough to see that it moves */
@@ -16,6 +18,15 @@ const char *job_arg(const struct job_context *x, const char *key)
         if (strncmp(*a, key, n) == 0 && ((*a)[n] == '=' || !(*a)[n]))
             return (*a)[n] ? *a + n + 1 : "";
     return NULL;
+}
+
+bool job_arg_time(const struct job_context *x, const char *key, int64_t planned, int64_t *ret,
+                  struct err *err)
+{
+    const char *text = job_arg(x, key);
+    *ret = planned;
+    return !text || !*text || time_parse(str_of(text), ret, err) ||
+           err_wrap(err, "job argument %s", key);
 }
 
 void job_did(struct job_context *x, size_t n)

@@ -3,6 +3,7 @@
 
 #include "cron/schedule.h"
 #include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/base/metrics.h"
 #include "lib/db/db.h"
 #include "lib/search/index.h"
@@ -33,5 +34,8 @@ void job_did(struct job_context *x, size_t n);
 
 /* Value of "--job-arg key=value", or NULL; a key alone gives "". */
 const char *job_arg(const struct job_context *x, const char *key);
+/* The same as a time, "2026-01-05T01:00"; `planned` without the key or with nothing behind it. */
+bool job_arg_time(const struct job_context *x, const char *key, int64_t planned, int64_t *ret,
+                  struct err *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/metrics.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/base/util.h"
@@ -97,7 +98,10 @@ static bool note_if_stranded(void *arg, const char *crash_id)
 /* The day before the run time: each of its raw crashes is processed and found by searches. */
 bool job_verifyprocessed(struct job_context *x, struct err *err)
 {
-    struct civil c = civil_of_us(x->run_time_us - DAY_US);
+    int64_t run_time_us;
+    if (!job_arg_time(x, "run-time", x->run_time_us, &run_time_us, err))
+        return false;
+    struct civil c = civil_of_us(run_time_us - DAY_US);
     char day[16];
     snprintf(day, sizeof day, "%04d%02d%02d", c.year % 10000, c.month % 100, c.day % 100);
     struct search *s = arena_alloc(x->arena, sizeof *s);
@@ -109,6 +113,8 @@ bool job_verifyprocessed(struct job_context *x, struct err *err)
               flush(s);
     index_reader_close(s->index);
     arena_release(&s->ids);
+    if (s->total)
+        metric_add(x->metrics, METRIC_CRON_MISSING, s->total);
     if (ok && s->total == 0)
         printf("All crashes for %s were processed.\n", day);
     return ok;

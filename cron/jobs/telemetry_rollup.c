@@ -10,17 +10,15 @@
 #include "lib/base/arena.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
-#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/export/export.h"
 
 bool job_telemetry_rollup(struct job_context *x, struct err *err)
 {
     struct export_rolled r;
-    int64_t run_time_us = x->run_time_us;
-    const char *given = job_arg(x, "run-time");
-    if (given && !time_parse(str_of(given), &run_time_us, err))
-        return err_wrap(err, "job argument run-time");
+    int64_t run_time_us;
+    if (!job_arg_time(x, "run-time", x->run_time_us, &run_time_us, err))
+        return false;
     struct civil c = civil_of_us(run_time_us - INT64_C(86400) * 1000000);
     const char *day = arena_printf(x->arena, "%04d%02d%02d", c.year, c.month, c.day);
     if (!export_roll(conf_text(x->conf, CONF_DATIL_VAR), x->store, day, &r, err))

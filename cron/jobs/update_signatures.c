@@ -15,7 +15,6 @@
 #include "cron/schedule.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
-#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/db/db.h"
 #include "queries.h"
@@ -25,21 +24,12 @@ enum {
     FIRST_WINDOW_MIN = 90 /* an hour between runs, and room for a late one */
 };
 
-/* The job argument if there is one, else `planned`. */
-static bool time_of(const struct job_context *x, const char *key, int64_t planned, int64_t *ret,
-                    struct err *err)
-{
-    const char *text = job_arg(x, key);
-    *ret = planned;
-    return !text || !*text || time_parse(str_of(text), ret, err) || err_wrap(err, "--%s", key);
-}
-
 bool job_updatesignatures(struct job_context *x, struct err *err)
 {
     int64_t last, to;
     bool is_dry = job_arg(x, "dry-run") != NULL;
-    if (!time_of(x, "run-time", x->run_time_us, &to, err) ||
-        !time_of(x, "last-success", x->last_success_us, &last, err))
+    if (!job_arg_time(x, "run-time", x->run_time_us, &to, err) ||
+        !job_arg_time(x, "last-success", x->last_success_us, &last, err))
         return false;
     int64_t from =
         last == TIME_NEVER ? to - FIRST_WINDOW_MIN * MINUTE_US : last - OVERLAP_MIN * MINUTE_US;

@@ -335,6 +335,14 @@ def test_verifyprocessed_finds_what_was_forgotten(datil):
     datil.datil("cron", "run", "updatemissing")
     assert datil.sql("SELECT is_processed FROM missing_processed_crash WHERE crash_id = %s", lost) == [(True,)]
     assert "All crashes for" in datil.datil("cron", "run", "verifyprocessed").stdout
+    # The day before any other time is asked for by an argument.
+    earlier = crash_id(33, NOW - timedelta(days=3))
+    put_raw(datil, earlier)
+    when = f"run-time={NOW - timedelta(days=2):%Y-%m-%dT%H:%M}"
+    assert f"Missing: {earlier}" in datil.datil("cron", "run", "verifyprocessed", "--job-arg", when).stdout
+    wait_until(lambda: state(datil, earlier) == "processed", 20, "the crash of that day")
+    assert f"All crashes for {NOW - timedelta(days=3):%Y%m%d} were" in datil.datil("cron", "run", "verifyprocessed", "--job-arg", when).stdout
+    assert datil.datil("cron", "run", "verifyprocessed", "--job-arg", "run-time=soon", check=False).returncode == 1
 
 
 def test_republish_finds_rows_and_objects_without_message(datil):
