@@ -33,7 +33,8 @@
 enum { VALUE_BYTES_SHOWN = 4 << 20 };
 
 enum how {
-    AS_TEXT, /* string, number or boolean as it is */
+    AS_TEXT,  /* string, number or boolean as it is */
+    AS_COUNT, /* of something that a machine has: 0 is not known */
     AS_SECONDS,
     AS_BYTES,
     AS_PERCENT,
@@ -184,6 +185,8 @@ static bool read_value(const struct report_page *c, const struct detail *d, cons
     case AS_TRUE:
         s->text = STR("true");
         return json_is_true(v);
+    case AS_COUNT:
+        return json_integer_value(v) > 0 && read_text(c, d, text, s);
     case AS_TEXT:
         break;
     }
@@ -398,7 +401,7 @@ static const struct detail details[] = {
     {"Windows Error Reporting", "windows_error_reporting", AS_TRUE, 0, NULL},
     {"Build Architecture", "cpu_arch", AS_TEXT, SHOW_ALWAYS | SEARCHABLE, NULL},
     {"CPU Info", "cpu_info", AS_TEXT, 0, read_cpu_info},
-    {"CPU Count", "cpu_count", AS_TEXT, 0, NULL},
+    {"CPU Count", "cpu_count", AS_COUNT, 0, NULL},
     {"Android Manufacturer", "android_manufacturer", AS_TEXT, SEARCHABLE, NULL},
     {"Android Model", "android_model", AS_TEXT, SEARCHABLE, NULL},
     {"Android CPU ABI", "android_cpu_abi", AS_TEXT, SEARCHABLE, NULL},
@@ -416,7 +419,7 @@ static const struct detail details[] = {
     {"Last Error Value", "last_error_value", AS_TEXT, SEARCHABLE, NULL},
     {"Mac Crash Info", "mac_crash_info", AS_JSON, 0, NULL},
     {"Java Stack Trace", "java_stack_trace", AS_BLOCK, 0, read_raw_or},
-    {"Thread Count", "thread_count", AS_TEXT, 0, NULL},
+    {"Thread Count", "thread_count", AS_COUNT, 0, NULL},
     {"URL", "url", AS_TEXT, 0, read_url},
     {"User Comments", "user_comments", AS_BLOCK, 0, NULL},
     {"Total Virtual Memory", "total_virtual_memory", AS_BYTES, 0, NULL},

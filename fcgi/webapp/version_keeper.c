@@ -60,7 +60,7 @@ static struct named_document *find_wanted(struct named_document *v, size_t n, co
 /* The addresses of all products, each once; what nobody names any more is forgotten. */
 static void list_wanted(struct version_keeping *k)
 {
-    struct named_document fresh[VERSION_DOCUMENTS_MAX];
+    struct named_document fresh[VERSION_DOCUMENTS_MAX] = {0};
     size_t n = 0;
     for (size_t i = 0; i < k->products.n; i++)
         for (char **u = k->products.v[i].version_urls; u && u[0] && u[1]; u += 2) {

@@ -288,11 +288,13 @@ static json_t *names_of(struct arena *a, const json_t *list)
 /* One that cannot be read stays one: signatures of reports say UNKNOWN of those as well. */
 static json_t *read_shutdown(struct arena *a, const json_t *v, size_t max)
 {
-    json_auto_t *parsed = NULL;
     (void)max;
+    json_auto_t *parsed = json_is_string(v)
+                              ? jparse_given(str_n(json_string_value(v), json_string_length(v)),
+                                             JSON_BYTES_MAX, ERR_IGNORED)
+                              : NULL;
     if (json_is_string(v))
-        v = parsed = jparse_given(str_n(json_string_value(v), json_string_length(v)),
-                                  JSON_BYTES_MAX, ERR_IGNORED);
+        v = parsed;
     if (!json_is_object(v))
         return json_string("unreadable");
     json_t *out = json_object();

@@ -68,10 +68,12 @@ static json_t *read_throwable(struct arena *a, json_t *type, const json_t *stack
 json_t *ping_read_java(struct arena *a, const json_t *v)
 {
     size_t room = JAVA_FRAMES_MAX;
-    json_auto_t *parsed = NULL;
-    if (json_is_string(v)) /* an annotation is text */
-        v = parsed = jparse_given(str_n(json_string_value(v), json_string_length(v)),
-                                  JSON_BYTES_MAX, ERR_IGNORED);
+    json_auto_t *parsed = /* an annotation is text */
+        json_is_string(v) ? jparse_given(str_n(json_string_value(v), json_string_length(v)),
+                                         JSON_BYTES_MAX, ERR_IGNORED)
+                          : NULL;
+    if (json_is_string(v))
+        v = parsed;
     if (!json_is_object(v))
         return NULL;
     const json_t *given = jget_arr(v, "throwables");

@@ -74,6 +74,9 @@ def test_addresses(it):
     assert (doc["version"], doc["channel"], doc["build_id"]) == ("99.1", "beta", "2021")
 
 
+SOME_ID = "0b1c7a3e-5f0e-4c55-9d7a-1f1f5a2b3c4d"  # names of tests must not change from process to process
+
+
 @pytest.mark.parametrize("path, body, status, answer", [
     ("/submit/crash-ping", b"{", 400, {"error": "malformed"}),
     ("/submit/crash-ping", b"", 400, {"error": "malformed"}),
@@ -84,10 +87,10 @@ def test_addresses(it):
     ("/submit/crash-ping", b'{"product": "Nobody"}', 404, {"error": "unknown product"}),
     ("/submit/crash-ping", b'{"metrics": {}}', 404, {"error": "unknown product"}),
     ("/submit/firefox-desktop/crash/1/not-an-id", b"{}", 400, {"error": "malformed"}),
-    (f"/submit/nobody/crash/1/{new_id()}", b"{}", 404, {"error": "unknown product"}),
-    (f"/submit/firefox-desktop/baseline/1/{new_id()}", b"{}", 404, {"error": "not found"}),
-    (f"/submit/telemetry/{new_id()}/main/Firefox/1/release/2", b"{}", 404, {"error": "not found"}),
-    (f"/submit/telemetry/{new_id()}/crash/Firefox", b"{}", 404, None),
+    (f"/submit/nobody/crash/1/{SOME_ID}", b"{}", 404, {"error": "unknown product"}),
+    (f"/submit/firefox-desktop/baseline/1/{SOME_ID}", b"{}", 404, {"error": "not found"}),
+    (f"/submit/telemetry/{SOME_ID}/main/Firefox/1/release/2", b"{}", 404, {"error": "not found"}),
+    (f"/submit/telemetry/{SOME_ID}/crash/Firefox", b"{}", 404, None),
     ("/submit/crash-ping/more/of/it/all/that", b"{}", 404, None),
 ])
 def test_refusals(it, path, body, status, answer):

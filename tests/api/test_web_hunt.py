@@ -242,3 +242,9 @@ def test_top_crashers_say_more_than_counts(datil):
     lines = csv.text.split("\r\n")
     assert csv.headers["Content-Type"] == "text/csv; charset=utf-8" and lines[0].startswith("rank,signature,count,percent")
     assert lines[1].startswith("1,'=starts,16,50.00,,0,16,4,0,") and lines[1].endswith(",16") and len(lines) == 5
+
+
+def test_what_is_unknown_has_no_row(datil):
+    text = loaded(datil, 902, cpu_count=0, thread_count=None, last_crash=None, cpu_info=None)
+    assert not [label for label in ("CPU Count", "Thread Count", "Last Crash", "CPU Info", ">null<") if label in text]
+    assert "CPU Count" in loaded(datil, 903, cpu_count=8)
