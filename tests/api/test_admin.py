@@ -66,7 +66,9 @@ def audit(datil, action, object_):
 
 @pytest.fixture(scope="module")
 def root(datil):
-    return Person(datil, "chief@example.org", "--superuser")
+    yield Person(datil, "chief@example.org", "--superuser")
+    # Crashes that were made up for these tests would be tried again for an hour.
+    datil.sql("DELETE FROM crash_queue WHERE crash_id LIKE '%%-ad00-4000-8000-%%'")
 
 
 def links(page):

@@ -110,9 +110,9 @@ def test_a_week_is_the_same_on_all_pages(datil, hunted):
 
 
 def test_reprocess_says_what_it_did(datil, hunted):
-    datil.add_user("again@example.org", PASSWORD, "--superuser")
+    datil.add_user("hunter@example.org", PASSWORD, "--superuser")
     browser = Browser(datil)
-    browser.log_in("again@example.org", PASSWORD)
+    browser.log_in("hunter@example.org", PASSWORD)
     path = f"/report/index/{hunted[0]}"
     done = browser.request("POST", "/report/reprocess/", {"crash_id": hunted[0], "csrf_token": browser.csrf(path)})
     assert (done.status, done.headers["Location"]) == (303, path + "?queued=1"), done

@@ -119,7 +119,7 @@ def test_log_in_and_out(seen):
 
 def test_symbol_pages(seen):
     """As all pages: good status, no console errors, nobody shut out, nothing that sticks out."""
-    assert len(seen["symbols"]) == 3 * 13
+    assert len(seen["symbols"]) == 3 * 18
     bad = {k: v for k, v in seen["symbols"].items()
            if v["status"] != 200 or v["problems"] or v["violations"] or v["overflow"] > 0}
     assert not bad, json.dumps(bad, indent=1)

@@ -269,7 +269,7 @@ def test_turn_of_a_killed_worker_is_free_again(web):
     wait_until(lambda: others(web, "127.0.6.1") == 200, TIMEOUT_S - 4, "the turns of the dead")
     for asker in askers:
         asker.conn.close()
-    wait_until(lambda: len(workers_of(web)) == WORKERS, 20, "new workers")
+    wait_until(lambda: len(workers_of(web)) == len(before), 20, "new workers")
 
 
 def test_memory_falls_back(web):

@@ -164,7 +164,7 @@ static void test_labels_are_bounded(void **state)
 {
     struct fixture *f = *state;
     STRBUF_AUTO text;
-    char rule[100];
+    char rule[100] = "";
     metric_add(f->m, METRIC_THROTTLE, 1, "no such result");
     metric_add(f->m, METRIC_MALFORMED, 1, "a\"b\\c\nd,e|f#g");
     for (int i = 0; i < METRIC_SERIES_MAX + 50; i++) {
