@@ -180,7 +180,8 @@ static void compare_all(struct similar *s, struct str crash_id)
             continue;
         s->found[s->found_n++] = one;
     }
-    qsort(s->found, s->found_n, sizeof *s->found, by_overlap);
+    if (s->found_n > 0)
+        qsort(s->found, s->found_n, sizeof *s->found, by_overlap);
 }
 
 static double overlap_of(const struct neighbour *n)

@@ -283,7 +283,7 @@ bool sym_write(const struct sym *s, FILE *out, struct err *err)
         fprintf(out, "STACK CFI INIT %" PRIx64 " %" PRIx64 " ", f->addr, f->size);
         fwrite(s->cfi.p + f->text, 1, f->text_length, out);
     }
-    if (!s->no_cfi)
+    if (!s->no_cfi && s->win.n > 0)
         fwrite(s->win.p, 1, s->win.n, out);
     if (fflush(out) != 0 || ferror(out))
         return err_errno(err, errno, "writing the symbols");
