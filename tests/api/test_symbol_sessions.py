@@ -101,9 +101,10 @@ def test_what_was_packed_by_the_sender_stays_so(datil, number, label, pack, is_k
     key, text = symbols(f"packed{number}.so", number, 10)
     text += b"FUNC ff00 10 0 again_and_again\n" * 1000
     path, _ = session(datil, key, text)
-    assert put(datil, path, pack(text), encoding="gzip").status == 200
+    packed = pack(text)  # once: the time is in its head
+    assert put(datil, path, packed, encoding="gzip").status == 200
     there = (datil.var / "symbols/v1" / f"{key}.gz").read_bytes()
-    assert (there == pack(text)) == is_kept, label
+    assert (there == packed) == is_kept, label
     assert gzip.decompress(there) == text and len(there) < len(text) / 3
 
 
