@@ -13,6 +13,7 @@ import http.client
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -46,9 +47,15 @@ def wait_until(condition, timeout_s=20.0, what="condition", pause_s=0.02):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the system gives to connections (32768 and above): one of those may be
+    taken between this look and the start of nginx, all the more with two processes of tests."""
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(12000, 32000)))
+            except OSError:
+                continue
+            return s.getsockname()[1]
 
 
 def multipart(fields, files=None, boundary="datil-test-boundary-0123456789"):

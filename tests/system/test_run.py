@@ -38,7 +38,9 @@ def test_ctrl_c_stops_every_process():
     it = Installation()
     try:
         proc = subprocess.Popen([str(ROOT / "tools/run/datilctl"), "run", "--no-demo"], env=it.env,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                                # Bash traps no signal that is ignored when it starts, as below `nohup … &`.
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         for line in proc.stdout:
             if "Ctrl-C" in line:
                 break
