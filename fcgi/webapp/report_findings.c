@@ -106,7 +106,7 @@ static bool find_null_pointer(const struct report_page *c, struct finding *f)
     return true;
 }
 
-/* 0xe5 fills what jemalloc has freed, 0xdd what Windows' debug heap has, 0x5a and 0xa5 what is new.
+/* What allocators fill memory with: 0xe5 and 0xe4 are jemalloc's, 0xdd and 0xcd those of Windows.
  */
 static bool find_poison(const struct report_page *c, struct finding *f)
 {

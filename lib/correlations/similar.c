@@ -7,7 +7,6 @@
  */
 #include "lib/correlations/similar.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "lib/base/arena.h"
@@ -299,7 +298,7 @@ bool similar_find(struct index_reader *r, const struct search_context *ctx,
     struct similar s = {.reader = r, .ctx = ctx, .lists = lists};
     json_auto_t *out = json_pack("{s:o}", "crash_id", jtext(jget_strn(processed_crash, "uuid")));
     arena_init(&s.arena, ARENA_BYTES);
-    textmap_init(&s.texts, UINT32_MAX - 1);
+    textmap_init(&s.texts, (size_t)TEXTMAP_FULL - 1);
     bool ok = find(&s, processed_crash, n, out, err);
     if (ok)
         *ret = TAKE(out);
